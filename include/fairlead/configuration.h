@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_CONFIGURATION_H
+#define FAIRLEAD_CONFIGURATION_H
+
+/*
+ * The ConfigMap's YAML as one immutable value: pools, peers, communities, BFD profiles.
+ *
+ * A configuration either parses whole or not at all; every error found carries its line and the path of
+ * the key (fairlead.yaml(5)).  Reference counted, so that a snapshot can outlive the next edit.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/addr.h"
+#include "fairlead/buf.h"
+#include "fairlead/err.h"
+#include "fairlead/kube_types.h"
+
+enum { CONFIG_PROTOCOL_LAYER2 = 1 << 0, CONFIG_PROTOCOL_BGP = 1 << 1 };
+
+struct config_advertisement {
+	uint8_t aggregation_len, aggregation_len_v6; /* 32, 128 */
+	uint32_t localpref;                          /* 0: none */
+	bool has_localpref;
+	char **communities; /* resolved: "65535:65281" */
+	size_t n_communities;
+};
+
+struct config_pool {
+	char *name;
+	unsigned int protocols;    /* CONFIG_PROTOCOL_… bits */
+	struct addr_range *ranges; /* as written, in order; a CIDR is one range */
+	size_t n_ranges;
+	bool auto_assign;     /* true */
+	bool avoid_buggy_ips; /* false */
+	struct config_advertisement *advertisements;
+	size_t n_advertisements;
+	unsigned int line;
+};
+
+struct config_peer {
+	char *name; /* "peer-1" … by position if none is given */
+	uint32_t my_asn, peer_asn;
+	struct addr address, source_address, router_id;
+	uint16_t port;                          /* 179 */
+	uint32_t hold_time_s, keepalive_time_s; /* 90, a third of it */
+	char *password, *bfd_profile;
+	bool ebgp_multihop;
+	struct kube_selector *node_selectors; /* ORed; none: all nodes */
+	size_t n_node_selectors;
+	unsigned int line;
+};
+
+struct config_bfd_profile {
+	char *name;
+	uint32_t receive_interval_ms, transmit_interval_ms, echo_interval_ms; /* 0: FRR's default */
+	uint8_t detect_multiplier, minimum_ttl;                               /* 0: FRR's default */
+	bool echo_mode, passive_mode;
+};
+
+struct configuration {
+	unsigned int refs;
+	struct config_pool *pools; /* in the order of the file */
+	size_t n_pools;
+	struct config_peer *peers;
+	size_t n_peers;
+	struct config_bfd_profile *bfd_profiles;
+	size_t n_bfd_profiles;
+};
+
+struct config_problem {
+	unsigned int line; /* from 1; 0: the document as a whole */
+	char *path;        /* "address-pools[0].addresses[1]" */
+	char *message;     /* what is wrong, what would be right */
+};
+
+struct config_problems {
+	struct config_problem *items;
+	size_t n, cap;
+};
+void config_problems_fini(struct config_problems *p);
+
+/*
+ * Parses the YAML text.  On failure returns -EINVAL and @errors (sorted by line) says why: all of it, not only the first.
+ * @warnings collects keys that are accepted but not acted upon.  An empty document is a valid, empty configuration.
+ */
+int configuration_parse(const char *yaml, size_t size, struct configuration **ret_config,
+                        struct config_problems *errors, struct config_problems *warnings);
+struct configuration *configuration_ref(struct configuration *c);
+void configuration_unref(struct configuration *c);
+/* The pool that holds @a, or NULL. */
+const struct config_pool *configuration_pool_of(const struct configuration *c,
+                                                const struct addr *a);
+const struct config_pool *configuration_pool_named(const struct configuration *c, const char *name);
+
+/* Which ConfigMap: the administrator's, and the one by which the leader publishes what it accepted. */
+#define CONFIG_MAP_NAME "fairlead"
+#define CONFIG_MAP_KEY "config"
+#define CONFIG_MAP_ACTIVE "fairlead-active"
+/* Annotation on the active one: a number that grows with every accepted change. */
+#define CONFIG_GENERATION_ANNOTATION "fairlead.io/generation"
+
+#endif

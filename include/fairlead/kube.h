@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_KUBE_H
+#define FAIRLEAD_KUBE_H
+
+/*
+ * A client of the Kubernetes API on libcurl's multi interface, driven by a libevent loop.  One thread.
+ *
+ * It knows how to find and authenticate to a server, how to send one request, and how to keep a
+ * local picture of one kind of object (an informer).  It does not know what the objects mean.
+ * Callbacks run from the event loop, never from inside the call that started the work.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/err.h"
+
+struct event_base;
+struct json_object;
+struct kube_access;
+struct kube_client;
+struct kube_request;
+struct kube_informer;
+
+/* ---- where the API server is, and who we are ---- */
+
+/*
+ * From a kubeconfig file (@path; NULL: $KUBECONFIG, then ~/.kube/config) and a context of it (NULL: its current one), or,
+ * where no path is given and the files of a Pod's service account are there, from those.
+ * Certificates are always verified unless the kubeconfig says insecure-skip-tls-verify.
+ */
+int kube_access_load(const char *path, const char *context, struct kube_access **ret_access,
+                     struct err *e);
+void kube_access_free(struct kube_access *a);
+const char *kube_access_server(const struct kube_access *a);
+/* The context's or Pod's namespace, "default" if neither says. */
+const char *kube_access_namespace(const struct kube_access *a);
+
+/* ---- one request ---- */
+
+struct kube_client_stats {
+	uint64_t requests, errors, retries, bytes_received, throttled /* 429 */, connects;
+};
+
+struct kube_client *kube_client_new(struct event_base *base, struct kube_access *access,
+                                    const char *user_agent);
+/* Ends every request and informer of the client without calling back. */
+void kube_client_free(struct kube_client *c);
+struct kube_client_stats kube_client_stats(const struct kube_client *c);
+
+enum kube_patch_type { KUBE_PATCH_NONE, KUBE_PATCH_MERGE, KUBE_PATCH_STRATEGIC, KUBE_PATCH_JSON };
+
+struct kube_request_spec {
+	const char *method; /* "GET", "POST", "PUT", "PATCH", "DELETE" */
+	const char *path;   /* "/api/v1/…", with its query, already escaped */
+	const char *body;   /* JSON or NULL; copied */
+	enum kube_patch_type patch;
+	int timeout_ms; /* the whole exchange; 0: KUBE_REQUEST_TIMEOUT_MS */
+	int max_retries; /* of transport errors, and 429/5xx with or without Retry-After, by backoff with jitter */
+};
+
+#define KUBE_REQUEST_TIMEOUT_MS 15000
+
+/*
+ * @status is the HTTP status, 0 if none was received.  @obj is the answer's JSON, or NULL; it belongs to the client.
+ * @e is NULL on 2xx; otherwise it carries the server's own words (metav1.Status.message).
+ */
+typedef void kube_request_cb(int status, struct json_object *obj, const struct err *e, void *arg);
+struct kube_request *kube_request_start(struct kube_client *c, const struct kube_request_spec *spec,
+                                        kube_request_cb *cb, void *arg);
+/* Gives up without calling back. */
+void kube_request_cancel(struct kube_request *r);
+
+/* ---- an informer: list, watch, resume, relist by diff ---- */
+
+struct kube_informer_ops {
+	/*
+	 * One object was added or changed (also once for each when a list finds it changed).  @obj belongs to the informer
+	 * for the time of the call.  An error return is logged and counted as a malformed object by the informer;
+	 * the last good state of that object stays with the receiver.
+	 */
+	int (*upsert)(struct json_object *obj, void *arg, struct err *e);
+	/* An object is gone.  @uid is that of the object that went. */
+	void (*remove)(const char *namespace, const char *name, const char *uid, void *arg);
+	/* The first complete list was delivered.  Once. */
+	void (*synced)(void *arg);
+};
+
+struct kube_informer_spec {
+	const char *path;  /* collection, e.g. "/api/v1/services" */
+	const char *query; /* selectors, e.g. "labelSelector=…", or NULL; escaped */
+	const char *what;  /* "services", for logs and metrics */
+};
+
+struct kube_informer_stats {
+	uint64_t lists, watches, events, bookmarks, expired /* 410 */, malformed;
+	int64_t last_contact_ms; /* clock_ms() of the last byte from a healthy watch or list */
+	bool synced;
+	size_t objects;
+};
+
+struct kube_informer *kube_informer_start(struct kube_client *c,
+                                          const struct kube_informer_spec *spec,
+                                          const struct kube_informer_ops *ops, void *arg);
+void kube_informer_stop(struct kube_informer *inf);
+struct kube_informer_stats kube_informer_stats(const struct kube_informer *inf);
+
+/* ---- Events ---- */
+
+/*
+ * Records an Event (events.k8s.io/v1) about an object.  Never fails loudly: at most KUBE_EVENTS_IN_FLIGHT are
+ * under way and KUBE_EVENTS_QUEUED wait; more are dropped and counted.  The caller emits on change only.
+ */
+struct kube_event {
+	const char *kind, *api_version, *namespace, *name, *uid; /* regarding */
+	bool warning;
+	const char *reason, *action, *note; /* note is cut at 1024 bytes */
+};
+void kube_event_emit(struct kube_client *c, const char *controller, const char *instance,
+                     const struct kube_event *ev);
+
+/* ---- strict readers over json-c, which converts silently where it should refuse ---- */
+
+/* The member of that name and type, or NULL (missing, null or of another type; *ret_bad tells the last). */
+struct json_object *kube_json_get(struct json_object *obj, const char *key, int json_type,
+                                  bool *bad);
+const char *kube_json_str(struct json_object *obj, const char *key, bool *bad);
+int64_t kube_json_int(struct json_object *obj, const char *key, int64_t min, int64_t max,
+                      int64_t absent, bool *bad);
+bool kube_json_bool(struct json_object *obj, const char *key, bool absent, bool *bad);
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_KUBE_TYPES_H
+#define FAIRLEAD_KUBE_TYPES_H
+
+/*
+ * The Kubernetes objects we read, as typed values with only the fields we use.
+ *
+ * Each comes from one JSON object by its _parse function, is never changed afterwards, and is freed with
+ * its _free (which accepts NULL).  Defaults of the API are filled in; what is malformed is an error that names the
+ * object and the field, and concerns that object alone.  Every string and list is bounded (see kube_types.c).
+ * Source: the Kubernetes API reference, core/v1, discovery.k8s.io/v1.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/addr.h"
+#include "fairlead/err.h"
+
+struct json_object;
+
+struct kube_kv {
+	char *key;
+	char *value;
+};
+
+struct kube_labels {
+	struct kube_kv *kvs;
+	size_t n;
+};
+
+/* The value of @key, or NULL. */
+const char *kube_labels_get(const struct kube_labels *l, const char *key);
+
+struct kube_meta {
+	char *namespace; /* "" for cluster-scoped kinds */
+	char *name;
+	char *uid;
+	char *resource_version;
+	int64_t creation_us; /* wall clock; 0 if missing */
+	bool deleting;       /* deletionTimestamp is set */
+	struct kube_labels labels;
+	/* Only those under a domain that we know, see kube_types.c. */
+	struct kube_labels annotations;
+};
+
+/* "namespace/name" in one of several thread-local buffers, or the name alone if cluster-scoped. */
+const char *kube_key(const struct kube_meta *meta);
+
+enum kube_proto { KUBE_TCP, KUBE_UDP, KUBE_SCTP };
+const char *kube_proto_name(enum kube_proto p); /* "TCP" … */
+
+enum kube_service_type { KUBE_CLUSTER_IP, KUBE_NODE_PORT, KUBE_LOAD_BALANCER, KUBE_EXTERNAL_NAME };
+const char *kube_service_type_name(enum kube_service_type t);
+
+struct kube_service_port {
+	char *name; /* "" if unnamed */
+	enum kube_proto proto;
+	uint16_t port;
+	uint16_t node_port; /* 0: none */
+};
+
+struct kube_ingress {
+	struct addr ip;     /* none if only a hostname was given */
+	char *hostname;     /* NULL if an address was given */
+	bool ip_mode_proxy; /* ipMode: Proxy */
+	bool has_ip_mode;
+};
+
+struct kube_condition {
+	char *type, *status, *reason, *message;
+	int64_t transition_us;
+	int64_t observed_generation; /* 0 if missing */
+};
+
+enum kube_family_policy { KUBE_SINGLE_STACK, KUBE_PREFER_DUAL_STACK, KUBE_REQUIRE_DUAL_STACK };
+
+struct kube_service {
+	struct kube_meta meta;
+	enum kube_service_type type;
+	struct addr cluster_ips
+		[2]; /* none-terminated; empty for headless, ExternalName, or not yet allocated */
+	size_t n_cluster_ips;
+	bool headless; /* clusterIP: None */
+	enum kube_family_policy family_policy;
+	uint8_t families[2]; /* 4, 6, in the order of ipFamilies; 0 if missing */
+	struct kube_service_port *ports;
+	size_t n_ports;
+	struct addr *external_ips;
+	size_t n_external_ips;
+	char *load_balancer_ip;    /* spec.loadBalancerIP as written, NULL if none */
+	char *load_balancer_class; /* NULL if none */
+	bool external_local;       /* externalTrafficPolicy: Local */
+	bool internal_local;       /* internalTrafficPolicy: Local */
+	uint16_t health_check_node_port;
+	uint32_t affinity_s; /* sessionAffinity ClientIP: its timeout; 0: none */
+	struct prefix *source_ranges;
+	size_t n_source_ranges;
+	struct kube_ingress *ingress; /* status.loadBalancer.ingress */
+	size_t n_ingress;
+	struct kube_condition *conditions; /* status.conditions, all of them */
+	size_t n_conditions;
+};
+
+struct kube_endpoint {
+	struct addr addr; /* addresses[0] */
+	char *node;       /* nodeName, NULL if none: never local */
+	bool ready, serving, terminating;
+};
+
+struct kube_endpoint_port {
+	char *name; /* "" if unnamed */
+	enum kube_proto proto;
+	uint16_t port;
+};
+
+struct kube_slice {
+	struct kube_meta meta;
+	char *service;  /* label kubernetes.io/service-name, "" if missing */
+	uint8_t family; /* 4, 6; 0 for FQDN */
+	struct kube_endpoint *endpoints;
+	size_t n_endpoints;
+	struct kube_endpoint_port *ports;
+	size_t n_ports;
+};
+
+struct kube_node {
+	struct kube_meta meta;
+	bool ready;               /* condition Ready is True */
+	bool network_unavailable; /* condition NetworkUnavailable is True */
+	bool excluded; /* label node.kubernetes.io/exclude-from-external-load-balancers: true or not a bool */
+	struct addr *internal_ips; /* status.addresses of type InternalIP */
+	size_t n_internal_ips;
+	struct prefix pod_cidrs[2];
+	size_t n_pod_cidrs;
+};
+
+struct kube_config_map {
+	struct kube_meta meta;
+	struct kube_labels data;
+};
+
+/* Namespaces, Pods and other kinds of which only metadata matters. */
+struct kube_object {
+	struct kube_meta meta;
+};
+
+int kube_service_parse(struct json_object *obj, struct kube_service **ret_service, struct err *e);
+void kube_service_free(struct kube_service *s);
+int kube_slice_parse(struct json_object *obj, struct kube_slice **ret_slice, struct err *e);
+void kube_slice_free(struct kube_slice *s);
+int kube_node_parse(struct json_object *obj, struct kube_node **ret_node, struct err *e);
+void kube_node_free(struct kube_node *n);
+int kube_config_map_parse(struct json_object *obj, struct kube_config_map **ret_map, struct err *e);
+void kube_config_map_free(struct kube_config_map *m);
+int kube_object_parse(struct json_object *obj, struct kube_object **ret_object, struct err *e);
+void kube_object_free(struct kube_object *o);
+
+/* metav1.LabelSelector, as in node-selectors. */
+enum kube_selector_op { KUBE_IN, KUBE_NOT_IN, KUBE_EXISTS, KUBE_DOES_NOT_EXIST };
+struct kube_requirement {
+	char *key;
+	enum kube_selector_op op;
+	char **values;
+	size_t n_values;
+};
+struct kube_selector {
+	struct kube_requirement *requirements; /* all must hold; none: matches everything */
+	size_t n;
+};
+bool kube_selector_matches(const struct kube_selector *sel, const struct kube_labels *labels);
+void kube_selector_fini(struct kube_selector *sel);
+
+#endif

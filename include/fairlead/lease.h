@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_LEASE_H
+#define FAIRLEAD_LEASE_H
+
+/*
+ * Leader election over a coordination.k8s.io/v1 Lease, as client-go does it (never comparing the record's times
+ * with our clock), with two stricter rules:
+ *
+ *  - a leader stops sending when its lease could run out within the time that a request may still take effect
+ *    (lease_may_write()), and
+ *  - a new leader, unless the lease was released cleanly, waits out the old lease plus that time before it leads.
+ *
+ * The state machine is pure: lease_step() takes what was observed and the time, and returns what to do.
+ * lease_elector runs it against a server.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fairlead/err.h"
+
+struct event_base;
+struct kube_client;
+struct lease_elector;
+
+struct lease_timing {
+	int duration_s; /* 15 */
+	int renew_ms;   /* renew deadline, 10000 */
+	int retry_ms;   /* 2000, with jitter up to 1.2 */
+	int effect_ms; /* how long a write that was sent may still take effect: its timeout= at the server */
+};
+#define LEASE_TIMING_DEFAULT                                                             \
+	{                                                                                \
+		.duration_s = 15, .renew_ms = 10000, .retry_ms = 2000, .effect_ms = 3000 \
+	}
+
+struct lease_elector_ops {
+	/* We lead from now on: list consistently, then act. */
+	void (*started)(void *arg);
+	/* We no longer lead: stop writing at once.  Called before anything else happens. */
+	void (*stopped)(void *arg);
+	/* Somebody else leads; for status. */
+	void (*observed)(const char *holder, void *arg);
+};
+
+struct lease_elector *lease_elector_start(struct kube_client *c, struct event_base *base,
+                                          const char *namespace, const char *name,
+                                          const char *identity, struct lease_timing timing,
+                                          const struct lease_elector_ops *ops, void *arg);
+/*
+ * Ends the election without calling ops again.  @release hands the lease over at once (holderIdentity ""), for which
+ * @done is called when that is through (or failed, or timed out).
+ */
+void lease_elector_stop(struct lease_elector *el, bool release, void (*done)(void *arg), void *arg);
+void lease_elector_free(struct lease_elector *el);
+bool lease_is_leader(const struct lease_elector *el);
+/* Leading, and a write sent now would take effect before the lease can run out. */
+bool lease_may_write(const struct lease_elector *el);
+/* Who holds it as last seen; "" if nobody. */
+const char *lease_holder(const struct lease_elector *el);
+
+#endif

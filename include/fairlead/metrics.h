@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_METRICS_H
+#define FAIRLEAD_METRICS_H
+
+/*
+ * The HTTP side of a daemon: /metrics (Prometheus text format 0.0.4), /healthz, /readyz and /status.
+ *
+ * Metrics are collected when somebody asks: each collector appends the families it owns, through the writer below, which
+ * keeps HELP and TYPE with their samples and escapes labels.  Runs on the daemon's event loop.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fairlead/buf.h"
+#include "fairlead/err.h"
+
+struct event_base;
+struct metrics_server;
+
+struct metrics_writer {
+	struct buf *out;
+	const char *family; /* the one under way */
+};
+
+enum metrics_type { METRICS_COUNTER, METRICS_GAUGE };
+
+/* Opens a family: every metrics_sample() until the next one belongs to it. */
+void metrics_family(struct metrics_writer *w, const char *name, enum metrics_type type,
+                    const char *help);
+/* One sample.  Labels come as name, value pairs, ended by NULL. */
+void metrics_sample(struct metrics_writer *w, double value, ... /* label, value, …, NULL */)
+	__attribute__((sentinel));
+
+struct metrics_server_ops {
+	void (*collect)(struct metrics_writer *w, void *arg); /* /metrics */
+	/* Each returns true for 200, false for 503, and may say why in @why. */
+	bool (*healthy)(struct buf *why, void *arg);
+	bool (*ready)(struct buf *why, void *arg);
+	void (*status)(struct buf *json, void *arg); /* /status: one JSON object */
+};
+
+/* Listens on @address ("0.0.0.0:7472", "[::]:7472"). PUT /loglevel with a level name as the body changes the log level. */
+int metrics_server_start(struct event_base *base, const char *address,
+                         const struct metrics_server_ops *ops, void *arg,
+                         struct metrics_server **ret_server, struct err *e);
+void metrics_server_stop(struct metrics_server *s);
+
+#endif

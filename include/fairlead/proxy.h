@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_PROXY_H
+#define FAIRLEAD_PROXY_H
+
+/*
+ * The service proxy: what the kernel of this node shall forward, and how it is told.
+ *
+ * A Service comes in as one struct proxy_service: plain data, complete, already decided upon (which endpoints, which
+ * addresses).  The proxy renders it to chains of its own (FL-…), compares with what it last wrote, and writes only
+ * the difference, one iptables-restore --noflush a batch and family.  It knows nothing of Kubernetes.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/addr.h"
+#include "fairlead/buf.h"
+#include "fairlead/err.h"
+
+struct event_base;
+struct proxy;
+
+enum proxy_mode { PROXY_NONE, PROXY_IPTABLES };
+
+struct proxy_endpoint {
+	struct addr addr;
+	uint16_t port;
+	bool local; /* on this node */
+};
+
+/*
+ * One port of one Service in one family.  Endpoint sets follow kube-proxy's selection: ready ones, else serving ones that
+ * terminate; the local set is a subset by node, chosen by the same rule.
+ */
+struct proxy_port {
+	const char *name; /* port name, "" if unnamed */
+	uint8_t proto;    /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP */
+	uint16_t port;
+	uint16_t node_port; /* 0: none */
+	const struct proxy_endpoint *cluster;
+	size_t n_cluster;
+	const struct proxy_endpoint *local;
+	size_t n_local;
+	bool has_any; /* any usable endpoint anywhere; without, every address rejects */
+};
+
+struct proxy_service {
+	const char *key;         /* "namespace/name" */
+	uint8_t family;          /* 4 or 6 */
+	struct addr cluster_ip;  /* none: no ClusterIP rules */
+	const struct addr *vips; /* addresses from outside: LoadBalancer ingress of mode VIP */
+	size_t n_vips;
+	const struct prefix *source_ranges; /* for the VIPs; none: everybody */
+	size_t n_source_ranges;
+	bool external_local, internal_local;
+	uint32_t affinity_s;
+	const struct proxy_port *ports;
+	size_t n_ports;
+};
+
+struct proxy_options {
+	enum proxy_mode mode;
+	const char *variant; /* "auto", "nft", "legacy" */
+	const struct prefix
+		*cluster_cidrs; /* Pod addresses: not masqueraded toward ClusterIPs; may be empty */
+	size_t n_cluster_cidrs;
+	uint32_t mark; /* one bit of the packet mark, ours alone */
+};
+
+struct proxy_stats {
+	uint64_t services; /* Services held */
+	uint64_t rendered; /* Services rendered since start */
+	uint64_t batches, failures;
+	uint64_t lines_written; /* rules and chains in all batches */
+	uint64_t resyncs; /* complete comparisons with the kernel: start, flush found, failure */
+	int64_t last_success_ms; /* clock_ms(); 0: never */
+	bool in_sync;            /* everything wanted is in the kernel */
+};
+
+/*
+ * Called from the event loop when a batch that contained the Service's newest state was applied: what was set before is
+ * in the kernel now ("up: data plane, then announcement").
+ */
+struct proxy_ops {
+	void (*applied)(void *arg);
+	void (*failed)(const struct err *e, void *arg);
+};
+
+int proxy_start(struct event_base *base, const struct proxy_options *opts,
+                const struct proxy_ops *ops, void *arg, struct proxy **ret_proxy, struct err *e);
+/* Leaves every rule in place. */
+void proxy_free(struct proxy *p);
+/* Wants this Service in this family so; copied.  Unchanged input costs no write. */
+void proxy_set(struct proxy *p, const struct proxy_service *s);
+void proxy_remove(struct proxy *p, const char *key, uint8_t family);
+/* All Services known so far were set: chains of ours that belong to none of them may go now.  Call once, after the first sync. */
+void proxy_complete(struct proxy *p);
+/* Whether the newest state given for this Service is in the kernel, in both families. */
+bool proxy_is_applied(const struct proxy *p, const char *key);
+struct proxy_stats proxy_stats(const struct proxy *p);
+/* Appends a JSON object: mode, variant, counters, last error. */
+void proxy_status(const struct proxy *p, struct buf *json);
+/* Removes every chain and rule of ours, in every variant and family that is installed, and nothing else.  Blocks. */
+int proxy_cleanup(struct err *e);
+
+#endif

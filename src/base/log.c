@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "fairlead/log.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fairlead/clock.h"
+
+/* One line is built on the stack and written at once, so that lines of several threads never mix. */
+#define LOG_LINE_SIZE 4096
+
+static _Atomic int current_level = LOG_INFO;
+static _Atomic int log_fd = STDERR_FILENO;
+
+static const char *const level_names[] = {
+	[LOG_ERROR] = "error",
+	[LOG_WARN] = "warn",
+	[LOG_INFO] = "info",
+	[LOG_DEBUG] = "debug",
+};
+
+struct line {
+	char text[LOG_LINE_SIZE];
+	size_t size;
+};
+
+static void line_putc(struct line *l, char c)
+{
+	if (l->size < sizeof(l->text) - 1)
+		l->text[l->size++] = c;
+}
+
+static void line_puts(struct line *l, const char *s)
+{
+	while (*s)
+		line_putc(l, *s++);
+}
+
+static bool is_plain(const char *s)
+{
+	if (!*s)
+		return false;
+	for (; *s; s++)
+		if ((unsigned char)*s <= ' ' || *s == '"' || *s == '=' || *s == '\\' || *s == 0x7f)
+			return false;
+	return true;
+}
+
+static void line_put_value(struct line *l, const char *s)
+{
+	if (is_plain(s)) {
+		line_puts(l, s);
+		return;
+	}
+	line_putc(l, '"');
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+		char esc[8];
+		if (c == '"' || c == '\\') {
+			line_putc(l, '\\');
+			line_putc(l, (char)c);
+		} else if (c == '\n') {
+			line_puts(l, "\\n");
+		} else if (c < ' ' || c == 0x7f) {
+			snprintf(esc, sizeof(esc), "\\x%02x", c);
+			line_puts(l, esc);
+		} else {
+			line_putc(l, (char)c);
+		}
+	}
+	line_putc(l, '"');
+}
+
+void log_write(enum log_level level, const char *msg, const struct log_kv *kvs)
+{
+	struct line l = { .size = 0 };
+	char stamp[CLOCK_RFC3339_SIZE], number[24];
+
+	line_puts(&l, "time=");
+	line_puts(&l, clock_rfc3339_micro(clock_wall_us(), stamp));
+	line_puts(&l, " level=");
+	line_puts(&l, level_names[level]);
+	line_puts(&l, " msg=");
+	line_put_value(&l, msg);
+	for (; kvs->key; kvs++) {
+		line_putc(&l, ' ');
+		line_puts(&l, kvs->key);
+		line_putc(&l, '=');
+		if (kvs->is_int) {
+			snprintf(number, sizeof(number), "%lld", kvs->i);
+			line_puts(&l, number);
+		} else {
+			line_put_value(&l, kvs->s ? kvs->s : "");
+		}
+	}
+	l.text[l.size++] = '\n';
+	/* Nobody is left to tell when the log itself cannot be written. */
+	while (write(log_fd, l.text, l.size) < 0 && errno == EINTR)
+		;
+}
+
+void log_err(const char *msg, const struct err *e)
+{
+	enum log_level level = e->blame == ERR_CONFIG ? LOG_WARN : LOG_ERROR;
+	if (e->blame == ERR_REMOTE)
+		level = LOG_WARN;
+	LOG_AT(level, msg, KV_S("error", e->msg), KV_S("blame", err_blame_name(e->blame)));
+}
+
+bool log_enabled(enum log_level level)
+{
+	return (int)level <= current_level;
+}
+
+void log_set_level(enum log_level level)
+{
+	current_level = (int)level;
+}
+
+enum log_level log_get_level(void)
+{
+	return (enum log_level)current_level;
+}
+
+int log_level_parse(const char *s, enum log_level *ret_level)
+{
+	static const struct {
+		const char *name;
+		enum log_level level;
+	} names[] = {
+		{ "error", LOG_ERROR }, { "warn", LOG_WARN },   { "warning", LOG_WARN },
+		{ "info", LOG_INFO },   { "debug", LOG_DEBUG }, { "all", LOG_DEBUG },
+	};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(s, names[i].name) == 0) {
+			*ret_level = names[i].level;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return level_names[level];
+}
+
+void log_set_fd(int fd)
+{
+	log_fd = fd;
+}

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+noinst_HEADERS += \
+	include/fairlead/l2.h

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "unit.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "fairlead/addr.h"
+#include "fairlead/buf.h"
+#include "fairlead/clock.h"
+#include "fairlead/cursor.h"
+#include "fairlead/hash.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+
+static void addresses_parse(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in, *out; /* out NULL: refused */
+	} cases[] = {
+		{ "192.0.2.1", "192.0.2.1" },
+		{ "010.001.000.009",
+		  "10.1.0.9" }, /* decimal, as the API server reads old objects */
+		{ "2001:DB8::1", "2001:db8::1" },
+		{ "::ffff:192.0.2.1", "192.0.2.1" },
+		{ "::", "::" },
+		{ "", NULL },
+		{ "192.0.2", NULL },
+		{ "192.0.2.1.", NULL },
+		{ "192.0.2.256", NULL },
+		{ "192.0.2.0001", NULL },
+		{ " 192.0.2.1", NULL },
+		{ "192.0.2.1 ", NULL },
+		{ "0x7f.0.0.1", NULL },
+		{ "fe80::1%eth0", NULL },
+		{ ":::", NULL },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct addr a;
+		int r = addr_parse(cases[i].in, &a);
+		assert_int_equal(r == 0, cases[i].out != NULL);
+		if (r == 0)
+			assert_string_equal(addr_str(&a), cases[i].out);
+	}
+}
+
+static void prefixes_parse(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in, *out;
+		bool bare;
+	} cases[] = {
+		{ "192.0.2.77/24", "192.0.2.0/24", false },
+		{ "0.0.0.0/0", "0.0.0.0/0", false },
+		{ "2001:db8::ffff/112", "2001:db8::/112", false },
+		{ "192.0.2.1", "192.0.2.1/32", true },
+		{ "192.0.2.1", NULL, false },
+		{ "192.0.2.1/33", NULL, false },
+		{ "192.0.2.1/", NULL, false },
+		{ "192.0.2.1/+8", NULL, false },
+		{ "192.0.2.1/024x", NULL, false },
+		{ "::ffff:192.0.2.1/120", NULL, false },
+		{ "2001:db8::/129", NULL, false },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct prefix p;
+		char text[PREFIX_STR_SIZE];
+		int r = prefix_parse(cases[i].in, cases[i].bare, &p);
+		assert_int_equal(r == 0, cases[i].out != NULL);
+		if (r == 0)
+			assert_string_equal(prefix_format(&p, text), cases[i].out);
+	}
+}
+
+static struct addr addr(const char *s)
+{
+	struct addr a;
+	assert_int_equal(addr_parse(s, &a), 0);
+	return a;
+}
+
+static void ranges_count_and_contain(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *first, *last, *text;
+		uint64_t count;
+	} cases[] = {
+		{ "192.0.2.0", "192.0.2.255", "192.0.2.0/24", 256 },
+		{ "192.0.2.1", "192.0.2.1", "192.0.2.1/32", 1 },
+		{ "192.0.2.250", "192.0.3.5", "192.0.2.250-192.0.3.5", 12 },
+		{ "0.0.0.0", "255.255.255.255", "0.0.0.0/0", 4294967296u },
+		{ "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::/0", UINT64_MAX },
+		{ "2001:db8::1", "2001:db8::3", "2001:db8::1-2001:db8::3", 3 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct addr_range r = { addr(cases[i].first), addr(cases[i].last) };
+		char text[ADDR_RANGE_STR_SIZE];
+		assert_string_equal(addr_range_format(&r, text), cases[i].text);
+		assert_true(addr_range_count(&r) == cases[i].count);
+		assert_true(addr_range_contains(&r, &r.first) && addr_range_contains(&r, &r.last));
+		struct addr other = r.first;
+		other.family = other.family == 4 ? 6 : 4;
+		assert_false(addr_range_contains(&r, &other));
+	}
+	struct addr next, end = addr("255.255.255.255"), carry = addr("10.0.0.255");
+	assert_false(addr_next(&end, &next));
+	assert_true(addr_next(&carry, &next));
+	assert_string_equal(addr_str(&next), "10.0.1.0");
+}
+
+static void special_addresses_are_known(void **state)
+{
+	(void)state;
+	static const char *const special[] = { "0.0.0.0",   "127.0.0.1", "169.254.1.1",
+		                               "224.0.0.1", "239.9.9.9", "::",
+		                               "::1",       "fe80::1",   "ff02::1" };
+	static const char *const fine[] = { "192.0.2.1", "10.0.0.0", "2001:db8::1", "fc00::1" };
+	for (size_t i = 0; i < ARRAY_LEN(special); i++) {
+		struct addr a = addr(special[i]);
+		assert_true(addr_is_special(&a));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(fine); i++) {
+		struct addr a = addr(fine[i]);
+		assert_false(addr_is_special(&a));
+	}
+	struct addr zero = addr("10.0.0.0"), mid = addr("10.0.0.25"), six = addr("2001:db8::");
+	assert_true(addr_is_buggy(&zero));
+	assert_false(addr_is_buggy(&mid) || addr_is_buggy(&six));
+}
+
+static void json_strings_are_escaped(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{ NULL, "null" },
+		{ "", "\"\"" },
+		{ "a\"b\\c\n\x01", "\"a\\\"b\\\\c\\u000a\\u0001\"" },
+		{ "gr\xc3\xbc\xc3\x9f", "\"gr\xc3\xbc\xc3\x9f\"" },
+		{ "\xff\xc3", "\"\\ufffd\\ufffd\"" },
+		{ "\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\"" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup(buf_fini) struct buf b = BUF_INIT;
+		buf_json_str(&b, cases[i].in);
+		assert_string_equal(buf_str(&b), cases[i].out);
+	}
+}
+
+static void buffers_grow_and_shrink(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf b = BUF_INIT;
+	assert_string_equal(buf_str(&b), "");
+	for (int i = 0; i < 1000; i++)
+		buf_printf(&b, "%d,", i);
+	buf_consume(&b, 2);
+	assert_memory_equal(b.data, "1,2,3", 5);
+	buf_consume(&b, b.size + 5);
+	assert_int_equal(b.size, 0);
+	buf_puts(&b, "x");
+	cleanup_free char *s = buf_take(&b);
+	assert_string_equal(s, "x");
+	assert_null(b.data);
+}
+
+static void cursors_keep_their_bounds(void **state)
+{
+	(void)state;
+	uint8_t space[7];
+	struct writer w = writer_of(space, sizeof(space));
+	writer_u16(&w, 0x0102);
+	writer_u32(&w, 0x03040506);
+	assert_true(writer_ok(&w));
+	writer_u16(&w, 1);
+	assert_false(writer_ok(&w));
+	assert_int_equal(w.size, 6);
+
+	struct cursor c = cursor_of(space, 6);
+	assert_int_equal(cursor_u8(&c), 1);
+	assert_int_equal(cursor_u32(&c), 0x02030405);
+	assert_int_equal(cursor_u16(&c), 0);
+	assert_false(cursor_ok(&c));
+	assert_int_equal(cursor_u8(&c), 0); /* the error sticks though one byte was left */
+}
+
+static void times_round_trip(void **state)
+{
+	(void)state;
+	int64_t us;
+	char out[CLOCK_RFC3339_SIZE];
+	assert_int_equal(clock_parse_rfc3339("2026-01-02T03:04:05.000678Z", &us), 0);
+	assert_string_equal(clock_rfc3339_micro(us, out), "2026-01-02T03:04:05.000678Z");
+	assert_string_equal(clock_rfc3339(us, out), "2026-01-02T03:04:05Z");
+	int64_t same;
+	assert_int_equal(clock_parse_rfc3339("2026-01-02T05:04:05.000678+02:00", &same), 0);
+	assert_true(us == same);
+	assert_int_equal(clock_parse_rfc3339("2026-01-02", &us), -22);
+	assert_int_equal(clock_parse_rfc3339("2026-01-02T03:04:05", &us), -22);
+}
+
+static void log_lines_cannot_be_forged(void **state)
+{
+	(void)state;
+	int fds[2];
+	char text[512];
+	assert_int_equal(pipe(fds), 0);
+	log_set_fd(fds[1]);
+	log_info("a b", KV_S("k", "x\nlevel=error"), KV_I("n", -3), KV_S("empty", ""));
+	log_debug("not at this level");
+	log_set_fd(STDERR_FILENO);
+	ssize_t n = read(fds[0], text, sizeof(text) - 1);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_non_null(
+		strstr(text, " level=info msg=\"a b\" k=\"x\\nlevel=error\" n=-3 empty=\"\"\n"));
+	assert_ptr_equal(strchr(text, '\n'), text + n - 1);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void errors_are_prefixed(void **state)
+{
+	(void)state;
+	struct err e = ERR_INIT;
+	assert_int_equal(err_set(&e, -5, ERR_CONFIG, "port %d", 3), -5);
+	err_prefix(&e, "service %s", "a/b");
+	assert_string_equal(e.msg, "service a/b: port 3");
+	assert_int_equal(err_set(NULL, -5, ERR_CONFIG, "x"), -5);
+}
+
+static void hashes_are_stable(void **state)
+{
+	(void)state;
+	/* Nodes of different versions must agree: these values never change. */
+	assert_true(hash64_str("", 0) == 0xf52a15e9a9b5e89bu);
+	assert_true(hash64_str("node-1", 7) != hash64_str("node-2", 7));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(addresses_parse),
+		cmocka_unit_test(prefixes_parse),
+		cmocka_unit_test(ranges_count_and_contain),
+		cmocka_unit_test(special_addresses_are_known),
+		cmocka_unit_test(json_strings_are_escaped),
+		cmocka_unit_test(buffers_grow_and_shrink),
+		cmocka_unit_test(cursors_keep_their_bounds),
+		cmocka_unit_test(times_round_trip),
+		cmocka_unit_test(log_lines_cannot_be_forged),
+		cmocka_unit_test(errors_are_prefixed),
+		cmocka_unit_test(hashes_are_stable),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
