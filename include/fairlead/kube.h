@@ -104,6 +104,11 @@ struct kube_informer *kube_informer_start(struct kube_client *c,
                                           const struct kube_informer_spec *spec,
                                           const struct kube_informer_ops *ops, void *arg);
 void kube_informer_stop(struct kube_informer *inf);
+/*
+ * Lists again, consistently (resourceVersion=""), delivers the difference, then calls @done once: from
+ * then on the receiver has seen everything that was written before this call.  For a new leader.
+ */
+void kube_informer_refresh(struct kube_informer *inf, void (*done)(void *arg), void *arg);
 struct kube_informer_stats kube_informer_stats(const struct kube_informer *inf);
 
 /* ---- Events ---- */

@@ -85,7 +85,6 @@ struct l2_options {
 	int restart_hold_ms;  /* how long a peer that said `restarting` keeps its claims: 5000 */
 	int probe_ms;         /* how long an ARP probe waits for an answer: 25 */
 	bool first_use_probe; /* also probe before claiming an address that nobody held */
-	bool answer; /* false: claim and beat, but never answer ARP (for tests and drills) */
 };
 
 /* Called from the urgent thread when states changed: wake the main loop, which then calls l2_states(). */

@@ -7,7 +7,8 @@ libfairlead_a_SOURCES += \
 	src/base/err.c \
 	src/base/hash.c \
 	src/base/log.c \
-	src/base/mem.c
+	src/base/mem.c \
+	src/base/reason.c
 noinst_HEADERS += \
 	include/fairlead/addr.h \
 	include/fairlead/buf.h \
@@ -16,4 +17,5 @@ noinst_HEADERS += \
 	include/fairlead/err.h \
 	include/fairlead/hash.h \
 	include/fairlead/log.h \
-	include/fairlead/mem.h
+	include/fairlead/mem.h \
+	include/fairlead/reason.h
