@@ -10,12 +10,15 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "fairlead/buf.h"
 #include "fairlead/err.h"
 
 struct event_base;
+struct kube_client;
+struct kube_informer_stats;
 struct metrics_server;
 
 struct metrics_writer {
@@ -32,6 +35,18 @@ void metrics_family(struct metrics_writer *w, const char *name, enum metrics_typ
 void metrics_sample(struct metrics_writer *w, double value, ... /* label, value, …, NULL */)
 	__attribute__((sentinel));
 
+/* What every daemon says of itself: fairlead_build_info and the usual process_… families. */
+void metrics_process(struct metrics_writer *w);
+
+/* One informer's row for metrics_kube(). */
+struct metrics_informer {
+	const char *what; /* "services" */
+	const struct kube_informer_stats *stats;
+};
+/* The fairlead_kube_… families: the client's counters and one series for each informer. */
+void metrics_kube(struct metrics_writer *w, const struct kube_client *c,
+                  const struct metrics_informer *informers, size_t n_informers, int64_t now_ms);
+
 struct metrics_server_ops {
 	void (*collect)(struct metrics_writer *w, void *arg); /* /metrics */
 	/* Each returns true for 200, false for 503, and may say why in @why. */
@@ -40,10 +55,15 @@ struct metrics_server_ops {
 	void (*status)(struct buf *json, void *arg); /* /status: one JSON object */
 };
 
-/* Listens on @address ("0.0.0.0:7472", "[::]:7472"). PUT /loglevel with a level name as the body changes the log level. */
+/*
+ * Listens on @address ("0.0.0.0:7472", "[::]:7472"; port 0: any).  PUT /loglevel with a level name as the body changes the
+ * log level, for clients on the loopback interface only; GET tells it to everybody.
+ */
 int metrics_server_start(struct event_base *base, const char *address,
                          const struct metrics_server_ops *ops, void *arg,
                          struct metrics_server **ret_server, struct err *e);
+/* The port that it listens on. */
+uint16_t metrics_server_port(const struct metrics_server *s);
 void metrics_server_stop(struct metrics_server *s);
 
 #endif
