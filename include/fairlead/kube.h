@@ -127,7 +127,7 @@ void kube_event_emit(struct kube_client *c, const char *controller, const char *
 
 /* ---- strict readers over json-c, which converts silently where it should refuse ---- */
 
-/* The member of that name and type, or NULL (missing, null or of another type; *ret_bad tells the last). */
+/* The member of that name and type, or NULL (missing, null or of another type; the last sets *@bad, which may be NULL). */
 struct json_object *kube_json_get(struct json_object *obj, const char *key, int json_type,
                                   bool *bad);
 const char *kube_json_str(struct json_object *obj, const char *key, bool *bad);

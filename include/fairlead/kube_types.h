@@ -7,7 +7,7 @@
  *
  * Each comes from one JSON object by its _parse function, is never changed afterwards, and is freed with
  * its _free (which accepts NULL).  Defaults of the API are filled in; what is malformed is an error that names the
- * object and the field, and concerns that object alone.  Every string and list is bounded (see kube_types.c).
+ * object and the field, and concerns that object alone.  Every string and list is bounded (constants in src/kube/).
  * Source: the Kubernetes API reference, core/v1, discovery.k8s.io/v1.
  */
 
@@ -41,7 +41,7 @@ struct kube_meta {
 	int64_t creation_us; /* wall clock; 0 if missing */
 	bool deleting;       /* deletionTimestamp is set */
 	struct kube_labels labels;
-	/* Only those under a domain that we know, see kube_types.c. */
+	/* Only those under fairlead.io/, metallb.io/, metallb.universe.tf/ and service.kubernetes.io/. */
 	struct kube_labels annotations;
 };
 

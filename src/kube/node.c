@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "fairlead/kube_types.h"
+
+#include <string.h>
+
+#include "fairlead/mem.h"
+#include "parse.h"
+
+/* core/v1 Node: little of a large object. */
+#define NODE_CONDITIONS_MAX 256
+#define NODE_ADDRESSES_MAX 256
+#define NODE_STRING_MAX 253
+#define NODE_ADDR_TEXT_MAX 64
+
+#define EXCLUDE_LABEL "node.kubernetes.io/exclude-from-external-load-balancers"
+
+/* The label's value is read as Go's strconv.ParseBool reads it; what is no bool excludes. */
+static bool is_excluded(const struct kube_labels *labels)
+{
+	static const char *const no[] = { "0", "f", "F", "false", "False", "FALSE" };
+	const char *v = kube_labels_get(labels, EXCLUDE_LABEL);
+	if (!v)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(no); i++)
+		if (strcmp(v, no[i]) == 0)
+			return false;
+	return true;
+}
+
+static void parse_node_conditions(struct parse *p, struct json_object *status,
+                                  struct kube_node *node)
+{
+	size_t n;
+	parse_at(p, "status");
+	struct json_object *list = parse_array(p, status, "conditions", NODE_CONDITIONS_MAX, &n);
+	parse_at(p, "status.conditions");
+	for (size_t i = 0; i < n && !p->ret; i++) {
+		struct json_object *o = parse_item(p, list, i);
+		const char *type = parse_str(p, o, "type", NODE_STRING_MAX + 64);
+		const char *value = parse_str(p, o, "status", 16);
+		bool yes = value && strcmp(value, "True") == 0;
+		if (type && strcmp(type, "Ready") == 0)
+			node->ready = yes;
+		else if (type && strcmp(type, "NetworkUnavailable") == 0)
+			node->network_unavailable = yes;
+	}
+}
+
+static void parse_node_addresses(struct parse *p, struct json_object *status,
+                                 struct kube_node *node)
+{
+	size_t n;
+	parse_at(p, "status");
+	struct json_object *list = parse_array(p, status, "addresses", NODE_ADDRESSES_MAX, &n);
+	if (n == 0)
+		return;
+	parse_at(p, "status.addresses");
+	node->internal_ips = xcalloc(n, sizeof(*node->internal_ips));
+	for (size_t i = 0; i < n && !p->ret; i++) {
+		struct json_object *o = parse_item(p, list, i);
+		const char *type = parse_str(p, o, "type", NODE_STRING_MAX);
+		const char *text = parse_str(p, o, "address", NODE_STRING_MAX);
+		if (type && text && strcmp(type, "InternalIP") == 0)
+			node->internal_ips[node->n_internal_ips++] = parse_addr(p, "address", text);
+	}
+}
+
+static void parse_pod_cidrs(struct parse *p, struct json_object *spec, struct kube_node *node)
+{
+	size_t n;
+	parse_at(p, "spec");
+	const char *single = parse_str(p, spec, "podCIDR", NODE_ADDR_TEXT_MAX);
+	struct json_object *list = parse_array(p, spec, "podCIDRs", ARRAY_LEN(node->pod_cidrs), &n);
+	parse_at(p, "spec.podCIDRs");
+	for (size_t i = 0; i < (n ? n : 1) && !p->ret; i++) {
+		const char *text = n ? parse_item_str(p, list, i, NODE_ADDR_TEXT_MAX) : single;
+		if (text && *text)
+			node->pod_cidrs[node->n_pod_cidrs++] = parse_prefix(p, NULL, text);
+	}
+}
+
+int kube_node_parse(struct json_object *obj, struct kube_node **ret_node, struct err *e)
+{
+	struct parse p = { .kind = "Node", .index = -1, .e = e };
+	struct kube_node *node = xcalloc(1, sizeof(*node));
+	parse_meta(&p, obj, &node->meta);
+	parse_at(&p, NULL);
+	struct json_object *spec = parse_object(&p, obj, "spec");
+	struct json_object *status = parse_object(&p, obj, "status");
+	node->excluded = is_excluded(&node->meta.labels);
+	parse_node_conditions(&p, status, node);
+	parse_node_addresses(&p, status, node);
+	parse_pod_cidrs(&p, spec, node);
+	if (p.ret)
+		kube_node_free(node);
+	else
+		*ret_node = node;
+	return p.ret;
+}
+
+void kube_node_free(struct kube_node *n)
+{
+	if (!n)
+		return;
+	kube_meta_fini(&n->meta);
+	free(n->internal_ips);
+	free(n);
+}

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "unit.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+
+#include "fairlead/buf.h"
+#include "fairlead/kube.h"
+#include "fairlead/kube_types.h"
+#include "fairlead/mem.h"
+
+static struct json_object *json_of(const char *text)
+{
+	struct json_object *obj = json_tokener_parse(text);
+	assert_non_null(obj);
+	return obj;
+}
+
+static struct kube_service *service_of(const char *text)
+{
+	struct json_object *obj = json_of(text);
+	struct kube_service *s = NULL;
+	struct err e = ERR_INIT;
+	int r = kube_service_parse(obj, &s, &e);
+	if (r < 0)
+		fail_msg("%s", e.msg);
+	/* Nothing may point into the document. */
+	json_object_put(obj);
+	return s;
+}
+
+static void service_reads_everything(void **state)
+{
+	(void)state;
+	struct kube_service *s = service_of(
+		"{'metadata':{'namespace':'shop','name':'web','uid':'u1','resourceVersion':'7',"
+		"'creationTimestamp':'2026-01-02T03:04:05Z','labels':{'app':'web'},"
+		"'annotations':{'fairlead.io/address-pool':'lan','kubectl.kubernetes.io/x':'y'}},"
+		"'spec':{'type':'LoadBalancer','clusterIP':'10.96.0.9','clusterIPs':['10.96.0.9','"
+	        "fd00::9'],"
+		"'ipFamilies':['IPv4','IPv6'],'ipFamilyPolicy':'PreferDualStack',"
+		"'ports':[{'name':'http','port':80,'nodePort':30080},{'name':'dns','port':53,'"
+	        "protocol':'UDP'}],"
+		"'externalIPs':['203.0.113.1'],'loadBalancerIP':'192.0.2.7','loadBalancerClass':'"
+	        "fairlead.io/a',"
+		"'externalTrafficPolicy':'Local','internalTrafficPolicy':'Local','"
+	        "healthCheckNodePort':31000,"
+		"'sessionAffinity':'ClientIP','sessionAffinityConfig':{'clientIP':{'timeoutSeconds'"
+	        ":60}},"
+		"'loadBalancerSourceRanges':[' 10.0.0.0/8 ']},"
+		"'status':{'loadBalancer':{'ingress':[{'ip':'192.0.2.7','ipMode':'Proxy'},{'"
+	        "hostname':'a.b'}]},"
+		"'conditions':[{'type':'t','status':'True','reason':'R','message':'m','"
+	        "observedGeneration':3,"
+		"'lastTransitionTime':'2026-01-02T03:04:05Z'}]}}");
+	assert_string_equal(kube_key(&s->meta), "shop/web");
+	assert_true(s->meta.creation_us == 1767323045000000);
+	assert_string_equal(kube_labels_get(&s->meta.labels, "app"), "web");
+	assert_int_equal(s->meta.annotations.n, 1);
+	assert_int_equal(s->type, KUBE_LOAD_BALANCER);
+	assert_int_equal(s->n_cluster_ips, 2);
+	assert_string_equal(addr_str(&s->cluster_ips[1]), "fd00::9");
+	assert_int_equal(s->families[0], 4);
+	assert_int_equal(s->families[1], 6);
+	assert_int_equal(s->family_policy, KUBE_PREFER_DUAL_STACK);
+	assert_int_equal(s->n_ports, 2);
+	assert_int_equal(s->ports[0].node_port, 30080);
+	assert_int_equal(s->ports[0].proto, KUBE_TCP);
+	assert_int_equal(s->ports[1].proto, KUBE_UDP);
+	assert_string_equal(addr_str(&s->external_ips[0]), "203.0.113.1");
+	assert_string_equal(s->load_balancer_ip, "192.0.2.7");
+	assert_string_equal(s->load_balancer_class, "fairlead.io/a");
+	assert_true(s->external_local && s->internal_local);
+	assert_int_equal(s->health_check_node_port, 31000);
+	assert_int_equal(s->affinity_s, 60);
+	assert_int_equal(s->source_ranges[0].len, 8);
+	assert_int_equal(s->n_ingress, 2);
+	assert_true(s->ingress[0].ip_mode_proxy && s->ingress[0].has_ip_mode);
+	assert_string_equal(s->ingress[1].hostname, "a.b");
+	assert_true(addr_is_none(&s->ingress[1].ip));
+	assert_string_equal(s->conditions[0].message, "m");
+	assert_int_equal(s->conditions[0].observed_generation, 3);
+	kube_service_free(s);
+}
+
+static void service_fills_in_defaults(void **state)
+{
+	(void)state;
+	struct kube_service *s = service_of(
+		"{'metadata':{'name':'web','deletionTimestamp':'2026-01-02T03:04:05Z','uid':null},"
+		"'spec':{'clusterIP':'10.96.000.009','ports':[{'port':80}],'sessionAffinity':'"
+	        "ClientIP',"
+		"'loadBalancerIP':''}}");
+	assert_string_equal(kube_key(&s->meta), "web");
+	assert_string_equal(s->meta.uid, "");
+	assert_true(s->meta.deleting);
+	assert_int_equal(s->type, KUBE_CLUSTER_IP);
+	assert_string_equal(addr_str(&s->cluster_ips[0]), "10.96.0.9");
+	assert_string_equal(s->ports[0].name, "");
+	assert_int_equal(s->affinity_s, 10800);
+	assert_false(s->external_local || s->internal_local || s->headless);
+	assert_null(s->load_balancer_ip);
+	assert_null(s->load_balancer_class);
+	kube_service_free(s);
+
+	s = service_of(
+		"{'metadata':{'name':'h'},'spec':{'clusterIP':'None','clusterIPs':['None']}}");
+	assert_true(s->headless);
+	assert_int_equal(s->n_cluster_ips, 0);
+	kube_service_free(s);
+}
+
+/* Each is refused with a message that names object and field. */
+static void malformed_objects_are_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *kind, *json, *said;
+	} cases[] = {
+		{ "service", "[]", "not an object" },
+		{ "service", "{}", "metadata.name: missing" },
+		{ "service", "{'metadata':[]}", "metadata: not an object" },
+		{ "service", "{'metadata':{'name':80}}", "metadata.name: not a string" },
+		{ "service", "{'metadata':{'name':'a\\u0000b'}}", "NUL" },
+		{ "service", "{'metadata':{'name':'w','labels':{'a':1}}}",
+		  "metadata.labels: not a string" },
+		{ "service", "{'metadata':{'name':'w'},'spec':7}",
+		  "Service w: spec: not an object" },
+		{ "service",
+		  "{'metadata':{'name':'w','namespace':'n'},'spec':{'ports':[{'port':'80'}]}}",
+		  "Service n/w: spec.ports[0].port: not a whole number between 1 and 65535" },
+		{ "service",
+		  "{'metadata':{'name':'w'},'spec':{'ports':[{'port':80},{'port':70000}]}}",
+		  "spec.ports[1].port" },
+		{ "service", "{'metadata':{'name':'w'},'spec':{'ports':[{}]}}",
+		  "spec.ports[0].port: missing" },
+		{ "service", "{'metadata':{'name':'w'},'spec':{'ports':[80]}}",
+		  "spec.ports[0]: not an object" },
+		{ "service", "{'metadata':{'name':'w'},'spec':{'ports':{}}}",
+		  "spec.ports: not a list" },
+		{ "service", "{'metadata':{'name':'w'},'spec':{'type':'Magic'}}",
+		  "unknown value \"Magic\"" },
+		{ "service", "{'metadata':{'name':'w'},'spec':{'clusterIPs':['x']}}",
+		  "spec.clusterIPs[0]: \"x\" is no IP address" },
+		{ "service", "{'metadata':{'name':'w'},'spec':{'clusterIPs':['::1','::2','::3']}}",
+		  "3 entries" },
+		{ "service",
+		  "{'metadata':{'name':'w'},'spec':{'loadBalancerSourceRanges':['1.2.3.4']}}",
+		  "no CIDR" },
+		{ "service",
+		  "{'metadata':{'name':'w'},'status':{'loadBalancer':{'ingress':[{'ip':'1.2.3'}]}}"
+		  "}",
+		  "status.loadBalancer.ingress[0].ip" },
+		{ "service", "{'metadata':{'name':'w','creationTimestamp':'yesterday'}}",
+		  "RFC 3339" },
+		{ "slice", "{'metadata':{'name':'s'},'addressType':'IPv4','endpoints':[{}]}",
+		  "endpoints[0].addresses: no address" },
+		{ "slice",
+		  "{'metadata':{'name':'s'},'addressType':'IPv4','endpoints':[{'addresses':['::1']}"
+		  "]}",
+		  "not of the slice's address type" },
+		{ "slice",
+		  "{'metadata':{'name':'s'},'addressType':'IPv4','endpoints':[{'addresses':['10.0."
+		  "0.1'],"
+		  "'conditions':{'ready':'true'}}]}",
+		  "endpoints[0].ready: neither true nor false" },
+		{ "slice", "{'metadata':{'name':'s'},'addressType':4}",
+		  "addressType: not a string" },
+		{ "slice", "{'metadata':{'name':'s'},'ports':[{'port':1,'protocol':'ICMP'}]}",
+		  "protocol" },
+		{ "node",
+		  "{'metadata':{'name':'n'},'status':{'addresses':[{'type':'InternalIP','address':'"
+		  "x'}]}}",
+		  "Node n: status.addresses[0].address" },
+		{ "node", "{'metadata':{'name':'n'},'spec':{'podCIDR':'10.0.0.0'}}", "no CIDR" },
+		{ "map", "{'metadata':{'name':'m'},'data':{'config':{}}}",
+		  "ConfigMap m: data: not a string" },
+		{ "object", "{'metadata':{'name':''}}", "missing" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct json_object *obj = json_of(cases[i].json);
+		struct err e = ERR_INIT;
+		int r = 0;
+		void *ret = NULL;
+		if (strcmp(cases[i].kind, "service") == 0)
+			r = kube_service_parse(obj, (struct kube_service **)&ret, &e);
+		else if (strcmp(cases[i].kind, "slice") == 0)
+			r = kube_slice_parse(obj, (struct kube_slice **)&ret, &e);
+		else if (strcmp(cases[i].kind, "node") == 0)
+			r = kube_node_parse(obj, (struct kube_node **)&ret, &e);
+		else if (strcmp(cases[i].kind, "map") == 0)
+			r = kube_config_map_parse(obj, (struct kube_config_map **)&ret, &e);
+		else
+			r = kube_object_parse(obj, (struct kube_object **)&ret, &e);
+		if (r != -EINVAL || !strstr(e.msg, cases[i].said))
+			fail_msg("case %zu: %d, \"%s\" lacks \"%s\"", i, r, e.msg, cases[i].said);
+		assert_null(ret);
+		assert_int_equal(e.blame, ERR_REMOTE);
+		json_object_put(obj);
+	}
+}
+
+static void lists_are_bounded(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf b = BUF_INIT;
+	buf_puts(&b, "{\"metadata\":{\"name\":\"s\"},\"addressType\":\"IPv4\",\"endpoints\":[");
+	for (int i = 0; i < 1001; i++)
+		buf_printf(&b, "%s{\"addresses\":[\"10.0.0.1\"]}", i ? "," : "");
+	buf_puts(&b, "]}");
+	struct json_object *obj = json_of(buf_str(&b));
+	struct kube_slice *s = NULL;
+	struct err e = ERR_INIT;
+	assert_int_equal(kube_slice_parse(obj, &s, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "1001 entries, more than the 1000"));
+	json_object_put(obj);
+}
+
+static void slice_reads_everything(void **state)
+{
+	(void)state;
+	struct json_object *obj =
+		json_of("{'metadata':{'namespace':'shop','name':'web-x','labels':{'kubernetes.io/"
+	                "service-name':'web'}},"
+	                "'addressType':'IPv4','ports':[{'name':'http','port':8080},{'name':'all'},"
+	                "{'name':null,'port':53,'protocol':'UDP'}],"
+	                "'endpoints':[{'addresses':['10.244.1.5','10.244.1.6'],'nodeName':'n1','"
+	                "conditions':{}},"
+	                "{'addresses':['10.244.2.5'],'conditions':{'ready':false,'serving':true,'"
+	                "terminating':true}}]}");
+	struct kube_slice *s = NULL;
+	assert_int_equal(kube_slice_parse(obj, &s, NULL), 0);
+	json_object_put(obj);
+	assert_string_equal(s->service, "web");
+	assert_int_equal(s->family, 4);
+	assert_int_equal(s->n_ports, 2);
+	assert_int_equal(s->ports[0].port, 8080);
+	assert_string_equal(s->ports[1].name, "");
+	assert_int_equal(s->ports[1].proto, KUBE_UDP);
+	assert_int_equal(s->n_endpoints, 2);
+	assert_true(s->endpoints[0].ready && s->endpoints[0].serving &&
+	            !s->endpoints[0].terminating);
+	assert_string_equal(s->endpoints[0].node, "n1");
+	assert_null(s->endpoints[1].node);
+	assert_true(!s->endpoints[1].ready && s->endpoints[1].serving &&
+	            s->endpoints[1].terminating);
+	kube_slice_free(s);
+
+	obj = json_of("{'metadata':{'name':'x'},'addressType':'FQDN','endpoints':[{'addresses':['a."
+	              "b']}]}");
+	assert_int_equal(kube_slice_parse(obj, &s, NULL), 0);
+	assert_int_equal(s->family, 0);
+	assert_int_equal(s->n_endpoints, 0);
+	kube_slice_free(s);
+	json_object_put(obj);
+}
+
+static void node_reads_everything(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *value;
+		bool excluded;
+	} labels[] = {
+		{ "true", true }, { "false", false }, { "F", false }, { "", true }, { "nein", true }
+	};
+	for (size_t i = 0; i < ARRAY_LEN(labels); i++) {
+		cleanup_free char *text = xasprintf(
+			"{'metadata':{'name':'n1','labels':{"
+			"'node.kubernetes.io/exclude-from-external-load-balancers':'%s'}},"
+			"'spec':{'podCIDR':'10.244.1.0/24','podCIDRs':['10.244.1.0/24','fd00:1::/"
+		        "64']},"
+			"'status':{'addresses':[{'type':'Hostname','address':'n1'},"
+			"{'type':'InternalIP','address':'192.168.1.11'}],'conditions':["
+			"{'type':'Ready','status':'True'},{'type':'NetworkUnavailable','status':'"
+		        "Unknown'}]}}",
+			labels[i].value);
+		struct json_object *obj = json_of(text);
+		struct kube_node *n = NULL;
+		assert_int_equal(kube_node_parse(obj, &n, NULL), 0);
+		json_object_put(obj);
+		assert_int_equal(n->excluded, labels[i].excluded);
+		assert_true(n->ready && !n->network_unavailable);
+		assert_int_equal(n->n_internal_ips, 1);
+		assert_int_equal(n->n_pod_cidrs, 2);
+		assert_int_equal(n->pod_cidrs[1].len, 64);
+		kube_node_free(n);
+	}
+}
+
+static void config_map_keeps_its_data(void **state)
+{
+	(void)state;
+	struct json_object *obj =
+		json_of("{'metadata':{'namespace':'s','name':'fairlead','annotations':"
+	                "{'fairlead.io/generation':'4'}},'data':{'config':'a: b\\n','other':''}}");
+	struct kube_config_map *m = NULL;
+	assert_int_equal(kube_config_map_parse(obj, &m, NULL), 0);
+	json_object_put(obj);
+	assert_string_equal(kube_labels_get(&m->data, "config"), "a: b\n");
+	assert_string_equal(kube_labels_get(&m->meta.annotations, "fairlead.io/generation"), "4");
+	assert_null(kube_labels_get(&m->data, "missing"));
+	kube_config_map_free(m);
+}
+
+static void selectors_match(void **state)
+{
+	(void)state;
+	struct kube_kv kvs[] = { { (char[]){ "rack" }, (char[]){ "a" } } };
+	const struct kube_labels labels = { .kvs = kvs, .n = 1 };
+	char *a[] = { (char[]){ "b" }, (char[]){ "a" } }, *b[] = { (char[]){ "b" } };
+	const struct {
+		struct kube_requirement r;
+		bool matches;
+	} cases[] = {
+		{ { (char[]){ "rack" }, KUBE_IN, a, 2 }, true },
+		{ { (char[]){ "rack" }, KUBE_IN, b, 1 }, false },
+		{ { (char[]){ "zone" }, KUBE_IN, a, 2 }, false },
+		{ { (char[]){ "rack" }, KUBE_NOT_IN, a, 2 }, false },
+		{ { (char[]){ "rack" }, KUBE_NOT_IN, b, 1 }, true },
+		{ { (char[]){ "zone" }, KUBE_NOT_IN, b, 1 }, true },
+		{ { (char[]){ "rack" }, KUBE_EXISTS, NULL, 0 }, true },
+		{ { (char[]){ "zone" }, KUBE_EXISTS, NULL, 0 }, false },
+		{ { (char[]){ "rack" }, KUBE_DOES_NOT_EXIST, NULL, 0 }, false },
+		{ { (char[]){ "zone" }, KUBE_DOES_NOT_EXIST, NULL, 0 }, true },
+	};
+	struct kube_selector all = { 0 };
+	assert_true(kube_selector_matches(&all, &labels));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct kube_requirement both[] = { cases[0].r, cases[i].r };
+		struct kube_selector sel = { .requirements = both, .n = 2 };
+		assert_int_equal(kube_selector_matches(&sel, &labels), cases[i].matches);
+	}
+}
+
+static void readers_do_not_convert(void **state)
+{
+	(void)state;
+	struct json_object *obj = json_of("{'s':'80','n':80,'null':null,'f':1.0,'b':true,"
+	                                  "'big':99999999999999999999999,'z':'a\\u0000'}");
+	bool bad = false;
+	assert_int_equal(kube_json_int(obj, "n", 0, 100, -1, &bad), 80);
+	assert_int_equal(kube_json_int(obj, "null", 0, 100, -1, &bad), -1);
+	assert_int_equal(kube_json_int(obj, "missing", 0, 100, -1, &bad), -1);
+	assert_string_equal(kube_json_str(obj, "s", &bad), "80");
+	assert_true(kube_json_bool(obj, "b", false, &bad));
+	assert_null(kube_json_get(NULL, "n", json_type_int, &bad));
+	assert_false(bad);
+	static const char *const wrong[] = { "s", "f", "b", "big" };
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		bad = false;
+		assert_int_equal(kube_json_int(obj, wrong[i], 0, 1 << 30, -1, &bad), -1);
+		assert_true(bad);
+	}
+	bad = false;
+	assert_null(kube_json_str(obj, "z", &bad));
+	assert_true(bad);
+	assert_null(kube_json_str(obj, "n", NULL));
+	assert_false(kube_json_bool(obj, "n", false, NULL));
+	json_object_put(obj);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(service_reads_everything),
+		cmocka_unit_test(service_fills_in_defaults),
+		cmocka_unit_test(malformed_objects_are_refused),
+		cmocka_unit_test(lists_are_bounded),
+		cmocka_unit_test(slice_reads_everything),
+		cmocka_unit_test(node_reads_everything),
+		cmocka_unit_test(config_map_keeps_its_data),
+		cmocka_unit_test(selectors_match),
+		cmocka_unit_test(readers_do_not_convert),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
