@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_PROXY_RENDER_H
+#define FAIRLEAD_PROXY_RENDER_H
+
+/*
+ * What a Service is in iptables: pure text from plain data, the same for the same input.
+ *
+ *   nat                                                       filter
+ *   PREROUTING, OUTPUT → FL-SVC                               INPUT   → FL-IN  → FL-FLT, and FL-NPF for node ports
+ *     destination's low octet → FL-B-xx (bucket)              FORWARD → FL-FWD → FL-FLT
+ *       cluster IP → FL-C-id or FL-L-id                       OUTPUT  → FL-OUT → FL-FLT
+ *       address from outside → FL-E-id, or FL-F-id → FL-E-id    FL-FLT: low octet → FL-D-xx: REJECT, DROP, guard
+ *     a local address → FL-NP                                   FL-NPF: port range → FL-R-xxx
+ *       port range → FL-N-xxx → FL-E-id                       FORWARD, last → FL-ACC: ACCEPT what is ours
+ *   FL-E external traffic: FL-MARK (masquerade) and FL-C, or the short circuits of policy Local and FL-L
+ *   FL-C, FL-L the cluster and the local set → FL-P-id one endpoint: hairpin, affinity, DNAT
+ *   POSTROUTING → FL-POST: masquerade what carries the mark
+ *
+ * The filter rules see only destinations that no nat rule rewrote: that is how "no endpoints" rejects and how a
+ * refused source is dropped.  A bucket gathers lines of many Services, so the renderer yields a Service's dispatch
+ * lines one by one, each with its bucket.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "chain.h"
+#include "fairlead/proxy.h"
+
+struct render_options {
+	uint8_t family;
+	uint32_t
+		mark; /* bit of the packet mark: masquerade; same bit of the connection mark: ours, not masqueraded */
+	const struct prefix *cluster_cidrs; /* of any family */
+	size_t n_cluster_cidrs;
+	bool random_fully; /* MASQUERADE knows --random-fully */
+	bool drop_invalid; /* drop packets that conntrack cannot place rather than leak them untranslated */
+};
+
+/*
+ * A bucket is a chain that holds dispatch lines of several Services: by the low octet of an address, or by protocol
+ * and the upper bits of a node port.  Buckets of all kinds are numbered through.
+ */
+enum bucket_kind { BUCKET_NAT_ADDR, BUCKET_NAT_PORT, BUCKET_FILTER_ADDR, BUCKET_FILTER_PORT };
+#define BUCKET_KINDS 4
+#define BUCKET_PORT_BITS 7 /* ports of one bucket differ in these low bits */
+#define BUCKETS_ADDR 256
+#define BUCKETS_PORT (3 * (65536 >> BUCKET_PORT_BITS))
+#define BUCKETS (2 * (BUCKETS_ADDR + BUCKETS_PORT))
+
+enum bucket_kind bucket_kind(unsigned int bucket);
+void bucket_name(unsigned int bucket, char ret_name[static CHAIN_NAME_SIZE]);
+
+/* @after: the line comes after those of all other Services of the bucket. */
+typedef void render_line_fn(unsigned int bucket, bool after, const char *rule, void *arg);
+typedef void render_chain_fn(const struct chain *c, void *arg);
+
+/* The Service's own chains, each once. */
+void render_service(const struct render_options *o, const struct proxy_service *s,
+                    render_chain_fn *fn, void *arg);
+/* The lines by which packets find those chains, or are refused. */
+void render_dispatch(const struct render_options *o, const struct proxy_service *s,
+                     render_line_fn *fn, void *arg);
+/* The frame: chains that do not depend on any Service. */
+void render_frame(const struct render_options *o, render_chain_fn *fn, void *arg);
+/* FL-SVC, FL-NP, FL-FLT or FL-NPF: the chain that leads to the buckets of this kind which are in use. */
+void render_index(const struct render_options *o, enum bucket_kind kind,
+                  bool (*in_use)(unsigned int bucket, void *arg), void *arg,
+                  struct chain *ret_chain);
+
+/* Where the built-in chains must jump to ours. */
+struct render_jump {
+	enum chain_table table;
+	const char *builtin;
+	const char *target;
+	bool append; /* at the end rather than at the start */
+};
+#define RENDER_JUMPS 7
+extern const struct render_jump render_jumps[RENDER_JUMPS];
+
+#endif

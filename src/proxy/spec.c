@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "spec.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/sha.h>
+
+#include "fairlead/mem.h"
+
+static int endpoint_cmp(const void *a, const void *b)
+{
+	const struct proxy_endpoint *x = a, *y = b;
+	int r = addr_cmp(&x->addr, &y->addr);
+	return r ? r : (int)x->port - (int)y->port;
+}
+
+static int vip_cmp(const void *a, const void *b)
+{
+	return addr_cmp(a, b);
+}
+
+static int range_cmp(const void *a, const void *b)
+{
+	return prefix_cmp(a, b);
+}
+
+static int port_cmp(const void *a, const void *b)
+{
+	const struct proxy_port *x = a, *y = b;
+	return x->proto != y->proto ? (int)x->proto - (int)y->proto : (int)x->port - (int)y->port;
+}
+
+/* Hands out pieces of one block of memory; with no block, only counts. */
+struct carver {
+	char *base;
+	size_t size;
+};
+
+static void *carve(struct carver *c, size_t n, size_t size, size_t align)
+{
+	c->size = (c->size + align - 1) / align * align;
+	void *p = c->base ? c->base + c->size : NULL;
+	c->size += n * size;
+	return p;
+}
+
+#define CARVE(c, n, type) ((type *)carve((c), (n), sizeof(type), _Alignof(type)))
+
+/* Copies an array of one family, sorts it and drops duplicates; returns how many stay. */
+static size_t copy_sorted(void *to, const void *from, size_t n, size_t size,
+                          int (*cmp)(const void *, const void *), uint8_t family,
+                          size_t addr_offset)
+{
+	size_t kept = 0;
+	char *out = to;
+	for (size_t i = 0; i < n; i++) {
+		const char *item = (const char *)from + i * size;
+		const struct addr *a = (const struct addr *)(const void *)(item + addr_offset);
+		if (a->family == family)
+			memcpy(out + kept++ * size, item, size);
+	}
+	if (kept == 0)
+		return 0;
+	qsort(out, kept, size, cmp);
+	size_t last = 0;
+	for (size_t i = 1; i < kept; i++)
+		if (cmp(out + last * size, out + i * size) != 0 && ++last != i)
+			memcpy(out + last * size, out + i * size, size);
+	return last + 1;
+}
+
+static size_t bounded(size_t n, size_t max, bool *truncated)
+{
+	if (n <= max)
+		return n;
+	*truncated = true;
+	return max;
+}
+
+static const char *copy_str(struct carver *c, const char *s)
+{
+	size_t size = strlen(s ? s : "") + 1;
+	char *p = CARVE(c, size, char);
+	if (p)
+		memcpy(p, s ? s : "", size);
+	return p;
+}
+
+static const struct proxy_endpoint *copy_endpoints(struct carver *c,
+                                                   const struct proxy_endpoint *from, size_t n,
+                                                   uint8_t family, size_t *ret_n, bool *truncated)
+{
+	n = bounded(n, SPEC_MAX_ENDPOINTS, truncated);
+	struct proxy_endpoint *to = CARVE(c, n, struct proxy_endpoint);
+	if (to)
+		*ret_n = copy_sorted(to, from, n, sizeof(*to), endpoint_cmp, family,
+		                     offsetof(struct proxy_endpoint, addr));
+	return to;
+}
+
+/* The copy itself, run twice: once to measure, once to fill. */
+static size_t lay_out(char *memory, const struct proxy_service *from)
+{
+	struct carver c = { .base = memory };
+	struct spec scratch = { .refs = 0 };
+	struct spec *p = CARVE(&c, 1, struct spec);
+	if (!p)
+		p = &scratch;
+	p->s = *from;
+	p->refs = 1;
+	p->truncated = false;
+
+	size_t n_ports = bounded(from->n_ports, SPEC_MAX_PORTS, &p->truncated);
+	struct proxy_port *ports = CARVE(&c, n_ports, struct proxy_port);
+	for (size_t i = 0; i < n_ports; i++) {
+		const struct proxy_port *q = &from->ports[i];
+		struct proxy_port copy = *q;
+		copy.name = copy_str(&c, q->name);
+		copy.cluster = copy_endpoints(&c, q->cluster, q->n_cluster, from->family,
+		                              &copy.n_cluster, &p->truncated);
+		copy.local = copy_endpoints(&c, q->local, q->n_local, from->family, &copy.n_local,
+		                            &p->truncated);
+		if (ports)
+			ports[i] = copy;
+	}
+	p->s.ports = ports;
+	p->s.n_ports = n_ports;
+
+	size_t n_vips = bounded(from->n_vips, SPEC_MAX_VIPS, &p->truncated);
+	struct addr *vips = CARVE(&c, n_vips, struct addr);
+	size_t n_ranges = bounded(from->n_source_ranges, SPEC_MAX_SOURCE_RANGES, &p->truncated);
+	struct prefix *ranges = CARVE(&c, n_ranges, struct prefix);
+	p->s.key = copy_str(&c, from->key);
+	if (!memory)
+		return c.size;
+
+	p->s.vips = vips;
+	p->s.n_vips =
+		copy_sorted(vips, from->vips, n_vips, sizeof(*vips), vip_cmp, from->family, 0);
+	p->s.source_ranges = ranges;
+	p->s.n_source_ranges = copy_sorted(ranges, from->source_ranges, n_ranges, sizeof(*ranges),
+	                                   range_cmp, from->family, offsetof(struct prefix, addr));
+	if (n_ports)
+		qsort(ports, n_ports, sizeof(*ports), port_cmp);
+	return c.size;
+}
+
+static void add_endpoints(struct buf *b, const struct proxy_endpoint *e, size_t n)
+{
+	buf_add(b, &n, sizeof(n));
+	for (size_t i = 0; i < n; i++) {
+		buf_add(b, &e[i].addr, sizeof(e[i].addr));
+		buf_add(b, &e[i].port, sizeof(e[i].port));
+	}
+}
+
+/* Everything that rendering reads, and nothing else: names of ports count only as labels, but they do count. */
+static uint64_t digest(const struct proxy_service *s)
+{
+	cleanup(buf_fini) struct buf b = BUF_INIT;
+	buf_add(&b, &s->cluster_ip, sizeof(s->cluster_ip));
+	buf_printf(&b, "%d %d %d %u %zu %zu %zu ", s->family, s->external_local, s->internal_local,
+	           s->affinity_s, s->n_vips, s->n_source_ranges, s->n_ports);
+	for (size_t i = 0; i < s->n_vips; i++)
+		buf_add(&b, &s->vips[i], sizeof(s->vips[i]));
+	for (size_t i = 0; i < s->n_source_ranges; i++) {
+		buf_add(&b, &s->source_ranges[i].addr, sizeof(s->source_ranges[i].addr));
+		buf_add(&b, &s->source_ranges[i].len, sizeof(s->source_ranges[i].len));
+	}
+	for (size_t i = 0; i < s->n_ports; i++) {
+		const struct proxy_port *p = &s->ports[i];
+		buf_printf(&b, "%s %d %d %d %d ", p->name, p->proto, p->port, p->node_port,
+		           p->has_any);
+		add_endpoints(&b, p->cluster, p->n_cluster);
+		add_endpoints(&b, p->local, p->n_local);
+	}
+	unsigned char md[SHA256_DIGEST_LENGTH];
+	uint64_t v;
+	SHA256((const unsigned char *)b.data, b.size, md);
+	memcpy(&v, md, sizeof(v));
+	return v;
+}
+
+struct spec *spec_new(const struct proxy_service *s)
+{
+	char *memory = xcalloc(1, lay_out(NULL, s));
+	lay_out(memory, s);
+	struct spec *p = (struct spec *)(void *)memory;
+	p->digest = digest(&p->s);
+	return p;
+}
+
+struct spec *spec_ref(struct spec *p)
+{
+	if (p)
+		p->refs++;
+	return p;
+}
+
+void spec_unref(struct spec *p)
+{
+	if (p && --p->refs == 0)
+		free(p);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_PROXY_SPEC_H
+#define FAIRLEAD_PROXY_SPEC_H
+
+/*
+ * A copy of a struct proxy_service in one piece of memory: bounded, sorted and without duplicates, so that equal
+ * wishes are equal copies whatever order they came in.  Immutable and counted.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fairlead/proxy.h"
+
+/* What one Service may have; more is left out and said in the status. */
+#define SPEC_MAX_PORTS 256
+#define SPEC_MAX_ENDPOINTS 4096 /* a port and set */
+#define SPEC_MAX_VIPS 64
+#define SPEC_MAX_SOURCE_RANGES 1024
+
+struct spec {
+	struct proxy_service s;
+	uint64_t digest; /* equal for equal content */
+	bool truncated;
+	unsigned int refs;
+};
+
+struct spec *spec_new(const struct proxy_service *s);
+struct spec *spec_ref(struct spec *p);
+void spec_unref(struct spec *p);
+
+#endif

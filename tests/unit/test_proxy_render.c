@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The decision table of the service proxy as text: for each case, all that iptables is told.  The hashes in chain names
+ * are replaced by numbers in order of appearance, so that the texts can be read.
+ */
+#include "config.h"
+
+#include "unit.h"
+
+#include <ctype.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include "fairlead/mem.h"
+#include "proxy/render.h"
+#include "proxy/spec.h"
+
+static struct addr addr(const char *s)
+{
+	struct addr a = { .family = 0 };
+	if (s)
+		assert_int_equal(addr_parse(s, &a), 0);
+	return a;
+}
+
+static struct prefix prefix(const char *s)
+{
+	struct prefix p;
+	assert_int_equal(prefix_parse(s, false, &p), 0);
+	return p;
+}
+
+/* What a case gives, with addresses as text. */
+struct wish {
+	const char *cluster_ip, *vip;
+	const char *ranges[3];
+	const char *cluster[4], *local[4]; /* endpoints, all on port 8080 */
+	int proto;
+	uint16_t node_port;
+	bool external_local, internal_local, no_pods, has_any;
+	uint32_t affinity_s;
+};
+
+static size_t endpoints(const char *const *from, struct proxy_endpoint *to)
+{
+	size_t n = 0;
+	for (; n < 4 && from[n]; n++)
+		to[n] = (struct proxy_endpoint){ .addr = addr(from[n]), .port = 8080 };
+	return n;
+}
+
+static struct spec *make_spec(const struct wish *w)
+{
+	struct proxy_endpoint cluster[4], local[4];
+	struct prefix ranges[3];
+	struct addr vip = addr(w->vip);
+	struct proxy_port port = {
+		.name = "http",
+		.proto = (uint8_t)(w->proto ? w->proto : IPPROTO_TCP),
+		.port = 80,
+		.node_port = w->node_port,
+		.cluster = cluster,
+		.n_cluster = endpoints(w->cluster, cluster),
+		.local = local,
+		.n_local = endpoints(w->local, local),
+	};
+	port.has_any = w->has_any || port.n_cluster || port.n_local;
+	struct proxy_service s = {
+		.key = "shop/web",
+		.family = strchr(w->cluster_ip ? w->cluster_ip : w->vip, ':') ? 6 : 4,
+		.cluster_ip = addr(w->cluster_ip),
+		.vips = &vip,
+		.n_vips = w->vip ? 1 : 0,
+		.source_ranges = ranges,
+		.external_local = w->external_local,
+		.internal_local = w->internal_local,
+		.affinity_s = w->affinity_s,
+		.ports = &port,
+		.n_ports = 1,
+	};
+	for (; s.n_source_ranges < 3 && w->ranges[s.n_source_ranges]; s.n_source_ranges++)
+		ranges[s.n_source_ranges] = prefix(w->ranges[s.n_source_ranges]);
+	return spec_new(&s);
+}
+
+static void add_chain(const struct chain *c, void *arg)
+{
+	struct buf *out = arg;
+	const char *rule = buf_str(&c->rules);
+	assert_true(strlen(c->name) < CHAIN_NAME_SIZE);
+	for (size_t i = 0; i < c->n_rules; i++) {
+		const char *end = strchr(rule, '\n');
+		buf_printf(out, "%s: %.*s\n", c->name, (int)(end - rule), rule);
+		rule = end + 1;
+	}
+}
+
+static void add_line(unsigned int bucket, bool after, const char *rule, void *arg)
+{
+	char name[CHAIN_NAME_SIZE];
+	bucket_name(bucket, name);
+	buf_printf(arg, "%s:%s %s\n", name, after ? " (after)" : "", rule);
+}
+
+/* FL-X-HASH becomes X, or X1, X2, … for endpoints. */
+static char *readable(const char *text)
+{
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	char seen[16][CHAIN_NAME_SIZE];
+	size_t n_seen = 0;
+	for (const char *p = text; *p;) {
+		size_t len = strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567-");
+		if (len != 21 || strncmp(p, "FL-", 3) != 0) {
+			size_t step = len ? len : 1;
+			buf_add(&out, p, step);
+			p += step;
+			continue;
+		}
+		size_t i = 0;
+		while (i < n_seen && strncmp(seen[i], p, len) != 0)
+			i++;
+		if (i == n_seen && n_seen < ARRAY_LEN(seen))
+			snprintf(seen[n_seen++], CHAIN_NAME_SIZE, "%.21s", p);
+		size_t number = 1;
+		for (size_t k = 0; k < i; k++)
+			number += seen[k][3] == p[3];
+		if (p[3] == 'P')
+			buf_printf(&out, "P%zu", number);
+		else
+			buf_putc(&out, p[3]);
+		assert_true(p[3] == 'P' || number == 1);
+		p += len;
+	}
+	return xstrdup(buf_str(&out));
+}
+
+static struct render_options options(uint8_t family, bool no_pods)
+{
+	static struct prefix cidrs[3];
+	cidrs[0] = prefix("10.244.0.0/16");
+	cidrs[1] = prefix("fd00:244::/56");
+	cidrs[2] = prefix("10.245.0.0/16");
+	return (struct render_options){
+		.family = family,
+		.mark = 0x100000,
+		.cluster_cidrs = cidrs,
+		.n_cluster_cidrs = no_pods ? 0 : 3,
+		.random_fully = true,
+		.drop_invalid = true,
+	};
+}
+
+static void check(const struct wish *w, const char *want)
+{
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct spec *spec = make_spec(w);
+	struct render_options o = options(spec->s.family, w->no_pods);
+	render_dispatch(&o, &spec->s, add_line, &out);
+	render_service(&o, &spec->s, add_chain, &out);
+	spec_unref(spec);
+	cleanup_free char *got = readable(buf_str(&out));
+	assert_string_equal(got, want);
+}
+
+static void cluster_ip(void **state)
+{
+	(void)state;
+	check(&(struct wish){ .cluster_ip = "10.96.0.17",
+	                      .cluster = { "10.244.2.5", "10.244.1.7" } },
+	      "FL-B-11: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j C\n"
+	      "C: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j FL-NODE\n"
+	      "C: -m statistic --mode random --probability 0.5000000000 -j P1\n"
+	      "C: -j P2\n"
+	      "P1: -s 10.244.1.7/32 -j FL-MARK\n"
+	      "P1: -p tcp -j DNAT --to-destination 10.244.1.7:8080\n"
+	      "P2: -s 10.244.2.5/32 -j FL-MARK\n"
+	      "P2: -p tcp -j DNAT --to-destination 10.244.2.5:8080\n");
+	/* Without the Pods' addresses nothing is masqueraded but the hairpin. */
+	check(&(struct wish){ .cluster_ip = "10.96.0.17",
+	                      .cluster = { "10.244.1.7" },
+	                      .no_pods = true },
+	      "FL-B-11: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j C\n"
+	      "C: -j P1\n"
+	      "P1: -s 10.244.1.7/32 -j FL-MARK\n"
+	      "P1: -p tcp -j DNAT --to-destination 10.244.1.7:8080\n");
+}
+
+static void no_endpoints_reject(void **state)
+{
+	(void)state;
+	check(&(struct wish){ .cluster_ip = "10.96.0.17", .vip = "192.0.2.9", .node_port = 30080 },
+	      "FL-D-11: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j REJECT\n"
+	      "FL-D-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j REJECT\n"
+	      "FL-R-0eb: -p tcp -m tcp --dport 30080 -j REJECT\n"
+	      "FL-D-09: (after) -d 192.0.2.9/32 -j REJECT\n");
+	/* Source ranges and policies do not change that. */
+	check(&(struct wish){ .vip = "192.0.2.9",
+	                      .ranges = { "198.51.100.0/24" },
+	                      .external_local = true,
+	                      .internal_local = true },
+	      "FL-D-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j REJECT\n"
+	      "FL-D-09: (after) -d 192.0.2.9/32 -j REJECT\n");
+}
+
+static void policy_cluster_from_outside(void **state)
+{
+	(void)state;
+	check(&(struct wish){ .cluster_ip = "10.96.0.17",
+	                      .vip = "192.0.2.9",
+	                      .node_port = 30080,
+	                      .proto = IPPROTO_UDP,
+	                      .cluster = { "10.244.1.7" } },
+	      "FL-B-11: -d 10.96.0.17/32 -p udp -m udp --dport 80 -j C\n"
+	      "FL-B-09: -d 192.0.2.9/32 -p udp -m udp --dport 80 -j E\n"
+	      "FL-N-2eb: -p udp -m udp --dport 30080 -j E\n"
+	      "FL-D-09: (after) -d 192.0.2.9/32 -j REJECT\n"
+	      "E: -j FL-MARK\n"
+	      "E: -j C\n"
+	      "C: -d 10.96.0.17/32 -p udp -m udp --dport 80 -j FL-NODE\n"
+	      "C: -j P1\n"
+	      "P1: -s 10.244.1.7/32 -j FL-MARK\n"
+	      "P1: -p udp -j DNAT --to-destination 10.244.1.7:8080\n");
+}
+
+static void policy_local_with_local_endpoint(void **state)
+{
+	(void)state;
+	check(&(struct wish){ .cluster_ip = "10.96.0.17",
+	                      .vip = "192.0.2.9",
+	                      .external_local = true,
+	                      .cluster = { "10.244.1.7", "10.244.2.5" },
+	                      .local = { "10.244.2.5" } },
+	      "FL-B-11: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j C\n"
+	      "FL-B-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j E\n"
+	      "FL-D-09: (after) -d 192.0.2.9/32 -j REJECT\n"
+	      "E: -s 10.244.0.0/16 -j C\n"
+	      "E: -s 10.245.0.0/16 -j C\n"
+	      "E: -m addrtype --src-type LOCAL -j FL-MARK\n"
+	      "E: -m addrtype --src-type LOCAL -j C\n"
+	      "E: -j CONNMARK --set-xmark 0x100000/0x100000\n"
+	      "E: -j L\n"
+	      "C: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j FL-NODE\n"
+	      "C: -m statistic --mode random --probability 0.5000000000 -j P1\n"
+	      "C: -j P2\n"
+	      "L: -j P2\n"
+	      "P1: -s 10.244.1.7/32 -j FL-MARK\n"
+	      "P1: -p tcp -j DNAT --to-destination 10.244.1.7:8080\n"
+	      "P2: -s 10.244.2.5/32 -j FL-MARK\n"
+	      "P2: -p tcp -j DNAT --to-destination 10.244.2.5:8080\n");
+}
+
+static void policy_local_without_local_endpoint(void **state)
+{
+	(void)state;
+	check(&(struct wish){ .vip = "192.0.2.9",
+	                      .node_port = 30080,
+	                      .external_local = true,
+	                      .cluster = { "10.244.1.7" } },
+	      "FL-B-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j E\n"
+	      "FL-D-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j DROP\n"
+	      "FL-N-0eb: -p tcp -m tcp --dport 30080 -j E\n"
+	      "FL-R-0eb: -p tcp -m tcp --dport 30080 -j DROP\n"
+	      "FL-D-09: (after) -d 192.0.2.9/32 -j REJECT\n"
+	      "E: -s 10.244.0.0/16 -j C\n"
+	      "E: -s 10.245.0.0/16 -j C\n"
+	      "E: -m addrtype --src-type LOCAL -j FL-MARK\n"
+	      "E: -m addrtype --src-type LOCAL -j C\n"
+	      "C: -j P1\n"
+	      "P1: -s 10.244.1.7/32 -j FL-MARK\n"
+	      "P1: -p tcp -j DNAT --to-destination 10.244.1.7:8080\n");
+}
+
+static void internal_policy_local(void **state)
+{
+	(void)state;
+	check(&(struct wish){ .cluster_ip = "10.96.0.17",
+	                      .internal_local = true,
+	                      .cluster = { "10.244.1.7" },
+	                      .local = { "10.244.2.5" } },
+	      "FL-B-11: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j L\n"
+	      "L: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j FL-NODE\n"
+	      "L: -j P1\n"
+	      "P1: -s 10.244.2.5/32 -j FL-MARK\n"
+	      "P1: -p tcp -j DNAT --to-destination 10.244.2.5:8080\n");
+	check(&(struct wish){ .cluster_ip = "10.96.0.17", .internal_local = true, .has_any = true },
+	      "FL-D-11: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j DROP\n");
+}
+
+static void source_ranges(void **state)
+{
+	(void)state;
+	check(&(struct wish){ .vip = "192.0.2.9",
+	                      .node_port = 30080,
+	                      .ranges = { "198.51.100.0/24", "2001:db8::/32", "10.0.0.0/8" },
+	                      .cluster = { "10.244.1.7" } },
+	      "FL-B-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j F\n"
+	      "FL-D-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j DROP\n"
+	      "FL-N-0eb: -p tcp -m tcp --dport 30080 -j E\n"
+	      "FL-D-09: (after) -d 192.0.2.9/32 -j REJECT\n"
+	      "E: -j FL-MARK\n"
+	      "E: -j C\n"
+	      "F: -s 10.0.0.0/8 -j E\n"
+	      "F: -s 198.51.100.0/24 -j E\n"
+	      "C: -j P1\n"
+	      "P1: -s 10.244.1.7/32 -j FL-MARK\n"
+	      "P1: -p tcp -j DNAT --to-destination 10.244.1.7:8080\n");
+	/* A range of everything, or none of this family, is no filter. */
+	static const char *const plain = "FL-B-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j E\n"
+					 "FL-D-09: (after) -d 192.0.2.9/32 -j REJECT\n"
+					 "E: -j FL-MARK\n"
+					 "E: -j C\n"
+					 "C: -j P1\n"
+					 "P1: -s 10.244.1.7/32 -j FL-MARK\n"
+					 "P1: -p tcp -j DNAT --to-destination 10.244.1.7:8080\n";
+	check(&(struct wish){ .vip = "192.0.2.9",
+	                      .ranges = { "10.0.0.0/8", "0.0.0.0/0" },
+	                      .cluster = { "10.244.1.7" } },
+	      plain);
+	check(&(struct wish){ .vip = "192.0.2.9",
+	                      .ranges = { "2001:db8::/32" },
+	                      .cluster = { "10.244.1.7" } },
+	      plain);
+}
+
+static void affinity(void **state)
+{
+	(void)state;
+	check(&(struct wish){ .cluster_ip = "10.96.0.17",
+	                      .affinity_s = 10800,
+	                      .cluster = { "10.244.1.7", "10.244.2.5" } },
+	      "FL-B-11: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j C\n"
+	      "C: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j FL-NODE\n"
+	      "C: -m recent --name P1 --rcheck --seconds 10800 --reap -j P1\n"
+	      "C: -m recent --name P2 --rcheck --seconds 10800 --reap -j P2\n"
+	      "C: -m statistic --mode random --probability 0.5000000000 -j P1\n"
+	      "C: -j P2\n"
+	      "P1: -s 10.244.1.7/32 -j FL-MARK\n"
+	      "P1: -p tcp -m recent --name P1 --set -j DNAT --to-destination 10.244.1.7:8080\n"
+	      "P2: -s 10.244.2.5/32 -j FL-MARK\n"
+	      "P2: -p tcp -m recent --name P2 --set -j DNAT --to-destination 10.244.2.5:8080\n");
+}
+
+static void ipv6(void **state)
+{
+	(void)state;
+	check(&(struct wish){ .cluster_ip = "fd00:96::1:1a",
+	                      .vip = "2001:db8::f0",
+	                      .node_port = 65535,
+	                      .proto = IPPROTO_SCTP,
+	                      .external_local = true,
+	                      .cluster = { "fd00:244::5", "10.244.1.7" },
+	                      .local = { "fd00:244::5" } },
+	      "FL-B-1a: -d fd00:96::1:1a/128 -p sctp -m sctp --dport 80 -j C\n"
+	      "FL-B-f0: -d 2001:db8::f0/128 -p sctp -m sctp --dport 80 -j E\n"
+	      "FL-N-5ff: -p sctp -m sctp --dport 65535 -j E\n"
+	      "FL-D-f0: (after) -d 2001:db8::f0/128 -j REJECT\n"
+	      "E: -s fd00:244::/56 -j C\n"
+	      "E: -m addrtype --src-type LOCAL -j FL-MARK\n"
+	      "E: -m addrtype --src-type LOCAL -j C\n"
+	      "E: -j CONNMARK --set-xmark 0x100000/0x100000\n"
+	      "E: -j L\n"
+	      "C: -d fd00:96::1:1a/128 -p sctp -m sctp --dport 80 -j FL-NODE\n"
+	      "C: -j P1\n"
+	      "L: -j P1\n"
+	      "P1: -s fd00:244::5/128 -j FL-MARK\n"
+	      "P1: -p sctp -j DNAT --to-destination [fd00:244::5]:8080\n");
+}
+
+static bool some_buckets(unsigned int bucket, void *arg)
+{
+	(void)arg;
+	char name[CHAIN_NAME_SIZE];
+	bucket_name(bucket, name);
+	return strcmp(name + 4, "-09") == 0 || strcmp(name + 4, "-ff") == 0 ||
+	       strcmp(name + 4, "-0eb") == 0 || strcmp(name + 4, "-5ff") == 0;
+}
+
+static void the_frame_is_complete(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct render_options o = options(4, false);
+	render_frame(&o, add_chain, &out);
+	struct chain c = { .n_rules = 0 };
+	for (int k = 0; k < BUCKET_KINDS; k++) {
+		render_index(&o, (enum bucket_kind)k, some_buckets, NULL, &c);
+		add_chain(&c, &out);
+	}
+	o = options(6, true);
+	render_index(&o, BUCKET_NAT_ADDR, some_buckets, NULL, &c);
+	add_chain(&c, &out);
+	chain_fini(&c);
+	assert_string_equal(
+		buf_str(&out),
+		"FL-IN: -m conntrack --ctstate NEW -j FL-FLT\n"
+		"FL-IN: -m conntrack --ctstate NEW -m addrtype --dst-type LOCAL -j FL-NPF\n"
+		"FL-OUT: -m conntrack --ctstate NEW -j FL-FLT\n"
+		"FL-FWD: -m conntrack --ctstate INVALID -j DROP\n"
+		"FL-FWD: -m conntrack --ctstate NEW -j FL-FLT\n"
+		"FL-ACC: -m mark --mark 0x100000/0x100000 -j ACCEPT\n"
+		"FL-ACC: -m connmark --mark 0x100000/0x100000 -m conntrack --ctstate DNAT -j "
+		"ACCEPT\n"
+		"FL-ACC: -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctstate DNAT "
+		"-j ACCEPT\n"
+		"FL-MARK: -j MARK --set-xmark 0x100000/0x100000\n"
+		"FL-NODE: -s 10.244.0.0/16 -j RETURN\n"
+		"FL-NODE: -s 10.245.0.0/16 -j RETURN\n"
+		"FL-NODE: -j FL-MARK\n"
+		"FL-POST: -m mark ! --mark 0x100000/0x100000 -j RETURN\n"
+		"FL-POST: -j MARK --set-xmark 0x0/0x100000\n"
+		"FL-POST: -j MASQUERADE --random-fully\n"
+		"FL-SVC: -d 0.0.0.9/0.0.0.255 -j FL-B-09\n"
+		"FL-SVC: -d 0.0.0.255/0.0.0.255 -j FL-B-ff\n"
+		"FL-SVC: ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j FL-NP\n"
+		"FL-NP: -p tcp -m tcp --dport 30080:30207 -j FL-N-0eb\n"
+		"FL-NP: -p sctp -m sctp --dport 65408:65535 -j FL-N-5ff\n"
+		"FL-FLT: -d 0.0.0.9/0.0.0.255 -j FL-D-09\n"
+		"FL-FLT: -d 0.0.0.255/0.0.0.255 -j FL-D-ff\n"
+		"FL-NPF: -p tcp -m tcp --dport 30080:30207 -j FL-R-0eb\n"
+		"FL-NPF: -p sctp -m sctp --dport 65408:65535 -j FL-R-5ff\n"
+		"FL-SVC: -d ::9/::ff -j FL-B-09\n"
+		"FL-SVC: -d ::ff/::ff -j FL-B-ff\n"
+		"FL-SVC: ! -d ::1/128 -m addrtype --dst-type LOCAL -j FL-NP\n");
+}
+
+static void equal_wishes_are_equal_copies(void **state)
+{
+	(void)state;
+	const struct wish w = { .cluster_ip = "10.96.0.17",
+		                .cluster = { "10.244.1.7", "10.244.2.5", "10.244.1.7" } };
+	const struct wish same = { .cluster_ip = "10.96.0.17",
+		                   .cluster = { "10.244.2.5", "10.244.1.7" } };
+	const struct wish other = { .cluster_ip = "10.96.0.17",
+		                    .cluster = { "10.244.2.5", "10.244.1.8" } };
+	struct spec *a = make_spec(&w), *b = make_spec(&same), *c = make_spec(&other);
+	assert_int_equal(a->s.ports[0].n_cluster, 2);
+	assert_true(a->digest == b->digest);
+	assert_true(a->digest != c->digest);
+	spec_unref(a);
+	spec_unref(b);
+	spec_unref(c);
+}
+
+static void names_cannot_break_a_line(void **state)
+{
+	(void)state;
+	struct chain c = { .n_rules = 0 };
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	chain_begin(&c, "FL-X", "a/b\" -j ACCEPT\n-A INPUT");
+	chain_rule(&c, "-j FL-MARK");
+	chain_write(&c, 0x1234, &out);
+	chain_fini(&c);
+	assert_string_equal(buf_str(&out), "-A FL-X -m comment --comment \"0000000000001234/1 "
+	                                   "a/b?"
+	                                   "?-j?ACCEPT?"
+	                                   "?-A?INPUT\" -j FL-MARK\n");
+}
+
+static void tables_follow_from_names(void **state)
+{
+	(void)state;
+	static const char *const filter[] = { "FL-IN",  "FL-OUT", "FL-FWD",  "FL-ACC",
+		                              "FL-FLT", "FL-NPF", "FL-D-0a", "FL-R-5ff" };
+	static const char *const nat[] = {
+		"FL-SVC",  "FL-NP",   "FL-MARK",  "FL-NODE",
+		"FL-POST", "FL-B-0a", "FL-N-5ff", "FL-C-ABCDEFGHIJKLMNOP"
+	};
+	for (size_t i = 0; i < ARRAY_LEN(filter); i++) {
+		assert_int_equal(chain_table(filter[i]), CHAIN_FILTER);
+		assert_int_equal(chain_table(nat[i]), CHAIN_NAT);
+		assert_false(chain_is_of_service(filter[i]));
+		assert_int_equal(chain_is_of_service(nat[i]), i == 7);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cluster_ip),
+		cmocka_unit_test(no_endpoints_reject),
+		cmocka_unit_test(policy_cluster_from_outside),
+		cmocka_unit_test(policy_local_with_local_endpoint),
+		cmocka_unit_test(policy_local_without_local_endpoint),
+		cmocka_unit_test(internal_policy_local),
+		cmocka_unit_test(source_ranges),
+		cmocka_unit_test(affinity),
+		cmocka_unit_test(ipv6),
+		cmocka_unit_test(the_frame_is_complete),
+		cmocka_unit_test(equal_wishes_are_equal_copies),
+		cmocka_unit_test(names_cannot_break_a_line),
+		cmocka_unit_test(tables_follow_from_names),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
