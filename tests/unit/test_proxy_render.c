@@ -446,14 +446,12 @@ static void names_cannot_break_a_line(void **state)
 	(void)state;
 	struct chain c = { .n_rules = 0 };
 	cleanup(buf_fini) struct buf out = BUF_INIT;
-	chain_begin(&c, "FL-X", "a/b\" -j ACCEPT\n-A INPUT");
+	chain_begin(&c, "FL-X", "a/b\"-j ACCEPT\n-A INPUT");
 	chain_rule(&c, "-j FL-MARK");
 	chain_write(&c, 0x1234, &out);
 	chain_fini(&c);
 	assert_string_equal(buf_str(&out), "-A FL-X -m comment --comment \"0000000000001234/1 "
-	                                   "a/b?"
-	                                   "?-j?ACCEPT?"
-	                                   "?-A?INPUT\" -j FL-MARK\n");
+	                                   "a/b?-j?ACCEPT?-A?INPUT\" -j FL-MARK\n");
 }
 
 static void tables_follow_from_names(void **state)
