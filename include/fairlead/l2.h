@@ -36,6 +36,9 @@ struct l2_snapshot {
 	size_t n_nodes;
 	const struct l2_want *wants; /* sorted by address, each address once */
 	size_t n_wants;
+	/* The layer-2 pools: a segment that holds part of one is joined before the first want, which then need not wait. */
+	const struct addr_range *ranges;
+	size_t n_ranges;
 	bool view_fresh; /* the API server was heard from lately */
 };
 
