@@ -35,6 +35,8 @@ struct config_pool {
 	size_t n_ranges;
 	bool auto_assign;     /* true */
 	bool avoid_buggy_ips; /* false */
+	bool has_priority;
+	int32_t priority; /* lower first; pools without one come last; ties by name */
 	struct config_advertisement *advertisements;
 	size_t n_advertisements;
 	unsigned int line;
@@ -60,6 +62,11 @@ struct config_bfd_profile {
 	bool echo_mode, passive_mode;
 };
 
+struct config_range {
+	struct addr_range range;
+	size_t pool; /* position in pools */
+};
+
 struct configuration {
 	unsigned int refs;
 	struct config_pool *pools; /* in the order of the file */
@@ -68,6 +75,9 @@ struct configuration {
 	size_t n_peers;
 	struct config_bfd_profile *bfd_profiles;
 	size_t n_bfd_profiles;
+	struct config_range
+		*index; /* every range of every pool, by first address; they never overlap */
+	size_t n_index;
 };
 
 struct config_problem {
@@ -90,7 +100,15 @@ int configuration_parse(const char *yaml, size_t size, struct configuration **re
                         struct config_problems *errors, struct config_problems *warnings);
 struct configuration *configuration_ref(struct configuration *c);
 void configuration_unref(struct configuration *c);
-/* The pool that holds @a, or NULL. */
+/*
+ * What FRR allows only once on a node (one my-asn, one router-id, each peer-address once), judged for the peers that
+ * select a node with these labels.  configuration_parse() has refused what is wrong on every node.  -EINVAL, with @errors.
+ */
+int configuration_check_node(const struct configuration *c, const struct kube_labels *labels,
+                             struct config_problems *errors);
+/* Does the peer select a node with these labels? */
+bool config_peer_selects(const struct config_peer *p, const struct kube_labels *labels);
+/* The pool that holds @a, or NULL.  O(log n). */
 const struct config_pool *configuration_pool_of(const struct configuration *c,
                                                 const struct addr *a);
 const struct config_pool *configuration_pool_named(const struct configuration *c, const char *name);

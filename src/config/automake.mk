@@ -1,3 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
+libfairlead_a_SOURCES += \
+	src/config/check_peers.c \
+	src/config/configuration.c \
+	src/config/parse_bgp.c \
+	src/config/parse_peers.c \
+	src/config/parse_pools.c \
+	src/config/scalar.c \
+	src/config/schema.c \
+	src/config/ytree.c
 noinst_HEADERS += \
-	include/fairlead/configuration.h
+	include/fairlead/configuration.h \
+	src/config/parse.h \
+	src/config/schema.h \
+	src/config/ytree.h
+
+check_PROGRAMS += tests/unit/test_config
+TESTS += tests/unit/test_config
+tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/unit.h
+tests_unit_test_config_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/fuzz/fuzz_yaml
+tests_fuzz_fuzz_yaml_SOURCES = tests/fuzz/fuzz_yaml.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_yaml_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_yaml

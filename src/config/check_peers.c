@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rules between peers.  FRR has one BGP instance on a node: one local AS, one router id, one session for an address.  Which
+ * peers meet on a node depends on their selectors and on the node's labels, so these rules are judged for a set of
+ * peers: at once for those that select every node, and by each node for itself.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/parse.h"
+#include "fairlead/mem.h"
+
+static bool str_eq(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool requirement_eq(const struct kube_requirement *a, const struct kube_requirement *b)
+{
+	if (strcmp(a->key, b->key) != 0 || a->op != b->op || a->n_values != b->n_values)
+		return false;
+	for (size_t i = 0; i < a->n_values; i++)
+		if (strcmp(a->values[i], b->values[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool selectors_eq(const struct config_peer *a, const struct config_peer *b)
+{
+	if (a->n_node_selectors != b->n_node_selectors)
+		return false;
+	for (size_t i = 0; i < a->n_node_selectors; i++) {
+		const struct kube_selector *sa = &a->node_selectors[i], *sb = &b->node_selectors[i];
+		if (sa->n != sb->n)
+			return false;
+		for (size_t k = 0; k < sa->n; k++)
+			if (!requirement_eq(&sa->requirements[k], &sb->requirements[k]))
+				return false;
+	}
+	return true;
+}
+
+static bool peer_eq(const struct config_peer *a, const struct config_peer *b)
+{
+	return a->my_asn == b->my_asn && a->peer_asn == b->peer_asn &&
+	       addr_eq(&a->address, &b->address) &&
+	       addr_eq(&a->source_address, &b->source_address) &&
+	       addr_eq(&a->router_id, &b->router_id) && a->port == b->port &&
+	       a->hold_time_s == b->hold_time_s && a->keepalive_time_s == b->keepalive_time_s &&
+	       a->ebgp_multihop == b->ebgp_multihop && str_eq(a->password, b->password) &&
+	       str_eq(a->bfd_profile, b->bfd_profile) && selectors_eq(a, b);
+}
+
+static bool selects_all(const struct config_peer *p)
+{
+	bool all = p->n_node_selectors == 0;
+	for (size_t i = 0; i < p->n_node_selectors && !all; i++)
+		all = p->node_selectors[i].n == 0;
+	return all;
+}
+
+bool config_peer_selects(const struct config_peer *p, const struct kube_labels *labels)
+{
+	bool selected = p->n_node_selectors == 0;
+	for (size_t i = 0; i < p->n_node_selectors && !selected; i++)
+		selected = kube_selector_matches(&p->node_selectors[i], labels);
+	return selected;
+}
+
+/* Reports about the peer at @i. */
+static size_t enter_peer(struct schema_ctx *x, size_t i, const char *key)
+{
+	size_t mark = schema_enter_key(x, "peers");
+	schema_enter_item(x, i);
+	if (key)
+		schema_enter_key(x, key);
+	return mark;
+}
+
+static const char *id_text(const struct addr *id)
+{
+	return addr_is_none(id) ? "none" : addr_str(id);
+}
+
+/* The rules for two peers that meet on a node; @i comes after @first. */
+static void check_pair(struct schema_ctx *x, const struct configuration *c, size_t first, size_t i)
+{
+	const struct config_peer *a = &c->peers[first], *b = &c->peers[i];
+	size_t mark;
+
+	if (a->my_asn != b->my_asn && a->my_asn && b->my_asn) {
+		mark = enter_peer(x, i, "my-asn");
+		schema_error(x, b->line,
+		             "peer #%zu has my-asn %u, peer #%zu has %u; on one node all peers "
+		             "must have "
+		             "the same",
+		             i + 1, b->my_asn, first + 1, a->my_asn);
+		schema_leave(x, mark);
+	}
+	if (!addr_eq(&a->router_id, &b->router_id)) {
+		mark = enter_peer(x, i, "router-id");
+		schema_error(
+			x, b->line,
+			"peer #%zu has router-id %s, peer #%zu has %s; on one node all peers must "
+			"have the same",
+			i + 1, id_text(&b->router_id), first + 1, id_text(&a->router_id));
+		schema_leave(x, mark);
+	}
+}
+
+static void check_address(struct schema_ctx *x, const struct configuration *c, size_t first,
+                          size_t i)
+{
+	size_t mark = enter_peer(x, i, "peer-address");
+	schema_error(
+		x, c->peers[i].line,
+		"peer-address %s is also that of peer #%zu; on one node each peer-address may be "
+		"given once",
+		addr_str(&c->peers[i].address), first + 1);
+	schema_leave(x, mark);
+}
+
+/* The @n peers at these positions meet on a node. */
+static void check_set(struct schema_ctx *x, const struct configuration *c, const size_t *set,
+                      size_t n)
+{
+	for (size_t k = 1; k < n; k++) {
+		const struct config_peer *p = &c->peers[set[k]];
+		check_pair(x, c, set[0], set[k]);
+		for (size_t e = 0; e < k; e++) {
+			const struct config_peer *q = &c->peers[set[e]];
+			if (addr_is_none(&p->address) || !addr_eq(&p->address, &q->address))
+				continue;
+			/* A copy of a whole peer was refused with words of its own. */
+			if (!peer_eq(p, q))
+				check_address(x, c, set[e], set[k]);
+			break;
+		}
+	}
+}
+
+static void check_copies(struct schema_ctx *x, const struct configuration *c)
+{
+	for (size_t i = 1; i < c->n_peers; i++)
+		for (size_t k = 0; k < i; k++)
+			if (peer_eq(&c->peers[k], &c->peers[i])) {
+				size_t mark = enter_peer(x, i, NULL);
+				schema_error(x, c->peers[i].line,
+				             "peer #%zu already exists as peer #%zu; remove one",
+				             i + 1, k + 1);
+				schema_leave(x, mark);
+				break;
+			}
+}
+
+void check_peers(struct schema_ctx *x, const struct configuration *c)
+{
+	size_t *everywhere = xcalloc(c->n_peers + 1, sizeof(*everywhere)), n = 0;
+
+	check_copies(x, c);
+	for (size_t i = 0; i < c->n_peers; i++)
+		if (selects_all(&c->peers[i]))
+			everywhere[n++] = i;
+	check_set(x, c, everywhere, n);
+	free(everywhere);
+}
+
+int configuration_check_node(const struct configuration *c, const struct kube_labels *labels,
+                             struct config_problems *errors)
+{
+	struct schema_ctx x = { .errors = errors };
+	size_t *here = xcalloc(c->n_peers + 1, sizeof(*here)), n = 0, before = errors->n;
+
+	for (size_t i = 0; i < c->n_peers; i++)
+		if (config_peer_selects(&c->peers[i], labels))
+			here[n++] = i;
+	check_set(&x, c, here, n);
+	free(here);
+	buf_fini(&x.path);
+	return errors->n > before ? -EINVAL : 0;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_CONFIG_PARSE_H
+#define FAIRLEAD_CONFIG_PARSE_H
+
+/*
+ * The document's parts: what of the schema is in which file, and the rules that look at several parts at once.
+ * Setters fill a struct draft, the configuration in the making; checks run on it afterwards.
+ */
+
+#include "config/schema.h"
+#include "fairlead/configuration.h"
+
+#define CONFIG_POOLS_MAX 1000
+#define CONFIG_RANGES_MAX 50000 /* a pool */
+#define CONFIG_PEERS_MAX 1000
+#define CONFIG_BFD_PROFILES_MAX 1000
+#define CONFIG_COMMUNITIES_MAX 5000
+#define CONFIG_ADVERTISEMENTS_MAX 64 /* a pool */
+#define CONFIG_SELECTORS_MAX 64      /* a peer */
+
+struct draft_alias {
+	char *name;
+	char *value;
+};
+
+/* An entry of addresses, with where it stands, for the overlap rule. */
+struct draft_range {
+	struct addr_range range;
+	size_t pool;  /* position */
+	size_t order; /* in the document */
+	unsigned int line;
+	char *path;
+};
+
+/* The configuration in the making, and what only the checks need. */
+struct draft {
+	struct configuration *config;
+	struct draft_alias *aliases; /* bgp-communities, by name */
+	size_t n_aliases, cap_aliases;
+	struct draft_range *ranges;
+	size_t n_ranges, cap_ranges;
+	size_t cap_pools, cap_peers, cap_bfd_profiles;
+};
+
+/* Each reads one top-level key's value; what others refer to comes first. */
+void parse_communities(struct schema_ctx *x, const struct ynode *node, struct draft *d);
+void parse_bfd_profiles(struct schema_ctx *x, const struct ynode *node, struct draft *d);
+void parse_peers(struct schema_ctx *x, const struct ynode *node, struct draft *d);
+void parse_pools(struct schema_ctx *x, const struct ynode *node, struct draft *d);
+
+/* "65535:65281": two numbers of 16 bits; canonical text to be freed, or NULL. */
+char *community_parse(const char *s);
+/* The value of a community or of an alias; the text to be freed, or NULL. */
+char *community_resolve(const struct draft *d, const char *s);
+
+/* Rules across parts, on a whole draft. */
+void check_peers(struct schema_ctx *x, const struct configuration *c);
+void check_overlap(struct schema_ctx *x, struct draft *d);
+
+#endif

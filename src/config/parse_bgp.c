@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What peers and advertisements refer to by name: communities and BFD profiles. */
+#include "config.h"
+
+#include "config/parse.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fairlead/mem.h"
+
+/* ---- bgp-communities ---- */
+
+static const char *community_part(const char *s, unsigned int *ret)
+{
+	unsigned int v = 0, digits = 0;
+	for (; *s >= '0' && *s <= '9'; s++) {
+		if (++digits > 5)
+			return NULL;
+		v = v * 10 + (unsigned int)(*s - '0');
+	}
+	*ret = v;
+	return digits && v <= UINT16_MAX ? s : NULL;
+}
+
+char *community_parse(const char *s)
+{
+	unsigned int high, low;
+	s = community_part(s, &high);
+	if (!s || *s != ':')
+		return NULL;
+	s = community_part(s + 1, &low);
+	return s && !*s ? xasprintf("%u:%u", high, low) : NULL;
+}
+
+static int alias_cmp(const void *key, const void *item)
+{
+	return strcmp(key, ((const struct draft_alias *)item)->name);
+}
+
+char *community_resolve(const struct draft *d, const char *s)
+{
+	const struct draft_alias *a =
+		d->n_aliases ? bsearch(s, d->aliases, d->n_aliases, sizeof(*a), alias_cmp) : NULL;
+	return a ? xstrdup(a->value) : community_parse(s);
+}
+
+/* Pairs come in the order of their names, so the array is sorted by itself. */
+static void alias_pair(struct schema_ctx *x, const char *key, unsigned int line,
+                       const struct ynode *node, void *target)
+{
+	struct draft *d = target;
+	const char *s = schema_text(x, node);
+	char *value = s ? community_parse(s) : NULL;
+
+	(void)line;
+	if (s && !value)
+		schema_error(x, node->line,
+		             "parsing community \"%.64s\": write two numbers up to 65535, such as "
+		             "\"65535:65281\", in quotes",
+		             s);
+	if (!value)
+		return;
+	ARRAY_RESERVE(d->aliases, d->cap_aliases, d->n_aliases + 1);
+	d->aliases[d->n_aliases++] = (struct draft_alias){ .name = xstrdup(key), .value = value };
+}
+
+void parse_communities(struct schema_ctx *x, const struct ynode *node, struct draft *d)
+{
+	schema_pairs(x, node, CONFIG_COMMUNITIES_MAX, alias_pair, d);
+}
+
+/* ---- bfd-profiles ---- */
+
+#define BFD_INTERVAL(key, field)                                               \
+	{                                                                      \
+		.name = (key), .set = schema_set_int, .min = 10, .max = 60000, \
+		.invalid = "invalid interval (milliseconds)",                  \
+		SCHEMA_FIELD(struct config_bfd_profile, field)                 \
+	}
+
+static const struct schema_key bfd_keys[] = {
+	{ .name = "name",
+	  .set = schema_set_string,
+	  .required = "missing bfd profile name; write name: NAME",
+	  SCHEMA_FIELD(struct config_bfd_profile, name) },
+	BFD_INTERVAL("receive-interval", receive_interval_ms),
+	BFD_INTERVAL("transmit-interval", transmit_interval_ms),
+	BFD_INTERVAL("echo-interval", echo_interval_ms),
+	{ .name = "detect-multiplier",
+	  .set = schema_set_int,
+	  .min = 2,
+	  .max = 255,
+	  .invalid = "invalid detect multiplier",
+	  SCHEMA_FIELD(struct config_bfd_profile, detect_multiplier) },
+	{ .name = "minimum-ttl",
+	  .set = schema_set_int,
+	  .min = 1,
+	  .max = 254,
+	  .invalid = "invalid minimum ttl",
+	  SCHEMA_FIELD(struct config_bfd_profile, minimum_ttl) },
+	{ .name = "echo-mode",
+	  .set = schema_set_bool,
+	  SCHEMA_FIELD(struct config_bfd_profile, echo_mode) },
+	{ .name = "passive-mode",
+	  .set = schema_set_bool,
+	  SCHEMA_FIELD(struct config_bfd_profile, passive_mode) },
+};
+
+static void bfd_item(struct schema_ctx *x, const struct ynode *node, void *target)
+{
+	struct draft *d = target;
+	struct configuration *c = d->config;
+	struct config_bfd_profile profile = { 0 };
+
+	schema_map(x, bfd_keys, ARRAY_LEN(bfd_keys), node, &profile);
+	for (size_t i = 0; profile.name && i < c->n_bfd_profiles; i++)
+		if (c->bfd_profiles[i].name && !strcmp(c->bfd_profiles[i].name, profile.name)) {
+			schema_error(x, node->line,
+			             "found duplicate bfd profile name %.64s; give it another name",
+			             profile.name);
+			break;
+		}
+	ARRAY_RESERVE(c->bfd_profiles, d->cap_bfd_profiles, c->n_bfd_profiles + 1);
+	c->bfd_profiles[c->n_bfd_profiles++] = profile;
+}
+
+void parse_bfd_profiles(struct schema_ctx *x, const struct ynode *node, struct draft *d)
+{
+	schema_list(x, node, CONFIG_BFD_PROFILES_MAX, bfd_item, d);
+}

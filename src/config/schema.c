@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "config/schema.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fairlead/mem.h"
+
+/* ---- reports ---- */
+
+static void __attribute__((format(printf, 4, 0)))
+report(struct config_problems *p, const char *path, unsigned int line, const char *fmt, va_list ap)
+{
+	if (!p || p->n > SCHEMA_PROBLEMS_MAX)
+		return;
+	ARRAY_RESERVE(p->items, p->cap, p->n + 1);
+	struct config_problem *item = &p->items[p->n++];
+	if (p->n > SCHEMA_PROBLEMS_MAX) {
+		*item = (struct config_problem){ .line = line,
+			                         .path = xstrdup(""),
+			                         .message = xstrdup("and more of these") };
+		return;
+	}
+	struct buf text = BUF_INIT;
+	buf_vprintf(&text, fmt, ap);
+	*item = (struct config_problem){ .line = line,
+		                         .path = xstrdup(path),
+		                         .message = buf_take(&text) };
+}
+
+void schema_error(struct schema_ctx *x, unsigned int line, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	report(x->errors, buf_str(&x->path), line, fmt, ap);
+	va_end(ap);
+}
+
+void schema_warning(struct schema_ctx *x, unsigned int line, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	report(x->warnings, buf_str(&x->path), line, fmt, ap);
+	va_end(ap);
+}
+
+void schema_inert(struct schema_ctx *x, enum schema_inert what, unsigned int line)
+{
+	static const char *const texts[SCHEMA_INERT_COUNT] = {
+		[SCHEMA_INERT_PEERS] = "peers are checked but not acted on by this version: "
+				       "no BGP session is opened",
+		[SCHEMA_INERT_COMMUNITIES] = "bgp-communities are checked but not acted on by this "
+					     "version",
+		[SCHEMA_INERT_BFD] = "bfd-profiles are checked but not acted on by this version",
+		[SCHEMA_INERT_ADVERTISEMENTS] = "bgp-advertisements are checked but not acted on "
+						"by this version",
+		[SCHEMA_INERT_BGP] = "protocol bgp is not acted on by this version: addresses of "
+				     "this pool are assigned, but not announced by BGP",
+	};
+	if (what == SCHEMA_ACTS || x->said & 1u << what)
+		return;
+	x->said |= 1u << what;
+	schema_warning(x, line, "%s", texts[what]);
+}
+
+/* ---- the path ---- */
+
+size_t schema_enter_key(struct schema_ctx *x, const char *key)
+{
+	size_t mark = x->path.size;
+	if (mark)
+		buf_putc(&x->path, '.');
+	buf_puts(&x->path, key);
+	return mark;
+}
+
+size_t schema_enter_item(struct schema_ctx *x, size_t i)
+{
+	size_t mark = x->path.size;
+	buf_printf(&x->path, "[%zu]", i);
+	return mark;
+}
+
+void schema_leave(struct schema_ctx *x, size_t mark)
+{
+	x->path.size = mark;
+	x->path.data[mark] = '\0';
+}
+
+/* ---- unknown keys ---- */
+
+/* The key without what people write differently: "bfdProfile" and "bfd_profile" are "bfdprofile". */
+static void fold(const char *s, char out[static 64])
+{
+	size_t n = 0;
+	for (; *s && n < 63; s++)
+		if (*s != '-' && *s != '_')
+			out[n++] = (char)tolower((unsigned char)*s);
+	out[n] = '\0';
+}
+
+/* Levenshtein's distance of two short words. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[65], n = strlen(b);
+
+	for (size_t k = 0; k <= n; k++)
+		row[k] = k;
+	for (size_t i = 0; a[i]; i++) {
+		size_t diagonal = row[0];
+		row[0] = i + 1;
+		for (size_t k = 1; k <= n; k++) {
+			size_t replace = diagonal + (a[i] != b[k - 1]);
+			diagonal = row[k];
+			size_t best = row[k] < row[k - 1] ? row[k] + 1 : row[k - 1] + 1;
+			row[k] = replace < best ? replace : best;
+		}
+	}
+	return row[n];
+}
+
+static const struct schema_key *nearest_key(const struct schema_key *keys, size_t n_keys,
+                                            const char *word)
+{
+	char folded[64], other[64];
+	const struct schema_key *best = NULL;
+	size_t best_distance = SIZE_MAX;
+
+	fold(word, folded);
+	for (size_t i = 0; i < n_keys; i++) {
+		if (keys[i].renamed && !strcmp(keys[i].renamed, word))
+			return &keys[i];
+		fold(keys[i].name, other);
+		size_t d = distance(folded, other);
+		if (d < best_distance) {
+			best_distance = d;
+			best = &keys[i];
+		}
+	}
+	/* A third of the letters may differ; beyond that a guess would only confuse. */
+	return best && best_distance * 3 <= strlen(folded) ? best : NULL;
+}
+
+static void unknown_key(struct schema_ctx *x, const struct schema_key *keys, size_t n_keys,
+                        const struct ynode_entry *e)
+{
+	const struct schema_key *near = nearest_key(keys, n_keys, e->key);
+	if (near) {
+		schema_error(x, e->line, "unknown key \"%.64s\"; write \"%s\"", e->key, near->name);
+		return;
+	}
+	cleanup(buf_fini) struct buf list = BUF_INIT;
+	for (size_t i = 0; i < n_keys; i++)
+		buf_printf(&list, "%s%s", i ? ", " : "", keys[i].name);
+	schema_error(x, e->line, "unknown key \"%.64s\"; the keys here are %s", e->key,
+	             buf_str(&list));
+}
+
+/* ---- maps and lists ---- */
+
+static const char *kind_name(const struct ynode *node)
+{
+	switch (node->kind) {
+	case YNODE_SCALAR:
+		return "a single value";
+	case YNODE_LIST:
+		return "a list";
+	case YNODE_MAP:
+		return "a map";
+	}
+	return "";
+}
+
+/* The one old spelling that MetalLB's own example had, which its daemon refused. */
+static const char *canonical(const char *key)
+{
+	return !strcmp(key, "bfdProfile") ? "bfd-profile" : key;
+}
+
+static void read_entry(struct schema_ctx *x, const struct schema_key *keys, size_t n_keys,
+                       const struct ynode_entry *e, unsigned int *lines, void *target)
+{
+	size_t i = 0;
+	while (i < n_keys && strcmp(keys[i].name, canonical(e->key)) != 0)
+		i++;
+	if (i == n_keys) {
+		unknown_key(x, keys, n_keys, e);
+		return;
+	}
+	size_t mark = schema_enter_key(x, keys[i].name);
+	if (lines[i]) {
+		schema_error(x, e->line, "given twice, first on line %u; keep one", lines[i]);
+	} else if (!ynode_is_null(e->value)) {
+		lines[i] = e->line;
+		if (e->value->kind == YNODE_SCALAR || e->value->n_entries > 0)
+			schema_inert(x, keys[i].inert, e->line);
+		keys[i].set(x, &keys[i], e->value, (char *)target + keys[i].offset);
+	}
+	schema_leave(x, mark);
+}
+
+bool schema_map(struct schema_ctx *x, const struct schema_key *keys, size_t n_keys,
+                const struct ynode *node, void *target)
+{
+	unsigned int lines[32] = { 0 }; /* no table is longer */
+
+	if (!ynode_is_null(node)) {
+		if (node->kind != YNODE_MAP) {
+			schema_error(x, node->line, "is %s; write a map of key: value",
+			             kind_name(node));
+			return false;
+		}
+		for (size_t i = 0; i < node->n_entries; i++)
+			read_entry(x, keys, n_keys, &node->entries[i], lines, target);
+	}
+	for (size_t i = 0; i < n_keys && i < ARRAY_LEN(lines); i++)
+		if (keys[i].required && !lines[i]) {
+			size_t mark = schema_enter_key(x, keys[i].name);
+			schema_error(x, node->line, "%s", keys[i].required);
+			schema_leave(x, mark);
+		}
+	return true;
+}
+
+bool schema_list(struct schema_ctx *x, const struct ynode *node, size_t max,
+                 void (*item)(struct schema_ctx *x, const struct ynode *node, void *target),
+                 void *target)
+{
+	if (ynode_is_null(node))
+		return true;
+	if (node->kind != YNODE_LIST) {
+		schema_error(x, node->line, "is %s; write a list", kind_name(node));
+		return false;
+	}
+	if (node->n_entries > max) {
+		schema_error(x, node->line, "holds %zu items; at most %zu are taken",
+		             node->n_entries, max);
+		return false;
+	}
+	for (size_t i = 0; i < node->n_entries; i++) {
+		size_t mark = schema_enter_item(x, i);
+		item(x, node->entries[i].value, target);
+		schema_leave(x, mark);
+	}
+	return true;
+}
+
+static int entry_cmp(const void *a, const void *b)
+{
+	const struct ynode_entry *const *ea = a, *const *eb = b;
+	int c = strcmp((*ea)->key, (*eb)->key);
+	/* By position among equals, so that the first one counts. */
+	return c ? c : (*ea > *eb) - (*ea < *eb);
+}
+
+bool schema_pairs(struct schema_ctx *x, const struct ynode *node, size_t max,
+                  void (*pair)(struct schema_ctx *x, const char *key, unsigned int line,
+                               const struct ynode *node, void *target),
+                  void *target)
+{
+	if (ynode_is_null(node))
+		return true;
+	if (node->kind != YNODE_MAP || node->n_entries > max) {
+		schema_error(x, node->line, "is %s%s; write a map of at most %zu key: value",
+		             kind_name(node), node->kind == YNODE_MAP ? " that is too large" : "",
+		             max);
+		return false;
+	}
+	const struct ynode_entry **sorted = xcalloc(node->n_entries + 1, sizeof(const void *));
+	for (size_t i = 0; i < node->n_entries; i++)
+		sorted[i] = &node->entries[i];
+	qsort(sorted, node->n_entries, sizeof(const void *), entry_cmp);
+	for (size_t i = 0; i < node->n_entries; i++) {
+		const struct ynode_entry *e = sorted[i];
+		size_t mark = schema_enter_key(x, e->key);
+		if (i > 0 && !strcmp(sorted[i - 1]->key, e->key))
+			schema_error(x, e->line, "given twice, first on line %u; keep one",
+			             sorted[i - 1]->line);
+		else
+			pair(x, e->key, e->line, e->value, target);
+		schema_leave(x, mark);
+	}
+	free(sorted);
+	return true;
+}
+
+/* ---- scalars ---- */
+
+const char *schema_text(struct schema_ctx *x, const struct ynode *node)
+{
+	if (node->kind != YNODE_SCALAR) {
+		schema_error(x, node->line, "is %s; write a single value", kind_name(node));
+		return NULL;
+	}
+	if (ynode_is_null(node)) {
+		schema_error(x, node->line, "is empty; write a value");
+		return NULL;
+	}
+	if (strlen(node->text) > SCHEMA_STRING_MAX) {
+		schema_error(x, node->line, "is longer than %d characters", SCHEMA_STRING_MAX);
+		return NULL;
+	}
+	for (const char *p = node->text; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f) {
+			schema_error(x, node->line,
+			             "contains a line break or another control character");
+			return NULL;
+		}
+	return node->text;
+}
+
+void schema_set_string(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
+                       void *target)
+{
+	char **field = target;
+	const char *s = schema_text(x, node);
+
+	if (s && s[0] == '\0' && key->required)
+		schema_error(x, node->line, "%s", key->required);
+	else if (s && s[0])
+		*field = xstrdup(s);
+}
+
+void schema_set_bool(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
+                     void *target)
+{
+	(void)key;
+	if (ynode_bool(node, target) == 0)
+		return;
+	if (node->kind == YNODE_SCALAR)
+		schema_error(x, node->line,
+		             "\"%.64s\" is neither true nor false; write one of the two, "
+		             "without quotes",
+		             node->text);
+	else
+		schema_error(x, node->line, "is %s; write true or false", kind_name(node));
+}
+
+void schema_set_int(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
+                    void *target)
+{
+	const char *what = key->invalid ? key->invalid : "invalid number";
+	int64_t v;
+	int r = ynode_int(node, &v);
+
+	if (node->kind != YNODE_SCALAR) {
+		schema_error(x, node->line, "is %s; write a number", kind_name(node));
+		return;
+	}
+	if (r == -EINVAL) {
+		schema_error(x, node->line, "%s \"%.64s\": write a whole number%s", what,
+		             node->text, node->quoted ? " without quotes" : "");
+		return;
+	}
+	if (r == -ERANGE || v < key->min || v > key->max) {
+		schema_error(x, node->line, "%s %.64s: write a number from %" PRId64 " to %" PRId64,
+		             what, node->text, key->min, key->max);
+		return;
+	}
+	/* The table's bounds keep the value inside the field's type; signed and unsigned have the same bytes then. */
+	switch (key->size) {
+	case 1:
+		*(uint8_t *)target = (uint8_t)v;
+		break;
+	case 2:
+		*(uint16_t *)target = (uint16_t)v;
+		break;
+	case 4:
+		*(uint32_t *)target = (uint32_t)v;
+		break;
+	default:
+		*(int64_t *)target = v;
+		break;
+	}
+}
+
+void schema_set_addr(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
+                     void *target)
+{
+	const char *s = schema_text(x, node);
+	if (s && !s[0] && !key->required)
+		return; /* "" is how templates leave it out */
+	if (s && addr_parse(s, target) < 0)
+		schema_error(x, node->line, "%s \"%.64s\": write an IPv4 or IPv6 address",
+		             key->invalid ? key->invalid : "invalid IP", s);
+}

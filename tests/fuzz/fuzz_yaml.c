@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ConfigMap's text, from anybody who may edit it. */
+#include "config.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "fairlead/configuration.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct config_problems errors = { 0 }, warnings = { 0 };
+	struct configuration *c = NULL;
+
+	if (configuration_parse((const char *)data, size, &c, &errors, &warnings) == 0) {
+		/* What is accepted is consistent: every range is found again, in its own pool. */
+		for (size_t i = 0; i < c->n_pools; i++)
+			for (size_t k = 0; k < c->pools[i].n_ranges; k++) {
+				const struct addr_range *r = &c->pools[i].ranges[k];
+				if (configuration_pool_of(c, &r->first) != &c->pools[i] ||
+				    configuration_pool_of(c, &r->last) != &c->pools[i])
+					abort();
+			}
+		configuration_check_node(c, &(struct kube_labels){ 0 }, &errors);
+		configuration_unref(c);
+	} else if (errors.n == 0) {
+		abort();
+	}
+	config_problems_fini(&errors);
+	config_problems_fini(&warnings);
+	return 0;
+}

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "config/ytree.h"
+#include "fairlead/configuration.h"
+#include "fairlead/mem.h"
+
+static const char reference[] =
+	"peers:\n"
+	"- {my-asn: 64500, peer-asn: 64501, peer-address: 10.0.0.1, hold-time: 9s, keepalive-time: "
+        "3s, "
+	"password: s3cret, bfd-profile: fast,\n"
+	"   node-selectors: [{match-labels: {rack: a}}]}\n"
+	"- {my-asn: 64500, peer-asn: 64501, peer-address: 10.0.1.1, bfd-profile: fast,\n"
+	"   node-selectors: [{match-expressions: [{key: rack, operator: NotIn, values: [a]}]}]}\n"
+	"bgp-communities: {no-export: \"65535:65281\", no-advertise: \"65535:65282\"}\n"
+	"bfd-profiles:\n"
+	"- {name: fast, receive-interval: 100, transmit-interval: 100, detect-multiplier: 3, "
+	"minimum-ttl: 254}\n"
+	"address-pools:\n"
+	"- name: public\n"
+	"  protocol: bgp\n"
+	"  addresses: [198.51.100.0/24, \"2001:db8:1::/112\"]\n"
+	"  avoid-buggy-ips: true\n"
+	"  auto-assign: false\n"
+	"  bgp-advertisements:\n"
+	"  - {aggregation-length: 32, localpref: 100, communities: [no-advertise]}\n"
+	"  - {aggregation-length: 24, aggregation-length-v6: 112}\n"
+	"- name: lan\n"
+	"  protocol: layer2\n"
+	"  addresses: [192.168.1.240-192.168.1.250]\n";
+
+static struct configuration *parse_ok(const char *yaml, struct config_problems *warnings)
+{
+	struct config_problems errors = { 0 };
+	struct configuration *c = NULL;
+	int r = configuration_parse(yaml, strlen(yaml), &c, &errors, warnings);
+
+	for (size_t i = 0; i < errors.n; i++)
+		print_error("%u %s: %s\n", errors.items[i].line, errors.items[i].path,
+		            errors.items[i].message);
+	config_problems_fini(&errors);
+	assert_int_equal(r, 0);
+	return c;
+}
+
+static void test_reference(void **state)
+{
+	struct config_problems warnings = { 0 };
+	struct configuration *c = parse_ok(reference, &warnings);
+
+	(void)state;
+	assert_int_equal(c->n_pools, 2);
+	assert_string_equal(c->pools[0].name, "public");
+	assert_int_equal(c->pools[0].protocols, CONFIG_PROTOCOL_BGP);
+	assert_true(c->pools[0].avoid_buggy_ips);
+	assert_false(c->pools[0].auto_assign);
+	assert_int_equal(c->pools[0].n_ranges, 2);
+	assert_int_equal(c->pools[0].n_advertisements, 2);
+	assert_string_equal(c->pools[0].advertisements[0].communities[0], "65535:65282");
+	assert_int_equal(c->pools[0].advertisements[0].localpref, 100);
+	assert_int_equal(c->pools[0].advertisements[1].aggregation_len_v6, 112);
+	assert_true(c->pools[1].auto_assign);
+	assert_int_equal(c->pools[1].line, 18);
+	assert_false(c->pools[1].has_priority);
+	assert_int_equal(c->n_peers, 2);
+	assert_int_equal(c->peers[0].hold_time_s, 9);
+	assert_int_equal(c->peers[0].keepalive_time_s, 3);
+	assert_int_equal(c->peers[1].hold_time_s, 90);
+	assert_int_equal(c->peers[1].keepalive_time_s, 30);
+	assert_int_equal(c->peers[1].port, 179);
+	assert_string_equal(c->peers[1].name, "peer-2");
+	assert_int_equal(c->bfd_profiles[0].minimum_ttl, 254);
+	/* One warning for each kind of key that is not acted on. */
+	assert_int_equal(warnings.n, 5);
+	config_problems_fini(&warnings);
+	configuration_unref(c);
+}
+
+static void test_empty_documents(void **state)
+{
+	static const char *const docs[] = { "",      "\n", "# only a comment\n",
+		                            "---\n", "~",  "address-pools: []\npeers:\n",
+		                            "{}" };
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(docs); i++) {
+		struct config_problems warnings = { 0 };
+		struct configuration *c = parse_ok(docs[i], &warnings);
+		assert_int_equal(c->n_pools, 0);
+		assert_int_equal(warnings.n, 0);
+		configuration_unref(c);
+	}
+}
+
+#define POOL "address-pools:\n- name: lan\n  protocol: layer2\n"
+#define BGP "address-pools:\n- name: wan\n  protocol: bgp\n  addresses: [198.51.100.0/24]\n"
+#define PEER "peers:\n- {my-asn: 1, peer-asn: 2, peer-address: 10.0.0.1"
+
+static const struct {
+	const char *yaml;
+	unsigned int line;
+	const char *path;
+	const char *message; /* contained in it */
+} bad[] = {
+	{ "address-pools: [\n", 2, "", "not YAML" },
+	{ "\tx: 1\n", 1, "", "not YAML" },
+	{ "just words\n", 1, "", "is a single value; write a map" },
+	{ "a: 1\n---\nb: 2\n", 2, "", "second YAML document" },
+	{ "? [a]\n: b\n", 1, "", "a key must be a word" },
+	{ "a: *nowhere\n", 1, "", "*nowhere names nothing" },
+	{ "a: &a [*a]\n", 1, "", "*a names nothing" },
+	{ "address-pool: []\n", 1, "", "unknown key \"address-pool\"; write \"address-pools\"" },
+	{ "addressPools: []\n", 1, "", "write \"address-pools\"" },
+	{ "communities: {}\n", 1, "", "write \"bgp-communities\"" },
+	{ "frobnicate: 1\n", 1, "", "the keys here are peers, bgp-communities, " },
+	{ "peers: []\npeers: [{}]\n", 2, "peers", "given twice, first on line 1" },
+	{ "address-pools: {}\n", 1, "address-pools", "is a map; write a list" },
+	{ "address-pools: [x]\n", 1, "address-pools[0]", "is a single value; write a map" },
+
+	/* pools */
+	{ "address-pools:\n- protocol: layer2\n  addresses: [10.0.0.0/8]\n", 2,
+	  "address-pools[0].name", "missing pool name" },
+	{ "address-pools:\n- name: ''\n  protocol: layer2\n  addresses: [10.0.0.0/8]\n", 2,
+	  "address-pools[0].name", "missing pool name" },
+	{ "address-pools:\n- name: x\n  addresses: [10.0.0.0/8]\n", 2, "address-pools[0].protocol",
+	  "address pool is missing the protocol field" },
+	{ "address-pools:\n- name: x\n  protocol: arp\n  addresses: [10.0.0.0/8]\n", 3,
+	  "address-pools[0].protocol", "unknown protocol \"arp\"; write layer2" },
+	{ POOL, 2, "address-pools[0].addresses", "pool has no prefixes defined" },
+	{ POOL "  addresses: []\n", 4, "address-pools[0].addresses", "no prefixes defined" },
+	{ POOL "  addresses: 10.0.0.0/8\n", 4, "address-pools[0].addresses", "write a list" },
+	{ POOL "  cidr: [10.0.0.0/8]\n", 4, "address-pools[0]", "write \"addresses\"" },
+	{ POOL "  addresses:\n  - 192.168.1.7\n", 5, "address-pools[0].addresses[0]",
+	  "192.168.1.7 is a single address; write 192.168.1.7/32 or 192.168.1.7-192.168.1.7" },
+	{ POOL "  addresses:\n  - 2001:db8::1\n", 5, "address-pools[0].addresses[0]",
+	  "write 2001:db8::1/128 or" },
+	{ POOL "  addresses:\n  - 10.0.0.0/24\n  - 10.1.0.9-10.1.0.1\n", 6,
+	  "address-pools[0].addresses[1]", "ends before it starts; write 10.1.0.1-10.1.0.9" },
+	{ POOL "  addresses: [10.1.0.9-2001:db8::1]\n", 4, "address-pools[0].addresses[0]",
+	  "mixes IPv4 and IPv6" },
+	{ POOL "  addresses: [10.1.0.9-10.1.0.256]\n", 4, "address-pools[0].addresses[0]",
+	  "\"10.1.0.256\" is no IP address" },
+	{ POOL "  addresses: [10.0.0.0/33]\n", 4, "address-pools[0].addresses[0]",
+	  "invalid CIDR \"10.0.0.0/33\": write a CIDR such as" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  auto-assign: 'no'\n", 5,
+	  "address-pools[0].auto-assign", "\"no\" is neither true nor false" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  avoid-buggy-ips: maybe\n", 5,
+	  "address-pools[0].avoid-buggy-ips", "neither true nor false" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  priority: high\n", 5, "address-pools[0].priority",
+	  "invalid priority \"high\": write a whole number" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  priority: 9999999999\n", 5,
+	  "address-pools[0].priority", "from -2147483648 to 2147483647" },
+	{ POOL "  addresses: [10.0.0.0/24]\n- name: lan\n  protocol: layer2\n  addresses: "
+	       "[10.0.1.0/24]\n",
+	  5, "address-pools[1]", "duplicate definition of pool \"lan\", first on line 2" },
+	{ POOL "  addresses: [10.0.0.0/24, 10.0.0.128/25]\n", 4, "address-pools[0].addresses[1]",
+	  "CIDR \"10.0.0.128/25\" in pool \"lan\" overlaps with already defined CIDR "
+	  "\"10.0.0.0/24\" "
+	  "in pool \"lan\" on line 4" },
+	{ POOL "  addresses: [10.0.0.128/25, 10.0.0.0/24]\n", 4, "address-pools[0].addresses[1]",
+	  "\"10.0.0.0/24\" in pool \"lan\" overlaps with already defined CIDR \"10.0.0.128/25\"" },
+	{ POOL "  addresses: [10.0.0.1-10.0.0.9]\n- name: b\n  protocol: bgp\n  addresses: "
+	       "[10.0.0.9/32]\n",
+	  7, "address-pools[1].addresses[0]", "in pool \"b\" overlaps" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  bgp-advertisements: [{}]\n", 5,
+	  "address-pools[0].bgp-advertisements",
+	  "cannot have bgp-advertisements configuration element in a layer2 address pool" },
+
+	/* advertisements */
+	{ BGP "  bgp-advertisements:\n  - {aggregation-length: 33}\n", 6,
+	  "address-pools[0].bgp-advertisements[0].aggregation-length", "from 0 to 32" },
+	{ BGP "  bgp-advertisements:\n  - {aggregation-length: 23}\n", 6,
+	  "address-pools[0].bgp-advertisements[0]",
+	  "invalid aggregation length 23: prefix 24 in this pool is more specific" },
+	{ BGP "  bgp-advertisements:\n  - {localPref: 1}\n", 6,
+	  "address-pools[0].bgp-advertisements[0]", "write \"localpref\"" },
+	{ BGP "  bgp-advertisements:\n  -\n  - {aggregation-length: 32}\n", 7,
+	  "address-pools[0].bgp-advertisements[1]", "advertisement 1 and 2 are equal" },
+	{ BGP "  bgp-advertisements: [{communities: ['1:2', '1:2']}]\n", 5,
+	  "address-pools[0].bgp-advertisements[0].communities[1]",
+	  "duplicate definition of community \"1:2\"" },
+	{ BGP "  bgp-advertisements: [{communities: [gold]}]\n", 5,
+	  "address-pools[0].bgp-advertisements[0].communities[0]", "invalid community \"gold\"" },
+	{ "bgp-communities: {a: '1:65536'}\n", 1, "bgp-communities.a",
+	  "parsing community \"1:65536\"" },
+	{ "bgp-communities: {a: 'large:1:2:3'}\n", 1, "bgp-communities.a", "parsing community" },
+	{ "bgp-communities:\n  a: '1:2'\n  a: '1:3'\n", 3, "bgp-communities.a", "given twice" },
+
+	/* peers */
+	{ "peers: [{peer-asn: 2, peer-address: 10.0.0.1}]\n", 1, "peers[0].my-asn",
+	  "missing local ASN" },
+	{ "peers: [{my-asn: 0, peer-asn: 2, peer-address: 10.0.0.1}]\n", 1, "peers[0].my-asn",
+	  "from 1 to 4294967295" },
+	{ "peers: [{my-asn: 1, peer-address: 10.0.0.1}]\n", 1, "peers[0].peer-asn",
+	  "missing peer ASN" },
+	{ "peers: [{my-asn: 1, peer-asn: 2, peer-address: tor}]\n", 1, "peers[0].peer-address",
+	  "invalid peer IP \"tor\"" },
+	{ PEER ", source-address: x}\n", 2, "peers[0].source-address", "invalid source IP \"x\"" },
+	{ PEER ", router-id: '2001:db8::1'}\n", 2, "peers[0].router-id", "as an IPv4 address" },
+	{ PEER ", peer-port: 65536}\n", 2, "peers[0].peer-port", "from 0 to 65535" },
+	{ PEER ", peer-port: '179'}\n", 2, "peers[0].peer-port", "without quotes" },
+	{ PEER ", hold-time: 90}\n", 2, "peers[0].hold-time",
+	  "invalid hold time \"90\": write a number with its unit, such as 90s" },
+	{ PEER ", hold-time: 2s}\n", 2, "peers[0].hold-time", "must be 0 or >=3s" },
+	{ PEER ", hold-time: 9s, keepalive-time: 10s}\n", 2, "peers[0].keepalive-time",
+	  "must be at most the hold time, 9s" },
+	{ PEER ", bfd-profile: fast}\n", 2, "peers[0].bfd-profile",
+	  "peer #1 referencing non existing bfd profile fast" },
+	{ PEER ", bfdProfile: fast}\n", 2, "peers[0].bfd-profile", "non existing bfd profile" },
+	{ "peers: [{my-asn: 1, peer-asn: 1, peer-address: 10.0.0.1, ebgp-multihop: yes}]\n", 1,
+	  "peers[0].ebgp-multihop", "set for an ibgp peer" },
+	{ PEER ", password: \"a\\nb\"}\n", 2, "peers[0].password", "control character" },
+	{ PEER ", password: \"a\\0b\"}\n", 2, "", "NUL" },
+	{ PEER "}\n- {my-asn: 1, peer-asn: 2, peer-address: 10.0.0.1}\n", 3, "peers[1]",
+	  "peer #2 already exists as peer #1" },
+	{ PEER "}\n- {my-asn: 3, peer-asn: 2, peer-address: 10.0.0.2}\n", 3, "peers[1].my-asn",
+	  "on one node all peers must have the same" },
+	{ PEER "}\n- {my-asn: 1, peer-asn: 2, peer-address: 10.0.0.2, router-id: 1.1.1.1}\n", 3,
+	  "peers[1].router-id", "peer #2 has router-id 1.1.1.1, peer #1 has none" },
+	{ PEER "}\n- {my-asn: 1, peer-asn: 9, peer-address: 10.0.0.1}\n", 3,
+	  "peers[1].peer-address", "is also that of peer #1" },
+	{ PEER ", node-selectors: [{match-labels: {'a b': c}}]}\n", 2,
+	  "peers[0].node-selectors[0].match-labels.a b", "is no label key" },
+	{ PEER ", node-selectors: [{match-labels: {a: '-'}}]}\n", 2,
+	  "peers[0].node-selectors[0].match-labels.a", "is no label value" },
+	{ PEER ", node-selectors: [{match-expressions: [{key: a, operator: in, values: [b]}]}]}\n",
+	  2, "peers[0].node-selectors[0].match-expressions[0]", "not a valid operator; write In" },
+	{ PEER ", node-selectors: [{match-expressions: [{key: a, operator: In}]}]}\n", 2,
+	  "peers[0].node-selectors[0].match-expressions[0]", "operator In needs values" },
+	{ PEER ", node-selectors: [{match-expressions: [{key: a, operator: Exists, values: "
+	       "[b]}]}]}\n",
+	  2, "peers[0].node-selectors[0].match-expressions[0]", "takes no values" },
+
+	/* BFD */
+	{ "bfd-profiles: [{receive-interval: 10}]\n", 1, "bfd-profiles[0].name",
+	  "missing bfd profile name" },
+	{ "bfd-profiles: [{name: a}, {name: a}]\n", 1, "bfd-profiles[1]",
+	  "found duplicate bfd profile name a" },
+	{ "bfd-profiles: [{name: a, receive-interval: 9}]\n", 1, "bfd-profiles[0].receive-interval",
+	  "from 10 to 60000" },
+	{ "bfd-profiles: [{name: a, detect-multiplier: 1}]\n", 1,
+	  "bfd-profiles[0].detect-multiplier", "from 2 to 255" },
+};
+
+static void test_errors(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct config_problems errors = { 0 }, warnings = { 0 };
+		struct configuration *c = NULL;
+		int r = configuration_parse(bad[i].yaml, strlen(bad[i].yaml), &c, &errors,
+		                            &warnings);
+		assert_int_equal(r, -EINVAL);
+		assert_null(c);
+		bool found = false;
+		for (size_t k = 0; k < errors.n; k++)
+			found |= errors.items[k].line == bad[i].line &&
+			         !strcmp(errors.items[k].path, bad[i].path) &&
+			         strstr(errors.items[k].message, bad[i].message);
+		if (!found) {
+			for (size_t k = 0; k < errors.n; k++)
+				print_error("got %u %s: %s\n", errors.items[k].line,
+				            errors.items[k].path, errors.items[k].message);
+			fail_msg("case %zu: want %u %s: …%s…", i, bad[i].line, bad[i].path,
+			         bad[i].message);
+		}
+		config_problems_fini(&errors);
+		config_problems_fini(&warnings);
+	}
+}
+
+static void test_all_errors_at_once_by_line(void **state)
+{
+	static const char yaml[] = "address-pools:\n"
+				   "- name: a\n"
+				   "  protocol: l2\n"
+				   "  addresses: [10.0.0.1, 10.0.0.9-10.0.0.2]\n"
+				   "  adresses: []\n"
+				   "peers:\n"
+				   "- {my-asn: x, peer-asn: 2}\n";
+	static const unsigned int lines[] = { 3, 4, 4, 5, 7, 7 };
+	struct config_problems errors = { 0 };
+	struct configuration *c = NULL;
+
+	(void)state;
+	assert_int_equal(configuration_parse(yaml, strlen(yaml), &c, &errors, NULL), -EINVAL);
+	assert_int_equal(errors.n, ARRAY_LEN(lines));
+	for (size_t i = 0; i < errors.n; i++)
+		assert_int_equal(errors.items[i].line, lines[i]);
+	config_problems_fini(&errors);
+}
+
+static void test_problems_are_bounded(void **state)
+{
+	struct buf yaml = BUF_INIT;
+	struct config_problems errors = { 0 };
+	struct configuration *c = NULL;
+
+	(void)state;
+	buf_puts(&yaml, POOL "  addresses:\n");
+	for (int i = 0; i < 10000; i++)
+		buf_puts(&yaml, "  - x\n");
+	assert_int_equal(configuration_parse(yaml.data, yaml.size, &c, &errors, NULL), -EINVAL);
+	assert_int_equal(errors.n, 201);
+	assert_string_equal(errors.items[200].message, "and more of these");
+	config_problems_fini(&errors);
+	buf_fini(&yaml);
+}
+
+/* What a lenient reader must go on accepting. */
+static void test_accepted(void **state)
+{
+	static const char yaml[] =
+		"---\n"
+		"address-pools:\n"
+		"- &base\n"
+		"  name: 123\n" /* a number where text is wanted */
+		"  protocol: layer2\n"
+		"  auto-assign: off\n"
+		"  priority: 0x10\n"
+		"  addresses:\n"
+		"  - 010.000.000.017 - 10.0.0.18\n"
+		"- <<: *base\n"
+		"  name: two\n"
+		"  priority: -1_0\n"
+		"  addresses: [10.9.8.7/16, '::ffff:10.10.0.1-10.10.0.2']\n"
+		"- {name: both, protocol: [layer2, bgp], addresses: [fd00::/64]}\n";
+	struct config_problems warnings = { 0 };
+	struct configuration *c = parse_ok(yaml, &warnings);
+	char text[ADDR_RANGE_STR_SIZE];
+
+	(void)state;
+	assert_string_equal(c->pools[0].name, "123");
+	assert_false(c->pools[0].auto_assign);
+	assert_int_equal(c->pools[0].priority, 16);
+	assert_string_equal(addr_range_format(&c->pools[0].ranges[0], text), "10.0.0.17-10.0.0.18");
+	assert_string_equal(c->pools[1].name, "two");
+	assert_int_equal(c->pools[1].priority, -10);
+	assert_false(c->pools[1].auto_assign);
+	assert_string_equal(addr_range_format(&c->pools[1].ranges[0], text), "10.9.0.0/16");
+	assert_int_equal(c->pools[2].protocols, CONFIG_PROTOCOL_BGP | CONFIG_PROTOCOL_LAYER2);
+	assert_int_equal(c->pools[2].n_advertisements, 1);
+	assert_int_equal(warnings.n, 1); /* protocol bgp */
+	config_problems_fini(&warnings);
+	configuration_unref(c);
+}
+
+static void test_pool_of(void **state)
+{
+	struct configuration *c = parse_ok(reference, NULL);
+	static const struct {
+		const char *addr, *pool;
+	} cases[] = {
+		{ "198.51.100.0", "public" },
+		{ "198.51.100.255", "public" },
+		{ "198.51.101.0", NULL },
+		{ "192.168.1.239", NULL },
+		{ "192.168.1.240", "lan" },
+		{ "192.168.1.250", "lan" },
+		{ "192.168.1.251", NULL },
+		{ "2001:db8:1::", "public" },
+		{ "2001:db8:1::ffff", "public" },
+		{ "2001:db8:1::1:0", NULL },
+		{ "0.0.0.0", NULL },
+		{ "ffff::", NULL },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct addr a;
+		assert_int_equal(addr_parse(cases[i].addr, &a), 0);
+		const struct config_pool *pool = configuration_pool_of(c, &a);
+		assert_int_equal(pool != NULL, cases[i].pool != NULL);
+		if (pool)
+			assert_string_equal(pool->name, cases[i].pool);
+	}
+	assert_non_null(configuration_pool_named(c, "lan"));
+	assert_null(configuration_pool_named(c, "nowhere"));
+	configuration_unref(c);
+}
+
+static void test_rules_of_one_node(void **state)
+{
+	/* Different local ASNs are fine as long as no node has both. */
+	static const char yaml[] = "peers:\n"
+				   "- {my-asn: 1, peer-asn: 9, peer-address: 10.0.0.1, "
+	                           "node-selectors: [{match-labels: {rack: a}}]}\n"
+				   "- {my-asn: 2, peer-asn: 9, peer-address: 10.0.0.1, "
+	                           "node-selectors: [{match-labels: {rack: b}}, "
+				   "{match-labels: {both: ''}}]}\n";
+	static const struct {
+		const char *key, *value;
+		size_t n_errors;
+	} cases[] = { { "rack", "a", 0 }, { "rack", "b", 0 }, { "x", "y", 0 } };
+	struct configuration *c = parse_ok(yaml, NULL);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char key[16], value[16];
+		snprintf(key, sizeof(key), "%s", cases[i].key);
+		snprintf(value, sizeof(value), "%s", cases[i].value);
+		struct kube_kv kv = { .key = key, .value = value };
+		struct config_problems errors = { 0 };
+		assert_int_equal(configuration_check_node(
+					 c, &(struct kube_labels){ .kvs = &kv, .n = 1 }, &errors),
+		                 0);
+		config_problems_fini(&errors);
+	}
+	char rack[] = "rack", a[] = "a", both[] = "both", empty[] = "";
+	struct kube_kv kvs[] = { { .key = both, .value = empty }, { .key = rack, .value = a } };
+	struct config_problems errors = { 0 };
+	assert_int_equal(configuration_check_node(c, &(struct kube_labels){ .kvs = kvs, .n = 2 },
+	                                          &errors),
+	                 -EINVAL);
+	assert_int_equal(errors.n, 2);
+	assert_string_equal(errors.items[0].path, "peers[1].my-asn");
+	assert_string_equal(errors.items[1].path, "peers[1].peer-address");
+	config_problems_fini(&errors);
+	configuration_unref(c);
+}
+
+static void test_durations(void **state)
+{
+	static const struct {
+		const char *text;
+		int r;
+		int64_t ns;
+	} cases[] = {
+		{ "0", 0, 0 },
+		{ "90s", 0, 90000000000 },
+		{ "1h30m", 0, 5400000000000 },
+		{ "1.5s", 0, 1500000000 },
+		{ ".5s", 0, 500000000 },
+		{ "1.s", 0, 1000000000 },
+		{ "-2ms", 0, -2000000 },
+		{ "+3us", 0, 3000 },
+		{ "3\xc2\xb5s", 0, 3000 },
+		{ "1m1ns", 0, 60000000001 },
+		{ "90", -EINVAL, 0 },
+		{ "", -EINVAL, 0 },
+		{ ".s", -EINVAL, 0 },
+		{ "1d", -EINVAL, 0 },
+		{ "s", -EINVAL, 0 },
+		{ "-", -EINVAL, 0 },
+		{ "9999999999h", -ERANGE, 0 },
+		{ "99999999999999999999s", -ERANGE, 0 },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		int64_t ns = 0;
+		assert_int_equal(duration_parse(cases[i].text, &ns), cases[i].r);
+		assert_int_equal(ns, cases[i].ns);
+	}
+}
+
+static void test_bounds_of_the_tree(void **state)
+{
+	struct ytree tree;
+	struct ytree_error e;
+	struct buf bomb = BUF_INIT;
+
+	(void)state;
+	assert_int_equal(ytree_parse("a: [[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]", 36, &tree, &e),
+	                 -EINVAL);
+	assert_non_null(strstr(e.message, "nested deeper than 16"));
+
+	buf_puts(&bomb, "a: &l0 [1,1,1,1,1,1,1,1,1,1]\n");
+	for (int i = 1; i < 9; i++) {
+		buf_printf(&bomb, "k%d: &l%d [", i, i);
+		for (int k = 0; k < 10; k++)
+			buf_printf(&bomb, "%s*l%d", k ? "," : "", i - 1);
+		buf_puts(&bomb, "]\n");
+	}
+	assert_int_equal(ytree_parse(bomb.data, bomb.size, &tree, &e), -EINVAL);
+	assert_non_null(strstr(e.message, "aliases counted each time"));
+
+	buf_clear(&bomb);
+	for (int i = 0; i <= YTREE_SIZE_MAX; i++)
+		buf_putc(&bomb, '#');
+	assert_int_equal(ytree_parse(bomb.data, bomb.size, &tree, &e), -EINVAL);
+	assert_non_null(strstr(e.message, "longer than 1048576 bytes"));
+	buf_fini(&bomb);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_reference),
+		cmocka_unit_test(test_empty_documents),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_all_errors_at_once_by_line),
+		cmocka_unit_test(test_problems_are_bounded),
+		cmocka_unit_test(test_accepted),
+		cmocka_unit_test(test_pool_of),
+		cmocka_unit_test(test_rules_of_one_node),
+		cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_bounds_of_the_tree),
+	};
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
