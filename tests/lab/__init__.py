@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab: a small cluster of network namespaces on one machine, with real packets.
 
-One LAN (192.168.1.0/24) with a control plane, nodes and a client on it; behind each node Pods in namespaces of their own.
+One LAN (192.168.1.0/24) with a control plane, nodes and a client on it; behind each node Pods in namespaces of
+their own.
 What is real: interfaces, ARP, routing, netfilter, the product's programs.  What is ours: the API server (tests/apisim),
 the Pod runner and the EndpointSlice controller (kubelet.py), and the program in the Pods (echo.c).
 

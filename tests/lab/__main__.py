@@ -3,6 +3,7 @@
 
   list                     every lab that is there
   up ID                    makes a network, an API server and a Pod runner, and waits for Ctrl-C
+  vacant ID COMMAND        fails, and says what COMMAND's user can do, if there is such a lab
   clean ID                 removes a lab that no process owns any more
   cut ID HOST [silent]     cuts a host's link; silent: its carrier stays
   heal ID HOST             mends it
@@ -33,6 +34,8 @@ def main(argv: list[str]) -> int:
             print("\n".join(rundir.ids()))
         case ["up", lab_id]:
             _up(lab_id)
+        case ["vacant", lab_id, command]:
+            rundir.check_vacant(lab_id, command)
         case ["clean", lab_id]:
             print("removed" if rundir.clean(lab_id) else "there is none")
         case ["cut", lab_id, host, *how]:
@@ -49,6 +52,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except LabError as problem:
-        sys.exit(f"lab: {problem}")
+        sys.exit(str(problem))
     except KeyboardInterrupt:
         sys.exit(130)

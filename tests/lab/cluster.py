@@ -122,7 +122,9 @@ class Lab:
             raise LabError(f"{path} is not there: build first (make -C {self.build})")
         return str(path)
 
-    def start(self, name: str, argv: list[str], namespace: str = "", environment: dict[str, str] | None = None) -> Process:
+    def start(
+        self, name: str, argv: list[str], namespace: str = "", environment: dict[str, str] | None = None
+    ) -> Process:
         """Starts a program, or the same one again if its process of that name has ended."""
         process = self.processes.get(name)
         if not process or process.argv != argv:
@@ -234,12 +236,24 @@ class Lab:
             raise LabError(f"{error}\n{process.log}:\n{process.tail()}") from None
 
     def unexpected_ends(self) -> list[str]:
-        """Our daemons that ended by a signal or a sanitizer's finding, not by ours."""
+        """Programs that ended though nobody told them to, with the end of their logs."""
         return [
-            f"{p.name}: exit status {p.status()}\n{p.tail()}"
+            f"{p.name} ended with status {p.status()}:\n{p.tail()}"
             for p in self.processes.values()
-            if p.status() not in (None, 0, -signal.SIGTERM, -signal.SIGKILL)
+            if p.status() not in (None, 0, -signal.SIGKILL)
         ]
+
+    def stop_daemons(self) -> None:
+        """SIGTERM to every daemon of ours; LabError if one does not end well or a sanitizer has found something."""
+        daemons = [p for name, p in self.processes.items() if name.startswith(("controller-", "speaker-"))]
+        for p in daemons:
+            p.resume()
+            p.signal(signal.SIGTERM)
+        for p in daemons:
+            p.wait()
+        findings = [f"{p.name}: {line}" for p in daemons for line in p.findings()]
+        if problems := self.unexpected_ends() + findings:
+            raise LabError("\n".join(problems))
 
     # ---- faults ----
 

@@ -366,9 +366,8 @@ class Kubelet:
         if not program:
             waiting = {"reason": "ErrImageNeverPull", "message": f"the lab has no program for image {image}"}
             state = {"name": pod["spec"]["containers"][0]["name"], "ready": False, "state": {"waiting": waiting}}
-            self._client.patch(
-                "Pod", meta["name"], {"status": {"phase": "Pending", "containerStatuses": [state]}}, meta["namespace"], "status"
-            )
+            status = {"phase": "Pending", "containerStatuses": [state]}
+            self._client.patch("Pod", meta["name"], {"status": status}, meta["namespace"], "status")
             return
         key = key_of(pod)
 

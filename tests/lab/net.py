@@ -8,7 +8,8 @@
               |           |           |
          10.244.1.0/24 10.244.2.0/24 10.244.3.0/24   Pods, each in a namespace of its own
 
-Each Pod hangs on its node by a link of its own and a /32 route, so Pods reach each other through their node's netfilter.
+Each Pod hangs on its node by a link of its own and a /32 route, so Pods reach each other through netfilter of their
+node.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Network namespaces by name (/run/netns/NAME, as `ip netns` keeps them).
 
-entered() moves the calling thread alone; sockets opened and processes started meanwhile belong to that namespace for good.
-So one Python process can hold sockets in every namespace of the lab.
+entered() moves the calling thread alone; sockets opened and processes started meanwhile belong to that namespace for
+good.  So one Python process can hold sockets in every namespace of the lab.
 """
 
 import ctypes

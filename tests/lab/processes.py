@@ -121,11 +121,18 @@ class Process:
         except subprocess.TimeoutExpired:
             raise LabError(f"{self.name} did not end within {seconds:g} s") from None
 
-    def tail(self, n_lines: int = 12) -> str:
+    def log_lines(self) -> list[str]:
         try:
-            return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-n_lines:])
+            return self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
-            return ""
+            return []
+
+    def tail(self, n_lines: int = 12) -> str:
+        return "\n".join(self.log_lines()[-n_lines:])
+
+    def findings(self) -> list[str]:
+        """What sanitizers said."""
+        return [line for line in self.log_lines() if "Sanitizer" in line or ": runtime error: " in line]
 
     def wait_for_log(self, text: str, seconds: float = 5.0) -> None:
-        wait_for(f"{self.name} to log {text!r}", lambda: text in self.tail(10_000), seconds)
+        wait_for(f"{self.name} to log {text!r}", lambda: any(text in line for line in self.log_lines()), seconds)

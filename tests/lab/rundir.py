@@ -63,26 +63,29 @@ class RunDir:
 
 
 def claim(lab_id: str, command: str) -> RunDir:
-    """Makes the run directory; LabExists with what to do about it if there is one."""
-    if not ID_PATTERN.match(lab_id):
-        raise LabError(f"lab id {lab_id!r}: 1 to 12 lower case letters and digits")
+    """Makes the run directory; LabExists if there is a lab of this id already."""
     with _locked():
-        owner, _ = _load(lab_id)
-        leftovers = netns.names(f"fl-{lab_id}-")
-        if owner and owner.alive():
-            raise LabExists(
-                f"a lab '{lab_id}' is in use by process {owner.pid} ({owner.command}): wait for it or end it"
-            )
-        if owner and owner.kept:
-            raise LabExists(f"a lab '{lab_id}' was left running (--keep); `{command} --clean` ends it")
-        if owner or leftovers:
-            raise LabExists(
-                f"a killed run left lab '{lab_id}' behind ({len(leftovers)} network namespaces fl-{lab_id}-*); "
-                f"`{command} --clean` removes it"
-            )
+        check_vacant(lab_id, command)
         path = ROOT / lab_id
         path.mkdir(mode=0o755, parents=True)
         return RunDir(lab_id, path, command)
+
+
+def check_vacant(lab_id: str, command: str) -> None:
+    """LabExists, with what to do about it, if there is a lab of this id."""
+    if not ID_PATTERN.match(lab_id):
+        raise LabError(f"lab id {lab_id!r}: 1 to 12 lower case letters and digits")
+    owner, _ = _load(lab_id)
+    leftovers = netns.names(f"fl-{lab_id}-")
+    if owner and owner.alive():
+        raise LabExists(f"lab '{lab_id}' is in use by process {owner.pid} ({owner.command}): wait for it or end it")
+    if owner and owner.kept:
+        raise LabExists(f"lab '{lab_id}' was left running on purpose (--keep); `{command} --clean` ends it")
+    if owner or leftovers or (ROOT / lab_id).exists():
+        raise LabExists(
+            f"a killed run left lab '{lab_id}' behind ({len(leftovers)} network namespaces fl-{lab_id}-*); "
+            f"`{command} --clean` removes it"
+        )
 
 
 def clean(lab_id: str) -> bool:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which EndpointSlices a Service shall have: a pure function of the Service and its Pods, as Kubernetes computes them.
 
-serving: the Pod is Ready.  terminating: it is being deleted.  ready: serving and not terminating, or the Service publishes
-addresses that are not ready.  Pods whose named target ports differ go into slices of their own.
+serving: the Pod is Ready.  terminating: it is being deleted.  ready: serving and not terminating, or the Service
+publishes addresses that are not ready.  Pods whose named target ports differ go into slices of their own.
 """
 
 import hashlib

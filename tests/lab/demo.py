@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo: each step does one thing, checks it, and prints what was observed."""
+
+import os
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from . import net, rundir, web
+from .capture import Capture
+from .cluster import Lab, end_on_signals
+from .waiting import LabError, wait_for
+
+SERVICE = "frontend"
+NODES = ("node1", "node2", "node3")
+BARE_NODE = "node3"  # takes no Pods, so never has an endpoint
+EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
+PARTS = ("arp", "rules", "controller")
+STEP_SECONDS = 8.0
+GAP_SECONDS = 10.0
+
+
+class StepFailed(Exception):
+    def __init__(self, step: str, why: str) -> None:
+        super().__init__(why)
+        self.step = step
+
+
+class Demo:
+    def __init__(self, lab: Lab, broken: str, keep: bool) -> None:
+        self.lab, self.broken, self.keep = lab, broken, keep
+        self.address = ""
+        self.node_port = 0
+        self._step = ""
+        self._label = ""
+
+    # ---- printing ----
+
+    def say(self, text: str) -> None:
+        print(f"{self._label:<14}{text}", flush=True)
+        self._label = ""
+
+    def run(self) -> None:
+        steps: list[tuple[str, Callable[[], None]]] = [
+            ("cluster", self.cluster),
+            ("address", self.address_assigned),
+            ("arp", self.one_arp_answer),
+            ("http", self.http_from_both_versions),
+            ("nodeport", self.node_port_without_endpoint),
+            ("local", self.policy_local),
+            ("failover", self.failover),
+        ]
+        if not self.keep:
+            steps.append(("stop", self.stop))
+        started = time.monotonic()
+        for number, (name, step) in enumerate(steps, 1):
+            self._step, self._label = name, f"{number} {name}"
+            try:
+                step()
+            except LabError as error:
+                ended = self.lab.unexpected_ends()
+                raise StepFailed(name, "\n".join([str(error), *ended])) from None
+        print(f"\nAll {len(steps)} steps passed in {time.monotonic() - started:.0f} s.", flush=True)
+
+    def check(self, holds: bool, what: str) -> None:
+        if not holds:
+            raise LabError(what)
+
+    # ---- steps ----
+
+    def cluster(self) -> None:
+        lab = self.lab
+        lab.start_cluster()
+        for example in ("fairlead.yaml", "webapp.yaml"):
+            lab.apply(example)
+        if self.broken != "controller":
+            for replica in ("a", "b"):
+                lab.start_controller(replica)
+        flags = {"arp": ("--interface", "^$"), "rules": ("--proxy-mode", "none")}.get(self.broken, ())
+        for node in NODES:
+            lab.start_speaker(node, *flags)
+        pods = [f"webapp-{x}" for x in "abc"]
+        wait_for("three Pods ready", lambda: all(lab.pod_ready(p) for p in pods), STEP_SECONDS)
+        for node in NODES:
+            wait_for(f"the speaker of {node} to be up", lambda n=node: lab.daemon(n, "/healthz"), STEP_SECONDS)
+        nodes = ", ".join(f"{h.name} {h.address} ({h.mac})" for h in lab.network.nodes)
+        self.say(f"three nodes on one LAN: {nodes}")
+        self.say(f"control plane {net.CONTROL_PLANE}, two controllers; client {net.CLIENT}; a speaker on each node")
+        seen = [lab.api.get("Pod", p) for p in pods]
+        self.say(
+            "Pods: "
+            + ", ".join(
+                f"{p['metadata']['name']} ({p['metadata']['labels']['version']}) {p['status']['podIP']} on "
+                f"{p['spec']['nodeName']}"
+                for p in seen
+            )
+        )
+        places = {p["spec"]["nodeName"] for p in seen}
+        wanted = set(NODES) - {BARE_NODE}
+        self.check(places == wanted, f"Pods run on {sorted(places)}, wanted {sorted(wanted)}")
+
+    def address_assigned(self) -> None:
+        lab = self.lab
+        lab.apply("frontend.yaml")
+        started = time.monotonic()
+        self.address = lab.wait_address(SERVICE, seconds=STEP_SECONDS)
+        took = (time.monotonic() - started) * 1000
+        service = lab.api.get("Service", SERVICE)
+        self.node_port = service["spec"]["ports"][0]["nodePort"]
+        ingress = service["status"]["loadBalancer"]["ingress"][0]
+        conditions = service["status"].get("conditions") or []
+        assigned = next((c for c in conditions if c["type"] == "fairlead.io/AddressAssigned"), {})
+        prefix, last = self.address.rsplit(".", 1)
+        in_pool = prefix == net.LAN_PREFIX and 240 <= int(last) <= 250
+        self.check(in_pool, f"{self.address} is not of pool lan (.240-.250)")
+        self.say(f"Service {SERVICE} was given {self.address} of pool lan, seen {took:.0f} ms after it was created;")
+        self.say(
+            f"its status says ipMode {ingress.get('ipMode')}, condition AddressAssigned {assigned.get('status')}: "
+            f"{assigned.get('reason')}"
+        )
+        self.check(assigned.get("status") == "True", f"no condition fairlead.io/AddressAssigned in {conditions}")
+
+    def one_arp_answer(self) -> None:
+        lab = self.lab
+        owner = lab.wait_owner(self.address, STEP_SECONDS)
+        answers = lab.arp_answers(self.address)
+        self.check(len(answers) == 1, f"{len(answers)} ARP answers instead of one: {answers}")
+        self.say(f"the client asks who has {self.address}: one answer, {answers[0].mac}, after {answers[0].ms:.1f} ms")
+        self.say(f"that is {owner}, the owner; the speakers say: {self._reasons()}")
+
+    def http_from_both_versions(self) -> None:
+        lab, answers = self.lab, Counter[str]()
+        wait_for(f"HTTP from {self.address}", lambda: lab.get(self.address, timeout=1), STEP_SECONDS)
+        while len(answers) < 2 and answers.total() < 200 or answers.total() < 20:
+            answers[lab.get(self.address).name] += 1
+        counts = ", ".join(f'"{name}" {n} times' for name, n in sorted(answers.items()))
+        self.check(set(answers) == {"webapp 1.0.0", "webapp 2.0.0"}, f"not both versions answered: {counts}")
+        self.say(f"http://{self.address}/ from the client: {counts}")
+
+    def node_port_without_endpoint(self) -> None:
+        node = self.lab.host(BARE_NODE)
+        reply = self.lab.get(node.address, self.node_port)
+        self.check(reply.peer == node.address, f"the Pod saw {reply.peer}, wanted {node.address}")
+        where = f"http://{node.address}:{self.node_port}/"
+        self.say(f"{where} through {node.name}, which has no endpoint: {_quote(reply)},")
+        self.say(f"which saw the source address {reply.peer}: {node.name}'s, so that the answer comes back that way")
+
+    def policy_local(self) -> None:
+        lab, bare = self.lab, self.lab.host(BARE_NODE)
+        lab.apply("local/frontend.yaml")
+        with_endpoint = [n for n in NODES if n != BARE_NODE]
+        self._wait_reason(BARE_NODE, "NoLocalEndpoint")
+        owner = lab.wait_owner(self.address, STEP_SECONDS, with_endpoint)
+        with Capture(lab.client) as capture:
+            wait_for(
+                "the Pods to see the client's address", lambda: lab.get(self.address).peer == net.CLIENT, STEP_SECONDS
+            )
+            replies = [lab.get(self.address) for _ in range(10)]
+            answers = lab.arp_answers(self.address)
+            try:
+                lab.get(bare.address, self.node_port, timeout=0.5)
+                dropped = "an answer"
+            except web.Unreachable as error:
+                dropped = error.kind
+        places = {lab.node_of_pod(r.pod) for r in replies}
+        self.check(places == {owner}, f"Pods on {sorted(places)} answered, wanted only {owner}, the owner")
+        wrong = [r.peer for r in replies if r.peer != net.CLIENT]
+        self.check(not wrong, f"Pods saw {wrong} instead of the client's {net.CLIENT}")
+        self.check(len(answers) == 1, f"{len(answers)} ARP answers instead of one: {answers}")
+        self.check(dropped == "timeout", f"{bare.name}:{self.node_port} gave {dropped}; wanted silence")
+        announced = [f for _, f in capture.arp_frames() if f.sender_ip == self.address and f.sender_mac == bare.mac]
+        self.check(not announced, f"{bare.name} announced the address: {announced}")
+        self.say(f"externalTrafficPolicy Local: {owner} answers ARP; {_quote(replies[0])}, on {owner}, saw")
+        where = f"http://{bare.address}:{self.node_port}/"
+        self.say(f"{replies[0].peer}, the client's own; {bare.name} drops ({where}: {dropped})")
+        self.say(f"and sent no ARP for the address; the speakers say: {self._reasons()}")
+
+    def failover(self) -> None:
+        lab = self.lab
+        lab.apply("frontend.yaml")
+        # Ownership is sticky, so the label may go again once the owner is where the demo wants it.
+        others = [n for n in NODES if n != BARE_NODE]
+        for node in others:
+            self._exclude(node, True)
+        lab.wait_owner(self.address, STEP_SECONDS, [BARE_NODE])
+        for node in others:
+            self._exclude(node, False)
+        for node in others:
+            self._wait_reason(node, "NotOwner")
+        wait_for(f"HTTP through {BARE_NODE}", lambda: lab.get(self.address, timeout=0.5), STEP_SECONDS)
+        bare = lab.host(BARE_NODE)
+        with lab.arp_watcher(self.address) as watcher, web.Prober(lab.client, self.address, 80) as prober:
+            wait_for("the client's probes to run", lambda: len(prober.successes) > 20, STEP_SECONDS)
+            cut = time.monotonic()
+            lab.cut(BARE_NODE)
+            arp = wait_for("an ARP answer by another node", lambda: watcher.first_after(cut, bare.mac), GAP_SECONDS)
+            http = wait_for("an HTTP answer after the cut", lambda: prober.first_after(cut), GAP_SECONDS)
+            last_arp, last_http = watcher.last_before(arp.at - 1e-6), prober.last_before(http.started)
+        owner = lab.wait_owner(self.address, STEP_SECONDS, others)
+        arp_ms = (arp.at - (last_arp.at if last_arp else cut)) * 1000
+        http_ms = (http.ended - (last_http.ended if last_http else cut)) * 1000
+        self.say(f"policy Cluster again; {BARE_NODE}, without an endpoint, is made owner; then its link is cut:")
+        self.say(f"no ARP answer for {arp_ms:.0f} ms, then {arp.mac}, {lab.network.host_of_mac(arp.mac)};")
+        self.say(f"no HTTP answer for {http_ms:.0f} ms, then {_quote(http.reply)}")
+        self.check(lab.network.host_of_mac(arp.mac) == owner, f"{owner} owns the address now, not the first to answer")
+        lab.heal(BARE_NODE)
+
+    def stop(self) -> None:
+        self.lab.stop_daemons()
+        self.say("SIGTERM: every daemon ended in good order; now everything is cleaned up")
+
+    # ---- help ----
+
+    def _exclude(self, node: str, on: bool) -> None:
+        self.lab.api.patch("Node", node, {"metadata": {"labels": {EXCLUDE_LABEL: "true" if on else None}}}, "")
+
+    def _reason(self, node: str) -> str:
+        """What a node's speaker says of the address."""
+        for service in self.lab.daemon(node)["services"]:
+            if service["name"] == SERVICE:
+                return next((a["reason"] for a in service["addresses"] if a["address"] == self.address), "")
+        return ""
+
+    def _reasons(self) -> str:
+        return ", ".join(f"{n} {self._reason(n)}" for n in NODES)
+
+    def _wait_reason(self, node: str, reason: str) -> None:
+        def says() -> bool:
+            said = self._reason(node)
+            if said != reason:
+                raise LabError(f"it says {said!r}")
+            return True
+
+        wait_for(f"the speaker of {node} to say {reason}", says, STEP_SECONDS)
+
+
+def _quote(reply: web.Reply) -> str:
+    return f'"{reply.name}" ({reply.pod})'
+
+
+def _how_to_look(lab: Lab, demo: Demo) -> str:
+    cp = f"ip netns exec {lab.network.control_plane.namespace}"
+    lines = [
+        ("ask the Service", f"ip netns exec {lab.client} curl http://{demo.address}/"),
+        ("what Fairlead says", f"{cp} {lab.program('fairlead')} status --kubeconfig {lab.kubeconfig}"),
+        ("what one node says", f"{cp} curl -s http://{lab.network.nodes[0].address}:7472/status"),
+    ]
+    if shutil.which("kubectl"):
+        lines.append(("kubectl", f"{cp} kubectl --kubeconfig {lab.kubeconfig} get services"))
+    lines += [
+        ("a node's rules", f"ip netns exec {lab.network.nodes[0].namespace} iptables-save"),
+        ("logs", str(lab.dir / "logs")),
+        ("end it", f"{lab.command} --clean"),
+    ]
+    return "\n".join(f"  {what:<20}{how}" for what, how in lines)
+
+
+def main(argv: list[str]) -> int:
+    lab_id = os.environ.get("FAIRLEAD_LAB_ID", "demo")
+    if "--clean" in argv:
+        print("removed" if rundir.clean(lab_id) else f"there is no lab '{lab_id}'")
+        return 0
+    broken = next((a.removeprefix("--break=") for a in argv if a.startswith("--break=")), "")
+    end_on_signals()
+    keep = "--keep" in argv
+    lab = Lab(lab_id, Path(os.environ["FAIRLEAD_BUILD"]), "tests/demo", cordoned=(BARE_NODE,))
+    with lab:
+        demo = Demo(lab, broken, keep)
+        try:
+            demo.run()
+        except StepFailed as failure:
+            print(f"\n{failure}\nlogs: {lab.save_logs()}", flush=True)
+            print(f"tests/demo: step '{failure.step}' failed", flush=True)
+            return 1
+        if keep:
+            lab.keep()
+            print("\nThe lab goes on running.  To look around:\n" + _how_to_look(lab, demo))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except LabError as problem:
+        print(f"tests/demo: {problem}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\ntests/demo: interrupted, everything is cleaned up", file=sys.stderr)
+        sys.exit(130)
