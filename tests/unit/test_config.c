@@ -13,7 +13,7 @@
 static const char reference[] =
 	"peers:\n"
 	"- {my-asn: 64500, peer-asn: 64501, peer-address: 10.0.0.1, hold-time: 9s, keepalive-time: "
-        "3s, "
+	"3s, "
 	"password: s3cret, bfd-profile: fast,\n"
 	"   node-selectors: [{match-labels: {rack: a}}]}\n"
 	"- {my-asn: 64500, peer-asn: 64501, peer-address: 10.0.1.1, bfd-profile: fast,\n"
@@ -388,9 +388,9 @@ static void test_rules_of_one_node(void **state)
 	/* Different local ASNs are fine as long as no node has both. */
 	static const char yaml[] = "peers:\n"
 				   "- {my-asn: 1, peer-asn: 9, peer-address: 10.0.0.1, "
-	                           "node-selectors: [{match-labels: {rack: a}}]}\n"
+				   "node-selectors: [{match-labels: {rack: a}}]}\n"
 				   "- {my-asn: 2, peer-asn: 9, peer-address: 10.0.0.1, "
-	                           "node-selectors: [{match-labels: {rack: b}}, "
+				   "node-selectors: [{match-labels: {rack: b}}, "
 				   "{match-labels: {both: ''}}]}\n";
 	static const struct {
 		const char *key, *value;

@@ -39,21 +39,21 @@ static void service_reads_everything(void **state)
 		"'creationTimestamp':'2026-01-02T03:04:05Z','labels':{'app':'web'},"
 		"'annotations':{'fairlead.io/address-pool':'lan','kubectl.kubernetes.io/x':'y'}},"
 		"'spec':{'type':'LoadBalancer','clusterIP':'10.96.0.9','clusterIPs':['10.96.0.9','"
-	        "fd00::9'],"
+		"fd00::9'],"
 		"'ipFamilies':['IPv4','IPv6'],'ipFamilyPolicy':'PreferDualStack',"
 		"'ports':[{'name':'http','port':80,'nodePort':30080},{'name':'dns','port':53,'"
-	        "protocol':'UDP'}],"
+		"protocol':'UDP'}],"
 		"'externalIPs':['203.0.113.1'],'loadBalancerIP':'192.0.2.7','loadBalancerClass':'"
-	        "fairlead.io/a',"
+		"fairlead.io/a',"
 		"'externalTrafficPolicy':'Local','internalTrafficPolicy':'Local','"
-	        "healthCheckNodePort':31000,"
+		"healthCheckNodePort':31000,"
 		"'sessionAffinity':'ClientIP','sessionAffinityConfig':{'clientIP':{'timeoutSeconds'"
-	        ":60}},"
+		":60}},"
 		"'loadBalancerSourceRanges':[' 10.0.0.0/8 ']},"
 		"'status':{'loadBalancer':{'ingress':[{'ip':'192.0.2.7','ipMode':'Proxy'},{'"
-	        "hostname':'a.b'}]},"
+		"hostname':'a.b'}]},"
 		"'conditions':[{'type':'t','status':'True','reason':'R','message':'m','"
-	        "observedGeneration':3,"
+		"observedGeneration':3,"
 		"'lastTransitionTime':'2026-01-02T03:04:05Z'}]}}");
 	assert_string_equal(kube_key(&s->meta), "shop/web");
 	assert_true(s->meta.creation_us == 1767323045000000);
@@ -91,7 +91,7 @@ static void service_fills_in_defaults(void **state)
 	struct kube_service *s = service_of(
 		"{'metadata':{'name':'web','deletionTimestamp':'2026-01-02T03:04:05Z','uid':null},"
 		"'spec':{'clusterIP':'10.96.000.009','ports':[{'port':80}],'sessionAffinity':'"
-	        "ClientIP',"
+		"ClientIP',"
 		"'loadBalancerIP':''}}");
 	assert_string_equal(kube_key(&s->meta), "web");
 	assert_string_equal(s->meta.uid, "");
@@ -271,11 +271,11 @@ static void node_reads_everything(void **state)
 			"{'metadata':{'name':'n1','labels':{"
 			"'node.kubernetes.io/exclude-from-external-load-balancers':'%s'}},"
 			"'spec':{'podCIDR':'10.244.1.0/24','podCIDRs':['10.244.1.0/24','fd00:1::/"
-		        "64']},"
+			"64']},"
 			"'status':{'addresses':[{'type':'Hostname','address':'n1'},"
 			"{'type':'InternalIP','address':'192.168.1.11'}],'conditions':["
 			"{'type':'Ready','status':'True'},{'type':'NetworkUnavailable','status':'"
-		        "Unknown'}]}}",
+			"Unknown'}]}}",
 			labels[i].value);
 		struct json_object *obj = json_of(text);
 		struct kube_node *n = NULL;
