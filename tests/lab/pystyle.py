@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks Python files given as arguments: they parse, lines are short, nothing hangs at a line's end, no import is unused."""
+"""Checks the Python files given as arguments: they parse, lines are short and end cleanly, every import is used."""
 
 import ast
 import sys
