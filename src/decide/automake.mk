@@ -1,2 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-libfairlead_a_SOURCES +=
+libfairlead_a_SOURCES += \
+	src/decide/decide.c \
+	src/decide/endpoints.c
+noinst_HEADERS += \
+	include/fairlead/decide.h
+
+check_PROGRAMS += tests/unit/test_decide
+TESTS += tests/unit/test_decide
+tests_unit_test_decide_SOURCES = tests/unit/test_decide.c tests/unit/unit.h tests/unit/world.c tests/unit/world.h
+tests_unit_test_decide_LDADD = $(UNIT_LDADD)

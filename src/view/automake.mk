@@ -1,2 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-libfairlead_a_SOURCES +=
+libfairlead_a_SOURCES += \
+	src/view/intern.c \
+	src/view/intern.h \
+	src/view/private.h \
+	src/view/services.c \
+	src/view/slices.c \
+	src/view/view.c
+noinst_HEADERS += \
+	include/fairlead/view.h
+
+check_PROGRAMS += tests/unit/test_view
+TESTS += tests/unit/test_view
+tests_unit_test_view_SOURCES = tests/unit/test_view.c tests/unit/unit.h tests/unit/world.c tests/unit/world.h
+tests_unit_test_view_LDADD = $(UNIT_LDADD)

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_VIEW_H
+#define FAIRLEAD_VIEW_H
+
+/*
+ * What a node knows of the world: Services joined with their EndpointSlices, Nodes, and the configuration in force.
+ *
+ * Objects come in one at a time as parsed values, in any order, and are kept as compact copies; a slice may be there
+ * before its Service.  What is kept about a Service is compared with what was kept before, and only a difference that
+ * somebody here would act upon makes the Service dirty; so does a change of a node, of the configuration or of another
+ * Service where the answers for this one depend on it.  The reader takes the dirty Services, decides anew for those, and
+ * calls view_clean().
+ *
+ * The view does not decide: see decide.h.  It does no I/O, and one thread uses it.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/addr.h"
+#include "fairlead/configuration.h"
+#include "fairlead/err.h"
+#include "fairlead/kube_types.h"
+
+struct view;
+
+#define VIEW_UID_SIZE 16
+
+struct view_port {
+	const char *name; /* "" if unnamed */
+	uint8_t proto;    /* IPPROTO_TCP … */
+	uint16_t port;
+	uint16_t node_port; /* 0: none; always 0 in a slice */
+};
+
+struct view_ingress {
+	struct addr addr;
+	bool ip_mode_proxy;
+};
+
+struct view_endpoint {
+	struct addr addr;
+	bool ready : 1, serving : 1, terminating : 1;
+	const char *node; /* NULL: none; equal names of one view are equal pointers */
+};
+
+struct view_slice {
+	const struct view_slice *next; /* of the same Service */
+	const char *name;
+	uint8_t family;
+	const struct view_endpoint *endpoints;
+	size_t n_endpoints;
+	const struct view_port
+		*ports; /* the endpoints' own port numbers, by the Service port's name */
+	size_t n_ports;
+};
+
+struct view_service {
+	const char *key; /* "namespace/name" */
+	const char *namespace, *name;
+	bool known; /* false: only slices of it are known, or it is gone */
+	uint8_t uid[VIEW_UID_SIZE];
+	int64_t created_us;
+	enum kube_service_type type;
+	bool deleting, external_local, internal_local;
+	bool foreign_proxy; /* label service.kubernetes.io/service-proxy-name: not ours to forward */
+	const char *class;  /* NULL: none */
+	struct addr cluster_ips[2];
+	size_t n_cluster_ips; /* 0 for headless ones and ExternalName */
+	uint32_t affinity_s;
+	const struct view_port *ports;
+	size_t n_ports;
+	const struct view_ingress *ingress; /* those with an address */
+	size_t n_ingress;
+	const struct prefix *source_ranges;
+	size_t n_source_ranges;
+	const struct view_slice *slices; /* in no particular order */
+	uint32_t passes;                 /* how often it was taken as dirty */
+};
+
+struct view_node {
+	const char *name;
+	bool excluded, network_unavailable;
+};
+
+struct view_stats {
+	size_t services, slices, nodes;
+	uint64_t passes;    /* dirty Services taken, ever */
+	uint64_t unchanged; /* upserts that changed nothing that matters here */
+};
+
+/* @node: this node's name.  @load_balancer_class: NULL: Services without a class are ours. */
+struct view *view_new(const char *node, const char *load_balancer_class);
+void view_free(struct view *v);
+
+void view_upsert_service(struct view *v, const struct kube_service *s);
+void view_remove_service(struct view *v, const char *namespace, const char *name);
+/* Slices labelled as headless, of FQDNs and of no Service are taken as removed. */
+void view_upsert_slice(struct view *v, const struct kube_slice *s);
+void view_remove_slice(struct view *v, const char *namespace, const char *name);
+void view_upsert_node(struct view *v, const struct kube_node *n);
+void view_remove_node(struct view *v, const char *name);
+/*
+ * Takes the configuration that the leader published.  What does not parse is an error, and the one before stays in force.
+ */
+int view_load_configuration(struct view *v, const struct kube_config_map *map, struct err *e);
+
+/*
+ * The dirty Services, each once; counts one pass for each.  The array is good until view_clean(), which forgets them and
+ * frees those that are gone; nothing may be changed in between.
+ */
+const struct view_service *const *view_take_dirty(struct view *v, size_t *ret_n);
+void view_clean(struct view *v);
+bool view_is_dirty(const struct view *v);
+
+const char *view_self(const struct view *v);
+/* Whether the Service is of the load balancer class that is ours. */
+bool view_is_our_class(const struct view *v, const struct view_service *s);
+/* NULL until one was published. */
+const struct configuration *view_configuration(const struct view *v);
+uint64_t view_generation(const struct view *v);
+/* Sorted by name. */
+const struct view_node *view_nodes(const struct view *v, size_t *ret_n);
+const struct view_node *view_node_named(const struct view *v, const char *name);
+const struct view_service *view_service_named(const struct view *v, const char *key);
+/* All Services that are known, sorted by namespace and name: a new array of pointers for free(). */
+const struct view_service **view_services(const struct view *v, size_t *ret_n);
+/* Of all Services of type LoadBalancer and of our class that hold @a, the one that was created first; NULL if none does. */
+const struct view_service *view_first_claimant(const struct view *v, const struct addr *a);
+struct view_stats view_stats(const struct view *v);
+
+#endif

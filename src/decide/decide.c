@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "fairlead/decide.h"
+
+#include <string.h>
+
+/*
+ * Reasons are looked for from the general to the particular: what is wrong with the Service, then with the address,
+ * then with the endpoints, then with this node; the first that applies is the answer.  So every node gives the same
+ * answer for as long as the matter is not the node itself.
+ */
+
+const char *decide_protocol_name(enum decide_protocol p)
+{
+	return p == DECIDE_BGP ? "bgp" : "layer2";
+}
+
+static const struct view_ingress *ingress_of(const struct view_service *s, const struct addr *a)
+{
+	for (size_t i = 0; i < s->n_ingress; i++)
+		if (addr_eq(&s->ingress[i].addr, a))
+			return &s->ingress[i];
+	return NULL;
+}
+
+static enum reason about_service(const struct view *v, const struct view_service *s)
+{
+	if (s->type != KUBE_LOAD_BALANCER)
+		return REASON_NotLoadBalancer;
+	if (!view_is_our_class(v, s))
+		return REASON_OtherClass;
+	if (s->deleting)
+		return REASON_Deleting;
+	return REASON_Candidate;
+}
+
+static enum reason about_address(const struct view *v, const struct view_service *s,
+                                 const struct addr *a, enum decide_protocol protocol,
+                                 struct decision *d)
+{
+	const struct view_ingress *ingress = a ? ingress_of(s, a) : NULL;
+
+	if (!ingress)
+		return REASON_NoAddress;
+	if (!view_configuration(v))
+		return REASON_NoConfiguration;
+	d->pool = configuration_pool_of(view_configuration(v), a);
+	if (ingress->ip_mode_proxy)
+		return REASON_IpModeProxy;
+	if (!d->pool)
+		return REASON_AddressNotInPool;
+	if (!(d->pool->protocols &
+	      (protocol == DECIDE_BGP ? CONFIG_PROTOCOL_BGP : CONFIG_PROTOCOL_LAYER2)))
+		return REASON_ProtocolUnsupported;
+	if (protocol == DECIDE_LAYER2 && a->family != 4)
+		return REASON_FamilyUnsupported;
+	const struct view_service *first = view_first_claimant(v, a);
+	if (first && first != s) {
+		d->claimant = first;
+		return REASON_AddressShared;
+	}
+	return REASON_Candidate;
+}
+
+/* What the endpoints of a family amount to, over all ports. */
+struct usable {
+	bool anywhere; /* some port has a usable endpoint */
+	bool here;     /* on the node asked about */
+};
+
+static bool serves_a_port(const struct view_service *s, const struct view_slice *slice)
+{
+	for (size_t i = 0; i < s->n_ports; i++)
+		for (size_t k = 0; k < slice->n_ports; k++)
+			if (s->ports[i].name == slice->ports[k].name &&
+			    s->ports[i].proto == slice->ports[k].proto && slice->ports[k].port)
+				return true;
+	return false;
+}
+
+static struct usable usable_endpoints(const struct view_service *s, uint8_t family,
+                                      const char *node)
+{
+	struct usable u = { 0 };
+
+	for (const struct view_slice *slice = s->slices; slice; slice = slice->next) {
+		if (slice->family != family || !serves_a_port(s, slice))
+			continue;
+		for (size_t i = 0; i < slice->n_endpoints; i++) {
+			const struct view_endpoint *ep = &slice->endpoints[i];
+			if (!ep->ready && !(ep->serving && ep->terminating))
+				continue;
+			u.anywhere = true;
+			if (ep->node && !strcmp(ep->node, node))
+				u.here = true;
+		}
+	}
+	return u;
+}
+
+static enum reason about_node(const struct view *v, const struct view_service *s,
+                              const struct addr *a, const char *node)
+{
+	struct usable u = usable_endpoints(s, a->family, node);
+	const struct view_node *n = view_node_named(v, node);
+
+	if (!u.anywhere)
+		return REASON_NoEndpoints;
+	if (!n)
+		return REASON_NodeUnknown;
+	if (n->excluded)
+		return REASON_NodeExcluded;
+	if (n->network_unavailable)
+		return REASON_NetworkUnavailable;
+	if (s->external_local && !u.here)
+		return REASON_NoLocalEndpoint;
+	return REASON_Candidate;
+}
+
+struct decision decide(const struct view *v, const struct view_service *s, const struct addr *a,
+                       const char *node, enum decide_protocol protocol)
+{
+	struct decision d = { .reason = about_service(v, s) };
+
+	if (d.reason == REASON_Candidate)
+		d.reason = about_address(v, s, a, protocol, &d);
+	if (d.reason == REASON_Candidate)
+		d.reason = about_node(v, s, a, node);
+	return d;
+}
+
+void decide_message(const struct decision *d, const struct view *v, const struct view_service *s,
+                    const struct addr *a, const char *node, struct buf *out)
+{
+	buf_puts(out, reason_sentence(d->reason));
+	if (d->reason == REASON_AddressShared)
+		buf_printf(out, ": %s, created earlier, has %s", d->claimant->key, addr_str(a));
+	else if (d->reason == REASON_OtherClass)
+		buf_printf(out, ": %s", s->class ? s->class : "none");
+	else if (d->reason == REASON_NotLoadBalancer)
+		buf_printf(out, ": it is %s", kube_service_type_name(s->type));
+	else if (d->reason == REASON_AddressNotInPool)
+		buf_printf(out, ": %s, generation %llu", addr_str(a),
+		           (unsigned long long)view_generation(v));
+	else if (d->reason == REASON_ProtocolUnsupported)
+		buf_printf(out, ": pool %s names another", d->pool->name);
+	else if (d->reason == REASON_NoLocalEndpoint || d->reason == REASON_NodeExcluded ||
+	         d->reason == REASON_NetworkUnavailable || d->reason == REASON_NodeUnknown)
+		buf_printf(out, ": %s", node);
+}

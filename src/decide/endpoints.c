@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fairlead/decide.h"
+#include "fairlead/mem.h"
+
+/*
+ * kube-proxy's CategorizeEndpoints(), without topology hints:
+ *
+ *   cluster set  ready ones; if there are none, all that serve and terminate.  Used unless internal traffic is Local and
+ *                nothing comes from outside.
+ *   local set    the same rule among the endpoints of this node.  Used where either policy is Local.
+ */
+
+/* One endpoint merged over its slices. */
+struct merged {
+	struct proxy_endpoint ep;
+	bool ready, fallback; /* fallback: serving and terminating */
+};
+
+static int cmp_merged(const void *a, const void *b)
+{
+	const struct merged *x = a, *y = b;
+	int c = addr_cmp(&x->ep.addr, &y->ep.addr);
+
+	return c ? c : (x->ep.port > y->ep.port) - (x->ep.port < y->ep.port);
+}
+
+/* All endpoints of the port, each address and port once; *ret_n of them. */
+static struct merged *merge_slices(const struct view_service *s, const struct view_port *port,
+                                   uint8_t family, const char *node, size_t *ret_n)
+{
+	struct merged *all = NULL;
+	size_t n = 0, cap = 0, unique = 0;
+
+	for (const struct view_slice *slice = s->slices; slice; slice = slice->next) {
+		const struct view_port *target = NULL;
+		for (size_t i = 0; i < slice->n_ports && !target; i++)
+			if (slice->ports[i].name == port->name &&
+			    slice->ports[i].proto == port->proto && slice->ports[i].port)
+				target = &slice->ports[i];
+		if (slice->family != family || !target)
+			continue;
+		ARRAY_RESERVE(all, cap, n + slice->n_endpoints);
+		for (size_t i = 0; i < slice->n_endpoints; i++) {
+			const struct view_endpoint *ep = &slice->endpoints[i];
+			all[n++] = (struct merged){
+				.ep = { .addr = ep->addr,
+				        .port = target->port,
+				        .local = ep->node && !strcmp(ep->node, node) },
+				.ready = ep->ready,
+				.fallback = ep->serving && ep->terminating,
+			};
+		}
+	}
+	if (n)
+		qsort(all, n, sizeof(*all), cmp_merged);
+	for (size_t i = 0; i < n; i++) {
+		if (unique && !cmp_merged(&all[unique - 1], &all[i])) {
+			all[unique - 1].ep.local |= all[i].ep.local;
+			all[unique - 1].ready |= all[i].ready;
+			all[unique - 1].fallback |= all[i].fallback;
+		} else {
+			all[unique++] = all[i];
+		}
+	}
+	*ret_n = unique;
+	return all;
+}
+
+/* The ready ones, else those of the fallback. */
+static size_t pick(const struct merged *all, size_t n, bool local_only,
+                   struct proxy_endpoint **ret_set)
+{
+	struct proxy_endpoint *set = n ? xcalloc(n, sizeof(*set)) : NULL;
+	size_t picked = 0;
+
+	for (int fallback = 0; fallback <= 1 && !picked; fallback++)
+		for (size_t i = 0; i < n; i++)
+			if ((fallback ? all[i].fallback : all[i].ready) &&
+			    (!local_only || all[i].ep.local))
+				set[picked++] = all[i].ep;
+	if (!picked) {
+		free(set);
+		set = NULL;
+	}
+	*ret_set = set;
+	return picked;
+}
+
+bool decide_is_external(const struct view_service *s, const struct view_port *port, uint8_t family)
+{
+	if (s->type == KUBE_NODE_PORT || s->type == KUBE_LOAD_BALANCER) {
+		if (port->node_port)
+			return true;
+	}
+	for (size_t i = 0; s->type == KUBE_LOAD_BALANCER && i < s->n_ingress; i++)
+		if (s->ingress[i].addr.family == family && !s->ingress[i].ip_mode_proxy)
+			return true;
+	return false;
+}
+
+void decide_endpoints(const struct view_service *s, const struct view_port *port, uint8_t family,
+                      const char *node, struct decide_endpoints *ret)
+{
+	bool external = decide_is_external(s, port, family);
+	struct decide_endpoints e = { 0 };
+	size_t n;
+	struct merged *all = merge_slices(s, port, family, node, &n);
+
+	for (size_t i = 0; i < n; i++)
+		e.has_any |= all[i].ready || all[i].fallback;
+	if (!s->internal_local || external)
+		e.n_cluster = pick(all, n, false, &e.cluster);
+	if (s->internal_local || (s->external_local && external))
+		e.n_local = pick(all, n, true, &e.local);
+	free(all);
+	*ret = e;
+}
+
+void decide_endpoints_fini(struct decide_endpoints *e)
+{
+	free(e->cluster);
+	free(e->local);
+	*e = (struct decide_endpoints){ 0 };
+}

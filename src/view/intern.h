@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_VIEW_INTERN_H
+#define FAIRLEAD_VIEW_INTERN_H
+
+/*
+ * One copy of each string that many objects share: node names, namespaces, port names, classes.  Counted: the last
+ * intern_drop() frees.  Equal strings of one table are equal pointers.
+ */
+
+struct intern;
+
+/* A counted copy of @s; NULL for NULL.  The table starts as NULL and grows as needed. */
+const char *intern_get(struct intern **table, const char *s);
+/* The copy if there is one, not counted; else NULL. */
+const char *intern_find(struct intern *table, const char *s);
+void intern_drop(struct intern **table, const char *s);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_VIEW_PRIVATE_H
+#define FAIRLEAD_VIEW_PRIVATE_H
+
+/* What the files of this room share: the tables behind the door. */
+
+#include "fairlead/hash.h"
+#include "fairlead/view.h"
+#include "view/intern.h"
+
+struct slice {
+	struct view_slice pub;
+	struct service *service;
+	char *key; /* "namespace/name" */
+	UT_hash_handle hh;
+};
+
+struct service {
+	struct view_service pub;
+	bool dirty;
+	UT_hash_handle hh;
+};
+
+/* Who claims an address. */
+struct claim {
+	struct addr addr;
+	struct service **services;
+	size_t n, cap;
+	UT_hash_handle hh;
+};
+
+struct view {
+	char *class;
+	const char *self;
+	struct intern *strings;
+	struct service *services;
+	struct slice *slices;
+	struct claim *claims;
+	struct view_node *nodes; /* sorted by name */
+	size_t n_nodes, cap_nodes;
+	struct configuration *config;
+	uint64_t generation;
+	struct service **dirty;
+	size_t n_dirty, cap_dirty;
+	struct view_stats stats;
+};
+
+void view_mark(struct view *v, struct service *s);
+/* The record of that key, made if it is missing. */
+struct service *view_service_get(struct view *v, const char *namespace, const char *name);
+/* Frees the record if nothing is known of it any more. */
+void view_service_reap(struct view *v, struct service *s);
+/* Services whose answers depend on nodes and pools. */
+bool view_is_announced(const struct view *v, const struct service *s);
+
+/* Takes what @s claims out of the index, or puts it in; marks the other claimants. */
+void view_claims_drop(struct view *v, struct service *s);
+void view_claims_add(struct view *v, struct service *s);
+
+/* IPPROTO_… */
+uint8_t view_proto_number(enum kube_proto p);
+void view_slice_free(struct view *v, struct slice *s);
+
+#endif

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fairlead/mem.h"
+#include "view/private.h"
+
+/*
+ * Services.  What is kept is compared with what comes, field by field: the API server sends an object anew for each
+ * condition and annotation that anybody writes, and most of that changes nothing here.
+ */
+
+#define LABEL_PROXY_NAME "service.kubernetes.io/service-proxy-name"
+
+/* ---- the content of a record: everything that comes from the Service itself ---- */
+
+static void content_fini(struct view *v, struct view_service *s)
+{
+	for (size_t i = 0; i < s->n_ports; i++)
+		intern_drop(&v->strings, s->ports[i].name);
+	intern_drop(&v->strings, s->class);
+	free((void *)s->ports);
+	free((void *)s->ingress);
+	free((void *)s->source_ranges);
+}
+
+/* A UID is a UUID; what is not is folded, so that equal ones stay equal. */
+static void parse_uid(const char *text, uint8_t ret_uid[static VIEW_UID_SIZE])
+{
+	uint8_t uid[VIEW_UID_SIZE] = { 0 };
+	size_t n = 0;
+
+	for (const char *p = text; *p; p++) {
+		const char *digits = "0123456789abcdef";
+		const char *d = strchr(digits, *p);
+		if (*p == '-')
+			continue;
+		if (!d || n == 2 * sizeof(uid)) {
+			n = 0;
+			break;
+		}
+		uid[n / 2] = (uint8_t)(uid[n / 2] << 4 | (d - digits));
+		n++;
+	}
+	if (n != 2 * sizeof(uid)) {
+		uint64_t folded[2] = { hash64_str(text, 0), hash64_str(text, 1) };
+		memcpy(uid, folded, sizeof(uid));
+	}
+	memcpy(ret_uid, uid, sizeof(uid));
+}
+
+uint8_t view_proto_number(enum kube_proto p)
+{
+	switch (p) {
+	case KUBE_TCP:
+		return IPPROTO_TCP;
+	case KUBE_UDP:
+		return IPPROTO_UDP;
+	case KUBE_SCTP:
+		return IPPROTO_SCTP;
+	}
+	return 0;
+}
+
+static void content_lists(struct view *v, const struct kube_service *in, struct view_service *out)
+{
+	if (in->n_ports) {
+		struct view_port *ports = xcalloc(in->n_ports, sizeof(*ports));
+		for (size_t i = 0; i < in->n_ports; i++)
+			ports[i] = (struct view_port){
+				.name = intern_get(&v->strings, in->ports[i].name),
+				.proto = view_proto_number(in->ports[i].proto),
+				.port = in->ports[i].port,
+				.node_port = in->ports[i].node_port,
+			};
+		out->ports = ports;
+		out->n_ports = in->n_ports;
+	}
+	if (in->n_ingress) {
+		struct view_ingress *ingress = xcalloc(in->n_ingress, sizeof(*ingress));
+		for (size_t i = 0; i < in->n_ingress; i++)
+			if (!addr_is_none(&in->ingress[i].ip))
+				ingress[out->n_ingress++] = (struct view_ingress){
+					.addr = in->ingress[i].ip,
+					.ip_mode_proxy = in->ingress[i].ip_mode_proxy,
+				};
+		out->ingress = ingress;
+	}
+	if (in->n_source_ranges) {
+		out->source_ranges = xmemdup(in->source_ranges,
+		                             in->n_source_ranges * sizeof(*in->source_ranges));
+		out->n_source_ranges = in->n_source_ranges;
+	}
+}
+
+static struct view_service content_of(struct view *v, const struct kube_service *in)
+{
+	struct view_service out = {
+		.known = true,
+		.created_us = in->meta.creation_us,
+		.type = in->type,
+		.deleting = in->meta.deleting,
+		.external_local = in->external_local,
+		.internal_local = in->internal_local,
+		.foreign_proxy = kube_labels_get(&in->meta.labels, LABEL_PROXY_NAME) != NULL,
+		.class = intern_get(&v->strings, in->load_balancer_class),
+		.n_cluster_ips = in->headless ? 0 : in->n_cluster_ips,
+		.affinity_s = in->affinity_s,
+	};
+
+	parse_uid(in->meta.uid, out.uid);
+	memcpy(out.cluster_ips, in->cluster_ips, sizeof(out.cluster_ips));
+	content_lists(v, in, &out);
+	return out;
+}
+
+static bool ports_eq(const struct view_service *a, const struct view_service *b)
+{
+	if (a->n_ports != b->n_ports)
+		return false;
+	for (size_t i = 0; i < a->n_ports; i++) {
+		const struct view_port *p = &a->ports[i], *q = &b->ports[i];
+		if (p->name != q->name || p->proto != q->proto || p->port != q->port ||
+		    p->node_port != q->node_port)
+			return false;
+	}
+	return true;
+}
+
+static bool ingress_eq(const struct view_service *a, const struct view_service *b)
+{
+	if (a->n_ingress != b->n_ingress)
+		return false;
+	for (size_t i = 0; i < a->n_ingress; i++)
+		if (!addr_eq(&a->ingress[i].addr, &b->ingress[i].addr) ||
+		    a->ingress[i].ip_mode_proxy != b->ingress[i].ip_mode_proxy)
+			return false;
+	return true;
+}
+
+static bool addresses_eq(const struct view_service *a, const struct view_service *b)
+{
+	if (a->n_cluster_ips != b->n_cluster_ips || a->n_source_ranges != b->n_source_ranges)
+		return false;
+	for (size_t i = 0; i < a->n_cluster_ips; i++)
+		if (!addr_eq(&a->cluster_ips[i], &b->cluster_ips[i]))
+			return false;
+	for (size_t i = 0; i < a->n_source_ranges; i++)
+		if (prefix_cmp(&a->source_ranges[i], &b->source_ranges[i]))
+			return false;
+	return ingress_eq(a, b);
+}
+
+static bool content_eq(const struct view_service *a, const struct view_service *b)
+{
+	return a->known == b->known && !memcmp(a->uid, b->uid, sizeof(a->uid)) &&
+	       a->created_us == b->created_us && a->type == b->type && a->deleting == b->deleting &&
+	       a->external_local == b->external_local && a->internal_local == b->internal_local &&
+	       a->foreign_proxy == b->foreign_proxy && a->class == b->class &&
+	       a->affinity_s == b->affinity_s && ports_eq(a, b) && addresses_eq(a, b);
+}
+
+/* Replaces the content and keeps what is the record's own. */
+static void set_content(struct view *v, struct service *s, struct view_service content)
+{
+	view_claims_drop(v, s);
+	content_fini(v, &s->pub);
+	content.key = s->pub.key;
+	content.namespace = s->pub.namespace;
+	content.name = s->pub.name;
+	content.slices = s->pub.slices;
+	content.passes = s->pub.passes;
+	s->pub = content;
+	view_claims_add(v, s);
+	view_mark(v, s);
+}
+
+/* ---- records ---- */
+
+static struct service *find(const struct view *v, const char *key)
+{
+	struct service *s;
+
+	HASH_FIND(hh, v->services, key, strlen(key), s);
+	return s;
+}
+
+struct service *view_service_get(struct view *v, const char *namespace, const char *name)
+{
+	cleanup_free char *key = xasprintf("%s/%s", namespace, name);
+	struct service *s = find(v, key);
+
+	if (s)
+		return s;
+	s = xcalloc(1, sizeof(*s));
+	s->pub.namespace = intern_get(&v->strings, namespace);
+	s->pub.name = key + strlen(namespace) + 1;
+	s->pub.key = TAKE(key);
+	HASH_ADD_KEYPTR(hh, v->services, s->pub.key, strlen(s->pub.key), s);
+	return s;
+}
+
+void view_service_reap(struct view *v, struct service *s)
+{
+	if (s->pub.known || s->pub.slices || s->dirty)
+		return;
+	HASH_DEL(v->services, s);
+	content_fini(v, &s->pub);
+	intern_drop(&v->strings, s->pub.namespace);
+	free((void *)s->pub.key);
+	free(s);
+}
+
+void view_upsert_service(struct view *v, const struct kube_service *in)
+{
+	struct service *s = view_service_get(v, in->meta.namespace, in->meta.name);
+	struct view_service content = content_of(v, in);
+
+	if (content_eq(&s->pub, &content)) {
+		v->stats.unchanged++;
+		content_fini(v, &content);
+		return;
+	}
+	set_content(v, s, content);
+}
+
+void view_remove_service(struct view *v, const char *namespace, const char *name)
+{
+	cleanup_free char *key = xasprintf("%s/%s", namespace, name);
+	struct service *s = find(v, key);
+
+	if (s && s->pub.known)
+		set_content(v, s, (struct view_service){ .known = false });
+}
+
+/* ---- claims on addresses ---- */
+
+static bool claims(const struct view *v, const struct service *s, size_t i)
+{
+	return view_is_announced(v, s) && !s->pub.deleting && !s->pub.ingress[i].ip_mode_proxy;
+}
+
+static void mark_others(struct view *v, const struct claim *c, const struct service *s)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->services[i] != s)
+			view_mark(v, c->services[i]);
+}
+
+void view_claims_drop(struct view *v, struct service *s)
+{
+	for (size_t i = 0; i < s->pub.n_ingress; i++) {
+		struct claim *c;
+		if (!claims(v, s, i))
+			continue;
+		HASH_FIND(hh, v->claims, &s->pub.ingress[i].addr, sizeof(struct addr), c);
+		for (size_t k = 0; c && k < c->n; k++)
+			if (c->services[k] == s) {
+				c->services[k] = c->services[--c->n];
+				break;
+			}
+		if (c)
+			mark_others(v, c, s);
+		if (c && !c->n) {
+			HASH_DEL(v->claims, c);
+			free(c->services);
+			free(c);
+		}
+	}
+}
+
+void view_claims_add(struct view *v, struct service *s)
+{
+	for (size_t i = 0; i < s->pub.n_ingress; i++) {
+		struct claim *c;
+		if (!claims(v, s, i))
+			continue;
+		HASH_FIND(hh, v->claims, &s->pub.ingress[i].addr, sizeof(struct addr), c);
+		if (!c) {
+			c = xcalloc(1, sizeof(*c));
+			c->addr = s->pub.ingress[i].addr;
+			HASH_ADD(hh, v->claims, addr, sizeof(c->addr), c);
+		}
+		mark_others(v, c, s);
+		c->services = xreallocarray(c->services, c->n + 1, sizeof(*c->services));
+		c->services[c->n++] = s;
+	}
+}
+
+static int by_name(const struct view_service *a, const struct view_service *b)
+{
+	int c = strcmp(a->namespace, b->namespace);
+
+	return c ? c : strcmp(a->name, b->name);
+}
+
+const struct view_service *view_first_claimant(const struct view *v, const struct addr *a)
+{
+	const struct view_service *first = NULL;
+	struct claim *c;
+
+	HASH_FIND(hh, v->claims, a, sizeof(*a), c);
+	for (size_t i = 0; c && i < c->n; i++) {
+		const struct view_service *s = &c->services[i]->pub;
+		if (!first || s->created_us < first->created_us ||
+		    (s->created_us == first->created_us && by_name(s, first) < 0))
+			first = s;
+	}
+	return first;
+}
+
+/* ---- reading ---- */
+
+const struct view_service *view_service_named(const struct view *v, const char *key)
+{
+	const struct service *s = find(v, key);
+
+	return s && s->pub.known ? &s->pub : NULL;
+}
+
+static int cmp_services(const void *a, const void *b)
+{
+	return by_name(*(const struct view_service *const *)a,
+	               *(const struct view_service *const *)b);
+}
+
+const struct view_service **view_services(const struct view *v, size_t *ret_n)
+{
+	const struct view_service **all = xcalloc(HASH_COUNT(v->services) + 1, sizeof(*all));
+	size_t n = 0;
+
+	for (const struct service *s = v->services; s; s = s->hh.next)
+		if (s->pub.known)
+			all[n++] = &s->pub;
+	qsort(all, n, sizeof(*all), cmp_services);
+	*ret_n = n;
+	return all;
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "fairlead/view.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fairlead/clock.h"
+#include "fairlead/mem.h"
+#include "view/private.h"
+
+/*
+ * The view as a whole: its life, the dirty set, nodes and configuration.  Services are in services.c, slices in
+ * slices.c.
+ *
+ * A Service's record outlives the Service for as long as a slice points to it or a reader has still to be told that it
+ * went: view_service_reap() frees it when neither is so.
+ */
+
+struct view *view_new(const char *node, const char *load_balancer_class)
+{
+	struct view *v = xcalloc(1, sizeof(*v));
+
+	v->class = xstrdup_null(load_balancer_class);
+	v->self = intern_get(&v->strings, node);
+	return v;
+}
+
+void view_free(struct view *v)
+{
+	struct slice *sl, *next_slice;
+	struct service *s, *next_service;
+
+	if (!v)
+		return;
+	HASH_ITER(hh, v->slices, sl, next_slice)
+		view_slice_free(v, sl);
+	HASH_ITER(hh, v->services, s, next_service)
+		view_remove_service(v, s->pub.namespace, s->pub.name);
+	view_clean(v);
+	for (size_t i = 0; i < v->n_nodes; i++)
+		intern_drop(&v->strings, v->nodes[i].name);
+	free(v->nodes);
+	free(v->dirty);
+	configuration_unref(v->config);
+	intern_drop(&v->strings, v->self);
+	free(v->class);
+	free(v);
+}
+
+/* ---- the dirty set ---- */
+
+void view_mark(struct view *v, struct service *s)
+{
+	if (s->dirty)
+		return;
+	s->dirty = true;
+	ARRAY_RESERVE(v->dirty, v->cap_dirty, v->n_dirty + 1);
+	v->dirty[v->n_dirty++] = s;
+}
+
+const struct view_service *const *view_take_dirty(struct view *v, size_t *ret_n)
+{
+	/* A struct service begins with its public part, so that the one array serves both. */
+	_Static_assert(offsetof(struct service, pub) == 0, "the public part comes first");
+	for (size_t i = 0; i < v->n_dirty; i++)
+		v->dirty[i]->pub.passes++;
+	v->stats.passes += v->n_dirty;
+	*ret_n = v->n_dirty;
+	return (const struct view_service *const *)v->dirty;
+}
+
+void view_clean(struct view *v)
+{
+	for (size_t i = 0; i < v->n_dirty; i++) {
+		v->dirty[i]->dirty = false;
+		view_service_reap(v, v->dirty[i]);
+	}
+	/* The first list makes everything dirty at once; that much room is not needed again. */
+	free(v->dirty);
+	v->dirty = NULL;
+	v->n_dirty = v->cap_dirty = 0;
+}
+
+bool view_is_dirty(const struct view *v)
+{
+	return v->n_dirty != 0;
+}
+
+bool view_is_announced(const struct view *v, const struct service *s)
+{
+	return s->pub.known && s->pub.type == KUBE_LOAD_BALANCER && view_is_our_class(v, &s->pub);
+}
+
+/* ---- nodes ---- */
+
+static size_t node_position(const struct view *v, const char *name, bool *ret_found)
+{
+	size_t low = 0, high = v->n_nodes;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		int c = strcmp(v->nodes[mid].name, name);
+		if (c == 0) {
+			*ret_found = true;
+			return mid;
+		}
+		if (c < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	*ret_found = false;
+	return low;
+}
+
+static void mark_announced(struct view *v)
+{
+	for (struct service *s = v->services; s; s = s->hh.next)
+		if (view_is_announced(v, s))
+			view_mark(v, s);
+}
+
+void view_upsert_node(struct view *v, const struct kube_node *n)
+{
+	bool found;
+	size_t at = node_position(v, n->meta.name, &found);
+	struct view_node node = { .excluded = n->excluded,
+		                  .network_unavailable = n->network_unavailable };
+
+	if (found && v->nodes[at].excluded == node.excluded &&
+	    v->nodes[at].network_unavailable == node.network_unavailable) {
+		v->stats.unchanged++;
+		return;
+	}
+	if (found) {
+		node.name = v->nodes[at].name;
+	} else {
+		ARRAY_RESERVE(v->nodes, v->cap_nodes, v->n_nodes + 1);
+		memmove(v->nodes + at + 1, v->nodes + at, (v->n_nodes - at) * sizeof(*v->nodes));
+		v->n_nodes++;
+		node.name = intern_get(&v->strings, n->meta.name);
+	}
+	v->nodes[at] = node;
+	mark_announced(v);
+}
+
+void view_remove_node(struct view *v, const char *name)
+{
+	bool found;
+	size_t at = node_position(v, name, &found);
+
+	if (!found)
+		return;
+	intern_drop(&v->strings, v->nodes[at].name);
+	v->n_nodes--;
+	memmove(v->nodes + at, v->nodes + at + 1, (v->n_nodes - at) * sizeof(*v->nodes));
+	mark_announced(v);
+}
+
+const struct view_node *view_nodes(const struct view *v, size_t *ret_n)
+{
+	*ret_n = v->n_nodes;
+	return v->nodes;
+}
+
+const struct view_node *view_node_named(const struct view *v, const char *name)
+{
+	bool found;
+	size_t at = node_position(v, name, &found);
+
+	return found ? &v->nodes[at] : NULL;
+}
+
+/* ---- the configuration ---- */
+
+/* Whether an answer about @a may differ between the two. */
+static bool pool_differs(const struct configuration *old, const struct configuration *new,
+                         const struct addr *a)
+{
+	const struct config_pool *p = old ? configuration_pool_of(old, a) : NULL;
+	const struct config_pool *q = new ? configuration_pool_of(new, a) : NULL;
+
+	if (!p || !q)
+		return p != q || !old != !new;
+	return p->protocols != q->protocols || strcmp(p->name, q->name) != 0;
+}
+
+static void set_configuration(struct view *v, struct configuration *c)
+{
+	struct configuration *old = v->config;
+
+	v->config = c;
+	for (struct service *s = v->services; s; s = s->hh.next) {
+		if (!view_is_announced(v, s))
+			continue;
+		for (size_t i = 0; i < s->pub.n_ingress; i++)
+			if (pool_differs(old, c, &s->pub.ingress[i].addr)) {
+				view_mark(v, s);
+				break;
+			}
+	}
+	configuration_unref(old);
+}
+
+int view_load_configuration(struct view *v, const struct kube_config_map *map, struct err *e)
+{
+	const char *text = kube_labels_get(&map->data, CONFIG_MAP_KEY);
+	const char *generation =
+		kube_labels_get(&map->meta.annotations, CONFIG_GENERATION_ANNOTATION);
+	cleanup(config_problems_fini) struct config_problems errors = { 0 };
+	cleanup(config_problems_fini) struct config_problems warnings = { 0 };
+	struct configuration *c = NULL;
+
+	if (!text)
+		return err_set(e, -EINVAL, ERR_CONFIG, "ConfigMap %s has no key \"%s\"",
+		               kube_key(&map->meta), CONFIG_MAP_KEY);
+	int r = configuration_parse(text, strlen(text), &c, &errors, &warnings);
+	if (r < 0 && errors.n)
+		return err_set(e, r, ERR_CONFIG, "ConfigMap %s, line %u: %s: %s",
+		               kube_key(&map->meta), errors.items[0].line, errors.items[0].path,
+		               errors.items[0].message);
+	if (r < 0)
+		return err_set(e, r, ERR_CONFIG, "ConfigMap %s does not parse",
+		               kube_key(&map->meta));
+	set_configuration(v, c);
+	v->generation = generation ? strtoull(generation, NULL, 10) : 0;
+	return 0;
+}
+
+/* ---- reading ---- */
+
+const char *view_self(const struct view *v)
+{
+	return v->self;
+}
+
+bool view_is_our_class(const struct view *v, const struct view_service *s)
+{
+	if (!v->class || !s->class)
+		return !v->class && !s->class;
+	return !strcmp(v->class, s->class);
+}
+
+const struct configuration *view_configuration(const struct view *v)
+{
+	return v->config;
+}
+
+uint64_t view_generation(const struct view *v)
+{
+	return v->generation;
+}
+
+struct view_stats view_stats(const struct view *v)
+{
+	struct view_stats st = v->stats;
+
+	for (const struct service *s = v->services; s; s = s->hh.next)
+		st.services += s->pub.known;
+	st.slices = HASH_COUNT(v->slices);
+	st.nodes = v->n_nodes;
+	return st;
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include "fairlead/buf.h"
+#include "fairlead/mem.h"
+#include "fairlead/view.h"
+#include "world.h"
+
+static struct view *small_world(void)
+{
+	struct view *v = view_new("n1", NULL);
+
+	world_configuration(v);
+	world_node(v, "n1");
+	world_node(v, "n2");
+	world_service(v, "web", "192.0.2.1", "");
+	world_slice(v, "web", "web-1", "10.244.1.2@n1 10.244.2.2@n2");
+	world_passes(v);
+	return v;
+}
+
+static void unchanged_objects_make_nothing_dirty(void **state)
+{
+	(void)state;
+	struct view *v = small_world();
+
+	world_configuration(v);
+	world_node(v, "n1");
+	world_service(v, "web", "192.0.2.1", "");
+	world_slice(v, "web", "web-1", "10.244.1.2@n1 10.244.2.2@n2");
+	assert_false(view_is_dirty(v));
+	assert_int_equal(view_stats(v).passes, 1);
+	assert_int_equal(view_stats(v).unchanged, 3);
+	view_free(v);
+}
+
+static void one_change_among_many_is_one_pass(void **state)
+{
+	(void)state;
+	enum { N = 10000 };
+	struct view *v = view_new("n1", NULL);
+
+	world_configuration(v);
+	world_node(v, "n1");
+	for (int i = 0; i < N; i++) {
+		char name[16], slice[24], ip[16], ep[32];
+		snprintf(name, sizeof(name), "s%d", i);
+		snprintf(slice, sizeof(slice), "s%d-x", i);
+		snprintf(ip, sizeof(ip), "192.0.%d.%d", 2 + i / 256, i % 256);
+		snprintf(ep, sizeof(ep), "10.%d.%d.%d@n1", 1 + i / 65536, i / 256 % 256, i % 256);
+		world_service(v, name, ip, "");
+		world_slice(v, name, slice, ep);
+	}
+	assert_int_equal(world_passes(v), N);
+	world_slice(v, "s77", "s77-x", "10.9.9.9@n1");
+	size_t n;
+	const struct view_service *const *dirty = view_take_dirty(v, &n);
+	assert_int_equal(n, 1);
+	assert_string_equal(dirty[0]->key, "shop/s77");
+	assert_int_equal(dirty[0]->passes, 2);
+	view_clean(v);
+	assert_int_equal(view_stats(v).passes, N + 1);
+	view_free(v);
+}
+
+static void slices_may_come_first_and_move(void **state)
+{
+	(void)state;
+	struct view *v = view_new("n1", NULL);
+
+	world_slice(v, "web", "a", "10.244.1.2@n1");
+	assert_int_equal(world_passes(v), 1);
+	assert_null(view_service_named(v, "shop/web"));
+	world_service(v, "web", "192.0.2.1", "");
+	assert_int_equal(world_passes(v), 1);
+	assert_string_equal(view_service_named(v, "shop/web")->slices->name, "a");
+	/* The same slice under another Service concerns both. */
+	world_slice(v, "api", "a", "10.244.1.2@n1");
+	assert_int_equal(world_passes(v), 2);
+	assert_null(view_service_named(v, "shop/web")->slices);
+	/* A Service that goes leaves its slices; those that come back with it count again. */
+	world_slice(v, "web", "b", "10.244.1.3@n1");
+	view_remove_service(v, "shop", "web");
+	assert_int_equal(world_passes(v), 1);
+	assert_null(view_service_named(v, "shop/web"));
+	world_service(v, "web", "192.0.2.1", "");
+	assert_non_null(view_service_named(v, "shop/web")->slices);
+	view_remove_slice(v, "shop", "b");
+	view_remove_slice(v, "shop", "nobody");
+	assert_null(view_service_named(v, "shop/web")->slices);
+	assert_int_equal(world_passes(v), 1);
+	view_free(v);
+}
+
+static void useless_slices_are_left_out(void **state)
+{
+	(void)state;
+	struct view *v = view_new("n1", NULL);
+
+	world_put(v, "{'kind':'EndpointSlice','metadata':{'namespace':'shop','name':'h','uid':'u',"
+	             "'labels':{'kubernetes.io/service-name':'web','service.kubernetes.io/"
+	             "headless':''}},"
+	             "'addressType':'IPv4','endpoints':[{'addresses':['10.0.0.1']}]}");
+	world_put(v, "{'kind':'EndpointSlice','metadata':{'namespace':'shop','name':'f','uid':'u',"
+	             "'labels':{'kubernetes.io/service-name':'web'}},"
+	             "'addressType':'FQDN','endpoints':[{'addresses':['a.example']}]}");
+	world_put(v, "{'kind':'EndpointSlice','metadata':{'namespace':'shop','name':'l','uid':'u'},"
+	             "'addressType':'IPv4','endpoints':[{'addresses':['10.0.0.1']}]}");
+	assert_int_equal(world_passes(v), 0);
+	assert_int_equal(view_stats(v).slices, 0);
+	/* One that becomes headless is taken out. */
+	world_slice(v, "web", "h", "10.244.1.2@n1");
+	assert_int_equal(world_passes(v), 1);
+	world_put(v, "{'kind':'EndpointSlice','metadata':{'namespace':'shop','name':'h','uid':'u',"
+	             "'labels':{'kubernetes.io/service-name':'web','service.kubernetes.io/"
+	             "headless':''}},"
+	             "'addressType':'IPv4','endpoints':[]}");
+	assert_int_equal(world_passes(v), 1);
+	assert_int_equal(view_stats(v).slices, 0);
+	view_free(v);
+}
+
+static void nodes_concern_announced_services_only(void **state)
+{
+	(void)state;
+	struct view *v = small_world();
+	size_t n;
+
+	world_put(v,
+	          "{'kind':'Service','metadata':{'namespace':'shop','name':'inner','uid':'u'},"
+	          "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.8','clusterIPs':['10.96.0.8'],"
+	          "'ports':[{'port':80}]}}");
+	assert_int_equal(world_passes(v), 1);
+	/* A heartbeat changes nothing. */
+	world_put(v, "{'kind':'Node','metadata':{'name':'n2','uid':'u'},'status':{'conditions':["
+	             "{'type':'Ready','status':'False'}]}}");
+	assert_int_equal(world_passes(v), 0);
+	world_put(v, "{'kind':'Node','metadata':{'name':'n2','uid':'u'},'status':{'conditions':["
+	             "{'type':'NetworkUnavailable','status':'True'}]}}");
+	assert_int_equal(world_passes(v), 1);
+	world_node(v, "n0");
+	assert_int_equal(world_passes(v), 1);
+	const struct view_node *nodes = view_nodes(v, &n);
+	assert_int_equal(n, 3);
+	assert_string_equal(nodes[0].name, "n0");
+	assert_string_equal(nodes[2].name, "n2");
+	assert_true(nodes[2].network_unavailable);
+	view_remove_node(v, "n1");
+	view_remove_node(v, "n1");
+	assert_int_equal(world_passes(v), 1);
+	assert_null(view_node_named(v, "n1"));
+	view_free(v);
+}
+
+static void the_last_good_configuration_stays(void **state)
+{
+	(void)state;
+	struct view *v = small_world();
+	struct kube_config_map bad = { .meta = { .namespace = (char[]){ "ns" },
+		                                 .name = (char[]){ "fairlead-active" } } };
+	struct kube_kv kv = { .key = (char[]){ "config" },
+		              .value = (char[]){ "address-pools: 7" } };
+	const struct configuration *before = view_configuration(v);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(view_generation(v), 7);
+	assert_true(view_load_configuration(v, &bad, &e) < 0);
+	assert_non_null(strstr(e.msg, "ns/fairlead-active"));
+	bad.data = (struct kube_labels){ .kvs = &kv, .n = 1 };
+	assert_true(view_load_configuration(v, &bad, &e) < 0);
+	assert_int_equal(e.blame, ERR_CONFIG);
+	assert_ptr_equal(view_configuration(v), before);
+	assert_int_equal(view_generation(v), 7);
+	assert_false(view_is_dirty(v));
+	view_free(v);
+}
+
+static void a_configuration_concerns_the_addresses_it_moves(void **state)
+{
+	(void)state;
+	struct view *v = small_world();
+
+	world_service(v, "far", "198.51.100.1", "");
+	assert_int_equal(world_passes(v), 1);
+	world_put(v, "{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
+	             "'name':'fairlead-active','uid':'u'},'data':{'config':'"
+	             "address-pools:\\n"
+	             "- {name: lan, protocol: layer2, addresses: [192.0.2.0/24, 203.0.113.0/24]}\\n"
+	             "- {name: far, protocol: layer2, addresses: [198.51.100.0/24]}\\n'}}");
+	size_t n;
+	const struct view_service *const *dirty = view_take_dirty(v, &n);
+	assert_int_equal(n, 1);
+	assert_string_equal(dirty[0]->name, "far");
+	view_clean(v);
+	view_free(v);
+}
+
+static void claimants_are_ordered_and_told(void **state)
+{
+	(void)state;
+	struct view *v = small_world();
+	struct addr a;
+
+	addr_parse("192.0.2.1", &a);
+	/* The same creation time: the name decides; and both are looked at again. */
+	world_service(v, "api", "192.0.2.1", "");
+	assert_int_equal(world_passes(v), 2);
+	assert_string_equal(view_first_claimant(v, &a)->name, "api");
+	world_put(
+		v,
+		"{'kind':'Service','metadata':{'namespace':'a-first','name':'late','uid':'u',"
+		"'creationTimestamp':'2026-01-02T00:00:00Z'},"
+		"'spec':{'type':'LoadBalancer','clusterIP':'10.96.0.7','clusterIPs':['10.96.0.7'],"
+		"'ports':[{'port':80}]},'status':{'loadBalancer':{'ingress':[{'ip':'192.0.2.1'}]}}"
+	        "}");
+	assert_int_equal(world_passes(v), 3);
+	assert_string_equal(view_first_claimant(v, &a)->name, "api");
+	/* Of another class, or moved away: no claimant any more. */
+	world_service(v, "api", "192.0.2.1", ",'loadBalancerClass':'example.com/other'");
+	assert_int_equal(world_passes(v), 3);
+	assert_string_equal(view_first_claimant(v, &a)->name, "web");
+	view_remove_service(v, "shop", "web");
+	assert_int_equal(world_passes(v), 2);
+	assert_string_equal(view_first_claimant(v, &a)->name, "late");
+	view_remove_service(v, "a-first", "late");
+	assert_int_equal(world_passes(v), 1);
+	assert_null(view_first_claimant(v, &a));
+	view_free(v);
+}
+
+static void classes_are_ours_or_not(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *ours, *its;
+		bool is_ours;
+	} cases[] = {
+		{ NULL, "", true },
+		{ NULL, ",'loadBalancerClass':'example.com/x'", false },
+		{ "example.com/x", "", false },
+		{ "example.com/x", ",'loadBalancerClass':'example.com/x'", true },
+		{ "example.com/y", ",'loadBalancerClass':'example.com/x'", false },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct view *v = view_new("n1", cases[i].ours);
+		world_service(v, "web", "192.0.2.1", cases[i].its);
+		assert_int_equal(view_is_our_class(v, view_service_named(v, "shop/web")),
+		                 cases[i].is_ours);
+		view_free(v);
+	}
+}
+
+static void services_are_listed_in_order(void **state)
+{
+	(void)state;
+	struct view *v = small_world();
+	size_t n;
+
+	world_service(v, "api", "192.0.2.2", "");
+	world_slice(v, "ghost", "g", "10.244.1.9@n1");
+	const struct view_service **all = view_services(v, &n);
+	assert_int_equal(n, 2);
+	assert_string_equal(all[0]->name, "api");
+	assert_string_equal(all[1]->key, "shop/web");
+	free(all);
+	view_free(v);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(unchanged_objects_make_nothing_dirty),
+		cmocka_unit_test(one_change_among_many_is_one_pass),
+		cmocka_unit_test(slices_may_come_first_and_move),
+		cmocka_unit_test(useless_slices_are_left_out),
+		cmocka_unit_test(nodes_concern_announced_services_only),
+		cmocka_unit_test(the_last_good_configuration_stays),
+		cmocka_unit_test(a_configuration_concerns_the_addresses_it_moves),
+		cmocka_unit_test(claimants_are_ordered_and_told),
+		cmocka_unit_test(classes_are_ours_or_not),
+		cmocka_unit_test(services_are_listed_in_order),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
