@@ -113,6 +113,8 @@ int view_load_configuration(struct view *v, const struct kube_config_map *map, s
 const struct view_service *const *view_take_dirty(struct view *v, size_t *ret_n);
 void view_clean(struct view *v);
 bool view_is_dirty(const struct view *v);
+/* Grows with every change of the nodes or of the configuration. */
+uint64_t view_revision(const struct view *v);
 
 const char *view_self(const struct view *v);
 /* Whether the Service is of the load balancer class that is ours. */

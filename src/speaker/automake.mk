@@ -1,2 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-libfairlead_a_SOURCES +=
+libfairlead_a_SOURCES += \
+	src/speaker/announce.c \
+	src/speaker/announce.h \
+	src/speaker/feeds.c \
+	src/speaker/forward.c \
+	src/speaker/forward.h \
+	src/speaker/options.c \
+	src/speaker/report.c \
+	src/speaker/speaker.c \
+	src/speaker/speaker.h
+
+check_PROGRAMS += tests/unit/test_speaker
+TESTS += tests/unit/test_speaker
+tests_unit_test_speaker_SOURCES = tests/unit/test_speaker.c tests/unit/unit.h tests/unit/world.c tests/unit/world.h
+tests_unit_test_speaker_LDADD = $(UNIT_LDADD)

@@ -39,7 +39,7 @@ struct view {
 	struct view_node *nodes; /* sorted by name */
 	size_t n_nodes, cap_nodes;
 	struct configuration *config;
-	uint64_t generation;
+	uint64_t generation, revision;
 	struct service **dirty;
 	size_t n_dirty, cap_dirty;
 	struct view_stats stats;

@@ -116,8 +116,9 @@ static size_t node_position(const struct view *v, const char *name, bool *ret_fo
 	return low;
 }
 
-static void mark_announced(struct view *v)
+static void nodes_changed(struct view *v)
 {
+	v->revision++;
 	for (struct service *s = v->services; s; s = s->hh.next)
 		if (view_is_announced(v, s))
 			view_mark(v, s);
@@ -144,7 +145,7 @@ void view_upsert_node(struct view *v, const struct kube_node *n)
 		node.name = intern_get(&v->strings, n->meta.name);
 	}
 	v->nodes[at] = node;
-	mark_announced(v);
+	nodes_changed(v);
 }
 
 void view_remove_node(struct view *v, const char *name)
@@ -157,7 +158,7 @@ void view_remove_node(struct view *v, const char *name)
 	intern_drop(&v->strings, v->nodes[at].name);
 	v->n_nodes--;
 	memmove(v->nodes + at, v->nodes + at + 1, (v->n_nodes - at) * sizeof(*v->nodes));
-	mark_announced(v);
+	nodes_changed(v);
 }
 
 const struct view_node *view_nodes(const struct view *v, size_t *ret_n)
@@ -193,6 +194,7 @@ static void set_configuration(struct view *v, struct configuration *c)
 	struct configuration *old = v->config;
 
 	v->config = c;
+	v->revision++;
 	for (struct service *s = v->services; s; s = s->hh.next) {
 		if (!view_is_announced(v, s))
 			continue;
@@ -247,6 +249,11 @@ bool view_is_our_class(const struct view *v, const struct view_service *s)
 const struct configuration *view_configuration(const struct view *v)
 {
 	return v->config;
+}
+
+uint64_t view_revision(const struct view *v)
+{
+	return v->revision;
 }
 
 uint64_t view_generation(const struct view *v)

@@ -124,7 +124,7 @@ static void services_that_want_no_address(void **state)
 		"'deletionTimestamp':'2026-01-01T00:00:00Z'},"
 		"'spec':{'type':'LoadBalancer','clusterIP':'10.96.0.8','clusterIPs':['10.96.0.8'],"
 		"'ports':[{'port':80}]},'status':{'loadBalancer':{'ingress':[{'ip':'192.0.2.1'}]}}"
-	        "}");
+		"}");
 	world_slice(v, "going", "g", "10.1.1.1@n1");
 	assert_int_equal(decide_for(v, "shop/going", "192.0.2.1").reason, REASON_Deleting);
 	world_put(

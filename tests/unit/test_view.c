@@ -216,7 +216,7 @@ static void claimants_are_ordered_and_told(void **state)
 		"'creationTimestamp':'2026-01-02T00:00:00Z'},"
 		"'spec':{'type':'LoadBalancer','clusterIP':'10.96.0.7','clusterIPs':['10.96.0.7'],"
 		"'ports':[{'port':80}]},'status':{'loadBalancer':{'ingress':[{'ip':'192.0.2.1'}]}}"
-	        "}");
+		"}");
 	assert_int_equal(world_passes(v), 3);
 	assert_string_equal(view_first_claimant(v, &a)->name, "api");
 	/* Of another class, or moved away: no claimant any more. */

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "speaker/announce.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fairlead/decide.h"
+#include "fairlead/mem.h"
+
+/*
+ * Two tables: by Service, so that one pass touches what is that Service's only, and by address, for what layer 2
+ * reports.  decide() gives an address to one Service at a time, so an address stands once in the second.
+ *
+ * The sets of candidate nodes repeat (mostly it is "all of them"), so equal ones are one.
+ */
+
+struct node_set {
+	UT_hash_handle hh;
+	unsigned int refs;
+	size_t n;
+	uint16_t nodes[];
+};
+
+struct holder {
+	char *key;
+	struct announcement *first;
+	UT_hash_handle hh;
+};
+
+struct announce {
+	announce_changed_cb *changed;
+	void *arg;
+	struct holder *holders;
+	struct announcement *wanted; /* by address */
+	struct node_set *sets;
+	size_t n_pending; /* candidates that are not eligible yet */
+	bool dirty;
+	uint64_t revision; /* of the view, at the last snapshot */
+};
+
+struct announce *announce_new(announce_changed_cb *changed, void *arg)
+{
+	struct announce *t = xcalloc(1, sizeof(*t));
+
+	t->changed = changed;
+	t->arg = arg;
+	return t;
+}
+
+/* ---- sets of nodes ---- */
+
+static struct node_set *set_get(struct announce *t, const uint16_t *nodes, size_t n)
+{
+	struct node_set *set;
+
+	HASH_FIND(hh, t->sets, nodes, n * sizeof(*nodes), set);
+	if (!set) {
+		set = xcalloc(1, sizeof(*set) + n * sizeof(*nodes));
+		set->n = n;
+		memcpy(set->nodes, nodes, n * sizeof(*nodes));
+		HASH_ADD_KEYPTR(hh, t->sets, set->nodes, n * sizeof(*nodes), set);
+	}
+	set->refs++;
+	return set;
+}
+
+static void set_drop(struct announce *t, struct node_set *set)
+{
+	if (!set || --set->refs)
+		return;
+	HASH_DEL(t->sets, set);
+	free(set);
+}
+
+/* ---- reasons ---- */
+
+static enum reason final_reason(const struct announcement *a)
+{
+	if (a->decided != REASON_Candidate)
+		return a->decided;
+	if (!a->eligible)
+		return REASON_RulesPending;
+	switch (a->ownership) {
+	case L2_IDLE:
+	case L2_WAITING:
+	case L2_PROBING:
+		return REASON_Candidate;
+	case L2_OWNER:
+		return REASON_Announced;
+	case L2_OTHER:
+		return REASON_NotOwner;
+	case L2_STILL_ANSWERED:
+		return REASON_OwnerStillAnswers;
+	case L2_CONFLICT:
+		return REASON_AddressInUse;
+	case L2_NO_INTERFACE:
+		return REASON_NoInterface;
+	}
+	return REASON_Candidate;
+}
+
+/* Sets what follows from the rest, and tells of the difference; @owner: the one before. */
+static void refresh(struct announce *t, struct announcement *a, const char *owner)
+{
+	enum reason old = a->reason;
+
+	a->reason = final_reason(a);
+	if (t->changed && (a->reason != old || strcmp(owner, a->owner) != 0))
+		t->changed(a, old, owner, t->arg);
+}
+
+static bool is_pending(const struct announcement *a)
+{
+	return a->candidates && a->decided == REASON_Candidate && !a->eligible;
+}
+
+static void set_eligible(struct announce *t, struct announcement *a, bool eligible)
+{
+	if (a->eligible != eligible)
+		t->dirty = true;
+	a->eligible = eligible;
+}
+
+/* ---- announcements ---- */
+
+static void forget_state(struct announcement *a)
+{
+	a->ownership = L2_IDLE;
+	memset(a->mac, 0, sizeof(a->mac));
+	a->interface[0] = '\0';
+	a->owner[0] = '\0';
+}
+
+/* Puts the announcement into the snapshot with these candidates, or takes it out (n 0). */
+static void set_candidates(struct announce *t, struct announcement *a, const uint16_t *nodes,
+                           size_t n)
+{
+	struct node_set *old = a->candidates;
+	struct announcement *other;
+
+	if (!n) {
+		if (!old)
+			return;
+		HASH_DEL(t->wanted, a);
+		a->candidates = NULL;
+		set_drop(t, old);
+		forget_state(a);
+		t->dirty = true;
+		return;
+	}
+	a->candidates = set_get(t, nodes, n);
+	if (!old) {
+		/* The Service that had the address was not looked at yet in this turn: it will find it gone. */
+		HASH_FIND(hh, t->wanted, &a->addr, sizeof(a->addr), other);
+		if (other) {
+			t->n_pending -= is_pending(other);
+			set_candidates(t, other, NULL, 0);
+		}
+		HASH_ADD(hh, t->wanted, addr, sizeof(a->addr), a);
+	}
+	if (a->candidates != old)
+		t->dirty = true;
+	set_drop(t, old);
+}
+
+static void announcement_free(struct announce *t, struct announcement *a)
+{
+	t->n_pending -= is_pending(a);
+	set_candidates(t, a, NULL, 0);
+	free(a->owner);
+	free(a);
+}
+
+/* Reasons that concern the node asked about alone: others may still be candidates. */
+static bool is_about_node(enum reason r)
+{
+	return r == REASON_Candidate || r == REASON_NodeUnknown || r == REASON_NodeExcluded ||
+	       r == REASON_NetworkUnavailable || r == REASON_NoLocalEndpoint;
+}
+
+static uint16_t *candidate_nodes(const struct view *v, const struct view_service *s,
+                                 const struct addr *a, size_t *ret_n)
+{
+	size_t n_nodes, n = 0;
+	const struct view_node *nodes = view_nodes(v, &n_nodes);
+	uint16_t *out = xcalloc(n_nodes + 1, sizeof(*out));
+
+	for (size_t i = 0; i < n_nodes && i <= UINT16_MAX; i++)
+		if (decide(v, s, a, nodes[i].name, DECIDE_LAYER2).reason == REASON_Candidate)
+			out[n++] = (uint16_t)i;
+	*ret_n = n;
+	return out;
+}
+
+static void update_one(struct announce *t, const struct view *v, const struct view_service *s,
+                       struct announcement *a)
+{
+	cleanup_free char *owner = xstrdup(a->owner);
+	cleanup_free uint16_t *nodes = NULL;
+	size_t n = 0;
+
+	t->n_pending -= is_pending(a);
+	a->decided = decide(v, s, &a->addr, view_self(v), DECIDE_LAYER2).reason;
+	if (is_about_node(a->decided))
+		nodes = candidate_nodes(v, s, &a->addr, &n);
+	if (memcmp(a->uid, s->uid, sizeof(a->uid)) || a->created_us != s->created_us) {
+		/* Another Service under the same name: its rules are not the old one's. */
+		memcpy(a->uid, s->uid, sizeof(a->uid));
+		a->created_us = s->created_us;
+		set_eligible(t, a, false);
+		t->dirty = true;
+	}
+	set_candidates(t, a, nodes, n);
+	if (a->decided != REASON_Candidate)
+		set_eligible(t, a, false);
+	t->n_pending += is_pending(a);
+	refresh(t, a, owner);
+}
+
+static struct holder *holder_get(struct announce *t, const char *key, bool make)
+{
+	struct holder *h;
+
+	HASH_FIND(hh, t->holders, key, strlen(key), h);
+	if (!h && make) {
+		h = xcalloc(1, sizeof(*h));
+		h->key = xstrdup(key);
+		HASH_ADD_KEYPTR(hh, t->holders, h->key, strlen(h->key), h);
+	}
+	return h;
+}
+
+static struct announcement *take_out(struct announcement **list, const struct addr *addr)
+{
+	for (; *list; list = &(*list)->next)
+		if (addr_eq(&(*list)->addr, addr)) {
+			struct announcement *a = *list;
+			*list = a->next;
+			return a;
+		}
+	return NULL;
+}
+
+static struct announcement *announcement_new(const struct holder *h, const struct addr *addr)
+{
+	struct announcement *a = xcalloc(1, sizeof(*a));
+
+	a->key = h->key;
+	a->addr = *addr;
+	a->reason = REASON_COUNT; /* none said yet */
+	a->owner = xstrdup("");
+	return a;
+}
+
+void announce_update(struct announce *t, const struct view *v, const struct view_service *s)
+{
+	bool ours = s->known && s->type == KUBE_LOAD_BALANCER && view_is_our_class(v, s);
+	size_t n = ours ? s->n_ingress : 0;
+	struct holder *h = holder_get(t, s->key, n > 0);
+	struct announcement *old = h ? h->first : NULL, **end;
+
+	if (!h)
+		return;
+	h->first = NULL;
+	end = &h->first;
+	for (size_t i = 0; i < n; i++) {
+		const struct addr *addr = &s->ingress[i].addr;
+		struct announcement *a = take_out(&old, addr);
+		if (!a)
+			a = announcement_new(h, addr);
+		a->next = NULL;
+		*end = a;
+		end = &a->next;
+		update_one(t, v, s, a);
+	}
+	while (old) {
+		struct announcement *next = old->next;
+		announcement_free(t, old);
+		old = next;
+	}
+	if (!h->first) {
+		HASH_DEL(t->holders, h);
+		free(h->key);
+		free(h);
+	}
+}
+
+void announce_free(struct announce *t)
+{
+	struct holder *h, *next;
+
+	if (!t)
+		return;
+	HASH_ITER(hh, t->holders, h, next) {
+		for (struct announcement *a = h->first, *after; a; a = after) {
+			after = a->next;
+			announcement_free(t, a);
+		}
+		HASH_DEL(t->holders, h);
+		free(h->key);
+		free(h);
+	}
+	free(t);
+}
+
+void announce_settle(struct announce *t, bool (*applied)(const char *key, void *arg), void *arg)
+{
+	for (struct holder *h = t->holders; h && t->n_pending; h = h->hh.next)
+		for (struct announcement *a = h->first; a; a = a->next) {
+			if (!is_pending(a) || !applied(a->key, arg))
+				continue;
+			t->n_pending--;
+			set_eligible(t, a, true);
+			refresh(t, a, a->owner);
+		}
+}
+
+void announce_states(struct announce *t, const struct l2_state *states, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct l2_state *st = &states[i];
+		struct announcement *a;
+		HASH_FIND(hh, t->wanted, &st->addr, sizeof(st->addr), a);
+		if (!a)
+			continue;
+		cleanup_free char *owner = TAKE(a->owner);
+		a->owner = xstrndup(st->owner, sizeof(st->owner));
+		a->ownership = st->ownership;
+		memcpy(a->mac, st->mac, sizeof(a->mac));
+		memcpy(a->interface, st->interface, sizeof(a->interface));
+		a->interface[sizeof(a->interface) - 1] = '\0';
+		refresh(t, a, owner);
+	}
+}
+
+/* ---- snapshots ---- */
+
+bool announce_is_dirty(const struct announce *t, const struct view *v)
+{
+	/* Candidates are indexes: other nodes may stand behind equal ones. */
+	return t->dirty || t->revision != view_revision(v);
+}
+
+static int cmp_wants(const void *a, const void *b)
+{
+	const struct l2_want *x = a, *y = b;
+
+	return addr_cmp(&x->addr, &y->addr);
+}
+
+static size_t pool_ranges(const struct configuration *c, struct addr_range **ret_ranges)
+{
+	struct addr_range *ranges = NULL;
+	size_t n = 0, cap = 0;
+
+	for (size_t i = 0; c && i < c->n_pools; i++) {
+		const struct config_pool *p = &c->pools[i];
+		for (size_t k = 0; p->protocols & CONFIG_PROTOCOL_LAYER2 && k < p->n_ranges; k++) {
+			if (p->ranges[k].first.family != 4)
+				continue;
+			ARRAY_RESERVE(ranges, cap, n + 1);
+			ranges[n++] = p->ranges[k];
+		}
+	}
+	*ret_ranges = ranges;
+	return n;
+}
+
+void announce_snapshot(struct announce *t, const struct view *v, bool view_fresh,
+                       struct announce_snapshot *ret)
+{
+	struct announce_snapshot s = { .l2.view_fresh = view_fresh };
+	const struct view_node *nodes = view_nodes(v, &s.l2.n_nodes);
+
+	s.nodes = xcalloc(s.l2.n_nodes + 1, sizeof(*s.nodes));
+	for (size_t i = 0; i < s.l2.n_nodes; i++)
+		s.nodes[i] = nodes[i].name;
+	s.wants = xcalloc(HASH_COUNT(t->wanted) + 1, sizeof(*s.wants));
+	for (const struct announcement *a = t->wanted; a; a = a->hh.next) {
+		struct l2_want *w = &s.wants[s.l2.n_wants++];
+		w->addr = a->addr;
+		memcpy(w->uid, a->uid, sizeof(w->uid));
+		w->created_us = a->created_us;
+		w->eligible = a->eligible;
+		w->candidates = a->candidates->nodes;
+		w->n_candidates = a->candidates->n;
+	}
+	qsort(s.wants, s.l2.n_wants, sizeof(*s.wants), cmp_wants);
+	s.l2.n_ranges = pool_ranges(view_configuration(v), &s.ranges);
+	s.l2.nodes = s.nodes;
+	s.l2.wants = s.wants;
+	s.l2.ranges = s.ranges;
+	t->dirty = false;
+	t->revision = view_revision(v);
+	*ret = s;
+}
+
+void announce_snapshot_fini(struct announce_snapshot *s)
+{
+	free(s->nodes);
+	free(s->wants);
+	free(s->ranges);
+	*s = (struct announce_snapshot){ 0 };
+}
+
+/* ---- reading ---- */
+
+const struct announcement *announce_of(const struct announce *t, const char *key)
+{
+	const struct holder *h;
+
+	HASH_FIND(hh, t->holders, key, strlen(key), h);
+	return h ? h->first : NULL;
+}
+
+void announce_each(const struct announce *t, void (*fn)(const struct announcement *a, void *arg),
+                   void *arg)
+{
+	for (const struct holder *h = t->holders; h; h = h->hh.next)
+		for (const struct announcement *a = h->first; a; a = a->next)
+			fn(a, arg);
+}
+
+void announce_count(const struct announce *t, size_t counts[static REASON_COUNT])
+{
+	memset(counts, 0, REASON_COUNT * sizeof(*counts));
+	for (const struct holder *h = t->holders; h; h = h->hh.next)
+		for (const struct announcement *a = h->first; a; a = a->next)
+			counts[a->reason]++;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_SPEAKER_ANNOUNCE_H
+#define FAIRLEAD_SPEAKER_ANNOUNCE_H
+
+/*
+ * What this node could announce, address by address: the decision, whether the data plane is ready for it, and what the
+ * urgent thread made of it.  From this come the snapshots for layer 2 and the final reasons.
+ *
+ * Pure bookkeeping: the caller brings decisions' inputs and states in, and carries snapshots out.
+ *
+ * Order of effects.  Up: an address becomes eligible only once its Service's rules are in the kernel.  Once eligible it
+ * stays so while later rules of the same Service are under way.  Down: the snapshot without it is published before the
+ * rules change; that order is the caller's to keep.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/hash.h"
+#include "fairlead/l2.h"
+#include "fairlead/reason.h"
+#include "fairlead/view.h"
+
+struct announce;
+struct node_set;
+
+/* One address of one Service of type LoadBalancer and of our class. */
+struct announcement {
+	const char *key; /* of the Service */
+	struct addr addr;
+	enum reason decided; /* by decide() for this node */
+	enum reason reason;  /* with the data plane and layer 2 taken into account */
+	bool eligible;       /* candidate, and the data plane was ready once since */
+	/* What layer 2 says. */
+	enum l2_ownership ownership;
+	uint8_t mac[6];
+	char *owner; /* "" if unknown */
+	char interface[16];
+	/* For the snapshot. */
+	uint8_t uid[VIEW_UID_SIZE];
+	int64_t created_us;
+	struct node_set *candidates; /* NULL: no node may own it, it is not part of the snapshot */
+	struct announcement *next;   /* of the same Service */
+	UT_hash_handle hh;           /* by address, while it is part of the snapshot */
+};
+
+/* @changed is called when the reason or the owner of an address became another. */
+typedef void announce_changed_cb(const struct announcement *a, enum reason old_reason,
+                                 const char *old_owner, void *arg);
+
+struct announce *announce_new(announce_changed_cb *changed, void *arg);
+void announce_free(struct announce *t);
+
+/* Decides anew for every address of @s; forgets those that it no longer has. */
+void announce_update(struct announce *t, const struct view *v, const struct view_service *s);
+/* Candidates whose Service is @applied become eligible. */
+void announce_settle(struct announce *t, bool (*applied)(const char *key, void *arg), void *arg);
+/* Takes in what the urgent thread reported. */
+void announce_states(struct announce *t, const struct l2_state *states, size_t n);
+
+/* Whether a new snapshot would differ from the last one taken. */
+bool announce_is_dirty(const struct announce *t, const struct view *v);
+struct announce_snapshot {
+	struct l2_snapshot l2;
+	/* What it points to. */
+	const char **nodes;
+	struct l2_want *wants;
+	struct addr_range *ranges;
+};
+/* Good until the view or the table changes. */
+void announce_snapshot(struct announce *t, const struct view *v, bool view_fresh,
+                       struct announce_snapshot *ret);
+void announce_snapshot_fini(struct announce_snapshot *s);
+
+/* The announcements of a Service by its key, NULL if none. */
+const struct announcement *announce_of(const struct announce *t, const char *key);
+/* How many announcements have each reason. */
+void announce_count(const struct announce *t, size_t counts[static REASON_COUNT]);
+/* Calls @fn for each announcement. */
+void announce_each(const struct announce *t, void (*fn)(const struct announcement *a, void *arg),
+                   void *arg);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_SPEAKER_FORWARD_H
+#define FAIRLEAD_SPEAKER_FORWARD_H
+
+/*
+ * From a Service in the view to what the proxy shall do for it.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fairlead/proxy.h"
+#include "fairlead/view.h"
+
+/* Whether this node forwards the Service in @family: it has a cluster IP there, and is not another proxy's. */
+bool forward_wanted(const struct view_service *s, uint8_t family);
+/*
+ * Builds the Service for the proxy, for which forward_wanted() holds.  The result points into the view and to memory of
+ * its own, which forward_fini() frees.
+ */
+void forward_build(const struct view *v, const struct view_service *s, uint8_t family,
+                   struct proxy_service *ret);
+void forward_fini(struct proxy_service *p);
+
+#endif

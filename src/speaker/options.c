@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fairlead/mem.h"
+#include "speaker/speaker.h"
+
+static int parse_cidrs(struct speaker_options *o, struct err *e)
+{
+	cleanup_free char *copy = xstrdup(o->cluster_cidr ? o->cluster_cidr : "");
+	char *save = NULL;
+
+	for (char *word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+		if (o->n_cluster_cidrs == SPEAKER_CLUSTER_CIDRS_MAX)
+			return err_set(e, -EINVAL, ERR_CONFIG, "--cluster-cidr: at most %d of them",
+			               SPEAKER_CLUSTER_CIDRS_MAX);
+		if (prefix_parse(word, false, &o->cluster_cidrs[o->n_cluster_cidrs++]) < 0)
+			return err_set(e, -EINVAL, ERR_CONFIG,
+			               "--cluster-cidr: \"%.100s\" is no CIDR; it is like "
+			               "10.244.0.0/16",
+			               word);
+	}
+	return 0;
+}
+
+int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, struct err *e)
+{
+	struct speaker_options o = {
+		.daemon = { .http = "0.0.0.0:7472", .log_level = LOG_INFO },
+		.proxy_mode = "none",
+		.iptables_variant = "auto",
+		.first_use_probe = "on",
+	};
+	const struct option_row rows[] = {
+		OPTIONS_DAEMON(o.daemon),
+		{ "node", 0, "NAME",
+		  "this node's name; $NODE_NAME, else the host name, if not given", OPTION_STRING,
+		  &o.node },
+		{ "proxy-mode", 0, "MODE",
+		  "who carries the traffic to the endpoints: kube-proxy or "
+		  "the like (none), or the speaker itself",
+		  OPTION_CHOICE, &o.proxy_mode, .choices = "none|iptables" },
+		{ "iptables-variant", 0, "VARIANT", "which iptables", OPTION_CHOICE,
+		  &o.iptables_variant, .choices = "auto|nft|legacy" },
+		{ "cluster-cidr", 0, "CIDR[,CIDR]",
+		  "the Pods' addresses, which are not masqueraded "
+		  "on their way to a cluster IP",
+		  OPTION_STRING, &o.cluster_cidr },
+		{ "heartbeat-key-file", 0, "FILE",
+		  "the key that all speakers share, for the "
+		  "heartbeats between them",
+		  OPTION_STRING, &o.heartbeat_key_file },
+		{ "interface", 0, "REGEX",
+		  "use the interfaces whose whole name matches; all that "
+		  "can carry ARP if not given",
+		  OPTION_STRING, &o.interface },
+		{ "first-use-probe", 0, "WHEN",
+		  "ask whether anybody uses an address before "
+		  "announcing it for the first time",
+		  OPTION_CHOICE, &o.first_use_probe, .choices = "on|off" },
+		{ "cleanup", 0, NULL, "remove every iptables rule and chain of ours, and exit",
+		  OPTION_SWITCH, &o.cleanup },
+		{ 0 },
+	};
+	const struct options options = {
+		.usage = "fairlead-speaker [OPTION]…",
+		.about = "Announces the addresses of Kubernetes Services of type LoadBalancer from "
+			 "this node, and carries their traffic where asked to. One runs on each "
+			 "node.",
+		.rows = rows,
+		.after = "SIGTERM and SIGINT mean a restart: rules stay, and the other speakers "
+			 "leave this node its addresses for a few seconds.\n"
+			 "Exit status: 0 after a signal or --cleanup, 1 if it cannot run, 2 for a "
+			 "wrong command line.\n",
+	};
+	size_t n_operands;
+	int r = options_parse(&options, argc, argv, &n_operands, e);
+
+	if (r == OPTIONS_RUN)
+		r = parse_cidrs(&o, e);
+	if (r == OPTIONS_RUN)
+		*ret = o;
+	return r;
+}
+
+int speaker_key_read(const char *path, uint8_t **ret_key, size_t *ret_size, bool *ret_loose,
+                     struct err *e)
+{
+	uint8_t key[SPEAKER_KEY_MAX_BYTES + 2];
+	struct stat st;
+	size_t size = 0;
+	ssize_t n = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_set(e, -errno, ERR_CONFIG, "--heartbeat-key-file %s: %s", path,
+		               strerror(errno));
+	bool loose = fstat(fd, &st) == 0 && (st.st_mode & S_IROTH);
+	while (size < sizeof(key) && (n = read(fd, key + size, sizeof(key) - size)) > 0)
+		size += (size_t)n;
+	int error = n < 0 ? errno : 0;
+	close(fd);
+	if (error)
+		return err_set(e, -error, ERR_CONFIG, "--heartbeat-key-file %s: %s", path,
+		               strerror(error));
+	if (size && key[size - 1] == '\n')
+		size--;
+	if (!size || size > SPEAKER_KEY_MAX_BYTES)
+		return err_set(e, -EINVAL, ERR_CONFIG,
+		               "--heartbeat-key-file %s: a key has 1 to %d bytes; 32 random ones "
+		               "are good",
+		               path, SPEAKER_KEY_MAX_BYTES);
+	*ret_key = xmemdup(key, size);
+	*ret_size = size;
+	*ret_loose = loose;
+	return 0;
+}

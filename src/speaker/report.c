@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fairlead/clock.h"
+#include "fairlead/decide.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+#include "speaker/forward.h"
+#include "speaker/speaker.h"
+
+/* What the speaker says of itself: log lines about changes, /healthz and /readyz, /status, /metrics. */
+
+/* The urgent thread turns at least with every heartbeat. */
+#define URGENT_STALL_MS 5000
+#define MAC_STR_SIZE 18
+
+static const char *mac_format(const uint8_t mac[static 6], char out[static MAC_STR_SIZE])
+{
+	static const uint8_t none[6];
+
+	if (!memcmp(mac, none, sizeof(none)))
+		out[0] = '\0';
+	else
+		snprintf(out, MAC_STR_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		         mac[3], mac[4], mac[5]);
+	return out;
+}
+
+/* On the way to an answer, which will be told in a moment. */
+static bool is_passing(enum reason r)
+{
+	return r == REASON_Candidate || r == REASON_RulesPending;
+}
+
+void speaker_log_change(const struct announcement *a, enum reason old_reason, const char *old_owner,
+                        void *arg)
+{
+	char mac[MAC_STR_SIZE];
+
+	(void)arg;
+	if (a->reason == old_reason || is_passing(a->reason))
+		log_debug("address", KV_S("service", a->key), KV_S("address", addr_str(&a->addr)),
+		          KV_S("reason", reason_name(a->reason)), KV_S("owner", a->owner),
+		          KV_S("previous_owner", old_owner));
+	else
+		log_info(a->reason == REASON_Announced    ? "announcing"
+		         : old_reason == REASON_Announced ? "no longer announcing"
+		                                          : "not announcing",
+		         KV_S("service", a->key), KV_S("address", addr_str(&a->addr)),
+		         KV_S("reason", reason_name(a->reason)), KV_S("owner", a->owner),
+		         KV_S("interface", a->interface), KV_S("mac", mac_format(a->mac, mac)));
+}
+
+/* ---- probes ---- */
+
+static bool healthy(struct buf *why, void *arg)
+{
+	const struct speaker *sp = arg;
+	int64_t stalled_ms = clock_ms() - l2_last_turn_ms(sp->l2);
+
+	/* The main loop is the one that answers here. */
+	if (stalled_ms < URGENT_STALL_MS)
+		return true;
+	buf_printf(why, "the urgent thread has not turned for %" PRId64 " ms", stalled_ms);
+	return false;
+}
+
+static bool ready(struct buf *why, void *arg)
+{
+	const struct speaker *sp = arg;
+
+	for (int i = 0; i < N_FEEDS; i++)
+		if (!kube_informer_stats(sp->feeds[i]).synced) {
+			buf_printf(why, "%s are not known yet", speaker_feed_names[i]);
+			return false;
+		}
+	if (sp->proxy && !proxy_stats(sp->proxy).in_sync) {
+		buf_puts(why, "the data plane is not in sync");
+		return false;
+	}
+	return true;
+}
+
+/* ---- /status ---- */
+
+static void put_str(struct buf *out, const char *key, const char *value)
+{
+	buf_json_str(out, key);
+	buf_putc(out, ':');
+	buf_json_str(out, value);
+}
+
+static const struct announcement *announcement_for(const struct announcement *list,
+                                                   const struct addr *a)
+{
+	for (; list; list = list->next)
+		if (addr_eq(&list->addr, a))
+			return list;
+	return NULL;
+}
+
+/* The decision's own words, or those of what came after it. */
+static void put_reason(const struct speaker *sp, const struct view_service *s,
+                       const struct addr *addr, const struct announcement *a, struct buf *out)
+{
+	cleanup(buf_fini) struct buf message = BUF_INIT;
+	const char *node = view_self(sp->view);
+	struct decision d = decide(sp->view, s, addr, node, DECIDE_LAYER2);
+	enum reason reason = d.reason == REASON_Candidate && a ? a->reason : d.reason;
+
+	if (reason == d.reason)
+		decide_message(&d, sp->view, s, addr, node, &message);
+	else
+		buf_puts(&message, reason_sentence(reason));
+	if (reason == REASON_NotOwner && *a->owner)
+		buf_printf(&message, ": %s does", a->owner);
+	put_str(out, "reason", reason_name(reason));
+	buf_putc(out, ',');
+	put_str(out, "message", buf_str(&message));
+}
+
+static void put_address(const struct speaker *sp, const struct view_service *s,
+                        const struct addr *addr, struct buf *out)
+{
+	const struct announcement *a = announcement_for(announce_of(sp->announce, s->key), addr);
+	const struct configuration *c = view_configuration(sp->view);
+	const struct config_pool *pool = c ? configuration_pool_of(c, addr) : NULL;
+	char mac[MAC_STR_SIZE] = "";
+
+	buf_putc(out, '{');
+	put_str(out, "address", addr_str(addr));
+	buf_putc(out, ',');
+	put_str(out, "pool", pool ? pool->name : "");
+	buf_puts(out, ",\"protocol\":\"layer2\"");
+	buf_printf(out, ",\"announce\":%s,", a && a->reason == REASON_Announced ? "true" : "false");
+	put_reason(sp, s, addr, a, out);
+	buf_putc(out, ',');
+	put_str(out, "owner", a ? a->owner : "");
+	buf_putc(out, ',');
+	put_str(out, "interface", a ? a->interface : "");
+	buf_putc(out, ',');
+	put_str(out, "mac", a ? mac_format(a->mac, mac) : "");
+	buf_putc(out, '}');
+}
+
+static void put_service(const struct speaker *sp, const struct view_service *s, struct buf *out)
+{
+	bool forwarded = sp->proxy && (forward_wanted(s, 4) || forward_wanted(s, 6));
+
+	buf_putc(out, '{');
+	put_str(out, "namespace", s->namespace);
+	buf_putc(out, ',');
+	put_str(out, "name", s->name);
+	buf_putc(out, ',');
+	put_str(out, "type", kube_service_type_name(s->type));
+	buf_printf(out, ",\"forwarded\":%s,\"passes\":%" PRIu32, forwarded ? "true" : "false",
+	           s->passes);
+	if (!s->n_ingress) {
+		buf_putc(out, ',');
+		put_reason(sp, s, NULL, NULL, out);
+	}
+	buf_puts(out, ",\"addresses\":[");
+	for (size_t i = 0; i < s->n_ingress; i++) {
+		if (i)
+			buf_putc(out, ',');
+		put_address(sp, s, &s->ingress[i].addr, out);
+	}
+	buf_puts(out, "]}");
+}
+
+static void put_peers(const struct speaker *sp, struct buf *out)
+{
+	struct l2_peer *peers;
+	size_t n;
+	int64_t now = clock_ms();
+
+	l2_peers(sp->l2, &peers, &n);
+	for (size_t i = 0; i < n; i++) {
+		buf_puts(out, i ? ",{" : "{");
+		put_str(out, "node", peers[i].node);
+		buf_putc(out, ',');
+		put_str(out, "interface", peers[i].interface);
+		buf_printf(out,
+		           ",\"alive\":%s,\"restarting\":%s,\"view_fresh\":%s,\"last_heard_ms\":"
+		           "%" PRId64 "}",
+		           peers[i].alive ? "true" : "false",
+		           peers[i].restarting ? "true" : "false",
+		           peers[i].view_fresh ? "true" : "false", now - peers[i].last_heard_ms);
+	}
+	free(peers);
+}
+
+static void put_l2(const struct speaker *sp, struct buf *out)
+{
+	struct l2_stats st = l2_stats(sp->l2);
+
+	buf_puts(out, "{\"peers\":[");
+	put_peers(sp, out);
+	buf_printf(out,
+	           "],\"stats\":{\"arp_requests\":%" PRIu64 ",\"arp_replies\":%" PRIu64
+	           ",\"gratuitous\":%" PRIu64 ",\"probes\":%" PRIu64 ",\"heartbeats_sent\":%" PRIu64
+	           ",\"heartbeats_received\":%" PRIu64 ",\"heartbeats_refused\":%" PRIu64
+	           ",\"takeovers\":%" PRIu64 ",\"yields\":%" PRIu64 ",\"conflicts\":%" PRIu64 "}}",
+	           st.arp_requests, st.arp_replies, st.gratuitous, st.probes, st.heartbeats_sent,
+	           st.heartbeats_received, st.heartbeats_refused, st.takeovers, st.yields,
+	           st.conflicts);
+}
+
+static void status(struct buf *out, void *arg)
+{
+	const struct speaker *sp = arg;
+	struct view_stats vs = view_stats(sp->view);
+	int64_t contact = speaker_last_contact_ms(sp);
+	size_t n;
+	const struct view_service **services = view_services(sp->view, &n);
+	bool first = true;
+
+	buf_putc(out, '{');
+	put_str(out, "node", sp->opts.node);
+	buf_putc(out, ',');
+	put_str(out, "version", PACKAGE_VERSION);
+	buf_printf(out, ",\"config\":{\"generation\":%" PRIu64 "}", view_generation(sp->view));
+	buf_printf(out, ",\"api\":{\"fresh\":%s,\"last_contact_ms\":%" PRId64 "}",
+	           sp->view_fresh ? "true" : "false", contact ? clock_ms() - contact : -1);
+	buf_puts(out, ",\"proxy\":");
+	if (sp->proxy)
+		proxy_status(sp->proxy, out);
+	else
+		buf_puts(out, "{\"mode\":\"none\"}");
+	buf_puts(out, ",\"l2\":");
+	put_l2(sp, out);
+	buf_puts(out, ",\"services\":[");
+	for (size_t i = 0; i < n; i++) {
+		if (services[i]->type != KUBE_LOAD_BALANCER)
+			continue;
+		if (!first)
+			buf_putc(out, ',');
+		first = false;
+		put_service(sp, services[i], out);
+	}
+	free(services);
+	buf_printf(out,
+	           "],\"stats\":{\"services\":%zu,\"slices\":%zu,\"nodes\":%zu,\"passes\":%" PRIu64
+	           ",\"unchanged\":%" PRIu64 ",\"turns\":%" PRIu64 ",\"publishes\":%" PRIu64 "}}",
+	           vs.services, vs.slices, vs.nodes, vs.passes, vs.unchanged, sp->turns,
+	           sp->publishes);
+}
+
+/* ---- /metrics ---- */
+
+static void counter(struct metrics_writer *w, const char *name, const char *help, uint64_t v)
+{
+	metrics_family(w, name, METRICS_COUNTER, help);
+	metrics_sample(w, (double)v, NULL);
+}
+
+static void gauge(struct metrics_writer *w, const char *name, const char *help, double v)
+{
+	metrics_family(w, name, METRICS_GAUGE, help);
+	metrics_sample(w, v, NULL);
+}
+
+static void sample_announced(const struct announcement *a, void *arg)
+{
+	if (a->reason == REASON_Announced)
+		metrics_sample(arg, 1, "service", a->key, "address", addr_str(&a->addr),
+		               "interface", a->interface, NULL);
+}
+
+static void collect_announcements(const struct speaker *sp, struct metrics_writer *w)
+{
+	size_t counts[REASON_COUNT];
+
+	metrics_family(w, "fairlead_announced", METRICS_GAUGE,
+	               "1 for each address that this node answers for.");
+	announce_each(sp->announce, sample_announced, w);
+	announce_count(sp->announce, counts);
+	metrics_family(w, "fairlead_decision", METRICS_GAUGE,
+	               "Addresses of Services, by the reason why this node announces them or not.");
+	for (int r = 0; r < REASON_COUNT; r++)
+		if (counts[r])
+			metrics_sample(w, (double)counts[r], "reason", reason_name((enum reason)r),
+			               NULL);
+	counter(w, "fairlead_decision_passes_total", "Services decided upon anew.",
+	        view_stats(sp->view).passes);
+	gauge(w, "fairlead_config_generation", "Generation of the configuration in force.",
+	      (double)view_generation(sp->view));
+	gauge(w, "fairlead_view_fresh", "1 while the API server was heard lately.", sp->view_fresh);
+}
+
+static void collect_l2(const struct speaker *sp, struct metrics_writer *w)
+{
+	struct l2_stats st = l2_stats(sp->l2);
+	struct l2_peer *peers;
+	size_t n;
+
+	counter(w, "fairlead_l2_arp_requests_total", "ARP requests seen for our addresses.",
+	        st.arp_requests);
+	counter(w, "fairlead_l2_arp_replies_total", "ARP replies sent.", st.arp_replies);
+	counter(w, "fairlead_l2_gratuitous_total", "Gratuitous ARP frames sent.", st.gratuitous);
+	counter(w, "fairlead_l2_probes_total", "ARP probes sent.", st.probes);
+	counter(w, "fairlead_l2_heartbeats_sent_total", "Heartbeats sent.", st.heartbeats_sent);
+	counter(w, "fairlead_l2_heartbeats_received_total", "Heartbeats accepted.",
+	        st.heartbeats_received);
+	counter(w, "fairlead_l2_heartbeats_refused_total",
+	        "Heartbeats refused: forged, replayed or with a wrong key.", st.heartbeats_refused);
+	counter(w, "fairlead_l2_takeovers_total", "Addresses taken over.", st.takeovers);
+	counter(w, "fairlead_l2_yields_total", "Addresses yielded.", st.yields);
+	counter(w, "fairlead_l2_conflicts_total", "Strangers seen using one of our addresses.",
+	        st.conflicts);
+	l2_peers(sp->l2, &peers, &n);
+	metrics_family(w, "fairlead_l2_peer_alive", METRICS_GAUGE,
+	               "1 for each speaker heard on a segment, 0 for one that fell silent.");
+	for (size_t i = 0; i < n; i++)
+		metrics_sample(w, peers[i].alive, "peer", peers[i].node, "interface",
+		               peers[i].interface, NULL);
+	free(peers);
+}
+
+static void collect_proxy(const struct speaker *sp, struct metrics_writer *w)
+{
+	struct proxy_stats st = proxy_stats(sp->proxy);
+
+	gauge(w, "fairlead_proxy_services", "Services forwarded, by family.", (double)st.services);
+	counter(w, "fairlead_proxy_rendered_total", "Services rendered.", st.rendered);
+	counter(w, "fairlead_proxy_batches_total", "Batches written to the kernel.", st.batches);
+	counter(w, "fairlead_proxy_failures_total", "Batches that failed.", st.failures);
+	counter(w, "fairlead_proxy_lines_total", "Rules and chains in all batches.",
+	        st.lines_written);
+	counter(w, "fairlead_proxy_resyncs_total", "Complete comparisons with the kernel.",
+	        st.resyncs);
+	gauge(w, "fairlead_proxy_in_sync", "1 while everything wanted is in the kernel.",
+	      st.in_sync);
+}
+
+static void collect(struct metrics_writer *w, void *arg)
+{
+	const struct speaker *sp = arg;
+	struct kube_informer_stats stats[N_FEEDS];
+	struct metrics_informer informers[N_FEEDS];
+
+	metrics_process(w);
+	collect_announcements(sp, w);
+	collect_l2(sp, w);
+	if (sp->proxy)
+		collect_proxy(sp, w);
+	for (int i = 0; i < N_FEEDS; i++) {
+		stats[i] = kube_informer_stats(sp->feeds[i]);
+		informers[i] = (struct metrics_informer){ speaker_feed_names[i], &stats[i] };
+	}
+	metrics_kube(w, sp->client, informers, N_FEEDS, clock_ms());
+}
+
+const struct metrics_server_ops speaker_http_ops = {
+	.collect = collect,
+	.healthy = healthy,
+	.ready = ready,
+	.status = status,
+};

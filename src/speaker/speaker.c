@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "speaker/speaker.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "fairlead/clock.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+#include "speaker/forward.h"
+
+/*
+ * One turn, in the order that design asks for ("up: data plane, then announcement; down: withdraw, then data plane"):
+ *
+ *   1. decide anew for each dirty Service
+ *   2. publish: what may no longer be announced is yielded now
+ *   3. give the proxy the Services; it writes a batch after this turn
+ *   4. what is already in the kernel (mode none: everything) becomes eligible; publish again if that is news
+ *
+ * What has to wait for a batch becomes eligible when the proxy calls back.  Before the first complete list of all kinds
+ * nothing is decided, announced or removed.
+ */
+
+/* One bit of the packet mark.  Of those in wide use kube-proxy has bits 14 and 15, Calico 16 to 31, Cilium 8 to 11. */
+#define PACKET_MARK 0x2000
+
+#define HEARTBEAT_MS 100
+#define HEARTBEAT_DEAD_MS 350
+#define RESTART_HOLD_MS 5000
+#define PROBE_MS 25
+#define TICK_S 2
+
+void speaker_schedule(struct speaker *sp)
+{
+	event_active(sp->turn, 0, 0);
+}
+
+/* ---- one turn ---- */
+
+/* Whether the node is ready for what the Service's address will bring.  What others forward is theirs to have ready. */
+static bool is_applied(const char *key, void *arg)
+{
+	const struct speaker *sp = arg;
+	const struct view_service *s = view_service_named(sp->view, key);
+
+	if (!sp->proxy || !s || !(forward_wanted(s, 4) || forward_wanted(s, 6)))
+		return true;
+	return proxy_is_applied(sp->proxy, key);
+}
+
+static void publish(struct speaker *sp)
+{
+	bool fresh = clock_ms() - speaker_last_contact_ms(sp) < SPEAKER_FRESH_MS;
+	struct announce_snapshot s;
+
+	if (!announce_is_dirty(sp->announce, sp->view) && fresh == sp->view_fresh)
+		return;
+	if (fresh != sp->view_fresh && sp->publishes)
+		log_warn(fresh ? "the API server is heard again"
+		               : "the API server was not heard for long; carrying on with what is "
+		                 "known");
+	announce_snapshot(sp->announce, sp->view, fresh, &s);
+	l2_publish(sp->l2, &s.l2);
+	announce_snapshot_fini(&s);
+	sp->view_fresh = fresh;
+	sp->publishes++;
+}
+
+static void forward(struct speaker *sp, const struct view_service *s)
+{
+	static const uint8_t families[] = { 4, 6 };
+
+	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+		struct proxy_service p;
+		if (!forward_wanted(s, families[i])) {
+			proxy_remove(sp->proxy, s->key, families[i]);
+			continue;
+		}
+		forward_build(sp->view, s, families[i], &p);
+		proxy_set(sp->proxy, &p);
+		forward_fini(&p);
+	}
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct speaker *sp = arg;
+	size_t n = 0;
+
+	(void)fd;
+	(void)what;
+	if (sp->n_synced < N_FEEDS)
+		return;
+	sp->turns++;
+	const struct view_service *const *dirty = view_take_dirty(sp->view, &n);
+	for (size_t i = 0; i < n; i++)
+		announce_update(sp->announce, sp->view, dirty[i]);
+	publish(sp);
+	for (size_t i = 0; sp->proxy && i < n; i++)
+		forward(sp, dirty[i]);
+	view_clean(sp->view);
+	if (!sp->complete) {
+		sp->complete = true;
+		log_info("synced", KV_I("services", view_stats(sp->view).services),
+		         KV_I("slices", view_stats(sp->view).slices),
+		         KV_I("nodes", view_stats(sp->view).nodes));
+		if (sp->proxy)
+			proxy_complete(sp->proxy);
+		/* The lists took more memory while they were read than they will again. */
+		malloc_trim(0);
+	}
+	announce_settle(sp->announce, is_applied, sp);
+	publish(sp);
+}
+
+static void on_applied(void *arg)
+{
+	speaker_schedule(arg);
+}
+
+static void on_failed(const struct err *e, void *arg)
+{
+	(void)arg;
+	log_err("the data plane could not be written; trying again", e);
+}
+
+/* ---- the urgent thread's news ---- */
+
+static void on_l2_changed(void *arg)
+{
+	const struct speaker *sp = arg;
+
+	/* A counter that is full has been noticed already. */
+	(void)!write(sp->wake_fd, &(uint64_t){ 1 }, sizeof(uint64_t));
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	struct speaker *sp = arg;
+	struct l2_state *states;
+	uint64_t count;
+	size_t n;
+
+	(void)what;
+	(void)!read(fd, &count, sizeof(count));
+	/* Its first news may come before l2_start() has returned. */
+	if (!sp->l2)
+		return;
+	l2_states(sp->l2, &states, &n);
+	announce_states(sp->announce, states, n);
+	free(states);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	/* Freshness changes without anything coming in. */
+	speaker_schedule(arg);
+}
+
+static void on_signal(evutil_socket_t fd, short what, void *arg)
+{
+	const struct speaker *sp = arg;
+
+	(void)what;
+	log_info("stopping; rules stay, and peers hold our addresses for a while",
+	         KV_S("signal", strsignal(fd)));
+	event_base_loopbreak(sp->base);
+}
+
+/* ---- start and stop ---- */
+
+static int start_l2(struct speaker *sp, struct err *e)
+{
+	cleanup_free uint8_t *key = NULL;
+	size_t key_size = 0;
+	bool loose = false;
+	int r = 0;
+
+	if (sp->opts.heartbeat_key_file)
+		r = speaker_key_read(sp->opts.heartbeat_key_file, &key, &key_size, &loose, e);
+	if (r < 0)
+		return r;
+	if (loose)
+		log_warn("everybody on this host may read the heartbeat key",
+		         KV_S("file", sp->opts.heartbeat_key_file));
+	if (!key)
+		log_warn("no --heartbeat-key-file: speakers are strangers to each other, and only "
+		         "ARP probes keep two from answering for one address");
+	const struct l2_options o = {
+		.node = sp->opts.node,
+		.interface_pattern = sp->opts.interface,
+		.key = key,
+		.key_size = key_size,
+		.heartbeat_ms = HEARTBEAT_MS,
+		.dead_ms = HEARTBEAT_DEAD_MS,
+		.restart_hold_ms = RESTART_HOLD_MS,
+		.probe_ms = PROBE_MS,
+		.first_use_probe = !strcmp(sp->opts.first_use_probe, "on"),
+	};
+	return l2_start(&o, on_l2_changed, sp, &sp->l2, e);
+}
+
+static int start_proxy(struct speaker *sp, struct err *e)
+{
+	static const struct proxy_ops ops = { .applied = on_applied, .failed = on_failed };
+	const struct proxy_options o = {
+		.mode = PROXY_IPTABLES,
+		.variant = sp->opts.iptables_variant,
+		.cluster_cidrs = sp->opts.cluster_cidrs,
+		.n_cluster_cidrs = sp->opts.n_cluster_cidrs,
+		.mark = PACKET_MARK,
+	};
+
+	if (strcmp(sp->opts.proxy_mode, "iptables") != 0)
+		return 0;
+	return proxy_start(sp->base, &o, &ops, sp, &sp->proxy, e);
+}
+
+static int start_events(struct speaker *sp, struct err *e)
+{
+	const struct timeval tick = { .tv_sec = TICK_S };
+
+	sp->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (sp->wake_fd < 0)
+		return err_set(e, -errno, ERR_SYSTEM, "eventfd: %s", strerror(errno));
+	sp->turn = event_new(sp->base, -1, 0, on_turn, sp);
+	sp->tick = event_new(sp->base, -1, EV_PERSIST, on_tick, sp);
+	sp->wake = event_new(sp->base, sp->wake_fd, EV_READ | EV_PERSIST, on_wake, sp);
+	sp->sigterm = evsignal_new(sp->base, SIGTERM, on_signal, sp);
+	sp->sigint = evsignal_new(sp->base, SIGINT, on_signal, sp);
+	event_add(sp->tick, &tick);
+	event_add(sp->wake, NULL);
+	event_add(sp->sigterm, NULL);
+	event_add(sp->sigint, NULL);
+	return 0;
+}
+
+int speaker_start(struct speaker *sp, struct err *e)
+{
+	const struct options_kube *k = &sp->opts.daemon.kube;
+	int r;
+
+	sp->wake_fd = -1;
+	sp->base = event_base_new();
+	sp->namespace = options_namespace(k);
+	sp->view = view_new(sp->opts.node, sp->opts.daemon.load_balancer_class);
+	sp->announce = announce_new(speaker_log_change, sp);
+	r = kube_access_load(k->kubeconfig, k->context, &sp->access, e);
+	if (r == 0)
+		r = start_events(sp, e);
+	if (r == 0)
+		r = metrics_server_start(sp->base, sp->opts.daemon.http, &speaker_http_ops, sp,
+		                         &sp->http, e);
+	if (r == 0)
+		r = start_proxy(sp, e);
+	if (r == 0)
+		r = start_l2(sp, e);
+	if (r < 0)
+		return r;
+	log_info("fairlead-speaker starts", KV_S("version", PACKAGE_VERSION),
+	         KV_S("node", sp->opts.node), KV_S("server", kube_access_server(sp->access)),
+	         KV_S("namespace", sp->namespace), KV_S("proxy_mode", sp->opts.proxy_mode),
+	         KV_S("http", sp->opts.daemon.http));
+	sp->client = kube_client_new(sp->base, sp->access, "fairlead-speaker/" PACKAGE_VERSION);
+	speaker_feeds_start(sp);
+	return 0;
+}
+
+static void free_event(struct event *ev)
+{
+	if (ev)
+		event_free(ev);
+}
+
+void speaker_stop(struct speaker *sp)
+{
+	/* First the peers: the hold begins before anything else takes time. */
+	if (sp->l2)
+		l2_stop(sp->l2, L2_STOP_RESTARTING);
+	metrics_server_stop(sp->http);
+	if (sp->client)
+		kube_client_free(sp->client);
+	if (sp->proxy)
+		proxy_free(sp->proxy);
+	announce_free(sp->announce);
+	view_free(sp->view);
+	free_event(sp->turn);
+	free_event(sp->tick);
+	free_event(sp->wake);
+	free_event(sp->sigterm);
+	free_event(sp->sigint);
+	if (sp->wake_fd >= 0)
+		close(sp->wake_fd);
+	if (sp->access)
+		kube_access_free(sp->access);
+	if (sp->base)
+		event_base_free(sp->base);
+	free(sp->namespace);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_SPEAKER_SPEAKER_H
+#define FAIRLEAD_SPEAKER_SPEAKER_H
+
+/*
+ * The speaker: informers feed the view, and once an event-loop turn the dirty Services are decided upon, layer 2 gets a
+ * new snapshot, and the proxy its Services.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/kube.h"
+#include "fairlead/l2.h"
+#include "fairlead/metrics.h"
+#include "fairlead/options.h"
+#include "fairlead/proxy.h"
+#include "fairlead/view.h"
+#include "speaker/announce.h"
+
+struct event;
+struct event_base;
+
+#define SPEAKER_CLUSTER_CIDRS_MAX 8
+/* The API server sends a bookmark about once a minute; without a word for so long the view may be old. */
+#define SPEAKER_FRESH_MS 90000
+
+struct speaker_options {
+	struct options_daemon daemon;
+	const char *node;
+	const char *proxy_mode, *iptables_variant;
+	const char *cluster_cidr; /* as given; parsed into cluster_cidrs */
+	struct prefix cluster_cidrs[SPEAKER_CLUSTER_CIDRS_MAX];
+	size_t n_cluster_cidrs;
+	const char *heartbeat_key_file;
+	const char *interface;
+	const char *first_use_probe; /* "on", "off" */
+	bool cleanup;
+};
+
+/* Ends with what to do: OPTIONS_RUN, OPTIONS_DONE, or -EINVAL. */
+int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, struct err *e);
+/*
+ * Reads a heartbeat key: at most SPEAKER_KEY_MAX_BYTES, one newline at its end not counted; never empty.  *ret_loose: others
+ * may read the file.
+ */
+#define SPEAKER_KEY_MAX_BYTES 4096
+int speaker_key_read(const char *path, uint8_t **ret_key, size_t *ret_size, bool *ret_loose,
+                     struct err *e);
+
+enum speaker_feed { FEED_CONFIG, FEED_NODES, FEED_SERVICES, FEED_SLICES, N_FEEDS };
+
+struct speaker {
+	struct speaker_options opts;
+	char *namespace;
+	struct event_base *base;
+	struct kube_access *access;
+	struct kube_client *client;
+	struct kube_informer *feeds[N_FEEDS];
+	struct view *view;
+	struct announce *announce;
+	struct proxy *proxy; /* NULL in mode none */
+	struct l2 *l2;
+	struct metrics_server *http;
+	struct event *turn, *tick, *wake, *sigterm, *sigint;
+	int wake_fd; /* the urgent thread has news */
+	unsigned int n_synced;
+	bool complete;   /* everything was synced and acted upon once */
+	bool view_fresh; /* as last published */
+	uint64_t turns, publishes;
+};
+
+/* ---- feeds.c: the API server's objects into the view ---- */
+extern const char *const speaker_feed_names[N_FEEDS];
+void speaker_feeds_start(struct speaker *sp);
+/* When all of what decisions depend on was last heard of. */
+int64_t speaker_last_contact_ms(const struct speaker *sp);
+
+/* ---- speaker.c ---- */
+int speaker_start(struct speaker *sp, struct err *e);
+/* As for a restart: rules stay, and the peers hold our claims for a while. */
+void speaker_stop(struct speaker *sp);
+/* Something changed: look at it when the callbacks of this event-loop turn are through. */
+void speaker_schedule(struct speaker *sp);
+
+/* ---- report.c: what the speaker says of itself ---- */
+extern const struct metrics_server_ops speaker_http_ops;
+void speaker_log_change(const struct announcement *a, enum reason old_reason, const char *old_owner,
+                        void *arg);
+
+#endif

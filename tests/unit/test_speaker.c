@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fairlead/buf.h"
+#include "fairlead/mem.h"
+#include "speaker/announce.h"
+#include "speaker/forward.h"
+#include "speaker/speaker.h"
+#include "world.h"
+
+/* ---- announcements ---- */
+
+struct fixture {
+	struct view *view;
+	struct announce *table;
+	bool applied;
+	struct buf log; /* "shop/web 192.0.2.1 Candidate()\n" for each change */
+};
+
+static void record_change(const struct announcement *a, enum reason old_reason,
+                          const char *old_owner, void *arg)
+{
+	struct fixture *f = arg;
+
+	(void)old_reason;
+	(void)old_owner;
+	buf_printf(&f->log, "%s %s %s(%s)\n", a->key, addr_str(&a->addr), reason_name(a->reason),
+	           a->owner);
+}
+
+static void expect_log(struct fixture *f, const char *expected)
+{
+	assert_string_equal(buf_str(&f->log), expected);
+	buf_clear(&f->log);
+}
+
+static bool applied(const char *key, void *arg)
+{
+	(void)key;
+	return ((struct fixture *)arg)->applied;
+}
+
+static struct fixture fixture_new(void)
+{
+	struct fixture f = { .view = view_new("n1", NULL), .applied = true };
+
+	world_configuration(f.view);
+	world_node(f.view, "n1");
+	world_node(f.view, "n2");
+	world_node(f.view, "n3");
+	return f;
+}
+
+static void fixture_fini(struct fixture *f)
+{
+	announce_free(f->table);
+	view_free(f->view);
+	buf_fini(&f->log);
+}
+
+/* One turn of the speaker without a proxy; returns the passes. */
+static size_t turn(struct fixture *f)
+{
+	size_t n;
+	const struct view_service *const *dirty = view_take_dirty(f->view, &n);
+
+	for (size_t i = 0; i < n; i++)
+		announce_update(f->table, f->view, dirty[i]);
+	view_clean(f->view);
+	announce_settle(f->table, applied, f);
+	return n;
+}
+
+/* "192.0.2.1+[n1 n2]\n": address, whether this node is eligible, candidates. */
+static void expect_snapshot(struct fixture *f, const char *expected)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	struct announce_snapshot s;
+
+	announce_snapshot(f->table, f->view, true, &s);
+	for (size_t i = 0; i < s.l2.n_wants; i++) {
+		const struct l2_want *w = &s.l2.wants[i];
+		buf_printf(&text, "%s%s[", addr_str(&w->addr), w->eligible ? "+" : "-");
+		for (size_t k = 0; k < w->n_candidates; k++)
+			buf_printf(&text, "%s%s", k ? " " : "", s.l2.nodes[w->candidates[k]]);
+		buf_puts(&text, "]\n");
+	}
+	assert_string_equal(buf_str(&text), expected);
+	announce_snapshot_fini(&s);
+	assert_false(announce_is_dirty(f->table, f->view));
+}
+
+static void the_data_plane_comes_first(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+	f.table = announce_new(record_change, &f);
+
+	f.applied = false;
+	world_service(f.view, "web", "192.0.2.1", "");
+	world_slice(f.view, "web", "web-1", "10.1.1.1@n1");
+	turn(&f);
+	expect_log(&f, "shop/web 192.0.2.1 RulesPending()\n");
+	expect_snapshot(&f, "192.0.2.1-[n1 n2 n3]\n");
+	f.applied = true;
+	turn(&f);
+	expect_log(&f, "shop/web 192.0.2.1 Candidate()\n");
+	expect_snapshot(&f, "192.0.2.1+[n1 n2 n3]\n");
+	/* Later rules of the same Service do not take the address away. */
+	f.applied = false;
+	world_slice(f.view, "web", "web-1", "10.1.1.1@n1 10.1.1.2@n2");
+	assert_int_equal(turn(&f), 1);
+	assert_false(announce_is_dirty(f.table, f.view));
+	expect_snapshot(&f, "192.0.2.1+[n1 n2 n3]\n");
+	/* Without endpoints nobody announces; when they return, the rules come first again. */
+	world_slice(f.view, "web", "web-1", "");
+	turn(&f);
+	expect_snapshot(&f, "");
+	world_slice(f.view, "web", "web-1", "10.1.1.1@n1");
+	turn(&f);
+	expect_snapshot(&f, "192.0.2.1-[n1 n2 n3]\n");
+	expect_log(&f, "shop/web 192.0.2.1 NoEndpoints()\nshop/web 192.0.2.1 RulesPending()\n");
+	fixture_fini(&f);
+}
+
+static void policy_local_names_the_nodes_with_endpoints(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+	f.table = announce_new(record_change, &f);
+
+	world_service(f.view, "web", "192.0.2.1", ",'externalTrafficPolicy':'Local'");
+	world_slice(f.view, "web", "web-1", "10.1.2.1@n2 10.1.3.1@n3");
+	turn(&f);
+	expect_log(&f, "shop/web 192.0.2.1 NoLocalEndpoint()\n");
+	expect_snapshot(&f, "192.0.2.1-[n2 n3]\n");
+	world_slice(f.view, "web", "web-1", "10.1.1.1@n1 10.1.3.1@n3");
+	turn(&f);
+	expect_snapshot(&f, "192.0.2.1+[n1 n3]\n");
+	fixture_fini(&f);
+}
+
+static void states_become_reasons(void **state)
+{
+	(void)state;
+	static const struct {
+		enum l2_ownership ownership;
+		const char *owner;
+		enum reason reason;
+	} cases[] = {
+		{ L2_IDLE, "", REASON_Candidate },
+		{ L2_WAITING, "", REASON_Candidate },
+		{ L2_PROBING, "", REASON_Candidate },
+		{ L2_OWNER, "n1", REASON_Announced },
+		{ L2_OTHER, "n2", REASON_NotOwner },
+		{ L2_STILL_ANSWERED, "n2", REASON_OwnerStillAnswers },
+		{ L2_CONFLICT, "", REASON_AddressInUse },
+		{ L2_NO_INTERFACE, "", REASON_NoInterface },
+	};
+	struct fixture f = fixture_new();
+	f.table = announce_new(record_change, &f);
+	struct l2_state states[2] = { 0 };
+	size_t counts[REASON_COUNT];
+
+	world_service(f.view, "web", "192.0.2.1", "");
+	world_slice(f.view, "web", "web-1", "10.1.1.1@n1");
+	turn(&f);
+	addr_parse("192.0.2.1", &states[0].addr);
+	addr_parse("192.0.2.99", &states[1].addr); /* nobody asked for */
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		states[0].ownership = cases[i].ownership;
+		snprintf(states[0].owner, sizeof(states[0].owner), "%s", cases[i].owner);
+		announce_states(f.table, states, 2);
+		buf_clear(&f.log);
+		announce_states(f.table, states, 2); /* the same again is no news */
+		expect_log(&f, "");
+		const struct announcement *a = announce_of(f.table, "shop/web");
+		assert_int_equal(a->reason, cases[i].reason);
+		assert_string_equal(a->owner, cases[i].owner);
+		announce_count(f.table, counts);
+		assert_int_equal(counts[cases[i].reason], 1);
+	}
+	/* Only another owner is news, too. */
+	states[0].ownership = L2_OTHER;
+	snprintf(states[0].owner, sizeof(states[0].owner), "n2");
+	announce_states(f.table, states, 1);
+	buf_clear(&f.log);
+	snprintf(states[0].owner, sizeof(states[0].owner), "n3");
+	announce_states(f.table, states, 1);
+	expect_log(&f, "shop/web 192.0.2.1 NotOwner(n3)\n");
+	fixture_fini(&f);
+}
+
+static void an_address_changes_hands(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+	f.table = announce_new(record_change, &f);
+
+	world_service(f.view, "web", "192.0.2.1", "");
+	world_slice(f.view, "web", "web-1", "10.1.1.1@n1");
+	world_slice(f.view, "api", "api-1", "10.1.1.2@n1");
+	turn(&f);
+	/* An earlier claimant appears ("api" before "web"), in whichever order they are looked at. */
+	world_service(f.view, "api", "192.0.2.1", "");
+	turn(&f);
+	assert_int_equal(announce_of(f.table, "shop/web")->reason, REASON_AddressShared);
+	assert_int_equal(announce_of(f.table, "shop/api")->reason, REASON_Candidate);
+	expect_snapshot(&f, "192.0.2.1+[n1 n2 n3]\n");
+	view_remove_service(f.view, "shop", "api");
+	turn(&f);
+	assert_null(announce_of(f.table, "shop/api"));
+	assert_int_equal(announce_of(f.table, "shop/web")->reason, REASON_Candidate);
+	/* An address that moves within one Service. */
+	world_service(f.view, "web", "192.0.2.2", "");
+	turn(&f);
+	expect_snapshot(&f, "192.0.2.2+[n1 n2 n3]\n");
+	view_remove_service(f.view, "shop", "web");
+	turn(&f);
+	expect_snapshot(&f, "");
+	fixture_fini(&f);
+}
+
+static void a_recreated_service_waits_for_its_rules(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+	f.table = announce_new(record_change, &f);
+
+	world_service(f.view, "web", "192.0.2.1", "");
+	world_slice(f.view, "web", "web-1", "10.1.1.1@n1");
+	turn(&f);
+	expect_snapshot(&f, "192.0.2.1+[n1 n2 n3]\n");
+	f.applied = false;
+	world_put(f.view,
+	          "{'kind':'Service','metadata':{'namespace':'shop','name':'web','uid':'new'},"
+	          "'spec':{'type':'LoadBalancer','clusterIP':'10.96.0.8',"
+	          "'clusterIPs':['10.96.0.8'],'ports':[{'port':80}]},"
+	          "'status':{'loadBalancer':{'ingress':[{'ip':'192.0.2.1'}]}}}");
+	turn(&f);
+	expect_snapshot(&f, "192.0.2.1-[n1 n2 n3]\n");
+	fixture_fini(&f);
+}
+
+static void a_new_node_renumbers_the_candidates(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+	f.table = announce_new(record_change, &f);
+
+	world_service(f.view, "web", "192.0.2.1", "");
+	world_slice(f.view, "web", "web-1", "10.1.1.1@n1");
+	turn(&f);
+	expect_snapshot(&f, "192.0.2.1+[n1 n2 n3]\n");
+	/* Another node in the same place: the indexes are equal, what they mean is not. */
+	view_remove_node(f.view, "n2");
+	world_node(f.view, "n2b");
+	turn(&f);
+	assert_true(announce_is_dirty(f.table, f.view));
+	expect_snapshot(&f, "192.0.2.1+[n1 n2b n3]\n");
+	fixture_fini(&f);
+}
+
+static void the_snapshot_names_the_pools(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+	f.table = announce_new(record_change, &f);
+	struct announce_snapshot s;
+	char text[ADDR_RANGE_STR_SIZE];
+
+	announce_snapshot(f.table, f.view, false, &s);
+	assert_false(s.l2.view_fresh);
+	assert_int_equal(s.l2.n_ranges, 1);
+	assert_string_equal(addr_range_format(&s.l2.ranges[0], text), "192.0.2.0/24");
+	announce_snapshot_fini(&s);
+	fixture_fini(&f);
+}
+
+static void one_change_among_many_is_one_decision(void **state)
+{
+	(void)state;
+	enum { N = 10000 };
+	struct fixture f = fixture_new();
+	f.table = announce_new(NULL, NULL);
+
+	for (int i = 0; i < N; i++) {
+		char name[16], slice[24], ip[16];
+		snprintf(name, sizeof(name), "s%d", i);
+		snprintf(slice, sizeof(slice), "s%d-x", i);
+		snprintf(ip, sizeof(ip), "192.0.2.%d", i % 256);
+		world_service(f.view, name, ip, "");
+		world_slice(f.view, name, slice, "10.1.1.1@n1");
+		if (i == 0)
+			turn(&f);
+	}
+	/* Every address is held by about forty of them, so that the first time costs more than one pass each. */
+	turn(&f);
+	uint64_t before = view_stats(f.view).passes;
+	world_slice(f.view, "s77", "s77-x", "10.1.1.2@n1");
+	assert_int_equal(turn(&f), 1);
+	assert_int_equal(turn(&f), 0);
+	assert_int_equal(view_stats(f.view).passes, before + 1);
+	assert_int_equal(view_service_named(f.view, "shop/s78")->passes, 1);
+	fixture_fini(&f);
+}
+
+/* ---- forwarding ---- */
+
+static void expect_forward(struct view *v, const char *key, uint8_t family, const char *expected)
+{
+	cleanup(buf_fini) struct buf b = BUF_INIT;
+	const struct view_service *s = view_service_named(v, key);
+	struct proxy_service p;
+
+	if (!forward_wanted(s, family)) {
+		assert_string_equal("none", expected);
+		return;
+	}
+	forward_build(v, s, family, &p);
+	buf_printf(&b, "%s ip=%s", p.key, addr_str(&p.cluster_ip));
+	for (size_t i = 0; i < p.n_vips; i++)
+		buf_printf(&b, " vip=%s", addr_str(&p.vips[i]));
+	for (size_t i = 0; i < p.n_source_ranges; i++) {
+		char text[PREFIX_STR_SIZE];
+		buf_printf(&b, " from=%s", prefix_format(&p.source_ranges[i], text));
+	}
+	if (p.external_local)
+		buf_puts(&b, " external-local");
+	if (p.affinity_s)
+		buf_printf(&b, " affinity=%u", p.affinity_s);
+	for (size_t i = 0; i < p.n_ports; i++)
+		buf_printf(&b, " %s:%u/%u>%zu,%zu,%d", p.ports[i].name, p.ports[i].port,
+		           p.ports[i].node_port, p.ports[i].n_cluster, p.ports[i].n_local,
+		           p.ports[i].has_any);
+	assert_string_equal(buf_str(&b), expected);
+	forward_fini(&p);
+}
+
+static void services_become_forwarding(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+
+	world_service(f.view, "web", "192.0.2.1", "");
+	world_slice(f.view, "web", "w", "10.1.1.1@n1 10.1.2.1@n2");
+	expect_forward(f.view, "shop/web", 4,
+	               "shop/web ip=10.96.0.9 vip=192.0.2.1 :80/30080>2,0,1");
+	expect_forward(f.view, "shop/web", 6, "none");
+	world_service(f.view, "web", "192.0.2.1",
+	              ",'externalTrafficPolicy':'Local','sessionAffinity':'ClientIP',"
+	              "'sessionAffinityConfig':{'clientIP':{'timeoutSeconds':60}},"
+	              "'loadBalancerSourceRanges':['10.0.0.0/8','2001:db8::/32']");
+	expect_forward(f.view, "shop/web", 4,
+	               "shop/web ip=10.96.0.9 vip=192.0.2.1 from=10.0.0.0/8 external-local "
+	               "affinity=60 :80/30080>2,1,1");
+	world_service(f.view, "web", "192.0.2.1",
+	              ",'loadBalancerSourceRanges':['10.0.0.0/8','0.0.0.0/0']");
+	expect_forward(f.view, "shop/web", 4,
+	               "shop/web ip=10.96.0.9 vip=192.0.2.1 :80/30080>2,0,1");
+	/* Another class is still forwarded; a later claimant's address is not. */
+	world_service(f.view, "zoo", "192.0.2.1", "");
+	expect_forward(f.view, "shop/zoo", 4, "shop/zoo ip=10.96.0.9 :80/30080>0,0,0");
+	world_service(f.view, "zoo", "192.0.2.3", ",'loadBalancerClass':'example.com/x'");
+	expect_forward(f.view, "shop/zoo", 4,
+	               "shop/zoo ip=10.96.0.9 vip=192.0.2.3 :80/30080>0,0,0");
+	world_put(f.view,
+	          "{'kind':'Service','metadata':{'namespace':'shop','name':'other','uid':'u',"
+	          "'labels':{'service.kubernetes.io/service-proxy-name':'x'}},"
+	          "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.8',"
+	          "'clusterIPs':['10.96.0.8'],'ports':[{'port':80}]}}");
+	expect_forward(f.view, "shop/other", 4, "none");
+	world_put(f.view,
+	          "{'kind':'Service','metadata':{'namespace':'shop','name':'headless','uid':'u'},"
+	          "'spec':{'type':'ClusterIP','clusterIP':'None','clusterIPs':['None'],"
+	          "'ports':[{'port':80}]}}");
+	expect_forward(f.view, "shop/headless", 4, "none");
+	world_put(f.view,
+	          "{'kind':'Service','metadata':{'namespace':'shop','name':'dual','uid':'u'},"
+	          "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.8',"
+	          "'clusterIPs':['10.96.0.8','fd00::8'],'ports':[{'name':'a','port':80}]}}");
+	expect_forward(f.view, "shop/dual", 6, "shop/dual ip=fd00::8 a:80/0>0,0,0");
+	fixture_fini(&f);
+}
+
+/* ---- options and key ---- */
+
+static void options_have_defaults_and_bounds(void **state)
+{
+	(void)state;
+	struct speaker_options o = { 0 };
+	struct err e = ERR_INIT;
+	char name[] = "fairlead-speaker", cidr[] = "--cluster-cidr=10.244.0.0/16,fd00:10::/56",
+	     bad[] = "--cluster-cidr=10.244.0.0/16,pods";
+	char *plain[] = { name, NULL }, *cidrs[] = { name, cidr, NULL },
+	     *wrong[] = { name, bad, NULL };
+
+	assert_int_equal(speaker_options_parse(1, plain, &o, &e), OPTIONS_RUN);
+	assert_string_equal(o.proxy_mode, "none");
+	assert_string_equal(o.daemon.http, "0.0.0.0:7472");
+	assert_string_equal(o.first_use_probe, "on");
+	assert_int_equal(speaker_options_parse(2, cidrs, &o, &e), OPTIONS_RUN);
+	assert_int_equal(o.n_cluster_cidrs, 2);
+	assert_int_equal(o.cluster_cidrs[1].len, 56);
+	assert_int_equal(speaker_options_parse(2, wrong, &o, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "\"pods\" is no CIDR"));
+}
+
+static int read_key(const void *content, size_t size, mode_t mode, size_t *ret_size,
+                    bool *ret_loose)
+{
+	char path[] = "/tmp/fairlead-test-key-XXXXXX";
+	int fd = mkstemp(path);
+	cleanup_free uint8_t *key = NULL;
+	struct err e = ERR_INIT;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, content, size), size);
+	fchmod(fd, mode);
+	close(fd);
+	int r = speaker_key_read(path, &key, ret_size, ret_loose, &e);
+	if (r < 0)
+		assert_non_null(strstr(e.msg, path));
+	unlink(path);
+	return r;
+}
+
+static void keys_are_bounded(void **state)
+{
+	(void)state;
+	static const char big[SPEAKER_KEY_MAX_BYTES + 1] = { 1 };
+	size_t size = 0;
+	bool loose = false;
+	uint8_t *key = NULL;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(read_key("secret\n", 7, 0600, &size, &loose), 0);
+	assert_int_equal(size, 6);
+	assert_false(loose);
+	assert_int_equal(read_key("s\0cret\n\n", 8, 0644, &size, &loose), 0);
+	assert_int_equal(size, 7);
+	assert_true(loose);
+	assert_int_equal(read_key("", 0, 0600, &size, &loose), -EINVAL);
+	assert_int_equal(read_key("\n", 1, 0600, &size, &loose), -EINVAL);
+	assert_int_equal(read_key(big, sizeof(big) - 1, 0600, &size, &loose), 0);
+	assert_int_equal(read_key(big, sizeof(big), 0600, &size, &loose), -EINVAL);
+	assert_int_equal(speaker_key_read("/nonexistent/key", &key, &size, &loose, &e), -ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_data_plane_comes_first),
+		cmocka_unit_test(policy_local_names_the_nodes_with_endpoints),
+		cmocka_unit_test(states_become_reasons),
+		cmocka_unit_test(an_address_changes_hands),
+		cmocka_unit_test(a_recreated_service_waits_for_its_rules),
+		cmocka_unit_test(a_new_node_renumbers_the_candidates),
+		cmocka_unit_test(the_snapshot_names_the_pools),
+		cmocka_unit_test(one_change_among_many_is_one_decision),
+		cmocka_unit_test(services_become_forwarding),
+		cmocka_unit_test(options_have_defaults_and_bounds),
+		cmocka_unit_test(keys_are_bounded),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
