@@ -45,7 +45,7 @@ struct kube_client_stats {
 
 struct kube_client *kube_client_new(struct event_base *base, struct kube_access *access,
                                     const char *user_agent);
-/* Ends every request and informer of the client without calling back. */
+/* Ends every request and informer of the client without calling back.  Not from a callback of any of them. */
 void kube_client_free(struct kube_client *c);
 struct kube_client_stats kube_client_stats(const struct kube_client *c);
 
@@ -57,7 +57,11 @@ struct kube_request_spec {
 	const char *body;   /* JSON or NULL; copied */
 	enum kube_patch_type patch;
 	int timeout_ms; /* the whole exchange; 0: KUBE_REQUEST_TIMEOUT_MS */
-	int max_retries; /* of transport errors, and 429/5xx with or without Retry-After, by backoff with jitter */
+	/* Of transport errors, 429 and 5xx: by backoff with jitter, or as Retry-After says. */
+	int max_retries;
+	bool urgent; /* goes before all that wait for their turn: Lease renewals */
+	/* Asked with the callback's @arg right before each send, also of a retry; false ends it with status 0.  NULL: always. */
+	bool (*may_send)(void *arg);
 };
 
 #define KUBE_REQUEST_TIMEOUT_MS 15000
@@ -69,7 +73,7 @@ struct kube_request_spec {
 typedef void kube_request_cb(int status, struct json_object *obj, const struct err *e, void *arg);
 struct kube_request *kube_request_start(struct kube_client *c, const struct kube_request_spec *spec,
                                         kube_request_cb *cb, void *arg);
-/* Gives up without calling back. */
+/* Gives up without calling back; not after @cb was called.  What was sent may still take effect. */
 void kube_request_cancel(struct kube_request *r);
 
 /* ---- an informer: list, watch, resume, relist by diff ---- */
@@ -81,9 +85,9 @@ struct kube_informer_ops {
 	 * the last good state of that object stays with the receiver.
 	 */
 	int (*upsert)(struct json_object *obj, void *arg, struct err *e);
-	/* An object is gone.  @uid is that of the object that went. */
+	/* An object is gone, also one that upsert refused.  @uid is that of the object that went. */
 	void (*remove)(const char *namespace, const char *name, const char *uid, void *arg);
-	/* The first complete list was delivered.  Once. */
+	/* The first complete list was delivered.  Once.  May be NULL. */
 	void (*synced)(void *arg);
 };
 
@@ -91,18 +95,25 @@ struct kube_informer_spec {
 	const char *path;  /* collection, e.g. "/api/v1/services" */
 	const char *query; /* selectors, e.g. "labelSelector=…", or NULL; escaped */
 	const char *what;  /* "services", for logs and metrics */
+	/* A watch or list on which nothing came for this long is dead; 0: KUBE_WATCH_SILENCE_MS. */
+	int silence_ms;
 };
+
+/* The server sends bookmarks about every minute. */
+#define KUBE_WATCH_SILENCE_MS 90000
 
 struct kube_informer_stats {
 	uint64_t lists, watches, events, bookmarks, expired /* 410 */, malformed;
 	int64_t last_contact_ms; /* clock_ms() of the last byte from a healthy watch or list */
 	bool synced;
+	bool watching; /* a watch is open, as far as we can tell */
 	size_t objects;
 };
 
 struct kube_informer *kube_informer_start(struct kube_client *c,
                                           const struct kube_informer_spec *spec,
                                           const struct kube_informer_ops *ops, void *arg);
+/* Also from within its own callbacks; nothing is called any more. */
 void kube_informer_stop(struct kube_informer *inf);
 /*
  * Lists again, consistently (resourceVersion=""), delivers the difference, then calls @done once: from

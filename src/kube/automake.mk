@@ -1,18 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
+	src/kube/access.c \
+	src/kube/backoff.c \
+	src/kube/client.c \
 	src/kube/config_map.c \
+	src/kube/delivery.c \
+	src/kube/informer.c \
 	src/kube/json.c \
+	src/kube/kubeconfig.c \
 	src/kube/meta.c \
+	src/kube/multi.c \
 	src/kube/node.c \
 	src/kube/parse.c \
+	src/kube/request.c \
+	src/kube/scanner.c \
 	src/kube/selector.c \
 	src/kube/service.c \
-	src/kube/slice.c
+	src/kube/slice.c \
+	src/kube/store.c
 noinst_HEADERS += \
 	include/fairlead/kube.h \
 	include/fairlead/kube_types.h \
 	include/fairlead/lease.h \
-	src/kube/parse.h
+	src/kube/access.h \
+	src/kube/backoff.h \
+	src/kube/client.h \
+	src/kube/delivery.h \
+	src/kube/multi.h \
+	src/kube/parse.h \
+	src/kube/scanner.h \
+	src/kube/store.h
 
 check_PROGRAMS += tests/unit/test_kube_types
 TESTS += tests/unit/test_kube_types

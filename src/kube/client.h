@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_KUBE_CLIENT_H
+#define FAIRLEAD_KUBE_CLIENT_H
+
+/*
+ * What the parts of a client share: two lanes of connections, so that neither a large list nor a stuck watch ever delays a
+ * patch or a Lease renewal, and lists of what is under way.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/kube.h"
+#include "multi.h"
+
+/* Requests under way at a time; more wait in order.  Urgent ones do not wait. */
+#define KUBE_IN_FLIGHT_MAX 32
+/* Larger answers are refused. */
+#define KUBE_ANSWER_SIZE_MAX (4u << 20)
+
+struct event;
+struct kube_events;
+
+struct kube_client {
+	struct event_base *base;
+	struct kube_access *access;
+	struct multi *watching, *working;
+	struct kube_request *urgent, *waiting; /* for their turn, first come first */
+	struct kube_request *under_way;        /* sent, or pausing before a retry */
+	struct kube_informer *informers;
+	struct kube_events *events;
+	size_t n_in_flight;
+	struct event *pump;
+	struct kube_client_stats stats;
+};
+
+/* request.c */
+void request_pump(struct kube_client *c);
+void request_free(struct kube_request *r);
+/* "METHOD /path: 403 Forbidden: the server's words", from an answer that is no success. */
+void request_describe(const char *method, const char *path, int status, struct json_object *answer,
+                      struct err *e);
+/* One JSON document in @size bytes, and nothing behind it; NULL if it is none. */
+struct json_object *request_parse_json(const char *data, size_t size);
+
+/* events.c */
+void events_free(struct kube_events *events);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_KUBE_MULTI_H
+#define FAIRLEAD_KUBE_MULTI_H
+
+/*
+ * One libcurl multi handle (connections and their cache) driven by a libevent loop, and the HTTP exchanges on it.
+ *
+ * A transfer is one exchange: it is started, hands over the answer's body as it comes, and ends once, with the HTTP
+ * status or an error.  libcurl forbids adding and removing handles from within its callbacks; here both are
+ * allowed at any time (they are put off until libcurl has returned), but freeing the multi is not.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/err.h"
+
+struct event_base;
+struct kube_access;
+struct multi;
+struct transfer;
+
+struct multi_stats {
+	uint64_t connects, bytes_received;
+};
+
+struct multi *multi_new(struct event_base *base, struct kube_access *access, const char *user_agent,
+                        long max_connections);
+/* Every transfer must have ended or been cancelled. */
+void multi_free(struct multi *m);
+struct multi_stats multi_stats(const struct multi *m);
+
+struct transfer_spec {
+	const char *method, *path;
+	const char *body;         /* NULL: none; must live as long as the transfer */
+	const char *content_type; /* of the body */
+	long timeout_ms;          /* the whole exchange; 0: none */
+	bool fresh_connection;
+	/* The answer's header came.  May be NULL. */
+	void (*on_open)(int status, void *arg);
+	/* A piece of the body; false ends the transfer as cut by us. */
+	bool (*on_data)(const char *data, size_t size, int status, void *arg);
+	/*
+	 * The end.  @status is 0 if no answer came, then (and where the answer was cut short) @e says why; it is NULL if the
+	 * exchange went through, whatever the status.  @retry_after_s is 0 if the server did not say.  Called once, from the
+	 * event loop; the transfer is freed after it.
+	 */
+	void (*on_end)(int status, int retry_after_s, const struct err *e, void *arg);
+	void *arg;
+};
+
+struct transfer *transfer_start(struct multi *m, const struct transfer_spec *spec);
+/* Ends it without calling back.  Not from its own on_end. */
+void transfer_cancel(struct transfer *t);
+
+#endif
