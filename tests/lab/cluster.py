@@ -272,9 +272,9 @@ class Lab:
         condition = {"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}
         self.api.patch("Node", node, {"status": {"conditions": [condition]}}, "", "status", api.STRATEGIC)
 
-    def set_faults(self, faults: dict[str, Any]) -> None:
-        """Faults of the embedded API server; an empty dict ends them."""
-        self.api.call("PUT", "/sim/faults", faults)
+    def set_faults(self, **faults: Any) -> None:
+        """Faults of the embedded API server (tests/apisim/fault.h); without arguments none."""
+        self.api.call("PUT" if faults else "DELETE", "/sim/faults", faults or None)
 
     # ---- questions ----
 
@@ -322,6 +322,24 @@ class Lab:
     def owners(self, address: str, seconds: float = 0.3) -> list[str]:
         """The nodes that answer ARP for an address."""
         return [self.network.host_of_mac(a.mac) for a in self.arp_answers(address, seconds)]
+
+    def announcement(self, node: str, service: str, address: str) -> dict[str, Any]:
+        """What a node's speaker says of an address of a Service; empty if it says nothing."""
+        for s in self.daemon(node)["services"]:
+            if s["name"] == service:
+                return next((a for a in s["addresses"] if a["address"] == address), {})
+        return {}
+
+    def wait_reason(self, node: str, service: str, address: str, reason: str, seconds: float = 10.0) -> None:
+        """Waits until a node's speaker gives that reason for an address."""
+
+        def says() -> bool:
+            said = self.announcement(node, service, address).get("reason")
+            if said != reason:
+                raise LabError(f"it says {said}")
+            return True
+
+        wait_for(f"the speaker of {node} to say {reason} of {address}", says, seconds)
 
     def wait_owner(self, address: str, seconds: float = 10.0, among: list[str] | None = None) -> str:
         """Waits until exactly one node answers for the address (one of `among`), and returns its name."""

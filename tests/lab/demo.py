@@ -152,7 +152,7 @@ class Demo:
         lab, bare = self.lab, self.lab.host(BARE_NODE)
         lab.apply("local/frontend.yaml")
         with_endpoint = [n for n in NODES if n != BARE_NODE]
-        self._wait_reason(BARE_NODE, "NoLocalEndpoint")
+        lab.wait_reason(BARE_NODE, SERVICE, self.address, "NoLocalEndpoint", STEP_SECONDS)
         owner = lab.wait_owner(self.address, STEP_SECONDS, with_endpoint)
         with Capture(lab.client) as capture:
             wait_for(
@@ -189,7 +189,7 @@ class Demo:
         for node in others:
             self._exclude(node, False)
         for node in others:
-            self._wait_reason(node, "NotOwner")
+            lab.wait_reason(node, SERVICE, self.address, "NotOwner", STEP_SECONDS)
         wait_for(f"HTTP through {BARE_NODE}", lambda: lab.get(self.address, timeout=0.5), STEP_SECONDS)
         bare = lab.host(BARE_NODE)
         with lab.arp_watcher(self.address) as watcher, web.Prober(lab.client, self.address, 80) as prober:
@@ -217,24 +217,10 @@ class Demo:
     def _exclude(self, node: str, on: bool) -> None:
         self.lab.api.patch("Node", node, {"metadata": {"labels": {EXCLUDE_LABEL: "true" if on else None}}}, "")
 
-    def _reason(self, node: str) -> str:
-        """What a node's speaker says of the address."""
-        for service in self.lab.daemon(node)["services"]:
-            if service["name"] == SERVICE:
-                return next((a["reason"] for a in service["addresses"] if a["address"] == self.address), "")
-        return ""
-
     def _reasons(self) -> str:
-        return ", ".join(f"{n} {self._reason(n)}" for n in NODES)
-
-    def _wait_reason(self, node: str, reason: str) -> None:
-        def says() -> bool:
-            said = self._reason(node)
-            if said != reason:
-                raise LabError(f"it says {said!r}")
-            return True
-
-        wait_for(f"the speaker of {node} to say {reason}", says, STEP_SECONDS)
+        """What each node's speaker says of the address."""
+        said = {n: self.lab.announcement(n, SERVICE, self.address).get("reason") for n in NODES}
+        return ", ".join(f"{node} {reason}" for node, reason in said.items())
 
 
 def _quote(reply: web.Reply) -> str:

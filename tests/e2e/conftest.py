@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the end-to-end tests: one lab a module, Services that vanish with their test.
+
+A module may set SPEAKER_FLAGS, flags for every speaker.  node3 takes no Pods, so it never has an endpoint.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import rundir
+from lab.cluster import SOURCE, Lab, end_on_signals
+from lab.waiting import LabError, wait_for
+
+NODES = ("node1", "node2", "node3")
+WITH_PODS = ("node1", "node2")
+PODS = ("webapp-a", "webapp-b", "webapp-c")
+
+MakeService = Callable[..., dict[str, Any]]
+
+
+def pytest_configure() -> None:
+    end_on_signals()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Keeps the logs of a lab in which a test failed."""
+    outcome = yield
+    report = outcome.get_result()
+    lab = getattr(item, "funcargs", {}).get("lab")
+    if report.failed and lab is not None:
+        report.sections.append(("logs", str(lab.save_logs())))
+
+
+def open_lab() -> Lab:
+    lab_id = os.environ.get("FAIRLEAD_LAB_ID", "e2e")
+    rundir.clean(lab_id)  # of a killed run; refuses if the lab is in use
+    build = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build"))
+    return Lab(lab_id, build, "python3 -m lab", cordoned=("node3",))
+
+
+@pytest.fixture(scope="module")
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A lab with the examples' configuration and Pods, two controllers and a speaker on each node."""
+    with open_lab() as opened:
+        opened.start_cluster()
+        opened.apply("fairlead.yaml")
+        opened.apply("webapp.yaml")
+        for replica in ("a", "b"):
+            opened.start_controller(replica)
+        for node in NODES:
+            opened.start_speaker(node, *getattr(request.module, "SPEAKER_FLAGS", ()))
+        wait_for("the Pods to be ready", lambda: all(opened.pod_ready(p) for p in PODS))
+        for node in NODES:
+            wait_for(f"{node}'s speaker to be ready", lambda n=node: opened.daemon(n, "/readyz"))
+        yield opened
+        opened.stop_daemons()
+
+
+@pytest.fixture
+def make_service(lab: Lab) -> Iterator[MakeService]:
+    """Makes Services over the example's Pods (unless told otherwise), which are deleted after the test."""
+    made: list[str] = []
+
+    def make(name: str, annotations: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+        service = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name, "annotations": annotations or {}},
+            "spec": {
+                "type": "LoadBalancer",
+                "selector": {"app": "webapp"},
+                "ports": [{"name": "http", "port": 80, "targetPort": "http"}],
+                **spec,
+            },
+        }
+        made.append(name)
+        return lab.api.create({**service, "spec": {k: v for k, v in service["spec"].items() if v is not None}})
+
+    yield make
+    for name in made:
+        if lab.api.find("Service", name):
+            lab.api.delete("Service", name)
+    wait_for("the slices of deleted Services to go", lambda: not any(lab.endpoints(n) for n in made))
+
+
+def make_pod(lab: Lab, name: str, labels: dict[str, str], node: str = "", pre_stop_seconds: int = 0) -> None:
+    """One more Pod of the example's kind, and waits until it is ready."""
+    template = lab.api.get("Pod", "webapp-a")
+    container = template["spec"]["containers"][0]
+    container = {k: container[k] for k in ("name", "image", "env", "ports", "readinessProbe") if k in container}
+    if pre_stop_seconds:
+        container["lifecycle"] = {"preStop": {"sleep": {"seconds": pre_stop_seconds}}}
+    spec: dict[str, Any] = {"containers": [container], "terminationGracePeriodSeconds": 30}
+    if node:
+        spec["nodeName"] = node
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec}
+    lab.api.create(pod)
+    wait_for(f"Pod {name} to be ready", lambda: lab.pod_ready(name))
+
+
+def condition(lab: Lab, service: str) -> dict[str, Any]:
+    """Our condition on a Service; empty if there is none."""
+    status = lab.api.get("Service", service).get("status") or {}
+    return next((c for c in status.get("conditions") or [] if c["type"] == "fairlead.io/AddressAssigned"), {})
+
+
+def wait_condition(lab: Lab, service: str, reason: str) -> dict[str, Any]:
+    def has_reason() -> dict[str, Any]:
+        found = condition(lab, service)
+        if found.get("reason") != reason:
+            raise LabError(f"{found}")
+        return found
+
+    return wait_for(f"condition of Service {service} with reason {reason}", has_reason)
+
+
+def our_rules(lab: Lab, node: str, save: str = "iptables-save") -> list[str]:
+    """Every chain and rule of ours on a node."""
+    return [line for table in ("filter", "nat") for line in lab.iptables(node, table, save) if "FL-" in line]
