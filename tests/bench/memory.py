@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Private memory with 2000 Services of two endpoints each, at rest and at its peak while everything is listed.
 
-Private is RssAnon + RssShmem of /proc/PID/status: what the process costs this machine, without the pages of programs and
+Private is RssAnon + RssShmem of /proc/PID/status: what the process costs this machine, without pages of programs and
 libraries that all share.  The yardstick is the size of what the API server sends: Services and EndpointSlices as JSON.
 """
 

@@ -5,11 +5,14 @@ A module may set SPEAKER_FLAGS, flags for every speaker.  node3 takes no Pods, s
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `pytest tests/e2e` by hand
 
 from lab import rundir
 from lab.cluster import SOURCE, Lab, end_on_signals

@@ -9,7 +9,7 @@ from conftest import NODES, WITH_PODS, MakeService, condition, make_pod, our_rul
 from lab import net, web
 from lab.capture import Capture
 from lab.cluster import Lab
-from lab.waiting import wait_for
+from lab.waiting import LabError, wait_for
 
 
 def refused(call: object) -> str:
@@ -154,7 +154,10 @@ def test_terminating_endpoints_are_the_fallback(lab: Lab, make_service: MakeServ
     address = lab.wait_address("drains")
     wait_http(lab, address)
     lab.api.delete("Pod", "drains")
-    wait_for("the endpoint to terminate", lambda: [e["conditions"]["terminating"] for e in lab.endpoints("drains")] == [True])
+    wait_for(
+        "the endpoint to terminate",
+        lambda: [e["conditions"]["terminating"] for e in lab.endpoints("drains")] == [True],
+    )
     for _ in range(5):
         assert lab.get(address).pod == "drains"
     make_pod(lab, "fresh", {"app": "drains"}, "node1")
@@ -292,8 +295,9 @@ def test_garbage_in_a_slice_concerns_that_slice_alone(lab: Lab, make_service: Ma
     }
     try:
         lab.api.create(garbage)
-    except web.LabError:
-        garbage["endpoints"] = [{"addresses": ["10.244.255.254"], "nodeName": "x" * 300, "conditions": {"ready": False}}]
+    except LabError:
+        odd = {"addresses": ["10.244.255.254"], "nodeName": "x" * 250, "conditions": {"ready": False}}
+        garbage["endpoints"] = [odd]
         lab.api.create(garbage)
     try:
         make_service("next")

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What breaks, and what must go on: speakers, links, controllers, the API server."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from conftest import NODES, WITH_PODS, MakeService, our_rules
+
+from lab import arp, netns, web
+from lab.capture import Capture
+from lab.cluster import Lab
+from lab.waiting import LabError, wait_for
+
+# How long a takeover may take here: an outage's bound, not the figure that tests/bench measures.
+TAKEOVER_SECONDS = 5.0
+EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
+
+
+@pytest.fixture
+def web_address(lab: Lab, make_service: MakeService) -> str:
+    """A Service "web" that answers HTTP at this address, with every speaker in agreement about its owner."""
+    make_service("web")
+    address = lab.wait_address("web")
+    settled_owner(lab, address)
+    wait_for("HTTP", lambda: lab.get(address, timeout=1))
+    return address
+
+
+def settled_owner(lab: Lab, address: str) -> str:
+    """The owner once every speaker names it."""
+
+    def agreed() -> str:
+        named = {lab.announcement(n, "web", address).get("owner") for n in NODES}
+        if len(named) != 1 or not all(named):
+            raise LabError(f"the speakers name {named}")
+        return str(named.pop())
+
+    owner = wait_for("agreement on the owner", agreed)
+    assert lab.owners(address) == [owner]
+    return owner
+
+
+def move_to(lab: Lab, address: str, node: str) -> None:
+    """Makes a node the owner, by excluding the others for a while."""
+    others = [n for n in NODES if n != node]
+    for n in others:
+        lab.api.patch("Node", n, {"metadata": {"labels": {EXCLUDE: "true"}}}, "")
+    lab.wait_owner(address, among=[node])
+    for n in others:
+        lab.api.patch("Node", n, {"metadata": {"labels": {EXCLUDE: None}}}, "")
+    for n in others:
+        lab.wait_reason(n, "web", address, "NotOwner")
+
+
+@contextmanager
+def answers_of(lab: Lab, address: str) -> Iterator[list[tuple[float, arp.Frame]]]:
+    """Every ARP frame seen by the client that claims the address; complete when the block ends."""
+    frames: list[tuple[float, arp.Frame]] = []
+    with Capture(lab.client) as capture:
+        yield frames
+    frames += [(at, f) for at, f in capture.arp_frames() if f.sender_ip == address]
+    assert capture.dropped == 0
+
+
+def restart_speaker(lab: Lab, node: str) -> None:
+    process = lab.speaker(node)
+    process.start()
+    wait_for(f"{node}'s speaker to be ready", lambda: lab.daemon(node, "/readyz"))
+
+
+def test_returning_node_takes_nothing(lab: Lab, web_address: str) -> None:
+    move_to(lab, web_address, "node3")
+    assert settled_owner(lab, web_address) == "node3"
+
+
+def test_speaker_restart_keeps_rules_and_owner(lab: Lab, web_address: str) -> None:
+    owner = settled_owner(lab, web_address)
+    rules = our_rules(lab, owner)
+    assert rules
+    with answers_of(lab, web_address) as frames, web.Prober(lab.client, web_address, 80, 1.0) as prober:
+        assert lab.speaker(owner).stop() == 0
+        assert our_rules(lab, owner) == rules
+        restart_speaker(lab, owner)
+        lab.wait_reason(owner, "web", web_address, "Announced")
+        settled_owner(lab, web_address)
+    assert {f.sender_mac for _, f in frames} == {lab.host(owner).mac}
+    assert prober.failures == 0
+    assert sorted(our_rules(lab, owner)) == sorted(rules)
+
+
+def test_killed_speaker_leaves_its_rules(lab: Lab, web_address: str) -> None:
+    owner = settled_owner(lab, web_address)
+    rules = our_rules(lab, owner)
+    lab.speaker(owner).kill()
+    assert our_rules(lab, owner) == rules
+    lab.wait_owner(web_address, TAKEOVER_SECONDS, [n for n in NODES if n != owner])
+    assert lab.get(web_address).status == 200
+    restart_speaker(lab, owner)
+    settled_owner(lab, web_address)
+    assert sorted(our_rules(lab, owner)) == sorted(rules)
+
+
+def test_stopped_speaker_that_does_not_return_is_replaced(lab: Lab, web_address: str) -> None:
+    owner = settled_owner(lab, web_address)
+    lab.speaker(owner).stop()
+    lab.wait_owner(web_address, 5 + TAKEOVER_SECONDS, [n for n in NODES if n != owner])
+    restart_speaker(lab, owner)
+    settled_owner(lab, web_address)
+
+
+@pytest.mark.parametrize("carrier", [True, False], ids=["carrier-lost", "silent"])
+def test_cut_link_moves_the_address(lab: Lab, web_address: str, carrier: bool) -> None:
+    move_to(lab, web_address, "node3")
+    with lab.arp_watcher(web_address) as watcher:
+        lab.cut("node3", carrier)
+        try:
+            owner = lab.wait_owner(web_address, TAKEOVER_SECONDS, list(WITH_PODS))
+            wait_for("HTTP after the cut", lambda: lab.get(web_address, timeout=0.5), TAKEOVER_SECONDS)
+        finally:
+            lab.heal("node3")
+        healed = time.monotonic()
+        wait_for("the API server to be heard again", lambda: lab.daemon("node3"), 30)
+        assert settled_owner(lab, web_address) == owner
+    both = {a.mac for a in watcher.answers if a.at > healed + 1}
+    assert both == {lab.host(owner).mac}
+
+
+def test_paused_speaker_is_replaced_and_comes_back_quietly(lab: Lab, web_address: str) -> None:
+    owner = settled_owner(lab, web_address)
+    lab.speaker(owner).pause()
+    try:
+        taken_by = lab.wait_owner(web_address, TAKEOVER_SECONDS, [n for n in NODES if n != owner])
+    finally:
+        lab.speaker(owner).resume()
+    lab.wait_reason(owner, "web", web_address, "NotOwner")
+    assert settled_owner(lab, web_address) == taken_by
+
+
+def test_failed_node_loses_its_endpoints(lab: Lab, web_address: str) -> None:
+    node = lab.node_of_pod("webapp-c")
+    move_to(lab, web_address, "node3")
+    lab.fail_node(node)
+    try:
+        wait_for("its Pods to leave the Service", lambda: node not in {e["nodeName"] for e in lab.ready_endpoints("web")})
+        wait_for("answers", lambda: [lab.get(web_address, timeout=0.3) for _ in range(10)], 10)
+    finally:
+        lab.heal(node)
+        ready = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
+        lab.api.patch("Node", node, {"status": {"conditions": [ready]}}, "", "status")
+        restart_speaker(lab, node)
+    wait_for("its Pods to be back", lambda: len(lab.ready_endpoints("web")) == 3)
+
+
+def test_speaker_with_a_wrong_key_never_makes_a_second_owner(lab: Lab, web_address: str) -> None:
+    move_to(lab, web_address, "node3")
+    stranger = "node1"
+    wrong = lab.dir / "wrong.key"
+    wrong.write_bytes(b"\x5a" * 32)
+    right = lab.speaker(stranger).argv
+    lab.speaker(stranger).stop()
+    lab.start_speaker(stranger, "--heartbeat-key-file", str(wrong))
+    try:
+        with answers_of(lab, web_address) as frames:
+            lab.wait_reason(stranger, "web", web_address, "OwnerStillAnswers", 15)
+            for _ in range(10):
+                assert lab.owners(web_address, 0.2) == ["node3"]
+        assert {f.sender_mac for _, f in frames} == {lab.host("node3").mac}
+    finally:
+        lab.speaker(stranger).stop()
+        lab.start(f"speaker-{stranger}", right, lab.host(stranger).namespace)
+        lab.wait_reason(stranger, "web", web_address, "NotOwner")
+
+
+def test_everything_goes_on_without_the_api_server(lab: Lab, web_address: str, make_service: MakeService) -> None:
+    owner = settled_owner(lab, web_address)
+    lab.processes["api"].stop()
+    for _ in range(10):
+        assert lab.get(web_address).status == 200
+    assert lab.owners(web_address) == [owner]
+    # Ownership moves without it, too.
+    lab.cut(owner)
+    try:
+        others = [n for n in NODES if n != owner]
+        lab.wait_owner(web_address, TAKEOVER_SECONDS, others)
+    finally:
+        lab.heal(owner)
+    lab.start_api()
+    make_service("after")
+    address = lab.wait_address("after", seconds=60)
+    lab.wait_owner(address, 30)
+    wait_for("HTTP to the new Service", lambda: lab.get(address, timeout=1), 30)
+    settled_owner(lab, web_address)
+
+
+def test_cut_watches_lose_nothing(lab: Lab, web_address: str, make_service: MakeService) -> None:
+    lab.set_faults(cut_every_ms=300)
+    try:
+        for i in range(3):
+            make_service(f"cut-{i}")
+        addresses = [lab.wait_address(f"cut-{i}", seconds=30) for i in range(3)]
+        for address in addresses:
+            lab.wait_owner(address, 30)
+            wait_for("HTTP", lambda a=address: lab.get(a, timeout=1), 30)
+    finally:
+        lab.set_faults()
+
+
+def test_standby_takes_over_from_a_killed_leader(lab: Lab, web_address: str, make_service: MakeService) -> None:
+    leader = wait_for("a leader", lambda: [r for r in "ab" if lab.daemon(f"controller-{r}")["leader"]])[0]
+    standby = "b" if leader == "a" else "a"
+    lab.processes[f"controller-{leader}"].kill()
+    make_service("later")
+    address = lab.wait_address("later", seconds=60)
+    assert address != web_address
+    assert lab.addresses("web") == [web_address]
+    assert lab.daemon(f"controller-{standby}")["leader"]
+    lab.start_controller(leader)
+    wait_for("the new standby", lambda: lab.daemon(f"controller-{leader}")["holder"] == f"controller-{standby}")
+
+
+def test_stopped_leader_hands_over_at_once(lab: Lab, make_service: MakeService) -> None:
+    leader = wait_for("a leader", lambda: [r for r in "ab" if lab.daemon(f"controller-{r}")["leader"]])[0]
+    assert lab.processes[f"controller-{leader}"].stop() == 0
+    make_service("web")
+    lab.wait_address("web", seconds=10)
+    lab.start_controller(leader)
+
+
+def test_bad_configuration_keeps_the_last_good_one(lab: Lab, web_address: str, make_service: MakeService) -> None:
+    good = lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
+    active = lab.api.get("ConfigMap", "fairlead-active", "fairlead-system")
+    bad = "address-pools:\n- name: lan\n  protocol: layer2\n  adresses: [192.168.1.240/30]\n"
+    lab.api.patch("ConfigMap", "fairlead", {"data": {"config": bad}}, "fairlead-system")
+    try:
+        leader = wait_for("a leader", lambda: [r for r in "ab" if lab.daemon(f"controller-{r}")["leader"]])[0]
+        errors = wait_for("the errors", lambda: lab.daemon(f"controller-{leader}")["config"]["errors"])
+        assert errors[0]["line"] == 4
+        assert "adresses" in errors[0]["path"] + errors[0]["message"]
+        make_service("more")
+        lab.wait_owner(lab.wait_address("more"))
+        assert lab.addresses("web") == [web_address]
+        assert lab.api.get("ConfigMap", "fairlead-active", "fairlead-system")["data"] == active["data"]
+    finally:
+        lab.api.patch("ConfigMap", "fairlead", {"data": {"config": good}}, "fairlead-system")
+    wait_for("the errors to go", lambda: not lab.daemon(f"controller-{leader}")["config"]["errors"])
+
+
+def test_address_that_somebody_uses_is_not_announced(lab: Lab, make_service: MakeService) -> None:
+    """The first-use probe finds who has it already."""
+    address = "192.168.1.250"
+    netns.configure(lab.client, [f"addr add {address}/32 dev eth0"])
+    try:
+        with Capture(lab.network.lan, "br0") as capture:
+            make_service("web", {"fairlead.io/addresses": address})
+            assert lab.wait_address("web") == address
+            wait_for(
+                "a speaker to notice",
+                lambda: "AddressInUse" in {lab.announcement(n, "web", address).get("reason") for n in NODES},
+            )
+        macs = {h.mac for h in lab.network.nodes}
+        assert not [f for _, f in capture.arp_frames() if f.sender_ip == address and f.sender_mac in macs]
+    finally:
+        netns.configure(lab.client, [f"addr del {address}/32 dev eth0"])
+    lab.wait_owner(address, 30)

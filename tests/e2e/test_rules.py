@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data plane beside other people's rules, in both variants of iptables; and --cleanup."""
+
+from collections.abc import Iterator
+
+import pytest
+from conftest import NODES, PODS, open_lab, our_rules
+
+from lab import netns
+from lab.cluster import Lab
+from lab.waiting import wait_for
+
+FOREIGN = [
+    ["-t", "nat", "-N", "KUBE-SERVICES"],
+    ["-t", "nat", "-A", "PREROUTING", "-j", "KUBE-SERVICES"],
+    ["-t", "nat", "-A", "KUBE-SERVICES", "-d", "10.96.250.250/32", "-j", "RETURN"],
+    ["-t", "filter", "-N", "FLUSHABLE"],
+    ["-t", "filter", "-A", "FORWARD", "-s", "203.0.113.0/24", "-j", "FLUSHABLE"],
+    ["-t", "filter", "-A", "FLUSHABLE", "-j", "DROP"],
+]
+SAVES = [f"{family}-{variant}-save" for family in ("iptables", "ip6tables") for variant in ("nft", "legacy")]
+
+
+@pytest.fixture(scope="module", params=["nft", "legacy"])
+def variant_lab(request: pytest.FixtureRequest) -> Iterator[tuple[Lab, str]]:
+    """A lab whose nodes had rules of others before our speakers came."""
+    variant = request.param
+    with open_lab() as lab:
+        for node in NODES:
+            for rule in FOREIGN:
+                netns.output(lab.host(node).namespace, [f"iptables-{variant}", *rule])
+        lab.start_cluster()
+        for example in ("fairlead.yaml", "webapp.yaml", "frontend.yaml"):
+            lab.apply(example)
+        lab.start_controller("a")
+        for node in NODES:
+            lab.start_speaker(node, "--iptables-variant", variant)
+        wait_for("the Pods to be ready", lambda: all(lab.pod_ready(p) for p in PODS))
+        yield lab, variant
+        lab.stop_daemons()
+
+
+def everything(lab: Lab, node: str) -> dict[str, list[str]]:
+    """All rules of all variants and families."""
+    tables = ("filter", "nat", "mangle", "raw")
+    return {f"{save} {table}": lab.iptables(node, table, save) for save in SAVES for table in tables}
+
+
+def test_traffic_flows(variant_lab: tuple[Lab, str]) -> None:
+    lab, variant = variant_lab
+    address = lab.wait_address("frontend")
+    lab.wait_owner(address)
+    wait_for("HTTP", lambda: lab.get(address, timeout=1))
+    assert {lab.get(address).name for _ in range(60)} == {"webapp 1.0.0", "webapp 2.0.0"}
+    service = lab.api.get("Service", "frontend")
+    port, cluster_ip = service["spec"]["ports"][0]["nodePort"], service["spec"]["clusterIP"]
+    for node in NODES:
+        assert lab.get(lab.host(node).address, port).status == 200
+        assert lab.get_from(node, cluster_ip).status == 200
+        assert our_rules(lab, node, f"iptables-{variant}-save")
+        other = "legacy" if variant == "nft" else "nft"
+        assert not our_rules(lab, node, f"iptables-{other}-save")
+
+
+def test_flushed_rules_come_back(variant_lab: tuple[Lab, str]) -> None:
+    lab, variant = variant_lab
+    address = lab.wait_address("frontend")
+    owner = lab.wait_owner(address)
+    rules = our_rules(lab, owner, f"iptables-{variant}-save")
+    netns.output(lab.host(owner).namespace, [f"iptables-{variant}", "-t", "nat", "-F"])
+    wait_for(
+        "the rules to be back",
+        lambda: sorted(our_rules(lab, owner, f"iptables-{variant}-save")) == sorted(rules),
+        60,
+    )
+    assert lab.get(address).status == 200
+
+
+def test_cleanup_removes_ours_and_nothing_else(variant_lab: tuple[Lab, str]) -> None:
+    lab, variant = variant_lab
+    node = "node3"
+    namespace = lab.host(node).namespace
+    lab.speaker(node).stop()
+    before = everything(lab, node)
+    netns.output(namespace, [lab.program("fairlead-speaker"), "--cleanup", "--iptables-variant", variant])
+    after = everything(lab, node)
+    assert "FL-" not in str(after)
+    for name, lines in before.items():
+        kept = [line for line in lines if "FL-" not in line]
+        assert [line for line in after[name] if line not in kept] == [], name
+        for line in kept:
+            assert line in after[name], name
+    for rule in FOREIGN:
+        if rule[2] != "-N":
+            netns.output(namespace, [f"iptables-{variant}", *rule[:2], "-C", *rule[3:]])
