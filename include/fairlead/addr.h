@@ -10,6 +10,7 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct addr {
@@ -53,6 +54,8 @@ bool addr_next(const struct addr *a, struct addr *ret_next);
 bool addr_is_buggy(const struct addr *a);
 /* 0.0.0.0/::, loopback, link-local or multicast: never the address of a Service. */
 bool addr_is_special(const struct addr *a);
+/* The ranges of those, in order; how many. */
+size_t addr_special_ranges(const struct addr_range **ret_ranges);
 uint32_t addr_hash(const struct addr *a);
 /* Short for printf: formats into one of several thread-local buffers; good for eight uses at a time. */
 const char *addr_str(const struct addr *a);

@@ -113,17 +113,53 @@ bool addr_is_buggy(const struct addr *a)
 	return a->family == 4 && (a->b[3] == 0 || a->b[3] == 255);
 }
 
+#define V4(w, x, y, z)                           \
+	{                                        \
+		.family = 4, .b = { w, x, y, z } \
+	}
+#define V6(first, second, fill, last) \
+	{                             \
+		.family = 6,          \
+		.b = { first,         \
+		       second,        \
+		       fill,          \
+		       fill,          \
+		       fill,          \
+		       fill,          \
+		       fill,          \
+		       fill,          \
+		       fill,          \
+		       fill,          \
+		       fill,          \
+		       fill,          \
+		       fill,          \
+		       fill,          \
+		       fill,          \
+		       last }         \
+	}
+
+static const struct addr_range special_ranges[] = {
+	{ V4(0, 0, 0, 0), V4(0, 0, 0, 0) },
+	{ V4(127, 0, 0, 0), V4(127, 255, 255, 255) },
+	{ V4(169, 254, 0, 0), V4(169, 254, 255, 255) },
+	{ V4(224, 0, 0, 0), V4(239, 255, 255, 255) },
+	{ V4(255, 255, 255, 255), V4(255, 255, 255, 255) },
+	{ V6(0, 0, 0, 0), V6(0, 0, 0, 1) },
+	{ V6(0xfe, 0x80, 0, 0), V6(0xfe, 0xbf, 0xff, 0xff) },
+	{ V6(0xff, 0, 0, 0), V6(0xff, 0xff, 0xff, 0xff) },
+};
+
+size_t addr_special_ranges(const struct addr_range **ret_ranges)
+{
+	*ret_ranges = special_ranges;
+	return ARRAY_LEN(special_ranges);
+}
+
 bool addr_is_special(const struct addr *a)
 {
-	static const char *const special[] = {
-		"0.0.0.0/32",         "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4",
-		"255.255.255.255/32", "::/127",      "fe80::/10",      "ff00::/8",
-	};
-	for (size_t i = 0; i < ARRAY_LEN(special); i++) {
-		struct prefix p;
-		if (prefix_parse(special[i], false, &p) == 0 && prefix_contains(&p, a))
+	for (size_t i = 0; i < ARRAY_LEN(special_ranges); i++)
+		if (addr_range_contains(&special_ranges[i], a))
 			return true;
-	}
 	return false;
 }
 

@@ -1,2 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-libfairlead_a_SOURCES +=
+libfairlead_a_SOURCES += \
+	src/ipam/decide.c \
+	src/ipam/ipam.c \
+	src/ipam/request.c \
+	src/ipam/runs.c
+noinst_HEADERS += \
+	include/fairlead/ipam.h \
+	src/ipam/ipam.h \
+	src/ipam/runs.h
+
+check_PROGRAMS += tests/unit/test_ipam
+TESTS += tests/unit/test_ipam
+tests_unit_test_ipam_SOURCES = tests/unit/test_ipam.c tests/unit/unit.h
+tests_unit_test_ipam_LDADD = $(UNIT_LDADD)

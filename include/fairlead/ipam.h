@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_IPAM_H
+#define FAIRLEAD_IPAM_H
+
+/*
+ * Pools and the allocator.  Pure: no clock, no network, no chance; the same inputs give the same answers.
+ *
+ * A struct ipam knows the pools of one configuration and which Service holds which of their addresses.  Whoever uses
+ * it first lets every Service hold what its status says (ipam_hold(), in the order of ipam_order_cmp()), and only then
+ * asks ipam_decide() for those that wait, in that order too.  An answer changes nothing until it is made so by
+ * ipam_hold() and ipam_retain(); in between an address belongs to one Service at most.
+ *
+ * Services are named by their key, "namespace/name".  It is not the allocator's matter how answers reach the API server.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/addr.h"
+#include "fairlead/configuration.h"
+#include "fairlead/kube_types.h"
+#include "fairlead/reason.h"
+
+#define IPAM_ADDRS_MAX 2  /* one of each family */
+#define IPAM_STATUS_MAX 4 /* of a status not written by us, that many are told apart */
+#define IPAM_MESSAGE_SIZE 512
+
+#define IPAM_ANNOTATION_POOL "fairlead.io/address-pool"
+#define IPAM_ANNOTATION_ADDRESSES "fairlead.io/addresses"
+#define IPAM_CONDITION "fairlead.io/AddressAssigned"
+
+/* ---- what a Service asks for, and what it has ---- */
+
+enum ipam_wish {
+	IPAM_WISH_OTHER,    /* of another load balancer class: never touched */
+	IPAM_WISH_NONE,     /* not of type LoadBalancer */
+	IPAM_WISH_DELETING, /* keeps what it has until it is gone */
+	IPAM_WISH_ADDRESS,
+};
+
+struct ipam_request {
+	enum ipam_wish wish;
+	uint8_t families[2]; /* of its cluster IPs, primary first */
+	uint8_t n_families;  /* 0: none allocated yet */
+	bool needs_both;     /* RequireDualStack */
+	bool assigned_by_us; /* our condition stands in the status, and is true */
+	bool foreign;        /* the status holds what we never write: a host name, or too much */
+	uint8_t n_asked, n_held;
+	struct addr asked[IPAM_ADDRS_MAX];
+	struct addr held[IPAM_STATUS_MAX]; /* the status */
+	char *pool;                        /* the pool asked for; NULL: any */
+	char *problem;                     /* what cannot be understood; NULL: nothing */
+};
+
+/* Reads a Service.  @class is the load balancer class that we handle, NULL for Services without one. */
+void ipam_request_of(const struct kube_service *s, const char *class,
+                     struct ipam_request *ret_request);
+void ipam_request_fini(struct ipam_request *r);
+
+/* ---- the allocator ---- */
+
+struct ipam;
+
+struct ipam *ipam_new(struct configuration *c);
+void ipam_free(struct ipam *ipam);
+const struct configuration *ipam_configuration(const struct ipam *ipam);
+
+/*
+ * Adds to what the Service holds; an address that another one holds, or that is in no pool, is left out.  How many it
+ * holds of these now.  O(log n) for each, and a memmove where a pool is fragmented.
+ */
+size_t ipam_hold(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
+/* Frees all that the Service holds but these.  True if anything was freed. */
+bool ipam_retain(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
+bool ipam_release(struct ipam *ipam, const char *key);
+/* The key of the Service that holds the address, or NULL. */
+const char *ipam_holder(const struct ipam *ipam, const struct addr *a);
+
+enum ipam_action {
+	IPAM_NONE,    /* wants nothing and holds nothing of ours, or is not ours to touch */
+	IPAM_KEEP,    /* holds what it shall hold */
+	IPAM_ASSIGN,  /* gets its addresses, or the one of the second family */
+	IPAM_RELEASE, /* gives up what its status holds */
+	IPAM_FAIL,    /* cannot have what it asks for; what it holds stays */
+	IPAM_MOVE,    /* holds something and shall hold something else */
+};
+const char *ipam_action_name(enum ipam_action a); /* "none" … */
+
+struct ipam_decision {
+	enum ipam_action action;
+	enum reason reason;
+	bool hands_off;                     /* the status is not ours to write */
+	struct addr addrs[IPAM_STATUS_MAX]; /* what the status shall hold, IPv4 first */
+	size_t n;
+	const struct config_pool *pool; /* of the addresses; NULL: none */
+	char message[IPAM_MESSAGE_SIZE];
+};
+
+/* What shall happen to this Service.  O(pools), next free address included. */
+void ipam_decide(const struct ipam *ipam, const char *key, const struct ipam_request *r,
+                 struct ipam_decision *ret_decision);
+
+/* Whose turn is earlier: by creation (missing last), then namespace, then name. */
+struct ipam_turn {
+	int64_t creation_us; /* 0: missing */
+	const char *namespace, *name;
+};
+int ipam_order_cmp(const struct ipam_turn *a, const struct ipam_turn *b);
+
+/* ---- accounting ---- */
+
+struct ipam_pool_usage {
+	const struct config_pool *pool;
+	/* [0] IPv4, [1] IPv6.  Total counts what may be assigned; UINT64_MAX: that or more. */
+	uint64_t total[2], used[2], free[2];
+};
+size_t ipam_n_pools(const struct ipam *ipam);
+/* In the order in which pools are tried. */
+struct ipam_pool_usage ipam_usage(const struct ipam *ipam, size_t i);
+
+#endif

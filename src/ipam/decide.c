@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What shall happen to one Service.
+ *
+ * First the cases where nothing is ours to do.  Then the address of each family that the Service shall have is chosen:
+ * the one asked for, else the one it has (in its status, or on its way there), else the lowest free one of the pool in
+ * question.  Choosing may fail, and then what the Service has stays; comparing the choice with the status names the action.
+ * Both families come from one pool, and a Service that has an address never leaves its pool unasked.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fairlead/mem.h"
+#include "ipam/ipam.h"
+
+#define POOLS_NAMED_MAX 8 /* in a message */
+
+/* One decision in the making. */
+struct choice {
+	const struct ipam *ipam;
+	const char *key;
+	const struct ipam_request *r;
+	const struct ipam_pool *asked_pool;
+	struct addr pick[IPAM_ADDRS_MAX]; /* [0] IPv4, [1] IPv6; none: not chosen */
+	struct ipam_decision *out;
+};
+
+const char *ipam_action_name(enum ipam_action a)
+{
+	static const char *const names[] = {
+		[IPAM_NONE] = "none",       [IPAM_KEEP] = "keep", [IPAM_ASSIGN] = "assign",
+		[IPAM_RELEASE] = "release", [IPAM_FAIL] = "fail", [IPAM_MOVE] = "move",
+	};
+	return names[a];
+}
+
+static int addr_cmp_void(const void *a, const void *b)
+{
+	return addr_cmp(a, b);
+}
+
+static void answer_held(const struct ipam_request *r, struct ipam_decision *out)
+{
+	memcpy(out->addrs, r->held, sizeof(r->held));
+	out->n = r->n_held;
+	qsort(out->addrs, out->n, sizeof(out->addrs[0]), addr_cmp_void);
+}
+
+static void list_addrs(const struct addr *addrs, size_t n, char *out, size_t size)
+{
+	size_t used = 0;
+	out[0] = '\0';
+	for (size_t i = 0; i < n && used < size; i++)
+		used += (size_t)snprintf(out + used, size - used, "%s%s", i ? ", " : "",
+		                         addr_str(&addrs[i]));
+}
+
+/* Says no.  What the status holds stays; the message says so where there is something.  Returns false. */
+static bool __attribute__((format(printf, 3, 4)))
+refuse(struct choice *c, enum reason reason, const char *fmt, ...)
+{
+	struct ipam_decision *out = c->out;
+	va_list ap;
+
+	out->action = IPAM_FAIL;
+	out->reason = reason;
+	answer_held(c->r, out);
+	va_start(ap, fmt);
+	int used = vsnprintf(out->message, sizeof(out->message), fmt, ap);
+	va_end(ap);
+	if (out->n > 0 && used >= 0 && (size_t)used < sizeof(out->message)) {
+		char text[IPAM_STATUS_MAX * (ADDR_STR_SIZE + 2)];
+		const struct ipam_pool *pool = ipam_pool_of(c->ipam, &out->addrs[0]);
+		list_addrs(out->addrs, out->n, text, sizeof(text));
+		snprintf(out->message + used, sizeof(out->message) - (size_t)used,
+		         "; the status keeps %s", text);
+		out->pool = pool ? pool->conf : NULL;
+	}
+	return false;
+}
+
+static void say(struct ipam_decision *out, enum ipam_action action, enum reason reason)
+{
+	out->action = action;
+	out->reason = reason;
+	snprintf(out->message, sizeof(out->message), "%s", reason_sentence(reason));
+}
+
+/* ---- what is not ours ---- */
+
+/* Does the status hold what we would not have written?  Then it is left alone, and @out says why. */
+static bool is_foreign(struct choice *c)
+{
+	const struct ipam_request *r = c->r;
+	bool seen[2] = { false, false };
+
+	if (r->foreign) {
+		refuse(c, REASON_ForeignAddress,
+		       "the status holds a host name or too many addresses, written by another "
+		       "program");
+		return true;
+	}
+	for (size_t i = 0; i < r->n_held; i++) {
+		const struct addr *a = &r->held[i];
+		const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
+
+		if (!ipam_pool_of(c->ipam, a)) {
+			refuse(c, REASON_ForeignAddress,
+			       "%s is in no pool; add it to one, or remove it from the status",
+			       addr_str(a));
+			return true;
+		}
+		if (holder && strcmp(holder->key, c->key) != 0) {
+			refuse(c, REASON_AddressShared,
+			       "%s is also in the status of %s, which came first", addr_str(a),
+			       holder->key);
+			return true;
+		}
+		if (seen[ipam_family_index(a->family)]) {
+			refuse(c, REASON_ForeignAddress,
+			       "the status holds two IPv%u addresses, which we never write",
+			       a->family);
+			return true;
+		}
+		seen[ipam_family_index(a->family)] = true;
+	}
+	return false;
+}
+
+/* ---- choosing ---- */
+
+static bool wants_family(const struct ipam_request *r, uint8_t family)
+{
+	for (size_t i = 0; i < r->n_families; i++)
+		if (r->families[i] == family)
+			return true;
+	return false;
+}
+
+static struct addr *pick_of(struct choice *c, uint8_t family)
+{
+	return &c->pick[ipam_family_index(family)];
+}
+
+/* The pool of what was chosen so far. */
+static const struct ipam_pool *picked_pool(const struct choice *c)
+{
+	for (size_t f = 0; f < IPAM_ADDRS_MAX; f++)
+		if (!addr_is_none(&c->pick[f]))
+			return ipam_pool_of(c->ipam, &c->pick[f]);
+	return NULL;
+}
+
+static bool take_asked(struct choice *c, const struct addr *a)
+{
+	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a), *other = picked_pool(c);
+	const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
+
+	if (!wants_family(c->r, a->family))
+		return refuse(c, REASON_FamilyMismatch,
+		              "%s was asked for, but the Service has no IPv%u cluster IP",
+		              addr_str(a), a->family);
+	if (addr_is_special(a))
+		return refuse(c, REASON_AddressUnusable,
+		              "%s is unspecified, loopback, link-local or multicast", addr_str(a));
+	if (!pool)
+		return refuse(c, REASON_AddressOutsidePools, "%s was asked for, but is in no pool",
+		              addr_str(a));
+	if (c->asked_pool && pool != c->asked_pool)
+		return refuse(c, REASON_AddressNotInNamedPool,
+		              "%s was asked for from pool %s, but is in pool %s", addr_str(a),
+		              c->asked_pool->conf->name, pool->conf->name);
+	if (other && other != pool)
+		return refuse(
+			c, REASON_InvalidRequest,
+			"both addresses must come from one pool; %s is in pool %s, the other in "
+			"pool %s",
+			addr_str(a), pool->conf->name, other->conf->name);
+	if (holder && strcmp(holder->key, c->key) != 0)
+		return refuse(c, REASON_AddressTaken, "%s was asked for, but belongs to %s",
+		              addr_str(a), holder->key);
+	if (!holder && !runs_has(&pool->runs[ipam_family_index(a->family)], a))
+		return refuse(c, REASON_AddressUnusable,
+		              "%s was asked for, but pool %s has avoid-buggy-ips", addr_str(a),
+		              pool->conf->name);
+	*pick_of(c, a->family) = *a;
+	return true;
+}
+
+/* Chooses what the Service has already, first from its status, then from what is on its way there. */
+static void take_held(struct choice *c, const struct addr *addrs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct ipam_pool *pool = ipam_pool_of(c->ipam, &addrs[i]);
+		const struct ipam_pool *other = picked_pool(c);
+		const struct ipam_service *holder = ipam_holder_of(c->ipam, &addrs[i]);
+
+		if (!wants_family(c->r, addrs[i].family) || (other && other != pool) ||
+		    (c->asked_pool && c->asked_pool != pool) ||
+		    !addr_is_none(pick_of(c, addrs[i].family)) || !holder ||
+		    strcmp(holder->key, c->key) != 0)
+			continue;
+		*pick_of(c, addrs[i].family) = addrs[i];
+	}
+}
+
+static bool is_complete(struct choice *c)
+{
+	for (size_t i = 0; i < c->r->n_families; i++)
+		if (addr_is_none(pick_of(c, c->r->families[i])))
+			return false;
+	return true;
+}
+
+/* Takes the lowest free address of the pool for each family that lacks one.  True if none lacks one now. */
+static bool take_free(struct choice *c, const struct ipam_pool *pool)
+{
+	for (size_t i = 0; i < c->r->n_families; i++) {
+		struct addr *pick = pick_of(c, c->r->families[i]);
+		if (addr_is_none(pick))
+			runs_first(&pool->runs[ipam_family_index(c->r->families[i])], pick);
+	}
+	return is_complete(c);
+}
+
+/* Like take_free(), but all or nothing. */
+static bool take_all_free(struct choice *c, const struct ipam_pool *pool)
+{
+	struct addr before[IPAM_ADDRS_MAX];
+	memcpy(before, c->pick, sizeof(before));
+	if (take_free(c, pool))
+		return true;
+	memcpy(c->pick, before, sizeof(before));
+	return false;
+}
+
+/* Why this pool did not help, in a few words that stay the same while nothing about the pool changes. */
+static void explain_pool(const struct choice *c, const struct ipam_pool *pool, char *out,
+                         size_t size)
+{
+	const char *name = pool->conf->name;
+
+	if (!pool->conf->auto_assign && pool != c->asked_pool && pool != picked_pool(c)) {
+		snprintf(out, size, "%s has auto-assign: false", name);
+		return;
+	}
+	for (size_t i = 0; i < c->r->n_families; i++) {
+		uint8_t family = c->r->families[i];
+		const struct runs *runs = &pool->runs[ipam_family_index(family)];
+		if (runs->n > 0)
+			continue;
+		if (runs->total == 0)
+			snprintf(out, size, "%s has no IPv%u addresses", name, family);
+		else
+			snprintf(out, size, "%s has all its %" PRIu64 " IPv%u addresses in use",
+			         name, runs->total, family);
+		return;
+	}
+	snprintf(out, size, "%s has not both families free", name);
+}
+
+static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
+{
+	char list[IPAM_MESSAGE_SIZE / 2] = "";
+	size_t used = 0, named = 0;
+	bool any_auto = only;
+
+	for (size_t i = 0; i < c->ipam->n_pools; i++) {
+		const struct ipam_pool *pool = &c->ipam->pools[i];
+		if (only && pool != only)
+			continue;
+		for (size_t f = 0; f < c->r->n_families; f++)
+			any_auto |= pool->conf->auto_assign &&
+			            pool->runs[ipam_family_index(c->r->families[f])].total > 0;
+		if (named++ < POOLS_NAMED_MAX && used < sizeof(list)) {
+			char why[128];
+			explain_pool(c, pool, why, sizeof(why));
+			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s",
+			                         used ? "; " : "", why);
+		}
+	}
+	if (named == 0)
+		return refuse(c, REASON_NoPools, "the configuration has no address pools");
+	if (!any_auto)
+		return refuse(c, REASON_NoAutoAssignPool,
+		              "no pool of the Service's family assigns automatically: %s", list);
+	return refuse(c, REASON_PoolExhausted, "no free address: %s%s", list,
+	              named > POOLS_NAMED_MAX ? "; and more pools" : "");
+}
+
+/* Fills up from the pool where the Service already has something chosen. */
+static bool choose_in(struct choice *c, const struct ipam_pool *pool)
+{
+	/* PreferDualStack makes do with one. */
+	if (take_free(c, pool) || (!c->r->needs_both && picked_pool(c)))
+		return true;
+	return refuse_exhausted(c, pool);
+}
+
+static bool choose_anywhere(struct choice *c)
+{
+	const struct ipam *ipam = c->ipam;
+
+	for (size_t i = 0; i < ipam->n_pools; i++)
+		if (ipam->pools[i].conf->auto_assign && take_all_free(c, &ipam->pools[i]))
+			return true;
+	if (c->r->n_families < 2 || c->r->needs_both)
+		return refuse_exhausted(c, NULL);
+	/* PreferDualStack: no pool has both; the primary family, else the other. */
+	for (size_t f = 0; f < c->r->n_families; f++) {
+		size_t index = ipam_family_index(c->r->families[f]);
+		for (size_t i = 0; i < ipam->n_pools; i++)
+			if (ipam->pools[i].conf->auto_assign &&
+			    runs_first(&ipam->pools[i].runs[index], &c->pick[index]))
+				return true;
+	}
+	return refuse_exhausted(c, NULL);
+}
+
+static bool choose(struct choice *c)
+{
+	const struct ipam_request *r = c->r;
+	const struct ipam_service *mine = ipam_service_find(c->ipam, c->key);
+
+	for (size_t i = 0; i < r->n_asked; i++)
+		if (!take_asked(c, &r->asked[i]))
+			return false;
+	take_held(c, r->held, r->n_held);
+	if (mine)
+		take_held(c, mine->held, mine->n);
+	if (is_complete(c))
+		return true;
+	if (c->asked_pool)
+		return choose_in(c, c->asked_pool);
+	if (picked_pool(c))
+		return choose_in(c, picked_pool(c));
+	return choose_anywhere(c);
+}
+
+/* ---- the answer ---- */
+
+static bool same_set(const struct addr *a, size_t n_a, const struct addr *b, size_t n_b)
+{
+	size_t found = 0;
+	for (size_t i = 0; i < n_a; i++)
+		for (size_t k = 0; k < n_b; k++)
+			found += addr_eq(&a[i], &b[k]);
+	return n_a == n_b && found == n_a;
+}
+
+static void conclude(struct choice *c)
+{
+	const struct ipam_request *r = c->r;
+	struct ipam_decision *out = c->out;
+	char text[IPAM_STATUS_MAX * (ADDR_STR_SIZE + 2)];
+	size_t stays = 0;
+
+	out->pool = picked_pool(c)->conf;
+	for (size_t f = 0; f < IPAM_ADDRS_MAX; f++)
+		if (!addr_is_none(&c->pick[f]))
+			out->addrs[out->n++] = c->pick[f];
+	for (size_t i = 0; i < r->n_held; i++)
+		for (size_t k = 0; k < out->n; k++)
+			stays += addr_eq(&r->held[i], &out->addrs[k]);
+	list_addrs(out->addrs, out->n, text, sizeof(text));
+	if (same_set(out->addrs, out->n, r->held, r->n_held)) {
+		out->action = IPAM_KEEP;
+		out->reason = REASON_Kept;
+		snprintf(out->message, sizeof(out->message), "keeps %s of pool %s", text,
+		         out->pool->name);
+	} else {
+		out->action = stays == r->n_held ? IPAM_ASSIGN : IPAM_MOVE;
+		out->reason = REASON_Assigned;
+		snprintf(out->message, sizeof(out->message), "assigned %s from pool %s", text,
+		         out->pool->name);
+	}
+}
+
+/* True if there is nothing to choose, and @out says why. */
+static bool is_settled(struct choice *c)
+{
+	const struct ipam_request *r = c->r;
+	struct ipam_decision *out = c->out;
+
+	switch (r->wish) {
+	case IPAM_WISH_OTHER:
+		say(out, IPAM_NONE, REASON_OtherClass);
+		out->hands_off = true;
+		answer_held(r, out);
+		return true;
+	case IPAM_WISH_DELETING:
+		say(out, IPAM_NONE, REASON_Deleting);
+		out->hands_off = true;
+		answer_held(r, out);
+		return true;
+	case IPAM_WISH_NONE:
+		say(out, r->assigned_by_us && r->n_held ? IPAM_RELEASE : IPAM_NONE,
+		    REASON_NoAddressWanted);
+		out->hands_off = !r->assigned_by_us;
+		if (out->hands_off)
+			answer_held(r, out);
+		return true;
+	case IPAM_WISH_ADDRESS:
+		out->hands_off = is_foreign(c);
+		return out->hands_off;
+	}
+	return false;
+}
+
+void ipam_decide(const struct ipam *ipam, const char *key, const struct ipam_request *r,
+                 struct ipam_decision *ret_decision)
+{
+	struct choice c = { .ipam = ipam, .key = key, .r = r, .out = ret_decision };
+
+	*ret_decision = (struct ipam_decision){ .action = IPAM_NONE };
+	if (is_settled(&c))
+		return;
+	if (r->problem) {
+		refuse(&c, REASON_InvalidRequest, "%s", r->problem);
+		return;
+	}
+	if (r->n_families == 0 || (r->needs_both && r->n_families < 2)) {
+		refuse(&c, REASON_NoClusterIP, "the Service has %s",
+		       r->n_families ? "one cluster IP, but RequireDualStack"
+		                     : "no cluster IP yet");
+		return;
+	}
+	for (size_t i = 0; r->pool && i < ipam->n_pools; i++)
+		if (!strcmp(ipam->pools[i].conf->name, r->pool))
+			c.asked_pool = &ipam->pools[i];
+	if (r->pool && !c.asked_pool) {
+		refuse(&c, REASON_NoSuchPool, "pool %.100s was asked for, but does not exist",
+		       r->pool);
+		return;
+	}
+	if (choose(&c))
+		conclude(&c);
+}

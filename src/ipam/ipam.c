@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "ipam/ipam.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int pool_cmp(const void *a, const void *b)
+{
+	const struct config_pool *pa = ((const struct ipam_pool *)a)->conf;
+	const struct config_pool *pb = ((const struct ipam_pool *)b)->conf;
+
+	if (pa->has_priority != pb->has_priority)
+		return pa->has_priority ? -1 : 1;
+	if (pa->has_priority && pa->priority != pb->priority)
+		return pa->priority < pb->priority ? -1 : 1;
+	return strcmp(pa->name, pb->name);
+}
+
+struct ipam *ipam_new(struct configuration *c)
+{
+	struct ipam *ipam = xcalloc(1, sizeof(*ipam));
+
+	ipam->config = configuration_ref(c);
+	ipam->n_pools = c->n_pools;
+	ipam->pools = xcalloc(c->n_pools + 1, sizeof(*ipam->pools));
+	ipam->position = xcalloc(c->n_pools + 1, sizeof(*ipam->position));
+	for (size_t i = 0; i < c->n_pools; i++) {
+		struct ipam_pool *pool = &ipam->pools[i];
+		pool->conf = &c->pools[i];
+		for (size_t f = 0; f < 2; f++)
+			pool->runs[f].skip_buggy = c->pools[i].avoid_buggy_ips;
+		for (size_t k = 0; k < c->pools[i].n_ranges; k++) {
+			const struct addr_range *r = &c->pools[i].ranges[k];
+			runs_add(&pool->runs[ipam_family_index(r->first.family)], r);
+		}
+		for (size_t f = 0; f < 2; f++)
+			runs_ready(&pool->runs[f]);
+	}
+	qsort(ipam->pools, ipam->n_pools, sizeof(*ipam->pools), pool_cmp);
+	for (size_t i = 0; i < ipam->n_pools; i++)
+		ipam->position[ipam->pools[i].conf - c->pools] = i;
+	return ipam;
+}
+
+static void service_free(struct ipam *ipam, struct ipam_service *s)
+{
+	HASH_DEL(ipam->services, s);
+	free(s->key);
+	free(s);
+}
+
+void ipam_free(struct ipam *ipam)
+{
+	struct ipam_service *s, *next;
+	struct ipam_holding *h, *next_h;
+
+	if (!ipam)
+		return;
+	HASH_ITER(hh, ipam->holdings, h, next_h) {
+		HASH_DEL(ipam->holdings, h);
+		free(h);
+	}
+	HASH_ITER(hh, ipam->services, s, next)
+		service_free(ipam, s);
+	for (size_t i = 0; i < ipam->n_pools; i++)
+		for (size_t f = 0; f < 2; f++)
+			runs_fini(&ipam->pools[i].runs[f]);
+	free(ipam->pools);
+	free(ipam->position);
+	configuration_unref(ipam->config);
+	free(ipam);
+}
+
+const struct configuration *ipam_configuration(const struct ipam *ipam)
+{
+	return ipam->config;
+}
+
+struct ipam_pool *ipam_pool_of(const struct ipam *ipam, const struct addr *a)
+{
+	const struct config_pool *conf = configuration_pool_of(ipam->config, a);
+	return conf ? &ipam->pools[ipam->position[conf - ipam->config->pools]] : NULL;
+}
+
+const struct ipam_service *ipam_service_find(const struct ipam *ipam, const char *key)
+{
+	struct ipam_service *s;
+	HASH_FIND_STR(ipam->services, key, s);
+	return s;
+}
+
+static struct ipam_holding *holding_find(const struct ipam *ipam, const struct addr *a)
+{
+	struct ipam_holding *h;
+	HASH_FIND(hh, ipam->holdings, a, sizeof(*a), h);
+	return h;
+}
+
+const struct ipam_service *ipam_holder_of(const struct ipam *ipam, const struct addr *a)
+{
+	const struct ipam_holding *h = holding_find(ipam, a);
+	return h ? h->service : NULL;
+}
+
+const char *ipam_holder(const struct ipam *ipam, const struct addr *a)
+{
+	const struct ipam_service *s = ipam_holder_of(ipam, a);
+	return s ? s->key : NULL;
+}
+
+static struct ipam_service *service_get(struct ipam *ipam, const char *key)
+{
+	struct ipam_service *s;
+	HASH_FIND_STR(ipam->services, key, s);
+	if (!s) {
+		s = xcalloc(1, sizeof(*s));
+		s->key = xstrdup(key);
+		HASH_ADD_KEYPTR(hh, ipam->services, s->key, strlen(s->key), s);
+	}
+	return s;
+}
+
+static bool hold_one(struct ipam *ipam, const char *key, const struct addr *a)
+{
+	struct ipam_pool *pool = ipam_pool_of(ipam, a);
+	struct ipam_holding *h = holding_find(ipam, a);
+
+	if (h)
+		return !strcmp(h->service->key, key);
+	if (!pool)
+		return false;
+	struct ipam_service *s = service_get(ipam, key);
+	if (s->n == IPAM_HELD_MAX)
+		return false;
+	size_t f = ipam_family_index(a->family);
+	h = xcalloc(1, sizeof(*h));
+	h->addr = *a;
+	h->service = s;
+	HASH_ADD(hh, ipam->holdings, addr, sizeof(h->addr), h);
+	s->held[s->n++] = *a;
+	pool->used[f]++;
+	pool->used_usable[f] += runs_usable(&pool->runs[f], a);
+	runs_take(&pool->runs[f], a);
+	return true;
+}
+
+size_t ipam_hold(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n)
+{
+	size_t held = 0;
+	for (size_t i = 0; i < n; i++)
+		held += hold_one(ipam, key, &addrs[i]);
+	return held;
+}
+
+static void let_go(struct ipam *ipam, const struct addr *a)
+{
+	struct ipam_holding *h = holding_find(ipam, a);
+	struct ipam_pool *pool = ipam_pool_of(ipam, a);
+	size_t f = ipam_family_index(a->family);
+
+	HASH_DEL(ipam->holdings, h);
+	free(h);
+	pool->used[f]--;
+	pool->used_usable[f] -= runs_usable(&pool->runs[f], a);
+	runs_give(&pool->runs[f], a);
+}
+
+static bool contains(const struct addr *addrs, size_t n, const struct addr *a)
+{
+	for (size_t i = 0; i < n; i++)
+		if (addr_eq(&addrs[i], a))
+			return true;
+	return false;
+}
+
+bool ipam_retain(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n)
+{
+	struct ipam_service *s;
+	size_t kept = 0, before;
+
+	HASH_FIND_STR(ipam->services, key, s);
+	if (!s)
+		return false;
+	before = s->n;
+	for (size_t i = 0; i < before; i++) {
+		if (contains(addrs, n, &s->held[i]))
+			s->held[kept++] = s->held[i];
+		else
+			let_go(ipam, &s->held[i]);
+	}
+	s->n = kept;
+	if (kept == 0)
+		service_free(ipam, s);
+	return kept < before;
+}
+
+bool ipam_release(struct ipam *ipam, const char *key)
+{
+	return ipam_retain(ipam, key, NULL, 0);
+}
+
+int ipam_order_cmp(const struct ipam_turn *a, const struct ipam_turn *b)
+{
+	if (a->creation_us != b->creation_us) {
+		if (a->creation_us == 0 || b->creation_us == 0)
+			return a->creation_us == 0 ? 1 : -1;
+		return a->creation_us < b->creation_us ? -1 : 1;
+	}
+	int c = strcmp(a->namespace, b->namespace);
+	return c ? c : strcmp(a->name, b->name);
+}
+
+size_t ipam_n_pools(const struct ipam *ipam)
+{
+	return ipam->n_pools;
+}
+
+struct ipam_pool_usage ipam_usage(const struct ipam *ipam, size_t i)
+{
+	const struct ipam_pool *pool = &ipam->pools[i];
+	struct ipam_pool_usage u = { .pool = pool->conf };
+
+	for (size_t f = 0; f < 2; f++) {
+		uint64_t total = pool->runs[f].total;
+		u.total[f] = total;
+		u.used[f] = pool->used[f];
+		u.free[f] = total == UINT64_MAX ? total : total - pool->used_usable[f];
+	}
+	return u;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_IPAM_IPAM_H
+#define FAIRLEAD_IPAM_IPAM_H
+
+/* The allocator's inside: pools with their free addresses, and who holds what. */
+
+#include "fairlead/hash.h"
+#include "fairlead/ipam.h"
+#include "ipam/runs.h"
+
+/* Status addresses, plus those that are on their way to replace them. */
+#define IPAM_HELD_MAX (IPAM_STATUS_MAX + IPAM_ADDRS_MAX)
+
+struct ipam_service {
+	char *key;
+	size_t n;
+	struct addr held[IPAM_HELD_MAX];
+	UT_hash_handle hh;
+};
+
+struct ipam_holding {
+	struct addr addr;
+	struct ipam_service *service;
+	UT_hash_handle hh;
+};
+
+struct ipam_pool {
+	const struct config_pool *conf;
+	struct runs runs[2];
+	uint64_t used[2], used_usable[2];
+};
+
+struct ipam {
+	struct configuration *config;
+	struct ipam_pool *pools; /* in the order in which they are tried */
+	size_t n_pools;
+	size_t *position; /* of each of the configuration's pools in @pools */
+	struct ipam_service *services;
+	struct ipam_holding *holdings;
+};
+
+/* 0 for IPv4, 1 for IPv6. */
+static inline size_t ipam_family_index(uint8_t family)
+{
+	return family == 4 ? 0 : 1;
+}
+
+struct ipam_pool *ipam_pool_of(const struct ipam *ipam, const struct addr *a);
+const struct ipam_service *ipam_service_find(const struct ipam *ipam, const char *key);
+const struct ipam_service *ipam_holder_of(const struct ipam *ipam, const struct addr *a);
+
+#endif

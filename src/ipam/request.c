@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a Service asks for: read once from the object, so that the object need not be kept. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fairlead/ipam.h"
+#include "fairlead/mem.h"
+
+/* The first of the spellings that is there; ours wins. */
+static const char *annotation(const struct kube_service *s, const char *const *names, size_t n,
+                              const char **ret_name)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *v = kube_labels_get(&s->meta.annotations, names[i]);
+		if (v && v[strspn(v, " ,")]) {
+			*ret_name = names[i];
+			return v;
+		}
+	}
+	return NULL;
+}
+
+static void __attribute__((format(printf, 2, 3)))
+problem(struct ipam_request *r, const char *fmt, ...)
+{
+	struct buf text = BUF_INIT;
+	va_list ap;
+
+	if (r->problem)
+		return;
+	va_start(ap, fmt);
+	buf_vprintf(&text, fmt, ap);
+	va_end(ap);
+	r->problem = buf_take(&text);
+}
+
+static void ask(struct ipam_request *r, const struct addr *a, const char *where)
+{
+	for (size_t i = 0; i < r->n_asked; i++)
+		if (r->asked[i].family == a->family) {
+			problem(r,
+			        "%s asks for two IPv%u addresses, %s and %s; a Service has at most one of "
+			        "each family",
+			        where, a->family, addr_str(&r->asked[i]), addr_str(a));
+			return;
+		}
+	r->asked[r->n_asked++] = *a;
+}
+
+/* "192.0.2.1, 2001:db8::1" */
+static void ask_list(struct ipam_request *r, const char *list, const char *where)
+{
+	while (*list) {
+		list += strspn(list, " ,");
+		size_t n = strcspn(list, " ,");
+		char text[ADDR_STR_SIZE];
+		struct addr a;
+
+		if (n == 0)
+			return;
+		if (n >= sizeof(text)) {
+			problem(r, "%s: \"%.40s…\" is no IP address", where, list);
+			return;
+		}
+		memcpy(text, list, n);
+		text[n] = '\0';
+		if (addr_parse(text, &a) < 0) {
+			problem(r, "%s: \"%s\" is no IP address", where, text);
+			return;
+		}
+		ask(r, &a, where);
+		list += n;
+	}
+}
+
+static void read_wishes(const struct kube_service *s, struct ipam_request *r)
+{
+	static const char *const pool_names[] = { IPAM_ANNOTATION_POOL, "metallb.io/address-pool",
+		                                  "metallb.universe.tf/address-pool" };
+	static const char *const addr_names[] = { IPAM_ANNOTATION_ADDRESSES,
+		                                  "metallb.io/loadBalancerIPs",
+		                                  "metallb.universe.tf/loadBalancerIPs" };
+	const char *name;
+	const char *pool = annotation(s, pool_names, ARRAY_LEN(pool_names), &name);
+	const char *list = annotation(s, addr_names, ARRAY_LEN(addr_names), &name);
+
+	r->pool = xstrdup_null(pool);
+	if (list)
+		ask_list(r, list, name);
+	if (!s->load_balancer_ip || !s->load_balancer_ip[0])
+		return;
+	struct ipam_request spec = { 0 };
+	ask_list(&spec, s->load_balancer_ip, "spec.loadBalancerIP");
+	if (spec.problem)
+		problem(r, "%s", spec.problem);
+	else if (spec.n_asked > 1)
+		problem(r,
+		        "spec.loadBalancerIP holds two addresses; write them in " IPAM_ANNOTATION_ADDRESSES);
+	else if (!list)
+		ask(r, &spec.asked[0], "spec.loadBalancerIP");
+	else if (r->n_asked != 1 || !addr_eq(&r->asked[0], &spec.asked[0]))
+		problem(r, "spec.loadBalancerIP and the annotation %s differ; remove one", name);
+	ipam_request_fini(&spec);
+}
+
+static void read_families(const struct kube_service *s, struct ipam_request *r)
+{
+	for (size_t i = 0; i < s->n_cluster_ips && i < ARRAY_LEN(r->families); i++)
+		if (r->n_families == 0 || r->families[0] != s->cluster_ips[i].family)
+			r->families[r->n_families++] = s->cluster_ips[i].family;
+	r->needs_both = s->family_policy == KUBE_REQUIRE_DUAL_STACK;
+}
+
+static void read_status(const struct kube_service *s, struct ipam_request *r)
+{
+	for (size_t i = 0; i < s->n_ingress; i++) {
+		const struct kube_ingress *in = &s->ingress[i];
+		if (addr_is_none(&in->ip) || r->n_held == IPAM_STATUS_MAX)
+			r->foreign = true;
+		else
+			r->held[r->n_held++] = in->ip;
+	}
+	for (size_t i = 0; i < s->n_conditions; i++)
+		if (!strcmp(s->conditions[i].type, IPAM_CONDITION))
+			r->assigned_by_us = !strcmp(s->conditions[i].status, "True");
+}
+
+void ipam_request_of(const struct kube_service *s, const char *class,
+                     struct ipam_request *ret_request)
+{
+	struct ipam_request r = { .wish = IPAM_WISH_ADDRESS };
+	bool our_class = class ? s->load_balancer_class && !strcmp(s->load_balancer_class, class)
+	                       : !s->load_balancer_class;
+
+	read_status(s, &r);
+	if (s->type != KUBE_LOAD_BALANCER)
+		r.wish = IPAM_WISH_NONE;
+	else if (!our_class)
+		r.wish = IPAM_WISH_OTHER;
+	else if (s->meta.deleting)
+		r.wish = IPAM_WISH_DELETING;
+	if (r.wish == IPAM_WISH_ADDRESS) {
+		read_wishes(s, &r);
+		read_families(s, &r);
+	}
+	*ret_request = r;
+}
+
+void ipam_request_fini(struct ipam_request *r)
+{
+	free(r->pool);
+	free(r->problem);
+	*r = (struct ipam_request){ 0 };
+}

@@ -1,0 +1,700 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include "fairlead/ipam.h"
+#include "fairlead/mem.h"
+#include "ipam/runs.h"
+
+/* ---- helpers ---- */
+
+static struct configuration *config_of(const char *yaml)
+{
+	struct config_problems errors = { 0 };
+	struct configuration *c = NULL;
+	int r = configuration_parse(yaml, strlen(yaml), &c, &errors, NULL);
+
+	for (size_t i = 0; i < errors.n; i++)
+		print_error("%u %s\n", errors.items[i].line, errors.items[i].message);
+	config_problems_fini(&errors);
+	assert_int_equal(r, 0);
+	return c;
+}
+
+static struct ipam *ipam_of(const char *yaml)
+{
+	struct configuration *c = config_of(yaml);
+	struct ipam *ipam = ipam_new(c);
+	configuration_unref(c);
+	return ipam;
+}
+
+static struct addr addr(const char *s)
+{
+	struct addr a = { 0 };
+	assert_int_equal(addr_parse(s, &a), 0);
+	return a;
+}
+
+/* "10.0.0.1,fd00::1" */
+static size_t addrs(const char *list, struct addr *out, size_t max)
+{
+	cleanup_free char *copy = xstrdup(list);
+	char *save = NULL;
+	size_t n = 0;
+	for (char *w = strtok_r(copy, ",", &save); w && n < max; w = strtok_r(NULL, ",", &save))
+		out[n++] = addr(w);
+	return n;
+}
+
+/* Families as "4", "6", "46", "64"; a "+" behind them: RequireDualStack. */
+static struct ipam_request request(const char *families, const char *asked, const char *pool,
+                                   const char *held)
+{
+	struct ipam_request r = { .wish = IPAM_WISH_ADDRESS };
+	for (; *families; families++) {
+		if (*families == '+')
+			r.needs_both = true;
+		else
+			r.families[r.n_families++] = (uint8_t)(*families - '0');
+	}
+	r.n_asked = (uint8_t)addrs(asked, r.asked, IPAM_ADDRS_MAX);
+	r.n_held = (uint8_t)addrs(held, r.held, IPAM_STATUS_MAX);
+	r.pool = pool[0] ? xstrdup(pool) : NULL;
+	return r;
+}
+
+static void hold(struct ipam *ipam, const char *key, const char *list)
+{
+	struct addr a[IPAM_STATUS_MAX];
+	size_t n = addrs(list, a, IPAM_STATUS_MAX);
+	ipam_hold(ipam, key, a, n);
+}
+
+static const char *text_of(const struct ipam_decision *d)
+{
+	static char out[256];
+	size_t used = 0;
+	out[0] = '\0';
+	for (size_t i = 0; i < d->n; i++)
+		used += (size_t)snprintf(out + used, sizeof(out) - used, "%s%s", i ? "," : "",
+		                         addr_str(&d->addrs[i]));
+	return out;
+}
+
+/* ---- decisions, case by case ---- */
+
+static const char world[] =
+	"address-pools:\n"
+	"- {name: b-lan, protocol: layer2, addresses: [192.168.1.240-192.168.1.242]}\n"
+	"- {name: c-dual, protocol: layer2, addresses: [10.0.0.1-10.0.0.2, 'fd00::1-fd00::2']}\n"
+	"- {name: a-manual, protocol: layer2, auto-assign: false, addresses: [172.16.0.0/30]}\n"
+	"- {name: buggy, protocol: layer2, auto-assign: false, avoid-buggy-ips: true, "
+	"addresses: [10.9.0.254-10.9.1.1]}\n"
+	"- {name: z-first, protocol: layer2, priority: 5, addresses: [192.168.7.7/32]}\n"
+	"- {name: v6, protocol: layer2, priority: 9, addresses: ['2001:db8::/64']}\n";
+
+static const struct {
+	const char *what;
+	const char *others; /* "key=addr key=addr": held before */
+	const char *families, *asked, *pool, *held;
+	enum ipam_action action;
+	enum reason reason;
+	const char *addrs, *message; /* contained in it */
+} cases[] = {
+	{ "by priority first", "", "4", "", "", "", IPAM_ASSIGN, REASON_Assigned, "192.168.7.7",
+	  "assigned 192.168.7.7 from pool z-first" },
+	{ "then by name, the lowest", "x/a=192.168.7.7 x/b=192.168.1.240", "4", "", "", "",
+	  IPAM_ASSIGN, REASON_Assigned, "192.168.1.241", "pool b-lan" },
+	{ "a hole is filled", "x/a=192.168.7.7 x/b=192.168.1.241", "4", "", "", "", IPAM_ASSIGN,
+	  REASON_Assigned, "192.168.1.240", "" },
+	{ "IPv6 from a pool that has it", "", "6", "", "", "", IPAM_ASSIGN, REASON_Assigned,
+	  "2001:db8::", "pool v6" },
+	{ "holders keep", "", "4", "", "", "192.168.1.242", IPAM_KEEP, REASON_Kept, "192.168.1.242",
+	  "keeps 192.168.1.242 of pool b-lan" },
+	{ "holders keep what is not assigned automatically", "", "4", "", "", "172.16.0.1",
+	  IPAM_KEEP, REASON_Kept, "172.16.0.1", "" },
+	{ "holders keep buggy addresses", "", "4", "", "", "10.9.0.255", IPAM_KEEP, REASON_Kept,
+	  "10.9.0.255", "" },
+	{ "no cluster IP yet", "", "", "", "", "", IPAM_FAIL, REASON_NoClusterIP, "", "" },
+	{ "no cluster IP yet, holding", "", "", "", "", "192.168.1.242", IPAM_FAIL,
+	  REASON_NoClusterIP, "192.168.1.242", "the status keeps 192.168.1.242" },
+
+	/* asked for */
+	{ "asked", "", "4", "192.168.1.242", "", "", IPAM_ASSIGN, REASON_Assigned, "192.168.1.242",
+	  "" },
+	{ "asked, not automatic", "", "4", "172.16.0.3", "", "", IPAM_ASSIGN, REASON_Assigned,
+	  "172.16.0.3", "a-manual" },
+	{ "asked pool", "", "4", "", "a-manual", "", IPAM_ASSIGN, REASON_Assigned, "172.16.0.0",
+	  "" },
+	{ "asked pool without buggy ones", "x/a=10.9.0.254", "4", "", "buggy", "", IPAM_ASSIGN,
+	  REASON_Assigned, "10.9.1.1", "" },
+	{ "asked pool and address", "", "4", "172.16.0.2", "a-manual", "", IPAM_ASSIGN,
+	  REASON_Assigned, "172.16.0.2", "" },
+	{ "asked outside", "", "4", "8.8.8.8", "", "", IPAM_FAIL, REASON_AddressOutsidePools, "",
+	  "8.8.8.8 was asked for, but is in no pool" },
+	{ "asked taken", "shop/web=192.168.1.241", "4", "192.168.1.241", "", "", IPAM_FAIL,
+	  REASON_AddressTaken, "", "belongs to shop/web" },
+	{ "asked of the wrong family", "", "4", "fd00::1", "", "", IPAM_FAIL, REASON_FamilyMismatch,
+	  "", "no IPv6 cluster IP" },
+	{ "asked in another pool", "", "4", "192.168.1.241", "a-manual", "", IPAM_FAIL,
+	  REASON_AddressNotInNamedPool, "", "is in pool b-lan" },
+	{ "asked buggy", "", "4", "10.9.0.255", "", "", IPAM_FAIL, REASON_AddressUnusable, "",
+	  "avoid-buggy-ips" },
+	{ "asked special", "", "4", "224.0.0.1", "", "", IPAM_FAIL, REASON_AddressUnusable, "",
+	  "multicast" },
+	{ "asked no pool", "", "4", "", "nowhere", "", IPAM_FAIL, REASON_NoSuchPool, "",
+	  "pool nowhere was asked for" },
+	{ "asked a pool without the family", "", "6", "", "b-lan", "", IPAM_FAIL,
+	  REASON_PoolExhausted, "", "b-lan has no IPv6 addresses" },
+	{ "asked a full pool", "x/a=192.168.7.7", "4", "", "z-first", "", IPAM_FAIL,
+	  REASON_PoolExhausted, "", "z-first has all its 1 IPv4 addresses in use" },
+
+	/* asked for something else than what it has */
+	{ "moves to what it asks for", "", "4", "192.168.1.240", "", "192.168.1.242", IPAM_MOVE,
+	  REASON_Assigned, "192.168.1.240", "" },
+	{ "moves to the pool it asks for", "", "4", "", "a-manual", "192.168.1.242", IPAM_MOVE,
+	  REASON_Assigned, "172.16.0.0", "" },
+	{ "a failed request costs nothing", "x/a=192.168.1.240", "4", "192.168.1.240", "",
+	  "192.168.1.242", IPAM_FAIL, REASON_AddressTaken, "192.168.1.242",
+	  "belongs to x/a; the status keeps 192.168.1.242" },
+	{ "a failed request for a pool costs nothing", "", "4", "", "nowhere", "192.168.1.242",
+	  IPAM_FAIL, REASON_NoSuchPool, "192.168.1.242", "" },
+	{ "a withdrawn request changes nothing", "", "4", "", "", "172.16.0.3", IPAM_KEEP,
+	  REASON_Kept, "172.16.0.3", "" },
+
+	/* both families */
+	{ "both from one pool", "", "46", "", "", "", IPAM_ASSIGN, REASON_Assigned,
+	  "10.0.0.1,fd00::1", "pool c-dual" },
+	{ "required, both", "", "64+", "", "", "", IPAM_ASSIGN, REASON_Assigned, "10.0.0.1,fd00::1",
+	  "" },
+	{ "required, one missing", "x/a=10.0.0.1 x/b=10.0.0.2", "46+", "", "", "", IPAM_FAIL,
+	  REASON_PoolExhausted, "", "c-dual has all its 2 IPv4 addresses in use" },
+	{ "required, one cluster IP", "", "4+", "", "", "", IPAM_FAIL, REASON_NoClusterIP, "",
+	  "RequireDualStack" },
+	{ "preferred, falls back to the primary", "x/a=10.0.0.1 x/b=10.0.0.2", "64", "", "", "",
+	  IPAM_ASSIGN, REASON_Assigned, "2001:db8::", "pool v6" },
+	{ "preferred, adds the second from the same pool", "", "46", "", "", "10.0.0.2",
+	  IPAM_ASSIGN, REASON_Assigned, "10.0.0.2,fd00::1", "" },
+	{ "preferred, never jumps pool for the second", "", "46", "", "", "192.168.1.240",
+	  IPAM_KEEP, REASON_Kept, "192.168.1.240", "" },
+	{ "required, never jumps pool either", "", "46+", "", "", "192.168.1.240", IPAM_FAIL,
+	  REASON_PoolExhausted, "192.168.1.240", "b-lan has no IPv6 addresses" },
+	{ "asked one of two", "", "46", "fd00::2", "", "", IPAM_ASSIGN, REASON_Assigned,
+	  "10.0.0.1,fd00::2", "" },
+	{ "asked both", "", "46", "fd00::2,10.0.0.2", "", "", IPAM_ASSIGN, REASON_Assigned,
+	  "10.0.0.2,fd00::2", "" },
+	{ "asked both of two pools", "", "46", "192.168.1.240,fd00::2", "", "", IPAM_FAIL,
+	  REASON_InvalidRequest, "", "must come from one pool" },
+	{ "the status' order does not matter", "", "46", "", "", "fd00::1,10.0.0.1", IPAM_KEEP,
+	  REASON_Kept, "10.0.0.1,fd00::1", "" },
+	{ "back to one family", "", "4", "", "", "10.0.0.2,fd00::1", IPAM_MOVE, REASON_Assigned,
+	  "10.0.0.2", "" },
+
+	/* not ours */
+	{ "foreign address", "", "4", "", "", "203.0.113.9", IPAM_FAIL, REASON_ForeignAddress,
+	  "203.0.113.9", "203.0.113.9 is in no pool" },
+	{ "half foreign", "", "46", "", "", "203.0.113.9,fd00::1", IPAM_FAIL, REASON_ForeignAddress,
+	  "203.0.113.9,fd00::1", "" },
+	{ "two of one family", "", "4", "", "", "192.168.1.240,192.168.1.241", IPAM_FAIL,
+	  REASON_ForeignAddress, "192.168.1.240,192.168.1.241", "two IPv4 addresses" },
+	{ "twice in statuses", "shop/web=192.168.1.241", "4", "", "", "192.168.1.241", IPAM_FAIL,
+	  REASON_AddressShared, "192.168.1.241", "shop/web, which came first" },
+};
+
+static void test_cases(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct ipam *ipam = ipam_of(world);
+		cleanup_free char *others = xstrdup(cases[i].others);
+		char *save = NULL;
+		for (char *w = strtok_r(others, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
+			char *eq = strchr(w, '=');
+			*eq = '\0';
+			hold(ipam, w, eq + 1);
+		}
+		struct ipam_request r =
+			request(cases[i].families, cases[i].asked, cases[i].pool, cases[i].held);
+		struct ipam_decision d;
+		ipam_hold(ipam, "me/me", r.held, r.n_held);
+		ipam_decide(ipam, "me/me", &r, &d);
+		if (d.action != cases[i].action || d.reason != cases[i].reason ||
+		    strcmp(text_of(&d), cases[i].addrs) != 0 ||
+		    !strstr(d.message, cases[i].message))
+			fail_msg("%s: %s %s \"%s\" %s", cases[i].what, ipam_action_name(d.action),
+			         reason_name(d.reason), text_of(&d), d.message);
+		ipam_request_fini(&r);
+		ipam_free(ipam);
+	}
+}
+
+static void test_wishes(void **state)
+{
+	struct ipam *ipam = ipam_of(world);
+	struct ipam_request r = request("4", "", "", "192.168.1.240");
+	struct ipam_decision d;
+
+	(void)state;
+	ipam_hold(ipam, "me/me", r.held, r.n_held);
+	r.wish = IPAM_WISH_OTHER;
+	ipam_decide(ipam, "me/me", &r, &d);
+	assert_int_equal(d.action, IPAM_NONE);
+	assert_int_equal(d.reason, REASON_OtherClass);
+	assert_true(d.hands_off);
+
+	r.wish = IPAM_WISH_DELETING;
+	ipam_decide(ipam, "me/me", &r, &d);
+	assert_int_equal(d.action, IPAM_NONE);
+	assert_true(d.hands_off);
+
+	r.wish = IPAM_WISH_NONE;
+	ipam_decide(ipam, "me/me", &r, &d);
+	assert_int_equal(d.action, IPAM_NONE);
+	assert_true(d.hands_off); /* nothing says that we wrote it */
+	r.assigned_by_us = true;
+	ipam_decide(ipam, "me/me", &r, &d);
+	assert_int_equal(d.action, IPAM_RELEASE);
+	assert_int_equal(d.n, 0);
+	assert_false(d.hands_off);
+	ipam_free(ipam);
+}
+
+static void test_no_pools(void **state)
+{
+	struct ipam *ipam = ipam_of("");
+	struct ipam_request r = request("4", "", "", "");
+	struct ipam_decision d;
+
+	(void)state;
+	ipam_decide(ipam, "me/me", &r, &d);
+	assert_int_equal(d.reason, REASON_NoPools);
+	ipam_free(ipam);
+
+	ipam = ipam_of("address-pools: [{name: a, protocol: layer2, auto-assign: false, addresses: "
+	               "[10.0.0.0/24]}]");
+	ipam_decide(ipam, "me/me", &r, &d);
+	assert_int_equal(d.reason, REASON_NoAutoAssignPool);
+	assert_non_null(strstr(d.message, "a has auto-assign: false"));
+	ipam_free(ipam);
+}
+
+/* ---- what a Service asks for ---- */
+
+static void test_requests(void **state)
+{
+	static const struct {
+		const char *keys[3], *values[3], *spec;
+		const char *pool, *asked, *problem;
+	} rows[] = {
+		{ { 0 }, { 0 }, NULL, NULL, "", NULL },
+		{ { 0 }, { 0 }, "10.0.0.1", NULL, "10.0.0.1", NULL },
+		{ { 0 },
+		  { 0 },
+		  "here",
+		  NULL,
+		  "",
+		  "spec.loadBalancerIP: \"here\" is no IP address" },
+		{ { "fairlead.io/address-pool" }, { "lan" }, NULL, "lan", "", NULL },
+		{ { "metallb.universe.tf/address-pool", "metallb.io/address-pool" },
+		  { "old", "new" },
+		  NULL,
+		  "new",
+		  "",
+		  NULL },
+		{ { "metallb.io/address-pool", "fairlead.io/address-pool" },
+		  { "theirs", "ours" },
+		  NULL,
+		  "ours",
+		  "",
+		  NULL },
+		{ { "fairlead.io/addresses" },
+		  { " 10.0.0.1 , fd00::1 " },
+		  NULL,
+		  NULL,
+		  "10.0.0.1,fd00::1",
+		  NULL },
+		{ { "metallb.universe.tf/loadBalancerIPs" },
+		  { "10.0.0.1" },
+		  NULL,
+		  NULL,
+		  "10.0.0.1",
+		  NULL },
+		{ { "metallb.io/loadBalancerIPs" },
+		  { "10.0.0.1" },
+		  "10.0.0.1",
+		  NULL,
+		  "10.0.0.1",
+		  NULL },
+		{ { "metallb.io/loadBalancerIPs" },
+		  { "10.0.0.1" },
+		  "10.0.0.2",
+		  NULL,
+		  "10.0.0.1",
+		  "differ; remove one" },
+		{ { "fairlead.io/addresses" },
+		  { "10.0.0.1,10.0.0.2" },
+		  NULL,
+		  NULL,
+		  "10.0.0.1",
+		  "asks for two IPv4 addresses, 10.0.0.1 and 10.0.0.2" },
+		{ { "fairlead.io/addresses" },
+		  { "10.0.0.300" },
+		  NULL,
+		  NULL,
+		  "",
+		  "fairlead.io/addresses: \"10.0.0.300\" is no IP address" },
+		{ { "fairlead.io/addresses" },
+		  { "0123456789012345678901234567890123456789012345678901234567890123456789" },
+		  NULL,
+		  NULL,
+		  "",
+		  "is no IP address" },
+		{ { "fairlead.io/addresses" }, { " , " }, NULL, NULL, "", NULL },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct kube_kv kvs[3];
+		size_t n = 0;
+		for (; n < 3 && rows[i].keys[n]; n++)
+			kvs[n] = (struct kube_kv){ .key = xstrdup(rows[i].keys[n]),
+				                   .value = xstrdup(rows[i].values[n]) };
+		cleanup_free char *spec = xstrdup_null(rows[i].spec);
+		struct kube_service s = { .type = KUBE_LOAD_BALANCER,
+			                  .load_balancer_ip = spec,
+			                  .meta.annotations = { .kvs = kvs, .n = n } };
+		struct ipam_request r;
+		struct ipam_decision shown = { 0 };
+
+		ipam_request_of(&s, NULL, &r);
+		shown.n = r.n_asked;
+		memcpy(shown.addrs, r.asked, sizeof(r.asked));
+		assert_string_equal(text_of(&shown), rows[i].asked);
+		assert_string_equal(r.pool ? r.pool : "", rows[i].pool ? rows[i].pool : "");
+		assert_int_equal(r.problem != NULL, rows[i].problem != NULL);
+		if (r.problem)
+			assert_non_null(strstr(r.problem, rows[i].problem));
+		ipam_request_fini(&r);
+		for (size_t k = 0; k < n; k++) {
+			free(kvs[k].key);
+			free(kvs[k].value);
+		}
+	}
+}
+
+static void test_classes(void **state)
+{
+	static const struct {
+		const char *ours, *theirs;
+		enum ipam_wish wish;
+	} rows[] = {
+		{ NULL, NULL, IPAM_WISH_ADDRESS },
+		{ NULL, "example.com/x", IPAM_WISH_OTHER },
+		{ "example.com/x", NULL, IPAM_WISH_OTHER },
+		{ "example.com/x", "example.com/x", IPAM_WISH_ADDRESS },
+		{ "example.com/x", "example.com/y", IPAM_WISH_OTHER },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup_free char *class = xstrdup_null(rows[i].theirs);
+		struct kube_service s = { .type = KUBE_LOAD_BALANCER,
+			                  .load_balancer_class = class };
+		struct ipam_request r;
+		ipam_request_of(&s, rows[i].ours, &r);
+		assert_int_equal(r.wish, rows[i].wish);
+		ipam_request_fini(&r);
+		s.type = KUBE_NODE_PORT;
+		ipam_request_of(&s, rows[i].ours, &r);
+		assert_int_equal(r.wish, IPAM_WISH_NONE);
+		ipam_request_fini(&r);
+	}
+}
+
+/* ---- free addresses ---- */
+
+static void test_large_pools_are_cheap(void **state)
+{
+	struct ipam *ipam =
+		ipam_of("address-pools:\n"
+	                "- {name: a, protocol: layer2, avoid-buggy-ips: true, addresses: "
+	                "[10.0.0.0/8, 'fd00::/64', 0.0.0.0/7, 224.0.0.0/3]}\n");
+	struct ipam_request r = request("46", "", "", "");
+	struct ipam_decision d;
+
+	(void)state;
+	for (int i = 0; i < 20000; i++) {
+		char key[32];
+		snprintf(key, sizeof(key), "x/s%d", i);
+		ipam_decide(ipam, key, &r, &d);
+		assert_int_equal(d.action, IPAM_ASSIGN);
+		assert_int_equal(ipam_hold(ipam, key, d.addrs, d.n), 2);
+	}
+	assert_string_equal(text_of(&d), "0.0.78.188,fd00::4e1f");
+	struct ipam_pool_usage u = ipam_usage(ipam, 0);
+	assert_int_equal(u.used[0], 20000);
+	assert_int_equal(u.total[1], UINT64_MAX);
+	/* A /8 and a /7 without two of every 256, and a /3 without 224.0.0.0/4 and the last address. */
+	assert_int_equal(u.total[0], (65536 + 131072 + 1048576) * 254);
+	ipam_free(ipam);
+}
+
+static void test_special_addresses_are_not_handed_out(void **state)
+{
+	struct ipam *ipam = ipam_of("address-pools:\n"
+	                            "- {name: a, protocol: layer2, addresses: "
+	                            "[126.255.255.255-128.0.0.0, '::/126']}\n");
+	struct ipam_request r = request("46", "", "", "");
+	struct ipam_decision d;
+
+	(void)state;
+	ipam_decide(ipam, "x/a", &r, &d);
+	assert_string_equal(text_of(&d), "126.255.255.255,::2");
+	ipam_hold(ipam, "x/a", d.addrs, d.n);
+	ipam_decide(ipam, "x/b", &r, &d);
+	assert_string_equal(text_of(&d), "128.0.0.0,::3");
+	assert_int_equal(ipam_usage(ipam, 0).total[0], 2);
+	ipam_free(ipam);
+}
+
+/* The runs against the simplest thing that could work: a bitmap. */
+static void test_runs_against_a_bitmap(void **state)
+{
+	enum { N = 600 };
+	(void)state;
+	for (unsigned int seed = 1; seed <= 20; seed++) {
+		struct runs runs = { .skip_buggy = seed % 2 };
+		struct addr_range range = { .first = addr("10.0.0.0"), .last = addr("10.0.2.87") };
+		bool taken[N] = { false };
+		unsigned int rnd = seed;
+
+		runs_add(&runs, &range);
+		runs_ready(&runs);
+		for (int step = 0; step < 4000; step++) {
+			rnd = rnd * 1103515245 + 12345;
+			unsigned int i = (rnd >> 8) % N;
+			struct addr a = range.first;
+			a.b[2] = (uint8_t)(i >> 8);
+			a.b[3] = (uint8_t)i;
+			if (taken[i])
+				runs_give(&runs, &a);
+			else
+				runs_take(&runs, &a);
+			taken[i] = !taken[i];
+
+			unsigned int lowest = 0;
+			while (lowest < N &&
+			       (taken[lowest] ||
+			        (runs.skip_buggy && (lowest % 256 == 0 || lowest % 256 == 255))))
+				lowest++;
+			struct addr first;
+			assert_true(runs_first(&runs, &first));
+			assert_int_equal(first.b[2] * 256 + first.b[3], lowest);
+			assert_int_equal(runs_has(&runs, &a), !taken[i] && runs_usable(&runs, &a));
+		}
+		runs_fini(&runs);
+	}
+}
+
+/* ---- properties, on random worlds ---- */
+
+enum { MANY = 60 };
+
+struct thing {
+	char key[16], namespace[4], name[8];
+	struct ipam_request r;
+	bool exists;
+	int64_t creation_us;
+};
+
+static unsigned int rnd_state;
+
+static unsigned int rnd(unsigned int below)
+{
+	rnd_state = rnd_state * 1664525 + 1013904223;
+	return (rnd_state >> 8) % below;
+}
+
+static const char small_world[] =
+	"address-pools:\n"
+	"- {name: a, protocol: layer2, avoid-buggy-ips: true, addresses: [10.0.0.250-10.0.1.9]}\n"
+	"- {name: b, protocol: layer2, addresses: [10.0.2.0/29, 'fd00::/125']}\n"
+	"- {name: c, protocol: layer2, auto-assign: false, priority: 1, addresses: [10.0.3.0/30]}\n";
+static const char other_world[] =
+	"address-pools:\n"
+	"- {name: x, protocol: layer2, priority: 1, addresses: [10.0.1.0/30]}\n"
+	"- {name: y, protocol: layer2, addresses: [10.0.2.0/30, 'fd00::/126']}\n";
+
+static void random_wish(struct thing *t)
+{
+	static const char *const families[] = { "4", "4", "4", "6", "46", "64+" };
+	static const char *const asked[] = { "",         "",         "",        "",
+		                             "10.0.2.1", "10.0.3.2", "fd00::3", "10.9.9.9" };
+	static const char *const pools[] = { "", "", "", "a", "b", "c", "nowhere" };
+	struct ipam_request r = request(families[rnd(6)], asked[rnd(8)], pools[rnd(7)], "");
+
+	memcpy(r.held, t->r.held, sizeof(r.held));
+	r.n_held = t->r.n_held;
+	ipam_request_fini(&t->r);
+	t->r = r;
+}
+
+/* The invariants that hold at any time. */
+static void check(const struct ipam *ipam, const struct thing *things)
+{
+	for (size_t i = 0; i < MANY; i++)
+		for (size_t k = 0; things[i].exists && k < things[i].r.n_held; k++) {
+			const struct addr *a = &things[i].r.held[k];
+			const char *holder = ipam_holder(ipam, a);
+			/* Every holder holds, so no address is given twice. */
+			if (configuration_pool_of(ipam_configuration(ipam), a)) {
+				assert_non_null(holder);
+				assert_string_equal(holder, things[i].key);
+			}
+			for (size_t e = 0; e < i; e++)
+				for (size_t m = 0; things[e].exists && m < things[e].r.n_held; m++)
+					assert_false(addr_eq(a, &things[e].r.held[m]));
+		}
+}
+
+/* Decides and makes it so, as the controller does once its patch went through. */
+static void settle(struct ipam *ipam, struct thing *t)
+{
+	struct ipam_decision d, again;
+
+	ipam_hold(ipam, t->key, t->r.held, t->r.n_held);
+	ipam_decide(ipam, t->key, &t->r, &d);
+	if (d.action == IPAM_FAIL || d.action == IPAM_KEEP) {
+		/* What it holds stays. */
+		assert_int_equal(d.n, t->r.n_held);
+		return;
+	}
+	assert_int_equal(ipam_hold(ipam, t->key, d.addrs, d.n), d.n);
+	/* Until the patch went through it has both, and the answer stays the same. */
+	ipam_decide(ipam, t->key, &t->r, &again);
+	assert_string_equal(d.message, again.message);
+	ipam_retain(ipam, t->key, d.addrs, d.n);
+	memcpy(t->r.held, d.addrs, sizeof(d.addrs));
+	t->r.n_held = (uint8_t)d.n;
+	ipam_decide(ipam, t->key, &t->r, &again);
+	assert_int_equal(again.action, IPAM_KEEP);
+}
+
+static void things_init(struct thing *things)
+{
+	memset(things, 0, sizeof(*things) * MANY);
+	for (size_t i = 0; i < MANY; i++) {
+		snprintf(things[i].namespace, sizeof(things[i].namespace), "n%zu", i % 3);
+		snprintf(things[i].name, sizeof(things[i].name), "s%zu", i);
+		snprintf(things[i].key, sizeof(things[i].key), "%s/%s", things[i].namespace,
+		         things[i].name);
+		things[i].creation_us = rnd(20);
+	}
+}
+
+static int turn_cmp(const void *a, const void *b)
+{
+	const struct thing *ta = *(struct thing *const *)a, *tb = *(struct thing *const *)b;
+	return ipam_order_cmp(&(struct ipam_turn){ ta->creation_us, ta->namespace, ta->name },
+	                      &(struct ipam_turn){ tb->creation_us, tb->namespace, tb->name });
+}
+
+/* A new leader: everybody's addresses first, in any order; then those that wait, in theirs. */
+static struct ipam *take_over(const char *yaml, struct thing *things, bool decide)
+{
+	struct ipam *ipam = ipam_of(yaml);
+	struct thing *order[MANY];
+	size_t n = 0, start = rnd(MANY);
+
+	for (size_t i = 0; i < MANY; i++) {
+		struct thing *t =
+			&things[(start + i * 7) % MANY]; /* 7 and MANY have no common divisor */
+		if (!t->exists)
+			continue;
+		ipam_hold(ipam, t->key, t->r.held, t->r.n_held);
+		order[n++] = t;
+	}
+	qsort(order, n, sizeof(order[0]), turn_cmp);
+	for (size_t i = 0; i < n && decide; i++)
+		settle(ipam, order[i]);
+	return ipam;
+}
+
+static void same_answers(const char *yaml, const struct thing *things)
+{
+	struct thing one[MANY], two[MANY];
+	struct ipam *a, *b;
+
+	memcpy(one, things, sizeof(one));
+	memcpy(two, things, sizeof(two));
+	a = take_over(yaml, one, true);
+	b = take_over(yaml, two, true);
+	for (size_t i = 0; i < MANY; i++) {
+		assert_int_equal(one[i].r.n_held, two[i].r.n_held);
+		assert_memory_equal(one[i].r.held, two[i].r.held, sizeof(one[i].r.held));
+	}
+	ipam_free(a);
+	ipam_free(b);
+}
+
+static void test_random_lives(void **state)
+{
+	(void)state;
+	for (unsigned int seed = 1; seed <= 150; seed++) {
+		static struct thing things[MANY];
+		const char *yaml = small_world;
+		rnd_state = seed;
+		things_init(things);
+		struct ipam *ipam = ipam_of(yaml);
+		for (int step = 0; step < 300; step++) {
+			struct thing *t = &things[rnd(MANY)];
+			switch (rnd(12)) {
+			case 0: /* gone */
+			case 1:
+				t->exists = false;
+				t->r.n_held = 0;
+				ipam_release(ipam, t->key);
+				break;
+			case 2: /* another leader */
+				ipam_free(ipam);
+				same_answers(yaml, things);
+				ipam = take_over(yaml, things, rnd(2));
+				break;
+			case 3: /* another configuration */
+				if (rnd(4))
+					break;
+				yaml = yaml == small_world ? other_world : small_world;
+				ipam_free(ipam);
+				ipam = take_over(yaml, things, false);
+				break;
+			default:
+				t->exists = true;
+				random_wish(t);
+				settle(ipam, t);
+				break;
+			}
+			check(ipam, things);
+		}
+		for (size_t i = 0; i < MANY; i++)
+			ipam_request_fini(&things[i].r);
+		ipam_free(ipam);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_wishes),
+		cmocka_unit_test(test_no_pools),
+		cmocka_unit_test(test_requests),
+		cmocka_unit_test(test_classes),
+		cmocka_unit_test(test_large_pools_are_cheap),
+		cmocka_unit_test(test_special_addresses_are_not_handed_out),
+		cmocka_unit_test(test_runs_against_a_bitmap),
+		cmocka_unit_test(test_random_lives),
+	};
+	return cmocka_run_group_tests_name("ipam", tests, NULL, NULL);
+}
