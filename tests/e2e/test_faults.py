@@ -143,7 +143,10 @@ def test_failed_node_loses_its_endpoints(lab: Lab, web_address: str) -> None:
     move_to(lab, web_address, "node3")
     lab.fail_node(node)
     try:
-        wait_for("its Pods to leave the Service", lambda: node not in {e["nodeName"] for e in lab.ready_endpoints("web")})
+        wait_for(
+            "its Pods to leave the Service",
+            lambda: node not in {e["nodeName"] for e in lab.ready_endpoints("web")},
+        )
         wait_for("answers", lambda: [lab.get(web_address, timeout=0.3) for _ in range(10)], 10)
     finally:
         lab.heal(node)

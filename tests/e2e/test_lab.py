@@ -95,7 +95,10 @@ def test_one_lab_of_an_id() -> None:
         with pytest.raises(rundir.LabExists, match="in use by process"):
             open_lab()
     assert netns.names(f"fl-{lab_id}-") == []
-    script = "from conftest import open_lab; import time; lab = open_lab(); lab.__enter__(); print('up', flush=True); time.sleep(60)"
+    script = (
+        "from conftest import open_lab; import time; lab = open_lab(); lab.__enter__(); "
+        "print('up', flush=True); time.sleep(60)"
+    )
     here = os.path.dirname(__file__)
     child = subprocess.Popen(
         [sys.executable, "-c", script],
