@@ -35,3 +35,14 @@ check_PROGRAMS += tests/unit/test_kube_types
 TESTS += tests/unit/test_kube_types
 tests_unit_test_kube_types_SOURCES = tests/unit/test_kube_types.c tests/unit/unit.h
 tests_unit_test_kube_types_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_kube_scanner
+TESTS += tests/unit/test_kube_scanner
+tests_unit_test_kube_scanner_SOURCES = tests/unit/test_kube_scanner.c tests/unit/unit.h
+tests_unit_test_kube_scanner_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_kube_client
+TESTS += tests/unit/test_kube_client
+tests_unit_test_kube_client_SOURCES = tests/unit/test_kube_client.c tests/unit/loopback.c tests/unit/loopback.h \
+	tests/unit/unit.h
+tests_unit_test_kube_client_LDADD = $(UNIT_LDADD) $(EVENT_TLS_LIBS)

@@ -319,13 +319,16 @@ static void set_request(struct transfer *t, struct multi *m)
 	curl_easy_setopt(t->easy, CURLOPT_USERAGENT, m->user_agent);
 }
 
-static void set_connection(struct transfer *t)
+static void set_connection(struct transfer *t, struct kube_access *a)
 {
+	/* One connection for all over HTTP/2; without TLS there is none to wait for. */
+	bool tls = strncmp(a->server, "https:", 6) == 0;
 	curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(t->easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-	curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, 1L);
+	curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION,
+	                 (long)(tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+	curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, tls ? 1L : 0L);
 	curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
 	curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, t->spec.timeout_ms);
 	curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -351,7 +354,7 @@ struct transfer *transfer_start(struct multi *m, const struct transfer_spec *spe
 	curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
 	set_url(t, m->access);
-	set_connection(t);
+	set_connection(t, m->access);
 	set_tls(t, m->access);
 	set_request(t, m);
 	DL_APPEND(m->transfers, t);

@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "unit.h"
+
+#include <event2/event.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fairlead/buf.h"
+#include "fairlead/clock.h"
+#include "fairlead/kube.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+#include "kube/access.h"
+#include "kube/backoff.h"
+#include "kube/client.h"
+#include "loopback.h"
+
+/* Nothing here takes so long; a test that hangs fails instead. */
+#define PATIENCE_MS 20000
+
+struct world {
+	struct event_base *base;
+	struct loopback *server;
+	struct kube_access *access;
+	struct kube_client *client;
+	struct loopback_conn *held[128]; /* connections that the handler left without an answer */
+	size_t n_held;
+	int n_requests; /* that came to the server */
+	const char *mode;
+	/* What the last callbacks said. */
+	int n_done, status, n_failed;
+	char error[ERR_MSG_SIZE], json[256];
+};
+
+static struct kube_access *access_of(const char *text)
+{
+	struct kube_access *a = xcalloc(1, sizeof(*a));
+	const struct kubeconfig_file file = { text, strlen(text), "/nowhere" };
+	struct err e = ERR_INIT;
+	if (kubeconfig_resolve(&file, 1, NULL, a, &e) < 0)
+		fail_msg("%s", e.msg);
+	return a;
+}
+
+static void world_connect(struct world *w, const char *scheme, const char *cluster_extra,
+                          const char *user)
+{
+	cleanup_free char *text = xasprintf(
+		"{current-context: c, contexts: [{name: c, context: {cluster: k, user: u}}],\n"
+		" clusters: [{name: k, cluster: {server: '%s://127.0.0.1:%d/'%s}}],\n"
+		" users: [{name: u, user: {%s}}]}",
+		scheme, loopback_port(w->server), cluster_extra, user);
+	w->access = access_of(text);
+	w->client = kube_client_new(w->base, w->access, "test/1");
+}
+
+static void world_start(struct world *w, SSL_CTX *tls, loopback_handler *handler)
+{
+	*w = (struct world){ .mode = "" };
+	w->base = event_base_new();
+	w->server = loopback_start(w->base, tls, handler, w);
+}
+
+static void world_stop(struct world *w)
+{
+	kube_client_free(w->client);
+	kube_access_free(w->access);
+	loopback_stop(w->server);
+	event_base_free(w->base);
+}
+
+static void wake(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+}
+
+/* Runs the loop until @counter reaches @want. */
+static void run_until(struct world *w, const int *counter, int want)
+{
+	int64_t deadline = clock_ms() + PATIENCE_MS;
+	struct event *tick = event_new(w->base, -1, EV_PERSIST, wake, NULL);
+	event_add(tick, &(struct timeval){ 0, 100000 });
+	while (*counter < want) {
+		event_base_loop(w->base, EVLOOP_ONCE);
+		if (clock_ms() > deadline)
+			fail_msg("still %d instead of %d", *counter, want);
+	}
+	event_free(tick);
+}
+
+static void run_for(struct world *w, int ms)
+{
+	int64_t until = clock_ms() + ms;
+	struct event *tick = event_new(w->base, -1, EV_PERSIST, wake, NULL);
+	event_add(tick, &(struct timeval){ 0, 5000 });
+	while (clock_ms() < until)
+		event_base_loop(w->base, EVLOOP_ONCE);
+	event_free(tick);
+}
+
+static void done(int status, struct json_object *obj, const struct err *e, void *arg)
+{
+	struct world *w = arg;
+	w->n_done++;
+	w->n_failed += e != NULL;
+	w->status = status;
+	snprintf(w->error, sizeof(w->error), "%s", e ? e->msg : "");
+	snprintf(w->json, sizeof(w->json), "%s", obj ? json_object_to_json_string(obj) : "");
+}
+
+static struct kube_request *get(struct world *w, const char *path, int retries)
+{
+	return kube_request_start(
+		w->client,
+		&(struct kube_request_spec){
+			.method = "GET", .path = path, .timeout_ms = 5000, .max_retries = retries },
+		done, w);
+}
+
+/* Answers by what the path says. */
+static void by_path(struct loopback_conn *conn, const struct loopback_request *r, void *arg)
+{
+	struct world *w = arg;
+	static const char status[] =
+		"{\"kind\":\"Status\",\"reason\":\"NotFound\",\"message\":\"no such thing\"}";
+	w->n_requests++;
+	if (strcmp(r->path, "/good") == 0) {
+		loopback_answer(conn, 200, "", "{\"a\":1}");
+	} else if (strcmp(r->path, "/chunked") == 0) {
+		loopback_open(conn, true);
+		loopback_chunk(conn, "{\"a\"");
+		loopback_chunk(conn, ":1}");
+		loopback_send(conn, "0\r\n\r\n");
+	} else if (strcmp(r->path, "/missing") == 0) {
+		loopback_answer(conn, 404, "", status);
+	} else if (strcmp(r->path, "/garbage") == 0) {
+		loopback_send(conn, "SSH-2.0-nonsense\r\n\r\n");
+		loopback_close(conn);
+	} else if (strcmp(r->path, "/cut") == 0) {
+		loopback_send(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"a\"");
+		loopback_close(conn);
+	} else if (strcmp(r->path, "/closed") == 0) {
+		loopback_close(conn);
+	} else if (strcmp(r->path, "/large") == 0) {
+		cleanup_free char *body = xmalloc(KUBE_ANSWER_SIZE_MAX + 2);
+		memset(body, ' ', KUBE_ANSWER_SIZE_MAX + 1);
+		body[KUBE_ANSWER_SIZE_MAX + 1] = '\0';
+		loopback_answer(conn, 200, "", body);
+	} else if (strcmp(r->path, "/busy") == 0) {
+		if (w->n_requests < 3)
+			loopback_answer(conn, w->n_requests == 1 ? 429 : 503, "Retry-After: 0\r\n",
+			                "{}");
+		else
+			loopback_answer(conn, 200, "", "{\"n\":3}");
+	} else if (strcmp(r->path, "/later") == 0) {
+		if (w->n_requests < 2)
+			loopback_answer(conn, 429, "Retry-After: 1\r\n", "{}");
+		else
+			loopback_answer(conn, 200, "", "{}");
+	} else if (strcmp(r->path, "/slow") == 0) {
+		w->held[w->n_held++ % ARRAY_LEN(w->held)] = conn;
+	} else {
+		/* Says what came. */
+		bool type = strcasestr(r->head, w->mode) != NULL;
+		cleanup_free char *body =
+			xasprintf("{\"m\":\"%s\",\"t\":%s,\"b\":%s}", r->method,
+		                  type ? "true" : "false", *r->body ? r->body : "null");
+		loopback_answer(conn, 200, "", body);
+	}
+}
+
+static void answers_are_read(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *path;
+		int status;
+		const char *json, *error;
+	} cases[] = {
+		{ "/good", 200, "{ \"a\": 1 }", "" },
+		{ "/chunked", 200, "{ \"a\": 1 }", "" },
+		{ "/missing", 404, "NotFound", "GET /missing: 404 NotFound: no such thing" },
+		{ "/garbage", 0, "", "GET /garbage: " },
+		{ "/cut", 200, "", "GET /cut: " },
+		{ "/closed", 0, "", "GET /closed: " },
+		{ "/large", 200, "", "larger than" },
+	};
+	struct world w;
+	world_start(&w, NULL, by_path);
+	world_connect(&w, "http", "", "");
+	for (int split = 0; split < 2; split++)
+		for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+			if (split && strcmp(cases[i].path, "/large") == 0)
+				continue;
+			loopback_split(w.server, split);
+			w.n_done = 0;
+			get(&w, cases[i].path, 0);
+			run_until(&w, &w.n_done, 1);
+			if (w.status != cases[i].status || !strstr(w.json, cases[i].json) ||
+			    !strstr(w.error, cases[i].error) || !*w.error != !*cases[i].error)
+				fail_msg("%s: %d %s %s", cases[i].path, w.status, w.json, w.error);
+		}
+	world_stop(&w);
+}
+
+static void bodies_and_types_are_sent(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *method, *body;
+		enum kube_patch_type patch;
+		const char *type;
+	} cases[] = {
+		{ "POST", "{}", KUBE_PATCH_NONE, "content-type: application/json\r\n" },
+		{ "PUT", "{}", KUBE_PATCH_NONE, "content-type: application/json\r\n" },
+		{ "PATCH", "{}", KUBE_PATCH_MERGE,
+		  "content-type: application/merge-patch+json\r\n" },
+		{ "PATCH", "{}", KUBE_PATCH_STRATEGIC,
+		  "content-type: application/strategic-merge-patch+json\r\n" },
+		{ "PATCH", "[]", KUBE_PATCH_JSON, "content-type: application/json-patch+json\r\n" },
+		{ "DELETE", NULL, KUBE_PATCH_NONE, "user-agent: test/1\r\n" },
+		{ "GET", NULL, KUBE_PATCH_NONE, "authorization: bearer secret\r\n" },
+	};
+	struct world w;
+	world_start(&w, NULL, by_path);
+	world_connect(&w, "http", "", "token: secret");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		w.n_done = 0;
+		w.mode = cases[i].type;
+		kube_request_start(w.client,
+		                   &(struct kube_request_spec){ .method = cases[i].method,
+		                                                .path = "/echo",
+		                                                .body = cases[i].body,
+		                                                .patch = cases[i].patch },
+		                   done, &w);
+		run_until(&w, &w.n_done, 1);
+		assert_non_null(strstr(w.json, cases[i].method));
+		assert_non_null(strstr(w.json, "\"t\": true"));
+		if (cases[i].body)
+			assert_non_null(strstr(w.json, *cases[i].body == '{' ? "\"b\": { }"
+			                                                     : "\"b\": [ ]"));
+	}
+	/* All over one connection. */
+	assert_int_equal(loopback_accepted(w.server), 1);
+	world_stop(&w);
+}
+
+static void failures_are_tried_again(void **state)
+{
+	(void)state;
+	struct world w;
+	world_start(&w, NULL, by_path);
+	world_connect(&w, "http", "", "");
+	get(&w, "/busy", 5);
+	run_until(&w, &w.n_done, 1);
+	assert_int_equal(w.status, 200);
+	assert_int_equal(w.n_requests, 3);
+	struct kube_client_stats s = kube_client_stats(w.client);
+	assert_int_equal(s.retries, 2);
+	assert_int_equal(s.throttled, 1);
+	assert_int_equal(s.errors, 0);
+
+	w.n_done = w.n_requests = 0;
+	int64_t before = clock_ms();
+	get(&w, "/later", 1);
+	run_until(&w, &w.n_done, 1);
+	assert_int_equal(w.status, 200);
+	/* The backoff alone would be a tenth of that; the loop's clock is a little coarse. */
+	assert_true(clock_ms() - before >= 900);
+
+	w.n_done = w.n_requests = 0;
+	get(&w, "/busy", 1);
+	run_until(&w, &w.n_done, 1);
+	assert_int_equal(w.status, 503);
+	assert_int_equal(w.n_requests, 2);
+	world_stop(&w);
+}
+
+static bool never(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static void flight_is_bounded(void **state)
+{
+	(void)state;
+	struct world w;
+	struct kube_request *requests[100];
+	world_start(&w, NULL, by_path);
+	world_connect(&w, "http", "", "");
+	for (size_t i = 0; i < ARRAY_LEN(requests); i++)
+		requests[i] = get(&w, "/slow", 0);
+	run_until(&w, &w.n_requests, KUBE_IN_FLIGHT_MAX);
+	run_for(&w, 50);
+	assert_int_equal(w.n_requests, KUBE_IN_FLIGHT_MAX);
+	/* What is urgent does not wait. */
+	kube_request_start(
+		w.client,
+		&(struct kube_request_spec){ .method = "GET", .path = "/good", .urgent = true },
+		done, &w);
+	run_until(&w, &w.n_done, 1);
+	assert_int_equal(w.status, 200);
+	/* One answered makes room for one. */
+	int before = w.n_requests;
+	loopback_answer(w.held[0], 200, "", "{}");
+	run_until(&w, &w.n_requests, before + 1);
+	/* Cancelled, whether sent or waiting, they never call back. */
+	for (size_t i = 1; i < ARRAY_LEN(requests); i++)
+		kube_request_cancel(requests[i]);
+	w.n_done = 0;
+	kube_request_start(
+		w.client,
+		&(struct kube_request_spec){ .method = "GET", .path = "/good", .may_send = never },
+		done, &w);
+	run_until(&w, &w.n_done, 1);
+	assert_int_equal(w.status, 0);
+	assert_non_null(strstr(w.error, "not sent"));
+	get(&w, "/good", 0);
+	run_until(&w, &w.n_done, 2);
+	assert_int_equal(w.status, 200);
+	world_stop(&w);
+}
+
+static void silence_times_out(void **state)
+{
+	(void)state;
+	struct world w;
+	world_start(&w, NULL, by_path);
+	world_connect(&w, "http", "", "");
+	kube_request_start(
+		w.client,
+		&(struct kube_request_spec){ .method = "GET", .path = "/slow", .timeout_ms = 30 },
+		done, &w);
+	run_until(&w, &w.n_done, 1);
+	assert_int_equal(w.status, 0);
+	assert_non_null(strstr(w.error, "timed out"));
+	world_stop(&w);
+}
+
+/* What a bound token does: the file is replaced, and the old token is refused. */
+static void wants_new_token(struct loopback_conn *conn, const struct loopback_request *r, void *arg)
+{
+	struct world *w = arg;
+	w->n_requests++;
+	bool good = strcasestr(r->head, "authorization: bearer new\r\n") != NULL;
+	loopback_answer(conn, good ? 200 : 401, "", "{}");
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void tokens_rotate(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/fairlead-token-XXXXXX";
+	close(mkstemp(path));
+	write_file(path, "old\n");
+	cleanup_free char *user = xasprintf("tokenFile: %s", path);
+	struct world w;
+	world_start(&w, NULL, wants_new_token);
+	world_connect(&w, "http", "", user);
+	assert_string_equal(kube_access_token(w.access, clock_ms()), "old");
+	/* Same inode, same time stamp: only the 401 tells. */
+	struct timespec times[2] = { w.access->token_mtime, w.access->token_mtime };
+	write_file(path, "new\n");
+	utimensat(AT_FDCWD, path, times, 0);
+	get(&w, "/", 0);
+	run_until(&w, &w.n_done, 1);
+	assert_int_equal(w.status, 200);
+	assert_int_equal(w.n_requests, 2);
+
+	/* A 401 with the token that the file holds is final. */
+	write_file(path, "wrong");
+	get(&w, "/", 0);
+	run_until(&w, &w.n_done, 2);
+	assert_int_equal(w.status, 401);
+	assert_int_equal(w.n_requests, 3);
+
+	/* Replaced by rename, as kubelet does; and what is no token does not take its place. */
+	cleanup_free char *other = xasprintf("%s.new", path);
+	write_file(other, "new");
+	rename(other, path);
+	assert_string_equal(kube_access_token(w.access, clock_ms()), "new");
+	write_file(path, "two words");
+	assert_string_equal(kube_access_token(w.access, clock_ms()), "new");
+	write_file(path, "");
+	assert_string_equal(kube_access_token(w.access, clock_ms()), "new");
+	unlink(path);
+	assert_string_equal(kube_access_token(w.access, clock_ms()), "new");
+	world_stop(&w);
+}
+
+static char *base64(const char *pem)
+{
+	cleanup(buf_fini) struct buf b = BUF_INIT;
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	size_t size = strlen(pem);
+	for (size_t i = 0; i < size; i += 3) {
+		uint32_t bits = 0;
+		for (size_t j = 0; j < 3; j++)
+			bits = bits << 8 | (i + j < size ? (unsigned char)pem[i + j] : 0);
+		for (size_t j = 0; j < 4; j++)
+			buf_putc(&b, i + j > size ? '=' : alphabet[bits >> (18 - 6 * j) & 63]);
+	}
+	return buf_take(&b);
+}
+
+static void certificates_are_verified(void **state)
+{
+	(void)state;
+	struct loopback_ca *ca = loopback_ca_new(), *other = loopback_ca_new();
+	cleanup_free char *ca_data = base64(loopback_ca_pem(ca));
+	cleanup_free char *other_data = base64(loopback_ca_pem(other));
+	char ca_file[] = "/tmp/fairlead-ca-XXXXXX";
+	close(mkstemp(ca_file));
+	write_file(ca_file, loopback_ca_pem(ca));
+	const struct {
+		const char *cert_name, *cluster, *value, *more;
+		int status;
+	} cases[] = {
+		{ "IP:127.0.0.1", "certificate-authority-data", ca_data, "", 200 },
+		{ "IP:127.0.0.1", "certificate-authority", ca_file, "", 200 },
+		{ "IP:127.0.0.1", "certificate-authority-data", other_data, "", 0 },
+		{ "IP:127.0.0.1", "unused", "", "", 0 },
+		{ "IP:127.0.0.2", "certificate-authority-data", ca_data, "", 0 },
+		{ "DNS:api.test", "certificate-authority-data", ca_data, "", 0 },
+		{ "DNS:api.test", "certificate-authority-data", ca_data,
+		  ", tls-server-name: api.test", 200 },
+		{ "DNS:api.test", "certificate-authority-data", ca_data,
+		  ", tls-server-name: other.test", 0 },
+		{ "DNS:api.test", "insecure-skip-tls-verify", "true", "", 200 },
+		{ "DNS:api.test", "insecure-skip-tls-verify", "false", "", 0 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct world w;
+		cleanup_free char *extra =
+			xasprintf(", %s: '%s'%s", cases[i].cluster, cases[i].value, cases[i].more);
+		world_start(&w, loopback_ca_server(ca, cases[i].cert_name), by_path);
+		world_connect(&w, "https", extra, "");
+		get(&w, "/good", 0);
+		run_until(&w, &w.n_done, 1);
+		if (w.status != cases[i].status)
+			fail_msg("case %zu: %d %s", i, w.status, w.error);
+		world_stop(&w);
+	}
+	unlink(ca_file);
+	loopback_ca_free(ca);
+	loopback_ca_free(other);
+}
+
+static void backoff_doubles(void **state)
+{
+	(void)state;
+	struct backoff b = { .first_ms = 800, .last_ms = 30000 };
+	static const int want[] = { 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000 };
+	for (size_t i = 0; i < ARRAY_LEN(want); i++)
+		assert_int_equal(backoff_next_ms(&b, 0), want[i]);
+	backoff_reset(&b);
+	assert_int_equal(backoff_next_ms(&b, 400), 400);
+	for (uint64_t chance = 0; chance < 1000; chance++) {
+		int ms = backoff_jitter_ms(50, chance * 7919);
+		assert_true(ms >= 25 && ms <= 50);
+	}
+	assert_int_equal(backoff_jitter_ms(0, 12345), 0);
+}
+
+int main(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	log_set_level(LOG_ERROR);
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(answers_are_read),
+		cmocka_unit_test(bodies_and_types_are_sent),
+		cmocka_unit_test(failures_are_tried_again),
+		cmocka_unit_test(flight_is_bounded),
+		cmocka_unit_test(silence_times_out),
+		cmocka_unit_test(tokens_rotate),
+		cmocka_unit_test(certificates_are_verified),
+		cmocka_unit_test(backoff_doubles),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
