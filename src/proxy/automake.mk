@@ -2,8 +2,14 @@
 libfairlead_a_SOURCES += \
 	src/proxy/chain.c \
 	src/proxy/chain.h \
+	src/proxy/model.c \
+	src/proxy/model.h \
+	src/proxy/model_internal.h \
+	src/proxy/plan.c \
 	src/proxy/render.c \
 	src/proxy/render.h \
+	src/proxy/save.c \
+	src/proxy/save.h \
 	src/proxy/spec.c \
 	src/proxy/spec.h
 noinst_HEADERS += \
@@ -13,3 +19,18 @@ check_PROGRAMS += tests/unit/test_proxy_render
 TESTS += tests/unit/test_proxy_render
 tests_unit_test_proxy_render_SOURCES = tests/unit/test_proxy_render.c tests/unit/unit.h
 tests_unit_test_proxy_render_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_proxy_model
+TESTS += tests/unit/test_proxy_model
+tests_unit_test_proxy_model_SOURCES = tests/unit/test_proxy_model.c tests/unit/unit.h
+tests_unit_test_proxy_model_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_proxy_save
+TESTS += tests/unit/test_proxy_save
+tests_unit_test_proxy_save_SOURCES = tests/unit/test_proxy_save.c tests/unit/unit.h
+tests_unit_test_proxy_save_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/fuzz/fuzz_proxy_save
+tests_fuzz_fuzz_proxy_save_SOURCES = tests/fuzz/fuzz_proxy_save.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_proxy_save_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_proxy_save

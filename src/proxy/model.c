@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Services and what became of batches.
+ *
+ * Invariants: a Service with want != have is pending; pending ones are in the queue, in the batch, or refused and
+ * in the queue with a time; a bucket's members are a superset of the Services that have lines in it.
+ *
+ * iptables-restore commits table by table, filter first.  When a batch fails, nat is untouched (it comes last
+ * and is atomic), but filter may have been written: those chains become CHAIN_UNKNOWN and their buckets dirty, so that
+ * the next batch sets them right.  Jumps from built-in chains cannot be written twice without harm, so they travel in a
+ * batch of their own, and when that fails the kernel must be read again.
+ */
+#include "config.h"
+
+#include "model.h"
+
+#include <string.h>
+
+#include <utlist.h>
+
+#include "model_internal.h"
+
+struct model *model_new(const struct render_options *o, size_t max_batch)
+{
+	struct model *m = xcalloc(1, sizeof(*m));
+	m->o = *o;
+	m->cidrs = xreallocarray(NULL, o->n_cluster_cidrs + 1, sizeof(*m->cidrs));
+	for (size_t i = 0; i < o->n_cluster_cidrs; i++)
+		m->cidrs[i] = o->cluster_cidrs[i];
+	m->o.cluster_cidrs = m->cidrs;
+	m->max_batch = m->limit = max_batch;
+	m->buckets = xcalloc(BUCKETS, sizeof(*m->buckets));
+	return m;
+}
+
+static void drop_strays(struct model *m)
+{
+	for (size_t i = 0; i < m->n_strays; i++)
+		free(m->strays[i].rule);
+	m->n_strays = 0;
+}
+
+static void drop_records(struct model *m)
+{
+	struct record *r, *next;
+	HASH_ITER(hh, m->records, r, next)
+		model_record_drop(m, r);
+}
+
+static void service_free(struct model *m, struct service *s)
+{
+	if (s->queued)
+		DL_DELETE(m->queue, s);
+	HASH_DEL(m->services, s);
+	spec_unref(s->want);
+	spec_unref(s->flying);
+	spec_unref(s->have);
+	free(s->error);
+	free(s);
+}
+
+void model_free(struct model *m)
+{
+	if (!m)
+		return;
+	struct service *s, *next;
+	HASH_ITER(hh, m->services, s, next)
+		service_free(m, s);
+	drop_records(m);
+	drop_strays(m);
+	for (unsigned int i = 0; i < BUCKETS; i++)
+		free(m->buckets[i].members);
+	free(m->buckets);
+	free(m->strays);
+	free(m->flight);
+	free(m->changes);
+	free(m->touched);
+	free(m->cidrs);
+	free(m);
+}
+
+struct record *model_record(const struct model *m, const char *name)
+{
+	struct record *r;
+	HASH_FIND_STR(m->records, name, r);
+	return r;
+}
+
+struct record *model_record_new(struct model *m, const char *name)
+{
+	struct record *r = xcalloc(1, sizeof(*r));
+	memccpy(r->name, name, '\0', sizeof(r->name) - 1);
+	HASH_ADD_STR(m->records, name, r);
+	return r;
+}
+
+void model_record_drop(struct model *m, struct record *r)
+{
+	HASH_DEL(m->records, r);
+	free(r);
+}
+
+/* Where the Service is, or would be, among the bucket's members. */
+static size_t bucket_place(const struct bucket *b, const struct service *s)
+{
+	size_t low = 0, high = b->n;
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		if (strcmp(b->members[mid]->key, s->key) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+struct membership {
+	struct model *m;
+	struct service *s;
+};
+
+static void join_bucket(unsigned int bucket, bool after, const char *rule, void *arg)
+{
+	(void)after;
+	(void)rule;
+	const struct membership *at = arg;
+	struct bucket *b = &at->m->buckets[bucket];
+	size_t place = bucket_place(b, at->s);
+	if (place < b->n && b->members[place] == at->s)
+		return;
+	ARRAY_RESERVE(b->members, b->cap, b->n + 1);
+	memmove(b->members + place + 1, b->members + place, (b->n - place) * sizeof(*b->members));
+	b->members[place] = at->s;
+	b->n++;
+}
+
+static void leave_bucket(unsigned int bucket, bool after, const char *rule, void *arg)
+{
+	(void)after;
+	(void)rule;
+	const struct membership *at = arg;
+	struct bucket *b = &at->m->buckets[bucket];
+	size_t place = bucket_place(b, at->s);
+	if (place == b->n || b->members[place] != at->s)
+		return;
+	b->n--;
+	memmove(b->members + place, b->members + place + 1, (b->n - place) * sizeof(*b->members));
+}
+
+void model_join_buckets(struct model *m, struct service *s, const struct spec *spec)
+{
+	struct membership at = { m, s };
+	if (spec)
+		render_dispatch(&m->o, &spec->s, join_bucket, &at);
+}
+
+bool model_needs_jumps(const struct model *m)
+{
+	bool needs = m->n_strays > 0;
+	for (size_t i = 0; i < RENDER_JUMPS; i++)
+		needs = needs || m->missing_jumps[i];
+	return needs;
+}
+
+static struct service *find(const struct model *m, const char *key)
+{
+	struct service *s;
+	HASH_FIND_STR(m->services, key, s);
+	return s;
+}
+
+static void enqueue(struct model *m, struct service *s)
+{
+	s->pending = true;
+	if (!s->queued && !s->in_batch) {
+		DL_APPEND(m->queue, s);
+		s->queued = true;
+	}
+}
+
+static void want(struct model *m, struct service *s, struct spec *spec)
+{
+	spec_unref(s->want);
+	s->want = spec;
+	s->refused = false;
+	s->failures = 0;
+	enqueue(m, s);
+}
+
+bool model_set(struct model *m, const struct proxy_service *from)
+{
+	struct spec *spec = spec_new(from);
+	struct service *s = find(m, spec->s.key);
+	if (s && s->want && s->want->digest == spec->digest) {
+		spec_unref(spec);
+		return false;
+	}
+	if (!s) {
+		size_t size = strlen(spec->s.key) + 1;
+		s = xcalloc(1, sizeof(*s) + size);
+		memcpy(s->key, spec->s.key, size);
+		HASH_ADD_STR(m->services, key, s);
+	}
+	want(m, s, spec);
+	return true;
+}
+
+bool model_remove(struct model *m, const char *key)
+{
+	struct service *s = find(m, key);
+	if (!s || !s->want)
+		return false;
+	if (!s->have && !s->in_batch)
+		service_free(m, s);
+	else
+		want(m, s, NULL);
+	return true;
+}
+
+bool model_is_applied(const struct model *m, const char *key)
+{
+	const struct service *s = find(m, key);
+	return m->adopted && (!s || !s->pending);
+}
+
+bool model_in_sync(const struct model *m)
+{
+	return m->adopted && !m->planned && !m->queue && !m->any_dirty && !m->sweep &&
+	       !model_needs_jumps(m);
+}
+
+struct model_stats model_stats(const struct model *m)
+{
+	struct model_stats st = { .rendered = m->rendered };
+	for (const struct service *s = m->services; s; s = s->hh.next) {
+		st.n_services += s->want != NULL;
+		st.n_pending += s->pending;
+		st.n_refused += s->refused;
+		st.n_truncated += s->want && s->want->truncated;
+	}
+	return st;
+}
+
+void model_each_refused(const struct model *m,
+                        void (*fn)(const char *key, const char *error, void *arg), void *arg)
+{
+	for (const struct service *s = m->services; s; s = s->hh.next)
+		if (s->refused)
+			fn(s->key, s->error, arg);
+}
+
+/* ---- adoption ---- */
+
+/* What comparing a Service with the kernel's chains says. */
+struct verdict {
+	const struct model *m;
+	bool same;      /* all its chains are as they should be */
+	bool reachable; /* all chains that its dispatch lines name are there */
+};
+
+static void verify_chain(const struct chain *c, void *arg)
+{
+	struct verdict *v = arg;
+	struct record *r = model_record(v->m, c->name);
+	if (r)
+		r->wanted = true;
+	if (!r || r->have != chain_hash(c))
+		v->same = false;
+}
+
+static void verify_line(unsigned int bucket, bool after, const char *rule, void *arg)
+{
+	(void)after;
+	struct verdict *v = arg;
+	const char *target = strrchr(rule, ' ') + 1;
+	enum bucket_kind kind = bucket_kind(bucket);
+	bool nat = kind == BUCKET_NAT_ADDR || kind == BUCKET_NAT_PORT;
+	if (nat && !model_record(v->m, target))
+		v->reachable = false;
+}
+
+/*
+ * A Service that the kernel serves already, if perhaps an older form of it, keeps its lines in the buckets while others are
+ * written before it.
+ */
+static void verify_service(struct model *m, struct service *s)
+{
+	struct verdict v = { .m = m, .same = true, .reachable = true };
+	spec_unref(s->have);
+	s->have = NULL;
+	if (!s->want)
+		return;
+	render_service(&m->o, &s->want->s, verify_chain, &v);
+	m->rendered++;
+	render_dispatch(&m->o, &s->want->s, verify_line, &v);
+	if (v.reachable) {
+		s->have = spec_ref(s->want);
+		model_join_buckets(m, s, s->want);
+	}
+	s->refused = false;
+	s->pending = !(v.same && v.reachable);
+	if (s->pending)
+		enqueue(m, s);
+}
+
+static bool jump_is(const struct save_jump *j, const struct render_jump *want_jump)
+{
+	return strcmp(j->table, chain_table_name(want_jump->table)) == 0 &&
+	       strcmp(j->chain, want_jump->builtin) == 0 &&
+	       strcmp(j->target, want_jump->target) == 0;
+}
+
+/* A jump is right if it is there once, bare, and in nat before kube-proxy's, which would take the packets first. */
+static bool jump_is_right(const struct save *saved, const struct render_jump *want_jump)
+{
+	size_t n = 0;
+	bool right = true;
+	for (size_t i = 0; i < saved->n_jumps; i++) {
+		const struct save_jump *j = &saved->jumps[i];
+		if (!jump_is(j, want_jump))
+			continue;
+		n++;
+		right = right && strncmp(j->spec, "-j ", 3) == 0 &&
+		        !(want_jump->table == CHAIN_NAT && j->behind_kube);
+	}
+	return n == 1 && right;
+}
+
+static bool is_builtin(const char *chain)
+{
+	static const char *const builtin[] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT",
+		                               "POSTROUTING" };
+	for (size_t i = 0; i < ARRAY_LEN(builtin); i++)
+		if (strcmp(chain, builtin[i]) == 0)
+			return true;
+	return false;
+}
+
+static void adopt_jumps(struct model *m, const struct save *saved)
+{
+	drop_strays(m);
+	for (size_t k = 0; k < RENDER_JUMPS; k++)
+		m->missing_jumps[k] = !jump_is_right(saved, &render_jumps[k]);
+	for (size_t i = 0; i < saved->n_jumps; i++) {
+		const struct save_jump *j = &saved->jumps[i];
+		bool nat = strcmp(j->table, "nat") == 0, keep = !is_builtin(j->chain);
+		for (size_t k = 0; k < RENDER_JUMPS; k++)
+			keep = keep || (jump_is(j, &render_jumps[k]) && !m->missing_jumps[k]);
+		if (keep || (!nat && strcmp(j->table, "filter") != 0))
+			continue;
+		ARRAY_RESERVE(m->strays, m->cap_strays, m->n_strays + 1);
+		m->strays[m->n_strays++] = (struct stray){ nat ? CHAIN_NAT : CHAIN_FILTER,
+			                                   xasprintf("%s %s", j->chain, j->spec) };
+	}
+}
+
+/* Neighbours in a bucket follow each other, so that a slice of a long queue touches few buckets. */
+static int by_low_octet(const struct service *a, const struct service *b)
+{
+	const struct spec *x = a->want ? a->want : a->have, *y = b->want ? b->want : b->have;
+	const struct addr *p = x ? &x->s.cluster_ip : NULL, *q = y ? &y->s.cluster_ip : NULL;
+	int i = p ? p->b[p->family == 6 ? 15 : 3] : 0, k = q ? q->b[q->family == 6 ? 15 : 3] : 0;
+	return i != k ? i - k : strcmp(a->key, b->key);
+}
+
+static void adopt_chains(struct model *m, const struct save *saved)
+{
+	drop_records(m);
+	for (const struct save_chain *c = saved->chains; c; c = c->hh.next) {
+		if (!save_chain_in_place(c))
+			continue;
+		struct record *r = model_record_new(m, c->name);
+		r->have = save_chain_hash(c);
+		r->present = true;
+	}
+	for (unsigned int i = 0; i < BUCKETS; i++) {
+		char name[CHAIN_NAME_SIZE];
+		bucket_name(i, name);
+		m->buckets[i].n = 0;
+		m->buckets[i].used = m->buckets[i].next_used = model_record(m, name) != NULL;
+		m->buckets[i].dirty = true;
+	}
+}
+
+void model_adopt(struct model *m, const struct save *saved)
+{
+	adopt_chains(m, saved);
+	adopt_jumps(m, saved);
+	struct service *s, *next;
+	HASH_ITER(hh, m->services, s, next) {
+		verify_service(m, s);
+		if (!s->want)
+			service_free(m, s);
+	}
+	DL_SORT(m->queue, by_low_octet);
+	m->any_dirty = m->sweep = m->adopted = true;
+	m->limit = m->max_batch;
+}
+
+bool model_audit(const struct model *m, const struct save *audit)
+{
+	for (size_t k = 0; k < RENDER_JUMPS; k++)
+		if (!jump_is_right(audit, &render_jumps[k]))
+			return false;
+	for (const struct save_chain *c = audit->chains; c; c = c->hh.next) {
+		const struct record *r = model_record(m, c->name);
+		if (r && r->present && r->have != save_chain_hash(c))
+			return false;
+	}
+	return audit->chains != NULL;
+}
+
+/* ---- batches ---- */
+
+static bool may_fly(const struct service *s, int64_t now_ms)
+{
+	return !s->refused || s->retry_ms <= now_ms;
+}
+
+/* Takes Services from the queue; one that was refused before goes alone. */
+static void take_flight(struct model *m, int64_t now_ms)
+{
+	struct service *s, *next;
+	m->n_flight = 0;
+	DL_FOREACH_SAFE(m->queue, s, next) {
+		if (m->n_flight >= m->limit)
+			break;
+		if (!may_fly(s, now_ms) || (s->refused && m->n_flight > 0))
+			continue;
+		DL_DELETE(m->queue, s);
+		s->queued = false;
+		s->in_batch = true;
+		s->flying = spec_ref(s->want);
+		ARRAY_RESERVE(m->flight, m->cap_flight, m->n_flight + 1);
+		m->flight[m->n_flight++] = s;
+		if (s->refused)
+			break;
+	}
+}
+
+/* After a batch a Service is a member where its @now has lines, and no longer where only @before had. */
+static void settle_members(struct model *m, struct service *s, const struct spec *before,
+                           const struct spec *now)
+{
+	if (before == now)
+		return;
+	struct membership at = { m, s };
+	if (before)
+		render_dispatch(&m->o, &before->s, leave_bucket, &at);
+	model_join_buckets(m, s, now);
+}
+
+/* Back into the queue: refused ones at its end, the others in their old order at its front. */
+static void requeue(struct model *m, struct service *s)
+{
+	settle_members(m, s, s->flying, s->have);
+	spec_unref(s->flying);
+	s->flying = NULL;
+	s->in_batch = false;
+	s->queued = true;
+	if (s->refused)
+		DL_APPEND(m->queue, s);
+	else
+		DL_PREPEND(m->queue, s);
+}
+
+void model_shorten_flight(struct model *m, size_t n)
+{
+	while (m->n_flight > n)
+		requeue(m, m->flight[--m->n_flight]);
+}
+
+bool model_plan(struct model *m, int64_t now_ms, struct buf *ret_text, size_t *ret_n_lines)
+{
+	if (!m->adopted || m->planned)
+		return false;
+	m->n_flight = 0;
+	m->has_jumps = model_needs_jumps(m);
+	if (!m->has_jumps)
+		take_flight(m, now_ms);
+	m->has_sweep = m->sweep && !m->has_jumps && m->n_flight == 0;
+	if (m->n_flight == 0 && !m->has_jumps && !m->has_sweep && !m->any_dirty)
+		return false;
+	m->planned = true;
+	*ret_n_lines = model_render_batch(m, ret_text);
+	return true;
+}
+
+static void end_batch(struct model *m)
+{
+	for (size_t i = 0; i < m->n_touched; i++)
+		m->buckets[m->touched[i]].touched = false;
+	m->n_touched = m->n_flight = m->n_changes = 0;
+	m->planned = m->has_jumps = m->has_sweep = false;
+}
+
+static void commit_service(struct model *m, struct service *s, model_committed_fn *fn, void *arg)
+{
+	settle_members(m, s, s->have, s->flying);
+	if (s->flying && s->flying != s->have)
+		fn(s->have ? &s->have->s : NULL, &s->flying->s, arg);
+	spec_unref(s->have);
+	s->have = TAKE(s->flying);
+	s->in_batch = false;
+	s->pending = s->want != s->have;
+	if (s->pending) {
+		enqueue(m, s);
+	} else {
+		s->refused = false;
+		s->failures = 0;
+		free(TAKE(s->error));
+		if (!s->want)
+			service_free(m, s);
+	}
+}
+
+void model_commit(struct model *m, model_committed_fn *fn, void *arg)
+{
+	for (size_t i = 0; i < m->n_changes; i++) {
+		struct change *c = &m->changes[i];
+		c->record->have = c->hash;
+		c->record->present = true;
+		if (c->gone)
+			model_record_drop(m, c->record);
+	}
+	for (size_t i = 0; i < m->n_touched; i++) {
+		struct bucket *b = &m->buckets[m->touched[i]];
+		b->used = b->next_used;
+		b->dirty = false;
+	}
+	if (m->has_jumps) {
+		memset(m->missing_jumps, 0, sizeof(m->missing_jumps));
+		drop_strays(m);
+	} else {
+		m->any_dirty = false;
+	}
+	if (m->has_sweep)
+		m->sweep = false;
+	for (size_t i = 0; i < m->n_flight; i++)
+		commit_service(m, m->flight[i], fn, arg);
+	m->limit = m->limit * 2 < m->max_batch ? m->limit * 2 : m->max_batch;
+	end_batch(m);
+}
+
+static void refuse(struct service *s, const char *error, int64_t now_ms)
+{
+	int64_t wait = MODEL_RETRY_MIN_MS;
+	for (unsigned int i = 0; i < s->failures && wait < MODEL_RETRY_MAX_MS; i++)
+		wait *= 2;
+	s->refused = true;
+	s->failures++;
+	s->retry_ms = now_ms + (wait < MODEL_RETRY_MAX_MS ? wait : MODEL_RETRY_MAX_MS);
+	free(s->error);
+	s->error = xstrdup(error);
+}
+
+bool model_abort(struct model *m, enum model_outcome why, const char *error, int64_t now_ms)
+{
+	bool doubt = m->has_jumps;
+	for (size_t i = 0; i < m->n_changes; i++) {
+		struct record *r = m->changes[i].record;
+		if (chain_table(r->name) == CHAIN_FILTER) {
+			r->have = CHAIN_UNKNOWN;
+			r->present = true;
+		} else if (!r->present) {
+			model_record_drop(m, r);
+		}
+	}
+	for (size_t i = 0; i < m->n_touched; i++) {
+		struct bucket *b = &m->buckets[m->touched[i]];
+		b->next_used = b->used;
+		b->dirty = true;
+	}
+	m->any_dirty = m->any_dirty || m->n_touched > 0;
+	if (why == MODEL_REFUSED && m->n_flight > 1)
+		m->limit = m->n_flight / 2;
+	if (why == MODEL_REFUSED && m->has_sweep)
+		m->sweep = false; /* somebody else's rule holds on to a chain of ours */
+	if (why == MODEL_REFUSED && m->n_flight == 1 && m->flight[0]->want == m->flight[0]->flying)
+		refuse(m->flight[0], error, now_ms);
+	for (size_t i = m->n_flight; i-- > 0;)
+		requeue(m, m->flight[i]);
+	end_batch(m);
+	return doubt;
+}
+
+size_t model_batch_services(const struct model *m)
+{
+	return m->n_flight;
+}
+
+int64_t model_next_retry(const struct model *m)
+{
+	int64_t at = INT64_MAX;
+	const struct service *s;
+	DL_FOREACH(m->queue, s)
+		if (s->refused && s->retry_ms < at)
+			at = s->retry_ms;
+	return at;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_PROXY_MODEL_H
+#define FAIRLEAD_PROXY_MODEL_H
+
+/*
+ * What the kernel's tables of one family shall hold and do hold, and the difference as text for iptables-restore.
+ * No process is started here and no clock is read.
+ *
+ *	model_set, model_remove         what is wanted, at any time
+ *	model_adopt                     what is there, read once at the start and after every doubt
+ *	model_plan → restore → model_commit or model_abort      one batch at a time
+ *
+ * A batch is a number of Services, all their chains and the buckets that they touch.  Of every chain the model keeps
+ * the digest of what it last wrote, so only chains that differ become text.  A Service that iptables refuses
+ * is found by halving and then waits alone; meanwhile buckets carry its last good lines.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/buf.h"
+#include "fairlead/proxy.h"
+#include "render.h"
+#include "save.h"
+
+/* A refused Service is tried again after 1 s, doubling up to this. */
+#define MODEL_RETRY_MIN_MS 1000
+#define MODEL_RETRY_MAX_MS (5 * 60 * 1000)
+/* A batch ends early when its text has this size. */
+#define MODEL_BATCH_BYTES (4u << 20)
+
+struct model;
+
+enum model_outcome {
+	MODEL_REFUSED, /* something in the batch is wrong */
+	MODEL_BUSY,    /* nothing is wrong with it; try again */
+};
+
+struct model_stats {
+	size_t n_services, n_pending, n_refused;
+	uint64_t rendered; /* Services rendered, ever */
+	size_t n_truncated;
+};
+
+/* Told of every Service whose new state a batch brought in; @had is what it was, NULL for a new one. */
+typedef void model_committed_fn(const struct proxy_service *had, const struct proxy_service *now,
+                                void *arg);
+
+struct model *model_new(const struct render_options *o, size_t max_batch);
+void model_free(struct model *m);
+/* Whether this changed anything. */
+bool model_set(struct model *m, const struct proxy_service *s);
+bool model_remove(struct model *m, const char *key);
+/* Whether the newest wish is in the kernel; of an unknown Service, whether it is gone. */
+bool model_is_applied(const struct model *m, const char *key);
+/* Whether there is nothing left to write or to try again. */
+bool model_in_sync(const struct model *m);
+struct model_stats model_stats(const struct model *m);
+/* Each refused Service with the error. */
+void model_each_refused(const struct model *m,
+                        void (*fn)(const char *key, const char *error, void *arg), void *arg);
+
+/* Takes the kernel's word for what is there; whatever matches what is wanted needs no write. */
+void model_adopt(struct model *m, const struct save *saved);
+/* Whether the frame in @audit (the built-in chains and FL-SVC) is as it should be. */
+bool model_audit(const struct model *m, const struct save *audit);
+
+/*
+ * The next batch: appends its text, false if there is nothing to do now.  An empty text needs no restore, but a commit.
+ */
+bool model_plan(struct model *m, int64_t now_ms, struct buf *ret_text, size_t *ret_n_lines);
+void model_commit(struct model *m, model_committed_fn *fn, void *arg);
+/* Returns true if what the kernel holds is in doubt now, so that only model_adopt() helps. */
+bool model_abort(struct model *m, enum model_outcome why, const char *error, int64_t now_ms);
+/* How many Services the batch under way has. */
+size_t model_batch_services(const struct model *m);
+/* When the next refused Service is due, INT64_MAX if none is. */
+int64_t model_next_retry(const struct model *m);
+
+#endif

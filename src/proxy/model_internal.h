@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_PROXY_MODEL_INTERNAL_H
+#define FAIRLEAD_PROXY_MODEL_INTERNAL_H
+
+/*
+ * The inside of the model, shared by its two halves: model.c keeps Services and what became of batches, plan.c makes
+ * the text of a batch.
+ */
+
+#include "fairlead/hash.h"
+#include "model.h"
+#include "spec.h"
+
+/*
+ * A Service: what is wanted, what the batch under way brings, what the kernel has.  With want NULL it is going away.
+ */
+struct service {
+	UT_hash_handle hh;
+	struct service *prev, *next; /* in the queue, while queued */
+	struct spec *want, *flying, *have;
+	bool queued, in_batch, pending, refused;
+	unsigned int failures;
+	int64_t retry_ms; /* if refused */
+	char *error;
+	char key[];
+};
+
+/* A chain that the kernel has, or that the batch under way brings. */
+struct record {
+	UT_hash_handle hh;
+	uint64_t have;  /* digest, CHAIN_UNKNOWN where only a write makes it certain */
+	uint32_t batch; /* the last batch that rendered it */
+	bool present;   /* in the kernel */
+	bool wanted;
+	char name[CHAIN_NAME_SIZE];
+};
+
+struct bucket {
+	struct service **members; /* who may have lines in it, by key */
+	size_t n, cap;
+	bool used, next_used; /* has lines: in the kernel, with the batch */
+	bool touched;         /* by the batch */
+	bool dirty;           /* to be rendered with the next batch, whoever is in it */
+};
+
+struct change {
+	struct record *record;
+	uint64_t hash;
+	bool gone;
+};
+
+/* A rule in a built-in chain that jumps to ours and should not, or not from there. */
+struct stray {
+	enum chain_table table;
+	char *rule; /* "CHAIN SPEC" */
+};
+
+struct model {
+	struct render_options o;
+	struct prefix *cidrs;
+	size_t max_batch, limit;
+	bool adopted;
+	struct service *services;
+	struct service *queue;
+	struct record *records;
+	struct bucket *buckets;
+	bool any_dirty;
+	bool sweep; /* records that nobody wants are to be removed */
+	bool missing_jumps[RENDER_JUMPS];
+	struct stray *strays; /* rules to be deleted first */
+	size_t n_strays, cap_strays;
+	uint64_t rendered;
+
+	/* the batch under way */
+	bool planned;
+	uint32_t batch;
+	struct service **flight;
+	size_t n_flight, cap_flight;
+	struct change *changes;
+	size_t n_changes, cap_changes;
+	unsigned int *touched;
+	size_t n_touched, cap_touched;
+	bool has_jumps, has_sweep;
+};
+
+struct record *model_record(const struct model *m, const char *name);
+struct record *model_record_new(struct model *m, const char *name);
+void model_record_drop(struct model *m, struct record *r);
+/* Makes the Service a member of every bucket in which @spec (may be NULL) has lines. */
+void model_join_buckets(struct model *m, struct service *s, const struct spec *spec);
+/* Leaves only the first @n Services in the batch. */
+void model_shorten_flight(struct model *m, size_t n);
+bool model_needs_jumps(const struct model *m);
+/* The text of the batch whose Services stand in m->flight; returns the number of lines. */
+size_t model_render_batch(struct model *m, struct buf *ret_text);
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The text of a batch.
+ *
+ * Of each table: first the chains that change are declared, which creates or empties them, then their rules, then the
+ * ones that go are deleted; all of it is one transaction of the kernel.  A chain that goes is declared too, so that
+ * neither its own rules nor its absence are in the way.  Which chains change falls out of digests: everything that
+ * the batch's Services touch is rendered, and what the kernel has already is left out.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "model_internal.h"
+
+struct section {
+	struct buf chains, rules, deletes;
+};
+
+struct batch {
+	struct model *m;
+	struct section tables[2]; /* by enum chain_table */
+	size_t n_lines;
+	struct chain scratch;
+};
+
+static void add_change(struct batch *b, struct record *r, uint64_t hash, bool gone)
+{
+	struct model *m = b->m;
+	ARRAY_RESERVE(m->changes, m->cap_changes, m->n_changes + 1);
+	m->changes[m->n_changes++] = (struct change){ r, hash, gone };
+	buf_printf(&b->tables[chain_table(r->name)].chains, ":%s - [0:0]\n", r->name);
+	b->n_lines++;
+}
+
+/* Writes the chain unless the kernel has it so. */
+static void put_chain(const struct chain *c, void *arg)
+{
+	struct batch *b = arg;
+	struct record *r = model_record(b->m, c->name);
+	if (!r)
+		r = model_record_new(b->m, c->name);
+	uint64_t hash = chain_hash(c);
+	bool twice = r->batch == b->m->batch;
+	r->batch = b->m->batch;
+	r->wanted = true;
+	if (twice || (r->present && r->have == hash))
+		return;
+	add_change(b, r, hash, false);
+	chain_write(c, hash, &b->tables[chain_table(c->name)].rules);
+	b->n_lines += c->n_rules;
+}
+
+static void delete_record(struct batch *b, struct record *r)
+{
+	r->batch = b->m->batch;
+	add_change(b, r, CHAIN_UNKNOWN, true);
+	buf_printf(&b->tables[chain_table(r->name)].deletes, "-X %s\n", r->name);
+	b->n_lines++;
+}
+
+/* A chain of a Service's old form that no Service of this batch renders. */
+static void delete_if_unused(const struct chain *c, void *arg)
+{
+	struct batch *b = arg;
+	struct record *r = model_record(b->m, c->name);
+	if (r && r->present && r->batch != b->m->batch)
+		delete_record(b, r);
+}
+
+static void touch(struct model *m, unsigned int bucket)
+{
+	if (m->buckets[bucket].touched)
+		return;
+	m->buckets[bucket].touched = true;
+	ARRAY_RESERVE(m->touched, m->cap_touched, m->n_touched + 1);
+	m->touched[m->n_touched++] = bucket;
+}
+
+static void touch_line(unsigned int bucket, bool after, const char *rule, void *arg)
+{
+	(void)after;
+	(void)rule;
+	touch(arg, bucket);
+}
+
+/* Lines of one bucket, one pass for those that come first and one for those after. */
+struct bucket_lines {
+	unsigned int bucket;
+	bool after;
+	struct chain *c;
+};
+
+static bool has_rule(const struct chain *c, const char *rule)
+{
+	size_t len = strlen(rule);
+	for (const char *p = buf_str(&c->rules); *p;) {
+		size_t line = strcspn(p, "\n");
+		if (line == len && memcmp(p, rule, len) == 0)
+			return true;
+		p += line + (p[line] == '\n');
+	}
+	return false;
+}
+
+static void bucket_line(unsigned int bucket, bool after, const char *rule, void *arg)
+{
+	const struct bucket_lines *l = arg;
+	if (bucket != l->bucket || after != l->after)
+		return;
+	/* Services that share an address have the same guard. */
+	if (!after || !has_rule(l->c, rule))
+		chain_rule(l->c, "%s", rule);
+}
+
+static void put_bucket(struct batch *b, unsigned int number)
+{
+	struct bucket *k = &b->m->buckets[number];
+	char name[CHAIN_NAME_SIZE];
+	bucket_name(number, name);
+	chain_begin(&b->scratch, name, NULL);
+	for (int after = 0; after <= (bucket_kind(number) == BUCKET_FILTER_ADDR); after++) {
+		struct bucket_lines lines = { number, after, &b->scratch };
+		for (size_t i = 0; i < k->n; i++) {
+			const struct service *s = k->members[i];
+			const struct spec *spec = s->in_batch ? s->flying : s->have;
+			if (spec)
+				render_dispatch(&b->m->o, &spec->s, bucket_line, &lines);
+		}
+	}
+	k->next_used = b->scratch.n_rules > 0;
+	if (k->next_used) {
+		put_chain(&b->scratch, b);
+		return;
+	}
+	struct record *r = model_record(b->m, name);
+	if (r && r->present)
+		delete_record(b, r);
+}
+
+static bool bucket_in_use(unsigned int bucket, void *arg)
+{
+	const struct model *m = arg;
+	const struct bucket *k = &m->buckets[bucket];
+	return k->touched ? k->next_used : k->used;
+}
+
+static void put_services(struct batch *b)
+{
+	struct model *m = b->m;
+	const struct section *nat = &b->tables[CHAIN_NAT];
+	for (size_t i = 0; i < m->n_flight; i++) {
+		const struct spec *spec = m->flight[i]->flying;
+		if (!spec)
+			continue;
+		if (nat->chains.size + nat->rules.size > MODEL_BATCH_BYTES)
+			model_shorten_flight(m, i);
+		else
+			render_service(&m->o, &spec->s, put_chain, b);
+		m->rendered++;
+	}
+	for (size_t i = 0; i < m->n_flight; i++) {
+		struct service *s = m->flight[i];
+		if (s->have) {
+			if (s->have != s->flying)
+				render_service(&m->o, &s->have->s, delete_if_unused, b);
+			render_dispatch(&m->o, &s->have->s, touch_line, m);
+		}
+		if (s->flying) {
+			model_join_buckets(m, s, s->flying);
+			render_dispatch(&m->o, &s->flying->s, touch_line, m);
+		}
+	}
+}
+
+static void put_buckets(struct batch *b)
+{
+	struct model *m = b->m;
+	for (unsigned int i = 0; m->any_dirty && i < BUCKETS; i++)
+		if (m->buckets[i].dirty)
+			touch(m, i);
+	for (size_t i = 0; i < m->n_touched; i++)
+		put_bucket(b, m->touched[i]);
+}
+
+static void sweep(struct batch *b)
+{
+	struct record *r, *next;
+	HASH_ITER(hh, b->m->records, r, next) {
+		if (r->present && !r->wanted && r->batch != b->m->batch)
+			delete_record(b, r);
+	}
+}
+
+static void put_jumps(struct batch *b)
+{
+	for (size_t i = 0; i < b->m->n_strays; i++) {
+		const struct stray *s = &b->m->strays[i];
+		buf_printf(&b->tables[s->table].rules, "-D %s\n", s->rule);
+		b->n_lines++;
+	}
+	for (size_t i = 0; i < RENDER_JUMPS; i++) {
+		const struct render_jump *j = &render_jumps[i];
+		if (!b->m->missing_jumps[i])
+			continue;
+		buf_printf(&b->tables[j->table].rules, "%s %s%s -j %s\n", j->append ? "-A" : "-I",
+		           j->builtin, j->append ? "" : " 1", j->target);
+		b->n_lines++;
+	}
+}
+
+static void put_table(struct batch *b, enum chain_table table, struct buf *out)
+{
+	struct section *s = &b->tables[table];
+	if (s->chains.size + s->rules.size + s->deletes.size > 0) {
+		buf_printf(out, "*%s\n", chain_table_name(table));
+		buf_add(out, s->chains.data, s->chains.size);
+		buf_add(out, s->rules.data, s->rules.size);
+		buf_add(out, s->deletes.data, s->deletes.size);
+		buf_puts(out, "COMMIT\n");
+	}
+	buf_fini(&s->chains);
+	buf_fini(&s->rules);
+	buf_fini(&s->deletes);
+}
+
+size_t model_render_batch(struct model *m, struct buf *ret_text)
+{
+	struct batch b = { .m = m };
+	m->batch++;
+	render_frame(&m->o, put_chain, &b);
+	if (!m->has_jumps) {
+		put_services(&b);
+		put_buckets(&b);
+	}
+	for (int kind = 0; kind < BUCKET_KINDS; kind++) {
+		render_index(&m->o, (enum bucket_kind)kind, bucket_in_use, m, &b.scratch);
+		put_chain(&b.scratch, &b);
+	}
+	if (m->has_jumps)
+		put_jumps(&b);
+	if (m->has_sweep)
+		sweep(&b);
+	put_table(&b, CHAIN_FILTER, ret_text);
+	put_table(&b, CHAIN_NAT, ret_text);
+	chain_fini(&b.scratch);
+	return b.n_lines;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "save.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void save_init(struct save *s)
+{
+	*s = (struct save){ .n_chains = 0 };
+}
+
+void save_fini(struct save *s)
+{
+	struct save_chain *c, *next;
+	HASH_ITER(hh, s->chains, c, next) {
+		HASH_DEL(s->chains, c);
+		free(c);
+	}
+	for (size_t i = 0; i < s->n_jumps; i++)
+		free(s->jumps[i].spec);
+	free(s->jumps);
+	save_init(s);
+}
+
+static bool is_ours(const char *name)
+{
+	return strncmp(name, CHAIN_PREFIX, strlen(CHAIN_PREFIX)) == 0;
+}
+
+/* Copies the word at *@at and moves behind it and the blanks after it; false if it does not fit or is empty. */
+static bool word(const char **at, char *out, size_t size)
+{
+	size_t len = strcspn(*at, " ");
+	if (len == 0 || len >= size)
+		return false;
+	memcpy(out, *at, len);
+	out[len] = '\0';
+	*at += len;
+	*at += strspn(*at, " ");
+	return true;
+}
+
+static struct save_chain *chain_of(struct save *s, const char *name)
+{
+	char key[sizeof(((struct save_chain *)NULL)->key)];
+	struct save_chain *c;
+	int len = snprintf(key, sizeof(key), "%s %s", s->table, name);
+	if (len < 0 || (size_t)len >= sizeof(key))
+		return NULL;
+	HASH_FIND_STR(s->chains, key, c);
+	if (c || s->n_chains >= SAVE_MAX_CHAINS)
+		return c;
+	c = xcalloc(1, sizeof(*c));
+	memcpy(c->key, key, (size_t)len + 1);
+	c->table_len = strlen(s->table);
+	c->name = c->key + c->table_len + 1;
+	HASH_ADD_STR(s->chains, key, c);
+	s->n_chains++;
+	return c;
+}
+
+/* Moves to the next argument of a rule; what stands in quotes is one, whatever it contains. */
+static const char *next_argument(const char *p)
+{
+	bool quoted = false;
+	for (; *p && (quoted || *p != ' '); p++) {
+		if (*p == '\\' && p[1])
+			p++;
+		else if (*p == '"')
+			quoted = !quoted;
+	}
+	return p + strspn(p, " ");
+}
+
+/* The chain or target that a rule jumps or goes to. */
+static bool find_target(const char *spec, char target[static CHAIN_NAME_SIZE])
+{
+	for (const char *p = spec; *p; p = next_argument(p)) {
+		const char *at = p + 3;
+		if (strncmp(p, "-j ", 3) == 0 || strncmp(p, "-g ", 3) == 0)
+			return word(&at, target, CHAIN_NAME_SIZE);
+	}
+	return false;
+}
+
+static void our_rule(struct save *s, const char *name, const char *spec)
+{
+	static const char option[] = "--comment ";
+	struct save_chain *c = chain_of(s, name);
+	if (!c || c->n_rules++ > 0)
+		return;
+	const char *comment = strstr(spec, option);
+	if (!comment)
+		return;
+	comment += strlen(option);
+	comment += *comment == '"';
+	if (chain_parse_comment(comment, &c->comment_hash, &c->comment_n_rules) < 0)
+		c->comment_n_rules = 0;
+}
+
+static void others_rule(struct save *s, const char *name, const char *spec)
+{
+	char target[CHAIN_NAME_SIZE];
+	if (strcmp(s->chain, name) != 0) {
+		snprintf(s->chain, sizeof(s->chain), "%s", name);
+		s->seen_kube = false;
+	}
+	if (!find_target(spec, target))
+		return;
+	if (strcmp(target, "KUBE-SERVICES") == 0)
+		s->seen_kube = true;
+	if (!is_ours(target) || s->n_jumps >= SAVE_MAX_JUMPS)
+		return;
+	ARRAY_RESERVE(s->jumps, s->cap_jumps, s->n_jumps + 1);
+	struct save_jump *j = &s->jumps[s->n_jumps++];
+	*j = (struct save_jump){ .spec = xstrdup(spec), .behind_kube = s->seen_kube };
+	memcpy(j->table, s->table, sizeof(j->table));
+	memcpy(j->chain, s->chain, sizeof(j->chain));
+	memcpy(j->target, target, sizeof(j->target));
+}
+
+static void set_table(struct save *s, const char *table)
+{
+	snprintf(s->table, sizeof(s->table), "%s", table);
+	s->chain[0] = '\0';
+	s->seen_kube = false;
+}
+
+static void one_line(struct save *s, const char *line)
+{
+	char name[CHAIN_NAME_SIZE];
+	const char *at = line + 1;
+	if (*line == '*') {
+		set_table(s, line + 1);
+	} else if (*line == ':') {
+		if (word(&at, name, sizeof(name)) && is_ours(name))
+			chain_of(s, name);
+	} else if (strncmp(line, "-A ", 3) == 0) {
+		at = line + 3;
+		if (!word(&at, name, sizeof(name)))
+			return;
+		if (is_ours(name))
+			our_rule(s, name, at);
+		else
+			others_rule(s, name, at);
+	} else if (strncmp(line, "-P FORWARD ", 11) == 0) {
+		set_table(s,
+		          "filter"); /* -S does not name the table, but only one has this chain … */
+	} else if (strncmp(line, "-P PREROUTING ", 14) == 0) {
+		set_table(s, "nat"); /* … and of those that we list, one this */
+	} else if (strncmp(line, "-N ", 3) == 0) {
+		at = line + 3;
+		if (word(&at, name, sizeof(name)) && is_ours(name))
+			chain_of(s, name);
+	}
+}
+
+void save_feed(struct save *s, const char *data, size_t size)
+{
+	while (size > 0) {
+		const char *nl = memchr(data, '\n', size);
+		size_t len = nl ? (size_t)(nl - data) : size;
+		size_t room = sizeof(s->line) - 1 - s->line_len;
+		size_t take = len < room ? len : room;
+		memcpy(s->line + s->line_len, data, take);
+		s->line_len += take;
+		if (!nl)
+			return;
+		save_end(s);
+		data += len + 1;
+		size -= len + 1;
+	}
+}
+
+void save_end(struct save *s)
+{
+	s->line[s->line_len] = '\0';
+	if (s->line_len > 0)
+		one_line(s, s->line);
+	s->line_len = 0;
+}
+
+uint64_t save_chain_hash(const struct save_chain *c)
+{
+	if (c->n_rules == 0)
+		return CHAIN_EMPTY;
+	return c->comment_n_rules == c->n_rules ? c->comment_hash : CHAIN_UNKNOWN;
+}
+
+bool save_chain_in_place(const struct save_chain *c)
+{
+	const char *table = chain_table_name(chain_table(c->name));
+	return strlen(table) == c->table_len && strncmp(c->key, table, c->table_len) == 0;
+}

@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The model against a small iptables of our own: what ends up in the tables, and how much was written for it.
+ */
+#include "config.h"
+
+#include "unit.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include "fairlead/mem.h"
+#include "proxy/model.h"
+
+/* ---- iptables-restore and iptables-save, as far as we use them ---- */
+
+struct table_chain {
+	UT_hash_handle hh;
+	struct buf rules;
+	char key[64]; /* "TABLE CHAIN" */
+};
+
+static struct table_chain *kernel;
+static const char *refused_text; /* a table with this in its input fails */
+static size_t n_restores, n_lines;
+
+static struct table_chain *find_chain(const char *table, const char *name)
+{
+	char key[64];
+	struct table_chain *c;
+	snprintf(key, sizeof(key), "%s %s", table, name);
+	HASH_FIND_STR(kernel, key, c);
+	return c;
+}
+
+static struct table_chain *make_chain(const char *table, const char *name)
+{
+	struct table_chain *c = find_chain(table, name);
+	if (c)
+		return c;
+	c = xcalloc(1, sizeof(*c));
+	snprintf(c->key, sizeof(c->key), "%s %s", table, name);
+	HASH_ADD_STR(kernel, key, c);
+	return c;
+}
+
+static void drop_chain(struct table_chain *c)
+{
+	HASH_DEL(kernel, c);
+	buf_fini(&c->rules);
+	free(c);
+}
+
+static void kernel_clear(void)
+{
+	struct table_chain *c, *next;
+	HASH_ITER(hh, kernel, c, next)
+		drop_chain(c);
+	static const char *const builtin[][2] = {
+		{ "filter", "INPUT" },   { "filter", "FORWARD" }, { "filter", "OUTPUT" },
+		{ "nat", "PREROUTING" }, { "nat", "OUTPUT" },     { "nat", "POSTROUTING" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(builtin); i++)
+		make_chain(builtin[i][0], builtin[i][1]);
+	refused_text = NULL;
+	n_restores = n_lines = 0;
+}
+
+static void delete_rule(struct table_chain *c, const char *rule)
+{
+	cleanup(buf_fini) struct buf kept = BUF_INIT;
+	bool found = false;
+	cleanup_free char *text = xstrdup(buf_str(&c->rules));
+	for (char *save = NULL, *line = strtok_r(text, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		if (!found && strcmp(line, rule) == 0)
+			found = true;
+		else
+			buf_printf(&kept, "%s\n", line);
+	}
+	assert_true(found);
+	buf_clear(&c->rules);
+	buf_puts(&c->rules, buf_str(&kept));
+}
+
+static void apply_line(const char *table, const char *line)
+{
+	char name[64], rest[512] = "";
+	if (*line == ':') {
+		assert_int_equal(sscanf(line, ":%63s", name), 1);
+		buf_clear(&make_chain(table, name)->rules);
+		return;
+	}
+	assert_true(sscanf(line + 3, "%63s %511[^\n]", name, rest) >= 1);
+	struct table_chain *c = find_chain(table, name);
+	assert_non_null(c);
+	if (strncmp(line, "-A ", 3) == 0) {
+		buf_printf(&c->rules, "%s\n", rest);
+	} else if (strncmp(line, "-I ", 3) == 0) {
+		assert_int_equal(strncmp(rest, "1 ", 2), 0);
+		cleanup_free char *old = xstrdup(buf_str(&c->rules));
+		buf_clear(&c->rules);
+		buf_printf(&c->rules, "%s\n%s", rest + 2, old);
+	} else if (strncmp(line, "-D ", 3) == 0) {
+		delete_rule(c, rest);
+	} else {
+		assert_int_equal(strncmp(line, "-X ", 3), 0);
+		assert_int_equal(c->rules.size, 0);
+		drop_chain(c);
+	}
+}
+
+/* Every jump leads somewhere: iptables-restore would fail otherwise. */
+static void check_jumps(void)
+{
+	for (const struct table_chain *c = kernel; c; c = c->hh.next) {
+		char table[16];
+		assert_int_equal(sscanf(c->key, "%15s", table), 1);
+		const char *p = buf_str(&c->rules);
+		while ((p = strstr(p, "-j FL-"))) {
+			char name[64];
+			assert_int_equal(sscanf(p, "-j %63s", name), 1);
+			assert_non_null(find_chain(table, name));
+			p += 3;
+		}
+	}
+}
+
+static bool restore(const char *text)
+{
+	n_restores++;
+	for (const char *p = text; *p;) {
+		char table[16];
+		assert_int_equal(sscanf(p, "*%15s\n", table), 1);
+		const char *end = strstr(p, "COMMIT\n");
+		assert_non_null(end);
+		cleanup_free char *section = xstrndup(p, (size_t)(end - p));
+		if (refused_text && strstr(section, refused_text))
+			return false;
+		char *save = NULL;
+		strtok_r(section, "\n", &save);
+		for (char *line; (line = strtok_r(NULL, "\n", &save)); n_lines++)
+			apply_line(table, line);
+		p = end + strlen("COMMIT\n");
+	}
+	check_jumps();
+	return true;
+}
+
+static void save_kernel(struct buf *out)
+{
+	static const char *const tables[] = { "nat", "filter" };
+	for (size_t t = 0; t < 2; t++) {
+		size_t len = strlen(tables[t]);
+		buf_printf(out, "*%s\n", tables[t]);
+		for (const struct table_chain *c = kernel; c; c = c->hh.next)
+			if (strncmp(c->key, tables[t], len) == 0)
+				buf_printf(out, ":%s - [0:0]\n", c->key + len + 1);
+		for (const struct table_chain *c = kernel; c; c = c->hh.next) {
+			if (strncmp(c->key, tables[t], len) != 0)
+				continue;
+			cleanup_free char *text = xstrdup(buf_str(&c->rules));
+			for (char *save = NULL, *line = strtok_r(text, "\n", &save); line;
+			     line = strtok_r(NULL, "\n", &save))
+				buf_printf(out, "-A %s %s\n", c->key + len + 1, line);
+		}
+		buf_puts(out, "COMMIT\n");
+	}
+}
+
+static int by_key(const struct table_chain *a, const struct table_chain *b)
+{
+	return strcmp(a->key, b->key);
+}
+
+static char *kernel_text(void)
+{
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	HASH_SORT(kernel, by_key);
+	save_kernel(&out);
+	return buf_take(&out);
+}
+
+/* ---- a world of Services ---- */
+
+struct wish {
+	int number;    /* its name and address follow from it */
+	int endpoints; /* how many, and the last octet of the first */
+	int first;
+	bool vip, affinity;
+};
+
+static struct addr addr_of(int a, int b, int c, int d)
+{
+	char text[ADDR_STR_SIZE];
+	struct addr r;
+	snprintf(text, sizeof(text), "%d.%d.%d.%d", a, b, c & 255, d & 255);
+	assert_int_equal(addr_parse(text, &r), 0);
+	return r;
+}
+
+static bool set(struct model *m, const struct wish *w)
+{
+	char key[64];
+	struct proxy_endpoint e[8];
+	struct addr vip = addr_of(192, 0, w->number >> 8, w->number);
+	snprintf(key, sizeof(key), "shop/web-%d", w->number);
+	for (int i = 0; i < w->endpoints; i++)
+		e[i] = (struct proxy_endpoint){ .addr = addr_of(10, 244, w->number, w->first + i),
+			                        .port = 8080 };
+	struct proxy_port port = { .name = "http",
+		                   .proto = IPPROTO_TCP,
+		                   .port = 80,
+		                   .node_port = (uint16_t)(w->vip ? 30000 + w->number % 2000 : 0),
+		                   .cluster = e,
+		                   .n_cluster = (size_t)w->endpoints,
+		                   .has_any = w->endpoints > 0 };
+	struct proxy_service s = { .key = key,
+		                   .family = 4,
+		                   .cluster_ip = addr_of(10, 96, w->number >> 8, w->number),
+		                   .vips = &vip,
+		                   .n_vips = w->vip ? 1 : 0,
+		                   .affinity_s = w->affinity ? 600 : 0,
+		                   .ports = &port,
+		                   .n_ports = 1 };
+	return model_set(m, &s);
+}
+
+static struct model *new_model(size_t max_batch)
+{
+	struct prefix cidr;
+	assert_int_equal(prefix_parse("10.244.0.0/16", false, &cidr), 0);
+	struct render_options o = { .family = 4, .mark = 0x100000, .random_fully = true };
+	o.cluster_cidrs = &cidr;
+	o.n_cluster_cidrs = 1;
+	return model_new(&o, max_batch);
+}
+
+static void adopt(struct model *m)
+{
+	struct save s;
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	save_kernel(&text);
+	save_init(&s);
+	save_feed(&s, text.data, text.size);
+	save_end(&s);
+	model_adopt(m, &s);
+	save_fini(&s);
+}
+
+static size_t n_committed;
+
+static void committed(const struct proxy_service *had, const struct proxy_service *now, void *arg)
+{
+	(void)had;
+	(void)arg;
+	assert_non_null(now);
+	n_committed++;
+}
+
+/* Runs batches until there is nothing to do; returns how many needed a restore. */
+static size_t run(struct model *m, int64_t now_ms)
+{
+	size_t n = 0, counted;
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	for (int i = 0; i < 1000 && model_plan(m, now_ms, &text, &counted); i++) {
+		size_t before = n_lines;
+		if (text.size == 0 || (n++, restore(buf_str(&text)))) {
+			assert_true(text.size == 0 || refused_text || n_lines - before == counted);
+			model_commit(m, committed, NULL);
+		} else if (model_abort(m, MODEL_REFUSED, "line 7 failed", now_ms)) {
+			adopt(m);
+		}
+		buf_clear(&text);
+	}
+	return n;
+}
+
+static void start(void **state, struct model **ret_model, size_t max_batch)
+{
+	(void)state;
+	kernel_clear();
+	*ret_model = new_model(max_batch);
+}
+
+static void one_of_many_changes_alone(void **state)
+{
+	enum { N = 10000 };
+	struct model *m;
+	start(state, &m, 1000);
+	for (int i = 0; i < N; i++)
+		set(m,
+		    &(struct wish){ .number = i, .endpoints = 2, .first = 1, .vip = i % 10 == 0 });
+	assert_false(model_is_applied(m, "shop/web-77"));
+	adopt(m);
+	run(m, 0);
+	assert_true(model_in_sync(m) && model_is_applied(m, "shop/web-77"));
+
+	/* The same again: nothing. */
+	for (int i = 0; i < N; i++)
+		assert_false(set(
+			m, &(struct wish){
+				   .number = i, .endpoints = 2, .first = 1, .vip = i % 10 == 0 }));
+	assert_int_equal(run(m, 0), 0);
+
+	/* One endpoint of one Service: its set and its two endpoint chains, and no bucket. */
+	uint64_t rendered = model_stats(m).rendered;
+	n_lines = 0;
+	set(m, &(struct wish){ .number = 77, .endpoints = 2, .first = 2 });
+	assert_false(model_is_applied(m, "shop/web-77"));
+	assert_true(model_is_applied(m, "shop/web-78"));
+	assert_int_equal(run(m, 0), 1);
+	assert_int_equal(n_lines, 1 + 3 + 1 + 2 + 2);
+	assert_int_equal(model_stats(m).rendered, rendered + 1);
+
+	/* A new one, and one that goes: their buckets (about forty lines each), nothing else. */
+	n_lines = 0;
+	set(m, &(struct wish){ .number = N, .endpoints = 2, .first = 1 });
+	assert_int_equal(run(m, 0), 1);
+	assert_in_range(n_lines, 10, 70);
+	n_lines = 0;
+	char *before = kernel_text();
+	assert_true(model_remove(m, "shop/web-77"));
+	assert_int_equal(run(m, 0), 1);
+	assert_in_range(n_lines, 10, 70);
+	set(m, &(struct wish){ .number = 77, .endpoints = 2, .first = 2 });
+	run(m, 0);
+	char *after = kernel_text();
+	assert_string_equal(before, after);
+	free(before);
+	free(after);
+	model_free(m);
+}
+
+static void a_restart_writes_nothing(void **state)
+{
+	struct model *m;
+	start(state, &m, 100);
+	for (int i = 0; i < 300; i++)
+		set(m, &(struct wish){ .number = i,
+		                       .endpoints = i % 4,
+		                       .first = 1,
+		                       .vip = i % 3 == 0,
+		                       .affinity = i % 5 == 0 });
+	adopt(m);
+	run(m, 0);
+	model_free(m);
+
+	cleanup_free char *before = kernel_text();
+	n_restores = 0;
+	m = new_model(100);
+	for (int i = 299; i >= 0; i--)
+		set(m, &(struct wish){ .number = i,
+		                       .endpoints = i % 4,
+		                       .first = 1,
+		                       .vip = i % 3 == 0,
+		                       .affinity = i % 5 == 0 });
+	adopt(m);
+	assert_true(model_is_applied(m, "shop/web-5"));
+	assert_int_equal(run(m, 0), 0);
+	assert_true(model_in_sync(m));
+	assert_int_equal(n_restores, 0);
+	model_free(m);
+
+	/* While it was away, one changed, one went, and one came. */
+	m = new_model(100);
+	for (int i = 0; i < 300; i++)
+		if (i != 7)
+			set(m, &(struct wish){ .number = i,
+			                       .endpoints = i == 9 ? 4 : i % 4,
+			                       .first = 1,
+			                       .vip = i % 3 == 0,
+			                       .affinity = i % 5 == 0 });
+	set(m, &(struct wish){ .number = 300, .endpoints = 1, .first = 1 });
+	adopt(m);
+	assert_false(model_is_applied(m, "shop/web-9"));
+	assert_true(model_is_applied(m, "shop/web-10"));
+	n_lines = 0;
+	assert_in_range(run(m, 0), 1, 2);
+	/* The new one opens a bucket, so the index of buckets is among the lines. */
+	assert_in_range(n_lines, 20, 256 + 40);
+	set(m, &(struct wish){ .number = 7, .endpoints = 3, .first = 1 });
+	set(m, &(struct wish){ .number = 9, .endpoints = 1, .first = 1, .vip = true });
+	model_remove(m, "shop/web-300");
+	run(m, 0);
+	cleanup_free char *after = kernel_text();
+	assert_string_equal(before, after);
+	model_free(m);
+}
+
+static void a_flush_is_found_and_mended(void **state)
+{
+	struct model *m;
+	start(state, &m, 100);
+	for (int i = 0; i < 50; i++)
+		set(m, &(struct wish){ .number = i, .endpoints = 2, .first = 1, .vip = true });
+	adopt(m);
+	run(m, 0);
+	cleanup_free char *before = kernel_text();
+
+	/* Somebody emptied a chain of ours, put kube-proxy's jump before ours, and one of ours in twice. */
+	buf_clear(&find_chain("nat", "FL-B-07")->rules);
+	apply_line("nat", ":KUBE-SERVICES - [0:0]");
+	apply_line("nat", "-I PREROUTING 1 -j KUBE-SERVICES");
+	apply_line("filter", "-A INPUT -j FL-IN");
+	adopt(m);
+	assert_false(model_in_sync(m));
+	assert_int_equal(run(m, 0), 2);
+	apply_line("nat", "-D PREROUTING -j KUBE-SERVICES");
+	drop_chain(find_chain("nat", "KUBE-SERVICES"));
+	cleanup_free char *mended = kernel_text();
+	assert_string_equal(before, mended);
+
+	/* Somebody flushed everything. */
+	kernel_clear();
+	adopt(m);
+	run(m, 0);
+	cleanup_free char *again = kernel_text();
+	assert_string_equal(before, again);
+	model_free(m);
+}
+
+static void a_refused_service_stops_nobody(void **state)
+{
+	struct model *m;
+	start(state, &m, 1000);
+	/* This kernel knows no xt_recent, and all Services share one bucket of 300. */
+	refused_text = "-m recent";
+	for (int i = 0; i < 300; i++)
+		set(m, &(struct wish){ .number = i << 8,
+		                       .endpoints = 2,
+		                       .first = 1,
+		                       .affinity = i == 123 || i == 299 });
+	adopt(m);
+	size_t restores = run(m, 0);
+	assert_in_range(restores, 10, 60);
+	assert_int_equal(model_stats(m).n_refused, 2);
+	assert_int_equal(model_stats(m).n_pending, 2);
+	assert_false(model_in_sync(m));
+	assert_false(model_is_applied(m, "shop/web-31488"));
+	assert_true(model_is_applied(m, "shop/web-31232"));
+	assert_int_equal(model_next_retry(m), MODEL_RETRY_MIN_MS);
+
+	/* Others change meanwhile; the refused ones are tried when they are due, alone. */
+	set(m, &(struct wish){ .number = 5 << 8, .endpoints = 3, .first = 1 });
+	assert_int_equal(run(m, MODEL_RETRY_MIN_MS - 1), 1);
+	assert_true(model_is_applied(m, "shop/web-1280"));
+	assert_in_range(run(m, MODEL_RETRY_MIN_MS), 2, 4);
+	assert_int_equal(model_next_retry(m), 3 * MODEL_RETRY_MIN_MS);
+
+	/* Corrected by its owner: at once. */
+	set(m, &(struct wish){ .number = 123 << 8, .endpoints = 2, .first = 1 });
+	run(m, MODEL_RETRY_MIN_MS);
+	assert_true(model_is_applied(m, "shop/web-31488"));
+	refused_text = NULL;
+	run(m, 10 * MODEL_RETRY_MIN_MS);
+	assert_true(model_in_sync(m));
+	model_free(m);
+}
+
+static void a_refused_change_keeps_what_was(void **state)
+{
+	struct model *m;
+	start(state, &m, 1000);
+	for (int i = 0; i < 20; i++)
+		set(m, &(struct wish){ .number = i, .endpoints = 2, .first = 1, .vip = true });
+	adopt(m);
+	run(m, 0);
+	cleanup_free char *before = kernel_text();
+
+	/* nat is refused after filter was written: filter goes back to what it was. */
+	refused_text = "-m recent";
+	set(m, &(struct wish){ .number = 3, .endpoints = 1, .first = 9, .affinity = true });
+	run(m, 0);
+	cleanup_free char *kept = kernel_text();
+	assert_string_equal(before, kept);
+	assert_int_equal(model_stats(m).n_refused, 1);
+
+	model_remove(m, "shop/web-3");
+	run(m, 0);
+	assert_true(model_in_sync(m));
+	assert_true(model_is_applied(m, "shop/web-3"));
+	model_free(m);
+}
+
+static void a_wish_during_a_batch_is_not_lost(void **state)
+{
+	struct model *m;
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	size_t counted;
+	start(state, &m, 1000);
+	adopt(m);
+	run(m, 0);
+	set(m, &(struct wish){ .number = 1, .endpoints = 1, .first = 1 });
+	set(m, &(struct wish){ .number = 2, .endpoints = 1, .first = 1 });
+	n_committed = 0;
+	assert_true(model_plan(m, 0, &text, &counted));
+	assert_int_equal(model_batch_services(m), 2);
+	set(m, &(struct wish){ .number = 1, .endpoints = 2, .first = 1 });
+	model_remove(m, "shop/web-2");
+	assert_false(model_plan(m, 0, &text, &counted));
+	assert_true(restore(buf_str(&text)));
+	model_commit(m, committed, NULL);
+	assert_int_equal(n_committed, 2);
+	assert_false(model_is_applied(m, "shop/web-1"));
+	run(m, 0);
+	assert_true(model_in_sync(m));
+	struct model *fresh = new_model(10);
+	set(fresh, &(struct wish){ .number = 1, .endpoints = 2, .first = 1 });
+	adopt(fresh);
+	assert_int_equal(run(fresh, 0), 0);
+	model_free(fresh);
+	model_free(m);
+}
+
+static void busy_is_not_refused(void **state)
+{
+	struct model *m;
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	size_t counted;
+	start(state, &m, 1000);
+	adopt(m);
+	run(m, 0);
+	for (int i = 0; i < 5; i++)
+		set(m, &(struct wish){ .number = i, .endpoints = 1, .first = 1 });
+	assert_true(model_plan(m, 0, &text, &counted));
+	assert_false(model_abort(m, MODEL_BUSY, "locked", 0));
+	assert_int_equal(model_stats(m).n_refused, 0);
+	assert_int_equal(run(m, 0), 1);
+	assert_true(model_in_sync(m));
+	model_free(m);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	struct table_chain *c, *next;
+	HASH_ITER(hh, kernel, c, next)
+		drop_chain(c);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_of_many_changes_alone),
+		cmocka_unit_test(a_restart_writes_nothing),
+		cmocka_unit_test(a_flush_is_found_and_mended),
+		cmocka_unit_test(a_refused_service_stops_nobody),
+		cmocka_unit_test(a_refused_change_keeps_what_was),
+		cmocka_unit_test(a_wish_during_a_batch_is_not_lost),
+		cmocka_unit_test(busy_is_not_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, teardown);
+}
