@@ -65,8 +65,15 @@ struct proxy_options {
 	const struct prefix
 		*cluster_cidrs; /* Pod addresses: not masqueraded toward ClusterIPs; may be empty */
 	size_t n_cluster_cidrs;
-	uint32_t mark; /* one bit of the packet mark, ours alone */
+	uint32_t
+		mark; /* one bit, ours alone, of packet and connection marks; 0: PROXY_MARK_DEFAULT */
 };
+
+/*
+ * A bit that none of these uses: kube-proxy (0x4000, 0x8000), the portmap plugin (0x2000), Calico (0xffff0000), Cilium
+ * (0x0f00), kube-vip (0x40), the AWS CNI (0x80), Tailscale (0xff0000).
+ */
+#define PROXY_MARK_DEFAULT 0x1000u
 
 struct proxy_stats {
 	uint64_t services; /* Services held */
@@ -87,16 +94,23 @@ struct proxy_ops {
 	void (*failed)(const struct err *e, void *arg);
 };
 
+/* Chooses the variant, which blocks for some milliseconds, and begins to read what is there. */
 int proxy_start(struct event_base *base, const struct proxy_options *opts,
                 const struct proxy_ops *ops, void *arg, struct proxy **ret_proxy, struct err *e);
 /* Leaves every rule in place. */
 void proxy_free(struct proxy *p);
-/* Wants this Service in this family so; copied.  Unchanged input costs no write. */
+/*
+ * Wants this Service in this family so; copied, whatever its order.  Unchanged input costs no write.  Before
+ * proxy_complete() nothing is written at all: rules of a former run stand untouched until all Services are known.
+ */
 void proxy_set(struct proxy *p, const struct proxy_service *s);
 void proxy_remove(struct proxy *p, const char *key, uint8_t family);
-/* All Services known so far were set: chains of ours that belong to none of them may go now.  Call once, after the first sync. */
+/*
+ * All Services known so far were set: writing may begin, and chains of ours that belong to none of them may go.  Call
+ * once, after the first sync, also if there are none.
+ */
 void proxy_complete(struct proxy *p);
-/* Whether the newest state given for this Service is in the kernel, in both families. */
+/* Whether the newest state given for this Service is in the kernel, in every family that this node has iptables for. */
 bool proxy_is_applied(const struct proxy *p, const char *key);
 struct proxy_stats proxy_stats(const struct proxy *p);
 /* Appends a JSON object: mode, variant, counters, last error. */

@@ -2,16 +2,26 @@
 libfairlead_a_SOURCES += \
 	src/proxy/chain.c \
 	src/proxy/chain.h \
+	src/proxy/child.c \
+	src/proxy/child.h \
+	src/proxy/cleanup.c \
+	src/proxy/conntrack.c \
+	src/proxy/conntrack.h \
 	src/proxy/model.c \
 	src/proxy/model.h \
 	src/proxy/model_internal.h \
 	src/proxy/plan.c \
+	src/proxy/plane.c \
+	src/proxy/plane.h \
+	src/proxy/proxy.c \
 	src/proxy/render.c \
 	src/proxy/render.h \
 	src/proxy/save.c \
 	src/proxy/save.h \
 	src/proxy/spec.c \
-	src/proxy/spec.h
+	src/proxy/spec.h \
+	src/proxy/variant.c \
+	src/proxy/variant.h
 noinst_HEADERS += \
 	include/fairlead/proxy.h
 
@@ -34,3 +44,7 @@ check_PROGRAMS += tests/fuzz/fuzz_proxy_save
 tests_fuzz_fuzz_proxy_save_SOURCES = tests/fuzz/fuzz_proxy_save.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_proxy_save_LDFLAGS = $(FUZZ_LINK)
 FUZZ_TARGETS += tests/fuzz/fuzz_proxy_save
+
+# Drives the proxy for the packet tests in tests/e2e/test_proxy.py.
+check_PROGRAMS += tests/proxy/proxyctl
+tests_proxy_proxyctl_SOURCES = tests/proxy/proxyctl.c

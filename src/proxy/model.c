@@ -404,7 +404,7 @@ bool model_audit(const struct model *m, const struct save *audit)
 			return false;
 	for (const struct save_chain *c = audit->chains; c; c = c->hh.next) {
 		const struct record *r = model_record(m, c->name);
-		if (r && r->present && r->have != save_chain_hash(c))
+		if (r && r->have != CHAIN_UNKNOWN && r->have != save_chain_hash(c))
 			return false;
 	}
 	return audit->chains != NULL;
@@ -582,6 +582,16 @@ bool model_abort(struct model *m, enum model_outcome why, const char *error, int
 		requeue(m, m->flight[i]);
 	end_batch(m);
 	return doubt;
+}
+
+bool model_has_more(const struct model *m)
+{
+	return m->has_jumps || (m->queue && !m->queue->refused) || (m->sweep && !m->has_sweep);
+}
+
+bool model_needs_frame(const struct model *m)
+{
+	return !m->adopted || model_needs_jumps(m);
 }
 
 size_t model_batch_services(const struct model *m)

@@ -73,6 +73,10 @@ bool model_plan(struct model *m, int64_t now_ms, struct buf *ret_text, size_t *r
 void model_commit(struct model *m, model_committed_fn *fn, void *arg);
 /* Returns true if what the kernel holds is in doubt now, so that only model_adopt() helps. */
 bool model_abort(struct model *m, enum model_outcome why, const char *error, int64_t now_ms);
+/* Whether there was more to do than the batch under way could take. */
+bool model_has_more(const struct model *m);
+/* Whether the frame is yet to be written. */
+bool model_needs_frame(const struct model *m);
 /* How many Services the batch under way has. */
 size_t model_batch_services(const struct model *m);
 /* When the next refused Service is due, INT64_MAX if none is. */

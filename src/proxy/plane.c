@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "plane.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "child.h"
+#include "conntrack.h"
+#include "fairlead/clock.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+
+/* Busy so often in a row is worth saying. */
+#define PLANE_BUSY_LIMIT 5
+/* iptables-restore's own code for "locked, or the kernel had no resources". */
+#define EXIT_RESOURCE_PROBLEM 4
+
+enum plane_state { PLANE_READING, PLANE_HELD, PLANE_IDLE, PLANE_WRITING, PLANE_AUDITING };
+
+struct plane {
+	struct event_base *base;
+	const struct variant *v;
+	uint8_t family;
+	const struct plane_ops *ops;
+	void *arg;
+
+	enum plane_state state;
+	bool complete;
+	struct model *model;
+	struct save saved; /* what READING and AUDITING have read */
+	struct child *child;
+	struct buf text; /* of the batch */
+	size_t n_lines;
+	bool more;             /* the batch left Services waiting */
+	int64_t started_ms;    /* when the program was started */
+	int64_t next_ms;       /* no batch before this */
+	unsigned int failures; /* in a row */
+	struct event *timer, *audit_timer;
+	struct conntrack_job *udp; /* what the batch changed */
+
+	struct proxy_stats stats;
+	char last_error[ERR_MSG_SIZE];
+};
+
+static void kick(struct plane *p);
+static void read_kernel(struct plane *p);
+
+static const char *family_name(const struct plane *p)
+{
+	return p->family == 4 ? "IPv4" : "IPv6";
+}
+
+static void say_failed(struct plane *p, const char *what, const char *why)
+{
+	struct err e = ERR_INIT;
+	err_set(&e, -EIO, ERR_SYSTEM, "%s: %s", what, *why ? why : "no reason given");
+	memcpy(p->last_error, e.msg, sizeof(p->last_error));
+	p->ops->failed(&e, p->arg);
+}
+
+static void back_off(struct plane *p)
+{
+	int64_t wait = PLANE_BACKOFF_MIN_MS;
+	for (unsigned int i = 1; i < p->failures && wait < PLANE_BACKOFF_MAX_MS; i++)
+		wait *= 2;
+	if (wait > PLANE_BACKOFF_MAX_MS)
+		wait = PLANE_BACKOFF_MAX_MS;
+	p->next_ms = clock_ms() + wait + (int64_t)clock_random_below((uint64_t)wait / 2);
+}
+
+/* ---- reading what is there ---- */
+
+static void on_saved(const char *data, size_t size, void *arg)
+{
+	struct plane *p = arg;
+	save_feed(&p->saved, data, size);
+}
+
+static void adopt(struct plane *p)
+{
+	model_adopt(p->model, &p->saved);
+	save_fini(&p->saved);
+	p->state = PLANE_IDLE;
+	p->stats.resyncs++;
+	kick(p);
+	p->ops->applied(p->arg); /* what was there already needs no batch */
+}
+
+static void on_read(const struct child_result *r, void *arg)
+{
+	struct plane *p = arg;
+	p->child = NULL;
+	if (!r->exited || r->code != 0) {
+		p->stats.failures++;
+		p->failures++;
+		say_failed(p, p->v->save[variant_index(p->family)],
+		           r->exited ? r->errors : "killed, or took too long");
+		back_off(p);
+		kick(p);
+		return;
+	}
+	p->failures = 0;
+	save_end(&p->saved);
+	p->state = PLANE_HELD;
+	if (p->complete)
+		adopt(p);
+}
+
+static void read_kernel(struct plane *p)
+{
+	static const struct child_ops ops = { .output = on_saved, .done = on_read };
+	const char *const argv[] = { p->v->save[variant_index(p->family)], NULL };
+	struct err e = ERR_INIT;
+	p->state = PLANE_READING;
+	save_fini(&p->saved);
+	if (child_start(p->base, argv, NULL, PLANE_PROGRAM_TIMEOUT_MS, &ops, p, &p->child, &e) <
+	    0) {
+		p->failures++;
+		say_failed(p, "reading rules", e.msg);
+		back_off(p);
+		kick(p);
+	}
+}
+
+/* ---- writing ---- */
+
+static void on_committed(const struct proxy_service *had, const struct proxy_service *now,
+                         void *arg)
+{
+	struct plane *p = arg;
+	(void)had;
+	conntrack_job_add(p->udp, now);
+}
+
+static void end_udp_flows(struct plane *p)
+{
+	struct err e = ERR_INIT;
+	size_t n = 0;
+	if (conntrack_job_is_empty(p->udp))
+		return;
+	if (conntrack_run(p->udp, &n, &e) < 0)
+		say_failed(p, "old UDP flows", e.msg);
+	else if (n > 0)
+		log_info("deleted UDP flows to endpoints that are gone",
+		         KV_S("family", family_name(p)), KV_I("flows", n));
+	conntrack_job_free(p->udp);
+	p->udp = conntrack_job_new(p->family);
+}
+
+static void batch_succeeded(struct plane *p, int64_t took_ms)
+{
+	int64_t now = clock_ms(), gap = 2 * took_ms;
+	gap = gap < PLANE_GAP_MIN_MS ? PLANE_GAP_MIN_MS : gap;
+	gap = gap > PLANE_GAP_MAX_MS ? PLANE_GAP_MAX_MS : gap;
+	p->failures = 0;
+	p->next_ms = p->more ? now : now + gap;
+	p->stats.last_success_ms = now;
+	model_commit(p->model, on_committed, p);
+	end_udp_flows(p);
+	p->state = PLANE_IDLE;
+	kick(p);
+	p->ops->applied(p->arg);
+}
+
+/* "line 7 failed", "Error occurred at line: 7": the number, 0 if none is said. */
+static size_t line_number(const char *errors)
+{
+	for (const char *at = errors; (at = strstr(at, "line")); at++) {
+		const char *n = at + 4 + strspn(at + 4, ": ");
+		if (n > at + 4 && isdigit((unsigned char)*n))
+			return strtoul(n, NULL, 10);
+	}
+	return 0;
+}
+
+/* The program's words on one line, and the line of input that it means. */
+static void explain(const struct plane *p, const struct child_result *r, struct buf *out)
+{
+	const char *text = buf_str(&p->text);
+	if (!r->exited) {
+		buf_puts(out, "killed, or took too long");
+		return;
+	}
+	for (const char *c = r->errors; *c && !strstr(c, "\nTry `") && out->size < ERR_MSG_SIZE / 2;
+	     c++)
+		buf_putc(out, (unsigned char)*c < ' ' ? ' ' : *c);
+	if (out->size == 0)
+		buf_puts(out, r->errors);
+	buf_printf(out, " (exit code %d)", r->code);
+	size_t line = line_number(r->errors);
+	for (size_t i = 1; i < line && text; i++) {
+		text = strchr(text, '\n');
+		text = text ? text + 1 : NULL;
+	}
+	if (line && text && *text)
+		buf_printf(out, "; line %zu is: %.*s", line, (int)strcspn(text, "\n"), text);
+}
+
+static void batch_failed(struct plane *p, const struct child_result *r)
+{
+	cleanup(buf_fini) struct buf why = BUF_INIT;
+	const char *program = p->v->restore[variant_index(p->family)];
+	/* iptables-nft uses the code of a lock for rules that the kernel refuses, too, but then it names them. */
+	bool busy =
+		!r->exited || (r->code == EXIT_RESOURCE_PROBLEM && !strstr(r->errors, "failed ("));
+	size_t n = model_batch_services(p->model);
+	explain(p, r, &why);
+	p->stats.failures++;
+	bool doubt =
+		model_abort(p->model, busy ? MODEL_BUSY : MODEL_REFUSED, buf_str(&why), clock_ms());
+	p->state = PLANE_IDLE;
+	if (busy || n == 0) {
+		p->failures++;
+		back_off(p);
+	}
+	if ((busy && p->failures % PLANE_BUSY_LIMIT == 0) || (!busy && n <= 1))
+		say_failed(p, program, buf_str(&why));
+	if (doubt || !r->exited)
+		p->state = PLANE_READING;
+	kick(p);
+}
+
+static void on_written(const struct child_result *r, void *arg)
+{
+	struct plane *p = arg;
+	p->child = NULL;
+	p->stats.batches++;
+	if (r->exited && r->code == 0) {
+		p->stats.lines_written += p->n_lines;
+		batch_succeeded(p, clock_ms() - p->started_ms);
+	} else {
+		batch_failed(p, r);
+	}
+	buf_fini(&p->text);
+}
+
+static void arm(struct event *timer, int64_t wait_ms)
+{
+	wait_ms = wait_ms < 0 ? 0 : wait_ms;
+	struct timeval tv = { wait_ms / 1000, wait_ms % 1000 * 1000 };
+	evtimer_add(timer, &tv);
+}
+
+/* Writes the next batch; those that turn out to change nothing are over at once. */
+static void write_batch(struct plane *p)
+{
+	static const struct child_ops ops = { .output = NULL, .done = on_written };
+	const char *const argv[] = { p->v->restore[variant_index(p->family)], "--noflush", "-w",
+		                     "5", NULL };
+	struct err e = ERR_INIT;
+	bool done = false;
+	buf_clear(&p->text);
+	while (model_plan(p->model, clock_ms(), &p->text, &p->n_lines) && p->text.size == 0) {
+		model_commit(p->model, on_committed, p);
+		done = true;
+	}
+	if (p->text.size > 0) {
+		p->more = model_has_more(p->model);
+		p->started_ms = clock_ms();
+		p->state = PLANE_WRITING;
+		if (child_start(p->base, argv, &p->text, PLANE_PROGRAM_TIMEOUT_MS, &ops, p,
+		                &p->child, &e) < 0)
+			batch_failed(p, &(struct child_result){ .exited = true,
+			                                        .code = EXIT_RESOURCE_PROBLEM,
+			                                        .errors = e.msg });
+	} else {
+		int64_t retry = model_next_retry(p->model);
+		if (retry != INT64_MAX)
+			arm(p->timer, retry - clock_ms());
+	}
+	if (done) {
+		end_udp_flows(p);
+		p->ops->applied(p->arg);
+	}
+}
+
+/* ---- auditing ---- */
+
+static void on_audited(const struct child_result *r, void *arg)
+{
+	struct plane *p = arg;
+	p->child = NULL;
+	save_end(&p->saved);
+	p->state = PLANE_IDLE;
+	if (r->exited && r->code == EXIT_RESOURCE_PROBLEM) {
+		/* Locked by somebody: no news. */
+	} else if (!r->exited || r->code != 0 || !model_audit(p->model, &p->saved)) {
+		log_warn("somebody changed the service proxy's rules; writing them again",
+		         KV_S("family", family_name(p)));
+		p->state = PLANE_READING;
+		p->next_ms = 0;
+	}
+	buf_fini(&p->text);
+	save_fini(&p->saved);
+	kick(p);
+}
+
+/* iptables-restore takes -S as well: all that matters in one process, and nothing is written. */
+static void audit(struct plane *p)
+{
+	static const struct child_ops ops = { .output = on_saved, .done = on_audited };
+	const char *const argv[] = { p->v->restore[variant_index(p->family)], "--noflush", "-w",
+		                     "5", NULL };
+	struct err e = ERR_INIT;
+	buf_clear(&p->text);
+	buf_puts(&p->text, "*filter\n-S FORWARD\n-S INPUT\n-S OUTPUT\n-S FL-FLT\nCOMMIT\n"
+	                   "*nat\n-S PREROUTING\n-S OUTPUT\n-S POSTROUTING\n-S FL-SVC\nCOMMIT\n");
+	save_fini(&p->saved);
+	if (child_start(p->base, argv, &p->text, PLANE_PROGRAM_TIMEOUT_MS, &ops, p, &p->child,
+	                &e) == 0)
+		p->state = PLANE_AUDITING;
+}
+
+static void on_audit_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct plane *p = arg;
+	(void)fd;
+	(void)what;
+	if (p->state == PLANE_IDLE && !model_needs_frame(p->model))
+		audit(p);
+}
+
+/* ---- the machine ---- */
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct plane *p = arg;
+	(void)fd;
+	(void)what;
+	if (p->child)
+		return;
+	switch (p->state) {
+	case PLANE_READING:
+		read_kernel(p);
+		break;
+	case PLANE_HELD:
+		if (p->complete)
+			adopt(p);
+		break;
+	case PLANE_IDLE:
+		write_batch(p);
+		break;
+	case PLANE_WRITING:
+	case PLANE_AUDITING:
+		break; /* the program's end kicks again */
+	}
+}
+
+/* Sees to it that the machine runs: at once after a rest, else when the gap is over. */
+static void kick(struct plane *p)
+{
+	if (!p->child)
+		arm(p->timer, p->next_ms - clock_ms());
+}
+
+struct plane *plane_new(struct event_base *base, const struct variant *v,
+                        const struct render_options *o, const struct plane_ops *ops, void *arg)
+{
+	struct plane *p = xcalloc(1, sizeof(*p));
+	p->base = base;
+	p->v = v;
+	p->family = o->family;
+	p->ops = ops;
+	p->arg = arg;
+	p->model = model_new(o, v->max_batch);
+	p->udp = conntrack_job_new(p->family);
+	save_init(&p->saved);
+	p->timer = evtimer_new(base, on_timer, p);
+	p->audit_timer = event_new(base, -1, EV_PERSIST, on_audit_timer, p);
+	struct timeval tv = { PLANE_AUDIT_MS / 1000, 0 };
+	event_add(p->audit_timer, &tv);
+	p->state = PLANE_READING;
+	kick(p);
+	return p;
+}
+
+void plane_free(struct plane *p)
+{
+	if (!p)
+		return;
+	child_abandon(p->child);
+	event_free(p->timer);
+	event_free(p->audit_timer);
+	model_free(p->model);
+	conntrack_job_free(p->udp);
+	save_fini(&p->saved);
+	buf_fini(&p->text);
+	free(p);
+}
+
+void plane_set(struct plane *p, const struct proxy_service *s)
+{
+	if (model_set(p->model, s))
+		kick(p);
+}
+
+void plane_remove(struct plane *p, const char *key)
+{
+	if (model_remove(p->model, key))
+		kick(p);
+}
+
+void plane_complete(struct plane *p)
+{
+	p->complete = true;
+	kick(p);
+}
+
+bool plane_is_applied(const struct plane *p, const char *key)
+{
+	return model_is_applied(p->model, key);
+}
+
+void plane_add_stats(const struct plane *p, struct proxy_stats *st)
+{
+	struct model_stats m = model_stats(p->model);
+	st->services += m.n_services;
+	st->rendered += m.rendered;
+	st->batches += p->stats.batches;
+	st->failures += p->stats.failures;
+	st->lines_written += p->stats.lines_written;
+	st->resyncs += p->stats.resyncs;
+	if (p->stats.last_success_ms > st->last_success_ms)
+		st->last_success_ms = p->stats.last_success_ms;
+	st->in_sync = st->in_sync && model_in_sync(p->model);
+}
+
+struct refused_list {
+	struct buf *json;
+	bool any;
+};
+
+static void add_refused(const char *key, const char *error, void *arg)
+{
+	struct refused_list *l = arg;
+	buf_puts(l->json, l->any ? ",{\"service\":" : "{\"service\":");
+	buf_json_str(l->json, key);
+	buf_puts(l->json, ",\"error\":");
+	buf_json_str(l->json, error);
+	buf_putc(l->json, '}');
+	l->any = true;
+}
+
+void plane_status(const struct plane *p, struct buf *json)
+{
+	static const char *const states[] = { "reading", "waiting for all Services", "idle",
+		                              "writing", "auditing" };
+	struct model_stats m = model_stats(p->model);
+	struct refused_list l = { json, false };
+	buf_printf(
+		json,
+		"{\"family\":%d,\"state\":\"%s\",\"in_sync\":%s,\"services\":%zu,\"pending\":%zu,"
+		"\"truncated\":%zu,\"refused\":[",
+		p->family, states[p->state], model_in_sync(p->model) ? "true" : "false",
+		m.n_services, m.n_pending, m.n_truncated);
+	model_each_refused(p->model, add_refused, &l);
+	buf_puts(json, "],\"last_error\":");
+	buf_json_str(json, *p->last_error ? p->last_error : NULL);
+	buf_putc(json, '}');
+}

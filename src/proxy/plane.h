@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_PROXY_PLANE_H
+#define FAIRLEAD_PROXY_PLANE_H
+
+/*
+ * One family's rules, kept in the kernel: the shell around the model.  It runs iptables-save once, then
+ * iptables-restore whenever the model has a batch, and every PLANE_AUDIT_MS looks whether the frame still stands.
+ *
+ *	READING ──► HELD (until all Services are known) ──► IDLE ◄──► WRITING
+ *	   ▲                                                 │  ◄──► AUDITING
+ *	   └──────────── in doubt: killed, flushed ──────────┘
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fairlead/buf.h"
+#include "fairlead/err.h"
+#include "fairlead/proxy.h"
+#include "model.h"
+#include "variant.h"
+
+/* Between the end of one batch and the start of the next: twice what the last one took, within these. */
+#define PLANE_GAP_MIN_MS 20
+#define PLANE_GAP_MAX_MS 5000
+/* After a failure that no Service is to blame for, doubling. */
+#define PLANE_BACKOFF_MIN_MS 100
+#define PLANE_BACKOFF_MAX_MS 10000
+#define PLANE_AUDIT_MS 30000
+#define PLANE_PROGRAM_TIMEOUT_MS 120000
+
+struct event_base;
+struct plane;
+
+struct plane_ops {
+	void (*applied)(void *arg);
+	void (*failed)(const struct err *e, void *arg);
+};
+
+struct plane *plane_new(struct event_base *base, const struct variant *v,
+                        const struct render_options *o, const struct plane_ops *ops, void *arg);
+void plane_free(struct plane *p);
+void plane_set(struct plane *p, const struct proxy_service *s);
+void plane_remove(struct plane *p, const char *key);
+void plane_complete(struct plane *p);
+bool plane_is_applied(const struct plane *p, const char *key);
+/* Adds to the counters; in_sync becomes false if it is not so here. */
+void plane_add_stats(const struct plane *p, struct proxy_stats *st);
+void plane_status(const struct plane *p, struct buf *json);
+
+#endif

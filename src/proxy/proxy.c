@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The door: two planes, one a family, or none of them.
+ */
+#include "config.h"
+
+#include "fairlead/proxy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+#include "plane.h"
+#include "variant.h"
+
+struct proxy {
+	enum proxy_mode mode;
+	const struct variant *variant;
+	struct plane *planes[2]; /* IPv4, IPv6; NULL where not programmed */
+	struct proxy_ops ops;
+	void *arg;
+	struct event *applied; /* mode none: tells the caller, from the loop */
+};
+
+static void on_applied(void *arg)
+{
+	struct proxy *p = arg;
+	if (p->ops.applied)
+		p->ops.applied(p->arg);
+}
+
+static void on_failed(const struct err *e, void *arg)
+{
+	struct proxy *p = arg;
+	if (p->ops.failed)
+		p->ops.failed(e, p->arg);
+}
+
+static void on_nothing_to_do(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	on_applied(arg);
+}
+
+/* With this sysctl on, the kernel itself lets odd packets of known flows pass translated; dropping them would undo that. */
+static bool tcp_is_liberal(void)
+{
+	FILE *f = fopen("/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal", "re");
+	int c = f ? fgetc(f) : EOF;
+	if (f)
+		fclose(f);
+	return c == '1';
+}
+
+static int check_mark(uint32_t mark, struct err *e)
+{
+	if (mark == 0 || (mark & (mark - 1)) != 0)
+		return err_set(e, -EINVAL, ERR_CONFIG, "the mark 0x%x is not one bit", mark);
+	return 0;
+}
+
+static int start_planes(struct proxy *p, struct event_base *base, const struct proxy_options *opts,
+                        struct err *e)
+{
+	static const struct plane_ops ops = { .applied = on_applied, .failed = on_failed };
+	struct render_options o = {
+		.mark = opts->mark ? opts->mark : PROXY_MARK_DEFAULT,
+		.cluster_cidrs = opts->cluster_cidrs,
+		.n_cluster_cidrs = opts->n_cluster_cidrs,
+		.drop_invalid = !tcp_is_liberal(),
+	};
+	int r = check_mark(o.mark, e);
+	if (r == 0)
+		r = variant_choose(opts->variant ? opts->variant : "auto", &p->variant, e);
+	if (r < 0)
+		return r;
+	o.random_fully = variant_random_fully(p->variant);
+	for (int i = 0; i < 2; i++) {
+		o.family = i == 0 ? 4 : 6;
+		if (variant_has_family(p->variant, o.family))
+			p->planes[i] = plane_new(base, p->variant, &o, &ops, p);
+		else if (i == 0)
+			return err_set(
+				e, -ENOTSUP, ERR_SYSTEM,
+				"%s cannot use the kernel's nat table (CAP_NET_ADMIN? modules?)",
+				p->variant->iptables[0]);
+		else
+			log_warn("no iptables for IPv6 here; Services get IPv4 rules only",
+			         KV_S("program", p->variant->iptables[1]));
+	}
+	log_info("service proxy programs iptables", KV_S("variant", p->variant->name));
+	return 0;
+}
+
+int proxy_start(struct event_base *base, const struct proxy_options *opts,
+                const struct proxy_ops *ops, void *arg, struct proxy **ret_proxy, struct err *e)
+{
+	struct proxy *p = xcalloc(1, sizeof(*p));
+	int r = 0;
+	p->mode = opts->mode;
+	p->ops = ops ? *ops : (struct proxy_ops){ .applied = NULL };
+	p->arg = arg;
+	switch (p->mode) {
+	case PROXY_NONE:
+		p->applied = evtimer_new(base, on_nothing_to_do, p);
+		break;
+	case PROXY_IPTABLES:
+		r = start_planes(p, base, opts, e);
+		break;
+	}
+	if (r < 0) {
+		proxy_free(p);
+		return r;
+	}
+	*ret_proxy = p;
+	return 0;
+}
+
+void proxy_free(struct proxy *p)
+{
+	if (!p)
+		return;
+	plane_free(p->planes[0]);
+	plane_free(p->planes[1]);
+	if (p->applied)
+		event_free(p->applied);
+	free(p);
+}
+
+static struct plane *plane_of(const struct proxy *p, uint8_t family)
+{
+	return p->planes[variant_index(family)];
+}
+
+static void tell_applied(struct proxy *p)
+{
+	struct timeval now = { 0, 0 };
+	if (p->applied)
+		evtimer_add(p->applied, &now);
+}
+
+void proxy_set(struct proxy *p, const struct proxy_service *s)
+{
+	struct plane *plane = plane_of(p, s->family);
+	tell_applied(p);
+	if (plane)
+		plane_set(plane, s);
+}
+
+void proxy_remove(struct proxy *p, const char *key, uint8_t family)
+{
+	struct plane *plane = plane_of(p, family);
+	tell_applied(p);
+	if (plane)
+		plane_remove(plane, key);
+}
+
+void proxy_complete(struct proxy *p)
+{
+	for (int i = 0; i < 2; i++)
+		if (p->planes[i])
+			plane_complete(p->planes[i]);
+}
+
+bool proxy_is_applied(const struct proxy *p, const char *key)
+{
+	for (int i = 0; i < 2; i++)
+		if (p->planes[i] && !plane_is_applied(p->planes[i], key))
+			return false;
+	return true;
+}
+
+struct proxy_stats proxy_stats(const struct proxy *p)
+{
+	struct proxy_stats st = { .in_sync = true };
+	for (int i = 0; i < 2; i++)
+		if (p->planes[i])
+			plane_add_stats(p->planes[i], &st);
+	return st;
+}
+
+void proxy_status(const struct proxy *p, struct buf *json)
+{
+	struct proxy_stats st = proxy_stats(p);
+	buf_printf(json,
+	           "{\"mode\":\"%s\",\"variant\":", p->mode == PROXY_NONE ? "none" : "iptables");
+	buf_json_str(json, p->variant ? p->variant->name : NULL);
+	buf_printf(json,
+	           ",\"in_sync\":%s,\"services\":%llu,\"rendered\":%llu,\"batches\":%llu,"
+	           "\"failures\":%llu,\"lines_written\":%llu,\"resyncs\":%llu,"
+	           "\"last_success_ms\":%lld,\"families\":[",
+	           st.in_sync ? "true" : "false", (unsigned long long)st.services,
+	           (unsigned long long)st.rendered, (unsigned long long)st.batches,
+	           (unsigned long long)st.failures, (unsigned long long)st.lines_written,
+	           (unsigned long long)st.resyncs, (long long)st.last_success_ms);
+	for (int i = 0; i < 2; i++) {
+		if (i == 1 && p->planes[0] && p->planes[1])
+			buf_putc(json, ',');
+		if (p->planes[i])
+			plane_status(p->planes[i], json);
+	}
+	buf_puts(json, "]}");
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_PROXY_VARIANT_H
+#define FAIRLEAD_PROXY_VARIANT_H
+
+/*
+ * The two iptables: nft and legacy, whose rules live side by side in the kernel and do not see each other.  A node
+ * should use one; this chooses which, before anything is written.  All functions here block for some milliseconds.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "chain.h"
+#include "fairlead/err.h"
+
+struct variant {
+	const char *name;
+	const char *iptables[2], *restore[2], *save[2]; /* IPv4, IPv6 */
+	size_t max_batch; /* Services a batch: what is cheapest differs between the two */
+};
+
+#define VARIANTS 2
+extern const struct variant variants[VARIANTS];
+
+/* 0 for IPv4, 1 for IPv6: the index of the programs above. */
+int variant_index(uint8_t family);
+/*
+ * "nft" or "legacy" for what the user says, "auto" for what the node shows: where our own chains are, else where the
+ * kubelet's hint chain is, else its canary, else the one with more rules, else nft.
+ */
+int variant_choose(const char *wish, const struct variant **ret_variant, struct err *e);
+/* Whether this family can be used with it: programs and kernel.  Creates the nat table if the kernel has none yet. */
+bool variant_has_family(const struct variant *v, uint8_t family);
+/* Whether the programs of this family are there. */
+bool variant_is_installed(const struct variant *v, uint8_t family);
+/* Whether there may be rules: iptables-legacy must not be asked where it was never used. */
+bool variant_is_used(const struct variant *v, uint8_t family);
+/* Whether MASQUERADE knows --random-fully: since 1.6.2. */
+bool variant_random_fully(const struct variant *v);
+
+#endif

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Drives the service proxy from a text, for tests that look at packets.
+ *
+ *	proxyctl [--variant V] [--cluster-cidr CIDR]… < COMMANDS
+ *	proxyctl --cleanup
+ *
+ * One command a line:
+ *	service KEY FAMILY [cluster-ip=A] [vip=A]… [range=CIDR]… [external=Local] [internal=Local] [affinity=SECONDS]
+ *	        [port=PROTO/PORT[/NODEPORT] [cluster=A;PORT]… [local=A;PORT]… [any]]…
+ *	remove KEY FAMILY
+ *	complete
+ *	wait            until everything is in the kernel, then prints the status as one line of JSON
+ *	sleep MS
+ * The input must be a pipe.  It exits, leaving the rules, when the input ends; non-zero if something was refused or a wait takes 60 s.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+#include "fairlead/proxy.h"
+
+#define MAX_ITEMS 64
+#define WAIT_MS 60000
+
+static struct event_base *base;
+static struct proxy *proxy;
+static struct event *input, *resume;
+static struct buf pending = BUF_INIT;
+static bool waiting, sleeping;
+static int status;
+
+static void fail(const char *what, const char *detail)
+{
+	fprintf(stderr, "proxyctl: %s: %s\n", what, detail);
+	exit(2);
+}
+
+static struct addr parse_addr(const char *s)
+{
+	struct addr a;
+	if (addr_parse(s, &a) < 0)
+		fail("not an address", s);
+	return a;
+}
+
+static struct prefix parse_prefix(const char *s)
+{
+	struct prefix p;
+	if (prefix_parse(s, false, &p) < 0)
+		fail("not a CIDR", s);
+	return p;
+}
+
+/* Everything that one line may fill. */
+struct line {
+	struct proxy_service s;
+	struct addr vips[MAX_ITEMS];
+	struct prefix ranges[MAX_ITEMS];
+	struct proxy_port ports[MAX_ITEMS];
+	struct proxy_endpoint endpoints[MAX_ITEMS][2][MAX_ITEMS];
+};
+
+static const char *value(const char *word, const char *name)
+{
+	size_t len = strlen(name);
+	return strncmp(word, name, len) == 0 && word[len] == '=' ? word + len + 1 : NULL;
+}
+
+static void add_port(struct line *l, const char *v)
+{
+	char proto[8];
+	int port, node_port = 0;
+	if (l->s.n_ports == MAX_ITEMS || sscanf(v, "%7[^/]/%d/%d", proto, &port, &node_port) < 2)
+		fail("not a port", v);
+	struct proxy_port *p = &l->ports[l->s.n_ports];
+	*p = (struct proxy_port){ .name = "", .port = (uint16_t)port };
+	p->node_port = (uint16_t)node_port;
+	p->proto = strcmp(proto, "udp") == 0    ? IPPROTO_UDP
+	           : strcmp(proto, "sctp") == 0 ? IPPROTO_SCTP
+	                                        : IPPROTO_TCP;
+	p->cluster = l->endpoints[l->s.n_ports][0];
+	p->local = l->endpoints[l->s.n_ports][1];
+	l->s.n_ports++;
+}
+
+static void add_endpoint(struct line *l, const char *v, bool local)
+{
+	char text[ADDR_STR_SIZE];
+	int port;
+	if (l->s.n_ports == 0 || sscanf(v, "%45[^;];%d", text, &port) != 2)
+		fail("not an endpoint", v);
+	struct proxy_port *p = &l->ports[l->s.n_ports - 1];
+	size_t *n = local ? &p->n_local : &p->n_cluster;
+	if (*n == MAX_ITEMS)
+		fail("too many endpoints", v);
+	l->endpoints[l->s.n_ports - 1][local][(*n)++] = (struct proxy_endpoint){
+		.addr = parse_addr(text), .port = (uint16_t)port, .local = local
+	};
+	p->has_any = true;
+}
+
+static void one_word(struct line *l, const char *word)
+{
+	const char *v;
+	if ((v = value(word, "cluster-ip")))
+		l->s.cluster_ip = parse_addr(v);
+	else if ((v = value(word, "vip")) && l->s.n_vips < MAX_ITEMS)
+		l->vips[l->s.n_vips++] = parse_addr(v);
+	else if ((v = value(word, "range")) && l->s.n_source_ranges < MAX_ITEMS)
+		l->ranges[l->s.n_source_ranges++] = parse_prefix(v);
+	else if ((v = value(word, "external")))
+		l->s.external_local = strcmp(v, "Local") == 0;
+	else if ((v = value(word, "internal")))
+		l->s.internal_local = strcmp(v, "Local") == 0;
+	else if ((v = value(word, "affinity")))
+		l->s.affinity_s = (uint32_t)atoi(v);
+	else if ((v = value(word, "port")))
+		add_port(l, v);
+	else if ((v = value(word, "cluster")))
+		add_endpoint(l, v, false);
+	else if ((v = value(word, "local")))
+		add_endpoint(l, v, true);
+	else if (strcmp(word, "any") == 0 && l->s.n_ports > 0)
+		l->ports[l->s.n_ports - 1].has_any = true;
+	else
+		fail("not understood", word);
+}
+
+static void set_service(char **words)
+{
+	struct line *l = xcalloc(1, sizeof(*l));
+	const char *key = strtok_r(NULL, " ", words), *family = strtok_r(NULL, " ", words);
+	if (!key || !family)
+		fail("service", "KEY FAMILY");
+	l->s.key = key;
+	l->s.family = (uint8_t)atoi(family);
+	for (const char *word; (word = strtok_r(NULL, " ", words));)
+		one_word(l, word);
+	l->s.vips = l->vips;
+	l->s.source_ranges = l->ranges;
+	l->s.ports = l->ports;
+	proxy_set(proxy, &l->s);
+	free(l);
+}
+
+static void print_status(void)
+{
+	cleanup(buf_fini) struct buf json = BUF_INIT;
+	proxy_status(proxy, &json);
+	printf("%s\n", buf_str(&json));
+	fflush(stdout);
+}
+
+static void pause_input(int ms)
+{
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+	evtimer_add(resume, &tv);
+	waiting = true;
+}
+
+static void one_line(char *text)
+{
+	char *words = NULL;
+	const char *verb = strtok_r(text, " ", &words);
+	if (!verb || *verb == '#')
+		return;
+	if (strcmp(verb, "service") == 0) {
+		set_service(&words);
+	} else if (strcmp(verb, "remove") == 0) {
+		const char *key = strtok_r(NULL, " ", &words);
+		const char *family = strtok_r(NULL, " ", &words);
+		if (!key || !family)
+			fail("remove", "KEY FAMILY");
+		proxy_remove(proxy, key, (uint8_t)atoi(family));
+	} else if (strcmp(verb, "complete") == 0) {
+		proxy_complete(proxy);
+	} else if (strcmp(verb, "wait") == 0) {
+		if (proxy_stats(proxy).in_sync)
+			print_status();
+		else
+			pause_input(WAIT_MS);
+	} else if (strcmp(verb, "sleep") == 0) {
+		sleeping = true;
+		pause_input(atoi(words));
+	} else {
+		fail("not understood", verb);
+	}
+}
+
+static void run_lines(void)
+{
+	char *nl;
+	while (!waiting && (nl = strchr(buf_str(&pending), '\n'))) {
+		size_t size = (size_t)(nl - pending.data);
+		cleanup_free char *text = xstrndup(pending.data, size);
+		buf_consume(&pending, size + 1);
+		one_line(text);
+	}
+	if (!waiting && !input)
+		event_base_loopbreak(base);
+}
+
+static void on_input(evutil_socket_t fd, short what, void *arg)
+{
+	(void)what;
+	(void)arg;
+	ssize_t n = read(fd, buf_reserve(&pending, 65536), 65536);
+	if (n > 0) {
+		buf_advance(&pending, (size_t)n);
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		event_free(input);
+		input = NULL;
+	}
+	run_lines();
+}
+
+/* The end of a sleep, or of a wait that took too long. */
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	waiting = false;
+	if (!sleeping) {
+		print_status();
+		status = 1;
+	}
+	sleeping = false;
+	run_lines();
+}
+
+static void on_applied(void *arg)
+{
+	(void)arg;
+	if (!waiting || sleeping || !proxy_stats(proxy).in_sync)
+		return;
+	waiting = false;
+	evtimer_del(resume);
+	print_status();
+	run_lines();
+}
+
+static void on_failed(const struct err *e, void *arg)
+{
+	(void)arg;
+	log_err("service proxy", e);
+	status = 1;
+}
+
+static int clean_up(void)
+{
+	struct err e = ERR_INIT;
+	if (proxy_cleanup(&e) < 0) {
+		log_err("cleanup", &e);
+		return 1;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "variant", required_argument, NULL, 'v' },
+		{ "cluster-cidr", required_argument, NULL, 'c' },
+		{ "cleanup", no_argument, NULL, 'x' },
+		{ NULL, 0, NULL, 0 },
+	};
+	static const struct proxy_ops ops = { .applied = on_applied, .failed = on_failed };
+	struct prefix cidrs[MAX_ITEMS];
+	struct proxy_options o = { .mode = PROXY_IPTABLES,
+		                   .variant = "auto",
+		                   .cluster_cidrs = cidrs };
+	struct err e = ERR_INIT;
+	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		if (c == 'v')
+			o.variant = optarg;
+		else if (c == 'c' && o.n_cluster_cidrs < MAX_ITEMS)
+			cidrs[o.n_cluster_cidrs++] = parse_prefix(optarg);
+		else
+			return c == 'x' ? clean_up() : 2;
+	}
+	base = event_base_new();
+	if (!base || proxy_start(base, &o, &ops, NULL, &proxy, &e) < 0) {
+		log_err("cannot start", &e);
+		return 1;
+	}
+	resume = evtimer_new(base, on_resume, NULL);
+	evutil_make_socket_nonblocking(STDIN_FILENO);
+	input = event_new(base, STDIN_FILENO, EV_READ | EV_PERSIST, on_input, NULL);
+	if (!input || event_add(input, NULL) < 0)
+		fail("input", "give it through a pipe");
+	event_base_dispatch(base);
+	proxy_free(proxy);
+	event_free(resume);
+	event_base_free(base);
+	buf_fini(&pending);
+	return status;
+}
