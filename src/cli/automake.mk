@@ -1,10 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
-	src/cli/options.c
+	src/cli/model.c \
+	src/cli/model.h \
+	src/cli/model_print.c \
+	src/cli/model_private.h \
+	src/cli/options.c \
+	src/cli/table.c \
+	src/cli/table.h
 noinst_HEADERS += \
 	include/fairlead/options.h
 
-check_PROGRAMS += tests/unit/test_options
-TESTS += tests/unit/test_options
+bin_PROGRAMS += src/cli/fairlead
+src_cli_fairlead_SOURCES = \
+	src/cli/commands.h \
+	src/cli/main.c \
+	src/cli/status.c
+
+dist_man_MANS += man/fairlead.1
+
+check_PROGRAMS += tests/unit/test_options tests/unit/test_cli
+TESTS += tests/unit/test_options tests/unit/test_cli
 tests_unit_test_options_SOURCES = tests/unit/test_options.c tests/unit/unit.h
 tests_unit_test_options_LDADD = $(UNIT_LDADD)
+tests_unit_test_cli_SOURCES = tests/unit/test_cli.c tests/unit/unit.h
+tests_unit_test_cli_LDADD = $(UNIT_LDADD)

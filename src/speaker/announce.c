@@ -210,7 +210,7 @@ static void update_one(struct announce *t, const struct view *v, const struct vi
 		memcpy(a->uid, s->uid, sizeof(a->uid));
 		a->created_us = s->created_us;
 		set_eligible(t, a, false);
-		t->dirty = true;
+		t->dirty |= a->candidates != NULL;
 	}
 	set_candidates(t, a, nodes, n);
 	if (a->decided != REASON_Candidate)

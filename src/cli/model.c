@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "cli/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "cli/model_private.h"
+#include "fairlead/kube.h"
+#include "fairlead/mem.h"
+
+#define CONDITION_ASSIGNED "fairlead.io/AddressAssigned"
+
+struct model *model_new(void)
+{
+	struct model *m = xcalloc(1, sizeof(*m));
+
+	m->leader = xstrdup("");
+	return m;
+}
+
+static void address_fini(struct model_address *a)
+{
+	for (size_t i = 0; i < a->n_verdicts; i++) {
+		struct verdict *d = &a->verdicts[i];
+		free(d->node);
+		free(d->reason);
+		free(d->message);
+		free(d->owner);
+		free(d->interface);
+		free(d->mac);
+	}
+	free(a->verdicts);
+}
+
+static void service_free(struct model_service *s)
+{
+	for (size_t i = 0; i < s->n_addresses; i++)
+		address_fini(&s->addresses[i]);
+	free(s->addresses);
+	free(s->key);
+	free(s->namespace);
+	free(s->name);
+	free(s->reason);
+	free(s->message);
+	free(s);
+}
+
+void model_free(struct model *m)
+{
+	struct model_service *s, *next;
+
+	if (!m)
+		return;
+	HASH_ITER(hh, m->services, s, next) {
+		HASH_DEL(m->services, s);
+		service_free(s);
+	}
+	for (size_t i = 0; i < m->n_nodes; i++) {
+		free(m->nodes[i].name);
+		free(m->nodes[i].error);
+		free(m->nodes[i].version);
+		free(m->nodes[i].proxy);
+	}
+	free(m->nodes);
+	configuration_unref(m->config);
+	free(m->config_error);
+	free(m->leader);
+	free(m);
+}
+
+void model_put_configuration(struct model *m, const struct kube_config_map *map)
+{
+	const char *text = kube_labels_get(&map->data, CONFIG_MAP_KEY);
+	const char *generation =
+		kube_labels_get(&map->meta.annotations, CONFIG_GENERATION_ANNOTATION);
+	cleanup(config_problems_fini) struct config_problems errors = { 0 };
+	cleanup(config_problems_fini) struct config_problems warnings = { 0 };
+	struct configuration *c = NULL;
+
+	m->generation = generation ? strtoll(generation, NULL, 10) : 0;
+	free(m->config_error);
+	m->config_error = NULL;
+	if (configuration_parse(text ? text : "", text ? strlen(text) : 0, &c, &errors, &warnings) <
+	    0) {
+		m->config_error = errors.n
+		                          ? xasprintf("line %u: %s: %s", errors.items[0].line,
+		                                      errors.items[0].path, errors.items[0].message)
+		                          : xstrdup("it does not parse");
+		return;
+	}
+	configuration_unref(m->config);
+	m->config = c;
+}
+
+void model_put_service(struct model *m, const struct kube_service *in)
+{
+	if (in->type != KUBE_LOAD_BALANCER)
+		return;
+	struct model_service *s = xcalloc(1, sizeof(*s)), *old;
+	const char *reason = "", *message = "";
+	for (size_t i = 0; i < in->n_conditions; i++)
+		if (!strcmp(in->conditions[i].type, CONDITION_ASSIGNED)) {
+			reason = in->conditions[i].reason ? in->conditions[i].reason : "";
+			message = in->conditions[i].message ? in->conditions[i].message : "";
+		}
+	s->key = xasprintf("%s/%s", in->meta.namespace, in->meta.name);
+	s->namespace = xstrdup(in->meta.namespace);
+	s->name = xstrdup(in->meta.name);
+	s->reason = xstrdup(reason);
+	s->message = xstrdup(message);
+	s->addresses = xcalloc(in->n_ingress + 1, sizeof(*s->addresses));
+	for (size_t i = 0; i < in->n_ingress; i++)
+		if (!addr_is_none(&in->ingress[i].ip))
+			s->addresses[s->n_addresses++].addr = in->ingress[i].ip;
+	/* A list in pages may name an object twice. */
+	HASH_FIND(hh, m->services, s->key, strlen(s->key), old);
+	if (old) {
+		HASH_DEL(m->services, old);
+		service_free(old);
+	}
+	HASH_ADD_KEYPTR(hh, m->services, s->key, strlen(s->key), s);
+}
+
+void model_put_node(struct model *m, const struct kube_node *n)
+{
+	ARRAY_RESERVE(m->nodes, m->cap_nodes, m->n_nodes + 1);
+	struct model_node *node = &m->nodes[m->n_nodes++];
+
+	*node = (struct model_node){ .name = xstrdup(n->meta.name), .ready = n->ready };
+	if (n->n_internal_ips)
+		node->addr = n->internal_ips[0];
+}
+
+void model_put_leader(struct model *m, const char *holder)
+{
+	free(m->leader);
+	m->leader = xstrdup(holder);
+}
+
+/* ---- speakers ---- */
+
+static char *dup_str(struct json_object *obj, const char *key)
+{
+	const char *s = kube_json_str(obj, key, NULL);
+
+	return xstrdup(s ? s : "");
+}
+
+static void put_verdict(struct model_service *s, struct json_object *obj, struct model_node *node)
+{
+	const char *text = kube_json_str(obj, "address", NULL);
+	struct addr addr;
+
+	if (!text || addr_parse(text, &addr) < 0)
+		return;
+	for (size_t i = 0; i < s->n_addresses; i++) {
+		struct model_address *a = &s->addresses[i];
+		if (!addr_eq(&a->addr, &addr))
+			continue;
+		a->verdicts = xreallocarray(a->verdicts, a->n_verdicts + 1, sizeof(*a->verdicts));
+		struct verdict *d = &a->verdicts[a->n_verdicts++];
+		*d = (struct verdict){
+			.node = xstrdup(node->name),
+			.reason = dup_str(obj, "reason"),
+			.message = dup_str(obj, "message"),
+			.owner = dup_str(obj, "owner"),
+			.interface = dup_str(obj, "interface"),
+			.mac = dup_str(obj, "mac"),
+			.announce = kube_json_bool(obj, "announce", false, NULL),
+		};
+		node->n_announced += d->announce;
+		return;
+	}
+}
+
+static void put_services(struct model *m, struct json_object *status, struct model_node *node)
+{
+	struct json_object *list = kube_json_get(status, "services", json_type_array, NULL);
+	size_t n = list ? json_object_array_length(list) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *obj = json_object_array_get_idx(list, i);
+		const char *namespace = kube_json_str(obj, "namespace", NULL);
+		const char *name = kube_json_str(obj, "name", NULL);
+		struct json_object *addresses =
+			kube_json_get(obj, "addresses", json_type_array, NULL);
+		struct model_service *s;
+		if (!namespace || !name)
+			continue;
+		cleanup_free char *key = xasprintf("%s/%s", namespace, name);
+		HASH_FIND(hh, m->services, key, strlen(key), s);
+		size_t n_addresses = addresses ? json_object_array_length(addresses) : 0;
+		for (size_t k = 0; s && k < n_addresses; k++)
+			put_verdict(s, json_object_array_get_idx(addresses, k), node);
+	}
+}
+
+static void put_peers(struct json_object *status, struct model_node *node)
+{
+	struct json_object *l2 = kube_json_get(status, "l2", json_type_object, NULL);
+	struct json_object *peers = l2 ? kube_json_get(l2, "peers", json_type_array, NULL) : NULL;
+
+	node->n_peers = peers ? json_object_array_length(peers) : 0;
+	for (size_t i = 0; i < node->n_peers; i++)
+		node->n_peers_alive +=
+			kube_json_bool(json_object_array_get_idx(peers, i), "alive", false, NULL);
+}
+
+void model_put_speaker(struct model *m, const char *name, struct json_object *status,
+                       const char *error)
+{
+	struct model_node *node = NULL;
+
+	for (size_t i = 0; i < m->n_nodes && !node; i++)
+		if (!strcmp(m->nodes[i].name, name))
+			node = &m->nodes[i];
+	if (!node || node->asked)
+		return;
+	node->asked = true;
+	node->answered = status != NULL;
+	node->error = xstrdup_null(error);
+	if (!status)
+		return;
+	struct json_object *config = kube_json_get(status, "config", json_type_object, NULL);
+	struct json_object *api = kube_json_get(status, "api", json_type_object, NULL);
+	struct json_object *proxy = kube_json_get(status, "proxy", json_type_object, NULL);
+	node->version = dup_str(status, "version");
+	node->generation = config ? kube_json_int(config, "generation", 0, INT64_MAX, 0, NULL) : 0;
+	node->fresh = api && kube_json_bool(api, "fresh", false, NULL);
+	node->proxy = proxy ? dup_str(proxy, "mode") : xstrdup("");
+	put_services(m, status, node);
+	put_peers(status, node);
+}
+
+/* ---- reading ---- */
+
+size_t model_nodes(const struct model *m)
+{
+	return m->n_nodes;
+}
+
+const char *model_node_name(const struct model *m, size_t i)
+{
+	return m->nodes[i].name;
+}
+
+const struct addr *model_node_address(const struct model *m, size_t i)
+{
+	return &m->nodes[i].addr;
+}
+
+bool model_is_complete(const struct model *m)
+{
+	for (size_t i = 0; i < m->n_nodes; i++)
+		if (!m->nodes[i].answered)
+			return false;
+	return true;
+}

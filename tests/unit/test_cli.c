@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include <json-c/json.h>
+
+#include "cli/model.h"
+#include "cli/table.h"
+#include "fairlead/buf.h"
+#include "fairlead/mem.h"
+
+static struct json_object *parse(const char *text)
+{
+	cleanup_free char *copy = xstrdup(text);
+
+	for (char *p = copy; *p; p++)
+		if (*p == '\'')
+			*p = '"';
+	struct json_object *obj = json_tokener_parse(copy);
+	if (!obj)
+		fail_msg("not JSON: %s", text);
+	return obj;
+}
+
+static void put_service(struct model *m, const char *text)
+{
+	struct json_object *obj = parse(text);
+	struct kube_service *s = NULL;
+	struct err e = ERR_INIT;
+
+	if (kube_service_parse(obj, &s, &e) < 0)
+		fail_msg("%s", e.msg);
+	model_put_service(m, s);
+	kube_service_free(s);
+	json_object_put(obj);
+}
+
+static void put_node(struct model *m, const char *name, const char *ip)
+{
+	cleanup_free char *text = xasprintf(
+		"{'metadata':{'name':'%s','uid':'u'},'status':{'conditions':[{'type':'Ready',"
+		"'status':'True'}],'addresses':[{'type':'InternalIP','address':'%s'}]}}",
+		name, ip);
+	struct json_object *obj = parse(text);
+	struct kube_node *n = NULL;
+	struct err e = ERR_INIT;
+
+	if (kube_node_parse(obj, &n, &e) < 0)
+		fail_msg("%s", e.msg);
+	model_put_node(m, n);
+	kube_node_free(n);
+	json_object_put(obj);
+}
+
+static void put_configuration(struct model *m, const char *yaml)
+{
+	cleanup_free char *text =
+		xasprintf("{'metadata':{'namespace':'ns','name':'fairlead-active','uid':'u',"
+	                  "'annotations':{'fairlead.io/generation':'3'}},'data':{'config':'%s'}}",
+	                  yaml);
+	struct json_object *obj = parse(text);
+	struct kube_config_map *map = NULL;
+	struct err e = ERR_INIT;
+
+	if (kube_config_map_parse(obj, &map, &e) < 0)
+		fail_msg("%s", e.msg);
+	model_put_configuration(m, map);
+	kube_config_map_free(map);
+	json_object_put(obj);
+}
+
+static void put_speaker(struct model *m, const char *node, const char *services)
+{
+	cleanup_free char *text = xasprintf(
+		"{'node':'%s','version':'0.1.0','config':{'generation':3},'api':{'fresh':true},"
+		"'proxy':{'mode':'iptables'},'l2':{'peers':[{'node':'x','alive':true},"
+		"{'node':'y','alive':false}]},'services':[%s]}",
+		node, services);
+	struct json_object *obj = parse(text);
+
+	model_put_speaker(m, node, obj, NULL);
+	json_object_put(obj);
+}
+
+#define SERVICE(name, ingress)                                                                    \
+	"{'metadata':{'namespace':'shop','name':'" name "','uid':'u'},'spec':{'type':"            \
+	"'LoadBalancer','clusterIP':'10.96.0.1','clusterIPs':['10.96.0.1'],'ports':[{'port':80}]" \
+	"},'status':{" ingress "}}"
+#define INGRESS(ip) "'loadBalancer':{'ingress':[{'ip':'" ip "'}]}"
+#define SAYS(name, ip, announce, reason)                                     \
+	"{'namespace':'shop','name':'" name "','addresses':[{'address':'" ip \
+	"','announce':" announce ",'reason':'" reason                        \
+	"','message':'because','owner':'n1','interface':'eth0',"             \
+	"'mac':'02:00:00:00:00:01'}]}"
+
+static struct model *small_model(void)
+{
+	struct model *m = model_new();
+
+	model_put_leader(m, "host_1");
+	put_configuration(m, "address-pools: [{name: lan, protocol: layer2, addresses: "
+	                     "[192.0.2.240-192.0.2.250]}]");
+	put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
+	put_service(m, SERVICE("api", INGRESS("192.0.2.241")));
+	put_service(m, SERVICE("db", "'conditions':[{'type':'fairlead.io/AddressAssigned','status':"
+	                             "'False','reason':'PoolExhausted','message':'lan is full'}]"));
+	put_node(m, "n1", "192.0.2.11");
+	put_node(m, "n2", "192.0.2.12");
+	put_node(m, "n3", "192.0.2.13");
+	put_speaker(m, "n1",
+	            SAYS("web", "192.0.2.240", "true",
+	                 "Announced") "," SAYS("api", "192.0.2.241", "false", "NoEndpoints"));
+	put_speaker(m, "n2",
+	            SAYS("web", "192.0.2.240", "false",
+	                 "NotOwner") "," SAYS("api", "192.0.2.241", "false", "NoEndpoints"));
+	model_put_speaker(m, "n3", NULL, "unreachable: timed out");
+	return m;
+}
+
+static void text_is_aligned(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct model *m = small_model();
+
+	assert_false(model_is_complete(m));
+	model_text(m, &out);
+	assert_string_equal(
+		buf_str(&out),
+		"Controller: leader host_1\n"
+		"Configuration: generation 3\n"
+		"\n"
+		"Pools\n"
+		"  NAME  PROTOCOLS  RANGES                   TOTAL  USED  FREE\n"
+		"  lan   layer2     192.0.2.240-192.0.2.250  11     2     9\n"
+		"\n"
+		"Services\n"
+		"  SERVICE   ADDRESS      POOL  OWNER  REASON\n"
+		"  shop/api  192.0.2.241  lan   -      NoEndpoints: because\n"
+		"  shop/db   -            -     -      PoolExhausted: lan is full\n"
+		"  shop/web  192.0.2.240  lan   n1     Announced\n"
+		"\n"
+		"Nodes\n"
+		"  NODE  ADDRESS     READY  SPEAKER                 GENERATION  API    PROXY     PEERS   ANNOUNCES\n"
+		"  n1    192.0.2.11  yes    0.1.0                   3           fresh  iptables  1 of 2  1\n"
+		"  n2    192.0.2.12  yes    0.1.0                   3           fresh  iptables  1 of 2  0\n"
+		"  n3    192.0.2.13  yes    unreachable: timed out  -           -      -         -       -\n");
+	model_free(m);
+}
+
+static void json_says_the_same(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct model *m = small_model();
+
+	model_json(m, &out);
+	struct json_object *all = json_tokener_parse(buf_str(&out));
+	assert_non_null(all);
+	struct json_object *services = json_object_object_get(all, "services");
+	assert_int_equal(json_object_array_length(services), 3);
+	struct json_object *web = json_object_array_get_idx(services, 2);
+	struct json_object *address =
+		json_object_array_get_idx(json_object_object_get(web, "addresses"), 0);
+	assert_string_equal(json_object_get_string(json_object_object_get(address, "owner")), "n1");
+	assert_string_equal(json_object_get_string(json_object_object_get(address, "reason")),
+	                    "Announced");
+	assert_int_equal(json_object_array_length(json_object_object_get(address, "nodes")), 2);
+	struct json_object *nodes = json_object_object_get(all, "nodes");
+	struct json_object *speaker =
+		json_object_object_get(json_object_array_get_idx(nodes, 2), "speaker");
+	assert_false(json_object_get_boolean(json_object_object_get(speaker, "reachable")));
+	json_object_put(all);
+	model_free(m);
+}
+
+static void differing_reasons_name_their_nodes(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct model *m = model_new();
+
+	put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
+	put_node(m, "n1", "192.0.2.11");
+	put_node(m, "n2", "192.0.2.12");
+	put_node(m, "n3", "192.0.2.13");
+	put_speaker(m, "n1", SAYS("web", "192.0.2.240", "false", "NodeExcluded"));
+	put_speaker(m, "n2", SAYS("web", "192.0.2.240", "false", "NoLocalEndpoint"));
+	put_speaker(m, "n3", SAYS("web", "192.0.2.240", "false", "NoLocalEndpoint"));
+	assert_true(model_is_complete(m));
+	model_text(m, &out);
+	assert_non_null(strstr(buf_str(&out), "NodeExcluded on n1; NoLocalEndpoint on n2, n3\n"));
+	assert_non_null(strstr(buf_str(&out), "nobody leads"));
+	assert_non_null(strstr(buf_str(&out), "none was published yet"));
+	model_free(m);
+}
+
+static void two_owners_are_both_named(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct model *m = model_new();
+
+	put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
+	put_node(m, "n1", "192.0.2.11");
+	put_node(m, "n2", "192.0.2.12");
+	put_speaker(m, "n1", SAYS("web", "192.0.2.240", "true", "Announced"));
+	put_speaker(m, "n2", SAYS("web", "192.0.2.240", "true", "Announced"));
+	model_text(m, &out);
+	assert_non_null(strstr(buf_str(&out), "  n1,n2  Announced\n"));
+	model_free(m);
+}
+
+static void nonsense_from_a_speaker_is_left_out(void **state)
+{
+	(void)state;
+	static const char *const nonsense[] = {
+		"{}",
+		"{'services':7,'l2':[],'config':'x','proxy':1,'api':null}",
+		"{'services':[1,null,{},{'namespace':'shop'},{'namespace':'shop','name':'web',"
+		"'addresses':[null,{},{'address':'x'},{'address':'192.0.2.9'}]}],"
+		"'l2':{'peers':[1,null]}}",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(nonsense); i++) {
+		cleanup(buf_fini) struct buf out = BUF_INIT;
+		struct model *m = model_new();
+		struct json_object *obj = parse(nonsense[i]);
+		put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
+		put_node(m, "n1", "192.0.2.11");
+		model_put_speaker(m, "n1", obj, NULL);
+		model_put_speaker(m, "nobody", obj, NULL);
+		model_text(m, &out);
+		assert_non_null(strstr(buf_str(&out), "no speaker told"));
+		model_free(m);
+		json_object_put(obj);
+	}
+}
+
+static void control_characters_stay_out_of_tables(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	cleanup(table_fini) struct table t;
+	static const char *const head[] = { "A", "B" };
+
+	table_init(&t, 2, head);
+	table_cell(&t, "%s", "x\033[2Jy\n");
+	table_cell(&t, "%s", "");
+	table_cell(&t, "%s", "häß");
+	table_cell(&t, "%d", 7);
+	table_print(&t, "", &out);
+	assert_string_equal(buf_str(&out), "A        B\n"
+	                                   "x?[2Jy?  -\n"
+	                                   "häß      7\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(text_is_aligned),
+		cmocka_unit_test(json_says_the_same),
+		cmocka_unit_test(differing_reasons_name_their_nodes),
+		cmocka_unit_test(two_owners_are_both_named),
+		cmocka_unit_test(nonsense_from_a_speaker_is_left_out),
+		cmocka_unit_test(control_characters_stay_out_of_tables),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
