@@ -17,6 +17,7 @@ Object = dict[str, Any]
 
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
+_HEADERS = {"Accept": "application/json", "User-Agent": "fairlead-lab"}
 
 # kind: (group and version, plural, namespaced)
 _KINDS = {
@@ -61,7 +62,7 @@ class Client:
         connection = web.Connection(self._namespace, self._host, self._port, timeout)
         try:
             data = None if body is None else json.dumps(body)
-            connection.request(method, path, data, {"Content-Type": content_type, "Accept": "application/json"})
+            connection.request(method, path, data, {**_HEADERS, "Content-Type": content_type})
             response = connection.getresponse()
             text = response.read().decode()
         except (OSError, http.client.HTTPException) as error:
@@ -133,7 +134,7 @@ class Client:
         query = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": seconds}
         connection = web.Connection(self._namespace, self._host, self._port, seconds + 10)
         try:
-            connection.request("GET", f"{path_of(kind)}?{urlencode(query)}", headers={"Accept": "application/json"})
+            connection.request("GET", f"{path_of(kind)}?{urlencode(query)}", headers=_HEADERS)
             response = connection.getresponse()
             if response.status != 200:
                 raise ApiError(response.status, f"watch {kind}: {response.status}")
