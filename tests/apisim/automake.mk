@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The embedded API server; all but main.c is in an archive that its unit tests link too.
-check_LIBRARIES += tests/apisim/libapisim.a
+noinst_LIBRARIES += tests/apisim/libapisim.a
 tests_apisim_libapisim_a_SOURCES = \
 	tests/apisim/alloc.c tests/apisim/alloc.h \
 	tests/apisim/cells.c tests/apisim/cells.h \
@@ -28,6 +28,6 @@ tests_apisim_libapisim_a_SOURCES = \
 	tests/apisim/wlog.c tests/apisim/wlog.h
 APISIM_LIBS = tests/apisim/libapisim.a libfairlead.a $(JSON_LIBS) $(EVENT_TLS_LIBS) $(EVENT_LIBS) $(CRYPTO_LIBS)
 
-check_PROGRAMS += tests/apisim/fairlead-apisim
+noinst_PROGRAMS += tests/apisim/fairlead-apisim
 tests_apisim_fairlead_apisim_SOURCES = tests/apisim/main.c
 tests_apisim_fairlead_apisim_LDADD = $(APISIM_LIBS)

@@ -19,6 +19,7 @@ struct reply {
 	struct json_object *obj; /* owned: the whole body */
 	struct version *version; /* or this one, a reference */
 	int retry_after_s;       /* 0: no Retry-After header */
+	bool changed;            /* something was stored or removed */
 };
 
 #define REPLY_INIT        \

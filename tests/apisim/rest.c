@@ -77,6 +77,12 @@ static void answer_version(const struct api_request *rq, struct reply *r, int co
 	r->version = as;
 }
 
+static void note_change(struct server *s, struct reply *r)
+{
+	s->n_writes++;
+	r->changed = true;
+}
+
 /* Answers with @o though it is not stored (a dry run). */
 static void answer_object(const struct api_request *rq, struct reply *r, int code,
                           struct json_object *o)
@@ -262,8 +268,8 @@ static int create_decoded(struct server *s, const struct api_request *rq, struct
 	struct version *v;
 	if (store_put(&s->store, rq->kind->store, o, &v, &err) < 0)
 		return store_error(r, &err);
-	s->n_writes++;
 	answer_version(rq, r, 201, v);
+	note_change(s, r);
 	return 0;
 }
 
@@ -377,8 +383,8 @@ static int store_update(struct server *s, const struct api_request *rq, struct v
 	                       : store_put(&s->store, rq->kind->store, o, &v, &err);
 	if (e < 0)
 		return store_error(r, &err);
-	s->n_writes++;
 	answer_version(rq, r, 200, v);
+	note_change(s, r);
 	return 0;
 }
 
@@ -521,8 +527,8 @@ static int mark_deleted(struct server *s, const struct api_request *rq, struct v
 	js_set_int(o, "metadata.deletionGracePeriodSeconds", grace_s);
 	if (store_put(&s->store, rq->kind->store, o, &v, &err) < 0)
 		return store_error(r, &err);
-	s->n_writes++;
 	answer_version(rq, r, 200, v);
+	note_change(s, r);
 	return 0;
 }
 
@@ -558,11 +564,11 @@ static int delete_one(struct server *s, const struct api_request *rq, struct ver
 	struct version *last;
 	if (store_delete(&s->store, rq->kind->store, key, o, &last, &err) < 0)
 		return store_error(r, &err);
-	s->n_writes++;
 	if (rq->kind->delete_returns_object)
 		answer_version(rq, r, 200, last);
 	else
 		reply_deleted(r, rq->kind, name, js_str0(o, "metadata.uid"));
+	note_change(s, r);
 	return 0;
 }
 

@@ -194,12 +194,27 @@ static void drop_for_type(struct json_object *svc, struct json_object *old)
 		js_del(svc, "spec.loadBalancerClass");
 }
 
+/* Back to a single stack: second values that the user left alone go, the first ones stay. */
+static void drop_second_family(struct json_object *svc, struct json_object *old)
+{
+	static const char *const lists[] = { "spec.ipFamilies", "spec.clusterIPs" };
+	if (!js_is_str(js_at(svc, "spec.ipFamilyPolicy"), "SingleStack") ||
+	    js_is_str(js_at(old, "spec.ipFamilyPolicy"), "SingleStack"))
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		struct json_object *list = js_array(svc, lists[i]);
+		if (js_len(list) == 2 && same(svc, old, lists[i]))
+			json_object_array_del_idx(list, 1, 1);
+	}
+}
+
 void service_carry_over(struct json_object *svc, struct json_object *old)
 {
 	if (old) {
 		carry_allocated(svc, old);
 		carry_node_ports(svc, old);
 		drop_for_type(svc, old);
+		drop_second_family(svc, old);
 	}
 	if (!is_type(svc, "LoadBalancer"))
 		js_set(svc, "status.loadBalancer", json_object_new_object());

@@ -88,6 +88,7 @@ void wlog_add(struct wlog *l, const struct api_request *rq, const struct reply *
 	js_set_str(line, "path", rq->path);
 	js_set_str(line, "agent", rq->user_agent ? rq->user_agent : "");
 	js_set_int(line, "code", r->code);
+	js_set(line, "changed", json_object_new_boolean(r->changed));
 	if (r->version) {
 		cleanup(js_put) struct json_object *o =
 			js_parse(r->version->text, r->version->size, NULL);
