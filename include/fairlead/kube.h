@@ -41,6 +41,8 @@ const char *kube_access_namespace(const struct kube_access *a);
 
 struct kube_client_stats {
 	uint64_t requests, errors, retries, bytes_received, throttled /* 429 */, connects;
+	uint64_t
+		events_lost; /* Events that found the queue full, or that the server did not take */
 };
 
 struct kube_client *kube_client_new(struct event_base *base, struct kube_access *access,
@@ -59,7 +61,8 @@ struct kube_request_spec {
 	int timeout_ms; /* the whole exchange; 0: KUBE_REQUEST_TIMEOUT_MS */
 	/* Of transport errors, 429 and 5xx: by backoff with jitter, or as Retry-After says. */
 	int max_retries;
-	bool urgent; /* goes before all that wait for their turn: Lease renewals */
+	bool urgent;     /* goes before all that wait for their turn: Lease renewals */
+	bool background; /* goes after all of them, a few at a time: Events */
 	/* Asked with the callback's @arg right before each send, also of a retry; false ends it with status 0.  NULL: always. */
 	bool (*may_send)(void *arg);
 };
@@ -124,9 +127,13 @@ struct kube_informer_stats kube_informer_stats(const struct kube_informer *inf);
 
 /* ---- Events ---- */
 
+/* Events under way at a time, and those that may wait besides; more are dropped. */
+#define KUBE_EVENTS_IN_FLIGHT 8
+#define KUBE_EVENTS_QUEUED 1000
+
 /*
- * Records an Event (events.k8s.io/v1) about an object.  Never fails loudly: at most KUBE_EVENTS_IN_FLIGHT are
- * under way and KUBE_EVENTS_QUEUED wait; more are dropped and counted.  The caller emits on change only.
+ * Records an Event (events.k8s.io/v1) about an object.  Never fails loudly: what the queue does not hold or the server does not
+ * take is counted and forgotten.  Goes behind every other request.  The caller emits on change only.
  */
 struct kube_event {
 	const char *kind, *api_version, *namespace, *name, *uid; /* regarding */

@@ -5,6 +5,7 @@ libfairlead_a_SOURCES += \
 	src/kube/client.c \
 	src/kube/config_map.c \
 	src/kube/delivery.c \
+	src/kube/events.c \
 	src/kube/informer.c \
 	src/kube/json.c \
 	src/kube/kubeconfig.c \

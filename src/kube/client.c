@@ -35,8 +35,10 @@ void kube_client_free(struct kube_client *c)
 		return;
 	while (c->informers)
 		kube_informer_stop(c->informers);
-	while (c->urgent || c->waiting || c->under_way)
-		request_free(c->urgent ? c->urgent : c->waiting ? c->waiting : c->under_way);
+	struct kube_request **lists[] = { &c->urgent, &c->waiting, &c->background, &c->under_way };
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		while (*lists[i])
+			request_free(*lists[i]);
 	multi_free(c->watching);
 	multi_free(c->working);
 	event_free(c->pump);

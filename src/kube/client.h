@@ -19,18 +19,18 @@
 /* Larger answers are refused. */
 #define KUBE_ANSWER_SIZE_MAX (4u << 20)
 
+struct buf;
 struct event;
-struct kube_events;
 
 struct kube_client {
 	struct event_base *base;
 	struct kube_access *access;
 	struct multi *watching, *working;
-	struct kube_request *urgent, *waiting; /* for their turn, first come first */
-	struct kube_request *under_way;        /* sent, or pausing before a retry */
+	struct kube_request *urgent, *waiting, *background; /* for their turn, first come first */
+	struct kube_request *under_way;                     /* sent, or pausing before a retry */
 	struct kube_informer *informers;
-	struct kube_events *events;
-	size_t n_in_flight;
+	size_t n_in_flight, n_background; /* sent; of these, in the background */
+	size_t n_events;                  /* not yet recorded */
 	struct event *pump;
 	struct kube_client_stats stats;
 };
@@ -44,7 +44,8 @@ void request_describe(const char *method, const char *path, int status, struct j
 /* One JSON document in @size bytes, and nothing behind it; NULL if it is none. */
 struct json_object *request_parse_json(const char *data, size_t size);
 
-/* events.c */
-void events_free(struct kube_events *events);
+/* events.c: the Event as JSON. */
+void kube_event_body(struct buf *b, const char *controller, const char *instance,
+                     const struct kube_event *ev, int64_t wall_us, uint64_t unique);
 
 #endif

@@ -34,7 +34,7 @@ struct kube_request {
 	char *method, *path, *body;
 	enum kube_patch_type patch;
 	int timeout_ms, retries_left;
-	bool urgent, may_ask_again /* with another token, once */, after_failure;
+	bool urgent, background, may_ask_again /* with another token, once */, after_failure;
 	bool (*may_send)(void *arg);
 	struct backoff backoff;
 	struct transfer *transfer;
@@ -71,7 +71,15 @@ static struct kube_request **list_of(struct kube_request *r)
 {
 	if (r->state != REQUEST_WAITING)
 		return &r->c->under_way;
-	return r->urgent ? &r->c->urgent : &r->c->waiting;
+	return r->urgent ? &r->c->urgent : r->background ? &r->c->background : &r->c->waiting;
+}
+
+static void count_flight(struct kube_request *r, int change)
+{
+	if (r->state != REQUEST_SENT)
+		return;
+	r->c->n_in_flight += (size_t)change;
+	r->c->n_background += r->background ? (size_t)change : 0;
 }
 
 static void enter(struct kube_request *r, enum request_state state)
@@ -79,9 +87,9 @@ static void enter(struct kube_request *r, enum request_state state)
 	struct kube_client *c = r->c;
 	struct kube_request **list = list_of(r);
 	DL_DELETE(*list, r);
-	c->n_in_flight -= r->state == REQUEST_SENT;
-	c->n_in_flight += state == REQUEST_SENT;
+	count_flight(r, -1);
 	r->state = state;
+	count_flight(r, +1);
 	list = list_of(r);
 	DL_APPEND(*list, r);
 	schedule_pump(c);
@@ -91,7 +99,7 @@ void request_free(struct kube_request *r)
 {
 	struct kube_request **list = list_of(r);
 	DL_DELETE(*list, r);
-	r->c->n_in_flight -= r->state == REQUEST_SENT;
+	count_flight(r, -1);
 	schedule_pump(r->c);
 	transfer_cancel(r->transfer);
 	if (r->timer)
@@ -242,7 +250,11 @@ static struct kube_request *next_waiting(struct kube_client *c)
 {
 	if (c->urgent)
 		return c->urgent;
-	return c->n_in_flight < KUBE_IN_FLIGHT_MAX ? c->waiting : NULL;
+	if (c->n_in_flight >= KUBE_IN_FLIGHT_MAX)
+		return NULL;
+	if (c->waiting)
+		return c->waiting;
+	return c->n_background < KUBE_EVENTS_IN_FLIGHT ? c->background : NULL;
 }
 
 void request_pump(struct kube_client *c)
@@ -271,6 +283,7 @@ struct kube_request *kube_request_start(struct kube_client *c, const struct kube
 	r->timeout_ms = spec->timeout_ms ? spec->timeout_ms : KUBE_REQUEST_TIMEOUT_MS;
 	r->retries_left = spec->max_retries;
 	r->urgent = spec->urgent;
+	r->background = spec->background;
 	r->may_send = spec->may_send;
 	r->may_ask_again = true;
 	r->backoff = (struct backoff){ .first_ms = RETRY_FIRST_MS, .last_ms = RETRY_LAST_MS };
