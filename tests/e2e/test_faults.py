@@ -65,8 +65,7 @@ def answers_of(lab: Lab, address: str) -> Iterator[list[tuple[float, arp.Frame]]
 
 
 def restart_speaker(lab: Lab, node: str) -> None:
-    process = lab.speaker(node)
-    process.start()
+    lab.restart(f"speaker-{node}")
     wait_for(f"{node}'s speaker to be ready", lambda: lab.daemon(node, "/readyz"))
 
 
@@ -219,7 +218,7 @@ def test_standby_takes_over_from_a_killed_leader(lab: Lab, web_address: str, mak
     assert address != web_address
     assert lab.addresses("web") == [web_address]
     assert lab.daemon(f"controller-{standby}")["leader"]
-    lab.start_controller(leader)
+    lab.restart(f"controller-{leader}")
     wait_for("the new standby", lambda: lab.daemon(f"controller-{leader}")["holder"] == f"controller-{standby}")
 
 
@@ -228,7 +227,7 @@ def test_stopped_leader_hands_over_at_once(lab: Lab, make_service: MakeService) 
     assert lab.processes[f"controller-{leader}"].stop() == 0
     make_service("web")
     lab.wait_address("web", seconds=10)
-    lab.start_controller(leader)
+    lab.restart(f"controller-{leader}")
 
 
 def test_bad_configuration_keeps_the_last_good_one(lab: Lab, web_address: str, make_service: MakeService) -> None:

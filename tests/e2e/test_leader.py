@@ -83,7 +83,7 @@ def test_leaders_that_die_or_stall_give_no_address_twice(control_plane: Lab) -> 
             victim.resume()
         else:
             victim.wait()
-            victim.start()
+            lab.restart(victim.name)
         wait_for("a leader that is not the victim", lambda v=victim: leader(lab) not in v.name.split("-"), 30)
     judge(lab)
 
@@ -98,7 +98,7 @@ def test_two_that_start_together_agree(control_plane: Lab) -> None:
         assert error.code == 404
     create(lab, "together")
     for replica in ("a", "b"):
-        lab.processes[f"controller-{replica}"].start()
+        lab.restart(f"controller-{replica}")
     lab.wait_address("together", seconds=20)
     statuses = [lab.daemon(f"controller-{r}") for r in ("a", "b")]
     assert sorted(s["leader"] for s in statuses) == [False, True]

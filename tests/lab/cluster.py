@@ -136,6 +136,11 @@ class Lab:
         self._run_dir.add_process(process.identity)
         return process
 
+    def restart(self, name: str) -> Process:
+        """Starts a program that has ended once more, with the same command line."""
+        process = self.processes[name]
+        return self.start(name, process.argv, process.namespace)
+
     def start_api(self) -> Process:
         process = self.start(
             "api",
