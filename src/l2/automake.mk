@@ -1,3 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
+libfairlead_a_SOURCES += \
+	src/l2/arp.c \
+	src/l2/claims.c \
+	src/l2/entries.c \
+	src/l2/segment.c \
+	src/l2/tables.c
 noinst_HEADERS += \
-	include/fairlead/l2.h
+	include/fairlead/l2.h \
+	src/l2/arp.h \
+	src/l2/claims.h \
+	src/l2/claims_internal.h \
+	src/l2/segment.h
+
+check_PROGRAMS += tests/unit/test_ownership
+TESTS += tests/unit/test_ownership
+tests_unit_test_ownership_SOURCES = tests/unit/test_ownership.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
+tests_unit_test_ownership_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
+tests_unit_test_ownership_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_l2
+TESTS += tests/unit/test_l2
+tests_unit_test_l2_SOURCES = tests/unit/test_l2.c tests/unit/unit.h
+tests_unit_test_l2_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/fuzz/fuzz_arp tests/fuzz/fuzz_heartbeat
+tests_fuzz_fuzz_arp_SOURCES = tests/fuzz/fuzz_arp.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_arp_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_heartbeat_SOURCES = tests/fuzz/fuzz_heartbeat.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_heartbeat_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_arp tests/fuzz/fuzz_heartbeat

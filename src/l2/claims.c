@@ -1,0 +1,631 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/*
+ * The decisions about ownership.  Everything goes through settle(), which looks at one address as it is known now (our
+ * want, our claim, the peers' claims, the time) and brings it to the state that follows; whatever changes any of these
+ * calls it again.  So there are no transitions to forget:
+ *
+ *	claimed?  keep it, unless no longer entitled, or a rival's claim wins
+ *	not entitled:           L2_IDLE, or L2_OTHER
+ *	a rival holds it:       L2_OTHER, unless the rival's claim is outdated
+ *	free:                   L2_WAITING (turn in the rendezvous order) → L2_PROBING → claim, or
+ *	                        L2_STILL_ANSWERED / L2_CONFLICT with backoff if somebody answers the probe
+ *
+ * Weak claims.  When a segment falls apart, both parts find the other's nodes dead and take over; when it heals, the
+ * claims of the larger part should stand, so that what went on working goes on.  So a claim made while most known nodes are
+ * unheard is weak, and so is one kept through a silence of our own (link down, process stopped).  It becomes a full one
+ * when most nodes are heard, and nobody has contested it, for a while.
+ */
+#include "l2/claims_internal.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "fairlead/mem.h"
+
+/* The n-th candidate waits n times so long before it claims what nobody holds. */
+#define RANK_STEP_MS 150
+/* A node that starts listens for so many heartbeats, and for the claims of those it heard; but not for ever. */
+#define LISTEN_HEARTBEATS 3
+#define LISTEN_PATIENCE_MS 2000
+/* How long the first candidate waits for the claims of a peer that is known to have claims we have not seen. */
+#define SYNC_PATIENCE_MS 500
+#define SYNC_POLL_MS 10
+/* For so long an address is known to have been let go, and who did is no candidate. */
+#define YIELDED_MS 2000
+/* A fresh candidate supersedes an owner whose view has been stale for so long. */
+#define STALE_MS 30000
+#define REVIEW_MS 1000
+/* After so long without a peer coming or going a weak claim becomes a full one. */
+#define CALM_MS 1000
+/* Who finds an address answered for asks again after this, doubled each time. */
+#define BACKOFF_MS 200
+#define BACKOFF_STEPS 5
+/* RFC 5227 2.4: defend no more often. */
+#define DEFEND_MS 10000
+
+/* When gratuitous ARP goes out after becoming owner, and how often after that. */
+static const int announce_gaps_ms[] = { 100, 200, 700, 1000, 3000 };
+#define REFRESH_MS 60000
+
+/* ---- life ---- */
+
+void claims_init(struct claims *c, const struct claims_options *opts, struct member *m)
+{
+	memset(c, 0, sizeof(*c));
+	c->opts = *opts;
+	c->member = m;
+	c->name_hash = hash64_str(opts->node, 0);
+	c->synced = true;
+	c->next_review_ms = CLAIMS_NEVER;
+}
+
+void claims_fini(struct claims *c)
+{
+	for (size_t i = 0; i < MEMBER_PEERS_MAX; i++)
+		while (c->tables[i].list)
+			table_drop(c, c->tables[i].list);
+	entries_free(c);
+	free(c->actions);
+	free(c->tell);
+	free(c->snapshot.addrs);
+}
+
+/* ---- questions ---- */
+
+int claims_order(const struct wire_claim *a, const char *a_node, const struct wire_claim *b,
+                 const char *b_node)
+{
+	if (a->created_us != b->created_us)
+		return a->created_us > b->created_us ? 1 : -1;
+	int uid = memcmp(a->uid, b->uid, sizeof(a->uid));
+	if (uid)
+		return uid;
+	int weak = (b->flags & WIRE_CLAIM_WEAK) - (a->flags & WIRE_CLAIM_WEAK);
+	if (weak)
+		return weak;
+	if (a->epoch != b->epoch)
+		return a->epoch > b->epoch ? 1 : -1;
+	return strcmp(b_node, a_node);
+}
+
+static bool entitled(const struct claims_entry *e)
+{
+	return e->want && e->want->eligible;
+}
+
+static bool same_service(const struct l2_want *w, const struct wire_claim *claim)
+{
+	return w->created_us == claim->created_us && memcmp(w->uid, claim->uid, 16) == 0;
+}
+
+static bool stands(const struct claims *c, const struct claims_held *h)
+{
+	return member_holds(h->peer) && !c->tables[h->peer->slot].unconfirmed;
+}
+
+/* The best claim of a peer that still stands; NULL if none. */
+static const struct claims_held *best_rival(const struct claims *c, const struct claims_entry *e)
+{
+	const struct claims_held *best = NULL;
+	for (const struct claims_held *h = e->others; h; h = h->next)
+		if (stands(c, h) && (!best || claims_order(&h->claim, h->peer->name, &best->claim,
+		                                           best->peer->name) > 0))
+			best = h;
+	return best;
+}
+
+/* The last holder known is a peer that died. */
+static bool orphaned(const struct claims_entry *e)
+{
+	for (const struct claims_held *h = e->others; h; h = h->next)
+		if (!member_holds(h->peer) && h->claim.epoch >= e->epoch_floor)
+			return true;
+	return false;
+}
+
+static bool contested_and_lost(const struct claims *c, int64_t now, const struct claims_entry *e)
+{
+	for (const struct claims_held *h = e->others; h; h = h->next) {
+		if (!stands(c, h))
+			continue;
+		if (!h->former && member_deaf(c->member, h->peer, now))
+			return true;
+		if (claims_order(&h->claim, h->peer->name, &e->own, c->opts.node) > 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_candidate(const struct l2_want *w, int node_index)
+{
+	size_t low = 0, high = w->n_candidates;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (w->candidates[mid] == node_index)
+			return true;
+		if (w->candidates[mid] < node_index)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return false;
+}
+
+static uint64_t score(uint32_t addr, uint64_t name_hash)
+{
+	uint8_t b[4] = { (uint8_t)(addr >> 24), (uint8_t)(addr >> 16), (uint8_t)(addr >> 8),
+		         (uint8_t)addr };
+	return hash64(b, sizeof(b), name_hash);
+}
+
+/* How many living candidates come before us for this address. */
+static size_t rank(const struct claims *c, int64_t now, const struct claims_entry *e)
+{
+	uint64_t ours = score(e->addr, c->name_hash);
+	size_t before = 0;
+	for (size_t i = 0; i < c->member->n_slots; i++) {
+		const struct member_peer *p = c->member->peers[i];
+		const struct claims_table *t = &c->tables[i];
+		if (!p || p->state != MEMBER_ALIVE || t->node_index < 0 ||
+		    !is_candidate(e->want, t->node_index))
+			continue;
+		if (e->yielder == i && e->freed == CLAIMS_YIELDED && now - e->freed_ms < YIELDED_MS)
+			continue;
+		before += score(e->addr, t->name_hash) > ours;
+	}
+	return before;
+}
+
+static bool resumes(const struct claims_entry *e, int64_t now)
+{
+	return e->recalled && now < e->recalled_until_ms && same_service(e->want, e->recalled);
+}
+
+/* Why should nobody answer for it?  If that is not known, ask. */
+static bool must_ask(const struct claims *c, int64_t now, const struct claims_entry *e)
+{
+	if (orphaned(e) || e->freed == CLAIMS_LAPSED || !c->synced)
+		return true;
+	if (resumes(e, now) || (e->freed == CLAIMS_YIELDED && now - e->freed_ms < YIELDED_MS))
+		return false;
+	return c->opts.first_use_probe;
+}
+
+/*
+ * A rival's claim that we may overrule: of an older Service (the address was given to another since), or by a node that
+ * long had no news of the cluster.
+ */
+static bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
+                     const struct claims_held *rival)
+{
+	struct wire_claim ours = { .created_us = e->want->created_us, .epoch = 0 };
+	memcpy(ours.uid, e->want->uid, sizeof(ours.uid));
+	if (!same_service(e->want, &rival->claim))
+		return claims_order(&ours, c->opts.node, &rival->claim, rival->peer->name) > 0;
+	return c->view_fresh && member_stale_ms(rival->peer, now) > STALE_MS &&
+	       rival->peer->state == MEMBER_ALIVE && member_majority(c->member);
+}
+
+/* ---- settling ---- */
+
+void freed_by(struct claims_entry *e, int64_t now, const struct member_peer *p,
+              enum claims_freed how)
+{
+	e->freed = (uint8_t)how;
+	e->freed_ms = now;
+	e->yielder = p->slot;
+}
+
+static void announce(struct claims *c, int64_t now, struct claims_entry *e)
+{
+	int64_t gap = REFRESH_MS * 3 / 4;
+	if (e->step < ARRAY_LEN(announce_gaps_ms))
+		gap = announce_gaps_ms[e->step++];
+	else /* spread, so that many addresses do not stay in step */
+		gap += (int64_t)(score(e->addr, (uint64_t)now) % (REFRESH_MS / 2));
+	action_add(c, CLAIMS_ANNOUNCE, e->addr);
+	entry_wake_at(c, e, now + gap);
+}
+
+static void announce_anew(struct claims *c, int64_t now, struct claims_entry *e)
+{
+	e->step = 0;
+	announce(c, now, e);
+}
+
+static struct wire_claim claim_for(const struct claims *c, const struct claims_entry *e,
+                                   uint32_t epoch)
+{
+	struct wire_claim claim = { .created_us = e->want->created_us,
+		                    .epoch = epoch,
+		                    .flags = member_majority(c->member) ? 0 : WIRE_CLAIM_WEAK };
+	memcpy(claim.uid, e->want->uid, sizeof(claim.uid));
+	return claim;
+}
+
+static void keep(struct claims *c, int64_t now, struct claims_entry *e, bool contested)
+{
+	if (!c->ready) {
+		set_state(c, e, L2_WAITING);
+		entry_wake_at(c, e, CLAIMS_NEVER);
+		return;
+	}
+	if (!same_service(e->want, &e->own)) {
+		struct wire_claim claim = claim_for(c, e, e->epoch_floor + 1);
+		own_set(c, e, &claim);
+	}
+	/* Who lost to us may have told caches on the segment otherwise. */
+	bool won = e->contested && !contested;
+	e->contested = contested;
+	if (e->state != L2_OWNER || won) {
+		set_state(c, e, L2_OWNER);
+		announce_anew(c, now, e);
+	} else if (now >= e->at_ms) {
+		announce(c, now, e);
+	}
+}
+
+static void claim_it(struct claims *c, int64_t now, struct claims_entry *e)
+{
+	bool resumed = resumes(e, now);
+	struct wire_claim claim = claim_for(c, e, e->epoch_floor + (resumed ? 0 : 1));
+	if (resumed)
+		claim.flags = e->recalled->flags;
+	else if (orphaned(e) || e->freed == CLAIMS_LAPSED)
+		c->takeovers++;
+	own_set(c, e, &claim);
+	entry_forget_recalled(e);
+	e->freed = CLAIMS_UNKNOWN;
+	e->free_since_ms = 0;
+	e->contested = false;
+	keep(c, now, e, false);
+}
+
+static void wait_until(struct claims *c, struct claims_entry *e, int64_t at_ms)
+{
+	set_state(c, e, L2_WAITING);
+	entry_wake_at(c, e, at_ms);
+}
+
+/* The address may become ours: wait for our turn, ask, claim. @overrule: a rival holds it and will let go. */
+static void pursue(struct claims *c, int64_t now, struct claims_entry *e, bool overrule)
+{
+	bool backing_off = e->state == L2_STILL_ANSWERED || e->state == L2_CONFLICT;
+	if (!c->ready) {
+		e->free_since_ms = 0;
+		wait_until(c, e, CLAIMS_NEVER);
+		return;
+	}
+	if (backing_off && now < e->at_ms)
+		return;
+	if (e->state == L2_PROBING) {
+		if (now >= e->at_ms)
+			claim_it(c, now, e);
+		return;
+	}
+	if (!e->free_since_ms)
+		e->free_since_ms = now;
+	int64_t turn = e->free_since_ms;
+	if (!backing_off && !resumes(e, now))
+		turn += (int64_t)rank(c, now, e) * RANK_STEP_MS;
+	if (now < turn) {
+		wait_until(c, e, turn);
+	} else if (!c->synced && now < turn + SYNC_PATIENCE_MS) {
+		wait_until(c, e, now + SYNC_POLL_MS);
+	} else if (!overrule && must_ask(c, now, e)) {
+		if (!backing_off)
+			e->step = 0;
+		set_state(c, e, L2_PROBING);
+		action_add(c, CLAIMS_PROBE, e->addr);
+		entry_wake_at(c, e, now + c->opts.probe_ms);
+	} else {
+		claim_it(c, now, e);
+	}
+}
+
+static void stand_by(struct claims *c, int64_t now, struct claims_entry *e,
+                     const struct claims_held *rival)
+{
+	e->free_since_ms = 0;
+	if (e->recalled && now >= e->recalled_until_ms)
+		entry_forget_recalled(e);
+	set_state(c, e, rival ? L2_OTHER : L2_IDLE);
+	entry_wake_at(c, e, e->recalled ? e->recalled_until_ms : CLAIMS_NEVER);
+}
+
+void settle(struct claims *c, int64_t now, struct claims_entry *e)
+{
+	const struct claims_held *rival = best_rival(c, e);
+	if (e->claimed && !entitled(e)) {
+		own_clear(c, e);
+		c->yields++;
+	} else if (e->claimed && contested_and_lost(c, now, e)) {
+		own_clear(c, e);
+	}
+	if (e->claimed)
+		keep(c, now, e, rival != NULL);
+	else if (!entitled(e) || (rival && !outdated(c, now, e, rival)))
+		stand_by(c, now, e, rival);
+	else
+		pursue(c, now, e, rival != NULL);
+	uint16_t holder = rival ? rival->peer->slot : CLAIMS_NOBODY;
+	if (e->holder != holder && e->want)
+		action_add(c, CLAIMS_CHANGED, e->addr);
+	e->holder = holder;
+	entry_prune(c, e);
+}
+
+static void settle_all(struct claims *c, int64_t now)
+{
+	struct claims_entry *e, *next;
+	HASH_ITER(hh, c->entries, e, next)
+		settle(c, now, e);
+}
+
+/* ---- inputs ---- */
+
+static int node_index(const struct l2_snapshot *s, const char *name)
+{
+	size_t low = 0, high = s->n_nodes;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int order = strcmp(s->nodes[mid], name);
+		if (order == 0)
+			return (int)mid;
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return -1;
+}
+
+void claims_set_wants(struct claims *c, int64_t now, const struct l2_snapshot *s,
+                      const struct l2_want *const *wants, size_t n)
+{
+	c->view = s;
+	c->view_fresh = s->view_fresh;
+	for (size_t i = 0; i < c->member->n_slots; i++)
+		if (c->member->peers[i])
+			c->tables[i].node_index = node_index(s, c->member->peers[i]->name);
+	for (struct claims_entry *e = c->entries; e; e = e->hh.next)
+		e->want = NULL;
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t *b = wants[i]->addr.b;
+		uint32_t addr =
+			(uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+		struct claims_entry *e = entry_get(c, addr);
+		if (e)
+			e->want = wants[i];
+	}
+	settle_all(c, now);
+}
+
+void claims_listen(struct claims *c, int64_t now)
+{
+	c->heard = true;
+	c->ready = false;
+	c->calm_since_ms = now;
+	c->listen_until_ms = now + (int64_t)LISTEN_HEARTBEATS * c->opts.heartbeat_ms;
+	c->listen_check_ms = c->listen_until_ms;
+	for (struct claims_entry *e = c->entries; e; e = e->hh.next)
+		if (e->claimed && !(e->own.flags & WIRE_CLAIM_WEAK)) {
+			struct wire_claim claim = e->own;
+			claim.flags |= WIRE_CLAIM_WEAK;
+			own_set(c, e, &claim);
+		}
+	settle_all(c, now);
+}
+
+void claims_deafen(struct claims *c, int64_t now)
+{
+	c->heard = c->ready = false;
+	settle_all(c, now);
+}
+
+/* @p came, went, or came back: whoever holds what it holds is a question again. */
+static void settle_peer(struct claims *c, int64_t now, const struct member_peer *p)
+{
+	for (struct claims_held *h = c->tables[p->slot].list, *next; h; h = next) {
+		next = h->next_of;
+		settle(c, now, h->entry);
+	}
+}
+
+void claims_receive(struct claims *c, int64_t now, struct member_peer *p, enum member_state was,
+                    bool is_new, const struct wire_msg *msg)
+{
+	struct claims_table *t = &c->tables[p->slot];
+	if (is_new) {
+		t->name_hash = hash64_str(p->name, 0);
+		t->node_index = c->view ? node_index(c->view, p->name) : -1;
+		t->request = msg->n_claims > 0;
+		table_renew(c, now, p, was == MEMBER_ALIVE || was == MEMBER_RESTARTING);
+	}
+	if (is_new || was != p->state)
+		c->calm_since_ms = now;
+	if (p->state == MEMBER_LEFT)
+		table_clear(c, now, p, false, CLAIMS_YIELDED);
+	if (was == MEMBER_DEAD && !is_new)
+		t->unconfirmed = true;
+	tables_receive(c, now, p, msg);
+	bool confirmed = t->unconfirmed && t->synced;
+	if (confirmed)
+		t->unconfirmed = false;
+	/* One that does not hear us wins over us; when it stopped to hear us, no message says. */
+	if (was != p->state || confirmed || (t->n > 0 && member_deaf(c->member, p, now)))
+		settle_peer(c, now, p);
+}
+
+void claims_peer_event(struct claims *c, int64_t now, struct member_peer *p,
+                       enum member_event event)
+{
+	c->calm_since_ms = now;
+	switch (event) {
+	case MEMBER_DIED:
+		settle_peer(c, now, p);
+		break;
+	case MEMBER_FORGOTTEN:
+		table_clear(c, now, p, false, CLAIMS_LAPSED);
+		memset(&c->tables[p->slot], 0, sizeof(c->tables[p->slot]));
+		break;
+	}
+	tables_review_synced(c);
+}
+
+static void back_off(struct claims *c, int64_t now, struct claims_entry *e, enum l2_ownership state,
+                     const uint8_t *mac)
+{
+	if (e->step < BACKOFF_STEPS)
+		e->step++;
+	memcpy(e->rival_mac, mac, WIRE_MAC_SIZE);
+	set_state(c, e, state);
+	entry_wake_at(c, e, now + (BACKOFF_MS << (e->step - 1)));
+}
+
+void claims_seen(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac)
+{
+	struct claims_entry *e = entry_find(c, addr);
+	if (!e)
+		return;
+	const struct member_peer *p = member_by_mac(c->member, mac);
+	if (e->state == L2_PROBING && p && p->state == MEMBER_ALIVE) {
+		/* It claimed the address meanwhile, and will tell. */
+		e->free_since_ms = now + BACKOFF_MS;
+		wait_until(c, e, e->free_since_ms);
+	} else if (e->state == L2_PROBING) {
+		if (!p)
+			c->conflicts++;
+		back_off(c, now, e, p || orphaned(e) ? L2_STILL_ANSWERED : L2_CONFLICT, mac);
+	} else if (e->state == L2_OWNER && !p && now - e->defended_ms >= DEFEND_MS) {
+		/* With peers, claims settle it; their gratuitous ARP may come before their claim. */
+		e->defended_ms = now;
+		c->conflicts++;
+		action_add(c, CLAIMS_ANNOUNCE, addr);
+	}
+}
+
+void claims_seen_probe(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac)
+{
+	struct claims_entry *e = entry_find(c, addr);
+	/* RFC 5227 2.1.1 has both give way; so that one goes on, it is the lower address here. */
+	if (!e || e->state != L2_PROBING || memcmp(mac, c->member->opts.mac, WIRE_MAC_SIZE) > 0)
+		return;
+	e->free_since_ms = now + RANK_STEP_MS;
+	wait_until(c, e, e->free_since_ms);
+}
+
+bool claims_answers(const struct claims *c, uint32_t addr)
+{
+	const struct claims_entry *e = entry_find(c, addr);
+	return e && e->state == L2_OWNER;
+}
+
+void claims_yield_all(struct claims *c, int64_t now)
+{
+	for (struct claims_entry *e = c->entries; e; e = e->hh.next)
+		e->want = NULL;
+	settle_all(c, now);
+}
+
+/* ---- time ---- */
+
+static void strengthen(struct claims *c)
+{
+	for (struct claims_entry *e = c->entries; e; e = e->hh.next)
+		if (e->claimed && (e->own.flags & WIRE_CLAIM_WEAK) && !e->contested) {
+			struct wire_claim claim = e->own;
+			claim.flags = 0;
+			own_set(c, e, &claim);
+		}
+}
+
+/* What changes with time alone. */
+static void review(struct claims *c, int64_t now)
+{
+	for (size_t i = 0; i < c->member->n_slots; i++) {
+		const struct member_peer *p = c->member->peers[i];
+		if (p && p->state == MEMBER_ALIVE && member_stale_ms(p, now) > STALE_MS)
+			settle_peer(c, now, p);
+	}
+	if (c->ready && c->synced && member_majority(c->member) &&
+	    now - c->calm_since_ms >= CALM_MS)
+		strengthen(c);
+}
+
+static void end_listening(struct claims *c, int64_t now)
+{
+	bool waiting = !c->synced || member_has_strangers(c->member, now);
+	if (waiting && now < c->listen_until_ms + LISTEN_PATIENCE_MS) {
+		c->listen_check_ms = now + SYNC_POLL_MS;
+		return;
+	}
+	c->ready = true;
+	c->next_review_ms = now + REVIEW_MS;
+	settle_all(c, now);
+}
+
+void claims_tick(struct claims *c, int64_t now)
+{
+	if (c->heard && !c->ready && now >= c->listen_check_ms)
+		end_listening(c, now);
+	if (now >= c->next_review_ms) {
+		c->next_review_ms = now + REVIEW_MS;
+		review(c, now);
+	}
+	for (size_t i = 0; i < c->member->n_slots; i++)
+		if (c->member->peers[i] && c->tables[i].former_until_ms &&
+		    now >= c->tables[i].former_until_ms)
+			table_clear(c, now, c->member->peers[i], true, CLAIMS_LAPSED);
+	while (c->n_heap > 0 && c->heap[0]->at_ms <= now) {
+		struct claims_entry *e = c->heap[0];
+		int64_t at = e->at_ms;
+		settle(c, now, e);
+		/* Whatever was due must have moved on; an entry that did not would spin. */
+		if (c->n_heap > 0 && c->heap[0] == e && e->at_ms == at)
+			entry_wake_at(c, e, now + 1);
+	}
+}
+
+int64_t claims_deadline(const struct claims *c)
+{
+	int64_t at = c->n_heap > 0 ? c->heap[0]->at_ms : CLAIMS_NEVER;
+	if (c->heard && !c->ready && c->listen_check_ms < at)
+		at = c->listen_check_ms;
+	if (c->next_review_ms < at)
+		at = c->next_review_ms;
+	for (size_t i = 0; i < c->member->n_slots; i++)
+		if (c->tables[i].former_until_ms && c->tables[i].former_until_ms < at)
+			at = c->tables[i].former_until_ms;
+	return at;
+}
+
+/* ---- telling ---- */
+
+static struct addr addr_of(uint32_t addr)
+{
+	return addr_from_in((struct in_addr){ .s_addr = htonl(addr) });
+}
+
+void claims_state(const struct claims *c, uint32_t addr, struct l2_state *ret_state)
+{
+	struct l2_state s = { .addr = addr_of(addr) };
+	const struct claims_entry *e = entry_find(c, addr);
+	const struct claims_held *rival = e ? best_rival(c, e) : NULL;
+	if (e)
+		s.ownership = (enum l2_ownership)e->state;
+	if (s.ownership == L2_OWNER) {
+		memcpy(s.owner, c->opts.node, strlen(c->opts.node) + 1);
+		memcpy(s.mac, c->member->opts.mac, sizeof(s.mac));
+		s.epoch = e->own.epoch;
+	} else if (rival) {
+		memcpy(s.owner, rival->peer->name, sizeof(s.owner));
+		memcpy(s.mac, rival->peer->mac, sizeof(s.mac));
+		s.epoch = rival->claim.epoch;
+	} else if (s.ownership == L2_STILL_ANSWERED || s.ownership == L2_CONFLICT) {
+		memcpy(s.mac, e->rival_mac, sizeof(s.mac));
+	}
+	*ret_state = s;
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_L2_CLAIMS_H
+#define FAIRLEAD_L2_CLAIMS_H
+
+/*
+ * Who owns which address on one segment, in virtual time.
+ *
+ * Pure: wants, messages, ARP sightings and the time come in; states, and actions to carry out, come out.  It knows peers
+ * through src/member and reads neither clock nor network.
+ *
+ * A claim is (address, Service UID, epoch, node); only who made it may change it.  Each node keeps its own claims and a
+ * copy of each peer's, brought up to date by deltas and, where the digest in a heartbeat says that something was missed,
+ * by snapshots.  Of two claims for one address one wins, the same one for everybody who knows both: that of the
+ * newer Service, then the one not made in a minority, then the higher epoch, then the lower node name.  The loser gives up
+ * at once.  A peer that does not hear us could never learn of ours, so its claim wins over ours whatever they are.
+ *
+ * An address that nobody holds goes to the first candidate in the order of a rendezvous hash: the first claims at once,
+ * the others after a step of time each, so that no round trip is needed where views agree, and nothing is left unowned
+ * where they do not.
+ *
+ * An address is asked for by an ARP probe before it is claimed, unless its holder is known to have let go.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/hash.h"
+#include "fairlead/l2.h"
+#include "member/member.h"
+
+#define CLAIMS_NEVER INT64_MAX
+#define CLAIMS_NOBODY MEMBER_PEERS_MAX
+/* Claims remembered of one peer; and addresses known at all, ours included. */
+#define CLAIMS_PER_PEER_MAX 16384
+#define CLAIMS_ENTRIES_MAX 65536
+
+struct claims_options {
+	const char *node;
+	int heartbeat_ms, restart_hold_ms, probe_ms;
+	bool first_use_probe;
+};
+
+enum claims_action_type {
+	CLAIMS_PROBE,    /* send an ARP probe */
+	CLAIMS_ANNOUNCE, /* send gratuitous ARP */
+	CLAIMS_CHANGED,  /* the state of the address, as claims_state() tells it, changed */
+};
+
+struct claims_action {
+	enum claims_action_type type;
+	uint32_t addr;
+};
+
+struct claims_entry;
+
+/* A claim of a peer. */
+struct claims_held {
+	struct wire_claim claim;
+	struct member_peer *peer;
+	struct claims_entry *entry;
+	bool former; /* made by an incarnation before the peer's present one, and held for it */
+	bool recall_pending;                   /* to be told to it */
+	struct claims_held *next;              /* of the entry */
+	struct claims_held *prev_of, *next_of; /* of the peer */
+};
+
+/* How an address became free: decides whether to ask before claiming it. */
+enum claims_freed {
+	CLAIMS_UNKNOWN, /* nobody known held it */
+	CLAIMS_YIELDED, /* its holder let go, at freed_ms */
+	CLAIMS_LAPSED,  /* its holder was given up */
+};
+
+struct claims_entry {
+	uint32_t addr;
+	uint32_t epoch_floor;       /* the highest epoch seen */
+	const struct l2_want *want; /* in the caller's snapshot; NULL: none */
+	struct claims_held *others;
+	struct wire_claim own; /* if claimed */
+	struct wire_claim
+		*recalled; /* what our former incarnation claimed, until recalled_until_ms */
+	int64_t recalled_until_ms;
+	int64_t freed_ms, free_since_ms, defended_ms;
+	int64_t at_ms; /* when to look at it again */
+	size_t heap_index;
+	uint16_t yielder; /* slot of the peer that let go last */
+	uint16_t holder;  /* slot of the peer that holds it, CLAIMS_NOBODY if none does */
+	uint8_t step;     /* of the schedule of gratuitous ARP, or of the backoff */
+	uint8_t state;    /* enum l2_ownership */
+	uint8_t freed;    /* enum claims_freed */
+	bool claimed, contested, telling;
+	uint8_t rival_mac[WIRE_MAC_SIZE]; /* who answered, in L2_STILL_ANSWERED and L2_CONFLICT */
+	UT_hash_handle hh;
+};
+
+/* What is known of one peer's claims. */
+struct claims_table {
+	struct claims_held *list;
+	size_t n; /* without former ones */
+	uint64_t digest;
+	uint64_t name_hash;
+	int node_index; /* in the snapshot's nodes, -1 if not there */
+	bool synced;    /* as the peer's last message says */
+	/* The peer was dead and is back: what it claimed then counts only when it is known to claim it still. */
+	bool unconfirmed;
+	bool request; /* its snapshot is to be asked for */
+	int64_t former_until_ms, recalled_ms;
+};
+
+struct claims {
+	struct claims_options opts;
+	struct member *member;
+	const struct l2_snapshot *view; /* NULL before the first */
+	uint64_t name_hash;
+	struct claims_entry *entries; /* hash by address */
+	struct claims_entry **heap;   /* by at_ms */
+	size_t n_heap, heap_cap;
+	struct claims_table tables[MEMBER_PEERS_MAX]; /* by the peer's slot */
+
+	bool ready; /* listened long enough: may answer and claim */
+	bool heard; /* the link is up, listening or ready */
+	int64_t listen_until_ms, listen_check_ms;
+	bool synced; /* every living peer's claims are known */
+	bool view_fresh;
+	int64_t calm_since_ms; /* no peer came or went since */
+	int64_t next_review_ms;
+
+	uint64_t digest; /* of our claims */
+	size_t n_owned;
+	uint32_t version; /* grows with each change of ours */
+
+	struct claims_action *actions;
+	size_t n_actions, actions_cap;
+	uint32_t *tell; /* addresses whose change is to be told */
+	size_t n_tell, tell_cap;
+	bool recall_pending;
+	struct {
+		bool active;
+		uint32_t *addrs; /* ours, sorted, as of version */
+		size_t n, next;
+		uint32_t version;
+	} snapshot;
+
+	uint64_t takeovers, yields, conflicts;
+};
+
+void claims_init(struct claims *c, const struct claims_options *opts, struct member *m);
+void claims_fini(struct claims *c);
+
+/*
+ * What this node would serve on the segment, sorted by address.  @s and @wants must live until the next call.
+ */
+void claims_set_wants(struct claims *c, int64_t now, const struct l2_snapshot *s,
+                      const struct l2_want *const *wants, size_t n);
+/* The link came up, or we were away: listen before answering again.  Or it went down. */
+void claims_listen(struct claims *c, int64_t now);
+void claims_deafen(struct claims *c, int64_t now);
+
+/* A believed message of @p; @was: its state before, for a peer known before; @is_new: a new incarnation. */
+void claims_receive(struct claims *c, int64_t now, struct member_peer *p, enum member_state was,
+                    bool is_new, const struct wire_msg *msg);
+void claims_peer_event(struct claims *c, int64_t now, struct member_peer *p,
+                       enum member_event event);
+
+/* Somebody else said by ARP that he has @addr; or asks whether he may have it. */
+void claims_seen(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac);
+void claims_seen_probe(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac);
+/* This node answers for @addr. */
+bool claims_answers(const struct claims *c, uint32_t addr);
+
+void claims_tick(struct claims *c, int64_t now);
+int64_t claims_deadline(const struct claims *c);
+
+/* The next message to send, but for its stamp; false if there is none. */
+bool claims_next_message(struct claims *c, struct wire_msg *msg);
+/* Gives everything up, for a farewell. */
+void claims_yield_all(struct claims *c, int64_t now);
+
+void claims_state(const struct claims *c, uint32_t addr, struct l2_state *ret_state);
+/* Of two claims: > 0 if @a wins over @b. */
+int claims_order(const struct wire_claim *a, const char *a_node, const struct wire_claim *b,
+                 const char *b_node);
+
+#endif

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "l2/segment.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "fairlead/mem.h"
+#include "l2/arp.h"
+
+/* Messages sent at one turn; more wait a moment, so that receivers' buffers and our own answers keep up. */
+#define MESSAGES_PER_TURN 64
+#define NEXT_TURN_MS 2
+/* A farewell is said several times: it is not said again when lost. */
+#define FAREWELLS 3
+
+struct segment {
+	struct member member;
+	struct claims claims;
+	struct wire_key *key;
+	struct segment_ops ops;
+	uint32_t source;
+	int dead_ms;
+	bool up;
+	bool more; /* messages are waiting for the next turn */
+	int64_t last_turn_ms;
+	uint8_t farewell; /* WIRE_RESTARTING or WIRE_LEAVING once said */
+	struct l2_stats stats;
+};
+
+struct segment *segment_new(const struct segment_options *opts, struct wire_key *key,
+                            const struct segment_ops *ops, int64_t now)
+{
+	struct segment *s = xcalloc(1, sizeof(*s));
+	struct member_options mo = { .node = opts->l2->node,
+		                     .incarnation = opts->incarnation,
+		                     .heartbeat_ms = opts->l2->heartbeat_ms,
+		                     .dead_ms = opts->l2->dead_ms,
+		                     .restart_hold_ms = opts->l2->restart_hold_ms };
+	memcpy(mo.mac, opts->mac, sizeof(mo.mac));
+	struct claims_options co = { .node = opts->l2->node,
+		                     .heartbeat_ms = opts->l2->heartbeat_ms,
+		                     .restart_hold_ms = opts->l2->restart_hold_ms,
+		                     .probe_ms = opts->l2->probe_ms,
+		                     .first_use_probe = opts->l2->first_use_probe };
+	member_init(&s->member, &mo, now);
+	claims_init(&s->claims, &co, &s->member);
+	s->key = key;
+	s->ops = *ops;
+	s->source = opts->source;
+	s->dead_ms = opts->l2->dead_ms;
+	s->last_turn_ms = now;
+	return s;
+}
+
+void segment_free(struct segment *s)
+{
+	if (!s)
+		return;
+	claims_fini(&s->claims);
+	member_fini(&s->member);
+	free(s);
+}
+
+void segment_set_source(struct segment *s, uint32_t source)
+{
+	s->source = source;
+}
+
+/* ---- sending ---- */
+
+static void send_arp(struct segment *s, const struct arp_packet *p)
+{
+	uint8_t frame[ARP_FRAME_SIZE];
+	arp_encode(p, frame);
+	s->ops.send(frame, sizeof(frame), s->ops.arg);
+}
+
+static void send_message(struct segment *s, struct wire_msg *msg)
+{
+	uint8_t frame[WIRE_FRAME_MAX];
+	msg->flags = s->farewell;
+	if (s->claims.view_fresh)
+		msg->flags |= WIRE_FRESH;
+	if (!s->claims.ready)
+		msg->flags |= WIRE_LISTENING;
+	msg->digest = s->claims.digest;
+	msg->n_claims = (uint32_t)s->claims.n_owned;
+	size_t size = wire_encode(s->key, msg, s->source, frame);
+	if (size > 0)
+		s->ops.send(frame, size, s->ops.arg);
+}
+
+static void send_heartbeat(struct segment *s, int64_t now)
+{
+	struct wire_msg msg;
+	member_beat(&s->member, now, &msg);
+	if (wire_key_empty(s->key))
+		return;
+	send_message(s, &msg);
+	s->stats.heartbeats_sent++;
+}
+
+static void carry_out(struct segment *s, const struct claims_action *a)
+{
+	struct arp_packet p;
+	switch (a->type) {
+	case CLAIMS_CHANGED:
+		s->ops.changed(a->addr, s->ops.arg);
+		break;
+	case CLAIMS_PROBE:
+		p = arp_probe(s->member.opts.mac, a->addr);
+		send_arp(s, &p);
+		s->stats.probes++;
+		break;
+	case CLAIMS_ANNOUNCE:
+		p = arp_gratuitous(s->member.opts.mac, a->addr, ARP_REQUEST);
+		send_arp(s, &p);
+		p = arp_gratuitous(s->member.opts.mac, a->addr, ARP_REPLY);
+		send_arp(s, &p);
+		s->stats.gratuitous += 2;
+		break;
+	}
+}
+
+/*
+ * Sends what came out of an input.  Peers learn of a claim before caches do: who loses it stops answering before its
+ * clients are told of the new owner.
+ */
+static void flush(struct segment *s, int64_t now)
+{
+	struct wire_msg msg;
+	size_t sent = 0;
+	for (; s->up && sent < MESSAGES_PER_TURN && claims_next_message(&s->claims, &msg); sent++) {
+		member_stamp(&s->member, &msg, msg.type);
+		send_message(s, &msg);
+	}
+	s->more = sent == MESSAGES_PER_TURN;
+	for (size_t i = 0; i < s->claims.n_actions; i++)
+		if (s->up || s->claims.actions[i].type == CLAIMS_CHANGED)
+			carry_out(s, &s->claims.actions[i]);
+	s->claims.n_actions = 0;
+	if (s->up && member_beat_due(&s->member, now))
+		send_heartbeat(s, now);
+}
+
+/* ---- inputs ---- */
+
+static void member_event(struct member_peer *p, enum member_event event, void *arg)
+{
+	struct segment *s = arg;
+	claims_peer_event(&s->claims, s->last_turn_ms, p, event);
+}
+
+/* Every input begins here.  Who was away for longer than others wait for him must not go on as if nothing had happened. */
+static void begin_turn(struct segment *s, int64_t now)
+{
+	bool away = now - s->last_turn_ms > s->dead_ms;
+	s->last_turn_ms = now;
+	if (s->up && away) {
+		member_excuse(&s->member, now);
+		claims_listen(&s->claims, now);
+	}
+}
+
+void segment_link(struct segment *s, int64_t now, bool up)
+{
+	if (s->up == up)
+		return;
+	begin_turn(s, now);
+	s->up = up;
+	if (up) {
+		member_excuse(&s->member, now);
+		claims_listen(&s->claims, now);
+	} else {
+		claims_deafen(&s->claims, now);
+	}
+	flush(s, now);
+}
+
+void segment_set_wants(struct segment *s, int64_t now, const struct l2_snapshot *view,
+                       const struct l2_want *const *wants, size_t n)
+{
+	begin_turn(s, now);
+	claims_set_wants(&s->claims, now, view, wants, n);
+	flush(s, now);
+}
+
+static void receive_arp(struct segment *s, int64_t now, const struct arp_packet *p)
+{
+	const uint8_t *mac = s->member.opts.mac;
+	if (memcmp(p->sender_mac, mac, ARP_MAC_SIZE) == 0)
+		return;
+	if (p->sender)
+		claims_seen(&s->claims, now, p->sender, p->sender_mac);
+	else if (p->op == ARP_REQUEST)
+		claims_seen_probe(&s->claims, now, p->target, p->sender_mac);
+
+	bool to_us = memcmp(p->dst, arp_broadcast, ARP_MAC_SIZE) == 0 ||
+	             memcmp(p->dst, mac, ARP_MAC_SIZE) == 0;
+	if (p->op != ARP_REQUEST || !to_us || p->sender == p->target ||
+	    !claims_answers(&s->claims, p->target))
+		return;
+	s->stats.arp_requests++;
+	s->stats.arp_replies++;
+	struct arp_packet answer = arp_answer(p, mac);
+	send_arp(s, &answer);
+}
+
+static void receive_message(struct segment *s, int64_t now, const struct wire_msg *msg)
+{
+	struct member_peer *p = NULL;
+	const struct member_peer *known = member_find(&s->member, msg->name);
+	enum member_state was = known ? known->state : MEMBER_DEAD;
+	enum member_verdict verdict = member_receive(&s->member, now, msg, &p);
+	switch (verdict) {
+	case MEMBER_BELIEVED:
+	case MEMBER_NEW:
+		s->stats.heartbeats_received++;
+		claims_receive(&s->claims, now, p, was, verdict == MEMBER_NEW, msg);
+		break;
+	case MEMBER_REPLAYED:
+		s->stats.heartbeats_refused++;
+		break;
+	case MEMBER_STRANGER:
+	case MEMBER_SELF:
+		break;
+	}
+}
+
+void segment_receive(struct segment *s, int64_t now, const void *frame, size_t size)
+{
+	struct arp_packet arp;
+	struct wire_msg msg;
+	if (!s->up)
+		return;
+	begin_turn(s, now);
+	int r = arp_decode(frame, size, &arp);
+	if (r == 0) {
+		receive_arp(s, now, &arp);
+	} else {
+		r = wire_decode(s->key, frame, size, &msg);
+		if (r == 0)
+			receive_message(s, now, &msg);
+		else if (r != -ENOMSG)
+			s->stats.heartbeats_refused++;
+	}
+	flush(s, now);
+}
+
+void segment_tick(struct segment *s, int64_t now)
+{
+	begin_turn(s, now);
+	member_tick(&s->member, now, member_event, s);
+	claims_tick(&s->claims, now);
+	flush(s, now);
+}
+
+int64_t segment_deadline(const struct segment *s)
+{
+	int64_t members = member_deadline(&s->member), claims = claims_deadline(&s->claims);
+	int64_t at = members < claims ? members : claims;
+	/* Heartbeats are not due while the link is down. */
+	if (!s->up && at <= s->last_turn_ms)
+		at = s->last_turn_ms + s->member.opts.heartbeat_ms;
+	if (s->more && s->last_turn_ms + NEXT_TURN_MS < at)
+		at = s->last_turn_ms + NEXT_TURN_MS;
+	return at;
+}
+
+void segment_farewell(struct segment *s, int64_t now, enum l2_stop how)
+{
+	begin_turn(s, now);
+	if (how == L2_STOP_YIELD)
+		claims_yield_all(&s->claims, now);
+	s->farewell = how == L2_STOP_YIELD ? WIRE_LEAVING : WIRE_RESTARTING;
+	flush(s, now);
+	for (int i = 0; s->up && i < FAREWELLS; i++)
+		send_heartbeat(s, now);
+}
+
+/* ---- questions ---- */
+
+void segment_state(const struct segment *s, uint32_t addr, struct l2_state *ret_state)
+{
+	claims_state(&s->claims, addr, ret_state);
+}
+
+bool segment_answers(const struct segment *s, uint32_t addr)
+{
+	return s->up && claims_answers(&s->claims, addr);
+}
+
+void segment_add_stats(const struct segment *s, struct l2_stats *stats)
+{
+	stats->arp_requests += s->stats.arp_requests;
+	stats->arp_replies += s->stats.arp_replies;
+	stats->gratuitous += s->stats.gratuitous;
+	stats->probes += s->stats.probes;
+	stats->heartbeats_sent += s->stats.heartbeats_sent;
+	stats->heartbeats_received += s->stats.heartbeats_received;
+	stats->heartbeats_refused += s->stats.heartbeats_refused;
+	stats->takeovers += s->claims.takeovers;
+	stats->yields += s->claims.yields;
+	stats->conflicts += s->claims.conflicts;
+}
+
+size_t segment_n_slots(const struct segment *s)
+{
+	return s->member.n_slots;
+}
+
+bool segment_peer(const struct segment *s, size_t slot, struct l2_peer *ret_peer)
+{
+	const struct member_peer *p = s->member.peers[slot];
+	if (!p)
+		return false;
+	*ret_peer = (struct l2_peer){ .alive = p->state == MEMBER_ALIVE,
+		                      .restarting = p->state == MEMBER_RESTARTING,
+		                      .view_fresh = p->flags & WIRE_FRESH,
+		                      .last_heard_ms = p->heard_directly_ms };
+	memcpy(ret_peer->node, p->name, sizeof(ret_peer->node));
+	return true;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_L2_SEGMENT_H
+#define FAIRLEAD_L2_SEGMENT_H
+
+/*
+ * One node's part in one segment: frames and time in, frames and states out.
+ *
+ * Ties heartbeats (src/member), claims and ARP together.  It is still pure: the thread gives it what pcap received and
+ * sends what it wants sent, and a test does the same with a simulated wire.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/l2.h"
+#include "l2/claims.h"
+#include "member/member.h"
+#include "member/wire.h"
+
+struct segment_options {
+	const struct l2_options *l2;
+	uint8_t mac[WIRE_MAC_SIZE];
+	uint32_t source;      /* the interface's own IPv4 address */
+	uint64_t incarnation; /* random, not 0 */
+};
+
+struct segment;
+
+typedef void segment_send_fn(const void *frame, size_t size, void *arg);
+typedef void segment_changed_fn(uint32_t addr, void *arg);
+
+/* What carries out the segment's wishes; called from within the functions below. */
+struct segment_ops {
+	segment_send_fn *send;
+	segment_changed_fn *changed; /* the state of an address changed */
+	void *arg;
+};
+
+/* @key must outlive the segment. */
+struct segment *segment_new(const struct segment_options *opts, struct wire_key *key,
+                            const struct segment_ops *ops, int64_t now);
+void segment_free(struct segment *s);
+
+/* The link is up or down; down until told otherwise. */
+void segment_link(struct segment *s, int64_t now, bool up);
+void segment_set_source(struct segment *s, uint32_t source);
+/* As claims_set_wants(). */
+void segment_set_wants(struct segment *s, int64_t now, const struct l2_snapshot *view,
+                       const struct l2_want *const *wants, size_t n);
+void segment_receive(struct segment *s, int64_t now, const void *frame, size_t size);
+void segment_tick(struct segment *s, int64_t now);
+int64_t segment_deadline(const struct segment *s);
+/* The last words. */
+void segment_farewell(struct segment *s, int64_t now, enum l2_stop how);
+
+void segment_state(const struct segment *s, uint32_t addr, struct l2_state *ret_state);
+bool segment_answers(const struct segment *s, uint32_t addr);
+void segment_add_stats(const struct segment *s, struct l2_stats *stats);
+/* The peer in @slot (0 .. segment_n_slots() - 1); false if it is free.  The interface is left to the caller. */
+size_t segment_n_slots(const struct segment *s);
+bool segment_peer(const struct segment *s, size_t slot, struct l2_peer *ret_peer);
+
+#endif

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/*
+ * Each peer's claims, as it told them.
+ *
+ * A copy is right when its digest equals the one in the peer's heartbeat.  A delta keeps it so; where one was lost, the
+ * next heartbeat shows it, and a snapshot is asked for.  A snapshot comes in parts, each of which is the whole truth for
+ * a range of addresses at the moment it was sent, so that a part helps even where others are lost.  Messages of one
+ * peer are taken in the order of their sequence numbers only, so an old part never overwrites a newer delta.
+ */
+#include "l2/claims_internal.h"
+
+#include <string.h>
+
+#include "fairlead/mem.h"
+
+/* How often a node that listens is told what it claimed before. */
+#define RECALL_GAP_MS 150
+
+/* ---- the copy ---- */
+
+void table_drop(struct claims *c, struct claims_held *h)
+{
+	struct claims_table *t = &c->tables[h->peer->slot];
+	struct claims_held **link = &h->entry->others;
+	while (*link != h)
+		link = &(*link)->next;
+	*link = h->next;
+	if (h->prev_of)
+		h->prev_of->next_of = h->next_of;
+	else
+		t->list = h->next_of;
+	if (h->next_of)
+		h->next_of->prev_of = h->prev_of;
+	if (!h->former) {
+		t->digest -= claim_digest(&h->claim);
+		t->n--;
+	}
+	free(h);
+}
+
+static struct claims_held *table_find(const struct claims_entry *e, const struct member_peer *p)
+{
+	struct claims_held *h = e->others;
+	while (h && h->peer != p)
+		h = h->next;
+	return h;
+}
+
+bool table_put(struct claims *c, struct member_peer *p, const struct wire_claim *claim)
+{
+	struct claims_table *t = &c->tables[p->slot];
+	struct claims_entry *e =
+		t->n < CLAIMS_PER_PEER_MAX ? entry_get(c, claim->addr) : entry_find(c, claim->addr);
+	if (!e)
+		return false;
+	struct claims_held *h = table_find(e, p);
+	if (h)
+		table_drop(c, h);
+	h = xcalloc(1, sizeof(*h));
+	h->claim = *claim;
+	h->claim.flags &= WIRE_CLAIM_WEAK;
+	h->peer = p;
+	h->entry = e;
+	h->next = e->others;
+	e->others = h;
+	h->next_of = t->list;
+	if (t->list)
+		t->list->prev_of = h;
+	t->list = h;
+	t->digest += claim_digest(claim);
+	t->n++;
+	if (claim->epoch > e->epoch_floor)
+		e->epoch_floor = claim->epoch;
+	return true;
+}
+
+void table_renew(struct claims *c, int64_t now, struct member_peer *p, bool hold)
+{
+	struct claims_table *t = &c->tables[p->slot];
+	if (!hold) {
+		table_clear(c, now, p, false, CLAIMS_LAPSED);
+	} else {
+		for (struct claims_held *h = t->list; h; h = h->next_of)
+			h->former = true;
+		if (t->list)
+			t->former_until_ms = now + c->opts.restart_hold_ms;
+	}
+	t->digest = 0;
+	t->n = 0;
+	t->recalled_ms = 0;
+}
+
+void table_clear(struct claims *c, int64_t now, struct member_peer *p, bool former_only,
+                 enum claims_freed how)
+{
+	struct claims_table *t = &c->tables[p->slot];
+	for (struct claims_held *h = t->list, *next; h; h = next) {
+		next = h->next_of;
+		if (former_only && !h->former)
+			continue;
+		struct claims_entry *e = h->entry;
+		table_drop(c, h);
+		freed_by(e, now, p, how);
+		settle(c, now, e);
+	}
+	t->former_until_ms = 0;
+}
+
+void tables_review_synced(struct claims *c)
+{
+	c->synced = true;
+	for (size_t i = 0; i < c->member->n_slots; i++)
+		if (c->member->peers[i] && c->member->peers[i]->state == MEMBER_ALIVE &&
+		    !c->tables[i].synced)
+			c->synced = false;
+}
+
+/* ---- receiving ---- */
+
+static void receive_claim(struct claims *c, int64_t now, struct member_peer *p,
+                          const struct wire_claim *claim)
+{
+	if (table_put(c, p, claim))
+		settle(c, now, entry_find(c, claim->addr));
+}
+
+static void receive_gone(struct claims *c, int64_t now, struct member_peer *p, uint32_t addr)
+{
+	struct claims_entry *e = entry_find(c, addr);
+	struct claims_held *h = e ? table_find(e, p) : NULL;
+	if (!h)
+		return;
+	table_drop(c, h);
+	freed_by(e, now, p, CLAIMS_YIELDED);
+	settle(c, now, e);
+}
+
+static bool part_has(const struct wire_msg *msg, uint32_t addr)
+{
+	for (size_t i = 0; i < msg->n; i++)
+		if (msg->claims[i].addr == addr)
+			return true;
+	return false;
+}
+
+static void receive_part(struct claims *c, int64_t now, struct member_peer *p,
+                         const struct wire_msg *msg)
+{
+	/* New claims first: an address that another entry of the same part settles must not look free in between. */
+	for (size_t i = 0; i < msg->n; i++)
+		if (msg->claims[i].addr >= msg->first && msg->claims[i].addr <= msg->last)
+			receive_claim(c, now, p, &msg->claims[i]);
+	for (struct claims_held *h = c->tables[p->slot].list, *next; h; h = next) {
+		next = h->next_of;
+		if (!h->former && h->claim.addr >= msg->first && h->claim.addr <= msg->last &&
+		    !part_has(msg, h->claim.addr))
+			receive_gone(c, now, p, h->claim.addr);
+	}
+}
+
+static void receive_recall(struct claims *c, int64_t now, const struct wire_msg *msg)
+{
+	if (msg->target != c->member->opts.incarnation)
+		return;
+	for (size_t i = 0; i < msg->n; i++) {
+		const struct wire_claim *claim = &msg->claims[i];
+		struct claims_entry *e = entry_get(c, claim->addr);
+		if (!e || (e->recalled && e->recalled->epoch >= claim->epoch))
+			continue;
+		entry_forget_recalled(e);
+		e->recalled = xmemdup(claim, sizeof(*claim));
+		e->recalled->flags &= WIRE_CLAIM_WEAK;
+		e->recalled_until_ms = now + c->opts.restart_hold_ms;
+		if (claim->epoch > e->epoch_floor)
+			e->epoch_floor = claim->epoch;
+		settle(c, now, e);
+	}
+}
+
+static int compare_addrs(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x > y) - (x < y);
+}
+
+static void snapshot_begin(struct claims *c)
+{
+	c->snapshot.addrs = xreallocarray(c->snapshot.addrs, c->n_owned, sizeof(uint32_t));
+	c->snapshot.n = c->snapshot.next = 0;
+	for (struct claims_entry *e = c->entries; e; e = e->hh.next)
+		if (e->claimed)
+			c->snapshot.addrs[c->snapshot.n++] = e->addr;
+	qsort(c->snapshot.addrs, c->snapshot.n, sizeof(uint32_t), compare_addrs);
+	c->snapshot.version = c->version;
+	c->snapshot.active = true;
+}
+
+static void receive_request(struct claims *c, const struct wire_msg *msg)
+{
+	for (size_t i = 0; i < msg->n; i++)
+		if (msg->targets[i] == c->member->opts.incarnation && !c->snapshot.active)
+			snapshot_begin(c);
+}
+
+/* A peer that listens may have lost what it knew: what it claimed before is told to it. */
+static void remind(struct claims *c, int64_t now, struct member_peer *p)
+{
+	struct claims_table *t = &c->tables[p->slot];
+	if (!(p->flags & WIRE_LISTENING) || !t->former_until_ms ||
+	    now - t->recalled_ms < RECALL_GAP_MS)
+		return;
+	t->recalled_ms = now;
+	for (struct claims_held *h = t->list; h; h = h->next_of)
+		if (h->former)
+			h->recall_pending = c->recall_pending = true;
+}
+
+void tables_receive(struct claims *c, int64_t now, struct member_peer *p,
+                    const struct wire_msg *msg)
+{
+	struct claims_table *t = &c->tables[p->slot];
+	switch (msg->type) {
+	case WIRE_HEARTBEAT:
+		break;
+	case WIRE_DELTA:
+		for (size_t i = 0; i < msg->n; i++)
+			if (msg->claims[i].flags & WIRE_CLAIM_GONE)
+				receive_gone(c, now, p, msg->claims[i].addr);
+			else
+				receive_claim(c, now, p, &msg->claims[i]);
+		break;
+	case WIRE_SNAPSHOT:
+		receive_part(c, now, p, msg);
+		break;
+	case WIRE_REQUEST:
+		receive_request(c, msg);
+		break;
+	case WIRE_RECALL:
+		receive_recall(c, now, msg);
+		break;
+	}
+	t->synced = t->digest == msg->digest && t->n == msg->n_claims;
+	/* Only a heartbeat comes when nothing else is under way. */
+	if (!t->synced && msg->type == WIRE_HEARTBEAT)
+		t->request = true;
+	remind(c, now, p);
+	tables_review_synced(c);
+}
+
+/* ---- sending ---- */
+
+static bool next_delta(struct claims *c, struct wire_msg *msg)
+{
+	if (c->n_tell == 0)
+		return false;
+	msg->type = WIRE_DELTA;
+	while (c->n_tell > 0 && msg->n < WIRE_CLAIM_MAX) {
+		uint32_t addr = c->tell[--c->n_tell];
+		struct claims_entry *e = entry_find(c, addr);
+		struct wire_claim *claim = &msg->claims[msg->n++];
+		if (e)
+			e->telling = false;
+		if (e && e->claimed)
+			*claim = e->own;
+		else
+			*claim = (struct wire_claim){ .addr = addr, .flags = WIRE_CLAIM_GONE };
+	}
+	return true;
+}
+
+static bool next_recall(struct claims *c, struct wire_msg *msg)
+{
+	struct member_peer *to = NULL;
+	for (size_t i = 0; c->recall_pending && !to && i < c->member->n_slots; i++)
+		for (struct claims_held *h = c->tables[i].list; h && msg->n < WIRE_CLAIM_MAX;
+		     h = h->next_of) {
+			if (!h->recall_pending)
+				continue;
+			h->recall_pending = false;
+			to = h->peer;
+			msg->claims[msg->n++] = h->claim;
+		}
+	if (!to) {
+		c->recall_pending = false;
+		return false;
+	}
+	msg->type = WIRE_RECALL;
+	msg->target = to->incarnation;
+	return true;
+}
+
+static bool next_part(struct claims *c, struct wire_msg *msg)
+{
+	if (!c->snapshot.active)
+		return false;
+	if (c->snapshot.version != c->version)
+		snapshot_begin(c);
+	msg->type = WIRE_SNAPSHOT;
+	msg->first = c->snapshot.next ? c->snapshot.addrs[c->snapshot.next - 1] + 1 : 0;
+	for (; c->snapshot.next < c->snapshot.n && msg->n < WIRE_CLAIM_MAX; c->snapshot.next++)
+		msg->claims[msg->n++] = entry_find(c, c->snapshot.addrs[c->snapshot.next])->own;
+	msg->last = UINT32_MAX;
+	if (c->snapshot.next < c->snapshot.n)
+		msg->last = c->snapshot.addrs[c->snapshot.next - 1];
+	else
+		c->snapshot.active = false;
+	return true;
+}
+
+static bool next_request(struct claims *c, struct wire_msg *msg)
+{
+	for (size_t i = 0; i < c->member->n_slots && msg->n < WIRE_TARGET_MAX; i++) {
+		const struct member_peer *p = c->member->peers[i];
+		if (!c->tables[i].request)
+			continue;
+		c->tables[i].request = false;
+		if (p && p->state == MEMBER_ALIVE)
+			msg->targets[msg->n++] = p->incarnation;
+	}
+	msg->type = WIRE_REQUEST;
+	return msg->n > 0;
+}
+
+bool claims_next_message(struct claims *c, struct wire_msg *msg)
+{
+	msg->n = 0;
+	return next_delta(c, msg) || next_recall(c, msg) || next_part(c, msg) ||
+	       next_request(c, msg);
+}

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "member/member.h"
+
+#include <string.h>
+
+#include "fairlead/mem.h"
+
+/* How old the sequence number of ours may be that a new incarnation repeats. */
+#define PROOF_RECENT_MS 2000
+/* A peer's word for another is good for so long, and for so many messages since. */
+#define VOUCH_MS 1000
+#define VOUCH_MESSAGES 64
+/* Strangers make way after so long without a word; they hold up our first claims for a few heartbeats only. */
+#define STRANGER_FORGET_MS 10000
+#define STRANGER_HEARTBEATS 3
+/* A dead peer's claims are remembered, and it counts among the nodes known, for so long. */
+#define PEER_FORGET_MS 600000
+/* Heartbeats out of turn, for a stranger's sake, come no closer than this. */
+#define BEAT_GAP_MS 20
+
+void member_init(struct member *m, const struct member_options *opts, int64_t now)
+{
+	memset(m, 0, sizeof(*m));
+	m->opts = *opts;
+	m->next_beat_ms = now;
+}
+
+void member_fini(struct member *m)
+{
+	for (size_t i = 0; i < m->n_slots; i++)
+		free(m->peers[i]);
+}
+
+/* ---- looking up ---- */
+
+struct member_peer *member_find(const struct member *m, const char *name)
+{
+	for (size_t i = 0; i < m->n_slots; i++)
+		if (m->peers[i] && strcmp(m->peers[i]->name, name) == 0)
+			return m->peers[i];
+	return NULL;
+}
+
+static struct member_peer *peer_by_incarnation(const struct member *m, uint64_t incarnation)
+{
+	for (size_t i = 0; i < m->n_slots; i++)
+		if (m->peers[i] && m->peers[i]->incarnation == incarnation)
+			return m->peers[i];
+	return NULL;
+}
+
+static struct member_stranger *stranger_by_incarnation(struct member *m, uint64_t incarnation)
+{
+	for (size_t i = 0; i < MEMBER_STRANGERS_MAX; i++)
+		if (m->strangers[i].incarnation == incarnation)
+			return &m->strangers[i];
+	return NULL;
+}
+
+const struct member_peer *member_by_mac(const struct member *m, const uint8_t *mac)
+{
+	for (size_t i = 0; i < m->n_slots; i++)
+		if (m->peers[i] && memcmp(m->peers[i]->mac, mac, WIRE_MAC_SIZE) == 0)
+			return m->peers[i];
+	return NULL;
+}
+
+bool member_holds(const struct member_peer *p)
+{
+	return p->state == MEMBER_ALIVE || p->state == MEMBER_RESTARTING;
+}
+
+/* Within this time every peer that hears us has said so; with many peers, echoes take turns. */
+static int64_t echo_window_ms(const struct member *m)
+{
+	return m->opts.dead_ms * (int64_t)(1 + m->n_slots / (WIRE_ECHO_MAX / 2));
+}
+
+bool member_deaf(const struct member *m, const struct member_peer *p, int64_t now)
+{
+	return p->state == MEMBER_ALIVE && now - p->hears_us_ms > echo_window_ms(m);
+}
+
+int64_t member_stale_ms(const struct member_peer *p, int64_t now)
+{
+	return p->flags & WIRE_FRESH ? 0 : now - p->fresh_ms;
+}
+
+bool member_has_strangers(const struct member *m, int64_t now)
+{
+	for (size_t i = 0; i < MEMBER_STRANGERS_MAX; i++)
+		if (m->strangers[i].incarnation &&
+		    now - m->strangers[i].heard_ms <=
+		            (int64_t)STRANGER_HEARTBEATS * m->opts.heartbeat_ms)
+			return true;
+	return false;
+}
+
+bool member_majority(const struct member *m)
+{
+	size_t known = 1, live = 1;
+	for (size_t i = 0; i < m->n_slots; i++)
+		if (m->peers[i] && m->peers[i]->state != MEMBER_LEFT) {
+			known++;
+			live += member_holds(m->peers[i]);
+		}
+	return 2 * live > known;
+}
+
+/* ---- proofs ---- */
+
+/*
+ * The sequence number that our last heartbeat had @ago_ms ago, 0 if we were not there yet, so that every echo is later.
+ * Where that is not remembered any more, the oldest one that is.
+ */
+static uint32_t seq_at(const struct member *m, int64_t now, int64_t ago_ms)
+{
+	uint32_t seq = 0, oldest = UINT32_MAX;
+	for (size_t i = 0; i < MEMBER_BEATS_KEPT && i < m->n_beats; i++) {
+		if (m->beats[i].at_ms <= now - ago_ms && m->beats[i].seq > seq)
+			seq = m->beats[i].seq;
+		if (m->beats[i].seq < oldest)
+			oldest = m->beats[i].seq;
+	}
+	return seq == 0 && m->n_beats > MEMBER_BEATS_KEPT ? oldest : seq;
+}
+
+/* The message repeats a sequence number of ours that is no older than @recent_ms. */
+static bool echoes_us(const struct member *m, int64_t now, const struct wire_msg *msg,
+                      int64_t recent_ms)
+{
+	if (msg->type != WIRE_HEARTBEAT)
+		return false;
+	for (size_t i = 0; i < msg->n; i++)
+		if (msg->echoes[i].incarnation == m->opts.incarnation)
+			return msg->echoes[i].seq <= m->seq &&
+			       msg->echoes[i].seq > seq_at(m, now, recent_ms);
+	return false;
+}
+
+/* When we sent the newest thing that the heartbeat says its sender heard from us; -1 if it does not say so. */
+static int64_t heard_of_us_ms(const struct member *m, int64_t now, const struct wire_msg *msg)
+{
+	if (!echoes_us(m, now, msg, PROOF_RECENT_MS))
+		return -1;
+	uint32_t seq = 0, best = 0;
+	for (size_t i = 0; i < msg->n; i++)
+		if (msg->echoes[i].incarnation == m->opts.incarnation)
+			seq = msg->echoes[i].seq;
+	int64_t at = now;
+	for (size_t i = 0; i < MEMBER_BEATS_KEPT && i < m->n_beats; i++)
+		if (m->beats[i].seq <= seq && m->beats[i].seq > best) {
+			best = m->beats[i].seq;
+			at = m->beats[i].at_ms;
+		}
+	return at;
+}
+
+static bool vouched(const struct member_stranger *s, int64_t now, const struct wire_msg *msg)
+{
+	return s && s->vouched_ms && now - s->vouched_ms <= VOUCH_MS &&
+	       msg->seq >= s->vouched_seq && msg->seq - s->vouched_seq <= VOUCH_MESSAGES;
+}
+
+static bool is_retired(const struct member_peer *p, uint64_t incarnation)
+{
+	for (size_t i = 0; i < MEMBER_RETIRED_MAX && i < p->n_retired; i++)
+		if (p->retired[i] == incarnation)
+			return true;
+	return false;
+}
+
+/* Remembers that we heard @msg, so that our next heartbeat says so, and hurries that along. */
+static enum member_verdict meet_stranger(struct member *m, int64_t now, const struct wire_msg *msg,
+                                         struct member_stranger *s)
+{
+	for (size_t i = 0; !s && i < MEMBER_STRANGERS_MAX; i++)
+		if (m->strangers[i].incarnation == 0 ||
+		    now - m->strangers[i].heard_ms > STRANGER_FORGET_MS) {
+			s = &m->strangers[i];
+			memset(s, 0, sizeof(*s));
+		}
+	if (!s)
+		return MEMBER_REPLAYED; /* nobody has so many new neighbours at once */
+	if (s->incarnation && msg->seq <= s->seq)
+		return MEMBER_REPLAYED;
+	memcpy(s->name, msg->name, sizeof(s->name));
+	s->incarnation = msg->incarnation;
+	s->seq = msg->seq;
+	s->heard_ms = now;
+	int64_t last = m->next_beat_ms - m->opts.heartbeat_ms;
+	int64_t soon = now > last + BEAT_GAP_MS ? now : last + BEAT_GAP_MS;
+	if (soon < m->next_beat_ms)
+		m->next_beat_ms = soon;
+	return MEMBER_STRANGER;
+}
+
+/* NULL if there are too many. */
+static struct member_peer *peer_new(struct member *m, const char *name)
+{
+	for (size_t i = 0; i < MEMBER_PEERS_MAX; i++)
+		if (!m->peers[i]) {
+			struct member_peer *p = xcalloc(1, sizeof(*p));
+			memcpy(p->name, name, sizeof(p->name));
+			p->slot = (uint16_t)i;
+			m->peers[i] = p;
+			if (i >= m->n_slots)
+				m->n_slots = i + 1;
+			return p;
+		}
+	return NULL;
+}
+
+/* ---- receiving ---- */
+
+/* What a believed heartbeat says about others: that they live, and that a stranger is no replay. */
+static void hear_echoes(struct member *m, int64_t now, const struct wire_msg *msg)
+{
+	for (size_t i = 0; i < msg->n; i++) {
+		const struct wire_echo *echo = &msg->echoes[i];
+		if (echo->incarnation == 0)
+			continue;
+		struct member_peer *p = peer_by_incarnation(m, echo->incarnation);
+		if (p && p->state == MEMBER_ALIVE && echo->seq > p->seq &&
+		    echo->seq > p->hearsay_seq) {
+			p->hearsay_seq = echo->seq;
+			p->heard_ms = now;
+		}
+		struct member_stranger *s = stranger_by_incarnation(m, echo->incarnation);
+		if (s && echo->proven) {
+			s->vouched_ms = now;
+			s->vouched_seq = echo->seq;
+		}
+	}
+}
+
+static void note(struct member *m, int64_t now, const struct wire_msg *msg, struct member_peer *p)
+{
+	if (!member_holds(p))
+		p->hears_us_ms = now; /* it gets the time that it needs to say so */
+	p->seq = msg->seq;
+	p->heard_ms = p->heard_directly_ms = now;
+	p->flags = msg->flags;
+	memcpy(p->mac, msg->mac, sizeof(p->mac));
+	if (msg->flags & WIRE_FRESH)
+		p->fresh_ms = now;
+	if (msg->flags & WIRE_LEAVING)
+		p->state = MEMBER_LEFT;
+	else if (!(msg->flags & WIRE_RESTARTING))
+		p->state = MEMBER_ALIVE;
+	else if (p->state != MEMBER_RESTARTING) {
+		p->state = MEMBER_RESTARTING;
+		p->restart_until_ms = now + m->opts.restart_hold_ms;
+	}
+	if (msg->type != WIRE_HEARTBEAT)
+		return;
+	int64_t at = heard_of_us_ms(m, now, msg);
+	if (at > p->hears_us_ms)
+		p->hears_us_ms = at;
+	hear_echoes(m, now, msg);
+}
+
+static void adopt(struct member_peer *p, int64_t now, const struct wire_msg *msg)
+{
+	if (p->incarnation)
+		p->retired[p->n_retired++ % MEMBER_RETIRED_MAX] = p->incarnation;
+	p->incarnation = msg->incarnation;
+	p->hearsay_seq = 0;
+	p->fresh_ms = now;
+	p->hears_us_ms = now;
+}
+
+enum member_verdict member_receive(struct member *m, int64_t now, const struct wire_msg *msg,
+                                   struct member_peer **ret_peer)
+{
+	if (strcmp(msg->name, m->opts.node) == 0)
+		return MEMBER_SELF;
+	if (msg->incarnation == 0)
+		return MEMBER_REPLAYED;
+	struct member_peer *p = member_find(m, msg->name);
+	if (p && p->incarnation == msg->incarnation) {
+		if (msg->seq <= p->seq)
+			return MEMBER_REPLAYED;
+		note(m, now, msg, p);
+		*ret_peer = p;
+		return MEMBER_BELIEVED;
+	}
+	if (p && is_retired(p, msg->incarnation))
+		return MEMBER_REPLAYED;
+
+	struct member_stranger *s = stranger_by_incarnation(m, msg->incarnation);
+	if (!echoes_us(m, now, msg, PROOF_RECENT_MS) && !vouched(s, now, msg))
+		return meet_stranger(m, now, msg, s);
+	if (!p)
+		p = peer_new(m, msg->name);
+	if (!p)
+		return MEMBER_STRANGER;
+	if (s)
+		s->incarnation = 0;
+	adopt(p, now, msg);
+	note(m, now, msg, p);
+	*ret_peer = p;
+	return MEMBER_NEW;
+}
+
+/* ---- time ---- */
+
+static int64_t peer_deadline(const struct member *m, const struct member_peer *p)
+{
+	switch (p->state) {
+	case MEMBER_ALIVE:
+		return p->heard_ms + m->opts.dead_ms + 1;
+	case MEMBER_RESTARTING:
+		return p->restart_until_ms;
+	case MEMBER_DEAD:
+	case MEMBER_LEFT:
+		break;
+	}
+	return p->heard_ms + PEER_FORGET_MS;
+}
+
+void member_tick(struct member *m, int64_t now, member_event_cb *cb, void *arg)
+{
+	for (size_t i = 0; i < m->n_slots; i++) {
+		struct member_peer *p = m->peers[i];
+		if (!p || now < peer_deadline(m, p))
+			continue;
+		if (member_holds(p)) {
+			p->state = MEMBER_DEAD;
+			cb(p, MEMBER_DIED, arg);
+		} else {
+			cb(p, MEMBER_FORGOTTEN, arg);
+			m->peers[i] = NULL;
+			free(p);
+		}
+	}
+}
+
+int64_t member_deadline(const struct member *m)
+{
+	int64_t at = m->next_beat_ms;
+	for (size_t i = 0; i < m->n_slots; i++)
+		if (m->peers[i] && peer_deadline(m, m->peers[i]) < at)
+			at = peer_deadline(m, m->peers[i]);
+	return at;
+}
+
+void member_excuse(struct member *m, int64_t now)
+{
+	for (size_t i = 0; i < m->n_slots; i++)
+		if (m->peers[i] && m->peers[i]->state == MEMBER_ALIVE)
+			m->peers[i]->heard_ms = m->peers[i]->hears_us_ms = now;
+}
+
+/* ---- sending ---- */
+
+void member_stamp(struct member *m, struct wire_msg *msg, enum wire_type type)
+{
+	msg->type = type;
+	memcpy(msg->name, m->opts.node, strlen(m->opts.node) + 1);
+	memcpy(msg->mac, m->opts.mac, WIRE_MAC_SIZE);
+	msg->incarnation = m->opts.incarnation;
+	msg->seq = ++m->seq;
+}
+
+bool member_beat_due(const struct member *m, int64_t now)
+{
+	return now >= m->next_beat_ms;
+}
+
+static void add_echo(struct wire_msg *msg, uint64_t incarnation, uint32_t seq, bool proven)
+{
+	if (msg->n < WIRE_ECHO_MAX)
+		msg->echoes[msg->n++] = (struct wire_echo){ incarnation, seq, proven };
+}
+
+void member_beat(struct member *m, int64_t now, struct wire_msg *msg)
+{
+	member_stamp(m, msg, WIRE_HEARTBEAT);
+	msg->n = 0;
+	/* Strangers first: they wait for it.  Then the peers, in turn where they are too many. */
+	for (size_t i = 0; i < MEMBER_STRANGERS_MAX; i++)
+		if (m->strangers[i].incarnation &&
+		    now - m->strangers[i].heard_ms <= m->opts.dead_ms)
+			add_echo(msg, m->strangers[i].incarnation, m->strangers[i].seq, false);
+	size_t start = m->echo_next;
+	for (size_t i = 0; i < m->n_slots && msg->n < WIRE_ECHO_MAX; i++) {
+		m->echo_next = (start + i + 1) % m->n_slots;
+		const struct member_peer *p = m->peers[(start + i) % m->n_slots];
+		if (p && p->state == MEMBER_ALIVE && now - p->heard_directly_ms <= m->opts.dead_ms)
+			add_echo(msg, p->incarnation, p->seq, true);
+	}
+	size_t slot = m->n_beats++ % MEMBER_BEATS_KEPT;
+	m->beats[slot].at_ms = now;
+	m->beats[slot].seq = msg->seq;
+	m->next_beat_ms = now + m->opts.heartbeat_ms;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_MEMBER_MEMBER_H
+#define FAIRLEAD_MEMBER_MEMBER_H
+
+/*
+ * Who is alive on a segment: heartbeats, judged in virtual time.
+ *
+ * It reads no clock and no socket: messages that carried a right signature come in with the time, and what may be
+ * believed comes out.  It is not concerned with what messages are about (claims).
+ *
+ * A signature says that a message was once written by a speaker, not when.  So a node's new incarnation is believed only
+ * when it has proven to be there now: its heartbeat repeats our own random incarnation with a recent sequence number of
+ * ours, or a peer that we believe, and that we hear now, says that it has that proof.  From then on its sequence numbers
+ * must grow, and its former incarnation is never believed again.  No clock is compared with another machine's.
+ *
+ * A peer lives while we hear it, or while one that we hear has heard it later than we did: a filter between two nodes
+ * alone makes neither dead.  Times are milliseconds.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "member/wire.h"
+
+#define MEMBER_PEERS_MAX 256
+#define MEMBER_STRANGERS_MAX 32
+#define MEMBER_RETIRED_MAX 8
+#define MEMBER_BEATS_KEPT 64
+
+struct member_options {
+	const char *node; /* shorter than WIRE_NAME_SIZE */
+	uint8_t mac[WIRE_MAC_SIZE];
+	uint64_t incarnation; /* random */
+	int heartbeat_ms, dead_ms, restart_hold_ms;
+};
+
+enum member_state {
+	MEMBER_ALIVE,
+	MEMBER_RESTARTING, /* said so, and has until restart_until_ms to come back */
+	MEMBER_DEAD,       /* unheard for too long */
+	MEMBER_LEFT,       /* said farewell */
+};
+
+struct member_peer {
+	char name[WIRE_NAME_SIZE];
+	uint8_t mac[WIRE_MAC_SIZE];
+	uint16_t slot; /* its place in member.peers; stays while the peer is known */
+	enum member_state state;
+	uint64_t incarnation;
+	uint32_t seq;              /* the highest heard from itself */
+	uint32_t hearsay_seq;      /* the highest that others heard */
+	int64_t heard_ms;          /* by us or by others */
+	int64_t heard_directly_ms; /* by us */
+	int64_t hears_us_ms;       /* when we sent the last thing that it is known to have heard */
+	int64_t restart_until_ms;
+	int64_t fresh_ms; /* when it last said that its view is fresh */
+	uint8_t flags;    /* of its last message */
+	uint64_t retired[MEMBER_RETIRED_MAX];
+	size_t n_retired; /* ever; the oldest are overwritten */
+};
+
+/* Heard and signed, but not proven to be no replay. */
+struct member_stranger {
+	char name[WIRE_NAME_SIZE];
+	uint64_t incarnation; /* 0: free */
+	uint32_t seq;
+	int64_t heard_ms, vouched_ms;
+	uint32_t vouched_seq;
+};
+
+struct member {
+	struct member_options opts;
+	struct member_peer *peers[MEMBER_PEERS_MAX]; /* the first n_slots; NULL: free */
+	size_t n_slots;
+	struct member_stranger strangers[MEMBER_STRANGERS_MAX];
+	uint32_t seq; /* of the last message sent */
+	struct {
+		int64_t at_ms;
+		uint32_t seq;
+	} beats[MEMBER_BEATS_KEPT]; /* of the last heartbeats sent */
+	size_t n_beats;
+	size_t echo_next; /* where the next heartbeat's echoes begin, if they are too many for one */
+	int64_t next_beat_ms;
+};
+
+enum member_verdict {
+	MEMBER_BELIEVED,
+	MEMBER_NEW,      /* believed, and the first of this incarnation */
+	MEMBER_STRANGER, /* not proven yet: a heartbeat of ours will let it prove itself */
+	MEMBER_REPLAYED, /* refused */
+	MEMBER_SELF,     /* our own node's name */
+};
+
+enum member_event { MEMBER_DIED, MEMBER_FORGOTTEN };
+/* Called by member_tick() for each peer whose state time has changed.  A forgotten one is freed afterwards. */
+typedef void member_event_cb(struct member_peer *p, enum member_event event, void *arg);
+
+void member_init(struct member *m, const struct member_options *opts, int64_t now);
+void member_fini(struct member *m);
+
+/* Judges a message; the peer it comes from in *@ret_peer for MEMBER_BELIEVED and MEMBER_NEW. */
+enum member_verdict member_receive(struct member *m, int64_t now, const struct wire_msg *msg,
+                                   struct member_peer **ret_peer);
+void member_tick(struct member *m, int64_t now, member_event_cb *cb, void *arg);
+/* When member_tick() has something to do, or the next heartbeat is due. */
+int64_t member_deadline(const struct member *m);
+
+/* Fills in what every message of ours has; flags, digest and body are the caller's. */
+void member_stamp(struct member *m, struct wire_msg *msg, enum wire_type type);
+bool member_beat_due(const struct member *m, int64_t now);
+/* A heartbeat with its echoes, and the time of the next one. */
+void member_beat(struct member *m, int64_t now, struct wire_msg *msg);
+/* We were away ourselves: nobody is dead yet for our not having listened. */
+void member_excuse(struct member *m, int64_t now);
+
+/* Alive, or restarting within its hold: what it claimed holds. */
+bool member_holds(const struct member_peer *p);
+/* Alive, and does not hear us: it cannot learn what we say. */
+bool member_deaf(const struct member *m, const struct member_peer *p, int64_t now);
+/* How long its view has been stale, 0 if fresh. */
+int64_t member_stale_ms(const struct member_peer *p, int64_t now);
+/* Strangers heard lately: nodes that may be about to prove themselves. */
+bool member_has_strangers(const struct member *m, int64_t now);
+/* Most of the nodes known on this segment, ourselves included, live. */
+bool member_majority(const struct member *m);
+/* The peer of that node, NULL if none. */
+struct member_peer *member_find(const struct member *m, const char *node);
+/* The peer whose Ethernet address this is, NULL if none. */
+const struct member_peer *member_by_mac(const struct member *m, const uint8_t *mac);
+
+#endif

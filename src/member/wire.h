@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_MEMBER_WIRE_H
+#define FAIRLEAD_MEMBER_WIRE_H
+
+/*
+ * What speakers say to each other on a segment, as bytes.
+ *
+ * Every message is one Ethernet frame with an IPv4/UDP datagram to a link-local multicast group, TTL 255 (a router would
+ * have lowered it).  The payload, big-endian:
+ *
+ *	magic 4  version 1  type 1  flags 1  name length 1  name  MAC 6
+ *	incarnation 8  sequence 4  claims digest 8  number of claims 4
+ *	body by type
+ *	HMAC-SHA-256 over all of the payload before it 32
+ *
+ * A node's incarnation is drawn at random for each start and segment, so what was said on one segment is worth nothing
+ * on another; what makes a message fresh is judged in member.h.  Nothing here keeps state but the key.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WIRE_PORT 7473
+#define WIRE_GROUP 0xe00000adu /* 224.0.0.173 */
+#define WIRE_GROUP_TEXT "224.0.0.173"
+#define WIRE_MAC_SIZE 6
+#define WIRE_NAME_SIZE 64   /* with the NUL */
+#define WIRE_FRAME_MAX 1414 /* an IP datagram of 1400 bytes, and the Ethernet header */
+#define WIRE_ECHO_MAX 64
+#define WIRE_CLAIM_MAX 36
+#define WIRE_TARGET_MAX 64
+
+extern const uint8_t wire_group_mac[WIRE_MAC_SIZE];
+
+enum wire_type {
+	WIRE_HEARTBEAT = 1, /* with echoes */
+	WIRE_DELTA,         /* claims that changed */
+	WIRE_REQUEST,       /* asks the targets for their snapshots */
+	WIRE_SNAPSHOT,      /* all claims of the sender for addresses in [first, last] */
+	WIRE_RECALL,        /* to one target: what its former incarnation claimed */
+};
+
+#define WIRE_RESTARTING 0x01 /* the sender goes away and comes back: hold its claims */
+#define WIRE_LEAVING 0x02    /* the sender goes away for good: it claims nothing */
+#define WIRE_FRESH 0x04      /* the sender's view of the cluster is fresh */
+#define WIRE_LISTENING 0x08  /* the sender does not answer for anything yet */
+#define WIRE_FLAGS 0x0f
+
+/* "Of that incarnation I last heard that sequence number." */
+struct wire_echo {
+	uint64_t incarnation;
+	uint32_t seq;
+	bool proven; /* the sender knows that it is no replay */
+};
+
+#define WIRE_CLAIM_WEAK \
+	0x01 /* made while most of the known nodes were unheard, or kept through a silence of ours */
+#define WIRE_CLAIM_GONE 0x80 /* in a delta: given up */
+#define WIRE_CLAIM_FLAGS 0x81
+
+struct wire_claim {
+	uint32_t addr; /* host order, as everywhere in l2 and member */
+	uint8_t uid[16];
+	int64_t created_us;
+	uint32_t epoch;
+	uint8_t flags;
+};
+
+struct wire_msg {
+	enum wire_type type;
+	uint8_t flags;
+	char name[WIRE_NAME_SIZE];
+	uint8_t mac[WIRE_MAC_SIZE];
+	uint64_t incarnation;
+	uint32_t seq;
+	uint64_t digest;   /* of the sender's claims, after this message */
+	uint32_t n_claims; /* how many they are */
+
+	size_t n; /* elements in use of the array that the type has */
+	union {
+		struct wire_echo echoes[WIRE_ECHO_MAX];
+		uint64_t targets[WIRE_TARGET_MAX];
+		struct {
+			uint32_t first, last; /* WIRE_SNAPSHOT */
+			uint64_t target;      /* WIRE_RECALL */
+			struct wire_claim claims[WIRE_CLAIM_MAX];
+		};
+	};
+};
+
+/* A key ready for use; an empty one neither signs nor accepts anything. */
+struct wire_key;
+struct wire_key *wire_key_new(const uint8_t *key, size_t size);
+void wire_key_free(struct wire_key *k);
+bool wire_key_empty(const struct wire_key *k);
+
+/* Writes the frame, from @source (an IPv4 address) and m->mac; its size, 0 with an empty key. */
+size_t wire_encode(struct wire_key *k, const struct wire_msg *m, uint32_t source,
+                   uint8_t frame[static WIRE_FRAME_MAX]);
+/*
+ * Reads a frame.  -ENOMSG: not one of ours (another protocol, port or group); -EBADMSG: damaged, routed, or not signed
+ * with this key; -EPROTO: signed, but not understood.
+ */
+int wire_decode(struct wire_key *k, const void *frame, size_t size, struct wire_msg *ret_msg);
+/* The part of wire_decode() behind the signature: reads a payload without its HMAC. */
+int wire_parse(const void *payload, size_t size, struct wire_msg *ret_msg);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_TESTS_L2_SIM_H
+#define FAIRLEAD_TESTS_L2_SIM_H
+
+/*
+ * Several nodes on a simulated segment, in virtual time: frames are delayed, reordered, lost and blocked as told, nodes
+ * are killed, stopped and restarted, and at each millisecond it is noted who answers for what.  Everything follows from the
+ * seed.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "l2/segment.h"
+
+#define SIM_NODES_MAX 6
+#define SIM_ADDRESSES_MAX 2048
+#define SIM_FIRST_ADDRESS 0xc0a801f0u /* 192.168.1.240 */
+#define SIM_HEARTBEAT_MS 100
+#define SIM_DEAD_MS 350
+#define SIM_HOLD_MS 5000
+#define SIM_PROBE_MS 25
+
+struct sim;
+
+struct sim_node {
+	struct sim *sim;
+	size_t index;
+	char name[16];
+	uint8_t mac[6];
+	struct segment *segment; /* NULL: not running */
+	struct wire_key *key;
+	bool link_up;
+	int64_t paused_until_ms;
+	struct l2_options opts;
+	struct l2_snapshot view;
+	struct l2_want *wants;
+	uint64_t frames_sent, probes_sent, gratuitous_sent;
+};
+
+struct sim_frame {
+	int64_t at_ms;
+	size_t to, size;
+	uint8_t *data;
+};
+
+struct sim {
+	uint64_t random;
+	int64_t now;
+	size_t n_nodes, n_addresses;
+	struct sim_node nodes[SIM_NODES_MAX];
+	const char *names[SIM_NODES_MAX];
+	uint16_t candidates[SIM_NODES_MAX];
+	int loss_percent;
+	bool reorder;
+	bool blocked[SIM_NODES_MAX][SIM_NODES_MAX]; /* [from][to] */
+	struct sim_frame *frames;
+	size_t n_frames, frames_cap;
+
+	/* What was observed since sim_observe(), by address. */
+	int owner[SIM_ADDRESSES_MAX]; /* the last node that answered alone, -1 if none yet */
+	int changes[SIM_ADDRESSES_MAX];
+	int64_t none_ms[SIM_ADDRESSES_MAX], several_ms[SIM_ADDRESSES_MAX]; /* the present stretch */
+	int64_t worst_none_ms, worst_several_ms;
+
+	/* A stranger that uses an address, 0: none. */
+	uint32_t stranger_address;
+	uint8_t stranger_mac[6];
+	/* Frames of node record_from are kept, up to the capacity. */
+	int record_from;
+	struct sim_frame *recorded;
+	size_t n_recorded, recorded_cap;
+};
+
+uint64_t sim_random(struct sim *s, uint64_t bound);
+void sim_init(struct sim *s, uint64_t seed, size_t n_nodes, size_t n_addresses);
+void sim_fini(struct sim *s);
+/* Starts the node's speaker, with the view that node->wants is. */
+void sim_start(struct sim *s, size_t node);
+/* Ends it without a word (kill -9), or with a farewell. */
+void sim_kill(struct sim *s, size_t node);
+void sim_stop(struct sim *s, size_t node, enum l2_stop how);
+void sim_link(struct sim *s, size_t node, bool up);
+void sim_pause(struct sim *s, size_t node, int64_t ms);
+/* Gives the node its (changed) view anew. */
+void sim_publish(struct sim *s, size_t node);
+void sim_run(struct sim *s, int64_t ms);
+/* Begins observing anew. */
+void sim_observe(struct sim *s);
+/* Gives a frame to a node, as if it came from the wire. */
+void sim_inject(struct sim *s, size_t node, const void *frame, size_t size);
+
+bool sim_answers(const struct sim *s, size_t node, size_t address);
+struct l2_state sim_state(const struct sim *s, size_t node, size_t address);
+struct l2_stats sim_stats(const struct sim *s, size_t node);
+/* The only node that answers, -1 if none or several do. */
+int sim_owner(const struct sim *s, size_t address);
+
+#endif
