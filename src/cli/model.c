@@ -14,7 +14,7 @@
 
 #define CONDITION_ASSIGNED "fairlead.io/AddressAssigned"
 
-struct model *model_new(void)
+struct model *cluster_new(void)
 {
 	struct model *m = xcalloc(1, sizeof(*m));
 
@@ -49,7 +49,7 @@ static void service_free(struct model_service *s)
 	free(s);
 }
 
-void model_free(struct model *m)
+void cluster_free(struct model *m)
 {
 	struct model_service *s, *next;
 
@@ -72,7 +72,7 @@ void model_free(struct model *m)
 	free(m);
 }
 
-void model_put_configuration(struct model *m, const struct kube_config_map *map)
+void cluster_put_configuration(struct model *m, const struct kube_config_map *map)
 {
 	const char *text = kube_labels_get(&map->data, CONFIG_MAP_KEY);
 	const char *generation =
@@ -96,7 +96,7 @@ void model_put_configuration(struct model *m, const struct kube_config_map *map)
 	m->config = c;
 }
 
-void model_put_service(struct model *m, const struct kube_service *in)
+void cluster_put_service(struct model *m, const struct kube_service *in)
 {
 	if (in->type != KUBE_LOAD_BALANCER)
 		return;
@@ -125,7 +125,7 @@ void model_put_service(struct model *m, const struct kube_service *in)
 	HASH_ADD_KEYPTR(hh, m->services, s->key, strlen(s->key), s);
 }
 
-void model_put_node(struct model *m, const struct kube_node *n)
+void cluster_put_node(struct model *m, const struct kube_node *n)
 {
 	ARRAY_RESERVE(m->nodes, m->cap_nodes, m->n_nodes + 1);
 	struct model_node *node = &m->nodes[m->n_nodes++];
@@ -135,7 +135,7 @@ void model_put_node(struct model *m, const struct kube_node *n)
 		node->addr = n->internal_ips[0];
 }
 
-void model_put_leader(struct model *m, const char *holder)
+void cluster_put_leader(struct model *m, const char *holder)
 {
 	free(m->leader);
 	m->leader = xstrdup(holder);
@@ -210,8 +210,8 @@ static void put_peers(struct json_object *status, struct model_node *node)
 			kube_json_bool(json_object_array_get_idx(peers, i), "alive", false, NULL);
 }
 
-void model_put_speaker(struct model *m, const char *name, struct json_object *status,
-                       const char *error)
+void cluster_put_speaker(struct model *m, const char *name, struct json_object *status,
+                         const char *error)
 {
 	struct model_node *node = NULL;
 
@@ -238,22 +238,22 @@ void model_put_speaker(struct model *m, const char *name, struct json_object *st
 
 /* ---- reading ---- */
 
-size_t model_nodes(const struct model *m)
+size_t cluster_nodes(const struct model *m)
 {
 	return m->n_nodes;
 }
 
-const char *model_node_name(const struct model *m, size_t i)
+const char *cluster_node_name(const struct model *m, size_t i)
 {
 	return m->nodes[i].name;
 }
 
-const struct addr *model_node_address(const struct model *m, size_t i)
+const struct addr *cluster_node_address(const struct model *m, size_t i)
 {
 	return &m->nodes[i].addr;
 }
 
-bool model_is_complete(const struct model *m)
+bool cluster_is_complete(const struct model *m)
 {
 	for (size_t i = 0; i < m->n_nodes; i++)
 		if (!m->nodes[i].answered)

@@ -17,28 +17,28 @@
 struct json_object;
 struct model;
 
-struct model *model_new(void);
-void model_free(struct model *m);
+struct model *cluster_new(void);
+void cluster_free(struct model *m);
 
 /* The ConfigMap fairlead-active. */
-void model_put_configuration(struct model *m, const struct kube_config_map *map);
+void cluster_put_configuration(struct model *m, const struct kube_config_map *map);
 /* Only those of type LoadBalancer are kept. */
-void model_put_service(struct model *m, const struct kube_service *s);
-void model_put_node(struct model *m, const struct kube_node *n);
+void cluster_put_service(struct model *m, const struct kube_service *s);
+void cluster_put_node(struct model *m, const struct kube_node *n);
 /* @holder: "" if nobody leads. */
-void model_put_leader(struct model *m, const char *holder);
+void cluster_put_leader(struct model *m, const char *holder);
 /* What the speaker of that node answered to /status, or why it did not. */
-void model_put_speaker(struct model *m, const char *node, struct json_object *status,
-                       const char *error);
+void cluster_put_speaker(struct model *m, const char *node, struct json_object *status,
+                         const char *error);
 
 /* The nodes, with the address their speaker may be asked at (none: none is known). */
-size_t model_nodes(const struct model *m);
-const char *model_node_name(const struct model *m, size_t i);
-const struct addr *model_node_address(const struct model *m, size_t i);
+size_t cluster_nodes(const struct model *m);
+const char *cluster_node_name(const struct model *m, size_t i);
+const struct addr *cluster_node_address(const struct model *m, size_t i);
 /* Whether every node's speaker answered. */
-bool model_is_complete(const struct model *m);
+bool cluster_is_complete(const struct model *m);
 
-void model_text(struct model *m, struct buf *out);
-void model_json(struct model *m, struct buf *out);
+void cluster_text(struct model *m, struct buf *out);
+void cluster_json(struct model *m, struct buf *out);
 
 #endif

@@ -216,7 +216,7 @@ static void nodes_text(const struct model *m, struct buf *out)
 	table_print(&t, "  ", out);
 }
 
-void model_text(struct model *m, struct buf *out)
+void cluster_text(struct model *m, struct buf *out)
 {
 	HASH_SORT(m->services, by_key);
 	buf_printf(out, "Controller: %s%s\n", *m->leader ? "leader " : "nobody leads", m->leader);
@@ -354,7 +354,7 @@ static void nodes_json(const struct model *m, struct buf *out)
 	}
 }
 
-void model_json(struct model *m, struct buf *out)
+void cluster_json(struct model *m, struct buf *out)
 {
 	HASH_SORT(m->services, by_key);
 	buf_puts(out, "{\"controller\":{");

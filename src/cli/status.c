@@ -63,7 +63,7 @@ static void put_config_map(struct gathering *g, struct json_object *obj)
 	struct kube_config_map *m = NULL;
 
 	if (kube_config_map_parse(obj, &m, NULL) == 0)
-		model_put_configuration(g->model, m);
+		cluster_put_configuration(g->model, m);
 	kube_config_map_free(m);
 }
 
@@ -72,7 +72,7 @@ static void put_service(struct gathering *g, struct json_object *obj)
 	struct kube_service *s = NULL;
 
 	if (kube_service_parse(obj, &s, NULL) == 0)
-		model_put_service(g->model, s);
+		cluster_put_service(g->model, s);
 	kube_service_free(s);
 }
 
@@ -81,7 +81,7 @@ static void put_node(struct gathering *g, struct json_object *obj)
 	struct kube_node *n = NULL;
 
 	if (kube_node_parse(obj, &n, NULL) == 0)
-		model_put_node(g->model, n);
+		cluster_put_node(g->model, n);
 	kube_node_free(n);
 }
 
@@ -90,7 +90,7 @@ static void put_lease(struct gathering *g, struct json_object *obj)
 	struct json_object *spec = kube_json_get(obj, "spec", json_type_object, NULL);
 	const char *holder = spec ? kube_json_str(spec, "holderIdentity", NULL) : NULL;
 
-	model_put_leader(g->model, holder ? holder : "");
+	cluster_put_leader(g->model, holder ? holder : "");
 }
 
 static void one_less(struct gathering *g)
@@ -201,7 +201,7 @@ static void on_speaker(struct evhttp_request *req, void *arg)
 	} else if (req && evhttp_request_get_response_code(req)) {
 		why = "its answer is an error";
 	}
-	model_put_speaker(g->model, call->node, status, status ? NULL : why);
+	cluster_put_speaker(g->model, call->node, status, status ? NULL : why);
 	json_object_put(status);
 	one_less(g);
 }
@@ -221,21 +221,21 @@ static void ask_speaker(struct speaker_call *call, const struct addr *address)
 	evhttp_add_header(evhttp_request_get_output_headers(req), "Host", host);
 	g->n_pending++;
 	if (evhttp_make_request(call->connection, req, EVHTTP_REQ_GET, "/status") < 0) {
-		model_put_speaker(g->model, call->node, NULL, "unreachable");
+		cluster_put_speaker(g->model, call->node, NULL, "unreachable");
 		g->n_pending--;
 	}
 }
 
 static void ask_speakers(struct gathering *g)
 {
-	size_t n = model_nodes(g->model);
+	size_t n = cluster_nodes(g->model);
 	struct speaker_call *calls = xcalloc(n + 1, sizeof(*calls));
 
 	for (size_t i = 0; i < n; i++) {
-		const struct addr *a = model_node_address(g->model, i);
-		calls[i] = (struct speaker_call){ .g = g, .node = model_node_name(g->model, i) };
+		const struct addr *a = cluster_node_address(g->model, i);
+		calls[i] = (struct speaker_call){ .g = g, .node = cluster_node_name(g->model, i) };
 		if (addr_is_none(a))
-			model_put_speaker(g->model, calls[i].node, NULL, "no InternalIP");
+			cluster_put_speaker(g->model, calls[i].node, NULL, "no InternalIP");
 		else
 			ask_speaker(&calls[i], a);
 	}
@@ -273,16 +273,16 @@ int command_status(const struct command_options *o, struct err *e)
 	int exit_status = COMMAND_FAILED;
 
 	g.base = event_base_new();
-	g.model = model_new();
+	g.model = cluster_new();
 	if (gather(&g, &o->kube, e) == 0) {
 		if (o->json)
-			model_json(g.model, &out);
+			cluster_json(g.model, &out);
 		else
-			model_text(g.model, &out);
+			cluster_text(g.model, &out);
 		fputs(buf_str(&out), stdout);
-		exit_status = model_is_complete(g.model) ? COMMAND_OK : COMMAND_INCOMPLETE;
+		exit_status = cluster_is_complete(g.model) ? COMMAND_OK : COMMAND_INCOMPLETE;
 	}
-	model_free(g.model);
+	cluster_free(g.model);
 	event_base_free(g.base);
 	return exit_status;
 }

@@ -33,7 +33,7 @@ static void put_service(struct model *m, const char *text)
 
 	if (kube_service_parse(obj, &s, &e) < 0)
 		fail_msg("%s", e.msg);
-	model_put_service(m, s);
+	cluster_put_service(m, s);
 	kube_service_free(s);
 	json_object_put(obj);
 }
@@ -50,7 +50,7 @@ static void put_node(struct model *m, const char *name, const char *ip)
 
 	if (kube_node_parse(obj, &n, &e) < 0)
 		fail_msg("%s", e.msg);
-	model_put_node(m, n);
+	cluster_put_node(m, n);
 	kube_node_free(n);
 	json_object_put(obj);
 }
@@ -67,7 +67,7 @@ static void put_configuration(struct model *m, const char *yaml)
 
 	if (kube_config_map_parse(obj, &map, &e) < 0)
 		fail_msg("%s", e.msg);
-	model_put_configuration(m, map);
+	cluster_put_configuration(m, map);
 	kube_config_map_free(map);
 	json_object_put(obj);
 }
@@ -81,7 +81,7 @@ static void put_speaker(struct model *m, const char *node, const char *services)
 		node, services);
 	struct json_object *obj = parse(text);
 
-	model_put_speaker(m, node, obj, NULL);
+	cluster_put_speaker(m, node, obj, NULL);
 	json_object_put(obj);
 }
 
@@ -98,9 +98,9 @@ static void put_speaker(struct model *m, const char *node, const char *services)
 
 static struct model *small_model(void)
 {
-	struct model *m = model_new();
+	struct model *m = cluster_new();
 
-	model_put_leader(m, "host_1");
+	cluster_put_leader(m, "host_1");
 	put_configuration(m, "address-pools: [{name: lan, protocol: layer2, addresses: "
 	                     "[192.0.2.240-192.0.2.250]}]");
 	put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
@@ -116,7 +116,7 @@ static struct model *small_model(void)
 	put_speaker(m, "n2",
 	            SAYS("web", "192.0.2.240", "false",
 	                 "NotOwner") "," SAYS("api", "192.0.2.241", "false", "NoEndpoints"));
-	model_put_speaker(m, "n3", NULL, "unreachable: timed out");
+	cluster_put_speaker(m, "n3", NULL, "unreachable: timed out");
 	return m;
 }
 
@@ -126,8 +126,8 @@ static void text_is_aligned(void **state)
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	struct model *m = small_model();
 
-	assert_false(model_is_complete(m));
-	model_text(m, &out);
+	assert_false(cluster_is_complete(m));
+	cluster_text(m, &out);
 	assert_string_equal(
 		buf_str(&out),
 		"Controller: leader host_1\n"
@@ -148,7 +148,7 @@ static void text_is_aligned(void **state)
 		"  n1    192.0.2.11  yes    0.1.0                   3           fresh  iptables  1 of 2  1\n"
 		"  n2    192.0.2.12  yes    0.1.0                   3           fresh  iptables  1 of 2  0\n"
 		"  n3    192.0.2.13  yes    unreachable: timed out  -           -      -         -       -\n");
-	model_free(m);
+	cluster_free(m);
 }
 
 static void json_says_the_same(void **state)
@@ -157,7 +157,7 @@ static void json_says_the_same(void **state)
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	struct model *m = small_model();
 
-	model_json(m, &out);
+	cluster_json(m, &out);
 	struct json_object *all = json_tokener_parse(buf_str(&out));
 	assert_non_null(all);
 	struct json_object *services = json_object_object_get(all, "services");
@@ -174,14 +174,14 @@ static void json_says_the_same(void **state)
 		json_object_object_get(json_object_array_get_idx(nodes, 2), "speaker");
 	assert_false(json_object_get_boolean(json_object_object_get(speaker, "reachable")));
 	json_object_put(all);
-	model_free(m);
+	cluster_free(m);
 }
 
 static void differing_reasons_name_their_nodes(void **state)
 {
 	(void)state;
 	cleanup(buf_fini) struct buf out = BUF_INIT;
-	struct model *m = model_new();
+	struct model *m = cluster_new();
 
 	put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
 	put_node(m, "n1", "192.0.2.11");
@@ -190,28 +190,28 @@ static void differing_reasons_name_their_nodes(void **state)
 	put_speaker(m, "n1", SAYS("web", "192.0.2.240", "false", "NodeExcluded"));
 	put_speaker(m, "n2", SAYS("web", "192.0.2.240", "false", "NoLocalEndpoint"));
 	put_speaker(m, "n3", SAYS("web", "192.0.2.240", "false", "NoLocalEndpoint"));
-	assert_true(model_is_complete(m));
-	model_text(m, &out);
+	assert_true(cluster_is_complete(m));
+	cluster_text(m, &out);
 	assert_non_null(strstr(buf_str(&out), "NodeExcluded on n1; NoLocalEndpoint on n2, n3\n"));
 	assert_non_null(strstr(buf_str(&out), "nobody leads"));
 	assert_non_null(strstr(buf_str(&out), "none was published yet"));
-	model_free(m);
+	cluster_free(m);
 }
 
 static void two_owners_are_both_named(void **state)
 {
 	(void)state;
 	cleanup(buf_fini) struct buf out = BUF_INIT;
-	struct model *m = model_new();
+	struct model *m = cluster_new();
 
 	put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
 	put_node(m, "n1", "192.0.2.11");
 	put_node(m, "n2", "192.0.2.12");
 	put_speaker(m, "n1", SAYS("web", "192.0.2.240", "true", "Announced"));
 	put_speaker(m, "n2", SAYS("web", "192.0.2.240", "true", "Announced"));
-	model_text(m, &out);
+	cluster_text(m, &out);
 	assert_non_null(strstr(buf_str(&out), "  n1,n2  Announced\n"));
-	model_free(m);
+	cluster_free(m);
 }
 
 static void nonsense_from_a_speaker_is_left_out(void **state)
@@ -226,15 +226,15 @@ static void nonsense_from_a_speaker_is_left_out(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(nonsense); i++) {
 		cleanup(buf_fini) struct buf out = BUF_INIT;
-		struct model *m = model_new();
+		struct model *m = cluster_new();
 		struct json_object *obj = parse(nonsense[i]);
 		put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
 		put_node(m, "n1", "192.0.2.11");
-		model_put_speaker(m, "n1", obj, NULL);
-		model_put_speaker(m, "nobody", obj, NULL);
-		model_text(m, &out);
+		cluster_put_speaker(m, "n1", obj, NULL);
+		cluster_put_speaker(m, "nobody", obj, NULL);
+		cluster_text(m, &out);
 		assert_non_null(strstr(buf_str(&out), "no speaker told"));
-		model_free(m);
+		cluster_free(m);
 		json_object_put(obj);
 	}
 }
