@@ -26,7 +26,7 @@ struct lease_elector;
 struct lease_timing {
 	int duration_s; /* 15 */
 	int renew_ms;   /* renew deadline, 10000 */
-	int retry_ms;   /* 2000, with jitter up to 1.2 */
+	int retry_ms;   /* 2000, and up to a fifth more at random */
 	int effect_ms; /* how long a write that was sent may still take effect: its timeout= at the server */
 };
 #define LEASE_TIMING_DEFAULT                                                             \
@@ -49,9 +49,10 @@ struct lease_elector *lease_elector_start(struct kube_client *c, struct event_ba
                                           const struct lease_elector_ops *ops, void *arg);
 /*
  * Ends the election without calling ops again.  @release hands the lease over at once (holderIdentity ""), for which
- * @done is called when that is through (or failed, or timed out).
+ * @done (may be NULL) is called when that is through (or failed, or timed out), from the event loop.
  */
 void lease_elector_stop(struct lease_elector *el, bool release, void (*done)(void *arg), void *arg);
+/* Not from a callback of the elector's. */
 void lease_elector_free(struct lease_elector *el);
 bool lease_is_leader(const struct lease_elector *el);
 /* Leading, and a write sent now would take effect before the lease can run out. */

@@ -9,6 +9,8 @@ libfairlead_a_SOURCES += \
 	src/kube/informer.c \
 	src/kube/json.c \
 	src/kube/kubeconfig.c \
+	src/kube/lease.c \
+	src/kube/lease_fsm.c \
 	src/kube/meta.c \
 	src/kube/multi.c \
 	src/kube/node.c \
@@ -27,6 +29,7 @@ noinst_HEADERS += \
 	src/kube/backoff.h \
 	src/kube/client.h \
 	src/kube/delivery.h \
+	src/kube/lease_fsm.h \
 	src/kube/multi.h \
 	src/kube/parse.h \
 	src/kube/scanner.h \
@@ -47,3 +50,8 @@ TESTS += tests/unit/test_kube_client
 tests_unit_test_kube_client_SOURCES = tests/unit/test_kube_client.c tests/unit/loopback.c tests/unit/loopback.h \
 	tests/unit/unit.h
 tests_unit_test_kube_client_LDADD = $(UNIT_LDADD) $(EVENT_TLS_LIBS)
+
+check_PROGRAMS += tests/unit/test_lease
+TESTS += tests/unit/test_lease
+tests_unit_test_lease_SOURCES = tests/unit/test_lease.c tests/unit/unit.h
+tests_unit_test_lease_LDADD = $(UNIT_LDADD)
