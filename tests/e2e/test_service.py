@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """One Service's life: an address, ARP, and traffic of every kind, with both policies."""
 
+import json
 from collections import Counter
 
 import pytest
 from conftest import NODES, WITH_PODS, MakeService, condition, make_pod, our_rules, wait_condition
 
-from lab import net, web
+from lab import net, netns, web
 from lab.capture import Capture
 from lab.cluster import Lab
 from lab.waiting import LabError, wait_for
@@ -306,3 +307,17 @@ def test_garbage_in_a_slice_concerns_that_slice_alone(lab: Lab, make_service: Ma
             assert lab.get(address).status == 200
     finally:
         lab.api.delete("EndpointSlice", "garbage")
+
+
+def test_status_command(lab: Lab, make_service: MakeService) -> None:
+    make_service("web")
+    address = lab.wait_address("web")
+    owner = lab.wait_owner(address)
+    for node in NODES:
+        lab.wait_reason(node, "web", address, "Announced" if node == owner else "NotOwner")
+    argv = [lab.program("fairlead"), "status", "--kubeconfig", str(lab.kubeconfig)]
+    text = netns.output(lab.network.control_plane.namespace, argv)
+    for word in (address, owner, "lan", "default/web", "Announced"):
+        assert word in text
+    as_json = json.loads(netns.output(lab.network.control_plane.namespace, [*argv, "-o", "json"]))
+    assert {"pools", "services", "nodes"} <= as_json.keys()
