@@ -13,7 +13,7 @@ export PYTHONPATH=$PWD/tests
 build() {
 	local dir=$1 source=$PWD
 	shift
-	local configure=() targets=(all tests/apisim/fairlead-apisim)
+	local configure=() targets=(all)
 	while [ $# -gt 0 ]; do
 		[ "$1" = -- ] && { shift; targets=("$@"); break; }
 		configure+=("$1")
