@@ -30,9 +30,6 @@
  * nothing is decided, announced or removed.
  */
 
-/* One bit of the packet mark.  Of those in wide use kube-proxy has bits 14 and 15, Calico 16 to 31, Cilium 8 to 11. */
-#define PACKET_MARK 0x2000
-
 #define HEARTBEAT_MS 100
 #define HEARTBEAT_DEAD_MS 350
 #define RESTART_HOLD_MS 5000
@@ -219,7 +216,6 @@ static int start_proxy(struct speaker *sp, struct err *e)
 		.variant = sp->opts.iptables_variant,
 		.cluster_cidrs = sp->opts.cluster_cidrs,
 		.n_cluster_cidrs = sp->opts.n_cluster_cidrs,
-		.mark = PACKET_MARK,
 	};
 
 	if (strcmp(sp->opts.proxy_mode, "iptables") != 0)
