@@ -112,9 +112,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 		         KV_I("nodes", view_stats(sp->view).nodes));
 		if (sp->proxy)
 			proxy_complete(sp->proxy);
-		/* The lists took more memory while they were read than they will again. */
-		malloc_trim(0);
 	}
+	sp->trim |= n > 0;
 	announce_settle(sp->announce, is_applied, sp);
 	publish(sp);
 }
@@ -159,10 +158,16 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
+	struct speaker *sp = arg;
+
 	(void)fd;
 	(void)what;
+	/* Lists and large batches take more memory while they are under way than is needed afterwards. */
+	if (sp->trim)
+		malloc_trim(0);
+	sp->trim = false;
 	/* Freshness changes without anything coming in. */
-	speaker_schedule(arg);
+	speaker_schedule(sp);
 }
 
 static void on_signal(evutil_socket_t fd, short what, void *arg)

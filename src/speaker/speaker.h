@@ -68,6 +68,7 @@ struct speaker {
 	unsigned int n_synced;
 	bool complete;   /* everything was synced and acted upon once */
 	bool view_fresh; /* as last published */
+	bool trim;       /* there was work since memory was last given back */
 	uint64_t turns, publishes;
 };
 

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Fairlead says of itself: `fairlead status`, the daemons' HTTP side, and work that is counted."""
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+from conftest import NODES, MakeService
+
+from lab import netns
+from lab.cluster import Lab
+from lab.waiting import LabError, wait_for
+
+
+def status(lab: Lab, *flags: str, code: int = 0) -> str:
+    """What `fairlead status` prints on the control plane; it must end with that code."""
+    argv = [lab.program("fairlead"), "status", "--kubeconfig", str(lab.kubeconfig), *flags]
+    with netns.entered(lab.network.control_plane.namespace):
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    return done.stdout
+
+
+def quiet_stats(lab: Lab, node: str) -> dict[str, Any]:
+    """A speaker's counters once they stand still."""
+    before: dict[str, Any] = {}
+
+    def still() -> dict[str, Any]:
+        nonlocal before
+        said = lab.daemon(node)
+        if not said["proxy"]["in_sync"]:
+            raise LabError("the data plane is not in sync")
+        now = {**said["stats"], "rendered": said["proxy"]["rendered"], "lines": said["proxy"]["lines_written"]}
+        last, before = before, {k: v for k, v in now.items() if k != "turns"}
+        if last != before:
+            raise LabError(f"{now}")
+        return before
+
+    return wait_for("the speaker to be at rest", still)
+
+
+def test_status_shows_the_whole(lab: Lab, make_service: MakeService) -> None:
+    make_service("web")
+    make_service("empty", selector={"app": "nothing"})
+    address, empty = lab.wait_address("web"), lab.wait_address("empty")
+    owner = lab.wait_owner(address)
+    lab.wait_reason(owner, "web", address, "Announced")
+    seen = json.loads(status(lab, "-o", "json"))
+    assert seen["controller"]["leader"].startswith("controller-")
+    (pool,) = seen["pools"]
+    assert (pool["name"], pool["total"], pool["used"], pool["free"]) == ("lan", 11, 2, 9)
+    services = {s["name"]: s["addresses"][0] for s in seen["services"]}
+    assert services["web"]["address"] == address
+    assert services["web"]["owner"] == owner
+    assert services["web"]["mac"] == lab.host(owner).mac
+    assert {n["node"] for n in services["web"]["nodes"] if not n["announce"]} == set(NODES) - {owner}
+    assert services["empty"]["address"] == empty
+    assert {n["reason"] for n in services["empty"]["nodes"]} == {"NoEndpoints"}
+    assert [n["name"] for n in seen["nodes"]] == list(NODES)
+    for node in seen["nodes"]:
+        assert node["speaker"]["reachable"] and node["speaker"]["fresh"]
+        assert node["speaker"]["peers_alive"] == len(NODES) - 1
+    text = status(lab)
+    assert any(line.split() == ["default/web", address, "lan", owner, "Announced"] for line in text.splitlines())
+
+
+def test_status_names_a_speaker_that_does_not_answer(lab: Lab) -> None:
+    lab.speaker("node2").pause()
+    try:
+        seen = json.loads(status(lab, "-o", "json", code=3))
+    finally:
+        lab.speaker("node2").resume()
+    reachable = {n["name"]: n["speaker"]["reachable"] for n in seen["nodes"]}
+    assert reachable == {"node1": True, "node2": False, "node3": True}
+
+
+def test_status_without_an_api_server(lab: Lab) -> None:
+    lab.set_faults(rules=[{"agent": "fairlead/", "code": 503}])
+    try:
+        assert status(lab, code=1) == ""
+    finally:
+        lab.set_faults()
+
+
+def test_one_change_is_one_pass(lab: Lab, make_service: MakeService) -> None:
+    for i in range(5):
+        make_service(f"many{i}")
+        lab.wait_address(f"many{i}")
+    before = quiet_stats(lab, "node1")
+    lab.api.patch("Service", "many3", {"metadata": {"annotations": {"example.com/note": "no difference"}}})
+    unchanged = quiet_stats(lab, "node1")
+    assert unchanged["passes"] == before["passes"]
+    assert unchanged["rendered"] == before["rendered"]
+    assert unchanged["publishes"] == before["publishes"]
+    lab.api.patch("Service", "many3", {"spec": {"sessionAffinity": "ClientIP"}})
+    wait_for("the speaker to see it", lambda: lab.daemon("node1")["stats"]["passes"] > before["passes"])
+    after = quiet_stats(lab, "node1")
+    assert after["passes"] == before["passes"] + 1
+    assert after["rendered"] == before["rendered"] + 1
+    # Ownership does not hang on the affinity: layer 2 is not told anything.
+    assert after["publishes"] == before["publishes"]
+    passes = {s["name"]: s["passes"] for s in lab.daemon("node1")["services"]}
+    assert passes["many3"] == passes["many2"] + 1
+
+
+def curl(namespace: str, *argv: str) -> str:
+    return netns.output(namespace, ["curl", "-s", "-w", " %{http_code}", *argv]).strip()
+
+
+def test_metrics_and_probes(lab: Lab, make_service: MakeService) -> None:
+    make_service("web")
+    address = lab.wait_address("web")
+    owner = lab.wait_owner(address)
+    lab.wait_reason(owner, "web", address, "Announced")
+    url = f"http://{lab.host(owner).address}:7472"
+    here = lab.network.control_plane.namespace
+    text = curl(here, f"{url}/metrics")
+    assert f'fairlead_announced{{service="default/web",address="{address}",interface="eth0"}} 1' in text
+    assert 'fairlead_decision{reason="Announced"}' in text
+    assert 'fairlead_kube_synced{kind="services"} 1' in text
+    assert curl(here, f"{url}/healthz") == "ok\n 200"
+    assert curl(here, f"{url}/readyz") == "ok\n 200"
+    assert curl(here, f"{url}/nothing").endswith(" 404")
+    assert curl(here, "-X", "POST", "-d", "", f"{url}/status").endswith(" 405")
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_log_level_is_set_from_the_node_only(lab: Lab, level: str) -> None:
+    node = lab.host("node1")
+    url = f"http://{node.address}:7472/loglevel"
+    assert curl(lab.network.control_plane.namespace, "-X", "PUT", "-d", level, url).endswith(" 403")
+    assert curl(node.namespace, "-X", "PUT", "-d", level, "http://127.0.0.1:7472/loglevel") == f"{level}\n 200"
+    assert curl(node.namespace, url) == f"{level}\n 200"
