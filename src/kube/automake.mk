@@ -47,11 +47,16 @@ tests_unit_test_kube_scanner_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_kube_client
 TESTS += tests/unit/test_kube_client
-tests_unit_test_kube_client_SOURCES = tests/unit/test_kube_client.c tests/unit/loopback.c tests/unit/loopback.h \
-	tests/unit/unit.h
+KUBE_WORLD = tests/unit/kube_world.c tests/unit/kube_world.h tests/unit/loopback.c tests/unit/loopback.h tests/unit/unit.h
+tests_unit_test_kube_client_SOURCES = tests/unit/test_kube_client.c $(KUBE_WORLD)
 tests_unit_test_kube_client_LDADD = $(UNIT_LDADD) $(EVENT_TLS_LIBS)
 
 check_PROGRAMS += tests/unit/test_lease
 TESTS += tests/unit/test_lease
 tests_unit_test_lease_SOURCES = tests/unit/test_lease.c tests/unit/unit.h
 tests_unit_test_lease_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_kube_informer
+TESTS += tests/unit/test_kube_informer
+tests_unit_test_kube_informer_SOURCES = tests/unit/test_kube_informer.c $(KUBE_WORLD)
+tests_unit_test_kube_informer_LDADD = $(UNIT_LDADD) $(EVENT_TLS_LIBS)

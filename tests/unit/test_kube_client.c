@@ -18,16 +18,10 @@
 #include "kube/access.h"
 #include "kube/backoff.h"
 #include "kube/client.h"
-#include "loopback.h"
-
-/* Nothing here takes so long; a test that hangs fails instead. */
-#define PATIENCE_MS 20000
+#include "kube_world.h"
 
 struct world {
-	struct event_base *base;
-	struct loopback *server;
-	struct kube_access *access;
-	struct kube_client *client;
+	struct kube_world kube;
 	struct loopback_conn *held[128]; /* connections that the handler left without an answer */
 	size_t n_held;
 	int n_requests; /* that came to the server */
@@ -37,70 +31,15 @@ struct world {
 	char error[ERR_MSG_SIZE], json[256];
 };
 
-static struct kube_access *access_of(const char *text)
-{
-	struct kube_access *a = xcalloc(1, sizeof(*a));
-	const struct kubeconfig_file file = { text, strlen(text), "/nowhere" };
-	struct err e = ERR_INIT;
-	if (kubeconfig_resolve(&file, 1, NULL, a, &e) < 0)
-		fail_msg("%s", e.msg);
-	return a;
-}
-
-static void world_connect(struct world *w, const char *scheme, const char *cluster_extra,
-                          const char *user)
-{
-	cleanup_free char *text = xasprintf(
-		"{current-context: c, contexts: [{name: c, context: {cluster: k, user: u}}],\n"
-		" clusters: [{name: k, cluster: {server: '%s://127.0.0.1:%d/'%s}}],\n"
-		" users: [{name: u, user: {%s}}]}",
-		scheme, loopback_port(w->server), cluster_extra, user);
-	w->access = access_of(text);
-	w->client = kube_client_new(w->base, w->access, "test/1");
-}
-
 static void world_start(struct world *w, SSL_CTX *tls, loopback_handler *handler)
 {
 	*w = (struct world){ .mode = "" };
-	w->base = event_base_new();
-	w->server = loopback_start(w->base, tls, handler, w);
+	kube_world_start(&w->kube, tls, handler, w);
 }
 
-static void world_stop(struct world *w)
-{
-	kube_client_free(w->client);
-	kube_access_free(w->access);
-	loopback_stop(w->server);
-	event_base_free(w->base);
-}
-
-static void wake(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd, (void)what, (void)arg;
-}
-
-/* Runs the loop until @counter reaches @want. */
 static void run_until(struct world *w, const int *counter, int want)
 {
-	int64_t deadline = clock_ms() + PATIENCE_MS;
-	struct event *tick = event_new(w->base, -1, EV_PERSIST, wake, NULL);
-	event_add(tick, &(struct timeval){ 0, 100000 });
-	while (*counter < want) {
-		event_base_loop(w->base, EVLOOP_ONCE);
-		if (clock_ms() > deadline)
-			fail_msg("still %d instead of %d", *counter, want);
-	}
-	event_free(tick);
-}
-
-static void run_for(struct world *w, int ms)
-{
-	int64_t until = clock_ms() + ms;
-	struct event *tick = event_new(w->base, -1, EV_PERSIST, wake, NULL);
-	event_add(tick, &(struct timeval){ 0, 5000 });
-	while (clock_ms() < until)
-		event_base_loop(w->base, EVLOOP_ONCE);
-	event_free(tick);
+	kube_world_run_until(&w->kube, counter, want);
 }
 
 static void done(int status, struct json_object *obj, const struct err *e, void *arg)
@@ -116,7 +55,7 @@ static void done(int status, struct json_object *obj, const struct err *e, void 
 static struct kube_request *get(struct world *w, const char *path, int retries)
 {
 	return kube_request_start(
-		w->client,
+		w->kube.client,
 		&(struct kube_request_spec){
 			.method = "GET", .path = path, .timeout_ms = 5000, .max_retries = retries },
 		done, w);
@@ -192,12 +131,12 @@ static void answers_are_read(void **state)
 	};
 	struct world w;
 	world_start(&w, NULL, by_path);
-	world_connect(&w, "http", "", "");
+	kube_world_connect(&w.kube, "http", "", "");
 	for (int split = 0; split < 2; split++)
 		for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 			if (split && strcmp(cases[i].path, "/large") == 0)
 				continue;
-			loopback_split(w.server, split);
+			loopback_split(w.kube.server, split);
 			w.n_done = 0;
 			get(&w, cases[i].path, 0);
 			run_until(&w, &w.n_done, 1);
@@ -205,7 +144,7 @@ static void answers_are_read(void **state)
 			    !strstr(w.error, cases[i].error) || !*w.error != !*cases[i].error)
 				fail_msg("%s: %d %s %s", cases[i].path, w.status, w.json, w.error);
 		}
-	world_stop(&w);
+	kube_world_stop(&w.kube);
 }
 
 static void bodies_and_types_are_sent(void **state)
@@ -228,11 +167,11 @@ static void bodies_and_types_are_sent(void **state)
 	};
 	struct world w;
 	world_start(&w, NULL, by_path);
-	world_connect(&w, "http", "", "token: secret");
+	kube_world_connect(&w.kube, "http", "", "token: secret");
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		w.n_done = 0;
 		w.mode = cases[i].type;
-		kube_request_start(w.client,
+		kube_request_start(w.kube.client,
 		                   &(struct kube_request_spec){ .method = cases[i].method,
 		                                                .path = "/echo",
 		                                                .body = cases[i].body,
@@ -246,8 +185,8 @@ static void bodies_and_types_are_sent(void **state)
 			                                                     : "\"b\": [ ]"));
 	}
 	/* All over one connection. */
-	assert_int_equal(loopback_accepted(w.server), 1);
-	world_stop(&w);
+	assert_int_equal(loopback_accepted(w.kube.server), 1);
+	kube_world_stop(&w.kube);
 }
 
 static void failures_are_tried_again(void **state)
@@ -255,12 +194,12 @@ static void failures_are_tried_again(void **state)
 	(void)state;
 	struct world w;
 	world_start(&w, NULL, by_path);
-	world_connect(&w, "http", "", "");
+	kube_world_connect(&w.kube, "http", "", "");
 	get(&w, "/busy", 5);
 	run_until(&w, &w.n_done, 1);
 	assert_int_equal(w.status, 200);
 	assert_int_equal(w.n_requests, 3);
-	struct kube_client_stats s = kube_client_stats(w.client);
+	struct kube_client_stats s = kube_client_stats(w.kube.client);
 	assert_int_equal(s.retries, 2);
 	assert_int_equal(s.throttled, 1);
 	assert_int_equal(s.errors, 0);
@@ -278,7 +217,7 @@ static void failures_are_tried_again(void **state)
 	run_until(&w, &w.n_done, 1);
 	assert_int_equal(w.status, 503);
 	assert_int_equal(w.n_requests, 2);
-	world_stop(&w);
+	kube_world_stop(&w.kube);
 }
 
 static bool never(void *arg)
@@ -293,15 +232,15 @@ static void flight_is_bounded(void **state)
 	struct world w;
 	struct kube_request *requests[100];
 	world_start(&w, NULL, by_path);
-	world_connect(&w, "http", "", "");
+	kube_world_connect(&w.kube, "http", "", "");
 	for (size_t i = 0; i < ARRAY_LEN(requests); i++)
 		requests[i] = get(&w, "/slow", 0);
 	run_until(&w, &w.n_requests, KUBE_IN_FLIGHT_MAX);
-	run_for(&w, 50);
+	kube_world_run_for(&w.kube, 50);
 	assert_int_equal(w.n_requests, KUBE_IN_FLIGHT_MAX);
 	/* What is urgent does not wait. */
 	kube_request_start(
-		w.client,
+		w.kube.client,
 		&(struct kube_request_spec){ .method = "GET", .path = "/good", .urgent = true },
 		done, &w);
 	run_until(&w, &w.n_done, 1);
@@ -315,7 +254,7 @@ static void flight_is_bounded(void **state)
 		kube_request_cancel(requests[i]);
 	w.n_done = 0;
 	kube_request_start(
-		w.client,
+		w.kube.client,
 		&(struct kube_request_spec){ .method = "GET", .path = "/good", .may_send = never },
 		done, &w);
 	run_until(&w, &w.n_done, 1);
@@ -324,7 +263,7 @@ static void flight_is_bounded(void **state)
 	get(&w, "/good", 0);
 	run_until(&w, &w.n_done, 2);
 	assert_int_equal(w.status, 200);
-	world_stop(&w);
+	kube_world_stop(&w.kube);
 }
 
 static void silence_times_out(void **state)
@@ -332,15 +271,15 @@ static void silence_times_out(void **state)
 	(void)state;
 	struct world w;
 	world_start(&w, NULL, by_path);
-	world_connect(&w, "http", "", "");
+	kube_world_connect(&w.kube, "http", "", "");
 	kube_request_start(
-		w.client,
+		w.kube.client,
 		&(struct kube_request_spec){ .method = "GET", .path = "/slow", .timeout_ms = 30 },
 		done, &w);
 	run_until(&w, &w.n_done, 1);
 	assert_int_equal(w.status, 0);
 	assert_non_null(strstr(w.error, "timed out"));
-	world_stop(&w);
+	kube_world_stop(&w.kube);
 }
 
 /* What a bound token does: the file is replaced, and the old token is refused. */
@@ -369,10 +308,10 @@ static void tokens_rotate(void **state)
 	cleanup_free char *user = xasprintf("tokenFile: %s", path);
 	struct world w;
 	world_start(&w, NULL, wants_new_token);
-	world_connect(&w, "http", "", user);
-	assert_string_equal(kube_access_token(w.access, clock_ms()), "old");
+	kube_world_connect(&w.kube, "http", "", user);
+	assert_string_equal(kube_access_token(w.kube.access, clock_ms()), "old");
 	/* Same inode, same time stamp: only the 401 tells. */
-	struct timespec times[2] = { w.access->token_mtime, w.access->token_mtime };
+	struct timespec times[2] = { w.kube.access->token_mtime, w.kube.access->token_mtime };
 	write_file(path, "new\n");
 	utimensat(AT_FDCWD, path, times, 0);
 	get(&w, "/", 0);
@@ -391,14 +330,14 @@ static void tokens_rotate(void **state)
 	cleanup_free char *other = xasprintf("%s.new", path);
 	write_file(other, "new");
 	rename(other, path);
-	assert_string_equal(kube_access_token(w.access, clock_ms()), "new");
+	assert_string_equal(kube_access_token(w.kube.access, clock_ms()), "new");
 	write_file(path, "two words");
-	assert_string_equal(kube_access_token(w.access, clock_ms()), "new");
+	assert_string_equal(kube_access_token(w.kube.access, clock_ms()), "new");
 	write_file(path, "");
-	assert_string_equal(kube_access_token(w.access, clock_ms()), "new");
+	assert_string_equal(kube_access_token(w.kube.access, clock_ms()), "new");
 	unlink(path);
-	assert_string_equal(kube_access_token(w.access, clock_ms()), "new");
-	world_stop(&w);
+	assert_string_equal(kube_access_token(w.kube.access, clock_ms()), "new");
+	kube_world_stop(&w.kube);
 }
 
 static char *base64(const char *pem)
@@ -448,12 +387,12 @@ static void certificates_are_verified(void **state)
 		cleanup_free char *extra =
 			xasprintf(", %s: '%s'%s", cases[i].cluster, cases[i].value, cases[i].more);
 		world_start(&w, loopback_ca_server(ca, cases[i].cert_name), by_path);
-		world_connect(&w, "https", extra, "");
+		kube_world_connect(&w.kube, "https", extra, "");
 		get(&w, "/good", 0);
 		run_until(&w, &w.n_done, 1);
 		if (w.status != cases[i].status)
 			fail_msg("case %zu: %d %s", i, w.status, w.error);
-		world_stop(&w);
+		kube_world_stop(&w.kube);
 	}
 	unlink(ca_file);
 	loopback_ca_free(ca);
