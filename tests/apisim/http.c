@@ -299,6 +299,9 @@ static void delayed_gone(struct evhttp_connection *conn, void *arg)
 {
 	struct delayed *d = arg;
 	(void)conn;
+	/* As in watch.c: only what libevent let go of is ours to free. */
+	if (!evhttp_request_get_connection(d->req))
+		evhttp_request_free(d->req);
 	d->req = NULL;
 }
 

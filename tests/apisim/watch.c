@@ -55,10 +55,15 @@ static void watcher_free(struct watcher *w)
 	free(w);
 }
 
+/* A request whose connection the client ended was left to us; one that we end goes with it. */
 static void on_close(struct evhttp_connection *conn, void *arg)
 {
+	struct watcher *w = arg;
+	struct evhttp_request *http = w->http;
 	(void)conn;
-	watcher_free(arg);
+	watcher_free(w);
+	if (!evhttp_request_get_connection(http))
+		evhttp_request_free(http);
 }
 
 /* Ends the stream as at its timeout; the connection may be used again. */
