@@ -46,5 +46,5 @@ tests_fuzz_fuzz_proxy_save_LDFLAGS = $(FUZZ_LINK)
 FUZZ_TARGETS += tests/fuzz/fuzz_proxy_save
 
 # Drives the proxy for the packet tests in tests/e2e/test_proxy.py.
-check_PROGRAMS += tests/proxy/proxyctl
+noinst_PROGRAMS += tests/proxy/proxyctl
 tests_proxy_proxyctl_SOURCES = tests/proxy/proxyctl.c

@@ -39,7 +39,7 @@ static struct buf pending = BUF_INIT;
 static bool waiting, sleeping;
 static int status;
 
-static void fail(const char *what, const char *detail)
+static _Noreturn void fail(const char *what, const char *detail)
 {
 	fprintf(stderr, "proxyctl: %s: %s\n", what, detail);
 	exit(2);

@@ -1,0 +1,405 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The service proxy alone, judged by packets: no Kubernetes, proxyctl says what is wanted, in both variants.
+
+A client and two nodes on one LAN, a Pod on each node; the client reaches addresses of Services by way of node1.
+Every test uses an address of its own and takes its Service away again.
+"""
+
+import json
+import os
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import netns, web
+from lab.cluster import SOURCE
+
+BUILD = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build"))
+PREFIX = f"flpx{os.getpid()}"
+CLIENT = "192.168.77.100"
+NODE = {"node1": "192.168.77.11", "node2": "192.168.77.12"}
+POD = {"node1": "10.244.1.2", "node2": "10.244.2.2"}
+GATE = {"node1": "10.244.1.1", "node2": "10.244.2.1"}  # each node's address on its Pod's link
+POD6 = {"node1": "fd00:244:1::2", "node2": "fd00:244:2::2"}
+CIDRS = ("--cluster-cidr", "10.244.0.0/16", "--cluster-cidr", "fd00:244::/32")
+BOTH = f"cluster={POD['node1']};8080 cluster={POD['node2']};8080"
+A = f"cluster={POD['node1']};8080"
+B = f"cluster={POD['node2']};8080"
+# No answer for so long is none.  Longer than a SYN takes to be sent again: over veth a refusal may come so fast that
+# the client's socket is still held by connect(), and then it is the second one that counts.
+DROPPED_S = 1.6
+FOREIGN = """*nat
+:KUBE-SERVICES - [0:0]
+-A PREROUTING -m comment --comment "a rule of others, not -j FL-SVC" -j KUBE-SERVICES
+-A KUBE-SERVICES -d 10.96.250.250/32 -p tcp -m tcp --dport 80 -j RETURN
+COMMIT
+*filter
+:FLUSHABLE - [0:0]
+-A FORWARD -s 198.51.100.0/24 -j FLUSHABLE
+-A FLUSHABLE -j DROP
+COMMIT
+"""
+FOREIGN6 = FOREIGN.replace("10.96.250.250/32", "fd00:96::250/128").replace("198.51.100.0/24", "fd00:51::/64")
+
+
+def ns(name: str) -> str:
+    return f"{PREFIX}-{name}"
+
+
+def save(node: str, variant: str) -> list[str]:
+    """All rules of a node in both families, without counters and dates."""
+    text = "".join(netns.output(ns(node), [f"{f}-{variant}-save"]) for f in ("iptables", "ip6tables"))
+    return [re.sub(r" \[\d+:\d+\]$", "", line) for line in text.splitlines() if not line.startswith("#")]
+
+
+class Driver:
+    """proxyctl on a node, told line by line."""
+
+    def __init__(self, node: str, variant: str) -> None:
+        self.node, self.variant = node, variant
+        self.start()
+
+    def start(self, *lines: str) -> dict[str, Any]:
+        with netns.entered(ns(self.node)):
+            self._process = subprocess.Popen(
+                [BUILD / "tests/proxy/proxyctl", "--variant", self.variant, *CIDRS],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        return self.tell(*lines, "complete")
+
+    def tell(self, *lines: str) -> dict[str, Any]:
+        """Has these lines done, and returns the status then."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write("".join(f"{line}\n" for line in (*lines, "wait")))
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        assert answer, "proxyctl gave up"
+        status = json.loads(answer)
+        assert status["in_sync"]
+        return status
+
+    def stop(self) -> None:
+        """Leaves all rules."""
+        self._process.communicate(timeout=20)
+        assert self._process.returncode == 0
+
+
+def make_network() -> None:
+    for name in ("lan", "client", "node1", "node2", "pod1", "pod2"):
+        netns.create(ns(name))
+        netns.configure(ns(name), ["link set lo up"])
+    netns.configure(ns("lan"), ["link add br0 type bridge", "link set br0 up"])
+    for name, host in (("client", 100), ("node1", 11), ("node2", 12)):
+        netns.configure(
+            ns("lan"),
+            [
+                f"link add {name} type veth peer name eth0 netns {ns(name)}",
+                f"link set {name} master br0",
+                f"link set {name} up",
+            ],
+        )
+        netns.configure(
+            ns(name),
+            [
+                f"addr add 192.168.77.{host}/24 dev eth0",
+                f"addr add fd00:77::{host}/64 dev eth0 nodad",
+                "link set eth0 up",
+            ],
+        )
+    for number in (1, 2):
+        node, pod, other = ns(f"node{number}"), ns(f"pod{number}"), 3 - number
+        netns.set_sysctls(
+            node,
+            {
+                "ipv4/ip_forward": "1",
+                "ipv6/conf/all/forwarding": "1",
+                "ipv4/icmp_ratelimit": "0",  # redirects on this one LAN would use it up
+                "ipv6/icmp/ratelimit": "0",
+            },
+        )
+        netns.configure(
+            node,
+            [
+                f"link add pod0 type veth peer name eth0 netns {pod}",
+                f"addr add 10.244.{number}.1/24 dev pod0",
+                f"addr add fd00:244:{number}::1/64 dev pod0 nodad",
+                "link set pod0 up",
+                f"route add 10.244.{other}.0/24 via 192.168.77.1{other}",
+                f"route add fd00:244:{other}::/64 via fd00:77::1{other}",
+                f"route add default via {CLIENT}",
+                "route add default via fd00:77::100",
+            ],
+        )
+        netns.configure(
+            pod,
+            [
+                f"addr add 10.244.{number}.2/24 dev eth0",
+                f"addr add fd00:244:{number}::2/64 dev eth0 nodad",
+                "link set eth0 up",
+                f"route add default via 10.244.{number}.1",
+                f"route add default via fd00:244:{number}::1",
+            ],
+        )
+    netns.configure(
+        ns("client"),
+        [
+            f"route add 203.0.113.0/24 via {NODE['node1']}",
+            "route add fd00:203::/64 via fd00:77::11",
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[None]:
+    echoes = []
+    try:
+        make_network()
+        for number in (1, 2):
+            environment = {"WHOAMI_PORT_NUMBER": "8080", "HOSTNAME": f"pod{number}", "WHOAMI_NAME": "echo"}
+            with netns.entered(ns(f"pod{number}")):
+                echoes.append(subprocess.Popen([BUILD / "tests/lab/fairlead-echo"], env=environment))
+        yield
+    finally:
+        for echo in echoes:
+            echo.kill()
+            echo.wait()
+        for name in netns.names(f"{PREFIX}-"):
+            netns.delete(name)
+
+
+class Proxies:
+    """A driver on each node."""
+
+    def __init__(self, variant: str) -> None:
+        self.variant = variant
+        self.drivers = {node: Driver(node, variant) for node in NODE}
+        self.made: set[tuple[str, str, int]] = set()
+
+    def service(self, node: str, key: str, spec: str, family: int = 4) -> dict[str, Any]:
+        self.made.add((node, key, family))
+        return self.drivers[node].tell(f"service {key} {family} {spec}")
+
+
+@pytest.fixture(scope="module", params=["nft", "legacy"])
+def drivers(network: None, request: pytest.FixtureRequest) -> Iterator[Proxies]:
+    before = {}
+    for node in NODE:
+        with netns.entered(ns(node)):
+            for family, rules in (("iptables", FOREIGN), ("ip6tables", FOREIGN6)):
+                restore = [f"{family}-{request.param}-restore", "--noflush"]
+                subprocess.run(restore, input=rules, text=True, check=True)
+        before[node] = save(node, request.param)
+    proxies = Proxies(request.param)
+    yield proxies
+    for node in NODE:
+        proxies.drivers[node].stop()
+        for _ in range(2):  # the second time there is nothing to do
+            netns.output(ns(node), [str(BUILD / "tests/proxy/proxyctl"), "--cleanup"])
+            assert save(node, request.param) == before[node]
+        for family in ("iptables", "ip6tables"):
+            for table in ("nat", "filter"):
+                for command in ("-F", "-X"):
+                    netns.output(ns(node), [f"{family}-{request.param}", "-t", table, command])
+
+
+@pytest.fixture
+def proxies(drivers: Proxies) -> Iterator[Proxies]:
+    yield drivers
+    for node, key, family in drivers.made:
+        drivers.drivers[node].tell(f"remove {key} {family}")
+    drivers.made.clear()
+
+
+def seen(namespace: str, host: str, port: int = 80, tries: int = 30) -> dict[str, str]:
+    """Which Pods answer, and the address that each saw."""
+    replies = [web.get(ns(namespace), host, port) for _ in range(tries)]
+    return {reply.pod: reply.peer for reply in replies}
+
+
+def outcome(namespace: str, host: str, port: int = 80) -> str:
+    """How a connection fails: "refused", or "timeout" where its packets are dropped."""
+    try:
+        web.get(ns(namespace), host, port, timeout=DROPPED_S)
+    except web.Unreachable as error:
+        return error.kind
+    return "answered"
+
+
+def test_cluster_ip(proxies: Proxies) -> None:
+    proxies.service("node1", "t/cluster-ip", f"cluster-ip=10.96.0.10 port=tcp/80 {BOTH}")
+    # A Pod keeps its address, but where it reaches itself.
+    assert seen("pod1", "10.96.0.10") == {"pod1": GATE["node1"], "pod2": POD["node1"]}
+    # The node is masqueraded; so is what comes from outside.
+    assert seen("node1", "10.96.0.10") == {"pod1": GATE["node1"], "pod2": NODE["node1"]}
+    netns.configure(ns("client"), [f"route replace 10.96.0.10/32 via {NODE['node1']}"])
+    assert seen("client", "10.96.0.10") == {"pod1": GATE["node1"], "pod2": NODE["node1"]}
+
+
+def test_node_port(proxies: Proxies) -> None:
+    proxies.service("node1", "t/node-port", f"cluster-ip=10.96.0.11 port=tcp/80/30011 {BOTH}")
+    proxies.service("node2", "t/node-port", f"cluster-ip=10.96.0.11 port=tcp/80/30011 {A}")
+    assert seen("client", NODE["node1"], 30011) == {"pod1": GATE["node1"], "pod2": NODE["node1"]}
+    # A node without an endpoint: the Pod sees that node.
+    assert seen("client", NODE["node2"], 30011) == {"pod1": NODE["node2"]}
+    assert set(seen("node1", NODE["node1"], 30011)) == {"pod1", "pod2"}
+    assert set(seen("pod1", NODE["node1"], 30011)) == {"pod1", "pod2"}
+    assert outcome("client", NODE["node1"], 30012) == "refused"  # as before we came
+
+
+def test_address_from_outside(proxies: Proxies) -> None:
+    proxies.service("node1", "t/vip", f"cluster-ip=10.96.0.12 vip=203.0.113.12 port=tcp/80 {BOTH}")
+    assert seen("client", "203.0.113.12") == {"pod1": GATE["node1"], "pod2": NODE["node1"]}
+    assert set(seen("pod1", "203.0.113.12")) == {"pod1", "pod2"}
+    assert set(seen("node1", "203.0.113.12")) == {"pod1", "pod2"}
+    # The guard: no other port of the address leads anywhere, and says so.
+    for namespace in ("client", "pod1", "node1"):
+        assert outcome(namespace, "203.0.113.12", 81) == "refused"
+
+
+def test_policy_local(proxies: Proxies) -> None:
+    spec = f"cluster-ip=10.96.0.13 vip=203.0.113.13 external=Local port=tcp/80/30013 {A}"
+    proxies.service("node1", "t/local", f"{spec} local={POD['node1']};8080")
+    proxies.service("node2", "t/local", spec)
+    # The client's address is kept, even where FORWARD drops by default.
+    netns.output(ns("node1"), [f"iptables-{proxies.variant}", "-P", "FORWARD", "DROP"])
+    assert seen("client", "203.0.113.13") == {"pod1": CLIENT}
+    assert seen("client", NODE["node1"], 30013) == {"pod1": CLIENT}
+    netns.output(ns("node1"), [f"iptables-{proxies.variant}", "-P", "FORWARD", "ACCEPT"])
+    # The node without an endpoint drops what comes from outside, and serves its Pods and itself.
+    assert outcome("client", NODE["node2"], 30013) == "timeout"
+    netns.configure(ns("client"), [f"route add 203.0.113.13/32 via {NODE['node2']}"])
+    assert outcome("client", "203.0.113.13") == "timeout"
+    netns.configure(ns("client"), ["route del 203.0.113.13/32"])
+    assert seen("pod2", "203.0.113.13") == {"pod1": POD["node2"]}
+    assert seen("node2", "203.0.113.13") == {"pod1": NODE["node2"]}
+    # The cluster IP has its own policy.
+    assert seen("pod2", "10.96.0.13") == {"pod1": POD["node2"]}
+
+
+def test_internal_policy_local(proxies: Proxies) -> None:
+    spec = f"cluster-ip=10.96.0.14 internal=Local port=tcp/80 {BOTH}"
+    proxies.service("node1", "t/internal", f"{spec} local={POD['node1']};8080")
+    proxies.service("node2", "t/internal", spec)
+    assert set(seen("pod1", "10.96.0.14")) == {"pod1"}
+    assert outcome("pod2", "10.96.0.14") == "timeout"
+
+
+def test_source_ranges(proxies: Proxies) -> None:
+    spec = f"cluster-ip=10.96.0.15 vip=203.0.113.15 port=tcp/80/30015 {B}"
+    proxies.service("node1", "t/ranges", f"{spec} range={CLIENT}/32")
+    assert seen("client", "203.0.113.15") == {"pod2": NODE["node1"]}
+    assert outcome("pod1", "203.0.113.15") == "timeout"
+    proxies.service("node1", "t/ranges", f"{spec} range=198.51.100.0/24")
+    assert outcome("client", "203.0.113.15") == "timeout"
+    assert seen("client", NODE["node1"], 30015) == {"pod2": NODE["node1"]}  # node ports are never filtered
+    proxies.service("node1", "t/ranges", f"{spec} range=198.51.100.0/24 range=0.0.0.0/0")
+    assert seen("client", "203.0.113.15") == {"pod2": NODE["node1"]}
+
+
+def test_affinity(proxies: Proxies) -> None:
+    spec = f"cluster-ip=10.96.0.16 vip=203.0.113.16 port=tcp/80 {BOTH}"
+    proxies.service("node1", "t/affinity", f"{spec} affinity=600")
+    first = seen("client", "203.0.113.16", tries=40)
+    assert len(first) == 1
+    # It stands when other endpoints come, and moves when its own goes.
+    proxies.service("node1", "t/affinity", f"{spec} affinity=600 cluster=10.244.1.77;8080")
+    assert set(seen("client", "203.0.113.16", tries=20)) == set(first)
+    other = B if "pod1" in first else A
+    spec = f"cluster-ip=10.96.0.16 vip=203.0.113.16 port=tcp/80 {other}"
+    proxies.service("node1", "t/affinity", f"{spec} affinity=600")
+    assert set(seen("client", "203.0.113.16", tries=20)) == {"pod1", "pod2"} - set(first)
+
+
+def test_no_endpoints_are_refused(proxies: Proxies) -> None:
+    spec = "cluster-ip=10.96.0.17 vip=203.0.113.17 port=tcp/80/30017 port=udp/53"
+    proxies.service("node1", "t/none", spec)
+    for namespace in ("pod1", "node1"):
+        assert outcome(namespace, "10.96.0.17") == "refused"
+        assert outcome(namespace, "203.0.113.17") == "refused"
+    assert outcome("client", "203.0.113.17") == "refused"
+    assert outcome("client", NODE["node1"], 30017) == "refused"
+    with pytest.raises(web.Unreachable, match="refused"):
+        web.udp(ns("client"), "203.0.113.17", 53)
+    proxies.service("node1", "t/none", f"{spec} {A}".replace("port=udp/53", ""))
+    assert set(seen("client", "203.0.113.17", tries=3)) == {"pod1"}
+
+
+def test_udp_follows_its_endpoints(proxies: Proxies) -> None:
+    spec = "cluster-ip=10.96.0.18 vip=203.0.113.18 port=udp/53/30018"
+    proxies.service("node1", "t/udp", f"{spec} {A}")
+    for host, port in (("203.0.113.18", 53), (NODE["node1"], 30018)):
+        with netns.entered(ns("client")):
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with s:
+            s.settimeout(2)
+            s.connect((host, port))
+            for endpoint, pod in ((A, "pod1"), (B, "pod2")):
+                proxies.service("node1", "t/udp", f"{spec} {endpoint}")
+                # The same socket: a flow that conntrack remembers.
+                s.send(b"hello")
+                assert f"Hostname: {pod}" in s.recv(2048).decode()
+
+
+def test_ipv6(proxies: Proxies) -> None:
+    both = f"cluster={POD6['node1']};8080 cluster={POD6['node2']};8080"
+    spec = f"cluster-ip=fd00:96::19 vip=fd00:203::19 port=tcp/80/30019 {both}"
+    proxies.service("node1", "t/six", spec, 6)
+    assert seen("pod1", "fd00:96::19") == {"pod1": "[fd00:244:1::1]", "pod2": "[fd00:244:1::2]"}
+    assert seen("client", "fd00:203::19") == {"pod1": "[fd00:244:1::1]", "pod2": "[fd00:77::11]"}
+    assert seen("client", "fd00:77::11", 30019) == {"pod1": "[fd00:244:1::1]", "pod2": "[fd00:77::11]"}
+    assert outcome("client", "fd00:203::19", 81) == "refused"
+    proxies.service("node1", "t/six", f"{spec} external=Local local={POD6['node1']};8080", 6)
+    assert seen("client", "fd00:203::19") == {"pod1": "[fd00:77::100]"}
+    proxies.service("node1", "t/six", "cluster-ip=fd00:96::19 vip=fd00:203::19 port=tcp/80", 6)
+    assert outcome("client", "fd00:203::19") == "refused"
+
+
+def test_a_restart_changes_nothing(proxies: Proxies) -> None:
+    driver = proxies.drivers["node1"]
+    lines = [
+        f"service t/keep 4 cluster-ip=10.96.0.20 vip=203.0.113.20 affinity=60 port=tcp/80/30020 {BOTH}",
+        f"service t/keep6 6 cluster-ip=fd00:96::20 port=tcp/80 cluster={POD6['node1']};8080",
+        "service t/keep-none 4 cluster-ip=10.96.0.21 vip=203.0.113.21 port=tcp/80/30021",
+    ]
+    proxies.made.update({("node1", "t/keep", 4), ("node1", "t/keep6", 6), ("node1", "t/keep-none", 4)})
+    driver.tell(*lines)
+    before = save("node1", proxies.variant)
+    connection = web.Connection(ns("client"), "203.0.113.20", 80, 2)
+    connection.request("GET", "/")
+    connection.getresponse().read()
+
+    driver.stop()
+    assert save("node1", proxies.variant) == before
+    status = driver.start(*reversed(lines))
+    assert status["batches"] == 0 and status["lines_written"] == 0
+    assert save("node1", proxies.variant) == before
+    connection.request("GET", "/")  # on the same connection
+    assert connection.getresponse().status == 200
+    connection.close()
+
+    # One Service went while nobody looked.
+    driver.stop()
+    status = driver.start(*lines[:2])
+    assert 0 < status["lines_written"] < 20
+    assert not [line for line in save("node1", proxies.variant) if "203.0.113.21" in line or "30021" in line]
+    assert seen("client", "203.0.113.20", tries=1)
+
+
+def test_kube_proxys_jump_stays_behind_ours(proxies: Proxies) -> None:
+    """kube-proxy prepends its jump when it starts; the next look at the rules puts ours before it."""
+    driver = proxies.drivers["node1"]
+    iptables = [f"iptables-{proxies.variant}", "-t", "nat"]
+    driver.stop()
+    netns.output(ns("node1"), [*iptables, "-I", "PREROUTING", "-j", "KUBE-SERVICES"])
+    driver.start()
+    jumps = netns.output(ns("node1"), [*iptables, "-S", "PREROUTING"]).splitlines()
+    assert jumps[1] == "-A PREROUTING -j FL-SVC"
+    assert jumps.count("-A PREROUTING -j FL-SVC") == 1
+    netns.output(ns("node1"), [*iptables, "-D", "PREROUTING", "-j", "KUBE-SERVICES"])
