@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import arp, netns
 
+_SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>; Python does not name it
 _ETH_P_ALL = 3
 _SO_TIMESTAMPNS = 35
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
@@ -57,7 +58,7 @@ class Capture:
         self.dropped = 0
         with netns.entered(namespace):
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._socket.bind((interface, _ETH_P_ALL))
         self._socket.settimeout(0.05)
