@@ -35,6 +35,16 @@ TESTS += tests/unit/test_proxy_model
 tests_unit_test_proxy_model_SOURCES = tests/unit/test_proxy_model.c tests/unit/unit.h
 tests_unit_test_proxy_model_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += tests/unit/test_proxy_plane
+TESTS += tests/unit/test_proxy_plane
+tests_unit_test_proxy_plane_SOURCES = tests/unit/test_proxy_plane.c tests/unit/unit.h
+tests_unit_test_proxy_plane_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_proxy_conntrack
+TESTS += tests/unit/test_proxy_conntrack
+tests_unit_test_proxy_conntrack_SOURCES = tests/unit/test_proxy_conntrack.c tests/unit/unit.h
+tests_unit_test_proxy_conntrack_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += tests/unit/test_proxy_save
 TESTS += tests/unit/test_proxy_save
 tests_unit_test_proxy_save_SOURCES = tests/unit/test_proxy_save.c tests/unit/unit.h

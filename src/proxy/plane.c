@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,8 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 
+/* After a batch of this size memory goes back to the system. */
+#define PLANE_TRIM_BYTES (256u << 10)
 /* Busy so often in a row is worth saying. */
 #define PLANE_BUSY_LIMIT 5
 /* iptables-restore's own code for "locked, or the kernel had no resources". */
@@ -187,11 +190,10 @@ static void explain(const struct plane *p, const struct child_result *r, struct 
 		buf_puts(out, "killed, or took too long");
 		return;
 	}
-	for (const char *c = r->errors; *c && !strstr(c, "\nTry `") && out->size < ERR_MSG_SIZE / 2;
-	     c++)
-		buf_putc(out, (unsigned char)*c < ' ' ? ' ' : *c);
-	if (out->size == 0)
-		buf_puts(out, r->errors);
+	const char *advice = strstr(r->errors, "\nTry `"); /* "… --help' for more information" */
+	size_t len = advice ? (size_t)(advice - r->errors) : strlen(r->errors);
+	for (size_t i = 0; i < len && i < ERR_MSG_SIZE / 2; i++)
+		buf_putc(out, (unsigned char)r->errors[i] < ' ' ? ' ' : r->errors[i]);
 	buf_printf(out, " (exit code %d)", r->code);
 	size_t line = line_number(r->errors);
 	for (size_t i = 1; i < line && text; i++) {
@@ -237,7 +239,10 @@ static void on_written(const struct child_result *r, void *arg)
 	} else {
 		batch_failed(p, r);
 	}
+	bool large = p->text.size >= PLANE_TRIM_BYTES;
 	buf_fini(&p->text);
+	if (large)
+		malloc_trim(0); /* a cold start's peak shall not last */
 }
 
 static void arm(struct event *timer, int64_t wait_ms)

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which UDP flows outlive their endpoints. */
+#include "config.h"
+
+#include "unit.h"
+
+#include <netinet/in.h>
+
+#include "fairlead/mem.h"
+#include "proxy/conntrack.h"
+
+static struct addr addr(const char *s)
+{
+	struct addr a;
+	assert_int_equal(addr_parse(s, &a), 0);
+	return a;
+}
+
+static void stale_flows_are_told_from_others(void **state)
+{
+	(void)state;
+	const struct addr vip = addr("192.0.2.9");
+	const struct proxy_endpoint cluster[] = { { .addr = addr("10.244.1.7"), .port = 5353 } };
+	const struct proxy_endpoint local[] = { { .addr = addr("10.244.2.7"), .port = 5353 } };
+	const struct proxy_port ports[] = {
+		{ .name = "dns",
+		  .proto = IPPROTO_UDP,
+		  .port = 53,
+		  .node_port = 30053,
+		  .cluster = cluster,
+		  .n_cluster = 1,
+		  .local = local,
+		  .n_local = 1,
+		  .has_any = true },
+		{ .name = "none", .proto = IPPROTO_UDP, .port = 54 },
+		{ .name = "tcp",
+		  .proto = IPPROTO_TCP,
+		  .port = 55,
+		  .cluster = cluster,
+		  .n_cluster = 1,
+		  .has_any = true },
+	};
+	const struct proxy_service s = { .key = "a/b",
+		                         .family = 4,
+		                         .cluster_ip = addr("10.96.0.10"),
+		                         .vips = &vip,
+		                         .n_vips = 1,
+		                         .ports = ports,
+		                         .n_ports = 3 };
+	static const struct {
+		const char *to;
+		uint16_t to_port;
+		const char *from;
+		uint16_t from_port;
+		bool stale;
+	} cases[] = {
+		{ "10.96.0.10", 53, "10.244.1.7", 5353, false },
+		{ "10.96.0.10", 53, "10.244.2.7", 5353, false },
+		{ "10.96.0.10", 53, "10.244.3.7", 5353, true },
+		{ "10.96.0.10", 53, "10.244.1.7", 5354, true },
+		{ "192.0.2.9", 53, "192.0.2.9", 53, true }, /* begun before there were rules */
+		{ "192.168.1.11", 30053, "10.244.3.7", 5353, true },
+		{ "192.168.1.11", 30053, "10.244.1.7", 5353, false },
+		{ "192.168.1.11", 53, "10.244.3.7", 5353,
+		  false },                                       /* not an address of the Service */
+		{ "10.96.0.10", 54, "10.244.3.7", 5353, false }, /* no endpoints */
+		{ "10.96.0.10", 55, "10.244.3.7", 5353, false }, /* TCP */
+	};
+	struct conntrack_job *j = conntrack_job_new(4);
+	assert_true(conntrack_job_is_empty(j));
+	conntrack_job_add(j, &s);
+	assert_false(conntrack_job_is_empty(j));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct addr to = addr(cases[i].to), from = addr(cases[i].from);
+		assert_int_equal(conntrack_is_stale(j, &to, cases[i].to_port, &from,
+		                                    cases[i].from_port),
+		                 cases[i].stale);
+	}
+	conntrack_job_free(j);
+	conntrack_job_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(stale_flows_are_told_from_others),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

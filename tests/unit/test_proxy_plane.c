@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The proxy's shell with programs of our own in place of iptables: what it runs, and what it makes of their answers.
+ */
+#include "config.h"
+
+#include "unit.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+#include "fairlead/proxy.h"
+
+#define DEADLINE_S 20
+
+static char dir[] = "/tmp/fl-plane-XXXXXX";
+static struct event_base *base;
+static struct proxy *proxy;
+static int n_applied, n_failed;
+static struct err last_error;
+
+/* The answers are chosen by files: "refuse" holds what must not be in the input, "locked" and "die" are used up once. */
+static const char restore_script[] =
+	"#!/bin/sh\n"
+	"[ \"$1\" = --version ] && { echo 'iptables-restore v1.8.9 (nf_tables)'; exit 0; }\n"
+	"cd \"$FAKE\" && n=$(cat n 2>/dev/null || echo 0) && n=$((n + 1)) && echo $n >n\n"
+	"cat >input.$n; echo \"$@\" >arguments\n"
+	"[ -e locked ] && { rm locked; echo 'Another app is currently holding the lock' >&2; exit 4; }\n"
+	"[ -e die ] && { rm die; kill -9 $$; }\n"
+	"[ -e refuse ] && line=$(grep -n -e \"$(cat refuse)\" input.$n | head -1 | cut -d: -f1)\n"
+	"[ -n \"$line\" ] && { echo 'iptables-restore v1.8.9 (nf_tables): no such match' >&2\n"
+	"	echo \"Error occurred at line: $line\" >&2; echo 'Try `x -h` for more' >&2; exit 2; }\n"
+	"exit 0\n";
+static const char save_script[] = "#!/bin/sh\ncd \"$FAKE\" && echo x >>saves\n"
+				  "[ -e unreadable ] && { rm unreadable; exit 1; }\nexit 0\n";
+static const char iptables_script[] = "#!/bin/sh\nexit 0\n";
+
+static void write_file(const char *name, const char *text, mode_t mode)
+{
+	char path[128];
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, mode);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+static char *read_file(const char *name)
+{
+	char path[128];
+	cleanup(buf_fini) struct buf b = BUF_INIT;
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	FILE *f = fopen(path, "r");
+	for (size_t n; f && (n = fread(buf_reserve(&b, 4096), 1, 4096, f)) > 0;)
+		buf_advance(&b, n);
+	if (f)
+		fclose(f);
+	return xstrdup(buf_str(&b));
+}
+
+static int count(const char *name)
+{
+	cleanup_free char *text = read_file(name);
+	return atoi(text);
+}
+
+static size_t n_saves(void)
+{
+	cleanup_free char *text = read_file("saves");
+	return strlen(text) / 2;
+}
+
+static void on_applied(void *arg)
+{
+	(void)arg;
+	n_applied++;
+}
+
+static void on_failed(const struct err *e, void *arg)
+{
+	(void)arg;
+	n_failed++;
+	last_error = *e;
+}
+
+static void remove_files(void)
+{
+	cleanup_free char *command = xasprintf("/bin/rm -rf %s", dir);
+	assert_int_equal(system(command), 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	static const struct proxy_ops ops = { .applied = on_applied, .failed = on_failed };
+	struct proxy_options o = { .mode = PROXY_IPTABLES, .variant = "nft" };
+	struct err e = ERR_INIT;
+	snprintf(dir, sizeof(dir), "/tmp/fl-plane-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	write_file("iptables-nft-restore", restore_script, 0755);
+	write_file("iptables-nft-save", save_script, 0755);
+	write_file("iptables-nft", iptables_script, 0755);
+	cleanup_free char *path = xasprintf("%s:/usr/bin:/bin", dir);
+	setenv("PATH", path, 1);
+	setenv("FAKE", dir, 1);
+	n_applied = n_failed = 0;
+	base = event_base_new();
+	log_set_level(LOG_ERROR);
+	return proxy_start(base, &o, &ops, NULL, &proxy, &e);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	proxy_free(proxy);
+	event_base_free(base);
+	remove_files();
+	return 0;
+}
+
+static void set(int number, bool affinity, const char *endpoint)
+{
+	char key[32], text[32];
+	struct proxy_endpoint e = { .port = 8080 };
+	struct proxy_port port = { .name = "",
+		                   .proto = IPPROTO_TCP,
+		                   .port = 80,
+		                   .cluster = &e,
+		                   .n_cluster = 1,
+		                   .has_any = true };
+	struct proxy_service s = { .key = key,
+		                   .family = 4,
+		                   .affinity_s = affinity ? 60 : 0,
+		                   .ports = &port,
+		                   .n_ports = 1 };
+	snprintf(key, sizeof(key), "shop/web-%d", number);
+	snprintf(text, sizeof(text), "10.96.%d.%d", number / 250, number % 250);
+	assert_int_equal(addr_parse(text, &s.cluster_ip), 0);
+	assert_int_equal(addr_parse(endpoint, &e.addr), 0);
+	proxy_set(proxy, &s);
+}
+
+static void give_up(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	*(bool *)arg = true;
+}
+
+static void run_until(bool (*done)(void))
+{
+	bool late = false;
+	struct event *timer = evtimer_new(base, give_up, &late);
+	struct timeval tv = { DEADLINE_S, 0 };
+	evtimer_add(timer, &tv);
+	while (!done() && !late)
+		event_base_loop(base, EVLOOP_ONCE);
+	event_free(timer);
+	assert_true(done());
+}
+
+static bool in_sync(void)
+{
+	return proxy_stats(proxy).in_sync;
+}
+
+static bool others_applied(void)
+{
+	for (int i = 0; i < 10; i++) {
+		char key[32];
+		snprintf(key, sizeof(key), "shop/web-%d", i);
+		if (i != 7 && !proxy_is_applied(proxy, key))
+			return false;
+	}
+	return n_failed > 0;
+}
+
+static void nothing_is_written_before_all_is_known(void **state)
+{
+	(void)state;
+	set(1, false, "10.244.1.1");
+	while (n_saves() == 0)
+		event_base_loop(base, EVLOOP_ONCE);
+	struct timeval tv = { 0, 50000 };
+	event_base_loopexit(base, &tv);
+	event_base_dispatch(base);
+	assert_int_equal(count("n"), 0);
+	assert_false(proxy_is_applied(proxy, "shop/web-1"));
+	proxy_complete(proxy);
+	run_until(in_sync);
+	assert_true(proxy_is_applied(proxy, "shop/web-1"));
+	assert_true(n_applied > 0);
+	cleanup_free char *arguments = read_file("arguments");
+	assert_string_equal(arguments, "--noflush -w 5\n");
+}
+
+static void a_burst_is_one_batch(void **state)
+{
+	(void)state;
+	proxy_complete(proxy);
+	run_until(in_sync);
+	int before = count("n");
+	for (int i = 0; i < 500; i++)
+		set(i, false, "10.244.1.1");
+	run_until(in_sync);
+	assert_int_equal(count("n"), before + 1);
+	for (int i = 0; i < 500; i++)
+		set(i, false, "10.244.1.1");
+	assert_true(in_sync());
+	assert_int_equal(n_saves(), 1); /* none in the steady state */
+}
+
+static void the_offending_line_is_named(void **state)
+{
+	(void)state;
+	proxy_complete(proxy);
+	run_until(in_sync);
+	write_file("refuse", "-m recent", 0644);
+	for (int i = 0; i < 10; i++)
+		set(i, i == 7, "10.244.1.1");
+	run_until(others_applied);
+	assert_false(proxy_is_applied(proxy, "shop/web-7"));
+	assert_non_null(strstr(last_error.msg, "no such match"));
+	assert_non_null(strstr(last_error.msg, "shop/web-7:tcp"));
+	assert_null(strstr(last_error.msg, "Try `"));
+	cleanup(buf_fini) struct buf json = BUF_INIT;
+	proxy_status(proxy, &json);
+	assert_non_null(strstr(buf_str(&json), "\"refused\":[{\"service\":\"shop/web-7\""));
+	assert_true(n_failed == 1);
+	/* It is tried again by itself. */
+	char path[128];
+	snprintf(path, sizeof(path), "%s/refuse", dir);
+	assert_int_equal(unlink(path), 0);
+	run_until(in_sync);
+}
+
+static void a_lock_is_waited_for(void **state)
+{
+	(void)state;
+	proxy_complete(proxy);
+	run_until(in_sync);
+	write_file("locked", "", 0644);
+	set(1, false, "10.244.1.1");
+	run_until(in_sync);
+	assert_int_equal(proxy_stats(proxy).failures, 1);
+	assert_int_equal(n_failed, 0);
+	assert_int_equal(n_saves(), 1);
+}
+
+static void a_killed_program_means_reading_again(void **state)
+{
+	(void)state;
+	write_file("unreadable", "", 0644);
+	proxy_complete(proxy);
+	run_until(in_sync);
+	assert_int_equal(n_failed, 1);
+	assert_int_equal(n_saves(), 2);
+	write_file("die", "", 0644);
+	set(1, false, "10.244.1.1");
+	run_until(in_sync);
+	assert_int_equal(n_saves(), 3);
+	assert_int_equal(proxy_stats(proxy).resyncs, 2);
+}
+
+static void mode_none_does_nothing(void **state)
+{
+	(void)state;
+	static const struct proxy_ops ops = { .applied = on_applied };
+	struct proxy_options o = { .mode = PROXY_NONE };
+	struct proxy *none, *saved = proxy;
+	n_applied = 0;
+	assert_int_equal(proxy_start(base, &o, &ops, NULL, &none, NULL), 0);
+	proxy = none;
+	set(1, false, "10.244.1.1");
+	assert_true(proxy_is_applied(none, "shop/web-1"));
+	assert_true(proxy_stats(none).in_sync);
+	while (n_applied == 0)
+		event_base_loop(base, EVLOOP_ONCE);
+	proxy_complete(none);
+	cleanup(buf_fini) struct buf json = BUF_INIT;
+	proxy_status(none, &json);
+	assert_non_null(strstr(buf_str(&json), "\"mode\":\"none\""));
+	proxy_free(none);
+	proxy = saved;
+}
+
+static void options_are_checked(void **state)
+{
+	(void)state;
+	struct err e = ERR_INIT;
+	struct proxy *p;
+	struct proxy_options o = { .mode = PROXY_IPTABLES, .variant = "nftables" };
+	assert_int_equal(proxy_start(base, &o, NULL, NULL, &p, &e), -22);
+	assert_int_equal(e.blame, ERR_CONFIG);
+	o = (struct proxy_options){ .mode = PROXY_IPTABLES, .variant = "nft", .mark = 3 };
+	assert_int_equal(proxy_start(base, &o, NULL, NULL, &p, &e), -22);
+	o = (struct proxy_options){ .mode = PROXY_IPTABLES, .variant = "legacy" };
+	setenv("PATH", dir, 1);
+	assert_int_equal(proxy_start(base, &o, NULL, NULL, &p, &e), -2);
+	assert_string_equal(e.msg, "iptables-legacy-restore is not installed");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(nothing_is_written_before_all_is_known, setup,
+		                                teardown),
+		cmocka_unit_test_setup_teardown(a_burst_is_one_batch, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_offending_line_is_named, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_lock_is_waited_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_killed_program_means_reading_again, setup,
+		                                teardown),
+		cmocka_unit_test_setup_teardown(mode_none_does_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(options_are_checked, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
