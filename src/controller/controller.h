@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_CONTROLLER_CONTROLLER_H
+#define FAIRLEAD_CONTROLLER_CONTROLLER_H
+
+/*
+ * The controller's wiring.
+ *
+ *	informers --> records, configuration --> dirty records --turn--> ipam_decide() --> queue --> patches
+ *
+ * Every replica follows Services and ConfigMaps and keeps its books.  Only the elected leader decides and writes, and it
+ * starts with a consistent look at everything (controller_lead()).  What a record says comes from the informer, and from
+ * the answer to our own patch until the informer has shown that; so its version never runs backwards.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "controller/record.h"
+#include "fairlead/configuration.h"
+#include "fairlead/ipam.h"
+#include "fairlead/kube.h"
+#include "fairlead/lease.h"
+#include "fairlead/metrics.h"
+#include "fairlead/options.h"
+
+#define CONTROLLER_NAME "fairlead.io/controller"
+#define CONTROLLER_LEASE "fairlead-controller"
+#define CONTROLLER_PATCHES_IN_FLIGHT 32
+/* A write takes effect within this time or never, unless the lease is so short that a fifth of it is less. */
+#define CONTROLLER_EFFECT_MS 3000
+
+struct event;
+struct event_base;
+
+struct controller_options {
+	struct options_daemon daemon;
+	const char *config_map, *identity; /* identity NULL: HOSTNAME_UUID */
+	int lease_duration_s, renew_deadline_s, retry_period_s;
+};
+int controller_options_parse(int argc, char **argv, struct controller_options *ret, struct err *e);
+
+/* One ConfigMap as it was last seen. */
+struct config_map_seen {
+	bool exists;
+	char *uid, *version, *text; /* text NULL: no such key */
+	int64_t generation;         /* of the annotation; 0: none */
+};
+
+/* The administrator's ConfigMap, the published one, and what is in force. */
+struct config_state {
+	struct config_map_seen admin, active;
+	bool judged_good;                        /* admin.text is a configuration */
+	struct config_problems errors, warnings; /* of it */
+	struct configuration *in_force;          /* NULL: none was ever accepted */
+	char *text;                              /* of what is in force */
+	int64_t generation;
+	uint64_t rejected_hash; /* of the text about which the last Event went out; 0: none */
+	struct kube_request *write;
+	struct event *retry;
+	uint64_t publications;
+};
+
+struct controller_stats {
+	uint64_t turns, decisions, patches, patches_succeeded, conflicts, refused, doubts, events;
+};
+
+struct controller {
+	struct controller_options opts;
+	char *namespace, *identity;
+	struct lease_timing timing;
+	struct event_base *base;
+	struct event *signals[2], *turn, *clock, *last_call;
+	struct kube_access *access;
+	struct kube_client *client;
+	struct kube_informer *services, *config_maps;
+	struct lease_elector *elector;
+	struct metrics_server *http;
+
+	bool elected;     /* the lease is ours */
+	bool leading;     /* and everything was seen since then */
+	bool taking_over; /* the first turn of a leader: nothing in it is news */
+	bool stopping;
+	unsigned int n_looks; /* refreshes that are still to come in */
+
+	struct config_state config;
+	struct ipam *ipam; /* NULL while no configuration is in force */
+	struct record *records, *dirty, *due, *waiting;
+	struct record *queue; /* QUEUED, in the order of their decisions */
+	size_t n_in_flight;
+	struct record_server server;
+	struct controller_stats stats;
+};
+
+/* controller.c */
+int controller_start(struct controller *ctl, struct err *e);
+void controller_stop(struct controller *ctl);
+/* Books from scratch under the configuration in force; everybody is to be decided again. */
+void controller_rebuild(struct controller *ctl);
+bool controller_may_write(const struct controller *ctl);
+/* Wakes the clock soon while something is due or held up. */
+void controller_arm_clock(struct controller *ctl);
+void controller_event(struct controller *ctl, const char *kind, const char *namespace,
+                      const char *name, const char *uid, bool warning, const char *reason,
+                      const char *action, const char *note);
+
+/* registry.c: records, from the informer and on the lists */
+extern const struct kube_informer_ops registry_ops;
+void registry_adopt(struct controller *ctl, struct record *r);
+void registry_mark(struct record *r); /* to be decided in the next turn */
+void registry_set_flight(struct record *r, enum record_flight flight, int64_t due_ms);
+void registry_wake_waiting(struct controller *ctl);
+void registry_set_waiting(struct record *r, bool waiting);
+void registry_free(struct controller *ctl);
+
+/* assign.c: decisions */
+void assign_turn(struct controller *ctl);
+
+/* writer.c: patches */
+void writer_queue(struct record *r);
+void writer_run(struct controller *ctl);
+/* What is due: looks at doubtful records, tries refused ones again. */
+void writer_tick(struct controller *ctl, int64_t now_ms);
+
+/* publish.c: the ConfigMaps */
+extern const struct kube_informer_ops publish_ops;
+int publish_start(struct controller *ctl);
+/* A leader has seen everything: puts the configuration in force and publishes what has to be. */
+void publish_lead(struct controller *ctl);
+void publish_free(struct controller *ctl);
+
+/* report.c: /metrics, /healthz, /readyz, /status */
+extern const struct metrics_server_ops report_ops;
+
+#endif

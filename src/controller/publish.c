@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The administrator's ConfigMap is judged, and what is good is published as fairlead-active: that one is what speakers,
+ * standbys and the next leader follow, so a bad edit and a restart together leave nobody without pools.
+ *
+ * The leader acts by what it has published, not by what it has read: the published text and the configuration in force
+ * change together.  Edits of fairlead-active by others are put right.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+#include <json-c/json.h>
+
+#include "controller/controller.h"
+#include "fairlead/hash.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+
+#define PUBLISH_RETRY_MS 1000
+#define PROBLEMS_IN_EVENT 3
+
+static void publish_act(struct controller *ctl);
+
+static bool str_eq(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+static void seen_fini(struct config_map_seen *s)
+{
+	free(s->uid);
+	free(s->version);
+	free(s->text);
+	*s = (struct config_map_seen){ .exists = false };
+}
+
+static void seen_read(struct config_map_seen *s, const struct kube_config_map *m)
+{
+	const char *generation =
+		kube_labels_get(&m->meta.annotations, CONFIG_GENERATION_ANNOTATION);
+
+	seen_fini(s);
+	s->exists = true;
+	s->uid = xstrdup(m->meta.uid);
+	s->version = xstrdup(m->meta.resource_version);
+	s->text = xstrdup_null(kube_labels_get(&m->data, CONFIG_MAP_KEY));
+	s->generation = generation ? strtoll(generation, NULL, 10) : 0;
+	if (s->generation < 0 || s->generation > INT64_MAX / 2)
+		s->generation = 0;
+}
+
+/* ---- judging ---- */
+
+/* About the document as a whole. */
+static void problem(struct config_problems *p, char *message)
+{
+	ARRAY_RESERVE(p->items, p->cap, p->n + 1);
+	p->items[p->n++] = (struct config_problem){ .path = xstrdup(""), .message = message };
+}
+
+static void log_problems(const struct config_problems *p, enum log_level level, const char *what)
+{
+	for (size_t i = 0; i < p->n; i++)
+		LOG_AT(level, what, KV_I("line", p->items[i].line), KV_S("path", p->items[i].path),
+		       KV_S("detail", p->items[i].message));
+}
+
+/* Also by those who do not lead, for their /status. */
+static void judge(struct controller *ctl)
+{
+	struct config_state *cs = &ctl->config;
+	struct configuration *c = NULL;
+	const char *text = cs->admin.text;
+
+	config_problems_fini(&cs->errors);
+	config_problems_fini(&cs->warnings);
+	cs->judged_good = false;
+	if (!cs->admin.exists)
+		problem(&cs->errors, xasprintf("ConfigMap %s/%s does not exist; create it with the "
+		                               "key " CONFIG_MAP_KEY,
+		                               ctl->namespace, ctl->opts.config_map));
+	else if (!text)
+		problem(&cs->errors,
+		        xasprintf("ConfigMap %s/%s has no key " CONFIG_MAP_KEY "; add it",
+		                  ctl->namespace, ctl->opts.config_map));
+	else if (configuration_parse(text, strlen(text), &c, &cs->errors, &cs->warnings) == 0)
+		cs->judged_good = true;
+	configuration_unref(c);
+	log_problems(&cs->errors, LOG_ERROR, "configuration rejected");
+	log_problems(&cs->warnings, LOG_WARN, "configuration");
+}
+
+static void tell_rejected(struct controller *ctl)
+{
+	struct config_state *cs = &ctl->config;
+	cleanup(buf_fini) struct buf note = BUF_INIT;
+	uint64_t hash = cs->admin.text ? hash64_str(cs->admin.text, 1) : 1;
+
+	if (!cs->admin.exists || cs->rejected_hash == hash)
+		return;
+	cs->rejected_hash = hash;
+	buf_printf(&note, "%zu error%s, the last good configuration stays in force: ", cs->errors.n,
+	           cs->errors.n == 1 ? "" : "s");
+	for (size_t i = 0; i < cs->errors.n && i < PROBLEMS_IN_EVENT; i++) {
+		const struct config_problem *p = &cs->errors.items[i];
+		buf_printf(&note, "%sline %u: %s%s%s", i ? "; " : "", p->line, p->path,
+		           *p->path ? ": " : "", p->message);
+	}
+	controller_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map, cs->admin.uid,
+	                 true, "ConfigurationRejected", "Judge", buf_str(&note));
+}
+
+static void tell_accepted(struct controller *ctl)
+{
+	struct config_state *cs = &ctl->config;
+	cleanup(buf_fini) struct buf note = BUF_INIT;
+
+	cs->rejected_hash = 0;
+	buf_printf(&note, "generation %" PRId64 " is in force", cs->generation);
+	for (size_t i = 0; i < cs->warnings.n; i++)
+		buf_printf(&note, "; line %u: %s", cs->warnings.items[i].line,
+		           cs->warnings.items[i].message);
+	controller_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map, cs->admin.uid,
+	                 false, "ConfigurationAccepted", "Judge", buf_str(&note));
+}
+
+/* ---- in force ---- */
+
+static void adopt_active(struct controller *ctl)
+{
+	struct config_state *cs = &ctl->config;
+	struct config_problems errors = { 0 };
+	struct configuration *c = NULL;
+	const char *text = cs->active.text;
+
+	if (!cs->active.exists || !text)
+		return;
+	if (cs->text && !strcmp(cs->text, text)) {
+		cs->generation = cs->active.generation;
+		return;
+	}
+	if (configuration_parse(text, strlen(text), &c, &errors, NULL) == 0) {
+		configuration_unref(cs->in_force);
+		cs->in_force = c;
+		free(cs->text);
+		cs->text = xstrdup(text);
+		cs->generation = cs->active.generation;
+		log_info("configuration in force", KV_I("generation", cs->generation),
+		         KV_I("pools", c->n_pools));
+		controller_rebuild(ctl);
+	} else {
+		log_problems(&errors, LOG_ERROR, "published configuration is unusable, ignored");
+	}
+	config_problems_fini(&errors);
+}
+
+/* ---- publishing ---- */
+
+static void looked(int status, struct json_object *obj, const struct err *e, void *arg)
+{
+	struct controller *ctl = arg;
+	struct kube_config_map *m;
+
+	ctl->config.write = NULL;
+	if (status == 404) {
+		seen_fini(&ctl->config.active);
+	} else if (status == 200 && kube_config_map_parse(obj, &m, NULL) == 0) {
+		seen_read(&ctl->config.active, m);
+		kube_config_map_free(m);
+	} else {
+		log_debug("cannot look at the published configuration",
+		          KV_S("error", e ? e->msg : ""));
+	}
+	publish_act(ctl);
+	event_active(ctl->turn, 0, 0);
+}
+
+/* Looks at what is there, and goes on from that. */
+static void retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct controller *ctl = arg;
+	cleanup(buf_fini) struct buf path = BUF_INIT;
+
+	(void)fd;
+	(void)what;
+	if (!ctl->leading || ctl->stopping || ctl->config.write)
+		return;
+	buf_printf(&path, "/api/v1/namespaces/%s/configmaps/" CONFIG_MAP_ACTIVE, ctl->namespace);
+	const struct kube_request_spec spec = { .method = "GET", .path = buf_str(&path) };
+	ctl->config.write = kube_request_start(ctl->client, &spec, looked, ctl);
+}
+
+static void retry_later(struct controller *ctl)
+{
+	const struct timeval tv = { PUBLISH_RETRY_MS / 1000, PUBLISH_RETRY_MS % 1000 * 1000 };
+	evtimer_add(ctl->config.retry, &tv);
+}
+
+static void published(int status, struct json_object *obj, const struct err *e, void *arg)
+{
+	struct controller *ctl = arg;
+	struct config_state *cs = &ctl->config;
+	struct kube_config_map *m;
+
+	cs->write = NULL;
+	if (!ctl->leading)
+		return;
+	if (status >= 200 && status < 300 && obj && kube_config_map_parse(obj, &m, NULL) == 0) {
+		bool ours = cs->judged_good && !str_eq(cs->text, cs->admin.text);
+		seen_read(&cs->active, m);
+		kube_config_map_free(m);
+		cs->publications++;
+		adopt_active(ctl);
+		if (ours)
+			tell_accepted(ctl);
+		publish_act(ctl);
+	} else {
+		if (status != 409)
+			log_warn("cannot publish the configuration", KV_I("status", status),
+			         KV_S("error", e ? e->msg : ""));
+		retry_later(ctl);
+	}
+	event_active(ctl->turn, 0, 0);
+}
+
+static bool may_send(void *arg)
+{
+	return controller_may_write(arg);
+}
+
+static void send_active(struct controller *ctl, const char *text)
+{
+	struct config_state *cs = &ctl->config;
+	int64_t last =
+		cs->active.generation > cs->generation ? cs->active.generation : cs->generation;
+	cleanup(buf_fini) struct buf path = BUF_INIT;
+	cleanup(buf_fini) struct buf body = BUF_INIT;
+
+	buf_printf(&path, "/api/v1/namespaces/%s/configmaps%s?timeout=%dms", ctl->namespace,
+	           cs->active.exists ? "/" CONFIG_MAP_ACTIVE : "", ctl->timing.effect_ms);
+	buf_puts(
+		&body,
+		"{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"" CONFIG_MAP_ACTIVE
+		"\",\"namespace\":");
+	buf_json_str(&body, ctl->namespace);
+	if (cs->active.exists) {
+		buf_puts(&body, ",\"resourceVersion\":");
+		buf_json_str(&body, cs->active.version);
+	}
+	buf_printf(&body, ",\"annotations\":{\"%s\":\"%" PRId64 "\"}},\"data\":{\"%s\":",
+	           CONFIG_GENERATION_ANNOTATION, last + 1, CONFIG_MAP_KEY);
+	buf_json_str(&body, text);
+	buf_puts(&body, "}}");
+	const struct kube_request_spec spec = {
+		.method = cs->active.exists ? "PATCH" : "POST",
+		.path = buf_str(&path),
+		.body = buf_str(&body),
+		.patch = cs->active.exists ? KUBE_PATCH_MERGE : KUBE_PATCH_NONE,
+		.timeout_ms = ctl->timing.effect_ms,
+		.may_send = may_send,
+	};
+	cs->write = kube_request_start(ctl->client, &spec, published, ctl);
+}
+
+/* What shall be published: the administrator's if it is good, else what was accepted last. */
+static void publish_act(struct controller *ctl)
+{
+	struct config_state *cs = &ctl->config;
+	const char *text = cs->judged_good ? cs->admin.text : cs->text;
+
+	if (!ctl->leading || ctl->stopping || cs->write)
+		return;
+	if (!cs->judged_good)
+		tell_rejected(ctl);
+	/* A new leader that has accepted nothing yet starts from what was published. */
+	if (!text) {
+		adopt_active(ctl);
+		return;
+	}
+	if (cs->active.exists && str_eq(cs->active.text, text)) {
+		adopt_active(ctl);
+		return;
+	}
+	if (controller_may_write(ctl))
+		send_active(ctl, text);
+	else
+		retry_later(ctl);
+}
+
+/* ---- the informer's side ---- */
+
+static void changed(struct controller *ctl, bool is_admin)
+{
+	if (is_admin)
+		judge(ctl);
+	/* A follower takes what is published; a leader only what it has published itself. */
+	if (ctl->leading)
+		publish_act(ctl);
+	else if (!is_admin)
+		adopt_active(ctl);
+}
+
+static struct config_map_seen *seen_of(struct controller *ctl, const char *name)
+{
+	if (!strcmp(name, CONFIG_MAP_ACTIVE))
+		return &ctl->config.active;
+	return !strcmp(name, ctl->opts.config_map) ? &ctl->config.admin : NULL;
+}
+
+static int upsert(struct json_object *obj, void *arg, struct err *e)
+{
+	struct controller *ctl = arg;
+	struct kube_config_map *m;
+	int r = kube_config_map_parse(obj, &m, e);
+
+	if (r < 0)
+		return r;
+	struct config_map_seen *seen = seen_of(ctl, m->meta.name);
+	if (seen && !(seen->exists && str_eq(seen->version, m->meta.resource_version))) {
+		bool same_text = seen->exists && !strcmp(seen->uid, m->meta.uid);
+		cleanup_free char *before = TAKE(seen->text);
+		seen_read(seen, m);
+		same_text = same_text && str_eq(before, seen->text);
+		if (!same_text || seen == &ctl->config.active)
+			changed(ctl, seen == &ctl->config.admin);
+	}
+	kube_config_map_free(m);
+	return 0;
+}
+
+static void removed(const char *namespace, const char *name, const char *uid, void *arg)
+{
+	struct controller *ctl = arg;
+	struct config_map_seen *seen = seen_of(ctl, name);
+
+	(void)namespace;
+	if (!seen || (*uid && seen->uid && strcmp(seen->uid, uid) != 0))
+		return;
+	seen_fini(seen);
+	changed(ctl, seen == &ctl->config.admin);
+}
+
+static void synced(void *arg)
+{
+	struct controller *ctl = arg;
+	/* Now it is known, and worth saying, that it is missing. */
+	if (!ctl->config.admin.exists)
+		judge(ctl);
+}
+
+const struct kube_informer_ops publish_ops = { .upsert = upsert,
+	                                       .remove = removed,
+	                                       .synced = synced };
+
+int publish_start(struct controller *ctl)
+{
+	ctl->config.retry = evtimer_new(ctl->base, retry, ctl);
+	return ctl->config.retry ? 0 : -1;
+}
+
+void publish_lead(struct controller *ctl)
+{
+	struct config_state *cs = &ctl->config;
+
+	/* What was published last is the last good one, whatever this process has seen in between. */
+	adopt_active(ctl);
+	if (!cs->admin.exists)
+		judge(ctl);
+	publish_act(ctl);
+}
+
+void publish_free(struct controller *ctl)
+{
+	struct config_state *cs = &ctl->config;
+
+	if (cs->retry)
+		event_free(cs->retry);
+	seen_fini(&cs->admin);
+	seen_fini(&cs->active);
+	config_problems_fini(&cs->errors);
+	config_problems_fini(&cs->warnings);
+	configuration_unref(cs->in_force);
+	free(cs->text);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+#include <json-c/json.h>
+#include <utlist.h>
+
+#include "controller/controller.h"
+#include "fairlead/log.h"
+
+/* ---- lists ---- */
+
+static struct record **list_of(struct controller *ctl, enum record_list list)
+{
+	switch (list) {
+	case RECORD_ON_DIRTY:
+		return &ctl->dirty;
+	case RECORD_ON_QUEUE:
+		return &ctl->queue;
+	case RECORD_ON_DUE:
+		return &ctl->due;
+	case RECORD_NO_LIST:
+		break;
+	}
+	return NULL;
+}
+
+static void move_to(struct record *r, enum record_list list)
+{
+	if (r->on != RECORD_NO_LIST)
+		DL_DELETE(*list_of(r->ctl, r->on), r);
+	r->on = list;
+	if (list != RECORD_NO_LIST)
+		DL_APPEND(*list_of(r->ctl, list), r);
+}
+
+void registry_set_flight(struct record *r, enum record_flight flight, int64_t due_ms)
+{
+	r->flight = flight;
+	r->due_ms = due_ms;
+	switch (flight) {
+	case RECORD_QUEUED:
+		move_to(r, RECORD_ON_QUEUE);
+		break;
+	case RECORD_DOUBT:
+	case RECORD_BACKOFF:
+		move_to(r, RECORD_ON_DUE);
+		break;
+	case RECORD_PATCHING:
+		move_to(r, RECORD_NO_LIST);
+		break;
+	case RECORD_IDLE:
+		move_to(r, RECORD_NO_LIST);
+		if (r->dirty)
+			registry_mark(r);
+		break;
+	}
+}
+
+/* A write whose outcome is open settles first: deciding on a state that may be past could give its address away. */
+void registry_mark(struct record *r)
+{
+	r->dirty = true;
+	if (r->flight == RECORD_PATCHING || r->flight == RECORD_DOUBT || r->awaits)
+		return;
+	r->flight = RECORD_IDLE;
+	move_to(r, RECORD_ON_DIRTY);
+	event_active(r->ctl->turn, 0, 0);
+}
+
+void registry_set_waiting(struct record *r, bool waiting)
+{
+	if (waiting == r->waiting)
+		return;
+	r->waiting = waiting;
+	if (waiting)
+		DL_APPEND2(r->ctl->waiting, r, waiting_prev, waiting_next);
+	else
+		DL_DELETE2(r->ctl->waiting, r, waiting_prev, waiting_next);
+}
+
+void registry_wake_waiting(struct controller *ctl)
+{
+	struct record *r;
+	DL_FOREACH2(ctl->waiting, r, waiting_next)
+	registry_mark(r);
+}
+
+/* ---- books ---- */
+
+/* The books follow the status; an address that is on its way to it stays reserved as long as its patch may take effect. */
+void registry_adopt(struct controller *ctl, struct record *r)
+{
+	if (!ctl->ipam)
+		return;
+	ipam_hold(ctl->ipam, r->key, r->request.held, r->request.n_held);
+	if (!ctl->leading)
+		ipam_retain(ctl->ipam, r->key, r->request.held, r->request.n_held);
+}
+
+/* ---- the informer's side ---- */
+
+static void forget(struct controller *ctl, struct record *r)
+{
+	bool freed = ctl->ipam && ipam_release(ctl->ipam, r->key);
+
+	if (r->request_under_way) {
+		kube_request_cancel(r->request_under_way);
+		ctl->n_in_flight -= r->flight == RECORD_PATCHING;
+	}
+	move_to(r, RECORD_NO_LIST);
+	registry_set_waiting(r, false);
+	HASH_DEL(ctl->records, r);
+	record_free(r);
+	if (freed && ctl->leading)
+		registry_wake_waiting(ctl);
+}
+
+static int upsert(struct json_object *obj, void *arg, struct err *e)
+{
+	struct controller *ctl = arg;
+	struct kube_service *s;
+	struct record *r;
+	int ret = kube_service_parse(obj, &s, e);
+
+	if (ret < 0)
+		return ret;
+	const char *key = kube_key(&s->meta);
+	HASH_FIND_STR(ctl->records, key, r);
+	if (r && strcmp(r->uid, s->meta.uid) != 0) {
+		forget(ctl, r);
+		r = NULL;
+	}
+	if (!r) {
+		r = record_new(ctl, &s->meta);
+		HASH_ADD_KEYPTR(hh, ctl->records, r->key, strlen(r->key), r);
+	}
+	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
+	int64_t generation = kube_json_int(meta, "generation", 0, INT64_MAX, 0, NULL);
+	bool moved = strcmp(r->version, s->meta.resource_version) != 0;
+	record_read(r, s, ctl->opts.daemon.load_balancer_class, generation);
+	kube_service_free(s);
+
+	bool echo = r->awaits && !moved;
+	r->awaits = false;
+	registry_adopt(ctl, r);
+	if (r->flight == RECORD_PATCHING)
+		r->moved |= moved;
+	if (moved && r->flight == RECORD_DOUBT) {
+		kube_request_cancel(TAKE(r->request_under_way));
+		registry_set_flight(r, RECORD_IDLE, 0);
+	}
+	/* What we wrote ourselves and have looked at already is no news. */
+	if (ctl->leading && r->flight != RECORD_PATCHING && (!echo || r->dirty))
+		registry_mark(r);
+	return 0;
+}
+
+static void removed(const char *namespace, const char *name, const char *uid, void *arg)
+{
+	struct controller *ctl = arg;
+	struct record *r;
+	struct kube_meta meta = { .namespace = (char *)(uintptr_t) namespace,
+		                  .name = (char *)(uintptr_t)name };
+	const char *key = kube_key(&meta);
+
+	HASH_FIND_STR(ctl->records, key, r);
+	if (r && (!*uid || !strcmp(r->uid, uid)))
+		forget(ctl, r);
+}
+
+const struct kube_informer_ops registry_ops = { .upsert = upsert, .remove = removed };
+
+void registry_free(struct controller *ctl)
+{
+	struct record *r, *next;
+
+	HASH_ITER(hh, ctl->records, r, next) {
+		HASH_DEL(ctl->records, r);
+		record_free(r);
+	}
+	ctl->dirty = ctl->due = ctl->waiting = ctl->queue = NULL;
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the controller says of itself. */
+#include "config.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "controller/controller.h"
+#include "fairlead/clock.h"
+#include "fairlead/hash.h"
+#include "fairlead/log.h"
+
+/* ---- what is said of one Service ---- */
+
+/* Of interest here: wants an address from us, or holds one of ours. */
+static bool is_ours(const struct controller *ctl, const struct record *r)
+{
+	if (r->request.wish == IPAM_WISH_ADDRESS)
+		return true;
+	for (size_t i = 0; ctl->ipam && i < r->request.n_held; i++)
+		if (configuration_pool_of(ctl->config.in_force, &r->request.held[i]))
+			return true;
+	return false;
+}
+
+/* The leader says what it decided, a standby what it reads. */
+static enum reason reason_of(const struct controller *ctl, const struct record *r)
+{
+	if (!ctl->config.in_force)
+		return REASON_NoConfiguration;
+	if (ctl->leading && r->decided)
+		return r->reason;
+	if (r->condition.present && r->condition.reason >= 0)
+		return (enum reason)r->condition.reason;
+	return r->request.n_held ? REASON_Kept : REASON_NoAddress;
+}
+
+static int by_key(const struct record *a, const struct record *b)
+{
+	return strcmp(a->key, b->key);
+}
+
+/* ---- /status ---- */
+
+static void put_problems(const struct config_problems *p, struct buf *out)
+{
+	buf_putc(out, '[');
+	for (size_t i = 0; i < p->n; i++) {
+		buf_printf(out, "%s{\"line\":%u,\"path\":", i ? "," : "", p->items[i].line);
+		buf_json_str(out, p->items[i].path);
+		buf_puts(out, ",\"message\":");
+		buf_json_str(out, p->items[i].message);
+		buf_putc(out, '}');
+	}
+	buf_putc(out, ']');
+}
+
+/* JSON readers have 63 bits at best. */
+static uint64_t count_of(const uint64_t both[2])
+{
+	uint64_t sum = both[0] + both[1];
+	return sum < both[0] || sum > INT64_MAX ? INT64_MAX : sum;
+}
+
+static void put_pool(const struct ipam_pool_usage *u, struct buf *out)
+{
+	const struct config_pool *pool = u->pool;
+
+	buf_puts(out, "{\"name\":");
+	buf_json_str(out, pool->name);
+	buf_printf(out, ",\"protocols\":[%s%s%s],\"ranges\":[",
+	           pool->protocols & CONFIG_PROTOCOL_LAYER2 ? "\"layer2\"" : "",
+	           pool->protocols == (CONFIG_PROTOCOL_LAYER2 | CONFIG_PROTOCOL_BGP) ? "," : "",
+	           pool->protocols & CONFIG_PROTOCOL_BGP ? "\"bgp\"" : "");
+	for (size_t i = 0; i < pool->n_ranges; i++)
+		buf_printf(out, "%s\"%s-%s\"", i ? "," : "", addr_str(&pool->ranges[i].first),
+		           addr_str(&pool->ranges[i].last));
+	buf_printf(out,
+	           "],\"auto_assign\":%s,\"total\":%" PRIu64 ",\"used\":%" PRIu64
+	           ",\"free\":%" PRIu64 "}",
+	           pool->auto_assign ? "true" : "false", count_of(u->total), count_of(u->used),
+	           count_of(u->free));
+}
+
+static void put_service(const struct controller *ctl, const struct record *r, struct buf *out)
+{
+	enum reason reason = reason_of(ctl, r);
+	const struct config_pool *pool = NULL;
+
+	buf_puts(out, "{\"namespace\":");
+	buf_json_str(out, r->namespace);
+	buf_puts(out, ",\"name\":");
+	buf_json_str(out, r->name);
+	buf_puts(out, ",\"addresses\":[");
+	for (size_t i = 0; i < r->request.n_held; i++) {
+		buf_printf(out, "%s\"%s\"", i ? "," : "", addr_str(&r->request.held[i]));
+		if (!pool && ctl->config.in_force)
+			pool = configuration_pool_of(ctl->config.in_force, &r->request.held[i]);
+	}
+	buf_puts(out, "],\"pool\":");
+	buf_json_str(out, pool ? pool->name : NULL);
+	buf_printf(out, ",\"reason\":\"%s\",\"message\":", reason_name(reason));
+	buf_json_str(out, ctl->leading && r->decided && reason == r->reason
+	                          ? r->message
+	                          : reason_sentence(reason));
+	buf_putc(out, '}');
+}
+
+static void put_stats(const struct controller *ctl, struct buf *out)
+{
+	const struct controller_stats *s = &ctl->stats;
+
+	buf_printf(out,
+	           "{\"turns\":%" PRIu64 ",\"decisions\":%" PRIu64 ",\"patches\":%" PRIu64
+	           ",\"patches_succeeded\":%" PRIu64 ",\"conflicts\":%" PRIu64
+	           ",\"refused\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",\"events\":%" PRIu64
+	           ",\"publications\":%" PRIu64 ",\"in_flight\":%zu,\"services_known\":%u}",
+	           s->turns, s->decisions, s->patches, s->patches_succeeded, s->conflicts,
+	           s->refused, s->doubts, s->events, ctl->config.publications, ctl->n_in_flight,
+	           HASH_COUNT(ctl->records));
+}
+
+static void status(struct buf *out, void *arg)
+{
+	struct controller *ctl = arg;
+	const char *comma = "";
+
+	buf_puts(out, "{\"identity\":");
+	buf_json_str(out, ctl->identity);
+	buf_puts(out, ",\"version\":");
+	buf_json_str(out, PACKAGE_VERSION);
+	buf_printf(out, ",\"leader\":%s,\"holder\":", ctl->leading ? "true" : "false");
+	buf_json_str(out, ctl->elector ? lease_holder(ctl->elector) : "");
+	buf_printf(out, ",\"config\":{\"generation\":%" PRId64 ",\"accepted\":%s,\"errors\":",
+	           ctl->config.generation, ctl->config.judged_good ? "true" : "false");
+	put_problems(&ctl->config.errors, out);
+	buf_puts(out, ",\"warnings\":");
+	put_problems(&ctl->config.warnings, out);
+	buf_puts(out, "},\"pools\":[");
+	for (size_t i = 0; ctl->ipam && i < ipam_n_pools(ctl->ipam); i++) {
+		const struct ipam_pool_usage u = ipam_usage(ctl->ipam, i);
+		buf_puts(out, i ? "," : "");
+		put_pool(&u, out);
+	}
+	buf_puts(out, "],\"services\":[");
+	HASH_SORT(ctl->records, by_key);
+	for (const struct record *r = ctl->records; r; r = r->hh.next) {
+		if (!is_ours(ctl, r))
+			continue;
+		buf_puts(out, comma);
+		put_service(ctl, r, out);
+		comma = ",";
+	}
+	buf_puts(out, "],\"stats\":");
+	put_stats(ctl, out);
+	buf_putc(out, '}');
+}
+
+/* ---- /metrics ---- */
+
+static void collect_pools(const struct controller *ctl, struct metrics_writer *w)
+{
+	static const char *const families[] = { "ipv4", "ipv6" };
+
+	metrics_family(w, "fairlead_pool_addresses", METRICS_GAUGE,
+	               "Addresses of a pool that may be assigned (total), are held (used), and are "
+	               "to be had (free).");
+	for (size_t i = 0; ctl->ipam && i < ipam_n_pools(ctl->ipam); i++) {
+		const struct ipam_pool_usage u = ipam_usage(ctl->ipam, i);
+		for (size_t f = 0; f < 2; f++) {
+			if (u.total[f] == 0)
+				continue;
+			const struct {
+				const char *state;
+				uint64_t n;
+			} rows[] = { { "total", u.total[f] },
+				     { "used", u.used[f] },
+				     { "free", u.free[f] } };
+			for (size_t k = 0; k < 3; k++)
+				metrics_sample(w, (double)rows[k].n, "pool", u.pool->name, "family",
+				               families[f], "state", rows[k].state, NULL);
+		}
+	}
+}
+
+static void collect_services(const struct controller *ctl, struct metrics_writer *w)
+{
+	size_t n[REASON_COUNT] = { 0 };
+
+	for (const struct record *r = ctl->records; r; r = r->hh.next)
+		if (is_ours(ctl, r))
+			n[reason_of(ctl, r)]++;
+	metrics_family(w, "fairlead_services", METRICS_GAUGE,
+	               "Services of type LoadBalancer that are ours, by the reason of their last "
+	               "decision.");
+	for (size_t i = 0; i < REASON_COUNT; i++)
+		if (n[i] > 0)
+			metrics_sample(w, (double)n[i], "reason", reason_name((enum reason)i),
+			               NULL);
+}
+
+static void put_one(struct metrics_writer *w, const char *name, enum metrics_type type,
+                    const char *help, uint64_t value)
+{
+	metrics_family(w, name, type, help);
+	metrics_sample(w, (double)value, NULL);
+}
+
+static void collect_patches(const struct controller *ctl, struct metrics_writer *w)
+{
+	const struct controller_stats *s = &ctl->stats;
+
+	put_one(w, "fairlead_decisions_total", METRICS_COUNTER,
+	        "Decisions made about the addresses of a Service.", s->decisions);
+	put_one(w, "fairlead_patches_sent_total", METRICS_COUNTER,
+	        "Patches of a Service's status sent, repeated ones included.", s->patches);
+	metrics_family(w, "fairlead_patches_total", METRICS_COUNTER,
+	               "What came of patches of a Service's status.");
+	metrics_sample(w, (double)s->patches_succeeded, "result", "success", NULL);
+	metrics_sample(w, (double)s->conflicts, "result", "conflict", NULL);
+	metrics_sample(w, (double)s->refused, "result", "refused", NULL);
+	metrics_sample(w, (double)s->doubts, "result", "unanswered", NULL);
+	put_one(w, "fairlead_patches_in_flight", METRICS_GAUGE,
+	        "Patches of a Service's status under way.", ctl->n_in_flight);
+}
+
+static void collect(struct metrics_writer *w, void *arg)
+{
+	const struct controller *ctl = arg;
+
+	put_one(w, "fairlead_leader", METRICS_GAUGE, "1 while this replica leads.", ctl->leading);
+	put_one(w, "fairlead_config_generation", METRICS_GAUGE,
+	        "Generation of the configuration in force; 0: none yet.",
+	        (uint64_t)ctl->config.generation);
+	put_one(w, "fairlead_config_errors", METRICS_GAUGE,
+	        "Errors in the administrator's ConfigMap; while there are any, the last good "
+	        "configuration stays in force.",
+	        ctl->config.errors.n);
+	put_one(w, "fairlead_config_warnings", METRICS_GAUGE,
+	        "Warnings about the administrator's ConfigMap.", ctl->config.warnings.n);
+	collect_pools(ctl, w);
+	collect_services(ctl, w);
+	collect_patches(ctl, w);
+	if (ctl->services && ctl->config_maps) {
+		const struct kube_informer_stats services = kube_informer_stats(ctl->services);
+		const struct kube_informer_stats config_maps =
+			kube_informer_stats(ctl->config_maps);
+		const struct metrics_informer informers[] = { { "services", &services },
+			                                      { "configmaps", &config_maps } };
+		metrics_kube(w, ctl->client, informers, 2, clock_ms());
+	}
+	metrics_process(w);
+}
+
+/* ---- probes ---- */
+
+static bool healthy(struct buf *why, void *arg)
+{
+	(void)why;
+	(void)arg;
+	return true; /* the loop answers, so it turns */
+}
+
+static bool ready(struct buf *why, void *arg)
+{
+	const struct controller *ctl = arg;
+
+	if (!ctl->services || !kube_informer_stats(ctl->services).synced) {
+		buf_puts(why, "services are not known yet");
+		return false;
+	}
+	if (!kube_informer_stats(ctl->config_maps).synced) {
+		buf_puts(why, "configmaps are not known yet");
+		return false;
+	}
+	return true;
+}
+
+const struct metrics_server_ops report_ops = {
+	.collect = collect,
+	.healthy = healthy,
+	.ready = ready,
+	.status = status,
+};

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Patches to Services' statuses, many in flight, one for each Service at most.
+ *
+ *	            .--------- seen again, or looked at and unchanged ---------.
+ *	            v                                                          |
+ *	IDLE --> QUEUED --> PATCHING --> (2xx) IDLE, until the watch shows it  |
+ *	  ^                    |------> (409, 404, 5xx, no answer) DOUBT ------'
+ *	  '--- BACKOFF <-------'------> (429, other 4xx) BACKOFF
+ *
+ * The resourceVersion in the patch makes a repeated or late one harmless: it takes effect on exactly the object that was
+ * decided on, or not at all.  The lease is asked before each send; timeout= keeps what was sent from taking effect later
+ * than the lease's successor waits.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+#include <utlist.h>
+
+#include "controller/controller.h"
+#include "fairlead/clock.h"
+#include "fairlead/log.h"
+
+#define PATCH_RETRIES \
+	1 /* of the client's own; what still fails is looked at before it is tried again */
+#define LOOK_AFTER_CONFLICT_MS 300
+#define LOOK_AGAIN_MS 1000
+#define LOOK_LOST_MS 60000 /* a look of which nothing came back */
+#define THROTTLED_MS 1000
+#define REFUSED_FIRST_MS 30000
+#define REFUSED_DOUBLINGS_MAX 4
+
+static void addrs_text(const struct addr *addrs, size_t n, struct buf *out)
+{
+	for (size_t i = 0; i < n; i++)
+		buf_printf(out, "%s%s", i ? "," : "", addr_str(&addrs[i]));
+}
+
+/* ---- what became of it ---- */
+
+static void tell_event(struct record *r, bool warning, const char *reason, const char *action)
+{
+	controller_event(r->ctl, "Service", r->namespace, r->name, r->uid, warning, reason, action,
+	                 r->message);
+}
+
+/* The status now says what was decided: this is the change that log and Events tell of. */
+static void tell_written(struct record *r)
+{
+	cleanup(buf_fini) struct buf addrs = BUF_INIT;
+
+	addrs_text(r->want, r->n_want, &addrs);
+	switch (r->action) {
+	case IPAM_ASSIGN:
+	case IPAM_MOVE:
+		log_info(r->action == IPAM_MOVE ? "address changed" : "address assigned",
+		         KV_S("service", r->key), KV_S("addresses", buf_str(&addrs)));
+		tell_event(r, false, r->action == IPAM_MOVE ? "Moved" : "Assigned", "Allocate");
+		break;
+	case IPAM_FAIL:
+		log_warn("no address", KV_S("service", r->key),
+		         KV_S("reason", reason_name(r->reason)), KV_S("detail", r->message));
+		tell_event(r, true, "AllocationFailed", "Allocate");
+		break;
+	case IPAM_RELEASE:
+		log_info("address released", KV_S("service", r->key));
+		tell_event(r, false, "Released", "Release");
+		break;
+	case IPAM_NONE:
+	case IPAM_KEEP:
+		log_debug("status completed", KV_S("service", r->key),
+		          KV_S("reason", reason_name(r->reason)));
+		break;
+	}
+}
+
+/* Older servers, and some that are not Kubernetes, do not keep every field; asking again would only go on for ever. */
+static void learn_server(struct controller *ctl, const struct record *seen, struct record_write w)
+{
+	if (w.ingress && seen->lacks_ip_mode && !ctl->server.drops_ip_mode) {
+		ctl->server.drops_ip_mode = true;
+		log_warn("the API server drops ipMode; written without it from now on");
+	}
+	if (w.condition && !seen->condition.present && !ctl->server.drops_conditions) {
+		ctl->server.drops_conditions = true;
+		log_warn(
+			"the API server drops conditions of Services; reasons are in Events, /status "
+			"and the log only");
+	}
+}
+
+static void refused(struct record *r, const char *why)
+{
+	struct controller *ctl = r->ctl;
+	int64_t pause_ms = REFUSED_FIRST_MS << r->n_refused;
+	char note[ERR_MSG_SIZE + 64];
+
+	ctl->stats.refused++;
+	log_warn("the API server refuses our status", KV_S("service", r->key), KV_S("error", why));
+	if (r->n_refused == 0) {
+		snprintf(note, sizeof(note), "the API server refuses the status: %s", why);
+		controller_event(ctl, "Service", r->namespace, r->name, r->uid, true,
+		                 "StatusRefused", "Allocate", note);
+	}
+	if (r->n_refused < REFUSED_DOUBLINGS_MAX)
+		r->n_refused++;
+	/* Nothing was written, so nobody has what was set aside. */
+	bool freed = ipam_retain(ctl->ipam, r->key, r->request.held, r->request.n_held);
+	registry_set_flight(r, RECORD_BACKOFF, clock_ms() + pause_ms);
+	if (freed)
+		registry_wake_waiting(ctl);
+}
+
+/* The object stands in @r as the answer, or the informer, has shown it. */
+static void settle(struct record *r)
+{
+	struct controller *ctl = r->ctl;
+
+	if (ipam_retain(ctl->ipam, r->key, r->request.held, r->request.n_held))
+		registry_wake_waiting(ctl);
+	r->n_refused = 0;
+	registry_set_flight(r, RECORD_IDLE, 0);
+}
+
+static void succeeded(struct record *r, struct json_object *obj)
+{
+	struct controller *ctl = r->ctl;
+	struct record_write sent = record_needs(r, &ctl->server);
+	struct kube_service *s;
+	bool moved = r->moved;
+
+	ctl->stats.patches_succeeded++;
+	if (!obj || kube_service_parse(obj, &s, NULL) < 0) {
+		registry_set_flight(r, RECORD_DOUBT, clock_ms());
+		return;
+	}
+	if (moved && strcmp(r->version, s->meta.resource_version) != 0) {
+		/* Written, and changed again since: the informer was faster than the answer. */
+		kube_service_free(s);
+		tell_written(r);
+		r->dirty = true;
+		registry_set_flight(r, RECORD_IDLE, 0);
+		return;
+	}
+	record_read(r, s, ctl->opts.daemon.load_balancer_class, r->generation);
+	kube_service_free(s);
+	r->awaits = !moved;
+	learn_server(ctl, r, sent);
+	struct record_write left = record_needs(r, &ctl->server);
+	if (left.ingress || left.condition) {
+		r->awaits = false;
+		refused(r, "it answers success but does not keep what was written");
+		return;
+	}
+	tell_written(r);
+	settle(r);
+}
+
+/* The change is there or it is not; a look will tell. */
+static void doubt(struct record *r, int64_t look_in_ms)
+{
+	if (r->moved) {
+		r->dirty = true;
+		registry_set_flight(r, RECORD_IDLE, 0);
+		return;
+	}
+	registry_set_flight(r, RECORD_DOUBT, clock_ms() + look_in_ms);
+}
+
+static void failed(struct record *r, int status, const struct err *e)
+{
+	struct controller *ctl = r->ctl;
+
+	if (!r->sent) {
+		r->dirty = true;
+		registry_set_flight(r, RECORD_IDLE, 0);
+	} else if (status == 409) {
+		ctl->stats.conflicts++;
+		doubt(r, LOOK_AFTER_CONFLICT_MS);
+	} else if (status == 404) {
+		doubt(r, LOOK_AGAIN_MS);
+	} else if (status == 429) {
+		registry_set_flight(r, RECORD_BACKOFF, clock_ms() + THROTTLED_MS);
+	} else if (status >= 400 && status < 500) {
+		refused(r, e ? e->msg : "");
+	} else {
+		ctl->stats.doubts++;
+		log_debug("patch without an answer", KV_S("service", r->key),
+		          KV_I("status", status), KV_S("error", e ? e->msg : ""));
+		doubt(r, ctl->timing.effect_ms);
+	}
+}
+
+static void patched(int status, struct json_object *obj, const struct err *e, void *arg)
+{
+	struct record *r = arg;
+	struct controller *ctl = r->ctl;
+
+	r->request_under_way = NULL;
+	ctl->n_in_flight--;
+	if (!ctl->leading || !ctl->ipam) {
+		/* Whoever leads next looks at everything first. */
+		r->dirty = false;
+		registry_set_flight(r, RECORD_IDLE, 0);
+		return;
+	}
+	if (status >= 200 && status < 300)
+		succeeded(r, obj);
+	else
+		failed(r, status, e);
+	writer_run(ctl);
+}
+
+/* ---- sending ---- */
+
+static bool may_send(void *arg)
+{
+	struct record *r = arg;
+	if (!controller_may_write(r->ctl))
+		return false;
+	r->sent = true;
+	r->ctl->stats.patches++;
+	return true;
+}
+
+static void send_patch(struct record *r)
+{
+	struct controller *ctl = r->ctl;
+	struct record_write w = record_needs(r, &ctl->server);
+	cleanup(buf_fini) struct buf path = BUF_INIT;
+	cleanup(buf_fini) struct buf body = BUF_INIT;
+
+	if (!w.ingress && !w.condition) {
+		registry_set_flight(r, RECORD_IDLE, 0);
+		return;
+	}
+	buf_printf(&path, "/api/v1/namespaces/%s/services/%s/status?timeout=%dms", r->namespace,
+	           r->name, ctl->timing.effect_ms);
+	record_patch(r, w, clock_wall_us(), &body);
+	const struct kube_request_spec spec = {
+		.method = "PATCH",
+		.path = buf_str(&path),
+		.body = buf_str(&body),
+		.patch = KUBE_PATCH_STRATEGIC,
+		.timeout_ms = ctl->timing.effect_ms,
+		.max_retries = PATCH_RETRIES,
+		.may_send = may_send,
+	};
+	r->sent = r->moved = false;
+	registry_set_flight(r, RECORD_PATCHING, 0);
+	ctl->n_in_flight++;
+	r->request_under_way = kube_request_start(ctl->client, &spec, patched, r);
+}
+
+void writer_queue(struct record *r)
+{
+	registry_set_flight(r, RECORD_QUEUED, 0);
+}
+
+void writer_run(struct controller *ctl)
+{
+	while (ctl->queue && ctl->n_in_flight < CONTROLLER_PATCHES_IN_FLIGHT &&
+	       controller_may_write(ctl))
+		send_patch(ctl->queue);
+	controller_arm_clock(ctl);
+}
+
+/* ---- what is due ---- */
+
+static void looked(int status, struct json_object *obj, const struct err *e, void *arg)
+{
+	struct record *r = arg;
+	struct json_object *meta =
+		obj ? kube_json_get(obj, "metadata", json_type_object, NULL) : NULL;
+	const char *version = meta ? kube_json_str(meta, "resourceVersion", NULL) : NULL;
+
+	(void)e;
+	r->request_under_way = NULL;
+	if (status == 200 && version && !strcmp(version, r->version)) {
+		/* It never took effect and, as long as it might have, has not. */
+		r->dirty = true;
+		registry_set_flight(r, RECORD_IDLE, 0);
+		return;
+	}
+	/* Changed or gone: the informer will say how.  Not to be reached: later. */
+	registry_set_flight(r, RECORD_DOUBT, clock_ms() + LOOK_AGAIN_MS);
+	controller_arm_clock(r->ctl);
+}
+
+static void look(struct record *r, int64_t now_ms)
+{
+	cleanup(buf_fini) struct buf path = BUF_INIT;
+
+	buf_printf(&path, "/api/v1/namespaces/%s/services/%s", r->namespace, r->name);
+	const struct kube_request_spec spec = { .method = "GET", .path = buf_str(&path) };
+	registry_set_flight(r, RECORD_DOUBT, now_ms + LOOK_LOST_MS);
+	r->request_under_way = kube_request_start(r->ctl->client, &spec, looked, r);
+}
+
+void writer_tick(struct controller *ctl, int64_t now_ms)
+{
+	struct record *r, *next;
+
+	DL_FOREACH_SAFE(ctl->due, r, next) {
+		if (r->due_ms > now_ms || r->request_under_way)
+			continue;
+		if (r->flight == RECORD_DOUBT)
+			look(r, now_ms);
+		else
+			registry_mark(r);
+	}
+	writer_run(ctl);
+}
