@@ -60,3 +60,17 @@ check_PROGRAMS += tests/unit/test_kube_informer
 TESTS += tests/unit/test_kube_informer
 tests_unit_test_kube_informer_SOURCES = tests/unit/test_kube_informer.c $(KUBE_WORLD)
 tests_unit_test_kube_informer_LDADD = $(UNIT_LDADD) $(EVENT_TLS_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz_kube_scanner tests/fuzz/fuzz_kube_types tests/fuzz/fuzz_kubeconfig
+FUZZ_TARGETS += tests/fuzz/fuzz_kube_scanner tests/fuzz/fuzz_kube_types tests/fuzz/fuzz_kubeconfig
+tests_fuzz_fuzz_kube_scanner_SOURCES = tests/fuzz/fuzz_kube_scanner.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_kube_scanner_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_kube_types_SOURCES = tests/fuzz/fuzz_kube_types.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_kube_types_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_kubeconfig_SOURCES = tests/fuzz/fuzz_kubeconfig.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_kubeconfig_LDFLAGS = $(FUZZ_LINK)
+
+check_PROGRAMS += tests/unit/test_kube_access
+TESTS += tests/unit/test_kube_access
+tests_unit_test_kube_access_SOURCES = tests/unit/test_kube_access.c tests/unit/unit.h
+tests_unit_test_kube_access_LDADD = $(UNIT_LDADD)
