@@ -3,14 +3,21 @@ libfairlead_a_SOURCES += \
 	src/l2/arp.c \
 	src/l2/claims.c \
 	src/l2/entries.c \
+	src/l2/ifaces.c \
+	src/l2/l2.c \
+	src/l2/link.c \
 	src/l2/segment.c \
+	src/l2/snapshot.c \
 	src/l2/tables.c
 noinst_HEADERS += \
 	include/fairlead/l2.h \
 	src/l2/arp.h \
 	src/l2/claims.h \
 	src/l2/claims_internal.h \
-	src/l2/segment.h
+	src/l2/ifaces.h \
+	src/l2/link.h \
+	src/l2/segment.h \
+	src/l2/snapshot.h
 
 check_PROGRAMS += tests/unit/test_ownership
 TESTS += tests/unit/test_ownership

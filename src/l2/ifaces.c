@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "l2/ifaces.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <netlink/netlink.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/link.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+
+/* More interfaces with addresses than this are not a node's. */
+#define IFACES_MAX 4096
+#define WATCH_STACK_SIZE (256 * 1024)
+/* After a failed read, and as a slow check that no notification was missed. */
+#define RETRY_MS 1000
+#define RECHECK_MS 30000
+
+struct ifaces_watch {
+	regex_t pattern;
+	bool has_pattern;
+	void (*notify)(void *arg);
+	void *arg;
+	struct nl_sock *events;
+	int stop_fd;
+	pthread_t thread;
+	pthread_mutex_t lock; /* of fresh and has_fresh */
+	struct ifaces fresh;
+	bool has_fresh;
+	struct ifaces last; /* the thread's */
+};
+
+/* ---- reading ---- */
+
+static bool usable(struct rtnl_link *link, const regex_t *pattern)
+{
+	unsigned int flags = rtnl_link_get_flags(link);
+	const char *name = rtnl_link_get_name(link);
+	struct nl_addr *mac = rtnl_link_get_addr(link);
+	return name && strlen(name) < IFACE_NAME_SIZE && mac && nl_addr_get_len(mac) == 6 &&
+	       rtnl_link_get_arptype(link) == ARPHRD_ETHER &&
+	       !(flags & (IFF_LOOPBACK | IFF_NOARP)) && rtnl_link_get_master(link) <= 0 &&
+	       (!pattern || regexec(pattern, name, 0, NULL, 0) == 0);
+}
+
+static void add_subnet(struct iface *i, struct rtnl_addr *ra)
+{
+	struct nl_addr *local = rtnl_addr_get_local(ra);
+	if (!local || nl_addr_get_len(local) != 4 || i->n_subnets == IFACE_SUBNETS_MAX ||
+	    rtnl_addr_get_ifindex(ra) != i->index || rtnl_addr_get_scope(ra) != RT_SCOPE_UNIVERSE)
+		return;
+	struct in_addr in;
+	memcpy(&in, nl_addr_get_binary_addr(local), sizeof(in));
+	int len = rtnl_addr_get_prefixlen(ra);
+	struct addr own = addr_from_in(in);
+	i->subnets[i->n_subnets].own = own;
+	i->subnets[i->n_subnets++].prefix = prefix_of(&own, len >= 0 ? (unsigned int)len : 32);
+}
+
+static void read_link(struct rtnl_link *link, struct nl_cache *addrs, struct iface *ret_iface)
+{
+	struct iface i = { .index = rtnl_link_get_ifindex(link) };
+	unsigned int flags = rtnl_link_get_flags(link);
+	memcpy(i.name, rtnl_link_get_name(link), strlen(rtnl_link_get_name(link)) + 1);
+	memcpy(i.mac, nl_addr_get_binary_addr(rtnl_link_get_addr(link)), sizeof(i.mac));
+	i.up = (flags & IFF_UP) && rtnl_link_get_carrier(link);
+	for (struct nl_object *o = nl_cache_get_first(addrs); o; o = nl_cache_get_next(o))
+		add_subnet(&i, (struct rtnl_addr *)o);
+	*ret_iface = i;
+}
+
+static int by_index(const void *a, const void *b)
+{
+	const struct iface *x = a, *y = b;
+	return (x->index > y->index) - (x->index < y->index);
+}
+
+static int read_all(struct nl_sock *sock, const regex_t *pattern, struct ifaces *ret_ifaces)
+{
+	struct nl_cache *links = NULL, *addrs = NULL;
+	struct ifaces all = { 0 };
+	size_t cap = 0;
+	int r = rtnl_link_alloc_cache(sock, AF_UNSPEC, &links);
+	if (r >= 0)
+		r = rtnl_addr_alloc_cache(sock, &addrs);
+	for (struct nl_object *o = r < 0 ? NULL : nl_cache_get_first(links); o;
+	     o = nl_cache_get_next(o)) {
+		struct rtnl_link *link = (struct rtnl_link *)o;
+		if (!usable(link, pattern) || all.n == IFACES_MAX)
+			continue;
+		ARRAY_RESERVE(all.list, cap, all.n + 1);
+		read_link(link, addrs, &all.list[all.n]);
+		all.n += all.list[all.n].n_subnets > 0;
+	}
+	nl_cache_free(addrs);
+	nl_cache_free(links);
+	if (r < 0)
+		return r;
+	if (all.n > 0)
+		qsort(all.list, all.n, sizeof(*all.list), by_index);
+	*ret_ifaces = all;
+	return 0;
+}
+
+int ifaces_read(const regex_t *pattern, struct ifaces *ret_ifaces, struct err *e)
+{
+	struct nl_sock *sock = nl_socket_alloc();
+	if (!sock)
+		return err_set(e, -ENOMEM, ERR_SYSTEM, "netlink: out of memory");
+	int r = nl_connect(sock, NETLINK_ROUTE);
+	if (r >= 0)
+		r = read_all(sock, pattern, ret_ifaces);
+	nl_socket_free(sock);
+	if (r < 0)
+		return err_set(e, -EIO, ERR_SYSTEM, "reading the interfaces: %s", nl_geterror(r));
+	return 0;
+}
+
+void ifaces_fini(struct ifaces *i)
+{
+	free(i->list);
+	*i = (struct ifaces){ 0 };
+}
+
+static bool iface_eq(const struct iface *a, const struct iface *b)
+{
+	if (strcmp(a->name, b->name) != 0 || a->index != b->index || a->up != b->up ||
+	    memcmp(a->mac, b->mac, sizeof(a->mac)) != 0 || a->n_subnets != b->n_subnets)
+		return false;
+	for (size_t i = 0; i < a->n_subnets; i++)
+		if (!addr_eq(&a->subnets[i].own, &b->subnets[i].own) ||
+		    a->subnets[i].prefix.len != b->subnets[i].prefix.len)
+			return false;
+	return true;
+}
+
+bool ifaces_eq(const struct ifaces *a, const struct ifaces *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!iface_eq(&a->list[i], &b->list[i]))
+			return false;
+	return true;
+}
+
+const struct iface *ifaces_find(const struct ifaces *i, const struct addr *a)
+{
+	const struct iface *best = NULL;
+	int best_len = -1;
+	for (size_t n = 0; n < i->n; n++)
+		for (size_t s = 0; s < i->list[n].n_subnets; s++) {
+			const struct prefix *p = &i->list[n].subnets[s].prefix;
+			if (p->len > best_len && prefix_contains(p, a)) {
+				best = &i->list[n];
+				best_len = p->len;
+			}
+		}
+	return best;
+}
+
+bool iface_overlaps(const struct iface *i, const struct addr_range *r)
+{
+	for (size_t s = 0; s < i->n_subnets; s++) {
+		struct addr_range subnet = prefix_range(&i->subnets[s].prefix);
+		if (r->first.family == 4 && addr_range_overlaps(&subnet, r))
+			return true;
+	}
+	return false;
+}
+
+/* ---- watching ---- */
+
+static int events_open(struct nl_sock **ret_sock)
+{
+	struct nl_sock *sock = nl_socket_alloc();
+	if (!sock)
+		return -NLE_NOMEM;
+	nl_socket_disable_seq_check(sock);
+	int r = nl_connect(sock, NETLINK_ROUTE);
+	if (r >= 0)
+		r = nl_socket_add_memberships(sock, RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, 0);
+	if (r >= 0)
+		r = nl_socket_set_nonblocking(sock);
+	if (r < 0) {
+		nl_socket_free(sock);
+		return r;
+	}
+	*ret_sock = sock;
+	return 0;
+}
+
+/* What the notifications say does not matter, only that there were some. */
+static void drain(struct ifaces_watch *w)
+{
+	char bytes[4096];
+	while (recv(nl_socket_get_fd(w->events), bytes, sizeof(bytes), MSG_DONTWAIT) >= 0 ||
+	       errno == ENOBUFS || errno == EINTR)
+		;
+}
+
+static void hand_over(struct ifaces_watch *w, const struct ifaces *now)
+{
+	struct ifaces copy = { .n = now->n };
+	copy.list = xmemdup(now->list, now->n * sizeof(*now->list));
+	pthread_mutex_lock(&w->lock);
+	struct ifaces old = w->fresh;
+	w->fresh = copy;
+	w->has_fresh = true;
+	pthread_mutex_unlock(&w->lock);
+	ifaces_fini(&old);
+	w->notify(w->arg);
+}
+
+static int review(struct ifaces_watch *w)
+{
+	struct ifaces now;
+	struct err e = ERR_INIT;
+	int r = ifaces_read(w->has_pattern ? &w->pattern : NULL, &now, &e);
+	if (r < 0) {
+		log_err("interfaces", &e);
+		return r;
+	}
+	if (ifaces_eq(&now, &w->last)) {
+		ifaces_fini(&now);
+		return 0;
+	}
+	ifaces_fini(&w->last);
+	w->last = now;
+	hand_over(w, &now);
+	return 0;
+}
+
+static void *watch_run(void *arg)
+{
+	struct ifaces_watch *w = arg;
+	struct pollfd fds[] = {
+		{ .fd = w->stop_fd, .events = POLLIN },
+		{ .fd = nl_socket_get_fd(w->events), .events = POLLIN },
+	};
+	int timeout = RECHECK_MS;
+	for (;;) {
+		if (poll(fds, ARRAY_LEN(fds), timeout) < 0 && errno != EINTR)
+			return NULL;
+		if (fds[0].revents)
+			return NULL;
+		drain(w);
+		timeout = review(w) < 0 ? RETRY_MS : RECHECK_MS;
+	}
+}
+
+bool ifaces_watch_take(struct ifaces_watch *w, struct ifaces *ret_ifaces)
+{
+	/* The lock is held for a few instructions only, but who must not wait need not. */
+	if (pthread_mutex_trylock(&w->lock) != 0)
+		return false;
+	bool has = w->has_fresh;
+	if (has) {
+		*ret_ifaces = w->fresh;
+		w->fresh = (struct ifaces){ 0 };
+		w->has_fresh = false;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return has;
+}
+
+static void watch_free(struct ifaces_watch *w)
+{
+	if (w->has_pattern)
+		regfree(&w->pattern);
+	nl_socket_free(w->events);
+	if (w->stop_fd >= 0)
+		close(w->stop_fd);
+	ifaces_fini(&w->fresh);
+	ifaces_fini(&w->last);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+static int watch_prepare(struct ifaces_watch *w, const char *pattern, struct err *e)
+{
+	int r = pattern ? regcomp(&w->pattern, pattern, REG_EXTENDED | REG_NOSUB) : 0;
+	if (r) {
+		char why[128];
+		regerror(r, &w->pattern, why, sizeof(why));
+		return err_set(e, -EINVAL, ERR_CONFIG, "interface pattern \"%s\": %s", pattern,
+		               why);
+	}
+	w->has_pattern = pattern;
+	r = events_open(&w->events);
+	if (r < 0)
+		return err_set(e, -EIO, ERR_SYSTEM, "netlink: %s", nl_geterror(r));
+	w->stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (w->stop_fd < 0)
+		return err_set(e, -errno, ERR_SYSTEM, "eventfd: %s", strerror(errno));
+	r = ifaces_read(w->has_pattern ? &w->pattern : NULL, &w->last, e);
+	if (r < 0)
+		return r;
+	hand_over(w, &w->last);
+	return 0;
+}
+
+int ifaces_watch_start(const char *pattern, void (*notify)(void *arg), void *arg,
+                       struct ifaces_watch **ret_watch, struct err *e)
+{
+	struct ifaces_watch *w = xcalloc(1, sizeof(*w));
+	w->notify = notify;
+	w->arg = arg;
+	w->stop_fd = -1;
+	pthread_mutex_init(&w->lock, NULL);
+	int r = watch_prepare(w, pattern, e);
+	if (r == 0) {
+		pthread_attr_t attr;
+		pthread_attr_init(&attr);
+		pthread_attr_setstacksize(&attr, WATCH_STACK_SIZE);
+		sigset_t all, before;
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, &before);
+		r = -pthread_create(&w->thread, &attr, watch_run, w);
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+		pthread_attr_destroy(&attr);
+		if (r < 0)
+			err_set(e, r, ERR_SYSTEM, "thread: %s", strerror(-r));
+	}
+	if (r < 0) {
+		watch_free(w);
+		return r;
+	}
+	*ret_watch = w;
+	return 0;
+}
+
+void ifaces_watch_stop(struct ifaces_watch *w)
+{
+	if (!w)
+		return;
+	if (eventfd_write(w->stop_fd, 1) == 0)
+		pthread_join(w->thread, NULL);
+	watch_free(w);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_L2_LINK_H
+#define FAIRLEAD_L2_LINK_H
+
+/*
+ * Raw frames on one interface, through libpcap.  A filter in the kernel lets through what concerns us only: ARP, and the
+ * speakers' messages.  Never waits.
+ */
+
+#include <stddef.h>
+
+#include "fairlead/err.h"
+
+struct link;
+
+typedef void link_frame_fn(const void *frame, size_t size, void *arg);
+
+int link_open(const char *interface, struct link **ret_link, struct err *e);
+void link_close(struct link *l);
+/* Readable when there is a frame. */
+int link_fd(const struct link *l);
+/* Hands over the frames that are there, but no more than @max; how many, or -EIO when the interface went away. */
+int link_receive(struct link *l, int max, link_frame_fn *fn, void *arg);
+/* A frame that cannot be sent is lost, as on the wire. */
+void link_send(struct link *l, const void *frame, size_t size);
+
+#endif
