@@ -36,3 +36,6 @@ tests_fuzz_fuzz_arp_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_heartbeat_SOURCES = tests/fuzz/fuzz_heartbeat.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_heartbeat_LDFLAGS = $(FUZZ_LINK)
 FUZZ_TARGETS += tests/fuzz/fuzz_arp tests/fuzz/fuzz_heartbeat
+
+check_PROGRAMS += tests/l2/l2node
+tests_l2_l2node_SOURCES = tests/l2/l2node.c
