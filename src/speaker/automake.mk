@@ -10,6 +10,10 @@ libfairlead_a_SOURCES += \
 	src/speaker/speaker.c \
 	src/speaker/speaker.h
 
+sbin_PROGRAMS += src/speaker/fairlead-speaker
+src_speaker_fairlead_speaker_SOURCES = src/speaker/main.c
+dist_man_MANS += man/fairlead-speaker.8
+
 check_PROGRAMS += tests/unit/test_speaker
 TESTS += tests/unit/test_speaker
 tests_unit_test_speaker_SOURCES = tests/unit/test_speaker.c tests/unit/unit.h tests/unit/world.c tests/unit/world.h
