@@ -4,6 +4,7 @@ noinst_LIBRARIES += tests/apisim/libapisim.a
 tests_apisim_libapisim_a_SOURCES = \
 	tests/apisim/alloc.c tests/apisim/alloc.h \
 	tests/apisim/cells.c tests/apisim/cells.h \
+	tests/apisim/delete.c \
 	tests/apisim/fault.c tests/apisim/fault.h \
 	tests/apisim/http.c tests/apisim/http.h \
 	tests/apisim/journal.c tests/apisim/journal.h \
@@ -13,7 +14,7 @@ tests_apisim_libapisim_a_SOURCES = \
 	tests/apisim/openapi.c tests/apisim/openapi.h \
 	tests/apisim/patch.c tests/apisim/patch.h \
 	tests/apisim/reply.c tests/apisim/reply.h \
-	tests/apisim/rest.c \
+	tests/apisim/rest.c tests/apisim/rest.h \
 	tests/apisim/route.c tests/apisim/route.h \
 	tests/apisim/selector.c tests/apisim/selector.h \
 	tests/apisim/server.h \
@@ -31,3 +32,10 @@ APISIM_LIBS = tests/apisim/libapisim.a libfairlead.a $(JSON_LIBS) $(EVENT_TLS_LI
 noinst_PROGRAMS += tests/apisim/fairlead-apisim
 tests_apisim_fairlead_apisim_SOURCES = tests/apisim/main.c
 tests_apisim_fairlead_apisim_LDADD = $(APISIM_LIBS)
+
+APISIM_TESTS = tests/unit/test_apisim_patch tests/unit/test_apisim_service tests/unit/test_apisim_store
+check_PROGRAMS += $(APISIM_TESTS)
+TESTS += $(APISIM_TESTS)
+tests_unit_test_apisim_patch_LDADD = $(APISIM_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_apisim_service_LDADD = $(APISIM_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_apisim_store_LDADD = $(APISIM_LIBS) $(CMOCKA_LIBS)

@@ -115,13 +115,14 @@ static void put_openapi_index(struct buf *b)
 	buf_puts(b, "}}");
 }
 
-static void put_gvk(struct buf *b, const struct kind *k)
+/* Paths name one; schemas have a list of them. */
+static void put_gvk(struct buf *b, const struct kind *k, bool as_list)
 {
 	buf_printf(
 		b,
-		"\"x-kubernetes-group-version-kind\":{\"group\":\"%s\",\"version\":\"v1\",\"kind\":"
-		"\"%s\"}",
-		k->group, k->kind);
+		"\"x-kubernetes-group-version-kind\":%s{\"group\":\"%s\",\"version\":\"v1\",\"kind\":"
+		"\"%s\"}%s",
+		as_list ? "[" : "", k->group, k->kind, as_list ? "]" : "");
 }
 
 /* One path and one schema a kind: kubectl looks for the parameter fieldValidation of a patch. */
@@ -140,7 +141,7 @@ static void put_openapi_group(struct buf *b, const char *group)
 		           *group ? "apis/" : "api", group,
 		           k->namespaced ? "namespaces/{namespace}/" : "", k->resource);
 		buf_puts(b, "\"x-kubernetes-action\":\"patch\",");
-		put_gvk(b, k);
+		put_gvk(b, k, false);
 		buf_puts(b, ",\"parameters\":[");
 		buf_printf(b, parameter, "dryRun");
 		buf_putc(b, ',');
@@ -159,8 +160,7 @@ static void put_openapi_group(struct buf *b, const char *group)
 		           "%s\"io.k8s.api.%s.v1.%s\":{\"type\":\"object\",\"x-kubernetes-preserve-"
 		           "unknown-fields\":true,",
 		           any ? "," : "", *group ? group : "core", kinds[i].kind);
-		put_gvk(b, &kinds[i]);
-		/* In schemas the value is a list. */
+		put_gvk(b, &kinds[i], true);
 		buf_putc(b, '}');
 		any = true;
 	}

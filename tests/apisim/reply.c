@@ -128,8 +128,7 @@ static const struct {
 	{ 413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728" },
 	{ 415, "UnsupportedMediaType",
 	  "the body of the request was in an unknown format - accepted media types include: "
-	  "application/json-patch+json, application/merge-patch+json, "
-	  "application/strategic-merge-patch+json" },
+	  "application/json" },
 	{ 429, "TooManyRequests", "Too many requests, please try again later." },
 	{ 500, "InternalError", "Internal error occurred: injected" },
 	{ 502, "InternalError", "Bad Gateway" },

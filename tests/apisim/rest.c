@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <event2/keyvalq_struct.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +12,7 @@
 #include "fairlead/clock.h"
 #include "fairlead/mem.h"
 #include "js.h"
-#include "selector.h"
+#include "rest.h"
 #include "service.h"
 #include "validate.h"
 #include "wlog.h"
@@ -24,7 +23,6 @@
  * resourceVersion and makes no event, as the real server's does.
  */
 
-#define DEFAULT_GRACE_S 30
 #define GENERATE_NAME_TRIES 8
 #define NAME_BASE_MAX 58
 
@@ -42,7 +40,7 @@ bool request_flag(const struct api_request *rq, const char *key)
 	return v && (!strcmp(v, "true") || !strcmp(v, "1"));
 }
 
-static void set_time(struct json_object *o, const char *path, int64_t plus_s)
+void rest_set_time(struct json_object *o, const char *path, int64_t plus_s)
 {
 	char text[CLOCK_RFC3339_SIZE];
 	js_set_str(o, path, clock_rfc3339(clock_wall_us() + plus_s * 1000000, text));
@@ -62,14 +60,13 @@ static void set_uid(struct json_object *o)
 	js_set_str(o, "metadata.uid", text);
 }
 
-static struct version *find(struct server *s, const struct api_request *rq, const char *name)
+struct version *rest_find(struct server *s, const struct api_request *rq, const char *name)
 {
 	cleanup_free char *key = store_key(rq->kind->namespaced ? rq->ns : NULL, name);
 	return store_get(&s->store, rq->kind->store, key);
 }
 
-static void answer_version(const struct api_request *rq, struct reply *r, int code,
-                           struct version *v)
+void rest_answer(const struct api_request *rq, struct reply *r, int code, struct version *v)
 {
 	struct version *as = version_ref(version_as(v, rq->kind));
 	reply_fini(r);
@@ -77,7 +74,7 @@ static void answer_version(const struct api_request *rq, struct reply *r, int co
 	r->version = as;
 }
 
-static void note_change(struct server *s, struct reply *r)
+void rest_note_change(struct server *s, struct reply *r)
 {
 	s->n_writes++;
 	r->changed = true;
@@ -88,7 +85,7 @@ static void answer_object(const struct api_request *rq, struct reply *r, int cod
                           struct json_object *o)
 {
 	struct version *v = version_new(kind_of_store(rq->kind->store), 0, o);
-	answer_version(rq, r, code, v);
+	rest_answer(rq, r, code, v);
 	version_unref(v);
 }
 
@@ -222,12 +219,12 @@ static void generate_name(struct server *s, const struct api_request *rq, struct
 			suffix[i] = letters[clock_random_below(sizeof(letters) - 1)];
 		cleanup_free char *name = xasprintf("%.*s%s", NAME_BASE_MAX, base, suffix);
 		js_set_str(o, "metadata.name", name);
-		if (!find(s, rq, name))
+		if (!rest_find(s, rq, name))
 			return;
 	}
 }
 
-static int store_error(struct reply *r, const struct err *err)
+int rest_store_error(struct reply *r, const struct err *err)
 {
 	return reply_internal(r, "%s", err->msg);
 }
@@ -253,9 +250,9 @@ static int create_decoded(struct server *s, const struct api_request *rq, struct
 	js_del(o, "metadata.deletionTimestamp");
 	js_del(o, "metadata.deletionGracePeriodSeconds");
 	set_uid(o);
-	set_time(o, "metadata.creationTimestamp", 0);
+	rest_set_time(o, "metadata.creationTimestamp", 0);
 	default_created(rq->kind, o);
-	if (find(s, rq, name))
+	if (rest_find(s, rq, name))
 		return reply_exists(r, rq->kind, name);
 	code = settle(s, rq, o, NULL, r);
 	if (code)
@@ -267,9 +264,9 @@ static int create_decoded(struct server *s, const struct api_request *rq, struct
 	struct err err = ERR_INIT;
 	struct version *v;
 	if (store_put(&s->store, rq->kind->store, o, &v, &err) < 0)
-		return store_error(r, &err);
-	answer_version(rq, r, 201, v);
-	note_change(s, r);
+		return rest_store_error(r, &err);
+	rest_answer(rq, r, 201, v);
+	rest_note_change(s, r);
 	return 0;
 }
 
@@ -367,7 +364,7 @@ static int store_update(struct server *s, const struct api_request *rq, struct v
 	struct version *v = have;
 	js_set(o, "metadata.resourceVersion", js_copy(js_at(old, "metadata.resourceVersion")));
 	if (json_object_equal(o, old)) {
-		answer_version(rq, r, 200, have);
+		rest_answer(rq, r, 200, have);
 		return 0;
 	}
 	if (rq->dry_run) {
@@ -382,9 +379,9 @@ static int store_update(struct server *s, const struct api_request *rq, struct v
 	int e = last_finalizer ? store_delete(&s->store, rq->kind->store, key, o, &v, &err)
 	                       : store_put(&s->store, rq->kind->store, o, &v, &err);
 	if (e < 0)
-		return store_error(r, &err);
-	answer_version(rq, r, 200, v);
-	note_change(s, r);
+		return rest_store_error(r, &err);
+	rest_answer(rq, r, 200, v);
+	rest_note_change(s, r);
 	return 0;
 }
 
@@ -425,7 +422,7 @@ static void handle_update(struct server *s, const struct api_request *rq, struct
 	cleanup(js_put) struct json_object *o = decode(rq, r);
 	if (!o)
 		return;
-	struct version *have = find(s, rq, rq->name);
+	struct version *have = rest_find(s, rq, rq->name);
 	if (!have && (rq->sub || !rq->kind->create_on_update || *js_str0(o, "metadata.uid") ||
 	              *js_str0(o, "metadata.resourceVersion"))) {
 		reply_not_found(r, rq->kind, rq->name);
@@ -443,7 +440,11 @@ static void handle_patch(struct server *s, const struct api_request *rq, struct 
 {
 	struct err err = ERR_INIT;
 	if (!rq->patch_known) {
-		reply_code(r, 415, 0);
+		reply_status(
+			r, 415, "UnsupportedMediaType", NULL, NULL,
+			"the body of the request was in an unknown format - accepted media "
+			"types include: application/json-patch+json, "
+			"application/merge-patch+json, application/strategic-merge-patch+json");
 		return;
 	}
 	cleanup(js_put) struct json_object *patch = js_parse(rq->body, rq->body_size, &err);
@@ -451,7 +452,7 @@ static void handle_patch(struct server *s, const struct api_request *rq, struct 
 		reply_bad_request(r, "error decoding patch: %s", err.msg);
 		return;
 	}
-	struct version *have = find(s, rq, rq->name);
+	struct version *have = rest_find(s, rq, rq->name);
 	if (!have) {
 		reply_not_found(r, rq->kind, rq->name);
 		return;
@@ -478,177 +479,6 @@ static void handle_patch(struct server *s, const struct api_request *rq, struct 
 	update_decoded(s, rq, have, o, old, r);
 }
 
-struct delete_options {
-	int64_t grace_s; /* -1: not given */
-	const char *uid, *rv;
-};
-
-/* How long a Pod that runs on a node gets; everything else goes at once. */
-static int64_t grace_of(const struct kind *k, struct json_object *o,
-                        const struct delete_options *opt)
-{
-	if (k->store != STORE_PODS || !*js_str0(o, "spec.nodeName"))
-		return 0;
-	if (opt->grace_s >= 0)
-		return opt->grace_s;
-	return js_int(o, "spec.terminationGracePeriodSeconds", DEFAULT_GRACE_S);
-}
-
-static int delete_contents(struct server *s, const char *ns, struct err *err)
-{
-	for (int id = 0; id < STORE_N; id++) {
-		size_t begin, end;
-		if (!kind_of_store((enum store_id)id)->namespaced)
-			continue;
-		for (;;) {
-			store_range(&s->store, (enum store_id)id, ns, &begin, &end);
-			if (begin == end)
-				break;
-			cleanup_free char *key = xstrdup(s->store.shelves[id].v[begin]->key);
-			int r = store_delete(&s->store, (enum store_id)id, key, NULL, NULL, err);
-			if (r < 0)
-				return r;
-		}
-	}
-	return 0;
-}
-
-/* Marks it as being deleted; finalizers or the node's kubelet finish that. */
-static int mark_deleted(struct server *s, const struct api_request *rq, struct version *v,
-                        struct json_object *o, int64_t grace_s, struct reply *r)
-{
-	struct err err = ERR_INIT;
-	int64_t before = js_int(o, "metadata.deletionGracePeriodSeconds", INT64_MAX);
-	if (js_str(o, "metadata.deletionTimestamp") && grace_s >= before) {
-		answer_version(rq, r, 200, v);
-		return 0;
-	}
-	set_time(o, "metadata.deletionTimestamp", grace_s);
-	js_set_int(o, "metadata.deletionGracePeriodSeconds", grace_s);
-	if (store_put(&s->store, rq->kind->store, o, &v, &err) < 0)
-		return store_error(r, &err);
-	answer_version(rq, r, 200, v);
-	note_change(s, r);
-	return 0;
-}
-
-static int delete_one(struct server *s, const struct api_request *rq, struct version *v,
-                      const struct delete_options *opt, struct reply *r)
-{
-	struct err err = ERR_INIT;
-	cleanup(js_put) struct json_object *o = version_parse(v);
-	cleanup_free char *key = xstrdup(v->key), *name = xstrdup(version_name(v));
-	const char *uid = js_str0(o, "metadata.uid"), *rv = js_str0(o, "metadata.resourceVersion");
-	if (opt->uid && strcmp(opt->uid, uid) != 0) {
-		cleanup_free char *why = xasprintf(
-			"Precondition failed: UID in precondition: %s, UID in object meta: %s",
-			opt->uid, uid);
-		return reply_conflict(r, rq->kind, name, why);
-	}
-	if (opt->rv && strcmp(opt->rv, rv) != 0) {
-		cleanup_free char *why =
-			xasprintf("Precondition failed: ResourceVersion in precondition: "
-		                  "%s, ResourceVersion in object meta: %s",
-		                  opt->rv, rv);
-		return reply_conflict(r, rq->kind, name, why);
-	}
-	int64_t grace_s = grace_of(rq->kind, o, opt);
-	if (rq->dry_run) {
-		answer_version(rq, r, 200, v);
-		return 0;
-	}
-	if (js_len(js_array(o, "metadata.finalizers")) || grace_s > 0)
-		return mark_deleted(s, rq, v, o, grace_s, r);
-	if (rq->kind->store == STORE_NAMESPACES && delete_contents(s, name, &err) < 0)
-		return store_error(r, &err);
-	struct version *last;
-	if (store_delete(&s->store, rq->kind->store, key, o, &last, &err) < 0)
-		return store_error(r, &err);
-	if (rq->kind->delete_returns_object)
-		answer_version(rq, r, 200, last);
-	else
-		reply_deleted(r, rq->kind, name, js_str0(o, "metadata.uid"));
-	note_change(s, r);
-	return 0;
-}
-
-/* From the body (DeleteOptions) and the query; @ret_body keeps what the strings belong to. */
-static int delete_options(const struct api_request *rq, struct delete_options *opt,
-                          struct json_object **ret_body, struct reply *r)
-{
-	struct err err = ERR_INIT;
-	const char *grace = request_query(rq, "gracePeriodSeconds");
-	*opt = (struct delete_options){ .grace_s = grace ? strtoll(grace, NULL, 10) : -1 };
-	if (!rq->body_size)
-		return 0;
-	struct json_object *body = js_parse(rq->body, rq->body_size, &err);
-	if (!js_is(body, json_type_object)) {
-		json_object_put(body);
-		return reply_bad_request(r, "DeleteOptions: %s", body ? "not an object" : err.msg);
-	}
-	*ret_body = body;
-	opt->grace_s = js_int(body, "gracePeriodSeconds", opt->grace_s);
-	opt->uid = js_str(body, "preconditions.uid");
-	opt->rv = js_str(body, "preconditions.resourceVersion");
-	return 0;
-}
-
-static void handle_delete(struct server *s, const struct api_request *rq, struct reply *r)
-{
-	cleanup(js_put) struct json_object *body = NULL;
-	struct delete_options opt;
-	struct version *v = find(s, rq, rq->name);
-	if (delete_options(rq, &opt, &body, r))
-		return;
-	if (!v)
-		reply_not_found(r, rq->kind, rq->name);
-	else
-		delete_one(s, rq, v, &opt, r);
-}
-
-static void handle_deletecollection(struct server *s, const struct api_request *rq, struct reply *r)
-{
-	cleanup(js_put) struct json_object *body = NULL;
-	struct delete_options opt;
-	struct err err = ERR_INIT;
-	struct selector *sel;
-	if (delete_options(rq, &opt, &body, r))
-		return;
-	if (selector_parse(rq->kind, request_query(rq, "labelSelector"),
-	                   request_query(rq, "fieldSelector"), &sel, &err) < 0) {
-		reply_bad_request(r, "%s", err.msg);
-		return;
-	}
-	size_t begin, end, n = 0;
-	store_range(&s->store, rq->kind->store, rq->ns, &begin, &end);
-	cleanup_free struct version **doomed = xcalloc(end - begin + 1, sizeof(*doomed));
-	for (size_t i = begin; i < end; i++)
-		if (selector_matches(sel, s->store.shelves[rq->kind->store].v[i]))
-			doomed[n++] = version_ref(s->store.shelves[rq->kind->store].v[i]);
-	selector_free(sel);
-	struct json_object *items = json_object_new_array();
-	int code = 0;
-	for (size_t i = 0; i < n; i++) {
-		if (!code)
-			code = delete_one(s, rq, doomed[i], &opt, r);
-		json_object_array_add(items, version_parse(doomed[i]));
-		version_unref(doomed[i]);
-	}
-	if (code) {
-		json_object_put(items);
-		return;
-	}
-	reply_fini(r);
-	r->code = 200;
-	r->obj = json_object_new_object();
-	cleanup_free char *list_kind = xasprintf("%sList", rq->kind->kind);
-	cleanup_free char *rv = xasprintf("%" PRIu64, s->store.rv);
-	js_set_str(r->obj, "kind", list_kind);
-	js_set_str(r->obj, "apiVersion", kind_api_version(rq->kind));
-	js_set_str(r->obj, "metadata.resourceVersion", rv);
-	js_set(r->obj, "items", items);
-}
-
 static bool sub_is_known(const struct api_request *rq)
 {
 	return !rq->sub ||
@@ -658,9 +488,9 @@ static bool sub_is_known(const struct api_request *rq)
 
 static void handle_get(struct server *s, const struct api_request *rq, struct reply *r)
 {
-	struct version *v = find(s, rq, rq->name);
+	struct version *v = rest_find(s, rq, rq->name);
 	if (v)
-		answer_version(rq, r, 200, v);
+		rest_answer(rq, r, 200, v);
 	else
 		reply_not_found(r, rq->kind, rq->name);
 }
@@ -685,10 +515,10 @@ void rest_handle(struct server *s, const struct api_request *rq, struct reply *r
 		handle_patch(s, rq, r);
 		break;
 	case VERB_DELETE:
-		handle_delete(s, rq, r);
+		rest_delete(s, rq, r);
 		break;
 	case VERB_DELETECOLLECTION:
-		handle_deletecollection(s, rq, r);
+		rest_deletecollection(s, rq, r);
 		break;
 	case VERB_LIST:
 	case VERB_WATCH:
