@@ -143,6 +143,8 @@ static int spawn(const char *const argv[], const int fds[3], pid_t *ret_pid)
 	posix_spawn_file_actions_init(&actions);
 	for (int i = 0; i < 3; i++)
 		posix_spawn_file_actions_adddup2(&actions, fds[i], i);
+	/* Libraries open files that exec would keep, libpcap's sockets for one. */
+	posix_spawn_file_actions_addclosefrom_np(&actions, 3);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &all);

@@ -220,7 +220,7 @@ bool model_remove(struct model *m, const char *key)
 bool model_is_applied(const struct model *m, const char *key)
 {
 	const struct service *s = find(m, key);
-	return m->adopted && (!s || !s->pending);
+	return m->adopted && !m->unproven && (!s || !s->pending);
 }
 
 bool model_in_sync(const struct model *m)
@@ -299,8 +299,12 @@ static void verify_service(struct model *m, struct service *s)
 	}
 	s->refused = false;
 	s->pending = !(v.same && v.reachable);
-	if (s->pending)
+	if (s->pending) {
 		enqueue(m, s);
+	} else if (s->queued) {
+		DL_DELETE(m->queue, s);
+		s->queued = false;
+	}
 }
 
 static bool jump_is(const struct save_jump *j, const struct render_jump *want_jump)
@@ -393,7 +397,7 @@ void model_adopt(struct model *m, const struct save *saved)
 			service_free(m, s);
 	}
 	DL_SORT(m->queue, by_low_octet);
-	m->any_dirty = m->sweep = m->adopted = true;
+	m->any_dirty = m->sweep = m->adopted = m->unproven = true;
 	m->limit = m->max_batch;
 }
 
@@ -497,8 +501,8 @@ static void end_batch(struct model *m)
 static void commit_service(struct model *m, struct service *s, model_committed_fn *fn, void *arg)
 {
 	settle_members(m, s, s->have, s->flying);
-	if (s->flying && s->flying != s->have)
-		fn(s->have ? &s->have->s : NULL, &s->flying->s, arg);
+	if (s->flying)
+		fn(&s->flying->s, arg);
 	spec_unref(s->have);
 	s->have = TAKE(s->flying);
 	s->in_batch = false;
@@ -532,7 +536,7 @@ void model_commit(struct model *m, model_committed_fn *fn, void *arg)
 		memset(m->missing_jumps, 0, sizeof(m->missing_jumps));
 		drop_strays(m);
 	} else {
-		m->any_dirty = false;
+		m->any_dirty = m->unproven = false;
 	}
 	if (m->has_sweep)
 		m->sweep = false;

@@ -43,9 +43,8 @@ struct model_stats {
 	size_t n_truncated;
 };
 
-/* Told of every Service whose new state a batch brought in; @had is what it was, NULL for a new one. */
-typedef void model_committed_fn(const struct proxy_service *had, const struct proxy_service *now,
-                                void *arg);
+/* Told of every Service whose newest state a batch brought in. */
+typedef void model_committed_fn(const struct proxy_service *s, void *arg);
 
 struct model *model_new(const struct render_options *o, size_t max_batch);
 void model_free(struct model *m);

@@ -65,7 +65,8 @@ struct model {
 	struct record *records;
 	struct bucket *buckets;
 	bool any_dirty;
-	bool sweep; /* records that nobody wants are to be removed */
+	bool unproven; /* adopted, but the buckets were not compared yet */
+	bool sweep;    /* records that nobody wants are to be removed */
 	bool missing_jumps[RENDER_JUMPS];
 	struct stray *strays; /* rules to be deleted first */
 	size_t n_strays, cap_strays;

@@ -91,8 +91,7 @@ static void adopt(struct plane *p)
 	save_fini(&p->saved);
 	p->state = PLANE_IDLE;
 	p->stats.resyncs++;
-	kick(p);
-	p->ops->applied(p->arg); /* what was there already needs no batch */
+	kick(p); /* and if all is there already, that will be seen without a program run */
 }
 
 static void on_read(const struct child_result *r, void *arg)
@@ -133,12 +132,10 @@ static void read_kernel(struct plane *p)
 
 /* ---- writing ---- */
 
-static void on_committed(const struct proxy_service *had, const struct proxy_service *now,
-                         void *arg)
+static void on_committed(const struct proxy_service *s, void *arg)
 {
 	struct plane *p = arg;
-	(void)had;
-	conntrack_job_add(p->udp, now);
+	conntrack_job_add(p->udp, s);
 }
 
 static void end_udp_flows(struct plane *p)

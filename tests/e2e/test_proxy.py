@@ -403,3 +403,32 @@ def test_kube_proxys_jump_stays_behind_ours(proxies: Proxies) -> None:
     assert jumps[1] == "-A PREROUTING -j FL-SVC"
     assert jumps.count("-A PREROUTING -j FL-SVC") == 1
     netns.output(ns("node1"), [*iptables, "-D", "PREROUTING", "-j", "KUBE-SERVICES"])
+
+
+@pytest.mark.parametrize("sign", ["KUBE-IPTABLES-HINT", "KUBE-KUBELET-CANARY", "", "ours"])
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+def test_auto_finds_the_nodes_variant(variant: str, sign: str) -> None:
+    """By our own chains, the kubelet's, or simply where the rules are."""
+    other = "legacy" if variant == "nft" else "nft"
+    namespace = ns("auto")
+    netns.create(namespace)
+    try:
+        proxyctl = [str(BUILD / "tests/proxy/proxyctl"), "--variant"]
+        rule = "-A INPUT -s 198.51.100.1/32 -j DROP\n"
+        with netns.entered(namespace):
+
+            def feed(argv: list[str], text: str) -> str:
+                return subprocess.run(argv, input=text, capture_output=True, text=True, check=True).stdout
+
+            if sign == "ours":
+                feed([*proxyctl, variant], "complete\nwait\n")
+                feed([f"iptables-{other}-restore", "--noflush"], "*mangle\n:KUBE-IPTABLES-HINT - [0:0]\nCOMMIT\n")
+            else:
+                chain = f"*mangle\n:{sign} - [0:0]\nCOMMIT\n" if sign else ""
+                more, fewer = (1, 3) if sign else (3, 1)
+                feed([f"iptables-{variant}-restore", "--noflush"], f"{chain}*filter\n{rule * more}COMMIT\n")
+                feed([f"iptables-{other}-restore", "--noflush"], f"*filter\n{rule * fewer}COMMIT\n")
+            status = json.loads(feed([*proxyctl, "auto"], "complete\nwait\n"))
+        assert status["variant"] == variant
+    finally:
+        netns.delete(namespace)
