@@ -13,26 +13,28 @@ from lab.waiting import wait_for
 from . import figures, objects
 
 ROUNDS = 50
+SETTLE_SECONDS = 0.1
 
 
 def run(lab: Lab) -> None:
     lab.start_cluster()
-    for obj in objects.configuration("192.168.1.128-192.168.1.240"):
+    for obj in objects.configuration("192.168.1.101-192.168.1.250"):
         lab.api.apply(obj)
     lab.start_controller("a")
-    next_address = 128
-    for probe in ("off", "on"):
+    next_address = 101
+    for mode, probe in (("none", "off"), ("none", "on"), ("iptables", "off")):
         for host in lab.network.nodes:
-            lab.start_speaker(host.name, "--first-use-probe", probe)
+            lab.start_speaker(host.name, "--proxy-mode", mode, "--first-use-probe", probe)
         for host in lab.network.nodes:
             wait_for(f"the speaker of {host.name}", lambda h=host: lab.daemon(h.name, "/readyz"), 10)
+        time.sleep(1)  # a speaker that just started listens before it claims
         posts, answers = [], []
         for i in range(next_address, next_address + ROUNDS):
             post, answer = _round(lab, f"bench-{i}", f"192.168.1.{i}")
             posts.append(post)
             answers.append(answer)
         next_address += ROUNDS
-        print(f"announce, first-use probe {probe}")
+        print(f"announce, proxy mode {mode}, first-use probe {probe}")
         figures.report("  the POST itself (yardstick)", posts)
         figures.report("  POST returned -> first ARP answer", answers)
         for host in lab.network.nodes:
@@ -48,4 +50,5 @@ def _round(lab: Lab, name: str, address: str) -> tuple[float, float]:
         answer = wait_for(f"an ARP answer for {address}", lambda: watcher.first_after(started), 10, 0.005)
     lab.api.delete("Service", name)
     lab.api.delete("EndpointSlice", f"{name}-bench")
+    time.sleep(SETTLE_SECONDS)
     return (returned - started) * 1000, (answer.at - returned) * 1000
