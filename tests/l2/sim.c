@@ -99,7 +99,8 @@ static void deliver(struct sim *s)
 			segment_receive(to->segment, s->now, f.data, f.size);
 		free(f.data);
 	}
-	memmove(s->frames + kept, s->frames + n, (s->n_frames - n) * sizeof(*s->frames));
+	if (n < s->n_frames)
+		memmove(s->frames + kept, s->frames + n, (s->n_frames - n) * sizeof(*s->frames));
 	s->n_frames -= n - kept;
 }
 
