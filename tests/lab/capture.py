@@ -11,7 +11,7 @@ from . import arp, netns
 
 _SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>; Python does not name it
 _ETH_P_ALL = 3
-_SO_TIMESTAMPNS = 35
+_SO_RCVBUFFORCE, _SO_TIMESTAMPNS = 33, 35
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _RECEIVE_BUFFER = 8 << 20
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}

@@ -40,7 +40,7 @@ class Demo:
     # ---- printing ----
 
     def say(self, text: str) -> None:
-        print(f"{self._label:<14}{text}", flush=True)
+        print(f"{self._label:<12}{text}", flush=True)
         self._label = ""
 
     def run(self) -> None:
@@ -86,15 +86,15 @@ class Demo:
         wait_for("three Pods ready", lambda: all(lab.pod_ready(p) for p in pods), STEP_SECONDS)
         for node in NODES:
             wait_for(f"the speaker of {node} to be up", lambda n=node: lab.daemon(n, "/healthz"), STEP_SECONDS)
-        nodes = ", ".join(f"{h.name} {h.address} ({h.mac})" for h in lab.network.nodes)
-        self.say(f"three nodes on one LAN: {nodes}")
-        self.say(f"control plane {net.CONTROL_PLANE}, two controllers; client {net.CLIENT}; a speaker on each node")
+        nodes = ", ".join(f"{h.name} {h.address}" for h in lab.network.nodes)
+        self.say(f"one LAN: {nodes}; their MACs end like their addresses;")
+        self.say(f"control plane {net.CONTROL_PLANE} with two controllers, a speaker on each node, client {net.CLIENT};")
         seen = [lab.api.get("Pod", p) for p in pods]
         self.say(
-            "Pods: "
+            "Pods "
             + ", ".join(
-                f"{p['metadata']['name']} ({p['metadata']['labels']['version']}) {p['status']['podIP']} on "
-                f"{p['spec']['nodeName']}"
+                f"{p['metadata']['name']} {p['metadata']['labels']['version']} on {p['spec']['nodeName']} "
+                f"({p['status']['podIP']})"
                 for p in seen
             )
         )
