@@ -35,7 +35,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     outcome = yield
     report = outcome.get_result()
     lab = getattr(item, "funcargs", {}).get("lab")
-    if report.failed and lab is not None:
+    if report.failed and report.when != "teardown" and lab is not None:
         report.sections.append(("logs", str(lab.save_logs())))
 
 

@@ -65,15 +65,13 @@ def test_traffic_flows(variant_lab: tuple[Lab, str]) -> None:
 def test_flushed_rules_come_back(variant_lab: tuple[Lab, str]) -> None:
     lab, variant = variant_lab
     address = lab.wait_address("frontend")
-    owner = lab.wait_owner(address)
-    rules = our_rules(lab, owner, f"iptables-{variant}-save")
-    netns.output(lab.host(owner).namespace, [f"iptables-{variant}", "-t", "nat", "-F"])
-    wait_for(
-        "the rules to be back",
-        lambda: sorted(our_rules(lab, owner, f"iptables-{variant}-save")) == sorted(rules),
-        60,
-    )
-    assert lab.get(address).status == 200
+    lab.wait_owner(address)
+    node, save = "node1", f"iptables-{variant}-save"
+    rules = sorted(our_rules(lab, node, save))
+    netns.output(lab.host(node).namespace, [f"iptables-{variant}", "-t", "nat", "-F"])
+    wait_for("the rules to be back", lambda: sorted(our_rules(lab, node, save)) == rules, 60)
+    port = lab.api.get("Service", "frontend")["spec"]["ports"][0]["nodePort"]
+    assert lab.get(lab.host(node).address, port).status == 200
 
 
 def test_cleanup_removes_ours_and_nothing_else(variant_lab: tuple[Lab, str]) -> None:

@@ -88,7 +88,7 @@ class Demo:
             wait_for(f"the speaker of {node} to be up", lambda n=node: lab.daemon(n, "/healthz"), STEP_SECONDS)
         nodes = ", ".join(f"{h.name} {h.address}" for h in lab.network.nodes)
         self.say(f"one LAN: {nodes}; their MACs end like their addresses;")
-        self.say(f"control plane {net.CONTROL_PLANE} with two controllers, a speaker on each node, client {net.CLIENT};")
+        self.say(f"control plane {net.CONTROL_PLANE}, two controllers, a speaker on each node; client {net.CLIENT};")
         seen = [lab.api.get("Pod", p) for p in pods]
         self.say(
             "Pods "
