@@ -104,8 +104,8 @@ class Demo:
 
     def address_assigned(self) -> None:
         lab = self.lab
-        lab.apply("frontend.yaml")
         started = time.monotonic()
+        lab.apply("frontend.yaml")
         self.address = lab.wait_address(SERVICE, seconds=STEP_SECONDS)
         took = (time.monotonic() - started) * 1000
         service = lab.api.get("Service", SERVICE)
@@ -116,7 +116,7 @@ class Demo:
         prefix, last = self.address.rsplit(".", 1)
         in_pool = prefix == net.LAN_PREFIX and 240 <= int(last) <= 250
         self.check(in_pool, f"{self.address} is not of pool lan (.240-.250)")
-        self.say(f"Service {SERVICE} was given {self.address} of pool lan, seen {took:.0f} ms after it was created;")
+        self.say(f"Service {SERVICE} was given {self.address} of pool lan, seen {took:.0f} ms after it was asked for;")
         self.say(
             f"its status says ipMode {ingress.get('ipMode')}, condition AddressAssigned {assigned.get('status')}: "
             f"{assigned.get('reason')}"
