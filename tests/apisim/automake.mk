@@ -39,3 +39,9 @@ TESTS += $(APISIM_TESTS)
 tests_unit_test_apisim_patch_LDADD = $(APISIM_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_apisim_service_LDADD = $(APISIM_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_apisim_store_LDADD = $(APISIM_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz_apisim
+tests_fuzz_fuzz_apisim_SOURCES = tests/fuzz/fuzz_apisim.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_apisim_LDADD = $(APISIM_LIBS)
+tests_fuzz_fuzz_apisim_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_apisim

@@ -764,6 +764,29 @@ def test_watches_cut_and_silent(server: Server) -> None:
     server.call("DELETE", "/sim/faults")
 
 
+def test_client_leaves_while_it_waits(server: Server) -> None:
+    server.call("PUT", "/sim/faults", {"rules": [{"delay_ms": 100}]})
+    for path in (CONFIGMAPS, f"{CONFIGMAPS}?watch=1"):
+        with pytest.raises((TimeoutError, urllib.error.URLError)):
+            urllib.request.urlopen(server.url + path, timeout=0.02)
+    server.get(LEASES)  # after as long a delay, so the others have been answered too
+    server.call("DELETE", "/sim/faults")
+    deadline = time.monotonic() + 10
+    while server.get("/sim/stats")["watches"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_connections_dropped(server: Server) -> None:
+    connection = http.client.HTTPConnection(server.url.rpartition("/")[2])
+    connection.request("GET", CONFIGMAPS)
+    connection.getresponse().read()
+    server.call("PUT", "/sim/faults", {"drop_connections": True})
+    assert connection.sock.recv(1) == b""
+    connection.close()
+    assert server.get(CONFIGMAPS)["kind"] == "ConfigMapList"
+
+
 def test_server_goes_away_and_returns(server: Server) -> None:
     with server.watch(LEASES) as watch:
         server.call("PUT", "/sim/faults", {"refuse_ms": 400})
