@@ -74,3 +74,8 @@ check_PROGRAMS += tests/unit/test_kube_access
 TESTS += tests/unit/test_kube_access
 tests_unit_test_kube_access_SOURCES = tests/unit/test_kube_access.c tests/unit/unit.h
 tests_unit_test_kube_access_LDADD = $(UNIT_LDADD)
+
+# The client's suite against a server that runs; tests/e2e/test_client.py runs it on the embedded one.
+noinst_PROGRAMS += tests/kube/kube_suite
+tests_kube_kube_suite_SOURCES = tests/kube/main.c tests/kube/suite.c tests/kube/suite.h tests/kube/objects.c \
+	tests/kube/watching.c tests/kube/election.c
