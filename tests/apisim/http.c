@@ -37,6 +37,8 @@ struct listener {
 	struct evhttp_bound_socket *bound; /* NULL while down */
 };
 
+struct delayed;
+
 struct http {
 	struct server *server;
 	struct evhttp *evhttp;
@@ -45,12 +47,14 @@ struct http {
 	size_t n_listeners;
 	struct event *down, *up, *cutter;
 	int64_t down_ms;
+	struct delayed *delayed;
 	char *cut_resource;
 	bool cut_clean;
 };
 
 /* A request that a fault holds back. */
 struct delayed {
+	struct delayed *next, **at;
 	struct http *http;
 	struct evhttp_request *req; /* NULL once its connection is gone */
 	struct event *timer;
@@ -305,6 +309,15 @@ static void delayed_gone(struct evhttp_connection *conn, void *arg)
 	d->req = NULL;
 }
 
+static void delayed_free(struct delayed *d)
+{
+	*d->at = d->next;
+	if (d->next)
+		d->next->at = d->at;
+	event_free(d->timer);
+	free(d);
+}
+
 static void delayed_due(evutil_socket_t fd, short what, void *arg)
 {
 	struct delayed *d = arg;
@@ -314,15 +327,19 @@ static void delayed_due(evutil_socket_t fd, short what, void *arg)
 		evhttp_connection_set_closecb(evhttp_request_get_connection(d->req), NULL, NULL);
 		perform(d->http, d->req, &d->action);
 	}
-	event_free(d->timer);
-	free(d);
+	delayed_free(d);
 }
 
 /* Also a drop without a delay goes through the loop: a connection cannot be freed in its own callback. */
 static void hold_back(struct http *h, struct evhttp_request *req, const struct fault_action *a)
 {
 	struct delayed *d = xcalloc(1, sizeof(*d));
-	*d = (struct delayed){ .http = h, .req = req, .action = *a };
+	*d = (struct delayed){
+		.next = h->delayed, .at = &h->delayed, .http = h, .req = req, .action = *a
+	};
+	if (h->delayed)
+		h->delayed->at = &d->next;
+	h->delayed = d;
 	d->timer = evtimer_new(h->server->base, delayed_due, d);
 	evhttp_connection_set_closecb(evhttp_request_get_connection(req), delayed_gone, d);
 	event_add(d->timer, &(struct timeval){ .tv_sec = a->delay_ms / 1000,
@@ -389,6 +406,16 @@ static int setup_tls(struct http *h, const char *cert, const char *key, struct e
 	return 0;
 }
 
+/* Takes @fd, which listens already. */
+static int accept_on(struct http *h, struct listener *l, int fd, struct err *err)
+{
+	l->bound = evhttp_accept_socket_with_handle(h->evhttp, fd);
+	if (l->bound)
+		return 0;
+	close(fd);
+	return err_set(err, -EIO, ERR_SYSTEM, "%s: cannot accept", l->host);
+}
+
 static int bind_listener(struct http *h, struct listener *l, struct err *err)
 {
 	int on = 1;
@@ -404,12 +431,7 @@ static int bind_listener(struct http *h, struct listener *l, struct err *err)
 		close(fd);
 		return err_set(err, r, ERR_SYSTEM, "%s: %s", l->host, strerror(-r));
 	}
-	l->bound = evhttp_accept_socket_with_handle(h->evhttp, fd);
-	if (!l->bound) {
-		close(fd);
-		return err_set(err, -EIO, ERR_SYSTEM, "%s: cannot accept", l->host);
-	}
-	return 0;
+	return accept_on(h, l, fd, err);
 }
 
 int http_listen(struct http *h, const char *address, struct err *err)
@@ -481,21 +503,30 @@ static void on_up(evutil_socket_t fd, short what, void *arg)
 			log_err("not listening again", &err);
 }
 
-/* Freeing the evhttp is what ends its listeners and every connection. */
+/*
+ * Freeing the evhttp is what ends its listeners and every connection.  Where nobody is to be refused, a
+ * copy keeps each listening socket open meanwhile.
+ */
 static void on_down(evutil_socket_t fd, short what, void *arg)
 {
 	struct http *h = arg;
+	struct err err = ERR_INIT;
+	int kept[HTTP_MAX_LISTENERS];
 	(void)fd;
 	(void)what;
+	for (size_t i = 0; i < h->n_listeners; i++) {
+		struct listener *l = &h->listeners[i];
+		kept[i] = l->bound && !h->down_ms ? dup(evhttp_bound_socket_get_fd(l->bound)) : -1;
+		l->bound = NULL;
+	}
 	evhttp_free(h->evhttp);
 	new_evhttp(h);
 	for (size_t i = 0; i < h->n_listeners; i++)
-		h->listeners[i].bound = NULL;
+		if (kept[i] >= 0 && accept_on(h, &h->listeners[i], kept[i], &err) < 0)
+			log_err("not listening again", &err);
 	struct timeval tv = ms_timeval(h->down_ms);
 	if (h->down_ms > 0)
 		event_add(h->up, &tv);
-	else
-		on_up(-1, 0, h);
 }
 
 void http_go_down(struct http *h, int64_t ms)
@@ -551,6 +582,8 @@ void http_free(struct http *h)
 		return;
 	watch_cut(h->server, NULL, false);
 	evhttp_free(h->evhttp);
+	while (h->delayed)
+		delayed_free(h->delayed);
 	event_free(h->down);
 	event_free(h->up);
 	event_free(h->cutter);

@@ -16,6 +16,7 @@
 #include "server.h"
 
 #define WLOG_BODY_MAX 512
+#define OUR_CONDITIONS "fairlead.io/"
 
 struct wlog {
 	int fd;
@@ -48,6 +49,18 @@ static void copy_member(struct json_object *to, const char *name, struct json_ob
 		js_set(to, name, json_object_get(v));
 }
 
+/* Ours if there is one, else the first; NULL if there is none. */
+static struct json_object *telling_condition(struct json_object *o)
+{
+	struct json_object *list = js_array(o, "status.conditions");
+	for (size_t i = 0; i < js_len(list); i++) {
+		struct json_object *c = json_object_array_get_idx(list, i);
+		if (!strncmp(js_str0(c, "type"), OUR_CONDITIONS, strlen(OUR_CONDITIONS)))
+			return c;
+	}
+	return js_len(list) ? json_object_array_get_idx(list, 0) : NULL;
+}
+
 static void add_object(struct json_object *line, struct json_object *o)
 {
 	copy_member(line, "rv", o, "metadata.resourceVersion");
@@ -68,9 +81,8 @@ static void add_object(struct json_object *line, struct json_object *o)
 		}
 		js_set(line, "ingress", ips);
 	}
-	struct json_object *conditions = js_array(o, "status.conditions");
-	if (js_is_str(js_get(o, "kind"), "Service") && js_len(conditions)) {
-		struct json_object *c = json_object_array_get_idx(conditions, 0);
+	struct json_object *c = telling_condition(o);
+	if (js_is_str(js_get(o, "kind"), "Service") && c) {
 		copy_member(line, "condition.type", c, "type");
 		copy_member(line, "condition.status", c, "status");
 		copy_member(line, "condition.reason", c, "reason");

@@ -777,6 +777,14 @@ def test_client_leaves_while_it_waits(server: Server) -> None:
         time.sleep(0.02)
 
 
+def test_end_while_a_request_waits(serve: Callable[..., Server]) -> None:
+    server = serve()
+    server.call("PUT", "/sim/faults", {"rules": [{"delay_ms": 60000}]})
+    with pytest.raises((TimeoutError, urllib.error.URLError)):
+        urllib.request.urlopen(server.url + CONFIGMAPS, timeout=0.05)
+    assert server.stop() == 0
+
+
 def test_connections_dropped(server: Server) -> None:
     connection = http.client.HTTPConnection(server.url.rpartition("/")[2])
     connection.request("GET", CONFIGMAPS)
@@ -807,7 +815,9 @@ def test_write_log(serve: Callable[..., Server], tmp_path: Path) -> None:
     log = tmp_path / "writes"
     server = serve("--write-log", str(log))
     made = server.service("a")
-    body = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}
+    at = {"lastTransitionTime": "2026-01-01T00:00:00Z", "reason": "Because"}
+    conditions = [{"type": f"{d}/A", "status": "True"} | at for d in ("example.com", "fairlead.io")]
+    body = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}, "conditions": conditions}}
     server.call("PATCH", f"{SERVICES}/a/status", body, MERGE, User_Agent="fairlead-controller/1")
     server.refused(404, "DELETE", f"{SERVICES}/b")
     server.get(f"{SERVICES}/a")
@@ -818,6 +828,7 @@ def test_write_log(serve: Callable[..., Server], tmp_path: Path) -> None:
     assert (patch["uid"], patch["name"], patch["type"]) == (made["metadata"]["uid"], "a", "LoadBalancer")
     assert json.loads(patch["body"]) == body and patch["path"] == f"{SERVICES}/a/status"
     assert patch["changed"] is True
+    assert patch["condition"] == {"type": "fairlead.io/A", "status": "True", "reason": "Because"}
 
 
 def test_token(serve: Callable[..., Server]) -> None:
