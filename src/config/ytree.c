@@ -254,6 +254,14 @@ static int build(struct builder *b, yaml_parser_t *parser)
 	}
 }
 
+static unsigned int count_lines(const char *text, size_t size)
+{
+	unsigned int n = 0;
+	for (size_t i = 0; i < size; i++)
+		n += text[i] == '\n' || i == size - 1;
+	return n > 0 ? n : 1;
+}
+
 int ytree_parse(const char *yaml, size_t size, struct ytree *ret_tree,
                 struct ytree_error *ret_error)
 {
@@ -268,6 +276,9 @@ int ytree_parse(const char *yaml, size_t size, struct ytree *ret_tree,
 	yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, size);
 	int r = build(&b, &parser);
 	yaml_parser_delete(&parser);
+	/* What is missing at the end is missing on the last line, not behind it. */
+	if (r < 0 && ret_error->line > count_lines(yaml, size))
+		ret_error->line = count_lines(yaml, size);
 
 	for (size_t i = 0; i < b.depth; i++)
 		free(b.stack[i].anchor);

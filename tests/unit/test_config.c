@@ -107,7 +107,8 @@ static const struct {
 	const char *path;
 	const char *message; /* contained in it */
 } bad[] = {
-	{ "address-pools: [\n", 2, "", "not YAML" },
+	{ "address-pools: [\n", 1, "", "not YAML" },
+	{ "address-pools: [\n  a,\n  b", 3, "", "not YAML" },
 	{ "\tx: 1\n", 1, "", "not YAML" },
 	{ "just words\n", 1, "", "is a single value; write a map" },
 	{ "a: 1\n---\nb: 2\n", 2, "", "second YAML document" },

@@ -1,0 +1,731 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The controller against the embedded API server: what it assigns, what it says, and what breaks around it.
+
+Judged from the objects, from the API server's log of writes, and from the controller's own counters.
+"""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import open_lab
+
+from lab import net
+from lab.api import ApiError, Object
+from lab.cluster import Lab
+from lab.waiting import LabError, wait_for
+
+SYSTEM = "fairlead-system"
+CONDITION = "fairlead.io/AddressAssigned"
+LEASE = ("--lease-duration", "3", "--renew-deadline", "2", "--retry-period", "1")
+POOLS = """\
+address-pools:
+- name: lan
+  protocol: layer2
+  addresses: [192.168.1.240-192.168.1.250, "fd00:60::10-fd00:60::1f"]
+- name: tiny
+  protocol: layer2
+  auto-assign: false
+  addresses: [10.60.0.1-10.60.0.2]
+"""
+WIDE = "address-pools:\n- {name: wide, protocol: layer2, addresses: [10.50.0.0/16]}\n"
+
+
+# ---- the world ----
+
+
+def start_api(lab: Lab) -> None:
+    address = f"{net.CONTROL_PLANE}:{net.API_PORT}"
+    cidrs = "10.96.0.0/16,fd00:96::/112"
+    files = ["--data", str(lab.dir / "api.json"), "--write-log", str(lab.write_log)]
+    argv = [lab.program("fairlead-apisim"), "--listen", address, "--service-cidr", cidrs, *files]
+    process = lab.start("api", argv, lab.network.control_plane.namespace)
+    lab.wait_up(process, "the API server", lambda: lab.api.objects("Namespace") is not None)
+
+
+def configure(lab: Lab, text: str) -> None:
+    meta = {"name": "fairlead", "namespace": SYSTEM}
+    lab.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"config": text}})
+
+
+def active(lab: Lab) -> tuple[int, str]:
+    """Generation and text of the published configuration."""
+    found = lab.api.find("ConfigMap", "fairlead-active", SYSTEM)
+    if not found:
+        return 0, ""
+    return int(found["metadata"]["annotations"]["fairlead.io/generation"]), found["data"]["config"]
+
+
+def wait_active(lab: Lab, text: str) -> int:
+    wait_for("the configuration to be published", lambda: active(lab)[1] == text)
+    return active(lab)[0]
+
+
+def status(lab: Lab, replica: str = "a") -> Any:
+    return lab.daemon(f"controller-{replica}")
+
+
+def start_controllers(lab: Lab, *flags: str) -> None:
+    for replica in ("a", "b"):
+        lab.start_controller(replica, *LEASE, *flags)
+        wait_for("it to answer", lambda r=replica: status(lab, r))
+        wait_for("a leader", lambda: any_leader(lab))
+
+
+def any_leader(lab: Lab) -> str:
+    """The replica that leads; "" if none does, or is up to say so."""
+    for replica in ("a", "b"):
+        process = lab.processes.get(f"controller-{replica}")
+        try:
+            if process and process.running() and status(lab, replica)["leader"]:
+                return replica
+        except ApiError:
+            continue
+    return ""
+
+
+def restart(lab: Lab, replica: str) -> None:
+    lab.restart(f"controller-{replica}")
+    wait_for("it to answer", lambda: status(lab, replica))
+
+
+def stop_controllers(lab: Lab) -> None:
+    for replica in ("b", "a"):
+        process = lab.processes.get(f"controller-{replica}")
+        if process and process.running():
+            assert process.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def whole_lab() -> Iterator[Lab]:
+    with open_lab() as lab:
+        start_api(lab)
+        configure(lab, POOLS)
+        start_controllers(lab)
+        yield lab
+        lab.stop_daemons()
+
+
+@pytest.fixture
+def lab(whole_lab: Lab) -> Iterator[Lab]:
+    """Two controllers under POOLS and no Service; "a" leads."""
+    lab = whole_lab
+    start = lab.write_log.stat().st_size
+    yield lab
+    lab.set_faults()
+    judge(lab, start)
+    for service in lab.api.objects("Service"):
+        if service["metadata"]["name"] != "kubernetes":
+            lab.api.delete("Service", service["metadata"]["name"])
+    for event in lab.api.objects("Event"):
+        lab.api.delete("Event", event["metadata"]["name"], event["metadata"]["namespace"])
+    configure(lab, POOLS)
+    if not any(p.running() for name, p in lab.processes.items() if name.startswith("controller-")):
+        start_controllers(lab)
+    wait_for("a leader", lambda: any_leader(lab))
+    wait_active(lab, POOLS)
+    wait_for("the books to be empty", lambda: all(p["used"] == 0 for p in status(lab, any_leader(lab))["pools"]))
+
+
+def writes(lab: Lab, offset: int = 0) -> list[dict[str, Any]]:
+    with lab.write_log.open(encoding="utf-8") as log:
+        log.seek(offset)
+        return [json.loads(line) for line in log if line.endswith("\n")]
+
+
+def status_patches(lab: Lab, offset: int = 0) -> list[dict[str, Any]]:
+    """The controllers' patches of Services."""
+    ours = [w for w in writes(lab, offset) if w["agent"].startswith("fairlead-controller")]
+    return [w for w in ours if w["verb"] == "patch" and "/services/" in w["path"]]
+
+
+def judge(lab: Lab, offset: int) -> None:
+    """No address belongs to two Services at a time, in the order in which the API server wrote."""
+    holder: dict[str, str] = {}
+    for write in writes(lab, offset):
+        if write.get("kind") != "Service" or write["code"] >= 300:
+            continue
+        uid, now = write["uid"], write.get("ingress") or []
+        for address in [a for a, u in holder.items() if u == uid and (a not in now or write["verb"] == "delete")]:
+            del holder[address]
+        if write["verb"] != "delete" and write["agent"].startswith("fairlead-controller"):
+            for address in now:
+                assert holder.setdefault(address, uid) == uid, f"{address} was given twice: {write}"
+
+
+def service(name: str, annotations: dict[str, str] | None = None, **spec: Any) -> Object:
+    ports = [{"name": "http", "port": 80}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "annotations": annotations or {}},
+        "spec": {"type": "LoadBalancer", "ports": ports, **spec},
+    }
+
+
+def create(lab: Lab, name: str, annotations: dict[str, str] | None = None, **spec: Any) -> Object:
+    return lab.api.create(service(name, annotations, **spec))
+
+
+def annotate(lab: Lab, name: str, **annotations: str | None) -> None:
+    values = {f"fairlead.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
+    lab.api.patch("Service", name, {"metadata": {"annotations": values}})
+
+
+def condition(lab: Lab, name: str) -> dict[str, Any]:
+    found = (lab.api.get("Service", name).get("status") or {}).get("conditions") or []
+    return next((c for c in found if c["type"] == CONDITION), {})
+
+
+def wait_reason(lab: Lab, name: str, reason: str, seconds: float = 5.0) -> dict[str, Any]:
+    def has_reason() -> dict[str, Any]:
+        found = condition(lab, name)
+        if found.get("reason") != reason:
+            raise LabError(str(found))
+        return found
+
+    return wait_for(f"reason {reason} for {name}", has_reason, seconds)
+
+
+def wait_addresses(lab: Lab, name: str, *addresses: str, seconds: float = 5.0) -> None:
+    def has_them() -> bool:
+        found = lab.addresses(name)
+        if found != list(addresses):
+            raise LabError(str(found))
+        return True
+
+    wait_for(f"{name} to have {addresses}", has_them, seconds)
+
+
+def events(lab: Lab, name: str, namespace: str = "default") -> list[str]:
+    found = lab.api.objects("Event", namespace)
+    return [e["reason"] for e in found if e["regarding"]["name"] == name]
+
+
+def settled(lab: Lab, seconds: float = 0.5) -> None:
+    """Nothing of ours but the Lease is written for that long."""
+
+    def quiet() -> bool:
+        before = lab.write_log.stat().st_size
+        time.sleep(seconds)
+        return not [w for w in writes(lab, before) if w.get("kind") != "Lease"]
+
+    wait_for("the writes to end", quiet, 20)
+
+
+# ---- assigning ----
+
+
+def test_a_service_gets_the_lowest_address_with_one_patch(lab: Lab) -> None:
+    offset = lab.write_log.stat().st_size
+    create(lab, "web")
+    assert lab.wait_address("web") == "192.168.1.240"
+    found = lab.api.get("Service", "web")
+    assert found["status"]["loadBalancer"]["ingress"] == [{"ip": "192.168.1.240", "ipMode": "VIP"}]
+    said = condition(lab, "web")
+    assert (said["status"], said["reason"]) == ("True", "Assigned")
+    assert said["message"] == "assigned 192.168.1.240 from pool lan"
+    assert "finalizers" not in found["metadata"]
+    wait_for("the Event", lambda: events(lab, "web") == ["Assigned"])
+    settled(lab)
+    assert len(status_patches(lab, offset)) == 1
+
+
+@pytest.mark.parametrize(
+    "spec, addresses",
+    [
+        ({"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]}, ["fd00:60::10"]),
+        ({"ipFamilyPolicy": "RequireDualStack"}, ["192.168.1.240", "fd00:60::10"]),
+        ({"ipFamilyPolicy": "PreferDualStack"}, ["192.168.1.240", "fd00:60::10"]),
+        ({"loadBalancerIP": "192.168.1.245"}, ["192.168.1.245"]),
+        ({"allocateLoadBalancerNodePorts": False}, ["192.168.1.240"]),
+    ],
+    ids=["ipv6", "both", "both-preferred", "address", "no-node-ports"],
+)
+def test_what_a_spec_asks_for(lab: Lab, spec: dict[str, Any], addresses: list[str]) -> None:
+    create(lab, "web", **spec)
+    wait_addresses(lab, "web", *addresses)
+
+
+@pytest.mark.parametrize(
+    "annotations, addresses",
+    [
+        ({"fairlead.io/address-pool": "tiny"}, ["10.60.0.1"]),
+        ({"metallb.universe.tf/address-pool": "tiny"}, ["10.60.0.1"]),
+        ({"fairlead.io/addresses": "192.168.1.250"}, ["192.168.1.250"]),
+        ({"metallb.io/loadBalancerIPs": "10.60.0.2"}, ["10.60.0.2"]),
+    ],
+    ids=["pool", "pool-of-old", "address", "address-of-old"],
+)
+def test_what_annotations_ask_for(lab: Lab, annotations: dict[str, str], addresses: list[str]) -> None:
+    create(lab, "web", annotations)
+    wait_addresses(lab, "web", *addresses)
+
+
+@pytest.mark.parametrize(
+    "annotations, reason, words",
+    [
+        ({"fairlead.io/addresses": "8.8.8.8"}, "AddressOutsidePools", "8.8.8.8 was asked for, but is in no pool"),
+        ({"fairlead.io/addresses": "192.168.1.240"}, "AddressTaken", "belongs to default/first"),
+        ({"fairlead.io/addresses": "fd00:60::11"}, "FamilyMismatch", "no IPv6 cluster IP"),
+        ({"fairlead.io/addresses": "192.168.1.241,192.168.1.242"}, "InvalidRequest", "two IPv4 addresses"),
+        ({"fairlead.io/addresses": "here"}, "InvalidRequest", '"here" is no IP address'),
+        ({"fairlead.io/address-pool": "nowhere"}, "NoSuchPool", "pool nowhere"),
+        (
+            {"fairlead.io/address-pool": "tiny", "fairlead.io/addresses": "192.168.1.241"},
+            "AddressNotInNamedPool",
+            "is in pool lan",
+        ),
+    ],
+    ids=["outside", "taken", "family", "two", "garbage", "no-pool", "other-pool"],
+)
+def test_what_cannot_be_had_is_said(lab: Lab, annotations: dict[str, str], reason: str, words: str) -> None:
+    create(lab, "first")
+    wait_addresses(lab, "first", "192.168.1.240")
+    create(lab, "web", annotations)
+    said = wait_reason(lab, "web", reason)
+    assert said["status"] == "False"
+    assert words in said["message"]
+    assert lab.addresses("web") == []
+    wait_for("the Event", lambda: events(lab, "web") == ["AllocationFailed"])
+    in_status = next(s for s in status(lab, any_leader(lab))["services"] if s["name"] == "web")
+    assert (in_status["reason"], in_status["message"]) == (reason, said["message"])
+    # The way out of it.
+    annotate(lab, "web", addresses=None, address_pool=None)
+    wait_addresses(lab, "web", "192.168.1.241")
+    assert wait_reason(lab, "web", "Assigned")["status"] == "True"
+
+
+def test_exhausted_pool_and_whose_turn_it_is(lab: Lab) -> None:
+    for i in range(4):
+        create(lab, f"s{i}", {"fairlead.io/address-pool": "tiny"})
+        time.sleep(0.02)
+    for i in (2, 3):
+        assert "tiny has all its 2 IPv4 addresses in use" in wait_reason(lab, f"s{i}", "PoolExhausted")["message"]
+    lab.api.delete("Service", "s0")
+    wait_addresses(lab, "s2", "10.60.0.1")
+    assert lab.addresses("s3") == []
+    assert lab.addresses("s1") == ["10.60.0.2"]
+
+
+def test_a_taken_address_is_had_when_it_gets_free(lab: Lab) -> None:
+    create(lab, "first")
+    wait_addresses(lab, "first", "192.168.1.240")
+    create(lab, "web", {"fairlead.io/addresses": "192.168.1.240"})
+    wait_reason(lab, "web", "AddressTaken")
+    lab.api.patch("Service", "first", {"spec": {"type": "ClusterIP"}})
+    wait_addresses(lab, "web", "192.168.1.240")
+    assert lab.addresses("first") == []
+    assert wait_reason(lab, "first", "NoAddressWanted")["status"] == "False"
+
+
+def test_a_failed_request_costs_nothing_and_a_good_one_moves(lab: Lab) -> None:
+    create(lab, "web")
+    wait_addresses(lab, "web", "192.168.1.240")
+    annotate(lab, "web", addresses="8.8.8.8")
+    assert "the status keeps 192.168.1.240" in wait_reason(lab, "web", "AddressOutsidePools")["message"]
+    assert lab.addresses("web") == ["192.168.1.240"]
+    annotate(lab, "web", addresses="192.168.1.249")
+    wait_addresses(lab, "web", "192.168.1.249")
+    annotate(lab, "web", addresses=None)
+    settled(lab)
+    assert lab.addresses("web") == ["192.168.1.249"], "a withdrawn request changes nothing"
+    create(lab, "next")
+    wait_addresses(lab, "next", "192.168.1.240")
+
+
+def test_other_classes_are_never_touched(lab: Lab) -> None:
+    offset = lab.write_log.stat().st_size
+    create(lab, "theirs", loadBalancerClass="example.com/other")
+    ingress = {"status": {"loadBalancer": {"ingress": [{"ip": "192.168.1.240"}]}}}
+    lab.api.patch("Service", "theirs", ingress, subresource="status")
+    create(lab, "ours")
+    wait_addresses(lab, "ours", "192.168.1.241")  # what they hold is taken all the same
+    assert [w["name"] for w in status_patches(lab, offset)] == ["ours"]
+
+    stop_controllers(lab)
+    start_controllers(lab, "--load-balancer-class", "example.com/mine")
+    offset = lab.write_log.stat().st_size
+    create(lab, "mine", loadBalancerClass="example.com/mine")
+    create(lab, "nobodys")
+    wait_addresses(lab, "mine", "192.168.1.242")
+    settled(lab)
+    assert [w["name"] for w in status_patches(lab, offset)] == ["mine"]
+    stop_controllers(lab)
+    start_controllers(lab)
+    wait_addresses(lab, "nobodys", "192.168.1.243")
+
+
+# ---- what is there already ----
+
+
+def test_adoption_before_anything_that_waits(lab: Lab) -> None:
+    stop_controllers(lab)
+    create(lab, "waiting")
+    statuses = {
+        "holder": [{"ip": "192.168.1.240"}],
+        "foreign": [{"ip": "203.0.113.9"}],
+        "cloud": [{"hostname": "lb.example.com"}],
+        "second-holder": [{"ip": "192.168.1.240"}],
+    }
+    for name, ingress in statuses.items():
+        create(lab, name)
+        lab.api.patch("Service", name, {"status": {"loadBalancer": {"ingress": ingress}}}, subresource="status")
+        time.sleep(0.01)
+    before = {name: lab.api.get("Service", name) for name in statuses}
+    offset = lab.write_log.stat().st_size
+    start_controllers(lab)
+    wait_addresses(lab, "waiting", "192.168.1.241")
+    assert wait_reason(lab, "holder", "Kept")["status"] == "True"
+    settled(lab)
+    assert lab.addresses("holder") == ["192.168.1.240"]
+    assert sorted(w["name"] for w in status_patches(lab, offset)) == ["holder", "waiting"]
+    for name in ("foreign", "cloud", "second-holder"):
+        assert lab.api.get("Service", name) == before[name], f"{name} is not ours to touch"
+    reasons = {s["name"]: s["reason"] for s in status(lab, any_leader(lab))["services"]}
+    assert reasons["foreign"] == reasons["cloud"] == "ForeignAddress"
+    assert {reasons["holder"], reasons["second-holder"]} == {"Kept", "AddressShared"}
+    # It has it when the first one is gone.
+    lab.api.delete("Service", "holder")
+    wait_reason(lab, "second-holder", "Kept")
+
+
+def test_an_unchanged_world_causes_no_write(lab: Lab) -> None:
+    for i in range(5):
+        create(lab, f"s{i}")
+    create(lab, "bad", {"fairlead.io/addresses": "8.8.8.8"})
+    wait_reason(lab, "bad", "AddressOutsidePools")
+    settled(lab)
+    offset = lab.write_log.stat().st_size
+    lab.api.call("POST", "/sim/reset-history")
+    stop_controllers(lab)
+    start_controllers(lab)
+    lab.set_faults(cut=True)
+    wait_for("books", lambda: sum(p["used"] for p in status(lab, any_leader(lab))["pools"]) == 5)
+    settled(lab, 1.0)
+    assert [w for w in writes(lab, offset) if w["agent"].startswith("fairlead") and w.get("kind") != "Lease"] == []
+
+
+def test_one_change_among_many_is_one_decision(lab: Lab) -> None:
+    n = 400
+    configure(lab, WIDE)
+    wait_active(lab, WIDE)
+    for i in range(n):
+        create(lab, f"s{i}")
+    wait_for("all to have addresses", lambda: status(lab, any_leader(lab))["pools"][0]["used"] == n, 20)
+    settled(lab)
+    replica = any_leader(lab)
+    before = status(lab, replica)["stats"]
+    annotate(lab, "s7", addresses="10.50.9.9")
+    wait_addresses(lab, "s7", "10.50.9.9")
+    settled(lab)
+    after = status(lab, replica)["stats"]
+    assert after["decisions"] - before["decisions"] == 1
+    assert after["patches"] - before["patches"] == 1
+    lab.api.patch("Service", "s8", {"metadata": {"labels": {"any": "thing"}}})
+    settled(lab)
+    last = status(lab, replica)["stats"]
+    assert last["decisions"] - after["decisions"] == 1
+    assert last["patches"] == after["patches"]
+
+
+# ---- the configuration ----
+
+
+@pytest.mark.parametrize(
+    "text, line, path, words",
+    [
+        ("address-pools: [", 1, "", "not YAML"),
+        (POOLS + "frobnicate: 1\n", 9, "", 'unknown key "frobnicate"'),
+        (POOLS.replace("addresses: [10", "adresses: [10"), 8, "address-pools[1]", 'write "addresses"'),
+        (POOLS.replace("10.60.0.1-10.60.0.2", "192.168.1.250/32"), 8, "address-pools[1].addresses[0]", "overlaps"),
+        (POOLS.replace("10.60.0.1-10.60.0.2", "10.60.0.1"), 8, "address-pools[1].addresses[0]", "write 10.60.0.1/32"),
+        (
+            POOLS.replace("10.60.0.1-10.60.0.2", "10.60.0.2-10.60.0.1"),
+            8,
+            "address-pools[1].addresses[0]",
+            "ends before it starts; write 10.60.0.1-10.60.0.2",
+        ),
+    ],
+    ids=["not-yaml", "unknown-key", "misspelt-key", "overlap", "bare-address", "backwards"],
+)
+def test_a_bad_edit_leaves_the_last_good_one_in_force(lab: Lab, text: str, line: int, path: str, words: str) -> None:
+    generation, before = active(lab)
+    configure(lab, text)
+    replica = any_leader(lab)
+    errors = wait_for("errors", lambda: status(lab, replica)["config"]["errors"])
+    assert any(e["line"] == line and e["path"] == path and words in e["message"] for e in errors), errors
+    said = status(lab, replica)["config"]
+    assert (said["accepted"], said["generation"]) == (False, generation)
+    wait_for("the Event", lambda: "ConfigurationRejected" in events(lab, "fairlead", SYSTEM))
+    create(lab, "web")
+    wait_addresses(lab, "web", "192.168.1.240")
+    assert active(lab) == (generation, before)
+    metrics = lab.daemon(f"controller-{replica}", "/metrics")
+    assert f"fairlead_config_errors {len(errors)}\n" in metrics
+    # A restart does not make it worse.
+    stop_controllers(lab)
+    start_controllers(lab)
+    create(lab, "after")
+    wait_addresses(lab, "after", "192.168.1.241")
+    configure(lab, POOLS)
+    wait_for("no errors", lambda: status(lab, any_leader(lab))["config"]["accepted"])
+    assert active(lab) == (generation, POOLS), "nothing that was in force has changed"
+
+
+def test_a_missing_configmap_changes_nothing(lab: Lab) -> None:
+    create(lab, "web")
+    wait_addresses(lab, "web", "192.168.1.240")
+    lab.api.delete("ConfigMap", "fairlead", SYSTEM)
+    replica = any_leader(lab)
+    errors = wait_for("errors", lambda: status(lab, replica)["config"]["errors"])
+    assert "ConfigMap fairlead-system/fairlead does not exist" in errors[0]["message"]
+    stop_controllers(lab)
+    start_controllers(lab)
+    create(lab, "after")
+    wait_addresses(lab, "after", "192.168.1.241")
+    assert lab.addresses("web") == ["192.168.1.240"]
+    # Not even the published one is safe from hands, but it comes back.
+    generation = active(lab)[0]
+    lab.api.delete("ConfigMap", "fairlead-active", SYSTEM)
+    assert wait_active(lab, POOLS) > generation
+    lab.api.patch("ConfigMap", "fairlead-active", {"data": {"config": "address-pools: []\n"}}, SYSTEM)
+    wait_active(lab, POOLS)
+    assert lab.addresses("web") == ["192.168.1.240"]
+
+
+def test_no_configuration_at_all(lab: Lab) -> None:
+    stop_controllers(lab)
+    lab.api.delete("ConfigMap", "fairlead", SYSTEM)
+    lab.api.delete("ConfigMap", "fairlead-active", SYSTEM)
+    offset = lab.write_log.stat().st_size
+    start_controllers(lab)
+    create(lab, "web")
+    said = wait_for("a reason", lambda: status(lab, any_leader(lab))["services"])
+    assert said[0]["reason"] == "NoConfiguration"
+    settled(lab)
+    assert status_patches(lab, offset) == []
+    configure(lab, "")
+    wait_reason(lab, "web", "NoPools")
+    configure(lab, POOLS)
+    wait_addresses(lab, "web", "192.168.1.240")
+
+
+def test_a_configuration_that_changes_moves_nobody_by_itself(lab: Lab) -> None:
+    create(lab, "low")
+    create(lab, "high", {"fairlead.io/addresses": "192.168.1.250"})
+    wait_addresses(lab, "high", "192.168.1.250")
+    wait_addresses(lab, "low", "192.168.1.240")
+    smaller = "address-pools:\n- {name: renamed, protocol: layer2, addresses: [192.168.1.245-192.168.1.250]}\n"
+    configure(lab, smaller)
+    wait_active(lab, smaller)
+    said = wait_reason(lab, "low", "ForeignAddress")
+    assert "192.168.1.240 is in no pool" in said["message"]
+    create(lab, "new")
+    wait_addresses(lab, "new", "192.168.1.245")
+    assert (lab.addresses("low"), lab.addresses("high")) == (["192.168.1.240"], ["192.168.1.250"])
+    configure(lab, POOLS)
+    wait_active(lab, POOLS)
+    wait_reason(lab, "low", "Kept")
+    assert lab.addresses("low") == ["192.168.1.240"]
+
+
+def test_what_is_accepted_but_not_acted_on_is_said(lab: Lab) -> None:
+    text = POOLS + "peers:\n- {my-asn: 1, peer-asn: 2, peer-address: 10.0.0.1}\n"
+    configure(lab, text)
+    wait_active(lab, text)
+    warnings = wait_for("the warning", lambda: status(lab, any_leader(lab))["config"]["warnings"])
+    assert [w["path"] for w in warnings] == ["peers"]
+
+
+# ---- what breaks ----
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"code": 409, "next": 2},
+        {"code": 429, "retry_after": 1, "next": 2},
+        {"code": 500, "next": 3},
+        {"code": 503, "next": 1},
+        {"drop": True, "next": 2},
+        {"delay_ms": 900, "next": 2},
+    ],
+    ids=["conflict", "throttled", "error", "unavailable", "dropped", "slow"],
+)
+def test_patches_that_fail_are_made_good(lab: Lab, rule: dict[str, Any]) -> None:
+    lab.set_faults(rules=[{"verb": "patch", "path": "/services/", "agent": "controller", **rule}])
+    for i in range(3):
+        create(lab, f"s{i}")
+    for i in range(3):
+        wait_for(f"s{i} to have its address", lambda i=i: lab.addresses(f"s{i}") == [f"192.168.1.{240 + i}"], 15)
+    lab.set_faults()
+    settled(lab)
+    for i in range(3):
+        assert condition(lab, f"s{i}")["status"] == "True"
+
+
+def test_a_refusal_is_said_and_not_repeated_at_once(lab: Lab) -> None:
+    lab.set_faults(rules=[{"verb": "patch", "path": "/services/web/status", "agent": "controller", "code": 403}])
+    offset = lab.write_log.stat().st_size
+    create(lab, "web")
+    wait_for("the Event", lambda: events(lab, "web") == ["StatusRefused"])
+    create(lab, "next")
+    wait_addresses(lab, "next", "192.168.1.240")
+    time.sleep(1)
+    replica = any_leader(lab)
+    assert status(lab, replica)["stats"]["refused"] == 1
+    assert [w["name"] for w in status_patches(lab, offset) if w["code"] < 300] == ["next"]
+    lab.set_faults()
+    annotate(lab, "web", addresses="192.168.1.250")  # a change is tried at once
+    wait_addresses(lab, "web", "192.168.1.250")
+
+
+def test_deleted_while_its_patch_is_in_flight(lab: Lab) -> None:
+    rule = {"verb": "patch", "path": "/services/doomed/status", "agent": "controller", "delay_ms": 300}
+    lab.set_faults(rules=[rule])
+    create(lab, "doomed")
+    wait_for("the patch", lambda: status(lab, any_leader(lab))["stats"]["in_flight"])
+    lab.api.delete("Service", "doomed")
+    create(lab, "next")
+    wait_addresses(lab, "next", "192.168.1.240")
+    time.sleep(0.4)
+    create(lab, "doomed", {"fairlead.io/addresses": "192.168.1.241"})  # of the same name, but not the same
+    wait_addresses(lab, "doomed", "192.168.1.241")
+
+
+def test_changed_while_its_patch_is_in_flight(lab: Lab) -> None:
+    lab.set_faults(rules=[{"verb": "patch", "path": "/services/web/status", "agent": "controller", "delay_ms": 300}])
+    create(lab, "web")
+    wait_for("the patch", lambda: status(lab, any_leader(lab))["stats"]["in_flight"])
+    annotate(lab, "web", addresses="192.168.1.250")
+    wait_addresses(lab, "web", "192.168.1.250")
+    settled(lab)
+    used = [p["used"] for p in status(lab, any_leader(lab))["pools"] if p["name"] == "lan"]
+    assert used == [1], "the address that was set aside first is free again"
+
+
+def test_watches_cut_every_second(lab: Lab) -> None:
+    lab.set_faults(cut_every_ms=1000)
+    for i in range(8):
+        create(lab, f"s{i}")
+        time.sleep(0.4)
+    for i in range(8):
+        wait_addresses(lab, f"s{i}", f"192.168.1.{240 + i}")
+
+
+def test_history_that_starts_anew(lab: Lab) -> None:
+    create(lab, "before")
+    wait_addresses(lab, "before", "192.168.1.240")
+    lab.api.call("POST", "/sim/reset-history")
+    create(lab, "after")
+    wait_addresses(lab, "after", "192.168.1.241", seconds=10)
+    assert lab.addresses("before") == ["192.168.1.240"]
+
+
+def test_api_server_away_and_back(lab: Lab) -> None:
+    create(lab, "before")
+    wait_addresses(lab, "before", "192.168.1.240")
+    lab.processes["api"].stop()
+    time.sleep(4.5)  # the lease runs out, and nobody writes
+    assert not any_leader(lab)
+    lab.restart("api")
+    wait_for("the API server", lambda: lab.api.find("Service", "before"))
+    create(lab, "after")
+    wait_addresses(lab, "after", "192.168.1.241", seconds=40)
+    assert lab.addresses("before") == ["192.168.1.240"]
+
+
+def test_a_silent_watch_does_not_stop_a_new_leader(lab: Lab) -> None:
+    lab.set_faults(silent="services", cut="services")
+    time.sleep(0.3)
+    create(lab, "web")
+    replica = any_leader(lab)
+    lab.processes[f"controller-{replica}"].kill()
+    lab.wait_address("web", seconds=15)  # it looks for itself before it leads
+    restart(lab, replica)
+
+
+def test_sigterm_hands_over(lab: Lab) -> None:
+    old = any_leader(lab)
+    assert lab.processes[f"controller-{old}"].stop() == 0
+    lease = lab.api.get("Lease", "fairlead-controller", SYSTEM)["spec"]
+    assert lease.get("holderIdentity", "") != f"controller-{old}"
+    started = time.monotonic()
+    wait_for("the standby to lead", lambda: any_leader(lab), 5)
+    assert time.monotonic() - started < 3, "no waiting for a lease that was handed over"
+    restart(lab, old)
+    create(lab, "web")
+    lab.wait_address("web")
+
+
+def test_killed_with_many_in_the_queue(lab: Lab) -> None:
+    n = 200
+    configure(lab, WIDE)
+    wait_active(lab, WIDE)
+    lab.set_faults(rules=[{"verb": "patch", "path": "/services/", "agent": "controller", "delay_ms": 50}])
+    for i in range(n):
+        create(lab, f"s{i}")
+    replica = any_leader(lab)
+    lab.processes[f"controller-{replica}"].signal(signal.SIGKILL)
+    lab.processes[f"controller-{replica}"].wait()
+
+    def all_have_one() -> bool:
+        found = [s.get("status", {}).get("loadBalancer", {}).get("ingress") for s in lab.api.objects("Service")]
+        return sum(1 for i in found if i) == n
+
+    wait_for("everybody to have an address", all_have_one, 30, 0.2)
+    restart(lab, replica)
+
+
+# ---- the program ----
+
+
+def run(lab: Lab, *flags: str) -> tuple[int, str]:
+    process = lab.start("once", [lab.program("fairlead-controller"), *flags])
+    code = process.wait()
+    text = process.log.read_text(encoding="utf-8")
+    process.log.unlink()
+    return code, text
+
+
+@pytest.mark.parametrize(
+    "flags, code, words",
+    [
+        (["--help"], 0, "--lease-duration"),
+        (["--version"], 0, "fairlead-controller"),
+        (["--lease-duration", "10"], 2, "must be longer than --renew-deadline"),
+        (["--retry-period", "9"], 2, "must be longer than 1.2 times --retry-period"),
+        (["--config-map", "fairlead-active"], 2, "what the leader publishes"),
+        (["--frobnicate"], 2, "frobnicate"),
+        (["--kubeconfig", "/nonexistent"], 1, "/nonexistent"),
+    ],
+)
+def test_command_lines(lab: Lab, flags: list[str], code: int, words: str) -> None:
+    got, text = run(lab, *flags)
+    lab.processes.pop("once")
+    assert (got, words in text) == (code, True), text
+
+
+def test_readiness_and_metrics(lab: Lab) -> None:
+    create(lab, "web")
+    lab.wait_address("web")
+    replica = any_leader(lab)
+    for path in ("/healthz", "/readyz"):
+        lab.daemon(f"controller-{replica}", path)
+    text = lab.daemon(f"controller-{replica}", "/metrics")
+    for line in (
+        "fairlead_leader 1",
+        'fairlead_pool_addresses{pool="lan",family="ipv4",state="free"} 10',
+        'fairlead_services{reason="Assigned"} 1',
+    ):
+        assert line + "\n" in text, text
+    standby = "b" if replica == "a" else "a"
+    assert "fairlead_leader 0\n" in lab.daemon(f"controller-{standby}", "/metrics")
+    wait_for(
+        "the standby to know as much",
+        lambda: status(lab, standby)["services"] and status(lab, standby)["services"][0]["reason"] == "Assigned",
+    )
