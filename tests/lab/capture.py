@@ -9,7 +9,6 @@ from pathlib import Path
 
 from . import arp, netns
 
-_SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>; Python does not name it
 _ETH_P_ALL = 3
 _SO_RCVBUFFORCE, _SO_TIMESTAMPNS = 33, 35
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
