@@ -115,7 +115,7 @@ def test_cluster_ip_from_pod_and_node(lab: Lab, make_service: MakeService) -> No
     assert {r.peer for r in others} == {pod_ip}
     assert {r.name for r in others} == {"webapp 1.0.0", "webapp 2.0.0"}
     for node in NODES:
-        assert lab.get_from(node, ip).status == 200
+        wait_for(f"HTTP from {node}", lambda n=node: lab.get_from(n, ip, timeout=1))
 
 
 def test_pod_reaches_itself_through_its_service(lab: Lab, make_service: MakeService) -> None:
@@ -133,10 +133,11 @@ def test_load_balancer_address_from_inside(lab: Lab, make_service: MakeService) 
     address = lab.wait_address("web")
     wait_http(lab, address)
     pod_ip = lab.api.get("Pod", "webapp-a")["status"]["podIP"]
+    wait_for("HTTP from a Pod", lambda: lab.get_from_pod("webapp-a", address, timeout=1))
     replies = [lab.get_from_pod("webapp-a", address) for _ in range(30)]
     assert {r.name for r in replies} == {"webapp 1.0.0", "webapp 2.0.0"}
     assert pod_ip in {r.peer for r in replies}
-    assert lab.get_from("node3", address).status == 200
+    wait_for("HTTP from a node without an endpoint", lambda: lab.get_from("node3", address, timeout=1))
 
 
 def test_without_endpoints_connections_are_refused(lab: Lab, make_service: MakeService) -> None:
@@ -144,9 +145,12 @@ def test_without_endpoints_connections_are_refused(lab: Lab, make_service: MakeS
     address, port, ip = lab.wait_address("web"), spec["ports"][0]["nodePort"], spec["clusterIP"]
     lab.wait_reason("node1", "web", address, "NoEndpoints")
     assert lab.arp_answers(address) == []
-    wait_for("the cluster IP to refuse", lambda: refused(lambda: lab.get_from("node1", ip, timeout=1)) == "refused")
-    assert refused(lambda: lab.get_from_pod("webapp-a", ip, timeout=1)) == "refused"
-    assert refused(lambda: lab.get(lab.host("node2").address, port, timeout=1)) == "refused"
+    for what, call in {
+        "the cluster IP on a node": lambda: lab.get_from("node1", ip, timeout=1),
+        "the cluster IP in a Pod": lambda: lab.get_from_pod("webapp-a", ip, timeout=1),
+        "the node port": lambda: lab.get(lab.host("node2").address, port, timeout=1),
+    }.items():
+        wait_for(f"{what} to refuse", lambda c=call: refused(c) == "refused")
 
 
 def test_terminating_endpoints_are_the_fallback(lab: Lab, make_service: MakeService) -> None:
