@@ -194,8 +194,8 @@ class Demo:
         bare = lab.host(BARE_NODE)
         with lab.arp_watcher(self.address) as watcher, web.Prober(lab.client, self.address, 80) as prober:
             wait_for("the client's probes to run", lambda: len(prober.successes) > 20, STEP_SECONDS)
-            cut = time.monotonic()
             lab.cut(BARE_NODE)
+            cut = time.monotonic()  # what is asked from now on does not reach the old owner
             arp = wait_for("an ARP answer by another node", lambda: watcher.first_after(cut, bare.mac), GAP_SECONDS)
             http = wait_for("an HTTP answer after the cut", lambda: prober.first_after(cut), GAP_SECONDS)
             last_arp, last_http = watcher.last_before(arp.at - 1e-6), prober.last_before(http.started)
