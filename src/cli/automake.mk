@@ -24,3 +24,8 @@ tests_unit_test_options_SOURCES = tests/unit/test_options.c tests/unit/unit.h
 tests_unit_test_options_LDADD = $(UNIT_LDADD)
 tests_unit_test_cli_SOURCES = tests/unit/test_cli.c tests/unit/unit.h
 tests_unit_test_cli_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/fuzz/fuzz_status
+tests_fuzz_fuzz_status_SOURCES = tests/fuzz/fuzz_status.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_status_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_status

@@ -18,7 +18,9 @@ static int run(struct speaker *sp)
 	struct err e = ERR_INIT;
 
 	if (speaker_start(sp, &e) < 0) {
-		log_err("cannot start", &e);
+		/* Whoever is to blame, for this process it is the end: said at any log level. */
+		log_error("cannot start", KV_S("error", e.msg),
+		          KV_S("blame", err_blame_name(e.blame)));
 		speaker_stop(sp);
 		return EXIT_FAILURE;
 	}
@@ -49,7 +51,7 @@ int main(int argc, char **argv)
 	if (r == OPTIONS_DONE)
 		return EXIT_SUCCESS;
 	if (r < 0) {
-		log_err("wrong command line", &e);
+		log_error("wrong command line", KV_S("error", e.msg));
 		return EXIT_USAGE;
 	}
 	log_set_level(sp.opts.daemon.log_level);

@@ -196,9 +196,6 @@ static int start_l2(struct speaker *sp, struct err *e)
 	if (loose)
 		log_warn("everybody on this host may read the heartbeat key",
 		         KV_S("file", sp->opts.heartbeat_key_file));
-	if (!key)
-		log_warn("no --heartbeat-key-file: speakers are strangers to each other, and only "
-		         "ARP probes keep two from answering for one address");
 	const struct l2_options o = {
 		.node = sp->opts.node,
 		.interface_pattern = sp->opts.interface,

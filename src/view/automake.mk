@@ -13,3 +13,8 @@ check_PROGRAMS += tests/unit/test_view
 TESTS += tests/unit/test_view
 tests_unit_test_view_SOURCES = tests/unit/test_view.c tests/unit/unit.h tests/unit/world.c tests/unit/world.h
 tests_unit_test_view_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/fuzz/fuzz_view
+tests_fuzz_fuzz_view_SOURCES = tests/fuzz/fuzz_view.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_view_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_view

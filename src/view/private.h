@@ -21,7 +21,7 @@ struct service {
 	UT_hash_handle hh;
 };
 
-/* Who claims an address. */
+/* Who has an address as a VIP. */
 struct claim {
 	struct addr addr;
 	struct service **services;
@@ -53,7 +53,7 @@ void view_service_reap(struct view *v, struct service *s);
 /* Services whose answers depend on nodes and pools. */
 bool view_is_announced(const struct view *v, const struct service *s);
 
-/* Takes what @s claims out of the index, or puts it in; marks the other claimants. */
+/* Takes the addresses of @s out of the index, or puts them in; marks the others that have them. */
 void view_claims_drop(struct view *v, struct service *s);
 void view_claims_add(struct view *v, struct service *s);
 

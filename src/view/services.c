@@ -238,9 +238,14 @@ void view_remove_service(struct view *v, const char *namespace, const char *name
 
 /* ---- claims on addresses ---- */
 
-static bool claims(const struct view *v, const struct service *s, size_t i)
+/*
+ * The index holds every Service that has the address as a VIP, claimant or not: what is forwarded for one of another class
+ * hangs on the claimants, too.
+ */
+static bool holds(const struct service *s, size_t i)
 {
-	return view_is_announced(v, s) && !s->pub.deleting && !s->pub.ingress[i].ip_mode_proxy;
+	return s->pub.known && s->pub.type == KUBE_LOAD_BALANCER &&
+	       !s->pub.ingress[i].ip_mode_proxy;
 }
 
 static void mark_others(struct view *v, const struct claim *c, const struct service *s)
@@ -254,7 +259,7 @@ void view_claims_drop(struct view *v, struct service *s)
 {
 	for (size_t i = 0; i < s->pub.n_ingress; i++) {
 		struct claim *c;
-		if (!claims(v, s, i))
+		if (!holds(s, i))
 			continue;
 		HASH_FIND(hh, v->claims, &s->pub.ingress[i].addr, sizeof(struct addr), c);
 		for (size_t k = 0; c && k < c->n; k++)
@@ -276,7 +281,7 @@ void view_claims_add(struct view *v, struct service *s)
 {
 	for (size_t i = 0; i < s->pub.n_ingress; i++) {
 		struct claim *c;
-		if (!claims(v, s, i))
+		if (!holds(s, i))
 			continue;
 		HASH_FIND(hh, v->claims, &s->pub.ingress[i].addr, sizeof(struct addr), c);
 		if (!c) {
@@ -305,6 +310,8 @@ const struct view_service *view_first_claimant(const struct view *v, const struc
 	HASH_FIND(hh, v->claims, a, sizeof(*a), c);
 	for (size_t i = 0; c && i < c->n; i++) {
 		const struct view_service *s = &c->services[i]->pub;
+		if (s->deleting || !view_is_our_class(v, s))
+			continue;
 		if (!first || s->created_us < first->created_us ||
 		    (s->created_us == first->created_us && by_name(s, first) < 0))
 			first = s;
