@@ -13,3 +13,12 @@ src_controller_fairlead_controller_SOURCES = \
 	src/controller/registry.c \
 	src/controller/report.c \
 	src/controller/writer.c
+
+check_PROGRAMS += tests/unit/test_record
+TESTS += tests/unit/test_record
+tests_unit_test_record_SOURCES = tests/unit/test_record.c tests/unit/unit.h
+tests_unit_test_record_LDADD = $(UNIT_LDADD)
+
+dist_man_MANS += \
+	man/fairlead-controller.8 \
+	man/fairlead.yaml.5

@@ -115,14 +115,13 @@ static void elected(void *arg)
 static void drop_work(struct controller *ctl)
 {
 	for (struct record *r = ctl->records; r; r = r->hh.next) {
-		r->dirty = r->awaits = false;
+		r->dirty = r->awaits = r->decided = false;
+		registry_set_waiting(r, false);
 		if (r->flight == RECORD_PATCHING)
 			continue; /* its answer ends it */
 		if (r->request_under_way)
 			kube_request_cancel(TAKE(r->request_under_way));
 		registry_set_flight(r, RECORD_IDLE, 0);
-		registry_set_waiting(r, false);
-		r->decided = false;
 	}
 }
 

@@ -58,6 +58,7 @@ struct config_state {
 	uint64_t rejected_hash; /* of the text about which the last Event went out; 0: none */
 	struct kube_request *write;
 	struct event *retry;
+	unsigned int n_failed; /* publications, in a row */
 	uint64_t publications;
 };
 

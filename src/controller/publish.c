@@ -21,7 +21,8 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 
-#define PUBLISH_RETRY_MS 1000
+#define RETRY_FIRST_S 1
+#define RETRY_DOUBLINGS_MAX 5
 #define PROBLEMS_IN_EVENT 3
 
 static void publish_act(struct controller *ctl);
@@ -197,7 +198,9 @@ static void retry(evutil_socket_t fd, short what, void *arg)
 
 static void retry_later(struct controller *ctl)
 {
-	const struct timeval tv = { PUBLISH_RETRY_MS / 1000, PUBLISH_RETRY_MS % 1000 * 1000 };
+	const struct timeval tv = { RETRY_FIRST_S << ctl->config.n_failed, 0 };
+	if (ctl->config.n_failed < RETRY_DOUBLINGS_MAX)
+		ctl->config.n_failed++;
 	evtimer_add(ctl->config.retry, &tv);
 }
 
@@ -215,6 +218,7 @@ static void published(int status, struct json_object *obj, const struct err *e, 
 		seen_read(&cs->active, m);
 		kube_config_map_free(m);
 		cs->publications++;
+		cs->n_failed = 0;
 		adopt_active(ctl);
 		if (ours)
 			tell_accepted(ctl);
@@ -367,6 +371,7 @@ void publish_lead(struct controller *ctl)
 {
 	struct config_state *cs = &ctl->config;
 
+	cs->n_failed = 0;
 	/* What was published last is the last good one, whatever this process has seen in between. */
 	adopt_active(ctl);
 	if (!cs->admin.exists)

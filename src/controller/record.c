@@ -60,6 +60,21 @@ static struct record_condition read_condition(const struct kube_service *s)
 	return (struct record_condition){ .reason = -1 };
 }
 
+static bool lacks_ip_mode(const struct kube_service *s)
+{
+	for (size_t i = 0; i < s->n_ingress; i++)
+		if (!addr_is_none(&s->ingress[i].ip) && !s->ingress[i].has_ip_mode)
+			return true;
+	return false;
+}
+
+struct record_server record_dropped(const struct kube_service *s, struct record_write w)
+{
+	return (struct record_server){ .drops_ip_mode = w.ingress && lacks_ip_mode(s),
+		                       .drops_conditions =
+		                               w.condition && !read_condition(s).present };
+}
+
 void record_read(struct record *r, const struct kube_service *s, const char *class,
                  int64_t generation)
 {
@@ -70,9 +85,7 @@ void record_read(struct record *r, const struct kube_service *s, const char *cla
 	ipam_request_fini(&r->request);
 	ipam_request_of(s, class, &r->request);
 	r->condition = read_condition(s);
-	r->lacks_ip_mode = false;
-	for (size_t i = 0; i < s->n_ingress; i++)
-		r->lacks_ip_mode |= !addr_is_none(&s->ingress[i].ip) && !s->ingress[i].has_ip_mode;
+	r->lacks_ip_mode = lacks_ip_mode(s);
 }
 
 struct ipam_turn record_turn(const struct record *r)

@@ -32,7 +32,12 @@ enum record_flight {
 	RECORD_QUEUED,   /* a patch waits for its turn */
 	RECORD_PATCHING, /* it is under way */
 	RECORD_DOUBT,    /* nobody knows whether it took effect, until the object is seen again */
-	RECORD_BACKOFF,  /* it was refused; again later */
+	RECORD_BACKOFF,  /* it was refused; again later, or when the object changes */
+	RECORD_REST,     /* too many writes in a row; again later */
+};
+
+struct record_write {
+	bool ingress, condition; /* what has to be written; neither: nothing */
 };
 
 /* Which list of the controller's it is on; never on two. */
@@ -62,8 +67,11 @@ struct record {
 	bool sent;   /* the request under way went out */
 	bool moved;  /* the object changed while it was under way: our write, or another's */
 	bool dirty, waiting;
-	uint8_t n_refused; /* in a row */
-	int64_t due_ms;    /* DOUBT, BACKOFF */
+	struct record_write under_way; /* what the patch that was sent holds */
+	uint8_t n_refused;             /* in a row */
+	uint8_t n_rapid;               /* writes in a row that came soon after another */
+	int64_t written_ms;            /* the last one was queued */
+	int64_t due_ms;                /* DOUBT, BACKOFF */
 	struct kube_request *request_under_way;
 	enum record_list on;
 	struct record *prev, *next;                 /* on that list */
@@ -84,12 +92,11 @@ void record_read(struct record *r, const struct kube_service *s, const char *cla
 struct ipam_turn record_turn(const struct record *r);
 void record_decided(struct record *r, const struct ipam_decision *d);
 
-struct record_write {
-	bool ingress, condition; /* what has to be written; neither: nothing */
-};
 struct record_write record_needs(const struct record *r, const struct record_server *server);
 /* The strategic merge patch on /status that makes it so. */
 void record_patch(const struct record *r, struct record_write w, int64_t wall_us, struct buf *out);
+/* What the server has dropped of a write, going by the object as it then stood. */
+struct record_server record_dropped(const struct kube_service *s, struct record_write w);
 /* Does the condition say that the Service has what it asked for? */
 bool record_is_assigned(const struct record *r);
 

@@ -47,6 +47,7 @@ void registry_set_flight(struct record *r, enum record_flight flight, int64_t du
 		break;
 	case RECORD_DOUBT:
 	case RECORD_BACKOFF:
+	case RECORD_REST:
 		move_to(r, RECORD_ON_DUE);
 		break;
 	case RECORD_PATCHING:
@@ -64,7 +65,8 @@ void registry_set_flight(struct record *r, enum record_flight flight, int64_t du
 void registry_mark(struct record *r)
 {
 	r->dirty = true;
-	if (r->flight == RECORD_PATCHING || r->flight == RECORD_DOUBT || r->awaits)
+	if (r->flight == RECORD_PATCHING || r->flight == RECORD_DOUBT || r->flight == RECORD_REST ||
+	    r->awaits)
 		return;
 	r->flight = RECORD_IDLE;
 	move_to(r, RECORD_ON_DIRTY);

@@ -7,6 +7,7 @@
  *	IDLE --> QUEUED --> PATCHING --> (2xx) IDLE, until the watch shows it  |
  *	  ^                    |------> (409, 404, 5xx, no answer) DOUBT ------'
  *	  '--- BACKOFF <-------'------> (429, other 4xx) BACKOFF
+ *	  '--- REST <-- too many writes in a row
  *
  * The resourceVersion in the patch makes a repeated or late one harmless: it takes effect on exactly the object that was
  * decided on, or not at all.  The lease is asked before each send; timeout= keeps what was sent from taking effect later
@@ -33,6 +34,10 @@
 #define LOOK_LOST_MS 60000 /* a look of which nothing came back */
 #define THROTTLED_MS 1000
 #define REFUSED_FIRST_MS 30000
+/* So many writes to one status, each so soon after the one before: then a pause. */
+#define RAPID_MS 1000
+#define RAPID_MAX 10
+#define CONTESTED_PAUSE_MS 5000
 #define REFUSED_DOUBLINGS_MAX 4
 
 static void addrs_text(const struct addr *addrs, size_t n, struct buf *out)
@@ -80,18 +85,16 @@ static void tell_written(struct record *r)
 }
 
 /* Older servers, and some that are not Kubernetes, do not keep every field; asking again would only go on for ever. */
-static void learn_server(struct controller *ctl, const struct record *seen, struct record_write w)
+static void learn_server(struct controller *ctl, struct record_server dropped)
 {
-	if (w.ingress && seen->lacks_ip_mode && !ctl->server.drops_ip_mode) {
-		ctl->server.drops_ip_mode = true;
-		log_warn("the API server drops ipMode; written without it from now on");
-	}
-	if (w.condition && !seen->condition.present && !ctl->server.drops_conditions) {
-		ctl->server.drops_conditions = true;
+	if (dropped.drops_ip_mode && !ctl->server.drops_ip_mode)
+		log_warn("the API server drops ipMode; its absence is accepted from now on");
+	if (dropped.drops_conditions && !ctl->server.drops_conditions)
 		log_warn(
 			"the API server drops conditions of Services; reasons are in Events, /status "
 			"and the log only");
-	}
+	ctl->server.drops_ip_mode |= dropped.drops_ip_mode;
+	ctl->server.drops_conditions |= dropped.drops_conditions;
 }
 
 static void refused(struct record *r, const char *why)
@@ -130,7 +133,6 @@ static void settle(struct record *r)
 static void succeeded(struct record *r, struct json_object *obj)
 {
 	struct controller *ctl = r->ctl;
-	struct record_write sent = record_needs(r, &ctl->server);
 	struct kube_service *s;
 	bool moved = r->moved;
 
@@ -139,6 +141,7 @@ static void succeeded(struct record *r, struct json_object *obj)
 		registry_set_flight(r, RECORD_DOUBT, clock_ms());
 		return;
 	}
+	learn_server(ctl, record_dropped(s, r->under_way));
 	if (moved && strcmp(r->version, s->meta.resource_version) != 0) {
 		/* Written, and changed again since: the informer was faster than the answer. */
 		kube_service_free(s);
@@ -150,10 +153,8 @@ static void succeeded(struct record *r, struct json_object *obj)
 	record_read(r, s, ctl->opts.daemon.load_balancer_class, r->generation);
 	kube_service_free(s);
 	r->awaits = !moved;
-	learn_server(ctl, r, sent);
 	struct record_write left = record_needs(r, &ctl->server);
 	if (left.ingress || left.condition) {
-		r->awaits = false;
 		refused(r, "it answers success but does not keep what was written");
 		return;
 	}
@@ -252,14 +253,42 @@ static void send_patch(struct record *r)
 		.may_send = may_send,
 	};
 	r->sent = r->moved = false;
+	r->under_way = w;
 	registry_set_flight(r, RECORD_PATCHING, 0);
 	ctl->n_in_flight++;
 	r->request_under_way = kube_request_start(ctl->client, &spec, patched, r);
 }
 
+/*
+ * Somebody who writes the same status again and again (another load balancer's controller) gets an answer each time, but
+ * not at the speed of the network.
+ */
+static bool is_contested(struct record *r, int64_t now_ms)
+{
+	r->n_rapid = now_ms - r->written_ms < RAPID_MS ? r->n_rapid + 1 : 0;
+	r->written_ms = now_ms;
+	if (r->n_rapid < RAPID_MAX)
+		return false;
+	r->n_rapid = 0;
+	return true;
+}
+
 void writer_queue(struct record *r)
 {
-	registry_set_flight(r, RECORD_QUEUED, 0);
+	int64_t now_ms = clock_ms();
+
+	if (!is_contested(r, now_ms)) {
+		registry_set_flight(r, RECORD_QUEUED, 0);
+		return;
+	}
+	log_warn("the status changes again and again; is another program writing it?",
+	         KV_S("service", r->key));
+	controller_event(
+		r->ctl, "Service", r->namespace, r->name, r->uid, true, "StatusContested",
+		"Allocate",
+		"the status changes again and again; is another load balancer's controller "
+		"writing it?");
+	registry_set_flight(r, RECORD_REST, now_ms + CONTESTED_PAUSE_MS);
 }
 
 void writer_run(struct controller *ctl)
@@ -302,6 +331,12 @@ static void look(struct record *r, int64_t now_ms)
 	r->request_under_way = kube_request_start(r->ctl->client, &spec, looked, r);
 }
 
+static void wake(struct record *r)
+{
+	r->dirty = true;
+	registry_set_flight(r, RECORD_IDLE, 0);
+}
+
 void writer_tick(struct controller *ctl, int64_t now_ms)
 {
 	struct record *r, *next;
@@ -312,7 +347,7 @@ void writer_tick(struct controller *ctl, int64_t now_ms)
 		if (r->flight == RECORD_DOUBT)
 			look(r, now_ms);
 		else
-			registry_mark(r);
+			wake(r);
 	}
 	writer_run(ctl);
 }

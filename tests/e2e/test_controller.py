@@ -584,6 +584,17 @@ def test_a_refusal_is_said_and_not_repeated_at_once(lab: Lab) -> None:
     wait_addresses(lab, "web", "192.168.1.250")
 
 
+def test_a_contested_status_is_not_fought_over_at_full_speed(lab: Lab) -> None:
+    create(lab, "web")
+    started = time.monotonic()
+    for _ in range(12):
+        lab.wait_address("web", seconds=10)
+        lab.api.patch("Service", "web", {"status": {"loadBalancer": {"ingress": None}}}, subresource="status")
+    assert time.monotonic() - started > 4, "it rests after ten rounds"
+    wait_for("the Event", lambda: "StatusContested" in events(lab, "web"))
+    wait_addresses(lab, "web", "192.168.1.240", seconds=10)
+
+
 def test_deleted_while_its_patch_is_in_flight(lab: Lab) -> None:
     rule = {"verb": "patch", "path": "/services/doomed/status", "agent": "controller", "delay_ms": 300}
     lab.set_faults(rules=[rule])
