@@ -128,7 +128,10 @@ const struct view_node *view_node_named(const struct view *v, const char *name);
 const struct view_service *view_service_named(const struct view *v, const char *key);
 /* All Services that are known, sorted by namespace and name: a new array of pointers for free(). */
 const struct view_service **view_services(const struct view *v, size_t *ret_n);
-/* Of all Services of type LoadBalancer and of our class that hold @a and are not being deleted, the one that was created first; NULL if none does. */
+/*
+ * Of all Services of type LoadBalancer and of our class that hold @a and are not being deleted, the one that was created
+ * first; NULL if none does.
+ */
 const struct view_service *view_first_claimant(const struct view *v, const struct addr *a);
 struct view_stats view_stats(const struct view *v);
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from conftest import NODES, MakeService
 
-from lab import netns
-from lab.cluster import Lab
+from lab import net, netns
+from lab.cluster import SOURCE, Lab
 from lab.waiting import LabError, wait_for
 
 
@@ -137,3 +137,12 @@ def test_log_level_is_set_from_the_node_only(lab: Lab, level: str) -> None:
     assert curl(lab.network.control_plane.namespace, "-X", "PUT", "-d", level, url).endswith(" 403")
     assert curl(node.namespace, "-X", "PUT", "-d", level, "http://127.0.0.1:7472/loglevel") == f"{level}\n 200"
     assert curl(node.namespace, url) == f"{level}\n 200"
+
+
+def test_every_metric_is_documented(lab: Lab) -> None:
+    documented = (SOURCE / "docs" / "metrics.md").read_text(encoding="utf-8")
+    here = lab.network.control_plane.namespace
+    for url in (f"http://{lab.host('node1').address}:7472", f"http://{net.CONTROL_PLANE}:7471"):
+        families = [line.split()[2] for line in curl(here, f"{url}/metrics").splitlines() if line.startswith("# HELP")]
+        assert families
+        assert [f for f in families if f"`{f}`" not in documented] == []
