@@ -326,7 +326,8 @@ static void collect_proxy(const struct speaker *sp, struct metrics_writer *w)
 {
 	struct proxy_stats st = proxy_stats(sp->proxy);
 
-	gauge(w, "fairlead_proxy_services", "Services forwarded; one of two families counts twice.", (double)st.services);
+	gauge(w, "fairlead_proxy_services", "Services forwarded; one of two families counts twice.",
+	      (double)st.services);
 	counter(w, "fairlead_proxy_rendered_total", "Services rendered.", st.rendered);
 	counter(w, "fairlead_proxy_batches_total", "Batches written to the kernel.", st.batches);
 	counter(w, "fairlead_proxy_failures_total", "Batches that failed.", st.failures);
