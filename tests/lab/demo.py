@@ -61,6 +61,7 @@ class Demo:
             try:
                 step()
             except LabError as error:
+                self.say("FAILED")
                 ended = self.lab.unexpected_ends()
                 raise StepFailed(name, "\n".join([str(error), *ended])) from None
         print(f"\nAll {len(steps)} steps passed in {time.monotonic() - started:.0f} s.", flush=True)
