@@ -205,7 +205,7 @@ static bool outdated(const struct claims *c, int64_t now, const struct claims_en
 	if (!same_service(e->want, &rival->claim))
 		return claims_order(&ours, c->opts.node, &rival->claim, rival->peer->name) > 0;
 	return c->view_fresh && member_stale_ms(rival->peer, now) > STALE_MS &&
-	       rival->peer->state == MEMBER_ALIVE && member_majority(c->member);
+	       rival->peer->state == MEMBER_ALIVE && member_majority(c->member, now);
 }
 
 /* ---- settling ---- */
@@ -235,12 +235,13 @@ static void announce_anew(struct claims *c, int64_t now, struct claims_entry *e)
 	announce(c, now, e);
 }
 
-static struct wire_claim claim_for(const struct claims *c, const struct claims_entry *e,
-                                   uint32_t epoch)
+static struct wire_claim claim_for(const struct claims *c, int64_t now,
+                                   const struct claims_entry *e, uint32_t epoch)
 {
 	struct wire_claim claim = { .created_us = e->want->created_us,
 		                    .epoch = epoch,
-		                    .flags = member_majority(c->member) ? 0 : WIRE_CLAIM_WEAK };
+		                    .flags =
+		                            member_majority(c->member, now) ? 0 : WIRE_CLAIM_WEAK };
 	memcpy(claim.uid, e->want->uid, sizeof(claim.uid));
 	return claim;
 }
@@ -253,7 +254,7 @@ static void keep(struct claims *c, int64_t now, struct claims_entry *e, bool con
 		return;
 	}
 	if (!same_service(e->want, &e->own)) {
-		struct wire_claim claim = claim_for(c, e, e->epoch_floor + 1);
+		struct wire_claim claim = claim_for(c, now, e, e->epoch_floor + 1);
 		own_set(c, e, &claim);
 	}
 	/* Who lost to us may have told caches on the segment otherwise. */
@@ -270,7 +271,7 @@ static void keep(struct claims *c, int64_t now, struct claims_entry *e, bool con
 static void claim_it(struct claims *c, int64_t now, struct claims_entry *e)
 {
 	bool resumed = resumes(e, now);
-	struct wire_claim claim = claim_for(c, e, e->epoch_floor + (resumed ? 0 : 1));
+	struct wire_claim claim = claim_for(c, now, e, e->epoch_floor + (resumed ? 0 : 1));
 	if (resumed)
 		claim.flags = e->recalled->flags;
 	else if (orphaned(e) || e->freed == CLAIMS_LAPSED)
@@ -550,7 +551,7 @@ static void review(struct claims *c, int64_t now)
 		if (p && p->state == MEMBER_ALIVE && member_stale_ms(p, now) > STALE_MS)
 			settle_peer(c, now, p);
 	}
-	if (c->ready && c->synced && member_majority(c->member) &&
+	if (c->ready && c->synced && member_majority(c->member, now) &&
 	    now - c->calm_since_ms >= CALM_MS)
 		strengthen(c);
 }

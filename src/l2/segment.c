@@ -153,10 +153,16 @@ static void member_event(struct member_peer *p, enum member_event event, void *a
 	claims_peer_event(&s->claims, s->last_turn_ms, p, event);
 }
 
-/* Every input begins here.  Who was away for longer than others wait for him must not go on as if nothing had happened. */
+/* Who was away for longer than others wait for him must not go on as if nothing had happened. */
+static bool was_away(const struct segment *s, int64_t now)
+{
+	return now - s->last_turn_ms > s->dead_ms;
+}
+
+/* Every input begins here. */
 static void begin_turn(struct segment *s, int64_t now)
 {
-	bool away = now - s->last_turn_ms > s->dead_ms;
+	bool away = was_away(s, now);
 	s->last_turn_ms = now;
 	if (s->up && away) {
 		member_excuse(&s->member, now);
@@ -287,9 +293,9 @@ void segment_state(const struct segment *s, uint32_t addr, struct l2_state *ret_
 	claims_state(&s->claims, addr, ret_state);
 }
 
-bool segment_answers(const struct segment *s, uint32_t addr)
+bool segment_answers(const struct segment *s, int64_t now, uint32_t addr)
 {
-	return s->up && claims_answers(&s->claims, addr);
+	return s->up && !was_away(s, now) && claims_answers(&s->claims, addr);
 }
 
 void segment_add_stats(const struct segment *s, struct l2_stats *stats)

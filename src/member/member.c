@@ -24,6 +24,7 @@ void member_init(struct member *m, const struct member_options *opts, int64_t no
 {
 	memset(m, 0, sizeof(*m));
 	m->opts = *opts;
+	m->last_beat_ms = now - BEAT_GAP_MS;
 	m->next_beat_ms = now;
 }
 
@@ -98,13 +99,19 @@ bool member_has_strangers(const struct member *m, int64_t now)
 	return false;
 }
 
-bool member_majority(const struct member *m)
+/*
+ * Peers that fall silent together are found dead one after the other, so what counts is not who is not dead yet, but who
+ * was heard in the last two heartbeats' time.
+ */
+bool member_majority(const struct member *m, int64_t now)
 {
+	int64_t lately = m->opts.heartbeat_ms * 9 / 4;
 	size_t known = 1, live = 1;
 	for (size_t i = 0; i < m->n_slots; i++)
 		if (m->peers[i] && m->peers[i]->state != MEMBER_LEFT) {
 			known++;
-			live += member_holds(m->peers[i]);
+			live += m->peers[i]->state == MEMBER_ALIVE &&
+			        now - m->peers[i]->heard_ms <= lately;
 		}
 	return 2 * live > known;
 }
@@ -190,8 +197,7 @@ static enum member_verdict meet_stranger(struct member *m, int64_t now, const st
 	s->incarnation = msg->incarnation;
 	s->seq = msg->seq;
 	s->heard_ms = now;
-	int64_t last = m->next_beat_ms - m->opts.heartbeat_ms;
-	int64_t soon = now > last + BEAT_GAP_MS ? now : last + BEAT_GAP_MS;
+	int64_t soon = m->last_beat_ms + BEAT_GAP_MS;
 	if (soon < m->next_beat_ms)
 		m->next_beat_ms = soon;
 	return MEMBER_STRANGER;
@@ -395,5 +401,6 @@ void member_beat(struct member *m, int64_t now, struct wire_msg *msg)
 	size_t slot = m->n_beats++ % MEMBER_BEATS_KEPT;
 	m->beats[slot].at_ms = now;
 	m->beats[slot].seq = msg->seq;
+	m->last_beat_ms = now;
 	m->next_beat_ms = now + m->opts.heartbeat_ms;
 }

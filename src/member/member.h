@@ -81,7 +81,7 @@ struct member {
 	} beats[MEMBER_BEATS_KEPT]; /* of the last heartbeats sent */
 	size_t n_beats;
 	size_t echo_next; /* where the next heartbeat's echoes begin, if they are too many for one */
-	int64_t next_beat_ms;
+	int64_t last_beat_ms, next_beat_ms;
 };
 
 enum member_verdict {
@@ -122,8 +122,8 @@ bool member_deaf(const struct member *m, const struct member_peer *p, int64_t no
 int64_t member_stale_ms(const struct member_peer *p, int64_t now);
 /* Strangers heard lately: nodes that may be about to prove themselves. */
 bool member_has_strangers(const struct member *m, int64_t now);
-/* Most of the nodes known on this segment, ourselves included, live. */
-bool member_majority(const struct member *m);
+/* Most of the nodes known on this segment, ourselves included, were heard lately. */
+bool member_majority(const struct member *m, int64_t now);
 /* The peer of that node, NULL if none. */
 struct member_peer *member_find(const struct member *m, const char *node);
 /* The peer whose Ethernet address this is, NULL if none. */

@@ -227,7 +227,7 @@ bool sim_answers(const struct sim *s, size_t node, size_t address)
 {
 	const struct sim_node *n = &s->nodes[node];
 	return turns(s, n) && n->link_up &&
-	       segment_answers(n->segment, SIM_FIRST_ADDRESS + (uint32_t)address);
+	       segment_answers(n->segment, s->now, SIM_FIRST_ADDRESS + (uint32_t)address);
 }
 
 int sim_owner(const struct sim *s, size_t address)
@@ -291,7 +291,9 @@ void sim_run(struct sim *s, int64_t ms)
 	for (int64_t end = s->now + ms; s->now < end; s->now++) {
 		for (size_t i = 0; i < s->n_nodes; i++) {
 			struct sim_node *n = &s->nodes[i];
-			if (turns(s, n) && segment_deadline(n->segment) <= s->now)
+			/* A bit late, as real ones, so that heartbeats drift. */
+			if (turns(s, n) && segment_deadline(n->segment) <= s->now &&
+			    sim_random(s, 2))
 				segment_tick(n->segment, s->now);
 		}
 		deliver(s);

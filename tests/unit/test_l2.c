@@ -9,6 +9,8 @@
 #include "fairlead/mem.h"
 #include "l2/arp.h"
 #include "l2/claims.h"
+#include "l2/ifaces.h"
+#include "l2/snapshot.h"
 #include "member/member.h"
 #include "member/wire.h"
 
@@ -257,6 +259,24 @@ static void only_who_proves_to_be_there_is_believed(void **state)
 	member_fini(&member);
 }
 
+static void strangers_hurry_heartbeats_within_limits(void **state)
+{
+	(void)state;
+	start_member();
+	size_t beats = 0;
+	for (int64_t now = 0; now < 1000; now++) {
+		/* Many of them, all the time. */
+		for (uint64_t i = 1; i <= 10; i++)
+			hear(now, "a", i, 1 + (uint32_t)now, 0);
+		if (member_beat_due(&member, now)) {
+			beat(now);
+			beats++;
+		}
+	}
+	assert_int_equal(beats, 50);
+	member_fini(&member);
+}
+
 static size_t n_died, n_forgotten;
 
 static void on_event(struct member_peer *p, enum member_event event, void *arg)
@@ -275,16 +295,16 @@ static void peers_die_and_are_forgotten(void **state)
 	uint32_t seq = beat(0);
 	assert_int_equal(hear(10, "a", 5, 1, seq), MEMBER_NEW);
 	assert_int_equal(hear(10, "b", 6, 1, seq), MEMBER_NEW);
-	assert_true(member_majority(&member));
+	assert_true(member_majority(&member, 10));
 	assert_int_equal(hear(200, "b", 6, 2, 0), MEMBER_BELIEVED);
 	member_tick(&member, 360, on_event, NULL);
 	assert_int_equal(n_died, 0);
 	member_tick(&member, 361, on_event, NULL);
 	assert_int_equal(n_died, 1);
-	assert_true(member_majority(&member));
+	assert_true(member_majority(&member, 361));
+	assert_false(member_majority(&member, 450)); /* b is not dead, but silent */
 	member_tick(&member, 551, on_event, NULL);
 	assert_int_equal(n_died, 2);
-	assert_false(member_majority(&member));
 
 	/* Restarting, it has the hold's time. */
 	struct wire_msg m = { .type = WIRE_HEARTBEAT,
@@ -301,7 +321,7 @@ static void peers_die_and_are_forgotten(void **state)
 	assert_int_equal(n_died, 3);
 	member_tick(&member, 1000000, on_event, NULL);
 	assert_int_equal(n_forgotten, 2);
-	assert_true(member_majority(&member));
+	assert_true(member_majority(&member, 1000000));
 	member_fini(&member);
 }
 
@@ -398,6 +418,95 @@ static void of_two_claims_the_same_one_wins_for_everybody(void **state)
 		}
 }
 
+/* ---- interfaces and snapshots ---- */
+
+static void add_subnet(struct iface *i, const char *own, unsigned int len)
+{
+	assert_int_equal(addr_parse(own, &i->subnets[i->n_subnets].own), 0);
+	i->subnets[i->n_subnets].prefix = prefix_of(&i->subnets[i->n_subnets].own, len);
+	i->n_subnets++;
+}
+
+static void the_longest_subnet_has_the_address(void **state)
+{
+	(void)state;
+	struct iface list[] = { { .name = "wide", .index = 1 }, { .name = "lan", .index = 2 } };
+	struct ifaces all = { list, 2 };
+	add_subnet(&list[0], "192.168.0.1", 16);
+	add_subnet(&list[0], "10.0.0.1", 24);
+	add_subnet(&list[1], "192.168.1.11", 24);
+	static const struct {
+		const char *address, *interface;
+	} cases[] = {
+		{ "192.168.1.240", "lan" }, { "192.168.2.1", "wide" }, { "10.0.0.9", "wide" },
+		{ "10.0.1.9", NULL },       { "2001:db8::1", NULL },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct addr a;
+		assert_int_equal(addr_parse(cases[i].address, &a), 0);
+		const struct iface *found = ifaces_find(&all, &a);
+		if (cases[i].interface)
+			assert_string_equal(found->name, cases[i].interface);
+		else
+			assert_null(found);
+	}
+	struct addr_range r;
+	addr_parse("192.168.0.250", &r.first);
+	addr_parse("192.168.1.5", &r.last);
+	assert_true(iface_overlaps(&list[0], &r));
+	assert_true(iface_overlaps(&list[1], &r));
+	r.last = r.first;
+	assert_false(iface_overlaps(&list[1], &r));
+
+	struct iface other[] = { list[0], list[1] };
+	struct ifaces same = { other, 2 };
+	assert_true(ifaces_eq(&all, &same));
+	other[1].up = true;
+	assert_false(ifaces_eq(&all, &same));
+}
+
+static void a_snapshot_is_copied_whole(void **state)
+{
+	(void)state;
+	char first[] = "a", second[] = "bcd";
+	const char *nodes[] = { first, second };
+	uint16_t both[] = { 0, 1 }, one[] = { 1 };
+	struct l2_want wants[5] = {
+		{ .candidates = both, .n_candidates = 2 },
+		{ .candidates = both, .n_candidates = 2 },
+		{ .candidates = NULL, .n_candidates = 0 },
+		{ .candidates = one, .n_candidates = 1 },
+		{ .candidates = one, .n_candidates = 1 },
+	};
+	for (size_t i = 0; i < 4; i++)
+		wants[i].addr = (struct addr){ .family = 4, .b = { 192, 168, 1, (uint8_t)i } };
+	wants[4].addr.family = 6;
+	struct addr_range range = { wants[0].addr, wants[3].addr };
+	struct l2_snapshot s = { nodes, 2, wants, 5, &range, 1, true };
+	struct l2_snapshot *copy = snapshot_copy(&s);
+
+	memset(first, 'x', 1);
+	memset(both, 0xff, sizeof(both));
+	memset(one, 0xff, sizeof(one));
+	memset(&range, 0, sizeof(range));
+	assert_string_equal(copy->nodes[0], "a");
+	assert_string_equal(copy->nodes[1], "bcd");
+	assert_int_equal(copy->n_wants, 4); /* IPv6 is left out */
+	for (size_t i = 0; i < 4; i++) {
+		assert_true(addr_eq(&copy->wants[i].addr, &wants[i].addr));
+		assert_int_equal(copy->wants[i].n_candidates, wants[i].n_candidates);
+	}
+	assert_int_equal(copy->wants[1].candidates[1], 1);
+	assert_int_equal(copy->wants[3].candidates[0], 1);
+	assert_true(addr_eq(&copy->ranges[0].last, &wants[3].addr));
+	free(copy);
+
+	struct l2_snapshot nothing = { 0 };
+	copy = snapshot_copy(&nothing);
+	assert_int_equal(copy->n_wants, 0);
+	free(copy);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -406,10 +515,13 @@ int main(void)
 		cmocka_unit_test(messages_survive_the_wire),
 		cmocka_unit_test(messages_are_refused),
 		cmocka_unit_test(only_who_proves_to_be_there_is_believed),
+		cmocka_unit_test(strangers_hurry_heartbeats_within_limits),
 		cmocka_unit_test(peers_die_and_are_forgotten),
 		cmocka_unit_test(a_peer_that_others_hear_lives),
 		cmocka_unit_test(who_does_not_hear_us_is_deaf),
 		cmocka_unit_test(of_two_claims_the_same_one_wins_for_everybody),
+		cmocka_unit_test(the_longest_subnet_has_the_address),
+		cmocka_unit_test(a_snapshot_is_copied_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

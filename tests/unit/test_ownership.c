@@ -14,7 +14,7 @@
 #include "l2/arp.h"
 
 /* Link cut or kill to the next owner's first answer: unheard for dead_ms, one probe, and what the wire delays. */
-#define TAKEOVER_MS (SIM_DEAD_MS + SIM_PROBE_MS + 10)
+#define TAKEOVER_MS (SIM_DEAD_MS + SIM_PROBE_MS + 20)
 /* Start to the first answer: three heartbeats of listening, one probe. */
 #define FIRST_MS (3 * SIM_HEARTBEAT_MS + SIM_PROBE_MS + 30)
 
@@ -27,6 +27,10 @@ static void settled(uint64_t seed, size_t n, size_t addresses)
 	for (size_t i = 0; i < n; i++)
 		sim_start(&sim, i);
 	sim_run(&sim, 3000);
+	/* Heartbeats out of step, so that deaths are noticed one after the other. */
+	for (size_t i = 0; i < n; i++)
+		sim_pause(&sim, i, (int64_t)sim_random(&sim, SIM_HEARTBEAT_MS));
+	sim_run(&sim, 1000);
 	for (size_t a = 0; a < addresses; a++)
 		assert_true(sim_owner(&sim, a) >= 0);
 	sim_observe(&sim);

@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A switch of our own, and speakers' layer 2 alone (tests/l2/l2node) on its ports.
+
+The switch floods every frame to every other port, unless told to hold it back, and keeps all of them; so loss in one
+direction, replays and forgeries need no help from the kernel.  It is the client, too: each ARP request comes from
+a MAC address of its own, so that every answer can be laid beside the very request that it answers.
+"""
+
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab import arp, netns, processes
+from lab.cluster import SOURCE
+from lab.waiting import LabError, wait_for
+
+PREFIX = f"fl2-{os.environ.get('FAIRLEAD_LAB_ID', 'e2e')}-"
+SWITCH = PREFIX + "switch"
+CLIENT = "10.9.0.200"
+NAMES = ("a", "b", "c")
+ADDRESSES = [f"10.9.0.{100 + i}" for i in range(12)]
+KEY = "a key for tests"
+PACKET_OUTGOING = 4
+REQUEST_EVERY = 0.004
+
+# Does the switch hold this frame back?
+Block = Callable[[str, str, bytes], bool]
+
+
+def is_message(frame: bytes) -> bool:
+    """Of one speaker to the others."""
+    return frame[12:14] == b"\x08\x00" and frame[36:38] == struct.pack("!H", 7473)
+
+
+@dataclass
+class Request:
+    at: float
+    target: str
+    answers: list[str] = field(default_factory=list)  # MACs
+
+
+class Switch:
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.frames: list[tuple[float, str, bytes]] = []  # when, from whom
+        self.requests: list[Request] = []
+        self.block: Block = lambda _from, _to, _frame: False
+        self.stranger: tuple[str, str] | None = None  # an address and the MAC that answers for it
+        self.asking: list[str] = []
+        self._sockets = {}
+        for name in names:
+            with netns.entered(SWITCH):
+                s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+                s.bind((f"port-{name}", 3))
+            s.setblocking(False)
+            self._sockets[name] = s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        for s in self._sockets.values():
+            s.close()
+
+    def send(self, to: str, frame: bytes) -> None:
+        try:
+            self._sockets[to].send(frame)
+        except OSError:
+            pass  # the port is down
+
+    def flood(self, origin: str, frame: bytes) -> None:
+        for name in self._sockets:
+            if name != origin and not self.block(origin, name, frame):
+                self.send(name, frame)
+
+    def _receive(self, name: str) -> None:
+        while True:
+            try:
+                frame, address = self._sockets[name].recvfrom(65536)
+            except OSError:
+                return
+            if address[2] == PACKET_OUTGOING:
+                continue
+            self.frames.append((time.monotonic(), name, frame))
+            self.flood(name, frame)
+            if packet := arp.decode(frame):
+                self._receive_arp(name, packet)
+
+    def _receive_arp(self, name: str, packet: arp.Frame) -> None:
+        if packet.op == arp.REPLY and packet.dst.startswith("02:cc:"):
+            number = int.from_bytes(arp.mac_bytes(packet.dst)[2:], "big")
+            self.requests[number].answers.append(packet.sender_mac)
+        if self.stranger and packet.op == arp.REQUEST and packet.target_ip == self.stranger[0]:
+            address, mac = self.stranger
+            self.send(
+                name,
+                arp.encode(arp.Frame(arp.REPLY, mac, address, packet.sender_mac, packet.sender_ip, mac, packet.src)),
+            )
+
+    def _ask(self, target: str) -> None:
+        mac = arp.mac_text(b"\x02\xcc" + len(self.requests).to_bytes(4, "big"))
+        self.requests.append(Request(time.monotonic(), target))
+        frame = arp.request(mac, CLIENT, target)
+        for name in self._sockets:
+            if not self.block("client", name, frame):
+                self.send(name, frame)
+
+    def _run(self) -> None:
+        due, turn = time.monotonic(), 0
+        while not self._stop.is_set():
+            left = max(0.0, min(due - time.monotonic(), 0.02))
+            ready, _, _ = select.select(list(self._sockets.values()), [], [], left)
+            for name, s in self._sockets.items():
+                if s in ready:
+                    self._receive(name)
+            if self.asking and time.monotonic() >= due:
+                due = max(due + REQUEST_EVERY, time.monotonic())
+                self._ask(self.asking[turn % len(self.asking)])
+                turn += 1
+
+
+@dataclass(frozen=True)
+class State:
+    ownership: str
+    owner: str
+    epoch: int
+    mac: str
+
+
+class Node:
+    """A program that owns addresses, or none at the moment."""
+
+    def __init__(self, name: str, key: str = KEY) -> None:
+        self.name, self.key = name, key
+        self.namespace = PREFIX + name
+        self.mac = ""
+        self._popen: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        program = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build")) / "tests/l2/l2node"
+        argv = [str(program), self.name, ",".join(NAMES), self.key, ADDRESSES[0], str(len(ADDRESSES))]
+        with netns.entered(self.namespace):
+            self._popen = subprocess.Popen(
+                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+            )
+
+    def running(self) -> bool:
+        return self._popen is not None
+
+    def _ended(self) -> None:
+        assert self._popen
+        self._popen.wait(10)
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            if pipe:
+                pipe.close()
+        self._popen = None
+
+    def signal(self, number: int) -> None:
+        assert self._popen
+        self._popen.send_signal(number)
+        if number in (signal.SIGKILL, signal.SIGTERM):
+            self._ended()
+
+    def leave(self) -> None:
+        assert self._popen and self._popen.stdin
+        self._popen.stdin.write("yield\n")
+        self._popen.stdin.flush()
+        self._ended()
+
+    def command(self, line: str) -> list[str]:
+        assert self._popen and self._popen.stdin and self._popen.stdout
+        self._popen.stdin.write(line + "\n")
+        self._popen.stdin.flush()
+        said = []
+        while (text := self._popen.stdout.readline()) != ".\n":
+            if not text:
+                raise LabError(f"l2node {self.name} ended")
+            said.append(text.strip())
+        return said
+
+    def states(self) -> dict[str, State]:
+        states = {}
+        for line in self.command("states"):
+            address, ownership, *rest = line.split()
+            values = dict(item.split("=", 1) for item in rest)
+            states[address] = State(ownership, values["owner"], int(values["epoch"]), values["mac"])
+        return states
+
+    def stats(self) -> dict[str, int]:
+        return {k: int(v) for k, v in (item.split("=") for item in self.command("stats")[0].split())}
+
+
+class Wire:
+    def __init__(self, names: tuple[str, ...] = NAMES, keys: dict[str, str] | None = None) -> None:
+        self.nodes = {n: Node(n, (keys or {}).get(n, KEY)) for n in names}
+        remove()
+        netns.create(SWITCH)
+        for node in self.nodes.values():
+            netns.create(node.namespace)
+            port = f"port-{node.name}"
+            peer = f"peer name eth0 netns {node.namespace}"
+            netns.configure(SWITCH, [f"link add {port} type veth {peer}", f"link set {port} up"])
+            own = f"10.9.0.{11 + NAMES.index(node.name)}/24"
+            netns.configure(node.namespace, [f"addr add {own} dev eth0", "link set eth0 up", "link set lo up"])
+            with netns.entered(node.namespace):
+                packet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+            packet.bind(("eth0", 0))
+            node.mac = arp.mac_text(packet.getsockname()[4])
+            packet.close()
+        self.switch = Switch(names)
+        for node in self.nodes.values():
+            node.start()
+
+    def close(self) -> None:
+        self.switch.close()
+        for node in self.nodes.values():
+            if node.running():
+                node.signal(signal.SIGKILL)
+        remove()
+
+    def cut(self, name: str, cut: bool = True) -> None:
+        """Takes the carrier away, or gives it back."""
+        netns.configure(SWITCH, [f"link set port-{name} {'down' if cut else 'up'}"])
+
+    def owners(self) -> dict[str, str]:
+        """Who says that it owns what; LabError while an address has no owner or several."""
+        found: dict[str, str] = {}
+        for node in self.nodes.values():
+            for address, state in node.states().items() if node.running() else ():
+                if state.ownership == "owner":
+                    if address in found:
+                        raise LabError(f"{address} is owned by {found[address]} and {node.name}")
+                    found[address] = node.name
+        if len(found) < len(ADDRESSES):
+            raise LabError(f"{len(found)} addresses are owned")
+        return found
+
+    def wait_owners(self, seconds: float = 10.0) -> dict[str, str]:
+        return wait_for("every address to have one owner", self.owners, seconds)
+
+    def owned_by(self, name: str) -> list[str]:
+        owned = [a for a, owner in self.owners().items() if owner == name]
+        assert owned, f"{name} owns nothing"
+        return owned
+
+    def observe(self, seconds: float, meanwhile: Callable[[], None] | None = None) -> "Observed":
+        """Asks for all addresses in turn, and does something a moment after it began."""
+        first = len(self.switch.requests)
+        self.switch.asking = ADDRESSES
+        time.sleep(0.2)
+        if meanwhile:
+            meanwhile()
+        time.sleep(seconds)
+        self.switch.asking = []
+        time.sleep(0.1)
+        return Observed(self.switch.requests[first:])
+
+    def probes(self, name: str, address: str, since: float) -> int:
+        """How often a node asked by ARP probe for an address."""
+        found = 0
+        for at, origin, frame in list(self.switch.frames):
+            packet = arp.decode(frame)
+            if at >= since and origin == name and packet and packet.sender_ip == "0.0.0.0":
+                found += packet.target_ip == address
+        return found
+
+
+@dataclass(frozen=True)
+class Observed:
+    requests: list[Request]
+
+    def _longest(self, address: str, bad: Callable[[Request], bool]) -> float:
+        longest, began = 0.0, None
+        for request in self.requests:
+            if request.target != address:
+                continue
+            if not bad(request):
+                began = None
+                continue
+            began = began or request.at
+            longest = max(longest, request.at - began)
+        return longest
+
+    def unanswered(self, addresses: list[str]) -> float:
+        """The longest stretch without an answer, in seconds."""
+        return max(self._longest(a, lambda r: not r.answers) for a in addresses)
+
+    def answered_twice(self) -> float:
+        """The longest stretch in which two nodes answered the same requests."""
+        return max(self._longest(a, lambda r: len(set(r.answers)) > 1) for a in ADDRESSES)
+
+    def ever_answered_twice(self) -> bool:
+        return any(len(set(r.answers)) > 1 for r in self.requests)
+
+    def macs(self, addresses: list[str]) -> set[str]:
+        return {mac for r in self.requests if r.target in addresses for mac in r.answers}
+
+
+def remove() -> None:
+    """Also what a killed run left."""
+    for name in netns.names(PREFIX):
+        processes.end(processes.identity(pid) for pid in netns.pids(name))
+        netns.delete(name)

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ownership of addresses by ARP, with real frames: what a client is answered while nodes and links fail."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from l2wire import ADDRESSES, NAMES, Wire, is_message
+
+from lab.waiting import wait_for
+
+# From the fault to the next owner's answer: 350 ms unheard, and a probe of 25 ms; the rest is for a busy machine.
+TAKEOVER = 1.0
+# Two owners learn of each other by the next heartbeat.
+SETTLED = 0.5
+
+
+@pytest.fixture
+def make_wire() -> Iterator[Callable[..., Wire]]:
+    wires: list[Wire] = []
+
+    def make(*args: object, **kwargs: object) -> Wire:
+        wires.append(Wire(*args, **kwargs))  # type: ignore[arg-type]
+        return wires[-1]
+
+    yield make
+    for wire in wires:
+        wire.close()
+
+
+@pytest.fixture
+def wire(make_wire: Callable[..., Wire]) -> Wire:
+    """Three nodes that have settled who owns what."""
+    made = make_wire()
+    made.wait_owners()
+    time.sleep(0.5)
+    return made
+
+
+def test_each_address_is_answered_by_one_node(wire: Wire) -> None:
+    owners = wire.owners()
+    assert set(owners.values()) == set(NAMES)
+    seen = wire.observe(1.0)
+    assert not seen.ever_answered_twice()
+    for address, owner in owners.items():
+        assert seen.macs([address]) == {wire.nodes[owner].mac}
+        for node in wire.nodes.values():
+            state = node.states()[address]
+            assert (state.owner, state.mac) == (owner, wire.nodes[owner].mac)
+    assert all(node.stats()["refused"] == 0 for node in wire.nodes.values())
+
+
+def gone(wire: Wire, fail: Callable[[], None]) -> list[str]:
+    """Node a fails: others take over what it owned, after a probe, and nothing else moves. Returns what it owned."""
+    before, lost, began = wire.owners(), wire.owned_by("a"), time.monotonic()
+    kept = [address for address in ADDRESSES if address not in lost]
+    seen = wire.observe(1.5, fail)
+    assert seen.unanswered(lost) < TAKEOVER
+    assert not seen.ever_answered_twice()
+    assert seen.unanswered(kept) < 0.2
+    for address in kept:
+        assert seen.macs([address]) == {wire.nodes[before[address]].mac}
+    for address in lost:
+        heirs = seen.macs([address]) - {wire.nodes["a"].mac}
+        assert len(heirs) == 1
+        heir = next(n.name for n in wire.nodes.values() if n.mac in heirs)
+        assert wire.probes(heir, address, began) == 1
+    return lost
+
+
+def back(wire: Wire, lost: list[str], restore: Callable[[], None]) -> None:
+    """Node a returns, and takes nothing."""
+    seen = wire.observe(2.0, restore)
+    assert not seen.ever_answered_twice()
+    assert wire.nodes["a"].mac not in seen.macs(ADDRESSES)
+    assert seen.unanswered(ADDRESSES) < 0.2
+    owners = wire.owners()
+    assert all(owners[address] != "a" for address in lost)
+
+
+def test_link_cut(wire: Wire) -> None:
+    lost = gone(wire, lambda: wire.cut("a"))
+    assert all(state.ownership != "owner" for state in wire.nodes["a"].states().values())
+    back(wire, lost, lambda: wire.cut("a", False))
+
+
+def test_killed(wire: Wire) -> None:
+    lost = gone(wire, lambda: wire.nodes["a"].signal(signal.SIGKILL))
+    back(wire, lost, wire.nodes["a"].start)
+
+
+def test_stopped_and_continued(wire: Wire) -> None:
+    lost = gone(wire, lambda: wire.nodes["a"].signal(signal.SIGSTOP))
+    back(wire, lost, lambda: wire.nodes["a"].signal(signal.SIGCONT))
+
+
+def test_cut_off_behind_the_switch(wire: Wire) -> None:
+    """No carrier is lost, and nobody hears node a; when it is back, the part that went on prevails."""
+
+    def cut_off() -> None:
+        wire.switch.block = lambda origin, to, _frame: "a" in (origin, to)
+
+    def restore() -> None:
+        wire.switch.block = lambda _origin, _to, _frame: False
+
+    lost = gone(wire, cut_off)
+    time.sleep(1)
+    seen = wire.observe(2.0, restore)
+    assert seen.answered_twice() < SETTLED
+    owners = wire.owners()
+    assert all(owners[address] != "a" for address in ADDRESSES), lost
+
+
+def test_a_restart_keeps_ownership(wire: Wire) -> None:
+    before, owned = wire.owners(), wire.owned_by("a")
+
+    def restart() -> None:
+        wire.nodes["a"].signal(signal.SIGTERM)
+        time.sleep(1)
+        wire.nodes["a"].start()
+
+    seen = wire.observe(2.0, restart)
+    assert seen.macs(owned) == {wire.nodes["a"].mac}
+    assert not seen.ever_answered_twice()
+    assert 0.9 < seen.unanswered(owned) < 1 + TAKEOVER
+    assert wire.owners() == before
+
+
+def test_a_restart_that_takes_too_long_is_a_death(wire: Wire) -> None:
+    owned = wire.owned_by("a")
+    seen = wire.observe(6.0, lambda: wire.nodes["a"].signal(signal.SIGTERM))
+    assert 4.5 < seen.unanswered(owned) < 5 + TAKEOVER
+    back(wire, owned, wire.nodes["a"].start)
+
+
+def test_yielding_is_at_once_and_without_a_probe(wire: Wire) -> None:
+    owned, began = wire.owned_by("a"), time.monotonic()
+    seen = wire.observe(1.0, wire.nodes["a"].leave)
+    assert seen.unanswered(owned) < 0.3
+    assert not seen.ever_answered_twice()
+    assert sum(wire.probes(name, address, began) for name in ("b", "c") for address in owned) == 0
+
+
+def test_who_is_no_longer_eligible_yields(wire: Wire) -> None:
+    address = wire.owned_by("a")[0]
+    seen = wire.observe(1.0, lambda: wire.nodes["a"].command(f"eligible {address} 0") and None)
+    assert seen.unanswered([address]) < 0.3
+    assert not seen.ever_answered_twice()
+    assert wire.owners()[address] != "a"
+
+
+def test_a_wrong_key_makes_no_second_owner(make_wire: Callable[..., Wire]) -> None:
+    wire = make_wire(keys={"c": "another key"})
+    seen = wire.observe(3.0)
+    assert not seen.ever_answered_twice()
+    wire.wait_owners()
+    for node in wire.nodes.values():
+        assert node.stats()["refused"] > 5
+    assert wire.nodes["c"].stats()["received"] == 0
+    assert wire.nodes["c"].command("peers") == []
+    seen = wire.observe(1.0)
+    assert not seen.ever_answered_twice()
+    assert seen.unanswered(ADDRESSES) < 0.3
+
+
+def test_forged_messages_are_refused(wire: Wire) -> None:
+    before = wire.owners()
+    messages = [(name, frame) for _, name, frame in list(wire.switch.frames) if is_message(frame)][-60:]
+    refused = wire.nodes["b"].stats()["refused"]
+
+    def forge() -> None:
+        for i, (name, frame) in enumerate(messages):
+            forged = bytearray(frame)
+            forged[42 + i % (len(frame) - 42)] ^= 0x55  # anywhere in what is signed, or in the signature
+            wire.switch.flood(name, bytes(forged))
+            wire.switch.flood(name, frame[: 42 + i])  # cut short
+
+    seen = wire.observe(1.0, forge)
+    assert not seen.ever_answered_twice()
+    assert wire.owners() == before
+    assert wire.nodes["b"].stats()["refused"] > refused + 10
+
+
+def test_replayed_messages_are_refused(wire: Wire) -> None:
+    """Node a is dead; what it said is said again, to those who knew it and to one that is new."""
+    recorded = [frame for _, name, frame in list(wire.switch.frames) if name == "a" and is_message(frame)]
+    lost = gone(wire, lambda: wire.nodes["a"].signal(signal.SIGKILL))
+    wire.nodes["c"].signal(signal.SIGTERM)
+    wire.nodes["c"].start()
+    wait_for("node c to be back", lambda: "b eth0 alive" in wire.nodes["c"].command("peers"))
+    before = wire.wait_owners()
+    refused = wire.nodes["b"].stats()["refused"]
+
+    def replay() -> None:
+        for frame in recorded:
+            wire.switch.flood("a", frame)
+            time.sleep(0.01)
+
+    seen = wire.observe(1.0, replay)
+    assert wire.owners() == before
+    assert not seen.ever_answered_twice()
+    assert seen.unanswered(ADDRESSES) < 0.2
+    assert wire.nodes["b"].stats()["refused"] >= refused + len(recorded) - 1  # c never knew who that was
+    back(wire, lost, wire.nodes["a"].start)  # the real one is welcome
+
+
+@pytest.mark.parametrize("what", ["everything", "messages"])
+@pytest.mark.parametrize("names", [("a", "b", "c"), ("a", "b")], ids=["of three", "of two"])
+def test_one_direction_blocked(make_wire: Callable[..., Wire], names: tuple[str, ...], what: str) -> None:
+    wire = make_wire(names)
+    before = wire.wait_owners()
+    time.sleep(0.5)
+
+    def block() -> None:
+        wire.switch.block = lambda origin, to, frame: (
+            (origin, to) == ("a", "b") and (what == "everything" or is_message(frame))
+        )
+
+    seen = wire.observe(3.0, block)
+    assert seen.answered_twice() < SETTLED
+    assert seen.unanswered(ADDRESSES) < TAKEOVER
+    if len(names) == 3:  # node c hears both
+        assert wire.owners() == before
+        assert not seen.ever_answered_twice()
+
+    def unblock() -> None:
+        wire.switch.block = lambda _origin, _to, _frame: False
+
+    seen = wire.observe(2.0, unblock)
+    assert seen.answered_twice() < SETTLED
+    assert seen.unanswered(ADDRESSES) < TAKEOVER
+    wire.wait_owners()
+
+
+def test_started_while_one_direction_is_blocked(make_wire: Callable[..., Wire]) -> None:
+    wire = make_wire()
+    wire.wait_owners()
+    wire.nodes["b"].signal(signal.SIGKILL)
+    wire.switch.block = lambda origin, to, _frame: (origin, to) == ("a", "b")
+    time.sleep(1)
+    seen = wire.observe(3.0, wire.nodes["b"].start)
+    assert seen.answered_twice() < SETTLED
+    wire.switch.block = lambda _origin, _to, _frame: False
+    wire.wait_owners()
+
+
+def test_filtered_messages_make_no_second_owner(wire: Wire) -> None:
+    """A switch that drops the group: nobody hears anybody, and everybody is asked before anything is taken."""
+    before = wire.owners()
+
+    def filter_group() -> None:
+        wire.switch.block = lambda _origin, _to, frame: is_message(frame)
+
+    seen = wire.observe(3.0, filter_group)
+    assert not seen.ever_answered_twice()
+    assert seen.unanswered(ADDRESSES) < 0.2
+    for node in wire.nodes.values():
+        for address, state in node.states().items():
+            expected = {"owner"} if before[address] == node.name else {"still-answered", "probing"}
+            assert state.ownership in expected
+    wire.switch.block = lambda _origin, _to, _frame: False
+    wait_for("everybody to know again", lambda: wire.owners() == before)
+    seen = wire.observe(1.0)
+    assert not seen.ever_answered_twice()
+    assert wire.owners() == before
+
+
+def test_a_stranger_keeps_its_address(make_wire: Callable[..., Wire]) -> None:
+    wire = make_wire()
+    mac = "06:00:00:00:00:99"
+    wire.switch.stranger = (ADDRESSES[3], mac)
+    wait_for(
+        "the conflict to be seen",
+        lambda: any(s.ownership == "conflict" for n in wire.nodes.values() for s in n.states().values()),
+    )
+    time.sleep(2)
+    states = [n.states()[ADDRESSES[3]] for n in wire.nodes.values()]
+    assert all(s.ownership != "owner" for s in states)
+    assert mac in {s.mac for s in states if s.ownership == "conflict"} or any(s.ownership == "probing" for s in states)
+    wire.switch.stranger = None
+    wire.wait_owners()
