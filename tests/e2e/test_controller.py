@@ -87,6 +87,10 @@ def any_leader(lab: Lab) -> str:
     return ""
 
 
+def holder(lab: Lab) -> str:
+    return lab.api.get("Lease", "fairlead-controller", SYSTEM)["spec"].get("holderIdentity", "")
+
+
 def restart(lab: Lab, replica: str) -> None:
     lab.restart(f"controller-{replica}")
     wait_for("it to answer", lambda: status(lab, replica))
@@ -155,16 +159,16 @@ def status_patches(lab: Lab, offset: int = 0) -> list[dict[str, Any]]:
 
 def judge(lab: Lab, offset: int) -> None:
     """No address belongs to two Services at a time, in the order in which the API server wrote."""
-    holder: dict[str, str] = {}
+    owner: dict[str, str] = {}
     for write in writes(lab, offset):
         if write.get("kind") != "Service" or write["code"] >= 300:
             continue
         uid, now = write["uid"], write.get("ingress") or []
-        for address in [a for a, u in holder.items() if u == uid and (a not in now or write["verb"] == "delete")]:
-            del holder[address]
+        for address in [a for a, u in owner.items() if u == uid and (a not in now or write["verb"] == "delete")]:
+            del owner[address]
         if write["verb"] != "delete" and write["agent"].startswith("fairlead-controller"):
             for address in now:
-                assert holder.setdefault(address, uid) == uid, f"{address} was given twice: {write}"
+                assert owner.setdefault(address, uid) == uid, f"{address} was given twice: {write}"
 
 
 def service(name: str, annotations: dict[str, str] | None = None, **spec: Any) -> Object:
@@ -674,8 +678,7 @@ def test_a_silent_watch_does_not_stop_a_new_leader(lab: Lab) -> None:
 def test_sigterm_hands_over(lab: Lab) -> None:
     old = any_leader(lab)
     assert lab.processes[f"controller-{old}"].stop() == 0
-    lease = lab.api.get("Lease", "fairlead-controller", SYSTEM)["spec"]
-    assert lease.get("holderIdentity", "") != f"controller-{old}"
+    assert holder(lab) != f"controller-{old}"
     started = time.monotonic()
     wait_for("the standby to lead", lambda: any_leader(lab), 5)
     assert time.monotonic() - started < 3, "no waiting for a lease that was handed over"
@@ -689,12 +692,13 @@ def test_struck_with_many_in_the_queue(lab: Lab, number: int) -> None:
     n = 200
     configure(lab, WIDE)
     wait_active(lab, WIDE)
-    lab.set_faults(rules=[{"verb": "patch", "path": "/services/", "agent": "controller", "delay_ms": 50}])
+    lab.set_faults(rules=[{"verb": "patch", "path": "/services/", "agent": "controller", "delay_ms": 200}])
     for i in range(n):
         create(lab, f"s{i}")
     victim = any_leader(lab)
     offset = lab.write_log.stat().st_size
     lab.processes[f"controller-{victim}"].signal(number)
+    wait_for("the standby to have the Lease", lambda: holder(lab) not in ("", f"controller-{victim}"), 20)
 
     def assigned() -> dict[str, list[str]]:
         found = {s["metadata"]["uid"]: s["status"].get("loadBalancer", {}) for s in lab.api.objects("Service")}
