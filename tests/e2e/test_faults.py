@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What breaks, and what must go on: speakers, links, controllers, the API server."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -184,6 +185,69 @@ def test_speaker_with_a_wrong_key_never_makes_a_second_owner(lab: Lab, web_addre
         lab.speaker(stranger).stop()
         lab.start(f"speaker-{stranger}", right, lab.host(stranger).namespace)
         lab.wait_reason(stranger, "web", web_address, "NotOwner")
+
+
+def peer(lab: Lab, node: str, name: str) -> dict:
+    """What a node's speaker knows of another node."""
+    return next(p for p in lab.daemon(node)["l2"]["peers"] if p["node"] == name)
+
+
+@pytest.mark.parametrize("deaf", [["node1"], ["node1", "node2"]], ids=["for-one", "for-all"])
+def test_heartbeats_lost_in_one_direction_make_no_second_owner(lab: Lab, web_address: str, deaf: list[str]) -> None:
+    move_to(lab, web_address, "node3")
+    with answers_of(lab, web_address) as frames:
+        for node in deaf:
+            lab.network.block_multicast("node3", node)
+        try:
+            wait_for("node1 to miss node3", lambda: peer(lab, "node1", "node3")["last_heard_ms"] > 1000)
+            # Whom somebody else hears is alive.
+            assert peer(lab, "node1", "node3")["alive"] == (len(deaf) == 1)
+            for _ in range(10):
+                assert lab.owners(web_address, 0.2) == ["node3"]
+        finally:
+            lab.network.unblock()
+        settled_owner(lab, web_address)
+    assert {f.sender_mac for _, f in frames} == {lab.host("node3").mac}
+
+
+def heartbeats(capture: Capture, mac: str) -> list[bytes]:
+    """The frames that a host sent to multicast groups."""
+    source = arp.mac_bytes(mac)
+    return [p.raw for p in list(capture.packets) if p.raw[6:12] == source and p.raw[:3] == b"\x01\x00\x5e"]
+
+
+def refused_heartbeats(lab: Lab) -> int:
+    return min(lab.daemon(n)["l2"]["stats"]["heartbeats_refused"] for n in ("node1", "node2"))
+
+
+@pytest.mark.parametrize("forged", [False, True], ids=["replayed", "forged"])
+def test_false_heartbeats_keep_nobody_alive(lab: Lab, web_address: str, forged: bool) -> None:
+    move_to(lab, web_address, "node3")
+    with Capture(lab.client) as capture:
+        recorded = wait_for("heartbeats", lambda: (h := heartbeats(capture, lab.host("node3").mac))[10:] and h)
+    if forged:
+        recorded = [r[:-1] + bytes([r[-1] ^ 1]) for r in recorded]
+    refused = refused_heartbeats(lab)
+    lab.speaker("node3").kill()
+    stop = threading.Event()
+
+    def repeat() -> None:
+        with arp.open_socket(lab.client) as s:
+            while not stop.is_set():
+                for frame in recorded:
+                    s.send(frame)
+                    stop.wait(0.02)
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        lab.wait_owner(web_address, TAKEOVER_SECONDS, ["node1", "node2"])
+        wait_for("the false ones to be counted", lambda: refused_heartbeats(lab) > refused)
+    finally:
+        stop.set()
+        thread.join()
+        restart_speaker(lab, "node3")
+    settled_owner(lab, web_address)
 
 
 def test_everything_goes_on_without_the_api_server(lab: Lab, web_address: str, make_service: MakeService) -> None:

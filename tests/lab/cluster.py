@@ -256,7 +256,7 @@ class Lab:
             p.signal(signal.SIGTERM)
         for p in daemons:
             p.wait()
-        findings = [f"{p.name}: {line}" for p in daemons for line in p.findings()]
+        findings = [f"{p.name}: {line}" for p in self.processes.values() for line in p.findings()]
         if problems := self.unexpected_ends() + findings:
             raise LabError("\n".join(problems))
 

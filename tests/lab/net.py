@@ -120,6 +120,14 @@ class Network:
         else:
             netns.output(self.lan, ["bridge", "link", "set", "dev", host, "state", "0"])
 
+    def block_multicast(self, sender: str, receiver: str) -> None:
+        """From now on the LAN loses what a host sends to multicast groups, on its way to one other host alone."""
+        rule = ["-i", sender, "-o", receiver, "-d", "01:00:5e:00:00:00/ff:ff:ff:80:00:00", "-j", "DROP"]
+        netns.output(self.lan, ["ebtables-nft", "-A", "FORWARD", *rule])
+
+    def unblock(self) -> None:
+        netns.output(self.lan, ["ebtables-nft", "-F", "FORWARD"])
+
     def heal(self, host: str) -> None:
         netns.configure(self.lan, [f"link set {host} up"])
         netns.output(self.lan, ["bridge", "link", "set", "dev", host, "state", "3"])
