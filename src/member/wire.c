@@ -121,8 +121,9 @@ static void finish_udp(uint8_t *frame, size_t size)
 	uint8_t *udp = frame + ETHERNET_SIZE + IPV4_SIZE;
 	size_t udp_size = size - ETHERNET_SIZE - IPV4_SIZE;
 	uint32_t pseudo = PROTOCOL_UDP + (uint32_t)udp_size;
+	const uint8_t *addresses = udp - 8;
 	for (size_t i = 0; i < 8; i += 2)
-		pseudo += (uint32_t)udp[i - 8] << 8 | udp[i - 7];
+		pseudo += (uint32_t)addresses[i] << 8 | addresses[i + 1];
 	uint16_t sum = checksum(udp, udp_size, pseudo);
 	put_u16(udp + 6, sum ? sum : 0xffff);
 }
