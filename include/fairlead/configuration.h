@@ -62,6 +62,11 @@ struct config_bfd_profile {
 	bool echo_mode, passive_mode;
 };
 
+struct config_community {
+	char *name;
+	char *value; /* "65535:65281" */
+};
+
 struct config_range {
 	struct addr_range range;
 	size_t pool; /* position in pools */
@@ -75,6 +80,8 @@ struct configuration {
 	size_t n_peers;
 	struct config_bfd_profile *bfd_profiles;
 	size_t n_bfd_profiles;
+	struct config_community *communities; /* bgp-communities, by name */
+	size_t n_communities;
 	struct config_range
 		*index; /* every range of every pool, by first address; they never overlap */
 	size_t n_index;
@@ -98,6 +105,17 @@ void config_problems_fini(struct config_problems *p);
  */
 int configuration_parse(const char *yaml, size_t size, struct configuration **ret_config,
                         struct config_problems *errors, struct config_problems *warnings);
+/*
+ * The same for what an administrator has in a file: the text itself, or the manifest of a ConfigMap that holds it.  Lines
+ * are those of the file; where the manifest's quoting hides them, that of the key, and the message tells the text's own.
+ */
+int configuration_parse_file(const char *text, size_t size, struct configuration **ret_config,
+                             struct config_problems *errors, struct config_problems *warnings);
+/*
+ * Adds the configuration as a JSON object with the keys of the YAML: every default filled in, a pool's protocol a list,
+ * durations as "90s", ranges canonical, passwords "***".
+ */
+void configuration_json(const struct configuration *c, struct buf *out);
 struct configuration *configuration_ref(struct configuration *c);
 void configuration_unref(struct configuration *c);
 /*

@@ -28,6 +28,14 @@ enum option_kind {
 	OPTION_CHOICE, /* const char **: one word of choices */
 	OPTION_SWITCH, /* bool *; takes no value, sets true */
 	OPTION_LEVEL,  /* enum log_level * */
+	OPTION_LIST,   /* struct option_list *; may be given again and again */
+};
+
+#define OPTION_LIST_MAX 64
+
+struct option_list {
+	const char *items[OPTION_LIST_MAX]; /* point into argv */
+	size_t n;
 };
 
 struct option_row {

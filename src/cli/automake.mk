@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
+	src/cli/file.c \
+	src/cli/file.h \
 	src/cli/model.c \
 	src/cli/model.h \
 	src/cli/model_print.c \
@@ -12,6 +14,7 @@ noinst_HEADERS += \
 
 bin_PROGRAMS += src/cli/fairlead
 src_cli_fairlead_SOURCES = \
+	src/cli/check.c \
 	src/cli/commands.h \
 	src/cli/main.c \
 	src/cli/status.c
@@ -29,3 +32,6 @@ check_PROGRAMS += tests/fuzz/fuzz_status
 tests_fuzz_fuzz_status_SOURCES = tests/fuzz/fuzz_status.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_status_LDFLAGS = $(FUZZ_LINK)
 FUZZ_TARGETS += tests/fuzz/fuzz_status
+
+TESTS += tests/cli/golden
+EXTRA_DIST += tests/cli

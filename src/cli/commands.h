@@ -7,23 +7,31 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "fairlead/err.h"
 #include "fairlead/options.h"
 
 enum command_exit {
 	COMMAND_OK = 0,
-	COMMAND_FAILED = 1,     /* the API server could not be asked; @e says why */
-	COMMAND_USAGE = 2,      /* wrong command line */
+	COMMAND_FAILED =
+		1, /* no answer, or an answer of no; @e says why where nothing was printed */
+	COMMAND_CHANGES = 2,    /* plan: something moves or fails */
 	COMMAND_INCOMPLETE = 3, /* printed, but a speaker did not answer */
+	COMMAND_USAGE = 64,     /* wrong command line; as in sysexits.h */
 };
 
 struct command_options {
 	struct options_kube kube;
 	bool json;
 	int speaker_port;
+	const char *config, *load_balancer_class, *node; /* NULL: not given */
+	struct option_list state;                        /* manifests; none: the live cluster */
+	char **operands;                                 /* behind the command's words */
+	size_t n_operands;
 };
 
+int command_config_check(const struct command_options *o, struct err *e);
 int command_status(const struct command_options *o, struct err *e);
 
 #endif

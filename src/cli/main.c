@@ -7,25 +7,64 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "fairlead/buf.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 
 #define SPEAKER_PORT 7472
+#define OPERANDS_MAX (OPTION_LIST_MAX + 2)
 
 static const struct command {
-	const char *name;
+	const char *words[2]; /* the second one NULL: one word */
+	const char *operands; /* what --help calls them; "": none */
+	size_t n_min, n_max;
 	int (*run)(const struct command_options *o, struct err *e);
 } commands[] = {
-	{ "status", command_status },
+	{ { "config", "check" }, "FILE", 1, 1, command_config_check },
+	{ { "status", NULL }, "", 0, 0, command_status },
 };
 
 static const char after[] =
 	"Commands:\n"
+	"  config check FILE           is this a configuration that the controller takes?  FILE is\n"
+	"                              the YAML, or the manifest of a ConfigMap that holds it\n"
 	"  status                      pools, Services with addresses, owners and reasons, nodes with\n"
 	"                              their speakers\n"
 	"\n"
-	"Exit status: 0 if all were asked and answered, 1 if the API server could not be asked,\n"
-	"2 for a wrong command line, 3 if the answer was printed but a speaker did not answer.\n";
+	"Exit status:\n"
+	"  0                           answered; config check: it is valid\n"
+	"  1                           a file could not be read, the API server could not be asked;\n"
+	"                              config check: it is not valid\n"
+	"  3                           the answer was printed, but a speaker did not answer\n"
+	"  64                          wrong command line\n";
+
+static const struct command *find_command(char **words, size_t n, size_t *ret_n_words)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		const struct command *c = &commands[i];
+		size_t n_words = c->words[1] ? 2 : 1;
+		if (n < n_words || strcmp(words[0], c->words[0]) != 0 ||
+		    (c->words[1] && strcmp(words[1], c->words[1]) != 0))
+			continue;
+		*ret_n_words = n_words;
+		return c;
+	}
+	return NULL;
+}
+
+static int no_command(char **words, size_t n, struct err *e)
+{
+	cleanup(buf_fini) struct buf all = BUF_INIT;
+
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		buf_printf(&all, "%s%s%s%s", i ? ", " : "", commands[i].words[0],
+		           commands[i].words[1] ? " " : "",
+		           commands[i].words[1] ? commands[i].words[1] : "");
+	if (n)
+		return err_set(e, -EINVAL, ERR_CONFIG, "no command \"%.100s\"; there are %s",
+		               words[0], buf_str(&all));
+	return err_set(e, -EINVAL, ERR_CONFIG, "no command given; there are %s", buf_str(&all));
+}
 
 static int parse(int argc, char **argv, struct command_options *o,
                  const struct command **ret_command, struct err *e)
@@ -41,27 +80,29 @@ static int parse(int argc, char **argv, struct command_options *o,
 	};
 	const struct options options = {
 		.usage = "fairlead [OPTION]… COMMAND",
-		.about = "Asks the API server and every node's speaker what Fairlead does in this "
-			 "cluster, and why.",
+		.about = "Says what Fairlead does in this cluster, what it would do, and why.  It "
+			 "changes nothing.",
 		.rows = rows,
 		.after = after,
-		.max_operands = 1,
+		.max_operands = OPERANDS_MAX,
 	};
-	size_t n = 0;
+	size_t n = 0, n_words = 0;
 	int r = options_parse(&options, argc, argv, &n, e);
 
 	if (r != OPTIONS_RUN)
 		return r;
 	o->json = !strcmp(output, "json");
-	for (size_t i = 0; n && i < ARRAY_LEN(commands); i++)
-		if (!strcmp(argv[1], commands[i].name)) {
-			*ret_command = &commands[i];
-			return OPTIONS_RUN;
-		}
-	if (n)
-		return err_set(e, -EINVAL, ERR_CONFIG, "no command \"%.100s\"; there is status",
-		               argv[1]);
-	return err_set(e, -EINVAL, ERR_CONFIG, "no command given; there is status");
+	const struct command *c = find_command(argv + 1, n, &n_words);
+	if (!c)
+		return no_command(argv + 1, n, e);
+	o->operands = argv + 1 + n_words;
+	o->n_operands = n - n_words;
+	if (o->n_operands < c->n_min || o->n_operands > c->n_max)
+		return err_set(e, -EINVAL, ERR_CONFIG, "usage: fairlead %s%s%s%s%s", c->words[0],
+		               c->words[1] ? " " : "", c->words[1] ? c->words[1] : "",
+		               *c->operands ? " " : "", c->operands);
+	*ret_command = c;
+	return OPTIONS_RUN;
 }
 
 int main(int argc, char **argv)
@@ -81,7 +122,7 @@ int main(int argc, char **argv)
 	log_set_level(LOG_ERROR);
 	signal(SIGPIPE, SIG_IGN);
 	r = command->run(&o, &e);
-	if (r == COMMAND_FAILED)
+	if (e.blame != ERR_NONE)
 		fprintf(stderr, "fairlead: %s\n", e.msg);
 	return r;
 }

@@ -55,6 +55,7 @@ static void put_default(struct buf *text, const struct option_row *row)
 		buf_printf(text, " (default %d)", *(int *)row->target);
 		break;
 	case OPTION_SWITCH:
+	case OPTION_LIST:
 		break;
 	}
 	if (s)
@@ -115,6 +116,20 @@ static bool is_choice(const char *choices, const char *v)
 	return false;
 }
 
+static int add_value(const struct option_row *row, const char *v, struct err *e)
+{
+	struct option_list *list = row->target;
+
+	if (!*v)
+		return err_set(e, -EINVAL, ERR_CONFIG, "--%s is empty; it takes %s", row->name,
+		               row->value);
+	if (list->n == OPTION_LIST_MAX)
+		return err_set(e, -EINVAL, ERR_CONFIG, "--%s is given more than %d times",
+		               row->name, OPTION_LIST_MAX);
+	list->items[list->n++] = v;
+	return 0;
+}
+
 static int set_value(const struct option_row *row, const char *v, struct err *e)
 {
 	char *end;
@@ -131,6 +146,8 @@ static int set_value(const struct option_row *row, const char *v, struct err *e)
 			               row->name, row->value);
 		*(const char **)row->target = v;
 		return 0;
+	case OPTION_LIST:
+		return add_value(row, v, e);
 	case OPTION_CHOICE:
 		if (!is_choice(row->choices, v))
 			return err_set(e, -EINVAL, ERR_CONFIG, "--%s %.100s: it is one of %s",

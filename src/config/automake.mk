@@ -2,6 +2,8 @@
 libfairlead_a_SOURCES += \
 	src/config/check_peers.c \
 	src/config/configuration.c \
+	src/config/file.c \
+	src/config/json.c \
 	src/config/parse_bgp.c \
 	src/config/parse_peers.c \
 	src/config/parse_pools.c \
@@ -23,3 +25,8 @@ check_PROGRAMS += tests/fuzz/fuzz_yaml
 tests_fuzz_fuzz_yaml_SOURCES = tests/fuzz/fuzz_yaml.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_yaml_LDFLAGS = $(FUZZ_LINK)
 FUZZ_TARGETS += tests/fuzz/fuzz_yaml
+
+check_PROGRAMS += tests/unit/test_config_file
+TESTS += tests/unit/test_config_file
+tests_unit_test_config_file_SOURCES = tests/unit/test_config_file.c tests/unit/unit.h
+tests_unit_test_config_file_LDADD = $(UNIT_LDADD)

@@ -117,15 +117,16 @@ static void problems_sort(struct config_problems *p)
 	free(s);
 }
 
-int configuration_parse(const char *yaml, size_t size, struct configuration **ret_config,
-                        struct config_problems *errors, struct config_problems *warnings)
+int parse_text(const char *yaml, size_t size, unsigned int lines_before,
+               struct configuration **ret_config, struct config_problems *errors,
+               struct config_problems *warnings)
 {
 	struct schema_ctx x = { .errors = errors, .warnings = warnings };
 	struct ytree tree;
 	struct ytree_error broken;
 	size_t before = errors->n;
 
-	if (ytree_parse(yaml, size, &tree, &broken) < 0) {
+	if (ytree_parse(yaml, size, lines_before, &tree, &broken) < 0) {
 		schema_error(&x, broken.line, "%s", broken.message);
 		buf_fini(&x.path);
 		return -EINVAL;
@@ -144,9 +145,18 @@ int configuration_parse(const char *yaml, size_t size, struct configuration **re
 		return -EINVAL;
 	}
 	make_index(&d);
+	d.config->communities = TAKE(d.aliases);
+	d.config->n_communities = d.n_aliases;
+	d.n_aliases = 0;
 	*ret_config = TAKE(d.config);
 	draft_fini(&d);
 	return 0;
+}
+
+int configuration_parse(const char *yaml, size_t size, struct configuration **ret_config,
+                        struct config_problems *errors, struct config_problems *warnings)
+{
+	return parse_text(yaml, size, 0, ret_config, errors, warnings);
 }
 
 struct configuration *configuration_ref(struct configuration *c)
@@ -189,6 +199,11 @@ void configuration_unref(struct configuration *c)
 		peer_fini(&c->peers[i]);
 	for (size_t i = 0; i < c->n_bfd_profiles; i++)
 		free(c->bfd_profiles[i].name);
+	for (size_t i = 0; i < c->n_communities; i++) {
+		free(c->communities[i].name);
+		free(c->communities[i].value);
+	}
+	free(c->communities);
 	free(c->pools);
 	free(c->peers);
 	free(c->bfd_profiles);

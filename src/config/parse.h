@@ -18,11 +18,6 @@
 #define CONFIG_ADVERTISEMENTS_MAX 64 /* a pool */
 #define CONFIG_SELECTORS_MAX 64      /* a peer */
 
-struct draft_alias {
-	char *name;
-	char *value;
-};
-
 /* An entry of addresses, with where it stands, for the overlap rule. */
 struct draft_range {
 	struct addr_range range;
@@ -35,12 +30,17 @@ struct draft_range {
 /* The configuration in the making, and what only the checks need. */
 struct draft {
 	struct configuration *config;
-	struct draft_alias *aliases; /* bgp-communities, by name */
+	struct config_community *aliases; /* bgp-communities, by name */
 	size_t n_aliases, cap_aliases;
 	struct draft_range *ranges;
 	size_t n_ranges, cap_ranges;
 	size_t cap_pools, cap_peers, cap_bfd_profiles;
 };
+
+/* configuration_parse() for a text with so many lines of its file before it. */
+int parse_text(const char *yaml, size_t size, unsigned int lines_before,
+               struct configuration **ret_config, struct config_problems *errors,
+               struct config_problems *warnings);
 
 /* Each reads one top-level key's value; what others refer to comes first. */
 void parse_communities(struct schema_ctx *x, const struct ynode *node, struct draft *d);

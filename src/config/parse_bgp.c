@@ -35,12 +35,12 @@ char *community_parse(const char *s)
 
 static int alias_cmp(const void *key, const void *item)
 {
-	return strcmp(key, ((const struct draft_alias *)item)->name);
+	return strcmp(key, ((const struct config_community *)item)->name);
 }
 
 char *community_resolve(const struct draft *d, const char *s)
 {
-	const struct draft_alias *a =
+	const struct config_community *a =
 		d->n_aliases ? bsearch(s, d->aliases, d->n_aliases, sizeof(*a), alias_cmp) : NULL;
 	return a ? xstrdup(a->value) : community_parse(s);
 }
@@ -62,7 +62,8 @@ static void alias_pair(struct schema_ctx *x, const char *key, unsigned int line,
 	if (!value)
 		return;
 	ARRAY_RESERVE(d->aliases, d->cap_aliases, d->n_aliases + 1);
-	d->aliases[d->n_aliases++] = (struct draft_alias){ .name = xstrdup(key), .value = value };
+	d->aliases[d->n_aliases++] =
+		(struct config_community){ .name = xstrdup(key), .value = value };
 }
 
 void parse_communities(struct schema_ctx *x, const struct ynode *node, struct draft *d)

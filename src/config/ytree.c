@@ -35,6 +35,7 @@ struct builder {
 	struct anchor *anchors;
 	size_t n_anchors, cap_anchors;
 	bool had_document;
+	unsigned int lines_before;
 	struct ytree_error *error;
 };
 
@@ -186,6 +187,7 @@ static int add_scalar(struct builder *b, const yaml_event_t *ev, unsigned int li
 	struct ynode *node = node_new(b, YNODE_SCALAR, line);
 	node->text = xstrdup(value);
 	node->quoted = ev->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+	node->literal = ev->data.scalar.style == YAML_LITERAL_SCALAR_STYLE;
 	if (tag && !strcmp(tag, YAML_STR_TAG))
 		node->quoted = true;
 	int r = anchor_define(b, (const char *)ev->data.scalar.anchor, node);
@@ -204,7 +206,7 @@ static int add_alias(struct builder *b, const char *name, unsigned int line)
 /* 1: the document is complete. */
 static int take_event(struct builder *b, const yaml_event_t *ev)
 {
-	unsigned int line = (unsigned int)ev->start_mark.line + 1;
+	unsigned int line = b->lines_before + (unsigned int)ev->start_mark.line + 1;
 
 	switch (ev->type) {
 	case YAML_SCALAR_EVENT:
@@ -241,7 +243,7 @@ static int build(struct builder *b, yaml_parser_t *parser)
 		yaml_event_t ev;
 		if (!yaml_parser_parse(parser, &ev)) {
 			/* Some problems are marked nowhere; libyaml then leaves line 0. */
-			size_t line = parser->problem_mark.line + 1;
+			size_t line = b->lines_before + parser->problem_mark.line + 1;
 			return fail(b, (unsigned int)line, "not YAML: %s%s%s",
 			            parser->context ? parser->context : "",
 			            parser->context ? ", " : "",
@@ -262,10 +264,10 @@ static unsigned int count_lines(const char *text, size_t size)
 	return n > 0 ? n : 1;
 }
 
-int ytree_parse(const char *yaml, size_t size, struct ytree *ret_tree,
+int ytree_parse(const char *yaml, size_t size, unsigned int lines_before, struct ytree *ret_tree,
                 struct ytree_error *ret_error)
 {
-	struct builder b = { .error = ret_error };
+	struct builder b = { .lines_before = lines_before, .error = ret_error };
 	yaml_parser_t parser;
 
 	if (size > YTREE_SIZE_MAX)
@@ -277,8 +279,8 @@ int ytree_parse(const char *yaml, size_t size, struct ytree *ret_tree,
 	int r = build(&b, &parser);
 	yaml_parser_delete(&parser);
 	/* What is missing at the end is missing on the last line, not behind it. */
-	if (r < 0 && ret_error->line > count_lines(yaml, size))
-		ret_error->line = count_lines(yaml, size);
+	if (r < 0 && ret_error->line > lines_before + count_lines(yaml, size))
+		ret_error->line = lines_before + count_lines(yaml, size);
 
 	for (size_t i = 0; i < b.depth; i++)
 		free(b.stack[i].anchor);

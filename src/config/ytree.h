@@ -37,6 +37,7 @@ struct ynode {
 	size_t weight;     /* nodes at and below, aliases counted each time */
 	char *text;        /* scalar */
 	bool quoted;       /* scalar: in quotes, a block, or tagged !!str: text and nothing else */
+	bool literal;      /* scalar: a block written with "|", whose lines are the file's */
 	struct ynode_entry *entries; /* list, map: in the order of the file */
 	size_t n_entries, cap_entries;
 };
@@ -52,8 +53,11 @@ struct ytree_error {
 	char message[256];
 };
 
-/* 0, or -EINVAL with @ret_error set; @ret_tree is then untouched. */
-int ytree_parse(const char *yaml, size_t size, struct ytree *ret_tree,
+/*
+ * 0, or -EINVAL with @ret_error set; @ret_tree is then untouched.  @lines_before: lines of the file that the text is from
+ * which stand before it; all lines told are those of the file.
+ */
+int ytree_parse(const char *yaml, size_t size, unsigned int lines_before, struct ytree *ret_tree,
                 struct ytree_error *ret_error);
 void ytree_fini(struct ytree *t);
 

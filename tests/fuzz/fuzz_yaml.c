@@ -9,6 +9,22 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* As a file, perhaps a manifest; what is printed of it is a configuration again. */
+static void as_file(const char *text, size_t size)
+{
+	struct config_problems errors = { 0 }, warnings = { 0 };
+	struct configuration *c = NULL;
+
+	if (configuration_parse_file(text, size, &c, &errors, &warnings) == 0) {
+		struct buf out = BUF_INIT;
+		configuration_json(c, &out);
+		configuration_unref(c);
+		buf_fini(&out);
+	}
+	config_problems_fini(&errors);
+	config_problems_fini(&warnings);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct config_problems errors = { 0 }, warnings = { 0 };
@@ -30,5 +46,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	config_problems_fini(&errors);
 	config_problems_fini(&warnings);
+	as_file((const char *)data, size);
 	return 0;
 }

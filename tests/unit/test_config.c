@@ -465,7 +465,7 @@ static void test_bounds_of_the_tree(void **state)
 	struct buf bomb = BUF_INIT;
 
 	(void)state;
-	assert_int_equal(ytree_parse("a: [[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]", 36, &tree, &e),
+	assert_int_equal(ytree_parse("a: [[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]", 36, 0, &tree, &e),
 	                 -EINVAL);
 	assert_non_null(strstr(e.message, "nested deeper than 16"));
 
@@ -476,13 +476,13 @@ static void test_bounds_of_the_tree(void **state)
 			buf_printf(&bomb, "%s*l%d", k ? "," : "", i - 1);
 		buf_puts(&bomb, "]\n");
 	}
-	assert_int_equal(ytree_parse(bomb.data, bomb.size, &tree, &e), -EINVAL);
+	assert_int_equal(ytree_parse(bomb.data, bomb.size, 0, &tree, &e), -EINVAL);
 	assert_non_null(strstr(e.message, "aliases counted each time"));
 
 	buf_clear(&bomb);
 	for (int i = 0; i <= YTREE_SIZE_MAX; i++)
 		buf_putc(&bomb, '#');
-	assert_int_equal(ytree_parse(bomb.data, bomb.size, &tree, &e), -EINVAL);
+	assert_int_equal(ytree_parse(bomb.data, bomb.size, 0, &tree, &e), -EINVAL);
 	assert_non_null(strstr(e.message, "longer than 1048576 bytes"));
 	buf_fini(&bomb);
 }

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "cli/file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fairlead/mem.h"
+
+#define CHUNK_BYTES 65536
+
+int file_read(const char *path, size_t max_bytes, struct buf *out, struct err *e)
+{
+	bool is_stdin = !strcmp(path, "-");
+	FILE *f = is_stdin ? stdin : fopen(path, "re");
+	int r = 0;
+
+	if (!f)
+		return err_set(e, -errno, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+	for (;;) {
+		size_t n = fread(buf_reserve(out, CHUNK_BYTES), 1, CHUNK_BYTES, f);
+		buf_advance(out, n);
+		if (out->size > max_bytes) {
+			r = err_set(e, -EFBIG, ERR_LIMIT, "%s: longer than %zu bytes", path,
+			            max_bytes);
+			break;
+		}
+		if (n == 0)
+			break;
+	}
+	if (ferror(f))
+		r = err_set(e, -EIO, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+	if (!is_stdin)
+		fclose(f);
+	return r;
+}
+
+void file_problems_text(const char *path, const struct config_problems *p, const char *kind,
+                        struct buf *out)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		const struct config_problem *item = &p->items[i];
+		buf_printf(out, "%s:%u: %s%s%s%s\n", path, item->line ? item->line : 1, kind,
+		           item->path, *item->path ? ": " : "", item->message);
+	}
+}
+
+int file_read_configuration(const char *path, struct configuration **ret_config, struct err *e)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT, told = BUF_INIT;
+	cleanup(config_problems_fini) struct config_problems errors = { 0 };
+	int r = file_read(path, FILE_CONFIG_MAX_BYTES, &text, e);
+
+	if (r < 0)
+		return r;
+	r = configuration_parse_file(buf_str(&text), text.size, ret_config, &errors, NULL);
+	if (r == 0)
+		return 0;
+	file_problems_text(path, &errors, "", &told);
+	fputs(buf_str(&told), stderr);
+	return err_set(e, r, ERR_CONFIG, "%s is no valid configuration", path);
+}

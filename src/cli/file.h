@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_CLI_FILE_H
+#define FAIRLEAD_CLI_FILE_H
+
+/*
+ * Files named on the command line: read whole, "-" being standard input; and what is wrong with a configuration among
+ * them, as FILE:LINE.
+ */
+
+#include <stddef.h>
+
+#include "fairlead/buf.h"
+#include "fairlead/configuration.h"
+#include "fairlead/err.h"
+
+#define FILE_CONFIG_MAX_BYTES (2 << 20)
+
+int file_read(const char *path, size_t max_bytes, struct buf *out, struct err *e);
+/* "FILE:LINE: path.to.key: message" for each; @kind ("warning: ") stands before the path. */
+void file_problems_text(const char *path, const struct config_problems *p, const char *kind,
+                        struct buf *out);
+/* Reads and parses a configuration; what is wrong with it goes to standard error, @e says that there is something. */
+int file_read_configuration(const char *path, struct configuration **ret_config, struct err *e);
+
+#endif

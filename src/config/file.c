@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The text in a file of its own, or as a key of a ConfigMap's manifest.  A manifest is known by its kind.  What the text's
+ * parser finds is then told with the file's lines: a literal block ("|") begins on the line below its mark and keeps its
+ * lines; every other way of quoting folds or escapes them, and the key's line is the best there is.
+ */
+#include "config.h"
+
+#include "fairlead/configuration.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "config/parse.h"
+#include "config/ytree.h"
+#include "fairlead/mem.h"
+
+static const struct ynode *member(const struct ynode *map, const char *key)
+{
+	for (size_t i = 0; map && map->kind == YNODE_MAP && i < map->n_entries; i++)
+		if (!strcmp(map->entries[i].key, key))
+			return map->entries[i].value;
+	return NULL;
+}
+
+static bool is_manifest(const struct ynode *root)
+{
+	const struct ynode *kind = member(root, "kind");
+	return kind && kind->kind == YNODE_SCALAR && member(root, "apiVersion");
+}
+
+/* All at the key, since nothing closer is known. */
+static void pin_lines(struct config_problems *p, size_t from, const struct ynode *node)
+{
+	for (size_t i = from; p && i < p->n; i++) {
+		struct config_problem *item = &p->items[i];
+		if (item->line > 0) {
+			char *told =
+				xasprintf("%s (line %u of the text)", item->message, item->line);
+			free(item->message);
+			item->message = told;
+		}
+		item->line = node->line;
+	}
+}
+
+static int parse_manifest(const struct ynode *root, struct configuration **ret_config,
+                          struct config_problems *errors, struct config_problems *warnings)
+{
+	struct schema_ctx x = { .errors = errors };
+	const struct ynode *kind = member(root, "kind"), *data = member(root, "data");
+	const struct ynode *text = member(data, CONFIG_MAP_KEY);
+	size_t n_errors = errors->n, n_warnings = warnings ? warnings->n : 0;
+
+	if (strcmp(kind->text, "ConfigMap") != 0) {
+		schema_enter_key(&x, "kind");
+		schema_error(&x, kind->line,
+		             "a manifest of kind %.64s; the configuration is in a ConfigMap, or "
+		             "in a file of its own",
+		             kind->text);
+	} else if (!text) {
+		schema_enter_key(&x, "data");
+		schema_error(&x, data ? data->line : root->line,
+		             "the ConfigMap has no key \"" CONFIG_MAP_KEY "\", which holds the "
+		             "configuration");
+	} else if (text->kind != YNODE_SCALAR) {
+		schema_enter_key(&x, "data." CONFIG_MAP_KEY);
+		schema_error(&x, text->line,
+		             "not a text; write \"" CONFIG_MAP_KEY ": |\" and the "
+		             "configuration below, indented");
+	}
+	buf_fini(&x.path);
+	if (errors->n > n_errors)
+		return -EINVAL;
+	int r = parse_text(text->text, strlen(text->text), text->literal ? text->line : 0,
+	                   ret_config, errors, warnings);
+	if (!text->literal) {
+		pin_lines(errors, n_errors, text);
+		pin_lines(warnings, n_warnings, text);
+	}
+	return r;
+}
+
+int configuration_parse_file(const char *text, size_t size, struct configuration **ret_config,
+                             struct config_problems *errors, struct config_problems *warnings)
+{
+	struct ytree tree;
+	struct ytree_error broken;
+
+	/* What is no YAML is told by the parser of the text. */
+	if (ytree_parse(text, size, 0, &tree, &broken) < 0)
+		return configuration_parse(text, size, ret_config, errors, warnings);
+	int r = is_manifest(tree.root)
+	                ? parse_manifest(tree.root, ret_config, errors, warnings)
+	                : configuration_parse(text, size, ret_config, errors, warnings);
+	ytree_fini(&tree);
+	return r;
+}
