@@ -20,4 +20,4 @@ endif
 
 TESTS += tests/fuzz/replay-all
 EXTRA_DIST += tests/fuzz/replay-all tests/fuzz/replay.c tests/fuzz/run tests/fuzz/corpus
-AM_TESTS_ENVIRONMENT = FUZZ_TARGETS='$(FUZZ_TARGETS)' SRCDIR='$(srcdir)';
+AM_TESTS_ENVIRONMENT = FUZZ_TARGETS='$(FUZZ_TARGETS)' SRCDIR='$(srcdir)'; export FUZZ_TARGETS SRCDIR;
