@@ -7,20 +7,13 @@
 #include "config.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include <event2/event.h>
 #include <utlist.h>
 
 #include "controller/controller.h"
+#include "controller/turn.h"
 #include "fairlead/log.h"
-
-/* Can another Service's leaving change the answer? */
-static bool may_change(enum reason reason)
-{
-	return reason == REASON_PoolExhausted || reason == REASON_AddressTaken ||
-	       reason == REASON_AddressShared;
-}
 
 /* Where no patch tells of a refusal (a status that is left alone), log and Event do, once and not for what was found. */
 static void tell(struct record *r, bool news)
@@ -39,35 +32,15 @@ static void tell(struct record *r, bool news)
 static bool decide(struct record *r)
 {
 	struct controller *ctl = r->ctl;
-	struct ipam_decision d;
-	struct addr keep[IPAM_STATUS_MAX * 2];
-	size_t n = r->request.n_held;
 
 	ctl->stats.decisions++;
-	registry_adopt(ctl, r);
-	ipam_decide(ctl->ipam, r->key, &r->request, &d);
-	bool news = !r->decided || r->reason != d.reason || strcmp(r->message, d.message) != 0;
-	record_decided(r, &d);
-	registry_set_waiting(r, may_change(d.reason));
-
-	struct record_write w = record_needs(r, &ctl->server);
-	if (w.ingress)
-		ipam_hold(ctl->ipam, r->key, d.addrs, d.n);
-	memcpy(keep, r->request.held, n * sizeof(keep[0]));
-	memcpy(keep + n, d.addrs, d.n * sizeof(keep[0]));
-	bool freed = ipam_retain(ctl->ipam, r->key, keep, n + d.n);
-	if (w.ingress || w.condition)
+	struct turn_outcome t = turn_decide(ctl->ipam, r, &ctl->server);
+	registry_set_waiting(r, t.waits);
+	if (t.write.ingress || t.write.condition)
 		writer_queue(r);
 	else
-		tell(r, news);
-	return freed;
-}
-
-static int record_cmp(const void *a, const void *b)
-{
-	const struct ipam_turn ta = record_turn(*(struct record *const *)a);
-	const struct ipam_turn tb = record_turn(*(struct record *const *)b);
-	return ipam_order_cmp(&ta, &tb);
+		tell(r, t.news);
+	return t.freed;
 }
 
 void assign_turn(struct controller *ctl)
@@ -88,7 +61,7 @@ void assign_turn(struct controller *ctl)
 		r->dirty = false;
 		registry_set_flight(r, RECORD_IDLE, 0);
 	}
-	qsort(order, n, sizeof(*order), record_cmp);
+	turn_sort(order, n);
 	for (size_t i = 0; i < n; i++)
 		freed |= decide(order[i]);
 	free(order);

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
 	src/controller/record.c \
-	src/controller/record.h
+	src/controller/record.h \
+	src/controller/turn.c \
+	src/controller/turn.h
 
 sbin_PROGRAMS += src/controller/fairlead-controller
 src_controller_fairlead_controller_SOURCES = \

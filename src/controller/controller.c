@@ -12,6 +12,7 @@
 #include <event2/event.h>
 #include <utlist.h>
 
+#include "controller/turn.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
@@ -46,13 +47,6 @@ void controller_event(struct controller *ctl, const char *kind, const char *name
 
 /* ---- books ---- */
 
-static int record_cmp(const void *a, const void *b)
-{
-	const struct ipam_turn ta = record_turn(*(struct record *const *)a);
-	const struct ipam_turn tb = record_turn(*(struct record *const *)b);
-	return ipam_order_cmp(&ta, &tb);
-}
-
 void controller_rebuild(struct controller *ctl)
 {
 	size_t n = 0;
@@ -63,7 +57,7 @@ void controller_rebuild(struct controller *ctl)
 	for (struct record *r = ctl->records; r; r = r->hh.next)
 		all[n++] = r;
 	/* Of two that hold one address, the earlier Service has it. */
-	qsort(all, n, sizeof(*all), record_cmp);
+	turn_sort(all, n);
 	for (size_t i = 0; i < n; i++) {
 		struct record *r = all[i];
 		registry_adopt(ctl, r);

@@ -203,3 +203,20 @@ void record_patch(const struct record *r, struct record_write w, int64_t wall_us
 		put_condition(r, wall_us, out);
 	buf_puts(out, "}}");
 }
+
+void record_written(struct record *r, struct record_write w)
+{
+	if (w.ingress) {
+		memcpy(r->request.held, r->want, sizeof(r->request.held));
+		r->request.n_held = r->n_want;
+		r->lacks_ip_mode = false;
+	}
+	if (w.condition) {
+		r->condition =
+			(struct record_condition){ .present = true,
+			                           .is_true = record_is_assigned(r),
+			                           .reason = (int)r->reason,
+			                           .message_hash = hash64_str(r->message, 0) };
+		r->request.assigned_by_us = r->condition.is_true;
+	}
+}

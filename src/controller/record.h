@@ -95,6 +95,8 @@ void record_decided(struct record *r, const struct ipam_decision *d);
 struct record_write record_needs(const struct record *r, const struct record_server *server);
 /* The strategic merge patch on /status that makes it so. */
 void record_patch(const struct record *r, struct record_write w, int64_t wall_us, struct buf *out);
+/* As if the write had been made, and the server's answer read. */
+void record_written(struct record *r, struct record_write w);
 /* What the server has dropped of a write, going by the object as it then stood. */
 struct record_server record_dropped(const struct kube_service *s, struct record_write w);
 /* Does the condition say that the Service has what it asked for? */

@@ -9,6 +9,7 @@
 #include <utlist.h>
 
 #include "controller/controller.h"
+#include "controller/turn.h"
 #include "fairlead/log.h"
 
 /* ---- lists ---- */
@@ -98,9 +99,9 @@ void registry_adopt(struct controller *ctl, struct record *r)
 {
 	if (!ctl->ipam)
 		return;
-	ipam_hold(ctl->ipam, r->key, r->request.held, r->request.n_held);
+	turn_adopt(ctl->ipam, r);
 	if (!ctl->leading)
-		ipam_retain(ctl->ipam, r->key, r->request.held, r->request.n_held);
+		turn_settle(ctl->ipam, r);
 }
 
 /* ---- the informer's side ---- */

@@ -24,6 +24,7 @@
 #include <utlist.h>
 
 #include "controller/controller.h"
+#include "controller/turn.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 
@@ -113,7 +114,7 @@ static void refused(struct record *r, const char *why)
 	if (r->n_refused < REFUSED_DOUBLINGS_MAX)
 		r->n_refused++;
 	/* Nothing was written, so nobody has what was set aside. */
-	bool freed = ipam_retain(ctl->ipam, r->key, r->request.held, r->request.n_held);
+	bool freed = turn_settle(ctl->ipam, r);
 	registry_set_flight(r, RECORD_BACKOFF, clock_ms() + pause_ms);
 	if (freed)
 		registry_wake_waiting(ctl);
@@ -124,7 +125,7 @@ static void settle(struct record *r)
 {
 	struct controller *ctl = r->ctl;
 
-	if (ipam_retain(ctl->ipam, r->key, r->request.held, r->request.n_held))
+	if (turn_settle(ctl->ipam, r))
 		registry_wake_waiting(ctl);
 	r->n_refused = 0;
 	registry_set_flight(r, RECORD_IDLE, 0);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_CONTROLLER_TURN_H
+#define FAIRLEAD_CONTROLLER_TURN_H
+
+/*
+ * One turn's rules, without the controller around them: in which order records are taken, and what a decision does to the
+ * books.  Pure.  The controller writes what comes out; `fairlead plan` pretends that it was written.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "controller/record.h"
+#include "fairlead/ipam.h"
+
+struct turn_outcome {
+	struct record_write write; /* what the status lacks */
+	bool news;                 /* the answer is another than before */
+	bool waits;                /* another Service's leaving may change it */
+	bool freed;                /* an address is to be had again */
+};
+
+/* By creation, namespace and name. */
+void turn_sort(struct record **records, size_t n);
+/* The record holds what its status says.  All of them first, sorted: of two that hold one address, the earlier has it. */
+void turn_adopt(struct ipam *ipam, const struct record *r);
+/* Decides, and sets aside what the status shall hold.  What it holds still stays held until turn_settle(). */
+struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
+                                const struct record_server *server);
+/* What the status says now is all that the record holds.  True if that freed an address. */
+bool turn_settle(struct ipam *ipam, const struct record *r);
+
+#endif
