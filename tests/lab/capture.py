@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packet captures on one interface of a namespace, for assertions; kept in memory, and written as pcap if wanted."""
+"""Packet captures on one interface of a namespace, kept in memory, for assertions."""
 
 import socket
 import struct
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 
 from . import arp, netns
 
@@ -93,11 +92,3 @@ class Capture:
 
     def arp_frames(self) -> list[tuple[float, arp.Frame]]:
         return [(p.at, f) for p in list(self.packets) if (f := p.arp)]
-
-    def write(self, path: Path) -> None:
-        """As a pcap file, for tcpdump and Wireshark."""
-        with path.open("wb") as out:
-            out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65536, 1))
-            for p in self.packets:
-                out.write(struct.pack("<IIII", int(p.at), int(p.at % 1 * 1e6), len(p.raw), len(p.raw)))
-                out.write(p.raw)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import netns
-from .waiting import LabError, wait_for
+from .waiting import LabError
 
 
 def start_time(pid: int) -> int | None:
@@ -133,6 +133,3 @@ class Process:
     def findings(self) -> list[str]:
         """What sanitizers said."""
         return [line for line in self.log_lines() if "Sanitizer" in line or ": runtime error: " in line]
-
-    def wait_for_log(self, text: str, seconds: float = 5.0) -> None:
-        wait_for(f"{self.name} to log {text!r}", lambda: any(text in line for line in self.log_lines()), seconds)
