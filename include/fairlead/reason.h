@@ -50,6 +50,18 @@
 	X(NoAddress, false, "the Service has no address yet")                                 \
 	X(NoConfiguration, false, "no accepted configuration was published yet")              \
 	X(RulesPending, false, "the data plane is not programmed yet")                        \
+	/* announcement by BGP, said by each speaker */                                       \
+	X(BgpUnreachable, false, "bgpd does not answer on its vty socket")                    \
+	X(BgpAsMismatch, false, "bgpd runs an instance of another AS number")                 \
+	X(BgpForeignInstance, false,                                                          \
+	  "a neighbour of others would receive our networks unfiltered")                      \
+	X(BgpImportCheck, false, "bgpd's network import-check holds our networks back")       \
+	X(BgpPeerTaken, false, "bgpd has a neighbour of this address that is not ours")       \
+	X(BgpPrefixTaken, false, "bgpd has a network line of this prefix that is not ours")   \
+	X(BgpRefused, false, "bgpd refused a command")                                        \
+	X(BgpNoPeer, false, "the configuration has no BGP peer for this node")                \
+	X(BgpNoSession, false, "no BGP session of this node is established")                  \
+	X(BgpPending, false, "bgpd has not acknowledged the announcement yet")                \
 	X(Deleting, false, "the Service is being deleted")
 
 enum reason {

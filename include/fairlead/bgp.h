@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_BGP_H
+#define FAIRLEAD_BGP_H
+
+/*
+ * BGP by way of FRR's bgpd (and bfdd), driven over the vty sockets that vtysh uses.
+ *
+ * The caller says what this node shall announce and to whom (struct bgp_want); the engine reads what bgpd has, sends
+ * only the lines that differ, and reads again when something may have been lost.  What is ours carries our name:
+ * every network line of ours points to a route-map FAIRLEAD-A-…, every neighbour's description begins with FAIRLEAD, and the
+ * instance that we created is marked by a large-community-list FAIRLEAD-INSTANCE.  Everything else is others'
+ * and stays byte for byte.  From our neighbours nothing is ever accepted.
+ *
+ * It is not a BGP speaker, and it never writes bgpd's configuration file.  One thread: the event loop's.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/addr.h"
+#include "fairlead/buf.h"
+#include "fairlead/configuration.h"
+#include "fairlead/err.h"
+#include "fairlead/metrics.h"
+#include "fairlead/reason.h"
+
+struct event_base;
+struct bgp;
+
+/* ---- what is wanted ---- */
+
+#define BGP_PEERS_MAX 256
+#define BGP_COMMUNITIES_MAX 64 /* of each kind, on one prefix */
+#define BGP_PASSWORD_MAX 80    /* TCP_MD5SIG_MAXKEYLEN */
+#define BGP_NAME_MAX 64
+
+struct bgp_want;
+struct bgp_want *bgp_want_new(void);
+void bgp_want_free(struct bgp_want *w);
+/*
+ * One peer of this node (the caller has applied the node selectors).  The first peer's my-asn is the instance's; one
+ * that differs is spoken by local-as.  -EINVAL with blame CONFIG for a string that bgpd could not take, or a second
+ * peer of the same address; the want is then as before.
+ */
+int bgp_want_peer(struct bgp_want *w, const struct config_peer *peer, struct err *e);
+/* A BFD profile for bfdd, named FAIRLEAD-<name> there. */
+int bgp_want_bfd_profile(struct bgp_want *w, const struct config_bfd_profile *p, struct err *e);
+/*
+ * Makes the policy classes of the pool's advertisements ready, so that the first Service that uses them costs only its
+ * network lines.
+ */
+int bgp_want_pool(struct bgp_want *w, const struct config_pool *pool, struct err *e);
+/*
+ * Announces @a: one prefix for each advertisement, cut to its aggregation length, or the whole address where @local (policy
+ * Local: an aggregate would attract traffic for addresses whose endpoints are elsewhere).  No advertisement at all means
+ * one of default values.  Where several addresses or advertisements yield the same prefix, it gets the union of their
+ * communities and the highest localpref.  A community is "65535:65281" or "large:64500:1:2".
+ */
+int bgp_want_address(struct bgp_want *w, const struct addr *a, bool local,
+                     const struct config_advertisement *ads, size_t n_ads, struct err *e);
+/* The distinct prefixes so far. */
+size_t bgp_want_n_prefixes(struct bgp_want *w);
+
+/* ---- the engine ---- */
+
+#define BGP_SOCKET "/run/frr/bgpd.vty"
+#define BGP_BFDD_SOCKET "/run/frr/bfdd.vty"
+
+struct bgp_options {
+	const char *bgpd_socket, *bfdd_socket; /* NULL: the above; bfdd is used only for profiles */
+	/* The instance is shared with others on purpose: go in though their neighbours have no outbound policy. */
+	bool shared_instance;
+	unsigned int command_timeout_ms; /* 0: 10000; no reply for so long means a hung daemon */
+	unsigned int resync_ms; /* 0: 30000; how often the running configuration is read again */
+};
+
+struct bgp_ops {
+	/* A session, the reason or the applied generation changed.  From the event loop, never from inside a call; may be NULL. */
+	void (*changed)(void *arg);
+};
+
+struct bgp_stats {
+	uint64_t commands; /* that configure, as opposed to reading; entering a node counts */
+	uint64_t batches, failures;
+	uint64_t replays;    /* bgpd had lost everything of ours, and was given it again */
+	uint64_t reconnects; /* connections after the first one */
+	uint64_t resyncs;    /* running configurations read */
+	uint64_t last_batch_commands;
+	int64_t last_batch_us; /* from the decision to the last acknowledgement */
+};
+
+enum bgp_session_state {
+	BGP_SESSION_UNKNOWN,
+	BGP_SESSION_IDLE,
+	BGP_SESSION_CONNECT,
+	BGP_SESSION_ACTIVE,
+	BGP_SESSION_OPENSENT,
+	BGP_SESSION_OPENCONFIRM,
+	BGP_SESSION_ESTABLISHED,
+	BGP_SESSION_SHUTDOWN, /* by the administrator of bgpd */
+};
+const char *bgp_session_state_name(enum bgp_session_state s);
+
+/* Starts connecting.  Nothing is changed before the first bgp_publish(): what bgpd holds from an earlier life stays. */
+int bgp_start(struct event_base *base, const struct bgp_options *opts, const struct bgp_ops *ops,
+              void *arg, struct bgp **ret_bgp, struct err *e);
+/* Closes the sockets and leaves everything in place: a restart changes no route. */
+void bgp_free(struct bgp *b);
+/*
+ * The complete new state, from now on the engine's own.  Returns its generation, which grows by one a call.  Publications
+ * that come while a batch is under way are applied together.
+ */
+uint64_t bgp_publish(struct bgp *b, struct bgp_want *want);
+/* The newest generation that bgpd has acknowledged whole; withdrawals of it are done then. */
+uint64_t bgp_applied_generation(const struct bgp *b);
+/* What stands in the way of all of BGP here (REASON_Announced: nothing), in words in @msg unless it is NULL. */
+enum reason bgp_reason(const struct bgp *b, struct buf *msg);
+/*
+ * Whether @a is announced: Announced if a network line for one of the prefixes wanted for it stands and at least one session is
+ * up; else why not.
+ */
+enum reason bgp_reason_of(const struct bgp *b, const struct addr *a, struct buf *msg);
+size_t bgp_n_established(const struct bgp *b);
+struct bgp_stats bgp_stats(const struct bgp *b);
+/* Appends one JSON object: connection, instance, peers, prefixes, counters.  Holds no password. */
+void bgp_status(const struct bgp *b, struct buf *json);
+/* Appends the metric families fairlead_bgp_…. */
+void bgp_metrics(const struct bgp *b, struct metrics_writer *w);
+
+/*
+ * Removes everything of ours from bgpd and bfdd, and nothing else; blocks for at most a few seconds each.  A daemon that
+ * does not run has nothing of ours.
+ */
+int bgp_cleanup(const struct bgp_options *opts, struct err *e);
+
+#endif

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "bgp/diff.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fairlead/mem.h"
+
+/* ---- what can be had ---- */
+
+static struct bgp_verdict verdict_of(enum reason reason, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+static struct bgp_verdict verdict_of(enum reason reason, const char *fmt, ...)
+{
+	struct bgp_verdict v = { .reason = reason };
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(v.message, sizeof(v.message), fmt, ap);
+	va_end(ap);
+	return v;
+}
+
+struct bgp_verdict bgp_judge(const struct bgp_state *want, const struct bgp_have *have, bool shared)
+{
+	const struct bgp_state *ours = &have->ours;
+	const struct bgp_seen_peer *open;
+
+	if (want->asn == 0)
+		return verdict_of(REASON_BgpNoPeer, "%s", reason_sentence(REASON_BgpNoPeer));
+	if (ours->asn && ours->asn != want->asn && (!ours->own || have->foreign_lines))
+		return verdict_of(REASON_BgpAsMismatch,
+		                  "bgpd runs router bgp %" PRIu32
+		                  " of others, the configuration says my-asn %" PRIu32,
+		                  ours->asn, want->asn);
+	if (ours->asn == 0 || ours->own)
+		return verdict_of(REASON_Announced, "%s", "");
+	if (have->import_check)
+		return verdict_of(REASON_BgpImportCheck,
+		                  "router bgp %" PRIu32
+		                  " is others' and announces only what is in the routing table: it "
+		                  "needs `no bgp network import-check`",
+		                  ours->asn);
+	open = shared ? NULL : bgp_have_unfiltered(have);
+	if (open)
+		return verdict_of(REASON_BgpForeignInstance,
+		                  "neighbour %.64s of others in router bgp %" PRIu32
+		                  " has no outbound policy and would receive our networks",
+		                  open->name, ours->asn);
+	return verdict_of(REASON_Announced, "%s", "");
+}
+
+static void add_map(struct bgp_state *s, const struct bgp_map *m)
+{
+	ARRAY_RESERVE(s->maps, s->cap_maps, s->n_maps + 1);
+	bgp_map_copy(&s->maps[s->n_maps++], m);
+}
+
+static void keep_used_maps(struct bgp_state *s, const struct bgp_state *have, bool collect)
+{
+	for (size_t i = 0; i < have->n_maps; i++) {
+		const struct bgp_map *m = &have->maps[i];
+		uint64_t class = bgp_class_of_name(m->name);
+		bool keep = !collect && class != 0;
+		for (size_t k = 0; !keep && class && k < s->n_networks; k++)
+			keep = s->networks[k].class == class;
+		if (keep && !bgp_state_find_map(s, m->name))
+			add_map(s, m);
+	}
+}
+
+/* Nothing new, and less where less is wanted. */
+static void effective_frozen(const struct bgp_state *want, const struct bgp_have *have,
+                             struct bgp_state *s)
+{
+	const struct bgp_state *ours = &have->ours;
+
+	s->asn = ours->asn;
+	s->own = ours->own;
+	s->marker = ours->own ? ours->marker : 0;
+	bgp_lines_copy(&s->instance, &ours->instance);
+	for (size_t i = 0; i < ours->n_networks; i++)
+		if (bgp_state_find_network(want, &ours->networks[i].prefix))
+			bgp_state_add_network(s, &ours->networks[i]);
+	for (size_t i = 0; i < ours->n_peers; i++)
+		if (bgp_state_find_peer(want, &ours->peers[i].address)) {
+			struct bgp_peer *p = bgp_state_add_peer(s, &ours->peers[i].address);
+			bgp_peer_copy(p, &ours->peers[i]);
+		}
+	/* What the neighbours that stay refer to, and their classes. */
+	for (size_t i = 0; i < ours->n_maps; i++)
+		if (s->n_peers || s->n_networks)
+			add_map(s, &ours->maps[i]);
+	bgp_state_sort(s);
+}
+
+void bgp_effective(const struct bgp_state *want, const struct bgp_have *have,
+                   const struct bgp_verdict *verdict, bool collect, struct bgp_state *ret_state)
+{
+	const struct bgp_state *ours = &have->ours;
+	struct bgp_state s = { 0 };
+
+	if (want->asn == 0) {
+		*ret_state = s;
+		return;
+	}
+	if (!reason_holds(verdict->reason)) {
+		effective_frozen(want, have, &s);
+		*ret_state = s;
+		return;
+	}
+	s.asn = want->asn;
+	s.own = ours->asn == 0 || ours->own;
+	s.marker = s.own ? want->asn : 0;
+	bgp_lines_copy(&s.instance, s.own ? &want->instance : &ours->instance);
+	for (size_t i = 0; i < want->n_networks; i++)
+		if (!bgp_have_foreign_network(have, &want->networks[i].prefix))
+			bgp_state_add_network(&s, &want->networks[i]);
+	for (size_t i = 0; i < want->n_peers; i++)
+		if (!bgp_have_foreign_peer(have, &want->peers[i].address)) {
+			struct bgp_peer *p = bgp_state_add_peer(&s, &want->peers[i].address);
+			bgp_peer_copy(p, &want->peers[i]);
+		}
+	for (size_t i = 0; i < want->n_maps; i++)
+		add_map(&s, &want->maps[i]);
+	keep_used_maps(&s, ours, collect);
+	bgp_state_sort(&s);
+	*ret_state = s;
+}
+
+/* ---- commands ---- */
+
+struct differ {
+	const struct bgp_state *to, *have;
+	struct bgp_script *out;
+};
+
+void bgp_script_fini(struct bgp_script *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free(s->v[i].text);
+	free(s->v);
+	*s = (struct bgp_script){ 0 };
+}
+
+static struct bgp_command *say(struct differ *d, enum bgp_node node, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static struct bgp_command *say(struct differ *d, enum bgp_node node, const char *fmt, ...)
+{
+	struct buf text = BUF_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(&text, fmt, ap);
+	va_end(ap);
+	ARRAY_RESERVE(d->out->v, d->out->cap, d->out->n + 1);
+	struct bgp_command *c = &d->out->v[d->out->n++];
+	*c = (struct bgp_command){ .text = buf_take(&text), .node = node };
+	d->out->node = node;
+	return c;
+}
+
+/* Goes to the instance or one of its address families, in one command where the connection is in the instance already. */
+static void enter(struct differ *d, uint32_t asn, enum bgp_node node)
+{
+	if (d->out->node == node)
+		return;
+	if (d->out->node < BGP_AT_BGP || node == BGP_AT_BGP)
+		say(d, BGP_AT_BGP, "router bgp %" PRIu32, asn)->enters = true;
+	if (node != BGP_AT_BGP)
+		say(d, node, "address-family %s unicast", node == BGP_AT_AF4 ? "ipv4" : "ipv6")
+			->enters = true;
+}
+
+static enum bgp_node node_of(int af)
+{
+	return af == BGP_AF4 ? BGP_AT_AF4 : BGP_AT_AF6;
+}
+
+/* The family where the connection stands comes first: one entering less. */
+static int first_af(const struct bgp_script *s)
+{
+	return s->node == BGP_AT_AF6 ? BGP_AF6 : BGP_AF4;
+}
+
+static bool in_family(const struct bgp_network *n, int af)
+{
+	return (n->prefix.addr.family == 6) == (af == BGP_AF6);
+}
+
+static void remove_networks(struct differ *d, int af)
+{
+	const struct bgp_state *to = d->to, *have = d->have;
+	char prefix[PREFIX_STR_SIZE];
+
+	for (size_t i = 0, k = 0; i < have->n_networks; i++) {
+		const struct bgp_network *n = &have->networks[i];
+		while (k < to->n_networks && prefix_cmp(&to->networks[k].prefix, &n->prefix) < 0)
+			k++;
+		bool stays = k < to->n_networks &&
+		             prefix_cmp(&to->networks[k].prefix, &n->prefix) == 0;
+		if (stays || !in_family(n, af))
+			continue;
+		enter(d, have->asn, node_of(af));
+		say(d, node_of(af), "no network %s", prefix_format(&n->prefix, prefix))->removes =
+			true;
+	}
+}
+
+static void add_networks(struct differ *d, int af)
+{
+	const struct bgp_state *to = d->to, *have = d->have;
+	char prefix[PREFIX_STR_SIZE], class[BGP_CLASS_NAME_SIZE];
+
+	for (size_t i = 0, k = 0; i < to->n_networks; i++) {
+		const struct bgp_network *n = &to->networks[i];
+		while (k < have->n_networks &&
+		       prefix_cmp(&have->networks[k].prefix, &n->prefix) < 0)
+			k++;
+		bool same = k < have->n_networks &&
+		            prefix_cmp(&have->networks[k].prefix, &n->prefix) == 0 &&
+		            have->networks[k].class == n->class;
+		if (same || !in_family(n, af))
+			continue;
+		enter(d, to->asn, node_of(af));
+		say(d, node_of(af), "network %s route-map %s", prefix_format(&n->prefix, prefix),
+		    bgp_class_name(n->class, class));
+	}
+}
+
+static void make_map(struct differ *d, const struct bgp_map *m)
+{
+	const struct bgp_map *old = bgp_state_find_map(d->have, m->name);
+
+	if (old && bgp_map_eq(old, m))
+		return;
+	if (old && (old->entries != 1 || old->permit != m->permit || old->seq != m->seq)) {
+		say(d, BGP_AT_CONFIG, "no route-map %s", m->name)->removes = true;
+		old = NULL;
+	}
+	say(d, BGP_AT_MAP, "route-map %s %s %" PRIu32, m->name, m->permit ? "permit" : "deny",
+	    m->seq)
+		->enters = true;
+	for (size_t i = 0; old && i < old->lines.n; i++)
+		if (!bgp_lines_has(&m->lines, old->lines.v[i]))
+			say(d, BGP_AT_MAP, "no %s", old->lines.v[i]);
+	for (size_t i = 0; i < m->lines.n; i++)
+		if (!old || !bgp_lines_has(&old->lines, m->lines.v[i]))
+			say(d, BGP_AT_MAP, "%s", m->lines.v[i]);
+}
+
+static void remove_maps(struct differ *d)
+{
+	for (size_t i = 0; i < d->have->n_maps; i++)
+		if (!bgp_state_find_map(d->to, d->have->maps[i].name))
+			say(d, BGP_AT_CONFIG, "no route-map %s", d->have->maps[i].name)->removes =
+				true;
+}
+
+static void set_marker(struct differ *d)
+{
+	if (d->have->marker == d->to->marker)
+		return;
+	if (d->have->marker)
+		say(d, BGP_AT_CONFIG, "no bgp large-community-list standard " BGP_INSTANCE_LIST)
+			->removes = true;
+	if (d->to->marker)
+		say(d, BGP_AT_CONFIG,
+		    "bgp large-community-list standard " BGP_INSTANCE_LIST
+		    " seq 5 permit %" PRIu32 ":0:0",
+		    d->to->marker);
+}
+
+static void set_instance(struct differ *d)
+{
+	const struct bgp_lines *to = &d->to->instance, *have = &d->have->instance;
+
+	if (d->to->asn && d->have->asn != d->to->asn)
+		enter(d, d->to->asn, BGP_AT_BGP);
+	for (size_t i = 0; i < have->n; i++) {
+		const char *line = have->v[i];
+		if (bgp_lines_has(to, line))
+			continue;
+		enter(d, d->to->asn, BGP_AT_BGP);
+		if (strncmp(line, "no ", 3) == 0)
+			say(d, BGP_AT_BGP, "%s", line + 3);
+		else if (strncmp(line, "bgp router-id", 13) == 0)
+			say(d, BGP_AT_BGP, "no bgp router-id");
+	}
+	for (size_t i = 0; i < to->n; i++)
+		if (!bgp_lines_has(have, to->v[i])) {
+			enter(d, d->to->asn, BGP_AT_BGP);
+			say(d, BGP_AT_BGP, "%s", to->v[i]);
+		}
+}
+
+/* ---- neighbours ---- */
+
+static const struct bgp_peer *peer_before(const struct differ *d, const struct bgp_peer *p)
+{
+	const struct bgp_peer *old = bgp_state_find_peer(d->have, &p->address);
+	return old && old->remote_as == p->remote_as ? old : NULL;
+}
+
+static void remove_peers(struct differ *d)
+{
+	for (size_t i = 0; i < d->have->n_peers; i++) {
+		const struct bgp_peer *p = &d->have->peers[i];
+		const struct bgp_peer *n = bgp_state_find_peer(d->to, &p->address);
+		if (n && n->remote_as == p->remote_as)
+			continue;
+		enter(d, d->have->asn, BGP_AT_BGP);
+		say(d, BGP_AT_BGP, "no neighbor %s", addr_str(&p->address))->removes = true;
+	}
+}
+
+static bool has_keyword(const struct bgp_lines *l, const char *line, size_t len)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (bgp_peer_keyword(l->v[i]) == len && strncmp(l->v[i], line, len) == 0)
+			return true;
+	return false;
+}
+
+static void set_peer(struct differ *d, const struct bgp_peer *p)
+{
+	const struct bgp_peer *old = peer_before(d, p);
+	const char *name = addr_str(&p->address);
+
+	if (!old) {
+		/* The mark goes with the creation in one write, so that no death of ours leaves a neighbour without it. */
+		enter(d, d->to->asn, BGP_AT_BGP);
+		say(d, BGP_AT_BGP, "neighbor %s remote-as %" PRIu32, name, p->remote_as);
+		for (size_t i = 0; i < p->lines.n; i++)
+			if (strncmp(p->lines.v[i], "description", 11) == 0)
+				say(d, BGP_AT_BGP, "neighbor %s %s", name, p->lines.v[i])->joined =
+					true;
+	}
+	for (size_t i = 0; old && i < old->lines.n; i++) {
+		const char *line = old->lines.v[i];
+		size_t len = bgp_peer_keyword(line);
+		if (len == 0 || has_keyword(&p->lines, line, len))
+			continue;
+		enter(d, d->to->asn, BGP_AT_BGP);
+		say(d, BGP_AT_BGP, "no neighbor %s %.*s", name, (int)len, line);
+	}
+	for (size_t i = 0; i < p->lines.n; i++) {
+		if (old ? bgp_lines_has(&old->lines, p->lines.v[i])
+		        : strncmp(p->lines.v[i], "description", 11) == 0)
+			continue;
+		enter(d, d->to->asn, BGP_AT_BGP);
+		say(d, BGP_AT_BGP, "neighbor %s %s", name, p->lines.v[i]);
+	}
+}
+
+static void set_policy(struct differ *d, int af, const struct bgp_peer *p, const char *old,
+                       const char *to, const char *direction)
+{
+	if (!to || (old && strcmp(old, to) == 0))
+		return;
+	enter(d, d->to->asn, node_of(af));
+	say(d, node_of(af), "neighbor %s route-map %s %s", addr_str(&p->address), to, direction);
+}
+
+/* Policies come before the activation, so that there is no moment without them. */
+static void set_peer_family(struct differ *d, const struct bgp_peer *p, int af)
+{
+	const struct bgp_peer *old = peer_before(d, p);
+
+	set_policy(d, af, p, old ? old->af[af].in : NULL, p->af[af].in, "in");
+	set_policy(d, af, p, old ? old->af[af].out : NULL, p->af[af].out, "out");
+	if ((old && old->af[af].active) == p->af[af].active)
+		return;
+	enter(d, d->to->asn, node_of(af));
+	say(d, node_of(af), "%sneighbor %s activate", p->af[af].active ? "" : "no ",
+	    addr_str(&p->address));
+}
+
+static void set_peers(struct differ *d)
+{
+	for (size_t i = 0; i < d->to->n_peers; i++)
+		set_peer(d, &d->to->peers[i]);
+	for (int af = 0; af < BGP_N_AF; af++)
+		for (size_t i = 0; i < d->to->n_peers; i++)
+			set_peer_family(d, &d->to->peers[i], af);
+}
+
+void bgp_diff(const struct bgp_state *to, const struct bgp_state *have, bool keep_instance,
+              enum bgp_node node, struct bgp_script *ret_script)
+{
+	struct bgp_state without = { 0 };
+	struct bgp_script script = { .node = node };
+	struct differ d = { .to = to, .have = have, .out = &script };
+
+	if (have->own && have->asn != to->asn && !keep_instance) {
+		say(&d, BGP_AT_CONFIG, "no router bgp %" PRIu32, have->asn)->removes = true;
+		bgp_state_copy(&without, have);
+		without.asn = 0;
+		bgp_lines_fini(&without.instance);
+		without.n_networks = 0;
+		while (without.n_peers)
+			bgp_peer_fini(&without.peers[--without.n_peers]);
+		d.have = &without;
+	}
+	int first = first_af(&script);
+	remove_networks(&d, first);
+	remove_networks(&d, BGP_AF6 - first);
+	remove_peers(&d);
+	for (size_t i = 0; i < to->n_maps; i++)
+		make_map(&d, &to->maps[i]);
+	if (to->asn) {
+		set_marker(&d);
+		set_instance(&d);
+	}
+	first = first_af(&script);
+	add_networks(&d, first);
+	add_networks(&d, BGP_AF6 - first);
+	set_peers(&d);
+	remove_maps(&d);
+	if (!to->asn)
+		set_marker(&d);
+	bgp_state_fini(&without);
+	*ret_script = script;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BGP_DIFF_H
+#define BGP_DIFF_H
+
+/*
+ * From what is wanted and what bgpd has to what it shall have, and from there to commands.
+ *
+ * Two pure steps.  bgp_effective() takes others' rights into account (their instance, neighbours, networks), so that its
+ * result is reachable without touching a line of theirs; bgp_diff() then is a difference of two states of ours.
+ */
+
+#include "bgp/model.h"
+#include "bgp/running.h"
+#include "fairlead/reason.h"
+
+/* Where a connection stands; the parser of bgpd climbs from the inner ones to the outer ones by itself. */
+enum bgp_node { BGP_AT_CONFIG, BGP_AT_MAP, BGP_AT_BGP, BGP_AT_AF4, BGP_AT_AF6 };
+
+struct bgp_command {
+	char *text;
+	enum bgp_node node; /* after it */
+	bool enters; /* what follows depends on it: wait for its reply, stop at its failure */
+	bool removes; /* that the object is missing is success */
+	bool joined; /* to be sent in one piece with the one before */
+};
+
+struct bgp_script {
+	struct bgp_command *v;
+	size_t n, cap;
+	enum bgp_node node; /* at the end */
+};
+void bgp_script_fini(struct bgp_script *s);
+
+struct bgp_verdict {
+	enum reason reason; /* REASON_Announced: nothing is in the way */
+	char message[256];
+};
+
+/*
+ * Whether we may go into the instance that is there.  @shared: others' neighbours without an outbound policy are no obstacle.
+ */
+struct bgp_verdict bgp_judge(const struct bgp_state *want, const struct bgp_have *have,
+                             bool shared);
+/*
+ * What of @want can be had.  Where the verdict is against us nothing is added, and what is not wanted any more still goes.
+ * Unused classes stay unless @collect.
+ */
+void bgp_effective(const struct bgp_state *want, const struct bgp_have *have,
+                   const struct bgp_verdict *verdict, bool collect, struct bgp_state *ret_state);
+/*
+ * The commands from @have to @to, for a connection that stands at @node: withdrawals first, then classes, the instance, networks,
+ * neighbours, and last the deletion of what is unused.  @keep_instance: others have lines in the instance, so it stays when
+ * ours is to go.
+ */
+void bgp_diff(const struct bgp_state *to, const struct bgp_state *have, bool keep_instance,
+              enum bgp_node node, struct bgp_script *ret_script);
+
+#endif

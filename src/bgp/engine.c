@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/*
+ * The engine: one connection, one state of bgpd in mind, one batch at a time.
+ *
+ *	DOWN ──up──► READING ──running-config──► IDLE ──difference──► APPLYING ──all acknowledged──► IDLE
+ *	  ▲              ▲                        │ timer                  │ refused
+ *	  └── any loss   └────────────────────────┴────────────────────────┘
+ *
+ * After a batch that bgpd acknowledged whole, what it has is known without asking.  After anything else it is read.
+ * While a batch is under way publications only replace what is wanted, so that a slow bgpd meets fewer and
+ * larger batches, never a queue of old ones.
+ *
+ * The connection is left inside the instance's address family, where one more network is one command.
+ */
+
+#include "bgp/engine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "bgp/vty.h"
+#include "fairlead/clock.h"
+#include "fairlead/hash.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+
+static void step(struct bgp *b);
+
+static struct timeval timeval_of_ms(unsigned int ms)
+{
+	return (struct timeval){ .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
+}
+
+void engine_notify(struct bgp *b)
+{
+	event_active(b->ev_notify, EV_TIMEOUT, 0);
+}
+
+static void resync_in(struct bgp *b, unsigned int ms)
+{
+	struct timeval tv = timeval_of_ms(ms);
+	event_add(b->ev_resync, &tv);
+}
+
+static unsigned int resync_interval(const struct bgp *b)
+{
+	unsigned int ms = b->opts.resync_ms;
+	bool hindered = b->want && b->want_state.asn && !reason_holds(b->verdict.reason);
+	return hindered && ms > BGP_REFUSED_RESYNC_MS ? BGP_REFUSED_RESYNC_MS : ms;
+}
+
+/* ---- reading ---- */
+
+static void read_running(struct bgp *b)
+{
+	if (vty_client_send(b->client, "do show running-config", VTY_WAIT, TAG_RUNNING, NULL) == 0)
+		b->phase = ENGINE_READING;
+}
+
+/* Goes where the next change will most likely be, at a time when nobody waits. */
+static void park(struct bgp *b)
+{
+	char text[32];
+
+	if (b->node != BGP_AT_CONFIG || b->phase != ENGINE_IDLE || !b->have.ours.asn ||
+	    b->have.ours.asn != b->want_state.asn || !reason_holds(b->verdict.reason))
+		return;
+	snprintf(text, sizeof(text), "router bgp %" PRIu32, b->have.ours.asn);
+	vty_client_send(b->client, text, VTY_WAIT, TAG_PARK_BGP, NULL);
+}
+
+static void on_parked(struct bgp *b, uint32_t tag, uint8_t status)
+{
+	if (status != VTY_SUCCESS) {
+		/* Somebody changed the instance: what we know of it is old. */
+		resync_in(b, 0);
+		return;
+	}
+	/* A batch that came in between has moved on from CONFIG and says itself where it is. */
+	if (tag == TAG_PARK_AF) {
+		b->node = BGP_AT_AF4;
+	} else {
+		b->node = BGP_AT_BGP;
+		if (b->phase == ENGINE_IDLE)
+			vty_client_send(b->client, "address-family ipv4 unicast", VTY_WAIT,
+			                TAG_PARK_AF, NULL);
+	}
+}
+
+static void on_running(struct bgp *b, uint8_t status, const char *text, size_t size)
+{
+	const struct bgp_state *ours = &b->have.ours;
+
+	b->phase = ENGINE_IDLE;
+	if (status != VTY_SUCCESS) {
+		struct err e;
+		err_set(&e, -EPROTO, ERR_SYSTEM, "bgpd shows no running configuration: %s",
+		        vty_status_name(status));
+		vty_client_reset(b->client, &e);
+		return;
+	}
+	bgp_have_fini(&b->have);
+	bgp_running_parse(text, size, &b->have);
+	b->have_valid = b->just_read = true;
+	b->stats.resyncs++;
+	bool nothing = ours->n_networks == 0 && ours->n_peers == 0 && !ours->own;
+	if (nothing && b->held)
+		b->stats.replays++;
+	b->held = !nothing;
+	resync_in(b, resync_interval(b));
+	step(b);
+}
+
+/* ---- applying ---- */
+
+static uint64_t script_hash(const struct bgp_script *s)
+{
+	uint64_t h = 0;
+	for (size_t i = 0; i < s->n; i++)
+		h = hash64_str(s->v[i].text, h);
+	return s->n ? h : 0;
+}
+
+static void set_applied(struct bgp *b, uint64_t generation)
+{
+	if (b->applied == generation)
+		return;
+	b->applied = generation;
+	engine_notify(b);
+}
+
+/* Takes over what the batch has made of bgpd. */
+static void accept_pending(struct bgp *b)
+{
+	struct bgp_state *ours = &b->have.ours;
+
+	if (b->pending.asn == 0 && b->have.foreign_lines) {
+		/* The instance stays, as others'. */
+		b->pending.asn = ours->asn;
+		bgp_lines_copy(&b->pending.instance, &ours->instance);
+	}
+	bgp_state_fini(ours);
+	*ours = b->pending;
+	b->pending = (struct bgp_state){ 0 };
+	b->held = ours->n_networks || ours->n_peers || ours->own;
+}
+
+static void send_script(struct bgp *b)
+{
+	struct err e;
+
+	b->phase = ENGINE_APPLYING;
+	b->answered = b->failures = 0;
+	b->batch_start_ns = clock_ns();
+	b->stats.batches++;
+	for (size_t i = 0; i < b->script.n; i++) {
+		const struct bgp_command *c = &b->script.v[i];
+		unsigned int flags = (c->enters ? VTY_WAIT : 0) | (c->joined ? VTY_JOINED : 0);
+		if (vty_client_send(b->client, c->text, flags, TAG_BATCH + (uint32_t)i, &e)) {
+			vty_client_reset(b->client, &e);
+			return;
+		}
+	}
+}
+
+static void step(struct bgp *b)
+{
+	if (b->phase != ENGINE_IDLE || !b->have_valid || !b->want)
+		return;
+	enum reason before = b->verdict.reason;
+	bool collect = b->just_read;
+	b->just_read = false;
+	b->verdict = bgp_judge(&b->want_state, &b->have, b->opts.shared_instance);
+	if (b->verdict.reason != before) {
+		engine_notify(b);
+		if (!reason_holds(b->verdict.reason) && b->want_state.asn)
+			log_warn("BGP is held back",
+			         KV_S("reason", reason_name(b->verdict.reason)),
+			         KV_S("why", b->verdict.message));
+	}
+	bgp_state_fini(&b->pending);
+	bgp_script_fini(&b->script);
+	bgp_effective(&b->want_state, &b->have, &b->verdict, collect, &b->pending);
+	bgp_diff(&b->pending, &b->have.ours, b->have.foreign_lines, b->node, &b->script);
+	uint64_t hash = script_hash(&b->script);
+	b->batch_generation = b->generation;
+	/* What bgpd took but does not show (a default, say) is not said again after every reading. */
+	if (collect && (b->verifying ? hash == b->last_drift : hash != b->hidden))
+		b->hidden = b->verifying ? hash : 0;
+	b->verifying = false;
+	if (b->script.n == 0 || (collect && hash == b->hidden)) {
+		accept_pending(b);
+		b->refused = false;
+		b->error[0] = 0;
+		set_applied(b, b->batch_generation);
+		park(b);
+		return;
+	}
+	b->last_drift = collect ? hash : 0;
+	send_script(b);
+}
+
+static void log_refusal(struct bgp *b, const struct bgp_command *c, uint8_t status,
+                        const char *text)
+{
+	cleanup(buf_fini) struct buf command = BUF_INIT, words = BUF_INIT;
+
+	vty_redact(c->text, &command);
+	vty_redact(text, &words);
+	while (words.size && strchr("? ", words.data[words.size - 1]))
+		words.data[--words.size] = 0;
+	log_warn("bgpd refused a command", KV_S("command", buf_str(&command)),
+	         KV_S("status", vty_status_name(status)), KV_S("reply", buf_str(&words)));
+	if (b->failures == 0)
+		snprintf(b->error, sizeof(b->error), "bgpd refused `%s`: %s", buf_str(&command),
+		         buf_str(&words));
+}
+
+static void finish_batch(struct bgp *b)
+{
+	b->phase = ENGINE_IDLE;
+	b->stats.last_batch_commands = b->answered;
+	b->stats.last_batch_us = (clock_ns() - b->batch_start_ns) / 1000;
+	if (b->failures == 0) {
+		accept_pending(b);
+		b->refused = false;
+		b->error[0] = 0;
+		b->retry_ms = BGP_RETRY_MIN_MS;
+		set_applied(b, b->batch_generation);
+		engine_poll_start(b);
+		park(b);
+		b->verifying = b->last_drift != 0;
+		if (b->verifying)
+			resync_in(b, 0);
+		if (b->generation != b->batch_generation)
+			step(b);
+		return;
+	}
+	b->stats.failures++;
+	b->refused = true;
+	b->have_valid = b->verifying = false;
+	resync_in(b, b->retry_ms);
+	if (b->retry_ms < BGP_RETRY_MAX_MS)
+		b->retry_ms *= 2;
+	engine_notify(b);
+}
+
+static void on_batch_reply(struct bgp *b, size_t i, uint8_t status, const char *text)
+{
+	const struct bgp_command *c = &b->script.v[i];
+	bool missing = c->removes && status == VTY_CONFIG_FAILED;
+
+	b->stats.commands++;
+	b->answered++;
+	if (status == VTY_SUCCESS || missing) {
+		if (status == VTY_SUCCESS)
+			b->node = c->node;
+	} else {
+		log_refusal(b, c, status, text);
+		b->failures++;
+		if (c->enters) {
+			/* What follows was meant for another node. */
+			vty_client_cancel(b->client);
+			b->polling = false;
+			engine_poll_start(b);
+			finish_batch(b);
+			return;
+		}
+	}
+	if (i + 1 == b->script.n)
+		finish_batch(b);
+}
+
+/* ---- the connection ---- */
+
+static void on_up(void *arg)
+{
+	struct bgp *b = arg;
+
+	log_info("connected to bgpd", KV_S("socket", b->bgpd_socket));
+	if (vty_client_n_up(b->client) > 1)
+		b->stats.reconnects++;
+	b->node = BGP_AT_CONFIG;
+	b->last_drift = b->hidden = 0;
+	b->verifying = false;
+	b->error[0] = 0;
+	vty_client_send(b->client, "configure terminal", VTY_WAIT, TAG_SETUP, NULL);
+	read_running(b);
+	engine_notify(b);
+}
+
+static void on_down(const struct err *e, void *arg)
+{
+	struct bgp *b = arg;
+	bool news = b->phase != ENGINE_DOWN || strcmp(b->error, e->msg) != 0;
+
+	if (b->phase == ENGINE_APPLYING)
+		b->stats.failures++;
+	b->phase = ENGINE_DOWN;
+	b->have_valid = false;
+	snprintf(b->error, sizeof(b->error), "%s", e->msg);
+	event_del(b->ev_resync);
+	engine_poll_stop(b);
+	if (news) {
+		log_err("no connection to bgpd", e);
+		engine_notify(b);
+	}
+}
+
+static void on_reply(uint32_t tag, uint8_t status, const char *text, size_t size, void *arg)
+{
+	struct bgp *b = arg;
+
+	if (engine_poll_reply(b, tag, status, text, size))
+		return;
+	if (tag >= TAG_BATCH) {
+		if (b->phase == ENGINE_APPLYING && tag - TAG_BATCH < b->script.n)
+			on_batch_reply(b, tag - TAG_BATCH, status, text);
+	} else if (tag == TAG_RUNNING) {
+		on_running(b, status, text, size);
+	} else if (tag == TAG_SETUP) {
+		struct err e;
+		if (status == VTY_SUCCESS)
+			return;
+		err_set(&e, -EPROTO, ERR_SYSTEM, "bgpd refuses `configure terminal`: %s",
+		        vty_status_name(status));
+		vty_client_reset(b->client, &e);
+	} else {
+		on_parked(b, tag, status);
+	}
+}
+
+static void on_resync(evutil_socket_t fd, short what, void *arg)
+{
+	struct bgp *b = arg;
+
+	(void)fd;
+	(void)what;
+	if (b->phase == ENGINE_IDLE)
+		read_running(b);
+	else if (b->phase != ENGINE_DOWN)
+		resync_in(b, resync_interval(b));
+}
+
+static void on_poll(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	engine_poll_tick(arg);
+}
+
+static void on_kick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	step(arg);
+}
+
+static void on_notify(evutil_socket_t fd, short what, void *arg)
+{
+	struct bgp *b = arg;
+
+	(void)fd;
+	(void)what;
+	if (b->ops.changed)
+		b->ops.changed(b->arg);
+}
+
+/* ---- the door ---- */
+
+int bgp_start(struct event_base *base, const struct bgp_options *opts, const struct bgp_ops *ops,
+              void *arg, struct bgp **ret_bgp, struct err *e)
+{
+	static const struct vty_client_ops client_ops = { on_up, on_reply, on_down };
+	struct bgp *b = xcalloc(1, sizeof(*b));
+
+	b->base = base;
+	b->opts = *opts;
+	if (!b->opts.command_timeout_ms)
+		b->opts.command_timeout_ms = BGP_COMMAND_TIMEOUT_MS;
+	if (!b->opts.resync_ms)
+		b->opts.resync_ms = BGP_RESYNC_MS;
+	b->bgpd_socket = xstrdup(opts->bgpd_socket ? opts->bgpd_socket : BGP_SOCKET);
+	b->bfdd_socket = xstrdup(opts->bfdd_socket ? opts->bfdd_socket : BGP_BFDD_SOCKET);
+	b->opts.bgpd_socket = b->opts.bfdd_socket = NULL;
+	if (ops)
+		b->ops = *ops;
+	b->arg = arg;
+	b->retry_ms = BGP_RETRY_MIN_MS;
+	b->verdict.reason = REASON_Announced;
+	snprintf(b->error, sizeof(b->error), "not connected yet");
+	b->ev_resync = event_new(base, -1, 0, on_resync, b);
+	b->ev_poll = event_new(base, -1, 0, on_poll, b);
+	b->ev_kick = event_new(base, -1, 0, on_kick, b);
+	b->ev_notify = event_new(base, -1, 0, on_notify, b);
+	int r = vty_client_new(base, b->bgpd_socket, b->opts.command_timeout_ms, &client_ops, b,
+	                       &b->client, e);
+	if (r) {
+		bgp_free(b);
+		return r;
+	}
+	*ret_bgp = b;
+	return 0;
+}
+
+void bgp_free(struct bgp *b)
+{
+	if (!b)
+		return;
+	vty_client_free(b->client);
+	bgp_bfd_free(b->bfd);
+	event_free(b->ev_resync);
+	event_free(b->ev_poll);
+	event_free(b->ev_kick);
+	event_free(b->ev_notify);
+	bgp_want_free(b->want);
+	bgp_state_fini(&b->want_state);
+	bgp_state_fini(&b->pending);
+	bgp_script_fini(&b->script);
+	bgp_have_fini(&b->have);
+	free(b->sessions);
+	free(b->bgpd_socket);
+	free(b->bfdd_socket);
+	free(b);
+}
+
+static void publish_bfd(struct bgp *b)
+{
+	struct err e;
+
+	if (!b->bfd) {
+		if (b->want->n_profiles == 0 && access(b->bfdd_socket, F_OK) != 0)
+			return;
+		if (bgp_bfd_start(b->base, b->bfdd_socket, b->opts.command_timeout_ms, &b->bfd,
+		                  &e)) {
+			log_err("no BFD", &e);
+			return;
+		}
+	}
+	bgp_bfd_set(b->bfd, b->want->profiles, b->want->n_profiles);
+}
+
+uint64_t bgp_publish(struct bgp *b, struct bgp_want *want)
+{
+	bgp_want_free(b->want);
+	b->want = want;
+	bgp_state_fini(&b->want_state);
+	bgp_want_state(want, &b->want_state);
+	engine_sessions_reset(b);
+	publish_bfd(b);
+	b->generation++;
+	event_active(b->ev_kick, EV_TIMEOUT, 0);
+	return b->generation;
+}
+
+uint64_t bgp_applied_generation(const struct bgp *b)
+{
+	return b->applied;
+}
+
+struct bgp_stats bgp_stats(const struct bgp *b)
+{
+	return b->stats;
+}

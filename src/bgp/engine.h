@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BGP_ENGINE_H
+#define BGP_ENGINE_H
+
+/* The inside of the engine, for engine.c, poll.c and status.c; everybody else goes through the door. */
+
+#include "bgp/bfd.h"
+#include "bgp/client.h"
+#include "bgp/diff.h"
+#include "bgp/session.h"
+#include "bgp/want.h"
+#include "fairlead/bgp.h"
+
+struct event;
+
+#define BGP_RESYNC_MS 30000
+#define BGP_REFUSED_RESYNC_MS 5000 /* an administrator may be clearing the way */
+#define BGP_COMMAND_TIMEOUT_MS 10000
+#define BGP_RETRY_MIN_MS 1000
+#define BGP_RETRY_MAX_MS 60000
+#define BGP_POLL_FAST_MS 1000
+#define BGP_POLL_SLOW_MS 5000
+#define BGP_NEIGHBORS_POLLED_MAX 32
+
+enum engine_phase {
+	ENGINE_DOWN,
+	ENGINE_READING, /* the running configuration is under way */
+	ENGINE_IDLE,
+	ENGINE_APPLYING, /* a batch is */
+};
+
+enum {
+	TAG_SETUP = 1,
+	TAG_RUNNING,
+	TAG_PARK_BGP,
+	TAG_PARK_AF,
+	TAG_SUMMARY,
+	TAG_NEIGHBOR = 0x1000,  /* + the index of the session */
+	TAG_BATCH = 0x10000, /* + the index of the command */
+};
+
+struct bgp {
+	struct event_base *base;
+	struct bgp_options opts;
+	char *bgpd_socket, *bfdd_socket;
+	struct bgp_ops ops;
+	void *arg;
+	struct vty_client *client;
+	struct bgp_bfd *bfd; /* NULL until there is something for it */
+	struct event *ev_resync, *ev_poll, *ev_kick, *ev_notify;
+
+	struct bgp_want *want; /* NULL before the first publication */
+	struct bgp_state want_state;
+	uint64_t generation, applied;
+
+	enum engine_phase phase;
+	enum bgp_node node;
+	struct bgp_have have;
+	bool have_valid;
+	bool just_read;          /* no diff was made since the running configuration was read */
+	uint64_t last_drift; /* hash of the last batch if a reading led to it, else 0 */
+	uint64_t hidden;     /* hash of commands that a second reading did not find done */
+	bool verifying;      /* the next reading is that second one */
+	bool held;               /* something of ours was in bgpd once */
+	unsigned int retry_ms;
+	struct bgp_verdict verdict;
+	bool refused; /* the last batch had failures */
+	char error[ERR_MSG_SIZE]; /* of the connection or the batch; "" */
+
+	struct bgp_state pending; /* what bgpd has once the batch is through */
+	struct bgp_script script;
+	size_t answered, failures;
+	uint64_t batch_generation;
+	int64_t batch_start_ns;
+
+	struct bgp_session *sessions; /* one for each wanted peer, in its order */
+	size_t n_sessions;
+	bool polling;
+	struct bgp_stats stats;
+};
+
+/* poll.c: the sessions. */
+void engine_sessions_reset(struct bgp *b); /* after a publication */
+void engine_poll_start(struct bgp *b);     /* polls now, and from then on */
+void engine_poll_stop(struct bgp *b);
+void engine_poll_tick(struct bgp *b); /* the timer */
+/* True if the reply was one of ours. */
+bool engine_poll_reply(struct bgp *b, uint32_t tag, uint8_t status, const char *text, size_t size);
+
+void engine_notify(struct bgp *b); /* ops.changed() from the event loop's next turn */
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BGP_MODEL_H
+#define BGP_MODEL_H
+
+/*
+ * What is of ours in bgpd, or shall be: one shape for both, so that the difference is a walk over two sorted lists.
+ *
+ * Policy is content-addressed: a route-map's name is the hash of its lines, so that a class never changes once made, the change of
+ * a prefix's policy is one network line, and a reader of the running configuration knows from the name what it
+ * means.  Lines are kept canonical (communities as numbers, sorted), because bgpd prints others than it was given.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/addr.h"
+#include "fairlead/buf.h"
+#include "fairlead/err.h"
+
+#define BGP_MARK "FAIRLEAD"
+#define BGP_MAP_PREFIX BGP_MARK "-"
+#define BGP_CLASS_PREFIX BGP_MARK "-A-"
+#define BGP_MAP_IN BGP_MARK "-IN"
+#define BGP_MAP_OUT_PREFIX BGP_MARK "-OUT-"
+#define BGP_INSTANCE_LIST BGP_MARK "-INSTANCE"
+/* The route tag by which the outbound policy knows our networks; it never leaves bgpd. */
+#define BGP_TAG 74710179u
+/* bgpd's own default is 120 s, too long to wait for a router that rebooted. */
+#define BGP_CONNECT_RETRY_S 5
+
+/* ---- a sorted set of strings ---- */
+
+struct bgp_lines {
+	char **v;
+	size_t n, cap;
+};
+void bgp_lines_fini(struct bgp_lines *l);
+void bgp_lines_add(struct bgp_lines *l, const char *line); /* once; keeps the order */
+bool bgp_lines_has(const struct bgp_lines *l, const char *line);
+bool bgp_lines_eq(const struct bgp_lines *a, const struct bgp_lines *b);
+void bgp_lines_copy(struct bgp_lines *to, const struct bgp_lines *from);
+
+/* ---- policy ---- */
+
+struct bgp_attr {
+	bool has_localpref;
+	uint32_t localpref;
+	uint32_t *communities; /* sorted, distinct */
+	size_t n_communities, cap_communities;
+	struct bgp_large {
+		uint32_t v[3];
+	} *large; /* sorted, distinct */
+	size_t n_large, cap_large;
+};
+void bgp_attr_fini(struct bgp_attr *a);
+/* "65535:65281", "large:1:2:3"; also bgpd's names and plain numbers, as it prints them.  -EINVAL, -E2BIG. */
+int bgp_attr_add(struct bgp_attr *a, const char *community, struct err *e);
+/* Union of communities, the higher localpref. */
+int bgp_attr_merge(struct bgp_attr *to, const struct bgp_attr *from, struct err *e);
+/* The canonical `set` lines of a class of ours. */
+void bgp_attr_lines(const struct bgp_attr *a, struct bgp_lines *out);
+/* A route-map's line as bgpd prints it, made canonical. */
+char *bgp_canonical_line(const char *line);
+uint64_t bgp_lines_hash(const struct bgp_lines *l);
+
+struct bgp_map {
+	char *name;
+	bool permit;
+	uint32_t seq;
+	unsigned int entries; /* ours have one */
+	struct bgp_lines lines;
+};
+
+/* ---- state ---- */
+
+enum bgp_af { BGP_AF4, BGP_AF6, BGP_N_AF };
+
+struct bgp_network {
+	struct prefix prefix;
+	uint64_t class; /* the hash in the route-map's name; 0: ours, but of no name that we give */
+};
+
+struct bgp_peer {
+	struct addr address;
+	uint32_t remote_as;
+	struct bgp_lines lines; /* what follows "neighbor X ", of the keywords that we manage */
+	struct {
+		bool active;
+		char *in, *out; /* route-maps */
+	} af[BGP_N_AF];
+};
+
+struct bgp_state {
+	uint32_t asn;              /* of the instance; 0: none */
+	bool own;                  /* the instance is ours */
+	uint32_t marker;           /* the AS number in FAIRLEAD-INSTANCE, 0: no such list */
+	struct bgp_lines instance; /* of the settings that we make in an instance of ours */
+	struct bgp_network *networks; /* sorted by prefix, IPv4 first */
+	size_t n_networks, cap_networks;
+	struct bgp_map *maps; /* sorted by name */
+	size_t n_maps, cap_maps;
+	struct bgp_peer *peers; /* sorted by address */
+	size_t n_peers, cap_peers;
+};
+void bgp_state_fini(struct bgp_state *s);
+void bgp_state_copy(struct bgp_state *to, const struct bgp_state *from);
+bool bgp_state_eq(const struct bgp_state *a, const struct bgp_state *b);
+void bgp_state_sort(struct bgp_state *s);
+/* The map of that name, new if need be; valid until the next one is made.  *ret_new may be NULL. */
+struct bgp_map *bgp_state_map(struct bgp_state *s, const char *name, bool *ret_new);
+const struct bgp_map *bgp_state_find_map(const struct bgp_state *s, const char *name);
+const struct bgp_peer *bgp_state_find_peer(const struct bgp_state *s, const struct addr *a);
+const struct bgp_network *bgp_state_find_network(const struct bgp_state *s, const struct prefix *p);
+void bgp_state_add_network(struct bgp_state *s, const struct bgp_network *n);
+struct bgp_peer *bgp_state_add_peer(struct bgp_state *s, const struct addr *a);
+void bgp_peer_copy(struct bgp_peer *to, const struct bgp_peer *from);
+void bgp_peer_fini(struct bgp_peer *p);
+void bgp_map_copy(struct bgp_map *to, const struct bgp_map *from);
+bool bgp_map_eq(const struct bgp_map *a, const struct bgp_map *b);
+bool bgp_map_is_class(const struct bgp_map *m);
+bool bgp_peer_eq(const struct bgp_peer *a, const struct bgp_peer *b);
+
+#define BGP_CLASS_NAME_SIZE 32
+const char *bgp_class_name(uint64_t class, char out[static BGP_CLASS_NAME_SIZE]);
+/* 0 if the name is none of ours. */
+uint64_t bgp_class_of_name(const char *name);
+
+/* The length of the managed keyword that @line (what follows "neighbor X ") begins with, 0 if we do not manage it. */
+size_t bgp_peer_keyword(const char *line);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/* The engine's eye on the sessions: the two cheap shows, often while something is down, seldom else. */
+
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "bgp/engine.h"
+#include "bgp/vty.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+
+void engine_sessions_reset(struct bgp *b)
+{
+	struct bgp_session *fresh = xcalloc(b->want->n_peers + 1, sizeof(*fresh));
+
+	for (size_t i = 0; i < b->want->n_peers; i++) {
+		fresh[i].address = b->want->peers[i].peer.address;
+		for (size_t k = 0; k < b->n_sessions; k++)
+			if (addr_eq(&b->sessions[k].address, &fresh[i].address))
+				fresh[i] = b->sessions[k];
+	}
+	free(b->sessions);
+	b->sessions = fresh;
+	b->n_sessions = b->want->n_peers;
+}
+
+static void poll_in(struct bgp *b, unsigned int ms)
+{
+	event_add(b->ev_poll, &(struct timeval){ .tv_sec = ms / 1000,
+	                                         .tv_usec = (ms % 1000) * 1000 });
+}
+
+void engine_poll_start(struct bgp *b)
+{
+	poll_in(b, 0);
+}
+
+void engine_poll_stop(struct bgp *b)
+{
+	event_del(b->ev_poll);
+	b->polling = false;
+	for (size_t i = 0; i < b->n_sessions; i++) {
+		b->sessions[i].state = BGP_SESSION_UNKNOWN;
+		b->sessions[i].uptime_ms = 0;
+	}
+}
+
+static void poll_again(struct bgp *b)
+{
+	b->polling = false;
+	poll_in(b, bgp_n_established(b) == b->n_sessions ? BGP_POLL_SLOW_MS : BGP_POLL_FAST_MS);
+}
+
+void engine_poll_tick(struct bgp *b)
+{
+	if (b->polling || !vty_client_is_up(b->client))
+		return;
+	if (b->n_sessions == 0 || !b->have_valid || b->have.ours.asn == 0) {
+		poll_again(b);
+		return;
+	}
+	b->polling = vty_client_send(b->client, "do show bgp summary json", 0, TAG_SUMMARY,
+	                             NULL) == 0;
+}
+
+static void log_change(const struct bgp *b, size_t i, enum bgp_session_state before)
+{
+	const struct bgp_session *s = &b->sessions[i];
+
+	if (s->state == BGP_SESSION_ESTABLISHED)
+		log_info("BGP session established", KV_S("peer", b->want->peers[i].name),
+		         KV_S("address", addr_str(&s->address)));
+	else if (before == BGP_SESSION_ESTABLISHED)
+		log_warn("BGP session lost", KV_S("peer", b->want->peers[i].name),
+		         KV_S("address", addr_str(&s->address)),
+		         KV_S("state", bgp_session_state_name(s->state)));
+}
+
+static void on_summary(struct bgp *b, const char *text, size_t size)
+{
+	enum bgp_session_state before[BGP_PEERS_MAX];
+	bool changed = false;
+	size_t asked = 0;
+
+	for (size_t i = 0; i < b->n_sessions; i++)
+		before[i] = b->sessions[i].state;
+	if (bgp_session_read_summary(text, size, b->sessions, b->n_sessions)) {
+		log_warn("bgpd's summary of the sessions cannot be read");
+		return;
+	}
+	for (size_t i = 0; i < b->n_sessions; i++) {
+		const struct bgp_session *s = &b->sessions[i];
+		if (before[i] != s->state) {
+			changed = true;
+			log_change(b, i, before[i]);
+		}
+		bool ask = s->state != BGP_SESSION_ESTABLISHED || b->want->peers[i].bfd_profile;
+		if (!ask || s->state == BGP_SESSION_UNKNOWN || asked == BGP_NEIGHBORS_POLLED_MAX)
+			continue;
+		cleanup_free char *show =
+			xasprintf("do show bgp neighbors %s json", addr_str(&s->address));
+		if (vty_client_send(b->client, show, 0, TAG_NEIGHBOR + (uint32_t)i, NULL) == 0)
+			asked++;
+	}
+	if (changed)
+		engine_notify(b);
+}
+
+bool engine_poll_reply(struct bgp *b, uint32_t tag, uint8_t status, const char *text, size_t size)
+{
+	if (tag == TAG_SUMMARY) {
+		if (status == VTY_SUCCESS)
+			on_summary(b, text, size);
+		poll_again(b);
+		return true;
+	}
+	if (tag < TAG_NEIGHBOR || tag >= TAG_BATCH)
+		return false;
+	/* A publication may have changed the list meanwhile: the address inside decides. */
+	size_t i = tag - TAG_NEIGHBOR;
+	if (status == VTY_SUCCESS && i < b->n_sessions)
+		bgp_session_read_neighbor(text, size, &b->sessions[i]);
+	return true;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "bgp/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "fairlead/mem.h"
+
+static const struct {
+	const char *name;
+	enum bgp_session_state state;
+} names[] = {
+	{ "Unknown", BGP_SESSION_UNKNOWN },         { "Idle", BGP_SESSION_IDLE },
+	{ "Connect", BGP_SESSION_CONNECT },         { "Active", BGP_SESSION_ACTIVE },
+	{ "OpenSent", BGP_SESSION_OPENSENT },       { "OpenConfirm", BGP_SESSION_OPENCONFIRM },
+	{ "Established", BGP_SESSION_ESTABLISHED }, { "Shutdown", BGP_SESSION_SHUTDOWN },
+	{ "Idle (Admin)", BGP_SESSION_SHUTDOWN },
+};
+
+const char *bgp_session_state_name(enum bgp_session_state s)
+{
+	return names[s].name;
+}
+
+static enum bgp_session_state state_of(const char *name)
+{
+	for (size_t i = 0; name && i < ARRAY_LEN(names); i++)
+		if (strcmp(names[i].name, name) == 0)
+			return names[i].state;
+	return BGP_SESSION_UNKNOWN;
+}
+
+/* ---- strict accessors ---- */
+
+static struct json_object *member(struct json_object *o, const char *key, enum json_type type)
+{
+	struct json_object *m;
+	if (!json_object_is_type(o, json_type_object) || !json_object_object_get_ex(o, key, &m) ||
+	    !json_object_is_type(m, type))
+		return NULL;
+	return m;
+}
+
+static const char *string(struct json_object *o, const char *key)
+{
+	struct json_object *m = member(o, key, json_type_string);
+	return m ? json_object_get_string(m) : NULL;
+}
+
+static int64_t integer(struct json_object *o, const char *key)
+{
+	struct json_object *m = member(o, key, json_type_int);
+	int64_t v = m ? json_object_get_int64(m) : 0;
+	return v < 0 ? 0 : v;
+}
+
+static int parse(const char *json, size_t size, struct json_object **ret)
+{
+	if (size > SESSION_JSON_MAX)
+		return -EMSGSIZE;
+	struct json_tokener *t = json_tokener_new();
+	struct json_object *o = json_tokener_parse_ex(t, json, (int)size);
+	/* A number or a literal at the very end is complete only once something follows. */
+	json_tokener_free(t);
+	if (!json_object_is_type(o, json_type_object)) {
+		json_object_put(o);
+		return -EINVAL;
+	}
+	*ret = o;
+	return 0;
+}
+
+/* ---- the summary ---- */
+
+static void read_peer(struct json_object *o, struct bgp_session *s, int af)
+{
+	enum bgp_session_state state = state_of(string(o, "state"));
+
+	if (state != BGP_SESSION_UNKNOWN)
+		s->state = state;
+	s->uptime_ms = state == BGP_SESSION_ESTABLISHED ? integer(o, "peerUptimeMsec") : 0;
+	s->sent[af] = integer(o, "pfxSnt");
+	s->received[af] = integer(o, "pfxRcd");
+	s->resets = integer(o, "connectionsDropped");
+}
+
+int bgp_session_read_summary(const char *json, size_t size, struct bgp_session *sessions, size_t n)
+{
+	static const char *const families[BGP_N_AF] = { "ipv4Unicast", "ipv6Unicast" };
+	struct json_object *root;
+	int r = parse(json, size, &root);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		struct bgp_session *s = &sessions[i];
+		s->state = BGP_SESSION_UNKNOWN;
+		s->uptime_ms = 0;
+		for (int af = 0; af < BGP_N_AF; af++) {
+			struct json_object *peers = member(member(root, families[af], json_type_object),
+			                                   "peers", json_type_object);
+			struct json_object *p =
+				member(peers, addr_str(&s->address), json_type_object);
+			s->sent[af] = s->received[af] = 0;
+			if (p)
+				read_peer(p, s, af);
+		}
+		if (s->state == BGP_SESSION_ESTABLISHED)
+			s->error[0] = 0;
+	}
+	json_object_put(root);
+	return 0;
+}
+
+/* ---- one neighbour ---- */
+
+/* Strings of bgpd's, or of a router behind it: printable, and cut. */
+static void set_text(char *out, size_t size, const char *a, const char *b)
+{
+	snprintf(out, size, "%s%s", a, b);
+	for (char *p = out; *p; p++)
+		if (*p < 0x20 || *p > 0x7e)
+			*p = '?';
+}
+
+static void read_error(struct json_object *o, struct bgp_session *s)
+{
+	const char *due = string(o, "lastResetDueTo");
+	const char *why = string(o, "lastNotificationReason");
+	struct json_object *shut = member(o, "adminShutDown", json_type_boolean);
+
+	s->error[0] = 0;
+	if (shut && json_object_get_boolean(shut)) {
+		s->state = BGP_SESSION_SHUTDOWN;
+		set_text(s->error, sizeof(s->error), "shut down by hand in bgpd", "");
+	} else if (why && due && strstr(due, "received")) {
+		set_text(s->error, sizeof(s->error), "the router said: ", why);
+	} else if (why) {
+		set_text(s->error, sizeof(s->error), "bgpd said to the router: ", why);
+	} else if (due) {
+		set_text(s->error, sizeof(s->error), "", due);
+	}
+	if (s->state != BGP_SESSION_SHUTDOWN && !s->error[0] && s->state != BGP_SESSION_ESTABLISHED)
+		set_text(s->error, sizeof(s->error), "the router does not answer", "");
+	if (integer(o, "authenticationEnabled") && (s->state == BGP_SESSION_CONNECT ||
+	                                            s->state == BGP_SESSION_ACTIVE)) {
+		size_t len = strlen(s->error);
+		set_text(s->error + len, sizeof(s->error) - len,
+		         "; has the router the same password?", "");
+	}
+}
+
+int bgp_session_read_neighbor(const char *json, size_t size, struct bgp_session *s)
+{
+	struct json_object *root, *o;
+	int r = parse(json, size, &root);
+
+	if (r)
+		return r;
+	o = member(root, addr_str(&s->address), json_type_object);
+	if (!o) {
+		json_object_put(root);
+		return -EINVAL;
+	}
+	const char *bfd = string(member(o, "peerBfdInfo", json_type_object), "status");
+	set_text(s->bfd, sizeof(s->bfd), bfd ? bfd : "", "");
+	if (s->state != BGP_SESSION_ESTABLISHED)
+		read_error(o, s);
+	json_object_put(root);
+	return 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BGP_SESSION_H
+#define BGP_SESSION_H
+
+/*
+ * What bgpd says of our sessions: reads the JSON of `show bgp summary` and `show bgp neighbors X`.
+ *
+ * Tolerant of missing and unknown members; the two cheap shows only, for the expensive ones block bgpd.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bgp/model.h"
+#include "fairlead/bgp.h"
+
+#define SESSION_JSON_MAX (8u << 20)
+#define SESSION_TEXT_MAX 160
+
+struct bgp_session {
+	struct addr address;
+	enum bgp_session_state state;
+	int64_t uptime_ms; /* of an established one */
+	int64_t sent[BGP_N_AF], received[BGP_N_AF];
+	int64_t resets; /* sessions lost so far */
+	char error[SESSION_TEXT_MAX]; /* the last reset, in words; "" */
+	char bfd[32];                 /* "Up", "Down", … ; "" */
+};
+
+/* Reads the summary into the sessions of these addresses; one that it does not name is UNKNOWN.  -EINVAL, -EMSGSIZE. */
+int bgp_session_read_summary(const char *json, size_t size, struct bgp_session *sessions, size_t n);
+int bgp_session_read_neighbor(const char *json, size_t size, struct bgp_session *session);
+
+#endif

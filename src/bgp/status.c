@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/* What the engine says of itself: reasons, /status, metrics. */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "bgp/engine.h"
+#include "fairlead/mem.h"
+
+size_t bgp_n_established(const struct bgp *b)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < b->n_sessions; i++)
+		n += b->sessions[i].state == BGP_SESSION_ESTABLISHED;
+	return n;
+}
+
+static enum reason say(struct buf *msg, enum reason reason, const char *words)
+{
+	if (msg)
+		buf_puts(msg, words && *words ? words : reason_sentence(reason));
+	return reason;
+}
+
+enum reason bgp_reason(const struct bgp *b, struct buf *msg)
+{
+	if (!b->want)
+		return say(msg, REASON_NoConfiguration, NULL);
+	if (b->want->n_peers == 0)
+		return say(msg, REASON_BgpNoPeer, NULL);
+	if (b->phase == ENGINE_DOWN)
+		return say(msg, REASON_BgpUnreachable, b->error);
+	if (!reason_holds(b->verdict.reason))
+		return say(msg, b->verdict.reason, b->verdict.message);
+	if (b->refused)
+		return say(msg, REASON_BgpRefused, b->error);
+	return say(msg, REASON_Announced, NULL);
+}
+
+enum reason bgp_reason_of(const struct bgp *b, const struct addr *a, struct buf *msg)
+{
+	enum reason r = bgp_reason(b, NULL), worst = REASON_BgpPending;
+	size_t first, end;
+
+	if (!reason_holds(r) && r != REASON_BgpRefused)
+		return bgp_reason(b, msg);
+	bgp_want_find(b->want, a, &first, &end);
+	for (size_t i = first; i < end; i++) {
+		const struct prefix *p = &b->want->addresses[i].prefix;
+		if (bgp_state_find_network(&b->have.ours, p)) {
+			if (bgp_n_established(b) == 0)
+				return say(msg, REASON_BgpNoSession, NULL);
+			return say(msg, REASON_Announced, NULL);
+		}
+		if (bgp_have_foreign_network(&b->have, p))
+			worst = REASON_BgpPrefixTaken;
+	}
+	if (worst == REASON_BgpPending && r == REASON_BgpRefused)
+		return bgp_reason(b, msg);
+	return say(msg, worst, NULL);
+}
+
+static void add_session(const struct bgp *b, size_t i, struct buf *json)
+{
+	const struct bgp_session *s = &b->sessions[i];
+	const struct want_peer *p = &b->want->peers[i];
+	bool taken = b->have_valid && bgp_have_foreign_peer(&b->have, &s->address);
+	const char *error = taken ? reason_sentence(REASON_BgpPeerTaken) : s->error;
+
+	buf_puts(json, "{\"name\":");
+	buf_json_str(json, p->name);
+	buf_printf(json, ",\"address\":\"%s\",\"my_asn\":%" PRIu32 ",\"asn\":%" PRIu32,
+	           addr_str(&s->address), p->my_asn, p->peer.remote_as);
+	buf_printf(json, ",\"state\":\"%s\",\"established\":%s,\"uptime_ms\":%" PRId64,
+	           bgp_session_state_name(s->state),
+	           s->state == BGP_SESSION_ESTABLISHED ? "true" : "false", s->uptime_ms);
+	buf_printf(json, ",\"prefixes_sent\":%" PRId64 ",\"resets\":%" PRId64 ",\"last_error\":",
+	           s->sent[BGP_AF4] + s->sent[BGP_AF6], s->resets);
+	buf_json_str(json, error);
+	buf_printf(json, ",\"reason\":\"%s\"",
+	           taken                                 ? reason_name(REASON_BgpPeerTaken)
+	           : s->state == BGP_SESSION_ESTABLISHED ? reason_name(REASON_Announced)
+	                                                 : reason_name(REASON_BgpNoSession));
+	if (p->bfd_profile) {
+		buf_puts(json, ",\"bfd_profile\":");
+		buf_json_str(json, p->bfd_profile);
+		buf_puts(json, ",\"bfd\":");
+		buf_json_str(json, s->bfd);
+	}
+	buf_putc(json, '}');
+}
+
+static void add_stats(const struct bgp_stats *s, struct buf *json)
+{
+	buf_printf(json,
+	           "{\"commands\":%" PRIu64 ",\"batches\":%" PRIu64 ",\"failures\":%" PRIu64
+	           ",\"replays\":%" PRIu64 ",\"reconnects\":%" PRIu64 ",\"resyncs\":%" PRIu64
+	           ",\"last_batch_commands\":%" PRIu64 ",\"last_batch_us\":%" PRId64 "}",
+	           s->commands, s->batches, s->failures, s->replays, s->reconnects, s->resyncs,
+	           s->last_batch_commands, s->last_batch_us);
+}
+
+void bgp_status(const struct bgp *b, struct buf *json)
+{
+	cleanup(buf_fini) struct buf msg = BUF_INIT;
+	enum reason reason = bgp_reason(b, &msg);
+
+	buf_printf(json, "{\"connected\":%s,\"reason\":\"%s\",\"message\":",
+	           b->phase == ENGINE_DOWN ? "false" : "true", reason_name(reason));
+	buf_json_str(json, buf_str(&msg));
+	buf_printf(json, ",\"generation\":%" PRIu64 ",\"applied\":%" PRIu64, b->generation,
+	           b->applied);
+	buf_printf(json, ",\"instance\":{\"asn\":%" PRIu32 ",\"own\":%s},\"peers\":[",
+	           b->have.ours.asn, b->have.ours.own ? "true" : "false");
+	for (size_t i = 0; i < b->n_sessions; i++) {
+		if (i)
+			buf_putc(json, ',');
+		add_session(b, i, json);
+	}
+	buf_printf(json, "],\"prefixes\":{\"wanted\":%zu,\"set\":%zu},\"bfd\":{\"in_sync\":%s,"
+	                 "\"error\":",
+	           b->want_state.n_networks, b->have.ours.n_networks,
+	           !b->bfd || bgp_bfd_in_sync(b->bfd) ? "true" : "false");
+	buf_json_str(json, b->bfd ? bgp_bfd_error(b->bfd) : "");
+	buf_puts(json, "},\"stats\":");
+	add_stats(&b->stats, json);
+	buf_putc(json, '}');
+}
+
+static void one(struct metrics_writer *w, const char *name, enum metrics_type type, double value,
+                const char *help)
+{
+	metrics_family(w, name, type, help);
+	metrics_sample(w, value, NULL);
+}
+
+void bgp_metrics(const struct bgp *b, struct metrics_writer *w)
+{
+	const struct bgp_stats *s = &b->stats;
+	enum reason reason = bgp_reason(b, NULL);
+
+	one(w, "fairlead_bgp_connected", METRICS_GAUGE, b->phase != ENGINE_DOWN,
+	    "Whether bgpd answers on its vty socket.");
+	metrics_family(w, "fairlead_bgp_hindered", METRICS_GAUGE,
+	               "1 with the reason while something stands in the way of BGP on this node.");
+	if (!reason_holds(reason))
+		metrics_sample(w, 1, "reason", reason_name(reason), NULL);
+	metrics_family(w, "fairlead_bgp_session_up", METRICS_GAUGE,
+	               "Whether the session with the peer is established.");
+	for (size_t i = 0; i < b->n_sessions; i++)
+		metrics_sample(w, b->sessions[i].state == BGP_SESSION_ESTABLISHED, "peer",
+		               addr_str(&b->sessions[i].address), NULL);
+	metrics_family(w, "fairlead_bgp_prefixes_sent", METRICS_GAUGE,
+	               "Prefixes that the peer was sent.");
+	for (size_t i = 0; i < b->n_sessions; i++)
+		metrics_sample(w,
+		               (double)(b->sessions[i].sent[BGP_AF4] +
+		                        b->sessions[i].sent[BGP_AF6]),
+		               "peer", addr_str(&b->sessions[i].address), NULL);
+	one(w, "fairlead_bgp_prefixes_wanted", METRICS_GAUGE, (double)b->want_state.n_networks,
+	    "Prefixes that this node wants announced.");
+	one(w, "fairlead_bgp_prefixes_set", METRICS_GAUGE, (double)b->have.ours.n_networks,
+	    "Prefixes of ours that bgpd holds.");
+	one(w, "fairlead_bgp_commands_total", METRICS_COUNTER, (double)s->commands,
+	    "Configuration commands sent to bgpd.");
+	one(w, "fairlead_bgp_batches_total", METRICS_COUNTER, (double)s->batches,
+	    "Batches of commands sent to bgpd.");
+	one(w, "fairlead_bgp_failures_total", METRICS_COUNTER, (double)s->failures,
+	    "Batches that bgpd refused in part, or that a lost connection cut short.");
+	one(w, "fairlead_bgp_replays_total", METRICS_COUNTER, (double)s->replays,
+	    "Times that bgpd had lost our configuration and was given it again.");
+	one(w, "fairlead_bgp_reconnects_total", METRICS_COUNTER, (double)s->reconnects,
+	    "Connections to bgpd after the first one.");
+}

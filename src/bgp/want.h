@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BGP_WANT_H
+#define BGP_WANT_H
+
+/* The inside of struct bgp_want, and what becomes of it: the state that an instance of ours would have. */
+
+#include "bgp/model.h"
+#include "fairlead/bgp.h"
+#include "fairlead/hash.h"
+
+struct want_prefix {
+	struct prefix prefix; /* the key: no padding in it */
+	struct bgp_attr attr;
+	UT_hash_handle hh;
+};
+
+struct want_peer {
+	char *name; /* as the user wrote it, of any bytes */
+	char *bfd_profile;
+	uint32_t my_asn;
+	struct bgp_peer peer; /* without local-as and policies */
+};
+
+struct want_address {
+	struct addr addr;
+	struct prefix prefix;
+};
+
+/* bfdd's defaults are filled in, for it does not print them and has no command to return to them. */
+struct bgp_bfd_profile {
+	char *name; /* with our prefix */
+	uint32_t detect_multiplier, transmit_ms, receive_ms, echo_transmit_ms, echo_receive_ms,
+		minimum_ttl;
+	bool passive, echo;
+};
+#define BGP_BFD_PROFILES_MAX 256
+void bgp_bfd_profile_init(struct bgp_bfd_profile *p, const char *name);
+
+struct bgp_want {
+	struct addr router_id;
+	struct want_peer *peers;
+	size_t n_peers, cap_peers;
+	struct want_prefix *prefixes;
+	struct want_address *addresses; /* sorted by bgp_want_state() */
+	size_t n_addresses, cap_addresses;
+	struct bgp_lines *classes; /* that are to stand even if unused */
+	size_t n_classes, cap_classes;
+	struct bgp_bfd_profile *profiles;
+	size_t n_profiles, cap_profiles;
+};
+
+/*
+ * The state that bgpd should have were there nobody but us: sorted, every class of it made.  Without peers it is empty.
+ */
+void bgp_want_state(struct bgp_want *w, struct bgp_state *ret_state);
+/* The addresses between the two indices have the address @a. */
+void bgp_want_find(const struct bgp_want *w, const struct addr *a, size_t *ret_first,
+                   size_t *ret_end);
+
+#endif
