@@ -200,6 +200,8 @@ static void step(struct bgp *b)
 		b->refused = false;
 		b->error[0] = 0;
 		set_applied(b, b->batch_generation);
+		if (collect)
+			engine_poll_start(b);
 		park(b);
 		return;
 	}
