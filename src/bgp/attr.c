@@ -18,22 +18,14 @@ static const struct {
 	const char *name;
 	uint32_t value;
 } well_known[] = {
-	{ "internet", 0x00000000 },
-	{ "graceful-shutdown", 0xffff0000 },
-	{ "accept-own", 0xffff0001 },
-	{ "route-filter-translated-v4", 0xffff0002 },
-	{ "route-filter-v4", 0xffff0003 },
-	{ "route-filter-translated-v6", 0xffff0004 },
-	{ "route-filter-v6", 0xffff0005 },
-	{ "llgr-stale", 0xffff0006 },
-	{ "no-llgr", 0xffff0007 },
-	{ "accept-own-nexthop", 0xffff0008 },
-	{ "blackhole", 0xffff029a },
-	{ "no-export", 0xffffff01 },
-	{ "no-advertise", 0xffffff02 },
-	{ "local-AS", 0xffffff03 },
-	{ "local-as", 0xffffff03 },
-	{ "no-peer", 0xffffff04 },
+	{ "internet", 0x00000000 },        { "graceful-shutdown", 0xffff0000 },
+	{ "accept-own", 0xffff0001 },      { "route-filter-translated-v4", 0xffff0002 },
+	{ "route-filter-v4", 0xffff0003 }, { "route-filter-translated-v6", 0xffff0004 },
+	{ "route-filter-v6", 0xffff0005 }, { "llgr-stale", 0xffff0006 },
+	{ "no-llgr", 0xffff0007 },         { "accept-own-nexthop", 0xffff0008 },
+	{ "blackhole", 0xffff029a },       { "no-export", 0xffffff01 },
+	{ "no-advertise", 0xffffff02 },    { "local-AS", 0xffffff03 },
+	{ "local-as", 0xffffff03 },        { "no-peer", 0xffffff04 },
 };
 
 void bgp_attr_fini(struct bgp_attr *a)

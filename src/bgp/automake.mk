@@ -24,3 +24,28 @@ noinst_HEADERS += \
 	src/bgp/session.h \
 	src/bgp/vty.h \
 	src/bgp/want.h
+
+check_PROGRAMS += tests/unit/test_bgp_diff
+TESTS += tests/unit/test_bgp_diff
+tests_unit_test_bgp_diff_SOURCES = tests/unit/test_bgp_diff.c tests/unit/bgpd_fake.c tests/unit/bgpd_fake.h tests/unit/unit.h
+tests_unit_test_bgp_diff_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_bgp
+TESTS += tests/unit/test_bgp
+tests_unit_test_bgp_SOURCES = tests/unit/test_bgp.c tests/unit/unit.h
+tests_unit_test_bgp_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/fuzz/fuzz_bgp_vty
+tests_fuzz_fuzz_bgp_vty_SOURCES = tests/fuzz/fuzz_bgp_vty.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_bgp_vty_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_bgp_vty
+
+check_PROGRAMS += tests/fuzz/fuzz_bgp_running
+tests_fuzz_fuzz_bgp_running_SOURCES = tests/fuzz/fuzz_bgp_running.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_bgp_running_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_bgp_running
+
+check_PROGRAMS += tests/fuzz/fuzz_bgp_session
+tests_fuzz_fuzz_bgp_session_SOURCES = tests/fuzz/fuzz_bgp_session.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_bgp_session_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_bgp_session

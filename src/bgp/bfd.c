@@ -87,14 +87,14 @@ void bgp_bfd_parse(const char *text, size_t size, struct bgp_bfd_state *ret_stat
 	for (char *l = strtok_r(copy, "\r\n", &save); l; l = strtok_r(NULL, "\r\n", &save)) {
 		size_t indent = strspn(l, " ");
 		const char *line = l + indent;
-		if (*line == '!' || *line == 0)
+		if (*line == '!' || *line == 0 || vty_check(line, NULL))
 			continue;
 		if (indent == 0) {
 			in_bfd = strcmp(line, "bfd") == 0;
 			in_profile = false;
 		} else if (in_bfd && indent == 1) {
 			in_profile = strncmp(line, ours, strlen(ours)) == 0 &&
-			             s.n < BGP_BFD_PROFILES_MAX;
+			             strlen(line) < 2 * BGP_NAME_MAX && s.n < BGP_BFD_PROFILES_MAX;
 			if (in_profile) {
 				ARRAY_RESERVE(s.v, s.cap, s.n + 1);
 				bgp_bfd_profile_init(&s.v[s.n++], line + strlen("profile "));
@@ -165,7 +165,8 @@ struct bgp_bfd {
 	struct bgp_bfd_state want, have;
 	bool has_want, reading, known, in_sync;
 	unsigned int under_way;
-	uint64_t last_commands; /* their hash: what bfdd took but does not show is not said for ever */
+	uint64_t
+		last_commands; /* their hash: what bfdd took but does not show is not said for ever */
 	char error[256];
 };
 

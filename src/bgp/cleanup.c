@@ -70,7 +70,8 @@ int bgp_cleanup(const struct bgp_options *opts, struct err *e)
 			r = err_set(e, -ETIMEDOUT, ERR_SYSTEM, "bgpd still has lines of ours: %s",
 			            b->error);
 		else if (!done(b, false, !absent(bfdd)))
-			r = err_set(e, -ETIMEDOUT, ERR_SYSTEM, "bfdd still has profiles of ours: %s",
+			r = err_set(e, -ETIMEDOUT, ERR_SYSTEM,
+			            "bfdd still has profiles of ours: %s",
 			            b->bfd ? bgp_bfd_error(b->bfd) : "not connected");
 		bgp_free(b);
 	}

@@ -36,7 +36,8 @@ struct vty_client {
 
 	enum life life;
 	int fd;
-	struct event *ev_read, *ev_write, *ev_timer; /* the timer: retry while down, deadline else */
+	struct event *ev_read, *ev_write,
+		*ev_timer; /* the timer: retry while down, deadline else */
 	struct vty_reader reader;
 	struct buf out;
 	uint64_t n_up;
@@ -316,8 +317,8 @@ int vty_client_new(struct event_base *base, const char *path, unsigned int timeo
 	struct sockaddr_un sa;
 
 	if (strlen(path) >= sizeof(sa.sun_path))
-		return err_set(e, -ENAMETOOLONG, ERR_CONFIG, "%s: longer than a socket's path may be",
-		               path);
+		return err_set(e, -ENAMETOOLONG, ERR_CONFIG,
+		               "%s: longer than a socket's path may be", path);
 	struct vty_client *c = xcalloc(1, sizeof(*c));
 	c->base = base;
 	c->path = xstrdup(path);

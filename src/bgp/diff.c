@@ -201,8 +201,8 @@ static void remove_networks(struct differ *d, int af)
 		const struct bgp_network *n = &have->networks[i];
 		while (k < to->n_networks && prefix_cmp(&to->networks[k].prefix, &n->prefix) < 0)
 			k++;
-		bool stays = k < to->n_networks &&
-		             prefix_cmp(&to->networks[k].prefix, &n->prefix) == 0;
+		bool stays =
+			k < to->n_networks && prefix_cmp(&to->networks[k].prefix, &n->prefix) == 0;
 		if (stays || !in_family(n, af))
 			continue;
 		enter(d, have->asn, node_of(af));
@@ -270,8 +270,8 @@ static void set_marker(struct differ *d)
 			->removes = true;
 	if (d->to->marker)
 		say(d, BGP_AT_CONFIG,
-		    "bgp large-community-list standard " BGP_INSTANCE_LIST
-		    " seq 5 permit %" PRIu32 ":0:0",
+		    "bgp large-community-list standard " BGP_INSTANCE_LIST " seq 5 permit %" PRIu32
+		    ":0:0",
 		    d->to->marker);
 }
 

@@ -19,9 +19,9 @@ enum bgp_node { BGP_AT_CONFIG, BGP_AT_MAP, BGP_AT_BGP, BGP_AT_AF4, BGP_AT_AF6 };
 struct bgp_command {
 	char *text;
 	enum bgp_node node; /* after it */
-	bool enters; /* what follows depends on it: wait for its reply, stop at its failure */
+	bool enters;  /* what follows depends on it: wait for its reply, stop at its failure */
 	bool removes; /* that the object is missing is success */
-	bool joined; /* to be sent in one piece with the one before */
+	bool joined;  /* to be sent in one piece with the one before */
 };
 
 struct bgp_script {

@@ -181,8 +181,7 @@ static void step(struct bgp *b)
 	if (b->verdict.reason != before) {
 		engine_notify(b);
 		if (!reason_holds(b->verdict.reason) && b->want_state.asn)
-			log_warn("BGP is held back",
-			         KV_S("reason", reason_name(b->verdict.reason)),
+			log_warn("BGP is held back", KV_S("reason", reason_name(b->verdict.reason)),
 			         KV_S("why", b->verdict.message));
 	}
 	bgp_state_fini(&b->pending);

@@ -35,8 +35,8 @@ enum {
 	TAG_PARK_BGP,
 	TAG_PARK_AF,
 	TAG_SUMMARY,
-	TAG_NEIGHBOR = 0x1000,  /* + the index of the session */
-	TAG_BATCH = 0x10000, /* + the index of the command */
+	TAG_NEIGHBOR = 0x1000, /* + the index of the session */
+	TAG_BATCH = 0x10000,   /* + the index of the command */
 };
 
 struct bgp {
@@ -57,14 +57,14 @@ struct bgp {
 	enum bgp_node node;
 	struct bgp_have have;
 	bool have_valid;
-	bool just_read;          /* no diff was made since the running configuration was read */
+	bool just_read;      /* no diff was made since the running configuration was read */
 	uint64_t last_drift; /* hash of the last batch if a reading led to it, else 0 */
 	uint64_t hidden;     /* hash of commands that a second reading did not find done */
 	bool verifying;      /* the next reading is that second one */
-	bool held;               /* something of ours was in bgpd once */
+	bool held;           /* something of ours was in bgpd once */
 	unsigned int retry_ms;
 	struct bgp_verdict verdict;
-	bool refused; /* the last batch had failures */
+	bool refused;             /* the last batch had failures */
 	char error[ERR_MSG_SIZE]; /* of the connection or the batch; "" */
 
 	struct bgp_state pending; /* what bgpd has once the batch is through */

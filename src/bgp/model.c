@@ -125,9 +125,16 @@ size_t bgp_peer_keyword(const char *line)
 {
 	/* Longer ones before what they begin with. */
 	static const char *const keywords[] = {
-		"advertisement-interval", "bfd",           "description", "ebgp-multihop",
-		"local-as",               "password",      "port",        "timers connect",
-		"timers",                 "update-source",
+		"advertisement-interval",
+		"bfd",
+		"description",
+		"ebgp-multihop",
+		"local-as",
+		"password",
+		"port",
+		"timers connect",
+		"timers",
+		"update-source",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(keywords); i++) {
 		size_t len = strlen(keywords[i]);

@@ -50,7 +50,7 @@ struct bgp_attr {
 	size_t n_communities, cap_communities;
 	struct bgp_large {
 		uint32_t v[3];
-	} *large; /* sorted, distinct */
+	} * large; /* sorted, distinct */
 	size_t n_large, cap_large;
 };
 void bgp_attr_fini(struct bgp_attr *a);
@@ -92,10 +92,10 @@ struct bgp_peer {
 };
 
 struct bgp_state {
-	uint32_t asn;              /* of the instance; 0: none */
-	bool own;                  /* the instance is ours */
-	uint32_t marker;           /* the AS number in FAIRLEAD-INSTANCE, 0: no such list */
-	struct bgp_lines instance; /* of the settings that we make in an instance of ours */
+	uint32_t asn;                 /* of the instance; 0: none */
+	bool own;                     /* the instance is ours */
+	uint32_t marker;              /* the AS number in FAIRLEAD-INSTANCE, 0: no such list */
+	struct bgp_lines instance;    /* of the settings that we make in an instance of ours */
 	struct bgp_network *networks; /* sorted by prefix, IPv4 first */
 	size_t n_networks, cap_networks;
 	struct bgp_map *maps; /* sorted by name */

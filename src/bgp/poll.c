@@ -29,8 +29,8 @@ void engine_sessions_reset(struct bgp *b)
 
 static void poll_in(struct bgp *b, unsigned int ms)
 {
-	event_add(b->ev_poll, &(struct timeval){ .tv_sec = ms / 1000,
-	                                         .tv_usec = (ms % 1000) * 1000 });
+	event_add(b->ev_poll,
+	          &(struct timeval){ .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 });
 }
 
 void engine_poll_start(struct bgp *b)
@@ -62,8 +62,8 @@ void engine_poll_tick(struct bgp *b)
 		poll_again(b);
 		return;
 	}
-	b->polling = vty_client_send(b->client, "do show bgp summary json", 0, TAG_SUMMARY,
-	                             NULL) == 0;
+	b->polling =
+		vty_client_send(b->client, "do show bgp summary json", 0, TAG_SUMMARY, NULL) == 0;
 }
 
 static void log_change(const struct bgp *b, size_t i, enum bgp_session_state before)

@@ -6,8 +6,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bgp/vty.h"
 #include "fairlead/hash.h"
 #include "fairlead/mem.h"
+
+#define LINE_MAX_BYTES (VTY_COMMAND_MAX - 128) /* leaves room for what a command says before it */
 
 enum section { AT_TOP, AT_BGP, AT_AF, AT_OTHER_AF, AT_MAP, AT_OTHER };
 
@@ -187,8 +190,8 @@ static bool read_network(struct parser *p, char *line)
 	map = map ? map + strlen("route-map ") : "";
 	if (strncmp(map, BGP_MAP_PREFIX, strlen(BGP_MAP_PREFIX)) == 0) {
 		cleanup_free char *name = xstrndup(map, strcspn(map, " "));
-		bgp_state_add_network(&h->ours, &(struct bgp_network){ prefix,
-		                                                       bgp_class_of_name(name) });
+		bgp_state_add_network(&h->ours,
+		                      &(struct bgp_network){ prefix, bgp_class_of_name(name) });
 		return true;
 	}
 	h->foreign_lines = true;
@@ -301,6 +304,13 @@ static void read_line(struct parser *p, char *line)
 	line[strcspn(line, "\r")] = 0;
 	if (*line == 0 || *line == '!' || *line == '#')
 		return;
+	if (strlen(line) > LINE_MAX_BYTES || vty_check(line, NULL)) {
+		/* Nothing that we could have written, nor could name in a command. */
+		p->have->foreign_lines |= p->at == AT_BGP || p->at == AT_AF || p->at == AT_OTHER_AF;
+		if (top)
+			p->at = AT_OTHER;
+		return;
+	}
 	if (top) {
 		read_top(p, line);
 		return;
@@ -385,7 +395,7 @@ void bgp_running_parse(const char *text, size_t size, struct bgp_have *ret_have)
 			*end++ = 0;
 		read_line(&p, line);
 	}
-	HASH_ITER (hh, p.peers, s, next) {
+	HASH_ITER(hh, p.peers, s, next) {
 		HASH_DEL(p.peers, s);
 		keep_peer(&h, s);
 	}
@@ -410,8 +420,8 @@ const struct bgp_seen_peer *bgp_have_foreign_peer(const struct bgp_have *h, cons
 
 bool bgp_have_foreign_network(const struct bgp_have *h, const struct prefix *p)
 {
-	return h->n_foreign_networks && bsearch(p, h->foreign_networks, h->n_foreign_networks,
-	                                        sizeof(*p), prefix_qcmp);
+	return h->n_foreign_networks &&
+	       bsearch(p, h->foreign_networks, h->n_foreign_networks, sizeof(*p), prefix_qcmp);
 }
 
 static const struct bgp_seen_peer *group_of(const struct bgp_have *h, const struct bgp_seen_peer *s)

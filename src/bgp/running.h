@@ -31,8 +31,8 @@ struct bgp_seen_peer {
 
 struct bgp_have {
 	struct bgp_state ours; /* asn also where the instance is others' */
-	bool foreign_lines; /* the instance has others' lines: it may not go */
-	bool requires_policy; /* eBGP neighbours without policy are sent nothing */
+	bool foreign_lines;    /* the instance has others' lines: it may not go */
+	bool requires_policy;  /* eBGP neighbours without policy are sent nothing */
 	bool import_check, default_active[BGP_N_AF];
 	bool truncated; /* a bound was reached */
 	struct bgp_seen_peer *foreign;

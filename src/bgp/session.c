@@ -102,8 +102,9 @@ int bgp_session_read_summary(const char *json, size_t size, struct bgp_session *
 		s->state = BGP_SESSION_UNKNOWN;
 		s->uptime_ms = 0;
 		for (int af = 0; af < BGP_N_AF; af++) {
-			struct json_object *peers = member(member(root, families[af], json_type_object),
-			                                   "peers", json_type_object);
+			struct json_object *peers =
+				member(member(root, families[af], json_type_object), "peers",
+			               json_type_object);
 			struct json_object *p =
 				member(peers, addr_str(&s->address), json_type_object);
 			s->sent[af] = s->received[af] = 0;
@@ -147,8 +148,8 @@ static void read_error(struct json_object *o, struct bgp_session *s)
 	}
 	if (s->state != BGP_SESSION_SHUTDOWN && !s->error[0] && s->state != BGP_SESSION_ESTABLISHED)
 		set_text(s->error, sizeof(s->error), "the router does not answer", "");
-	if (integer(o, "authenticationEnabled") && (s->state == BGP_SESSION_CONNECT ||
-	                                            s->state == BGP_SESSION_ACTIVE)) {
+	if (integer(o, "authenticationEnabled") &&
+	    (s->state == BGP_SESSION_CONNECT || s->state == BGP_SESSION_ACTIVE)) {
 		size_t len = strlen(s->error);
 		set_text(s->error + len, sizeof(s->error) - len,
 		         "; has the router the same password?", "");

@@ -23,7 +23,7 @@ struct bgp_session {
 	enum bgp_session_state state;
 	int64_t uptime_ms; /* of an established one */
 	int64_t sent[BGP_N_AF], received[BGP_N_AF];
-	int64_t resets; /* sessions lost so far */
+	int64_t resets;               /* sessions lost so far */
 	char error[SESSION_TEXT_MAX]; /* the last reset, in words; "" */
 	char bfd[32];                 /* "Up", "Down", … ; "" */
 };

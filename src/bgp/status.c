@@ -119,8 +119,9 @@ void bgp_status(const struct bgp *b, struct buf *json)
 			buf_putc(json, ',');
 		add_session(b, i, json);
 	}
-	buf_printf(json, "],\"prefixes\":{\"wanted\":%zu,\"set\":%zu},\"bfd\":{\"in_sync\":%s,"
-	                 "\"error\":",
+	buf_printf(json,
+	           "],\"prefixes\":{\"wanted\":%zu,\"set\":%zu},\"bfd\":{\"in_sync\":%s,"
+	           "\"error\":",
 	           b->want_state.n_networks, b->have.ours.n_networks,
 	           !b->bfd || bgp_bfd_in_sync(b->bfd) ? "true" : "false");
 	buf_json_str(json, b->bfd ? bgp_bfd_error(b->bfd) : "");
@@ -155,10 +156,9 @@ void bgp_metrics(const struct bgp *b, struct metrics_writer *w)
 	metrics_family(w, "fairlead_bgp_prefixes_sent", METRICS_GAUGE,
 	               "Prefixes that the peer was sent.");
 	for (size_t i = 0; i < b->n_sessions; i++)
-		metrics_sample(w,
-		               (double)(b->sessions[i].sent[BGP_AF4] +
-		                        b->sessions[i].sent[BGP_AF6]),
-		               "peer", addr_str(&b->sessions[i].address), NULL);
+		metrics_sample(
+			w, (double)(b->sessions[i].sent[BGP_AF4] + b->sessions[i].sent[BGP_AF6]),
+			"peer", addr_str(&b->sessions[i].address), NULL);
 	one(w, "fairlead_bgp_prefixes_wanted", METRICS_GAUGE, (double)b->want_state.n_networks,
 	    "Prefixes that this node wants announced.");
 	one(w, "fairlead_bgp_prefixes_set", METRICS_GAUGE, (double)b->have.ours.n_networks,

@@ -9,22 +9,14 @@
 #include "fairlead/mem.h"
 
 static const char *const status_names[] = {
-	"success",
-	"warning",
-	"no match",
-	"ambiguous",
-	"incomplete",
-	"too many arguments",
-	"nothing to do",
-	"complete full match",
-	"complete match",
-	"complete list match",
-	"success, daemon",
-	"no file",
-	"suspended",
-	"configuration failed",
-	"not my instance",
-	"no level up",
+	"success",         "warning",
+	"no match",        "ambiguous",
+	"incomplete",      "too many arguments",
+	"nothing to do",   "complete full match",
+	"complete match",  "complete list match",
+	"success, daemon", "no file",
+	"suspended",       "configuration failed",
+	"not my instance", "no level up",
 	"no daemon",
 };
 

@@ -40,9 +40,9 @@ void vty_redact(const char *text, struct buf *out);
 
 /* The replies of one connection, put together from whatever pieces read() yields. */
 struct vty_reader {
-	struct buf text;    /* of the reply under way */
-	unsigned int nuls;  /* of the three that end the text, so many came */
-	size_t max_bytes;   /* of a text; VTY_REPLY_MAX but in tests */
+	struct buf text;   /* of the reply under way */
+	unsigned int nuls; /* of the three that end the text, so many came */
+	size_t max_bytes;  /* of a text; VTY_REPLY_MAX but in tests */
 };
 void vty_reader_init(struct vty_reader *r);
 void vty_reader_fini(struct vty_reader *r);

@@ -32,7 +32,7 @@ void bgp_want_free(struct bgp_want *w)
 		return;
 	for (size_t i = 0; i < w->n_peers; i++)
 		want_peer_fini(&w->peers[i]);
-	HASH_ITER (hh, w->prefixes, p, next) {
+	HASH_ITER(hh, w->prefixes, p, next) {
 		HASH_DEL(w->prefixes, p);
 		bgp_attr_fini(&p->attr);
 		free(p);
@@ -313,8 +313,7 @@ int bgp_want_pool(struct bgp_want *w, const struct config_pool *pool, struct err
 		for (int local = 0; local < 2; local++)
 			for (size_t i = 0; i < n_ads; i++) {
 				cleanup(bgp_attr_fini) struct bgp_attr sum = { 0 };
-				unsigned int len =
-					length_of(&ads[i], (uint8_t)family, local != 0);
+				unsigned int len = length_of(&ads[i], (uint8_t)family, local != 0);
 				for (size_t k = 0; r == 0 && k < n_ads; k++) {
 					cleanup(bgp_attr_fini) struct bgp_attr one = { 0 };
 					if (length_of(&ads[k], (uint8_t)family, local != 0) != len)
@@ -399,11 +398,10 @@ void bgp_want_state(struct bgp_want *w, struct bgp_state *ret_state)
 	add_peers(w, s);
 	for (size_t i = 0; i < w->n_classes; i++)
 		class_for(s, &w->classes[i]);
-	HASH_ITER (hh, w->prefixes, p, next) {
+	HASH_ITER(hh, w->prefixes, p, next) {
 		struct bgp_lines lines = { 0 };
 		bgp_attr_lines(&p->attr, &lines);
-		bgp_state_add_network(
-			s, &(struct bgp_network){ p->prefix, class_for(s, &lines) });
+		bgp_state_add_network(s, &(struct bgp_network){ p->prefix, class_for(s, &lines) });
 		bgp_lines_fini(&lines);
 	}
 	bgp_state_sort(s);
