@@ -373,7 +373,11 @@ static void set_peer_family(struct differ *d, const struct bgp_peer *p, int af)
 
 	set_policy(d, af, p, old ? old->af[af].in : NULL, p->af[af].in, "in");
 	set_policy(d, af, p, old ? old->af[af].out : NULL, p->af[af].out, "out");
-	if ((old && old->af[af].active) == p->af[af].active)
+	/* Where the instance is others', a new neighbour may begin with IPv4 activated. */
+	bool before = old ? old->af[af].active
+	                  : af == BGP_AF4 && !bgp_lines_has(&d->to->instance,
+	                                                    "no bgp default ipv4-unicast");
+	if (before == p->af[af].active)
 		return;
 	enter(d, d->to->asn, node_of(af));
 	say(d, node_of(af), "%sneighbor %s activate", p->af[af].active ? "" : "no ",

@@ -175,8 +175,8 @@ static void step(struct bgp *b)
 	if (b->phase != ENGINE_IDLE || !b->have_valid || !b->want)
 		return;
 	enum reason before = b->verdict.reason;
-	bool collect = b->just_read;
-	b->just_read = false;
+	bool read = b->just_read, collect = read || b->collect;
+	b->just_read = b->collect = false;
 	b->verdict = bgp_judge(&b->want_state, &b->have, b->opts.shared_instance);
 	if (b->verdict.reason != before) {
 		engine_notify(b);
@@ -191,20 +191,21 @@ static void step(struct bgp *b)
 	uint64_t hash = script_hash(&b->script);
 	b->batch_generation = b->generation;
 	/* What bgpd took but does not show (a default, say) is not said again after every reading. */
-	if (collect && (b->verifying ? hash == b->last_drift : hash != b->hidden))
+	if (read && (b->verifying ? hash == b->last_drift : hash != b->hidden))
 		b->hidden = b->verifying ? hash : 0;
-	b->verifying = false;
-	if (b->script.n == 0 || (collect && hash == b->hidden)) {
+	if (read)
+		b->verifying = false;
+	if (b->script.n == 0 || (read && hash == b->hidden)) {
 		accept_pending(b);
 		b->refused = false;
 		b->error[0] = 0;
 		set_applied(b, b->batch_generation);
-		if (collect)
+		if (read)
 			engine_poll_start(b);
 		park(b);
 		return;
 	}
-	b->last_drift = collect ? hash : 0;
+	b->last_drift = read ? hash : 0;
 	send_script(b);
 }
 
@@ -448,8 +449,21 @@ static void publish_bfd(struct bgp *b)
 	bgp_bfd_set(b->bfd, b->want->profiles, b->want->n_profiles);
 }
 
+static bool same_classes(const struct bgp_want *a, const struct bgp_want *b)
+{
+	if (a->n_classes != b->n_classes)
+		return false;
+	for (size_t i = 0; i < a->n_classes; i++)
+		if (!bgp_lines_eq(&a->classes[i], &b->classes[i]))
+			return false;
+	return true;
+}
+
 uint64_t bgp_publish(struct bgp *b, struct bgp_want *want)
 {
+	/* Classes go with the configuration that needed them, not with a Service that comes and goes. */
+	if (b->want && !same_classes(b->want, want))
+		b->collect = true;
 	bgp_want_free(b->want);
 	b->want = want;
 	bgp_state_fini(&b->want_state);

@@ -58,6 +58,7 @@ struct bgp {
 	struct bgp_have have;
 	bool have_valid;
 	bool just_read;      /* no diff was made since the running configuration was read */
+	bool collect;  /* classes that nothing wants go with the next batch */
 	uint64_t last_drift; /* hash of the last batch if a reading led to it, else 0 */
 	uint64_t hidden;     /* hash of commands that a second reading did not find done */
 	bool verifying;      /* the next reading is that second one */

@@ -364,7 +364,11 @@ static void add_peers(const struct bgp_want *w, struct bgp_state *s)
 		if (w->peers[i].my_asn != s->asn)
 			add_line(&p->lines, "local-as %" PRIu32 " no-prepend replace-as",
 			         w->peers[i].my_asn);
-		for (int af = 0; af < BGP_N_AF; af++) {
+		/*
+		 * An IPv4 session carries both families, with the interface's IPv6 address as next hop.  Not the other way round:
+		 * without an IPv4 address bgpd would send the next hop 0.0.0.0, at which the peer ends the session.
+		 */
+		for (int af = p->address.family == 6 ? BGP_AF6 : BGP_AF4; af < BGP_N_AF; af++) {
 			p->af[af].active = true;
 			p->af[af].in = xstrdup(BGP_MAP_IN);
 			p->af[af].out = xstrdup(out);

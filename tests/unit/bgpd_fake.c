@@ -123,6 +123,11 @@ static uint8_t say_peer_af(struct bgpd_fake *f, struct bgp_peer *p, const char *
 	return VTY_SUCCESS;
 }
 
+static bool default_active(const struct bgpd_fake *f)
+{
+	return !bgp_lines_has(&f->s.instance, "no bgp default ipv4-unicast");
+}
+
 static uint8_t say_neighbor(struct bgpd_fake *f, const char *text, bool no)
 {
 	const char *rest = "";
@@ -138,8 +143,10 @@ static uint8_t say_neighbor(struct bgpd_fake *f, const char *text, bool no)
 	if (sscanf(text, "%63s remote-as %" SCNu32, name, &asn) == 2 && !no) {
 		if (addr_parse(name, &a))
 			return VTY_NO_MATCH;
-		if (!p)
+		if (!p) {
 			p = bgp_state_add_peer(&f->s, &a);
+			p->af[BGP_AF4].active = default_active(f);
+		}
 		p->remote_as = asn;
 		return VTY_SUCCESS;
 	}
@@ -296,8 +303,9 @@ static void show_family(const struct bgpd_fake *f, int af, struct buf *out)
 	for (size_t i = 0; i < f->s.n_peers; i++) {
 		const struct bgp_peer *p = &f->s.peers[i];
 		const char *name = addr_str(&p->address);
-		if (p->af[af].active)
-			buf_printf(out, "  neighbor %s activate\n", name);
+		if (p->af[af].active != (af == BGP_AF4 && default_active(f)))
+			buf_printf(out, "  %sneighbor %s activate\n", p->af[af].active ? "" : "no ",
+			           name);
 		if (p->af[af].in)
 			buf_printf(out, "  neighbor %s route-map %s in\n", name, p->af[af].in);
 		if (p->af[af].out)

@@ -262,6 +262,8 @@ static void peers_become_lines(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		assert_string_equal(s.peers[0].lines.v[i], lines[i]);
 	assert_true(bgp_lines_has(&s.peers[1].lines, "local-as 65010 no-prepend replace-as"));
+	/* An IPv6 session carries no IPv4. */
+	assert_true(s.peers[1].af[BGP_AF6].active && !s.peers[1].af[BGP_AF4].active);
 	for (int af = 0; af < BGP_N_AF; af++) {
 		assert_string_equal(s.peers[0].af[af].in, BGP_MAP_IN);
 		assert_non_null(bgp_state_find_map(&s, s.peers[0].af[af].out));

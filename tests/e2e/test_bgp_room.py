@@ -1,0 +1,547 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The room bgp against real bgpd's: a node and a router in namespaces, and tests/bgp/bgpctl as the speaker.
+
+Judged by what the router's bgpd has learned, by the node's running configuration, and by the commands counted.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import frr, netns
+from lab.cluster import SOURCE
+from lab.waiting import wait_for
+
+pytestmark = pytest.mark.skipif(not frr.installed(), reason="bgpd is not installed")
+
+BUILD = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build"))
+NODE, ROUTER = "flbgp-node", "flbgp-router"
+ADS = [{"communities": ["65000:100", "large:1:2:3"], "localpref": 200}]
+TOR4 = {"name": "tor", "address": "10.99.0.2", "my_asn": 65001, "asn": 65002, "router_id": "1.1.1.1", "hold": 9}
+TOR6 = {"name": "tor-v6", "address": "fd99::2", "my_asn": 65001, "asn": 65002, "hold": 9}
+
+
+def address(text: str, **more: Any) -> dict[str, Any]:
+    return {"address": text, "advertisements": ADS, **more}
+
+
+def want(*addresses: str, peers: tuple[dict[str, Any], ...] = (TOR4, TOR6), **more: Any) -> dict[str, Any]:
+    return {"peers": list(peers), "pools": [ADS], "addresses": [address(a) for a in addresses], **more}
+
+
+class Speaker:
+    """bgpctl in the node's namespace."""
+
+    def __init__(self, bgpd: Path, *flags: str, prefix: tuple[str, ...] = ()) -> None:
+        argv = [*prefix, str(BUILD / "tests/bgp/bgpctl"), "--bgpd", str(bgpd), *flags]
+        with netns.entered(NODE):
+            self._process = subprocess.Popen(
+                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+        self.errors: list[str] = []
+        self._reader = threading.Thread(target=self._read_errors, daemon=True)
+        self._reader.start()
+
+    def _read_errors(self) -> None:
+        assert self._process.stderr
+        self.errors += self._process.stderr
+
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps(question) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def status(self) -> dict[str, Any]:
+        return self.ask({"status": True})
+
+    def stats(self) -> dict[str, int]:
+        stats: dict[str, int] = self.status()["stats"]
+        return stats
+
+    def publish(self, question: dict[str, Any], applied: bool = True) -> dict[str, Any]:
+        generation = self.ask(question)["generation"]
+        if applied:
+            wait_for("bgpd has it", lambda: self.status()["applied"] == generation)
+        return self.status()
+
+    def reason_is(self, reason: str) -> dict[str, Any]:
+        wait_for(f"reason {reason}", lambda: self.status()["reason"] == reason or self.status()["message"] and False)
+        return self.status()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+
+    def established(self, n: int) -> None:
+        up = lambda: sum(p["established"] for p in self.status()["peers"]) == n  # noqa: E731
+        wait_for(f"{n} sessions", up, 30)
+
+
+Start = Callable[..., Speaker]
+
+
+@pytest.fixture(scope="module")
+def namespaces() -> Iterator[None]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to make network namespaces")
+    for name in (NODE, ROUTER):
+        netns.delete(name)
+        netns.create(name)
+    netns.configure(NODE, [f"link add eth0 type veth peer name eth0 netns {ROUTER}"])
+    for i, name in enumerate((NODE, ROUTER), 1):
+        up = ["link set lo up", "link set eth0 up"]
+        netns.configure(name, [*up, f"addr add 10.99.0.{i}/24 dev eth0", f"addr add fd99::{i}/64 dev eth0 nodad"])
+    yield
+    for name in (NODE, ROUTER):
+        netns.delete(name)
+
+
+@pytest.fixture
+def bgpd(namespaces: None) -> Iterator[frr.Daemon]:
+    yield from daemon("bgpd", NODE)
+
+
+@pytest.fixture
+def router(namespaces: None) -> Iterator[frr.Daemon]:
+    for router in daemon("bgpd", ROUTER):
+        router.configure(
+            "router bgp 65002",
+            "bgp router-id 2.2.2.2",
+            "no bgp ebgp-requires-policy",
+            *(f"neighbor {a} {line}" for a in ("10.99.0.1", "fd99::1") for line in ("remote-as 65001", "timers connect 1")),
+            "address-family ipv4 unicast",
+            "network 203.0.113.0/24",
+            "address-family ipv6 unicast",
+            "neighbor fd99::1 activate",
+        )
+        yield router
+
+
+def daemon(name: str, namespace: str) -> Iterator[frr.Daemon]:
+    directory = frr.run_directory()
+    made = frr.Daemon(name, namespace, directory)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(directory)
+
+
+@pytest.fixture
+def start(bgpd: frr.Daemon) -> Iterator[Start]:
+    speakers: list[Speaker] = []
+
+    def starting(*flags: str, path: Path | None = None, prefix: tuple[str, ...] = ()) -> Speaker:
+        speakers.append(Speaker(path or bgpd.socket, *flags, prefix=prefix))
+        return speakers[-1]
+
+    yield starting
+    for speaker in speakers:
+        speaker.kill()
+
+
+def learned(router: frr.Daemon, *prefixes: str) -> None:
+    for prefix in prefixes:
+        wait_for(f"{prefix} at the router", lambda p=prefix: router.route(p).get("paths"))
+
+
+def gone(router: frr.Daemon, *prefixes: str) -> None:
+    for prefix in prefixes:
+        wait_for(f"{prefix} gone from the router", lambda p=prefix: not router.route(p).get("paths"))
+
+
+def lines_of_others(text: str) -> list[str]:
+    """The running configuration without what is ours; for instances that others made."""
+    kept, skipping = [], False
+    for line in text.splitlines():
+        if not line.startswith(" "):
+            skipping = line.startswith("route-map FAIRLEAD-")
+        if not skipping and "FAIRLEAD" not in line and "10.99.0.2" not in line and "fd99::2" not in line:
+            kept.append(line)
+    frame = ("", "exit", "exit-address-family", "address-family ipv6 unicast")
+    return [line for line in kept if line.strip(" !") not in frame]
+
+
+def test_announce_and_withdraw(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
+    speaker = start()
+    speaker.publish(want("198.51.100.1", "2001:db8::1"))
+    speaker.established(2)
+    learned(router, "198.51.100.1/32", "2001:db8::1/128")
+    path = router.route("198.51.100.1/32")["paths"][0]
+    assert path["community"]["string"] == "65000:100"
+    assert path["largeCommunity"]["string"] == "1:2:3"
+    before = speaker.stats()["commands"]
+    steps: list[tuple[str, ...]] = [
+        ("198.51.100.1", "2001:db8::1", "198.51.100.2"),
+        ("198.51.100.1", "2001:db8::1", "198.51.100.2", "198.51.100.3", "2001:db8::3"),
+        ("198.51.100.1", "2001:db8::1", "198.51.100.2", "198.51.100.3", "2001:db8::3"),
+        ("198.51.100.1", "2001:db8::1", "198.51.100.2"),
+        ("198.51.100.1", "2001:db8::1"),
+    ]
+    costs = []
+    for step in steps:
+        costs.append(speaker.publish(want(*step))["stats"]["commands"] - before)
+        before += costs[-1]
+        prefixes = [a + ("/128" if ":" in a else "/32") for a in step]
+        learned(router, *prefixes)
+    assert max(costs) <= 3 and costs[2] == 0, costs
+    gone(router, "198.51.100.2/32", "198.51.100.3/32", "2001:db8::3/128")
+    # Nothing is ever accepted from a router.
+    assert not bgpd.route("203.0.113.0/24")
+    wait_for("the prefixes sent", lambda: [p["prefixes_sent"] for p in speaker.status()["peers"]] == [1, 1])
+
+
+def test_a_prefix_without_our_policy_is_never_sent(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
+    speaker = start()
+    speaker.publish(want("198.51.100.1"))
+    speaker.established(2)
+    bgpd.configure("router bgp 65001", "address-family ipv4 unicast", "network 192.0.2.0/24")
+    speaker.publish(want("198.51.100.1", "198.51.100.2"))
+    learned(router, "198.51.100.2/32")
+    assert not router.route("192.0.2.0/24")
+
+
+def test_restart_changes_nothing(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
+    first = start()
+    first.publish(want("198.51.100.1", "2001:db8::1"))
+    first.established(2)
+    learned(router, "198.51.100.1/32", "2001:db8::1/128")
+    config, route = bgpd.running_config(), router.route("198.51.100.1/32")
+    resets = [p["resets"] for p in first.status()["peers"]]
+    first.kill()
+    second = start()
+    status = second.publish(want("198.51.100.1", "2001:db8::1"))
+    assert status["stats"]["commands"] == 0 and status["stats"]["batches"] == 0
+    assert bgpd.running_config() == config
+    assert router.route("198.51.100.1/32") == route
+    second.established(2)
+    assert [p["resets"] for p in second.status()["peers"]] == resets
+
+
+def test_killed_in_the_middle_of_a_batch(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
+    many = [f"198.51.{i // 250}.{i % 250}" for i in range(3000)]
+    for _ in range(3):
+        speaker = start()
+        speaker.publish(want(*many), applied=False)
+        time.sleep(0.01)
+        speaker.kill()
+        speaker = start()
+        speaker.publish(want("198.51.100.1"))
+        assert bgpd.running_config().count("network 198.51.") == 1
+        speaker.kill()
+
+
+def test_bgpd_killed_is_told_again(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
+    speaker = start()
+    speaker.publish(want("198.51.100.1", "2001:db8::1"))
+    speaker.established(2)
+    learned(router, "198.51.100.1/32")
+    config = bgpd.running_config()
+    bgpd.kill()
+    gone(router, "198.51.100.1/32")
+    speaker.reason_is("BgpUnreachable")
+    # What is wanted meanwhile is not lost.
+    speaker.publish(want("198.51.100.1", "2001:db8::1", "198.51.100.2"), applied=False)
+    bgpd.start()
+    learned(router, "198.51.100.1/32", "198.51.100.2/32", "2001:db8::1/128")
+    stats = speaker.publish(want("198.51.100.1", "2001:db8::1"))["stats"]
+    assert stats["replays"] == 1 and stats["reconnects"] == 1
+    assert bgpd.running_config() == config
+
+
+def test_bgpd_killed_in_the_middle_of_a_batch(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
+    speaker = start()
+    speaker.publish(want("198.51.100.1"))
+    many = [f"198.51.{i // 250}.{i % 250}" for i in range(5000)]
+    speaker.publish(want(*many), applied=False)
+    time.sleep(0.01)
+    bgpd.kill()
+    bgpd.start()
+    wait_for("all of it", lambda: speaker.status()["prefixes"] == {"wanted": 5000, "set": 5000})
+    wait_for("acknowledged", lambda: speaker.status()["applied"] == 2)
+    assert bgpd.running_config().count("network 198.51.") == 5000
+
+
+OTHERS = (
+    "bgp community-list standard THEIRS seq 5 permit 65001:7",
+    "route-map THEIRS-OUT permit 10",
+    "match community THEIRS",
+    "router bgp 65001",
+    "bgp router-id 9.9.9.9",
+    "bgp log-neighbor-changes",
+    "no bgp network import-check",
+    "neighbor ISP peer-group",
+    "neighbor ISP remote-as 65077",
+    "neighbor 10.99.0.77 peer-group ISP",
+    "neighbor 10.99.0.77 description not FAIRLEAD at all",
+    "neighbor 10.99.0.78 remote-as internal",
+    "address-family ipv4 unicast",
+    "network 192.0.2.0/24",
+    "network 192.0.2.128/25 route-map THEIRS-OUT",
+    "neighbor ISP route-map THEIRS-OUT out",
+    "neighbor 10.99.0.78 prefix-list NONE out",
+)
+
+
+def test_others_configuration_stays_byte_for_byte(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
+    bgpd.configure(*OTHERS)
+    before = bgpd.running_config()
+    speaker = start("--resync", "300")
+    speaker.publish(want("198.51.100.1", "2001:db8::1", "192.0.2.0"))
+    speaker.established(2)
+    learned(router, "198.51.100.1/32", "2001:db8::1/128")
+    assert not router.route("192.0.2.0/24")
+    assert speaker.status()["instance"] == {"asn": 65001, "own": False}
+    assert lines_of_others(bgpd.running_config()) == lines_of_others(before)
+    speaker.publish(want("198.51.100.2", peers=(TOR4,)))
+    bgpd.kill()
+    bgpd.start()
+    bgpd.configure(*OTHERS)
+    learned(router, "198.51.100.2/32")
+    speaker.kill()
+    cleanup(bgpd)
+    assert bgpd.running_config() == before
+
+
+def cleanup(bgpd: frr.Daemon, *flags: str) -> None:
+    argv = [str(BUILD / "tests/bgp/bgpctl"), "--bgpd", str(bgpd.socket), "--cleanup", *flags]
+    subprocess.run(argv, check=True, timeout=30)
+
+
+def test_cleanup_leaves_nothing(bgpd: frr.Daemon, start: Start) -> None:
+    before = bgpd.running_config()
+    speaker = start()
+    speaker.publish(want("198.51.100.1", "2001:db8::1"))
+    speaker.kill()
+    assert "FAIRLEAD" in bgpd.running_config()
+    cleanup(bgpd)
+    assert bgpd.running_config() == before
+    bgpd.kill()
+    cleanup(bgpd)  # nothing runs: nothing of ours
+
+
+def test_what_is_removed_by_hand_comes_back(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
+    speaker = start("--resync", "200")
+    speaker.publish(want("198.51.100.1"))
+    config = bgpd.running_config()
+    for _ in range(2):
+        bgpd.configure("router bgp 65001", "address-family ipv4 unicast", "no network 198.51.100.1/32")
+        wait_for("it is there again", lambda: bgpd.running_config() == config)
+    speaker.established(2)
+
+
+def test_hung_bgpd(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
+    speaker = start("--timeout", "500")
+    speaker.publish(want("198.51.100.1"))
+    speaker.established(2)
+    bgpd.signal(signal.SIGSTOP)
+    speaker.publish(want("198.51.100.2"), applied=False)
+    assert "no reply within 500 ms" in speaker.reason_is("BgpUnreachable")["message"]
+    bgpd.signal(signal.SIGCONT)
+    learned(router, "198.51.100.2/32")
+    gone(router, "198.51.100.1/32")
+    speaker.reason_is("Announced")
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [b"SSH-2.0-OpenSSH_9.2\r\n\0\n", b"\0\0\0\0" * 50, b"\0\0\0\x02", b"x" * 100_000 + b"\0x", b""],
+    ids=["banner", "too many replies", "refusal", "flood", "silence and end"],
+)
+def test_rubbish_answers(bgpd: frr.Daemon, start: Start, tmp_path: Path, rubbish: bytes) -> None:
+    path = tmp_path / "fake.vty"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(8)
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                connection.recv(4096)
+                connection.sendall(rubbish)
+            except OSError:
+                pass
+            connection.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    speaker = start(path=path)
+    speaker.publish(want("198.51.100.1"), applied=False)
+    wait_for("several attempts", lambda: "not connected yet" not in speaker.status()["message"])
+    status = speaker.status()
+    assert status["reason"] == "BgpUnreachable" and status["applied"] == 0 and str(path) in status["message"]
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+
+def test_socket_not_permitted(bgpd: frr.Daemon, start: Start) -> None:
+    prefix = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+    speaker = start(prefix=prefix)
+    speaker.publish(want("198.51.100.1"), applied=False)
+    status = speaker.reason_is("BgpUnreachable")
+    wait_for("why", lambda: "permission denied" in speaker.status()["message"])
+    assert "frrvty" in speaker.status()["message"] and not status["connected"]
+
+
+def test_bgpd_absent_and_then_there(bgpd: frr.Daemon, start: Start) -> None:
+    bgpd.kill()
+    bgpd.socket.unlink()
+    speaker = start()
+    speaker.publish(want("198.51.100.1"), applied=False)
+    wait_for("why", lambda: "No such file" in speaker.status()["message"])
+    bgpd.start()
+    wait_for("announced", lambda: speaker.status()["applied"] == 1)
+
+
+@pytest.mark.parametrize(
+    ("config", "reason", "cure"),
+    [
+        (("router bgp 65009",), "BgpAsMismatch", ("no router bgp 65009",)),
+        (("router bgp 65001",), "BgpImportCheck", ("router bgp 65001", "no bgp network import-check")),
+        (
+            ("router bgp 65001", "no bgp network import-check", "neighbor 10.99.0.78 remote-as internal"),
+            "BgpForeignInstance",
+            ("router bgp 65001", "address-family ipv4 unicast", "neighbor 10.99.0.78 prefix-list NONE out"),
+        ),
+    ],
+    ids=["AS mismatch", "import-check", "unfiltered neighbour"],
+)
+def test_others_instance_in_the_way(
+    bgpd: frr.Daemon, start: Start, config: tuple[str, ...], reason: str, cure: tuple[str, ...]
+) -> None:
+    bgpd.configure(*config)
+    before = bgpd.running_config()
+    speaker = start("--resync", "200")
+    speaker.publish(want("198.51.100.1"), applied=False)
+    status = speaker.reason_is(reason)
+    assert "6500" in status["message"] and status["stats"]["commands"] == 0
+    assert bgpd.running_config() == before
+    bgpd.configure(*cure)
+    wait_for("applied", lambda: speaker.status()["prefixes"]["set"] == 1)
+    assert "network 198.51.100.1/32 route-map FAIRLEAD-A-" in bgpd.running_config()
+    assert speaker.status()["reason"] == "Announced"
+
+
+def test_a_shared_instance_is_said_to_be_so(bgpd: frr.Daemon, start: Start) -> None:
+    bgpd.configure("router bgp 65001", "no bgp network import-check", "neighbor 10.99.0.78 remote-as internal")
+    speaker = start("--shared")
+    speaker.publish(want("198.51.100.1"))
+    assert speaker.status()["reason"] == "Announced"
+
+
+def test_taken_peer_and_prefix(bgpd: frr.Daemon, start: Start) -> None:
+    bgpd.configure(
+        *("router bgp 65001", "no bgp network import-check", "neighbor 10.99.0.2 remote-as 65002"),
+        *("address-family ipv4 unicast", "network 198.51.100.1/32"),
+    )
+    before = bgpd.running_config()
+    speaker = start()
+    status = speaker.publish(want("198.51.100.1", "198.51.100.2"))
+    assert [p["reason"] for p in status["peers"]][0] == "BgpPeerTaken"
+    assert status["prefixes"] == {"wanted": 2, "set": 1}
+    speaker.kill()
+    cleanup(bgpd)
+    assert bgpd.running_config() == before
+
+
+def test_peers_come_and_go_live(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
+    speaker = start()
+    speaker.publish(want("198.51.100.1", peers=(TOR4,)))
+    speaker.established(1)
+    speaker.publish(want("198.51.100.1", peers=(TOR4, TOR6)))
+    speaker.established(2)
+    resets = [p["resets"] for p in speaker.status()["peers"]]
+    speaker.publish(want("198.51.100.1", peers=(TOR6, {**TOR4, "name": "renamed"})))
+    speaker.established(2)
+    assert [p["resets"] for p in reversed(speaker.status()["peers"])] == resets
+    learned(router, "198.51.100.1/32")
+    speaker.publish(want("198.51.100.1", "2001:db8::1", peers=(TOR6,)))
+    assert "10.99.0.2" not in bgpd.running_config()
+    learned(router, "2001:db8::1/128")
+    # No peers for this node any more: the instance was ours, so it goes.
+    speaker.publish(want("198.51.100.1", peers=()))
+    assert "FAIRLEAD" not in bgpd.running_config() and "router bgp" not in bgpd.running_config()
+    gone(router, "198.51.100.1/32", "2001:db8::1/128")
+
+
+def test_everything_changes_at_once(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
+    speaker = start()
+    speaker.publish(want("198.51.100.1", "2001:db8::1"))
+    speaker.established(2)
+    router.configure("no router bgp 65002", "router bgp 65012", "no bgp ebgp-requires-policy",
+                     "bgp router-id 2.2.2.2", "neighbor 10.99.0.1 remote-as 65011", "neighbor 10.99.0.1 timers connect 1",
+                     "neighbor 10.99.0.1 password other")  # fmt: skip
+    peer = {**TOR4, "my_asn": 65011, "asn": 65012, "password": "other", "hold": 30, "router_id": "1.1.1.9"}
+    other = [{"length": 24, "communities": ["65000:7"]}]
+    speaker.publish({"peers": [peer], "addresses": [{"address": "192.0.2.9", "advertisements": other}]})
+    learned(router, "192.0.2.0/24")
+    assert router.route("192.0.2.0/24")["paths"][0]["community"]["string"] == "65000:7"
+    config = bgpd.running_config()
+    assert "65001" not in config and "198.51.100" not in config and config.count("route-map FAIRLEAD-A-") == 2
+
+
+def test_wrong_password_and_secrecy(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
+    router.configure("router bgp 65002", "neighbor 10.99.0.1 password right")
+    speaker = start()
+    speaker.publish(want("198.51.100.1", peers=({**TOR4, "password": "wr0ngsecret"},)))
+    hint = lambda: "password" in speaker.status()["peers"][0]["last_error"]  # noqa: E731
+    wait_for("a hint at the password", hint, 30)
+    assert "wr0ngsecret" not in json.dumps(speaker.status())
+    speaker.publish(want("198.51.100.1", peers=({**TOR4, "password": "right"},)))
+    speaker.established(1)
+    learned(router, "198.51.100.1/32")
+    speaker.kill()
+    assert "wr0ngsecret" not in "".join(speaker.errors) and "right" not in "".join(speaker.errors)
+
+
+def test_strings_of_users(bgpd: frr.Daemon, start: Start) -> None:
+    speaker = start()
+    for bad in ("a\nno router bgp 65001", "x" * 4000, "a b", "tab\there", "p\u00e4ss"):
+        for key in ("password", "bfd_profile"):
+            assert "peer 10.99.0.2" in speaker.ask(want(peers=({**TOR4, key: bad},)))["error"]
+        assert "communit" in speaker.ask(
+            {"peers": [TOR4], "addresses": [{"address": "192.0.2.1", "advertisements": [{"communities": [bad]}]}]}
+        )["error"]
+        speaker.publish(want("198.51.100.1", peers=({**TOR4, "name": bad},)))
+        assert "description FAIRLEAD" in bgpd.running_config()
+
+
+def test_bfd_profiles(bgpd: frr.Daemon, start: Start) -> None:
+    fast = {"name": "fast", "transmit": 50, "receive": 60, "multiplier": 5}
+    with_bfd = want("198.51.100.1", peers=({**TOR4, "bfd_profile": "fast"},), bfd_profiles=[fast])
+    directory = bgpd.directory
+    bfdd = frr.Daemon("bfdd", NODE, directory, "--bfdctl", str(directory / "bfdd.sock"))
+    speaker = start("--bfdd", str(bfdd.socket))
+    speaker.publish(with_bfd)
+    assert not speaker.status()["bfd"]["in_sync"]
+    bfdd.start()
+    try:
+        bfdd.configure("bfd", "profile theirs", "transmit-interval 90")
+        wait_for("profiles", lambda: speaker.status()["bfd"]["in_sync"])
+        assert "transmit-interval 50" in bfdd.running_config()
+        assert "bfd profile FAIRLEAD-fast" in bgpd.running_config()
+        speaker.publish(want("198.51.100.1", bfd_profiles=[{"name": "fast"}]))
+        wait_for("defaults again", lambda: "transmit-interval 50" not in bfdd.running_config())
+        assert "neighbor 10.99.0.2 bfd" not in bgpd.running_config()
+        speaker.kill()
+        cleanup(bgpd, "--bfdd", str(bfdd.socket))
+        assert "FAIRLEAD" not in bfdd.running_config() and "profile theirs" in bfdd.running_config()
+    finally:
+        bfdd.stop()
