@@ -87,7 +87,7 @@ struct bgp_stats {
 	uint64_t reconnects; /* connections after the first one */
 	uint64_t resyncs;    /* running configurations read */
 	uint64_t last_batch_commands;
-	int64_t last_batch_us; /* from the decision to the last acknowledgement */
+	int64_t last_batch_us; /* from bgp_publish() to the last acknowledgement */
 };
 
 enum bgp_session_state {

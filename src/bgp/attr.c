@@ -151,6 +151,19 @@ int bgp_attr_merge(struct bgp_attr *to, const struct bgp_attr *from, struct err 
 	return add_error(r, e);
 }
 
+static bool same(const void *a, const void *b, size_t size)
+{
+	return size == 0 || memcmp(a, b, size) == 0;
+}
+
+bool bgp_attr_eq(const struct bgp_attr *a, const struct bgp_attr *b)
+{
+	return a->has_localpref == b->has_localpref && a->localpref == b->localpref &&
+	       a->n_communities == b->n_communities && a->n_large == b->n_large &&
+	       same(a->communities, b->communities, a->n_communities * sizeof(*a->communities)) &&
+	       same(a->large, b->large, a->n_large * sizeof(*a->large));
+}
+
 static void add_community_lines(const struct bgp_attr *a, struct bgp_lines *out)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;

@@ -158,7 +158,8 @@ static void send_script(struct bgp *b)
 
 	b->phase = ENGINE_APPLYING;
 	b->answered = b->failures = 0;
-	b->batch_start_ns = clock_ns();
+	b->batch_start_ns = b->decided_ns ? b->decided_ns : clock_ns();
+	b->decided_ns = 0;
 	b->stats.batches++;
 	for (size_t i = 0; i < b->script.n; i++) {
 		const struct bgp_command *c = &b->script.v[i];
@@ -199,6 +200,7 @@ static void step(struct bgp *b)
 		accept_pending(b);
 		b->refused = false;
 		b->error[0] = 0;
+		b->decided_ns = 0;
 		set_applied(b, b->batch_generation);
 		if (read)
 			engine_poll_start(b);
@@ -461,6 +463,8 @@ static bool same_classes(const struct bgp_want *a, const struct bgp_want *b)
 
 uint64_t bgp_publish(struct bgp *b, struct bgp_want *want)
 {
+	if (!b->decided_ns)
+		b->decided_ns = clock_ns();
 	/* Classes go with the configuration that needed them, not with a Service that comes and goes. */
 	if (b->want && !same_classes(b->want, want))
 		b->collect = true;

@@ -58,7 +58,7 @@ struct bgp {
 	struct bgp_have have;
 	bool have_valid;
 	bool just_read;      /* no diff was made since the running configuration was read */
-	bool collect;  /* classes that nothing wants go with the next batch */
+	bool collect;        /* classes that nothing wants go with the next batch */
 	uint64_t last_drift; /* hash of the last batch if a reading led to it, else 0 */
 	uint64_t hidden;     /* hash of commands that a second reading did not find done */
 	bool verifying;      /* the next reading is that second one */
@@ -73,6 +73,7 @@ struct bgp {
 	size_t answered, failures;
 	uint64_t batch_generation;
 	int64_t batch_start_ns;
+	int64_t decided_ns; /* when the oldest publication not yet in a batch came; 0: none */
 
 	struct bgp_session *sessions; /* one for each wanted peer, in its order */
 	size_t n_sessions;

@@ -58,6 +58,7 @@ void bgp_attr_fini(struct bgp_attr *a);
 int bgp_attr_add(struct bgp_attr *a, const char *community, struct err *e);
 /* Union of communities, the higher localpref. */
 int bgp_attr_merge(struct bgp_attr *to, const struct bgp_attr *from, struct err *e);
+bool bgp_attr_eq(const struct bgp_attr *a, const struct bgp_attr *b);
 /* The canonical `set` lines of a class of ours. */
 void bgp_attr_lines(const struct bgp_attr *a, struct bgp_lines *out);
 /* A route-map's line as bgpd prints it, made canonical. */

@@ -34,14 +34,16 @@ void bgp_want_free(struct bgp_want *w)
 		want_peer_fini(&w->peers[i]);
 	HASH_ITER(hh, w->prefixes, p, next) {
 		HASH_DEL(w->prefixes, p);
-		bgp_attr_fini(&p->attr);
 		free(p);
 	}
+	for (size_t i = 0; i < w->n_attrs; i++)
+		bgp_attr_fini(&w->attrs[i]);
 	for (size_t i = 0; i < w->n_classes; i++)
 		bgp_lines_fini(&w->classes[i]);
 	for (size_t i = 0; i < w->n_profiles; i++)
 		free(w->profiles[i].name);
 	free(w->peers);
+	free(w->attrs);
 	free(w->addresses);
 	free(w->classes);
 	free(w->profiles);
@@ -237,8 +239,19 @@ static unsigned int length_of(const struct config_advertisement *ad, uint8_t fam
 	return local || len > bits ? bits : len;
 }
 
-static int add_prefix(struct bgp_want *w, const struct prefix *prefix, const struct bgp_attr *attr,
-                      struct err *e)
+/* The index of these attributes; takes what @attr holds. */
+static size_t intern(struct bgp_want *w, struct bgp_attr *attr)
+{
+	for (size_t i = 0; i < w->n_attrs; i++)
+		if (bgp_attr_eq(&w->attrs[i], attr))
+			return i;
+	ARRAY_RESERVE(w->attrs, w->cap_attrs, w->n_attrs + 1);
+	w->attrs[w->n_attrs] = *attr;
+	*attr = (struct bgp_attr){ 0 };
+	return w->n_attrs++;
+}
+
+static int add_prefix(struct bgp_want *w, const struct prefix *prefix, size_t attr, struct err *e)
 {
 	struct want_prefix *p;
 
@@ -246,11 +259,19 @@ static int add_prefix(struct bgp_want *w, const struct prefix *prefix, const str
 	if (!p) {
 		p = xcalloc(1, sizeof(*p));
 		p->prefix = *prefix;
+		p->attr = attr;
 		HASH_ADD(hh, w->prefixes, prefix, sizeof(*prefix), p);
 	}
-	int r = bgp_attr_merge(&p->attr, attr, e);
+	if (p->attr == attr)
+		return 0;
+	cleanup(bgp_attr_fini) struct bgp_attr sum = { 0 };
+	int r = bgp_attr_merge(&sum, &w->attrs[p->attr], e);
+	if (r == 0)
+		r = bgp_attr_merge(&sum, &w->attrs[attr], e);
 	if (r)
 		err_prefix(e, "prefix %s/%u", addr_str(&prefix->addr), prefix->len);
+	else
+		p->attr = intern(w, &sum);
 	return r;
 }
 
@@ -270,7 +291,7 @@ int bgp_want_address(struct bgp_want *w, const struct addr *a, bool local,
 		struct prefix prefix = prefix_of(a, length_of(&ads[i], a->family, local));
 		r = attr_of(&ads[i], &attr, e);
 		if (r == 0)
-			r = add_prefix(w, &prefix, &attr, e);
+			r = add_prefix(w, &prefix, intern(w, &attr), e);
 		if (r == 0) {
 			ARRAY_RESERVE(w->addresses, w->cap_addresses, w->n_addresses + 1);
 			w->addresses[w->n_addresses++] = (struct want_address){ *a, prefix };
@@ -345,6 +366,16 @@ static uint64_t class_for(struct bgp_state *s, const struct bgp_lines *lines)
 	return class;
 }
 
+static uint64_t class_of_attr(struct bgp_state *s, const struct bgp_attr *attr)
+{
+	struct bgp_lines lines = { 0 };
+
+	bgp_attr_lines(attr, &lines);
+	uint64_t class = class_for(s, &lines);
+	bgp_lines_fini(&lines);
+	return class;
+}
+
 static void add_peers(const struct bgp_want *w, struct bgp_state *s)
 {
 	char match[32], out[BGP_CLASS_NAME_SIZE];
@@ -402,11 +433,12 @@ void bgp_want_state(struct bgp_want *w, struct bgp_state *ret_state)
 	add_peers(w, s);
 	for (size_t i = 0; i < w->n_classes; i++)
 		class_for(s, &w->classes[i]);
+	cleanup_free uint64_t *classes = xcalloc(w->n_attrs + 1, sizeof(*classes));
 	HASH_ITER(hh, w->prefixes, p, next) {
-		struct bgp_lines lines = { 0 };
-		bgp_attr_lines(&p->attr, &lines);
-		bgp_state_add_network(s, &(struct bgp_network){ p->prefix, class_for(s, &lines) });
-		bgp_lines_fini(&lines);
+		/* Only now: attributes that were merged into others may have no prefix left. */
+		if (!classes[p->attr])
+			classes[p->attr] = class_of_attr(s, &w->attrs[p->attr]);
+		bgp_state_add_network(s, &(struct bgp_network){ p->prefix, classes[p->attr] });
 	}
 	bgp_state_sort(s);
 }

@@ -10,7 +10,7 @@
 
 struct want_prefix {
 	struct prefix prefix; /* the key: no padding in it */
-	struct bgp_attr attr;
+	size_t attr;          /* an index of bgp_want.attrs */
 	UT_hash_handle hh;
 };
 
@@ -41,6 +41,8 @@ struct bgp_want {
 	struct want_peer *peers;
 	size_t n_peers, cap_peers;
 	struct want_prefix *prefixes;
+	struct bgp_attr *attrs; /* distinct: ten thousand prefixes have a handful */
+	size_t n_attrs, cap_attrs;
 	struct want_address *addresses; /* sorted by bgp_want_state() */
 	size_t n_addresses, cap_addresses;
 	struct bgp_lines *classes; /* that are to stand even if unused */

@@ -179,29 +179,37 @@ static void put(struct buf *out)
 	fflush(stdout);
 }
 
+/* NULL, and the error in @out, where it cannot be wanted. */
+static struct bgp_want *make_want(struct json_object *o, struct buf *out)
+{
+	struct bgp_want *w = bgp_want_new();
+	struct err e = ERR_INIT;
+
+	if (read_want(o, w, &e) == 0)
+		return w;
+	buf_puts(out, "{\"error\":");
+	buf_json_str(out, e.msg);
+	buf_putc(out, '}');
+	bgp_want_free(w);
+	return NULL;
+}
+
 static void on_line(struct driver *d, const char *line)
 {
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	struct json_object *o = json_tokener_parse(line);
-	struct err e = ERR_INIT;
+	struct bgp_want *w = NULL;
 
-	if (!o) {
+	if (!o)
 		buf_puts(&out, "{\"error\":\"not JSON\"}");
-	} else if (get(o, "status")) {
+	else if (get(o, "status"))
 		bgp_status(d->bgp, &out);
-	} else {
-		struct bgp_want *w = bgp_want_new();
-		if (read_want(o, w, &e)) {
-			buf_puts(&out, "{\"error\":");
-			buf_json_str(&out, e.msg);
-			buf_putc(&out, '}');
-			bgp_want_free(w);
-		} else {
-			buf_printf(&out, "{\"generation\":%llu}",
-			           (unsigned long long)bgp_publish(d->bgp, w));
-		}
-	}
-	json_object_put(o);
+	else
+		w = make_want(o, &out);
+	json_object_put(o); /* before the clock of the batch starts */
+	if (w)
+		buf_printf(&out, "{\"generation\":%llu}",
+		           (unsigned long long)bgp_publish(d->bgp, w));
 	put(&out);
 }
 

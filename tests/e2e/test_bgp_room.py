@@ -28,7 +28,7 @@ BUILD = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build"))
 NODE, ROUTER = "flbgp-node", "flbgp-router"
 ADS = [{"communities": ["65000:100", "large:1:2:3"], "localpref": 200}]
 TOR4 = {"name": "tor", "address": "10.99.0.2", "my_asn": 65001, "asn": 65002, "router_id": "1.1.1.1", "hold": 9}
-TOR6 = {"name": "tor-v6", "address": "fd99::2", "my_asn": 65001, "asn": 65002, "hold": 9}
+TOR6 = {**TOR4, "name": "tor-v6", "address": "fd99::2"}
 
 
 def address(text: str, **more: Any) -> dict[str, Any]:
