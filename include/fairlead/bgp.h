@@ -112,7 +112,10 @@ void bgp_free(struct bgp *b);
  * that come while a batch is under way are applied together.
  */
 uint64_t bgp_publish(struct bgp *b, struct bgp_want *want);
-/* The newest generation that bgpd has acknowledged whole; withdrawals of it are done then. */
+/*
+ * The newest generation of which bgpd has acknowledged all that could be had (bgp_reason() says what could not); whatever it
+ * withdraws is withdrawn then.
+ */
 uint64_t bgp_applied_generation(const struct bgp *b);
 /* What stands in the way of all of BGP here (REASON_Announced: nothing), in words in @msg unless it is NULL. */
 enum reason bgp_reason(const struct bgp *b, struct buf *msg);

@@ -12,7 +12,10 @@
  * While a batch is under way publications only replace what is wanted, so that a slow bgpd meets fewer and
  * larger batches, never a queue of old ones.
  *
- * The connection is left inside the instance's address family, where one more network is one command.
+ * The connection is left inside the instance's address family, where one more network is one command.  Rejected: entering
+ * it anew for every change, which costs more commands, and where somebody has removed the instance would make an empty
+ * one.  As it is, bgpd says that the object was deleted, and the state is read again.  (bgpd 8.4 crashes on a network
+ * line in the 50 ms during which it takes an instance with neighbours down; no order of ours can avoid that.)
  */
 
 #include "bgp/engine.h"
@@ -73,25 +76,24 @@ static void park(struct bgp *b)
 	    b->have.ours.asn != b->want_state.asn || !reason_holds(b->verdict.reason))
 		return;
 	snprintf(text, sizeof(text), "router bgp %" PRIu32, b->have.ours.asn);
-	vty_client_send(b->client, text, VTY_WAIT, TAG_PARK_BGP, NULL);
+	b->parking = vty_client_send(b->client, text, VTY_WAIT, TAG_PARK_BGP, NULL) == 0;
 }
 
 static void on_parked(struct bgp *b, uint32_t tag, uint8_t status)
 {
+	b->parking = false;
 	if (status != VTY_SUCCESS) {
 		/* Somebody changed the instance: what we know of it is old. */
+		b->have_valid = false;
 		resync_in(b, 0);
 		return;
 	}
-	/* A batch that came in between has moved on from CONFIG and says itself where it is. */
-	if (tag == TAG_PARK_AF) {
-		b->node = BGP_AT_AF4;
-	} else {
-		b->node = BGP_AT_BGP;
-		if (b->phase == ENGINE_IDLE)
-			vty_client_send(b->client, "address-family ipv4 unicast", VTY_WAIT,
-			                TAG_PARK_AF, NULL);
-	}
+	b->node = tag == TAG_PARK_AF ? BGP_AT_AF4 : BGP_AT_BGP;
+	if (tag == TAG_PARK_BGP && b->phase == ENGINE_IDLE)
+		b->parking = vty_client_send(b->client, "address-family ipv4 unicast", VTY_WAIT,
+		                             TAG_PARK_AF, NULL) == 0;
+	if (!b->parking && b->generation != b->batch_generation)
+		step(b);
 }
 
 static void on_running(struct bgp *b, uint8_t status, const char *text, size_t size)
@@ -106,8 +108,11 @@ static void on_running(struct bgp *b, uint8_t status, const char *text, size_t s
 		vty_client_reset(b->client, &e);
 		return;
 	}
+	uint32_t asn = ours->asn;
 	bgp_have_fini(&b->have);
 	bgp_running_parse(text, size, &b->have);
+	if (ours->asn != asn)
+		b->node = BGP_AT_CONFIG; /* whatever instance the connection was in, it is gone */
 	b->have_valid = b->just_read = true;
 	b->stats.resyncs++;
 	bool nothing = ours->n_networks == 0 && ours->n_peers == 0 && !ours->own;
@@ -173,7 +178,8 @@ static void send_script(struct bgp *b)
 
 static void step(struct bgp *b)
 {
-	if (b->phase != ENGINE_IDLE || !b->have_valid || !b->want)
+	/* Commands are made for the node where the connection stands: not while it moves. */
+	if (b->phase != ENGINE_IDLE || b->parking || !b->have_valid || !b->want)
 		return;
 	enum reason before = b->verdict.reason;
 	bool read = b->just_read, collect = read || b->collect;
@@ -248,6 +254,7 @@ static void finish_batch(struct bgp *b)
 		return;
 	}
 	b->stats.failures++;
+	b->node = BGP_AT_CONFIG; /* to be entered anew; the instance may have gone under us */
 	b->refused = true;
 	b->have_valid = b->verifying = false;
 	resync_in(b, b->retry_ms);
@@ -293,7 +300,7 @@ static void on_up(void *arg)
 		b->stats.reconnects++;
 	b->node = BGP_AT_CONFIG;
 	b->last_drift = b->hidden = 0;
-	b->verifying = false;
+	b->verifying = b->parking = false;
 	b->error[0] = 0;
 	vty_client_send(b->client, "configure terminal", VTY_WAIT, TAG_SETUP, NULL);
 	read_running(b);
@@ -475,6 +482,9 @@ uint64_t bgp_publish(struct bgp *b, struct bgp_want *want)
 	engine_sessions_reset(b);
 	publish_bfd(b);
 	b->generation++;
+	/* After a refusal the next attempt waits its turn, but a new state is worth one at once. */
+	if (b->phase == ENGINE_IDLE && !b->have_valid)
+		resync_in(b, 0);
 	event_active(b->ev_kick, EV_TIMEOUT, 0);
 	return b->generation;
 }

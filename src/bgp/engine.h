@@ -55,6 +55,7 @@ struct bgp {
 
 	enum engine_phase phase;
 	enum bgp_node node;
+	bool parking; /* the connection is on its way to another node */
 	struct bgp_have have;
 	bool have_valid;
 	bool just_read;      /* no diff was made since the running configuration was read */

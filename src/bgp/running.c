@@ -153,8 +153,9 @@ static void read_peer_af_line(struct bgp_seen_peer *s, enum bgp_af af, const cha
 /* "neighbor NAME …" or "no neighbor NAME …", of the instance or of an address family. */
 static bool read_neighbor(struct parser *p, char *line)
 {
-	bool no = after(line, "no") != NULL;
-	char *name = line + (no ? 3 : 0);
+	const char *negated = after(line, "no");
+	bool no = negated != NULL;
+	char *name = no ? line + (negated - line) : line;
 
 	if (!after(name, "neighbor"))
 		return false;

@@ -344,6 +344,16 @@ def test_what_is_removed_by_hand_comes_back(bgpd: frr.Daemon, router: frr.Daemon
     speaker.established(2)
 
 
+def test_the_instance_removed_by_hand_comes_back(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
+    speaker = start()
+    speaker.publish(want("198.51.100.1"))
+    bgpd.configure("no router bgp 65001")
+    time.sleep(0.5)  # bgpd 8.4 itself crashes on a network line for an instance whose removal is still under way
+    status = speaker.publish(want("198.51.100.2"))
+    assert status["stats"]["failures"] == 1 and status["reason"] == "Announced"
+    learned(router, "198.51.100.2/32")
+
+
 def test_hung_bgpd(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
     speaker = start("--timeout", "500")
     speaker.publish(want("198.51.100.1"))
