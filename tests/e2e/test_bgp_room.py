@@ -491,6 +491,17 @@ def test_peers_come_and_go_live(bgpd: frr.Daemon, router: frr.Daemon, start: Sta
     gone(router, "198.51.100.1/32", "2001:db8::1/128")
 
 
+def test_a_neighbour_shut_down_by_hand_stays_so(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
+    speaker = start("--resync", "200")
+    speaker.publish(want("198.51.100.1", peers=(TOR4,)))
+    speaker.established(1)
+    bgpd.configure("router bgp 65001", "neighbor 10.99.0.2 shutdown")
+    wait_for("the state says so", lambda: speaker.status()["peers"][0]["state"] == "Shutdown")
+    assert "by hand" in speaker.status()["peers"][0]["last_error"]
+    speaker.publish(want("198.51.100.2", peers=(TOR4,)))
+    assert "neighbor 10.99.0.2 shutdown" in bgpd.running_config()
+
+
 def test_everything_changes_at_once(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
     speaker = start()
     speaker.publish(want("198.51.100.1", "2001:db8::1"))
