@@ -121,7 +121,8 @@ def router(namespaces: None) -> Iterator[frr.Daemon]:
             "router bgp 65002",
             "bgp router-id 2.2.2.2",
             "no bgp ebgp-requires-policy",
-            *(f"neighbor {a} {line}" for a in ("10.99.0.1", "fd99::1") for line in ("remote-as 65001", "timers connect 1")),
+            *(f"neighbor {a} remote-as 65001" for a in ("10.99.0.1", "fd99::1")),
+            *(f"neighbor {a} timers connect 1" for a in ("10.99.0.1", "fd99::1")),
             "address-family ipv4 unicast",
             "network 203.0.113.0/24",
             "address-family ipv6 unicast",
@@ -506,9 +507,11 @@ def test_everything_changes_at_once(bgpd: frr.Daemon, router: frr.Daemon, start:
     speaker = start()
     speaker.publish(want("198.51.100.1", "2001:db8::1"))
     speaker.established(2)
-    router.configure("no router bgp 65002", "router bgp 65012", "no bgp ebgp-requires-policy",
-                     "bgp router-id 2.2.2.2", "neighbor 10.99.0.1 remote-as 65011", "neighbor 10.99.0.1 timers connect 1",
-                     "neighbor 10.99.0.1 password other")  # fmt: skip
+    router.configure(
+        *("no router bgp 65002", "router bgp 65012", "no bgp ebgp-requires-policy", "bgp router-id 2.2.2.2"),
+        *("neighbor 10.99.0.1 remote-as 65011", "neighbor 10.99.0.1 timers connect 1"),
+        "neighbor 10.99.0.1 password other",
+    )
     peer = {**TOR4, "my_asn": 65011, "asn": 65012, "password": "other", "hold": 30, "router_id": "1.1.1.9"}
     other = [{"length": 24, "communities": ["65000:7"]}]
     speaker.publish({"peers": [peer], "addresses": [{"address": "192.0.2.9", "advertisements": other}]})

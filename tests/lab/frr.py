@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """FRR's daemons in namespaces of the lab, and a plain client of their vty sockets.
 
-Each daemon has a directory of its own for its sockets, so that several run on one machine; none reads or writes /etc/frr.
-Without zebra bgpd takes every next hop for reachable and installs nothing, which is enough where only BGP is looked at.
+Each daemon has a directory of its own for its sockets, so that several run on one machine; none reads or writes
+/etc/frr.  Without zebra bgpd takes every next hop for reachable and installs nothing, which is enough where only BGP is
+looked at.
 """
 
 import json

@@ -13,10 +13,11 @@
 struct bgpd_fake {
 	struct bgp_state s;
 	enum bgp_node node;
-	char map[64];               /* the route-map being edited */
-	const char *foreign_bgp;    /* lines of others inside the instance, as printed */
-	const char *foreign_af4;    /* and inside its IPv4 family */
-	unsigned int violations;    /* a network without its map, a neighbour active without policy … */
+	char map[64];            /* the route-map being edited */
+	const char *foreign_bgp; /* lines of others inside the instance, as printed */
+	const char *foreign_af4; /* and inside its IPv4 family */
+	unsigned int
+		violations; /* a network without its map, a neighbour active without policy … */
 	unsigned int commands;
 };
 void bgpd_fake_fini(struct bgpd_fake *f);
