@@ -72,6 +72,11 @@ struct bgp_options {
 	/* The instance is shared with others on purpose: go in though their neighbours have no outbound policy. */
 	bool shared_instance;
 	unsigned int command_timeout_ms; /* 0: 10000; no reply for so long means a hung daemon */
+	/*
+	 * 0: 2000; for so long a bgpd without any instance is left alone, for it may not have read its own configuration
+	 * yet.  Not where the instance was ours when bgpd restarted.
+	 */
+	unsigned int settle_ms;
 	unsigned int resync_ms; /* 0: 30000; how often the running configuration is read again */
 };
 

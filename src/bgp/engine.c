@@ -119,6 +119,8 @@ static void on_running(struct bgp *b, uint8_t status, const char *text, size_t s
 	if (nothing && b->held)
 		b->stats.replays++;
 	b->held = !nothing;
+	if (ours->asn)
+		b->former = ours->own ? FORMER_OWN : FORMER_OTHERS;
 	resync_in(b, resync_interval(b));
 	step(b);
 }
@@ -155,6 +157,8 @@ static void accept_pending(struct bgp *b)
 	*ours = b->pending;
 	b->pending = (struct bgp_state){ 0 };
 	b->held = ours->n_networks || ours->n_peers || ours->own;
+	if (ours->asn)
+		b->former = ours->own ? FORMER_OWN : FORMER_OTHERS;
 }
 
 static void send_script(struct bgp *b)
@@ -176,10 +180,38 @@ static void send_script(struct bgp *b)
 	}
 }
 
+/*
+ * FRR's daemons start empty and are given their configuration by `vtysh -b` a moment later.  An instance that we made in
+ * between would be merged with others', or refuse theirs.
+ */
+static bool settles(struct bgp *b)
+{
+	int64_t now = clock_ms(), wait = b->opts.settle_ms;
+
+	b->settling = false;
+	if (b->have.ours.asn || b->have.ours.marker) {
+		b->settle_from_ms = 0;
+		b->seen_instance = true;
+		return false;
+	}
+	if (!b->want_state.asn || b->former == FORMER_OWN || b->seen_instance)
+		return false;
+	if (b->former == FORMER_OTHERS)
+		wait = BGP_SETTLE_OTHERS_MS;
+	if (!b->settle_from_ms)
+		b->settle_from_ms = now;
+	b->settling = now - b->settle_from_ms < wait;
+	if (b->settling)
+		resync_in(b, BGP_SETTLE_READ_MS);
+	return b->settling;
+}
+
 static void step(struct bgp *b)
 {
 	/* Commands are made for the node where the connection stands: not while it moves. */
 	if (b->phase != ENGINE_IDLE || b->parking || !b->have_valid || !b->want)
+		return;
+	if (settles(b))
 		return;
 	enum reason before = b->verdict.reason;
 	bool read = b->just_read, collect = read || b->collect;
@@ -300,6 +332,8 @@ static void on_up(void *arg)
 		b->stats.reconnects++;
 	b->node = BGP_AT_CONFIG;
 	b->last_drift = b->hidden = 0;
+	b->settle_from_ms = 0;
+	b->seen_instance = false;
 	b->verifying = b->parking = false;
 	b->error[0] = 0;
 	vty_client_send(b->client, "configure terminal", VTY_WAIT, TAG_SETUP, NULL);
@@ -396,6 +430,8 @@ int bgp_start(struct event_base *base, const struct bgp_options *opts, const str
 	b->opts = *opts;
 	if (!b->opts.command_timeout_ms)
 		b->opts.command_timeout_ms = BGP_COMMAND_TIMEOUT_MS;
+	if (!b->opts.settle_ms)
+		b->opts.settle_ms = BGP_SETTLE_MS;
 	if (!b->opts.resync_ms)
 		b->opts.resync_ms = BGP_RESYNC_MS;
 	b->bgpd_socket = xstrdup(opts->bgpd_socket ? opts->bgpd_socket : BGP_SOCKET);

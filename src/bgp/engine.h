@@ -16,6 +16,9 @@ struct event;
 #define BGP_RESYNC_MS 30000
 #define BGP_REFUSED_RESYNC_MS 5000 /* an administrator may be clearing the way */
 #define BGP_COMMAND_TIMEOUT_MS 10000
+#define BGP_SETTLE_MS 2000
+#define BGP_SETTLE_OTHERS_MS 10000 /* where the last instance was others': it will come back */
+#define BGP_SETTLE_READ_MS 100
 #define BGP_RETRY_MIN_MS 1000
 #define BGP_RETRY_MAX_MS 60000
 #define BGP_POLL_FAST_MS 1000
@@ -63,7 +66,15 @@ struct bgp {
 	uint64_t last_drift; /* hash of the last batch if a reading led to it, else 0 */
 	uint64_t hidden;     /* hash of commands that a second reading did not find done */
 	bool verifying;      /* the next reading is that second one */
-	bool held;           /* something of ours was in bgpd once */
+	enum {
+		FORMER_UNKNOWN,
+		FORMER_OWN,
+		FORMER_OTHERS
+	} former;               /* whose instance was last seen */
+	int64_t settle_from_ms; /* no instance since then; 0: there is one, or no reading yet */
+	bool settling;
+	bool seen_instance; /* on this connection, so that its absence is somebody's will */
+	bool held;          /* something of ours was in bgpd once */
 	unsigned int retry_ms;
 	struct bgp_verdict verdict;
 	bool refused;             /* the last batch had failures */

@@ -32,6 +32,9 @@ enum reason bgp_reason(const struct bgp *b, struct buf *msg)
 		return say(msg, REASON_BgpNoPeer, NULL);
 	if (b->phase == ENGINE_DOWN)
 		return say(msg, REASON_BgpUnreachable, b->error);
+	if (b->settling)
+		return say(msg, REASON_BgpPending,
+		           "bgpd has no instance yet; it may still be reading its configuration");
 	if (!reason_holds(b->verdict.reason))
 		return say(msg, b->verdict.reason, b->verdict.message);
 	if (b->refused)

@@ -2,7 +2,7 @@
 #include "config.h"
 
 /*
- * Drives the room bgp by hand and by test: bgpctl [--bgpd SOCKET] [--bfdd SOCKET] [--timeout MS] [--resync MS] [--shared] [--cleanup]
+ * Drives the room bgp by hand and by test: bgpctl [--bgpd SOCKET] [--bfdd SOCKET] [--timeout MS] [--resync MS] [--settle MS] [--shared] [--cleanup]
  *
  * Each line on stdin is a JSON object.  {"status":true} asks for a line with the status; everything else is the whole of
  * what is wanted:
@@ -240,6 +240,7 @@ int main(int argc, char **argv)
 		{ "bfdd", required_argument, NULL, 'f' },
 		{ "timeout", required_argument, NULL, 't' },
 		{ "resync", required_argument, NULL, 'r' },
+		{ "settle", required_argument, NULL, 'w' },
 		{ "shared", no_argument, NULL, 's' },
 		{ "cleanup", no_argument, NULL, 'c' },
 		{ 0 },
@@ -262,6 +263,9 @@ int main(int argc, char **argv)
 			break;
 		case 'r':
 			opts.resync_ms = (unsigned int)strtoul(optarg, NULL, 10);
+			break;
+		case 'w':
+			opts.settle_ms = (unsigned int)strtoul(optarg, NULL, 10);
 			break;
 		case 's':
 			opts.shared_instance = true;
