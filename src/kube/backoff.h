@@ -9,6 +9,12 @@
 
 #include <stdint.h>
 
+/*
+ * The longest delay of this client.  An API server that was away for minutes is followed again within this much of its
+ * return, which a person waits for; a thousand nodes that ask it every few seconds meanwhile are nothing to it.
+ */
+#define BACKOFF_LAST_MS 10000
+
 struct backoff {
 	int first_ms, last_ms;
 	unsigned int failures; /* in a row */

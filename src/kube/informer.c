@@ -38,7 +38,6 @@
 #define WATCH_TIMEOUT_MIN_S 300
 #define WATCH_TIMEOUT_SPREAD_S 301
 #define RETRY_FIRST_MS 800
-#define RETRY_LAST_MS 30000
 #define RECONNECT_MS 50
 /* A watch that lived for this long was a good one even if it brought nothing. */
 #define HEALTHY_WATCH_MS 1000
@@ -553,7 +552,7 @@ struct kube_informer *kube_informer_start(struct kube_client *c,
 	inf->to = (struct delivery){ .what = inf->what, .ops = *ops, .arg = arg };
 	inf->silence_ms = spec->silence_ms ? spec->silence_ms : KUBE_WATCH_SILENCE_MS;
 	inf->need_list = true;
-	inf->backoff = (struct backoff){ .first_ms = RETRY_FIRST_MS, .last_ms = RETRY_LAST_MS };
+	inf->backoff = (struct backoff){ .first_ms = RETRY_FIRST_MS, .last_ms = BACKOFF_LAST_MS };
 	inf->timer = evtimer_new(c->base, on_timer, inf);
 	lines_init(&inf->lines, on_event, inf);
 	DL_APPEND(c->informers, inf);

@@ -23,7 +23,6 @@
  */
 
 #define RETRY_FIRST_MS 100
-#define RETRY_LAST_MS 10000
 #define RETRY_AFTER_MAX_S 60
 
 enum request_state { REQUEST_WAITING, REQUEST_SENT, REQUEST_PAUSED };
@@ -286,7 +285,7 @@ struct kube_request *kube_request_start(struct kube_client *c, const struct kube
 	r->background = spec->background;
 	r->may_send = spec->may_send;
 	r->may_ask_again = true;
-	r->backoff = (struct backoff){ .first_ms = RETRY_FIRST_MS, .last_ms = RETRY_LAST_MS };
+	r->backoff = (struct backoff){ .first_ms = RETRY_FIRST_MS, .last_ms = BACKOFF_LAST_MS };
 	r->cb = cb;
 	r->arg = arg;
 	struct kube_request **list = list_of(r);
