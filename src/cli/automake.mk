@@ -2,11 +2,21 @@
 libfairlead_a_SOURCES += \
 	src/cli/file.c \
 	src/cli/file.h \
+	src/cli/gather.c \
+	src/cli/gather.h \
+	src/cli/manifest.c \
+	src/cli/manifest.h \
+	src/cli/manifest_scalar.c \
+	src/cli/manifest_scalar.h \
 	src/cli/model.c \
 	src/cli/model.h \
 	src/cli/model_print.c \
 	src/cli/model_private.h \
 	src/cli/options.c \
+	src/cli/plan.c \
+	src/cli/plan.h \
+	src/cli/state.c \
+	src/cli/state.h \
 	src/cli/table.c \
 	src/cli/table.h
 noinst_HEADERS += \
@@ -15,6 +25,7 @@ noinst_HEADERS += \
 bin_PROGRAMS += src/cli/fairlead
 src_cli_fairlead_SOURCES = \
 	src/cli/check.c \
+	src/cli/command_plan.c \
 	src/cli/commands.h \
 	src/cli/main.c \
 	src/cli/status.c
@@ -35,3 +46,13 @@ FUZZ_TARGETS += tests/fuzz/fuzz_status
 
 TESTS += tests/cli/golden
 EXTRA_DIST += tests/cli
+
+check_PROGRAMS += tests/unit/test_manifest
+TESTS += tests/unit/test_manifest
+tests_unit_test_manifest_SOURCES = tests/unit/test_manifest.c tests/unit/unit.h
+tests_unit_test_manifest_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/fuzz/fuzz_manifest
+tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz_manifest.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_manifest_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_manifest

@@ -28,10 +28,11 @@ struct command_options {
 	const char *config, *load_balancer_class, *node; /* NULL: not given */
 	struct option_list state;                        /* manifests; none: the live cluster */
 	char **operands;                                 /* behind the command's words */
-	size_t n_operands;
 };
 
 int command_config_check(const struct command_options *o, struct err *e);
+int command_plan(const struct command_options *o, struct err *e);
+int command_pools(const struct command_options *o, struct err *e);
 int command_status(const struct command_options *o, struct err *e);
 
 #endif

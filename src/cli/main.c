@@ -17,17 +17,24 @@
 static const struct command {
 	const char *words[2]; /* the second one NULL: one word */
 	const char *operands; /* what --help calls them; "": none */
-	size_t n_min, n_max;
+	size_t n;             /* of its own; behind them may stand more files of --state */
 	int (*run)(const struct command_options *o, struct err *e);
 } commands[] = {
-	{ { "config", "check" }, "FILE", 1, 1, command_config_check },
-	{ { "status", NULL }, "", 0, 0, command_status },
+	{ { "config", "check" }, "FILE", 1, command_config_check },
+	{ { "plan", NULL }, "--config FILE [--state FILE…]", 0, command_plan },
+	{ { "pools", NULL }, "", 0, command_pools },
+	{ { "status", NULL }, "", 0, command_status },
 };
 
 static const char after[] =
 	"Commands:\n"
 	"  config check FILE           is this a configuration that the controller takes?  FILE is\n"
 	"                              the YAML, or the manifest of a ConfigMap that holds it\n"
+	"  plan --config FILE [--state FILE…]\n"
+	"                              what the controller would do with the Services' addresses under\n"
+	"                              this configuration, in the live cluster or in that of the\n"
+	"                              manifests; nothing is written\n"
+	"  pools                       pools with their addresses, used and free\n"
 	"  status                      pools, Services with addresses, owners and reasons, nodes with\n"
 	"                              their speakers\n"
 	"\n"
@@ -35,6 +42,7 @@ static const char after[] =
 	"  0                           answered; config check: it is valid\n"
 	"  1                           a file could not be read, the API server could not be asked;\n"
 	"                              config check: it is not valid\n"
+	"  2                           plan: some Service's address moves, or a Service fails\n"
 	"  3                           the answer was printed, but a speaker did not answer\n"
 	"  64                          wrong command line\n";
 
@@ -74,6 +82,14 @@ static int parse(int argc, char **argv, struct command_options *o,
 		{ "output", 'o', "FORMAT", "what to print", OPTION_CHOICE, &output,
 		  .choices = "text|json" },
 		OPTIONS_KUBE(o->kube),
+		{ "config", 0, "FILE",
+		  "plan: the configuration, as YAML or as the manifest of its ConfigMap",
+		  OPTION_STRING, &o->config },
+		{ "state", 0, "FILE…",
+		  "manifests, YAML or JSON, instead of the live cluster; may be given again",
+		  OPTION_LIST, &o->state },
+		{ "load-balancer-class", 0, "NAME", "the class that the controller handles",
+		  OPTION_STRING, &o->load_balancer_class },
 		{ "speaker-port", 0, "PORT", "where the speakers serve /status on their nodes",
 		  OPTION_INT, &o->speaker_port, .min = 1, .max = UINT16_MAX },
 		{ 0 },
@@ -96,8 +112,10 @@ static int parse(int argc, char **argv, struct command_options *o,
 	if (!c)
 		return no_command(argv + 1, n, e);
 	o->operands = argv + 1 + n_words;
-	o->n_operands = n - n_words;
-	if (o->n_operands < c->n_min || o->n_operands > c->n_max)
+	n -= n_words;
+	for (; o->state.n && o->state.n < OPTION_LIST_MAX && n > c->n; n--)
+		o->state.items[o->state.n++] = o->operands[n - 1];
+	if (n != c->n)
 		return err_set(e, -EINVAL, ERR_CONFIG, "usage: fairlead %s%s%s%s%s", c->words[0],
 		               c->words[1] ? " " : "", c->words[1] ? c->words[1] : "",
 		               *c->operands ? " " : "", c->operands);

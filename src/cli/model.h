@@ -40,5 +40,8 @@ bool cluster_is_complete(const struct model *m);
 
 void cluster_text(struct model *m, struct buf *out);
 void cluster_json(struct model *m, struct buf *out);
+/* The pools alone: a table, and a JSON array. */
+void cluster_pools_text(const struct model *m, struct buf *out);
+void cluster_pools_json(const struct model *m, struct buf *out);
 
 #endif

@@ -132,7 +132,7 @@ static void ranges_text(const struct config_pool *p, struct buf *out)
 		buf_printf(out, "%s%s", i ? "," : "", addr_range_format(&p->ranges[i], text));
 }
 
-static void pools_text(const struct model *m, struct buf *out)
+static void pools_text(const struct model *m, const char *indent, struct buf *out)
 {
 	static const char *const head[] = {
 		"NAME", "PROTOCOLS", "RANGES", "TOTAL", "USED", "FREE"
@@ -153,7 +153,7 @@ static void pools_text(const struct model *m, struct buf *out)
 		table_cell(&t, "%" PRIu64, used);
 		table_cell(&t, "%" PRIu64, total > used ? total - used : 0);
 	}
-	table_print(&t, "  ", out);
+	table_print(&t, indent, out);
 }
 
 static void services_text(const struct model *m, struct buf *out)
@@ -228,7 +228,7 @@ void cluster_text(struct model *m, struct buf *out)
 		buf_printf(out, "Configuration: %s\n", m->config_error);
 	if (m->config) {
 		buf_puts(out, "\nPools\n");
-		pools_text(m, out);
+		pools_text(m, "  ", out);
 	}
 	buf_puts(out, "\nServices\n");
 	services_text(m, out);
@@ -372,4 +372,19 @@ void cluster_json(struct model *m, struct buf *out)
 	buf_puts(out, "],\"nodes\":[");
 	nodes_json(m, out);
 	buf_puts(out, "]}\n");
+}
+
+void cluster_pools_text(const struct model *m, struct buf *out)
+{
+	if (m->config)
+		pools_text(m, "", out);
+	else
+		buf_puts(out, "No configuration was published yet.\n");
+}
+
+void cluster_pools_json(const struct model *m, struct buf *out)
+{
+	buf_putc(out, '[');
+	pools_json(m, out);
+	buf_puts(out, "]\n");
 }

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `fairlead plan`: what would become of the Services' addresses under another configuration. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <json-c/json.h>
+
+#include "cli/commands.h"
+#include "cli/file.h"
+#include "cli/gather.h"
+#include "cli/plan.h"
+#include "cli/state.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+
+/* The controller passes over what it cannot read, too. */
+static void put_service(struct json_object *obj, void *arg)
+{
+	struct err e = ERR_INIT;
+
+	if (state_put(arg, "Service", obj, &e) < 0)
+		log_error("passed over", KV_S("error", e.msg));
+}
+
+static int read_state(const struct command_options *o, struct state *s, struct err *e)
+{
+	const struct gather_row row = { "/api/v1/services", true, false, put_service };
+
+	if (o->state.n)
+		return state_read_files(s, &o->state, e);
+	return gather_api(&o->kube, &row, 1, s, e);
+}
+
+int command_plan(const struct command_options *o, struct err *e)
+{
+	cleanup(state_fini) struct state s = { 0 };
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct configuration *c = NULL;
+	size_t n;
+
+	if (!o->config) {
+		err_set(e, -EINVAL, ERR_CONFIG,
+		        "plan needs --config FILE, or - for standard input");
+		return COMMAND_USAGE;
+	}
+	if (file_read_configuration(o->config, &c, e) < 0)
+		return COMMAND_FAILED;
+	if (read_state(o, &s, e) < 0) {
+		configuration_unref(c);
+		return COMMAND_FAILED;
+	}
+	const struct kube_service **services = state_services(&s, &n);
+	struct plan *p = plan_new(c, o->load_balancer_class, services, n);
+	if (o->json)
+		plan_json(p, &out);
+	else
+		plan_text(p, &out);
+	fputs(buf_str(&out), stdout);
+	int exit_status = plan_is_bad(p) ? COMMAND_CHANGES : COMMAND_OK;
+	plan_free(p);
+	free(services);
+	configuration_unref(c);
+	return exit_status;
+}

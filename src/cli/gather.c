@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "cli/gather.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <json-c/json.h>
+
+#include "fairlead/kube.h"
+#include "fairlead/mem.h"
+
+#define API_TIMEOUT_MS 10000
+#define API_RETRIES 1
+#define PAGE_LIMIT "500"
+#define SPEAKER_TIMEOUT_S 2
+/* A speaker's /status is about 300 bytes for each Service. */
+#define SPEAKER_BODY_MAX_BYTES (64 << 20)
+#define SPEAKER_HEADERS_MAX_BYTES 8192
+
+struct gathering {
+	struct event_base *base;
+	struct kube_client *client;
+	void (*put)(const char *node, struct json_object *status, const char *why, void *arg);
+	void *arg;
+	size_t n_pending;
+	struct err error; /* the first of the API server's */
+};
+
+struct fetch {
+	struct gathering *g;
+	const struct gather_row *row;
+};
+
+struct speaker_call {
+	struct gathering *g;
+	const char *node;
+	struct evhttp_connection *connection;
+	const char *why;
+};
+
+static void one_less(struct gathering *g)
+{
+	if (--g->n_pending == 0)
+		event_base_loopbreak(g->base);
+}
+
+/* ---- the API server ---- */
+
+static void on_fetched(int status, struct json_object *obj, const struct err *e, void *arg);
+
+static void ask(struct fetch *f, const char *token)
+{
+	cleanup_free char *path = f->row->is_list
+	                                  ? xasprintf("%s?limit=" PAGE_LIMIT "%s%s", f->row->path,
+	                                              token ? "&continue=" : "", token ? token : "")
+	                                  : xstrdup(f->row->path);
+	const struct kube_request_spec spec = { .method = "GET",
+		                                .path = path,
+		                                .timeout_ms = API_TIMEOUT_MS,
+		                                .max_retries = API_RETRIES };
+
+	kube_request_start(f->g->client, &spec, on_fetched, f);
+}
+
+static void on_fetched(int status, struct json_object *obj, const struct err *e, void *arg)
+{
+	struct fetch *f = arg;
+	struct gathering *g = f->g;
+
+	if (e) {
+		if (!(status == 404 && f->row->may_be_missing) && g->error.blame == ERR_NONE)
+			g->error = *e;
+		one_less(g);
+		return;
+	}
+	if (!f->row->is_list) {
+		f->row->put(obj, g->arg);
+		one_less(g);
+		return;
+	}
+	struct json_object *items = kube_json_get(obj, "items", json_type_array, NULL);
+	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
+	const char *token = meta ? kube_json_str(meta, "continue", NULL) : NULL;
+	for (size_t i = 0; items && i < json_object_array_length(items); i++)
+		f->row->put(json_object_array_get_idx(items, i), g->arg);
+	if (token && *token) {
+		char *escaped = evhttp_encode_uri(token);
+		ask(f, escaped);
+		free(escaped);
+	} else {
+		one_less(g);
+	}
+}
+
+int gather_api(const struct options_kube *kube, const struct gather_row *rows, size_t n, void *arg,
+               struct err *e)
+{
+	struct gathering g = { .arg = arg, .n_pending = n };
+	struct kube_access *access = NULL;
+	int r = kube_access_load(kube->kubeconfig, kube->context, &access, e);
+
+	if (r < 0)
+		return r;
+	struct fetch *fetches = xcalloc(n, sizeof(*fetches));
+	g.base = event_base_new();
+	g.client = kube_client_new(g.base, access, "fairlead/" PACKAGE_VERSION);
+	for (size_t i = 0; i < n; i++) {
+		fetches[i] = (struct fetch){ .g = &g, .row = &rows[i] };
+		ask(&fetches[i], NULL);
+	}
+	event_base_dispatch(g.base);
+	kube_client_free(g.client);
+	kube_access_free(access);
+	event_base_free(g.base);
+	free(fetches);
+	if (g.error.blame == ERR_NONE)
+		return 0;
+	*e = g.error;
+	return -EIO;
+}
+
+/* ---- the speakers ---- */
+
+static void on_speaker_error(enum evhttp_request_error error, void *arg)
+{
+	struct speaker_call *call = arg;
+
+	call->why = error == EVREQ_HTTP_TIMEOUT         ? "unreachable: timed out"
+	            : error == EVREQ_HTTP_DATA_TOO_LONG ? "its answer is too long"
+	                                                : "unreachable: no answer";
+}
+
+static void on_speaker(struct evhttp_request *req, void *arg)
+{
+	struct speaker_call *call = arg;
+	struct gathering *g = call->g;
+	struct evbuffer *body = req ? evhttp_request_get_input_buffer(req) : NULL;
+	struct json_object *status = NULL;
+	const char *why = call->why ? call->why : "unreachable: refused";
+
+	if (req && evhttp_request_get_response_code(req) == 200) {
+		size_t size = evbuffer_get_length(body);
+		struct json_tokener *tok = json_tokener_new();
+		status = json_tokener_parse_ex(tok, (char *)evbuffer_pullup(body, -1), (int)size);
+		json_tokener_free(tok);
+		if (!json_object_is_type(status, json_type_object)) {
+			json_object_put(status);
+			status = NULL;
+		}
+		why = "its answer is no JSON";
+	} else if (req && evhttp_request_get_response_code(req)) {
+		why = "its answer is an error";
+	}
+	g->put(call->node, status, status ? NULL : why, g->arg);
+	json_object_put(status);
+	one_less(g);
+}
+
+static void ask_speaker(struct speaker_call *call, const struct addr *address, int port)
+{
+	struct gathering *g = call->g;
+	char host[ADDR_STR_SIZE];
+
+	call->connection = evhttp_connection_base_new(g->base, NULL, addr_format(address, host),
+	                                              (uint16_t)port);
+	evhttp_connection_set_timeout(call->connection, SPEAKER_TIMEOUT_S);
+	evhttp_connection_set_max_headers_size(call->connection, SPEAKER_HEADERS_MAX_BYTES);
+	evhttp_connection_set_max_body_size(call->connection, SPEAKER_BODY_MAX_BYTES);
+	struct evhttp_request *req = evhttp_request_new(on_speaker, call);
+	evhttp_request_set_error_cb(req, on_speaker_error);
+	evhttp_add_header(evhttp_request_get_output_headers(req), "Host", host);
+	g->n_pending++;
+	if (evhttp_make_request(call->connection, req, EVHTTP_REQ_GET, "/status") < 0) {
+		g->put(call->node, NULL, "unreachable", g->arg);
+		g->n_pending--;
+	}
+}
+
+void gather_speakers(const struct gather_speaker *speakers, size_t n, int port,
+                     void (*put)(const char *node, struct json_object *status, const char *why,
+                                 void *arg),
+                     void *arg)
+{
+	struct gathering g = { .put = put, .arg = arg };
+	struct speaker_call *calls = xcalloc(n + 1, sizeof(*calls));
+
+	g.base = event_base_new();
+	for (size_t i = 0; i < n; i++) {
+		calls[i] = (struct speaker_call){ .g = &g, .node = speakers[i].node };
+		if (addr_is_none(speakers[i].address))
+			put(calls[i].node, NULL, "no InternalIP", arg);
+		else
+			ask_speaker(&calls[i], speakers[i].address, port);
+	}
+	if (g.n_pending)
+		event_base_dispatch(g.base);
+	for (size_t i = 0; i < n; i++)
+		if (calls[i].connection)
+			evhttp_connection_free(calls[i].connection);
+	free(calls);
+	event_base_free(g.base);
+}

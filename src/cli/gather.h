@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_CLI_GATHER_H
+#define FAIRLEAD_CLI_GATHER_H
+
+/*
+ * Asking a live cluster: the API server's lists and objects, all at once, and the nodes' speakers, all at once.  Each call
+ * waits for its answers.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fairlead/addr.h"
+#include "fairlead/err.h"
+#include "fairlead/options.h"
+
+struct json_object;
+
+/* One thing to ask of the API server; a list comes in pages. */
+struct gather_row {
+	const char *path;
+	bool is_list;
+	bool may_be_missing;
+	void (*put)(struct json_object *obj, void *arg); /* the object, or each of the list */
+};
+
+int gather_api(const struct options_kube *kube, const struct gather_row *rows, size_t n, void *arg,
+               struct err *e);
+
+struct gather_speaker {
+	const char *node;
+	const struct addr *address; /* none: it has no address to be asked at */
+};
+
+/* Calls @put once for each, with what it answered to /status, or with NULL and why. */
+void gather_speakers(const struct gather_speaker *speakers, size_t n, int port,
+                     void (*put)(const char *node, struct json_object *status, const char *why,
+                                 void *arg),
+                     void *arg);
+
+#endif

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * JSON is read by json-c, which is many times as fast as libyaml but does not tell where an object stood; where one turns
+ * out to be wrong, the text is read again as YAML, which JSON is, to find its line.
+ */
+#include "config.h"
+
+#include "cli/manifest.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+#include <json-c/json.h>
+
+#include "cli/manifest_scalar.h"
+#include "fairlead/kube.h"
+#include "fairlead/mem.h"
+
+/* ---- documents into objects ---- */
+
+/* Whom objects go to, and how many have gone. */
+struct sink {
+	manifest_object_fn *fn;
+	void *arg;
+	size_t n;
+};
+
+static int deliver_one(struct sink *sink, const char *kind, size_t kind_len,
+                       struct json_object *obj, struct err *e)
+{
+	cleanup_free char *copy = xstrndup(kind, kind_len);
+
+	if (!json_object_is_type(obj, json_type_object))
+		return err_set(e, -EINVAL, ERR_CONFIG, "no object, but a value alone");
+	sink->n++;
+	return sink->fn(copy, obj, sink->arg, e);
+}
+
+/* The items of a List, of which those of a "ServiceList" need not say what they are.  @ret_item: which one was wrong. */
+static int deliver(struct sink *sink, struct json_object *doc, size_t *ret_item, struct err *e)
+{
+	const char *kind = kube_json_str(doc, "kind", NULL);
+	struct json_object *items = kube_json_get(doc, "items", json_type_array, NULL);
+	size_t len = kind ? strlen(kind) : 0;
+
+	*ret_item = 0;
+	if (!items || len < 4 || strcmp(kind + len - 4, "List") != 0)
+		return doc ? deliver_one(sink, kind ? kind : "", len, doc, e) : 0;
+	for (size_t i = 0; i < json_object_array_length(items); i++) {
+		struct json_object *item = json_object_array_get_idx(items, i);
+		const char *own = kube_json_str(item, "kind", NULL);
+		int r = own ? deliver_one(sink, own, strlen(own), item, e)
+		            : deliver_one(sink, kind, len - 4, item, e);
+		if (r < 0) {
+			*ret_item = i;
+			return r;
+		}
+	}
+	return 0;
+}
+
+/* ---- YAML ---- */
+
+struct frame {
+	struct json_object *value; /* a list or a map */
+	char *key;                 /* map: the key whose value comes next */
+};
+
+struct builder {
+	struct sink *sink;
+	struct json_object *root;
+	struct frame stack[MANIFEST_DEPTH_MAX];
+	size_t depth;
+	unsigned int root_line;
+	unsigned int *item_lines; /* of the root's items */
+	size_t n_items, cap_items;
+	unsigned int line; /* of what is read, or is wrong */
+	struct err *e;
+};
+
+static int __attribute__((format(printf, 2, 3))) fail(struct builder *b, const char *fmt, ...)
+{
+	char text[ERR_MSG_SIZE];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return err_set(b->e, -EINVAL, ERR_CONFIG, "%s", text);
+}
+
+/* Puts @value, which may be null and changes hands, where the innermost open collection expects one. */
+static void place(struct builder *b, struct json_object *value)
+{
+	if (b->depth == 0) {
+		b->root = value;
+		b->root_line = b->line;
+		return;
+	}
+	struct frame *f = &b->stack[b->depth - 1];
+	if (json_object_is_type(f->value, json_type_array)) {
+		if (b->depth == 2 && !strcmp(b->stack[0].key ? b->stack[0].key : "", "items")) {
+			ARRAY_RESERVE(b->item_lines, b->cap_items, b->n_items + 1);
+			b->item_lines[b->n_items++] = b->line;
+		}
+		json_object_array_add(f->value, value);
+		return;
+	}
+	json_object_object_add(f->value, f->key, value);
+}
+
+/* The value that place() was called for is complete. */
+static void placed(struct builder *b)
+{
+	if (b->depth == 0)
+		return;
+	free(b->stack[b->depth - 1].key);
+	b->stack[b->depth - 1].key = NULL;
+}
+
+static bool wants_key(const struct builder *b)
+{
+	return b->depth > 0 &&
+	       json_object_is_type(b->stack[b->depth - 1].value, json_type_object) &&
+	       !b->stack[b->depth - 1].key;
+}
+
+static int open_collection(struct builder *b, struct json_object *value)
+{
+	if (b->depth == MANIFEST_DEPTH_MAX || wants_key(b)) {
+		json_object_put(value);
+		return b->depth == MANIFEST_DEPTH_MAX
+		               ? fail(b, "nested deeper than %d levels", MANIFEST_DEPTH_MAX)
+		               : fail(b, "a key must be a word, not a list or a map");
+	}
+	place(b, value);
+	b->stack[b->depth++] = (struct frame){ .value = value };
+	return 0;
+}
+
+static int close_collection(struct builder *b)
+{
+	b->depth--;
+	placed(b);
+	return 0;
+}
+
+static int take_scalar(struct builder *b, const yaml_event_t *ev)
+{
+	const char *text = (const char *)ev->data.scalar.value;
+	const char *tag = (const char *)ev->data.scalar.tag;
+	size_t size = ev->data.scalar.length;
+
+	if (wants_key(b)) {
+		struct frame *f = &b->stack[b->depth - 1];
+		if (strlen(text) != size)
+			return fail(b, "a key contains a NUL character");
+		if (json_object_object_get_ex(f->value, text, NULL))
+			return fail(b, "the key \"%.100s\" is given twice", text);
+		f->key = xstrdup(text);
+		return 0;
+	}
+	bool is_text = ev->data.scalar.style != YAML_PLAIN_SCALAR_STYLE ||
+	               (tag && !strcmp(tag, YAML_STR_TAG));
+	place(b,
+	      is_text ? json_object_new_string_len(text, (int)size) : manifest_scalar(text, size));
+	placed(b);
+	return 0;
+}
+
+static int end_document(struct builder *b)
+{
+	size_t item = 0;
+	int r = deliver(b->sink, b->root, &item, b->e);
+
+	if (r < 0)
+		b->line = item < b->n_items ? b->item_lines[item] : b->root_line;
+	json_object_put(TAKE(b->root));
+	b->n_items = 0;
+	return r;
+}
+
+/* 1: the end. */
+static int take_event(struct builder *b, const yaml_event_t *ev)
+{
+	b->line = (unsigned int)ev->start_mark.line + 1;
+	switch (ev->type) {
+	case YAML_SCALAR_EVENT:
+		return take_scalar(b, ev);
+	case YAML_ALIAS_EVENT:
+		return fail(b, "aliases (\"*%.64s\") are not read here; write it out",
+		            (const char *)ev->data.alias.anchor);
+	case YAML_SEQUENCE_START_EVENT:
+		return open_collection(b, json_object_new_array());
+	case YAML_MAPPING_START_EVENT:
+		return open_collection(b, json_object_new_object());
+	case YAML_SEQUENCE_END_EVENT:
+	case YAML_MAPPING_END_EVENT:
+		return close_collection(b);
+	case YAML_DOCUMENT_END_EVENT:
+		return end_document(b);
+	case YAML_STREAM_END_EVENT:
+		return 1;
+	case YAML_NO_EVENT:
+	case YAML_STREAM_START_EVENT:
+	case YAML_DOCUMENT_START_EVENT:
+		return 0;
+	}
+	return 0;
+}
+
+static int build(struct builder *b, yaml_parser_t *parser)
+{
+	for (;;) {
+		yaml_event_t ev;
+		if (!yaml_parser_parse(parser, &ev)) {
+			b->line = (unsigned int)parser->problem_mark.line + 1;
+			return fail(b, "not YAML: %s%s%s", parser->context ? parser->context : "",
+			            parser->context ? ", " : "",
+			            parser->problem ? parser->problem : "unreadable");
+		}
+		int r = take_event(b, &ev);
+		yaml_event_delete(&ev);
+		if (r != 0)
+			return r;
+	}
+}
+
+static int read_yaml(const char *text, size_t size, struct sink *sink, unsigned int *ret_line,
+                     struct err *e)
+{
+	struct builder b = { .sink = sink, .e = e };
+	yaml_parser_t parser;
+
+	if (!yaml_parser_initialize(&parser))
+		return err_set(e, -ENOMEM, ERR_SYSTEM, "libyaml cannot start");
+	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
+	int r = build(&b, &parser);
+	yaml_parser_delete(&parser);
+	for (size_t i = 0; i < b.depth; i++)
+		free(b.stack[i].key);
+	json_object_put(b.root);
+	free(b.item_lines);
+	*ret_line = b.line;
+	return r < 0 ? r : 0;
+}
+
+/* ---- JSON ---- */
+
+/* The documents, one behind another, as an array; NULL if this is not JSON alone. */
+static struct json_object *parse_json(const char *text, size_t size)
+{
+	struct json_tokener *tok = json_tokener_new_ex(MANIFEST_DEPTH_MAX);
+	struct json_object *docs = json_object_new_array();
+	size_t at = 0;
+
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS |
+	                                    JSON_TOKENER_VALIDATE_UTF8);
+	for (;;) {
+		while (at < size && isspace((unsigned char)text[at]))
+			at++;
+		if (at == size)
+			break;
+		struct json_object *doc =
+			text[at] == '{' ? json_tokener_parse_ex(tok, text + at, (int)(size - at))
+					: NULL;
+		if (!doc) {
+			json_object_put(TAKE(docs));
+			break;
+		}
+		json_object_array_add(docs, doc);
+		at += json_tokener_get_parse_end(tok);
+		json_tokener_reset(tok);
+	}
+	json_tokener_free(tok);
+	return docs;
+}
+
+/* Ends a reading at the object that has the number @arg points to. */
+static int find_object(const char *kind, struct json_object *obj, void *arg, struct err *e)
+{
+	size_t *left = arg;
+
+	(void)kind;
+	(void)obj;
+	(void)e;
+	return --*left == 0 ? -EINVAL : 0;
+}
+
+int manifest_read(const char *text, size_t size, manifest_object_fn *fn, void *arg,
+                  unsigned int *ret_line, struct err *e)
+{
+	struct sink sink = { .fn = fn, .arg = arg };
+	size_t item;
+	int r = 0;
+
+	*ret_line = 0;
+	if (size > MANIFEST_MAX_BYTES)
+		return err_set(e, -EFBIG, ERR_LIMIT, "longer than %d bytes", MANIFEST_MAX_BYTES);
+	struct json_object *docs = parse_json(text, size);
+	if (!docs)
+		return read_yaml(text, size, &sink, ret_line, e);
+	for (size_t i = 0; i < json_object_array_length(docs) && r == 0; i++)
+		r = deliver(&sink, json_object_array_get_idx(docs, i), &item, e);
+	json_object_put(docs);
+	if (r < 0) {
+		struct err ignored = ERR_INIT;
+		size_t left = sink.n ? sink.n : 1;
+		struct sink finder = { .fn = find_object, .arg = &left };
+		read_yaml(text, size, &finder, ret_line, &ignored);
+	}
+	return r;
+}

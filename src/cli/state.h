@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_CLI_STATE_H
+#define FAIRLEAD_CLI_STATE_H
+
+/*
+ * A cluster's objects as far as the commands look at them, from manifests or from the API server.  Of an object that comes
+ * twice, the later one counts.
+ */
+
+#include <stddef.h>
+
+#include "fairlead/err.h"
+#include "fairlead/kube_types.h"
+#include "fairlead/options.h"
+
+struct json_object;
+struct state_entry;
+
+struct state {
+	struct state_entry *entries; /* by kind and key; in the order of coming */
+};
+
+void state_fini(struct state *s);
+/* Kinds that nobody here looks at are passed over.  A Service without a namespace is in "default", as for kubectl. */
+int state_put(struct state *s, const char *kind, struct json_object *obj, struct err *e);
+/* Reads manifests; @e names file and line. */
+int state_read_file(struct state *s, const char *path, struct err *e);
+/* The files of --state. */
+int state_read_files(struct state *s, const struct option_list *paths, struct err *e);
+
+/* In no particular order: new arrays for free(), of objects that belong to the state. */
+const struct kube_service **state_services(const struct state *s, size_t *ret_n);
+const struct kube_slice **state_slices(const struct state *s, size_t *ret_n);
+const struct kube_node **state_nodes(const struct state *s, size_t *ret_n);
+/* The one of that name in whatever namespace, or NULL. */
+const struct kube_config_map *state_config_map(const struct state *s, const char *name);
+
+#endif

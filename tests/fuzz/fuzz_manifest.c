@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Manifests that an administrator was handed, as the state of a plan. */
+#include "config.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/manifest.h"
+#include "cli/plan.h"
+#include "cli/state.h"
+#include "fairlead/configuration.h"
+#include "fairlead/mem.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static int put(const char *kind, struct json_object *obj, void *arg, struct err *e)
+{
+	return state_put(arg, kind, obj, e);
+}
+
+static struct configuration *pools(void)
+{
+	static const char yaml[] =
+		"address-pools:\n"
+		"- {name: lan, protocol: layer2, addresses: [192.168.1.240/30]}\n"
+		"- {name: lab, protocol: layer2, addresses: [192.168.2.10/32]}\n";
+	struct config_problems errors = { 0 };
+	struct configuration *c = NULL;
+
+	if (configuration_parse(yaml, strlen(yaml), &c, &errors, NULL) < 0)
+		abort();
+	return c;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct configuration *c = pools();
+	struct state s = { 0 };
+	struct buf out = BUF_INIT;
+	struct err e = ERR_INIT;
+	unsigned int line = 0;
+	size_t n;
+	/* A copy with an end that a sanitizer sees, and a NUL behind it as file_read() leaves. */
+	char *text = xmalloc(size + 1);
+
+	memcpy(text, data, size);
+	text[size] = '\0';
+	if (manifest_read(text, size, put, &s, &line, &e) < 0 && e.blame == ERR_NONE)
+		abort();
+	const struct kube_service **services = state_services(&s, &n);
+	struct plan *p = plan_new(c, NULL, services, n);
+	plan_json(p, &out);
+	plan_text(p, &out);
+	plan_free(p);
+	free(services);
+	free(text);
+	buf_fini(&out);
+	state_fini(&s);
+	configuration_unref(c);
+	return 0;
+}
