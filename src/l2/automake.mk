@@ -2,6 +2,7 @@
 libfairlead_a_SOURCES += \
 	src/l2/arp.c \
 	src/l2/claims.c \
+	src/l2/contest.c \
 	src/l2/entries.c \
 	src/l2/ifaces.c \
 	src/l2/l2.c \

@@ -32,10 +32,6 @@
 /* How long the first candidate waits for the claims of a peer that is known to have claims we have not seen. */
 #define SYNC_PATIENCE_MS 500
 #define SYNC_POLL_MS 10
-/* For so long an address is known to have been let go, and who did is no candidate. */
-#define YIELDED_MS 2000
-/* A fresh candidate supersedes an owner whose view has been stale for so long. */
-#define STALE_MS 30000
 #define REVIEW_MS 1000
 /* After so long without a peer coming or going a weak claim becomes a full one. */
 #define CALM_MS 1000
@@ -70,142 +66,6 @@ void claims_fini(struct claims *c)
 	free(c->actions);
 	free(c->tell);
 	free(c->snapshot.addrs);
-}
-
-/* ---- questions ---- */
-
-int claims_order(const struct wire_claim *a, const char *a_node, const struct wire_claim *b,
-                 const char *b_node)
-{
-	if (a->created_us != b->created_us)
-		return a->created_us > b->created_us ? 1 : -1;
-	int uid = memcmp(a->uid, b->uid, sizeof(a->uid));
-	if (uid)
-		return uid;
-	int weak = (b->flags & WIRE_CLAIM_WEAK) - (a->flags & WIRE_CLAIM_WEAK);
-	if (weak)
-		return weak;
-	if (a->epoch != b->epoch)
-		return a->epoch > b->epoch ? 1 : -1;
-	return strcmp(b_node, a_node);
-}
-
-static bool entitled(const struct claims_entry *e)
-{
-	return e->want && e->want->eligible;
-}
-
-static bool same_service(const struct l2_want *w, const struct wire_claim *claim)
-{
-	return w->created_us == claim->created_us && memcmp(w->uid, claim->uid, 16) == 0;
-}
-
-static bool stands(const struct claims *c, const struct claims_held *h)
-{
-	return member_holds(h->peer) && !c->tables[h->peer->slot].unconfirmed;
-}
-
-/* The best claim of a peer that still stands; NULL if none. */
-static const struct claims_held *best_rival(const struct claims *c, const struct claims_entry *e)
-{
-	const struct claims_held *best = NULL;
-	for (const struct claims_held *h = e->others; h; h = h->next)
-		if (stands(c, h) && (!best || claims_order(&h->claim, h->peer->name, &best->claim,
-		                                           best->peer->name) > 0))
-			best = h;
-	return best;
-}
-
-/* The last holder known is a peer that died. */
-static bool orphaned(const struct claims_entry *e)
-{
-	for (const struct claims_held *h = e->others; h; h = h->next)
-		if (!member_holds(h->peer) && h->claim.epoch >= e->epoch_floor)
-			return true;
-	return false;
-}
-
-static bool contested_and_lost(const struct claims *c, int64_t now, const struct claims_entry *e)
-{
-	for (const struct claims_held *h = e->others; h; h = h->next) {
-		if (!stands(c, h))
-			continue;
-		if (!h->former && member_deaf(c->member, h->peer, now))
-			return true;
-		if (claims_order(&h->claim, h->peer->name, &e->own, c->opts.node) > 0)
-			return true;
-	}
-	return false;
-}
-
-static bool is_candidate(const struct l2_want *w, int node_index)
-{
-	size_t low = 0, high = w->n_candidates;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		if (w->candidates[mid] == node_index)
-			return true;
-		if (w->candidates[mid] < node_index)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return false;
-}
-
-static uint64_t score(uint32_t addr, uint64_t name_hash)
-{
-	uint8_t b[4] = { (uint8_t)(addr >> 24), (uint8_t)(addr >> 16), (uint8_t)(addr >> 8),
-		         (uint8_t)addr };
-	return hash64(b, sizeof(b), name_hash);
-}
-
-/* How many living candidates come before us for this address. */
-static size_t rank(const struct claims *c, int64_t now, const struct claims_entry *e)
-{
-	uint64_t ours = score(e->addr, c->name_hash);
-	size_t before = 0;
-	for (size_t i = 0; i < c->member->n_slots; i++) {
-		const struct member_peer *p = c->member->peers[i];
-		const struct claims_table *t = &c->tables[i];
-		if (!p || p->state != MEMBER_ALIVE || t->node_index < 0 ||
-		    !is_candidate(e->want, t->node_index))
-			continue;
-		if (e->yielder == i && e->freed == CLAIMS_YIELDED && now - e->freed_ms < YIELDED_MS)
-			continue;
-		before += score(e->addr, t->name_hash) > ours;
-	}
-	return before;
-}
-
-static bool resumes(const struct claims_entry *e, int64_t now)
-{
-	return e->recalled && now < e->recalled_until_ms && same_service(e->want, e->recalled);
-}
-
-/* Why should nobody answer for it?  If that is not known, ask. */
-static bool must_ask(const struct claims *c, int64_t now, const struct claims_entry *e)
-{
-	if (orphaned(e) || e->freed == CLAIMS_LAPSED || !c->synced)
-		return true;
-	if (resumes(e, now) || (e->freed == CLAIMS_YIELDED && now - e->freed_ms < YIELDED_MS))
-		return false;
-	return c->opts.first_use_probe;
-}
-
-/*
- * A rival's claim that we may overrule: of an older Service (the address was given to another since), or by a node that
- * long had no news of the cluster.
- */
-static bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
-                     const struct claims_held *rival)
-{
-	struct wire_claim ours = { .created_us = e->want->created_us, .epoch = 0 };
-	memcpy(ours.uid, e->want->uid, sizeof(ours.uid));
-	if (!same_service(e->want, &rival->claim))
-		return claims_order(&ours, c->opts.node, &rival->claim, rival->peer->name) > 0;
-	return c->view_fresh && member_stale_ms(rival->peer, now) > STALE_MS &&
-	       rival->peer->state == MEMBER_ALIVE && member_majority(c->member, now);
 }
 
 /* ---- settling ---- */
@@ -548,7 +408,7 @@ static void review(struct claims *c, int64_t now)
 {
 	for (size_t i = 0; i < c->member->n_slots; i++) {
 		const struct member_peer *p = c->member->peers[i];
-		if (p && p->state == MEMBER_ALIVE && member_stale_ms(p, now) > STALE_MS)
+		if (p && p->state == MEMBER_ALIVE && member_stale_ms(p, now) > CLAIMS_STALE_MS)
 			settle_peer(c, now, p);
 	}
 	if (c->ready && c->synced && member_majority(c->member, now) &&

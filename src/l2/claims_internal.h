@@ -4,7 +4,7 @@
 
 /*
  * Between the files of the claims core only: entries.c keeps addresses and timers, tables.c keeps the copies of peers'
- * claims and talks about them, claims.c decides.
+ * claims and talks about them, contest.c answers questions about one address, claims.c decides.
  */
 
 #include "l2/claims.h"
@@ -43,6 +43,34 @@ void table_clear(struct claims *c, int64_t now, struct member_peer *p, bool form
                  enum claims_freed how);
 /* Recomputes c->synced. */
 void tables_review_synced(struct claims *c);
+
+/* ---- contest.c ---- */
+
+/* For so long an address is known to have been let go, and who did is no candidate. */
+#define CLAIMS_YIELDED_MS 2000
+/* A fresh candidate supersedes an owner whose view has been stale for so long. */
+#define CLAIMS_STALE_MS 30000
+
+/* This node may own the address. */
+bool entitled(const struct claims_entry *e);
+bool same_service(const struct l2_want *w, const struct wire_claim *claim);
+/* The best claim of a peer that still stands; NULL if none. */
+const struct claims_held *best_rival(const struct claims *c, const struct claims_entry *e);
+/* The last holder known is a peer that died. */
+bool orphaned(const struct claims_entry *e);
+/* Ours is claimed, and a claim that stands wins over it. */
+bool contested_and_lost(const struct claims *c, int64_t now, const struct claims_entry *e);
+/* A node's weight for an address in the rendezvous order; the highest comes first. */
+uint64_t score(uint32_t addr, uint64_t name_hash);
+/* How many living candidates come before us for this address. */
+size_t rank(const struct claims *c, int64_t now, const struct claims_entry *e);
+/* It was ours before we restarted, and the peers still hold it for us. */
+bool resumes(const struct claims_entry *e, int64_t now);
+/* Why should nobody answer for it?  If that is not known, ask. */
+bool must_ask(const struct claims *c, int64_t now, const struct claims_entry *e);
+/* @rival may be overruled: see contest.c. */
+bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
+              const struct claims_held *rival);
 
 /* ---- claims.c ---- */
 
