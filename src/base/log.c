@@ -24,21 +24,39 @@ static const char *const level_names[] = {
 	[LOG_DEBUG] = "debug",
 };
 
+/* What always fits behind a line that is full: the quote of its last value, a word that says so, and the newline. */
+#define LOG_CUT " cut=true"
+#define LOG_RESERVE (sizeof("\"" LOG_CUT "\n") - 1)
+
 struct line {
 	char text[LOG_LINE_SIZE];
 	size_t size;
+	bool full;
 };
+
+/* All of @s or nothing, so that no escape is cut in two; what is full stays full. */
+static void line_puts(struct line *l, const char *s)
+{
+	size_t size = strlen(s);
+
+	if (l->full || l->size + size > sizeof(l->text) - LOG_RESERVE) {
+		l->full = true;
+		return;
+	}
+	memcpy(l->text + l->size, s, size);
+	l->size += size;
+}
 
 static void line_putc(struct line *l, char c)
 {
-	if (l->size < sizeof(l->text) - 1)
-		l->text[l->size++] = c;
+	line_puts(l, (const char[]){ c, '\0' });
 }
 
-static void line_puts(struct line *l, const char *s)
+/* Into the room that is kept for the end of a line. */
+static void line_end(struct line *l, const char *s)
 {
-	while (*s)
-		line_putc(l, *s++);
+	memcpy(l->text + l->size, s, strlen(s));
+	l->size += strlen(s);
 }
 
 static bool is_plain(const char *s)
@@ -54,16 +72,18 @@ static bool is_plain(const char *s)
 static void line_put_value(struct line *l, const char *s)
 {
 	if (is_plain(s)) {
-		line_puts(l, s);
+		while (*s && !l->full)
+			line_putc(l, *s++);
 		return;
 	}
 	line_putc(l, '"');
-	for (; *s; s++) {
+	if (l->full)
+		return;
+	for (; *s && !l->full; s++) {
 		unsigned char c = (unsigned char)*s;
 		char esc[8];
 		if (c == '"' || c == '\\') {
-			line_putc(l, '\\');
-			line_putc(l, (char)c);
+			line_puts(l, c == '"' ? "\\\"" : "\\\\");
 		} else if (c == '\n') {
 			line_puts(l, "\\n");
 		} else if (c < ' ' || c == 0x7f) {
@@ -73,13 +93,13 @@ static void line_put_value(struct line *l, const char *s)
 			line_putc(l, (char)c);
 		}
 	}
-	line_putc(l, '"');
+	line_end(l, "\"");
 }
 
 void log_write(enum log_level level, const char *msg, const struct log_kv *kvs)
 {
 	struct line l = { .size = 0 };
-	char stamp[CLOCK_RFC3339_SIZE], number[24];
+	char stamp[CLOCK_RFC3339_SIZE], number[24], key[64];
 
 	line_puts(&l, "time=");
 	line_puts(&l, clock_rfc3339_micro(clock_wall_us(), stamp));
@@ -87,10 +107,11 @@ void log_write(enum log_level level, const char *msg, const struct log_kv *kvs)
 	line_puts(&l, level_names[level]);
 	line_puts(&l, " msg=");
 	line_put_value(&l, msg);
-	for (; kvs->key; kvs++) {
-		line_putc(&l, ' ');
-		line_puts(&l, kvs->key);
-		line_putc(&l, '=');
+	for (; kvs->key && !l.full; kvs++) {
+		snprintf(key, sizeof(key), " %s=", kvs->key);
+		line_puts(&l, key);
+		if (l.full)
+			break;
 		if (kvs->is_int) {
 			snprintf(number, sizeof(number), "%lld", kvs->i);
 			line_puts(&l, number);
@@ -98,7 +119,7 @@ void log_write(enum log_level level, const char *msg, const struct log_kv *kvs)
 			line_put_value(&l, kvs->s ? kvs->s : "");
 		}
 	}
-	l.text[l.size++] = '\n';
+	line_end(&l, l.full ? LOG_CUT "\n" : "\n");
 	/* Nobody is left to tell when the log itself cannot be written. */
 	while (write(log_fd, l.text, l.size) < 0 && errno == EINTR)
 		;

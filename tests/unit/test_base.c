@@ -224,6 +224,46 @@ static void log_lines_cannot_be_forged(void **state)
 	close(fds[1]);
 }
 
+static void long_log_lines_are_cut_whole(void **state)
+{
+	(void)state;
+	int fds[2];
+	char value[8192], text[8192];
+	assert_int_equal(pipe(fds), 0);
+	log_set_fd(fds[1]);
+	/* Wherever the end of the line falls in an escape, the value is closed and the line says that it was cut. */
+	for (size_t shift = 0; shift < 8; shift++) {
+		memset(value, 'a', shift);
+		memset(value + shift, '\x01', 5000 - shift);
+		value[5000] = '\0';
+		log_info("m", KV_S("k", value), KV_S("after", "b"));
+		ssize_t n = read(fds[0], text, sizeof(text) - 1);
+		assert_true(n > 4000 && n <= 4096);
+		text[n] = '\0';
+		assert_ptr_equal(strchr(text, '\n'), text + n - 1);
+		assert_string_equal(text + n - strlen("\\x01\" cut=true\n"), "\\x01\" cut=true\n");
+	}
+	/* A value that ends anywhere about the end of the line, quoted or plain. */
+	for (size_t len = 3900; len < 4200; len++) {
+		for (int quoted = 0; quoted < 2; quoted++) {
+			memset(value, 'a', len);
+			value[0] = quoted ? ' ' : 'a';
+			value[len] = '\0';
+			log_info("m", KV_S("k", value), KV_S("q", ""), KV_I("n", 1));
+			ssize_t n = read(fds[0], text, sizeof(text) - 1);
+			assert_true(n > 0 && n <= 4096);
+			text[n] = '\0';
+			assert_ptr_equal(strchr(text, '\n'), text + n - 1);
+			bool cut = strcmp(text + n - strlen(" cut=true\n"), " cut=true\n") == 0;
+			assert_true(cut || strcmp(text + n - strlen(" n=1\n"), " n=1\n") == 0);
+			assert_int_equal(quoted, strstr(text, "k=\" ") != NULL);
+		}
+	}
+	log_set_fd(STDERR_FILENO);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void errors_are_prefixed(void **state)
 {
 	(void)state;
@@ -254,6 +294,7 @@ int main(void)
 		cmocka_unit_test(cursors_keep_their_bounds),
 		cmocka_unit_test(times_round_trip),
 		cmocka_unit_test(log_lines_cannot_be_forged),
+		cmocka_unit_test(long_log_lines_are_cut_whole),
 		cmocka_unit_test(errors_are_prefixed),
 		cmocka_unit_test(hashes_are_stable),
 	};
