@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
@@ -109,19 +110,32 @@ static void serve_readyz(struct metrics_server *s, struct evhttp_request *req)
 	serve_probe(req, s->ops.ready, s->arg);
 }
 
-static bool from_loopback(struct evhttp_request *req)
+static struct addr address_of(const struct sockaddr *sa)
 {
-	const struct sockaddr *sa = evhttp_connection_get_addr(evhttp_request_get_connection(req));
-	struct addr a = { 0 };
-
-	if (!sa)
-		return false;
 	if (sa->sa_family == AF_INET)
-		a = addr_from_in(((const struct sockaddr_in *)(const void *)sa)->sin_addr);
-	else if (sa->sa_family == AF_INET6)
-		a = addr_from_in6(&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr);
-	return a.family == 4 ? a.b[0] == 127
-	                     : !memcmp(a.b, &in6addr_loopback, sizeof(in6addr_loopback));
+		return addr_from_in(((const struct sockaddr_in *)(const void *)sa)->sin_addr);
+	if (sa->sa_family == AF_INET6)
+		return addr_from_in6(&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr);
+	return (struct addr){ 0 };
+}
+
+/* Over the loopback, or from the very address that was called: where we listen on one address, there is no other way. */
+static bool from_this_host(struct evhttp_request *req)
+{
+	struct evhttp_connection *conn = evhttp_request_get_connection(req);
+	const struct sockaddr *peer = evhttp_connection_get_addr(conn);
+	struct sockaddr_storage called;
+	socklen_t size = sizeof(called);
+	evutil_socket_t fd = bufferevent_getfd(evhttp_connection_get_bufferevent(conn));
+
+	if (!peer || getsockname(fd, (struct sockaddr *)&called, &size) < 0)
+		return false;
+	struct addr from = address_of(peer), to = address_of((struct sockaddr *)&called);
+	if (!from.family)
+		return false;
+	return addr_eq(&from, &to) ||
+	       (from.family == 4 ? from.b[0] == 127
+	                         : !memcmp(from.b, &in6addr_loopback, sizeof(in6addr_loopback)));
 }
 
 static void serve_loglevel(struct metrics_server *s, struct evhttp_request *req)
@@ -134,7 +148,7 @@ static void serve_loglevel(struct metrics_server *s, struct evhttp_request *req)
 		reply_text(req, 200, log_level_name(log_get_level()));
 		return;
 	}
-	if (!from_loopback(req)) {
+	if (!from_this_host(req)) {
 		reply_text(req, 403, "the log level can be set from this host only");
 		return;
 	}
