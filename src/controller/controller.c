@@ -238,11 +238,12 @@ static int make_events(struct controller *ctl, struct err *e)
 	ctl->last_call = evtimer_new(ctl->base, on_last_call, ctl);
 	ctl->signals[0] = evsignal_new(ctl->base, SIGTERM, on_signal, ctl);
 	ctl->signals[1] = evsignal_new(ctl->base, SIGINT, on_signal, ctl);
+	ctl->signals[2] = evsignal_new(ctl->base, SIGHUP, on_signal, ctl);
 	if (!ctl->turn || !ctl->clock || !ctl->last_call || !ctl->signals[0] || !ctl->signals[1] ||
-	    publish_start(ctl) < 0)
+	    !ctl->signals[2] || publish_start(ctl) < 0)
 		return err_set(e, -ENOMEM, ERR_SYSTEM, "cannot make the events of the loop");
-	evsignal_add(ctl->signals[0], NULL);
-	evsignal_add(ctl->signals[1], NULL);
+	for (size_t i = 0; i < ARRAY_LEN(ctl->signals); i++)
+		evsignal_add(ctl->signals[i], NULL);
 	return 0;
 }
 
@@ -287,8 +288,8 @@ int controller_start(struct controller *ctl, struct err *e)
 
 void controller_stop(struct controller *ctl)
 {
-	struct event *const events[] = { ctl->turn, ctl->clock, ctl->last_call, ctl->signals[0],
-		                         ctl->signals[1] };
+	struct event *const events[] = { ctl->turn,       ctl->clock,      ctl->last_call,
+		                         ctl->signals[0], ctl->signals[1], ctl->signals[2] };
 
 	metrics_server_stop(ctl->http);
 	lease_elector_free(ctl->elector);

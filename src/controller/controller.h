@@ -71,7 +71,7 @@ struct controller {
 	char *namespace, *identity;
 	struct lease_timing timing;
 	struct event_base *base;
-	struct event *signals[2], *turn, *clock, *last_call;
+	struct event *signals[3], *turn, *clock, *last_call;
 	struct kube_access *access;
 	struct kube_client *client;
 	struct kube_informer *services, *config_maps;

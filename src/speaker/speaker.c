@@ -237,10 +237,12 @@ static int start_events(struct speaker *sp, struct err *e)
 	sp->wake = event_new(sp->base, sp->wake_fd, EV_READ | EV_PERSIST, on_wake, sp);
 	sp->sigterm = evsignal_new(sp->base, SIGTERM, on_signal, sp);
 	sp->sigint = evsignal_new(sp->base, SIGINT, on_signal, sp);
+	sp->sighup = evsignal_new(sp->base, SIGHUP, on_signal, sp);
 	event_add(sp->tick, &tick);
 	event_add(sp->wake, NULL);
 	event_add(sp->sigterm, NULL);
 	event_add(sp->sigint, NULL);
+	event_add(sp->sighup, NULL);
 	return 0;
 }
 
@@ -298,6 +300,7 @@ void speaker_stop(struct speaker *sp)
 	free_event(sp->wake);
 	free_event(sp->sigterm);
 	free_event(sp->sigint);
+	free_event(sp->sighup);
 	if (sp->wake_fd >= 0)
 		close(sp->wake_fd);
 	if (sp->access)

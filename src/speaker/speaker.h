@@ -63,7 +63,7 @@ struct speaker {
 	struct proxy *proxy; /* NULL in mode none */
 	struct l2 *l2;
 	struct metrics_server *http;
-	struct event *turn, *tick, *wake, *sigterm, *sigint;
+	struct event *turn, *tick, *wake, *sigterm, *sigint, *sighup;
 	int wake_fd; /* the urgent thread has news */
 	unsigned int n_synced;
 	bool complete;   /* everything was synced and acted upon once */
