@@ -8,7 +8,8 @@ libfairlead_a_SOURCES += \
 	src/base/hash.c \
 	src/base/log.c \
 	src/base/mem.c \
-	src/base/reason.c
+	src/base/reason.c \
+	src/base/streams.c
 noinst_HEADERS += \
 	include/fairlead/addr.h \
 	include/fairlead/buf.h \
@@ -18,4 +19,5 @@ noinst_HEADERS += \
 	include/fairlead/hash.h \
 	include/fairlead/log.h \
 	include/fairlead/mem.h \
-	include/fairlead/reason.h
+	include/fairlead/reason.h \
+	include/fairlead/streams.h

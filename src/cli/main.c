@@ -10,6 +10,7 @@
 #include "fairlead/buf.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "fairlead/streams.h"
 
 #define SPEAKER_PORT 7472
 #define OPERANDS_MAX (OPTION_LIST_MAX + 2)
@@ -128,6 +129,8 @@ int main(int argc, char **argv)
 	struct command_options o = { .speaker_port = SPEAKER_PORT };
 	const struct command *command = NULL;
 	struct err e = ERR_INIT;
+
+	streams_hold();
 	int r = parse(argc, argv, &o, &command, &e);
 
 	if (r == OPTIONS_DONE)

@@ -10,6 +10,7 @@
 
 #include "controller/controller.h"
 #include "fairlead/log.h"
+#include "fairlead/streams.h"
 
 enum { EXIT_USAGE = 2 };
 #define LEASE_DURATION_MAX_S 3600
@@ -61,7 +62,7 @@ int controller_options_parse(int argc, char **argv, struct controller_options *r
 			"Assigns addresses from pools to Kubernetes Services of type LoadBalancer. "
 			"Two or more run for safety; one of them leads.",
 		.rows = rows,
-		.after = "SIGTERM and SIGINT hand the Lease over and end it.\n"
+		.after = "SIGTERM, SIGINT and SIGHUP hand the Lease over and end it.\n"
 			 "Exit status: 0 after a signal, 1 if it cannot run, 2 for a wrong command "
 			 "line.\n"
 			 "See fairlead-controller(8) and fairlead.yaml(5).\n",
@@ -84,6 +85,8 @@ int main(int argc, char **argv)
 {
 	struct controller ctl = { 0 };
 	struct err e = ERR_INIT;
+
+	streams_hold();
 	int r = controller_options_parse(argc, argv, &ctl.opts, &e);
 
 	if (r == OPTIONS_DONE)

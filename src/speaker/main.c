@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "fairlead/log.h"
+#include "fairlead/streams.h"
 #include "speaker/speaker.h"
 
 enum { EXIT_USAGE = 2 };
@@ -46,6 +47,8 @@ int main(int argc, char **argv)
 	static char host[HOST_NAME_MAX + 1];
 	struct speaker sp = { 0 };
 	struct err e = ERR_INIT;
+
+	streams_hold();
 	int r = speaker_options_parse(argc, argv, &sp.opts, &e);
 
 	if (r == OPTIONS_DONE)

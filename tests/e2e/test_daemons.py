@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemons as programs: what they cost over a long life, what they print, and how they take their surroundings."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+from conftest import NODES, MakeService, our_rules
+
+from lab import net, netns
+from lab.cluster import Lab
+from lab.processes import Process
+from lab.waiting import LabError, wait_for
+
+WIDE = "address-pools:\n- {name: wide, protocol: layer2, addresses: [192.168.1.240/28, 10.50.0.0/16]}\n"
+ROUND, ROUNDS = 250, 8
+
+
+# ---- a long life ----
+
+
+def private_kb(process: Process) -> int:
+    lines = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
+
+
+def n_fds(process: Process) -> int:
+    return len(os.listdir(f"/proc/{process.pid}/fd"))
+
+
+def zombies(process: Process) -> list[str]:
+    """Children that ended and were not waited for."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, fields = stat.read_text(encoding="ascii", errors="replace").rsplit(")", 1)
+        except OSError:
+            continue
+        if fields.split()[0] == "Z" and int(fields.split()[1]) == process.pid:
+            found.append(name)
+    return found
+
+
+def churn(lab: Lab, number: int) -> None:
+    """Creates many Services with an endpoint each, and deletes them again."""
+    names = [f"churn-{number}-{i}" for i in range(ROUND)]
+    for i, name in enumerate(names):
+        ports = [{"name": "http", "port": 80, "targetPort": 8080}]
+        spec = {"type": "LoadBalancer", "ports": ports}
+        lab.api.create({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec})
+        lab.api.create(
+            {
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "metadata": {"name": name, "labels": {"kubernetes.io/service-name": name}},
+                "addressType": "IPv4",
+                "ports": [{"name": "http", "port": 8080}],
+                "endpoints": [{"addresses": [f"10.244.1.{i % 200 + 20}"], "nodeName": "node1"}],
+            }
+        )
+    wait_for("the last to have an address", lambda: lab.addresses(names[-1]), 30)
+    wait_for(
+        "its rules", lambda: any(s["name"] == names[-1] and s["forwarded"] for s in lab.daemon("node1")["services"]), 30
+    )
+    for name in names:
+        lab.api.delete("EndpointSlice", name)
+        lab.api.delete("Service", name)
+    gone(lab)
+
+
+def gone(lab: Lab) -> None:
+    def nothing_left() -> bool:
+        for what in ("controller-a", *NODES):
+            if left := [s["name"] for s in lab.daemon(what)["services"] if s["name"].startswith("churn")]:
+                raise LabError(f"{what} has {len(left)}")
+        return bool(all(lab.daemon(n)["proxy"]["in_sync"] for n in NODES))
+
+    wait_for("everybody to forget the Services", nothing_left, 60, 0.2)
+
+
+def test_thousands_of_services_leave_nothing_behind(lab: Lab) -> None:
+    good = lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
+    lab.api.patch("ConfigMap", "fairlead", {"data": {"config": WIDE}}, "fairlead-system")
+    daemons = [lab.processes["controller-a"], lab.processes["controller-b"], lab.speaker("node1")]
+    try:
+        churn(lab, 0)
+        churn(lab, 1)
+        rules = len(our_rules(lab, "node1"))
+        before = [(private_kb(d), n_fds(d)) for d in daemons]
+        for number in range(2, ROUNDS):
+            churn(lab, number)
+        after = [(private_kb(d), n_fds(d)) for d in daemons]
+    finally:
+        lab.api.patch("ConfigMap", "fairlead", {"data": {"config": good}}, "fairlead-system")
+    print([(d.name, b, a) for d, b, a in zip(daemons, before, after)])
+    for daemon, (kb, fds), (kb_after, fds_after) in zip(daemons, before, after):
+        assert zombies(daemon) == [], daemon.name
+        # Connections to the API server and a program under way may come and go.
+        assert fds_after <= fds + 4, daemon.name
+        # A byte leaked for each of these Services would be 1.5 kB; a block of 400 bytes already shows.
+        assert kb_after <= kb + 600, f"{daemon.name}: {kb} kB, then {kb_after} kB"
+    assert len(our_rules(lab, "node1")) == rules
+
+
+# ---- what they print ----
+
+METRIC = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
+SAMPLE = re.compile(rf"({METRIC})(?:\{{({LABEL}(?:,{LABEL})*)\}})? (\S+)\Z")
+LOGFMT = re.compile(r'(?:[a-z0-9_.]+=(?:[^\s"=]*|"(?:[^"\\\x00-\x1f]|\\.)*")(?: |\Z))+\Z')
+
+
+def read_exposition(text: str) -> dict[str, float]:
+    """Reads Prometheus text as strictly as its format is written; samples by name and labels."""
+    samples: dict[str, float] = {}
+    types: dict[str, str] = {}
+    family = ""
+    assert text.endswith("\n")
+    for line in text[:-1].split("\n"):
+        if line.startswith("# HELP "):
+            family = line.split(" ")[2]
+            assert re.fullmatch(METRIC, family) and family not in types, line
+        elif line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert name == family and kind in ("counter", "gauge"), line
+            types[name] = kind
+        else:
+            match = SAMPLE.fullmatch(line)
+            assert match, line
+            name, labels, value = match.groups()
+            assert name == family and name in types, f"{line} is outside its family {family}"
+            assert types[name] == "counter" or not name.endswith("_total"), line
+            assert f"{name}{labels}" not in samples, f"{line} is there twice"
+            samples[f"{name}{labels}"] = float(value)
+            assert types[name] == "gauge" or float(value) >= 0, line
+    return samples
+
+
+def test_metrics_are_prometheus_text(lab: Lab, make_service: MakeService) -> None:
+    make_service("web")
+    make_service("refused", {"fairlead.io/addresses": "8.8.8.8"})
+    lab.wait_owner(lab.wait_address("web"))
+    for what in ("controller-a", "controller-b", *NODES):
+        assert len(read_exposition(lab.daemon(what, "/metrics"))) > 30
+
+
+def test_logs_are_logfmt_whatever_is_in_them(lab: Lab, make_service: MakeService) -> None:
+    places = {
+        # It listens on this address alone, so there is no loopback to call it by.
+        lab.network.control_plane.namespace: f"{net.CONTROL_PLANE}:7471",
+        lab.host("node1").namespace: "127.0.0.1:7472",
+    }
+    for namespace, place in places.items():
+        netns.output(namespace, ["curl", "-sf", "-X", "PUT", "-d", "debug", f"http://{place}/loglevel"])
+    nasty = ['x" level=error msg="forged', "back\\slash\nline=two", "\x1b[31mred\u2028 ä\t=", "=", '"', "\\", " ", "long " * 2000]
+    for i, text in enumerate(nasty):
+        make_service(f"nasty{i}", {"fairlead.io/addresses": text, "fairlead.io/address-pool": text})
+    make_service("web")
+    lab.wait_owner(lab.wait_address("web"))
+    for name, process in lab.processes.items():
+        if name.startswith(("controller-", "speaker-")):
+            lines = process.log.read_text(encoding="utf-8").split("\n")
+            assert len(lines) > 5
+            assert [line for line in lines if line and not LOGFMT.match(line)] == [], name
+
+
+# ---- what is around them ----
+
+
+def test_a_daemon_without_standard_streams(lab: Lab) -> None:
+    """Files that are opened take the numbers 0, 1 and 2 then; nothing may be printed into them."""
+    process = lab.processes["controller-b"]
+    assert process.stop() == 0
+    with netns.entered(process.namespace):
+        shell = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *process.argv]
+        bare = subprocess.Popen(shell, start_new_session=True)
+    try:
+        wait_for("it to be ready", lambda: lab.daemon("controller-b", "/readyz"))
+        assert json.dumps(lab.daemon("controller-b"))
+        for fd in (0, 1, 2):
+            assert os.readlink(f"/proc/{bare.pid}/fd/{fd}") == "/dev/null"
+    finally:
+        bare.terminate()
+        assert bare.wait(5) == 0
+        lab.restart("controller-b")
+        wait_for("it to be ready", lambda: lab.daemon("controller-b", "/readyz"))
+
+
+def test_a_terminal_that_closes_is_a_clean_end(lab: Lab) -> None:
+    for name in ("controller-b", "speaker-node3"):
+        process = lab.processes[name]
+        process.signal(signal.SIGHUP)
+        assert process.wait() == 0, name
+        lab.restart(name)
+    wait_for("it to be ready", lambda: lab.daemon("controller-b", "/readyz"))
+    wait_for("it to be ready", lambda: lab.daemon("node3", "/readyz"))
