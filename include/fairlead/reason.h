@@ -40,6 +40,8 @@
 	X(NodeExcluded, false, "the node is labelled exclude-from-external-load-balancers")   \
 	X(NetworkUnavailable, false, "the node's condition NetworkUnavailable is true")       \
 	X(NodeUnknown, false, "the API server has no Node of this name")                      \
+	X(NodeNotReady, false, "the node is not Ready, so its speaker is taken for dead")     \
+	X(SpeakerSilent, false, "the node's speaker did not answer")                          \
 	X(AddressNotInPool, false, "the address is in no pool of the configuration")          \
 	X(AddressShared, false, "an earlier Service claims the same address")                 \
 	X(ProtocolUnsupported, false, "this version announces by layer2 only")                \

@@ -106,6 +106,9 @@ void view_remove_node(struct view *v, const char *name);
  */
 int view_load_configuration(struct view *v, const struct kube_config_map *map, struct err *e);
 
+/* Takes one that was parsed already; the reference changes hands. */
+void view_set_configuration(struct view *v, struct configuration *c, uint64_t generation);
+
 /*
  * The dirty Services, each once; counts one pass for each.  The array is good until view_clean(), which forgets them and
  * frees those that are gone; nothing may be changed in between.

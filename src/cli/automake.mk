@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
+	src/cli/explain.c \
+	src/cli/explain.h \
+	src/cli/explain_print.c \
+	src/cli/explain_private.h \
 	src/cli/file.c \
 	src/cli/file.h \
 	src/cli/gather.c \
@@ -25,12 +29,22 @@ noinst_HEADERS += \
 bin_PROGRAMS += src/cli/fairlead
 src_cli_fairlead_SOURCES = \
 	src/cli/check.c \
+	src/cli/command_explain.c \
 	src/cli/command_plan.c \
 	src/cli/commands.h \
 	src/cli/main.c \
 	src/cli/status.c
 
 dist_man_MANS += man/fairlead.1
+
+bashcompdir = $(datadir)/bash-completion/completions
+dist_bashcomp_DATA = src/cli/completion/fairlead
+
+# kubectl finds its plugins by name.
+install-exec-hook:
+	cd $(DESTDIR)$(bindir) && ln -sf fairlead kubectl-fairlead
+uninstall-hook:
+	rm -f $(DESTDIR)$(bindir)/kubectl-fairlead
 
 check_PROGRAMS += tests/unit/test_options tests/unit/test_cli
 TESTS += tests/unit/test_options tests/unit/test_cli

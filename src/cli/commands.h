@@ -31,6 +31,7 @@ struct command_options {
 };
 
 int command_config_check(const struct command_options *o, struct err *e);
+int command_explain(const struct command_options *o, struct err *e);
 int command_plan(const struct command_options *o, struct err *e);
 int command_pools(const struct command_options *o, struct err *e);
 int command_status(const struct command_options *o, struct err *e);

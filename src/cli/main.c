@@ -22,6 +22,7 @@ static const struct command {
 	int (*run)(const struct command_options *o, struct err *e);
 } commands[] = {
 	{ { "config", "check" }, "FILE", 1, command_config_check },
+	{ { "explain", NULL }, "[NAMESPACE/]SERVICE", 1, command_explain },
 	{ { "plan", NULL }, "--config FILE [--state FILE…]", 0, command_plan },
 	{ { "pools", NULL }, "", 0, command_pools },
 	{ { "status", NULL }, "", 0, command_status },
@@ -31,6 +32,9 @@ static const char after[] =
 	"Commands:\n"
 	"  config check FILE           is this a configuration that the controller takes?  FILE is\n"
 	"                              the YAML, or the manifest of a ConfigMap that holds it\n"
+	"  explain [NAMESPACE/]SERVICE [--node NODE] [--config FILE --state FILE…]\n"
+	"                              where the Service's addresses are announced, where not and why,\n"
+	"                              and what would change it\n"
 	"  plan --config FILE [--state FILE…]\n"
 	"                              what the controller would do with the Services' addresses under\n"
 	"                              this configuration, in the live cluster or in that of the\n"
@@ -83,8 +87,9 @@ static int parse(int argc, char **argv, struct command_options *o,
 		{ "output", 'o', "FORMAT", "what to print", OPTION_CHOICE, &output,
 		  .choices = "text|json" },
 		OPTIONS_KUBE(o->kube),
+		{ "node", 0, "NAME", "explain: this node only", OPTION_STRING, &o->node },
 		{ "config", 0, "FILE",
-		  "plan: the configuration, as YAML or as the manifest of its ConfigMap",
+		  "plan, explain: the configuration, as YAML or as the manifest of its ConfigMap",
 		  OPTION_STRING, &o->config },
 		{ "state", 0, "FILE…",
 		  "manifests, YAML or JSON, instead of the live cluster; may be given again",

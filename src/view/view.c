@@ -227,9 +227,14 @@ int view_load_configuration(struct view *v, const struct kube_config_map *map, s
 	if (r < 0)
 		return err_set(e, r, ERR_CONFIG, "ConfigMap %s does not parse",
 		               kube_key(&map->meta));
-	set_configuration(v, c);
-	v->generation = generation ? strtoull(generation, NULL, 10) : 0;
+	view_set_configuration(v, c, generation ? strtoull(generation, NULL, 10) : 0);
 	return 0;
+}
+
+void view_set_configuration(struct view *v, struct configuration *c, uint64_t generation)
+{
+	set_configuration(v, c);
+	v->generation = generation;
 }
 
 /* ---- reading ---- */

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `fairlead explain`: where a Service's addresses are announced, where not, and why. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "cli/commands.h"
+#include "cli/explain.h"
+#include "cli/file.h"
+#include "cli/gather.h"
+#include "cli/state.h"
+#include "fairlead/kube.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+
+static void put(struct state *s, const char *kind, struct json_object *obj)
+{
+	struct err e = ERR_INIT;
+
+	if (state_put(s, kind, obj, &e) < 0)
+		log_error("passed over", KV_S("error", e.msg));
+}
+
+static void put_service(struct json_object *obj, void *arg)
+{
+	put(arg, "Service", obj);
+}
+
+static void put_slice(struct json_object *obj, void *arg)
+{
+	put(arg, "EndpointSlice", obj);
+}
+
+static void put_node(struct json_object *obj, void *arg)
+{
+	put(arg, "Node", obj);
+}
+
+static void put_config_map(struct json_object *obj, void *arg)
+{
+	put(arg, "ConfigMap", obj);
+}
+
+static int ask_api(const struct command_options *o, struct state *s, struct err *e)
+{
+	cleanup_free char *namespace = options_namespace(&o->kube);
+	cleanup_free char *path =
+		xasprintf("/api/v1/namespaces/%s/configmaps/%s", namespace, CONFIG_MAP_ACTIVE);
+	const struct gather_row rows[] = {
+		{ path, false, true, put_config_map },
+		{ "/api/v1/services", true, false, put_service },
+		{ "/apis/discovery.k8s.io/v1/endpointslices", true, false, put_slice },
+		{ "/api/v1/nodes", true, false, put_node },
+	};
+
+	return gather_api(&o->kube, rows, ARRAY_LEN(rows), s, e);
+}
+
+/* --config, else the published one among the objects, else that of the administrator. */
+static int configure(const struct command_options *o, const struct state *s, struct view *v,
+                     struct err *e)
+{
+	const struct kube_config_map *map = state_config_map(s, CONFIG_MAP_ACTIVE);
+	struct configuration *c = NULL;
+
+	if (!map && o->state.n)
+		map = state_config_map(s, CONFIG_MAP_NAME);
+	if (o->config) {
+		int r = file_read_configuration(o->config, &c, e);
+		if (r == 0)
+			view_set_configuration(v, c, 0);
+		return r;
+	}
+	if (map)
+		return view_load_configuration(v, map, e);
+	if (o->state.n)
+		return err_set(e, -EINVAL, ERR_CONFIG,
+		               "no configuration: give --config FILE, or the ConfigMap among the "
+		               "manifests");
+	return 0;
+}
+
+static void fill(struct view *v, const struct state *s, const struct kube_node *const *nodes,
+                 size_t n_nodes)
+{
+	size_t n;
+	const struct kube_service **services = state_services(s, &n);
+
+	for (size_t i = 0; i < n; i++)
+		view_upsert_service(v, services[i]);
+	free(services);
+	const struct kube_slice **slices = state_slices(s, &n);
+	for (size_t i = 0; i < n; i++)
+		view_upsert_slice(v, slices[i]);
+	free(slices);
+	for (size_t i = 0; i < n_nodes; i++)
+		view_upsert_node(v, nodes[i]);
+}
+
+static void heard(const char *node, struct json_object *status, const char *why, void *arg)
+{
+	explain_put_speaker(arg, node, status, why);
+}
+
+static void ask_speakers(const struct command_options *o, const struct kube_node *const *nodes,
+                         size_t n, struct explain *x)
+{
+	static const struct addr none;
+	struct gather_speaker *speakers = xcalloc(n + 1, sizeof(*speakers));
+	size_t n_asked = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!o->node || !strcmp(o->node, nodes[i]->meta.name))
+			speakers[n_asked++] = (struct gather_speaker){
+				.node = nodes[i]->meta.name,
+				.address = nodes[i]->n_internal_ips ? &nodes[i]->internal_ips[0]
+				                                    : &none,
+			};
+	gather_speakers(speakers, n_asked, o->speaker_port, heard, x);
+	free(speakers);
+}
+
+static const struct kube_service *service_named(const struct state *s, const char *key)
+{
+	const struct kube_service *found = NULL;
+	size_t n;
+	const struct kube_service **services = state_services(s, &n);
+
+	for (size_t i = 0; i < n && !found; i++)
+		if (!strcmp(kube_key(&services[i]->meta), key))
+			found = services[i];
+	free(services);
+	return found;
+}
+
+static int answer(const struct command_options *o, const struct state *s, struct view *v,
+                  const struct kube_node *const *nodes, size_t n_nodes, struct err *e)
+{
+	bool is_live = o->state.n == 0;
+	const char *name = o->operands[0];
+	cleanup_free char *key = xasprintf("%s%s", strchr(name, '/') ? "" : "default/", name);
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	const struct kube_service *service = service_named(s, key);
+	const struct view_service *vs = service ? view_service_named(v, key) : NULL;
+
+	if (!vs) {
+		err_set(e, -ENOENT, ERR_CONFIG, "there is no Service %s", key);
+		return COMMAND_FAILED;
+	}
+	struct explain *x = explain_new(v, vs, nodes, n_nodes, o->node, !is_live);
+	if (is_live)
+		ask_speakers(o, nodes, n_nodes, x);
+	if (o->json)
+		explain_json(x, &out);
+	else
+		explain_text(x, service, &out);
+	fputs(buf_str(&out), stdout);
+	int exit_status = explain_is_complete(x) ? COMMAND_OK : COMMAND_INCOMPLETE;
+	explain_free(x);
+	return exit_status;
+}
+
+int command_explain(const struct command_options *o, struct err *e)
+{
+	cleanup(state_fini) struct state s = { 0 };
+	int exit_status = COMMAND_FAILED;
+	size_t n_nodes;
+
+	if (o->config && !o->state.n) {
+		err_set(e, -EINVAL, ERR_CONFIG,
+		        "explain takes --config only with --state: a live cluster has its own");
+		return COMMAND_USAGE;
+	}
+	int r = o->state.n ? state_read_files(&s, &o->state, e) : ask_api(o, &s, e);
+	if (r < 0)
+		return COMMAND_FAILED;
+	const struct kube_node **nodes = state_nodes(&s, &n_nodes);
+	struct view *v = view_new(o->node ? o->node : "", o->load_balancer_class);
+	fill(v, &s, nodes, n_nodes);
+	if (configure(o, &s, v, e) == 0)
+		exit_status = answer(o, &s, v, nodes, n_nodes, e);
+	view_free(v);
+	free(nodes);
+	return exit_status;
+}

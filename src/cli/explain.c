@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "cli/explain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "cli/explain_private.h"
+#include "fairlead/kube.h"
+#include "fairlead/mem.h"
+
+/* ---- what the objects say ---- */
+
+static void set_row(struct explain_row *row, bool announce, const char *reason, const char *message)
+{
+	free(row->reason);
+	free(row->message);
+	row->announce = announce;
+	row->reason = xstrdup(reason);
+	row->message = xstrdup(message);
+}
+
+static void add_row(struct explain *x, struct explain_address *a, const char *node, bool is_dead,
+                    enum decide_protocol protocol)
+{
+	struct decision d = decide(x->view, x->service, &a->addr, node, protocol);
+	cleanup(buf_fini) struct buf message = BUF_INIT;
+
+	if (d.reason == REASON_Candidate && is_dead)
+		d.reason = REASON_NodeNotReady;
+	decide_message(&d, x->view, x->service, &a->addr, node, &message);
+	a->rows = xreallocarray(a->rows, a->n_rows + 1, sizeof(*a->rows));
+	struct explain_row *row = &a->rows[a->n_rows++];
+	*row = (struct explain_row){ .node = xstrdup(node), .protocol = protocol };
+	set_row(row, d.reason == REASON_Candidate, reason_name(d.reason), buf_str(&message));
+}
+
+/* By the pool's protocols; what is in no pool is refused by all alike. */
+static void add_rows(struct explain *x, struct explain_address *a, const char *node, bool is_dead)
+{
+	if (!a->pool || a->pool->protocols & CONFIG_PROTOCOL_LAYER2)
+		add_row(x, a, node, is_dead, DECIDE_LAYER2);
+	if (a->pool && a->pool->protocols & CONFIG_PROTOCOL_BGP)
+		add_row(x, a, node, is_dead, DECIDE_BGP);
+}
+
+static int node_cmp(const void *a, const void *b)
+{
+	const struct kube_node *const *na = a, *const *nb = b;
+	return strcmp((*na)->meta.name, (*nb)->meta.name);
+}
+
+struct explain *explain_new(const struct view *v, const struct view_service *s,
+                            const struct kube_node *const *nodes, size_t n_nodes, const char *node,
+                            bool nodes_stand_for_speakers)
+{
+	struct explain *x = xcalloc(1, sizeof(*x));
+	const struct configuration *c = view_configuration(v);
+	const struct kube_node **sorted = xcalloc(n_nodes + 1, sizeof(*sorted));
+
+	memcpy(sorted, nodes, n_nodes * sizeof(*sorted));
+	qsort(sorted, n_nodes, sizeof(*sorted), node_cmp);
+	*x = (struct explain){ .view = v, .service = s, .is_live = !nodes_stand_for_speakers };
+	x->addresses = xcalloc(s->n_ingress + 1, sizeof(*x->addresses));
+	for (size_t i = 0; i < s->n_ingress; i++) {
+		struct explain_address *a = &x->addresses[x->n_addresses++];
+		a->addr = s->ingress[i].addr;
+		a->pool = c ? configuration_pool_of(c, &a->addr) : NULL;
+		for (size_t k = 0; k < n_nodes; k++)
+			if (!node || !strcmp(sorted[k]->meta.name, node))
+				add_rows(x, a, sorted[k]->meta.name,
+				         nodes_stand_for_speakers && !sorted[k]->ready);
+		if (node && a->n_rows == 0)
+			add_rows(x, a, node, false);
+	}
+	free(sorted);
+	return x;
+}
+
+void explain_free(struct explain *x)
+{
+	if (!x)
+		return;
+	for (size_t i = 0; i < x->n_addresses; i++) {
+		struct explain_address *a = &x->addresses[i];
+		for (size_t k = 0; k < a->n_rows; k++) {
+			free(a->rows[k].node);
+			free(a->rows[k].reason);
+			free(a->rows[k].message);
+		}
+		free(a->rows);
+	}
+	free(x->addresses);
+	free(x);
+}
+
+/* ---- what the speakers say ---- */
+
+static bool is_str(struct json_object *obj, const char *key, const char *value)
+{
+	const char *s = kube_json_str(obj, key, NULL);
+	return s && !strcmp(s, value);
+}
+
+/* The list of addresses that a speaker's /status has for the Service, or NULL. */
+static struct json_object *addresses_of(const struct view_service *s, struct json_object *status)
+{
+	struct json_object *list = kube_json_get(status, "services", json_type_array, NULL);
+
+	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+		struct json_object *one = json_object_array_get_idx(list, i);
+		if (is_str(one, "namespace", s->namespace) && is_str(one, "name", s->name))
+			return kube_json_get(one, "addresses", json_type_array, NULL);
+	}
+	return NULL;
+}
+
+static void hear(struct explain_row *row, const struct addr *a, struct json_object *list)
+{
+	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+		struct json_object *one = json_object_array_get_idx(list, i);
+		const char *text = kube_json_str(one, "address", NULL);
+		const char *reason = kube_json_str(one, "reason", NULL);
+		const char *message = kube_json_str(one, "message", NULL);
+		struct addr addr;
+		if (!text || addr_parse(text, &addr) < 0 || !addr_eq(&addr, a) || !reason ||
+		    !is_str(one, "protocol", decide_protocol_name(row->protocol)))
+			continue;
+		set_row(row, kube_json_bool(one, "announce", false, NULL), reason,
+		        message ? message : "");
+		return;
+	}
+	/* What the objects forbid is so whether the speaker told it or not. */
+	if (!strcmp(row->reason, reason_name(REASON_Candidate)))
+		set_row(row, false, reason_name(REASON_Candidate),
+		        "the node's speaker says nothing of it yet");
+}
+
+void explain_put_speaker(struct explain *x, const char *node, struct json_object *status,
+                         const char *why)
+{
+	struct json_object *list = status ? addresses_of(x->service, status) : NULL;
+
+	x->incomplete |= !status;
+	for (size_t i = 0; i < x->n_addresses; i++) {
+		struct explain_address *a = &x->addresses[i];
+		for (size_t k = 0; k < a->n_rows; k++) {
+			struct explain_row *row = &a->rows[k];
+			if (strcmp(row->node, node) != 0)
+				continue;
+			if (status) {
+				hear(row, &a->addr, list);
+			} else if (!strcmp(row->reason, reason_name(REASON_Candidate))) {
+				cleanup_free char *message = xasprintf(
+					"%s: %s", reason_sentence(REASON_SpeakerSilent), why);
+				set_row(row, false, reason_name(REASON_SpeakerSilent), message);
+			}
+		}
+	}
+}
+
+bool explain_is_complete(const struct explain *x)
+{
+	return !x->incomplete;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_CLI_EXPLAIN_H
+#define FAIRLEAD_CLI_EXPLAIN_H
+
+/*
+ * Why a Service's addresses are announced where they are.  Pure: first what the speakers' own function decides from the
+ * cluster's objects; then, on a live cluster, what each speaker says of itself takes its place.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fairlead/buf.h"
+#include "fairlead/kube_types.h"
+#include "fairlead/view.h"
+
+struct explain;
+struct json_object;
+
+/*
+ * @node: only this one, or NULL.  @nodes_stand_for_speakers: a node's being Ready is all that is known of its speaker.
+ * The view stays as it is as long as the answer lives.
+ */
+struct explain *explain_new(const struct view *v, const struct view_service *s,
+                            const struct kube_node *const *nodes, size_t n_nodes, const char *node,
+                            bool nodes_stand_for_speakers);
+void explain_free(struct explain *x);
+/* What the node's speaker answered to /status, or NULL and why it did not. */
+void explain_put_speaker(struct explain *x, const char *node, struct json_object *status,
+                         const char *why);
+/* Did every speaker that was put answer? */
+bool explain_is_complete(const struct explain *x);
+
+void explain_json(const struct explain *x, struct buf *out);
+/* @service: its conditions say why it has no address. */
+void explain_text(const struct explain *x, const struct kube_service *service, struct buf *out);
+
+#endif

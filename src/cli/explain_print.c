@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <string.h>
+
+#include "cli/explain_private.h"
+#include "cli/table.h"
+#include "fairlead/mem.h"
+
+/* What would change it, for reasons where somebody may want that; as in docs/reasons.md. */
+static const char *const hints[REASON_COUNT] = {
+	[REASON_OwnerStillAnswers] =
+		"heartbeats do not get through: look for a wrong key or filtered "
+		"multicast between the nodes",
+	[REASON_AddressInUse] = "a machine that is not ours has this address; take it out of the "
+				"pool, or off that machine",
+	[REASON_NoInterface] = "give the node an address of that subnet, or choose a pool in the "
+			       "subnet of the nodes",
+	[REASON_NoEndpoints] = "no Pod is ready: see the Service's selector, and the Pods",
+	[REASON_NoLocalEndpoint] = "run a ready endpoint on the node, or set "
+				   "externalTrafficPolicy: Cluster",
+	[REASON_NodeExcluded] = "remove the label "
+				"node.kubernetes.io/exclude-from-external-load-balancers from the "
+				"node",
+	[REASON_NetworkUnavailable] = "see to the network plugin of the node",
+	[REASON_NodeUnknown] = "start the speaker with --node as the Node is named",
+	[REASON_NodeNotReady] = "see to the node; its kubelet does not report it as Ready",
+	[REASON_SpeakerSilent] = "see whether the speaker's Pod runs on the node, and whether its "
+				 "port can be reached from here",
+	[REASON_AddressNotInPool] = "add the address to a pool, or remove it from the status",
+	[REASON_AddressShared] = "delete one of the two Services",
+	[REASON_ProtocolUnsupported] = "use a pool of another protocol",
+	[REASON_FamilyUnsupported] = "use an IPv4 address for layer 2",
+	[REASON_IpModeProxy] = "publish the address with ipMode: VIP",
+	[REASON_OtherClass] = "the controller of that class is in charge; or give "
+			      "--load-balancer-class",
+	[REASON_NotLoadBalancer] = "set type: LoadBalancer",
+	[REASON_NoAddress] = "see the condition fairlead.io/AddressAssigned, and `fairlead plan`",
+	[REASON_NoConfiguration] =
+		"see whether a controller runs, and whether there is a ConfigMap",
+	[REASON_RulesPending] = "wait; if it stays, see proxy in the speaker's /status",
+	[REASON_BgpUnreachable] =
+		"see whether bgpd runs on the node, and whether the speaker may open "
+		"its socket",
+	[REASON_BgpNoPeer] = "add a peer, or correct its node-selectors",
+	[REASON_BgpNoSession] = "see the peer's last error in the speaker's /status",
+};
+
+static enum reason reason_of(const char *name)
+{
+	for (int i = 0; i < REASON_COUNT; i++)
+		if (!strcmp(reason_name((enum reason)i), name))
+			return (enum reason)i;
+	return REASON_COUNT;
+}
+
+/* ---- JSON ---- */
+
+static void row_json(const struct explain_row *row, struct buf *out)
+{
+	buf_puts(out, "{\"node\":");
+	buf_json_str(out, row->node);
+	buf_printf(out, ",\"protocol\":\"%s\",\"announce\":%s,\"reason\":",
+	           decide_protocol_name(row->protocol), row->announce ? "true" : "false");
+	buf_json_str(out, row->reason);
+	buf_puts(out, ",\"message\":");
+	buf_json_str(out, row->message);
+	buf_putc(out, '}');
+}
+
+void explain_json(const struct explain *x, struct buf *out)
+{
+	buf_putc(out, '[');
+	for (size_t i = 0; i < x->n_addresses; i++) {
+		const struct explain_address *a = &x->addresses[i];
+		buf_printf(out, "%s{\"address\":\"%s\",\"pool\":", i ? "," : "",
+		           addr_str(&a->addr));
+		buf_json_str(out, a->pool ? a->pool->name : NULL);
+		buf_puts(out, ",\"nodes\":[");
+		for (size_t k = 0; k < a->n_rows; k++) {
+			buf_puts(out, k ? "," : "");
+			row_json(&a->rows[k], out);
+		}
+		buf_puts(out, "]}");
+	}
+	buf_puts(out, "]\n");
+}
+
+/* ---- text ---- */
+
+/* "Announced by n1." and the like, for one protocol; nothing where the pool has it not. */
+static void verdict_text(const struct explain *x, const struct explain_address *a,
+                         enum decide_protocol protocol, struct buf *out)
+{
+	cleanup(buf_fini) struct buf nodes = BUF_INIT;
+	size_t n_asked = 0, n = 0;
+
+	for (size_t i = 0; i < a->n_rows; i++) {
+		if (a->rows[i].protocol != protocol)
+			continue;
+		n_asked++;
+		if (a->rows[i].announce)
+			buf_printf(&nodes, "%s%s", n++ ? ", " : "", a->rows[i].node);
+	}
+	if (n_asked == 0)
+		return;
+	if (n == 0)
+		buf_printf(out, "  By %s it %s announced by none of these nodes.\n",
+		           decide_protocol_name(protocol), x->is_live ? "is" : "would be");
+	else if (x->is_live)
+		buf_printf(out, "  By %s it is announced by %s.\n", decide_protocol_name(protocol),
+		           buf_str(&nodes));
+	else if (protocol == DECIDE_LAYER2 && n > 1)
+		buf_printf(out, "  By layer2 one of these would announce it: %s.\n",
+		           buf_str(&nodes));
+	else
+		buf_printf(out, "  By %s it would be announced by %s.\n",
+		           decide_protocol_name(protocol), buf_str(&nodes));
+}
+
+static void rows_text(const struct explain_address *a, struct buf *out)
+{
+	static const char *const head[] = { "NODE", "PROTOCOL", "ANNOUNCES", "REASON", "MESSAGE" };
+	cleanup(table_fini) struct table t;
+
+	table_init(&t, ARRAY_LEN(head), head);
+	for (size_t i = 0; i < a->n_rows; i++) {
+		const struct explain_row *row = &a->rows[i];
+		table_cell(&t, "%s", row->node);
+		table_cell(&t, "%s", decide_protocol_name(row->protocol));
+		table_cell(&t, "%s", row->announce ? "yes" : "no");
+		table_cell(&t, "%s", row->reason);
+		table_cell(&t, "%s", row->message);
+	}
+	table_print(&t, "  ", out);
+}
+
+static void hints_text(const struct explain_address *a, struct buf *out)
+{
+	bool told[REASON_COUNT] = { false }, any = false;
+
+	for (size_t i = 0; i < a->n_rows; i++) {
+		enum reason r = reason_of(a->rows[i].reason);
+		if (r == REASON_COUNT || told[r] || !hints[r])
+			continue;
+		told[r] = true;
+		buf_printf(out, "%s    %s: %s\n", any ? "" : "  What would change it:\n",
+		           reason_name(r), hints[r]);
+		any = true;
+	}
+}
+
+static void no_address_text(const struct explain *x, const struct kube_service *service,
+                            struct buf *out)
+{
+	struct decision d = decide(x->view, x->service, NULL, view_self(x->view), DECIDE_LAYER2);
+
+	buf_puts(out, "It has no address, so nothing is announced: ");
+	decide_message(&d, x->view, x->service, NULL, view_self(x->view), out);
+	buf_puts(out, ".\n");
+	for (size_t i = 0; i < service->n_conditions; i++) {
+		const struct kube_condition *c = &service->conditions[i];
+		if (!strcmp(c->type, "fairlead.io/AddressAssigned"))
+			buf_printf(out, "The controller says %s: %s\n", c->reason, c->message);
+	}
+	if (hints[d.reason])
+		buf_printf(out, "What would change it: %s\n", hints[d.reason]);
+}
+
+void explain_text(const struct explain *x, const struct kube_service *service, struct buf *out)
+{
+	const struct view_service *s = x->service;
+
+	buf_printf(out, "%s: %s, externalTrafficPolicy %s\n", s->key,
+	           kube_service_type_name(s->type), s->external_local ? "Local" : "Cluster");
+	if (x->n_addresses == 0)
+		no_address_text(x, service, out);
+	for (size_t i = 0; i < x->n_addresses; i++) {
+		const struct explain_address *a = &x->addresses[i];
+		buf_printf(out, "\n%s, %s%s\n", addr_str(&a->addr),
+		           a->pool ? "pool " : "in no pool", a->pool ? a->pool->name : "");
+		verdict_text(x, a, DECIDE_LAYER2, out);
+		verdict_text(x, a, DECIDE_BGP, out);
+		rows_text(a, out);
+		hints_text(a, out);
+	}
+}
