@@ -197,3 +197,47 @@ def test_a_terminal_that_closes_is_a_clean_end(lab: Lab) -> None:
         lab.restart(name)
     wait_for("it to be ready", lambda: lab.daemon("controller-b", "/readyz"))
     wait_for("it to be ready", lambda: lab.daemon("node3", "/readyz"))
+
+
+# ---- objects that nobody can read ----
+
+
+def rewrite_state(lab: Lab, *replacements: tuple[str, str]) -> None:
+    """Changes objects where the API server keeps them, past everything that it would refuse."""
+    assert lab.processes["api"].stop() == 0
+    state = lab.dir / "api.json"
+    text = state.read_text(encoding="utf-8")
+    for old, new in replacements:
+        assert old in text, old
+        text = text.replace(old, new)
+    state.write_text(text, encoding="utf-8")
+    lab.start_api()
+
+
+def malformed(lab: Lab, what: str) -> float:
+    return read_exposition(lab.daemon(what, "/metrics"))['fairlead_kube_malformed_totalkind="services"']
+
+
+def test_objects_that_nobody_can_read_are_skipped_alone(lab: Lab, make_service: MakeService) -> None:
+    daemons = {"controller-a": "controller-a", "controller-b": "controller-b", "node1": "speaker-node1"}
+    make_service("giant", {"example.com/note": "GIANT"})
+    make_service("broken", {"example.com/note": "here"}, sessionAffinity="ClientIP", externalTrafficPolicy="Local")
+    make_service("web")
+    address = lab.wait_address("web")
+    lab.wait_owner(address)
+    rewrite_state(lab, ("GIANT", "x" * (5 << 20)), ('"sessionAffinity":"ClientIP"', '"sessionAffinity":[17]'))
+    for name in daemons.values():
+        lab.processes[name].stop()
+        lab.restart(name)
+    for what in daemons:
+        wait_for(f"{what} to be ready", lambda w=what: lab.daemon(w, "/readyz"), 20)
+        assert malformed(lab, what) >= 2
+        assert "default/web" in {f"{s['namespace']}/{s['name']}" for s in lab.daemon(what)["services"]}
+    for name in daemons.values():
+        log = "\n".join(lab.processes[name].log_lines())
+        assert "giant" in log and "broken" in log, f"{name} does not say which"
+    # In a watch, too: what comes behind it arrives.
+    lab.api.delete("Service", "giant")
+    make_service("next")
+    lab.wait_owner(lab.wait_address("next", seconds=20), 20)
+    assert lab.get(address).status == 200
