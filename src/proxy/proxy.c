@@ -82,13 +82,14 @@ static int start_planes(struct proxy *p, struct event_base *base, const struct p
 	o.random_fully = variant_random_fully(p->variant);
 	for (int i = 0; i < 2; i++) {
 		o.family = i == 0 ? 4 : 6;
-		if (variant_has_family(p->variant, o.family))
+		cleanup(buf_fini) struct buf why = BUF_INIT;
+		if (variant_has_family(p->variant, o.family, &why))
 			p->planes[i] = plane_new(base, p->variant, &o, &ops, p);
 		else if (i == 0)
-			return err_set(
-				e, -ENOTSUP, ERR_SYSTEM,
-				"%s cannot use the kernel's nat table (CAP_NET_ADMIN? modules?)",
-				p->variant->iptables[0]);
+			return err_set(e, -ENOTSUP, ERR_SYSTEM,
+			               "%s cannot use the kernel's nat table%s%.*s",
+			               p->variant->iptables[0], why.size ? ": " : "",
+			               (int)strcspn(buf_str(&why), "\n"), buf_str(&why));
 		else
 			log_warn("no iptables for IPv6 here; Services get IPv4 rules only",
 			         KV_S("program", p->variant->iptables[1]));

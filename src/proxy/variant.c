@@ -119,7 +119,7 @@ bool variant_is_used(const struct variant *v, uint8_t family)
 	       kernel_lists_table(family, "filter");
 }
 
-bool variant_has_family(const struct variant *v, uint8_t family)
+bool variant_has_family(const struct variant *v, uint8_t family, struct buf *why)
 {
 	const char *const argv[] = {
 		v->iptables[variant_index(family)], "-w", "5", "-t", "nat", "-S", "PREROUTING", NULL
@@ -128,7 +128,7 @@ bool variant_has_family(const struct variant *v, uint8_t family)
 	if (family == 6 && access("/proc/net/if_inet6", F_OK) < 0)
 		return false;
 	return variant_is_installed(v, family) &&
-	       child_run(argv, NULL, VARIANT_TIMEOUT_MS, NULL, NULL, &code, NULL, NULL) == 0 &&
+	       child_run(argv, NULL, VARIANT_TIMEOUT_MS, NULL, NULL, &code, why, NULL) == 0 &&
 	       code == 0;
 }
 

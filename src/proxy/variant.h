@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "chain.h"
+#include "fairlead/buf.h"
 #include "fairlead/err.h"
 
 struct variant {
@@ -30,8 +31,11 @@ int variant_index(uint8_t family);
  * kubelet's hint chain is, else its canary, else the one with more rules, else nft.
  */
 int variant_choose(const char *wish, const struct variant **ret_variant, struct err *e);
-/* Whether this family can be used with it: programs and kernel.  Creates the nat table if the kernel has none yet. */
-bool variant_has_family(const struct variant *v, uint8_t family);
+/*
+ * Whether this family can be used with it: programs and kernel.  Creates the nat table if the kernel has none yet.
+ * @why: what iptables said if it cannot; may stay empty.
+ */
+bool variant_has_family(const struct variant *v, uint8_t family, struct buf *why);
 /* Whether the programs of this family are there. */
 bool variant_is_installed(const struct variant *v, uint8_t family);
 /* Whether there may be rules: iptables-legacy must not be asked where it was never used. */

@@ -8,6 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
 from conftest import NODES, MakeService, our_rules
 
 from lab import net, netns
@@ -242,3 +243,25 @@ def test_objects_that_nobody_can_read_are_skipped_alone(lab: Lab, make_service: 
     make_service("next")
     lab.wait_owner(lab.wait_address("next", seconds=20), 20)
     assert lab.get(address).status == 200
+
+
+@pytest.mark.parametrize(
+    "variant, environment, words",
+    [
+        ("legacy", "mount -t tmpfs -o ro none /run && exec", "/run/xtables.lock"),
+        ("nft", "exec setpriv --bounding-set -net_admin", "Permission denied"),
+    ],
+    ids=["lock", "capability"],
+)
+def test_a_speaker_that_cannot_write_rules_says_why(
+    lab: Lab, tmp_path: Path, variant: str, environment: str, words: str
+) -> None:
+    kubeconfig = tmp_path / "kubeconfig"  # the lab's own is below /run
+    kubeconfig.write_bytes(lab.kubeconfig.read_bytes())
+    flags = ["--kubeconfig", str(kubeconfig), "--node", "node3", "--http", "127.0.0.1:0"]
+    argv = [lab.program("fairlead-speaker"), *flags, "--proxy-mode", "iptables", "--iptables-variant", variant]
+    shell = ["unshare", "-m", "--propagation", "private", "sh", "-c", f'{environment} "$@"', "sh", *argv]
+    with netns.entered(lab.host("node3").namespace):
+        done = subprocess.run(shell, capture_output=True, text=True, check=False, timeout=20)
+    assert done.returncode == 1, done.stderr
+    assert words in done.stderr.splitlines()[-1], done.stderr
