@@ -10,8 +10,10 @@ libfairlead_a_SOURCES += \
 	src/proxy/model.c \
 	src/proxy/model.h \
 	src/proxy/model_internal.h \
+	src/proxy/pace.c \
 	src/proxy/plan.c \
 	src/proxy/plane.c \
+	src/proxy/pace.h \
 	src/proxy/plane.h \
 	src/proxy/proxy.c \
 	src/proxy/render.c \

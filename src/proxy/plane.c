@@ -13,6 +13,7 @@
 
 #include "child.h"
 #include "conntrack.h"
+#include "pace.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
@@ -40,9 +41,11 @@ struct plane {
 	struct child *child;
 	struct buf text; /* of the batch */
 	size_t n_lines;
-	bool more;             /* the batch left Services waiting */
-	int64_t started_ms;    /* when the program was started */
-	int64_t next_ms;       /* no batch before this */
+	bool more;          /* the batch left Services waiting */
+	int64_t started_ms; /* when the program was started */
+	int64_t next_ms;    /* no batch before this */
+	struct pace pace;
+	bool settling;         /* something changed since the last batch started */
 	unsigned int failures; /* in a row */
 	struct event *timer, *audit_timer;
 	struct conntrack_job *udp; /* what the batch changed */
@@ -155,11 +158,9 @@ static void end_udp_flows(struct plane *p)
 
 static void batch_succeeded(struct plane *p, int64_t took_ms)
 {
-	int64_t now = clock_ms(), gap = 2 * took_ms;
-	gap = gap < PLANE_GAP_MIN_MS ? PLANE_GAP_MIN_MS : gap;
-	gap = gap > PLANE_GAP_MAX_MS ? PLANE_GAP_MAX_MS : gap;
+	int64_t now = clock_ms();
 	p->failures = 0;
-	p->next_ms = p->more ? now : now + gap;
+	p->next_ms = p->more ? now : pace_next_ms(&p->pace, now, took_ms);
 	p->stats.last_success_ms = now;
 	model_commit(p->model, on_committed, p);
 	end_udp_flows(p);
@@ -257,6 +258,7 @@ static void write_batch(struct plane *p)
 		                     "5", NULL };
 	struct err e = ERR_INIT;
 	bool done = false;
+	p->settling = false;
 	buf_clear(&p->text);
 	while (model_plan(p->model, clock_ms(), &p->text, &p->n_lines) && p->text.size == 0) {
 		model_commit(p->model, on_committed, p);
@@ -396,16 +398,26 @@ void plane_free(struct plane *p)
 	free(p);
 }
 
+/* Something is to be written, with whatever else comes in the next moment. */
+static void changed(struct plane *p)
+{
+	int64_t settled = clock_ms() + PACE_SETTLE_MS;
+	if (!p->settling && p->next_ms < settled)
+		p->next_ms = settled;
+	p->settling = true;
+	kick(p);
+}
+
 void plane_set(struct plane *p, const struct proxy_service *s)
 {
 	if (model_set(p->model, s))
-		kick(p);
+		changed(p);
 }
 
 void plane_remove(struct plane *p, const char *key)
 {
 	if (model_remove(p->model, key))
-		kick(p);
+		changed(p);
 }
 
 void plane_complete(struct plane *p)

@@ -20,9 +20,6 @@
 #include "model.h"
 #include "variant.h"
 
-/* Between the end of one batch and the start of the next: twice what the last one took, within these. */
-#define PLANE_GAP_MIN_MS 20
-#define PLANE_GAP_MAX_MS 5000
 /* After a failure that no Service is to blame for, doubling. */
 #define PLANE_BACKOFF_MIN_MS 100
 #define PLANE_BACKOFF_MAX_MS 10000

@@ -17,6 +17,7 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "fairlead/proxy.h"
+#include "proxy/pace.h"
 
 #define DEADLINE_S 20
 
@@ -308,6 +309,34 @@ static void options_are_checked(void **state)
 	assert_string_equal(e.msg, "iptables-legacy-restore is not installed");
 }
 
+/* Batches of @took_ms, each started as soon as it may be: how many end within @for_ms. */
+static int batches_within(struct pace *p, int64_t *now, int64_t took_ms, int64_t for_ms)
+{
+	int n = 0;
+	for (int64_t end = *now + for_ms; *now + took_ms <= end; n++)
+		*now = pace_next_ms(p, *now + took_ms, took_ms);
+	return n;
+}
+
+static void a_few_batches_follow_at_once_but_not_for_ever(void **state)
+{
+	(void)state;
+	struct pace p = { 0 };
+	int64_t now = 1000;
+	/* The third step of one Service waits for nothing. */
+	assert_int_equal(batches_within(&p, &now, 15, 45), 3);
+	/* Then at most a third of the time is iptables', give or take what a rest gives back. */
+	assert_in_range(batches_within(&p, &now, 15, 9000), 200, 230);
+	assert_in_range(batches_within(&p, &now, 300, 90000), 100, 115);
+	/* Gaps are neither too short nor too long. */
+	struct pace spent = { .spent = PACE_CREDITS, .refill_ms = INT64_MAX };
+	assert_int_equal(pace_next_ms(&spent, 0, 1), PACE_GAP_MIN_MS);
+	assert_int_equal(pace_next_ms(&spent, 0, 60000), PACE_GAP_MAX_MS);
+	/* After a rest all is as at the start. */
+	now += 3600000;
+	assert_int_equal(batches_within(&p, &now, 15, 45), 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +348,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_killed_program_means_reading_again, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(mode_none_does_nothing, setup, teardown),
+		cmocka_unit_test(a_few_batches_follow_at_once_but_not_for_ever),
 		cmocka_unit_test_setup_teardown(options_are_checked, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
