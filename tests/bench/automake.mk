@@ -7,4 +7,5 @@ EXTRA_DIST += \
 	tests/bench/failover.py \
 	tests/bench/figures.py \
 	tests/bench/memory.py \
-	tests/bench/objects.py
+	tests/bench/objects.py \
+	tests/bench/plan.py

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fairlead plan` of 10 000 Services, half of which hold an address: from start to exit, offline, from JSON and from YAML.
+
+The yardstick is json.loads() of the same JSON in this Python.
+"""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lab.cluster import Lab
+
+from . import figures
+
+SERVICES = 10_000
+RUNS = 10
+
+
+def service(i: int) -> dict[str, Any]:
+    cluster_ip = f"10.96.{i // 250}.{i % 250 + 1}"
+    held = [{"ip": f"10.50.{i // 250}.{i % 250 + 1}", "ipMode": "VIP"}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": f"s{i}",
+            "namespace": f"ns{i % 50}",
+            "uid": f"u{i}",
+            "resourceVersion": str(i),
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "labels": {"app": f"s{i}"},
+        },
+        "spec": {
+            "type": "LoadBalancer",
+            "clusterIP": cluster_ip,
+            "clusterIPs": [cluster_ip],
+            "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack",
+            "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8080, "nodePort": 30000 + i % 2000}],
+            "selector": {"app": f"s{i}"},
+            "sessionAffinity": "None",
+        },
+        "status": {"loadBalancer": {"ingress": held} if i % 2 else {}},
+    }
+
+
+def timed(work: Callable[[], object]) -> list[float]:
+    took = []
+    for _ in range(RUNS):
+        start = time.monotonic()
+        work()
+        took.append((time.monotonic() - start) * 1000)
+    return took
+
+
+def plan(lab: Lab, config: Path, state: Path) -> None:
+    argv = [lab.program("fairlead"), "plan", "--config", str(config), "--state", str(state), "-o", "json"]
+    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+
+
+def run(lab: Lab) -> None:
+    config, as_json, as_yaml = (lab.dir / name for name in ("wide.yaml", "state.json", "state.yaml"))
+    config.write_text("address-pools:\n- {name: wide, protocol: layer2, addresses: [10.50.0.0/16]}\n", encoding="utf-8")
+    services = [service(i) for i in range(SERVICES)]
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": services})
+    as_json.write_text(text, encoding="utf-8")
+    as_yaml.write_text("".join(f"---\n{json.dumps(s, indent=1)}\n" for s in services), encoding="utf-8")
+    figures.report(f"plan of {SERVICES} Services, from JSON", timed(lambda: plan(lab, config, as_json)))
+    figures.report(f"plan of {SERVICES} Services, from YAML", timed(lambda: plan(lab, config, as_yaml)))
+    figures.report("yardstick: json.loads() of the same", timed(lambda: json.loads(text)))

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fairlead plan` against the controller itself: whatever the state, both come to the same answers.
+
+The state is made at random from a seed, with statuses as if written before; then the plan is asked, live and from what the
+API server lists, and then the controller is let loose.  At most one Service of a state gives an address up that others may
+want: with more, the order in which the API server answers the controller's writes decides who comes first.
+"""
+
+import json
+import random
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import open_lab
+
+from lab import net, netns
+from lab.api import Object
+from lab.cluster import Lab
+from lab.waiting import LabError, wait_for
+
+SYSTEM = "fairlead-system"
+CONDITION = "fairlead.io/AddressAssigned"
+LEASE = ("--lease-duration", "3", "--renew-deadline", "2", "--retry-period", "1")
+POOLS = """\
+address-pools:
+- {name: lan, protocol: layer2, addresses: [192.168.1.240-192.168.1.250, "fd00:60::10-fd00:60::1f"]}
+- {name: first, protocol: layer2, priority: 1, addresses: [10.60.1.0/30], avoid-buggy-ips: true}
+- {name: tiny, protocol: layer2, auto-assign: false, addresses: [10.60.0.1-10.60.0.2]}
+"""
+SEEDS = range(40)
+SERVICES = 24
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """The API server alone, with the configuration."""
+    with open_lab() as opened:
+        address = f"{net.CONTROL_PLANE}:{net.API_PORT}"
+        argv = [opened.program("fairlead-apisim"), "--listen", address, "--service-cidr", "10.96.0.0/16,fd00:96::/112"]
+        process = opened.start("api", argv, opened.network.control_plane.namespace)
+        opened.wait_up(process, "the API server", lambda: opened.api.objects("Namespace") is not None)
+        meta = {"name": "fairlead", "namespace": SYSTEM}
+        opened.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"config": POOLS}})
+        (opened.dir / "pools.yaml").write_text(POOLS, encoding="utf-8")
+        yield opened
+        opened.stop_daemons()
+
+
+def fairlead(lab: Lab, *args: str, codes: tuple[int, ...] = (0,)) -> Any:
+    argv = [lab.program("fairlead"), *args, "-o", "json"]
+    with netns.entered(lab.network.control_plane.namespace):
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode in codes, done.stderr
+    return json.loads(done.stdout)
+
+
+def random_service(chance: random.Random, number: int) -> Object:
+    annotations: dict[str, str] = {}
+    spec: dict[str, Any] = {"type": "LoadBalancer", "ports": [{"name": "http", "port": 80}]}
+    if chance.random() < 0.3:
+        annotations["fairlead.io/address-pool"] = chance.choice(("lan", "first", "tiny", "nowhere"))
+    if chance.random() < 0.3:
+        wishes = ("192.168.1.244", "192.168.1.245", "10.60.0.2", "10.99.0.1", "fd00:60::11", "no address")
+        annotations["fairlead.io/addresses"] = chance.choice(wishes)
+    if chance.random() < 0.3:
+        spec["ipFamilyPolicy"] = chance.choice(("PreferDualStack", "RequireDualStack"))
+    if chance.random() < 0.1:
+        spec["loadBalancerClass"] = "example.com/other"
+    elif chance.random() < 0.1:
+        spec["type"] = "ClusterIP"
+    meta = {"name": f"s{number:02}", "annotations": annotations}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
+
+
+def random_status(chance: random.Random, service: Object, free: list[str]) -> Object | None:
+    """What an earlier controller, or another program, may have written; what is kept needs no address of anybody else."""
+    asks = service["metadata"]["annotations"] or service["spec"]["type"] != "LoadBalancer"
+    if not free or asks or chance.random() < 0.5:
+        return None
+    if chance.random() < 0.1:
+        return {"loadBalancer": {"ingress": [{"ip": "172.16.0.9", "ipMode": "VIP"}]}}
+    return {"loadBalancer": {"ingress": [{"ip": free.pop(chance.randrange(len(free))), "ipMode": "VIP"}]}}
+
+
+def make_state(lab: Lab, seed: int) -> None:
+    chance = random.Random(seed)
+    free = [f"192.168.1.{n}" for n in range(240, 251)]
+    services = [random_service(chance, n) for n in range(SERVICES)]
+    for service in services:
+        lab.api.create(service)
+    for service in services:
+        status = random_status(chance, service, free)
+        if status:
+            lab.api.patch("Service", service["metadata"]["name"], {"status": status}, subresource="status")
+    mover = chance.choice([s for s in services if s["spec"]["type"] == "LoadBalancer"])["metadata"]["name"]
+    held = {"loadBalancer": {"ingress": [{"ip": "10.60.0.1", "ipMode": "VIP"}]}}
+    lab.api.patch("Service", mover, {"metadata": {"annotations": {"fairlead.io/address-pool": "lan"}}})
+    lab.api.patch("Service", mover, {"status": held}, subresource="status")
+
+
+def clean(lab: Lab) -> None:
+    for name in [s["metadata"]["name"] for s in lab.api.objects("Service")]:
+        if name != "kubernetes":
+            lab.api.delete("Service", name)
+
+
+def facts(service: Object) -> tuple[list[str], str]:
+    """The addresses, and the reason of the condition."""
+    status = service.get("status", {})
+    ingress = status.get("loadBalancer", {}).get("ingress") or []
+    reasons = [c["reason"] for c in status.get("conditions", []) if c["type"] == CONDITION]
+    return [i["ip"] for i in ingress if "ip" in i], (reasons or [""])[0]
+
+
+def settled(lab: Lab) -> dict[str, tuple[list[str], str]]:
+    """What the controller has come to: it leads, has decided, and nothing has changed between two looks."""
+    last: dict[str, Any] = {}
+
+    def still() -> dict[str, Any]:
+        nonlocal last
+        said = lab.daemon("controller-a")
+        stats = said["stats"]
+        now = {"stats": stats, "services": {s["metadata"]["name"]: facts(s) for s in lab.api.objects("Service")}}
+        before, last = last, now
+        if not said["leader"] or not stats["decisions"] or stats["in_flight"] or before != now:
+            raise LabError(f"not at rest: {stats}")
+        return dict(now["services"])
+
+    return wait_for("the controller to be at rest", still, seconds=15, every=0.2)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_plan_and_controller_agree(lab: Lab, seed: int) -> None:
+    clean(lab)
+    make_state(lab, seed)
+    pools = str(lab.dir / "pools.yaml")
+    listed = lab.dir / "state.json"
+    objects = [{**s, "kind": "Service", "apiVersion": "v1"} for s in lab.api.objects("Service")]
+    listed.write_text(json.dumps({"kind": "List", "apiVersion": "v1", "items": objects}), encoding="utf-8")
+    live = fairlead(lab, "plan", "--config", pools, "--kubeconfig", str(lab.kubeconfig), codes=(0, 2))
+    assert fairlead(lab, "plan", "--config", pools, "--state", str(listed), codes=(0, 2)) == live
+    lab.start_controller("a", *LEASE)
+    try:
+        done = settled(lab)
+        said = {s["name"]: s for s in lab.daemon("controller-a")["services"]}
+        for row in live:
+            addresses, reason = done[row["name"]]
+            assert sorted(row["after"]) == sorted(addresses), row
+            assert row["change"] != "assign" or reason == row["reason"], row
+            assert row["change"] != "fail" or said[row["name"]]["reason"] == row["reason"], row
+        planned = {row["name"] for row in live}
+        left_alone = {s["metadata"]["name"]: facts(s) for s in objects if s["metadata"]["name"] not in planned}
+        assert {name: done[name] for name in left_alone} == left_alone
+        again = fairlead(lab, "plan", "--config", pools, "--kubeconfig", str(lab.kubeconfig), codes=(0, 2))
+        assert {row["change"] for row in again} <= {"none", "keep", "fail"}
+        pool = {p["name"]: p for p in fairlead(lab, "pools", "--kubeconfig", str(lab.kubeconfig))}
+        assert pool["tiny"]["total"] == 2
+    finally:
+        assert lab.processes["controller-a"].stop() == 0
