@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`fairlead plan` of 10 000 Services, half of which hold an address: from start to exit, offline, from JSON and from YAML.
+"""`fairlead plan` of 10 000 Services, half of which hold an address: from start to exit, from JSON and from YAML.
 
 The yardstick is json.loads() of the same JSON in this Python.
 """
@@ -39,7 +39,7 @@ def service(i: int) -> dict[str, Any]:
             "clusterIPs": [cluster_ip],
             "ipFamilies": ["IPv4"],
             "ipFamilyPolicy": "SingleStack",
-            "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8080, "nodePort": 30000 + i % 2000}],
+            "ports": [{"name": "http", "port": 80, "protocol": "TCP", "nodePort": 30000 + i % 2000}],
             "selector": {"app": f"s{i}"},
             "sessionAffinity": "None",
         },

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`fairlead plan` against the controller itself: whatever the state, both come to the same answers.
 
-The state is made at random from a seed, with statuses as if written before; then the plan is asked, live and from what the
-API server lists, and then the controller is let loose.  At most one Service of a state gives an address up that others may
-want: with more, the order in which the API server answers the controller's writes decides who comes first.
+The state is made at random from a seed, with statuses as if written before; then the plan is asked, live and from what
+the API server lists, and then the controller is let loose.  At most one Service of a state gives an address up that
+others may want: with more, the order in which the API server answers the controller's writes decides who comes first.
 """
 
 import json
@@ -75,7 +75,7 @@ def random_service(chance: random.Random, number: int) -> Object:
 
 
 def random_status(chance: random.Random, service: Object, free: list[str]) -> Object | None:
-    """What an earlier controller, or another program, may have written; what is kept needs no address of anybody else."""
+    """What an earlier controller, or another program, may have written; None: nothing."""
     asks = service["metadata"]["annotations"] or service["spec"]["type"] != "LoadBalancer"
     if not free or asks or chance.random() < 0.5:
         return None

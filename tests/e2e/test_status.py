@@ -13,13 +13,17 @@ from lab.cluster import SOURCE, Lab
 from lab.waiting import LabError, wait_for
 
 
-def status(lab: Lab, *flags: str, code: int = 0) -> str:
-    """What `fairlead status` prints on the control plane; it must end with that code."""
-    argv = [lab.program("fairlead"), "status", "--kubeconfig", str(lab.kubeconfig), *flags]
+def fairlead(lab: Lab, *words: str, code: int = 0) -> str:
+    """What a command prints on the control plane; it must end with that code."""
+    argv = [lab.program("fairlead"), *words, "--kubeconfig", str(lab.kubeconfig)]
     with netns.entered(lab.network.control_plane.namespace):
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr
     return done.stdout
+
+
+def status(lab: Lab, *flags: str, code: int = 0) -> str:
+    return fairlead(lab, "status", *flags, code=code)
 
 
 def quiet_stats(lab: Lab, node: str) -> dict[str, Any]:
@@ -63,6 +67,22 @@ def test_status_shows_the_whole(lab: Lab, make_service: MakeService) -> None:
         assert node["speaker"]["peers_alive"] == len(NODES) - 1
     text = status(lab)
     assert any(line.split() == ["default/web", address, "lan", owner, "Announced"] for line in text.splitlines())
+
+def test_explain_asks_every_speaker(lab: Lab, make_service: MakeService) -> None:
+    make_service("web", externalTrafficPolicy="Local")
+    address = lab.wait_address("web")
+    owner = lab.wait_owner(address)
+    lab.wait_reason(owner, "web", address, "Announced")
+    (said,) = json.loads(fairlead(lab, "explain", "web", "-o", "json"))
+    assert (said["address"], said["pool"]) == (address, "lan")
+    assert {n["node"]: n["announce"] for n in said["nodes"]} == {n: n == owner for n in NODES}
+    reasons = {n["node"]: n["reason"] for n in said["nodes"]}
+    assert reasons[owner] == "Announced"
+    assert reasons["node3"] == "NoLocalEndpoint"
+    text = fairlead(lab, "explain", "default/web", "--node", "node3")
+    assert "externalTrafficPolicy: Cluster" in text
+    assert "node1" not in text
+    assert fairlead(lab, "explain", "nobody", code=1) == ""
 
 
 def test_status_names_a_speaker_that_does_not_answer(lab: Lab) -> None:
