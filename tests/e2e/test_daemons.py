@@ -6,12 +6,14 @@ import os
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from conftest import NODES, MakeService, our_rules
 
 from lab import net, netns
+from lab.capture import Capture
 from lab.cluster import Lab
 from lab.processes import Process
 from lab.waiting import LabError, wait_for
@@ -169,7 +171,71 @@ def test_logs_are_logfmt_whatever_is_in_them(lab: Lab, make_service: MakeService
             assert [line for line in lines if line and not LOGFMT.match(line)] == [], name
 
 
+# ---- an unchanged world ----
+
+
+def test_an_unchanged_world_costs_nothing(lab: Lab, make_service: MakeService) -> None:
+    for i in range(4):
+        make_service(f"web{i}")
+        lab.wait_owner(lab.wait_address(f"web{i}"))
+    time.sleep(6)  # gratuitous ARP is repeated for a while
+    offset = lab.write_log.stat().st_size
+    before = {n: lab.daemon(n)["proxy"]["lines_written"] for n in NODES}
+    with Capture(lab.network.lan, "br0") as capture:
+        time.sleep(3)
+    writes = [json.loads(line) for line in lab.write_log.read_bytes()[offset:].decode().splitlines()]
+    assert [w for w in writes if w["agent"].startswith("fairlead-") and w.get("kind") != "Lease"] == []
+    assert {n: lab.daemon(n)["proxy"]["lines_written"] for n in NODES} == before
+    ours = {lab.addresses(f"web{i}")[0] for i in range(4)}
+    assert [f for _, f in capture.arp_frames() if f.sender_ip in ours or f.target_ip in ours] == []
+
+
+def test_mode_none_touches_no_rule(lab: Lab, make_service: MakeService) -> None:
+    node = "node3"
+    speaker = lab.speaker(node)
+    assert speaker.stop() == 0
+    saves = [f"{family}-{variant}-save" for family in ("iptables", "ip6tables") for variant in ("nft", "legacy")]
+    for table in ("nat", "filter"):
+        netns.output(lab.host(node).namespace, ["iptables", "-t", table, "-N", "THEIRS"])
+
+    def rules() -> dict[str, list[str]]:
+        tables = ("filter", "nat", "mangle", "raw")
+        return {f"{save} {table}": lab.iptables(node, table, save) for save in saves for table in tables}
+
+    before = rules()
+    lab.processes.pop(f"speaker-{node}")
+    none = lab.start_speaker(node, "--proxy-mode", "none")
+    wait_for("it to be ready", lambda: lab.daemon(node, "/readyz"))
+    make_service("web")
+    address = lab.wait_address("web")
+    wait_for("it to know", lambda: lab.announcement(node, "web", address).get("reason") in ("NotOwner", "Announced"))
+    assert none.stop() == 0
+    assert rules() == before
+    lab.processes.pop(f"speaker-{node}")
+    lab.start(speaker.name, speaker.argv, speaker.namespace)
+    wait_for("it to be ready", lambda: lab.daemon(node, "/readyz"))
+
+
 # ---- what is around them ----
+
+
+def test_api_server_away_for_a_minute(lab: Lab, make_service: MakeService) -> None:
+    make_service("web")
+    address = lab.wait_address("web")
+    owner = lab.wait_owner(address)
+    wait_for("HTTP", lambda: lab.get(address, timeout=1))
+    assert lab.processes["api"].stop() == 0
+    for _ in range(60):
+        assert lab.get(address).status == 200
+        time.sleep(1)
+    assert lab.owners(address) == [owner]
+    assert lab.daemon(owner, "/healthz") == "ok\n"
+    lab.start_api()
+    make_service("after")
+    # Nobody looks again later than ten seconds after it last looked.
+    later = lab.wait_address("after", seconds=12)
+    lab.wait_owner(later, 12)
+    assert lab.owners(address) == [owner]
 
 
 def test_a_daemon_without_standard_streams(lab: Lab) -> None:
