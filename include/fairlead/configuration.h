@@ -101,7 +101,7 @@ void config_problems_fini(struct config_problems *p);
 
 /*
  * Parses the YAML text.  On failure returns -EINVAL and @errors (sorted by line) says why: all of it, not only the first.
- * @warnings collects keys that are accepted but not acted upon.  An empty document is a valid, empty configuration.
+ * @warnings collects what is accepted but looks like a mistake.  An empty document is a valid, empty configuration.
  */
 int configuration_parse(const char *yaml, size_t size, struct configuration **ret_config,
                         struct config_problems *errors, struct config_problems *warnings);

@@ -29,7 +29,7 @@
 	X(NoClusterIP, false, "the Service has no cluster IP yet, so its family is unknown")  \
 	X(ForeignAddress, false, "the status holds an address outside all pools, left alone") \
 	/* announcement, said by each speaker */                                              \
-	X(Announced, true, "this node answers for the address")                               \
+	X(Announced, true, "this node announces the address")                                 \
 	X(Candidate, true, "this node may own the address; ownership is being settled")       \
 	X(NotOwner, false, "another node of the segment owns the address")                    \
 	X(OwnerStillAnswers, false, "the former owner is unheard but still answers ARP")      \
@@ -44,8 +44,8 @@
 	X(SpeakerSilent, false, "the node's speaker did not answer")                          \
 	X(AddressNotInPool, false, "the address is in no pool of the configuration")          \
 	X(AddressShared, false, "an earlier Service claims the same address")                 \
-	X(ProtocolUnsupported, false, "this version announces by layer2 only")                \
-	X(FamilyUnsupported, false, "this version announces IPv4 by layer2 only")             \
+	X(ProtocolUnsupported, false, "the pool is not announced by this protocol here")      \
+	X(FamilyUnsupported, false, "by layer 2 this version announces IPv4 only")            \
 	X(IpModeProxy, false, "the address is published with ipMode Proxy")                   \
 	X(OtherClass, false, "the Service belongs to another load balancer class")            \
 	X(NotLoadBalancer, false, "the Service is not of type LoadBalancer")                  \

@@ -28,19 +28,12 @@ static void set_node(struct schema_ctx *x, const struct schema_key *key, const s
 }
 
 static const struct schema_key top_keys[] = {
-	{ .name = "peers",
-	  .set = set_node,
-	  .inert = SCHEMA_INERT_PEERS,
-	  SCHEMA_FIELD(struct top, peers) },
+	{ .name = "peers", .set = set_node, SCHEMA_FIELD(struct top, peers) },
 	{ .name = "bgp-communities",
 	  .set = set_node,
-	  .inert = SCHEMA_INERT_COMMUNITIES,
 	  SCHEMA_FIELD(struct top, communities),
 	  .renamed = "communities" },
-	{ .name = "bfd-profiles",
-	  .set = set_node,
-	  .inert = SCHEMA_INERT_BFD,
-	  SCHEMA_FIELD(struct top, bfd_profiles) },
+	{ .name = "bfd-profiles", .set = set_node, SCHEMA_FIELD(struct top, bfd_profiles) },
 	{ .name = "address-pools", .set = set_node, SCHEMA_FIELD(struct top, pools) },
 };
 

@@ -125,7 +125,6 @@ static void protocol_item(struct schema_ctx *x, const struct ynode *node, void *
 		t->pool.protocols |= CONFIG_PROTOCOL_LAYER2;
 	} else if (!strcmp(s, "bgp")) {
 		t->pool.protocols |= CONFIG_PROTOCOL_BGP;
-		schema_inert(x, SCHEMA_INERT_BGP, node->line);
 	} else {
 		bool old = !strcmp(s, "arp") || !strcmp(s, "ndp") || !strcmp(s, "l2");
 		schema_error(x, node->line, "unknown protocol \"%.64s\"; write layer2%s", s,
@@ -356,10 +355,7 @@ static const struct schema_key pool_keys[] = {
 	  .invalid = "invalid priority",
 	  .offset = offsetof(struct pool_target, pool),
 	  .size = sizeof(int32_t) },
-	{ .name = "bgp-advertisements",
-	  .set = set_advertisements,
-	  .inert = SCHEMA_INERT_ADVERTISEMENTS,
-	  .renamed = "advertisements" },
+	{ .name = "bgp-advertisements", .set = set_advertisements, .renamed = "advertisements" },
 };
 
 static void check_name_unique(struct schema_ctx *x, const struct configuration *c,

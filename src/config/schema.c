@@ -51,25 +51,6 @@ void schema_warning(struct schema_ctx *x, unsigned int line, const char *fmt, ..
 	va_end(ap);
 }
 
-void schema_inert(struct schema_ctx *x, enum schema_inert what, unsigned int line)
-{
-	static const char *const texts[SCHEMA_INERT_COUNT] = {
-		[SCHEMA_INERT_PEERS] = "peers are checked but not acted on by this version: "
-				       "no BGP session is opened",
-		[SCHEMA_INERT_COMMUNITIES] = "bgp-communities are checked but not acted on by this "
-					     "version",
-		[SCHEMA_INERT_BFD] = "bfd-profiles are checked but not acted on by this version",
-		[SCHEMA_INERT_ADVERTISEMENTS] = "bgp-advertisements are checked but not acted on "
-						"by this version",
-		[SCHEMA_INERT_BGP] = "protocol bgp is not acted on by this version: addresses of "
-				     "this pool are assigned, but not announced by BGP",
-	};
-	if (what == SCHEMA_ACTS || x->said & 1u << what)
-		return;
-	x->said |= 1u << what;
-	schema_warning(x, line, "%s", texts[what]);
-}
-
 /* ---- the path ---- */
 
 size_t schema_enter_key(struct schema_ctx *x, const char *key)
@@ -199,8 +180,6 @@ static void read_entry(struct schema_ctx *x, const struct schema_key *keys, size
 		schema_error(x, e->line, "given twice, first on line %u; keep one", lines[i]);
 	} else if (!ynode_is_null(e->value)) {
 		lines[i] = e->line;
-		if (e->value->kind == YNODE_SCALAR || e->value->n_entries > 0)
-			schema_inert(x, keys[i].inert, e->line);
 		keys[i].set(x, &keys[i], e->value, (char *)target + keys[i].offset);
 	}
 	schema_leave(x, mark);

@@ -21,21 +21,9 @@
 #define SCHEMA_STRING_MAX 512
 #define SCHEMA_PROBLEMS_MAX 200
 
-/* What is accepted but not acted on by this version; each is said once. */
-enum schema_inert {
-	SCHEMA_ACTS,
-	SCHEMA_INERT_PEERS,
-	SCHEMA_INERT_COMMUNITIES,
-	SCHEMA_INERT_BFD,
-	SCHEMA_INERT_ADVERTISEMENTS,
-	SCHEMA_INERT_BGP,
-	SCHEMA_INERT_COUNT
-};
-
 struct schema_ctx {
 	struct config_problems *errors, *warnings;
 	struct buf path;
-	unsigned int said; /* bits of enum schema_inert */
 };
 
 struct schema_key;
@@ -50,7 +38,6 @@ struct schema_key {
 	int64_t min, max;     /* integers */
 	const char *
 		invalid; /* "invalid peer IP": opens the message about a bad value; NULL: the key's name does */
-	enum schema_inert inert;
 	unsigned char size;  /* of the field: integers */
 	const char *renamed; /* what older documents call it, to be pointed out; NULL: nothing */
 };
@@ -63,8 +50,6 @@ void schema_error(struct schema_ctx *x, unsigned int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void schema_warning(struct schema_ctx *x, unsigned int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Says once that this is accepted but not acted on. */
-void schema_inert(struct schema_ctx *x, enum schema_inert what, unsigned int line);
 
 /* Extends the path, and what schema_leave() takes to cut it again. */
 size_t schema_enter_key(struct schema_ctx *x, const char *key);

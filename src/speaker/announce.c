@@ -36,6 +36,8 @@ struct announce {
 	struct announcement *wanted; /* by address */
 	struct node_set *sets;
 	size_t n_pending; /* candidates that are not eligible yet */
+	uint64_t routes_revision;
+	bool withdrawn; /* a route, since announce_update() began */
 	bool dirty;
 	uint64_t revision; /* of the view, at the last snapshot */
 };
@@ -82,6 +84,8 @@ static enum reason final_reason(const struct announcement *a)
 		return a->decided;
 	if (!a->eligible)
 		return REASON_RulesPending;
+	if (a->protocol == DECIDE_BGP)
+		return a->route;
 	switch (a->ownership) {
 	case L2_IDLE:
 	case L2_WAITING:
@@ -113,14 +117,22 @@ static void refresh(struct announce *t, struct announcement *a, const char *owne
 
 static bool is_pending(const struct announcement *a)
 {
-	return a->candidates && a->decided == REASON_Candidate && !a->eligible;
+	return (a->candidates || a->protocol == DECIDE_BGP) && a->decided == REASON_Candidate &&
+	       !a->eligible;
 }
 
 static void set_eligible(struct announce *t, struct announcement *a, bool eligible)
 {
-	if (a->eligible != eligible)
-		t->dirty = true;
+	if (a->eligible == eligible)
+		return;
 	a->eligible = eligible;
+	if (a->protocol == DECIDE_LAYER2) {
+		t->dirty = true;
+		return;
+	}
+	a->route = REASON_BgpPending;
+	t->routes_revision++;
+	t->withdrawn |= !eligible;
 }
 
 /* ---- announcements ---- */
@@ -169,6 +181,8 @@ static void announcement_free(struct announce *t, struct announcement *a)
 {
 	t->n_pending -= is_pending(a);
 	set_candidates(t, a, NULL, 0);
+	if (a->protocol == DECIDE_BGP)
+		set_eligible(t, a, false);
 	free(a->owner);
 	free(a);
 }
@@ -202,8 +216,8 @@ static void update_one(struct announce *t, const struct view *v, const struct vi
 	size_t n = 0;
 
 	t->n_pending -= is_pending(a);
-	a->decided = decide(v, s, &a->addr, view_self(v), DECIDE_LAYER2).reason;
-	if (is_about_node(a->decided))
+	a->decided = decide(v, s, &a->addr, view_self(v), a->protocol).reason;
+	if (a->protocol == DECIDE_LAYER2 && is_about_node(a->decided))
 		nodes = candidate_nodes(v, s, &a->addr, &n);
 	if (memcmp(a->uid, s->uid, sizeof(a->uid)) || a->created_us != s->created_us) {
 		/* Another Service under the same name: its rules are not the old one's. */
@@ -215,6 +229,9 @@ static void update_one(struct announce *t, const struct view *v, const struct vi
 	set_candidates(t, a, nodes, n);
 	if (a->decided != REASON_Candidate)
 		set_eligible(t, a, false);
+	if (a->local != s->external_local && a->eligible && a->protocol == DECIDE_BGP)
+		t->routes_revision++;
+	a->local = s->external_local;
 	t->n_pending += is_pending(a);
 	refresh(t, a, owner);
 }
@@ -232,10 +249,11 @@ static struct holder *holder_get(struct announce *t, const char *key, bool make)
 	return h;
 }
 
-static struct announcement *take_out(struct announcement **list, const struct addr *addr)
+static struct announcement *take_out(struct announcement **list, const struct addr *addr,
+                                     enum decide_protocol protocol)
 {
 	for (; *list; list = &(*list)->next)
-		if (addr_eq(&(*list)->addr, addr)) {
+		if (addr_eq(&(*list)->addr, addr) && (*list)->protocol == protocol) {
 			struct announcement *a = *list;
 			*list = a->next;
 			return a;
@@ -243,33 +261,50 @@ static struct announcement *take_out(struct announcement **list, const struct ad
 	return NULL;
 }
 
-static struct announcement *announcement_new(const struct holder *h, const struct addr *addr)
+static struct announcement *announcement_new(const struct holder *h, const struct addr *addr,
+                                             enum decide_protocol protocol)
 {
 	struct announcement *a = xcalloc(1, sizeof(*a));
 
 	a->key = h->key;
 	a->addr = *addr;
+	a->protocol = protocol;
 	a->reason = REASON_COUNT; /* none said yet */
 	a->owner = xstrdup("");
 	return a;
 }
 
-void announce_update(struct announce *t, const struct view *v, const struct view_service *s)
+/* By layer 2 too where no pool holds the address: somebody has to say so. */
+static bool is_spoken(const struct view *v, const struct addr *a, enum decide_protocol protocol)
 {
+	const struct configuration *c = view_configuration(v);
+	const struct config_pool *pool = c ? configuration_pool_of(c, a) : NULL;
+	unsigned int protocols = pool ? pool->protocols : CONFIG_PROTOCOL_LAYER2;
+
+	return protocols & (protocol == DECIDE_BGP ? CONFIG_PROTOCOL_BGP : CONFIG_PROTOCOL_LAYER2);
+}
+
+bool announce_update(struct announce *t, const struct view *v, const struct view_service *s)
+{
+	static const enum decide_protocol protocols[] = { DECIDE_LAYER2, DECIDE_BGP };
 	bool ours = s->known && s->type == KUBE_LOAD_BALANCER && view_is_our_class(v, s);
 	size_t n = ours ? s->n_ingress : 0;
 	struct holder *h = holder_get(t, s->key, n > 0);
 	struct announcement *old = h ? h->first : NULL, **end;
 
 	if (!h)
-		return;
+		return false;
+	t->withdrawn = false;
 	h->first = NULL;
 	end = &h->first;
-	for (size_t i = 0; i < n; i++) {
-		const struct addr *addr = &s->ingress[i].addr;
-		struct announcement *a = take_out(&old, addr);
+	for (size_t i = 0; i < n * ARRAY_LEN(protocols); i++) {
+		const struct addr *addr = &s->ingress[i / ARRAY_LEN(protocols)].addr;
+		enum decide_protocol protocol = protocols[i % ARRAY_LEN(protocols)];
+		if (!is_spoken(v, addr, protocol))
+			continue;
+		struct announcement *a = take_out(&old, addr, protocol);
 		if (!a)
-			a = announcement_new(h, addr);
+			a = announcement_new(h, addr, protocol);
 		a->next = NULL;
 		*end = a;
 		end = &a->next;
@@ -285,6 +320,7 @@ void announce_update(struct announce *t, const struct view *v, const struct view
 		free(h->key);
 		free(h);
 	}
+	return t->withdrawn;
 }
 
 void announce_free(struct announce *t)
@@ -333,6 +369,30 @@ void announce_states(struct announce *t, const struct l2_state *states, size_t n
 		a->interface[sizeof(a->interface) - 1] = '\0';
 		refresh(t, a, owner);
 	}
+}
+
+/* ---- routes ---- */
+
+uint64_t announce_routes_revision(const struct announce *t)
+{
+	return t->routes_revision;
+}
+
+size_t announce_n_pending(const struct announce *t)
+{
+	return t->n_pending;
+}
+
+void announce_routes(struct announce *t, enum reason (*reason_of)(const struct addr *a, void *arg),
+                     void *arg)
+{
+	for (struct holder *h = t->holders; h; h = h->hh.next)
+		for (struct announcement *a = h->first; a; a = a->next) {
+			if (a->protocol != DECIDE_BGP || !a->eligible)
+				continue;
+			a->route = reason_of(&a->addr, arg);
+			refresh(t, a, a->owner);
+		}
 }
 
 /* ---- snapshots ---- */

@@ -3,8 +3,9 @@
 #define FAIRLEAD_SPEAKER_ANNOUNCE_H
 
 /*
- * What this node could announce, address by address: the decision, whether the data plane is ready for it, and what the
- * urgent thread made of it.  From this come the snapshots for layer 2 and the final reasons.
+ * What this node could announce, address by address and protocol by protocol: the decision, whether the data plane is
+ * ready for it, and what the urgent thread or bgpd made of it.  From this come the snapshots for layer 2, the routes for
+ * BGP and the final reasons.
  *
  * Pure bookkeeping: the caller brings decisions' inputs and states in, and carries snapshots out.
  *
@@ -17,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fairlead/decide.h"
 #include "fairlead/hash.h"
 #include "fairlead/l2.h"
 #include "fairlead/reason.h"
@@ -25,10 +27,11 @@
 struct announce;
 struct node_set;
 
-/* One address of one Service of type LoadBalancer and of our class. */
+/* One address of one Service of type LoadBalancer and of our class, by one protocol of its pool. */
 struct announcement {
 	const char *key; /* of the Service */
 	struct addr addr;
+	enum decide_protocol protocol;
 	enum reason decided; /* by decide() for this node */
 	enum reason reason;  /* with the data plane and layer 2 taken into account */
 	bool eligible;       /* candidate, and the data plane was ready once since */
@@ -37,6 +40,9 @@ struct announcement {
 	uint8_t mac[6];
 	char *owner; /* "" if unknown */
 	char interface[16];
+	/* By BGP: what bgpd made of it, and whether only nodes with an endpoint announce it. */
+	enum reason route;
+	bool local;
 	/* For the snapshot. */
 	uint8_t uid[VIEW_UID_SIZE];
 	int64_t created_us;
@@ -52,8 +58,11 @@ typedef void announce_changed_cb(const struct announcement *a, enum reason old_r
 struct announce *announce_new(announce_changed_cb *changed, void *arg);
 void announce_free(struct announce *t);
 
-/* Decides anew for every address of @s; forgets those that it no longer has. */
-void announce_update(struct announce *t, const struct view *v, const struct view_service *s);
+/*
+ * Decides anew for every address of @s; forgets those that it no longer has.  True if a route is to be withdrawn, which
+ * comes before any change of the rules behind it.
+ */
+bool announce_update(struct announce *t, const struct view *v, const struct view_service *s);
 /* Candidates whose Service is @applied become eligible. */
 void announce_settle(struct announce *t, bool (*applied)(const char *key, void *arg), void *arg);
 /* Takes in what the urgent thread reported. */
@@ -72,6 +81,14 @@ struct announce_snapshot {
 void announce_snapshot(struct announce *t, const struct view *v, bool view_fresh,
                        struct announce_snapshot *ret);
 void announce_snapshot_fini(struct announce_snapshot *s);
+
+/* Grows with every change of what is to be announced by BGP. */
+uint64_t announce_routes_revision(const struct announce *t);
+/* How many candidates wait for the data plane. */
+size_t announce_n_pending(const struct announce *t);
+/* Takes in what @reason_of says of each address that is eligible by BGP. */
+void announce_routes(struct announce *t, enum reason (*reason_of)(const struct addr *a, void *arg),
+                     void *arg);
 
 /* The announcements of a Service by its key, NULL if none. */
 const struct announcement *announce_of(const struct announce *t, const char *key);

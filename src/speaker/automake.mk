@@ -7,6 +7,8 @@ libfairlead_a_SOURCES += \
 	src/speaker/forward.h \
 	src/speaker/options.c \
 	src/speaker/report.c \
+	src/speaker/routes.c \
+	src/speaker/routes.h \
 	src/speaker/speaker.c \
 	src/speaker/speaker.h
 

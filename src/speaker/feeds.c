@@ -59,6 +59,8 @@ static int upsert_node(struct json_object *obj, void *arg, struct err *e)
 	if (r < 0)
 		return r;
 	view_upsert_node(sp->view, n);
+	if (!strcmp(n->meta.name, view_self(sp->view)))
+		routes_set_labels(sp->routes, &n->meta.labels);
 	kube_node_free(n);
 	speaker_schedule(sp);
 	return 0;

@@ -30,16 +30,23 @@ static int run(struct speaker *sp)
 	return EXIT_SUCCESS;
 }
 
-static int clean_up(void)
+static int clean_up(const struct speaker_options *o)
 {
-	struct err e = ERR_INIT;
+	struct err e = ERR_INIT, bgp = ERR_INIT;
+	int status = EXIT_SUCCESS;
 
+	/* Down as always: what leads here first. */
+	if (o->bgp_socket_dir && routes_cleanup(o->bgp_socket_dir, &bgp) < 0) {
+		log_err("cannot clean up bgpd", &bgp);
+		status = EXIT_FAILURE;
+	}
 	if (proxy_cleanup(&e) < 0) {
 		log_err("cannot clean up", &e);
-		return EXIT_FAILURE;
+		status = EXIT_FAILURE;
 	}
-	log_info("rules and chains of ours are gone");
-	return EXIT_SUCCESS;
+	if (status == EXIT_SUCCESS)
+		log_info("rules, chains and routes of ours are gone");
+	return status;
 }
 
 int main(int argc, char **argv)
@@ -65,5 +72,5 @@ int main(int argc, char **argv)
 		sp.opts.node = host;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	return sp.opts.cleanup ? clean_up() : run(&sp);
+	return sp.opts.cleanup ? clean_up(&sp.opts) : run(&sp);
 }

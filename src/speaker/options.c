@@ -35,6 +35,7 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 		.proxy_mode = "none",
 		.iptables_variant = "auto",
 		.first_use_probe = "on",
+		.bgp_socket_dir = "/run/frr",
 	};
 	const struct option_row rows[] = {
 		OPTIONS_DAEMON(o.daemon),
@@ -63,7 +64,16 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 		  "ask whether anybody uses an address before "
 		  "announcing it for the first time",
 		  OPTION_CHOICE, &o.first_use_probe, .choices = "on|off" },
-		{ "cleanup", 0, NULL, "remove every iptables rule and chain of ours, and exit",
+		{ "bgp-socket-dir", 0, "DIR",
+		  "where FRR's vty sockets are; bgpd is contacted only where the configuration has "
+		  "a peer for this node; none: no BGP",
+		  OPTION_STRING, &o.bgp_socket_dir },
+		{ "bgp-shared-instance", 0, NULL,
+		  "bgpd's instance is shared with others on purpose: announce though a neighbour "
+		  "of theirs has no outbound policy",
+		  OPTION_SWITCH, &o.bgp_shared_instance },
+		{ "cleanup", 0, NULL,
+		  "remove every iptables rule and chain of ours, and all of ours from bgpd, and exit",
 		  OPTION_SWITCH, &o.cleanup },
 		{ 0 },
 	};
@@ -81,6 +91,8 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 	size_t n_operands;
 	int r = options_parse(&options, argc, argv, &n_operands, e);
 
+	if (!*o.bgp_socket_dir || !strcmp(o.bgp_socket_dir, "none"))
+		o.bgp_socket_dir = NULL;
 	if (r == OPTIONS_RUN)
 		r = parse_cidrs(&o, e);
 	if (r == OPTIONS_RUN)

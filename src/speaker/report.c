@@ -34,7 +34,7 @@ static const char *mac_format(const uint8_t mac[static 6], char out[static MAC_S
 /* On the way to an answer, which will be told in a moment. */
 static bool is_passing(enum reason r)
 {
-	return r == REASON_Candidate || r == REASON_RulesPending;
+	return r == REASON_Candidate || r == REASON_RulesPending || r == REASON_BgpPending;
 }
 
 void speaker_log_change(const struct announcement *a, enum reason old_reason, const char *old_owner,
@@ -95,26 +95,19 @@ static void put_str(struct buf *out, const char *key, const char *value)
 	buf_json_str(out, value);
 }
 
-static const struct announcement *announcement_for(const struct announcement *list,
-                                                   const struct addr *a)
-{
-	for (; list; list = list->next)
-		if (addr_eq(&list->addr, a))
-			return list;
-	return NULL;
-}
-
 /* The decision's own words, or those of what came after it. */
 static void put_reason(const struct speaker *sp, const struct view_service *s,
                        const struct addr *addr, const struct announcement *a, struct buf *out)
 {
 	cleanup(buf_fini) struct buf message = BUF_INIT;
 	const char *node = view_self(sp->view);
-	struct decision d = decide(sp->view, s, addr, node, DECIDE_LAYER2);
+	struct decision d = decide(sp->view, s, addr, node, a ? a->protocol : DECIDE_LAYER2);
 	enum reason reason = d.reason == REASON_Candidate && a ? a->reason : d.reason;
 
 	if (reason == d.reason)
 		decide_message(&d, sp->view, s, addr, node, &message);
+	else if (a->protocol == DECIDE_BGP && a->eligible)
+		routes_reason_of(sp->routes, addr, &message);
 	else
 		buf_puts(&message, reason_sentence(reason));
 	if (reason == REASON_NotOwner && *a->owner)
@@ -124,10 +117,10 @@ static void put_reason(const struct speaker *sp, const struct view_service *s,
 	put_str(out, "message", buf_str(&message));
 }
 
+/* @a: NULL where nothing is known of the address, as for a Service of another class. */
 static void put_address(const struct speaker *sp, const struct view_service *s,
-                        const struct addr *addr, struct buf *out)
+                        const struct addr *addr, const struct announcement *a, struct buf *out)
 {
-	const struct announcement *a = announcement_for(announce_of(sp->announce, s->key), addr);
 	const struct configuration *c = view_configuration(sp->view);
 	const struct config_pool *pool = c ? configuration_pool_of(c, addr) : NULL;
 	char mac[MAC_STR_SIZE] = "";
@@ -136,7 +129,8 @@ static void put_address(const struct speaker *sp, const struct view_service *s,
 	put_str(out, "address", addr_str(addr));
 	buf_putc(out, ',');
 	put_str(out, "pool", pool ? pool->name : "");
-	buf_puts(out, ",\"protocol\":\"layer2\"");
+	buf_putc(out, ',');
+	put_str(out, "protocol", decide_protocol_name(a ? a->protocol : DECIDE_LAYER2));
 	buf_printf(out, ",\"announce\":%s,", a && a->reason == REASON_Announced ? "true" : "false");
 	put_reason(sp, s, addr, a, out);
 	buf_putc(out, ',');
@@ -165,10 +159,16 @@ static void put_service(const struct speaker *sp, const struct view_service *s, 
 		put_reason(sp, s, NULL, NULL, out);
 	}
 	buf_puts(out, ",\"addresses\":[");
-	for (size_t i = 0; i < s->n_ingress; i++) {
+	const struct announcement *list = announce_of(sp->announce, s->key);
+	for (const struct announcement *a = list; a; a = a->next) {
+		if (a != list)
+			buf_putc(out, ',');
+		put_address(sp, s, &a->addr, a, out);
+	}
+	for (size_t i = 0; !list && i < s->n_ingress; i++) {
 		if (i)
 			buf_putc(out, ',');
-		put_address(sp, s, &s->ingress[i].addr, out);
+		put_address(sp, s, &s->ingress[i].addr, NULL, out);
 	}
 	buf_puts(out, "]}");
 }
@@ -234,6 +234,8 @@ static void status(struct buf *out, void *arg)
 		buf_puts(out, "{\"mode\":\"none\"}");
 	buf_puts(out, ",\"l2\":");
 	put_l2(sp, out);
+	buf_puts(out, ",\"bgp\":");
+	routes_status(sp->routes, out);
 	buf_puts(out, ",\"services\":[");
 	for (size_t i = 0; i < n; i++) {
 		if (services[i]->type != KUBE_LOAD_BALANCER)
@@ -350,6 +352,7 @@ static void collect(struct metrics_writer *w, void *arg)
 	collect_l2(sp, w);
 	if (sp->proxy)
 		collect_proxy(sp, w);
+	routes_metrics(sp->routes, w);
 	for (int i = 0; i < N_FEEDS; i++) {
 		stats[i] = kube_informer_stats(sp->feeds[i]);
 		informers[i] = (struct metrics_informer){ speaker_feed_names[i], &stats[i] };

@@ -22,8 +22,9 @@
  * One turn, in the order that design asks for ("up: data plane, then announcement; down: withdraw, then data plane"):
  *
  *   1. decide anew for each dirty Service
- *   2. publish: what may no longer be announced is yielded now
- *   3. give the proxy the Services; it writes a batch after this turn
+ *   2. publish: what may no longer be announced is yielded now, and its routes are withdrawn
+ *   3. give the proxy the Services; it writes a batch after this turn.  Those that lost a route wait until bgpd has
+ *      acknowledged the withdrawal, but not for long
  *   4. what is already in the kernel (mode none: everything) becomes eligible; publish again if that is news
  *
  * What has to wait for a batch becomes eligible when the proxy calls back.  Before the first complete list of all kinds
@@ -49,6 +50,8 @@ static bool is_applied(const char *key, void *arg)
 	const struct speaker *sp = arg;
 	const struct view_service *s = view_service_named(sp->view, key);
 
+	if (routes_is_held(sp->routes, key))
+		return false;
 	if (!sp->proxy || !s || !(forward_wanted(s, 4) || forward_wanted(s, 6)))
 		return true;
 	return proxy_is_applied(sp->proxy, key);
@@ -88,6 +91,39 @@ static void forward(struct speaker *sp, const struct view_service *s)
 	}
 }
 
+/* A Service whose route is gone: as it is now, or not at all any more. */
+static void forward_held(const char *key, void *arg)
+{
+	struct speaker *sp = arg;
+	const struct view_service *s = view_service_named(sp->view, key);
+
+	if (s) {
+		forward(sp, s);
+		return;
+	}
+	proxy_remove(sp->proxy, key, 4);
+	proxy_remove(sp->proxy, key, 6);
+}
+
+/* Decides anew; those of the Services that have lost a route are marked in the result, which the caller frees. */
+static bool *decide_all(struct speaker *sp, const struct view_service *const *dirty, size_t n)
+{
+	bool *withdrawn = xcalloc(n + 1, sizeof(*withdrawn));
+
+	for (size_t i = 0; i < n; i++)
+		withdrawn[i] = announce_update(sp->announce, sp->view, dirty[i]);
+	return withdrawn;
+}
+
+static void forward_all(struct speaker *sp, const struct view_service *const *dirty, size_t n,
+                        const bool *withdrawn)
+{
+	for (size_t i = 0; sp->proxy && i < n; i++)
+		if (!(withdrawn[i] && routes_hold(sp->routes, dirty[i]->key)) &&
+		    !routes_is_held(sp->routes, dirty[i]->key))
+			forward(sp, dirty[i]);
+}
+
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
 	struct speaker *sp = arg;
@@ -99,12 +135,13 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 		return;
 	sp->turns++;
 	const struct view_service *const *dirty = view_take_dirty(sp->view, &n);
-	for (size_t i = 0; i < n; i++)
-		announce_update(sp->announce, sp->view, dirty[i]);
+	cleanup_free bool *withdrawn = decide_all(sp, dirty, n);
 	publish(sp);
-	for (size_t i = 0; sp->proxy && i < n; i++)
-		forward(sp, dirty[i]);
+	if (sp->complete)
+		routes_update(sp->routes, sp->view, sp->announce);
+	forward_all(sp, dirty, n, withdrawn);
 	view_clean(sp->view);
+	routes_release(sp->routes, forward_held, sp);
 	if (!sp->complete) {
 		sp->complete = true;
 		log_info("synced", KV_I("services", view_stats(sp->view).services),
@@ -116,6 +153,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	sp->trim |= n > 0;
 	announce_settle(sp->announce, is_applied, sp);
 	publish(sp);
+	routes_update(sp->routes, sp->view, sp->announce);
 }
 
 static void on_applied(void *arg)
@@ -225,6 +263,11 @@ static int start_proxy(struct speaker *sp, struct err *e)
 	return proxy_start(sp->base, &o, &ops, sp, &sp->proxy, e);
 }
 
+static void on_routes_changed(void *arg)
+{
+	speaker_schedule(arg);
+}
+
 static int start_events(struct speaker *sp, struct err *e)
 {
 	const struct timeval tick = { .tv_sec = TICK_S };
@@ -256,6 +299,8 @@ int speaker_start(struct speaker *sp, struct err *e)
 	sp->namespace = options_namespace(k);
 	sp->view = view_new(sp->opts.node, sp->opts.daemon.load_balancer_class);
 	sp->announce = announce_new(speaker_log_change, sp);
+	sp->routes = routes_new(sp->base, sp->opts.bgp_socket_dir, sp->opts.bgp_shared_instance,
+	                        on_routes_changed, sp);
 	r = kube_access_load(k->kubeconfig, k->context, &sp->access, e);
 	if (r == 0)
 		r = start_events(sp, e);
@@ -293,6 +338,7 @@ void speaker_stop(struct speaker *sp)
 		kube_client_free(sp->client);
 	if (sp->proxy)
 		proxy_free(sp->proxy);
+	routes_free(sp->routes);
 	announce_free(sp->announce);
 	view_free(sp->view);
 	free_event(sp->turn);

@@ -4,7 +4,7 @@
 
 /*
  * The speaker: informers feed the view, and once an event-loop turn the dirty Services are decided upon, layer 2 gets a
- * new snapshot, and the proxy its Services.
+ * new snapshot, bgpd its routes, and the proxy its Services.
  */
 
 #include <stdbool.h>
@@ -18,6 +18,7 @@
 #include "fairlead/proxy.h"
 #include "fairlead/view.h"
 #include "speaker/announce.h"
+#include "speaker/routes.h"
 
 struct event;
 struct event_base;
@@ -36,6 +37,8 @@ struct speaker_options {
 	const char *heartbeat_key_file;
 	const char *interface;
 	const char *first_use_probe; /* "on", "off" */
+	const char *bgp_socket_dir;  /* NULL: no BGP */
+	bool bgp_shared_instance;
 	bool cleanup;
 };
 
@@ -62,6 +65,7 @@ struct speaker {
 	struct announce *announce;
 	struct proxy *proxy; /* NULL in mode none */
 	struct l2 *l2;
+	struct routes *routes;
 	struct metrics_server *http;
 	struct event *turn, *tick, *wake, *sigterm, *sigint, *sighup;
 	int wake_fd; /* the urgent thread has news */

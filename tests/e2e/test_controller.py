@@ -548,12 +548,12 @@ def test_a_configuration_that_changes_moves_nobody_by_itself(lab: Lab) -> None:
     assert lab.addresses("low") == ["192.168.1.240"]
 
 
-def test_what_is_accepted_but_not_acted_on_is_said(lab: Lab) -> None:
-    text = POOLS + "peers:\n- {my-asn: 1, peer-asn: 2, peer-address: 10.0.0.1}\n"
+def test_what_looks_like_a_mistake_is_said(lab: Lab) -> None:
+    text = POOLS + "peers:\n- {my-asn: 1, peer-asn: 2, peer-address: 10.0.0.1, hold-time: 0.5s}\n"
     configure(lab, text)
     wait_active(lab, text)
     warnings = wait_for("the warning", lambda: status(lab, any_leader(lab))["config"]["warnings"])
-    assert [w["path"] for w in warnings] == ["peers"]
+    assert [w["path"] for w in warnings] == ["peers[0].hold-time"]
 
 
 # ---- what breaks ----

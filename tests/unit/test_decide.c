@@ -93,6 +93,41 @@ static void announce_rules(void **state)
 	}
 }
 
+/* Every node that may serve announces, and in both families. */
+static void every_node_announces_by_bgp(void **state)
+{
+	static const struct {
+		const char *what, *ip, *spec, *endpoints, *node;
+		enum reason reason;
+	} cases[] = {
+		{ "no endpoint here", "198.51.100.1", "", "10.1.1.1@n1", "n2", REASON_Candidate },
+		{ "local, here", "198.51.100.1", LOCAL, "10.1.1.1@n1", "n1", REASON_Candidate },
+		{ "local, elsewhere", "198.51.100.1", LOCAL, "10.1.1.1@n1", "n2",
+		  REASON_NoLocalEndpoint },
+		{ "no endpoint", "198.51.100.1", "", "10.1.1.1@n1!", "n1", REASON_NoEndpoints },
+		{ "excluded node", "198.51.100.1", "", "10.1.1.1@n1", "n3", REASON_NodeExcluded },
+		{ "node without network", "198.51.100.1", "", "10.1.1.1@n1", "n4",
+		  REASON_NetworkUnavailable },
+		{ "pool of layer 2", "192.0.2.1", "", "10.1.1.1@n1", "n1",
+		  REASON_ProtocolUnsupported },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct view *v = world();
+		struct addr a;
+		world_service(v, "web", cases[i].ip, cases[i].spec);
+		world_slice(v, "web", "web-1", cases[i].endpoints);
+		addr_parse(cases[i].ip, &a);
+		enum reason reason =
+			decide(v, view_service_named(v, "shop/web"), &a, cases[i].node, DECIDE_BGP)
+				.reason;
+		if (reason != cases[i].reason)
+			fail_msg("%s: %s, not %s", cases[i].what, reason_name(reason),
+			         reason_name(cases[i].reason));
+		view_free(v);
+	}
+}
+
 static struct decision decide_for(struct view *v, const char *key, const char *ip)
 {
 	struct addr a = { 0 };
@@ -257,6 +292,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(announce_rules),
+		cmocka_unit_test(every_node_announces_by_bgp),
 		cmocka_unit_test(services_that_want_no_address),
 		cmocka_unit_test(nothing_without_a_configuration),
 		cmocka_unit_test(the_earlier_claimant_serves),

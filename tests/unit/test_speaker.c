@@ -147,6 +147,52 @@ static void policy_local_names_the_nodes_with_endpoints(void **state)
 	fixture_fini(&f);
 }
 
+static enum reason established(const struct addr *a, void *arg)
+{
+	(void)a;
+	(void)arg;
+	return REASON_Announced;
+}
+
+static void routes_come_after_the_data_plane_and_go_before_it(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+	f.table = announce_new(record_change, &f);
+	uint64_t revision = announce_routes_revision(f.table);
+
+	f.applied = false;
+	world_service(f.view, "far", "198.51.100.1", ",'externalTrafficPolicy':'Local'");
+	world_slice(f.view, "far", "far-1", "10.1.1.1@n1 10.1.2.1@n2");
+	turn(&f);
+	announce_routes(f.table, established, NULL);
+	expect_log(&f, "shop/far 198.51.100.1 RulesPending()\n");
+	assert_int_equal(announce_n_pending(f.table), 1);
+	assert_int_equal(announce_routes_revision(f.table), revision);
+	f.applied = true;
+	turn(&f);
+	assert_int_equal(announce_n_pending(f.table), 0);
+	assert_int_equal(announce_routes_revision(f.table), revision + 1);
+	expect_log(&f, "shop/far 198.51.100.1 BgpPending()\n");
+	announce_routes(f.table, established, NULL);
+	expect_log(&f, "shop/far 198.51.100.1 Announced()\n");
+	/* Layer 2 has no part in it. */
+	expect_snapshot(&f, "");
+	const struct announcement *a = announce_of(f.table, "shop/far");
+	assert_true(a->local && a->protocol == DECIDE_BGP && !a->next);
+	/* An endpoint elsewhere changes nothing here; the last one here takes the route away. */
+	const struct view_service *s = view_service_named(f.view, "shop/far");
+	world_slice(f.view, "far", "far-1", "10.1.1.1@n1");
+	assert_false(announce_update(f.table, f.view, s));
+	assert_int_equal(announce_routes_revision(f.table), revision + 1);
+	world_slice(f.view, "far", "far-1", "10.1.2.1@n2");
+	assert_true(announce_update(f.table, f.view, s));
+	assert_int_equal(announce_routes_revision(f.table), revision + 2);
+	expect_log(&f, "shop/far 198.51.100.1 NoLocalEndpoint()\n");
+	assert_false(announce_update(f.table, f.view, s));
+	fixture_fini(&f);
+}
+
 static void states_become_reasons(void **state)
 {
 	(void)state;
@@ -459,6 +505,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_data_plane_comes_first),
 		cmocka_unit_test(policy_local_names_the_nodes_with_endpoints),
+		cmocka_unit_test(routes_come_after_the_data_plane_and_go_before_it),
 		cmocka_unit_test(states_become_reasons),
 		cmocka_unit_test(an_address_changes_hands),
 		cmocka_unit_test(a_recreated_service_waits_for_its_rules),

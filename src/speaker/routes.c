@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "speaker/routes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "fairlead/clock.h"
+#include "fairlead/hash.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+
+struct held {
+	char *key; /* of the Service */
+	uint64_t generation;
+	int64_t until_ms;
+	UT_hash_handle hh;
+};
+
+struct routes {
+	struct event_base *base;
+	struct event *timer; /* the first hold runs out */
+	void (*changed)(void *arg);
+	void *arg;
+	bool enabled, shared_instance;
+	char *bgpd_socket, *bfdd_socket;
+	struct kube_labels labels;
+	bool labels_changed;
+	struct bgp *bgp; /* NULL until there is a peer */
+	char *error;     /* why there is none though there is a peer */
+	bool began;
+	int64_t begin_ms;     /* when the first publication waits no longer; 0: not asked yet */
+	uint64_t published;   /* generation */
+	uint64_t view_seen;   /* revision */
+	uint64_t routes_seen; /* revision */
+	struct held *held;
+};
+
+/* ---- life ---- */
+
+static char *socket_path(const char *dir, const char *name)
+{
+	cleanup(buf_fini) struct buf path = BUF_INIT;
+
+	buf_printf(&path, "%s/%s", dir, name);
+	return xstrdup(buf_str(&path));
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	const struct routes *r = arg;
+
+	(void)fd;
+	(void)what;
+	r->changed(r->arg);
+}
+
+struct routes *routes_new(struct event_base *base, const char *socket_dir, bool shared_instance,
+                          void (*changed)(void *arg), void *arg)
+{
+	struct routes *r = xcalloc(1, sizeof(*r));
+
+	r->base = base;
+	r->timer = evtimer_new(base, on_timer, r);
+	r->changed = changed;
+	r->arg = arg;
+	r->shared_instance = shared_instance;
+	if (socket_dir) {
+		r->enabled = true;
+		r->bgpd_socket = socket_path(socket_dir, "bgpd.vty");
+		r->bfdd_socket = socket_path(socket_dir, "bfdd.vty");
+	}
+	return r;
+}
+
+static void labels_fini(struct kube_labels *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->kvs[i].key);
+		free(l->kvs[i].value);
+	}
+	free(l->kvs);
+	*l = (struct kube_labels){ 0 };
+}
+
+static void held_free(struct routes *r, struct held *h)
+{
+	HASH_DEL(r->held, h);
+	free(h->key);
+	free(h);
+}
+
+void routes_free(struct routes *r)
+{
+	struct held *h, *next;
+
+	if (!r)
+		return;
+	if (r->bgp)
+		bgp_free(r->bgp);
+	HASH_ITER(hh, r->held, h, next)
+		held_free(r, h);
+	event_free(r->timer);
+	labels_fini(&r->labels);
+	free(r->bgpd_socket);
+	free(r->bfdd_socket);
+	free(r->error);
+	free(r);
+}
+
+static bool labels_eq(const struct kube_labels *a, const struct kube_labels *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++) {
+		const char *other = kube_labels_get(b, a->kvs[i].key);
+		if (!other || strcmp(a->kvs[i].value, other) != 0)
+			return false;
+	}
+	return true;
+}
+
+void routes_set_labels(struct routes *r, const struct kube_labels *labels)
+{
+	if (labels_eq(&r->labels, labels))
+		return;
+	labels_fini(&r->labels);
+	r->labels.kvs = xcalloc(labels->n + 1, sizeof(*r->labels.kvs));
+	for (; r->labels.n < labels->n; r->labels.n++) {
+		r->labels.kvs[r->labels.n].key = xstrdup(labels->kvs[r->labels.n].key);
+		r->labels.kvs[r->labels.n].value = xstrdup(labels->kvs[r->labels.n].value);
+	}
+	r->labels_changed = true;
+}
+
+/* ---- what is wanted ---- */
+
+/* One that bgpd could not take is left out; whoever wrote it is told once for each configuration. */
+static void complain(bool aloud, const char *what, const char *name, const struct err *e)
+{
+	if (aloud)
+		log_warn("left out of BGP", KV_S("what", what), KV_S("name", name),
+		         KV_S("error", e->msg));
+}
+
+static size_t want_peers(const struct routes *r, const struct configuration *c, bool aloud,
+                         struct bgp_want *w)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; c && i < c->n_peers; i++) {
+		struct err e = ERR_INIT;
+		if (!config_peer_selects(&c->peers[i], &r->labels))
+			continue;
+		if (bgp_want_peer(w, &c->peers[i], &e) < 0)
+			complain(aloud, "peer", c->peers[i].name, &e);
+		else
+			n++;
+	}
+	return n;
+}
+
+static void want_policies(const struct configuration *c, bool aloud, struct bgp_want *w)
+{
+	for (size_t i = 0; i < c->n_bfd_profiles; i++) {
+		struct err e = ERR_INIT;
+		if (bgp_want_bfd_profile(w, &c->bfd_profiles[i], &e) < 0)
+			complain(aloud, "BFD profile", c->bfd_profiles[i].name, &e);
+	}
+	for (size_t i = 0; i < c->n_pools; i++) {
+		struct err e = ERR_INIT;
+		if (c->pools[i].protocols & CONFIG_PROTOCOL_BGP &&
+		    bgp_want_pool(w, &c->pools[i], &e) < 0)
+			complain(aloud, "pool", c->pools[i].name, &e);
+	}
+}
+
+struct wanting {
+	struct bgp_want *want;
+	const struct configuration *configuration;
+	bool aloud;
+};
+
+static void want_address(const struct announcement *a, void *arg)
+{
+	const struct wanting *x = arg;
+	struct err e = ERR_INIT;
+
+	if (a->protocol != DECIDE_BGP || !a->eligible)
+		return;
+	const struct config_pool *pool = configuration_pool_of(x->configuration, &a->addr);
+	if (pool && bgp_want_address(x->want, &a->addr, a->local, pool->advertisements,
+	                             pool->n_advertisements, &e) < 0)
+		complain(x->aloud, "address", addr_str(&a->addr), &e);
+}
+
+static void on_changed(void *arg)
+{
+	const struct routes *r = arg;
+
+	r->changed(r->arg);
+}
+
+static void start_engine(struct routes *r)
+{
+	static const struct bgp_ops ops = { .changed = on_changed };
+	const struct bgp_options o = { .bgpd_socket = r->bgpd_socket,
+		                       .bfdd_socket = r->bfdd_socket,
+		                       .shared_instance = r->shared_instance };
+	struct err e = ERR_INIT;
+
+	if (bgp_start(r->base, &o, &ops, r, &r->bgp, &e) == 0) {
+		log_info("announcing by BGP", KV_S("bgpd", r->bgpd_socket));
+		return;
+	}
+	log_err("no BGP", &e);
+	free(r->error);
+	r->error = xstrdup(e.msg);
+}
+
+static void publish(struct routes *r, const struct view *v, struct announce *t, bool aloud)
+{
+	struct wanting x = { .want = bgp_want_new(),
+		             .configuration = view_configuration(v),
+		             .aloud = aloud };
+	size_t n_peers = want_peers(r, x.configuration, aloud, x.want);
+
+	if (n_peers && !r->bgp)
+		start_engine(r);
+	if (!r->bgp) {
+		bgp_want_free(x.want);
+		return;
+	}
+	if (x.configuration) {
+		want_policies(x.configuration, aloud, x.want);
+		announce_each(t, want_address, &x);
+	}
+	r->published = bgp_publish(r->bgp, x.want);
+}
+
+static bool may_begin(struct routes *r, const struct announce *t)
+{
+	if (!r->begin_ms)
+		r->begin_ms = clock_ms() + ROUTES_BEGIN_MS;
+	r->began = r->began || !announce_n_pending(t) || clock_ms() >= r->begin_ms;
+	return r->began;
+}
+
+static enum reason reason_of(const struct addr *a, void *arg)
+{
+	return routes_reason_of(arg, a, NULL);
+}
+
+void routes_update(struct routes *r, const struct view *v, struct announce *t)
+{
+	bool aloud = r->view_seen != view_revision(v);
+	bool differs = aloud || r->labels_changed || r->routes_seen != announce_routes_revision(t);
+
+	if (r->enabled && differs && may_begin(r, t)) {
+		r->view_seen = view_revision(v);
+		r->routes_seen = announce_routes_revision(t);
+		r->labels_changed = false;
+		publish(r, v, t, aloud);
+	}
+	announce_routes(t, reason_of, r);
+}
+
+/* ---- rules that wait for a withdrawal ---- */
+
+static bool is_withdrawn(const struct routes *r, uint64_t generation)
+{
+	return !r->bgp || bgp_applied_generation(r->bgp) >= generation ||
+	       bgp_reason(r->bgp, NULL) == REASON_BgpUnreachable;
+}
+
+static struct held *held_of(const struct routes *r, const char *key)
+{
+	struct held *h;
+
+	HASH_FIND(hh, r->held, key, strlen(key), h);
+	return h;
+}
+
+bool routes_hold(struct routes *r, const char *key)
+{
+	const struct timeval tv = { .tv_sec = ROUTES_HOLD_MS / 1000,
+		                    .tv_usec = ROUTES_HOLD_MS % 1000 * 1000 };
+	struct held *h = held_of(r, key);
+
+	if (is_withdrawn(r, r->published))
+		return false;
+	if (!h) {
+		h = xcalloc(1, sizeof(*h));
+		h->key = xstrdup(key);
+		h->until_ms = clock_ms() + ROUTES_HOLD_MS;
+		HASH_ADD_KEYPTR(hh, r->held, h->key, strlen(h->key), h);
+	}
+	h->generation = r->published;
+	if (!event_pending(r->timer, EV_TIMEOUT, NULL))
+		event_add(r->timer, &tv);
+	return true;
+}
+
+bool routes_is_held(const struct routes *r, const char *key)
+{
+	return held_of(r, key) != NULL;
+}
+
+void routes_release(struct routes *r, void (*go)(const char *key, void *arg), void *arg)
+{
+	const struct timeval again = { .tv_usec = 50 * 1000 };
+	struct held *h, *next;
+
+	HASH_ITER(hh, r->held, h, next) {
+		if (!is_withdrawn(r, h->generation) && clock_ms() < h->until_ms)
+			continue;
+		go(h->key, arg);
+		held_free(r, h);
+	}
+	if (r->held && !event_pending(r->timer, EV_TIMEOUT, NULL))
+		event_add(r->timer, &again);
+}
+
+/* ---- what it says of itself ---- */
+
+static enum reason say(struct buf *msg, enum reason reason, const char *words)
+{
+	if (msg)
+		buf_puts(msg, words ? words : reason_sentence(reason));
+	return reason;
+}
+
+static enum reason why_no_engine(const struct routes *r, struct buf *msg)
+{
+	if (!r->enabled)
+		return say(msg, REASON_ProtocolUnsupported,
+		           "BGP is switched off on this node (--bgp-socket-dir none)");
+	if (r->error)
+		return say(msg, REASON_BgpUnreachable, r->error);
+	if (!r->began)
+		return say(msg, REASON_BgpPending, NULL);
+	return say(msg, REASON_BgpNoPeer, NULL);
+}
+
+enum reason routes_reason_of(const struct routes *r, const struct addr *a, struct buf *msg)
+{
+	return r->bgp ? bgp_reason_of(r->bgp, a, msg) : why_no_engine(r, msg);
+}
+
+void routes_status(const struct routes *r, struct buf *json)
+{
+	cleanup(buf_fini) struct buf msg = BUF_INIT;
+
+	if (r->bgp) {
+		bgp_status(r->bgp, json);
+		return;
+	}
+	enum reason reason = why_no_engine(r, &msg);
+	buf_printf(json,
+	           "{\"connected\":false,\"reason\":\"%s\",\"message\":", reason_name(reason));
+	buf_json_str(json, buf_str(&msg));
+	buf_puts(json, ",\"peers\":[]}");
+}
+
+void routes_metrics(const struct routes *r, struct metrics_writer *w)
+{
+	if (r->bgp)
+		bgp_metrics(r->bgp, w);
+}
+
+int routes_cleanup(const char *socket_dir, struct err *e)
+{
+	cleanup_free char *bgpd = socket_path(socket_dir, "bgpd.vty");
+	cleanup_free char *bfdd = socket_path(socket_dir, "bfdd.vty");
+	const struct bgp_options o = { .bgpd_socket = bgpd, .bfdd_socket = bfdd };
+
+	return bgp_cleanup(&o, e);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_SPEAKER_ROUTES_H
+#define FAIRLEAD_SPEAKER_ROUTES_H
+
+/*
+ * From configuration, node labels and announcements to what bgpd shall announce, and the Services whose rules wait until a
+ * route is withdrawn.
+ *
+ * bgpd is not contacted before the configuration has a peer for this node, and told nothing before the announcements are
+ * complete: what stands from an earlier life of the speaker is taken over, not withdrawn and announced again.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/bgp.h"
+#include "fairlead/buf.h"
+#include "fairlead/kube_types.h"
+#include "fairlead/metrics.h"
+#include "fairlead/reason.h"
+#include "fairlead/view.h"
+#include "speaker/announce.h"
+
+struct event_base;
+struct routes;
+
+/* The first publication waits at most so long for the data plane of all Services. */
+#define ROUTES_BEGIN_MS 10000
+/* Rules wait at most so long for bgpd to withdraw what leads to them. */
+#define ROUTES_HOLD_MS 1000
+
+/*
+ * @socket_dir: where bgpd.vty and bfdd.vty are, NULL: no BGP at all.  @changed is called from the event loop when a reason
+ * may be another, or a held Service may go on.
+ */
+struct routes *routes_new(struct event_base *base, const char *socket_dir, bool shared_instance,
+                          void (*changed)(void *arg), void *arg);
+/* Leaves every route in place. */
+void routes_free(struct routes *r);
+/* The labels of this node, which select its peers. */
+void routes_set_labels(struct routes *r, const struct kube_labels *labels);
+
+/* Publishes if anything is different, and gives the announcements their reasons. */
+void routes_update(struct routes *r, const struct view *v, struct announce *t);
+
+/* The Service's rules wait until what was published last is applied; returns false if nothing has to wait. */
+bool routes_hold(struct routes *r, const char *key);
+bool routes_is_held(const struct routes *r, const char *key);
+/* Calls @go for each Service that need not wait any longer. */
+void routes_release(struct routes *r, void (*go)(const char *key, void *arg), void *arg);
+
+/* Why an eligible address is announced or not. */
+enum reason routes_reason_of(const struct routes *r, const struct addr *a, struct buf *msg);
+void routes_status(const struct routes *r, struct buf *json);
+void routes_metrics(const struct routes *r, struct metrics_writer *w);
+/* Takes everything of ours out of bgpd and bfdd. */
+int routes_cleanup(const char *socket_dir, struct err *e);
+
+#endif
