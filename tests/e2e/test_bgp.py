@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Service announced by BGP: a router with FRR on the LAN, a client behind it, a bgpd and a speaker on each node."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import NODES, PODS, WITH_PODS, MakeService, make_pod, open_lab
+
+from lab import frr
+from lab.cluster import Lab
+from lab.router import OUTSIDE, Router
+from lab.waiting import LabError, wait_for
+
+pytestmark = pytest.mark.skipif(not frr.installed(), reason="bgpd is not installed")
+
+POOL = {"fairlead.io/address-pool": "public"}
+SLOW = 60.0  # a session comes up by timers of whole seconds
+
+
+@pytest.fixture(scope="module")
+def router() -> Iterator[Router]:
+    with open_lab() as lab, Router(lab) as opened:
+        lab.start_cluster()
+        lab.apply("bgp/fairlead.yaml")
+        lab.apply("webapp.yaml")
+        lab.start_controller("a")
+        for node in NODES:
+            lab.start_speaker(node, "--bgp-socket-dir", opened.socket_directory(node))
+        wait_for("the Pods to be ready", lambda: all(lab.pod_ready(p) for p in PODS), SLOW)
+        for node in NODES:
+            wait_for(f"{node}'s session", lambda n=node: established(lab, n), SLOW)
+        yield opened
+        lab.stop_daemons()
+
+
+@pytest.fixture(scope="module")
+def lab(router: Router) -> Lab:
+    return router.lab
+
+
+def bgp(lab: Lab, node: str) -> dict[str, Any]:
+    said: dict[str, Any] = lab.daemon(node)["bgp"]
+    return said
+
+
+def established(lab: Lab, node: str) -> bool:
+    return any(p["established"] for p in bgp(lab, node)["peers"])
+
+
+def make_public(lab: Lab, make_service: MakeService, name: str, **spec: Any) -> str:
+    make_service(name, POOL, **spec)
+    address = lab.wait_address(name)
+    assert address.startswith("198.51.100.")
+    return address
+
+
+def test_every_node_with_an_endpoint_is_a_next_hop(lab: Lab, router: Router, make_service: MakeService) -> None:
+    address = make_public(lab, make_service, "web", externalTrafficPolicy="Local")
+    router.wait_next_hops(f"{address}/32", list(WITH_PODS))
+    for node in WITH_PODS:
+        lab.wait_reason(node, "web", address, "Announced")
+    assert lab.announcement("node1", "web", address)["protocol"] == "bgp"
+    lab.wait_reason("node3", "web", address, "NoLocalEndpoint")
+    seen: set[str] = set()
+
+    def reached() -> bool:
+        reply = router.get(address, timeout=1)
+        assert reply.peer == OUTSIDE
+        seen.add(lab.node_of_pod(reply.pod))
+        return seen == set(WITH_PODS)
+
+    wait_for("an answer through each next hop", reached, SLOW)
+    # Nobody answers ARP for it.
+    assert lab.owners(address) == []
+
+
+def test_policy_cluster_is_announced_by_every_node(lab: Lab, router: Router, make_service: MakeService) -> None:
+    address = make_public(lab, make_service, "web")
+    router.wait_next_hops(f"{address}/32", list(NODES))
+    wait_for("HTTP", lambda: router.get(address, timeout=1))
+    lab.api.patch("Service", "web", {"spec": {"externalTrafficPolicy": "Local"}})
+    router.wait_next_hops(f"{address}/32", list(WITH_PODS))
+
+
+def test_the_route_leaves_with_the_last_endpoint_of_a_node(
+    lab: Lab, router: Router, make_service: MakeService
+) -> None:
+    labels = {"app": "leaving"}
+    for node in WITH_PODS:
+        make_pod(lab, f"leaving-{node}", labels, node)
+    address = make_public(lab, make_service, "leaving", selector=labels, externalTrafficPolicy="Local")
+    router.wait_next_hops(f"{address}/32", list(WITH_PODS))
+    lab.api.delete("Pod", "leaving-node1")
+    router.wait_next_hops(f"{address}/32", ["node2"])
+    lab.wait_reason("node1", "leaving", address, "NoLocalEndpoint")
+    wait_for("HTTP by the node that is left", lambda: router.get(address, timeout=1))
+    lab.api.delete("Pod", "leaving-node2")
+    router.wait_next_hops(f"{address}/32", [])
+
+
+def at_rest(lab: Lab, node: str) -> dict[str, Any]:
+    """The stats of a speaker's engine once all is applied."""
+
+    def rest() -> dict[str, Any]:
+        said = bgp(lab, node)
+        if said["reason"] != "Announced" or said["applied"] != said["generation"] or not said["generation"]:
+            raise LabError(f"{said}")
+        stats: dict[str, Any] = said["stats"]
+        return stats
+
+    return wait_for(f"the engine of {node} to be at rest", rest, SLOW)
+
+
+def test_a_killed_speaker_changes_no_route(lab: Lab, router: Router, make_service: MakeService) -> None:
+    address = make_public(lab, make_service, "web", externalTrafficPolicy="Local")
+    router.wait_next_hops(f"{address}/32", list(WITH_PODS))
+    at_rest(lab, "node1")
+    config = router.bgpds["node1"].running_config()
+    version = router.bgpd.route(f"{address}/32")["version"]
+    lab.speaker("node1").kill()
+    assert router.next_hops(f"{address}/32") == list(WITH_PODS)
+    lab.restart("speaker-node1")
+    lab.wait_reason("node1", "web", address, "Announced", SLOW)
+    # It takes over what it finds, and says nothing again.
+    assert at_rest(lab, "node1")["commands"] == 0
+    assert router.bgpds["node1"].running_config() == config
+    assert router.bgpd.route(f"{address}/32")["version"] == version
+    assert router.next_hops(f"{address}/32") == list(WITH_PODS)
+    wait_for("HTTP", lambda: router.get(address, timeout=1))
+
+
+def test_a_deleted_service_leaves_no_route(lab: Lab, router: Router, make_service: MakeService) -> None:
+    address = make_public(lab, make_service, "web")
+    router.wait_next_hops(f"{address}/32", list(NODES))
+    lab.api.delete("Service", "web")
+    router.wait_next_hops(f"{address}/32", [])
+    for node in NODES:
+        assert "network 198.51.100" not in router.bgpds[node].running_config()
+
+
+def test_a_relabelled_node_loses_its_peer(lab: Lab, router: Router, make_service: MakeService) -> None:
+    address = make_public(lab, make_service, "web", externalTrafficPolicy="Local")
+    router.wait_next_hops(f"{address}/32", list(WITH_PODS))
+    before = lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
+    selected = before.replace(
+        "  hold-time: 9s\n", "  hold-time: 9s\n  node-selectors:\n  - match-labels: {rack: a}\n"
+    )
+    assert selected != before
+    try:
+        for node in WITH_PODS:
+            lab.api.patch("Node", node, {"metadata": {"labels": {"rack": "a"}}}, "")
+        lab.api.patch("ConfigMap", "fairlead", {"data": {"config": selected}}, "fairlead-system")
+        wait_for("node3 to have no peer", lambda: bgp(lab, "node3")["reason"] == "BgpNoPeer", SLOW)
+        assert router.next_hops(f"{address}/32") == list(WITH_PODS)
+        lab.api.patch("Node", "node1", {"metadata": {"labels": {"rack": "b"}}}, "")
+        router.wait_next_hops(f"{address}/32", ["node2"])
+        lab.wait_reason("node1", "web", address, "BgpNoPeer")
+        assert "neighbor" not in router.bgpds["node1"].running_config()
+    finally:
+        lab.api.patch("ConfigMap", "fairlead", {"data": {"config": before}}, "fairlead-system")
+        for node in WITH_PODS:
+            lab.api.patch("Node", node, {"metadata": {"labels": {"rack": None}}}, "")
+    router.wait_next_hops(f"{address}/32", list(WITH_PODS), SLOW)

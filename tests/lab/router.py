@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lab's router with FRR, a client behind it, and a bgpd on each node.
+
+	192.168.1.2        203.0.113.1      203.0.113.10
+	LAN ──────── router ───────────────── outside
+
+The router learns by BGP from the nodes and puts the routes into its kernel, several next hops where there are; the
+client outside reaches Services through them.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+from . import frr, net, netns, web
+from .cluster import Lab
+from .waiting import LabError, wait_for
+
+ADDRESS = f"{net.LAN_PREFIX}.2"
+OUTSIDE = "203.0.113.10"
+_GATEWAY = "203.0.113.1"
+ASN, NODES_ASN = 64513, 64512
+
+
+class Router:
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.namespace = lab.network.prefix + "router"
+        self.outside = lab.network.prefix + "outside"
+        self.bgpds: dict[str, frr.Daemon] = {}
+        self._daemons: list[frr.Daemon] = []
+        self._directories: list[Path] = []
+
+    # ---- life ----
+
+    def __enter__(self) -> "Router":
+        try:
+            self._network()
+            self.bgpd = self._bgpd(self.namespace)
+            self._configure()
+            for node in self.lab.network.nodes:
+                self.bgpds[node.name] = self._bgpd(node.namespace)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for daemon in reversed(self._daemons):
+            daemon.stop()
+        for directory in self._directories:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def _bgpd(self, namespace: str) -> frr.Daemon:
+        """bgpd with its zebra, from which it knows the interfaces and so a router id."""
+        directory = frr.run_directory()
+        self._directories.append(directory)
+        for name in ("zebra", "bgpd"):
+            self._daemons.append(frr.Daemon(name, namespace, directory))
+            self._daemons[-1].start()
+        return self._daemons[-1]
+
+    def _network(self) -> None:
+        lan = self.lab.network.lan
+        for name in (self.namespace, self.outside):
+            netns.create(name)
+        # By the whole of a packet's flow, so that one client uses every next hop.
+        forwarding = {"ipv4/ip_forward": "1", "ipv4/fib_multipath_hash_policy": "1"}
+        netns.set_sysctls(self.namespace, forwarding | {f"ipv4/conf/{i}/rp_filter": "0" for i in ("all", "default")})
+        netns.configure(
+            lan,
+            [
+                f"link add router type veth peer name eth0 netns {self.namespace}",
+                "link set router master br0",
+                "link set router up",
+            ],
+        )
+        netns.configure(
+            self.namespace,
+            [
+                "link set lo up",
+                f"addr add {ADDRESS}/24 dev eth0",
+                "link set eth0 up",
+                f"link add eth1 type veth peer name eth0 netns {self.outside}",
+                f"addr add {_GATEWAY}/24 dev eth1",
+                "link set eth1 up",
+            ],
+        )
+        up = ["link set lo up", f"addr add {OUTSIDE}/24 dev eth0", "link set eth0 up"]
+        netns.configure(self.outside, [*up, f"route add default via {_GATEWAY}"])
+        for node in self.lab.network.nodes:
+            netns.configure(node.namespace, [f"route add 203.0.113.0/24 via {ADDRESS}"])
+
+    def _configure(self) -> None:
+        neighbours = [n.address for n in self.lab.network.nodes]
+        self.bgpd.configure(
+            f"router bgp {ASN}",
+            f"bgp router-id {ADDRESS}",
+            "no bgp ebgp-requires-policy",
+            *(f"neighbor {a} remote-as {NODES_ASN}" for a in neighbours),
+            *(f"neighbor {a} timers connect 1" for a in neighbours),
+            *(f"neighbor {a} advertisement-interval 0" for a in neighbours),
+            "address-family ipv4 unicast",
+            "maximum-paths 8",
+        )
+
+    # ---- questions ----
+
+    def socket_directory(self, node: str) -> str:
+        return str(self.bgpds[node].directory)
+
+    def next_hops(self, prefix: str) -> list[str]:
+        """The nodes to which the router's kernel sends packets for a prefix."""
+        routes = json.loads(netns.output(self.namespace, ["ip", "-j", "route", "show", "exact", prefix]) or "[]")
+        hops = [hop["gateway"] for r in routes for hop in r.get("nexthops", [r]) if "gateway" in hop]
+        names = {n.address: n.name for n in self.lab.network.nodes}
+        return sorted(names.get(h, h) for h in hops)
+
+    def wait_next_hops(self, prefix: str, nodes: list[str], seconds: float = 30.0) -> None:
+        def as_wanted() -> bool:
+            if (hops := self.next_hops(prefix)) != sorted(nodes):
+                raise LabError(f"{hops}")
+            return True
+
+        wait_for(f"the router to send {prefix} to {', '.join(nodes) or 'nobody'}", as_wanted, seconds)
+
+    def get(self, address: str, port: int = 80, timeout: float = 2.0) -> web.Reply:
+        """HTTP from the client behind the router."""
+        return web.get(self.outside, address, port, "/", timeout)
