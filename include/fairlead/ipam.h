@@ -33,9 +33,10 @@
 /* ---- what a Service asks for, and what it has ---- */
 
 enum ipam_wish {
-	IPAM_WISH_OTHER,    /* of another load balancer class: never touched */
-	IPAM_WISH_NONE,     /* not of type LoadBalancer */
-	IPAM_WISH_DELETING, /* keeps what it has until it is gone */
+	IPAM_WISH_OTHER,      /* of another load balancer class: never touched */
+	IPAM_WISH_NONE,       /* not of type LoadBalancer */
+	IPAM_WISH_DELETING,   /* keeps what it has until it is gone */
+	IPAM_WISH_UNREADABLE, /* nobody knows; keeps what it has */
 	IPAM_WISH_ADDRESS,
 };
 

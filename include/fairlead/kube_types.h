@@ -148,6 +148,12 @@ struct kube_object {
 
 int kube_service_parse(struct json_object *obj, struct kube_service **ret_service, struct err *e);
 void kube_service_free(struct kube_service *s);
+/*
+ * Of a Service that _parse refused: namespace, name and UID into @ret_meta, whose strings belong to @obj, and those addresses
+ * of its status that can be read, at most @max.  How many; 0 if not even its name can be read.
+ */
+size_t kube_service_salvage(struct json_object *obj, struct kube_meta *ret_meta,
+                            struct addr *ret_addrs, size_t max);
 int kube_slice_parse(struct json_object *obj, struct kube_slice **ret_slice, struct err *e);
 void kube_slice_free(struct kube_slice *s);
 int kube_node_parse(struct json_object *obj, struct kube_node **ret_node, struct err *e);

@@ -27,6 +27,7 @@
 	X(FamilyMismatch, false, "the address asked for is not of the Service's IP family")   \
 	X(InvalidRequest, false, "what the Service asks for cannot be understood")            \
 	X(NoClusterIP, false, "the Service has no cluster IP yet, so its family is unknown")  \
+	X(Unreadable, false, "the Service cannot be read; what its status holds is kept")     \
 	X(ForeignAddress, false, "the status holds an address outside all pools, left alone") \
 	/* announcement, said by each speaker */                                              \
 	X(Announced, true, "this node announces the address")                                 \

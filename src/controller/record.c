@@ -140,6 +140,7 @@ struct record_write record_needs(const struct record *r, const struct record_ser
 	switch (r->request.wish) {
 	case IPAM_WISH_OTHER:
 	case IPAM_WISH_DELETING:
+	case IPAM_WISH_UNREADABLE:
 		return w;
 	case IPAM_WISH_NONE:
 		/* What we once said must not go on standing there; who never heard of us stays so. */

@@ -122,6 +122,30 @@ static void forget(struct controller *ctl, struct record *r)
 		registry_wake_waiting(ctl);
 }
 
+/* An address that stands in a status is not given away, though all else of the Service cannot be read. */
+static void salvage(struct controller *ctl, struct json_object *obj)
+{
+	struct addr addrs[IPAM_STATUS_MAX];
+	struct kube_meta meta;
+	struct record *r;
+	size_t n = kube_service_salvage(obj, &meta, addrs, IPAM_STATUS_MAX);
+
+	if (n == 0)
+		return;
+	const char *key = kube_key(&meta);
+	HASH_FIND_STR(ctl->records, key, r);
+	if (r) /* its last good state stays */
+		return;
+	r = record_new(ctl, &meta);
+	r->request.wish = IPAM_WISH_UNREADABLE;
+	r->request.n_held = (uint8_t)n;
+	memcpy(r->request.held, addrs, n * sizeof(addrs[0]));
+	HASH_ADD_KEYPTR(hh, ctl->records, r->key, strlen(r->key), r);
+	registry_adopt(ctl, r);
+	if (ctl->leading)
+		registry_mark(r);
+}
+
 static int upsert(struct json_object *obj, void *arg, struct err *e)
 {
 	struct controller *ctl = arg;
@@ -129,8 +153,10 @@ static int upsert(struct json_object *obj, void *arg, struct err *e)
 	struct record *r;
 	int ret = kube_service_parse(obj, &s, e);
 
-	if (ret < 0)
+	if (ret < 0) {
+		salvage(ctl, obj);
 		return ret;
+	}
 	const char *key = kube_key(&s->meta);
 	HASH_FIND_STR(ctl->records, key, r);
 	if (r && strcmp(r->uid, s->meta.uid) != 0) {

@@ -393,7 +393,9 @@ static bool is_settled(struct choice *c)
 		answer_held(r, out);
 		return true;
 	case IPAM_WISH_DELETING:
-		say(out, IPAM_NONE, REASON_Deleting);
+	case IPAM_WISH_UNREADABLE:
+		say(out, IPAM_NONE,
+		    r->wish == IPAM_WISH_DELETING ? REASON_Deleting : REASON_Unreadable);
 		out->hands_off = true;
 		answer_held(r, out);
 		return true;

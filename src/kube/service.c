@@ -3,8 +3,10 @@
 
 #include "fairlead/kube_types.h"
 
+#include <json-c/json.h>
 #include <string.h>
 
+#include "fairlead/kube.h"
 #include "fairlead/mem.h"
 #include "parse.h"
 
@@ -241,6 +243,30 @@ int kube_service_parse(struct json_object *obj, struct kube_service **ret_servic
 	else
 		*ret_service = s;
 	return p.ret;
+}
+
+size_t kube_service_salvage(struct json_object *obj, struct kube_meta *ret_meta,
+                            struct addr *ret_addrs, size_t max)
+{
+	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
+	struct json_object *status = kube_json_get(obj, "status", json_type_object, NULL);
+	struct json_object *lb = kube_json_get(status, "loadBalancer", json_type_object, NULL);
+	struct json_object *list = kube_json_get(lb, "ingress", json_type_array, NULL);
+	const char *namespace = kube_json_str(meta, "namespace", NULL);
+	const char *name = kube_json_str(meta, "name", NULL);
+	const char *uid = kube_json_str(meta, "uid", NULL);
+	size_t n = 0;
+
+	if (!namespace || !name || !uid)
+		return 0;
+	for (size_t i = 0; list && i < json_object_array_length(list) && n < max; i++) {
+		const char *ip = kube_json_str(json_object_array_get_idx(list, i), "ip", NULL);
+		n += ip && addr_parse(ip, &ret_addrs[n]) == 0;
+	}
+	*ret_meta = (struct kube_meta){ .namespace = (char *)(uintptr_t) namespace,
+		                        .name = (char *)(uintptr_t)name,
+		                        .uid = (char *)(uintptr_t)uid };
+	return n;
 }
 
 void kube_service_free(struct kube_service *s)

@@ -28,7 +28,7 @@
 #define MODEL_RETRY_MIN_MS 1000
 #define MODEL_RETRY_MAX_MS (5 * 60 * 1000)
 /* A batch ends early when its text has this size. */
-#define MODEL_BATCH_BYTES (512u << 10)
+#define MODEL_BATCH_BYTES (256u << 10)
 
 struct model;
 

@@ -291,7 +291,7 @@ def test_objects_that_nobody_can_read_are_skipped_alone(lab: Lab, make_service: 
     make_service("giant", {"example.com/note": "GIANT"})
     make_service("broken", {"example.com/note": "here"}, sessionAffinity="ClientIP", externalTrafficPolicy="Local")
     make_service("web")
-    address = lab.wait_address("web")
+    address, reserved = lab.wait_address("web"), lab.wait_address("broken")
     lab.wait_owner(address)
     rewrite_state(lab, ("GIANT", "x" * (5 << 20)), ('"sessionAffinity":"ClientIP"', '"sessionAffinity":[17]'))
     for name in daemons.values():
@@ -309,6 +309,10 @@ def test_objects_that_nobody_can_read_are_skipped_alone(lab: Lab, make_service: 
     make_service("next")
     lab.wait_owner(lab.wait_address("next", seconds=20), 20)
     assert lab.get(address).status == 200
+    # What the status of an unreadable one holds is given to nobody, though the controllers started after it broke.
+    make_service("another")
+    assert reserved not in (lab.wait_address("next"), lab.wait_address("another"))
+    assert lab.addresses("broken") == [reserved]
 
 
 @pytest.mark.parametrize(

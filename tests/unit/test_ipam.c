@@ -251,6 +251,13 @@ static void test_wishes(void **state)
 	assert_int_equal(d.action, IPAM_NONE);
 	assert_true(d.hands_off);
 
+	r.wish = IPAM_WISH_UNREADABLE;
+	ipam_decide(ipam, "me/me", &r, &d);
+	assert_int_equal(d.action, IPAM_NONE);
+	assert_int_equal(d.reason, REASON_Unreadable);
+	assert_true(d.hands_off);
+	assert_int_equal(d.n, 1);
+
 	r.wish = IPAM_WISH_NONE;
 	ipam_decide(ipam, "me/me", &r, &d);
 	assert_int_equal(d.action, IPAM_NONE);
