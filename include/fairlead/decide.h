@@ -42,7 +42,7 @@ void decide_message(const struct decision *d, const struct view *v, const struct
                     const struct addr *a, const char *node, struct buf *out);
 
 /*
- * The endpoints of one port in one family, as kube-proxy selects them (services.md: ready ones, else serving ones that
+ * The endpoints of one port in one family, as kube-proxy selects them (ready ones, else serving ones that
  * terminate; the local set likewise among those of @node; an endpoint in two slices counts once, local if either says so).
  * A set that the Service's policies cannot use stays empty.  Sorted by address and port.
  */

@@ -64,6 +64,16 @@ static int check_mark(uint32_t mark, struct err *e)
 	return 0;
 }
 
+/* The first line that is no remark, as iptables-nft makes one where legacy tables exist. */
+static const char *complaint(const char *said)
+{
+	while (*said == '#') {
+		said += strcspn(said, "\n");
+		said += *said == '\n';
+	}
+	return said;
+}
+
 static int start_planes(struct proxy *p, struct event_base *base, const struct proxy_options *opts,
                         struct err *e)
 {
@@ -83,16 +93,18 @@ static int start_planes(struct proxy *p, struct event_base *base, const struct p
 	for (int i = 0; i < 2; i++) {
 		o.family = i == 0 ? 4 : 6;
 		cleanup(buf_fini) struct buf why = BUF_INIT;
-		if (variant_has_family(p->variant, o.family, &why))
+		if (variant_has_family(p->variant, o.family, &why)) {
 			p->planes[i] = plane_new(base, p->variant, &o, &ops, p);
-		else if (i == 0)
+			continue;
+		}
+		const char *said = complaint(buf_str(&why));
+		if (i == 0)
 			return err_set(e, -ENOTSUP, ERR_SYSTEM,
 			               "%s cannot use the kernel's nat table%s%.*s",
-			               p->variant->iptables[0], why.size ? ": " : "",
-			               (int)strcspn(buf_str(&why), "\n"), buf_str(&why));
-		else
-			log_warn("no iptables for IPv6 here; Services get IPv4 rules only",
-			         KV_S("program", p->variant->iptables[1]));
+			               p->variant->iptables[0], *said ? ": " : "",
+			               (int)strcspn(said, "\n"), said);
+		log_warn("no iptables for IPv6 here; Services get IPv4 rules only",
+		         KV_S("program", p->variant->iptables[1]));
 	}
 	log_info("service proxy programs iptables", KV_S("variant", p->variant->name));
 	return 0;

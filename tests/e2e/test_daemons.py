@@ -332,6 +332,8 @@ def test_a_speaker_that_cannot_write_rules_says_why(
     argv = [lab.program("fairlead-speaker"), *flags, "--proxy-mode", "iptables", "--iptables-variant", variant]
     shell = ["unshare", "-m", "--propagation", "private", "sh", "-c", f'{environment} "$@"', "sh", *argv]
     with netns.entered(lab.host("node3").namespace):
+        # Where legacy tables exist, nft remarks on them first.
+        subprocess.run(["iptables-legacy", "-t", "nat", "-S"], capture_output=True, check=True)
         done = subprocess.run(shell, capture_output=True, text=True, check=False, timeout=20)
     assert done.returncode == 1, done.stderr
     assert words in done.stderr.splitlines()[-1], done.stderr
