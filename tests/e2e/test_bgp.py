@@ -20,13 +20,15 @@ SLOW = 60.0  # a session comes up by timers of whole seconds
 
 @pytest.fixture(scope="module")
 def router() -> Iterator[Router]:
-    with open_lab() as lab, Router(lab) as opened:
+    with open_lab() as lab:
+        opened = Router(lab)
+        opened.start()
         lab.start_cluster()
         lab.apply("bgp/fairlead.yaml")
         lab.apply("webapp.yaml")
         lab.start_controller("a")
         for node in NODES:
-            lab.start_speaker(node, "--bgp-socket-dir", opened.socket_directory(node))
+            lab.start_speaker(node, "--bgp-socket-dir", str(opened.socket_directory(node)))
         wait_for("the Pods to be ready", lambda: all(lab.pod_ready(p) for p in PODS), SLOW)
         for node in NODES:
             wait_for(f"{node}'s session", lambda n=node: established(lab, n), SLOW)

@@ -12,15 +12,18 @@ from pathlib import Path
 from . import net, rundir, web
 from .capture import Capture
 from .cluster import Lab, end_on_signals
+from .router import OUTSIDE, Router
 from .waiting import LabError, wait_for
 
 SERVICE = "frontend"
+PUBLIC = "public"
 NODES = ("node1", "node2", "node3")
 BARE_NODE = "node3"  # takes no Pods, so never has an endpoint
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
-PARTS = ("arp", "rules", "controller")
+PARTS = ("arp", "rules", "controller", "bgp")
 STEP_SECONDS = 8.0
 GAP_SECONDS = 10.0
+SESSION_SECONDS = 20.0  # a session comes up by timers of whole seconds
 
 
 class StepFailed(Exception):
@@ -32,6 +35,7 @@ class StepFailed(Exception):
 class Demo:
     def __init__(self, lab: Lab, broken: str, keep: bool) -> None:
         self.lab, self.broken, self.keep = lab, broken, keep
+        self.router = Router(lab)
         self.address = ""
         self.node_port = 0
         self._step = ""
@@ -52,6 +56,7 @@ class Demo:
             ("nodeport", self.node_port_without_endpoint),
             ("local", self.policy_local),
             ("failover", self.failover),
+            ("bgp", self.bgp),
         ]
         if not self.keep:
             steps.append(("stop", self.stop))
@@ -82,7 +87,8 @@ class Demo:
                 lab.start_controller(replica)
         flags = {"arp": ("--interface", "^$"), "rules": ("--proxy-mode", "none")}.get(self.broken, ())
         for node in NODES:
-            lab.start_speaker(node, *flags)
+            sockets = "none" if self.broken == "bgp" else str(self.router.socket_directory(node))
+            lab.start_speaker(node, "--bgp-socket-dir", sockets, *flags)
         pods = [f"webapp-{x}" for x in "abc"]
         wait_for("three Pods ready", lambda: all(lab.pod_ready(p) for p in pods), STEP_SECONDS)
         for node in NODES:
@@ -209,11 +215,54 @@ class Demo:
         self.check(lab.network.host_of_mac(arp.mac) == owner, f"{owner} owns the address now, not the first to answer")
         lab.heal(BARE_NODE)
 
+    def bgp(self) -> None:
+        lab, router = self.lab, self.router
+        others = [n for n in NODES if n != BARE_NODE]
+        router.start()
+        lab.apply("bgp/fairlead.yaml")
+        lab.apply("bgp/frontend.yaml")
+        address = lab.wait_address(PUBLIC, seconds=STEP_SECONDS)
+        prefix = f"{address}/32"
+        router.wait_next_hops(prefix, others, SESSION_SECONDS)
+        hops = ", ".join(f"{n} {lab.host(n).address}" for n in router.next_hops(prefix))
+        self.say(f"a router with FRR on the LAN, bgpd on each node; Service {PUBLIC}, policy Local, was given {address};")
+        self.say(f"the router's kernel sends {prefix} to {hops}: those that have endpoints")
+        seen: dict[str, web.Reply] = {}
+
+        def reached() -> bool:
+            reply = router.get(address, timeout=1)
+            seen[lab.node_of_pod(reply.pod)] = reply
+            return len(seen) == len(others)
+
+        wait_for("an answer through each next hop", reached, SESSION_SECONDS)
+        for node, reply in sorted(seen.items()):
+            self.check(reply.peer == OUTSIDE, f"the Pod saw {reply.peer}, wanted {OUTSIDE}")
+            self.say(f"http://{address}/ from {OUTSIDE} behind the router: {_quote(reply)} on {node}")
+        lab.speaker(others[0]).kill()
+        self.check(router.next_hops(prefix) == others, f"next hops {router.next_hops(prefix)} after kill -9")
+        lab.restart(f"speaker-{others[0]}")
+        lab.wait_reason(others[0], PUBLIC, address, "Announced", SESSION_SECONDS)
+        commands = lab.daemon(others[0])["bgp"]["stats"]["commands"]
+        self.check(commands == 0 and router.next_hops(prefix) == others, f"{commands} commands after a restart")
+        self.say(f"kill -9 of the speaker of {others[0]}: no route changes, and its successor sends bgpd no command;")
+        last = others[-1]
+        pods = [r["metadata"]["name"] for r in lab.api.objects("Pod") if r["spec"].get("nodeName") == last]
+        self._take_part(pods, False)
+        router.wait_next_hops(prefix, others[:-1], SESSION_SECONDS)
+        self._take_part(pods, True)
+        router.wait_next_hops(prefix, others, SESSION_SECONDS)
+        self.say(f"the route by {last} leaves with the last endpoint there, and returns with it")
+
     def stop(self) -> None:
         self.lab.stop_daemons()
         self.say("SIGTERM: every daemon ended in good order; now everything is cleaned up")
 
     # ---- help ----
+
+    def _take_part(self, pods: list[str], on: bool) -> None:
+        """Makes the Services select these Pods, or not."""
+        for pod in pods:
+            self.lab.api.patch("Pod", pod, {"metadata": {"labels": {"role": "frontend" if on else None}}})
 
     def _exclude(self, node: str, on: bool) -> None:
         self.lab.api.patch("Node", node, {"metadata": {"labels": {EXCLUDE_LABEL: "true" if on else None}}}, "")

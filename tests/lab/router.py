@@ -23,42 +23,34 @@ ASN, NODES_ASN = 64513, 64512
 
 
 class Router:
+    """Ends with its lab: all its processes live in the lab's namespaces."""
+
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.namespace = lab.network.prefix + "router"
         self.outside = lab.network.prefix + "outside"
-        self.bgpds: dict[str, frr.Daemon] = {}
-        self._daemons: list[frr.Daemon] = []
-        self._directories: list[Path] = []
+        self.bgpd = frr.Daemon("bgpd", self.namespace, self._directory("router"))
+        self.bgpds = {
+            n.name: frr.Daemon("bgpd", n.namespace, self.socket_directory(n.name)) for n in lab.network.nodes
+        }
+
+    def _directory(self, name: str) -> Path:
+        return self.lab.dir / f"frr-{name}"
+
+    def socket_directory(self, node: str) -> Path:
+        return self._directory(node)
 
     # ---- life ----
 
-    def __enter__(self) -> "Router":
-        try:
-            self._network()
-            self.bgpd = self._bgpd(self.namespace)
-            self._configure()
-            for node in self.lab.network.nodes:
-                self.bgpds[node.name] = self._bgpd(node.namespace)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for daemon in reversed(self._daemons):
-            daemon.stop()
-        for directory in self._directories:
-            shutil.rmtree(directory, ignore_errors=True)
-
-    def _bgpd(self, namespace: str) -> frr.Daemon:
-        """bgpd with its zebra, from which it knows the interfaces and so a router id."""
-        directory = frr.run_directory()
-        self._directories.append(directory)
-        for name in ("zebra", "bgpd"):
-            self._daemons.append(frr.Daemon(name, namespace, directory))
-            self._daemons[-1].start()
-        return self._daemons[-1]
+    def start(self) -> None:
+        self._network()
+        for bgpd in (self.bgpd, *self.bgpds.values()):
+            bgpd.directory.mkdir()
+            shutil.chown(bgpd.directory, "frr", "frr")
+            # bgpd knows the interfaces, and so a router id, from zebra.
+            frr.Daemon("zebra", bgpd.namespace, bgpd.directory).start()
+            bgpd.start()
+        self._configure()
 
     def _network(self) -> None:
         lan = self.lab.network.lan
@@ -105,9 +97,6 @@ class Router:
         )
 
     # ---- questions ----
-
-    def socket_directory(self, node: str) -> str:
-        return str(self.bgpds[node].directory)
 
     def next_hops(self, prefix: str) -> list[str]:
         """The nodes to which the router's kernel sends packets for a prefix."""
