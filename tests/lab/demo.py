@@ -225,7 +225,7 @@ class Demo:
         prefix = f"{address}/32"
         router.wait_next_hops(prefix, others, SESSION_SECONDS)
         hops = ", ".join(f"{n} {lab.host(n).address}" for n in router.next_hops(prefix))
-        self.say(f"a router with FRR on the LAN, bgpd on each node; Service {PUBLIC}, policy Local, was given {address};")
+        self.say(f"a router with FRR on the LAN, bgpd on each node; Service {PUBLIC}, policy Local, has {address};")
         self.say(f"the router's kernel sends {prefix} to {hops}: those that have endpoints")
         seen: dict[str, web.Reply] = {}
 
