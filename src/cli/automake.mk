@@ -59,7 +59,18 @@ tests_fuzz_fuzz_status_LDFLAGS = $(FUZZ_LINK)
 FUZZ_TARGETS += tests/fuzz/fuzz_status
 
 TESTS += tests/cli/golden
-EXTRA_DIST += tests/cli
+# Named one by one: with the whole directory, what `make check` left in the build's would go into the tarball.
+EXTRA_DIST += \
+	tests/cli/bad.yaml \
+	tests/cli/broken.yaml \
+	tests/cli/cluster.yaml \
+	tests/cli/golden \
+	tests/cli/legacy.yaml \
+	tests/cli/out \
+	tests/cli/pools.yaml \
+	tests/cli/quoted.json \
+	tests/cli/service.yaml \
+	tests/cli/state.yaml
 
 check_PROGRAMS += tests/unit/test_manifest
 TESTS += tests/unit/test_manifest
