@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
+	src/proxy/adoption.c \
 	src/proxy/chain.c \
 	src/proxy/chain.h \
 	src/proxy/child.c \

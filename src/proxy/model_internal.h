@@ -3,8 +3,8 @@
 #define FAIRLEAD_PROXY_MODEL_INTERNAL_H
 
 /*
- * The inside of the model, shared by its two halves: model.c keeps Services and what became of batches, plan.c makes
- * the text of a batch.
+ * The inside of the model, shared by its parts: model.c keeps Services and what became of batches, adoption.c takes in
+ * what the kernel is found to hold, plan.c makes the text of a batch.
  */
 
 #include "fairlead/hash.h"
@@ -87,6 +87,11 @@ struct model {
 struct record *model_record(const struct model *m, const char *name);
 struct record *model_record_new(struct model *m, const char *name);
 void model_record_drop(struct model *m, struct record *r);
+void model_drop_records(struct model *m);
+void model_drop_strays(struct model *m);
+void model_service_free(struct model *m, struct service *s);
+/* Puts the Service into the queue, unless it is there or in the batch. */
+void model_enqueue(struct model *m, struct service *s);
 /* Makes the Service a member of every bucket in which @spec (may be NULL) has lines. */
 void model_join_buckets(struct model *m, struct service *s, const struct spec *spec);
 /* Leaves only the first @n Services in the batch. */
