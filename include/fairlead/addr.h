@@ -56,7 +56,6 @@ bool addr_is_buggy(const struct addr *a);
 bool addr_is_special(const struct addr *a);
 /* The ranges of those, in order; how many. */
 size_t addr_special_ranges(const struct addr_range **ret_ranges);
-uint32_t addr_hash(const struct addr *a);
 /* Short for printf: formats into one of several thread-local buffers; good for eight uses at a time. */
 const char *addr_str(const struct addr *a);
 

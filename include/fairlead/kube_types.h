@@ -49,7 +49,6 @@ struct kube_meta {
 const char *kube_key(const struct kube_meta *meta);
 
 enum kube_proto { KUBE_TCP, KUBE_UDP, KUBE_SCTP };
-const char *kube_proto_name(enum kube_proto p); /* "TCP" … */
 
 enum kube_service_type { KUBE_CLUSTER_IP, KUBE_NODE_PORT, KUBE_LOAD_BALANCER, KUBE_EXTERNAL_NAME };
 const char *kube_service_type_name(enum kube_service_type t);

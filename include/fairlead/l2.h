@@ -97,8 +97,7 @@ int l2_start(const struct l2_options *opts, l2_changed_cb *changed, void *arg, s
              struct err *e);
 /* Publishes a snapshot; copied whole.  The thread acts on the difference to the one before. */
 void l2_publish(struct l2 *l2, const struct l2_snapshot *s);
-/* Copies of what is there, for one address or all; free() the arrays. */
-bool l2_state_of(const struct l2 *l2, const struct addr *a, struct l2_state *ret_state);
+/* Copies of what is there; free() the arrays. */
 void l2_states(const struct l2 *l2, struct l2_state **ret_states, size_t *ret_n);
 void l2_peers(const struct l2 *l2, struct l2_peer **ret_peers, size_t *ret_n);
 struct l2_stats l2_stats(const struct l2 *l2);

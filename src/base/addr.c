@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fairlead/hash.h"
+#include "fairlead/mem.h"
 
 /* Four decimal parts of at most three digits, leading zeros allowed: what Go's ParseIPSloppy takes. */
 static int parse_v4(const char *s, uint8_t out[static 4])
@@ -161,11 +161,6 @@ bool addr_is_special(const struct addr *a)
 		if (addr_range_contains(&special_ranges[i], a))
 			return true;
 	return false;
-}
-
-uint32_t addr_hash(const struct addr *a)
-{
-	return (uint32_t)hash64(a, sizeof(*a), 0);
 }
 
 const char *addr_str(const struct addr *a)

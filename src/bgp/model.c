@@ -97,11 +97,6 @@ bool bgp_map_eq(const struct bgp_map *a, const struct bgp_map *b)
 	       a->entries == b->entries && bgp_lines_eq(&a->lines, &b->lines);
 }
 
-bool bgp_map_is_class(const struct bgp_map *m)
-{
-	return strncmp(m->name, BGP_CLASS_PREFIX, strlen(BGP_CLASS_PREFIX)) == 0;
-}
-
 const char *bgp_class_name(uint64_t class, char out[static BGP_CLASS_NAME_SIZE])
 {
 	snprintf(out, BGP_CLASS_NAME_SIZE, BGP_CLASS_PREFIX "%016" PRIx64, class);

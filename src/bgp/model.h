@@ -119,7 +119,6 @@ void bgp_peer_copy(struct bgp_peer *to, const struct bgp_peer *from);
 void bgp_peer_fini(struct bgp_peer *p);
 void bgp_map_copy(struct bgp_map *to, const struct bgp_map *from);
 bool bgp_map_eq(const struct bgp_map *a, const struct bgp_map *b);
-bool bgp_map_is_class(const struct bgp_map *m);
 bool bgp_peer_eq(const struct bgp_peer *a, const struct bgp_peer *b);
 
 #define BGP_CLASS_NAME_SIZE 32

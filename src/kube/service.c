@@ -42,11 +42,6 @@ static const char *const traffic_policy_names[] = { "Cluster", "Local", NULL };
 static const char *const affinity_names[] = { "None", "ClientIP", NULL };
 static const char *const ip_mode_names[] = { "VIP", "Proxy", NULL };
 
-const char *kube_proto_name(enum kube_proto p)
-{
-	return proto_names[p];
-}
-
 const char *kube_service_type_name(enum kube_service_type t)
 {
 	return type_names[t];

@@ -510,16 +510,6 @@ static void unlock(const struct l2 *l2)
 	pthread_mutex_unlock((pthread_mutex_t *)&l2->lock);
 }
 
-bool l2_state_of(const struct l2 *l2, const struct addr *a, struct l2_state *ret_state)
-{
-	lock(l2);
-	const struct l2_state *s = find_state(l2, a);
-	if (s)
-		*ret_state = *s;
-	unlock(l2);
-	return s;
-}
-
 void l2_states(const struct l2 *l2, struct l2_state **ret_states, size_t *ret_n)
 {
 	lock(l2);

@@ -15,14 +15,6 @@ struct intern {
 	char text[];
 };
 
-const char *intern_find(struct intern *table, const char *s)
-{
-	struct intern *i;
-
-	HASH_FIND(hh, table, s, strlen(s), i);
-	return i ? i->text : NULL;
-}
-
 const char *intern_get(struct intern **table, const char *s)
 {
 	struct intern *i;

@@ -11,8 +11,6 @@ struct intern;
 
 /* A counted copy of @s; NULL for NULL.  The table starts as NULL and grows as needed. */
 const char *intern_get(struct intern **table, const char *s);
-/* The copy if there is one, not counted; else NULL. */
-const char *intern_find(struct intern *table, const char *s);
 void intern_drop(struct intern **table, const char *s);
 
 #endif
