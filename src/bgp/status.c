@@ -65,6 +65,18 @@ enum reason bgp_reason_of(const struct bgp *b, const struct addr *a, struct buf 
 	return say(msg, worst, NULL);
 }
 
+/* Of the families that the session carries. */
+static size_t n_wanted(const struct bgp *b, const struct addr *peer)
+{
+	const struct bgp_peer *p = bgp_state_find_peer(&b->want_state, peer);
+	size_t n = 0;
+
+	for (size_t i = 0; p && i < b->want_state.n_networks; i++)
+		n += p->af[b->want_state.networks[i].prefix.addr.family == 6 ? BGP_AF6 : BGP_AF4]
+		             .active;
+	return n;
+}
+
 static void add_session(const struct bgp *b, size_t i, struct buf *json)
 {
 	const struct bgp_session *s = &b->sessions[i];
@@ -79,8 +91,10 @@ static void add_session(const struct bgp *b, size_t i, struct buf *json)
 	buf_printf(json, ",\"state\":\"%s\",\"established\":%s,\"uptime_ms\":%" PRId64,
 	           bgp_session_state_name(s->state),
 	           s->state == BGP_SESSION_ESTABLISHED ? "true" : "false", s->uptime_ms);
-	buf_printf(json, ",\"prefixes_sent\":%" PRId64 ",\"resets\":%" PRId64 ",\"last_error\":",
-	           s->sent[BGP_AF4] + s->sent[BGP_AF6], s->resets);
+	buf_printf(json,
+	           ",\"prefixes_wanted\":%zu,\"prefixes_sent\":%" PRId64 ",\"resets\":%" PRId64
+	           ",\"last_error\":",
+	           n_wanted(b, &s->address), s->sent[BGP_AF4] + s->sent[BGP_AF6], s->resets);
 	buf_json_str(json, error);
 	buf_printf(json, ",\"reason\":\"%s\"",
 	           taken                                 ? reason_name(REASON_BgpPeerTaken)

@@ -14,6 +14,7 @@ libfairlead_a_SOURCES += \
 	src/cli/manifest_scalar.h \
 	src/cli/model.c \
 	src/cli/model.h \
+	src/cli/model_bgp.c \
 	src/cli/model_print.c \
 	src/cli/model_private.h \
 	src/cli/options.c \

@@ -30,6 +30,7 @@ struct command_options {
 	char **operands;                                 /* behind the command's words */
 };
 
+int command_bgp(const struct command_options *o, struct err *e);
 int command_config_check(const struct command_options *o, struct err *e);
 int command_explain(const struct command_options *o, struct err *e);
 int command_plan(const struct command_options *o, struct err *e);

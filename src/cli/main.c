@@ -21,6 +21,7 @@ static const struct command {
 	size_t n;             /* of its own; behind them may stand more files of --state */
 	int (*run)(const struct command_options *o, struct err *e);
 } commands[] = {
+	{ { "bgp", NULL }, "", 0, command_bgp },
 	{ { "config", "check" }, "FILE", 1, command_config_check },
 	{ { "explain", NULL }, "[NAMESPACE/]SERVICE", 1, command_explain },
 	{ { "plan", NULL }, "--config FILE [--state FILE…]", 0, command_plan },
@@ -30,6 +31,8 @@ static const struct command {
 
 static const char after[] =
 	"Commands:\n"
+	"  bgp                         the BGP sessions of every node: state, uptime, last error, prefixes\n"
+	"                              wanted and sent; and what stands in the way of BGP there\n"
 	"  config check FILE           is this a configuration that the controller takes?  FILE is\n"
 	"                              the YAML, or the manifest of a ConfigMap that holds it\n"
 	"  explain [NAMESPACE/]SERVICE [--node NODE] [--config FILE --state FILE…]\n"

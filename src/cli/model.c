@@ -64,6 +64,7 @@ void cluster_free(struct model *m)
 		free(m->nodes[i].error);
 		free(m->nodes[i].version);
 		free(m->nodes[i].proxy);
+		model_bgp_fini(&m->nodes[i].bgp);
 	}
 	free(m->nodes);
 	configuration_unref(m->config);
@@ -143,7 +144,7 @@ void cluster_put_leader(struct model *m, const char *holder)
 
 /* ---- speakers ---- */
 
-static char *dup_str(struct json_object *obj, const char *key)
+char *model_dup_str(struct json_object *obj, const char *key)
 {
 	const char *s = kube_json_str(obj, key, NULL);
 
@@ -165,11 +166,11 @@ static void put_verdict(struct model_service *s, struct json_object *obj, struct
 		struct verdict *d = &a->verdicts[a->n_verdicts++];
 		*d = (struct verdict){
 			.node = xstrdup(node->name),
-			.reason = dup_str(obj, "reason"),
-			.message = dup_str(obj, "message"),
-			.owner = dup_str(obj, "owner"),
-			.interface = dup_str(obj, "interface"),
-			.mac = dup_str(obj, "mac"),
+			.reason = model_dup_str(obj, "reason"),
+			.message = model_dup_str(obj, "message"),
+			.owner = model_dup_str(obj, "owner"),
+			.interface = model_dup_str(obj, "interface"),
+			.mac = model_dup_str(obj, "mac"),
 			.announce = kube_json_bool(obj, "announce", false, NULL),
 		};
 		node->n_announced += d->announce;
@@ -228,12 +229,13 @@ void cluster_put_speaker(struct model *m, const char *name, struct json_object *
 	struct json_object *config = kube_json_get(status, "config", json_type_object, NULL);
 	struct json_object *api = kube_json_get(status, "api", json_type_object, NULL);
 	struct json_object *proxy = kube_json_get(status, "proxy", json_type_object, NULL);
-	node->version = dup_str(status, "version");
+	node->version = model_dup_str(status, "version");
 	node->generation = config ? kube_json_int(config, "generation", 0, INT64_MAX, 0, NULL) : 0;
 	node->fresh = api && kube_json_bool(api, "fresh", false, NULL);
-	node->proxy = proxy ? dup_str(proxy, "mode") : xstrdup("");
+	node->proxy = proxy ? model_dup_str(proxy, "mode") : xstrdup("");
 	put_services(m, status, node);
 	put_peers(status, node);
+	model_read_bgp(status, &node->bgp);
 }
 
 /* ---- reading ---- */

@@ -43,5 +43,8 @@ void cluster_json(struct model *m, struct buf *out);
 /* The pools alone: a table, and a JSON array. */
 void cluster_pools_text(const struct model *m, struct buf *out);
 void cluster_pools_json(const struct model *m, struct buf *out);
+/* BGP: a table of sessions and one of nodes, and a JSON array of nodes. */
+void cluster_bgp_text(const struct model *m, struct buf *out);
+void cluster_bgp_json(const struct model *m, struct buf *out);
 
 #endif

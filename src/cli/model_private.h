@@ -2,7 +2,7 @@
 #ifndef FAIRLEAD_CLI_MODEL_PRIVATE_H
 #define FAIRLEAD_CLI_MODEL_PRIVATE_H
 
-/* The tables of the model, for what combines (model.c) and what prints (model_print.c). */
+/* The tables of the model, for what combines (model.c, model_bgp.c) and what prints (model_print.c, model_bgp.c). */
 
 #include "cli/model.h"
 #include "fairlead/configuration.h"
@@ -28,6 +28,24 @@ struct model_service {
 	UT_hash_handle hh;
 };
 
+/* One session of a node's bgpd. */
+struct model_session {
+	char *peer, *address, *state, *error, *reason;
+	char *bfd; /* NULL: without BFD */
+	int64_t my_asn, asn, uptime_ms, wanted, sent, resets;
+	bool established;
+};
+
+/* What a speaker says of BGP; NULL strings where it says nothing. */
+struct model_bgp {
+	char *reason, *message;
+	bool connected, own_instance;
+	int64_t asn; /* of bgpd's instance; 0: none */
+	int64_t wanted, set;
+	struct model_session *sessions;
+	size_t n_sessions;
+};
+
 struct model_node {
 	char *name;
 	struct addr addr;
@@ -38,6 +56,7 @@ struct model_node {
 	int64_t generation;
 	bool fresh;
 	size_t n_announced, n_peers, n_peers_alive;
+	struct model_bgp bgp;
 };
 
 struct model {
@@ -49,5 +68,11 @@ struct model {
 	struct model_node *nodes;
 	size_t n_nodes, cap_nodes;
 };
+
+/* A copy of the member; "" if there is none. */
+char *model_dup_str(struct json_object *obj, const char *key);
+/* Takes the member `bgp` out of a speaker's status. */
+void model_read_bgp(struct json_object *status, struct model_bgp *ret);
+void model_bgp_fini(struct model_bgp *b);
 
 #endif

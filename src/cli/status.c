@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `fairlead status`: first the API server's lists, all at once, then every speaker, all at once; then one picture.
- * `fairlead pools` is a part of it, without the speakers.
+ * `fairlead pools` and `fairlead bgp` are parts of it: one without the speakers, one with little else.
  */
 #include "config.h"
 
@@ -120,6 +120,26 @@ int command_pools(const struct command_options *o, struct err *e)
 			cluster_pools_text(m, &out);
 		fputs(buf_str(&out), stdout);
 		exit_status = COMMAND_OK;
+	}
+	cluster_free(m);
+	return exit_status;
+}
+
+int command_bgp(const struct command_options *o, struct err *e)
+{
+	const struct gather_row nodes = { "/api/v1/nodes", true, false, put_node };
+	struct model *m = cluster_new();
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	int exit_status = COMMAND_FAILED;
+
+	if (gather_api(&o->kube, &nodes, 1, m, e) == 0) {
+		ask_speakers(m, o->speaker_port);
+		if (o->json)
+			cluster_bgp_json(m, &out);
+		else
+			cluster_bgp_text(m, &out);
+		fputs(buf_str(&out), stdout);
+		exit_status = cluster_is_complete(m) ? COMMAND_OK : COMMAND_INCOMPLETE;
 	}
 	cluster_free(m);
 	return exit_status;

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Service announced by BGP: a router with FRR on the LAN, a client behind it, a bgpd and a speaker on each node."""
 
+import json
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from conftest import NODES, PODS, WITH_PODS, MakeService, make_pod, open_lab
 
-from lab import frr
+from lab import frr, netns
 from lab.cluster import Lab
-from lab.router import OUTSIDE, Router
+from lab.router import ADDRESS, ASN, NODES_ASN, OUTSIDE, Router
 from lab.waiting import LabError, wait_for
 
 pytestmark = pytest.mark.skipif(not frr.installed(), reason="bgpd is not installed")
@@ -39,6 +41,13 @@ def router() -> Iterator[Router]:
 @pytest.fixture(scope="module")
 def lab(router: Router) -> Lab:
     return router.lab
+
+
+@pytest.fixture(autouse=True)
+def no_routes_are_left(router: Router) -> Iterator[None]:
+    """What one test announced is gone before the next one, which may get the same address."""
+    yield
+    wait_for("the router to have no routes", lambda: not router.learned())
 
 
 def bgp(lab: Lab, node: str) -> dict[str, Any]:
@@ -99,6 +108,41 @@ def test_the_route_leaves_with_the_last_endpoint_of_a_node(
     wait_for("HTTP by the node that is left", lambda: router.get(address, timeout=1))
     lab.api.delete("Pod", "leaving-node2")
     router.wait_next_hops(f"{address}/32", [])
+
+
+def fairlead(lab: Lab, *words: str, code: int = 0) -> str:
+    argv = [lab.program("fairlead"), *words, "--kubeconfig", str(lab.kubeconfig)]
+    with netns.entered(lab.network.control_plane.namespace):
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    return done.stdout
+
+
+def test_the_sessions_of_every_node_are_told(lab: Lab, router: Router, make_service: MakeService) -> None:
+    address = make_public(lab, make_service, "web", externalTrafficPolicy="Local")
+    router.wait_next_hops(f"{address}/32", list(WITH_PODS))
+
+    def sent() -> dict[str, Any]:
+        nodes = {n["node"]: n for n in json.loads(fairlead(lab, "bgp", "-o", "json"))}
+        if [n["peers"][0]["prefixes_sent"] for n in nodes.values()] != [1, 1, 0]:
+            raise LabError(f"{nodes}")
+        return nodes
+
+    nodes = wait_for("the prefixes sent", sent)
+    assert list(nodes) == list(NODES)
+    for name, node in nodes.items():
+        (peer,) = node["peers"]
+        assert node["reason"] == "Announced" and node["instance"] == {"asn": NODES_ASN, "own": True}
+        assert (peer["address"], peer["asn"], peer["state"]) == (ADDRESS, ASN, "Established")
+        assert peer["prefixes_wanted"] == node["prefixes"]["set"] == (name in WITH_PODS)
+        assert peer["uptime_ms"] > 0 and peer["last_error"] == ""
+    lab.speaker("node3").pause()
+    try:
+        text = fairlead(lab, "bgp", code=3)
+    finally:
+        lab.speaker("node3").resume()
+    assert any(line.split()[:5] == ["node1", "peer-1", ADDRESS, str(ASN), "Established"] for line in text.splitlines())
+    assert "unreachable: timed out" in text
 
 
 def at_rest(lab: Lab, node: str) -> dict[str, Any]:

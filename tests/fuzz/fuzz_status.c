@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A speaker's answer to /status, as `fairlead status` reads it. */
+/* A speaker's answer to /status, as `fairlead status` and `fairlead bgp` read it. */
 #include "config.h"
 
 #include <stdint.h>
@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.n_ingress = 1,
 	};
 	const struct kube_node node = { .meta = { .name = (char[]){ "n1" } } };
-	cleanup(buf_fini) struct buf text = BUF_INIT, json = BUF_INIT;
+	cleanup(buf_fini) struct buf text = BUF_INIT, json = BUF_INIT, bgp = BUF_INIT;
 	struct json_tokener *tok = json_tokener_new();
 	struct json_object *status = json_tokener_parse_ex(tok, (const char *)data, (int)size);
 	struct model *m = cluster_new();
@@ -32,15 +32,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	cluster_put_node(m, &node);
 	cluster_put_speaker(m, "n1", status, status ? NULL : "no JSON");
 	cluster_text(m, &text);
+	cluster_bgp_text(m, &text);
 	cluster_json(m, &json);
+	cluster_bgp_json(m, &bgp);
 	/* Whatever it was, what is printed is text without control characters, and JSON. */
 	for (const char *p = buf_str(&text); *p; p++)
 		if ((unsigned char)*p < ' ' && *p != '\n')
 			abort();
-	struct json_object *printed = json_tokener_parse(buf_str(&json));
-	if (!printed)
-		abort();
-	json_object_put(printed);
+	const struct buf *answers[] = { &json, &bgp };
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+		struct json_object *printed = json_tokener_parse(buf_str(answers[i]));
+		if (!printed)
+			abort();
+		json_object_put(printed);
+	}
 	cluster_free(m);
 	json_object_put(status);
 	json_tokener_free(tok);

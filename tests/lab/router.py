@@ -105,6 +105,11 @@ class Router:
         names = {n.address: n.name for n in self.lab.network.nodes}
         return sorted(names.get(h, h) for h in hops)
 
+    def learned(self) -> list[str]:
+        """The prefixes that the router's kernel has from BGP."""
+        routes = json.loads(netns.output(self.namespace, ["ip", "-j", "route", "show", "proto", "bgp"]) or "[]")
+        return [r["dst"] for r in routes]
+
     def wait_next_hops(self, prefix: str, nodes: list[str], seconds: float = 30.0) -> None:
         def as_wanted() -> bool:
             if (hops := self.next_hops(prefix)) != sorted(nodes):

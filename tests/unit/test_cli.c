@@ -177,6 +177,123 @@ static void json_says_the_same(void **state)
 	cluster_free(m);
 }
 
+#define SESSION                                                                                    \
+	"'address':'192.0.2.1','my_asn':64512,'asn':64513,'uptime_ms':93784000,'prefixes_wanted':" \
+	"4,'prefixes_sent':3,'resets':2,"
+
+static struct model *model_of_peers(void)
+{
+	static const char *const answers[] = {
+		"{'bgp':{'connected':true,'reason':'Announced','message':'yes','instance':{'asn':64512,"
+		"'own':true},'peers':[{'name':'tor-a'," SESSION
+		"'state':'Established','established':"
+		"true,'last_error':'','reason':'Announced','bfd_profile':'fast','bfd':'Up'},"
+		"{'name':'tor-b'," SESSION "'state':'Active','established':false,'last_error':"
+		"'the router does not answer','reason':'BgpNoSession'}],"
+		"'prefixes':{'wanted':4,'set':4}}}",
+		"{'bgp':{'connected':true,'reason':'BgpAsMismatch','message':'bgpd runs 7','instance':"
+		"{'asn':7,'own':false},'peers':[],'prefixes':{'wanted':4,'set':0}}}",
+		"{'bgp':{'connected':false,'reason':'BgpNoPeer','message':'none','peers':[]}}",
+		"{'bgp':[]}",
+	};
+	static const char *const names[] = { "n1", "n2", "n3", "n4" };
+	struct model *m = cluster_new();
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		put_node(m, names[i], "192.0.2.11");
+	put_node(m, "n5", "192.0.2.15");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct json_object *obj = parse(answers[i]);
+		cluster_put_speaker(m, names[i], obj, NULL);
+		json_object_put(obj);
+	}
+	cluster_put_speaker(m, "n5", NULL, "unreachable: timed out");
+	return m;
+}
+
+static void sessions_are_told_by_node(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct model *m = model_of_peers();
+
+	cluster_bgp_text(m, &out);
+	assert_string_equal(
+		buf_str(&out),
+		"Sessions\n"
+		"  NODE  PEER   ADDRESS    ASN    STATE        UP    WANTED  SENT  BFD  LAST ERROR\n"
+		"  n1    tor-a  192.0.2.1  64513  Established  1d2h  4       3     Up   -\n"
+		"  n1    tor-b  192.0.2.1  64513  Active       -     4       3     -    the router does not answer\n"
+		"\n"
+		"Nodes\n"
+		"  NODE  ASN    INSTANCE  WANTED  SET  REASON\n"
+		"  n1    64512  ours      4       4    Announced\n"
+		"  n2    7      others'   4       0    BgpAsMismatch: bgpd runs 7\n"
+		"  n3    -      -         0       0    BgpNoPeer: none\n"
+		"  n4    -      -         -       -    its speaker says nothing of BGP\n"
+		"  n5    -      -         -       -    unreachable: timed out\n");
+	cluster_free(m);
+}
+
+static void sessions_as_json(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct model *m = model_of_peers();
+
+	cluster_bgp_json(m, &out);
+	struct json_object *expected = parse(
+		"[{'node':'n1','reachable':true,'connected':true,'reason':'Announced','message':'yes',"
+		"'instance':{'asn':64512,'own':true},'prefixes':{'wanted':4,'set':4},'peers':["
+		"{'name':'tor-a'," SESSION
+		"'state':'Established','established':true,'last_error':'',"
+		"'reason':'Announced','bfd':'Up'},{'name':'tor-b'," SESSION "'state':'Active',"
+		"'established':false,'last_error':'the router does not answer','reason':"
+		"'BgpNoSession'}]},"
+		"{'node':'n2','reachable':true,'connected':true,'reason':'BgpAsMismatch','message':"
+		"'bgpd runs 7','instance':{'asn':7,'own':false},'prefixes':{'wanted':4,'set':0},"
+		"'peers':[]},"
+		"{'node':'n3','reachable':true,'connected':false,'reason':'BgpNoPeer','message':'none',"
+		"'instance':{'asn':0,'own':false},'prefixes':{'wanted':0,'set':0},'peers':[]},"
+		"{'node':'n4','reachable':true,'error':'its speaker says nothing of BGP'},"
+		"{'node':'n5','reachable':false,'error':'unreachable: timed out'}]");
+	struct json_object *said = json_tokener_parse(buf_str(&out));
+	assert_non_null(said);
+	if (!json_object_equal(said, expected))
+		fail_msg("%s", buf_str(&out));
+	json_object_put(said);
+	json_object_put(expected);
+	cluster_free(m);
+}
+
+static void uptime_has_two_units(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *ms, *text;
+	} rows[] = {
+		{ "0", " 0s " },         { "999", " 0s " },          { "61000", " 1m1s " },
+		{ "3600000", " 1h0m " }, { "86399999", " 23h59m " }, { "864000000", " 10d0h " },
+		{ "-5", " 0s " }
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup(buf_fini) struct buf out = BUF_INIT;
+		struct model *m = cluster_new();
+		cleanup_free char *text =
+			xasprintf("{'bgp':{'reason':'Announced','peers':[null,{'established':true,"
+		                  "'uptime_ms':%s}]}}",
+		                  rows[i].ms);
+		struct json_object *obj = parse(text);
+		put_node(m, "n1", "192.0.2.11");
+		cluster_put_speaker(m, "n1", obj, NULL);
+		cluster_bgp_text(m, &out);
+		assert_non_null(strstr(buf_str(&out), rows[i].text));
+		json_object_put(obj);
+		cluster_free(m);
+	}
+}
+
 static void differing_reasons_name_their_nodes(void **state)
 {
 	(void)state;
@@ -262,6 +379,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_is_aligned),
 		cmocka_unit_test(json_says_the_same),
+		cmocka_unit_test(sessions_are_told_by_node),
+		cmocka_unit_test(sessions_as_json),
+		cmocka_unit_test(uptime_has_two_units),
 		cmocka_unit_test(differing_reasons_name_their_nodes),
 		cmocka_unit_test(two_owners_are_both_named),
 		cmocka_unit_test(nonsense_from_a_speaker_is_left_out),
