@@ -3,7 +3,7 @@
 #define FAIRLEAD_CONFIGURATION_H
 
 /*
- * The ConfigMap's YAML as one immutable value: pools, peers, communities, BFD profiles.
+ * The ConfigMap's YAML as one immutable value: pools, external IPs, peers, communities, BFD profiles.
  *
  * A configuration either parses whole or not at all; every error found carries its line and the path of
  * the key (fairlead.yaml(5)).  Reference counted, so that a snapshot can outlive the next edit.
@@ -19,6 +19,7 @@
 #include "fairlead/kube_types.h"
 
 enum { CONFIG_PROTOCOL_LAYER2 = 1 << 0, CONFIG_PROTOCOL_BGP = 1 << 1 };
+enum { CONFIG_USE_LOAD_BALANCER = 1 << 0, CONFIG_USE_EXTERNAL_IP = 1 << 1 };
 
 struct config_advertisement {
 	uint8_t aggregation_len, aggregation_len_v6; /* 32, 128 */
@@ -31,6 +32,7 @@ struct config_advertisement {
 struct config_pool {
 	char *name;
 	unsigned int protocols;    /* CONFIG_PROTOCOL_… bits */
+	unsigned int uses;         /* CONFIG_USE_… bits; load balancers alone */
 	struct addr_range *ranges; /* as written, in order; a CIDR is one range */
 	size_t n_ranges;
 	bool auto_assign;     /* true */
@@ -82,6 +84,10 @@ struct configuration {
 	size_t n_bfd_profiles;
 	struct config_community *communities; /* bgp-communities, by name */
 	size_t n_communities;
+	struct addr_range *external_ips_allow; /* of hand-written external IPs, as written */
+	size_t n_external_ips_allow;
+	char **external_ips_namespaces; /* where they are allowed; "*": everywhere */
+	size_t n_external_ips_namespaces;
 	struct config_range
 		*index; /* every range of every pool, by first address; they never overlap */
 	size_t n_index;
@@ -130,6 +136,12 @@ bool config_peer_selects(const struct config_peer *p, const struct kube_labels *
 const struct config_pool *configuration_pool_of(const struct configuration *c,
                                                 const struct addr *a);
 const struct config_pool *configuration_pool_named(const struct configuration *c, const char *name);
+/*
+ * May a Service of this namespace have the external IP @a that somebody wrote by hand?  Only inside external-ips.allow and
+ * external-ips.namespaces; what stands in neither is denied, and so is a special address whatever the ranges.
+ */
+bool configuration_external_ip_allowed(const struct configuration *c, const struct addr *a,
+                                       const char *namespace);
 
 /* Which ConfigMap: the administrator's, and the one by which the leader publishes what it accepted. */
 #define CONFIG_MAP_NAME "fairlead"

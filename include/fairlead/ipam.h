@@ -42,6 +42,7 @@ enum ipam_wish {
 
 struct ipam_request {
 	enum ipam_wish wish;
+	unsigned int use;    /* CONFIG_USE_…: pools that are not for it give nothing new */
 	uint8_t families[2]; /* of its cluster IPs, primary first */
 	uint8_t n_families;  /* 0: none allocated yet */
 	bool needs_both;     /* RequireDualStack */

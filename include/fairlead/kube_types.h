@@ -75,6 +75,10 @@ struct kube_condition {
 
 enum kube_family_policy { KUBE_SINGLE_STACK, KUBE_PREFER_DUAL_STACK, KUBE_REQUIRE_DUAL_STACK };
 
+/* External IPs from a pool: the one asked for, and the record of what was assigned, "A" or "A,B". */
+#define KUBE_ANNOTATION_EXTERNAL_IPS "fairlead.io/external-ips"
+#define KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED "fairlead.io/external-ips-assigned"
+
 struct kube_service {
 	struct kube_meta meta;
 	enum kube_service_type type;
@@ -86,8 +90,13 @@ struct kube_service {
 	uint8_t families[2]; /* 4, 6, in the order of ipFamilies; 0 if missing */
 	struct kube_service_port *ports;
 	size_t n_ports;
-	struct addr *external_ips;
+	struct addr *external_ips; /* spec.externalIPs, whoever wrote them */
 	size_t n_external_ips;
+	char *external_pool; /* annotation fairlead.io/external-ips; NULL if none, or blank */
+	/* Those that the controller wrote, by its record, one of each family at most; none if that is malformed. */
+	struct addr external_assigned[2];
+	size_t n_external_assigned;
+	bool external_record_malformed;
 	char *load_balancer_ip;    /* spec.loadBalancerIP as written, NULL if none */
 	char *load_balancer_class; /* NULL if none */
 	bool external_local;       /* externalTrafficPolicy: Local */

@@ -29,6 +29,7 @@
 	X(NoClusterIP, false, "the Service has no cluster IP yet, so its family is unknown")  \
 	X(Unreadable, false, "the Service cannot be read; what its status holds is kept")     \
 	X(ForeignAddress, false, "the status holds an address outside all pools, left alone") \
+	X(PoolNotForUse, false, "the pool asked for is not for this use")                     \
 	/* announcement, said by each speaker */                                              \
 	X(Announced, true, "this node announces the address")                                 \
 	X(Candidate, true, "this node may own the address; ownership is being settled")       \

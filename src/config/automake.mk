@@ -5,6 +5,7 @@ libfairlead_a_SOURCES += \
 	src/config/file.c \
 	src/config/json.c \
 	src/config/parse_bgp.c \
+	src/config/parse_external.c \
 	src/config/parse_peers.c \
 	src/config/parse_pools.c \
 	src/config/scalar.c \

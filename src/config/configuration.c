@@ -15,7 +15,7 @@
 #include "fairlead/mem.h"
 
 struct top {
-	const struct ynode *peers, *communities, *bfd_profiles, *pools;
+	const struct ynode *peers, *communities, *bfd_profiles, *pools, *external_ips;
 };
 
 static void set_node(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
@@ -35,6 +35,7 @@ static const struct schema_key top_keys[] = {
 	  .renamed = "communities" },
 	{ .name = "bfd-profiles", .set = set_node, SCHEMA_FIELD(struct top, bfd_profiles) },
 	{ .name = "address-pools", .set = set_node, SCHEMA_FIELD(struct top, pools) },
+	{ .name = "external-ips", .set = set_node, SCHEMA_FIELD(struct top, external_ips) },
 };
 
 static void read_part(struct schema_ctx *x, const char *key, const struct ynode *node,
@@ -58,6 +59,7 @@ static void read_document(struct schema_ctx *x, const struct ynode *root, struct
 	read_part(x, "peers", top.peers, d, parse_peers);
 	read_part(x, "bgp-communities", top.communities, d, parse_communities);
 	read_part(x, "address-pools", top.pools, d, parse_pools);
+	read_part(x, "external-ips", top.external_ips, d, parse_external_ips);
 	check_peers(x, d->config);
 	check_overlap(x, d);
 }
@@ -196,6 +198,10 @@ void configuration_unref(struct configuration *c)
 		free(c->communities[i].name);
 		free(c->communities[i].value);
 	}
+	for (size_t i = 0; i < c->n_external_ips_namespaces; i++)
+		free(c->external_ips_namespaces[i]);
+	free(c->external_ips_namespaces);
+	free(c->external_ips_allow);
 	free(c->communities);
 	free(c->pools);
 	free(c->peers);
@@ -225,6 +231,29 @@ const struct config_pool *configuration_pool_named(const struct configuration *c
 		if (!strcmp(c->pools[i].name, name))
 			return &c->pools[i];
 	return NULL;
+}
+
+static bool in_allowed_range(const struct configuration *c, const struct addr *a)
+{
+	for (size_t i = 0; i < c->n_external_ips_allow; i++)
+		if (addr_range_contains(&c->external_ips_allow[i], a))
+			return true;
+	return false;
+}
+
+static bool in_allowed_namespace(const struct configuration *c, const char *namespace)
+{
+	for (size_t i = 0; i < c->n_external_ips_namespaces; i++)
+		if (!strcmp(c->external_ips_namespaces[i], "*") ||
+		    !strcmp(c->external_ips_namespaces[i], namespace))
+			return true;
+	return false;
+}
+
+bool configuration_external_ip_allowed(const struct configuration *c, const struct addr *a,
+                                       const char *namespace)
+{
+	return !addr_is_special(a) && in_allowed_range(c, a) && in_allowed_namespace(c, namespace);
 }
 
 void config_problems_fini(struct config_problems *p)

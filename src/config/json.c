@@ -151,22 +151,32 @@ static void put_protocols(struct buf *out, unsigned int protocols)
 	           both ? "," : "", protocols & CONFIG_PROTOCOL_BGP ? "\"bgp\"" : "");
 }
 
+static void put_ranges(struct buf *out, const char *key, const struct addr_range *ranges, size_t n)
+{
+	char text[ADDR_RANGE_STR_SIZE];
+
+	put_key(out, key);
+	buf_putc(out, '[');
+	for (size_t i = 0; i < n; i++) {
+		put_comma(out, i);
+		buf_json_str(out, addr_range_format(&ranges[i], text));
+	}
+	buf_putc(out, ']');
+}
+
 static void put_pool(struct buf *out, const struct config_pool *p)
 {
 	static const struct config_advertisement plain = { .aggregation_len = 32,
 		                                           .aggregation_len_v6 = 128 };
-	char text[ADDR_RANGE_STR_SIZE];
 
 	buf_putc(out, '{');
 	put_str(out, "name", p->name);
 	put_protocols(out, p->protocols);
-	put_key(out, "addresses");
-	buf_putc(out, '[');
-	for (size_t i = 0; i < p->n_ranges; i++) {
-		put_comma(out, i);
-		buf_json_str(out, addr_range_format(&p->ranges[i], text));
-	}
-	buf_putc(out, ']');
+	put_ranges(out, "addresses", p->ranges, p->n_ranges);
+	put_key(out, "use");
+	buf_printf(out, "[%s%s%s]", p->uses & CONFIG_USE_LOAD_BALANCER ? "\"load-balancer\"" : "",
+	           p->uses == (CONFIG_USE_LOAD_BALANCER | CONFIG_USE_EXTERNAL_IP) ? "," : "",
+	           p->uses & CONFIG_USE_EXTERNAL_IP ? "\"external-ip\"" : "");
 	put_bool(out, "avoid-buggy-ips", p->avoid_buggy_ips);
 	put_bool(out, "auto-assign", p->auto_assign);
 	put_key(out, "priority");
@@ -205,5 +215,8 @@ void configuration_json(const struct configuration *c, struct buf *out)
 		put_comma(out, i);
 		put_pool(out, &c->pools[i]);
 	}
-	buf_puts(out, "]}");
+	buf_puts(out, "],\"external-ips\":{");
+	put_ranges(out, "allow", c->external_ips_allow, c->n_external_ips_allow);
+	put_strings(out, "namespaces", c->external_ips_namespaces, c->n_external_ips_namespaces);
+	buf_puts(out, "}}");
 }

@@ -17,6 +17,8 @@
 #define CONFIG_COMMUNITIES_MAX 5000
 #define CONFIG_ADVERTISEMENTS_MAX 64 /* a pool */
 #define CONFIG_SELECTORS_MAX 64      /* a peer */
+#define CONFIG_ALLOW_MAX 1000
+#define CONFIG_NAMESPACES_MAX 1000
 
 /* An entry of addresses, with where it stands, for the overlap rule. */
 struct draft_range {
@@ -47,6 +49,10 @@ void parse_communities(struct schema_ctx *x, const struct ynode *node, struct dr
 void parse_bfd_profiles(struct schema_ctx *x, const struct ynode *node, struct draft *d);
 void parse_peers(struct schema_ctx *x, const struct ynode *node, struct draft *d);
 void parse_pools(struct schema_ctx *x, const struct ynode *node, struct draft *d);
+void parse_external_ips(struct schema_ctx *x, const struct ynode *node, struct draft *d);
+
+/* A CIDR or a range.  False, and reported, for anything else. */
+bool range_parse(struct schema_ctx *x, const struct ynode *node, struct addr_range *ret_range);
 
 /* "65535:65281": two numbers of 16 bits; canonical text to be freed, or NULL. */
 char *community_parse(const char *s);

@@ -55,7 +55,7 @@ static bool parse_ends(const char *s, const char *dash, struct addr_range *ret,
 	return true;
 }
 
-static bool parse_range(const char *s, struct addr_range *ret, char why[static 256])
+static bool parse_text_range(const char *s, struct addr_range *ret, char why[static 256])
 {
 	struct addr a;
 	struct prefix p;
@@ -78,20 +78,27 @@ static bool parse_range(const char *s, struct addr_range *ret, char why[static 2
 	return true;
 }
 
+bool range_parse(struct schema_ctx *x, const struct ynode *node, struct addr_range *ret_range)
+{
+	char why[256];
+	const char *s = schema_text(x, node);
+
+	if (!s)
+		return false;
+	if (parse_text_range(s, ret_range, why))
+		return true;
+	schema_error(x, node->line, "invalid CIDR \"%.100s\": %s", s, why);
+	return false;
+}
+
 static void range_item(struct schema_ctx *x, const struct ynode *node, void *target)
 {
 	struct pool_target *t = target;
 	struct draft *d = t->draft;
 	struct addr_range range;
-	char why[256];
-	const char *s = schema_text(x, node);
 
-	if (!s)
+	if (!range_parse(x, node, &range))
 		return;
-	if (!parse_range(s, &range, why)) {
-		schema_error(x, node->line, "invalid CIDR \"%.100s\": %s", s, why);
-		return;
-	}
 	ARRAY_RESERVE(t->pool.ranges, t->cap_ranges, t->pool.n_ranges + 1);
 	t->pool.ranges[t->pool.n_ranges++] = range;
 	ARRAY_RESERVE(d->ranges, d->cap_ranges, d->n_ranges + 1);
@@ -143,6 +150,39 @@ static void set_protocol(struct schema_ctx *x, const struct schema_key *key,
 		schema_error(x, node->line, "%s", key->required);
 	else
 		schema_list(x, node, 2, protocol_item, t);
+}
+
+/* ---- use ---- */
+
+static void use_item(struct schema_ctx *x, const struct ynode *node, void *target)
+{
+	struct pool_target *t = target;
+	const char *s = schema_text(x, node);
+
+	if (!s)
+		return;
+	if (!strcmp(s, "load-balancer"))
+		t->pool.uses |= CONFIG_USE_LOAD_BALANCER;
+	else if (!strcmp(s, "external-ip"))
+		t->pool.uses |= CONFIG_USE_EXTERNAL_IP;
+	else
+		schema_error(x, node->line,
+		             "unknown use \"%.64s\"; write load-balancer or external-ip", s);
+}
+
+static void set_use(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
+                    void *target)
+{
+	struct pool_target *t = target;
+
+	(void)key;
+	if (node->kind != YNODE_LIST)
+		use_item(x, node, t);
+	else if (node->n_entries == 0)
+		schema_error(x, node->line,
+		             "a pool of no use; write [load-balancer], [external-ip] or both");
+	else
+		schema_list(x, node, 2, use_item, t);
 }
 
 /* ---- bgp-advertisements ---- */
@@ -348,6 +388,7 @@ static const struct schema_key pool_keys[] = {
 	{ .name = "auto-assign",
 	  .set = schema_set_bool,
 	  SCHEMA_FIELD(struct pool_target, pool.auto_assign) },
+	{ .name = "use", .set = set_use },
 	{ .name = "priority",
 	  .set = set_priority,
 	  .min = INT32_MIN,
@@ -381,6 +422,8 @@ static void pool_item(struct schema_ctx *x, const struct ynode *node, void *targ
 	schema_map(x, pool_keys, ARRAY_LEN(pool_keys), node, &t);
 	check_advertisements(x, &t);
 	check_name_unique(x, c, &t.pool);
+	if (t.pool.uses == 0)
+		t.pool.uses = CONFIG_USE_LOAD_BALANCER;
 	if (t.pool.protocols & CONFIG_PROTOCOL_BGP && t.pool.n_advertisements == 0) {
 		t.pool.advertisements =
 			xmemdup(&advertisement_default, sizeof(advertisement_default));

@@ -133,6 +133,18 @@ static bool is_foreign(struct choice *c)
 
 /* ---- choosing ---- */
 
+static bool is_for_use(const struct choice *c, const struct ipam_pool *pool)
+{
+	return pool->conf->uses & c->r->use;
+}
+
+static bool refuse_use(struct choice *c, const struct ipam_pool *pool)
+{
+	return refuse(c, REASON_PoolNotForUse, "pool %s is not for %s; see its use",
+	              pool->conf->name,
+	              c->r->use == CONFIG_USE_EXTERNAL_IP ? "external IPs" : "load balancers");
+}
+
 static bool wants_family(const struct ipam_request *r, uint8_t family)
 {
 	for (size_t i = 0; i < r->n_families; i++)
@@ -170,6 +182,8 @@ static bool take_asked(struct choice *c, const struct addr *a)
 	if (!pool)
 		return refuse(c, REASON_AddressOutsidePools, "%s was asked for, but is in no pool",
 		              addr_str(a));
+	if (!is_for_use(c, pool))
+		return refuse_use(c, pool);
 	if (c->asked_pool && pool != c->asked_pool)
 		return refuse(c, REASON_AddressNotInNamedPool,
 		              "%s was asked for from pool %s, but is in pool %s", addr_str(a),
@@ -244,6 +258,10 @@ static void explain_pool(const struct choice *c, const struct ipam_pool *pool, c
 {
 	const char *name = pool->conf->name;
 
+	if (!is_for_use(c, pool)) {
+		snprintf(out, size, "%s is not for this use", name);
+		return;
+	}
 	if (!pool->conf->auto_assign && pool != c->asked_pool && pool != picked_pool(c)) {
 		snprintf(out, size, "%s has auto-assign: false", name);
 		return;
@@ -271,7 +289,7 @@ static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 
 	for (size_t i = 0; i < c->ipam->n_pools; i++) {
 		const struct ipam_pool *pool = &c->ipam->pools[i];
-		if (only && pool != only)
+		if (only ? pool != only : !is_for_use(c, pool))
 			continue;
 		for (size_t f = 0; f < c->r->n_families; f++)
 			any_auto |= pool->conf->auto_assign &&
@@ -284,7 +302,8 @@ static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 		}
 	}
 	if (named == 0)
-		return refuse(c, REASON_NoPools, "the configuration has no address pools");
+		return refuse(c, REASON_NoPools, "the configuration has no address pools%s",
+		              c->ipam->n_pools ? " for load balancers" : "");
 	if (!any_auto)
 		return refuse(c, REASON_NoAutoAssignPool,
 		              "no pool of the Service's family assigns automatically: %s", list);
@@ -296,9 +315,14 @@ static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 static bool choose_in(struct choice *c, const struct ipam_pool *pool)
 {
 	/* PreferDualStack makes do with one. */
-	if (take_free(c, pool) || (!c->r->needs_both && picked_pool(c)))
+	if ((is_for_use(c, pool) && take_free(c, pool)) || (!c->r->needs_both && picked_pool(c)))
 		return true;
 	return refuse_exhausted(c, pool);
+}
+
+static bool is_automatic(const struct choice *c, const struct ipam_pool *pool)
+{
+	return pool->conf->auto_assign && is_for_use(c, pool);
 }
 
 static bool choose_anywhere(struct choice *c)
@@ -306,7 +330,7 @@ static bool choose_anywhere(struct choice *c)
 	const struct ipam *ipam = c->ipam;
 
 	for (size_t i = 0; i < ipam->n_pools; i++)
-		if (ipam->pools[i].conf->auto_assign && take_all_free(c, &ipam->pools[i]))
+		if (is_automatic(c, &ipam->pools[i]) && take_all_free(c, &ipam->pools[i]))
 			return true;
 	if (c->r->n_families < 2 || c->r->needs_both)
 		return refuse_exhausted(c, NULL);
@@ -314,7 +338,7 @@ static bool choose_anywhere(struct choice *c)
 	for (size_t f = 0; f < c->r->n_families; f++) {
 		size_t index = ipam_family_index(c->r->families[f]);
 		for (size_t i = 0; i < ipam->n_pools; i++)
-			if (ipam->pools[i].conf->auto_assign &&
+			if (is_automatic(c, &ipam->pools[i]) &&
 			    runs_first(&ipam->pools[i].runs[index], &c->pick[index]))
 				return true;
 	}
@@ -437,6 +461,10 @@ void ipam_decide(const struct ipam *ipam, const char *key, const struct ipam_req
 	if (r->pool && !c.asked_pool) {
 		refuse(&c, REASON_NoSuchPool, "pool %.100s was asked for, but does not exist",
 		       r->pool);
+		return;
+	}
+	if (c.asked_pool && !is_for_use(&c, c.asked_pool)) {
+		refuse_use(&c, c.asked_pool);
 		return;
 	}
 	if (choose(&c))

@@ -131,7 +131,7 @@ static void read_status(const struct kube_service *s, struct ipam_request *r)
 void ipam_request_of(const struct kube_service *s, const char *class,
                      struct ipam_request *ret_request)
 {
-	struct ipam_request r = { .wish = IPAM_WISH_ADDRESS };
+	struct ipam_request r = { .wish = IPAM_WISH_ADDRESS, .use = CONFIG_USE_LOAD_BALANCER };
 	bool our_class = class ? s->load_balancer_class && !strcmp(s->load_balancer_class, class)
 	                       : !s->load_balancer_class;
 

@@ -125,6 +125,41 @@ static void parse_external_ips(struct parse *p, struct json_object *spec, struct
 			parse_addr(p, NULL, parse_item_str(p, list, i, SERVICE_ADDR_TEXT_MAX));
 }
 
+/* Anybody may edit an annotation: what cannot be read counts for nothing, and is no reason to refuse the Service. */
+static bool read_record(const char *list, struct kube_service *s)
+{
+	while (*(list += strspn(list, " ,"))) {
+		size_t n = strcspn(list, " ,");
+		char text[ADDR_STR_SIZE];
+		struct addr a;
+
+		if (n >= sizeof(text) || s->n_external_assigned == ARRAY_LEN(s->external_assigned))
+			return false;
+		memcpy(text, list, n);
+		text[n] = '\0';
+		if (addr_parse(text, &a) < 0 ||
+		    (s->n_external_assigned > 0 && s->external_assigned[0].family == a.family))
+			return false;
+		s->external_assigned[s->n_external_assigned++] = a;
+		list += n;
+	}
+	return true;
+}
+
+static void read_external_annotations(struct kube_service *s)
+{
+	const struct kube_labels *notes = &s->meta.annotations;
+	const char *pool = kube_labels_get(notes, KUBE_ANNOTATION_EXTERNAL_IPS);
+	const char *record = kube_labels_get(notes, KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED);
+
+	if (pool && pool[strspn(pool, " ")])
+		s->external_pool = xstrdup(pool);
+	if (record && !read_record(record, s)) {
+		s->external_record_malformed = true;
+		s->n_external_assigned = 0;
+	}
+}
+
 static void parse_source_ranges(struct parse *p, struct json_object *spec, struct kube_service *s)
 {
 	size_t n;
@@ -230,6 +265,7 @@ int kube_service_parse(struct json_object *obj, struct kube_service **ret_servic
 	parse_families(&p, spec, s);
 	parse_ports(&p, spec, s);
 	parse_external_ips(&p, spec, s);
+	read_external_annotations(s);
 	parse_source_ranges(&p, spec, s);
 	parse_ingress(&p, status, s);
 	parse_conditions(&p, status, s);
@@ -273,6 +309,7 @@ void kube_service_free(struct kube_service *s)
 		free(s->ports[i].name);
 	free(s->ports);
 	free(s->external_ips);
+	free(s->external_pool);
 	free(s->load_balancer_ip);
 	free(s->load_balancer_class);
 	free(s->source_ranges);

@@ -33,7 +33,9 @@ static const char reference[] =
 	"  - {aggregation-length: 24, aggregation-length-v6: 112}\n"
 	"- name: lan\n"
 	"  protocol: layer2\n"
-	"  addresses: [192.168.1.240-192.168.1.250]\n";
+	"  addresses: [192.168.1.240-192.168.1.250]\n"
+	"  use: [load-balancer, external-ip]\n"
+	"external-ips: {allow: [203.0.113.0/24, \"2001:db8:2::/64\"], namespaces: [edge, shop]}\n";
 
 static struct configuration *parse_ok(const char *yaml, struct config_problems *warnings)
 {
@@ -68,6 +70,11 @@ static void test_reference(void **state)
 	assert_true(c->pools[1].auto_assign);
 	assert_int_equal(c->pools[1].line, 18);
 	assert_false(c->pools[1].has_priority);
+	assert_int_equal(c->pools[0].uses, CONFIG_USE_LOAD_BALANCER);
+	assert_int_equal(c->pools[1].uses, CONFIG_USE_LOAD_BALANCER | CONFIG_USE_EXTERNAL_IP);
+	assert_int_equal(c->n_external_ips_allow, 2);
+	assert_int_equal(c->n_external_ips_namespaces, 2);
+	assert_string_equal(c->external_ips_namespaces[1], "shop");
 	assert_int_equal(c->n_peers, 2);
 	assert_int_equal(c->peers[0].hold_time_s, 9);
 	assert_int_equal(c->peers[0].keepalive_time_s, 3);
@@ -170,6 +177,23 @@ static const struct {
 	{ POOL "  addresses: [10.0.0.0/24]\n  bgp-advertisements: [{}]\n", 5,
 	  "address-pools[0].bgp-advertisements",
 	  "cannot have bgp-advertisements configuration element in a layer2 address pool" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  use: [external-ips]\n", 5, "address-pools[0].use[0]",
+	  "unknown use \"external-ips\"; write load-balancer or external-ip" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  use: []\n", 5, "address-pools[0].use",
+	  "a pool of no use; write [load-balancer], [external-ip] or both" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  uses: [external-ip]\n", 5, "address-pools[0]",
+	  "write \"use\"" },
+
+	/* external-ips */
+	{ "external-ips: [203.0.113.0/24]\n", 1, "external-ips", "is a list; write a map" },
+	{ "externalIPs: {allow: [203.0.113.0/24]}\n", 1, "", "write \"external-ips\"" },
+	{ "external-ips:\n  allow: [203.0.113.0/24, 203.0.113.7]\n", 2, "external-ips.allow[1]",
+	  "203.0.113.7 is a single address; write 203.0.113.7/32 or" },
+	{ "external-ips:\n  allow: 203.0.113.0/24\n", 2, "external-ips.allow", "write a list" },
+	{ "external-ips:\n  namespaces: [Edge]\n", 2, "external-ips.namespaces[0]",
+	  "\"Edge\" is no name of a namespace; write one, or \"*\" for all" },
+	{ "external-ips:\n  namespaces: [a-]\n", 2, "external-ips.namespaces[0]", "no name" },
+	{ "external-ips:\n  namespace: [edge]\n", 2, "external-ips", "write \"namespaces\"" },
 
 	/* advertisements */
 	{ BGP "  bgp-advertisements:\n  - {aggregation-length: 33}\n", 6,
@@ -271,6 +295,51 @@ static void test_errors(void **state)
 		}
 		config_problems_fini(&errors);
 		config_problems_fini(&warnings);
+	}
+}
+
+/* Nothing is allowed that is not written. */
+static void test_allowed_external_ips(void **state)
+{
+	static const struct {
+		const char *yaml, *addr, *namespace;
+		bool allowed;
+		size_t n_warnings;
+	} rows[] = {
+		{ "", "203.0.113.7", "edge", false, 0 },
+		{ "external-ips:\n", "203.0.113.7", "edge", false, 0 },
+		{ "external-ips: {allow: [203.0.113.0/24]}", "203.0.113.7", "edge", false, 1 },
+		{ "external-ips: {allow: [203.0.113.0/24], namespaces: }", "203.0.113.7", "edge",
+		  false, 1 },
+		{ "external-ips: {allow: [203.0.113.0/24], namespaces: []}", "203.0.113.7", "edge",
+		  false, 1 },
+		{ "external-ips: {namespaces: ['*']}", "203.0.113.7", "edge", false, 1 },
+		{ "external-ips: {allow: [203.0.113.0/24], namespaces: [edge]}", "203.0.113.7",
+		  "edge", true, 0 },
+		{ "external-ips: {allow: [203.0.113.0/24], namespaces: [edge]}", "203.0.114.0",
+		  "edge", false, 0 },
+		{ "external-ips: {allow: [203.0.113.0/24], namespaces: [edge]}", "203.0.113.7",
+		  "edg", false, 0 },
+		{ "external-ips: {allow: [203.0.113.0/24], namespaces: ['*']}", "203.0.113.255",
+		  "any", true, 0 },
+		{ "external-ips: {allow: [10.0.0.0/8, 'fd00::1-fd00::9'], namespaces: [a, b]}",
+		  "fd00::9", "b", true, 0 },
+		{ "external-ips: {allow: [0.0.0.0/0], namespaces: ['*']}", "127.0.0.1", "edge",
+		  false, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct config_problems warnings = { 0 };
+		struct configuration *c = parse_ok(rows[i].yaml, &warnings);
+		struct addr a;
+		assert_int_equal(addr_parse(rows[i].addr, &a), 0);
+		if (configuration_external_ip_allowed(c, &a, rows[i].namespace) !=
+		            rows[i].allowed ||
+		    warnings.n != rows[i].n_warnings)
+			fail_msg("case %zu: %zu warnings", i, warnings.n);
+		config_problems_fini(&warnings);
+		configuration_unref(c);
 	}
 }
 
@@ -492,6 +561,7 @@ int main(void)
 		cmocka_unit_test(test_reference),
 		cmocka_unit_test(test_empty_documents),
 		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_allowed_external_ips),
 		cmocka_unit_test(test_all_errors_at_once_by_line),
 		cmocka_unit_test(test_problems_are_bounded),
 		cmocka_unit_test(test_accepted),

@@ -80,7 +80,9 @@ static void test_json_is_a_configuration(void **state)
 		"address-pools:\n"
 		"- {name: a, protocol: bgp, addresses: [192.0.2.0-192.0.2.255, 'fd00::1-fd00::3'],\n"
 		"   bgp-advertisements: [{localpref: 7, communities: [x]}]}\n"
-		"- {name: b, protocol: [layer2, bgp], priority: -3, addresses: [192.0.3.7/32]}\n";
+		"- {name: b, protocol: [layer2, bgp], priority: -3, addresses: [192.0.3.7/32],\n"
+		"   use: [external-ip, load-balancer]}\n"
+		"external-ips: {allow: [203.0.113.0-203.0.113.255], namespaces: [edge]}\n";
 	cleanup(buf_fini) struct buf first = BUF_INIT, second = BUF_INIT;
 	struct config_problems errors = { 0 };
 	struct configuration *c = NULL;
@@ -91,6 +93,11 @@ static void test_json_is_a_configuration(void **state)
 	configuration_unref(c);
 	assert_non_null(
 		strstr(buf_str(&first), "\"addresses\":[\"192.0.2.0/24\",\"fd00::1-fd00::3\"]"));
+	assert_non_null(strstr(buf_str(&first), "\"use\":[\"load-balancer\"]"));
+	assert_non_null(strstr(buf_str(&first), "\"use\":[\"load-balancer\",\"external-ip\"]"));
+	assert_non_null(strstr(
+		buf_str(&first),
+		"\"external-ips\":{\"allow\":[\"203.0.113.0/24\"],\"namespaces\":[\"edge\"]}"));
 	if (configuration_parse_file(buf_str(&first), first.size, &c, &errors, NULL) < 0)
 		fail_msg("%s: %s", errors.items[0].path, errors.items[0].message);
 	configuration_json(c, &second);

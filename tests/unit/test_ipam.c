@@ -54,7 +54,7 @@ static size_t addrs(const char *list, struct addr *out, size_t max)
 static struct ipam_request request(const char *families, const char *asked, const char *pool,
                                    const char *held)
 {
-	struct ipam_request r = { .wish = IPAM_WISH_ADDRESS };
+	struct ipam_request r = { .wish = IPAM_WISH_ADDRESS, .use = CONFIG_USE_LOAD_BALANCER };
 	for (; *families; families++) {
 		if (*families == '+')
 			r.needs_both = true;
@@ -95,7 +95,11 @@ static const char world[] =
 	"- {name: buggy, protocol: layer2, auto-assign: false, avoid-buggy-ips: true, "
 	"addresses: [10.9.0.254-10.9.1.1]}\n"
 	"- {name: z-first, protocol: layer2, priority: 5, addresses: [192.168.7.7/32]}\n"
-	"- {name: v6, protocol: layer2, priority: 9, addresses: ['2001:db8::/64']}\n";
+	"- {name: v6, protocol: layer2, priority: 9, addresses: ['2001:db8::/64']}\n"
+	"- {name: external, protocol: layer2, priority: 1, use: [external-ip], "
+	"addresses: [198.51.100.0/28, '2001:db8:1::/64']}\n"
+	"- {name: any-use, protocol: layer2, auto-assign: false, use: [external-ip, load-balancer], "
+	"addresses: [198.51.101.0/28]}\n";
 
 static const struct {
 	const char *what;
@@ -119,6 +123,22 @@ static const struct {
 	  IPAM_KEEP, REASON_Kept, "172.16.0.1", "" },
 	{ "holders keep buggy addresses", "", "4", "", "", "10.9.0.255", IPAM_KEEP, REASON_Kept,
 	  "10.9.0.255", "" },
+	{ "nothing asked of a pool for external IPs",
+	  "x/a=192.168.7.7 x/b=192.168.1.240 x/c=192.168.1.241 x/d=192.168.1.242 x/e=10.0.0.1 "
+	  "x/f=10.0.0.2",
+	  "4", "", "", "", IPAM_FAIL, REASON_PoolExhausted, "", "" },
+	{ "a pool for external IPs asked for", "", "4", "", "external", "", IPAM_FAIL,
+	  REASON_PoolNotForUse, "", "pool external is not for load balancers; see its use" },
+	{ "an address of a pool for external IPs", "", "4", "198.51.100.1", "", "", IPAM_FAIL,
+	  REASON_PoolNotForUse, "", "pool external is not for load balancers" },
+	{ "a pool for both", "", "4", "", "any-use", "", IPAM_ASSIGN, REASON_Assigned,
+	  "198.51.101.0", "" },
+	{ "holders keep what is no longer for them", "", "4", "", "", "198.51.100.1", IPAM_KEEP,
+	  REASON_Kept, "198.51.100.1", "" },
+	{ "and one address has to do", "", "46", "", "", "198.51.100.1", IPAM_KEEP, REASON_Kept,
+	  "198.51.100.1", "" },
+	{ "unless both are needed", "", "46+", "", "", "198.51.100.1", IPAM_FAIL,
+	  REASON_PoolExhausted, "198.51.100.1", "external is not for this use" },
 	{ "no cluster IP yet", "", "", "", "", "", IPAM_FAIL, REASON_NoClusterIP, "", "" },
 	{ "no cluster IP yet, holding", "", "", "", "", "192.168.1.242", IPAM_FAIL,
 	  REASON_NoClusterIP, "192.168.1.242", "the status keeps 192.168.1.242" },

@@ -37,7 +37,8 @@ static void service_reads_everything(void **state)
 	struct kube_service *s = service_of(
 		"{'metadata':{'namespace':'shop','name':'web','uid':'u1','resourceVersion':'7',"
 		"'creationTimestamp':'2026-01-02T03:04:05Z','labels':{'app':'web'},"
-		"'annotations':{'fairlead.io/address-pool':'lan','kubectl.kubernetes.io/x':'y'}},"
+		"'annotations':{'fairlead.io/address-pool':'lan','kubectl.kubernetes.io/x':'y',"
+		"'fairlead.io/external-ips':'edge','fairlead.io/external-ips-assigned':'203.0.113.1'}},"
 		"'spec':{'type':'LoadBalancer','clusterIP':'10.96.0.9','clusterIPs':['10.96.0.9','"
 		"fd00::9'],"
 		"'ipFamilies':['IPv4','IPv6'],'ipFamilyPolicy':'PreferDualStack',"
@@ -58,7 +59,10 @@ static void service_reads_everything(void **state)
 	assert_string_equal(kube_key(&s->meta), "shop/web");
 	assert_true(s->meta.creation_us == 1767323045000000);
 	assert_string_equal(kube_labels_get(&s->meta.labels, "app"), "web");
-	assert_int_equal(s->meta.annotations.n, 1);
+	assert_int_equal(s->meta.annotations.n, 3);
+	assert_string_equal(s->external_pool, "edge");
+	assert_int_equal(s->n_external_assigned, 1);
+	assert_string_equal(addr_str(&s->external_assigned[0]), "203.0.113.1");
 	assert_int_equal(s->type, KUBE_LOAD_BALANCER);
 	assert_int_equal(s->n_cluster_ips, 2);
 	assert_string_equal(addr_str(&s->cluster_ips[1]), "fd00::9");
@@ -110,6 +114,41 @@ static void service_fills_in_defaults(void **state)
 	assert_true(s->headless);
 	assert_int_equal(s->n_cluster_ips, 0);
 	kube_service_free(s);
+}
+
+static void the_record_of_external_ips(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *record;
+		size_t n;
+		bool malformed;
+	} rows[] = {
+		{ "", 0, false },
+		{ " , ", 0, false },
+		{ "203.0.113.1", 1, false },
+		{ " 203.0.113.1 , 2001:db8::1 ", 2, false },
+		{ "2001:DB8:0::1,203.0.113.1", 2, false },
+		{ "203.0.113.1,203.0.113.2", 0, true },
+		{ "203.0.113.1,2001:db8::1,2001:db8::2", 0, true },
+		{ "203.0.113.1,", 1, false },
+		{ "203.0.113", 0, true },
+		{ "203.0.113.1;2001:db8::1", 0, true },
+		{ "2001:db8:1111:2222:3333:4444:5555:6666:7777:8888", 0, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup_free char *json =
+			xasprintf("{'metadata':{'name':'w','annotations':{'%s':'%s','%s':' '}}}",
+		                  KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED, rows[i].record,
+		                  KUBE_ANNOTATION_EXTERNAL_IPS);
+		struct kube_service *s = service_of(json);
+		if (s->n_external_assigned != rows[i].n ||
+		    s->external_record_malformed != rows[i].malformed)
+			fail_msg("\"%s\": %zu addresses", rows[i].record, s->n_external_assigned);
+		assert_null(s->external_pool);
+		kube_service_free(s);
+	}
 }
 
 /* Each is refused with a message that names object and field. */
@@ -367,6 +406,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(service_reads_everything),
 		cmocka_unit_test(service_fills_in_defaults),
+		cmocka_unit_test(the_record_of_external_ips),
 		cmocka_unit_test(malformed_objects_are_refused),
 		cmocka_unit_test(lists_are_bounded),
 		cmocka_unit_test(slice_reads_everything),

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * external-ips: where external IPs that somebody wrote by hand are served.  Whoever may create a Service can name any
+ * address there (CVE-2020-8554), so nothing is allowed that is not written: both lists are empty unless given, and a list
+ * that an edit has left empty means what it says.
+ */
+#include "config.h"
+
+#include "config/parse.h"
+
+#include <string.h>
+
+#include "fairlead/mem.h"
+
+#define LABEL_MAX 63
+
+struct external_target {
+	struct configuration *config;
+	size_t cap_allow, cap_namespaces;
+};
+
+static void allow_item(struct schema_ctx *x, const struct ynode *node, void *target)
+{
+	struct external_target *t = target;
+	struct configuration *c = t->config;
+	struct addr_range range;
+
+	if (!range_parse(x, node, &range))
+		return;
+	ARRAY_RESERVE(c->external_ips_allow, t->cap_allow, c->n_external_ips_allow + 1);
+	c->external_ips_allow[c->n_external_ips_allow++] = range;
+}
+
+static void set_allow(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
+                      void *target)
+{
+	(void)key;
+	schema_list(x, node, CONFIG_ALLOW_MAX, allow_item, target);
+}
+
+/* RFC 1123: small letters, digits and hyphens, none of those at either end. */
+static bool is_namespace(const char *s)
+{
+	size_t n = strlen(s);
+
+	return n > 0 && n <= LABEL_MAX && s[0] != '-' && s[n - 1] != '-' &&
+	       strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
+}
+
+static void namespace_item(struct schema_ctx *x, const struct ynode *node, void *target)
+{
+	struct external_target *t = target;
+	struct configuration *c = t->config;
+	const char *s = schema_text(x, node);
+
+	if (!s)
+		return;
+	if (!is_namespace(s) && strcmp(s, "*") != 0) {
+		schema_error(x, node->line,
+		             "\"%.64s\" is no name of a namespace; write one, or \"*\" for all", s);
+		return;
+	}
+	ARRAY_RESERVE(c->external_ips_namespaces, t->cap_namespaces,
+	              c->n_external_ips_namespaces + 1);
+	c->external_ips_namespaces[c->n_external_ips_namespaces++] = xstrdup(s);
+}
+
+static void set_namespaces(struct schema_ctx *x, const struct schema_key *key,
+                           const struct ynode *node, void *target)
+{
+	(void)key;
+	schema_list(x, node, CONFIG_NAMESPACES_MAX, namespace_item, target);
+}
+
+static const struct schema_key external_keys[] = {
+	{ .name = "allow", .set = set_allow },
+	{ .name = "namespaces", .set = set_namespaces },
+};
+
+void parse_external_ips(struct schema_ctx *x, const struct ynode *node, struct draft *d)
+{
+	struct configuration *c = d->config;
+	struct external_target t = { .config = c };
+	size_t before = x->errors->n;
+
+	schema_map(x, external_keys, ARRAY_LEN(external_keys), node, &t);
+	if (x->errors->n > before)
+		return;
+	if (c->n_external_ips_allow > 0 && c->n_external_ips_namespaces == 0)
+		schema_warning(
+			x, node->line,
+			"allows nothing: no namespaces are named; write namespaces: [NAME], or "
+			"namespaces: [\"*\"] for all");
+	if (c->n_external_ips_allow == 0 && c->n_external_ips_namespaces > 0)
+		schema_warning(
+			x, node->line,
+			"allows nothing: no addresses are named; write allow: [192.0.2.0/24], "
+			"for example");
+}
