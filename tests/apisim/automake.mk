@@ -3,6 +3,7 @@
 noinst_LIBRARIES += tests/apisim/libapisim.a
 tests_apisim_libapisim_a_SOURCES = \
 	tests/apisim/alloc.c tests/apisim/alloc.h \
+	tests/apisim/bind.c \
 	tests/apisim/cells.c tests/apisim/cells.h \
 	tests/apisim/delete.c \
 	tests/apisim/fault.c tests/apisim/fault.h \

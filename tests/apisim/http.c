@@ -154,7 +154,10 @@ static int verb_of(enum evhttp_cmd_type method, const struct route *route, bool 
 	case EVHTTP_REQ_GET:
 		return route->name ? VERB_GET : watch ? VERB_WATCH : VERB_LIST;
 	case EVHTTP_REQ_POST:
-		return route->name || (route->kind->namespaced && !route->ns) ? -1 : VERB_CREATE;
+		/* With a name only what makes a subresource, which is looked at later. */
+		return (route->name && !route->sub) || (route->kind->namespaced && !route->ns)
+		               ? -1
+		               : VERB_CREATE;
 	case EVHTTP_REQ_PUT:
 		return route->name ? VERB_UPDATE : -1;
 	case EVHTTP_REQ_PATCH:

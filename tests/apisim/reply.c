@@ -154,6 +154,13 @@ int reply_code(struct reply *r, int code, int retry_after_s)
 	return code;
 }
 
+void reply_created(struct reply *r)
+{
+	reply_fini(r);
+	r->code = 201;
+	r->obj = status_new(201, "Success", NULL);
+}
+
 void reply_deleted(struct reply *r, const struct kind *k, const char *name, const char *uid)
 {
 	reply_fini(r);

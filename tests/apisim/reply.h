@@ -41,6 +41,8 @@ int reply_unknown_path(struct reply *r);
 int reply_internal(struct reply *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The bare answer of a fault or a limit: the code decides about reason and message. */
 int reply_code(struct reply *r, int code, int retry_after_s);
+/* Status "Success" of a subresource that was created. */
+void reply_created(struct reply *r);
 /* Status "Success" of a deletion. */
 void reply_deleted(struct reply *r, const struct kind *k, const char *name, const char *uid);
 

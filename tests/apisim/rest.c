@@ -479,9 +479,15 @@ static void handle_patch(struct server *s, const struct api_request *rq, struct 
 	update_decoded(s, rq, have, o, old, r);
 }
 
+static bool is_binding(const struct api_request *rq)
+{
+	return rq->verb == VERB_CREATE && rq->kind->store == STORE_PODS && rq->name && rq->sub &&
+	       !strcmp(rq->sub, "binding");
+}
+
 static bool sub_is_known(const struct api_request *rq)
 {
-	return !rq->sub ||
+	return !rq->sub || is_binding(rq) ||
 	       (!strcmp(rq->sub, "status") && rq->kind->has_status &&
 	        (rq->verb == VERB_GET || rq->verb == VERB_UPDATE || rq->verb == VERB_PATCH));
 }
@@ -506,7 +512,10 @@ void rest_handle(struct server *s, const struct api_request *rq, struct reply *r
 		handle_get(s, rq, r);
 		return;
 	case VERB_CREATE:
-		handle_create(s, rq, r);
+		if (is_binding(rq))
+			rest_bind(s, rq, r);
+		else
+			handle_create(s, rq, r);
 		break;
 	case VERB_UPDATE:
 		handle_update(s, rq, r);

@@ -2,7 +2,7 @@
 #ifndef APISIM_REST_H
 #define APISIM_REST_H
 
-/* What rest.c and delete.c share; others go through rest_handle() in server.h. */
+/* What rest.c, bind.c and delete.c share; others go through rest_handle() in server.h. */
 
 #include "server.h"
 
@@ -15,6 +15,7 @@ int rest_store_error(struct reply *r, const struct err *err);
 /* Now, or @plus_s seconds later. */
 void rest_set_time(struct json_object *o, const char *path, int64_t plus_s);
 
+void rest_bind(struct server *s, const struct api_request *rq, struct reply *r);
 void rest_delete(struct server *s, const struct api_request *rq, struct reply *r);
 void rest_deletecollection(struct server *s, const struct api_request *rq, struct reply *r);
 

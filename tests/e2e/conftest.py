@@ -2,6 +2,10 @@
 """Fixtures of the end-to-end tests: one lab a module, Services that vanish with their test.
 
 A module may set SPEAKER_FLAGS, flags for every speaker.  node3 takes no Pods, so it never has an endpoint.
+
+With --server=kubernetes the same tests run against a real API server (lab/kubernetes.py).  Marked `embedded` is what only
+the embedded one can do (faults, above all) or what the API server has no part in; marked `kubernetes` what needs the
+real one.  Neither is counted where it does not apply.
 """
 
 import os
@@ -25,8 +29,26 @@ PODS = ("webapp-a", "webapp-b", "webapp-c")
 MakeService = Callable[..., dict[str, Any]]
 
 
-def pytest_configure() -> None:
+_server = "embedded"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--server", choices=("embedded", "kubernetes"), default="embedded", help="the API server of the labs")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    global _server
+    _server = config.getoption("--server")
+    config.addinivalue_line("markers", "embedded: for the embedded API server alone")
+    config.addinivalue_line("markers", "kubernetes: for a real API server alone")
     end_on_signals()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    other = "embedded" if _server == "kubernetes" else "kubernetes"
+    elsewhere = [i for i in items if i.get_closest_marker(other)]
+    config.hook.pytest_deselected(items=elsewhere)
+    items[:] = [i for i in items if not i.get_closest_marker(other)]
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -43,7 +65,7 @@ def open_lab() -> Lab:
     lab_id = os.environ.get("FAIRLEAD_LAB_ID", "e2e")
     rundir.clean(lab_id)  # of a killed run; refuses if the lab is in use
     build = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build"))
-    return Lab(lab_id, build, "python3 -m lab", cordoned=("node3",))
+    return Lab(lab_id, build, "python3 -m lab", cordoned=("node3",), real=_server == "kubernetes")
 
 
 @pytest.fixture(scope="module")

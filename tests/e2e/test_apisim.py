@@ -261,6 +261,16 @@ def test_running_pods_are_deleted_gracefully(server: Server) -> None:
     assert server.refused(404, "GET", f"{pods}/bound")
 
 
+def test_a_pod_gets_its_node_once(server: Server) -> None:
+    pod = "/api/v1/namespaces/default/pods"
+    server.create(pod, "p", spec={"containers": [{"name": "c", "image": "i"}]})
+    to_node = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "node1"}}
+    server.refused(422, "POST", f"{pod}/p/binding", {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": ""}})
+    assert server.call("POST", f"{pod}/p/binding", to_node)["status"] == "Success"
+    assert server.get(f"{pod}/p")["spec"]["nodeName"] == "node1"
+    assert server.refused(409, "POST", f"{pod}/p/binding", to_node)["reason"] == "Conflict"
+
+
 def test_namespaces_take_their_objects_along(server: Server) -> None:
     server.create("/api/v1/namespaces", "shop")
     server.create("/api/v1/namespaces/shop/configmaps", "c")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The controller against the embedded API server: what it assigns, what it says, and what breaks around it.
+"""The controller against an API server: what it assigns, what it says, and what breaks around it.
 
 Judged from the objects, from the API server's log of writes, and from the controller's own counters.
 """
@@ -35,15 +35,6 @@ WIDE = "address-pools:\n- {name: wide, protocol: layer2, addresses: [10.50.0.0/1
 
 
 # ---- the world ----
-
-
-def start_api(lab: Lab) -> None:
-    address = f"{net.CONTROL_PLANE}:{net.API_PORT}"
-    cidrs = "10.96.0.0/16,fd00:96::/112"
-    files = ["--data", str(lab.dir / "api.json"), "--write-log", str(lab.write_log)]
-    argv = [lab.program("fairlead-apisim"), "--listen", address, "--service-cidr", cidrs, *files]
-    process = lab.start("api", argv, lab.network.control_plane.namespace)
-    lab.wait_up(process, "the API server", lambda: lab.api.objects("Namespace") is not None)
 
 
 def configure(lab: Lab, text: str) -> None:
@@ -106,7 +97,8 @@ def stop_controllers(lab: Lab) -> None:
 @pytest.fixture(scope="module")
 def whole_lab() -> Iterator[Lab]:
     with open_lab() as lab:
-        start_api(lab)
+        lab.start_api()
+        lab.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}})
         configure(lab, POOLS)
         start_controllers(lab)
         yield lab
@@ -118,8 +110,7 @@ def clean(lab: Lab) -> None:
     if len(services) > 1000:  # quicker than to delete each: a server that has forgotten everything
         lab.processes["api"].kill()
         (lab.dir / "api.json").unlink()
-        lab.restart("api")
-        wait_for("the API server", lambda: lab.api.objects("Namespace"))
+        lab.start_api()
         return
     for name in services:
         if name != "kubernetes":
@@ -145,22 +136,16 @@ def lab(whole_lab: Lab) -> Iterator[Lab]:
     wait_for("the books to be empty", lambda: all(p["used"] == 0 for p in status(lab, any_leader(lab))["pools"]))
 
 
-def writes(lab: Lab, offset: int = 0) -> list[dict[str, Any]]:
-    with lab.write_log.open(encoding="utf-8") as log:
-        log.seek(offset)
-        return [json.loads(line) for line in log if line.endswith("\n")]
-
-
 def status_patches(lab: Lab, offset: int = 0) -> list[dict[str, Any]]:
     """The controllers' patches of Services."""
-    ours = [w for w in writes(lab, offset) if w["agent"].startswith("fairlead-controller")]
+    ours = [w for w in lab.writes(offset) if w["agent"].startswith("fairlead-controller")]
     return [w for w in ours if w["verb"] == "patch" and "/services/" in w["path"]]
 
 
 def judge(lab: Lab, offset: int) -> None:
     """No address belongs to two Services at a time, in the order in which the API server wrote."""
     owner: dict[str, str] = {}
-    for write in writes(lab, offset):
+    for write in lab.writes(offset):
         if write.get("kind") != "Service" or write["code"] >= 300:
             continue
         uid, now = write["uid"], write.get("ingress") or []
@@ -226,7 +211,7 @@ def settled(lab: Lab, seconds: float = 0.5) -> None:
     def quiet() -> bool:
         before = lab.write_log.stat().st_size
         time.sleep(seconds)
-        return not [w for w in writes(lab, before) if w.get("kind") != "Lease"]
+        return not [w for w in lab.writes(before) if w.get("kind") != "Lease"]
 
     wait_for("the writes to end", quiet, 20)
 
@@ -408,6 +393,7 @@ def test_adoption_before_anything_that_waits(lab: Lab) -> None:
     wait_reason(lab, "second-holder", "Kept")
 
 
+@pytest.mark.embedded
 def test_an_unchanged_world_causes_no_write(lab: Lab) -> None:
     for i in range(5):
         create(lab, f"s{i}")
@@ -421,9 +407,10 @@ def test_an_unchanged_world_causes_no_write(lab: Lab) -> None:
     lab.set_faults(cut=True)
     wait_for("books", lambda: sum(p["used"] for p in status(lab, any_leader(lab))["pools"]) == 5)
     settled(lab, 1.0)
-    assert [w for w in writes(lab, offset) if w["agent"].startswith("fairlead") and w.get("kind") != "Lease"] == []
+    assert [w for w in lab.writes(offset) if w["agent"].startswith("fairlead") and w.get("kind") != "Lease"] == []
 
 
+@pytest.mark.embedded
 def test_one_change_among_many_is_one_decision(lab: Lab) -> None:
     n = 10000
     configure(lab, WIDE)
@@ -559,6 +546,7 @@ def test_what_looks_like_a_mistake_is_said(lab: Lab) -> None:
 # ---- what breaks ----
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize(
     "rule",
     [
@@ -583,6 +571,7 @@ def test_patches_that_fail_are_made_good(lab: Lab, rule: dict[str, Any]) -> None
         assert condition(lab, f"s{i}")["status"] == "True"
 
 
+@pytest.mark.embedded
 def test_a_refusal_is_said_and_not_repeated_at_once(lab: Lab) -> None:
     lab.set_faults(rules=[{"verb": "patch", "path": "/services/web/status", "agent": "controller", "code": 403}])
     offset = lab.write_log.stat().st_size
@@ -610,6 +599,7 @@ def test_a_contested_status_is_not_fought_over_at_full_speed(lab: Lab) -> None:
     wait_addresses(lab, "web", "192.168.1.240", seconds=10)
 
 
+@pytest.mark.embedded
 def test_deleted_while_its_patch_is_in_flight(lab: Lab) -> None:
     rule = {"verb": "patch", "path": "/services/doomed/status", "agent": "controller", "delay_ms": 300}
     lab.set_faults(rules=[rule])
@@ -623,6 +613,7 @@ def test_deleted_while_its_patch_is_in_flight(lab: Lab) -> None:
     wait_addresses(lab, "doomed", "192.168.1.241")
 
 
+@pytest.mark.embedded
 def test_changed_while_its_patch_is_in_flight(lab: Lab) -> None:
     lab.set_faults(rules=[{"verb": "patch", "path": "/services/web/status", "agent": "controller", "delay_ms": 300}])
     create(lab, "web")
@@ -634,6 +625,7 @@ def test_changed_while_its_patch_is_in_flight(lab: Lab) -> None:
     assert used == [1], "the address that was set aside first is free again"
 
 
+@pytest.mark.embedded
 def test_watches_cut_every_second(lab: Lab) -> None:
     lab.set_faults(cut_every_ms=1000)
     for i in range(8):
@@ -643,6 +635,7 @@ def test_watches_cut_every_second(lab: Lab) -> None:
         wait_addresses(lab, f"s{i}", f"192.168.1.{240 + i}")
 
 
+@pytest.mark.embedded
 def test_history_that_starts_anew(lab: Lab) -> None:
     create(lab, "before")
     wait_addresses(lab, "before", "192.168.1.240")
@@ -658,13 +651,13 @@ def test_api_server_away_and_back(lab: Lab) -> None:
     lab.processes["api"].stop()
     time.sleep(4.5)  # the lease runs out, and nobody writes
     assert not any_leader(lab)
-    lab.restart("api")
-    wait_for("the API server", lambda: lab.api.find("Service", "before"))
+    lab.start_api()
     create(lab, "after")
     wait_addresses(lab, "after", "192.168.1.241", seconds=40)
     assert lab.addresses("before") == ["192.168.1.240"]
 
 
+@pytest.mark.embedded
 def test_a_silent_watch_does_not_stop_a_new_leader(lab: Lab) -> None:
     lab.set_faults(silent="services", cut="services")
     time.sleep(0.3)
@@ -687,6 +680,7 @@ def test_sigterm_hands_over(lab: Lab) -> None:
     lab.wait_address("web")
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
 def test_struck_with_many_in_the_queue(lab: Lab, number: int) -> None:
     n = 200
@@ -728,6 +722,7 @@ def run(lab: Lab, *flags: str) -> tuple[int, str]:
     return code, text
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize(
     "flags, code, words",
     [

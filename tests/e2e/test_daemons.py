@@ -183,7 +183,7 @@ def test_an_unchanged_world_costs_nothing(lab: Lab, make_service: MakeService) -
     before = {n: lab.daemon(n)["proxy"]["lines_written"] for n in NODES}
     with Capture(lab.network.lan, "br0") as capture:
         time.sleep(3)
-    writes = [json.loads(line) for line in lab.write_log.read_bytes()[offset:].decode().splitlines()]
+    writes = lab.writes(offset)
     assert [w for w in writes if w["agent"].startswith("fairlead-") and w.get("kind") != "Lease"] == []
     assert {n: lab.daemon(n)["proxy"]["lines_written"] for n in NODES} == before
     ours = {lab.addresses(f"web{i}")[0] for i in range(4)}

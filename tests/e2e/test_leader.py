@@ -5,7 +5,6 @@ Judged from the API server's log of writes: no address is given twice, none is t
 the standby finishes what was begun.
 """
 
-import json
 import random
 import signal
 import time
@@ -51,8 +50,7 @@ def judge(lab: Lab) -> None:
     """Walks through every write of a Service's status, in the order in which the API server made them."""
     holder: dict[str, str] = {}  # address: UID
     held: dict[str, list[str]] = {}  # UID: addresses
-    for line in lab.write_log.read_text(encoding="utf-8").splitlines():
-        write = json.loads(line)
+    for write in lab.writes():
         if write.get("kind") != "Service" or write["code"] >= 300:
             continue
         uid, addresses = write["uid"], write.get("ingress") or []

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import open_lab
 
-from lab import net, netns
+from lab import netns
 from lab.api import Object
 from lab.cluster import Lab
 from lab.waiting import LabError, wait_for
@@ -37,10 +37,8 @@ SERVICES = 24
 def lab() -> Iterator[Lab]:
     """The API server alone, with the configuration."""
     with open_lab() as opened:
-        address = f"{net.CONTROL_PLANE}:{net.API_PORT}"
-        argv = [opened.program("fairlead-apisim"), "--listen", address, "--service-cidr", "10.96.0.0/16,fd00:96::/112"]
-        process = opened.start("api", argv, opened.network.control_plane.namespace)
-        opened.wait_up(process, "the API server", lambda: opened.api.objects("Namespace") is not None)
+        opened.start_api()
+        opened.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}})
         meta = {"name": "fairlead", "namespace": SYSTEM}
         opened.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"config": POOLS}})
         (opened.dir / "pools.yaml").write_text(POOLS, encoding="utf-8")

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lab's own client of the API server: plain HTTP from a namespace, one connection a request, and watches."""
+"""The lab's own client of the API server: from a namespace, by plain HTTP or by TLS with a token, and watches.
 
+Plain requests take a connection each; by TLS each thread keeps one, for the sake of the handshakes.
+"""
+
+import base64
 import http.client
 import json
+import ssl
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import yaml
 
@@ -52,29 +59,76 @@ def path_of(kind: str, namespace: str = "", name: str = "", subresource: str = "
 
 
 class Client:
-    def __init__(self, namespace: str, host: str, port: int) -> None:
+    def __init__(
+        self, namespace: str, host: str, port: int, tls: ssl.SSLContext | None = None, token: str = ""
+    ) -> None:
         self._namespace, self._host, self._port = namespace, host, port
+        self._tls = tls
+        self._headers = _HEADERS | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._kept = threading.local()
+
+    @classmethod
+    def of_kubeconfig(cls, path: Path, namespace: str) -> "Client":
+        """Of a kubeconfig with one cluster and one user."""
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        url = urlsplit(cluster["server"])
+        tls = None
+        if url.scheme == "https":
+            authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+            tls = ssl.create_default_context(cadata=authority)
+        return cls(namespace, url.hostname or "", url.port or 443, tls, user.get("token", ""))
 
     def call(
         self, method: str, path: str, body: object = None, content_type: str = "application/json", timeout: float = 10.0
     ) -> Any:
         """One request; the decoded answer."""
-        connection = web.Connection(self._namespace, self._host, self._port, timeout)
+        data = None if body is None else json.dumps(body)
+        headers = {**self._headers, "Content-Type": content_type}
         try:
-            data = None if body is None else json.dumps(body)
-            connection.request(method, path, data, {**_HEADERS, "Content-Type": content_type})
-            response = connection.getresponse()
-            text = response.read().decode()
+            status, text = self._exchange(method, path, data, headers, timeout)
         except (OSError, http.client.HTTPException) as error:
             raise ApiError(0, f"{method} {path}: {error}") from error
-        finally:
-            connection.close()
-        if response.status >= 300:
-            raise ApiError(response.status, f"{method} {path}: {response.status} {_message(text)}")
+        if status >= 300:
+            raise ApiError(status, f"{method} {path}: {status} {_message(text)}")
         try:
             return json.loads(text) if text else None
         except ValueError:
             return text
+
+    def _exchange(
+        self, method: str, path: str, data: str | None, headers: dict[str, str], timeout: float
+    ) -> tuple[int, str]:
+        kept = getattr(self._kept, "connection", None)
+        if kept:
+            kept.sock.settimeout(timeout)
+            self._kept.connection = None
+            try:
+                return self._ask(kept, method, path, data, headers)
+            except ConnectionError:
+                kept.close()  # the server has closed it meanwhile, or is another one now
+        return self._ask(self._connection(timeout), method, path, data, headers)
+
+    def _ask(
+        self, connection: http.client.HTTPConnection, method: str, path: str, data: str | None, headers: dict[str, str]
+    ) -> tuple[int, str]:
+        try:
+            connection.request(method, path, data, headers)
+            response = connection.getresponse()
+            text = response.read().decode()
+        except BaseException:
+            connection.close()
+            raise
+        if self._tls and connection.sock:
+            self._kept.connection = connection
+        else:
+            connection.close()
+        return response.status, text
+
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        if self._tls:
+            return web.TlsConnection(self._namespace, self._host, self._port, timeout, self._tls)
+        return web.Connection(self._namespace, self._host, self._port, timeout)
 
     def get(self, kind: str, name: str, namespace: str = "default") -> Object:
         return self.call("GET", path_of(kind, namespace, name))
@@ -114,6 +168,16 @@ class Client:
         suffix = "" if grace_seconds is None else f"?gracePeriodSeconds={grace_seconds}"
         self.call("DELETE", path_of(kind, namespace, name) + suffix)
 
+    def create_all(self, objects: list[Object], threads: int = 8) -> None:
+        """Creates many, several at a time."""
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(self.create, objects))
+
+    def bind(self, pod: str, namespace: str, node: str) -> None:
+        """Gives a Pod its node, as the scheduler does."""
+        binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod}, "target": {"name": node}}
+        self.call("POST", path_of("Pod", namespace, pod, "binding"), binding)
+
     def apply(self, obj: Object) -> Object:
         """Creates the object, or merges it into the one that is there."""
         try:
@@ -132,9 +196,9 @@ class Client:
     def watch(self, kind: str, version: str, seconds: int = 300) -> Iterator[tuple[str, Object]]:
         """Events from `version` on until the server ends the watch; ApiError if it breaks."""
         query = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": seconds}
-        connection = web.Connection(self._namespace, self._host, self._port, seconds + 10)
+        connection = self._connection(seconds + 10)
         try:
-            connection.request("GET", f"{path_of(kind)}?{urlencode(query)}", headers=_HEADERS)
+            connection.request("GET", f"{path_of(kind)}?{urlencode(query)}", headers=self._headers)
             response = connection.getresponse()
             if response.status != 200:
                 raise ApiError(response.status, f"watch {kind}: {response.status}")

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from . import api, arp, net, netns, rundir, web
+from . import api, arp, kubernetes, net, netns, rundir, web, writes
 from .processes import Process
 from .waiting import LabError, wait_for
 
@@ -37,14 +37,23 @@ _PROGRAMS = {
 
 class Lab:
     def __init__(
-        self, lab_id: str, build: Path, command: str, n_nodes: int = 3, cordoned: tuple[str, ...] = ()
+        self,
+        lab_id: str,
+        build: Path,
+        command: str,
+        n_nodes: int = 3,
+        cordoned: tuple[str, ...] = (),
+        real: bool = False,
     ) -> None:
+        """@real: the API server is Kubernetes' own (kubernetes.py) instead of the embedded one."""
         self.id, self.build, self.command = lab_id, build.resolve(), command
         self.network = net.Network(lab_id, n_nodes)
         self.cordoned = cordoned
         self.processes: dict[str, Process] = {}
         self.client = self.network.client.namespace
         self.api = api.Client(self.network.control_plane.namespace, net.CONTROL_PLANE, net.API_PORT)
+        self.real = real
+        self.plane: kubernetes.ControlPlane | None = None
         self._run: rundir.RunDir | None = None
         self._kept = False
 
@@ -56,8 +65,11 @@ class Lab:
             (self.dir / "logs").mkdir()
             (self.dir / "heartbeat.key").write_bytes(secrets.token_bytes(32))
             (self.dir / "heartbeat.key").chmod(0o600)
-            self.kubeconfig.write_text(yaml.safe_dump(self._kubeconfig()), encoding="utf-8")
             self.network.create()
+            if self.real:
+                self._make_plane()
+            else:
+                self.kubeconfig.write_text(yaml.safe_dump(self._kubeconfig()), encoding="utf-8")
         except BaseException:
             self._run.remove()
             raise
@@ -102,6 +114,18 @@ class Lab:
     def kubeconfig(self) -> Path:
         return self.dir / "kubeconfig"
 
+    def _make_plane(self) -> None:
+        namespace = self.network.control_plane.namespace
+        self.plane = kubernetes.ControlPlane(
+            self.dir / "kubernetes",
+            net.CONTROL_PLANE,
+            lambda name, argv: self.start(name, argv, namespace),
+            namespace,
+            net.API_PORT,
+        )
+        self.plane.kubeconfig("admin", self.kubeconfig)
+        self.api = self.plane.client()
+
     def _kubeconfig(self) -> dict[str, Any]:
         return {
             "apiVersion": "v1",
@@ -141,26 +165,39 @@ class Lab:
         process = self.processes[name]
         return self.start(name, process.argv, process.namespace)
 
-    def start_api(self) -> Process:
+    def start_api(self) -> None:
+        """An API server that knows both families of addresses; after it was stopped the same one, with all that it knew."""
+        if self.plane and "api" in self.processes:
+            self.plane.wait_ready(self.restart("api"))
+            return
+        if self.plane:
+            # Without Kubernetes' own controllers no namespace has a service account.
+            self.plane.start("--disable-admission-plugins=ServiceAccount")
+            wait_for("the namespace default", lambda: self.api.find("Namespace", "default", ""))
+            return
+        files = ["--data", str(self.dir / "api.json"), "--write-log", str(self.write_log)]
         process = self.start(
             "api",
             [
                 self.program("fairlead-apisim"),
                 "--listen",
                 f"{net.CONTROL_PLANE}:{net.API_PORT}",
-                "--data",
-                str(self.dir / "api.json"),
-                "--write-log",
-                str(self.write_log),
+                "--service-cidr",
+                kubernetes.SERVICE_CIDRS,
+                *files,
             ],
             self.network.control_plane.namespace,
         )
         self.wait_up(process, "the API server", lambda: self.api.objects("Namespace") is not None)
-        return process
 
     @property
     def write_log(self) -> Path:
-        return self.dir / "writes.log"
+        return self.plane.audit_log if self.plane else self.dir / "writes.log"
+
+    def writes(self, offset: int = 0) -> list[writes.Write]:
+        """What was written since the log had that size."""
+        read = writes.of_audit_log if self.plane else writes.of_write_log
+        return read(self.write_log, offset)
 
     def start_kubelet(self) -> Process:
         process = self.start(
@@ -175,6 +212,9 @@ class Lab:
                 str(len(self.network.nodes)),
                 "--cordoned",
                 ",".join(self.cordoned),
+                "--kubeconfig",
+                str(self.kubeconfig),
+                *(["--no-slices"] if self.plane else []),
                 "--programs",
                 str(Path(self.program("fairlead-echo")).parent),
                 "--logs",
@@ -188,8 +228,10 @@ class Lab:
         return process
 
     def start_cluster(self) -> None:
-        """What is not ours to test: API server, Nodes, Pod runner."""
+        """What is not ours to test: API server, Nodes, Pod runner; with the real one also its EndpointSlices."""
         self.start_api()
+        if self.plane:
+            self.plane.start_controller_manager("endpointslice-controller")
         self.start_kubelet()
 
     def start_controller(self, name: str, *flags: str) -> Process:
@@ -279,7 +321,10 @@ class Lab:
 
     def set_faults(self, **faults: Any) -> None:
         """Faults of the embedded API server (tests/apisim/fault.h); without arguments none."""
-        self.api.call("PUT" if faults else "DELETE", "/sim/faults", faults or None)
+        if not self.plane:
+            self.api.call("PUT" if faults else "DELETE", "/sim/faults", faults or None)
+        elif faults:
+            raise LabError("a real API server takes no faults")
 
     # ---- questions ----
 

@@ -2,7 +2,8 @@
 """The lab's stand-in for scheduler, kubelets and EndpointSlice controller: one process for all nodes of a lab.
 
 It registers the Nodes, binds Pods to them in turn, runs each Pod as one process in a namespace of its own, probes its
-readiness over HTTP, keeps its status, and gives every Service with a selector its EndpointSlices.  Of a Pod it honours:
+readiness over HTTP, keeps its status, and gives every Service with a selector its EndpointSlices, unless
+kube-controller-manager does.  Of a Pod it honours:
 the first container's image (which names a program, see IMAGES), env, ports, readinessProbe.httpGet and
 lifecycle.preStop.sleep; nodeName, nodeSelector and terminationGracePeriodSeconds.
 
@@ -195,7 +196,10 @@ class PodRunner(threading.Thread):
 
 
 class Kubelet:
-    def __init__(self, client: api.Client, network: net.Network, programs: Path, logs: Path) -> None:
+    def __init__(
+        self, client: api.Client, network: net.Network, programs: Path, logs: Path, keeps_slices: bool
+    ) -> None:
+        self._keeps_slices = keeps_slices
         self._client, self._network, self._programs, self._logs = client, network, programs, logs
         self._events: queue.Queue[Event] = queue.Queue()
         self._objects: dict[str, dict[str, Object]] = {k: {} for k in ("Pod", "Service", "EndpointSlice", "Node")}
@@ -357,7 +361,7 @@ class Kubelet:
         name = fitting[self._next_node % len(fitting)]
         self._next_node += 1
         meta = pod["metadata"]
-        self._client.patch("Pod", meta["name"], {"spec": {"nodeName": name}}, meta["namespace"])
+        self._client.bind(meta["name"], meta["namespace"], name)
 
     def _run(self, pod: Object, node: net.Host) -> None:
         meta = pod["metadata"]
@@ -432,6 +436,8 @@ class Kubelet:
         self._client.patch("Pod", meta["name"], {"status": want}, meta["namespace"], "status")
 
     def _reconcile_slices(self, key: str) -> None:
+        if not self._keeps_slices:
+            return
         namespace = key.split("/")[0]
         service = self._objects["Service"].get(key)
         draining = [
@@ -459,13 +465,15 @@ def main() -> int:
     parser.add_argument("--lab", required=True, help="the lab's id")
     parser.add_argument("--nodes", type=int, default=3, help="how many nodes it has")
     parser.add_argument("--cordoned", default="", help="nodes that take no Pods, separated by commas")
+    parser.add_argument("--kubeconfig", type=Path, required=True, help="where the API server is")
+    parser.add_argument("--no-slices", action="store_true", help="somebody else keeps the EndpointSlices")
     parser.add_argument("--programs", type=Path, required=True, help="directory of the Pods' programs")
     parser.add_argument("--logs", type=Path, required=True, help="directory for the Pods' logs")
     options = parser.parse_args()
 
     network = net.Network(options.lab, options.nodes)
-    client = api.Client(network.control_plane.namespace, net.CONTROL_PLANE, net.API_PORT)
-    kubelet = Kubelet(client, network, options.programs, options.logs)
+    client = api.Client.of_kubeconfig(options.kubeconfig, network.control_plane.namespace)
+    kubelet = Kubelet(client, network, options.programs, options.logs, not options.no_slices)
 
     def terminate(*_: object) -> None:
         sys.exit(0)

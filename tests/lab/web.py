@@ -3,8 +3,10 @@
 
 import http.client
 import socket
+import ssl
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from . import netns
@@ -12,14 +14,26 @@ from .waiting import LabError
 
 
 class Connection(http.client.HTTPConnection):
-    """An HTTP connection whose socket is opened in a namespace."""
+    """An HTTP connection whose socket is opened in a namespace; "" is the one that we are in."""
 
     def __init__(self, namespace: str, host: str, port: int, timeout: float, source: str | None = None) -> None:
         super().__init__(host, port, timeout=timeout, source_address=(source, 0) if source else None)
         self._namespace = namespace
 
     def connect(self) -> None:
-        with netns.entered(self._namespace):
+        with netns.entered(self._namespace) if self._namespace else nullcontext():
+            super().connect()
+
+
+class TlsConnection(http.client.HTTPSConnection):
+    """The same over TLS."""
+
+    def __init__(self, namespace: str, host: str, port: int, timeout: float, tls: ssl.SSLContext) -> None:
+        super().__init__(host, port, timeout=timeout, context=tls)
+        self._namespace = namespace
+
+    def connect(self) -> None:
+        with netns.entered(self._namespace) if self._namespace else nullcontext():
             super().connect()
 
 
