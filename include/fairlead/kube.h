@@ -62,7 +62,7 @@ struct kube_request_spec {
 	/* Of transport errors, 429 and 5xx: by backoff with jitter, or as Retry-After says. */
 	int max_retries;
 	bool urgent;     /* goes before all that wait for their turn: Lease renewals */
-	bool background; /* goes after all of them, a few at a time: Events */
+	bool background; /* only while no other is waiting or under way, a few at a time: Events */
 	/* Asked with the callback's @arg right before each send, also of a retry; false ends it with status 0.  NULL: always. */
 	bool (*may_send)(void *arg);
 };
@@ -129,7 +129,7 @@ struct kube_informer_stats kube_informer_stats(const struct kube_informer *inf);
 
 /* Events under way at a time, and those that may wait besides; more are dropped. */
 #define KUBE_EVENTS_IN_FLIGHT 8
-#define KUBE_EVENTS_QUEUED 1000
+#define KUBE_EVENTS_QUEUED 4000
 
 /*
  * Records an Event (events.k8s.io/v1) about an object.  Never fails loudly: what the queue does not hold or the server does not

@@ -253,7 +253,10 @@ static struct kube_request *next_waiting(struct kube_client *c)
 		return NULL;
 	if (c->waiting)
 		return c->waiting;
-	return c->n_background < KUBE_EVENTS_IN_FLIGHT ? c->background : NULL;
+	/* While anything else is under way, more of it may follow at once. */
+	if (c->n_in_flight > c->n_background || c->n_background >= KUBE_EVENTS_IN_FLIGHT)
+		return NULL;
+	return c->background;
 }
 
 void request_pump(struct kube_client *c)
