@@ -162,6 +162,11 @@ void kube_service_free(struct kube_service *s);
  */
 size_t kube_service_salvage(struct json_object *obj, struct kube_meta *ret_meta,
                             struct addr *ret_addrs, size_t max);
+/*
+ * Who wrote the status last, @but apart, going by metadata.managedFields: a string of @obj, or NULL where that does not tell.
+ * API reference: FieldsV1, ManagedFieldsEntry.
+ */
+const char *kube_service_status_writer(struct json_object *obj, const char *but);
 int kube_slice_parse(struct json_object *obj, struct kube_slice **ret_slice, struct err *e);
 void kube_slice_free(struct kube_slice *s);
 int kube_node_parse(struct json_object *obj, struct kube_node **ret_node, struct err *e);

@@ -8,6 +8,7 @@ libfairlead_a_SOURCES += \
 sbin_PROGRAMS += src/controller/fairlead-controller
 src_controller_fairlead_controller_SOURCES = \
 	src/controller/assign.c \
+	src/controller/contest.c \
 	src/controller/controller.c \
 	src/controller/controller.h \
 	src/controller/main.c \

@@ -276,7 +276,7 @@ int controller_start(struct controller *ctl, struct err *e)
 	if (r < 0)
 		return r;
 	ctl->client =
-		kube_client_new(ctl->base, ctl->access, "fairlead-controller/" PACKAGE_VERSION);
+		kube_client_new(ctl->base, ctl->access, CONTROLLER_MANAGER "/" PACKAGE_VERSION);
 	log_info("starting", KV_S("version", PACKAGE_VERSION), KV_S("identity", ctl->identity),
 	         KV_S("server", kube_access_server(ctl->access)), KV_S("namespace", ctl->namespace),
 	         KV_S("class", ctl->opts.daemon.load_balancer_class));

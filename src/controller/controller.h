@@ -26,6 +26,7 @@
 
 #define CONTROLLER_NAME "fairlead.io/controller"
 #define CONTROLLER_LEASE "fairlead-controller"
+#define CONTROLLER_MANAGER "fairlead-controller" /* as the API server calls us in managedFields */
 #define CONTROLLER_PATCHES_IN_FLIGHT 32
 /* A write takes effect within this time or never, unless the lease is so short that a fifth of it is less. */
 #define CONTROLLER_EFFECT_MS 3000
@@ -63,7 +64,8 @@ struct config_state {
 };
 
 struct controller_stats {
-	uint64_t turns, decisions, patches, patches_succeeded, conflicts, refused, doubts, events;
+	uint64_t turns, decisions, patches, patches_succeeded, conflicts, refused, doubts, events,
+		contested;
 };
 
 struct controller {
@@ -113,6 +115,11 @@ void registry_set_flight(struct record *r, enum record_flight flight, int64_t du
 void registry_wake_waiting(struct controller *ctl);
 void registry_set_waiting(struct record *r, bool waiting);
 void registry_free(struct controller *ctl);
+
+/* contest.c: others who write the same statuses; @writer NULL: nobody knows who */
+void contest_overwritten(struct record *r, const char *writer);
+/* A status is about to be written: is that too often, each time so soon after the one before? */
+bool contest_is_rapid(struct record *r, int64_t now_ms);
 
 /* assign.c: decisions */
 void assign_turn(struct controller *ctl);

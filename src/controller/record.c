@@ -112,13 +112,19 @@ bool record_is_assigned(const struct record *r)
 	return r->reason == REASON_Assigned || r->reason == REASON_Kept;
 }
 
-static bool same_addrs(const struct record *r)
+static bool holds_just(const struct record *r, const struct addr *addrs, size_t n)
 {
 	size_t found = 0;
-	for (size_t i = 0; i < r->n_want; i++)
+	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < r->request.n_held; k++)
-			found += addr_eq(&r->want[i], &r->request.held[k]);
-	return r->n_want == r->request.n_held && found == r->n_want;
+			found += addr_eq(&addrs[i], &r->request.held[k]);
+	return n == r->request.n_held && found == n;
+}
+
+bool record_overwritten(const struct record *r, const struct addr *before, size_t n_before)
+{
+	return r->decided && r->request.wish == IPAM_WISH_ADDRESS &&
+	       !holds_just(r, before, n_before) && !holds_just(r, r->want, r->n_want);
 }
 
 static bool condition_is_right(const struct record *r)
@@ -156,7 +162,8 @@ struct record_write record_needs(const struct record *r, const struct record_ser
 	}
 	w.condition = !(r->condition.present && condition_is_right(r)) &&
 	              !(server->drops_conditions && !r->condition.present);
-	w.ingress = !same_addrs(r) || (r->n_want > 0 && r->lacks_ip_mode && !server->drops_ip_mode);
+	w.ingress = !holds_just(r, r->want, r->n_want) ||
+	            (r->n_want > 0 && r->lacks_ip_mode && !server->drops_ip_mode);
 	/* Where the ingress is written, the condition goes along. */
 	w.condition |= w.ingress;
 	return w;

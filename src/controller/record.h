@@ -72,6 +72,7 @@ struct record {
 	uint8_t n_rapid;               /* writes in a row that came soon after another */
 	int64_t written_ms;            /* the last one was queued */
 	int64_t due_ms;                /* DOUBT, BACKOFF */
+	int64_t contested_ms;          /* it was last told that others write the status; 0: never */
 	struct kube_request *request_under_way;
 	enum record_list on;
 	struct record *prev, *next;                 /* on that list */
@@ -97,6 +98,11 @@ struct record_write record_needs(const struct record *r, const struct record_ser
 void record_patch(const struct record *r, struct record_write w, int64_t wall_us, struct buf *out);
 /* As if the write had been made, and the server's answer read. */
 void record_written(struct record *r, struct record_write w);
+/*
+ * Going by what the record held before it read the object: were the addresses of the status written by somebody else?  What
+ * we want there may be our own write, and a status that nobody ever looked at is no news.
+ */
+bool record_overwritten(const struct record *r, const struct addr *before, size_t n_before);
 /* What the server has dropped of a write, going by the object as it then stood. */
 struct record_server record_dropped(const struct kube_service *s, struct record_write w);
 /* Does the condition say that the Service has what it asked for? */

@@ -170,9 +170,14 @@ static int upsert(struct json_object *obj, void *arg, struct err *e)
 	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
 	int64_t generation = kube_json_int(meta, "generation", 0, INT64_MAX, 0, NULL);
 	bool moved = strcmp(r->version, s->meta.resource_version) != 0;
+	struct addr before[IPAM_STATUS_MAX];
+	size_t n_before = r->request.n_held;
+	memcpy(before, r->request.held, sizeof(before));
 	record_read(r, s, ctl->opts.daemon.load_balancer_class, generation);
 	kube_service_free(s);
 
+	if (ctl->leading && moved && record_overwritten(r, before, n_before))
+		contest_overwritten(r, kube_service_status_writer(obj, CONTROLLER_MANAGER));
 	bool echo = r->awaits && !moved;
 	r->awaits = false;
 	registry_adopt(ctl, r);

@@ -113,11 +113,12 @@ static void put_stats(const struct controller *ctl, struct buf *out)
 	buf_printf(out,
 	           "{\"turns\":%" PRIu64 ",\"decisions\":%" PRIu64 ",\"patches\":%" PRIu64
 	           ",\"patches_succeeded\":%" PRIu64 ",\"conflicts\":%" PRIu64
-	           ",\"refused\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",\"events\":%" PRIu64
-	           ",\"publications\":%" PRIu64 ",\"in_flight\":%zu,\"services_known\":%u}",
+	           ",\"refused\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",\"contested\":%" PRIu64
+	           ",\"events\":%" PRIu64 ",\"publications\":%" PRIu64
+	           ",\"in_flight\":%zu,\"services_known\":%u}",
 	           s->turns, s->decisions, s->patches, s->patches_succeeded, s->conflicts,
-	           s->refused, s->doubts, s->events, ctl->config.publications, ctl->n_in_flight,
-	           HASH_COUNT(ctl->records));
+	           s->refused, s->doubts, s->contested, s->events, ctl->config.publications,
+	           ctl->n_in_flight, HASH_COUNT(ctl->records));
 }
 
 static void status(struct buf *out, void *arg)
@@ -220,6 +221,9 @@ static void collect_patches(const struct controller *ctl, struct metrics_writer 
 	metrics_sample(w, (double)s->conflicts, "result", "conflict", NULL);
 	metrics_sample(w, (double)s->refused, "result", "refused", NULL);
 	metrics_sample(w, (double)s->doubts, "result", "unanswered", NULL);
+	put_one(w, "fairlead_status_contested_total", METRICS_COUNTER,
+	        "Addresses that another program wrote into a status that is ours to write.",
+	        s->contested);
 	put_one(w, "fairlead_patches_in_flight", METRICS_GAUGE,
 	        "Patches of a Service's status under way.", ctl->n_in_flight);
 }

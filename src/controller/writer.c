@@ -35,9 +35,6 @@
 #define LOOK_LOST_MS 60000 /* a look of which nothing came back */
 #define THROTTLED_MS 1000
 #define REFUSED_FIRST_MS 30000
-/* So many writes to one status, each so soon after the one before: then a pause. */
-#define RAPID_MS 1000
-#define RAPID_MAX 10
 #define CONTESTED_PAUSE_MS 5000
 #define REFUSED_DOUBLINGS_MAX 4
 
@@ -260,36 +257,14 @@ static void send_patch(struct record *r)
 	r->request_under_way = kube_request_start(ctl->client, &spec, patched, r);
 }
 
-/*
- * Somebody who writes the same status again and again (another load balancer's controller) gets an answer each time, but
- * not at the speed of the network.
- */
-static bool is_contested(struct record *r, int64_t now_ms)
-{
-	r->n_rapid = now_ms - r->written_ms < RAPID_MS ? r->n_rapid + 1 : 0;
-	r->written_ms = now_ms;
-	if (r->n_rapid < RAPID_MAX)
-		return false;
-	r->n_rapid = 0;
-	return true;
-}
-
 void writer_queue(struct record *r)
 {
 	int64_t now_ms = clock_ms();
 
-	if (!is_contested(r, now_ms)) {
+	if (contest_is_rapid(r, now_ms))
+		registry_set_flight(r, RECORD_REST, now_ms + CONTESTED_PAUSE_MS);
+	else
 		registry_set_flight(r, RECORD_QUEUED, 0);
-		return;
-	}
-	log_warn("the status changes again and again; is another program writing it?",
-	         KV_S("service", r->key));
-	controller_event(
-		r->ctl, "Service", r->namespace, r->name, r->uid, true, "StatusContested",
-		"Allocate",
-		"the status changes again and again; is another load balancer's controller "
-		"writing it?");
-	registry_set_flight(r, RECORD_REST, now_ms + CONTESTED_PAUSE_MS);
 }
 
 void writer_run(struct controller *ctl)

@@ -300,6 +300,28 @@ size_t kube_service_salvage(struct json_object *obj, struct kube_meta *ret_meta,
 	return n;
 }
 
+const char *kube_service_status_writer(struct json_object *obj, const char *but)
+{
+	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
+	struct json_object *list = kube_json_get(meta, "managedFields", json_type_array, NULL);
+	const char *writer = NULL, *latest = "";
+
+	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+		struct json_object *entry = json_object_array_get_idx(list, i);
+		const char *part = kube_json_str(entry, "subresource", NULL);
+		const char *manager = kube_json_str(entry, "manager", NULL);
+		const char *time = kube_json_str(entry, "time", NULL);
+
+		/* RFC 3339 in UTC, whole seconds: its order is that of the text. */
+		if (!part || strcmp(part, "status") != 0 || !manager || !strcmp(manager, but) ||
+		    !time || strcmp(time, latest) < 0)
+			continue;
+		writer = manager;
+		latest = time;
+	}
+	return writer;
+}
+
 void kube_service_free(struct kube_service *s)
 {
 	if (!s)

@@ -401,6 +401,40 @@ static void readers_do_not_convert(void **state)
 	json_object_put(obj);
 }
 
+static void the_latest_writer_of_a_status(void **state)
+{
+#define ENTRY(manager, part, time) \
+	"{\"manager\":\"" manager "\",\"subresource\":\"" part "\",\"time\":\"" time "\"}"
+	static const struct {
+		const char *fields, *writer;
+	} rows[] = {
+		{ ENTRY("controller", "status", "2026-01-01T00:00:00Z"), "controller" },
+		{ ENTRY("us", "status", "2026-01-01T00:00:00Z"), NULL },
+		{ ENTRY("a", "status", "2026-01-02T00:00:00Z") "," ENTRY(
+			  "b", "status", "2026-01-01T00:00:00Z") "," ENTRY("us", "status",
+		                                                           "2026-01-03T00:00:00Z"),
+		  "a" },
+		{ ENTRY("kubectl", "scale", "2026-01-01T00:00:00Z"), NULL },
+		{ "{\"manager\":\"a\",\"time\":\"2026-01-01T00:00:00Z\"}", NULL },
+		{ "{\"manager\":7,\"subresource\":\"status\",\"time\":\"2\"},null,[],\"x\"", NULL },
+		{ "{\"manager\":\"a\",\"subresource\":\"status\"}", NULL },
+		{ "", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup_free char *text =
+			xasprintf("{\"metadata\":{\"managedFields\":[%s]}}", rows[i].fields);
+		struct json_object *obj = json_tokener_parse(text);
+		const char *writer = kube_service_status_writer(obj, "us");
+
+		assert_non_null(obj);
+		if (!writer != !rows[i].writer || (writer && strcmp(writer, rows[i].writer) != 0))
+			fail_msg("%s: %s", text, writer ? writer : "nobody");
+		json_object_put(obj);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -414,6 +448,7 @@ int main(void)
 		cmocka_unit_test(config_map_keeps_its_data),
 		cmocka_unit_test(selectors_match),
 		cmocka_unit_test(readers_do_not_convert),
+		cmocka_unit_test(the_latest_writer_of_a_status),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

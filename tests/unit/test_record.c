@@ -53,6 +53,7 @@ static struct record *decided(const char *spec, const char *status)
 }
 
 #define INGRESS(more) "\"loadBalancer\":{\"ingress\":[{\"ip\":\"192.168.1.240\"" more "}]}"
+#define INGRESS_OF(ip) "\"loadBalancer\":{\"ingress\":[{\"ip\":\"" ip "\"}]}"
 #define VIP INGRESS(",\"ipMode\":\"VIP\"")
 #define CONDITION(status, reason, message)                                               \
 	"\"conditions\":[{\"type\":\"fairlead.io/AddressAssigned\",\"status\":\"" status \
@@ -208,6 +209,41 @@ static void test_patch(void **state)
 	}
 }
 
+static void test_overwritten(void **state)
+{
+	/* Before, and now; the decision on what was before wants 192.168.1.240. */
+	static const struct {
+		const char *what, *before, *now;
+		bool overwritten;
+	} steps[] = {
+		{ "nothing changed", VIP, VIP, false },
+		{ "our own write", "", VIP, false },
+		{ "an address for one who waited", "", INGRESS_OF("192.168.1.249"), true },
+		{ "another address", VIP, INGRESS_OF("192.168.1.249"), true },
+		{ "the address is gone", VIP, "", true },
+		{ "one more", VIP,
+		  "\"loadBalancer\":{\"ingress\":[{\"ip\":\"192.168.1.240\"},{\"ip\":\"fd00::1\"}]}",
+		  true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		struct record *r = decided("", steps[i].before);
+		struct kube_service *now = service_of("", steps[i].now);
+		struct addr before[IPAM_STATUS_MAX];
+		size_t n_before = r->request.n_held;
+
+		memcpy(before, r->request.held, sizeof(before));
+		record_read(r, now, NULL, 0);
+		if (record_overwritten(r, before, n_before) != steps[i].overwritten)
+			fail_msg("%s", steps[i].what);
+		r->decided = false; /* nobody has looked at it yet */
+		assert_false(record_overwritten(r, before, n_before));
+		kube_service_free(now);
+		record_free(r);
+	}
+}
+
 static void test_what_a_server_drops(void **state)
 {
 	static const struct record_write all = { true, true };
@@ -232,6 +268,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_needs),
 		cmocka_unit_test(test_patch),
+		cmocka_unit_test(test_overwritten),
 		cmocka_unit_test(test_what_a_server_drops),
 	};
 	return cmocka_run_group_tests_name("record", tests, NULL, NULL);
