@@ -122,6 +122,11 @@ uint64_t bgp_publish(struct bgp *b, struct bgp_want *want);
  * withdraws is withdrawn then.
  */
 uint64_t bgp_applied_generation(const struct bgp *b);
+/*
+ * Whether nothing is wanted of the daemons and nothing of ours is left in them (in bfdd as far as it answers): the engine may
+ * go.
+ */
+bool bgp_is_done(const struct bgp *b);
 /* What stands in the way of all of BGP here (REASON_Announced: nothing), in words in @msg unless it is NULL. */
 enum reason bgp_reason(const struct bgp *b, struct buf *msg);
 /*

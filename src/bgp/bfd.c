@@ -313,6 +313,11 @@ bool bgp_bfd_in_sync(const struct bgp_bfd *b)
 	return b->in_sync;
 }
 
+bool bgp_bfd_is_down(const struct bgp_bfd *b)
+{
+	return b->error[0] && !vty_client_is_up(b->client);
+}
+
 const char *bgp_bfd_error(const struct bgp_bfd *b)
 {
 	return b->error;

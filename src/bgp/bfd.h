@@ -31,6 +31,8 @@ void bgp_bfd_free(struct bgp_bfd *b);
 /* Copies the wanted profiles. */
 void bgp_bfd_set(struct bgp_bfd *b, const struct bgp_bfd_profile *v, size_t n);
 bool bgp_bfd_in_sync(const struct bgp_bfd *b);
+/* Whether bfdd was tried and does not answer. */
+bool bgp_bfd_is_down(const struct bgp_bfd *b);
 /* Why not, or "". */
 const char *bgp_bfd_error(const struct bgp_bfd *b);
 

@@ -20,3 +20,9 @@ check_PROGRAMS += tests/unit/test_speaker
 TESTS += tests/unit/test_speaker
 tests_unit_test_speaker_SOURCES = tests/unit/test_speaker.c tests/unit/unit.h tests/unit/world.c tests/unit/world.h
 tests_unit_test_speaker_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_routes
+TESTS += tests/unit/test_routes
+tests_unit_test_routes_SOURCES = tests/unit/test_routes.c tests/unit/bgpd_fake.c tests/unit/bgpd_fake.h \
+	tests/unit/unit.h tests/unit/vty_server.c tests/unit/vty_server.h tests/unit/world.c tests/unit/world.h
+tests_unit_test_routes_LDADD = $(UNIT_LDADD)

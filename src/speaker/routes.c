@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <event2/event.h>
 
@@ -29,8 +30,11 @@ struct routes {
 	char *bgpd_socket, *bfdd_socket;
 	struct kube_labels labels;
 	bool labels_changed;
-	struct bgp *bgp; /* NULL until there is a peer */
+	struct bgp *bgp; /* NULL while there is no peer and nothing left over */
 	char *error;     /* why there is none though there is a peer */
+	unsigned int look_ms;
+	int64_t look_until_ms; /* while there is no peer but an engine */
+	struct stat looked_at; /* bgpd's socket when the last engine began */
 	bool began;
 	int64_t begin_ms;     /* when the first publication waits no longer; 0: not asked yet */
 	uint64_t published;   /* generation */
@@ -58,7 +62,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	r->changed(r->arg);
 }
 
-struct routes *routes_new(struct event_base *base, const char *socket_dir, bool shared_instance,
+struct routes *routes_new(struct event_base *base, const struct routes_options *o,
                           void (*changed)(void *arg), void *arg)
 {
 	struct routes *r = xcalloc(1, sizeof(*r));
@@ -67,11 +71,12 @@ struct routes *routes_new(struct event_base *base, const char *socket_dir, bool 
 	r->timer = evtimer_new(base, on_timer, r);
 	r->changed = changed;
 	r->arg = arg;
-	r->shared_instance = shared_instance;
-	if (socket_dir) {
+	r->shared_instance = o->shared_instance;
+	r->look_ms = o->look_ms ? o->look_ms : ROUTES_LOOK_MS;
+	if (o->socket_dir) {
 		r->enabled = true;
-		r->bgpd_socket = socket_path(socket_dir, "bgpd.vty");
-		r->bfdd_socket = socket_path(socket_dir, "bfdd.vty");
+		r->bgpd_socket = socket_path(o->socket_dir, "bgpd.vty");
+		r->bfdd_socket = socket_path(o->socket_dir, "bfdd.vty");
 	}
 	return r;
 }
@@ -204,7 +209,32 @@ static void on_changed(void *arg)
 	r->changed(r->arg);
 }
 
-static void start_engine(struct routes *r)
+/* A socket made anew is another daemon's, or another life of the same. */
+static bool same_socket(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_dev == b->st_dev &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* Whether there is a bgpd in which something may be left of peers that the configuration had once. */
+static bool may_have_leftovers(const struct routes *r)
+{
+	struct stat now;
+
+	return stat(r->bgpd_socket, &now) == 0 && !same_socket(&now, &r->looked_at);
+}
+
+/* Without a peer bgpd is not kept company. */
+static void leave_engine(struct routes *r)
+{
+	if (!r->bgp || !bgp_is_done(r->bgp) || clock_ms() < r->look_until_ms)
+		return;
+	log_info("nothing to announce by BGP, and nothing left in bgpd");
+	bgp_free(TAKE(r->bgp));
+	r->look_until_ms = 0;
+}
+
+static void start_engine(struct routes *r, bool peers)
 {
 	static const struct bgp_ops ops = { .changed = on_changed };
 	const struct bgp_options o = { .bgpd_socket = r->bgpd_socket,
@@ -212,8 +242,11 @@ static void start_engine(struct routes *r)
 		                       .shared_instance = r->shared_instance };
 	struct err e = ERR_INIT;
 
+	(void)!stat(r->bgpd_socket, &r->looked_at);
 	if (bgp_start(r->base, &o, &ops, r, &r->bgp, &e) == 0) {
-		log_info("announcing by BGP", KV_S("bgpd", r->bgpd_socket));
+		log_info(peers ? "announcing by BGP"
+		               : "looking for what an earlier configuration left in bgpd",
+		         KV_S("bgpd", r->bgpd_socket));
 		return;
 	}
 	log_err("no BGP", &e);
@@ -228,13 +261,18 @@ static void publish(struct routes *r, const struct view *v, struct announce *t, 
 		             .aloud = aloud };
 	size_t n_peers = want_peers(r, x.configuration, aloud, x.want);
 
-	if (n_peers && !r->bgp)
-		start_engine(r);
+	/* Without a configuration nothing is known of peers, and what stands in bgpd stays. */
+	if (!r->bgp && (n_peers || (x.configuration && may_have_leftovers(r))))
+		start_engine(r, n_peers > 0);
 	if (!r->bgp) {
 		bgp_want_free(x.want);
 		return;
 	}
-	if (x.configuration) {
+	if (n_peers)
+		r->look_until_ms = 0;
+	else if (!r->look_until_ms)
+		r->look_until_ms = clock_ms() + r->look_ms;
+	if (n_peers) {
 		want_policies(x.configuration, aloud, x.want);
 		announce_each(t, want_address, &x);
 	}
@@ -259,6 +297,9 @@ void routes_update(struct routes *r, const struct view *v, struct announce *t)
 	bool aloud = r->view_seen != view_revision(v);
 	bool differs = aloud || r->labels_changed || r->routes_seen != announce_routes_revision(t);
 
+	leave_engine(r);
+	if (r->enabled && !r->bgp && !differs)
+		differs = view_configuration(v) && may_have_leftovers(r);
 	if (r->enabled && differs && may_begin(r, t)) {
 		r->view_seen = view_revision(v);
 		r->routes_seen = announce_routes_revision(t);

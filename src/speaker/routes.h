@@ -6,8 +6,9 @@
  * From configuration, node labels and announcements to what bgpd shall announce, and the Services whose rules wait until a
  * route is withdrawn.
  *
- * bgpd is not contacted before the configuration has a peer for this node, and told nothing before the announcements are
- * complete: what stands from an earlier life of the speaker is taken over, not withdrawn and announced again.
+ * bgpd is told nothing before the announcements are complete: what stands from an earlier life of the speaker is taken over,
+ * not withdrawn and announced again.  While the configuration has no peer for this node, a bgpd is contacted only once in
+ * its life, to take out what may be left there of peers that the configuration had before.
  */
 
 #include <stdbool.h>
@@ -31,10 +32,19 @@ struct routes;
 #define ROUTES_HOLD_MS 1000
 
 /*
- * @socket_dir: where bgpd.vty and bfdd.vty are, NULL: no BGP at all.  @changed is called from the event loop when a reason
- * may be another, or a held Service may go on.
+ * A bgpd that we have no peer for is watched for so long: it may have been reading its own configuration, with lines of ours
+ * that somebody saved, when we first looked.  Longer than the engine's BGP_RESYNC_MS.
  */
-struct routes *routes_new(struct event_base *base, const char *socket_dir, bool shared_instance,
+#define ROUTES_LOOK_MS 40000
+
+struct routes_options {
+	const char *socket_dir; /* where bgpd.vty and bfdd.vty are, NULL: no BGP at all */
+	bool shared_instance;
+	unsigned int look_ms; /* 0: ROUTES_LOOK_MS */
+};
+
+/* @changed is called from the event loop when a reason may be another, or a held Service may go on. */
+struct routes *routes_new(struct event_base *base, const struct routes_options *o,
                           void (*changed)(void *arg), void *arg);
 /* Leaves every route in place. */
 void routes_free(struct routes *r);

@@ -299,8 +299,9 @@ int speaker_start(struct speaker *sp, struct err *e)
 	sp->namespace = options_namespace(k);
 	sp->view = view_new(sp->opts.node, sp->opts.daemon.load_balancer_class);
 	sp->announce = announce_new(speaker_log_change, sp);
-	sp->routes = routes_new(sp->base, sp->opts.bgp_socket_dir, sp->opts.bgp_shared_instance,
-	                        on_routes_changed, sp);
+	const struct routes_options routes = { .socket_dir = sp->opts.bgp_socket_dir,
+		                               .shared_instance = sp->opts.bgp_shared_instance };
+	sp->routes = routes_new(sp->base, &routes, on_routes_changed, sp);
 	r = kube_access_load(k->kubeconfig, k->context, &sp->access, e);
 	if (r == 0)
 		r = start_events(sp, e);

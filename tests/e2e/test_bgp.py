@@ -2,12 +2,13 @@
 """A Service announced by BGP: a router with FRR on the LAN, a client behind it, a bgpd and a speaker on each node."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import NODES, PODS, WITH_PODS, MakeService, make_pod, open_lab
+from conftest import NODES, PODS, WITH_PODS, MakeService, make_pod, open_lab, our_rules
 
 from lab import frr, netns
 from lab.cluster import Lab
@@ -208,3 +209,54 @@ def test_a_relabelled_node_loses_its_peer(lab: Lab, router: Router, make_service
         for node in WITH_PODS:
             lab.api.patch("Node", node, {"metadata": {"labels": {"rack": None}}}, "")
     router.wait_next_hops(f"{address}/32", list(WITH_PODS), SLOW)
+
+
+def accepted_generation(lab: Lab) -> int:
+    active = lab.api.get("ConfigMap", "fairlead-active", "fairlead-system")
+    return int(active["metadata"]["annotations"]["fairlead.io/generation"])
+
+
+def configure(lab: Lab, config: str) -> None:
+    """Edits the configuration, and waits until it is in force for whoever asks."""
+    before = accepted_generation(lab)
+    lab.api.patch("ConfigMap", "fairlead", {"data": {"config": config}}, "fairlead-system")
+    wait_for("the configuration to be published", lambda: accepted_generation(lab) > before)
+
+
+def test_peers_that_went_while_no_speaker_ran_leave_nothing(
+    lab: Lab, router: Router, make_service: MakeService
+) -> None:
+    address = make_public(lab, make_service, "web", externalTrafficPolicy="Local")
+    router.wait_next_hops(f"{address}/32", list(WITH_PODS))
+    before = lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
+    without = before[before.index("address-pools:") :]
+    for node in WITH_PODS:
+        lab.speaker(node).kill()
+    try:
+        configure(lab, without)
+        assert router.next_hops(f"{address}/32") == list(WITH_PODS)
+        for node in WITH_PODS:
+            lab.restart(f"speaker-{node}")
+        router.wait_next_hops(f"{address}/32", [])
+        for node in WITH_PODS:
+            wait_for(f"{node}'s bgpd to be empty", lambda n=node: "FAIRLEAD" not in router.bgpds[n].running_config())
+            assert bgp(lab, node)["reason"] == "BgpNoPeer"
+    finally:
+        configure(lab, before)
+    router.wait_next_hops(f"{address}/32", list(WITH_PODS), SLOW)
+
+
+def test_a_hung_bgpd_holds_the_rules_for_a_moment_only(lab: Lab, router: Router, make_service: MakeService) -> None:
+    address = make_public(lab, make_service, "web")
+    router.wait_next_hops(f"{address}/32", list(NODES))
+    wait_for("rules", lambda: any(address in rule for rule in our_rules(lab, "node1")))
+    at_rest(lab, "node1")
+    router.bgpds["node1"].signal(signal.SIGSTOP)
+    try:
+        lab.api.delete("Service", "web")
+        wait_for("no rules", lambda: not any(address in rule for rule in our_rules(lab, "node1")))
+        # bgpd still has not been able to withdraw it.
+        assert router.next_hops(f"{address}/32") == ["node1"]
+    finally:
+        router.bgpds["node1"].signal(signal.SIGCONT)
+    router.wait_next_hops(f"{address}/32", [])

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "unit.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "fairlead/mem.h"
+#include "speaker/routes.h"
+#include "vty_server.h"
+#include "world.h"
+
+/* Far beyond anything that is waited for here. */
+#define PATIENCE_MS 20000
+
+/* A speaker's life in mode none, with a bgpd that outlives it. */
+struct fixture {
+	char dir[32];
+	char *socket;
+	struct event_base *base;
+	struct bgpd_fake fake;
+	struct vty_server *server; /* NULL: no bgpd runs */
+	struct view *view;
+	struct announce *announce;
+	struct routes *routes;
+	unsigned int gone; /* Services that waited and need not any more */
+};
+
+static void ignore_change(const struct announcement *a, enum reason old_reason,
+                          const char *old_owner, void *arg)
+{
+	(void)a;
+	(void)old_reason;
+	(void)old_owner;
+	(void)arg;
+}
+
+static bool is_applied(const char *key, void *arg)
+{
+	(void)key;
+	(void)arg;
+	return true;
+}
+
+static void ignore(void *arg)
+{
+	(void)arg;
+}
+
+static void begin(struct fixture *f)
+{
+	const struct routes_options o = { .socket_dir = f->dir, .look_ms = 1 };
+
+	f->view = view_new("n1", NULL);
+	f->announce = announce_new(ignore_change, f);
+	f->routes = routes_new(f->base, &o, ignore, f);
+	world_node(f->view, "n1");
+}
+
+static void end(struct fixture *f)
+{
+	routes_free(f->routes);
+	announce_free(f->announce);
+	view_free(f->view);
+}
+
+static struct fixture *fixture_new(void)
+{
+	struct fixture *f = xcalloc(1, sizeof(*f));
+
+	strcpy(f->dir, "/tmp/fairlead-routes-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	f->socket = xasprintf("%s/bgpd.vty", f->dir);
+	f->base = event_base_new();
+	/* An instance that is ours is gone into without waiting for others' configuration. */
+	f->fake.s.asn = f->fake.s.marker = 64512;
+	begin(f);
+	return f;
+}
+
+static void fixture_free(struct fixture *f)
+{
+	end(f);
+	if (f->server)
+		vty_server_stop(f->server);
+	event_base_free(f->base);
+	bgpd_fake_fini(&f->fake);
+	rmdir(f->dir);
+	free(f->socket);
+	free(f);
+}
+
+static void start_bgpd(struct fixture *f)
+{
+	f->server = vty_server_start(f->base, f->socket, &f->fake);
+}
+
+static void with_peer(struct view *v)
+{
+	world_put(v, "{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
+	             "'name':'fairlead-active','uid':'u',"
+	             "'annotations':{'fairlead.io/generation':'8'}},'data':{'config':'"
+	             "peers: [{peer-address: 192.0.2.7, my-asn: 64512, peer-asn: 64513}]\\n"
+	             "address-pools:\\n"
+	             "- {name: far, protocol: bgp, addresses: [198.51.100.0/24]}\\n'}}");
+}
+
+static void with_service(struct view *v, const char *endpoints)
+{
+	world_service(v, "web", "198.51.100.1", "");
+	world_slice(v, "web", "w", endpoints);
+}
+
+/* One turn of the speaker; true if a Service's rules would have to wait. */
+static bool turn(struct fixture *f)
+{
+	size_t n;
+	const struct view_service *const *dirty = view_take_dirty(f->view, &n);
+	bool withdrawn = false;
+
+	for (size_t i = 0; i < n; i++)
+		withdrawn |= announce_update(f->announce, f->view, dirty[i]);
+	view_clean(f->view);
+	announce_settle(f->announce, is_applied, f);
+	routes_update(f->routes, f->view, f->announce);
+	return withdrawn && routes_hold(f->routes, "shop/web");
+}
+
+static void count(const char *key, void *arg)
+{
+	assert_string_equal(key, "shop/web");
+	((struct fixture *)arg)->gone++;
+}
+
+/* Lets events happen until @done, with a turn after each. */
+static void spin_until(struct fixture *f, bool (*done)(const struct fixture *f))
+{
+	const struct timeval tick = { .tv_usec = 2000 };
+
+	for (int ms = 0; !done(f); ms += 2) {
+		if (ms > PATIENCE_MS)
+			fail_msg("waited in vain");
+		event_base_loopexit(f->base, &tick);
+		event_base_dispatch(f->base);
+		turn(f);
+		routes_release(f->routes, count, f);
+	}
+}
+
+static bool is_announced(const struct fixture *f)
+{
+	const struct announcement *a = announce_of(f->announce, "shop/web");
+
+	return f->fake.s.n_networks == 1 && a && a->reason == REASON_Announced;
+}
+
+static bool is_withdrawn(const struct fixture *f)
+{
+	return f->fake.s.n_networks == 0;
+}
+
+static bool is_empty(const struct fixture *f)
+{
+	const struct bgp_state *s = &f->fake.s;
+
+	return !s->n_networks && !s->n_peers && !s->n_maps && !s->asn && !s->marker;
+}
+
+static bool is_alone(const struct fixture *f)
+{
+	return vty_server_open(f->server) == 0;
+}
+
+static bool is_released(const struct fixture *f)
+{
+	return f->gone > 0;
+}
+
+static void announce_one(struct fixture *f)
+{
+	start_bgpd(f);
+	with_peer(f->view);
+	with_service(f->view, "10.1.1.1@n1");
+	turn(f);
+	spin_until(f, is_announced);
+}
+
+/* ---- what is left of earlier configurations ---- */
+
+static void a_peer_removed_meanwhile_goes(void **state)
+{
+	(void)state;
+	struct fixture *f = fixture_new();
+
+	announce_one(f);
+	assert_int_equal(f->fake.s.n_peers, 1);
+	end(f);
+	begin(f);
+	world_configuration(f->view); /* without peers */
+	turn(f);
+	spin_until(f, is_empty);
+	/* Then bgpd is left alone. */
+	spin_until(f, is_alone);
+	unsigned int accepted = vty_server_accepted(f->server);
+	for (int i = 0; i < 10; i++)
+		turn(f);
+	world_node(f->view, "n2");
+	turn(f);
+	event_base_loop(f->base, EVLOOP_NONBLOCK);
+	assert_int_equal(vty_server_accepted(f->server), accepted);
+	/* Until another one takes its place, with lines that somebody has saved. */
+	vty_server_stop(f->server);
+	f->fake.s.asn = f->fake.s.marker = 64512;
+	start_bgpd(f);
+	turn(f);
+	spin_until(f, is_empty);
+	fixture_free(f);
+}
+
+static void without_a_configuration_nothing_goes(void **state)
+{
+	(void)state;
+	struct fixture *f = fixture_new();
+
+	announce_one(f);
+	end(f);
+	begin(f);
+	unsigned int accepted = vty_server_accepted(f->server);
+	for (int i = 0; i < 10; i++) {
+		turn(f);
+		event_base_loop(f->base, EVLOOP_NONBLOCK);
+	}
+	assert_int_equal(vty_server_accepted(f->server), accepted);
+	assert_int_equal(f->fake.s.n_networks, 1);
+	fixture_free(f);
+}
+
+static void without_peer_or_bgpd_there_is_no_bgp(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct fixture *f = fixture_new();
+
+	world_configuration(f->view);
+	turn(f);
+	routes_status(f->routes, &out);
+	assert_non_null(strstr(buf_str(&out), "{\"connected\":false,\"reason\":\"BgpNoPeer\""));
+	assert_non_null(strstr(buf_str(&out), "\"peers\":[]}"));
+	fixture_free(f);
+}
+
+static void a_peer_may_go_and_come_back(void **state)
+{
+	(void)state;
+	struct fixture *f = fixture_new();
+
+	announce_one(f);
+	world_configuration(f->view);
+	turn(f);
+	spin_until(f, is_empty);
+	spin_until(f, is_alone);
+	f->fake.s.asn = f->fake.s.marker = 64512;
+	with_peer(f->view);
+	turn(f);
+	spin_until(f, is_announced);
+	fixture_free(f);
+}
+
+/* ---- rules that wait for a withdrawal ---- */
+
+static void rules_wait_for_the_withdrawal(void **state)
+{
+	(void)state;
+	struct fixture *f = fixture_new();
+
+	announce_one(f);
+	assert_false(routes_hold(f->routes, "shop/web"));
+	with_service(f->view, "10.1.1.1@n1!");
+	assert_true(turn(f));
+	assert_true(routes_is_held(f->routes, "shop/web"));
+	assert_int_equal(f->fake.s.n_networks, 1);
+	routes_release(f->routes, count, f);
+	assert_int_equal(f->gone, 0);
+	spin_until(f, is_released);
+	assert_int_equal(f->fake.s.n_networks, 0);
+	assert_int_equal(f->gone, 1);
+	assert_false(routes_is_held(f->routes, "shop/web"));
+	fixture_free(f);
+}
+
+static void rules_do_not_wait_for_ever(void **state)
+{
+	(void)state;
+	struct fixture *f = fixture_new();
+
+	announce_one(f);
+	vty_server_hang(f->server, true);
+	with_service(f->view, "10.1.1.1@n1!");
+	assert_true(turn(f));
+	/* The engine itself would give up on a hung bgpd much later. */
+	spin_until(f, is_released);
+	assert_int_equal(f->fake.s.n_networks, 1);
+	assert_int_equal(routes_reason_of(f->routes, &(struct addr){ .family = 4 }, NULL),
+	                 REASON_BgpPending);
+	vty_server_hang(f->server, false);
+	spin_until(f, is_withdrawn);
+	fixture_free(f);
+}
+
+static void rules_do_not_wait_for_a_dead_bgpd(void **state)
+{
+	(void)state;
+	struct fixture *f = fixture_new();
+
+	announce_one(f);
+	vty_server_hang(f->server, true);
+	with_service(f->view, "10.1.1.1@n1!");
+	assert_true(turn(f));
+	vty_server_stop(TAKE(f->server));
+	spin_until(f, is_released);
+	/* Who is withdrawn now need not wait at all. */
+	assert_false(routes_hold(f->routes, "shop/web"));
+	fixture_free(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_peer_removed_meanwhile_goes),
+		cmocka_unit_test(without_a_configuration_nothing_goes),
+		cmocka_unit_test(without_peer_or_bgpd_there_is_no_bgp),
+		cmocka_unit_test(a_peer_may_go_and_come_back),
+		cmocka_unit_test(rules_wait_for_the_withdrawal),
+		cmocka_unit_test(rules_do_not_wait_for_ever),
+		cmocka_unit_test(rules_do_not_wait_for_a_dead_bgpd),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
