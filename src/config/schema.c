@@ -129,19 +129,30 @@ static const struct schema_key *nearest_key(const struct schema_key *keys, size_
 	return best && best_distance * 3 <= strlen(folded) ? best : NULL;
 }
 
+/* As part of a path; a key of other letters, or of great length, is only quoted in the message. */
+static bool is_word(const char *key)
+{
+	size_t n = strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+	return n > 0 && n <= 64 && !key[n];
+}
+
 static void unknown_key(struct schema_ctx *x, const struct schema_key *keys, size_t n_keys,
                         const struct ynode_entry *e)
 {
 	const struct schema_key *near = nearest_key(keys, n_keys, e->key);
-	if (near) {
-		schema_error(x, e->line, "unknown key \"%.64s\"; write \"%s\"", e->key, near->name);
-		return;
-	}
 	cleanup(buf_fini) struct buf list = BUF_INIT;
-	for (size_t i = 0; i < n_keys; i++)
+	bool is_part = is_word(e->key);
+	size_t mark = is_part ? schema_enter_key(x, e->key) : 0;
+
+	for (size_t i = 0; !near && i < n_keys; i++)
 		buf_printf(&list, "%s%s", i ? ", " : "", keys[i].name);
-	schema_error(x, e->line, "unknown key \"%.64s\"; the keys here are %s", e->key,
-	             buf_str(&list));
+	if (near)
+		schema_error(x, e->line, "unknown key \"%.64s\"; write \"%s\"", e->key, near->name);
+	else
+		schema_error(x, e->line, "unknown key \"%.64s\"; the keys here are %s", e->key,
+		             buf_str(&list));
+	if (is_part)
+		schema_leave(x, mark);
 }
 
 /* ---- maps and lists ---- */

@@ -441,8 +441,8 @@ def test_one_change_among_many_is_one_decision(lab: Lab) -> None:
     "text, line, path, words",
     [
         ("address-pools: [", 1, "", "not YAML"),
-        (POOLS + "frobnicate: 1\n", 9, "", 'unknown key "frobnicate"'),
-        (POOLS.replace("addresses: [10", "adresses: [10"), 8, "address-pools[1]", 'write "addresses"'),
+        (POOLS + "frobnicate: 1\n", 9, "frobnicate", 'unknown key "frobnicate"'),
+        (POOLS.replace("addresses: [10", "adresses: [10"), 8, "address-pools[1].adresses", 'write "addresses"'),
         (POOLS.replace("10.60.0.1-10.60.0.2", "192.168.1.250/32"), 8, "address-pools[1].addresses[0]", "overlaps"),
         (POOLS.replace("10.60.0.1-10.60.0.2", "10.60.0.1"), 8, "address-pools[1].addresses[0]", "write 10.60.0.1/32"),
         (
