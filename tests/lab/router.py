@@ -11,9 +11,9 @@ client outside reaches Services through them.
 import json
 import shutil
 from pathlib import Path
+from typing import Protocol
 
 from . import frr, net, netns, web
-from .cluster import Lab
 from .waiting import LabError, wait_for
 
 ADDRESS = f"{net.LAN_PREFIX}.2"
@@ -22,16 +22,26 @@ _GATEWAY = "203.0.113.1"
 ASN, NODES_ASN = 64513, 64512
 
 
+class Place(Protocol):
+    """A lab, or whatever else has this network and a directory for files."""
+
+    network: net.Network
+    dir: Path
+
+
 class Router:
     """Ends with its lab: all its processes live in the lab's namespaces."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Place, on_nodes: bool = True) -> None:
+        """Without `on_nodes` the nodes' own bgpds are somebody else's to start."""
         self.lab = lab
         self.namespace = lab.network.prefix + "router"
         self.outside = lab.network.prefix + "outside"
         self.bgpd = frr.Daemon("bgpd", self.namespace, self._directory("router"))
         self.bgpds = {
-            n.name: frr.Daemon("bgpd", n.namespace, self.socket_directory(n.name)) for n in lab.network.nodes
+            n.name: frr.Daemon("bgpd", n.namespace, self.socket_directory(n.name))
+            for n in lab.network.nodes
+            if on_nodes
         }
 
     def _directory(self, name: str) -> Path:

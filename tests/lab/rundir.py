@@ -62,17 +62,18 @@ class RunDir:
         temporary.rename(self.path / "lab.json")
 
 
-def claim(lab_id: str, command: str) -> RunDir:
+def claim(lab_id: str, command: str, cleaner: str = "") -> RunDir:
     """Makes the run directory; LabExists if there is a lab of this id already."""
     with _locked():
-        check_vacant(lab_id, command)
+        check_vacant(lab_id, command, cleaner)
         path = ROOT / lab_id
         path.mkdir(mode=0o755, parents=True)
         return RunDir(lab_id, path, command)
 
 
-def check_vacant(lab_id: str, command: str) -> None:
-    """LabExists, with what to do about it, if there is a lab of this id."""
+def check_vacant(lab_id: str, command: str, cleaner: str = "") -> None:
+    """LabExists if there is a lab of this id, and what removes it: `cleaner`, or COMMAND --clean."""
+    cleaner = cleaner or f"{command} --clean"
     if not ID_PATTERN.match(lab_id):
         raise LabError(f"lab id {lab_id!r}: 1 to 12 lower case letters and digits")
     owner, _ = _load(lab_id)
@@ -80,24 +81,30 @@ def check_vacant(lab_id: str, command: str) -> None:
     if owner and owner.alive():
         raise LabExists(f"lab '{lab_id}' is in use by process {owner.pid} ({owner.command}): wait for it or end it")
     if owner and owner.kept:
-        raise LabExists(f"lab '{lab_id}' was left running on purpose (--keep); `{command} --clean` ends it")
+        raise LabExists(f"lab '{lab_id}' was left running on purpose; `{cleaner}` ends it")
     if owner or leftovers or (ROOT / lab_id).exists():
         raise LabExists(
             f"a killed run left lab '{lab_id}' behind ({len(leftovers)} network namespaces fl-{lab_id}-*); "
-            f"`{command} --clean` removes it"
+            f"`{cleaner}` removes it"
         )
 
 
 def clean(lab_id: str) -> bool:
     """Removes a lab that nobody owns any more; False if there was none; LabExists while its process lives."""
     with _locked():
+        check_unowned(lab_id)
         owner, processes = _load(lab_id)
-        if owner and owner.alive():
-            raise LabExists(f"lab '{lab_id}' is in use by process {owner.pid} ({owner.command}): not touched")
         if not owner and not netns.names(f"fl-{lab_id}-") and not (ROOT / lab_id).exists():
             return False
         _remove(lab_id, processes)
         return True
+
+
+def check_unowned(lab_id: str) -> None:
+    """LabExists while the process that made the lab lives."""
+    owner, _ = _load(lab_id)
+    if owner and owner.alive():
+        raise LabExists(f"lab '{lab_id}' is in use by process {owner.pid} ({owner.command}): not touched")
 
 
 def ids() -> list[str]:

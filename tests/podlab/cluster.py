@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole cluster.
+
+	with Cluster("mine", build=Path("build"), command="tests/cluster") as cluster:
+	    cluster.start(kube_proxy=True)
+	    cluster.kubectl("apply", "-f", "examples/webapp.yaml")
+
+Leaving the block ends every process and removes everything, whatever happened inside, unless keep() was called.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from lab import net, rundir
+from lab.processes import Process
+from lab.waiting import LabError, wait_for
+
+from . import control, images, machine, node
+from .node import Node
+from .pki import Pki
+
+SOURCE = Path(__file__).resolve().parents[2]
+CLEANER = "tests/cluster down"
+_ENVIRONMENT = {"PYTHONPATH": str(SOURCE / "tests"), "PYTHONDONTWRITEBYTECODE": "1"}
+_DISK = Path("/var/lib/fairlead-lab")
+
+
+class Cluster:
+    def __init__(self, cluster_id: str, build: Path, command: str) -> None:
+        self.id, self.build, self.command = cluster_id, build.resolve(), command
+        self.kubernetes = self.build / "k8s" / "k8s"
+        self.network = net.Network(cluster_id)
+        self.disk = _DISK / cluster_id
+        self.dir = rundir.ROOT / cluster_id
+        self.processes: dict[str, Process] = {}
+        self.pki = Pki(
+            self.disk / "pki",
+            f"https://{net.CONTROL_PLANE}:{control.PORT}",
+            [n.name for n in self.network.nodes],
+        )
+        self.nodes = {h.name: Node(h, self.dir, self.disk, self.start_process) for h in self.network.nodes}
+        self.kubeconfig = self.dir / "kubeconfig"
+        self.audit_log = self.disk / "audit.log"
+        self._run: rundir.RunDir | None = None
+        self._kept = False
+
+    # ---- life ----
+
+    def __enter__(self) -> "Cluster":
+        if reason := machine.missing(self.kubernetes):
+            raise LabError(reason)
+        self._run = rundir.claim(self.id, self.command, CLEANER)
+        try:
+            (self.dir / "logs").mkdir()
+            self.disk.mkdir(parents=True)
+            self.network.create()
+        except BaseException:
+            self._remove()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._kept:
+            return
+        # A second Ctrl-C must not leave half of it behind.
+        before = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            if kind is not None and not issubclass(kind, (KeyboardInterrupt, SystemExit)):
+                self.save_logs()
+            self._remove()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _remove(self) -> None:
+        assert self._run
+        for name, process in self.processes.items():
+            if name.startswith("kubelet-") and process.running():
+                process.kill()  # first of all, or it starts what ends again
+        _remove_nodes(self.id)
+        self._run.remove()
+
+    def keep(self) -> None:
+        """Leaves everything running when the block ends."""
+        assert self._run
+        self._run.keep()
+        self._kept = True
+
+    def save_logs(self) -> Path:
+        """Copies the logs of all programs and Pods to where they outlive the cluster."""
+        where = self.build / "lab-logs" / self.id
+        shutil.rmtree(where, ignore_errors=True)
+        shutil.copytree(self.dir / "logs", where)
+        for name, n in self.nodes.items():
+            if n.logs.is_dir():
+                shutil.copytree(n.logs, where / f"pods-{name}", symlinks=True)
+        return where
+
+    # ---- programs ----
+
+    def start_process(self, name: str, argv: list[str], namespace: str) -> Process:
+        """Starts a program, or the same one again if its process of that name has ended."""
+        assert self._run
+        process = self.processes.get(name)
+        if not process or process.argv != argv:
+            process = Process(name, argv, namespace, self.dir / "logs" / f"{name}.log")
+            self.processes[name] = process
+        process.start(_ENVIRONMENT)
+        self._run.add_process(process.identity)
+        return process
+
+    def _start_control(self, argv: list[str]) -> Process:
+        return self.start_process(
+            argv[0], [str(self.kubernetes), *argv], self.network.control_plane.namespace
+        )
+
+    def start(self, kube_proxy: bool) -> None:
+        """Starts everything, and waits until every node is ready."""
+        self.pki.create(["127.0.0.1", net.CONTROL_PLANE, control.KUBERNETES_ADDRESS])
+        self._start_control(control.etcd(self.disk / "etcd"))
+        archives = [images.pause(self.disk), images.echo(self.disk, self.build / "tests/lab/fairlead-echo")]
+        for n in self.nodes.values():
+            n.prepare(self.kubernetes, self.pki)
+            n.boot()
+            n.start_containerd()
+        self._start_control(control.apiserver(self.pki.directory, self.audit_log))
+        self._open_door()
+        for n in self.nodes.values():
+            wait_for(f"containerd of {n.name}", lambda n=n: bool(n.ctr("version")), 30)
+            for archive in archives:
+                n.import_image(archive)
+        wait_for("the API server", lambda: self.kubectl("get", "--raw", "/readyz") == "ok", 60, 0.2)
+        manager = self.pki.kubeconfig("system:kube-controller-manager", self.disk / "manager.kubeconfig")
+        self._start_control(control.controller_manager(self.pki.directory, manager))
+        self._start_control(
+            control.scheduler(self.pki.kubeconfig("system:kube-scheduler", self.disk / "scheduler.kubeconfig"))
+        )
+        for n in self.nodes.values():
+            n.start_kubelet()
+            if kube_proxy:
+                n.start_proxy()
+        wait_for("three nodes to be ready", lambda: self.ready_nodes() == sorted(self.nodes), 120, 0.5)
+
+    def _open_door(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        where = (self.network.control_plane.namespace, net.CONTROL_PLANE, str(control.PORT))
+        self.start_process("door", [sys.executable, "-m", "podlab.door", str(port), *where], "")
+        self.pki.kubeconfig("admin", self.kubeconfig, f"https://127.0.0.1:{port}")
+        programs = self.dir / "bin"
+        programs.mkdir()
+        for name in ("kubectl", "helm"):
+            (programs / name).symlink_to(self.build / "k8s" / name)
+
+    # ---- faults ----
+
+    def kill_node(self, name: str) -> None:
+        """The machine is gone: its link, and every process on it."""
+        self.network.cut(name)
+        self.nodes[name].kill()
+
+    def start_node(self, name: str) -> None:
+        """A killed node comes back."""
+        self.network.heal(name)
+        self.nodes[name].boot()
+        self.nodes[name].start_containerd()
+        self.nodes[name].start_kubelet()
+
+    # ---- questions ----
+
+    def run(self, program: str, *arguments: str, text: str | None = None) -> str:
+        """kubectl or helm with the cluster's kubeconfig; LabError with what it said if it fails."""
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "HOME": str(self.disk)}
+        argv = [str(self.dir / "bin" / program), *arguments]
+        done = subprocess.run(argv, input=text, capture_output=True, text=True, env=environment, check=False)
+        if done.returncode != 0:
+            raise LabError(f"{program} {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def kubectl(self, *arguments: str, text: str | None = None) -> str:
+        return self.run("kubectl", *arguments, text=text)
+
+    def helm(self, *arguments: str) -> str:
+        return self.run("helm", *arguments)
+
+    def get(self, *arguments: str) -> Any:
+        """What `kubectl get … -o json` says."""
+        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+    def ready_nodes(self) -> list[str]:
+        def ready(n: dict[str, Any]) -> bool:
+            conditions = n.get("status", {}).get("conditions", [])
+            return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+        return sorted(n["metadata"]["name"] for n in self.get("nodes")["items"] if ready(n))
+
+
+def import_images(cluster_id: str, archives: list[Path]) -> None:
+    """Gives image archives to every node of a running cluster."""
+    network = net.Network(cluster_id)
+    for host in network.nodes:
+        n = Node(host, rundir.ROOT / cluster_id, _DISK / cluster_id, _no_start)
+        for archive in archives:
+            n.import_image(archive)
+
+
+def _no_start(name: str, argv: list[str], namespace: str) -> Process:
+    raise LabError(f"{name} is not this process's to start")
+
+
+def remove(cluster_id: str) -> bool:
+    """Removes a cluster that no process owns any more; False if there was none."""
+    rundir.check_unowned(cluster_id)
+    _remove_nodes(cluster_id)
+    return rundir.clean(cluster_id)
+
+
+def _remove_nodes(cluster_id: str) -> None:
+    network, disk, run = net.Network(cluster_id), _DISK / cluster_id, rundir.ROOT / cluster_id
+    for host in network.nodes:
+        node.remove(run / host.name, disk / host.name, host.namespace)
+    shutil.rmtree(disk, ignore_errors=True)

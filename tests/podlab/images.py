@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images made here, without a registry and without docker: one layer of a few files, as `docker save` writes them."""
+
+import hashlib
+import io
+import json
+import platform
+import re
+import subprocess
+import tarfile
+from pathlib import Path
+
+PAUSE = "docker.io/local/pause:1"
+ECHO = "docker.io/traefik/whoami:v1.10.3"  # the image that examples/ name
+
+# What holds a Pod's namespaces: reaps whoever is orphaned in it, and ends when told to.
+_PAUSE_SOURCE = """
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void end(int number)
+{
+	(void)number;
+	_exit(0);
+}
+
+static void reap(int number)
+{
+	(void)number;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+int main(void)
+{
+	signal(SIGTERM, end);
+	signal(SIGINT, end);
+	signal(SIGCHLD, reap);
+	for (;;)
+		pause();
+}
+"""
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes, mode: int = 0o644) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(data), mode
+    tar.addfile(entry, io.BytesIO(data))
+
+
+def _libraries(program: Path) -> list[Path]:
+    """The shared libraries that a program needs, and its loader; none for a static one."""
+    done = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False)
+    return [Path(p) for p in re.findall(r"(/\S+) \(0x", done.stdout)]
+
+
+def _program_layer(program: Path) -> bytes:
+    """A program as /NAME, what it is linked with, and nothing else."""
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        _add(tar, program.name, program.read_bytes(), 0o755)
+        for library in _libraries(program):
+            _add(tar, str(library).lstrip("/"), library.read_bytes(), 0o755)
+    return layer.getvalue()
+
+
+def _root_layer(root: Path) -> bytes:
+    """A whole directory, everything in it root's."""
+
+    def owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.uid = entry.gid = 0
+        entry.uname = entry.gname = ""
+        return entry
+
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        tar.add(root, ".", filter=owned_by_root)
+    return layer.getvalue()
+
+
+def _write(path: Path, reference: str, layer: bytes, config: dict[str, object]) -> Path:
+    digest = hashlib.sha256(layer).hexdigest()
+    image = {
+        "architecture": platform.machine().replace("x86_64", "amd64").replace("aarch64", "arm64"),
+        "os": "linux",
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+    }
+    image_bytes = json.dumps(image).encode()
+    image_name = hashlib.sha256(image_bytes).hexdigest() + ".json"
+    manifest = [{"Config": image_name, "RepoTags": [reference], "Layers": [f"{digest}/layer.tar"]}]
+    with tarfile.open(path, mode="w") as tar:
+        _add(tar, image_name, image_bytes)
+        _add(tar, f"{digest}/layer.tar", layer)
+        _add(tar, "manifest.json", json.dumps(manifest).encode())
+    return path
+
+
+def pause(directory: Path) -> Path:
+    """Writes the archive of the pause image into a directory."""
+    source, program = directory / "pause.c", directory / "pause"
+    source.write_text(_PAUSE_SOURCE, encoding="ascii")
+    subprocess.run(["cc", "-static", "-Os", "-o", str(program), str(source)], check=True)
+    return _write(directory / "pause.tar", PAUSE, _program_layer(program), {"Entrypoint": ["/pause"]})
+
+
+def echo(directory: Path, program: Path) -> Path:
+    """Writes the archive of the examples' image, with the lab's program in it, into a directory."""
+    return _write(directory / "echo.tar", ECHO, _program_layer(program), {"Entrypoint": [f"/{program.name}"]})

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this machine must have for a cluster, and whether it has."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+CNI = Path("/usr/lib/cni")
+_PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "nsenter", "openssl")
+_CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "freezer")
+
+
+def missing(kubernetes: Path) -> str:
+    """What is missing, for a person to read; empty if a cluster can run here."""
+    if os.geteuid() != 0:
+        return "needs root"
+    if not kubernetes.exists():
+        return f"{kubernetes} is not there (tests/kube/build makes it, and needs Go)"
+    absent = [p for p in _PROGRAMS if not shutil.which(p)]
+    if not (CNI / "ptp").exists():
+        absent.append(str(CNI / "ptp"))
+    if absent:
+        return f"needs {', '.join(absent)} (tests/install cluster)"
+    lacking = [c for c in _CONTROLLERS if not Path("/sys/fs/cgroup", c).is_dir()]
+    if lacking and not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        return f"needs the cgroup controllers {', '.join(lacking)}"
+    if not os.access("/sys/fs/cgroup", os.W_OK):
+        return "needs a writable /sys/fs/cgroup"
+    return ""
+
+
+@cache
+def snapshotter() -> str:
+    """overlayfs where the kernel has it for this file system; else native, which copies every layer."""
+    with tempfile.TemporaryDirectory(dir="/var/lib") as directory:
+        parts = {n: Path(directory, n) for n in ("lower", "upper", "work", "merged")}
+        for path in parts.values():
+            path.mkdir()
+        options = ",".join(f"{n}dir={parts[n]}" for n in ("lower", "upper", "work"))
+        command = ["mount", "-t", "overlay", "overlay", "-o", options, str(parts["merged"])]
+        if subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode != 0:
+            return "native"
+        subprocess.run(["umount", str(parts["merged"])], check=True)
+        return "overlayfs"
