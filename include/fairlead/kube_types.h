@@ -149,6 +149,21 @@ struct kube_config_map {
 	struct kube_labels data;
 };
 
+struct kube_secret_item {
+	char *key;
+	uint8_t *value; /* decoded; a NUL follows it */
+	size_t size;
+};
+
+struct kube_secret {
+	struct kube_meta meta;
+	struct kube_secret_item *items;
+	size_t n;
+};
+
+/* The item of @key, or NULL. */
+const struct kube_secret_item *kube_secret_get(const struct kube_secret *s, const char *key);
+
 /* Namespaces, Pods and other kinds of which only metadata matters. */
 struct kube_object {
 	struct kube_meta meta;
@@ -173,6 +188,9 @@ int kube_node_parse(struct json_object *obj, struct kube_node **ret_node, struct
 void kube_node_free(struct kube_node *n);
 int kube_config_map_parse(struct json_object *obj, struct kube_config_map **ret_map, struct err *e);
 void kube_config_map_free(struct kube_config_map *m);
+int kube_secret_parse(struct json_object *obj, struct kube_secret **ret_secret, struct err *e);
+/* Wipes the values. */
+void kube_secret_free(struct kube_secret *s);
 int kube_object_parse(struct json_object *obj, struct kube_object **ret_object, struct err *e);
 void kube_object_free(struct kube_object *o);
 

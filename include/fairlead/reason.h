@@ -53,6 +53,7 @@
 	X(NotLoadBalancer, false, "the Service is not of type LoadBalancer")                  \
 	X(NoAddress, false, "the Service has no address yet")                                 \
 	X(NoConfiguration, false, "no accepted configuration was published yet")              \
+	X(HeartbeatKeyPending, false, "the speaker does not know the heartbeat key yet")      \
 	X(RulesPending, false, "the data plane is not programmed yet")                        \
 	/* announcement by BGP, said by each speaker */                                       \
 	X(BgpUnreachable, false, "bgpd does not answer on its vty socket")                    \

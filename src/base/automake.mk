@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
 	src/base/addr.c \
+	src/base/base64.c \
 	src/base/buf.c \
 	src/base/clock.c \
 	src/base/cursor.c \
@@ -12,6 +13,7 @@ libfairlead_a_SOURCES += \
 	src/base/streams.c
 noinst_HEADERS += \
 	include/fairlead/addr.h \
+	include/fairlead/base64.h \
 	include/fairlead/buf.h \
 	include/fairlead/clock.h \
 	include/fairlead/cursor.h \

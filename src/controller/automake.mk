@@ -11,6 +11,7 @@ src_controller_fairlead_controller_SOURCES = \
 	src/controller/contest.c \
 	src/controller/controller.c \
 	src/controller/controller.h \
+	src/controller/heartbeat_key.c \
 	src/controller/main.c \
 	src/controller/publish.c \
 	src/controller/registry.c \

@@ -78,6 +78,7 @@ static void take_the_lead(struct controller *ctl)
 	ctl->taking_over = true;
 	log_info("leading", KV_S("identity", ctl->identity),
 	         KV_I("services", HASH_COUNT(ctl->records)));
+	heartbeat_key_lead(ctl);
 	publish_lead(ctl);
 	controller_rebuild(ctl);
 }
@@ -240,7 +241,7 @@ static int make_events(struct controller *ctl, struct err *e)
 	ctl->signals[1] = evsignal_new(ctl->base, SIGINT, on_signal, ctl);
 	ctl->signals[2] = evsignal_new(ctl->base, SIGHUP, on_signal, ctl);
 	if (!ctl->turn || !ctl->clock || !ctl->last_call || !ctl->signals[0] || !ctl->signals[1] ||
-	    !ctl->signals[2] || publish_start(ctl) < 0)
+	    !ctl->signals[2] || publish_start(ctl) < 0 || heartbeat_key_start(ctl) < 0)
 		return err_set(e, -ENOMEM, ERR_SYSTEM, "cannot make the events of the loop");
 	for (size_t i = 0; i < ARRAY_LEN(ctl->signals); i++)
 		evsignal_add(ctl->signals[i], NULL);
@@ -288,8 +289,9 @@ int controller_start(struct controller *ctl, struct err *e)
 
 void controller_stop(struct controller *ctl)
 {
-	struct event *const events[] = { ctl->turn,       ctl->clock,      ctl->last_call,
-		                         ctl->signals[0], ctl->signals[1], ctl->signals[2] };
+	struct event *const events[] = { ctl->turn,      ctl->clock,      ctl->last_call,
+		                         ctl->key_retry, ctl->signals[0], ctl->signals[1],
+		                         ctl->signals[2] };
 
 	metrics_server_stop(ctl->http);
 	lease_elector_free(ctl->elector);

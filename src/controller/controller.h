@@ -37,6 +37,7 @@ struct event_base;
 struct controller_options {
 	struct options_daemon daemon;
 	const char *config_map, *identity; /* identity NULL: HOSTNAME_UUID */
+	const char *heartbeat_key_secret;  /* NULL: made by others */
 	int lease_duration_s, renew_deadline_s, retry_period_s;
 };
 int controller_options_parse(int argc, char **argv, struct controller_options *ret, struct err *e);
@@ -85,6 +86,10 @@ struct controller {
 	bool taking_over; /* the first turn of a leader: nothing in it is news */
 	bool stopping;
 	unsigned int n_looks; /* refreshes that are still to come in */
+
+	struct kube_request *key_request; /* the heartbeat key is being made */
+	struct event *key_retry;
+	bool key_exists;
 
 	struct config_state config;
 	struct ipam *ipam; /* NULL while no configuration is in force */
@@ -136,6 +141,12 @@ int publish_start(struct controller *ctl);
 /* A leader has seen everything: puts the configuration in force and publishes what has to be. */
 void publish_lead(struct controller *ctl);
 void publish_free(struct controller *ctl);
+
+/* heartbeat_key.c: the speakers' key */
+#define CONTROLLER_KEY_NAME "key"
+int heartbeat_key_start(struct controller *ctl);
+/* A leader makes it unless it is there. */
+void heartbeat_key_lead(struct controller *ctl);
 
 /* report.c: /metrics, /healthz, /readyz, /status */
 extern const struct metrics_server_ops report_ops;

@@ -46,6 +46,10 @@ int controller_options_parse(int argc, char **argv, struct controller_options *r
 		{ "identity", 0, "NAME",
 		  "this replica's name in the Lease; the host name and a UUID if not given",
 		  OPTION_STRING, &o.identity },
+		{ "heartbeat-key-secret", 0, "NAME",
+		  "make the key that the speakers share, in the Secret of this name, unless it is "
+		  "there already",
+		  OPTION_STRING, &o.heartbeat_key_secret },
 		{ "lease-duration", 0, "SECONDS",
 		  "how long a leader that is not heard of stays leader", OPTION_INT,
 		  &o.lease_duration_s, .min = 1, .max = LEASE_DURATION_MAX_S },

@@ -17,6 +17,7 @@ libfairlead_a_SOURCES += \
 	src/kube/parse.c \
 	src/kube/request.c \
 	src/kube/scanner.c \
+	src/kube/secret.c \
 	src/kube/selector.c \
 	src/kube/service.c \
 	src/kube/slice.c \

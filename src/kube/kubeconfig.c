@@ -7,6 +7,7 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "fairlead/base64.h"
 #include "fairlead/mem.h"
 
 /*
@@ -75,38 +76,6 @@ static yaml_node_t *entry(yaml_document_t *doc, const char *list, const char *na
 	return NULL;
 }
 
-static int base64_value(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* Standard alphabet, padded; line breaks inside are skipped, as Go's decoder does. */
-static int decode_base64(const char *s, struct buf *out)
-{
-	uint32_t bits = 0;
-	int n = 0, pad = 0;
-	for (; *s; s++) {
-		if (*s == '\n' || *s == '\r')
-			continue;
-		int v = base64_value(*s);
-		if (*s == '=' ? ++pad > 2 : v < 0 || pad)
-			return -EINVAL;
-		bits = bits << 6 | (uint32_t)(v < 0 ? 0 : v);
-		if (++n % 4)
-			continue;
-		for (int i = 0; i < 3 - pad; i++)
-			buf_putc(out, (char)(bits >> (16 - 8 * i)));
-		bits = 0;
-	}
-	return n % 4 == 0 && n > 0 ? 0 : -EINVAL;
-}
-
 static char *path_in(const char *dir, const char *path)
 {
 	return *path == '/' ? xstrdup(path) : xasprintf("%s/%s", dir, path);
@@ -122,7 +91,7 @@ static int read_pem(struct config *c, yaml_node_t *map, const char *key, const c
 		ret = text_of(&c->doc, map, data_key, &data, e);
 	if (ret < 0)
 		return ret;
-	if (data && decode_base64(data, &pem->data) < 0)
+	if (data && (base64_decode(data, &pem->data) < 0 || !pem->data.size))
 		return err_set(e, -EINVAL, ERR_CONFIG, "%s is not base64", data_key);
 	if (!data && path)
 		pem->path = path_in(c->dir, path);

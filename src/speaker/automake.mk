@@ -9,6 +9,7 @@ libfairlead_a_SOURCES += \
 	src/speaker/report.c \
 	src/speaker/routes.c \
 	src/speaker/routes.h \
+	src/speaker/secrets.c \
 	src/speaker/speaker.c \
 	src/speaker/speaker.h
 

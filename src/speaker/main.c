@@ -27,7 +27,7 @@ static int run(struct speaker *sp)
 	}
 	event_base_dispatch(sp->base);
 	speaker_stop(sp);
-	return EXIT_SUCCESS;
+	return sp->failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static int clean_up(const struct speaker_options *o)

@@ -56,6 +56,9 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 		  "the key that all speakers share, for the "
 		  "heartbeats between them",
 		  OPTION_STRING, &o.heartbeat_key_file },
+		{ "heartbeat-key-secret", 0, "NAME",
+		  "the same from the key \"" SPEAKER_KEY_NAME "\" of this Secret in our namespace",
+		  OPTION_STRING, &o.heartbeat_key_secret },
 		{ "interface", 0, "REGEX",
 		  "use the interfaces whose whole name matches; all that "
 		  "can carry ARP if not given",
@@ -95,6 +98,9 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 		o.bgp_socket_dir = NULL;
 	if (r == OPTIONS_RUN)
 		r = parse_cidrs(&o, e);
+	if (r == OPTIONS_RUN && o.heartbeat_key_file && o.heartbeat_key_secret)
+		r = err_set(e, -EINVAL, ERR_CONFIG,
+		            "--heartbeat-key-file and --heartbeat-key-secret: give one of them");
 	if (r == OPTIONS_RUN)
 		*ret = o;
 	return r;

@@ -61,7 +61,7 @@ void speaker_log_change(const struct announcement *a, enum reason old_reason, co
 static bool healthy(struct buf *why, void *arg)
 {
 	const struct speaker *sp = arg;
-	int64_t stalled_ms = clock_ms() - l2_last_turn_ms(sp->l2);
+	int64_t stalled_ms = sp->l2 ? clock_ms() - l2_last_turn_ms(sp->l2) : 0;
 
 	/* The main loop is the one that answers here. */
 	if (stalled_ms < URGENT_STALL_MS)
@@ -79,6 +79,11 @@ static bool ready(struct buf *why, void *arg)
 			buf_printf(why, "%s are not known yet", speaker_feed_names[i]);
 			return false;
 		}
+	if (!sp->l2) {
+		buf_printf(why, "no heartbeat key: Secret %s/%s with the key " SPEAKER_KEY_NAME,
+		           sp->namespace, sp->opts.heartbeat_key_secret);
+		return false;
+	}
 	if (sp->proxy && !proxy_stats(sp->proxy).in_sync) {
 		buf_puts(why, "the data plane is not in sync");
 		return false;
@@ -103,6 +108,9 @@ static void put_reason(const struct speaker *sp, const struct view_service *s,
 	const char *node = view_self(sp->view);
 	struct decision d = decide(sp->view, s, addr, node, a ? a->protocol : DECIDE_LAYER2);
 	enum reason reason = d.reason == REASON_Candidate && a ? a->reason : d.reason;
+
+	if (reason == REASON_Candidate && a && a->protocol == DECIDE_LAYER2 && !sp->l2)
+		reason = REASON_HeartbeatKeyPending;
 
 	if (reason == d.reason)
 		decide_message(&d, sp->view, s, addr, node, &message);
@@ -173,13 +181,28 @@ static void put_service(const struct speaker *sp, const struct view_service *s, 
 	buf_puts(out, "]}");
 }
 
+/* Nobody is heard before layer 2 has started. */
+static struct l2_peer *take_peers(const struct speaker *sp, size_t *ret_n)
+{
+	struct l2_peer *peers = NULL;
+
+	*ret_n = 0;
+	if (sp->l2)
+		l2_peers(sp->l2, &peers, ret_n);
+	return peers;
+}
+
+static struct l2_stats take_l2_stats(const struct speaker *sp)
+{
+	return sp->l2 ? l2_stats(sp->l2) : (struct l2_stats){ 0 };
+}
+
 static void put_peers(const struct speaker *sp, struct buf *out)
 {
-	struct l2_peer *peers;
 	size_t n;
+	struct l2_peer *peers = take_peers(sp, &n);
 	int64_t now = clock_ms();
 
-	l2_peers(sp->l2, &peers, &n);
 	for (size_t i = 0; i < n; i++) {
 		buf_puts(out, i ? ",{" : "{");
 		put_str(out, "node", peers[i].node);
@@ -197,9 +220,12 @@ static void put_peers(const struct speaker *sp, struct buf *out)
 
 static void put_l2(const struct speaker *sp, struct buf *out)
 {
-	struct l2_stats st = l2_stats(sp->l2);
+	struct l2_stats st = take_l2_stats(sp);
 
-	buf_puts(out, "{\"peers\":[");
+	buf_printf(out, "{\"heartbeat_key\":\"%s\",\"peers\":[",
+	           !sp->l2           ? "awaited"
+	           : sp->key_changed ? "changed, in force after a restart"
+	                             : "in force");
 	put_peers(sp, out);
 	buf_printf(out,
 	           "],\"stats\":{\"arp_requests\":%" PRIu64 ",\"arp_replies\":%" PRIu64
@@ -297,9 +323,9 @@ static void collect_announcements(const struct speaker *sp, struct metrics_write
 
 static void collect_l2(const struct speaker *sp, struct metrics_writer *w)
 {
-	struct l2_stats st = l2_stats(sp->l2);
-	struct l2_peer *peers;
+	struct l2_stats st = take_l2_stats(sp);
 	size_t n;
+	struct l2_peer *peers = take_peers(sp, &n);
 
 	counter(w, "fairlead_l2_arp_requests_total", "ARP requests seen for our addresses.",
 	        st.arp_requests);
@@ -315,7 +341,6 @@ static void collect_l2(const struct speaker *sp, struct metrics_writer *w)
 	counter(w, "fairlead_l2_yields_total", "Addresses yielded.", st.yields);
 	counter(w, "fairlead_l2_conflicts_total", "Strangers seen using one of our addresses.",
 	        st.conflicts);
-	l2_peers(sp->l2, &peers, &n);
 	metrics_family(w, "fairlead_l2_peer_alive", METRICS_GAUGE,
 	               "1 for each speaker heard on a segment, 0 for one that fell silent.");
 	for (size_t i = 0; i < n; i++)

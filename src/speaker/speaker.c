@@ -62,6 +62,8 @@ static void publish(struct speaker *sp)
 	bool fresh = clock_ms() - speaker_last_contact_ms(sp) < SPEAKER_FRESH_MS;
 	struct announce_snapshot s;
 
+	if (!sp->l2)
+		return;
 	if (!announce_is_dirty(sp->announce, sp->view) && fresh == sp->view_fresh)
 		return;
 	if (fresh != sp->view_fresh && sp->publishes)
@@ -220,20 +222,8 @@ static void on_signal(evutil_socket_t fd, short what, void *arg)
 
 /* ---- start and stop ---- */
 
-static int start_l2(struct speaker *sp, struct err *e)
+int speaker_start_l2(struct speaker *sp, const uint8_t *key, size_t key_size, struct err *e)
 {
-	cleanup_free uint8_t *key = NULL;
-	size_t key_size = 0;
-	bool loose = false;
-	int r = 0;
-
-	if (sp->opts.heartbeat_key_file)
-		r = speaker_key_read(sp->opts.heartbeat_key_file, &key, &key_size, &loose, e);
-	if (r < 0)
-		return r;
-	if (loose)
-		log_warn("everybody on this host may read the heartbeat key",
-		         KV_S("file", sp->opts.heartbeat_key_file));
 	const struct l2_options o = {
 		.node = sp->opts.node,
 		.interface_pattern = sp->opts.interface,
@@ -246,6 +236,26 @@ static int start_l2(struct speaker *sp, struct err *e)
 		.first_use_probe = !strcmp(sp->opts.first_use_probe, "on"),
 	};
 	return l2_start(&o, on_l2_changed, sp, &sp->l2, e);
+}
+
+/* Where the key is a Secret's, layer 2 starts when it was read. */
+static int start_l2(struct speaker *sp, struct err *e)
+{
+	cleanup_free uint8_t *key = NULL;
+	size_t key_size = 0;
+	bool loose = false;
+	int r = 0;
+
+	if (sp->opts.heartbeat_key_secret)
+		return 0;
+	if (sp->opts.heartbeat_key_file)
+		r = speaker_key_read(sp->opts.heartbeat_key_file, &key, &key_size, &loose, e);
+	if (r < 0)
+		return r;
+	if (loose)
+		log_warn("everybody on this host may read the heartbeat key",
+		         KV_S("file", sp->opts.heartbeat_key_file));
+	return speaker_start_l2(sp, key, key_size, e);
 }
 
 static int start_proxy(struct speaker *sp, struct err *e)
@@ -320,6 +330,7 @@ int speaker_start(struct speaker *sp, struct err *e)
 	         KV_S("http", sp->opts.daemon.http));
 	sp->client = kube_client_new(sp->base, sp->access, "fairlead-speaker/" PACKAGE_VERSION);
 	speaker_feeds_start(sp);
+	speaker_secrets_start(sp);
 	return 0;
 }
 

@@ -34,7 +34,8 @@ struct speaker_options {
 	const char *cluster_cidr; /* as given; parsed into cluster_cidrs */
 	struct prefix cluster_cidrs[SPEAKER_CLUSTER_CIDRS_MAX];
 	size_t n_cluster_cidrs;
-	const char *heartbeat_key_file;
+	const char *heartbeat_key_file, *heartbeat_key_secret; /* at most one of them */
+	const char *bgp_password_secret;
 	const char *interface;
 	const char *first_use_probe; /* "on", "off" */
 	const char *bgp_socket_dir;  /* NULL: no BGP */
@@ -52,7 +53,11 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 int speaker_key_read(const char *path, uint8_t **ret_key, size_t *ret_size, bool *ret_loose,
                      struct err *e);
 
+/* The data key of the Secret that holds it. */
+#define SPEAKER_KEY_NAME "key"
+
 enum speaker_feed { FEED_CONFIG, FEED_NODES, FEED_SERVICES, FEED_SLICES, N_FEEDS };
+enum speaker_secret { SECRET_HEARTBEAT, SECRET_PASSWORDS, N_SECRETS };
 
 struct speaker {
 	struct speaker_options opts;
@@ -61,15 +66,19 @@ struct speaker {
 	struct kube_access *access;
 	struct kube_client *client;
 	struct kube_informer *feeds[N_FEEDS];
+	struct kube_informer *secrets[N_SECRETS]; /* NULL: not asked for */
 	struct view *view;
 	struct announce *announce;
 	struct proxy *proxy; /* NULL in mode none */
-	struct l2 *l2;
+	struct l2 *l2;       /* NULL while the heartbeat key is not known */
+	uint64_t key_hash;
+	bool key_changed; /* the Secret holds another key than the one in force */
 	struct routes *routes;
 	struct metrics_server *http;
 	struct event *turn, *tick, *wake, *sigterm, *sigint, *sighup;
 	int wake_fd; /* the urgent thread has news */
 	unsigned int n_synced;
+	bool failed;     /* and so it ends */
 	bool complete;   /* everything was synced and acted upon once */
 	bool view_fresh; /* as last published */
 	bool trim;       /* there was work since memory was last given back */
@@ -82,7 +91,12 @@ void speaker_feeds_start(struct speaker *sp);
 /* When all of what decisions depend on was last heard of. */
 int64_t speaker_last_contact_ms(const struct speaker *sp);
 
+/* ---- secrets.c: what it reads from Secrets ---- */
+extern const char *const speaker_secret_names[N_SECRETS];
+void speaker_secrets_start(struct speaker *sp);
+
 /* ---- speaker.c ---- */
+int speaker_start_l2(struct speaker *sp, const uint8_t *key, size_t key_size, struct err *e);
 int speaker_start(struct speaker *sp, struct err *e);
 /* As for a restart: rules stay, and the peers hold our claims for a while. */
 void speaker_stop(struct speaker *sp);

@@ -39,6 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	TRY(slice, obj);
 	TRY(node, obj);
 	TRY(config_map, obj);
+	TRY(secret, obj);
 	TRY(object, obj);
 	request_describe("GET", "/path?query", 500, obj, &described);
 	json_object_put(obj);

@@ -257,8 +257,7 @@ class Lab:
             node,
             "--cluster-cidr",
             net.POD_NETWORK,
-            "--heartbeat-key-file",
-            str(self.dir / "heartbeat.key"),
+            *(() if "--heartbeat-key-secret" in flags else ("--heartbeat-key-file", str(self.dir / "heartbeat.key"))),
             *(() if "--proxy-mode" in flags else ("--proxy-mode", "iptables")),
             *flags,
         ]

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the speaker reads from Secrets, each of which it watches by name, so that the right to these names is enough.
+ *
+ * The heartbeat key is taken once: layer 2 starts with it, and a changed one is in force after the next start.  All
+ * speakers change over together only if all of them restart; until then those with another key are strangers to each
+ * other, whom the probe before a takeover keeps from having two owners.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "fairlead/hash.h"
+#include "fairlead/kube_types.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+#include "speaker/speaker.h"
+
+const char *const speaker_secret_names[N_SECRETS] = {
+	[SECRET_HEARTBEAT] = "heartbeat-key",
+	[SECRET_PASSWORDS] = "bgp-passwords",
+};
+
+static const char *secret_name(const struct speaker *sp, enum speaker_secret which)
+{
+	return which == SECRET_HEARTBEAT ? sp->opts.heartbeat_key_secret
+	                                 : sp->opts.bgp_password_secret;
+}
+
+/* ---- the heartbeat key ---- */
+
+static void take_key(struct speaker *sp, const struct kube_secret *s)
+{
+	const struct kube_secret_item *key = kube_secret_get(s, SPEAKER_KEY_NAME);
+	struct err e = ERR_INIT;
+
+	if (!key || !key->size || key->size > SPEAKER_KEY_MAX_BYTES) {
+		log_error("the Secret holds no heartbeat key",
+		          KV_S("secret", sp->opts.heartbeat_key_secret),
+		          KV_S("wanted", "1 to 4096 bytes under the key " SPEAKER_KEY_NAME));
+		return;
+	}
+	uint64_t hash = hash64(key->value, key->size, 1);
+	if (sp->l2) {
+		if (!sp->key_changed && hash != sp->key_hash)
+			log_warn("the heartbeat key has changed; restart all speakers to use it",
+			         KV_S("secret", sp->opts.heartbeat_key_secret));
+		sp->key_changed = hash != sp->key_hash;
+		return;
+	}
+	if (speaker_start_l2(sp, key->value, key->size, &e) < 0) {
+		log_err("cannot announce by layer 2", &e);
+		sp->failed = true;
+		event_base_loopbreak(sp->base);
+		return;
+	}
+	sp->key_hash = hash;
+	log_info("heartbeat key read", KV_S("secret", sp->opts.heartbeat_key_secret));
+	speaker_schedule(sp);
+}
+
+/* ---- the feeds ---- */
+
+static int upsert_secret(struct speaker *sp, enum speaker_secret which, struct json_object *obj,
+                         struct err *e)
+{
+	struct kube_secret *s = NULL;
+	int r = kube_secret_parse(obj, &s, e);
+
+	if (r < 0)
+		return r;
+	/* A server that ignores the field selector sends others too. */
+	if (!strcmp(s->meta.name, secret_name(sp, which)))
+		take_key(sp, s);
+	kube_secret_free(s);
+	return 0;
+}
+
+static int upsert_key(struct json_object *obj, void *arg, struct err *e)
+{
+	return upsert_secret(arg, SECRET_HEARTBEAT, obj, e);
+}
+
+static void remove_key(const char *namespace, const char *name, const char *uid, void *arg)
+{
+	const struct speaker *sp = arg;
+
+	(void)namespace;
+	(void)uid;
+	if (!strcmp(name, sp->opts.heartbeat_key_secret))
+		log_warn("the heartbeat key's Secret was deleted; a speaker that restarts waits "
+		         "for one",
+		         KV_S("secret", name));
+}
+
+void speaker_secrets_start(struct speaker *sp)
+{
+	static const struct kube_informer_ops ops[N_SECRETS] = {
+		[SECRET_HEARTBEAT] = { upsert_key, remove_key, NULL },
+	};
+
+	for (enum speaker_secret i = 0; i < N_SECRETS; i++) {
+		const char *name = secret_name(sp, i);
+		if (!name)
+			continue;
+		cleanup_free char *path = xasprintf("/api/v1/namespaces/%s/secrets", sp->namespace);
+		cleanup_free char *query = xasprintf("fieldSelector=metadata.name%%3D%s", name);
+		const struct kube_informer_spec spec = { .path = path,
+			                                 .query = query,
+			                                 .what = speaker_secret_names[i] };
+		sp->secrets[i] = kube_informer_start(sp->client, &spec, &ops[i], sp);
+	}
+}
