@@ -194,7 +194,7 @@ static void serve(struct evhttp_request *req, void *arg)
 	           "no such path; there are /metrics, /healthz, /readyz, /status and /loglevel");
 }
 
-/* "ADDRESS:PORT", an IPv6 address in brackets. */
+/* "ADDRESS:PORT", an IPv6 address in brackets; also one of IPv4, for whoever puts in an address of either family. */
 static int parse_listen(const char *s, struct addr *ret_addr, uint16_t *ret_port, struct err *e)
 {
 	char host[LISTEN_STR_SIZE];
@@ -209,7 +209,7 @@ static int parse_listen(const char *s, struct addr *ret_addr, uint16_t *ret_port
 	if (len && len < sizeof(host) && end && !*end && port <= UINT16_MAX) {
 		memcpy(host, s + brackets, len - 2 * brackets);
 		host[len - 2 * brackets] = '\0';
-		if (addr_parse(host, ret_addr) == 0 && (ret_addr->family == 6) == brackets) {
+		if (addr_parse(host, ret_addr) == 0 && (ret_addr->family == 4 || brackets)) {
 			*ret_port = (uint16_t)port;
 			return 0;
 		}
