@@ -1,0 +1,86 @@
+{{/* SPDX-License-Identifier: Apache-2.0 */}}
+{{/* The names do not follow the release: the Lease and what the leader publishes have fixed ones, so a namespace holds one Fairlead. */}}
+{{- define "fairlead.name" -}}
+{{ .Values.fullnameOverride | default "fairlead" }}
+{{- end }}
+
+{{/* Of what has no namespace, since another namespace may hold another Fairlead for another class. */}}
+{{- define "fairlead.clusterName" -}}
+{{ printf "%s-%s.%s" (include "fairlead.name" .root) .component .root.Release.Namespace }}
+{{- end }}
+
+{{- define "fairlead.selector" -}}
+app.kubernetes.io/name: fairlead
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "fairlead.labels" -}}
+{{ include "fairlead.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- end }}
+
+{{- define "fairlead.image" -}}
+{{ printf "%s:%s" .image.repository (.image.tag | default .root.Chart.AppVersion) }}
+{{- end }}
+
+{{/* Where the API server is, unless it is found as by every Pod. */}}
+{{- define "fairlead.apiServerEnv" -}}
+{{- with .Values.apiServer.host -}}
+- {name: KUBERNETES_SERVICE_HOST, value: {{ . | quote }}}
+{{ end }}
+{{- with .Values.apiServer.port -}}
+- {name: KUBERNETES_SERVICE_PORT, value: {{ . | quote }}}
+{{ end }}
+{{- end }}
+
+{{/* "ADDRESS:PORT" of an address of either family. */}}
+{{- define "fairlead.listen" -}}
+{{ printf "[%s]:%v" (.address | trimPrefix "[" | trimSuffix "]") .port }}
+{{- end }}
+
+{{- define "fairlead.frrSocketDir" -}}
+{{ .Values.frr.socketDir | default (eq .Values.frr.mode "host" | ternary "/run/frr" "/run/fairlead/frr") }}
+{{- end }}
+
+{{/* zebra needs SYS_ADMIN, bgpd NET_BIND_SERVICE and SYS_ADMIN; all of them change their user; CHOWN and KILL are for the start and the end. */}}
+{{- define "fairlead.frrContainer" -}}
+name: frr
+image: {{ include "fairlead.image" (dict "root" . "image" .Values.frr.image) | quote }}
+imagePullPolicy: {{ .Values.frr.image.pullPolicy }}
+{{- with .Values.frr.extraArgs }}
+args: {{ toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  runAsUser: 0
+  runAsGroup: 92
+  readOnlyRootFilesystem: true
+  allowPrivilegeEscalation: false
+  capabilities:
+    drop: [ALL]
+    add: [NET_ADMIN, NET_RAW, NET_BIND_SERVICE, SYS_ADMIN, SETUID, SETGID, CHOWN, KILL]
+livenessProbe:
+  exec:
+    command: [vtysh, -d, bgpd, -c, show version]
+  initialDelaySeconds: 5
+  periodSeconds: 10
+  timeoutSeconds: 5
+resources: {{ toYaml .Values.frr.resources | nindent 2 }}
+volumeMounts:
+  - {name: frr-sockets, mountPath: /run/frr}
+  - {name: frr-tmp, mountPath: /var/tmp/frr}
+  {{- if .Values.frr.config }}
+  - {name: frr-config, mountPath: /etc/frr/frr.conf, subPath: frr.conf, readOnly: true}
+  {{- end }}
+{{- end }}
+
+{{- define "fairlead.frrVolumes" -}}
+- name: frr-tmp
+  emptyDir: {}
+{{- if .Values.frr.config }}
+- name: frr-config
+  configMap: {name: {{ include "fairlead.name" . }}-frr}
+{{- end }}
+{{- end }}
