@@ -39,7 +39,7 @@ static const char *const hints[REASON_COUNT] = {
 	[REASON_NoConfiguration] =
 		"see whether a controller runs, and whether there is a ConfigMap",
 	[REASON_HeartbeatKeyPending] = "wait for the controller to make the key, or make the "
-	                               "Secret that the speaker's /readyz names",
+				       "Secret that the speaker's /readyz names",
 	[REASON_RulesPending] = "wait; if it stays, see proxy in the speaker's /status",
 	[REASON_BgpUnreachable] =
 		"see whether bgpd runs on the node, and whether the speaker may open "

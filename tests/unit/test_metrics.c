@@ -176,10 +176,10 @@ static void server_answers(void **state)
 static void bad_listen_addresses_are_named(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "",         "7472",      ":7472",       "0.0.0.0",
-		                           "0.0.0.0:", "0.0.0.0:x", "0.0.0.0:1x",  "0.0.0.0:65536",
+	static const char *const bad[] = { "",         "7472",      ":7472",      "0.0.0.0",
+		                           "0.0.0.0:", "0.0.0.0:x", "0.0.0.0:1x", "0.0.0.0:65536",
 		                           ":::7472",  "[::]",      "[0.0.0.0:1", "::1:7472",
-		                           "[]:7472",  "host:7472", "0.0.0.0:-1",  "0.0.0.0: 1" };
+		                           "[]:7472",  "host:7472", "0.0.0.0:-1", "0.0.0.0: 1" };
 	static const struct metrics_server_ops ops = { 0 };
 	struct event_base *base = event_base_new();
 
