@@ -46,12 +46,15 @@ struct proxy_port {
 };
 
 struct proxy_service {
-	const char *key;         /* "namespace/name" */
-	uint8_t family;          /* 4 or 6 */
-	struct addr cluster_ip;  /* none: no ClusterIP rules */
-	const struct addr *vips; /* addresses from outside: LoadBalancer ingress of mode VIP */
+	const char *key;        /* "namespace/name" */
+	uint8_t family;         /* 4 or 6 */
+	struct addr cluster_ip; /* none: no ClusterIP rules */
+	/* Addresses from outside; none may be in both lists. */
+	const struct addr *vips; /* LoadBalancer ingress of mode VIP */
 	size_t n_vips;
-	const struct prefix *source_ranges; /* for the VIPs; none: everybody */
+	const struct addr *external_ips;
+	size_t n_external_ips;
+	const struct prefix *source_ranges; /* for the VIPs alone; none: everybody */
 	size_t n_source_ranges;
 	bool external_local, internal_local;
 	uint32_t affinity_s;

@@ -103,6 +103,8 @@ void conntrack_job_add(struct conntrack_job *j, const struct proxy_service *s)
 			add_front(j, &s->cluster_ip, p->port, p);
 		for (size_t v = 0; v < s->n_vips; v++)
 			add_front(j, &s->vips[v], p->port, p);
+		for (size_t v = 0; v < s->n_external_ips; v++)
+			add_front(j, &s->external_ips[v], p->port, p);
 		if (p->node_port)
 			add_front(j, NULL, p->node_port, p);
 	}

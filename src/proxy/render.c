@@ -133,7 +133,7 @@ static bool plan_port(const struct render_options *o, const struct proxy_service
 		return false;
 
 	bool inside = !addr_is_none(&s->cluster_ip);
-	n.outside = p->node_port || s->n_vips;
+	n.outside = p->node_port || s->n_vips || s->n_external_ips;
 	n.internal = fate(p, s->internal_local);
 	n.external = fate(p, s->external_local);
 	n.filtered = s->n_source_ranges > 0;
@@ -340,23 +340,27 @@ static const char *refusal(enum fate f)
 	return f == FATE_DROP ? "DROP" : "REJECT";
 }
 
+/* What the address is to the Service. */
+enum place { PLACE_CLUSTER_IP, PLACE_VIP, PLACE_EXTERNAL_IP };
+
 static void dispatch_addr(const struct port_plan *n, const struct line_sink *to,
-                          const struct addr *a, bool vip)
+                          const struct addr *a, enum place place)
 {
 	char match[ADDR_STR_SIZE + 64];
 	snprintf(match, sizeof(match), "-d %s/%u -p %s -m %s --dport %d", addr_str(a), addr_bits(a),
 	         n->proto, n->proto, n->p->port);
 	unsigned int nat = bucket_of_addr(BUCKET_NAT_ADDR, a);
 	unsigned int filter = bucket_of_addr(BUCKET_FILTER_ADDR, a);
-	enum fate f = vip ? n->external : n->internal;
-	if (!vip && f == FATE_FORWARD)
+	bool outside = place != PLACE_CLUSTER_IP, filtered = place == PLACE_VIP && n->filtered;
+	enum fate f = outside ? n->external : n->internal;
+	if (!outside && f == FATE_FORWARD)
 		line(to, nat, false, "%s -j FL-%c-%s", match, n->s->internal_local ? 'L' : 'C',
 		     n->id);
-	if (vip && n->external_chain)
-		line(to, nat, false, "%s -j FL-%c-%s", match, n->filtered ? 'F' : 'E', n->id);
+	if (outside && n->external_chain)
+		line(to, nat, false, "%s -j FL-%c-%s", match, filtered ? 'F' : 'E', n->id);
 	if (f != FATE_FORWARD)
 		line(to, filter, false, "%s -j %s", match, refusal(f));
-	else if (vip && n->filtered)
+	else if (filtered)
 		line(to, filter, false, "%s -j DROP", match);
 }
 
@@ -381,9 +385,11 @@ void render_dispatch(const struct render_options *o, const struct proxy_service 
 		if (!plan_port(o, s, i, &n))
 			continue;
 		if (!addr_is_none(&s->cluster_ip))
-			dispatch_addr(&n, &to, &s->cluster_ip, false);
+			dispatch_addr(&n, &to, &s->cluster_ip, PLACE_CLUSTER_IP);
 		for (size_t v = 0; v < s->n_vips; v++)
-			dispatch_addr(&n, &to, &s->vips[v], true);
+			dispatch_addr(&n, &to, &s->vips[v], PLACE_VIP);
+		for (size_t v = 0; v < s->n_external_ips; v++)
+			dispatch_addr(&n, &to, &s->external_ips[v], PLACE_EXTERNAL_IP);
 		if (n.p->node_port)
 			dispatch_node_port(&n, &to);
 	}
@@ -391,6 +397,13 @@ void render_dispatch(const struct render_options *o, const struct proxy_service 
 	for (size_t v = 0; v < s->n_vips; v++)
 		line(&to, bucket_of_addr(BUCKET_FILTER_ADDR, &s->vips[v]), true,
 		     "-d %s/%u -j REJECT", addr_str(&s->vips[v]), addr_bits(&s->vips[v]));
+	/* An external IP may be the node's own, and then the node's other ports are nobody's to close. */
+	for (size_t v = 0; v < s->n_external_ips; v++) {
+		const struct addr *a = &s->external_ips[v];
+		line(&to, bucket_of_addr(BUCKET_FILTER_ADDR, a), true,
+		     "-d %s/%u -m addrtype ! --dst-type LOCAL -j REJECT", addr_str(a),
+		     addr_bits(a));
+	}
 }
 
 void render_frame(const struct render_options *o, render_chain_fn *fn, void *arg)

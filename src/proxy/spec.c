@@ -132,6 +132,8 @@ static size_t lay_out(char *memory, const struct proxy_service *from)
 
 	size_t n_vips = bounded(from->n_vips, SPEC_MAX_VIPS, &p->truncated);
 	struct addr *vips = CARVE(&c, n_vips, struct addr);
+	size_t n_external = bounded(from->n_external_ips, SPEC_MAX_EXTERNAL_IPS, &p->truncated);
+	struct addr *external_ips = CARVE(&c, n_external, struct addr);
 	size_t n_ranges = bounded(from->n_source_ranges, SPEC_MAX_SOURCE_RANGES, &p->truncated);
 	struct prefix *ranges = CARVE(&c, n_ranges, struct prefix);
 	p->s.key = copy_str(&c, from->key);
@@ -141,6 +143,9 @@ static size_t lay_out(char *memory, const struct proxy_service *from)
 	p->s.vips = vips;
 	p->s.n_vips =
 		copy_sorted(vips, from->vips, n_vips, sizeof(*vips), vip_cmp, from->family, 0);
+	p->s.external_ips = external_ips;
+	p->s.n_external_ips = copy_sorted(external_ips, from->external_ips, n_external,
+	                                  sizeof(*external_ips), vip_cmp, from->family, 0);
 	p->s.source_ranges = ranges;
 	p->s.n_source_ranges = copy_sorted(ranges, from->source_ranges, n_ranges, sizeof(*ranges),
 	                                   range_cmp, from->family, offsetof(struct prefix, addr));
@@ -163,10 +168,13 @@ static uint64_t digest(const struct proxy_service *s)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 	buf_add(&b, &s->cluster_ip, sizeof(s->cluster_ip));
-	buf_printf(&b, "%d %d %d %u %zu %zu %zu ", s->family, s->external_local, s->internal_local,
-	           s->affinity_s, s->n_vips, s->n_source_ranges, s->n_ports);
+	buf_printf(&b, "%d %d %d %u %zu %zu %zu %zu ", s->family, s->external_local,
+	           s->internal_local, s->affinity_s, s->n_vips, s->n_external_ips,
+	           s->n_source_ranges, s->n_ports);
 	for (size_t i = 0; i < s->n_vips; i++)
 		buf_add(&b, &s->vips[i], sizeof(s->vips[i]));
+	for (size_t i = 0; i < s->n_external_ips; i++)
+		buf_add(&b, &s->external_ips[i], sizeof(s->external_ips[i]));
 	for (size_t i = 0; i < s->n_source_ranges; i++) {
 		buf_add(&b, &s->source_ranges[i].addr, sizeof(s->source_ranges[i].addr));
 		buf_add(&b, &s->source_ranges[i].len, sizeof(s->source_ranges[i].len));

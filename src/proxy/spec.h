@@ -16,6 +16,7 @@
 #define SPEC_MAX_PORTS 256
 #define SPEC_MAX_ENDPOINTS 4096 /* a port and set */
 #define SPEC_MAX_VIPS 64
+#define SPEC_MAX_EXTERNAL_IPS 256
 #define SPEC_MAX_SOURCE_RANGES 1024
 
 struct spec {

@@ -263,6 +263,33 @@ def test_address_from_outside(proxies: Proxies) -> None:
         assert outcome(namespace, "203.0.113.12", 81) == "refused"
 
 
+def test_external_ip(proxies: Proxies) -> None:
+    spec = f"cluster-ip=10.96.0.19 external-ip=203.0.113.19 port=tcp/80 {A}"
+    # Source ranges are for the address of the load balancer alone.
+    proxies.service("node1", "t/external", f"{spec} vip=203.0.113.20 range=198.51.100.0/24")
+    assert seen("client", "203.0.113.19") == {"pod1": GATE["node1"]}
+    assert outcome("client", "203.0.113.20") == "timeout"
+    assert seen("pod1", "203.0.113.19") == {"pod1": GATE["node1"]}  # back to itself
+    for namespace in ("client", "pod1", "node1"):
+        assert outcome(namespace, "203.0.113.19", 81) == "refused"
+    proxies.service("node1", "t/external", f"{spec} external=Local local={POD['node1']};8080")
+    assert seen("client", "203.0.113.19") == {"pod1": CLIENT}
+    proxies.service("node1", "t/external", spec.replace(f"external-ip=203.0.113.19 port=tcp/80 {A}", "port=tcp/80 any"))
+    assert outcome("client", "203.0.113.19") != "answered"
+
+
+def test_an_external_ip_may_be_the_nodes_own(proxies: Proxies) -> None:
+    spec = f"cluster-ip=10.96.0.20 external-ip={NODE['node1']} port=tcp/80 {B}"
+    proxies.service("node1", "t/own", spec)
+    assert seen("client", NODE["node1"]) == {"pod2": NODE["node1"]}
+    # What else listens on the node is reached as before.
+    with netns.entered(ns("node1")):
+        listener = socket.create_server((NODE["node1"], 81))
+    with listener, netns.entered(ns("client")):
+        socket.create_connection((NODE["node1"], 81), timeout=DROPPED_S).close()
+    assert outcome("client", NODE["node1"], 82) == "refused"
+
+
 def test_policy_local(proxies: Proxies) -> None:
     spec = f"cluster-ip=10.96.0.13 vip=203.0.113.13 external=Local port=tcp/80/30013 {A}"
     proxies.service("node1", "t/local", f"{spec} local={POD['node1']};8080")
@@ -332,9 +359,9 @@ def test_no_endpoints_are_refused(proxies: Proxies) -> None:
 
 
 def test_udp_follows_its_endpoints(proxies: Proxies) -> None:
-    spec = "cluster-ip=10.96.0.18 vip=203.0.113.18 port=udp/53/30018"
+    spec = "cluster-ip=10.96.0.18 vip=203.0.113.18 external-ip=203.0.113.118 port=udp/53/30018"
     proxies.service("node1", "t/udp", f"{spec} {A}")
-    for host, port in (("203.0.113.18", 53), (NODE["node1"], 30018)):
+    for host, port in (("203.0.113.18", 53), ("203.0.113.118", 53), (NODE["node1"], 30018)):
         with netns.entered(ns("client")):
             s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with s:

@@ -6,8 +6,8 @@
  *	proxyctl --cleanup
  *
  * One command a line:
- *	service KEY FAMILY [cluster-ip=A] [vip=A]… [range=CIDR]… [external=Local] [internal=Local] [affinity=SECONDS]
- *	        [port=PROTO/PORT[/NODEPORT] [cluster=A;PORT]… [local=A;PORT]… [any]]…
+ *	service KEY FAMILY [cluster-ip=A] [vip=A]… [external-ip=A]… [range=CIDR]… [external=Local] [internal=Local]
+ *	        [affinity=SECONDS] [port=PROTO/PORT[/NODEPORT] [cluster=A;PORT]… [local=A;PORT]… [any]]…
  *	remove KEY FAMILY
  *	complete
  *	wait            until everything is in the kernel, then prints the status as one line of JSON
@@ -64,7 +64,7 @@ static struct prefix parse_prefix(const char *s)
 /* Everything that one line may fill. */
 struct line {
 	struct proxy_service s;
-	struct addr vips[MAX_ITEMS];
+	struct addr vips[MAX_ITEMS], external_ips[MAX_ITEMS];
 	struct prefix ranges[MAX_ITEMS];
 	struct proxy_port ports[MAX_ITEMS];
 	struct proxy_endpoint endpoints[MAX_ITEMS][2][MAX_ITEMS];
@@ -116,6 +116,8 @@ static void one_word(struct line *l, const char *word)
 		l->s.cluster_ip = parse_addr(v);
 	else if ((v = value(word, "vip")) && l->s.n_vips < MAX_ITEMS)
 		l->vips[l->s.n_vips++] = parse_addr(v);
+	else if ((v = value(word, "external-ip")) && l->s.n_external_ips < MAX_ITEMS)
+		l->external_ips[l->s.n_external_ips++] = parse_addr(v);
 	else if ((v = value(word, "range")) && l->s.n_source_ranges < MAX_ITEMS)
 		l->ranges[l->s.n_source_ranges++] = parse_prefix(v);
 	else if ((v = value(word, "external")))
@@ -147,6 +149,7 @@ static void set_service(char **words)
 	for (const char *word; (word = strtok_r(NULL, " ", words));)
 		one_word(l, word);
 	l->s.vips = l->vips;
+	l->s.external_ips = l->external_ips;
 	l->s.source_ranges = l->ranges;
 	l->s.ports = l->ports;
 	proxy_set(proxy, &l->s);

@@ -19,7 +19,7 @@ static struct addr addr(const char *s)
 static void stale_flows_are_told_from_others(void **state)
 {
 	(void)state;
-	const struct addr vip = addr("192.0.2.9");
+	const struct addr vip = addr("192.0.2.9"), external_ip = addr("203.0.113.9");
 	const struct proxy_endpoint cluster[] = { { .addr = addr("10.244.1.7"), .port = 5353 } };
 	const struct proxy_endpoint local[] = { { .addr = addr("10.244.2.7"), .port = 5353 } };
 	const struct proxy_port ports[] = {
@@ -45,6 +45,8 @@ static void stale_flows_are_told_from_others(void **state)
 		                         .cluster_ip = addr("10.96.0.10"),
 		                         .vips = &vip,
 		                         .n_vips = 1,
+		                         .external_ips = &external_ip,
+		                         .n_external_ips = 1,
 		                         .ports = ports,
 		                         .n_ports = 3 };
 	static const struct {
@@ -59,6 +61,8 @@ static void stale_flows_are_told_from_others(void **state)
 		{ "10.96.0.10", 53, "10.244.3.7", 5353, true },
 		{ "10.96.0.10", 53, "10.244.1.7", 5354, true },
 		{ "192.0.2.9", 53, "192.0.2.9", 53, true }, /* begun before there were rules */
+		{ "203.0.113.9", 53, "203.0.113.9", 53, true },
+		{ "203.0.113.9", 53, "10.244.1.7", 5353, false },
 		{ "192.168.1.11", 30053, "10.244.3.7", 5353, true },
 		{ "192.168.1.11", 30053, "10.244.1.7", 5353, false },
 		{ "192.168.1.11", 53, "10.244.3.7", 5353,

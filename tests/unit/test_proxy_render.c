@@ -32,7 +32,7 @@ static struct prefix prefix(const char *s)
 
 /* What a case gives, with addresses as text. */
 struct wish {
-	const char *cluster_ip, *vip;
+	const char *cluster_ip, *vip, *external_ip;
 	const char *ranges[3];
 	const char *cluster[4], *local[4]; /* endpoints, all on port 8080 */
 	int proto;
@@ -53,7 +53,7 @@ static struct spec *make_spec(const struct wish *w)
 {
 	struct proxy_endpoint cluster[4], local[4];
 	struct prefix ranges[3];
-	struct addr vip = addr(w->vip);
+	struct addr vip = addr(w->vip), external_ip = addr(w->external_ip);
 	struct proxy_port port = {
 		.name = "http",
 		.proto = (uint8_t)(w->proto ? w->proto : IPPROTO_TCP),
@@ -71,6 +71,8 @@ static struct spec *make_spec(const struct wish *w)
 		.cluster_ip = addr(w->cluster_ip),
 		.vips = &vip,
 		.n_vips = w->vip ? 1 : 0,
+		.external_ips = &external_ip,
+		.n_external_ips = w->external_ip ? 1 : 0,
 		.source_ranges = ranges,
 		.external_local = w->external_local,
 		.internal_local = w->internal_local,
@@ -220,6 +222,79 @@ static void policy_cluster_from_outside(void **state)
 	      "C: -j P1\n"
 	      "P1: -s 10.244.1.7/32 -j FL-MARK\n"
 	      "P1: -p udp -j DNAT --to-destination 10.244.1.7:8080\n");
+}
+
+static void external_ips_are_from_outside(void **state)
+{
+	(void)state;
+	/* Alone they are enough for traffic from outside. */
+	check(&(struct wish){ .cluster_ip = "10.96.0.17",
+	                      .external_ip = "203.0.113.9",
+	                      .cluster = { "10.244.1.7" } },
+	      "FL-B-11: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j C\n"
+	      "FL-B-09: -d 203.0.113.9/32 -p tcp -m tcp --dport 80 -j E\n"
+	      "FL-D-09: (after) -d 203.0.113.9/32 -m addrtype ! --dst-type LOCAL -j REJECT\n"
+	      "E: -j FL-MARK\n"
+	      "E: -j C\n"
+	      "C: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j FL-NODE\n"
+	      "C: -j P1\n"
+	      "P1: -s 10.244.1.7/32 -j FL-MARK\n"
+	      "P1: -p tcp -j DNAT --to-destination 10.244.1.7:8080\n");
+	/* Policy Local is theirs as well. */
+	check(&(struct wish){ .external_ip = "2001:db8::9",
+	                      .cluster_ip = "fd00:96::17",
+	                      .external_local = true,
+	                      .internal_local = true,
+	                      .local = { "fd00:244::7" },
+	                      .cluster = { "fd00:244::7" } },
+	      "FL-B-17: -d fd00:96::17/128 -p tcp -m tcp --dport 80 -j L\n"
+	      "FL-B-09: -d 2001:db8::9/128 -p tcp -m tcp --dport 80 -j E\n"
+	      "FL-D-09: (after) -d 2001:db8::9/128 -m addrtype ! --dst-type LOCAL -j REJECT\n"
+	      "E: -s fd00:244::/56 -j C\n"
+	      "E: -m addrtype --src-type LOCAL -j FL-MARK\n"
+	      "E: -m addrtype --src-type LOCAL -j C\n"
+	      "E: -j CONNMARK --set-xmark 0x100000/0x100000\n"
+	      "E: -j L\n"
+	      "C: -j P1\n"
+	      "L: -d fd00:96::17/128 -p tcp -m tcp --dport 80 -j FL-NODE\n"
+	      "L: -j P1\n"
+	      "P1: -s fd00:244::7/128 -j FL-MARK\n"
+	      "P1: -p tcp -j DNAT --to-destination [fd00:244::7]:8080\n");
+	/* None here: refused as an address of the load balancer is. */
+	check(&(struct wish){ .external_ip = "203.0.113.9",
+	                      .cluster_ip = "10.96.0.17",
+	                      .has_any = true,
+	                      .external_local = true,
+	                      .internal_local = true },
+	      "FL-D-11: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j DROP\n"
+	      "FL-B-09: -d 203.0.113.9/32 -p tcp -m tcp --dport 80 -j E\n"
+	      "FL-D-09: -d 203.0.113.9/32 -p tcp -m tcp --dport 80 -j DROP\n"
+	      "FL-D-09: (after) -d 203.0.113.9/32 -m addrtype ! --dst-type LOCAL -j REJECT\n");
+	/* No endpoint anywhere. */
+	check(&(struct wish){ .external_ip = "203.0.113.9", .cluster_ip = "10.96.0.17" },
+	      "FL-D-11: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j REJECT\n"
+	      "FL-D-09: -d 203.0.113.9/32 -p tcp -m tcp --dport 80 -j REJECT\n"
+	      "FL-D-09: (after) -d 203.0.113.9/32 -m addrtype ! --dst-type LOCAL -j REJECT\n");
+}
+
+static void source_ranges_are_for_vips_alone(void **state)
+{
+	(void)state;
+	check(&(struct wish){ .vip = "192.0.2.9",
+	                      .external_ip = "203.0.113.8",
+	                      .ranges = { "198.51.100.0/24" },
+	                      .cluster = { "10.244.1.7" } },
+	      "FL-B-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j F\n"
+	      "FL-D-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j DROP\n"
+	      "FL-B-08: -d 203.0.113.8/32 -p tcp -m tcp --dport 80 -j E\n"
+	      "FL-D-09: (after) -d 192.0.2.9/32 -j REJECT\n"
+	      "FL-D-08: (after) -d 203.0.113.8/32 -m addrtype ! --dst-type LOCAL -j REJECT\n"
+	      "E: -j FL-MARK\n"
+	      "E: -j C\n"
+	      "F: -s 198.51.100.0/24 -j E\n"
+	      "C: -j P1\n"
+	      "P1: -s 10.244.1.7/32 -j FL-MARK\n"
+	      "P1: -p tcp -j DNAT --to-destination 10.244.1.7:8080\n");
 }
 
 static void policy_local_with_local_endpoint(void **state)
@@ -477,6 +552,8 @@ int main(void)
 		cmocka_unit_test(cluster_ip),
 		cmocka_unit_test(no_endpoints_reject),
 		cmocka_unit_test(policy_cluster_from_outside),
+		cmocka_unit_test(external_ips_are_from_outside),
+		cmocka_unit_test(source_ranges_are_for_vips_alone),
 		cmocka_unit_test(policy_local_with_local_endpoint),
 		cmocka_unit_test(policy_local_without_local_endpoint),
 		cmocka_unit_test(internal_policy_local),
