@@ -32,11 +32,18 @@ struct decision {
 };
 
 /*
- * @a: one of the Service's ingress addresses, or NULL where it has none (the reason then says what stands before that).
+ * @a: one of the Service's addresses from outside, or NULL where it has none (the reason then says what stands before that).
  * Linear in the Service's endpoints.
  */
 struct decision decide(const struct view *v, const struct view_service *s, const struct addr *a,
                        const char *node, enum decide_protocol protocol);
+/*
+ * The protocols by which something is to be said of the address, as CONFIG_PROTOCOL_… bits: those of the pool that holds it.
+ * Outside all pools an external IP that is allowed goes by layer 2, and by BGP where the configuration has peers; of anything
+ * else layer 2 tells why not.
+ */
+unsigned int decide_protocols(const struct view *v, const struct view_service *s,
+                              const struct addr *a);
 /* Adds what a person should know beside the reason's own sentence; one line. */
 void decide_message(const struct decision *d, const struct view *v, const struct view_service *s,
                     const struct addr *a, const char *node, struct buf *out);
@@ -54,7 +61,7 @@ struct decide_endpoints {
 void decide_endpoints(const struct view_service *s, const struct view_port *port, uint8_t family,
                       const char *node, struct decide_endpoints *ret);
 void decide_endpoints_fini(struct decide_endpoints *e);
-/* Whether traffic from outside can come to this port: by node port, or by an address of the load balancer in that family. */
+/* Whether traffic from outside can come to this port, as kube-proxy sees it: by node port, or by an address of that family. */
 bool decide_is_external(const struct view_service *s, const struct view_port *port, uint8_t family);
 
 #endif

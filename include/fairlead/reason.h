@@ -51,6 +51,9 @@
 	X(IpModeProxy, false, "the address is published with ipMode Proxy")                   \
 	X(OtherClass, false, "the Service belongs to another load balancer class")            \
 	X(NotLoadBalancer, false, "the Service is not of type LoadBalancer")                  \
+	X(ExternalIpNotAllowed, false,                                                        \
+	  "the external IP was written by hand, and is not allowed here")                     \
+	X(NotForwarded, false, "the Service has no cluster IP of the address's family")       \
 	X(NoAddress, false, "the Service has no address yet")                                 \
 	X(NoConfiguration, false, "no accepted configuration was published yet")              \
 	X(HeartbeatKeyPending, false, "the speaker does not know the heartbeat key yet")      \

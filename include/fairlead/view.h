@@ -34,9 +34,19 @@ struct view_port {
 	uint16_t node_port; /* 0: none; always 0 in a slice */
 };
 
-struct view_ingress {
+/* What an address is to its Service. */
+enum view_kind {
+	VIEW_LOAD_BALANCER,       /* of status.loadBalancer.ingress */
+	VIEW_EXTERNAL_ASSIGNED,   /* of spec.externalIPs, where the controller put it */
+	VIEW_EXTERNAL_HANDWRITTEN /* of spec.externalIPs, where somebody else did */
+};
+const char *view_kind_name(enum view_kind k); /* "load-balancer" … */
+
+struct view_address {
 	struct addr addr;
 	bool ip_mode_proxy;
+	bool external; /* of spec.externalIPs */
+	bool recorded; /* external, and the controller's record of what it assigned names it */
 };
 
 struct view_endpoint {
@@ -71,8 +81,8 @@ struct view_service {
 	uint32_t affinity_s;
 	const struct view_port *ports;
 	size_t n_ports;
-	const struct view_ingress *ingress; /* those with an address */
-	size_t n_ingress;
+	const struct view_address *addresses; /* from outside; each once */
+	size_t n_addresses;
 	const struct prefix *source_ranges;
 	size_t n_source_ranges;
 	const struct view_slice *slices; /* in no particular order */
@@ -131,9 +141,29 @@ const struct view_node *view_node_named(const struct view *v, const char *name);
 const struct view_service *view_service_named(const struct view *v, const char *key);
 /* All Services that are known, sorted by namespace and name: a new array of pointers for free(). */
 const struct view_service **view_services(const struct view *v, size_t *ret_n);
+
+/* ---- addresses from outside ---- */
+
 /*
- * Of all Services of type LoadBalancer and of our class that hold @a and are not being deleted, the one that was created
- * first; NULL if none does.
+ * Those of the Service: of its status if it is of type LoadBalancer, then its external IPs that are not among them.  A new
+ * array for free().
+ */
+struct view_address *view_addresses_of(const struct kube_service *s, size_t *ret_n);
+/* The one that is @a; NULL: the Service has no such address. */
+const struct view_address *view_address_of(const struct view_service *s, const struct addr *a);
+/* An external IP counts as assigned while it is recorded and in a pool for external IPs.  @c: may be NULL. */
+enum view_kind view_kind_of(const struct configuration *c, const struct view_address *a);
+/* Whether the node forwards to the Service in that family: kube-proxy and we do so by its cluster IP alone. */
+bool view_has_family(const struct view_service *s, uint8_t family);
+/*
+ * May the Service have this address?  An external IP that somebody wrote by hand is denied unless the configuration allows
+ * it, for else whoever may write Services could draw anybody's traffic to himself (CVE-2020-8554).
+ */
+bool view_is_admitted(const struct view *v, const struct view_service *s,
+                      const struct view_address *a);
+/*
+ * Of all Services that claim @a, the one that was created first; NULL: none does.  To claim is to have it in the status and be
+ * of our class, or as an admitted external IP and have a cluster IP of its family; and not to be deleted.
  */
 const struct view_service *view_first_claimant(const struct view *v, const struct addr *a);
 struct view_stats view_stats(const struct view *v);

@@ -65,6 +65,7 @@ EXTRA_DIST += \
 	tests/cli/bad.yaml \
 	tests/cli/broken.yaml \
 	tests/cli/cluster.yaml \
+	tests/cli/external.yaml \
 	tests/cli/golden \
 	tests/cli/legacy.yaml \
 	tests/cli/out \

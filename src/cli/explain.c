@@ -38,12 +38,13 @@ static void add_row(struct explain *x, struct explain_address *a, const char *no
 	set_row(row, d.reason == REASON_Candidate, reason_name(d.reason), buf_str(&message));
 }
 
-/* By the pool's protocols; what is in no pool is refused by all alike. */
 static void add_rows(struct explain *x, struct explain_address *a, const char *node, bool is_dead)
 {
-	if (!a->pool || a->pool->protocols & CONFIG_PROTOCOL_LAYER2)
+	unsigned int protocols = decide_protocols(x->view, x->service, &a->addr);
+
+	if (protocols & CONFIG_PROTOCOL_LAYER2)
 		add_row(x, a, node, is_dead, DECIDE_LAYER2);
-	if (a->pool && a->pool->protocols & CONFIG_PROTOCOL_BGP)
+	if (protocols & CONFIG_PROTOCOL_BGP)
 		add_row(x, a, node, is_dead, DECIDE_BGP);
 }
 
@@ -64,10 +65,11 @@ struct explain *explain_new(const struct view *v, const struct view_service *s,
 	memcpy(sorted, nodes, n_nodes * sizeof(*sorted));
 	qsort(sorted, n_nodes, sizeof(*sorted), node_cmp);
 	*x = (struct explain){ .view = v, .service = s, .is_live = !nodes_stand_for_speakers };
-	x->addresses = xcalloc(s->n_ingress + 1, sizeof(*x->addresses));
-	for (size_t i = 0; i < s->n_ingress; i++) {
+	x->addresses = xcalloc(s->n_addresses + 1, sizeof(*x->addresses));
+	for (size_t i = 0; i < s->n_addresses; i++) {
 		struct explain_address *a = &x->addresses[x->n_addresses++];
-		a->addr = s->ingress[i].addr;
+		a->addr = s->addresses[i].addr;
+		a->kind = view_kind_of(c, &s->addresses[i]);
 		a->pool = c ? configuration_pool_of(c, &a->addr) : NULL;
 		for (size_t k = 0; k < n_nodes; k++)
 			if (!node || !strcmp(sorted[k]->meta.name, node))

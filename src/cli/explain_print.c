@@ -34,7 +34,11 @@ static const char *const hints[REASON_COUNT] = {
 	[REASON_IpModeProxy] = "publish the address with ipMode: VIP",
 	[REASON_OtherClass] = "the controller of that class is in charge; or give "
 			      "--load-balancer-class",
-	[REASON_NotLoadBalancer] = "set type: LoadBalancer",
+	[REASON_NotLoadBalancer] = "set type: LoadBalancer, or ask for an external IP by the "
+				   "annotation fairlead.io/external-ips",
+	[REASON_ExternalIpNotAllowed] = "remove it from spec.externalIPs; or name its range and "
+					"the namespace in external-ips of the configuration",
+	[REASON_NotForwarded] = "give the Service a cluster IP of that family",
 	[REASON_NoAddress] = "see the condition fairlead.io/AddressAssigned, and `fairlead plan`",
 	[REASON_NoConfiguration] =
 		"see whether a controller runs, and whether there is a ConfigMap",
@@ -46,6 +50,12 @@ static const char *const hints[REASON_COUNT] = {
 		"its socket",
 	[REASON_BgpNoPeer] = "add a peer, or correct its node-selectors",
 	[REASON_BgpNoSession] = "see the peer's last error in the speaker's /status",
+};
+
+static const char *const kind_words[] = {
+	[VIEW_LOAD_BALANCER] = "",
+	[VIEW_EXTERNAL_ASSIGNED] = "external IP assigned by the controller, ",
+	[VIEW_EXTERNAL_HANDWRITTEN] = "external IP written by hand, ",
 };
 
 static enum reason reason_of(const char *name)
@@ -75,8 +85,8 @@ void explain_json(const struct explain *x, struct buf *out)
 	buf_putc(out, '[');
 	for (size_t i = 0; i < x->n_addresses; i++) {
 		const struct explain_address *a = &x->addresses[i];
-		buf_printf(out, "%s{\"address\":\"%s\",\"pool\":", i ? "," : "",
-		           addr_str(&a->addr));
+		buf_printf(out, "%s{\"address\":\"%s\",\"kind\":\"%s\",\"pool\":", i ? "," : "",
+		           addr_str(&a->addr), view_kind_name(a->kind));
 		buf_json_str(out, a->pool ? a->pool->name : NULL);
 		buf_puts(out, ",\"nodes\":[");
 		for (size_t k = 0; k < a->n_rows; k++) {
@@ -179,7 +189,7 @@ void explain_text(const struct explain *x, const struct kube_service *service, s
 		no_address_text(x, service, out);
 	for (size_t i = 0; i < x->n_addresses; i++) {
 		const struct explain_address *a = &x->addresses[i];
-		buf_printf(out, "\n%s, %s%s\n", addr_str(&a->addr),
+		buf_printf(out, "\n%s, %s%s%s\n", addr_str(&a->addr), kind_words[a->kind],
 		           a->pool ? "pool " : "in no pool", a->pool ? a->pool->name : "");
 		verdict_text(x, a, DECIDE_LAYER2, out);
 		verdict_text(x, a, DECIDE_BGP, out);

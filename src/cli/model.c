@@ -99,7 +99,7 @@ void cluster_put_configuration(struct model *m, const struct kube_config_map *ma
 
 void cluster_put_service(struct model *m, const struct kube_service *in)
 {
-	if (in->type != KUBE_LOAD_BALANCER)
+	if (in->type != KUBE_LOAD_BALANCER && in->n_external_ips == 0)
 		return;
 	struct model_service *s = xcalloc(1, sizeof(*s)), *old;
 	const char *reason = "", *message = "";
@@ -113,10 +113,11 @@ void cluster_put_service(struct model *m, const struct kube_service *in)
 	s->name = xstrdup(in->meta.name);
 	s->reason = xstrdup(reason);
 	s->message = xstrdup(message);
-	s->addresses = xcalloc(in->n_ingress + 1, sizeof(*s->addresses));
-	for (size_t i = 0; i < in->n_ingress; i++)
-		if (!addr_is_none(&in->ingress[i].ip))
-			s->addresses[s->n_addresses++].addr = in->ingress[i].ip;
+	cleanup_free struct view_address *list = view_addresses_of(in, &s->n_addresses);
+	s->waits = in->type == KUBE_LOAD_BALANCER && (!s->n_addresses || list[0].external);
+	s->addresses = xcalloc(s->n_addresses + 1, sizeof(*s->addresses));
+	for (size_t i = 0; i < s->n_addresses; i++)
+		s->addresses[i].address = list[i];
 	/* A list in pages may name an object twice. */
 	HASH_FIND(hh, m->services, s->key, strlen(s->key), old);
 	if (old) {
@@ -160,7 +161,7 @@ static void put_verdict(struct model_service *s, struct json_object *obj, struct
 		return;
 	for (size_t i = 0; i < s->n_addresses; i++) {
 		struct model_address *a = &s->addresses[i];
-		if (!addr_eq(&a->addr, &addr))
+		if (!addr_eq(&a->address.addr, &addr))
 			continue;
 		a->verdicts = xreallocarray(a->verdicts, a->n_verdicts + 1, sizeof(*a->verdicts));
 		struct verdict *d = &a->verdicts[a->n_verdicts++];

@@ -22,7 +22,7 @@ void cluster_free(struct model *m);
 
 /* The ConfigMap fairlead-active. */
 void cluster_put_configuration(struct model *m, const struct kube_config_map *map);
-/* Only those of type LoadBalancer are kept. */
+/* Only those of type LoadBalancer and those with external IPs are kept. */
 void cluster_put_service(struct model *m, const struct kube_service *s);
 void cluster_put_node(struct model *m, const struct kube_node *n);
 /* @holder: "" if nobody leads. */

@@ -30,7 +30,7 @@ static uint64_t pool_total(const struct config_pool *p)
 	return total;
 }
 
-/* Addresses of Services in the pool; one that two Services hold counts once. */
+/* Addresses that Services have from the pool; one that two Services hold counts once. */
 static uint64_t pool_used(const struct model *m, const struct config_pool *p)
 {
 	struct seen {
@@ -41,8 +41,10 @@ static uint64_t pool_used(const struct model *m, const struct config_pool *p)
 
 	for (const struct model_service *s = m->services; s; s = s->hh.next)
 		for (size_t i = 0; i < s->n_addresses; i++) {
-			const struct addr *a = &s->addresses[i].addr;
-			if (configuration_pool_of(m->config, a) != p)
+			const struct view_address *address = &s->addresses[i].address;
+			const struct addr *a = &address->addr;
+			if (configuration_pool_of(m->config, a) != p ||
+			    view_kind_of(m->config, address) == VIEW_EXTERNAL_HANDWRITTEN)
 				continue;
 			HASH_FIND(hh, seen, a, sizeof(*a), one);
 			if (one)
@@ -64,6 +66,11 @@ static const char *pool_name(const struct model *m, const struct addr *a)
 	const struct config_pool *p = m->config ? configuration_pool_of(m->config, a) : NULL;
 
 	return p ? p->name : "";
+}
+
+static const char *kind_name(const struct model *m, const struct model_address *a)
+{
+	return view_kind_name(view_kind_of(m->config, &a->address));
 }
 
 /* The nodes that announce, "n1" or, which must not be, "n1,n2". */
@@ -158,14 +165,16 @@ static void pools_text(const struct model *m, const char *indent, struct buf *ou
 
 static void services_text(const struct model *m, struct buf *out)
 {
-	static const char *const head[] = { "SERVICE", "ADDRESS", "POOL", "OWNER", "REASON" };
+	static const char *const head[] = {
+		"SERVICE", "ADDRESS", "KIND", "POOL", "OWNER", "REASON"
+	};
 	cleanup(table_fini) struct table t;
 
 	table_init(&t, ARRAY_LEN(head), head);
 	for (const struct model_service *s = m->services; s; s = s->hh.next) {
-		if (!s->n_addresses) {
+		if (s->waits) {
 			table_cell(&t, "%s", s->key);
-			for (int i = 0; i < 3; i++)
+			for (int i = 0; i < 4; i++)
 				table_cell(&t, "%s", "");
 			table_cell(&t, "%s%s%s", *s->reason ? s->reason : "no address yet",
 			           *s->message ? ": " : "", s->message);
@@ -179,8 +188,9 @@ static void services_text(const struct model *m, struct buf *out)
 			else
 				put_reasons(a, &reasons);
 			table_cell(&t, "%s", s->key);
-			table_cell(&t, "%s", addr_str(&a->addr));
-			table_cell(&t, "%s", pool_name(m, &a->addr));
+			table_cell(&t, "%s", addr_str(&a->address.addr));
+			table_cell(&t, "%s", kind_name(m, a));
+			table_cell(&t, "%s", pool_name(m, &a->address.addr));
 			table_cell(&t, "%s", buf_str(&owners));
 			table_cell(&t, "%s", buf_str(&reasons));
 		}
@@ -282,9 +292,11 @@ static void address_json(const struct model *m, const struct model_address *a, s
 
 	put_reasons(a, &reasons);
 	buf_putc(out, '{');
-	put_str(out, "address", addr_str(&a->addr));
+	put_str(out, "address", addr_str(&a->address.addr));
 	buf_putc(out, ',');
-	put_str(out, "pool", pool_name(m, &a->addr));
+	put_str(out, "kind", kind_name(m, a));
+	buf_putc(out, ',');
+	put_str(out, "pool", pool_name(m, &a->address.addr));
 	buf_putc(out, ',');
 	put_str(out, "owner", owner ? owner->node : "");
 	buf_putc(out, ',');

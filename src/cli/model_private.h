@@ -7,6 +7,7 @@
 #include "cli/model.h"
 #include "fairlead/configuration.h"
 #include "fairlead/hash.h"
+#include "fairlead/view.h"
 
 /* What one speaker says about one address. */
 struct verdict {
@@ -15,7 +16,7 @@ struct verdict {
 };
 
 struct model_address {
-	struct addr addr;
+	struct view_address address;
 	struct verdict *verdicts;
 	size_t n_verdicts;
 };
@@ -23,6 +24,7 @@ struct model_address {
 struct model_service {
 	char *key, *namespace, *name;
 	char *reason, *message; /* of the condition AddressAssigned; "" if it is missing */
+	bool waits;             /* of type LoadBalancer, and its status holds no address */
 	struct model_address *addresses;
 	size_t n_addresses;
 	UT_hash_handle hh;

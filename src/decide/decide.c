@@ -16,19 +16,29 @@ const char *decide_protocol_name(enum decide_protocol p)
 	return p == DECIDE_BGP ? "bgp" : "layer2";
 }
 
-static const struct view_ingress *ingress_of(const struct view_service *s, const struct addr *a)
+unsigned int decide_protocols(const struct view *v, const struct view_service *s,
+                              const struct addr *a)
 {
-	for (size_t i = 0; i < s->n_ingress; i++)
-		if (addr_eq(&s->ingress[i].addr, a))
-			return &s->ingress[i];
-	return NULL;
+	const struct configuration *c = view_configuration(v);
+	const struct config_pool *pool = c ? configuration_pool_of(c, a) : NULL;
+	const struct view_address *address = view_address_of(s, a);
+
+	if (pool)
+		return pool->protocols;
+	if (c && c->n_peers && address && address->external && view_is_admitted(v, s, address))
+		return CONFIG_PROTOCOL_LAYER2 | CONFIG_PROTOCOL_BGP;
+	return CONFIG_PROTOCOL_LAYER2;
 }
 
-static enum reason about_service(const struct view *v, const struct view_service *s)
+/* Type and class are about load balancers; an external IP asks for neither. */
+static enum reason about_service(const struct view *v, const struct view_service *s,
+                                 const struct view_address *address)
 {
-	if (s->type != KUBE_LOAD_BALANCER)
+	bool external = address && address->external;
+
+	if (!external && s->type != KUBE_LOAD_BALANCER)
 		return REASON_NotLoadBalancer;
-	if (!view_is_our_class(v, s))
+	if (!external && !view_is_our_class(v, s))
 		return REASON_OtherClass;
 	if (s->deleting)
 		return REASON_Deleting;
@@ -36,21 +46,24 @@ static enum reason about_service(const struct view *v, const struct view_service
 }
 
 static enum reason about_address(const struct view *v, const struct view_service *s,
-                                 const struct addr *a, enum decide_protocol protocol,
+                                 const struct view_address *address, enum decide_protocol protocol,
                                  struct decision *d)
 {
-	const struct view_ingress *ingress = a ? ingress_of(s, a) : NULL;
-
-	if (!ingress)
+	if (!address)
 		return REASON_NoAddress;
+	const struct addr *a = &address->addr;
 	if (!view_configuration(v))
 		return REASON_NoConfiguration;
 	d->pool = configuration_pool_of(view_configuration(v), a);
-	if (ingress->ip_mode_proxy)
+	if (address->ip_mode_proxy)
 		return REASON_IpModeProxy;
-	if (!d->pool)
+	if (!address->external && !d->pool)
 		return REASON_AddressNotInPool;
-	if (!(d->pool->protocols &
+	if (!view_is_admitted(v, s, address))
+		return REASON_ExternalIpNotAllowed;
+	if (address->external && !view_has_family(s, a->family))
+		return REASON_NotForwarded;
+	if (!(decide_protocols(v, s, a) &
 	      (protocol == DECIDE_BGP ? CONFIG_PROTOCOL_BGP : CONFIG_PROTOCOL_LAYER2)))
 		return REASON_ProtocolUnsupported;
 	if (protocol == DECIDE_LAYER2 && a->family != 4)
@@ -121,13 +134,23 @@ static enum reason about_node(const struct view *v, const struct view_service *s
 struct decision decide(const struct view *v, const struct view_service *s, const struct addr *a,
                        const char *node, enum decide_protocol protocol)
 {
-	struct decision d = { .reason = about_service(v, s) };
+	const struct view_address *address = a ? view_address_of(s, a) : NULL;
+	struct decision d = { .reason = about_service(v, s, address) };
 
 	if (d.reason == REASON_Candidate)
-		d.reason = about_address(v, s, a, protocol, &d);
+		d.reason = about_address(v, s, address, protocol, &d);
 	if (d.reason == REASON_Candidate)
 		d.reason = about_node(v, s, a, node);
 	return d;
+}
+
+static void not_allowed_message(const struct view *v, const struct view_service *s,
+                                const struct addr *a, struct buf *out)
+{
+	buf_printf(out, ": %s in namespace %s, generation %llu", addr_str(a), s->namespace,
+	           (unsigned long long)view_generation(v));
+	if (view_address_of(s, a)->recorded)
+		buf_puts(out, "; it was assigned once, but no pool for external IPs holds it");
 }
 
 void decide_message(const struct decision *d, const struct view *v, const struct view_service *s,
@@ -144,7 +167,13 @@ void decide_message(const struct decision *d, const struct view *v, const struct
 		buf_printf(out, ": %s, generation %llu", addr_str(a),
 		           (unsigned long long)view_generation(v));
 	else if (d->reason == REASON_ProtocolUnsupported)
-		buf_printf(out, ": pool %s names another", d->pool->name);
+		buf_printf(out, ": %s%s",
+		           d->pool ? "another is named by pool " : "there is no peer",
+		           d->pool ? d->pool->name : "");
+	else if (d->reason == REASON_ExternalIpNotAllowed)
+		not_allowed_message(v, s, a, out);
+	else if (d->reason == REASON_NotForwarded)
+		buf_printf(out, ": IPv%u", a->family);
 	else if (d->reason == REASON_NoLocalEndpoint || d->reason == REASON_NodeExcluded ||
 	         d->reason == REASON_NetworkUnavailable || d->reason == REASON_NodeUnknown)
 		buf_printf(out, ": %s", node);

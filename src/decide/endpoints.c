@@ -97,8 +97,8 @@ bool decide_is_external(const struct view_service *s, const struct view_port *po
 		if (port->node_port)
 			return true;
 	}
-	for (size_t i = 0; s->type == KUBE_LOAD_BALANCER && i < s->n_ingress; i++)
-		if (s->ingress[i].addr.family == family && !s->ingress[i].ip_mode_proxy)
+	for (size_t i = 0; i < s->n_addresses; i++)
+		if (s->addresses[i].addr.family == family && !s->addresses[i].ip_mode_proxy)
 			return true;
 	return false;
 }

@@ -274,21 +274,19 @@ static struct announcement *announcement_new(const struct holder *h, const struc
 	return a;
 }
 
-/* By layer 2 too where no pool holds the address: somebody has to say so. */
-static bool is_spoken(const struct view *v, const struct addr *a, enum decide_protocol protocol)
+/* Load balancers of another class are not ours to speak of; external IPs know no class. */
+static bool is_spoken(const struct view *v, const struct view_service *s,
+                      const struct view_address *a, enum decide_protocol protocol)
 {
-	const struct configuration *c = view_configuration(v);
-	const struct config_pool *pool = c ? configuration_pool_of(c, a) : NULL;
-	unsigned int protocols = pool ? pool->protocols : CONFIG_PROTOCOL_LAYER2;
-
-	return protocols & (protocol == DECIDE_BGP ? CONFIG_PROTOCOL_BGP : CONFIG_PROTOCOL_LAYER2);
+	return (a->external || view_is_our_class(v, s)) &&
+	       decide_protocols(v, s, &a->addr) &
+	               (protocol == DECIDE_BGP ? CONFIG_PROTOCOL_BGP : CONFIG_PROTOCOL_LAYER2);
 }
 
 bool announce_update(struct announce *t, const struct view *v, const struct view_service *s)
 {
 	static const enum decide_protocol protocols[] = { DECIDE_LAYER2, DECIDE_BGP };
-	bool ours = s->known && s->type == KUBE_LOAD_BALANCER && view_is_our_class(v, s);
-	size_t n = ours ? s->n_ingress : 0;
+	size_t n = s->n_addresses;
 	struct holder *h = holder_get(t, s->key, n > 0);
 	struct announcement *old = h ? h->first : NULL, **end;
 
@@ -298,13 +296,13 @@ bool announce_update(struct announce *t, const struct view *v, const struct view
 	h->first = NULL;
 	end = &h->first;
 	for (size_t i = 0; i < n * ARRAY_LEN(protocols); i++) {
-		const struct addr *addr = &s->ingress[i / ARRAY_LEN(protocols)].addr;
+		const struct view_address *address = &s->addresses[i / ARRAY_LEN(protocols)];
 		enum decide_protocol protocol = protocols[i % ARRAY_LEN(protocols)];
-		if (!is_spoken(v, addr, protocol))
+		if (!is_spoken(v, s, address, protocol))
 			continue;
-		struct announcement *a = take_out(&old, addr, protocol);
+		struct announcement *a = take_out(&old, &address->addr, protocol);
 		if (!a)
-			a = announcement_new(h, addr, protocol);
+			a = announcement_new(h, &address->addr, protocol);
 		a->next = NULL;
 		*end = a;
 		end = &a->next;
@@ -410,20 +408,30 @@ static int cmp_wants(const void *a, const void *b)
 	return addr_cmp(&x->addr, &y->addr);
 }
 
-static size_t pool_ranges(const struct configuration *c, struct addr_range **ret_ranges)
+/* Adds those that layer 2 can serve. */
+static size_t add_ranges(struct addr_range *to, const struct addr_range *ranges, size_t n)
 {
-	struct addr_range *ranges = NULL;
-	size_t n = 0, cap = 0;
+	size_t added = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (ranges[i].first.family == 4)
+			to[added++] = ranges[i];
+	return added;
+}
+
+/* The pools of layer 2, and where hand-written external IPs may be. */
+static size_t layer2_ranges(const struct configuration *c, struct addr_range **ret_ranges)
+{
+	size_t n = 0, max = c ? c->n_index + c->n_external_ips_allow : 0;
+	struct addr_range *ranges = xcalloc(max + 1, sizeof(*ranges));
 
 	for (size_t i = 0; c && i < c->n_pools; i++) {
 		const struct config_pool *p = &c->pools[i];
-		for (size_t k = 0; p->protocols & CONFIG_PROTOCOL_LAYER2 && k < p->n_ranges; k++) {
-			if (p->ranges[k].first.family != 4)
-				continue;
-			ARRAY_RESERVE(ranges, cap, n + 1);
-			ranges[n++] = p->ranges[k];
-		}
+		if (p->protocols & CONFIG_PROTOCOL_LAYER2)
+			n += add_ranges(ranges + n, p->ranges, p->n_ranges);
 	}
+	if (c)
+		n += add_ranges(ranges + n, c->external_ips_allow, c->n_external_ips_allow);
 	*ret_ranges = ranges;
 	return n;
 }
@@ -448,7 +456,7 @@ void announce_snapshot(struct announce *t, const struct view *v, bool view_fresh
 		w->n_candidates = a->candidates->n;
 	}
 	qsort(s.wants, s.l2.n_wants, sizeof(*s.wants), cmp_wants);
-	s.l2.n_ranges = pool_ranges(view_configuration(v), &s.ranges);
+	s.l2.n_ranges = layer2_ranges(view_configuration(v), &s.ranges);
 	s.l2.nodes = s.nodes;
 	s.l2.wants = s.wants;
 	s.l2.ranges = s.ranges;

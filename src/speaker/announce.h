@@ -27,7 +27,7 @@
 struct announce;
 struct node_set;
 
-/* One address of one Service of type LoadBalancer and of our class, by one protocol of its pool. */
+/* One address of one Service, of the load balancer of our class or an external IP, by one protocol. */
 struct announcement {
 	const char *key; /* of the Service */
 	struct addr addr;

@@ -10,8 +10,8 @@
 
 /*
  * What kube-proxy would carry, this node carries: every Service with a cluster IP, whatever its class and whether its
- * address is announced from here or not; a packet may come to any node.  Only an address that two Services hold goes to
- * the first claimant alone, as it does on the wire.
+ * address is announced from here or not; a packet may come to any node.  Two things differ: an external IP that is not
+ * admitted is not carried, and an address that two Services hold goes to the first claimant alone, as it does on the wire.
  */
 
 static const struct addr *cluster_ip(const struct view_service *s, uint8_t family)
@@ -28,25 +28,35 @@ bool forward_wanted(const struct view_service *s, uint8_t family)
 	       cluster_ip(s, family);
 }
 
-static bool is_vip(const struct view *v, const struct view_service *s, size_t i, uint8_t family)
+static bool is_carried(const struct view *v, const struct view_service *s,
+                       const struct view_address *a, uint8_t family)
 {
-	const struct view_ingress *in = &s->ingress[i];
-
-	if (s->type != KUBE_LOAD_BALANCER || in->addr.family != family || in->ip_mode_proxy)
+	if (a->addr.family != family || a->ip_mode_proxy || !view_is_admitted(v, s, a))
 		return false;
-	const struct view_service *first = view_first_claimant(v, &in->addr);
+	const struct view_service *first = view_first_claimant(v, &a->addr);
 	return !first || first == s;
 }
 
-static void build_vips(const struct view *v, const struct view_service *s, uint8_t family,
-                       struct proxy_service *p)
+static void build_addresses(const struct view *v, const struct view_service *s, uint8_t family,
+                            struct proxy_service *p)
 {
-	struct addr *vips = s->n_ingress ? xcalloc(s->n_ingress, sizeof(*vips)) : NULL;
+	struct addr *vips, *external_ips;
 
-	for (size_t i = 0; i < s->n_ingress; i++)
-		if (is_vip(v, s, i, family))
-			vips[p->n_vips++] = s->ingress[i].addr;
+	if (!s->n_addresses)
+		return;
+	vips = xcalloc(s->n_addresses, sizeof(*vips));
+	external_ips = xcalloc(s->n_addresses, sizeof(*external_ips));
+	for (size_t i = 0; i < s->n_addresses; i++) {
+		const struct view_address *a = &s->addresses[i];
+		if (!is_carried(v, s, a, family))
+			continue;
+		if (a->external)
+			external_ips[p->n_external_ips++] = a->addr;
+		else
+			vips[p->n_vips++] = a->addr;
+	}
 	p->vips = vips;
+	p->external_ips = external_ips;
 }
 
 /* Those of the family; a /0 among them lets everybody in, which is no filter. */
@@ -105,7 +115,7 @@ void forward_build(const struct view *v, const struct view_service *s, uint8_t f
 		.affinity_s = s->affinity_s,
 	};
 
-	build_vips(v, s, family, &p);
+	build_addresses(v, s, family, &p);
 	build_source_ranges(s, family, &p);
 	build_ports(v, s, family, &p);
 	*ret = p;
@@ -119,6 +129,7 @@ void forward_fini(struct proxy_service *p)
 	}
 	free((void *)p->ports);
 	free((void *)p->vips);
+	free((void *)p->external_ips);
 	free((void *)p->source_ranges);
 	*p = (struct proxy_service){ 0 };
 }

@@ -125,16 +125,20 @@ static void put_reason(const struct speaker *sp, const struct view_service *s,
 	put_str(out, "message", buf_str(&message));
 }
 
-/* @a: NULL where nothing is known of the address, as for a Service of another class. */
+/* @a: NULL where nothing is known of the address, as for a load balancer of another class. */
 static void put_address(const struct speaker *sp, const struct view_service *s,
-                        const struct addr *addr, const struct announcement *a, struct buf *out)
+                        const struct view_address *address, const struct announcement *a,
+                        struct buf *out)
 {
 	const struct configuration *c = view_configuration(sp->view);
+	const struct addr *addr = &address->addr;
 	const struct config_pool *pool = c ? configuration_pool_of(c, addr) : NULL;
 	char mac[MAC_STR_SIZE] = "";
 
 	buf_putc(out, '{');
 	put_str(out, "address", addr_str(addr));
+	buf_putc(out, ',');
+	put_str(out, "kind", view_kind_name(view_kind_of(c, address)));
 	buf_putc(out, ',');
 	put_str(out, "pool", pool ? pool->name : "");
 	buf_putc(out, ',');
@@ -150,6 +154,30 @@ static void put_address(const struct speaker *sp, const struct view_service *s,
 	buf_putc(out, '}');
 }
 
+/* One entry for each protocol by which there is something to say. */
+static void put_addresses(const struct speaker *sp, const struct view_service *s, struct buf *out)
+{
+	const struct announcement *list = announce_of(sp->announce, s->key);
+	const char *comma = "";
+
+	for (size_t i = 0; i < s->n_addresses; i++) {
+		bool told = false;
+		for (const struct announcement *a = list; a; a = a->next) {
+			if (!addr_eq(&a->addr, &s->addresses[i].addr))
+				continue;
+			buf_puts(out, comma);
+			put_address(sp, s, &s->addresses[i], a, out);
+			comma = ",";
+			told = true;
+		}
+		if (told)
+			continue;
+		buf_puts(out, comma);
+		put_address(sp, s, &s->addresses[i], NULL, out);
+		comma = ",";
+	}
+}
+
 static void put_service(const struct speaker *sp, const struct view_service *s, struct buf *out)
 {
 	bool forwarded = sp->proxy && (forward_wanted(s, 4) || forward_wanted(s, 6));
@@ -162,22 +190,13 @@ static void put_service(const struct speaker *sp, const struct view_service *s, 
 	put_str(out, "type", kube_service_type_name(s->type));
 	buf_printf(out, ",\"forwarded\":%s,\"passes\":%" PRIu32, forwarded ? "true" : "false",
 	           s->passes);
-	if (!s->n_ingress) {
+	/* External IPs do not make up for the address that a load balancer waits for; the list has them last. */
+	if (s->type == KUBE_LOAD_BALANCER && (!s->n_addresses || s->addresses[0].external)) {
 		buf_putc(out, ',');
 		put_reason(sp, s, NULL, NULL, out);
 	}
 	buf_puts(out, ",\"addresses\":[");
-	const struct announcement *list = announce_of(sp->announce, s->key);
-	for (const struct announcement *a = list; a; a = a->next) {
-		if (a != list)
-			buf_putc(out, ',');
-		put_address(sp, s, &a->addr, a, out);
-	}
-	for (size_t i = 0; !list && i < s->n_ingress; i++) {
-		if (i)
-			buf_putc(out, ',');
-		put_address(sp, s, &s->ingress[i].addr, NULL, out);
-	}
+	put_addresses(sp, s, out);
 	buf_puts(out, "]}");
 }
 
@@ -264,7 +283,7 @@ static void status(struct buf *out, void *arg)
 	routes_status(sp->routes, out);
 	buf_puts(out, ",\"services\":[");
 	for (size_t i = 0; i < n; i++) {
-		if (services[i]->type != KUBE_LOAD_BALANCER)
+		if (services[i]->type != KUBE_LOAD_BALANCER && !services[i]->n_addresses)
 			continue;
 		if (!first)
 			buf_putc(out, ',');

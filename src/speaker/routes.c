@@ -181,6 +181,9 @@ static void want_policies(const struct configuration *c, bool aloud, struct bgp_
 		    bgp_want_pool(w, &c->pools[i], &e) < 0)
 			complain(aloud, "pool", c->pools[i].name, &e);
 	}
+	/* Their policy class, as for a pool: default values cannot fail. */
+	if (c->n_external_ips_allow)
+		bgp_want_pool(w, &(const struct config_pool){ .name = NULL }, NULL);
 }
 
 struct wanting {
@@ -196,9 +199,10 @@ static void want_address(const struct announcement *a, void *arg)
 
 	if (a->protocol != DECIDE_BGP || !a->eligible)
 		return;
+	/* An external IP may be outside all pools, and is then advertised with default values. */
 	const struct config_pool *pool = configuration_pool_of(x->configuration, &a->addr);
-	if (pool && bgp_want_address(x->want, &a->addr, a->local, pool->advertisements,
-	                             pool->n_advertisements, &e) < 0)
+	if (bgp_want_address(x->want, &a->addr, a->local, pool ? pool->advertisements : NULL,
+	                     pool ? pool->n_advertisements : 0, &e) < 0)
 		complain(x->aloud, "address", addr_str(&a->addr), &e);
 }
 

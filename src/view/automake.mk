@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
+	src/view/addresses.c \
 	src/view/intern.c \
 	src/view/intern.h \
 	src/view/private.h \

@@ -21,7 +21,7 @@ struct service {
 	UT_hash_handle hh;
 };
 
-/* Who has an address as a VIP. */
+/* Who has an address from outside. */
 struct claim {
 	struct addr addr;
 	struct service **services;
@@ -50,12 +50,17 @@ void view_mark(struct view *v, struct service *s);
 struct service *view_service_get(struct view *v, const char *namespace, const char *name);
 /* Frees the record if nothing is known of it any more. */
 void view_service_reap(struct view *v, struct service *s);
-/* Services whose answers depend on nodes and pools. */
+/* Services whose answers depend on nodes and configuration. */
 bool view_is_announced(const struct view *v, const struct service *s);
 
 /* Takes the addresses of @s out of the index, or puts them in; marks the others that have them. */
 void view_claims_drop(struct view *v, struct service *s);
 void view_claims_add(struct view *v, struct service *s);
+/* Marks every Service that an answer about an address of @s may be different for under the new configuration. */
+void view_claims_compare(struct view *v, struct service *s, const struct configuration *old,
+                         const struct configuration *new);
+/* By namespace, then name. */
+int view_by_name(const struct view_service *a, const struct view_service *b);
 
 /* IPPROTO_… */
 uint8_t view_proto_number(enum kube_proto p);

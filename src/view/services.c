@@ -23,7 +23,7 @@ static void content_fini(struct view *v, struct view_service *s)
 		intern_drop(&v->strings, s->ports[i].name);
 	intern_drop(&v->strings, s->class);
 	free((void *)s->ports);
-	free((void *)s->ingress);
+	free((void *)s->addresses);
 	free((void *)s->source_ranges);
 }
 
@@ -79,16 +79,7 @@ static void content_lists(struct view *v, const struct kube_service *in, struct 
 		out->ports = ports;
 		out->n_ports = in->n_ports;
 	}
-	if (in->n_ingress) {
-		struct view_ingress *ingress = xcalloc(in->n_ingress, sizeof(*ingress));
-		for (size_t i = 0; i < in->n_ingress; i++)
-			if (!addr_is_none(&in->ingress[i].ip))
-				ingress[out->n_ingress++] = (struct view_ingress){
-					.addr = in->ingress[i].ip,
-					.ip_mode_proxy = in->ingress[i].ip_mode_proxy,
-				};
-		out->ingress = ingress;
-	}
+	out->addresses = view_addresses_of(in, &out->n_addresses);
 	if (in->n_source_ranges) {
 		out->source_ranges = xmemdup(in->source_ranges,
 		                             in->n_source_ranges * sizeof(*in->source_ranges));
@@ -130,20 +121,10 @@ static bool ports_eq(const struct view_service *a, const struct view_service *b)
 	return true;
 }
 
-static bool ingress_eq(const struct view_service *a, const struct view_service *b)
-{
-	if (a->n_ingress != b->n_ingress)
-		return false;
-	for (size_t i = 0; i < a->n_ingress; i++)
-		if (!addr_eq(&a->ingress[i].addr, &b->ingress[i].addr) ||
-		    a->ingress[i].ip_mode_proxy != b->ingress[i].ip_mode_proxy)
-			return false;
-	return true;
-}
-
 static bool addresses_eq(const struct view_service *a, const struct view_service *b)
 {
-	if (a->n_cluster_ips != b->n_cluster_ips || a->n_source_ranges != b->n_source_ranges)
+	if (a->n_cluster_ips != b->n_cluster_ips || a->n_source_ranges != b->n_source_ranges ||
+	    a->n_addresses != b->n_addresses)
 		return false;
 	for (size_t i = 0; i < a->n_cluster_ips; i++)
 		if (!addr_eq(&a->cluster_ips[i], &b->cluster_ips[i]))
@@ -151,7 +132,13 @@ static bool addresses_eq(const struct view_service *a, const struct view_service
 	for (size_t i = 0; i < a->n_source_ranges; i++)
 		if (prefix_cmp(&a->source_ranges[i], &b->source_ranges[i]))
 			return false;
-	return ingress_eq(a, b);
+	for (size_t i = 0; i < a->n_addresses; i++) {
+		const struct view_address *x = &a->addresses[i], *y = &b->addresses[i];
+		if (!addr_eq(&x->addr, &y->addr) || x->ip_mode_proxy != y->ip_mode_proxy ||
+		    x->external != y->external || x->recorded != y->recorded)
+			return false;
+	}
+	return true;
 }
 
 static bool content_eq(const struct view_service *a, const struct view_service *b)
@@ -236,89 +223,6 @@ void view_remove_service(struct view *v, const char *namespace, const char *name
 		set_content(v, s, (struct view_service){ .known = false });
 }
 
-/* ---- claims on addresses ---- */
-
-/*
- * The index holds every Service that has the address as a VIP, claimant or not: what is forwarded for one of another class
- * hangs on the claimants, too.
- */
-static bool holds(const struct service *s, size_t i)
-{
-	return s->pub.known && s->pub.type == KUBE_LOAD_BALANCER &&
-	       !s->pub.ingress[i].ip_mode_proxy;
-}
-
-static void mark_others(struct view *v, const struct claim *c, const struct service *s)
-{
-	for (size_t i = 0; i < c->n; i++)
-		if (c->services[i] != s)
-			view_mark(v, c->services[i]);
-}
-
-void view_claims_drop(struct view *v, struct service *s)
-{
-	for (size_t i = 0; i < s->pub.n_ingress; i++) {
-		struct claim *c;
-		if (!holds(s, i))
-			continue;
-		HASH_FIND(hh, v->claims, &s->pub.ingress[i].addr, sizeof(struct addr), c);
-		for (size_t k = 0; c && k < c->n; k++)
-			if (c->services[k] == s) {
-				c->services[k] = c->services[--c->n];
-				break;
-			}
-		if (c)
-			mark_others(v, c, s);
-		if (c && !c->n) {
-			HASH_DEL(v->claims, c);
-			free(c->services);
-			free(c);
-		}
-	}
-}
-
-void view_claims_add(struct view *v, struct service *s)
-{
-	for (size_t i = 0; i < s->pub.n_ingress; i++) {
-		struct claim *c;
-		if (!holds(s, i))
-			continue;
-		HASH_FIND(hh, v->claims, &s->pub.ingress[i].addr, sizeof(struct addr), c);
-		if (!c) {
-			c = xcalloc(1, sizeof(*c));
-			c->addr = s->pub.ingress[i].addr;
-			HASH_ADD(hh, v->claims, addr, sizeof(c->addr), c);
-		}
-		mark_others(v, c, s);
-		c->services = xreallocarray(c->services, c->n + 1, sizeof(*c->services));
-		c->services[c->n++] = s;
-	}
-}
-
-static int by_name(const struct view_service *a, const struct view_service *b)
-{
-	int c = strcmp(a->namespace, b->namespace);
-
-	return c ? c : strcmp(a->name, b->name);
-}
-
-const struct view_service *view_first_claimant(const struct view *v, const struct addr *a)
-{
-	const struct view_service *first = NULL;
-	struct claim *c;
-
-	HASH_FIND(hh, v->claims, a, sizeof(*a), c);
-	for (size_t i = 0; c && i < c->n; i++) {
-		const struct view_service *s = &c->services[i]->pub;
-		if (s->deleting || !view_is_our_class(v, s))
-			continue;
-		if (!first || s->created_us < first->created_us ||
-		    (s->created_us == first->created_us && by_name(s, first) < 0))
-			first = s;
-	}
-	return first;
-}
-
 /* ---- reading ---- */
 
 const struct view_service *view_service_named(const struct view *v, const char *key)
@@ -330,8 +234,8 @@ const struct view_service *view_service_named(const struct view *v, const char *
 
 static int cmp_services(const void *a, const void *b)
 {
-	return by_name(*(const struct view_service *const *)a,
-	               *(const struct view_service *const *)b);
+	return view_by_name(*(const struct view_service *const *)a,
+	                    *(const struct view_service *const *)b);
 }
 
 const struct view_service **view_services(const struct view *v, size_t *ret_n)

@@ -12,8 +12,8 @@
 #include "view/private.h"
 
 /*
- * The view as a whole: its life, the dirty set, nodes and configuration.  Services are in services.c, slices in
- * slices.c.
+ * The view as a whole: its life, the dirty set, nodes and configuration.  Services are in services.c, slices in slices.c,
+ * who claims which address in addresses.c.
  *
  * A Service's record outlives the Service for as long as a slice points to it or a reader has still to be told that it
  * went: view_service_reap() frees it when neither is so.
@@ -91,7 +91,12 @@ bool view_is_dirty(const struct view *v)
 
 bool view_is_announced(const struct view *v, const struct service *s)
 {
-	return s->pub.known && s->pub.type == KUBE_LOAD_BALANCER && view_is_our_class(v, &s->pub);
+	bool external = false;
+
+	for (size_t i = 0; i < s->pub.n_addresses && !external; i++)
+		external = s->pub.addresses[i].external;
+	return external ||
+	       (s->pub.known && s->pub.type == KUBE_LOAD_BALANCER && view_is_our_class(v, &s->pub));
 }
 
 /* ---- nodes ---- */
@@ -177,33 +182,15 @@ const struct view_node *view_node_named(const struct view *v, const char *name)
 
 /* ---- the configuration ---- */
 
-/* Whether an answer about @a may differ between the two. */
-static bool pool_differs(const struct configuration *old, const struct configuration *new,
-                         const struct addr *a)
-{
-	const struct config_pool *p = old ? configuration_pool_of(old, a) : NULL;
-	const struct config_pool *q = new ? configuration_pool_of(new, a) : NULL;
-
-	if (!p || !q)
-		return p != q || !old != !new;
-	return p->protocols != q->protocols || strcmp(p->name, q->name) != 0;
-}
-
 static void set_configuration(struct view *v, struct configuration *c)
 {
 	struct configuration *old = v->config;
 
 	v->config = c;
 	v->revision++;
-	for (struct service *s = v->services; s; s = s->hh.next) {
-		if (!view_is_announced(v, s))
-			continue;
-		for (size_t i = 0; i < s->pub.n_ingress; i++)
-			if (pool_differs(old, c, &s->pub.ingress[i].addr)) {
-				view_mark(v, s);
-				break;
-			}
-	}
+	for (struct service *s = v->services; s; s = s->hh.next)
+		if (view_is_announced(v, s))
+			view_claims_compare(v, s, old, c);
 	configuration_unref(old);
 }
 

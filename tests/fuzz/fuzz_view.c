@@ -44,6 +44,7 @@ static void put_service(struct view *v, size_t i, uint8_t p)
 	};
 	static char uids[2][4] = { "a", "b" }, class[] = "x", port[] = "http";
 	struct kube_ingress ingress = { .ip = addrs[p & 3], .ip_mode_proxy = p == 255 };
+	struct addr external_ips[] = { addrs[p >> 1 & 3], addrs[1], addrs[2], addrs[3] };
 	struct kube_service_port ports = { .name = port, .port = 80, .node_port = 30000 };
 	struct kube_service s = {
 		.meta = { .namespace = namespace,
@@ -61,6 +62,11 @@ static void put_service(struct view *v, size_t i, uint8_t p)
 		.internal_local = p & 16,
 		.ingress = &ingress,
 		.n_ingress = p & 4 ? 0 : 1,
+		/* The same addresses as external IPs, and all the others. */
+		.external_ips = external_ips,
+		.n_external_ips = p % 5,
+		.external_assigned = { external_ips[p >> 5 & 3] },
+		.n_external_assigned = p >> 6 & 1,
 	};
 
 	view_upsert_service(v, &s);
@@ -103,15 +109,18 @@ static void put_node(struct view *v, size_t i, uint8_t p)
 static void put_configuration(struct view *v, uint8_t p)
 {
 	static char key[] = CONFIG_MAP_KEY;
-	char text[256];
+	char text[512];
 	struct kube_kv kv = { .key = key, .value = text };
 	struct kube_config_map map = { .meta = { .namespace = namespace, .name = namespace },
 		                       .data = { .kvs = &kv, .n = 1 } };
 
 	snprintf(text, sizeof(text),
 	         "address-pools:\n- {name: lan, protocol: layer2, addresses: [192.0.2.%d/32]}\n"
-	         "- {name: far, protocol: %s, addresses: [198.51.100.0/24]}\n",
-	         1 + (p & 1), p & 2 ? "bgp" : "layer2");
+	         "- {name: far, protocol: %s, addresses: [198.51.100.0/24], use: %s}\n"
+	         "external-ips: {allow: [192.0.2.%d/32, 203.0.113.0/24], namespaces: [%s]}\n%s",
+	         1 + (p & 1), p & 2 ? "bgp" : "layer2", p & 4 ? "external-ip" : "load-balancer",
+	         1 + (p >> 3 & 1), p & 16 ? "other" : "ns",
+	         p & 32 ? "peers: [{my-asn: 1, peer-asn: 2, peer-address: 10.0.0.1}]\n" : "");
 	view_load_configuration(v, &map, NULL);
 }
 
@@ -156,6 +165,8 @@ static char *forward_text(const struct view *v, const struct view_service *s)
 		return NULL;
 	forward_build(v, s, 4, &p);
 	buf_printf(&b, "%zu vips %d%d", p.n_vips, p.external_local, p.internal_local);
+	for (size_t i = 0; i < p.n_external_ips; i++)
+		buf_printf(&b, " external %s", addr_str(&p.external_ips[i]));
 	for (size_t i = 0; i < p.ports[0].n_cluster; i++)
 		buf_printf(&b, " %s", addr_str(&p.ports[0].cluster[i].addr));
 	for (size_t i = 0; i < p.ports[0].n_local; i++)

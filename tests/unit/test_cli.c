@@ -138,10 +138,10 @@ static void text_is_aligned(void **state)
 		"  lan   layer2     192.0.2.240-192.0.2.250  11     2     9\n"
 		"\n"
 		"Services\n"
-		"  SERVICE   ADDRESS      POOL  OWNER  REASON\n"
-		"  shop/api  192.0.2.241  lan   -      NoEndpoints: because\n"
-		"  shop/db   -            -     -      PoolExhausted: lan is full\n"
-		"  shop/web  192.0.2.240  lan   n1     Announced\n"
+		"  SERVICE   ADDRESS      KIND           POOL  OWNER  REASON\n"
+		"  shop/api  192.0.2.241  load-balancer  lan   -      NoEndpoints: because\n"
+		"  shop/db   -            -              -     -      PoolExhausted: lan is full\n"
+		"  shop/web  192.0.2.240  load-balancer  lan   n1     Announced\n"
 		"\n"
 		"Nodes\n"
 		"  NODE  ADDRESS     READY  SPEAKER                 GENERATION  API    PROXY     PEERS   ANNOUNCES\n"
@@ -294,6 +294,46 @@ static void uptime_has_two_units(void **state)
 	}
 }
 
+#define EXTERNAL(name, type, ip, record)                                                          \
+	"{'metadata':{'namespace':'shop','name':'" name "','uid':'u','annotations':{"             \
+	"'fairlead.io/external-ips-assigned':'" record "'}},'spec':{'type':'" type                \
+	"','clusterIP':'10.96.0.1','clusterIPs':['10.96.0.1'],'externalIPs':['" ip "'],'ports':[" \
+	"{'port':80}]}}"
+
+static void external_ips_are_shown(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct model *m = cluster_new();
+
+	put_configuration(m, "address-pools: [{name: out, protocol: layer2, use: external-ip, "
+	                     "addresses: [192.0.2.240-192.0.2.250]}]");
+	put_service(m, EXTERNAL("assigned", "ClusterIP", "192.0.2.240", "192.0.2.240"));
+	put_service(m, EXTERNAL("denied", "NodePort", "192.0.2.241", ""));
+	put_service(m, EXTERNAL("lb", "LoadBalancer", "192.0.2.242", "192.0.2.242"));
+	put_service(m, "{'metadata':{'namespace':'shop','name':'inner','uid':'u'},'spec':{"
+	               "'type':'ClusterIP','clusterIP':'10.96.0.1','ports':[{'port':80}]}}");
+	put_node(m, "n1", "192.0.2.11");
+	put_speaker(m, "n1",
+	            SAYS("assigned", "192.0.2.240", "true", "Announced") "," SAYS(
+			    "denied", "192.0.2.241", "false", "ExternalIpNotAllowed"));
+	cluster_text(m, &out);
+	assert_non_null(strstr(
+		buf_str(&out),
+		"  out   layer2     192.0.2.240-192.0.2.250  11     2     9\n"
+		"\n"
+		"Services\n"
+		"  SERVICE        ADDRESS      KIND                     POOL  OWNER  REASON\n"
+		"  shop/assigned  192.0.2.240  external-ip-assigned     out   n1     Announced\n"
+		"  shop/denied    192.0.2.241  external-ip-handwritten  out   -      "
+		"ExternalIpNotAllowed: because\n"
+		"  shop/lb        -            -                        -     -      no address "
+		"yet\n"
+		"  shop/lb        192.0.2.242  external-ip-assigned     out   -      no speaker "
+		"told\n"));
+	cluster_free(m);
+}
+
 static void differing_reasons_name_their_nodes(void **state)
 {
 	(void)state;
@@ -382,6 +422,7 @@ int main(void)
 		cmocka_unit_test(sessions_are_told_by_node),
 		cmocka_unit_test(sessions_as_json),
 		cmocka_unit_test(uptime_has_two_units),
+		cmocka_unit_test(external_ips_are_shown),
 		cmocka_unit_test(differing_reasons_name_their_nodes),
 		cmocka_unit_test(two_owners_are_both_named),
 		cmocka_unit_test(nonsense_from_a_speaker_is_left_out),

@@ -128,6 +128,133 @@ static void every_node_announces_by_bgp(void **state)
 	}
 }
 
+#define L2 DECIDE_LAYER2
+#define BGP DECIDE_BGP
+
+static void external_ips(void **state)
+{
+	static const struct {
+		const char *what, *type, *ip, *record, *spec, *endpoints, *node;
+		enum decide_protocol protocol;
+		enum reason reason;
+		const char *says;
+	} cases[] = {
+		{ "assigned", "ClusterIP", "100.64.1.1", "100.64.1.1", "", "10.1.1.1@n1", "n1", L2,
+		  REASON_Candidate, NULL },
+		{ "assigned, a NodePort", "NodePort", "100.64.1.1", "100.64.1.1", "", "10.1.1.1@n1",
+		  "n2", L2, REASON_Candidate, NULL },
+		{ "assigned, a load balancer that waits", "LoadBalancer", "100.64.1.1",
+		  "100.64.1.1", "", "10.1.1.1@n1", "n1", L2, REASON_Candidate, NULL },
+		{ "assigned, another class", "LoadBalancer", "100.64.1.1", "100.64.1.1",
+		  ",'loadBalancerClass':'example.com/x'", "10.1.1.1@n1", "n1", L2, REASON_Candidate,
+		  NULL },
+		{ "assigned, the other protocol", "ClusterIP", "100.64.1.1", "100.64.1.1", "",
+		  "10.1.1.1@n1", "n1", BGP, REASON_ProtocolUnsupported, "out" },
+		{ "assigned, by BGP", "ClusterIP", "100.64.2.1", "100.64.2.1", "", "10.1.1.1@n1",
+		  "n2", BGP, REASON_Candidate, NULL },
+		{ "in the list of two", "ClusterIP", "100.64.2.1", "100.64.2.1,2001:db8::7", "",
+		  "10.1.1.1@n1", "n2", BGP, REASON_Candidate, NULL },
+		{ "a load balancers' pool assigns none", "ClusterIP", "192.0.2.1", "192.0.2.1", "",
+		  "10.1.1.1@n1", "n1", L2, REASON_ExternalIpNotAllowed, "assigned once" },
+		{ "the pool is gone", "ClusterIP", "233.252.0.1", "233.252.0.1", "", "10.1.1.1@n1",
+		  "n1", L2, REASON_ExternalIpNotAllowed, "assigned once" },
+		{ "by hand, inside a pool", "ClusterIP", "100.64.1.1", "", "", "10.1.1.1@n1", "n1",
+		  L2, REASON_ExternalIpNotAllowed, "100.64.1.1 in namespace shop" },
+		{ "by hand, denied", "ClusterIP", "203.0.113.128", "", "", "10.1.1.1@n1", "n1", L2,
+		  REASON_ExternalIpNotAllowed, "generation 7" },
+		{ "by hand, a record that cannot be read", "ClusterIP", "100.64.1.1",
+		  "100.64.1.1 and more", "", "10.1.1.1@n1", "n1", L2, REASON_ExternalIpNotAllowed,
+		  NULL },
+		{ "by hand, allowed", "ClusterIP", "203.0.113.1", "", "", "10.1.1.1@n1", "n2", L2,
+		  REASON_Candidate, NULL },
+		{ "by hand, no peer", "ClusterIP", "203.0.113.1", "", "", "10.1.1.1@n1", "n2", BGP,
+		  REASON_ProtocolUnsupported, "no peer" },
+		{ "by hand, allowed inside a pool: as the pool says", "ClusterIP", "198.51.100.1",
+		  "", "", "10.1.1.1@n1", "n2", BGP, REASON_Candidate, NULL },
+		{ "by hand, allowed inside a pool: not otherwise", "ClusterIP", "198.51.100.1", "",
+		  "", "10.1.1.1@n1", "n2", L2, REASON_ProtocolUnsupported, "far" },
+		{ "by hand, outside allow in the pool", "ClusterIP", "198.51.100.200", "", "",
+		  "10.1.1.1@n1", "n2", BGP, REASON_ExternalIpNotAllowed, NULL },
+		{ "local, elsewhere", "ClusterIP", "203.0.113.1", "", LOCAL, "10.1.1.1@n1", "n2",
+		  L2, REASON_NoLocalEndpoint, "n2" },
+		{ "local, here", "ClusterIP", "203.0.113.1", "", LOCAL, "10.1.1.1@n1", "n1", L2,
+		  REASON_Candidate, NULL },
+		{ "no endpoints", "ClusterIP", "203.0.113.1", "", "", "", "n1", L2,
+		  REASON_NoEndpoints, NULL },
+		{ "excluded node", "ClusterIP", "203.0.113.1", "", "", "10.1.1.1@n1", "n3", L2,
+		  REASON_NodeExcluded, NULL },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct view *v = world();
+		struct addr a;
+		cleanup(buf_fini) struct buf message = BUF_INIT;
+		world_external(v, "web", cases[i].type, cases[i].ip, cases[i].record,
+		               cases[i].spec);
+		world_slice(v, "web", "web-1", cases[i].endpoints);
+		addr_parse(cases[i].ip, &a);
+		const struct view_service *s = view_service_named(v, "shop/web");
+		struct decision d = decide(v, s, &a, cases[i].node, cases[i].protocol);
+		decide_message(&d, v, s, &a, cases[i].node, &message);
+		if (d.reason != cases[i].reason)
+			fail_msg("%s: %s, not %s", cases[i].what, reason_name(d.reason),
+			         reason_name(cases[i].reason));
+		if (cases[i].says && !strstr(buf_str(&message), cases[i].says))
+			fail_msg("%s: %s", cases[i].what, buf_str(&message));
+		view_free(v);
+	}
+}
+
+static void outside_all_pools_a_peer_makes_it_both(void **state)
+{
+	(void)state;
+	struct view *v = world();
+	struct addr a, denied;
+
+	addr_parse("203.0.113.1", &a);
+	addr_parse("203.0.113.128", &denied);
+	world_external(v, "web", "ClusterIP", "203.0.113.1,203.0.113.128", "", "");
+	world_slice(v, "web", "web-1", "10.1.1.1@n1");
+	const struct view_service *s = view_service_named(v, "shop/web");
+	assert_int_equal(decide_protocols(v, s, &a), CONFIG_PROTOCOL_LAYER2);
+	world_passes(v);
+	world_put(v, "{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
+	             "'name':'fairlead-active','uid':'u'},'data':{'config':'"
+	             "peers: [{my-asn: 64500, peer-asn: 64501, peer-address: 10.0.0.1}]\\n"
+	             "external-ips: {allow: [203.0.113.0/25], namespaces: [shop]}\\n'}}");
+	assert_int_equal(world_passes(v), 1);
+	assert_int_equal(decide_protocols(v, s, &a), CONFIG_PROTOCOL_LAYER2 | CONFIG_PROTOCOL_BGP);
+	assert_int_equal(decide(v, s, &a, "n1", DECIDE_BGP).reason, REASON_Candidate);
+	assert_int_equal(decide(v, s, &a, "n1", DECIDE_LAYER2).reason, REASON_Candidate);
+	assert_int_equal(decide_protocols(v, s, &denied), CONFIG_PROTOCOL_LAYER2);
+	view_free(v);
+}
+
+static void what_nobody_forwards_is_not_announced(void **state)
+{
+	static const char *const specs[] = {
+		"'type':'ClusterIP','clusterIP':'None','clusterIPs':['None']",
+		"'type':'ExternalName','externalName':'x.example'",
+		"'type':'ClusterIP','clusterIP':'fd00::9','clusterIPs':['fd00::9']",
+	};
+	struct addr a;
+
+	(void)state;
+	addr_parse("203.0.113.1", &a);
+	for (size_t i = 0; i < ARRAY_LEN(specs); i++) {
+		struct view *v = world();
+		world_put(
+			v,
+			"{'kind':'Service','metadata':{'namespace':'shop','name':'web','uid':'u'},"
+			"'spec':{%s,'externalIPs':['203.0.113.1'],'ports':[{'port':80}]}}",
+			specs[i]);
+		world_slice(v, "web", "web-1", "10.1.1.1@n1");
+		assert_int_equal(decide(v, view_service_named(v, "shop/web"), &a, "n1", L2).reason,
+		                 REASON_NotForwarded);
+		view_free(v);
+	}
+}
+
 static struct decision decide_for(struct view *v, const char *key, const char *ip)
 {
 	struct addr a = { 0 };
@@ -202,6 +329,35 @@ static void the_earlier_claimant_serves(void **state)
 	assert_int_equal(d.reason, REASON_AddressShared);
 	decide_message(&d, v, view_service_named(v, "shop/web"), &a, "n1", &message);
 	assert_non_null(strstr(buf_str(&message), "shop/api"));
+	view_free(v);
+}
+
+/* Of any kinds; but who is denied an address does not keep it from others. */
+static void the_earlier_of_two_kinds_serves(void **state)
+{
+	(void)state;
+	struct view *v = world();
+
+	world_external(v, "a-denied", "ClusterIP", "192.0.2.1,198.51.100.200", "", "");
+	world_external(v, "b-allowed", "ClusterIP", "198.51.100.1", "", "");
+	world_external(v, "c-assigned", "ClusterIP", "100.64.1.1", "100.64.1.1", "");
+	world_external(v, "d-assigned", "NodePort", "100.64.1.1", "100.64.1.1", "");
+	world_service(v, "e-balancer", "192.0.2.1", "");
+	world_service(v, "f-balancer", "198.51.100.1", "");
+	world_slice(v, "e-balancer", "e", "10.1.1.1@n1");
+	world_slice(v, "c-assigned", "c", "10.1.1.1@n1");
+	assert_int_equal(decide_for(v, "shop/a-denied", "192.0.2.1").reason,
+	                 REASON_ExternalIpNotAllowed);
+	assert_int_equal(decide_for(v, "shop/e-balancer", "192.0.2.1").reason, REASON_Candidate);
+	assert_int_equal(decide_for(v, "shop/c-assigned", "100.64.1.1").reason, REASON_Candidate);
+	assert_int_equal(decide_for(v, "shop/d-assigned", "100.64.1.1").reason,
+	                 REASON_AddressShared);
+	struct addr a;
+	addr_parse("198.51.100.1", &a);
+	struct decision d =
+		decide(v, view_service_named(v, "shop/f-balancer"), &a, "n1", DECIDE_BGP);
+	assert_int_equal(d.reason, REASON_AddressShared);
+	assert_string_equal(d.claimant->name, "b-allowed");
 	view_free(v);
 }
 
@@ -285,6 +441,16 @@ static void inner_services_use_what_they_can(void **state)
 	assert_int_equal(e.n_local, 0);
 	assert_true(e.has_any);
 	decide_endpoints_fini(&e);
+	/* An external IP makes it reachable from outside, and then all endpoints count. */
+	world_external(v, "inner", "ClusterIP", "203.0.113.1", "",
+	               ",'internalTrafficPolicy':'Local','externalTrafficPolicy':'Local'");
+	s = view_service_named(v, "shop/inner");
+	assert_true(decide_is_external(s, &s->ports[0], 4));
+	assert_false(decide_is_external(s, &s->ports[0], 6));
+	decide_endpoints(s, &s->ports[0], 4, "n2", &e);
+	assert_int_equal(e.n_cluster, 1);
+	assert_int_equal(e.n_local, 1);
+	decide_endpoints_fini(&e);
 	view_free(v);
 }
 
@@ -296,6 +462,10 @@ int main(void)
 		cmocka_unit_test(services_that_want_no_address),
 		cmocka_unit_test(nothing_without_a_configuration),
 		cmocka_unit_test(the_earlier_claimant_serves),
+		cmocka_unit_test(the_earlier_of_two_kinds_serves),
+		cmocka_unit_test(external_ips),
+		cmocka_unit_test(outside_all_pools_a_peer_makes_it_both),
+		cmocka_unit_test(what_nobody_forwards_is_not_announced),
 		cmocka_unit_test(endpoint_selection),
 		cmocka_unit_test(inner_services_use_what_they_can),
 	};

@@ -274,6 +274,35 @@ static void an_address_changes_hands(void **state)
 	fixture_fini(&f);
 }
 
+static void external_ips_are_announced_like_others(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+	f.table = announce_new(record_change, &f);
+	uint64_t revision = announce_routes_revision(f.table);
+
+	f.applied = false;
+	world_external(f.view, "web", "ClusterIP", "100.64.2.1,203.0.113.1,203.0.113.200",
+	               "100.64.2.1", "");
+	world_slice(f.view, "web", "web-1", "10.1.1.1@n1");
+	turn(&f);
+	expect_log(&f, "shop/web 100.64.2.1 RulesPending()\n"
+	               "shop/web 203.0.113.1 RulesPending()\n"
+	               "shop/web 203.0.113.200 ExternalIpNotAllowed()\n");
+	expect_snapshot(&f, "203.0.113.1-[n1 n2 n3]\n");
+	f.applied = true;
+	turn(&f);
+	expect_log(&f, "shop/web 100.64.2.1 BgpPending()\nshop/web 203.0.113.1 Candidate()\n");
+	expect_snapshot(&f, "203.0.113.1+[n1 n2 n3]\n");
+	assert_int_equal(announce_routes_revision(f.table), revision + 1);
+	/* Gone from the list, gone from the wire; the caller is told of the route. */
+	world_external(f.view, "web", "ClusterIP", "", "", "");
+	assert_true(announce_update(f.table, f.view, view_service_named(f.view, "shop/web")));
+	expect_snapshot(&f, "");
+	assert_null(announce_of(f.table, "shop/web"));
+	fixture_fini(&f);
+}
+
 static void a_recreated_service_waits_for_its_rules(void **state)
 {
 	(void)state;
@@ -314,9 +343,11 @@ static void a_new_node_renumbers_the_candidates(void **state)
 	fixture_fini(&f);
 }
 
-static void the_snapshot_names_the_pools(void **state)
+static void the_snapshot_names_the_ranges_of_layer_2(void **state)
 {
 	(void)state;
+	static const char *const ranges[] = { "192.0.2.0/24", "100.64.1.0/24", "203.0.113.0/25",
+		                              "198.51.100.0/25" };
 	struct fixture f = fixture_new();
 	f.table = announce_new(record_change, &f);
 	struct announce_snapshot s;
@@ -324,8 +355,9 @@ static void the_snapshot_names_the_pools(void **state)
 
 	announce_snapshot(f.table, f.view, false, &s);
 	assert_false(s.l2.view_fresh);
-	assert_int_equal(s.l2.n_ranges, 1);
-	assert_string_equal(addr_range_format(&s.l2.ranges[0], text), "192.0.2.0/24");
+	for (size_t i = 0; i < ARRAY_LEN(ranges) && i < s.l2.n_ranges; i++)
+		assert_string_equal(addr_range_format(&s.l2.ranges[i], text), ranges[i]);
+	assert_int_equal(s.l2.n_ranges, ARRAY_LEN(ranges));
 	announce_snapshot_fini(&s);
 	fixture_fini(&f);
 }
@@ -374,6 +406,8 @@ static void expect_forward(struct view *v, const char *key, uint8_t family, cons
 	buf_printf(&b, "%s ip=%s", p.key, addr_str(&p.cluster_ip));
 	for (size_t i = 0; i < p.n_vips; i++)
 		buf_printf(&b, " vip=%s", addr_str(&p.vips[i]));
+	for (size_t i = 0; i < p.n_external_ips; i++)
+		buf_printf(&b, " external-ip=%s", addr_str(&p.external_ips[i]));
 	for (size_t i = 0; i < p.n_source_ranges; i++) {
 		char text[PREFIX_STR_SIZE];
 		buf_printf(&b, " from=%s", prefix_format(&p.source_ranges[i], text));
@@ -433,6 +467,32 @@ static void services_become_forwarding(void **state)
 	          "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.8',"
 	          "'clusterIPs':['10.96.0.8','fd00::8'],'ports':[{'name':'a','port':80}]}}");
 	expect_forward(f.view, "shop/dual", 6, "shop/dual ip=fd00::8 a:80/0>0,0,0");
+	fixture_fini(&f);
+}
+
+static void only_admitted_external_ips_are_forwarded(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+
+	/* Allowed, denied, assigned, taken by an earlier one. */
+	world_external(f.view, "early", "ClusterIP", "203.0.113.2", "", "");
+	world_external(f.view, "web", "ClusterIP",
+	               "203.0.113.1,203.0.113.129,100.64.1.1,203.0.113.2", "100.64.1.1",
+	               ",'externalTrafficPolicy':'Local'");
+	world_slice(f.view, "web", "w", "10.1.1.1@n1 10.1.2.1@n2");
+	expect_forward(f.view, "shop/web", 4,
+	               "shop/web ip=10.96.0.9 external-ip=203.0.113.1 external-ip=100.64.1.1 "
+	               "external-local :80/0>2,1,1");
+	/* It takes a record and a pool for external IPs; and what the status holds is none. */
+	world_external(f.view, "web", "NodePort", "100.64.1.1", "", "");
+	expect_forward(f.view, "shop/web", 4, "shop/web ip=10.96.0.9 :80/0>2,0,1");
+	world_external(f.view, "web", "NodePort", "192.0.2.1", "192.0.2.1", "");
+	expect_forward(f.view, "shop/web", 4, "shop/web ip=10.96.0.9 :80/0>2,0,1");
+	world_service(f.view, "lb", "192.0.2.1", ",'externalIPs':['192.0.2.1','203.0.113.3']");
+	expect_forward(f.view, "shop/lb", 4,
+	               "shop/lb ip=10.96.0.9 vip=192.0.2.1 external-ip=203.0.113.3 "
+	               ":80/30080>0,0,0");
 	fixture_fini(&f);
 }
 
@@ -508,11 +568,13 @@ int main(void)
 		cmocka_unit_test(routes_come_after_the_data_plane_and_go_before_it),
 		cmocka_unit_test(states_become_reasons),
 		cmocka_unit_test(an_address_changes_hands),
+		cmocka_unit_test(external_ips_are_announced_like_others),
 		cmocka_unit_test(a_recreated_service_waits_for_its_rules),
 		cmocka_unit_test(a_new_node_renumbers_the_candidates),
-		cmocka_unit_test(the_snapshot_names_the_pools),
+		cmocka_unit_test(the_snapshot_names_the_ranges_of_layer_2),
 		cmocka_unit_test(one_change_among_many_is_one_decision),
 		cmocka_unit_test(services_become_forwarding),
+		cmocka_unit_test(only_admitted_external_ips_are_forwarded),
 		cmocka_unit_test(options_have_defaults_and_bounds),
 		cmocka_unit_test(keys_are_bounded),
 	};

@@ -199,6 +199,84 @@ static void a_configuration_concerns_the_addresses_it_moves(void **state)
 	view_free(v);
 }
 
+static const char *kind_named(struct view *v, const char *key, size_t i)
+{
+	const struct view_service *s = view_service_named(v, key);
+
+	assert_true(i < s->n_addresses);
+	return view_kind_name(view_kind_of(view_configuration(v), &s->addresses[i]));
+}
+
+static void addresses_have_their_kind(void **state)
+{
+	(void)state;
+	struct view *v = small_world();
+
+	world_service(v, "lb", "192.0.2.2",
+	              ",'externalIPs':['203.0.113.1','192.0.2.2','203.0.113.1']");
+	assert_int_equal(view_service_named(v, "shop/lb")->n_addresses, 2);
+	assert_string_equal(kind_named(v, "shop/lb", 0), "load-balancer");
+	assert_string_equal(kind_named(v, "shop/lb", 1), "external-ip-handwritten");
+	world_external(v, "ext", "ClusterIP", "100.64.1.1,192.0.2.3", "100.64.1.1,2001:db8::1", "");
+	assert_string_equal(kind_named(v, "shop/ext", 0), "external-ip-assigned");
+	assert_string_equal(kind_named(v, "shop/ext", 1), "external-ip-handwritten");
+	/* A status is that of a load balancer only. */
+	world_put(v, "{'kind':'Service','metadata':{'namespace':'shop','name':'was','uid':'u'},"
+	             "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.9',"
+	             "'clusterIPs':['10.96.0.9'],'ports':[{'port':80}]},"
+	             "'status':{'loadBalancer':{'ingress':[{'ip':'192.0.2.9'}]}}}");
+	assert_int_equal(view_service_named(v, "shop/was")->n_addresses, 0);
+	world_passes(v);
+	/* The record alone is a change. */
+	world_external(v, "ext", "ClusterIP", "100.64.1.1,192.0.2.3", "", "");
+	assert_int_equal(world_passes(v), 1);
+	assert_string_equal(kind_named(v, "shop/ext", 0), "external-ip-handwritten");
+	world_external(v, "ext", "ClusterIP", "100.64.1.1,192.0.2.3", "", "");
+	assert_int_equal(world_passes(v), 0);
+	view_free(v);
+}
+
+static void configure(struct view *v, const char *external_ips)
+{
+	world_put(v,
+	          "{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
+	          "'name':'fairlead-active','uid':'u'},'data':{'config':'"
+	          "address-pools:\\n"
+	          "- {name: lan, protocol: layer2, addresses: [192.0.2.0/24]}\\n"
+	          "external-ips: %s\\n'}}",
+	          external_ips);
+}
+
+/* Admission hangs on the configuration, and with it who has an address that others hold, too. */
+static void what_is_allowed_concerns_all_who_hold_it(void **state)
+{
+	(void)state;
+	struct view *v = view_new("n1", NULL);
+	struct addr a;
+
+	addr_parse("192.0.2.1", &a);
+	configure(v, "{}");
+	world_external(v, "a-first", "ClusterIP", "192.0.2.1", "", "");
+	world_service(v, "web", "192.0.2.1", "");
+	world_service(v, "other", "192.0.2.2", "");
+	world_passes(v);
+	assert_string_equal(view_first_claimant(v, &a)->name, "web");
+	configure(v, "{allow: [203.0.113.0/24], namespaces: [shop]}");
+	assert_int_equal(world_passes(v), 0);
+	configure(v, "{allow: [192.0.2.0/28], namespaces: [shop]}");
+	assert_int_equal(world_passes(v), 2);
+	assert_string_equal(view_first_claimant(v, &a)->name, "a-first");
+	configure(v, "{allow: [192.0.2.0/28], namespaces: [bank]}");
+	assert_int_equal(world_passes(v), 2);
+	assert_string_equal(view_first_claimant(v, &a)->name, "web");
+	/* Nodes concern a Service with an external IP, whatever its type. */
+	world_node(v, "n1");
+	assert_int_equal(world_passes(v), 3);
+	view_remove_service(v, "shop", "a-first");
+	assert_int_equal(world_passes(v), 2);
+	view_free(v);
+}
+
 static void claimants_are_ordered_and_told(void **state)
 {
 	(void)state;
@@ -281,6 +359,8 @@ int main(void)
 		cmocka_unit_test(nodes_concern_announced_services_only),
 		cmocka_unit_test(the_last_good_configuration_stays),
 		cmocka_unit_test(a_configuration_concerns_the_addresses_it_moves),
+		cmocka_unit_test(addresses_have_their_kind),
+		cmocka_unit_test(what_is_allowed_concerns_all_who_hold_it),
 		cmocka_unit_test(claimants_are_ordered_and_told),
 		cmocka_unit_test(classes_are_ours_or_not),
 		cmocka_unit_test(services_are_listed_in_order),

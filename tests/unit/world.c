@@ -77,6 +77,24 @@ void world_service(struct view *v, const char *name, const char *ip, const char 
 		name, name, more, ip);
 }
 
+void world_external(struct view *v, const char *name, const char *type, const char *external_ips,
+                    const char *record, const char *more)
+{
+	cleanup(buf_fini) struct buf list = BUF_INIT;
+	cleanup_free char *copy = xstrdup(external_ips);
+	char *save = NULL;
+
+	for (char *ip = strtok_r(copy, ",", &save); ip; ip = strtok_r(NULL, ",", &save))
+		buf_printf(&list, "%s'%s'", list.size ? "," : "", ip);
+	world_put(v,
+	          "{'kind':'Service','metadata':{'namespace':'shop','name':'%s','uid':'uid-%s',"
+	          "'creationTimestamp':'2026-01-01T00:00:00Z',"
+	          "'annotations':{'fairlead.io/external-ips-assigned':'%s'}},"
+	          "'spec':{'type':'%s','clusterIP':'10.96.0.9','clusterIPs':['10.96.0.9'],"
+	          "'ipFamilies':['IPv4'],'externalIPs':[%s],'ports':[{'port':80}]%s}}",
+	          name, name, record, type, buf_str(&list), more);
+}
+
 void world_slice(struct view *v, const char *service, const char *name, const char *endpoints)
 {
 	cleanup(buf_fini) struct buf eps = BUF_INIT;
@@ -114,12 +132,17 @@ void world_node(struct view *v, const char *name)
 
 void world_configuration(struct view *v)
 {
-	world_put(v, "{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
-	             "'name':'fairlead-active','uid':'u',"
-	             "'annotations':{'fairlead.io/generation':'7'}},'data':{'config':'"
-	             "address-pools:\\n"
-	             "- {name: lan, protocol: layer2, addresses: [192.0.2.0/24, 2001:db8::/64]}\\n"
-	             "- {name: far, protocol: bgp, addresses: [198.51.100.0/24]}\\n'}}");
+	world_put(
+		v,
+		"{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
+		"'name':'fairlead-active','uid':'u',"
+		"'annotations':{'fairlead.io/generation':'7'}},'data':{'config':'"
+		"address-pools:\\n"
+		"- {name: lan, protocol: layer2, addresses: [192.0.2.0/24, 2001:db8::/64]}\\n"
+		"- {name: far, protocol: bgp, addresses: [198.51.100.0/24]}\\n"
+		"- {name: out, protocol: layer2, addresses: [100.64.1.0/24], use: external-ip}\\n"
+		"- {name: away, protocol: bgp, addresses: [100.64.2.0/24], use: external-ip}\\n"
+		"external-ips: {allow: [203.0.113.0/25, 198.51.100.0/25], namespaces: [shop]}\\n'}}");
 }
 
 size_t world_passes(struct view *v)
