@@ -260,3 +260,59 @@ def test_a_hung_bgpd_holds_the_rules_for_a_moment_only(lab: Lab, router: Router,
     finally:
         router.bgpds["node1"].signal(signal.SIGCONT)
     router.wait_next_hops(f"{address}/32", [])
+
+
+EXTERNAL = """\
+- name: external
+  protocol: bgp
+  use: external-ip
+  addresses:
+  - 198.51.100.100-198.51.100.109
+external-ips: {allow: [198.51.101.0/24], namespaces: [default]}
+"""
+
+
+@pytest.fixture
+def external(lab: Lab) -> Iterator[None]:
+    """A pool for external IPs, and a range outside all pools that may be written by hand."""
+    before = lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
+    configure(lab, before + EXTERNAL)
+    yield
+    configure(lab, before)
+
+
+@pytest.mark.parametrize("kind", ["ClusterIP", "NodePort", "LoadBalancer"])
+def test_external_ips_have_routes(
+    lab: Lab, router: Router, make_service: MakeService, external: None, kind: str
+) -> None:
+    given, allowed, denied = "198.51.100.105", "198.51.101.7", "198.51.102.7"
+    record = {"fairlead.io/external-ips": "external", "fairlead.io/external-ips-assigned": given}
+    make_service("given", record, type=kind, externalIPs=[given], externalTrafficPolicy="Local")
+    make_service("hand", type=kind, externalIPs=[allowed, denied])
+    router.wait_next_hops(f"{given}/32", list(WITH_PODS))
+    router.wait_next_hops(f"{allowed}/32", list(NODES))
+    for node in NODES:
+        lab.wait_reason(node, "hand", denied, "ExternalIpNotAllowed")
+    assert router.next_hops(f"{denied}/32") == []
+    reply = wait_for("HTTP by the pool's address", lambda: router.get(given, timeout=1))
+    assert reply.peer == OUTSIDE
+    wait_for("HTTP by the other one", lambda: router.get(allowed, timeout=1))
+    # What is taken out of the list loses its route.
+    lab.api.patch("Service", "hand", {"spec": {"externalIPs": [denied]}})
+    router.wait_next_hops(f"{allowed}/32", [])
+    lab.api.delete("Service", "given")
+    router.wait_next_hops(f"{given}/32", [])
+
+
+def test_an_external_ip_no_longer_allowed_loses_its_route(
+    lab: Lab, router: Router, make_service: MakeService, external: None
+) -> None:
+    make_service("hand", type="ClusterIP", externalIPs=["198.51.101.8"])
+    router.wait_next_hops("198.51.101.8/32", list(NODES))
+    before = lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
+    narrowed = before.replace("namespaces: [default]", "namespaces: [edge]")
+    configure(lab, narrowed)
+    router.wait_next_hops("198.51.101.8/32", [])
+    for node in NODES:
+        assert "network 198.51.101" not in router.bgpds[node].running_config()
+        lab.wait_reason(node, "hand", "198.51.101.8", "ExternalIpNotAllowed")

@@ -66,7 +66,9 @@ def test_status_shows_the_whole(lab: Lab, make_service: MakeService) -> None:
         assert node["speaker"]["reachable"] and node["speaker"]["fresh"]
         assert node["speaker"]["peers_alive"] == len(NODES) - 1
     text = status(lab)
-    assert any(line.split() == ["default/web", address, "lan", owner, "Announced"] for line in text.splitlines())
+    row = ["default/web", address, "load-balancer", "lan", owner, "Announced"]
+    assert row in [line.split() for line in text.splitlines()]
+
 
 def test_explain_asks_every_speaker(lab: Lab, make_service: MakeService) -> None:
     make_service("web", externalTrafficPolicy="Local")
