@@ -134,6 +134,18 @@ enum reason bgp_reason(const struct bgp *b, struct buf *msg);
  * up; else why not.
  */
 enum reason bgp_reason_of(const struct bgp *b, const struct addr *a, struct buf *msg);
+/* The peers wanted, in the order of the want, and what has become of their sessions. */
+struct bgp_peer_status {
+	const char *name; /* as the user wrote it */
+	struct addr address;
+	uint32_t asn;
+	enum bgp_session_state state;
+	bool taken;        /* others have a neighbour of this address */
+	const char *error; /* in words; "" */
+};
+size_t bgp_n_peers(const struct bgp *b);
+/* Good until something happens. */
+struct bgp_peer_status bgp_peer_status(const struct bgp *b, size_t i);
 size_t bgp_n_established(const struct bgp *b);
 struct bgp_stats bgp_stats(const struct bgp *b);
 /* Appends one JSON object: connection, instance, peers, prefixes, counters.  Holds no password. */

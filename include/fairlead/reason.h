@@ -69,6 +69,9 @@
 	X(BgpRefused, false, "bgpd refused a command")                                        \
 	X(BgpNoPeer, false, "the configuration has no BGP peer for this node")                \
 	X(BgpNoSession, false, "no BGP session of this node is established")                  \
+	X(BgpSessionLost, false, "a BGP session that was established is lost")                \
+	X(BgpSessionUp, true, "a BGP session that was lost or late is established")           \
+	X(BgpReady, true, "nothing stands in the way of BGP on this node any more")           \
 	X(BgpPending, false, "bgpd has not acknowledged the announcement yet")                \
 	X(Deleting, false, "the Service is being deleted")
 

@@ -17,6 +17,27 @@ size_t bgp_n_established(const struct bgp *b)
 	return n;
 }
 
+size_t bgp_n_peers(const struct bgp *b)
+{
+	return b->n_sessions;
+}
+
+struct bgp_peer_status bgp_peer_status(const struct bgp *b, size_t i)
+{
+	const struct bgp_session *s = &b->sessions[i];
+	const struct want_peer *p = &b->want->peers[i];
+	bool taken = b->have_valid && bgp_have_foreign_peer(&b->have, &s->address);
+
+	return (struct bgp_peer_status){
+		.name = p->name,
+		.address = s->address,
+		.asn = p->peer.remote_as,
+		.state = s->state,
+		.taken = taken,
+		.error = taken ? reason_sentence(REASON_BgpPeerTaken) : s->error,
+	};
+}
+
 static enum reason say(struct buf *msg, enum reason reason, const char *words)
 {
 	if (msg)
@@ -81,13 +102,12 @@ static void add_session(const struct bgp *b, size_t i, struct buf *json)
 {
 	const struct bgp_session *s = &b->sessions[i];
 	const struct want_peer *p = &b->want->peers[i];
-	bool taken = b->have_valid && bgp_have_foreign_peer(&b->have, &s->address);
-	const char *error = taken ? reason_sentence(REASON_BgpPeerTaken) : s->error;
+	const struct bgp_peer_status now = bgp_peer_status(b, i);
 
 	buf_puts(json, "{\"name\":");
-	buf_json_str(json, p->name);
+	buf_json_str(json, now.name);
 	buf_printf(json, ",\"address\":\"%s\",\"my_asn\":%" PRIu32 ",\"asn\":%" PRIu32,
-	           addr_str(&s->address), p->my_asn, p->peer.remote_as);
+	           addr_str(&s->address), p->my_asn, now.asn);
 	buf_printf(json, ",\"state\":\"%s\",\"established\":%s,\"uptime_ms\":%" PRId64,
 	           bgp_session_state_name(s->state),
 	           s->state == BGP_SESSION_ESTABLISHED ? "true" : "false", s->uptime_ms);
@@ -95,9 +115,9 @@ static void add_session(const struct bgp *b, size_t i, struct buf *json)
 	           ",\"prefixes_wanted\":%zu,\"prefixes_sent\":%" PRId64 ",\"resets\":%" PRId64
 	           ",\"last_error\":",
 	           n_wanted(b, &s->address), s->sent[BGP_AF4] + s->sent[BGP_AF6], s->resets);
-	buf_json_str(json, error);
+	buf_json_str(json, now.error);
 	buf_printf(json, ",\"reason\":\"%s\"",
-	           taken                                 ? reason_name(REASON_BgpPeerTaken)
+	           now.taken                             ? reason_name(REASON_BgpPeerTaken)
 	           : s->state == BGP_SESSION_ESTABLISHED ? reason_name(REASON_Announced)
 	                                                 : reason_name(REASON_BgpNoSession));
 	if (p->bfd_profile) {

@@ -2,9 +2,12 @@
 libfairlead_a_SOURCES += \
 	src/speaker/announce.c \
 	src/speaker/announce.h \
+	src/speaker/events.c \
 	src/speaker/feeds.c \
 	src/speaker/forward.c \
 	src/speaker/forward.h \
+	src/speaker/news.c \
+	src/speaker/news.h \
 	src/speaker/options.c \
 	src/speaker/report.c \
 	src/speaker/routes.c \
@@ -27,3 +30,8 @@ TESTS += tests/unit/test_routes
 tests_unit_test_routes_SOURCES = tests/unit/test_routes.c tests/unit/bgpd_fake.c tests/unit/bgpd_fake.h \
 	tests/unit/unit.h tests/unit/vty_server.c tests/unit/vty_server.h tests/unit/world.c tests/unit/world.h
 tests_unit_test_routes_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_news
+TESTS += tests/unit/test_news
+tests_unit_test_news_SOURCES = tests/unit/test_news.c tests/unit/unit.h
+tests_unit_test_news_LDADD = $(UNIT_LDADD)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "fairlead/kube_types.h"
@@ -59,8 +60,11 @@ static int upsert_node(struct json_object *obj, void *arg, struct err *e)
 	if (r < 0)
 		return r;
 	view_upsert_node(sp->view, n);
-	if (!strcmp(n->meta.name, view_self(sp->view)))
+	if (!strcmp(n->meta.name, view_self(sp->view))) {
 		routes_set_labels(sp->routes, &n->meta.labels);
+		free(sp->node_uid);
+		sp->node_uid = xstrdup_null(n->meta.uid);
+	}
 	kube_node_free(n);
 	speaker_schedule(sp);
 	return 0;
@@ -73,6 +77,8 @@ static void remove_node(const char *namespace, const char *name, const char *uid
 	(void)namespace;
 	(void)uid;
 	view_remove_node(sp->view, name);
+	if (!strcmp(name, view_self(sp->view)))
+		free(TAKE(sp->node_uid));
 	speaker_schedule(sp);
 }
 

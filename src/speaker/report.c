@@ -37,12 +37,10 @@ static bool is_passing(enum reason r)
 	return r == REASON_Candidate || r == REASON_RulesPending || r == REASON_BgpPending;
 }
 
-void speaker_log_change(const struct announcement *a, enum reason old_reason, const char *old_owner,
-                        void *arg)
+void speaker_log_change(const struct announcement *a, enum reason old_reason, const char *old_owner)
 {
 	char mac[MAC_STR_SIZE];
 
-	(void)arg;
 	if (a->reason == old_reason || is_passing(a->reason))
 		log_debug("address", KV_S("service", a->key), KV_S("address", addr_str(&a->addr)),
 		          KV_S("reason", reason_name(a->reason)), KV_S("owner", a->owner),

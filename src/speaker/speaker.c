@@ -156,6 +156,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	announce_settle(sp->announce, is_applied, sp);
 	publish(sp);
 	routes_update(sp->routes, sp->view, sp->announce);
+	speaker_tell(sp);
 }
 
 static void on_applied(void *arg)
@@ -273,6 +274,14 @@ static int start_proxy(struct speaker *sp, struct err *e)
 	return proxy_start(sp->base, &o, &ops, sp, &sp->proxy, e);
 }
 
+static void on_announcement(const struct announcement *a, enum reason old_reason,
+                            const char *old_owner, void *arg)
+{
+	speaker_log_change(a, old_reason, old_owner);
+	if (a->reason == REASON_BgpPrefixTaken && old_reason != a->reason)
+		speaker_tell_of_service(arg, a);
+}
+
 static void on_routes_changed(void *arg)
 {
 	speaker_schedule(arg);
@@ -308,7 +317,8 @@ int speaker_start(struct speaker *sp, struct err *e)
 	sp->base = event_base_new();
 	sp->namespace = options_namespace(k);
 	sp->view = view_new(sp->opts.node, sp->opts.daemon.load_balancer_class);
-	sp->announce = announce_new(speaker_log_change, sp);
+	sp->announce = announce_new(on_announcement, sp);
+	sp->news = news_new();
 	const struct routes_options routes = { .socket_dir = sp->opts.bgp_socket_dir,
 		                               .shared_instance = sp->opts.bgp_shared_instance };
 	sp->routes = routes_new(sp->base, &routes, on_routes_changed, sp);
@@ -351,6 +361,7 @@ void speaker_stop(struct speaker *sp)
 	if (sp->proxy)
 		proxy_free(sp->proxy);
 	routes_free(sp->routes);
+	news_free(sp->news);
 	announce_free(sp->announce);
 	view_free(sp->view);
 	free_event(sp->turn);
@@ -366,4 +377,5 @@ void speaker_stop(struct speaker *sp)
 	if (sp->base)
 		event_base_free(sp->base);
 	free(sp->namespace);
+	free(sp->node_uid);
 }

@@ -18,6 +18,7 @@
 #include "fairlead/proxy.h"
 #include "fairlead/view.h"
 #include "speaker/announce.h"
+#include "speaker/news.h"
 #include "speaker/routes.h"
 
 struct event;
@@ -74,6 +75,8 @@ struct speaker {
 	uint64_t key_hash;
 	bool key_changed; /* the Secret holds another key than the one in force */
 	struct routes *routes;
+	struct news *news;
+	char *node_uid; /* of this node's Node; NULL: there is none */
 	struct metrics_server *http;
 	struct event *turn, *tick, *wake, *sigterm, *sigint, *sighup;
 	int wake_fd; /* the urgent thread has news */
@@ -103,9 +106,15 @@ void speaker_stop(struct speaker *sp);
 /* Something changed: look at it when the callbacks of this event-loop turn are through. */
 void speaker_schedule(struct speaker *sp);
 
+/* ---- events.c ---- */
+/* Events on the Node about what is new of BGP. */
+void speaker_tell(struct speaker *sp);
+/* An Event on the Service of an address that cannot be announced for a reason of its own. */
+void speaker_tell_of_service(struct speaker *sp, const struct announcement *a);
+
 /* ---- report.c: what the speaker says of itself ---- */
 extern const struct metrics_server_ops speaker_http_ops;
-void speaker_log_change(const struct announcement *a, enum reason old_reason, const char *old_owner,
-                        void *arg);
+void speaker_log_change(const struct announcement *a, enum reason old_reason,
+                        const char *old_owner);
 
 #endif

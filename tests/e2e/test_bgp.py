@@ -316,3 +316,67 @@ def test_an_external_ip_no_longer_allowed_loses_its_route(
     for node in NODES:
         assert "network 198.51.101" not in router.bgpds[node].running_config()
         lab.wait_reason(node, "hand", "198.51.101.8", "ExternalIpNotAllowed")
+
+
+def notes(lab: Lab, kind: str, name: str, reason: str) -> list[str]:
+    """What Events of this reason say about an object."""
+    return [
+        event["note"]
+        for event in lab.api.objects("Event")
+        if (event["regarding"]["kind"], event["regarding"]["name"], event["reason"]) == (kind, name, reason)
+    ]
+
+
+def wait_note(lab: Lab, kind: str, name: str, reason: str) -> str:
+    """The one Event of this reason."""
+    wait_for(f"an Event {reason} on {kind} {name}", lambda: notes(lab, kind, name, reason), SLOW)
+    (note,) = notes(lab, kind, name, reason)
+    return note
+
+
+def test_a_session_that_is_lost_is_told_on_the_node(lab: Lab, router: Router) -> None:
+    node = lab.host("node1")
+    router.bgpd.configure(f"router bgp {ASN}", f"neighbor {node.address} shutdown")
+    try:
+        note = wait_note(lab, "Node", "node1", "BgpSessionLost")
+        assert ADDRESS in note and "the router said: Cease/Administrative Shutdown" in note
+        (event,) = [e for e in lab.api.objects("Event") if e["reason"] == "BgpSessionLost"]
+        assert event["type"] == "Warning" and event["metadata"]["namespace"] == "default"
+        assert event["regarding"]["uid"] == lab.api.get("Node", "node1")["metadata"]["uid"]
+    finally:
+        router.bgpd.configure(f"router bgp {ASN}", f"no neighbor {node.address} shutdown")
+    wait_note(lab, "Node", "node1", "BgpSessionUp")
+    # However often it was tried in between.
+    assert len(notes(lab, "Node", "node1", "BgpSessionLost")) == 1
+    assert not notes(lab, "Node", "node2", "BgpSessionLost")
+
+
+def test_a_dead_bgpd_is_told_on_the_node(lab: Lab, router: Router, make_service: MakeService) -> None:
+    address = make_public(lab, make_service, "web")
+    router.wait_next_hops(f"{address}/32", list(NODES))
+    router.bgpds["node2"].kill()
+    try:
+        assert "bgpd.vty" in wait_note(lab, "Node", "node2", "BgpUnreachable")
+        lab.wait_reason("node2", "web", address, "BgpUnreachable")
+        router.wait_next_hops(f"{address}/32", ["node1", "node3"], SLOW)
+    finally:
+        router.bgpds["node2"].start()
+    wait_note(lab, "Node", "node2", "BgpReady")
+    router.wait_next_hops(f"{address}/32", list(NODES), SLOW)
+
+
+def test_a_prefix_of_others_is_told_on_the_service(lab: Lab, router: Router, make_service: MakeService) -> None:
+    prefix = "198.51.100.77/32"
+    into_family = (f"router bgp {NODES_ASN}", "address-family ipv4 unicast")
+    at_rest(lab, "node1")
+    lab.speaker("node1").kill()
+    router.bgpds["node1"].configure(*into_family, f"network {prefix}")
+    lab.restart("speaker-node1")
+    at_rest(lab, "node1")
+    make_service("taken", {"fairlead.io/addresses": "198.51.100.77"})
+    assert "node node1 does not announce 198.51.100.77" in wait_note(lab, "Service", "taken", "BgpPrefixTaken")
+    lab.wait_reason("node1", "taken", "198.51.100.77", "BgpPrefixTaken")
+    router.wait_next_hops(prefix, ["node2", "node3"])
+    (event,) = [e for e in lab.api.objects("Event") if e["reason"] == "BgpPrefixTaken"]
+    assert event["regarding"]["uid"] == lab.api.get("Service", "taken")["metadata"]["uid"]
+    router.bgpds["node1"].configure(*into_family, f"no network {prefix}")

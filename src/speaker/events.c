@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "fairlead/clock.h"
+#include "fairlead/mem.h"
+#include "speaker/speaker.h"
+
+/*
+ * The speaker's Events.  What concerns all of BGP here, or a session, is of interest to who looks after this node, and stands on
+ * the Node; a prefix that cannot be had hurts one Service, and stands there.
+ */
+
+#define CONTROLLER "fairlead.io/speaker"
+#define ACTION "Announce"
+#define UUID_STR_SIZE 37
+
+static void emit(const struct speaker *sp, struct kube_event *ev, enum reason reason)
+{
+	ev->api_version = "v1";
+	ev->warning = !reason_holds(reason);
+	ev->reason = reason_name(reason);
+	ev->action = ACTION;
+	kube_event_emit(sp->client, CONTROLLER, sp->opts.node, ev);
+}
+
+static void tell_of_node(enum reason reason, const char *note, void *arg)
+{
+	const struct speaker *sp = arg;
+
+	/* A Node that does not exist has no Events. */
+	if (!sp->node_uid)
+		return;
+	struct kube_event ev = {
+		.kind = "Node", .name = sp->opts.node, .uid = sp->node_uid, .note = note
+	};
+	emit(sp, &ev, reason);
+}
+
+void speaker_tell(struct speaker *sp)
+{
+	routes_tell(sp->routes, sp->news, clock_ms(), tell_of_node, sp);
+}
+
+/* As the API server writes it. */
+static const char *uuid_format(const uint8_t uid[static VIEW_UID_SIZE],
+                               char out[static UUID_STR_SIZE])
+{
+	char *p = out;
+
+	for (size_t i = 0; i < VIEW_UID_SIZE; i++)
+		p += sprintf(p, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", uid[i]);
+	return out;
+}
+
+void speaker_tell_of_service(struct speaker *sp, const struct announcement *a)
+{
+	cleanup(buf_fini) struct buf note = BUF_INIT;
+	char uid[UUID_STR_SIZE];
+	const char *slash = strchr(a->key, '/');
+
+	if (!slash || !news_allow(sp->news, clock_ms()))
+		return;
+	cleanup_free char *namespace = xstrndup(a->key, (size_t)(slash - a->key));
+	buf_printf(&note, "node %s does not announce %s: %s", sp->opts.node, addr_str(&a->addr),
+	           reason_sentence(a->reason));
+	struct kube_event ev = { .kind = "Service",
+		                 .namespace = namespace,
+		                 .name = slash + 1,
+		                 .uid = uuid_format(a->uid, uid),
+		                 .note = buf_str(&note) };
+	emit(sp, &ev, a->reason);
+}
