@@ -44,6 +44,11 @@ void bgp_want_free(struct bgp_want *w);
  * peer of the same address; the want is then as before.
  */
 int bgp_want_peer(struct bgp_want *w, const struct config_peer *peer, struct err *e);
+/*
+ * A peer that cannot be had because its password is not known: bgpd is not told of it, and /status has it with these words.
+ * Its announcements are as if the configuration did not have it.
+ */
+void bgp_want_absent(struct bgp_want *w, const struct config_peer *peer, const char *why);
 /* A BFD profile for bfdd, named FAIRLEAD-<name> there. */
 int bgp_want_bfd_profile(struct bgp_want *w, const struct config_bfd_profile *p, struct err *e);
 /*

@@ -50,7 +50,9 @@ struct config_peer {
 	struct addr address, source_address, router_id;
 	uint16_t port;                          /* 179 */
 	uint32_t hold_time_s, keepalive_time_s; /* 90, a third of it */
-	char *password, *bfd_profile;
+	char *password,
+		*password_secret; /* at most one; the second is a key in the Secret of BGP passwords */
+	char *bfd_profile;
 	bool ebgp_multihop;
 	struct kube_selector *node_selectors; /* ORed; none: all nodes */
 	size_t n_node_selectors;

@@ -68,6 +68,7 @@
 	X(BgpPrefixTaken, false, "bgpd has a network line of this prefix that is not ours")   \
 	X(BgpRefused, false, "bgpd refused a command")                                        \
 	X(BgpNoPeer, false, "the configuration has no BGP peer for this node")                \
+	X(BgpNoPassword, false, "the password of the BGP peer is not in the Secret")          \
 	X(BgpNoSession, false, "no BGP session of this node is established")                  \
 	X(BgpSessionLost, false, "a BGP session that was established is lost")                \
 	X(BgpSessionUp, true, "a BGP session that was lost or late is established")           \

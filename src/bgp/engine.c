@@ -534,8 +534,8 @@ bool bgp_is_done(const struct bgp *b)
 {
 	bool bfd_left = b->bfd && !bgp_bfd_in_sync(b->bfd) && !bgp_bfd_is_down(b->bfd);
 
-	return b->want && b->want->n_peers == 0 && b->want->n_profiles == 0 &&
-	       b->applied == b->generation && !bfd_left;
+	return b->want && b->want->n_peers == 0 && b->want->n_absent == 0 &&
+	       b->want->n_profiles == 0 && b->applied == b->generation && !bfd_left;
 }
 
 struct bgp_stats bgp_stats(const struct bgp *b)

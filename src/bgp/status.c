@@ -49,6 +49,8 @@ enum reason bgp_reason(const struct bgp *b, struct buf *msg)
 {
 	if (!b->want)
 		return say(msg, REASON_NoConfiguration, NULL);
+	if (b->want->n_peers == 0 && b->want->n_absent)
+		return say(msg, REASON_BgpNoPassword, b->want->absent[0].why);
 	if (b->want->n_peers == 0)
 		return say(msg, REASON_BgpNoPeer, NULL);
 	if (b->phase == ENGINE_DOWN)
@@ -129,6 +131,21 @@ static void add_session(const struct bgp *b, size_t i, struct buf *json)
 	buf_putc(json, '}');
 }
 
+static void add_absent(const struct want_absent *p, struct buf *json)
+{
+	buf_puts(json, "{\"name\":");
+	buf_json_str(json, p->name);
+	buf_printf(
+		json,
+		",\"address\":\"%s\",\"my_asn\":%" PRIu32 ",\"asn\":%" PRIu32
+		",\"state\":\"%s\",\"established\":false,\"uptime_ms\":0,\"prefixes_wanted\":0,\"prefixes_sent\":0,"
+		"\"resets\":0,\"last_error\":",
+		addr_str(&p->address), p->my_asn, p->asn,
+		bgp_session_state_name(BGP_SESSION_UNKNOWN));
+	buf_json_str(json, p->why);
+	buf_printf(json, ",\"reason\":\"%s\"}", reason_name(REASON_BgpNoPassword));
+}
+
 static void add_stats(const struct bgp_stats *s, struct buf *json)
 {
 	buf_printf(json,
@@ -155,6 +172,11 @@ void bgp_status(const struct bgp *b, struct buf *json)
 		if (i)
 			buf_putc(json, ',');
 		add_session(b, i, json);
+	}
+	for (size_t i = 0; b->want && i < b->want->n_absent; i++) {
+		if (i || b->n_sessions)
+			buf_putc(json, ',');
+		add_absent(&b->want->absent[i], json);
 	}
 	buf_printf(json,
 	           "],\"prefixes\":{\"wanted\":%zu,\"set\":%zu},\"bfd\":{\"in_sync\":%s,"

@@ -32,6 +32,10 @@ void bgp_want_free(struct bgp_want *w)
 		return;
 	for (size_t i = 0; i < w->n_peers; i++)
 		want_peer_fini(&w->peers[i]);
+	for (size_t i = 0; i < w->n_absent; i++) {
+		free(w->absent[i].name);
+		free(w->absent[i].why);
+	}
 	HASH_ITER(hh, w->prefixes, p, next) {
 		HASH_DEL(w->prefixes, p);
 		free(p);
@@ -43,6 +47,7 @@ void bgp_want_free(struct bgp_want *w)
 	for (size_t i = 0; i < w->n_profiles; i++)
 		free(w->profiles[i].name);
 	free(w->peers);
+	free(w->absent);
 	free(w->attrs);
 	free(w->addresses);
 	free(w->classes);
@@ -170,6 +175,18 @@ int bgp_want_peer(struct bgp_want *w, const struct config_peer *p, struct err *e
 	if (addr_is_none(&w->router_id) && p->router_id.family == 4)
 		w->router_id = p->router_id;
 	return 0;
+}
+
+void bgp_want_absent(struct bgp_want *w, const struct config_peer *p, const char *why)
+{
+	if (w->n_absent == BGP_PEERS_MAX)
+		return;
+	ARRAY_RESERVE(w->absent, w->cap_absent, w->n_absent + 1);
+	w->absent[w->n_absent++] = (struct want_absent){ .name = xstrdup(p->name ? p->name : ""),
+		                                         .why = xstrdup(why),
+		                                         .address = p->address,
+		                                         .my_asn = p->my_asn,
+		                                         .asn = p->peer_asn };
 }
 
 void bgp_bfd_profile_init(struct bgp_bfd_profile *p, const char *name)

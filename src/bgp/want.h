@@ -21,6 +21,13 @@ struct want_peer {
 	struct bgp_peer peer; /* without local-as and policies */
 };
 
+/* Of a peer that is left out, what /status says. */
+struct want_absent {
+	char *name, *why;
+	struct addr address;
+	uint32_t my_asn, asn;
+};
+
 struct want_address {
 	struct addr addr;
 	struct prefix prefix;
@@ -40,6 +47,8 @@ struct bgp_want {
 	struct addr router_id;
 	struct want_peer *peers;
 	size_t n_peers, cap_peers;
+	struct want_absent *absent;
+	size_t n_absent, cap_absent;
 	struct want_prefix *prefixes;
 	struct bgp_attr *attrs; /* distinct: ten thousand prefixes have a handful */
 	size_t n_attrs, cap_attrs;

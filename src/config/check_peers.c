@@ -51,6 +51,7 @@ static bool peer_eq(const struct config_peer *a, const struct config_peer *b)
 	       addr_eq(&a->router_id, &b->router_id) && a->port == b->port &&
 	       a->hold_time_s == b->hold_time_s && a->keepalive_time_s == b->keepalive_time_s &&
 	       a->ebgp_multihop == b->ebgp_multihop && str_eq(a->password, b->password) &&
+	       str_eq(a->password_secret, b->password_secret) &&
 	       str_eq(a->bfd_profile, b->bfd_profile) && selectors_eq(a, b);
 }
 

@@ -182,6 +182,7 @@ static void peer_fini(struct config_peer *peer)
 	if (peer->password)
 		explicit_bzero(peer->password, strlen(peer->password));
 	free(peer->password);
+	free(peer->password_secret);
 }
 
 void configuration_unref(struct configuration *c)

@@ -109,6 +109,7 @@ static void put_peer(struct buf *out, const struct config_peer *p)
 	}
 	buf_putc(out, ']');
 	put_str(out, "password", p->password && *p->password ? "***" : NULL);
+	put_str(out, "password-secret", p->password_secret);
 	put_str(out, "bfd-profile", p->bfd_profile);
 	put_bool(out, "ebgp-multihop", p->ebgp_multihop);
 	buf_putc(out, '}');

@@ -11,6 +11,7 @@
 #include "fairlead/mem.h"
 
 #define PEER_PORT_DEFAULT 179
+#define SECRET_KEY_MAX 253
 #define HOLD_TIME_DEFAULT_S 90
 #define HOLD_TIME_MIN_S 3
 #define HOLD_TIME_MAX_S UINT16_MAX /* RFC 4271, 4.2: two octets */
@@ -19,7 +20,7 @@
 struct peer_target {
 	struct config_peer peer;
 	bool has_hold, has_keepalive;
-	unsigned int keepalive_line, multihop_line, bfd_line;
+	unsigned int keepalive_line, multihop_line, bfd_line, secret_line;
 };
 
 /* ---- times ---- */
@@ -331,6 +332,28 @@ static void set_router_id(struct schema_ctx *x, const struct schema_key *key,
 		             key->invalid, node->text);
 }
 
+/* What the API takes as a key in a Secret's data. */
+static void set_password_secret(struct schema_ctx *x, const struct schema_key *key,
+                                const struct ynode *node, void *target)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+	struct peer_target *t = target;
+	const char *s = schema_text(x, node);
+
+	(void)key;
+	if (!s || !*s)
+		return;
+	t->secret_line = node->line;
+	if (strlen(s) > SECRET_KEY_MAX || s[strspn(s, letters)])
+		schema_error(x, node->line,
+		             "\"%.64s\" is no key of a Secret; write letters, digits, '-', '.' and "
+		             "'_', at most %d",
+		             s, SECRET_KEY_MAX);
+	else
+		t->peer.password_secret = xstrdup(s);
+}
+
 static const struct schema_key peer_keys[] = {
 	{ .name = "my-asn",
 	  .set = schema_set_int,
@@ -373,6 +396,7 @@ static const struct schema_key peer_keys[] = {
 	{ .name = "password",
 	  .set = schema_set_string,
 	  SCHEMA_FIELD(struct peer_target, peer.password) },
+	{ .name = "password-secret", .set = set_password_secret },
 	{ .name = "bfd-profile", .set = set_bfd_profile },
 	{ .name = "ebgp-multihop", .set = set_multihop },
 };
@@ -393,6 +417,11 @@ static void check_references(struct schema_ctx *x, const struct draft *d,
 			"peer #%zu referencing non existing bfd profile %.64s; define it under "
 			"bfd-profiles",
 			c->n_peers + 1, p->bfd_profile);
+		schema_leave(x, mark);
+	}
+	if (p->password && p->password_secret) {
+		size_t mark = schema_enter_key(x, "password-secret");
+		schema_error(x, t->secret_line, "given beside password; keep one of them");
 		schema_leave(x, mark);
 	}
 	if (p->ebgp_multihop && p->my_asn != 0 && p->my_asn == p->peer_asn) {

@@ -9,6 +9,8 @@ libfairlead_a_SOURCES += \
 	src/speaker/news.c \
 	src/speaker/news.h \
 	src/speaker/options.c \
+	src/speaker/passwords.c \
+	src/speaker/passwords.h \
 	src/speaker/report.c \
 	src/speaker/routes.c \
 	src/speaker/routes.h \

@@ -71,6 +71,10 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 		  "where FRR's vty sockets are; bgpd is contacted only where the configuration has "
 		  "a peer for this node; none: no BGP",
 		  OPTION_STRING, &o.bgp_socket_dir },
+		{ "bgp-password-secret", 0, "NAME",
+		  "the Secret in our namespace with the passwords of peers that name them by "
+		  "password-secret",
+		  OPTION_STRING, &o.bgp_password_secret },
 		{ "bgp-shared-instance", 0, NULL,
 		  "bgpd's instance is shared with others on purpose: announce though a neighbour "
 		  "of theirs has no outbound policy",

@@ -13,6 +13,7 @@
 #include "fairlead/hash.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "speaker/passwords.h"
 
 struct held {
 	char *key; /* of the Service */
@@ -30,6 +31,8 @@ struct routes {
 	char *bgpd_socket, *bfdd_socket;
 	struct kube_labels labels;
 	bool labels_changed;
+	struct passwords passwords;
+	bool passwords_changed;
 	struct bgp *bgp; /* NULL while there is no peer and nothing left over */
 	char *error;     /* why there is none though there is a peer */
 	unsigned int look_ms;
@@ -110,6 +113,7 @@ void routes_free(struct routes *r)
 		held_free(r, h);
 	event_free(r->timer);
 	labels_fini(&r->labels);
+	passwords_fini(&r->passwords);
 	free(r->bgpd_socket);
 	free(r->bfdd_socket);
 	free(r->error);
@@ -141,6 +145,16 @@ void routes_set_labels(struct routes *r, const struct kube_labels *labels)
 	r->labels_changed = true;
 }
 
+void routes_await_passwords(struct routes *r, const char *secret)
+{
+	r->passwords.name = secret;
+}
+
+void routes_set_passwords(struct routes *r, struct kube_secret *s)
+{
+	r->passwords_changed |= passwords_set(&r->passwords, s);
+}
+
 /* ---- what is wanted ---- */
 
 /* One that bgpd could not take is left out; whoever wrote it is told once for each configuration. */
@@ -151,6 +165,30 @@ static void complain(bool aloud, const char *what, const char *name, const struc
 		         KV_S("error", e->msg));
 }
 
+/* Never without the password that it is to have. */
+static int want_peer(const struct routes *r, const struct config_peer *peer, struct bgp_want *w,
+                     struct err *e)
+{
+	struct config_peer with = *peer;
+	char *password = NULL;
+	int ret = passwords_of(&r->passwords, peer, &password, e);
+
+	if (ret < 0) {
+		bgp_want_absent(w, peer, e->msg);
+		return ret;
+	}
+	if (password)
+		with.password = password;
+	ret = bgp_want_peer(w, &with, e);
+	if (ret < 0 && password)
+		bgp_want_absent(w, peer, e->msg);
+	if (password)
+		explicit_bzero(password, strlen(password));
+	free(password);
+	return ret;
+}
+
+/* How many, with those that are absent. */
 static size_t want_peers(const struct routes *r, const struct configuration *c, bool aloud,
                          struct bgp_want *w)
 {
@@ -160,12 +198,23 @@ static size_t want_peers(const struct routes *r, const struct configuration *c, 
 		struct err e = ERR_INIT;
 		if (!config_peer_selects(&c->peers[i], &r->labels))
 			continue;
-		if (bgp_want_peer(w, &c->peers[i], &e) < 0)
+		int ret = want_peer(r, &c->peers[i], w, &e);
+		if (ret < 0)
 			complain(aloud, "peer", c->peers[i].name, &e);
-		else
-			n++;
+		n += ret == 0 || c->peers[i].password_secret;
 	}
 	return n;
+}
+
+/* What bgpd has from an earlier life may be right: it is looked at once the passwords are known. */
+static bool awaits_passwords(const struct routes *r, const struct configuration *c)
+{
+	if (!r->passwords.name || r->passwords.known)
+		return false;
+	for (size_t i = 0; c && i < c->n_peers; i++)
+		if (c->peers[i].password_secret && config_peer_selects(&c->peers[i], &r->labels))
+			return true;
+	return false;
 }
 
 static void want_policies(const struct configuration *c, bool aloud, struct bgp_want *w)
@@ -299,15 +348,18 @@ static enum reason reason_of(const struct addr *a, void *arg)
 void routes_update(struct routes *r, const struct view *v, struct announce *t)
 {
 	bool aloud = r->view_seen != view_revision(v);
-	bool differs = aloud || r->labels_changed || r->routes_seen != announce_routes_revision(t);
+	bool differs = aloud || r->labels_changed || r->passwords_changed ||
+	               r->routes_seen != announce_routes_revision(t);
 
 	leave_engine(r);
 	if (r->enabled && !r->bgp && !differs)
 		differs = view_configuration(v) && may_have_leftovers(r);
-	if (r->enabled && differs && may_begin(r, t)) {
+	if (r->enabled && differs && may_begin(r, t) &&
+	    !awaits_passwords(r, view_configuration(v))) {
 		r->view_seen = view_revision(v);
 		r->routes_seen = announce_routes_revision(t);
-		r->labels_changed = false;
+		aloud |= r->passwords_changed;
+		r->labels_changed = r->passwords_changed = false;
 		publish(r, v, t, aloud);
 	}
 	announce_routes(t, reason_of, r);
@@ -387,6 +439,8 @@ static enum reason why_no_engine(const struct routes *r, struct buf *msg)
 		return say(msg, REASON_BgpUnreachable, r->error);
 	if (!r->began)
 		return say(msg, REASON_BgpPending, NULL);
+	if (r->passwords.name && !r->passwords.known)
+		return say(msg, REASON_BgpPending, "the peers' passwords were not read yet");
 	return say(msg, REASON_BgpNoPeer, NULL);
 }
 

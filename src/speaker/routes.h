@@ -52,6 +52,14 @@ void routes_free(struct routes *r);
 /* The labels of this node, which select its peers. */
 void routes_set_labels(struct routes *r, const struct kube_labels *labels);
 
+/*
+ * The peers' passwords are in this Secret.  Until routes_set_passwords() is called, what stands in bgpd stays where a peer
+ * needs one.
+ */
+void routes_await_passwords(struct routes *r, const char *secret);
+/* What the Secret holds; takes @s.  NULL: there is none; passwords that were known stay in force. */
+void routes_set_passwords(struct routes *r, struct kube_secret *s);
+
 /* Publishes if anything is different, and gives the announcements their reasons. */
 void routes_update(struct routes *r, const struct view *v, struct announce *t);
 

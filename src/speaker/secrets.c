@@ -63,24 +63,32 @@ static void take_key(struct speaker *sp, const struct kube_secret *s)
 
 /* ---- the feeds ---- */
 
-static int upsert_secret(struct speaker *sp, enum speaker_secret which, struct json_object *obj,
-                         struct err *e)
+/* Into @ret_secret, unless it is another: a server that ignores the field selector sends those too. */
+static int read_secret(const struct speaker *sp, enum speaker_secret which, struct json_object *obj,
+                       struct kube_secret **ret_secret, struct err *e)
 {
 	struct kube_secret *s = NULL;
 	int r = kube_secret_parse(obj, &s, e);
 
+	*ret_secret = NULL;
 	if (r < 0)
 		return r;
-	/* A server that ignores the field selector sends others too. */
 	if (!strcmp(s->meta.name, secret_name(sp, which)))
-		take_key(sp, s);
-	kube_secret_free(s);
+		*ret_secret = s;
+	else
+		kube_secret_free(s);
 	return 0;
 }
 
 static int upsert_key(struct json_object *obj, void *arg, struct err *e)
 {
-	return upsert_secret(arg, SECRET_HEARTBEAT, obj, e);
+	struct kube_secret *s;
+	int r = read_secret(arg, SECRET_HEARTBEAT, obj, &s, e);
+
+	if (s)
+		take_key(arg, s);
+	kube_secret_free(s);
+	return r;
 }
 
 static void remove_key(const char *namespace, const char *name, const char *uid, void *arg)
@@ -95,10 +103,44 @@ static void remove_key(const char *namespace, const char *name, const char *uid,
 		         KV_S("secret", name));
 }
 
+static int upsert_passwords(struct json_object *obj, void *arg, struct err *e)
+{
+	struct speaker *sp = arg;
+	struct kube_secret *s;
+	int r = read_secret(sp, SECRET_PASSWORDS, obj, &s, e);
+
+	if (s)
+		routes_set_passwords(sp->routes, s);
+	speaker_schedule(sp);
+	return r;
+}
+
+static void remove_passwords(const char *namespace, const char *name, const char *uid, void *arg)
+{
+	const struct speaker *sp = arg;
+
+	(void)namespace;
+	(void)uid;
+	if (!strcmp(name, sp->opts.bgp_password_secret))
+		log_warn("the Secret of BGP passwords was deleted; those that were read stay in "
+		         "force until a restart",
+		         KV_S("secret", name));
+}
+
+/* Now it is known whether there is one. */
+static void passwords_synced(void *arg)
+{
+	struct speaker *sp = arg;
+
+	routes_set_passwords(sp->routes, NULL);
+	speaker_schedule(sp);
+}
+
 void speaker_secrets_start(struct speaker *sp)
 {
 	static const struct kube_informer_ops ops[N_SECRETS] = {
 		[SECRET_HEARTBEAT] = { upsert_key, remove_key, NULL },
+		[SECRET_PASSWORDS] = { upsert_passwords, remove_passwords, passwords_synced },
 	};
 
 	for (enum speaker_secret i = 0; i < N_SECRETS; i++) {

@@ -322,6 +322,8 @@ int speaker_start(struct speaker *sp, struct err *e)
 	const struct routes_options routes = { .socket_dir = sp->opts.bgp_socket_dir,
 		                               .shared_instance = sp->opts.bgp_shared_instance };
 	sp->routes = routes_new(sp->base, &routes, on_routes_changed, sp);
+	if (sp->opts.bgp_password_secret)
+		routes_await_passwords(sp->routes, sp->opts.bgp_password_secret);
 	r = kube_access_load(k->kubeconfig, k->context, &sp->access, e);
 	if (r == 0)
 		r = start_events(sp, e);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "fairlead/addr.h"
+#include "fairlead/base64.h"
 #include "fairlead/buf.h"
 #include "fairlead/clock.h"
 #include "fairlead/cursor.h"
@@ -282,9 +283,44 @@ static void hashes_are_stable(void **state)
 	assert_true(hash64_str("node-1", 7) != hash64_str("node-2", 7));
 }
 
+static void base64_goes_both_ways(void **state)
+{
+	(void)state;
+	/* RFC 4648, section 10. */
+	static const char *const vectors[][2] = {
+		{ "", "" },
+		{ "f", "Zg==" },
+		{ "fo", "Zm8=" },
+		{ "foo", "Zm9v" },
+		{ "foob", "Zm9vYg==" },
+		{ "fooba", "Zm9vYmE=" },
+		{ "foobar", "Zm9vYmFy" },
+		{ "\xff\xfe\xfb", "//77" },
+	};
+	static const char *const bad[] = { "Zg",   "Zg=",       "Zg===", "Z===",
+		                           "=Zg=", "Zm9v Zg==", "Zm9-",  "Zg==Zg==" };
+
+	for (size_t i = 0; i < ARRAY_LEN(vectors); i++) {
+		cleanup(buf_fini) struct buf text = BUF_INIT, data = BUF_INIT;
+		base64_encode(vectors[i][0], strlen(vectors[i][0]), &text);
+		assert_string_equal(buf_str(&text), vectors[i][1]);
+		assert_int_equal(base64_decode(vectors[i][1], &data), 0);
+		assert_string_equal(buf_str(&data), vectors[i][0]);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		cleanup(buf_fini) struct buf data = BUF_INIT;
+		if (base64_decode(bad[i], &data) == 0)
+			fail_msg("\"%s\" was taken", bad[i]);
+	}
+	cleanup(buf_fini) struct buf data = BUF_INIT;
+	assert_int_equal(base64_decode("Zm9v\nYmFy\r\n", &data), 0);
+	assert_string_equal(buf_str(&data), "foobar");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(base64_goes_both_ways),
 		cmocka_unit_test(addresses_parse),
 		cmocka_unit_test(prefixes_parse),
 		cmocka_unit_test(ranges_count_and_contain),

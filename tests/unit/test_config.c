@@ -16,7 +16,8 @@ static const char reference[] =
 	"3s, "
 	"password: s3cret, bfd-profile: fast,\n"
 	"   node-selectors: [{match-labels: {rack: a}}]}\n"
-	"- {my-asn: 64500, peer-asn: 64501, peer-address: 10.0.1.1, bfd-profile: fast,\n"
+	"- {my-asn: 64500, peer-asn: 64501, peer-address: 10.0.1.1, bfd-profile: fast, "
+	"password-secret: tor-b,\n"
 	"   node-selectors: [{match-expressions: [{key: rack, operator: NotIn, values: [a]}]}]}\n"
 	"bgp-communities: {no-export: \"65535:65281\", no-advertise: \"65535:65282\"}\n"
 	"bfd-profiles:\n"
@@ -82,6 +83,8 @@ static void test_reference(void **state)
 	assert_int_equal(c->peers[1].keepalive_time_s, 30);
 	assert_int_equal(c->peers[1].port, 179);
 	assert_string_equal(c->peers[1].name, "peer-2");
+	assert_string_equal(c->peers[1].password_secret, "tor-b");
+	assert_null(c->peers[0].password_secret);
 	assert_int_equal(c->bfd_profiles[0].minimum_ttl, 254);
 	assert_int_equal(warnings.n, 0);
 	config_problems_fini(&warnings);
@@ -241,6 +244,12 @@ static const struct {
 	{ PEER ", bfdProfile: fast}\n", 2, "peers[0].bfd-profile", "non existing bfd profile" },
 	{ "peers: [{my-asn: 1, peer-asn: 1, peer-address: 10.0.0.1, ebgp-multihop: yes}]\n", 1,
 	  "peers[0].ebgp-multihop", "set for an ibgp peer" },
+	{ PEER ", password: a, password-secret: tor}\n", 2, "peers[0].password-secret",
+	  "given beside password; keep one of them" },
+	{ PEER ", password-secret: a/b}\n", 2, "peers[0].password-secret",
+	  "\"a/b\" is no key of a Secret" },
+	{ PEER ", passwordSecret: tor}\n", 2, "peers[0].passwordSecret",
+	  "write \"password-secret\"" },
 	{ PEER ", password: \"a\\nb\"}\n", 2, "peers[0].password", "control character" },
 	{ PEER ", password: \"a\\0b\"}\n", 2, "", "NUL" },
 	{ PEER "}\n- {my-asn: 1, peer-asn: 2, peer-address: 10.0.0.1}\n", 3, "peers[1]",

@@ -329,6 +329,30 @@ static void node_reads_everything(void **state)
 	}
 }
 
+static void secret_is_decoded(void **state)
+{
+	(void)state;
+	struct json_object *obj = json_of(
+		"{'metadata':{'namespace':'s','name':'k'},'data':{'key':'AAEC','none':''}}");
+	struct kube_secret *s = NULL;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(kube_secret_parse(obj, &s, NULL), 0);
+	const struct kube_secret_item *item = kube_secret_get(s, "key");
+	assert_int_equal(item->size, 3);
+	assert_memory_equal(item->value, "\0\1\2", 4);
+	assert_int_equal(kube_secret_get(s, "none")->size, 0);
+	assert_null(kube_secret_get(s, "other"));
+	kube_secret_free(s);
+	json_object_put(obj);
+
+	obj = json_of("{'metadata':{'namespace':'s','name':'k'},'data':{'key':'hunter2!'}}");
+	assert_true(kube_secret_parse(obj, &s, &e) < 0);
+	assert_non_null(strstr(e.msg, "Secret s/k: data.key: not base64"));
+	assert_null(strstr(e.msg, "hunter2"));
+	json_object_put(obj);
+}
+
 static void config_map_keeps_its_data(void **state)
 {
 	(void)state;
@@ -445,6 +469,7 @@ int main(void)
 		cmocka_unit_test(lists_are_bounded),
 		cmocka_unit_test(slice_reads_everything),
 		cmocka_unit_test(node_reads_everything),
+		cmocka_unit_test(secret_is_decoded),
 		cmocka_unit_test(config_map_keeps_its_data),
 		cmocka_unit_test(selectors_match),
 		cmocka_unit_test(readers_do_not_convert),

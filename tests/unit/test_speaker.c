@@ -12,6 +12,7 @@
 #include "fairlead/mem.h"
 #include "speaker/announce.h"
 #include "speaker/forward.h"
+#include "speaker/passwords.h"
 #include "speaker/speaker.h"
 #include "world.h"
 
@@ -560,6 +561,61 @@ static void keys_are_bounded(void **state)
 	assert_int_equal(speaker_key_read("/nonexistent/key", &key, &size, &loose, &e), -ENOENT);
 }
 
+static struct kube_secret *secret_of(const char *key, const char *value, size_t size)
+{
+	struct kube_secret *s = xcalloc(1, sizeof(*s));
+
+	s->items = xcalloc(1, sizeof(*s->items));
+	s->items[s->n++] = (struct kube_secret_item){ .key = xstrdup(key),
+		                                      .value = xmemdup(value, size + 1),
+		                                      .size = size };
+	return s;
+}
+
+static void passwords_are_had_or_refused_with_words(void **state)
+{
+	(void)state;
+	char tor[] = "tor", other[] = "other";
+	const struct config_peer open = { 0 }, asks = { .password_secret = tor },
+				 asks_other = { .password_secret = other };
+	struct passwords p = { 0 };
+	char *got = NULL;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(passwords_of(&p, &open, &got, &e), 0);
+	assert_null(got);
+	assert_int_equal(passwords_of(&p, &asks, &got, &e), -ENOENT);
+	assert_non_null(strstr(e.msg, "--bgp-password-secret"));
+	p.name = "passwords";
+	assert_true(passwords_set(&p, NULL));
+	assert_false(passwords_set(&p, NULL));
+	e = (struct err)ERR_INIT;
+	assert_int_equal(passwords_of(&p, &asks, &got, &e), -ENOENT);
+	assert_non_null(strstr(e.msg, "there is no Secret passwords"));
+	assert_true(passwords_set(&p, secret_of("tor", "secret\n", 7)));
+	assert_int_equal(passwords_of(&p, &asks, &got, &e), 0);
+	assert_string_equal(got, "secret");
+	free(got);
+	/* The same once more is no news, and a Secret that goes takes nothing along. */
+	assert_false(passwords_set(&p, secret_of("tor", "secret\n", 7)));
+	assert_false(passwords_set(&p, NULL));
+	assert_int_equal(passwords_of(&p, &asks, &got, &e), 0);
+	free(got);
+	e = (struct err)ERR_INIT;
+	assert_int_equal(passwords_of(&p, &asks_other, &got, &e), -ENOENT);
+	assert_non_null(strstr(e.msg, "has no key other"));
+	assert_null(got);
+	static const struct {
+		const char *value;
+		size_t size;
+	} bad[] = { { "", 0 }, { "\n", 1 }, { "a\0b", 3 } };
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		passwords_set(&p, secret_of("tor", bad[i].value, bad[i].size));
+		assert_int_equal(passwords_of(&p, &asks, &got, &e), -EINVAL);
+	}
+	passwords_fini(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -577,6 +633,7 @@ int main(void)
 		cmocka_unit_test(only_admitted_external_ips_are_forwarded),
 		cmocka_unit_test(options_have_defaults_and_bounds),
 		cmocka_unit_test(keys_are_bounded),
+		cmocka_unit_test(passwords_are_had_or_refused_with_words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
