@@ -53,6 +53,7 @@
 	X(NotLoadBalancer, false, "the Service is not of type LoadBalancer")                  \
 	X(ExternalIpNotAllowed, false,                                                        \
 	  "the external IP was written by hand, and is not allowed here")                     \
+	X(NodeAddress, false, "the address is a node's own, and is not announced")            \
 	X(NotForwarded, false, "the Service has no cluster IP of the address's family")       \
 	X(NoAddress, false, "the Service has no address yet")                                 \
 	X(NoConfiguration, false, "no accepted configuration was published yet")              \

@@ -92,6 +92,8 @@ struct view_service {
 struct view_node {
 	const char *name;
 	bool excluded, network_unavailable;
+	const struct addr *addresses; /* InternalIP */
+	size_t n_addresses;
 };
 
 struct view_stats {
@@ -138,6 +140,8 @@ uint64_t view_generation(const struct view *v);
 /* Sorted by name. */
 const struct view_node *view_nodes(const struct view *v, size_t *ret_n);
 const struct view_node *view_node_named(const struct view *v, const char *name);
+/* Whether a Node has the address itself. */
+bool view_is_node_address(const struct view *v, const struct addr *a);
 const struct view_service *view_service_named(const struct view *v, const char *key);
 /* All Services that are known, sorted by namespace and name: a new array of pointers for free(). */
 const struct view_service **view_services(const struct view *v, size_t *ret_n);

@@ -38,6 +38,8 @@ static const char *const hints[REASON_COUNT] = {
 				   "annotation fairlead.io/external-ips",
 	[REASON_ExternalIpNotAllowed] = "remove it from spec.externalIPs; or name its range and "
 					"the namespace in external-ips of the configuration",
+	[REASON_NodeAddress] = "nothing, if the node itself is what is meant; else use another "
+			       "address",
 	[REASON_NotForwarded] = "give the Service a cluster IP of that family",
 	[REASON_NoAddress] = "see the condition fairlead.io/AddressAssigned, and `fairlead plan`",
 	[REASON_NoConfiguration] =

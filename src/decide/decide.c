@@ -63,6 +63,8 @@ static enum reason about_address(const struct view *v, const struct view_service
 		return REASON_ExternalIpNotAllowed;
 	if (address->external && !view_has_family(s, a->family))
 		return REASON_NotForwarded;
+	if (view_is_node_address(v, a))
+		return REASON_NodeAddress;
 	if (!(decide_protocols(v, s, a) &
 	      (protocol == DECIDE_BGP ? CONFIG_PROTOCOL_BGP : CONFIG_PROTOCOL_LAYER2)))
 		return REASON_ProtocolUnsupported;
@@ -172,6 +174,8 @@ void decide_message(const struct decision *d, const struct view *v, const struct
 		           d->pool ? d->pool->name : "");
 	else if (d->reason == REASON_ExternalIpNotAllowed)
 		not_allowed_message(v, s, a, out);
+	else if (d->reason == REASON_NodeAddress)
+		buf_printf(out, ": %s", addr_str(a));
 	else if (d->reason == REASON_NotForwarded)
 		buf_printf(out, ": IPv%u", a->family);
 	else if (d->reason == REASON_NoLocalEndpoint || d->reason == REASON_NodeExcluded ||

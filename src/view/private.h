@@ -29,6 +29,13 @@ struct claim {
 	UT_hash_handle hh;
 };
 
+/* An address of Nodes. */
+struct node_address {
+	struct addr addr;
+	unsigned int n; /* how many have it */
+	UT_hash_handle hh;
+};
+
 struct view {
 	char *class;
 	const char *self;
@@ -38,6 +45,7 @@ struct view {
 	struct claim *claims;
 	struct view_node *nodes; /* sorted by name */
 	size_t n_nodes, cap_nodes;
+	struct node_address *node_addresses;
 	struct configuration *config;
 	uint64_t generation, revision;
 	struct service **dirty;

@@ -79,7 +79,11 @@ static void content_lists(struct view *v, const struct kube_service *in, struct 
 		out->ports = ports;
 		out->n_ports = in->n_ports;
 	}
-	out->addresses = view_addresses_of(in, &out->n_addresses);
+	struct view_address *addresses = view_addresses_of(in, &out->n_addresses);
+	/* Our controller leaves them alone, so a record there is somebody else's word. */
+	for (size_t i = 0; in->type == KUBE_LOAD_BALANCER && i < out->n_addresses; i++)
+		addresses[i].recorded &= view_is_our_class(v, out);
+	out->addresses = addresses;
 	if (in->n_source_ranges) {
 		out->source_ranges = xmemdup(in->source_ranges,
 		                             in->n_source_ranges * sizeof(*in->source_ranges));

@@ -19,6 +19,57 @@
  * went: view_service_reap() frees it when neither is so.
  */
 
+/* ---- one node ---- */
+
+static void count_address(struct view *v, const struct addr *a)
+{
+	struct node_address *na;
+
+	HASH_FIND(hh, v->node_addresses, a, sizeof(*a), na);
+	if (!na) {
+		na = xcalloc(1, sizeof(*na));
+		na->addr = *a;
+		HASH_ADD(hh, v->node_addresses, addr, sizeof(na->addr), na);
+	}
+	na->n++;
+}
+
+static void discount_address(struct view *v, const struct addr *a)
+{
+	struct node_address *na;
+
+	HASH_FIND(hh, v->node_addresses, a, sizeof(*a), na);
+	if (--na->n)
+		return;
+	HASH_DEL(v->node_addresses, na);
+	free(na);
+}
+
+static struct view_node node_of(struct view *v, const struct kube_node *n)
+{
+	struct view_node node = { .name = intern_get(&v->strings, n->meta.name),
+		                  .excluded = n->excluded,
+		                  .network_unavailable = n->network_unavailable,
+		                  .n_addresses = n->n_internal_ips };
+
+	if (n->n_internal_ips)
+		node.addresses =
+			xmemdup(n->internal_ips, n->n_internal_ips * sizeof(*n->internal_ips));
+	for (size_t i = 0; i < node.n_addresses; i++)
+		count_address(v, &node.addresses[i]);
+	return node;
+}
+
+static void node_fini(struct view *v, struct view_node *n)
+{
+	for (size_t i = 0; i < n->n_addresses; i++)
+		discount_address(v, &n->addresses[i]);
+	free((void *)n->addresses);
+	intern_drop(&v->strings, n->name);
+}
+
+/* ---- life ---- */
+
 struct view *view_new(const char *node, const char *load_balancer_class)
 {
 	struct view *v = xcalloc(1, sizeof(*v));
@@ -41,7 +92,7 @@ void view_free(struct view *v)
 		view_remove_service(v, s->pub.namespace, s->pub.name);
 	view_clean(v);
 	for (size_t i = 0; i < v->n_nodes; i++)
-		intern_drop(&v->strings, v->nodes[i].name);
+		node_fini(v, &v->nodes[i]);
 	free(v->nodes);
 	free(v->dirty);
 	configuration_unref(v->config);
@@ -129,25 +180,33 @@ static void nodes_changed(struct view *v)
 			view_mark(v, s);
 }
 
+static bool node_is(const struct view_node *old, const struct kube_node *n)
+{
+	if (old->excluded != n->excluded || old->network_unavailable != n->network_unavailable ||
+	    old->n_addresses != n->n_internal_ips)
+		return false;
+	for (size_t i = 0; i < n->n_internal_ips; i++)
+		if (!addr_eq(&old->addresses[i], &n->internal_ips[i]))
+			return false;
+	return true;
+}
+
 void view_upsert_node(struct view *v, const struct kube_node *n)
 {
 	bool found;
 	size_t at = node_position(v, n->meta.name, &found);
-	struct view_node node = { .excluded = n->excluded,
-		                  .network_unavailable = n->network_unavailable };
 
-	if (found && v->nodes[at].excluded == node.excluded &&
-	    v->nodes[at].network_unavailable == node.network_unavailable) {
+	if (found && node_is(&v->nodes[at], n)) {
 		v->stats.unchanged++;
 		return;
 	}
+	struct view_node node = node_of(v, n);
 	if (found) {
-		node.name = v->nodes[at].name;
+		node_fini(v, &v->nodes[at]);
 	} else {
 		ARRAY_RESERVE(v->nodes, v->cap_nodes, v->n_nodes + 1);
 		memmove(v->nodes + at + 1, v->nodes + at, (v->n_nodes - at) * sizeof(*v->nodes));
 		v->n_nodes++;
-		node.name = intern_get(&v->strings, n->meta.name);
 	}
 	v->nodes[at] = node;
 	nodes_changed(v);
@@ -160,7 +219,7 @@ void view_remove_node(struct view *v, const char *name)
 
 	if (!found)
 		return;
-	intern_drop(&v->strings, v->nodes[at].name);
+	node_fini(v, &v->nodes[at]);
 	v->n_nodes--;
 	memmove(v->nodes + at, v->nodes + at + 1, (v->n_nodes - at) * sizeof(*v->nodes));
 	nodes_changed(v);
@@ -178,6 +237,14 @@ const struct view_node *view_node_named(const struct view *v, const char *name)
 	size_t at = node_position(v, name, &found);
 
 	return found ? &v->nodes[at] : NULL;
+}
+
+bool view_is_node_address(const struct view *v, const struct addr *a)
+{
+	struct node_address *na;
+
+	HASH_FIND(hh, v->node_addresses, a, sizeof(*a), na);
+	return na != NULL;
 }
 
 /* ---- the configuration ---- */

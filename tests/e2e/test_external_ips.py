@@ -27,7 +27,7 @@ address-pools:
   use: external-ip
   addresses: [192.168.1.232-192.168.1.239]
 external-ips:
-  allow: [192.168.1.224/29, 203.0.113.0/25]
+  allow: [192.168.1.224/29, 192.168.1.12/32, 203.0.113.0/25]
   namespaces: [default]
 """
 
@@ -170,6 +170,16 @@ def test_the_earlier_of_two_has_it(lab: Lab, make_service: MakeService) -> None:
         return True
 
     wait_for("the second one to have it", by_the_second)
+
+
+def test_a_nodes_own_address_is_carried_and_not_announced(lab: Lab, make_service: MakeService) -> None:
+    own = lab.host("node2").address
+    make_external(make_service, "web", own)
+    for node in NODES:
+        lab.wait_reason(node, "web", own, "NodeAddress")
+    wait_http(lab, own)
+    assert lab.owners(own) == ["node2"]
+    assert lab.daemon("node2", "/healthz")  # its other ports are open as before
 
 
 def test_udp(lab: Lab, make_service: MakeService) -> None:

@@ -99,9 +99,12 @@ static void put_slice(struct view *v, size_t i, uint8_t p)
 
 static void put_node(struct view *v, size_t i, uint8_t p)
 {
+	struct addr ip = { 4, { 203, 0, 113, (uint8_t)(p >> 3 & 1) } };
 	struct kube_node n = { .meta = { .name = node_names[i] },
 		               .excluded = p & 2,
-		               .network_unavailable = p & 4 };
+		               .network_unavailable = p & 4,
+		               .internal_ips = &ip,
+		               .n_internal_ips = p >> 4 & 1 };
 
 	view_upsert_node(v, &n);
 }

@@ -18,7 +18,8 @@ static struct view *world(void)
 	world_put(v, "{'kind':'Node','metadata':{'name':'n3','uid':'u','labels':"
 	             "{'node.kubernetes.io/exclude-from-external-load-balancers':''}}}");
 	world_put(v, "{'kind':'Node','metadata':{'name':'n4','uid':'u'},'status':{'conditions':["
-	             "{'type':'NetworkUnavailable','status':'True'}]}}");
+	             "{'type':'NetworkUnavailable','status':'True'}],'addresses':["
+	             "{'type':'InternalIP','address':'203.0.113.99'}]}}");
 	return v;
 }
 
@@ -145,9 +146,14 @@ static void external_ips(void **state)
 		  "n2", L2, REASON_Candidate, NULL },
 		{ "assigned, a load balancer that waits", "LoadBalancer", "100.64.1.1",
 		  "100.64.1.1", "", "10.1.1.1@n1", "n1", L2, REASON_Candidate, NULL },
-		{ "assigned, another class", "LoadBalancer", "100.64.1.1", "100.64.1.1",
+		{ "a record that our controller does not keep", "LoadBalancer", "100.64.1.1",
+		  "100.64.1.1", ",'loadBalancerClass':'example.com/x'", "10.1.1.1@n1", "n1", L2,
+		  REASON_ExternalIpNotAllowed, NULL },
+		{ "by hand, another class", "LoadBalancer", "203.0.113.1", "",
 		  ",'loadBalancerClass':'example.com/x'", "10.1.1.1@n1", "n1", L2, REASON_Candidate,
 		  NULL },
+		{ "a node's own", "ClusterIP", "203.0.113.99", "", "", "10.1.1.1@n1", "n1", L2,
+		  REASON_NodeAddress, "203.0.113.99" },
 		{ "assigned, the other protocol", "ClusterIP", "100.64.1.1", "100.64.1.1", "",
 		  "10.1.1.1@n1", "n1", BGP, REASON_ProtocolUnsupported, "out" },
 		{ "assigned, by BGP", "ClusterIP", "100.64.2.1", "100.64.2.1", "", "10.1.1.1@n1",

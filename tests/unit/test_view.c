@@ -199,6 +199,38 @@ static void a_configuration_concerns_the_addresses_it_moves(void **state)
 	view_free(v);
 }
 
+static void put_node(struct view *v, const char *name, const char *ip)
+{
+	world_put(v,
+	          "{'kind':'Node','metadata':{'name':'%s','uid':'u'},'status':{'addresses':["
+	          "{'type':'InternalIP','address':'%s'},{'type':'Hostname','address':'x'}]}}",
+	          name, ip);
+}
+
+static void nodes_addresses_are_known(void **state)
+{
+	(void)state;
+	struct view *v = small_world();
+	struct addr a, b;
+
+	addr_parse("192.0.2.1", &a);
+	addr_parse("192.0.2.2", &b);
+	put_node(v, "n1", "192.0.2.1");
+	assert_int_equal(world_passes(v), 1);
+	put_node(v, "n1", "192.0.2.1");
+	assert_int_equal(world_passes(v), 0);
+	assert_true(view_is_node_address(v, &a));
+	/* Two may have one, in a mistake or in passing. */
+	put_node(v, "n2", "192.0.2.1");
+	put_node(v, "n1", "192.0.2.2");
+	assert_true(view_is_node_address(v, &a) && view_is_node_address(v, &b));
+	view_remove_node(v, "n2");
+	assert_false(view_is_node_address(v, &a));
+	world_node(v, "n1");
+	assert_false(view_is_node_address(v, &b));
+	view_free(v);
+}
+
 static const char *kind_named(struct view *v, const char *key, size_t i)
 {
 	const struct view_service *s = view_service_named(v, key);
@@ -359,6 +391,7 @@ int main(void)
 		cmocka_unit_test(nodes_concern_announced_services_only),
 		cmocka_unit_test(the_last_good_configuration_stays),
 		cmocka_unit_test(a_configuration_concerns_the_addresses_it_moves),
+		cmocka_unit_test(nodes_addresses_are_known),
 		cmocka_unit_test(addresses_have_their_kind),
 		cmocka_unit_test(what_is_allowed_concerns_all_who_hold_it),
 		cmocka_unit_test(claimants_are_ordered_and_told),
