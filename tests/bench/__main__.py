@@ -8,9 +8,9 @@ from pathlib import Path
 from lab.cluster import Lab, end_on_signals
 from lab.waiting import LabError
 
-from . import announce, failover, figures, memory, plan
+from . import announce, bgp, failover, figures, memory, plan
 
-BENCHES = {"announce": announce.run, "failover": failover.run, "memory": memory.run, "plan": plan.run}
+BENCHES = {"announce": announce.run, "bgp": bgp.run, "failover": failover.run, "memory": memory.run, "plan": plan.run}
 
 
 def main(names: list[str]) -> int:

@@ -6,16 +6,17 @@ from typing import Any
 Object = dict[str, Any]
 
 
+def config_map(text: str) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"namespace": "fairlead-system", "name": "fairlead"},
+        "data": {"config": text},
+    }
+
+
 def configuration(addresses: str) -> list[Object]:
-    text = f"address-pools:\n- {{name: bench, protocol: layer2, addresses: [{addresses}]}}\n"
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"namespace": "fairlead-system", "name": "fairlead"},
-            "data": {"config": text},
-        }
-    ]
+    return [config_map(f"address-pools:\n- {{name: bench, protocol: layer2, addresses: [{addresses}]}}\n")]
 
 
 def service(name: str, address: str = "") -> Object:

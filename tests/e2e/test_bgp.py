@@ -103,8 +103,10 @@ def test_the_route_leaves_with_the_last_endpoint_of_a_node(
         make_pod(lab, f"leaving-{node}", labels, node)
     address = make_public(lab, make_service, "leaving", selector=labels, externalTrafficPolicy="Local")
     router.wait_next_hops(f"{address}/32", list(WITH_PODS))
+    before = at_rest(lab, "node1")["commands"]
     lab.api.delete("Pod", "leaving-node1")
     router.wait_next_hops(f"{address}/32", ["node2"])
+    assert 1 <= at_rest(lab, "node1")["commands"] - before <= 3
     lab.wait_reason("node1", "leaving", address, "NoLocalEndpoint")
     wait_for("HTTP by the node that is left", lambda: router.get(address, timeout=1))
     lab.api.delete("Pod", "leaving-node2")

@@ -42,6 +42,17 @@ class Vty:
     def ask(self, command: str) -> tuple[int, str]:
         """The status and the text of one command."""
         self._socket.sendall(command.encode() + b"\0")
+        return self._reply()
+
+    def pipeline(self, commands: list[str]) -> None:
+        """Commands that must succeed, all sent before the first reply is read: few enough for the socket's buffers."""
+        self._socket.sendall(b"".join(c.encode() + b"\0" for c in commands))
+        for command in commands:
+            status, text = self._reply()
+            if status:
+                raise LabError(f"{command}: status {status}: {text}")
+
+    def _reply(self) -> tuple[int, str]:
         while True:
             end = self._bytes.find(b"\0\0\0")
             if end >= 0 and len(self._bytes) > end + 3:
