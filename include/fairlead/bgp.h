@@ -32,7 +32,7 @@ struct bgp;
 
 #define BGP_PEERS_MAX 256
 #define BGP_COMMUNITIES_MAX 64 /* of each kind, on one prefix */
-#define BGP_PASSWORD_MAX 80    /* TCP_MD5SIG_MAXKEYLEN */
+#define BGP_PASSWORD_MAX CONFIG_PASSWORD_MAX
 #define BGP_NAME_MAX 64
 
 struct bgp_want;

@@ -146,6 +146,10 @@ bool configuration_external_ip_allowed(const struct configuration *c, const stru
                                        const char *namespace);
 
 /* Which ConfigMap: the administrator's, and the one by which the leader publishes what it accepted. */
+/* What bgpd and bfdd take as one word. */
+#define CONFIG_PASSWORD_MAX 80 /* TCP_MD5SIG_MAXKEYLEN */
+#define CONFIG_BFD_PROFILE_NAME_MAX 55
+
 #define CONFIG_MAP_NAME "fairlead"
 #define CONFIG_MAP_KEY "config"
 #define CONFIG_MAP_ACTIVE "fairlead-active"

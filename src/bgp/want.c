@@ -106,6 +106,9 @@ static __attribute__((format(printf, 2, 3))) void add_line(struct bgp_lines *lin
 
 /* ---- peers ---- */
 
+_Static_assert(CONFIG_BFD_PROFILE_NAME_MAX == BGP_NAME_MAX - (sizeof(BGP_MAP_PREFIX) - 1),
+               "a profile's name with our prefix is a name for bgpd");
+
 static int check_peer(const struct bgp_want *w, const struct config_peer *p, struct err *e)
 {
 	int r = 0;
@@ -128,8 +131,7 @@ static int check_peer(const struct bgp_want *w, const struct config_peer *p, str
 	if (p->password && p->password[0])
 		r = check_word("password", p->password, BGP_PASSWORD_MAX, e);
 	if (r == 0 && p->bfd_profile && p->bfd_profile[0])
-		r = check_word("bfd-profile", p->bfd_profile, BGP_NAME_MAX - strlen(BGP_MAP_PREFIX),
-		               e);
+		r = check_word("bfd-profile", p->bfd_profile, CONFIG_BFD_PROFILE_NAME_MAX, e);
 	return r;
 }
 
@@ -204,8 +206,7 @@ void bgp_bfd_profile_init(struct bgp_bfd_profile *p, const char *name)
 
 int bgp_want_bfd_profile(struct bgp_want *w, const struct config_bfd_profile *p, struct err *e)
 {
-	int r = check_word("bfd-profile", p->name ? p->name : "",
-	                   BGP_NAME_MAX - strlen(BGP_MAP_PREFIX), e);
+	int r = check_word("bfd-profile", p->name ? p->name : "", CONFIG_BFD_PROFILE_NAME_MAX, e);
 	if (r)
 		return r;
 	if (w->n_profiles == BGP_BFD_PROFILES_MAX)

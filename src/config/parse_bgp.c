@@ -82,7 +82,8 @@ void parse_communities(struct schema_ctx *x, const struct ynode *node, struct dr
 
 static const struct schema_key bfd_keys[] = {
 	{ .name = "name",
-	  .set = schema_set_string,
+	  .set = schema_set_word,
+	  .max = CONFIG_BFD_PROFILE_NAME_MAX,
 	  .required = "missing bfd profile name; write name: NAME",
 	  SCHEMA_FIELD(struct config_bfd_profile, name) },
 	BFD_INTERVAL("receive-interval", receive_interval_ms),

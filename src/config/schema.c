@@ -15,6 +15,21 @@
 
 /* ---- reports ---- */
 
+/* Keys are users' strings too: one problem is one line of bounded length. */
+static char *one_line(const char *text)
+{
+	size_t len = strnlen(text, SCHEMA_STRING_MAX + 1);
+
+	if (len > SCHEMA_STRING_MAX) /* not within a character of UTF-8 */
+		while (((unsigned char)text[--len] & 0xc0) == 0x80)
+			;
+	char *line = xstrndup(text, len);
+	for (char *p = line; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	return line;
+}
+
 static void __attribute__((format(printf, 4, 0)))
 report(struct config_problems *p, const char *path, unsigned int line, const char *fmt, va_list ap)
 {
@@ -28,11 +43,11 @@ report(struct config_problems *p, const char *path, unsigned int line, const cha
 			                         .message = xstrdup("and more of these") };
 		return;
 	}
-	struct buf text = BUF_INIT;
+	cleanup(buf_fini) struct buf text = BUF_INIT;
 	buf_vprintf(&text, fmt, ap);
 	*item = (struct config_problem){ .line = line,
-		                         .path = xstrdup(path),
-		                         .message = buf_take(&text) };
+		                         .path = one_line(path),
+		                         .message = one_line(buf_str(&text)) };
 }
 
 void schema_error(struct schema_ctx *x, unsigned int line, const char *fmt, ...)
@@ -316,6 +331,24 @@ void schema_set_string(struct schema_ctx *x, const struct schema_key *key, const
 		schema_error(x, node->line, "%s", key->required);
 	else if (s && s[0])
 		*field = xstrdup(s);
+}
+
+void schema_set_word(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
+                     void *target)
+{
+	const char *s = schema_text(x, node);
+
+	for (const char *p = s; p && *p; p++)
+		if (*p <= ' ' || *p > '~') {
+			schema_error(x, node->line,
+			             "contains a blank or a character outside ASCII, which bgpd "
+			             "does not take");
+			return;
+		}
+	if (s && strlen(s) > (size_t)key->max)
+		schema_error(x, node->line, "is longer than %d characters", (int)key->max);
+	else if (s)
+		schema_set_string(x, key, node, target);
 }
 
 void schema_set_bool(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,

@@ -73,5 +73,7 @@ const char *schema_text(struct schema_ctx *x, const struct ynode *node);
 
 /* Setters of the usual fields: char *, bool, any unsigned or signed integer, struct addr. */
 schema_setter schema_set_string, schema_set_bool, schema_set_int, schema_set_addr;
+/* A char * that a router takes as one word: at most key->max characters of ASCII that can be seen. */
+schema_setter schema_set_word;
 
 #endif

@@ -108,6 +108,7 @@ static void test_empty_documents(void **state)
 
 #define POOL "address-pools:\n- name: lan\n  protocol: layer2\n"
 #define BGP "address-pools:\n- name: wan\n  protocol: bgp\n  addresses: [198.51.100.0/24]\n"
+#define TEN "0123456789"
 #define PEER "peers:\n- {my-asn: 1, peer-asn: 2, peer-address: 10.0.0.1"
 
 static const struct {
@@ -250,8 +251,10 @@ static const struct {
 	  "\"a/b\" is no key of a Secret" },
 	{ PEER ", passwordSecret: tor}\n", 2, "peers[0].passwordSecret",
 	  "write \"password-secret\"" },
-	{ PEER ", password: \"a\\nb\"}\n", 2, "peers[0].password", "control character" },
-	{ PEER ", password: \"a\\0b\"}\n", 2, "", "NUL" },
+	{ PEER ", password: a b}\n", 2, "peers[0].password", "which bgpd does not take" },
+	{ PEER ", password: p\xc3\xa4ss}\n", 2, "peers[0].password", "outside ASCII" },
+	{ PEER ", password: " TEN TEN TEN TEN TEN TEN TEN TEN "x}\n", 2, "peers[0].password",
+	  "longer than 80" },
 	{ PEER "}\n- {my-asn: 1, peer-asn: 2, peer-address: 10.0.0.1}\n", 3, "peers[1]",
 	  "peer #2 already exists as peer #1" },
 	{ PEER "}\n- {my-asn: 3, peer-asn: 2, peer-address: 10.0.0.2}\n", 3, "peers[1].my-asn",
@@ -277,6 +280,7 @@ static const struct {
 	  "missing bfd profile name" },
 	{ "bfd-profiles: [{name: a}, {name: a}]\n", 1, "bfd-profiles[1]",
 	  "found duplicate bfd profile name a" },
+	{ "bfd-profiles: [{name: a b}]\n", 1, "bfd-profiles[0].name", "which bgpd does not take" },
 	{ "bfd-profiles: [{name: a, receive-interval: 9}]\n", 1, "bfd-profiles[0].receive-interval",
 	  "from 10 to 60000" },
 	{ "bfd-profiles: [{name: a, detect-multiplier: 1}]\n", 1,
@@ -308,6 +312,66 @@ static void test_errors(void **state)
 		config_problems_fini(&errors);
 		config_problems_fini(&warnings);
 	}
+}
+
+#define BGP_POOL "address-pools:\n- {name: a, protocol: bgp, addresses: [192.0.2.0/24]"
+
+/* Each string that a user writes, as %s, on the second line. */
+static const char *const strings[] = {
+	PEER ", password: %s}\n",
+	PEER ", password-secret: %s}\n",
+	PEER ", bfd-profile: %s}\n",
+	PEER ", router-id: %s}\n",
+	PEER ", source-address: %s}\n",
+	PEER ", hold-time: %s}\n",
+	PEER ", %s: x}\n",
+	PEER ", node-selectors: [{match-labels: {%s: x}}]}\n",
+	PEER ", node-selectors: [{match-labels: {x: %s}}]}\n",
+	PEER ", node-selectors: [{match-expressions: [{key: %s, operator: Exists}]}]}\n",
+	PEER ", node-selectors: [{match-expressions: [{key: x, operator: %s}]}]}\n",
+	PEER ", node-selectors: [{match-expressions: [{key: x, operator: In, values: [%s]}]}]}\n",
+	"peers:\n- {my-asn: 1, peer-asn: 2, peer-address: %s}\n",
+	"bfd-profiles:\n- {name: %s}\n",
+	"bgp-communities:\n  x: %s\n",
+	"address-pools:\n- {name: %s, protocol: bgp, addresses: [192.0.2.0/24]}\n",
+	"address-pools:\n- {name: a, protocol: %s, addresses: [192.0.2.0/24]}\n",
+	"address-pools:\n- {name: a, protocol: bgp, addresses: [%s]}\n",
+	BGP_POOL ", bgp-advertisements: [{communities: [%s]}]}\n",
+	BGP_POOL ", %s: x}\n",
+};
+
+static char *filled(const char *place, const char *string)
+{
+	const char *at = strstr(place, "%s");
+
+	return xasprintf("%.*s%s%s", (int)(at - place), place, string, at + 2);
+}
+
+static void test_strings_of_users(void **state)
+{
+	(void)state;
+	char long_text[4003] = "\"";
+	const char *const bad_strings[] = { "\"a\\nb\"", "\"a\\0b\"", long_text };
+
+	memset(long_text + 1, 'x', 4000);
+	strcpy(long_text + 4001, "\"");
+	for (size_t i = 0; i < ARRAY_LEN(strings); i++)
+		for (size_t k = 0; k < ARRAY_LEN(bad_strings); k++) {
+			cleanup(config_problems_fini) struct config_problems errors = { 0 },
+									     warnings = { 0 };
+			cleanup_free char *yaml = filled(strings[i], bad_strings[k]);
+			struct configuration *c = NULL;
+			if (configuration_parse(yaml, strlen(yaml), &c, &errors, &warnings) == 0)
+				fail_msg("taken: %.200s", yaml);
+			assert_int_equal(errors.items[0].line, 2);
+			/* What is wrong can be printed in one line, and is not the whole of it again. */
+			for (const char *p = errors.items[0].message; *p; p++)
+				assert_true((unsigned char)*p >= ' ');
+			for (const char *p = errors.items[0].path; *p; p++)
+				assert_true((unsigned char)*p >= ' ');
+			assert_true(strlen(errors.items[0].message) < 600);
+			assert_true(strlen(errors.items[0].path) < 600);
+		}
 }
 
 /* Nothing is allowed that is not written. */
@@ -573,6 +637,7 @@ int main(void)
 		cmocka_unit_test(test_reference),
 		cmocka_unit_test(test_empty_documents),
 		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_strings_of_users),
 		cmocka_unit_test(test_allowed_external_ips),
 		cmocka_unit_test(test_all_errors_at_once_by_line),
 		cmocka_unit_test(test_problems_are_bounded),
