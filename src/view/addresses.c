@@ -171,15 +171,13 @@ void view_claims_add(struct view *v, struct service *s)
 	}
 }
 
-/* By pool, protocols and kind. */
+/* Beside admission: by pool and protocols. */
 static bool answer_differs(const struct configuration *old, const struct configuration *new,
                            const struct view_address *a)
 {
 	const struct config_pool *p = old ? configuration_pool_of(old, &a->addr) : NULL;
 	const struct config_pool *q = new ? configuration_pool_of(new, &a->addr) : NULL;
 
-	if (view_kind_of(old, a) != view_kind_of(new, a))
-		return true;
 	if (p && q)
 		return p->protocols != q->protocols || strcmp(p->name, q->name) != 0;
 	/* Outside all pools an external IP goes by BGP if there is any peer. */

@@ -382,3 +382,14 @@ def test_a_prefix_of_others_is_told_on_the_service(lab: Lab, router: Router, mak
     (event,) = [e for e in lab.api.objects("Event") if e["reason"] == "BgpPrefixTaken"]
     assert event["regarding"]["uid"] == lab.api.get("Service", "taken")["metadata"]["uid"]
     router.bgpds["node1"].configure(*into_family, f"no network {prefix}")
+
+
+def test_an_external_ip_is_at_most_three_commands(
+    lab: Lab, router: Router, make_service: MakeService, external: None
+) -> None:
+    make_service("other", type="ClusterIP", externalIPs=["198.51.101.8"])
+    router.wait_next_hops("198.51.101.8/32", list(NODES))
+    before = at_rest(lab, "node1")["commands"]
+    make_service("hand", type="ClusterIP", externalIPs=["198.51.101.9"])
+    router.wait_next_hops("198.51.101.9/32", list(NODES))
+    assert 1 <= at_rest(lab, "node1")["commands"] - before <= 3

@@ -358,6 +358,14 @@ static void the_earlier_of_two_kinds_serves(void **state)
 	assert_int_equal(decide_for(v, "shop/c-assigned", "100.64.1.1").reason, REASON_Candidate);
 	assert_int_equal(decide_for(v, "shop/d-assigned", "100.64.1.1").reason,
 	                 REASON_AddressShared);
+	/* Nor does who forwards nothing. */
+	world_put(v,
+	          "{'kind':'Service','metadata':{'namespace':'shop','name':'a-headless','uid':'u'},"
+	          "'spec':{'type':'ClusterIP','clusterIP':'None','clusterIPs':['None'],"
+	          "'externalIPs':['203.0.113.1'],'ports':[{'port':80}]}}");
+	world_external(v, "g-allowed", "ClusterIP", "203.0.113.1", "", "");
+	world_slice(v, "g-allowed", "g", "10.1.1.1@n1");
+	assert_int_equal(decide_for(v, "shop/g-allowed", "203.0.113.1").reason, REASON_Candidate);
 	struct addr a;
 	addr_parse("198.51.100.1", &a);
 	struct decision d =

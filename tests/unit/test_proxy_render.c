@@ -516,6 +516,33 @@ static void equal_wishes_are_equal_copies(void **state)
 	spec_unref(c);
 }
 
+static void any_difference_is_a_change(void **state)
+{
+	(void)state;
+	static const struct wish wishes[] = {
+		{ .cluster_ip = "10.96.0.17" },
+		{ .cluster_ip = "10.96.0.18" },
+		{ .cluster_ip = "10.96.0.17", .vip = "192.0.2.9" },
+		{ .cluster_ip = "10.96.0.17", .external_ip = "192.0.2.9" },
+		{ .cluster_ip = "10.96.0.17", .external_ip = "192.0.2.8" },
+		{ .cluster_ip = "10.96.0.17", .vip = "192.0.2.8" },
+		{ .cluster_ip = "10.96.0.17", .vip = "192.0.2.8", .ranges = { "10.0.0.0/8" } },
+		{ .cluster_ip = "10.96.0.17", .external_local = true },
+		{ .cluster_ip = "10.96.0.17", .internal_local = true },
+		{ .cluster_ip = "10.96.0.17", .node_port = 30080 },
+		{ .cluster_ip = "10.96.0.17", .affinity_s = 5 },
+		{ .cluster_ip = "10.96.0.17", .has_any = true },
+	};
+	uint64_t digests[ARRAY_LEN(wishes)];
+	for (size_t i = 0; i < ARRAY_LEN(wishes); i++) {
+		struct spec *spec = make_spec(&wishes[i]);
+		digests[i] = spec->digest;
+		spec_unref(spec);
+		for (size_t k = 0; k < i; k++)
+			assert_true(digests[i] != digests[k]);
+	}
+}
+
 static void names_cannot_break_a_line(void **state)
 {
 	(void)state;
@@ -562,6 +589,7 @@ int main(void)
 		cmocka_unit_test(ipv6),
 		cmocka_unit_test(the_frame_is_complete),
 		cmocka_unit_test(equal_wishes_are_equal_copies),
+		cmocka_unit_test(any_difference_is_a_change),
 		cmocka_unit_test(names_cannot_break_a_line),
 		cmocka_unit_test(tables_follow_from_names),
 	};
