@@ -155,5 +155,13 @@ bool configuration_external_ip_allowed(const struct configuration *c, const stru
 #define CONFIG_MAP_ACTIVE "fairlead-active"
 /* Annotation on the active one: a number that grows with every accepted change. */
 #define CONFIG_GENERATION_ANNOTATION "fairlead.io/generation"
+/*
+ * Annotation on the active one: Fairlead is being uninstalled.  Every daemon that has seen it stops for good, whatever
+ * becomes of it later: speakers clean up, the leader assigns nothing more and, if so told, takes all addresses back.
+ */
+#define UNINSTALL_ANNOTATION "fairlead.io/uninstall"
+#define UNINSTALL_KEEP "keep-addresses"
+#define UNINSTALL_RELEASE "release-addresses"
+#define UNINSTALL_RELEASED "released" /* the leader's answer */
 
 #endif

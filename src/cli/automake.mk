@@ -32,6 +32,7 @@ src_cli_fairlead_SOURCES = \
 	src/cli/check.c \
 	src/cli/command_explain.c \
 	src/cli/command_plan.c \
+	src/cli/command_uninstall.c \
 	src/cli/commands.h \
 	src/cli/main.c \
 	src/cli/status.c

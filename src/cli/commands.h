@@ -23,8 +23,8 @@ enum command_exit {
 
 struct command_options {
 	struct options_kube kube;
-	bool json;
-	int speaker_port;
+	bool json, release_addresses;
+	int speaker_port, timeout_s;
 	const char *config, *load_balancer_class, *node; /* NULL: not given */
 	struct option_list state;                        /* manifests; none: the live cluster */
 	char **operands;                                 /* behind the command's words */
@@ -35,6 +35,7 @@ int command_config_check(const struct command_options *o, struct err *e);
 int command_explain(const struct command_options *o, struct err *e);
 int command_plan(const struct command_options *o, struct err *e);
 int command_pools(const struct command_options *o, struct err *e);
+int command_uninstall(const struct command_options *o, struct err *e);
 int command_status(const struct command_options *o, struct err *e);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <event2/buffer.h>
 #include <event2/event.h>
@@ -56,7 +57,8 @@ static void on_fetched(int status, struct json_object *obj, const struct err *e,
 static void ask(struct fetch *f, const char *token)
 {
 	cleanup_free char *path = f->row->is_list
-	                                  ? xasprintf("%s?limit=" PAGE_LIMIT "%s%s", f->row->path,
+	                                  ? xasprintf("%s%climit=" PAGE_LIMIT "%s%s", f->row->path,
+	                                              strchr(f->row->path, '?') ? '&' : '?',
 	                                              token ? "&continue=" : "", token ? token : "")
 	                                  : xstrdup(f->row->path);
 	const struct kube_request_spec spec = { .method = "GET",
@@ -121,6 +123,46 @@ int gather_api(const struct options_kube *kube, const struct gather_row *rows, s
 	if (g.error.blame == ERR_NONE)
 		return 0;
 	*e = g.error;
+	return -EIO;
+}
+
+struct answer {
+	struct event_base *base;
+	int status;
+	struct err error;
+};
+
+static void on_answer(int status, struct json_object *obj, const struct err *e, void *arg)
+{
+	struct answer *a = arg;
+
+	(void)obj;
+	a->status = status;
+	if (e)
+		a->error = *e;
+	event_base_loopbreak(a->base);
+}
+
+int gather_request(const struct options_kube *kube, const struct kube_request_spec *spec,
+                   int *ret_status, struct err *e)
+{
+	struct answer a = { .error = ERR_INIT };
+	struct kube_access *access = NULL;
+	int r = kube_access_load(kube->kubeconfig, kube->context, &access, e);
+
+	if (r < 0)
+		return r;
+	a.base = event_base_new();
+	struct kube_client *client = kube_client_new(a.base, access, "fairlead/" PACKAGE_VERSION);
+	kube_request_start(client, spec, on_answer, &a);
+	event_base_dispatch(a.base);
+	kube_client_free(client);
+	kube_access_free(access);
+	event_base_free(a.base);
+	*ret_status = a.status;
+	if (a.error.blame == ERR_NONE)
+		return 0;
+	*e = a.error;
 	return -EIO;
 }
 

@@ -27,6 +27,11 @@ struct gather_row {
 int gather_api(const struct options_kube *kube, const struct gather_row *rows, size_t n, void *arg,
                struct err *e);
 
+/* One request; *ret_status is the HTTP status, also of a refusal, which is an error nevertheless. */
+struct kube_request_spec;
+int gather_request(const struct options_kube *kube, const struct kube_request_spec *spec,
+                   int *ret_status, struct err *e);
+
 struct gather_speaker {
 	const char *node;
 	const struct addr *address; /* none: it has no address to be asked at */

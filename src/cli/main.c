@@ -13,6 +13,7 @@
 #include "fairlead/streams.h"
 
 #define SPEAKER_PORT 7472
+#define TIMEOUT_S 60
 #define OPERANDS_MAX (OPTION_LIST_MAX + 2)
 
 static const struct command {
@@ -27,6 +28,7 @@ static const struct command {
 	{ { "plan", NULL }, "--config FILE [--state FILE…]", 0, command_plan },
 	{ { "pools", NULL }, "", 0, command_pools },
 	{ { "status", NULL }, "", 0, command_status },
+	{ { "uninstall", NULL }, "", 0, command_uninstall },
 };
 
 static const char after[] =
@@ -45,13 +47,17 @@ static const char after[] =
 	"  pools                       pools with their addresses, used and free\n"
 	"  status                      pools, Services with addresses, owners and reasons, nodes with\n"
 	"                              their speakers\n"
+	"  uninstall [--release-addresses] [--timeout SECONDS]\n"
+	"                              tells every speaker to take away what it announces and its rules,\n"
+	"                              and waits for it; to be followed by deleting the Pods\n"
 	"\n"
 	"Exit status:\n"
 	"  0                           answered; config check: it is valid\n"
 	"  1                           a file could not be read, the API server could not be asked;\n"
 	"                              config check: it is not valid\n"
 	"  2                           plan: some Service's address moves, or a Service fails\n"
-	"  3                           the answer was printed, but a speaker did not answer\n"
+	"  3                           the answer was printed, but a speaker did not answer, or has not\n"
+	"                              cleaned up in time\n"
 	"  64                          wrong command line\n";
 
 static const struct command *find_command(char **words, size_t n, size_t *ret_n_words)
@@ -99,6 +105,12 @@ static int parse(int argc, char **argv, struct command_options *o,
 		  OPTION_LIST, &o->state },
 		{ "load-balancer-class", 0, "NAME", "the class that the controller handles",
 		  OPTION_STRING, &o->load_balancer_class },
+		{ "release-addresses", 0, NULL,
+		  "uninstall: take the addresses back out of the Services, too, so that nobody who "
+		  "installs again finds them there",
+		  OPTION_SWITCH, &o->release_addresses },
+		{ "timeout", 0, "SECONDS", "uninstall: how long to wait", OPTION_INT, &o->timeout_s,
+		  .min = 0, .max = 3600 },
 		{ "speaker-port", 0, "PORT", "where the speakers serve /status on their nodes",
 		  OPTION_INT, &o->speaker_port, .min = 1, .max = UINT16_MAX },
 		{ 0 },
@@ -106,7 +118,7 @@ static int parse(int argc, char **argv, struct command_options *o,
 	const struct options options = {
 		.usage = "fairlead [OPTION]… COMMAND",
 		.about = "Says what Fairlead does in this cluster, what it would do, and why.  It "
-			 "changes nothing.",
+			 "changes nothing, but for uninstall.",
 		.rows = rows,
 		.after = after,
 		.max_operands = OPERANDS_MAX,
@@ -134,7 +146,7 @@ static int parse(int argc, char **argv, struct command_options *o,
 
 int main(int argc, char **argv)
 {
-	struct command_options o = { .speaker_port = SPEAKER_PORT };
+	struct command_options o = { .speaker_port = SPEAKER_PORT, .timeout_s = TIMEOUT_S };
 	const struct command *command = NULL;
 	struct err e = ERR_INIT;
 

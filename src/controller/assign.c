@@ -34,6 +34,7 @@ static bool decide(struct record *r)
 	struct controller *ctl = r->ctl;
 
 	ctl->stats.decisions++;
+	uninstall_request(r);
 	struct turn_outcome t = turn_decide(ctl->ipam, r, &ctl->server);
 	registry_set_waiting(r, t.waits);
 	if (t.write.ingress || t.write.condition)
@@ -50,7 +51,8 @@ void assign_turn(struct controller *ctl)
 	bool freed = false;
 
 	/* A configuration on its way to be published comes first. */
-	if (!ctl->leading || ctl->stopping || !ctl->ipam || !ctl->dirty || ctl->config.write)
+	if (!ctl->leading || ctl->stopping || !ctl->ipam || !ctl->dirty || ctl->config.write ||
+	    ctl->uninstall == CONTROLLER_KEEPS)
 		return;
 	ctl->stats.turns++;
 	DL_COUNT(ctl->dirty, r, n);

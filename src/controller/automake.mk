@@ -16,6 +16,7 @@ src_controller_fairlead_controller_SOURCES = \
 	src/controller/publish.c \
 	src/controller/registry.c \
 	src/controller/report.c \
+	src/controller/uninstall.c \
 	src/controller/writer.c
 
 check_PROGRAMS += tests/unit/test_record

@@ -147,6 +147,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	assign_turn(arg);
+	uninstall_answer(arg);
 }
 
 void controller_arm_clock(struct controller *ctl)

@@ -91,6 +91,14 @@ struct controller {
 	struct event *key_retry;
 	bool key_exists;
 
+	enum {
+		CONTROLLER_STAYS,
+		CONTROLLER_KEEPS,    /* uninstalled; addresses stay in the statuses */
+		CONTROLLER_RELEASES, /* uninstalled; they do not */
+	} uninstall;
+	bool uninstall_answered;
+	struct kube_request *uninstall_answer_request;
+
 	struct config_state config;
 	struct ipam *ipam; /* NULL while no configuration is in force */
 	struct record *records, *dirty, *due, *waiting;
@@ -147,6 +155,13 @@ void publish_free(struct controller *ctl);
 int heartbeat_key_start(struct controller *ctl);
 /* A leader makes it unless it is there. */
 void heartbeat_key_lead(struct controller *ctl);
+
+/* uninstall.c: the mark on what is published */
+void uninstall_see(struct controller *ctl, const struct kube_config_map *active);
+/* Where addresses are taken back, no Service wants one. */
+void uninstall_request(struct record *r);
+/* Where addresses are taken back, and all have been: says so.  At the end of a turn, and after patches. */
+void uninstall_answer(struct controller *ctl);
 
 /* report.c: /metrics, /healthz, /readyz, /status */
 extern const struct metrics_server_ops report_ops;

@@ -325,6 +325,8 @@ static int upsert(struct json_object *obj, void *arg, struct err *e)
 	if (r < 0)
 		return r;
 	struct config_map_seen *seen = seen_of(ctl, m->meta.name);
+	if (seen == &ctl->config.active)
+		uninstall_see(ctl, m);
 	if (seen && !(seen->exists && str_eq(seen->version, m->meta.resource_version))) {
 		bool same_text = seen->exists && !strcmp(seen->uid, m->meta.uid);
 		cleanup_free char *before = TAKE(seen->text);

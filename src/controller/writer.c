@@ -213,6 +213,7 @@ static void patched(int status, struct json_object *obj, const struct err *e, vo
 	else
 		failed(r, status, e);
 	writer_run(ctl);
+	uninstall_answer(ctl);
 }
 
 /* ---- sending ---- */

@@ -16,7 +16,8 @@ libfairlead_a_SOURCES += \
 	src/speaker/routes.h \
 	src/speaker/secrets.c \
 	src/speaker/speaker.c \
-	src/speaker/speaker.h
+	src/speaker/speaker.h \
+	src/speaker/uninstall.c
 
 sbin_PROGRAMS += src/speaker/fairlead-speaker
 src_speaker_fairlead_speaker_SOURCES = src/speaker/main.c

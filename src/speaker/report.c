@@ -72,6 +72,10 @@ static bool ready(struct buf *why, void *arg)
 {
 	const struct speaker *sp = arg;
 
+	if (sp->uninstall != UNINSTALL_NOT) {
+		buf_printf(why, "uninstalled: %s", speaker_uninstall_name(sp));
+		return false;
+	}
 	for (int i = 0; i < N_FEEDS; i++)
 		if (!kube_informer_stats(sp->feeds[i]).synced) {
 			buf_printf(why, "%s are not known yet", speaker_feed_names[i]);
@@ -270,7 +274,7 @@ static void status(struct buf *out, void *arg)
 	buf_printf(out, ",\"config\":{\"generation\":%" PRIu64 "}", view_generation(sp->view));
 	buf_printf(out, ",\"api\":{\"fresh\":%s,\"last_contact_ms\":%" PRId64 "}",
 	           sp->view_fresh ? "true" : "false", contact ? clock_ms() - contact : -1);
-	buf_puts(out, ",\"proxy\":");
+	buf_printf(out, ",\"uninstalled\":\"%s\",\"proxy\":", speaker_uninstall_name(sp));
 	if (sp->proxy)
 		proxy_status(sp->proxy, out);
 	else

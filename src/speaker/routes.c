@@ -101,6 +101,13 @@ static void held_free(struct routes *r, struct held *h)
 	free(h);
 }
 
+void routes_stop(struct routes *r)
+{
+	r->enabled = false;
+	if (r->bgp)
+		bgp_free(TAKE(r->bgp));
+}
+
 void routes_free(struct routes *r)
 {
 	struct held *h, *next;

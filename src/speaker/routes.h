@@ -47,6 +47,8 @@ struct routes_options {
 /* @changed is called from the event loop when a reason may be another, or a held Service may go on. */
 struct routes *routes_new(struct event_base *base, const struct routes_options *o,
                           void (*changed)(void *arg), void *arg);
+/* No more contact with bgpd, in which everything stays as it is. */
+void routes_stop(struct routes *r);
 /* Leaves every route in place. */
 void routes_free(struct routes *r);
 /* The labels of this node, which select its peers. */

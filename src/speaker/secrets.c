@@ -42,6 +42,8 @@ static void take_key(struct speaker *sp, const struct kube_secret *s)
 		          KV_S("wanted", "1 to 4096 bytes under the key " SPEAKER_KEY_NAME));
 		return;
 	}
+	if (sp->uninstall != UNINSTALL_NOT)
+		return;
 	uint64_t hash = hash64(key->value, key->size, 1);
 	if (sp->l2) {
 		if (!sp->key_changed && hash != sp->key_hash)

@@ -133,7 +133,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (sp->n_synced < N_FEEDS)
+	if (sp->n_synced < N_FEEDS || sp->uninstall != UNINSTALL_NOT)
 		return;
 	sp->turns++;
 	const struct view_service *const *dirty = view_take_dirty(sp->view, &n);
@@ -207,6 +207,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (sp->trim)
 		malloc_trim(0);
 	sp->trim = false;
+	speaker_uninstall_tick(sp);
 	/* Freshness changes without anything coming in. */
 	speaker_schedule(sp);
 }

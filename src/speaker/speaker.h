@@ -58,6 +58,7 @@ int speaker_key_read(const char *path, uint8_t **ret_key, size_t *ret_size, bool
 #define SPEAKER_KEY_NAME "key"
 
 enum speaker_feed { FEED_CONFIG, FEED_NODES, FEED_SERVICES, FEED_SLICES, N_FEEDS };
+enum speaker_uninstall { UNINSTALL_NOT, UNINSTALL_ASKED, UNINSTALL_WITHDRAWN, UNINSTALL_DONE };
 enum speaker_secret { SECRET_HEARTBEAT, SECRET_PASSWORDS, N_SECRETS };
 
 struct speaker {
@@ -81,10 +82,11 @@ struct speaker {
 	struct event *turn, *tick, *wake, *sigterm, *sigint, *sighup;
 	int wake_fd; /* the urgent thread has news */
 	unsigned int n_synced;
-	bool failed;     /* and so it ends */
-	bool complete;   /* everything was synced and acted upon once */
-	bool view_fresh; /* as last published */
-	bool trim;       /* there was work since memory was last given back */
+	enum speaker_uninstall uninstall; /* how far it has come; never goes back */
+	bool failed;                      /* and so it ends */
+	bool complete;                    /* everything was synced and acted upon once */
+	bool view_fresh;                  /* as last published */
+	bool trim;                        /* there was work since memory was last given back */
 	uint64_t turns, publishes;
 };
 
@@ -97,6 +99,13 @@ int64_t speaker_last_contact_ms(const struct speaker *sp);
 /* ---- secrets.c: what it reads from Secrets ---- */
 extern const char *const speaker_secret_names[N_SECRETS];
 void speaker_secrets_start(struct speaker *sp);
+
+/* ---- uninstall.c ---- */
+/* The cluster says that we are uninstalled: from now on this process only takes away what it made. */
+void speaker_uninstall(struct speaker *sp);
+/* The next step, if there is one. */
+void speaker_uninstall_tick(struct speaker *sp);
+const char *speaker_uninstall_name(const struct speaker *sp);
 
 /* ---- speaker.c ---- */
 int speaker_start_l2(struct speaker *sp, const uint8_t *key, size_t key_size, struct err *e);

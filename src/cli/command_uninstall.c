@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fairlead uninstall: the one command that changes something.  It marks fairlead-active, which every daemon follows, waits until
+ * each speaker says that it has cleaned up, and takes the mark off again, so that who installs once more finds none.
+ *
+ * A speaker that does not answer holds it up as long as its Pod is Ready.  Of a Pod that is not, the node is most likely gone, and
+ * what stood in its kernel with it.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "cli/commands.h"
+#include "cli/gather.h"
+#include "fairlead/clock.h"
+#include "fairlead/configuration.h"
+#include "fairlead/kube.h"
+#include "fairlead/mem.h"
+
+#define AGAIN_S 1
+#define ATTEMPTS 5
+#define SPEAKERS_QUERY                                                                       \
+	"labelSelector=app.kubernetes.io%2Fname%3Dfairlead%2Capp.kubernetes.io%2Fcomponent%" \
+	"3Dspeaker"
+
+struct pod {
+	char *node;
+	struct addr address;
+	bool ready;
+	char said[128]; /* how far its speaker has come, or why that is not known; "": done */
+	bool silent;
+};
+
+struct round {
+	struct pod *pods;
+	size_t n, cap;
+	bool released;
+};
+
+static void round_fini(struct round *u)
+{
+	for (size_t i = 0; i < u->n; i++)
+		free(u->pods[i].node);
+	free(u->pods);
+}
+
+/* ---- the mark ---- */
+
+/* @mark NULL takes it off. */
+static int set_mark(const struct command_options *o, const char *namespace, const char *mark,
+                    struct err *e)
+{
+	cleanup(buf_fini) struct buf body = BUF_INIT;
+	cleanup_free char *maps = xasprintf("/api/v1/namespaces/%s/configmaps", namespace);
+	cleanup_free char *active = xasprintf("%s/" CONFIG_MAP_ACTIVE, maps);
+	int status = 0;
+
+	buf_puts(
+		&body,
+		"{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"" CONFIG_MAP_ACTIVE
+		"\",\"annotations\":{\"" UNINSTALL_ANNOTATION "\":");
+	buf_json_str(&body, mark);
+	buf_puts(&body, "}}}");
+	const struct kube_request_spec patch = { .method = "PATCH",
+		                                 .path = active,
+		                                 .body = buf_str(&body),
+		                                 .patch = KUBE_PATCH_MERGE,
+		                                 .max_retries = ATTEMPTS - 1 };
+	int r = gather_request(&o->kube, &patch, &status, e);
+	if (status != 404)
+		return r;
+	*e = (struct err)ERR_INIT;
+	if (!mark)
+		return 0;
+	/* Nothing was ever accepted; the speakers follow that name nevertheless. */
+	const struct kube_request_spec post = {
+		.method = "POST", .path = maps, .body = buf_str(&body), .max_retries = ATTEMPTS - 1
+	};
+	return gather_request(&o->kube, &post, &status, e);
+}
+
+/* ---- how far it has come ---- */
+
+static bool is_ready(struct json_object *status)
+{
+	struct json_object *conditions =
+		status ? kube_json_get(status, "conditions", json_type_array, NULL) : NULL;
+
+	for (size_t i = 0; conditions && i < json_object_array_length(conditions); i++) {
+		struct json_object *c = json_object_array_get_idx(conditions, i);
+		const char *type = kube_json_str(c, "type", NULL);
+		const char *value = kube_json_str(c, "status", NULL);
+		if (type && value && !strcmp(type, "Ready"))
+			return !strcmp(value, "True");
+	}
+	return false;
+}
+
+static void put_pod(struct json_object *obj, void *arg)
+{
+	struct round *u = arg;
+	struct json_object *spec = kube_json_get(obj, "spec", json_type_object, NULL);
+	struct json_object *status = kube_json_get(obj, "status", json_type_object, NULL);
+	const char *node = spec ? kube_json_str(spec, "nodeName", NULL) : NULL;
+	const char *ip = status ? kube_json_str(status, "podIP", NULL) : NULL;
+
+	if (!node)
+		return;
+	ARRAY_RESERVE(u->pods, u->cap, u->n + 1);
+	struct pod *p = &u->pods[u->n++];
+	*p = (struct pod){ .node = xstrdup(node), .ready = is_ready(status) };
+	if (ip)
+		addr_parse(ip, &p->address);
+}
+
+static void put_active(struct json_object *obj, void *arg)
+{
+	struct round *u = arg;
+	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
+	struct json_object *annotations =
+		meta ? kube_json_get(meta, "annotations", json_type_object, NULL) : NULL;
+	const char *mark =
+		annotations ? kube_json_str(annotations, UNINSTALL_ANNOTATION, NULL) : NULL;
+
+	u->released = mark && !strcmp(mark, UNINSTALL_RELEASED);
+}
+
+static void put_speaker(const char *node, struct json_object *status, const char *why, void *arg)
+{
+	struct round *u = arg;
+	const char *said = status ? kube_json_str(status, "uninstalled", NULL) : why;
+
+	for (size_t i = 0; i < u->n; i++) {
+		struct pod *p = &u->pods[i];
+		if (p->node != node)
+			continue;
+		p->silent = !status;
+		snprintf(p->said, sizeof(p->said), "%s",
+		         !said                             ? "it knows of no uninstalling"
+		         : status && !strcmp(said, "done") ? ""
+		                                           : said);
+	}
+}
+
+static int look(const struct command_options *o, const char *namespace, struct round *u,
+                struct err *e)
+{
+	cleanup_free char *pods =
+		xasprintf("/api/v1/namespaces/%s/pods?%s", namespace, SPEAKERS_QUERY);
+	cleanup_free char *active =
+		xasprintf("/api/v1/namespaces/%s/configmaps/" CONFIG_MAP_ACTIVE, namespace);
+	const struct gather_row rows[] = {
+		{ pods, true, false, put_pod },
+		{ active, false, true, put_active },
+	};
+	int r = gather_api(&o->kube, rows, ARRAY_LEN(rows), u, e);
+
+	if (r < 0)
+		return r;
+	struct gather_speaker *speakers = xcalloc(u->n + 1, sizeof(*speakers));
+	for (size_t i = 0; i < u->n; i++)
+		speakers[i] = (struct gather_speaker){ .node = u->pods[i].node,
+			                               .address = &u->pods[i].address };
+	gather_speakers(speakers, u->n, o->speaker_port, put_speaker, u);
+	free(speakers);
+	return 0;
+}
+
+static bool is_done(const struct pod *p)
+{
+	return !*p->said || (p->silent && !p->ready);
+}
+
+static bool all_done(const struct command_options *o, const struct round *u)
+{
+	for (size_t i = 0; i < u->n; i++)
+		if (!is_done(&u->pods[i]))
+			return false;
+	return u->released || !o->release_addresses;
+}
+
+static void print(const struct command_options *o, const struct round *u)
+{
+	for (size_t i = 0; i < u->n; i++) {
+		const struct pod *p = &u->pods[i];
+		printf("node %s: %s%s\n", p->node, *p->said ? p->said : "cleaned up",
+		       *p->said && is_done(p) ? "; its Pod is not Ready, passed over" : "");
+	}
+	if (o->release_addresses)
+		printf("addresses: %s\n", u->released ? "taken back" : "not taken back yet");
+}
+
+int command_uninstall(const struct command_options *o, struct err *e)
+{
+	cleanup_free char *namespace = options_namespace(&o->kube);
+	int64_t until_ms = clock_ms() + o->timeout_s * INT64_C(1000);
+	bool done = false;
+	int r = set_mark(o, namespace, o->release_addresses ? UNINSTALL_RELEASE : UNINSTALL_KEEP,
+	                 e);
+
+	if (r < 0)
+		return COMMAND_FAILED;
+	for (;;) {
+		cleanup(round_fini) struct round u = { 0 };
+		*e = (struct err)ERR_INIT;
+		r = look(o, namespace, &u, e);
+		done = r == 0 && all_done(o, &u);
+		if (done || clock_ms() >= until_ms) {
+			print(o, &u);
+			break;
+		}
+		sleep(AGAIN_S);
+	}
+	if (r < 0)
+		return COMMAND_FAILED;
+	if (set_mark(o, namespace, NULL, e) < 0)
+		return COMMAND_FAILED;
+	return done ? COMMAND_OK : COMMAND_INCOMPLETE;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The end of a controller that is uninstalled.  Once the mark was seen on fairlead-active, no replica assigns anything more,
+ * also where the mark has gone again since: whoever takes the lead while the last Pods end must not undo it.
+ *
+ * Addresses stay in the statuses unless the mark says otherwise, for whoever installs again must not renumber Services.
+ * Where they are to go, the leader answers on the mark when all of them have.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "controller/controller.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+
+#define ATTEMPTS 5
+
+void uninstall_see(struct controller *ctl, const struct kube_config_map *active)
+{
+	const char *mark = kube_labels_get(&active->meta.annotations, UNINSTALL_ANNOTATION);
+	bool release = mark && !strcmp(mark, UNINSTALL_RELEASE);
+
+	if (!mark || ctl->uninstall == CONTROLLER_RELEASES ||
+	    (ctl->uninstall == CONTROLLER_KEEPS && !release))
+		return;
+	log_info(release ? "being uninstalled: addresses are taken back"
+	                 : "being uninstalled: nothing more is assigned");
+	ctl->uninstall = release ? CONTROLLER_RELEASES : CONTROLLER_KEEPS;
+	for (struct record *r = ctl->records; ctl->leading && r; r = r->hh.next)
+		registry_mark(r);
+	event_active(ctl->turn, 0, 0);
+}
+
+void uninstall_request(struct record *r)
+{
+	if (r->ctl->uninstall == CONTROLLER_RELEASES && r->request.wish == IPAM_WISH_ADDRESS)
+		r->request.wish = IPAM_WISH_NONE;
+}
+
+static void answered(int status, struct json_object *obj, const struct err *e, void *arg)
+{
+	struct controller *ctl = arg;
+
+	(void)obj;
+	ctl->uninstall_answer_request = NULL;
+	ctl->uninstall_answered = !e;
+	if (e)
+		log_warn("cannot say that the addresses were taken back", KV_I("status", status),
+		         KV_S("error", e->msg));
+	else
+		log_info("all addresses were taken back");
+}
+
+void uninstall_answer(struct controller *ctl)
+{
+	static const char body[] = "{\"metadata\":{\"annotations\":{\"" UNINSTALL_ANNOTATION
+				   "\":\"" UNINSTALL_RELEASED "\"}}}";
+
+	if (ctl->uninstall != CONTROLLER_RELEASES || ctl->uninstall_answered ||
+	    ctl->uninstall_answer_request || !controller_may_write(ctl))
+		return;
+	if (ctl->ipam && (ctl->dirty || ctl->queue || ctl->due || ctl->n_in_flight > 0))
+		return;
+	cleanup_free char *path =
+		xasprintf("/api/v1/namespaces/%s/configmaps/" CONFIG_MAP_ACTIVE, ctl->namespace);
+	const struct kube_request_spec spec = { .method = "PATCH",
+		                                .path = path,
+		                                .body = body,
+		                                .patch = KUBE_PATCH_MERGE,
+		                                .max_retries = ATTEMPTS - 1 };
+	ctl->uninstall_answer_request = kube_request_start(ctl->client, &spec, answered, ctl);
+}

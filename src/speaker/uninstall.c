@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The end of a speaker that is uninstalled, in the order of every end: it stops announcing, and on the next tick, when
+ * routers have heard of that, its rules go.  What fails is tried again with each tick.  The process lives on, doing nothing,
+ * and /status says how far it has come, for whoever waits for it.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+#include "speaker/speaker.h"
+
+static const char *const names[] = {
+	[UNINSTALL_NOT] = "no",
+	[UNINSTALL_ASKED] = "withdrawing",
+	[UNINSTALL_WITHDRAWN] = "withdrawn",
+	[UNINSTALL_DONE] = "done",
+};
+
+static int withdraw(struct speaker *sp, struct err *e)
+{
+	if (sp->l2)
+		l2_stop(TAKE(sp->l2), L2_STOP_YIELD);
+	routes_stop(sp->routes);
+	return sp->opts.bgp_socket_dir ? routes_cleanup(sp->opts.bgp_socket_dir, e) : 0;
+}
+
+static int remove_rules(struct speaker *sp, struct err *e)
+{
+	if (!strcmp(sp->opts.proxy_mode, "none"))
+		return 0;
+	if (sp->proxy)
+		proxy_free(TAKE(sp->proxy));
+	return proxy_cleanup(e);
+}
+
+void speaker_uninstall_tick(struct speaker *sp)
+{
+	struct err e = ERR_INIT;
+	int r = 0;
+
+	switch (sp->uninstall) {
+	case UNINSTALL_NOT:
+	case UNINSTALL_DONE:
+		return;
+	case UNINSTALL_ASKED:
+		r = withdraw(sp, &e);
+		break;
+	case UNINSTALL_WITHDRAWN:
+		r = remove_rules(sp, &e);
+		break;
+	}
+	if (r < 0) {
+		log_err("cannot clean up; trying again", &e);
+		return;
+	}
+	sp->uninstall++;
+	if (sp->uninstall == UNINSTALL_DONE)
+		log_info("everything of ours on this node is gone");
+}
+
+void speaker_uninstall(struct speaker *sp)
+{
+	if (sp->uninstall != UNINSTALL_NOT)
+		return;
+	log_info("being uninstalled: announcements, routes and rules go");
+	sp->uninstall = UNINSTALL_ASKED;
+	speaker_uninstall_tick(sp);
+}
+
+const char *speaker_uninstall_name(const struct speaker *sp)
+{
+	return names[sp->uninstall];
+}

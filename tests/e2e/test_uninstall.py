@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fairlead uninstall`: nothing of ours is left on any node, and addresses stay in the statuses unless told otherwise."""
+
+import subprocess
+from collections.abc import Iterator
+
+
+import pytest
+from conftest import NODES, PODS, open_lab, our_rules, wait_condition
+
+from lab import frr, netns
+from lab.cluster import Lab
+from lab.router import Router
+from lab.waiting import LabError, wait_for
+
+pytestmark = pytest.mark.skipif(not frr.installed(), reason="bgpd is not installed")
+
+NAMESPACE = "fairlead-system"
+POOL = {"fairlead.io/address-pool": "public"}
+SLOW = 60.0
+
+
+@pytest.fixture
+def router() -> Iterator[Router]:
+    """A lab for each test, since each ends it."""
+    with open_lab() as lab:
+        opened = Router(lab)
+        opened.start()
+        lab.start_cluster()
+        lab.apply("bgp/fairlead.yaml")
+        lab.apply("webapp.yaml")
+        lab.start_controller("a")
+        for node in NODES:
+            lab.start_speaker(node, "--bgp-socket-dir", str(opened.socket_directory(node)))
+        wait_for("the Pods to be ready", lambda: all(lab.pod_ready(p) for p in PODS), SLOW)
+        yield opened
+        lab.stop_daemons()
+
+
+@pytest.fixture
+def lab(router: Router) -> Lab:
+    return router.lab
+
+
+def tell_pods(lab: Lab) -> None:
+    """The speakers' Pods, which the lab runs without; nobody is left to touch their status."""
+    lab.processes["kubelet"].stop()
+    for node in NODES:
+        labels = {"app.kubernetes.io/name": "fairlead", "app.kubernetes.io/component": "speaker"}
+        name = f"fairlead-speaker-{node}"
+        meta = {"name": name, "namespace": NAMESPACE, "labels": labels}
+        spec = {"nodeName": node, "containers": [{"name": "speaker", "image": "fairlead"}]}
+        lab.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
+        tell_ready(lab, node, "True")
+
+
+def tell_ready(lab: Lab, node: str, ready: str) -> None:
+    status = {"podIP": lab.host(node).address, "conditions": [{"type": "Ready", "status": ready}]}
+    lab.api.patch("Pod", f"fairlead-speaker-{node}", {"status": status}, NAMESPACE, "status")
+
+
+def uninstall(lab: Lab, *flags: str) -> tuple[int, list[str]]:
+    argv = [lab.program("fairlead"), "uninstall", "--kubeconfig", str(lab.kubeconfig), *flags]
+    with netns.entered(lab.network.control_plane.namespace):
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    return done.returncode, done.stdout.splitlines()
+
+
+def mark(lab: Lab) -> str | None:
+    found = lab.api.get("ConfigMap", "fairlead-active", NAMESPACE)["metadata"].get("annotations") or {}
+    value: str | None = found.get("fairlead.io/uninstall")
+    return value
+
+
+def make_service(lab: Lab, name: str, annotations: dict[str, str] | None = None) -> None:
+    ports = [{"port": 80, "targetPort": "http"}]
+    spec = {"type": "LoadBalancer", "selector": {"app": "webapp"}, "ports": ports}
+    meta = {"name": name, "annotations": annotations or {}}
+    lab.api.create({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})
+
+
+def expose(lab: Lab, router: Router) -> tuple[str, str]:
+    """A Service by ARP and one by BGP, both reached."""
+    make_service(lab, "near")
+    make_service(lab, "far", POOL)
+    near, far = lab.wait_address("near"), lab.wait_address("far")
+    lab.wait_owner(near)
+    router.wait_next_hops(f"{far}/32", list(NODES), SLOW)
+    wait_for("HTTP", lambda: lab.get(near), SLOW)
+    return near, far
+
+
+def assert_nothing_left(lab: Lab, router: Router, near: str) -> None:
+    for node in NODES:
+        assert our_rules(lab, node) == []
+        assert "FAIRLEAD" not in router.bgpds[node].running_config()
+    assert router.learned() == []
+    assert lab.owners(near) == []
+
+
+def test_nothing_is_left_and_addresses_stay_for_who_installs_again(lab: Lab, router: Router) -> None:
+    near, far = expose(lab, router)
+    tell_pods(lab)
+    assert uninstall(lab) == (0, [f"node {n}: cleaned up" for n in NODES])
+    assert_nothing_left(lab, router, near)
+    assert mark(lab) is None, "whoever installs again finds no mark"
+    assert (lab.addresses("near"), lab.addresses("far")) == ([near], [far])
+    # All of them stay as they are until they end, though the mark is gone and there is news.
+    make_service(lab, "new")
+    lab.api.patch("ConfigMap", "fairlead-active", {"metadata": {"labels": {"a": "b"}}}, NAMESPACE)
+    lab.daemon("controller-a", "/healthz")
+    wait_for("the speakers to have seen it", lambda: lab.daemon("node1")["stats"]["services"] >= 3)
+    assert_nothing_left(lab, router, near)
+    assert lab.addresses("new") == []
+    for node in NODES:
+        lab.daemon(node, "/healthz")
+        with pytest.raises(LabError, match="uninstalled: done"):
+            lab.daemon(node, "/readyz")
+    # Installed again.
+    for name in ("controller-a", *(f"speaker-{n}" for n in NODES)):
+        lab.processes[name].stop()
+        lab.restart(name)
+    assert lab.wait_owner(near, SLOW)
+    assert lab.wait_address("new")
+    assert (lab.addresses("near"), lab.addresses("far")) == ([near], [far])
+
+
+def test_addresses_go_where_that_is_asked_for(lab: Lab, router: Router) -> None:
+    near, _ = expose(lab, router)
+    lab.api.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "foreign"},
+            "spec": {"type": "LoadBalancer", "loadBalancerClass": "example.com/other", "ports": [{"port": 80}]},
+        }
+    )
+    status = {"loadBalancer": {"ingress": [{"ip": "203.0.113.77"}]}}
+    lab.api.patch("Service", "foreign", {"status": status}, subresource="status")
+    tell_pods(lab)
+    said = [f"node {n}: cleaned up" for n in NODES]
+    assert uninstall(lab, "--release-addresses") == (0, [*said, "addresses: taken back"])
+    assert_nothing_left(lab, router, near)
+    assert (lab.addresses("near"), lab.addresses("far"), lab.addresses("foreign")) == ([], [], ["203.0.113.77"])
+    wait_condition(lab, "near", "NoAddressWanted")
+    make_service(lab, "new")
+    wait_for("the controller to know it", lambda: lab.daemon("controller-a")["stats"]["services_known"] >= 4)
+    assert lab.addresses("new") == []
+
+
+def test_a_silent_speaker_holds_it_up_while_its_pod_is_ready(lab: Lab, router: Router) -> None:
+    tell_pods(lab)
+    lab.speaker("node2").kill()
+    code, said = uninstall(lab, "--timeout", "4")
+    assert (code, said[1]) == (3, "node node2: unreachable: refused")
+    assert said[0] == "node node1: cleaned up"
+    assert mark(lab) is None
+    tell_ready(lab, "node2", "False")
+    code, said = uninstall(lab)
+    assert (code, said[1]) == (0, "node node2: unreachable: refused; its Pod is not Ready, passed over")
+
+
+def test_without_any_configuration_there_is_a_mark_too(lab: Lab, router: Router) -> None:
+    tell_pods(lab)
+    lab.processes["controller-a"].stop()
+    lab.api.delete("ConfigMap", "fairlead-active", NAMESPACE)
+    assert uninstall(lab)[0] == 0
+    for node in NODES:
+        assert our_rules(lab, node) == []
