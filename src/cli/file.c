@@ -37,6 +37,20 @@ int file_read(const char *path, size_t max_bytes, struct buf *out, struct err *e
 	return r;
 }
 
+int file_read_manifest(const char *path, manifest_object_fn *fn, void *arg, struct err *e)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	unsigned int line = 0;
+	int r = file_read(path, MANIFEST_MAX_BYTES, &text, e);
+
+	if (r < 0)
+		return r;
+	r = manifest_read(buf_str(&text), text.size, fn, arg, &line, e);
+	if (r < 0)
+		err_prefix(e, "%s:%u", path, line ? line : 1);
+	return r;
+}
+
 void file_problems_text(const char *path, const struct config_problems *p, const char *kind,
                         struct buf *out)
 {

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+#include "cli/manifest.h"
 #include "fairlead/buf.h"
 #include "fairlead/configuration.h"
 #include "fairlead/err.h"
@@ -16,6 +17,8 @@
 #define FILE_CONFIG_MAX_BYTES (2 << 20)
 
 int file_read(const char *path, size_t max_bytes, struct buf *out, struct err *e);
+/* Reads the objects of a manifest; @e names file and line. */
+int file_read_manifest(const char *path, manifest_object_fn *fn, void *arg, struct err *e);
 /* "FILE:LINE: path.to.key: message" for each; @kind ("warning: ") stands before the path. */
 void file_problems_text(const char *path, const struct config_problems *p, const char *kind,
                         struct buf *out);

@@ -8,7 +8,6 @@
 #include <json-c/json.h>
 
 #include "cli/file.h"
-#include "cli/manifest.h"
 #include "fairlead/hash.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
@@ -118,16 +117,7 @@ static int put_object(const char *kind, struct json_object *obj, void *arg, stru
 
 int state_read_file(struct state *s, const char *path, struct err *e)
 {
-	cleanup(buf_fini) struct buf text = BUF_INIT;
-	unsigned int line = 0;
-	int r = file_read(path, MANIFEST_MAX_BYTES, &text, e);
-
-	if (r < 0)
-		return r;
-	r = manifest_read(buf_str(&text), text.size, put_object, s, &line, e);
-	if (r < 0)
-		err_prefix(e, "%s:%u", path, line ? line : 1);
-	return r;
+	return file_read_manifest(path, put_object, s, e);
 }
 
 int state_read_files(struct state *s, const struct option_list *paths, struct err *e)
