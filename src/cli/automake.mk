@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
+	src/cli/convert.c \
+	src/cli/convert.h \
+	src/cli/convert_fields.c \
+	src/cli/convert_private.h \
+	src/cli/convert_select.c \
 	src/cli/explain.c \
 	src/cli/explain.h \
 	src/cli/explain_print.c \
@@ -23,13 +28,16 @@ libfairlead_a_SOURCES += \
 	src/cli/state.c \
 	src/cli/state.h \
 	src/cli/table.c \
-	src/cli/table.h
+	src/cli/table.h \
+	src/cli/yaml_emit.c \
+	src/cli/yaml_emit.h
 noinst_HEADERS += \
 	include/fairlead/options.h
 
 bin_PROGRAMS += src/cli/fairlead
 src_cli_fairlead_SOURCES = \
 	src/cli/check.c \
+	src/cli/command_convert.c \
 	src/cli/command_explain.c \
 	src/cli/command_plan.c \
 	src/cli/command_uninstall.c \
@@ -69,6 +77,10 @@ EXTRA_DIST += \
 	tests/cli/external.yaml \
 	tests/cli/golden \
 	tests/cli/legacy.yaml \
+	tests/cli/metallb.yaml \
+	tests/cli/metallb-hostile.yaml \
+	tests/cli/metallb-lossy.yaml \
+	tests/cli/metallb-nameless.yaml \
 	tests/cli/out \
 	tests/cli/pools.yaml \
 	tests/cli/quoted.json \
@@ -84,3 +96,13 @@ check_PROGRAMS += tests/fuzz/fuzz_manifest
 tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz_manifest.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_manifest_LDFLAGS = $(FUZZ_LINK)
 FUZZ_TARGETS += tests/fuzz/fuzz_manifest
+
+check_PROGRAMS += tests/unit/test_convert
+TESTS += tests/unit/test_convert
+tests_unit_test_convert_SOURCES = tests/unit/test_convert.c tests/unit/unit.h
+tests_unit_test_convert_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/fuzz/fuzz_convert
+tests_fuzz_fuzz_convert_SOURCES = tests/fuzz/fuzz_convert.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_convert_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_convert

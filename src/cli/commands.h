@@ -16,7 +16,7 @@ enum command_exit {
 	COMMAND_OK = 0,
 	COMMAND_FAILED =
 		1, /* no answer, or an answer of no; @e says why where nothing was printed */
-	COMMAND_CHANGES = 2,    /* plan: something moves or fails */
+	COMMAND_CHANGES = 2, /* plan: something moves or fails; config convert: something is lost */
 	COMMAND_INCOMPLETE = 3, /* printed, but a speaker did not answer */
 	COMMAND_USAGE = 64,     /* wrong command line; as in sysexits.h */
 };
@@ -28,10 +28,12 @@ struct command_options {
 	const char *config, *load_balancer_class, *node; /* NULL: not given */
 	struct option_list state;                        /* manifests; none: the live cluster */
 	char **operands;                                 /* behind the command's words */
+	size_t n_operands;
 };
 
 int command_bgp(const struct command_options *o, struct err *e);
 int command_config_check(const struct command_options *o, struct err *e);
+int command_config_convert(const struct command_options *o, struct err *e);
 int command_explain(const struct command_options *o, struct err *e);
 int command_plan(const struct command_options *o, struct err *e);
 int command_pools(const struct command_options *o, struct err *e);

@@ -21,9 +21,11 @@ static const struct command {
 	const char *operands; /* what --help calls them; "": none */
 	size_t n;             /* of its own; behind them may stand more files of --state */
 	int (*run)(const struct command_options *o, struct err *e);
+	bool more; /* n, or more of the same */
 } commands[] = {
 	{ { "bgp", NULL }, "", 0, command_bgp },
 	{ { "config", "check" }, "FILE", 1, command_config_check },
+	{ { "config", "convert" }, "FILE…", 1, command_config_convert, true },
 	{ { "explain", NULL }, "[NAMESPACE/]SERVICE", 1, command_explain },
 	{ { "plan", NULL }, "--config FILE [--state FILE…]", 0, command_plan },
 	{ { "pools", NULL }, "", 0, command_pools },
@@ -37,6 +39,9 @@ static const char after[] =
 	"                              wanted and sent; and what stands in the way of BGP there\n"
 	"  config check FILE           is this a configuration that the controller takes?  FILE is\n"
 	"                              the YAML, or the manifest of a ConfigMap that holds it\n"
+	"  config convert FILE…        MetalLB's custom resources as a configuration of Fairlead; what is\n"
+	"                              lost is told, with its object.  FILE… are manifests, as kubectl\n"
+	"                              get -o yaml prints them; - is standard input\n"
 	"  explain [NAMESPACE/]SERVICE [--node NODE] [--config FILE --state FILE…]\n"
 	"                              where the Service's addresses are announced, where not and why,\n"
 	"                              and what would change it\n"
@@ -54,8 +59,9 @@ static const char after[] =
 	"Exit status:\n"
 	"  0                           answered; config check: it is valid\n"
 	"  1                           a file could not be read, the API server could not be asked;\n"
-	"                              config check: it is not valid\n"
-	"  2                           plan: some Service's address moves, or a Service fails\n"
+	"                              config check, config convert: it is not valid\n"
+	"  2                           plan: some Service's address moves, or a Service fails;\n"
+	"                              config convert: it is valid, and something was lost\n"
 	"  3                           the answer was printed, but a speaker did not answer, or has not\n"
 	"                              cleaned up in time\n"
 	"  64                          wrong command line\n";
@@ -136,7 +142,8 @@ static int parse(int argc, char **argv, struct command_options *o,
 	n -= n_words;
 	for (; o->state.n && o->state.n < OPTION_LIST_MAX && n > c->n; n--)
 		o->state.items[o->state.n++] = o->operands[n - 1];
-	if (n != c->n)
+	o->n_operands = n;
+	if (c->more ? n < c->n : n != c->n)
 		return err_set(e, -EINVAL, ERR_CONFIG, "usage: fairlead %s%s%s%s%s", c->words[0],
 		               c->words[1] ? " " : "", c->words[1] ? c->words[1] : "",
 		               *c->operands ? " " : "", c->operands);

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * MetalLB's fields, kind by kind: the key that takes each over, or what is lost without it.
+ *
+ * A value goes over as it is, whatever its type: the parser of the configuration is the one judge of it, and refuses the
+ * wrong ones.  What could then announce more than MetalLB did is noted, what would announce it in the wrong place is left out.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/convert_private.h"
+#include "config/ytree.h"
+#include "fairlead/kube.h"
+#include "fairlead/mem.h"
+
+#define NS_PER_S 1000000000
+
+/* A map being read. */
+struct reader {
+	struct conversion *c;
+	const char *at;           /* where it is in the object, "nodeSelectors[0]."; "": the spec */
+	struct json_object *from; /* MetalLB's */
+	struct json_object *to;   /* ours */
+	bool left_out;            /* it cannot be what it is for without a field of the table */
+};
+
+struct field {
+	const char *name; /* MetalLB's */
+	void (*read)(struct reader *r, const struct field *f, struct json_object *value);
+	const char *key;  /* ours */
+	const char *omit; /* as JSON: a default, which needs no writing */
+	const char *lost; /* without read: what is lost where it is set, and what to do */
+	bool needed;      /* lost: and so is all of it */
+};
+
+/* As a Go program leaves out, or writes, what is not set. */
+static bool is_unset(struct json_object *value)
+{
+	static const char *const unset[] = { "null", "false", "0", "\"\"", "[ ]", "{ }" };
+	const char *text = json_object_to_json_string(value);
+
+	for (size_t i = 0; i < ARRAY_LEN(unset); i++)
+		if (!strcmp(text, unset[i]))
+			return true;
+	return false;
+}
+
+static bool is_list(struct json_object *value)
+{
+	return json_object_is_type(value, json_type_array);
+}
+
+static void read_field(struct reader *r, const struct field *f)
+{
+	struct json_object *value = NULL;
+
+	if (!json_object_object_get_ex(r->from, f->name, &value) || !value)
+		return;
+	if (f->read) {
+		f->read(r, f, value);
+	} else if (f->lost && !is_unset(value)) {
+		convert_note(r->c, "%s%s: %s", r->at, f->name, f->lost);
+		r->left_out |= f->needed;
+	}
+}
+
+static void note_unknown(const struct reader *r, const struct field *fields, size_t n)
+{
+	json_object_object_foreach(r->from, key, value) {
+		size_t i = 0;
+		while (i < n && strcmp(fields[i].name, key) != 0)
+			i++;
+		if (i == n && value)
+			convert_note(r->c, "%s%.64s: not known here, and not carried over", r->at,
+			             key);
+	}
+}
+
+static void read_fields(struct reader *r, const struct field *fields, size_t n)
+{
+	if (!r->from)
+		return;
+	if (!json_object_is_type(r->from, json_type_object)) {
+		/* Without the dot behind it. */
+		int len = *r->at ? (int)strlen(r->at) - 1 : 4;
+		convert_note(r->c, "%.*s: is no map, and is not carried over", len,
+		             *r->at ? r->at : "spec");
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		read_field(r, &fields[i]);
+	note_unknown(r, fields, n);
+}
+
+/* ---- fields of any kind ---- */
+
+static void read_value(struct reader *r, const struct field *f, struct json_object *value)
+{
+	const char *text = json_object_to_json_string(value);
+
+	if (!strcmp(text, "\"\"") || !strcmp(text, "[ ]") || (f->omit && !strcmp(text, f->omit)))
+		return;
+	json_object_object_add(r->to, f->key, json_object_get(value));
+}
+
+static const struct field selector_fields[] = {
+	{ "matchLabels", .read = read_value, .key = "match-labels" },
+	{ "matchExpressions", .read = read_value, .key = "match-expressions" },
+};
+
+static void read_selectors(struct reader *r, const struct field *f, struct json_object *value)
+{
+	if (!is_list(value) || json_object_array_length(value) == 0) {
+		read_value(r, f, value);
+		return;
+	}
+	struct json_object *list = json_object_new_array();
+	for (size_t i = 0; i < json_object_array_length(value); i++) {
+		struct json_object *item = json_object_array_get_idx(value, i);
+		cleanup_free char *at = xasprintf("%s%s[%zu].", r->at, f->name, i);
+		struct reader nested = { .c = r->c, .at = at, .from = item };
+		if (!json_object_is_type(item, json_type_object)) {
+			json_object_array_add(list, json_object_get(item));
+			continue;
+		}
+		nested.to = json_object_new_object();
+		read_fields(&nested, selector_fields, ARRAY_LEN(selector_fields));
+		json_object_array_add(list, nested.to);
+	}
+	json_object_object_add(r->to, f->key, list);
+}
+
+/* ---- Community ---- */
+
+static void take_alias(struct conversion *c, size_t i, struct json_object *item)
+{
+	const char *name = kube_json_str(item, "name", NULL);
+	const char *value = kube_json_str(item, "value", NULL);
+
+	if (!name || !value) {
+		convert_note(c, "communities[%zu]: has no name and value, and is not carried over",
+		             i);
+	} else if (json_object_object_get_ex(c->communities, name, NULL) ||
+	           json_object_object_get_ex(c->large_communities, name, NULL)) {
+		convert_note(c,
+		             "communities[%zu]: \"%.64s\" is defined already; this one is left out",
+		             i, name);
+	} else if (!strncmp(value, "large:", 6)) {
+		convert_note(c,
+		             "communities[%zu]: \"%.64s\" is a large community, which Fairlead "
+		             "does not send; write one of two numbers up to 65535",
+		             i, name);
+		json_object_object_add(c->large_communities, name, NULL);
+	} else {
+		json_object_object_add(c->communities, name, json_object_new_string(value));
+		convert_origin(c, c->current->label, "bgp-communities.%s", name);
+	}
+}
+
+static void read_aliases(struct reader *r, const struct field *f, struct json_object *value)
+{
+	if (!is_list(value))
+		convert_note(r->c, "%s: is no list, and is not carried over", f->name);
+	for (size_t i = 0; is_list(value) && i < json_object_array_length(value); i++)
+		take_alias(r->c, i, json_object_array_get_idx(value, i));
+}
+
+static const struct field community_fields[] = {
+	{ "communities", .read = read_aliases },
+};
+
+/* ---- BFDProfile ---- */
+
+static const struct field bfd_fields[] = {
+	{ "receiveInterval", .read = read_value, .key = "receive-interval" },
+	{ "transmitInterval", .read = read_value, .key = "transmit-interval" },
+	{ "echoInterval", .read = read_value, .key = "echo-interval" },
+	{ "detectMultiplier", .read = read_value, .key = "detect-multiplier" },
+	{ "minimumTtl", .read = read_value, .key = "minimum-ttl" },
+	{ "echoMode", .read = read_value, .key = "echo-mode", .omit = "false" },
+	{ "passiveMode", .read = read_value, .key = "passive-mode", .omit = "false" },
+};
+
+/* ---- BGPPeer ---- */
+
+/* "internal" is the own AS by another name. */
+static void read_dynamic_asn(struct reader *r, const struct field *f, struct json_object *value)
+{
+	struct json_object *asn = NULL;
+
+	if (is_unset(value))
+		return;
+	if (!strcmp(json_object_get_string(value), "internal") &&
+	    json_object_object_get_ex(r->to, "my-asn", &asn)) {
+		json_object_object_add(r->to, "peer-asn", json_object_get(asn));
+		return;
+	}
+	convert_note(r->c,
+	             "%s: a peer needs its number; this one is left out, add it with peer-asn",
+	             f->name);
+	r->left_out = true;
+}
+
+/* Of MetalLB's sessions each has a family unless told, of ours those over IPv4 have both. */
+static void read_dual(struct reader *r, const struct field *f, struct json_object *value)
+{
+	const char *address = kube_json_str(r->from, "peerAddress", NULL);
+
+	if (!is_unset(value) && address && strchr(address, ':'))
+		convert_note(r->c,
+		             "%s: a session over IPv6 carries IPv6 alone; add a peer over IPv4, "
+		             "which carries both",
+		             f->name);
+}
+
+/* Each of MetalLB's passwords has a Secret to itself; ours are keys of one, which can be named as those were. */
+static void read_password_secret(struct reader *r, const struct field *f, struct json_object *value)
+{
+	const char *name = kube_json_str(value, "name", NULL);
+
+	if (is_unset(value))
+		return;
+	if (!name || !*name) {
+		convert_note(r->c, "%s: has no name, and is not carried over", f->name);
+		return;
+	}
+	convert_note(r->c,
+	             "%s: put the password of the Secret \"%.64s\" as the key \"%.64s\" into the "
+	             "Secret that the speakers' --bgp-password-secret names; without it there is "
+	             "no session",
+	             f->name, name, name);
+	json_object_object_add(r->to, "password-secret", json_object_new_string(name));
+}
+
+/* MetalLB takes three times the keepalive time where it is told no hold time. */
+static void read_keepalive(struct reader *r, const struct field *f, struct json_object *value)
+{
+	int64_t ns;
+
+	if (!json_object_object_get_ex(r->to, "hold-time", NULL) &&
+	    duration_parse(json_object_get_string(value), &ns) == 0 && ns > 0 &&
+	    ns <= INT64_MAX / 3) {
+		cleanup_free char *hold = xasprintf("%" PRId64 "s", 3 * ns / NS_PER_S);
+		json_object_object_add(r->to, "hold-time", json_object_new_string(hold));
+	}
+	read_value(r, f, value);
+}
+
+static const struct field peer_fields[] = {
+	{ "myASN", .read = read_value, .key = "my-asn" },
+	{ "peerASN", .read = read_value, .key = "peer-asn", .omit = "0" },
+	{ "dynamicASN", .read = read_dynamic_asn },
+	{ "peerAddress", .read = read_value, .key = "peer-address" },
+	{ "peerPort", .read = read_value, .key = "peer-port", .omit = "179" },
+	{ "sourceAddress", .read = read_value, .key = "source-address" },
+	{ "holdTime", .read = read_value, .key = "hold-time" },
+	{ "keepaliveTime", .read = read_keepalive, .key = "keepalive-time" },
+	{ "routerID", .read = read_value, .key = "router-id" },
+	{ "password", .read = read_value, .key = "password" },
+	{ "passwordSecret", .read = read_password_secret },
+	{ "bfdProfile", .read = read_value, .key = "bfd-profile" },
+	{ "ebgpMultiHop", .read = read_value, .key = "ebgp-multihop", .omit = "false" },
+	{ "nodeSelectors", .read = read_selectors, .key = "node-selectors" },
+	{ "dualStackAddressFamily", .read = read_dual },
+	{ "interface",
+	  .lost = "a peer needs its address; this one is left out, add it with peer-address",
+	  .needed = true },
+	{ "vrf", .lost = "there are sessions in the default VRF only; the peer is left out",
+	  .needed = true },
+	{ "localASN",
+	  .lost = "there is one local AS on a node, my-asn; the peer is left out, add it with the one "
+	          "it expects",
+	  .needed = true },
+	{ "connectTime", .lost = "bgpd tries again every 5 s" },
+	{ "enableGracefulRestart",
+	  .lost = "not asked for; while bgpd restarts, this node's routes are gone" },
+	{ "disableMP", .lost = "a session over IPv4 carries IPv6 as well" },
+};
+
+/* ---- IPAddressPool, AddressPool ---- */
+
+static const struct field allocation_fields[] = {
+	{ "priority", .read = read_value, .key = "priority", .omit = "0" },
+	{ "namespaces" }, /* read_allocation() looks at these */
+	{ "namespaceSelectors" },
+	{ "serviceSelectors" },
+};
+
+static bool is_set(struct json_object *map, const char *name)
+{
+	struct json_object *value = NULL;
+
+	return json_object_object_get_ex(map, name, &value) && !is_unset(value);
+}
+
+/*
+ * A pool for some Services only would be everybody's.  Nobody gets an address of it unasked instead.
+ */
+static void read_allocation(struct reader *r, const struct field *f, struct json_object *value)
+{
+	cleanup_free char *at = xasprintf("%s%s.", r->at, f->name);
+	struct reader nested = { .c = r->c, .at = at, .from = value, .to = r->to };
+	bool restricted = !json_object_is_type(value, json_type_object);
+
+	read_fields(&nested, allocation_fields, ARRAY_LEN(allocation_fields));
+	for (size_t i = 1; i < ARRAY_LEN(allocation_fields); i++)
+		restricted |= is_set(value, allocation_fields[i].name);
+	if (restricted) {
+		convert_note(r->c,
+		             "%s: Fairlead does not keep a pool for some namespaces or Services; "
+		             "auto-assign: false is written, so that nobody gets an address of it "
+		             "unasked; annotate the Services it is for with "
+		             "fairlead.io/address-pool",
+		             f->name);
+		json_object_object_add(r->to, "auto-assign", json_object_new_boolean(false));
+	} else if (!is_set(value, "priority")) {
+		convert_note(r->c,
+		             "%s: MetalLB tries such a pool before those without; give it a "
+		             "priority",
+		             f->name);
+	}
+}
+
+static int text_cmp(const void *a, const void *b)
+{
+	struct json_object *const *pa = a, *const *pb = b;
+
+	return strcmp(json_object_to_json_string(*pa), json_object_to_json_string(*pb));
+}
+
+/* In order, so that equal advertisements look equal. */
+static void read_communities(struct reader *r, const struct field *f, struct json_object *value)
+{
+	if (!is_list(value)) {
+		read_value(r, f, value);
+		return;
+	}
+	struct json_object *list = json_object_new_array();
+	for (size_t i = 0; i < json_object_array_length(value); i++) {
+		struct json_object *item = json_object_array_get_idx(value, i);
+		const char *text = item ? json_object_get_string(item) : "null";
+		if (!strncmp(text, "large:", 6) ||
+		    json_object_object_get_ex(r->c->large_communities, text, NULL))
+			convert_note(r->c,
+			             "%s%s[%zu]: \"%.64s\" is a large community, which Fairlead "
+			             "does not send",
+			             r->at, f->name, i, text);
+		else
+			json_object_array_add(list, json_object_get(item));
+	}
+	json_object_array_sort(list, text_cmp);
+	if (json_object_array_length(list))
+		json_object_object_add(r->to, f->key, list);
+	else
+		json_object_put(list);
+}
+
+/* What advertisements of AddressPools have, and those of their own besides. */
+#define LEGACY_ADVERTISEMENT_FIELDS 4
+
+static const struct field bgp_fields[] = {
+	{ "aggregationLength", .read = read_value, .key = "aggregation-length", .omit = "32" },
+	{ "aggregationLengthV6", .read = read_value, .key = "aggregation-length-v6",
+	  .omit = "128" },
+	{ "localPref", .read = read_value, .key = "localpref", .omit = "0" },
+	{ "communities", .read = read_communities, .key = "communities" },
+	{ "ipAddressPools" }, /* convert_select() looks at these */
+	{ "ipAddressPoolSelectors" },
+	{ "nodeSelectors",
+	  .lost = "every node that has a peer announces; give the peers node-selectors" },
+	{ "peers", .lost = "announced to every peer; have the routers filter" },
+	{ "serviceSelectors",
+	  .lost = "announced for every Service with an address of its pools; give these Services a pool of their own" },
+};
+
+/* Keeps the advertisement, unless the pool has the same already: two may have differed in what is lost. */
+static void add_advertisement(struct convert_pool *pool, struct json_object *advertisement,
+                              const char *label)
+{
+	size_t n = json_object_array_length(pool->advertisements);
+
+	pool->bgp = true;
+	for (size_t i = 0; i < n; i++)
+		if (json_object_equal(json_object_array_get_idx(pool->advertisements, i),
+		                      advertisement))
+			return;
+	json_object_array_add(pool->advertisements, json_object_get(advertisement));
+	ARRAY_RESERVE(pool->advertisement_labels, pool->cap_advertisement_labels, n + 1);
+	pool->advertisement_labels[n] = label;
+}
+
+static void read_legacy_advertisements(struct reader *r, const struct field *f,
+                                       struct json_object *value)
+{
+	struct convert_pool *pool = &r->c->pools[r->c->n_pools - 1];
+
+	if (!is_list(value)) {
+		convert_note(r->c, "%s: is no list, and is not carried over", f->name);
+		return;
+	}
+	for (size_t i = 0; i < json_object_array_length(value); i++) {
+		cleanup_free char *at = xasprintf("%s[%zu].", f->name, i);
+		struct reader nested = { .c = r->c,
+			                 .at = at,
+			                 .from = json_object_array_get_idx(value, i),
+			                 .to = json_object_new_object() };
+		read_fields(&nested, bgp_fields, LEGACY_ADVERTISEMENT_FIELDS);
+		add_advertisement(pool, nested.to, pool->from->label);
+		json_object_put(nested.to);
+	}
+}
+
+static const struct field pool_fields[] = {
+	{ "addresses", .read = read_value, .key = "addresses" },
+	{ "autoAssign", .read = read_value, .key = "auto-assign", .omit = "true" },
+	{ "avoidBuggyIPs", .read = read_value, .key = "avoid-buggy-ips", .omit = "false" },
+	{ "serviceAllocation", .read = read_allocation },
+};
+
+static const struct field legacy_pool_fields[] = {
+	{ "protocol", .read = read_value, .key = "protocol" },
+	{ "addresses", .read = read_value, .key = "addresses" },
+	{ "autoAssign", .read = read_value, .key = "auto-assign", .omit = "true" },
+	{ "avoidBuggyIPs", .read = read_value, .key = "avoid-buggy-ips", .omit = "false" },
+	{ "bgpAdvertisements", .read = read_legacy_advertisements },
+};
+
+/* ---- L2Advertisement ---- */
+
+static const struct field l2_fields[] = {
+	{ "ipAddressPools" }, /* convert_select() looks at these */
+	{ "ipAddressPoolSelectors" },
+	{ "nodeSelectors",
+	  .lost = "every node may announce; the label "
+	          "node.kubernetes.io/exclude-from-external-load-balancers keeps a node out" },
+	{ "interfaces",
+	  .lost = "announced on every interface; the speakers' --interface names them for all pools" },
+	{ "serviceSelectors",
+	  .lost = "announced for every Service with an address of its pools; give these Services a pool of their own" },
+	{ "preferredNodeSelectors", .lost = "no node is preferred to another" },
+};
+
+/* ---- objects ---- */
+
+static const struct {
+	const struct field *fields;
+	size_t n;
+} tables[CONVERT_KINDS] = {
+	[CONVERT_COMMUNITY] = { community_fields, ARRAY_LEN(community_fields) },
+	[CONVERT_BFD_PROFILE] = { bfd_fields, ARRAY_LEN(bfd_fields) },
+	[CONVERT_PEER] = { peer_fields, ARRAY_LEN(peer_fields) },
+	[CONVERT_LEGACY_POOL] = { legacy_pool_fields, ARRAY_LEN(legacy_pool_fields) },
+	[CONVERT_POOL] = { pool_fields, ARRAY_LEN(pool_fields) },
+	[CONVERT_L2_ADVERTISEMENT] = { l2_fields, ARRAY_LEN(l2_fields) },
+	[CONVERT_BGP_ADVERTISEMENT] = { bgp_fields, ARRAY_LEN(bgp_fields) },
+};
+
+static void add_name(const struct reader *r, const struct convert_object *object)
+{
+	json_object_object_add(r->to, "name", json_object_new_string(object->object->meta.name));
+}
+
+static void add_pool(const struct reader *r, const struct convert_object *object)
+{
+	struct conversion *c = r->c;
+
+	ARRAY_RESERVE(c->pools, c->cap_pools, c->n_pools + 1);
+	c->pools[c->n_pools++] = (struct convert_pool){ .from = object,
+		                                        .map = json_object_get(r->to),
+		                                        .advertisements = json_object_new_array() };
+	add_name(r, object);
+	/* Its place; convert_finish_pools() fills it. */
+	json_object_object_add(r->to, "protocol", NULL);
+}
+
+static void take_layer2(struct convert_pool *pool, void *arg)
+{
+	(void)arg;
+	pool->layer2 = true;
+}
+
+static void take_bgp(struct convert_pool *pool, void *arg)
+{
+	const struct reader *r = arg;
+
+	add_advertisement(pool, r->to, r->c->current->label);
+}
+
+static void add_to_list(const struct reader *r, struct json_object *list, const char *key)
+{
+	convert_origin(r->c, r->c->current->label, "%s[%zu]", key, json_object_array_length(list));
+	json_object_array_add(list, json_object_get(r->to));
+}
+
+void convert_read(struct conversion *c, const struct convert_object *object)
+{
+	struct json_object *spec = NULL;
+	struct reader r = { .c = c, .at = "", .to = json_object_new_object() };
+
+	json_object_object_get_ex(object->json, "spec", &spec);
+	r.from = spec;
+	c->current = object;
+	if (object->kind == CONVERT_POOL || object->kind == CONVERT_LEGACY_POOL)
+		add_pool(&r, object);
+	else if (object->kind == CONVERT_BFD_PROFILE)
+		add_name(&r, object);
+	read_fields(&r, tables[object->kind].fields, tables[object->kind].n);
+	if (object->kind == CONVERT_L2_ADVERTISEMENT) {
+		convert_select(c, spec, take_layer2, NULL);
+	} else if (object->kind == CONVERT_BGP_ADVERTISEMENT) {
+		convert_select(c, spec, take_bgp, &r);
+	} else if (object->kind == CONVERT_BFD_PROFILE) {
+		add_to_list(&r, c->bfd_profiles, "bfd-profiles");
+	} else if (object->kind == CONVERT_PEER && !r.left_out) {
+		add_to_list(&r, c->peers, "peers");
+	}
+	json_object_put(r.to);
+	c->current = NULL;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_CLI_CONVERT_PRIVATE_H
+#define FAIRLEAD_CLI_CONVERT_PRIVATE_H
+
+/*
+ * A conversion's state, for what collects and judges (convert.c), what maps fields (convert_fields.c), and what tells the
+ * pools of an advertisement (convert_select.c).
+ */
+
+#include <json-c/json.h>
+
+#include "cli/convert.h"
+#include "fairlead/buf.h"
+#include "fairlead/hash.h"
+#include "fairlead/kube_types.h"
+
+/* In this order they are read: who is referred to comes first. */
+enum convert_kind {
+	CONVERT_COMMUNITY,
+	CONVERT_BFD_PROFILE,
+	CONVERT_PEER,
+	CONVERT_LEGACY_POOL,
+	CONVERT_POOL,
+	CONVERT_L2_ADVERTISEMENT,
+	CONVERT_BGP_ADVERTISEMENT,
+	CONVERT_KINDS
+};
+
+struct convert_object {
+	char *key;   /* "BGPPeer/metallb-system/tor-a" */
+	char *label; /* "BGPPeer/tor-a" */
+	enum convert_kind kind;
+	struct kube_object *object;
+	struct json_object *json;
+	UT_hash_handle hh;
+};
+
+/* A pool in the making. */
+struct convert_pool {
+	const struct convert_object *from;
+	struct json_object *map;
+	bool layer2, bgp;
+	struct json_object *advertisements; /* a list */
+	const char **advertisement_labels;  /* whose they are */
+	size_t cap_advertisement_labels;
+};
+
+/* Which object a place of the configuration came from. */
+struct convert_origin {
+	char *path; /* "peers[0]" */
+	const char *label;
+};
+
+struct conversion {
+	struct convert_object *objects;
+	const struct convert_object *current; /* whose notes are made; NULL: nobody's */
+	struct convert_pool *pools;
+	size_t n_pools, cap_pools;
+	struct json_object *peers, *bfd_profiles; /* lists of maps */
+	struct json_object *communities;          /* a map */
+	struct json_object *large_communities;    /* aliases that cannot be defined, a map */
+	struct convert_origin *origins;
+	size_t n_origins, cap_origins;
+	struct conversion_note *notes;
+	size_t n_notes, cap_notes;
+	struct buf text;
+};
+
+/* Notes what the current object loses. */
+void convert_note(struct conversion *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Says that this place of the configuration, and all below it, came from the object of that label. */
+void convert_origin(struct conversion *c, const char *label, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Reads an object into the configuration, by the table of its kind. */
+void convert_read(struct conversion *c, const struct convert_object *object);
+
+/* The pools that the advertisement @spec selects: calls @fn for each. */
+void convert_select(struct conversion *c, struct json_object *spec,
+                    void (*fn)(struct convert_pool *pool, void *arg), void *arg);
+
+#endif
