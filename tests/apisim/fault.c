@@ -20,7 +20,7 @@ struct rule {
 struct fault_set {
 	struct rule rules[FAULT_RULES_MAX];
 	size_t n;
-	bool silent;
+	bool silent, deny_external_ips;
 	char *silent_resource; /* NULL: all */
 };
 
@@ -96,6 +96,7 @@ int fault_set_rules(struct fault_set *f, struct json_object *o, struct err *err)
 	if (js_is(silent, json_type_string))
 		f->silent_resource = xstrdup(json_object_get_string(silent));
 	f->silent = f->silent_resource || js_bool(o, "silent", false);
+	f->deny_external_ips = js_bool(o, "deny_external_ips", false);
 	return 0;
 }
 
@@ -119,6 +120,11 @@ struct fault_action fault_judge(struct fault_set *f, const char *verb, const cha
 		return rule->action;
 	}
 	return (struct fault_action){ .code = 0 };
+}
+
+bool fault_denies_external_ips(const struct fault_set *f)
+{
+	return f && f->deny_external_ips;
 }
 
 bool fault_watches_silent(const struct fault_set *f, const char *resource)
@@ -147,5 +153,6 @@ struct json_object *fault_show(const struct fault_set *f)
 	}
 	js_set(o, "rules", rules);
 	js_set(o, "silent", json_object_new_boolean(f->silent));
+	js_set(o, "deny_external_ips", json_object_new_boolean(f->deny_external_ips));
 	return o;
 }

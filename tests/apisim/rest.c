@@ -11,6 +11,7 @@
 #include "fairlead/buf.h"
 #include "fairlead/clock.h"
 #include "fairlead/mem.h"
+#include "fault.h"
 #include "js.h"
 #include "rest.h"
 #include "service.h"
@@ -194,6 +195,33 @@ static void default_created(const struct kind *k, struct json_object *o)
 }
 
 /* Defaults, validation and allocation of a whole object; 0 or the code. */
+static bool list_has(struct json_object *list, struct json_object *value)
+{
+	for (size_t i = 0; i < js_len(list); i++)
+		if (js_equal(json_object_array_get_idx(list, i), value))
+			return true;
+	return false;
+}
+
+/* DenyServiceExternalIPs: those that are there may stay or go. */
+static int admit(struct server *s, const struct api_request *rq, struct json_object *o,
+                 struct json_object *old, struct reply *r)
+{
+	struct json_object *now = js_array(o, "spec.externalIPs");
+	struct json_object *had = old ? js_array(old, "spec.externalIPs") : NULL;
+	const char *name = js_str0(o, "metadata.name");
+
+	if (rq->kind->store != STORE_SERVICES || !fault_denies_external_ips(s->faults))
+		return 0;
+	for (size_t i = 0; i < js_len(now); i++)
+		if (!list_has(had, json_object_array_get_idx(now, i)))
+			return reply_status(r, 403, "Forbidden", rq->kind, name,
+			                    "services \"%s\" is forbidden: Use of external IPs "
+			                    "is denied by admission control.",
+			                    name);
+	return 0;
+}
+
 static int settle(struct server *s, const struct api_request *rq, struct json_object *o,
                   struct json_object *old, struct reply *r)
 {
@@ -204,8 +232,12 @@ static int settle(struct server *s, const struct api_request *rq, struct json_ob
 		service_default(o);
 	}
 	validate_object(rq->kind, o, old, &c);
-	if (is_service && !js_len(c.list))
+	if (is_service && !js_len(c.list)) {
+		int denied = admit(s, rq, o, old, r);
+		if (denied)
+			return denied;
 		service_allocate(&s->alloc, o, old, &c);
+	}
 	return reply_invalid(r, rq->kind, js_str0(o, "metadata.name"), &c);
 }
 

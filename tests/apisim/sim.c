@@ -27,9 +27,9 @@ static bool which(struct json_object *o, const char *key, const char **ret_resou
 
 static int put_faults(struct http *h, struct json_object *o, struct err *err)
 {
-	static const char *const known[] = { "rules",        "silent",    "cut",
-		                             "cut_every_ms", "cut_clean", "drop_connections",
-		                             "refuse_ms" };
+	static const char *const known[] = { "rules",        "silent",           "cut",
+		                             "cut_every_ms", "cut_clean",        "drop_connections",
+		                             "refuse_ms",    "deny_external_ips" };
 	json_object_object_foreach(o, key, val) {
 		bool ok = false;
 		(void)val;
