@@ -10,7 +10,10 @@
  * asks ipam_decide() for those that wait, in that order too.  An answer changes nothing until it is made so by
  * ipam_hold() and ipam_retain(); in between an address belongs to one Service at most.
  *
- * Services are named by their key, "namespace/name".  It is not the allocator's matter how answers reach the API server.
+ * A Service asks for addresses of two kinds, each in a request of its own: those of its load balancer, which stand in its
+ * status, and external IPs, which stand in its spec.  All come out of the same pools, as far as these are for that use, and are
+ * held under a key that messages name: "namespace/name", and for external IPs "namespace/name (external IPs)".  It is not the
+ * allocator's matter how answers reach the API server.
  */
 
 #include <stdbool.h>
@@ -29,12 +32,13 @@
 #define IPAM_ANNOTATION_POOL "fairlead.io/address-pool"
 #define IPAM_ANNOTATION_ADDRESSES "fairlead.io/addresses"
 #define IPAM_CONDITION "fairlead.io/AddressAssigned"
+#define IPAM_CONDITION_EXTERNAL "fairlead.io/ExternalIPsAssigned"
 
 /* ---- what a Service asks for, and what it has ---- */
 
 enum ipam_wish {
 	IPAM_WISH_OTHER,      /* of another load balancer class: never touched */
-	IPAM_WISH_NONE,       /* not of type LoadBalancer */
+	IPAM_WISH_NONE,       /* not of type LoadBalancer; names no pool for external IPs */
 	IPAM_WISH_DELETING,   /* keeps what it has until it is gone */
 	IPAM_WISH_UNREADABLE, /* nobody knows; keeps what it has */
 	IPAM_WISH_ADDRESS,
@@ -46,18 +50,26 @@ struct ipam_request {
 	uint8_t families[2]; /* of its cluster IPs, primary first */
 	uint8_t n_families;  /* 0: none allocated yet */
 	bool needs_both;     /* RequireDualStack */
-	bool assigned_by_us; /* our condition stands in the status, and is true */
+	bool assigned_by_us; /* our condition stands in the status, and is true; there is a record */
 	bool foreign;        /* the status holds what we never write: a host name, or too much */
 	uint8_t n_asked, n_held;
 	struct addr asked[IPAM_ADDRS_MAX];
-	struct addr held[IPAM_STATUS_MAX]; /* the status */
+	struct addr held[IPAM_STATUS_MAX]; /* the status; the record of external IPs */
 	char *pool;                        /* the pool asked for; NULL: any */
-	char *problem;                     /* what cannot be understood; NULL: nothing */
+	char *problem;                     /* why nothing can be assigned; NULL: no reason */
+	enum reason problem_reason;
+	/* External IPs that the record does not name: somebody wrote them by hand. */
+	struct addr *written;
+	size_t n_written;
+	char *namespace; /* of a Service with such; else NULL */
 };
 
 /* Reads a Service.  @class is the load balancer class that we handle, NULL for Services without one. */
 void ipam_request_of(const struct kube_service *s, const char *class,
                      struct ipam_request *ret_request);
+/* The same for external IPs; not @enabled: we may not write a Service's spec. */
+void ipam_external_request_of(const struct kube_service *s, const char *class, bool enabled,
+                              struct ipam_request *ret_request);
 void ipam_request_fini(struct ipam_request *r);
 
 /* ---- the allocator ---- */

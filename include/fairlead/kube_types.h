@@ -171,12 +171,15 @@ struct kube_object {
 
 int kube_service_parse(struct json_object *obj, struct kube_service **ret_service, struct err *e);
 void kube_service_free(struct kube_service *s);
-/*
- * Of a Service that _parse refused: namespace, name and UID into @ret_meta, whose strings belong to @obj, and those addresses
- * of its status that can be read, at most @max.  How many; 0 if not even its name can be read.
- */
-size_t kube_service_salvage(struct json_object *obj, struct kube_meta *ret_meta,
-                            struct addr *ret_addrs, size_t max);
+
+/* What can be read of a Service that _parse refused. */
+struct kube_remains {
+	struct kube_meta meta; /* namespace, name and UID, whose strings belong to the object */
+	struct addr ingress[4], external_ips[256]; /* the first ones */
+	size_t n_ingress, n_external_ips;
+};
+/* False if not even its name can be read. */
+bool kube_service_salvage(struct json_object *obj, struct kube_remains *ret_remains);
 /*
  * Who wrote the status last, @but apart, going by metadata.managedFields: a string of @obj, or NULL where that does not tell.
  * API reference: FieldsV1, ManagedFieldsEntry.

@@ -30,6 +30,12 @@
 	X(Unreadable, false, "the Service cannot be read; what its status holds is kept")     \
 	X(ForeignAddress, false, "the status holds an address outside all pools, left alone") \
 	X(PoolNotForUse, false, "the pool asked for is not for this use")                     \
+	X(NoExternalIpsWanted, true, "the Service names no pool for external IPs")            \
+	X(ExternalIpsAllowed, true, "the external IPs were written by hand, and are allowed") \
+	X(ExternalIpsMixed, false,                                                            \
+	  "external IPs written by hand stand beside the request for some of a pool")         \
+	X(ExternalIpsRefused, false, "the API server refuses to change spec.externalIPs")     \
+	X(ExternalIpsOff, false, "the controller may not write external IPs")                 \
 	/* announcement, said by each speaker */                                              \
 	X(Announced, true, "this node announces the address")                                 \
 	X(Candidate, true, "this node may own the address; ownership is being settled")       \

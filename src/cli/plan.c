@@ -3,6 +3,8 @@
  * As a new leader does, every Service first adopts what its status says, then all are decided in turn.  An address is free
  * only once the status that held it was written, and whoever waits is asked again then: so the writes of one round are made,
  * and the next round begins, until a round changes nothing.
+ *
+ * A Service has one row, and one or two parts in it: its load balancer's addresses, and its external IPs.
  */
 #include "config.h"
 
@@ -19,10 +21,17 @@
 /* Services settle in a few rounds; this only keeps a fault from going on for ever. */
 #define ROUNDS_MAX 10000
 
+struct side {
+	bool of_interest;
+	struct addr *before;
+	size_t n_before;
+};
+
+enum { LOAD_BALANCER, EXTERNAL, SIDES };
+
 struct row {
 	struct record *record;
-	struct addr before[IPAM_STATUS_MAX];
-	size_t n_before;
+	struct side sides[SIDES];
 	bool waits, dirty, unwritten;
 	struct record_write write;
 };
@@ -42,12 +51,25 @@ static void wake_waiting(struct plan *p)
 		p->rows[i].dirty |= p->rows[i].waits;
 }
 
+static void adopt_dirty(struct plan *p)
+{
+	struct record **records = xcalloc(p->n + 1, sizeof(struct record *));
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (p->rows[i].dirty)
+			records[n++] = p->rows[i].record;
+	turn_adopt_all(p->ipam, records, n);
+	free(records);
+}
+
 /* Decides what is to be decided.  True if anything was. */
 static bool decide_round(struct plan *p)
 {
 	static const struct record_server server = { 0 };
 	bool any = false, freed = false;
 
+	adopt_dirty(p);
 	for (size_t i = 0; i < p->n; i++) {
 		struct row *row = &p->rows[i];
 		if (!row->dirty)
@@ -56,7 +78,7 @@ static bool decide_round(struct plan *p)
 		row->dirty = false;
 		row->waits = t.waits;
 		row->write = t.write;
-		row->unwritten = t.write.ingress || t.write.condition;
+		row->unwritten = record_writes(t.write);
 		freed |= t.freed;
 		any = true;
 	}
@@ -75,7 +97,8 @@ static void write_round(struct plan *p)
 			continue;
 		row->unwritten = false;
 		record_written(row->record, row->write);
-		freed |= turn_settle(p->ipam, row->record);
+		freed |= turn_settle(p->ipam, row->record,
+		                     (struct record_write){ .ingress = false });
 	}
 	if (freed)
 		wake_waiting(p);
@@ -83,8 +106,6 @@ static void write_round(struct plan *p)
 
 static void run(struct plan *p)
 {
-	for (size_t i = 0; i < p->n; i++)
-		turn_adopt(p->ipam, p->rows[i].record);
 	for (size_t i = 0; i < ROUNDS_MAX; i++) {
 		if (!decide_round(p))
 			return;
@@ -94,15 +115,70 @@ static void run(struct plan *p)
 
 /* ---- which Services, in which order ---- */
 
-/* Handled, or a holder of an address of ours. */
-static bool is_of_interest(const struct configuration *c, const struct record *r)
+static const struct record_part *part_of(const struct row *row, size_t side)
 {
-	if (r->request.wish == IPAM_WISH_ADDRESS || r->request.wish == IPAM_WISH_DELETING)
+	return side == LOAD_BALANCER ? &row->record->lb : row->record->external;
+}
+
+/* Handled, or a holder of an address of ours; external IPs written by hand are judged, wherever they are. */
+static bool is_of_interest(const struct configuration *c, const struct record_part *p)
+{
+	const struct ipam_request *q = p ? &p->request : NULL;
+
+	if (!q)
+		return false;
+	if (q->use == CONFIG_USE_EXTERNAL_IP)
+		return q->wish == IPAM_WISH_ADDRESS || q->n_held + q->n_written > 0 ||
+		       p->condition.present;
+	if (q->wish == IPAM_WISH_ADDRESS || q->wish == IPAM_WISH_DELETING)
 		return true;
-	for (size_t i = 0; i < r->request.n_held; i++)
-		if (configuration_pool_of(c, &r->request.held[i]))
+	for (size_t i = 0; i < q->n_held; i++)
+		if (configuration_pool_of(c, &q->held[i]))
 			return true;
-	return r->request.wish == IPAM_WISH_NONE && r->condition.present;
+	return q->wish == IPAM_WISH_NONE && p->condition.present;
+}
+
+/* What the object holds, written by us or not.  A new array for free(). */
+static struct addr *addrs_of(const struct record_part *p, size_t *ret_n)
+{
+	const struct ipam_request *q = &p->request;
+	struct addr *addrs = xcalloc(q->n_held + q->n_written + 1, sizeof(*addrs));
+	size_t n = 0;
+
+	for (size_t i = 0; i < q->n_held; i++)
+		addrs[n++] = q->held[i];
+	for (size_t i = 0; i < q->n_written; i++)
+		addrs[n++] = q->written[i];
+	*ret_n = n;
+	return addrs;
+}
+
+/* False if nothing about it is of interest. */
+static bool row_init(struct row *row, const struct configuration *c, struct record *r)
+{
+	bool any = false;
+
+	*row = (struct row){ .record = r, .dirty = true };
+	for (size_t i = 0; i < SIDES; i++) {
+		struct side *side = &row->sides[i];
+		side->of_interest = is_of_interest(c, part_of(row, i));
+		if (side->of_interest)
+			side->before = addrs_of(part_of(row, i), &side->n_before);
+		any |= side->of_interest;
+	}
+	return any;
+}
+
+static size_t n_before(const struct row *row)
+{
+	return row->sides[LOAD_BALANCER].n_before + row->sides[EXTERNAL].n_before;
+}
+
+static int turn_cmp(const void *a, const void *b)
+{
+	const struct row *ra = a, *rb = b;
+	const struct ipam_turn ta = record_turn(ra->record), tb = record_turn(rb->record);
+	return ipam_order_cmp(&ta, &tb);
 }
 
 /* Holders by name, then those who wait, by whose turn is earlier. */
@@ -111,9 +187,9 @@ static int row_cmp(const void *a, const void *b)
 	const struct row *ra = a, *rb = b;
 	struct ipam_turn ta = record_turn(ra->record), tb = record_turn(rb->record);
 
-	if (!ra->n_before != !rb->n_before)
-		return ra->n_before ? -1 : 1;
-	if (ra->n_before)
+	if (!n_before(ra) != !n_before(rb))
+		return n_before(ra) ? -1 : 1;
+	if (n_before(ra))
 		ta.creation_us = tb.creation_us = 0;
 	return ipam_order_cmp(&ta, &tb);
 }
@@ -121,30 +197,21 @@ static int row_cmp(const void *a, const void *b)
 struct plan *plan_new(struct configuration *c, const char *class,
                       const struct kube_service *const *services, size_t n)
 {
+	const struct record_rules rules = { .class = class, .external_ips = true };
 	struct plan *p = xcalloc(1, sizeof(*p));
-	struct record **records = xcalloc(n + 1, sizeof(struct record *));
-	size_t n_records = 0;
 
 	p->config = configuration_ref(c);
 	p->ipam = ipam_new(c);
+	p->rows = xcalloc(n + 1, sizeof(*p->rows));
 	for (size_t i = 0; i < n; i++) {
 		struct record *r = record_new(NULL, &services[i]->meta);
-		record_read(r, services[i], class, 0);
-		if (is_of_interest(c, r))
-			records[n_records++] = r;
+		record_read(r, services[i], &rules, 0);
+		if (row_init(&p->rows[p->n], c, r))
+			p->n++;
 		else
 			record_free(r);
 	}
-	turn_sort(records, n_records);
-	p->rows = xcalloc(n_records + 1, sizeof(*p->rows));
-	p->n = n_records;
-	for (size_t i = 0; i < n_records; i++) {
-		struct row *row = &p->rows[i];
-		*row = (struct row){ .record = records[i], .dirty = true };
-		row->n_before = records[i]->request.n_held;
-		memcpy(row->before, records[i]->request.held, sizeof(row->before));
-	}
-	free(records);
+	qsort(p->rows, p->n, sizeof(*p->rows), turn_cmp);
 	run(p);
 	qsort(p->rows, p->n, sizeof(*p->rows), row_cmp);
 	return p;
@@ -154,8 +221,11 @@ void plan_free(struct plan *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < p->n; i++)
+	for (size_t i = 0; i < p->n; i++) {
 		record_free(p->rows[i].record);
+		for (size_t k = 0; k < SIDES; k++)
+			free(p->rows[i].sides[k].before);
+	}
 	free(p->rows);
 	ipam_free(p->ipam);
 	configuration_unref(p->config);
@@ -165,39 +235,117 @@ void plan_free(struct plan *p)
 /* ---- the answer ---- */
 
 /* What is left alone and has an address keeps it. */
-static const char *change_of(const struct row *row)
+static enum ipam_action change_of(const struct row *row, size_t side)
 {
-	enum ipam_action a = row->record->action;
+	enum ipam_action a = part_of(row, side)->action;
 
-	return ipam_action_name(a == IPAM_NONE && row->n_before ? IPAM_KEEP : a);
+	return a == IPAM_NONE && row->sides[side].n_before ? IPAM_KEEP : a;
 }
 
-static const char *pool_of(const struct plan *p, const struct row *row)
+static const char *pool_of(const struct plan *p, const struct row *row, size_t side)
 {
-	const struct ipam_request *after = &row->record->request;
+	const struct side *s = &row->sides[side];
 	const struct config_pool *pool = NULL;
+	size_t n;
+	cleanup_free struct addr *after = addrs_of(part_of(row, side), &n);
 
-	for (size_t i = 0; i < after->n_held && !pool; i++)
-		pool = configuration_pool_of(p->config, &after->held[i]);
-	for (size_t i = 0; i < row->n_before && !pool; i++)
-		pool = configuration_pool_of(p->config, &row->before[i]);
+	for (size_t i = 0; i < n && !pool; i++)
+		pool = configuration_pool_of(p->config, &after[i]);
+	for (size_t i = 0; i < s->n_before && !pool; i++)
+		pool = configuration_pool_of(p->config, &s->before[i]);
 	return pool ? pool->name : NULL;
 }
 
 bool plan_is_bad(const struct plan *p)
 {
-	for (size_t i = 0; i < p->n; i++) {
-		enum ipam_action a = p->rows[i].record->action;
-		if (a == IPAM_MOVE || a == IPAM_FAIL)
-			return true;
-	}
+	for (size_t i = 0; i < p->n; i++)
+		for (size_t k = 0; k < SIDES; k++) {
+			if (!p->rows[i].sides[k].of_interest)
+				continue;
+			enum ipam_action a = part_of(&p->rows[i], k)->action;
+			if (a == IPAM_MOVE || a == IPAM_FAIL)
+				return true;
+		}
 	return false;
+}
+
+/* Of two changes the one that matters more to whoever reads it. */
+static size_t weightier(const struct row *row)
+{
+	static const int weight[] = {
+		[IPAM_NONE] = 0,    [IPAM_KEEP] = 1, [IPAM_ASSIGN] = 2,
+		[IPAM_RELEASE] = 3, [IPAM_MOVE] = 4, [IPAM_FAIL] = 5,
+	};
+
+	if (!row->sides[EXTERNAL].of_interest)
+		return LOAD_BALANCER;
+	if (!row->sides[LOAD_BALANCER].of_interest)
+		return EXTERNAL;
+	return weight[change_of(row, EXTERNAL)] > weight[change_of(row, LOAD_BALANCER)]
+	               ? EXTERNAL
+	               : LOAD_BALANCER;
 }
 
 static void put_addrs(const struct addr *addrs, size_t n, const char *quote, struct buf *out)
 {
-	for (size_t i = 0; i < n; i++)
-		buf_printf(out, "%s%s%s%s", i ? "," : "", quote, addr_str(&addrs[i]), quote);
+	for (size_t i = 0; i < n; i++) {
+		bool first = out->size == 0 || out->data[out->size - 1] == '[';
+		buf_printf(out, "%s%s%s%s", first ? "" : ",", quote, addr_str(&addrs[i]), quote);
+	}
+}
+
+static void put_before(const struct row *row, size_t side, const char *quote, struct buf *out)
+{
+	put_addrs(row->sides[side].before, row->sides[side].n_before, quote, out);
+}
+
+static void put_after(const struct row *row, size_t side, const char *quote, struct buf *out)
+{
+	size_t n;
+	cleanup_free struct addr *after = addrs_of(part_of(row, side), &n);
+
+	put_addrs(after, n, quote, out);
+}
+
+/* The addresses of @sides, and what is said of @told. */
+static void put_facts(const struct plan *p, const struct row *row, const bool sides[static SIDES],
+                      size_t told, struct buf *out)
+{
+	const struct record_part *part = part_of(row, told);
+
+	buf_puts(out, "\"before\":[");
+	for (size_t i = 0; i < SIDES; i++)
+		if (sides[i])
+			put_before(row, i, "\"", out);
+	buf_puts(out, "],\"after\":[");
+	for (size_t i = 0; i < SIDES; i++)
+		if (sides[i])
+			put_after(row, i, "\"", out);
+	buf_puts(out, "],\"pool\":");
+	buf_json_str(out, pool_of(p, row, told));
+	buf_printf(out, ",\"change\":\"%s\",\"reason\":\"%s\",\"message\":",
+	           ipam_action_name(change_of(row, told)), reason_name(part->reason));
+	buf_json_str(out, part->message);
+}
+
+/* Where external IPs are concerned: each kind of addresses by itself. */
+static void put_parts(const struct plan *p, const struct row *row, struct buf *out)
+{
+	static const char *const kinds[SIDES] = { "load-balancer", "external-ip" };
+	const char *comma = "";
+
+	buf_puts(out, ",\"parts\":[");
+	for (size_t i = 0; i < SIDES; i++) {
+		bool one[SIDES] = { false };
+		if (!row->sides[i].of_interest)
+			continue;
+		one[i] = true;
+		buf_printf(out, "%s{\"kind\":\"%s\",", comma, kinds[i]);
+		put_facts(p, row, one, i, out);
+		buf_putc(out, '}');
+		comma = ",";
+	}
+	buf_putc(out, ']');
 }
 
 void plan_json(const struct plan *p, struct buf *out)
@@ -205,23 +353,35 @@ void plan_json(const struct plan *p, struct buf *out)
 	buf_putc(out, '[');
 	for (size_t i = 0; i < p->n; i++) {
 		const struct row *row = &p->rows[i];
-		const struct record *r = row->record;
+		const bool both[SIDES] = { row->sides[LOAD_BALANCER].of_interest,
+			                   row->sides[EXTERNAL].of_interest };
 		buf_puts(out, i ? ",\n{\"namespace\":" : "{\"namespace\":");
-		buf_json_str(out, r->namespace);
+		buf_json_str(out, row->record->namespace);
 		buf_puts(out, ",\"name\":");
-		buf_json_str(out, r->name);
-		buf_puts(out, ",\"before\":[");
-		put_addrs(row->before, row->n_before, "\"", out);
-		buf_puts(out, "],\"after\":[");
-		put_addrs(r->request.held, r->request.n_held, "\"", out);
-		buf_puts(out, "],\"pool\":");
-		buf_json_str(out, pool_of(p, row));
-		buf_printf(out, ",\"change\":\"%s\",\"reason\":\"%s\",\"message\":", change_of(row),
-		           reason_name(r->reason));
-		buf_json_str(out, r->message);
+		buf_json_str(out, row->record->name);
+		buf_putc(out, ',');
+		put_facts(p, row, both, weightier(row), out);
+		if (both[EXTERNAL])
+			put_parts(p, row, out);
 		buf_putc(out, '}');
 	}
 	buf_puts(out, "]\n");
+}
+
+static void put_row(const struct plan *p, const struct row *row, size_t side, struct table *t)
+{
+	cleanup(buf_fini) struct buf before = BUF_INIT, after = BUF_INIT;
+	const struct record_part *part = part_of(row, side);
+	const char *pool = pool_of(p, row, side);
+
+	put_before(row, side, "", &before);
+	put_after(row, side, "", &after);
+	table_cell(t, "%s", side == EXTERNAL ? row->record->external_key : row->record->key);
+	table_cell(t, "%s", buf_str(&before));
+	table_cell(t, "%s", buf_str(&after));
+	table_cell(t, "%s", pool ? pool : "");
+	table_cell(t, "%s", ipam_action_name(change_of(row, side)));
+	table_cell(t, "%s: %s", reason_name(part->reason), part->message);
 }
 
 void plan_text(const struct plan *p, struct buf *out)
@@ -232,19 +392,9 @@ void plan_text(const struct plan *p, struct buf *out)
 	cleanup(table_fini) struct table t;
 
 	table_init(&t, ARRAY_LEN(head), head);
-	for (size_t i = 0; i < p->n; i++) {
-		const struct row *row = &p->rows[i];
-		const struct record *r = row->record;
-		cleanup(buf_fini) struct buf before = BUF_INIT, after = BUF_INIT;
-		const char *pool = pool_of(p, row);
-		put_addrs(row->before, row->n_before, "", &before);
-		put_addrs(r->request.held, r->request.n_held, "", &after);
-		table_cell(&t, "%s", r->key);
-		table_cell(&t, "%s", buf_str(&before));
-		table_cell(&t, "%s", buf_str(&after));
-		table_cell(&t, "%s", pool ? pool : "");
-		table_cell(&t, "%s", change_of(row));
-		table_cell(&t, "%s: %s", reason_name(r->reason), r->message);
-	}
+	for (size_t i = 0; i < p->n; i++)
+		for (size_t k = 0; k < SIDES; k++)
+			if (p->rows[i].sides[k].of_interest)
+				put_row(p, &p->rows[i], k, &t);
 	table_print(&t, "", out);
 }

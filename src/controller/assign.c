@@ -16,17 +16,17 @@
 #include "fairlead/log.h"
 
 /* Where no patch tells of a refusal (a status that is left alone), log and Event do, once and not for what was found. */
-static void tell(struct record *r, bool news)
+static void tell(struct record *r, const struct record_part *p, const char *key)
 {
 	struct controller *ctl = r->ctl;
 
-	if (!news || r->action != IPAM_FAIL)
+	if (p->action != IPAM_FAIL)
 		return;
-	log_warn("no address", KV_S("service", r->key), KV_S("reason", reason_name(r->reason)),
-	         KV_S("detail", r->message));
+	log_warn("no address", KV_S("service", key), KV_S("reason", reason_name(p->reason)),
+	         KV_S("detail", p->message));
 	if (!ctl->taking_over)
 		controller_event(ctl, "Service", r->namespace, r->name, r->uid, true,
-		                 "AllocationFailed", "Allocate", r->message);
+		                 "AllocationFailed", "Allocate", p->message);
 }
 
 static bool decide(struct record *r)
@@ -37,10 +37,12 @@ static bool decide(struct record *r)
 	uninstall_request(r);
 	struct turn_outcome t = turn_decide(ctl->ipam, r, &ctl->server);
 	registry_set_waiting(r, t.waits);
-	if (t.write.ingress || t.write.condition)
+	if (record_writes(t.write))
 		writer_queue(r);
-	else
-		tell(r, t.news);
+	if (t.news && !t.write.ingress && !t.write.condition)
+		tell(r, &r->lb, r->key);
+	if (t.external_news && !t.write.external_ips && !t.write.external_condition)
+		tell(r, r->external, r->external_key);
 	return t.freed;
 }
 
@@ -64,6 +66,7 @@ void assign_turn(struct controller *ctl)
 		registry_set_flight(r, RECORD_IDLE, 0);
 	}
 	turn_sort(order, n);
+	turn_adopt_all(ctl->ipam, order, n);
 	for (size_t i = 0; i < n; i++)
 		freed |= decide(order[i]);
 	free(order);

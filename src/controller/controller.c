@@ -58,12 +58,14 @@ void controller_rebuild(struct controller *ctl)
 		all[n++] = r;
 	/* Of two that hold one address, the earlier Service has it. */
 	turn_sort(all, n);
+	if (ctl->ipam)
+		turn_adopt_all(ctl->ipam, all, n);
 	for (size_t i = 0; i < n; i++) {
 		struct record *r = all[i];
-		registry_adopt(ctl, r);
 		/* What may still take effect stays reserved. */
 		if (ctl->ipam && (r->flight == RECORD_PATCHING || r->flight == RECORD_DOUBT))
-			ipam_hold(ctl->ipam, r->key, r->want, r->n_want);
+			turn_reserve(ctl->ipam, r);
+		record_forget_refusal(r);
 		if (ctl->leading)
 			registry_mark(r);
 	}
@@ -110,7 +112,9 @@ static void elected(void *arg)
 static void drop_work(struct controller *ctl)
 {
 	for (struct record *r = ctl->records; r; r = r->hh.next) {
-		r->dirty = r->awaits = r->decided = false;
+		r->dirty = r->awaits = r->lb.decided = false;
+		if (r->external)
+			r->external->decided = false;
 		registry_set_waiting(r, false);
 		if (r->flight == RECORD_PATCHING)
 			continue; /* its answer ends it */
@@ -164,6 +168,20 @@ static void on_clock(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (ctl->leading)
 		writer_tick(ctl, clock_ms());
+}
+
+/* Policies and rights change without a sign at the Services: what was refused is tried again, seldom. */
+static void on_second_try(evutil_socket_t fd, short what, void *arg)
+{
+	struct controller *ctl = arg;
+
+	(void)fd;
+	(void)what;
+	for (struct record *r = ctl->records; r && ctl->leading; r = r->hh.next)
+		if (record_is_refused(r)) {
+			record_forget_refusal(r);
+			registry_mark(r);
+		}
 }
 
 /* ---- the end ---- */
@@ -238,11 +256,13 @@ static int make_events(struct controller *ctl, struct err *e)
 	ctl->turn = event_new(ctl->base, -1, 0, on_turn, ctl);
 	ctl->clock = evtimer_new(ctl->base, on_clock, ctl);
 	ctl->last_call = evtimer_new(ctl->base, on_last_call, ctl);
+	ctl->second_try = evtimer_new(ctl->base, on_second_try, ctl);
 	ctl->signals[0] = evsignal_new(ctl->base, SIGTERM, on_signal, ctl);
 	ctl->signals[1] = evsignal_new(ctl->base, SIGINT, on_signal, ctl);
 	ctl->signals[2] = evsignal_new(ctl->base, SIGHUP, on_signal, ctl);
-	if (!ctl->turn || !ctl->clock || !ctl->last_call || !ctl->signals[0] || !ctl->signals[1] ||
-	    !ctl->signals[2] || publish_start(ctl) < 0 || heartbeat_key_start(ctl) < 0)
+	if (!ctl->turn || !ctl->clock || !ctl->last_call || !ctl->second_try || !ctl->signals[0] ||
+	    !ctl->signals[1] || !ctl->signals[2] || publish_start(ctl) < 0 ||
+	    heartbeat_key_start(ctl) < 0)
 		return err_set(e, -ENOMEM, ERR_SYSTEM, "cannot make the events of the loop");
 	for (size_t i = 0; i < ARRAY_LEN(ctl->signals); i++)
 		evsignal_add(ctl->signals[i], NULL);
@@ -290,9 +310,9 @@ int controller_start(struct controller *ctl, struct err *e)
 
 void controller_stop(struct controller *ctl)
 {
-	struct event *const events[] = { ctl->turn,      ctl->clock,      ctl->last_call,
-		                         ctl->key_retry, ctl->signals[0], ctl->signals[1],
-		                         ctl->signals[2] };
+	struct event *const events[] = { ctl->turn,       ctl->clock,     ctl->last_call,
+		                         ctl->second_try, ctl->key_retry, ctl->signals[0],
+		                         ctl->signals[1], ctl->signals[2] };
 
 	metrics_server_stop(ctl->http);
 	lease_elector_free(ctl->elector);

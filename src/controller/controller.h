@@ -33,11 +33,13 @@
 
 struct event;
 struct event_base;
+struct json_object;
 
 struct controller_options {
 	struct options_daemon daemon;
 	const char *config_map, *identity; /* identity NULL: HOSTNAME_UUID */
 	const char *heartbeat_key_secret;  /* NULL: made by others */
+	const char *external_ips;          /* "on", "off" */
 	int lease_duration_s, renew_deadline_s, retry_period_s;
 };
 int controller_options_parse(int argc, char **argv, struct controller_options *ret, struct err *e);
@@ -74,7 +76,7 @@ struct controller {
 	char *namespace, *identity;
 	struct lease_timing timing;
 	struct event_base *base;
-	struct event *signals[3], *turn, *clock, *last_call;
+	struct event *signals[3], *turn, *clock, *last_call, *second_try;
 	struct kube_access *access;
 	struct kube_client *client;
 	struct kube_informer *services, *config_maps;
@@ -122,6 +124,7 @@ void controller_event(struct controller *ctl, const char *kind, const char *name
 
 /* registry.c: records, from the informer and on the lists */
 extern const struct kube_informer_ops registry_ops;
+void registry_read(struct record *r, const struct kube_service *s, struct json_object *obj);
 void registry_adopt(struct controller *ctl, struct record *r);
 void registry_mark(struct record *r); /* to be decided in the next turn */
 void registry_set_flight(struct record *r, enum record_flight flight, int64_t due_ms);

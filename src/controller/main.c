@@ -35,6 +35,7 @@ int controller_options_parse(int argc, char **argv, struct controller_options *r
 	struct controller_options o = {
 		.daemon = { .http = "0.0.0.0:7471", .log_level = LOG_INFO },
 		.config_map = CONFIG_MAP_NAME,
+		.external_ips = "on",
 		.lease_duration_s = 15,
 		.renew_deadline_s = 10,
 		.retry_period_s = 2,
@@ -50,6 +51,10 @@ int controller_options_parse(int argc, char **argv, struct controller_options *r
 		  "make the key that the speakers share, in the Secret of this name, unless it is "
 		  "there already",
 		  OPTION_STRING, &o.heartbeat_key_secret },
+		{ "external-ips", 0, "WHEN",
+		  "assign external IPs, for which Services' specs are written, or only say that it "
+		  "is off",
+		  OPTION_CHOICE, &o.external_ips, .choices = "on|off" },
 		{ "lease-duration", 0, "SECONDS",
 		  "how long a leader that is not heard of stays leader", OPTION_INT,
 		  &o.lease_duration_s, .min = 1, .max = LEASE_DURATION_MAX_S },

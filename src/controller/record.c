@@ -10,31 +10,51 @@
 #include "fairlead/clock.h"
 #include "fairlead/mem.h"
 
+/* "shop", "web" → "shop\0shop/web\0shop/web (external IPs)" */
 struct record *record_new(struct controller *ctl, const struct kube_meta *meta)
 {
 	struct record *r = xcalloc(1, sizeof(*r));
 	size_t n = strlen(meta->namespace);
 
 	r->ctl = ctl;
-	r->namespace = xasprintf("%s%c%s/%s", meta->namespace, 0, meta->namespace, meta->name);
+	r->namespace = xasprintf("%s%c%s/%s%c%s/%s (external IPs)", meta->namespace, 0,
+	                         meta->namespace, meta->name, 0, meta->namespace, meta->name);
 	r->key = r->namespace + n + 1;
 	r->name = r->key + n + 1;
+	r->external_key = r->name + strlen(meta->name) + 1;
 	r->uid = xstrdup(meta->uid);
 	r->version = xstrdup("");
+	r->lb.condition.reason = -1;
 	return r;
+}
+
+static void part_fini(struct record_part *p)
+{
+	ipam_request_fini(&p->request);
+	free(p->message);
+}
+
+static void drop_external(struct record *r)
+{
+	if (r->external)
+		part_fini(r->external);
+	free(TAKE(r->external));
 }
 
 void record_free(struct record *r)
 {
 	if (!r)
 		return;
-	ipam_request_fini(&r->request);
+	part_fini(&r->lb);
+	drop_external(r);
 	free(r->namespace);
 	free(r->uid);
 	free(r->version);
-	free(r->message);
+	free(r->refusal);
 	free(r);
 }
+
+/* ---- reading ---- */
 
 static int reason_by_name(const char *name)
 {
@@ -44,11 +64,11 @@ static int reason_by_name(const char *name)
 	return -1;
 }
 
-static struct record_condition read_condition(const struct kube_service *s)
+static struct record_condition read_condition(const struct kube_service *s, const char *type)
 {
 	for (size_t i = 0; i < s->n_conditions; i++) {
 		const struct kube_condition *c = &s->conditions[i];
-		if (!strcmp(c->type, IPAM_CONDITION))
+		if (!strcmp(c->type, type))
 			return (struct record_condition){
 				.present = true,
 				.is_true = !strcmp(c->status, "True"),
@@ -68,24 +88,95 @@ static bool lacks_ip_mode(const struct kube_service *s)
 	return false;
 }
 
-struct record_server record_dropped(const struct kube_service *s, struct record_write w)
+/* Is there an address in the record that is not in the spec? */
+static bool lacks_recorded(const struct kube_service *s)
 {
-	return (struct record_server){ .drops_ip_mode = w.ingress && lacks_ip_mode(s),
-		                       .drops_conditions =
-		                               w.condition && !read_condition(s).present };
+	for (size_t i = 0; i < s->n_external_assigned; i++) {
+		size_t k = 0;
+		while (k < s->n_external_ips &&
+		       !addr_eq(&s->external_assigned[i], &s->external_ips[k]))
+			k++;
+		if (k == s->n_external_ips)
+			return true;
+	}
+	return false;
 }
 
-void record_read(struct record *r, const struct kube_service *s, const char *class,
+struct record_server record_dropped(const struct kube_service *s, struct record_write w)
+{
+	bool lost = (w.condition && !read_condition(s, IPAM_CONDITION).present) ||
+	            (w.external_condition && !read_condition(s, IPAM_CONDITION_EXTERNAL).present);
+
+	return (struct record_server){ .drops_ip_mode = w.ingress && lacks_ip_mode(s),
+		                       .drops_conditions = lost };
+}
+
+static uint64_t hash_labels(const struct kube_labels *l, uint64_t seed)
+{
+	for (size_t i = 0; i < l->n; i++)
+		seed = hash64_str(l->kvs[i].value, hash64_str(l->kvs[i].key, seed));
+	return seed;
+}
+
+/* What was decided of a part that has just become empty is still to be told, so it goes with the next reading. */
+static bool is_empty(const struct record_part *p)
+{
+	return !p || (!p->request.pool && !p->request.n_held && !p->request.n_written);
+}
+
+static void read_external(struct record *r, const struct kube_service *s,
+                          const struct record_rules *rules)
+{
+	struct record_condition condition = read_condition(s, IPAM_CONDITION_EXTERNAL);
+
+	if (!s->external_pool && !s->n_external_assigned && !s->n_external_ips &&
+	    !condition.present && is_empty(r->external)) {
+		drop_external(r);
+		return;
+	}
+	if (!r->external)
+		r->external = xcalloc(1, sizeof(*r->external));
+	ipam_request_fini(&r->external->request);
+	ipam_external_request_of(s, rules->class, rules->external_ips, &r->external->request);
+	r->external->condition = condition;
+	r->external->lacks = lacks_recorded(s);
+}
+
+void record_read(struct record *r, const struct kube_service *s, const struct record_rules *rules,
                  int64_t generation)
 {
 	free(r->version);
 	r->version = xstrdup(s->meta.resource_version);
 	r->creation_us = s->meta.creation_us;
 	r->generation = generation;
-	ipam_request_fini(&r->request);
-	ipam_request_of(s, class, &r->request);
-	r->condition = read_condition(s);
-	r->lacks_ip_mode = lacks_ip_mode(s);
+	r->likeness = hash_labels(&s->meta.annotations,
+	                          hash_labels(&s->meta.labels, (uint64_t)generation));
+	ipam_request_fini(&r->lb.request);
+	ipam_request_of(s, rules->class, &r->lb.request);
+	r->lb.condition = read_condition(s, IPAM_CONDITION);
+	r->lb.lacks = lacks_ip_mode(s);
+	read_external(r, s, rules);
+}
+
+void record_salvage(struct record *r, const struct kube_remains *s)
+{
+	struct ipam_request *lb = &r->lb.request;
+
+	lb->wish = IPAM_WISH_UNREADABLE;
+	while (lb->n_held < s->n_ingress) {
+		lb->held[lb->n_held] = s->ingress[lb->n_held];
+		lb->n_held++;
+	}
+	if (s->n_external_ips == 0)
+		return;
+	r->external = xcalloc(1, sizeof(*r->external));
+	r->external->request = (struct ipam_request){
+		.wish = IPAM_WISH_UNREADABLE,
+		.use = CONFIG_USE_EXTERNAL_IP,
+		.written = xmemdup(s->external_ips, s->n_external_ips * sizeof(struct addr)),
+		.n_written = s->n_external_ips,
+	};
+	r->external->condition.reason = -1;
 }
 
 struct ipam_turn record_turn(const struct record *r)
@@ -95,136 +186,293 @@ struct ipam_turn record_turn(const struct record *r)
 		                   .name = r->name };
 }
 
-void record_decided(struct record *r, const struct ipam_decision *d)
+/* ---- decided ---- */
+
+void record_decided(struct record_part *p, const struct ipam_decision *d)
 {
-	r->decided = true;
-	r->hands_off = d->hands_off;
-	r->action = d->action;
-	r->reason = d->reason;
-	r->n_want = (uint8_t)d->n;
-	memcpy(r->want, d->addrs, sizeof(r->want));
-	free(r->message);
-	r->message = xstrdup(d->message);
+	p->decided = true;
+	p->hands_off = d->hands_off;
+	p->action = d->action;
+	p->reason = d->reason;
+	p->n_want = (uint8_t)d->n;
+	memcpy(p->want, d->addrs, sizeof(p->want));
+	free(p->message);
+	p->message = xstrdup(d->message);
 }
 
-bool record_is_assigned(const struct record *r)
+void record_refuse(struct record *r, const char *why)
 {
-	return r->reason == REASON_Assigned || r->reason == REASON_Kept;
+	free(r->refusal);
+	r->refusal = xstrdup(why);
+	r->refused_likeness = r->likeness;
 }
 
-static bool holds_just(const struct record *r, const struct addr *addrs, size_t n)
+void record_forget_refusal(struct record *r)
+{
+	free(TAKE(r->refusal));
+}
+
+bool record_is_refused(const struct record *r)
+{
+	return r->refusal && r->refused_likeness == r->likeness;
+}
+
+bool record_is_assigned(const struct record_part *p)
+{
+	return p->reason == REASON_Assigned || p->reason == REASON_Kept ||
+	       p->reason == REASON_ExternalIpsAllowed;
+}
+
+/* ---- what has to be written ---- */
+
+static bool holds_just(const struct record_part *p, const struct addr *addrs, size_t n)
 {
 	size_t found = 0;
 	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < r->request.n_held; k++)
-			found += addr_eq(&addrs[i], &r->request.held[k]);
-	return n == r->request.n_held && found == n;
+		for (size_t k = 0; k < p->request.n_held; k++)
+			found += addr_eq(&addrs[i], &p->request.held[k]);
+	return n == p->request.n_held && found == n;
+}
+
+static bool same_addrs(const struct record_part *p)
+{
+	return holds_just(p, p->want, p->n_want);
 }
 
 bool record_overwritten(const struct record *r, const struct addr *before, size_t n_before)
 {
-	return r->decided && r->request.wish == IPAM_WISH_ADDRESS &&
-	       !holds_just(r, before, n_before) && !holds_just(r, r->want, r->n_want);
+	return r->lb.decided && r->lb.request.wish == IPAM_WISH_ADDRESS &&
+	       !holds_just(&r->lb, before, n_before) && !same_addrs(&r->lb);
 }
 
-static bool condition_is_right(const struct record *r)
+static bool condition_is_right(const struct record_part *p)
 {
-	const struct record_condition *c = &r->condition;
+	const struct record_condition *c = &p->condition;
 
-	if (c->is_true != record_is_assigned(r))
+	if (c->is_true != record_is_assigned(p))
 		return false;
 	/* How a holder came to its address is history worth keeping. */
-	if (r->action == IPAM_KEEP && (c->reason == REASON_Assigned || c->reason == REASON_Kept))
+	if (p->action == IPAM_KEEP && (c->reason == REASON_Assigned || c->reason == REASON_Kept))
 		return true;
-	return c->reason == (int)r->reason && c->message_hash == hash64_str(r->message, 0);
+	return c->reason == (int)p->reason && c->message_hash == hash64_str(p->message, 0);
 }
 
-struct record_write record_needs(const struct record *r, const struct record_server *server)
+static bool needs_condition(const struct record_part *p, const struct record_server *server)
 {
-	struct record_write w = { false, false };
+	return !(p->condition.present && condition_is_right(p)) &&
+	       !(server->drops_conditions && !p->condition.present);
+}
 
-	switch (r->request.wish) {
+/* What we once said must not go on standing there; who never heard of us stays so. */
+static bool needs_correction(const struct record_part *p)
+{
+	return p->condition.present && !condition_is_right(p);
+}
+
+static struct record_write needs_of_status(const struct record_part *p,
+                                           const struct record_server *server)
+{
+	struct record_write w = { .ingress = false };
+
+	switch (p->request.wish) {
 	case IPAM_WISH_OTHER:
 	case IPAM_WISH_DELETING:
 	case IPAM_WISH_UNREADABLE:
 		return w;
 	case IPAM_WISH_NONE:
-		/* What we once said must not go on standing there; who never heard of us stays so. */
-		w.condition = r->condition.present && !condition_is_right(r);
-		w.ingress = r->action == IPAM_RELEASE;
+		w.condition = needs_correction(p);
+		w.ingress = p->action == IPAM_RELEASE && p->request.n_held > 0;
 		return w;
 	case IPAM_WISH_ADDRESS:
 		break;
 	}
-	if (r->hands_off) {
-		w.condition = r->condition.present && !condition_is_right(r);
+	if (p->hands_off) {
+		w.condition = needs_correction(p);
 		return w;
 	}
-	w.condition = !(r->condition.present && condition_is_right(r)) &&
-	              !(server->drops_conditions && !r->condition.present);
-	w.ingress = !holds_just(r, r->want, r->n_want) ||
-	            (r->n_want > 0 && r->lacks_ip_mode && !server->drops_ip_mode);
+	w.condition = needs_condition(p, server);
+	w.ingress = !same_addrs(p) || (p->n_want > 0 && p->lacks && !server->drops_ip_mode);
 	/* Where the ingress is written, the condition goes along. */
 	w.condition |= w.ingress;
 	return w;
 }
 
-static void put_ingress(const struct record *r, struct buf *out)
+static struct record_write needs_of_spec(const struct record_part *p,
+                                         const struct record_server *server)
 {
-	buf_puts(out, "\"loadBalancer\":{\"ingress\":");
-	if (r->n_want == 0)
-		buf_puts(out, "null");
-	for (size_t i = 0; i < r->n_want; i++)
-		buf_printf(out, "%s{\"ip\":\"%s\",\"ipMode\":\"VIP\"}", i ? "," : "[",
-		           addr_str(&r->want[i]));
-	buf_puts(out, r->n_want ? "]}" : "}");
+	struct record_write w = { .ingress = false };
+
+	switch (p->request.wish) {
+	case IPAM_WISH_OTHER:
+	case IPAM_WISH_DELETING:
+	case IPAM_WISH_UNREADABLE:
+		return w;
+	case IPAM_WISH_NONE:
+		w.external_condition =
+			reason_holds(p->reason) ? needs_correction(p) : needs_condition(p, server);
+		w.external_ips = p->action == IPAM_RELEASE && p->request.n_held > 0;
+		return w;
+	case IPAM_WISH_ADDRESS:
+		break;
+	}
+	w.external_condition = needs_condition(p, server);
+	w.external_ips = p->action != IPAM_FAIL && (!same_addrs(p) || p->lacks);
+	return w;
 }
 
-static void put_condition(const struct record *r, int64_t wall_us, struct buf *out)
+struct record_write record_needs(const struct record *r, const struct record_server *server)
+{
+	struct record_write w = needs_of_status(&r->lb, server);
+
+	if (r->external) {
+		struct record_write spec = needs_of_spec(r->external, server);
+		w.external_ips = spec.external_ips;
+		w.external_condition = spec.external_condition;
+	}
+	return w;
+}
+
+bool record_writes(struct record_write w)
+{
+	return w.ingress || w.condition || w.external_ips || w.external_condition;
+}
+
+struct record_write record_next(struct record_write needs)
+{
+	if (needs.external_ips && (needs.ingress || needs.condition))
+		needs.external_ips = needs.external_condition = false;
+	else if (needs.external_ips)
+		needs.external_condition = false;
+	return needs;
+}
+
+struct record_write record_both(struct record_write a, struct record_write b)
+{
+	return (struct record_write){
+		.ingress = a.ingress && b.ingress,
+		.condition = a.condition && b.condition,
+		.external_ips = a.external_ips && b.external_ips,
+		.external_condition = a.external_condition && b.external_condition,
+	};
+}
+
+/* ---- patches ---- */
+
+static void put_ingress(const struct record_part *p, struct buf *out)
+{
+	buf_puts(out, "\"loadBalancer\":{\"ingress\":");
+	if (p->n_want == 0)
+		buf_puts(out, "null");
+	for (size_t i = 0; i < p->n_want; i++)
+		buf_printf(out, "%s{\"ip\":\"%s\",\"ipMode\":\"VIP\"}", i ? "," : "[",
+		           addr_str(&p->want[i]));
+	buf_puts(out, p->n_want ? "]}" : "}");
+}
+
+static void put_condition(const struct record *r, const struct record_part *p, const char *type,
+                          int64_t wall_us, struct buf *out)
 {
 	char time[CLOCK_RFC3339_SIZE];
-	bool is_true = record_is_assigned(r);
-	bool turns = !r->condition.present || r->condition.is_true != is_true ||
-	             r->condition.transition_us == 0;
+	bool is_true = record_is_assigned(p);
+	bool turns = !p->condition.present || p->condition.is_true != is_true ||
+	             p->condition.transition_us == 0;
 
-	buf_printf(out, "\"conditions\":[{\"type\":\"%s\",\"status\":\"%s\"", IPAM_CONDITION,
-	           is_true ? "True" : "False");
+	buf_printf(out, "{\"type\":\"%s\",\"status\":\"%s\"", type, is_true ? "True" : "False");
 	if (r->generation > 0)
 		buf_printf(out, ",\"observedGeneration\":%" PRId64, r->generation);
 	buf_printf(out, ",\"lastTransitionTime\":\"%s\",\"reason\":\"%s\",\"message\":",
-	           clock_rfc3339(turns ? wall_us : r->condition.transition_us, time),
-	           reason_name(r->reason));
-	buf_json_str(out, r->message);
-	buf_puts(out, "}]");
+	           clock_rfc3339(turns ? wall_us : p->condition.transition_us, time),
+	           reason_name(p->reason));
+	buf_json_str(out, p->message);
+	buf_putc(out, '}');
+}
+
+static void put_status(const struct record *r, struct record_write w, int64_t wall_us,
+                       struct buf *out)
+{
+	if (w.ingress)
+		put_ingress(&r->lb, out);
+	if (w.ingress && (w.condition || w.external_condition))
+		buf_putc(out, ',');
+	if (!w.condition && !w.external_condition)
+		return;
+	buf_puts(out, "\"conditions\":[");
+	if (w.condition)
+		put_condition(r, &r->lb, IPAM_CONDITION, wall_us, out);
+	if (w.condition && w.external_condition)
+		buf_putc(out, ',');
+	if (w.external_condition)
+		put_condition(r, r->external, IPAM_CONDITION_EXTERNAL, wall_us, out);
+	buf_putc(out, ']');
+}
+
+static void put_list(const struct addr *addrs, size_t n, const char *quote, const char *comma,
+                     struct buf *out)
+{
+	for (size_t i = 0; i < n; i++)
+		buf_printf(out, "%s%s%s%s", i ? "," : comma, quote, addr_str(&addrs[i]), quote);
+}
+
+/* The list is one value: those written by hand, which only a release finds there, are written as they stand. */
+static void put_spec(const struct record_part *p, struct buf *out)
+{
+	const struct ipam_request *q = &p->request;
+
+	buf_puts(out, ",\"annotations\":{\"" KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED "\":");
+	buf_puts(out, p->n_want ? "\"" : "null");
+	put_list(p->want, p->n_want, "", "", out);
+	buf_puts(out,
+	         p->n_want ? "\"}},\"spec\":{\"externalIPs\":" : "}},\"spec\":{\"externalIPs\":");
+	if (q->n_written + p->n_want == 0) {
+		buf_puts(out, "null}}");
+		return;
+	}
+	buf_putc(out, '[');
+	put_list(q->written, q->n_written, "\"", "", out);
+	put_list(p->want, p->n_want, "\"", q->n_written ? "," : "", out);
+	buf_puts(out, "]}}");
 }
 
 void record_patch(const struct record *r, struct record_write w, int64_t wall_us, struct buf *out)
 {
 	buf_puts(out, "{\"metadata\":{\"resourceVersion\":");
 	buf_json_str(out, r->version);
+	if (w.external_ips) {
+		put_spec(r->external, out);
+		return;
+	}
 	buf_puts(out, "},\"status\":{");
-	if (w.ingress)
-		put_ingress(r, out);
-	if (w.ingress && w.condition)
-		buf_putc(out, ',');
-	if (w.condition)
-		put_condition(r, wall_us, out);
+	put_status(r, w, wall_us, out);
 	buf_puts(out, "}}");
+}
+
+static struct record_condition condition_written(const struct record_part *p)
+{
+	return (struct record_condition){ .present = true,
+		                          .is_true = record_is_assigned(p),
+		                          .reason = (int)p->reason,
+		                          .message_hash = hash64_str(p->message, 0) };
+}
+
+static void addrs_written(struct record_part *p)
+{
+	memcpy(p->request.held, p->want, sizeof(p->request.held));
+	p->request.n_held = p->n_want;
+	p->lacks = false;
 }
 
 void record_written(struct record *r, struct record_write w)
 {
-	if (w.ingress) {
-		memcpy(r->request.held, r->want, sizeof(r->request.held));
-		r->request.n_held = r->n_want;
-		r->lacks_ip_mode = false;
-	}
+	if (w.ingress)
+		addrs_written(&r->lb);
 	if (w.condition) {
-		r->condition =
-			(struct record_condition){ .present = true,
-			                           .is_true = record_is_assigned(r),
-			                           .reason = (int)r->reason,
-			                           .message_hash = hash64_str(r->message, 0) };
-		r->request.assigned_by_us = r->condition.is_true;
+		r->lb.condition = condition_written(&r->lb);
+		r->lb.request.assigned_by_us = r->lb.condition.is_true;
 	}
+	if (w.external_ips) {
+		addrs_written(r->external);
+		r->external->request.assigned_by_us = r->external->request.n_held > 0;
+	}
+	if (w.external_condition)
+		r->external->condition = condition_written(r->external);
 }

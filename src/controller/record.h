@@ -3,8 +3,11 @@
 #define FAIRLEAD_CONTROLLER_RECORD_H
 
 /*
- * What the controller remembers of one Service: not the object, but what it asks for, what its status says, and what was
- * decided last.  Pure: reading an object, judging whether its status has to be written, and the patch that does it.
+ * What the controller remembers of one Service: not the object, but what it asks for, what the object says, and what was
+ * decided last.  Pure: reading an object, judging whether it has to be written, and the patch that does it.
+ *
+ * There are two parts to it, decided one by one: the load balancer's addresses, in the status, and the external IPs, in the
+ * spec.  Few Services have to do with external IPs, so that part comes and goes.
  */
 
 #include <stdbool.h>
@@ -17,6 +20,12 @@
 
 struct controller;
 struct kube_request;
+
+/* What the controller's flags say about Services. */
+struct record_rules {
+	const char *class; /* the load balancer class that we handle; NULL: Services without one */
+	bool external_ips; /* a Service's spec may be written */
+};
 
 /* Our condition as it stands in the status. */
 struct record_condition {
@@ -36,22 +45,19 @@ enum record_flight {
 	RECORD_REST,     /* too many writes in a row; again later */
 };
 
+/* What has to be written; nothing if all are false.  External IPs are in the spec, all else in the status. */
 struct record_write {
-	bool ingress, condition; /* what has to be written; neither: nothing */
+	bool ingress, condition;
+	bool external_ips, external_condition;
 };
 
 /* Which list of the controller's it is on; never on two. */
 enum record_list { RECORD_NO_LIST, RECORD_ON_DIRTY, RECORD_ON_QUEUE, RECORD_ON_DUE };
 
-struct record {
-	struct controller *ctl;
-	char *namespace; /* one block with the key behind it */
-	const char *key, *name;
-	char *uid, *version;
-	int64_t creation_us, generation;
+struct record_part {
 	struct ipam_request request;
 	struct record_condition condition;
-	bool lacks_ip_mode; /* an address without ipMode in the status */
+	bool lacks; /* an address without ipMode in the status; one of the record that is not in the spec */
 
 	/* Decided last. */
 	bool decided, hands_off;
@@ -60,6 +66,20 @@ struct record {
 	uint8_t n_want;
 	struct addr want[IPAM_STATUS_MAX];
 	char *message;
+};
+
+struct record {
+	struct controller *ctl;
+	char *namespace; /* one block with the names behind it */
+	const char *name;
+	const char *key, *external_key; /* by which the allocator knows the parts */
+	char *uid, *version;
+	int64_t creation_us, generation;
+	struct record_part lb;
+	struct record_part *external; /* NULL: nothing to do with external IPs */
+	/* The API server refused our external IPs, for this reason, while the object was like this. */
+	char *refusal;
+	uint64_t likeness, refused_likeness;
 
 	/* Work. */
 	enum record_flight flight;
@@ -88,13 +108,27 @@ struct record_server {
 struct record *record_new(struct controller *ctl, const struct kube_meta *meta);
 void record_free(struct record *r);
 /* Takes over what the object says.  @generation: metadata.generation, 0 if missing. */
-void record_read(struct record *r, const struct kube_service *s, const char *class,
+void record_read(struct record *r, const struct kube_service *s, const struct record_rules *rules,
                  int64_t generation);
+/* Takes over what is left of an object that cannot be read. */
+void record_salvage(struct record *r, const struct kube_remains *s);
 struct ipam_turn record_turn(const struct record *r);
-void record_decided(struct record *r, const struct ipam_decision *d);
+void record_decided(struct record_part *p, const struct ipam_decision *d);
+/* The API server refused the external IPs: until the object changes, there is no use in asking again. */
+void record_refuse(struct record *r, const char *why);
+void record_forget_refusal(struct record *r);
+bool record_is_refused(const struct record *r);
 
 struct record_write record_needs(const struct record *r, const struct record_server *server);
-/* The strategic merge patch on /status that makes it so. */
+bool record_writes(struct record_write w);
+/*
+ * As much of it as one request can write: the load balancer's part first, which shall not wait for anything; what is said of
+ * external IPs once they are there.
+ */
+struct record_write record_next(struct record_write needs);
+/* What both have in common. */
+struct record_write record_both(struct record_write a, struct record_write b);
+/* The strategic merge patch that makes it so: on the object for external IPs, else on its /status. */
 void record_patch(const struct record *r, struct record_write w, int64_t wall_us, struct buf *out);
 /* As if the write had been made, and the server's answer read. */
 void record_written(struct record *r, struct record_write w);
@@ -105,7 +139,7 @@ void record_written(struct record *r, struct record_write w);
 bool record_overwritten(const struct record *r, const struct addr *before, size_t n_before);
 /* What the server has dropped of a write, going by the object as it then stood. */
 struct record_server record_dropped(const struct kube_service *s, struct record_write w);
-/* Does the condition say that the Service has what it asked for? */
-bool record_is_assigned(const struct record *r);
+/* Has the Service what it asked for? */
+bool record_is_assigned(const struct record_part *p);
 
 #endif

@@ -101,7 +101,17 @@ void registry_adopt(struct controller *ctl, struct record *r)
 		return;
 	turn_adopt(ctl->ipam, r);
 	if (!ctl->leading)
-		turn_settle(ctl->ipam, r);
+		turn_settle(ctl->ipam, r, (struct record_write){ .ingress = false });
+}
+
+void registry_read(struct record *r, const struct kube_service *s, struct json_object *obj)
+{
+	const struct controller_options *o = &r->ctl->opts;
+	const struct record_rules rules = { .class = o->daemon.load_balancer_class,
+		                            .external_ips = !strcmp(o->external_ips, "on") };
+	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
+
+	record_read(r, s, &rules, kube_json_int(meta, "generation", 0, INT64_MAX, 0, NULL));
 }
 
 /* ---- the informer's side ---- */
@@ -109,6 +119,7 @@ void registry_adopt(struct controller *ctl, struct record *r)
 static void forget(struct controller *ctl, struct record *r)
 {
 	bool freed = ctl->ipam && ipam_release(ctl->ipam, r->key);
+	freed |= ctl->ipam && ipam_release(ctl->ipam, r->external_key);
 
 	if (r->request_under_way) {
 		kube_request_cancel(r->request_under_way);
@@ -122,24 +133,20 @@ static void forget(struct controller *ctl, struct record *r)
 		registry_wake_waiting(ctl);
 }
 
-/* An address that stands in a status is not given away, though all else of the Service cannot be read. */
+/* An address that a Service has is not given away, though all else of it cannot be read. */
 static void salvage(struct controller *ctl, struct json_object *obj)
 {
-	struct addr addrs[IPAM_STATUS_MAX];
-	struct kube_meta meta;
+	struct kube_remains s;
 	struct record *r;
-	size_t n = kube_service_salvage(obj, &meta, addrs, IPAM_STATUS_MAX);
 
-	if (n == 0)
+	if (!kube_service_salvage(obj, &s) || s.n_ingress + s.n_external_ips == 0)
 		return;
-	const char *key = kube_key(&meta);
+	const char *key = kube_key(&s.meta);
 	HASH_FIND_STR(ctl->records, key, r);
 	if (r) /* its last good state stays */
 		return;
-	r = record_new(ctl, &meta);
-	r->request.wish = IPAM_WISH_UNREADABLE;
-	r->request.n_held = (uint8_t)n;
-	memcpy(r->request.held, addrs, n * sizeof(addrs[0]));
+	r = record_new(ctl, &s.meta);
+	record_salvage(r, &s);
 	HASH_ADD_KEYPTR(hh, ctl->records, r->key, strlen(r->key), r);
 	registry_adopt(ctl, r);
 	if (ctl->leading)
@@ -167,13 +174,11 @@ static int upsert(struct json_object *obj, void *arg, struct err *e)
 		r = record_new(ctl, &s->meta);
 		HASH_ADD_KEYPTR(hh, ctl->records, r->key, strlen(r->key), r);
 	}
-	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
-	int64_t generation = kube_json_int(meta, "generation", 0, INT64_MAX, 0, NULL);
 	bool moved = strcmp(r->version, s->meta.resource_version) != 0;
 	struct addr before[IPAM_STATUS_MAX];
-	size_t n_before = r->request.n_held;
-	memcpy(before, r->request.held, sizeof(before));
-	record_read(r, s, ctl->opts.daemon.load_balancer_class, generation);
+	size_t n_before = r->lb.request.n_held;
+	memcpy(before, r->lb.request.held, sizeof(before));
+	registry_read(r, s, obj);
 	kube_service_free(s);
 
 	if (ctl->leading && moved && record_overwritten(r, before, n_before))

@@ -12,27 +12,39 @@
 
 /* ---- what is said of one Service ---- */
 
-/* Of interest here: wants an address from us, or holds one of ours. */
-static bool is_ours(const struct controller *ctl, const struct record *r)
+static bool any_in_pools(const struct controller *ctl, const struct addr *addrs, size_t n)
 {
-	if (r->request.wish == IPAM_WISH_ADDRESS)
-		return true;
-	for (size_t i = 0; ctl->ipam && i < r->request.n_held; i++)
-		if (configuration_pool_of(ctl->config.in_force, &r->request.held[i]))
+	for (size_t i = 0; ctl->ipam && i < n; i++)
+		if (configuration_pool_of(ctl->config.in_force, &addrs[i]))
 			return true;
 	return false;
 }
 
+/* Of interest here: wants addresses from us, or holds some of ours. */
+static bool is_ours(const struct controller *ctl, const struct record_part *p)
+{
+	return p->request.wish == IPAM_WISH_ADDRESS ||
+	       any_in_pools(ctl, p->request.held, p->request.n_held) ||
+	       any_in_pools(ctl, p->request.written, p->request.n_written);
+}
+
+/* Those that somebody wrote by hand are judged, too. */
+static bool external_is_ours(const struct controller *ctl, const struct record *r)
+{
+	const struct record_part *p = r->external;
+	return p && (is_ours(ctl, p) || p->request.n_written > 0);
+}
+
 /* The leader says what it decided, a standby what it reads. */
-static enum reason reason_of(const struct controller *ctl, const struct record *r)
+static enum reason reason_of(const struct controller *ctl, const struct record_part *p)
 {
 	if (!ctl->config.in_force)
 		return REASON_NoConfiguration;
-	if (ctl->leading && r->decided)
-		return r->reason;
-	if (r->condition.present && r->condition.reason >= 0)
-		return (enum reason)r->condition.reason;
-	return r->request.n_held ? REASON_Kept : REASON_NoAddress;
+	if (ctl->leading && p->decided)
+		return p->reason;
+	if (p->condition.present && p->condition.reason >= 0)
+		return (enum reason)p->condition.reason;
+	return p->request.n_held ? REASON_Kept : REASON_NoAddress;
 }
 
 static int by_key(const struct record *a, const struct record *b)
@@ -76,33 +88,49 @@ static void put_pool(const struct ipam_pool_usage *u, struct buf *out)
 		buf_printf(out, "%s\"%s-%s\"", i ? "," : "", addr_str(&pool->ranges[i].first),
 		           addr_str(&pool->ranges[i].last));
 	buf_printf(out,
-	           "],\"auto_assign\":%s,\"total\":%" PRIu64 ",\"used\":%" PRIu64
+	           "],\"use\":[%s%s%s],\"auto_assign\":%s,\"total\":%" PRIu64 ",\"used\":%" PRIu64
 	           ",\"free\":%" PRIu64 "}",
+	           pool->uses & CONFIG_USE_LOAD_BALANCER ? "\"load-balancer\"" : "",
+	           pool->uses == (CONFIG_USE_LOAD_BALANCER | CONFIG_USE_EXTERNAL_IP) ? "," : "",
+	           pool->uses & CONFIG_USE_EXTERNAL_IP ? "\"external-ip\"" : "",
 	           pool->auto_assign ? "true" : "false", count_of(u->total), count_of(u->used),
 	           count_of(u->free));
 }
 
-static void put_service(const struct controller *ctl, const struct record *r, struct buf *out)
+static void put_part(const struct controller *ctl, const struct record_part *p, struct buf *out)
 {
-	enum reason reason = reason_of(ctl, r);
+	const struct ipam_request *q = &p->request;
+	enum reason reason = reason_of(ctl, p);
 	const struct config_pool *pool = NULL;
 
-	buf_puts(out, "{\"namespace\":");
-	buf_json_str(out, r->namespace);
-	buf_puts(out, ",\"name\":");
-	buf_json_str(out, r->name);
-	buf_puts(out, ",\"addresses\":[");
-	for (size_t i = 0; i < r->request.n_held; i++) {
-		buf_printf(out, "%s\"%s\"", i ? "," : "", addr_str(&r->request.held[i]));
+	buf_puts(out, "\"addresses\":[");
+	for (size_t i = 0; i < q->n_held + q->n_written; i++) {
+		const struct addr *a = i < q->n_held ? &q->held[i] : &q->written[i - q->n_held];
+		buf_printf(out, "%s\"%s\"", i ? "," : "", addr_str(a));
 		if (!pool && ctl->config.in_force)
-			pool = configuration_pool_of(ctl->config.in_force, &r->request.held[i]);
+			pool = configuration_pool_of(ctl->config.in_force, a);
 	}
 	buf_puts(out, "],\"pool\":");
 	buf_json_str(out, pool ? pool->name : NULL);
 	buf_printf(out, ",\"reason\":\"%s\",\"message\":", reason_name(reason));
-	buf_json_str(out, ctl->leading && r->decided && reason == r->reason
-	                          ? r->message
+	buf_json_str(out, ctl->leading && p->decided && reason == p->reason
+	                          ? p->message
 	                          : reason_sentence(reason));
+}
+
+static void put_service(const struct controller *ctl, const struct record *r, struct buf *out)
+{
+	buf_puts(out, "{\"namespace\":");
+	buf_json_str(out, r->namespace);
+	buf_puts(out, ",\"name\":");
+	buf_json_str(out, r->name);
+	buf_putc(out, ',');
+	put_part(ctl, &r->lb, out);
+	if (external_is_ours(ctl, r)) {
+		buf_puts(out, ",\"external_ips\":{");
+		put_part(ctl, r->external, out);
+		buf_putc(out, '}');
+	}
 	buf_putc(out, '}');
 }
 
@@ -146,7 +174,7 @@ static void status(struct buf *out, void *arg)
 	buf_puts(out, "],\"services\":[");
 	HASH_SORT(ctl->records, by_key);
 	for (const struct record *r = ctl->records; r; r = r->hh.next) {
-		if (!is_ours(ctl, r))
+		if (!is_ours(ctl, &r->lb) && !external_is_ours(ctl, r))
 			continue;
 		buf_puts(out, comma);
 		put_service(ctl, r, out);
@@ -184,20 +212,32 @@ static void collect_pools(const struct controller *ctl, struct metrics_writer *w
 	}
 }
 
-static void collect_services(const struct controller *ctl, struct metrics_writer *w)
+static void put_reasons(struct metrics_writer *w, const size_t n[static REASON_COUNT])
 {
-	size_t n[REASON_COUNT] = { 0 };
-
-	for (const struct record *r = ctl->records; r; r = r->hh.next)
-		if (is_ours(ctl, r))
-			n[reason_of(ctl, r)]++;
-	metrics_family(w, "fairlead_services", METRICS_GAUGE,
-	               "Services of type LoadBalancer that are ours, by the reason of their last "
-	               "decision.");
 	for (size_t i = 0; i < REASON_COUNT; i++)
 		if (n[i] > 0)
 			metrics_sample(w, (double)n[i], "reason", reason_name((enum reason)i),
 			               NULL);
+}
+
+static void collect_services(const struct controller *ctl, struct metrics_writer *w)
+{
+	size_t n[REASON_COUNT] = { 0 }, n_external[REASON_COUNT] = { 0 };
+
+	for (const struct record *r = ctl->records; r; r = r->hh.next) {
+		if (is_ours(ctl, &r->lb))
+			n[reason_of(ctl, &r->lb)]++;
+		if (external_is_ours(ctl, r))
+			n_external[reason_of(ctl, r->external)]++;
+	}
+	metrics_family(w, "fairlead_services", METRICS_GAUGE,
+	               "Services of type LoadBalancer that are ours, by the reason of their last "
+	               "decision.");
+	put_reasons(w, n);
+	metrics_family(w, "fairlead_external_ips", METRICS_GAUGE,
+	               "Services that ask for external IPs or have some, by the reason of the last "
+	               "decision about these.");
+	put_reasons(w, n_external);
 }
 
 static void put_one(struct metrics_writer *w, const char *name, enum metrics_type type,
@@ -214,9 +254,9 @@ static void collect_patches(const struct controller *ctl, struct metrics_writer 
 	put_one(w, "fairlead_decisions_total", METRICS_COUNTER,
 	        "Decisions made about the addresses of a Service.", s->decisions);
 	put_one(w, "fairlead_patches_sent_total", METRICS_COUNTER,
-	        "Patches of a Service's status sent, repeated ones included.", s->patches);
+	        "Patches of Services sent, repeated ones included.", s->patches);
 	metrics_family(w, "fairlead_patches_total", METRICS_COUNTER,
-	               "What came of patches of a Service's status.");
+	               "What came of patches of Services.");
 	metrics_sample(w, (double)s->patches_succeeded, "result", "success", NULL);
 	metrics_sample(w, (double)s->conflicts, "result", "conflict", NULL);
 	metrics_sample(w, (double)s->refused, "result", "refused", NULL);
@@ -224,8 +264,8 @@ static void collect_patches(const struct controller *ctl, struct metrics_writer 
 	put_one(w, "fairlead_status_contested_total", METRICS_COUNTER,
 	        "Addresses that another program wrote into a status that is ours to write.",
 	        s->contested);
-	put_one(w, "fairlead_patches_in_flight", METRICS_GAUGE,
-	        "Patches of a Service's status under way.", ctl->n_in_flight);
+	put_one(w, "fairlead_patches_in_flight", METRICS_GAUGE, "Patches of Services under way.",
+	        ctl->n_in_flight);
 }
 
 static void collect(struct metrics_writer *w, void *arg)

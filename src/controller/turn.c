@@ -3,8 +3,11 @@
 
 #include "controller/turn.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "fairlead/mem.h"
 
 static int record_cmp(const void *a, const void *b)
 {
@@ -18,9 +21,48 @@ void turn_sort(struct record **records, size_t n)
 	qsort(records, n, sizeof(struct record *), record_cmp);
 }
 
+static void adopt_status(struct ipam *ipam, const struct record *r)
+{
+	ipam_hold(ipam, r->key, r->lb.request.held, r->lb.request.n_held);
+}
+
+static void adopt_recorded(struct ipam *ipam, const struct record *r)
+{
+	if (r->external)
+		ipam_hold(ipam, r->external_key, r->external->request.held,
+		          r->external->request.n_held);
+}
+
+/* Others must not have them, allowed or not: nodes without our data plane serve them all the same. */
+static void adopt_written(struct ipam *ipam, const struct record *r)
+{
+	if (r->external)
+		ipam_hold(ipam, r->external_key, r->external->request.written,
+		          r->external->request.n_written);
+}
+
 void turn_adopt(struct ipam *ipam, const struct record *r)
 {
-	ipam_hold(ipam, r->key, r->request.held, r->request.n_held);
+	adopt_status(ipam, r);
+	adopt_recorded(ipam, r);
+	adopt_written(ipam, r);
+}
+
+void turn_adopt_all(struct ipam *ipam, struct record *const *records, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		adopt_status(ipam, records[i]);
+	for (size_t i = 0; i < n; i++)
+		adopt_recorded(ipam, records[i]);
+	for (size_t i = 0; i < n; i++)
+		adopt_written(ipam, records[i]);
+}
+
+void turn_reserve(struct ipam *ipam, const struct record *r)
+{
+	ipam_hold(ipam, r->key, r->lb.want, r->lb.n_want);
+	if (r->external)
+		ipam_hold(ipam, r->external_key, r->external->want, r->external->n_want);
 }
 
 static bool may_change(enum reason reason)
@@ -29,29 +71,76 @@ static bool may_change(enum reason reason)
 	       reason == REASON_AddressShared;
 }
 
+/* What was refused before would be refused again. */
+static void refuse(const struct record *r, struct ipam_decision *d)
+{
+	const struct ipam_request *q = &r->external->request;
+
+	if (d->action != IPAM_ASSIGN && d->action != IPAM_MOVE && d->action != IPAM_RELEASE)
+		return;
+	d->action = IPAM_FAIL;
+	d->reason = REASON_ExternalIpsRefused;
+	d->n = q->n_held;
+	memcpy(d->addrs, q->held, sizeof(d->addrs));
+	snprintf(d->message, sizeof(d->message), "the API server refuses it: %s", r->refusal);
+}
+
+/* True if the answer is another than before. */
+static bool take(struct record_part *p, const struct ipam_decision *d)
+{
+	bool news = !p->decided || p->reason != d->reason || strcmp(p->message, d->message) != 0;
+	record_decided(p, d);
+	return news;
+}
+
+/* The part holds what the object says, and what it shall hold if that is still to come.  True if that freed an address. */
+static bool retain(struct ipam *ipam, const char *key, const struct record_part *p, bool to_come)
+{
+	if (!p)
+		return ipam_release(ipam, key);
+	const struct ipam_request *q = &p->request;
+	struct addr *keep = xcalloc(q->n_held + q->n_written + p->n_want + 1, sizeof(*keep));
+	size_t n = 0;
+
+	for (size_t i = 0; i < q->n_held; i++)
+		keep[n++] = q->held[i];
+	for (size_t i = 0; i < q->n_written; i++)
+		keep[n++] = q->written[i];
+	for (size_t i = 0; to_come && i < p->n_want; i++)
+		keep[n++] = p->want[i];
+	bool freed = ipam_retain(ipam, key, keep, n);
+	free(keep);
+	return freed;
+}
+
 struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
                                 const struct record_server *server)
 {
-	struct turn_outcome t;
+	struct turn_outcome t = { .news = false };
 	struct ipam_decision d;
-	struct addr keep[IPAM_STATUS_MAX * 2];
-	size_t n = r->request.n_held;
 
 	turn_adopt(ipam, r);
-	ipam_decide(ipam, r->key, &r->request, &d);
-	t.news = !r->decided || r->reason != d.reason || strcmp(r->message, d.message) != 0;
-	record_decided(r, &d);
+	ipam_decide(ipam, r->key, &r->lb.request, &d);
+	t.news = take(&r->lb, &d);
 	t.waits = may_change(d.reason);
+	ipam_hold(ipam, r->key, d.addrs, d.n);
+	if (r->external) {
+		ipam_decide(ipam, r->external_key, &r->external->request, &d);
+		if (record_is_refused(r))
+			refuse(r, &d);
+		t.external_news = take(r->external, &d);
+		t.waits |= may_change(d.reason);
+		ipam_hold(ipam, r->external_key, d.addrs, d.n);
+	}
 	t.write = record_needs(r, server);
-	if (t.write.ingress)
-		ipam_hold(ipam, r->key, d.addrs, d.n);
-	memcpy(keep, r->request.held, n * sizeof(keep[0]));
-	memcpy(keep + n, d.addrs, d.n * sizeof(keep[0]));
-	t.freed = ipam_retain(ipam, r->key, keep, n + d.n);
+	t.freed = turn_settle(ipam, r,
+	                      (struct record_write){ .ingress = true, .external_ips = true });
 	return t;
 }
 
-bool turn_settle(struct ipam *ipam, const struct record *r)
+bool turn_settle(struct ipam *ipam, const struct record *r, struct record_write left)
 {
-	return ipam_retain(ipam, r->key, r->request.held, r->request.n_held);
+	bool freed = retain(ipam, r->key, &r->lb, left.ingress);
+
+	return retain(ipam, r->external_key, r->external, left.external_ips) || freed;
 }

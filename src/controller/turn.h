@@ -14,20 +14,30 @@
 #include "fairlead/ipam.h"
 
 struct turn_outcome {
-	struct record_write write; /* what the status lacks */
-	bool news;                 /* the answer is another than before */
+	struct record_write write; /* what the object lacks */
+	bool news, external_news;  /* the answer is another than before */
 	bool waits;                /* another Service's leaving may change it */
 	bool freed;                /* an address is to be had again */
 };
 
 /* By creation, namespace and name. */
 void turn_sort(struct record **records, size_t n);
-/* The record holds what its status says.  All of them first, sorted: of two that hold one address, the earlier has it. */
+/* The record holds what its object says. */
 void turn_adopt(struct ipam *ipam, const struct record *r);
-/* Decides, and sets aside what the status shall hold.  What it holds still stays held until turn_settle(). */
+/*
+ * The same for many, sorted: of two that hold one address, the earlier has it.  But what stands in a status, which only
+ * controllers write, comes before all that stands in a spec or an annotation, which anybody may write.
+ */
+void turn_adopt_all(struct ipam *ipam, struct record *const *records, size_t n);
+/* What was decided last is on its way to the object, and nobody else's. */
+void turn_reserve(struct ipam *ipam, const struct record *r);
+/* Decides, and sets aside what the object shall hold.  What it holds still stays held until turn_settle(). */
 struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
                                 const struct record_server *server);
-/* What the status says now is all that the record holds.  True if that freed an address. */
-bool turn_settle(struct ipam *ipam, const struct record *r);
+/*
+ * What the object says now is all that the record holds, but for what a write that is @left will put there.  True if that
+ * freed an address.
+ */
+bool turn_settle(struct ipam *ipam, const struct record *r, struct record_write left);
 
 #endif

@@ -36,8 +36,11 @@ void uninstall_see(struct controller *ctl, const struct kube_config_map *active)
 
 void uninstall_request(struct record *r)
 {
-	if (r->ctl->uninstall == CONTROLLER_RELEASES && r->request.wish == IPAM_WISH_ADDRESS)
-		r->request.wish = IPAM_WISH_NONE;
+	struct record_part *const parts[] = { &r->lb, r->external };
+
+	for (size_t i = 0; r->ctl->uninstall == CONTROLLER_RELEASES && i < ARRAY_LEN(parts); i++)
+		if (parts[i] && parts[i]->request.wish == IPAM_WISH_ADDRESS)
+			parts[i]->request.wish = IPAM_WISH_NONE;
 }
 
 static void answered(int status, struct json_object *obj, const struct err *e, void *arg)

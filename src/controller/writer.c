@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Patches to Services' statuses, many in flight, one for each Service at most.
+ * Patches to Services, many in flight, one for each Service at most: to its status, or to itself for external IPs.
  *
  *	            .--------- seen again, or looked at and unchanged ---------.
  *	            v                                                          |
  *	IDLE --> QUEUED --> PATCHING --> (2xx) IDLE, until the watch shows it  |
+ *	            '<--- (2xx, and the other half is still to be written)     |
  *	  ^                    |------> (409, 404, 5xx, no answer) DOUBT ------'
  *	  '--- BACKOFF <-------'------> (429, other 4xx) BACKOFF
  *	  '--- REST <-- too many writes in a row
+ *
+ * External IPs that are refused have no BACKOFF: the next decision says that they are, and it changes with the object.
  *
  * The resourceVersion in the patch makes a repeated or late one harmless: it takes effect on exactly the object that was
  * decided on, or not at all.  The lease is asked before each send; timeout= keeps what was sent from taking effect later
@@ -20,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <event2/event.h>
 #include <json-c/json.h>
 #include <utlist.h>
 
@@ -37,6 +41,7 @@
 #define REFUSED_FIRST_MS 30000
 #define CONTESTED_PAUSE_MS 5000
 #define REFUSED_DOUBLINGS_MAX 4
+#define SECOND_TRY_S 600 /* of external IPs that were refused */
 
 static void addrs_text(const struct addr *addrs, size_t n, struct buf *out)
 {
@@ -46,40 +51,52 @@ static void addrs_text(const struct addr *addrs, size_t n, struct buf *out)
 
 /* ---- what became of it ---- */
 
-static void tell_event(struct record *r, bool warning, const char *reason, const char *action)
+static void tell_event(struct record *r, const struct record_part *p, bool warning,
+                       const char *reason, const char *action)
 {
 	controller_event(r->ctl, "Service", r->namespace, r->name, r->uid, warning, reason, action,
-	                 r->message);
+	                 p->message);
 }
 
-/* The status now says what was decided: this is the change that log and Events tell of. */
-static void tell_written(struct record *r)
+/* The object now says what was decided: this is the change that log and Events tell of. */
+static void tell_part(struct record *r, const struct record_part *p, const char *key)
 {
 	cleanup(buf_fini) struct buf addrs = BUF_INIT;
 
-	addrs_text(r->want, r->n_want, &addrs);
-	switch (r->action) {
+	addrs_text(p->want, p->n_want, &addrs);
+	switch (p->action) {
 	case IPAM_ASSIGN:
 	case IPAM_MOVE:
-		log_info(r->action == IPAM_MOVE ? "address changed" : "address assigned",
-		         KV_S("service", r->key), KV_S("addresses", buf_str(&addrs)));
-		tell_event(r, false, r->action == IPAM_MOVE ? "Moved" : "Assigned", "Allocate");
+		log_info(p->action == IPAM_MOVE ? "address changed" : "address assigned",
+		         KV_S("service", key), KV_S("addresses", buf_str(&addrs)));
+		tell_event(r, p, false, p->action == IPAM_MOVE ? "Moved" : "Assigned", "Allocate");
 		break;
 	case IPAM_FAIL:
-		log_warn("no address", KV_S("service", r->key),
-		         KV_S("reason", reason_name(r->reason)), KV_S("detail", r->message));
-		tell_event(r, true, "AllocationFailed", "Allocate");
+		log_warn("no address", KV_S("service", key), KV_S("reason", reason_name(p->reason)),
+		         KV_S("detail", p->message));
+		tell_event(r, p, true, "AllocationFailed", "Allocate");
 		break;
 	case IPAM_RELEASE:
-		log_info("address released", KV_S("service", r->key));
-		tell_event(r, false, "Released", "Release");
+		log_info("address released", KV_S("service", key));
+		tell_event(r, p, false, "Released", "Release");
 		break;
 	case IPAM_NONE:
 	case IPAM_KEEP:
-		log_debug("status completed", KV_S("service", r->key),
-		          KV_S("reason", reason_name(r->reason)));
+		log_debug("status completed", KV_S("service", key),
+		          KV_S("reason", reason_name(p->reason)));
 		break;
 	}
+}
+
+/* Of external IPs the change itself is told, and a failure, of which only the condition tells. */
+static void tell_written(struct record *r, struct record_write w)
+{
+	const struct record_part *e = r->external;
+
+	if (w.ingress || w.condition)
+		tell_part(r, &r->lb, r->key);
+	if (e && (w.external_ips || (w.external_condition && e->action == IPAM_FAIL)))
+		tell_part(r, e, r->external_key);
 }
 
 /* Older servers, and some that are not Kubernetes, do not keep every field; asking again would only go on for ever. */
@@ -93,6 +110,22 @@ static void learn_server(struct controller *ctl, struct record_server dropped)
 			"and the log only");
 	ctl->server.drops_ip_mode |= dropped.drops_ip_mode;
 	ctl->server.drops_conditions |= dropped.drops_conditions;
+}
+
+/* Decided anew at once: nobody gets the address, and the condition says why. */
+static void external_refused(struct record *r, const char *why)
+{
+	static const struct timeval later = { SECOND_TRY_S, 0 };
+	struct controller *ctl = r->ctl;
+
+	ctl->stats.refused++;
+	log_warn("the API server refuses external IPs", KV_S("service", r->key),
+	         KV_S("error", why));
+	record_refuse(r, why);
+	if (!evtimer_pending(ctl->second_try, NULL))
+		evtimer_add(ctl->second_try, &later);
+	r->dirty = true;
+	registry_set_flight(r, RECORD_IDLE, 0);
 }
 
 static void refused(struct record *r, const char *why)
@@ -111,21 +144,31 @@ static void refused(struct record *r, const char *why)
 	if (r->n_refused < REFUSED_DOUBLINGS_MAX)
 		r->n_refused++;
 	/* Nothing was written, so nobody has what was set aside. */
-	bool freed = turn_settle(ctl->ipam, r);
+	bool freed = turn_settle(ctl->ipam, r, (struct record_write){ .ingress = false });
 	registry_set_flight(r, RECORD_BACKOFF, clock_ms() + pause_ms);
 	if (freed)
 		registry_wake_waiting(ctl);
 }
 
-/* The object stands in @r as the answer, or the informer, has shown it. */
-static void settle(struct record *r)
+/* The object stands in @r as the answer has shown it, and lacks what is @left. */
+static void settle(struct record *r, struct record_write left)
 {
 	struct controller *ctl = r->ctl;
 
-	if (turn_settle(ctl->ipam, r))
+	if (turn_settle(ctl->ipam, r, left))
 		registry_wake_waiting(ctl);
 	r->n_refused = 0;
-	registry_set_flight(r, RECORD_IDLE, 0);
+	registry_set_flight(r, record_writes(left) && !r->dirty ? RECORD_QUEUED : RECORD_IDLE, 0);
+}
+
+static void not_kept(struct record *r)
+{
+	static const char why[] = "it answers success but does not keep what was written";
+
+	if (r->under_way.external_ips)
+		external_refused(r, why);
+	else
+		refused(r, why);
 }
 
 static void succeeded(struct record *r, struct json_object *obj)
@@ -143,21 +186,21 @@ static void succeeded(struct record *r, struct json_object *obj)
 	if (moved && strcmp(r->version, s->meta.resource_version) != 0) {
 		/* Written, and changed again since: the informer was faster than the answer. */
 		kube_service_free(s);
-		tell_written(r);
+		tell_written(r, r->under_way);
 		r->dirty = true;
 		registry_set_flight(r, RECORD_IDLE, 0);
 		return;
 	}
-	record_read(r, s, ctl->opts.daemon.load_balancer_class, r->generation);
+	registry_read(r, s, obj);
 	kube_service_free(s);
 	r->awaits = !moved;
 	struct record_write left = record_needs(r, &ctl->server);
-	if (left.ingress || left.condition) {
-		refused(r, "it answers success but does not keep what was written");
+	if (record_writes(record_both(left, r->under_way))) {
+		not_kept(r);
 		return;
 	}
-	tell_written(r);
-	settle(r);
+	tell_written(r, r->under_way);
+	settle(r, left);
 }
 
 /* The change is there or it is not; a look will tell. */
@@ -185,6 +228,8 @@ static void failed(struct record *r, int status, const struct err *e)
 		doubt(r, LOOK_AGAIN_MS);
 	} else if (status == 429) {
 		registry_set_flight(r, RECORD_BACKOFF, clock_ms() + THROTTLED_MS);
+	} else if (status >= 400 && status < 500 && r->under_way.external_ips) {
+		external_refused(r, e ? e->msg : "");
 	} else if (status >= 400 && status < 500) {
 		refused(r, e ? e->msg : "");
 	} else {
@@ -231,16 +276,16 @@ static bool may_send(void *arg)
 static void send_patch(struct record *r)
 {
 	struct controller *ctl = r->ctl;
-	struct record_write w = record_needs(r, &ctl->server);
+	struct record_write w = record_next(record_needs(r, &ctl->server));
 	cleanup(buf_fini) struct buf path = BUF_INIT;
 	cleanup(buf_fini) struct buf body = BUF_INIT;
 
-	if (!w.ingress && !w.condition) {
+	if (!record_writes(w)) {
 		registry_set_flight(r, RECORD_IDLE, 0);
 		return;
 	}
-	buf_printf(&path, "/api/v1/namespaces/%s/services/%s/status?timeout=%dms", r->namespace,
-	           r->name, ctl->timing.effect_ms);
+	buf_printf(&path, "/api/v1/namespaces/%s/services/%s%s?timeout=%dms", r->namespace, r->name,
+	           w.external_ips ? "" : "/status", ctl->timing.effect_ms);
 	record_patch(r, w, clock_wall_us(), &body);
 	const struct kube_request_spec spec = {
 		.method = "PATCH",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
 	src/ipam/decide.c \
+	src/ipam/external.c \
 	src/ipam/ipam.c \
 	src/ipam/request.c \
 	src/ipam/runs.c

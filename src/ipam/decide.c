@@ -59,6 +59,11 @@ static void list_addrs(const struct addr *addrs, size_t n, char *out, size_t siz
 		                         addr_str(&addrs[i]));
 }
 
+static bool is_external(const struct choice *c)
+{
+	return c->r->use == CONFIG_USE_EXTERNAL_IP;
+}
+
 /* Says no.  What the status holds stays; the message says so where there is something.  Returns false. */
 static bool __attribute__((format(printf, 3, 4)))
 refuse(struct choice *c, enum reason reason, const char *fmt, ...)
@@ -76,8 +81,8 @@ refuse(struct choice *c, enum reason reason, const char *fmt, ...)
 		char text[IPAM_STATUS_MAX * (ADDR_STR_SIZE + 2)];
 		const struct ipam_pool *pool = ipam_pool_of(c->ipam, &out->addrs[0]);
 		list_addrs(out->addrs, out->n, text, sizeof(text));
-		snprintf(out->message + used, sizeof(out->message) - (size_t)used,
-		         "; the status keeps %s", text);
+		snprintf(out->message + used, sizeof(out->message) - (size_t)used, "; %s keeps %s",
+		         is_external(c) ? "spec.externalIPs" : "the status", text);
 		out->pool = pool ? pool->conf : NULL;
 	}
 	return false;
@@ -91,6 +96,24 @@ static void say(struct ipam_decision *out, enum ipam_action action, enum reason 
 }
 
 /* ---- what is not ours ---- */
+
+/*
+ * A recorded address whose pool was taken away stays.  One that another Service has came along with a copied manifest: it is
+ * not held here, and another one takes its place.
+ */
+static bool is_foreign_record(struct choice *c)
+{
+	for (size_t i = 0; i < c->r->n_held; i++)
+		if (!ipam_pool_of(c->ipam, &c->r->held[i])) {
+			refuse(c, REASON_ForeignAddress,
+			       "%s was assigned, but is in no pool any more; add it to one, or "
+			       "remove the annotation " KUBE_ANNOTATION_EXTERNAL_IPS
+			       " to give it up",
+			       addr_str(&c->r->held[i]));
+			return true;
+		}
+	return false;
+}
 
 /* Does the status hold what we would not have written?  Then it is left alone, and @out says why. */
 static bool is_foreign(struct choice *c)
@@ -141,8 +164,7 @@ static bool is_for_use(const struct choice *c, const struct ipam_pool *pool)
 static bool refuse_use(struct choice *c, const struct ipam_pool *pool)
 {
 	return refuse(c, REASON_PoolNotForUse, "pool %s is not for %s; see its use",
-	              pool->conf->name,
-	              c->r->use == CONFIG_USE_EXTERNAL_IP ? "external IPs" : "load balancers");
+	              pool->conf->name, is_external(c) ? "external IPs" : "load balancers");
 }
 
 static bool wants_family(const struct ipam_request *r, uint8_t family)
@@ -380,6 +402,7 @@ static void conclude(struct choice *c)
 {
 	const struct ipam_request *r = c->r;
 	struct ipam_decision *out = c->out;
+	const char *kind = is_external(c) ? "external IP " : "";
 	char text[IPAM_STATUS_MAX * (ADDR_STR_SIZE + 2)];
 	size_t stays = 0;
 
@@ -394,13 +417,13 @@ static void conclude(struct choice *c)
 	if (same_set(out->addrs, out->n, r->held, r->n_held)) {
 		out->action = IPAM_KEEP;
 		out->reason = REASON_Kept;
-		snprintf(out->message, sizeof(out->message), "keeps %s of pool %s", text,
+		snprintf(out->message, sizeof(out->message), "keeps %s%s of pool %s", kind, text,
 		         out->pool->name);
 	} else {
 		out->action = stays == r->n_held ? IPAM_ASSIGN : IPAM_MOVE;
 		out->reason = REASON_Assigned;
-		snprintf(out->message, sizeof(out->message), "assigned %s from pool %s", text,
-		         out->pool->name);
+		snprintf(out->message, sizeof(out->message), "assigned %s%s from pool %s", kind,
+		         text, out->pool->name);
 	}
 }
 
@@ -424,6 +447,10 @@ static bool is_settled(struct choice *c)
 		answer_held(r, out);
 		return true;
 	case IPAM_WISH_NONE:
+		if (is_external(c)) {
+			ipam_judge_written(c->ipam->config, r, out);
+			return true;
+		}
 		say(out, r->assigned_by_us && r->n_held ? IPAM_RELEASE : IPAM_NONE,
 		    REASON_NoAddressWanted);
 		out->hands_off = !r->assigned_by_us;
@@ -431,6 +458,8 @@ static bool is_settled(struct choice *c)
 			answer_held(r, out);
 		return true;
 	case IPAM_WISH_ADDRESS:
+		if (is_external(c))
+			return is_foreign_record(c);
 		out->hands_off = is_foreign(c);
 		return out->hands_off;
 	}
@@ -446,7 +475,7 @@ void ipam_decide(const struct ipam *ipam, const char *key, const struct ipam_req
 	if (is_settled(&c))
 		return;
 	if (r->problem) {
-		refuse(&c, REASON_InvalidRequest, "%s", r->problem);
+		refuse(&c, r->problem_reason, "%s", r->problem);
 		return;
 	}
 	if (r->n_families == 0 || (r->needs_both && r->n_families < 2)) {

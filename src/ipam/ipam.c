@@ -48,6 +48,7 @@ static void service_free(struct ipam *ipam, struct ipam_service *s)
 {
 	HASH_DEL(ipam->services, s);
 	free(s->key);
+	free(s->held);
 	free(s);
 }
 
@@ -132,13 +133,12 @@ static bool hold_one(struct ipam *ipam, const char *key, const struct addr *a)
 	if (!pool)
 		return false;
 	struct ipam_service *s = service_get(ipam, key);
-	if (s->n == IPAM_HELD_MAX)
-		return false;
 	size_t f = ipam_family_index(a->family);
 	h = xcalloc(1, sizeof(*h));
 	h->addr = *a;
 	h->service = s;
 	HASH_ADD(hh, ipam->holdings, addr, sizeof(h->addr), h);
+	ARRAY_RESERVE(s->held, s->cap, s->n + 1);
 	s->held[s->n++] = *a;
 	pool->used[f]++;
 	pool->used_usable[f] += runs_usable(&pool->runs[f], a);

@@ -8,13 +8,11 @@
 #include "fairlead/ipam.h"
 #include "ipam/runs.h"
 
-/* Status addresses, plus those that are on their way to replace them. */
-#define IPAM_HELD_MAX (IPAM_STATUS_MAX + IPAM_ADDRS_MAX)
-
+/* A Service as the holder of one kind of addresses. */
 struct ipam_service {
 	char *key;
-	size_t n;
-	struct addr held[IPAM_HELD_MAX];
+	size_t n, cap;
+	struct addr *held; /* those that stand in the object, and those on their way to it */
 	UT_hash_handle hh;
 };
 
@@ -46,6 +44,11 @@ static inline size_t ipam_family_index(uint8_t family)
 }
 
 struct ipam_pool *ipam_pool_of(const struct ipam *ipam, const struct addr *a);
+void ipam_read_families(const struct kube_service *s, struct ipam_request *r);
+bool ipam_is_our_class(const struct kube_service *s, const char *class);
+/* Of a Service that names no pool for external IPs: what there is to take back, and to say of those written by hand. */
+void ipam_judge_written(const struct configuration *c, const struct ipam_request *r,
+                        struct ipam_decision *out);
 const struct ipam_service *ipam_service_find(const struct ipam *ipam, const char *key);
 const struct ipam_service *ipam_holder_of(const struct ipam *ipam, const struct addr *a);
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fairlead/ipam.h"
 #include "fairlead/mem.h"
+#include "ipam/ipam.h"
 
 /* The first of the spellings that is there; ours wins. */
 static const char *annotation(const struct kube_service *s, const char *const *names, size_t n,
@@ -35,6 +35,7 @@ problem(struct ipam_request *r, const char *fmt, ...)
 	buf_vprintf(&text, fmt, ap);
 	va_end(ap);
 	r->problem = buf_take(&text);
+	r->problem_reason = REASON_InvalidRequest;
 }
 
 static void ask(struct ipam_request *r, const struct addr *a, const char *where)
@@ -106,7 +107,7 @@ static void read_wishes(const struct kube_service *s, struct ipam_request *r)
 	ipam_request_fini(&spec);
 }
 
-static void read_families(const struct kube_service *s, struct ipam_request *r)
+void ipam_read_families(const struct kube_service *s, struct ipam_request *r)
 {
 	for (size_t i = 0; i < s->n_cluster_ips && i < ARRAY_LEN(r->families); i++)
 		if (r->n_families == 0 || r->families[0] != s->cluster_ips[i].family)
@@ -128,23 +129,27 @@ static void read_status(const struct kube_service *s, struct ipam_request *r)
 			r->assigned_by_us = !strcmp(s->conditions[i].status, "True");
 }
 
+bool ipam_is_our_class(const struct kube_service *s, const char *class)
+{
+	return class ? s->load_balancer_class && !strcmp(s->load_balancer_class, class)
+	             : !s->load_balancer_class;
+}
+
 void ipam_request_of(const struct kube_service *s, const char *class,
                      struct ipam_request *ret_request)
 {
 	struct ipam_request r = { .wish = IPAM_WISH_ADDRESS, .use = CONFIG_USE_LOAD_BALANCER };
-	bool our_class = class ? s->load_balancer_class && !strcmp(s->load_balancer_class, class)
-	                       : !s->load_balancer_class;
 
 	read_status(s, &r);
 	if (s->type != KUBE_LOAD_BALANCER)
 		r.wish = IPAM_WISH_NONE;
-	else if (!our_class)
+	else if (!ipam_is_our_class(s, class))
 		r.wish = IPAM_WISH_OTHER;
 	else if (s->meta.deleting)
 		r.wish = IPAM_WISH_DELETING;
 	if (r.wish == IPAM_WISH_ADDRESS) {
 		read_wishes(s, &r);
-		read_families(s, &r);
+		ipam_read_families(s, &r);
 	}
 	*ret_request = r;
 }
@@ -152,6 +157,8 @@ void ipam_request_of(const struct kube_service *s, const char *class,
 void ipam_request_fini(struct ipam_request *r)
 {
 	free(r->pool);
+	free(r->written);
+	free(r->namespace);
 	free(r->problem);
 	*r = (struct ipam_request){ 0 };
 }

@@ -21,13 +21,21 @@ from lab.cluster import Lab
 from lab.waiting import LabError, wait_for
 
 SYSTEM = "fairlead-system"
-CONDITION = "fairlead.io/AddressAssigned"
+CONDITION, EXTERNAL = "fairlead.io/AddressAssigned", "fairlead.io/ExternalIPsAssigned"
+POOL, RECORD = "fairlead.io/external-ips", "fairlead.io/external-ips-assigned"
 LEASE = ("--lease-duration", "3", "--renew-deadline", "2", "--retry-period", "1")
 POOLS = """\
 address-pools:
 - {name: lan, protocol: layer2, addresses: [192.168.1.240-192.168.1.250, "fd00:60::10-fd00:60::1f"]}
 - {name: first, protocol: layer2, priority: 1, addresses: [10.60.1.0/30], avoid-buggy-ips: true}
 - {name: tiny, protocol: layer2, auto-assign: false, addresses: [10.60.0.1-10.60.0.2]}
+- {name: edge, protocol: layer2, use: [external-ip], addresses: [203.0.113.1-203.0.113.3, "fd00:61::1-fd00:61::2"]}
+- name: any
+  protocol: layer2
+  priority: 2
+  use: [load-balancer, external-ip]
+  addresses: [10.61.0.1-10.61.0.4]
+external-ips: {allow: [198.51.100.0/24], namespaces: [default]}
 """
 SEEDS = range(40)
 SERVICES = 24
@@ -68,13 +76,35 @@ def random_service(chance: random.Random, number: int) -> Object:
         spec["loadBalancerClass"] = "example.com/other"
     elif chance.random() < 0.1:
         spec["type"] = "ClusterIP"
+    if chance.random() < 0.5:
+        add_external_ips(chance, annotations, spec)
     meta = {"name": f"s{number:02}", "annotations": annotations}
     return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
 
 
+def add_external_ips(chance: random.Random, annotations: dict[str, str], spec: dict[str, Any]) -> None:
+    """Asks for some; may hold some, as if given before; or has some that somebody wrote by hand."""
+    pool = chance.choice(("edge", "edge", "any", "any", "lan", "nowhere"))
+    annotations[POOL] = pool
+    if "loadBalancerClass" not in spec:
+        spec["type"] = chance.choice(("ClusterIP", "NodePort", spec["type"], spec["type"]))
+    if chance.random() < 0.25:
+        held = "10.61.0.2" if pool == "any" else chance.choice(("203.0.113.2", "203.0.113.3"))
+        annotations[RECORD] = held
+        spec["externalIPs"] = [held]
+    elif chance.random() < 0.25:
+        written = ("203.0.113.1", "10.61.0.3", "198.51.100.7", "192.168.1.241")
+        spec["externalIPs"] = chance.sample(written, 2)
+        if chance.random() < 0.7:
+            del annotations[POOL]
+    if spec["type"] == "ClusterIP" and "externalIPs" not in spec and chance.random() < 0.2:
+        spec["clusterIP"] = "None"
+        spec.pop("ipFamilyPolicy", None)
+
+
 def random_status(chance: random.Random, service: Object, free: list[str]) -> Object | None:
     """What an earlier controller, or another program, may have written; None: nothing."""
-    asks = service["metadata"]["annotations"] or service["spec"]["type"] != "LoadBalancer"
+    asks = set(service["metadata"]["annotations"]) - {POOL, RECORD} or service["spec"]["type"] != "LoadBalancer"
     if not free or asks or chance.random() < 0.5:
         return None
     if chance.random() < 0.1:
@@ -104,15 +134,30 @@ def clean(lab: Lab) -> None:
             lab.api.delete("Service", name)
 
 
-def facts(service: Object) -> tuple[list[str], str]:
-    """The addresses, and the reason of the condition."""
+def facts(service: Object) -> dict[str, tuple[list[str], str]]:
+    """Of each kind the addresses, and the reason of the condition."""
     status = service.get("status", {})
     ingress = status.get("loadBalancer", {}).get("ingress") or []
-    reasons = [c["reason"] for c in status.get("conditions", []) if c["type"] == CONDITION]
-    return [i["ip"] for i in ingress if "ip" in i], (reasons or [""])[0]
+    reasons = {c["type"]: c["reason"] for c in status.get("conditions", [])}
+    return {
+        "load-balancer": ([i["ip"] for i in ingress if "ip" in i], reasons.get(CONDITION, "")),
+        "external-ip": (service["spec"].get("externalIPs", []), reasons.get(EXTERNAL, "")),
+    }
 
 
-def settled(lab: Lab) -> dict[str, tuple[list[str], str]]:
+def parts(row: Object) -> list[Object]:
+    """What a row of the plan says of each kind."""
+    return list(row.get("parts", [{**row, "kind": "load-balancer"}]))
+
+
+def check_part(part: Object, done: tuple[list[str], str], said: Object) -> None:
+    addresses, reason = done
+    assert sorted(part["after"]) == sorted(addresses), part
+    assert part["change"] != "assign" or reason == part["reason"], part
+    assert part["change"] != "fail" or said["reason"] == part["reason"], part
+
+
+def settled(lab: Lab) -> dict[str, dict[str, tuple[list[str], str]]]:
     """What the controller has come to: it leads, has decided, and nothing has changed between two looks."""
     last: dict[str, Any] = {}
 
@@ -144,10 +189,12 @@ def test_plan_and_controller_agree(lab: Lab, seed: int) -> None:
         done = settled(lab)
         said = {s["name"]: s for s in lab.daemon("controller-a")["services"]}
         for row in live:
-            addresses, reason = done[row["name"]]
-            assert sorted(row["after"]) == sorted(addresses), row
-            assert row["change"] != "assign" or reason == row["reason"], row
-            assert row["change"] != "fail" or said[row["name"]]["reason"] == row["reason"], row
+            assert row["after"] == [a for part in parts(row) for a in part["after"]]
+            assert row["change"] in [part["change"] for part in parts(row)]
+            for part in parts(row):
+                about = said[row["name"]]
+                about = about if part["kind"] == "load-balancer" else about["external_ips"]
+                check_part(part, done[row["name"]][part["kind"]], about)
         planned = {row["name"] for row in live}
         left_alone = {s["metadata"]["name"]: facts(s) for s in objects if s["metadata"]["name"] not in planned}
         assert {name: done[name] for name in left_alone} == left_alone

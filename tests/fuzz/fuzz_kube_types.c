@@ -35,7 +35,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct json_object *obj = request_parse_json((const char *)data, size);
 	struct err described = ERR_INIT;
+	struct kube_remains remains;
 	TRY(service, obj);
+	if (kube_service_salvage(obj, &remains))
+		kube_key(&remains.meta);
 	TRY(slice, obj);
 	TRY(node, obj);
 	TRY(config_map, obj);

@@ -8,19 +8,27 @@
 #include <json-c/json.h>
 
 #include "controller/record.h"
+#include "controller/turn.h"
 #include "fairlead/mem.h"
 
 static const char pools[] =
-	"address-pools: [{name: lan, protocol: layer2, addresses: [192.168.1.240-192.168.1.250]}]";
+	"address-pools:\n"
+	"- {name: lan, protocol: layer2, addresses: [192.168.1.240-192.168.1.250]}\n"
+	"- {name: edge, protocol: layer2, use: [external-ip], addresses: [203.0.113.0/29, "
+	"'fd00:7::/125']}\n"
+	"external-ips: {allow: [198.51.100.0/24], namespaces: [shop]}\n";
+static const struct record_rules rules = { .external_ips = true };
 
-static struct kube_service *service_of(const char *spec, const char *status)
+/* @annotations: as in JSON, without the braces. */
+static struct kube_service *annotated(const char *annotations, const char *spec, const char *status)
 {
 	cleanup_free char *text = xasprintf(
 		"{\"metadata\":{\"namespace\":\"shop\",\"name\":\"web\",\"uid\":\"u\","
-		"\"resourceVersion\":\"7\",\"creationTimestamp\":\"2026-01-02T03:04:05Z\"},"
+		"\"resourceVersion\":\"7\",\"creationTimestamp\":\"2026-01-02T03:04:05Z\","
+		"\"annotations\":{%s}},"
 		"\"spec\":{\"type\":\"LoadBalancer\",\"clusterIP\":\"10.96.0.1\","
 		"\"clusterIPs\":[\"10.96.0.1\"]%s},\"status\":{%s}}",
-		spec, status);
+		annotations, spec, status);
 	struct json_object *obj = json_tokener_parse(text);
 	struct kube_service *s = NULL;
 	struct err e = ERR_INIT;
@@ -31,24 +39,40 @@ static struct kube_service *service_of(const char *spec, const char *status)
 	return s;
 }
 
-/* A record that was read, adopted and decided. */
-static struct record *decided(const char *spec, const char *status)
+static struct kube_service *service_of(const char *spec, const char *status)
+{
+	return annotated("", spec, status);
+}
+
+static struct ipam *ipam_of_pools(void)
 {
 	struct config_problems errors = { 0 };
 	struct configuration *c = NULL;
-	struct kube_service *s = service_of(spec, status);
-	struct record *r = record_new(NULL, &s->meta);
-	struct ipam_decision d;
 
 	assert_int_equal(configuration_parse(pools, strlen(pools), &c, &errors, NULL), 0);
 	struct ipam *ipam = ipam_new(c);
-	record_read(r, s, NULL, 0);
-	ipam_hold(ipam, r->key, r->request.held, r->request.n_held);
-	ipam_decide(ipam, r->key, &r->request, &d);
-	record_decided(r, &d);
-	ipam_free(ipam);
 	configuration_unref(c);
+	return ipam;
+}
+
+/* A record that was read, adopted and decided.  Frees @s. */
+static struct record *decided_of(struct kube_service *s, struct ipam *ipam)
+{
+	static const struct record_server server = { 0 };
+	struct record *r = record_new(NULL, &s->meta);
+
+	record_read(r, s, &rules, 0);
+	turn_decide(ipam, r, &server);
 	kube_service_free(s);
+	return r;
+}
+
+static struct record *decided(const char *spec, const char *status)
+{
+	struct ipam *ipam = ipam_of_pools();
+	struct record *r = decided_of(service_of(spec, status), ipam);
+
+	ipam_free(ipam);
 	return r;
 }
 
@@ -68,30 +92,34 @@ static const struct {
 	struct record_server server;
 	struct record_write needs;
 } rows[] = {
-	{ "a new one", "", "", { 0 }, { true, true } },
+	{ "a new one", "", "", { 0 }, { .ingress = true, .condition = true } },
 	{ "one that is right", "", VIP "," CONDITION("True", "Assigned", "any"), { 0 }, { 0 } },
 	{ "one that is right since before us",
 	  "",
 	  VIP "," CONDITION("True", "Kept", "any"),
 	  { 0 },
 	  { 0 } },
-	{ "one without a condition", "", VIP, { 0 }, { false, true } },
+	{ "one without a condition", "", VIP, { 0 }, { .condition = true } },
 	{ "one whose condition is wrong",
 	  "",
 	  VIP "," CONDITION("False", "PoolExhausted", "any"),
 	  { 0 },
-	  { false, true } },
+	  { .condition = true } },
 	{ "one without a condition on a server that drops it",
 	  "",
 	  VIP,
 	  { .drops_conditions = true },
 	  { 0 } },
-	{ "a new one on such a server", "", "", { .drops_conditions = true }, { true, true } },
+	{ "a new one on such a server",
+	  "",
+	  "",
+	  { .drops_conditions = true },
+	  { .ingress = true, .condition = true } },
 	{ "one without ipMode",
 	  "",
 	  INGRESS("") "," CONDITION("True", "Kept", "any"),
 	  { 0 },
-	  { true, true } },
+	  { .ingress = true, .condition = true } },
 	{ "one without ipMode on a server that drops it",
 	  "",
 	  INGRESS("") "," CONDITION("True", "Kept", "any"),
@@ -102,7 +130,7 @@ static const struct {
 	  INGRESS(",\"ipMode\":\"Proxy\"") "," CONDITION("True", "Kept", "any"),
 	  { 0 },
 	  { 0 } },
-	{ "a failure", ASKS_OUTSIDE, "", { 0 }, { false, true } },
+	{ "a failure", ASKS_OUTSIDE, "", { 0 }, { .condition = true } },
 	{ "a failure that is said",
 	  ASKS_OUTSIDE,
 	  CONDITION("False", "AddressOutsidePools", WHY_OUTSIDE),
@@ -112,7 +140,7 @@ static const struct {
 	  ASKS_OUTSIDE,
 	  CONDITION("False", "AddressOutsidePools", "any"),
 	  { 0 },
-	  { false, true } },
+	  { .condition = true } },
 	{ "a failure on a server that drops conditions",
 	  ASKS_OUTSIDE,
 	  "",
@@ -123,7 +151,7 @@ static const struct {
 	  "",
 	  OUTSIDE "," CONDITION("True", "Assigned", "any"),
 	  { 0 },
-	  { false, true } },
+	  { .condition = true } },
 	{ "another class", ",\"loadBalancerClass\":\"example.com/x\"", "", { 0 }, { 0 } },
 	{ "another class with our words",
 	  ",\"loadBalancerClass\":\"example.com/x\"",
@@ -134,12 +162,12 @@ static const struct {
 	  ",\"type\":\"ClusterIP\"",
 	  CONDITION("True", "Assigned", "any"),
 	  { 0 },
-	  { false, true } },
+	  { .condition = true } },
 	{ "no longer one, on a server that leaves the status",
 	  ",\"type\":\"ClusterIP\"",
 	  VIP "," CONDITION("True", "Assigned", "any"),
 	  { 0 },
-	  { true, true } },
+	  { .ingress = true, .condition = true } },
 	{ "never one", ",\"type\":\"ClusterIP\"", "", { 0 }, { 0 } },
 };
 
@@ -151,7 +179,8 @@ static void test_needs(void **state)
 		struct record_write w = record_needs(r, &rows[i].server);
 		if (w.ingress != rows[i].needs.ingress || w.condition != rows[i].needs.condition)
 			fail_msg("%s: ingress %d, condition %d (%s)", rows[i].what, w.ingress,
-			         w.condition, r->message);
+			         w.condition, r->lb.message);
+		assert_null(r->external);
 		record_free(r);
 	}
 }
@@ -231,29 +260,286 @@ static void test_overwritten(void **state)
 		struct record *r = decided("", steps[i].before);
 		struct kube_service *now = service_of("", steps[i].now);
 		struct addr before[IPAM_STATUS_MAX];
-		size_t n_before = r->request.n_held;
+		size_t n_before = r->lb.request.n_held;
 
-		memcpy(before, r->request.held, sizeof(before));
-		record_read(r, now, NULL, 0);
+		memcpy(before, r->lb.request.held, sizeof(before));
+		record_read(r, now, &rules, 0);
 		if (record_overwritten(r, before, n_before) != steps[i].overwritten)
 			fail_msg("%s", steps[i].what);
-		r->decided = false; /* nobody has looked at it yet */
+		r->lb.decided = false; /* nobody has looked at it yet */
 		assert_false(record_overwritten(r, before, n_before));
 		kube_service_free(now);
 		record_free(r);
 	}
 }
 
+/* ---- external IPs ---- */
+
+#define ASKS "\"fairlead.io/external-ips\":\"edge\""
+#define RECORD(list) "\"fairlead.io/external-ips-assigned\":\"" list "\""
+#define HAS(list) ",\"externalIPs\":[" list "]"
+#define SAID(status, reason, message)                                                        \
+	"\"conditions\":[{\"type\":\"fairlead.io/ExternalIPsAssigned\",\"status\":\"" status \
+	"\",\"reason\":\"" reason "\",\"message\":\"" message                                \
+	"\",\"lastTransitionTime\":\"2026-01-01T00:00:00Z\"}]"
+#define NODE_PORT ",\"type\":\"NodePort\""
+#define DUAL ",\"clusterIPs\":[\"10.96.0.1\",\"fd00:96::1\"]"
+#define NO_PATCH ""
+
+static const struct external_row {
+	const char *what, *annotations, *spec, *status;
+	enum ipam_action action;
+	enum reason reason;
+	bool says;         /* the condition is to be written */
+	const char *patch; /* of metadata and spec, behind the resourceVersion; "": none */
+} external_rows[] = {
+	{ "nothing to do with them", "", NODE_PORT, "", IPAM_NONE, REASON_COUNT, false, NO_PATCH },
+	{ "asks", ASKS, NODE_PORT, "", IPAM_ASSIGN, REASON_Assigned, true,
+	  "\"annotations\":{" RECORD(
+		  "203.0.113.0") "}},\"spec\":{\"externalIPs\":[\"203.0.113.0\"]}}" },
+	{ "a cluster IP is enough", ASKS, ",\"type\":\"ClusterIP\"", "", IPAM_ASSIGN,
+	  REASON_Assigned, true,
+	  "\"annotations\":{" RECORD(
+		  "203.0.113.0") "}},\"spec\":{\"externalIPs\":[\"203.0.113.0\"]}}" },
+	{ "asks, of two families", ASKS, NODE_PORT DUAL, "", IPAM_ASSIGN, REASON_Assigned, true,
+	  "\"annotations\":{" RECORD("203.0.113.0,fd00:7::") "}},\"spec\":{\"externalIPs\":["
+	                                                     "\"203.0.113.0\",\"fd00:7::\"]}}" },
+	{ "gets the second family", ASKS "," RECORD("203.0.113.5"),
+	  NODE_PORT DUAL HAS("\"203.0.113.5\""), "", IPAM_ASSIGN, REASON_Assigned, true,
+	  "\"annotations\":{" RECORD("203.0.113.5,fd00:7::") "}},\"spec\":{\"externalIPs\":["
+	                                                     "\"203.0.113.5\",\"fd00:7::\"]}}" },
+	{ "keeps", ASKS "," RECORD("203.0.113.5"), NODE_PORT HAS("\"203.0.113.5\""),
+	  SAID("True", "Assigned", "any"), IPAM_KEEP, REASON_Kept, false, NO_PATCH },
+	{ "keeps, unsaid", ASKS "," RECORD("203.0.113.5"), NODE_PORT HAS("\"203.0.113.5\""), "",
+	  IPAM_KEEP, REASON_Kept, true, NO_PATCH },
+	{ "gets back what somebody took out", ASKS "," RECORD("203.0.113.5"), NODE_PORT,
+	  SAID("True", "Assigned", "any"), IPAM_KEEP, REASON_Kept, false,
+	  "\"annotations\":{" RECORD(
+		  "203.0.113.5") "}},\"spec\":{\"externalIPs\":[\"203.0.113.5\"]}}" },
+	{ "gives up", RECORD("203.0.113.5"), NODE_PORT HAS("\"203.0.113.5\""),
+	  SAID("True", "Assigned", "any"), IPAM_RELEASE, REASON_NoExternalIpsWanted, true,
+	  "\"annotations\":{\"fairlead.io/external-ips-assigned\":null}},\"spec\":{\"externalIPs\":null}}" },
+	{ "gives up only what is recorded", RECORD("203.0.113.5"),
+	  NODE_PORT HAS("\"198.51.100.9\",\"203.0.113.5\",\"fd00:8::1\""),
+	  SAID("True", "Assigned", "any"), IPAM_RELEASE, REASON_ExternalIpNotAllowed, true,
+	  "\"annotations\":{\"fairlead.io/external-ips-assigned\":null}},\"spec\":{\"externalIPs\":["
+	  "\"198.51.100.9\",\"fd00:8::1\"]}}" },
+	{ "gives up a record alone", RECORD("203.0.113.5"), NODE_PORT, "", IPAM_RELEASE,
+	  REASON_NoExternalIpsWanted, false,
+	  "\"annotations\":{\"fairlead.io/external-ips-assigned\":null}},\"spec\":{\"externalIPs\":null}}" },
+	{ "has given up", "", NODE_PORT, SAID("True", "Assigned", "any"), IPAM_NONE,
+	  REASON_NoExternalIpsWanted, true, NO_PATCH },
+	{ "beside some of hand", ASKS, NODE_PORT HAS("\"198.51.100.9\""), "", IPAM_FAIL,
+	  REASON_ExternalIpsMixed, true, NO_PATCH },
+	{ "beside some of hand, holding", ASKS "," RECORD("203.0.113.5"),
+	  NODE_PORT HAS("\"203.0.113.5\",\"198.51.100.9\""), SAID("True", "Assigned", "any"),
+	  IPAM_FAIL, REASON_ExternalIpsMixed, true, NO_PATCH },
+	{ "a record that cannot be read", ASKS "," RECORD("all"), NODE_PORT HAS("\"203.0.113.5\""),
+	  "", IPAM_FAIL, REASON_ExternalIpsMixed, true, NO_PATCH },
+	{ "such a record alone is written anew", ASKS "," RECORD("all"), NODE_PORT, "", IPAM_ASSIGN,
+	  REASON_Assigned, true,
+	  "\"annotations\":{" RECORD(
+		  "203.0.113.0") "}},\"spec\":{\"externalIPs\":[\"203.0.113.0\"]}}" },
+	{ "of hand, allowed", "", NODE_PORT HAS("\"198.51.100.9\""), "", IPAM_NONE,
+	  REASON_ExternalIpsAllowed, false, NO_PATCH },
+	{ "of hand, now allowed", "", NODE_PORT HAS("\"198.51.100.9\""),
+	  SAID("False", "ExternalIpNotAllowed", "any"), IPAM_NONE, REASON_ExternalIpsAllowed, true,
+	  NO_PATCH },
+	{ "of hand, not allowed", "", NODE_PORT HAS("\"203.0.113.5\""), "", IPAM_NONE,
+	  REASON_ExternalIpNotAllowed, true, NO_PATCH },
+	{ "of hand, one of two not allowed", "", NODE_PORT HAS("\"198.51.100.9\",\"8.8.8.8\""), "",
+	  IPAM_NONE, REASON_ExternalIpNotAllowed, true, NO_PATCH },
+	{ "headless", ASKS,
+	  ",\"type\":\"ClusterIP\",\"clusterIP\":\"None\",\"clusterIPs\":[\"None\"]", "", IPAM_FAIL,
+	  REASON_NotForwarded, true, NO_PATCH },
+	{ "a name", ASKS, ",\"type\":\"ExternalName\"", "", IPAM_FAIL, REASON_NotForwarded, true,
+	  NO_PATCH },
+	{ "a pool that is not there", "\"fairlead.io/external-ips\":\"nowhere\"", NODE_PORT, "",
+	  IPAM_FAIL, REASON_NoSuchPool, true, NO_PATCH },
+	{ "a pool for load balancers", "\"fairlead.io/external-ips\":\"lan\"", NODE_PORT, "",
+	  IPAM_FAIL, REASON_PoolNotForUse, true, NO_PATCH },
+	{ "a record of another pool", ASKS "," RECORD("192.168.1.250"),
+	  NODE_PORT HAS("\"192.168.1.250\""), SAID("True", "Assigned", "any"), IPAM_MOVE,
+	  REASON_Assigned, true,
+	  "\"annotations\":{" RECORD(
+		  "203.0.113.0") "}},\"spec\":{\"externalIPs\":[\"203.0.113.0\"]}}" },
+	{ "a record of no pool", ASKS "," RECORD("8.8.8.8"), NODE_PORT HAS("\"8.8.8.8\""),
+	  SAID("True", "Assigned", "any"), IPAM_FAIL, REASON_ForeignAddress, true, NO_PATCH },
+	{ "another class", ASKS, ",\"loadBalancerClass\":\"example.com/x\"", "", IPAM_NONE,
+	  REASON_OtherClass, false, NO_PATCH },
+};
+
+static void test_external(void **state)
+{
+	static const struct record_server server = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(external_rows); i++) {
+		const struct external_row *row = &external_rows[i];
+		struct ipam *ipam = ipam_of_pools();
+		struct record *r =
+			decided_of(annotated(row->annotations, row->spec, row->status), ipam);
+		struct record_write w = record_needs(r, &server), next = { .ingress = false };
+		cleanup(buf_fini) struct buf out = BUF_INIT;
+
+		next.external_ips = w.external_ips;
+		if (next.external_ips)
+			record_patch(r, next, 0, &out);
+		const char *patch = strchr(buf_str(&out), ',');
+		if (row->reason == REASON_COUNT) {
+			assert_null(r->external);
+		} else if (r->external->action != row->action ||
+		           r->external->reason != row->reason ||
+		           w.external_condition != row->says ||
+		           strcmp(patch ? patch + 1 : "", row->patch) != 0) {
+			fail_msg("%s: %s %s, condition %d, patch %s", row->what,
+			         ipam_action_name(r->external->action), r->external->message,
+			         w.external_condition, buf_str(&out));
+		}
+		record_free(r);
+		ipam_free(ipam);
+	}
+}
+
+/* The spec after the load balancer's part, and what is said of it after that. */
+static void test_one_request_at_a_time(void **state)
+{
+	static const struct record_server server = { 0 };
+	struct ipam *ipam = ipam_of_pools();
+	struct record *r = decided_of(annotated(ASKS, "", ""), ipam);
+	struct record_write w = record_next(record_needs(r, &server));
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+
+	(void)state;
+	assert_true(w.ingress && w.condition && !w.external_ips && !w.external_condition);
+	record_written(r, w);
+	w = record_next(record_needs(r, &server));
+	assert_true(w.external_ips && !w.ingress && !w.condition && !w.external_condition);
+	record_written(r, w);
+	w = record_next(record_needs(r, &server));
+	assert_true(w.external_condition && !w.ingress && !w.condition && !w.external_ips);
+	record_patch(r, w, 1778051289000000, &out);
+	assert_string_equal(
+		buf_str(&out),
+		"{\"metadata\":{\"resourceVersion\":\"7\"},\"status\":{\"conditions\":[{\"type\":"
+		"\"fairlead.io/ExternalIPsAssigned\",\"status\":\"True\",\"lastTransitionTime\":"
+		"\"2026-05-06T07:08:09Z\",\"reason\":\"Assigned\",\"message\":"
+		"\"assigned external IP 203.0.113.0 from pool edge\"}]}}");
+	record_written(r, w);
+	assert_false(record_writes(record_needs(r, &server)));
+	record_free(r);
+	ipam_free(ipam);
+}
+
+/* What the API server refused is not asked for again until the Service changes. */
+static void test_refused(void **state)
+{
+	static const struct record_server server = { 0 };
+	struct kube_service *s = annotated(ASKS, NODE_PORT, "");
+	struct record *r = record_new(NULL, &s->meta);
+	struct ipam *ipam = ipam_of_pools();
+	struct addr first;
+
+	(void)state;
+	assert_int_equal(addr_parse("203.0.113.0", &first), 0);
+	record_read(r, s, &rules, 1);
+	assert_true(turn_decide(ipam, r, &server).write.external_ips);
+	assert_string_equal(ipam_holder(ipam, &first), "shop/web (external IPs)");
+	record_refuse(r, "not here");
+	struct turn_outcome t = turn_decide(ipam, r, &server);
+	assert_true(t.freed && t.write.external_condition && !t.write.external_ips);
+	assert_int_equal(r->external->reason, REASON_ExternalIpsRefused);
+	assert_non_null(strstr(r->external->message, "not here"));
+	assert_null(ipam_holder(ipam, &first));
+
+	/* Our own condition, and others', change nothing about it. */
+	record_read(r, s, &rules, 1);
+	assert_false(turn_decide(ipam, r, &server).write.external_ips);
+	/* The spec, or a label, does. */
+	record_read(r, s, &rules, 2);
+	assert_true(turn_decide(ipam, r, &server).write.external_ips);
+	record_read(r, s, &rules, 1);
+	assert_false(turn_decide(ipam, r, &server).write.external_ips);
+	record_forget_refusal(r);
+	assert_true(turn_decide(ipam, r, &server).write.external_ips);
+	kube_service_free(s);
+	record_free(r);
+	ipam_free(ipam);
+}
+
+static void test_off(void **state)
+{
+	static const struct record_rules off = { .external_ips = false };
+	static const struct record_server server = { 0 };
+	static const char *const annotations[] = { ASKS, ASKS "," RECORD("203.0.113.5"),
+		                                   RECORD("203.0.113.5") };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(annotations); i++) {
+		struct kube_service *s = annotated(
+			annotations[i], i ? NODE_PORT HAS("\"203.0.113.5\"") : NODE_PORT, "");
+		struct record *r = record_new(NULL, &s->meta);
+		struct ipam *ipam = ipam_of_pools();
+
+		record_read(r, s, &off, 0);
+		struct turn_outcome t = turn_decide(ipam, r, &server);
+		assert_int_equal(r->external->reason, REASON_ExternalIpsOff);
+		assert_true(t.write.external_condition && !t.write.external_ips);
+		kube_service_free(s);
+		record_free(r);
+		ipam_free(ipam);
+	}
+}
+
+/* One allocator for both kinds: what stands in a status comes first, then what is recorded, then what is written by hand. */
+static void test_who_has_an_address(void **state)
+{
+	static const struct record_server server = { 0 };
+	struct ipam *ipam = ipam_of_pools();
+	struct kube_service *services[] = {
+		annotated("", NODE_PORT HAS("\"203.0.113.1\",\"203.0.113.2\",\"192.168.1.240\""),
+		          ""),
+		annotated(ASKS "," RECORD("203.0.113.1,fd00:7::1"),
+		          NODE_PORT DUAL HAS("\"203.0.113.1\",\"fd00:7::1\""), ""),
+		annotated("", "", VIP),
+		annotated(ASKS "," RECORD("203.0.113.1"), NODE_PORT HAS("\"203.0.113.1\""), ""),
+	};
+	struct record *r[4];
+	struct addr a;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		services[i]->meta.name[0] = (char)('a' + i);
+		r[i] = record_new(NULL, &services[i]->meta);
+		record_read(r[i], services[i], &rules, 0);
+		kube_service_free(services[i]);
+	}
+	turn_adopt_all(ipam, r, 4);
+	addr_parse("203.0.113.1", &a);
+	assert_string_equal(ipam_holder(ipam, &a), "shop/beb (external IPs)");
+	addr_parse("203.0.113.2", &a);
+	assert_string_equal(ipam_holder(ipam, &a), "shop/aeb (external IPs)");
+	addr_parse("192.168.1.240", &a);
+	assert_string_equal(ipam_holder(ipam, &a), "shop/ceb");
+	/* The last one is a copy of the second: it gets another address. */
+	assert_true(turn_decide(ipam, r[3], &server).write.external_ips);
+	assert_int_equal(r[3]->external->action, IPAM_MOVE);
+	assert_string_equal(addr_str(&r[3]->external->want[0]), "203.0.113.0");
+	for (size_t i = 0; i < 4; i++)
+		record_free(r[i]);
+	ipam_free(ipam);
+}
+
 static void test_what_a_server_drops(void **state)
 {
-	static const struct record_write all = { true, true };
+	static const struct record_write all = { .ingress = true, .condition = true };
 	struct kube_service *s = service_of("", INGRESS(""));
 	struct record_server d = record_dropped(s, all);
 
 	(void)state;
 	assert_true(d.drops_ip_mode);
 	assert_true(d.drops_conditions);
-	d = record_dropped(s, (struct record_write){ false, false });
+	d = record_dropped(s, (struct record_write){ .ingress = false });
 	assert_false(d.drops_ip_mode || d.drops_conditions);
 	kube_service_free(s);
 
@@ -269,6 +555,11 @@ int main(void)
 		cmocka_unit_test(test_needs),
 		cmocka_unit_test(test_patch),
 		cmocka_unit_test(test_overwritten),
+		cmocka_unit_test(test_external),
+		cmocka_unit_test(test_one_request_at_a_time),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_off),
+		cmocka_unit_test(test_who_has_an_address),
 		cmocka_unit_test(test_what_a_server_drops),
 	};
 	return cmocka_run_group_tests_name("record", tests, NULL, NULL);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * External IPs: what a Service asks for, and what is to be said of those that somebody wrote by hand.
+ *
+ * spec.externalIPs is one list, written by whoever may edit the Service.  Ours in it are those that our record names, an
+ * annotation written in the same patch; all others are somebody's own and are never changed.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fairlead/mem.h"
+#include "ipam/ipam.h"
+
+static bool is_recorded(const struct ipam_request *r, const struct addr *a)
+{
+	for (size_t i = 0; i < r->n_held; i++)
+		if (addr_eq(&r->held[i], a))
+			return true;
+	return false;
+}
+
+static void read_addresses(const struct kube_service *s, struct ipam_request *r)
+{
+	for (size_t i = 0; i < s->n_external_assigned; i++)
+		r->held[r->n_held++] = s->external_assigned[i];
+	r->assigned_by_us = r->n_held > 0;
+	for (size_t i = 0; i < s->n_external_ips; i++) {
+		if (is_recorded(r, &s->external_ips[i]))
+			continue;
+		if (!r->written) {
+			r->written = xcalloc(s->n_external_ips, sizeof(*r->written));
+			r->namespace = xstrdup(s->meta.namespace);
+		}
+		r->written[r->n_written++] = s->external_ips[i];
+	}
+}
+
+static void find_problem(const struct kube_service *s, bool enabled, struct ipam_request *r)
+{
+	if (!enabled) {
+		r->problem_reason = REASON_ExternalIpsOff;
+		r->problem = xstrdup("the controller runs with --external-ips off");
+	} else if (s->type == KUBE_EXTERNAL_NAME || s->headless) {
+		r->problem_reason = REASON_NotForwarded;
+		r->problem = xasprintf("%s Services have no external IPs: nothing would carry "
+		                       "their traffic",
+		                       s->headless ? "headless" : "ExternalName");
+	} else if (r->n_written > 0) {
+		r->problem_reason = REASON_ExternalIpsMixed;
+		r->problem = xasprintf(
+			"%s%s was written into spec.externalIPs by hand; remove it, or the "
+			"annotation " KUBE_ANNOTATION_EXTERNAL_IPS,
+			s->external_record_malformed
+				? "the record " KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED
+				  " cannot be read, so it seems that "
+				: "",
+			addr_str(&r->written[0]));
+	}
+}
+
+void ipam_external_request_of(const struct kube_service *s, const char *class, bool enabled,
+                              struct ipam_request *ret_request)
+{
+	struct ipam_request r = { .wish = IPAM_WISH_ADDRESS, .use = CONFIG_USE_EXTERNAL_IP };
+
+	read_addresses(s, &r);
+	if (s->type == KUBE_LOAD_BALANCER && !ipam_is_our_class(s, class))
+		r.wish = IPAM_WISH_OTHER;
+	else if (s->meta.deleting)
+		r.wish = IPAM_WISH_DELETING;
+	else if (!s->external_pool && (enabled || !r.n_held))
+		r.wish = IPAM_WISH_NONE;
+	if (r.wish == IPAM_WISH_ADDRESS) {
+		r.pool = xstrdup_null(s->external_pool);
+		ipam_read_families(s, &r);
+		find_problem(s, enabled, &r);
+	}
+	*ret_request = r;
+}
+
+/* The first that is not allowed, or NULL. */
+static const struct addr *find_denied(const struct configuration *c, const struct ipam_request *r)
+{
+	for (size_t i = 0; i < r->n_written; i++)
+		if (!configuration_external_ip_allowed(c, &r->written[i], r->namespace))
+			return &r->written[i];
+	return NULL;
+}
+
+void ipam_judge_written(const struct configuration *c, const struct ipam_request *r,
+                        struct ipam_decision *out)
+{
+	const struct addr *denied = find_denied(c, r);
+
+	if (r->assigned_by_us)
+		out->action = IPAM_RELEASE;
+	out->reason = denied         ? REASON_ExternalIpNotAllowed
+	              : r->n_written ? REASON_ExternalIpsAllowed
+	                             : REASON_NoExternalIpsWanted;
+	if (denied)
+		snprintf(out->message, sizeof(out->message),
+		         "%s was written into spec.externalIPs by hand, and external-ips does not "
+		         "allow it in namespace %s",
+		         addr_str(denied), r->namespace);
+	else
+		snprintf(out->message, sizeof(out->message), "%s", reason_sentence(out->reason));
+}
