@@ -9,10 +9,9 @@
 #include <json-c/json.h>
 
 #include "cli/model_private.h"
+#include "fairlead/ipam.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
-
-#define CONDITION_ASSIGNED "fairlead.io/AddressAssigned"
 
 struct model *cluster_new(void)
 {
@@ -44,6 +43,8 @@ static void service_free(struct model_service *s)
 	free(s->key);
 	free(s->namespace);
 	free(s->name);
+	free(s->external_reason);
+	free(s->external_message);
 	free(s->reason);
 	free(s->message);
 	free(s);
@@ -97,22 +98,30 @@ void cluster_put_configuration(struct model *m, const struct kube_config_map *ma
 	m->config = c;
 }
 
+/* "" where the condition is missing. */
+static void copy_condition(const struct kube_service *in, const char *type, char **ret_reason,
+                           char **ret_message)
+{
+	const struct kube_condition *c = NULL;
+
+	for (size_t i = 0; i < in->n_conditions; i++)
+		if (!strcmp(in->conditions[i].type, type))
+			c = &in->conditions[i];
+	*ret_reason = xstrdup(c && c->reason ? c->reason : "");
+	*ret_message = xstrdup(c && c->message ? c->message : "");
+}
+
 void cluster_put_service(struct model *m, const struct kube_service *in)
 {
-	if (in->type != KUBE_LOAD_BALANCER && in->n_external_ips == 0)
+	if (in->type != KUBE_LOAD_BALANCER && in->n_external_ips == 0 && !in->external_pool)
 		return;
 	struct model_service *s = xcalloc(1, sizeof(*s)), *old;
-	const char *reason = "", *message = "";
-	for (size_t i = 0; i < in->n_conditions; i++)
-		if (!strcmp(in->conditions[i].type, CONDITION_ASSIGNED)) {
-			reason = in->conditions[i].reason ? in->conditions[i].reason : "";
-			message = in->conditions[i].message ? in->conditions[i].message : "";
-		}
 	s->key = xasprintf("%s/%s", in->meta.namespace, in->meta.name);
 	s->namespace = xstrdup(in->meta.namespace);
 	s->name = xstrdup(in->meta.name);
-	s->reason = xstrdup(reason);
-	s->message = xstrdup(message);
+	copy_condition(in, IPAM_CONDITION, &s->reason, &s->message);
+	copy_condition(in, IPAM_CONDITION_EXTERNAL, &s->external_reason, &s->external_message);
+	s->external_waits = in->external_pool && in->n_external_assigned == 0;
 	cleanup_free struct view_address *list = view_addresses_of(in, &s->n_addresses);
 	s->waits = in->type == KUBE_LOAD_BALANCER && (!s->n_addresses || list[0].external);
 	s->addresses = xcalloc(s->n_addresses + 1, sizeof(*s->addresses));

@@ -30,7 +30,7 @@ static uint64_t pool_total(const struct config_pool *p)
 	return total;
 }
 
-/* Addresses that Services have from the pool; one that two Services hold counts once. */
+/* Addresses of the pool that Services have, written by hand or not; one that two Services hold counts once. */
 static uint64_t pool_used(const struct model *m, const struct config_pool *p)
 {
 	struct seen {
@@ -41,10 +41,8 @@ static uint64_t pool_used(const struct model *m, const struct config_pool *p)
 
 	for (const struct model_service *s = m->services; s; s = s->hh.next)
 		for (size_t i = 0; i < s->n_addresses; i++) {
-			const struct view_address *address = &s->addresses[i].address;
-			const struct addr *a = &address->addr;
-			if (configuration_pool_of(m->config, a) != p ||
-			    view_kind_of(m->config, address) == VIEW_EXTERNAL_HANDWRITTEN)
+			const struct addr *a = &s->addresses[i].address.addr;
+			if (configuration_pool_of(m->config, a) != p)
 				continue;
 			HASH_FIND(hh, seen, a, sizeof(*a), one);
 			if (one)
@@ -131,6 +129,14 @@ static void protocols_text(const struct config_pool *p, struct buf *out)
 		buf_puts(out, out->size ? ",bgp" : "bgp");
 }
 
+static void uses_text(const struct config_pool *p, struct buf *out)
+{
+	if (p->uses & CONFIG_USE_LOAD_BALANCER)
+		buf_puts(out, "load-balancer");
+	if (p->uses & CONFIG_USE_EXTERNAL_IP)
+		buf_puts(out, out->size ? ",external-ip" : "external-ip");
+}
+
 static void ranges_text(const struct config_pool *p, struct buf *out)
 {
 	char text[ADDR_RANGE_STR_SIZE];
@@ -141,26 +147,39 @@ static void ranges_text(const struct config_pool *p, struct buf *out)
 
 static void pools_text(const struct model *m, const char *indent, struct buf *out)
 {
-	static const char *const head[] = {
-		"NAME", "PROTOCOLS", "RANGES", "TOTAL", "USED", "FREE"
-	};
+	static const char *const head[] = { "NAME",  "PROTOCOLS", "USE", "RANGES",
+		                            "TOTAL", "USED",      "FREE" };
 	cleanup(table_fini) struct table t;
 
 	table_init(&t, ARRAY_LEN(head), head);
 	for (size_t i = 0; i < m->config->n_pools; i++) {
 		const struct config_pool *p = &m->config->pools[i];
-		cleanup(buf_fini) struct buf protocols = BUF_INIT, ranges = BUF_INIT;
+		cleanup(buf_fini) struct buf protocols = BUF_INIT, uses = BUF_INIT;
+		cleanup(buf_fini) struct buf ranges = BUF_INIT;
 		uint64_t total = pool_total(p), used = pool_used(m, p);
 		protocols_text(p, &protocols);
+		uses_text(p, &uses);
 		ranges_text(p, &ranges);
 		table_cell(&t, "%s", p->name);
 		table_cell(&t, "%s", buf_str(&protocols));
+		table_cell(&t, "%s", buf_str(&uses));
 		table_cell(&t, "%s", buf_str(&ranges));
 		table_cell(&t, "%" PRIu64, total);
 		table_cell(&t, "%" PRIu64, used);
 		table_cell(&t, "%" PRIu64, total > used ? total - used : 0);
 	}
 	table_print(&t, indent, out);
+}
+
+static void waiting_text(struct table *t, const struct model_service *s, const char *kind,
+                         const char *reason, const char *message)
+{
+	table_cell(t, "%s", s->key);
+	table_cell(t, "%s", "");
+	table_cell(t, "%s", kind);
+	table_cell(t, "%s", "");
+	table_cell(t, "%s", "");
+	table_cell(t, "%s%s%s", *reason ? reason : "no address yet", *message ? ": " : "", message);
 }
 
 static void services_text(const struct model *m, struct buf *out)
@@ -172,13 +191,10 @@ static void services_text(const struct model *m, struct buf *out)
 
 	table_init(&t, ARRAY_LEN(head), head);
 	for (const struct model_service *s = m->services; s; s = s->hh.next) {
-		if (s->waits) {
-			table_cell(&t, "%s", s->key);
-			for (int i = 0; i < 4; i++)
-				table_cell(&t, "%s", "");
-			table_cell(&t, "%s%s%s", *s->reason ? s->reason : "no address yet",
-			           *s->message ? ": " : "", s->message);
-		}
+		if (s->waits)
+			waiting_text(&t, s, "", s->reason, s->message);
+		if (s->external_waits)
+			waiting_text(&t, s, "external-ip", s->external_reason, s->external_message);
 		for (size_t i = 0; i < s->n_addresses; i++) {
 			const struct model_address *a = &s->addresses[i];
 			cleanup(buf_fini) struct buf owners = BUF_INIT, reasons = BUF_INIT;
@@ -271,6 +287,14 @@ static void pools_json(const struct model *m, struct buf *out)
 		}
 		if (p->protocols & CONFIG_PROTOCOL_BGP)
 			buf_printf(out, "%s\"bgp\"", comma);
+		buf_puts(out, "],\"use\":[");
+		comma = "";
+		if (p->uses & CONFIG_USE_LOAD_BALANCER) {
+			buf_puts(out, "\"load-balancer\"");
+			comma = ",";
+		}
+		if (p->uses & CONFIG_USE_EXTERNAL_IP)
+			buf_printf(out, "%s\"external-ip\"", comma);
 		buf_puts(out, "],\"ranges\":[");
 		for (size_t k = 0; k < p->n_ranges; k++) {
 			if (k)
@@ -330,6 +354,13 @@ static void services_json(const struct model *m, struct buf *out)
 		put_str(out, "reason", s->reason);
 		buf_putc(out, ',');
 		put_str(out, "message", s->message);
+		if (s->external_waits || *s->external_reason) {
+			buf_puts(out, ",\"external_ips\":{");
+			put_str(out, "reason", s->external_reason);
+			buf_putc(out, ',');
+			put_str(out, "message", s->external_message);
+			buf_putc(out, '}');
+		}
 		buf_puts(out, ",\"addresses\":[");
 		for (size_t i = 0; i < s->n_addresses; i++) {
 			if (i)

@@ -24,7 +24,9 @@ struct model_address {
 struct model_service {
 	char *key, *namespace, *name;
 	char *reason, *message; /* of the condition AddressAssigned; "" if it is missing */
-	bool waits;             /* of type LoadBalancer, and its status holds no address */
+	char *external_reason, *external_message; /* of ExternalIPsAssigned, likewise */
+	bool waits;          /* of type LoadBalancer, and its status holds no address */
+	bool external_waits; /* names a pool for external IPs, and has none from it */
 	struct model_address *addresses;
 	size_t n_addresses;
 	UT_hash_handle hh;

@@ -134,8 +134,8 @@ static void text_is_aligned(void **state)
 		"Configuration: generation 3\n"
 		"\n"
 		"Pools\n"
-		"  NAME  PROTOCOLS  RANGES                   TOTAL  USED  FREE\n"
-		"  lan   layer2     192.0.2.240-192.0.2.250  11     2     9\n"
+		"  NAME  PROTOCOLS  USE            RANGES                   TOTAL  USED  FREE\n"
+		"  lan   layer2     load-balancer  192.0.2.240-192.0.2.250  11     2     9\n"
 		"\n"
 		"Services\n"
 		"  SERVICE   ADDRESS      KIND           POOL  OWNER  REASON\n"
@@ -313,6 +313,11 @@ static void external_ips_are_shown(void **state)
 	put_service(m, EXTERNAL("lb", "LoadBalancer", "192.0.2.242", "192.0.2.242"));
 	put_service(m, "{'metadata':{'namespace':'shop','name':'inner','uid':'u'},'spec':{"
 	               "'type':'ClusterIP','clusterIP':'10.96.0.1','ports':[{'port':80}]}}");
+	put_service(m, "{'metadata':{'namespace':'shop','name':'refused','uid':'u','annotations':{"
+	               "'fairlead.io/external-ips':'out'}},'spec':{'type':'ClusterIP','clusterIP':"
+	               "'10.96.0.1','ports':[{'port':80}]},'status':{'conditions':[{'type':"
+	               "'fairlead.io/ExternalIPsAssigned','status':'False','reason':"
+	               "'ExternalIpsRefused','message':'not here'}]}}");
 	put_node(m, "n1", "192.0.2.11");
 	put_speaker(m, "n1",
 	            SAYS("assigned", "192.0.2.240", "true", "Announced") "," SAYS(
@@ -320,7 +325,7 @@ static void external_ips_are_shown(void **state)
 	cluster_text(m, &out);
 	assert_non_null(strstr(
 		buf_str(&out),
-		"  out   layer2     192.0.2.240-192.0.2.250  11     2     9\n"
+		"  out   layer2     external-ip  192.0.2.240-192.0.2.250  11     3     8\n"
 		"\n"
 		"Services\n"
 		"  SERVICE        ADDRESS      KIND                     POOL  OWNER  REASON\n"
@@ -330,7 +335,9 @@ static void external_ips_are_shown(void **state)
 		"  shop/lb        -            -                        -     -      no address "
 		"yet\n"
 		"  shop/lb        192.0.2.242  external-ip-assigned     out   -      no speaker "
-		"told\n"));
+		"told\n"
+		"  shop/refused   -            external-ip              -     -      "
+		"ExternalIpsRefused: not here\n"));
 	cluster_free(m);
 }
 
