@@ -164,18 +164,43 @@ bool bgp_attr_eq(const struct bgp_attr *a, const struct bgp_attr *b)
 	       same(a->large, b->large, a->n_large * sizeof(*a->large));
 }
 
-static void add_community_lines(const struct bgp_attr *a, struct bgp_lines *out)
+/* In the order of their bits. */
+static const uint32_t scope_communities[] = { 0xffffff01, 0xffffff02, 0xffffff03 };
+
+static unsigned int scope_of(uint32_t community)
+{
+	for (size_t i = 0; i < ARRAY_LEN(scope_communities); i++)
+		if (scope_communities[i] == community)
+			return 1u << i;
+	return 0;
+}
+
+unsigned int bgp_attr_scope(const struct bgp_attr *a)
+{
+	unsigned int scope = 0;
+
+	for (size_t i = 0; i < a->n_communities; i++)
+		scope |= scope_of(a->communities[i]);
+	return scope;
+}
+
+static void put_community(struct buf *b, uint32_t community)
+{
+	buf_printf(b, "%s %" PRIu32 ":%" PRIu32, b->size ? "" : "set community", community >> 16,
+	           community & 0xffff);
+}
+
+/* Without those of the scope, if @scoped. */
+static void add_community_lines(const struct bgp_attr *a, bool scoped, struct bgp_lines *out)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 
-	if (a->n_communities) {
-		buf_puts(&b, "set community");
-		for (size_t i = 0; i < a->n_communities; i++)
-			buf_printf(&b, " %" PRIu32 ":%" PRIu32, a->communities[i] >> 16,
-			           a->communities[i] & 0xffff);
+	for (size_t i = 0; i < a->n_communities; i++)
+		if (!scoped || !scope_of(a->communities[i]))
+			put_community(&b, a->communities[i]);
+	if (b.size)
 		bgp_lines_add(out, buf_str(&b));
-		buf_clear(&b);
-	}
+	buf_clear(&b);
 	if (a->n_large) {
 		buf_puts(&b, "set large-community");
 		for (size_t i = 0; i < a->n_large; i++)
@@ -189,13 +214,29 @@ void bgp_attr_lines(const struct bgp_attr *a, struct bgp_lines *out)
 {
 	char line[64];
 
-	add_community_lines(a, out);
+	add_community_lines(a, true, out);
 	if (a->has_localpref) {
 		snprintf(line, sizeof(line), "set local-preference %" PRIu32, a->localpref);
 		bgp_lines_add(out, line);
 	}
-	snprintf(line, sizeof(line), "set tag %u", BGP_TAG);
+	snprintf(line, sizeof(line), "set tag %u", BGP_TAG + bgp_attr_scope(a));
 	bgp_lines_add(out, line);
+}
+
+void bgp_scope_lines(unsigned int scope, struct bgp_lines *out)
+{
+	cleanup(buf_fini) struct buf b = BUF_INIT;
+	char line[64];
+
+	snprintf(line, sizeof(line), "match tag %u", BGP_TAG + scope);
+	bgp_lines_add(out, line);
+	for (size_t i = 0; i < ARRAY_LEN(scope_communities); i++)
+		if (scope & 1u << i)
+			put_community(&b, scope_communities[i]);
+	if (!b.size)
+		return;
+	buf_puts(&b, " additive");
+	bgp_lines_add(out, buf_str(&b));
 }
 
 char *bgp_canonical_line(const char *line)
@@ -204,7 +245,7 @@ char *bgp_canonical_line(const char *line)
 	struct bgp_attr a = { 0 };
 	struct bgp_lines l = { 0 };
 	char *out = NULL;
-	bool is_large = strncmp(line, large, strlen(large)) == 0;
+	bool is_large = strncmp(line, large, strlen(large)) == 0, additive = false;
 
 	if (!is_large && strncmp(line, plain, strlen(plain)) != 0)
 		return xstrdup(line);
@@ -213,11 +254,17 @@ char *bgp_canonical_line(const char *line)
 	int r = 0;
 	for (w = strtok_r(words, " ", &save); r == 0 && w; w = strtok_r(NULL, " ", &save)) {
 		cleanup_free char *token = xasprintf("%s%s", is_large ? "large:" : "", w);
-		r = bgp_attr_add(&a, token, NULL);
+		if (strcmp(w, "additive") == 0)
+			additive = true;
+		else
+			r = bgp_attr_add(&a, token, NULL);
 	}
 	if (r == 0)
-		add_community_lines(&a, &l);
-	out = xstrdup(l.n == 1 ? l.v[0] : line); /* "none", "additive": as they are */
+		add_community_lines(&a, false, &l);
+	if (l.n == 1)
+		out = xasprintf("%s%s", l.v[0], additive ? " additive" : "");
+	else
+		out = xstrdup(line); /* "none": as it is */
 	bgp_lines_fini(&l);
 	bgp_attr_fini(&a);
 	return out;

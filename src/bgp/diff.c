@@ -232,14 +232,21 @@ static void add_networks(struct differ *d, int af)
 	}
 }
 
+static void remove_entry(struct differ *d, const struct bgp_map *m)
+{
+	say(d, BGP_AT_CONFIG, "no route-map %s %s %" PRIu32, m->name, m->permit ? "permit" : "deny",
+	    m->seq)
+		->removes = true;
+}
+
 static void make_map(struct differ *d, const struct bgp_map *m)
 {
-	const struct bgp_map *old = bgp_state_find_map(d->have, m->name);
+	const struct bgp_map *old = bgp_state_find_entry(d->have, m->name, m->seq);
 
 	if (old && bgp_map_eq(old, m))
 		return;
-	if (old && (old->entries != 1 || old->permit != m->permit || old->seq != m->seq)) {
-		say(d, BGP_AT_CONFIG, "no route-map %s", m->name)->removes = true;
+	if (old && old->permit != m->permit) {
+		remove_entry(d, old);
 		old = NULL;
 	}
 	say(d, BGP_AT_MAP, "route-map %s %s %" PRIu32, m->name, m->permit ? "permit" : "deny",
@@ -255,10 +262,18 @@ static void make_map(struct differ *d, const struct bgp_map *m)
 
 static void remove_maps(struct differ *d)
 {
-	for (size_t i = 0; i < d->have->n_maps; i++)
-		if (!bgp_state_find_map(d->to, d->have->maps[i].name))
-			say(d, BGP_AT_CONFIG, "no route-map %s", d->have->maps[i].name)->removes =
-				true;
+	const struct bgp_map *last = NULL; /* that went as a whole */
+
+	for (size_t i = 0; i < d->have->n_maps; i++) {
+		const struct bgp_map *m = &d->have->maps[i];
+		if (bgp_state_find_map(d->to, m->name)) {
+			if (!bgp_state_find_entry(d->to, m->name, m->seq))
+				remove_entry(d, m);
+		} else if (!last || strcmp(last->name, m->name) != 0) {
+			say(d, BGP_AT_CONFIG, "no route-map %s", m->name)->removes = true;
+			last = m;
+		}
+	}
 }
 
 static void set_marker(struct differ *d)

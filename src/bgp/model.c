@@ -94,7 +94,7 @@ void bgp_map_copy(struct bgp_map *to, const struct bgp_map *from)
 bool bgp_map_eq(const struct bgp_map *a, const struct bgp_map *b)
 {
 	return strcmp(a->name, b->name) == 0 && a->permit == b->permit && a->seq == b->seq &&
-	       a->entries == b->entries && bgp_lines_eq(&a->lines, &b->lines);
+	       bgp_lines_eq(&a->lines, &b->lines);
 }
 
 const char *bgp_class_name(uint64_t class, char out[static BGP_CLASS_NAME_SIZE])
@@ -232,7 +232,8 @@ static int network_cmp(const void *a, const void *b)
 static int map_cmp(const void *a, const void *b)
 {
 	const struct bgp_map *x = a, *y = b;
-	return strcmp(x->name, y->name);
+	int c = strcmp(x->name, y->name);
+	return c ? c : (x->seq > y->seq) - (x->seq < y->seq);
 }
 
 static int peer_cmp(const void *a, const void *b)
@@ -251,20 +252,29 @@ void bgp_state_sort(struct bgp_state *s)
 		qsort(s->peers, s->n_peers, sizeof(*s->peers), peer_cmp);
 }
 
-struct bgp_map *bgp_state_map(struct bgp_state *s, const char *name, bool *ret_new)
+struct bgp_map *bgp_state_map(struct bgp_state *s, const char *name, uint32_t seq, bool *ret_new)
 {
 	for (size_t i = 0; i < s->n_maps; i++)
-		if (strcmp(s->maps[i].name, name) == 0) {
+		if (s->maps[i].seq == seq && strcmp(s->maps[i].name, name) == 0) {
 			if (ret_new)
 				*ret_new = false;
 			return &s->maps[i];
 		}
 	ARRAY_RESERVE(s->maps, s->cap_maps, s->n_maps + 1);
 	struct bgp_map *m = &s->maps[s->n_maps++];
-	*m = (struct bgp_map){ .name = xstrdup(name), .permit = true, .seq = 10, .entries = 1 };
+	*m = (struct bgp_map){ .name = xstrdup(name), .permit = true, .seq = seq };
 	if (ret_new)
 		*ret_new = true;
 	return m;
+}
+
+const struct bgp_map *bgp_state_find_entry(const struct bgp_state *s, const char *name,
+                                           uint32_t seq)
+{
+	for (size_t i = 0; i < s->n_maps; i++)
+		if (s->maps[i].seq == seq && strcmp(s->maps[i].name, name) == 0)
+			return &s->maps[i];
+	return NULL;
 }
 
 const struct bgp_map *bgp_state_find_map(const struct bgp_state *s, const char *name)

@@ -24,10 +24,17 @@
 #define BGP_MAP_IN BGP_MARK "-IN"
 #define BGP_MAP_OUT_PREFIX BGP_MARK "-OUT-"
 #define BGP_INSTANCE_LIST BGP_MARK "-INSTANCE"
-/* The route tag by which the outbound policy knows our networks; it never leaves bgpd. */
+/* The route tag by which the outbound policy knows our networks, plus their scope; it never leaves bgpd. */
 #define BGP_TAG 74710179u
+/*
+ * no-export, no-advertise and local-AS are for the router, but a bgpd that has a route with one of them obeys it and does not
+ * send the route.  So they stand in no class: its tag says which of them (one bit each) the outbound policy adds.
+ */
+#define BGP_SCOPES 8u
 /* bgpd's own default is 120 s, too long to wait for a router that rebooted. */
 #define BGP_CONNECT_RETRY_S 5
+/* What our maps begin with; further entries follow at the same distance. */
+#define BGP_SEQ 10u
 
 /* ---- a sorted set of strings ---- */
 
@@ -59,17 +66,20 @@ int bgp_attr_add(struct bgp_attr *a, const char *community, struct err *e);
 /* Union of communities, the higher localpref. */
 int bgp_attr_merge(struct bgp_attr *to, const struct bgp_attr *from, struct err *e);
 bool bgp_attr_eq(const struct bgp_attr *a, const struct bgp_attr *b);
+unsigned int bgp_attr_scope(const struct bgp_attr *a);
 /* The canonical `set` lines of a class of ours. */
 void bgp_attr_lines(const struct bgp_attr *a, struct bgp_lines *out);
+/* The lines of the outbound policy's entry for that scope. */
+void bgp_scope_lines(unsigned int scope, struct bgp_lines *out);
 /* A route-map's line as bgpd prints it, made canonical. */
 char *bgp_canonical_line(const char *line);
 uint64_t bgp_lines_hash(const struct bgp_lines *l);
 
+/* One entry of a route-map. */
 struct bgp_map {
 	char *name;
-	bool permit;
 	uint32_t seq;
-	unsigned int entries; /* ours have one */
+	bool permit;
 	struct bgp_lines lines;
 };
 
@@ -99,7 +109,7 @@ struct bgp_state {
 	struct bgp_lines instance;    /* of the settings that we make in an instance of ours */
 	struct bgp_network *networks; /* sorted by prefix, IPv4 first */
 	size_t n_networks, cap_networks;
-	struct bgp_map *maps; /* sorted by name */
+	struct bgp_map *maps; /* sorted by name and seq */
 	size_t n_maps, cap_maps;
 	struct bgp_peer *peers; /* sorted by address */
 	size_t n_peers, cap_peers;
@@ -108,9 +118,12 @@ void bgp_state_fini(struct bgp_state *s);
 void bgp_state_copy(struct bgp_state *to, const struct bgp_state *from);
 bool bgp_state_eq(const struct bgp_state *a, const struct bgp_state *b);
 void bgp_state_sort(struct bgp_state *s);
-/* The map of that name, new if need be; valid until the next one is made.  *ret_new may be NULL. */
-struct bgp_map *bgp_state_map(struct bgp_state *s, const char *name, bool *ret_new);
+/* The entry, new (a permitting one) if need be; valid until the next one is made.  *ret_new may be NULL. */
+struct bgp_map *bgp_state_map(struct bgp_state *s, const char *name, uint32_t seq, bool *ret_new);
+/* The first entry of that name. */
 const struct bgp_map *bgp_state_find_map(const struct bgp_state *s, const char *name);
+const struct bgp_map *bgp_state_find_entry(const struct bgp_state *s, const char *name,
+                                           uint32_t seq);
 const struct bgp_peer *bgp_state_find_peer(const struct bgp_state *s, const struct addr *a);
 const struct bgp_network *bgp_state_find_network(const struct bgp_state *s, const struct prefix *p);
 void bgp_state_add_network(struct bgp_state *s, const struct bgp_network *n);

@@ -254,22 +254,17 @@ static void read_in_instance(struct parser *p, char *line)
 
 static void read_map_header(struct parser *p, const char *v)
 {
-	bool is_new;
-
 	p->at = AT_MAP;
 	p->map = NULL;
 	if (strncmp(v, BGP_MAP_PREFIX, strlen(BGP_MAP_PREFIX)) != 0 || !strchr(v, ' '))
 		return;
 	cleanup_free char *name = xstrndup(v, strcspn(v, " "));
-	p->map = bgp_state_map(&p->have->ours, name, &is_new);
-	if (!is_new) {
-		p->map->entries++;
-		return;
-	}
 	v = strchr(v, ' ') + 1;
-	p->map->permit = after(v, "permit") != NULL;
+	bool permit = after(v, "permit") != NULL;
 	v = strchr(v, ' ');
-	p->map->seq = v ? (uint32_t)strtoul(v + 1, NULL, 10) : 0;
+	uint32_t seq = v ? (uint32_t)strtoul(v + 1, NULL, 10) : 0;
+	p->map = bgp_state_map(&p->have->ours, name, seq, NULL);
+	p->map->permit = permit;
 }
 
 static void read_top(struct parser *p, const char *line)

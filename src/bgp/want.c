@@ -327,6 +327,7 @@ static void add_class(struct bgp_want *w, const struct bgp_attr *attr)
 {
 	struct bgp_lines lines = { 0 };
 
+	w->scopes |= 1u << bgp_attr_scope(attr);
 	bgp_attr_lines(attr, &lines);
 	for (size_t i = 0; i < w->n_classes; i++)
 		if (bgp_lines_eq(&w->classes[i], &lines)) {
@@ -377,7 +378,7 @@ static uint64_t class_for(struct bgp_state *s, const struct bgp_lines *lines)
 	char name[BGP_CLASS_NAME_SIZE];
 	uint64_t class = bgp_lines_hash(lines);
 	bool is_new;
-	struct bgp_map *m = bgp_state_map(s, bgp_class_name(class, name), &is_new);
+	struct bgp_map *m = bgp_state_map(s, bgp_class_name(class, name), BGP_SEQ, &is_new);
 
 	if (is_new)
 		bgp_lines_copy(&m->lines, lines);
@@ -394,19 +395,34 @@ static uint64_t class_of_attr(struct bgp_state *s, const struct bgp_attr *attr)
 	return class;
 }
 
-static void add_peers(const struct bgp_want *w, struct bgp_state *s)
+/* Makes the outbound policy for networks of these scopes; of none in any case. */
+static void add_out_map(struct bgp_state *s, unsigned int scopes,
+                        char ret_name[static BGP_CLASS_NAME_SIZE])
 {
-	char match[32], out[BGP_CLASS_NAME_SIZE];
-	struct bgp_lines lines = { 0 };
+	struct bgp_lines lines[BGP_SCOPES] = { 0 };
+	uint64_t hash = 0;
+	uint32_t seq = BGP_SEQ;
 
-	snprintf(match, sizeof(match), "match tag %u", BGP_TAG);
-	bgp_lines_add(&lines, match);
-	snprintf(out, sizeof(out), BGP_MAP_OUT_PREFIX "%08" PRIx32,
-	         (uint32_t)bgp_lines_hash(&lines));
-	struct bgp_map *m = bgp_state_map(s, out, NULL);
-	m->lines = lines;
-	m = bgp_state_map(s, BGP_MAP_IN, NULL);
-	m->permit = false;
+	scopes |= 1;
+	for (unsigned int scope = 0; scope < BGP_SCOPES; scope++)
+		if (scopes & 1u << scope) {
+			bgp_scope_lines(scope, &lines[scope]);
+			hash ^= bgp_lines_hash(&lines[scope]);
+		}
+	snprintf(ret_name, BGP_CLASS_NAME_SIZE, BGP_MAP_OUT_PREFIX "%08" PRIx32, (uint32_t)hash);
+	for (unsigned int scope = 0; scope < BGP_SCOPES; scope++)
+		if (scopes & 1u << scope) {
+			bgp_state_map(s, ret_name, seq, NULL)->lines = lines[scope];
+			seq += BGP_SEQ;
+		}
+}
+
+static void add_peers(const struct bgp_want *w, unsigned int scopes, struct bgp_state *s)
+{
+	char out[BGP_CLASS_NAME_SIZE];
+
+	add_out_map(s, scopes, out);
+	bgp_state_map(s, BGP_MAP_IN, BGP_SEQ, NULL)->permit = false;
 	for (size_t i = 0; i < w->n_peers; i++) {
 		struct bgp_peer *p = bgp_state_add_peer(s, &w->peers[i].peer.address);
 		bgp_peer_copy(p, &w->peers[i].peer);
@@ -448,7 +464,10 @@ void bgp_want_state(struct bgp_want *w, struct bgp_state *ret_state)
 	bgp_lines_add(&s->instance, "no bgp network import-check");
 	if (!addr_is_none(&w->router_id))
 		add_line(&s->instance, "bgp router-id %s", addr_str(&w->router_id));
-	add_peers(w, s);
+	unsigned int scopes = w->scopes;
+	for (p = w->prefixes; p; p = p->hh.next)
+		scopes |= 1u << bgp_attr_scope(&w->attrs[p->attr]);
+	add_peers(w, scopes, s);
 	for (size_t i = 0; i < w->n_classes; i++)
 		class_for(s, &w->classes[i]);
 	cleanup_free uint64_t *classes = xcalloc(w->n_attrs + 1, sizeof(*classes));

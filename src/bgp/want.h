@@ -56,6 +56,7 @@ struct bgp_want {
 	size_t n_addresses, cap_addresses;
 	struct bgp_lines *classes; /* that are to stand even if unused */
 	size_t n_classes, cap_classes;
+	unsigned int scopes; /* of the classes, one bit for each */
 	struct bgp_bfd_profile *profiles;
 	size_t n_profiles, cap_profiles;
 };

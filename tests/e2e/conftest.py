@@ -18,6 +18,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `pytest tests/e2e` by hand
 
+pytest.register_assert_rewrite("bgproom")  # before any module imports it
+
 from lab import rundir
 from lab.cluster import SOURCE, Lab, end_on_signals
 from lab.waiting import LabError, wait_for

@@ -166,7 +166,7 @@ def test_a_killed_speaker_changes_no_route(lab: Lab, router: Router, make_servic
     router.wait_next_hops(f"{address}/32", list(WITH_PODS))
     at_rest(lab, "node1")
     config = router.bgpds["node1"].running_config()
-    version = router.bgpd.route(f"{address}/32")["version"]
+    table = router.table()
     lab.speaker("node1").kill()
     assert router.next_hops(f"{address}/32") == list(WITH_PODS)
     lab.restart("speaker-node1")
@@ -174,7 +174,7 @@ def test_a_killed_speaker_changes_no_route(lab: Lab, router: Router, make_servic
     # It takes over what it finds, and says nothing again.
     assert at_rest(lab, "node1")["commands"] == 0
     assert router.bgpds["node1"].running_config() == config
-    assert router.bgpd.route(f"{address}/32")["version"] == version
+    assert router.table() == table
     assert router.next_hops(f"{address}/32") == list(WITH_PODS)
     wait_for("HTTP", lambda: router.get(address, timeout=1))
 
@@ -393,3 +393,45 @@ def test_an_external_ip_is_at_most_three_commands(
     make_service("hand", type="ClusterIP", externalIPs=["198.51.101.9"])
     router.wait_next_hops("198.51.101.9/32", list(NODES))
     assert 1 <= at_rest(lab, "node1")["commands"] - before <= 3
+
+
+def test_everything_changes_at_once(lab: Lab, router: Router, make_service: MakeService) -> None:
+    address = make_public(lab, make_service, "web", externalTrafficPolicy="Local")
+    make_public(lab, make_service, "wide")
+    router.wait_next_hops(f"{address}/32", list(WITH_PODS))
+    before = lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
+    changed = {
+        "my-asn: 64512": "my-asn: 64999",
+        "hold-time: 9s": "hold-time: 12s\n  password: secret\n  bfd-profile: slow",
+        "- name: lan\n  protocol: layer2": "- name: edge\n  protocol: [layer2, bgp]",
+        "  auto-assign: false\n": "  bgp-advertisements:\n"
+        "  - {aggregation-length: 28, localpref: 7, communities: ['65535:65281', '64999:7']}\n",
+        "address-pools:": "bfd-profiles:\n- {name: slow, receive-interval: 900}\naddress-pools:",
+    }
+    after = before
+    for old, new in changed.items():
+        assert old in after
+        after = after.replace(old, new)
+    nodes = [lab.host(n).address for n in NODES]
+
+    def peer_with(asn: int, *more: str) -> None:
+        lines = [f"neighbor {a} {line}" for a in nodes for line in (f"remote-as {asn}", *more)]
+        router.bgpd.configure(f"router bgp {ASN}", *lines)
+
+    peer_with(64999, "password secret")
+    configure(lab, after)
+    try:
+        # Policy Cluster is aggregated, policy Local never is.
+        router.wait_next_hops("198.51.100.0/28", list(NODES), SLOW)
+        router.wait_next_hops(f"{address}/32", list(WITH_PODS))
+        for path in router.bgpd.route(f"{address}/32")["paths"]:
+            assert path["community"]["string"] == "64999:7 no-export" and path["aspath"]["string"] == "64999"
+        for node in NODES:
+            config = router.bgpds[node].running_config()
+            assert "64512" not in config and config.count("router bgp") == 1
+            assert [p["state"] for p in bgp(lab, node)["peers"]] == ["Established"]
+    finally:
+        router.bgpd.configure(f"router bgp {ASN}", *(f"no neighbor {a} password" for a in nodes))
+        peer_with(NODES_ASN)
+        configure(lab, before)
+    router.wait_next_hops(f"{address}/32", list(WITH_PODS), SLOW)

@@ -11,6 +11,7 @@ client outside reaches Services through them.
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 from typing import Protocol
 
 from . import frr, net, netns, web
@@ -119,6 +120,14 @@ class Router:
         """The prefixes that the router's kernel has from BGP."""
         routes = json.loads(netns.output(self.namespace, ["ip", "-j", "route", "show", "proto", "bgp"]) or "[]")
         return [r["dst"] for r in routes]
+
+    def table(self) -> dict[str, Any]:
+        """All of what the router's bgpd has learned, and the version of the table, which grows with every change."""
+        table: dict[str, Any] = self.bgpd.json("show bgp ipv4 unicast json detail")
+        for paths in table["routes"].values():
+            for path in paths:
+                path.pop("lastUpdate", None)  # computed anew each time, to the second
+        return {"version": table["tableVersion"], "routes": table["routes"]}
 
     def wait_next_hops(self, prefix: str, nodes: list[str], seconds: float = 30.0) -> None:
         def as_wanted() -> bool:

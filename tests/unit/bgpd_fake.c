@@ -47,20 +47,17 @@ static uint8_t say_map(struct bgpd_fake *f, const char *v)
 
 	if (sscanf(v, "%63s %7s %" SCNu32, f->map, action, &seq) != 3)
 		return VTY_NO_MATCH;
-	struct bgp_map *m = bgp_state_map(&f->s, f->map, &is_new);
-	if (is_new) {
+	f->seq = seq;
+	struct bgp_map *m = bgp_state_map(&f->s, f->map, seq, &is_new);
+	if (is_new)
 		m->permit = strcmp(action, "permit") == 0;
-		m->seq = seq;
-	} else if (m->seq != seq) {
-		m->entries++;
-	}
 	f->node = BGP_AT_MAP;
 	return VTY_SUCCESS;
 }
 
 static uint8_t say_in_map(struct bgpd_fake *f, const char *c)
 {
-	struct bgp_map *m = bgp_state_map(&f->s, f->map, NULL);
+	struct bgp_map *m = bgp_state_map(&f->s, f->map, f->seq, NULL);
 	const char *no = after(c, "no ");
 	cleanup_free char *line = bgp_canonical_line(no ? no : c);
 
@@ -71,18 +68,29 @@ static uint8_t say_in_map(struct bgpd_fake *f, const char *c)
 	return VTY_SUCCESS;
 }
 
-static uint8_t say_no_map(struct bgpd_fake *f, const char *name)
+static void drop_map(struct bgpd_fake *f, size_t i)
 {
+	free(f->s.maps[i].name);
+	bgp_lines_fini(&f->s.maps[i].lines);
+	f->s.maps[i] = f->s.maps[--f->s.n_maps];
+}
+
+/* The whole map, or one entry of it. */
+static uint8_t say_no_map(struct bgpd_fake *f, const char *v)
+{
+	char name[64], action[8];
+	uint32_t seq;
+	bool whole = sscanf(v, "%63s %7s %" SCNu32, name, action, &seq) == 1;
+
+	for (size_t i = 0; i < f->s.n_maps;)
+		if (!strcmp(f->s.maps[i].name, name) && (whole || f->s.maps[i].seq == seq))
+			drop_map(f, i);
+		else
+			i++;
 	for (size_t i = 0; i < f->s.n_networks; i++)
-		f->violations +=
-			f->s.networks[i].class && f->s.networks[i].class == bgp_class_of_name(name);
-	for (size_t i = 0; i < f->s.n_maps; i++)
-		if (strcmp(f->s.maps[i].name, name) == 0) {
-			free(f->s.maps[i].name);
-			bgp_lines_fini(&f->s.maps[i].lines);
-			f->s.maps[i] = f->s.maps[--f->s.n_maps];
-			break;
-		}
+		f->violations += f->s.networks[i].class &&
+		                 f->s.networks[i].class == bgp_class_of_name(name) &&
+		                 !bgp_state_find_map(&f->s, name);
 	f->node = BGP_AT_CONFIG;
 	return VTY_SUCCESS;
 }
@@ -348,13 +356,11 @@ void bgpd_fake_show(const struct bgpd_fake *f, struct buf *out)
 		           f->s.marker);
 	for (size_t i = 0; i < f->s.n_maps; i++) {
 		const struct bgp_map *m = &f->s.maps[i];
-		for (unsigned int k = 0; k < m->entries; k++) {
-			buf_printf(out, "route-map %s %s %" PRIu32 "\n", m->name,
-			           m->permit ? "permit" : "deny", m->seq + 10 * k);
-			for (size_t n = 0; k == 0 && n < m->lines.n; n++)
-				buf_printf(out, " %s\n", m->lines.v[n]);
-			buf_puts(out, "exit\n!\n");
-		}
+		buf_printf(out, "route-map %s %s %" PRIu32 "\n", m->name,
+		           m->permit ? "permit" : "deny", m->seq);
+		for (size_t n = 0; n < m->lines.n; n++)
+			buf_printf(out, " %s\n", m->lines.v[n]);
+		buf_puts(out, "exit\n!\n");
 	}
 	buf_puts(out, "!\n");
 }

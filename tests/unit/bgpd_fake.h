@@ -13,7 +13,8 @@
 struct bgpd_fake {
 	struct bgp_state s;
 	enum bgp_node node;
-	char map[64];            /* the route-map being edited */
+	char map[64]; /* the route-map being edited */
+	uint32_t seq;
 	const char *foreign_bgp; /* lines of others inside the instance, as printed */
 	const char *foreign_af4; /* and inside its IPv4 family */
 	unsigned int

@@ -126,6 +126,8 @@ static void communities_are_canonical(void **state)
 		{ "set community 65536", "set community 1:0" },
 		{ "set community none", "set community none" },
 		{ "set community 1:2 additive", "set community 1:2 additive" },
+		{ "set community no-export local-AS additive",
+		  "set community 65535:65281 65535:65283 additive" },
 		{ "set large-community 1:2:3 0:0:7", "set large-community 0:0:7 1:2:3" },
 		{ "match tag 7", "match tag 7" },
 	};
@@ -283,6 +285,53 @@ static const struct bgp_lines *class_of(const struct bgp_state *s, const char *p
 	return n ? &bgp_state_find_map(s, bgp_class_name(n->class, name))->lines : NULL;
 }
 
+/* What bgpd would obey itself is added on the way out only. */
+static void no_export_is_for_the_router(void **state)
+{
+	(void)state;
+	char *communities[] = { (char[]){ "65000:1" }, (char[]){ "65535:65281" },
+		                (char[]){ "65535:65282" } };
+	struct config_peer p = peer();
+	struct bgp_want *w = bgp_want_new();
+	struct bgp_state s;
+
+	assert_int_equal(bgp_want_peer(w, &p, NULL), 0);
+	for (size_t n = 1; n <= 3; n++) {
+		char text[] = "198.51.100.0";
+		struct config_advertisement ad = { .aggregation_len = 32,
+			                           .communities = communities,
+			                           .n_communities = n };
+		text[11] = (char)('0' + n);
+		struct addr a = addr(text);
+		assert_int_equal(bgp_want_address(w, &a, true, &ad, 1, NULL), 0);
+	}
+	bgp_want_state(w, &s);
+	static const char *const classes[] = { "set tag 74710179", "set tag 74710180",
+		                               "set tag 74710182" };
+	for (size_t i = 0; i < 3; i++) {
+		cleanup_free char *prefix = xasprintf("198.51.100.%zu/32", i + 1);
+		const struct bgp_lines *lines = class_of(&s, prefix);
+		assert_int_equal(lines->n, 2);
+		assert_true(bgp_lines_has(lines, "set community 65000:1"));
+		assert_true(bgp_lines_has(lines, classes[i]));
+	}
+	static const char *const out[][2] = {
+		{ "match tag 74710179", NULL },
+		{ "match tag 74710180", "set community 65535:65281 additive" },
+		{ "match tag 74710182", "set community 65535:65281 65535:65282 additive" },
+	};
+	for (size_t i = 0; i < 3; i++) {
+		const struct bgp_map *m = bgp_state_find_entry(&s, s.peers[0].af[BGP_AF4].out,
+		                                               10 * (uint32_t)(i + 1));
+		assert_non_null(m);
+		assert_true(m->permit && bgp_lines_has(&m->lines, out[i][0]));
+		assert_int_equal(m->lines.n, out[i][1] ? 2 : 1);
+		assert_true(!out[i][1] || bgp_lines_has(&m->lines, out[i][1]));
+	}
+	bgp_state_fini(&s);
+	bgp_want_free(w);
+}
+
 static void addresses_become_prefixes(void **state)
 {
 	(void)state;
@@ -434,8 +483,8 @@ static void a_running_configuration_is_read(void **state)
 	assert_true(h.ours.networks[0].class == 0x0123456789abcdef);
 	assert_true(h.ours.networks[1].class == 0); /* no name that we give */
 	assert_true(h.ours.networks[2].class == 0);
-	assert_int_equal(h.ours.n_maps, 2);
-	assert_int_equal(h.ours.maps[0].entries, 2);
+	assert_int_equal(h.ours.n_maps, 3); /* one of them in two entries */
+	assert_string_equal(h.ours.maps[0].name, h.ours.maps[1].name);
 	assert_true(bgp_lines_has(&h.ours.maps[0].lines,
 	                          "set community 65000:100 65535:666 65535:65281"));
 	assert_int_equal(h.ours.n_peers, 1);
@@ -548,6 +597,7 @@ int main(void)
 		cmocka_unit_test(a_prefix_has_a_bounded_number_of_communities),
 		cmocka_unit_test(strings_of_users_cannot_hurt),
 		cmocka_unit_test(peers_become_lines),
+		cmocka_unit_test(no_export_is_for_the_router),
 		cmocka_unit_test(addresses_become_prefixes),
 		cmocka_unit_test(a_running_configuration_is_read),
 		cmocka_unit_test(sessions_are_read),
