@@ -258,15 +258,16 @@ static int pool_cmp(const void *a, const void *b)
 static const char *protocol_of_silent_pool(struct conversion *c)
 {
 	if (json_object_array_length(c->peers) == 0) {
-		convert_note(c,
-		             "no L2Advertisement or BGPAdvertisement selects it, so that MetalLB "
-		             "announces none of its addresses; protocol: bgp is written, by "
-		             "which none is announced either while there are no peers");
+		convert_note(
+			c,
+			"protocol: no L2Advertisement or BGPAdvertisement selects it, so that MetalLB "
+			"announces none of its addresses; bgp is written, by which none is "
+			"announced either while there are no peers");
 		return "bgp";
 	}
 	convert_note(c,
-	             "no L2Advertisement or BGPAdvertisement selects it, so that MetalLB announces "
-	             "none of its addresses; Fairlead announces what it assigns: protocol: layer2 "
+	             "protocol: no L2Advertisement or BGPAdvertisement selects it, so that MetalLB "
+	             "announces none of its addresses; Fairlead announces what it assigns: layer2 "
 	             "is written, which the routers do not see; take the pool out if nobody "
 	             "needs it");
 	return "layer2";
@@ -293,13 +294,9 @@ static void finish_advertisements(struct conversion *c, struct convert_pool *poo
 	if (n == 0 || (n == 1 && json_object_object_length(
 					 json_object_array_get_idx(pool->advertisements, 0)) == 0))
 		return;
-	for (size_t k = 0; k < n; k++) {
-		struct json_object *item = json_object_array_get_idx(pool->advertisements, k);
-		if (json_object_object_length(item) == 0)
-			json_object_object_add(item, "aggregation-length", json_object_new_int(32));
+	for (size_t k = 0; k < n; k++)
 		convert_origin(c, pool->advertisement_labels[k],
 		               "address-pools[%zu].bgp-advertisements[%zu]", i, k);
-	}
 	json_object_object_add(pool->map, "bgp-advertisements",
 	                       json_object_get(pool->advertisements));
 }

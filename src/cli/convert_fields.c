@@ -3,7 +3,8 @@
  * MetalLB's fields, kind by kind: the key that takes each over, or what is lost without it.
  *
  * A value goes over as it is, whatever its type: the parser of the configuration is the one judge of it, and refuses the
- * wrong ones.  What could then announce more than MetalLB did is noted, what would announce it in the wrong place is left out.
+ * wrong ones.  Where an address is announced in more places than by MetalLB, that is noted; a peer that would be the wrong
+ * one is left out.
  */
 #include "config.h"
 
@@ -295,9 +296,7 @@ static bool is_set(struct json_object *map, const char *name)
 	return json_object_object_get_ex(map, name, &value) && !is_unset(value);
 }
 
-/*
- * A pool for some Services only would be everybody's.  Nobody gets an address of it unasked instead.
- */
+/* A pool for some Services only would be everybody's.  Instead, nobody gets an address of it unasked. */
 static void read_allocation(struct reader *r, const struct field *f, struct json_object *value)
 {
 	cleanup_free char *at = xasprintf("%s%s.", r->at, f->name);
@@ -357,7 +356,11 @@ static void read_communities(struct reader *r, const struct field *f, struct jso
 		json_object_put(list);
 }
 
-/* What advertisements of AddressPools have, and those of their own besides. */
+#define LOST_SERVICE_SELECTORS                                       \
+	"announced for every Service with an address of its pools; " \
+	"give these Services a pool of their own"
+
+/* The first of the table, which an AddressPool's own advertisements have too. */
 #define LEGACY_ADVERTISEMENT_FIELDS 4
 
 static const struct field bgp_fields[] = {
@@ -371,8 +374,7 @@ static const struct field bgp_fields[] = {
 	{ "nodeSelectors",
 	  .lost = "every node that has a peer announces; give the peers node-selectors" },
 	{ "peers", .lost = "announced to every peer; have the routers filter" },
-	{ "serviceSelectors",
-	  .lost = "announced for every Service with an address of its pools; give these Services a pool of their own" },
+	{ "serviceSelectors", .lost = LOST_SERVICE_SELECTORS },
 };
 
 /* Keeps the advertisement, unless the pool has the same already: two may have differed in what is lost. */
@@ -437,8 +439,7 @@ static const struct field l2_fields[] = {
 	          "node.kubernetes.io/exclude-from-external-load-balancers keeps a node out" },
 	{ "interfaces",
 	  .lost = "announced on every interface; the speakers' --interface names them for all pools" },
-	{ "serviceSelectors",
-	  .lost = "announced for every Service with an address of its pools; give these Services a pool of their own" },
+	{ "serviceSelectors", .lost = LOST_SERVICE_SELECTORS },
 	{ "preferredNodeSelectors", .lost = "no node is preferred to another" },
 };
 
@@ -471,7 +472,7 @@ static void add_pool(const struct reader *r, const struct convert_object *object
 		                                        .map = json_object_get(r->to),
 		                                        .advertisements = json_object_new_array() };
 	add_name(r, object);
-	/* Its place; convert_finish_pools() fills it. */
+	/* Its place; the advertisements fill it. */
 	json_object_object_add(r->to, "protocol", NULL);
 }
 
