@@ -264,21 +264,14 @@ def test_a_hung_bgpd_holds_the_rules_for_a_moment_only(lab: Lab, router: Router,
     router.wait_next_hops(f"{address}/32", [])
 
 
-EXTERNAL = """\
-- name: external
-  protocol: bgp
-  use: external-ip
-  addresses:
-  - 198.51.100.100-198.51.100.109
-external-ips: {allow: [198.51.101.0/24], namespaces: [default]}
-"""
+ALLOWED = "external-ips: {allow: [198.51.101.0/24], namespaces: [default]}\n"
 
 
 @pytest.fixture
 def external(lab: Lab) -> Iterator[None]:
-    """A pool for external IPs, and a range outside all pools that may be written by hand."""
+    """Beside the example's pool for external IPs a range outside all pools that may be written by hand."""
     before = lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
-    configure(lab, before + EXTERNAL)
+    configure(lab, before + ALLOWED)
     yield
     configure(lab, before)
 

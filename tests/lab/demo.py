@@ -17,6 +17,7 @@ from .waiting import LabError, wait_for
 
 SERVICE = "frontend"
 PUBLIC = "public"
+INNER = "inner"
 NODES = ("node1", "node2", "node3")
 BARE_NODE = "node3"  # takes no Pods, so never has an endpoint
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
@@ -57,6 +58,7 @@ class Demo:
             ("local", self.policy_local),
             ("failover", self.failover),
             ("bgp", self.bgp),
+            ("external", self.external_ips),
         ]
         if not self.keep:
             steps.append(("stop", self.stop))
@@ -252,6 +254,25 @@ class Demo:
         self._take_part(pods, True)
         router.wait_next_hops(prefix, others, SESSION_SECONDS)
         self.say(f"the route by {last} leaves with the last endpoint there, and returns with it")
+
+    def external_ips(self) -> None:
+        lab, router = self.lab, self.router
+        lab.apply("bgp/external.yaml")
+        address = wait_for("an external IP", lambda: lab.api.get("Service", INNER)["spec"].get("externalIPs"))[0]
+        record = lab.api.get("Service", INNER)["metadata"]["annotations"].get("fairlead.io/external-ips-assigned")
+        self.check(record == address, f"the record of what was assigned says {record}, not {address}")
+        self.say(f"Service {INNER}, of type ClusterIP, was given {address} of pool external, in spec.externalIPs;")
+        router.wait_next_hops(f"{address}/32", list(NODES), SESSION_SECONDS)
+        reply = wait_for(f"HTTP from {address}", lambda: router.get(address, timeout=1), STEP_SECONDS)
+        self.say(f"every node announces it; http://{address}/ from {OUTSIDE} behind the router: {_quote(reply)};")
+        by_hand = f"{address.rsplit('.', 1)[0]}.200"
+        lab.api.patch("Service", SERVICE, {"spec": {"externalIPs": [by_hand]}})
+        for node in NODES:
+            lab.wait_reason(node, SERVICE, by_hand, "ExternalIpNotAllowed", STEP_SECONDS)
+            rules = [rule for rule in lab.iptables(node, "nat") if by_hand in rule]
+            self.check(not rules, f"{node} has rules for {by_hand}: {rules}")
+        self.check(router.next_hops(f"{by_hand}/32") == [], f"the router has a route to {by_hand}")
+        self.say(f"{by_hand}, written by hand into {SERVICE}, gets neither route nor rule: ExternalIpNotAllowed")
 
     def stop(self) -> None:
         self.lab.stop_daemons()
