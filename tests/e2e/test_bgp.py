@@ -280,9 +280,11 @@ def external(lab: Lab) -> Iterator[None]:
 def test_external_ips_have_routes(
     lab: Lab, router: Router, make_service: MakeService, external: None, kind: str
 ) -> None:
-    given, allowed, denied = "198.51.100.105", "198.51.101.7", "198.51.102.7"
-    record = {"fairlead.io/external-ips": "external", "fairlead.io/external-ips-assigned": given}
-    make_service("given", record, type=kind, externalIPs=[given], externalTrafficPolicy="Local")
+    allowed, denied = "198.51.101.7", "198.51.102.7"
+    # The policy may stand on a ClusterIP Service only once it has an external IP.
+    make_service("given", {"fairlead.io/external-ips": "external"}, type=kind)
+    (given,) = wait_for("an external IP", lambda: lab.api.get("Service", "given")["spec"].get("externalIPs"))
+    lab.api.patch("Service", "given", {"spec": {"externalTrafficPolicy": "Local"}})
     make_service("hand", type=kind, externalIPs=[allowed, denied])
     router.wait_next_hops(f"{given}/32", list(WITH_PODS))
     router.wait_next_hops(f"{allowed}/32", list(NODES))

@@ -15,7 +15,7 @@ from lab.cluster import Lab
 from lab.waiting import LabError, wait_for
 
 ALLOWED, DENIED = "192.168.1.224", "192.168.1.200"  # on the LAN
-FROM_POOL = "192.168.1.233"
+FROM_POOL = "192.168.1.232"
 FAR, FAR_DENIED = "203.0.113.7", "203.0.113.200"  # the client sends there by way of a node
 CONFIG = """\
 address-pools:
@@ -135,16 +135,22 @@ def test_another_namespace_is_not_allowed(lab: Lab, make_service: MakeService) -
 
 
 def test_one_that_a_pool_gave(lab: Lab, make_service: MakeService) -> None:
-    annotations = {"fairlead.io/external-ips": "external", "fairlead.io/external-ips-assigned": FROM_POOL}
-    make_service("given", annotations, type="ClusterIP", externalIPs=[FROM_POOL])
+    make_service("given", {"fairlead.io/external-ips": "external"}, type="ClusterIP")
     owner = lab.wait_owner(FROM_POOL)
+    assert lab.api.get("Service", "given")["spec"]["externalIPs"] == [FROM_POOL]
     wait_http(lab, FROM_POOL)
     lab.wait_reason(owner, "given", FROM_POOL, "Announced")
     assert lab.announcement(owner, "given", FROM_POOL)["kind"] == "external-ip-assigned"
     (said,) = json.loads(fairlead(lab, "explain", "given", "-o", "json"))
     assert (said["address"], said["kind"], said["pool"]) == (FROM_POOL, "external-ip-assigned", "external")
     assert {n["node"]: n["announce"] for n in said["nodes"]} == {n: n == owner for n in NODES}
-    # Nobody's record, nobody's address.
+    # What is not asked for any more is taken back, and goes from the wire.
+    lab.api.patch("Service", "given", {"metadata": {"annotations": {"fairlead.io/external-ips": None}}})
+    wait_for("silence", lambda: lab.arp_answers(FROM_POOL) == [])
+    wait_for("the rules to go", lambda: rules_about(lab, FROM_POOL) == [])
+
+
+def test_a_pools_address_written_by_hand_is_denied(lab: Lab, make_service: MakeService) -> None:
     make_external(make_service, "taken", "192.168.1.234")
     lab.wait_reason("node1", "taken", "192.168.1.234", "ExternalIpNotAllowed")
     assert lab.arp_answers("192.168.1.234") == []
