@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-EXTRA_DIST += Dockerfile .dockerignore images/base images/gather images/frr charts
+EXTRA_DIST += Dockerfile .dockerignore images/base images/gather images/frr charts tests/chart
 
 # The images, with the local docker.  BASE: any Debian with apt; our own is made by debootstrap if it is not there.
 OWN_BASE = fairlead-base:bookworm

@@ -36,6 +36,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{ end }}
 {{- end }}
 
+{{- define "fairlead.unprivileged" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
 {{/* "ADDRESS:PORT" of an address of either family. */}}
 {{- define "fairlead.listen" -}}
 {{ printf "[%s]:%v" (.address | trimPrefix "[" | trimSuffix "]") .port }}
@@ -51,7 +58,7 @@ name: frr
 image: {{ include "fairlead.image" (dict "root" . "image" .Values.frr.image) | quote }}
 imagePullPolicy: {{ .Values.frr.image.pullPolicy }}
 {{- with .Values.frr.extraArgs }}
-args: {{ toYaml . | nindent 2 }}
+args: {{- toYaml . | nindent 2 }}
 {{- end }}
 securityContext:
   runAsUser: 0
@@ -67,7 +74,7 @@ livenessProbe:
   initialDelaySeconds: 5
   periodSeconds: 10
   timeoutSeconds: 5
-resources: {{ toYaml .Values.frr.resources | nindent 2 }}
+resources: {{- toYaml .Values.frr.resources | nindent 2 }}
 volumeMounts:
   - {name: frr-sockets, mountPath: /run/frr}
   - {name: frr-tmp, mountPath: /var/tmp/frr}

@@ -1,0 +1,422 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the chart makes of every kind of values, and what it refuses."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import BUILD, CHART, NAMESPACE, Object, Render, helm, one
+
+from lab.cluster import SOURCE
+
+CONFIG = {
+    "peers": [{"my-asn": 4200000000, "peer-asn": 64501, "peer-address": "10.0.0.1", "password-secret": "tor-a"}],
+    "address-pools": [{"name": "lan", "protocol": "layer2", "addresses": ["192.168.1.240-192.168.1.250"]}],
+}
+RULES = {"proxyMode": "iptables", "clusterCIDRs": ["10.244.0.0/16", "fd00:10:244::/56"]}
+XTABLES = ("/run/xtables.lock", "FileOrCreate")
+OWN_FRR = ("/run/fairlead/frr", "DirectoryOrCreate")
+HOST_FRR = ("/run/frr", "DirectoryOrCreate")
+
+# What an operator may ask for, and the host's files that its speakers and FRR get for it.
+SETS: dict[str, tuple[Object, set[tuple[str, str]]]] = {
+    "defaults": ({}, set()),
+    "config-map": ({"config": CONFIG}, set()),
+    "config-text": ({"config": yaml.safe_dump(CONFIG)}, set()),
+    "rules": ({"speaker": RULES}, {XTABLES}),
+    "rules-legacy": ({"speaker": {**RULES, "iptablesVariant": "legacy", "interfaces": "eth[0-9]+"}}, {XTABLES}),
+    "frr-daemonset": ({"frr": {"mode": "daemonset"}}, {OWN_FRR}),
+    "frr-sidecar": ({"frr": {"mode": "sidecar", "config": "log syslog\n"}}, set()),
+    "frr-host": ({"frr": {"mode": "host", "vtyGroup": 107}}, {HOST_FRR}),
+    "frr-elsewhere": ({"frr": {"mode": "host", "socketDir": "/srv/frr"}}, {("/srv/frr", "DirectoryOrCreate")}),
+    "frr-shared": ({"frr": {"mode": "host"}, "bgp": {"sharedInstance": True}}, {HOST_FRR}),
+    "all": (
+        {
+            "config": CONFIG,
+            "loadBalancerClass": "example.com/bare-metal",
+            "logLevel": "debug",
+            "apiServer": {"host": "192.0.2.1", "port": 6443},
+            "imagePullSecrets": [{"name": "registry"}],
+            "speaker": {**RULES, "firstUseProbe": False, "http": {"address": "192.0.2.7"}, "podLabels": {"a": "b"}},
+            "controller": {"replicas": 3, "http": {"address": "::", "port": 8080}, "podAnnotations": {"a": "b"}},
+            "frr": {"mode": "daemonset", "extraArgs": ["--log-level=debugging"], "config": "log syslog"},
+            "externalIPs": {
+                "admissionPolicy": {"enabled": True, "allow": ["203.0.113.0/24"], "namespaces": ["edge"]}
+            },
+            "metrics": {
+                "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+                "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+            },
+            "uninstall": {"releaseAddresses": True, "timeoutSeconds": 30},
+            "fullnameOverride": "lb",
+        },
+        {XTABLES, OWN_FRR},
+    ),
+    "one-replica": ({"controller": {"replicas": 1}}, set()),
+    "no-hook": ({"uninstall": {"cleanup": False}}, set()),
+}
+every_set = pytest.mark.parametrize("name", SETS)
+
+
+def name_of(values: Object) -> str:
+    given: str = values.get("fullnameOverride", "fairlead")
+    return given
+
+
+def pod_templates(objects: list[Object]) -> Iterator[tuple[str, Object]]:
+    for o in objects:
+        if o["kind"] in ("Deployment", "DaemonSet", "Job"):
+            yield o["metadata"]["name"], o["spec"]["template"]
+
+
+def container(template: Object, name: str) -> Object:
+    (found,) = [c for c in template["spec"]["containers"] if c["name"] == name]
+    return found
+
+
+def flags(objects: list[Object], kind: str, component: str, values: Object) -> list[str]:
+    template = one(objects, kind, f"{name_of(values)}-{component}")["spec"]["template"]
+    args: list[str] = container(template, component)["args"]
+    return args
+
+
+# ---- what holds for all of them ----
+
+
+@every_set
+def test_lint(name: str) -> None:
+    done = helm(SETS[name][0], "lint", "--strict", str(CHART))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@every_set
+def test_everything_is_in_its_place_and_labelled(name: str, render: Render) -> None:
+    admission = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    cluster_wide = {"ClusterRole", "ClusterRoleBinding"} | admission
+    seen = set()
+    for o in render(SETS[name][0]):
+        meta = o["metadata"]
+        assert meta.get("namespace") == (None if o["kind"] in cluster_wide else NAMESPACE), meta
+        assert meta["labels"]["app.kubernetes.io/name"] == "fairlead"
+        assert (o["kind"], meta["name"]) not in seen, "once"
+        seen.add((o["kind"], meta["name"]))
+        if o["kind"] in cluster_wide:
+            assert NAMESPACE in meta["name"], "so that two namespaces may hold one each"
+
+
+@every_set
+def test_pods_have_no_right_that_they_do_not_use(name: str, render: Render) -> None:
+    values, host_paths = SETS[name]
+    found = set()
+    for what, template in pod_templates(render(values)):
+        spec = template["spec"]
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not spec.get("hostPID") and not spec.get("hostIPC")
+        assert spec.get("hostNetwork", False) == what.endswith(("-speaker", "-frr"))
+        found |= {
+            (v["hostPath"]["path"], v["hostPath"]["type"]) for v in spec.get("volumes", []) if "hostPath" in v
+        }
+        for c in spec["containers"]:
+            context = c["securityContext"]
+            assert "privileged" not in context
+            assert context["readOnlyRootFilesystem"] and context["allowPrivilegeEscalation"] is False
+            assert context["capabilities"]["drop"] == ["ALL"]
+            added = context["capabilities"].get("add", [])
+            if c["name"] == "speaker":
+                assert added == ["NET_ADMIN", "NET_RAW"]
+                assert (context["runAsUser"], context["runAsGroup"]) == (0, 0)
+            elif c["name"] == "frr":
+                assert context["runAsUser"] == 0
+            else:
+                assert added == []
+                assert spec["securityContext"]["runAsNonRoot"] is True
+            assert c["resources"]["requests"] and c["resources"]["limits"]
+            assert not c["image"].endswith((":", ":latest"))
+    assert found == host_paths
+
+
+@every_set
+def test_roles_are_small(name: str, render: Render) -> None:
+    values = SETS[name][0]
+    roles = [o for o in render(values) if o["kind"] in ("Role", "ClusterRole")]
+    for role in roles:
+        for rule in role["rules"]:
+            assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"]
+            if "secrets" in rule["resources"]:
+                assert role["kind"] == "Role", "none of the cluster's Secrets"
+                # The API cannot check the name of what does not exist yet.
+                assert rule["verbs"] == ["create"] or rule["resourceNames"]
+    speaker = next(r for r in roles if r["kind"] == "Role" and r["metadata"]["name"].endswith("-speaker"))
+    (secrets,) = [r for r in speaker["rules"] if r["resources"] == ["secrets"]]
+    with_bgp = values.get("frr", {}).get("mode", "none") != "none"
+    assert secrets["resourceNames"] == ["fairlead-heartbeat"] + ["fairlead-bgp-passwords"] * with_bgp
+    assert secrets["verbs"] == ["list", "watch"]
+    assert all(set(r["verbs"]) <= {"list", "watch"} or r["resources"] == ["events"] for r in speaker["rules"])
+
+
+@every_set
+def test_bindings_name_accounts_and_roles_that_are_there(name: str, render: Render) -> None:
+    objects = render(SETS[name][0])
+    names = {(o["kind"], o["metadata"]["name"]) for o in objects}
+    for o in objects:
+        if o["kind"].endswith("RoleBinding"):
+            assert (o["roleRef"]["kind"], o["roleRef"]["name"]) in names
+            assert [("ServiceAccount", s["name"]) in names and s["namespace"] == NAMESPACE for s in o["subjects"]] == [
+                True
+            ]
+    for what, template in pod_templates(objects):
+        spec = template["spec"]
+        account = spec.get("serviceAccountName")
+        assert ("ServiceAccount", account) in names or not spec.get("automountServiceAccountToken", True), what
+
+
+@every_set
+def test_selectors_select(name: str, render: Render) -> None:
+    objects = render(SETS[name][0])
+    labels = {what: template["metadata"]["labels"] for what, template in pod_templates(objects)}
+
+    def selected(selector: Object) -> list[str]:
+        return [what for what, own in labels.items() if selector.items() <= own.items()]
+
+    for o in objects:
+        if o["kind"] in ("Deployment", "DaemonSet", "PodDisruptionBudget"):
+            assert selected(o["spec"]["selector"]["matchLabels"]) == [o["metadata"]["name"]]
+        if o["kind"] == "Service":
+            assert selected(o["spec"]["selector"]) == [o["metadata"]["name"].removesuffix("-metrics")]
+    # By these `fairlead uninstall` finds the speakers.
+    uninstall = {"app.kubernetes.io/name": "fairlead", "app.kubernetes.io/component": "speaker"}
+    assert selected(uninstall) == [f"{name_of(SETS[name][0])}-speaker"]
+
+
+@every_set
+def test_the_programs_take_their_flags(name: str, render: Render) -> None:
+    programs = {"fairlead": "src/cli", "fairlead-controller": "src/controller", "fairlead-speaker": "src/speaker"}
+    for _, template in pod_templates(render(SETS[name][0])):
+        for c in template["spec"]["containers"]:
+            if c["name"] == "frr":
+                continue
+            (program,) = c["command"]
+            args = [a.replace("$(HOST_IP)", "192.0.2.1") for a in c["args"]]
+            argv = [str(BUILD / programs[program] / program), *args, "--version"]
+            done = subprocess.run(argv, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stderr) == (0, ""), args
+
+
+@every_set
+def test_probes_and_metrics_meet_the_port(name: str, render: Render) -> None:
+    for what, template in pod_templates(render(SETS[name][0])):
+        for c in template["spec"]["containers"]:
+            if c["name"] not in ("speaker", "controller"):
+                continue
+            (http,) = [a for a in c["args"] if a.startswith("--http=")]
+            assert c["ports"] == [{"name": "http", "containerPort": int(http.rsplit(":", 1)[1]), "protocol": "TCP"}]
+            assert c["livenessProbe"]["httpGet"]["path"] == "/healthz", what
+            assert c["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+# ---- what single values do ----
+
+
+def test_defaults(render: Render) -> None:
+    objects = render({})
+    assert not any(o["kind"] == "ConfigMap" for o in objects), "that is the administrator's own"
+    controller = one(objects, "Deployment", "fairlead-controller")["spec"]
+    assert controller["replicas"] == 2
+    affinity = controller["template"]["spec"]["affinity"]["podAntiAffinity"]
+    (term,) = affinity["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert term["podAffinityTerm"]["labelSelector"]["matchLabels"].items() <= controller["template"]["metadata"][
+        "labels"
+    ].items()
+    assert one(objects, "PodDisruptionBudget", "fairlead-controller")["spec"]["maxUnavailable"] == 1
+    speaker = one(objects, "DaemonSet", "fairlead-speaker")["spec"]["template"]["spec"]
+    assert speaker["tolerations"] == [{"operator": "Exists"}]
+    assert "supplementalGroups" not in speaker["securityContext"] and "volumes" not in speaker
+    args = flags(objects, "DaemonSet", "speaker", {})
+    assert "--proxy-mode=none" in args and "--bgp-socket-dir=none" in args
+    assert "--http=[$(HOST_IP)]:7472" in args, "a stated address: the node's own"
+    assert "--http=[0.0.0.0]:7471" in flags(objects, "Deployment", "controller", {})
+
+
+def test_one_replica_has_no_budget(render: Render) -> None:
+    assert not any(o["kind"] == "PodDisruptionBudget" for o in render(SETS["one-replica"][0]))
+
+
+@pytest.mark.parametrize("name", ["config-map", "config-text"])
+def test_the_configuration_comes_through(name: str, render: Render, tmp_path: Path) -> None:
+    manifest = one(render(SETS[name][0]), "ConfigMap", "fairlead")
+    assert yaml.safe_load(manifest["data"]["config"]) == CONFIG, "also AS numbers of 32 bits"
+    path = tmp_path / "fairlead.yaml"
+    path.write_text(yaml.safe_dump(manifest), encoding="utf-8")
+    argv = [str(BUILD / "src/cli/fairlead"), "config", "check", str(path)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_secrets_are_named_alike_everywhere(render: Render) -> None:
+    values = {"heartbeat": {"secret": "beat"}, "bgp": {"passwordSecret": "md5"}, "frr": {"mode": "host"}}
+    objects = render(values)
+    speaker = flags(objects, "DaemonSet", "speaker", values)
+    assert "--heartbeat-key-secret=beat" in speaker and "--bgp-password-secret=md5" in speaker
+    assert "--heartbeat-key-secret=beat" in flags(objects, "Deployment", "controller", values)
+    rules = one(objects, "Role", "fairlead-speaker")["rules"]
+    assert ["beat", "md5"] in [r.get("resourceNames") for r in rules]
+    assert not any(o["kind"] == "Secret" for o in objects), "the key is not a template's to make"
+
+
+def test_frr_in_a_pod_of_its_own(render: Render) -> None:
+    objects = render(SETS["frr-daemonset"][0])
+    frr = one(objects, "DaemonSet", "fairlead-frr")["spec"]["template"]["spec"]
+    speaker = one(objects, "DaemonSet", "fairlead-speaker")["spec"]["template"]["spec"]
+    assert frr["automountServiceAccountToken"] is False
+    assert frr["tolerations"] == speaker["tolerations"]
+    sockets = [next(v for v in p["volumes"] if v["name"] == "frr-sockets") for p in (frr, speaker)]
+    assert sockets[0] == sockets[1]
+    assert [p["securityContext"]["supplementalGroups"] for p in (frr, speaker)] == [[85], [85]]
+    wanted = {"NET_ADMIN", "NET_RAW", "NET_BIND_SERVICE", "SYS_ADMIN", "SETUID", "SETGID", "CHOWN", "KILL"}
+    assert set(frr["containers"][0]["securityContext"]["capabilities"]["add"]) == wanted
+
+
+def test_frr_as_a_sidecar(render: Render) -> None:
+    objects = render(SETS["frr-sidecar"][0])
+    assert not any(o["metadata"]["name"] == "fairlead-frr" and o["kind"] == "DaemonSet" for o in objects)
+    spec = one(objects, "DaemonSet", "fairlead-speaker")["spec"]["template"]["spec"]
+    mounts = {m["name"]: m["mountPath"] for c in spec["containers"] for m in c["volumeMounts"]}
+    assert mounts == {"frr-sockets": "/run/frr", "frr-tmp": "/var/tmp/frr", "frr-config": "/etc/frr/frr.conf"}
+    assert {"name": "frr-sockets", "emptyDir": {}} in spec["volumes"]
+    assert one(objects, "ConfigMap", "fairlead-frr")["data"] == {"frr.conf": "log syslog\n"}
+
+
+def test_frr_of_the_host(render: Render) -> None:
+    objects = render(SETS["frr-host"][0])
+    speaker = one(objects, "DaemonSet", "fairlead-speaker")["spec"]["template"]["spec"]
+    assert [c["name"] for c in speaker["containers"]] == ["speaker"]
+    assert speaker["securityContext"]["supplementalGroups"] == [107]
+    assert "--bgp-shared-instance" not in flags(objects, "DaemonSet", "speaker", {})
+    assert "--bgp-shared-instance" in flags(render(SETS["frr-shared"][0]), "DaemonSet", "speaker", {})
+
+
+def test_everything_at_once(render: Render) -> None:
+    values = SETS["all"][0]
+    objects = render(values)
+    speaker = flags(objects, "DaemonSet", "speaker", values)
+    for flag in (
+        "--http=[192.0.2.7]:7472",
+        "--log-level=debug",
+        "--proxy-mode=iptables",
+        "--cluster-cidr=10.244.0.0/16,fd00:10:244::/56",
+        "--first-use-probe=off",
+        "--load-balancer-class=example.com/bare-metal",
+    ):
+        assert flag in speaker
+    controller = flags(objects, "Deployment", "controller", values)
+    assert "--http=[::]:8080" in controller and "--load-balancer-class=example.com/bare-metal" in controller
+    uninstall = container(one(objects, "Job", "lb-uninstall")["spec"]["template"], "uninstall")
+    assert uninstall["args"] == ["uninstall", "--timeout=30", "--speaker-port=7472", "--release-addresses"]
+    for what, template in pod_templates(objects):
+        if what != "lb-frr":
+            (c,) = template["spec"]["containers"]
+            env = {e["name"]: e.get("value") for e in c["env"]}
+            assert (env["KUBERNETES_SERVICE_HOST"], env["KUBERNETES_SERVICE_PORT"]) == ("192.0.2.1", "6443")
+        assert template["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+    probe = container(one(objects, "DaemonSet", "lb-speaker")["spec"]["template"], "speaker")["livenessProbe"]
+    assert probe["httpGet"]["host"] == "192.0.2.7"
+
+
+def test_the_hook_comes_before_everything_goes(render: Render) -> None:
+    hooks = [o for o in render({}) if "helm.sh/hook" in o["metadata"].get("annotations", {})]
+    assert [o["kind"] for o in hooks] == ["ServiceAccount", "Role", "RoleBinding", "Job"]
+    weights = []
+    for o in hooks:
+        annotations = o["metadata"]["annotations"]
+        assert annotations["helm.sh/hook"] == "pre-delete"
+        assert annotations["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
+        weights.append(int(annotations["helm.sh/hook-weight"]))
+    assert max(weights[:-1]) < weights[-1], "the Job last"
+    assert "--release-addresses" not in hooks[-1]["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert not any(o["kind"] == "Job" for o in render(SETS["no-hook"][0]))
+
+
+def test_monitoring(render: Render) -> None:
+    objects = render(SETS["all"][0])
+    for component, port in (("controller", 8080), ("speaker", 7472)):
+        monitor = one(objects, "ServiceMonitor", f"lb-{component}")
+        assert monitor["metadata"]["labels"]["release"] == "prometheus"
+        service = one(objects, "Service", f"lb-{component}-metrics")
+        assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+        assert service["spec"]["ports"] == [{"name": "http", "port": port, "targetPort": "http", "protocol": "TCP"}]
+        assert monitor["spec"]["endpoints"][0]["port"] == "http"
+    rule = one(objects, "PrometheusRule", "lb")
+    documented = set(re.findall(r"^\| `(\w+)`", (SOURCE / "docs/metrics.md").read_text(encoding="utf-8"), re.M))
+    for alert in rule["spec"]["groups"][0]["rules"]:
+        used = set(re.findall(r"\bfairlead_\w+", alert["expr"]))
+        assert used and used <= documented, alert["alert"]
+        assert alert["annotations"]["summary"] and alert["labels"]["severity"]
+
+
+# ---- what is refused ----
+
+REFUSED: dict[str, tuple[Object, str]] = {
+    "unknown": ({"speakers": {}}, "'speakers' not allowed"),
+    "misspelt": ({"speaker": {"proxymode": "iptables"}}, "'proxymode' not allowed"),
+    "mode": ({"speaker": {"proxyMode": "nftables"}}, "/speaker/proxyMode"),
+    "frr": ({"frr": {"mode": "pod"}}, "/frr/mode"),
+    "group": ({"frr": {"vtyGroup": "frrvty"}}, "/frr/vtyGroup"),
+    "directory": ({"frr": {"socketDir": "run/frr"}}, "/frr/socketDir"),
+    "replicas": ({"controller": {"replicas": 0}}, "/controller/replicas"),
+    "port": ({"controller": {"http": {"port": 70000}}}, "/controller/http/port"),
+    "address": ({"speaker": {"http": {"address": "eth0"}}}, "/speaker/http/address"),
+    "cidr": ({"speaker": {"clusterCIDRs": ["10.244.0.0"]}}, "/speaker/clusterCIDRs/0"),
+    "level": ({"logLevel": "trace"}, "/logLevel"),
+    "config": ({"config": ["address-pools"]}, "/config"),
+    "active": ({"configMap": "fairlead-active"}, "/configMap"),
+    "allow": ({"externalIPs": {"admissionPolicy": {"allow": ["any"]}}}, "/externalIPs/admissionPolicy/allow/0"),
+    "flag": ({"speaker": {"extraArgs": ["log-level=debug"]}}, "/speaker/extraArgs/0"),
+    "secret": ({"heartbeat": {"secret": ""}}, "/heartbeat/secret"),
+    "timeout": ({"uninstall": {"timeoutSeconds": 0}}, "/uninstall/timeoutSeconds"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str) -> None:
+    values, words = REFUSED[name]
+    done = helm(values, "template", "fairlead", str(CHART))
+    assert done.returncode != 0
+    assert words in done.stderr
+
+
+# ---- documents ----
+
+
+def paths(values: Any, schema: Object, at: str = "") -> Iterator[tuple[str, bool]]:
+    """Every value by its path, and whether the schema knows it; where the schema lets in anything, the whole."""
+    for key, value in values.items():
+        known = key in schema["properties"]
+        below = schema["properties"].get(key, {})
+        if "$ref" in below:
+            below = SCHEMA["definitions"][below["$ref"].rsplit("/", 1)[1]]
+        if isinstance(value, dict) and "properties" in below and key != "resources":
+            yield from paths(value, below, f"{at}{key}.")
+        else:
+            yield at + key, known
+
+
+SCHEMA = yaml.safe_load((CHART / "values.schema.json").read_text(encoding="utf-8"))
+
+
+def test_every_value_is_in_the_schema_and_explained() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    readme = (CHART / "README.md").read_text(encoding="utf-8")
+    found = dict(paths(values, SCHEMA))
+    assert [path for path, known in found.items() if not known] == []
+    assert [path for path in found if f"`{path}`" not in readme] == []
+
+
+def test_versions_agree() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    configure = (SOURCE / "configure.ac").read_text(encoding="utf-8")
+    (version,) = re.findall(r"^AC_INIT\(\[fairlead\], \[(.*)\]\)", configure, re.M)
+    assert chart["version"] == chart["appVersion"] == version

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The chart on a real API server without nodes: it takes every object, and the admission policy means what it says."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from conftest import CHART, NAMESPACE, Object
+from test_chart import SETS
+
+from lab import api, kubernetes, netns, rundir
+from lab.kubernetes import ControlPlane
+from lab.processes import Process
+from lab.waiting import wait_for
+
+ADDRESS = "127.0.0.1"
+
+
+class Server:
+    """The control plane alone in a network namespace, on its loopback interface."""
+
+    def __init__(self, run: rundir.RunDir, namespace: str) -> None:
+        self._run, self._namespace = run, namespace
+        (run.path / "logs").mkdir()
+        self.plane = ControlPlane(run.path / "plane", ADDRESS, self._start, namespace)
+        self.plane.start(audited=False)
+        self.kubeconfig = self.plane.kubeconfig("admin", run.path / "kubeconfig")
+
+    def _start(self, name: str, argv: list[str]) -> Process:
+        process = Process(name, argv, self._namespace, self._run.path / "logs" / f"{name}.log")
+        process.start()
+        self._run.add_process(process.identity)
+        return process
+
+    def helm(self, values: Object, *words: str) -> str:
+        argv = [kubernetes.program("helm"), *words, "--namespace", NAMESPACE, "--kubeconfig", str(self.kubeconfig)]
+        with netns.entered(self._namespace):
+            done = subprocess.run(argv, input=yaml.safe_dump(values), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def install(self, values: Object) -> str:
+        return self.helm(values, "install", "fairlead", str(CHART), "--create-namespace", "--values", "-")
+
+    def uninstall(self) -> None:
+        # Nobody is there to run the hook.
+        self.helm({}, "uninstall", "fairlead", "--no-hooks")
+
+
+@pytest.fixture(scope="module")
+def server(needs_helm: None) -> Iterator[Server]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to make a network namespace")
+    lab_id = os.environ.get("FAIRLEAD_LAB_ID", "chart")
+    rundir.clean(lab_id)  # of a killed run; refuses if it is in use
+    run = rundir.claim(lab_id, "tests/run")
+    try:
+        namespace = f"fl-{lab_id}-plane"
+        netns.create(namespace)
+        netns.configure(namespace, ["link set lo up"])
+        yield Server(run, namespace)
+    finally:
+        run.remove()
+
+
+@pytest.fixture
+def installed(server: Server) -> Iterator[Any]:
+    """Installs with these values, for one test."""
+    yield server.install
+    server.uninstall()
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_server_takes_every_object(name: str, server: Server, installed: Any) -> None:
+    # A server without Prometheus does not know its kinds.
+    values = {k: v for k, v in SETS[name][0].items() if k != "metrics"}
+    said = installed(values)
+    notes = said.split("NOTES:")[1]
+    assert [line.split()[0] for line in notes.splitlines() if line.startswith("  ")] == ["kubectl"] * 3
+    # What it did not know it would have dropped without a word.
+    manifest = server.helm({}, "get", "manifest", "fairlead")
+    argv = [kubernetes.program("kubectl"), "--kubeconfig", str(server.kubeconfig), "apply", "-f", "-"]
+    argv += ["--dry-run=server", "--validate=strict"]
+    with netns.entered(server.plane.namespace):
+        done = subprocess.run(argv, input=manifest, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def service(name: str, namespace: str, *addresses: str) -> Object:
+    spec = {"ports": [{"port": 80}], "externalIPs": list(addresses)}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
+
+
+def test_the_admission_policy_lets_in_what_is_allowed(server: Server, installed: Any) -> None:
+    client = server.plane.client()
+    client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "edge"}})
+    client.create(service("before", "default", "198.51.100.9"))
+    allow = ["203.0.113.0/24", "2001:db8:e::/64"]
+    installed({"externalIPs": {"admissionPolicy": {"enabled": True, "allow": allow, "namespaces": ["edge"]}}})
+
+    def refused(obj: Object) -> str:
+        try:
+            client.create(obj)
+        except api.ApiError as error:
+            assert error.code in (403, 422)
+            return str(error)
+        client.delete("Service", obj["metadata"]["name"], obj["metadata"]["namespace"])
+        return ""
+
+    # A policy is in force some moments after it was made.
+    wait_for("the policy", lambda: refused(service("x", "edge", "198.51.100.1")), 30, 0.2)
+    assert refused(service("inside", "edge", "203.0.113.7", "2001:db8:e::7")) == ""
+    assert refused(service("none", "default")) == ""
+    assert "outside of what is allowed: 203.0.113.7, 198.51.100.1" in refused(
+        service("half", "edge", "203.0.113.7", "198.51.100.1")
+    )
+    assert "not allowed in namespace default" in refused(service("elsewhere", "default", "203.0.113.7"))
+    # What stood there before the policy came does not stop other edits, but more of it is refused.
+    client.patch("Service", "before", {"metadata": {"labels": {"a": "b"}}})
+    with pytest.raises(api.ApiError, match="not allowed"):
+        client.patch("Service", "before", {"spec": {"externalIPs": ["198.51.100.9", "198.51.100.10"]}})
+    client.patch("Service", "before", {"spec": {"externalIPs": None}})
+
+
+def test_the_controller_itself_is_let_through(server: Server, installed: Any) -> None:
+    installed({"externalIPs": {"admissionPolicy": {"enabled": True}}})
+    policy = server.plane.client().call(
+        "GET",
+        "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/fairlead-external-ips.fairlead-system",
+    )
+    # A policy whose expressions do not fit the kind says so here.
+    assert not policy.get("status", {}).get("typeChecking", {}).get("expressionWarnings")
+    exempt = next(c for c in policy["spec"]["matchConditions"] if c["name"] == "not-fairlead")
+    assert f"system:serviceaccount:{NAMESPACE}:fairlead-controller" in exempt["expression"]
