@@ -45,6 +45,7 @@ SETS: dict[str, tuple[Object, set[tuple[str, str]]]] = {
             "controller": {"replicas": 3, "http": {"address": "::", "port": 8080}, "podAnnotations": {"a": "b"}},
             "frr": {"mode": "daemonset", "extraArgs": ["--log-level=debugging"], "config": "log syslog"},
             "externalIPs": {
+                "enabled": True,
                 "admissionPolicy": {"enabled": True, "allow": ["203.0.113.0/24"], "namespaces": ["edge"]}
             },
             "metrics": {
@@ -265,6 +266,14 @@ def test_secrets_are_named_alike_everywhere(render: Render) -> None:
     rules = one(objects, "Role", "fairlead-speaker")["rules"]
     assert ["beat", "md5"] in [r.get("resourceNames") for r in rules]
     assert not any(o["kind"] == "Secret" for o in objects), "the key is not a template's to make"
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_services_are_written_only_for_external_ips(enabled: bool, render: Render) -> None:
+    objects = render({"externalIPs": {"enabled": enabled}})
+    rules = one(objects, "ClusterRole", f"fairlead-controller.{NAMESPACE}")["rules"]
+    assert any("services" in r["resources"] and "patch" in r["verbs"] for r in rules) == enabled
+    assert f"--external-ips={'on' if enabled else 'off'}" in flags(objects, "Deployment", "controller", {})
 
 
 def test_frr_in_a_pod_of_its_own(render: Render) -> None:
