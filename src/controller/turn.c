@@ -71,6 +71,19 @@ static bool may_change(enum reason reason)
 	       reason == REASON_AddressShared;
 }
 
+/* Somebody else has one of its pools' addresses that it had from hand; it has it when that one lets go. */
+static bool is_pushed_aside(const struct ipam *ipam, const struct record *r)
+{
+	const struct ipam_request *q = &r->external->request;
+
+	for (size_t i = 0; i < q->n_written; i++) {
+		const char *holder = ipam_holder(ipam, &q->written[i]);
+		if (holder && strcmp(holder, r->external_key) != 0)
+			return true;
+	}
+	return false;
+}
+
 /* What was refused before would be refused again. */
 static void refuse(const struct record *r, struct ipam_decision *d)
 {
@@ -129,7 +142,7 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 		if (record_is_refused(r))
 			refuse(r, &d);
 		t.external_news = take(r->external, &d);
-		t.waits |= may_change(d.reason);
+		t.waits |= may_change(d.reason) || is_pushed_aside(ipam, r);
 		ipam_hold(ipam, r->external_key, d.addrs, d.n);
 	}
 	t.write = record_needs(r, server);

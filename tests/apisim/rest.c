@@ -217,7 +217,7 @@ static int admit(struct server *s, const struct api_request *rq, struct json_obj
 		if (!list_has(had, json_object_array_get_idx(now, i)))
 			return reply_status(r, 403, "Forbidden", rq->kind, name,
 			                    "services \"%s\" is forbidden: Use of external IPs "
-			                    "is denied by admission control.",
+			                    "is denied by admission control",
 			                    name);
 	return 0;
 }

@@ -662,6 +662,29 @@ def test_json_patch(server: Server) -> None:
     assert server.refused(422, "PATCH", f"{CONFIGMAPS}/c", ops, JSON_PATCH)["reason"] == "Invalid"
 
 
+def test_external_ips(server: Server) -> None:
+    spec = {"ports": [{"port": 80}], "externalIPs": ["192.0.2.1", "192.0.2.2"]}
+    server.call("POST", SERVICES, {"metadata": {"name": "a"}, "spec": spec})
+    path = f"{SERVICES}/a"
+    # One atomic list, whichever the kind of patch.
+    for content_type in (MERGE, STRATEGIC):
+        for patched in (["192.0.2.3"], ["192.0.2.1", "192.0.2.2"]):
+            changed = server.call("PATCH", path, {"spec": {"externalIPs": patched}}, content_type)
+            assert changed["spec"]["externalIPs"] == patched
+    bad = server.refused(422, "PATCH", path, {"spec": {"externalIPs": ["169.254.1.1"]}}, STRATEGIC)
+    assert "link-local range" in causes(bad)["spec.externalIPs[0]"]
+    # As with the admission plugin DenyServiceExternalIPs.
+    server.call("PUT", "/sim/faults", {"deny_external_ips": True})
+    status = server.refused(403, "PATCH", path, {"spec": {"externalIPs": ["192.0.2.1", "192.0.2.9"]}}, STRATEGIC)
+    words = "Use of external IPs is denied by admission control"
+    assert status["message"] == f'services "a" is forbidden: {words}'
+    assert server.refused(403, "POST", SERVICES, {"metadata": {"name": "b"}, "spec": spec})
+    server.call("PATCH", path, {"spec": {"externalIPs": ["192.0.2.2"]}}, STRATEGIC)
+    server.call("PATCH", f"{path}/status", {"status": {"loadBalancer": None}}, STRATEGIC)
+    server.call("DELETE", "/sim/faults")
+    server.call("POST", SERVICES, {"metadata": {"name": "b"}, "spec": spec})
+
+
 # ---- state, faults, logs ----
 
 

@@ -4,6 +4,7 @@
 Judged from the objects, the API server's log of writes and the controller's own counters.
 """
 
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +27,7 @@ from test_controller import (
     wait_addresses,
 )
 
-from lab.api import Object
+from lab.api import ApiError, Object
 from lab.cluster import Lab
 from lab.waiting import LabError, wait_for
 
@@ -356,7 +357,9 @@ def test_a_service_being_deleted_keeps_its_address(lab: Lab) -> None:
     wait_external(lab, "last", "203.0.113.1")
 
 
-def test_two_leaders_give_no_address_twice(lab: Lab) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+@pytest.mark.embedded
+def test_two_leaders_give_no_address_twice(lab: Lab, number: int) -> None:
     n = 60
     configure(lab, WIDE)
     wait_active(lab, WIDE)
@@ -364,7 +367,7 @@ def test_two_leaders_give_no_address_twice(lab: Lab) -> None:
     for i in range(n):
         create(lab, f"s{i}", "wide")
     victim = any_leader(lab)
-    lab.processes[f"controller-{victim}"].kill()
+    lab.processes[f"controller-{victim}"].signal(number)
     wait_for("the standby to have the Lease", lambda: holder(lab) not in ("", f"controller-{victim}"), 20)
 
     def assigned() -> dict[str, str]:
@@ -373,8 +376,12 @@ def test_two_leaders_give_no_address_twice(lab: Lab) -> None:
 
     wait_for("everybody to have an address", lambda: len(assigned()) == n, 40, 0.2)
     lab.set_faults()
-    restart(lab, victim)
     before = assigned()
+    if number == signal.SIGSTOP:
+        lab.processes[f"controller-{victim}"].resume()
+        wait_for("it to notice", lambda: not status(lab, victim)["leader"])
+    else:
+        restart(lab, victim)
     settled(lab)
     assert assigned() == before
     assert len(set(before.values())) == n
@@ -394,6 +401,7 @@ def test_two_leaders_give_no_address_twice(lab: Lab) -> None:
     ],
     ids=["conflict", "throttled", "error", "dropped", "slow"],
 )
+@pytest.mark.embedded
 def test_patches_that_fail_are_made_good(lab: Lab, rule: dict[str, Any]) -> None:
     lab.set_faults(rules=[{"verb": "patch", "path": "/services/", "agent": "controller", **rule}])
     for i in range(3):
@@ -403,6 +411,7 @@ def test_patches_that_fail_are_made_good(lab: Lab, rule: dict[str, Any]) -> None
         wait_for("the condition", lambda i=i: condition(lab, f"s{i}").get("status") == "True", 15)
 
 
+@pytest.mark.embedded
 def test_changed_while_its_patch_is_in_flight(lab: Lab) -> None:
     lab.set_faults(rules=[{"verb": "patch", "path": "/services/web", "agent": "controller", "delay_ms": 300}])
     create(lab, "web")
@@ -414,6 +423,7 @@ def test_changed_while_its_patch_is_in_flight(lab: Lab) -> None:
     assert used == {"edge": 0, "lan": 0, "both": 1}, "the address that was set aside first is free again"
 
 
+@pytest.mark.embedded
 def test_an_admission_plugin_that_denies(lab: Lab) -> None:
     lab.set_faults(deny_external_ips=True)
     offset = lab.write_log.stat().st_size
@@ -443,6 +453,41 @@ def test_an_admission_plugin_that_denies(lab: Lab) -> None:
     wait_external(lab, "next", "203.0.113.2")
 
 
+@pytest.mark.kubernetes
+def test_a_validating_admission_policy(lab: Lab) -> None:
+    rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["services"]}]
+    validation = {"expression": "!has(object.spec.externalIPs)", "message": "no external IPs here"}
+    spec = {"matchConstraints": {"resourceRules": rules}, "validations": [validation]}
+    objects = {
+        "validatingadmissionpolicies": spec,
+        "validatingadmissionpolicybindings": {"policyName": "no-external-ips", "validationActions": ["Deny"]},
+    }
+    group = "/apis/admissionregistration.k8s.io/v1"
+    for resource, body in objects.items():
+        lab.api.call("POST", f"{group}/{resource}", {"metadata": {"name": "no-external-ips"}, "spec": body})
+
+    def denied() -> bool:
+        meta, ports = {"name": "probe"}, [{"port": 80}]
+        try:
+            body = {"metadata": meta, "spec": {"ports": ports, "externalIPs": ["198.51.100.1"]}}
+            lab.api.call("POST", "/api/v1/namespaces/default/services?dryRun=All", body)
+        except ApiError:
+            return True
+        return False
+
+    try:
+        wait_for("the policy to be in force", denied, 20, 0.2)
+        create(lab, "web")
+        assert "no external IPs here" in wait_reason(lab, "web", "ExternalIpsRefused")["message"]
+    finally:
+        for resource in objects:
+            lab.api.call("DELETE", f"{group}/{resource}/no-external-ips")
+    wait_for("the policy to be gone", lambda: not denied(), 20, 0.2)
+    lab.api.patch("Service", "web", {"metadata": {"labels": {"any": "thing"}}})
+    wait_external(lab, "web", "203.0.113.1")
+
+
+@pytest.mark.embedded
 def test_a_denied_release_is_said(lab: Lab) -> None:
     create(lab, "web")
     wait_external(lab, "web", "203.0.113.1")

@@ -32,7 +32,7 @@ def of_write_log(path: Path, offset: int = 0) -> list[Write]:
 
 def of_audit_log(path: Path, offset: int = 0) -> list[Write]:
     """From a real server's audit log, whose lines come in the order of the answers: by resourceVersion where one is told."""
-    found = [_write(a) for a in requests(path, offset) if a["verb"] in _VERBS]
+    found = [_write(a) for a in requests(path, offset) if a["verb"] in _VERBS and "dryRun=" not in a["requestURI"]]
     order = 0
     for write in found:
         order = max(order, int(write.get("rv") or 0))
@@ -67,6 +67,8 @@ def _write(audit: Request) -> Write:
     if audit["code"] < 300 and stored.get("kind") == write["kind"]:
         meta = stored["metadata"]
         write |= {"name": meta["name"], "rv": meta["resourceVersion"], "uid": meta["uid"]}
+        if deleting := meta.get("deletionTimestamp"):
+            write["deleting"] = deleting
         status = stored.get("status") or {}
         if ingress := (status.get("loadBalancer") or {}).get("ingress"):
             write["ingress"] = [i["ip"] for i in ingress if "ip" in i]

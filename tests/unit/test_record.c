@@ -521,6 +521,13 @@ static void test_who_has_an_address(void **state)
 	assert_string_equal(ipam_holder(ipam, &a), "shop/aeb (external IPs)");
 	addr_parse("192.168.1.240", &a);
 	assert_string_equal(ipam_holder(ipam, &a), "shop/ceb");
+	/* What others have, the first one has only when they let go. */
+	assert_true(turn_decide(ipam, r[0], &server).waits);
+	ipam_release(ipam, r[1]->external_key);
+	ipam_release(ipam, r[2]->key);
+	assert_false(turn_decide(ipam, r[0], &server).waits);
+	turn_adopt_all(ipam, &r[1], 2);
+	assert_string_equal(ipam_holder(ipam, &a), "shop/aeb (external IPs)");
 	/* The last one is a copy of the second: it gets another address. */
 	assert_true(turn_decide(ipam, r[3], &server).write.external_ips);
 	assert_int_equal(r[3]->external->action, IPAM_MOVE);
