@@ -6,6 +6,7 @@ libfairlead_a_SOURCES += \
 	src/bgp/client.c \
 	src/bgp/diff.c \
 	src/bgp/engine.c \
+	src/bgp/md5.c \
 	src/bgp/model.c \
 	src/bgp/poll.c \
 	src/bgp/running.c \
@@ -19,6 +20,7 @@ noinst_HEADERS += \
 	src/bgp/client.h \
 	src/bgp/diff.h \
 	src/bgp/engine.h \
+	src/bgp/md5.h \
 	src/bgp/model.h \
 	src/bgp/running.h \
 	src/bgp/session.h \

@@ -7,6 +7,7 @@
 #include "bgp/bfd.h"
 #include "bgp/client.h"
 #include "bgp/diff.h"
+#include "bgp/md5.h"
 #include "bgp/session.h"
 #include "bgp/want.h"
 #include "fairlead/bgp.h"
@@ -90,6 +91,7 @@ struct bgp {
 	struct bgp_session *sessions; /* one for each wanted peer, in its order */
 	size_t n_sessions;
 	bool polling;
+	struct md5_watch md5;
 	struct bgp_stats stats;
 };
 

@@ -9,6 +9,7 @@
 
 #include "bgp/engine.h"
 #include "bgp/vty.h"
+#include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 
@@ -91,6 +92,7 @@ static void on_summary(struct bgp *b, const char *text, size_t size)
 		log_warn("bgpd's summary of the sessions cannot be read");
 		return;
 	}
+	md5_look(&b->md5, clock_ms());
 	for (size_t i = 0; i < b->n_sessions; i++) {
 		const struct bgp_session *s = &b->sessions[i];
 		if (before[i] != s->state) {
@@ -109,6 +111,14 @@ static void on_summary(struct bgp *b, const char *text, size_t size)
 		engine_notify(b);
 }
 
+static bool has_password(const struct bgp_peer *p)
+{
+	for (size_t i = 0; i < p->lines.n; i++)
+		if (strncmp(p->lines.v[i], "password ", 9) == 0)
+			return true;
+	return false;
+}
+
 bool engine_poll_reply(struct bgp *b, uint32_t tag, uint8_t status, const char *text, size_t size)
 {
 	if (tag == TAG_SUMMARY) {
@@ -121,7 +131,11 @@ bool engine_poll_reply(struct bgp *b, uint32_t tag, uint8_t status, const char *
 		return false;
 	/* A publication may have changed the list meanwhile: the address inside decides. */
 	size_t i = tag - TAG_NEIGHBOR;
-	if (status == VTY_SUCCESS && i < b->n_sessions)
-		bgp_session_read_neighbor(text, size, &b->sessions[i]);
+	if (status == VTY_SUCCESS && i < b->n_sessions) {
+		const struct bgp_peer *p = &b->want->peers[i].peer;
+		bool password = has_password(p);
+		bgp_session_read_neighbor(text, size, md5_words(&b->md5, password, clock_ms()),
+		                          &b->sessions[i]);
+	}
 	return true;
 }

@@ -129,7 +129,7 @@ static void set_text(char *out, size_t size, const char *a, const char *b)
 			*p = '?';
 }
 
-static void read_error(struct json_object *o, struct bgp_session *s)
+static void read_error(struct json_object *o, const char *hint, struct bgp_session *s)
 {
 	const char *due = string(o, "lastResetDueTo");
 	const char *why = string(o, "lastNotificationReason");
@@ -148,15 +148,14 @@ static void read_error(struct json_object *o, struct bgp_session *s)
 	}
 	if (s->state != BGP_SESSION_SHUTDOWN && !s->error[0] && s->state != BGP_SESSION_ESTABLISHED)
 		set_text(s->error, sizeof(s->error), "the router does not answer", "");
-	if (integer(o, "authenticationEnabled") &&
-	    (s->state == BGP_SESSION_CONNECT || s->state == BGP_SESSION_ACTIVE)) {
+	if (*hint && (s->state == BGP_SESSION_CONNECT || s->state == BGP_SESSION_ACTIVE)) {
 		size_t len = strlen(s->error);
-		set_text(s->error + len, sizeof(s->error) - len,
-		         "; has the router the same password?", "");
+		set_text(s->error + len, sizeof(s->error) - len, "; ", hint);
 	}
 }
 
-int bgp_session_read_neighbor(const char *json, size_t size, struct bgp_session *s)
+int bgp_session_read_neighbor(const char *json, size_t size, const char *hint,
+                              struct bgp_session *s)
 {
 	struct json_object *root, *o;
 	int r = parse(json, size, &root);
@@ -171,7 +170,7 @@ int bgp_session_read_neighbor(const char *json, size_t size, struct bgp_session 
 	const char *bfd = string(member(o, "peerBfdInfo", json_type_object), "status");
 	set_text(s->bfd, sizeof(s->bfd), bfd ? bfd : "", "");
 	if (s->state != BGP_SESSION_ESTABLISHED)
-		read_error(o, s);
+		read_error(o, hint, s);
 	json_object_put(root);
 	return 0;
 }

@@ -16,7 +16,7 @@
 #include "fairlead/bgp.h"
 
 #define SESSION_JSON_MAX (8u << 20)
-#define SESSION_TEXT_MAX 160
+#define SESSION_TEXT_MAX 256
 
 struct bgp_session {
 	struct addr address;
@@ -30,6 +30,8 @@ struct bgp_session {
 
 /* Reads the summary into the sessions of these addresses; one that it does not name is UNKNOWN.  -EINVAL, -EMSGSIZE. */
 int bgp_session_read_summary(const char *json, size_t size, struct bgp_session *sessions, size_t n);
-int bgp_session_read_neighbor(const char *json, size_t size, struct bgp_session *session);
+/* @hint: more words for one that does not come up, or "". */
+int bgp_session_read_neighbor(const char *json, size_t size, const char *hint,
+                              struct bgp_session *session);
 
 #endif

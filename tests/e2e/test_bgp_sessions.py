@@ -52,14 +52,25 @@ def test_wrong_as_number(bgpd: frr.Daemon, router: frr.Daemon, start: Start, pee
     assert last_error(speaker) == ""
 
 
-def test_wrong_password_and_secrecy(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
-    router.configure("router bgp 65002", "neighbor 10.99.0.1 password right")
+@pytest.mark.parametrize(
+    ("ours", "theirs", "words"),
+    [
+        ("wr0ngsecret", "right", "the router has another password"),
+        ("wr0ngsecret", None, "the router has no password"),
+        (None, "right", "the router has a password, the configuration none"),
+    ],
+    ids=["another", "ours alone", "the router's alone"],
+)
+def test_wrong_password(
+    bgpd: frr.Daemon, router: frr.Daemon, start: Start, ours: str | None, theirs: str | None, words: str
+) -> None:
+    if theirs:
+        router.configure("router bgp 65002", f"neighbor 10.99.0.1 password {theirs}")
     speaker = start()
-    speaker.publish(want("198.51.100.1", peers=({**TOR4, "password": "wr0ngsecret"},)))
-    hint = lambda: "password" in speaker.status()["peers"][0]["last_error"]  # noqa: E731
-    wait_for("a hint at the password", hint, 30)
+    speaker.publish(want("198.51.100.1", peers=({**TOR4, "password": ours} if ours else TOR4,)))
+    wait_for("it in words", lambda: words in last_error(speaker), 40)
     assert "wr0ngsecret" not in json.dumps(speaker.status())
-    speaker.publish(want("198.51.100.1", peers=({**TOR4, "password": "right"},)))
+    speaker.publish(want("198.51.100.1", peers=({**TOR4, "password": theirs} if theirs else TOR4,)))
     speaker.established(1)
     learned(router, "198.51.100.1/32")
     speaker.kill()

@@ -9,6 +9,7 @@
 
 #include "bgp/bfd.h"
 #include "bgp/running.h"
+#include "bgp/md5.h"
 #include "bgp/session.h"
 #include "bgp/vty.h"
 #include "bgp/want.h"
@@ -515,16 +516,17 @@ static void sessions_are_read(void **state)
 		"{\"10.9.0.2\":{\"state\":\"Established\",\"pfxSnt\":2,\"peerUptimeMsec\":6000},"
 		"\"fd09::2\":{\"state\":\"Connect\",\"pfxSnt\":\"many\",\"peerUptimeMsec\":-5}}}}\n";
 	static const struct {
-		const char *json, *error;
+		const char *json, *error, *hint;
 	} neighbors[] = {
 		{ "\"lastNotificationReason\":\"Cease/Other\",\"lastResetDueTo\":\"BGP Notification send\"",
-		  "bgpd said to the router: Cease/Other" },
+		  "bgpd said to the router: Cease/Other", "" },
 		{ "\"lastNotificationReason\":\"OPEN/Bad AS\",\"lastResetDueTo\":\"BGP Notification received\"",
-		  "the router said: OPEN/Bad AS" },
-		{ "\"lastResetDueTo\":\"Waiting for peer OPEN\\u0001\"", "Waiting for peer OPEN?" },
-		{ "\"authenticationEnabled\":1",
-		  "the router does not answer; has the router the same password?" },
-		{ "\"adminShutDown\":true", "shut down by hand in bgpd" },
+		  "the router said: OPEN/Bad AS", "" },
+		{ "\"lastResetDueTo\":\"Waiting for peer OPEN\\u0001\"", "Waiting for peer OPEN?",
+		  "" },
+		{ "\"authenticationEnabled\":1", "the router does not answer; has it the password?",
+		  "has it the password?" },
+		{ "\"adminShutDown\":true", "shut down by hand in bgpd", "has it the password?" },
 	};
 
 	assert_int_equal(bgp_session_read_summary(summary, strlen(summary), s, 2), 0);
@@ -537,13 +539,60 @@ static void sessions_are_read(void **state)
 		cleanup_free char *json =
 			xasprintf("{\"fd09::2\":{%s,\"peerBfdInfo\":{\"status\":\"Down\"}}}",
 		                  neighbors[i].json);
-		assert_int_equal(bgp_session_read_neighbor(json, strlen(json), &s[1]), 0);
+		assert_int_equal(
+			bgp_session_read_neighbor(json, strlen(json), neighbors[i].hint, &s[1]), 0);
 		assert_string_equal(s[1].error, neighbors[i].error);
 		assert_string_equal(s[1].bfd, "Down");
 	}
 	assert_int_equal(s[1].state, BGP_SESSION_SHUTDOWN);
 	assert_true(bgp_session_read_summary("[]", 2, s, 2) < 0);
-	assert_true(bgp_session_read_neighbor("{", 1, &s[0]) < 0);
+	assert_true(bgp_session_read_neighbor("{", 1, "", &s[0]) < 0);
+}
+
+static void dropped_signatures_are_a_hint(void **state)
+{
+	(void)state;
+	static const char netstat[] =
+		"TcpExt: SyncookiesSent TCPMD5NotFound TCPMD5Unexpected TCPMD5Failure Last\n"
+		"TcpExt: 7 %d %d %d 9\n"
+		"IpExt: InNoRoutes\nIpExt: 5\n";
+	static const struct {
+		int count[3];
+		bool password;
+		const char *words;
+	} rows[] = {
+		{ { 5, 5, 5 }, true, "has the router the same password?" },
+		{ { 5, 5, 5 }, false, "" },
+		{ { 6, 6, 6 }, true, "the router has another password" },
+		{ { 6, 5, 5 }, true, "the router has no password" },
+		{ { 6, 5, 6 }, false, "" },
+		{ { 5, 6, 5 }, false, "the router has a password, the configuration none" },
+		{ { 5, 6, 5 }, true, "has the router the same password?" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct md5_watch w = { 0 };
+		uint64_t count[MD5_N_DROPS];
+		const int *c = rows[i].count;
+		cleanup_free char *text = xasprintf(netstat, c[0], c[1], c[2]);
+		/* What was counted before is nobody's that is here now. */
+		md5_take(&w, (const uint64_t[]){ 5, 5, 5 }, 1000);
+		md5_parse(text, count);
+		md5_take(&w, count, 2000);
+		assert_non_null(strstr(md5_words(&w, rows[i].password, 3000), rows[i].words));
+		assert_int_equal(!*md5_words(&w, rows[i].password, 3000), !*rows[i].words);
+		/* Nor what has not been seen for long. */
+		md5_take(&w, count, 3000 + MD5_LATELY_MS);
+		assert_string_equal(md5_words(&w, rows[i].password, 3000 + MD5_LATELY_MS),
+		                    rows[i].password ? rows[0].words : "");
+	}
+	static const char *const rubbish[] = { "", "TcpExt:", "TcpExt: TCPMD5Failure",
+		                               "TcpExt:\nTcpExt:",
+		                               "TcpExt: TCPMD5Failure\nTcpExt:" };
+	for (size_t i = 0; i < ARRAY_LEN(rubbish); i++) {
+		uint64_t count[MD5_N_DROPS] = { 1, 1, 1 };
+		md5_parse(rubbish[i], count);
+		assert_int_equal(count[0] + count[1] + count[2], 0);
+	}
 }
 
 static void bfd_profiles_are_compared(void **state)
@@ -601,6 +650,7 @@ int main(void)
 		cmocka_unit_test(addresses_become_prefixes),
 		cmocka_unit_test(a_running_configuration_is_read),
 		cmocka_unit_test(sessions_are_read),
+		cmocka_unit_test(dropped_signatures_are_a_hint),
 		cmocka_unit_test(bfd_profiles_are_compared),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
