@@ -43,6 +43,15 @@ static void read_session(struct json_object *obj, struct model_session *s)
 	};
 }
 
+static bool is_all_down(const struct model_bgp *b)
+{
+	for (size_t i = 0; i < b->n_sessions; i++)
+		if (b->sessions[i].established)
+			return false;
+	return b->n_sessions > 0;
+}
+
+/* A speaker whose sessions are all down has nothing else in its way, but announces nothing. */
 void model_read_bgp(struct json_object *status, struct model_bgp *ret)
 {
 	struct json_object *bgp = kube_json_get(status, "bgp", json_type_object, NULL);
@@ -67,6 +76,12 @@ void model_read_bgp(struct json_object *status, struct model_bgp *ret)
 		struct json_object *peer = json_object_array_get_idx(peers, i);
 		if (json_object_is_type(peer, json_type_object))
 			read_session(peer, &b.sessions[b.n_sessions++]);
+	}
+	if (!strcmp(b.reason, reason_name(REASON_Announced)) && is_all_down(&b)) {
+		free(b.reason);
+		free(b.message);
+		b.reason = xstrdup(reason_name(REASON_BgpNoSession));
+		b.message = xstrdup(reason_sentence(REASON_BgpNoSession));
 	}
 	*ret = b;
 }

@@ -266,6 +266,23 @@ static void sessions_as_json(void **state)
 	cluster_free(m);
 }
 
+static void all_sessions_down_is_a_reason(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct model *m = cluster_new();
+	struct json_object *obj = parse(
+		"{'bgp':{'reason':'Announced','message':'yes','peers':[{'state':'Active'}]}}");
+
+	put_node(m, "n1", "192.0.2.11");
+	cluster_put_speaker(m, "n1", obj, NULL);
+	cluster_bgp_text(m, &out);
+	assert_non_null(strstr(buf_str(&out),
+	                       "BgpNoSession: no BGP session of this node is established\n"));
+	json_object_put(obj);
+	cluster_free(m);
+}
+
 static void uptime_has_two_units(void **state)
 {
 	(void)state;
@@ -428,6 +445,7 @@ int main(void)
 		cmocka_unit_test(json_says_the_same),
 		cmocka_unit_test(sessions_are_told_by_node),
 		cmocka_unit_test(sessions_as_json),
+		cmocka_unit_test(all_sessions_down_is_a_reason),
 		cmocka_unit_test(uptime_has_two_units),
 		cmocka_unit_test(external_ips_are_shown),
 		cmocka_unit_test(differing_reasons_name_their_nodes),
