@@ -51,7 +51,7 @@
 	X(NodeNotReady, false, "the node is not Ready, so its speaker is taken for dead")     \
 	X(SpeakerSilent, false, "the node's speaker did not answer")                          \
 	X(AddressNotInPool, false, "the address is in no pool of the configuration")          \
-	X(AddressShared, false, "an earlier Service claims the same address")                 \
+	X(AddressShared, false, "another Service has the same address, and comes first")      \
 	X(ProtocolUnsupported, false, "the pool is not announced by this protocol here")      \
 	X(FamilyUnsupported, false, "by layer 2 this version announces IPv4 only")            \
 	X(IpModeProxy, false, "the address is published with ipMode Proxy")                   \

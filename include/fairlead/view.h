@@ -167,7 +167,8 @@ bool view_is_admitted(const struct view *v, const struct view_service *s,
                       const struct view_address *a);
 /*
  * Of all Services that claim @a, the one that was created first; NULL: none does.  To claim is to have it in the status and be
- * of our class, or as an admitted external IP and have a cluster IP of its family; and not to be deleted.
+ * of our class, or as an admitted external IP and have a cluster IP of its family; and not to be deleted.  Where one has it in
+ * its status, records count for nothing.
  */
 const struct view_service *view_first_claimant(const struct view *v, const struct addr *a);
 struct view_stats view_stats(const struct view *v);

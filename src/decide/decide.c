@@ -160,7 +160,7 @@ void decide_message(const struct decision *d, const struct view *v, const struct
 {
 	buf_puts(out, reason_sentence(d->reason));
 	if (d->reason == REASON_AddressShared)
-		buf_printf(out, ": %s, created earlier, has %s", d->claimant->key, addr_str(a));
+		buf_printf(out, ": %s has %s", d->claimant->key, addr_str(a));
 	else if (d->reason == REASON_OtherClass)
 		buf_printf(out, ": %s", s->class ? s->class : "none");
 	else if (d->reason == REASON_NotLoadBalancer)

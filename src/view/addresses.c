@@ -171,7 +171,7 @@ void view_claims_add(struct view *v, struct service *s)
 	}
 }
 
-/* Beside admission: by pool and protocols. */
+/* Beside who claims it: by pool and protocols. */
 static bool answer_differs(const struct configuration *old, const struct configuration *new,
                            const struct view_address *a)
 {
@@ -189,10 +189,11 @@ void view_claims_compare(struct view *v, struct service *s, const struct configu
 {
 	for (size_t i = 0; i < s->pub.n_addresses; i++) {
 		const struct view_address *a = &s->pub.addresses[i];
-		bool admission = is_admitted(old, &s->pub, a) != is_admitted(new, &s->pub, a);
-		if (admission || answer_differs(old, new, a))
+		bool claim = view_kind_of(old, a) != view_kind_of(new, a) ||
+		             is_admitted(old, &s->pub, a) != is_admitted(new, &s->pub, a);
+		if (claim || answer_differs(old, new, a))
 			view_mark(v, s);
-		if (admission)
+		if (claim)
 			mark_others(v, claim_of(v, &a->addr), s);
 	}
 }
@@ -214,18 +215,34 @@ static bool is_claimant(const struct view *v, const struct view_service *s, cons
 	                   : view_is_our_class(v, s);
 }
 
+static bool is_older(const struct view_service *a, const struct view_service *b)
+{
+	return a->created_us != b->created_us ? a->created_us < b->created_us
+	                                      : view_by_name(a, b) < 0;
+}
+
+/*
+ * Whoever may write Services may write records, but not statuses: so an older Service could take a load balancer's
+ * address by a record that it wrote itself, until the controller has put that right.
+ */
 const struct view_service *view_first_claimant(const struct view *v, const struct addr *a)
 {
-	const struct view_service *first = NULL;
+	const struct view_service *first = NULL, *first_by_record = NULL;
 	const struct claim *c = claim_of(v, a);
+	bool granted = false; /* some status has it */
 
 	for (size_t i = 0; c && i < c->n; i++) {
 		const struct view_service *s = &c->services[i]->pub;
 		if (!is_claimant(v, s, a))
 			continue;
-		if (!first || s->created_us < first->created_us ||
-		    (s->created_us == first->created_us && view_by_name(s, first) < 0))
-			first = s;
+		enum view_kind kind = view_kind_of(v->config, view_address_of(s, a));
+		const struct view_service **at =
+			kind == VIEW_EXTERNAL_ASSIGNED ? &first_by_record : &first;
+		granted |= kind == VIEW_LOAD_BALANCER;
+		if (!*at || is_older(s, *at))
+			*at = s;
 	}
+	if (!first || (first_by_record && !granted && is_older(first_by_record, first)))
+		return first_by_record;
 	return first;
 }

@@ -178,6 +178,31 @@ def test_the_earlier_of_two_has_it(lab: Lab, make_service: MakeService) -> None:
     wait_for("the second one to have it", by_the_second)
 
 
+def test_a_record_takes_no_load_balancers_address(lab: Lab, make_service: MakeService) -> None:
+    configure(lab, CONFIG.replace("- name: external", "  use: [load-balancer, external-ip]\n- name: external"))
+    make_external(make_service, "a-forger", selector={"app": "webapp", "version": "2.0.0"})
+    make_service("victim", selector={"app": "webapp", "version": "1.0.0"})
+    address = lab.wait_address("victim")
+    wait_http(lab, address)
+    for replica in ("a", "b"):
+        lab.processes[f"controller-{replica}"].pause()  # it would take the record back
+    try:
+        lab.api.patch(
+            "Service",
+            "a-forger",
+            {
+                "metadata": {"annotations": {"fairlead.io/external-ips-assigned": address}},
+                "spec": {"externalIPs": [address]},
+            },
+        )
+        for node in NODES:
+            lab.wait_reason(node, "a-forger", address, "AddressShared")
+        assert {lab.get(address).name for _ in range(10)} == {"webapp 1.0.0"}
+    finally:
+        for replica in ("a", "b"):
+            lab.processes[f"controller-{replica}"].resume()
+
+
 def test_a_nodes_own_address_is_carried_and_not_announced(lab: Lab, make_service: MakeService) -> None:
     own = lab.host("node2").address
     make_external(make_service, "web", own)

@@ -120,9 +120,9 @@ static void put_configuration(struct view *v, uint8_t p)
 	snprintf(text, sizeof(text),
 	         "address-pools:\n- {name: lan, protocol: layer2, addresses: [192.0.2.%d/32]}\n"
 	         "- {name: far, protocol: %s, addresses: [198.51.100.0/24], use: %s}\n"
-	         "external-ips: {allow: [192.0.2.%d/32, 203.0.113.0/24], namespaces: [%s]}\n%s",
+	         "external-ips: {allow: [192.0.2.%d/32, %s.0/24], namespaces: [%s]}\n%s",
 	         1 + (p & 1), p & 2 ? "bgp" : "layer2", p & 4 ? "external-ip" : "load-balancer",
-	         1 + (p >> 3 & 1), p & 16 ? "other" : "ns",
+	         1 + (p >> 3 & 1), p & 64 ? "198.51.100" : "203.0.113", p & 16 ? "other" : "ns",
 	         p & 32 ? "peers: [{my-asn: 1, peer-asn: 2, peer-address: 10.0.0.1}]\n" : "");
 	view_load_configuration(v, &map, NULL);
 }

@@ -358,7 +358,38 @@ static void the_earlier_of_two_kinds_serves(void **state)
 	assert_int_equal(decide_for(v, "shop/c-assigned", "100.64.1.1").reason, REASON_Candidate);
 	assert_int_equal(decide_for(v, "shop/d-assigned", "100.64.1.1").reason,
 	                 REASON_AddressShared);
-	/* Nor does who forwards nothing. */
+	struct addr a;
+	addr_parse("198.51.100.1", &a);
+	struct decision d =
+		decide(v, view_service_named(v, "shop/f-balancer"), &a, "n1", DECIDE_BGP);
+	assert_int_equal(d.reason, REASON_AddressShared);
+	assert_string_equal(d.claimant->name, "b-allowed");
+	/* A record is anybody's to write, a status is not. */
+	world_put(
+		v,
+		"{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
+		"'name':'fairlead-active','uid':'u'},'data':{'config':'"
+		"address-pools:\\n"
+		"- {name: both, protocol: layer2, addresses: [192.0.2.0/24],"
+		" use: [load-balancer, external-ip]}\\n"
+		"external-ips: {allow: [203.0.113.0/24, 192.0.2.7/32], namespaces: [shop]}\\n'}}");
+	world_external(v, "a-forger", "ClusterIP", "192.0.2.1", "192.0.2.1", "");
+	assert_int_equal(decide_for(v, "shop/a-forger", "192.0.2.1").reason, REASON_AddressShared);
+	assert_int_equal(decide_for(v, "shop/e-balancer", "192.0.2.1").reason, REASON_Candidate);
+	/* Between a record and a hand that is allowed, age decides. */
+	world_external(v, "b-hand", "ClusterIP", "192.0.2.7", "", "");
+	world_external(v, "a-forger", "ClusterIP", "192.0.2.7", "192.0.2.7", "");
+	world_slice(v, "a-forger", "a", "10.1.1.1@n1");
+	assert_int_equal(decide_for(v, "shop/a-forger", "192.0.2.7").reason, REASON_Candidate);
+	assert_int_equal(decide_for(v, "shop/b-hand", "192.0.2.7").reason, REASON_AddressShared);
+	view_free(v);
+}
+
+static void who_forwards_nothing_claims_nothing(void **state)
+{
+	(void)state;
+	struct view *v = world();
+
 	world_put(v,
 	          "{'kind':'Service','metadata':{'namespace':'shop','name':'a-headless','uid':'u'},"
 	          "'spec':{'type':'ClusterIP','clusterIP':'None','clusterIPs':['None'],"
@@ -366,12 +397,6 @@ static void the_earlier_of_two_kinds_serves(void **state)
 	world_external(v, "g-allowed", "ClusterIP", "203.0.113.1", "", "");
 	world_slice(v, "g-allowed", "g", "10.1.1.1@n1");
 	assert_int_equal(decide_for(v, "shop/g-allowed", "203.0.113.1").reason, REASON_Candidate);
-	struct addr a;
-	addr_parse("198.51.100.1", &a);
-	struct decision d =
-		decide(v, view_service_named(v, "shop/f-balancer"), &a, "n1", DECIDE_BGP);
-	assert_int_equal(d.reason, REASON_AddressShared);
-	assert_string_equal(d.claimant->name, "b-allowed");
 	view_free(v);
 }
 
@@ -477,6 +502,7 @@ int main(void)
 		cmocka_unit_test(nothing_without_a_configuration),
 		cmocka_unit_test(the_earlier_claimant_serves),
 		cmocka_unit_test(the_earlier_of_two_kinds_serves),
+		cmocka_unit_test(who_forwards_nothing_claims_nothing),
 		cmocka_unit_test(external_ips),
 		cmocka_unit_test(outside_all_pools_a_peer_makes_it_both),
 		cmocka_unit_test(what_nobody_forwards_is_not_announced),

@@ -268,15 +268,21 @@ static void addresses_have_their_kind(void **state)
 	view_free(v);
 }
 
-static void configure(struct view *v, const char *external_ips)
+/* Pool "lan", with @more, and external-ips. */
+static void configure_pool(struct view *v, const char *more, const char *external_ips)
 {
 	world_put(v,
 	          "{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
 	          "'name':'fairlead-active','uid':'u'},'data':{'config':'"
 	          "address-pools:\\n"
-	          "- {name: lan, protocol: layer2, addresses: [192.0.2.0/24]}\\n"
+	          "- {name: lan, protocol: layer2, addresses: [192.0.2.0/24]%s}\\n"
 	          "external-ips: %s\\n'}}",
-	          external_ips);
+	          more, external_ips);
+}
+
+static void configure(struct view *v, const char *external_ips)
+{
+	configure_pool(v, "", external_ips);
 }
 
 /* Admission hangs on the configuration, and with it who has an address that others hold, too. */
@@ -306,6 +312,28 @@ static void what_is_allowed_concerns_all_who_hold_it(void **state)
 	assert_int_equal(world_passes(v), 3);
 	view_remove_service(v, "shop", "a-first");
 	assert_int_equal(world_passes(v), 2);
+	view_free(v);
+}
+
+/* What a record says counts less than a status; written by hand and allowed it counts as much. */
+static void what_a_pool_is_for_concerns_all_who_hold_it(void **state)
+{
+	(void)state;
+	static const char allow[] = "{allow: [192.0.2.0/28], namespaces: [shop]}";
+	struct view *v = view_new("n1", NULL);
+	struct addr a;
+
+	addr_parse("192.0.2.1", &a);
+	configure_pool(v, ", use: [load-balancer, external-ip]", allow);
+	world_external(v, "a-first", "ClusterIP", "192.0.2.1", "192.0.2.1", "");
+	world_service(v, "web", "192.0.2.1", "");
+	world_passes(v);
+	assert_string_equal(view_first_claimant(v, &a)->name, "web");
+	configure(v, allow);
+	assert_int_equal(world_passes(v), 2);
+	assert_string_equal(view_first_claimant(v, &a)->name, "a-first");
+	view_remove_service(v, "shop", "a-first");
+	view_remove_service(v, "shop", "web");
 	view_free(v);
 }
 
@@ -394,6 +422,7 @@ int main(void)
 		cmocka_unit_test(nodes_addresses_are_known),
 		cmocka_unit_test(addresses_have_their_kind),
 		cmocka_unit_test(what_is_allowed_concerns_all_who_hold_it),
+		cmocka_unit_test(what_a_pool_is_for_concerns_all_who_hold_it),
 		cmocka_unit_test(claimants_are_ordered_and_told),
 		cmocka_unit_test(classes_are_ours_or_not),
 		cmocka_unit_test(services_are_listed_in_order),
