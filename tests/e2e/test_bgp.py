@@ -390,6 +390,56 @@ def test_an_external_ip_is_at_most_three_commands(
     assert 1 <= at_rest(lab, "node1")["commands"] - before <= 3
 
 
+OTHERS = (
+    "bgp community-list standard THEIRS seq 5 permit 64512:7",
+    "route-map THEIRS-OUT permit 10",
+    "match community THEIRS",
+    f"router bgp {NODES_ASN}",
+    "bgp log-neighbor-changes",
+    "no bgp network import-check",
+    "neighbor 192.168.1.77 remote-as 65077",
+    "neighbor 192.168.1.77 description their uplink",
+    "neighbor 192.168.1.77 password theirs",
+    "address-family ipv4 unicast",
+    "network 192.0.2.0/24",
+    "neighbor 192.168.1.77 route-map THEIRS-OUT out",
+)
+
+
+def test_a_whole_life_beside_others(lab: Lab, router: Router, make_service: MakeService) -> None:
+    bgpd = router.bgpds["node3"]
+    lab.speaker("node3").stop()
+    bgpd.kill()
+    bgpd.start()
+    bgpd.configure(*OTHERS)
+    theirs = bgpd.running_config()
+    lab.restart("speaker-node3")
+    try:
+        address = make_public(lab, make_service, "web")
+        router.wait_next_hops(f"{address}/32", list(NODES), SLOW)
+        assert bgp(lab, "node3")["instance"] == {"asn": NODES_ASN, "own": False}
+        assert not router.bgpd.route("192.0.2.0/24")  # theirs does not leak to our peer
+        ours = bgpd.running_config()
+        lab.api.delete("Service", "web")
+        router.wait_next_hops(f"{address}/32", [])
+        make_public(lab, make_service, "web")
+        router.wait_next_hops(f"{address}/32", list(NODES))
+        lab.speaker("node3").kill()
+        lab.restart("speaker-node3")
+        at_rest(lab, "node3")
+        assert bgpd.running_config() == ours
+        lab.speaker("node3").stop()
+        program, directory = lab.program("fairlead-speaker"), str(router.socket_directory("node3"))
+        netns.output(lab.host("node3").namespace, [program, "--cleanup", "--bgp-socket-dir", directory])
+        assert bgpd.running_config() == theirs
+    finally:
+        bgpd.kill()
+        bgpd.start()
+        if not lab.speaker("node3").running():
+            lab.restart("speaker-node3")
+    router.wait_next_hops(f"{address}/32", list(NODES), SLOW)
+
+
 def test_everything_changes_at_once(lab: Lab, router: Router, make_service: MakeService) -> None:
     address = make_public(lab, make_service, "web", externalTrafficPolicy="Local")
     make_public(lab, make_service, "wide")
