@@ -324,7 +324,7 @@ struct record_write record_needs(const struct record *r, const struct record_ser
 {
 	struct record_write w = needs_of_status(&r->lb, server);
 
-	if (r->external) {
+	if (r->external && r->external->decided) {
 		struct record_write spec = needs_of_spec(r->external, server);
 		w.external_ips = spec.external_ips;
 		w.external_condition = spec.external_condition;

@@ -84,12 +84,13 @@ static bool is_pushed_aside(const struct ipam *ipam, const struct record *r)
 	return false;
 }
 
-/* What was refused before would be refused again. */
+/* Where something would have to be written, what was refused before would be refused again. */
 static void refuse(const struct record *r, struct ipam_decision *d)
 {
 	const struct ipam_request *q = &r->external->request;
 
-	if (d->action != IPAM_ASSIGN && d->action != IPAM_MOVE && d->action != IPAM_RELEASE)
+	if (d->action == IPAM_NONE || d->action == IPAM_FAIL ||
+	    (d->action == IPAM_KEEP && !r->external->lacks))
 		return;
 	d->action = IPAM_FAIL;
 	d->reason = REASON_ExternalIpsRefused;

@@ -453,6 +453,21 @@ def test_an_admission_plugin_that_denies(lab: Lab) -> None:
     wait_external(lab, "next", "203.0.113.2")
 
 
+@pytest.mark.embedded
+def test_denied_what_somebody_took_out(lab: Lab) -> None:
+    create(lab, "web")
+    wait_external(lab, "web", "203.0.113.1")
+    settled(lab)
+    lab.set_faults(deny_external_ips=True)
+    offset = lab.write_log.stat().st_size
+    lab.api.patch("Service", "web", {"spec": {"externalIPs": None}})
+    wait_reason(lab, "web", "ExternalIpsRefused")
+    settled(lab, 1.5)
+    assert patches(lab, "web", offset).count("") == 1
+    create(lab, "next")
+    assert external(lab, "web") == ([], "203.0.113.1")
+
+
 @pytest.mark.kubernetes
 def test_a_validating_admission_policy(lab: Lab) -> None:
     rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["services"]}]

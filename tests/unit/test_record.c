@@ -467,6 +467,26 @@ static void test_refused(void **state)
 	ipam_free(ipam);
 }
 
+/* Nor is it written back where somebody took it out. */
+static void test_refused_again(void **state)
+{
+	static const struct record_server server = { 0 };
+	struct kube_service *s = annotated(ASKS "," RECORD("203.0.113.5"), NODE_PORT, "");
+	struct record *r = record_new(NULL, &s->meta);
+	struct ipam *ipam = ipam_of_pools();
+
+	(void)state;
+	record_read(r, s, &rules, 1);
+	assert_false(record_needs(r, &server).external_ips); /* undecided */
+	assert_true(turn_decide(ipam, r, &server).write.external_ips);
+	record_refuse(r, "not here");
+	assert_false(turn_decide(ipam, r, &server).write.external_ips);
+	assert_int_equal(r->external->reason, REASON_ExternalIpsRefused);
+	kube_service_free(s);
+	record_free(r);
+	ipam_free(ipam);
+}
+
 static void test_off(void **state)
 {
 	static const struct record_rules off = { .external_ips = false };
@@ -565,6 +585,7 @@ int main(void)
 		cmocka_unit_test(test_external),
 		cmocka_unit_test(test_one_request_at_a_time),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_refused_again),
 		cmocka_unit_test(test_off),
 		cmocka_unit_test(test_who_has_an_address),
 		cmocka_unit_test(test_what_a_server_drops),
