@@ -28,6 +28,7 @@
 	X(InvalidRequest, false, "what the Service asks for cannot be understood")            \
 	X(NoClusterIP, false, "the Service has no cluster IP yet, so its family is unknown")  \
 	X(Unreadable, false, "the Service cannot be read; what its status holds is kept")     \
+	X(Uninstalled, false, "Fairlead was uninstalled and has taken its addresses back")    \
 	X(ForeignAddress, false, "the status holds an address outside all pools, left alone") \
 	X(PoolNotForUse, false, "the pool asked for is not for this use")                     \
 	X(NoExternalIpsWanted, true, "the Service names no pool for external IPs")            \

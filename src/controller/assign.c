@@ -36,6 +36,7 @@ static bool decide(struct record *r)
 	ctl->stats.decisions++;
 	uninstall_request(r);
 	struct turn_outcome t = turn_decide(ctl->ipam, r, &ctl->server);
+	uninstall_explain(r);
 	registry_set_waiting(r, t.waits);
 	if (record_writes(t.write))
 		writer_queue(r);

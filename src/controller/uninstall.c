@@ -8,6 +8,7 @@
  */
 #include "config.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <event2/event.h>
@@ -41,6 +42,20 @@ void uninstall_request(struct record *r)
 	for (size_t i = 0; r->ctl->uninstall == CONTROLLER_RELEASES && i < ARRAY_LEN(parts); i++)
 		if (parts[i] && parts[i]->request.wish == IPAM_WISH_ADDRESS)
 			parts[i]->request.wish = IPAM_WISH_NONE;
+}
+
+void uninstall_explain(struct record *r)
+{
+	struct record_part *const parts[] = { &r->lb, r->external };
+
+	for (size_t i = 0; r->ctl->uninstall == CONTROLLER_RELEASES && i < ARRAY_LEN(parts); i++) {
+		struct record_part *p = parts[i];
+		if (!p || p->request.wish != IPAM_WISH_NONE || !p->decided)
+			continue;
+		p->reason = REASON_Uninstalled;
+		free(p->message);
+		p->message = xstrdup(reason_sentence(REASON_Uninstalled));
+	}
 }
 
 static void answered(int status, struct json_object *obj, const struct err *e, void *arg)

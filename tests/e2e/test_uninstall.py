@@ -127,6 +127,8 @@ def test_nothing_is_left_and_addresses_stay_for_who_installs_again(lab: Lab, rou
 
 
 def test_addresses_go_where_that_is_asked_for(lab: Lab, router: Router) -> None:
+    make_service(lab, "outer", {"fairlead.io/external-ips": "external"})
+    wait_for("an external IP", lambda: lab.api.get("Service", "outer")["spec"].get("externalIPs"))
     near, _ = expose(lab, router)
     lab.api.create(
         {
@@ -143,9 +145,12 @@ def test_addresses_go_where_that_is_asked_for(lab: Lab, router: Router) -> None:
     assert uninstall(lab, "--release-addresses") == (0, [*said, "addresses: taken back"])
     assert_nothing_left(lab, router, near)
     assert (lab.addresses("near"), lab.addresses("far"), lab.addresses("foreign")) == ([], [], ["203.0.113.77"])
-    wait_condition(lab, "near", "NoAddressWanted")
+    outer = lab.api.get("Service", "outer")
+    assert "externalIPs" not in outer["spec"]
+    assert "fairlead.io/external-ips-assigned" not in outer["metadata"]["annotations"]
+    wait_condition(lab, "near", "Uninstalled")
     make_service(lab, "new")
-    wait_for("the controller to know it", lambda: lab.daemon("controller-a")["stats"]["services_known"] >= 4)
+    wait_for("the controller to know it", lambda: lab.daemon("controller-a")["stats"]["services_known"] >= 5)
     assert lab.addresses("new") == []
 
 
