@@ -5,6 +5,7 @@
 
 #include "cli/explain_private.h"
 #include "cli/table.h"
+#include "fairlead/ipam.h"
 #include "fairlead/mem.h"
 
 /* What would change it, for reasons where somebody may want that; as in docs/reasons.md. */
@@ -166,6 +167,28 @@ static void hints_text(const struct explain_address *a, struct buf *out)
 	}
 }
 
+/* What the controller has said in the Service's condition of this type, if anything. */
+static bool condition_text(const struct kube_service *service, const char *type, struct buf *out)
+{
+	for (size_t i = 0; i < service->n_conditions; i++) {
+		const struct kube_condition *c = &service->conditions[i];
+		if (strcmp(c->type, type) != 0)
+			continue;
+		buf_printf(out, "The controller says %s: %s\n", c->reason, c->message);
+		return true;
+	}
+	return false;
+}
+
+/* A Service that asks for external IPs and was given none. */
+static void waiting_text(const struct kube_service *service, struct buf *out)
+{
+	buf_printf(out, "It asks for external IPs from pool %s, and has none.\n",
+	           service->external_pool);
+	if (!condition_text(service, IPAM_CONDITION_EXTERNAL, out))
+		buf_puts(out, "What the controller would do: see `fairlead plan`\n");
+}
+
 static void no_address_text(const struct explain *x, const struct kube_service *service,
                             struct buf *out)
 {
@@ -174,11 +197,7 @@ static void no_address_text(const struct explain *x, const struct kube_service *
 	buf_puts(out, "It has no address, so nothing is announced: ");
 	decide_message(&d, x->view, x->service, NULL, view_self(x->view), out);
 	buf_puts(out, ".\n");
-	for (size_t i = 0; i < service->n_conditions; i++) {
-		const struct kube_condition *c = &service->conditions[i];
-		if (!strcmp(c->type, "fairlead.io/AddressAssigned"))
-			buf_printf(out, "The controller says %s: %s\n", c->reason, c->message);
-	}
+	condition_text(service, IPAM_CONDITION, out);
 	if (hints[d.reason])
 		buf_printf(out, "What would change it: %s\n", hints[d.reason]);
 }
@@ -186,10 +205,13 @@ static void no_address_text(const struct explain *x, const struct kube_service *
 void explain_text(const struct explain *x, const struct kube_service *service, struct buf *out)
 {
 	const struct view_service *s = x->service;
+	bool waits = service->external_pool && service->n_external_assigned == 0;
 
 	buf_printf(out, "%s: %s, externalTrafficPolicy %s\n", s->key,
 	           kube_service_type_name(s->type), s->external_local ? "Local" : "Cluster");
-	if (x->n_addresses == 0)
+	if (waits)
+		waiting_text(service, out);
+	if (x->n_addresses == 0 && !(waits && s->type != KUBE_LOAD_BALANCER))
 		no_address_text(x, service, out);
 	for (size_t i = 0; i < x->n_addresses; i++) {
 		const struct explain_address *a = &x->addresses[i];
