@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "fairlead/clock.h"
@@ -15,7 +14,6 @@
 
 #define CONTROLLER "fairlead.io/speaker"
 #define ACTION "Announce"
-#define UUID_STR_SIZE 37
 
 static void emit(const struct speaker *sp, struct kube_event *ev, enum reason reason)
 {
@@ -45,20 +43,15 @@ void speaker_tell(struct speaker *sp)
 }
 
 /* As the API server writes it. */
-static const char *uuid_format(const uint8_t uid[static VIEW_UID_SIZE],
-                               char out[static UUID_STR_SIZE])
+static void uuid_format(const uint8_t uid[static VIEW_UID_SIZE], struct buf *out)
 {
-	char *p = out;
-
 	for (size_t i = 0; i < VIEW_UID_SIZE; i++)
-		p += sprintf(p, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", uid[i]);
-	return out;
+		buf_printf(out, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", uid[i]);
 }
 
 void speaker_tell_of_service(struct speaker *sp, const struct announcement *a)
 {
-	cleanup(buf_fini) struct buf note = BUF_INIT;
-	char uid[UUID_STR_SIZE];
+	cleanup(buf_fini) struct buf note = BUF_INIT, uid = BUF_INIT;
 	const char *slash = strchr(a->key, '/');
 
 	if (!slash || !news_allow(sp->news, clock_ms()))
@@ -66,10 +59,11 @@ void speaker_tell_of_service(struct speaker *sp, const struct announcement *a)
 	cleanup_free char *namespace = xstrndup(a->key, (size_t)(slash - a->key));
 	buf_printf(&note, "node %s does not announce %s: %s", sp->opts.node, addr_str(&a->addr),
 	           reason_sentence(a->reason));
+	uuid_format(a->uid, &uid);
 	struct kube_event ev = { .kind = "Service",
 		                 .namespace = namespace,
 		                 .name = slash + 1,
-		                 .uid = uuid_format(a->uid, uid),
+		                 .uid = buf_str(&uid),
 		                 .note = buf_str(&note) };
 	emit(sp, &ev, a->reason);
 }

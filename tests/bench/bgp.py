@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BGP: an endpoint is ready or lost, a node with 1000 addresses is taken out of service: how long until the router knows?
+"""BGP: an endpoint is ready or lost, a node with 1000 addresses is taken out: how long until the router knows?
 
 The router knows once it has received the prefix, or the withdrawal; what it does with that is its own.  Ours is from
 the decision to bgpd's acknowledgement of the last command; on top comes bgpd's own hold of 50 ms, and before it the way
