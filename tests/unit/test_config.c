@@ -354,7 +354,7 @@ static void test_strings_of_users(void **state)
 	const char *const bad_strings[] = { "\"a\\nb\"", "\"a\\0b\"", long_text };
 
 	memset(long_text + 1, 'x', 4000);
-	strcpy(long_text + 4001, "\"");
+	long_text[4001] = '"';
 	for (size_t i = 0; i < ARRAY_LEN(strings); i++)
 		for (size_t k = 0; k < ARRAY_LEN(bad_strings); k++) {
 			cleanup(config_problems_fini) struct config_problems errors = { 0 },

@@ -72,7 +72,7 @@ static struct fixture *fixture_new(void)
 {
 	struct fixture *f = xcalloc(1, sizeof(*f));
 
-	strcpy(f->dir, "/tmp/fairlead-routes-XXXXXX");
+	snprintf(f->dir, sizeof(f->dir), "/tmp/fairlead-routes-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	f->socket = xasprintf("%s/bgpd.vty", f->dir);
 	f->base = event_base_new();
