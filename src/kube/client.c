@@ -7,7 +7,7 @@
 
 #include "fairlead/mem.h"
 
-/* Watches and lists share a few connections, over HTTP/2 one. */
+/* One for each informer: watches and lists do not share connections. */
 #define WATCHING_CONNECTIONS_MAX 32L
 
 static void on_pump(evutil_socket_t fd, short what, void *arg)

@@ -63,7 +63,8 @@ struct kube_informer {
 
 	enum phase phase;
 	bool need_list, whole_list /* not in pages */, fresh_connection, token_retried;
-	bool quick_used;      /* the quick reconnect that each good watch allows */
+	bool quick_used;  /* the quick reconnect that each good watch allows */
+	bool relist_used; /* the quick list that each good watch allows when its history is gone */
 	char *continue_token; /* of the next page; NULL: the first */
 	char version[VERSION_SIZE_MAX + 1];
 	int64_t started_ms; /* the list page or watch under way */
@@ -186,6 +187,7 @@ static void start(struct kube_informer *inf, enum phase phase, const char *query
 		.method = "GET",
 		.path = buf_str(&path),
 		.fresh_connection = inf->fresh_connection,
+		.own_connection = true,
 		.on_open = on_open,
 		.on_data = on_chunk,
 		.on_end = phase == INFORMER_LISTING ? on_list_end : on_watch_end,
@@ -466,6 +468,7 @@ static void reconnect(struct kube_informer *inf, const char *why)
 	if (good) {
 		backoff_reset(&inf->backoff);
 		inf->quick_used = false;
+		inf->relist_used = false;
 		inf->token_retried = false;
 	}
 	log_debug("watch ended", KV_S("kind", inf->what), KV_S("reason", why));
@@ -500,10 +503,13 @@ static void on_watch_end(int status, int retry_after_s, const struct err *e, voi
 	bool gone = code && judge_status(inf, code, inf->error.msg);
 	if (gone)
 		forget_list(inf);
-	if (inf->progress)
+	if (inf->progress) {
 		backoff_reset(&inf->backoff);
-	if (gone && !inf->quick_used) {
-		inf->quick_used = true;
+		inf->relist_used = false;
+	}
+	/* Also right after a server could not be reached: it has just answered. */
+	if (gone && !inf->relist_used) {
+		inf->relist_used = true;
 		log_info("the history that was watched is gone, listing again",
 		         KV_S("kind", inf->what), KV_S("error", inf->error.msg));
 		pause_for(inf, backoff_jitter_ms(RECONNECT_MS, clock_random_below(UINT64_MAX)));
@@ -580,13 +586,14 @@ void kube_informer_refresh(struct kube_informer *inf, void (*done)(void *arg), v
 	r->done = done;
 	r->arg = arg;
 	LL_APPEND(inf->refreshes, r);
-	if (inf->phase == INFORMER_WATCHING) {
+	if (inf->phase == INFORMER_LISTING)
+		return;
+	if (inf->phase == INFORMER_WATCHING)
 		cut(inf);
+	if (!inf->need_list)
 		forget_list(inf);
-		pause_for(inf, 0);
-	} else if (inf->phase == INFORMER_PAUSING && !inf->need_list) {
-		forget_list(inf);
-	}
+	/* Whoever asks needs it now, however long the pause was to be. */
+	pause_for(inf, 0);
 }
 
 struct kube_informer_stats kube_informer_stats(const struct kube_informer *inf)

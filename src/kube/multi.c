@@ -322,13 +322,13 @@ static void set_request(struct transfer *t, struct multi *m)
 static void set_connection(struct transfer *t, struct kube_access *a)
 {
 	/* One connection for all over HTTP/2; without TLS there is none to wait for. */
-	bool tls = strncmp(a->server, "https:", 6) == 0;
+	bool shared = strncmp(a->server, "https:", 6) == 0 && !t->spec.own_connection;
 	curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(t->easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION,
-	                 (long)(tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
-	curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, tls ? 1L : 0L);
+	                 (long)(shared ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+	curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, shared ? 1L : 0L);
 	curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
 	curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, t->spec.timeout_ms);
 	curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPALIVE, 1L);

@@ -37,6 +37,12 @@ struct transfer_spec {
 	const char *content_type; /* of the body */
 	long timeout_ms;          /* the whole exchange; 0: none */
 	bool fresh_connection;
+	/*
+	 * The answer may be large or without an end: HTTP/1.1, where a connection serves one exchange at a time.  When
+	 * several such share a connection of HTTP/2 and one of them is cancelled, libcurl 7.88 may never deliver the
+	 * end of another.
+	 */
+	bool own_connection;
 	/* The answer's header came.  May be NULL. */
 	void (*on_open)(int status, void *arg);
 	/* A piece of the body; false ends the transfer as cut by us. */

@@ -236,6 +236,7 @@ static void send_request(struct kube_request *r)
 		.content_type = content_type(r->patch),
 		.timeout_ms = r->timeout_ms,
 		.fresh_connection = r->after_failure,
+		.own_connection = strcmp(r->method, "GET") == 0,
 		.on_data = on_answer,
 		.on_end = on_request_end,
 		.arg = r,

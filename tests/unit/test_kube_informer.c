@@ -34,6 +34,7 @@ struct step {
 	const char *body;
 	int status;
 	const char *not_asked; /* must not be part of the path */
+	const char *headers;   /* of the answer, or NULL */
 };
 
 struct script {
@@ -60,7 +61,7 @@ static void play(struct loopback_conn *conn, const struct loopback_request *r, v
 		loopback_answer(conn, 200, "", step->body);
 		break;
 	case STATUS:
-		loopback_answer(conn, step->status, "", step->body);
+		loopback_answer(conn, step->status, step->headers ? step->headers : "", step->body);
 		break;
 	case STREAM:
 	case END:
@@ -381,6 +382,25 @@ static void refresh_lists_anew(void **state)
 	script_stop(&s);
 }
 
+static void refresh_ends_a_pause(void **state)
+{
+	(void)state;
+	static const struct step steps[] = {
+		{ "limit=500", ANSWER, LIST("7", "", "") },
+		{ "resourceVersion=7", STATUS, "{}", 429, NULL, "Retry-After: 60\r\n" },
+		{ "limit=500&resourceVersion=", ANSWER, LIST("9", "", OBJ("a", "ua", "8")) },
+		{ "resourceVersion=9", STREAM, "" },
+	};
+	struct script s = { 0 };
+	script_start(&s, steps, ARRAY_LEN(steps), 0);
+	kube_world_run_until(&s.kube, &s.at, 2);
+	kube_world_run_for(&s.kube, 20);
+	kube_informer_refresh(s.inf, on_refreshed, &s);
+	kube_world_run_until(&s.kube, &s.n_refreshed, 1);
+	script_run(&s, "S +a=8 R ");
+	script_stop(&s);
+}
+
 static void it_can_be_stopped_anywhere(void **state)
 {
 	(void)state;
@@ -430,6 +450,7 @@ int main(void)
 		cmocka_unit_test(cut_watches_make_progress),
 		cmocka_unit_test(throttled_watch_keeps_its_place),
 		cmocka_unit_test(refresh_lists_anew),
+		cmocka_unit_test(refresh_ends_a_pause),
 		cmocka_unit_test(it_can_be_stopped_anywhere),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
