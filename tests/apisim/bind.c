@@ -12,7 +12,6 @@ void rest_bind(struct server *s, const struct api_request *rq, struct reply *r)
 {
 	struct err err = ERR_INIT;
 	cleanup(js_put) struct json_object *binding = js_parse(rq->body, rq->body_size, &err);
-	cleanup(causes_fini) struct causes c = { .list = NULL };
 	struct version *v = rest_find(s, rq, rq->name);
 	const char *node = binding ? js_str0(binding, "target.name") : "";
 	if (!binding) {
@@ -20,8 +19,7 @@ void rest_bind(struct server *s, const struct api_request *rq, struct reply *r)
 		return;
 	}
 	if (!*node) {
-		cause_required(&c, "target.name", "");
-		reply_invalid(r, rq->kind, rq->name, &c);
+		reply_internal(r, "target.name: Required value");
 		return;
 	}
 	if (!v) {

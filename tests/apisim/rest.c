@@ -434,15 +434,15 @@ static int update_decoded(struct server *s, const struct api_request *rq, struct
 	if (code)
 		return code;
 	keep_identity(o, old);
+	/* Before the halves are merged: what the rest of the object says decides about the status' defaults. */
+	if (rq->kind->store == STORE_SERVICES)
+		service_default(o);
 	cleanup(js_put) struct json_object *whole = merge_halves(rq, o, old);
 	cleanup(causes_fini) struct causes c = { .list = NULL };
 	check_finalizers(whole, old, &c);
 	bool is_status = rq->sub && !strcmp(rq->sub, "status");
-	if (is_status) {
-		if (rq->kind->store == STORE_SERVICES)
-			service_default(whole);
+	if (is_status)
 		validate_status(rq->kind, whole, old, &c);
-	}
 	code = reply_invalid(r, rq->kind, name, &c);
 	if (!code && !is_status)
 		code = settle(s, rq, whole, old, r);

@@ -319,14 +319,9 @@ static void give_ips(struct alloc *a, struct json_object *svc, struct causes *c)
 		if (addr_parse(text, &ip) < 0)
 			continue;
 		const struct prefix *range = alloc_range(a, ip.family);
-		char range_text[PREFIX_STR_SIZE];
 		if (!range || !prefix_contains(range, &ip)) {
-			cleanup_free char *what =
-				xasprintf("the provided IP (%s) is not in the valid range. The "
-			                  "range of valid "
-			                  "IPs is %s",
-			                  text, range ? prefix_format(range, range_text) : "none");
-			ip_problem(ips, text, c, what);
+			ip_problem(ips, text, c,
+			           "the provided network does not match the current range");
 		} else if (alloc_ip_taken(a, &ip)) {
 			ip_problem(ips, text, c, "provided IP is already allocated");
 		}

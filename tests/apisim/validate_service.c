@@ -123,8 +123,9 @@ static void check_duplicates(struct json_object *ports, size_t i, struct causes 
 		}
 		if (same_protocol && js_int(a, "port", 0) == js_int(b, "port", 0)) {
 			cleanup_free char *value =
-				xasprintf("{\"port\":%lld,\"protocol\":\"%s\"}",
-			                  (long long)js_int(a, "port", 0), js_str0(a, "protocol"));
+				xasprintf("{\"Name\":\"\",\"Protocol\":\"%s\",\"AppProtocol\":null,"
+			                  "\"Port\":%lld,\"TargetPort\":0,\"NodePort\":0}",
+			                  js_str0(a, "protocol"), (long long)js_int(a, "port", 0));
 			cause_duplicate(c, prefix, value);
 		}
 		if (same_protocol && node_port && node_port == js_int(b, "nodePort", 0)) {
