@@ -3,9 +3,9 @@
 
 A module may set SPEAKER_FLAGS, flags for every speaker.  node3 takes no Pods, so it never has an endpoint.
 
-With --server=kubernetes the same tests run against a real API server (lab/kubernetes.py).  Marked `embedded` is what only
-the embedded one can do (faults, above all) or what the API server has no part in; marked `kubernetes` what needs the
-real one.  Neither is counted where it does not apply.
+With --server=kubernetes the same tests run against a real API server (lab/kubernetes.py).  Marked `embedded` is what
+only the embedded one can do (faults, above all) or what the API server has no part in; marked `kubernetes` what needs
+the real one.  Neither is counted where it does not apply.
 """
 
 import os
@@ -35,7 +35,8 @@ _server = "embedded"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--server", choices=("embedded", "kubernetes"), default="embedded", help="the API server of the labs")
+    servers = ("embedded", "kubernetes")
+    parser.addoption("--server", choices=servers, default="embedded", help="the API server of the labs")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -4,7 +4,6 @@
 Judged from the objects, from the API server's log of writes, and from the controller's own counters.
 """
 
-import json
 import signal
 import time
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from typing import Any
 import pytest
 from conftest import open_lab
 
-from lab import net
 from lab.api import ApiError, Object
 from lab.cluster import Lab
 from lab.waiting import LabError, wait_for
@@ -648,7 +646,7 @@ def test_history_that_starts_anew(lab: Lab) -> None:
 def test_api_server_away_and_back(lab: Lab) -> None:
     create(lab, "before")
     wait_addresses(lab, "before", "192.168.1.240")
-    lab.processes["api"].stop()
+    lab.stop_api()
     time.sleep(4.5)  # the lease runs out, and nobody writes
     assert not any_leader(lab)
     lab.start_api()

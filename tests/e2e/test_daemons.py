@@ -224,7 +224,7 @@ def test_api_server_away_for_a_minute(lab: Lab, make_service: MakeService) -> No
     address = lab.wait_address("web")
     owner = lab.wait_owner(address)
     wait_for("HTTP", lambda: lab.get(address, timeout=1))
-    assert lab.processes["api"].stop() == 0
+    lab.stop_api()
     for _ in range(60):
         assert lab.get(address).status == 200
         time.sleep(1)
@@ -272,7 +272,7 @@ def test_a_terminal_that_closes_is_a_clean_end(lab: Lab) -> None:
 
 def rewrite_state(lab: Lab, *replacements: tuple[str, str]) -> None:
     """Changes objects where the API server keeps them, past everything that it would refuse."""
-    assert lab.processes["api"].stop() == 0
+    lab.stop_api()
     state = lab.dir / "api.json"
     text = state.read_text(encoding="utf-8")
     for old, new in replacements:

@@ -252,7 +252,7 @@ def test_false_heartbeats_keep_nobody_alive(lab: Lab, web_address: str, forged: 
 
 def test_everything_goes_on_without_the_api_server(lab: Lab, web_address: str, make_service: MakeService) -> None:
     owner = settled_owner(lab, web_address)
-    lab.processes["api"].stop()
+    lab.stop_api()
     for _ in range(10):
         assert lab.get(web_address).status == 200
     assert lab.owners(web_address) == [owner]

@@ -2,21 +2,20 @@
 """What a person does with kubectl, where it is installed."""
 
 import json
-import shutil
 
 import pytest
 from conftest import MakeService
 
-from lab import netns
+from lab import kubernetes, netns
 from lab.cluster import EXAMPLES, Lab
 from lab.waiting import wait_for
 
-pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed")
+pytestmark = pytest.mark.skipif(not kubernetes.kubectl(), reason="kubectl is not installed")
 
 
 def kubectl(lab: Lab, *arguments: str) -> str:
-    argv = ["kubectl", "--kubeconfig", str(lab.kubeconfig), "--cache-dir", str(lab.dir / "kubectl"), *arguments]
-    return netns.output(lab.network.control_plane.namespace, argv)
+    flags = ["--kubeconfig", str(lab.kubeconfig), "--cache-dir", str(lab.dir / "kubectl")]
+    return netns.output(lab.network.control_plane.namespace, [kubernetes.kubectl(), *flags, *arguments])
 
 
 def test_create_get_describe_delete(lab: Lab) -> None:

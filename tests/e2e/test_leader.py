@@ -62,6 +62,7 @@ def judge(lab: Lab) -> None:
     assert sum(1 for a in held.values() if a) == ROUNDS * SERVICES_A_ROUND
 
 
+@pytest.mark.embedded
 def test_leaders_that_die_or_stall_give_no_address_twice(control_plane: Lab) -> None:
     lab = control_plane
     wait_for("a leader", lambda: leader(lab))

@@ -97,6 +97,7 @@ def test_status_names_a_speaker_that_does_not_answer(lab: Lab) -> None:
     assert reachable == {"node1": True, "node2": False, "node3": True}
 
 
+@pytest.mark.embedded
 def test_status_without_an_api_server(lab: Lab) -> None:
     lab.set_faults(rules=[{"agent": "fairlead/", "code": 503}])
     try:

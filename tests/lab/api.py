@@ -105,7 +105,7 @@ class Client:
             self._kept.connection = None
             try:
                 return self._ask(kept, method, path, data, headers)
-            except ConnectionError:
+            except (ConnectionError, ssl.SSLError):
                 kept.close()  # the server has closed it meanwhile, or is another one now
         return self._ask(self._connection(timeout), method, path, data, headers)
 

@@ -166,7 +166,7 @@ class Lab:
         return self.start(name, process.argv, process.namespace)
 
     def start_api(self) -> None:
-        """An API server that knows both families of addresses; after it was stopped the same one, with all that it knew."""
+        """An API server that knows both families of addresses; after stop_api() the same, with all that it knew."""
         if self.plane and "api" in self.processes:
             self.plane.wait_ready(self.restart("api"))
             return
@@ -189,6 +189,13 @@ class Lab:
             self.network.control_plane.namespace,
         )
         self.wait_up(process, "the API server", lambda: self.api.objects("Namespace") is not None)
+
+    def stop_api(self) -> None:
+        """The API server is away, until start_api(); a real one by a crash, as its clean end waits for every client."""
+        if self.plane:
+            self.processes["api"].kill()
+        elif status := self.processes["api"].stop():
+            raise LabError(f"the API server ended with status {status}")
 
     @property
     def write_log(self) -> Path:
@@ -228,10 +235,10 @@ class Lab:
         return process
 
     def start_cluster(self) -> None:
-        """What is not ours to test: API server, Nodes, Pod runner; with the real one also its EndpointSlices."""
+        """What is not ours to test: API server, Nodes, Pod runner; with a real one Kubernetes' EndpointSlices."""
         self.start_api()
         if self.plane:
-            self.plane.start_controller_manager("endpointslice-controller")
+            self.plane.start_controller_manager("endpointslice-controller", "garbage-collector-controller")
         self.start_kubelet()
 
     def start_controller(self, name: str, *flags: str) -> Process:

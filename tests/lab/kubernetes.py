@@ -10,9 +10,9 @@ everything: keys, the audit log, etcd's data.
 """
 
 import base64
-import json
 import os
 import secrets
+import shutil
 import ssl
 import subprocess
 from collections.abc import Callable
@@ -67,6 +67,11 @@ def program(name: str) -> str:
     if why := missing():
         raise LabError(why)
     return str(programs() / name)
+
+
+def kubectl() -> str:
+    """The one that belongs to these programs, else the machine's; "" if there is none."""
+    return (shutil.which("kubectl") or "") if missing() else program("kubectl")
 
 
 class ControlPlane:

@@ -31,7 +31,7 @@ def of_write_log(path: Path, offset: int = 0) -> list[Write]:
 
 
 def of_audit_log(path: Path, offset: int = 0) -> list[Write]:
-    """From a real server's audit log, whose lines come in the order of the answers: by resourceVersion where one is told."""
+    """From a real server's audit log.  Its lines come in the order of the answers, so the resourceVersions tell."""
     found = [_write(a) for a in requests(path, offset) if a["verb"] in _VERBS and "dryRun=" not in a["requestURI"]]
     order = 0
     for write in found:
@@ -42,7 +42,7 @@ def of_audit_log(path: Path, offset: int = 0) -> list[Write]:
 
 
 def requests(path: Path, offset: int = 0) -> Iterator[Request]:
-    """Every request in a real server's audit log, with "agent" and "code" as in a write; watches when they were opened."""
+    """Every request in a real server's audit log, with "agent" and "code" as in a write; watches when they open."""
     for audit in _lines(path, offset):
         if audit["verb"] == "watch" and audit["stage"] != "ResponseStarted":
             continue

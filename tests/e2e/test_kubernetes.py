@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What only a real API server can tell: its audit log, and what kubectl makes of our objects."""
+
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from conftest import NODES, open_lab
+
+from lab import kubernetes, netns, writes
+from lab.api import ApiError, Object
+from lab.cluster import Lab
+from lab.waiting import wait_for
+
+pytestmark = pytest.mark.kubernetes
+
+SYSTEM = "fairlead-system"
+LEASE = ("--lease-duration", "3", "--renew-deadline", "2", "--retry-period", "1")
+POOLS = """\
+address-pools:
+- {name: wide, protocol: layer2, addresses: [10.50.0.0/16]}
+- {name: tiny, protocol: layer2, auto-assign: false, addresses: [10.60.0.1/32]}
+"""
+SEED = 20260801
+SERVICES, KILLS = 2000, 20
+IDLE_SECONDS = 8
+TURNS = 12
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """An API server with the configuration, and three Nodes."""
+    with open_lab() as opened:
+        opened.start_api()
+        opened.start_kubelet()
+        opened.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}})
+        meta = {"name": "fairlead", "namespace": SYSTEM}
+        opened.api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"config": POOLS}})
+        yield opened
+        opened.stop_daemons()
+
+
+def service(name: str, annotations: dict[str, str] | None = None, **spec: Any) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "annotations": annotations or {}},
+        "spec": {"type": "LoadBalancer", "ports": [{"port": 80}], "allocateLoadBalancerNodePorts": False, **spec},
+    }
+
+
+def create(lab: Lab, prefix: str, n: int) -> None:
+    lab.api.create_all([service(f"{prefix}{i}") for i in range(n)])
+
+
+@pytest.fixture
+def controllers(lab: Lab) -> Iterator[Callable[..., None]]:
+    """Starts the replicas that it is given."""
+
+    def start(*replicas: str) -> None:
+        for replica in replicas:
+            if f"controller-{replica}" in lab.processes:
+                lab.restart(f"controller-{replica}")
+            else:
+                lab.start_controller(replica, *LEASE)
+
+    yield start
+    for replica in ("b", "a"):
+        process = lab.processes.get(f"controller-{replica}")
+        if process and process.running():
+            process.stop()
+
+
+def requests(lab: Lab, offset: int = 0) -> list[writes.Request]:
+    """Those of our daemons."""
+    return [r for r in writes.requests(lab.write_log, offset) if r["agent"].startswith("fairlead-")]
+
+
+def test_one_patch_a_service_and_events_last(lab: Lab, controllers: Callable[..., None]) -> None:
+    n = 300
+    create(lab, "one", n)
+    offset = lab.write_log.stat().st_size
+    controllers("a")
+
+    def events() -> list[writes.Request]:
+        of_us = [r for r in requests(lab, offset) if r["verb"] == "create" and r["objectRef"]["resource"] == "events"]
+        return [r for r in of_us if r["objectRef"]["namespace"] == "default" and r["code"] == 201]
+
+    wait_for("an Event for each Service", lambda: len(events()) == n, 60, 0.3)
+    patches = [r for r in requests(lab, offset) if r["objectRef"]["resource"] == "services" and r["verb"] == "patch"]
+    assert Counter((r["objectRef"]["subresource"], r["code"]) for r in patches) == {("status", 200): n}
+    assert len({r["objectRef"]["name"] for r in patches}) == n
+    last_patch = max(r["stageTimestamp"] for r in patches)
+    assert min(r["requestReceivedTimestamp"] for r in events()) >= last_patch
+
+
+def addresses_of(obj: Object) -> list[str]:
+    ingress = ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    return [i["ip"] for i in ingress]
+
+
+class Assignments(threading.Thread):
+    """Counts the Services that have had an address, as a watch shows them."""
+
+    def __init__(self, lab: Lab, prefix: str) -> None:
+        super().__init__(daemon=True)
+        self._lab, self._prefix = lab, prefix
+        self.uids: set[str] = set()
+
+    def run(self) -> None:
+        items, version = self._lab.api.objects_with_version("Service")
+        for obj in items:
+            self._note(obj)
+        try:
+            for kind, obj in self._lab.api.watch("Service", version):
+                if kind != "BOOKMARK":
+                    self._note(obj)
+        except ApiError:
+            return  # the lab has ended
+
+    def _note(self, obj: Object) -> None:
+        if obj["metadata"]["name"].startswith(self._prefix) and addresses_of(obj):
+            self.uids.add(obj["metadata"]["uid"])
+
+
+def holder(lab: Lab) -> str:
+    found = lab.api.find("Lease", "fairlead-controller", SYSTEM)
+    return (found or {}).get("spec", {}).get("holderIdentity", "")
+
+
+def test_leaders_killed_in_the_midst_of_it(lab: Lab, controllers: Callable[..., None]) -> None:
+    create(lab, "many", SERVICES)
+    assigned = Assignments(lab, "many")
+    assigned.start()
+    offset = lab.write_log.stat().st_size
+    controllers("a", "b")
+    for point in sorted(random.Random(SEED).sample(range(1, SERVICES - 50), KILLS)):
+        wait_for(f"{point} to have an address", lambda p=point: len(assigned.uids) >= p, 60, 0.001)
+        victim = wait_for("a leader", lambda: holder(lab))
+        lab.processes[victim].signal(signal.SIGKILL)
+        lab.processes[victim].wait()
+        wait_for("the other one to have the Lease", lambda v=victim: holder(lab) not in ("", v), 30, 0.1)
+        lab.restart(victim)
+    wait_for("all to have an address", lambda: len(assigned.uids) == SERVICES, 60, 0.1)
+    judge([w for w in lab.writes(offset) if "uid" in w] + final_state(lab))
+
+
+def final_state(lab: Lab) -> list[writes.Write]:
+    """As writes.  The audit log does not tell what became of a patch whose sender was killed before the answer."""
+    return [
+        {"uid": s["metadata"]["uid"], "name": s["metadata"]["name"], "ingress": addresses_of(s)}
+        for s in lab.api.objects("Service", "default")
+    ]
+
+
+def judge(told: list[writes.Write]) -> None:
+    """Each write of a Service, in the order of the resourceVersions."""
+    holder_of: dict[str, str] = {}  # address: UID
+    held: dict[str, list[str]] = {}  # UID: addresses
+    for write in told:
+        uid, addresses = write["uid"], write.get("ingress") or []
+        before = held.get(uid, [])
+        assert not before or addresses == before, f"{write['name']} had {before}: {write}"
+        for address in addresses:
+            assert holder_of.setdefault(address, uid) == uid, f"{address} was given twice: {write}"
+        held[uid] = addresses
+    assert sum(1 for a in held.values() if a) >= SERVICES
+
+
+def at_least(lab: Lab, n: int) -> None:
+    """So many Services, whatever tests before this one have left."""
+    create(lab, "more", max(0, n - len(lab.api.objects("Service", "default"))))
+
+
+def leader(lab: Lab) -> str:
+    """"controller-a", say; "" if none leads yet."""
+    running = [n for n, p in lab.processes.items() if n.startswith("controller-") and p.running()]
+    return next((n for n in running if lab.daemon(n)["leader"]), "")
+
+
+def test_leaders_take_turns(lab: Lab, controllers: Callable[..., None]) -> None:
+    """Each sees all there is before it leads, in a list that other lists and watches do not hold up."""
+    at_least(lab, SERVICES)
+    controllers("a", "b")
+    for _ in range(TURNS):
+        name = wait_for("a leader", lambda: leader(lab))
+        assert lab.processes[name].stop() == 0
+        wait_for("the other one to lead", lambda: leader(lab))
+        lab.restart(name)
+        wait_for("it to answer", lambda n=name: lab.daemon(n))
+
+
+def test_at_rest_nothing_is_asked_but_the_lease(lab: Lab, controllers: Callable[..., None]) -> None:
+    at_least(lab, SERVICES)
+    controllers("a", "b")
+    for node in NODES:
+        lab.start_speaker(node, "--proxy-mode", "none")
+    for node in NODES:
+        wait_for(f"{node}'s speaker", lambda n=node: lab.daemon(n, "/readyz"), 30)
+
+    def quiet() -> bool:
+        offset = lab.write_log.stat().st_size
+        time.sleep(0.5)
+        return all(r["objectRef"]["resource"] == "leases" for r in requests(lab, offset))
+
+
+    def complete() -> bool:
+        return sum(p["used"] for p in lab.daemon("controller-a")["pools"]) >= SERVICES - 1  # the API server's own
+
+    wait_for("the books to be complete", complete, 30, 0.2)
+    wait_for("everything to be written", quiet, 60)
+    offset = lab.write_log.stat().st_size
+    time.sleep(IDLE_SECONDS)
+    asked = Counter((r["verb"], r["objectRef"]["resource"]) for r in requests(lab, offset))
+    assert {resource for _, resource in asked} == {"leases"}, asked
+    assert asked["update", "leases"] >= IDLE_SECONDS // 2
+    for node in NODES:
+        lab.speaker(node).stop()
+
+
+def kubectl(lab: Lab, *arguments: str) -> str:
+    flags = ["--kubeconfig", str(lab.kubeconfig), "--cache-dir", str(lab.dir / "kubectl")]
+    return netns.output(lab.network.control_plane.namespace, [kubernetes.kubectl(), *flags, *arguments])
+
+
+def test_kubectl_describe_tells_why_there_is_no_address(lab: Lab, controllers: Callable[..., None]) -> None:
+    wanted = {
+        "outside": ({"fairlead.io/addresses": "8.8.8.8"}, "8.8.8.8 was asked for, but is in no pool"),
+        "nowhere": ({"fairlead.io/address-pool": "nowhere"}, "pool nowhere"),
+        "second": ({"fairlead.io/address-pool": "tiny"}, "tiny has all its 1 IPv4 addresses in use"),
+        "garbage": ({"fairlead.io/addresses": "here"}, '"here" is no IP address'),
+    }
+    lab.api.create(service("first", {"fairlead.io/address-pool": "tiny"}))
+    controllers("a")
+    lab.wait_address("first")
+    for name, (annotations, _) in wanted.items():
+        lab.api.create(service(name, annotations))
+    for name, (_, words) in wanted.items():
+
+        def described(n: str = name) -> str:
+            text = kubectl(lab, "describe", "service", n)
+            return text if "AllocationFailed" in text else ""
+
+        text = wait_for(f"an Event about {name}", described)
+        (line,) = [line for line in text.splitlines() if "AllocationFailed" in line]
+        assert line.split()[0] == "Warning" and words in line, text
+        assert "LoadBalancer Ingress" not in text
+    assert "<pending>" in kubectl(lab, "get", "service", "outside")
+    text = kubectl(lab, "describe", "service", "first")
+    assert "LoadBalancer Ingress:     10.60.0.1 (VIP)" in text and "Assigned" in text
+
+
+def test_kubectl_create_service(lab: Lab, controllers: Callable[..., None]) -> None:
+    """Which sends protobuf."""
+    controllers("a")
+    kubectl(lab, "create", "service", "loadbalancer", "web", "--tcp=80:8080")
+    assert lab.wait_address("web") in kubectl(lab, "get", "service", "web")
