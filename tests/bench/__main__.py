@@ -8,16 +8,24 @@ from pathlib import Path
 from lab.cluster import Lab, end_on_signals
 from lab.waiting import LabError
 
-from . import announce, bgp, failover, figures, memory, plan
+from . import allocate, announce, bgp, failover, figures, memory, plan
 
-BENCHES = {"announce": announce.run, "bgp": bgp.run, "failover": failover.run, "memory": memory.run, "plan": plan.run}
+BENCHES = {
+    "allocate": allocate.run,
+    "announce": announce.run,
+    "bgp": bgp.run,
+    "failover": failover.run,
+    "memory": memory.run,
+    "plan": plan.run,
+}
 
 
 def main(names: list[str]) -> int:
     end_on_signals()
     print(figures.machine())
     for name in names or BENCHES:
-        with Lab("bench", Path(os.environ["FAIRLEAD_BUILD"]), "tests/bench/run") as lab:
+        real = name == "allocate"
+        with Lab("bench", Path(os.environ["FAIRLEAD_BUILD"]), "tests/bench/run", real=real) as lab:
             BENCHES[name](lab)
     return 0
 

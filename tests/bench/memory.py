@@ -52,28 +52,37 @@ def _known(lab: Lab) -> bool:
     return lab.daemon("controller-b", "/readyz") is not None
 
 
-def _private_kb(pid: int) -> int:
+def private_kb(pid: int) -> int:
     lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     fields = dict(line.split(":", 1) for line in lines if ":" in line)
     return sum(int(fields[name].split()[0]) for name in ("RssAnon", "RssShmem"))
 
 
+class Peak:
+    """The most private memory that a process has while the block runs."""
+
+    def __init__(self, process: Process) -> None:
+        self.kb = 0
+        self._pid = process.pid
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> "Peak":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._ended.wait(0.002):
+            self.kb = max(self.kb, private_kb(self._pid))
+
+
 def _measure(what: str, process: Process, done) -> None:  # type: ignore[no-untyped-def]
-    peak, ended = 0, threading.Event()
-
-    def sample() -> None:
-        nonlocal peak
-        while not ended.is_set():
-            peak = max(peak, _private_kb(process.pid))
-            time.sleep(0.002)
-
-    thread = threading.Thread(target=sample, daemon=True)
-    thread.start()
-    try:
+    with Peak(process) as peak:
         wait_for(what, done, 300, 0.2)
         time.sleep(2)
-        rest = _private_kb(process.pid)
-    finally:
-        ended.set()
-        thread.join()
-    print(f"  {what:<40} private memory at rest {rest / 1000:6.1f} MB   peak {peak / 1000:6.1f} MB", flush=True)
+        rest = private_kb(process.pid)
+    print(f"  {what:<40} private memory at rest {rest / 1000:6.1f} MB   peak {peak.kb / 1000:6.1f} MB", flush=True)
