@@ -118,6 +118,11 @@ bool proxy_is_applied(const struct proxy *p, const char *key);
 struct proxy_stats proxy_stats(const struct proxy *p);
 /* Appends a JSON object: mode, variant, counters, last error. */
 void proxy_status(const struct proxy *p, struct buf *json);
+/*
+ * Whether a run in another mode has left chains here, which would go on sending traffic to endpoints of then.  A look at one chain;
+ * changes nothing.
+ */
+bool proxy_has_leftovers(void);
 /* Removes every chain and rule of ours, in every variant and family that is installed, and nothing else.  Blocks. */
 int proxy_cleanup(struct err *e);
 

@@ -67,6 +67,14 @@ static int clean(const struct variant *v, uint8_t family, struct save *saved, st
 	return r;
 }
 
+bool proxy_has_leftovers(void)
+{
+	for (size_t k = 0; k < VARIANTS; k++)
+		if (variant_has_ours(&variants[k]))
+			return true;
+	return false;
+}
+
 int proxy_cleanup(struct err *e)
 {
 	static const uint8_t families[] = { 4, 6 };

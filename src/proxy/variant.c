@@ -66,6 +66,11 @@ static bool has_chain(const struct variant *v, const char *table, const char *ch
 	return false;
 }
 
+bool variant_has_ours(const struct variant *v)
+{
+	return has_chain(v, "nat", "FL-SVC");
+}
+
 struct rule_count {
 	size_t n;
 	bool inside; /* a line under way */

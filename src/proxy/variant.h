@@ -40,6 +40,8 @@ bool variant_has_family(const struct variant *v, uint8_t family, struct buf *why
 bool variant_is_installed(const struct variant *v, uint8_t family);
 /* Whether there may be rules: iptables-legacy must not be asked where it was never used. */
 bool variant_is_used(const struct variant *v, uint8_t family);
+/* Whether our chains are there, in any family. */
+bool variant_has_ours(const struct variant *v);
 /* Whether MASQUERADE knows --random-fully: since 1.6.2. */
 bool variant_random_fully(const struct variant *v);
 

@@ -260,6 +260,19 @@ static int start_l2(struct speaker *sp, struct err *e)
 	return speaker_start_l2(sp, key, key_size, e);
 }
 
+/* Not worth ending for: announcing is what this node is here for. */
+static void remove_leftovers(void)
+{
+	struct err e = ERR_INIT;
+
+	if (!proxy_has_leftovers())
+		return;
+	log_info("removing the rules of an earlier proxy mode");
+	if (proxy_cleanup(&e) < 0)
+		log_err("the rules of an earlier proxy mode are still there; --cleanup removes them",
+		        &e);
+}
+
 static int start_proxy(struct speaker *sp, struct err *e)
 {
 	static const struct proxy_ops ops = { .applied = on_applied, .failed = on_failed };
@@ -270,8 +283,10 @@ static int start_proxy(struct speaker *sp, struct err *e)
 		.n_cluster_cidrs = sp->opts.n_cluster_cidrs,
 	};
 
-	if (strcmp(sp->opts.proxy_mode, "iptables") != 0)
+	if (strcmp(sp->opts.proxy_mode, "iptables") != 0) {
+		remove_leftovers();
 		return 0;
+	}
 	return proxy_start(sp->base, &o, &ops, sp, &sp->proxy, e);
 }
 

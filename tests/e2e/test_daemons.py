@@ -190,7 +190,7 @@ def test_an_unchanged_world_costs_nothing(lab: Lab, make_service: MakeService) -
     assert [f for _, f in capture.arp_frames() if f.sender_ip in ours or f.target_ip in ours] == []
 
 
-def test_mode_none_touches_no_rule(lab: Lab, make_service: MakeService) -> None:
+def test_mode_none_touches_no_rule_of_others(lab: Lab, make_service: MakeService) -> None:
     node = "node3"
     speaker = lab.speaker(node)
     assert speaker.stop() == 0
@@ -200,9 +200,11 @@ def test_mode_none_touches_no_rule(lab: Lab, make_service: MakeService) -> None:
 
     def rules() -> dict[str, list[str]]:
         tables = ("filter", "nat", "mangle", "raw")
-        return {f"{save} {table}": lab.iptables(node, table, save) for save in saves for table in tables}
+        found = {f"{save} {table}": lab.iptables(node, table, save) for save in saves for table in tables}
+        return {where: [line for line in lines if "FL-" not in line] for where, lines in found.items()}
 
     before = rules()
+    assert our_rules(lab, node), "of mode iptables"
     lab.processes.pop(f"speaker-{node}")
     none = lab.start_speaker(node, "--proxy-mode", "none")
     wait_for("it to be ready", lambda: lab.daemon(node, "/readyz"))
@@ -211,6 +213,7 @@ def test_mode_none_touches_no_rule(lab: Lab, make_service: MakeService) -> None:
     wait_for("it to know", lambda: lab.announcement(node, "web", address).get("reason") in ("NotOwner", "Announced"))
     assert none.stop() == 0
     assert rules() == before
+    assert our_rules(lab, node) == []
     lab.processes.pop(f"speaker-{node}")
     lab.start(speaker.name, speaker.argv, speaker.namespace)
     wait_for("it to be ready", lambda: lab.daemon(node, "/readyz"))

@@ -173,3 +173,17 @@ def test_without_any_configuration_there_is_a_mark_too(lab: Lab, router: Router)
     assert uninstall(lab)[0] == 0
     for node in NODES:
         assert our_rules(lab, node) == []
+
+
+def test_mode_none_removes_what_mode_iptables_left(lab: Lab, router: Router) -> None:
+    near, _ = expose(lab, router)
+    assert our_rules(lab, "node1")
+    others = len(lab.iptables("node1", "nat"))
+    lab.speaker("node1").stop()
+    assert our_rules(lab, "node1"), "a restart alone leaves them"
+    flags = ("--bgp-socket-dir", str(router.socket_directory("node1")))
+    lab.start_speaker("node1", *flags, "--proxy-mode", "none")
+    lab.wait_up(lab.speaker("node1"), "the speaker", lambda: lab.daemon("node1", "/readyz"))
+    assert our_rules(lab, "node1") == []
+    assert len(lab.iptables("node1", "nat")) < others
+    lab.wait_owner(near)
