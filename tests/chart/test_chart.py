@@ -2,6 +2,7 @@
 """What the chart makes of every kind of values, and what it refuses."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import BUILD, CHART, NAMESPACE, Object, Render, helm, one
+from conftest import BUILD, CHART, KUBE_VERSION, NAMESPACE, Object, Render, helm, one
 
 from lab.cluster import SOURCE
 
@@ -287,6 +288,22 @@ def test_frr_in_a_pod_of_its_own(render: Render) -> None:
     assert [p["securityContext"]["supplementalGroups"] for p in (frr, speaker)] == [[85], [85]]
     wanted = {"NET_ADMIN", "NET_RAW", "NET_BIND_SERVICE", "SYS_ADMIN", "SETUID", "SETGID", "CHOWN", "KILL"}
     assert set(frr["containers"][0]["securityContext"]["capabilities"]["add"]) == wanted
+
+
+def test_an_upgrade_of_the_chart_alone_does_not_end_frr(render: Render, tmp_path: Path) -> None:
+    values = {"frr": {"mode": "daemonset", "image": {"tag": "8.4.4"}, "config": "log syslog"}}
+    shutil.copytree(CHART, tmp_path / "next")
+    chart = tmp_path / "next/Chart.yaml"
+    chart.write_text(re.sub(r"ersion: 0\..*", "ersion: 9.9.9", chart.read_text(encoding="utf-8")), encoding="utf-8")
+    done = helm(values, "template", "fairlead", str(tmp_path / "next"), "--kube-version", KUBE_VERSION)
+    upgraded = [d for d in yaml.safe_load_all(done.stdout) if d]
+    template = [one(o, "DaemonSet", "fairlead-frr")["spec"]["template"] for o in (render(values), upgraded)]
+    assert template[0] == template[1]
+    speaker = one(upgraded, "DaemonSet", "fairlead-speaker")["spec"]["template"]["spec"]
+    assert speaker["containers"][0]["image"] == "fairlead:9.9.9"
+    # Other lines for FRR are a reason.
+    other = one(render({"frr": {**values["frr"], "config": "debug bgp"}}), "DaemonSet", "fairlead-frr")
+    assert other["spec"]["template"] != template[0]
 
 
 def test_frr_as_a_sidecar(render: Render) -> None:
