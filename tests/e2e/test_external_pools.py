@@ -505,7 +505,8 @@ def test_a_validating_admission_policy(lab: Lab) -> None:
 @pytest.mark.embedded
 def test_a_denied_release_is_said(lab: Lab) -> None:
     create(lab, "web")
-    wait_external(lab, "web", "203.0.113.1")
+    wait_reason(lab, "web", "Assigned")
+    settled(lab)
     rule = {"verb": "patch", "path": "/services/web", "agent": "controller", "next": 1, "code": 422}
     lab.set_faults(rules=[rule])
     annotate(lab, "web", pool=None)
