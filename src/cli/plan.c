@@ -51,8 +51,10 @@ static void wake_waiting(struct plan *p)
 		p->rows[i].dirty |= p->rows[i].waits;
 }
 
-static void adopt_dirty(struct plan *p)
+/* Decides what is to be decided.  True if anything was. */
+static bool decide_round(struct plan *p)
 {
+	static const struct record_server server = { 0 };
 	struct record **records = xcalloc(p->n + 1, sizeof(struct record *));
 	size_t n = 0;
 
@@ -60,16 +62,6 @@ static void adopt_dirty(struct plan *p)
 		if (p->rows[i].dirty)
 			records[n++] = p->rows[i].record;
 	turn_adopt_all(p->ipam, records, n);
-	free(records);
-}
-
-/* Decides what is to be decided.  True if anything was. */
-static bool decide_round(struct plan *p)
-{
-	static const struct record_server server = { 0 };
-	bool any = false, freed = false;
-
-	adopt_dirty(p);
 	for (size_t i = 0; i < p->n; i++) {
 		struct row *row = &p->rows[i];
 		if (!row->dirty)
@@ -79,12 +71,11 @@ static bool decide_round(struct plan *p)
 		row->waits = t.waits;
 		row->write = t.write;
 		row->unwritten = record_writes(t.write);
-		freed |= t.freed;
-		any = true;
 	}
-	if (freed)
+	if (turn_end(p->ipam, records, n))
 		wake_waiting(p);
-	return any;
+	free(records);
+	return n > 0;
 }
 
 static void write_round(struct plan *p)

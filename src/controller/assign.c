@@ -29,7 +29,7 @@ static void tell(struct record *r, const struct record_part *p, const char *key)
 		                 "AllocationFailed", "Allocate", p->message);
 }
 
-static bool decide(struct record *r)
+static void decide(struct record *r)
 {
 	struct controller *ctl = r->ctl;
 
@@ -44,14 +44,12 @@ static bool decide(struct record *r)
 		tell(r, &r->lb, r->key);
 	if (t.external_news && !t.write.external_ips && !t.write.external_condition)
 		tell(r, r->external, r->external_key);
-	return t.freed;
 }
 
 void assign_turn(struct controller *ctl)
 {
 	struct record *r, *next, **order;
 	size_t n = 0;
-	bool freed = false;
 
 	/* A configuration on its way to be published comes first. */
 	if (!ctl->leading || ctl->stopping || !ctl->ipam || !ctl->dirty || ctl->config.write ||
@@ -69,10 +67,10 @@ void assign_turn(struct controller *ctl)
 	turn_sort(order, n);
 	turn_adopt_all(ctl->ipam, order, n);
 	for (size_t i = 0; i < n; i++)
-		freed |= decide(order[i]);
-	free(order);
+		decide(order[i]);
 	ctl->taking_over = false;
-	if (freed)
+	if (turn_end(ctl->ipam, order, n))
 		registry_wake_waiting(ctl);
+	free(order);
 	writer_run(ctl);
 }

@@ -24,6 +24,11 @@ TESTS += tests/unit/test_record
 tests_unit_test_record_SOURCES = tests/unit/test_record.c tests/unit/unit.h
 tests_unit_test_record_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += tests/unit/test_turn
+TESTS += tests/unit/test_turn
+tests_unit_test_turn_SOURCES = tests/unit/test_turn.c tests/unit/unit.h
+tests_unit_test_turn_LDADD = $(UNIT_LDADD)
+
 dist_man_MANS += \
 	man/fairlead-controller.8 \
 	man/fairlead.yaml.5

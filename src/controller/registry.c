@@ -102,6 +102,8 @@ void registry_adopt(struct controller *ctl, struct record *r)
 	turn_adopt(ctl->ipam, r);
 	if (!ctl->leading)
 		turn_settle(ctl->ipam, r, (struct record_write){ .ingress = false });
+	else if (turn_let_go(ctl->ipam, r))
+		registry_wake_waiting(ctl);
 }
 
 void registry_read(struct record *r, const struct kube_service *s, struct json_object *obj)

@@ -127,6 +127,11 @@ static bool retain(struct ipam *ipam, const char *key, const struct record_part 
 	return freed;
 }
 
+bool turn_let_go(struct ipam *ipam, const struct record *r)
+{
+	return retain(ipam, r->external_key, r->external, true);
+}
+
 struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
                                 const struct record_server *server)
 {
@@ -147,9 +152,17 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 		ipam_hold(ipam, r->external_key, d.addrs, d.n);
 	}
 	t.write = record_needs(r, server);
-	t.freed = turn_settle(ipam, r,
-	                      (struct record_write){ .ingress = true, .external_ips = true });
 	return t;
+}
+
+bool turn_end(struct ipam *ipam, struct record *const *records, size_t n)
+{
+	static const struct record_write both = { .ingress = true, .external_ips = true };
+	bool freed = false;
+
+	for (size_t i = 0; i < n; i++)
+		freed |= turn_settle(ipam, records[i], both);
+	return freed;
 }
 
 bool turn_settle(struct ipam *ipam, const struct record *r, struct record_write left)

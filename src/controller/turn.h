@@ -17,7 +17,6 @@ struct turn_outcome {
 	struct record_write write; /* what the object lacks */
 	bool news, external_news;  /* the answer is another than before */
 	bool waits;                /* another Service's leaving may change it */
-	bool freed;                /* an address is to be had again */
 };
 
 /* By creation, namespace and name. */
@@ -29,11 +28,21 @@ void turn_adopt(struct ipam *ipam, const struct record *r);
  * controllers write, comes before all that stands in a spec or an annotation, which anybody may write.
  */
 void turn_adopt_all(struct ipam *ipam, struct record *const *records, size_t n);
+/*
+ * What was taken out of a list by hand is let go at once, lest its Service be given it for having had it, while another one
+ * has it in its list.  True if that freed an address.
+ */
+bool turn_let_go(struct ipam *ipam, const struct record *r);
 /* What was decided last is on its way to the object, and nobody else's. */
 void turn_reserve(struct ipam *ipam, const struct record *r);
-/* Decides, and sets aside what the object shall hold.  What it holds still stays held until turn_settle(). */
+/*
+ * Decides, and sets aside what the object shall hold.  What it holds still stays held until turn_settle(), what it held
+ * before until turn_end(): within a turn nobody is given what another one let go, for it may be somebody's who waits.
+ */
 struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
                                 const struct record_server *server);
+/* Lets go of what none of these has or shall have.  True if that freed an address. */
+bool turn_end(struct ipam *ipam, struct record *const *records, size_t n);
 /*
  * What the object says now is all that the record holds, but for what a write that is @left will put there.  True if that
  * freed an address.

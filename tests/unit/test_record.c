@@ -447,7 +447,8 @@ static void test_refused(void **state)
 	assert_string_equal(ipam_holder(ipam, &first), "shop/web (external IPs)");
 	record_refuse(r, "not here");
 	struct turn_outcome t = turn_decide(ipam, r, &server);
-	assert_true(t.freed && t.write.external_condition && !t.write.external_ips);
+	assert_true(t.write.external_condition && !t.write.external_ips);
+	assert_true(turn_end(ipam, &r, 1));
 	assert_int_equal(r->external->reason, REASON_ExternalIpsRefused);
 	assert_non_null(strstr(r->external->message, "not here"));
 	assert_null(ipam_holder(ipam, &first));

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Random lives of Services that want addresses of both kinds, or have some of hand, turn after turn: whatever happens, we
+ * give no address to two of them, what was written is what the object then says, and a second look changes nothing.
+ */
+#include "config.h"
+
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include <json-c/json.h>
+
+#include "controller/record.h"
+#include "controller/turn.h"
+#include "fairlead/mem.h"
+
+enum { MANY = 24, STEPS = 400, SEEDS = 30, ADDRS = 4 };
+
+static const char *const worlds[] = {
+	"address-pools:\n"
+	"- {name: lan, protocol: layer2, addresses: [10.0.0.0/29]}\n"
+	"- {name: both, protocol: layer2, use: [load-balancer, external-ip], addresses: [10.0.1.0/29, 'fd00::/125']}\n"
+	"- {name: edge, protocol: layer2, use: external-ip, addresses: [10.0.2.0/30]}\n"
+	"external-ips: {allow: [10.0.0.0/8], namespaces: [a]}\n",
+	"address-pools:\n"
+	"- {name: both, protocol: layer2, use: external-ip, addresses: [10.0.1.0/30]}\n"
+	"- {name: lan, protocol: layer2, addresses: [10.0.0.0/30, 10.0.2.0/29]}\n",
+};
+
+static const struct record_rules rules = { .external_ips = true };
+static const struct record_server server = { 0 };
+static unsigned int rnd_state;
+
+static unsigned int rnd(unsigned int below)
+{
+	rnd_state = rnd_state * 1664525 + 1013904223;
+	return (rnd_state >> 8) % below;
+}
+
+/* A Service as the API server has it. */
+struct thing {
+	bool exists, dual, lb;
+	const char *lb_pool, *pool; /* "": not asked for */
+	struct addr ingress[ADDRS], external[ADDRS], recorded[ADDRS];
+	size_t n_ingress, n_external, n_recorded;
+	struct record *record;
+};
+
+static void put_addrs(struct buf *out, const struct addr *addrs, size_t n, const char *before,
+                      const char *after)
+{
+	for (size_t i = 0; i < n; i++)
+		buf_printf(out, "%s%s%s%s", i ? "," : "", before, addr_str(&addrs[i]), after);
+}
+
+static void read_again(struct thing *t, size_t i)
+{
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct kube_service *s = NULL;
+
+	buf_printf(&out,
+	           "{\"metadata\":{\"namespace\":\"%c\",\"name\":\"s%02zu\",\"uid\":\"u\","
+	           "\"resourceVersion\":\"1\",\"annotations\":{\"fairlead.io/address-pool\":\"%s\","
+	           "\"fairlead.io/external-ips\":\"%s\",\"fairlead.io/external-ips-assigned\":\"",
+	           i % 2 ? 'a' : 'b', i, t->lb_pool, t->pool);
+	put_addrs(&out, t->recorded, t->n_recorded, "", "");
+	buf_printf(
+		&out,
+		"\"}},\"spec\":{\"type\":\"%s\",\"clusterIPs\":[\"10.96.0.1\"%s],\"externalIPs\":[",
+		t->lb ? "LoadBalancer" : "NodePort", t->dual ? ",\"fd00:96::1\"" : "");
+	put_addrs(&out, t->external, t->n_external, "\"", "\"");
+	buf_puts(&out, "]},\"status\":{\"loadBalancer\":{\"ingress\":[");
+	put_addrs(&out, t->ingress, t->n_ingress, "{\"ip\":\"", "\",\"ipMode\":\"VIP\"}");
+	buf_puts(&out, "]}}}");
+	struct json_object *obj = json_tokener_parse(buf_str(&out));
+	struct err e = ERR_INIT;
+	if (kube_service_parse(obj, &s, &e) < 0)
+		fail_msg("%s: %s", e.msg, buf_str(&out));
+	json_object_put(obj);
+	if (!t->record)
+		t->record = record_new(NULL, &s->meta);
+	record_read(t->record, s, &rules, 1);
+	kube_service_free(s);
+}
+
+static size_t copy(struct addr *to, const struct addr *from, size_t n)
+{
+	assert_true(n <= ADDRS);
+	if (n > 0)
+		memcpy(to, from, n * sizeof(*to));
+	return n;
+}
+
+/* What the patches put there. */
+static void write_object(struct thing *t, size_t i, struct record_write w)
+{
+	record_written(t->record, w);
+	if (w.ingress)
+		t->n_ingress =
+			copy(t->ingress, t->record->lb.request.held, t->record->lb.request.n_held);
+	if (w.external_ips) {
+		const struct ipam_request *q = &t->record->external->request;
+		t->n_recorded = copy(t->recorded, q->held, q->n_held);
+		t->n_external = copy(t->external, q->written, q->n_written);
+		t->n_external += copy(t->external + t->n_external, q->held, q->n_held);
+	}
+	read_again(t, i);
+	struct record_write left = record_needs(t->record, &server);
+	assert_false((left.ingress && w.ingress) || (left.external_ips && w.external_ips));
+}
+
+static bool has(const struct thing *t, const struct addr *a)
+{
+	for (size_t i = 0; i < t->n_ingress; i++)
+		if (addr_eq(&t->ingress[i], a))
+			return true;
+	for (size_t i = 0; i < t->n_external; i++)
+		if (addr_eq(&t->external[i], a))
+			return true;
+	/* Taken out by somebody, it is still its own. */
+	for (size_t i = 0; i < t->n_recorded; i++)
+		if (addr_eq(&t->recorded[i], a))
+			return true;
+	return false;
+}
+
+/* Nobody has what this one is given. */
+static void check_given(const struct thing *things, const struct thing *t,
+                        const struct record_part *p)
+{
+	for (size_t k = 0; k < p->n_want; k++)
+		for (size_t i = 0; i < MANY && !has(t, &p->want[k]); i++)
+			if (things[i].exists && has(&things[i], &p->want[k]))
+				fail_msg("%s is given %s, which %s has", t->record->key,
+				         addr_str(&p->want[k]), things[i].record->key);
+}
+
+static void take_turn(struct ipam *ipam, struct thing *things)
+{
+	struct record *records[MANY];
+	struct record_write writes[MANY] = { 0 };
+	size_t n = 0;
+
+	for (size_t i = 0; i < MANY; i++)
+		if (things[i].exists)
+			records[n++] = things[i].record;
+	turn_sort(records, n);
+	turn_adopt_all(ipam, records, n);
+	for (size_t i = 0; i < MANY; i++) {
+		if (!things[i].exists)
+			continue;
+		writes[i] = turn_decide(ipam, things[i].record, &server).write;
+		check_given(things, &things[i], &things[i].record->lb);
+		if (things[i].record->external)
+			check_given(things, &things[i], things[i].record->external);
+	}
+	turn_end(ipam, records, n);
+	for (size_t i = 0; i < MANY; i++) {
+		if (!things[i].exists)
+			continue;
+		write_object(&things[i], i, writes[i]);
+		turn_settle(ipam, things[i].record, (struct record_write){ .ingress = false });
+	}
+}
+
+static const char *any_pool(void)
+{
+	static const char *const pools[] = { "", "", "lan", "both", "both", "edge", "nowhere" };
+	return pools[rnd(ARRAY_LEN(pools))];
+}
+
+static void write_by_hand(struct thing *t)
+{
+	cleanup_free char *text = xasprintf("10.0.%u.%u", rnd(3), rnd(8));
+
+	if (t->n_external + IPAM_ADDRS_MAX < ADDRS)
+		assert_int_equal(addr_parse(text, &t->external[t->n_external++]), 0);
+}
+
+static void live(struct ipam *ipam, struct thing *t, size_t i)
+{
+	switch (t->exists ? rnd(7) : 0) {
+	case 0:
+		if (t->exists) {
+			ipam_release(ipam, t->record->key);
+			ipam_release(ipam, t->record->external_key);
+			record_free(t->record);
+		}
+		*t = (struct thing){ .exists = !t->exists,
+			             .dual = rnd(2),
+			             .lb = rnd(2),
+			             .lb_pool = any_pool(),
+			             .pool = any_pool() };
+		if (!t->exists)
+			return;
+		break;
+	case 1:
+		t->lb_pool = any_pool();
+		break;
+	case 2:
+	case 3:
+		t->pool = any_pool();
+		break;
+	case 4:
+		write_by_hand(t);
+		break;
+	case 5: /* somebody clears the list */
+		t->n_external = 0;
+		break;
+	default:
+		t->lb = !t->lb;
+		t->n_ingress = t->lb ? t->n_ingress : 0; /* as the API server does */
+		break;
+	}
+	read_again(t, i);
+	turn_let_go(ipam, t->record);
+}
+
+static struct ipam *ipam_of(const char *yaml)
+{
+	struct config_problems errors = { 0 };
+	struct configuration *c = NULL;
+
+	assert_int_equal(configuration_parse(yaml, strlen(yaml), &c, &errors, NULL), 0);
+	struct ipam *ipam = ipam_new(c);
+	configuration_unref(c);
+	return ipam;
+}
+
+static void test_lives(void **state)
+{
+	(void)state;
+	for (unsigned int seed = 1; seed <= SEEDS; seed++) {
+		struct thing things[MANY] = { 0 };
+		struct ipam *ipam = ipam_of(worlds[0]);
+
+		rnd_state = seed;
+		for (size_t step = 0; step < STEPS; step++) {
+			size_t i = rnd(MANY);
+			live(ipam, &things[i], i);
+			if (rnd(60) == 0) { /* a new leader, or a new configuration */
+				ipam_free(ipam);
+				ipam = ipam_of(worlds[rnd(2)]);
+			}
+			take_turn(ipam, things);
+		}
+		/* Two turns later all has settled: what one gave up in the first, another got in the second. */
+		for (size_t i = 0; i < MANY; i++)
+			take_turn(ipam, things);
+		for (size_t i = 0; i < MANY; i++) {
+			if (!things[i].exists)
+				continue;
+			struct record_write w = turn_decide(ipam, things[i].record, &server).write;
+			assert_false(w.ingress || w.external_ips);
+		}
+		for (size_t i = 0; i < MANY; i++)
+			record_free(things[i].record);
+		ipam_free(ipam);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_lives) };
+	return cmocka_run_group_tests_name("turn", tests, NULL, NULL);
+}
