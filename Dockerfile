@@ -12,7 +12,8 @@ RUN apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no
 	libyaml-dev libssl-dev uthash-dev libcmocka-dev
 COPY . /source
 WORKDIR /build
-RUN cd /source && ./autogen.sh && cd /build && /source/configure --prefix=/usr && make -j"$(nproc)" && \
+# What was built in the source tree itself is not of this system.
+RUN cd /source && { [ ! -f Makefile ] || make -s distclean; } && ./autogen.sh && cd /build && /source/configure --prefix=/usr && make -j"$(nproc)" && \
 	make install-strip
 # The programs, what they load, and nothing else: no shell, no package manager.
 RUN /source/images/gather /image \

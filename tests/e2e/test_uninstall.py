@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`fairlead uninstall`: nothing of ours is left on any node, and addresses stay in the statuses unless told otherwise."""
+"""`fairlead uninstall`: nothing of ours is left on any node, and addresses stay in the statuses unless asked for."""
 
 import subprocess
 from collections.abc import Iterator
