@@ -7,6 +7,7 @@
  *
  * It knows how to find and authenticate to a server, how to send one request, and how to keep a
  * local picture of one kind of object (an informer).  It does not know what the objects mean.
+ * Writes share a connection (HTTP/2); each list or watch has one of its own, so that none holds up another.
  * Callbacks run from the event loop, never from inside the call that started the work.
  */
 

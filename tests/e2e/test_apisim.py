@@ -758,7 +758,7 @@ def test_json_patch(server: Client) -> None:
     assert server.refused(422, "PATCH", f"{CONFIGMAPS}/c", ops, JSON_PATCH)["reason"] == "Invalid"
 
 
-def test_external_ips(server: Server) -> None:
+def test_external_ips(server: Client) -> None:
     spec = {"ports": [{"port": 80}], "externalIPs": ["192.0.2.1", "192.0.2.2"]}
     server.call("POST", SERVICES, {"metadata": {"name": "a"}, "spec": spec})
     path = f"{SERVICES}/a"
@@ -769,7 +769,14 @@ def test_external_ips(server: Server) -> None:
             assert changed["spec"]["externalIPs"] == patched
     bad = server.refused(422, "PATCH", path, {"spec": {"externalIPs": ["169.254.1.1"]}}, STRATEGIC)
     assert "link-local range" in causes(bad)["spec.externalIPs[0]"]
-    # As with the admission plugin DenyServiceExternalIPs.
+
+
+@pytest.mark.embedded
+def test_external_ips_denied(server: Client) -> None:
+    """As with the admission plugin DenyServiceExternalIPs."""
+    spec = {"ports": [{"port": 80}], "externalIPs": ["192.0.2.1", "192.0.2.2"]}
+    server.call("POST", SERVICES, {"metadata": {"name": "a"}, "spec": spec})
+    path = f"{SERVICES}/a"
     server.call("PUT", "/sim/faults", {"deny_external_ips": True})
     status = server.refused(403, "PATCH", path, {"spec": {"externalIPs": ["192.0.2.1", "192.0.2.9"]}}, STRATEGIC)
     words = "Use of external IPs is denied by admission control"
