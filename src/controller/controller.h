@@ -143,6 +143,8 @@ void assign_turn(struct controller *ctl);
 /* writer.c: patches */
 void writer_queue(struct record *r);
 void writer_run(struct controller *ctl);
+/* The object has been seen while nobody knew whether our write took effect: if it did, log and Events tell of it now. */
+void writer_tell_found(struct record *r);
 /* What is due: looks at doubtful records, tries refused ones again. */
 void writer_tick(struct controller *ctl, int64_t now_ms);
 

@@ -192,6 +192,7 @@ static int upsert(struct json_object *obj, void *arg, struct err *e)
 		r->moved |= moved;
 	if (moved && r->flight == RECORD_DOUBT) {
 		kube_request_cancel(TAKE(r->request_under_way));
+		writer_tell_found(r);
 		registry_set_flight(r, RECORD_IDLE, 0);
 	}
 	/* What we wrote ourselves and have looked at already is no news. */

@@ -203,10 +203,19 @@ static void succeeded(struct record *r, struct json_object *obj)
 	settle(r, left);
 }
 
+void writer_tell_found(struct record *r)
+{
+	struct record_write left = record_needs(r, &r->ctl->server);
+
+	if (!record_writes(record_both(left, r->under_way)))
+		tell_written(r, r->under_way);
+}
+
 /* The change is there or it is not; a look will tell. */
 static void doubt(struct record *r, int64_t look_in_ms)
 {
 	if (r->moved) {
+		writer_tell_found(r);
 		r->dirty = true;
 		registry_set_flight(r, RECORD_IDLE, 0);
 		return;

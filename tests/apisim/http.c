@@ -294,12 +294,15 @@ static const char *path_of(struct evhttp_request *req)
 
 static void perform(struct http *h, struct evhttp_request *req, const struct fault_action *a)
 {
-	if (a->drop)
-		evhttp_connection_free(evhttp_request_get_connection(req));
-	else if (a->code)
+	struct evhttp_connection *conn = evhttp_request_get_connection(req);
+
+	if (!a->drop && a->code)
 		reply_code_only(req, a->code, a->retry_after_s);
-	else
+	else if (!a->drop)
 		handle_api(h, req, path_of(req));
+	/* The answer, if there is one, is still in the connection's buffer. */
+	if (a->drop || a->lose)
+		evhttp_connection_free(conn);
 }
 
 static void delayed_gone(struct evhttp_connection *conn, void *arg)
@@ -369,7 +372,7 @@ static void on_request(struct evhttp_request *req, void *arg)
 		return;
 	struct fault_action a = fault_judge(h->server->faults, method_verb(req, path), path,
 	                                    header(req, "User-Agent"));
-	if (a.delay_ms || a.drop) {
+	if (a.delay_ms || a.drop || a.lose) {
 		hold_back(h, req, &a);
 	} else if (a.code) {
 		perform(h, req, &a);

@@ -554,8 +554,9 @@ def test_what_looks_like_a_mistake_is_said(lab: Lab) -> None:
         {"code": 503, "next": 1},
         {"drop": True, "next": 2},
         {"delay_ms": 900, "next": 2},
+        {"lose": True, "next": 2},
     ],
-    ids=["conflict", "throttled", "error", "unavailable", "dropped", "slow"],
+    ids=["conflict", "throttled", "error", "unavailable", "dropped", "slow", "answer-lost"],
 )
 def test_patches_that_fail_are_made_good(lab: Lab, rule: dict[str, Any]) -> None:
     lab.set_faults(rules=[{"verb": "patch", "path": "/services/", "agent": "controller", **rule}])
@@ -567,6 +568,7 @@ def test_patches_that_fail_are_made_good(lab: Lab, rule: dict[str, Any]) -> None
     settled(lab)
     for i in range(3):
         assert condition(lab, f"s{i}")["status"] == "True"
+        wait_for(f"the Event about s{i}", lambda i=i: events(lab, f"s{i}") == ["Assigned"])
 
 
 @pytest.mark.embedded
