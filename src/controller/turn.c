@@ -99,6 +99,16 @@ static void refuse(const struct record *r, struct ipam_decision *d)
 	snprintf(d->message, sizeof(d->message), "the API server refuses it: %s", r->refusal);
 }
 
+/* The condition follows the spec in a second write, and shall still say how the Service came to its addresses. */
+static void remember(const struct record_part *p, struct ipam_decision *d)
+{
+	if (d->action != IPAM_KEEP || !p->decided || p->reason != REASON_Assigned ||
+	    d->n != p->n_want || memcmp(d->addrs, p->want, d->n * sizeof(d->addrs[0])) != 0)
+		return;
+	d->reason = p->reason;
+	snprintf(d->message, sizeof(d->message), "%s", p->message);
+}
+
 /* True if the answer is another than before. */
 static bool take(struct record_part *p, const struct ipam_decision *d)
 {
@@ -147,6 +157,7 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 		ipam_decide(ipam, r->external_key, &r->external->request, &d);
 		if (record_is_refused(r))
 			refuse(r, &d);
+		remember(r->external, &d);
 		t.external_news = take(r->external, &d);
 		t.waits |= may_change(d.reason) || is_pushed_aside(ipam, r);
 		ipam_hold(ipam, r->external_key, d.addrs, d.n);

@@ -5,7 +5,6 @@
  *	            .--------- seen again, or looked at and unchanged ---------.
  *	            v                                                          |
  *	IDLE --> QUEUED --> PATCHING --> (2xx) IDLE, until the watch shows it  |
- *	            '<--- (2xx, and the other half is still to be written)     |
  *	  ^                    |------> (409, 404, 5xx, no answer) DOUBT ------'
  *	  '--- BACKOFF <-------'------> (429, other 4xx) BACKOFF
  *	  '--- REST <-- too many writes in a row
@@ -150,7 +149,10 @@ static void refused(struct record *r, const char *why)
 		registry_wake_waiting(ctl);
 }
 
-/* The object stands in @r as the answer has shown it, and lacks what is @left. */
+/*
+ * The object stands in @r as the answer has shown it, and lacks what is @left.  That is decided anew once the watch has shown
+ * this write: two ahead of the watch, and an event of the first would take the record back behind the second.
+ */
 static void settle(struct record *r, struct record_write left)
 {
 	struct controller *ctl = r->ctl;
@@ -158,7 +160,8 @@ static void settle(struct record *r, struct record_write left)
 	if (turn_settle(ctl->ipam, r, left))
 		registry_wake_waiting(ctl);
 	r->n_refused = 0;
-	registry_set_flight(r, record_writes(left) && !r->dirty ? RECORD_QUEUED : RECORD_IDLE, 0);
+	r->dirty |= record_writes(left);
+	registry_set_flight(r, RECORD_IDLE, 0);
 }
 
 static void not_kept(struct record *r)
