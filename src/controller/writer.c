@@ -174,6 +174,26 @@ static void not_kept(struct record *r)
 		refused(r, why);
 }
 
+void writer_tell_found(struct record *r)
+{
+	struct record_write left = record_needs(r, &r->ctl->server);
+
+	if (!record_writes(record_both(left, r->under_way)))
+		tell_written(r, r->under_way);
+}
+
+/* The change is there or it is not; a look will tell. */
+static void doubt(struct record *r, int64_t look_in_ms)
+{
+	if (r->moved) {
+		writer_tell_found(r);
+		r->dirty = true;
+		registry_set_flight(r, RECORD_IDLE, 0);
+		return;
+	}
+	registry_set_flight(r, RECORD_DOUBT, clock_ms() + look_in_ms);
+}
+
 static void succeeded(struct record *r, struct json_object *obj)
 {
 	struct controller *ctl = r->ctl;
@@ -182,7 +202,13 @@ static void succeeded(struct record *r, struct json_object *obj)
 
 	ctl->stats.patches_succeeded++;
 	if (!obj || kube_service_parse(obj, &s, NULL) < 0) {
-		registry_set_flight(r, RECORD_DOUBT, clock_ms());
+		doubt(r, 0);
+		return;
+	}
+	if (strcmp(s->meta.uid, r->uid) != 0) {
+		/* About another object: that tells nothing about ours. */
+		kube_service_free(s);
+		doubt(r, 0);
 		return;
 	}
 	learn_server(ctl, record_dropped(s, r->under_way));
@@ -204,26 +230,6 @@ static void succeeded(struct record *r, struct json_object *obj)
 	}
 	tell_written(r, r->under_way);
 	settle(r, left);
-}
-
-void writer_tell_found(struct record *r)
-{
-	struct record_write left = record_needs(r, &r->ctl->server);
-
-	if (!record_writes(record_both(left, r->under_way)))
-		tell_written(r, r->under_way);
-}
-
-/* The change is there or it is not; a look will tell. */
-static void doubt(struct record *r, int64_t look_in_ms)
-{
-	if (r->moved) {
-		writer_tell_found(r);
-		r->dirty = true;
-		registry_set_flight(r, RECORD_IDLE, 0);
-		return;
-	}
-	registry_set_flight(r, RECORD_DOUBT, clock_ms() + look_in_ms);
 }
 
 static void failed(struct record *r, int status, const struct err *e)

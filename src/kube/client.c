@@ -7,8 +7,9 @@
 
 #include "fairlead/mem.h"
 
-/* One for each informer: watches and lists do not share connections. */
-#define WATCHING_CONNECTIONS_MAX 32L
+/* Beside those of requests: one for each informer, and room for urgent ones. */
+#define INFORMERS_MAX 32L
+#define URGENT_MAX 4L
 
 static void on_pump(evutil_socket_t fd, short what, void *arg)
 {
@@ -22,9 +23,10 @@ struct kube_client *kube_client_new(struct event_base *base, struct kube_access 
 	struct kube_client *c = xcalloc(1, sizeof(*c));
 	c->base = base;
 	c->access = access;
-	c->watching = multi_new(base, access, user_agent, WATCHING_CONNECTIONS_MAX);
-	/* Room beyond the bound for urgent ones, over HTTP/1.1 where each takes a connection. */
-	c->working = multi_new(base, access, user_agent, KUBE_IN_FLIGHT_MAX + 4L);
+	c->reading = multi_new(base, access, user_agent, MULTI_HTTP1,
+	                       INFORMERS_MAX + KUBE_IN_FLIGHT_MAX + URGENT_MAX);
+	c->writing =
+		multi_new(base, access, user_agent, MULTI_HTTP2, KUBE_IN_FLIGHT_MAX + URGENT_MAX);
 	c->pump = evtimer_new(base, on_pump, c);
 	return c;
 }
@@ -39,8 +41,8 @@ void kube_client_free(struct kube_client *c)
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		while (*lists[i])
 			request_free(*lists[i]);
-	multi_free(c->watching);
-	multi_free(c->working);
+	multi_free(c->reading);
+	multi_free(c->writing);
 	event_free(c->pump);
 	free(c);
 }
@@ -48,8 +50,8 @@ void kube_client_free(struct kube_client *c)
 struct kube_client_stats kube_client_stats(const struct kube_client *c)
 {
 	struct kube_client_stats s = c->stats;
-	struct multi_stats watching = multi_stats(c->watching), working = multi_stats(c->working);
-	s.connects = watching.connects + working.connects;
-	s.bytes_received = watching.bytes_received + working.bytes_received;
+	struct multi_stats reading = multi_stats(c->reading), writing = multi_stats(c->writing);
+	s.connects = reading.connects + writing.connects;
+	s.bytes_received = reading.bytes_received + writing.bytes_received;
 	return s;
 }

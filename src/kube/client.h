@@ -25,7 +25,7 @@ struct event;
 struct kube_client {
 	struct event_base *base;
 	struct kube_access *access;
-	struct multi *watching, *working;
+	struct multi *reading, *writing;
 	struct kube_request *urgent, *waiting, *background; /* for their turn, first come first */
 	struct kube_request *under_way;                     /* sent, or pausing before a retry */
 	struct kube_informer *informers;

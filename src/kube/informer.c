@@ -187,7 +187,6 @@ static void start(struct kube_informer *inf, enum phase phase, const char *query
 		.method = "GET",
 		.path = buf_str(&path),
 		.fresh_connection = inf->fresh_connection,
-		.own_connection = true,
 		.on_open = on_open,
 		.on_data = on_chunk,
 		.on_end = phase == INFORMER_LISTING ? on_list_end : on_watch_end,
@@ -200,7 +199,7 @@ static void start(struct kube_informer *inf, enum phase phase, const char *query
 	inf->started_ms = clock_ms();
 	buf_clear(&inf->status_text);
 	inf->c->stats.requests++;
-	inf->transfer = transfer_start(inf->c->watching, &spec);
+	inf->transfer = transfer_start(inf->c->reading, &spec);
 	set_timer_ms(inf, inf->silence_ms);
 }
 

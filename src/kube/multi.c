@@ -35,6 +35,7 @@ struct multi {
 	struct event *timer;
 	struct event *deferred; /* runs sweep() as soon as libcurl has returned */
 	struct kube_access *access;
+	enum multi_protocol protocol;
 	char *user_agent;
 	struct transfer *transfers;
 	bool in_curl; /* one of libcurl's callbacks may be on the stack */
@@ -182,13 +183,14 @@ static void init_curl(void)
 }
 
 struct multi *multi_new(struct event_base *base, struct kube_access *access, const char *user_agent,
-                        long max_connections)
+                        enum multi_protocol protocol, long max_connections)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	pthread_once(&once, init_curl);
 	struct multi *m = xcalloc(1, sizeof(*m));
 	m->base = base;
 	m->access = access;
+	m->protocol = protocol;
 	m->user_agent = xstrdup(user_agent);
 	m->timer = evtimer_new(base, on_timer, m);
 	m->deferred = evtimer_new(base, on_deferred, m);
@@ -322,7 +324,7 @@ static void set_request(struct transfer *t, struct multi *m)
 static void set_connection(struct transfer *t, struct kube_access *a)
 {
 	/* One connection for all over HTTP/2; without TLS there is none to wait for. */
-	bool shared = strncmp(a->server, "https:", 6) == 0 && !t->spec.own_connection;
+	bool shared = t->m->protocol == MULTI_HTTP2 && strncmp(a->server, "https:", 6) == 0;
 	curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(t->easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);

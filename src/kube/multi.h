@@ -25,8 +25,21 @@ struct multi_stats {
 	uint64_t connects, bytes_received;
 };
 
+/*
+ * What its transfers are sent by.  One for all, because libcurl 7.88 notes for a host, not for a connection, whether exchanges
+ * may share: with both kinds in one multi it sends a second request on a busy connection of HTTP/1.1, and the answers
+ * are swapped.
+ */
+enum multi_protocol {
+	/* A connection serves one exchange at a time: for answers that may be large or without an end.  Where several such
+	 * share a connection of HTTP/2 and one of them is cancelled, libcurl 7.88 may never deliver the end of another. */
+	MULTI_HTTP1,
+	/* HTTP/2 where the server offers it by TLS: many small exchanges on one connection. */
+	MULTI_HTTP2,
+};
+
 struct multi *multi_new(struct event_base *base, struct kube_access *access, const char *user_agent,
-                        long max_connections);
+                        enum multi_protocol protocol, long max_connections);
 /* Every transfer must have ended or been cancelled. */
 void multi_free(struct multi *m);
 struct multi_stats multi_stats(const struct multi *m);
@@ -37,12 +50,6 @@ struct transfer_spec {
 	const char *content_type; /* of the body */
 	long timeout_ms;          /* the whole exchange; 0: none */
 	bool fresh_connection;
-	/*
-	 * The answer may be large or without an end: HTTP/1.1, where a connection serves one exchange at a time.  When
-	 * several such share a connection of HTTP/2 and one of them is cancelled, libcurl 7.88 may never deliver the
-	 * end of another.
-	 */
-	bool own_connection;
 	/* The answer's header came.  May be NULL. */
 	void (*on_open)(int status, void *arg);
 	/* A piece of the body; false ends the transfer as cut by us. */

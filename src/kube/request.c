@@ -236,14 +236,14 @@ static void send_request(struct kube_request *r)
 		.content_type = content_type(r->patch),
 		.timeout_ms = r->timeout_ms,
 		.fresh_connection = r->after_failure,
-		.own_connection = strcmp(r->method, "GET") == 0,
 		.on_data = on_answer,
 		.on_end = on_request_end,
 		.arg = r,
 	};
 	enter(r, REQUEST_SENT);
 	r->c->stats.requests++;
-	r->transfer = transfer_start(r->c->working, &spec);
+	bool reads = strcmp(r->method, "GET") == 0;
+	r->transfer = transfer_start(reads ? r->c->reading : r->c->writing, &spec);
 }
 
 static struct kube_request *next_waiting(struct kube_client *c)

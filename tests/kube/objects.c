@@ -247,6 +247,60 @@ static void events_arrive(struct suite *s)
 	CHECK(s, kube_client_stats(s->client).events_lost == lost, "counted as lost");
 }
 
+/* One of several exchanges at a time. */
+struct exchange {
+	char name[16];
+	char expected[64]; /* the answer's metadata.name */
+	int *done, *wrong;
+};
+
+static void on_exchange(int status, struct json_object *obj, const struct err *e, void *arg)
+{
+	struct exchange *x = arg;
+	const char *name = suite_str(obj, "metadata.name");
+	(void)e;
+	++*x->done;
+	*x->wrong += status != 200 || !name || strcmp(name, x->expected) != 0;
+}
+
+static void exchange(struct suite *s, struct exchange *x, const char *method)
+{
+	bool patch = strcmp(method, "PATCH") == 0;
+	const struct kube_request_spec spec = { .method = method,
+		                                .path = suite_path(s, "/api/v1", "configmaps",
+		                                                   x->name),
+		                                .body = patch ? "{\"data\":{\"w\":\"1\"}}" : NULL,
+		                                .patch = patch ? KUBE_PATCH_MERGE : KUBE_PATCH_NONE,
+		                                .timeout_ms = 10000 };
+	kube_request_start(s->client, &spec, on_exchange, x);
+}
+
+/* Reads and writes side by side, also on a connection that has just become idle. */
+static void answers_belong_to_their_questions(struct suite *s)
+{
+	enum { OBJECTS = 6, ROUNDS = 100 };
+	struct exchange x[OBJECTS];
+	int done = 0, wrong = 0, want = 0;
+
+	for (int i = 0; i < OBJECTS; i++) {
+		x[i] = (struct exchange){ .done = &done, .wrong = &wrong };
+		snprintf(x[i].name, sizeof(x[i].name), "mine-%d", i);
+		snprintf(x[i].expected, sizeof(x[i].expected), "%s-%s", s->run, x[i].name);
+		suite_put_map(s, x[i].name, "1");
+	}
+	for (int round = 0; round < ROUNDS; round++) {
+		exchange(s, &x[round % OBJECTS], "GET");
+		want++;
+		CHECK(s, suite_wait(s, &done, want), "%d of %d answers", done, want);
+		for (int i = 0; i < OBJECTS; i++, want++)
+			exchange(s, &x[i], (i + round) % 3 ? "PATCH" : "GET");
+		CHECK(s, suite_wait(s, &done, want), "%d of %d answers", done, want);
+		CHECK(s, wrong == 0, "round %d: %d answers to other questions", round, wrong);
+	}
+	for (int i = 0; i < OBJECTS; i++)
+		suite_delete_map(s, x[i].name);
+}
+
 const struct suite_case suite_object_cases[] = {
 	{ "errors carry the server's words", errors_carry_the_servers_words, false },
 	{ "merge and JSON patches", patches_merge, false },
@@ -255,5 +309,6 @@ const struct suite_case suite_object_cases[] = {
 	{ "a status by strategic merge", statuses_merge_strategically, false },
 	{ "everything there is understood", everything_there_is_understood, false },
 	{ "Events arrive", events_arrive, false },
+	{ "answers belong to their questions", answers_belong_to_their_questions, false },
 	{ NULL, NULL, false },
 };
