@@ -31,8 +31,14 @@ def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def running() -> Iterator[subprocess.Popen[bytes]]:
     """A demo that has made its lab and goes on."""
+    # Ctrl-C counts also where these tests run in the background, which would have it ignored.
     process = subprocess.Popen(
-        [DEMO], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT, start_new_session=True
+        [DEMO],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=ENVIRONMENT,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         wait_for("the demo's Pods", lambda: netns.exists(f"fl-{LAB_ID}-pod-webapp-a"), 60)
