@@ -11,6 +11,7 @@ the Pod runner and the EndpointSlice controller (kubelet.py), and the program in
   arp         ARP frames: asking and watching
   capture     packet captures for assertions
   web         HTTP and UDP from a namespace
+  load        so many connections a second, and what became of each
   api         the API server's client of the lab
   processes   programs in namespaces: start, stop, pause, logs
   rundir      the run directory: one lab of an id at a time, leftovers

@@ -15,7 +15,7 @@ import secrets
 import shutil
 import ssl
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import yaml
@@ -83,12 +83,18 @@ class ControlPlane:
         namespace: str = "",
         port: int = PORT,
         service_cidrs: str = SERVICE_CIDRS,
+        users: Mapping[str, str] = USERS,
+        names: tuple[str, ...] = (),
     ) -> None:
-        """@start runs a program in the network namespace that has the address, and keeps it by its name."""
+        """@start runs a program in the network namespace that has the address, and keeps it by its name.
+
+        @names are what the server's certificate is for beside the address: "IP:127.0.0.1".
+        """
         self.directory, self.address, self.namespace = directory, address, namespace
         self._start, self._port, self._service_cidrs = start, port, service_cidrs
         self._etcd = f"http://{address}:{port + 1}"
-        self._tokens = {user: secrets.token_hex(16) for user in USERS}
+        self._users, self._names = users, names
+        self._tokens = {user: secrets.token_hex(16) for user in users}
         directory.mkdir(parents=True)
         self._make_certificates()
         self._write_tokens()
@@ -185,15 +191,15 @@ class ControlPlane:
 
     # ---- access ----
 
-    def kubeconfig(self, user: str, path: Path) -> Path:
-        """Writes a kubeconfig of that user."""
+    def kubeconfig(self, user: str, path: Path, server: str = "") -> Path:
+        """Writes a kubeconfig of that user, with another way to the server if it is told one."""
         authority = base64.b64encode(Path(self.authority).read_bytes()).decode()
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "lab",
             "clusters": [
-                {"name": "lab", "cluster": {"server": self.server, "certificate-authority-data": authority}}
+                {"name": "lab", "cluster": {"server": server or self.server, "certificate-authority-data": authority}}
             ],
             "users": [{"name": user, "user": {"token": self._tokens[user]}}],
             "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": user}}],
@@ -219,12 +225,13 @@ class ControlPlane:
         path.write_text(text, encoding="utf-8")
 
     def _write_tokens(self) -> None:
-        lines = [f'{token},{user},{user},"{USERS[user]}"' for user, token in self._tokens.items()]
+        lines = [f'{token},{user},{user},"{self._users[user]}"' for user, token in self._tokens.items()]
         self._write("tokens.csv", "\n".join(lines) + "\n")
 
     def _make_certificates(self) -> None:
         self._openssl("req", "-x509", *_NEW_KEY, "-subj", "/CN=lab", "-keyout", "ca.key", "-out", "ca.crt")
-        self.sign("server", "/CN=kube-apiserver", f"IP:{self.address},IP:10.96.0.1,DNS:kubernetes.default.svc")
+        names = (f"IP:{self.address}", "IP:10.96.0.1", "DNS:kubernetes.default.svc", *self._names)
+        self.sign("server", "/CN=kube-apiserver", ",".join(names))
         self._openssl("genrsa", "-out", "service-account.key", "2048")
         self._openssl("rsa", "-in", "service-account.key", "-pubout", "-out", "service-account.pub")
 

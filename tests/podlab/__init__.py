@@ -11,8 +11,6 @@ the host network see their node's namespace.  What is missing: DNS, storage, and
   machine   what this machine must have, and whether it has
   images    images made here: pause, and the program of the examples
   cgroups   the cgroups of a node: making, counting, ending
-  pki       the cluster's CA, its server certificate, keys and tokens
-  control   the control plane
   node      one node
   cluster   all of it together: what `tests/cluster` and the tests use
   door      the API server on the loopback address of this machine, for people

@@ -18,15 +18,28 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lab import net, rundir
+from lab import api, net, rundir
+from lab.kubernetes import PORT, ControlPlane, programs
 from lab.processes import Process
 from lab.waiting import LabError, wait_for
 
-from . import control, images, machine, node
+from . import images, machine, node
 from .node import Node
-from .pki import Pki
 
 SOURCE = Path(__file__).resolve().parents[2]
+# user: group
+_USERS = {"admin": "system:masters", "system:kube-proxy": ""}
+_API_SERVER_FLAGS = (
+    "--endpoint-reconciler-type=lease",
+    "--enable-admission-plugins=NodeRestriction",
+    "--kubelet-preferred-address-types=InternalIP",
+    # A node that is gone loses its Pods in seconds rather than minutes.
+    "--default-not-ready-toleration-seconds=5",
+    "--default-unreachable-toleration-seconds=5",
+)
+_MANAGER_FLAGS = ("--node-monitor-period=1s", "--node-monitor-grace-period=10s")
+
+SERVICE_NETWORK = "10.96.0.0/16"
 CLEANER = "tests/cluster down"
 _ENVIRONMENT = {"PYTHONPATH": str(SOURCE / "tests"), "PYTHONDONTWRITEBYTECODE": "1"}
 _DISK = Path("/var/lib/fairlead-lab")
@@ -35,26 +48,19 @@ _DISK = Path("/var/lib/fairlead-lab")
 class Cluster:
     def __init__(self, cluster_id: str, build: Path, command: str) -> None:
         self.id, self.build, self.command = cluster_id, build.resolve(), command
-        self.kubernetes = self.build / "k8s" / "k8s"
         self.network = net.Network(cluster_id)
         self.disk = _DISK / cluster_id
         self.dir = rundir.ROOT / cluster_id
         self.processes: dict[str, Process] = {}
-        self.pki = Pki(
-            self.disk / "pki",
-            f"https://{net.CONTROL_PLANE}:{control.PORT}",
-            [n.name for n in self.network.nodes],
-        )
         self.nodes = {h.name: Node(h, self.dir, self.disk, self.start_process) for h in self.network.nodes}
         self.kubeconfig = self.dir / "kubeconfig"
-        self.audit_log = self.disk / "audit.log"
         self._run: rundir.RunDir | None = None
         self._kept = False
 
     # ---- life ----
 
     def __enter__(self) -> "Cluster":
-        if reason := machine.missing(self.kubernetes):
+        if reason := machine.missing():
             raise LabError(reason)
         self._run = rundir.claim(self.id, self.command, CLEANER)
         try:
@@ -116,33 +122,33 @@ class Cluster:
         self._run.add_process(process.identity)
         return process
 
-    def _start_control(self, argv: list[str]) -> Process:
-        return self.start_process(
-            argv[0], [str(self.kubernetes), *argv], self.network.control_plane.namespace
-        )
-
     def start(self, kube_proxy: bool) -> None:
         """Starts everything, and waits until every node is ready."""
-        self.pki.create(["127.0.0.1", net.CONTROL_PLANE, control.KUBERNETES_ADDRESS])
-        self._start_control(control.etcd(self.disk / "etcd"))
+        namespace = self.network.control_plane.namespace
+        self.plane = ControlPlane(
+            self.disk / "control-plane",
+            net.CONTROL_PLANE,
+            lambda name, argv: self.start_process(name, argv, namespace),
+            namespace,
+            service_cidrs=SERVICE_NETWORK,
+            users=_USERS | {f"system:node:{n}": "system:nodes" for n in self.nodes},
+            names=("IP:127.0.0.1",),
+        )
         archives = [images.pause(self.disk), images.echo(self.disk, self.build / "tests/lab/fairlead-echo")]
         for n in self.nodes.values():
-            n.prepare(self.kubernetes, self.pki)
+            n.prepare(self.plane)
             n.boot()
             n.start_containerd()
-        self._start_control(control.apiserver(self.pki.directory, self.audit_log))
+        self.plane.start(*_API_SERVER_FLAGS)
         self._open_door()
+        self.plane.start_controller_manager(flags=_MANAGER_FLAGS)
+        admin = self.plane.kubeconfig("admin", self.disk / "scheduler.kubeconfig")
+        scheduler = [str(programs() / "kube-scheduler"), f"--kubeconfig={admin}", "--leader-elect=false"]
+        self.start_process("kube-scheduler", scheduler, namespace)
         for n in self.nodes.values():
             wait_for(f"containerd of {n.name}", lambda n=n: bool(n.ctr("version")), 30)
             for archive in archives:
                 n.import_image(archive)
-        wait_for("the API server", lambda: self.kubectl("get", "--raw", "/readyz") == "ok", 60, 0.2)
-        manager = self.pki.kubeconfig("system:kube-controller-manager", self.disk / "manager.kubeconfig")
-        self._start_control(control.controller_manager(self.pki.directory, manager))
-        self._start_control(
-            control.scheduler(self.pki.kubeconfig("system:kube-scheduler", self.disk / "scheduler.kubeconfig"))
-        )
-        for n in self.nodes.values():
             n.start_kubelet()
             if kube_proxy:
                 n.start_proxy()
@@ -152,13 +158,16 @@ class Cluster:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        where = (self.network.control_plane.namespace, net.CONTROL_PLANE, str(control.PORT))
+        where = (self.network.control_plane.namespace, net.CONTROL_PLANE, str(PORT))
         self.start_process("door", [sys.executable, "-m", "podlab.door", str(port), *where], "")
-        self.pki.kubeconfig("admin", self.kubeconfig, f"https://127.0.0.1:{port}")
-        programs = self.dir / "bin"
-        programs.mkdir()
+        self.plane.kubeconfig("admin", self.kubeconfig, f"https://127.0.0.1:{port}").chmod(0o600)
+        (self.dir / "bin").mkdir()
         for name in ("kubectl", "helm"):
-            (programs / name).symlink_to(self.build / "k8s" / name)
+            (self.dir / "bin" / name).symlink_to(programs() / name)
+
+    @property
+    def api(self) -> api.Client:
+        return self.plane.client()
 
     # ---- faults ----
 

@@ -8,17 +8,19 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from lab import kubernetes
+
 CNI = Path("/usr/lib/cni")
 _PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "nsenter", "openssl")
 _CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "freezer")
 
 
-def missing(kubernetes: Path) -> str:
+def missing() -> str:
     """What is missing, for a person to read; empty if a cluster can run here."""
     if os.geteuid() != 0:
         return "needs root"
-    if not kubernetes.exists():
-        return f"{kubernetes} is not there (tests/kube/build makes it, and needs Go)"
+    if reason := kubernetes.missing():
+        return reason
     absent = [p for p in _PROGRAMS if not shutil.which(p)]
     if not (CNI / "ptp").exists():
         absent.append(str(CNI / "ptp"))

@@ -17,11 +17,11 @@ from pathlib import Path
 import yaml
 
 from lab import net, netns
+from lab.kubernetes import ControlPlane, program
 from lab.processes import Process, end, identity
 from lab.waiting import LabError, wait_for
 
 from . import cgroups, images, machine
-from .pki import Pki
 
 Start = Callable[[str, list[str], str], Process]
 
@@ -114,16 +114,16 @@ class Node:
 
     # ---- life ----
 
-    def prepare(self, kubernetes: Path, pki: Pki) -> None:
-        self._kubernetes = kubernetes
+    def prepare(self, plane: ControlPlane) -> None:
+        """Makes the files of the node."""
         for directory in ("cni", "run", "log", "kubelet"):
             (self.disk / directory).mkdir(parents=True)
         Path("/var/lib/kubelet").mkdir(exist_ok=True)
         (self.disk / "cni" / "10-lab.conflist").write_text(json.dumps(_cni_config(self)), encoding="ascii")
         (self.disk / "containerd.toml").write_text(_containerd_config(self), encoding="ascii")
         (self.disk / "kubelet.yaml").write_text(yaml.safe_dump(_kubelet_config(self)), encoding="ascii")
-        pki.kubeconfig(f"system:node:{self.name}", self.disk / "kubelet.kubeconfig")
-        pki.kubeconfig("system:kube-proxy", self.disk / "proxy.kubeconfig")
+        plane.kubeconfig(f"system:node:{self.name}", self.disk / "kubelet.kubeconfig")
+        plane.kubeconfig("system:kube-proxy", self.disk / "proxy.kubeconfig")
 
     def _run_program(self, name: str, argv: list[str]) -> Process:
         if name != "init":
@@ -146,8 +146,7 @@ class Node:
 
     def start_kubelet(self) -> Process:
         argv = [
-            str(self._kubernetes),
-            "kubelet",
+            program("kubelet"),
             f"--config={self.disk / 'kubelet.yaml'}",
             f"--kubeconfig={self.disk / 'kubelet.kubeconfig'}",
             f"--hostname-override={self.name}",
@@ -158,8 +157,7 @@ class Node:
     def start_proxy(self) -> Process:
         """kube-proxy, with the system's iptables and without the sysctls that belong to the machine."""
         argv = [
-            str(self._kubernetes),
-            "kube-proxy",
+            program("kube-proxy"),
             f"--kubeconfig={self.disk / 'proxy.kubeconfig'}",
             f"--hostname-override={self.name}",
             f"--cluster-cidr={net.POD_NETWORK}",

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client that opens so many connections a second, whatever becomes of them, and keeps what did."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from dataclasses import dataclass
+
+from . import netns
+
+
+@dataclass(frozen=True)
+class Outcome:
+    started: float  # time.monotonic()
+    ended: float
+    pod: str  # who answered; empty if nobody did
+    error: str  # why not
+
+
+class Load:
+    """GETs from a namespace, each on a connection of its own; without a whole answer after `timeout` it has failed."""
+
+    def __init__(
+        self, namespace: str, address: str, port: int = 80, per_second: int = 100, timeout: float = 10.0
+    ) -> None:
+        self.outcomes: list[Outcome] = []
+        self._namespace, self._address, self._port = namespace, address, port
+        self._every, self._timeout = 1 / per_second, timeout
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "Load":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Waits for what is under way."""
+        self._stop.set()
+        self._thread.join()
+
+    @property
+    def failures(self) -> list[Outcome]:
+        return [o for o in list(self.outcomes) if o.error]
+
+    def summary(self) -> str:
+        """One line for a person: how many, who answered, and the first failures with seconds since the start."""
+        done = sorted(self.outcomes, key=lambda o: o.started)
+        start = done[0].started if done else 0.0
+        failed = [f"{o.started - start:.2f} s: {o.error}" for o in done if o.error]
+        slowest = max((o.ended - o.started for o in done), default=0.0)
+        return f"{len(done)} connections, {len(failed)} failed {failed[:10]}, slowest {slowest:.2f} s"
+
+    def _run(self) -> None:
+        with netns.entered(self._namespace):
+            asyncio.run(self._open_all())
+
+    async def _open_all(self) -> None:
+        under_way = set()
+        due = time.monotonic()
+        while not self._stop.is_set():
+            task = asyncio.ensure_future(self._one())
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+            due += self._every
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+        await asyncio.gather(*under_way)
+
+    async def _one(self) -> None:
+        started = time.monotonic()
+        pod = error = ""
+        try:
+            pod = await asyncio.wait_for(self._get(), self._timeout)
+        except TimeoutError:
+            error = "timeout"
+        except OSError as problem:
+            error = problem.strerror or str(problem)
+        self.outcomes.append(Outcome(started, time.monotonic(), pod, error))
+
+    async def _get(self) -> str:
+        reader, writer = await asyncio.open_connection(self._address, self._port)
+        try:
+            writer.write(f"GET / HTTP/1.1\r\nHost: {self._address}\r\nConnection: close\r\n\r\n".encode())
+            answer = (await reader.read()).decode()
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+        if not answer.startswith("HTTP/1.1 200 "):
+            raise OSError(0, f"answered {answer[:40]!r}")
+        return next((l.split(": ", 1)[1] for l in answer.splitlines() if l.startswith("Hostname: ")), "")
