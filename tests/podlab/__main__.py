@@ -15,10 +15,10 @@ from . import cluster
 from .cluster import SOURCE, Cluster
 
 _LOOK_AROUND = """
-cluster {id} is up.
+cluster {id} is up; the images fairlead and fairlead-frr of this tree are on its nodes.
 
   export KUBECONFIG={dir}/kubeconfig PATH={dir}/bin:$PATH
-  kubectl get nodes -o wide
+  kubectl get nodes -o wide                     # then on as the README says: helm install …
   tests/cluster import IMAGE…                   # of this machine's docker, or an archive, to every node
   ip netns exec {client} curl ADDRESS   # from outside the cluster, on its LAN
   ip netns exec {node} ip address      # a node; its Pods' logs: kubectl logs
@@ -32,6 +32,7 @@ def _up(cluster_id: str, kube_proxy: bool) -> None:
     build = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build"))
     with Cluster(cluster_id, build, "tests/cluster") as made:
         made.start(kube_proxy)
+        made.import_product()
         made.keep()
         print(
             _LOOK_AROUND.format(

@@ -2,6 +2,7 @@
 """Cgroups of a name at the top of every hierarchy: one such group holds all Pods of a node."""
 
 import contextlib
+import os
 from pathlib import Path
 
 _ROOT = Path("/sys/fs/cgroup")
@@ -25,11 +26,8 @@ def create(name: str) -> None:
 
 def _groups(name: str) -> list[Path]:
     """The groups of a name in every hierarchy and all below them, the deepest first."""
-    found = []
-    for hierarchy in _hierarchies():
-        top = hierarchy / name
-        if top.is_dir():
-            found += [top, *(p for p in top.rglob("*") if p.is_dir())]
+    # os.walk() does not mind what goes meanwhile.
+    found = [Path(directory) for hierarchy in _hierarchies() for directory, _, _ in os.walk(hierarchy / name)]
     return sorted(found, key=lambda p: len(p.parts), reverse=True)
 
 

@@ -15,15 +15,18 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lab import api, net, rundir
+import yaml
+
+from lab import net, netns, rundir
 from lab.kubernetes import PORT, ControlPlane, programs
 from lab.processes import Process
 from lab.waiting import LabError, wait_for
 
-from . import images, machine, node
+from . import dockerfile, images, machine, node
 from .node import Node
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -54,6 +57,7 @@ class Cluster:
         self.processes: dict[str, Process] = {}
         self.nodes = {h.name: Node(h, self.dir, self.disk, self.start_process) for h in self.network.nodes}
         self.kubeconfig = self.dir / "kubeconfig"
+        self.kube_proxy = False
         self._run: rundir.RunDir | None = None
         self._kept = False
 
@@ -67,6 +71,9 @@ class Cluster:
             (self.dir / "logs").mkdir()
             self.disk.mkdir(parents=True)
             self.network.create()
+            # The API server answers Pods, whose addresses are not masqueraded.
+            routes = [f"route add {n.pod_cidr} via {n.address}" for n in self.network.nodes]
+            netns.configure(self.network.control_plane.namespace, routes)
         except BaseException:
             self._remove()
             raise
@@ -100,10 +107,14 @@ class Cluster:
         self._kept = True
 
     def save_logs(self) -> Path:
-        """Copies the logs of all programs and Pods to where they outlive the cluster."""
+        """Copies the logs of all programs and Pods, and what there is, to where they outlive the cluster."""
         where = self.build / "lab-logs" / self.id
         shutil.rmtree(where, ignore_errors=True)
         shutil.copytree(self.dir / "logs", where)
+        for what in ("pods", "events", "services,endpointslices,configmaps,leases"):
+            with suppress(LabError):
+                objects = self.kubectl("get", what, "--all-namespaces", "-o", "yaml")
+                (where / f"{what.split(',', maxsplit=1)[0]}.yaml").write_text(objects, encoding="utf-8")
         for name, n in self.nodes.items():
             if n.logs.is_dir():
                 shutil.copytree(n.logs, where / f"pods-{name}", symlinks=True)
@@ -124,6 +135,7 @@ class Cluster:
 
     def start(self, kube_proxy: bool) -> None:
         """Starts everything, and waits until every node is ready."""
+        self.kube_proxy = kube_proxy
         namespace = self.network.control_plane.namespace
         self.plane = ControlPlane(
             self.disk / "control-plane",
@@ -165,9 +177,29 @@ class Cluster:
         for name in ("kubectl", "helm"):
             (self.dir / "bin" / name).symlink_to(programs() / name)
 
-    @property
-    def api(self) -> api.Client:
-        return self.plane.client()
+    def import_product(self) -> None:
+        """Builds our images (seconds if nothing has changed) and gives them to every node."""
+        directory = self.build / "images"
+        directory.mkdir(exist_ok=True)
+        version = yaml.safe_load((SOURCE / "charts/fairlead/Chart.yaml").read_text(encoding="utf-8"))["appVersion"]
+        for name, file in (("fairlead", "Dockerfile"), ("fairlead-frr", "images/frr/Dockerfile")):
+            reference, archive = f"docker.io/library/{name}:{version}", directory / f"{name}.tar"
+            dockerfile.build(SOURCE, SOURCE / file, reference, archive)
+            for n in self.nodes.values():
+                n.import_image(archive)
+
+    def stop_kube_proxy(self) -> None:
+        """Ends it on every node, and removes its rules."""
+        self.kube_proxy = False
+        for n in self.nodes.values():
+            n.stop_proxy()
+
+    def restart_api_server(self) -> None:
+        """kill -9, and waits until it is back."""
+        self.processes["api"].kill()
+        process = self.processes["api"]
+        self.start_process(process.name, process.argv, process.namespace)
+        self.plane.wait_ready(process)
 
     # ---- faults ----
 
@@ -182,6 +214,8 @@ class Cluster:
         self.nodes[name].boot()
         self.nodes[name].start_containerd()
         self.nodes[name].start_kubelet()
+        if self.kube_proxy:
+            self.nodes[name].start_proxy()
 
     # ---- questions ----
 

@@ -66,21 +66,8 @@ def _program_layer(program: Path) -> bytes:
     return layer.getvalue()
 
 
-def _root_layer(root: Path) -> bytes:
-    """A whole directory, everything in it root's."""
-
-    def owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-        entry.uid = entry.gid = 0
-        entry.uname = entry.gname = ""
-        return entry
-
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as tar:
-        tar.add(root, ".", filter=owned_by_root)
-    return layer.getvalue()
-
-
-def _write(path: Path, reference: str, layer: bytes, config: dict[str, object]) -> Path:
+def write(path: Path, reference: str, layer: bytes, config: dict[str, object]) -> Path:
+    """Writes the archive of an image with one layer."""
     digest = hashlib.sha256(layer).hexdigest()
     image = {
         "architecture": platform.machine().replace("x86_64", "amd64").replace("aarch64", "arm64"),
@@ -103,9 +90,9 @@ def pause(directory: Path) -> Path:
     source, program = directory / "pause.c", directory / "pause"
     source.write_text(_PAUSE_SOURCE, encoding="ascii")
     subprocess.run(["cc", "-static", "-Os", "-o", str(program), str(source)], check=True)
-    return _write(directory / "pause.tar", PAUSE, _program_layer(program), {"Entrypoint": ["/pause"]})
+    return write(directory / "pause.tar", PAUSE, _program_layer(program), {"Entrypoint": ["/pause"]})
 
 
 def echo(directory: Path, program: Path) -> Path:
     """Writes the archive of the examples' image, with the lab's program in it, into a directory."""
-    return _write(directory / "echo.tar", ECHO, _program_layer(program), {"Entrypoint": [f"/{program.name}"]})
+    return write(directory / "echo.tar", ECHO, _program_layer(program), {"Entrypoint": [f"/{program.name}"]})

@@ -11,7 +11,7 @@ from pathlib import Path
 from lab import kubernetes
 
 CNI = Path("/usr/lib/cni")
-_PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "nsenter", "openssl")
+_PROGRAMS = ("unshare", "containerd", "containerd-shim-runc-v2", "ctr", "runc", "nsenter", "openssl")
 _CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "freezer")
 
 
@@ -31,12 +31,13 @@ def missing() -> str:
         return f"needs the cgroup controllers {', '.join(lacking)}"
     if not os.access("/sys/fs/cgroup", os.W_OK):
         return "needs a writable /sys/fs/cgroup"
+    if not _has_overlay():
+        return "needs a kernel with overlayfs, and a file system below /var/lib that it takes"
     return ""
 
 
 @cache
-def snapshotter() -> str:
-    """overlayfs where the kernel has it for this file system; else native, which copies every layer."""
+def _has_overlay() -> bool:
     with tempfile.TemporaryDirectory(dir="/var/lib") as directory:
         parts = {n: Path(directory, n) for n in ("lower", "upper", "work", "merged")}
         for path in parts.values():
@@ -44,6 +45,6 @@ def snapshotter() -> str:
         options = ",".join(f"{n}dir={parts[n]}" for n in ("lower", "upper", "work"))
         command = ["mount", "-t", "overlay", "overlay", "-o", options, str(parts["merged"])]
         if subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode != 0:
-            return "native"
+            return False
         subprocess.run(["umount", str(parts["merged"])], check=True)
-        return "overlayfs"
+        return True

@@ -57,7 +57,7 @@ netns_mounts_under_state_dir = true
 bin_dir = "{machine.CNI}"
 conf_dir = "{node.disk}/cni"
 [plugins."io.containerd.grpc.v1.cri".containerd]
-snapshotter = "{machine.snapshotter()}"
+snapshotter = "overlayfs"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
 """
@@ -145,7 +145,9 @@ class Node:
         return self._run_program("containerd", ["containerd", "--config", str(self.disk / "containerd.toml")])
 
     def start_kubelet(self) -> Process:
+        """Again and again until it finds containerd ready, as an init would."""
         argv = [
+            *("sh", "-c", 'until "$@"; do sleep 0.3; done', "sh"),
             program("kubelet"),
             f"--config={self.disk / 'kubelet.yaml'}",
             f"--kubeconfig={self.disk / 'kubelet.kubeconfig'}",
@@ -168,6 +170,10 @@ class Node:
         ]
         return self._run_program("kube-proxy", argv)
 
+    def stop_proxy(self) -> None:
+        self._processes["kube-proxy"].stop()
+        netns.output(self.host.namespace, [program("kube-proxy"), "--cleanup"])
+
     def kill(self) -> None:
         """Every process of the node at once, as when its power fails; the link is the caller's."""
         for process in self._processes.values():
@@ -186,7 +192,7 @@ class Node:
         return done.stdout
 
     def import_image(self, archive: Path) -> None:
-        self.ctr("images", "import", "--snapshotter", machine.snapshotter(), str(archive))
+        self.ctr("images", "import", "--snapshotter", "overlayfs", str(archive))
 
 
 def remove_processes(namespace: str, cgroup: str) -> None:
