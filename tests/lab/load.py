@@ -3,8 +3,11 @@
 
 import asyncio
 import contextlib
+import itertools
+import os
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from . import netns
@@ -19,7 +22,13 @@ class Outcome:
 
 
 class Load:
-    """GETs from a namespace, each on a connection of its own; without a whole answer after `timeout` it has failed."""
+    """GETs from a namespace, each on a connection of its own; without a whole answer after `timeout` it has failed.
+
+    Each is from a port of its own for minutes, in whatever order Loads come: a port that is soon used again can meet
+    what connection tracking remembers of an attempt to reach an endpoint that was dead.
+    """
+
+    _ports: Iterator[int] = itertools.cycle(range(10000, 60000))
 
     def __init__(
         self, namespace: str, address: str, port: int = 80, per_second: int = 100, timeout: float = 10.0
@@ -44,12 +53,14 @@ class Load:
         return [o for o in list(self.outcomes) if o.error]
 
     def summary(self) -> str:
-        """One line for a person: how many, who answered, and the first failures with seconds since the start."""
+        """One line for a person: how many, and which failed, with seconds since the start."""
         done = sorted(self.outcomes, key=lambda o: o.started)
         start = done[0].started if done else 0.0
         failed = [f"{o.started - start:.2f} s: {o.error}" for o in done if o.error]
+        which = failed if len(failed) <= 8 else [*failed[:4], "…", *failed[-4:]]
         slowest = max((o.ended - o.started for o in done), default=0.0)
-        return f"{len(done)} connections, {len(failed)} failed {failed[:10]}, slowest {slowest:.2f} s"
+        what = f"{len(done)} connections, {len(failed)} failed ({', '.join(which)}), slowest {slowest:.2f} s"
+        return f"{self._address}: {what}"
 
     def _run(self) -> None:
         with netns.entered(self._namespace):
@@ -74,11 +85,12 @@ class Load:
         except TimeoutError:
             error = "timeout"
         except OSError as problem:
-            error = problem.strerror or str(problem)
+            error = os.strerror(problem.errno) if problem.errno else str(problem)
         self.outcomes.append(Outcome(started, time.monotonic(), pod, error))
 
     async def _get(self) -> str:
-        reader, writer = await asyncio.open_connection(self._address, self._port)
+        own = ("0.0.0.0", next(Load._ports))
+        reader, writer = await asyncio.open_connection(self._address, self._port, local_addr=own)
         try:
             writer.write(f"GET / HTTP/1.1\r\nHost: {self._address}\r\nConnection: close\r\n\r\n".encode())
             answer = (await reader.read()).decode()

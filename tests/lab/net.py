@@ -15,6 +15,7 @@ node.
 from dataclasses import dataclass
 
 from . import netns
+from .waiting import wait_for
 
 LAN_PREFIX = "192.168.1"
 ROUTER = f"{LAN_PREFIX}.1"
@@ -130,7 +131,12 @@ class Network:
 
     def heal(self, host: str) -> None:
         netns.configure(self.lan, [f"link set {host} up"])
-        netns.output(self.lan, ["bridge", "link", "set", "dev", host, "state", "3"])
+
+        def forwarding() -> bool:  # which the bridge refuses until it has noticed the carrier
+            netns.output(self.lan, ["bridge", "link", "set", "dev", host, "state", "3"])
+            return True
+
+        wait_for(f"{host}'s link", forwarding)
 
 
 def create_pod(namespace: str, node_namespace: str, node_pod_prefix: str, address: str) -> None:

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fairlead on a cluster with real Pods, installed by helm: first beside kube-proxy, then in its place."""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from lab import arp, netns, web
+from lab.waiting import LabError, wait_for
+from podlab import cgroups
+from podlab.cluster import Cluster
+from podlab.installation import NAMESPACE, Installation, no_failure, service
+
+SERVICES = ("lan-cluster", "lan-local", "routed-cluster", "routed-local")
+NET_ADMIN_AND_RAW = 1 << 12 | 1 << 13
+
+
+def _processes(cluster: Cluster, name: str) -> list[int]:
+    """Every process of that name in a Pod."""
+    found = []
+    for pid in {p for n in cluster.nodes.values() for p in cgroups.pids(n.cgroup)}:
+        with suppress(OSError):  # ended meanwhile
+            if Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip() == name[:15]:
+                found.append(pid)
+    return found
+
+
+def _status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    return {k: v.strip() for k, v in (line.split(":", 1) for line in lines)}
+
+
+def _root_is_read_only(pid: int) -> bool:
+    mounts = [line.split() for line in Path(f"/proc/{pid}/mountinfo").read_text(encoding="utf-8").splitlines()]
+    return any(m[4] == "/" and "ro" in m[5].split(",") for m in mounts)
+
+
+def _reach(installation: Installation, name: str, seconds: float = 30) -> web.Reply:
+    where, address = installation.client_of(name), installation.address(name)
+    return wait_for(f"an answer of {name}", lambda: web.get(where, address), seconds)
+
+
+def _pods_of(cluster: Cluster, app: str) -> set[str]:
+    return {p["metadata"]["name"] for p in cluster.get("pods", "--selector", f"app={app}")["items"]}
+
+
+@pytest.mark.parametrize("program, uid, capabilities", [
+    ("fairlead-speaker", "0", NET_ADMIN_AND_RAW),
+    ("fairlead-controller", "65532", 0),
+])
+def test_daemons_have_these_privileges_and_no_more(
+    cluster: Cluster, installation: Installation, program: str, uid: str, capabilities: int
+) -> None:
+    pids = _processes(cluster, program)
+    assert len(pids) == {"fairlead-speaker": 3, "fairlead-controller": 2}[program]
+    for pid in pids:
+        status = _status(pid)
+        assert status["Uid"].split()[0] == uid
+        for kind in ("CapBnd", "CapInh", "CapAmb"):
+            assert int(status[kind], 16) & ~capabilities == 0, kind
+        assert int(status["CapEff"], 16) == capabilities
+        assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+        assert _root_is_read_only(pid)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_reached_from_outside(cluster: Cluster, installation: Installation, name: str) -> None:
+    _reach(installation, name)
+    if name.startswith("routed"):
+        wait_for("every node's announcement", lambda: _announce(cluster, installation, name), 30, 0.2)
+    where, address = installation.client_of(name), installation.address(name)
+    replies = [web.get(where, address) for _ in range(30)]
+    own = {"lan": "192.168.1.100", "routed": "203.0.113.10"}[name.split("-")[0]]
+    if name.endswith("-local"):
+        assert {r.peer for r in replies} == {own}
+    else:
+        assert own not in {r.peer for r in replies}
+    if name != "lan-local":  # there one node answers, for its own endpoint
+        wait_for("several Pods to answer", lambda: len({web.get(where, address).pod for _ in range(10)}) > 1, 30)
+
+
+def test_one_node_answers_arp(cluster: Cluster, installation: Installation) -> None:
+    client = cluster.network.client
+    answers = arp.ask(client.namespace, client.mac, client.address, installation.address("lan-cluster"))
+    assert len(answers) == 1
+
+
+def test_describe_says_why_there_is_no_address(cluster: Cluster, installation: Installation) -> None:
+    installation.apply(service("poolless", "web", "no-such-pool", "Cluster"))
+    try:
+        wait_for(
+            "the reason in what kubectl describes",
+            lambda: "no-such-pool" in cluster.kubectl("describe", "service", "poolless").split("Events:", 1)[-1],
+            20,
+            0.5,
+        )
+    finally:
+        cluster.kubectl("delete", "service", "poolless")
+
+
+# ---- whatever happens, while a client opens a hundred connections a second to each of them ----
+
+
+def test_a_deployment_is_rolled(cluster: Cluster, installation: Installation) -> None:
+    with installation.load(*SERVICES) as loads:
+        old = _pods_of(cluster, "web")
+        cluster.kubectl("rollout", "restart", "deployment/web")
+        installation.wait_rolled_out("deployment/web", "default")
+        wait_for("the old Pods to go", lambda: not old & _pods_of(cluster, "web"), 30, 0.5)
+    no_failure(loads)
+
+
+def test_the_leader_is_deleted(cluster: Cluster, installation: Installation) -> None:
+    old = installation.leader()
+    with installation.load("lan-cluster", "routed-cluster") as loads:
+        cluster.kubectl("delete", "pod", old, "--namespace", NAMESPACE)
+        wait_for("another leader", lambda: installation.leader() not in ("", old), 60, 0.2)
+        installation.apply(service("new", "web", "lan", "Cluster"))
+        assert installation.address("new")
+    no_failure(loads)
+    cluster.kubectl("delete", "service", "new")
+
+
+def test_the_api_server_is_restarted(cluster: Cluster, installation: Installation) -> None:
+    with installation.load("lan-cluster", "routed-cluster") as loads:
+        cluster.restart_api_server()
+        installation.apply(service("new", "web", "lan", "Cluster"))
+        assert installation.address("new")
+        _reach(installation, "new")
+    no_failure(loads)
+    cluster.kubectl("delete", "service", "new")
+
+
+def test_the_chart_is_upgraded(cluster: Cluster, installation: Installation) -> None:
+    before = {p["metadata"]["name"] for c in ("speaker", "controller") for p in installation.pods(c)}
+    with installation.load("lan-cluster", "routed-cluster") as loads:
+        installation.upgrade(logLevel="debug")
+    no_failure(loads)
+    assert not before & {p["metadata"]["name"] for c in ("speaker", "controller") for p in installation.pods(c)}
+
+
+def test_a_node_is_killed(cluster: Cluster, installation: Installation) -> None:
+    """What had an endpoint on it, or went by way of it, fails until that is noticed; afterwards nothing does."""
+    address = installation.address("lan-cluster")
+    client = cluster.network.client
+    owner = cluster.network.host_of_mac(arp.ask(client.namespace, client.mac, client.address, address)[0].mac)
+    with installation.load("lan-cluster", "routed-cluster") as loads:
+        killed = time.monotonic()
+        cluster.kill_node(owner)
+        wait_for("the node to be missed", lambda: owner not in cluster.ready_nodes(), 60, 0.2)
+        wait_for("its endpoints to go", lambda: not _forwarded_to(cluster, owner), 60, 0.2)
+        noticed = time.monotonic() + 0.2
+        wait_for("a while without it", lambda: time.monotonic() > noticed + 5.0, 30)
+    for one in loads:
+        late = [o for o in one.failures if not killed - 1.0 < o.started < noticed]
+        assert not late, f"{len(late)} later than {noticed - killed:.1f} s: {one.summary()}"
+        # Two of three endpoints live all the time, and by one of them or another node every connection may go.
+        assert any(not o.error and killed + 4.0 < o.started < noticed for o in one.outcomes), one.summary()
+    print(f"noticed after {noticed - killed:.1f} s; {'; '.join(one.summary() for one in loads)}")
+    cluster.start_node(owner)
+    wait_for("the node to be back", lambda: owner in cluster.ready_nodes(), 60, 0.5)
+    installation.wait_rolled_out("daemonset/fairlead-speaker")
+    with installation.load("lan-cluster", "routed-cluster") as loads:
+        wait_for("all of it to be as before", lambda: _announce(cluster, installation), 60, 0.5)
+    no_failure(loads)
+
+
+def _forwarded_to(cluster: Cluster, dead: str) -> bool:
+    """Whether the rules of a living node still name Pods of the dead one."""
+    pods = cluster.nodes[dead].host.pod_prefix
+    living = [n.host.namespace for n in cluster.nodes.values() if n.name != dead]
+    return any(f"--to-destination {pods}." in netns.output(n, ["iptables-save", "-t", "nat"]) for n in living)
+
+
+def _announce(cluster: Cluster, installation: Installation, name: str = "routed-cluster") -> bool:
+    """Whether the router sends a Service's packets to every node; all have an endpoint."""
+    hops = installation.router.next_hops(f"{installation.address(name)}/32")
+    if hops != sorted(cluster.nodes):
+        raise LabError(f"the router sends to {hops}")
+    return True
+
+
+def test_frr_as_a_sidecar(cluster: Cluster, installation: Installation) -> None:
+    installation.upgrade(frr={"mode": "sidecar"})
+    wait_for("every node's announcement", lambda: _announce(cluster, installation), 60, 0.5)
+    for name in ("routed-cluster", "routed-local"):
+        _reach(installation, name)
+    assert installation.pods("frr") == []
+
+
+def test_uninstalling_leaves_nothing(cluster: Cluster, installation: Installation) -> None:
+    addresses = {name: installation.address(name) for name in SERVICES}
+    installation.uninstall()
+    client = cluster.network.client
+    for name, address in addresses.items():
+        assert not arp.ask(client.namespace, client.mac, client.address, address), name
+    wait_for("the routes to go", lambda: not installation.router.next_hops(f"{addresses['routed-cluster']}/32"), 20)
+    for node in cluster.nodes.values():
+        where = node.host.namespace
+        for save in ("iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save"):
+            assert "FL-" not in netns.output(where, [save]), f"{save} on {node.name}"
+        assert not any(a in netns.output(where, ["ip", "address"]) for a in addresses.values())
+        assert not any(a in netns.output(where, ["ip", "route", "show", "table", "all"]) for a in addresses.values())
+    assert cluster.get("all,configmap,secret,lease,role,rolebinding", "--namespace", NAMESPACE)
