@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fairlead on a cluster with real Pods, installed by helm: first beside kube-proxy, then in its place."""
 
+import grp
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab import arp, netns, web
+from lab.router import ASN
 from lab.waiting import LabError, wait_for
 from podlab import cgroups
 from podlab.cluster import Cluster
@@ -98,6 +100,17 @@ def test_describe_says_why_there_is_no_address(cluster: Cluster, installation: I
         )
     finally:
         cluster.kubectl("delete", "service", "poolless")
+
+
+def test_a_lost_session_is_told(cluster: Cluster, installation: Installation) -> None:
+    neighbour = f"neighbor {cluster.nodes['node1'].host.address} shutdown"
+    bgpd = installation.router.bgpd
+    bgpd.configure(f"router bgp {ASN}", neighbour)
+    try:
+        wait_for("an Event", lambda: "BgpSessionLost" in cluster.kubectl("get", "events"), 30, 0.5)
+    finally:
+        bgpd.configure(f"router bgp {ASN}", f"no {neighbour}")
+    wait_for("every node's announcement", lambda: _announce(cluster, installation), 60, 0.2)
 
 
 # ---- whatever happens, while a client opens a hundred connections a second to each of them ----
@@ -191,16 +204,28 @@ def test_frr_as_a_sidecar(cluster: Cluster, installation: Installation) -> None:
 
 
 def test_uninstalling_leaves_nothing(cluster: Cluster, installation: Installation) -> None:
+    """With FRR on the nodes, where it stays."""
     addresses = {name: installation.address(name) for name in SERVICES}
-    installation.uninstall()
+    with installation.host_frr() as bgpds:
+        installation.upgrade(frr={"mode": "host", "vtyGroup": grp.getgrnam("frrvty").gr_gid})
+        wait_for("every node's announcement", lambda: _announce(cluster, installation), 60, 0.5)
+        assert all("FAIRLEAD" in b.running_config() for b in bgpds)
+        installation.uninstall()
+        assert not any(word in b.running_config() for b in bgpds for word in ("FAIRLEAD", "router bgp"))
     client = cluster.network.client
     for name, address in addresses.items():
         assert not arp.ask(client.namespace, client.mac, client.address, address), name
     wait_for("the routes to go", lambda: not installation.router.next_hops(f"{addresses['routed-cluster']}/32"), 20)
     for node in cluster.nodes.values():
-        where = node.host.namespace
-        for save in ("iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save"):
-            assert "FL-" not in netns.output(where, [save]), f"{save} on {node.name}"
-        assert not any(a in netns.output(where, ["ip", "address"]) for a in addresses.values())
-        assert not any(a in netns.output(where, ["ip", "route", "show", "table", "all"]) for a in addresses.values())
-    assert cluster.get("all,configmap,secret,lease,role,rolebinding", "--namespace", NAMESPACE)
+        _holds_nothing_of_ours(node.host.namespace, list(addresses.values()))
+    for kinds in ("clusterroles,clusterrolebindings", "roles,rolebindings,serviceaccounts,jobs,pods"):
+        names = [o["metadata"]["name"] for o in cluster.get(kinds, "--namespace", NAMESPACE)["items"]]
+        assert not [n for n in names if n.startswith("fairlead")], kinds
+
+
+def _holds_nothing_of_ours(node: str, addresses: list[str]) -> None:
+    for save in ("iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save"):
+        assert "FL-" not in netns.output(node, [save]), f"{save} on {node}"
+    for what in (["ip", "address"], ["ip", "route", "show", "table", "all"]):
+        said = netns.output(node, what)
+        assert not any(a in said for a in addresses), f"{what} on {node}"

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fairlead as an operator installs it, in two modes, and an application behind Services of every kind."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import yaml
 
+from lab import frr
 from lab.load import Load
 from lab.router import ADDRESS as ROUTER
 from lab.router import ASN, NODES_ASN, Router
@@ -135,6 +137,20 @@ class Installation:
         self.cluster.kubectl("delete", "service,deployment", "--selector", "test=cluster", "--wait=true")
         self.cluster.helm("uninstall", "fairlead", "--namespace", NAMESPACE, "--wait", "--timeout", "120s")
         self._installed = False
+
+    @contextmanager
+    def host_frr(self) -> Iterator[list[frr.Daemon]]:
+        """FRR as it runs on a machine, with its sockets in /run/frr; the bgpd of every node."""
+        with ExitStack() as stack:
+            bgpds = []
+            for node in self.cluster.nodes.values():
+                shutil.chown(node.frr, "frr", "frr")
+                zebra, bgpd = (frr.Daemon(name, node.host.namespace, node.frr) for name in ("zebra", "bgpd"))
+                for daemon in (zebra, bgpd):
+                    stack.callback(daemon.stop)
+                    daemon.start()
+                bgpds.append(bgpd)
+            yield bgpds
 
     # ---- objects ----
 

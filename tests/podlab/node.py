@@ -28,8 +28,9 @@ Start = Callable[[str, list[str], str], Process]
 # $1: the node's directory on disk, $2: that for its sockets, which are reached from outside.
 _INIT = """
 mount -t tmpfs node-run "$1/run"
-mkdir -p "$1/run$(dirname "${2#/run}")" "$1/run${2#/run}"
+mkdir -p "$1/run/frr" "$1/run${2#/run}"
 mount --bind "$2" "$1/run${2#/run}"
+mount --bind "$2/frr" "$1/run/frr"
 mount --rbind "$1/run" /run
 mount --bind "$1/log" /var/log
 mount --bind "$1/kubelet" /var/lib/kubelet
@@ -107,6 +108,7 @@ class Node:
         self.host, self.name = host, host.name
         self.run, self.disk = run / host.name, disk / host.name
         self.socket = self.run / "containerd.sock"
+        self.frr = self.run / "frr"  # the node's /run/frr
         self.cgroup = host.namespace
         self.logs = self.disk / "log" / "pods"
         self._start = start
@@ -135,7 +137,7 @@ class Node:
     def boot(self) -> None:
         """What a machine has before anything of Kubernetes starts on it."""
         shutil.rmtree(self.run, ignore_errors=True)
-        self.run.mkdir()
+        self.frr.mkdir(parents=True)
         cgroups.create(self.cgroup)
         unshare = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", _INIT, "sh"]
         self._run_program("init", [*unshare, str(self.disk), str(self.run)])
