@@ -191,8 +191,8 @@ static struct model *model_of_peers(void)
 		"{'name':'tor-b'," SESSION "'state':'Active','established':false,'last_error':"
 		"'the router does not answer','reason':'BgpNoSession'}],"
 		"'prefixes':{'wanted':4,'set':4}}}",
-		"{'bgp':{'connected':true,'reason':'BgpAsMismatch','message':'bgpd runs 7','instance':"
-		"{'asn':7,'own':false},'peers':[],'prefixes':{'wanted':4,'set':0}}}",
+		("{'bgp':{'connected':true,'reason':'BgpAsMismatch','message':'bgpd runs 7','instance':"
+		 "{'asn':7,'own':false},'peers':[],'prefixes':{'wanted':4,'set':0}}}"),
 		"{'bgp':{'connected':false,'reason':'BgpNoPeer','message':'none','peers':[]}}",
 		"{'bgp':[]}",
 	};
