@@ -129,7 +129,9 @@ class Node:
 
     def _run_program(self, name: str, argv: list[str]) -> Process:
         if name != "init":
-            argv = ["nsenter", f"--mount=/proc/{self._processes['init'].pid}/ns/mnt", "--", *argv]
+            # With init's root directory too: entering a mount namespace would leave a chroot.
+            init = str(self._processes["init"].pid)
+            argv = ["nsenter", "--target", init, "--mount", "--root", "--", *argv]
         process = self._start(f"{name}-{self.name}", argv, self.host.namespace)
         self._processes[name] = process
         return process
