@@ -25,8 +25,15 @@ from . import cgroups, images, machine
 
 Start = Callable[[str, list[str], str], Process]
 
-# $1: the node's directory on disk, $2: that for its sockets, which are reached from outside.
+# $1: the node's directory on disk, $2: that for its sockets, which are reached from outside.  $0: this script.
+# In a chroot, the root that the tests see becomes that of the mount namespace, which is the one that who enters it gets:
+# kubelet and containerd do, and so does each `kubectl exec` and probe.
 _INIT = """
+enter="nsenter --mount=/proc/self/ns/mnt"
+if [ "$(stat -c %d:%i /)" != "$($enter stat -c %d:%i /)" ]; then
+	$enter mount --rbind "/proc/$$/root" /
+	exec $enter sh -ec "$0" "$0" "$@"
+fi
 mount -t tmpfs node-run "$1/run"
 mkdir -p "$1/run/frr" "$1/run${2#/run}"
 mount --bind "$2" "$1/run${2#/run}"
@@ -141,7 +148,7 @@ class Node:
         shutil.rmtree(self.run, ignore_errors=True)
         self.frr.mkdir(parents=True)
         cgroups.create(self.cgroup)
-        unshare = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", _INIT, "sh"]
+        unshare = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", _INIT, _INIT]
         self._run_program("init", [*unshare, str(self.disk), str(self.run)])
         wait_for(f"{self.name} to be up", (self.run / "up").exists)
 
