@@ -26,7 +26,7 @@ from . import cgroups, images, machine
 Start = Callable[[str, list[str], str], Process]
 
 # $1: the node's directory on disk, $2: that for its sockets, which are reached from outside.  $0: this script.
-# In a chroot, the root that the tests see becomes that of the mount namespace, which is the one that who enters it gets:
+# In a chroot, the root that the tests see becomes that of the mount namespace, for whoever enters it gets that one:
 # kubelet and containerd do, and so does each `kubectl exec` and probe.
 _INIT = """
 enter="nsenter --mount=/proc/self/ns/mnt"
