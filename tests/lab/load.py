@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import os
 import threading
@@ -88,9 +89,17 @@ class Load:
             error = os.strerror(problem.errno) if problem.errno else str(problem)
         self.outcomes.append(Outcome(started, time.monotonic(), pod, error))
 
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while True:
+            own = ("0.0.0.0", next(Load._ports))
+            try:
+                return await asyncio.open_connection(self._address, self._port, local_addr=own)
+            except OSError as problem:
+                if problem.errno != errno.EADDRINUSE:  # somebody else on this host has the port
+                    raise
+
     async def _get(self) -> str:
-        own = ("0.0.0.0", next(Load._ports))
-        reader, writer = await asyncio.open_connection(self._address, self._port, local_addr=own)
+        reader, writer = await self._connect()
         try:
             writer.write(f"GET / HTTP/1.1\r\nHost: {self._address}\r\nConnection: close\r\n\r\n".encode())
             answer = (await reader.read()).decode()
