@@ -22,6 +22,7 @@ pytest.register_assert_rewrite("bgproom")  # before any module imports it
 
 from lab import rundir
 from lab.cluster import SOURCE, Lab, end_on_signals
+from lab.router import Router
 from lab.waiting import LabError, wait_for
 
 NODES = ("node1", "node2", "node3")
@@ -87,6 +88,20 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
             wait_for(f"{node}'s speaker to be ready", lambda n=node: opened.daemon(n, "/readyz"))
         yield opened
         opened.stop_daemons()
+
+
+def start_with_router(lab: Lab) -> Router:
+    """With the examples' configuration for BGP: a router, a controller, and a speaker beside each node's bgpd."""
+    router = Router(lab)
+    router.start()
+    lab.start_cluster()
+    lab.apply("bgp/fairlead.yaml")
+    lab.apply("webapp.yaml")
+    lab.start_controller("a")
+    for node in NODES:
+        lab.start_speaker(node, "--bgp-socket-dir", str(router.socket_directory(node)))
+    wait_for("the Pods to be ready", lambda: all(lab.pod_ready(p) for p in PODS), 60.0)
+    return router
 
 
 @pytest.fixture

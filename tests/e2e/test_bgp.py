@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import NODES, PODS, WITH_PODS, MakeService, make_pod, open_lab, our_rules
+from conftest import NODES, WITH_PODS, MakeService, make_pod, open_lab, our_rules, start_with_router
 
 from lab import frr, netns
 from lab.cluster import Lab
@@ -24,15 +24,7 @@ SLOW = 60.0  # a session comes up by timers of whole seconds
 @pytest.fixture(scope="module")
 def router() -> Iterator[Router]:
     with open_lab() as lab:
-        opened = Router(lab)
-        opened.start()
-        lab.start_cluster()
-        lab.apply("bgp/fairlead.yaml")
-        lab.apply("webapp.yaml")
-        lab.start_controller("a")
-        for node in NODES:
-            lab.start_speaker(node, "--bgp-socket-dir", str(opened.socket_directory(node)))
-        wait_for("the Pods to be ready", lambda: all(lab.pod_ready(p) for p in PODS), SLOW)
+        opened = start_with_router(lab)
         for node in NODES:
             wait_for(f"{node}'s session", lambda n=node: established(lab, n), SLOW)
         yield opened

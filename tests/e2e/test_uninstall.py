@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 import pytest
-from conftest import NODES, PODS, open_lab, our_rules, wait_condition
+from conftest import NODES, open_lab, our_rules, start_with_router, wait_condition
 
 from lab import frr, netns
 from lab.cluster import Lab
@@ -24,15 +24,7 @@ SLOW = 60.0
 def router() -> Iterator[Router]:
     """A lab for each test, since each ends it."""
     with open_lab() as lab:
-        opened = Router(lab)
-        opened.start()
-        lab.start_cluster()
-        lab.apply("bgp/fairlead.yaml")
-        lab.apply("webapp.yaml")
-        lab.start_controller("a")
-        for node in NODES:
-            lab.start_speaker(node, "--bgp-socket-dir", str(opened.socket_directory(node)))
-        wait_for("the Pods to be ready", lambda: all(lab.pod_ready(p) for p in PODS), SLOW)
+        opened = start_with_router(lab)
         yield opened
         lab.stop_daemons()
 

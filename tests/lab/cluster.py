@@ -13,6 +13,8 @@ import secrets
 import shutil
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,15 +80,10 @@ class Lab:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._kept:
             return
-        # A second Ctrl-C must not leave half of it behind.
-        before = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-        try:
+        with uninterrupted():
             if kind is not None and not issubclass(kind, (KeyboardInterrupt, SystemExit)):
                 self.save_logs()
             self._run_dir.remove()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def keep(self) -> None:
         """Leaves everything running when the block ends."""
@@ -435,6 +432,17 @@ class Lab:
 
 class _Ended(Exception):
     """A process ended that should run; not a LabError, so that waiting ends at once."""
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """For clearing away: a second Ctrl-C must not leave half of it behind."""
+    before = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def end_on_signals() -> None:

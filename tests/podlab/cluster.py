@@ -11,7 +11,6 @@ Leaving the block ends every process and removes everything, whatever happened i
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from typing import Any
 import yaml
 
 from lab import net, netns, rundir
+from lab.cluster import uninterrupted
 from lab.kubernetes import PORT, ControlPlane, programs
 from lab.processes import Process
 from lab.waiting import LabError, wait_for
@@ -82,15 +82,10 @@ class Cluster:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._kept:
             return
-        # A second Ctrl-C must not leave half of it behind.
-        before = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-        try:
+        with uninterrupted():
             if kind is not None and not issubclass(kind, (KeyboardInterrupt, SystemExit)):
                 self.save_logs()
             self._remove()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _remove(self) -> None:
         assert self._run
