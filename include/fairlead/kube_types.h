@@ -125,7 +125,8 @@ struct kube_endpoint_port {
 
 struct kube_slice {
 	struct kube_meta meta;
-	char *service;  /* label kubernetes.io/service-name, "" if missing */
+	char *service; /* label kubernetes.io/service-name, "" if missing */
+	char *owner_uid; /* of the Service that it was made for, by its ownerReferences; "" if none is there */
 	uint8_t family; /* 4, 6; 0 for FQDN */
 	struct kube_endpoint *endpoints;
 	size_t n_endpoints;

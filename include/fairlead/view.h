@@ -85,8 +85,9 @@ struct view_service {
 	size_t n_addresses;
 	const struct prefix *source_ranges;
 	size_t n_source_ranges;
-	const struct view_slice *slices; /* in no particular order */
-	uint32_t passes;                 /* how often it was taken as dirty */
+	const struct view_slice *
+		slices; /* in no particular order; none that an earlier Service of this name has left */
+	uint32_t passes; /* how often it was taken as dirty */
 };
 
 struct view_node {

@@ -13,8 +13,29 @@
 #define SLICE_PORTS_MAX 20000
 #define SLICE_ADDRESSES_MAX 100
 #define SLICE_STRING_MAX 253
+#define SLICE_OWNERS_MAX 64
 
 #define SERVICE_NAME_LABEL "kubernetes.io/service-name"
+
+/* The UID of the first owner that is a Service; others (an Endpoints object, where slices mirror one) say nothing here. */
+static char *parse_owner(struct parse *p, struct json_object *obj)
+{
+	char *uid = NULL;
+	size_t n;
+
+	parse_at(p, "metadata");
+	struct json_object *list = parse_array(p, parse_object(p, obj, "metadata"),
+	                                       "ownerReferences", SLICE_OWNERS_MAX, &n);
+	parse_at(p, "metadata.ownerReferences");
+	for (size_t i = 0; i < n && !p->ret && !uid; i++) {
+		struct json_object *o = parse_item(p, list, i);
+		const char *kind = parse_str(p, o, "kind", SLICE_STRING_MAX);
+		const char *version = parse_str(p, o, "apiVersion", SLICE_STRING_MAX);
+		if (kind && version && strcmp(kind, "Service") == 0 && strcmp(version, "v1") == 0)
+			uid = parse_dup(p, o, "uid", SLICE_STRING_MAX, "");
+	}
+	return uid ? uid : xstrdup("");
+}
 
 static void parse_endpoint(struct parse *p, struct json_object *o, struct kube_slice *s)
 {
@@ -84,6 +105,8 @@ int kube_slice_parse(struct json_object *obj, struct kube_slice **ret_slice, str
 	parse_at(&p, NULL);
 	const char *service = kube_labels_get(&s->meta.labels, SERVICE_NAME_LABEL);
 	s->service = xstrdup(service ? service : "");
+	s->owner_uid = parse_owner(&p, obj);
+	parse_at(&p, NULL);
 	const char *type = p.ret ? NULL : parse_str(&p, obj, "addressType", SLICE_STRING_MAX);
 	if (type && strcmp(type, "IPv4") == 0)
 		s->family = 4;
@@ -106,6 +129,7 @@ void kube_slice_free(struct kube_slice *s)
 		return;
 	kube_meta_fini(&s->meta);
 	free(s->service);
+	free(s->owner_uid);
 	for (size_t i = 0; i < s->n_endpoints; i++)
 		free(s->endpoints[i].node);
 	free(s->endpoints);

@@ -11,12 +11,15 @@
 struct slice {
 	struct view_slice pub;
 	struct service *service;
-	char *key; /* "namespace/name" */
+	uint8_t owner[VIEW_UID_SIZE]; /* the Service that it was made for; 0: it does not say */
+	char *key;                    /* "namespace/name" */
 	UT_hash_handle hh;
 };
 
 struct service {
 	struct view_service pub;
+	const struct view_slice
+		*strays; /* of another Service that had this name before, or will have it */
 	bool dirty;
 	UT_hash_handle hh;
 };
@@ -73,5 +76,9 @@ int view_by_name(const struct view_service *a, const struct view_service *b);
 /* IPPROTO_… */
 uint8_t view_proto_number(enum kube_proto p);
 void view_slice_free(struct view *v, struct slice *s);
+/* Tells the slices of @s from the strays anew, after its UID has changed. */
+void view_slices_sort(struct service *s);
+/* A UID is a UUID; what is not is folded, so that equal ones stay equal.  "" is 0. */
+void view_parse_uid(const char *text, uint8_t ret_uid[static VIEW_UID_SIZE]);
 
 #endif

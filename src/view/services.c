@@ -27,8 +27,7 @@ static void content_fini(struct view *v, struct view_service *s)
 	free((void *)s->source_ranges);
 }
 
-/* A UID is a UUID; what is not is folded, so that equal ones stay equal. */
-static void parse_uid(const char *text, uint8_t ret_uid[static VIEW_UID_SIZE])
+void view_parse_uid(const char *text, uint8_t ret_uid[static VIEW_UID_SIZE])
 {
 	uint8_t uid[VIEW_UID_SIZE] = { 0 };
 	size_t n = 0;
@@ -45,7 +44,7 @@ static void parse_uid(const char *text, uint8_t ret_uid[static VIEW_UID_SIZE])
 		uid[n / 2] = (uint8_t)(uid[n / 2] << 4 | (d - digits));
 		n++;
 	}
-	if (n != 2 * sizeof(uid)) {
+	if (n != 2 * sizeof(uid) && *text) {
 		uint64_t folded[2] = { hash64_str(text, 0), hash64_str(text, 1) };
 		memcpy(uid, folded, sizeof(uid));
 	}
@@ -106,7 +105,7 @@ static struct view_service content_of(struct view *v, const struct kube_service 
 		.affinity_s = in->affinity_s,
 	};
 
-	parse_uid(in->meta.uid, out.uid);
+	view_parse_uid(in->meta.uid, out.uid);
 	memcpy(out.cluster_ips, in->cluster_ips, sizeof(out.cluster_ips));
 	content_lists(v, in, &out);
 	return out;
@@ -165,6 +164,7 @@ static void set_content(struct view *v, struct service *s, struct view_service c
 	content.slices = s->pub.slices;
 	content.passes = s->pub.passes;
 	s->pub = content;
+	view_slices_sort(s);
 	view_claims_add(v, s);
 	view_mark(v, s);
 }
@@ -196,7 +196,7 @@ struct service *view_service_get(struct view *v, const char *namespace, const ch
 
 void view_service_reap(struct view *v, struct service *s)
 {
-	if (s->pub.known || s->pub.slices || s->dirty)
+	if (s->pub.known || s->pub.slices || s->strays || s->dirty)
 		return;
 	HASH_DEL(v->services, s);
 	content_fini(v, &s->pub);

@@ -10,6 +10,10 @@
 /*
  * EndpointSlices.  Each keeps its own state under its Service, and they are merged where somebody reads: while the
  * endpoint slice controller moves an endpoint it may be in two slices, or for a moment in none.
+ *
+ * A slice finds its Service by name, but says in its ownerReferences which one of that name it was made for.  Where a Service
+ * is deleted and another of its name made at once, slices of the first one live on until the garbage collector comes, and
+ * name Pods that the second may not select: these are strays, kept apart.
  */
 
 #define LABEL_HEADLESS "service.kubernetes.io/headless"
@@ -81,27 +85,62 @@ static struct slice *find(const struct view *v, const char *key)
 	return s;
 }
 
+static bool is_stray(const struct slice *s, const struct service *service)
+{
+	static const uint8_t nobody[VIEW_UID_SIZE];
+
+	return memcmp(s->owner, nobody, VIEW_UID_SIZE) &&
+	       memcmp(service->pub.uid, nobody, VIEW_UID_SIZE) &&
+	       memcmp(s->owner, service->pub.uid, VIEW_UID_SIZE);
+}
+
+/* Takes the slice out of a list; false: it is not there. */
+static bool unlink_slice(const struct view_slice **at, const struct view_slice *s)
+{
+	while (*at && *at != s)
+		at = (const struct view_slice **)&(*at)->next;
+	if (!*at)
+		return false;
+	*at = s->next;
+	return true;
+}
+
+static void link_slice(struct slice *s, struct service *service)
+{
+	const struct view_slice **list =
+		is_stray(s, service) ? &service->strays : &service->pub.slices;
+
+	s->pub.next = *list;
+	*list = &s->pub;
+}
+
 /* Puts the slice under @service (NULL: under none) and marks those who gain or lose it. */
 static void move_to(struct view *v, struct slice *s, struct service *service)
 {
 	struct service *old = s->service;
 
-	if (old == service)
-		return;
 	if (old) {
-		const struct view_slice **at = &old->pub.slices;
-		while (*at != &s->pub)
-			at = (const struct view_slice **)&(*at)->next;
-		*at = s->pub.next;
+		if (!unlink_slice(&old->pub.slices, &s->pub))
+			unlink_slice(&old->strays, &s->pub);
 		view_mark(v, old);
 	}
 	s->service = service;
-	s->pub.next = NULL;
 	if (service) {
-		s->pub.next = service->pub.slices;
-		service->pub.slices = &s->pub;
+		link_slice(s, service);
 		view_mark(v, service);
 	}
+}
+
+void view_slices_sort(struct service *service)
+{
+	const struct view_slice *lists[] = { TAKE(service->pub.slices), TAKE(service->strays) };
+
+	_Static_assert(offsetof(struct slice, pub) == 0, "the public part comes first");
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		for (const struct view_slice *s = lists[i], *next; s; s = next) {
+			next = s->next;
+			link_slice((struct slice *)(uintptr_t)s, service);
+		}
 }
 
 void view_slice_free(struct view *v, struct slice *s)
@@ -134,7 +173,10 @@ void view_upsert_slice(struct view *v, const struct kube_slice *in)
 	}
 	struct view_slice content = content_of(v, in);
 	struct service *service = view_service_get(v, in->meta.namespace, in->service);
-	if (s && s->service == service && content_eq(&s->pub, &content)) {
+	uint8_t owner[VIEW_UID_SIZE];
+	view_parse_uid(in->owner_uid, owner);
+	if (s && s->service == service && !memcmp(s->owner, owner, sizeof(owner)) &&
+	    content_eq(&s->pub, &content)) {
 		v->stats.unchanged++;
 		content_fini(v, &content);
 		return;
@@ -145,10 +187,10 @@ void view_upsert_slice(struct view *v, const struct kube_slice *in)
 		s->key = TAKE(key);
 		HASH_ADD_KEYPTR(hh, v->slices, s->key, strlen(s->key), s);
 	}
+	memcpy(s->owner, owner, sizeof(owner));
 	move_to(v, s, service);
 	content_fini(v, &s->pub);
 	content.next = s->pub.next;
 	content.name = s->pub.name;
 	s->pub = content;
-	view_mark(v, service);
 }

@@ -74,7 +74,7 @@ static void put_service(struct view *v, size_t i, uint8_t p)
 
 static void put_slice(struct view *v, size_t i, uint8_t p)
 {
-	static char port[] = "http";
+	static char port[] = "http", owners[3][4] = { "", "a", "b" };
 	struct kube_endpoint eps[2] = {
 		{ .addr = { 4, { 10, 244, 0, (uint8_t)(p & 1) } },
 		  .node = node_names[p % N_NODES],
@@ -87,6 +87,7 @@ static void put_slice(struct view *v, size_t i, uint8_t p)
 	struct kube_slice s = {
 		.meta = { .namespace = namespace, .name = slice_names[i] },
 		.service = service_names[p >> 6],
+		.owner_uid = owners[p % 5 % 3],
 		.family = 4,
 		.endpoints = eps,
 		.n_endpoints = p & 32 ? 2 : 1,

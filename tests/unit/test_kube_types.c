@@ -262,7 +262,8 @@ static void slice_reads_everything(void **state)
 	(void)state;
 	struct json_object *obj =
 		json_of("{'metadata':{'namespace':'shop','name':'web-x','labels':{'kubernetes.io/"
-	                "service-name':'web'}},"
+	                "service-name':'web'},'ownerReferences':[{'apiVersion':'v1','kind':'Pod',"
+	                "'uid':'p'},{'apiVersion':'v1','kind':'Service','uid':'s'}]},"
 	                "'addressType':'IPv4','ports':[{'name':'http','port':8080},{'name':'all'},"
 	                "{'name':null,'port':53,'protocol':'UDP'}],"
 	                "'endpoints':[{'addresses':['10.244.1.5','10.244.1.6'],'nodeName':'n1','"
@@ -273,6 +274,7 @@ static void slice_reads_everything(void **state)
 	assert_int_equal(kube_slice_parse(obj, &s, NULL), 0);
 	json_object_put(obj);
 	assert_string_equal(s->service, "web");
+	assert_string_equal(s->owner_uid, "s");
 	assert_int_equal(s->family, 4);
 	assert_int_equal(s->n_ports, 2);
 	assert_int_equal(s->ports[0].port, 8080);
@@ -291,6 +293,7 @@ static void slice_reads_everything(void **state)
 	              "b']}]}");
 	assert_int_equal(kube_slice_parse(obj, &s, NULL), 0);
 	assert_int_equal(s->family, 0);
+	assert_string_equal(s->owner_uid, "");
 	assert_int_equal(s->n_endpoints, 0);
 	kube_slice_free(s);
 	json_object_put(obj);

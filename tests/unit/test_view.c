@@ -96,6 +96,75 @@ static void slices_may_come_first_and_move(void **state)
 	view_free(v);
 }
 
+static void put_owned_slice(struct view *v, const char *name, const char *owner)
+{
+	world_put(v,
+	          "{'kind':'EndpointSlice','metadata':{'namespace':'shop','name':'%s',"
+	          "'labels':{'kubernetes.io/service-name':'web'},"
+	          "'ownerReferences':[{'apiVersion':'v1','kind':'%s','uid':'%s'}]},"
+	          "'addressType':'IPv4','endpoints':[{'addresses':['10.0.0.1']}]}",
+	          name, *owner ? "Service" : "Endpoints", *owner ? owner : "mirrored");
+}
+
+/* The names of a Service's slices, sorted. */
+static const char *slices_of(struct view *v)
+{
+	static char text[16];
+	size_t n = 0;
+
+	for (char c = 'a'; c <= 'z'; c++)
+		for (const struct view_slice *s = view_service_named(v, "shop/web")->slices; s;
+		     s = s->next)
+			if (*s->name == c)
+				text[n++] = c;
+	text[n] = '\0';
+	return text;
+}
+
+static void put_web(struct view *v, const char *uid)
+{
+	world_put(
+		v,
+		"{'kind':'Service','metadata':{'namespace':'shop','name':'web','uid':'%s'},"
+		"'spec':{'clusterIP':'10.96.0.9','clusterIPs':['10.96.0.9'],'ipFamilies':['IPv4'],"
+		"'ports':[{'port':80}]}}",
+		uid);
+}
+
+static void slices_of_an_earlier_service_do_not_count(void **state)
+{
+	(void)state;
+	struct view *v = view_new("n1", NULL);
+
+	put_web(v, "first");
+	put_owned_slice(v, "a", "first");
+	put_owned_slice(v, "b", "second"); /* the news of which comes before its Service's */
+	put_owned_slice(v, "c", "");
+	assert_string_equal(slices_of(v), "ac");
+	view_remove_service(v, "shop", "web");
+	world_passes(v);
+	put_web(v, "second");
+	assert_string_equal(slices_of(v), "bc");
+	assert_int_equal(world_passes(v), 1);
+	/* The endpoint slice controller gives a slice to whom it likes. */
+	put_owned_slice(v, "a", "second");
+	assert_int_equal(world_passes(v), 1);
+	assert_string_equal(slices_of(v), "abc");
+	put_owned_slice(v, "b", "first");
+	assert_string_equal(slices_of(v), "ac");
+	/* Without a word in between that the first one went; and in manifests that lack UIDs. */
+	put_web(v, "first");
+	assert_string_equal(slices_of(v), "bc");
+	put_web(v, "");
+	assert_string_equal(slices_of(v), "abc");
+	view_remove_service(v, "shop", "web");
+	for (const char *name = "abc"; *name; name++)
+		view_remove_slice(v, "shop", (char[]){ *name, '\0' });
+	world_passes(v);
+	assert_int_equal(view_stats(v).slices, 0);
+	view_free(v);
+}
+
 static void useless_slices_are_left_out(void **state)
 {
 	(void)state;
@@ -415,6 +484,7 @@ int main(void)
 		cmocka_unit_test(unchanged_objects_make_nothing_dirty),
 		cmocka_unit_test(one_change_among_many_is_one_pass),
 		cmocka_unit_test(slices_may_come_first_and_move),
+		cmocka_unit_test(slices_of_an_earlier_service_do_not_count),
 		cmocka_unit_test(useless_slices_are_left_out),
 		cmocka_unit_test(nodes_concern_announced_services_only),
 		cmocka_unit_test(the_last_good_configuration_stays),
