@@ -106,8 +106,13 @@ def start_with_router(lab: Lab) -> Router:
 
 @pytest.fixture
 def make_service(lab: Lab) -> Iterator[MakeService]:
-    """Makes Services over the example's Pods (unless told otherwise), which are deleted after the test."""
+    """Makes Services over the example's Pods (unless told otherwise), which are deleted after the test.
+
+    The next test's Service may have the same name and address, so nothing is left on the nodes either: a client that
+    remembers the owner's hardware address would still reach the earlier Service's Pods by its rules.
+    """
     made: list[str] = []
+    cluster_ips: list[str] = []
 
     def make(name: str, annotations: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
         service = {
@@ -122,13 +127,23 @@ def make_service(lab: Lab) -> Iterator[MakeService]:
             },
         }
         made.append(name)
-        return lab.api.create({**service, "spec": {k: v for k, v in service["spec"].items() if v is not None}})
+        created = lab.api.create({**service, "spec": {k: v for k, v in service["spec"].items() if v is not None}})
+        cluster_ips.extend(ip for ip in created["spec"].get("clusterIPs") or [] if ip != "None")
+        return created
 
     yield make
     for name in made:
         if lab.api.find("Service", name):
             lab.api.delete("Service", name)
     wait_for("the slices of deleted Services to go", lambda: not any(lab.endpoints(n) for n in made))
+    wait_for("the rules of deleted Services to go", lambda: not _rules_to(lab, cluster_ips))
+
+
+def _rules_to(lab: Lab, addresses: list[str]) -> list[str]:
+    """The nodes with a speaker that runs whose rules name one of the addresses."""
+    speakers = {n: lab.processes.get(f"speaker-{n}") for n in NODES}
+    running = [n for n, process in speakers.items() if process and process.running()]
+    return [n for n in running if any(f" {a}/32 " in rule for a in addresses for rule in lab.iptables(n, "nat"))]
 
 
 def make_pod(lab: Lab, name: str, labels: dict[str, str], node: str = "", pre_stop_seconds: int = 0) -> None:
