@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `pytest test
 
 pytest.register_assert_rewrite("bgproom")  # before any module imports it
 
-from lab import rundir
+from lab import netns, rundir
 from lab.cluster import SOURCE, Lab, end_on_signals
 from lab.router import Router
 from lab.waiting import LabError, wait_for
@@ -108,8 +108,8 @@ def start_with_router(lab: Lab) -> Router:
 def make_service(lab: Lab) -> Iterator[MakeService]:
     """Makes Services over the example's Pods (unless told otherwise), which are deleted after the test.
 
-    The next test's Service may have the same name and address, so nothing is left on the nodes either: a client that
-    remembers the owner's hardware address would still reach the earlier Service's Pods by its rules.
+    The next test's Service may have the same name and address, so that nothing is left on the nodes either, and the
+    client forgets who had the address: whoever remembers sends to that node before it has the new Service's rules.
     """
     made: list[str] = []
     cluster_ips: list[str] = []
@@ -137,6 +137,7 @@ def make_service(lab: Lab) -> Iterator[MakeService]:
             lab.api.delete("Service", name)
     wait_for("the slices of deleted Services to go", lambda: not any(lab.endpoints(n) for n in made))
     wait_for("the rules of deleted Services to go", lambda: not _rules_to(lab, cluster_ips))
+    netns.configure(lab.client, ["neigh flush all"])
 
 
 def _rules_to(lab: Lab, addresses: list[str]) -> list[str]:
