@@ -427,6 +427,17 @@ static void conclude(struct choice *c)
 	}
 }
 
+/* All of our pools: what a server that keeps the status when the type changes has left there. */
+static bool holds_only_ours(const struct choice *c)
+{
+	const struct ipam_request *r = c->r;
+	size_t n = 0;
+
+	while (n < r->n_held && ipam_pool_of(c->ipam, &r->held[n]))
+		n++;
+	return n > 0 && n == r->n_held && !r->foreign;
+}
+
 /* True if there is nothing to choose, and @out says why. */
 static bool is_settled(struct choice *c)
 {
@@ -451,9 +462,9 @@ static bool is_settled(struct choice *c)
 			ipam_judge_written(c->ipam->config, r, out);
 			return true;
 		}
-		say(out, r->assigned_by_us && r->n_held ? IPAM_RELEASE : IPAM_NONE,
+		out->hands_off = !r->assigned_by_us && !holds_only_ours(c);
+		say(out, !out->hands_off && r->n_held ? IPAM_RELEASE : IPAM_NONE,
 		    REASON_NoAddressWanted);
-		out->hands_off = !r->assigned_by_us;
 		if (out->hands_off)
 			answer_held(r, out);
 		return true;

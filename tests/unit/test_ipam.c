@@ -278,16 +278,40 @@ static void test_wishes(void **state)
 	assert_true(d.hands_off);
 	assert_int_equal(d.n, 1);
 
-	r.wish = IPAM_WISH_NONE;
-	ipam_decide(ipam, "me/me", &r, &d);
-	assert_int_equal(d.action, IPAM_NONE);
-	assert_true(d.hands_off); /* nothing says that we wrote it */
-	r.assigned_by_us = true;
-	ipam_decide(ipam, "me/me", &r, &d);
-	assert_int_equal(d.action, IPAM_RELEASE);
-	assert_int_equal(d.n, 0);
-	assert_false(d.hands_off);
 	ipam_free(ipam);
+}
+
+/* A Service that is of another type now gives up what its status holds, if it is ours. */
+static void test_unwanted(void **state)
+{
+	static const struct {
+		const char *held;
+		bool foreign, assigned_by_us, released;
+	} rows[] = {
+		{ "192.168.1.240", false, false, true },
+		{ "192.168.1.240", false, true, true },
+		{ "203.0.113.9", false, true, true }, /* the pool is gone */
+		{ "203.0.113.9", false, false, false },
+		{ "192.168.1.240,203.0.113.9", false, false, false },
+		{ "192.168.1.240", true, false, false }, /* and a host name */
+		{ "", false, false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ipam *ipam = ipam_of(world);
+		struct ipam_request r = request("4", "", "", rows[i].held);
+		struct ipam_decision d;
+		r.wish = IPAM_WISH_NONE;
+		r.foreign = rows[i].foreign;
+		r.assigned_by_us = rows[i].assigned_by_us;
+		ipam_decide(ipam, "me/me", &r, &d);
+		assert_int_equal(d.reason, REASON_NoAddressWanted);
+		assert_int_equal(d.action, rows[i].released ? IPAM_RELEASE : IPAM_NONE);
+		assert_int_equal(d.n, rows[i].released ? 0 : r.n_held);
+		assert_int_equal(d.hands_off, !rows[i].released);
+		ipam_free(ipam);
+	}
 }
 
 static void test_no_pools(void **state)
@@ -715,6 +739,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_wishes),
+		cmocka_unit_test(test_unwanted),
 		cmocka_unit_test(test_no_pools),
 		cmocka_unit_test(test_requests),
 		cmocka_unit_test(test_classes),
