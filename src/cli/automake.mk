@@ -86,6 +86,7 @@ EXTRA_DIST += \
 	tests/cli/out \
 	tests/cli/pools.yaml \
 	tests/cli/quoted.json \
+	tests/cli/racks.yaml \
 	tests/cli/service.yaml \
 	tests/cli/state.yaml
 

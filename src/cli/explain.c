@@ -23,29 +23,55 @@ static void set_row(struct explain_row *row, bool announce, const char *reason, 
 	row->message = xstrdup(message);
 }
 
-static void add_row(struct explain *x, struct explain_address *a, const char *node, bool is_dead,
-                    enum decide_protocol protocol)
+static bool has_peer(const struct explain *x, const struct kube_node *node)
 {
-	struct decision d = decide(x->view, x->service, &a->addr, node, protocol);
+	const struct configuration *c = view_configuration(x->view);
+	size_t i = 0;
+
+	while (c && i < c->n_peers && !config_peer_selects(&c->peers[i], &node->meta.labels))
+		i++;
+	return c && i < c->n_peers;
+}
+
+/* What the speaker of this node would find in its own way, as far as the objects tell. */
+static enum reason speaker_reason(const struct explain *x, const struct kube_node *node,
+                                  enum decide_protocol protocol)
+{
+	if (!node->ready)
+		return REASON_NodeNotReady;
+	if (protocol == DECIDE_BGP && !has_peer(x, node))
+		return REASON_BgpNoPeer;
+	return REASON_Candidate;
+}
+
+/* @node is NULL where there is only a @name. */
+static void add_row(struct explain *x, struct explain_address *a, const char *name,
+                    const struct kube_node *node, enum decide_protocol protocol)
+{
+	struct decision d = decide(x->view, x->service, &a->addr, name, protocol);
 	cleanup(buf_fini) struct buf message = BUF_INIT;
 
-	if (d.reason == REASON_Candidate && is_dead)
-		d.reason = REASON_NodeNotReady;
-	decide_message(&d, x->view, x->service, &a->addr, node, &message);
+	if (d.reason == REASON_Candidate && !x->is_live && node)
+		d.reason = speaker_reason(x, node, protocol);
+	if (d.reason == REASON_Candidate && protocol == DECIDE_BGP)
+		buf_puts(&message, "this node may announce the address to its peers");
+	else
+		decide_message(&d, x->view, x->service, &a->addr, name, &message);
 	a->rows = xreallocarray(a->rows, a->n_rows + 1, sizeof(*a->rows));
 	struct explain_row *row = &a->rows[a->n_rows++];
-	*row = (struct explain_row){ .node = xstrdup(node), .protocol = protocol };
+	*row = (struct explain_row){ .node = xstrdup(name), .protocol = protocol };
 	set_row(row, d.reason == REASON_Candidate, reason_name(d.reason), buf_str(&message));
 }
 
-static void add_rows(struct explain *x, struct explain_address *a, const char *node, bool is_dead)
+static void add_rows(struct explain *x, struct explain_address *a, const char *name,
+                     const struct kube_node *node)
 {
 	unsigned int protocols = decide_protocols(x->view, x->service, &a->addr);
 
 	if (protocols & CONFIG_PROTOCOL_LAYER2)
-		add_row(x, a, node, is_dead, DECIDE_LAYER2);
+		add_row(x, a, name, node, DECIDE_LAYER2);
 	if (protocols & CONFIG_PROTOCOL_BGP)
-		add_row(x, a, node, is_dead, DECIDE_BGP);
+		add_row(x, a, name, node, DECIDE_BGP);
 }
 
 static int node_cmp(const void *a, const void *b)
@@ -73,10 +99,9 @@ struct explain *explain_new(const struct view *v, const struct view_service *s,
 		a->pool = c ? configuration_pool_of(c, &a->addr) : NULL;
 		for (size_t k = 0; k < n_nodes; k++)
 			if (!node || !strcmp(sorted[k]->meta.name, node))
-				add_rows(x, a, sorted[k]->meta.name,
-				         nodes_stand_for_speakers && !sorted[k]->ready);
+				add_rows(x, a, sorted[k]->meta.name, sorted[k]);
 		if (node && a->n_rows == 0)
-			add_rows(x, a, node, false);
+			add_rows(x, a, node, NULL);
 	}
 	free(sorted);
 	return x;

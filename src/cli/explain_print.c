@@ -189,17 +189,48 @@ static void waiting_text(const struct kube_service *service, struct buf *out)
 		buf_puts(out, "What the controller would do: see `fairlead plan`\n");
 }
 
+/* "ClusterIP, headless", "LoadBalancer, externalTrafficPolicy Local" */
+static void kind_text(const struct kube_service *service, struct buf *out)
+{
+	buf_puts(out, kube_service_type_name(service->type));
+	if (service->headless)
+		buf_puts(out, ", headless");
+	else if (service->type != KUBE_EXTERNAL_NAME)
+		buf_printf(out, ", externalTrafficPolicy %s",
+		           service->external_local ? "Local" : "Cluster");
+}
+
 static void no_address_text(const struct explain *x, const struct kube_service *service,
                             struct buf *out)
 {
 	struct decision d = decide(x->view, x->service, NULL, view_self(x->view), DECIDE_LAYER2);
+	const char *hint = hints[d.reason];
 
+	/* External IPs are nothing for those, either. */
+	if (d.reason == REASON_NotLoadBalancer && service->headless)
+		hint = "make the Service anew with a cluster IP and type: LoadBalancer";
+	else if (d.reason == REASON_NotLoadBalancer && service->type == KUBE_EXTERNAL_NAME)
+		hint = "set type: LoadBalancer";
 	buf_puts(out, "It has no address, so nothing is announced: ");
 	decide_message(&d, x->view, x->service, NULL, view_self(x->view), out);
 	buf_puts(out, ".\n");
 	condition_text(service, IPAM_CONDITION, out);
-	if (hints[d.reason])
-		buf_printf(out, "What would change it: %s\n", hints[d.reason]);
+	if (hint)
+		buf_printf(out, "What would change it: %s\n", hint);
+}
+
+static void address_text(const struct explain *x, const struct explain_address *a, struct buf *out)
+{
+	buf_printf(out, "\n%s, %s%s%s\n", addr_str(&a->addr), kind_words[a->kind],
+	           a->pool ? "pool " : "in no pool", a->pool ? a->pool->name : "");
+	if (a->n_rows == 0) {
+		buf_puts(out, "  There is no Node that could announce it.\n");
+		return;
+	}
+	verdict_text(x, a, DECIDE_LAYER2, out);
+	verdict_text(x, a, DECIDE_BGP, out);
+	rows_text(a, out);
+	hints_text(a, out);
 }
 
 void explain_text(const struct explain *x, const struct kube_service *service, struct buf *out)
@@ -207,19 +238,13 @@ void explain_text(const struct explain *x, const struct kube_service *service, s
 	const struct view_service *s = x->service;
 	bool waits = service->external_pool && service->n_external_assigned == 0;
 
-	buf_printf(out, "%s: %s, externalTrafficPolicy %s\n", s->key,
-	           kube_service_type_name(s->type), s->external_local ? "Local" : "Cluster");
+	buf_printf(out, "%s: ", s->key);
+	kind_text(service, out);
+	buf_putc(out, '\n');
 	if (waits)
 		waiting_text(service, out);
 	if (x->n_addresses == 0 && !(waits && s->type != KUBE_LOAD_BALANCER))
 		no_address_text(x, service, out);
-	for (size_t i = 0; i < x->n_addresses; i++) {
-		const struct explain_address *a = &x->addresses[i];
-		buf_printf(out, "\n%s, %s%s%s\n", addr_str(&a->addr), kind_words[a->kind],
-		           a->pool ? "pool " : "in no pool", a->pool ? a->pool->name : "");
-		verdict_text(x, a, DECIDE_LAYER2, out);
-		verdict_text(x, a, DECIDE_BGP, out);
-		rows_text(a, out);
-		hints_text(a, out);
-	}
+	for (size_t i = 0; i < x->n_addresses; i++)
+		address_text(x, &x->addresses[i], out);
 }
