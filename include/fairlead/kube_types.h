@@ -175,7 +175,8 @@ void kube_service_free(struct kube_service *s);
 
 /* What can be read of a Service that _parse refused. */
 struct kube_remains {
-	struct kube_meta meta; /* namespace, name and UID, whose strings belong to the object */
+	struct kube_meta
+		meta; /* namespace, name and UID ("": none), whose strings belong to the object */
 	struct addr ingress[4], external_ips[256]; /* the first ones */
 	size_t n_ingress, n_external_ips;
 };

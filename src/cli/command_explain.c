@@ -186,5 +186,5 @@ int command_explain(const struct command_options *o, struct err *e)
 		exit_status = answer(o, &s, v, nodes, n_nodes, e);
 	view_free(v);
 	free(nodes);
-	return exit_status;
+	return exit_status == COMMAND_OK ? state_exit(&s, exit_status, e) : exit_status;
 }

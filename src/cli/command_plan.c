@@ -16,7 +16,7 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 
-/* The controller passes over what it cannot read, too. */
+/* The controller passes over what it cannot read, too, but for the addresses in it. */
 static void put_service(struct json_object *obj, void *arg)
 {
 	struct err e = ERR_INIT;
@@ -39,7 +39,7 @@ int command_plan(const struct command_options *o, struct err *e)
 	cleanup(state_fini) struct state s = { 0 };
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	struct configuration *c = NULL;
-	size_t n;
+	size_t n, n_remains;
 
 	if (!o->config) {
 		err_set(e, -EINVAL, ERR_CONFIG,
@@ -53,7 +53,8 @@ int command_plan(const struct command_options *o, struct err *e)
 		return COMMAND_FAILED;
 	}
 	const struct kube_service **services = state_services(&s, &n);
-	struct plan *p = plan_new(c, o->load_balancer_class, services, n);
+	const struct kube_remains **remains = state_remains(&s, &n_remains);
+	struct plan *p = plan_new(c, o->load_balancer_class, services, n, remains, n_remains);
 	if (o->json)
 		plan_json(p, &out);
 	else
@@ -61,7 +62,8 @@ int command_plan(const struct command_options *o, struct err *e)
 	fputs(buf_str(&out), stdout);
 	int exit_status = plan_is_bad(p) ? COMMAND_CHANGES : COMMAND_OK;
 	plan_free(p);
+	free(remains);
 	free(services);
 	configuration_unref(c);
-	return exit_status;
+	return state_exit(&s, exit_status, e);
 }

@@ -37,7 +37,8 @@ int file_read(const char *path, size_t max_bytes, struct buf *out, struct err *e
 	return r;
 }
 
-int file_read_manifest(const char *path, manifest_object_fn *fn, void *arg, struct err *e)
+static int read_manifest(const char *path, manifest_object_fn *fn, void *arg,
+                         struct manifest_problems *problems, struct err *e)
 {
 	cleanup(buf_fini) struct buf text = BUF_INIT;
 	unsigned int line = 0;
@@ -45,9 +46,28 @@ int file_read_manifest(const char *path, manifest_object_fn *fn, void *arg, stru
 
 	if (r < 0)
 		return r;
-	r = manifest_read(buf_str(&text), text.size, fn, arg, &line, e);
+	r = manifest_read(buf_str(&text), text.size, fn, arg, problems, &line, e);
 	if (r < 0)
 		err_prefix(e, "%s:%u", path, line ? line : 1);
+	return r;
+}
+
+int file_read_manifest(const char *path, manifest_object_fn *fn, void *arg, struct err *e)
+{
+	return read_manifest(path, fn, arg, NULL, e);
+}
+
+int file_read_objects(const char *path, manifest_object_fn *fn, void *arg, struct buf *told,
+                      size_t *ret_n_refused, struct err *e)
+{
+	cleanup(manifest_problems_fini) struct manifest_problems problems = { .n = 0 };
+	int r = read_manifest(path, fn, arg, &problems, e);
+
+	for (size_t i = 0; i < problems.n; i++)
+		buf_printf(told, "%s:%u: %s\n", path,
+		           problems.items[i].line ? problems.items[i].line : 1,
+		           problems.items[i].message);
+	*ret_n_refused = problems.n;
 	return r;
 }
 

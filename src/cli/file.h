@@ -19,6 +19,9 @@
 int file_read(const char *path, size_t max_bytes, struct buf *out, struct err *e);
 /* Reads the objects of a manifest; @e names file and line. */
 int file_read_manifest(const char *path, manifest_object_fn *fn, void *arg, struct err *e);
+/* The same, but for what @fn refuses: each goes to @told as "FILE:LINE: message", and counts in *ret_n_refused. */
+int file_read_objects(const char *path, manifest_object_fn *fn, void *arg, struct buf *told,
+                      size_t *ret_n_refused, struct err *e);
 /* "FILE:LINE: path.to.key: message" for each; @kind ("warning: ") stands before the path. */
 void file_problems_text(const char *path, const struct config_problems *p, const char *kind,
                         struct buf *out);

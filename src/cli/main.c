@@ -58,7 +58,8 @@ static const char after[] =
 	"\n"
 	"Exit status:\n"
 	"  0                           answered; config check: it is valid\n"
-	"  1                           a file could not be read, the API server could not be asked;\n"
+	"  1                           a file, or an object in it, could not be read (the answer is then\n"
+	"                              without that object), the API server could not be asked;\n"
 	"                              config check, config convert: it is not valid\n"
 	"  2                           plan: some Service's address moves, or a Service fails;\n"
 	"                              config convert: it is valid, and something was lost\n"
@@ -140,8 +141,10 @@ static int parse(int argc, char **argv, struct command_options *o,
 		return no_command(argv + 1, n, e);
 	o->operands = argv + 1 + n_words;
 	n -= n_words;
-	for (; o->state.n && o->state.n < OPTION_LIST_MAX && n > c->n; n--)
-		o->state.items[o->state.n++] = o->operands[n - 1];
+	size_t i = c->n;
+	while (o->state.n && o->state.n < OPTION_LIST_MAX && i < n)
+		o->state.items[o->state.n++] = o->operands[i++];
+	n -= i - c->n;
 	o->n_operands = n;
 	if (c->more ? n < c->n : n != c->n)
 		return err_set(e, -EINVAL, ERR_CONFIG, "usage: fairlead %s%s%s%s%s", c->words[0],

@@ -24,45 +24,90 @@
 
 /* ---- documents into objects ---- */
 
-/* Whom objects go to, and how many have gone. */
+/* Where the objects of a YAML document stand. */
+struct places {
+	unsigned int root;
+	unsigned int *items; /* of a List */
+	size_t n_items, cap_items;
+};
+
+/* Whom objects go to, how many have gone, and where the one on its way stands. */
 struct sink {
 	manifest_object_fn *fn;
 	void *arg;
+	struct manifest_problems *problems; /* NULL: the first one ends it */
 	size_t n;
+	unsigned int line;         /* 0: not known */
+	unsigned int lines_before; /* of the file, before what is read as YAML */
 };
+
+static void add_problem(struct sink *sink, const char *message)
+{
+	struct manifest_problems *p = sink->problems;
+
+	if (p->n > MANIFEST_PROBLEMS_MAX)
+		return;
+	p->items[p->n] = (struct manifest_problem){
+		.object = sink->n,
+		.line = sink->line,
+		.message = xstrdup(p->n < MANIFEST_PROBLEMS_MAX ? message : "and more of these"),
+	};
+	p->n++;
+}
+
+void manifest_problems_fini(struct manifest_problems *p)
+{
+	while (p->n > 0)
+		free(p->items[--p->n].message);
+}
 
 static int deliver_one(struct sink *sink, const char *kind, size_t kind_len,
                        struct json_object *obj, struct err *e)
 {
 	cleanup_free char *copy = xstrndup(kind, kind_len);
+	struct err own = ERR_INIT;
 
-	if (!json_object_is_type(obj, json_type_object))
-		return err_set(e, -EINVAL, ERR_CONFIG, "no object, but a value alone");
 	sink->n++;
-	return sink->fn(copy, obj, sink->arg, e);
+	int r = json_object_is_type(obj, json_type_object)
+	                ? sink->fn(copy, obj, sink->arg, &own)
+	                : err_set(&own, -EINVAL, ERR_CONFIG, "no object, but a value alone");
+	if (r < 0 && sink->problems) {
+		add_problem(sink, own.msg);
+		return 0;
+	}
+	if (r < 0)
+		*e = own;
+	return r;
 }
 
-/* The items of a List, of which those of a "ServiceList" need not say what they are.  @ret_item: which one was wrong. */
-static int deliver(struct sink *sink, struct json_object *doc, size_t *ret_item, struct err *e)
+/*
+ * An object, or the items of a List, of which those of a "ServiceList" need not say what they are: then @kind, so much of it,
+ * is what they are.
+ */
+static int deliver(struct sink *sink, struct json_object *obj, const char *kind, size_t kind_len,
+                   const struct places *places, struct err *e)
 {
-	const char *kind = kube_json_str(doc, "kind", NULL);
-	struct json_object *items = kube_json_get(doc, "items", json_type_array, NULL);
-	size_t len = kind ? strlen(kind) : 0;
+	const char *own = kube_json_str(obj, "kind", NULL);
+	struct json_object *items = kube_json_get(obj, "items", json_type_array, NULL);
+	size_t len = own ? strlen(own) : kind_len;
+	int r = 0;
 
-	*ret_item = 0;
-	if (!items || len < 4 || strcmp(kind + len - 4, "List") != 0)
-		return doc ? deliver_one(sink, kind ? kind : "", len, doc, e) : 0;
-	for (size_t i = 0; i < json_object_array_length(items); i++) {
-		struct json_object *item = json_object_array_get_idx(items, i);
-		const char *own = kube_json_str(item, "kind", NULL);
-		int r = own ? deliver_one(sink, own, strlen(own), item, e)
-		            : deliver_one(sink, kind, len - 4, item, e);
-		if (r < 0) {
-			*ret_item = i;
-			return r;
-		}
+	kind = own ? own : kind;
+	if (!items || len < 4 || strncmp(kind + len - 4, "List", 4) != 0)
+		return deliver_one(sink, kind, len, obj, e);
+	for (size_t i = 0; i < json_object_array_length(items) && r == 0; i++) {
+		if (places && i < places->n_items)
+			sink->line = sink->lines_before + places->items[i];
+		r = deliver(sink, json_object_array_get_idx(items, i), kind, len - 4, NULL, e);
 	}
-	return 0;
+	return r;
+}
+
+static int deliver_document(struct sink *sink, struct json_object *doc, const struct places *places,
+                            struct err *e)
+{
+	sink->line = places ? sink->lines_before + places->root : 0;
+	return doc ? deliver(sink, doc, "", 0, places, e) : 0;
 }
 
 /* ---- YAML ---- */
@@ -77,9 +122,7 @@ struct builder {
 	struct json_object *root;
 	struct frame stack[MANIFEST_DEPTH_MAX];
 	size_t depth;
-	unsigned int root_line;
-	unsigned int *item_lines; /* of the root's items */
-	size_t n_items, cap_items;
+	struct places places;
 	unsigned int line; /* of what is read, or is wrong */
 	struct err *e;
 };
@@ -100,14 +143,15 @@ static void place(struct builder *b, struct json_object *value)
 {
 	if (b->depth == 0) {
 		b->root = value;
-		b->root_line = b->line;
+		b->places.root = b->line;
 		return;
 	}
 	struct frame *f = &b->stack[b->depth - 1];
 	if (json_object_is_type(f->value, json_type_array)) {
 		if (b->depth == 2 && !strcmp(b->stack[0].key ? b->stack[0].key : "", "items")) {
-			ARRAY_RESERVE(b->item_lines, b->cap_items, b->n_items + 1);
-			b->item_lines[b->n_items++] = b->line;
+			struct places *p = &b->places;
+			ARRAY_RESERVE(p->items, p->cap_items, p->n_items + 1);
+			p->items[p->n_items++] = b->line;
 		}
 		json_object_array_add(f->value, value);
 		return;
@@ -176,13 +220,12 @@ static int take_scalar(struct builder *b, const yaml_event_t *ev)
 
 static int end_document(struct builder *b)
 {
-	size_t item = 0;
-	int r = deliver(b->sink, b->root, &item, b->e);
+	int r = deliver_document(b->sink, b->root, &b->places, b->e);
 
 	if (r < 0)
-		b->line = item < b->n_items ? b->item_lines[item] : b->root_line;
+		b->line = b->sink->line;
 	json_object_put(TAKE(b->root));
-	b->n_items = 0;
+	b->places.n_items = 0;
 	return r;
 }
 
@@ -247,19 +290,19 @@ static int read_yaml(const char *text, size_t size, struct sink *sink, unsigned 
 	for (size_t i = 0; i < b.depth; i++)
 		free(b.stack[i].key);
 	json_object_put(b.root);
-	free(b.item_lines);
+	free(b.places.items);
 	*ret_line = b.line;
 	return r < 0 ? r : 0;
 }
 
 /* ---- JSON ---- */
 
-/* The documents, one behind another, as an array; NULL if this is not JSON alone. */
-static struct json_object *parse_json(const char *text, size_t size)
+/* The documents, one behind another, as an array; NULL if this is not JSON alone.  @ends: where each ends, for free(). */
+static struct json_object *parse_json(const char *text, size_t size, size_t **ends)
 {
 	struct json_tokener *tok = json_tokener_new_ex(MANIFEST_DEPTH_MAX);
 	struct json_object *docs = json_object_new_array();
-	size_t at = 0;
+	size_t at = 0, n = 0, cap = 0;
 
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS |
 	                                    JSON_TOKENER_VALIDATE_UTF8);
@@ -277,44 +320,84 @@ static struct json_object *parse_json(const char *text, size_t size)
 		}
 		json_object_array_add(docs, doc);
 		at += json_tokener_get_parse_end(tok);
+		ARRAY_RESERVE(*ends, cap, n + 1);
+		(*ends)[n++] = at;
 		json_tokener_reset(tok);
 	}
 	json_tokener_free(tok);
 	return docs;
 }
 
-/* Ends a reading at the object that has the number @arg points to. */
+/* The numbers of objects become lines, in a reading as YAML. */
+struct finder {
+	const struct sink *sink; /* of that reading */
+	struct manifest_problem *problems;
+	size_t n;
+};
+
+static void found(const struct finder *f, size_t object, unsigned int line)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (f->problems[i].object == object)
+			f->problems[i].line = line;
+}
+
 static int find_object(const char *kind, struct json_object *obj, void *arg, struct err *e)
 {
-	size_t *left = arg;
+	const struct finder *f = arg;
 
 	(void)kind;
 	(void)obj;
 	(void)e;
-	return --*left == 0 ? -EINVAL : 0;
+	found(f, f->sink->n, f->sink->line);
+	return 0;
+}
+
+/* Each document by itself, for YAML wants marks between them. */
+static void find_lines(const char *text, const size_t *ends, size_t n_documents,
+                       struct manifest_problem *problems, size_t n)
+{
+	cleanup(manifest_problems_fini) struct manifest_problems values = { .n = 0 };
+	struct sink sink = { .fn = find_object, .problems = &values };
+	struct finder finder = { .sink = &sink, .problems = problems, .n = n };
+	struct err ignored = ERR_INIT;
+	unsigned int line;
+
+	sink.arg = &finder;
+	for (size_t i = 0, at = 0; i < n_documents; at = ends[i++]) {
+		if (read_yaml(text + at, ends[i] - at, &sink, &line, &ignored) < 0)
+			break; /* a key given twice, which JSON lets pass */
+		for (const char *p = text + at; p < text + ends[i]; p++)
+			sink.lines_before += *p == '\n';
+	}
+	/* What is no object does not come to find_object(). */
+	for (size_t i = 0; i < values.n; i++)
+		found(&finder, values.items[i].object, values.items[i].line);
 }
 
 int manifest_read(const char *text, size_t size, manifest_object_fn *fn, void *arg,
-                  unsigned int *ret_line, struct err *e)
+                  struct manifest_problems *problems, unsigned int *ret_line, struct err *e)
 {
-	struct sink sink = { .fn = fn, .arg = arg };
-	size_t item;
+	struct sink sink = { .fn = fn, .arg = arg, .problems = problems };
 	int r = 0;
 
 	*ret_line = 0;
 	if (size > MANIFEST_MAX_BYTES)
 		return err_set(e, -EFBIG, ERR_LIMIT, "longer than %d bytes", MANIFEST_MAX_BYTES);
-	struct json_object *docs = parse_json(text, size);
+	cleanup_free size_t *ends = NULL;
+	struct json_object *docs = parse_json(text, size, &ends);
 	if (!docs)
 		return read_yaml(text, size, &sink, ret_line, e);
-	for (size_t i = 0; i < json_object_array_length(docs) && r == 0; i++)
-		r = deliver(&sink, json_object_array_get_idx(docs, i), &item, e);
+	size_t n = json_object_array_length(docs);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = deliver_document(&sink, json_object_array_get_idx(docs, i), NULL, e);
 	json_object_put(docs);
 	if (r < 0) {
-		struct err ignored = ERR_INIT;
-		size_t left = sink.n ? sink.n : 1;
-		struct sink finder = { .fn = find_object, .arg = &left };
-		read_yaml(text, size, &finder, ret_line, &ignored);
+		struct manifest_problem last = { .object = sink.n };
+		find_lines(text, ends, n, &last, 1);
+		*ret_line = last.line;
+	} else if (problems && problems->n > 0) {
+		find_lines(text, ends, n, problems->items, problems->n);
 	}
 	return r;
 }

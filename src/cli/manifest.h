@@ -17,14 +17,27 @@ struct json_object;
 
 #define MANIFEST_MAX_BYTES (256 << 20)
 #define MANIFEST_DEPTH_MAX 64
+#define MANIFEST_PROBLEMS_MAX 20
 
-/*
- * One object, with its kind ("" if it names none).  @obj is good for the time of the call; an error return ends the reading.
- */
+/* One object, with its kind ("" if it names none).  @obj is good for the time of the call. */
 typedef int manifest_object_fn(const char *kind, struct json_object *obj, void *arg, struct err *e);
 
-/* -EINVAL, or what @fn returned; *ret_line is then where, from 1.  Objects before that were delivered. */
+/* Objects that @fn refused, each with its line, from 1, and why; with too many of them the last one says so. */
+struct manifest_problems {
+	struct manifest_problem {
+		size_t object; /* its number, from 1 */
+		unsigned int line;
+		char *message;
+	} items[MANIFEST_PROBLEMS_MAX + 1];
+	size_t n;
+};
+void manifest_problems_fini(struct manifest_problems *p);
+
+/*
+ * An error of @fn passes that object over, for @problems, or ends the reading where that is NULL.  -EINVAL for what cannot be
+ * read, or what @fn returned; *ret_line is then where, from 1.  Objects before that were delivered.
+ */
 int manifest_read(const char *text, size_t size, manifest_object_fn *fn, void *arg,
-                  unsigned int *ret_line, struct err *e);
+                  struct manifest_problems *problems, unsigned int *ret_line, struct err *e);
 
 #endif

@@ -185,22 +185,33 @@ static int row_cmp(const void *a, const void *b)
 	return ipam_order_cmp(&ta, &tb);
 }
 
+static void add_row(struct plan *p, struct record *r)
+{
+	if (row_init(&p->rows[p->n], p->config, r))
+		p->n++;
+	else
+		record_free(r);
+}
+
 struct plan *plan_new(struct configuration *c, const char *class,
-                      const struct kube_service *const *services, size_t n)
+                      const struct kube_service *const *services, size_t n,
+                      const struct kube_remains *const *remains, size_t n_remains)
 {
 	const struct record_rules rules = { .class = class, .external_ips = true };
 	struct plan *p = xcalloc(1, sizeof(*p));
 
 	p->config = configuration_ref(c);
 	p->ipam = ipam_new(c);
-	p->rows = xcalloc(n + 1, sizeof(*p->rows));
+	p->rows = xcalloc(n + n_remains + 1, sizeof(*p->rows));
 	for (size_t i = 0; i < n; i++) {
 		struct record *r = record_new(NULL, &services[i]->meta);
 		record_read(r, services[i], &rules, 0);
-		if (row_init(&p->rows[p->n], c, r))
-			p->n++;
-		else
-			record_free(r);
+		add_row(p, r);
+	}
+	for (size_t i = 0; i < n_remains; i++) {
+		struct record *r = record_new(NULL, &remains[i]->meta);
+		record_salvage(r, remains[i]);
+		add_row(p, r);
 	}
 	qsort(p->rows, p->n, sizeof(*p->rows), turn_cmp);
 	run(p);

@@ -16,9 +16,13 @@
 
 struct plan;
 
-/* @class: the controller's --load-balancer-class, or NULL.  The configuration is kept by reference. */
+/*
+ * @class: the controller's --load-balancer-class, or NULL.  @remains: of Services that cannot be read; they keep what they
+ * hold.  The configuration is kept by reference.
+ */
 struct plan *plan_new(struct configuration *c, const char *class,
-                      const struct kube_service *const *services, size_t n);
+                      const struct kube_service *const *services, size_t n,
+                      const struct kube_remains *const *remains, size_t n_remains);
 void plan_free(struct plan *p);
 /* Does any Service move or fail? */
 bool plan_is_bad(const struct plan *p);

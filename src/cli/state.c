@@ -3,16 +3,27 @@
 
 #include "cli/state.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json.h>
 
+#include "cli/commands.h"
 #include "cli/file.h"
 #include "fairlead/hash.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
 
-enum state_kind { STATE_SERVICE, STATE_SLICE, STATE_NODE, STATE_CONFIG_MAP, STATE_KINDS };
+enum state_kind {
+	STATE_SERVICE,
+	STATE_SLICE,
+	STATE_NODE,
+	STATE_CONFIG_MAP,
+	STATE_REMAINS, /* of a Service; no kind of the API's */
+	STATE_KINDS
+};
 
 struct state_entry {
 	char *key; /* "kind/namespace/name" */
@@ -43,17 +54,29 @@ ADAPT(slice)
 ADAPT(node)
 ADAPT(config_map)
 
+static void free_remains(void *object)
+{
+	struct kube_remains *r = object;
+
+	free(r->meta.namespace);
+	free(r->meta.name);
+	free(r->meta.uid);
+	free(r);
+}
+
 static const struct {
 	const char *name;
+	const char *group; /* of the API; another group's kind of this name is not this one */
 	bool namespaced;
 	int (*parse)(struct json_object *obj, void **ret_object, const struct kube_meta **ret_meta,
 	             struct err *e);
 	void (*free)(void *object);
 } kinds[STATE_KINDS] = {
-	[STATE_SERVICE] = { "Service", true, parse_service, free_service },
-	[STATE_SLICE] = { "EndpointSlice", true, parse_slice, free_slice },
-	[STATE_NODE] = { "Node", false, parse_node, free_node },
-	[STATE_CONFIG_MAP] = { "ConfigMap", true, parse_config_map, free_config_map },
+	[STATE_SERVICE] = { "Service", "", true, parse_service, free_service },
+	[STATE_SLICE] = { "EndpointSlice", "discovery.k8s.io", true, parse_slice, free_slice },
+	[STATE_NODE] = { "Node", "", false, parse_node, free_node },
+	[STATE_CONFIG_MAP] = { "ConfigMap", "", true, parse_config_map, free_config_map },
+	[STATE_REMAINS] = { "remains of Service", "", true, NULL, free_remains },
 };
 
 static void entry_free(struct state_entry *entry)
@@ -73,6 +96,15 @@ void state_fini(struct state *s)
 	}
 }
 
+/* One that names no apiVersion, as the items of a "ServiceList", is what it is called. */
+static bool is_of_group(struct json_object *obj, const char *group)
+{
+	const char *api = kube_json_str(obj, "apiVersion", NULL);
+	size_t len = api && strchr(api, '/') ? (size_t)(strchr(api, '/') - api) : 0;
+
+	return !api || (len == strlen(group) && !strncmp(api, group, len));
+}
+
 static void default_namespace(struct json_object *obj)
 {
 	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
@@ -81,33 +113,65 @@ static void default_namespace(struct json_object *obj)
 		json_object_object_add(meta, "namespace", json_object_new_string("default"));
 }
 
+static struct state_entry *find(const struct state *s, enum state_kind kind,
+                                const struct kube_meta *meta)
+{
+	cleanup_free char *key = xasprintf("%s/%s", kinds[kind].name, kube_key(meta));
+	struct state_entry *entry;
+
+	HASH_FIND_STR(s->entries, key, entry);
+	return entry;
+}
+
+/* Takes the object, in the place of an earlier one of its kind and name. */
+static void put_entry(struct state *s, enum state_kind kind, const struct kube_meta *meta,
+                      void *object)
+{
+	struct state_entry *entry = find(s, kind, meta);
+
+	if (entry) {
+		kinds[kind].free(entry->object);
+		entry->object = object;
+		return;
+	}
+	entry = xcalloc(1, sizeof(*entry));
+	*entry = (struct state_entry){ .key = xasprintf("%s/%s", kinds[kind].name, kube_key(meta)),
+		                       .kind = kind,
+		                       .object = object };
+	HASH_ADD_KEYPTR(hh, s->entries, entry->key, strlen(entry->key), entry);
+}
+
+static void put_remains(struct state *s, struct json_object *obj)
+{
+	struct kube_remains r, *kept;
+
+	if (!kube_service_salvage(obj, &r))
+		return;
+	kept = xmemdup(&r, sizeof(r));
+	kept->meta.namespace = xstrdup(r.meta.namespace);
+	kept->meta.name = xstrdup(r.meta.name);
+	kept->meta.uid = xstrdup(r.meta.uid);
+	put_entry(s, STATE_REMAINS, &kept->meta, kept);
+}
+
 int state_put(struct state *s, const char *name, struct json_object *obj, struct err *e)
 {
 	const struct kube_meta *meta;
 	enum state_kind kind = 0;
-	struct state_entry *entry;
 	void *object;
 
-	while (kind < STATE_KINDS && strcmp(kinds[kind].name, name) != 0)
+	while (kind < STATE_REMAINS && strcmp(kinds[kind].name, name) != 0)
 		kind++;
-	if (kind == STATE_KINDS)
+	if (kind == STATE_REMAINS || !is_of_group(obj, kinds[kind].group))
 		return 0;
 	if (kinds[kind].namespaced)
 		default_namespace(obj);
 	int r = kinds[kind].parse(obj, &object, &meta, e);
-	if (r < 0)
-		return r;
-	cleanup_free char *key = xasprintf("%s/%s", name, kube_key(meta));
-	HASH_FIND_STR(s->entries, key, entry);
-	if (entry) {
-		kinds[kind].free(entry->object);
-		entry->object = object;
-		return 0;
-	}
-	entry = xcalloc(1, sizeof(*entry));
-	*entry = (struct state_entry){ .key = TAKE(key), .kind = kind, .object = object };
-	HASH_ADD_KEYPTR(hh, s->entries, entry->key, strlen(entry->key), entry);
-	return 0;
+	if (r == 0)
+		put_entry(s, kind, meta, object);
+	else if (kind == STATE_SERVICE)
+		put_remains(s, obj);
+	return r;
 }
 
 static int put_object(const char *kind, struct json_object *obj, void *arg, struct err *e)
@@ -115,18 +179,26 @@ static int put_object(const char *kind, struct json_object *obj, void *arg, stru
 	return state_put(arg, kind, obj, e);
 }
 
-int state_read_file(struct state *s, const char *path, struct err *e)
-{
-	return file_read_manifest(path, put_object, s, e);
-}
-
 int state_read_files(struct state *s, const struct option_list *paths, struct err *e)
 {
+	cleanup(buf_fini) struct buf told = BUF_INIT;
+	size_t n;
 	int r = 0;
 
-	for (size_t i = 0; i < paths->n && r == 0; i++)
-		r = state_read_file(s, paths->items[i], e);
+	for (size_t i = 0; i < paths->n && r == 0; i++) {
+		r = file_read_objects(paths->items[i], put_object, s, &told, &n, e);
+		s->n_unreadable += n;
+	}
+	fputs(buf_str(&told), stderr);
 	return r;
+}
+
+int state_exit(const struct state *s, int exit_status, struct err *e)
+{
+	if (s->n_unreadable == 0)
+		return exit_status;
+	err_set(e, -EINVAL, ERR_CONFIG, "not everything could be read; the answer is without it");
+	return COMMAND_FAILED;
 }
 
 /* ---- reading ---- */
@@ -146,6 +218,21 @@ static const void **list(const struct state *s, enum state_kind kind, size_t *re
 const struct kube_service **state_services(const struct state *s, size_t *ret_n)
 {
 	return (const struct kube_service **)list(s, STATE_SERVICE, ret_n);
+}
+
+/* One that came again, and could be read, counts as that. */
+const struct kube_remains **state_remains(const struct state *s, size_t *ret_n)
+{
+	const void **all = list(s, STATE_REMAINS, ret_n);
+	size_t n = 0;
+
+	for (size_t i = 0; i < *ret_n; i++) {
+		const struct kube_remains *r = all[i];
+		if (!find(s, STATE_SERVICE, &r->meta))
+			all[n++] = r;
+	}
+	*ret_n = n;
+	return (const struct kube_remains **)all;
 }
 
 const struct kube_slice **state_slices(const struct state *s, size_t *ret_n)

@@ -18,18 +18,24 @@ struct state_entry;
 
 struct state {
 	struct state_entry *entries; /* by kind and key; in the order of coming */
+	size_t n_unreadable;         /* objects of the files that were passed over */
 };
 
 void state_fini(struct state *s);
-/* Kinds that nobody here looks at are passed over.  A Service without a namespace is in "default", as for kubectl. */
+/*
+ * Kinds that nobody here looks at are passed over.  A Service without a namespace is in "default", as for kubectl.  Of one
+ * that cannot be read the addresses remain.
+ */
 int state_put(struct state *s, const char *kind, struct json_object *obj, struct err *e);
-/* Reads manifests; @e names file and line. */
-int state_read_file(struct state *s, const char *path, struct err *e);
-/* The files of --state. */
+/* The files of --state; an object that cannot be read is told on standard error, with its line, and counted. */
 int state_read_files(struct state *s, const struct option_list *paths, struct err *e);
+/* Ends a command that has answered by @exit_status without what was passed over. */
+int state_exit(const struct state *s, int exit_status, struct err *e);
 
 /* In no particular order: new arrays for free(), of objects that belong to the state. */
 const struct kube_service **state_services(const struct state *s, size_t *ret_n);
+/* Services that cannot be read at all, with what they hold. */
+const struct kube_remains **state_remains(const struct state *s, size_t *ret_n);
 const struct kube_slice **state_slices(const struct state *s, size_t *ret_n);
 const struct kube_node **state_nodes(const struct state *s, size_t *ret_n);
 /* The one of that name in whatever namespace, or NULL. */

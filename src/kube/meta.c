@@ -72,13 +72,13 @@ const char *kube_key(const struct kube_meta *meta)
 
 void parse_meta(struct parse *p, struct json_object *obj, struct kube_meta *meta)
 {
-	parse_at(p, "metadata");
+	parse_at(p, NULL);
 	if (!json_object_is_type(obj, json_type_object)) {
-		parse_at(p, NULL);
 		parse_fail(p, "object", "not an object");
 		return;
 	}
 	struct json_object *m = parse_object(p, obj, "metadata");
+	parse_at(p, "metadata");
 	meta->name = parse_dup(p, m, "name", META_NAME_MAX, "");
 	meta->namespace = parse_dup(p, m, "namespace", META_NAMESPACE_MAX, "");
 	p->name = meta->name;

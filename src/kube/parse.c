@@ -28,7 +28,7 @@ void parse_fail(struct parse *p, const char *key, const char *fmt, ...)
 		snprintf(index, sizeof(index), "[%ld]", p->index);
 	p->ret = err_set(p->e, -EINVAL, ERR_REMOTE, "%s %s%s%s: %s%s%s%s: %s", p->kind,
 	                 p->namespace ? p->namespace : "", p->namespace && *p->namespace ? "/" : "",
-	                 p->name ? p->name : "(no name)", p->at ? p->at : "", index,
+	                 p->name && *p->name ? p->name : "(no name)", p->at ? p->at : "", index,
 	                 p->at && key ? "." : "", key ? key : "", why);
 }
 

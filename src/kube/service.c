@@ -304,9 +304,9 @@ bool kube_service_salvage(struct json_object *obj, struct kube_remains *ret_rema
 	const char *uid = kube_json_str(meta, "uid", NULL);
 	struct kube_remains r = { .meta = { .namespace = (char *)(uintptr_t) namespace,
 		                            .name = (char *)(uintptr_t)name,
-		                            .uid = (char *)(uintptr_t)uid } };
+		                            .uid = (char *)(uintptr_t)(uid ? uid : "") } };
 
-	if (!namespace || !name || !uid)
+	if (!namespace || !name)
 		return false;
 	r.n_ingress = salvage_list(kube_json_get(lb, "ingress", json_type_array, NULL), "ip",
 	                           r.ingress, ARRAY_LEN(r.ingress));

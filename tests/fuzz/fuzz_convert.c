@@ -62,14 +62,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memcpy(text, data, size);
 	text[size] = '\0';
-	if (manifest_read(text, size, put, c, &line, &e) < 0 && e.blame == ERR_NONE)
+	if (manifest_read(text, size, put, c, NULL, &line, &e) < 0 && e.blame == ERR_NONE)
 		abort();
 	bool valid = conversion_run(c);
 	const char *yaml = conversion_text(c);
 	if (valid == has_error(c))
 		abort();
 	/* Nested as deep as the input was, and a little deeper, it may be too deep for this reader. */
-	if (manifest_read(yaml, strlen(yaml), check, &n_documents, &line, &e) < 0 &&
+	if (manifest_read(yaml, strlen(yaml), check, &n_documents, NULL, &line, &e) < 0 &&
 	    (valid || !strstr(e.msg, "nested deeper")))
 		abort();
 	conversion_free(c);

@@ -40,19 +40,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct buf out = BUF_INIT;
 	struct err e = ERR_INIT;
 	unsigned int line = 0;
-	size_t n;
+	size_t n, n_remains;
 	/* A copy with an end that a sanitizer sees, and a NUL behind it as file_read() leaves. */
 	char *text = xmalloc(size + 1);
 
 	memcpy(text, data, size);
 	text[size] = '\0';
-	if (manifest_read(text, size, put, &s, &line, &e) < 0 && e.blame == ERR_NONE)
+	struct manifest_problems problems = { .n = 0 };
+	if (manifest_read(text, size, put, &s, &problems, &line, &e) < 0 && e.blame == ERR_NONE)
 		abort();
 	const struct kube_service **services = state_services(&s, &n);
-	struct plan *p = plan_new(c, NULL, services, n);
+	const struct kube_remains **remains = state_remains(&s, &n_remains);
+	struct plan *p = plan_new(c, NULL, services, n, remains, n_remains);
 	plan_json(p, &out);
 	plan_text(p, &out);
 	plan_free(p);
+	manifest_problems_fini(&problems);
+	free(remains);
 	free(services);
 	free(text);
 	buf_fini(&out);

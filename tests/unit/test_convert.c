@@ -33,7 +33,7 @@ static struct json_object *read_back(const char *yaml, size_t size)
 	struct err e = ERR_INIT;
 	unsigned int line;
 
-	if (manifest_read(yaml, size, keep, &kept, &line, &e) < 0)
+	if (manifest_read(yaml, size, keep, &kept, NULL, &line, &e) < 0)
 		fail_msg("line %u: %s in:\n%s", line, e.msg, yaml);
 	return kept;
 }
@@ -216,7 +216,7 @@ static int put_yaml(struct conversion *c, const char *yaml, struct err *e)
 {
 	unsigned int line;
 
-	return manifest_read(yaml, strlen(yaml), put, c, &line, e);
+	return manifest_read(yaml, strlen(yaml), put, c, NULL, &line, e);
 }
 
 /* An object of the default name in one line. */

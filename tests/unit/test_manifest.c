@@ -42,10 +42,12 @@ static const struct row {
 	  0, NULL },
 	{ "{\"kind\":\"ServiceList\",\"items\":[{\"x\":1},{\"kind\":\"Z\"}]}",
 	  "Service {\"x\":1};Z {\"kind\":\"Z\"};", 0, NULL },
+	{ "kind: List\nitems:\n- kind: BList\n  items: [{x: 1}, {kind: C}]\n- {kind: D}\n",
+	  "B {\"x\":1};C {\"kind\":\"C\"};D {\"kind\":\"D\"};", 0, NULL },
 	{ "kind: A\n---\nkind: List\nitems:\n- {kind: B}\n- kind: C\n  v: bad\n",
 	  "A {\"kind\":\"A\"};B {\"kind\":\"B\"};", 6, "refused" },
 	{ "{\"kind\":\"A\"}\n{\"kind\":\"List\",\"items\":[\n{\"kind\":\"B\"},\n{\"v\":\"bad\"}]}",
-	  "A {\"kind\":\"A\"};B {\"kind\":\"B\"};", 2, "refused" },
+	  "A {\"kind\":\"A\"};B {\"kind\":\"B\"};", 4, "refused" },
 	{ "{\"kind\":\"List\",\"items\":[\n{\"kind\":\"B\"},\n{\"v\":\"bad\"}]}",
 	  "B {\"kind\":\"B\"};", 3, "refused" },
 	{ "a: 1\nb: {c: 1,\n  c: 2}\n", "", 3, "given twice" },
@@ -63,7 +65,7 @@ static void test_read(void **state)
 		cleanup(buf_fini) struct buf out = BUF_INIT;
 		struct err e = ERR_INIT;
 		unsigned int line = 0;
-		int r = manifest_read(row->text, strlen(row->text), put, &out, &line, &e);
+		int r = manifest_read(row->text, strlen(row->text), put, &out, NULL, &line, &e);
 
 		if ((r < 0) != (row->error != NULL) || (r < 0 && line != row->line) ||
 		    (row->error && !strstr(e.msg, row->error)) ||
@@ -71,6 +73,54 @@ static void test_read(void **state)
 			fail_msg("%s: %d, line %u, \"%s\": %s", row->text, r, line, e.msg,
 			         buf_str(&out));
 	}
+}
+
+/* What is refused is passed over, with its line, whether the file is YAML or JSON. */
+static void test_passed_over(void **state)
+{
+	static const struct {
+		const char *text, *objects, *problems;
+	} cases[] = {
+		{ "kind: A\nv: bad\n---\nkind: List\nitems:\n- {kind: B}\n- 5\n- kind: C\n  v: bad\n"
+		  "- {kind: D}\n",
+		  "B {\"kind\":\"B\"};D {\"kind\":\"D\"};",
+		  "1 refused;7 no object, but a value alone;8 refused;" },
+		{ "{\"kind\":\"List\",\"items\":[\n{\"v\":\"bad\"},\n5,\n{\"kind\":\"B\"},\n"
+		  "{\"v\":\"bad\"}]}\n{\"kind\":\"C\"}",
+		  "B {\"kind\":\"B\"};C {\"kind\":\"C\"};",
+		  "2 refused;3 no object, but a value alone;5 refused;" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup(buf_fini) struct buf out = BUF_INIT, told = BUF_INIT;
+		cleanup(manifest_problems_fini) struct manifest_problems p = { .n = 0 };
+		struct err e = ERR_INIT;
+		unsigned int line = 0;
+		const char *text = cases[i].text;
+		assert_int_equal(manifest_read(text, strlen(text), put, &out, &p, &line, &e), 0);
+		for (size_t k = 0; k < p.n; k++)
+			buf_printf(&told, "%u %s;", p.items[k].line, p.items[k].message);
+		assert_string_equal(buf_str(&told), cases[i].problems);
+		assert_string_equal(buf_str(&out), cases[i].objects);
+	}
+}
+
+/* Of very many one is told that stands for the rest. */
+static void test_many_problems(void **state)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT, out = BUF_INIT;
+	cleanup(manifest_problems_fini) struct manifest_problems p = { .n = 0 };
+	struct err e = ERR_INIT;
+	unsigned int line;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		buf_puts(&text, "{\"v\":\"bad\"}\n");
+	assert_int_equal(manifest_read(buf_str(&text), text.size, put, &out, &p, &line, &e), 0);
+	assert_int_equal(p.n, MANIFEST_PROBLEMS_MAX + 1);
+	assert_string_equal(p.items[p.n - 1].message, "and more of these");
+	assert_int_equal(p.items[1].line, 2);
 }
 
 static void test_bounds(void **state)
@@ -82,7 +132,7 @@ static void test_bounds(void **state)
 
 	(void)state;
 	memset(deep + 3, '[', MANIFEST_DEPTH_MAX);
-	assert_int_equal(manifest_read(deep, strlen(deep), put, &out, &line, &e), -EINVAL);
+	assert_int_equal(manifest_read(deep, strlen(deep), put, &out, NULL, &line, &e), -EINVAL);
 	assert_non_null(strstr(e.msg, "nested deeper"));
 	assert_int_equal(line, 1);
 }
@@ -91,6 +141,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_passed_over),
+		cmocka_unit_test(test_many_problems),
 		cmocka_unit_test(test_bounds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
