@@ -41,7 +41,7 @@ struct config_pool {
 	int32_t priority; /* lower first; pools without one come last; ties by name */
 	struct config_advertisement *advertisements;
 	size_t n_advertisements;
-	unsigned int line;
+	unsigned int line; /* of the name */
 };
 
 struct config_peer {
@@ -56,7 +56,7 @@ struct config_peer {
 	bool ebgp_multihop;
 	struct kube_selector *node_selectors; /* ORed; none: all nodes */
 	size_t n_node_selectors;
-	unsigned int line;
+	unsigned int line, asn_line, address_line, router_id_line;
 };
 
 struct config_bfd_profile {

@@ -19,6 +19,8 @@
 #include <json-c/json.h>
 
 #include "cli/manifest_scalar.h"
+#include "config/yproblem.h"
+#include "fairlead/buf.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
 
@@ -258,15 +260,14 @@ static int take_event(struct builder *b, const yaml_event_t *ev)
 	return 0;
 }
 
-static int build(struct builder *b, yaml_parser_t *parser)
+static int build(struct builder *b, yaml_parser_t *parser, const char *text, size_t size)
 {
 	for (;;) {
 		yaml_event_t ev;
 		if (!yaml_parser_parse(parser, &ev)) {
-			b->line = (unsigned int)parser->problem_mark.line + 1;
-			return fail(b, "not YAML: %s%s%s", parser->context ? parser->context : "",
-			            parser->context ? ", " : "",
-			            parser->problem ? parser->problem : "unreadable");
+			cleanup(buf_fini) struct buf why = BUF_INIT;
+			b->line = yproblem_text(parser, text, size, &why);
+			return fail(b, "%s", buf_str(&why));
 		}
 		int r = take_event(b, &ev);
 		yaml_event_delete(&ev);
@@ -285,7 +286,7 @@ static int read_yaml(const char *text, size_t size, struct sink *sink, unsigned 
 		return err_set(e, -ENOMEM, ERR_SYSTEM, "libyaml cannot start");
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
-	int r = build(&b, &parser);
+	int r = build(&b, &parser, text, size);
 	yaml_parser_delete(&parser);
 	for (size_t i = 0; i < b.depth; i++)
 		free(b.stack[i].key);
@@ -382,6 +383,7 @@ int manifest_read(const char *text, size_t size, manifest_object_fn *fn, void *a
 	int r = 0;
 
 	*ret_line = 0;
+	text = yproblem_skip_mark(text, &size);
 	if (size > MANIFEST_MAX_BYTES)
 		return err_set(e, -EFBIG, ERR_LIMIT, "longer than %d bytes", MANIFEST_MAX_BYTES);
 	cleanup_free size_t *ends = NULL;

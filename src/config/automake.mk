@@ -8,13 +8,16 @@ libfairlead_a_SOURCES += \
 	src/config/parse_external.c \
 	src/config/parse_peers.c \
 	src/config/parse_pools.c \
+	src/config/range.c \
 	src/config/scalar.c \
 	src/config/schema.c \
+	src/config/yproblem.c \
 	src/config/ytree.c
 noinst_HEADERS += \
 	include/fairlead/configuration.h \
 	src/config/parse.h \
 	src/config/schema.h \
+	src/config/yproblem.h \
 	src/config/ytree.h
 
 check_PROGRAMS += tests/unit/test_config

@@ -94,7 +94,7 @@ static void check_pair(struct schema_ctx *x, const struct configuration *c, size
 
 	if (a->my_asn != b->my_asn && a->my_asn && b->my_asn) {
 		mark = enter_peer(x, i, "my-asn");
-		schema_error(x, b->line,
+		schema_error(x, b->asn_line,
 		             "peer #%zu has my-asn %u, peer #%zu has %u; on one node all peers "
 		             "must have "
 		             "the same",
@@ -104,7 +104,7 @@ static void check_pair(struct schema_ctx *x, const struct configuration *c, size
 	if (!addr_eq(&a->router_id, &b->router_id)) {
 		mark = enter_peer(x, i, "router-id");
 		schema_error(
-			x, b->line,
+			x, b->router_id_line,
 			"peer #%zu has router-id %s, peer #%zu has %s; on one node all peers must "
 			"have the same",
 			i + 1, id_text(&b->router_id), first + 1, id_text(&a->router_id));
@@ -117,7 +117,7 @@ static void check_address(struct schema_ctx *x, const struct configuration *c, s
 {
 	size_t mark = enter_peer(x, i, "peer-address");
 	schema_error(
-		x, c->peers[i].line,
+		x, c->peers[i].address_line,
 		"peer-address %s is also that of peer #%zu; on one node each peer-address may be "
 		"given once",
 		addr_str(&c->peers[i].address), first + 1);
@@ -143,11 +143,17 @@ static void check_set(struct schema_ctx *x, const struct configuration *c, const
 	}
 }
 
+/* Of what could not be read of one nothing can be said. */
+static bool is_complete(const struct config_peer *p)
+{
+	return p->my_asn && p->peer_asn && !addr_is_none(&p->address);
+}
+
 static void check_copies(struct schema_ctx *x, const struct configuration *c)
 {
 	for (size_t i = 1; i < c->n_peers; i++)
 		for (size_t k = 0; k < i; k++)
-			if (peer_eq(&c->peers[k], &c->peers[i])) {
+			if (is_complete(&c->peers[i]) && peer_eq(&c->peers[k], &c->peers[i])) {
 				size_t mark = enter_peer(x, i, NULL);
 				schema_error(x, c->peers[i].line,
 				             "peer #%zu already exists as peer #%zu; remove one",

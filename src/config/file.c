@@ -23,6 +23,17 @@ static const struct ynode *member(const struct ynode *map, const char *key)
 	return NULL;
 }
 
+/* The entry of a key that was there before, or NULL. */
+static const struct ynode_entry *second(const struct ynode *map, const char *key)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; map && map->kind == YNODE_MAP && i < map->n_entries; i++)
+		if (!strcmp(map->entries[i].key, key) && n++)
+			return &map->entries[i];
+	return NULL;
+}
+
 static bool is_manifest(const struct ynode *root)
 {
 	const struct ynode *kind = member(root, "kind");
@@ -58,6 +69,11 @@ static int parse_manifest(const struct ynode *root, struct configuration **ret_c
 		             "a manifest of kind %.64s; the configuration is in a ConfigMap, or "
 		             "in a file of its own",
 		             kind->text);
+	} else if (second(root, "data") || second(data, CONFIG_MAP_KEY)) {
+		const struct ynode_entry *again = second(root, "data");
+		schema_enter_key(&x, again ? "data" : "data." CONFIG_MAP_KEY);
+		schema_error(&x, again ? again->line : second(data, CONFIG_MAP_KEY)->line,
+		             "given twice; keep one");
 	} else if (!text) {
 		schema_enter_key(&x, "data");
 		schema_error(&x, data ? data->line : root->line,

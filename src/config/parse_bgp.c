@@ -118,9 +118,11 @@ static void bfd_item(struct schema_ctx *x, const struct ynode *node, void *targe
 	schema_map(x, bfd_keys, ARRAY_LEN(bfd_keys), node, &profile);
 	for (size_t i = 0; profile.name && i < c->n_bfd_profiles; i++)
 		if (c->bfd_profiles[i].name && !strcmp(c->bfd_profiles[i].name, profile.name)) {
-			schema_error(x, node->line,
+			size_t mark = schema_enter_key(x, "name");
+			schema_error(x, schema_line(node, "name"),
 			             "found duplicate bfd profile name %.64s; give it another name",
 			             profile.name);
+			schema_leave(x, mark);
 			break;
 		}
 	ARRAY_RESERVE(c->bfd_profiles, d->cap_bfd_profiles, c->n_bfd_profiles + 1);

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,7 @@
 struct peer_target {
 	struct config_peer peer;
 	bool has_hold, has_keepalive;
-	unsigned int keepalive_line, multihop_line, bfd_line, secret_line;
+	unsigned int keepalive_line, multihop_line, bfd_line, secret_line, source_line;
 };
 
 /* ---- times ---- */
@@ -186,13 +187,16 @@ static void set_match_labels(struct schema_ctx *x, const struct schema_key *key,
 struct expression_target {
 	char *key;
 	const char *op;
-	struct kube_requirement values; /* only these */
+	size_t n_values;                /* that were written */
+	struct kube_requirement values; /* only these: those that are right */
 };
 
 static void value_item(struct schema_ctx *x, const struct ynode *node, void *target)
 {
 	struct expression_target *t = target;
 	const char *s = label_value(x, node);
+
+	t->n_values++;
 	if (s)
 		requirement_add_value(&t->values, s);
 }
@@ -225,9 +229,24 @@ static const struct schema_key expression_keys[] = {
 	{ .name = "values", .set = set_values },
 };
 
+static void __attribute__((format(printf, 4, 5)))
+expression_error(struct schema_ctx *x, const struct ynode *node, const char *key, const char *fmt,
+                 ...)
+{
+	cleanup(buf_fini) struct buf why = BUF_INIT;
+	size_t mark = schema_enter_key(x, key);
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(&why, fmt, ap);
+	va_end(ap);
+	schema_error(x, schema_line(node, key), "parsing node selector: %s", buf_str(&why));
+	schema_leave(x, mark);
+}
+
 /* The operator's rule for values; false, and reported, where it is broken. */
 static bool settle_expression(struct schema_ctx *x, const struct expression_target *t,
-                              unsigned int line, enum kube_selector_op *ret_op)
+                              const struct ynode *node, enum kube_selector_op *ret_op)
 {
 	static const struct {
 		const char *name;
@@ -243,16 +262,16 @@ static bool settle_expression(struct schema_ctx *x, const struct expression_targ
 		if (strcmp(ops[i].name, t->op) != 0)
 			continue;
 		*ret_op = ops[i].op;
-		if (ops[i].wants_values != (t->values.n_values > 0))
-			schema_error(x, line, "parsing node selector: operator %s %s values", t->op,
-			             ops[i].wants_values ? "needs" : "takes no");
-		return ops[i].wants_values == (t->values.n_values > 0);
+		if (ops[i].wants_values == (t->n_values > 0))
+			return true;
+		expression_error(x, node, "values", "operator %s %s values", t->op,
+		                 ops[i].wants_values ? "needs" : "takes no");
+		return false;
 	}
-	schema_error(
-		x, line,
-		"parsing node selector: \"%.64s\" is not a valid operator; write In, NotIn, Exists "
-		"or DoesNotExist",
-		t->op);
+	expression_error(x, node, "operator",
+	                 "\"%.64s\" is not a valid operator; write In, NotIn, Exists or "
+	                 "DoesNotExist",
+	                 t->op);
 	return false;
 }
 
@@ -263,9 +282,8 @@ static void expression_item(struct schema_ctx *x, const struct ynode *node, void
 
 	schema_map(x, expression_keys, ARRAY_LEN(expression_keys), node, &t);
 	if (t.key && !is_label_key(t.key)) {
-		schema_error(x, node->line, "parsing node selector: \"%.64s\" is no label key",
-		             t.key);
-	} else if (t.key && t.op && settle_expression(x, &t, node->line, &op)) {
+		expression_error(x, node, "key", "\"%.64s\" is no label key", t.key);
+	} else if (t.key && t.op && settle_expression(x, &t, node, &op)) {
 		struct kube_requirement *r = requirement_new(target, t.key, op);
 		r->values = TAKE(t.values.values);
 		r->n_values = t.values.n_values;
@@ -326,10 +344,11 @@ static void set_router_id(struct schema_ctx *x, const struct schema_key *key,
                           const struct ynode *node, void *target)
 {
 	struct addr *id = target;
-	schema_set_addr(x, key, node, id);
-	if (id->family == 6)
+	const char *s = schema_text(x, node);
+
+	if (s && s[0] && (addr_parse(s, id) < 0 || id->family != 4))
 		schema_error(x, node->line, "%s \"%.64s\": write it as an IPv4 address",
-		             key->invalid, node->text);
+		             key->invalid, s);
 }
 
 /* What the API takes as a key in a Secret's data. */
@@ -425,6 +444,14 @@ static void check_references(struct schema_ctx *x, const struct draft *d,
 		schema_error(x, t->secret_line, "given beside password; keep one of them");
 		schema_leave(x, mark);
 	}
+	if (p->source_address.family && p->address.family &&
+	    p->source_address.family != p->address.family) {
+		size_t mark = schema_enter_key(x, "source-address");
+		schema_warning(x, t->source_line,
+		               "is IPv%u, but peer-address is IPv%u: no session can come up",
+		               p->source_address.family, p->address.family);
+		schema_leave(x, mark);
+	}
 	if (p->ebgp_multihop && p->my_asn != 0 && p->my_asn == p->peer_asn) {
 		size_t mark = schema_enter_key(x, "ebgp-multihop");
 		schema_error(x, t->multihop_line,
@@ -437,8 +464,14 @@ static void peer_item(struct schema_ctx *x, const struct ynode *node, void *targ
 {
 	struct draft *d = target;
 	struct configuration *c = d->config;
-	struct peer_target t = { .peer = { .line = node->line } };
+	struct peer_target t = { .peer = {
+					 .line = node->line,
+					 .asn_line = schema_line(node, "my-asn"),
+					 .address_line = schema_line(node, "peer-address"),
+					 .router_id_line = schema_line(node, "router-id"),
+				 } };
 
+	t.source_line = schema_line(node, "source-address");
 	schema_map(x, peer_keys, ARRAY_LEN(peer_keys), node, &t);
 	if (t.peer.port == 0)
 		t.peer.port = PEER_PORT_DEFAULT;

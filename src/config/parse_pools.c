@@ -3,7 +3,6 @@
 
 #include "config/parse.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,81 +14,8 @@ struct pool_target {
 	struct draft *draft;
 	struct config_pool pool;
 	size_t cap_ranges, cap_advertisements;
-	unsigned int advertisement_lines[CONFIG_ADVERTISEMENTS_MAX];
+	const struct ynode *advertisement_nodes[CONFIG_ADVERTISEMENTS_MAX];
 };
-
-static void trim(char *s)
-{
-	size_t n = strlen(s), lead = strspn(s, " \t");
-	memmove(s, s + lead, n - lead + 1);
-	for (n -= lead; n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\t'); n--)
-		s[n - 1] = '\0';
-}
-
-/* "FIRST-LAST"; what is wrong goes to @why. */
-static bool parse_ends(const char *s, const char *dash, struct addr_range *ret,
-                       char why[static 256])
-{
-	cleanup_free char *first = xstrndup(s, (size_t)(dash - s));
-	cleanup_free char *last = xstrdup(dash + 1);
-
-	trim(first);
-	trim(last);
-	if (addr_parse(first, &ret->first) < 0) {
-		snprintf(why, 256, "\"%.64s\" is no IP address", first);
-		return false;
-	}
-	if (addr_parse(last, &ret->last) < 0) {
-		snprintf(why, 256, "\"%.64s\" is no IP address", last);
-		return false;
-	}
-	if (ret->first.family != ret->last.family) {
-		snprintf(why, 256, "the range mixes IPv4 and IPv6; write one range for each");
-		return false;
-	}
-	if (addr_cmp(&ret->first, &ret->last) > 0) {
-		snprintf(why, 256, "the range ends before it starts; write %s-%s",
-		         addr_str(&ret->last), addr_str(&ret->first));
-		return false;
-	}
-	return true;
-}
-
-static bool parse_text_range(const char *s, struct addr_range *ret, char why[static 256])
-{
-	struct addr a;
-	struct prefix p;
-	const char *dash = strchr(s, '-');
-
-	if (dash)
-		return parse_ends(s, dash, ret, why);
-	if (addr_parse(s, &a) == 0) {
-		snprintf(why, 256, "%s is a single address; write %s/%u or %s-%s", s, addr_str(&a),
-		         addr_bits(&a), addr_str(&a), addr_str(&a));
-		return false;
-	}
-	if (prefix_parse(s, false, &p) < 0) {
-		snprintf(why, 256,
-		         "write a CIDR such as 192.0.2.0/24 or a range such as "
-		         "192.0.2.10-192.0.2.20");
-		return false;
-	}
-	*ret = prefix_range(&p);
-	return true;
-}
-
-bool range_parse(struct schema_ctx *x, const struct ynode *node, struct addr_range *ret_range)
-{
-	char why[256];
-	const char *s = schema_text(x, node);
-
-	if (!s)
-		return false;
-	if (parse_text_range(s, ret_range, why))
-		return true;
-	schema_error(x, node->line, "invalid CIDR \"%.100s\": %s", s, why);
-	return false;
-}
 
 static void range_item(struct schema_ctx *x, const struct ynode *node, void *target)
 {
@@ -264,7 +190,7 @@ static void advertisement_item(struct schema_ctx *x, const struct ynode *node, v
 	struct advertisement_target a = { .draft = t->draft, .adv = advertisement_default };
 
 	schema_map(x, advertisement_keys, ARRAY_LEN(advertisement_keys), node, &a);
-	t->advertisement_lines[t->pool.n_advertisements] = node->line;
+	t->advertisement_nodes[t->pool.n_advertisements] = node;
 	ARRAY_RESERVE(t->pool.advertisements, t->cap_advertisements, t->pool.n_advertisements + 1);
 	t->pool.advertisements[t->pool.n_advertisements++] = a.adv;
 }
@@ -320,18 +246,21 @@ static void check_aggregation(struct schema_ctx *x, const struct pool_target *t,
 
 	for (size_t k = 0; k < t->pool.n_ranges; k++) {
 		const struct addr_range *r = &t->pool.ranges[k];
-		unsigned int len =
-			r->first.family == 4 ? adv->aggregation_len : adv->aggregation_len_v6;
+		bool is_v4 = r->first.family == 4;
+		const char *key = is_v4 ? "aggregation-length" : "aggregation-length-v6";
+		unsigned int len = is_v4 ? adv->aggregation_len : adv->aggregation_len_v6;
 		unsigned int widest = widest_prefix(r);
 		char text[ADDR_RANGE_STR_SIZE];
 
 		if (len >= widest)
 			continue;
-		schema_error(x, t->advertisement_lines[i],
+		size_t mark = schema_enter_key(x, key);
+		schema_error(x, schema_line(t->advertisement_nodes[i], key),
 		             "invalid aggregation length %u: prefix %u in this pool is more "
 		             "specific than the aggregation length for addresses %s; write %u or "
 		             "more",
 		             len, widest, addr_range_format(r, text), widest);
+		schema_leave(x, mark);
 		return;
 	}
 }
@@ -342,7 +271,7 @@ static void check_advertisements(struct schema_ctx *x, const struct pool_target 
 	size_t key = schema_enter_key(x, "bgp-advertisements");
 
 	if (pool->n_advertisements > 0 && pool->protocols == CONFIG_PROTOCOL_LAYER2)
-		schema_error(x, t->advertisement_lines[0],
+		schema_error(x, t->advertisement_nodes[0]->line,
 		             "cannot have bgp-advertisements configuration element in a layer2 "
 		             "address pool; remove it, or write protocol: bgp");
 	for (size_t i = 0; i < pool->n_advertisements; i++) {
@@ -350,7 +279,7 @@ static void check_advertisements(struct schema_ctx *x, const struct pool_target 
 		check_aggregation(x, t, i);
 		for (size_t k = 0; k < i; k++)
 			if (advertisement_eq(&pool->advertisements[k], &pool->advertisements[i]))
-				schema_error(x, t->advertisement_lines[i],
+				schema_error(x, t->advertisement_nodes[i]->line,
 				             "duplicate definition of bgpadvertisements. "
 				             "advertisement %zu and %zu are equal; remove one",
 				             k + 1, i + 1);
@@ -404,11 +333,13 @@ static void check_name_unique(struct schema_ctx *x, const struct configuration *
 {
 	for (size_t i = 0; pool->name && i < c->n_pools; i++)
 		if (c->pools[i].name && !strcmp(c->pools[i].name, pool->name)) {
+			size_t mark = schema_enter_key(x, "name");
 			schema_error(
 				x, pool->line,
 				"duplicate definition of pool \"%.64s\", first on line %u; give it "
 				"another name",
 				pool->name, c->pools[i].line);
+			schema_leave(x, mark);
 			return;
 		}
 }
@@ -417,7 +348,9 @@ static void pool_item(struct schema_ctx *x, const struct ynode *node, void *targ
 {
 	struct draft *d = target;
 	struct configuration *c = d->config;
-	struct pool_target t = { .draft = d, .pool = { .auto_assign = true, .line = node->line } };
+	struct pool_target t = {
+		.draft = d, .pool = { .auto_assign = true, .line = schema_line(node, "name") }
+	};
 
 	schema_map(x, pool_keys, ARRAY_LEN(pool_keys), node, &t);
 	check_advertisements(x, &t);
@@ -445,40 +378,48 @@ static int range_cmp(const void *a, const void *b)
 	return c ? c : (ra->order > rb->order) - (ra->order < rb->order);
 }
 
+/* Of two that overlap the one further down the document is at fault.  False if they do not. */
+static bool report_overlap(struct schema_ctx *x, const struct configuration *c,
+                           const struct draft_range *a, const struct draft_range *b)
+{
+	const struct draft_range *first = a->order < b->order ? a : b, *second = a == first ? b : a;
+	const struct config_pool *pool = &c->pools[second->pool], *before = &c->pools[first->pool];
+	char text[ADDR_RANGE_STR_SIZE], before_text[ADDR_RANGE_STR_SIZE];
+
+	if (!addr_range_overlaps(&a->range, &b->range))
+		return false;
+	size_t mark = schema_enter_key(x, second->path);
+	schema_error(x, second->line,
+	             "CIDR \"%s\" in pool \"%.64s\" overlaps with already defined CIDR "
+	             "\"%s\" in pool \"%.64s\" on line %u; take it out of one of them",
+	             addr_range_format(&second->range, text), pool->name ? pool->name : "",
+	             addr_range_format(&first->range, before_text),
+	             before->name ? before->name : "", first->line);
+	schema_leave(x, mark);
+	return true;
+}
+
 /*
- * In order of their first address, a range overlaps an earlier one if and only if it overlaps the one that reaches
- * farthest.  The one further down the document is at fault.
+ * In order of their first address.  Whoever is at fault is set aside; those that are left have nothing in common, so that
+ * the last one of them is the only one that the next can overlap.  Every range that is at fault is told, and of one that
+ * covers many, all of them.
  */
 void check_overlap(struct schema_ctx *x, struct draft *d)
 {
-	const struct config_pool *pools = d->config->pools;
-	char text[ADDR_RANGE_STR_SIZE], before_text[ADDR_RANGE_STR_SIZE];
+	const struct draft_range *good = NULL, *aside = NULL;
 
-	if (d->n_ranges == 0)
-		return;
-	qsort(d->ranges, d->n_ranges, sizeof(d->ranges[0]), range_cmp);
-	const struct draft_range *far = &d->ranges[0];
-	for (size_t i = 1; i < d->n_ranges; i++) {
-		const struct draft_range *r = &d->ranges[i], *first = far, *second = r;
+	if (d->n_ranges > 0)
+		qsort(d->ranges, d->n_ranges, sizeof(d->ranges[0]), range_cmp);
+	for (size_t i = 0; i < d->n_ranges; i++) {
+		const struct draft_range *r = &d->ranges[i], *bad = NULL;
 
-		if (addr_range_overlaps(&far->range, &r->range)) {
-			if (second->order < first->order) {
-				first = r;
-				second = far;
-			}
-			size_t mark = schema_enter_key(x, second->path);
-			schema_error(
-				x, second->line,
-				"CIDR \"%s\" in pool \"%.64s\" overlaps with already defined CIDR "
-				"\"%s\" in pool \"%.64s\" on line %u; take it out of one of them",
-				addr_range_format(&second->range, text),
-				pools[second->pool].name ? pools[second->pool].name : "",
-				addr_range_format(&first->range, before_text),
-				pools[first->pool].name ? pools[first->pool].name : "",
-				first->line);
-			schema_leave(x, mark);
-		}
-		if (addr_cmp(&r->range.last, &far->range.last) > 0)
-			far = r;
+		if (aside && aside->order > r->order)
+			report_overlap(x, d->config, aside, r);
+		if (good && report_overlap(x, d->config, good, r))
+			bad = good->order > r->order ? good : r;
+		if (bad != r)
+			good = r;
+		if (bad && (!aside || addr_cmp(&bad->range.last, &aside->range.last) > 0))
+			aside = bad;
 	}
 }

@@ -90,6 +90,14 @@ void schema_leave(struct schema_ctx *x, size_t mark)
 	x->path.data[mark] = '\0';
 }
 
+unsigned int schema_line(const struct ynode *map, const char *key)
+{
+	for (size_t i = 0; map->kind == YNODE_MAP && i < map->n_entries; i++)
+		if (!strcmp(map->entries[i].key, key))
+			return map->entries[i].value->line;
+	return map->line;
+}
+
 /* ---- unknown keys ---- */
 
 /* The key without what people write differently: "bfdProfile" and "bfd_profile" are "bfdprofile". */

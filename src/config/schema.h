@@ -54,6 +54,8 @@ void schema_warning(struct schema_ctx *x, unsigned int line, const char *fmt, ..
 /* Extends the path, and what schema_leave() takes to cut it again. */
 size_t schema_enter_key(struct schema_ctx *x, const char *key);
 size_t schema_enter_item(struct schema_ctx *x, size_t i);
+/* Where the value of that key of the map stands; where the map does, if it has none. */
+unsigned int schema_line(const struct ynode *map, const char *key);
 void schema_leave(struct schema_ctx *x, size_t mark);
 
 /* Reads a map by its table into @target.  False, and reported, if it is no map; null is an empty one. */

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "config/yproblem.h"
+#include "fairlead/buf.h"
 #include "fairlead/mem.h"
 
 struct anchor {
@@ -237,17 +239,14 @@ static int take_event(struct builder *b, const yaml_event_t *ev)
 	return 0;
 }
 
-static int build(struct builder *b, yaml_parser_t *parser)
+static int build(struct builder *b, yaml_parser_t *parser, const char *yaml, size_t size)
 {
 	for (;;) {
 		yaml_event_t ev;
 		if (!yaml_parser_parse(parser, &ev)) {
-			/* Some problems are marked nowhere; libyaml then leaves line 0. */
-			size_t line = b->lines_before + parser->problem_mark.line + 1;
-			return fail(b, (unsigned int)line, "not YAML: %s%s%s",
-			            parser->context ? parser->context : "",
-			            parser->context ? ", " : "",
-			            parser->problem ? parser->problem : "unreadable");
+			cleanup(buf_fini) struct buf why = BUF_INIT;
+			unsigned int line = yproblem_text(parser, yaml, size, &why);
+			return fail(b, b->lines_before + line, "%s", buf_str(&why));
 		}
 		int r = take_event(b, &ev);
 		yaml_event_delete(&ev);
@@ -274,9 +273,10 @@ int ytree_parse(const char *yaml, size_t size, unsigned int lines_before, struct
 		return fail(&b, 0, "longer than %d bytes", YTREE_SIZE_MAX);
 	if (!yaml_parser_initialize(&parser))
 		return fail(&b, 0, "libyaml cannot start");
+	yaml = yproblem_skip_mark(yaml, &size);
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, size);
-	int r = build(&b, &parser);
+	int r = build(&b, &parser, yaml, size);
 	yaml_parser_delete(&parser);
 	/* What is missing at the end is missing on the last line, not behind it. */
 	if (r < 0 && ret_error->line > lines_before + count_lines(yaml, size))

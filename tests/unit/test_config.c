@@ -119,7 +119,12 @@ static const struct {
 } bad[] = {
 	{ "address-pools: [\n", 1, "", "not YAML" },
 	{ "address-pools: [\n  a,\n  b", 3, "", "not YAML" },
-	{ "\tx: 1\n", 1, "", "not YAML" },
+	{ "\tx: 1\n", 1, "", "indent with blanks, not with a tab" },
+	{ "peers:\n- a\n\t- b\n", 3, "", "indent with blanks, not with a tab" },
+	{ "peers:\n- é: @a\n", 2, "", "cannot start any token: @; write the text in quotes" },
+	/* what libyaml's reader refuses has no mark of its own */
+	{ "peers: []\n# a\n# \x01\n", 3, "", "control characters are not allowed" },
+	{ "peers: []\n# \xff\n", 2, "", "write the file in UTF-8" },
 	{ "just words\n", 1, "", "is a single value; write a map" },
 	{ "a: 1\n---\nb: 2\n", 2, "", "second YAML document" },
 	{ "? [a]\n: b\n", 1, "", "a key must be a word" },
@@ -159,7 +164,13 @@ static const struct {
 	{ POOL "  addresses: [10.1.0.9-10.1.0.256]\n", 4, "address-pools[0].addresses[0]",
 	  "\"10.1.0.256\" is no IP address" },
 	{ POOL "  addresses: [10.0.0.0/33]\n", 4, "address-pools[0].addresses[0]",
-	  "invalid CIDR \"10.0.0.0/33\": write a CIDR such as" },
+	  "invalid CIDR \"10.0.0.0/33\": \"33\" is no prefix length; write a number from 0 to 32" },
+	{ POOL "  addresses: [10.0.0/24]\n", 4, "address-pools[0].addresses[0]",
+	  "\"10.0.0\" is no IP address; write a CIDR such as" },
+	{ POOL "  addresses: ['2001:db8::/-1']\n", 4, "address-pools[0].addresses[0]",
+	  "\"-1\" is no prefix length; write a number from 0 to 128" },
+	{ POOL "  addresses: [lan]\n", 4, "address-pools[0].addresses[0]",
+	  "invalid CIDR \"lan\": write a CIDR such as" },
 	{ POOL "  addresses: [10.0.0.0/24]\n  auto-assign: 'no'\n", 5,
 	  "address-pools[0].auto-assign", "\"no\" is neither true nor false" },
 	{ POOL "  addresses: [10.0.0.0/24]\n  avoid-buggy-ips: maybe\n", 5,
@@ -170,7 +181,26 @@ static const struct {
 	  "address-pools[0].priority", "from -2147483648 to 2147483647" },
 	{ POOL "  addresses: [10.0.0.0/24]\n- name: lan\n  protocol: layer2\n  addresses: "
 	       "[10.0.1.0/24]\n",
-	  5, "address-pools[1]", "duplicate definition of pool \"lan\", first on line 2" },
+	  5, "address-pools[1].name", "duplicate definition of pool \"lan\", first on line 2" },
+	/* where the key stands, not where its map begins */
+	{ POOL
+	  "  addresses: [10.0.0.0/24]\n- protocol: layer2\n  addresses: [10.0.1.0/24]\n  name: lan\n",
+	  7, "address-pools[1].name", "duplicate definition of pool" },
+	{ "address-pools:\n- addresses: [10.0.0.0/24, '2001:db8::/64']\n  protocol: bgp\n  name: a\n"
+	  "  bgp-advertisements:\n  - localpref: 1\n    aggregation-length: 23\n",
+	  7, "address-pools[0].bgp-advertisements[0].aggregation-length", "write 24 or more" },
+	{ "address-pools:\n- addresses: [10.0.0.0/24, '2001:db8::/64']\n  protocol: bgp\n  name: a\n"
+	  "  bgp-advertisements:\n  - localpref: 1\n    aggregation-length-v6: 63\n",
+	  7, "address-pools[0].bgp-advertisements[0].aggregation-length-v6", "write 64 or more" },
+	{ PEER "}\n- peer-asn: 2\n  my-asn: 2\n  router-id: 10.0.0.9\n"
+	       "  peer-address: 10.0.0.1\n",
+	  4, "peers[1].my-asn", "on one node all peers must have the same" },
+	{ PEER "}\n- peer-asn: 2\n  my-asn: 2\n  router-id: 10.0.0.9\n"
+	       "  peer-address: 10.0.0.1\n",
+	  5, "peers[1].router-id", "on one node all peers must have the same" },
+	{ PEER "}\n- peer-asn: 2\n  my-asn: 2\n  router-id: 10.0.0.9\n"
+	       "  peer-address: 10.0.0.1\n",
+	  6, "peers[1].peer-address", "is also that of peer #1" },
 	{ POOL "  addresses: [10.0.0.0/24, 10.0.0.128/25]\n", 4, "address-pools[0].addresses[1]",
 	  "CIDR \"10.0.0.128/25\" in pool \"lan\" overlaps with already defined CIDR "
 	  "\"10.0.0.0/24\" "
@@ -206,7 +236,7 @@ static const struct {
 	{ BGP "  bgp-advertisements:\n  - {aggregation-length: 33}\n", 6,
 	  "address-pools[0].bgp-advertisements[0].aggregation-length", "from 0 to 32" },
 	{ BGP "  bgp-advertisements:\n  - {aggregation-length: 23}\n", 6,
-	  "address-pools[0].bgp-advertisements[0]",
+	  "address-pools[0].bgp-advertisements[0].aggregation-length",
 	  "invalid aggregation length 23: prefix 24 in this pool is more specific" },
 	{ BGP "  bgp-advertisements:\n  - {localPref: 1}\n", 6,
 	  "address-pools[0].bgp-advertisements[0].localPref", "write \"localpref\"" },
@@ -232,6 +262,7 @@ static const struct {
 	{ "peers: [{my-asn: 1, peer-asn: 2, peer-address: tor}]\n", 1, "peers[0].peer-address",
 	  "invalid peer IP \"tor\"" },
 	{ PEER ", source-address: x}\n", 2, "peers[0].source-address", "invalid source IP \"x\"" },
+	{ PEER ", router-id: 1}\n", 2, "peers[0].router-id", "write it as an IPv4 address" },
 	{ PEER ", router-id: '2001:db8::1'}\n", 2, "peers[0].router-id", "as an IPv4 address" },
 	{ PEER ", peer-port: 65536}\n", 2, "peers[0].peer-port", "from 0 to 65535" },
 	{ PEER ", peer-port: '179'}\n", 2, "peers[0].peer-port", "without quotes" },
@@ -268,17 +299,18 @@ static const struct {
 	{ PEER ", node-selectors: [{match-labels: {a: '-'}}]}\n", 2,
 	  "peers[0].node-selectors[0].match-labels.a", "is no label value" },
 	{ PEER ", node-selectors: [{match-expressions: [{key: a, operator: in, values: [b]}]}]}\n",
-	  2, "peers[0].node-selectors[0].match-expressions[0]", "not a valid operator; write In" },
+	  2, "peers[0].node-selectors[0].match-expressions[0].operator",
+	  "not a valid operator; write In" },
 	{ PEER ", node-selectors: [{match-expressions: [{key: a, operator: In}]}]}\n", 2,
-	  "peers[0].node-selectors[0].match-expressions[0]", "operator In needs values" },
+	  "peers[0].node-selectors[0].match-expressions[0].values", "operator In needs values" },
 	{ PEER ", node-selectors: [{match-expressions: [{key: a, operator: Exists, values: "
 	       "[b]}]}]}\n",
-	  2, "peers[0].node-selectors[0].match-expressions[0]", "takes no values" },
+	  2, "peers[0].node-selectors[0].match-expressions[0].values", "takes no values" },
 
 	/* BFD */
 	{ "bfd-profiles: [{receive-interval: 10}]\n", 1, "bfd-profiles[0].name",
 	  "missing bfd profile name" },
-	{ "bfd-profiles: [{name: a}, {name: a}]\n", 1, "bfd-profiles[1]",
+	{ "bfd-profiles: [{name: a}, {name: a}]\n", 1, "bfd-profiles[1].name",
 	  "found duplicate bfd profile name a" },
 	{ "bfd-profiles: [{name: a b}]\n", 1, "bfd-profiles[0].name", "which bgpd does not take" },
 	{ "bfd-profiles: [{name: a, receive-interval: 9}]\n", 1, "bfd-profiles[0].receive-interval",
@@ -286,6 +318,70 @@ static const struct {
 	{ "bfd-profiles: [{name: a, detect-multiplier: 1}]\n", 1,
 	  "bfd-profiles[0].detect-multiplier", "from 2 to 255" },
 };
+
+/* All that is wrong, and nothing that only follows from it. */
+static const struct {
+	const char *yaml, *told; /* "LINE PATH;" of each */
+} all[] = {
+	/* Every range that overlaps one before it, though another one covers them both. */
+	{ "address-pools:\n- name: a\n  protocol: layer2\n  addresses:\n  - 10.0.0.0/24\n"
+	  "  - 10.0.0.128/25\n- name: b\n  protocol: layer2\n  addresses:\n"
+	  "  - 10.0.0.5-10.0.0.6\n  - 10.0.1.0/24\n- {name: c, protocol: bgp, addresses: "
+	  "[10.0.0.0/8]}\n",
+	  "6 address-pools[0].addresses[1];10 address-pools[1].addresses[0];"
+	  "12 address-pools[2].addresses[0];12 address-pools[2].addresses[0];"
+	  "12 address-pools[2].addresses[0];12 address-pools[2].addresses[0];" },
+	{ "address-pools:\n- {name: a, protocol: bgp, addresses: [10.0.0.0/8]}\n"
+	  "- {name: b, protocol: bgp, addresses: [10.0.0.0/24]}\n"
+	  "- {name: c, protocol: bgp, addresses: [10.0.0.0/16]}\n",
+	  "3 address-pools[1].addresses[0];4 address-pools[2].addresses[0];" },
+	/* Two peers of which too little is known are no copies of each other. */
+	{ "peers:\n- {my-asn: 1, peer-asn: 2}\n- {my-asn: 1, peer-asn: 2, peer-address: x}\n",
+	  "2 peers[0].peer-address;3 peers[1].peer-address;" },
+	/* The value is wrong, but there is one. */
+	{ PEER
+	  ",\n   node-selectors: [{match-expressions: [{key: a, operator: In, values: ['!']}]}]}\n",
+	  "3 peers[0].node-selectors[0].match-expressions[0].values[0];" },
+};
+
+/* What is accepted, and looks like a mistake. */
+static void test_warnings(void **state)
+{
+	static const struct {
+		const char *yaml, *told;
+	} rows[] = {
+		{ PEER ", hold-time: 900ms}\n", "2 peers[0].hold-time;" },
+		{ PEER ",\n  source-address: '2001:db8::1'}\n", "3 peers[0].source-address;" },
+		{ PEER ", source-address: 10.0.0.9}\n", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup(config_problems_fini) struct config_problems warnings = { 0 };
+		cleanup(buf_fini) struct buf told = BUF_INIT;
+		struct configuration *c = parse_ok(rows[i].yaml, &warnings);
+		for (size_t k = 0; k < warnings.n; k++)
+			buf_printf(&told, "%u %s;", warnings.items[k].line, warnings.items[k].path);
+		assert_string_equal(buf_str(&told), rows[i].told);
+		configuration_unref(c);
+	}
+}
+
+static void test_all_errors(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		cleanup(config_problems_fini) struct config_problems errors = { 0 };
+		cleanup(buf_fini) struct buf told = BUF_INIT;
+		struct configuration *c = NULL;
+		assert_int_equal(configuration_parse(all[i].yaml, strlen(all[i].yaml), &c, &errors,
+		                                     NULL),
+		                 -EINVAL);
+		for (size_t k = 0; k < errors.n; k++)
+			buf_printf(&told, "%u %s;", errors.items[k].line, errors.items[k].path);
+		assert_string_equal(buf_str(&told), all[i].told);
+	}
+}
 
 static void test_errors(void **state)
 {
@@ -637,6 +733,8 @@ int main(void)
 		cmocka_unit_test(test_reference),
 		cmocka_unit_test(test_empty_documents),
 		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_all_errors),
+		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_strings_of_users),
 		cmocka_unit_test(test_allowed_external_ips),
 		cmocka_unit_test(test_all_errors_at_once_by_line),

@@ -29,7 +29,12 @@ static const struct row {
 	  HEAD
 	  "data:\n  config: |\n    address-pools:\n    - {name: a, protocol: layer2, addresses: "
 	  "[192.0.2.1/32]}\n    - {name: a, protocol: layer2, addresses: [192.0.2.2/32]}\n",
-	  8, "address-pools[1]", "line 7" },
+	  8, "address-pools[1].name", "line 7" },
+	{ "the key given twice", HEAD "data:\n  config: |\n    peers: []\n  config: ''\n", 7,
+	  "data.config", "given twice" },
+	{ "data given twice", HEAD "data: {}\ndata:\n  config: ''\n", 5, "data", "given twice" },
+	{ "the mark of UTF-8", "\xef\xbb\xbf" HEAD "data:\n  config: |\n    peers: 1\n", 6, "peers",
+	  "" },
 	{ "no YAML in the block", HEAD "data:\n  config: |\n    peers:\n    - [a\n", 7, "",
 	  "not YAML" },
 	{ "folded", HEAD "data:\n  config: >\n    peers:\n\n    - x\n", 5, "peers[0]",
