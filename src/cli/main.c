@@ -154,6 +154,16 @@ static int parse(int argc, char **argv, struct command_options *o,
 	return OPTIONS_RUN;
 }
 
+/* An answer that could not be written is none; whoever closed the pipe wanted no more. */
+static int flush(int exit_status)
+{
+	errno = 0;
+	if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE)
+		return exit_status;
+	fprintf(stderr, "fairlead: standard output: %s\n", errno ? strerror(errno) : "not written");
+	return exit_status == COMMAND_OK ? COMMAND_FAILED : exit_status;
+}
+
 int main(int argc, char **argv)
 {
 	struct command_options o = { .speaker_port = SPEAKER_PORT, .timeout_s = TIMEOUT_S };
@@ -164,7 +174,7 @@ int main(int argc, char **argv)
 	int r = parse(argc, argv, &o, &command, &e);
 
 	if (r == OPTIONS_DONE)
-		return COMMAND_OK;
+		return flush(COMMAND_OK);
 	if (r < 0) {
 		fprintf(stderr, "fairlead: %s\n", e.msg);
 		return COMMAND_USAGE;
@@ -175,5 +185,5 @@ int main(int argc, char **argv)
 	r = command->run(&o, &e);
 	if (e.blame != ERR_NONE)
 		fprintf(stderr, "fairlead: %s\n", e.msg);
-	return r;
+	return flush(r);
 }
