@@ -65,11 +65,12 @@ static int ask_api(const struct command_options *o, struct state *s, struct err 
 static int configure(const struct command_options *o, const struct state *s, struct view *v,
                      struct err *e)
 {
-	const struct kube_config_map *map = state_config_map(s, CONFIG_MAP_ACTIVE);
+	cleanup_free char *namespace = options_namespace(&o->kube);
+	const struct kube_config_map *map = state_config_map(s, namespace, CONFIG_MAP_ACTIVE);
 	struct configuration *c = NULL;
 
 	if (!map && o->state.n)
-		map = state_config_map(s, CONFIG_MAP_NAME);
+		map = state_config_map(s, namespace, CONFIG_MAP_NAME);
 	if (o->config) {
 		int r = file_read_configuration(o->config, &c, e);
 		if (r == 0)

@@ -245,12 +245,18 @@ const struct kube_node **state_nodes(const struct state *s, size_t *ret_n)
 	return (const struct kube_node **)list(s, STATE_NODE, ret_n);
 }
 
-const struct kube_config_map *state_config_map(const struct state *s, const char *name)
+const struct kube_config_map *state_config_map(const struct state *s, const char *namespace,
+                                               const char *name)
 {
+	const struct kube_config_map *found = NULL;
+
 	for (const struct state_entry *entry = s->entries; entry; entry = entry->hh.next) {
 		const struct kube_config_map *map = entry->object;
-		if (entry->kind == STATE_CONFIG_MAP && !strcmp(map->meta.name, name))
+		if (entry->kind != STATE_CONFIG_MAP || strcmp(map->meta.name, name) != 0)
+			continue;
+		if (!strcmp(map->meta.namespace, namespace))
 			return map;
+		found = found ? found : map;
 	}
-	return NULL;
+	return found;
 }

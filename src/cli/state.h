@@ -38,7 +38,8 @@ const struct kube_service **state_services(const struct state *s, size_t *ret_n)
 const struct kube_remains **state_remains(const struct state *s, size_t *ret_n);
 const struct kube_slice **state_slices(const struct state *s, size_t *ret_n);
 const struct kube_node **state_nodes(const struct state *s, size_t *ret_n);
-/* The one of that name in whatever namespace, or NULL. */
-const struct kube_config_map *state_config_map(const struct state *s, const char *name);
+/* The one of that name, in that namespace if there is one, else in any; or NULL. */
+const struct kube_config_map *state_config_map(const struct state *s, const char *namespace,
+                                               const char *name);
 
 #endif

@@ -146,13 +146,26 @@ struct decision decide(const struct view *v, const struct view_service *s, const
 	return d;
 }
 
+/* By which configuration; one that is only tried has none. */
+static void add_generation(const struct view *v, struct buf *out)
+{
+	if (view_generation(v))
+		buf_printf(out, ", generation %llu", (unsigned long long)view_generation(v));
+}
+
 static void not_allowed_message(const struct view *v, const struct view_service *s,
                                 const struct addr *a, struct buf *out)
 {
-	buf_printf(out, ": %s in namespace %s, generation %llu", addr_str(a), s->namespace,
-	           (unsigned long long)view_generation(v));
+	buf_printf(out, ": %s in namespace %s", addr_str(a), s->namespace);
+	add_generation(v, out);
 	if (view_address_of(s, a)->recorded)
 		buf_puts(out, "; it was assigned once, but no pool for external IPs holds it");
+}
+
+static void not_in_pool_message(const struct view *v, const struct addr *a, struct buf *out)
+{
+	buf_printf(out, ": %s", addr_str(a));
+	add_generation(v, out);
 }
 
 void decide_message(const struct decision *d, const struct view *v, const struct view_service *s,
@@ -166,8 +179,7 @@ void decide_message(const struct decision *d, const struct view *v, const struct
 	else if (d->reason == REASON_NotLoadBalancer)
 		buf_printf(out, ": it is %s", kube_service_type_name(s->type));
 	else if (d->reason == REASON_AddressNotInPool)
-		buf_printf(out, ": %s, generation %llu", addr_str(a),
-		           (unsigned long long)view_generation(v));
+		not_in_pool_message(v, a, out);
 	else if (d->reason == REASON_ProtocolUnsupported)
 		buf_printf(out, ": %s%s",
 		           d->pool ? "another is named by pool " : "there is no peer",
