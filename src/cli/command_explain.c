@@ -139,6 +139,21 @@ static const struct kube_service *service_named(const struct state *s, const cha
 	return found;
 }
 
+/* "; give its namespace: shop/web", if there is one of that name elsewhere. */
+static const char *elsewhere(const struct state *s, const char *name, char out[static 400])
+{
+	size_t n;
+	const struct kube_service **services = state_services(s, &n);
+
+	out[0] = '\0';
+	for (size_t i = 0; i < n && !out[0]; i++)
+		if (!strcmp(services[i]->meta.name, name))
+			snprintf(out, 400, "; give its namespace: %s",
+			         kube_key(&services[i]->meta));
+	free(services);
+	return out;
+}
+
 static int answer(const struct command_options *o, const struct state *s, struct view *v,
                   const struct kube_node *const *nodes, size_t n_nodes, struct err *e)
 {
@@ -150,7 +165,9 @@ static int answer(const struct command_options *o, const struct state *s, struct
 	const struct view_service *vs = service ? view_service_named(v, key) : NULL;
 
 	if (!vs) {
-		err_set(e, -ENOENT, ERR_CONFIG, "there is no Service %s", key);
+		char hint[400];
+		err_set(e, -ENOENT, ERR_CONFIG, "there is no Service %.320s%s", key,
+		        elsewhere(s, name, hint));
 		return COMMAND_FAILED;
 	}
 	struct explain *x = explain_new(v, vs, nodes, n_nodes, o->node, !is_live);

@@ -13,7 +13,13 @@
 
 int file_read(const char *path, size_t max_bytes, struct buf *out, struct err *e)
 {
+	static bool stdin_is_read;
 	bool is_stdin = !strcmp(path, "-");
+
+	if (is_stdin && stdin_is_read)
+		return err_set(e, -EINVAL, ERR_CONFIG,
+		               "- is given twice, and standard input can be read once");
+	stdin_is_read |= is_stdin;
 	FILE *f = is_stdin ? stdin : fopen(path, "re");
 	int r = 0;
 

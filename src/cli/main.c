@@ -16,21 +16,32 @@
 #define TIMEOUT_S 60
 #define OPERANDS_MAX (OPTION_LIST_MAX + 2)
 
+enum { TAKES_NODE = 1, TAKES_CONFIG = 2, TAKES_STATE = 4, TAKES_RELEASE = 8 };
+
 static const struct command {
 	const char *words[2]; /* the second one NULL: one word */
 	const char *operands; /* what --help calls them; "": none */
 	size_t n;             /* of its own; behind them may stand more files of --state */
 	int (*run)(const struct command_options *o, struct err *e);
-	bool more; /* n, or more of the same */
+	unsigned int takes; /* of the options that others do not know */
+	bool more;          /* n, or more of the same */
 } commands[] = {
 	{ { "bgp", NULL }, "", 0, command_bgp },
 	{ { "config", "check" }, "FILE", 1, command_config_check },
-	{ { "config", "convert" }, "FILE…", 1, command_config_convert, true },
-	{ { "explain", NULL }, "[NAMESPACE/]SERVICE", 1, command_explain },
-	{ { "plan", NULL }, "--config FILE [--state FILE…]", 0, command_plan },
+	{ { "config", "convert" }, "FILE…", 1, command_config_convert, .more = true },
+	{ { "explain", NULL },
+	  "[NAMESPACE/]SERVICE",
+	  1,
+	  command_explain,
+	  TAKES_NODE | TAKES_CONFIG | TAKES_STATE },
+	{ { "plan", NULL },
+	  "--config FILE [--state FILE…]",
+	  0,
+	  command_plan,
+	  TAKES_CONFIG | TAKES_STATE },
 	{ { "pools", NULL }, "", 0, command_pools },
 	{ { "status", NULL }, "", 0, command_status },
-	{ { "uninstall", NULL }, "", 0, command_uninstall },
+	{ { "uninstall", NULL }, "", 0, command_uninstall, TAKES_RELEASE },
 };
 
 static const char after[] =
@@ -95,6 +106,28 @@ static int no_command(char **words, size_t n, struct err *e)
 	return err_set(e, -EINVAL, ERR_CONFIG, "no command given; there are %s", buf_str(&all));
 }
 
+/* What a command would not look at is refused: it was meant to change the answer. */
+static int check_taken(const struct command *c, const struct command_options *o, struct err *e)
+{
+	const struct {
+		unsigned int bit;
+		const char *name;
+		bool given;
+	} rows[] = {
+		{ TAKES_NODE, "node", o->node },
+		{ TAKES_CONFIG, "config", o->config },
+		{ TAKES_STATE, "state", o->state.n > 0 },
+		{ TAKES_RELEASE, "release-addresses", o->release_addresses },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].given && !(c->takes & rows[i].bit))
+			return err_set(e, -EINVAL, ERR_CONFIG, "%s%s%s takes no --%s", c->words[0],
+			               c->words[1] ? " " : "", c->words[1] ? c->words[1] : "",
+			               rows[i].name);
+	return 0;
+}
+
 static int parse(int argc, char **argv, struct command_options *o,
                  const struct command **ret_command, struct err *e)
 {
@@ -108,7 +141,8 @@ static int parse(int argc, char **argv, struct command_options *o,
 		  "plan, explain: the configuration, as YAML or as the manifest of its ConfigMap",
 		  OPTION_STRING, &o->config },
 		{ "state", 0, "FILE…",
-		  "manifests, YAML or JSON, instead of the live cluster; may be given again",
+		  "plan, explain: manifests, YAML or JSON, instead of the live cluster; may be given "
+		  "again",
 		  OPTION_LIST, &o->state },
 		{ "load-balancer-class", 0, "NAME", "the class that the controller handles",
 		  OPTION_STRING, &o->load_balancer_class },
@@ -139,6 +173,9 @@ static int parse(int argc, char **argv, struct command_options *o,
 	const struct command *c = find_command(argv + 1, n, &n_words);
 	if (!c)
 		return no_command(argv + 1, n, e);
+	r = check_taken(c, o, e);
+	if (r < 0)
+		return r;
 	o->operands = argv + 1 + n_words;
 	n -= n_words;
 	size_t i = c->n;
