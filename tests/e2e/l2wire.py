@@ -139,15 +139,16 @@ class State:
 class Node:
     """A program that owns addresses, or none at the moment."""
 
-    def __init__(self, name: str, key: str = KEY) -> None:
-        self.name, self.key = name, key
+    def __init__(self, name: str, key: str, probe_ms: int) -> None:
+        self.name, self.key, self.probe_ms = name, key, probe_ms
         self.namespace = PREFIX + name
         self.mac = ""
         self._popen: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         program = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build")) / "tests/l2/l2node"
-        argv = [str(program), self.name, ",".join(NAMES), self.key, ADDRESSES[0], str(len(ADDRESSES))]
+        wants = [ADDRESSES[0], str(len(ADDRESSES))]
+        argv = [str(program), self.name, ",".join(NAMES), self.key, *wants, str(self.probe_ms)]
         with netns.entered(self.namespace):
             self._popen = subprocess.Popen(
                 argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -200,8 +201,10 @@ class Node:
 
 
 class Wire:
-    def __init__(self, names: tuple[str, ...] = NAMES, keys: dict[str, str] | None = None) -> None:
-        self.nodes = {n: Node(n, (keys or {}).get(n, KEY)) for n in names}
+    def __init__(
+        self, names: tuple[str, ...] = NAMES, keys: dict[str, str] | None = None, probe_ms: int = 25
+    ) -> None:
+        self.nodes = {n: Node(n, (keys or {}).get(n, KEY), probe_ms) for n in names}
         remove()
         netns.create(SWITCH)
         for node in self.nodes.values():

@@ -153,8 +153,8 @@ int main(int argc, char **argv)
 {
 	struct wants w = { .list = NULL };
 	struct err e = ERR_INIT;
-	if (argc != 6 || !fill_wants(&w, argv[2], argv[4], strtoul(argv[5], NULL, 10))) {
-		fprintf(stderr, "usage: l2node NODE NODES KEY FIRST_ADDRESS COUNT\n");
+	if (argc != 7 || !fill_wants(&w, argv[2], argv[4], strtoul(argv[5], NULL, 10))) {
+		fprintf(stderr, "usage: l2node NODE NODES KEY FIRST_ADDRESS COUNT PROBE_MS\n");
 		return 2;
 	}
 	struct l2_options opts = { .node = argv[1],
@@ -163,7 +163,7 @@ int main(int argc, char **argv)
 		                   .heartbeat_ms = 100,
 		                   .dead_ms = 350,
 		                   .restart_hold_ms = 5000,
-		                   .probe_ms = 25,
+		                   .probe_ms = (int)strtoul(argv[6], NULL, 10),
 		                   .first_use_probe = true };
 	struct sigaction sa = { .sa_handler = on_sigterm };
 	sigaction(SIGTERM, &sa, NULL);
