@@ -17,6 +17,23 @@ struct pool_target {
 	const struct ynode *advertisement_nodes[CONFIG_ADVERTISEMENTS_MAX];
 };
 
+/* What no client can reach is accepted, as it always was. */
+static void warn_special(struct schema_ctx *x, const struct ynode *node, const struct addr_range *r)
+{
+	const struct addr_range *special;
+	size_t n = addr_special_ranges(&special);
+	char text[ADDR_RANGE_STR_SIZE];
+
+	for (size_t i = 0; i < n; i++)
+		if (addr_range_overlaps(&special[i], r)) {
+			schema_warning(x, node->line,
+			               "holds addresses of %s, which no client can reach; take "
+			               "them out",
+			               addr_range_format(&special[i], text));
+			return;
+		}
+}
+
 static void range_item(struct schema_ctx *x, const struct ynode *node, void *target)
 {
 	struct pool_target *t = target;
@@ -25,6 +42,7 @@ static void range_item(struct schema_ctx *x, const struct ynode *node, void *tar
 
 	if (!range_parse(x, node, &range))
 		return;
+	warn_special(x, node, &range);
 	ARRAY_RESERVE(t->pool.ranges, t->cap_ranges, t->pool.n_ranges + 1);
 	t->pool.ranges[t->pool.n_ranges++] = range;
 	ARRAY_RESERVE(d->ranges, d->cap_ranges, d->n_ranges + 1);

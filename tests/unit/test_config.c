@@ -122,6 +122,9 @@ static const struct {
 	{ "\tx: 1\n", 1, "", "indent with blanks, not with a tab" },
 	{ "peers:\n- a\n\t- b\n", 3, "", "indent with blanks, not with a tab" },
 	{ "peers:\n- é: @a\n", 2, "", "cannot start any token: @; write the text in quotes" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  use: \"a\\N\"\n", 5, "address-pools[0].use",
+	  "another control character" },
+	{ "\"\\x9b31m\": 1\n", 1, "", "unknown key \"?31m\"" },
 	/* what libyaml's reader refuses has no mark of its own */
 	{ "peers: []\n# a\n# \x01\n", 3, "", "control characters are not allowed" },
 	{ "peers: []\n# \xff\n", 2, "", "write the file in UTF-8" },
@@ -353,6 +356,11 @@ static void test_warnings(void **state)
 		{ PEER ", hold-time: 900ms}\n", "2 peers[0].hold-time;" },
 		{ PEER ",\n  source-address: '2001:db8::1'}\n", "3 peers[0].source-address;" },
 		{ PEER ", source-address: 10.0.0.9}\n", "" },
+		{ POOL "  addresses: [192.0.2.0/24, 224.0.0.0/24]\n",
+		  "4 address-pools[0].addresses[1];" },
+		{ POOL "  addresses: ['::/0']\n", "4 address-pools[0].addresses[0];" },
+		{ POOL "  addresses: [126.255.255.255-127.0.0.1]\n",
+		  "4 address-pools[0].addresses[0];" },
 	};
 
 	(void)state;
