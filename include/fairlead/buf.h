@@ -38,6 +38,10 @@ void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(print
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 /* Adds @s as a JSON string with its quotes (RFC 8259); bytes that are no UTF-8 become U+FFFD.  NULL: null. */
 void buf_json_str(struct buf *b, const char *s);
+/* How many bytes the control character at @s takes, those of C1 (U+0080 to U+009F) included; 0: there is none. */
+size_t buf_control_len(const char *s);
+/* Puts '?' for every control character, so that a text of others can go to a terminal, or into one line. */
+void buf_plain(char *s);
 /* Drops the first @size bytes. */
 void buf_consume(struct buf *b, size_t size);
 /* The text, "" if there is none; valid until the next change. */

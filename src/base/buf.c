@@ -134,6 +134,26 @@ void buf_json_str(struct buf *b, const char *s)
 	buf_putc(b, '"');
 }
 
+size_t buf_control_len(const char *s)
+{
+	const unsigned char *u = (const unsigned char *)s;
+
+	if (u[0] == 0xc2 && u[1] >= 0x80 && u[1] < 0xa0)
+		return 2;
+	return (u[0] && u[0] < ' ') || u[0] == 0x7f;
+}
+
+void buf_plain(char *s)
+{
+	char *to = s;
+
+	for (size_t len; *s; s += len ? len : 1) {
+		len = buf_control_len(s);
+		*to++ = len ? '?' : *s;
+	}
+	*to = '\0';
+}
+
 void buf_consume(struct buf *b, size_t size)
 {
 	if (size >= b->size) {

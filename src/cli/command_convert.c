@@ -54,9 +54,7 @@ static void tell_notes(const struct conversion *c)
 	for (size_t i = 0; i < n; i++) {
 		cleanup_free char *line = xasprintf("%s%s: %s", notes[i].is_error ? "error: " : "",
 		                                    notes[i].object, notes[i].message);
-		for (char *p = line; *p; p++)
-			if ((unsigned char)*p < 0x20 || *p == 0x7f)
-				*p = '?';
+		buf_plain(line);
 		fprintf(stderr, "%s\n", line);
 	}
 }

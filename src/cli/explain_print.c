@@ -174,7 +174,10 @@ static bool condition_text(const struct kube_service *service, const char *type,
 		const struct kube_condition *c = &service->conditions[i];
 		if (strcmp(c->type, type) != 0)
 			continue;
-		buf_printf(out, "The controller says %s: %s\n", c->reason, c->message);
+		cleanup_free char *told =
+			xasprintf("The controller says %s: %s", c->reason, c->message);
+		buf_plain(told);
+		buf_printf(out, "%s\n", told);
 		return true;
 	}
 	return false;

@@ -220,6 +220,7 @@ int main(int argc, char **argv)
 	log_set_level(LOG_ERROR);
 	signal(SIGPIPE, SIG_IGN);
 	r = command->run(&o, &e);
+	buf_plain(e.msg);
 	if (e.blame != ERR_NONE)
 		fprintf(stderr, "fairlead: %s\n", e.msg);
 	return flush(r);

@@ -49,11 +49,13 @@ static void add_problem(struct sink *sink, const char *message)
 
 	if (p->n > MANIFEST_PROBLEMS_MAX)
 		return;
-	p->items[p->n] = (struct manifest_problem){
+	struct manifest_problem *item = &p->items[p->n];
+	*item = (struct manifest_problem){
 		.object = sink->n,
 		.line = sink->line,
 		.message = xstrdup(p->n < MANIFEST_PROBLEMS_MAX ? message : "and more of these"),
 	};
+	buf_plain(item->message);
 	p->n++;
 }
 
@@ -72,7 +74,10 @@ static int deliver_one(struct sink *sink, const char *kind, size_t kind_len,
 	sink->n++;
 	int r = json_object_is_type(obj, json_type_object)
 	                ? sink->fn(copy, obj, sink->arg, &own)
-	                : err_set(&own, -EINVAL, ERR_CONFIG, "no object, but a value alone");
+	                : err_set(&own, -EINVAL, ERR_CONFIG, "no object, but %s",
+	                          json_object_is_type(obj, json_type_array)
+	                                  ? "a list; write kind: List and items"
+	                                  : "a value alone");
 	if (r < 0 && sink->problems) {
 		add_problem(sink, own.msg);
 		return 0;

@@ -13,9 +13,7 @@
 static void add_cell(struct table *t, char *text)
 {
 	ARRAY_RESERVE(t->cells, t->cap_cells, t->n_cells + 1);
-	for (char *p = text; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
+	buf_plain(text);
 	t->cells[t->n_cells++] = text;
 }
 

@@ -24,9 +24,7 @@ static char *one_line(const char *text)
 		while (((unsigned char)text[--len] & 0xc0) == 0x80)
 			;
 	char *line = xstrndup(text, len);
-	for (char *p = line; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
+	buf_plain(line);
 	return line;
 }
 
@@ -321,7 +319,7 @@ const char *schema_text(struct schema_ctx *x, const struct ynode *node)
 		return NULL;
 	}
 	for (const char *p = node->text; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f) {
+		if (buf_control_len(p)) {
 			schema_error(x, node->line,
 			             "contains a line break or another control character");
 			return NULL;

@@ -317,9 +317,30 @@ static void base64_goes_both_ways(void **state)
 	assert_string_equal(buf_str(&data), "foobar");
 }
 
+static void test_plain(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "", "" },
+		{ "caf\xc3\xa9 \xe2\x80\xa6", "caf\xc3\xa9 \xe2\x80\xa6" },
+		{ "a\nb\x1b[31m\x7f", "a?b?[31m?" },
+		{ "\xc2\x9b"
+		  "31m\xc2\xa0\xc2\x85",
+		  "?31m\xc2\xa0?" },
+		{ "\xc2", "\xc2" }, /* cut off */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup_free char *s = xstrdup(rows[i][0]);
+		buf_plain(s);
+		assert_string_equal(s, rows[i][1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_plain),
 		cmocka_unit_test(base64_goes_both_ways),
 		cmocka_unit_test(addresses_parse),
 		cmocka_unit_test(prefixes_parse),

@@ -53,7 +53,8 @@ static const struct row {
 	{ "a: 1\nb: {c: 1,\n  c: 2}\n", "", 3, "given twice" },
 	{ "a: &x 1\nb: *x\n", "", 2, "aliases" },
 	{ "a: 1\n? [b]\n: 2\n", "", 2, "a key must be a word" },
-	{ "hello\n", "", 1, "no object" },
+	{ "hello\n", "", 1, "no object, but a value alone" },
+	{ "[{\"kind\": \"A\"}]\n", "", 1, "no object, but a list; write kind: List and items" },
 	{ "a: [1\n", "", 2, "not YAML" },
 };
 
