@@ -13,6 +13,8 @@
 
 #include "fairlead/mem.h"
 
+#define HAS_CONTROL "contains a line break or another control character"
+
 /* ---- reports ---- */
 
 /* Keys are users' strings too: one problem is one line of bounded length. */
@@ -263,6 +265,13 @@ bool schema_list(struct schema_ctx *x, const struct ynode *node, size_t max,
 	return true;
 }
 
+static bool has_control(const char *s)
+{
+	while (*s && !buf_control_len(s))
+		s++;
+	return *s;
+}
+
 static int entry_cmp(const void *a, const void *b)
 {
 	const struct ynode_entry *const *ea = a, *const *eb = b;
@@ -294,6 +303,8 @@ bool schema_pairs(struct schema_ctx *x, const struct ynode *node, size_t max,
 		if (i > 0 && !strcmp(sorted[i - 1]->key, e->key))
 			schema_error(x, e->line, "given twice, first on line %u; keep one",
 			             sorted[i - 1]->line);
+		else if (has_control(e->key))
+			schema_error(x, e->line, "the key " HAS_CONTROL);
 		else
 			pair(x, e->key, e->line, e->value, target);
 		schema_leave(x, mark);
@@ -318,12 +329,10 @@ const char *schema_text(struct schema_ctx *x, const struct ynode *node)
 		schema_error(x, node->line, "is longer than %d characters", SCHEMA_STRING_MAX);
 		return NULL;
 	}
-	for (const char *p = node->text; *p; p++)
-		if (buf_control_len(p)) {
-			schema_error(x, node->line,
-			             "contains a line break or another control character");
-			return NULL;
-		}
+	if (has_control(node->text)) {
+		schema_error(x, node->line, HAS_CONTROL);
+		return NULL;
+	}
 	return node->text;
 }
 

@@ -184,10 +184,12 @@ static int add_scalar(struct builder *b, const yaml_event_t *ev, unsigned int li
 	const char *value = (const char *)ev->data.scalar.value;
 	const char *tag = (const char *)ev->data.scalar.tag;
 
-	if (strlen(value) != ev->data.scalar.length)
-		return fail(b, line, "the text contains a NUL character");
 	struct ynode *node = node_new(b, YNODE_SCALAR, line);
-	node->text = xstrdup(value);
+	node->text = xmemdup(value, ev->data.scalar.length + 1);
+	/* An escaped NUL would end the text; any other control character is refused where it stands. */
+	for (size_t i = 0; i < ev->data.scalar.length; i++)
+		if (!node->text[i])
+			node->text[i] = '\x01';
 	node->quoted = ev->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 	node->literal = ev->data.scalar.style == YAML_LITERAL_SCALAR_STYLE;
 	if (tag && !strcmp(tag, YAML_STR_TAG))

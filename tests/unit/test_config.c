@@ -124,6 +124,12 @@ static const struct {
 	{ "peers:\n- é: @a\n", 2, "", "cannot start any token: @; write the text in quotes" },
 	{ POOL "  addresses: [10.0.0.0/24]\n  use: \"a\\N\"\n", 5, "address-pools[0].use",
 	  "another control character" },
+	{ POOL "  addresses: [\"10.0.0.0/24\\0\"]\n  use: x\n", 4, "address-pools[0].addresses[0]",
+	  "another control character" },
+	{ "bgp-communities: {\"a\\nb\": '1:2'}\n", 1, "bgp-communities.a?b",
+	  "the key contains a line break" },
+	{ "bgp-communities: {\"a\\0b\": '1:2'}\n", 1, "bgp-communities.a?b",
+	  "the key contains a line break" },
 	{ "\"\\x9b31m\": 1\n", 1, "", "unknown key \"?31m\"" },
 	/* what libyaml's reader refuses has no mark of its own */
 	{ "peers: []\n# a\n# \x01\n", 3, "", "control characters are not allowed" },
