@@ -6,19 +6,31 @@ Judged from the objects, from the API server's log of writes, and from the contr
 
 import signal
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import open_lab
+from controllers import (
+    SYSTEM,
+    active,
+    any_leader,
+    configure,
+    events,
+    holder,
+    lab_fixtures,
+    restart,
+    settled,
+    start_controllers,
+    status,
+    stop_controllers,
+    wait_active,
+    wait_addresses,
+)
 
-from lab.api import ApiError, Object
+from lab.api import Object
 from lab.cluster import Lab
 from lab.waiting import LabError, wait_for
 
-SYSTEM = "fairlead-system"
 CONDITION = "fairlead.io/AddressAssigned"
-LEASE = ("--lease-duration", "3", "--renew-deadline", "2", "--retry-period", "1")
 POOLS = """\
 address-pools:
 - name: lan
@@ -34,124 +46,13 @@ WIDE = "address-pools:\n- {name: wide, protocol: layer2, addresses: [10.50.0.0/1
 
 # ---- the world ----
 
-
-def configure(lab: Lab, text: str) -> None:
-    meta = {"name": "fairlead", "namespace": SYSTEM}
-    lab.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"config": text}})
-
-
-def active(lab: Lab) -> tuple[int, str]:
-    """Generation and text of the published configuration."""
-    found = lab.api.find("ConfigMap", "fairlead-active", SYSTEM)
-    if not found:
-        return 0, ""
-    return int(found["metadata"]["annotations"]["fairlead.io/generation"]), found["data"]["config"]
-
-
-def wait_active(lab: Lab, text: str) -> int:
-    wait_for("the configuration to be published", lambda: active(lab)[1] == text)
-    return active(lab)[0]
-
-
-def status(lab: Lab, replica: str = "a") -> Any:
-    return lab.daemon(f"controller-{replica}")
-
-
-def start_controllers(lab: Lab, *flags: str) -> None:
-    for replica in ("a", "b"):
-        lab.start_controller(replica, *LEASE, *flags)
-        wait_for("it to answer", lambda r=replica: status(lab, r))
-        wait_for("a leader", lambda: any_leader(lab))
-
-
-def any_leader(lab: Lab) -> str:
-    """The replica that leads; "" if none does, or is up to say so."""
-    for replica in ("a", "b"):
-        process = lab.processes.get(f"controller-{replica}")
-        try:
-            if process and process.running() and status(lab, replica)["leader"]:
-                return replica
-        except ApiError:
-            continue
-    return ""
-
-
-def holder(lab: Lab) -> str:
-    return lab.api.get("Lease", "fairlead-controller", SYSTEM)["spec"].get("holderIdentity", "")
-
-
-def restart(lab: Lab, replica: str) -> None:
-    lab.restart(f"controller-{replica}")
-    wait_for("it to answer", lambda: status(lab, replica))
-
-
-def stop_controllers(lab: Lab) -> None:
-    for replica in ("b", "a"):
-        process = lab.processes.get(f"controller-{replica}")
-        if process and process.running():
-            assert process.stop() == 0
-
-
-@pytest.fixture(scope="module")
-def whole_lab() -> Iterator[Lab]:
-    with open_lab() as lab:
-        lab.start_api()
-        lab.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}})
-        configure(lab, POOLS)
-        start_controllers(lab)
-        yield lab
-        lab.stop_daemons()
-
-
-def clean(lab: Lab) -> None:
-    services = [s["metadata"]["name"] for s in lab.api.objects("Service")]
-    if len(services) > 1000:  # quicker than to delete each: a server that has forgotten everything
-        lab.processes["api"].kill()
-        (lab.dir / "api.json").unlink()
-        lab.start_api()
-        return
-    for name in services:
-        if name != "kubernetes":
-            lab.api.delete("Service", name)
-    for event in lab.api.objects("Event"):
-        lab.api.delete("Event", event["metadata"]["name"], event["metadata"]["namespace"])
-
-
-@pytest.fixture
-def lab(whole_lab: Lab) -> Iterator[Lab]:
-    """Two controllers under POOLS and no Service; "a" leads."""
-    lab = whole_lab
-    start = lab.write_log.stat().st_size
-    yield lab
-    lab.set_faults()
-    judge(lab, start)
-    clean(lab)
-    configure(lab, POOLS)
-    if not any(p.running() for name, p in lab.processes.items() if name.startswith("controller-")):
-        start_controllers(lab)
-    wait_for("a leader", lambda: any_leader(lab))
-    wait_active(lab, POOLS)
-    wait_for("the books to be empty", lambda: all(p["used"] == 0 for p in status(lab, any_leader(lab))["pools"]))
+whole_lab, lab = lab_fixtures(POOLS)
 
 
 def status_patches(lab: Lab, offset: int = 0) -> list[dict[str, Any]]:
     """The controllers' patches of Services."""
     ours = [w for w in lab.writes(offset) if w["agent"].startswith("fairlead-controller")]
     return [w for w in ours if w["verb"] == "patch" and "/services/" in w["path"]]
-
-
-def judge(lab: Lab, offset: int) -> None:
-    """No address belongs to two Services at a time, in the order in which the API server wrote."""
-    owner: dict[str, str] = {}
-    for write in lab.writes(offset):
-        if write.get("kind") != "Service" or write["code"] >= 300:
-            continue
-        uid, now = write["uid"], write.get("ingress") or []
-        for address in [a for a, u in owner.items() if u == uid and (a not in now or write["verb"] == "delete")]:
-            del owner[address]
-        if write["verb"] != "delete" and write["agent"].startswith("fairlead-controller"):
-            for address in now:
-                assert owner.setdefault(address, uid) == uid, f"{address} was given twice: {write}"
 
 
 def service(name: str, annotations: dict[str, str] | None = None, **spec: Any) -> Object:
@@ -186,32 +87,6 @@ def wait_reason(lab: Lab, name: str, reason: str, seconds: float = 5.0) -> dict[
         return found
 
     return wait_for(f"reason {reason} for {name}", has_reason, seconds)
-
-
-def wait_addresses(lab: Lab, name: str, *addresses: str, seconds: float = 5.0) -> None:
-    def has_them() -> bool:
-        found = lab.addresses(name)
-        if found != list(addresses):
-            raise LabError(str(found))
-        return True
-
-    wait_for(f"{name} to have {addresses}", has_them, seconds)
-
-
-def events(lab: Lab, name: str, namespace: str = "default") -> list[str]:
-    found = lab.api.objects("Event", namespace)
-    return [e["reason"] for e in found if e["regarding"]["name"] == name]
-
-
-def settled(lab: Lab, seconds: float = 0.5) -> None:
-    """Nothing of ours but the Lease is written for that long."""
-
-    def quiet() -> bool:
-        before = lab.write_log.stat().st_size
-        time.sleep(seconds)
-        return not [w for w in lab.writes(before) if w.get("kind") != "Lease"]
-
-    wait_for("the writes to end", quiet, 20)
 
 
 # ---- assigning ----

@@ -6,18 +6,15 @@ Judged from the objects, the API server's log of writes and the controller's own
 
 import signal
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import open_lab
-from test_controller import (
-    SYSTEM,
+from controllers import (
     any_leader,
-    clean,
     configure,
     events,
     holder,
+    lab_fixtures,
     restart,
     settled,
     start_controllers,
@@ -51,50 +48,7 @@ external-ips: {allow: [198.51.100.0/24], namespaces: [default]}
 """
 WIDE = "address-pools:\n- {name: wide, protocol: layer2, use: [external-ip], addresses: [10.62.0.0/16]}\n"
 
-
-@pytest.fixture(scope="module")
-def whole_lab() -> Iterator[Lab]:
-    with open_lab() as lab:
-        lab.start_api()
-        lab.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}})
-        configure(lab, POOLS)
-        start_controllers(lab)
-        yield lab
-        lab.stop_daemons()
-
-
-@pytest.fixture
-def lab(whole_lab: Lab) -> Iterator[Lab]:
-    """Two controllers under POOLS and no Service."""
-    lab = whole_lab
-    start = lab.write_log.stat().st_size
-    yield lab
-    lab.set_faults()
-    judge(lab, start)
-    clean(lab)
-    configure(lab, POOLS)
-    if not any(p.running() for name, p in lab.processes.items() if name.startswith("controller-")):
-        start_controllers(lab)
-    wait_for("a leader", lambda: any_leader(lab))
-    wait_active(lab, POOLS)
-    wait_for("the books to be empty", lambda: all(p["used"] == 0 for p in status(lab, any_leader(lab))["pools"]))
-
-
-def judge(lab: Lab, offset: int) -> None:
-    """The controllers put no address on a Service while another one has it, in the status or in the spec."""
-    owner: dict[str, str] = {}
-    for write in lab.writes(offset):
-        if write.get("kind") != "Service" or write["code"] >= 300:
-            continue
-        uid, now = write["uid"], [*(write.get("ingress") or []), *(write.get("external") or [])]
-        # With a finalizer it goes not by the deletion, but by what is written after that.
-        if (write["verb"] == "delete") != ("deleting" in write):
-            now = []
-        for address in [a for a, u in owner.items() if u == uid and a not in now]:
-            del owner[address]
-        for address in now:
-            before = owner.setdefault(address, uid)
-            assert before == uid or not write["agent"].startswith("fairlead-controller"), f"given twice: {write}"
+whole_lab, lab = lab_fixtures(POOLS)
 
 
 def create(lab: Lab, name: str, pool: str | None = "edge", **spec: Any) -> Object:

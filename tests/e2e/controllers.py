@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two controllers, an API server and nothing else, for tests that judge them by what they write.
+
+A module names its pools: `whole_lab, lab = lab_fixtures(POOLS)`.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from conftest import open_lab
+
+from lab.api import ApiError
+from lab.cluster import Lab
+from lab.waiting import LabError, wait_for
+
+SYSTEM = "fairlead-system"
+LEASE = ("--lease-duration", "3", "--renew-deadline", "2", "--retry-period", "1")
+
+
+def configure(lab: Lab, text: str) -> None:
+    meta = {"name": "fairlead", "namespace": SYSTEM}
+    lab.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"config": text}})
+
+
+def active(lab: Lab) -> tuple[int, str]:
+    """Generation and text of the published configuration."""
+    found = lab.api.find("ConfigMap", "fairlead-active", SYSTEM)
+    if not found:
+        return 0, ""
+    return int(found["metadata"]["annotations"]["fairlead.io/generation"]), found["data"]["config"]
+
+
+def wait_active(lab: Lab, text: str) -> int:
+    wait_for("the configuration to be published", lambda: active(lab)[1] == text)
+    return active(lab)[0]
+
+
+def status(lab: Lab, replica: str = "a") -> Any:
+    return lab.daemon(f"controller-{replica}")
+
+
+def start_controllers(lab: Lab, *flags: str) -> None:
+    for replica in ("a", "b"):
+        lab.start_controller(replica, *LEASE, *flags)
+        wait_for("it to answer", lambda r=replica: status(lab, r))
+        wait_for("a leader", lambda: any_leader(lab))
+
+
+def any_leader(lab: Lab) -> str:
+    """The replica that leads; "" if none does, or is up to say so."""
+    for replica in ("a", "b"):
+        process = lab.processes.get(f"controller-{replica}")
+        try:
+            if process and process.running() and status(lab, replica)["leader"]:
+                return replica
+        except ApiError:
+            continue
+    return ""
+
+
+def holder(lab: Lab) -> str:
+    return lab.api.get("Lease", "fairlead-controller", SYSTEM)["spec"].get("holderIdentity", "")
+
+
+def restart(lab: Lab, replica: str) -> None:
+    lab.restart(f"controller-{replica}")
+    wait_for("it to answer", lambda: status(lab, replica))
+
+
+def stop_controllers(lab: Lab) -> None:
+    for replica in ("b", "a"):
+        process = lab.processes.get(f"controller-{replica}")
+        if process and process.running():
+            assert process.stop() == 0
+
+
+def clean(lab: Lab) -> None:
+    services = [s["metadata"]["name"] for s in lab.api.objects("Service")]
+    if len(services) > 1000:  # quicker than to delete each: a server that has forgotten everything
+        lab.processes["api"].kill()
+        (lab.dir / "api.json").unlink()
+        lab.start_api()
+        return
+    for name in services:
+        if name != "kubernetes":
+            lab.api.delete("Service", name)
+    for event in lab.api.objects("Event"):
+        lab.api.delete("Event", event["metadata"]["name"], event["metadata"]["namespace"])
+
+
+def judge(lab: Lab, offset: int) -> None:
+    """The controllers put no address on a Service while another one has it, in the status or in the spec."""
+    owner: dict[str, str] = {}
+    for write in lab.writes(offset):
+        if write.get("kind") != "Service" or write["code"] >= 300:
+            continue
+        uid, now = write["uid"], [*(write.get("ingress") or []), *(write.get("external") or [])]
+        # With a finalizer it goes not by the deletion, but by what is written after that.
+        if (write["verb"] == "delete") != ("deleting" in write):
+            now = []
+        for address in [a for a, u in owner.items() if u == uid and a not in now]:
+            del owner[address]
+        for address in now:
+            before = owner.setdefault(address, uid)
+            assert before == uid or not write["agent"].startswith("fairlead-controller"), f"given twice: {write}"
+
+
+def lab_fixtures(pools: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The lab of a module, and for each test the same under these pools, without a Service and judged afterwards."""
+
+    @pytest.fixture(scope="module")
+    def whole_lab() -> Iterator[Lab]:
+        with open_lab() as lab:
+            lab.start_api()
+            lab.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}})
+            configure(lab, pools)
+            start_controllers(lab)
+            yield lab
+            lab.stop_daemons()
+
+    @pytest.fixture
+    def lab(whole_lab: Lab) -> Iterator[Lab]:
+        start = whole_lab.write_log.stat().st_size
+        yield whole_lab
+        whole_lab.set_faults()
+        judge(whole_lab, start)
+        clean(whole_lab)
+        settle(whole_lab, pools)
+
+    return whole_lab, lab
+
+
+def settle(lab: Lab, pools: str) -> None:
+    """Somebody leads, under these pools, and knows that no Service is left."""
+    configure(lab, pools)
+    if not any(p.running() for name, p in lab.processes.items() if name.startswith("controller-")):
+        start_controllers(lab)
+    wait_for("a leader", lambda: any_leader(lab))
+    wait_active(lab, pools)
+    wait_for("the books to be empty", lambda: all(p["used"] == 0 for p in status(lab, any_leader(lab))["pools"]))
+
+
+def wait_addresses(lab: Lab, name: str, *addresses: str, seconds: float = 5.0) -> None:
+    def has_them() -> bool:
+        found = lab.addresses(name)
+        if found != list(addresses):
+            raise LabError(str(found))
+        return True
+
+    wait_for(f"{name} to have {addresses}", has_them, seconds)
+
+
+def events(lab: Lab, name: str, namespace: str = "default") -> list[str]:
+    found = lab.api.objects("Event", namespace)
+    return [e["reason"] for e in found if e["regarding"]["name"] == name]
+
+
+def settled(lab: Lab, seconds: float = 0.5) -> None:
+    """Nothing of ours but the Lease is written for that long."""
+
+    def quiet() -> bool:
+        before = lab.write_log.stat().st_size
+        time.sleep(seconds)
+        return not [w for w in lab.writes(before) if w.get("kind") != "Lease"]
+
+    wait_for("the writes to end", quiet, 20)
