@@ -5,7 +5,8 @@
  * First the cases where nothing is ours to do.  Then the address of each family that the Service shall have is chosen:
  * the one asked for, else the one it has (in its status, or on its way there), else the lowest free one of the pool in
  * question.  Choosing may fail, and then what the Service has stays; comparing the choice with the status names the action.
- * Both families come from one pool, and a Service that has an address never leaves its pool unasked.
+ * Both families come from one pool, and a Service that has an address never leaves its pool unasked.  Two addresses whose
+ * pool was divided by an edit stay together: what is held goes before the rule.
  */
 #include "config.h"
 
@@ -244,6 +245,30 @@ static void take_held(struct choice *c, const struct addr *addrs, size_t n)
 	}
 }
 
+static bool is_held(const struct ipam_request *r, const struct addr *a)
+{
+	for (size_t i = 0; i < r->n_held; i++)
+		if (addr_eq(&r->held[i], a))
+			return true;
+	return false;
+}
+
+/* Where the one family stays with its address, so does the other, though another pool has it by now. */
+static void take_divided(struct choice *c)
+{
+	bool stays = picked_pool(c);
+
+	for (size_t f = 0; f < IPAM_ADDRS_MAX; f++)
+		stays &= addr_is_none(&c->pick[f]) || is_held(c->r, &c->pick[f]);
+	for (size_t i = 0; stays && i < c->r->n_held; i++) {
+		const struct addr *a = &c->r->held[i];
+		const char *holder = ipam_holder(c->ipam, a);
+		if (wants_family(c->r, a->family) && addr_is_none(pick_of(c, a->family)) &&
+		    holder && !strcmp(holder, c->key))
+			*pick_of(c, a->family) = *a;
+	}
+}
+
 static bool is_complete(struct choice *c)
 {
 	for (size_t i = 0; i < c->r->n_families; i++)
@@ -376,6 +401,7 @@ static bool choose(struct choice *c)
 		if (!take_asked(c, &r->asked[i]))
 			return false;
 	take_held(c, r->held, r->n_held);
+	take_divided(c);
 	if (mine)
 		take_held(c, mine->held, mine->n);
 	if (is_complete(c))
@@ -410,15 +436,17 @@ static void conclude(struct choice *c)
 	for (size_t f = 0; f < IPAM_ADDRS_MAX; f++)
 		if (!addr_is_none(&c->pick[f]))
 			out->addrs[out->n++] = c->pick[f];
-	for (size_t i = 0; i < r->n_held; i++)
-		for (size_t k = 0; k < out->n; k++)
-			stays += addr_eq(&r->held[i], &out->addrs[k]);
+	for (size_t i = 0; i < out->n; i++)
+		stays += is_held(r, &out->addrs[i]);
 	list_addrs(out->addrs, out->n, text, sizeof(text));
 	if (same_set(out->addrs, out->n, r->held, r->n_held)) {
 		out->action = IPAM_KEEP;
 		out->reason = REASON_Kept;
-		snprintf(out->message, sizeof(out->message), "keeps %s%s of pool %s", kind, text,
-		         out->pool->name);
+		const struct config_pool *last =
+			ipam_pool_of(c->ipam, &out->addrs[out->n - 1])->conf;
+		snprintf(out->message, sizeof(out->message), "keeps %s%s of pool %s%s%s", kind,
+		         text, out->pool->name, last == out->pool ? "" : " and pool ",
+		         last == out->pool ? "" : last->name);
 	} else {
 		out->action = stays == r->n_held ? IPAM_ASSIGN : IPAM_MOVE;
 		out->reason = REASON_Assigned;

@@ -408,6 +408,23 @@ def test_a_configuration_that_changes_moves_nobody_by_itself(lab: Lab) -> None:
     assert lab.addresses("low") == ["192.168.1.240"]
 
 
+def test_a_pool_that_is_divided_takes_nothing(lab: Lab) -> None:
+    create(lab, "web", ipFamilyPolicy="PreferDualStack")
+    create(lab, "asks", {"fairlead.io/address-pool": "lan"}, ipFamilyPolicy="PreferDualStack")
+    wait_addresses(lab, "web", "192.168.1.240", "fd00:60::10")
+    wait_addresses(lab, "asks", "192.168.1.241", "fd00:60::11")
+    settled(lab)
+    offset = lab.write_log.stat().st_size
+    divided = POOLS.replace(', "fd00:60::10-fd00:60::1f"]', "]")
+    divided += '- {name: six, protocol: layer2, addresses: ["fd00:60::10-fd00:60::1f"]}\n'
+    configure(lab, divided)
+    wait_active(lab, divided)
+    settled(lab)
+    assert status_patches(lab, offset) == []
+    assert lab.addresses("web") == ["192.168.1.240", "fd00:60::10"]
+    assert lab.addresses("asks") == ["192.168.1.241", "fd00:60::11"]
+
+
 def test_what_looks_like_a_mistake_is_said(lab: Lab) -> None:
     text = POOLS + "peers:\n- {my-asn: 1, peer-asn: 2, peer-address: 10.0.0.1, hold-time: 0.5s}\n"
     configure(lab, text)
