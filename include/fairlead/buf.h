@@ -42,6 +42,8 @@ void buf_json_str(struct buf *b, const char *s);
 size_t buf_control_len(const char *s);
 /* Puts '?' for every control character, so that a text of others can go to a terminal, or into one line. */
 void buf_plain(char *s);
+/* Puts '?' in place of each byte that is no UTF-8: a JSON string of it says the same when it is read back. */
+void buf_mend(char *s);
 /* Drops the first @size bytes. */
 void buf_consume(struct buf *b, size_t size);
 /* The text, "" if there is none; valid until the next change. */

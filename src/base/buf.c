@@ -106,6 +106,16 @@ static size_t utf8_sequence_size(const unsigned char *s)
 	return n;
 }
 
+void buf_mend(char *s)
+{
+	while (*s) {
+		size_t n = utf8_sequence_size((unsigned char *)s);
+		if (n == 0)
+			*s = '?';
+		s += n ? n : 1;
+	}
+}
+
 void buf_json_str(struct buf *b, const char *s)
 {
 	if (!s) {

@@ -109,9 +109,13 @@ static void remember(const struct record_part *p, struct ipam_decision *d)
 	snprintf(d->message, sizeof(d->message), "%s", p->message);
 }
 
-/* True if the answer is another than before. */
-static bool take(struct record_part *p, const struct ipam_decision *d)
+/*
+ * True if the answer is another than before.  A message quotes what users wrote, cut to a length that may end within a
+ * character; the API server would mend that, and what it then shows would for ever be another message than ours.
+ */
+static bool take(struct record_part *p, struct ipam_decision *d)
 {
+	buf_mend(d->message);
 	bool news = !p->decided || p->reason != d->reason || strcmp(p->message, d->message) != 0;
 	record_decided(p, d);
 	return news;

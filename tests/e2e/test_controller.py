@@ -146,6 +146,7 @@ def test_what_annotations_ask_for(lab: Lab, annotations: dict[str, str], address
         ({"fairlead.io/addresses": "fd00:60::11"}, "FamilyMismatch", "no IPv6 cluster IP"),
         ({"fairlead.io/addresses": "192.168.1.241,192.168.1.242"}, "InvalidRequest", "two IPv4 addresses"),
         ({"fairlead.io/addresses": "here"}, "InvalidRequest", '"here" is no IP address'),
+        ({"fairlead.io/addresses": "h" + 30 * "é"}, "InvalidRequest", "?…\" is no IP address"),
         ({"fairlead.io/address-pool": "nowhere"}, "NoSuchPool", "pool nowhere"),
         (
             {"fairlead.io/address-pool": "tiny", "fairlead.io/addresses": "192.168.1.241"},
@@ -153,7 +154,7 @@ def test_what_annotations_ask_for(lab: Lab, annotations: dict[str, str], address
             "is in pool lan",
         ),
     ],
-    ids=["outside", "taken", "family", "two", "garbage", "no-pool", "other-pool"],
+    ids=["outside", "taken", "family", "two", "garbage", "cut-garbage", "no-pool", "other-pool"],
 )
 def test_what_cannot_be_had_is_said(lab: Lab, annotations: dict[str, str], reason: str, words: str) -> None:
     create(lab, "first")

@@ -153,6 +153,24 @@ static void json_strings_are_escaped(void **state)
 	}
 }
 
+static void what_is_no_utf8_is_mended(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{ "", "" },
+		{ "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f" },
+		{ "cut \xc3", "cut ?" },
+		{ "cut \xe2\x80\xe2\x80\xa6", "cut ??\xe2\x80\xa6" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup_free char *text = xstrdup(cases[i].in);
+		buf_mend(text);
+		assert_string_equal(text, cases[i].out);
+	}
+}
+
 static void buffers_grow_and_shrink(void **state)
 {
 	(void)state;
@@ -347,6 +365,7 @@ int main(void)
 		cmocka_unit_test(ranges_count_and_contain),
 		cmocka_unit_test(special_addresses_are_known),
 		cmocka_unit_test(json_strings_are_escaped),
+		cmocka_unit_test(what_is_no_utf8_is_mended),
 		cmocka_unit_test(buffers_grow_and_shrink),
 		cmocka_unit_test(cursors_keep_their_bounds),
 		cmocka_unit_test(times_round_trip),
