@@ -50,8 +50,9 @@ void fault_free(struct fault_set *f)
 
 static int parse_rule(struct json_object *o, struct rule *ret_rule, struct err *err)
 {
-	static const char *const known[] = { "verb", "path",        "agent",    "next", "every",
-		                             "code", "retry_after", "delay_ms", "drop", "lose" };
+	static const char *const known[] = { "verb",  "path", "agent",       "next",
+		                             "every", "code", "retry_after", "delay_ms",
+		                             "drop",  "lose", "undo" };
 	if (!js_is(o, json_type_object))
 		return err_set(err, -EINVAL, ERR_CONFIG, "a rule must be an object");
 	json_object_object_foreach(o, key, val) {
@@ -68,7 +69,8 @@ static int parse_rule(struct json_object *o, struct rule *ret_rule, struct err *
 		                             .code = (int)js_int(o, "code", 0),
 		                             .retry_after_s = (int)js_int(o, "retry_after", 0),
 		                             .drop = js_bool(o, "drop", false),
-		                             .lose = js_bool(o, "lose", false) };
+		                             .lose = js_bool(o, "lose", false),
+		                             .undo = js_bool(o, "undo", false) };
 	if (rule.every < 1 || rule.action.delay_ms < 0 ||
 	    rule.action.delay_ms > FAULT_DELAY_MAX_MS ||
 	    (rule.action.code && (rule.action.code < 400 || rule.action.code > 599)))

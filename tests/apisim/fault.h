@@ -6,14 +6,14 @@
  * Faults on command.  PUT /sim/faults replaces the set, DELETE clears it, GET shows it:
  *
  *	{"rules":[{"verb":"patch","path":"/services/","agent":"controller","next":3,"every":2,
- *	           "code":429,"retry_after":1,"delay_ms":200,"drop":true,"lose":true}],
+ *	           "code":429,"retry_after":1,"delay_ms":200,"drop":true,"lose":true,"undo":true}],
  *	 "silent":true | "services", "cut":true | "services", "cut_every_ms":1000, "cut_clean":true,
  *	 "drop_connections":true, "refuse_ms":5000, "deny_external_ips":true}
  *
  * A rule applies to the requests whose verb, part of the path and part of the user agent match (all of
  * them where left out), to the next N of those, to every Nth.  It delays, then answers with the code,
  * or drops the connection without an answer, or lets the request pass, or, to "lose" its answer, lets it take effect and
- * then drops the connection.
+ * then drops the connection, or, as an admission webhook may "undo" a patch, answers it with the object as it is.
  * "silent": watches are accepted and deliver nothing.  "cut": ends watches now, "cut_every_ms" again and
  * again, in the middle of the stream unless "cut_clean".  "refuse_ms": nothing listens for that long.
  * "deny_external_ips": the admission plugin DenyServiceExternalIPs is on.
@@ -35,7 +35,7 @@ struct fault_action {
 	int64_t delay_ms;
 	int code; /* 0: let it pass */
 	int retry_after_s;
-	bool drop, lose;
+	bool drop, lose, undo;
 };
 
 struct fault_set *fault_new(void);

@@ -234,7 +234,8 @@ static bool body_is_json(struct evhttp_request *req, enum evhttp_cmd_type method
 	       method == EVHTTP_REQ_DELETE;
 }
 
-static void handle_api(struct http *h, struct evhttp_request *req, const char *path)
+/* @undo: a write changes nothing, and is answered with the object as it is. */
+static void handle_api(struct http *h, struct evhttp_request *req, const char *path, bool undo)
 {
 	struct server *s = h->server;
 	struct route route;
@@ -266,7 +267,7 @@ static void handle_api(struct http *h, struct evhttp_request *req, const char *p
 	} else if (!body_is_json(req, method)) {
 		reply_code_only(req, 415, 0);
 	} else {
-		rq.verb = (enum verb)verb;
+		rq.verb = undo ? VERB_GET : (enum verb)verb;
 		rq.body = http_body(req, &rq.body_size);
 		read_headers(req, &rq);
 		s->counts[rq.verb][rq.kind->store]++;
@@ -299,7 +300,7 @@ static void perform(struct http *h, struct evhttp_request *req, const struct fau
 	if (!a->drop && a->code)
 		reply_code_only(req, a->code, a->retry_after_s);
 	else if (!a->drop)
-		handle_api(h, req, path_of(req));
+		handle_api(h, req, path_of(req), a->undo);
 	/* The answer, if there is one, is still in the connection's buffer. */
 	if (a->drop || a->lose)
 		evhttp_connection_free(conn);
@@ -384,7 +385,7 @@ static void on_request(struct evhttp_request *req, void *arg)
 	} else if (!authorized(h->server, req)) {
 		reply_code_only(req, 401, 0);
 	} else {
-		handle_api(h, req, path);
+		handle_api(h, req, path, a.undo);
 	}
 }
 
