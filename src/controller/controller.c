@@ -18,7 +18,7 @@
 #include "fairlead/mem.h"
 
 #define CLOCK_MS 50
-/* After SIGTERM: for writes under way to end and the lease to be handed over. */
+/* After SIGTERM: for writes under way to end and the lease to be handed over.  If not, whoever comes next waits it out. */
 #define LAST_CALL_MS 8000
 
 bool controller_may_write(const struct controller *ctl)
@@ -197,7 +197,6 @@ static void on_last_call(evutil_socket_t fd, short what, void *arg)
 {
 	struct controller *ctl = arg;
 	const struct timeval again = { 0, CLOCK_MS * 1000 };
-	static const struct timeval give_up = { LAST_CALL_MS / 1000, 0 };
 
 	(void)fd;
 	(void)what;
@@ -205,13 +204,13 @@ static void on_last_call(evutil_socket_t fd, short what, void *arg)
 		evtimer_add(ctl->last_call, &again);
 		return;
 	}
-	event_base_loopexit(ctl->base, &give_up);
 	lease_elector_stop(ctl->elector, true, end_loop, ctl);
 }
 
 static void on_signal(evutil_socket_t sig, short what, void *arg)
 {
 	struct controller *ctl = arg;
+	static const struct timeval give_up = { LAST_CALL_MS / 1000, 0 };
 
 	(void)what;
 	if (ctl->stopping) {
@@ -220,6 +219,7 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 	}
 	log_info("stopping", KV_S("signal", strsignal(sig)));
 	ctl->stopping = true;
+	event_base_loopexit(ctl->base, &give_up);
 	on_last_call(-1, 0, ctl);
 }
 

@@ -51,6 +51,7 @@ void record_free(struct record *r)
 	free(r->uid);
 	free(r->version);
 	free(r->refusal);
+	free(r->failure);
 	free(r);
 }
 

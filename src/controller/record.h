@@ -80,6 +80,7 @@ struct record {
 	/* The API server refused our external IPs, for this reason, while the object was like this. */
 	char *refusal;
 	uint64_t likeness, refused_likeness;
+	char *failure; /* what was heard of the last write whose outcome was open */
 
 	/* Work. */
 	enum record_flight flight;
@@ -89,6 +90,7 @@ struct record {
 	bool dirty, waiting;
 	struct record_write under_way; /* what the patch that was sent holds */
 	uint8_t n_refused;             /* in a row */
+	uint8_t n_in_vain;             /* writes in a row of which a look found nothing */
 	uint8_t n_rapid;               /* writes in a row that came soon after another */
 	int64_t written_ms;            /* the last one was queued */
 	int64_t due_ms;                /* DOUBT, BACKOFF */

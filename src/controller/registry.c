@@ -135,17 +135,43 @@ static void forget(struct controller *ctl, struct record *r)
 		registry_wake_waiting(ctl);
 }
 
+/*
+ * What it had stays, but nobody knows what it asks for now.  A write that is under way or in doubt was about another version,
+ * and its answer tells nothing of this one.
+ */
+static void make_unreadable(struct record *r)
+{
+	free(r->version);
+	r->version = xstrdup("");
+	r->lb.request.wish = IPAM_WISH_UNREADABLE;
+	if (r->external)
+		r->external->request.wish = IPAM_WISH_UNREADABLE;
+	r->moved = true;
+	r->awaits = false;
+	if (r->flight == RECORD_PATCHING)
+		return; /* its answer ends it */
+	if (r->request_under_way)
+		kube_request_cancel(TAKE(r->request_under_way));
+	registry_set_flight(r, RECORD_IDLE, 0);
+	if (r->ctl->leading)
+		registry_mark(r);
+}
+
 /* An address that a Service has is not given away, though all else of it cannot be read. */
 static void salvage(struct controller *ctl, struct json_object *obj)
 {
 	struct kube_remains s;
 	struct record *r;
 
-	if (!kube_service_salvage(obj, &s) || s.n_ingress + s.n_external_ips == 0)
+	if (!kube_service_salvage(obj, &s))
 		return;
 	const char *key = kube_key(&s.meta);
 	HASH_FIND_STR(ctl->records, key, r);
-	if (r) /* its last good state stays */
+	if (r) {
+		make_unreadable(r);
+		return;
+	}
+	if (s.n_ingress + s.n_external_ips == 0)
 		return;
 	r = record_new(ctl, &s.meta);
 	record_salvage(r, &s);

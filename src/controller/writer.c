@@ -10,6 +10,8 @@
  *	  '--- REST <-- too many writes in a row
  *
  * External IPs that are refused have no BACKOFF: the next decision says that they are, and it changes with the object.
+ * What was looked at and unchanged three times in a row is refused, too, whatever the answers were: so it goes where an
+ * admission webhook fails or hangs.
  *
  * The resourceVersion in the patch makes a repeated or late one harmless: it takes effect on exactly the object that was
  * decided on, or not at all.  The lease is asked before each send; timeout= keeps what was sent from taking effect later
@@ -30,12 +32,14 @@
 #include "controller/turn.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
+#include "fairlead/mem.h"
 
 #define PATCH_RETRIES \
 	1 /* of the client's own; what still fails is looked at before it is tried again */
 #define LOOK_AFTER_CONFLICT_MS 300
 #define LOOK_AGAIN_MS 1000
 #define LOOK_LOST_MS 60000 /* a look of which nothing came back */
+#define IN_VAIN_MAX 3
 #define THROTTLED_MS 1000
 #define REFUSED_FIRST_MS 30000
 #define CONTESTED_PAUSE_MS 5000
@@ -98,9 +102,17 @@ static void tell_written(struct record *r, struct record_write w)
 		tell_part(r, e, r->external_key);
 }
 
-/* Older servers, and some that are not Kubernetes, do not keep every field; asking again would only go on for ever. */
-static void learn_server(struct controller *ctl, struct record_server dropped)
+/*
+ * Older servers, and some that are not Kubernetes, do not keep every field; asking again would only go on for ever.  Where not
+ * even the addresses were kept, it was somebody else: an admission webhook, say.
+ */
+static void learn_server(struct controller *ctl, const struct record *r,
+                         struct record_server dropped)
 {
+	static const struct record_server any = { .drops_ip_mode = true, .drops_conditions = true };
+
+	if (r->under_way.ingress && record_needs(r, &any).ingress)
+		return;
 	if (dropped.drops_ip_mode && !ctl->server.drops_ip_mode)
 		log_warn("the API server drops ipMode; its absence is accepted from now on");
 	if (dropped.drops_conditions && !ctl->server.drops_conditions)
@@ -109,6 +121,13 @@ static void learn_server(struct controller *ctl, struct record_server dropped)
 			"and the log only");
 	ctl->server.drops_ip_mode |= dropped.drops_ip_mode;
 	ctl->server.drops_conditions |= dropped.drops_conditions;
+}
+
+/* Back to be decided. */
+static void wake(struct record *r)
+{
+	r->dirty = true;
+	registry_set_flight(r, RECORD_IDLE, 0);
 }
 
 /* Decided anew at once: nobody gets the address, and the condition says why. */
@@ -123,8 +142,7 @@ static void external_refused(struct record *r, const char *why)
 	record_refuse(r, why);
 	if (!evtimer_pending(ctl->second_try, NULL))
 		evtimer_add(ctl->second_try, &later);
-	r->dirty = true;
-	registry_set_flight(r, RECORD_IDLE, 0);
+	wake(r);
 }
 
 static void refused(struct record *r, const char *why)
@@ -159,15 +177,13 @@ static void settle(struct record *r, struct record_write left)
 
 	if (turn_settle(ctl->ipam, r, left))
 		registry_wake_waiting(ctl);
-	r->n_refused = 0;
+	r->n_refused = r->n_in_vain = 0;
 	r->dirty |= record_writes(left);
 	registry_set_flight(r, RECORD_IDLE, 0);
 }
 
-static void not_kept(struct record *r)
+static void write_refused(struct record *r, const char *why)
 {
-	static const char why[] = "it answers success but does not keep what was written";
-
 	if (r->under_way.external_ips)
 		external_refused(r, why);
 	else
@@ -178,17 +194,20 @@ void writer_tell_found(struct record *r)
 {
 	struct record_write left = record_needs(r, &r->ctl->server);
 
+	if (r->lb.request.wish == IPAM_WISH_UNREADABLE)
+		return;
 	if (!record_writes(record_both(left, r->under_way)))
 		tell_written(r, r->under_way);
 }
 
 /* The change is there or it is not; a look will tell. */
-static void doubt(struct record *r, int64_t look_in_ms)
+static void doubt(struct record *r, int64_t look_in_ms, const char *why)
 {
+	free(r->failure);
+	r->failure = xstrdup(why);
 	if (r->moved) {
 		writer_tell_found(r);
-		r->dirty = true;
-		registry_set_flight(r, RECORD_IDLE, 0);
+		wake(r);
 		return;
 	}
 	registry_set_flight(r, RECORD_DOUBT, clock_ms() + look_in_ms);
@@ -198,34 +217,36 @@ static void succeeded(struct record *r, struct json_object *obj)
 {
 	struct controller *ctl = r->ctl;
 	struct kube_service *s;
-	bool moved = r->moved;
+	bool moved = r->moved, changed;
 
 	ctl->stats.patches_succeeded++;
 	if (!obj || kube_service_parse(obj, &s, NULL) < 0) {
-		doubt(r, 0);
+		doubt(r, 0, "it answers success, but with something unreadable");
 		return;
 	}
 	if (strcmp(s->meta.uid, r->uid) != 0) {
 		/* About another object: that tells nothing about ours. */
 		kube_service_free(s);
-		doubt(r, 0);
+		doubt(r, 0, "it answers with another object");
 		return;
 	}
-	learn_server(ctl, record_dropped(s, r->under_way));
-	if (moved && strcmp(r->version, s->meta.resource_version) != 0) {
+	changed = strcmp(r->version, s->meta.resource_version) != 0;
+	if (moved && changed) {
 		/* Written, and changed again since: the informer was faster than the answer. */
 		kube_service_free(s);
 		tell_written(r, r->under_way);
-		r->dirty = true;
-		registry_set_flight(r, RECORD_IDLE, 0);
+		wake(r);
 		return;
 	}
+	struct record_server dropped = record_dropped(s, r->under_way);
 	registry_read(r, s, obj);
 	kube_service_free(s);
-	r->awaits = !moved;
+	learn_server(ctl, r, dropped);
+	/* Where nothing was changed, the watch has nothing to show. */
+	r->awaits = !moved && changed;
 	struct record_write left = record_needs(r, &ctl->server);
 	if (record_writes(record_both(left, r->under_way))) {
-		not_kept(r);
+		write_refused(r, "it answers success but does not keep what was written");
 		return;
 	}
 	tell_written(r, r->under_way);
@@ -235,26 +256,26 @@ static void succeeded(struct record *r, struct json_object *obj)
 static void failed(struct record *r, int status, const struct err *e)
 {
 	struct controller *ctl = r->ctl;
+	const char *why = e ? e->msg : "";
 
 	if (!r->sent) {
-		r->dirty = true;
-		registry_set_flight(r, RECORD_IDLE, 0);
+		wake(r);
 	} else if (status == 409) {
 		ctl->stats.conflicts++;
-		doubt(r, LOOK_AFTER_CONFLICT_MS);
+		doubt(r, LOOK_AFTER_CONFLICT_MS, why);
 	} else if (status == 404) {
-		doubt(r, LOOK_AGAIN_MS);
+		doubt(r, LOOK_AGAIN_MS, why);
 	} else if (status == 429) {
 		registry_set_flight(r, RECORD_BACKOFF, clock_ms() + THROTTLED_MS);
-	} else if (status >= 400 && status < 500 && r->under_way.external_ips) {
-		external_refused(r, e ? e->msg : "");
+	} else if (status >= 400 && status < 500 && r->moved) {
+		wake(r); /* that was about the object as it no longer is */
 	} else if (status >= 400 && status < 500) {
-		refused(r, e ? e->msg : "");
+		write_refused(r, why);
 	} else {
 		ctl->stats.doubts++;
 		log_debug("patch without an answer", KV_S("service", r->key),
-		          KV_I("status", status), KV_S("error", e ? e->msg : ""));
-		doubt(r, ctl->timing.effect_ms);
+		          KV_I("status", status), KV_S("error", why));
+		doubt(r, ctl->timing.effect_ms, why);
 	}
 }
 
@@ -352,8 +373,12 @@ static void looked(int status, struct json_object *obj, const struct err *e, voi
 	r->request_under_way = NULL;
 	if (status == 200 && version && !strcmp(version, r->version)) {
 		/* It never took effect and, as long as it might have, has not. */
-		r->dirty = true;
-		registry_set_flight(r, RECORD_IDLE, 0);
+		if (r->n_in_vain < IN_VAIN_MAX)
+			r->n_in_vain++;
+		if (r->n_in_vain == IN_VAIN_MAX)
+			write_refused(r, r->failure);
+		else
+			wake(r);
 		return;
 	}
 	/* Changed or gone: the informer will say how.  Not to be reached: later. */
@@ -369,12 +394,6 @@ static void look(struct record *r, int64_t now_ms)
 	const struct kube_request_spec spec = { .method = "GET", .path = buf_str(&path) };
 	registry_set_flight(r, RECORD_DOUBT, now_ms + LOOK_LOST_MS);
 	r->request_under_way = kube_request_start(r->ctl->client, &spec, looked, r);
-}
-
-static void wake(struct record *r)
-{
-	r->dirty = true;
-	registry_set_flight(r, RECORD_IDLE, 0);
 }
 
 void writer_tick(struct controller *ctl, int64_t now_ms)

@@ -122,6 +122,9 @@ def test_addresses_go_where_that_is_asked_for(lab: Lab, router: Router) -> None:
     make_service(lab, "outer", {"fairlead.io/external-ips": "external"})
     wait_for("an external IP", lambda: lab.api.get("Service", "outer")["spec"].get("externalIPs"))
     near, _ = expose(lab, router)
+    # It keeps what it has while it asks in vain for something else.
+    lab.api.patch("Service", "far", {"metadata": {"annotations": {"fairlead.io/addresses": "8.8.8.8"}}})
+    wait_condition(lab, "far", "AddressOutsidePools")
     lab.api.create(
         {
             "apiVersion": "v1",
