@@ -64,6 +64,7 @@ struct config_state {
 	struct event *retry;
 	unsigned int n_failed; /* publications, in a row */
 	uint64_t publications;
+	uint64_t sent_hash; /* of the text that was sent last to be published */
 };
 
 struct controller_stats {

@@ -168,6 +168,8 @@ static void looked(int status, struct json_object *obj, const struct err *e, voi
 	struct kube_config_map *m;
 
 	ctl->config.write = NULL;
+	if (!ctl->leading)
+		return; /* the informer tells a follower, and is not to find that he knows it already */
 	if (status == 404) {
 		seen_fini(&ctl->config.active);
 	} else if (status == 200 && kube_config_map_parse(obj, &m, NULL) == 0) {
@@ -214,15 +216,18 @@ static void published(int status, struct json_object *obj, const struct err *e, 
 	if (!ctl->leading)
 		return;
 	if (status >= 200 && status < 300 && obj && kube_config_map_parse(obj, &m, NULL) == 0) {
-		bool ours = cs->judged_good && !str_eq(cs->text, cs->admin.text);
 		seen_read(&cs->active, m);
 		kube_config_map_free(m);
 		cs->publications++;
-		cs->n_failed = 0;
-		adopt_active(ctl);
-		if (ours)
-			tell_accepted(ctl);
-		publish_act(ctl);
+		if (!cs->active.text || hash64_str(cs->active.text, 0) != cs->sent_hash) {
+			log_warn(
+				"the API server does not keep the configuration that is published");
+			retry_later(ctl);
+		} else {
+			cs->n_failed = 0;
+			publish_act(ctl);
+			adopt_active(ctl); /* also where the next one is on its way already */
+		}
 	} else {
 		if (status != 409)
 			log_warn("cannot publish the configuration", KV_I("status", status),
@@ -268,6 +273,7 @@ static void send_active(struct controller *ctl, const char *text)
 		.timeout_ms = ctl->timing.effect_ms,
 		.may_send = may_send,
 	};
+	cs->sent_hash = hash64_str(text, 0);
 	cs->write = kube_request_start(ctl->client, &spec, published, ctl);
 }
 
@@ -287,7 +293,10 @@ static void publish_act(struct controller *ctl)
 		return;
 	}
 	if (cs->active.exists && str_eq(cs->active.text, text)) {
+		bool news = cs->judged_good && !str_eq(cs->text, text);
 		adopt_active(ctl);
+		if (news)
+			tell_accepted(ctl);
 		return;
 	}
 	if (controller_may_write(ctl))

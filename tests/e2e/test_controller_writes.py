@@ -11,6 +11,8 @@ import pytest
 import test_controller
 import test_external_pools
 from controllers import (
+    SYSTEM,
+    active,
     any_leader,
     configure,
     events,
@@ -33,6 +35,7 @@ address-pools:
 - {name: other-edge, protocol: layer2, use: [external-ip], addresses: [203.0.114.1-203.0.114.4]}
 """
 OTHER = POOLS.replace("name: lan", "name: renamed")
+ACTIVE = "/configmaps/fairlead-active"
 
 pytestmark = pytest.mark.embedded
 
@@ -97,6 +100,24 @@ def test_a_status_that_was_undone_once_is_no_server_without_conditions(lab: Lab)
     wait_for("the Event", lambda: events(lab, "web") == ["StatusRefused"])
     test_controller.create(lab, "next", {"fairlead.io/address-pool": "nowhere"})
     test_controller.wait_reason(lab, "next", "NoSuchPool")
+
+
+def test_a_configuration_that_is_undone_is_not_published_at_full_speed(lab: Lab) -> None:
+    generation, before = active(lab)
+    fail(lab, ACTIVE, undo=True)
+    configure(lab, OTHER)
+    time.sleep(2.5)
+    assert 1 <= struck(lab) <= 4
+    assert active(lab) == (generation, before)
+    lab.set_faults()
+    wait_for("it to be published", lambda: active(lab)[1] == OTHER, 10)
+
+
+def test_a_publication_without_an_answer_is_told(lab: Lab) -> None:
+    fail(lab, ACTIVE, lose=True, next=1)
+    configure(lab, OTHER)
+    said = f"generation {wait_active(lab, OTHER)} is in force"
+    wait_for("the Event", lambda: said in [e["note"] for e in lab.api.objects("Event", SYSTEM)])
 
 
 # ---- an object that changes meanwhile ----
