@@ -153,8 +153,11 @@ def wait_addresses(lab: Lab, name: str, *addresses: str, seconds: float = 5.0) -
 
 
 def events(lab: Lab, name: str, namespace: str = "default") -> list[str]:
-    found = lab.api.objects("Event", namespace)
-    return [e["reason"] for e in found if e["regarding"]["name"] == name]
+    """Of the object that has this name now: those of an earlier one may come late."""
+    about = [e for e in lab.api.objects("Event", namespace) if e["regarding"]["name"] == name]
+    now = [lab.api.find(kind, name, namespace) for kind in {e["regarding"]["kind"] for e in about}]
+    uids = {obj["metadata"]["uid"] for obj in now if obj}
+    return [e["reason"] for e in about if e["regarding"]["uid"] in uids]
 
 
 def settled(lab: Lab, seconds: float = 0.5) -> None:
