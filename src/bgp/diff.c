@@ -35,8 +35,9 @@ struct bgp_verdict bgp_judge(const struct bgp_state *want, const struct bgp_have
 	if (ours->asn && ours->asn != want->asn && (!ours->own || have->foreign_lines))
 		return verdict_of(REASON_BgpAsMismatch,
 		                  "bgpd runs router bgp %" PRIu32
-		                  " of others, the configuration says my-asn %" PRIu32,
-		                  ours->asn, want->asn);
+		                  " %s, the configuration says my-asn %" PRIu32,
+		                  ours->asn, ours->own ? "that others need too" : "of others",
+		                  want->asn);
 	if (ours->asn == 0 || ours->own)
 		return verdict_of(REASON_Announced, "%s", "");
 	if (have->import_check)
@@ -416,7 +417,8 @@ void bgp_diff(const struct bgp_state *to, const struct bgp_state *have, bool kee
 	struct differ d = { .to = to, .have = have, .out = &script };
 
 	if (have->own && have->asn != to->asn && !keep_instance) {
-		say(&d, BGP_AT_CONFIG, "no router bgp %" PRIu32, have->asn)->removes = true;
+		/* bgpd refuses it where VRF instances need this one: then nothing of the following is right. */
+		say(&d, BGP_AT_CONFIG, "no router bgp %" PRIu32, have->asn)->enters = true;
 		bgp_state_copy(&without, have);
 		without.asn = 0;
 		bgp_lines_fini(&without.instance);

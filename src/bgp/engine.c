@@ -113,6 +113,8 @@ static void on_running(struct bgp *b, uint8_t status, const char *text, size_t s
 	bgp_running_parse(text, size, &b->have);
 	if (ours->asn != asn)
 		b->node = BGP_AT_CONFIG; /* whatever instance the connection was in, it is gone */
+	b->instance_stays &= ours->asn == asn;
+	b->have.foreign_lines |= b->instance_stays;
 	b->have_valid = b->just_read = true;
 	b->stats.resyncs++;
 	bool nothing = ours->n_networks == 0 && ours->n_peers == 0 && !ours->own;
@@ -308,6 +310,7 @@ static void on_batch_reply(struct bgp *b, size_t i, uint8_t status, const char *
 	} else {
 		log_refusal(b, c, status, text);
 		b->failures++;
+		b->instance_stays |= strncmp(c->text, "no router bgp", 13) == 0;
 		if (c->enters) {
 			/* What follows was meant for another node. */
 			vty_client_cancel(b->client);
@@ -334,7 +337,7 @@ static void on_up(void *arg)
 	b->last_drift = b->hidden = 0;
 	b->settle_from_ms = 0;
 	b->seen_instance = false;
-	b->verifying = b->parking = false;
+	b->verifying = b->parking = b->instance_stays = false;
 	b->error[0] = 0;
 	vty_client_send(b->client, "configure terminal", VTY_WAIT, TAG_SETUP, NULL);
 	read_running(b);

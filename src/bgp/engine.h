@@ -75,6 +75,7 @@ struct bgp {
 	int64_t settle_from_ms; /* no instance since then; 0: there is one, or no reading yet */
 	bool settling;
 	bool seen_instance; /* on this connection, so that its absence is somebody's will */
+	bool instance_stays; /* bgpd refused to let it go: as good as others' */
 	bool held;          /* something of ours was in bgpd once */
 	unsigned int retry_ms;
 	struct bgp_verdict verdict;

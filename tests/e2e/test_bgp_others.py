@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The room bgp beside people and programs that configure the same bgpd at the same time."""
+
+import pytest
+from bgproom import Start, cleanup, gone, learned, want
+
+from lab import frr
+
+pytest_plugins = ["bgproom"]
+pytestmark = pytest.mark.skipif(not frr.installed(), reason="bgpd is not installed")
+
+# bgpd does not let the default instance go while one of a VRF exchanges routes with it.
+DEPENDENT = (
+    *("router bgp 65001 vrf red", "address-family ipv4 unicast", "rd vpn export 65001:1", "rt vpn both 65001:1"),
+    *("export vpn", "import vpn"),
+)
+
+
+def vrf_lines(text: str) -> str:
+    return text[text.index("router bgp 65001 vrf red") :].split("\nexit\n")[0]
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["the last peer goes", "--cleanup"])
+def test_an_instance_that_a_vrf_depends_on_stays_and_nothing_else_of_ours(
+    bgpd: frr.Daemon, router: frr.Daemon, start: Start, by_hand: bool
+) -> None:
+    speaker = start()
+    speaker.publish(want("198.51.100.1", "2001:db8::1"))
+    speaker.established(2)
+    learned(router, "198.51.100.1/32", "2001:db8::1/128")
+    bgpd.configure(*DEPENDENT)
+    theirs = vrf_lines(bgpd.running_config())
+    if by_hand:
+        speaker.kill()
+        cleanup(bgpd)
+    else:
+        speaker.publish(want("198.51.100.1", peers=()))
+    gone(router, "198.51.100.1/32", "2001:db8::1/128")
+    config = bgpd.running_config()
+    assert "FAIRLEAD" not in config and "neighbor" not in config and "network 198" not in config
+    assert vrf_lines(config) == theirs
