@@ -38,6 +38,12 @@ struct bgp_verdict bgp_judge(const struct bgp_state *want, const struct bgp_have
 		                  " %s, the configuration says my-asn %" PRIu32,
 		                  ours->asn, ours->own ? "that others need too" : "of others",
 		                  want->asn);
+	if (have->truncated)
+		return verdict_of(REASON_BgpForeignInstance,
+		                  "router bgp %" PRIu32
+		                  " has more than %d neighbours or %d networks, too many to know "
+		                  "what is others'",
+		                  ours->asn, BGP_FOREIGN_PEERS_MAX, BGP_FOREIGN_NETWORKS_MAX);
 	if (ours->asn == 0 || ours->own)
 		return verdict_of(REASON_Announced, "%s", "");
 	if (have->import_check)

@@ -97,6 +97,8 @@ static void read_remote_as(struct bgp_seen_peer *s, const char *value)
 		s->as_type = BGP_AS_NUMBER;
 	else if (after(value, "internal"))
 		s->as_type = BGP_AS_INTERNAL;
+	else if (after(value, "auto"))
+		s->as_type = BGP_AS_AUTO;
 	else
 		s->as_type = BGP_AS_EXTERNAL;
 }
@@ -205,6 +207,17 @@ static bool read_network(struct parser *p, char *line)
 	return true;
 }
 
+/* "bgp listen range PREFIX peer-group NAME" */
+static void read_listen_range(struct parser *p, const char *line)
+{
+	static const char word[] = " peer-group ";
+	const char *name = after(line, "bgp listen range") ? strstr(line, word) : NULL;
+	struct bgp_seen_peer *group = name ? peer_named(p, name + strlen(word)) : NULL;
+
+	if (group)
+		group->listens = true;
+}
+
 static void read_instance_line(struct parser *p, const char *line)
 {
 	struct bgp_have *h = p->have;
@@ -215,6 +228,7 @@ static void read_instance_line(struct parser *p, const char *line)
 		h->default_active[BGP_AF4] = false;
 	else if (!after(line, "bgp router-id")) {
 		h->foreign_lines = true;
+		read_listen_range(p, line);
 		if (strcmp(line, "bgp default ipv6-unicast") == 0)
 			h->default_active[BGP_AF6] = true;
 		else if (strcmp(line, "no bgp ebgp-requires-policy") == 0)
@@ -428,14 +442,17 @@ static const struct bgp_seen_peer *group_of(const struct bgp_have *h, const stru
 	return s;
 }
 
+/* Surely, that is: where eBGP needs a policy, a neighbour that might be internal is one without it. */
 static bool is_external(const struct bgp_have *h, const struct bgp_seen_peer *s)
 {
 	const struct bgp_seen_peer *from = s->as_type ? s : group_of(h, s);
+
 	switch (from->as_type) {
 	case BGP_AS_NONE:
 	case BGP_AS_EXTERNAL:
 		return true;
 	case BGP_AS_INTERNAL:
+	case BGP_AS_AUTO:
 		return false;
 	case BGP_AS_NUMBER:
 		return from->peer.remote_as != h->ours.asn;
@@ -447,7 +464,7 @@ const struct bgp_seen_peer *bgp_have_unfiltered(const struct bgp_have *h)
 {
 	for (size_t i = 0; i < h->n_foreign; i++) {
 		const struct bgp_seen_peer *s = &h->foreign[i], *group = group_of(h, s);
-		if (s->is_group || (h->requires_policy && is_external(h, s)))
+		if ((s->is_group && !s->listens) || (h->requires_policy && is_external(h, s)))
 			continue;
 		for (int af = 0; af < BGP_N_AF; af++) {
 			bool active = h->default_active[af];

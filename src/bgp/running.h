@@ -14,13 +14,14 @@
 #define BGP_FOREIGN_PEERS_MAX 4096
 #define BGP_FOREIGN_NETWORKS_MAX 1000000
 
-enum bgp_as_type { BGP_AS_NONE, BGP_AS_NUMBER, BGP_AS_INTERNAL, BGP_AS_EXTERNAL };
+enum bgp_as_type { BGP_AS_NONE, BGP_AS_NUMBER, BGP_AS_INTERNAL, BGP_AS_EXTERNAL, BGP_AS_AUTO };
 
 /* A neighbour or peer-group as read; those without our mark are kept as such. */
 struct bgp_seen_peer {
 	char *name; /* address, interface or group */
 	char *group;
 	bool is_group, has_description, ours;
+	bool listens; /* a group that neighbours join by themselves (bgp listen range) */
 	enum bgp_as_type as_type;
 	struct {
 		signed char active; /* -1: not said */

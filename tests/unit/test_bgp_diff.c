@@ -331,6 +331,20 @@ static void others_instances_are_judged(void **state)
 		  " neighbor G remote-as internal\n neighbor eth1 interface peer-group G\n"
 		  " address-family ipv6 unicast\n  neighbor G activate\n  neighbor G prefix-list X out\n",
 		  REASON_BgpForeignInstance, REASON_Announced },
+		/* FRR 10: internal or not, as the other side says */
+		{ "router bgp 65001\n no bgp network import-check\n neighbor 10.1.1.1 remote-as auto\n",
+		  REASON_BgpForeignInstance, REASON_Announced },
+		/* who joins such a group is no neighbour of the configuration */
+		{ "router bgp 65001\n no bgp network import-check\n neighbor G peer-group\n"
+		  " neighbor G remote-as internal\n bgp listen range 10.1.0.0/16 peer-group G\n",
+		  REASON_BgpForeignInstance, REASON_Announced },
+		{ "router bgp 65001\n no bgp network import-check\n neighbor G peer-group\n"
+		  " neighbor G remote-as 65009\n bgp listen range 10.1.0.0/16 peer-group G\n",
+		  REASON_Announced, REASON_Announced },
+		{ "router bgp 65001\n no bgp network import-check\n neighbor G peer-group\n"
+		  " neighbor G remote-as internal\n bgp listen range 10.1.0.0/16 peer-group G\n"
+		  " address-family ipv4 unicast\n  neighbor G route-map X out\n",
+		  REASON_Announced, REASON_Announced },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct bgp_want *w = want_of(1, 0);
@@ -342,6 +356,28 @@ static void others_instances_are_judged(void **state)
 		assert_string_equal(reason_name(v.reason), reason_name(cases[i].reason));
 		v = bgp_judge(&want, &have, true);
 		assert_string_equal(reason_name(v.reason), reason_name(cases[i].shared));
+		bgp_state_fini(&want);
+		bgp_have_fini(&have);
+		bgp_want_free(w);
+	}
+}
+
+/* Beyond the bound a neighbour of others might be taken for none. */
+static void too_many_to_remember_is_in_the_way(void **state)
+{
+	(void)state;
+	for (unsigned int more = 0; more < 2; more++) {
+		cleanup(buf_fini) struct buf text = BUF_INIT;
+		struct bgp_want *w = want_of(1, 0);
+		struct bgp_state want;
+		struct bgp_have have;
+		buf_puts(&text, "router bgp 65001\n no bgp network import-check\n");
+		for (unsigned int i = 0; i < BGP_FOREIGN_PEERS_MAX + more; i++)
+			buf_printf(&text, " neighbor 10.1.%u.%u remote-as 7\n", i / 256, i % 256);
+		bgp_running_parse(text.data, text.size, &have);
+		bgp_want_state(w, &want);
+		assert_int_equal(bgp_judge(&want, &have, true).reason,
+		                 more ? REASON_BgpForeignInstance : REASON_Announced);
 		bgp_state_fini(&want);
 		bgp_have_fini(&have);
 		bgp_want_free(w);
@@ -377,6 +413,7 @@ int main(void)
 		cmocka_unit_test(a_new_connection_adopts_without_a_command),
 		cmocka_unit_test(networks_come_before_neighbours_and_withdrawals_first),
 		cmocka_unit_test(others_instances_are_judged),
+		cmocka_unit_test(too_many_to_remember_is_in_the_way),
 		cmocka_unit_test(held_back_it_only_removes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
