@@ -94,7 +94,10 @@ static void on_summary(struct bgp *b, const char *text, size_t size)
 	}
 	md5_look(&b->md5, clock_ms());
 	for (size_t i = 0; i < b->n_sessions; i++) {
-		const struct bgp_session *s = &b->sessions[i];
+		struct bgp_session *s = &b->sessions[i];
+		/* A session of others with that address carries nothing of ours. */
+		if (bgp_have_foreign_peer(&b->have, &s->address))
+			*s = (struct bgp_session){ .address = s->address };
 		if (before[i] != s->state) {
 			changed = true;
 			log_change(b, i, before[i]);

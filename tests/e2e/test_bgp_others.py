@@ -5,6 +5,7 @@ import pytest
 from bgproom import Start, cleanup, gone, learned, want
 
 from lab import frr
+from lab.waiting import wait_for
 
 pytest_plugins = ["bgproom"]
 pytestmark = pytest.mark.skipif(not frr.installed(), reason="bgpd is not installed")
@@ -39,3 +40,18 @@ def test_an_instance_that_a_vrf_depends_on_stays_and_nothing_else_of_ours(
     config = bgpd.running_config()
     assert "FAIRLEAD" not in config and "neighbor" not in config and "network 198" not in config
     assert vrf_lines(config) == theirs
+
+
+def test_a_session_of_others_is_not_taken_for_ours(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
+    bgpd.configure(
+        *("router bgp 65001", "bgp router-id 9.9.9.9", "no bgp network import-check"),
+        *("neighbor 10.99.0.2 remote-as 65002", "neighbor 10.99.0.2 timers connect 1", "address-family ipv4 unicast"),
+        "neighbor 10.99.0.2 prefix-list NONE out",
+    )
+    show = "show bgp neighbors 10.99.0.2 json"
+    wait_for("their session", lambda: bgpd.json(show)["10.99.0.2"]["bgpState"] == "Established", 30)
+    speaker = start()
+    speaker.publish(want("198.51.100.1"))
+    wait_for("our session", lambda: speaker.status()["peers"][1]["established"], 30)
+    theirs = speaker.status()["peers"][0]
+    assert theirs["reason"] == "BgpPeerTaken" and not theirs["established"] and theirs["state"] == "Unknown"
