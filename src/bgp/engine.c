@@ -55,6 +55,11 @@ static void resync_in(struct bgp *b, unsigned int ms)
 static unsigned int resync_interval(const struct bgp *b)
 {
 	unsigned int ms = b->opts.resync_ms;
+	int64_t since_up_ms = clock_ms() - b->up_ms;
+	if (since_up_ms < BGP_FIRST_RESYNC_MS)
+		since_up_ms = BGP_FIRST_RESYNC_MS;
+	if (since_up_ms < ms)
+		ms = (unsigned int)since_up_ms;
 	bool hindered = b->want && b->want_state.asn && !reason_holds(b->verdict.reason);
 	return hindered && ms > BGP_REFUSED_RESYNC_MS ? BGP_REFUSED_RESYNC_MS : ms;
 }
@@ -111,11 +116,15 @@ static void on_running(struct bgp *b, uint8_t status, const char *text, size_t s
 	uint32_t asn = ours->asn;
 	bgp_have_fini(&b->have);
 	bgp_running_parse(text, size, &b->have);
+	b->have_bytes = size;
 	if (ours->asn != asn)
 		b->node = BGP_AT_CONFIG; /* whatever instance the connection was in, it is gone */
 	b->instance_stays &= ours->asn == asn;
 	b->have.foreign_lines |= b->instance_stays;
-	b->have_valid = b->just_read = true;
+	b->have_valid = true;
+	b->looked = b->looking_first;
+	b->just_read |= !b->looking_first;
+	b->looking_first = false;
 	b->stats.resyncs++;
 	bool nothing = ours->n_networks == 0 && ours->n_peers == 0 && !ours->own;
 	if (nothing && b->held)
@@ -123,7 +132,8 @@ static void on_running(struct bgp *b, uint8_t status, const char *text, size_t s
 	b->held = !nothing;
 	if (ours->asn)
 		b->former = ours->own ? FORMER_OWN : FORMER_OTHERS;
-	resync_in(b, resync_interval(b));
+	if (b->just_read)
+		resync_in(b, resync_interval(b));
 	step(b);
 }
 
@@ -208,6 +218,19 @@ static bool settles(struct bgp *b)
 	return b->settling;
 }
 
+/*
+ * Others may have changed the same bgpd since the last reading: where that is cheap, a last look keeps us from touching a
+ * line or a neighbour that meanwhile is theirs.
+ */
+static bool looks_first(struct bgp *b)
+{
+	if (b->hidden || b->have_bytes > BGP_LOOK_FIRST_MAX_BYTES)
+		return false;
+	b->looking_first = true;
+	read_running(b);
+	return true;
+}
+
 static void step(struct bgp *b)
 {
 	/* Commands are made for the node where the connection stands: not while it moves. */
@@ -216,8 +239,8 @@ static void step(struct bgp *b)
 	if (settles(b))
 		return;
 	enum reason before = b->verdict.reason;
-	bool read = b->just_read, collect = read || b->collect;
-	b->just_read = b->collect = false;
+	bool read = b->just_read, looked = b->looked, collect = read || b->collect;
+	b->just_read = b->looked = b->collect = false;
 	b->verdict = bgp_judge(&b->want_state, &b->have, b->opts.shared_instance);
 	if (b->verdict.reason != before) {
 		engine_notify(b);
@@ -245,6 +268,10 @@ static void step(struct bgp *b)
 		if (read)
 			engine_poll_start(b);
 		park(b);
+		return;
+	}
+	if (!read && !looked && looks_first(b)) {
+		b->collect = collect;
 		return;
 	}
 	b->last_drift = read ? hash : 0;
@@ -337,7 +364,8 @@ static void on_up(void *arg)
 	b->last_drift = b->hidden = 0;
 	b->settle_from_ms = 0;
 	b->seen_instance = false;
-	b->verifying = b->parking = b->instance_stays = false;
+	b->verifying = b->parking = b->instance_stays = b->looking_first = b->looked = false;
+	b->up_ms = clock_ms();
 	b->error[0] = 0;
 	vty_client_send(b->client, "configure terminal", VTY_WAIT, TAG_SETUP, NULL);
 	read_running(b);

@@ -16,6 +16,10 @@ struct event;
 
 #define BGP_RESYNC_MS 30000
 #define BGP_REFUSED_RESYNC_MS 5000 /* an administrator may be clearing the way */
+/* After a connection was made, and then at growing intervals: bgpd may be given saved lines of ours only now. */
+#define BGP_FIRST_RESYNC_MS 1000
+/* A running configuration of up to this size is read within a millisecond or two, so it is before every batch. */
+#define BGP_LOOK_FIRST_MAX_BYTES (32u << 10)
 #define BGP_COMMAND_TIMEOUT_MS 10000
 #define BGP_SETTLE_MS 2000
 #define BGP_SETTLE_OTHERS_MS 10000 /* where the last instance was others': it will come back */
@@ -62,6 +66,9 @@ struct bgp {
 	bool parking; /* the connection is on its way to another node */
 	struct bgp_have have;
 	bool have_valid;
+	size_t have_bytes;   /* of the running configuration read last */
+	bool looking_first;  /* it is being read only because there is something to say */
+	bool looked;         /* that was done */
 	bool just_read;      /* no diff was made since the running configuration was read */
 	bool collect;        /* classes that nothing wants go with the next batch */
 	uint64_t last_drift; /* hash of the last batch if a reading led to it, else 0 */
@@ -72,11 +79,12 @@ struct bgp {
 		FORMER_OWN,
 		FORMER_OTHERS
 	} former;               /* whose instance was last seen */
+	int64_t up_ms;          /* when the connection was made */
 	int64_t settle_from_ms; /* no instance since then; 0: there is one, or no reading yet */
 	bool settling;
-	bool seen_instance; /* on this connection, so that its absence is somebody's will */
+	bool seen_instance;  /* on this connection, so that its absence is somebody's will */
 	bool instance_stays; /* bgpd refused to let it go: as good as others' */
-	bool held;          /* something of ours was in bgpd once */
+	bool held;           /* something of ours was in bgpd once */
 	unsigned int retry_ms;
 	struct bgp_verdict verdict;
 	bool refused;             /* the last batch had failures */

@@ -2,7 +2,7 @@
 """The room bgp beside people and programs that configure the same bgpd at the same time."""
 
 import pytest
-from bgproom import Start, cleanup, gone, learned, want
+from bgproom import TOR4, Start, cleanup, gone, learned, want
 
 from lab import frr
 from lab.waiting import wait_for
@@ -55,3 +55,34 @@ def test_a_session_of_others_is_not_taken_for_ours(bgpd: frr.Daemon, router: frr
     wait_for("our session", lambda: speaker.status()["peers"][1]["established"], 30)
     theirs = speaker.status()["peers"][0]
     assert theirs["reason"] == "BgpPeerTaken" and not theirs["established"] and theirs["state"] == "Unknown"
+
+
+def test_what_others_have_just_made_theirs_is_left_alone(bgpd: frr.Daemon, start: Start) -> None:
+    """Since the last reading, the next of which is far away."""
+    speaker = start()
+    speaker.publish(want("198.51.100.1", peers=(TOR4,)))
+    family = ("router bgp 65001", "address-family ipv4 unicast")
+    bgpd.configure(*family, "network 198.51.100.2/32", "router bgp 65001", "neighbor fd99::2 remote-as 65002")
+    status = speaker.publish(want("198.51.100.1", "198.51.100.2"))
+    assert [p["reason"] for p in status["peers"]][1] == "BgpPeerTaken"
+    assert status["prefixes"] == {"wanted": 2, "set": 1}
+    config = bgpd.running_config()
+    assert "network 198.51.100.2/32\n" in config and "neighbor fd99::2 description" not in config
+    bgpd.configure(*family, "network 198.51.100.1/32")
+    status = speaker.publish(want())
+    assert status["prefixes"]["set"] == 0 and "network 198.51.100.1/32\n" in bgpd.running_config()
+
+
+def test_saved_lines_that_bgpd_gets_after_a_restart_do_not_stay(bgpd: frr.Daemon, start: Start) -> None:
+    """`write` has saved ours too, and FRR gives a bgpd its configuration a moment after it started."""
+    speaker = start()
+    speaker.publish(want("198.51.100.1", "198.51.100.2"))
+    saved = bgpd.running_config()
+    speaker.publish(want("198.51.100.1"))
+    bgpd.kill()
+    bgpd.start()
+    wait_for("told again", lambda: "network 198.51.100.1/32" in bgpd.running_config())
+    bgpd.configure(*(line.strip() for line in saved.split("hostname vm")[1].splitlines() if line.strip(" !")))
+    assert "network 198.51.100.2/32" in bgpd.running_config()
+    wait_for("the old one to go", lambda: "network 198.51.100.2/32" not in bgpd.running_config())
+    assert speaker.status()["prefixes"]["set"] == 1

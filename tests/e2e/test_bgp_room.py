@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bgproom import TOR4, TOR6, Start, cleanup, gone, learned, want
@@ -94,6 +95,11 @@ def test_a_prefix_without_our_policy_is_never_sent(bgpd: frr.Daemon, router: frr
     assert not router.route("192.0.2.0/24")
 
 
+def versions(route: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """Of each path, as the router counts them; its times of day are rounded anew each time."""
+    return [(path["peer"]["peerId"], path["version"]) for path in route["paths"]]
+
+
 def test_restart_changes_nothing(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
     first = start()
     first.publish(want("198.51.100.1", "2001:db8::1"))
@@ -106,7 +112,7 @@ def test_restart_changes_nothing(bgpd: frr.Daemon, router: frr.Daemon, start: St
     status = second.publish(want("198.51.100.1", "2001:db8::1"))
     assert status["stats"]["commands"] == 0 and status["stats"]["batches"] == 0
     assert bgpd.running_config() == config
-    assert router.route("198.51.100.1/32")["paths"] == route["paths"]
+    assert versions(router.route("198.51.100.1/32")) == versions(route)
     second.established(2)
     assert [p["resets"] for p in second.status()["peers"]] == resets
 
@@ -226,7 +232,7 @@ def test_the_instance_removed_by_hand_comes_back(bgpd: frr.Daemon, router: frr.D
     bgpd.configure("no router bgp 65001")
     time.sleep(0.5)  # bgpd 8.4 itself crashes on a network line for an instance whose removal is still under way
     status = speaker.publish(want("198.51.100.2"))
-    assert status["stats"]["failures"] == 1 and status["reason"] == "Announced"
+    assert status["stats"]["failures"] == 0 and status["reason"] == "Announced"
     learned(router, "198.51.100.2/32")
 
 
