@@ -57,12 +57,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Keeps the logs of a lab in which a test failed."""
+    """Keeps the logs of a lab in which a test failed, and what was there at that moment."""
     outcome = yield
     report = outcome.get_result()
     lab = getattr(item, "funcargs", {}).get("lab")
     if report.failed and report.when != "teardown" and lab is not None:
-        report.sections.append(("logs", str(lab.save_logs())))
+        where = lab.save_logs()
+        lab.save_state(where)
+        report.sections.append(("logs", str(where)))
 
 
 def open_lab() -> Lab:

@@ -62,7 +62,8 @@ def test_every_type_is_reached_by_arp(lab: Lab, make_service: MakeService, kind:
     # An address that is ours has no other ports.
     assert refused(lambda: lab.get(ALLOWED, 81)) == "refused"
     # From inside as well: from a node, and from a Pod that the Service may send back to itself.
-    wait_for("HTTP from a node", lambda: lab.get_from("node3", ALLOWED, timeout=1))
+    lab.wait_carried("web")
+    assert lab.get_from("node3", ALLOWED).status == 200
     seen = {lab.get_from_pod("webapp-a", ALLOWED).pod for _ in range(30)}
     assert seen == {"webapp-a", "webapp-b", "webapp-c"}
 
@@ -71,7 +72,7 @@ def test_policy_local_is_theirs_as_well(lab: Lab, make_service: MakeService) -> 
     make_external(make_service, "web", ALLOWED, FAR, externalTrafficPolicy="Local")
     owner = lab.wait_owner(ALLOWED, among=list(WITH_PODS))
     lab.wait_reason("node3", "web", ALLOWED, "NoLocalEndpoint")
-    wait_http(lab, ALLOWED)
+    lab.wait_carried("web")
     replies = [lab.get(ALLOWED) for _ in range(10)]
     assert {r.peer for r in replies} == {net.CLIENT}
     assert {lab.node_of_pod(r.pod) for r in replies} == {owner}

@@ -50,7 +50,7 @@ def test_traffic_flows(variant_lab: tuple[Lab, str]) -> None:
     lab, variant = variant_lab
     address = lab.wait_address("frontend")
     lab.wait_owner(address)
-    wait_for("HTTP", lambda: lab.get(address, timeout=1))
+    lab.wait_carried("frontend", save=f"iptables-{variant}-save")
     assert {lab.get(address).name for _ in range(60)} == {"webapp 1.0.0", "webapp 2.0.0"}
     service = lab.api.get("Service", "frontend")
     port, cluster_ip = service["spec"]["ports"][0]["nodePort"], service["spec"]["clusterIP"]

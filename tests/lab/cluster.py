@@ -9,11 +9,12 @@
 Leaving the block ends every process and removes every namespace, whatever happened inside, unless keep() was called.
 """
 
+import json
 import secrets
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,24 @@ class Lab:
         shutil.rmtree(where, ignore_errors=True)
         shutil.copytree(self.dir / "logs", where)
         return where
+
+    def save_state(self, where: Path) -> None:
+        """Beside the logs: what the API server, the daemons and the nodes' kernels hold now, as far as they tell."""
+        for kind in ("Service", "EndpointSlice", "Pod", "Node"):
+            self._save(where / f"{kind}.json", lambda k=kind: self.api.objects(k))
+        for name in self.processes:
+            if name.startswith(("controller-", "speaker-")):
+                self._save(where / f"{name}.json", lambda n=name: self.daemon(n.removeprefix("speaker-")))
+        for host in self.network.nodes:
+            self._save(where / f"rules-{host.name}.json", lambda h=host: self.iptables(h.name, "nat"))
+
+    @staticmethod
+    def _save(path: Path, tell: Callable[[], Any]) -> None:
+        try:
+            said = tell()
+        except (OSError, LabError) as error:
+            said = str(error)
+        path.write_text(json.dumps(said, indent=1), encoding="utf-8")
 
     @property
     def _run_dir(self) -> rundir.RunDir:
@@ -428,6 +447,26 @@ class Lab:
         """The rules and chains of one table, without counters and comments."""
         text = netns.output(self.host(node).namespace, [save, "-t", table])
         return [line.split(" [")[0] for line in text.splitlines() if line and line[0] != "#"]
+
+
+    def wait_carried(self, service: str, namespace: str = "default", save: str = "iptables-save") -> None:
+        """Waits until the rules of every node lead to every ready endpoint of the Service, and there is one.
+
+        A node may hear of the Service before its endpoints, and refuses connections in between; one that has heard of
+        neither passes them on to the owner.
+        """
+
+        def carried() -> bool:
+            wanted = {e["addresses"][0] for e in self.ready_endpoints(service, namespace)}
+            for host in self.network.nodes:
+                # An endpoint's chain begins with the rule for what it sends to itself.
+                rules = [r for r in self.iptables(host.name, "nat", save) if f" {namespace}/{service}:" in r]
+                missing = [ip for ip in wanted if not any(f" -s {ip}/32 " in r for r in rules)]
+                if missing or not wanted:
+                    raise LabError(f"{host.name} knows no way to {missing}")
+            return True
+
+        wait_for(f"every node to carry Service {service}", carried)
 
 
 class _Ended(Exception):
