@@ -245,6 +245,9 @@ class Kubelet:
     def run(self) -> None:
         for kind in self._objects:
             Watch(self._client, kind, self._events).start()
+        # Whoever knows one Node alone binds every Pod to it.
+        while not all("/" + n.name in self._objects["Node"] for n in self._network.nodes):
+            self._take_events()
         while True:
             self._take_events()
             self._reconcile()

@@ -57,7 +57,7 @@ def uses(audit_log: Path, namespace: str) -> set[Use]:
     with audit_log.open(encoding="utf-8") as lines:
         for line in lines:
             event = json.loads(line)
-            user, what = event["user"]["username"], event.get("objectRef")
+            user, what = event["user"].get("username", ""), event.get("objectRef")
             if not user.startswith(prefix) or not what:
                 continue
             resource = what["resource"] + (f"/{what['subresource']}" if what.get("subresource") else "")
