@@ -246,6 +246,15 @@ static void remove_entry(struct differ *d, const struct bgp_map *m)
 		->removes = true;
 }
 
+/* How much of a route-map's line follows "no": bgpd does not take the number of an `on-match goto N`. */
+static int negated_len(const char *line)
+{
+	static const char jump[] = "on-match goto";
+	size_t len = strlen(jump);
+
+	return (int)(strncmp(line, jump, len) == 0 ? len : strlen(line));
+}
+
 static void make_map(struct differ *d, const struct bgp_map *m)
 {
 	const struct bgp_map *old = bgp_state_find_entry(d->have, m->name, m->seq);
@@ -261,7 +270,8 @@ static void make_map(struct differ *d, const struct bgp_map *m)
 		->enters = true;
 	for (size_t i = 0; old && i < old->lines.n; i++)
 		if (!bgp_lines_has(&m->lines, old->lines.v[i]))
-			say(d, BGP_AT_MAP, "no %s", old->lines.v[i]);
+			say(d, BGP_AT_MAP, "no %.*s", negated_len(old->lines.v[i]),
+			    old->lines.v[i]);
 	for (size_t i = 0; i < m->lines.n; i++)
 		if (!old || !bgp_lines_has(&old->lines, m->lines.v[i]))
 			say(d, BGP_AT_MAP, "%s", m->lines.v[i]);

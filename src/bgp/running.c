@@ -327,7 +327,7 @@ static void read_line(struct parser *p, char *line)
 	}
 	if (p->at == AT_BGP || p->at == AT_AF || p->at == AT_OTHER_AF) {
 		read_in_instance(p, line);
-	} else if (p->at == AT_MAP && p->map) {
+	} else if (p->at == AT_MAP && p->map && !after(line, "description")) {
 		cleanup_free char *canonical = bgp_canonical_line(line);
 		bgp_lines_add(&p->map->lines, canonical);
 	}

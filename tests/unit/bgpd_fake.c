@@ -55,16 +55,31 @@ static uint8_t say_map(struct bgpd_fake *f, const char *v)
 	return VTY_SUCCESS;
 }
 
+static uint8_t say_no_in_map(struct bgp_map *m, const char *line)
+{
+	bool jump = strcmp(line, "on-match goto") == 0;
+
+	if (!jump && after(line, "on-match goto"))
+		return VTY_NO_MATCH;
+	for (size_t i = m->lines.n; i > 0; i--)
+		if (jump ? after(m->lines.v[i - 1], line) != NULL
+		         : strcmp(m->lines.v[i - 1], line) == 0)
+			drop_line(&m->lines, i - 1);
+	return VTY_SUCCESS;
+}
+
 static uint8_t say_in_map(struct bgpd_fake *f, const char *c)
 {
 	struct bgp_map *m = bgp_state_map(&f->s, f->map, f->seq, NULL);
 	const char *no = after(c, "no ");
 	cleanup_free char *line = bgp_canonical_line(no ? no : c);
 
+	if (!after(line, "set ") && !after(line, "match ") && !after(line, "call") &&
+	    !after(line, "on-match"))
+		return VTY_NO_MATCH;
 	if (no)
-		drop_exact(&m->lines, line);
-	else
-		bgp_lines_add(&m->lines, line);
+		return say_no_in_map(m, line);
+	bgp_lines_add(&m->lines, line);
 	return VTY_SUCCESS;
 }
 
@@ -278,7 +293,7 @@ uint8_t bgpd_fake_say(struct bgpd_fake *f, const char *c)
 	if (after(yes, "bgp large-community-list standard " BGP_INSTANCE_LIST))
 		return say_marker(f, yes, no != NULL);
 	if (f->node == BGP_AT_MAP)
-		return after(yes, "set ") || after(yes, "match ") ? say_in_map(f, c) : VTY_NO_MATCH;
+		return say_in_map(f, c);
 	if ((v = after(yes, "neighbor ")))
 		return say_neighbor(f, v, no != NULL);
 	if ((v = after(yes, "network ")))

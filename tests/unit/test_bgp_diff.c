@@ -238,6 +238,25 @@ static void a_new_connection_adopts_without_a_command(void **state)
 	bgpd_fake_fini(&f);
 }
 
+static void hand_made_lines_in_a_map_of_ours_go(void **state)
+{
+	(void)state;
+	static const char *const lines[] = { "set metric 7", "match tag 9", "call THEIRS",
+		                             "on-match goto 20", "description a note may stay" };
+
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		struct bgpd_fake f = { 0 };
+		struct bgp_want *w = want_of(2, 0);
+		turn(&f, w, true, SIZE_MAX);
+		for (size_t k = 0; k < f.s.n_maps; k++)
+			bgp_lines_add(&f.s.maps[k].lines, lines[i]);
+		turn(&f, w, true, SIZE_MAX);
+		assert_int_equal(turn(&f, w, true, SIZE_MAX).commands, 0);
+		bgp_want_free(w);
+		bgpd_fake_fini(&f);
+	}
+}
+
 /* With graceful restart the router keeps stale routes until the End-of-RIB: networks must be there before the session. */
 static void networks_come_before_neighbours_and_withdrawals_first(void **state)
 {
@@ -411,6 +430,7 @@ int main(void)
 		cmocka_unit_test(any_state_becomes_any_other),
 		cmocka_unit_test(a_change_of_one_service_costs_at_most_three_commands),
 		cmocka_unit_test(a_new_connection_adopts_without_a_command),
+		cmocka_unit_test(hand_made_lines_in_a_map_of_ours_go),
 		cmocka_unit_test(networks_come_before_neighbours_and_withdrawals_first),
 		cmocka_unit_test(others_instances_are_judged),
 		cmocka_unit_test(too_many_to_remember_is_in_the_way),
