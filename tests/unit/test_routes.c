@@ -180,23 +180,51 @@ static bool is_released(const struct fixture *f)
 	return f->gone > 0;
 }
 
-static void announce_one(struct fixture *f)
+/* ---- how tests begin and end ---- */
+
+static int set_up(void **state)
 {
+	*state = fixture_new();
+	return 0;
+}
+
+static int set_up_announced(void **state)
+{
+	struct fixture *f = fixture_new();
+
 	start_bgpd(f);
 	with_peer(f->view);
 	with_service(f->view, "10.1.1.1@n1");
 	turn(f);
 	spin_until(f, is_announced);
+	*state = f;
+	return 0;
+}
+
+/* bgpd hangs, and a Service has just lost its endpoint. */
+static int set_up_held(void **state)
+{
+	set_up_announced(state);
+	struct fixture *f = *state;
+
+	vty_server_hang(f->server, true);
+	with_service(f->view, "10.1.1.1@n1!");
+	assert_true(turn(f));
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	fixture_free(*state);
+	return 0;
 }
 
 /* ---- what is left of earlier configurations ---- */
 
 static void a_peer_removed_meanwhile_goes(void **state)
 {
-	(void)state;
-	struct fixture *f = fixture_new();
+	struct fixture *f = *state;
 
-	announce_one(f);
 	assert_int_equal(f->fake.s.n_peers, 1);
 	end(f);
 	begin(f);
@@ -218,15 +246,12 @@ static void a_peer_removed_meanwhile_goes(void **state)
 	start_bgpd(f);
 	turn(f);
 	spin_until(f, is_empty);
-	fixture_free(f);
 }
 
 static void without_a_configuration_nothing_goes(void **state)
 {
-	(void)state;
-	struct fixture *f = fixture_new();
+	struct fixture *f = *state;
 
-	announce_one(f);
 	end(f);
 	begin(f);
 	unsigned int accepted = vty_server_accepted(f->server);
@@ -236,29 +261,24 @@ static void without_a_configuration_nothing_goes(void **state)
 	}
 	assert_int_equal(vty_server_accepted(f->server), accepted);
 	assert_int_equal(f->fake.s.n_networks, 1);
-	fixture_free(f);
 }
 
 static void without_peer_or_bgpd_there_is_no_bgp(void **state)
 {
-	(void)state;
 	cleanup(buf_fini) struct buf out = BUF_INIT;
-	struct fixture *f = fixture_new();
+	struct fixture *f = *state;
 
 	world_configuration(f->view);
 	turn(f);
 	routes_status(f->routes, &out);
 	assert_non_null(strstr(buf_str(&out), "{\"connected\":false,\"reason\":\"BgpNoPeer\""));
 	assert_non_null(strstr(buf_str(&out), "\"peers\":[]}"));
-	fixture_free(f);
 }
 
 static void a_peer_may_go_and_come_back(void **state)
 {
-	(void)state;
-	struct fixture *f = fixture_new();
+	struct fixture *f = *state;
 
-	announce_one(f);
 	world_configuration(f->view);
 	turn(f);
 	spin_until(f, is_empty);
@@ -267,17 +287,14 @@ static void a_peer_may_go_and_come_back(void **state)
 	with_peer(f->view);
 	turn(f);
 	spin_until(f, is_announced);
-	fixture_free(f);
 }
 
 /* ---- rules that wait for a withdrawal ---- */
 
 static void rules_wait_for_the_withdrawal(void **state)
 {
-	(void)state;
-	struct fixture *f = fixture_new();
+	struct fixture *f = *state;
 
-	announce_one(f);
 	assert_false(routes_hold(f->routes, "shop/web"));
 	with_service(f->view, "10.1.1.1@n1!");
 	assert_true(turn(f));
@@ -289,18 +306,12 @@ static void rules_wait_for_the_withdrawal(void **state)
 	assert_int_equal(f->fake.s.n_networks, 0);
 	assert_int_equal(f->gone, 1);
 	assert_false(routes_is_held(f->routes, "shop/web"));
-	fixture_free(f);
 }
 
 static void rules_do_not_wait_for_ever(void **state)
 {
-	(void)state;
-	struct fixture *f = fixture_new();
+	struct fixture *f = *state;
 
-	announce_one(f);
-	vty_server_hang(f->server, true);
-	with_service(f->view, "10.1.1.1@n1!");
-	assert_true(turn(f));
 	/* The engine itself would give up on a hung bgpd much later. */
 	spin_until(f, is_released);
 	assert_int_equal(f->fake.s.n_networks, 1);
@@ -308,35 +319,34 @@ static void rules_do_not_wait_for_ever(void **state)
 	                 REASON_BgpPending);
 	vty_server_hang(f->server, false);
 	spin_until(f, is_withdrawn);
-	fixture_free(f);
 }
 
 static void rules_do_not_wait_for_a_dead_bgpd(void **state)
 {
-	(void)state;
-	struct fixture *f = fixture_new();
+	struct fixture *f = *state;
 
-	announce_one(f);
-	vty_server_hang(f->server, true);
-	with_service(f->view, "10.1.1.1@n1!");
-	assert_true(turn(f));
 	vty_server_stop(TAKE(f->server));
 	spin_until(f, is_released);
 	/* Who is withdrawn now need not wait at all. */
 	assert_false(routes_hold(f->routes, "shop/web"));
-	fixture_free(f);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_peer_removed_meanwhile_goes),
-		cmocka_unit_test(without_a_configuration_nothing_goes),
-		cmocka_unit_test(without_peer_or_bgpd_there_is_no_bgp),
-		cmocka_unit_test(a_peer_may_go_and_come_back),
-		cmocka_unit_test(rules_wait_for_the_withdrawal),
-		cmocka_unit_test(rules_do_not_wait_for_ever),
-		cmocka_unit_test(rules_do_not_wait_for_a_dead_bgpd),
+		cmocka_unit_test_setup_teardown(a_peer_removed_meanwhile_goes, set_up_announced,
+		                                tear_down),
+		cmocka_unit_test_setup_teardown(without_a_configuration_nothing_goes,
+		                                set_up_announced, tear_down),
+		cmocka_unit_test_setup_teardown(without_peer_or_bgpd_there_is_no_bgp, set_up,
+		                                tear_down),
+		cmocka_unit_test_setup_teardown(a_peer_may_go_and_come_back, set_up_announced,
+		                                tear_down),
+		cmocka_unit_test_setup_teardown(rules_wait_for_the_withdrawal, set_up_announced,
+		                                tear_down),
+		cmocka_unit_test_setup_teardown(rules_do_not_wait_for_ever, set_up_held, tear_down),
+		cmocka_unit_test_setup_teardown(rules_do_not_wait_for_a_dead_bgpd, set_up_held,
+		                                tear_down),
 	};
 	signal(SIGPIPE, SIG_IGN); /* as in the speaker; either end may write to one that is gone */
 	return cmocka_run_group_tests(tests, NULL, NULL);
