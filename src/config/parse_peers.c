@@ -340,6 +340,20 @@ static void set_multihop(struct schema_ctx *x, const struct schema_key *key,
 	schema_set_bool(x, key, node, &t->peer.ebgp_multihop);
 }
 
+/* Not every special address: somebody may well have a router at 169.254.0.1, or on the node itself. */
+static void set_peer_address(struct schema_ctx *x, const struct schema_key *key,
+                             const struct ynode *node, void *target)
+{
+	struct addr *a = target;
+
+	schema_set_addr(x, key, node, a);
+	if (a->family == 6 && a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80)
+		schema_warning(x, node->line,
+		               "%s is link-local, and needs an interface, which cannot be given "
+		               "here: no session can come up; write the router's global address",
+		               addr_str(a));
+}
+
 static void set_router_id(struct schema_ctx *x, const struct schema_key *key,
                           const struct ynode *node, void *target)
 {
@@ -389,7 +403,7 @@ static const struct schema_key peer_keys[] = {
 	  .invalid = "invalid peer ASN",
 	  SCHEMA_FIELD(struct peer_target, peer.peer_asn) },
 	{ .name = "peer-address",
-	  .set = schema_set_addr,
+	  .set = set_peer_address,
 	  .required = "missing peer address; write peer-address: ADDRESS",
 	  .invalid = "invalid peer IP",
 	  SCHEMA_FIELD(struct peer_target, peer.address) },

@@ -362,6 +362,8 @@ static void test_warnings(void **state)
 		{ PEER ", hold-time: 900ms}\n", "2 peers[0].hold-time;" },
 		{ PEER ",\n  source-address: '2001:db8::1'}\n", "3 peers[0].source-address;" },
 		{ PEER ", source-address: 10.0.0.9}\n", "" },
+		{ "peers:\n- {my-asn: 1, peer-asn: 2, peer-address: 'fe80::1'}\n",
+		  "2 peers[0].peer-address;" },
 		{ POOL "  addresses: [192.0.2.0/24, 224.0.0.0/24]\n",
 		  "4 address-pools[0].addresses[1];" },
 		{ POOL "  addresses: ['::/0']\n", "4 address-pools[0].addresses[0];" },
