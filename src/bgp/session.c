@@ -136,6 +136,10 @@ static void read_error(struct json_object *o, const char *hint, struct bgp_sessi
 	struct json_object *shut = member(o, "adminShutDown", json_type_boolean);
 
 	s->error[0] = 0;
+	/* What a neighbour is told when it is made, before we activate it; of one that tries to connect it is no longer true. */
+	if (due && strcmp(due, "No AFI/SAFI activated for peer") == 0 &&
+	    (s->state == BGP_SESSION_CONNECT || s->state == BGP_SESSION_ACTIVE))
+		due = NULL;
 	if (shut && json_object_get_boolean(shut)) {
 		s->state = BGP_SESSION_SHUTDOWN;
 		set_text(s->error, sizeof(s->error), "shut down by hand in bgpd", "");

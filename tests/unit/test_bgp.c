@@ -524,6 +524,8 @@ static void sessions_are_read(void **state)
 		  "the router said: OPEN/Bad AS", "" },
 		{ "\"lastResetDueTo\":\"Waiting for peer OPEN\\u0001\"", "Waiting for peer OPEN?",
 		  "" },
+		{ "\"lastResetDueTo\":\"No AFI/SAFI activated for peer\"",
+		  "the router does not answer", "" },
 		{ "\"authenticationEnabled\":1", "the router does not answer; has it the password?",
 		  "has it the password?" },
 		{ "\"adminShutDown\":true", "shut down by hand in bgpd", "has it the password?" },
