@@ -261,10 +261,7 @@ static void make_map(struct differ *d, const struct bgp_map *m)
 
 	if (old && bgp_map_eq(old, m))
 		return;
-	if (old && old->permit != m->permit) {
-		remove_entry(d, old);
-		old = NULL;
-	}
+	/* Changed in place: bgpd 8.4 may crash within seconds of the removal of a map that networks point to. */
 	say(d, BGP_AT_MAP, "route-map %s %s %" PRIu32, m->name, m->permit ? "permit" : "deny",
 	    m->seq)
 		->enters = true;

@@ -43,14 +43,11 @@ static uint8_t say_map(struct bgpd_fake *f, const char *v)
 {
 	char action[8];
 	uint32_t seq;
-	bool is_new;
 
 	if (sscanf(v, "%63s %7s %" SCNu32, f->map, action, &seq) != 3)
 		return VTY_NO_MATCH;
 	f->seq = seq;
-	struct bgp_map *m = bgp_state_map(&f->s, f->map, seq, &is_new);
-	if (is_new)
-		m->permit = strcmp(action, "permit") == 0;
+	bgp_state_map(&f->s, f->map, seq, NULL)->permit = strcmp(action, "permit") == 0;
 	f->node = BGP_AT_MAP;
 	return VTY_SUCCESS;
 }

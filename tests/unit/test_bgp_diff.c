@@ -238,6 +238,21 @@ static void a_new_connection_adopts_without_a_command(void **state)
 	bgpd_fake_fini(&f);
 }
 
+/* Its entries stay while they are set right: removing one takes the networks' policy away. */
+static void a_map_of_ours_that_was_turned_round_is_turned_back(void **state)
+{
+	(void)state;
+	struct bgpd_fake f = { 0 };
+	struct bgp_want *w = want_of(2, 0);
+
+	turn(&f, w, true, SIZE_MAX);
+	for (size_t k = 0; k < f.s.n_maps; k++)
+		f.s.maps[k].permit = !f.s.maps[k].permit;
+	turn(&f, w, true, SIZE_MAX);
+	bgp_want_free(w);
+	bgpd_fake_fini(&f);
+}
+
 static void hand_made_lines_in_a_map_of_ours_go(void **state)
 {
 	(void)state;
@@ -430,6 +445,7 @@ int main(void)
 		cmocka_unit_test(any_state_becomes_any_other),
 		cmocka_unit_test(a_change_of_one_service_costs_at_most_three_commands),
 		cmocka_unit_test(a_new_connection_adopts_without_a_command),
+		cmocka_unit_test(a_map_of_ours_that_was_turned_round_is_turned_back),
 		cmocka_unit_test(hand_made_lines_in_a_map_of_ours_go),
 		cmocka_unit_test(networks_come_before_neighbours_and_withdrawals_first),
 		cmocka_unit_test(others_instances_are_judged),
