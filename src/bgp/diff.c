@@ -58,6 +58,13 @@ struct bgp_verdict bgp_judge(const struct bgp_state *want, const struct bgp_have
 		                  "neighbour %.64s of others in router bgp %" PRIu32
 		                  " has no outbound policy and would receive our networks",
 		                  open->name, ours->asn);
+	if (!shared && have->default_family[0])
+		return verdict_of(
+			REASON_BgpForeignInstance,
+			"router bgp %" PRIu32
+			" is others' and has `bgp default %s`: our neighbours would begin "
+			"with that family, and without any policy in it",
+			ours->asn, have->default_family);
 	return verdict_of(REASON_Announced, "%s", "");
 }
 

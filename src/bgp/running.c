@@ -4,6 +4,7 @@
 #include "bgp/running.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "bgp/vty.h"
@@ -218,6 +219,17 @@ static void read_listen_range(struct parser *p, const char *line)
 		group->listens = true;
 }
 
+/* "bgp default FAMILY", beside other things that may be default. */
+static void read_default_family(struct bgp_have *h, const char *line)
+{
+	const char *v = after(line, "bgp default");
+
+	if (v && strchr(v, '-') && strcmp(v, "ipv4-unicast") != 0 &&
+	    strcmp(v, "ipv6-unicast") != 0 &&
+	    (strncmp(v, "ip", 2) == 0 || strncmp(v, "l2vpn", 5) == 0))
+		snprintf(h->default_family, sizeof(h->default_family), "%s", v);
+}
+
 static void read_instance_line(struct parser *p, const char *line)
 {
 	struct bgp_have *h = p->have;
@@ -229,6 +241,7 @@ static void read_instance_line(struct parser *p, const char *line)
 	else if (!after(line, "bgp router-id")) {
 		h->foreign_lines = true;
 		read_listen_range(p, line);
+		read_default_family(h, line);
 		if (strcmp(line, "bgp default ipv6-unicast") == 0)
 			h->default_active[BGP_AF6] = true;
 		else if (strcmp(line, "no bgp ebgp-requires-policy") == 0)

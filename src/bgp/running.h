@@ -35,6 +35,8 @@ struct bgp_have {
 	bool foreign_lines;    /* the instance has others' lines: it may not go */
 	bool requires_policy;  /* eBGP neighbours without policy are sent nothing */
 	bool import_check, default_active[BGP_N_AF];
+	/* "l2vpn-evpn": a family in which new neighbours begin activated, and where we set no policy; "": none. */
+	char default_family[32];
 	bool truncated; /* a bound was reached */
 	struct bgp_seen_peer *foreign;
 	size_t n_foreign, cap_foreign;

@@ -365,6 +365,14 @@ static void others_instances_are_judged(void **state)
 		  " neighbor G remote-as internal\n neighbor eth1 interface peer-group G\n"
 		  " address-family ipv6 unicast\n  neighbor G activate\n  neighbor G prefix-list X out\n",
 		  REASON_BgpForeignInstance, REASON_Announced },
+		/* in which our own neighbours would be without policy */
+		{ "router bgp 65001\n bgp default l2vpn-evpn\n no bgp network import-check\n",
+		  REASON_BgpForeignInstance, REASON_Announced },
+		{ "router bgp 65001\n bgp default ipv4-flowspec\n no bgp network import-check\n",
+		  REASON_BgpForeignInstance, REASON_Announced },
+		{ "router bgp 65001\n bgp default ipv6-unicast\n bgp default show-hostname\n"
+		  " bgp default local-preference 7\n no bgp network import-check\n",
+		  REASON_Announced, REASON_Announced },
 		/* FRR 10: internal or not, as the other side says */
 		{ "router bgp 65001\n no bgp network import-check\n neighbor 10.1.1.1 remote-as auto\n",
 		  REASON_BgpForeignInstance, REASON_Announced },
