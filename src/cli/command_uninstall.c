@@ -166,7 +166,8 @@ static int look(const struct command_options *o, const char *namespace, struct r
 	for (size_t i = 0; i < u->n; i++)
 		speakers[i] = (struct gather_speaker){ .node = u->pods[i].node,
 			                               .address = &u->pods[i].address };
-	gather_speakers(speakers, u->n, o->speaker_port, put_speaker, u);
+	/* The way of the hook, which has the right to nothing else. */
+	gather_speakers(NULL, speakers, u->n, o->speaker_port, put_speaker, u);
 	free(speakers);
 	return 0;
 }

@@ -19,6 +19,7 @@
 #define API_RETRIES 1
 #define PAGE_LIMIT "500"
 #define SPEAKER_TIMEOUT_S 2
+#define PROXY_TIMEOUT_MS 3000
 /* A speaker's /status is about 300 bytes for each Service. */
 #define SPEAKER_BODY_MAX_BYTES (64 << 20)
 #define SPEAKER_HEADERS_MAX_BYTES 8192
@@ -41,7 +42,8 @@ struct speaker_call {
 	struct gathering *g;
 	const char *node;
 	struct evhttp_connection *connection;
-	const char *why;
+	bool answered;
+	const char *why; /* it did not */
 };
 
 static void one_less(struct gathering *g)
@@ -168,6 +170,12 @@ int gather_request(const struct options_kube *kube, const struct kube_request_sp
 
 /* ---- the speakers ---- */
 
+static void answered(struct speaker_call *call, struct json_object *status)
+{
+	call->answered = true;
+	call->g->put(call->node, status, NULL, call->g->arg);
+}
+
 static void on_speaker_error(enum evhttp_request_error error, void *arg)
 {
 	struct speaker_call *call = arg;
@@ -177,30 +185,38 @@ static void on_speaker_error(enum evhttp_request_error error, void *arg)
 	                                                : "unreachable: no answer";
 }
 
+static struct json_object *parse_status(struct evbuffer *body)
+{
+	size_t size = evbuffer_get_length(body);
+	struct json_tokener *tok = json_tokener_new();
+	struct json_object *status =
+		json_tokener_parse_ex(tok, (char *)evbuffer_pullup(body, -1), (int)size);
+
+	json_tokener_free(tok);
+	if (json_object_is_type(status, json_type_object))
+		return status;
+	json_object_put(status);
+	return NULL;
+}
+
 static void on_speaker(struct evhttp_request *req, void *arg)
 {
 	struct speaker_call *call = arg;
-	struct gathering *g = call->g;
-	struct evbuffer *body = req ? evhttp_request_get_input_buffer(req) : NULL;
-	struct json_object *status = NULL;
-	const char *why = call->why ? call->why : "unreachable: refused";
+	int code = req ? evhttp_request_get_response_code(req) : 0;
 
-	if (req && evhttp_request_get_response_code(req) == 200) {
-		size_t size = evbuffer_get_length(body);
-		struct json_tokener *tok = json_tokener_new();
-		status = json_tokener_parse_ex(tok, (char *)evbuffer_pullup(body, -1), (int)size);
-		json_tokener_free(tok);
-		if (!json_object_is_type(status, json_type_object)) {
-			json_object_put(status);
-			status = NULL;
-		}
-		why = "its answer is no JSON";
-	} else if (req && evhttp_request_get_response_code(req)) {
-		why = "its answer is an error";
+	if (code == 200) {
+		struct json_object *status = parse_status(evhttp_request_get_input_buffer(req));
+		if (status)
+			answered(call, status);
+		else
+			call->why = "its answer is no JSON";
+		json_object_put(status);
+	} else if (code) {
+		call->why = "its answer is an error";
+	} else if (!call->why) {
+		call->why = "unreachable: refused";
 	}
-	g->put(call->node, status, status ? NULL : why, g->arg);
-	json_object_put(status);
-	one_less(g);
+	one_less(call->g);
 }
 
 static void ask_speaker(struct speaker_call *call, const struct addr *address, int port)
@@ -218,12 +234,60 @@ static void ask_speaker(struct speaker_call *call, const struct addr *address, i
 	evhttp_add_header(evhttp_request_get_output_headers(req), "Host", host);
 	g->n_pending++;
 	if (evhttp_make_request(call->connection, req, EVHTTP_REQ_GET, "/status") < 0) {
-		g->put(call->node, NULL, "unreachable", g->arg);
+		call->why = "unreachable";
 		g->n_pending--;
 	}
 }
 
-void gather_speakers(const struct gather_speaker *speakers, size_t n, int port,
+static void on_proxied(int status, struct json_object *obj, const struct err *e, void *arg)
+{
+	struct speaker_call *call = arg;
+
+	(void)status;
+	/* What was wrong on the direct way says more than why there is no other. */
+	if (!e && obj)
+		answered(call, obj);
+	one_less(call->g);
+}
+
+static bool all_answered(const struct speaker_call *calls, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && calls[i].answered)
+		i++;
+	return i == n;
+}
+
+/* Whoever sits elsewhere may reach the API server alone, which reaches its nodes. */
+static void ask_by_proxy(const struct options_kube *kube, struct gathering *g,
+                         struct speaker_call *calls, size_t n, int port)
+{
+	struct kube_access *access = NULL;
+	struct err ignored = ERR_INIT;
+
+	if (kube_access_load(kube->kubeconfig, kube->context, &access, &ignored) < 0)
+		return;
+	g->client = kube_client_new(g->base, access, "fairlead/" PACKAGE_VERSION);
+	for (size_t i = 0; i < n; i++) {
+		if (calls[i].answered)
+			continue;
+		cleanup_free char *path =
+			xasprintf("/api/v1/nodes/%s:%d/proxy/status", calls[i].node, port);
+		const struct kube_request_spec spec = { .method = "GET",
+			                                .path = path,
+			                                .timeout_ms = PROXY_TIMEOUT_MS };
+		g->n_pending++;
+		kube_request_start(g->client, &spec, on_proxied, &calls[i]);
+	}
+	if (g->n_pending)
+		event_base_dispatch(g->base);
+	kube_client_free(g->client);
+	kube_access_free(access);
+}
+
+void gather_speakers(const struct options_kube *kube, const struct gather_speaker *speakers,
+                     size_t n, int port,
                      void (*put)(const char *node, struct json_object *status, const char *why,
                                  void *arg),
                      void *arg)
@@ -235,15 +299,20 @@ void gather_speakers(const struct gather_speaker *speakers, size_t n, int port,
 	for (size_t i = 0; i < n; i++) {
 		calls[i] = (struct speaker_call){ .g = &g, .node = speakers[i].node };
 		if (addr_is_none(speakers[i].address))
-			put(calls[i].node, NULL, "no InternalIP", arg);
+			calls[i].why = "no InternalIP";
 		else
 			ask_speaker(&calls[i], speakers[i].address, port);
 	}
 	if (g.n_pending)
 		event_base_dispatch(g.base);
-	for (size_t i = 0; i < n; i++)
+	if (kube && !all_answered(calls, n))
+		ask_by_proxy(kube, &g, calls, n, port);
+	for (size_t i = 0; i < n; i++) {
+		if (!calls[i].answered)
+			put(calls[i].node, NULL, calls[i].why, arg);
 		if (calls[i].connection)
 			evhttp_connection_free(calls[i].connection);
+	}
 	free(calls);
 	event_base_free(g.base);
 }

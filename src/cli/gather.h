@@ -37,8 +37,12 @@ struct gather_speaker {
 	const struct addr *address; /* none: it has no address to be asked at */
 };
 
-/* Calls @put once for each, with what it answered to /status, or with NULL and why. */
-void gather_speakers(const struct gather_speaker *speakers, size_t n, int port,
+/*
+ * Calls @put once for each, with what it answered to /status, or with NULL and why.  With @kube (or NULL) those that cannot be
+ * reached from here are asked by way of the API server, as a node's proxy subresource, for which one needs the right.
+ */
+void gather_speakers(const struct options_kube *kube, const struct gather_speaker *speakers,
+                     size_t n, int port,
                      void (*put)(const char *node, struct json_object *status, const char *why,
                                  void *arg),
                      void *arg);

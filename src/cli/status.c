@@ -76,7 +76,7 @@ static int ask_api(const struct command_options *o, struct model *m, struct err 
 	return gather_api(&o->kube, rows, ARRAY_LEN(rows), m, e);
 }
 
-static void ask_speakers(struct model *m, int port)
+static void ask_speakers(const struct command_options *o, struct model *m)
 {
 	size_t n = cluster_nodes(m);
 	struct gather_speaker *speakers = xcalloc(n + 1, sizeof(*speakers));
@@ -84,7 +84,7 @@ static void ask_speakers(struct model *m, int port)
 	for (size_t i = 0; i < n; i++)
 		speakers[i] = (struct gather_speaker){ .node = cluster_node_name(m, i),
 			                               .address = cluster_node_address(m, i) };
-	gather_speakers(speakers, n, port, put_speaker, m);
+	gather_speakers(&o->kube, speakers, n, o->speaker_port, put_speaker, m);
 	free(speakers);
 }
 
@@ -95,7 +95,7 @@ int command_status(const struct command_options *o, struct err *e)
 	int exit_status = COMMAND_FAILED;
 
 	if (ask_api(o, m, e) == 0) {
-		ask_speakers(m, o->speaker_port);
+		ask_speakers(o, m);
 		if (o->json)
 			cluster_json(m, &out);
 		else
@@ -133,7 +133,7 @@ int command_bgp(const struct command_options *o, struct err *e)
 	int exit_status = COMMAND_FAILED;
 
 	if (gather_api(&o->kube, &nodes, 1, m, e) == 0) {
-		ask_speakers(m, o->speaker_port);
+		ask_speakers(o, m);
 		if (o->json)
 			cluster_bgp_json(m, &out);
 		else

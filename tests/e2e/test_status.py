@@ -97,6 +97,25 @@ def test_status_names_a_speaker_that_does_not_answer(lab: Lab) -> None:
     assert reachable == {"node1": True, "node2": False, "node3": True}
 
 
+@pytest.mark.kubernetes
+def test_who_reaches_the_api_server_alone_asks_by_way_of_it(lab: Lab) -> None:
+    """Of the node that has no speaker nothing is known; why is what was found on the way to it."""
+    routes = [f"unreachable {lab.host(n).address}/32" for n in NODES]
+    netns.configure(lab.client, [f"route add {r}" for r in routes])
+    lab.speaker("node2").pause()
+    try:
+        argv = [lab.program("fairlead"), "status", "-o", "json", "--kubeconfig", str(lab.kubeconfig)]
+        with netns.entered(lab.client):
+            done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    finally:
+        lab.speaker("node2").resume()
+        netns.configure(lab.client, [f"route del {r}" for r in routes])
+    assert done.returncode == 3, done.stderr
+    speakers = {n["name"]: n["speaker"] for n in json.loads(done.stdout)["nodes"]}
+    assert {n: s["reachable"] for n, s in speakers.items()} == {"node1": True, "node2": False, "node3": True}
+    assert "unreachable" in speakers["node2"]["error"]
+
+
 @pytest.mark.embedded
 def test_status_without_an_api_server(lab: Lab) -> None:
     lab.set_faults(rules=[{"agent": "fairlead/", "code": 503}])

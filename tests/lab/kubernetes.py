@@ -176,6 +176,7 @@ class ControlPlane:
             f"--bind-address={self.address}",
             f"--advertise-address={self.address}",
             "--endpoint-reconciler-type=none",
+            "--kubelet-preferred-address-types=InternalIP",  # as kubeadm has it: no name of a node resolves
             f"--tls-cert-file={self._path('server.crt')}",
             f"--tls-private-key-file={self._path('server.key')}",
             f"--client-ca-file={self.authority}",

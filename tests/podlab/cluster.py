@@ -35,7 +35,6 @@ _USERS = {"admin": "system:masters", "system:kube-proxy": ""}
 _API_SERVER_FLAGS = (
     "--endpoint-reconciler-type=lease",
     "--enable-admission-plugins=NodeRestriction",
-    "--kubelet-preferred-address-types=InternalIP",
     # A node that is gone loses its Pods in seconds rather than minutes.
     "--default-not-ready-toleration-seconds=5",
     "--default-unreachable-toleration-seconds=5",
