@@ -23,7 +23,7 @@
 
 bool controller_may_write(const struct controller *ctl)
 {
-	return ctl->leading && !ctl->stopping && lease_may_write(ctl->elector);
+	return ctl->leading && !ctl->stopping && !ctl->resigning && lease_may_write(ctl->elector);
 }
 
 void controller_event(struct controller *ctl, const char *kind, const char *namespace,
@@ -124,14 +124,17 @@ static void drop_work(struct controller *ctl)
 	}
 }
 
-static void deposed(void *arg)
+static void stop_leading(struct controller *ctl)
 {
-	struct controller *ctl = arg;
-
-	log_warn("no longer leading");
 	ctl->elected = ctl->leading = false;
 	drop_work(ctl);
 	controller_rebuild(ctl);
+}
+
+static void deposed(void *arg)
+{
+	log_warn("no longer leading");
+	stop_leading(arg);
 }
 
 static void observed(const char *holder, void *arg)
@@ -143,6 +146,22 @@ static void observed(const char *holder, void *arg)
 static const struct lease_elector_ops elector_ops = { .started = elected,
 	                                              .stopped = deposed,
 	                                              .observed = observed };
+
+static void run(struct controller *ctl)
+{
+	ctl->elector = lease_elector_start(ctl->client, ctl->base, ctl->namespace, CONTROLLER_LEASE,
+	                                   ctl->identity, ctl->timing, &elector_ops, ctl);
+}
+
+void controller_run_again(struct controller *ctl)
+{
+	if (!ctl->resigning || ctl->stopping)
+		return;
+	evtimer_del(ctl->last_call);
+	ctl->resigning = ctl->resigned = false;
+	lease_elector_free(ctl->elector);
+	run(ctl);
+}
 
 /* ---- the loop ---- */
 
@@ -186,10 +205,13 @@ static void on_second_try(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the end ---- */
 
-static void end_loop(void *arg)
+static void handed_over(void *arg)
 {
 	struct controller *ctl = arg;
-	event_base_loopbreak(ctl->base);
+
+	ctl->resigned = true;
+	if (ctl->stopping)
+		event_base_loopbreak(ctl->base);
 }
 
 /* Writes under way end first: a lease that is handed over promises that nothing more comes from here. */
@@ -204,7 +226,16 @@ static void on_last_call(evutil_socket_t fd, short what, void *arg)
 		evtimer_add(ctl->last_call, &again);
 		return;
 	}
-	lease_elector_stop(ctl->elector, true, end_loop, ctl);
+	stop_leading(ctl);
+	lease_elector_stop(ctl->elector, true, handed_over, ctl);
+}
+
+void controller_resign(struct controller *ctl)
+{
+	if (ctl->resigning)
+		return;
+	ctl->resigning = true;
+	on_last_call(-1, 0, ctl);
 }
 
 static void on_signal(evutil_socket_t sig, short what, void *arg)
@@ -220,7 +251,9 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 	log_info("stopping", KV_S("signal", strsignal(sig)));
 	ctl->stopping = true;
 	event_base_loopexit(ctl->base, &give_up);
-	on_last_call(-1, 0, ctl);
+	if (ctl->resigned)
+		handed_over(ctl);
+	controller_resign(ctl);
 }
 
 /* ---- start and stop ---- */
@@ -303,8 +336,7 @@ int controller_start(struct controller *ctl, struct err *e)
 	         KV_S("server", kube_access_server(ctl->access)), KV_S("namespace", ctl->namespace),
 	         KV_S("class", ctl->opts.daemon.load_balancer_class));
 	start_informers(ctl);
-	ctl->elector = lease_elector_start(ctl->client, ctl->base, ctl->namespace, CONTROLLER_LEASE,
-	                                   ctl->identity, ctl->timing, &elector_ops, ctl);
+	run(ctl);
 	return 0;
 }
 

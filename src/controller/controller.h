@@ -88,7 +88,8 @@ struct controller {
 	bool leading;     /* and everything was seen since then */
 	bool taking_over; /* the first turn of a leader: nothing in it is news */
 	bool stopping;
-	unsigned int n_looks; /* refreshes that are still to come in */
+	bool resigning, resigned; /* no longer a candidate, and the lease is handed over */
+	unsigned int n_looks;     /* refreshes that are still to come in */
 
 	struct kube_request *key_request; /* the heartbeat key is being made */
 	struct event *key_retry;
@@ -117,6 +118,9 @@ void controller_stop(struct controller *ctl);
 /* Books from scratch under the configuration in force; everybody is to be decided again. */
 void controller_rebuild(struct controller *ctl);
 bool controller_may_write(const struct controller *ctl);
+/* Leads no more, and hands the lease over as soon as what is under way has ended; or is a candidate again. */
+void controller_resign(struct controller *ctl);
+void controller_run_again(struct controller *ctl);
 /* Wakes the clock soon while something is due or held up. */
 void controller_arm_clock(struct controller *ctl);
 void controller_event(struct controller *ctl, const char *kind, const char *namespace,

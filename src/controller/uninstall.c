@@ -30,6 +30,14 @@ void uninstall_see(struct controller *ctl, const struct kube_config_map *active)
 	log_info(release ? "being uninstalled: addresses are taken back"
 	                 : "being uninstalled: nothing more is assigned");
 	ctl->uninstall = release ? CONTROLLER_RELEASES : CONTROLLER_KEEPS;
+	/*
+	 * Now, as the right to hand the lease over may be gone before this process ends, and whoever is installed next would
+	 * wait the lease out.  Who takes addresses back has to lead until that is done.
+	 */
+	if (release)
+		controller_run_again(ctl);
+	else
+		controller_resign(ctl);
 	for (struct record *r = ctl->records; ctl->leading && r; r = r->hh.next)
 		registry_mark(r);
 	event_active(ctl->turn, 0, 0);

@@ -83,6 +83,10 @@ def expose(lab: Lab, router: Router) -> tuple[str, str]:
     return near, far
 
 
+def lease_holder(lab: Lab) -> str:
+    return lab.api.get("Lease", "fairlead-controller", NAMESPACE)["spec"].get("holderIdentity", "")
+
+
 def assert_nothing_left(lab: Lab, router: Router, near: str) -> None:
     for node in NODES:
         assert our_rules(lab, node) == []
@@ -105,11 +109,12 @@ def test_nothing_is_left_and_addresses_stay_for_who_installs_again(lab: Lab, rou
     wait_for("the speakers to have seen it", lambda: lab.daemon("node1")["stats"]["services"] >= 3)
     assert_nothing_left(lab, router, near)
     assert lab.addresses("new") == []
+    wait_for("the lease to be handed over", lambda: lease_holder(lab) == "")
     for node in NODES:
         lab.daemon(node, "/healthz")
         with pytest.raises(LabError, match="uninstalled: done"):
             lab.daemon(node, "/readyz")
-    # Installed again.
+    # Installed again; nobody waits for a lease to run out.
     for name in ("controller-a", *(f"speaker-{n}" for n in NODES)):
         lab.processes[name].stop()
         lab.restart(name)
@@ -147,6 +152,17 @@ def test_addresses_go_where_that_is_asked_for(lab: Lab, router: Router) -> None:
     make_service(lab, "new")
     wait_for("the controller to know it", lambda: lab.daemon("controller-a")["stats"]["services_known"] >= 5)
     assert lab.addresses("new") == []
+
+
+def test_addresses_may_go_later(lab: Lab, router: Router) -> None:
+    """Once more, while the daemons still run."""
+    near, _ = expose(lab, router)
+    tell_pods(lab)
+    assert uninstall(lab)[0] == 0
+    wait_for("the lease to be handed over", lambda: lease_holder(lab) == "")
+    assert lab.addresses("near") == [near]
+    assert uninstall(lab, "--release-addresses")[1][-1] == "addresses: taken back"
+    assert (lab.addresses("near"), lab.addresses("far")) == ([], [])
 
 
 def test_a_silent_speaker_holds_it_up_while_its_pod_is_ready(lab: Lab, router: Router) -> None:
