@@ -93,6 +93,7 @@ class PodRunner(threading.Thread):
         self._namespace, self._program, self._log = namespace, program, log
         self._changed = changed
         self._stop = threading.Event()
+        self._starting = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._failures = 0
 
@@ -104,10 +105,12 @@ class PodRunner(threading.Thread):
         self._stop.set()
 
     def kill(self) -> None:
-        """At once and without ceremony: the lab ends."""
-        if self._process:
-            self._process.kill()
-            self._process.wait()
+        """At once and without ceremony: the lab ends.  Nothing starts any more, or it would outlive the namespace."""
+        self._stop.set()
+        with self._starting:
+            if self._process:
+                self._process.kill()
+                self._process.wait()
         netns.delete(self._namespace)
 
     def run(self) -> None:
@@ -133,7 +136,9 @@ class PodRunner(threading.Thread):
         return TICK_SECONDS if self.ready else TICK_SECONDS / 10
 
     def _start(self) -> None:
-        with self._log.open("ab") as log, netns.entered(self._namespace):
+        with self._starting, self._log.open("ab") as log, netns.entered(self._namespace):
+            if self._stop.is_set():
+                return
             self._process = subprocess.Popen(
                 [self._program],
                 stdin=subprocess.DEVNULL,
