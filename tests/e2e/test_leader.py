@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import open_lab
+from controllers import holder
 
 from lab.api import ApiError
 from lab.cluster import Lab
@@ -37,8 +38,7 @@ def control_plane() -> Iterator[Lab]:
 
 
 def leader(lab: Lab) -> str:
-    holder = lab.api.get("Lease", "fairlead-controller", "fairlead-system")["spec"].get("holderIdentity", "")
-    return holder.removeprefix("controller-")
+    return holder(lab).removeprefix("controller-")
 
 
 def create(lab: Lab, name: str) -> None:

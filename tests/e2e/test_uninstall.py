@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import NODES, open_lab, our_rules, start_with_router, wait_condition
+from controllers import holder
 
 from lab import frr, netns
 from lab.cluster import Lab
@@ -83,10 +84,6 @@ def expose(lab: Lab, router: Router) -> tuple[str, str]:
     return near, far
 
 
-def lease_holder(lab: Lab) -> str:
-    return lab.api.get("Lease", "fairlead-controller", NAMESPACE)["spec"].get("holderIdentity", "")
-
-
 def assert_nothing_left(lab: Lab, router: Router, near: str) -> None:
     for node in NODES:
         assert our_rules(lab, node) == []
@@ -109,7 +106,7 @@ def test_nothing_is_left_and_addresses_stay_for_who_installs_again(lab: Lab, rou
     wait_for("the speakers to have seen it", lambda: lab.daemon("node1")["stats"]["services"] >= 3)
     assert_nothing_left(lab, router, near)
     assert lab.addresses("new") == []
-    wait_for("the lease to be handed over", lambda: lease_holder(lab) == "")
+    wait_for("the lease to be handed over", lambda: holder(lab) == "")
     for node in NODES:
         lab.daemon(node, "/healthz")
         with pytest.raises(LabError, match="uninstalled: done"):
@@ -159,7 +156,7 @@ def test_addresses_may_go_later(lab: Lab, router: Router) -> None:
     near, _ = expose(lab, router)
     tell_pods(lab)
     assert uninstall(lab)[0] == 0
-    wait_for("the lease to be handed over", lambda: lease_holder(lab) == "")
+    wait_for("the lease to be handed over", lambda: holder(lab) == "")
     assert lab.addresses("near") == [near]
     assert uninstall(lab, "--release-addresses")[1][-1] == "addresses: taken back"
     assert (lab.addresses("near"), lab.addresses("far")) == ([], [])
