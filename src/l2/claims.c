@@ -144,22 +144,52 @@ static void claim_it(struct claims *c, int64_t now, struct claims_entry *e)
 	keep(c, now, e, false);
 }
 
+static bool backing_off(const struct claims_entry *e)
+{
+	return e->state == L2_STILL_ANSWERED || e->state == L2_CONFLICT;
+}
+
+/* Who has found the address answered for still says so while he waits. */
 static void wait_until(struct claims *c, struct claims_entry *e, int64_t at_ms)
 {
-	set_state(c, e, L2_WAITING);
+	if (!backing_off(e))
+		set_state(c, e, L2_WAITING);
 	entry_wake_at(c, e, at_ms);
+}
+
+/*
+ * When somebody else last asked for the address, CLAIMS_NEVER negated if that is not known.  It need not be wanted here
+ * yet: news of a Service come to two nodes a moment apart.
+ */
+static int64_t heard_probe_ms(const struct claims *c, uint32_t addr)
+{
+	int64_t at = -CLAIMS_NEVER;
+	for (size_t i = 0; i < ARRAY_LEN(c->probes_heard); i++)
+		if (c->probes_heard[i].addr == addr && c->probes_heard[i].at_ms > at)
+			at = c->probes_heard[i].at_ms;
+	return at;
+}
+
+/* When this node may ask for what nobody holds, or claim it. */
+static int64_t turn_of(const struct claims *c, int64_t now, const struct claims_entry *e)
+{
+	int64_t turn = e->free_since_ms;
+	int64_t give_way_until = heard_probe_ms(c, e->addr) + RANK_STEP_MS;
+	if (!backing_off(e) && !resumes(e, now))
+		turn += (int64_t)rank(c, now, e) * RANK_STEP_MS;
+	return turn > give_way_until ? turn : give_way_until;
 }
 
 /* The address may become ours: wait for our turn, ask, claim. @overrule: a rival holds it and will let go. */
 static void pursue(struct claims *c, int64_t now, struct claims_entry *e, bool overrule)
 {
-	bool backing_off = e->state == L2_STILL_ANSWERED || e->state == L2_CONFLICT;
 	if (!c->ready) {
 		e->free_since_ms = 0;
-		wait_until(c, e, CLAIMS_NEVER);
+		set_state(c, e, L2_WAITING);
+		entry_wake_at(c, e, CLAIMS_NEVER);
 		return;
 	}
-	if (backing_off && now < e->at_ms)
+	if (backing_off(e) && now < e->at_ms)
 		return;
 	if (e->state == L2_PROBING) {
 		if (now >= e->at_ms)
@@ -168,15 +198,13 @@ static void pursue(struct claims *c, int64_t now, struct claims_entry *e, bool o
 	}
 	if (!e->free_since_ms)
 		e->free_since_ms = now;
-	int64_t turn = e->free_since_ms;
-	if (!backing_off && !resumes(e, now))
-		turn += (int64_t)rank(c, now, e) * RANK_STEP_MS;
+	int64_t turn = turn_of(c, now, e);
 	if (now < turn) {
 		wait_until(c, e, turn);
 	} else if (!c->synced && now < turn + SYNC_PATIENCE_MS) {
 		wait_until(c, e, now + SYNC_POLL_MS);
 	} else if (!overrule && must_ask(c, now, e)) {
-		if (!backing_off)
+		if (!backing_off(e))
 			e->step = 0;
 		set_state(c, e, L2_PROBING);
 		action_add(c, CLAIMS_PROBE, e->addr);
@@ -370,12 +398,13 @@ void claims_seen(struct claims *c, int64_t now, uint32_t addr, const uint8_t *ma
 
 void claims_seen_probe(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac)
 {
+	size_t i = c->next_probe_heard++ % ARRAY_LEN(c->probes_heard);
+	c->probes_heard[i].addr = addr;
+	c->probes_heard[i].at_ms = now;
 	struct claims_entry *e = entry_find(c, addr);
 	/* RFC 5227 2.1.1 has both give way; so that one goes on, it is the lower address here. */
-	if (!e || e->state != L2_PROBING || memcmp(mac, c->member->opts.mac, WIRE_MAC_SIZE) > 0)
-		return;
-	e->free_since_ms = now + RANK_STEP_MS;
-	wait_until(c, e, e->free_since_ms);
+	if (e && e->state == L2_PROBING && memcmp(mac, c->member->opts.mac, WIRE_MAC_SIZE) < 0)
+		wait_until(c, e, now + RANK_STEP_MS);
 }
 
 bool claims_answers(const struct claims *c, uint32_t addr)

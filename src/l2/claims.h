@@ -108,6 +108,9 @@ struct claims_table {
 	int64_t former_until_ms, recalled_ms;
 };
 
+/* Probes of others that are remembered: they matter for a moment only, and who sends more than this is no candidate. */
+#define CLAIMS_PROBES_HEARD 32
+
 struct claims {
 	struct claims_options opts;
 	struct member *member;
@@ -116,6 +119,11 @@ struct claims {
 	struct claims_entry *entries; /* hash by address */
 	struct claims_entry **heap;   /* by at_ms */
 	size_t n_heap, heap_cap;
+	struct {
+		uint32_t addr;
+		int64_t at_ms;
+	} probes_heard[CLAIMS_PROBES_HEARD]; /* the oldest is replaced */
+	size_t next_probe_heard;
 	struct claims_table tables[MEMBER_PEERS_MAX]; /* by the peer's slot */
 
 	bool ready; /* listened long enough: may answer and claim */

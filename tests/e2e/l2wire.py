@@ -201,8 +201,10 @@ class Node:
 
 
 class Wire:
-    def __init__(self, names: tuple[str, ...] = NAMES, probe_ms: int = 25) -> None:
-        self.nodes = {n: Node(n, KEY, probe_ms) for n in names}
+    def __init__(
+        self, names: tuple[str, ...] = NAMES, keys: dict[str, str] | None = None, probe_ms: int = 25
+    ) -> None:
+        self.nodes = {n: Node(n, (keys or {}).get(n, KEY), probe_ms) for n in names}
         remove()
         netns.create(SWITCH)
         for node in self.nodes.values():

@@ -153,11 +153,8 @@ def test_who_is_no_longer_eligible_yields(wire: Wire) -> None:
 
 
 def test_a_wrong_key_makes_no_second_owner(make_wire: Callable[..., Wire]) -> None:
-    wire = make_wire(probe_ms=PATIENT_MS)
-    wire.nodes["c"].leave()
-    wire.wait_owners()
-    wire.nodes["c"].key = "another key"
-    seen = wire.observe(3.0, wire.nodes["c"].start)
+    wire = make_wire(keys={"c": "another key"}, probe_ms=PATIENT_MS)
+    seen = wire.observe(3.0)
     assert not seen.ever_answered_twice()
     wire.wait_owners()
     for node in wire.nodes.values():

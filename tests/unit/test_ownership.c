@@ -399,6 +399,30 @@ static void no_key_leaves_probes_only(void **state)
 	sim_fini(&sim);
 }
 
+/* Without a key nobody hears the others' claims, and all want the same at nearly the same time: probes alone decide. */
+static void who_ask_together_do_not_both_take_it(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 300; seed++) {
+		sim_init(&sim, seed, 2 + seed % 3, 12);
+		sim.reorder = seed & 1;
+		for (size_t i = 0; i < sim.n_nodes; i++) {
+			wire_key_free(sim.nodes[i].key);
+			sim.nodes[i].key = wire_key_new(NULL, 0);
+		}
+		size_t last = sim_random(&sim, sim.n_nodes);
+		for (size_t i = 0; i < sim.n_nodes; i++) {
+			sim_start(&sim, (last + i) % sim.n_nodes);
+			sim_run(&sim, (int64_t)sim_random(&sim, 5));
+		}
+		sim_run(&sim, 3000);
+		assert_int_equal(sim.worst_several_ms, 0);
+		for (size_t a = 0; a < 12; a++)
+			assert_true(sim_owner(&sim, a) >= 0);
+		sim_fini(&sim);
+	}
+}
+
 static void replays_change_nothing(void **state)
 {
 	(void)state;
@@ -688,6 +712,7 @@ int main(void)
 		cmocka_unit_test(one_blocked_direction_makes_no_second_owner),
 		cmocka_unit_test(a_wrong_key_is_stopped_by_probes),
 		cmocka_unit_test(no_key_leaves_probes_only),
+		cmocka_unit_test(who_ask_together_do_not_both_take_it),
 		cmocka_unit_test(replays_change_nothing),
 		cmocka_unit_test(a_stranger_keeps_its_address),
 		cmocka_unit_test(a_former_owner_that_still_answers_keeps_the_address),
