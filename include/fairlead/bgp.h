@@ -45,10 +45,11 @@ void bgp_want_free(struct bgp_want *w);
  */
 int bgp_want_peer(struct bgp_want *w, const struct config_peer *peer, struct err *e);
 /*
- * A peer that cannot be had because its password is not known: bgpd is not told of it, and /status has it with these words.
- * Its announcements are as if the configuration did not have it.
+ * A peer that cannot be had, for this reason and in these words: bgpd is not told of it, and what is said of this node has it.
+ * Announcements are as if the configuration did not have it.
  */
-void bgp_want_absent(struct bgp_want *w, const struct config_peer *peer, const char *why);
+void bgp_want_absent(struct bgp_want *w, const struct config_peer *peer, enum reason reason,
+                     const char *why);
 /* A BFD profile for bfdd, named FAIRLEAD-<name> there. */
 int bgp_want_bfd_profile(struct bgp_want *w, const struct config_bfd_profile *p, struct err *e);
 /*
@@ -139,14 +140,14 @@ enum reason bgp_reason(const struct bgp *b, struct buf *msg);
  * up; else why not.
  */
 enum reason bgp_reason_of(const struct bgp *b, const struct addr *a, struct buf *msg);
-/* The peers wanted, in the order of the want, and what has become of their sessions. */
+/* The peers in the order of the want, first those that are had, and what has become of their sessions. */
 struct bgp_peer_status {
 	const char *name; /* as the user wrote it */
 	struct addr address;
 	uint32_t asn;
 	enum bgp_session_state state;
-	bool taken;        /* others have a neighbour of this address */
-	const char *error; /* in words; "" */
+	enum reason reason; /* Announced: the session is established */
+	const char *error;  /* in words; "" */
 };
 size_t bgp_n_peers(const struct bgp *b);
 /* Good until something happens. */

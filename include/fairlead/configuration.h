@@ -127,11 +127,16 @@ void configuration_json(const struct configuration *c, struct buf *out);
 struct configuration *configuration_ref(struct configuration *c);
 void configuration_unref(struct configuration *c);
 /*
- * What FRR allows only once on a node (one my-asn, one router-id, each peer-address once), judged for the peers that
- * select a node with these labels.  configuration_parse() has refused what is wrong on every node.  -EINVAL, with @errors.
+ * The peers of a node with these labels, in the order of the file.  bgpd has one instance there, in which not all of them may
+ * go together; of two that do not the first is had.
  */
-int configuration_check_node(const struct configuration *c, const struct kube_labels *labels,
-                             struct config_problems *errors);
+struct config_node_peer {
+	const struct config_peer *peer;
+	char *refused; /* why it cannot be had, in words; NULL: it can */
+};
+size_t config_node_peers(const struct configuration *c, const struct kube_labels *labels,
+                         struct config_node_peer **ret_peers);
+void config_node_peers_free(struct config_node_peer *peers, size_t n);
 /* Does the peer select a node with these labels? */
 bool config_peer_selects(const struct config_peer *p, const struct kube_labels *labels);
 /* The pool that holds @a, or NULL.  O(log n). */

@@ -73,6 +73,7 @@
 	  "a neighbour of others would receive our networks unfiltered")                      \
 	X(BgpImportCheck, false, "bgpd's network import-check holds our networks back")       \
 	X(BgpPeerTaken, false, "bgpd has a neighbour of this address that is not ours")       \
+	X(BgpPeerRefused, false, "the BGP peer cannot be had on this node beside its others") \
 	X(BgpPrefixTaken, false, "bgpd has a network line of this prefix that is not ours")   \
 	X(BgpRefused, false, "bgpd refused a command")                                        \
 	X(BgpNoPeer, false, "the configuration has no BGP peer for this node")                \

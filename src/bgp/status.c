@@ -17,24 +17,44 @@ size_t bgp_n_established(const struct bgp *b)
 	return n;
 }
 
+static size_t n_absent(const struct bgp *b)
+{
+	return b->want ? b->want->n_absent : 0;
+}
+
 size_t bgp_n_peers(const struct bgp *b)
 {
-	return b->n_sessions;
+	return b->n_sessions + n_absent(b);
+}
+
+static enum reason session_reason(const struct bgp *b, const struct bgp_session *s)
+{
+	if (b->have_valid && bgp_have_foreign_peer(&b->have, &s->address))
+		return REASON_BgpPeerTaken;
+	return s->state == BGP_SESSION_ESTABLISHED ? REASON_Announced : REASON_BgpNoSession;
 }
 
 struct bgp_peer_status bgp_peer_status(const struct bgp *b, size_t i)
 {
+	if (i >= b->n_sessions) {
+		const struct want_absent *p = &b->want->absent[i - b->n_sessions];
+		return (struct bgp_peer_status){ .name = p->name,
+			                         .address = p->address,
+			                         .asn = p->asn,
+			                         .reason = p->reason,
+			                         .error = p->why };
+	}
 	const struct bgp_session *s = &b->sessions[i];
 	const struct want_peer *p = &b->want->peers[i];
-	bool taken = b->have_valid && bgp_have_foreign_peer(&b->have, &s->address);
+	enum reason reason = session_reason(b, s);
 
 	return (struct bgp_peer_status){
 		.name = p->name,
 		.address = s->address,
 		.asn = p->peer.remote_as,
 		.state = s->state,
-		.taken = taken,
-		.error = taken ? reason_sentence(REASON_BgpPeerTaken) : s->error,
+		.reason = reason,
+		.error = reason == REASON_BgpPeerTaken ? reason_sentence(reason) : s->error,
 	};
 }
 
@@ -50,7 +70,7 @@ enum reason bgp_reason(const struct bgp *b, struct buf *msg)
 	if (!b->want)
 		return say(msg, REASON_NoConfiguration, NULL);
 	if (b->want->n_peers == 0 && b->want->n_absent)
-		return say(msg, REASON_BgpNoPassword, b->want->absent[0].why);
+		return say(msg, b->want->absent[0].reason, b->want->absent[0].why);
 	if (b->want->n_peers == 0)
 		return say(msg, REASON_BgpNoPeer, NULL);
 	if (b->phase == ENGINE_DOWN)
@@ -65,6 +85,19 @@ enum reason bgp_reason(const struct bgp *b, struct buf *msg)
 	return say(msg, REASON_Announced, NULL);
 }
 
+/* The network stands; to whom it is not announced for lack of a neighbour is told with it. */
+static enum reason say_set(const struct bgp *b, struct buf *msg)
+{
+	enum reason reason = bgp_n_established(b) ? REASON_Announced : REASON_BgpNoSession;
+
+	say(msg, reason, NULL);
+	for (size_t i = 0; msg && i < n_absent(b); i++)
+		buf_printf(msg, "; not to %s (%s), %s: %s", b->want->absent[i].name,
+		           addr_str(&b->want->absent[i].address),
+		           reason_name(b->want->absent[i].reason), b->want->absent[i].why);
+	return reason;
+}
+
 enum reason bgp_reason_of(const struct bgp *b, const struct addr *a, struct buf *msg)
 {
 	enum reason r = bgp_reason(b, NULL), worst = REASON_BgpPending;
@@ -75,11 +108,8 @@ enum reason bgp_reason_of(const struct bgp *b, const struct addr *a, struct buf 
 	bgp_want_find(b->want, a, &first, &end);
 	for (size_t i = first; i < end; i++) {
 		const struct prefix *p = &b->want->addresses[i].prefix;
-		if (bgp_state_find_network(&b->have.ours, p)) {
-			if (bgp_n_established(b) == 0)
-				return say(msg, REASON_BgpNoSession, NULL);
-			return say(msg, REASON_Announced, NULL);
-		}
+		if (bgp_state_find_network(&b->have.ours, p))
+			return say_set(b, msg);
 		if (bgp_have_foreign_network(&b->have, p))
 			worst = REASON_BgpPrefixTaken;
 	}
@@ -118,10 +148,7 @@ static void add_session(const struct bgp *b, size_t i, struct buf *json)
 	           ",\"last_error\":",
 	           n_wanted(b, &s->address), s->sent[BGP_AF4] + s->sent[BGP_AF6], s->resets);
 	buf_json_str(json, now.error);
-	buf_printf(json, ",\"reason\":\"%s\"",
-	           now.taken                             ? reason_name(REASON_BgpPeerTaken)
-	           : s->state == BGP_SESSION_ESTABLISHED ? reason_name(REASON_Announced)
-	                                                 : reason_name(REASON_BgpNoSession));
+	buf_printf(json, ",\"reason\":\"%s\"", reason_name(now.reason));
 	if (p->bfd_profile) {
 		buf_puts(json, ",\"bfd_profile\":");
 		buf_json_str(json, p->bfd_profile);
@@ -143,7 +170,7 @@ static void add_absent(const struct want_absent *p, struct buf *json)
 		addr_str(&p->address), p->my_asn, p->asn,
 		bgp_session_state_name(BGP_SESSION_UNKNOWN));
 	buf_json_str(json, p->why);
-	buf_printf(json, ",\"reason\":\"%s\"}", reason_name(REASON_BgpNoPassword));
+	buf_printf(json, ",\"reason\":\"%s\"}", reason_name(p->reason));
 }
 
 static void add_stats(const struct bgp_stats *s, struct buf *json)
@@ -173,7 +200,7 @@ void bgp_status(const struct bgp *b, struct buf *json)
 			buf_putc(json, ',');
 		add_session(b, i, json);
 	}
-	for (size_t i = 0; b->want && i < b->want->n_absent; i++) {
+	for (size_t i = 0; i < n_absent(b); i++) {
 		if (i || b->n_sessions)
 			buf_putc(json, ',');
 		add_absent(&b->want->absent[i], json);
@@ -196,6 +223,20 @@ static void one(struct metrics_writer *w, const char *name, enum metrics_type ty
 	metrics_sample(w, value, NULL);
 }
 
+static void add_left_out(const struct bgp *b, struct metrics_writer *w)
+{
+	unsigned int counts[REASON_COUNT] = { 0 };
+
+	for (size_t i = 0; i < bgp_n_peers(b); i++)
+		counts[bgp_peer_status(b, i).reason]++;
+	counts[REASON_Announced] = counts[REASON_BgpNoSession] = 0;
+	metrics_family(w, "fairlead_bgp_peers_left_out", METRICS_GAUGE,
+	               "Peers of this node that bgpd has no neighbour of ours for, by the reason.");
+	for (int r = 0; r < REASON_COUNT; r++)
+		if (counts[r])
+			metrics_sample(w, counts[r], "reason", reason_name((enum reason)r), NULL);
+}
+
 void bgp_metrics(const struct bgp *b, struct metrics_writer *w)
 {
 	const struct bgp_stats *s = &b->stats;
@@ -212,6 +253,7 @@ void bgp_metrics(const struct bgp *b, struct metrics_writer *w)
 	for (size_t i = 0; i < b->n_sessions; i++)
 		metrics_sample(w, b->sessions[i].state == BGP_SESSION_ESTABLISHED, "peer",
 		               addr_str(&b->sessions[i].address), NULL);
+	add_left_out(b, w);
 	metrics_family(w, "fairlead_bgp_prefixes_sent", METRICS_GAUGE,
 	               "Prefixes that the peer was sent.");
 	for (size_t i = 0; i < b->n_sessions; i++)

@@ -179,13 +179,15 @@ int bgp_want_peer(struct bgp_want *w, const struct config_peer *p, struct err *e
 	return 0;
 }
 
-void bgp_want_absent(struct bgp_want *w, const struct config_peer *p, const char *why)
+void bgp_want_absent(struct bgp_want *w, const struct config_peer *p, enum reason reason,
+                     const char *why)
 {
 	if (w->n_absent == BGP_PEERS_MAX)
 		return;
 	ARRAY_RESERVE(w->absent, w->cap_absent, w->n_absent + 1);
 	w->absent[w->n_absent++] = (struct want_absent){ .name = xstrdup(p->name ? p->name : ""),
 		                                         .why = xstrdup(why),
+		                                         .reason = reason,
 		                                         .address = p->address,
 		                                         .my_asn = p->my_asn,
 		                                         .asn = p->peer_asn };

@@ -24,6 +24,7 @@ struct want_peer {
 /* Of a peer that is left out, what /status says. */
 struct want_absent {
 	char *name, *why;
+	enum reason reason;
 	struct addr address;
 	uint32_t my_asn, asn;
 };

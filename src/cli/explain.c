@@ -23,23 +23,29 @@ static void set_row(struct explain_row *row, bool announce, const char *reason, 
 	row->message = xstrdup(message);
 }
 
-static bool has_peer(const struct explain *x, const struct kube_node *node)
+/* How many peers the node has; which of them it is refused goes to @out. */
+static size_t read_peers(const struct explain *x, const struct kube_node *node, struct buf *out)
 {
 	const struct configuration *c = view_configuration(x->view);
-	size_t i = 0;
+	struct config_node_peer *peers = NULL;
+	size_t n = c ? config_node_peers(c, &node->meta.labels, &peers) : 0;
 
-	while (c && i < c->n_peers && !config_peer_selects(&c->peers[i], &node->meta.labels))
-		i++;
-	return c && i < c->n_peers;
+	for (size_t i = 0; i < n; i++)
+		if (peers[i].refused)
+			buf_printf(out, "; not to %s (%s), %s: %s", peers[i].peer->name,
+			           addr_str(&peers[i].peer->address),
+			           reason_name(REASON_BgpPeerRefused), peers[i].refused);
+	config_node_peers_free(peers, n);
+	return n;
 }
 
 /* What the speaker of this node would find in its own way, as far as the objects tell. */
-static enum reason speaker_reason(const struct explain *x, const struct kube_node *node,
-                                  enum decide_protocol protocol)
+static enum reason speaker_reason(const struct kube_node *node, enum decide_protocol protocol,
+                                  size_t n_peers)
 {
 	if (!node->ready)
 		return REASON_NodeNotReady;
-	if (protocol == DECIDE_BGP && !has_peer(x, node))
+	if (protocol == DECIDE_BGP && !n_peers)
 		return REASON_BgpNoPeer;
 	return REASON_Candidate;
 }
@@ -49,12 +55,14 @@ static void add_row(struct explain *x, struct explain_address *a, const char *na
                     const struct kube_node *node, enum decide_protocol protocol)
 {
 	struct decision d = decide(x->view, x->service, &a->addr, name, protocol);
-	cleanup(buf_fini) struct buf message = BUF_INIT;
+	cleanup(buf_fini) struct buf message = BUF_INIT, refused = BUF_INIT;
+	size_t n_peers = node ? read_peers(x, node, &refused) : 0;
 
 	if (d.reason == REASON_Candidate && !x->is_live && node)
-		d.reason = speaker_reason(x, node, protocol);
+		d.reason = speaker_reason(node, protocol, n_peers);
 	if (d.reason == REASON_Candidate && protocol == DECIDE_BGP)
-		buf_puts(&message, "this node may announce the address to its peers");
+		buf_printf(&message, "this node may announce the address to its peers%s",
+		           buf_str(&refused));
 	else
 		decide_message(&d, x->view, x->service, &a->addr, name, &message);
 	a->rows = xreallocarray(a->rows, a->n_rows + 1, sizeof(*a->rows));

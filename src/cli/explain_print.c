@@ -51,6 +51,8 @@ static const char *const hints[REASON_COUNT] = {
 	[REASON_BgpUnreachable] =
 		"see whether bgpd runs on the node, and whether the speaker may open "
 		"its socket",
+	[REASON_BgpPeerRefused] = "correct the peer, or the node-selectors that bring it together "
+				  "with others",
 	[REASON_BgpNoPassword] = "put the key that the peer's password-secret names into the "
 				 "Secret of BGP passwords",
 	[REASON_BgpNoPeer] = "add a peer, or correct its node-selectors",

@@ -123,6 +123,13 @@ static void uptime_text(int64_t ms, struct buf *out)
 	}
 }
 
+/* There is no session, and not for the router's sake. */
+static bool is_left_out(const struct model_session *s)
+{
+	return !s->established && *s->reason &&
+	       strcmp(s->reason, reason_name(REASON_BgpNoSession)) != 0;
+}
+
 static void session_text(const char *node, const struct model_session *s, struct table *t)
 {
 	cleanup(buf_fini) struct buf uptime = BUF_INIT;
@@ -138,7 +145,10 @@ static void session_text(const char *node, const struct model_session *s, struct
 	table_cell(t, "%" PRId64, s->wanted);
 	table_cell(t, "%" PRId64, s->sent);
 	table_cell(t, "%s", s->bfd ? s->bfd : "");
-	table_cell(t, "%s", s->error);
+	if (is_left_out(s))
+		table_cell(t, "%s: %s", s->reason, s->error);
+	else
+		table_cell(t, "%s", s->error);
 }
 
 static void node_text(const struct model_node *n, struct table *t)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rules between peers.  FRR has one BGP instance on a node: one local AS, one router id, one session for an address.  Which
- * peers meet on a node depends on their selectors and on the node's labels, so these rules are judged for a set of
- * peers: at once for those that select every node, and by each node for itself.
+ * peers meet on a node depends on their selectors and on the node's labels.  Those that select every node are judged at once,
+ * and strictly, for a mistake there is one everywhere.  What selectors bring together is each node's own affair, which has
+ * as many of them as go together.
  */
 #include "config.h"
 
-#include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,17 +176,59 @@ void check_peers(struct schema_ctx *x, const struct configuration *c)
 	free(everywhere);
 }
 
-int configuration_check_node(const struct configuration *c, const struct kube_labels *labels,
-                             struct config_problems *errors)
-{
-	struct schema_ctx x = { .errors = errors };
-	size_t *here = xcalloc(c->n_peers + 1, sizeof(*here)), n = 0, before = errors->n;
+/* ---- on one node ---- */
 
-	for (size_t i = 0; i < c->n_peers; i++)
-		if (config_peer_selects(&c->peers[i], labels))
-			here[n++] = i;
-	check_set(&x, c, here, n);
-	free(here);
-	buf_fini(&x.path);
-	return errors->n > before ? -EINVAL : 0;
+/*
+ * What bgpd cannot have twice in one instance.  An AS number other than the instance's it speaks as a local-as, but only to
+ * a router that is in neither of the two.
+ */
+static char *why_refused(const struct config_peer *p, const struct config_node_peer *before,
+                         size_t n)
+{
+	const struct config_peer *first = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct config_peer *q = before[i].peer;
+		if (before[i].refused)
+			continue;
+		if (addr_eq(&p->address, &q->address))
+			return xasprintf("peer-address %s is also that of %s",
+			                 addr_str(&p->address), q->name);
+		if (!addr_is_none(&p->router_id) && !addr_is_none(&q->router_id) &&
+		    !addr_eq(&p->router_id, &q->router_id))
+			return xasprintf("router-id %s is not the one of %s, and a node has one",
+			                 addr_str(&p->router_id), q->name);
+		first = first ? first : q;
+	}
+	if (first && p->my_asn != first->my_asn &&
+	    (p->peer_asn == p->my_asn || p->peer_asn == first->my_asn))
+		return xasprintf("my-asn %" PRIu32 " is not the one of %s, %" PRIu32
+		                 ", and the router is in one of these two",
+		                 p->my_asn, first->name, first->my_asn);
+	return NULL;
+}
+
+size_t config_node_peers(const struct configuration *c, const struct kube_labels *labels,
+                         struct config_node_peer **ret_peers)
+{
+	struct config_node_peer *here = xcalloc(c->n_peers + 1, sizeof(*here));
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_peers; i++) {
+		const struct config_peer *p = &c->peers[i];
+		if (!config_peer_selects(p, labels))
+			continue;
+		here[n] =
+			(struct config_node_peer){ .peer = p, .refused = why_refused(p, here, n) };
+		n++;
+	}
+	*ret_peers = here;
+	return n;
+}
+
+void config_node_peers_free(struct config_node_peer *peers, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(peers[i].refused);
+	free(peers);
 }

@@ -8,10 +8,11 @@
 
 #include "fairlead/mem.h"
 
-enum seen { SEEN_UNKNOWN, SEEN_UP, SEEN_DOWN, SEEN_TAKEN };
+enum seen { SEEN_UNKNOWN, SEEN_UP, SEEN_DOWN, SEEN_TAKEN, SEEN_REFUSED, SEEN_NO_PASSWORD };
 
 struct session {
 	struct addr address;
+	bool refused; /* beside one that is had there may be others of its address */
 	enum seen now, told;
 	int64_t since_ms; /* of now */
 	bool was_up;
@@ -92,8 +93,12 @@ static void look_at_all(struct news *n, const struct news_view *v, int64_t now_m
 
 static enum seen seen_of(const struct bgp_peer_status *p)
 {
-	if (p->taken)
+	if (p->reason == REASON_BgpPeerTaken)
 		return SEEN_TAKEN;
+	if (p->reason == REASON_BgpPeerRefused)
+		return SEEN_REFUSED;
+	if (p->reason == REASON_BgpNoPassword)
+		return SEEN_NO_PASSWORD;
 	switch (p->state) {
 	case BGP_SESSION_UNKNOWN:
 		return SEEN_UNKNOWN;
@@ -110,15 +115,24 @@ static enum seen seen_of(const struct bgp_peer_status *p)
 	return SEEN_DOWN;
 }
 
+static bool is_of(const struct session *s, const struct bgp_peer_status *p)
+{
+	return addr_eq(&s->address, &p->address) &&
+	       s->refused == (p->reason == REASON_BgpPeerRefused);
+}
+
 /* The sessions of these peers, with what is known of those that were there before. */
 static void follow_peers(struct news *n, const struct news_view *v, int64_t now_ms)
 {
 	struct session *fresh = xcalloc(v->n_peers + 1, sizeof(*fresh));
 
 	for (size_t i = 0; i < v->n_peers; i++) {
-		fresh[i] = (struct session){ .address = v->peers[i].address, .since_ms = now_ms };
+		const struct bgp_peer_status *p = &v->peers[i];
+		fresh[i] = (struct session){ .address = p->address,
+			                     .refused = p->reason == REASON_BgpPeerRefused,
+			                     .since_ms = now_ms };
 		for (size_t k = 0; k < n->n_sessions; k++)
-			if (addr_eq(&n->sessions[k].address, &fresh[i].address))
+			if (is_of(&n->sessions[k], p))
 				fresh[i] = n->sessions[k];
 	}
 	free(n->sessions);
@@ -131,7 +145,7 @@ static bool same_peers(const struct news *n, const struct news_view *v)
 	if (n->n_sessions != v->n_peers)
 		return false;
 	for (size_t i = 0; i < v->n_peers; i++)
-		if (!addr_eq(&n->sessions[i].address, &v->peers[i].address))
+		if (!is_of(&n->sessions[i], &v->peers[i]))
 			return false;
 	return true;
 }
@@ -157,6 +171,12 @@ static enum reason reason_of(const struct session *s, const char **ret_words)
 	case SEEN_TAKEN:
 		*ret_words = "is not made";
 		return REASON_BgpPeerTaken;
+	case SEEN_REFUSED:
+		*ret_words = "is not made";
+		return REASON_BgpPeerRefused;
+	case SEEN_NO_PASSWORD:
+		*ret_words = "is not made";
+		return REASON_BgpNoPassword;
 	}
 	*ret_words = "is established";
 	return REASON_BgpSessionUp;

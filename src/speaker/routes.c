@@ -3,6 +3,7 @@
 
 #include "speaker/routes.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -181,35 +182,41 @@ static int want_peer(const struct routes *r, const struct config_peer *peer, str
 	int ret = passwords_of(&r->passwords, peer, &password, e);
 
 	if (ret < 0) {
-		bgp_want_absent(w, peer, e->msg);
+		bgp_want_absent(w, peer, REASON_BgpNoPassword, e->msg);
 		return ret;
 	}
 	if (password)
 		with.password = password;
 	ret = bgp_want_peer(w, &with, e);
-	if (ret < 0 && password)
-		bgp_want_absent(w, peer, e->msg);
+	if (ret < 0)
+		bgp_want_absent(w, peer, password ? REASON_BgpNoPassword : REASON_BgpPeerRefused,
+		                e->msg);
 	if (password)
 		explicit_bzero(password, strlen(password));
 	free(password);
 	return ret;
 }
 
-/* How many, with those that are absent. */
+/* How many this node has, with those that are absent. */
 static size_t want_peers(const struct routes *r, const struct configuration *c, bool aloud,
                          struct bgp_want *w)
 {
-	size_t n = 0;
+	struct config_node_peer *peers = NULL;
+	size_t n = c ? config_node_peers(c, &r->labels, &peers) : 0;
 
-	for (size_t i = 0; c && i < c->n_peers; i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct err e = ERR_INIT;
-		if (!config_peer_selects(&c->peers[i], &r->labels))
-			continue;
-		int ret = want_peer(r, &c->peers[i], w, &e);
+		int ret = 0;
+		if (!peers[i].refused) {
+			ret = want_peer(r, peers[i].peer, w, &e);
+		} else {
+			ret = err_set(&e, -EINVAL, ERR_CONFIG, "%s", peers[i].refused);
+			bgp_want_absent(w, peers[i].peer, REASON_BgpPeerRefused, peers[i].refused);
+		}
 		if (ret < 0)
-			complain(aloud, "peer", c->peers[i].name, &e);
-		n += ret == 0 || c->peers[i].password_secret;
+			complain(aloud, "peer", peers[i].peer->name, &e);
 	}
+	config_node_peers_free(peers, n);
 	return n;
 }
 

@@ -217,6 +217,38 @@ def configure(lab: Lab, config: str) -> None:
     wait_for("the configuration to be published", lambda: accepted_generation(lab) > before)
 
 
+def test_a_relabelled_node_that_selects_too_much_is_refused_one(
+    lab: Lab, router: Router, make_service: MakeService
+) -> None:
+    address = make_public(lab, make_service, "web", externalTrafficPolicy="Local")
+    router.wait_next_hops(f"{address}/32", list(WITH_PODS))
+    before = lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
+    second = (
+        f"- {{peer-address: {ADDRESS}, my-asn: {NODES_ASN}, peer-asn: 64999,"
+        " node-selectors: [{match-labels: {rack: a}}]}\n"
+    )
+    try:
+        configure(lab, before.replace("address-pools:", f"{second}address-pools:"))
+        lab.api.patch("Node", "node1", {"metadata": {"labels": {"rack": "a"}}}, "")
+        why = f"peer-address {ADDRESS} is also that of peer-1"
+        wait_for("node1 to be refused a peer", lambda: len(bgp(lab, "node1")["peers"]) == 2, SLOW)
+        had, refused = bgp(lab, "node1")["peers"]
+        assert had["established"] and had["reason"] == "Announced"
+        assert (refused["name"], refused["reason"], refused["last_error"]) == ("peer-2", "BgpPeerRefused", why)
+        assert f"BgpPeerRefused: {why}" in fairlead(lab, "bgp")
+        (said,) = json.loads(fairlead(lab, "explain", "web", "-o", "json"))
+        messages = {row["node"]: row["message"] for row in said["nodes"]}
+        assert f"not to peer-2 ({ADDRESS}), BgpPeerRefused: {why}" in messages["node1"]
+        assert "peer-2" not in messages["node2"]
+        assert why in wait_note(lab, "Node", "node1", "BgpPeerRefused")
+        assert router.next_hops(f"{address}/32") == list(WITH_PODS)
+        lab.api.patch("Node", "node1", {"metadata": {"labels": {"rack": None}}}, "")
+        wait_for("node1 to have one peer", lambda: len(bgp(lab, "node1")["peers"]) == 1, SLOW)
+    finally:
+        lab.api.patch("Node", "node1", {"metadata": {"labels": {"rack": None}}}, "")
+        configure(lab, before)
+
+
 def test_peers_that_went_while_no_speaker_ran_leave_nothing(
     lab: Lab, router: Router, make_service: MakeService
 ) -> None:

@@ -39,7 +39,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				    configuration_pool_of(c, &r->last) != &c->pools[i])
 					abort();
 			}
-		configuration_check_node(c, &(struct kube_labels){ 0 }, &errors);
+		struct config_node_peer *peers;
+		size_t n = config_node_peers(c, &(struct kube_labels){ 0 }, &peers);
+		config_node_peers_free(peers, n);
 		configuration_unref(c);
 	} else if (errors.n == 0) {
 		abort();

@@ -193,7 +193,9 @@ static struct model *model_of_peers(void)
 		"'prefixes':{'wanted':4,'set':4}}}",
 		("{'bgp':{'connected':true,'reason':'BgpAsMismatch','message':'bgpd runs 7','instance':"
 		 "{'asn':7,'own':false},'peers':[],'prefixes':{'wanted':4,'set':0}}}"),
-		"{'bgp':{'connected':false,'reason':'BgpNoPeer','message':'none','peers':[]}}",
+		("{'bgp':{'connected':false,'reason':'BgpNoPeer','message':'none','peers':["
+		 "{'name':'peer-2','address':'192.0.2.1','my_asn':64512,'asn':64513,'state':'Unknown',"
+		 "'established':false,'last_error':'peer-1 has it','reason':'BgpPeerRefused'}]}}"),
 		"{'bgp':[]}",
 	};
 	static const char *const names[] = { "n1", "n2", "n3", "n4" };
@@ -221,9 +223,10 @@ static void sessions_are_told_by_node(void **state)
 	assert_string_equal(
 		buf_str(&out),
 		"Sessions\n"
-		"  NODE  PEER   ADDRESS    ASN    STATE        UP    WANTED  SENT  BFD  LAST ERROR\n"
-		"  n1    tor-a  192.0.2.1  64513  Established  1d2h  4       3     Up   -\n"
-		"  n1    tor-b  192.0.2.1  64513  Active       -     4       3     -    the router does not answer\n"
+		"  NODE  PEER    ADDRESS    ASN    STATE        UP    WANTED  SENT  BFD  LAST ERROR\n"
+		"  n1    tor-a   192.0.2.1  64513  Established  1d2h  4       3     Up   -\n"
+		"  n1    tor-b   192.0.2.1  64513  Active       -     4       3     -    the router does not answer\n"
+		"  n3    peer-2  192.0.2.1  64513  Unknown      -     0       0     -    BgpPeerRefused: peer-1 has it\n"
 		"\n"
 		"Nodes\n"
 		"  NODE  ASN    INSTANCE  WANTED  SET  REASON\n"
@@ -254,7 +257,10 @@ static void sessions_as_json(void **state)
 		"'bgpd runs 7','instance':{'asn':7,'own':false},'prefixes':{'wanted':4,'set':0},"
 		"'peers':[]},"
 		"{'node':'n3','reachable':true,'connected':false,'reason':'BgpNoPeer','message':'none',"
-		"'instance':{'asn':0,'own':false},'prefixes':{'wanted':0,'set':0},'peers':[]},"
+		"'instance':{'asn':0,'own':false},'prefixes':{'wanted':0,'set':0},'peers':["
+		"{'name':'peer-2','address':'192.0.2.1','my_asn':64512,'asn':64513,'state':'Unknown',"
+		"'established':false,'uptime_ms':0,'prefixes_wanted':0,'prefixes_sent':0,'resets':0,"
+		"'last_error':'peer-1 has it','reason':'BgpPeerRefused'}]},"
 		"{'node':'n4','reachable':true,'error':'its speaker says nothing of BGP'},"
 		"{'node':'n5','reachable':false,'error':'unreachable: timed out'}]");
 	struct json_object *said = json_tokener_parse(buf_str(&out));

@@ -640,44 +640,62 @@ static void test_pool_of(void **state)
 	configuration_unref(c);
 }
 
-static void test_rules_of_one_node(void **state)
+/* What of these peers a node with the labels "rack: a" and "both: " has: a letter each, '-' for a refused one. */
+static void expect_node_peers(const char *yaml, const char *had, const char *words)
 {
-	/* Different local ASNs are fine as long as no node has both. */
-	static const char yaml[] = "peers:\n"
-				   "- {my-asn: 1, peer-asn: 9, peer-address: 10.0.0.1, "
-				   "node-selectors: [{match-labels: {rack: a}}]}\n"
-				   "- {my-asn: 2, peer-asn: 9, peer-address: 10.0.0.1, "
-				   "node-selectors: [{match-labels: {rack: b}}, "
-				   "{match-labels: {both: ''}}]}\n";
-	static const struct {
-		const char *key, *value;
-		size_t n_errors;
-	} cases[] = { { "rack", "a", 0 }, { "rack", "b", 0 }, { "x", "y", 0 } };
-	struct configuration *c = parse_ok(yaml, NULL);
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		char key[16], value[16];
-		snprintf(key, sizeof(key), "%s", cases[i].key);
-		snprintf(value, sizeof(value), "%s", cases[i].value);
-		struct kube_kv kv = { .key = key, .value = value };
-		struct config_problems errors = { 0 };
-		assert_int_equal(configuration_check_node(
-					 c, &(struct kube_labels){ .kvs = &kv, .n = 1 }, &errors),
-		                 0);
-		config_problems_fini(&errors);
-	}
 	char rack[] = "rack", a[] = "a", both[] = "both", empty[] = "";
 	struct kube_kv kvs[] = { { .key = both, .value = empty }, { .key = rack, .value = a } };
-	struct config_problems errors = { 0 };
-	assert_int_equal(configuration_check_node(c, &(struct kube_labels){ .kvs = kvs, .n = 2 },
-	                                          &errors),
-	                 -EINVAL);
-	assert_int_equal(errors.n, 2);
-	assert_string_equal(errors.items[0].path, "peers[1].my-asn");
-	assert_string_equal(errors.items[1].path, "peers[1].peer-address");
-	config_problems_fini(&errors);
+	const struct kube_labels labels = { .kvs = kvs, .n = ARRAY_LEN(kvs) };
+	struct configuration *c = parse_ok(yaml, NULL);
+	struct config_node_peer *peers;
+	size_t n = config_node_peers(c, &labels, &peers);
+	char got[8] = "";
+
+	assert_true(n < sizeof(got));
+	for (size_t i = 0; i < n; i++) {
+		got[i] = '-';
+		if (!peers[i].refused)
+			got[i] = (char)('a' + (peers[i].peer - c->peers));
+		else
+			assert_non_null(strstr(peers[i].refused, words));
+	}
+	assert_string_equal(got, had);
+	config_node_peers_free(peers, n);
 	configuration_unref(c);
+}
+
+#define ON_RACK(rest) "- {" rest ", node-selectors: [{match-labels: {rack: a}}]}\n"
+#define ON_OTHER(rest) "- {" rest ", node-selectors: [{match-labels: {rack: b}}]}\n"
+#define ON_BOTH(rest) "- {" rest ", node-selectors: [{match-labels: {both: ''}}]}\n"
+
+static void test_peers_of_one_node(void **state)
+{
+	(void)state;
+	expect_node_peers("", "", "");
+	expect_node_peers("peers:\n" ON_OTHER("my-asn: 1, peer-asn: 9, peer-address: 10.0.0.1")
+	                          ON_BOTH("my-asn: 1, peer-asn: 9, peer-address: 10.0.0.1"),
+	                  "b", "");
+	/* One that was refused is in nobody's way. */
+	expect_node_peers("peers:\n" ON_RACK("my-asn: 1, peer-asn: 9, peer-address: 10.0.0.1")
+	                          ON_BOTH("my-asn: 1, peer-asn: 8, peer-address: 10.0.0.1, "
+	                                  "router-id: 1.1.1.1")
+	                                  ON_RACK("my-asn: 1, peer-asn: 9, peer-address: "
+	                                          "10.0.0.2, router-id: 1.1.1.2"),
+	                  "a-c", "peer-address 10.0.0.1 is also that of peer-1");
+	/* Who names no router id takes what there is. */
+	expect_node_peers("peers:\n" ON_RACK("my-asn: 1, peer-asn: 9, peer-address: 10.0.0.1")
+	                          ON_BOTH("my-asn: 1, peer-asn: 9, peer-address: 10.0.0.2, "
+	                                  "router-id: 1.1.1.1")
+	                                  ON_RACK("my-asn: 1, peer-asn: 9, peer-address: "
+	                                          "10.0.0.3, router-id: 1.1.1.2"),
+	                  "ab-", "router-id 1.1.1.2 is not the one of peer-2, and a node has one");
+	/* Another AS number of ours goes as long as the router has neither. */
+	expect_node_peers("peers:\n" ON_RACK("my-asn: 1, peer-asn: 9, peer-address: 10.0.0.1")
+	                          ON_BOTH("my-asn: 2, peer-asn: 9, peer-address: 10.0.0.2")
+	                                  ON_BOTH("my-asn: 2, peer-asn: 2, peer-address: 10.0.0.3")
+	                                          ON_BOTH("my-asn: 2, peer-asn: 1, peer-address: "
+	                                                  "10.0.0.4"),
+	                  "ab--", "my-asn 2 is not the one of peer-1, 1, and the router is in one");
 }
 
 static void test_durations(void **state)
@@ -757,7 +775,7 @@ int main(void)
 		cmocka_unit_test(test_problems_are_bounded),
 		cmocka_unit_test(test_accepted),
 		cmocka_unit_test(test_pool_of),
-		cmocka_unit_test(test_rules_of_one_node),
+		cmocka_unit_test(test_peers_of_one_node),
 		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_bounds_of_the_tree),
 	};

@@ -159,11 +159,39 @@ static void a_session_is_lost_and_comes_back(void **state)
 	f.peers[1].state = BGP_SESSION_ACTIVE;
 	pass(&f, 10000);
 	expect(&f, "");
-	f.peers[0].taken = true;
+	f.peers[0].reason = REASON_BgpPeerTaken;
 	f.peers[0].error = "others have it";
 	pass(&f, 10000);
 	expect(&f, "BgpPeerTaken: the session with peer tor (192.0.2.1, AS 64513) is not made: "
 	           "others have it\n");
+	fixture_fini(&f);
+}
+
+static void a_refused_peer_is_told_beside_the_one_of_its_address(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new(2);
+
+	f.peers[0].state = BGP_SESSION_ESTABLISHED;
+	f.peers[0].reason = REASON_Announced;
+	f.peers[1].address = f.peers[0].address;
+	f.peers[1].name = "tor-again";
+	f.peers[1].reason = REASON_BgpPeerRefused;
+	f.peers[1].error = "it is also that of tor";
+	pass(&f, 60000);
+	expect(&f, "BgpPeerRefused: the session with peer tor-again (192.0.2.1, AS 64513) is not "
+	           "made: it is also that of tor\n");
+	f.peers[0].state = BGP_SESSION_IDLE;
+	f.peers[0].reason = REASON_BgpNoSession;
+	pass(&f, 10000);
+	expect(&f, "BgpSessionLost: the session with peer tor (192.0.2.1, AS 64513) is lost: the "
+	           "router does not answer\n");
+	f.view.n_peers = 1;
+	f.peers[0].state = BGP_SESSION_ESTABLISHED;
+	f.peers[0].reason = REASON_Announced;
+	pass(&f, 10000);
+	expect(&f, "BgpSessionUp: the session with peer tor (192.0.2.1, AS 64513) is "
+	           "established\n");
 	fixture_fini(&f);
 }
 
@@ -226,6 +254,7 @@ int main(void)
 		cmocka_unit_test(what_passes_is_no_news),
 		cmocka_unit_test(without_peers_nobody_minds),
 		cmocka_unit_test(a_session_is_lost_and_comes_back),
+		cmocka_unit_test(a_refused_peer_is_told_beside_the_one_of_its_address),
 		cmocka_unit_test(what_peers_are_keeps_its_past_in_another_order),
 		cmocka_unit_test(a_flood_is_cut_and_caught_up),
 	};

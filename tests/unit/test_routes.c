@@ -289,6 +289,45 @@ static void a_peer_may_go_and_come_back(void **state)
 	spin_until(f, is_announced);
 }
 
+/* ---- peers that a node is refused ---- */
+
+static void a_refused_peer_is_told_and_the_others_go_on(void **state)
+{
+	cleanup(buf_fini) struct buf status = BUF_INIT, message = BUF_INIT;
+	struct fixture *f = *state;
+	struct addr a;
+
+	start_bgpd(f);
+	world_put(f->view, "{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
+	                   "'name':'fairlead-active','uid':'u',"
+	                   "'annotations':{'fairlead.io/generation':'8'}},'data':{'config':'"
+	                   "peers:\\n- {peer-address: 192.0.2.7, my-asn: 64512, peer-asn: 64513}\\n"
+	                   "- {peer-address: 192.0.2.7, my-asn: 64512, peer-asn: 64599, "
+	                   "node-selectors: [{match-labels: {rack: a}}]}\\n"
+	                   "address-pools:\\n"
+	                   "- {name: far, protocol: bgp, addresses: [198.51.100.0/24]}\\n'}}");
+	with_service(f->view, "10.1.1.1@n1");
+	turn(f);
+	spin_until(f, is_announced);
+	routes_status(f->routes, &status);
+	assert_null(strstr(buf_str(&status), "peer-2"));
+	char rack[] = "rack", in_a[] = "a";
+	routes_set_labels(f->routes,
+	                  &(struct kube_labels){ .kvs = &(struct kube_kv){ rack, in_a }, .n = 1 });
+	turn(f);
+	spin_until(f, is_announced);
+	buf_clear(&status);
+	routes_status(f->routes, &status);
+	assert_non_null(strstr(buf_str(&status), "\"last_error\":\"peer-address 192.0.2.7 is also "
+	                                         "that of peer-1\",\"reason\":\"BgpPeerRefused\""));
+	addr_parse("198.51.100.1", &a);
+	assert_int_equal(routes_reason_of(f->routes, &a, &message), REASON_Announced);
+	assert_non_null(strstr(buf_str(&message), "; not to peer-2 (192.0.2.7), BgpPeerRefused: "
+	                                          "peer-address 192.0.2.7 is also"));
+	assert_int_equal(f->fake.s.n_peers, 1);
+	assert_int_equal(f->fake.s.peers[0].remote_as, 64513);
+}
+
 /* ---- rules that wait for a withdrawal ---- */
 
 static void rules_wait_for_the_withdrawal(void **state)
@@ -341,6 +380,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(without_peer_or_bgpd_there_is_no_bgp, set_up,
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(a_peer_may_go_and_come_back, set_up_announced,
+		                                tear_down),
+		cmocka_unit_test_setup_teardown(a_refused_peer_is_told_and_the_others_go_on, set_up,
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(rules_wait_for_the_withdrawal, set_up_announced,
 		                                tear_down),
