@@ -26,7 +26,8 @@
 
 struct gathering {
 	struct event_base *base;
-	struct kube_client *client;
+	struct kube_access *access;
+	struct kube_client *client; /* NULL: the API server is not asked */
 	void (*put)(const char *node, struct json_object *status, const char *why, void *arg);
 	void *arg;
 	size_t n_pending;
@@ -53,6 +54,32 @@ static void one_less(struct gathering *g)
 }
 
 /* ---- the API server ---- */
+
+static int client_open(struct gathering *g, const struct options_kube *kube, struct err *e)
+{
+	int r = kube_access_load(kube->kubeconfig, kube->context, &g->access, e);
+
+	if (r == 0)
+		g->client = kube_client_new(g->base, g->access, "fairlead/" PACKAGE_VERSION);
+	return r;
+}
+
+static void gathering_fini(struct gathering *g)
+{
+	kube_client_free(g->client);
+	kube_access_free(g->access);
+	event_base_free(g->base);
+}
+
+/* What became of it; the first error goes to @e. */
+static int gathering_run(struct gathering *g, struct err *e)
+{
+	event_base_dispatch(g->base);
+	if (g->error.blame == ERR_NONE)
+		return 0;
+	*e = g->error;
+	return -EIO;
+}
 
 static void on_fetched(int status, struct json_object *obj, const struct err *e, void *arg);
 
@@ -104,34 +131,26 @@ static void on_fetched(int status, struct json_object *obj, const struct err *e,
 int gather_api(const struct options_kube *kube, const struct gather_row *rows, size_t n, void *arg,
                struct err *e)
 {
-	struct gathering g = { .arg = arg, .n_pending = n };
-	struct kube_access *access = NULL;
-	int r = kube_access_load(kube->kubeconfig, kube->context, &access, e);
+	cleanup(gathering_fini) struct gathering g = { .base = event_base_new(),
+		                                       .arg = arg,
+		                                       .n_pending = n };
+	int r = client_open(&g, kube, e);
 
 	if (r < 0)
 		return r;
 	struct fetch *fetches = xcalloc(n, sizeof(*fetches));
-	g.base = event_base_new();
-	g.client = kube_client_new(g.base, access, "fairlead/" PACKAGE_VERSION);
 	for (size_t i = 0; i < n; i++) {
 		fetches[i] = (struct fetch){ .g = &g, .row = &rows[i] };
 		ask(&fetches[i], NULL);
 	}
-	event_base_dispatch(g.base);
-	kube_client_free(g.client);
-	kube_access_free(access);
-	event_base_free(g.base);
+	r = gathering_run(&g, e);
 	free(fetches);
-	if (g.error.blame == ERR_NONE)
-		return 0;
-	*e = g.error;
-	return -EIO;
+	return r;
 }
 
 struct answer {
-	struct event_base *base;
+	struct gathering *g;
 	int status;
-	struct err error;
 };
 
 static void on_answer(int status, struct json_object *obj, const struct err *e, void *arg)
@@ -141,31 +160,23 @@ static void on_answer(int status, struct json_object *obj, const struct err *e, 
 	(void)obj;
 	a->status = status;
 	if (e)
-		a->error = *e;
-	event_base_loopbreak(a->base);
+		a->g->error = *e;
+	one_less(a->g);
 }
 
 int gather_request(const struct options_kube *kube, const struct kube_request_spec *spec,
                    int *ret_status, struct err *e)
 {
-	struct answer a = { .error = ERR_INIT };
-	struct kube_access *access = NULL;
-	int r = kube_access_load(kube->kubeconfig, kube->context, &access, e);
+	cleanup(gathering_fini) struct gathering g = { .base = event_base_new(), .n_pending = 1 };
+	struct answer a = { .g = &g };
+	int r = client_open(&g, kube, e);
 
 	if (r < 0)
 		return r;
-	a.base = event_base_new();
-	struct kube_client *client = kube_client_new(a.base, access, "fairlead/" PACKAGE_VERSION);
-	kube_request_start(client, spec, on_answer, &a);
-	event_base_dispatch(a.base);
-	kube_client_free(client);
-	kube_access_free(access);
-	event_base_free(a.base);
+	kube_request_start(g.client, spec, on_answer, &a);
+	r = gathering_run(&g, e);
 	*ret_status = a.status;
-	if (a.error.blame == ERR_NONE)
-		return 0;
-	*e = a.error;
-	return -EIO;
+	return r;
 }
 
 /* ---- the speakers ---- */
@@ -263,12 +274,10 @@ static bool all_answered(const struct speaker_call *calls, size_t n)
 static void ask_by_proxy(const struct options_kube *kube, struct gathering *g,
                          struct speaker_call *calls, size_t n, int port)
 {
-	struct kube_access *access = NULL;
 	struct err ignored = ERR_INIT;
 
-	if (kube_access_load(kube->kubeconfig, kube->context, &access, &ignored) < 0)
+	if (client_open(g, kube, &ignored) < 0)
 		return;
-	g->client = kube_client_new(g->base, access, "fairlead/" PACKAGE_VERSION);
 	for (size_t i = 0; i < n; i++) {
 		if (calls[i].answered)
 			continue;
@@ -282,8 +291,6 @@ static void ask_by_proxy(const struct options_kube *kube, struct gathering *g,
 	}
 	if (g->n_pending)
 		event_base_dispatch(g->base);
-	kube_client_free(g->client);
-	kube_access_free(access);
 }
 
 void gather_speakers(const struct options_kube *kube, const struct gather_speaker *speakers,
@@ -292,10 +299,11 @@ void gather_speakers(const struct options_kube *kube, const struct gather_speake
                                  void *arg),
                      void *arg)
 {
-	struct gathering g = { .put = put, .arg = arg };
+	cleanup(gathering_fini) struct gathering g = { .base = event_base_new(),
+		                                       .put = put,
+		                                       .arg = arg };
 	struct speaker_call *calls = xcalloc(n + 1, sizeof(*calls));
 
-	g.base = event_base_new();
 	for (size_t i = 0; i < n; i++) {
 		calls[i] = (struct speaker_call){ .g = &g, .node = speakers[i].node };
 		if (addr_is_none(speakers[i].address))
@@ -314,5 +322,4 @@ void gather_speakers(const struct options_kube *kube, const struct gather_speake
 			evhttp_connection_free(calls[i].connection);
 	}
 	free(calls);
-	event_base_free(g.base);
 }
