@@ -360,4 +360,6 @@ void controller_stop(struct controller *ctl)
 		event_base_free(ctl->base);
 	free(ctl->namespace);
 	free(ctl->identity);
+	free(ctl->uninstall_unanswered);
+	free(ctl->uninstall_answering);
 }

@@ -100,7 +100,8 @@ struct controller {
 		CONTROLLER_KEEPS,    /* uninstalled; addresses stay in the statuses */
 		CONTROLLER_RELEASES, /* uninstalled; they do not */
 	} uninstall;
-	bool uninstall_answered;
+	/* The versions of fairlead-active that ask for addresses: to be answered; being answered.  Or NULL. */
+	char *uninstall_unanswered, *uninstall_answering;
 	struct kube_request *uninstall_answer_request;
 
 	struct config_state config;
@@ -166,7 +167,7 @@ int heartbeat_key_start(struct controller *ctl);
 /* A leader makes it unless it is there. */
 void heartbeat_key_lead(struct controller *ctl);
 
-/* uninstall.c: the mark on what is published */
+/* uninstall.c: the mark on what is published; @active NULL: that is gone */
 void uninstall_see(struct controller *ctl, const struct kube_config_map *active);
 /* Where addresses are taken back, no Service wants one. */
 void uninstall_request(struct record *r);

@@ -357,6 +357,8 @@ static void removed(const char *namespace, const char *name, const char *uid, vo
 	if (!seen || (*uid && seen->uid && strcmp(seen->uid, uid) != 0))
 		return;
 	seen_fini(seen);
+	if (seen == &ctl->config.active)
+		uninstall_see(ctl, NULL);
 	changed(ctl, seen == &ctl->config.admin);
 }
 

@@ -4,7 +4,9 @@
  * also where the mark has gone again since: whoever takes the lead while the last Pods end must not undo it.
  *
  * Addresses stay in the statuses unless the mark says otherwise, for whoever installs again must not renumber Services.
- * Where they are to go, the leader answers on the mark when all of them have.
+ * Where they are to go, the leader answers on the mark when all of them have, each time that the mark is set.  It answers the
+ * very version that it has seen: whoever has waited in vain takes the mark off, and an answer that came after that would be a mark
+ * that nobody takes off, at which the next installation would end.
  */
 #include "config.h"
 
@@ -21,9 +23,14 @@
 
 void uninstall_see(struct controller *ctl, const struct kube_config_map *active)
 {
-	const char *mark = kube_labels_get(&active->meta.annotations, UNINSTALL_ANNOTATION);
+	const char *mark =
+		active ? kube_labels_get(&active->meta.annotations, UNINSTALL_ANNOTATION) : NULL;
 	bool release = mark && !strcmp(mark, UNINSTALL_RELEASE);
 
+	free(ctl->uninstall_unanswered);
+	ctl->uninstall_unanswered = release ? xstrdup(active->meta.resource_version) : NULL;
+	if (release)
+		event_active(ctl->turn, 0, 0);
 	if (!mark || ctl->uninstall == CONTROLLER_RELEASES ||
 	    (ctl->uninstall == CONTROLLER_KEEPS && !release))
 		return;
@@ -70,31 +77,40 @@ static void answered(int status, struct json_object *obj, const struct err *e, v
 {
 	struct controller *ctl = arg;
 
+	cleanup_free char *version = TAKE(ctl->uninstall_answering);
+
 	(void)obj;
 	ctl->uninstall_answer_request = NULL;
-	ctl->uninstall_answered = !e;
-	if (e)
+	if (!e)
+		log_info("all addresses were taken back");
+	else if (status != 409)
 		log_warn("cannot say that the addresses were taken back", KV_I("status", status),
 		         KV_S("error", e->msg));
-	else
-		log_info("all addresses were taken back");
+	if (e && status != 409 && !ctl->uninstall_unanswered)
+		ctl->uninstall_unanswered = TAKE(version); /* again with the next turn */
+	else if (ctl->uninstall_unanswered)
+		event_active(ctl->turn, 0, 0);
 }
 
 void uninstall_answer(struct controller *ctl)
 {
-	static const char body[] = "{\"metadata\":{\"annotations\":{\"" UNINSTALL_ANNOTATION
-				   "\":\"" UNINSTALL_RELEASED "\"}}}";
+	cleanup(buf_fini) struct buf body = BUF_INIT;
 
-	if (ctl->uninstall != CONTROLLER_RELEASES || ctl->uninstall_answered ||
+	if (ctl->uninstall != CONTROLLER_RELEASES || !ctl->uninstall_unanswered ||
 	    ctl->uninstall_answer_request || !controller_may_write(ctl))
 		return;
 	if (ctl->ipam && (ctl->dirty || ctl->queue || ctl->due || ctl->n_in_flight > 0))
 		return;
 	cleanup_free char *path =
 		xasprintf("/api/v1/namespaces/%s/configmaps/" CONFIG_MAP_ACTIVE, ctl->namespace);
+	buf_puts(&body, "{\"metadata\":{\"resourceVersion\":");
+	ctl->uninstall_answering = TAKE(ctl->uninstall_unanswered);
+	buf_json_str(&body, ctl->uninstall_answering);
+	buf_puts(&body,
+	         ",\"annotations\":{\"" UNINSTALL_ANNOTATION "\":\"" UNINSTALL_RELEASED "\"}}}");
 	const struct kube_request_spec spec = { .method = "PATCH",
 		                                .path = path,
-		                                .body = body,
+		                                .body = buf_str(&body),
 		                                .patch = KUBE_PATCH_MERGE,
 		                                .max_retries = ATTEMPTS - 1 };
 	ctl->uninstall_answer_request = kube_request_start(ctl->client, &spec, answered, ctl);

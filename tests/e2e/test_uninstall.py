@@ -162,6 +162,34 @@ def test_addresses_may_go_later(lab: Lab, router: Router) -> None:
     assert (lab.addresses("near"), lab.addresses("far")) == ([], [])
 
 
+def test_addresses_go_each_time_that_is_asked_for(lab: Lab, router: Router) -> None:
+    near, _ = expose(lab, router)
+    tell_pods(lab)
+    for _ in range(2):
+        assert uninstall(lab, "--release-addresses", "--timeout", "20")[1][-1] == "addresses: taken back"
+        assert mark(lab) is None
+    # What somebody writes back in between goes, too.
+    status = {"loadBalancer": {"ingress": [{"ip": near}]}}
+    lab.api.patch("Service", "near", {"status": status}, subresource="status")
+    assert uninstall(lab)[0] == 0
+    assert uninstall(lab, "--release-addresses", "--timeout", "20")[1][-1] == "addresses: taken back"
+    assert (lab.addresses("near"), mark(lab)) == ([], None)
+
+
+def test_an_answer_that_comes_too_late_leaves_no_mark(lab: Lab, router: Router) -> None:
+    expose(lab, router)
+    tell_pods(lab)
+    controller = lab.processes["controller-a"]
+    controller.pause()
+    code, said = uninstall(lab, "--release-addresses", "--timeout", "3")
+    assert (code, said[-1]) == (3, "addresses: not taken back yet")
+    controller.resume()
+    wait_for("the addresses to be taken back", lambda: lab.addresses("near") + lab.addresses("far") == [])
+    make_service(lab, "new")
+    wait_for("the controller to know it", lambda: lab.daemon("controller-a")["stats"]["services_known"] >= 3)
+    assert mark(lab) is None
+
+
 def test_a_silent_speaker_holds_it_up_while_its_pod_is_ready(lab: Lab, router: Router) -> None:
     tell_pods(lab)
     lab.speaker("node2").kill()
