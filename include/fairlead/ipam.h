@@ -104,7 +104,8 @@ const char *ipam_action_name(enum ipam_action a); /* "none" … */
 struct ipam_decision {
 	enum ipam_action action;
 	enum reason reason;
-	bool hands_off;                     /* the status is not ours to write */
+	bool hands_off; /* the status is not ours to write */
+	bool partial; /* the pool has none free of the second family; it may come when another Service leaves */
 	struct addr addrs[IPAM_STATUS_MAX]; /* what the status shall hold, IPv4 first */
 	size_t n;
 	const struct config_pool *pool; /* of the addresses; NULL: none */

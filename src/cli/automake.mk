@@ -74,6 +74,8 @@ EXTRA_DIST += \
 	tests/cli/bad.yaml \
 	tests/cli/broken.yaml \
 	tests/cli/cluster.yaml \
+	tests/cli/dual-state.yaml \
+	tests/cli/dual.yaml \
 	tests/cli/edge-state.yaml \
 	tests/cli/edge.yaml \
 	tests/cli/external.yaml \

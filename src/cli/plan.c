@@ -25,6 +25,9 @@ struct side {
 	bool of_interest;
 	struct addr *before;
 	size_t n_before;
+	/* How its addresses changed last; a later round may have found that it keeps them.  NULL: they have not. */
+	char *message;
+	enum reason reason;
 };
 
 enum { LOAD_BALANCER, EXTERNAL, SIDES };
@@ -43,7 +46,26 @@ struct plan {
 	size_t n;
 };
 
+static const struct record_part *part_of(const struct row *row, size_t side)
+{
+	return side == LOAD_BALANCER ? &row->record->lb : row->record->external;
+}
+
 /* ---- running ---- */
+
+static void note_change(struct row *row)
+{
+	for (size_t i = 0; i < SIDES; i++) {
+		const struct record_part *p = part_of(row, i);
+		struct side *side = &row->sides[i];
+		if (!p || (p->action != IPAM_ASSIGN && p->action != IPAM_MOVE &&
+		           p->action != IPAM_RELEASE))
+			continue;
+		free(side->message);
+		side->message = xstrdup(p->message);
+		side->reason = p->reason;
+	}
+}
 
 static void wake_waiting(struct plan *p)
 {
@@ -71,6 +93,7 @@ static bool decide_round(struct plan *p)
 		row->waits = t.waits;
 		row->write = t.write;
 		row->unwritten = record_writes(t.write);
+		note_change(row);
 	}
 	if (turn_end(p->ipam, records, n))
 		wake_waiting(p);
@@ -105,11 +128,6 @@ static void run(struct plan *p)
 }
 
 /* ---- which Services, in which order ---- */
-
-static const struct record_part *part_of(const struct row *row, size_t side)
-{
-	return side == LOAD_BALANCER ? &row->record->lb : row->record->external;
-}
 
 /* Handled, or a holder of an address of ours; external IPs written by hand are judged, wherever they are. */
 static bool is_of_interest(const struct configuration *c, const struct record_part *p)
@@ -225,8 +243,10 @@ void plan_free(struct plan *p)
 		return;
 	for (size_t i = 0; i < p->n; i++) {
 		record_free(p->rows[i].record);
-		for (size_t k = 0; k < SIDES; k++)
+		for (size_t k = 0; k < SIDES; k++) {
 			free(p->rows[i].sides[k].before);
+			free(p->rows[i].sides[k].message);
+		}
 	}
 	free(p->rows);
 	ipam_free(p->ipam);
@@ -236,12 +256,52 @@ void plan_free(struct plan *p)
 
 /* ---- the answer ---- */
 
-/* What is left alone and has an address keeps it. */
+static bool contains_all(const struct addr *addrs, size_t n, const struct addr *some, size_t n_some)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < n_some; i++)
+		for (size_t k = 0; k < n; k++)
+			if (addr_eq(&addrs[k], &some[i])) {
+				found++;
+				break;
+			}
+	return found == n_some;
+}
+
+/* Of all rounds together.  What is left alone and has an address keeps it. */
 static enum ipam_action change_of(const struct row *row, size_t side)
 {
-	enum ipam_action a = part_of(row, side)->action;
+	const struct side *s = &row->sides[side];
+	const struct record_part *p = part_of(row, side);
+	size_t n;
+	cleanup_free struct addr *after = addrs_of(p, &n);
+	bool gains = contains_all(after, n, s->before, s->n_before);
 
-	return a == IPAM_NONE && row->sides[side].n_before ? IPAM_KEEP : a;
+	if (p->action == IPAM_FAIL)
+		return IPAM_FAIL;
+	if (gains && contains_all(s->before, s->n_before, after, n))
+		return n ? IPAM_KEEP : IPAM_NONE;
+	if (p->request.wish == IPAM_WISH_NONE)
+		return IPAM_RELEASE;
+	return gains ? IPAM_ASSIGN : IPAM_MOVE;
+}
+
+struct said {
+	enum reason reason;
+	const char *message;
+};
+
+static struct said said_of(const struct row *row, size_t side)
+{
+	const struct side *s = &row->sides[side];
+	const struct record_part *p = part_of(row, side);
+	enum ipam_action change = change_of(row, side);
+	bool stays = p->action == IPAM_KEEP || p->action == IPAM_NONE;
+
+	if (stays && change != IPAM_KEEP && change != IPAM_NONE && s->message)
+		return (struct said){ s->reason, s->message };
+	return (struct said){ p->reason, p->message };
 }
 
 static const char *pool_of(const struct plan *p, const struct row *row, size_t side)
@@ -264,7 +324,7 @@ bool plan_is_bad(const struct plan *p)
 		for (size_t k = 0; k < SIDES; k++) {
 			if (!p->rows[i].sides[k].of_interest)
 				continue;
-			enum ipam_action a = part_of(&p->rows[i], k)->action;
+			enum ipam_action a = change_of(&p->rows[i], k);
 			if (a == IPAM_MOVE || a == IPAM_FAIL)
 				return true;
 		}
@@ -313,7 +373,7 @@ static void put_after(const struct row *row, size_t side, const char *quote, str
 static void put_facts(const struct plan *p, const struct row *row, const bool sides[static SIDES],
                       size_t told, struct buf *out)
 {
-	const struct record_part *part = part_of(row, told);
+	const struct said said = said_of(row, told);
 
 	buf_puts(out, "\"before\":[");
 	for (size_t i = 0; i < SIDES; i++)
@@ -326,8 +386,8 @@ static void put_facts(const struct plan *p, const struct row *row, const bool si
 	buf_puts(out, "],\"pool\":");
 	buf_json_str(out, pool_of(p, row, told));
 	buf_printf(out, ",\"change\":\"%s\",\"reason\":\"%s\",\"message\":",
-	           ipam_action_name(change_of(row, told)), reason_name(part->reason));
-	buf_json_str(out, part->message);
+	           ipam_action_name(change_of(row, told)), reason_name(said.reason));
+	buf_json_str(out, said.message);
 }
 
 /* Where external IPs are concerned: each kind of addresses by itself. */
@@ -373,7 +433,7 @@ void plan_json(const struct plan *p, struct buf *out)
 static void put_row(const struct plan *p, const struct row *row, size_t side, struct table *t)
 {
 	cleanup(buf_fini) struct buf before = BUF_INIT, after = BUF_INIT;
-	const struct record_part *part = part_of(row, side);
+	const struct said said = said_of(row, side);
 	const char *pool = pool_of(p, row, side);
 
 	put_before(row, side, "", &before);
@@ -383,7 +443,7 @@ static void put_row(const struct plan *p, const struct row *row, size_t side, st
 	table_cell(t, "%s", buf_str(&after));
 	table_cell(t, "%s", pool ? pool : "");
 	table_cell(t, "%s", ipam_action_name(change_of(row, side)));
-	table_cell(t, "%s: %s", reason_name(part->reason), part->message);
+	table_cell(t, "%s: %s", reason_name(said.reason), said.message);
 }
 
 void plan_text(const struct plan *p, struct buf *out)

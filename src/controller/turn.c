@@ -65,10 +65,10 @@ void turn_reserve(struct ipam *ipam, const struct record *r)
 		ipam_hold(ipam, r->external_key, r->external->want, r->external->n_want);
 }
 
-static bool may_change(enum reason reason)
+static bool may_change(const struct ipam_decision *d)
 {
-	return reason == REASON_PoolExhausted || reason == REASON_AddressTaken ||
-	       reason == REASON_AddressShared;
+	return d->reason == REASON_PoolExhausted || d->reason == REASON_AddressTaken ||
+	       d->reason == REASON_AddressShared || d->partial;
 }
 
 /* Somebody else has one of its pools' addresses that it had from hand; it has it when that one lets go. */
@@ -155,7 +155,7 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 	turn_adopt(ipam, r);
 	ipam_decide(ipam, r->key, &r->lb.request, &d);
 	t.news = take(&r->lb, &d);
-	t.waits = may_change(d.reason);
+	t.waits = may_change(&d);
 	ipam_hold(ipam, r->key, d.addrs, d.n);
 	if (r->external) {
 		ipam_decide(ipam, r->external_key, &r->external->request, &d);
@@ -163,7 +163,7 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 			refuse(r, &d);
 		remember(r->external, &d);
 		t.external_news = take(r->external, &d);
-		t.waits |= may_change(d.reason) || is_pushed_aside(ipam, r);
+		t.waits |= may_change(&d) || is_pushed_aside(ipam, r);
 		ipam_hold(ipam, r->external_key, d.addrs, d.n);
 	}
 	t.write = record_needs(r, server);

@@ -299,6 +299,19 @@ static bool take_all_free(struct choice *c, const struct ipam_pool *pool)
 	return false;
 }
 
+/* Why the pool, as @who, gives no address of this family. */
+static void explain_family(const struct ipam_pool *pool, uint8_t family, const char *who, char *out,
+                           size_t size)
+{
+	uint64_t total = pool->runs[ipam_family_index(family)].total;
+
+	if (total == 0)
+		snprintf(out, size, "%s has no IPv%u addresses", who, family);
+	else
+		snprintf(out, size, "%s has all its %" PRIu64 " IPv%u addresses in use", who, total,
+		         family);
+}
+
 /* Why this pool did not help, in a few words that stay the same while nothing about the pool changes. */
 static void explain_pool(const struct choice *c, const struct ipam_pool *pool, char *out,
                          size_t size)
@@ -313,18 +326,11 @@ static void explain_pool(const struct choice *c, const struct ipam_pool *pool, c
 		snprintf(out, size, "%s has auto-assign: false", name);
 		return;
 	}
-	for (size_t i = 0; i < c->r->n_families; i++) {
-		uint8_t family = c->r->families[i];
-		const struct runs *runs = &pool->runs[ipam_family_index(family)];
-		if (runs->n > 0)
-			continue;
-		if (runs->total == 0)
-			snprintf(out, size, "%s has no IPv%u addresses", name, family);
-		else
-			snprintf(out, size, "%s has all its %" PRIu64 " IPv%u addresses in use",
-			         name, runs->total, family);
-		return;
-	}
+	for (size_t i = 0; i < c->r->n_families; i++)
+		if (pool->runs[ipam_family_index(c->r->families[i])].n == 0) {
+			explain_family(pool, c->r->families[i], name, out, size);
+			return;
+		}
 	snprintf(out, size, "%s has not both families free", name);
 }
 
@@ -424,6 +430,23 @@ static bool same_set(const struct addr *a, size_t n_a, const struct addr *b, siz
 	return n_a == n_b && found == n_a;
 }
 
+/* Where one address has to do: why that is, and whether the other may still come, which it does from the same pool. */
+static void note_missing(struct choice *c)
+{
+	const struct ipam_pool *pool = picked_pool(c);
+	struct ipam_decision *out = c->out;
+	size_t used = strlen(out->message);
+
+	for (size_t i = 0; i < c->r->n_families; i++) {
+		uint8_t family = c->r->families[i];
+		if (!addr_is_none(pick_of(c, family)) || !is_for_use(c, pool))
+			continue;
+		out->partial = pool->runs[ipam_family_index(family)].total > 0;
+		explain_family(pool, family, ", which", out->message + used,
+		               sizeof(out->message) - used);
+	}
+}
+
 static void conclude(struct choice *c)
 {
 	const struct ipam_request *r = c->r;
@@ -453,6 +476,7 @@ static void conclude(struct choice *c)
 		snprintf(out->message, sizeof(out->message), "assigned %s%s from pool %s", kind,
 		         text, out->pool->name);
 	}
+	note_missing(c);
 }
 
 /* All of our pools: what a server that keeps the status when the type changes has left there. */

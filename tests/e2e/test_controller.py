@@ -41,6 +41,10 @@ address-pools:
   auto-assign: false
   addresses: [10.60.0.1-10.60.0.2]
 """
+DUAL = """\
+address-pools:
+- {name: lan, protocol: layer2, addresses: [192.168.1.240-192.168.1.250, "fd00:60::10/128"]}
+"""
 WIDE = "address-pools:\n- {name: wide, protocol: layer2, addresses: [10.50.0.0/16]}\n"
 
 
@@ -407,6 +411,19 @@ def test_a_configuration_that_changes_moves_nobody_by_itself(lab: Lab) -> None:
     wait_active(lab, POOLS)
     wait_reason(lab, "low", "Kept")
     assert lab.addresses("low") == ["192.168.1.240"]
+
+
+def test_the_second_family_comes_when_it_gets_free(lab: Lab) -> None:
+    configure(lab, DUAL)
+    wait_active(lab, DUAL)
+    create(lab, "six", ipFamilyPolicy="SingleStack", ipFamilies=["IPv6"])
+    wait_addresses(lab, "six", "fd00:60::10")
+    create(lab, "web", ipFamilyPolicy="PreferDualStack")
+    wait_addresses(lab, "web", "192.168.1.240")
+    assert "has all its 1 IPv6 addresses in use" in condition(lab, "web")["message"]
+    settled(lab)
+    lab.api.delete("Service", "six")
+    wait_addresses(lab, "web", "192.168.1.240", "fd00:60::10")
 
 
 def test_a_pool_that_is_divided_takes_nothing(lab: Lab) -> None:
