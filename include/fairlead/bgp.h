@@ -45,11 +45,16 @@ void bgp_want_free(struct bgp_want *w);
  */
 int bgp_want_peer(struct bgp_want *w, const struct config_peer *peer, struct err *e);
 /*
- * A peer that cannot be had, for this reason and in these words: bgpd is not told of it, and what is said of this node has it.
- * Announcements are as if the configuration did not have it.
+ * A peer whose password is not known, @why in words.  A neighbour of ours that bgpd has for it stays as it is there; without one
+ * the peer waits (REASON_BgpNoPassword), and announcements are as if the configuration did not have it.
  */
-void bgp_want_absent(struct bgp_want *w, const struct config_peer *peer, enum reason reason,
-                     const char *why);
+int bgp_want_waiting_peer(struct bgp_want *w, const struct config_peer *peer, const char *why,
+                          struct err *e);
+/*
+ * A peer that cannot be had (REASON_BgpPeerRefused), in these words: bgpd is not told of it, and what is said of this node has
+ * it.  Announcements are as if the configuration did not have it.
+ */
+void bgp_want_refused(struct bgp_want *w, const struct config_peer *peer, const char *why);
 /* A BFD profile for bfdd, named FAIRLEAD-<name> there. */
 int bgp_want_bfd_profile(struct bgp_want *w, const struct config_bfd_profile *p, struct err *e);
 /*
@@ -148,6 +153,7 @@ struct bgp_peer_status {
 	enum bgp_session_state state;
 	enum reason reason; /* Announced: the session is established */
 	const char *error;  /* in words; "" */
+	const char *waits;  /* why its password is not known; NULL: it is, or @error says it */
 };
 size_t bgp_n_peers(const struct bgp *b);
 /* Good until something happens. */

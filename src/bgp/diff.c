@@ -68,6 +68,42 @@ struct bgp_verdict bgp_judge(const struct bgp_state *want, const struct bgp_have
 	return verdict_of(REASON_Announced, "%s", "");
 }
 
+/*
+ * The neighbour that stays for a peer whose password is not known.  Of another instance none does, for it would have to be
+ * made anew.
+ */
+static const struct bgp_peer *kept_for(const struct bgp_state *want, const struct bgp_have *have,
+                                       const struct bgp_peer *p)
+{
+	return have->ours.asn == want->asn ? bgp_state_find_peer(&have->ours, &p->address) : NULL;
+}
+
+bool bgp_only_waits(const struct bgp_state *want, const struct bgp_have *have)
+{
+	for (size_t i = 0; i < want->n_peers; i++)
+		if (!want->peers[i].waits || kept_for(want, have, &want->peers[i]))
+			return false;
+	return want->n_peers > 0;
+}
+
+static void add_peer(struct bgp_state *s, const struct bgp_state *want, const struct bgp_have *have,
+                     const struct bgp_peer *p)
+{
+	const struct bgp_peer *old = p->waits ? kept_for(want, have, p) : NULL;
+
+	if (bgp_have_foreign_peer(have, &p->address) || (p->waits && !old))
+		return;
+	struct bgp_peer *n = bgp_state_add_peer(s, &p->address);
+	bgp_peer_copy(n, p);
+	if (!old)
+		return;
+	/* Its policies are another matter: they follow the networks. */
+	n->waits = false;
+	n->remote_as = old->remote_as;
+	bgp_lines_fini(&n->lines);
+	bgp_lines_copy(&n->lines, &old->lines);
+}
+
 static void add_map(struct bgp_state *s, const struct bgp_map *m)
 {
 	ARRAY_RESERVE(s->maps, s->cap_maps, s->n_maps + 1);
@@ -118,7 +154,7 @@ void bgp_effective(const struct bgp_state *want, const struct bgp_have *have,
 	const struct bgp_state *ours = &have->ours;
 	struct bgp_state s = { 0 };
 
-	if (want->asn == 0) {
+	if (want->asn == 0 || bgp_only_waits(want, have)) {
 		*ret_state = s;
 		return;
 	}
@@ -135,10 +171,7 @@ void bgp_effective(const struct bgp_state *want, const struct bgp_have *have,
 		if (!bgp_have_foreign_network(have, &want->networks[i].prefix))
 			bgp_state_add_network(&s, &want->networks[i]);
 	for (size_t i = 0; i < want->n_peers; i++)
-		if (!bgp_have_foreign_peer(have, &want->peers[i].address)) {
-			struct bgp_peer *p = bgp_state_add_peer(&s, &want->peers[i].address);
-			bgp_peer_copy(p, &want->peers[i]);
-		}
+		add_peer(&s, want, have, &want->peers[i]);
 	for (size_t i = 0; i < want->n_maps; i++)
 		add_map(&s, &want->maps[i]);
 	keep_used_maps(&s, ours, collect);

@@ -41,6 +41,8 @@ struct bgp_verdict {
  */
 struct bgp_verdict bgp_judge(const struct bgp_state *want, const struct bgp_have *have,
                              bool shared);
+/* Whether there are peers, but every one waits for its password, and bgpd has a neighbour of ours for none of them. */
+bool bgp_only_waits(const struct bgp_state *want, const struct bgp_have *have);
 /*
  * What of @want can be had.  Where the verdict is against us nothing is added, and what is not wanted any more still goes.
  * Unused classes stay unless @collect.

@@ -206,7 +206,8 @@ static bool settles(struct bgp *b)
 		b->seen_instance = true;
 		return false;
 	}
-	if (!b->want_state.asn || b->former == FORMER_OWN || b->seen_instance)
+	if (!b->want_state.asn || b->former == FORMER_OWN || b->seen_instance ||
+	    bgp_only_waits(&b->want_state, &b->have))
 		return false;
 	if (b->former == FORMER_OTHERS)
 		wait = BGP_SETTLE_OTHERS_MS;
@@ -565,7 +566,7 @@ bool bgp_is_done(const struct bgp *b)
 {
 	bool bfd_left = b->bfd && !bgp_bfd_in_sync(b->bfd) && !bgp_bfd_is_down(b->bfd);
 
-	return b->want && b->want->n_peers == 0 && b->want->n_absent == 0 &&
+	return b->want && b->want->n_peers == 0 && b->want->n_refused == 0 &&
 	       b->want->n_profiles == 0 && b->applied == b->generation && !bfd_left;
 }
 

@@ -94,6 +94,7 @@ struct bgp_network {
 
 struct bgp_peer {
 	struct addr address;
+	bool waits; /* of one wanted: its password is not known, so it may stay but not be made */
 	uint32_t remote_as;
 	struct bgp_lines lines; /* what follows "neighbor X ", of the keywords that we manage */
 	struct {

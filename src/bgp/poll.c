@@ -116,6 +116,8 @@ static void on_summary(struct bgp *b, const char *text, size_t size)
 
 static bool has_password(const struct bgp_peer *p)
 {
+	if (p->waits)
+		return true;
 	for (size_t i = 0; i < p->lines.n; i++)
 		if (strncmp(p->lines.v[i], "password ", 9) == 0)
 			return true;

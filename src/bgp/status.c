@@ -17,36 +17,47 @@ size_t bgp_n_established(const struct bgp *b)
 	return n;
 }
 
-static size_t n_absent(const struct bgp *b)
+static size_t n_refused(const struct bgp *b)
 {
-	return b->want ? b->want->n_absent : 0;
+	return b->want ? b->want->n_refused : 0;
 }
 
 size_t bgp_n_peers(const struct bgp *b)
 {
-	return b->n_sessions + n_absent(b);
+	return b->n_sessions + n_refused(b);
 }
 
-static enum reason session_reason(const struct bgp *b, const struct bgp_session *s)
+/* There is no neighbour of ours for it in bgpd. */
+static bool is_left_out(enum reason peer)
 {
+	return peer != REASON_Announced && peer != REASON_BgpNoSession;
+}
+
+static enum reason session_reason(const struct bgp *b, size_t i)
+{
+	const struct bgp_session *s = &b->sessions[i];
+
 	if (b->have_valid && bgp_have_foreign_peer(&b->have, &s->address))
 		return REASON_BgpPeerTaken;
+	if (b->want->peers[i].waits && b->have_valid &&
+	    !bgp_state_find_peer(&b->have.ours, &s->address))
+		return REASON_BgpNoPassword;
 	return s->state == BGP_SESSION_ESTABLISHED ? REASON_Announced : REASON_BgpNoSession;
 }
 
 struct bgp_peer_status bgp_peer_status(const struct bgp *b, size_t i)
 {
 	if (i >= b->n_sessions) {
-		const struct want_absent *p = &b->want->absent[i - b->n_sessions];
+		const struct want_refused *p = &b->want->refused[i - b->n_sessions];
 		return (struct bgp_peer_status){ .name = p->name,
 			                         .address = p->address,
 			                         .asn = p->asn,
-			                         .reason = p->reason,
+			                         .reason = REASON_BgpPeerRefused,
 			                         .error = p->why };
 	}
 	const struct bgp_session *s = &b->sessions[i];
 	const struct want_peer *p = &b->want->peers[i];
-	enum reason reason = session_reason(b, s);
+	enum reason reason = session_reason(b, i);
 
 	return (struct bgp_peer_status){
 		.name = p->name,
@@ -54,7 +65,10 @@ struct bgp_peer_status bgp_peer_status(const struct bgp *b, size_t i)
 		.asn = p->peer.remote_as,
 		.state = s->state,
 		.reason = reason,
-		.error = reason == REASON_BgpPeerTaken ? reason_sentence(reason) : s->error,
+		.error = reason == REASON_BgpPeerTaken    ? reason_sentence(reason)
+		         : reason == REASON_BgpNoPassword ? p->waits
+		                                          : s->error,
+		.waits = is_left_out(reason) ? NULL : p->waits,
 	};
 }
 
@@ -69,12 +83,14 @@ enum reason bgp_reason(const struct bgp *b, struct buf *msg)
 {
 	if (!b->want)
 		return say(msg, REASON_NoConfiguration, NULL);
-	if (b->want->n_peers == 0 && b->want->n_absent)
-		return say(msg, b->want->absent[0].reason, b->want->absent[0].why);
+	if (b->want->n_peers == 0 && b->want->n_refused)
+		return say(msg, REASON_BgpPeerRefused, b->want->refused[0].why);
 	if (b->want->n_peers == 0)
 		return say(msg, REASON_BgpNoPeer, NULL);
 	if (b->phase == ENGINE_DOWN)
 		return say(msg, REASON_BgpUnreachable, b->error);
+	if (b->have_valid && bgp_only_waits(&b->want_state, &b->have))
+		return say(msg, REASON_BgpNoPassword, b->want->peers[0].waits);
 	if (b->settling)
 		return say(msg, REASON_BgpPending,
 		           "bgpd has no instance yet; it may still be reading its configuration");
@@ -91,10 +107,12 @@ static enum reason say_set(const struct bgp *b, struct buf *msg)
 	enum reason reason = bgp_n_established(b) ? REASON_Announced : REASON_BgpNoSession;
 
 	say(msg, reason, NULL);
-	for (size_t i = 0; msg && i < n_absent(b); i++)
-		buf_printf(msg, "; not to %s (%s), %s: %s", b->want->absent[i].name,
-		           addr_str(&b->want->absent[i].address),
-		           reason_name(b->want->absent[i].reason), b->want->absent[i].why);
+	for (size_t i = 0; msg && i < bgp_n_peers(b); i++) {
+		const struct bgp_peer_status p = bgp_peer_status(b, i);
+		if (is_left_out(p.reason))
+			buf_printf(msg, "; not to %s (%s), %s: %s", p.name, addr_str(&p.address),
+			           reason_name(p.reason), p.error);
+	}
 	return reason;
 }
 
@@ -119,15 +137,28 @@ enum reason bgp_reason_of(const struct bgp *b, const struct addr *a, struct buf 
 }
 
 /* Of the families that the session carries. */
-static size_t n_wanted(const struct bgp *b, const struct addr *peer)
+static size_t n_wanted(const struct bgp *b, const struct bgp_peer_status *peer)
 {
-	const struct bgp_peer *p = bgp_state_find_peer(&b->want_state, peer);
+	const struct bgp_peer *p = bgp_state_find_peer(&b->want_state, &peer->address);
 	size_t n = 0;
 
+	if (peer->reason == REASON_BgpNoPassword)
+		return 0;
 	for (size_t i = 0; p && i < b->want_state.n_networks; i++)
 		n += p->af[b->want_state.networks[i].prefix.addr.family == 6 ? BGP_AF6 : BGP_AF4]
 		             .active;
 	return n;
+}
+
+static void add_error(const struct bgp *b, const struct bgp_peer_status *peer, struct buf *json)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+
+	buf_puts(&text, peer->error);
+	if (peer->waits)
+		buf_printf(&text, "%s%s%s", *peer->error ? "; " : "", peer->waits,
+		           b->have_valid ? "; the neighbour stays as bgpd has it" : "");
+	buf_json_str(json, buf_str(&text));
 }
 
 static void add_session(const struct bgp *b, size_t i, struct buf *json)
@@ -146,8 +177,8 @@ static void add_session(const struct bgp *b, size_t i, struct buf *json)
 	buf_printf(json,
 	           ",\"prefixes_wanted\":%zu,\"prefixes_sent\":%" PRId64 ",\"resets\":%" PRId64
 	           ",\"last_error\":",
-	           n_wanted(b, &s->address), s->sent[BGP_AF4] + s->sent[BGP_AF6], s->resets);
-	buf_json_str(json, now.error);
+	           n_wanted(b, &now), s->sent[BGP_AF4] + s->sent[BGP_AF6], s->resets);
+	add_error(b, &now, json);
 	buf_printf(json, ",\"reason\":\"%s\"", reason_name(now.reason));
 	if (p->bfd_profile) {
 		buf_puts(json, ",\"bfd_profile\":");
@@ -158,7 +189,7 @@ static void add_session(const struct bgp *b, size_t i, struct buf *json)
 	buf_putc(json, '}');
 }
 
-static void add_absent(const struct want_absent *p, struct buf *json)
+static void add_refused(const struct want_refused *p, struct buf *json)
 {
 	buf_puts(json, "{\"name\":");
 	buf_json_str(json, p->name);
@@ -170,7 +201,7 @@ static void add_absent(const struct want_absent *p, struct buf *json)
 		addr_str(&p->address), p->my_asn, p->asn,
 		bgp_session_state_name(BGP_SESSION_UNKNOWN));
 	buf_json_str(json, p->why);
-	buf_printf(json, ",\"reason\":\"%s\"}", reason_name(p->reason));
+	buf_printf(json, ",\"reason\":\"%s\"}", reason_name(REASON_BgpPeerRefused));
 }
 
 static void add_stats(const struct bgp_stats *s, struct buf *json)
@@ -200,10 +231,10 @@ void bgp_status(const struct bgp *b, struct buf *json)
 			buf_putc(json, ',');
 		add_session(b, i, json);
 	}
-	for (size_t i = 0; i < n_absent(b); i++) {
+	for (size_t i = 0; i < n_refused(b); i++) {
 		if (i || b->n_sessions)
 			buf_putc(json, ',');
-		add_absent(&b->want->absent[i], json);
+		add_refused(&b->want->refused[i], json);
 	}
 	buf_printf(json,
 	           "],\"prefixes\":{\"wanted\":%zu,\"set\":%zu},\"bfd\":{\"in_sync\":%s,"
@@ -229,11 +260,10 @@ static void add_left_out(const struct bgp *b, struct metrics_writer *w)
 
 	for (size_t i = 0; i < bgp_n_peers(b); i++)
 		counts[bgp_peer_status(b, i).reason]++;
-	counts[REASON_Announced] = counts[REASON_BgpNoSession] = 0;
 	metrics_family(w, "fairlead_bgp_peers_left_out", METRICS_GAUGE,
 	               "Peers of this node that bgpd has no neighbour of ours for, by the reason.");
 	for (int r = 0; r < REASON_COUNT; r++)
-		if (counts[r])
+		if (counts[r] && is_left_out((enum reason)r))
 			metrics_sample(w, counts[r], "reason", reason_name((enum reason)r), NULL);
 }
 

@@ -21,6 +21,7 @@ static void want_peer_fini(struct want_peer *p)
 {
 	free(p->name);
 	free(p->bfd_profile);
+	free(p->waits);
 	bgp_peer_fini(&p->peer);
 }
 
@@ -32,9 +33,9 @@ void bgp_want_free(struct bgp_want *w)
 		return;
 	for (size_t i = 0; i < w->n_peers; i++)
 		want_peer_fini(&w->peers[i]);
-	for (size_t i = 0; i < w->n_absent; i++) {
-		free(w->absent[i].name);
-		free(w->absent[i].why);
+	for (size_t i = 0; i < w->n_refused; i++) {
+		free(w->refused[i].name);
+		free(w->refused[i].why);
 	}
 	HASH_ITER(hh, w->prefixes, p, next) {
 		HASH_DEL(w->prefixes, p);
@@ -47,7 +48,7 @@ void bgp_want_free(struct bgp_want *w)
 	for (size_t i = 0; i < w->n_profiles; i++)
 		free(w->profiles[i].name);
 	free(w->peers);
-	free(w->absent);
+	free(w->refused);
 	free(w->attrs);
 	free(w->addresses);
 	free(w->classes);
@@ -179,18 +180,29 @@ int bgp_want_peer(struct bgp_want *w, const struct config_peer *p, struct err *e
 	return 0;
 }
 
-void bgp_want_absent(struct bgp_want *w, const struct config_peer *p, enum reason reason,
-                     const char *why)
+int bgp_want_waiting_peer(struct bgp_want *w, const struct config_peer *p, const char *why,
+                          struct err *e)
 {
-	if (w->n_absent == BGP_PEERS_MAX)
+	int r = bgp_want_peer(w, p, e);
+
+	if (r == 0) {
+		struct want_peer *n = &w->peers[w->n_peers - 1];
+		n->waits = xstrdup(why);
+		n->peer.waits = true;
+	}
+	return r;
+}
+
+void bgp_want_refused(struct bgp_want *w, const struct config_peer *p, const char *why)
+{
+	if (w->n_refused == BGP_PEERS_MAX)
 		return;
-	ARRAY_RESERVE(w->absent, w->cap_absent, w->n_absent + 1);
-	w->absent[w->n_absent++] = (struct want_absent){ .name = xstrdup(p->name ? p->name : ""),
-		                                         .why = xstrdup(why),
-		                                         .reason = reason,
-		                                         .address = p->address,
-		                                         .my_asn = p->my_asn,
-		                                         .asn = p->peer_asn };
+	ARRAY_RESERVE(w->refused, w->cap_refused, w->n_refused + 1);
+	w->refused[w->n_refused++] = (struct want_refused){ .name = xstrdup(p->name ? p->name : ""),
+		                                            .why = xstrdup(why),
+		                                            .address = p->address,
+		                                            .my_asn = p->my_asn,
+		                                            .asn = p->peer_asn };
 }
 
 void bgp_bfd_profile_init(struct bgp_bfd_profile *p, const char *name)

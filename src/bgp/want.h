@@ -17,14 +17,14 @@ struct want_prefix {
 struct want_peer {
 	char *name; /* as the user wrote it, of any bytes */
 	char *bfd_profile;
+	char *waits; /* why its password is not known; NULL: it is, or there is none */
 	uint32_t my_asn;
 	struct bgp_peer peer; /* without local-as and policies */
 };
 
-/* Of a peer that is left out, what /status says. */
-struct want_absent {
+/* Of a peer that cannot be had, what /status says. */
+struct want_refused {
 	char *name, *why;
-	enum reason reason;
 	struct addr address;
 	uint32_t my_asn, asn;
 };
@@ -48,8 +48,8 @@ struct bgp_want {
 	struct addr router_id;
 	struct want_peer *peers;
 	size_t n_peers, cap_peers;
-	struct want_absent *absent;
-	size_t n_absent, cap_absent;
+	struct want_refused *refused;
+	size_t n_refused, cap_refused;
 	struct want_prefix *prefixes;
 	struct bgp_attr *attrs; /* distinct: ten thousand prefixes have a handful */
 	size_t n_attrs, cap_attrs;

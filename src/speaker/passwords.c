@@ -49,10 +49,15 @@ int passwords_of(const struct passwords *p, const struct config_peer *peer, char
 		return 0;
 	if (!p->name)
 		return err_set(e, -ENOENT, ERR_CONFIG,
-		               "password-secret: the speaker was given no --bgp-password-secret");
+		               "password-secret: the speaker was given no --bgp-password-secret, "
+		               "which is to hold the key %s",
+		               peer->password_secret);
 	if (!p->secret)
-		return err_set(e, -ENOENT, ERR_CONFIG, "password-secret: there is no Secret %s",
-		               p->name);
+		return err_set(e, -ENOENT, ERR_CONFIG,
+		               p->known ? "password-secret: there is no Secret %s with the key %s"
+		                        : "password-secret: Secret %s with the key %s could not be "
+		                          "read yet",
+		               p->name, peer->password_secret);
 	item = kube_secret_get(p->secret, peer->password_secret);
 	if (!item)
 		return err_set(e, -ENOENT, ERR_CONFIG, "password-secret: Secret %s has no key %s",

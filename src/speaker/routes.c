@@ -173,31 +173,29 @@ static void complain(bool aloud, const char *what, const char *name, const struc
 		         KV_S("error", e->msg));
 }
 
-/* Never without the password that it is to have. */
+/* Never without the password that it is to have: where that is not known, what bgpd has for it stays. */
 static int want_peer(const struct routes *r, const struct config_peer *peer, struct bgp_want *w,
                      struct err *e)
 {
 	struct config_peer with = *peer;
+	struct err other = ERR_INIT;
 	char *password = NULL;
 	int ret = passwords_of(&r->passwords, peer, &password, e);
 
-	if (ret < 0) {
-		bgp_want_absent(w, peer, REASON_BgpNoPassword, e->msg);
-		return ret;
-	}
 	if (password)
 		with.password = password;
-	ret = bgp_want_peer(w, &with, e);
-	if (ret < 0)
-		bgp_want_absent(w, peer, password ? REASON_BgpNoPassword : REASON_BgpPeerRefused,
-		                e->msg);
+	if (ret == 0)
+		ret = bgp_want_peer(w, &with, e);
+	if (ret < 0 &&
+	    !(peer->password_secret && bgp_want_waiting_peer(w, peer, e->msg, &other) == 0))
+		bgp_want_refused(w, peer, e->msg);
 	if (password)
 		explicit_bzero(password, strlen(password));
 	free(password);
 	return ret;
 }
 
-/* How many this node has, with those that are absent. */
+/* How many this node has, with those that are refused. */
 static size_t want_peers(const struct routes *r, const struct configuration *c, bool aloud,
                          struct bgp_want *w)
 {
@@ -211,24 +209,14 @@ static size_t want_peers(const struct routes *r, const struct configuration *c, 
 			ret = want_peer(r, peers[i].peer, w, &e);
 		} else {
 			ret = err_set(&e, -EINVAL, ERR_CONFIG, "%s", peers[i].refused);
-			bgp_want_absent(w, peers[i].peer, REASON_BgpPeerRefused, peers[i].refused);
+			bgp_want_refused(w, peers[i].peer, peers[i].refused);
 		}
-		if (ret < 0)
+		/* That a Secret was not read yet is no news while it is being read. */
+		if (ret < 0 && (r->passwords.known || !peers[i].peer->password_secret))
 			complain(aloud, "peer", peers[i].peer->name, &e);
 	}
 	config_node_peers_free(peers, n);
 	return n;
-}
-
-/* What bgpd has from an earlier life may be right: it is looked at once the passwords are known. */
-static bool awaits_passwords(const struct routes *r, const struct configuration *c)
-{
-	if (!r->passwords.name || r->passwords.known)
-		return false;
-	for (size_t i = 0; c && i < c->n_peers; i++)
-		if (c->peers[i].password_secret && config_peer_selects(&c->peers[i], &r->labels))
-			return true;
-	return false;
 }
 
 static void want_policies(const struct configuration *c, bool aloud, struct bgp_want *w)
@@ -368,8 +356,7 @@ void routes_update(struct routes *r, const struct view *v, struct announce *t)
 	leave_engine(r);
 	if (r->enabled && !r->bgp && !differs)
 		differs = view_configuration(v) && may_have_leftovers(r);
-	if (r->enabled && differs && may_begin(r, t) &&
-	    !awaits_passwords(r, view_configuration(v))) {
+	if (r->enabled && differs && may_begin(r, t)) {
 		r->view_seen = view_revision(v);
 		r->routes_seen = announce_routes_revision(t);
 		aloud |= r->passwords_changed;
@@ -453,8 +440,6 @@ static enum reason why_no_engine(const struct routes *r, struct buf *msg)
 		return say(msg, REASON_BgpUnreachable, r->error);
 	if (!r->began)
 		return say(msg, REASON_BgpPending, NULL);
-	if (r->passwords.name && !r->passwords.known)
-		return say(msg, REASON_BgpPending, "the peers' passwords were not read yet");
 	return say(msg, REASON_BgpNoPeer, NULL);
 }
 

@@ -55,8 +55,8 @@ void routes_free(struct routes *r);
 void routes_set_labels(struct routes *r, const struct kube_labels *labels);
 
 /*
- * The peers' passwords are in this Secret.  Until routes_set_passwords() is called, what stands in bgpd stays where a peer
- * needs one.
+ * The peers' passwords are in this Secret.  A peer whose password is not known, be it that nobody has called
+ * routes_set_passwords() yet, keeps the neighbour that bgpd has for it as it is; nothing else waits for it.
  */
 void routes_await_passwords(struct routes *r, const char *secret);
 /* What the Secret holds; takes @s.  NULL: there is none; passwords that were known stay in force. */

@@ -76,7 +76,10 @@ def test_no_secret_no_session(lab: Lab, router: Router, make_service: MakeServic
     make_service("web", POOL)
     address = lab.wait_address("web")
     peer = wait_peer(lab, "the peer to be left out", reason="BgpNoPassword", established=False)
-    assert (peer["address"], peer["last_error"]) == (ADDRESS, f"password-secret: there is no Secret {SECRET}")
+    assert (peer["address"], peer["last_error"]) == (
+        ADDRESS,
+        f"password-secret: there is no Secret {SECRET} with the key tor-a",
+    )
     assert bgp(lab)["reason"] == "BgpNoPassword"
     lab.wait_reason(NODE, "web", address, "BgpNoPassword")
     assert f"neighbor {ADDRESS}" not in running(router)
@@ -117,12 +120,40 @@ def test_a_changed_password_is_applied(lab: Lab, router: Router) -> None:
     wait_peer(lab, "the session", established=True)
 
 
-def test_a_deleted_secret_ends_no_session_until_a_restart(lab: Lab, router: Router) -> None:
+def test_a_secret_that_is_gone_ends_no_session_and_keeps_no_route(
+    lab: Lab, router: Router, make_service: MakeService
+) -> None:
+    make_service("web", POOL)
+    address = lab.wait_address("web")
+    router.wait_next_hops(f"{address}/32", [NODE])
     lab.api.delete("Secret", SECRET, NAMESPACE)
     deleted = "the Secret of BGP passwords was deleted"
     wait_for("the speaker to notice", lambda: any(deleted in line for line in lab.speaker(NODE).log_lines()))
     assert bgp(lab)["peers"][0]["established"]
+    before = running(router)
     lab.speaker(NODE).stop()
     lab.restart(f"speaker-{NODE}")
-    wait_peer(lab, "the peer to be left out", reason="BgpNoPassword")
-    wait_for("bgpd to have no such neighbour", lambda: f"neighbor {ADDRESS}" not in running(router), SLOW)
+    why = f"there is no Secret {SECRET} with the key tor-a; the neighbour stays as bgpd has it"
+    wait_peer(lab, "the session", established=True, last_error=f"password-secret: {why}")
+    router.wait_next_hops(f"{address}/32", [NODE])
+    assert running(router) == before
+    lab.api.delete("Service", "web")
+    router.wait_next_hops(f"{address}/32", [])
+    assert f"neighbor {ADDRESS} password right" in running(router)
+
+
+@pytest.mark.embedded
+def test_a_secret_that_may_not_be_read_holds_nothing_up(lab: Lab, router: Router, make_service: MakeService) -> None:
+    make_service("web", POOL)
+    address = lab.wait_address("web")
+    router.wait_next_hops(f"{address}/32", [NODE])
+    lab.speaker(NODE).stop()
+    lab.api.delete("Service", "web")
+    lab.set_faults(rules=[{"verb": "list", "path": "/secrets", "code": 403}])
+    try:
+        lab.restart(f"speaker-{NODE}")
+        router.wait_next_hops(f"{address}/32", [])
+        why = f"Secret {SECRET} with the key tor-a could not be read yet; the neighbour stays as bgpd has it"
+        wait_peer(lab, "the session", established=True, last_error=f"password-secret: {why}")
+    finally:
+        lab.set_faults()

@@ -4,7 +4,9 @@
 #include "unit.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -99,14 +101,25 @@ static void start_bgpd(struct fixture *f)
 	f->server = vty_server_start(f->base, f->socket, &f->fake);
 }
 
+/* A configuration of these peers, and a pool for BGP. */
+static void with_peers(struct view *v, const char *peers)
+{
+	world_put(v,
+	          "{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
+	          "'name':'fairlead-active','uid':'u',"
+	          "'annotations':{'fairlead.io/generation':'8'}},'data':{'config':'"
+	          "peers: [%s]\\n"
+	          "address-pools:\\n"
+	          "- {name: far, protocol: bgp, addresses: [198.51.100.0/24]}\\n'}}",
+	          peers);
+}
+
+#define PEER(address, more) "{peer-address: " address ", my-asn: 64512, peer-asn: 64513" more "}"
+#define WITH_PASSWORD ", password-secret: tor"
+
 static void with_peer(struct view *v)
 {
-	world_put(v, "{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
-	             "'name':'fairlead-active','uid':'u',"
-	             "'annotations':{'fairlead.io/generation':'8'}},'data':{'config':'"
-	             "peers: [{peer-address: 192.0.2.7, my-asn: 64512, peer-asn: 64513}]\\n"
-	             "address-pools:\\n"
-	             "- {name: far, protocol: bgp, addresses: [198.51.100.0/24]}\\n'}}");
+	with_peers(v, PEER("192.0.2.7", ""));
 }
 
 static void with_service(struct view *v, const char *endpoints)
@@ -168,6 +181,18 @@ static bool is_empty(const struct fixture *f)
 	const struct bgp_state *s = &f->fake.s;
 
 	return !s->n_networks && !s->n_peers && !s->n_maps && !s->asn && !s->marker;
+}
+
+static bool is_applied_whole(const struct fixture *f)
+{
+	cleanup(buf_fini) struct buf status = BUF_INIT;
+	unsigned long long generation, applied;
+
+	routes_status(f->routes, &status);
+	const char *at = strstr(buf_str(&status), "\"generation\":");
+	return at &&
+	       sscanf(at, "\"generation\":%llu,\"applied\":%llu", &generation, &applied) == 2 &&
+	       applied == generation;
 }
 
 static bool is_alone(const struct fixture *f)
@@ -289,6 +314,151 @@ static void a_peer_may_go_and_come_back(void **state)
 	spin_until(f, is_announced);
 }
 
+/* ---- passwords ---- */
+
+static struct kube_secret *secret_of(const char *key, const char *value)
+{
+	struct kube_secret *s = xcalloc(1, sizeof(*s));
+
+	s->items = xcalloc(1, sizeof(*s->items));
+	s->items[s->n++] = (struct kube_secret_item){ .key = xstrdup(key),
+		                                      .value = xmemdup(value, strlen(value) + 1),
+		                                      .size = strlen(value) };
+	return s;
+}
+
+static const struct bgp_peer *neighbour(const struct fixture *f, const char *text)
+{
+	struct addr a;
+
+	assert_int_equal(addr_parse(text, &a), 0);
+	return bgp_state_find_peer(&f->fake.s, &a);
+}
+
+static bool has_line(const struct bgp_peer *p, const char *line)
+{
+	return p && bgp_lines_has(&p->lines, line);
+}
+
+static void expect_status(const struct fixture *f, const char *words)
+{
+	cleanup(buf_fini) struct buf status = BUF_INIT;
+
+	routes_status(f->routes, &status);
+	if (!strstr(buf_str(&status), words))
+		fail_msg("%s is not in %s", words, buf_str(&status));
+}
+
+/* A speaker that had the password has announced, and another one began that cannot read the Secret. */
+static int set_up_unreadable(void **state)
+{
+	struct fixture *f = fixture_new();
+
+	start_bgpd(f);
+	routes_await_passwords(f->routes, "secrets");
+	routes_set_passwords(f->routes, secret_of("tor", "right"));
+	with_peers(f->view, PEER("192.0.2.7", WITH_PASSWORD));
+	with_service(f->view, "10.1.1.1@n1");
+	turn(f);
+	spin_until(f, is_announced);
+	assert_true(has_line(neighbour(f, "192.0.2.7"), "password right"));
+	end(f);
+	begin(f);
+	routes_await_passwords(f->routes, "secrets");
+	with_peers(f->view, PEER("192.0.2.7", WITH_PASSWORD));
+	*state = f;
+	return 0;
+}
+
+static void an_unreadable_secret_keeps_no_route(void **state)
+{
+	struct fixture *f = *state;
+
+	with_service(f->view, "10.1.1.1@n1!");
+	turn(f);
+	spin_until(f, is_withdrawn);
+	assert_int_equal(f->fake.s.n_peers, 1);
+	assert_true(has_line(neighbour(f, "192.0.2.7"), "password right"));
+	/* Nor does it keep one back. */
+	with_service(f->view, "10.1.1.1@n1");
+	turn(f);
+	spin_until(f, is_announced);
+	expect_status(f, "\"established\":true");
+	expect_status(f,
+	              "\"last_error\":\"password-secret: Secret secrets with the key tor could not "
+	              "be read yet; the neighbour stays as bgpd has it\"");
+}
+
+static void a_neighbour_of_unknown_password_stays_as_it_is(void **state)
+{
+	struct fixture *f = *state;
+	struct bgp_state before;
+
+	with_service(f->view, "10.1.1.1@n1");
+	turn(f);
+	spin_until(f, is_announced);
+	bgp_state_copy(&before, &f->fake.s);
+	with_peers(f->view, PEER("192.0.2.7", WITH_PASSWORD ", hold-time: 9s, peer-port: 1179"));
+	turn(f);
+	spin_until(f, is_applied_whole);
+	assert_true(bgp_state_eq(&f->fake.s, &before));
+	/* Known to be missing is not known, either. */
+	routes_set_passwords(f->routes, NULL);
+	turn(f);
+	spin_until(f, is_applied_whole);
+	assert_true(bgp_state_eq(&f->fake.s, &before));
+	expect_status(f, "there is no Secret secrets with the key tor");
+	routes_set_passwords(f->routes, secret_of("other", "right"));
+	turn(f);
+	spin_until(f, is_applied_whole);
+	assert_true(bgp_state_eq(&f->fake.s, &before));
+	expect_status(f, "Secret secrets has no key tor");
+	routes_set_passwords(f->routes, secret_of("tor", "right"));
+	turn(f);
+	spin_until(f, is_applied_whole);
+	assert_true(has_line(neighbour(f, "192.0.2.7"), "port 1179"));
+	assert_true(has_line(neighbour(f, "192.0.2.7"), "password right"));
+	bgp_state_fini(&before);
+}
+
+static void a_new_peer_waits_for_its_password_alone(void **state)
+{
+	struct fixture *f = *state;
+
+	with_peers(f->view, PEER("192.0.2.7", WITH_PASSWORD) "," PEER(
+				    "192.0.2.8", WITH_PASSWORD) "," PEER("192.0.2.9", ""));
+	with_service(f->view, "10.1.1.1@n1");
+	turn(f);
+	spin_until(f, is_announced);
+	spin_until(f, is_applied_whole);
+	assert_non_null(neighbour(f, "192.0.2.7"));
+	assert_null(neighbour(f, "192.0.2.8"));
+	assert_non_null(neighbour(f, "192.0.2.9"));
+	expect_status(f,
+	              "\"last_error\":\"password-secret: Secret secrets with the key tor could not "
+	              "be read yet\",\"reason\":\"BgpNoPassword\"");
+	routes_set_passwords(f->routes, secret_of("tor", "right"));
+	turn(f);
+	spin_until(f, is_applied_whole);
+	assert_true(has_line(neighbour(f, "192.0.2.8"), "password right"));
+}
+
+static void alone_a_peer_without_password_leaves_bgpd_empty(void **state)
+{
+	struct fixture *f = *state;
+
+	start_bgpd(f);
+	routes_await_passwords(f->routes, "secrets");
+	with_peers(f->view, PEER("192.0.2.7", WITH_PASSWORD));
+	with_service(f->view, "10.1.1.1@n1");
+	turn(f);
+	spin_until(f, is_empty);
+	spin_until(f, is_applied_whole);
+	expect_status(f,
+	              "{\"connected\":true,\"reason\":\"BgpNoPassword\",\"message\":\""
+	              "password-secret: Secret secrets with the key tor could not be read yet\"");
+}
+
 /* ---- peers that a node is refused ---- */
 
 static void a_refused_peer_is_told_and_the_others_go_on(void **state)
@@ -298,14 +468,9 @@ static void a_refused_peer_is_told_and_the_others_go_on(void **state)
 	struct addr a;
 
 	start_bgpd(f);
-	world_put(f->view, "{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
-	                   "'name':'fairlead-active','uid':'u',"
-	                   "'annotations':{'fairlead.io/generation':'8'}},'data':{'config':'"
-	                   "peers:\\n- {peer-address: 192.0.2.7, my-asn: 64512, peer-asn: 64513}\\n"
-	                   "- {peer-address: 192.0.2.7, my-asn: 64512, peer-asn: 64599, "
-	                   "node-selectors: [{match-labels: {rack: a}}]}\\n"
-	                   "address-pools:\\n"
-	                   "- {name: far, protocol: bgp, addresses: [198.51.100.0/24]}\\n'}}");
+	with_peers(f->view, PEER("192.0.2.7",
+	                         "") ",{peer-address: 192.0.2.7, my-asn: 64512, peer-asn: 64599, "
+	                             "node-selectors: [{match-labels: {rack: a}}]}");
 	with_service(f->view, "10.1.1.1@n1");
 	turn(f);
 	spin_until(f, is_announced);
@@ -381,6 +546,14 @@ int main(void)
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(a_peer_may_go_and_come_back, set_up_announced,
 		                                tear_down),
+		cmocka_unit_test_setup_teardown(an_unreadable_secret_keeps_no_route,
+		                                set_up_unreadable, tear_down),
+		cmocka_unit_test_setup_teardown(a_neighbour_of_unknown_password_stays_as_it_is,
+		                                set_up_unreadable, tear_down),
+		cmocka_unit_test_setup_teardown(a_new_peer_waits_for_its_password_alone,
+		                                set_up_unreadable, tear_down),
+		cmocka_unit_test_setup_teardown(alone_a_peer_without_password_leaves_bgpd_empty,
+		                                set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_refused_peer_is_told_and_the_others_go_on, set_up,
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(rules_wait_for_the_withdrawal, set_up_announced,

@@ -587,11 +587,13 @@ static void passwords_are_had_or_refused_with_words(void **state)
 	assert_int_equal(passwords_of(&p, &asks, &got, &e), -ENOENT);
 	assert_non_null(strstr(e.msg, "--bgp-password-secret"));
 	p.name = "passwords";
+	assert_int_equal(passwords_of(&p, &asks, &got, &e), -ENOENT);
+	assert_non_null(strstr(e.msg, "Secret passwords with the key tor could not be read yet"));
 	assert_true(passwords_set(&p, NULL));
 	assert_false(passwords_set(&p, NULL));
 	e = (struct err)ERR_INIT;
 	assert_int_equal(passwords_of(&p, &asks, &got, &e), -ENOENT);
-	assert_non_null(strstr(e.msg, "there is no Secret passwords"));
+	assert_non_null(strstr(e.msg, "there is no Secret passwords with the key tor"));
 	assert_true(passwords_set(&p, secret_of("tor", "secret\n", 7)));
 	assert_int_equal(passwords_of(&p, &asks, &got, &e), 0);
 	assert_string_equal(got, "secret");
