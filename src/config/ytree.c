@@ -36,7 +36,7 @@ struct builder {
 	size_t depth;
 	struct anchor *anchors;
 	size_t n_anchors, cap_anchors;
-	bool had_document;
+	unsigned int document; /* the line where the latest one began */
 	unsigned int lines_before;
 	struct ytree_error *error;
 };
@@ -91,13 +91,23 @@ static struct ynode *anchor_find(const struct builder *b, const char *name)
 	return NULL;
 }
 
+/* Empty documents before and behind the one, as generators of manifests leave them, do not count. */
+static int place_root(struct builder *b, struct ynode *node)
+{
+	bool had_root = b->tree.root && !ynode_is_null(b->tree.root);
+
+	if (!had_root)
+		b->tree.root = node;
+	else if (!ynode_is_null(node))
+		return fail(b, b->document, "a second YAML document; write everything in one");
+	return 0;
+}
+
 /* Puts a complete value, or a key, where the innermost open collection expects one. */
 static int place(struct builder *b, struct ynode *node, unsigned int line)
 {
-	if (b->depth == 0) {
-		b->tree.root = node;
-		return 0;
-	}
+	if (b->depth == 0)
+		return place_root(b, node);
 	struct frame *f = &b->stack[b->depth - 1];
 	if (f->node->kind == YNODE_MAP && !f->key) {
 		if (node->kind != YNODE_SCALAR)
@@ -227,9 +237,7 @@ static int take_event(struct builder *b, const yaml_event_t *ev)
 	case YAML_MAPPING_END_EVENT:
 		return close_collection(b);
 	case YAML_DOCUMENT_START_EVENT:
-		if (b->had_document)
-			return fail(b, line, "a second YAML document; write everything in one");
-		b->had_document = true;
+		b->document = line;
 		return 0;
 	case YAML_STREAM_END_EVENT:
 		return 1;

@@ -49,6 +49,12 @@ static const struct row {
 	{ "no data", HEAD, 1, "data", "no key" },
 	{ "a map", HEAD "data:\n  config:\n    peers: []\n", 6, "data.config", "not a text" },
 	{ "another kind", "apiVersion: v1\nkind: Secret\n", 2, "kind", "Secret" },
+	{ "empty documents around",
+	  "---\n# x\n---\n" HEAD "data:\n  config: ''\n---\n...\n---\n~\n", 0, NULL, NULL },
+	{ "an empty document before", "---\n---\n" HEAD "data:\n  config: |\n    peers: 1\n", 8,
+	  "peers", "" },
+	{ "an empty document behind the text", HEAD "data:\n  config: |\n    peers: []\n    ---\n",
+	  0, NULL, NULL },
 	{ "two documents", HEAD "---\n" HEAD, 4, "", "second YAML document" },
 };
 
