@@ -105,11 +105,17 @@ static bool is_of_group(struct json_object *obj, const char *group)
 	return !api || (len == strlen(group) && !strncmp(api, group, len));
 }
 
+/* Manifests from templates say "namespace:" and "namespace: ''" where nothing was filled in. */
 static void default_namespace(struct json_object *obj)
 {
 	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
+	struct json_object *given = NULL;
 
-	if (meta && !json_object_object_get_ex(meta, "namespace", NULL))
+	if (!meta)
+		return;
+	json_object_object_get_ex(meta, "namespace", &given);
+	if (!given || (json_object_is_type(given, json_type_string) &&
+	               json_object_get_string_len(given) == 0))
 		json_object_object_add(meta, "namespace", json_object_new_string("default"));
 }
 
@@ -176,6 +182,9 @@ int state_put(struct state *s, const char *name, struct json_object *obj, struct
 
 static int put_object(const char *kind, struct json_object *obj, void *arg, struct err *e)
 {
+	/* A configuration, most likely: to pass it over would be an answer about nothing. */
+	if (!*kind)
+		return err_set(e, -EINVAL, ERR_CONFIG, "no manifest: it has no kind");
 	return state_put(arg, kind, obj, e);
 }
 
