@@ -185,15 +185,52 @@ static bool all_done(const struct command_options *o, const struct round *u)
 	return u->released || !o->release_addresses;
 }
 
-static void print(const struct command_options *o, const struct round *u)
+static void put_said(const struct pod *p, struct buf *out)
+{
+	buf_printf(out, "%s%s", *p->said ? p->said : "cleaned up",
+	           *p->said && is_done(p) ? "; its Pod is not Ready, passed over" : "");
+}
+
+static void put_text(const struct command_options *o, const struct round *u, struct buf *out)
 {
 	for (size_t i = 0; i < u->n; i++) {
-		const struct pod *p = &u->pods[i];
-		printf("node %s: %s%s\n", p->node, *p->said ? p->said : "cleaned up",
-		       *p->said && is_done(p) ? "; its Pod is not Ready, passed over" : "");
+		buf_printf(out, "node %s: ", u->pods[i].node);
+		put_said(&u->pods[i], out);
+		buf_putc(out, '\n');
 	}
 	if (o->release_addresses)
-		printf("addresses: %s\n", u->released ? "taken back" : "not taken back yet");
+		buf_printf(out, "addresses: %s\n",
+		           u->released ? "taken back" : "not taken back yet");
+}
+
+static void put_json(const struct command_options *o, const struct round *u, struct buf *out)
+{
+	buf_puts(out, "{\"nodes\":[");
+	for (size_t i = 0; i < u->n; i++) {
+		const struct pod *p = &u->pods[i];
+		cleanup(buf_fini) struct buf said = BUF_INIT;
+		put_said(p, &said);
+		buf_puts(out, i ? ",\n{\"node\":" : "{\"node\":");
+		buf_json_str(out, p->node);
+		buf_printf(out, ",\"done\":%s,\"message\":", is_done(p) ? "true" : "false");
+		buf_json_str(out, buf_str(&said));
+		buf_putc(out, '}');
+	}
+	buf_printf(out, "],\"addresses_taken_back\":%s}\n",
+	           !o->release_addresses ? "null"
+	           : u->released         ? "true"
+	                                 : "false");
+}
+
+static void print(const struct command_options *o, const struct round *u)
+{
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+
+	if (o->json)
+		put_json(o, u, &out);
+	else
+		put_text(o, u, &out);
+	fputs(buf_str(&out), stdout);
 }
 
 int command_uninstall(const struct command_options *o, struct err *e)

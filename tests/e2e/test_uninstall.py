@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`fairlead uninstall`: nothing of ours is left on any node, and addresses stay in the statuses unless asked for."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 
@@ -200,6 +201,12 @@ def test_a_silent_speaker_holds_it_up_while_its_pod_is_ready(lab: Lab, router: R
     tell_ready(lab, "node2", "False")
     code, said = uninstall(lab)
     assert (code, said[1]) == (0, "node node2: unreachable: refused; its Pod is not Ready, passed over")
+    code, said = uninstall(lab, "-o", "json")
+    told = json.loads("".join(said))
+    passed = "unreachable: refused; its Pod is not Ready, passed over"
+    messages = {n: passed if n == "node2" else "cleaned up" for n in NODES}
+    assert told["nodes"] == [{"node": n, "done": True, "message": messages[n]} for n in NODES]
+    assert (code, told["addresses_taken_back"]) == (0, None)
 
 
 def test_without_any_configuration_there_is_a_mark_too(lab: Lab, router: Router) -> None:
