@@ -68,7 +68,7 @@ tests_fuzz_fuzz_status_SOURCES = tests/fuzz/fuzz_status.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_status_LDFLAGS = $(FUZZ_LINK)
 FUZZ_TARGETS += tests/fuzz/fuzz_status
 
-TESTS += tests/cli/golden
+TESTS += tests/cli/golden tests/cli/manuals
 # Named one by one: with the whole directory, what `make check` left in the build's would go into the tarball.
 EXTRA_DIST += \
 	tests/cli/bad.yaml \
@@ -81,6 +81,7 @@ EXTRA_DIST += \
 	tests/cli/external.yaml \
 	tests/cli/golden \
 	tests/cli/legacy.yaml \
+	tests/cli/manuals \
 	tests/cli/metallb.yaml \
 	tests/cli/metallb-hostile.yaml \
 	tests/cli/metallb-lossy.yaml \
