@@ -138,11 +138,14 @@ static int load_kubeconfig(const char *paths, const char *context, struct kube_a
 
 	for (char *save, *path = strtok_r(list, ":", &save); path && n < KUBECONFIG_FILES_MAX;
 	     path = strtok_r(NULL, ":", &save)) {
-		int r = read_file(path, KUBECONFIG_SIZE_MAX, &contents[n], e);
+		struct err own = ERR_INIT;
+		int r = read_file(path, KUBECONFIG_SIZE_MAX, &contents[n], &own);
 		if (r == -ENOENT && many)
 			continue;
 		if (r < 0) {
 			ret = r;
+			if (e)
+				*e = own;
 			break;
 		}
 		char *slash = strrchr(path, '/');

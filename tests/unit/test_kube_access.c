@@ -166,6 +166,7 @@ static void pods_have_an_account(void **state)
 	cleanup_free char *list = xasprintf("%s/missing:%s", dir, path);
 	setenv("KUBECONFIG", list, 1);
 	assert_int_equal(kube_access_load(NULL, NULL, &a, &e), 0);
+	assert_int_equal(e.blame, ERR_NONE);
 	assert_string_equal(kube_access_token(a, clock_ms()), "abc");
 	kube_access_free(a);
 	assert_int_equal(kube_access_load(path, "c", &a, &e), 0);
