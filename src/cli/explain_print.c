@@ -111,7 +111,7 @@ void explain_json(const struct explain *x, struct buf *out)
 static void verdict_text(const struct explain *x, const struct explain_address *a,
                          enum decide_protocol protocol, struct buf *out)
 {
-	cleanup(buf_fini) struct buf nodes = BUF_INIT;
+	cleanup(buf_fini) struct buf nodes = BUF_INIT, silent = BUF_INIT;
 	size_t n_asked = 0, n = 0;
 
 	for (size_t i = 0; i < a->n_rows; i++) {
@@ -120,15 +120,21 @@ static void verdict_text(const struct explain *x, const struct explain_address *
 		n_asked++;
 		if (a->rows[i].announce)
 			buf_printf(&nodes, "%s%s", n++ ? ", " : "", a->rows[i].node);
+		else if (!strcmp(a->rows[i].reason, reason_name(REASON_SpeakerSilent)))
+			buf_printf(&silent, "%s%s", silent.size ? ", " : "", a->rows[i].node);
 	}
 	if (n_asked == 0)
 		return;
-	if (n == 0)
+	if (n == 0 && silent.size)
+		buf_printf(out, "  By %s no node is known to announce it; no answer from %s.\n",
+		           decide_protocol_name(protocol), buf_str(&silent));
+	else if (n == 0)
 		buf_printf(out, "  By %s it %s announced by none of these nodes.\n",
 		           decide_protocol_name(protocol), x->is_live ? "is" : "would be");
 	else if (x->is_live)
-		buf_printf(out, "  By %s it is announced by %s.\n", decide_protocol_name(protocol),
-		           buf_str(&nodes));
+		buf_printf(out, "  By %s it is announced by %s%s%s.\n",
+		           decide_protocol_name(protocol), buf_str(&nodes),
+		           silent.size ? "; no answer from " : "", buf_str(&silent));
 	else if (protocol == DECIDE_LAYER2 && n > 1)
 		buf_printf(out, "  By layer2 one of these would announce it: %s.\n",
 		           buf_str(&nodes));

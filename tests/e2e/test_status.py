@@ -84,6 +84,10 @@ def test_explain_asks_every_speaker(lab: Lab, make_service: MakeService) -> None
     text = fairlead(lab, "explain", "default/web", "--node", "node3")
     assert "externalTrafficPolicy: Cluster" in text
     assert "node1" not in text
+    text = fairlead(lab, "explain", "web", "--speaker-port", "1", code=3)
+    silent = [n for n in NODES if f"{n}  layer2    no         SpeakerSilent" in text]
+    assert silent
+    assert f"By layer2 no node is known to announce it; no answer from {', '.join(silent)}." in text
     assert fairlead(lab, "explain", "nobody", code=1) == ""
 
 
