@@ -43,6 +43,7 @@ static void service_free(struct model_service *s)
 	free(s->key);
 	free(s->namespace);
 	free(s->name);
+	free(s->class);
 	free(s->external_reason);
 	free(s->external_message);
 	free(s->reason);
@@ -119,6 +120,7 @@ void cluster_put_service(struct model *m, const struct kube_service *in)
 	s->key = xasprintf("%s/%s", in->meta.namespace, in->meta.name);
 	s->namespace = xstrdup(in->meta.namespace);
 	s->name = xstrdup(in->meta.name);
+	s->class = xstrdup_null(in->load_balancer_class);
 	copy_condition(in, IPAM_CONDITION, &s->reason, &s->message);
 	copy_condition(in, IPAM_CONDITION_EXTERNAL, &s->external_reason, &s->external_message);
 	s->external_waits = in->external_pool && in->n_external_assigned == 0;
@@ -161,6 +163,22 @@ char *model_dup_str(struct json_object *obj, const char *key)
 	return xstrdup(s ? s : "");
 }
 
+static enum decide_protocol protocol_of(struct json_object *obj)
+{
+	const char *protocol = kube_json_str(obj, "protocol", NULL);
+
+	return protocol && !strcmp(protocol, decide_protocol_name(DECIDE_BGP)) ? DECIDE_BGP
+	                                                                       : DECIDE_LAYER2;
+}
+
+static bool is_announced_by(const struct model_address *a, const char *node)
+{
+	for (size_t i = 0; i < a->n_verdicts; i++)
+		if (a->verdicts[i].announce && !strcmp(a->verdicts[i].node, node))
+			return true;
+	return false;
+}
+
 static void put_verdict(struct model_service *s, struct json_object *obj, struct model_node *node)
 {
 	const char *text = kube_json_str(obj, "address", NULL);
@@ -172,6 +190,7 @@ static void put_verdict(struct model_service *s, struct json_object *obj, struct
 		struct model_address *a = &s->addresses[i];
 		if (!addr_eq(&a->address.addr, &addr))
 			continue;
+		bool before = is_announced_by(a, node->name);
 		a->verdicts = xreallocarray(a->verdicts, a->n_verdicts + 1, sizeof(*a->verdicts));
 		struct verdict *d = &a->verdicts[a->n_verdicts++];
 		*d = (struct verdict){
@@ -181,9 +200,10 @@ static void put_verdict(struct model_service *s, struct json_object *obj, struct
 			.owner = model_dup_str(obj, "owner"),
 			.interface = model_dup_str(obj, "interface"),
 			.mac = model_dup_str(obj, "mac"),
+			.protocol = protocol_of(obj),
 			.announce = kube_json_bool(obj, "announce", false, NULL),
 		};
-		node->n_announced += d->announce;
+		node->n_announced += d->announce && !before;
 		return;
 	}
 }

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/model_private.h"
@@ -71,20 +72,56 @@ static const char *kind_name(const struct model *m, const struct model_address *
 	return view_kind_name(view_kind_of(m->config, &a->address));
 }
 
-/* The nodes that announce, "n1" or, which must not be, "n1,n2". */
-static void put_owners(const struct model_address *a, struct buf *out)
+static int verdict_cmp(const void *a, const void *b)
+{
+	const struct verdict *va = a, *vb = b;
+	int c = strcmp(va->node, vb->node);
+
+	return c ? c : (int)va->protocol - (int)vb->protocol;
+}
+
+static void sort(struct model *m)
+{
+	HASH_SORT(m->services, by_key);
+	for (struct model_service *s = m->services; s; s = s->hh.next)
+		for (size_t i = 0; i < s->n_addresses; i++)
+			if (s->addresses[i].n_verdicts)
+				qsort(s->addresses[i].verdicts, s->addresses[i].n_verdicts,
+				      sizeof(struct verdict), verdict_cmp);
+}
+
+static void put_announcers(const struct model_address *a, enum decide_protocol protocol,
+                           struct buf *out)
 {
 	for (size_t i = 0; i < a->n_verdicts; i++)
-		if (a->verdicts[i].announce)
+		if (a->verdicts[i].announce && a->verdicts[i].protocol == protocol)
 			buf_printf(out, "%s%s", out->size ? "," : "", a->verdicts[i].node);
 }
 
+/* The nodes that announce: by layer 2 it should be one.  Where both protocols do, "n3 (layer2) n1,n2,n3 (bgp)". */
+static void put_owners(const struct model_address *a, struct buf *out)
+{
+	cleanup(buf_fini) struct buf layer2 = BUF_INIT, bgp = BUF_INIT;
+
+	put_announcers(a, DECIDE_LAYER2, &layer2);
+	put_announcers(a, DECIDE_BGP, &bgp);
+	if (layer2.size && bgp.size)
+		buf_printf(out, "%s (layer2) %s (bgp)", buf_str(&layer2), buf_str(&bgp));
+	else
+		buf_puts(out, layer2.size ? buf_str(&layer2) : buf_str(&bgp));
+}
+
+/* Who owns it by layer 2, before those who announce it by BGP. */
 static const struct verdict *announcer(const struct model_address *a)
 {
-	for (size_t i = 0; i < a->n_verdicts; i++)
-		if (a->verdicts[i].announce)
-			return &a->verdicts[i];
-	return NULL;
+	const struct verdict *first = NULL;
+
+	for (size_t i = 0; i < a->n_verdicts; i++) {
+		const struct verdict *d = &a->verdicts[i];
+		if (d->announce && (!first || d->protocol < first->protocol))
+			first = d;
+	}
+	return first;
 }
 
 /*
@@ -112,10 +149,14 @@ static void put_reasons(const struct model_address *a, struct buf *out)
 			told |= !strcmp(a->verdicts[k].reason, reason);
 		if (told)
 			continue;
-		buf_printf(out, "%s%s on %s", i ? "; " : "", reason, a->verdicts[i].node);
+		const char *last = a->verdicts[i].node;
+		buf_printf(out, "%s%s on %s", i ? "; " : "", reason, last);
 		for (size_t k = i + 1; k < a->n_verdicts; k++)
-			if (!strcmp(a->verdicts[k].reason, reason))
-				buf_printf(out, ", %s", a->verdicts[k].node);
+			if (!strcmp(a->verdicts[k].reason, reason) &&
+			    strcmp(a->verdicts[k].node, last) != 0) {
+				last = a->verdicts[k].node;
+				buf_printf(out, ", %s", last);
+			}
 	}
 }
 
@@ -191,8 +232,12 @@ static void services_text(const struct model *m, struct buf *out)
 
 	table_init(&t, ARRAY_LEN(head), head);
 	for (const struct model_service *s = m->services; s; s = s->hh.next) {
+		/* Which class the controller handles is not known here, but whose turn it is may be told by it. */
+		cleanup_free char *class =
+			s->class ? xasprintf("of load balancer class %s", s->class) : NULL;
 		if (s->waits)
-			waiting_text(&t, s, "", s->reason, s->message);
+			waiting_text(&t, s, "", s->reason,
+			             class && !*s->reason ? class : s->message);
 		if (s->external_waits)
 			waiting_text(&t, s, "external-ip", s->external_reason, s->external_message);
 		for (size_t i = 0; i < s->n_addresses; i++) {
@@ -244,11 +289,11 @@ static void nodes_text(const struct model *m, struct buf *out)
 
 void cluster_text(struct model *m, struct buf *out)
 {
-	HASH_SORT(m->services, by_key);
+	sort(m);
 	buf_printf(out, "Controller: %s%s\n", *m->leader ? "leader " : "nobody leads", m->leader);
 	if (m->config)
 		buf_printf(out, "Configuration: generation %" PRId64 "\n", m->generation);
-	else
+	else if (!m->config_error)
 		buf_puts(out, "Configuration: none was published yet\n");
 	if (m->config_error)
 		buf_printf(out, "Configuration: %s\n", m->config_error);
@@ -334,7 +379,8 @@ static void address_json(const struct model *m, const struct model_address *a, s
 		const struct verdict *d = &a->verdicts[i];
 		buf_puts(out, i ? ",{" : "{");
 		put_str(out, "node", d->node);
-		buf_printf(out, ",\"announce\":%s,", d->announce ? "true" : "false");
+		buf_printf(out, ",\"protocol\":\"%s\",\"announce\":%s,",
+		           decide_protocol_name(d->protocol), d->announce ? "true" : "false");
 		put_str(out, "reason", d->reason);
 		buf_putc(out, ',');
 		put_str(out, "message", d->message);
@@ -399,7 +445,7 @@ static void nodes_json(const struct model *m, struct buf *out)
 
 void cluster_json(struct model *m, struct buf *out)
 {
-	HASH_SORT(m->services, by_key);
+	sort(m);
 	buf_puts(out, "{\"controller\":{");
 	put_str(out, "leader", m->leader);
 	buf_printf(out, "},\"config\":{\"generation\":%" PRId64 ",\"published\":%s", m->generation,

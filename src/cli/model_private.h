@@ -6,18 +6,20 @@
 
 #include "cli/model.h"
 #include "fairlead/configuration.h"
+#include "fairlead/decide.h"
 #include "fairlead/hash.h"
 #include "fairlead/view.h"
 
-/* What one speaker says about one address. */
+/* What one speaker says about one address by one protocol. */
 struct verdict {
 	char *node, *reason, *message, *owner, *interface, *mac;
+	enum decide_protocol protocol;
 	bool announce;
 };
 
 struct model_address {
 	struct view_address address;
-	struct verdict *verdicts;
+	struct verdict *verdicts; /* sorted before they are printed: speakers answer as they come */
 	size_t n_verdicts;
 };
 
@@ -25,6 +27,7 @@ struct model_service {
 	char *key, *namespace, *name;
 	char *reason, *message; /* of the condition AddressAssigned; "" if it is missing */
 	char *external_reason, *external_message; /* of ExternalIPsAssigned, likewise */
+	char *class;                              /* of load balancers; NULL: none */
 	bool waits;          /* of type LoadBalancer, and its status holds no address */
 	bool external_waits; /* names a pool for external IPs, and has none from it */
 	struct model_address *addresses;

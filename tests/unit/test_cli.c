@@ -96,6 +96,17 @@ static void put_speaker(struct model *m, const char *node, const char *services)
 	"','message':'because','owner':'n1','interface':'eth0',"             \
 	"'mac':'02:00:00:00:00:01'}]}"
 
+/* By layer 2 as said, and by BGP yes. */
+#define BOTH(name, ip, announce, reason)                                                    \
+	"{'namespace':'shop','name':'" name "','addresses':[{'address':'" ip                \
+	"','protocol':'bgp','announce':true,'reason':'Announced','message':''},"            \
+	"{'address':'" ip "','protocol':'layer2','announce':" announce ",'reason':'" reason \
+	"','message':'because','owner':'n1','interface':'eth0','mac':'02:00:00:00:00:01'}]}"
+#define TWICE(name, ip, reason)                                                      \
+	"{'namespace':'shop','name':'" name "','addresses':[{'address':'" ip         \
+	"','protocol':'bgp','announce':false,'reason':'" reason "'},{'address':'" ip \
+	"','protocol':'layer2','announce':false,'reason':'" reason "'}]}"
+
 static struct model *small_model(void)
 {
 	struct model *m = cluster_new();
@@ -401,6 +412,78 @@ static void two_owners_are_both_named(void **state)
 	cluster_free(m);
 }
 
+/* Speakers answer in any order, and of a pool of both protocols each says two things. */
+static void both_protocols_are_told_in_order(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct model *m = cluster_new();
+
+	put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
+	for (int i = 1; i <= 3; i++) {
+		char name[] = { 'n', (char)('0' + i), '\0' };
+		put_node(m, name, "192.0.2.11");
+	}
+	put_speaker(m, "n3", BOTH("web", "192.0.2.240", "true", "Announced"));
+	put_speaker(m, "n2", BOTH("web", "192.0.2.240", "false", "NotOwner"));
+	put_speaker(m, "n1", BOTH("web", "192.0.2.240", "false", "NotOwner"));
+	cluster_text(m, &out);
+	assert_non_null(strstr(buf_str(&out), "  n3 (layer2) n1,n2,n3 (bgp)  Announced\n"));
+	assert_non_null(strstr(buf_str(&out), " 1 of 2  1\n  n2"));
+	buf_clear(&out);
+	cluster_json(m, &out);
+	assert_non_null(strstr(
+		buf_str(&out),
+		"\"owner\":\"n3\",\"interface\":\"eth0\",\"mac\":\"02:00:00:00:00:01\",\"reason\":"
+		"\"Announced\",\"nodes\":[{\"node\":\"n1\",\"protocol\":\"layer2\",\"announce\":false,"
+		"\"reason\":\"NotOwner\",\"message\":\"because\"},{\"node\":\"n1\",\"protocol\":\"bgp\","
+		"\"announce\":true,"));
+	cluster_free(m);
+}
+
+static void reasons_of_both_protocols_name_a_node_once(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct model *m = cluster_new();
+
+	put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
+	put_node(m, "n1", "192.0.2.11");
+	put_node(m, "n2", "192.0.2.12");
+	put_speaker(m, "n2", TWICE("web", "192.0.2.240", "NoLocalEndpoint"));
+	put_speaker(m, "n1", TWICE("web", "192.0.2.240", "NodeExcluded"));
+	cluster_text(m, &out);
+	assert_non_null(strstr(buf_str(&out), "NodeExcluded on n1; NoLocalEndpoint on n2\n"));
+	cluster_free(m);
+}
+
+static void a_published_configuration_that_does_not_parse_is_told(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct model *m = cluster_new();
+
+	put_configuration(m, "peers: 1");
+	cluster_text(m, &out);
+	assert_non_null(strstr(buf_str(&out), "Configuration: line 1: peers: "));
+	assert_null(strstr(buf_str(&out), "none was published"));
+	cluster_free(m);
+}
+
+static void another_class_is_named(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct model *m = cluster_new();
+
+	put_service(m, "{'metadata':{'namespace':'shop','name':'web','uid':'u'},'spec':{'type':"
+	               "'LoadBalancer','clusterIP':'10.96.0.1','loadBalancerClass':'x.io/y',"
+	               "'ports':[{'port':80}]}}");
+	cluster_text(m, &out);
+	assert_non_null(strstr(buf_str(&out), "no address yet: of load balancer class x.io/y\n"));
+	cluster_free(m);
+}
+
 static void nonsense_from_a_speaker_is_left_out(void **state)
 {
 	(void)state;
@@ -456,6 +539,10 @@ int main(void)
 		cmocka_unit_test(external_ips_are_shown),
 		cmocka_unit_test(differing_reasons_name_their_nodes),
 		cmocka_unit_test(two_owners_are_both_named),
+		cmocka_unit_test(another_class_is_named),
+		cmocka_unit_test(both_protocols_are_told_in_order),
+		cmocka_unit_test(reasons_of_both_protocols_name_a_node_once),
+		cmocka_unit_test(a_published_configuration_that_does_not_parse_is_told),
 		cmocka_unit_test(nonsense_from_a_speaker_is_left_out),
 		cmocka_unit_test(control_characters_stay_out_of_tables),
 	};
