@@ -9,7 +9,8 @@ export PYTHONPATH=$PWD/tests
 
 # build DIR [CONFIGURE ARGUMENT…] [-- MAKE TARGET…]: configures and builds into DIR, a build directory apart from the source;
 # without arguments for configure a directory keeps the ones it has.
-# Everything that tools say goes to DIR/build.log, whose end is shown if they fail.  Two that build into one directory take turns.
+# Everything that tools say goes to DIR/build.log, whose end is shown if they fail.  Two that build into one directory take turns, and
+# so do those that find no configure.
 build() {
 	local dir=$1 source=$PWD
 	shift
@@ -26,7 +27,7 @@ build() {
 	fi
 	{
 		flock 9
-		[ -x configure ] || ./autogen.sh || return 1
+		flock configure.ac sh -c '[ -x configure ] || ./autogen.sh' || return 1
 		if [ ! -f "$dir/Makefile" ] ||
 			{ [ ${#configure[@]} -gt 0 ] && [ "$(cat "$dir/.configured")" != "${configure[*]}" ]; }; then
 			(cd "$dir" && "$source/configure" "${configure[@]}") || return 1
