@@ -165,6 +165,7 @@ static void pods_have_an_account(void **state)
 	cleanup_free char *path = xasprintf("%s/config", dir);
 	cleanup_free char *list = xasprintf("%s/missing:%s", dir, path);
 	setenv("KUBECONFIG", list, 1);
+	e = (struct err)ERR_INIT;
 	assert_int_equal(kube_access_load(NULL, NULL, &a, &e), 0);
 	assert_int_equal(e.blame, ERR_NONE);
 	assert_string_equal(kube_access_token(a, clock_ms()), "abc");
