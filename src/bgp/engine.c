@@ -207,7 +207,7 @@ static bool settles(struct bgp *b)
 		return false;
 	}
 	if (!b->want_state.asn || b->former == FORMER_OWN || b->seen_instance ||
-	    bgp_only_waits(&b->want_state, &b->have))
+	    b->want->only_less || bgp_only_waits(&b->want_state, &b->have))
 		return false;
 	if (b->former == FORMER_OTHERS)
 		wait = BGP_SETTLE_OTHERS_MS;
@@ -232,6 +232,16 @@ static bool looks_first(struct bgp *b)
 	return true;
 }
 
+static void judge(struct bgp *b)
+{
+	b->verdict = bgp_judge(&b->want_state, &b->have, b->opts.shared_instance);
+	if (b->want->only_less && reason_holds(b->verdict.reason)) {
+		b->verdict.reason = REASON_BgpPending;
+		snprintf(b->verdict.message, sizeof(b->verdict.message),
+		         "nothing is added before the data plane is ready");
+	}
+}
+
 static void step(struct bgp *b)
 {
 	/* Commands are made for the node where the connection stands: not while it moves. */
@@ -242,10 +252,11 @@ static void step(struct bgp *b)
 	enum reason before = b->verdict.reason;
 	bool read = b->just_read, looked = b->looked, collect = read || b->collect;
 	b->just_read = b->looked = b->collect = false;
-	b->verdict = bgp_judge(&b->want_state, &b->have, b->opts.shared_instance);
+	judge(b);
 	if (b->verdict.reason != before) {
 		engine_notify(b);
-		if (!reason_holds(b->verdict.reason) && b->want_state.asn)
+		if (!reason_holds(b->verdict.reason) && b->verdict.reason != REASON_BgpPending &&
+		    b->want_state.asn)
 			log_warn("BGP is held back", KV_S("reason", reason_name(b->verdict.reason)),
 			         KV_S("why", b->verdict.message));
 	}
@@ -359,6 +370,7 @@ static void on_up(void *arg)
 	struct bgp *b = arg;
 
 	log_info("connected to bgpd", KV_S("socket", b->bgpd_socket));
+	b->tried = true;
 	if (vty_client_n_up(b->client) > 1)
 		b->stats.reconnects++;
 	b->node = BGP_AT_CONFIG;
@@ -380,6 +392,7 @@ static void on_down(const struct err *e, void *arg)
 
 	if (b->phase == ENGINE_APPLYING)
 		b->stats.failures++;
+	b->tried = true;
 	b->phase = ENGINE_DOWN;
 	b->have_valid = false;
 	snprintf(b->error, sizeof(b->error), "%s", e->msg);

@@ -62,6 +62,7 @@ struct bgp {
 	uint64_t generation, applied;
 
 	enum engine_phase phase;
+	bool tried; /* the first attempt to connect has come to something */
 	enum bgp_node node;
 	bool parking; /* the connection is on its way to another node */
 	struct bgp_have have;

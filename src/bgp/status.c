@@ -88,7 +88,7 @@ enum reason bgp_reason(const struct bgp *b, struct buf *msg)
 	if (b->want->n_peers == 0)
 		return say(msg, REASON_BgpNoPeer, NULL);
 	if (b->phase == ENGINE_DOWN)
-		return say(msg, REASON_BgpUnreachable, b->error);
+		return say(msg, b->tried ? REASON_BgpUnreachable : REASON_BgpPending, b->error);
 	if (b->have_valid && bgp_only_waits(&b->want_state, &b->have))
 		return say(msg, REASON_BgpNoPassword, b->want->peers[0].waits);
 	if (b->settling)

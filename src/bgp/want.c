@@ -332,6 +332,11 @@ int bgp_want_address(struct bgp_want *w, const struct addr *a, bool local,
 	return r;
 }
 
+void bgp_want_only_less(struct bgp_want *w)
+{
+	w->only_less = true;
+}
+
 size_t bgp_want_n_prefixes(struct bgp_want *w)
 {
 	return HASH_COUNT(w->prefixes);

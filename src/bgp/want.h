@@ -45,6 +45,7 @@ struct bgp_bfd_profile {
 void bgp_bfd_profile_init(struct bgp_bfd_profile *p, const char *name);
 
 struct bgp_want {
+	bool only_less;
 	struct addr router_id;
 	struct want_peer *peers;
 	size_t n_peers, cap_peers;

@@ -36,7 +36,7 @@ struct announce {
 	struct announcement *wanted; /* by address */
 	struct node_set *sets;
 	size_t n_pending; /* candidates that are not eligible yet */
-	uint64_t routes_revision;
+	uint64_t routes_revision, candidates_revision;
 	bool withdrawn; /* a route, since announce_update() began */
 	bool dirty;
 	uint64_t revision; /* of the view, at the last snapshot */
@@ -121,6 +121,11 @@ static bool is_pending(const struct announcement *a)
 	       !a->eligible;
 }
 
+static bool may_have_route(const struct announcement *a)
+{
+	return a->protocol == DECIDE_BGP && a->decided == REASON_Candidate;
+}
+
 static void set_eligible(struct announce *t, struct announcement *a, bool eligible)
 {
 	if (a->eligible == eligible)
@@ -180,6 +185,7 @@ static void set_candidates(struct announce *t, struct announcement *a, const uin
 static void announcement_free(struct announce *t, struct announcement *a)
 {
 	t->n_pending -= is_pending(a);
+	t->candidates_revision += may_have_route(a);
 	set_candidates(t, a, NULL, 0);
 	if (a->protocol == DECIDE_BGP)
 		set_eligible(t, a, false);
@@ -213,6 +219,7 @@ static void update_one(struct announce *t, const struct view *v, const struct vi
 {
 	cleanup_free char *owner = xstrdup(a->owner);
 	cleanup_free uint16_t *nodes = NULL;
+	bool had_route = may_have_route(a);
 	size_t n = 0;
 
 	t->n_pending -= is_pending(a);
@@ -232,6 +239,7 @@ static void update_one(struct announce *t, const struct view *v, const struct vi
 	if (a->local != s->external_local && a->eligible && a->protocol == DECIDE_BGP)
 		t->routes_revision++;
 	a->local = s->external_local;
+	t->candidates_revision += may_have_route(a) != had_route;
 	t->n_pending += is_pending(a);
 	refresh(t, a, owner);
 }
@@ -374,6 +382,11 @@ void announce_states(struct announce *t, const struct l2_state *states, size_t n
 uint64_t announce_routes_revision(const struct announce *t)
 {
 	return t->routes_revision;
+}
+
+uint64_t announce_candidates_revision(const struct announce *t)
+{
+	return t->candidates_revision;
 }
 
 size_t announce_n_pending(const struct announce *t)

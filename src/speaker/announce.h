@@ -84,6 +84,8 @@ void announce_snapshot_fini(struct announce_snapshot *s);
 
 /* Grows with every change of what is to be announced by BGP. */
 uint64_t announce_routes_revision(const struct announce *t);
+/* Grows with every address that becomes a candidate by BGP, or none any more, be it eligible or not. */
+uint64_t announce_candidates_revision(const struct announce *t);
 /* How many candidates wait for the data plane. */
 size_t announce_n_pending(const struct announce *t);
 /* Takes in what @reason_of says of each address that is eligible by BGP. */

@@ -23,6 +23,11 @@ struct held {
 	UT_hash_handle hh;
 };
 
+/* What a publication was made from: revisions. */
+struct seen {
+	uint64_t view, own, routes;
+};
+
 struct routes {
 	struct event_base *base;
 	struct event *timer; /* the first hold runs out */
@@ -31,19 +36,18 @@ struct routes {
 	bool enabled, shared_instance;
 	char *bgpd_socket, *bfdd_socket;
 	struct kube_labels labels;
-	bool labels_changed;
 	struct passwords passwords;
-	bool passwords_changed;
-	struct bgp *bgp; /* NULL while there is no peer and nothing left over */
-	char *error;     /* why there is none though there is a peer */
+	uint64_t own_revision; /* of these two */
+	struct bgp *bgp;       /* NULL while there is no peer and nothing left over */
+	char *error;           /* why there is none though there is a peer */
 	unsigned int look_ms;
 	int64_t look_until_ms; /* while there is no peer but an engine */
 	struct stat looked_at; /* bgpd's socket when the last engine began */
 	bool began;
-	int64_t begin_ms;     /* when the first publication waits no longer; 0: not asked yet */
-	uint64_t published;   /* generation */
-	uint64_t view_seen;   /* revision */
-	uint64_t routes_seen; /* revision */
+	int64_t begin_ms;   /* when the first full publication waits no longer; 0: not asked yet */
+	int64_t program_ms; /* when the data plane does, likewise */
+	uint64_t published; /* generation */
+	struct seen seen, seen_less; /* by the last full publication, and by the last before it */
 	struct held *held;
 };
 
@@ -150,7 +154,7 @@ void routes_set_labels(struct routes *r, const struct kube_labels *labels)
 		r->labels.kvs[r->labels.n].key = xstrdup(labels->kvs[r->labels.n].key);
 		r->labels.kvs[r->labels.n].value = xstrdup(labels->kvs[r->labels.n].value);
 	}
-	r->labels_changed = true;
+	r->own_revision++;
 }
 
 void routes_await_passwords(struct routes *r, const char *secret)
@@ -160,7 +164,7 @@ void routes_await_passwords(struct routes *r, const char *secret)
 
 void routes_set_passwords(struct routes *r, struct kube_secret *s)
 {
-	r->passwords_changed |= passwords_set(&r->passwords, s);
+	r->own_revision += passwords_set(&r->passwords, s);
 }
 
 /* ---- what is wanted ---- */
@@ -240,7 +244,7 @@ static void want_policies(const struct configuration *c, bool aloud, struct bgp_
 struct wanting {
 	struct bgp_want *want;
 	const struct configuration *configuration;
-	bool aloud;
+	bool aloud, only_less;
 };
 
 static void want_address(const struct announcement *a, void *arg)
@@ -248,7 +252,8 @@ static void want_address(const struct announcement *a, void *arg)
 	const struct wanting *x = arg;
 	struct err e = ERR_INIT;
 
-	if (a->protocol != DECIDE_BGP || !a->eligible)
+	if (a->protocol != DECIDE_BGP ||
+	    !(x->only_less ? a->decided == REASON_Candidate : a->eligible))
 		return;
 	/* An external IP may be outside all pools, and is then advertised with default values. */
 	const struct config_pool *pool = configuration_pool_of(x->configuration, &a->addr);
@@ -309,13 +314,17 @@ static void start_engine(struct routes *r, bool peers)
 	r->error = xstrdup(e.msg);
 }
 
-static void publish(struct routes *r, const struct view *v, struct announce *t, bool aloud)
+static void publish(struct routes *r, const struct view *v, struct announce *t, bool aloud,
+                    bool only_less)
 {
 	struct wanting x = { .want = bgp_want_new(),
 		             .configuration = view_configuration(v),
-		             .aloud = aloud };
+		             .aloud = aloud,
+		             .only_less = only_less };
 	size_t n_peers = want_peers(r, x.configuration, aloud, x.want);
 
+	if (only_less)
+		bgp_want_only_less(x.want);
 	/* Without a configuration nothing is known of peers, and what stands in bgpd stays. */
 	if (!r->bgp && (n_peers || (x.configuration && may_have_leftovers(r))))
 		start_engine(r, n_peers > 0);
@@ -347,22 +356,41 @@ static enum reason reason_of(const struct addr *a, void *arg)
 	return routes_reason_of(arg, a, NULL);
 }
 
+static bool is_same(const struct seen *a, const struct seen *b)
+{
+	return a->view == b->view && a->own == b->own && a->routes == b->routes;
+}
+
+static void update_all(struct routes *r, const struct view *v, struct announce *t)
+{
+	const struct seen now = { view_revision(v), r->own_revision, announce_routes_revision(t) };
+	bool leftovers = !r->bgp && view_configuration(v) && may_have_leftovers(r);
+
+	if (is_same(&now, &r->seen) && !leftovers)
+		return;
+	publish(r, v, t, now.view != r->seen.view || now.own != r->seen.own, false);
+	r->seen = now;
+}
+
+/* Before the data plane is ready, what must go before it changes: an earlier life may have announced what now nobody wants. */
+static void update_less(struct routes *r, const struct view *v, struct announce *t)
+{
+	const struct seen now = { view_revision(v), r->own_revision,
+		                  announce_candidates_revision(t) };
+
+	if (is_same(&now, &r->seen_less))
+		return;
+	publish(r, v, t, false, true);
+	r->seen_less = now;
+}
+
 void routes_update(struct routes *r, const struct view *v, struct announce *t)
 {
-	bool aloud = r->view_seen != view_revision(v);
-	bool differs = aloud || r->labels_changed || r->passwords_changed ||
-	               r->routes_seen != announce_routes_revision(t);
-
 	leave_engine(r);
-	if (r->enabled && !r->bgp && !differs)
-		differs = view_configuration(v) && may_have_leftovers(r);
-	if (r->enabled && differs && may_begin(r, t)) {
-		r->view_seen = view_revision(v);
-		r->routes_seen = announce_routes_revision(t);
-		aloud |= r->passwords_changed;
-		r->labels_changed = r->passwords_changed = false;
-		publish(r, v, t, aloud);
-	}
+	if (r->enabled && may_begin(r, t))
+		update_all(r, v, t);
+	else if (r->enabled)
+		update_less(r, v, t);
 	announce_routes(t, reason_of, r);
 }
 
@@ -372,6 +400,31 @@ static bool is_withdrawn(const struct routes *r, uint64_t generation)
 {
 	return !r->bgp || bgp_applied_generation(r->bgp) >= generation ||
 	       bgp_reason(r->bgp, NULL) == REASON_BgpUnreachable;
+}
+
+static void look_again_in(struct routes *r, unsigned int ms)
+{
+	const struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	if (!event_pending(r->timer, EV_TIMEOUT, NULL))
+		event_add(r->timer, &tv);
+}
+
+bool routes_have_begun(const struct routes *r)
+{
+	return r->began || !r->enabled;
+}
+
+bool routes_may_program(struct routes *r)
+{
+	int64_t now = clock_ms();
+
+	if (!r->program_ms)
+		r->program_ms = now + ROUTES_HOLD_MS;
+	if (is_withdrawn(r, r->published) || now >= r->program_ms)
+		return true;
+	look_again_in(r, ROUTES_HOLD_MS);
+	return false;
 }
 
 static struct held *held_of(const struct routes *r, const char *key)
@@ -384,8 +437,6 @@ static struct held *held_of(const struct routes *r, const char *key)
 
 bool routes_hold(struct routes *r, const char *key)
 {
-	const struct timeval tv = { .tv_sec = ROUTES_HOLD_MS / 1000,
-		                    .tv_usec = ROUTES_HOLD_MS % 1000 * 1000 };
 	struct held *h = held_of(r, key);
 
 	if (is_withdrawn(r, r->published))
@@ -397,8 +448,7 @@ bool routes_hold(struct routes *r, const char *key)
 		HASH_ADD_KEYPTR(hh, r->held, h->key, strlen(h->key), h);
 	}
 	h->generation = r->published;
-	if (!event_pending(r->timer, EV_TIMEOUT, NULL))
-		event_add(r->timer, &tv);
+	look_again_in(r, ROUTES_HOLD_MS);
 	return true;
 }
 
@@ -409,7 +459,6 @@ bool routes_is_held(const struct routes *r, const char *key)
 
 void routes_release(struct routes *r, void (*go)(const char *key, void *arg), void *arg)
 {
-	const struct timeval again = { .tv_usec = 50 * 1000 };
 	struct held *h, *next;
 
 	HASH_ITER(hh, r->held, h, next) {
@@ -418,8 +467,8 @@ void routes_release(struct routes *r, void (*go)(const char *key, void *arg), vo
 		go(h->key, arg);
 		held_free(r, h);
 	}
-	if (r->held && !event_pending(r->timer, EV_TIMEOUT, NULL))
-		event_add(r->timer, &again);
+	if (r->held)
+		look_again_in(r, 50);
 }
 
 /* ---- what it says of itself ---- */

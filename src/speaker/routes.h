@@ -6,8 +6,8 @@
  * From configuration, node labels and announcements to what bgpd shall announce, and the Services whose rules wait until a
  * route is withdrawn.
  *
- * bgpd is told nothing before the announcements are complete: what stands from an earlier life of the speaker is taken over,
- * not withdrawn and announced again.  While the configuration has no peer for this node, a bgpd is contacted only once in
+ * Before the announcements are complete bgpd is told only what is no longer wanted: what stands from an earlier life of the
+ * speaker is taken over, not withdrawn and announced again.  While the configuration has no peer for this node, a bgpd is contacted only once in
  * its life, to take out what may be left there of peers that the configuration had before.
  */
 
@@ -27,7 +27,7 @@
 struct event_base;
 struct routes;
 
-/* The first publication waits at most so long for the data plane of all Services. */
+/* The first publication that adds something waits at most so long for the data plane of all Services. */
 #define ROUTES_BEGIN_MS 10000
 /* Rules wait at most so long for bgpd to withdraw what leads to them. */
 #define ROUTES_HOLD_MS 1000
@@ -65,6 +65,13 @@ void routes_set_passwords(struct routes *r, struct kube_secret *s);
 /* Publishes if anything is different, and gives the announcements their reasons. */
 void routes_update(struct routes *r, const struct view *v, struct announce *t);
 
+/*
+ * After the first update: whether the data plane may be changed, because what an earlier life announced and nobody wants any
+ * more is withdrawn, or cannot be.
+ */
+bool routes_may_program(struct routes *r);
+/* Until then any Service may have a route of an earlier life. */
+bool routes_have_begun(const struct routes *r);
 /* The Service's rules wait until what was published last is applied; returns false if nothing has to wait. */
 bool routes_hold(struct routes *r, const char *key);
 bool routes_is_held(const struct routes *r, const char *key);

@@ -28,7 +28,8 @@
  *   4. what is already in the kernel (mode none: everything) becomes eligible; publish again if that is news
  *
  * What has to wait for a batch becomes eligible when the proxy calls back.  Before the first complete list of all kinds
- * nothing is decided, announced or removed.
+ * nothing is decided, announced or removed.  Then the first thing to go is what an earlier life announced and nobody wants any
+ * more: until bgpd has acknowledged that, the rules of that life stand untouched (again not for long).
  */
 
 #define HEARTBEAT_MS 100
@@ -117,13 +118,35 @@ static bool *decide_all(struct speaker *sp, const struct view_service *const *di
 	return withdrawn;
 }
 
+/* Until the first full publication any Service may have a route of an earlier life. */
+static bool waits_for_withdrawal(const struct speaker *sp, const char *key, bool withdrawn)
+{
+	/* Before that nothing is written at all. */
+	if (sp->complete && (withdrawn || !routes_have_begun(sp->routes)) &&
+	    routes_hold(sp->routes, key))
+		return true;
+	return routes_is_held(sp->routes, key);
+}
+
 static void forward_all(struct speaker *sp, const struct view_service *const *dirty, size_t n,
                         const bool *withdrawn)
 {
 	for (size_t i = 0; sp->proxy && i < n; i++)
-		if (!(withdrawn[i] && routes_hold(sp->routes, dirty[i]->key)) &&
-		    !routes_is_held(sp->routes, dirty[i]->key))
+		if (!waits_for_withdrawal(sp, dirty[i]->key, withdrawn[i]))
 			forward(sp, dirty[i]);
+}
+
+/* From now on the data plane is written; until then the rules of an earlier life stand, whoever they belong to. */
+static void complete(struct speaker *sp)
+{
+	if (sp->proxy && !routes_may_program(sp->routes))
+		return;
+	sp->complete = true;
+	log_info("synced", KV_I("services", view_stats(sp->view).services),
+	         KV_I("slices", view_stats(sp->view).slices),
+	         KV_I("nodes", view_stats(sp->view).nodes));
+	if (sp->proxy)
+		proxy_complete(sp->proxy);
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *arg)
@@ -144,18 +167,12 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	forward_all(sp, dirty, n, withdrawn);
 	view_clean(sp->view);
 	routes_release(sp->routes, forward_held, sp);
-	if (!sp->complete) {
-		sp->complete = true;
-		log_info("synced", KV_I("services", view_stats(sp->view).services),
-		         KV_I("slices", view_stats(sp->view).slices),
-		         KV_I("nodes", view_stats(sp->view).nodes));
-		if (sp->proxy)
-			proxy_complete(sp->proxy);
-	}
 	sp->trim |= n > 0;
 	announce_settle(sp->announce, is_applied, sp);
 	publish(sp);
 	routes_update(sp->routes, sp->view, sp->announce);
+	if (!sp->complete)
+		complete(sp);
 	speaker_tell(sp);
 }
 

@@ -288,6 +288,28 @@ def test_a_hung_bgpd_holds_the_rules_for_a_moment_only(lab: Lab, router: Router,
     router.wait_next_hops(f"{address}/32", [])
 
 
+def test_what_went_while_no_speaker_ran_loses_its_route_before_its_rules(
+    lab: Lab, router: Router, make_service: MakeService
+) -> None:
+    kept = make_public(lab, make_service, "web")
+    address = make_public(lab, make_service, "leaving")
+    for a in (kept, address):
+        router.wait_next_hops(f"{a}/32", list(NODES))
+    wait_for("rules", lambda: any(address in rule for rule in our_rules(lab, "node1")))
+    at_rest(lab, "node1")
+    lab.speaker("node1").kill()
+    lab.api.delete("Service", "leaving")
+    rules = our_rules(lab, "node1")
+    with frr.Relay(router.bgpds["node1"], f"no network {address}/32", lambda: our_rules(lab, "node1")) as relay:
+        lab.restart("speaker-node1")
+        wait_for("no rules", lambda: not any(address in rule for rule in our_rules(lab, "node1")))
+        assert relay.seen == rules
+        router.wait_next_hops(f"{address}/32", [])
+        assert router.next_hops(f"{kept}/32") == list(NODES)
+        at_rest(lab, "node1")
+    at_rest(lab, "node1")
+
+
 ALLOWED = "external-ips: {allow: [198.51.101.0/24], namespaces: [default]}\n"
 
 

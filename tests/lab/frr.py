@@ -6,6 +6,7 @@ Each daemon has a directory of its own for its sockets, so that several run on o
 looked at.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,6 +14,8 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +144,54 @@ class Daemon:
         """What bgpd knows of a prefix; empty if nothing."""
         family = "ipv6" if ":" in prefix else "ipv4"
         return self.json(f"show bgp {family} unicast {prefix} json")
+
+
+class Relay:
+    """Stands between a daemon and whoever connects to it while the block lasts, and looks at what is said to it.
+
+    Before the first command with `word` is passed on, `look` is called, and what it returns is `seen`.
+    """
+
+    def __init__(self, daemon: Daemon, word: str, look: Callable[[], Any]) -> None:
+        self._socket, self._behind = daemon.socket, daemon.socket.with_suffix(".behind")
+        self._word, self._look = word.encode(), look
+        self.seen: Any = None
+
+    def __enter__(self) -> "Relay":
+        self._socket.rename(self._behind)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self._socket))
+        self._listener.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._behind.rename(self._socket)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client = self._listener.accept()[0]
+            except OSError:
+                return
+            daemon = socket.socket(socket.AF_UNIX)
+            daemon.connect(str(self._behind))
+            threading.Thread(target=self._pass_on, args=(client, daemon, True), daemon=True).start()
+            threading.Thread(target=self._pass_on, args=(daemon, client, False), daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, to: socket.socket, commands: bool) -> None:
+        try:
+            while piece := source.recv(65536):
+                if commands and self.seen is None and self._word in piece:
+                    self.seen = self._look()
+                to.sendall(piece)
+        except OSError:
+            pass
+        for end in (source, to):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
 
 def run_directory() -> Path:

@@ -29,6 +29,7 @@ struct fixture {
 	struct view *view;
 	struct announce *announce;
 	struct routes *routes;
+	bool unwritten;    /* the data plane is not ready for any Service */
 	unsigned int gone; /* Services that waited and need not any more */
 };
 
@@ -44,8 +45,7 @@ static void ignore_change(const struct announcement *a, enum reason old_reason,
 static bool is_applied(const char *key, void *arg)
 {
 	(void)key;
-	(void)arg;
-	return true;
+	return !((const struct fixture *)arg)->unwritten;
 }
 
 static void ignore(void *arg)
@@ -133,13 +133,14 @@ static bool turn(struct fixture *f)
 {
 	size_t n;
 	const struct view_service *const *dirty = view_take_dirty(f->view, &n);
-	bool withdrawn = false;
+	bool any = n > 0, withdrawn = false;
 
 	for (size_t i = 0; i < n; i++)
 		withdrawn |= announce_update(f->announce, f->view, dirty[i]);
 	view_clean(f->view);
 	announce_settle(f->announce, is_applied, f);
 	routes_update(f->routes, f->view, f->announce);
+	withdrawn |= any && !routes_have_begun(f->routes);
 	return withdrawn && routes_hold(f->routes, "shop/web");
 }
 
@@ -169,6 +170,17 @@ static bool is_announced(const struct fixture *f)
 	const struct announcement *a = announce_of(f->announce, "shop/web");
 
 	return f->fake.s.n_networks == 1 && a && a->reason == REASON_Announced;
+}
+
+static bool is_both(const struct fixture *f)
+{
+	return f->fake.s.n_networks == 2;
+}
+
+static bool is_unreachable(const struct fixture *f)
+{
+	return routes_reason_of(f->routes, &(struct addr){ .family = 4 }, NULL) ==
+	       REASON_BgpUnreachable;
 }
 
 static bool is_withdrawn(const struct fixture *f)
@@ -312,6 +324,91 @@ static void a_peer_may_go_and_come_back(void **state)
 	with_peer(f->view);
 	turn(f);
 	spin_until(f, is_announced);
+}
+
+/* ---- what an earlier life announced ---- */
+
+/* Of two Services that were announced one is gone when the next speaker begins, whose data plane is not ready. */
+static int set_up_successor(void **state)
+{
+	set_up_announced(state);
+	struct fixture *f = *state;
+
+	world_service(f->view, "gone", "198.51.100.2", "");
+	world_slice(f->view, "gone", "g", "10.1.1.2@n1");
+	turn(f);
+	spin_until(f, is_both);
+	end(f);
+	begin(f);
+	with_peer(f->view);
+	with_service(f->view, "10.1.1.1@n1");
+	world_service(f->view, "new", "198.51.100.3", "");
+	world_slice(f->view, "new", "n", "10.1.1.3@n1");
+	f->unwritten = true;
+	return 0;
+}
+
+static bool may_program(const struct fixture *f)
+{
+	return routes_may_program(f->routes);
+}
+
+static void what_is_gone_is_withdrawn_before_the_data_plane_changes(void **state)
+{
+	struct fixture *f = *state;
+	struct addr web;
+
+	turn(f);
+	assert_false(routes_may_program(f->routes));
+	spin_until(f, may_program);
+	/* And no more than that: what is new waits for its rules. */
+	assert_int_equal(f->fake.s.n_networks, 1);
+	addr_parse("198.51.100.1", &web);
+	assert_true(addr_eq(&f->fake.s.networks[0].prefix.addr, &web));
+	assert_int_equal(routes_reason_of(f->routes, &web, NULL), REASON_BgpPending);
+	/* What goes meanwhile goes in the same order. */
+	f->gone = 0;
+	with_service(f->view, "10.1.1.1@n1!");
+	assert_true(turn(f));
+	spin_until(f, is_released);
+	assert_int_equal(f->fake.s.n_networks, 0);
+	with_service(f->view, "10.1.1.1@n1");
+	f->unwritten = false;
+	turn(f);
+	spin_until(f, is_both);
+}
+
+static void a_hung_bgpd_does_not_keep_the_data_plane_waiting_for_ever(void **state)
+{
+	struct fixture *f = *state;
+
+	vty_server_hang(f->server, true);
+	turn(f);
+	assert_false(routes_may_program(f->routes));
+	spin_until(f, may_program);
+	assert_int_equal(f->fake.s.n_networks, 2);
+}
+
+static void a_dead_bgpd_does_not_keep_the_data_plane_waiting(void **state)
+{
+	struct fixture *f = *state;
+
+	vty_server_stop(TAKE(f->server));
+	turn(f);
+	assert_false(routes_may_program(f->routes)); /* nobody has knocked yet */
+	spin_until(f, is_unreachable);
+	assert_true(routes_may_program(f->routes));
+}
+
+static void without_bgp_the_data_plane_waits_for_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	f->unwritten = true;
+	world_configuration(f->view);
+	with_service(f->view, "10.1.1.1@n1");
+	turn(f);
+	assert_true(routes_may_program(f->routes));
 }
 
 /* ---- passwords ---- */
@@ -546,6 +643,16 @@ int main(void)
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(a_peer_may_go_and_come_back, set_up_announced,
 		                                tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_is_gone_is_withdrawn_before_the_data_plane_changes, set_up_successor,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_hung_bgpd_does_not_keep_the_data_plane_waiting_for_ever, set_up_successor,
+			tear_down),
+		cmocka_unit_test_setup_teardown(a_dead_bgpd_does_not_keep_the_data_plane_waiting,
+		                                set_up_successor, tear_down),
+		cmocka_unit_test_setup_teardown(without_bgp_the_data_plane_waits_for_nothing,
+		                                set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_unreadable_secret_keeps_no_route,
 		                                set_up_unreadable, tear_down),
 		cmocka_unit_test_setup_teardown(a_neighbour_of_unknown_password_stays_as_it_is,
