@@ -393,13 +393,13 @@ void render_dispatch(const struct render_options *o, const struct proxy_service 
 		if (n.p->node_port)
 			dispatch_node_port(&n, &to);
 	}
-	/* The guard: an address from outside has no other ports, neither here nor back at the router. */
-	for (size_t v = 0; v < s->n_vips; v++)
-		line(&to, bucket_of_addr(BUCKET_FILTER_ADDR, &s->vips[v]), true,
-		     "-d %s/%u -j REJECT", addr_str(&s->vips[v]), addr_bits(&s->vips[v]));
-	/* An external IP may be the node's own, and then the node's other ports are nobody's to close. */
-	for (size_t v = 0; v < s->n_external_ips; v++) {
-		const struct addr *a = &s->external_ips[v];
+	/*
+	 * The guard: an address from outside has no other ports, neither here nor back at the router.  But it may be the
+	 * node's own, and then the node's other ports are nobody's to close.
+	 */
+	for (size_t v = 0; v < s->n_vips + s->n_external_ips; v++) {
+		const struct addr *a =
+			v < s->n_vips ? &s->vips[v] : &s->external_ips[v - s->n_vips];
 		line(&to, bucket_of_addr(BUCKET_FILTER_ADDR, a), true,
 		     "-d %s/%u -m addrtype ! --dst-type LOCAL -j REJECT", addr_str(a),
 		     addr_bits(a));

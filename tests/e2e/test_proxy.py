@@ -278,8 +278,9 @@ def test_external_ip(proxies: Proxies) -> None:
     assert outcome("client", "203.0.113.19") != "answered"
 
 
-def test_an_external_ip_may_be_the_nodes_own(proxies: Proxies) -> None:
-    spec = f"cluster-ip=10.96.0.20 external-ip={NODE['node1']} port=tcp/80 {B}"
+@pytest.mark.parametrize("kind", ["vip", "external-ip"])
+def test_an_address_may_be_the_nodes_own(proxies: Proxies, kind: str) -> None:
+    spec = f"cluster-ip=10.96.0.20 {kind}={NODE['node1']} port=tcp/80 {B}"
     proxies.service("node1", "t/own", spec)
     assert seen("client", NODE["node1"]) == {"pod2": NODE["node1"]}
     # What else listens on the node is reached as before.

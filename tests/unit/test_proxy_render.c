@@ -194,14 +194,14 @@ static void no_endpoints_reject(void **state)
 	      "FL-D-11: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j REJECT\n"
 	      "FL-D-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j REJECT\n"
 	      "FL-R-0eb: -p tcp -m tcp --dport 30080 -j REJECT\n"
-	      "FL-D-09: (after) -d 192.0.2.9/32 -j REJECT\n");
+	      "FL-D-09: (after) -d 192.0.2.9/32 -m addrtype ! --dst-type LOCAL -j REJECT\n");
 	/* Source ranges and policies do not change that. */
 	check(&(struct wish){ .vip = "192.0.2.9",
 	                      .ranges = { "198.51.100.0/24" },
 	                      .external_local = true,
 	                      .internal_local = true },
 	      "FL-D-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j REJECT\n"
-	      "FL-D-09: (after) -d 192.0.2.9/32 -j REJECT\n");
+	      "FL-D-09: (after) -d 192.0.2.9/32 -m addrtype ! --dst-type LOCAL -j REJECT\n");
 }
 
 static void policy_cluster_from_outside(void **state)
@@ -215,7 +215,7 @@ static void policy_cluster_from_outside(void **state)
 	      "FL-B-11: -d 10.96.0.17/32 -p udp -m udp --dport 80 -j C\n"
 	      "FL-B-09: -d 192.0.2.9/32 -p udp -m udp --dport 80 -j E\n"
 	      "FL-N-2eb: -p udp -m udp --dport 30080 -j E\n"
-	      "FL-D-09: (after) -d 192.0.2.9/32 -j REJECT\n"
+	      "FL-D-09: (after) -d 192.0.2.9/32 -m addrtype ! --dst-type LOCAL -j REJECT\n"
 	      "E: -j FL-MARK\n"
 	      "E: -j C\n"
 	      "C: -d 10.96.0.17/32 -p udp -m udp --dport 80 -j FL-NODE\n"
@@ -287,7 +287,7 @@ static void source_ranges_are_for_vips_alone(void **state)
 	      "FL-B-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j F\n"
 	      "FL-D-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j DROP\n"
 	      "FL-B-08: -d 203.0.113.8/32 -p tcp -m tcp --dport 80 -j E\n"
-	      "FL-D-09: (after) -d 192.0.2.9/32 -j REJECT\n"
+	      "FL-D-09: (after) -d 192.0.2.9/32 -m addrtype ! --dst-type LOCAL -j REJECT\n"
 	      "FL-D-08: (after) -d 203.0.113.8/32 -m addrtype ! --dst-type LOCAL -j REJECT\n"
 	      "E: -j FL-MARK\n"
 	      "E: -j C\n"
@@ -307,7 +307,7 @@ static void policy_local_with_local_endpoint(void **state)
 	                      .local = { "10.244.2.5" } },
 	      "FL-B-11: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j C\n"
 	      "FL-B-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j E\n"
-	      "FL-D-09: (after) -d 192.0.2.9/32 -j REJECT\n"
+	      "FL-D-09: (after) -d 192.0.2.9/32 -m addrtype ! --dst-type LOCAL -j REJECT\n"
 	      "E: -s 10.244.0.0/16 -j C\n"
 	      "E: -s 10.245.0.0/16 -j C\n"
 	      "E: -m addrtype --src-type LOCAL -j FL-MARK\n"
@@ -335,7 +335,7 @@ static void policy_local_without_local_endpoint(void **state)
 	      "FL-D-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j DROP\n"
 	      "FL-N-0eb: -p tcp -m tcp --dport 30080 -j E\n"
 	      "FL-R-0eb: -p tcp -m tcp --dport 30080 -j DROP\n"
-	      "FL-D-09: (after) -d 192.0.2.9/32 -j REJECT\n"
+	      "FL-D-09: (after) -d 192.0.2.9/32 -m addrtype ! --dst-type LOCAL -j REJECT\n"
 	      "E: -s 10.244.0.0/16 -j C\n"
 	      "E: -s 10.245.0.0/16 -j C\n"
 	      "E: -m addrtype --src-type LOCAL -j FL-MARK\n"
@@ -371,7 +371,7 @@ static void source_ranges(void **state)
 	      "FL-B-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j F\n"
 	      "FL-D-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j DROP\n"
 	      "FL-N-0eb: -p tcp -m tcp --dport 30080 -j E\n"
-	      "FL-D-09: (after) -d 192.0.2.9/32 -j REJECT\n"
+	      "FL-D-09: (after) -d 192.0.2.9/32 -m addrtype ! --dst-type LOCAL -j REJECT\n"
 	      "E: -j FL-MARK\n"
 	      "E: -j C\n"
 	      "F: -s 10.0.0.0/8 -j E\n"
@@ -380,13 +380,14 @@ static void source_ranges(void **state)
 	      "P1: -s 10.244.1.7/32 -j FL-MARK\n"
 	      "P1: -p tcp -j DNAT --to-destination 10.244.1.7:8080\n");
 	/* A range of everything, or none of this family, is no filter. */
-	static const char *const plain = "FL-B-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j E\n"
-					 "FL-D-09: (after) -d 192.0.2.9/32 -j REJECT\n"
-					 "E: -j FL-MARK\n"
-					 "E: -j C\n"
-					 "C: -j P1\n"
-					 "P1: -s 10.244.1.7/32 -j FL-MARK\n"
-					 "P1: -p tcp -j DNAT --to-destination 10.244.1.7:8080\n";
+	static const char *const plain =
+		"FL-B-09: -d 192.0.2.9/32 -p tcp -m tcp --dport 80 -j E\n"
+		"FL-D-09: (after) -d 192.0.2.9/32 -m addrtype ! --dst-type LOCAL -j REJECT\n"
+		"E: -j FL-MARK\n"
+		"E: -j C\n"
+		"C: -j P1\n"
+		"P1: -s 10.244.1.7/32 -j FL-MARK\n"
+		"P1: -p tcp -j DNAT --to-destination 10.244.1.7:8080\n";
 	check(&(struct wish){ .vip = "192.0.2.9",
 	                      .ranges = { "10.0.0.0/8", "0.0.0.0/0" },
 	                      .cluster = { "10.244.1.7" } },
@@ -428,7 +429,7 @@ static void ipv6(void **state)
 	      "FL-B-1a: -d fd00:96::1:1a/128 -p sctp -m sctp --dport 80 -j C\n"
 	      "FL-B-f0: -d 2001:db8::f0/128 -p sctp -m sctp --dport 80 -j E\n"
 	      "FL-N-5ff: -p sctp -m sctp --dport 65535 -j E\n"
-	      "FL-D-f0: (after) -d 2001:db8::f0/128 -j REJECT\n"
+	      "FL-D-f0: (after) -d 2001:db8::f0/128 -m addrtype ! --dst-type LOCAL -j REJECT\n"
 	      "E: -s fd00:244::/56 -j C\n"
 	      "E: -m addrtype --src-type LOCAL -j FL-MARK\n"
 	      "E: -m addrtype --src-type LOCAL -j C\n"
