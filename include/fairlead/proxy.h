@@ -100,8 +100,10 @@ struct proxy_ops {
 /* Chooses the variant, which blocks for some milliseconds, and begins to read what is there. */
 int proxy_start(struct event_base *base, const struct proxy_options *opts,
                 const struct proxy_ops *ops, void *arg, struct proxy **ret_proxy, struct err *e);
-/* Leaves every rule in place. */
+/* Leaves every rule in place.  A batch under way is left to end by itself. */
 void proxy_free(struct proxy *p);
+/* The same, but when it returns nothing writes any more: before proxy_cleanup().  Blocks. */
+void proxy_end(struct proxy *p);
 /*
  * Wants this Service in this family so; copied, whatever its order.  Unchanged input costs no write.  Before
  * proxy_complete() nothing is written at all: rules of a former run stand untouched until all Services are known.
@@ -119,8 +121,8 @@ struct proxy_stats proxy_stats(const struct proxy *p);
 /* Appends a JSON object: mode, variant, counters, last error. */
 void proxy_status(const struct proxy *p, struct buf *json);
 /*
- * Whether a run in another mode has left chains here, which would go on sending traffic to endpoints of then.  A look at one chain;
- * changes nothing.
+ * Whether a run in another mode has left chains here, which would go on sending traffic to endpoints of then.  A look at one
+ * chain of each table; changes nothing.
  */
 bool proxy_has_leftovers(void);
 /* Removes every chain and rule of ours, in every variant and family that is installed, and nothing else.  Blocks. */

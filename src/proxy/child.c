@@ -53,16 +53,34 @@ void child_abandon(struct child *c)
 	free(c);
 }
 
+/* Returns what waitpid() says of its end. */
+static bool await(const struct child *c, int *ret_status)
+{
+	pid_t pid;
+	do {
+		pid = waitpid(c->pid, ret_status, 0);
+	} while (pid < 0 && errno == EINTR);
+	return pid == c->pid;
+}
+
+void child_end(struct child *c)
+{
+	int status;
+	if (!c)
+		return;
+	event_drop(&c->in);
+	event_drop(&c->out);
+	event_drop(&c->err);
+	await(c, &status);
+	child_abandon(c);
+}
+
 /* Waits for a process whose output has ended, or that was killed: it is gone, or about to be. */
 static void finish(struct child *c)
 {
 	struct child_result r = { .exited = false };
 	int status = 0;
-	pid_t pid;
-	do {
-		pid = waitpid(c->pid, &status, 0);
-	} while (pid < 0 && errno == EINTR);
-	if (pid == c->pid && WIFEXITED(status)) {
+	if (await(c, &status) && WIFEXITED(status)) {
 		r.exited = true;
 		r.code = WEXITSTATUS(status);
 	}

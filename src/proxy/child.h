@@ -38,6 +38,8 @@ int child_start(struct event_base *base, const char *const argv[], const struct 
                 struct err *e);
 /* Lets go of it without a call to done(): it ends by itself when it finds its input closed. */
 void child_abandon(struct child *c);
+/* The same, and waits for its end; of its input it gets no more than it has. */
+void child_end(struct child *c);
 
 /* The same in one call that returns when the program has ended. @errors may be NULL. */
 int child_run(const char *const argv[], const struct buf *input, int timeout_ms,

@@ -22,8 +22,6 @@
 #define PLANE_TRIM_BYTES (256u << 10)
 /* Busy so often in a row is worth saying. */
 #define PLANE_BUSY_LIMIT 5
-/* iptables-restore's own code for "locked, or the kernel had no resources". */
-#define EXIT_RESOURCE_PROBLEM 4
 
 enum plane_state { PLANE_READING, PLANE_HELD, PLANE_IDLE, PLANE_WRITING, PLANE_AUDITING };
 
@@ -396,6 +394,13 @@ void plane_free(struct plane *p)
 	save_fini(&p->saved);
 	buf_fini(&p->text);
 	free(p);
+}
+
+void plane_end(struct plane *p)
+{
+	if (p)
+		child_end(TAKE(p->child));
+	plane_free(p);
 }
 
 /* Something is to be written, with whatever else comes in the next moment. */

@@ -145,6 +145,13 @@ void proxy_free(struct proxy *p)
 	free(p);
 }
 
+void proxy_end(struct proxy *p)
+{
+	plane_end(TAKE(p->planes[0]));
+	plane_end(TAKE(p->planes[1]));
+	proxy_free(p);
+}
+
 static struct plane *plane_of(const struct proxy *p, uint8_t family)
 {
 	return p->planes[variant_index(family)];

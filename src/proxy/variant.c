@@ -16,6 +16,8 @@
 #include "fairlead/mem.h"
 
 #define VARIANT_TIMEOUT_MS 60000
+/* A lock that somebody holds says nothing of what is there, so it is waited for: so often as long as -w says. */
+#define VARIANT_LOCK_TRIES 6
 
 const struct variant variants[VARIANTS] = {
 	{ "nft",
@@ -50,17 +52,32 @@ static bool kernel_lists_table(uint8_t family, const char *table)
 	return found;
 }
 
+/* Whether the program is content.  @why: gets what it said; may be NULL. */
+static bool succeeds(const char *const argv[], struct buf *why)
+{
+	cleanup(buf_fini) struct buf said = BUF_INIT;
+	int code = -1;
+	for (int i = 0; i < VARIANT_LOCK_TRIES; i++) {
+		buf_clear(&said);
+		if (child_run(argv, NULL, VARIANT_TIMEOUT_MS, NULL, NULL, &code, &said, NULL) < 0)
+			return false;
+		if (code != EXIT_RESOURCE_PROBLEM || !strstr(buf_str(&said), "xtables lock"))
+			break;
+	}
+	if (why)
+		buf_puts(why, buf_str(&said));
+	return code == 0;
+}
+
 static bool has_chain(const struct variant *v, const char *table, const char *chain)
 {
 	static const uint8_t families[] = { 4, 6 };
 	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
 		const char *const argv[] = { v->iptables[i], "-w", "5",   "-t",
 			                     table,          "-S", chain, NULL };
-		int code = -1;
 		if (v == &variants[1] && !kernel_lists_table(families[i], table))
 			continue;
-		if (child_run(argv, NULL, VARIANT_TIMEOUT_MS, NULL, NULL, &code, NULL, NULL) == 0 &&
-		    code == 0)
+		if (succeeds(argv, NULL))
 			return true;
 	}
 	return false;
@@ -68,7 +85,8 @@ static bool has_chain(const struct variant *v, const char *table, const char *ch
 
 bool variant_has_ours(const struct variant *v)
 {
-	return has_chain(v, "nat", "FL-SVC");
+	/* Tables are written one after the other: a cleanup that was cut short leaves the second. */
+	return has_chain(v, "nat", "FL-SVC") || has_chain(v, "filter", "FL-IN");
 }
 
 struct rule_count {
@@ -129,12 +147,9 @@ bool variant_has_family(const struct variant *v, uint8_t family, struct buf *why
 	const char *const argv[] = {
 		v->iptables[variant_index(family)], "-w", "5", "-t", "nat", "-S", "PREROUTING", NULL
 	};
-	int code = -1;
 	if (family == 6 && access("/proc/net/if_inet6", F_OK) < 0)
 		return false;
-	return variant_is_installed(v, family) &&
-	       child_run(argv, NULL, VARIANT_TIMEOUT_MS, NULL, NULL, &code, why, NULL) == 0 &&
-	       code == 0;
+	return variant_is_installed(v, family) && succeeds(argv, why);
 }
 
 bool variant_random_fully(const struct variant *v)

@@ -4,7 +4,8 @@
 
 /*
  * The two iptables: nft and legacy, whose rules live side by side in the kernel and do not see each other.  A node
- * should use one; this chooses which, before anything is written.  All functions here block for some milliseconds.
+ * should use one; this chooses which, before anything is written.  All functions here block: for some milliseconds, or for as
+ * long as somebody holds iptables' lock, within a bound.
  */
 
 #include <stdbool.h>
@@ -20,6 +21,9 @@ struct variant {
 	const char *iptables[2], *restore[2], *save[2]; /* IPv4, IPv6 */
 	size_t max_batch; /* Services a batch: what is cheapest differs between the two */
 };
+
+/* The programs' own exit code for "locked, or the kernel had no resources". */
+#define EXIT_RESOURCE_PROBLEM 4
 
 #define VARIANTS 2
 extern const struct variant variants[VARIANTS];
@@ -40,7 +44,7 @@ bool variant_has_family(const struct variant *v, uint8_t family, struct buf *why
 bool variant_is_installed(const struct variant *v, uint8_t family);
 /* Whether there may be rules: iptables-legacy must not be asked where it was never used. */
 bool variant_is_used(const struct variant *v, uint8_t family);
-/* Whether our chains are there, in any family. */
+/* Whether our chains are there, in any family and either table. */
 bool variant_has_ours(const struct variant *v);
 /* Whether MASQUERADE knows --random-fully: since 1.6.2. */
 bool variant_random_fully(const struct variant *v);

@@ -32,7 +32,7 @@ static int remove_rules(struct speaker *sp, struct err *e)
 	if (!strcmp(sp->opts.proxy_mode, "none"))
 		return 0;
 	if (sp->proxy)
-		proxy_free(TAKE(sp->proxy));
+		proxy_end(TAKE(sp->proxy));
 	return proxy_cleanup(e);
 }
 

@@ -34,6 +34,7 @@ static const char restore_script[] =
 	"cd \"$FAKE\" && n=$(cat n 2>/dev/null || echo 0) && n=$((n + 1)) && echo $n >n\n"
 	"cat >input.$n; echo \"$@\" >arguments\n"
 	"[ -e locked ] && { rm locked; echo 'Another app is currently holding the lock' >&2; exit 4; }\n"
+	"[ -e slow ] && { sleep 0.2; echo x >ended; }\n"
 	"[ -e die ] && { rm die; kill -9 $$; }\n"
 	"[ -e refuse ] && line=$(grep -n -e \"$(cat refuse)\" input.$n | head -1 | cut -d: -f1)\n"
 	"[ -n \"$line\" ] && { echo 'iptables-restore v1.8.9 (nf_tables): no such match' >&2\n"
@@ -41,7 +42,10 @@ static const char restore_script[] =
 	"exit 0\n";
 static const char save_script[] = "#!/bin/sh\ncd \"$FAKE\" && echo x >>saves\n"
 				  "[ -e unreadable ] && { rm unreadable; exit 1; }\nexit 0\n";
-static const char iptables_script[] = "#!/bin/sh\nexit 0\n";
+static const char iptables_script[] =
+	"#!/bin/sh\ncd \"$FAKE\" && [ -e held ] && { rm held\n"
+	"	echo 'Another app is currently holding the xtables lock. Stopped waiting after 5s.' >&2\n"
+	"	exit 4; }\nexit 0\n";
 
 static void write_file(const char *name, const char *text, mode_t mode)
 {
@@ -271,6 +275,55 @@ static void a_killed_program_means_reading_again(void **state)
 	assert_int_equal(proxy_stats(proxy).resyncs, 2);
 }
 
+static void at_the_end_nothing_writes_any_more(void **state)
+{
+	(void)state;
+	proxy_complete(proxy);
+	run_until(in_sync);
+	int before = count("n");
+	write_file("slow", "", 0644);
+	set(1, false, "10.244.1.1");
+	while (count("n") == before)
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	proxy_end(TAKE(proxy));
+	cleanup_free char *ended = read_file("ended");
+	assert_string_equal(ended, "x\n");
+}
+
+static void a_lock_at_the_start_costs_no_family(void **state)
+{
+	(void)state;
+	struct proxy_options o = { .mode = PROXY_IPTABLES, .variant = "nft" };
+	struct proxy *p;
+	cleanup(buf_fini) struct buf json = BUF_INIT;
+	if (access("/proc/net/if_inet6", F_OK) < 0)
+		return;
+	write_file("ip6tables-nft-restore", restore_script, 0755);
+	write_file("ip6tables-nft-save", save_script, 0755);
+	write_file("ip6tables-nft", iptables_script, 0755);
+	/* Whoever looks first finds it locked: that must be IPv6. */
+	write_file("iptables-nft", "#!/bin/sh\nexit 0\n", 0755);
+	write_file("held", "", 0644);
+	assert_int_equal(proxy_start(base, &o, NULL, NULL, &p, NULL), 0);
+	proxy_status(p, &json);
+	assert_non_null(strstr(buf_str(&json), "\"family\":6"));
+	proxy_free(p);
+}
+
+static void leftovers_are_seen_in_either_table(void **state)
+{
+	(void)state;
+	static const char *const chains[] = { "nat -S FL-SVC", "filter -S FL-IN" };
+	write_file("iptables-nft", "#!/bin/sh\nexit 1\n", 0755);
+	assert_false(proxy_has_leftovers());
+	for (size_t i = 0; i < ARRAY_LEN(chains); i++) {
+		cleanup_free char *script = xasprintf(
+			"#!/bin/sh\ncase \"$*\" in *'%s') exit 0;; esac\nexit 1\n", chains[i]);
+		write_file("iptables-nft", script, 0755);
+		assert_true(proxy_has_leftovers());
+	}
+}
+
 static void mode_none_does_nothing(void **state)
 {
 	(void)state;
@@ -346,6 +399,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_offending_line_is_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_lock_is_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_killed_program_means_reading_again, setup,
+		                                teardown),
+		cmocka_unit_test_setup_teardown(at_the_end_nothing_writes_any_more, setup,
+		                                teardown),
+		cmocka_unit_test_setup_teardown(a_lock_at_the_start_costs_no_family, setup,
+		                                teardown),
+		cmocka_unit_test_setup_teardown(leftovers_are_seen_in_either_table, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(mode_none_does_nothing, setup, teardown),
 		cmocka_unit_test(a_few_batches_follow_at_once_but_not_for_ever),
