@@ -22,7 +22,8 @@
 /* Two tries fit into the renew deadline. */
 #define REQUEST_TIMEOUT_MAX_MS 5000
 #define RELEASE_TIMEOUT_MS 2000
-#define RECORD_DURATION_MAX_S 1000000
+/* Nobody means to go longer without a sign of life than this. */
+#define RECORD_DURATION_MAX_S 3600
 
 struct lease_elector {
 	struct kube_client *c;
@@ -41,26 +42,38 @@ struct lease_elector {
 
 static void run(struct lease_elector *el, enum lease_seen seen, const struct lease_record *record);
 
-static bool copy_text(char *out, size_t size, const char *s)
+/* What is too long is cut, which leaves it somebody else's. */
+static void copy_text(char *out, size_t size, const char *s)
 {
-	return (size_t)snprintf(out, size, "%s", s ? s : "") < size;
+	cleanup_free char *cut = xstrndup(s ? s : "", size - 1);
+	memcpy(out, cut, strlen(cut) + 1);
 }
 
+static int64_t bounded(int64_t n, int64_t max)
+{
+	return n < max ? n : max;
+}
+
+/*
+ * Anybody may edit a Lease.  Whatever the server lets through is read as well as it can be: were it refused, nobody would
+ * lead again until somebody deletes it.
+ */
 static bool read_record(struct json_object *lease, struct lease_record *r)
 {
 	bool bad = false;
 	struct json_object *spec = kube_json_get(lease, "spec", json_type_object, &bad);
 	struct json_object *meta = kube_json_get(lease, "metadata", json_type_object, &bad);
+	const char *version = kube_json_str(meta, "resourceVersion", &bad);
 	*r = (struct lease_record){ 0 };
 	r->duration_s =
-		(int)kube_json_int(spec, "leaseDurationSeconds", 0, RECORD_DURATION_MAX_S, 0, &bad);
-	r->transitions = kube_json_int(spec, "leaseTransitions", 0, INT32_MAX - 1, 0, &bad);
-	bool fits = copy_text(r->holder, sizeof(r->holder),
-	                      kube_json_str(spec, "holderIdentity", &bad));
-	fits &= copy_text(r->renewed, sizeof(r->renewed), kube_json_str(spec, "renewTime", &bad));
-	fits &= copy_text(r->version, sizeof(r->version),
-	                  kube_json_str(meta, "resourceVersion", &bad));
-	return fits && !bad && *r->version;
+		(int)bounded(kube_json_int(spec, "leaseDurationSeconds", 0, INT32_MAX, 0, &bad),
+	                     RECORD_DURATION_MAX_S);
+	r->transitions = bounded(kube_json_int(spec, "leaseTransitions", 0, INT32_MAX, 0, &bad),
+	                         INT32_MAX - 1);
+	copy_text(r->holder, sizeof(r->holder), kube_json_str(spec, "holderIdentity", &bad));
+	copy_text(r->renewed, sizeof(r->renewed), kube_json_str(spec, "renewTime", &bad));
+	copy_text(r->version, sizeof(r->version), version);
+	return !bad && *r->version;
 }
 
 static void set(struct json_object *obj, const char *key, struct json_object *value)

@@ -119,8 +119,34 @@ static void rivals_at_the_same_time(struct suite *s)
 	CHECK(s, known, "not everybody knows who leads");
 }
 
+/* Everything that the server lets through, and no one behind it. */
+static void a_lease_that_somebody_edited(struct suite *s)
+{
+	struct candidate a;
+	char holder[400];
+	memset(holder, 'h', sizeof(holder) - 1);
+	holder[sizeof(holder) - 1] = '\0';
+	cleanup_free char *path =
+		xstrdup(suite_path(s, "/apis/coordination.k8s.io/v1", "leases", "lease"));
+	cleanup_free char *all =
+		xasprintf("/apis/coordination.k8s.io/v1/namespaces/%s/leases", s->namespace);
+	cleanup_free char *body = xasprintf(
+		"{\"metadata\":{\"name\":\"%s-lease\"},\"spec\":{\"holderIdentity\":\"%s\","
+		"\"leaseDurationSeconds\":1,\"leaseTransitions\":2147483647,"
+		"\"renewTime\":\"2099-01-01T00:00:00.000000Z\"}}",
+		s->run, holder);
+	int made = suite_call(s, "POST", all, body, KUBE_PATCH_NONE, NULL);
+	run_for_office(&a, s, "a");
+	bool leads = suite_wait(s, &a.started, 1) && lease_may_write(a.el);
+	lease_elector_free(a.el);
+	suite_call(s, "DELETE", path, NULL, KUBE_PATCH_NONE, NULL);
+	CHECK(s, made == 201, "not made: %d", made);
+	CHECK(s, leads, "it was never taken over");
+}
+
 const struct suite_case suite_lease_cases[] = {
 	{ "a Lease: standby, handover, takeover", one_leads_at_a_time, false },
 	{ "a Lease: three at the same time", rivals_at_the_same_time, false },
+	{ "a Lease: edited by somebody", a_lease_that_somebody_edited, false },
 	{ NULL, NULL, false },
 };
