@@ -208,6 +208,7 @@ void kube_access_free(struct kube_access *a)
 	free(a->server);
 	free(a->namespace);
 	free(a->tls_server_name);
+	free(a->proxy);
 	free(a->token);
 	free(a->token_path);
 	free(a);

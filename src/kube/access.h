@@ -29,6 +29,7 @@ struct kube_access {
 	char *server; /* "https://host:port", a path behind it, no slash at the end */
 	char *namespace;
 	char *tls_server_name; /* NULL: the host of @server */
+	char *proxy; /* by which @server is reached, as libcurl wants it; NULL: directly */
 	bool insecure;
 	struct access_pem ca, cert, key;
 	char *token;

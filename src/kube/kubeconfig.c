@@ -13,7 +13,8 @@
 /*
  * The kubeconfig file format (client-go's clientcmd/api/v1), as far as it says where a server is and how to
  * authenticate by certificate or token.  Ways that run other programs or speak to identity providers are refused by
- * name rather than ignored, since going on without them would only fail later with a 401.  proxy-url is ignored.
+ * name rather than ignored, since going on without them would only fail later with a 401.  So is impersonation, without
+ * which more would be allowed than was asked for.
  */
 
 #define KUBECONFIG_VALUE_MAX (1u << 20)
@@ -59,6 +60,13 @@ static int text_of(yaml_document_t *doc, yaml_node_t *map, const char *key, cons
 	return 0;
 }
 
+/* Whether the map says anything for @key: null and "" are nothing. */
+static bool has(yaml_document_t *doc, yaml_node_t *map, const char *key)
+{
+	const char *text;
+	return text_of(doc, map, key, &text, NULL) < 0 || text;
+}
+
 /* The entry of that name in a list of {name: …, WHAT: {…}}: its WHAT. */
 static yaml_node_t *entry(yaml_document_t *doc, const char *list, const char *name,
                           const char *what)
@@ -98,6 +106,24 @@ static int read_pem(struct config *c, yaml_node_t *map, const char *key, const c
 	return 0;
 }
 
+/* In Go "socks5" leaves it to the proxy to resolve names, which libcurl calls by another name. */
+static int read_proxy(struct config *c, yaml_node_t *map, struct kube_access *a, struct err *e)
+{
+	static const char *const schemes[] = { "http://", "https://", "socks5h://", "socks5://" };
+	const char *url;
+	int ret = text_of(&c->doc, map, "proxy-url", &url, e);
+	if (ret < 0 || !url)
+		return ret;
+	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+		size_t len = strlen(schemes[i]);
+		if (strncmp(url, schemes[i], len) != 0)
+			continue;
+		a->proxy = xasprintf("%s%s", i == 3 ? "socks5h://" : schemes[i], url + len);
+		return 0;
+	}
+	return err_set(e, -EINVAL, ERR_CONFIG, "proxy-url is no http, https or socks5 URL");
+}
+
 static int read_cluster(struct config *c, yaml_node_t *map, struct kube_access *a, struct err *e)
 {
 	const char *server, *insecure, *tls_name;
@@ -109,6 +135,8 @@ static int read_cluster(struct config *c, yaml_node_t *map, struct kube_access *
 	if (ret == 0)
 		ret = read_pem(c, map, "certificate-authority", "certificate-authority-data",
 		               &a->ca, e);
+	if (ret == 0)
+		ret = read_proxy(c, map, a, e);
 	if (ret < 0)
 		return ret;
 	if (!server || (strncmp(server, "https://", 8) != 0 && strncmp(server, "http://", 7) != 0))
@@ -128,9 +156,15 @@ static int read_cluster(struct config *c, yaml_node_t *map, struct kube_access *
 static int read_user(struct config *c, yaml_node_t *map, struct kube_access *a, struct err *e)
 {
 	static const char *const unsupported[] = { "exec", "auth-provider", "username" };
+	static const char *const others[] = { "as", "as-uid", "as-groups", "as-user-extra" };
 	const char *token, *token_file;
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (has(&c->doc, map, others[i]))
+			return err_set(e, -ENOTSUP, ERR_CONFIG,
+			               "the user acts as another one by %s, which is not supported",
+			               others[i]);
 	for (size_t i = 0; i < ARRAY_LEN(unsupported); i++)
-		if (member(&c->doc, map, unsupported[i]))
+		if (has(&c->doc, map, unsupported[i]))
 			return err_set(e, -ENOTSUP, ERR_CONFIG,
 			               "the user authenticates by %s, which is not supported: use "
 			               "a certificate or a token",

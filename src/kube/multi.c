@@ -326,7 +326,10 @@ static void set_connection(struct transfer *t, struct kube_access *a)
 	/* One connection for all over HTTP/2; without TLS there is none to wait for. */
 	bool shared = t->m->protocol == MULTI_HTTP2 && strncmp(a->server, "https:", 6) == 0;
 	curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(t->easy, CURLOPT_PROXY, "");
+	/* What the environment says of proxies is for others: the kubeconfig knows better. */
+	curl_easy_setopt(t->easy, CURLOPT_PROXY, a->proxy ? a->proxy : "");
+	curl_easy_setopt(t->easy, CURLOPT_NOPROXY, "");
+	curl_easy_setopt(t->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION,
 	                 (long)(shared ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));

@@ -34,11 +34,11 @@ static const char two_contexts[] =
 	"clusters:\n"
 	"- {name: k, cluster: {server: 'https://api:6443//', certificate-authority: ca.crt, proxy-url: 'http://p'}}\n"
 	"- {name: tls, cluster: {server: 'https://[fd00::1]/k8s', certificate-authority-data: QUJDRA==, "
-	"certificate-authority: /x, tls-server-name: api.test}}\n"
-	"- {name: plain, cluster: {server: 'http://127.0.0.1:1', insecure-skip-tls-verify: true}}\n"
+	"certificate-authority: /x, tls-server-name: api.test, proxy-url: 'socks5://127.0.0.1:1080'}}\n"
+	"- {name: plain, cluster: {server: 'http://127.0.0.1:1', insecure-skip-tls-verify: true, proxy-url: ''}}\n"
 	"users:\n"
 	"- {name: cert, user: {client-certificate: /abs/c.pem, client-key-data: 'QUJD'}}\n"
-	"- {name: file, user: {token: fallback, tokenFile: t}}\n";
+	"- {name: file, user: {token: fallback, tokenFile: t, exec: null, username: '', as: ''}}\n";
 
 static void contexts_are_resolved(void **state)
 {
@@ -52,6 +52,7 @@ static void contexts_are_resolved(void **state)
 	assert_string_equal(buf_str(&a->key.data), "ABC");
 	assert_null(a->key.path);
 	assert_false(a->insecure);
+	assert_string_equal(a->proxy, "http://p");
 	kube_access_free(a);
 
 	assert_int_equal(resolve(two_contexts, NULL, "two", &a, NULL), 0);
@@ -62,10 +63,12 @@ static void contexts_are_resolved(void **state)
 	assert_null(a->ca.path);
 	assert_string_equal(a->token_path, "/etc/a/t");
 	assert_null(a->token);
+	assert_string_equal(a->proxy, "socks5h://127.0.0.1:1080");
 	kube_access_free(a);
 
 	assert_int_equal(resolve(two_contexts, NULL, "open", &a, NULL), 0);
 	assert_true(a->insecure);
+	assert_null(a->proxy);
 	assert_null(kube_access_token(a, 0));
 	kube_access_free(a);
 
@@ -114,6 +117,11 @@ static void wrong_kubeconfigs_are_refused(void **state)
 		{ ONE("server: 'https://a'", "username: a, password: b"),
 		  "username, which is not supported" },
 		{ ONE("server: 'https://a'", "token: 'a b'"), "holds blanks" },
+		{ ONE("server: 'https://a'", "token: a, as: admin"), "as another one by as," },
+		{ ONE("server: 'https://a'", "token: a, as-groups: [b]"), "by as-groups, " },
+		{ ONE("server: 'https://a', proxy-url: 'p:3128'", ""), "proxy-url is no http" },
+		{ ONE("server: 'https://a', proxy-url: [p]", ""),
+		  "line 1: proxy-url is not a plain text" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct kube_access *a;

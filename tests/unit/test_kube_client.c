@@ -399,6 +399,35 @@ static void certificates_are_verified(void **state)
 	loopback_ca_free(other);
 }
 
+/* Nobody resolves the server's name but the proxy. */
+static void by_proxy(struct loopback_conn *conn, const struct loopback_request *r, void *arg)
+{
+	struct world *w = arg;
+	bool good = strcmp(r->path, "http://api.invalid:6443/good") == 0;
+	w->n_requests++;
+	loopback_answer(conn, good ? 200 : 500, "", "{}");
+}
+
+static void a_proxy_is_gone_through(void **state)
+{
+	(void)state;
+	struct world w;
+	world_start(&w, NULL, by_proxy);
+	cleanup_free char *text = xasprintf(
+		"{current-context: c, contexts: [{name: c, context: {cluster: k}}],\n"
+		" clusters: [{name: k, cluster: {server: 'http://api.invalid:6443', proxy-url: 'http://127.0.0.1:%d'}}]}",
+		loopback_port(w.kube.server));
+	w.kube.access = kube_world_access(text);
+	w.kube.client = kube_client_new(w.kube.base, w.kube.access, "test/1");
+	setenv("no_proxy", "*", 1);
+	get(&w, "/good", 0);
+	run_until(&w, &w.n_done, 1);
+	unsetenv("no_proxy");
+	assert_int_equal(w.status, 200);
+	assert_int_equal(w.n_requests, 1);
+	kube_world_stop(&w.kube);
+}
+
 static void backoff_doubles(void **state)
 {
 	(void)state;
@@ -427,6 +456,7 @@ int main(void)
 		cmocka_unit_test(silence_times_out),
 		cmocka_unit_test(tokens_rotate),
 		cmocka_unit_test(certificates_are_verified),
+		cmocka_unit_test(a_proxy_is_gone_through),
 		cmocka_unit_test(backoff_doubles),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
