@@ -51,11 +51,12 @@ void decide_message(const struct decision *d, const struct view *v, const struct
 /*
  * The endpoints of one port in one family, as kube-proxy selects them (ready ones, else serving ones that
  * terminate; the local set likewise among those of @node; an endpoint in two slices counts once, local if either says so).
- * A set that the Service's policies cannot use stays empty.  Sorted by address and port.
+ * A set that the Service's policies cannot use stays empty.  Of a UDP port the endpoints that serve but are in neither are
+ * kept, wherever they are: kube-proxy leaves the flows that they answer alone.  Sorted by address and port.
  */
 struct decide_endpoints {
-	struct proxy_endpoint *cluster, *local;
-	size_t n_cluster, n_local;
+	struct proxy_endpoint *cluster, *local, *kept;
+	size_t n_cluster, n_local, n_kept;
 	bool has_any;
 };
 void decide_endpoints(const struct view_service *s, const struct view_port *port, uint8_t family,

@@ -42,6 +42,9 @@ struct proxy_port {
 	size_t n_cluster;
 	const struct proxy_endpoint *local;
 	size_t n_local;
+	/* UDP: those that get nothing new but may go on answering, as they terminate or policies have others. */
+	const struct proxy_endpoint *kept;
+	size_t n_kept;
 	bool has_any; /* any usable endpoint anywhere; without, every address rejects */
 };
 

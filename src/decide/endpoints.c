@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,15 +19,22 @@
 /* One endpoint merged over its slices. */
 struct merged {
 	struct proxy_endpoint ep;
-	bool ready, fallback; /* fallback: serving and terminating */
+	bool ready, serving, fallback; /* fallback: serving and terminating */
 };
+
+static int cmp_endpoints(const void *a, const void *b)
+{
+	const struct proxy_endpoint *x = a, *y = b;
+	int c = addr_cmp(&x->addr, &y->addr);
+
+	return c ? c : (x->port > y->port) - (x->port < y->port);
+}
 
 static int cmp_merged(const void *a, const void *b)
 {
 	const struct merged *x = a, *y = b;
-	int c = addr_cmp(&x->ep.addr, &y->ep.addr);
 
-	return c ? c : (x->ep.port > y->ep.port) - (x->ep.port < y->ep.port);
+	return cmp_endpoints(&x->ep, &y->ep);
 }
 
 /* All endpoints of the port, each address and port once; *ret_n of them. */
@@ -52,6 +60,7 @@ static struct merged *merge_slices(const struct view_service *s, const struct vi
 				        .port = target->port,
 				        .local = ep->node && !strcmp(ep->node, node) },
 				.ready = ep->ready,
+				.serving = ep->serving,
 				.fallback = ep->serving && ep->terminating,
 			};
 		}
@@ -62,6 +71,7 @@ static struct merged *merge_slices(const struct view_service *s, const struct vi
 		if (unique && !cmp_merged(&all[unique - 1], &all[i])) {
 			all[unique - 1].ep.local |= all[i].ep.local;
 			all[unique - 1].ready |= all[i].ready;
+			all[unique - 1].serving |= all[i].serving;
 			all[unique - 1].fallback |= all[i].fallback;
 		} else {
 			all[unique++] = all[i];
@@ -91,6 +101,26 @@ static size_t pick(const struct merged *all, size_t n, bool local_only,
 	return picked;
 }
 
+static bool is_in(const struct proxy_endpoint *set, size_t n, const struct merged *m)
+{
+	return n && bsearch(&m->ep, set, n, sizeof(*set), cmp_endpoints);
+}
+
+static void pick_kept(const struct merged *all, size_t n, struct decide_endpoints *e)
+{
+	struct proxy_endpoint *set = n ? xcalloc(n, sizeof(*set)) : NULL;
+
+	for (size_t i = 0; i < n; i++)
+		if (all[i].serving && !is_in(e->cluster, e->n_cluster, &all[i]) &&
+		    !is_in(e->local, e->n_local, &all[i]))
+			set[e->n_kept++] = all[i].ep;
+	if (!e->n_kept) {
+		free(set);
+		set = NULL;
+	}
+	e->kept = set;
+}
+
 bool decide_is_external(const struct view_service *s, const struct view_port *port, uint8_t family)
 {
 	if (s->type == KUBE_NODE_PORT || s->type == KUBE_LOAD_BALANCER) {
@@ -117,6 +147,8 @@ void decide_endpoints(const struct view_service *s, const struct view_port *port
 		e.n_cluster = pick(all, n, false, &e.cluster);
 	if (s->internal_local || (s->external_local && external))
 		e.n_local = pick(all, n, true, &e.local);
+	if (port->proto == IPPROTO_UDP)
+		pick_kept(all, n, &e);
 	free(all);
 	*ret = e;
 }
@@ -125,5 +157,6 @@ void decide_endpoints_fini(struct decide_endpoints *e)
 {
 	free(e->cluster);
 	free(e->local);
+	free(e->kept);
 	*e = (struct decide_endpoints){ 0 };
 }

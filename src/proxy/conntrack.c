@@ -77,6 +77,12 @@ static struct front *find_front(const struct conntrack_job *j, const struct addr
 	return f;
 }
 
+static void add_back(struct front *f, const struct proxy_endpoint *e, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		f->back[f->n_back++] = make_key(&e[i].addr, e[i].port);
+}
+
 static void add_front(struct conntrack_job *j, const struct addr *a, uint16_t port,
                       const struct proxy_port *p)
 {
@@ -86,18 +92,17 @@ static void add_front(struct conntrack_job *j, const struct addr *a, uint16_t po
 		f->key = make_key(a, port);
 		HASH_ADD(hh, j->fronts, key, sizeof(f->key), f);
 	}
-	ARRAY_RESERVE(f->back, f->cap_back, f->n_back + p->n_cluster + p->n_local);
-	for (size_t i = 0; i < p->n_cluster; i++)
-		f->back[f->n_back++] = make_key(&p->cluster[i].addr, p->cluster[i].port);
-	for (size_t i = 0; i < p->n_local; i++)
-		f->back[f->n_back++] = make_key(&p->local[i].addr, p->local[i].port);
+	ARRAY_RESERVE(f->back, f->cap_back, f->n_back + p->n_cluster + p->n_local + p->n_kept);
+	add_back(f, p->cluster, p->n_cluster);
+	add_back(f, p->local, p->n_local);
+	add_back(f, p->kept, p->n_kept);
 }
 
 void conntrack_job_add(struct conntrack_job *j, const struct proxy_service *s)
 {
 	for (size_t i = 0; i < s->n_ports; i++) {
 		const struct proxy_port *p = &s->ports[i];
-		if (p->proto != IPPROTO_UDP || p->n_cluster + p->n_local == 0)
+		if (p->proto != IPPROTO_UDP || p->n_cluster + p->n_local + p->n_kept == 0)
 			continue;
 		if (!addr_is_none(&s->cluster_ip))
 			add_front(j, &s->cluster_ip, p->port, p);

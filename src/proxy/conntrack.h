@@ -5,7 +5,7 @@
 /*
  * Old UDP flows.  nat looks at the first packet of a flow only, and a UDP flow lasts as long as somebody keeps sending: a
  * client that has one would go on talking to an endpoint that is no more.  So after the rules of a UDP port were
- * written, flows toward it that are answered by none of its endpoints are deleted.  TCP needs none of this, its peers
+ * written, flows toward it that are answered by none of its endpoints, nor by one that is kept, are deleted.  TCP needs none of this, its peers
  * notice by themselves.
  */
 

@@ -124,6 +124,8 @@ static size_t lay_out(char *memory, const struct proxy_service *from)
 		                              &copy.n_cluster, &p->truncated);
 		copy.local = copy_endpoints(&c, q->local, q->n_local, from->family, &copy.n_local,
 		                            &p->truncated);
+		copy.kept = copy_endpoints(&c, q->kept, q->n_kept, from->family, &copy.n_kept,
+		                           &p->truncated);
 		if (ports)
 			ports[i] = copy;
 	}
@@ -163,7 +165,7 @@ static void add_endpoints(struct buf *b, const struct proxy_endpoint *e, size_t 
 	}
 }
 
-/* Everything that rendering reads, and nothing else: names of ports count only as labels, but they do count. */
+/* Everything that rendering and the cleanup of flows read, and nothing else: names of ports count only as labels, but they do count. */
 static uint64_t digest(const struct proxy_service *s)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
@@ -185,6 +187,7 @@ static uint64_t digest(const struct proxy_service *s)
 		           p->has_any);
 		add_endpoints(&b, p->cluster, p->n_cluster);
 		add_endpoints(&b, p->local, p->n_local);
+		add_endpoints(&b, p->kept, p->n_kept);
 	}
 	unsigned char md[SHA256_DIGEST_LENGTH];
 	uint64_t v;

@@ -96,6 +96,8 @@ static void build_ports(const struct view *v, const struct view_service *s, uint
 			.n_cluster = e.n_cluster,
 			.local = e.local,
 			.n_local = e.n_local,
+			.kept = e.kept,
+			.n_kept = e.n_kept,
 			.has_any = e.has_any,
 		};
 	}
@@ -126,6 +128,7 @@ void forward_fini(struct proxy_service *p)
 	for (size_t i = 0; i < p->n_ports; i++) {
 		free((void *)p->ports[i].cluster);
 		free((void *)p->ports[i].local);
+		free((void *)p->ports[i].kept);
 	}
 	free((void *)p->ports);
 	free((void *)p->vips);

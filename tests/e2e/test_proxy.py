@@ -375,6 +375,21 @@ def test_udp_follows_its_endpoints(proxies: Proxies) -> None:
                 assert f"Hostname: {pod}" in s.recv(2048).decode()
 
 
+def test_udp_stays_with_an_endpoint_that_terminates(proxies: Proxies) -> None:
+    spec = "cluster-ip=10.96.0.23 vip=203.0.113.23 port=udp/53"
+    proxies.service("node1", "t/udp", f"{spec} {A}")
+    with netns.entered(ns("client")):
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with s:
+        s.settimeout(2)
+        s.connect(("203.0.113.23", 53))
+        # Serving still, beside one that is ready; then gone.
+        for endpoints, pod in ((A, "pod1"), (f"{B} {A.replace('cluster', 'kept')}", "pod1"), (B, "pod2")):
+            proxies.service("node1", "t/udp", f"{spec} {endpoints}")
+            s.send(b"hello")
+            assert f"Hostname: {pod}" in s.recv(2048).decode()
+
+
 def test_ipv6(proxies: Proxies) -> None:
     both = f"cluster={POD6['node1']};8080 cluster={POD6['node2']};8080"
     spec = f"cluster-ip=fd00:96::19 vip=fd00:203::19 port=tcp/80/30019 {both}"

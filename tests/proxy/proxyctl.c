@@ -7,7 +7,7 @@
  *
  * One command a line:
  *	service KEY FAMILY [cluster-ip=A] [vip=A]… [external-ip=A]… [range=CIDR]… [external=Local] [internal=Local]
- *	        [affinity=SECONDS] [port=PROTO/PORT[/NODEPORT] [cluster=A;PORT]… [local=A;PORT]… [any]]…
+ *	        [affinity=SECONDS] [port=PROTO/PORT[/NODEPORT] [cluster=A;PORT]… [local=A;PORT]… [kept=A;PORT]… [any]]…
  *	remove KEY FAMILY
  *	complete
  *	wait            until everything is in the kernel, then prints the status as one line of JSON
@@ -67,7 +67,7 @@ struct line {
 	struct addr vips[MAX_ITEMS], external_ips[MAX_ITEMS];
 	struct prefix ranges[MAX_ITEMS];
 	struct proxy_port ports[MAX_ITEMS];
-	struct proxy_endpoint endpoints[MAX_ITEMS][2][MAX_ITEMS];
+	struct proxy_endpoint endpoints[MAX_ITEMS][3][MAX_ITEMS];
 };
 
 static const char *value(const char *word, const char *name)
@@ -90,23 +90,26 @@ static void add_port(struct line *l, const char *v)
 	                                        : IPPROTO_TCP;
 	p->cluster = l->endpoints[l->s.n_ports][0];
 	p->local = l->endpoints[l->s.n_ports][1];
+	p->kept = l->endpoints[l->s.n_ports][2];
 	l->s.n_ports++;
 }
 
-static void add_endpoint(struct line *l, const char *v, bool local)
+enum set { SET_CLUSTER, SET_LOCAL, SET_KEPT };
+
+static void add_endpoint(struct line *l, const char *v, enum set set)
 {
 	char text[ADDR_STR_SIZE];
 	int port;
 	if (l->s.n_ports == 0 || sscanf(v, "%45[^;];%d", text, &port) != 2)
 		fail("not an endpoint", v);
 	struct proxy_port *p = &l->ports[l->s.n_ports - 1];
-	size_t *n = local ? &p->n_local : &p->n_cluster;
+	size_t *counts[] = { &p->n_cluster, &p->n_local, &p->n_kept }, *n = counts[set];
 	if (*n == MAX_ITEMS)
 		fail("too many endpoints", v);
-	l->endpoints[l->s.n_ports - 1][local][(*n)++] = (struct proxy_endpoint){
-		.addr = parse_addr(text), .port = (uint16_t)port, .local = local
+	l->endpoints[l->s.n_ports - 1][set][(*n)++] = (struct proxy_endpoint){
+		.addr = parse_addr(text), .port = (uint16_t)port, .local = set == SET_LOCAL
 	};
-	p->has_any = true;
+	p->has_any |= set != SET_KEPT;
 }
 
 static void one_word(struct line *l, const char *word)
@@ -129,9 +132,11 @@ static void one_word(struct line *l, const char *word)
 	else if ((v = value(word, "port")))
 		add_port(l, v);
 	else if ((v = value(word, "cluster")))
-		add_endpoint(l, v, false);
+		add_endpoint(l, v, SET_CLUSTER);
 	else if ((v = value(word, "local")))
-		add_endpoint(l, v, true);
+		add_endpoint(l, v, SET_LOCAL);
+	else if ((v = value(word, "kept")))
+		add_endpoint(l, v, SET_KEPT);
 	else if (strcmp(word, "any") == 0 && l->s.n_ports > 0)
 		l->ports[l->s.n_ports - 1].has_any = true;
 	else

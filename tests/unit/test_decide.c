@@ -462,6 +462,48 @@ static void endpoint_selection(void **state)
 	}
 }
 
+/* Terminating beside ready ones, or elsewhere where policy is Local; not the one that serves no more. */
+static void udp_flows_are_kept_while_served(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *proto, *spec, *cluster, *local, *kept;
+	} cases[] = {
+		{ "UDP", "", "10.1.1.1:53L 10.1.1.4:53", "", "10.1.1.2:53" },
+		{ "TCP", "", "10.1.1.1:53L 10.1.1.4:53", "", "" },
+		{ "UDP", ",'internalTrafficPolicy':'Local'", "", "10.1.1.1:53L",
+		  "10.1.1.2:53 10.1.1.4:53" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct view *v = world();
+		struct decide_endpoints e;
+		cleanup(buf_fini) struct buf text = BUF_INIT;
+		world_put(
+			v,
+			"{'kind':'Service','metadata':{'namespace':'shop','name':'dns','uid':'u'},"
+			"'spec':{'type':'ClusterIP','clusterIP':'10.96.0.8',"
+			"'clusterIPs':['10.96.0.8'],'ports':[{'port':53,'protocol':'%s'}]%s}}",
+			cases[i].proto, cases[i].spec);
+		world_put(
+			v,
+			"{'kind':'EndpointSlice','metadata':{'namespace':'shop','name':'d',"
+			"'uid':'u','labels':{'kubernetes.io/service-name':'dns'}},"
+			"'addressType':'IPv4','ports':[{'name':'','port':53,'protocol':'%s'}],"
+			"'endpoints':[{'addresses':['10.1.1.1'],'nodeName':'n1'},"
+			"{'addresses':['10.1.1.2'],'conditions':{'ready':false,'terminating':true}},"
+			"{'addresses':['10.1.1.3'],'conditions':{'ready':false,'serving':false}},"
+			"{'addresses':['10.1.1.4'],'nodeName':'n2'}]}",
+			cases[i].proto);
+		const struct view_service *s = view_service_named(v, "shop/dns");
+		decide_endpoints(s, &s->ports[0], 4, "n1", &e);
+		assert_string_equal(text_of(e.cluster, e.n_cluster, &text), cases[i].cluster);
+		assert_string_equal(text_of(e.local, e.n_local, &text), cases[i].local);
+		assert_string_equal(text_of(e.kept, e.n_kept, &text), cases[i].kept);
+		decide_endpoints_fini(&e);
+		view_free(v);
+	}
+}
+
 static void inner_services_use_what_they_can(void **state)
 {
 	(void)state;
@@ -507,6 +549,7 @@ int main(void)
 		cmocka_unit_test(outside_all_pools_a_peer_makes_it_both),
 		cmocka_unit_test(what_nobody_forwards_is_not_announced),
 		cmocka_unit_test(endpoint_selection),
+		cmocka_unit_test(udp_flows_are_kept_while_served),
 		cmocka_unit_test(inner_services_use_what_they_can),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

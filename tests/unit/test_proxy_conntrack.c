@@ -22,6 +22,7 @@ static void stale_flows_are_told_from_others(void **state)
 	const struct addr vip = addr("192.0.2.9"), external_ip = addr("203.0.113.9");
 	const struct proxy_endpoint cluster[] = { { .addr = addr("10.244.1.7"), .port = 5353 } };
 	const struct proxy_endpoint local[] = { { .addr = addr("10.244.2.7"), .port = 5353 } };
+	const struct proxy_endpoint kept[] = { { .addr = addr("10.244.4.7"), .port = 5353 } };
 	const struct proxy_port ports[] = {
 		{ .name = "dns",
 		  .proto = IPPROTO_UDP,
@@ -31,6 +32,8 @@ static void stale_flows_are_told_from_others(void **state)
 		  .n_cluster = 1,
 		  .local = local,
 		  .n_local = 1,
+		  .kept = kept,
+		  .n_kept = 1,
 		  .has_any = true },
 		{ .name = "none", .proto = IPPROTO_UDP, .port = 54 },
 		{ .name = "tcp",
@@ -58,6 +61,7 @@ static void stale_flows_are_told_from_others(void **state)
 	} cases[] = {
 		{ "10.96.0.10", 53, "10.244.1.7", 5353, false },
 		{ "10.96.0.10", 53, "10.244.2.7", 5353, false },
+		{ "10.96.0.10", 53, "10.244.4.7", 5353, false },
 		{ "10.96.0.10", 53, "10.244.3.7", 5353, true },
 		{ "10.96.0.10", 53, "10.244.1.7", 5354, true },
 		{ "192.0.2.9", 53, "192.0.2.9", 53, true }, /* begun before there were rules */
