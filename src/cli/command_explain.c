@@ -15,35 +15,26 @@
 #include "cli/gather.h"
 #include "cli/state.h"
 #include "fairlead/kube.h"
-#include "fairlead/log.h"
 #include "fairlead/mem.h"
-
-static void put(struct state *s, const char *kind, struct json_object *obj)
-{
-	struct err e = ERR_INIT;
-
-	if (state_put(s, kind, obj, &e) < 0)
-		log_error("passed over", KV_S("error", e.msg));
-}
 
 static void put_service(struct json_object *obj, void *arg)
 {
-	put(arg, "Service", obj);
+	state_put_live(arg, "Service", obj);
 }
 
 static void put_slice(struct json_object *obj, void *arg)
 {
-	put(arg, "EndpointSlice", obj);
+	state_put_live(arg, "EndpointSlice", obj);
 }
 
 static void put_node(struct json_object *obj, void *arg)
 {
-	put(arg, "Node", obj);
+	state_put_live(arg, "Node", obj);
 }
 
 static void put_config_map(struct json_object *obj, void *arg)
 {
-	put(arg, "ConfigMap", obj);
+	state_put_live(arg, "ConfigMap", obj);
 }
 
 static int ask_api(const struct command_options *o, struct state *s, struct err *e)

@@ -6,23 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <json-c/json.h>
-
 #include "cli/commands.h"
 #include "cli/file.h"
 #include "cli/gather.h"
 #include "cli/plan.h"
 #include "cli/state.h"
-#include "fairlead/log.h"
 #include "fairlead/mem.h"
 
 /* The controller passes over what it cannot read, too, but for the addresses in it. */
 static void put_service(struct json_object *obj, void *arg)
 {
-	struct err e = ERR_INIT;
-
-	if (state_put(arg, "Service", obj, &e) < 0)
-		log_error("passed over", KV_S("error", e.msg));
+	state_put_live(arg, "Service", obj);
 }
 
 static int read_state(const struct command_options *o, struct state *s, struct err *e)

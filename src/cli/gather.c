@@ -98,6 +98,20 @@ static void ask(struct fetch *f, const char *token)
 	kube_request_start(f->g->client, &spec, on_fetched, f);
 }
 
+/*
+ * An empty list has no items or null there.  What only looks like an answer, such as a proxy's page for logging in, must not pass
+ * for an empty cluster.
+ */
+static bool is_answer(const struct gather_row *row, struct json_object *obj,
+                      struct json_object **ret_items)
+{
+	if (!row->is_list)
+		return obj && kube_json_get(obj, "metadata", json_type_object, NULL);
+	return json_object_is_type(obj, json_type_object) &&
+	       json_object_object_get_ex(obj, "items", ret_items) &&
+	       (!*ret_items || json_object_is_type(*ret_items, json_type_array));
+}
+
 static void on_fetched(int status, struct json_object *obj, const struct err *e, void *arg)
 {
 	struct fetch *f = arg;
@@ -109,12 +123,20 @@ static void on_fetched(int status, struct json_object *obj, const struct err *e,
 		one_less(g);
 		return;
 	}
+	struct json_object *items = NULL;
+	if (!is_answer(f->row, obj, &items)) {
+		if (g->error.blame == ERR_NONE)
+			err_set(&g->error, -EPROTO, ERR_REMOTE,
+			        "GET %s: the answer is no %s; does an API server answer there?",
+			        f->row->path, f->row->is_list ? "list" : "object");
+		one_less(g);
+		return;
+	}
 	if (!f->row->is_list) {
 		f->row->put(obj, g->arg);
 		one_less(g);
 		return;
 	}
-	struct json_object *items = kube_json_get(obj, "items", json_type_array, NULL);
 	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
 	const char *token = meta ? kube_json_str(meta, "continue", NULL) : NULL;
 	for (size_t i = 0; items && i < json_object_array_length(items); i++)

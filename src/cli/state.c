@@ -180,6 +180,17 @@ int state_put(struct state *s, const char *name, struct json_object *obj, struct
 	return r;
 }
 
+void state_put_live(struct state *s, const char *kind, struct json_object *obj)
+{
+	struct err e = ERR_INIT;
+
+	if (state_put(s, kind, obj, &e) == 0)
+		return;
+	buf_plain(e.msg);
+	fprintf(stderr, "%s\n", e.msg);
+	s->n_unreadable++;
+}
+
 static int put_object(const char *kind, struct json_object *obj, void *arg, struct err *e)
 {
 	/* A configuration, most likely: to pass it over would be an answer about nothing. */

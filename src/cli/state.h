@@ -18,7 +18,7 @@ struct state_entry;
 
 struct state {
 	struct state_entry *entries; /* by kind and key; in the order of coming */
-	size_t n_unreadable;         /* objects of the files that were passed over */
+	size_t n_unreadable;         /* objects that were passed over */
 };
 
 void state_fini(struct state *s);
@@ -27,6 +27,8 @@ void state_fini(struct state *s);
  * that cannot be read the addresses remain.
  */
 int state_put(struct state *s, const char *kind, struct json_object *obj, struct err *e);
+/* The same for an object of the API server's; one that cannot be read is told on standard error, and counted. */
+void state_put_live(struct state *s, const char *kind, struct json_object *obj);
 /* The files of --state; an object that cannot be read is told on standard error, with its line, and counted. */
 int state_read_files(struct state *s, const struct option_list *paths, struct err *e);
 /* Ends a command that has answered by @exit_status without what was passed over. */

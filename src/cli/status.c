@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,30 +20,54 @@
 
 #define LEASE_NAME "fairlead-controller"
 
+struct picture {
+	struct model *model;
+	size_t n_unreadable; /* objects that were told of and passed over */
+};
+
+static void pass_over(struct picture *p, struct err *e)
+{
+	buf_plain(e->msg);
+	fprintf(stderr, "%s\n", e->msg);
+	p->n_unreadable++;
+}
+
 static void put_config_map(struct json_object *obj, void *arg)
 {
+	struct picture *p = arg;
 	struct kube_config_map *m = NULL;
+	struct err e = ERR_INIT;
 
-	if (kube_config_map_parse(obj, &m, NULL) == 0)
-		cluster_put_configuration(arg, m);
+	if (kube_config_map_parse(obj, &m, &e) == 0)
+		cluster_put_configuration(p->model, m);
+	else
+		pass_over(p, &e);
 	kube_config_map_free(m);
 }
 
 static void put_service(struct json_object *obj, void *arg)
 {
+	struct picture *p = arg;
 	struct kube_service *s = NULL;
+	struct err e = ERR_INIT;
 
-	if (kube_service_parse(obj, &s, NULL) == 0)
-		cluster_put_service(arg, s);
+	if (kube_service_parse(obj, &s, &e) == 0)
+		cluster_put_service(p->model, s);
+	else
+		pass_over(p, &e);
 	kube_service_free(s);
 }
 
 static void put_node(struct json_object *obj, void *arg)
 {
+	struct picture *p = arg;
 	struct kube_node *n = NULL;
+	struct err e = ERR_INIT;
 
-	if (kube_node_parse(obj, &n, NULL) == 0)
-		cluster_put_node(arg, n);
+	if (kube_node_parse(obj, &n, &e) == 0)
+		cluster_put_node(p->model, n);
+	else
+		pass_over(p, &e);
 	kube_node_free(n);
 }
 
@@ -51,7 +76,7 @@ static void put_lease(struct json_object *obj, void *arg)
 	struct json_object *spec = kube_json_get(obj, "spec", json_type_object, NULL);
 	const char *holder = spec ? kube_json_str(spec, "holderIdentity", NULL) : NULL;
 
-	cluster_put_leader(arg, holder ? holder : "");
+	cluster_put_leader(((struct picture *)arg)->model, holder ? holder : "");
 }
 
 static void put_speaker(const char *node, struct json_object *status, const char *why, void *arg)
@@ -59,7 +84,7 @@ static void put_speaker(const char *node, struct json_object *status, const char
 	cluster_put_speaker(arg, node, status, why);
 }
 
-static int ask_api(const struct command_options *o, struct model *m, struct err *e)
+static int ask_api(const struct command_options *o, struct picture *p, struct err *e)
 {
 	cleanup_free char *namespace = options_namespace(&o->kube);
 	cleanup_free char *map_path =
@@ -73,7 +98,7 @@ static int ask_api(const struct command_options *o, struct model *m, struct err 
 		{ "/api/v1/nodes", true, false, put_node },
 	};
 
-	return gather_api(&o->kube, rows, ARRAY_LEN(rows), m, e);
+	return gather_api(&o->kube, rows, ARRAY_LEN(rows), p, e);
 }
 
 static void ask_speakers(const struct command_options *o, struct model *m)
@@ -88,59 +113,67 @@ static void ask_speakers(const struct command_options *o, struct model *m)
 	free(speakers);
 }
 
+static int exit_status_of(const struct picture *p, bool complete, struct err *e)
+{
+	if (p->n_unreadable == 0)
+		return complete ? COMMAND_OK : COMMAND_INCOMPLETE;
+	err_set(e, -EINVAL, ERR_REMOTE, "not everything could be read; the answer is without it");
+	return COMMAND_FAILED;
+}
+
 int command_status(const struct command_options *o, struct err *e)
 {
-	struct model *m = cluster_new();
+	struct picture p = { .model = cluster_new() };
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	int exit_status = COMMAND_FAILED;
 
-	if (ask_api(o, m, e) == 0) {
-		ask_speakers(o, m);
+	if (ask_api(o, &p, e) == 0) {
+		ask_speakers(o, p.model);
 		if (o->json)
-			cluster_json(m, &out);
+			cluster_json(p.model, &out);
 		else
-			cluster_text(m, &out);
+			cluster_text(p.model, &out);
 		fputs(buf_str(&out), stdout);
-		exit_status = cluster_is_complete(m) ? COMMAND_OK : COMMAND_INCOMPLETE;
+		exit_status = exit_status_of(&p, cluster_is_complete(p.model), e);
 	}
-	cluster_free(m);
+	cluster_free(p.model);
 	return exit_status;
 }
 
 int command_pools(const struct command_options *o, struct err *e)
 {
-	struct model *m = cluster_new();
+	struct picture p = { .model = cluster_new() };
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	int exit_status = COMMAND_FAILED;
 
-	if (ask_api(o, m, e) == 0) {
+	if (ask_api(o, &p, e) == 0) {
 		if (o->json)
-			cluster_pools_json(m, &out);
+			cluster_pools_json(p.model, &out);
 		else
-			cluster_pools_text(m, &out);
+			cluster_pools_text(p.model, &out);
 		fputs(buf_str(&out), stdout);
-		exit_status = COMMAND_OK;
+		exit_status = exit_status_of(&p, true, e);
 	}
-	cluster_free(m);
+	cluster_free(p.model);
 	return exit_status;
 }
 
 int command_bgp(const struct command_options *o, struct err *e)
 {
 	const struct gather_row nodes = { "/api/v1/nodes", true, false, put_node };
-	struct model *m = cluster_new();
+	struct picture p = { .model = cluster_new() };
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	int exit_status = COMMAND_FAILED;
 
-	if (gather_api(&o->kube, &nodes, 1, m, e) == 0) {
-		ask_speakers(o, m);
+	if (gather_api(&o->kube, &nodes, 1, &p, e) == 0) {
+		ask_speakers(o, p.model);
 		if (o->json)
-			cluster_bgp_json(m, &out);
+			cluster_bgp_json(p.model, &out);
 		else
-			cluster_bgp_text(m, &out);
+			cluster_bgp_text(p.model, &out);
 		fputs(buf_str(&out), stdout);
-		exit_status = cluster_is_complete(m) ? COMMAND_OK : COMMAND_INCOMPLETE;
+		exit_status = exit_status_of(&p, cluster_is_complete(p.model), e);
 	}
-	cluster_free(m);
+	cluster_free(p.model);
 	return exit_status;
 }

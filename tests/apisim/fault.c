@@ -73,7 +73,8 @@ static int parse_rule(struct json_object *o, struct rule *ret_rule, struct err *
 		                             .undo = js_bool(o, "undo", false) };
 	if (rule.every < 1 || rule.action.delay_ms < 0 ||
 	    rule.action.delay_ms > FAULT_DELAY_MAX_MS ||
-	    (rule.action.code && (rule.action.code < 400 || rule.action.code > 599)))
+	    (rule.action.code && rule.action.code != 200 &&
+	     (rule.action.code < 400 || rule.action.code > 599)))
 		return err_set(err, -EINVAL, ERR_CONFIG, "a number in a rule is out of range");
 	rule.verb = xstrdup_null(js_str(o, "verb"));
 	rule.path = xstrdup_null(js_str(o, "path"));

@@ -11,7 +11,8 @@
  *	 "drop_connections":true, "refuse_ms":5000, "deny_external_ips":true}
  *
  * A rule applies to the requests whose verb, part of the path and part of the user agent match (all of
- * them where left out), to the next N of those, to every Nth.  It delays, then answers with the code,
+ * them where left out), to the next N of those, to every Nth.  It delays, then answers with the code
+ * (200: with a Status where an object or a list was asked for),
  * or drops the connection without an answer, or lets the request pass, or, to "lose" its answer, lets it take effect and
  * then drops the connection, or, as an admission webhook may "undo" a patch, answers it with the object as it is.
  * "silent": watches are accepted and deliver nothing.  "cut": ends watches now, "cut_every_ms" again and

@@ -129,6 +129,29 @@ def test_status_without_an_api_server(lab: Lab) -> None:
         lab.set_faults()
 
 
+@pytest.mark.embedded
+@pytest.mark.parametrize("words", [("status",), ("pools",), ("bgp",), ("explain", "web"), ("plan", "--config", "/dev/null")])
+def test_what_is_no_list_is_no_empty_cluster(lab: Lab, words: tuple[str, ...]) -> None:
+    """A 200 from something that is no API server."""
+    lab.set_faults(rules=[{"agent": "fairlead/", "code": 200}])
+    try:
+        assert fairlead(lab, *words, code=1) == ""
+    finally:
+        lab.set_faults()
+
+
+@pytest.mark.embedded
+def test_an_object_that_cannot_be_read_is_told(lab: Lab) -> None:
+    lab.api.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "odd"}})
+    try:
+        status_of_node = {"addresses": [{"type": "InternalIP", "address": "x"}]}
+        lab.api.patch("Node", "odd", {"status": status_of_node}, subresource="status")
+        assert "node1" in fairlead(lab, "status", code=1)
+        assert "node1" in fairlead(lab, "bgp", code=1)
+    finally:
+        lab.api.delete("Node", "odd")
+
+
 def passes_by_service(lab: Lab) -> dict[str, int]:
     return {s["name"]: s["passes"] for s in lab.daemon("node1")["services"]}
 

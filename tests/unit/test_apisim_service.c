@@ -183,7 +183,7 @@ static void faults_strike_as_told(void **state)
 	assert_false(fault_watches_silent(f, "pods"));
 	static const char *const bad[] = {
 		"{\"rules\":[7]}",
-		"{\"rules\":[{\"code\":200}]}",
+		"{\"rules\":[{\"code\":201}]}",
 		"{\"rules\":[{\"every\":0}]}",
 		"{\"rules\":[{\"delay_ms\":-1}]}",
 		"{\"rules\":[{\"unknown\":1}]}",
