@@ -26,7 +26,7 @@ POOL, RECORD = "fairlead.io/external-ips", "fairlead.io/external-ips-assigned"
 LEASE = ("--lease-duration", "3", "--renew-deadline", "2", "--retry-period", "1")
 POOLS = """\
 address-pools:
-- {name: lan, protocol: layer2, addresses: [192.168.1.240-192.168.1.250, "fd00:60::10-fd00:60::1f"]}
+- {name: lan, protocol: layer2, addresses: [192.168.1.240-192.168.1.250, "fd00:60::10-fd00:60::12"]}
 - {name: first, protocol: layer2, priority: 1, addresses: [10.60.1.0/30], avoid-buggy-ips: true}
 - {name: tiny, protocol: layer2, auto-assign: false, addresses: [10.60.0.1-10.60.0.2]}
 - {name: edge, protocol: layer2, use: [external-ip], addresses: [203.0.113.1-203.0.113.3, "fd00:61::1-fd00:61::2"]}
@@ -114,7 +114,7 @@ def random_status(chance: random.Random, service: Object, free: list[str]) -> Ob
 
 def make_state(lab: Lab, seed: int) -> None:
     chance = random.Random(seed)
-    free = [f"192.168.1.{n}" for n in range(240, 251)]
+    free = [f"192.168.1.{n}" for n in range(240, 250)]
     services = [random_service(chance, n) for n in range(SERVICES)]
     for service in services:
         lab.api.create(service)
@@ -126,6 +126,11 @@ def make_state(lab: Lab, seed: int) -> None:
     held = {"loadBalancer": {"ingress": [{"ip": "10.60.0.1", "ipMode": "VIP"}]}}
     lab.api.patch("Service", mover, {"metadata": {"annotations": {"fairlead.io/address-pool": "lan"}}})
     lab.api.patch("Service", mover, {"status": held}, subresource="status")
+    # One that gives up an address of the family that is scarce: it has both, and wants IPv4.
+    meta, spec = {"name": "leaver"}, {"type": "LoadBalancer", "ports": [{"port": 80}]}
+    lab.api.create({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})
+    held = {"loadBalancer": {"ingress": [{"ip": ip, "ipMode": "VIP"} for ip in ("192.168.1.250", "fd00:60::12")]}}
+    lab.api.patch("Service", "leaver", {"status": held}, subresource="status")
 
 
 def clean(lab: Lab) -> None:
