@@ -52,6 +52,11 @@ static void resync_in(struct bgp *b, unsigned int ms)
 	event_add(b->ev_resync, &tv);
 }
 
+void engine_doubt(struct bgp *b)
+{
+	resync_in(b, 0);
+}
+
 static unsigned int resync_interval(const struct bgp *b)
 {
 	unsigned int ms = b->opts.resync_ms;

@@ -113,6 +113,7 @@ void engine_poll_tick(struct bgp *b); /* the timer */
 /* True if the reply was one of ours. */
 bool engine_poll_reply(struct bgp *b, uint32_t tag, uint8_t status, const char *text, size_t size);
 
+void engine_doubt(struct bgp *b);  /* the running configuration is read as soon as may be */
 void engine_notify(struct bgp *b); /* ops.changed() from the event loop's next turn */
 
 #endif

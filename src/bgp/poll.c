@@ -80,18 +80,22 @@ static void log_change(const struct bgp *b, size_t i, enum bgp_session_state bef
 		         KV_S("state", bgp_session_state_name(s->state)));
 }
 
+static void forget_all(struct bgp *b)
+{
+	for (size_t i = 0; i < b->n_sessions; i++)
+		b->sessions[i] = (struct bgp_session){ .address = b->sessions[i].address };
+}
+
 static void on_summary(struct bgp *b, const char *text, size_t size)
 {
 	enum bgp_session_state before[BGP_PEERS_MAX];
-	bool changed = false;
+	bool changed = false, lost = false;
 	size_t asked = 0;
 
 	for (size_t i = 0; i < b->n_sessions; i++)
 		before[i] = b->sessions[i].state;
-	if (bgp_session_read_summary(text, size, b->sessions, b->n_sessions)) {
-		log_warn("bgpd's summary of the sessions cannot be read");
-		return;
-	}
+	if (bgp_session_read_summary(text, size, b->sessions, b->n_sessions))
+		forget_all(b);
 	md5_look(&b->md5, clock_ms());
 	for (size_t i = 0; i < b->n_sessions; i++) {
 		struct bgp_session *s = &b->sessions[i];
@@ -100,6 +104,7 @@ static void on_summary(struct bgp *b, const char *text, size_t size)
 			*s = (struct bgp_session){ .address = s->address };
 		if (before[i] != s->state) {
 			changed = true;
+			lost |= s->state == BGP_SESSION_UNKNOWN;
 			log_change(b, i, before[i]);
 		}
 		bool ask = s->state != BGP_SESSION_ESTABLISHED || b->want->peers[i].bfd_profile;
@@ -112,6 +117,9 @@ static void on_summary(struct bgp *b, const char *text, size_t size)
 	}
 	if (changed)
 		engine_notify(b);
+	/* Somebody has removed the neighbour, or the instance: it is not waited for the next reading. */
+	if (lost)
+		engine_doubt(b);
 }
 
 static bool has_password(const struct bgp_peer *p)
@@ -127,8 +135,8 @@ static bool has_password(const struct bgp_peer *p)
 bool engine_poll_reply(struct bgp *b, uint32_t tag, uint8_t status, const char *text, size_t size)
 {
 	if (tag == TAG_SUMMARY) {
-		if (status == VTY_SUCCESS)
-			on_summary(b, text, size);
+		/* Of no instance bgpd warns, and has a summary of nothing. */
+		on_summary(b, text, status == VTY_SUCCESS || status == VTY_WARNING ? size : 0);
 		poll_again(b);
 		return true;
 	}

@@ -19,7 +19,7 @@ static const struct {
 	{ "Connect", BGP_SESSION_CONNECT },         { "Active", BGP_SESSION_ACTIVE },
 	{ "OpenSent", BGP_SESSION_OPENSENT },       { "OpenConfirm", BGP_SESSION_OPENCONFIRM },
 	{ "Established", BGP_SESSION_ESTABLISHED }, { "Shutdown", BGP_SESSION_SHUTDOWN },
-	{ "Idle (Admin)", BGP_SESSION_SHUTDOWN },
+	{ "Idle (Admin)", BGP_SESSION_SHUTDOWN },   { "Idle (PfxCt)", BGP_SESSION_IDLE },
 };
 
 const char *bgp_session_state_name(enum bgp_session_state s)

@@ -547,6 +547,12 @@ static void sessions_are_read(void **state)
 		assert_string_equal(s[1].bfd, "Down");
 	}
 	assert_int_equal(s[1].state, BGP_SESSION_SHUTDOWN);
+	/* One that has sent more prefixes than an administrator allows it. */
+	static const char full[] =
+		"{\"ipv6Unicast\":{\"peers\":{\"fd09::2\":{\"state\":\"Idle (PfxCt)\"}}}}";
+	assert_int_equal(bgp_session_read_summary(full, strlen(full), s, 2), 0);
+	assert_int_equal(s[1].state, BGP_SESSION_IDLE);
+	assert_int_equal(s[0].state, BGP_SESSION_UNKNOWN);
 	assert_true(bgp_session_read_summary("[]", 2, s, 2) < 0);
 	assert_true(bgp_session_read_neighbor("{", 1, "", &s[0]) < 0);
 }

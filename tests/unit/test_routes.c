@@ -183,6 +183,13 @@ static bool is_unreachable(const struct fixture *f)
 	       REASON_BgpUnreachable;
 }
 
+static bool is_without_session(const struct fixture *f)
+{
+	const struct announcement *a = announce_of(f->announce, "shop/web");
+
+	return a && a->reason == REASON_BgpNoSession;
+}
+
 static bool is_withdrawn(const struct fixture *f)
 {
 	return f->fake.s.n_networks == 0;
@@ -218,6 +225,15 @@ static bool is_released(const struct fixture *f)
 }
 
 /* ---- how tests begin and end ---- */
+
+static void expect_status(const struct fixture *f, const char *words)
+{
+	cleanup(buf_fini) struct buf status = BUF_INIT;
+
+	routes_status(f->routes, &status);
+	if (!strstr(buf_str(&status), words))
+		fail_msg("%s is not in %s", words, buf_str(&status));
+}
 
 static int set_up(void **state)
 {
@@ -437,15 +453,6 @@ static bool has_line(const struct bgp_peer *p, const char *line)
 	return p && bgp_lines_has(&p->lines, line);
 }
 
-static void expect_status(const struct fixture *f, const char *words)
-{
-	cleanup(buf_fini) struct buf status = BUF_INIT;
-
-	routes_status(f->routes, &status);
-	if (!strstr(buf_str(&status), words))
-		fail_msg("%s is not in %s", words, buf_str(&status));
-}
-
 /* A speaker that had the password has announced, and another one began that cannot read the Secret. */
 static int set_up_unreadable(void **state)
 {
@@ -590,6 +597,37 @@ static void a_refused_peer_is_told_and_the_others_go_on(void **state)
 	assert_int_equal(f->fake.s.peers[0].remote_as, 64513);
 }
 
+/* ---- what bgpd says of the sessions ---- */
+
+static void what_bgpd_does_not_show_is_not_up(void **state)
+{
+	static const struct {
+		const char *text;
+		uint8_t status;
+	} cases[] = {
+		{ "{}", 1 }, /* as without an instance */
+		{ "", 2 },
+		{ "% what?", 0 },
+		{ "{\"ipv4Unicast\":[]}", 0 },
+		{ "{\"ipv4Unicast\":{\"peers\":{\"192.0.2.7\":{\"state\":\"Established\"}}", 0 },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		/* After each batch bgpd is asked at once. */
+		vty_server_summary(f->server, cases[i].text, cases[i].status);
+		with_service(f->view, "10.1.1.1@n1!");
+		turn(f);
+		spin_until(f, is_withdrawn);
+		with_service(f->view, "10.1.1.1@n1");
+		turn(f);
+		spin_until(f, is_without_session);
+		expect_status(f, "\"state\":\"Unknown\",\"established\":false");
+		vty_server_summary(f->server, NULL, 0);
+		spin_until(f, is_announced);
+	}
+}
+
 /* ---- rules that wait for a withdrawal ---- */
 
 static void rules_wait_for_the_withdrawal(void **state)
@@ -662,6 +700,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(alone_a_peer_without_password_leaves_bgpd_empty,
 		                                set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_refused_peer_is_told_and_the_others_go_on, set_up,
+		                                tear_down),
+		cmocka_unit_test_setup_teardown(what_bgpd_does_not_show_is_not_up, set_up_announced,
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(rules_wait_for_the_withdrawal, set_up_announced,
 		                                tear_down),

@@ -24,6 +24,8 @@ struct vty_server {
 	struct bufferevent *connections[CONNECTIONS_MAX];
 	char *path;
 	bool hung;
+	const char *summary; /* that it shows instead of its own */
+	uint8_t summary_status;
 	unsigned int accepted;
 };
 
@@ -36,13 +38,18 @@ static void put_summary(const struct bgpd_fake *f, struct buf *out)
 	buf_puts(out, "}}}");
 }
 
-static uint8_t execute(struct bgpd_fake *f, const char *command, struct buf *out)
+static uint8_t execute(const struct vty_server *s, const char *command, struct buf *out)
 {
+	struct bgpd_fake *f = s->fake;
+
 	if (!strcmp(command, "configure terminal"))
 		f->node = BGP_AT_CONFIG;
 	else if (!strcmp(command, "do show running-config"))
 		bgpd_fake_show(f, out);
-	else if (!strcmp(command, "do show bgp summary json"))
+	else if (!strcmp(command, "do show bgp summary json") && s->summary) {
+		buf_puts(out, s->summary);
+		return s->summary_status;
+	} else if (!strcmp(command, "do show bgp summary json"))
 		put_summary(f, out);
 	else if (strcmp(command, "enable") != 0)
 		return bgpd_fake_say(f, command);
@@ -61,7 +68,7 @@ static void on_read(struct bufferevent *bev, void *arg)
 			return;
 		evbuffer_remove(in, command, (size_t)end.pos + 1);
 		cleanup(buf_fini) struct buf out = BUF_INIT;
-		uint8_t status = execute(s->fake, command, &out);
+		uint8_t status = execute(s, command, &out);
 		bufferevent_write(bev, out.data, out.size);
 		bufferevent_write(bev, (uint8_t[]){ 0, 0, 0, status }, 4);
 	}
@@ -131,6 +138,12 @@ void vty_server_hang(struct vty_server *s, bool hung)
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
 		if (s->connections[i])
 			on_read(s->connections[i], s);
+}
+
+void vty_server_summary(struct vty_server *s, const char *text, uint8_t status)
+{
+	s->summary = text;
+	s->summary_status = status;
 }
 
 unsigned int vty_server_accepted(const struct vty_server *s)
