@@ -343,8 +343,11 @@ static void publish(struct routes *r, const struct view *v, struct announce *t, 
 	r->published = bgp_publish(r->bgp, x.want);
 }
 
-static bool may_begin(struct routes *r, const struct announce *t)
+/* Without a configuration there are no candidates that could be pending. */
+static bool may_begin(struct routes *r, const struct view *v, const struct announce *t)
 {
+	if (!view_configuration(v))
+		return r->began;
 	if (!r->begin_ms)
 		r->begin_ms = clock_ms() + ROUTES_BEGIN_MS;
 	r->began = r->began || !announce_n_pending(t) || clock_ms() >= r->begin_ms;
@@ -387,7 +390,7 @@ static void update_less(struct routes *r, const struct view *v, struct announce 
 void routes_update(struct routes *r, const struct view *v, struct announce *t)
 {
 	leave_engine(r);
-	if (r->enabled && may_begin(r, t))
+	if (r->enabled && may_begin(r, v, t))
 		update_all(r, v, t);
 	else if (r->enabled)
 		update_less(r, v, t);
@@ -487,6 +490,8 @@ static enum reason why_no_engine(const struct routes *r, struct buf *msg)
 		           "BGP is switched off on this node (--bgp-socket-dir none)");
 	if (r->error)
 		return say(msg, REASON_BgpUnreachable, r->error);
+	if (!r->begin_ms)
+		return say(msg, REASON_NoConfiguration, NULL);
 	if (!r->began)
 		return say(msg, REASON_BgpPending, NULL);
 	return say(msg, REASON_BgpNoPeer, NULL);

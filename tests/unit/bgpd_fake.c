@@ -211,6 +211,7 @@ static uint8_t say_network(struct bgpd_fake *f, const char *text, bool no)
 		if (i == f->s.n_networks)
 			return VTY_CONFIG_FAILED;
 		f->s.networks[i] = f->s.networks[--f->s.n_networks];
+		f->removed++;
 		return VTY_SUCCESS;
 	}
 	f->violations += bgp_state_find_map(&f->s, map) == NULL;

@@ -20,6 +20,7 @@ struct bgpd_fake {
 	unsigned int
 		violations; /* a network without its map, a neighbour active without policy … */
 	unsigned int commands;
+	unsigned int removed; /* networks */
 };
 void bgpd_fake_fini(struct bgpd_fake *f);
 /* Executes one command and returns the status byte. */

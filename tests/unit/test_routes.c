@@ -394,6 +394,27 @@ static void what_is_gone_is_withdrawn_before_the_data_plane_changes(void **state
 	spin_until(f, is_both);
 }
 
+static void a_configuration_that_comes_late_withdraws_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	end(f);
+	begin(f);
+	with_service(f->view, "10.1.1.1@n1");
+	turn(f);
+	expect_status(f, "\"reason\":\"NoConfiguration\"");
+	assert_true(routes_may_program(f->routes));
+	f->unwritten = true;
+	with_peer(f->view);
+	turn(f);
+	unsigned int before = f->fake.removed;
+	spin_until(f, is_applied_whole);
+	f->unwritten = false;
+	turn(f);
+	spin_until(f, is_announced);
+	assert_int_equal(f->fake.removed, before);
+}
+
 static void a_hung_bgpd_does_not_keep_the_data_plane_waiting_for_ever(void **state)
 {
 	struct fixture *f = *state;
@@ -684,6 +705,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			what_is_gone_is_withdrawn_before_the_data_plane_changes, set_up_successor,
 			tear_down),
+		cmocka_unit_test_setup_teardown(a_configuration_that_comes_late_withdraws_nothing,
+		                                set_up_announced, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_hung_bgpd_does_not_keep_the_data_plane_waiting_for_ever, set_up_successor,
 			tear_down),
