@@ -16,7 +16,15 @@
 #define TIMEOUT_S 60
 #define OPERANDS_MAX (OPTION_LIST_MAX + 2)
 
-enum { TAKES_NODE = 1, TAKES_CONFIG = 2, TAKES_STATE = 4, TAKES_RELEASE = 8 };
+enum {
+	TAKES_NODE = 1,
+	TAKES_CONFIG = 2,
+	TAKES_STATE = 4,
+	TAKES_CLASS = 8,
+	TAKES_CLUSTER = 16,
+	TAKES_SPEAKERS = 32,
+	TAKES_UNINSTALL = 64,
+};
 
 static const struct command {
 	const char *words[2]; /* the second one NULL: one word */
@@ -26,22 +34,26 @@ static const struct command {
 	unsigned int takes; /* of the options that others do not know */
 	bool more;          /* n, or more of the same */
 } commands[] = {
-	{ { "bgp", NULL }, "", 0, command_bgp },
+	{ { "bgp", NULL }, "", 0, command_bgp, TAKES_CLUSTER | TAKES_SPEAKERS },
 	{ { "config", "check" }, "FILE", 1, command_config_check },
 	{ { "config", "convert" }, "FILE…", 1, command_config_convert, .more = true },
 	{ { "explain", NULL },
 	  "[NAMESPACE/]SERVICE",
 	  1,
 	  command_explain,
-	  TAKES_NODE | TAKES_CONFIG | TAKES_STATE },
+	  TAKES_NODE | TAKES_CONFIG | TAKES_STATE | TAKES_CLASS | TAKES_CLUSTER | TAKES_SPEAKERS },
 	{ { "plan", NULL },
 	  "--config FILE [--state FILE…]",
 	  0,
 	  command_plan,
-	  TAKES_CONFIG | TAKES_STATE },
-	{ { "pools", NULL }, "", 0, command_pools },
-	{ { "status", NULL }, "", 0, command_status },
-	{ { "uninstall", NULL }, "", 0, command_uninstall, TAKES_RELEASE },
+	  TAKES_CONFIG | TAKES_STATE | TAKES_CLASS | TAKES_CLUSTER },
+	{ { "pools", NULL }, "", 0, command_pools, TAKES_CLUSTER },
+	{ { "status", NULL }, "", 0, command_status, TAKES_CLUSTER | TAKES_SPEAKERS },
+	{ { "uninstall", NULL },
+	  "",
+	  0,
+	  command_uninstall,
+	  TAKES_CLUSTER | TAKES_SPEAKERS | TAKES_UNINSTALL },
 };
 
 static const char after[] =
@@ -56,7 +68,7 @@ static const char after[] =
 	"  explain [NAMESPACE/]SERVICE [--node NODE] [--config FILE --state FILE…]\n"
 	"                              where the Service's addresses are announced, where not and why,\n"
 	"                              and what would change it\n"
-	"  plan --config FILE [--state FILE…]\n"
+	"  plan --config FILE [--state FILE…] [--load-balancer-class NAME]\n"
 	"                              what the controller would do with the Services' addresses under\n"
 	"                              this configuration, in the live cluster or in that of the\n"
 	"                              manifests; nothing is written\n"
@@ -117,7 +129,13 @@ static int check_taken(const struct command *c, const struct command_options *o,
 		{ TAKES_NODE, "node", o->node },
 		{ TAKES_CONFIG, "config", o->config },
 		{ TAKES_STATE, "state", o->state.n > 0 },
-		{ TAKES_RELEASE, "release-addresses", o->release_addresses },
+		{ TAKES_CLASS, "load-balancer-class", o->load_balancer_class },
+		{ TAKES_CLUSTER, "kubeconfig", o->kube.kubeconfig },
+		{ TAKES_CLUSTER, "context", o->kube.context },
+		{ TAKES_CLUSTER, "namespace", o->kube.namespace },
+		{ TAKES_SPEAKERS, "speaker-port", o->speaker_port != SPEAKER_PORT },
+		{ TAKES_UNINSTALL, "release-addresses", o->release_addresses },
+		{ TAKES_UNINSTALL, "timeout", o->timeout_s != TIMEOUT_S },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -144,8 +162,9 @@ static int parse(int argc, char **argv, struct command_options *o,
 		  "plan, explain: manifests, YAML or JSON, instead of the live cluster; may be given "
 		  "again",
 		  OPTION_LIST, &o->state },
-		{ "load-balancer-class", 0, "NAME", "the class that the controller handles",
-		  OPTION_STRING, &o->load_balancer_class },
+		{ "load-balancer-class", 0, "NAME",
+		  "plan, explain: the class that the controller handles", OPTION_STRING,
+		  &o->load_balancer_class },
 		{ "release-addresses", 0, NULL,
 		  "uninstall: take the addresses back out of the Services, too, so that nobody who "
 		  "installs again finds them there",
