@@ -91,6 +91,7 @@ EXTRA_DIST += \
 	tests/cli/quoted.json \
 	tests/cli/racks.yaml \
 	tests/cli/service.yaml \
+	tests/cli/shared.yaml \
 	tests/cli/state.yaml
 
 check_PROGRAMS += tests/unit/test_manifest

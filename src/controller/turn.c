@@ -71,17 +71,30 @@ static bool may_change(const struct ipam_decision *d)
 	       d->reason == REASON_AddressShared || d->partial;
 }
 
-/* Somebody else has one of its pools' addresses that it had from hand; it has it when that one lets go. */
-static bool is_pushed_aside(const struct ipam *ipam, const struct record *r)
+/*
+ * Somebody else holds an address that stands in this object.  When that one lets go it is this one's, even where nothing of it
+ * is ours to decide, and must be adopted before anybody who waits is given it.
+ */
+static bool is_pushed_aside(const struct ipam *ipam, const char *key, const struct addr *addrs,
+                            size_t n)
 {
-	const struct ipam_request *q = &r->external->request;
-
-	for (size_t i = 0; i < q->n_written; i++) {
-		const char *holder = ipam_holder(ipam, &q->written[i]);
-		if (holder && strcmp(holder, r->external_key) != 0)
+	for (size_t i = 0; i < n; i++) {
+		const char *holder = ipam_holder(ipam, &addrs[i]);
+		if (holder && strcmp(holder, key) != 0)
 			return true;
 	}
 	return false;
+}
+
+static bool may_inherit(const struct ipam *ipam, const struct record *r)
+{
+	const struct ipam_request *lb = &r->lb.request;
+	const struct ipam_request *external = r->external ? &r->external->request : NULL;
+
+	return is_pushed_aside(ipam, r->key, lb->held, lb->n_held) ||
+	       (external &&
+	        (is_pushed_aside(ipam, r->external_key, external->held, external->n_held) ||
+	         is_pushed_aside(ipam, r->external_key, external->written, external->n_written)));
 }
 
 /* Where something would have to be written, what was refused before would be refused again. */
@@ -163,9 +176,10 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 			refuse(r, &d);
 		remember(r->external, &d);
 		t.external_news = take(r->external, &d);
-		t.waits |= may_change(&d) || is_pushed_aside(ipam, r);
+		t.waits |= may_change(&d);
 		ipam_hold(ipam, r->external_key, d.addrs, d.n);
 	}
+	t.waits |= may_inherit(ipam, r);
 	t.write = record_needs(r, server);
 	return t;
 }

@@ -426,6 +426,24 @@ def test_the_second_family_comes_when_it_gets_free(lab: Lab) -> None:
     wait_addresses(lab, "web", "192.168.1.240", "fd00:60::10")
 
 
+def test_what_two_have_is_not_free_when_one_leaves(lab: Lab) -> None:
+    create(lab, "first", {"fairlead.io/addresses": "192.168.1.245"})
+    wait_addresses(lab, "first", "192.168.1.245")
+    create(lab, "second", loadBalancerClass="example.com/other")
+    status = {"loadBalancer": {"ingress": [{"ip": "192.168.1.245"}]}}
+    lab.api.patch("Service", "second", {"status": status}, subresource="status")
+    create(lab, "third", {"fairlead.io/addresses": "192.168.1.245"})
+    assert "belongs to default/first" in wait_reason(lab, "third", "AddressTaken")["message"]
+    settled(lab)
+    lab.api.delete("Service", "first")
+
+    def said() -> bool:
+        return "belongs to default/second" in condition(lab, "third")["message"]
+
+    wait_for("the other one to have it", said)
+    assert lab.addresses("third") == []
+
+
 def test_a_pool_that_is_divided_takes_nothing(lab: Lab) -> None:
     create(lab, "web", ipFamilyPolicy="PreferDualStack")
     create(lab, "asks", {"fairlead.io/address-pool": "lan"}, ipFamilyPolicy="PreferDualStack")
