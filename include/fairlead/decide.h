@@ -51,6 +51,7 @@ void decide_message(const struct decision *d, const struct view *v, const struct
 /*
  * The endpoints of one port in one family, as kube-proxy selects them (ready ones, else serving ones that
  * terminate; the local set likewise among those of @node; an endpoint in two slices counts once, local if either says so).
+ * From the cluster set hints may exclude endpoints that are meant for other nodes or zones (@zone: that of @node, NULL: none).
  * A set that the Service's policies cannot use stays empty.  Of a UDP port the endpoints that serve but are in neither are
  * kept, wherever they are: kube-proxy leaves the flows that they answer alone.  Sorted by address and port.
  */
@@ -60,7 +61,7 @@ struct decide_endpoints {
 	bool has_any;
 };
 void decide_endpoints(const struct view_service *s, const struct view_port *port, uint8_t family,
-                      const char *node, struct decide_endpoints *ret);
+                      const char *node, const char *zone, struct decide_endpoints *ret);
 void decide_endpoints_fini(struct decide_endpoints *e);
 /* Whether traffic from outside can come to this port, as kube-proxy sees it: by node port, or by an address of that family. */
 bool decide_is_external(const struct view_service *s, const struct view_port *port, uint8_t family);

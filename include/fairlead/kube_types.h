@@ -114,6 +114,8 @@ struct kube_service {
 struct kube_endpoint {
 	struct addr addr; /* addresses[0] */
 	char *node;       /* nodeName, NULL if none: never local */
+	/* hints.forZones and forNodes, each as ",a,b,"; NULL if there are none. */
+	char *hint_zones, *hint_nodes;
 	bool ready, serving, terminating;
 };
 

@@ -52,7 +52,9 @@ struct view_address {
 struct view_endpoint {
 	struct addr addr;
 	bool ready : 1, serving : 1, terminating : 1;
-	const char *node; /* NULL: none; equal names of one view are equal pointers */
+	/* NULL: none; equal names of one view are equal pointers */
+	const char *node;
+	const char *hint_zones, *hint_nodes; /* whom the endpoint is meant for: ",a,b," */
 };
 
 struct view_slice {
@@ -133,6 +135,8 @@ bool view_is_dirty(const struct view *v);
 uint64_t view_revision(const struct view *v);
 
 const char *view_self(const struct view *v);
+/* The zone of this node, by its label topology.kubernetes.io/zone; NULL: none, or not known. */
+const char *view_zone(const struct view *v);
 /* Whether the Service is of the load balancer class that is ours. */
 bool view_is_our_class(const struct view *v, const struct view_service *s);
 /* NULL until one was published. */

@@ -9,17 +9,20 @@
 #include "fairlead/mem.h"
 
 /*
- * kube-proxy's CategorizeEndpoints(), without topology hints:
+ * kube-proxy's CategorizeEndpoints():
  *
  *   cluster set  ready ones; if there are none, all that serve and terminate.  Used unless internal traffic is Local and
- *                nothing comes from outside.
+ *                nothing comes from outside.  Where every ready one has hints of nodes and some name this one, or else
+ *                the same with zones, those that do are enough.
  *   local set    the same rule among the endpoints of this node.  Used where either policy is Local.
  */
 
 /* One endpoint merged over its slices. */
 struct merged {
 	struct proxy_endpoint ep;
+	const char *zones, *nodes;     /* hints: ",a,b," */
 	bool ready, serving, fallback; /* fallback: serving and terminating */
+	bool elsewhere;                /* its hints leave it to others */
 };
 
 static int cmp_endpoints(const void *a, const void *b)
@@ -35,6 +38,12 @@ static int cmp_merged(const void *a, const void *b)
 	const struct merged *x = a, *y = b;
 
 	return cmp_endpoints(&x->ep, &y->ep);
+}
+
+/* Of two slices' hints for one endpoint, always the same. */
+static const char *either(const char *a, const char *b)
+{
+	return !a || (b && strcmp(a, b) < 0) ? b : a;
 }
 
 /* All endpoints of the port, each address and port once; *ret_n of them. */
@@ -59,6 +68,8 @@ static struct merged *merge_slices(const struct view_service *s, const struct vi
 				.ep = { .addr = ep->addr,
 				        .port = target->port,
 				        .local = ep->node && !strcmp(ep->node, node) },
+				.zones = ep->hint_zones,
+				.nodes = ep->hint_nodes,
 				.ready = ep->ready,
 				.serving = ep->serving,
 				.fallback = ep->serving && ep->terminating,
@@ -70,6 +81,8 @@ static struct merged *merge_slices(const struct view_service *s, const struct vi
 	for (size_t i = 0; i < n; i++) {
 		if (unique && !cmp_merged(&all[unique - 1], &all[i])) {
 			all[unique - 1].ep.local |= all[i].ep.local;
+			all[unique - 1].zones = either(all[unique - 1].zones, all[i].zones);
+			all[unique - 1].nodes = either(all[unique - 1].nodes, all[i].nodes);
 			all[unique - 1].ready |= all[i].ready;
 			all[unique - 1].serving |= all[i].serving;
 			all[unique - 1].fallback |= all[i].fallback;
@@ -79,6 +92,39 @@ static struct merged *merge_slices(const struct view_service *s, const struct vi
 	}
 	*ret_n = unique;
 	return all;
+}
+
+/* Whether the hints (",a,b," or NULL) name it. */
+static bool names(const char *hints, const char *name)
+{
+	size_t len = name ? strlen(name) : 0;
+
+	for (const char *at = len ? hints : NULL; at && *at; at = strchr(at + 1, ','))
+		if (!strncmp(at + 1, name, len) && at[len + 1] == ',')
+			return true;
+	return false;
+}
+
+static const char *hints_of(const struct merged *m, bool by_node)
+{
+	return by_node ? m->nodes : m->zones;
+}
+
+/* Leaves to others what is meant for them; false, and nothing left, where hints are missing or none is for us. */
+static bool heed_hints(struct merged *all, size_t n, bool by_node, const char *name)
+{
+	bool ours = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!all[i].ready)
+			continue;
+		if (!hints_of(&all[i], by_node))
+			return false;
+		ours |= names(hints_of(&all[i], by_node), name);
+	}
+	for (size_t i = 0; ours && i < n; i++)
+		all[i].elsewhere = !names(hints_of(&all[i], by_node), name);
+	return ours;
 }
 
 /* The ready ones, else those of the fallback. */
@@ -91,7 +137,7 @@ static size_t pick(const struct merged *all, size_t n, bool local_only,
 	for (int fallback = 0; fallback <= 1 && !picked; fallback++)
 		for (size_t i = 0; i < n; i++)
 			if ((fallback ? all[i].fallback : all[i].ready) &&
-			    (!local_only || all[i].ep.local))
+			    (local_only ? all[i].ep.local : fallback || !all[i].elsewhere))
 				set[picked++] = all[i].ep;
 	if (!picked) {
 		free(set);
@@ -134,7 +180,7 @@ bool decide_is_external(const struct view_service *s, const struct view_port *po
 }
 
 void decide_endpoints(const struct view_service *s, const struct view_port *port, uint8_t family,
-                      const char *node, struct decide_endpoints *ret)
+                      const char *node, const char *zone, struct decide_endpoints *ret)
 {
 	bool external = decide_is_external(s, port, family);
 	struct decide_endpoints e = { 0 };
@@ -143,6 +189,8 @@ void decide_endpoints(const struct view_service *s, const struct view_port *port
 
 	for (size_t i = 0; i < n; i++)
 		e.has_any |= all[i].ready || all[i].fallback;
+	if (!heed_hints(all, n, true, node))
+		heed_hints(all, n, false, zone);
 	if (!s->internal_local || external)
 		e.n_cluster = pick(all, n, false, &e.cluster);
 	if (s->internal_local || (s->external_local && external))

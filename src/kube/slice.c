@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "fairlead/buf.h"
 #include "fairlead/mem.h"
 #include "parse.h"
 
@@ -14,6 +15,7 @@
 #define SLICE_ADDRESSES_MAX 100
 #define SLICE_STRING_MAX 253
 #define SLICE_OWNERS_MAX 64
+#define SLICE_HINTS_MAX 64 /* the API allows 8 */
 
 #define SERVICE_NAME_LABEL "kubernetes.io/service-name"
 
@@ -37,6 +39,22 @@ static char *parse_owner(struct parse *p, struct json_object *obj)
 	return uid ? uid : xstrdup("");
 }
 
+/* The names of one list of hints in one text, which many endpoints share. */
+static char *parse_hints(struct parse *p, struct json_object *hints, const char *key)
+{
+	cleanup(buf_fini) struct buf names = BUF_INIT;
+	size_t n;
+	struct json_object *list = parse_array(p, hints, key, SLICE_HINTS_MAX, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *hint = json_object_array_get_idx(list, i);
+		const char *name = parse_str(p, hint, "name", SLICE_STRING_MAX);
+		if (name && *name)
+			buf_printf(&names, "%s%s,", names.size ? "" : ",", name);
+	}
+	return names.size ? buf_take(&names) : NULL;
+}
+
 static void parse_endpoint(struct parse *p, struct json_object *o, struct kube_slice *s)
 {
 	struct kube_endpoint *ep = &s->endpoints[s->n_endpoints++];
@@ -53,6 +71,9 @@ static void parse_endpoint(struct parse *p, struct json_object *o, struct kube_s
 	if (ep->addr.family != s->family)
 		parse_fail(p, "addresses", "not of the slice's address type");
 	ep->node = parse_dup(p, o, "nodeName", SLICE_STRING_MAX, NULL);
+	struct json_object *hints = parse_object(p, o, "hints");
+	ep->hint_zones = parse_hints(p, hints, "forZones");
+	ep->hint_nodes = parse_hints(p, hints, "forNodes");
 	ep->ready = parse_bool(p, conditions, "ready", true);
 	ep->serving = parse_bool(p, conditions, "serving", true);
 	ep->terminating = parse_bool(p, conditions, "terminating", false);
@@ -130,8 +151,11 @@ void kube_slice_free(struct kube_slice *s)
 	kube_meta_fini(&s->meta);
 	free(s->service);
 	free(s->owner_uid);
-	for (size_t i = 0; i < s->n_endpoints; i++)
+	for (size_t i = 0; i < s->n_endpoints; i++) {
 		free(s->endpoints[i].node);
+		free(s->endpoints[i].hint_zones);
+		free(s->endpoints[i].hint_nodes);
+	}
 	free(s->endpoints);
 	for (size_t i = 0; i < s->n_ports; i++)
 		free(s->ports[i].name);

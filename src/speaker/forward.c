@@ -86,7 +86,7 @@ static void build_ports(const struct view *v, const struct view_service *s, uint
 
 	for (size_t i = 0; i < s->n_ports; i++) {
 		struct decide_endpoints e;
-		decide_endpoints(s, &s->ports[i], family, view_self(v), &e);
+		decide_endpoints(s, &s->ports[i], family, view_self(v), view_zone(v), &e);
 		ports[i] = (struct proxy_port){
 			.name = s->ports[i].name,
 			.proto = s->ports[i].proto,

@@ -41,7 +41,7 @@ struct node_address {
 
 struct view {
 	char *class;
-	const char *self;
+	const char *self, *zone;
 	struct intern *strings;
 	struct service *services;
 	struct slice *slices;

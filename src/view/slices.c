@@ -18,10 +18,17 @@
 
 #define LABEL_HEADLESS "service.kubernetes.io/headless"
 
+static void endpoint_fini(struct view *v, const struct view_endpoint *ep)
+{
+	intern_drop(&v->strings, ep->node);
+	intern_drop(&v->strings, ep->hint_zones);
+	intern_drop(&v->strings, ep->hint_nodes);
+}
+
 static void content_fini(struct view *v, struct view_slice *s)
 {
 	for (size_t i = 0; i < s->n_endpoints; i++)
-		intern_drop(&v->strings, s->endpoints[i].node);
+		endpoint_fini(v, &s->endpoints[i]);
 	for (size_t i = 0; i < s->n_ports; i++)
 		intern_drop(&v->strings, s->ports[i].name);
 	free((void *)s->endpoints);
@@ -38,6 +45,8 @@ static struct view_slice content_of(struct view *v, const struct kube_slice *in)
 			eps[i] = (struct view_endpoint){
 				.addr = in->endpoints[i].addr,
 				.node = intern_get(&v->strings, in->endpoints[i].node),
+				.hint_zones = intern_get(&v->strings, in->endpoints[i].hint_zones),
+				.hint_nodes = intern_get(&v->strings, in->endpoints[i].hint_nodes),
 				.ready = in->endpoints[i].ready,
 				.serving = in->endpoints[i].serving,
 				.terminating = in->endpoints[i].terminating,
@@ -66,7 +75,8 @@ static bool content_eq(const struct view_slice *a, const struct view_slice *b)
 	for (size_t i = 0; i < a->n_endpoints; i++) {
 		const struct view_endpoint *p = &a->endpoints[i], *q = &b->endpoints[i];
 		if (!addr_eq(&p->addr, &q->addr) || p->node != q->node || p->ready != q->ready ||
-		    p->serving != q->serving || p->terminating != q->terminating)
+		    p->serving != q->serving || p->terminating != q->terminating ||
+		    p->hint_zones != q->hint_zones || p->hint_nodes != q->hint_nodes)
 			return false;
 	}
 	for (size_t i = 0; i < a->n_ports; i++) {

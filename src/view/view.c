@@ -11,6 +11,8 @@
 #include "fairlead/mem.h"
 #include "view/private.h"
 
+#define LABEL_ZONE "topology.kubernetes.io/zone"
+
 /*
  * The view as a whole: its life, the dirty set, nodes and configuration.  Services are in services.c, slices in slices.c,
  * who claims which address in addresses.c.
@@ -97,6 +99,7 @@ void view_free(struct view *v)
 	free(v->dirty);
 	configuration_unref(v->config);
 	intern_drop(&v->strings, v->self);
+	intern_drop(&v->strings, v->zone);
 	free(v->class);
 	free(v);
 }
@@ -191,11 +194,24 @@ static bool node_is(const struct view_node *old, const struct kube_node *n)
 	return true;
 }
 
+/* Endpoints may be meant for some zones only, of any Service. */
+static void set_zone(struct view *v, const char *zone)
+{
+	const char *old = v->zone;
+
+	v->zone = intern_get(&v->strings, zone && *zone ? zone : NULL);
+	for (struct service *s = v->services; s && v->zone != old; s = s->hh.next)
+		view_mark(v, s);
+	intern_drop(&v->strings, old);
+}
+
 void view_upsert_node(struct view *v, const struct kube_node *n)
 {
 	bool found;
 	size_t at = node_position(v, n->meta.name, &found);
 
+	if (!strcmp(n->meta.name, v->self))
+		set_zone(v, kube_labels_get(&n->meta.labels, LABEL_ZONE));
 	if (found && node_is(&v->nodes[at], n)) {
 		v->stats.unchanged++;
 		return;
@@ -296,6 +312,11 @@ void view_set_configuration(struct view *v, struct configuration *c, uint64_t ge
 const char *view_self(const struct view *v)
 {
 	return v->self;
+}
+
+const char *view_zone(const struct view *v)
+{
+	return v->zone;
 }
 
 bool view_is_our_class(const struct view *v, const struct view_service *s)

@@ -449,17 +449,112 @@ static void endpoint_selection(void **state)
 		if (cases[i].two)
 			world_slice(v, "web", "web-2", cases[i].two);
 		const struct view_service *s = view_service_named(v, "shop/web");
-		decide_endpoints(s, &s->ports[0], 4, "n1", &e);
+		decide_endpoints(s, &s->ports[0], 4, "n1", "z1", &e);
 		print_message("%s\n", cases[i].what);
 		assert_string_equal(text_of(e.cluster, e.n_cluster, &text), cases[i].cluster);
 		assert_string_equal(text_of(e.local, e.n_local, &text), cases[i].local);
 		assert_int_equal(e.has_any, cases[i].has_any);
 		decide_endpoints_fini(&e);
-		decide_endpoints(s, &s->ports[0], 6, "n1", &e);
+		decide_endpoints(s, &s->ports[0], 6, "n1", "z1", &e);
 		assert_false(e.has_any);
 		decide_endpoints_fini(&e);
 		view_free(v);
 	}
+}
+
+/* "10.1.1.1@n1 zones=z1,z2 nodes=n1": one endpoint a line. */
+static void slice_with_hints(struct view *v, const char *endpoints)
+{
+	cleanup(buf_fini) struct buf eps = BUF_INIT;
+	cleanup_free char *copy = xstrdup(endpoints);
+	char *lines;
+
+	for (char *l = strtok_r(copy, "\n", &lines); l; l = strtok_r(NULL, "\n", &lines)) {
+		char addr[32] = "", zones[32] = "", nodes[32] = "", *more;
+		sscanf(l, "%31s zones=%31s nodes=%31s", addr, zones, nodes);
+		bool unready = addr[strlen(addr) - 1] == '!';
+		addr[strcspn(addr, "!")] = '\0';
+		buf_printf(&eps, "%s{'addresses':['%s'],'conditions':{'ready':%s},'hints':{",
+		           eps.size ? "," : "", addr, unready ? "false" : "true");
+		buf_puts(&eps, "'forZones':[");
+		for (char *z = strtok_r(zones, ",-", &more); z; z = strtok_r(NULL, ",-", &more))
+			buf_printf(&eps, "%s{'name':'%s'}", z == zones ? "" : ",", z);
+		buf_puts(&eps, "],'forNodes':[");
+		for (char *z = strtok_r(nodes, ",-", &more); z; z = strtok_r(NULL, ",-", &more))
+			buf_printf(&eps, "%s{'name':'%s'}", z == nodes ? "" : ",", z);
+		buf_puts(&eps, "]}}");
+	}
+	world_put(v,
+	          "{'kind':'EndpointSlice','metadata':{'namespace':'shop','name':'w','uid':'u',"
+	          "'labels':{'kubernetes.io/service-name':'web'}},'addressType':'IPv4',"
+	          "'endpoints':[%s],'ports':[{'name':'','port':8080}]}",
+	          buf_str(&eps));
+}
+
+static void hints_keep_traffic_near(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *what, *endpoints, *cluster;
+	} cases[] = {
+		{ "the zone", "10.1.1.1 zones=z1\n10.1.1.2 zones=z2\n10.1.1.3 zones=z2,z1",
+		  "10.1.1.1:8080 10.1.1.3:8080" },
+		{ "one without hints: none counts",
+		  "10.1.1.1 zones=z1\n10.1.1.2\n10.1.1.3 zones=z2",
+		  "10.1.1.1:8080 10.1.1.2:8080 10.1.1.3:8080" },
+		{ "but not where it is unready", "10.1.1.1 zones=z1\n10.1.1.2!\n10.1.1.3 zones=z2",
+		  "10.1.1.1:8080" },
+		{ "none for this zone", "10.1.1.1 zones=z2\n10.1.1.2 zones=z11",
+		  "10.1.1.1:8080 10.1.1.2:8080" },
+		{ "none that is ready for it", "10.1.1.1! zones=z1\n10.1.1.2 zones=z2",
+		  "10.1.1.2:8080" },
+		{ "the node goes before the zone",
+		  "10.1.1.1 zones=z1 nodes=n2\n10.1.1.2 zones=z2 nodes=n1", "10.1.1.2:8080" },
+		{ "the zone where none is for the node",
+		  "10.1.1.1 zones=z1 nodes=n2\n10.1.1.2 zones=z2 nodes=n3", "10.1.1.1:8080" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct view *v = world();
+		struct decide_endpoints e;
+		cleanup(buf_fini) struct buf text = BUF_INIT;
+		world_service(v, "web", "192.0.2.1", "");
+		slice_with_hints(v, cases[i].endpoints);
+		const struct view_service *s = view_service_named(v, "shop/web");
+		print_message("%s\n", cases[i].what);
+		decide_endpoints(s, &s->ports[0], 4, "n1", "z1", &e);
+		assert_string_equal(text_of(e.cluster, e.n_cluster, &text), cases[i].cluster);
+		assert_true(e.has_any);
+		decide_endpoints_fini(&e);
+		/* A node that has no zone takes them all, but for hints of its own. */
+		decide_endpoints(s, &s->ports[0], 4, "n9", NULL, &e);
+		assert_true(e.n_cluster >= 1);
+		decide_endpoints_fini(&e);
+		view_free(v);
+	}
+}
+
+/* Hints never say which of its own endpoints a node may use under policy Local, nor which terminate. */
+static void hints_are_for_the_cluster_set(void **state)
+{
+	(void)state;
+	struct view *v = world();
+	struct decide_endpoints e;
+
+	world_service(v, "web", "192.0.2.1", LOCAL);
+	world_put(v, "{'kind':'EndpointSlice','metadata':{'namespace':'shop','name':'w','uid':'u',"
+	             "'labels':{'kubernetes.io/service-name':'web'}},'addressType':'IPv4',"
+	             "'endpoints':[{'addresses':['10.1.1.1'],'nodeName':'n1',"
+	             "'hints':{'forZones':[{'name':'z2'}]}},"
+	             "{'addresses':['10.1.1.2'],'nodeName':'n2',"
+	             "'hints':{'forZones':[{'name':'z1'}]}}],'ports':[{'name':'','port':8080}]}");
+	const struct view_service *s = view_service_named(v, "shop/web");
+	decide_endpoints(s, &s->ports[0], 4, "n1", "z1", &e);
+	assert_int_equal(e.n_cluster, 1);
+	assert_false(e.cluster[0].local);
+	assert_int_equal(e.n_local, 1);
+	assert_true(e.local[0].local);
+	decide_endpoints_fini(&e);
+	view_free(v);
 }
 
 /* Terminating beside ready ones, or elsewhere where policy is Local; not the one that serves no more. */
@@ -495,7 +590,7 @@ static void udp_flows_are_kept_while_served(void **state)
 			"{'addresses':['10.1.1.4'],'nodeName':'n2'}]}",
 			cases[i].proto);
 		const struct view_service *s = view_service_named(v, "shop/dns");
-		decide_endpoints(s, &s->ports[0], 4, "n1", &e);
+		decide_endpoints(s, &s->ports[0], 4, "n1", "z1", &e);
 		assert_string_equal(text_of(e.cluster, e.n_cluster, &text), cases[i].cluster);
 		assert_string_equal(text_of(e.local, e.n_local, &text), cases[i].local);
 		assert_string_equal(text_of(e.kept, e.n_kept, &text), cases[i].kept);
@@ -517,7 +612,7 @@ static void inner_services_use_what_they_can(void **state)
 	world_slice(v, "inner", "i", "10.1.1.2@n2");
 	const struct view_service *s = view_service_named(v, "shop/inner");
 	assert_false(decide_is_external(s, &s->ports[0], 4));
-	decide_endpoints(s, &s->ports[0], 4, "n1", &e);
+	decide_endpoints(s, &s->ports[0], 4, "n1", "z1", &e);
 	assert_int_equal(e.n_cluster, 0);
 	assert_int_equal(e.n_local, 0);
 	assert_true(e.has_any);
@@ -528,7 +623,7 @@ static void inner_services_use_what_they_can(void **state)
 	s = view_service_named(v, "shop/inner");
 	assert_true(decide_is_external(s, &s->ports[0], 4));
 	assert_false(decide_is_external(s, &s->ports[0], 6));
-	decide_endpoints(s, &s->ports[0], 4, "n2", &e);
+	decide_endpoints(s, &s->ports[0], 4, "n2", "z1", &e);
 	assert_int_equal(e.n_cluster, 1);
 	assert_int_equal(e.n_local, 1);
 	decide_endpoints_fini(&e);
@@ -549,6 +644,8 @@ int main(void)
 		cmocka_unit_test(outside_all_pools_a_peer_makes_it_both),
 		cmocka_unit_test(what_nobody_forwards_is_not_announced),
 		cmocka_unit_test(endpoint_selection),
+		cmocka_unit_test(hints_keep_traffic_near),
+		cmocka_unit_test(hints_are_for_the_cluster_set),
 		cmocka_unit_test(udp_flows_are_kept_while_served),
 		cmocka_unit_test(inner_services_use_what_they_can),
 	};

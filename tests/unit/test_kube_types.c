@@ -260,16 +260,16 @@ static void lists_are_bounded(void **state)
 static void slice_reads_everything(void **state)
 {
 	(void)state;
-	struct json_object *obj =
-		json_of("{'metadata':{'namespace':'shop','name':'web-x','labels':{'kubernetes.io/"
-	                "service-name':'web'},'ownerReferences':[{'apiVersion':'v1','kind':'Pod',"
-	                "'uid':'p'},{'apiVersion':'v1','kind':'Service','uid':'s'}]},"
-	                "'addressType':'IPv4','ports':[{'name':'http','port':8080},{'name':'all'},"
-	                "{'name':null,'port':53,'protocol':'UDP'}],"
-	                "'endpoints':[{'addresses':['10.244.1.5','10.244.1.6'],'nodeName':'n1','"
-	                "conditions':{}},"
-	                "{'addresses':['10.244.2.5'],'conditions':{'ready':false,'serving':true,'"
-	                "terminating':true}}]}");
+	struct json_object *obj = json_of(
+		"{'metadata':{'namespace':'shop','name':'web-x','labels':{'kubernetes.io/"
+		"service-name':'web'},'ownerReferences':[{'apiVersion':'v1','kind':'Pod',"
+		"'uid':'p'},{'apiVersion':'v1','kind':'Service','uid':'s'}]},"
+		"'addressType':'IPv4','ports':[{'name':'http','port':8080},{'name':'all'},"
+		"{'name':null,'port':53,'protocol':'UDP'}],"
+		"'endpoints':[{'addresses':['10.244.1.5','10.244.1.6'],'nodeName':'n1','"
+		"conditions':{},'hints':{'forZones':[{'name':'a'},{'name':'b'}],'forNodes':null}},"
+		"{'addresses':['10.244.2.5'],'conditions':{'ready':false,'serving':true,'"
+		"terminating':true}}]}");
 	struct kube_slice *s = NULL;
 	assert_int_equal(kube_slice_parse(obj, &s, NULL), 0);
 	json_object_put(obj);
@@ -284,6 +284,9 @@ static void slice_reads_everything(void **state)
 	assert_true(s->endpoints[0].ready && s->endpoints[0].serving &&
 	            !s->endpoints[0].terminating);
 	assert_string_equal(s->endpoints[0].node, "n1");
+	assert_string_equal(s->endpoints[0].hint_zones, ",a,b,");
+	assert_null(s->endpoints[0].hint_nodes);
+	assert_null(s->endpoints[1].hint_zones);
 	assert_null(s->endpoints[1].node);
 	assert_true(!s->endpoints[1].ready && s->endpoints[1].serving &&
 	            s->endpoints[1].terminating);

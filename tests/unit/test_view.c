@@ -225,6 +225,40 @@ static void nodes_concern_announced_services_only(void **state)
 	view_free(v);
 }
 
+static void zones_concern_every_service(void **state)
+{
+	(void)state;
+	static const char node[] = "{'kind':'Node','metadata':{'name':'%s','uid':'u','labels':"
+				   "{'topology.kubernetes.io/zone':'%s'}}}";
+	static const char slice[] =
+		"{'kind':'EndpointSlice','metadata':{'namespace':'shop','name':'inner','uid':'u',"
+		"'labels':{'kubernetes.io/service-name':'inner'}},'addressType':'IPv4',"
+		"'endpoints':[{'addresses':['10.1.1.1'],'hints':{'forZones':[{'name':'%s'}]}}],"
+		"'ports':[{'name':'','port':80}]}";
+	struct view *v = view_new("n1", NULL);
+
+	world_put(v,
+	          "{'kind':'Service','metadata':{'namespace':'shop','name':'inner','uid':'u'},"
+	          "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.8','clusterIPs':['10.96.0.8'],"
+	          "'ports':[{'port':80}]}}");
+	world_put(v, slice, "a");
+	assert_int_equal(world_passes(v), 1);
+	assert_null(view_zone(v));
+	world_put(v, node, "n2", "b");
+	assert_int_equal(world_passes(v), 0);
+	world_put(v, node, "n1", "a");
+	assert_int_equal(world_passes(v), 1);
+	assert_string_equal(view_zone(v), "a");
+	world_put(v, node, "n1", "a");
+	assert_int_equal(world_passes(v), 0);
+	world_put(v, slice, "b");
+	assert_int_equal(world_passes(v), 1);
+	world_put(v, node, "n1", "");
+	assert_int_equal(world_passes(v), 1);
+	assert_null(view_zone(v));
+	view_free(v);
+}
+
 static void the_last_good_configuration_stays(void **state)
 {
 	(void)state;
@@ -487,6 +521,7 @@ int main(void)
 		cmocka_unit_test(slices_of_an_earlier_service_do_not_count),
 		cmocka_unit_test(useless_slices_are_left_out),
 		cmocka_unit_test(nodes_concern_announced_services_only),
+		cmocka_unit_test(zones_concern_every_service),
 		cmocka_unit_test(the_last_good_configuration_stays),
 		cmocka_unit_test(a_configuration_concerns_the_addresses_it_moves),
 		cmocka_unit_test(nodes_addresses_are_known),
