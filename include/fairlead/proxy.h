@@ -73,6 +73,7 @@ struct proxy_options {
 	size_t n_cluster_cidrs;
 	uint32_t
 		mark; /* one bit, ours alone, of packet and connection marks; 0: PROXY_MARK_DEFAULT */
+	int audit_ms; /* how often to look whether the rules still stand; 0: PROXY_AUDIT_MS */
 };
 
 /*
@@ -81,12 +82,15 @@ struct proxy_options {
  */
 #define PROXY_MARK_DEFAULT 0x1000u
 
+#define PROXY_AUDIT_MS 30000
+
 struct proxy_stats {
 	uint64_t services; /* Services held */
 	uint64_t rendered; /* Services rendered since start */
 	uint64_t batches, failures;
 	uint64_t lines_written; /* rules and chains in all batches */
-	uint64_t resyncs; /* complete comparisons with the kernel: start, flush found, failure */
+	uint64_t
+		resyncs; /* complete comparisons with the kernel: start, flush found, failure, from time to time */
 	int64_t last_success_ms; /* clock_ms(); 0: never */
 	bool in_sync;            /* everything wanted is in the kernel */
 };

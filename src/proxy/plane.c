@@ -46,6 +46,7 @@ struct plane {
 	bool settling;         /* something changed since the last batch started */
 	unsigned int failures; /* in a row */
 	struct event *timer, *audit_timer;
+	unsigned int audits;       /* since the last complete comparison */
 	struct conntrack_job *udp; /* what the batch changed */
 
 	struct proxy_stats stats;
@@ -91,6 +92,7 @@ static void adopt(struct plane *p)
 	model_adopt(p->model, &p->saved);
 	save_fini(&p->saved);
 	p->state = PLANE_IDLE;
+	p->audits = 0;
 	p->stats.resyncs++;
 	kick(p); /* and if all is there already, that will be seen without a program run */
 }
@@ -324,8 +326,14 @@ static void on_audit_timer(evutil_socket_t fd, short what, void *arg)
 	struct plane *p = arg;
 	(void)fd;
 	(void)what;
-	if (p->state == PLANE_IDLE && !model_needs_frame(p->model))
+	if (p->state != PLANE_IDLE || model_needs_frame(p->model))
+		return;
+	if (++p->audits < PLANE_AUDITS_TO_COMPARISON) {
 		audit(p);
+	} else {
+		p->state = PLANE_READING;
+		kick(p);
+	}
 }
 
 /* ---- the machine ---- */
@@ -362,7 +370,8 @@ static void kick(struct plane *p)
 }
 
 struct plane *plane_new(struct event_base *base, const struct variant *v,
-                        const struct render_options *o, const struct plane_ops *ops, void *arg)
+                        const struct render_options *o, int audit_ms, const struct plane_ops *ops,
+                        void *arg)
 {
 	struct plane *p = xcalloc(1, sizeof(*p));
 	p->base = base;
@@ -375,7 +384,7 @@ struct plane *plane_new(struct event_base *base, const struct variant *v,
 	save_init(&p->saved);
 	p->timer = evtimer_new(base, on_timer, p);
 	p->audit_timer = event_new(base, -1, EV_PERSIST, on_audit_timer, p);
-	struct timeval tv = { PLANE_AUDIT_MS / 1000, 0 };
+	struct timeval tv = { audit_ms / 1000, audit_ms % 1000 * 1000 };
 	event_add(p->audit_timer, &tv);
 	p->state = PLANE_READING;
 	kick(p);

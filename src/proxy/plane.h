@@ -4,7 +4,8 @@
 
 /*
  * One family's rules, kept in the kernel: the shell around the model.  It runs iptables-save once, then
- * iptables-restore whenever the model has a batch, and every PLANE_AUDIT_MS looks whether the frame still stands.
+ * iptables-restore whenever the model has a batch, and every PROXY_AUDIT_MS looks whether the frame still stands.  A frame may
+ * stand over chains of another day, as after somebody restored a dump; so now and then a look is a complete comparison.
  *
  *	READING ──► HELD (until all Services are known) ──► IDLE ◄──► WRITING
  *	   ▲                                                 │  ◄──► AUDITING
@@ -23,7 +24,8 @@
 /* After a failure that no Service is to blame for, doubling. */
 #define PLANE_BACKOFF_MIN_MS 100
 #define PLANE_BACKOFF_MAX_MS 10000
-#define PLANE_AUDIT_MS 30000
+/* Of so many looks one is a complete comparison: an hour's. */
+#define PLANE_AUDITS_TO_COMPARISON 120
 #define PLANE_PROGRAM_TIMEOUT_MS 120000
 
 struct event_base;
@@ -35,7 +37,8 @@ struct plane_ops {
 };
 
 struct plane *plane_new(struct event_base *base, const struct variant *v,
-                        const struct render_options *o, const struct plane_ops *ops, void *arg);
+                        const struct render_options *o, int audit_ms, const struct plane_ops *ops,
+                        void *arg);
 void plane_free(struct plane *p);
 /* The same, once the program under way has ended. */
 void plane_end(struct plane *p);

@@ -84,6 +84,7 @@ static int start_planes(struct proxy *p, struct event_base *base, const struct p
 		.n_cluster_cidrs = opts->n_cluster_cidrs,
 		.drop_invalid = !tcp_is_liberal(),
 	};
+	int audit_ms = opts->audit_ms ? opts->audit_ms : PROXY_AUDIT_MS;
 	int r = check_mark(o.mark, e);
 	if (r == 0)
 		r = variant_choose(opts->variant ? opts->variant : "auto", &p->variant, e);
@@ -94,7 +95,7 @@ static int start_planes(struct proxy *p, struct event_base *base, const struct p
 		o.family = i == 0 ? 4 : 6;
 		cleanup(buf_fini) struct buf why = BUF_INIT;
 		if (variant_has_family(p->variant, o.family, &why)) {
-			p->planes[i] = plane_new(base, p->variant, &o, &ops, p);
+			p->planes[i] = plane_new(base, p->variant, &o, audit_ms, &ops, p);
 			continue;
 		}
 		const char *said = complaint(buf_str(&why));

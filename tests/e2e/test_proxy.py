@@ -18,6 +18,7 @@ import pytest
 
 from lab import netns, web
 from lab.cluster import SOURCE
+from lab.waiting import wait_for
 
 BUILD = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build"))
 PREFIX = f"flpx{os.getpid()}"
@@ -60,14 +61,14 @@ def save(node: str, variant: str) -> list[str]:
 class Driver:
     """proxyctl on a node, told line by line."""
 
-    def __init__(self, node: str, variant: str) -> None:
-        self.node, self.variant = node, variant
+    def __init__(self, node: str, variant: str, *options: str) -> None:
+        self.node, self.variant, self.options = node, variant, options
         self.start()
 
     def start(self, *lines: str) -> dict[str, Any]:
         with netns.entered(ns(self.node)):
             self._process = subprocess.Popen(
-                [BUILD / "tests/proxy/proxyctl", "--variant", self.variant, *CIDRS],
+                [BUILD / "tests/proxy/proxyctl", "--variant", self.variant, *CIDRS, *self.options],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -446,6 +447,31 @@ def test_kube_proxys_jump_stays_behind_ours(proxies: Proxies) -> None:
     assert jumps[1] == "-A PREROUTING -j FL-SVC"
     assert jumps.count("-A PREROUTING -j FL-SVC") == 1
     netns.output(ns("node1"), [*iptables, "-D", "PREROUTING", "-j", "KUBE-SERVICES"])
+
+
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+def test_a_restored_dump_does_not_last(variant: str) -> None:
+    """It brings back the frame, which looks right, and chains of the day when it was made."""
+    name = f"audit-{variant}"
+    netns.create(ns(name))
+    try:
+        driver = Driver(name, variant, "--audit-ms", "10")
+        spec = "service t/dump 4 cluster-ip=10.96.0.22 port=tcp/80"
+        driver.tell(f"{spec} {A}")
+        dump = netns.output(ns(name), [f"iptables-{variant}-save"])
+        driver.tell(f"{spec} {B}")
+        with netns.entered(ns(name)):
+            subprocess.run([f"iptables-{variant}-restore"], input=dump, text=True, check=True)
+        assert [line for line in save(name, variant) if f"--to-destination {POD['node1']}:8080" in line]
+        wait_for(
+            "the rules of today",
+            lambda: [line for line in save(name, variant) if f"--to-destination {POD['node2']}:8080" in line],
+            30,
+        )
+        assert not [line for line in save(name, variant) if POD["node1"] in line]
+        driver.stop()
+    finally:
+        netns.delete(ns(name))
 
 
 @pytest.mark.parametrize("sign", ["KUBE-IPTABLES-HINT", "KUBE-KUBELET-CANARY", "", "ours"])

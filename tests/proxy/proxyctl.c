@@ -2,7 +2,7 @@
 /*
  * Drives the service proxy from a text, for tests that look at packets.
  *
- *	proxyctl [--variant V] [--cluster-cidr CIDR]… < COMMANDS
+ *	proxyctl [--variant V] [--audit-ms MS] [--cluster-cidr CIDR]… < COMMANDS
  *	proxyctl --cleanup
  *
  * One command a line:
@@ -280,6 +280,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "variant", required_argument, NULL, 'v' },
 		{ "cluster-cidr", required_argument, NULL, 'c' },
+		{ "audit-ms", required_argument, NULL, 'a' },
 		{ "cleanup", no_argument, NULL, 'x' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -292,6 +293,8 @@ int main(int argc, char **argv)
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		if (c == 'v')
 			o.variant = optarg;
+		else if (c == 'a')
+			o.audit_ms = atoi(optarg);
 		else if (c == 'c' && o.n_cluster_cidrs < MAX_ITEMS)
 			cidrs[o.n_cluster_cidrs++] = parse_prefix(optarg);
 		else
