@@ -14,7 +14,42 @@
 static void on_pump(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
+	client_free_lanes(arg);
 	request_pump(arg);
+}
+
+static struct multi *new_writing_lane(struct kube_client *c)
+{
+	return multi_new(c->base, c->access, c->user_agent, MULTI_HTTP2,
+	                 KUBE_IN_FLIGHT_MAX + URGENT_MAX);
+}
+
+static void free_lane(struct kube_client *c, struct multi *lane)
+{
+	struct multi_stats s = multi_stats(lane);
+	c->past.connects += s.connects;
+	c->past.bytes_received += s.bytes_received;
+	multi_free(lane);
+}
+
+void client_leave_lane(struct kube_client *c, const struct multi *lane)
+{
+	if (lane != c->writing || c->n_left == KUBE_LANES_LEFT_MAX)
+		return;
+	c->left[c->n_left++] = c->writing;
+	c->writing = new_writing_lane(c);
+}
+
+void client_free_lanes(struct kube_client *c)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < c->n_left; i++) {
+		if (multi_is_idle(c->left[i]))
+			free_lane(c, c->left[i]);
+		else
+			c->left[kept++] = c->left[i];
+	}
+	c->n_left = kept;
 }
 
 struct kube_client *kube_client_new(struct event_base *base, struct kube_access *access,
@@ -25,8 +60,8 @@ struct kube_client *kube_client_new(struct event_base *base, struct kube_access 
 	c->access = access;
 	c->reading = multi_new(base, access, user_agent, MULTI_HTTP1,
 	                       INFORMERS_MAX + KUBE_IN_FLIGHT_MAX + URGENT_MAX);
-	c->writing =
-		multi_new(base, access, user_agent, MULTI_HTTP2, KUBE_IN_FLIGHT_MAX + URGENT_MAX);
+	c->user_agent = xstrdup(user_agent);
+	c->writing = new_writing_lane(c);
 	c->pump = evtimer_new(base, on_pump, c);
 	return c;
 }
@@ -43,6 +78,9 @@ void kube_client_free(struct kube_client *c)
 			request_free(*lists[i]);
 	multi_free(c->reading);
 	multi_free(c->writing);
+	for (size_t i = 0; i < c->n_left; i++)
+		multi_free(c->left[i]);
+	free(c->user_agent);
 	event_free(c->pump);
 	free(c);
 }
@@ -51,7 +89,12 @@ struct kube_client_stats kube_client_stats(const struct kube_client *c)
 {
 	struct kube_client_stats s = c->stats;
 	struct multi_stats reading = multi_stats(c->reading), writing = multi_stats(c->writing);
-	s.connects = reading.connects + writing.connects;
-	s.bytes_received = reading.bytes_received + writing.bytes_received;
+	s.connects = c->past.connects + reading.connects + writing.connects;
+	s.bytes_received = c->past.bytes_received + reading.bytes_received + writing.bytes_received;
+	for (size_t i = 0; i < c->n_left; i++) {
+		struct multi_stats left = multi_stats(c->left[i]);
+		s.connects += left.connects;
+		s.bytes_received += left.bytes_received;
+	}
 	return s;
 }

@@ -5,6 +5,10 @@
 /*
  * What the parts of a client share: two lanes of connections, so that neither a large list nor a stuck watch ever delays a
  * patch or a Lease renewal, and lists of what is under way.
+ *
+ * Writes share one connection of HTTP/2, which libcurl goes on using when exchanges on it time out.  Where a balancer between
+ * acknowledges what a server that is gone will never see, TCP does not notice either.  So a lane on which a write got
+ * no answer takes no more; it is freed when the last transfer on it has ended.
  */
 
 #include <stdbool.h>
@@ -19,6 +23,9 @@
 /* Larger answers are refused. */
 #define KUBE_ANSWER_SIZE_MAX (4u << 20)
 
+/* Former lanes of writes that may be there at a time; beyond that the last one is kept. */
+#define KUBE_LANES_LEFT_MAX 8
+
 struct buf;
 struct event;
 
@@ -26,6 +33,10 @@ struct kube_client {
 	struct event_base *base;
 	struct kube_access *access;
 	struct multi *reading, *writing;
+	char *user_agent;
+	struct multi *left[KUBE_LANES_LEFT_MAX]; /* former writing lanes with transfers under way */
+	size_t n_left;
+	struct multi_stats past;                            /* of lanes that are gone */
 	struct kube_request *urgent, *waiting, *background; /* for their turn, first come first */
 	struct kube_request *under_way;                     /* sent, or pausing before a retry */
 	struct kube_informer *informers;
@@ -34,6 +45,11 @@ struct kube_client {
 	struct event *pump;
 	struct kube_client_stats stats;
 };
+
+/* client.c: a write by that lane got no answer. */
+void client_leave_lane(struct kube_client *c, const struct multi *lane);
+/* Frees lanes that were left and are idle.  Not from a callback of a transfer. */
+void client_free_lanes(struct kube_client *c);
 
 /* request.c */
 void request_pump(struct kube_client *c);

@@ -219,6 +219,11 @@ void multi_free(struct multi *m)
 	free(m);
 }
 
+bool multi_is_idle(const struct multi *m)
+{
+	return !m->transfers;
+}
+
 struct multi_stats multi_stats(const struct multi *m)
 {
 	return m->stats;

@@ -43,6 +43,8 @@ struct multi *multi_new(struct event_base *base, struct kube_access *access, con
 /* Every transfer must have ended or been cancelled. */
 void multi_free(struct multi *m);
 struct multi_stats multi_stats(const struct multi *m);
+/* Whether no transfer is under way. */
+bool multi_is_idle(const struct multi *m);
 
 struct transfer_spec {
 	const char *method, *path;

@@ -37,6 +37,7 @@ struct kube_request {
 	bool (*may_send)(void *arg);
 	struct backoff backoff;
 	struct transfer *transfer;
+	const struct multi *lane; /* that it was sent by last */
 	struct event *timer;
 	struct buf answer;
 	bool answer_too_large;
@@ -185,6 +186,8 @@ static void on_request_end(int status, int retry_after_s, const struct err *e, v
 	struct kube_request *r = arg;
 	struct err too_large = ERR_INIT;
 	r->transfer = NULL;
+	if (e && !r->answer_too_large)
+		client_leave_lane(r->c, r->lane);
 	if (status == 429)
 		r->c->stats.throttled++;
 	if (r->answer_too_large) {
@@ -229,21 +232,23 @@ static bool on_answer(const char *data, size_t size, int status, void *arg)
 
 static void send_request(struct kube_request *r)
 {
+	bool reads = strcmp(r->method, "GET") == 0;
+	struct multi *lane = reads ? r->c->reading : r->c->writing;
 	const struct transfer_spec spec = {
 		.method = r->method,
 		.path = r->path,
 		.body = r->body,
 		.content_type = content_type(r->patch),
 		.timeout_ms = r->timeout_ms,
-		.fresh_connection = r->after_failure,
+		.fresh_connection = r->after_failure && lane == r->lane,
 		.on_data = on_answer,
 		.on_end = on_request_end,
 		.arg = r,
 	};
 	enter(r, REQUEST_SENT);
 	r->c->stats.requests++;
-	bool reads = strcmp(r->method, "GET") == 0;
-	r->transfer = transfer_start(reads ? r->c->reading : r->c->writing, &spec);
+	r->lane = lane;
+	r->transfer = transfer_start(lane, &spec);
 }
 
 static struct kube_request *next_waiting(struct kube_client *c)

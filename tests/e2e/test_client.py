@@ -2,20 +2,26 @@
 """The API client's suite (tests/kube) against the embedded API server: plain, by TLS with a token, and by HTTP/2; and
 against a real one."""
 
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import open_lab
 
 from lab import netns
+from lab.waiting import wait_for
 
 SOURCE = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build"))
@@ -86,22 +92,117 @@ def test_suite_over_tls_with_a_token(tmp_path: Path) -> None:
         suite(make_kubeconfig(tmp_path, url, "{tokenFile: token}"))
 
 
-@pytest.mark.embedded
-@pytest.mark.skipif(shutil.which("nghttpx") is None, reason="nghttpx, which speaks HTTP/2 for it, is not installed")
-def test_suite_over_http2(tmp_path: Path) -> None:
-    key, cert = make_certificate(tmp_path)
+needs_nghttpx = pytest.mark.skipif(
+    shutil.which("nghttpx") is None, reason="nghttpx, which speaks HTTP/2 for it, is not installed"
+)
+
+
+@contextmanager
+def http2(where: Path, url: str) -> Iterator[int]:
+    """The server at url by TLS and HTTP/2: the port."""
+    key, cert = make_certificate(where)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with apisim() as url:
-        backend = url.rpartition("/")[2].replace(":", ",")
-        argv = ["nghttpx", "--conf=/dev/null", "--no-ocsp", f"-f127.0.0.1,{port}", f"-b{backend}", key, cert]
-        with running(argv):
-            for _ in range(100):
-                with socket.socket() as s:
-                    if s.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.05)
-            suite(make_kubeconfig(tmp_path, f"https://127.0.0.1:{port}"))
+    backend = url.rpartition("/")[2].replace(":", ",")
+    argv = ["nghttpx", "--conf=/dev/null", "--no-ocsp", f"-f127.0.0.1,{port}", f"-b{backend}", key, cert]
+    with running(argv):
+        for _ in range(100):
+            with socket.socket() as s:
+                if s.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield port
+
+
+@pytest.mark.embedded
+@needs_nghttpx
+def test_suite_over_http2(tmp_path: Path) -> None:
+    with apisim() as url, http2(tmp_path, url) as port:
+        suite(make_kubeconfig(tmp_path, f"https://127.0.0.1:{port}"))
+
+
+class Relay:
+    """A balancer that may forget a connection without a word: it goes on acknowledging what comes, and no more."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._sockets: list[socket.socket] = [self._listener]
+        self._forgotten: set[socket.socket] = set()
+        self._http2: set[socket.socket] = set()
+        self.port = self._listener.getsockname()[1]
+        self._start(self._accept)
+
+    @staticmethod
+    def _start(what: Callable[..., None], *args: socket.socket) -> None:
+        threading.Thread(target=what, args=args, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._to))
+                self._sockets += [client, server]
+                self._start(self._pump, client, server)
+                self._start(self._pump, server, client)
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if b"\x02h2" in data:  # what the client's first message offers
+                    self._http2 |= {source, sink}
+                if source not in self._forgotten:
+                    sink.sendall(data)
+            if source not in self._forgotten:
+                sink.shutdown(socket.SHUT_WR)
+
+    def forget_http2(self) -> int:
+        forgotten = self._http2 - self._forgotten
+        self._forgotten |= forgotten
+        return len(forgotten) // 2
+
+    def close(self) -> None:
+        for s in self._sockets:
+            with suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+            s.close()
+
+
+@pytest.mark.embedded
+@needs_nghttpx
+def test_a_leader_outlives_a_forgotten_connection(tmp_path: Path) -> None:
+    """TCP notices nothing, so the next writes must not go the same way."""
+    with apisim() as url, http2(tmp_path, url) as port, closing(Relay(port)) as relay:
+
+        def lease() -> dict[str, Any]:
+            path = "/apis/coordination.k8s.io/v1/namespaces/fairlead-system/leases/fairlead-controller"
+            with urllib.request.urlopen(url + path) as answer:
+                return json.load(answer)["spec"]
+
+        def led() -> dict[str, Any] | None:
+            with suppress(urllib.error.HTTPError):
+                return lease()
+            return None
+
+        def renewed(since: str) -> str:
+            time = lease()["renewTime"]
+            return time if time != since else ""
+
+        argv = [
+            str(BUILD / "src/controller/fairlead-controller"),
+            "--kubeconfig", make_kubeconfig(tmp_path, f"https://127.0.0.1:{relay.port}"),
+            "--identity", "a", "--http", "127.0.0.1:0",
+            "--lease-duration", "6", "--renew-deadline", "5", "--retry-period", "1",
+        ]  # fmt: skip
+        with running(argv) as controller:
+            before = wait_for("a leader", led, 20)
+            time_of = wait_for("a renewal", lambda: renewed(before["renewTime"]), 20)
+            assert relay.forget_http2() >= 1
+            for _ in range(3):
+                time_of = wait_for("a renewal", lambda t=time_of: renewed(t), 20)
+            after = lease()
+            assert controller.poll() is None
+        assert (after["holderIdentity"], after["acquireTime"]) == ("a", before["acquireTime"])
 
 
 @pytest.mark.kubernetes

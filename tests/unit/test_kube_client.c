@@ -282,6 +282,46 @@ static void silence_times_out(void **state)
 	kube_world_stop(&w.kube);
 }
 
+static struct kube_request *put(struct world *w, const char *path, int timeout_ms, int retries)
+{
+	return kube_request_start(w->kube.client,
+	                          &(struct kube_request_spec){ .method = "PUT",
+	                                                       .path = path,
+	                                                       .body = "{}",
+	                                                       .timeout_ms = timeout_ms,
+	                                                       .max_retries = retries },
+	                          done, w);
+}
+
+/* A lane that gave no answer is left, with others still under way on it; each is freed when they have ended. */
+static void writes_leave_what_is_silent(void **state)
+{
+	(void)state;
+	struct world w;
+	world_start(&w, NULL, by_path);
+	kube_world_connect(&w.kube, "http", "", "");
+	put(&w, "/good", 5000, 0);
+	run_until(&w, &w.n_done, 1);
+	for (int i = 0; i < 3; i++) {
+		struct kube_request *cancelled = put(&w, "/slow", 5000, 0);
+		put(&w, "/slow", 5000, 0);
+		put(&w, "/slow", 50, 1);
+		run_until(&w, &w.n_done, 2 + 2 * i);
+		assert_int_equal(w.status, 0);
+		put(&w, "/good", 5000, 0);
+		run_until(&w, &w.n_done, 3 + 2 * i);
+		assert_int_equal(w.status, 200);
+		kube_request_cancel(cancelled);
+	}
+	struct kube_client_stats s = kube_client_stats(w.kube.client);
+	assert_int_equal(s.errors, 3);
+	assert_int_equal(s.retries, 3);
+	assert_true(s.connects >= 7);
+	w.n_failed = 0;
+	run_until(&w, &w.n_failed, 3); /* those that were left behind */
+	kube_world_stop(&w.kube);
+}
+
 /* What a bound token does: the file is replaced, and the old token is refused. */
 static void wants_new_token(struct loopback_conn *conn, const struct loopback_request *r, void *arg)
 {
@@ -454,6 +494,7 @@ int main(void)
 		cmocka_unit_test(failures_are_tried_again),
 		cmocka_unit_test(flight_is_bounded),
 		cmocka_unit_test(silence_times_out),
+		cmocka_unit_test(writes_leave_what_is_silent),
 		cmocka_unit_test(tokens_rotate),
 		cmocka_unit_test(certificates_are_verified),
 		cmocka_unit_test(a_proxy_is_gone_through),
