@@ -70,7 +70,9 @@ static struct bgp_want *random_want(void)
 			.ebgp_multihop = rnd(2) == 0,
 			.router_id = rnd(2) ? addr("192.0.2.1") : (struct addr){ 0 },
 		};
-		if (rnd(3))
+		if (rnd(4) == 0)
+			assert_int_equal(bgp_want_waiting_peer(w, &p, "why", NULL), 0);
+		else if (rnd(3))
 			assert_int_equal(bgp_want_peer(w, &p, NULL), 0);
 	}
 	for (unsigned int i = rnd(30); i > 0; i--) {
@@ -90,6 +92,24 @@ struct outcome {
 	struct bgp_verdict verdict;
 	size_t commands;
 };
+
+/* Of unknown password none is made, and one that is there keeps its lines, unless its instance goes. */
+static void expect_kept(const struct bgp_state *want, const struct bgp_state *before,
+                        const struct bgp_state *after)
+{
+	for (size_t i = 0; i < want->n_peers; i++) {
+		const struct addr *a = &want->peers[i].address;
+		const struct bgp_peer *old = bgp_state_find_peer(before, a);
+		const struct bgp_peer *now = bgp_state_find_peer(after, a);
+		if (!want->peers[i].waits)
+			continue;
+		assert_int_equal(now != NULL, old != NULL && before->asn == want->asn);
+		if (now) {
+			assert_int_equal(now->remote_as, old->remote_as);
+			assert_true(bgp_lines_eq(&now->lines, &old->lines));
+		}
+	}
+}
 
 /* One turn of the engine: read, judge, differ, apply the first @limit commands. */
 static struct outcome turn(struct bgpd_fake *f, struct bgp_want *w, bool collect, size_t limit)
@@ -121,6 +141,8 @@ static struct outcome turn(struct bgpd_fake *f, struct bgp_want *w, bool collect
 		buf_clear(&text);
 		bgpd_fake_show(f, &text);
 		bgp_running_parse(text.data, text.size, &after);
+		if (reason_holds(out.verdict.reason))
+			expect_kept(&want, &have.ours, &after.ours);
 		if (to.asn == 0 && have.foreign_lines) { /* the instance stays, others' now */
 			to.asn = after.ours.asn;
 			bgp_lines_copy(&to.instance, &after.ours.instance);
