@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bgp/want.h"
 #include "fairlead/mem.h"
 
 /* ---- what can be had ---- */
@@ -125,7 +126,7 @@ static void keep_used_maps(struct bgp_state *s, const struct bgp_state *have, bo
 
 /* Nothing new, and less where less is wanted. */
 static void effective_frozen(const struct bgp_state *want, const struct bgp_have *have,
-                             struct bgp_state *s)
+                             const struct bgp_want *leads, struct bgp_state *s)
 {
 	const struct bgp_state *ours = &have->ours;
 
@@ -134,7 +135,8 @@ static void effective_frozen(const struct bgp_state *want, const struct bgp_have
 	s->marker = ours->own ? ours->marker : 0;
 	bgp_lines_copy(&s->instance, &ours->instance);
 	for (size_t i = 0; i < ours->n_networks; i++)
-		if (bgp_state_find_network(want, &ours->networks[i].prefix))
+		if (bgp_state_find_network(want, &ours->networks[i].prefix) ||
+		    (leads && bgp_want_leads(leads, &ours->networks[i].prefix)))
 			bgp_state_add_network(s, &ours->networks[i]);
 	for (size_t i = 0; i < ours->n_peers; i++)
 		if (bgp_state_find_peer(want, &ours->peers[i].address)) {
@@ -159,7 +161,7 @@ void bgp_effective(const struct bgp_state *want, const struct bgp_have *have,
 		return;
 	}
 	if (!reason_holds(verdict->reason)) {
-		effective_frozen(want, have, &s);
+		effective_frozen(want, have, verdict->leads, &s);
 		*ret_state = s;
 		return;
 	}

@@ -34,6 +34,8 @@ void bgp_script_fini(struct bgp_script *s);
 struct bgp_verdict {
 	enum reason reason; /* REASON_Announced: nothing is in the way */
 	char message[256];
+	/* If something is: networks that lead to an address wanted here stay too; NULL: those of a wanted prefix alone. */
+	const struct bgp_want *leads;
 };
 
 /*

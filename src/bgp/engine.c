@@ -244,6 +244,8 @@ static void judge(struct bgp *b)
 		b->verdict.reason = REASON_BgpPending;
 		snprintf(b->verdict.message, sizeof(b->verdict.message),
 		         "nothing is added before the data plane is ready");
+		/* The prefix by which an address is announced may change only when it can have the new one. */
+		b->verdict.leads = b->want;
 	}
 }
 
@@ -268,6 +270,7 @@ static void step(struct bgp *b)
 	bgp_state_fini(&b->pending);
 	bgp_script_fini(&b->script);
 	bgp_effective(&b->want_state, &b->have, &b->verdict, collect, &b->pending);
+	b->verdict.leads = NULL; /* no longer than what is wanted */
 	bgp_diff(&b->pending, &b->have.ours, b->have.foreign_lines, b->node, &b->script);
 	uint64_t hash = script_hash(&b->script);
 	b->batch_generation = b->generation;

@@ -499,10 +499,10 @@ void bgp_want_state(struct bgp_want *w, struct bgp_state *ret_state)
 	bgp_state_sort(s);
 }
 
-void bgp_want_find(const struct bgp_want *w, const struct addr *a, size_t *ret_first,
-                   size_t *ret_end)
+/* The first address that is not before @a. */
+static size_t lower_bound(const struct bgp_want *w, const struct addr *a)
 {
-	size_t lo = 0, hi = w->n_addresses, end;
+	size_t lo = 0, hi = w->n_addresses;
 
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
@@ -511,8 +511,23 @@ void bgp_want_find(const struct bgp_want *w, const struct addr *a, size_t *ret_f
 		else
 			hi = mid;
 	}
-	for (end = lo; end < w->n_addresses && addr_eq(&w->addresses[end].addr, a); end++)
-		;
-	*ret_first = lo;
+	return lo;
+}
+
+void bgp_want_find(const struct bgp_want *w, const struct addr *a, size_t *ret_first,
+                   size_t *ret_end)
+{
+	size_t first = lower_bound(w, a), end = first;
+
+	while (end < w->n_addresses && addr_eq(&w->addresses[end].addr, a))
+		end++;
+	*ret_first = first;
 	*ret_end = end;
+}
+
+bool bgp_want_leads(const struct bgp_want *w, const struct prefix *p)
+{
+	size_t at = lower_bound(w, &p->addr);
+
+	return at < w->n_addresses && prefix_contains(p, &w->addresses[at].addr);
 }

@@ -71,4 +71,7 @@ void bgp_want_state(struct bgp_want *w, struct bgp_state *ret_state);
 void bgp_want_find(const struct bgp_want *w, const struct addr *a, size_t *ret_first,
                    size_t *ret_end);
 
+/* Whether @p leads to an address that is wanted, be it announced by that prefix or by another. */
+bool bgp_want_leads(const struct bgp_want *w, const struct prefix *p);
+
 #endif

@@ -101,8 +101,8 @@ static void start_bgpd(struct fixture *f)
 	f->server = vty_server_start(f->base, f->socket, &f->fake);
 }
 
-/* A configuration of these peers, and a pool for BGP. */
-static void with_peers(struct view *v, const char *peers)
+/* A configuration of these peers, and a pool for BGP, of which there is @more to say. */
+static void with_pool(struct view *v, const char *peers, const char *more)
 {
 	world_put(v,
 	          "{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
@@ -110,8 +110,13 @@ static void with_peers(struct view *v, const char *peers)
 	          "'annotations':{'fairlead.io/generation':'8'}},'data':{'config':'"
 	          "peers: [%s]\\n"
 	          "address-pools:\\n"
-	          "- {name: far, protocol: bgp, addresses: [198.51.100.0/24]}\\n'}}",
-	          peers);
+	          "- {name: far, protocol: bgp, addresses: [198.51.100.0/24]%s}\\n'}}",
+	          peers, more);
+}
+
+static void with_peers(struct view *v, const char *peers)
+{
+	with_pool(v, peers, "");
 }
 
 #define PEER(address, more) "{peer-address: " address ", my-asn: 64512, peer-asn: 64513" more "}"
@@ -392,6 +397,33 @@ static void what_is_gone_is_withdrawn_before_the_data_plane_changes(void **state
 	f->unwritten = false;
 	turn(f);
 	spin_until(f, is_both);
+}
+
+static void another_prefix_takes_the_place_of_the_old_one_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	end(f);
+	begin(f);
+	with_pool(f->view, PEER("192.0.2.7", ""),
+	          ", bgp-advertisements: [{aggregation-length: 24}]");
+	with_service(f->view, "10.1.1.1@n1");
+	turn(f);
+	spin_until(f, is_announced);
+	assert_int_equal(f->fake.s.networks[0].prefix.len, 24);
+	end(f);
+	begin(f);
+	with_peer(f->view);
+	with_service(f->view, "10.1.1.1@n1");
+	f->unwritten = true;
+	turn(f);
+	spin_until(f, may_program);
+	assert_int_equal(f->fake.s.n_networks, 1);
+	assert_int_equal(f->fake.s.networks[0].prefix.len, 24);
+	f->unwritten = false;
+	turn(f);
+	spin_until(f, is_announced);
+	assert_int_equal(f->fake.s.networks[0].prefix.len, 32);
 }
 
 static void a_configuration_that_comes_late_withdraws_nothing(void **state)
@@ -704,6 +736,9 @@ int main(void)
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_is_gone_is_withdrawn_before_the_data_plane_changes, set_up_successor,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			another_prefix_takes_the_place_of_the_old_one_at_once, set_up_announced,
 			tear_down),
 		cmocka_unit_test_setup_teardown(a_configuration_that_comes_late_withdraws_nothing,
 		                                set_up_announced, tear_down),
