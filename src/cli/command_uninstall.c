@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fairlead uninstall: the one command that changes something.  It marks fairlead-active, which every daemon follows, waits until
- * each speaker says that it has cleaned up, and takes the mark off again, so that who installs once more finds none.
+ * each speaker says that it has cleaned up, and takes the mark off again, so that who installs once more finds none; also when it
+ * is interrupted.
  *
  * A speaker that does not answer holds it up as long as its Pod is Ready.  Of a Pod that is not, the node is most likely gone, and
  * what stood in its kernel with it.
@@ -9,6 +10,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -233,11 +235,29 @@ static void print(const struct command_options *o, const struct round *u)
 	fputs(buf_str(&out), stdout);
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int sig)
+{
+	interrupted = sig;
+}
+
+/* A mark that stayed would end the next installation.  A second signal ends the command at once. */
+static void catch_signals(void)
+{
+	struct sigaction action = { .sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND };
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
 int command_uninstall(const struct command_options *o, struct err *e)
 {
 	cleanup_free char *namespace = options_namespace(&o->kube);
 	int64_t until_ms = clock_ms() + o->timeout_s * INT64_C(1000);
 	bool done = false;
+
+	catch_signals();
 	int r = set_mark(o, namespace, o->release_addresses ? UNINSTALL_RELEASE : UNINSTALL_KEEP,
 	                 e);
 
@@ -248,7 +268,7 @@ int command_uninstall(const struct command_options *o, struct err *e)
 		*e = (struct err)ERR_INIT;
 		r = look(o, namespace, &u, e);
 		done = r == 0 && all_done(o, &u);
-		if (done || clock_ms() >= until_ms) {
+		if (done || interrupted || clock_ms() >= until_ms) {
 			print(o, &u);
 			break;
 		}

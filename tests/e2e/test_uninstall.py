@@ -2,6 +2,7 @@
 """`fairlead uninstall`: nothing of ours is left on any node, and addresses stay in the statuses unless asked for."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
 
@@ -53,8 +54,12 @@ def tell_ready(lab: Lab, node: str, ready: str) -> None:
     lab.api.patch("Pod", f"fairlead-speaker-{node}", {"status": status}, NAMESPACE, "status")
 
 
+def command(lab: Lab, *flags: str) -> list[str]:
+    return [str(lab.program("fairlead")), "uninstall", "--kubeconfig", str(lab.kubeconfig), *flags]
+
+
 def uninstall(lab: Lab, *flags: str) -> tuple[int, list[str]]:
-    argv = [lab.program("fairlead"), "uninstall", "--kubeconfig", str(lab.kubeconfig), *flags]
+    argv = command(lab, *flags)
     with netns.entered(lab.network.control_plane.namespace):
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.stderr == ""
@@ -207,6 +212,19 @@ def test_a_silent_speaker_holds_it_up_while_its_pod_is_ready(lab: Lab, router: R
     messages = {n: passed if n == "node2" else "cleaned up" for n in NODES}
     assert told["nodes"] == [{"node": n, "done": True, "message": messages[n]} for n in NODES]
     assert (code, told["addresses_taken_back"]) == (0, None)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
+def test_who_interrupts_it_leaves_no_mark(lab: Lab, router: Router, number: signal.Signals) -> None:
+    tell_pods(lab)
+    lab.speaker("node2").kill()
+    with netns.entered(lab.network.control_plane.namespace):
+        running = subprocess.Popen(command(lab), stdout=subprocess.PIPE, text=True)
+    wait_for("the mark", lambda: mark(lab))
+    running.send_signal(number)
+    said, _ = running.communicate(timeout=SLOW)
+    assert (running.returncode, mark(lab)) == (3, None)
+    assert "node node2: " in said
 
 
 def test_without_any_configuration_there_is_a_mark_too(lab: Lab, router: Router) -> None:
