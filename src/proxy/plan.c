@@ -86,7 +86,6 @@ static void touch_line(unsigned int bucket, bool after, const char *rule, void *
 
 /* Lines of one bucket, one pass for those that come first and one for those after. */
 struct bucket_lines {
-	unsigned int bucket;
 	bool after;
 	struct chain *c;
 };
@@ -106,7 +105,8 @@ static bool has_rule(const struct chain *c, const char *rule)
 static void bucket_line(unsigned int bucket, bool after, const char *rule, void *arg)
 {
 	const struct bucket_lines *l = arg;
-	if (bucket != l->bucket || after != l->after)
+	(void)bucket;
+	if (after != l->after)
 		return;
 	/* Services that share an address have the same guard. */
 	if (!after || !has_rule(l->c, rule))
@@ -120,12 +120,12 @@ static void put_bucket(struct batch *b, unsigned int number)
 	bucket_name(number, name);
 	chain_begin(&b->scratch, name, NULL);
 	for (int after = 0; after <= (bucket_kind(number) == BUCKET_FILTER_ADDR); after++) {
-		struct bucket_lines lines = { number, after, &b->scratch };
+		struct bucket_lines lines = { after, &b->scratch };
 		for (size_t i = 0; i < k->n; i++) {
 			const struct service *s = k->members[i];
 			const struct spec *spec = s->in_batch ? s->flying : s->have;
 			if (spec)
-				render_dispatch(&b->m->o, &spec->s, bucket_line, &lines);
+				render_bucket(&b->m->o, &spec->s, number, bucket_line, &lines);
 		}
 	}
 	k->next_used = b->scratch.n_rules > 0;

@@ -318,9 +318,15 @@ void render_service(const struct render_options *o, const struct proxy_service *
 
 /* Dispatch lines of one port: nat where it forwards, filter where it refuses. */
 struct line_sink {
+	unsigned int only; /* lines of this bucket, BUCKETS: of all */
 	render_line_fn *fn;
 	void *arg;
 };
+
+static bool wants(const struct line_sink *to, unsigned int bucket)
+{
+	return to->only == BUCKETS || to->only == bucket;
+}
 
 static void line(const struct line_sink *to, unsigned int bucket, bool after, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -329,6 +335,8 @@ static void line(const struct line_sink *to, unsigned int bucket, bool after, co
 {
 	char rule[256];
 	va_list ap;
+	if (!wants(to, bucket))
+		return;
 	va_start(ap, fmt);
 	vsnprintf(rule, sizeof(rule), fmt, ap);
 	va_end(ap);
@@ -347,10 +355,12 @@ static void dispatch_addr(const struct port_plan *n, const struct line_sink *to,
                           const struct addr *a, enum place place)
 {
 	char match[ADDR_STR_SIZE + 64];
-	snprintf(match, sizeof(match), "-d %s/%u -p %s -m %s --dport %d", addr_str(a), addr_bits(a),
-	         n->proto, n->proto, n->p->port);
 	unsigned int nat = bucket_of_addr(BUCKET_NAT_ADDR, a);
 	unsigned int filter = bucket_of_addr(BUCKET_FILTER_ADDR, a);
+	if (!wants(to, nat) && !wants(to, filter))
+		return;
+	snprintf(match, sizeof(match), "-d %s/%u -p %s -m %s --dport %d", addr_str(a), addr_bits(a),
+	         n->proto, n->proto, n->p->port);
 	bool outside = place != PLACE_CLUSTER_IP, filtered = place == PLACE_VIP && n->filtered;
 	enum fate f = outside ? n->external : n->internal;
 	if (!outside && f == FATE_FORWARD)
@@ -376,22 +386,21 @@ static void dispatch_node_port(const struct port_plan *n, const struct line_sink
 		     refusal(n->external));
 }
 
-void render_dispatch(const struct render_options *o, const struct proxy_service *s,
-                     render_line_fn *fn, void *arg)
+static void dispatch(const struct render_options *o, const struct proxy_service *s,
+                     const struct line_sink *to)
 {
-	struct line_sink to = { fn, arg };
 	for (size_t i = 0; i < s->n_ports; i++) {
 		struct port_plan n;
 		if (!plan_port(o, s, i, &n))
 			continue;
 		if (!addr_is_none(&s->cluster_ip))
-			dispatch_addr(&n, &to, &s->cluster_ip, PLACE_CLUSTER_IP);
+			dispatch_addr(&n, to, &s->cluster_ip, PLACE_CLUSTER_IP);
 		for (size_t v = 0; v < s->n_vips; v++)
-			dispatch_addr(&n, &to, &s->vips[v], PLACE_VIP);
+			dispatch_addr(&n, to, &s->vips[v], PLACE_VIP);
 		for (size_t v = 0; v < s->n_external_ips; v++)
-			dispatch_addr(&n, &to, &s->external_ips[v], PLACE_EXTERNAL_IP);
+			dispatch_addr(&n, to, &s->external_ips[v], PLACE_EXTERNAL_IP);
 		if (n.p->node_port)
-			dispatch_node_port(&n, &to);
+			dispatch_node_port(&n, to);
 	}
 	/*
 	 * The guard: an address from outside has no other ports, neither here nor back at the router.  But it may be the
@@ -400,10 +409,22 @@ void render_dispatch(const struct render_options *o, const struct proxy_service 
 	for (size_t v = 0; v < s->n_vips + s->n_external_ips; v++) {
 		const struct addr *a =
 			v < s->n_vips ? &s->vips[v] : &s->external_ips[v - s->n_vips];
-		line(&to, bucket_of_addr(BUCKET_FILTER_ADDR, a), true,
+		line(to, bucket_of_addr(BUCKET_FILTER_ADDR, a), true,
 		     "-d %s/%u -m addrtype ! --dst-type LOCAL -j REJECT", addr_str(a),
 		     addr_bits(a));
 	}
+}
+
+void render_dispatch(const struct render_options *o, const struct proxy_service *s,
+                     render_line_fn *fn, void *arg)
+{
+	dispatch(o, s, &(struct line_sink){ BUCKETS, fn, arg });
+}
+
+void render_bucket(const struct render_options *o, const struct proxy_service *s,
+                   unsigned int bucket, render_line_fn *fn, void *arg)
+{
+	dispatch(o, s, &(struct line_sink){ bucket, fn, arg });
 }
 
 void render_frame(const struct render_options *o, render_chain_fn *fn, void *arg)

@@ -62,6 +62,9 @@ void render_service(const struct render_options *o, const struct proxy_service *
 /* The lines by which packets find those chains, or are refused. */
 void render_dispatch(const struct render_options *o, const struct proxy_service *s,
                      render_line_fn *fn, void *arg);
+/* Of those only the lines of one bucket; much less work where there are many. */
+void render_bucket(const struct render_options *o, const struct proxy_service *s,
+                   unsigned int bucket, render_line_fn *fn, void *arg);
 /* The frame: chains that do not depend on any Service. */
 void render_frame(const struct render_options *o, render_chain_fn *fn, void *arg);
 /* FL-SVC, FL-NP, FL-FLT or FL-NPF: the chain that leads to the buckets of this kind which are in use. */

@@ -152,6 +152,28 @@ static struct render_options options(uint8_t family, bool no_pods)
 	};
 }
 
+struct one_bucket {
+	unsigned int number;
+	struct buf *out;
+};
+
+static void add_line_of(unsigned int bucket, bool after, const char *rule, void *arg)
+{
+	const struct one_bucket *one = arg;
+	if (bucket == one->number)
+		add_line(bucket, after, rule, one->out);
+}
+
+static void check_buckets(const struct render_options *o, const struct proxy_service *s)
+{
+	for (unsigned int i = 0; i < BUCKETS; i++) {
+		cleanup(buf_fini) struct buf all = BUF_INIT, one = BUF_INIT;
+		render_dispatch(o, s, add_line_of, &(struct one_bucket){ i, &all });
+		render_bucket(o, s, i, add_line, &one);
+		assert_string_equal(buf_str(&one), buf_str(&all));
+	}
+}
+
 static void check(const struct wish *w, const char *want)
 {
 	cleanup(buf_fini) struct buf out = BUF_INIT;
@@ -159,6 +181,7 @@ static void check(const struct wish *w, const char *want)
 	struct render_options o = options(spec->s.family, w->no_pods);
 	render_dispatch(&o, &spec->s, add_line, &out);
 	render_service(&o, &spec->s, add_chain, &out);
+	check_buckets(&o, &spec->s);
 	spec_unref(spec);
 	cleanup_free char *got = readable(buf_str(&out));
 	assert_string_equal(got, want);
