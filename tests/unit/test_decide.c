@@ -462,6 +462,40 @@ static void endpoint_selection(void **state)
 	}
 }
 
+/* Pods of two versions that call different ports by one name: each slice says which is its own. */
+static void named_ports_are_the_slices(void **state)
+{
+	(void)state;
+	static const char slice[] =
+		"{'kind':'EndpointSlice','metadata':{'namespace':'shop','name':'%s','uid':'u',"
+		"'labels':{'kubernetes.io/service-name':'web'}},'addressType':'IPv4',"
+		"'endpoints':[{'addresses':['%s']},{'addresses':['10.1.1.9']}],"
+		"'ports':[{'name':'other','port':1},{'name':'dns','port':%d,'protocol':'%s'}]}";
+	struct view *v = world();
+	struct decide_endpoints e;
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+
+	world_put(v, "{'kind':'Service','metadata':{'namespace':'shop','name':'web','uid':'u'},"
+	             "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.8',"
+	             "'clusterIPs':['10.96.0.8'],'ports':[{'name':'dns','port':53},"
+	             "{'name':'dns','port':53,'protocol':'UDP'},{'name':'none','port':54}]}}");
+	world_put(v, slice, "one", "10.1.1.1", 8080, "TCP");
+	world_put(v, slice, "two", "10.1.1.2", 9090, "TCP");
+	world_put(v, slice, "three", "10.1.1.3", 5353, "UDP");
+	const struct view_service *s = view_service_named(v, "shop/web");
+	static const char *const expected[] = {
+		"10.1.1.1:8080 10.1.1.2:9090 10.1.1.9:8080 10.1.1.9:9090",
+		"10.1.1.3:5353 10.1.1.9:5353",
+		"",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
+		decide_endpoints(s, &s->ports[i], 4, "n1", NULL, &e);
+		assert_string_equal(text_of(e.cluster, e.n_cluster, &text), expected[i]);
+		decide_endpoints_fini(&e);
+	}
+	view_free(v);
+}
+
 /* "10.1.1.1@n1 zones=z1,z2 nodes=n1": one endpoint a line. */
 static void slice_with_hints(struct view *v, const char *endpoints)
 {
@@ -644,6 +678,7 @@ int main(void)
 		cmocka_unit_test(outside_all_pools_a_peer_makes_it_both),
 		cmocka_unit_test(what_nobody_forwards_is_not_announced),
 		cmocka_unit_test(endpoint_selection),
+		cmocka_unit_test(named_ports_are_the_slices),
 		cmocka_unit_test(hints_keep_traffic_near),
 		cmocka_unit_test(hints_are_for_the_cluster_set),
 		cmocka_unit_test(udp_flows_are_kept_while_served),
