@@ -95,6 +95,8 @@ class Driver:
 def make_network() -> None:
     for name in ("lan", "client", "node1", "node2", "pod1", "pod2"):
         netns.create(ns(name))
+        # Nobody waits here for a second to hear whether his address is another's.
+        netns.set_sysctls(ns(name), {f"ipv6/conf/{which}/accept_dad": "0" for which in ("all", "default")})
         netns.configure(ns(name), ["link set lo up"])
     netns.configure(ns("lan"), ["link add br0 type bridge", "link set br0 up"])
     for name, host in (("client", 100), ("node1", 11), ("node2", 12)):
@@ -403,6 +405,40 @@ def test_ipv6(proxies: Proxies) -> None:
     assert seen("client", "fd00:203::19") == {"pod1": "[fd00:77::100]"}
     proxies.service("node1", "t/six", "cluster-ip=fd00:96::19 vip=fd00:203::19 port=tcp/80", 6)
     assert outcome("client", "fd00:203::19") == "refused"
+
+
+def test_ipv6_has_all_that_ipv4_has(proxies: Proxies) -> None:
+    one, other = (f"cluster={POD6[node]};8080" for node in NODE)
+    here, node1 = f"local={POD6['node1']};8080", "fd00:77::11"
+    spec = "cluster-ip=fd00:96::24 vip=fd00:203::24"
+    both = f"{spec} port=tcp/80/30024 {one} {other}"
+    # Node ports, and back to itself.
+    proxies.service("node1", "t/six", both, 6)
+    assert set(seen("client", node1, 30024)) == {"pod1", "pod2"}
+    assert seen("pod1", "fd00:96::24") == {"pod1": "[fd00:244:1::1]", "pod2": "[fd00:244:1::2]"}
+    assert outcome("client", "fd00:203::24", 81) == "refused"
+    # Policy Local keeps the client's address, and drops where no endpoint is.
+    proxies.service("node1", "t/six", f"{both} {here} external=Local", 6)
+    assert seen("client", "fd00:203::24") == {"pod1": "[fd00:77::100]"}
+    assert set(seen("node1", "fd00:203::24")) == {"pod1", "pod2"}
+    proxies.service("node1", "t/six", f"{both} external=Local", 6)
+    assert outcome("client", node1, 30024) == "timeout"
+    proxies.service("node1", "t/six", f"{both} range=fd00:99::/64", 6)
+    assert outcome("client", "fd00:203::24") == "timeout"
+    proxies.service("node1", "t/six", f"{both} range=fd00:99::/64 range=fd00:77::/64 affinity=60", 6)
+    assert len(seen("client", "fd00:203::24")) == 1
+    proxies.service("node1", "t/six", f"{spec} port=tcp/80/30024", 6)
+    assert outcome("client", node1, 30024) == "refused"
+    # UDP flows follow their endpoints.
+    with netns.entered(ns("client")):
+        s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    with s:
+        s.settimeout(2)
+        s.connect(("fd00:203::24", 53))
+        for endpoint, pod in ((one, "pod1"), (other, "pod2")):
+            proxies.service("node1", "t/six", f"{spec} port=udp/53 {endpoint}", 6)
+            s.send(b"hello")
+            assert f"Hostname: {pod}" in s.recv(2048).decode()
 
 
 def test_a_restart_changes_nothing(proxies: Proxies) -> None:
