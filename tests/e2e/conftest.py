@@ -46,6 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "embedded: for the embedded API server alone")
     config.addinivalue_line("markers", "kubernetes: for a real API server alone")
     end_on_signals()
+    if worker := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"):  # each has a lab of its own
+        os.environ["FAIRLEAD_LAB_ID"] = os.environ.get("FAIRLEAD_LAB_ID", "e2e") + worker
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
