@@ -36,6 +36,11 @@ static void put_json(const struct configuration *c, const struct config_problems
 	buf_puts(out, "}\n");
 }
 
+static const char *plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 static void put_text(const char *path, const struct configuration *c,
                      const struct config_problems *errors, const struct config_problems *warnings,
                      struct buf *out)
@@ -43,8 +48,9 @@ static void put_text(const char *path, const struct configuration *c,
 	file_problems_text(path, errors, "", out);
 	file_problems_text(path, warnings, "warning: ", out);
 	if (c)
-		buf_printf(out, "%s: valid: %zu pools, %zu peers, %zu BFD profiles\n", path,
-		           c->n_pools, c->n_peers, c->n_bfd_profiles);
+		buf_printf(out, "%s: valid: %zu pool%s, %zu peer%s, %zu BFD profile%s\n", path,
+		           c->n_pools, plural(c->n_pools), c->n_peers, plural(c->n_peers),
+		           c->n_bfd_profiles, plural(c->n_bfd_profiles));
 }
 
 int command_config_check(const struct command_options *o, struct err *e)
