@@ -254,6 +254,9 @@ void explain_text(const struct explain *x, const struct kube_service *service, s
 	buf_putc(out, '\n');
 	if (waits)
 		waiting_text(service, out);
+	/* Of two families it has one: the controller has said why. */
+	if (service->n_ingress == 1 && service->n_cluster_ips == 2)
+		condition_text(service, IPAM_CONDITION, out);
 	if (x->n_addresses == 0 && !(waits && s->type != KUBE_LOAD_BALANCER))
 		no_address_text(x, service, out);
 	for (size_t i = 0; i < x->n_addresses; i++)
