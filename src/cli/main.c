@@ -21,9 +21,7 @@ enum {
 	TAKES_CONFIG = 2,
 	TAKES_STATE = 4,
 	TAKES_CLASS = 8,
-	TAKES_CLUSTER = 16,
-	TAKES_SPEAKERS = 32,
-	TAKES_UNINSTALL = 64,
+	TAKES_UNINSTALL = 16,
 };
 
 static const struct command {
@@ -34,26 +32,22 @@ static const struct command {
 	unsigned int takes; /* of the options that others do not know */
 	bool more;          /* n, or more of the same */
 } commands[] = {
-	{ { "bgp", NULL }, "", 0, command_bgp, TAKES_CLUSTER | TAKES_SPEAKERS },
+	{ { "bgp", NULL }, "", 0, command_bgp },
 	{ { "config", "check" }, "FILE", 1, command_config_check },
 	{ { "config", "convert" }, "FILE…", 1, command_config_convert, .more = true },
 	{ { "explain", NULL },
 	  "[NAMESPACE/]SERVICE",
 	  1,
 	  command_explain,
-	  TAKES_NODE | TAKES_CONFIG | TAKES_STATE | TAKES_CLASS | TAKES_CLUSTER | TAKES_SPEAKERS },
+	  TAKES_NODE | TAKES_CONFIG | TAKES_STATE | TAKES_CLASS },
 	{ { "plan", NULL },
 	  "--config FILE [--state FILE…]",
 	  0,
 	  command_plan,
-	  TAKES_CONFIG | TAKES_STATE | TAKES_CLASS | TAKES_CLUSTER },
-	{ { "pools", NULL }, "", 0, command_pools, TAKES_CLUSTER },
-	{ { "status", NULL }, "", 0, command_status, TAKES_CLUSTER | TAKES_SPEAKERS },
-	{ { "uninstall", NULL },
-	  "",
-	  0,
-	  command_uninstall,
-	  TAKES_CLUSTER | TAKES_SPEAKERS | TAKES_UNINSTALL },
+	  TAKES_CONFIG | TAKES_STATE | TAKES_CLASS },
+	{ { "pools", NULL }, "", 0, command_pools },
+	{ { "status", NULL }, "", 0, command_status },
+	{ { "uninstall", NULL }, "", 0, command_uninstall, TAKES_UNINSTALL },
 };
 
 static const char after[] =
@@ -118,7 +112,10 @@ static int no_command(char **words, size_t n, struct err *e)
 	return err_set(e, -EINVAL, ERR_CONFIG, "no command given; there are %s", buf_str(&all));
 }
 
-/* What a command would not look at is refused: it was meant to change the answer. */
+/*
+ * What a command would not look at is refused: it was meant to change the answer.  But how to reach a cluster may be told to any,
+ * as by an alias.
+ */
 static int check_taken(const struct command *c, const struct command_options *o, struct err *e)
 {
 	const struct {
@@ -130,10 +127,6 @@ static int check_taken(const struct command *c, const struct command_options *o,
 		{ TAKES_CONFIG, "config", o->config },
 		{ TAKES_STATE, "state", o->state.n > 0 },
 		{ TAKES_CLASS, "load-balancer-class", o->load_balancer_class },
-		{ TAKES_CLUSTER, "kubeconfig", o->kube.kubeconfig },
-		{ TAKES_CLUSTER, "context", o->kube.context },
-		{ TAKES_CLUSTER, "namespace", o->kube.namespace },
-		{ TAKES_SPEAKERS, "speaker-port", o->speaker_port != SPEAKER_PORT },
 		{ TAKES_UNINSTALL, "release-addresses", o->release_addresses },
 		{ TAKES_UNINSTALL, "timeout", o->timeout_s != TIMEOUT_S },
 	};
