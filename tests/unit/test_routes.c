@@ -29,6 +29,7 @@ struct fixture {
 	struct view *view;
 	struct announce *announce;
 	struct routes *routes;
+	const struct chaos *chaos;
 	bool unwritten;    /* the data plane is not ready for any Service */
 	unsigned int gone; /* Services that waited and need not any more */
 };
@@ -147,6 +148,12 @@ static bool turn(struct fixture *f)
 	routes_update(f->routes, f->view, f->announce);
 	withdrawn |= any && !routes_have_begun(f->routes);
 	return withdrawn && routes_hold(f->routes, "shop/web");
+}
+
+static void ignore_gone(const char *key, void *arg)
+{
+	(void)key;
+	(void)arg;
 }
 
 static void count(const char *key, void *arg)
@@ -723,6 +730,160 @@ static void rules_do_not_wait_for_a_dead_bgpd(void **state)
 	assert_false(routes_hold(f->routes, "shop/web"));
 }
 
+/* ---- any order of events ---- */
+
+#define CHAOS_ROUNDS 6
+#define CHAOS_EVENTS 30
+
+static unsigned int any(unsigned int *seed, unsigned int bound)
+{
+	*seed = *seed * 1103515245u + 12345u;
+	return (*seed >> 16) % bound;
+}
+
+enum { CHAOS_NO_PEER, CHAOS_ONE, CHAOS_WITH_PASSWORD, CHAOS_TWO, CHAOS_OTHER_ASN, CHAOS_ON_RACK };
+static const char *const any_peers[] = {
+	[CHAOS_NO_PEER] = "",
+	[CHAOS_ONE] = PEER("192.0.2.7", ""),
+	[CHAOS_WITH_PASSWORD] = PEER("192.0.2.7", WITH_PASSWORD),
+	[CHAOS_TWO] = PEER("192.0.2.7", "") "," PEER("192.0.2.8", WITH_PASSWORD),
+	[CHAOS_OTHER_ASN] = "{peer-address: 192.0.2.7, my-asn: 64999, peer-asn: 64513}",
+	[CHAOS_ON_RACK] = PEER("192.0.2.7", ", node-selectors: [{match-labels: {rack: a}}]"),
+};
+
+/* What the world is like. */
+struct chaos {
+	unsigned int seed, peers;
+	bool up[3], secret, rack, hung;
+};
+
+static void chaos_service(struct fixture *f, struct chaos *c, unsigned int i)
+{
+	static const char *const names[] = { "web", "two", "three" };
+	char ip[32], slice[8];
+
+	snprintf(ip, sizeof(ip), "198.51.100.%u", i + 1);
+	snprintf(slice, sizeof(slice), "s%u", i);
+	world_service(f->view, names[i], ip, "");
+	world_slice(f->view, names[i], slice, c->up[i] ? "10.1.1.1@n1" : "10.1.1.1@n1!");
+}
+
+static void chaos_labels(struct fixture *f, const struct chaos *c)
+{
+	char rack[] = "rack", in_a[] = "a";
+
+	routes_set_labels(f->routes, &(struct kube_labels){ .kvs = &(struct kube_kv){ rack, in_a },
+	                                                    .n = c->rack });
+}
+
+static void chaos_begin(struct fixture *f, struct chaos *c)
+{
+	begin(f);
+	routes_await_passwords(f->routes, "secrets");
+	chaos_labels(f, c);
+	if (c->secret)
+		routes_set_passwords(f->routes, secret_of("tor", "right"));
+	with_pool(f->view, any_peers[c->peers], "");
+	for (unsigned int i = 0; i < 3; i++)
+		chaos_service(f, c, i);
+}
+
+static void chaos_event(struct fixture *f, struct chaos *c)
+{
+	unsigned int i = any(&c->seed, 3);
+
+	/* More often than anything else Services come and go. */
+	switch (any(&c->seed, 9)) {
+	case 0:
+	case 1:
+		c->up[i] = !c->up[i];
+		chaos_service(f, c, i);
+		break;
+	case 2:
+		c->peers = any(&c->seed, ARRAY_LEN(any_peers));
+		with_pool(f->view, any_peers[c->peers], "");
+		break;
+	case 3:
+		c->rack = !c->rack;
+		chaos_labels(f, c);
+		break;
+	case 4:
+		c->secret = true;
+		routes_set_passwords(f->routes, secret_of("tor", "right"));
+		break;
+	case 5:
+		c->secret = false;
+		end(f);
+		f->unwritten = any(&c->seed, 2);
+		chaos_begin(f, c);
+		break;
+	case 6:
+		if (f->server)
+			vty_server_stop(TAKE(f->server));
+		else
+			start_bgpd(f);
+		c->hung = false;
+		break;
+	case 7:
+		if (f->server)
+			vty_server_hang(f->server, c->hung = !c->hung);
+		break;
+	default:
+		f->unwritten = !f->unwritten;
+	}
+}
+
+static bool is_right(const struct fixture *f)
+{
+	const struct chaos *c = f->chaos;
+	const struct bgp_state *s = &f->fake.s;
+	size_t n = 0;
+
+	if (c->peers == CHAOS_NO_PEER || (c->peers == CHAOS_ON_RACK && !c->rack))
+		return is_empty(f);
+	for (unsigned int i = 0; i < 3; i++)
+		n += c->up[i];
+	return is_applied_whole(f) && s->n_networks == n &&
+	       s->n_peers == (c->peers == CHAOS_TWO ? 2 : 1) &&
+	       s->asn == (c->peers == CHAOS_OTHER_ASN ? 64999 : 64512);
+}
+
+static void any_order_of_events_ends_well(void **state)
+{
+	const struct timeval tick = { .tv_usec = 1000 };
+	struct fixture *f = *state;
+	struct chaos c = { .seed = 0 };
+
+	f->chaos = &c;
+	start_bgpd(f);
+	end(f);
+	chaos_begin(f, &c);
+	for (unsigned int round = 1; round <= CHAOS_ROUNDS; round++) {
+		c.seed = round;
+		for (unsigned int k = 0; k < CHAOS_EVENTS; k++) {
+			chaos_event(f, &c);
+			turn(f);
+			for (unsigned int i = any(&c.seed, 6); i; i--) {
+				event_base_loopexit(f->base, &tick);
+				event_base_dispatch(f->base);
+				turn(f);
+				routes_release(f->routes, ignore_gone, f);
+			}
+			assert_int_equal(f->fake.violations, 0);
+			const struct bgp_peer *secured = neighbour(f, "192.0.2.8");
+			assert_true(!secured || has_line(secured, "password right"));
+		}
+		if (!f->server)
+			start_bgpd(f);
+		vty_server_hang(f->server, c.hung = false);
+		f->unwritten = false;
+		c.secret = true;
+		routes_set_passwords(f->routes, secret_of("tor", "right"));
+		turn(f);
+		spin_until(f, is_right);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -759,6 +920,7 @@ int main(void)
 		                                set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_refused_peer_is_told_and_the_others_go_on, set_up,
 		                                tear_down),
+		cmocka_unit_test_setup_teardown(any_order_of_events_ends_well, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_bgpd_does_not_show_is_not_up, set_up_announced,
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(rules_wait_for_the_withdrawal, set_up_announced,
