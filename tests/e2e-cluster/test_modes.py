@@ -13,7 +13,7 @@ from lab.router import ASN
 from lab.waiting import LabError, wait_for
 from podlab import cgroups
 from podlab.cluster import Cluster
-from podlab.installation import NAMESPACE, TOLERATED, Installation, hardly_a_failure, service
+from podlab.installation import NAMESPACE, Installation, none_failed, service
 
 SERVICES = ("lan-cluster", "lan-local", "routed-cluster", "routed-local")
 NET_ADMIN_AND_RAW = 1 << 12 | 1 << 13
@@ -122,7 +122,7 @@ def test_a_deployment_is_rolled(cluster: Cluster, installation: Installation) ->
         cluster.kubectl("rollout", "restart", "deployment/web")
         installation.wait_rolled_out("deployment/web", "default")
         wait_for("the old Pods to go", lambda: not old & _pods_of(cluster, "web"), 30, 0.5)
-    hardly_a_failure(loads)
+    none_failed(loads)
 
 
 def test_the_leader_is_deleted(cluster: Cluster, installation: Installation) -> None:
@@ -132,7 +132,7 @@ def test_the_leader_is_deleted(cluster: Cluster, installation: Installation) -> 
         wait_for("another leader", lambda: installation.leader() not in ("", old), 60, 0.2)
         installation.apply(service("new", "web", "lan", "Cluster"))
         assert installation.address("new")
-    hardly_a_failure(loads)
+    none_failed(loads)
     cluster.kubectl("delete", "service", "new")
 
 
@@ -142,7 +142,7 @@ def test_the_api_server_is_restarted(cluster: Cluster, installation: Installatio
         installation.apply(service("new", "web", "lan", "Cluster"))
         assert installation.address("new")
         _reach(installation, "new")
-    hardly_a_failure(loads)
+    none_failed(loads)
     cluster.kubectl("delete", "service", "new")
 
 
@@ -150,7 +150,7 @@ def test_the_chart_is_upgraded(cluster: Cluster, installation: Installation) -> 
     before = {p["metadata"]["name"] for c in ("speaker", "controller") for p in installation.pods(c)}
     with installation.load("lan-cluster", "routed-cluster") as loads:
         installation.upgrade(logLevel="debug")
-    hardly_a_failure(loads)
+    none_failed(loads)
     assert not before & {p["metadata"]["name"] for c in ("speaker", "controller") for p in installation.pods(c)}
 
 
@@ -171,8 +171,7 @@ def test_a_node_is_killed(cluster: Cluster, installation: Installation) -> None:
         cluster.start_node(owner)
     for one in loads:
         late = [o for o in one.failures if not killed - 1.0 < o.started < noticed]
-        after = [o for o in one.outcomes if o.started >= noticed]
-        assert len(late) <= len(after) / TOLERATED, f"{len(late)} later than {noticed - killed:.1f} s: {one.summary()}"
+        assert not late, f"{len(late)} later than {noticed - killed:.1f} s: {one.summary()}"
         # Two of three endpoints live all the time, and by one of them or another node every connection may go.
         assert any(not o.error and killed + 4.0 < o.started < noticed for o in one.outcomes), one.summary()
     print(f"noticed after {noticed - killed:.1f} s; {'; '.join(one.summary() for one in loads)}")
@@ -180,7 +179,7 @@ def test_a_node_is_killed(cluster: Cluster, installation: Installation) -> None:
     installation.wait_rolled_out("daemonset/fairlead-speaker")
     with installation.load("lan-cluster", "routed-cluster") as loads:
         wait_for("all of it to be as before", lambda: _announce(cluster, installation), 60, 0.5)
-    hardly_a_failure(loads, moved=2)
+    none_failed(loads, moved=2)
 
 
 def _forwarded_to(cluster: Cluster, dead: str) -> bool:
