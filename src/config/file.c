@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The text in a file of its own, or as a key of a ConfigMap's manifest.  A manifest is known by its kind.  What the text's
+ * The text in a file of its own, or as a key of a ConfigMap's manifest, beside which others may stand.  A manifest is known by its kind.  What the text's
  * parser finds is then told with the file's lines: a literal block ("|") begins on the line below its mark and keeps its
  * lines; every other way of quoting folds or escapes them, and the key's line is the best there is.
  */
@@ -97,6 +97,49 @@ static int parse_manifest(const struct ynode *root, struct configuration **ret_c
 	return r;
 }
 
+static bool all_manifests(const struct ynode *documents)
+{
+	size_t i = 0;
+
+	while (i < documents->n_entries && is_manifest(documents->entries[i].value))
+		i++;
+	return i > 0 && i == documents->n_entries;
+}
+
+static bool holds_text(const struct ynode *manifest)
+{
+	return !strcmp(member(manifest, "kind")->text, "ConfigMap") &&
+	       member(member(manifest, "data"), CONFIG_MAP_KEY);
+}
+
+/* Of several manifests, as kubectl applies them together, the one that holds the text; of one alone, this one. */
+static int parse_manifests(const struct ynode *documents, struct configuration **ret_config,
+                           struct config_problems *errors, struct config_problems *warnings)
+{
+	struct schema_ctx x = { .errors = errors };
+	const struct ynode *found = documents->n_entries == 1 ? documents->entries[0].value : NULL;
+
+	for (size_t i = 0; documents->n_entries > 1 && i < documents->n_entries; i++) {
+		const struct ynode *document = documents->entries[i].value;
+		if (!holds_text(document))
+			continue;
+		if (found) {
+			schema_error(&x, document->line,
+			             "a second ConfigMap with the key \"" CONFIG_MAP_KEY
+			             "\", after that on line %u; keep one",
+			             found->line);
+			return -EINVAL;
+		}
+		found = document;
+	}
+	if (found)
+		return parse_manifest(found, ret_config, errors, warnings);
+	schema_error(&x, documents->entries[0].line,
+	             "no manifest here is of a ConfigMap with the key \"" CONFIG_MAP_KEY
+	             "\", which holds the configuration");
+	return -EINVAL;
+}
+
 int configuration_parse_file(const char *text, size_t size, struct configuration **ret_config,
                              struct config_problems *errors, struct config_problems *warnings)
 {
@@ -104,10 +147,10 @@ int configuration_parse_file(const char *text, size_t size, struct configuration
 	struct ytree_error broken;
 
 	/* What is no YAML is told by the parser of the text. */
-	if (ytree_parse(text, size, 0, &tree, &broken) < 0)
+	if (ytree_parse_stream(text, size, &tree, &broken) < 0)
 		return configuration_parse(text, size, ret_config, errors, warnings);
-	int r = is_manifest(tree.root)
-	                ? parse_manifest(tree.root, ret_config, errors, warnings)
+	int r = all_manifests(tree.root)
+	                ? parse_manifests(tree.root, ret_config, errors, warnings)
 	                : configuration_parse(text, size, ret_config, errors, warnings);
 	ytree_fini(&tree);
 	return r;

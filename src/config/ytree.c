@@ -36,6 +36,7 @@ struct builder {
 	size_t depth;
 	struct anchor *anchors;
 	size_t n_anchors, cap_anchors;
+	struct ynode *stream;  /* the list of documents; NULL: there may be one */
 	unsigned int document; /* the line where the latest one began */
 	unsigned int lines_before;
 	struct ytree_error *error;
@@ -96,11 +97,22 @@ static int place_root(struct builder *b, struct ynode *node)
 {
 	bool had_root = b->tree.root && !ynode_is_null(b->tree.root);
 
-	if (!had_root)
+	if (b->stream && !ynode_is_null(node))
+		append(b->stream, NULL, node->line, node);
+	else if (b->stream)
+		return 0;
+	else if (!had_root)
 		b->tree.root = node;
 	else if (!ynode_is_null(node))
 		return fail(b, b->document, "a second YAML document; write everything in one");
 	return 0;
+}
+
+/* They are each document's own. */
+static void forget_anchors(struct builder *b)
+{
+	while (b->n_anchors > 0)
+		free(b->anchors[--b->n_anchors].name);
 }
 
 /* Puts a complete value, or a key, where the innermost open collection expects one. */
@@ -238,6 +250,7 @@ static int take_event(struct builder *b, const yaml_event_t *ev)
 		return close_collection(b);
 	case YAML_DOCUMENT_START_EVENT:
 		b->document = line;
+		forget_anchors(b);
 		return 0;
 	case YAML_STREAM_END_EVENT:
 		return 1;
@@ -273,8 +286,8 @@ static unsigned int count_lines(const char *text, size_t size)
 	return n > 0 ? n : 1;
 }
 
-int ytree_parse(const char *yaml, size_t size, unsigned int lines_before, struct ytree *ret_tree,
-                struct ytree_error *ret_error)
+static int parse(const char *yaml, size_t size, unsigned int lines_before, bool many,
+                 struct ytree *ret_tree, struct ytree_error *ret_error)
 {
 	struct builder b = { .lines_before = lines_before, .error = ret_error };
 	yaml_parser_t parser;
@@ -283,6 +296,8 @@ int ytree_parse(const char *yaml, size_t size, unsigned int lines_before, struct
 		return fail(&b, 0, "longer than %d bytes", YTREE_SIZE_MAX);
 	if (!yaml_parser_initialize(&parser))
 		return fail(&b, 0, "libyaml cannot start");
+	if (many)
+		b.tree.root = b.stream = node_new(&b, YNODE_LIST, 1);
 	yaml = yproblem_skip_mark(yaml, &size);
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, size);
@@ -294,8 +309,7 @@ int ytree_parse(const char *yaml, size_t size, unsigned int lines_before, struct
 
 	for (size_t i = 0; i < b.depth; i++)
 		free(b.stack[i].anchor);
-	for (size_t i = 0; i < b.n_anchors; i++)
-		free(b.anchors[i].name);
+	forget_anchors(&b);
 	free(b.anchors);
 	if (r < 0) {
 		ytree_fini(&b.tree);
@@ -303,6 +317,18 @@ int ytree_parse(const char *yaml, size_t size, unsigned int lines_before, struct
 	}
 	*ret_tree = b.tree;
 	return 0;
+}
+
+int ytree_parse(const char *yaml, size_t size, unsigned int lines_before, struct ytree *ret_tree,
+                struct ytree_error *ret_error)
+{
+	return parse(yaml, size, lines_before, false, ret_tree, ret_error);
+}
+
+int ytree_parse_stream(const char *yaml, size_t size, struct ytree *ret_tree,
+                       struct ytree_error *ret_error)
+{
+	return parse(yaml, size, 0, true, ret_tree, ret_error);
 }
 
 void ytree_fini(struct ytree *t)

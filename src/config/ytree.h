@@ -59,6 +59,9 @@ struct ytree_error {
  */
 int ytree_parse(const char *yaml, size_t size, unsigned int lines_before, struct ytree *ret_tree,
                 struct ytree_error *ret_error);
+/* The same for any number of documents: those that are not empty are the items of a list, which is the root. */
+int ytree_parse_stream(const char *yaml, size_t size, struct ytree *ret_tree,
+                       struct ytree_error *ret_error);
 void ytree_fini(struct ytree *t);
 
 /* What a scalar means, by the rules of YAML 1.1 as yaml.v2 has them.  Each returns 0 or -EINVAL (-ERANGE). */

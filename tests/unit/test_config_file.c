@@ -6,6 +6,7 @@
 #include "fairlead/configuration.h"
 #include "fairlead/mem.h"
 
+#define OTHER "apiVersion: v1\nkind: Namespace\n"
 #define HEAD "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fairlead}\n"
 #define PROBLEM "address-pools:\n- name: a\n  protocol: ring\n  addresses: [192.0.2.0/24]\n"
 
@@ -55,7 +56,20 @@ static const struct row {
 	  "peers", "" },
 	{ "an empty document behind the text", HEAD "data:\n  config: |\n    peers: []\n    ---\n",
 	  0, NULL, NULL },
-	{ "two documents", HEAD "---\n" HEAD, 4, "", "second YAML document" },
+	{ "other manifests around",
+	  OTHER "---\n" HEAD "data:\n  config: |\n    peers: 1\n---\n" OTHER, 9, "peers", "" },
+	{ "good among others", OTHER "---\n" HEAD "data:\n  config: |\n    peers: []\n---\n" HEAD,
+	  0, NULL, NULL },
+	{ "none among them", OTHER "---\n" HEAD, 1, "", "no manifest here" },
+	{ "two among them",
+	  HEAD "data: {config: ''}\n---\n" OTHER "---\n" HEAD "data: {config: ''}\n", 9, "",
+	  "after that on line 1" },
+	{ "a manifest and a text", HEAD "data: {config: ''}\n---\npeers: []\n", 5, "",
+	  "second YAML document" },
+	{ "two texts", "peers: []\n---\npeers: []\n", 2, "", "second YAML document" },
+	{ "another document's anchor",
+	  "apiVersion: v1\nkind: &k ConfigMap\n---\napiVersion: v1\nkind: *k\n", 5, "",
+	  "*k names nothing" },
 };
 
 static void test_lines(void **state)
