@@ -72,7 +72,8 @@ int bgp_want_address(struct bgp_want *w, const struct addr *a, bool local,
                      const struct config_advertisement *ads, size_t n_ads, struct err *e);
 /*
  * For this nothing is added to bgpd: of what it has of ours, what is wanted here or leads to an address that is stays as it is,
- * and the rest goes (REASON_BgpPending until something else is published).  Of an earlier life, before there is a data plane for more.
+ * and the rest goes (REASON_BgpPending until something else is published).  For what an earlier life left, before there is a
+ * data plane for more.
  */
 void bgp_want_only_less(struct bgp_want *w);
 /* The distinct prefixes so far. */

@@ -177,12 +177,30 @@ static void complain(bool aloud, const char *what, const char *name, const struc
 		         KV_S("error", e->msg));
 }
 
-/* Never without the password that it is to have: where that is not known, what bgpd has for it stays. */
+/* Until its password is known: what bgpd has for it stays.  @bad: the Secret holds one that bgpd cannot take. */
+static int want_waiting_peer(const struct routes *r, const struct config_peer *peer, bool bad,
+                             struct bgp_want *w, struct err *e)
+{
+	cleanup_free char *why = xstrdup(e->msg);
+
+	if (bad) {
+		free(why);
+		why = xasprintf("password-secret: what Secret %s holds under %s is no password: %s",
+		                r->passwords.name, peer->password_secret, e->msg);
+	}
+	int ret = bgp_want_waiting_peer(w, peer, why, e);
+	if (ret == 0)
+		ret = err_set(e, -ENOENT, ERR_CONFIG, "%s", why);
+	else
+		bgp_want_refused(w, peer, e->msg);
+	return ret;
+}
+
+/* Never without the password that it is to have. */
 static int want_peer(const struct routes *r, const struct config_peer *peer, struct bgp_want *w,
                      struct err *e)
 {
 	struct config_peer with = *peer;
-	struct err other = ERR_INIT;
 	char *password = NULL;
 	int ret = passwords_of(&r->passwords, peer, &password, e);
 
@@ -190,8 +208,9 @@ static int want_peer(const struct routes *r, const struct config_peer *peer, str
 		with.password = password;
 	if (ret == 0)
 		ret = bgp_want_peer(w, &with, e);
-	if (ret < 0 &&
-	    !(peer->password_secret && bgp_want_waiting_peer(w, peer, e->msg, &other) == 0))
+	if (ret < 0 && peer->password_secret)
+		ret = want_waiting_peer(r, peer, password != NULL, w, e);
+	else if (ret < 0)
 		bgp_want_refused(w, peer, e->msg);
 	if (password)
 		explicit_bzero(password, strlen(password));

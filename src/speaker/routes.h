@@ -7,8 +7,8 @@
  * route is withdrawn.
  *
  * Before the announcements are complete bgpd is told only what is no longer wanted: what stands from an earlier life of the
- * speaker is taken over, not withdrawn and announced again.  While the configuration has no peer for this node, a bgpd is contacted only once in
- * its life, to take out what may be left there of peers that the configuration had before.
+ * speaker is taken over, not withdrawn and announced again.  While the configuration has no peer for this node, a bgpd is
+ * contacted only once in its life, to take out what may be left there of peers that the configuration had before.
  */
 
 #include <stdbool.h>

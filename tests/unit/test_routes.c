@@ -577,6 +577,12 @@ static void a_neighbour_of_unknown_password_stays_as_it_is(void **state)
 	spin_until(f, is_applied_whole);
 	assert_true(bgp_state_eq(&f->fake.s, &before));
 	expect_status(f, "Secret secrets has no key tor");
+	routes_set_passwords(f->routes, secret_of("tor", "two words"));
+	turn(f);
+	spin_until(f, is_applied_whole);
+	assert_true(bgp_state_eq(&f->fake.s, &before));
+	expect_status(f, "what Secret secrets holds under tor is no password: peer 192.0.2.7: "
+	                 "password: character 4 is a blank");
 	routes_set_passwords(f->routes, secret_of("tor", "right"));
 	turn(f);
 	spin_until(f, is_applied_whole);
