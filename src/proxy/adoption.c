@@ -160,6 +160,7 @@ void model_adopt(struct model *m, const struct save *saved)
 	}
 	DL_SORT(m->queue, by_low_octet);
 	m->any_dirty = m->sweep = m->adopted = m->unproven = true;
+	m->moved = false;
 	m->limit = m->max_batch;
 }
 

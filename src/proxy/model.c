@@ -182,6 +182,7 @@ static void want(struct model *m, struct service *s, struct spec *spec)
 {
 	spec_unref(s->want);
 	s->want = spec;
+	m->moved = true;
 	s->refused = false;
 	s->failures = 0;
 	model_enqueue(m, s);
@@ -210,6 +211,7 @@ bool model_remove(struct model *m, const char *key)
 	struct service *s = find(m, key);
 	if (!s || !s->want)
 		return false;
+	m->moved = true;
 	if (!s->have && !s->in_batch)
 		model_service_free(m, s);
 	else
@@ -317,7 +319,8 @@ bool model_plan(struct model *m, int64_t now_ms, struct buf *ret_text, size_t *r
 	m->has_jumps = model_needs_jumps(m);
 	if (!m->has_jumps)
 		take_flight(m, now_ms);
-	m->has_sweep = m->sweep && !m->has_jumps && m->n_flight == 0;
+	/* A refused Service may have a form in the kernel that we do not know, and that leads to what looks unwanted. */
+	m->has_sweep = m->sweep && !m->has_jumps && m->n_flight == 0 && !m->queue;
 	if (m->n_flight == 0 && !m->has_jumps && !m->has_sweep && !m->any_dirty)
 		return false;
 	m->planned = true;
@@ -396,6 +399,7 @@ static void refuse(struct service *s, const char *error, int64_t now_ms)
 bool model_abort(struct model *m, enum model_outcome why, const char *error, int64_t now_ms)
 {
 	bool doubt = m->has_jumps;
+	m->moved = true;
 	for (size_t i = 0; i < m->n_changes; i++) {
 		struct record *r = m->changes[i].record;
 		if (chain_table(r->name) == CHAIN_FILTER) {
@@ -425,7 +429,8 @@ bool model_abort(struct model *m, enum model_outcome why, const char *error, int
 
 bool model_has_more(const struct model *m)
 {
-	return m->has_jumps || (m->queue && !m->queue->refused) || (m->sweep && !m->has_sweep);
+	return m->has_jumps || (m->queue && !m->queue->refused) ||
+	       (m->sweep && !m->has_sweep && !m->queue);
 }
 
 bool model_needs_frame(const struct model *m)

@@ -67,6 +67,7 @@ struct model {
 	bool any_dirty;
 	bool unproven; /* adopted, but the buckets were not compared yet */
 	bool sweep;    /* records that nobody wants are to be removed */
+	bool moved;    /* since adoption, which noted who is wanted: somebody may no longer be */
 	bool missing_jumps[RENDER_JUMPS];
 	struct stray *strays; /* rules to be deleted first */
 	size_t n_strays, cap_strays;

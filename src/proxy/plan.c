@@ -162,7 +162,8 @@ static void put_services(struct batch *b)
 	for (size_t i = 0; i < m->n_flight; i++) {
 		struct service *s = m->flight[i];
 		if (s->have) {
-			if (s->have != s->flying)
+			/* Until all was swept, chains of a form that we do not know may lead there. */
+			if (s->have != s->flying && !m->sweep)
 				render_service(&m->o, &s->have->s, delete_if_unused, b);
 			render_dispatch(&m->o, &s->have->s, touch_line, m);
 		}
@@ -183,9 +184,37 @@ static void put_buckets(struct batch *b)
 		put_bucket(b, m->touched[i]);
 }
 
+static void want_chain(const struct chain *c, void *arg)
+{
+	struct record *r = model_record(arg, c->name);
+	if (r)
+		r->wanted = true;
+}
+
+/* Notes anew who is wanted: what leads to somewhere in the kernel now, beside what this batch has rendered. */
+static void note_wanted(struct model *m)
+{
+	char name[CHAIN_NAME_SIZE];
+	for (struct record *r = m->records; r; r = r->hh.next)
+		r->wanted = false;
+	for (const struct service *s = m->services; s; s = s->hh.next)
+		if (s->have)
+			render_service(&m->o, &s->have->s, want_chain, m);
+	for (unsigned int i = 0; i < BUCKETS; i++) {
+		struct record *r = NULL;
+		bucket_name(i, name);
+		if (bucket_in_use(i, m))
+			r = model_record(m, name);
+		if (r)
+			r->wanted = true;
+	}
+}
+
 static void sweep(struct batch *b)
 {
 	struct record *r, *next;
+	if (b->m->moved)
+		note_wanted(b->m);
 	HASH_ITER(hh, b->m->records, r, next) {
 		if (r->present && !r->wanted && r->batch != b->m->batch)
 			delete_record(b, r);

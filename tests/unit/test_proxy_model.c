@@ -532,6 +532,130 @@ static void busy_is_not_refused(void **state)
 	model_free(m);
 }
 
+/* ---- whatever happens, in whatever order ---- */
+
+#define CHANCE_SERVICES 24
+
+struct luck {
+	uint64_t seed;
+	struct model *m;
+	struct wish wishes[CHANCE_SERVICES];
+	bool there[CHANCE_SERVICES];
+	int64_t now_ms;
+};
+
+static unsigned int chance(struct luck *l, unsigned int below)
+{
+	l->seed ^= l->seed << 13;
+	l->seed ^= l->seed >> 7;
+	l->seed ^= l->seed << 17;
+	return (unsigned int)(l->seed >> 20) % below;
+}
+
+static void wish_something(struct luck *l)
+{
+	unsigned int i = chance(l, CHANCE_SERVICES);
+	char key[64];
+	/* Half of them share one bucket. */
+	int number = (int)(i % 2 ? i << 8 : i);
+	l->there[i] = chance(l, 4) != 0;
+	l->wishes[i] = (struct wish){ .number = number,
+		                      .endpoints = (int)chance(l, 4),
+		                      .first = (int)chance(l, 3),
+		                      .vip = chance(l, 2),
+		                      .affinity = chance(l, 4) == 0 };
+	snprintf(key, sizeof(key), "shop/web-%d", number);
+	if (l->there[i])
+		set(l->m, &l->wishes[i]);
+	else
+		model_remove(l->m, key);
+}
+
+static void wish_all(struct luck *l, struct model *m)
+{
+	for (int i = 0; i < CHANCE_SERVICES; i++)
+		if (l->there[i])
+			set(m, &l->wishes[i]);
+}
+
+/* One batch; meanwhile wishes change, and its end is of any kind. */
+static void one_batch(struct luck *l)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	size_t counted;
+	if (!model_plan(l->m, l->now_ms, &text, &counted))
+		return;
+	for (unsigned int i = chance(l, 3); i > 0; i--)
+		wish_something(l);
+	if (text.size > 0 && chance(l, 8) == 0) {
+		/* Locked out; or killed, with or without having done something. */
+		bool killed = chance(l, 2);
+		if (killed && chance(l, 2))
+			restore(buf_str(&text));
+		if (model_abort(l->m, MODEL_BUSY, "locked", l->now_ms) || killed)
+			adopt(l->m);
+	} else if (text.size == 0 || restore(buf_str(&text))) {
+		model_commit(l->m, committed, NULL);
+	} else if (model_abort(l->m, MODEL_REFUSED, "line 7 failed", l->now_ms)) {
+		adopt(l->m);
+	}
+}
+
+static void tamper(struct luck *l)
+{
+	unsigned int skip = chance(l, HASH_COUNT(kernel));
+	struct table_chain *c = kernel;
+	for (; skip > 0; skip--)
+		c = c->hh.next;
+	buf_clear(&c->rules);
+	if (chance(l, 4) == 0)
+		kernel_clear();
+	adopt(l->m);
+}
+
+static void luck_leaves_no_difference(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct luck l = { .seed = seed * 0x9e3779b97f4a7c15u, .m = new_model(8) };
+		kernel_clear();
+		adopt(l.m);
+		for (int step = 0; step < 300; step++) {
+			unsigned int what = chance(&l, 20);
+			l.now_ms += chance(&l, 2000);
+			if (what < 9) {
+				wish_something(&l);
+			} else if (what < 17) {
+				one_batch(&l);
+			} else if (what == 17) {
+				refused_text = refused_text ? NULL : "-m recent";
+			} else if (what == 18) {
+				tamper(&l);
+			} else {
+				model_free(l.m);
+				l.m = new_model(8);
+				wish_all(&l, l.m);
+				adopt(l.m);
+			}
+		}
+		refused_text = NULL;
+		run(l.m, l.now_ms + MODEL_RETRY_MAX_MS);
+		assert_true(model_in_sync(l.m));
+		cleanup_free char *got = kernel_text();
+		model_free(l.m);
+		kernel_clear();
+		l.m = new_model(100);
+		wish_all(&l, l.m);
+		adopt(l.m);
+		run(l.m, 0);
+		cleanup_free char *want = kernel_text();
+		if (strcmp(got, want) != 0)
+			fail_msg("seed %llu:\n%s\nrather than\n%s", (unsigned long long)seed, got,
+			         want);
+		model_free(l.m);
+	}
+}
+
 static int teardown(void **state)
 {
 	(void)state;
@@ -551,6 +675,7 @@ int main(void)
 		cmocka_unit_test(a_refused_change_keeps_what_was),
 		cmocka_unit_test(a_wish_during_a_batch_is_not_lost),
 		cmocka_unit_test(busy_is_not_refused),
+		cmocka_unit_test(luck_leaves_no_difference),
 	};
 	return cmocka_run_group_tests(tests, NULL, teardown);
 }
