@@ -166,20 +166,22 @@ def make_pod(lab: Lab, name: str, labels: dict[str, str], node: str = "", pre_st
     wait_for(f"Pod {name} to be ready", lambda: lab.pod_ready(name))
 
 
-def condition(lab: Lab, service: str) -> dict[str, Any]:
+def condition(lab: Lab, service: str, kind: str = "AddressAssigned") -> dict[str, Any]:
     """Our condition on a Service; empty if there is none."""
     status = lab.api.get("Service", service).get("status") or {}
-    return next((c for c in status.get("conditions") or [] if c["type"] == "fairlead.io/AddressAssigned"), {})
+    return next((c for c in status.get("conditions") or [] if c["type"] == f"fairlead.io/{kind}"), {})
 
 
-def wait_condition(lab: Lab, service: str, reason: str) -> dict[str, Any]:
+def wait_condition(
+    lab: Lab, service: str, reason: str, seconds: float = 10.0, kind: str = "AddressAssigned"
+) -> dict[str, Any]:
     def has_reason() -> dict[str, Any]:
-        found = condition(lab, service)
+        found = condition(lab, service, kind)
         if found.get("reason") != reason:
             raise LabError(f"{found}")
         return found
 
-    return wait_for(f"condition of Service {service} with reason {reason}", has_reason)
+    return wait_for(f"{kind} of Service {service} with reason {reason}", has_reason, seconds)
 
 
 def our_rules(lab: Lab, node: str, save: str = "iptables-save") -> list[str]:

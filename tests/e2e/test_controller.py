@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import pytest
+from conftest import condition, wait_condition
 from controllers import (
     SYSTEM,
     active,
@@ -28,9 +29,8 @@ from controllers import (
 
 from lab.api import Object
 from lab.cluster import Lab
-from lab.waiting import LabError, wait_for
+from lab.waiting import wait_for
 
-CONDITION = "fairlead.io/AddressAssigned"
 POOLS = """\
 address-pools:
 - name: lan
@@ -76,21 +76,6 @@ def create(lab: Lab, name: str, annotations: dict[str, str] | None = None, **spe
 def annotate(lab: Lab, name: str, **annotations: str | None) -> None:
     values = {f"fairlead.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
     lab.api.patch("Service", name, {"metadata": {"annotations": values}})
-
-
-def condition(lab: Lab, name: str) -> dict[str, Any]:
-    found = (lab.api.get("Service", name).get("status") or {}).get("conditions") or []
-    return next((c for c in found if c["type"] == CONDITION), {})
-
-
-def wait_reason(lab: Lab, name: str, reason: str, seconds: float = 5.0) -> dict[str, Any]:
-    def has_reason() -> dict[str, Any]:
-        found = condition(lab, name)
-        if found.get("reason") != reason:
-            raise LabError(str(found))
-        return found
-
-    return wait_for(f"reason {reason} for {name}", has_reason, seconds)
 
 
 # ---- assigning ----
@@ -164,7 +149,7 @@ def test_what_cannot_be_had_is_said(lab: Lab, annotations: dict[str, str], reaso
     create(lab, "first")
     wait_addresses(lab, "first", "192.168.1.240")
     create(lab, "web", annotations)
-    said = wait_reason(lab, "web", reason)
+    said = wait_condition(lab, "web", reason)
     assert said["status"] == "False"
     assert words in said["message"]
     assert lab.addresses("web") == []
@@ -174,7 +159,7 @@ def test_what_cannot_be_had_is_said(lab: Lab, annotations: dict[str, str], reaso
     # The way out of it.
     annotate(lab, "web", addresses=None, address_pool=None)
     wait_addresses(lab, "web", "192.168.1.241")
-    assert wait_reason(lab, "web", "Assigned")["status"] == "True"
+    assert wait_condition(lab, "web", "Assigned")["status"] == "True"
 
 
 def test_exhausted_pool_and_whose_turn_it_is(lab: Lab) -> None:
@@ -182,7 +167,7 @@ def test_exhausted_pool_and_whose_turn_it_is(lab: Lab) -> None:
         create(lab, f"s{i}", {"fairlead.io/address-pool": "tiny"})
         time.sleep(0.02)
     for i in (2, 3):
-        assert "tiny has all its 2 IPv4 addresses in use" in wait_reason(lab, f"s{i}", "PoolExhausted")["message"]
+        assert "tiny has all its 2 IPv4 addresses in use" in wait_condition(lab, f"s{i}", "PoolExhausted")["message"]
     lab.api.delete("Service", "s0")
     wait_addresses(lab, "s2", "10.60.0.1")
     assert lab.addresses("s3") == []
@@ -193,18 +178,18 @@ def test_a_taken_address_is_had_when_it_gets_free(lab: Lab) -> None:
     create(lab, "first")
     wait_addresses(lab, "first", "192.168.1.240")
     create(lab, "web", {"fairlead.io/addresses": "192.168.1.240"})
-    wait_reason(lab, "web", "AddressTaken")
+    wait_condition(lab, "web", "AddressTaken")
     lab.api.patch("Service", "first", {"spec": {"type": "ClusterIP"}})
     wait_addresses(lab, "web", "192.168.1.240")
     assert lab.addresses("first") == []
-    assert wait_reason(lab, "first", "NoAddressWanted")["status"] == "False"
+    assert wait_condition(lab, "first", "NoAddressWanted")["status"] == "False"
 
 
 def test_a_failed_request_costs_nothing_and_a_good_one_moves(lab: Lab) -> None:
     create(lab, "web")
     wait_addresses(lab, "web", "192.168.1.240")
     annotate(lab, "web", addresses="8.8.8.8")
-    assert "the status keeps 192.168.1.240" in wait_reason(lab, "web", "AddressOutsidePools")["message"]
+    assert "the status keeps 192.168.1.240" in wait_condition(lab, "web", "AddressOutsidePools")["message"]
     assert lab.addresses("web") == ["192.168.1.240"]
     annotate(lab, "web", addresses="192.168.1.249")
     wait_addresses(lab, "web", "192.168.1.249")
@@ -257,7 +242,7 @@ def test_adoption_before_anything_that_waits(lab: Lab) -> None:
     offset = lab.write_log.stat().st_size
     start_controllers(lab)
     wait_addresses(lab, "waiting", "192.168.1.241")
-    assert wait_reason(lab, "holder", "Kept")["status"] == "True"
+    assert wait_condition(lab, "holder", "Kept")["status"] == "True"
     settled(lab)
     assert lab.addresses("holder") == ["192.168.1.240"]
     assert sorted(w["name"] for w in status_patches(lab, offset)) == ["holder", "waiting"]
@@ -268,7 +253,7 @@ def test_adoption_before_anything_that_waits(lab: Lab) -> None:
     assert {reasons["holder"], reasons["second-holder"]} == {"Kept", "AddressShared"}
     # It has it when the first one is gone.
     lab.api.delete("Service", "holder")
-    wait_reason(lab, "second-holder", "Kept")
+    wait_condition(lab, "second-holder", "Kept")
 
 
 @pytest.mark.embedded
@@ -276,7 +261,7 @@ def test_an_unchanged_world_causes_no_write(lab: Lab) -> None:
     for i in range(5):
         create(lab, f"s{i}")
     create(lab, "bad", {"fairlead.io/addresses": "8.8.8.8"})
-    wait_reason(lab, "bad", "AddressOutsidePools")
+    wait_condition(lab, "bad", "AddressOutsidePools")
     settled(lab)
     offset = lab.write_log.stat().st_size
     lab.api.call("POST", "/sim/reset-history")
@@ -389,7 +374,7 @@ def test_no_configuration_at_all(lab: Lab) -> None:
     settled(lab)
     assert status_patches(lab, offset) == []
     configure(lab, "")
-    wait_reason(lab, "web", "NoPools")
+    wait_condition(lab, "web", "NoPools")
     configure(lab, POOLS)
     wait_addresses(lab, "web", "192.168.1.240")
 
@@ -402,14 +387,14 @@ def test_a_configuration_that_changes_moves_nobody_by_itself(lab: Lab) -> None:
     smaller = "address-pools:\n- {name: renamed, protocol: layer2, addresses: [192.168.1.245-192.168.1.250]}\n"
     configure(lab, smaller)
     wait_active(lab, smaller)
-    said = wait_reason(lab, "low", "ForeignAddress")
+    said = wait_condition(lab, "low", "ForeignAddress")
     assert "192.168.1.240 is in no pool" in said["message"]
     create(lab, "new")
     wait_addresses(lab, "new", "192.168.1.245")
     assert (lab.addresses("low"), lab.addresses("high")) == (["192.168.1.240"], ["192.168.1.250"])
     configure(lab, POOLS)
     wait_active(lab, POOLS)
-    wait_reason(lab, "low", "Kept")
+    wait_condition(lab, "low", "Kept")
     assert lab.addresses("low") == ["192.168.1.240"]
 
 
@@ -433,7 +418,7 @@ def test_what_two_have_is_not_free_when_one_leaves(lab: Lab) -> None:
     status = {"loadBalancer": {"ingress": [{"ip": "192.168.1.245"}]}}
     lab.api.patch("Service", "second", {"status": status}, subresource="status")
     create(lab, "third", {"fairlead.io/addresses": "192.168.1.245"})
-    assert "belongs to default/first" in wait_reason(lab, "third", "AddressTaken")["message"]
+    assert "belongs to default/first" in wait_condition(lab, "third", "AddressTaken")["message"]
     settled(lab)
     lab.api.delete("Service", "first")
 

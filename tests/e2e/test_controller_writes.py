@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import test_controller
 import test_external_pools
+from conftest import wait_condition
 from controllers import (
     SYSTEM,
     active,
@@ -74,7 +75,7 @@ def test_external_ips_that_cannot_be_written_are_said(lab: Lab, how: dict[str, A
     rules = [{"verb": "patch", "path": "/web/status", "delay_ms": 1}, {"verb": "patch", "path": "/web", **how}]
     lab.set_faults(rules=rules)
     test_external_pools.create(lab, "web")
-    said = test_external_pools.wait_reason(lab, "web", "ExternalIpsRefused", 20)
+    said = test_external_pools.wait_condition(lab, "web", "ExternalIpsRefused", 20)
     assert "the API server refuses it: PATCH /api/v1/namespaces/default/services/web" in said["message"]
     assert events(lab, "web") == ["AllocationFailed"]
     test_external_pools.create(lab, "next")
@@ -87,7 +88,7 @@ def test_external_ips_that_cannot_be_written_are_said(lab: Lab, how: dict[str, A
 def test_external_ips_that_are_undone_are_said(lab: Lab) -> None:
     fail(lab, "/services/web", undo=True, next=1)
     test_external_pools.create(lab, "web")
-    said = test_external_pools.wait_reason(lab, "web", "ExternalIpsRefused")
+    said = test_external_pools.wait_condition(lab, "web", "ExternalIpsRefused")
     assert "does not keep what was written" in said["message"]
     # A change of the Service is tried at once.
     lab.api.patch("Service", "web", {"metadata": {"labels": {"any": "thing"}}})
@@ -99,7 +100,7 @@ def test_a_status_that_was_undone_once_is_no_server_without_conditions(lab: Lab)
     test_controller.create(lab, "web")
     wait_for("the Event", lambda: events(lab, "web") == ["StatusRefused"])
     test_controller.create(lab, "next", {"fairlead.io/address-pool": "nowhere"})
-    test_controller.wait_reason(lab, "next", "NoSuchPool")
+    wait_condition(lab, "next", "NoSuchPool")
 
 
 def test_a_configuration_that_is_undone_is_not_published_at_full_speed(lab: Lab) -> None:

@@ -6,8 +6,10 @@ Judged from the objects, the API server's log of writes and the controller's own
 
 import signal
 import time
+from functools import partial
 from typing import Any
 
+import conftest
 import pytest
 from controllers import (
     any_leader,
@@ -28,7 +30,6 @@ from lab.api import ApiError, Object
 from lab.cluster import Lab
 from lab.waiting import LabError, wait_for
 
-CONDITION = "fairlead.io/ExternalIPsAssigned"
 POOL, RECORD = "fairlead.io/external-ips", "fairlead.io/external-ips-assigned"
 POOLS = """\
 address-pools:
@@ -49,6 +50,8 @@ external-ips: {allow: [198.51.100.0/24], namespaces: [default]}
 WIDE = "address-pools:\n- {name: wide, protocol: layer2, use: [external-ip], addresses: [10.62.0.0/16]}\n"
 
 whole_lab, lab = lab_fixtures(POOLS)
+condition = partial(conftest.condition, kind="ExternalIPsAssigned")
+wait_condition = partial(conftest.wait_condition, kind="ExternalIPsAssigned")
 
 
 def create(lab: Lab, name: str, pool: str | None = "edge", **spec: Any) -> Object:
@@ -83,21 +86,6 @@ def wait_external(lab: Lab, name: str, *addresses: str, seconds: float = 5.0) ->
     wait_for(f"{name} to have {addresses}", has_them, seconds)
 
 
-def condition(lab: Lab, name: str) -> dict[str, Any]:
-    found = (lab.api.get("Service", name).get("status") or {}).get("conditions") or []
-    return next((c for c in found if c["type"] == CONDITION), {})
-
-
-def wait_reason(lab: Lab, name: str, reason: str, seconds: float = 5.0) -> dict[str, Any]:
-    def has_reason() -> dict[str, Any]:
-        found = condition(lab, name)
-        if found.get("reason") != reason:
-            raise LabError(str(found))
-        return found
-
-    return wait_for(f"reason {reason} for {name}", has_reason, seconds)
-
-
 def patches(lab: Lab, name: str, offset: int) -> list[str]:
     """The subresources that the controllers have tried to patch, "" for the Service itself."""
     path = f"/api/v1/namespaces/default/services/{name}"
@@ -122,7 +110,7 @@ def test_given_with_one_patch_and_taken_back_with_one(lab: Lab, spec: dict[str, 
     offset = lab.write_log.stat().st_size
     create(lab, "web", **spec)
     wait_external(lab, "web", *addresses)
-    said = wait_reason(lab, "web", "Assigned")
+    said = wait_condition(lab, "web", "Assigned")
     assert (said["status"], said["message"]) == (
         "True",
         f"assigned external IP {', '.join(addresses)} from pool edge",
@@ -134,7 +122,7 @@ def test_given_with_one_patch_and_taken_back_with_one(lab: Lab, spec: dict[str, 
     offset = lab.write_log.stat().st_size
     annotate(lab, "web", pool=None)
     wait_external(lab, "web")
-    assert wait_reason(lab, "web", "NoExternalIpsWanted")["status"] == "False"
+    assert wait_condition(lab, "web", "NoExternalIpsWanted")["status"] == "False"
     wait_for("the Event", lambda: sorted(events(lab, "web")) == ["Assigned", "Released"])
     settled(lab)
     assert patches(lab, "web", offset) == ["", "status"]
@@ -147,7 +135,7 @@ def test_beside_a_load_balancer(lab: Lab) -> None:
     create(lab, "web", type="LoadBalancer")
     wait_external(lab, "web", "203.0.113.1")
     wait_addresses(lab, "web", "192.168.1.240")
-    wait_reason(lab, "web", "Assigned")
+    wait_condition(lab, "web", "Assigned")
     settled(lab)
     assert patches(lab, "web", offset) == ["status", "", "status"]
     annotate(lab, "web", pool=None)
@@ -165,7 +153,7 @@ def test_another_pool_is_another_address(lab: Lab) -> None:
     wait_external(lab, "web", "10.61.0.1")
     wait_for("the Event", lambda: "Moved" in events(lab, "web"))
     annotate(lab, "web", pool="nowhere")
-    assert "spec.externalIPs keeps 10.61.0.1" in wait_reason(lab, "web", "NoSuchPool")["message"]
+    assert "spec.externalIPs keeps 10.61.0.1" in wait_condition(lab, "web", "NoSuchPool")["message"]
     assert external(lab, "web") == (["10.61.0.1"], "10.61.0.1")
 
 
@@ -182,7 +170,7 @@ def test_another_pool_is_another_address(lab: Lab) -> None:
 )
 def test_what_cannot_be_had_is_said(lab: Lab, pool: str, spec: dict[str, Any], reason: str, words: str) -> None:
     before = create(lab, "web", pool, **spec)
-    said = wait_reason(lab, "web", reason)
+    said = wait_condition(lab, "web", reason)
     assert said["status"] == "False"
     assert words in said["message"]
     wait_for("the Event", lambda: events(lab, "web") == ["AllocationFailed"])
@@ -202,7 +190,7 @@ def test_whose_turn_it_is(lab: Lab) -> None:
     for i in range(4):
         wait_external(lab, f"s{i}", f"203.0.113.{i + 1}")
     for i in (4, 5):
-        assert "edge has all its 4 IPv4 addresses in use" in wait_reason(lab, f"s{i}", "PoolExhausted")["message"]
+        assert "edge has all its 4 IPv4 addresses in use" in wait_condition(lab, f"s{i}", "PoolExhausted")["message"]
     annotate(lab, "s2", pool=None)
     wait_external(lab, "s4", "203.0.113.3")
     lab.api.delete("Service", "s0")
@@ -225,7 +213,7 @@ def test_one_allocator_for_both_kinds(lab: Lab) -> None:
     create(lab, "by-hand", None, externalIPs=["10.61.0.3", "203.0.113.1"])
     settled(lab)
     create(lab, "late", "both")
-    wait_reason(lab, "late", "PoolExhausted")
+    wait_condition(lab, "late", "PoolExhausted")
     create(lab, "later")
     wait_external(lab, "later", "203.0.113.2")
     lab.api.patch("Service", "by-hand", {"spec": {"externalIPs": None}})
@@ -235,16 +223,16 @@ def test_one_allocator_for_both_kinds(lab: Lab) -> None:
 def test_those_of_hand_are_judged_and_never_changed(lab: Lab) -> None:
     create(lab, "inside", None, externalIPs=["198.51.100.1"])
     create(lab, "outside", None, externalIPs=["198.51.100.2", "8.8.8.8"])
-    said = wait_reason(lab, "outside", "ExternalIpNotAllowed")
+    said = wait_condition(lab, "outside", "ExternalIpNotAllowed")
     assert "8.8.8.8 was written into spec.externalIPs by hand" in said["message"]
     settled(lab)
     assert condition(lab, "inside") == {}
     other = POOLS.replace("198.51.100.0/24", "8.8.0.0/16, 198.51.100.2/32")
     configure(lab, other)
-    assert wait_reason(lab, "outside", "ExternalIpsAllowed")["status"] == "True"
-    wait_reason(lab, "inside", "ExternalIpNotAllowed")
+    assert wait_condition(lab, "outside", "ExternalIpsAllowed")["status"] == "True"
+    wait_condition(lab, "inside", "ExternalIpNotAllowed")
     configure(lab, POOLS.replace("namespaces: [default]", "namespaces: [edge]"))
-    wait_reason(lab, "outside", "ExternalIpNotAllowed")
+    wait_condition(lab, "outside", "ExternalIpNotAllowed")
     assert external(lab, "inside") == (["198.51.100.1"], None)
     assert external(lab, "outside") == (["198.51.100.2", "8.8.8.8"], None)
 
@@ -253,13 +241,13 @@ def test_beside_ours_nothing_is_overwritten(lab: Lab) -> None:
     create(lab, "web")
     wait_external(lab, "web", "203.0.113.1")
     lab.api.patch("Service", "web", {"spec": {"externalIPs": ["203.0.113.1", "198.51.100.9"]}})
-    said = wait_reason(lab, "web", "ExternalIpsMixed")
+    said = wait_condition(lab, "web", "ExternalIpsMixed")
     assert "spec.externalIPs keeps 203.0.113.1" in said["message"]
     settled(lab)
     assert external(lab, "web") == (["203.0.113.1", "198.51.100.9"], "203.0.113.1")
     annotate(lab, "web", pool=None)  # only what is recorded is taken back
     wait_for("ours to be gone", lambda: external(lab, "web") == (["198.51.100.9"], None))
-    assert wait_reason(lab, "web", "ExternalIpsAllowed")["status"] == "True"
+    assert wait_condition(lab, "web", "ExternalIpsAllowed")["status"] == "True"
 
 
 def test_taken_out_or_forged_by_hand(lab: Lab) -> None:
@@ -382,7 +370,7 @@ def test_an_admission_plugin_that_denies(lab: Lab) -> None:
     lab.set_faults(deny_external_ips=True)
     offset = lab.write_log.stat().st_size
     create(lab, "web", type="LoadBalancer")
-    said = wait_reason(lab, "web", "ExternalIpsRefused")
+    said = wait_condition(lab, "web", "ExternalIpsRefused")
     assert said["status"] == "False"
     assert "Use of external IPs is denied by admission control" in said["message"]
     wait_addresses(lab, "web", "192.168.1.240")
@@ -393,14 +381,14 @@ def test_an_admission_plugin_that_denies(lab: Lab) -> None:
     settled(lab)
     assert patches(lab, "web", offset).count("") == 1, "a status of others is no reason to ask again"
     create(lab, "next")
-    wait_reason(lab, "next", "ExternalIpsRefused")
+    wait_condition(lab, "next", "ExternalIpsRefused")
     used = {p["name"]: p["used"] for p in status(lab, any_leader(lab))["pools"]}
     assert used["edge"] == 0, "what nobody got is free"
     # A change of the Service is tried at once.
     lab.set_faults()
     lab.api.patch("Service", "web", {"metadata": {"labels": {"any": "thing"}}})
     wait_external(lab, "web", "203.0.113.1")
-    assert wait_reason(lab, "web", "Assigned")["status"] == "True"
+    assert wait_condition(lab, "web", "Assigned")["status"] == "True"
     # So is everything by a leader that is new.
     stop_controllers(lab)
     start_controllers(lab)
@@ -415,7 +403,7 @@ def test_denied_what_somebody_took_out(lab: Lab) -> None:
     lab.set_faults(deny_external_ips=True)
     offset = lab.write_log.stat().st_size
     lab.api.patch("Service", "web", {"spec": {"externalIPs": None}})
-    wait_reason(lab, "web", "ExternalIpsRefused")
+    wait_condition(lab, "web", "ExternalIpsRefused")
     settled(lab, 1.5)
     assert patches(lab, "web", offset).count("") == 1
     create(lab, "next")
@@ -447,7 +435,7 @@ def test_a_validating_admission_policy(lab: Lab) -> None:
     try:
         wait_for("the policy to be in force", denied, 20, 0.2)
         create(lab, "web")
-        assert "no external IPs here" in wait_reason(lab, "web", "ExternalIpsRefused")["message"]
+        assert "no external IPs here" in wait_condition(lab, "web", "ExternalIpsRefused")["message"]
     finally:
         for resource in objects:
             lab.api.call("DELETE", f"{group}/{resource}/no-external-ips")
@@ -459,12 +447,12 @@ def test_a_validating_admission_policy(lab: Lab) -> None:
 @pytest.mark.embedded
 def test_a_denied_release_is_said(lab: Lab) -> None:
     create(lab, "web")
-    wait_reason(lab, "web", "Assigned")
+    wait_condition(lab, "web", "Assigned")
     settled(lab)
     rule = {"verb": "patch", "path": "/services/web", "agent": "controller", "next": 1, "code": 422}
     lab.set_faults(rules=[rule])
     annotate(lab, "web", pool=None)
-    wait_reason(lab, "web", "ExternalIpsRefused")
+    wait_condition(lab, "web", "ExternalIpsRefused")
     create(lab, "next")
     wait_external(lab, "next", "203.0.113.2")
     assert external(lab, "web") == (["203.0.113.1"], "203.0.113.1")
@@ -478,9 +466,9 @@ def test_switched_off(lab: Lab) -> None:
     offset = lab.write_log.stat().st_size
     start_controllers(lab, "--external-ips", "off")
     create(lab, "web", type="LoadBalancer")
-    assert "--external-ips off" in wait_reason(lab, "web", "ExternalIpsOff")["message"]
+    assert "--external-ips off" in wait_condition(lab, "web", "ExternalIpsOff")["message"]
     wait_addresses(lab, "web", "192.168.1.240")
-    assert "spec.externalIPs keeps 203.0.113.1" in wait_reason(lab, "had", "ExternalIpsOff")["message"]
+    assert "spec.externalIPs keeps 203.0.113.1" in wait_condition(lab, "had", "ExternalIpsOff")["message"]
     annotate(lab, "had", pool=None)
     settled(lab)
     assert external(lab, "had") == (["203.0.113.1"], "203.0.113.1")
