@@ -2,6 +2,7 @@
 """The API client's suite (tests/kube) against the embedded API server: plain, by TLS with a token, and by HTTP/2; and
 against a real one."""
 
+import base64
 import json
 import os
 import shutil
@@ -98,13 +99,13 @@ needs_nghttpx = pytest.mark.skipif(
 
 
 @contextmanager
-def http2(where: Path, url: str) -> Iterator[int]:
+def http2(where: Path, url: str, *flags: str) -> Iterator[int]:
     """The server at url by TLS and HTTP/2: the port."""
     key, cert = make_certificate(where)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     backend = url.rpartition("/")[2].replace(":", ",")
-    argv = ["nghttpx", "--conf=/dev/null", "--no-ocsp", f"-f127.0.0.1,{port}", f"-b{backend}", key, cert]
+    argv = ["nghttpx", "--conf=/dev/null", "--no-ocsp", *flags, f"-f127.0.0.1,{port}", f"-b{backend}", key, cert]
     with running(argv):
         for _ in range(100):
             with socket.socket() as s:
@@ -119,6 +120,22 @@ def http2(where: Path, url: str) -> Iterator[int]:
 def test_suite_over_http2(tmp_path: Path) -> None:
     with apisim() as url, http2(tmp_path, url) as port:
         suite(make_kubeconfig(tmp_path, f"https://127.0.0.1:{port}"))
+
+
+@pytest.mark.embedded
+@needs_nghttpx
+def test_client_certificates(tmp_path: Path) -> None:
+    """As files and within the kubeconfig; and without one nobody is let in."""
+    with apisim() as url, http2(
+        tmp_path, url, "--verify-client", f"--verify-client-cacert={tmp_path / 'cert.pem'}"
+    ) as port:
+        files = {"client-certificate": "cert.pem", "client-key": "key.pem"}
+        data = {f"{k}-data": base64.b64encode((tmp_path / f).read_bytes()).decode() for k, f in files.items()}
+        for user, code in ((files, 0), (data, 0), ({}, 1)):
+            kubeconfig = make_kubeconfig(tmp_path, f"https://127.0.0.1:{port}", json.dumps(user))
+            argv = [str(BUILD / "src/cli/fairlead"), "status", "--kubeconfig", kubeconfig]
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+            assert done.returncode == code, done.stderr
 
 
 class Relay:
