@@ -5,7 +5,7 @@ import json
 from collections import Counter
 
 import pytest
-from conftest import NODES, WITH_PODS, MakeService, condition, make_pod, our_rules, wait_condition
+from conftest import NODES, PODS, WITH_PODS, MakeService, condition, make_pod, our_rules, wait_condition
 
 from lab import net, netns, web
 from lab.capture import Capture
@@ -311,6 +311,49 @@ def test_garbage_in_a_slice_concerns_that_slice_alone(lab: Lab, make_service: Ma
             assert lab.get(address).status == 200
     finally:
         lab.api.delete("EndpointSlice", "garbage")
+
+
+def test_hints_keep_traffic_in_the_zone(lab: Lab, make_service: MakeService) -> None:
+    pods = {p["metadata"]["name"]: p for p in (lab.api.get("Pod", name) for name in PODS)}
+    one, other = (next(n for n, p in pods.items() if p["spec"]["nodeName"] == node) for node in WITH_PODS)
+    zones = dict(zip(NODES, ("a", "b", None), strict=True))
+    service = make_service("near", type="ClusterIP", selector=None)
+    lab.api.create(
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {"name": "near-hints", "labels": {"kubernetes.io/service-name": "near"}},
+            "addressType": "IPv4",
+            "endpoints": [
+                {
+                    "addresses": [pods[pod]["status"]["podIP"]],
+                    "conditions": {"ready": True},
+                    "hints": {"forZones": [{"name": zone}]},
+                }
+                for pod, zone in ((one, "a"), (other, "b"))
+            ],
+            "ports": [{"name": "http", "protocol": "TCP", "port": 8080}],
+        }
+    )
+
+    def label(node: str, zone: str | None) -> None:
+        lab.api.patch("Node", node, {"metadata": {"labels": {"topology.kubernetes.io/zone": zone}}}, "")
+
+    def reached(node: str) -> set[str]:
+        return {lab.get_from(node, service["spec"]["clusterIP"], timeout=1).pod for _ in range(20)}
+
+    expected = {"a": {one}, "b": {other}, None: {one, other}}
+    try:
+        for node, zone in zones.items():
+            label(node, zone)
+        for node, zone in zones.items():
+            wait_for(f"{node} to heed the hints", lambda n=node, z=zone: reached(n) == expected[z])
+        label("node1", "b")
+        wait_for("node1 to go with its zone", lambda: reached("node1") == {other})
+    finally:
+        for node in NODES:
+            label(node, None)
+        lab.api.delete("EndpointSlice", "near-hints")
 
 
 def test_status_command(lab: Lab, make_service: MakeService) -> None:
