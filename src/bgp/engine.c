@@ -338,6 +338,7 @@ static void finish_batch(struct bgp *b)
 	b->node = BGP_AT_CONFIG; /* to be entered anew; the instance may have gone under us */
 	b->refused = true;
 	b->have_valid = b->verifying = false;
+	engine_poll_start(b);
 	resync_in(b, b->retry_ms);
 	if (b->retry_ms < BGP_RETRY_MAX_MS)
 		b->retry_ms *= 2;

@@ -59,7 +59,8 @@ void engine_poll_tick(struct bgp *b)
 {
 	if (b->polling || !vty_client_is_up(b->client))
 		return;
-	if (b->n_sessions == 0 || !b->have_valid || b->have.ours.asn == 0) {
+	/* Also while one command is refused again and again: the other peers' sessions live on. */
+	if (b->n_sessions == 0 || b->have.ours.asn == 0) {
 		poll_again(b);
 		return;
 	}

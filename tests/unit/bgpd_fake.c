@@ -282,6 +282,8 @@ uint8_t bgpd_fake_say(struct bgpd_fake *f, const char *c)
 	uint32_t asn;
 
 	f->commands++;
+	if (f->refuses && strncmp(c, f->refuses, strlen(f->refuses)) == 0)
+		return VTY_CONFIG_FAILED;
 	if (vty_check(c, NULL))
 		return VTY_NO_MATCH;
 	if (sscanf(yes, "router bgp %" SCNu32, &asn) == 1)

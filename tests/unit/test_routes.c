@@ -663,6 +663,24 @@ static void a_refused_peer_is_told_and_the_others_go_on(void **state)
 	assert_int_equal(f->fake.s.peers[0].remote_as, 64513);
 }
 
+static void a_peer_that_bgpd_refuses_hides_no_other(void **state)
+{
+	struct fixture *f = *state;
+
+	f->fake.refuses = "neighbor 192.0.2.8 port";
+	start_bgpd(f);
+	with_peers(f->view, PEER("192.0.2.7", "") "," PEER("192.0.2.8", ", peer-port: 1179"));
+	with_service(f->view, "10.1.1.1@n1");
+	turn(f);
+	spin_until(f, is_announced);
+	expect_status(f, "\"reason\":\"BgpRefused\",\"message\":\"bgpd refused `neighbor 192.0.2.8 "
+	                 "port 1179`");
+	expect_status(f, "\"state\":\"Established\"");
+	with_service(f->view, "10.1.1.1@n1!");
+	turn(f);
+	spin_until(f, is_withdrawn);
+}
+
 /* ---- what bgpd says of the sessions ---- */
 
 static void what_bgpd_does_not_show_is_not_up(void **state)
@@ -925,6 +943,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(alone_a_peer_without_password_leaves_bgpd_empty,
 		                                set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_refused_peer_is_told_and_the_others_go_on, set_up,
+		                                tear_down),
+		cmocka_unit_test_setup_teardown(a_peer_that_bgpd_refuses_hides_no_other, set_up,
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(any_order_of_events_ends_well, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_bgpd_does_not_show_is_not_up, set_up_announced,
