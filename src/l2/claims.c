@@ -38,6 +38,8 @@
 /* Who finds an address answered for asks again after this, doubled each time. */
 #define BACKOFF_MS 200
 #define BACKOFF_STEPS 5
+/* Strangers that ask for an address, and do not take it, hold up its claim for so long, or up to twice that. */
+#define GIVE_WAY_MS 500
 /* RFC 5227 2.4: defend no more often. */
 #define DEFEND_MS 10000
 
@@ -139,7 +141,7 @@ static void claim_it(struct claims *c, int64_t now, struct claims_entry *e)
 	own_set(c, e, &claim);
 	entry_forget_recalled(e);
 	e->freed = CLAIMS_UNKNOWN;
-	e->free_since_ms = 0;
+	e->free_since_ms = e->asked_since_ms = 0;
 	e->contested = false;
 	keep(c, now, e, false);
 }
@@ -158,14 +160,27 @@ static void wait_until(struct claims *c, struct claims_entry *e, int64_t at_ms)
 }
 
 /*
- * When somebody else last asked for the address, CLAIMS_NEVER negated if that is not known.  It need not be wanted here
- * yet: news of a Service come to two nodes a moment apart.
+ * Is a probe by who is no peer reason to wait?  A speaker that asks claims soon after, or was answered; who asks on and on is
+ * some other program, and must not keep the address from everybody.  Speakers that do not know each other lose patience
+ * at different times.
  */
-static int64_t heard_probe_ms(const struct claims *c, uint32_t addr)
+static bool is_patient(const struct claims *c, int64_t now, const struct claims_entry *e)
 {
+	int64_t patience = GIVE_WAY_MS + (int64_t)(score(e->addr, c->name_hash) % GIVE_WAY_MS);
+	return !e->asked_since_ms || now - e->asked_since_ms < patience;
+}
+
+/*
+ * When somebody else last asked for the address, CLAIMS_NEVER negated if that is not known or no reason to wait.  It need not
+ * be wanted here yet: news of a Service come to two nodes a moment apart.
+ */
+static int64_t heard_probe_ms(const struct claims *c, int64_t now, const struct claims_entry *e)
+{
+	bool patient = is_patient(c, now, e);
 	int64_t at = -CLAIMS_NEVER;
 	for (size_t i = 0; i < ARRAY_LEN(c->probes_heard); i++)
-		if (c->probes_heard[i].addr == addr && c->probes_heard[i].at_ms > at)
+		if (c->probes_heard[i].addr == e->addr && c->probes_heard[i].at_ms > at &&
+		    (patient || c->probes_heard[i].of_peer))
 			at = c->probes_heard[i].at_ms;
 	return at;
 }
@@ -174,7 +189,7 @@ static int64_t heard_probe_ms(const struct claims *c, uint32_t addr)
 static int64_t turn_of(const struct claims *c, int64_t now, const struct claims_entry *e)
 {
 	int64_t turn = e->free_since_ms;
-	int64_t give_way_until = heard_probe_ms(c, e->addr) + RANK_STEP_MS;
+	int64_t give_way_until = heard_probe_ms(c, now, e) + RANK_STEP_MS;
 	if (!backing_off(e) && !resumes(e, now))
 		turn += (int64_t)rank(c, now, e) * RANK_STEP_MS;
 	return turn > give_way_until ? turn : give_way_until;
@@ -184,7 +199,7 @@ static int64_t turn_of(const struct claims *c, int64_t now, const struct claims_
 static void pursue(struct claims *c, int64_t now, struct claims_entry *e, bool overrule)
 {
 	if (!c->ready) {
-		e->free_since_ms = 0;
+		e->free_since_ms = e->asked_since_ms = 0;
 		set_state(c, e, L2_WAITING);
 		entry_wake_at(c, e, CLAIMS_NEVER);
 		return;
@@ -217,7 +232,7 @@ static void pursue(struct claims *c, int64_t now, struct claims_entry *e, bool o
 static void stand_by(struct claims *c, int64_t now, struct claims_entry *e,
                      const struct claims_held *rival)
 {
-	e->free_since_ms = 0;
+	e->free_since_ms = e->asked_since_ms = 0;
 	if (e->recalled && now >= e->recalled_until_ms)
 		entry_forget_recalled(e);
 	set_state(c, e, rival ? L2_OTHER : L2_IDLE);
@@ -370,6 +385,7 @@ static void back_off(struct claims *c, int64_t now, struct claims_entry *e, enum
 	if (e->step < BACKOFF_STEPS)
 		e->step++;
 	memcpy(e->rival_mac, mac, WIRE_MAC_SIZE);
+	e->asked_since_ms = 0;
 	set_state(c, e, state);
 	entry_wake_at(c, e, now + (BACKOFF_MS << (e->step - 1)));
 }
@@ -399,11 +415,18 @@ void claims_seen(struct claims *c, int64_t now, uint32_t addr, const uint8_t *ma
 void claims_seen_probe(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac)
 {
 	size_t i = c->next_probe_heard++ % ARRAY_LEN(c->probes_heard);
+	bool of_peer = member_by_mac(c->member, mac) != NULL;
 	c->probes_heard[i].addr = addr;
+	c->probes_heard[i].of_peer = of_peer;
 	c->probes_heard[i].at_ms = now;
 	struct claims_entry *e = entry_find(c, addr);
+	if (!e)
+		return;
+	if (!of_peer && e->free_since_ms && !e->asked_since_ms)
+		e->asked_since_ms = now;
 	/* RFC 5227 2.1.1 has both give way; so that one goes on, it is the lower address here. */
-	if (e && e->state == L2_PROBING && memcmp(mac, c->member->opts.mac, WIRE_MAC_SIZE) < 0)
+	if (e->state == L2_PROBING && memcmp(mac, c->member->opts.mac, WIRE_MAC_SIZE) < 0 &&
+	    (of_peer || is_patient(c, now, e)))
 		wait_until(c, e, now + RANK_STEP_MS);
 }
 

@@ -82,7 +82,8 @@ struct claims_entry {
 		*recalled; /* what our former incarnation claimed, until recalled_until_ms */
 	int64_t recalled_until_ms;
 	int64_t freed_ms, free_since_ms, defended_ms;
-	int64_t at_ms; /* when to look at it again */
+	int64_t asked_since_ms; /* since when strangers' probes hold up our claim, 0: they do not */
+	int64_t at_ms;          /* when to look at it again */
 	size_t heap_index;
 	uint16_t yielder; /* slot of the peer that let go last */
 	uint16_t holder;  /* slot of the peer that holds it, CLAIMS_NOBODY if none does */
@@ -108,7 +109,10 @@ struct claims_table {
 	int64_t former_until_ms, recalled_ms;
 };
 
-/* Probes of others that are remembered: they matter for a moment only, and who sends more than this is no candidate. */
+/*
+ * Probes of others that are remembered.  One forgotten for others' sake does no harm: who asked says by ARP when it claims,
+ * and that is before who asks after it may.
+ */
 #define CLAIMS_PROBES_HEARD 32
 
 struct claims {
@@ -121,6 +125,7 @@ struct claims {
 	size_t n_heap, heap_cap;
 	struct {
 		uint32_t addr;
+		bool of_peer;
 		int64_t at_ms;
 	} probes_heard[CLAIMS_PROBES_HEARD]; /* the oldest is replaced */
 	size_t next_probe_heard;

@@ -423,6 +423,27 @@ static void who_ask_together_do_not_both_take_it(void **state)
 	}
 }
 
+/* Whoever asks for an address over and over never takes it: giving way to him must end. */
+static void who_only_asks_takes_nothing(void **state)
+{
+	(void)state;
+	for (int gap = 1; gap <= 100; gap *= 10) {
+		sim_init(&sim, 31, 3, 3);
+		for (size_t i = 0; i < 3; i++)
+			sim_start(&sim, i);
+		struct arp_packet probe =
+			arp_probe((const uint8_t[]){ 0, 0, 0, 0, 0, 9 }, SIM_FIRST_ADDRESS + 1);
+		uint8_t frame[ARP_FRAME_SIZE];
+		arp_encode(&probe, frame);
+		for (int64_t begin = sim.now; sim.now < begin + 3000; sim_run(&sim, gap))
+			for (size_t i = 0; i < 3; i++)
+				sim_inject(&sim, i, frame, sizeof(frame));
+		assert_int_equal(sim.worst_several_ms, 0);
+		assert_agreed();
+		sim_fini(&sim);
+	}
+}
+
 static void replays_change_nothing(void **state)
 {
 	(void)state;
@@ -713,6 +734,7 @@ int main(void)
 		cmocka_unit_test(a_wrong_key_is_stopped_by_probes),
 		cmocka_unit_test(no_key_leaves_probes_only),
 		cmocka_unit_test(who_ask_together_do_not_both_take_it),
+		cmocka_unit_test(who_only_asks_takes_nothing),
 		cmocka_unit_test(replays_change_nothing),
 		cmocka_unit_test(a_stranger_keeps_its_address),
 		cmocka_unit_test(a_former_owner_that_still_answers_keeps_the_address),
