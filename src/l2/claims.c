@@ -40,6 +40,12 @@
 #define BACKOFF_STEPS 5
 /* Strangers that ask for an address, and do not take it, hold up its claim for so long, or up to twice that. */
 #define GIVE_WAY_MS 500
+/*
+ * So many probes go out at once, and as many after each pause: the receive buffer of who should answer holds a hundred or
+ * so frames, and a probe that it loses makes a second owner.
+ */
+#define PROBES_AT_ONCE 32
+#define PROBES_PAUSE_MS 2
 /* RFC 5227 2.4: defend no more often. */
 #define DEFEND_MS 10000
 
@@ -195,6 +201,42 @@ static int64_t turn_of(const struct claims *c, int64_t now, const struct claims_
 	return turn > give_way_until ? turn : give_way_until;
 }
 
+/* When one more probe may go out, which then counts as sent if that is @now. */
+static int64_t probe_turn(struct claims *c, int64_t now)
+{
+	if (now - c->probed.at_ms >= PROBES_PAUSE_MS) {
+		c->probed.at_ms = now;
+		c->probed.n = 0;
+	}
+	if (c->probed.n < PROBES_AT_ONCE) {
+		c->probed.n++;
+		return now;
+	}
+	if (c->held_back.at_ms <= now) {
+		c->held_back.at_ms = c->probed.at_ms + PROBES_PAUSE_MS;
+		c->held_back.n = 0;
+	} else if (c->held_back.n == PROBES_AT_ONCE) {
+		c->held_back.at_ms += PROBES_PAUSE_MS;
+		c->held_back.n = 0;
+	}
+	c->held_back.n++;
+	return c->held_back.at_ms;
+}
+
+static void ask(struct claims *c, int64_t now, struct claims_entry *e)
+{
+	int64_t turn = probe_turn(c, now);
+	if (turn > now) {
+		wait_until(c, e, turn);
+		return;
+	}
+	if (!backing_off(e))
+		e->step = 0;
+	set_state(c, e, L2_PROBING);
+	action_add(c, CLAIMS_PROBE, e->addr);
+	entry_wake_at(c, e, now + c->opts.probe_ms);
+}
+
 /* The address may become ours: wait for our turn, ask, claim. @overrule: a rival holds it and will let go. */
 static void pursue(struct claims *c, int64_t now, struct claims_entry *e, bool overrule)
 {
@@ -219,11 +261,7 @@ static void pursue(struct claims *c, int64_t now, struct claims_entry *e, bool o
 	} else if (!c->synced && now < turn + SYNC_PATIENCE_MS) {
 		wait_until(c, e, now + SYNC_POLL_MS);
 	} else if (!overrule && must_ask(c, now, e)) {
-		if (!backing_off(e))
-			e->step = 0;
-		set_state(c, e, L2_PROBING);
-		action_add(c, CLAIMS_PROBE, e->addr);
-		entry_wake_at(c, e, now + c->opts.probe_ms);
+		ask(c, now, e);
 	} else {
 		claim_it(c, now, e);
 	}

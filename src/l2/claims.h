@@ -129,6 +129,11 @@ struct claims {
 		int64_t at_ms;
 	} probes_heard[CLAIMS_PROBES_HEARD]; /* the oldest is replaced */
 	size_t next_probe_heard;
+	/* Probes sent since at_ms; and those that wait for their turn at at_ms. */
+	struct {
+		int64_t at_ms;
+		size_t n;
+	} probed, held_back;
 	struct claims_table tables[MEMBER_PEERS_MAX]; /* by the peer's slot */
 
 	bool ready; /* listened long enough: may answer and claim */

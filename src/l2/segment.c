@@ -12,6 +12,8 @@
 /* Messages sent at one turn; more wait a moment, so that receivers' buffers and our own answers keep up. */
 #define MESSAGES_PER_TURN 64
 #define NEXT_TURN_MS 2
+/* So many addresses are announced in that time, two frames each: more would overflow the buffers of those who listen. */
+#define ANNOUNCED_PER_TURN 32
 /* A farewell is said several times: it is not said again when lost. */
 #define FAREWELLS 3
 
@@ -23,7 +25,10 @@ struct segment {
 	uint32_t source;
 	int dead_ms;
 	bool up;
-	bool more; /* messages are waiting for the next turn */
+	bool more; /* messages or announcements are waiting for the next turn */
+	/* Announced since then. */
+	int64_t announced_ms;
+	size_t n_announced;
 	int64_t last_turn_ms;
 	uint8_t farewell; /* WIRE_RESTARTING or WIRE_LEAVING once said */
 	struct l2_stats stats;
@@ -124,6 +129,37 @@ static void carry_out(struct segment *s, const struct claims_action *a)
 	}
 }
 
+static bool may_announce(struct segment *s, int64_t now)
+{
+	if (now - s->announced_ms >= NEXT_TURN_MS) {
+		s->announced_ms = now;
+		s->n_announced = 0;
+	}
+	return s->n_announced < ANNOUNCED_PER_TURN;
+}
+
+/* Carries out the actions, but for announcements that have to wait. */
+static void carry_out_all(struct segment *s, int64_t now)
+{
+	struct claims *c = &s->claims;
+	size_t kept = 0;
+	for (size_t i = 0; i < c->n_actions; i++) {
+		struct claims_action a = c->actions[i];
+		if (!s->up && a.type != CLAIMS_CHANGED)
+			continue;
+		if (a.type != CLAIMS_ANNOUNCE) {
+			carry_out(s, &a);
+		} else if (!may_announce(s, now)) {
+			c->actions[kept++] = a;
+		} else if (claims_answers(c, a.addr)) { /* still */
+			carry_out(s, &a);
+			s->n_announced++;
+		}
+	}
+	c->n_actions = kept;
+	s->more |= kept > 0;
+}
+
 /*
  * Sends what came out of an input.  Peers learn of a claim before caches do: who loses it stops answering before its
  * clients are told of the new owner.
@@ -137,10 +173,7 @@ static void flush(struct segment *s, int64_t now)
 		send_message(s, &msg);
 	}
 	s->more = sent == MESSAGES_PER_TURN;
-	for (size_t i = 0; i < s->claims.n_actions; i++)
-		if (s->up || s->claims.actions[i].type == CLAIMS_CHANGED)
-			carry_out(s, &s->claims.actions[i]);
-	s->claims.n_actions = 0;
+	carry_out_all(s, now);
 	if (s->up && member_beat_due(&s->member, now))
 		send_heartbeat(s, now);
 }

@@ -88,6 +88,8 @@ static void deliver(struct sim *s)
 {
 	/* What is sent meanwhile is appended, and comes in its own time. */
 	size_t n = s->n_frames, kept = 0;
+	for (size_t i = 0; i < s->n_nodes; i++)
+		s->nodes[i].received = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct sim_frame f = s->frames[i];
 		struct sim_node *to = &s->nodes[f.to];
@@ -95,7 +97,8 @@ static void deliver(struct sim *s)
 			s->frames[kept++] = f;
 			continue;
 		}
-		if (turns(s, to) && to->link_up)
+		bool fits = !s->buffer_frames || to->received++ < s->buffer_frames;
+		if (fits && turns(s, to) && to->link_up)
 			segment_receive(to->segment, s->now, f.data, f.size);
 		free(f.data);
 	}

@@ -37,6 +37,7 @@ struct sim_node {
 	struct l2_snapshot view;
 	struct l2_want *wants;
 	uint64_t frames_sent, probes_sent, gratuitous_sent;
+	size_t received; /* frames in this millisecond */
 };
 
 struct sim_frame {
@@ -54,6 +55,7 @@ struct sim {
 	uint16_t candidates[SIM_NODES_MAX];
 	int loss_percent;
 	bool reorder;
+	size_t buffer_frames; /* what a node can receive in a millisecond; the rest is lost.  0: all */
 	bool blocked[SIM_NODES_MAX][SIM_NODES_MAX]; /* [from][to] */
 	struct sim_frame *frames;
 	size_t n_frames, frames_cap;

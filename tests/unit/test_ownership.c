@@ -382,6 +382,39 @@ static void a_wrong_key_is_stopped_by_probes(void **state)
 	sim_fini(&sim);
 }
 
+/* Many probes at once would fill the receive buffer of the only one who can say that he has the addresses. */
+static void many_addresses_are_asked_for_a_few_at_a_time(void **state)
+{
+	(void)state;
+	sim_init(&sim, 32, 2, 1500);
+	sim.buffer_frames = 128;
+	sim_start(&sim, 0);
+	sim_run(&sim, 2000);
+	for (size_t a = 0; a < sim.n_addresses; a++)
+		assert_int_equal(sim_owner(&sim, a), 0);
+	wire_key_free(sim.nodes[1].key);
+	sim.nodes[1].key = wire_key_new((const uint8_t *)"another", 7);
+	sim_start(&sim, 1);
+	sim_run(&sim, 3000);
+	assert_int_equal(sim.worst_several_ms, 0);
+	for (size_t a = 0; a < sim.n_addresses; a++)
+		assert_int_equal(sim_owner(&sim, a), 0);
+	sim_kill(&sim, 1);
+
+	/* And yet none waits long. */
+	wire_key_free(sim.nodes[1].key);
+	sim.nodes[1].key = wire_key_new((const uint8_t *)"the key", 7);
+	sim_start(&sim, 1);
+	sim_run(&sim, 3000);
+	sim_observe(&sim);
+	sim_kill(&sim, 0);
+	sim_run(&sim, 1000);
+	assert_in_range(sim.worst_none_ms, SIM_DEAD_MS - SIM_HEARTBEAT_MS, TAKEOVER_MS + 200);
+	for (size_t a = 0; a < sim.n_addresses; a++)
+		assert_int_equal(sim_owner(&sim, a), 1);
+	sim_fini(&sim);
+}
+
 static void no_key_leaves_probes_only(void **state)
 {
 	(void)state;
@@ -732,6 +765,7 @@ int main(void)
 		cmocka_unit_test(two_nodes_get_back_what_was_theirs_when_a_segment_heals),
 		cmocka_unit_test(one_blocked_direction_makes_no_second_owner),
 		cmocka_unit_test(a_wrong_key_is_stopped_by_probes),
+		cmocka_unit_test(many_addresses_are_asked_for_a_few_at_a_time),
 		cmocka_unit_test(no_key_leaves_probes_only),
 		cmocka_unit_test(who_ask_together_do_not_both_take_it),
 		cmocka_unit_test(who_only_asks_takes_nothing),
