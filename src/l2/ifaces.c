@@ -170,11 +170,12 @@ const struct iface *ifaces_find(const struct ifaces *i, const struct addr *a)
 	return best;
 }
 
-bool iface_overlaps(const struct iface *i, const struct addr_range *r)
+bool ifaces_serves(const struct ifaces *i, const struct iface *iface, const struct addr_range *r)
 {
-	for (size_t s = 0; s < i->n_subnets; s++) {
-		struct addr_range subnet = prefix_range(&i->subnets[s].prefix);
-		if (r->first.family == 4 && addr_range_overlaps(&subnet, r))
+	for (size_t s = 0; s < iface->n_subnets; s++) {
+		struct addr_range subnet = prefix_range(&iface->subnets[s].prefix);
+		if (r->first.family == 4 && addr_range_overlaps(&subnet, r) &&
+		    ifaces_find(i, &iface->subnets[s].own) == iface)
 			return true;
 	}
 	return false;

@@ -46,8 +46,8 @@ void ifaces_fini(struct ifaces *i);
 bool ifaces_eq(const struct ifaces *a, const struct ifaces *b);
 /* The interface with the longest prefix that contains @a (the first of several); NULL if none does. */
 const struct iface *ifaces_find(const struct ifaces *i, const struct addr *a);
-/* Part of the range lies in a subnet of the interface. */
-bool iface_overlaps(const struct iface *i, const struct addr_range *r);
+/* Part of the range lies in a subnet of @iface, which is the interface that ifaces_find() has for that subnet. */
+bool ifaces_serves(const struct ifaces *i, const struct iface *iface, const struct addr_range *r);
 
 struct ifaces_watch;
 /* Calls @notify(arg) from its thread when there is something to take. */

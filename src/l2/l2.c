@@ -163,7 +163,10 @@ static void detach(struct l2 *l2, size_t i, int64_t now)
 
 /* ---- what is wanted, and where ---- */
 
-/* Joins the segments that wants or pools lie on, and tells each its wants. */
+/*
+ * Joins the segments that wants or pools lie on, and tells each its wants.  Of two interfaces in one subnet the second stays
+ * silent: on the wire, a node is one speaker.
+ */
 static void distribute(struct l2 *l2, int64_t now)
 {
 	const struct l2_snapshot *s = l2->snapshot;
@@ -177,7 +180,7 @@ static void distribute(struct l2 *l2, int64_t now)
 	}
 	for (size_t r = 0; r < s->n_ranges; r++)
 		for (size_t i = 0; i < l2->ifaces.n; i++)
-			if (iface_overlaps(&l2->ifaces.list[i], &s->ranges[r]))
+			if (ifaces_serves(&l2->ifaces, &l2->ifaces.list[i], &s->ranges[r]))
 				attach(l2, &l2->ifaces.list[i], now);
 	for (size_t a = 0; a < l2->n_attached; a++) {
 		size_t n = 0;

@@ -202,26 +202,37 @@ class Node:
 
 class Wire:
     def __init__(
-        self, names: tuple[str, ...] = NAMES, keys: dict[str, str] | None = None, probe_ms: int = 25
+        self,
+        names: tuple[str, ...] = NAMES,
+        keys: dict[str, str] | None = None,
+        probe_ms: int = 25,
+        second_legs: tuple[str, ...] = (),
     ) -> None:
         self.nodes = {n: Node(n, (keys or {}).get(n, KEY), probe_ms) for n in names}
         remove()
         netns.create(SWITCH)
         for node in self.nodes.values():
             netns.create(node.namespace)
-            port = f"port-{node.name}"
-            peer = f"peer name eth0 netns {node.namespace}"
-            netns.configure(SWITCH, [f"link add {port} type veth {peer}", f"link set {port} up"])
-            own = f"10.9.0.{11 + NAMES.index(node.name)}/24"
-            netns.configure(node.namespace, [f"addr add {own} dev eth0", "link set eth0 up", "link set lo up"])
+            netns.configure(node.namespace, ["link set lo up"])
+            self._plug(node, f"port-{node.name}", "eth0", 11 + NAMES.index(node.name))
+        for name in second_legs:
+            self._plug(self.nodes[name], f"port-{name}2", "eth1", 21 + NAMES.index(name))
+        for node in self.nodes.values():
             with netns.entered(node.namespace):
                 packet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
             packet.bind(("eth0", 0))
             node.mac = arp.mac_text(packet.getsockname()[4])
             packet.close()
-        self.switch = Switch(names)
+        self.switch = Switch((*names, *(f"{name}2" for name in second_legs)))
         for node in self.nodes.values():
             node.start()
+
+    @staticmethod
+    def _plug(node: Node, port: str, interface: str, host: int) -> None:
+        peer = f"peer name {interface} netns {node.namespace}"
+        netns.configure(SWITCH, [f"link add {port} type veth {peer}", f"link set {port} up"])
+        commands = [f"addr add 10.9.0.{host}/24 dev {interface}", f"link set {interface} up"]
+        netns.configure(node.namespace, commands)
 
     def close(self) -> None:
         self.switch.close()

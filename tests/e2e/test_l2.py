@@ -270,6 +270,21 @@ def test_filtered_messages_make_no_second_owner(make_wire: Callable[..., Wire]) 
     assert wire.owners() == before
 
 
+def test_two_legs_of_a_node_in_one_network(make_wire: Callable[..., Wire]) -> None:
+    """The node speaks on the one that has its addresses: others hear its claims, and replace it when it dies."""
+    wire = make_wire(second_legs=("a", "b"))
+    wire.wait_owners()
+    time.sleep(1)
+    for name, node in wire.nodes.items():
+        others = [other for other in NAMES if other != name]
+        assert sorted(node.command("peers")) == [f"{other} eth0 alive" for other in others]
+    owners = wire.owners()
+    for node in wire.nodes.values():
+        assert {address: state.owner for address, state in node.states().items()} == owners
+    lost = gone(wire, lambda: wire.nodes["a"].signal(signal.SIGKILL))
+    back(wire, lost, wire.nodes["a"].start)
+
+
 def test_a_stranger_keeps_its_address(make_wire: Callable[..., Wire]) -> None:
     wire = make_wire()
     mac = "06:00:00:00:00:99"

@@ -453,10 +453,18 @@ static void the_longest_subnet_has_the_address(void **state)
 	struct addr_range r;
 	addr_parse("192.168.0.250", &r.first);
 	addr_parse("192.168.1.5", &r.last);
-	assert_true(iface_overlaps(&list[0], &r));
-	assert_true(iface_overlaps(&list[1], &r));
+	assert_true(ifaces_serves(&all, &list[0], &r));
+	assert_true(ifaces_serves(&all, &list[1], &r));
 	r.last = r.first;
-	assert_false(iface_overlaps(&list[1], &r));
+	assert_false(ifaces_serves(&all, &list[1], &r));
+
+	/* A second interface in the same subnet has nothing to do. */
+	struct iface legs[] = { { .name = "first", .index = 1 }, { .name = "second", .index = 2 } };
+	struct ifaces both = { legs, 2 };
+	add_subnet(&legs[0], "192.168.0.11", 24);
+	add_subnet(&legs[1], "192.168.0.12", 24);
+	assert_true(ifaces_serves(&both, &legs[0], &r));
+	assert_false(ifaces_serves(&both, &legs[1], &r));
 
 	struct iface other[] = { list[0], list[1] };
 	struct ifaces same = { other, 2 };
