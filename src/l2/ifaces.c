@@ -43,6 +43,13 @@ struct ifaces_watch {
 
 /* ---- reading ---- */
 
+bool ifaces_name_matches(const regex_t *pattern, const char *name)
+{
+	/* Of all matches regexec() finds the first and longest (POSIX), so a whole one, if there is one. */
+	regmatch_t m;
+	return regexec(pattern, name, 1, &m, 0) == 0 && m.rm_so == 0 && !name[m.rm_eo];
+}
+
 static bool usable(struct rtnl_link *link, const regex_t *pattern)
 {
 	unsigned int flags = rtnl_link_get_flags(link);
@@ -51,7 +58,7 @@ static bool usable(struct rtnl_link *link, const regex_t *pattern)
 	return name && strlen(name) < IFACE_NAME_SIZE && mac && nl_addr_get_len(mac) == 6 &&
 	       rtnl_link_get_arptype(link) == ARPHRD_ETHER &&
 	       !(flags & (IFF_LOOPBACK | IFF_NOARP)) && rtnl_link_get_master(link) <= 0 &&
-	       (!pattern || regexec(pattern, name, 0, NULL, 0) == 0);
+	       (!pattern || ifaces_name_matches(pattern, name));
 }
 
 static void add_subnet(struct iface *i, struct rtnl_addr *ra)
@@ -291,7 +298,7 @@ static void watch_free(struct ifaces_watch *w)
 
 static int watch_prepare(struct ifaces_watch *w, const char *pattern, struct err *e)
 {
-	int r = pattern ? regcomp(&w->pattern, pattern, REG_EXTENDED | REG_NOSUB) : 0;
+	int r = pattern ? regcomp(&w->pattern, pattern, REG_EXTENDED) : 0;
 	if (r) {
 		char why[128];
 		regerror(r, &w->pattern, why, sizeof(why));

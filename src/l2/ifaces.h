@@ -39,9 +39,11 @@ struct ifaces {
 
 /*
  * Reads what is there: Ethernet, not loopback, not NOARP, not a port of a bridge or bond, with a global IPv4 address, and with
- * a name that @pattern (NULL: any) matches.  Links that are down are in it, too.
+ * a name that @pattern (NULL: any) matches as a whole.  Links that are down are in it, too.
  */
 int ifaces_read(const regex_t *pattern, struct ifaces *ret_ifaces, struct err *e);
+/* The whole name matches; @pattern was compiled without REG_NOSUB. */
+bool ifaces_name_matches(const regex_t *pattern, const char *name);
 void ifaces_fini(struct ifaces *i);
 bool ifaces_eq(const struct ifaces *a, const struct ifaces *b);
 /* The interface with the longest prefix that contains @a (the first of several); NULL if none does. */

@@ -473,6 +473,27 @@ static void the_longest_subnet_has_the_address(void **state)
 	assert_false(ifaces_eq(&all, &same));
 }
 
+static void a_pattern_matches_whole_names(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *pattern, *name;
+		bool matches;
+	} cases[] = {
+		{ "eth0", "eth0", true },         { "eth0", "eth0.100", false },
+		{ "eth0", "veth0", false },       { "eth.*", "eth1", true },
+		{ "eth|eth0", "eth0", true },     { "lan|eth0", "eth01", false },
+		{ "^eth0$", "eth0", true },       { "^$", "eth0", false },
+		{ "(eth|en)[0-9]", "en3", true },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		regex_t pattern;
+		assert_int_equal(regcomp(&pattern, cases[i].pattern, REG_EXTENDED), 0);
+		assert_int_equal(ifaces_name_matches(&pattern, cases[i].name), cases[i].matches);
+		regfree(&pattern);
+	}
+}
+
 static void a_snapshot_is_copied_whole(void **state)
 {
 	(void)state;
@@ -529,6 +550,7 @@ int main(void)
 		cmocka_unit_test(who_does_not_hear_us_is_deaf),
 		cmocka_unit_test(of_two_claims_the_same_one_wins_for_everybody),
 		cmocka_unit_test(the_longest_subnet_has_the_address),
+		cmocka_unit_test(a_pattern_matches_whole_names),
 		cmocka_unit_test(a_snapshot_is_copied_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
