@@ -219,6 +219,19 @@ static struct member_peer *peer_new(struct member *m, const char *name)
 	return NULL;
 }
 
+/* Who has been gone for longest is forgotten at the next tick, and leaves its place to one that is there. */
+static void make_room(struct member *m, int64_t now)
+{
+	struct member_peer *oldest = NULL;
+	for (size_t i = 0; i < m->n_slots; i++) {
+		struct member_peer *p = m->peers[i];
+		if (p && !member_holds(p) && (!oldest || p->heard_ms < oldest->heard_ms))
+			oldest = p;
+	}
+	if (oldest && oldest->heard_ms > now - PEER_FORGET_MS)
+		oldest->heard_ms = now - PEER_FORGET_MS;
+}
+
 /* ---- receiving ---- */
 
 /* What a believed heartbeat says about others: that they live, and that a stranger is no replay. */
@@ -301,8 +314,10 @@ enum member_verdict member_receive(struct member *m, int64_t now, const struct w
 		return meet_stranger(m, now, msg, s);
 	if (!p)
 		p = peer_new(m, msg->name);
-	if (!p)
+	if (!p) {
+		make_room(m, now);
 		return MEMBER_STRANGER;
+	}
 	if (s)
 		s->incarnation = 0;
 	adopt(p, now, msg);

@@ -325,6 +325,34 @@ static void peers_die_and_are_forgotten(void **state)
 	member_fini(&member);
 }
 
+static void the_longest_gone_makes_room(void **state)
+{
+	(void)state;
+	start_member();
+	char name[WIRE_NAME_SIZE];
+	for (unsigned int i = 0; i < MEMBER_PEERS_MAX; i++) {
+		snprintf(name, sizeof(name), "peer-%u", i);
+		uint32_t seq = beat(i);
+		assert_int_equal(hear(i, name, 1 + i, 1, seq), MEMBER_NEW);
+	}
+	/* All are there: one more must wait. */
+	uint32_t seq = beat(300);
+	assert_int_equal(hear(301, "late", 999, 1, seq), MEMBER_STRANGER);
+	member_tick(&member, 301, on_event, NULL);
+	assert_int_equal(hear(302, "late", 999, 2, seq), MEMBER_STRANGER);
+	member_tick(&member, 1000, on_event, NULL); /* all die */
+	n_forgotten = 0;
+	seq = beat(1000);
+	assert_int_equal(hear(1001, "late", 999, 3, seq), MEMBER_STRANGER);
+	assert_true(member_deadline(&member) <= 1001);
+	member_tick(&member, 1001, on_event, NULL);
+	assert_int_equal(n_forgotten, 1);
+	assert_int_equal(hear(1002, "late", 999, 4, seq), MEMBER_NEW);
+	assert_null(member_find(&member, "peer-0"));
+	assert_non_null(member_find(&member, "peer-1"));
+	member_fini(&member);
+}
+
 static void a_peer_that_others_hear_lives(void **state)
 {
 	(void)state;
@@ -546,6 +574,7 @@ int main(void)
 		cmocka_unit_test(only_who_proves_to_be_there_is_believed),
 		cmocka_unit_test(strangers_hurry_heartbeats_within_limits),
 		cmocka_unit_test(peers_die_and_are_forgotten),
+		cmocka_unit_test(the_longest_gone_makes_room),
 		cmocka_unit_test(a_peer_that_others_hear_lives),
 		cmocka_unit_test(who_does_not_hear_us_is_deaf),
 		cmocka_unit_test(of_two_claims_the_same_one_wins_for_everybody),
