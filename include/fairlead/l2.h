@@ -90,7 +90,7 @@ struct l2_options {
 	bool first_use_probe; /* also probe before claiming an address that nobody held */
 };
 
-/* Called from the urgent thread when states changed: wake the main loop, which then calls l2_states(). */
+/* Called from the urgent thread when states changed, or with a complaint: wake the main loop, which then asks for both. */
 typedef void l2_changed_cb(void *arg);
 
 int l2_start(const struct l2_options *opts, l2_changed_cb *changed, void *arg, struct l2 **ret_l2,
@@ -101,6 +101,8 @@ void l2_publish(struct l2 *l2, const struct l2_snapshot *s);
 void l2_states(const struct l2 *l2, struct l2_state **ret_states, size_t *ret_n);
 void l2_peers(const struct l2 *l2, struct l2_peer **ret_peers, size_t *ret_n);
 struct l2_stats l2_stats(const struct l2 *l2);
+/* What the urgent thread has to complain of, one at a time; false if there is nothing.  It does not log: a log may block. */
+bool l2_take_complaint(struct l2 *l2, struct err *ret_complaint);
 /* For liveness probes: clock_ms() of the urgent thread's last turn. */
 int64_t l2_last_turn_ms(const struct l2 *l2);
 

@@ -37,6 +37,9 @@
 #define PUBLISH_RETRY_MS 1
 #define PUBLISH_PEERS_MS 100
 #define IDLE_MS 1000
+/* Complaints that wait to be taken; and how often the same is said. */
+#define COMPLAINTS_MAX 8
+#define COMPLAIN_MS 60000
 
 /* An interface with a segment on it. */
 struct attached {
@@ -46,6 +49,12 @@ struct attached {
 	struct segment *segment;
 	int64_t reopen_ms;
 	bool complained;
+	int64_t namesake_ms; /* when one was complained of, 0: never */
+};
+
+struct complaints {
+	struct err list[COMPLAINTS_MAX];
+	size_t n;
 };
 
 enum stopping { STOP_NOT, STOP_RESTARTING, STOP_YIELD };
@@ -69,8 +78,10 @@ struct l2 {
 	struct l2_peer *peers;
 	size_t n_peers;
 	struct l2_stats stats;
+	struct complaints said;
 
 	/* The thread's own. */
+	struct complaints unsaid;
 	struct l2_snapshot *snapshot; /* NULL before the first */
 	struct ifaces ifaces;
 	struct attached *attached[SEGMENTS_MAX];
@@ -80,6 +91,36 @@ struct l2 {
 	bool republish; /* all states */
 	int64_t peers_published_ms;
 };
+
+/* ---- complaints ---- */
+
+static void complain(struct complaints *to, const struct err *e)
+{
+	if (to->n < COMPLAINTS_MAX)
+		to->list[to->n++] = *e;
+}
+
+/* Another node has our name, or we lie on the segment with two interfaces; either way peers believe one of both only. */
+static void review_namesake(struct l2 *l2, struct attached *at, int64_t now)
+{
+	uint8_t m[6];
+	struct err e = ERR_INIT;
+	if (!segment_take_namesake(at->segment, m) ||
+	    (at->namesake_ms && now - at->namesake_ms < COMPLAIN_MS))
+		return;
+	at->namesake_ms = now;
+	for (size_t i = 0; i < l2->n_attached; i++)
+		if (memcmp(l2->attached[i]->iface.mac, m, sizeof(m)) == 0)
+			err_set(&e, 0, ERR_CONFIG,
+			        "interfaces %s and %s lie on one segment: leave one out by --interface",
+			        at->iface.name, l2->attached[i]->iface.name);
+	if (e.blame == ERR_NONE)
+		err_set(&e, 0, ERR_CONFIG,
+		        "%s: the speaker at %02x:%02x:%02x:%02x:%02x:%02x calls itself %s, too: each node"
+		        " needs a name of its own, and each cluster a heartbeat key",
+		        at->iface.name, m[0], m[1], m[2], m[3], m[4], m[5], l2->opts.node);
+	complain(&l2->unsaid, &e);
+}
 
 /* ---- attaching ---- */
 
@@ -112,7 +153,7 @@ static void try_open(struct attached *at, int64_t now)
 	if (link_open(at->iface.name, &at->link, &e) < 0) {
 		at->reopen_ms = now + REOPEN_MS;
 		if (!at->complained)
-			log_err("interface cannot be used for layer 2", &e);
+			complain(&at->l2->unsaid, &e);
 		at->complained = true;
 		return;
 	}
@@ -306,8 +347,8 @@ static void replace_peers(struct l2 *l2)
 
 static void publish(struct l2 *l2, int64_t now)
 {
-	bool states = l2->republish || l2->n_changes > 0;
-	if (!states && now - l2->peers_published_ms < PUBLISH_PEERS_MS)
+	bool states = l2->republish || l2->n_changes > 0, complaints = l2->unsaid.n > 0;
+	if (!states && !complaints && now - l2->peers_published_ms < PUBLISH_PEERS_MS)
 		return;
 	if (pthread_mutex_trylock(&l2->lock) != 0)
 		return;
@@ -316,11 +357,14 @@ static void publish(struct l2 *l2, int64_t now)
 	else
 		update_states(l2);
 	replace_peers(l2);
+	for (size_t i = 0; i < l2->unsaid.n; i++)
+		complain(&l2->said, &l2->unsaid.list[i]);
 	pthread_mutex_unlock(&l2->lock);
 	l2->peers_published_ms = now;
+	l2->unsaid.n = 0;
 	l2->republish = false;
 	l2->n_changes = 0;
-	if (states && l2->changed)
+	if ((states || complaints) && l2->changed)
 		l2->changed(l2->changed_arg);
 }
 
@@ -383,6 +427,7 @@ static void turn(struct l2 *l2)
 		try_open(l2->attached[i], now);
 		if (segment_deadline(l2->attached[i]->segment) <= now)
 			segment_tick(l2->attached[i]->segment, now);
+		review_namesake(l2, l2->attached[i], now);
 	}
 	publish(l2, now);
 }
@@ -535,6 +580,16 @@ struct l2_stats l2_stats(const struct l2 *l2)
 	struct l2_stats s = l2->stats;
 	unlock(l2);
 	return s;
+}
+
+bool l2_take_complaint(struct l2 *l2, struct err *ret_complaint)
+{
+	lock(l2);
+	bool has = l2->said.n > 0;
+	if (has)
+		*ret_complaint = l2->said.list[--l2->said.n];
+	unlock(l2);
+	return has;
 }
 
 int64_t l2_last_turn_ms(const struct l2 *l2)

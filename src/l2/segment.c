@@ -30,6 +30,8 @@ struct segment {
 	int64_t announced_ms;
 	size_t n_announced;
 	int64_t last_turn_ms;
+	bool has_namesake;
+	uint8_t namesake_mac[WIRE_MAC_SIZE];
 	uint8_t farewell; /* WIRE_RESTARTING or WIRE_LEAVING once said */
 	struct l2_stats stats;
 };
@@ -262,8 +264,14 @@ static void receive_message(struct segment *s, int64_t now, const struct wire_ms
 	case MEMBER_REPLAYED:
 		s->stats.heartbeats_refused++;
 		break;
-	case MEMBER_STRANGER:
 	case MEMBER_SELF:
+		/* Our own frames may come back. */
+		if (memcmp(msg->mac, s->member.opts.mac, sizeof(msg->mac)) != 0) {
+			s->has_namesake = true;
+			memcpy(s->namesake_mac, msg->mac, sizeof(s->namesake_mac));
+		}
+		break;
+	case MEMBER_STRANGER:
 		break;
 	}
 }
@@ -329,6 +337,15 @@ void segment_state(const struct segment *s, uint32_t addr, struct l2_state *ret_
 bool segment_answers(const struct segment *s, int64_t now, uint32_t addr)
 {
 	return s->up && !was_away(s, now) && claims_answers(&s->claims, addr);
+}
+
+bool segment_take_namesake(struct segment *s, uint8_t ret_mac[static WIRE_MAC_SIZE])
+{
+	if (!s->has_namesake)
+		return false;
+	s->has_namesake = false;
+	memcpy(ret_mac, s->namesake_mac, sizeof(s->namesake_mac));
+	return true;
 }
 
 void segment_add_stats(const struct segment *s, struct l2_stats *stats)

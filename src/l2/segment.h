@@ -57,6 +57,8 @@ void segment_farewell(struct segment *s, int64_t now, enum l2_stop how);
 void segment_state(const struct segment *s, uint32_t addr, struct l2_state *ret_state);
 /* A request for @addr that came now would be answered. */
 bool segment_answers(const struct segment *s, int64_t now, uint32_t addr);
+/* Once for each that speaks under our node's name: its Ethernet address. */
+bool segment_take_namesake(struct segment *s, uint8_t ret_mac[static WIRE_MAC_SIZE]);
 void segment_add_stats(const struct segment *s, struct l2_stats *stats);
 /* The peer in @slot (0 .. segment_n_slots() - 1); false if it is free.  The interface is left to the caller. */
 size_t segment_n_slots(const struct segment *s);

@@ -197,6 +197,14 @@ static void on_l2_changed(void *arg)
 	(void)!write(sp->wake_fd, &(uint64_t){ 1 }, sizeof(uint64_t));
 }
 
+static void log_complaints(struct speaker *sp)
+{
+	struct err e;
+
+	while (l2_take_complaint(sp->l2, &e))
+		log_err("layer 2 is not as it should be", &e);
+}
+
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct speaker *sp = arg;
@@ -212,6 +220,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	l2_states(sp->l2, &states, &n);
 	announce_states(sp->announce, states, n);
 	free(states);
+	log_complaints(sp);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)

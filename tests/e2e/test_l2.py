@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from l2wire import ADDRESSES, NAMES, Wire, is_message
 
+from lab import netns
 from lab.waiting import wait_for
 
 # From the fault to the next owner's answer: 350 ms unheard, and a probe of 25 ms; the rest is for a busy machine.
@@ -283,6 +284,33 @@ def test_two_legs_of_a_node_in_one_network(make_wire: Callable[..., Wire]) -> No
         assert {address: state.owner for address, state in node.states().items()} == owners
     lost = gone(wire, lambda: wire.nodes["a"].signal(signal.SIGKILL))
     back(wire, lost, wire.nodes["a"].start)
+
+
+def test_two_nodes_of_one_name_are_told(make_wire: Callable[..., Wire]) -> None:
+    wire = make_wire(("a", "b"))
+    wire.wait_owners()
+    a, b = wire.nodes.values()
+    assert a.command("complaints") == []
+    b.signal(signal.SIGTERM)
+    b.name = a.name
+    b.start()
+    told = wait_for("node a to hear of the other", lambda: a.command("complaints"))
+    assert told == [
+        f"eth0: the speaker at {b.mac} calls itself a, too:"
+        " each node needs a name of its own, and each cluster a heartbeat key"
+    ]
+
+
+def test_two_subnets_of_a_node_in_one_network_are_told(make_wire: Callable[..., Wire]) -> None:
+    wire = make_wire(("a", "b"), second_legs=("a",))
+    wire.wait_owners()
+    # Of the longer prefix, so that both interfaces have addresses to serve.
+    netns.configure(wire.nodes["a"].namespace, ["addr add 10.9.0.126/25 dev eth1"])
+    told = wait_for("node a to hear itself", lambda: wire.nodes["a"].command("complaints"))
+    assert told[0] in [
+        f"interfaces {one} and {other} lie on one segment: leave one out by --interface"
+        for one, other in (("eth0", "eth1"), ("eth1", "eth0"))
+    ]
 
 
 def test_a_stranger_keeps_its_address(make_wire: Callable[..., Wire]) -> None:

@@ -7,7 +7,8 @@
  *	l2node NODE NODES KEY FIRST_ADDRESS COUNT
  *
  * NODES is the comma-separated, sorted list of all nodes; an empty KEY is none.  Commands on stdin, a line each:
- * `eligible ADDRESS 0|1`, `states`, `stats`, `peers`, `restart` and `yield` (ends the program); a lone `.` follows what each
+ * `eligible ADDRESS 0|1`, `states`, `stats`, `peers`,
+ * `complaints`, `restart` and `yield` (ends the program); a lone `.` follows what each
  * prints. SIGTERM is `restart`.
  */
 #include <signal.h>
@@ -75,6 +76,13 @@ static void print_peers(const struct l2 *l2)
 		                             : "dead");
 }
 
+static void print_complaints(struct l2 *l2)
+{
+	struct err e;
+	while (l2_take_complaint(l2, &e))
+		printf("%s\n", e.msg);
+}
+
 /* What the node wants; everything in it is the program's for its whole life. */
 struct wants {
 	const char *nodes[NODES_MAX];
@@ -140,6 +148,8 @@ static bool command(struct l2 *l2, struct wants *w, const char *line, enum l2_st
 		print_stats(l2);
 	} else if (strcmp(line, "peers\n") == 0) {
 		print_peers(l2);
+	} else if (strcmp(line, "complaints\n") == 0) {
+		print_complaints(l2);
 	} else {
 		*how = strcmp(line, "yield\n") == 0 ? L2_STOP_YIELD : L2_STOP_RESTARTING;
 		return false;
