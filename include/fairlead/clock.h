@@ -9,7 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* CLOCK_MONOTONIC. */
+/*
+ * CLOCK_BOOTTIME, which goes on while the machine sleeps: who wakes up must know that others did not wait for him, be it with
+ * an address or with a lease.
+ */
 int64_t clock_ms(void);
 int64_t clock_ns(void);
 /* CLOCK_REALTIME, for what people and the API server read. */

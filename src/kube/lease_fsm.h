@@ -4,7 +4,7 @@
 
 /*
  * The decisions of a leader election, without a clock, a server or a callback: what was seen goes in with the time, what is to
- * be done comes out.  Times are CLOCK_MONOTONIC in ms; the record's own times are never compared with it.
+ * be done comes out.  Times are CLOCK_BOOTTIME in ms; the record's own times are never compared with it.
  *
  * We *hold* the lease from our first successful write of it until somebody else does or we could not renew it for
  * renew_ms.  We *lead* while we hold it and what a former leader may have sent can no longer take effect.

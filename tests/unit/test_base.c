@@ -3,7 +3,13 @@
 
 #include "unit.h"
 
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fairlead/addr.h"
@@ -223,6 +229,43 @@ static void times_round_trip(void **state)
 	assert_int_equal(clock_parse_rfc3339("2026-01-02T03:04:05", &us), -22);
 }
 
+#define ASLEEP_S 100000
+
+/* In a child, whose own children are as if the machine had slept for ASLEEP_S: 0 if one saw that, 77 if that cannot be had. */
+static int look_after_sleep(void)
+{
+	const char offsets[] = "boottime 100000 0";
+	if (unshare(CLONE_NEWTIME) < 0)
+		return 77;
+	int fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, offsets, strlen(offsets)) < 0)
+		return 77;
+	close(fd);
+	int64_t before = clock_ms();
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(clock_ms() - before >= ASLEEP_S * 1000LL ? 0 : 1);
+	int status;
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status)
+	                                                                       : 1;
+}
+
+static void sleep_counts_as_time(void **state)
+{
+	(void)state;
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(look_after_sleep());
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		print_message("no time namespace: not looked at\n");
+	else
+		assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void log_lines_cannot_be_forged(void **state)
 {
 	(void)state;
@@ -369,6 +412,7 @@ int main(void)
 		cmocka_unit_test(buffers_grow_and_shrink),
 		cmocka_unit_test(cursors_keep_their_bounds),
 		cmocka_unit_test(times_round_trip),
+		cmocka_unit_test(sleep_counts_as_time),
 		cmocka_unit_test(log_lines_cannot_be_forged),
 		cmocka_unit_test(long_log_lines_are_cut_whole),
 		cmocka_unit_test(errors_are_prefixed),
