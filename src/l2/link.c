@@ -4,6 +4,7 @@
 #include "l2/link.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <pcap/pcap.h>
@@ -16,10 +17,10 @@
 
 /* The ring is private memory, so it is no larger than a burst of messages from a few peers needs. */
 #define BUFFER_SIZE (256 * 1024)
-#define SNAPSHOT_SIZE 1514
-
-/* The test for VLAN tags comes last, since it moves the offsets of what follows it. */
-#define FILTER_FORMAT "(arp or (udp dst port %d and ip dst %s)) and not vlan"
+#define SNAPSHOT_SIZE 1518 /* with a tag */
+#define FILTER_FORMAT "arp or (udp dst port %d and ip dst %s)"
+#define MACS_SIZE 12
+#define TAG_SIZE 4
 
 struct link {
 	pcap_t *pcap;
@@ -41,6 +42,19 @@ static int join_group(int fd, const char *interface)
 	                                                                                  : 0;
 }
 
+/*
+ * Before the filter: frames of VLANs are other segments', and are seen again on interfaces of their own.  VLAN 0 is none, only
+ * a priority (802.1Q), with which some switches and network cards send everything.  The kernel has taken the tag off by now.
+ * pcap's own language cannot say this: there, a second "vlan" is a second tag.
+ */
+static const struct bpf_insn no_vlan[] = {
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG)),
+	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x0fff, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, 0),
+};
+
 static int set_filter(pcap_t *pcap)
 {
 	char filter[128];
@@ -48,7 +62,13 @@ static int set_filter(pcap_t *pcap)
 	snprintf(filter, sizeof(filter), FILTER_FORMAT, WIRE_PORT, WIRE_GROUP_TEXT);
 	if (pcap_compile(pcap, &program, filter, 1, PCAP_NETMASK_UNKNOWN) < 0)
 		return -EINVAL;
-	int r = pcap_setfilter(pcap, &program);
+	struct bpf_program whole = { .bf_len = (u_int)ARRAY_LEN(no_vlan) + program.bf_len };
+	whole.bf_insns = xcalloc(whole.bf_len, sizeof(*whole.bf_insns));
+	memcpy(whole.bf_insns, no_vlan, sizeof(no_vlan));
+	memcpy(whole.bf_insns + ARRAY_LEN(no_vlan), program.bf_insns,
+	       program.bf_len * sizeof(*whole.bf_insns));
+	int r = pcap_setfilter(pcap, &whole);
+	free(whole.bf_insns);
 	pcap_freecode(&program);
 	return r < 0 ? -EIO : 0;
 }
@@ -107,8 +127,18 @@ int link_fd(const struct link *l)
 static void on_frame(u_char *arg, const struct pcap_pkthdr *header, const u_char *frame)
 {
 	const struct receiver *r = (const struct receiver *)(const void *)arg;
-	if (header->caplen == header->len)
-		r->fn(frame, header->caplen, r->arg);
+	size_t size = header->caplen;
+	if (size != header->len)
+		return;
+	if (size > MACS_SIZE + TAG_SIZE && frame[MACS_SIZE] == 0x81 && frame[MACS_SIZE + 1] == 0) {
+		uint8_t plain[SNAPSHOT_SIZE];
+		memcpy(plain, frame, MACS_SIZE);
+		memcpy(plain + MACS_SIZE, frame + MACS_SIZE + TAG_SIZE,
+		       size - MACS_SIZE - TAG_SIZE);
+		r->fn(plain, size - TAG_SIZE, r->arg);
+		return;
+	}
+	r->fn(frame, size, r->arg);
 }
 
 int link_receive(struct link *l, int max, link_frame_fn *fn, void *arg)

@@ -54,6 +54,7 @@ class Switch:
         self.block: Block = lambda _from, _to, _frame: False
         self.stranger: tuple[str, str] | None = None  # an address and the MAC that answers for it
         self.asking: list[str] = []
+        self.tag = b""  # of 802.1Q, in the requests
         self._sockets = {}
         for name in names:
             with netns.entered(SWITCH):
@@ -110,6 +111,7 @@ class Switch:
         mac = arp.mac_text(b"\x02\xcc" + len(self.requests).to_bytes(4, "big"))
         self.requests.append(Request(time.monotonic(), target))
         frame = arp.request(mac, CLIENT, target)
+        frame = frame[:12] + self.tag + frame[12:]
         for name in self._sockets:
             if not self.block("client", name, frame):
                 self.send(name, frame)

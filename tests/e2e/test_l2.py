@@ -54,6 +54,18 @@ def test_each_address_is_answered_by_one_node(wire: Wire) -> None:
     assert all(node.stats()["refused"] == 0 for node in wire.nodes.values())
 
 
+def test_requests_with_a_tag(wire: Wire) -> None:
+    """VLAN 0 is only a priority; any other is another segment."""
+    owners = wire.owners()
+    wire.switch.tag = b"\x81\x00\xe0\x00"
+    seen = wire.observe(1.0)
+    assert seen.unanswered(ADDRESSES) < 0.2
+    for address, owner in owners.items():
+        assert seen.macs([address]) == {wire.nodes[owner].mac}
+    wire.switch.tag = b"\x81\x00\x00\x05"
+    assert not wire.observe(0.5).macs(ADDRESSES)
+
+
 def gone(wire: Wire, fail: Callable[[], None]) -> list[str]:
     """Node a fails: others take over what it owned, after a probe, and nothing else moves. Returns what it owned."""
     before, lost, began = wire.owners(), wire.owned_by("a"), time.monotonic()
