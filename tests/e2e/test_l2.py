@@ -326,7 +326,7 @@ def test_two_subnets_of_a_node_in_one_network_are_told(make_wire: Callable[..., 
 
 
 def test_a_stranger_keeps_its_address(make_wire: Callable[..., Wire]) -> None:
-    wire = make_wire()
+    wire = make_wire(probe_ms=PATIENT_MS)
     mac = "06:00:00:00:00:99"
     wire.switch.stranger = (ADDRESSES[3], mac)
     wait_for(
