@@ -45,6 +45,9 @@ const char *addr_format(const struct addr *a, char out[static ADDR_STR_SIZE]);
 /* Families first (4 before 6), then numerically. */
 int addr_cmp(const struct addr *a, const struct addr *b);
 bool addr_eq(const struct addr *a, const struct addr *b);
+bool addrs_contain(const struct addr *addrs, size_t n, const struct addr *a);
+/* The same ones, in whatever order. */
+bool addrs_same_set(const struct addr *a, size_t n_a, const struct addr *b, size_t n_b);
 bool addr_is_none(const struct addr *a);
 /* Bits in an address of this family: 32 or 128. */
 unsigned int addr_bits(const struct addr *a);

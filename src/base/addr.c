@@ -87,6 +87,23 @@ bool addr_eq(const struct addr *a, const struct addr *b)
 	return addr_cmp(a, b) == 0;
 }
 
+bool addrs_contain(const struct addr *addrs, size_t n, const struct addr *a)
+{
+	for (size_t i = 0; i < n; i++)
+		if (addr_eq(&addrs[i], a))
+			return true;
+	return false;
+}
+
+bool addrs_same_set(const struct addr *a, size_t n_a, const struct addr *b, size_t n_b)
+{
+	size_t found = 0;
+	for (size_t i = 0; i < n_a; i++)
+		for (size_t k = 0; k < n_b; k++)
+			found += addr_eq(&a[i], &b[k]);
+	return n_a == n_b && found == n_a;
+}
+
 bool addr_is_none(const struct addr *a)
 {
 	return a->family == 0;

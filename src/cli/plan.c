@@ -258,15 +258,11 @@ void plan_free(struct plan *p)
 
 static bool contains_all(const struct addr *addrs, size_t n, const struct addr *some, size_t n_some)
 {
-	size_t found = 0;
+	size_t i = 0;
 
-	for (size_t i = 0; i < n_some; i++)
-		for (size_t k = 0; k < n; k++)
-			if (addr_eq(&addrs[k], &some[i])) {
-				found++;
-				break;
-			}
-	return found == n_some;
+	while (i < n_some && addrs_contain(addrs, n, &some[i]))
+		i++;
+	return i == n_some;
 }
 
 /* Of all rounds together.  What is left alone and has an address keeps it. */

@@ -228,11 +228,7 @@ bool record_is_assigned(const struct record_part *p)
 
 static bool holds_just(const struct record_part *p, const struct addr *addrs, size_t n)
 {
-	size_t found = 0;
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < p->request.n_held; k++)
-			found += addr_eq(&addrs[i], &p->request.held[k]);
-	return n == p->request.n_held && found == n;
+	return addrs_same_set(addrs, n, p->request.held, p->request.n_held);
 }
 
 static bool same_addrs(const struct record_part *p)

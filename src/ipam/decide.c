@@ -421,15 +421,6 @@ static bool choose(struct choice *c)
 
 /* ---- the answer ---- */
 
-static bool same_set(const struct addr *a, size_t n_a, const struct addr *b, size_t n_b)
-{
-	size_t found = 0;
-	for (size_t i = 0; i < n_a; i++)
-		for (size_t k = 0; k < n_b; k++)
-			found += addr_eq(&a[i], &b[k]);
-	return n_a == n_b && found == n_a;
-}
-
 /* Where one address has to do: why that is, and whether the other may still come, which it does from the same pool. */
 static void note_missing(struct choice *c)
 {
@@ -462,7 +453,7 @@ static void conclude(struct choice *c)
 	for (size_t i = 0; i < out->n; i++)
 		stays += is_held(r, &out->addrs[i]);
 	list_addrs(out->addrs, out->n, text, sizeof(text));
-	if (same_set(out->addrs, out->n, r->held, r->n_held)) {
+	if (addrs_same_set(out->addrs, out->n, r->held, r->n_held)) {
 		out->action = IPAM_KEEP;
 		out->reason = REASON_Kept;
 		const struct config_pool *last =

@@ -167,14 +167,6 @@ static void let_go(struct ipam *ipam, const struct addr *a)
 	runs_give(&pool->runs[f], a);
 }
 
-static bool contains(const struct addr *addrs, size_t n, const struct addr *a)
-{
-	for (size_t i = 0; i < n; i++)
-		if (addr_eq(&addrs[i], a))
-			return true;
-	return false;
-}
-
 bool ipam_retain(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n)
 {
 	struct ipam_service *s;
@@ -185,7 +177,7 @@ bool ipam_retain(struct ipam *ipam, const char *key, const struct addr *addrs, s
 		return false;
 	before = s->n;
 	for (size_t i = 0; i < before; i++) {
-		if (contains(addrs, n, &s->held[i]))
+		if (addrs_contain(addrs, n, &s->held[i]))
 			s->held[kept++] = s->held[i];
 		else
 			let_go(ipam, &s->held[i]);
