@@ -162,6 +162,9 @@ struct bgp_peer_status {
 	const char *waits;  /* why its password is not known; NULL: it is, or @error says it */
 };
 size_t bgp_n_peers(const struct bgp *b);
+/* What the message about an announcement says of a peer that it does not go to: what follows the rest. */
+void bgp_put_left_out(const char *name, const struct addr *address, enum reason reason,
+                      const char *why, struct buf *msg);
 /* Good until something happens. */
 struct bgp_peer_status bgp_peer_status(const struct bgp *b, size_t i);
 size_t bgp_n_established(const struct bgp *b);

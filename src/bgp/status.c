@@ -101,6 +101,13 @@ enum reason bgp_reason(const struct bgp *b, struct buf *msg)
 	return say(msg, REASON_Announced, NULL);
 }
 
+void bgp_put_left_out(const char *name, const struct addr *address, enum reason reason,
+                      const char *why, struct buf *msg)
+{
+	buf_printf(msg, "; not to %s (%s), %s: %s", name, addr_str(address), reason_name(reason),
+	           why);
+}
+
 /* The network stands; to whom it is not announced for lack of a neighbour is told with it. */
 static enum reason say_set(const struct bgp *b, struct buf *msg)
 {
@@ -110,8 +117,7 @@ static enum reason say_set(const struct bgp *b, struct buf *msg)
 	for (size_t i = 0; msg && i < bgp_n_peers(b); i++) {
 		const struct bgp_peer_status p = bgp_peer_status(b, i);
 		if (is_left_out(p.reason))
-			buf_printf(msg, "; not to %s (%s), %s: %s", p.name, addr_str(&p.address),
-			           reason_name(p.reason), p.error);
+			bgp_put_left_out(p.name, &p.address, p.reason, p.error, msg);
 	}
 	return reason;
 }

@@ -9,6 +9,7 @@
 #include <json-c/json.h>
 
 #include "cli/explain_private.h"
+#include "fairlead/bgp.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
 
@@ -32,9 +33,8 @@ static size_t read_peers(const struct explain *x, const struct kube_node *node, 
 
 	for (size_t i = 0; i < n; i++)
 		if (peers[i].refused)
-			buf_printf(out, "; not to %s (%s), %s: %s", peers[i].peer->name,
-			           addr_str(&peers[i].peer->address),
-			           reason_name(REASON_BgpPeerRefused), peers[i].refused);
+			bgp_put_left_out(peers[i].peer->name, &peers[i].peer->address,
+			                 REASON_BgpPeerRefused, peers[i].refused, out);
 	config_node_peers_free(peers, n);
 	return n;
 }
@@ -56,7 +56,7 @@ static void add_row(struct explain *x, struct explain_address *a, const char *na
 {
 	struct decision d = decide(x->view, x->service, &a->addr, name, protocol);
 	cleanup(buf_fini) struct buf message = BUF_INIT, refused = BUF_INIT;
-	size_t n_peers = node ? read_peers(x, node, &refused) : 0;
+	size_t n_peers = node && protocol == DECIDE_BGP ? read_peers(x, node, &refused) : 0;
 
 	if (d.reason == REASON_Candidate && !x->is_live && node)
 		d.reason = speaker_reason(node, protocol, n_peers);
