@@ -12,6 +12,7 @@
 #include <event2/http.h>
 #include <json-c/json.h>
 
+#include "fairlead/buf.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
 
@@ -168,6 +169,13 @@ int gather_api(const struct options_kube *kube, const struct gather_row *rows, s
 	r = gathering_run(&g, e);
 	free(fetches);
 	return r;
+}
+
+void gather_pass_over(struct err *e, size_t *n_unreadable)
+{
+	buf_plain(e->msg);
+	fprintf(stderr, "%s\n", e->msg);
+	(*n_unreadable)++;
 }
 
 struct answer {

@@ -27,6 +27,9 @@ struct gather_row {
 int gather_api(const struct options_kube *kube, const struct gather_row *rows, size_t n, void *arg,
                struct err *e);
 
+/* Tells of a live object that cannot be read, and counts it. */
+void gather_pass_over(struct err *e, size_t *n_unreadable);
+
 /* One request; *ret_status is the HTTP status, also of a refusal, which is an error nevertheless. */
 struct kube_request_spec;
 int gather_request(const struct options_kube *kube, const struct kube_request_spec *spec,

@@ -12,6 +12,7 @@
 
 #include "cli/commands.h"
 #include "cli/file.h"
+#include "cli/gather.h"
 #include "fairlead/hash.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
@@ -184,11 +185,8 @@ void state_put_live(struct state *s, const char *kind, struct json_object *obj)
 {
 	struct err e = ERR_INIT;
 
-	if (state_put(s, kind, obj, &e) == 0)
-		return;
-	buf_plain(e.msg);
-	fprintf(stderr, "%s\n", e.msg);
-	s->n_unreadable++;
+	if (state_put(s, kind, obj, &e) < 0)
+		gather_pass_over(&e, &s->n_unreadable);
 }
 
 static int put_object(const char *kind, struct json_object *obj, void *arg, struct err *e)

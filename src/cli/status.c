@@ -25,13 +25,6 @@ struct picture {
 	size_t n_unreadable; /* objects that were told of and passed over */
 };
 
-static void pass_over(struct picture *p, struct err *e)
-{
-	buf_plain(e->msg);
-	fprintf(stderr, "%s\n", e->msg);
-	p->n_unreadable++;
-}
-
 static void put_config_map(struct json_object *obj, void *arg)
 {
 	struct picture *p = arg;
@@ -41,7 +34,7 @@ static void put_config_map(struct json_object *obj, void *arg)
 	if (kube_config_map_parse(obj, &m, &e) == 0)
 		cluster_put_configuration(p->model, m);
 	else
-		pass_over(p, &e);
+		gather_pass_over(&e, &p->n_unreadable);
 	kube_config_map_free(m);
 }
 
@@ -54,7 +47,7 @@ static void put_service(struct json_object *obj, void *arg)
 	if (kube_service_parse(obj, &s, &e) == 0)
 		cluster_put_service(p->model, s);
 	else
-		pass_over(p, &e);
+		gather_pass_over(&e, &p->n_unreadable);
 	kube_service_free(s);
 }
 
@@ -67,7 +60,7 @@ static void put_node(struct json_object *obj, void *arg)
 	if (kube_node_parse(obj, &n, &e) == 0)
 		cluster_put_node(p->model, n);
 	else
-		pass_over(p, &e);
+		gather_pass_over(&e, &p->n_unreadable);
 	kube_node_free(n);
 }
 
