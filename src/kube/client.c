@@ -24,11 +24,15 @@ static struct multi *new_writing_lane(struct kube_client *c)
 	                 KUBE_IN_FLIGHT_MAX + URGENT_MAX);
 }
 
+static void add_stats(struct multi_stats *sum, struct multi_stats s)
+{
+	sum->connects += s.connects;
+	sum->bytes_received += s.bytes_received;
+}
+
 static void free_lane(struct kube_client *c, struct multi *lane)
 {
-	struct multi_stats s = multi_stats(lane);
-	c->past.connects += s.connects;
-	c->past.bytes_received += s.bytes_received;
+	add_stats(&c->past, multi_stats(lane));
 	multi_free(lane);
 }
 
@@ -88,13 +92,12 @@ void kube_client_free(struct kube_client *c)
 struct kube_client_stats kube_client_stats(const struct kube_client *c)
 {
 	struct kube_client_stats s = c->stats;
-	struct multi_stats reading = multi_stats(c->reading), writing = multi_stats(c->writing);
-	s.connects = c->past.connects + reading.connects + writing.connects;
-	s.bytes_received = c->past.bytes_received + reading.bytes_received + writing.bytes_received;
-	for (size_t i = 0; i < c->n_left; i++) {
-		struct multi_stats left = multi_stats(c->left[i]);
-		s.connects += left.connects;
-		s.bytes_received += left.bytes_received;
-	}
+	struct multi_stats lanes = c->past;
+	add_stats(&lanes, multi_stats(c->reading));
+	add_stats(&lanes, multi_stats(c->writing));
+	for (size_t i = 0; i < c->n_left; i++)
+		add_stats(&lanes, multi_stats(c->left[i]));
+	s.connects = lanes.connects;
+	s.bytes_received = lanes.bytes_received;
 	return s;
 }
