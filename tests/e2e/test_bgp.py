@@ -180,10 +180,14 @@ def test_a_deleted_service_leaves_no_route(lab: Lab, router: Router, make_servic
         assert "network 198.51.100" not in router.bgpds[node].running_config()
 
 
+def configuration(lab: Lab) -> str:
+    return lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
+
+
 def test_a_relabelled_node_loses_its_peer(lab: Lab, router: Router, make_service: MakeService) -> None:
     address = make_public(lab, make_service, "web", externalTrafficPolicy="Local")
     router.wait_next_hops(f"{address}/32", list(WITH_PODS))
-    before = lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
+    before = configuration(lab)
     selected = before.replace(
         "  hold-time: 9s\n", "  hold-time: 9s\n  node-selectors:\n  - match-labels: {rack: a}\n"
     )
@@ -222,7 +226,7 @@ def test_a_relabelled_node_that_selects_too_much_is_refused_one(
 ) -> None:
     address = make_public(lab, make_service, "web", externalTrafficPolicy="Local")
     router.wait_next_hops(f"{address}/32", list(WITH_PODS))
-    before = lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
+    before = configuration(lab)
     second = (
         f"- {{peer-address: {ADDRESS}, my-asn: {NODES_ASN}, peer-asn: 64999,"
         " node-selectors: [{match-labels: {rack: a}}]}\n"
@@ -254,7 +258,7 @@ def test_peers_that_went_while_no_speaker_ran_leave_nothing(
 ) -> None:
     address = make_public(lab, make_service, "web", externalTrafficPolicy="Local")
     router.wait_next_hops(f"{address}/32", list(WITH_PODS))
-    before = lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
+    before = configuration(lab)
     without = before[before.index("address-pools:") :]
     for node in WITH_PODS:
         lab.speaker(node).kill()
@@ -316,7 +320,7 @@ ALLOWED = "external-ips: {allow: [198.51.101.0/24], namespaces: [default]}\n"
 @pytest.fixture
 def external(lab: Lab) -> Iterator[None]:
     """Beside the example's pool for external IPs a range outside all pools that may be written by hand."""
-    before = lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
+    before = configuration(lab)
     configure(lab, before + ALLOWED)
     yield
     configure(lab, before)
@@ -352,7 +356,7 @@ def test_an_external_ip_no_longer_allowed_loses_its_route(
 ) -> None:
     make_service("hand", type="ClusterIP", externalIPs=["198.51.101.8"])
     router.wait_next_hops("198.51.101.8/32", list(NODES))
-    before = lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
+    before = configuration(lab)
     narrowed = before.replace("namespaces: [default]", "namespaces: [edge]")
     configure(lab, narrowed)
     router.wait_next_hops("198.51.101.8/32", [])
@@ -490,7 +494,7 @@ def test_everything_changes_at_once(lab: Lab, router: Router, make_service: Make
     address = make_public(lab, make_service, "web", externalTrafficPolicy="Local")
     make_public(lab, make_service, "wide")
     router.wait_next_hops(f"{address}/32", list(WITH_PODS))
-    before = lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
+    before = configuration(lab)
     changed = {
         "my-asn: 64512": "my-asn: 64999",
         "hold-time: 9s": "hold-time: 12s\n  password: secret\n  bfd-profile: slow",

@@ -375,16 +375,26 @@ static void external_ips_are_shown(void **state)
 	cluster_free(m);
 }
 
+/* A Service with an address, and so many nodes. */
+static struct model *web_on(int n)
+{
+	static const char *const nodes[][2] = { { "n1", "192.0.2.11" },
+		                                { "n2", "192.0.2.12" },
+		                                { "n3", "192.0.2.13" } };
+	struct model *m = cluster_new();
+
+	put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
+	for (int i = 0; i < n; i++)
+		put_node(m, nodes[i][0], nodes[i][1]);
+	return m;
+}
+
 static void differing_reasons_name_their_nodes(void **state)
 {
 	(void)state;
 	cleanup(buf_fini) struct buf out = BUF_INIT;
-	struct model *m = cluster_new();
+	struct model *m = web_on(3);
 
-	put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
-	put_node(m, "n1", "192.0.2.11");
-	put_node(m, "n2", "192.0.2.12");
-	put_node(m, "n3", "192.0.2.13");
 	put_speaker(m, "n1", SAYS("web", "192.0.2.240", "false", "NodeExcluded"));
 	put_speaker(m, "n2", SAYS("web", "192.0.2.240", "false", "NoLocalEndpoint"));
 	put_speaker(m, "n3", SAYS("web", "192.0.2.240", "false", "NoLocalEndpoint"));
@@ -400,11 +410,8 @@ static void two_owners_are_both_named(void **state)
 {
 	(void)state;
 	cleanup(buf_fini) struct buf out = BUF_INIT;
-	struct model *m = cluster_new();
+	struct model *m = web_on(2);
 
-	put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
-	put_node(m, "n1", "192.0.2.11");
-	put_node(m, "n2", "192.0.2.12");
 	put_speaker(m, "n1", SAYS("web", "192.0.2.240", "true", "Announced"));
 	put_speaker(m, "n2", SAYS("web", "192.0.2.240", "true", "Announced"));
 	cluster_text(m, &out);
@@ -417,13 +424,8 @@ static void both_protocols_are_told_in_order(void **state)
 {
 	(void)state;
 	cleanup(buf_fini) struct buf out = BUF_INIT;
-	struct model *m = cluster_new();
+	struct model *m = web_on(3);
 
-	put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
-	for (int i = 1; i <= 3; i++) {
-		char name[] = { 'n', (char)('0' + i), '\0' };
-		put_node(m, name, "192.0.2.11");
-	}
 	put_speaker(m, "n3", BOTH("web", "192.0.2.240", "true", "Announced"));
 	put_speaker(m, "n2", BOTH("web", "192.0.2.240", "false", "NotOwner"));
 	put_speaker(m, "n1", BOTH("web", "192.0.2.240", "false", "NotOwner"));
@@ -445,11 +447,8 @@ static void reasons_of_both_protocols_name_a_node_once(void **state)
 {
 	(void)state;
 	cleanup(buf_fini) struct buf out = BUF_INIT;
-	struct model *m = cluster_new();
+	struct model *m = web_on(2);
 
-	put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
-	put_node(m, "n1", "192.0.2.11");
-	put_node(m, "n2", "192.0.2.12");
 	put_speaker(m, "n2", TWICE("web", "192.0.2.240", "NoLocalEndpoint"));
 	put_speaker(m, "n1", TWICE("web", "192.0.2.240", "NodeExcluded"));
 	cluster_text(m, &out);
