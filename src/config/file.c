@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The text in a file of its own, or as a key of a ConfigMap's manifest, beside which others may stand.  A manifest is known by its kind.  What the text's
- * parser finds is then told with the file's lines: a literal block ("|") begins on the line below its mark and keeps its
- * lines; every other way of quoting folds or escapes them, and the key's line is the best there is.
+ * The text in a file of its own, or as a key of a ConfigMap's manifest, beside which others may stand.  A manifest is known
+ * by its kind.  What the text's parser finds is then told with the file's lines: a literal block ("|") begins on the line below
+ * its mark and keeps its lines; every other way of quoting folds or escapes them, and the key's line is the best there is.
  */
 #include "config.h"
 

@@ -165,7 +165,10 @@ static void add_endpoints(struct buf *b, const struct proxy_endpoint *e, size_t 
 	}
 }
 
-/* Everything that rendering and the cleanup of flows read, and nothing else: names of ports count only as labels, but they do count. */
+/*
+ * Everything that rendering and the cleanup of flows read, and nothing else: names of ports count only as labels, but they
+ * do count.
+ */
 static uint64_t digest(const struct proxy_service *s)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;

@@ -181,13 +181,10 @@ static void complain(bool aloud, const char *what, const char *name, const struc
 static int want_waiting_peer(const struct routes *r, const struct config_peer *peer, bool bad,
                              struct bgp_want *w, struct err *e)
 {
-	cleanup_free char *why = xstrdup(e->msg);
-
-	if (bad) {
-		free(why);
-		why = xasprintf("password-secret: what Secret %s holds under %s is no password: %s",
-		                r->passwords.name, peer->password_secret, e->msg);
-	}
+	cleanup_free char *why =
+		bad ? xasprintf("password-secret: what Secret %s holds under %s is no password: %s",
+	                        r->passwords.name, peer->password_secret, e->msg)
+		    : xstrdup(e->msg);
 	int ret = bgp_want_waiting_peer(w, peer, why, e);
 	if (ret == 0)
 		ret = err_set(e, -ENOENT, ERR_CONFIG, "%s", why);

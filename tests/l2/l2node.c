@@ -7,9 +7,8 @@
  *	l2node NODE NODES KEY FIRST_ADDRESS COUNT
  *
  * NODES is the comma-separated, sorted list of all nodes; an empty KEY is none.  Commands on stdin, a line each:
- * `eligible ADDRESS 0|1`, `states`, `stats`, `peers`,
- * `complaints`, `restart` and `yield` (ends the program); a lone `.` follows what each
- * prints. SIGTERM is `restart`.
+ * `eligible ADDRESS 0|1`, `states`, `stats`, `peers`, `complaints`, `restart` and `yield` (ends the program); a lone `.`
+ * follows what each prints. SIGTERM is `restart`.
  */
 #include <signal.h>
 #include <stdio.h>
