@@ -22,4 +22,15 @@ noinst_HEADERS += \
 	include/fairlead/log.h \
 	include/fairlead/mem.h \
 	include/fairlead/reason.h \
+	include/fairlead/reasons.def \
 	include/fairlead/streams.h
+
+check_PROGRAMS += tests/unit/test_reasons
+TESTS += tests/unit/test_reasons
+tests_unit_test_reasons_SOURCES = tests/unit/test_reasons.c tests/unit/unit.h
+tests_unit_test_reasons_LDADD = $(UNIT_LDADD)
+
+# Prints the tables of reasons in the documentation anew, from reasons.def.
+reasons: tests/unit/test_reasons
+	SRCDIR='$(srcdir)' tests/unit/test_reasons --write
+.PHONY: reasons

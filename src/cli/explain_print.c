@@ -8,70 +8,11 @@
 #include "fairlead/ipam.h"
 #include "fairlead/mem.h"
 
-/* What would change it, for reasons where somebody may want that; as in docs/reasons.md. */
-static const char *const hints[REASON_COUNT] = {
-	[REASON_OwnerStillAnswers] =
-		"heartbeats do not get through: look for a wrong key or filtered "
-		"multicast between the nodes",
-	[REASON_AddressInUse] = "a machine that is not ours has this address; take it out of the "
-				"pool, or off that machine",
-	[REASON_NoInterface] = "give the node an address of that subnet, or choose a pool in the "
-			       "subnet of the nodes",
-	[REASON_NoEndpoints] = "no Pod is ready: see the Service's selector, and the Pods",
-	[REASON_NoLocalEndpoint] = "run a ready endpoint on the node, or set "
-				   "externalTrafficPolicy: Cluster",
-	[REASON_NodeExcluded] = "remove the label "
-				"node.kubernetes.io/exclude-from-external-load-balancers from the "
-				"node",
-	[REASON_NetworkUnavailable] = "see to the network plugin of the node",
-	[REASON_NodeUnknown] = "start the speaker with --node as the Node is named",
-	[REASON_NodeNotReady] = "see to the node; its kubelet does not report it as Ready",
-	[REASON_SpeakerSilent] = "see whether the speaker's Pod runs on the node, and whether its "
-				 "port can be reached from here",
-	[REASON_AddressNotInPool] = "add the address to a pool, or remove it from the status",
-	[REASON_AddressShared] = "delete one of the two Services",
-	[REASON_ProtocolUnsupported] = "use a pool of another protocol",
-	[REASON_FamilyUnsupported] = "use an IPv4 address for layer 2",
-	[REASON_IpModeProxy] = "publish the address with ipMode: VIP",
-	[REASON_OtherClass] = "the controller of that class is in charge; or give "
-			      "--load-balancer-class",
-	[REASON_NotLoadBalancer] = "set type: LoadBalancer, or ask for an external IP by the "
-				   "annotation fairlead.io/external-ips",
-	[REASON_ExternalIpNotAllowed] = "remove it from spec.externalIPs; or name its range and "
-					"the namespace in external-ips of the configuration",
-	[REASON_NodeAddress] = "nothing, if the node itself is what is meant; else use another "
-			       "address",
-	[REASON_NotForwarded] = "give the Service a cluster IP of that family",
-	[REASON_NoAddress] = "see the condition fairlead.io/AddressAssigned, and `fairlead plan`",
-	[REASON_NoConfiguration] =
-		"see whether a controller runs, and whether there is a ConfigMap",
-	[REASON_HeartbeatKeyPending] = "wait for the controller to make the key, or make the "
-				       "Secret that the speaker's /readyz names",
-	[REASON_RulesPending] = "wait; if it stays, see proxy in the speaker's /status",
-	[REASON_BgpUnreachable] =
-		"see whether bgpd runs on the node, and whether the speaker may open "
-		"its socket",
-	[REASON_BgpPeerRefused] = "correct the peer, or the node-selectors that bring it together "
-				  "with others",
-	[REASON_BgpNoPassword] = "put the key that the peer's password-secret names into the "
-				 "Secret of BGP passwords",
-	[REASON_BgpNoPeer] = "add a peer, or correct its node-selectors",
-	[REASON_BgpNoSession] = "see the peer's last error in the speaker's /status",
-};
-
 static const char *const kind_words[] = {
 	[VIEW_LOAD_BALANCER] = "",
 	[VIEW_EXTERNAL_ASSIGNED] = "external IP assigned by the controller, ",
 	[VIEW_EXTERNAL_HANDWRITTEN] = "external IP written by hand, ",
 };
-
-static enum reason reason_of(const char *name)
-{
-	for (int i = 0; i < REASON_COUNT; i++)
-		if (!strcmp(reason_name((enum reason)i), name))
-			return (enum reason)i;
-	return REASON_COUNT;
-}
 
 /* ---- JSON ---- */
 
@@ -160,17 +101,17 @@ static void rows_text(const struct explain_address *a, struct buf *out)
 	table_print(&t, "  ", out);
 }
 
-static void hints_text(const struct explain_address *a, struct buf *out)
+static void remedies_text(const struct explain_address *a, struct buf *out)
 {
 	bool told[REASON_COUNT] = { false }, any = false;
 
 	for (size_t i = 0; i < a->n_rows; i++) {
-		enum reason r = reason_of(a->rows[i].reason);
-		if (r == REASON_COUNT || told[r] || !hints[r])
+		enum reason r = reason_named(a->rows[i].reason);
+		if (a->rows[i].announce || r == REASON_COUNT || told[r] || !*reason_remedy(r))
 			continue;
 		told[r] = true;
 		buf_printf(out, "%s    %s: %s\n", any ? "" : "  What would change it:\n",
-		           reason_name(r), hints[r]);
+		           reason_name(r), reason_remedy(r));
 		any = true;
 	}
 }
@@ -215,19 +156,19 @@ static void no_address_text(const struct explain *x, const struct kube_service *
                             struct buf *out)
 {
 	struct decision d = decide(x->view, x->service, NULL, view_self(x->view), DECIDE_LAYER2);
-	const char *hint = hints[d.reason];
+	const char *remedy = reason_remedy(d.reason);
 
 	/* External IPs are nothing for those, either. */
 	if (d.reason == REASON_NotLoadBalancer && service->headless)
-		hint = "make the Service anew with a cluster IP and type: LoadBalancer";
+		remedy = "Make the Service anew with a cluster IP and `type: LoadBalancer`.";
 	else if (d.reason == REASON_NotLoadBalancer && service->type == KUBE_EXTERNAL_NAME)
-		hint = "set type: LoadBalancer";
+		remedy = "Set `type: LoadBalancer`.";
 	buf_puts(out, "It has no address, so nothing is announced: ");
 	decide_message(&d, x->view, x->service, NULL, view_self(x->view), out);
 	buf_puts(out, ".\n");
 	condition_text(service, IPAM_CONDITION, out);
-	if (hint)
-		buf_printf(out, "What would change it: %s\n", hint);
+	if (*remedy)
+		buf_printf(out, "What would change it: %s\n", remedy);
 }
 
 static void address_text(const struct explain *x, const struct explain_address *a, struct buf *out)
@@ -241,7 +182,7 @@ static void address_text(const struct explain *x, const struct explain_address *
 	verdict_text(x, a, DECIDE_LAYER2, out);
 	verdict_text(x, a, DECIDE_BGP, out);
 	rows_text(a, out);
-	hints_text(a, out);
+	remedies_text(a, out);
 }
 
 void explain_text(const struct explain *x, const struct kube_service *service, struct buf *out)

@@ -24,7 +24,7 @@ struct record *record_new(struct controller *ctl, const struct kube_meta *meta)
 	r->external_key = r->name + strlen(meta->name) + 1;
 	r->uid = xstrdup(meta->uid);
 	r->version = xstrdup("");
-	r->lb.condition.reason = -1;
+	r->lb.condition.reason = REASON_COUNT;
 	return r;
 }
 
@@ -57,14 +57,6 @@ void record_free(struct record *r)
 
 /* ---- reading ---- */
 
-static int reason_by_name(const char *name)
-{
-	for (int i = 0; i < REASON_COUNT; i++)
-		if (!strcmp(reason_name((enum reason)i), name))
-			return i;
-	return -1;
-}
-
 static struct record_condition read_condition(const struct kube_service *s, const char *type)
 {
 	for (size_t i = 0; i < s->n_conditions; i++) {
@@ -73,12 +65,12 @@ static struct record_condition read_condition(const struct kube_service *s, cons
 			return (struct record_condition){
 				.present = true,
 				.is_true = !strcmp(c->status, "True"),
-				.reason = reason_by_name(c->reason),
+				.reason = reason_named(c->reason),
 				.message_hash = hash64_str(c->message, 0),
 				.transition_us = c->transition_us,
 			};
 	}
-	return (struct record_condition){ .reason = -1 };
+	return (struct record_condition){ .reason = REASON_COUNT };
 }
 
 static bool lacks_ip_mode(const struct kube_service *s)
@@ -177,7 +169,7 @@ void record_salvage(struct record *r, const struct kube_remains *s)
 		.written = xmemdup(s->external_ips, s->n_external_ips * sizeof(struct addr)),
 		.n_written = s->n_external_ips,
 	};
-	r->external->condition.reason = -1;
+	r->external->condition.reason = REASON_COUNT;
 }
 
 struct ipam_turn record_turn(const struct record *r)
@@ -251,7 +243,7 @@ static bool condition_is_right(const struct record_part *p)
 	/* How a holder came to its address is history worth keeping. */
 	if (p->action == IPAM_KEEP && (c->reason == REASON_Assigned || c->reason == REASON_Kept))
 		return true;
-	return c->reason == (int)p->reason && c->message_hash == hash64_str(p->message, 0);
+	return c->reason == p->reason && c->message_hash == hash64_str(p->message, 0);
 }
 
 static bool needs_condition(const struct record_part *p, const struct record_server *server)

@@ -30,7 +30,7 @@ struct record_rules {
 /* Our condition as it stands in the status. */
 struct record_condition {
 	bool present, is_true;
-	int reason; /* enum reason; -1: none that we know */
+	enum reason reason; /* REASON_COUNT: none that we know */
 	uint64_t message_hash;
 	int64_t transition_us;
 };

@@ -193,11 +193,10 @@ static void announcement_free(struct announce *t, struct announcement *a)
 	free(a);
 }
 
-/* Reasons that concern the node asked about alone: others may still be candidates. */
-static bool is_about_node(enum reason r)
+/* Whether it concerns the node asked about alone: others may still be candidates. */
+static bool may_be_elsewhere(enum reason r)
 {
-	return r == REASON_Candidate || r == REASON_NodeUnknown || r == REASON_NodeExcluded ||
-	       r == REASON_NetworkUnavailable || r == REASON_NoLocalEndpoint;
+	return r == REASON_Candidate || reason_about(r) == REASON_ABOUT_NODE;
 }
 
 static uint16_t *candidate_nodes(const struct view *v, const struct view_service *s,
@@ -224,7 +223,7 @@ static void update_one(struct announce *t, const struct view *v, const struct vi
 
 	t->n_pending -= is_pending(a);
 	a->decided = decide(v, s, &a->addr, view_self(v), a->protocol).reason;
-	if (a->protocol == DECIDE_LAYER2 && is_about_node(a->decided))
+	if (a->protocol == DECIDE_LAYER2 && may_be_elsewhere(a->decided))
 		nodes = candidate_nodes(v, s, &a->addr, &n);
 	if (memcmp(a->uid, s->uid, sizeof(a->uid)) || a->created_us != s->created_us) {
 		/* Another Service under the same name: its rules are not the old one's. */

@@ -58,13 +58,6 @@ bool news_allow(struct news *n, int64_t now_ms)
 
 /* ---- all of BGP ---- */
 
-static bool is_hindrance(enum reason r)
-{
-	return r == REASON_BgpUnreachable || r == REASON_BgpAsMismatch ||
-	       r == REASON_BgpForeignInstance || r == REASON_BgpImportCheck ||
-	       r == REASON_BgpRefused;
-}
-
 static void look_at_all(struct news *n, const struct news_view *v, int64_t now_ms, news_tell *tell,
                         void *arg)
 {
@@ -74,7 +67,7 @@ static void look_at_all(struct news *n, const struct news_view *v, int64_t now_m
 	}
 	if (n->reason == n->told || now_ms - n->since_ms < NEWS_LASTS_MS)
 		return;
-	if (is_hindrance(n->reason)) {
+	if (reason_about(n->reason) == REASON_ABOUT_BGP) {
 		if (!news_allow(n, now_ms))
 			return;
 		tell(n->reason, v->message, arg);

@@ -31,17 +31,11 @@ static const char *mac_format(const uint8_t mac[static 6], char out[static MAC_S
 	return out;
 }
 
-/* On the way to an answer, which will be told in a moment. */
-static bool is_passing(enum reason r)
-{
-	return r == REASON_Candidate || r == REASON_RulesPending || r == REASON_BgpPending;
-}
-
 void speaker_log_change(const struct announcement *a, enum reason old_reason, const char *old_owner)
 {
 	char mac[MAC_STR_SIZE];
 
-	if (a->reason == old_reason || is_passing(a->reason))
+	if (a->reason == old_reason || reason_about(a->reason) == REASON_ABOUT_PASSING)
 		log_debug("address", KV_S("service", a->key), KV_S("address", addr_str(&a->addr)),
 		          KV_S("reason", reason_name(a->reason)), KV_S("owner", a->owner),
 		          KV_S("previous_owner", old_owner));
