@@ -18,7 +18,9 @@
 #include "fairlead/err.h"
 #include "fairlead/kube_types.h"
 
-enum { CONFIG_PROTOCOL_LAYER2 = 1 << 0, CONFIG_PROTOCOL_BGP = 1 << 1 };
+/* How an address is announced: one of them, or several as bits. */
+enum protocol { PROTOCOL_LAYER2 = 1 << 0, PROTOCOL_BGP = 1 << 1 };
+const char *protocol_name(enum protocol p); /* "layer2" */
 enum { CONFIG_USE_LOAD_BALANCER = 1 << 0, CONFIG_USE_EXTERNAL_IP = 1 << 1 };
 
 struct config_advertisement {
@@ -31,7 +33,7 @@ struct config_advertisement {
 
 struct config_pool {
 	char *name;
-	unsigned int protocols;    /* CONFIG_PROTOCOL_… bits */
+	unsigned int protocols;    /* PROTOCOL_… bits */
 	unsigned int uses;         /* CONFIG_USE_… bits; load balancers alone */
 	struct addr_range *ranges; /* as written, in order; a CIDR is one range */
 	size_t n_ranges;

@@ -21,9 +21,6 @@
 #include "fairlead/reason.h"
 #include "fairlead/view.h"
 
-enum decide_protocol { DECIDE_LAYER2, DECIDE_BGP };
-const char *decide_protocol_name(enum decide_protocol p); /* "layer2" */
-
 struct decision {
 	enum reason reason; /* REASON_Candidate: yes */
 	/* Details for the message; good until the view changes. */
@@ -36,9 +33,9 @@ struct decision {
  * Linear in the Service's endpoints.
  */
 struct decision decide(const struct view *v, const struct view_service *s, const struct addr *a,
-                       const char *node, enum decide_protocol protocol);
+                       const char *node, enum protocol protocol);
 /*
- * The protocols by which something is to be said of the address, as CONFIG_PROTOCOL_… bits: those of the pool that holds it.
+ * The protocols by which something is to be said of the address, as PROTOCOL_… bits: those of the pool that holds it.
  * Outside all pools an external IP that is allowed goes by layer 2, and by BGP where the configuration has peers; of anything
  * else layer 2 tells why not.
  */

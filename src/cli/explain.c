@@ -40,27 +40,27 @@ static size_t read_peers(const struct explain *x, const struct kube_node *node, 
 }
 
 /* What the speaker of this node would find in its own way, as far as the objects tell. */
-static enum reason speaker_reason(const struct kube_node *node, enum decide_protocol protocol,
+static enum reason speaker_reason(const struct kube_node *node, enum protocol protocol,
                                   size_t n_peers)
 {
 	if (!node->ready)
 		return REASON_NodeNotReady;
-	if (protocol == DECIDE_BGP && !n_peers)
+	if (protocol == PROTOCOL_BGP && !n_peers)
 		return REASON_BgpNoPeer;
 	return REASON_Candidate;
 }
 
 /* @node is NULL where there is only a @name. */
 static void add_row(struct explain *x, struct explain_address *a, const char *name,
-                    const struct kube_node *node, enum decide_protocol protocol)
+                    const struct kube_node *node, enum protocol protocol)
 {
 	struct decision d = decide(x->view, x->service, &a->addr, name, protocol);
 	cleanup(buf_fini) struct buf message = BUF_INIT, refused = BUF_INIT;
-	size_t n_peers = node && protocol == DECIDE_BGP ? read_peers(x, node, &refused) : 0;
+	size_t n_peers = node && protocol == PROTOCOL_BGP ? read_peers(x, node, &refused) : 0;
 
 	if (d.reason == REASON_Candidate && !x->is_live && node)
 		d.reason = speaker_reason(node, protocol, n_peers);
-	if (d.reason == REASON_Candidate && protocol == DECIDE_BGP)
+	if (d.reason == REASON_Candidate && protocol == PROTOCOL_BGP)
 		buf_printf(&message, "this node may announce the address to its peers%s",
 		           buf_str(&refused));
 	else
@@ -76,10 +76,10 @@ static void add_rows(struct explain *x, struct explain_address *a, const char *n
 {
 	unsigned int protocols = decide_protocols(x->view, x->service, &a->addr);
 
-	if (protocols & CONFIG_PROTOCOL_LAYER2)
-		add_row(x, a, name, node, DECIDE_LAYER2);
-	if (protocols & CONFIG_PROTOCOL_BGP)
-		add_row(x, a, name, node, DECIDE_BGP);
+	if (protocols & PROTOCOL_LAYER2)
+		add_row(x, a, name, node, PROTOCOL_LAYER2);
+	if (protocols & PROTOCOL_BGP)
+		add_row(x, a, name, node, PROTOCOL_BGP);
 }
 
 static int node_cmp(const void *a, const void *b)
@@ -162,7 +162,7 @@ static void hear(struct explain_row *row, const struct addr *a, struct json_obje
 		const char *message = kube_json_str(one, "message", NULL);
 		struct addr addr;
 		if (!text || addr_parse(text, &addr) < 0 || !addr_eq(&addr, a) || !reason ||
-		    !is_str(one, "protocol", decide_protocol_name(row->protocol)))
+		    !is_str(one, "protocol", protocol_name(row->protocol)))
 			continue;
 		set_row(row, kube_json_bool(one, "announce", false, NULL), reason,
 		        message ? message : "");

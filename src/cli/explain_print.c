@@ -20,8 +20,9 @@ static void row_json(const struct explain_row *row, struct buf *out)
 {
 	buf_puts(out, "{\"node\":");
 	buf_json_str(out, row->node);
-	buf_printf(out, ",\"protocol\":\"%s\",\"announce\":%s,\"reason\":",
-	           decide_protocol_name(row->protocol), row->announce ? "true" : "false");
+	buf_printf(out,
+	           ",\"protocol\":\"%s\",\"announce\":%s,\"reason\":", protocol_name(row->protocol),
+	           row->announce ? "true" : "false");
 	buf_json_str(out, row->reason);
 	buf_puts(out, ",\"message\":");
 	buf_json_str(out, row->message);
@@ -50,7 +51,7 @@ void explain_json(const struct explain *x, struct buf *out)
 
 /* "Announced by n1." and the like, for one protocol; nothing where the pool has it not. */
 static void verdict_text(const struct explain *x, const struct explain_address *a,
-                         enum decide_protocol protocol, struct buf *out)
+                         enum protocol protocol, struct buf *out)
 {
 	cleanup(buf_fini) struct buf nodes = BUF_INIT, silent = BUF_INIT;
 	size_t n_asked = 0, n = 0;
@@ -68,20 +69,20 @@ static void verdict_text(const struct explain *x, const struct explain_address *
 		return;
 	if (n == 0 && silent.size)
 		buf_printf(out, "  By %s no node is known to announce it; no answer from %s.\n",
-		           decide_protocol_name(protocol), buf_str(&silent));
+		           protocol_name(protocol), buf_str(&silent));
 	else if (n == 0)
 		buf_printf(out, "  By %s it %s announced by none of these nodes.\n",
-		           decide_protocol_name(protocol), x->is_live ? "is" : "would be");
+		           protocol_name(protocol), x->is_live ? "is" : "would be");
 	else if (x->is_live)
-		buf_printf(out, "  By %s it is announced by %s%s%s.\n",
-		           decide_protocol_name(protocol), buf_str(&nodes),
-		           silent.size ? "; no answer from " : "", buf_str(&silent));
-	else if (protocol == DECIDE_LAYER2 && n > 1)
+		buf_printf(out, "  By %s it is announced by %s%s%s.\n", protocol_name(protocol),
+		           buf_str(&nodes), silent.size ? "; no answer from " : "",
+		           buf_str(&silent));
+	else if (protocol == PROTOCOL_LAYER2 && n > 1)
 		buf_printf(out, "  By layer2 one of these would announce it: %s.\n",
 		           buf_str(&nodes));
 	else
-		buf_printf(out, "  By %s it would be announced by %s.\n",
-		           decide_protocol_name(protocol), buf_str(&nodes));
+		buf_printf(out, "  By %s it would be announced by %s.\n", protocol_name(protocol),
+		           buf_str(&nodes));
 }
 
 static void rows_text(const struct explain_address *a, struct buf *out)
@@ -93,7 +94,7 @@ static void rows_text(const struct explain_address *a, struct buf *out)
 	for (size_t i = 0; i < a->n_rows; i++) {
 		const struct explain_row *row = &a->rows[i];
 		table_cell(&t, "%s", row->node);
-		table_cell(&t, "%s", decide_protocol_name(row->protocol));
+		table_cell(&t, "%s", protocol_name(row->protocol));
 		table_cell(&t, "%s", row->announce ? "yes" : "no");
 		table_cell(&t, "%s", row->reason);
 		table_cell(&t, "%s", row->message);
@@ -155,7 +156,7 @@ static void kind_text(const struct kube_service *service, struct buf *out)
 static void no_address_text(const struct explain *x, const struct kube_service *service,
                             struct buf *out)
 {
-	struct decision d = decide(x->view, x->service, NULL, view_self(x->view), DECIDE_LAYER2);
+	struct decision d = decide(x->view, x->service, NULL, view_self(x->view), PROTOCOL_LAYER2);
 	const char *remedy = reason_remedy(d.reason);
 
 	/* External IPs are nothing for those, either. */
@@ -179,8 +180,8 @@ static void address_text(const struct explain *x, const struct explain_address *
 		buf_puts(out, "  There is no Node that could announce it.\n");
 		return;
 	}
-	verdict_text(x, a, DECIDE_LAYER2, out);
-	verdict_text(x, a, DECIDE_BGP, out);
+	verdict_text(x, a, PROTOCOL_LAYER2, out);
+	verdict_text(x, a, PROTOCOL_BGP, out);
 	rows_text(a, out);
 	remedies_text(a, out);
 }

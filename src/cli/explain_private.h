@@ -10,7 +10,7 @@
 /* What is said of one address on one node by one protocol. */
 struct explain_row {
 	char *node;
-	enum decide_protocol protocol;
+	enum protocol protocol;
 	bool announce;
 	char *reason, *message;
 };

@@ -163,12 +163,12 @@ char *model_dup_str(struct json_object *obj, const char *key)
 	return xstrdup(s ? s : "");
 }
 
-static enum decide_protocol protocol_of(struct json_object *obj)
+static enum protocol protocol_of(struct json_object *obj)
 {
 	const char *protocol = kube_json_str(obj, "protocol", NULL);
 
-	return protocol && !strcmp(protocol, decide_protocol_name(DECIDE_BGP)) ? DECIDE_BGP
-	                                                                       : DECIDE_LAYER2;
+	return protocol && !strcmp(protocol, protocol_name(PROTOCOL_BGP)) ? PROTOCOL_BGP
+	                                                                  : PROTOCOL_LAYER2;
 }
 
 static bool is_announced_by(const struct model_address *a, const char *node)

@@ -90,8 +90,7 @@ static void sort(struct model *m)
 				      sizeof(struct verdict), verdict_cmp);
 }
 
-static void put_announcers(const struct model_address *a, enum decide_protocol protocol,
-                           struct buf *out)
+static void put_announcers(const struct model_address *a, enum protocol protocol, struct buf *out)
 {
 	for (size_t i = 0; i < a->n_verdicts; i++)
 		if (a->verdicts[i].announce && a->verdicts[i].protocol == protocol)
@@ -103,8 +102,8 @@ static void put_owners(const struct model_address *a, struct buf *out)
 {
 	cleanup(buf_fini) struct buf layer2 = BUF_INIT, bgp = BUF_INIT;
 
-	put_announcers(a, DECIDE_LAYER2, &layer2);
-	put_announcers(a, DECIDE_BGP, &bgp);
+	put_announcers(a, PROTOCOL_LAYER2, &layer2);
+	put_announcers(a, PROTOCOL_BGP, &bgp);
 	if (layer2.size && bgp.size)
 		buf_printf(out, "%s (layer2) %s (bgp)", buf_str(&layer2), buf_str(&bgp));
 	else
@@ -164,9 +163,9 @@ static void put_reasons(const struct model_address *a, struct buf *out)
 
 static void protocols_text(const struct config_pool *p, struct buf *out)
 {
-	if (p->protocols & CONFIG_PROTOCOL_LAYER2)
+	if (p->protocols & PROTOCOL_LAYER2)
 		buf_puts(out, "layer2");
-	if (p->protocols & CONFIG_PROTOCOL_BGP)
+	if (p->protocols & PROTOCOL_BGP)
 		buf_puts(out, out->size ? ",bgp" : "bgp");
 }
 
@@ -326,11 +325,11 @@ static void pools_json(const struct model *m, struct buf *out)
 		buf_puts(out, i ? ",{" : "{");
 		put_str(out, "name", p->name);
 		buf_puts(out, ",\"protocols\":[");
-		if (p->protocols & CONFIG_PROTOCOL_LAYER2) {
+		if (p->protocols & PROTOCOL_LAYER2) {
 			buf_puts(out, "\"layer2\"");
 			comma = ",";
 		}
-		if (p->protocols & CONFIG_PROTOCOL_BGP)
+		if (p->protocols & PROTOCOL_BGP)
 			buf_printf(out, "%s\"bgp\"", comma);
 		buf_puts(out, "],\"use\":[");
 		comma = "";
@@ -379,8 +378,8 @@ static void address_json(const struct model *m, const struct model_address *a, s
 		const struct verdict *d = &a->verdicts[i];
 		buf_puts(out, i ? ",{" : "{");
 		put_str(out, "node", d->node);
-		buf_printf(out, ",\"protocol\":\"%s\",\"announce\":%s,",
-		           decide_protocol_name(d->protocol), d->announce ? "true" : "false");
+		buf_printf(out, ",\"protocol\":\"%s\",\"announce\":%s,", protocol_name(d->protocol),
+		           d->announce ? "true" : "false");
 		put_str(out, "reason", d->reason);
 		buf_putc(out, ',');
 		put_str(out, "message", d->message);

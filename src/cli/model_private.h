@@ -13,7 +13,7 @@
 /* What one speaker says about one address by one protocol. */
 struct verdict {
 	char *node, *reason, *message, *owner, *interface, *mac;
-	enum decide_protocol protocol;
+	enum protocol protocol;
 	bool announce;
 };
 

@@ -211,6 +211,11 @@ void configuration_unref(struct configuration *c)
 	free(c);
 }
 
+const char *protocol_name(enum protocol p)
+{
+	return p == PROTOCOL_BGP ? "bgp" : "layer2";
+}
+
 const struct config_pool *configuration_pool_of(const struct configuration *c, const struct addr *a)
 {
 	size_t low = 0, high = c->n_index;

@@ -145,11 +145,11 @@ static void put_advertisement(struct buf *out, const struct config_advertisement
 
 static void put_protocols(struct buf *out, unsigned int protocols)
 {
-	bool both = protocols == (CONFIG_PROTOCOL_LAYER2 | CONFIG_PROTOCOL_BGP);
+	bool both = protocols == (PROTOCOL_LAYER2 | PROTOCOL_BGP);
 
 	put_key(out, "protocol");
-	buf_printf(out, "[%s%s%s]", protocols & CONFIG_PROTOCOL_LAYER2 ? "\"layer2\"" : "",
-	           both ? "," : "", protocols & CONFIG_PROTOCOL_BGP ? "\"bgp\"" : "");
+	buf_printf(out, "[%s%s%s]", protocols & PROTOCOL_LAYER2 ? "\"layer2\"" : "",
+	           both ? "," : "", protocols & PROTOCOL_BGP ? "\"bgp\"" : "");
 }
 
 static void put_ranges(struct buf *out, const char *key, const struct addr_range *ranges, size_t n)
@@ -191,7 +191,7 @@ static void put_pool(struct buf *out, const struct config_pool *p)
 		put_comma(out, i);
 		put_advertisement(out, &p->advertisements[i]);
 	}
-	if (p->n_advertisements == 0 && p->protocols & CONFIG_PROTOCOL_BGP)
+	if (p->n_advertisements == 0 && p->protocols & PROTOCOL_BGP)
 		put_advertisement(out, &plain);
 	buf_puts(out, "]}");
 }

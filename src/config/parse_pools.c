@@ -73,9 +73,9 @@ static void protocol_item(struct schema_ctx *x, const struct ynode *node, void *
 	if (!s)
 		return;
 	if (!strcmp(s, "layer2")) {
-		t->pool.protocols |= CONFIG_PROTOCOL_LAYER2;
+		t->pool.protocols |= PROTOCOL_LAYER2;
 	} else if (!strcmp(s, "bgp")) {
-		t->pool.protocols |= CONFIG_PROTOCOL_BGP;
+		t->pool.protocols |= PROTOCOL_BGP;
 	} else {
 		bool old = !strcmp(s, "arp") || !strcmp(s, "ndp") || !strcmp(s, "l2");
 		schema_error(x, node->line, "unknown protocol \"%.64s\"; write layer2%s", s,
@@ -288,7 +288,7 @@ static void check_advertisements(struct schema_ctx *x, const struct pool_target 
 	const struct config_pool *pool = &t->pool;
 	size_t key = schema_enter_key(x, "bgp-advertisements");
 
-	if (pool->n_advertisements > 0 && pool->protocols == CONFIG_PROTOCOL_LAYER2)
+	if (pool->n_advertisements > 0 && pool->protocols == PROTOCOL_LAYER2)
 		schema_error(x, t->advertisement_nodes[0]->line,
 		             "cannot have bgp-advertisements configuration element in a layer2 "
 		             "address pool; remove it, or write protocol: bgp");
@@ -375,7 +375,7 @@ static void pool_item(struct schema_ctx *x, const struct ynode *node, void *targ
 	check_name_unique(x, c, &t.pool);
 	if (t.pool.uses == 0)
 		t.pool.uses = CONFIG_USE_LOAD_BALANCER;
-	if (t.pool.protocols & CONFIG_PROTOCOL_BGP && t.pool.n_advertisements == 0) {
+	if (t.pool.protocols & PROTOCOL_BGP && t.pool.n_advertisements == 0) {
 		t.pool.advertisements =
 			xmemdup(&advertisement_default, sizeof(advertisement_default));
 		t.pool.n_advertisements = 1;

@@ -81,9 +81,9 @@ static void put_pool(const struct ipam_pool_usage *u, struct buf *out)
 	buf_puts(out, "{\"name\":");
 	buf_json_str(out, pool->name);
 	buf_printf(out, ",\"protocols\":[%s%s%s],\"ranges\":[",
-	           pool->protocols & CONFIG_PROTOCOL_LAYER2 ? "\"layer2\"" : "",
-	           pool->protocols == (CONFIG_PROTOCOL_LAYER2 | CONFIG_PROTOCOL_BGP) ? "," : "",
-	           pool->protocols & CONFIG_PROTOCOL_BGP ? "\"bgp\"" : "");
+	           pool->protocols & PROTOCOL_LAYER2 ? "\"layer2\"" : "",
+	           pool->protocols == (PROTOCOL_LAYER2 | PROTOCOL_BGP) ? "," : "",
+	           pool->protocols & PROTOCOL_BGP ? "\"bgp\"" : "");
 	for (size_t i = 0; i < pool->n_ranges; i++)
 		buf_printf(out, "%s\"%s-%s\"", i ? "," : "", addr_str(&pool->ranges[i].first),
 		           addr_str(&pool->ranges[i].last));

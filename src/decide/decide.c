@@ -11,11 +11,6 @@
  * answer for as long as the matter is not the node itself.
  */
 
-const char *decide_protocol_name(enum decide_protocol p)
-{
-	return p == DECIDE_BGP ? "bgp" : "layer2";
-}
-
 unsigned int decide_protocols(const struct view *v, const struct view_service *s,
                               const struct addr *a)
 {
@@ -26,8 +21,8 @@ unsigned int decide_protocols(const struct view *v, const struct view_service *s
 	if (pool)
 		return pool->protocols;
 	if (c && c->n_peers && address && address->external && view_is_admitted(v, s, address))
-		return CONFIG_PROTOCOL_LAYER2 | CONFIG_PROTOCOL_BGP;
-	return CONFIG_PROTOCOL_LAYER2;
+		return PROTOCOL_LAYER2 | PROTOCOL_BGP;
+	return PROTOCOL_LAYER2;
 }
 
 /* Type and class are about load balancers; an external IP asks for neither. */
@@ -46,7 +41,7 @@ static enum reason about_service(const struct view *v, const struct view_service
 }
 
 static enum reason about_address(const struct view *v, const struct view_service *s,
-                                 const struct view_address *address, enum decide_protocol protocol,
+                                 const struct view_address *address, enum protocol protocol,
                                  struct decision *d)
 {
 	if (!address)
@@ -65,10 +60,9 @@ static enum reason about_address(const struct view *v, const struct view_service
 		return REASON_NotForwarded;
 	if (view_is_node_address(v, a))
 		return REASON_NodeAddress;
-	if (!(decide_protocols(v, s, a) &
-	      (protocol == DECIDE_BGP ? CONFIG_PROTOCOL_BGP : CONFIG_PROTOCOL_LAYER2)))
+	if (!(decide_protocols(v, s, a) & protocol))
 		return REASON_ProtocolUnsupported;
-	if (protocol == DECIDE_LAYER2 && a->family != 4)
+	if (protocol == PROTOCOL_LAYER2 && a->family != 4)
 		return REASON_FamilyUnsupported;
 	const struct view_service *first = view_first_claimant(v, a);
 	if (first && first != s) {
@@ -134,7 +128,7 @@ static enum reason about_node(const struct view *v, const struct view_service *s
 }
 
 struct decision decide(const struct view *v, const struct view_service *s, const struct addr *a,
-                       const char *node, enum decide_protocol protocol)
+                       const char *node, enum protocol protocol)
 {
 	const struct view_address *address = a ? view_address_of(s, a) : NULL;
 	struct decision d = { .reason = about_service(v, s, address) };

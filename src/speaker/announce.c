@@ -84,7 +84,7 @@ static enum reason final_reason(const struct announcement *a)
 		return a->decided;
 	if (!a->eligible)
 		return REASON_RulesPending;
-	if (a->protocol == DECIDE_BGP)
+	if (a->protocol == PROTOCOL_BGP)
 		return a->route;
 	switch (a->ownership) {
 	case L2_IDLE:
@@ -117,13 +117,13 @@ static void refresh(struct announce *t, struct announcement *a, const char *owne
 
 static bool is_pending(const struct announcement *a)
 {
-	return (a->candidates || a->protocol == DECIDE_BGP) && a->decided == REASON_Candidate &&
+	return (a->candidates || a->protocol == PROTOCOL_BGP) && a->decided == REASON_Candidate &&
 	       !a->eligible;
 }
 
 static bool may_have_route(const struct announcement *a)
 {
-	return a->protocol == DECIDE_BGP && a->decided == REASON_Candidate;
+	return a->protocol == PROTOCOL_BGP && a->decided == REASON_Candidate;
 }
 
 static void set_eligible(struct announce *t, struct announcement *a, bool eligible)
@@ -131,7 +131,7 @@ static void set_eligible(struct announce *t, struct announcement *a, bool eligib
 	if (a->eligible == eligible)
 		return;
 	a->eligible = eligible;
-	if (a->protocol == DECIDE_LAYER2) {
+	if (a->protocol == PROTOCOL_LAYER2) {
 		t->dirty = true;
 		return;
 	}
@@ -187,7 +187,7 @@ static void announcement_free(struct announce *t, struct announcement *a)
 	t->n_pending -= is_pending(a);
 	t->candidates_revision += may_have_route(a);
 	set_candidates(t, a, NULL, 0);
-	if (a->protocol == DECIDE_BGP)
+	if (a->protocol == PROTOCOL_BGP)
 		set_eligible(t, a, false);
 	free(a->owner);
 	free(a);
@@ -207,7 +207,7 @@ static uint16_t *candidate_nodes(const struct view *v, const struct view_service
 	uint16_t *out = xcalloc(n_nodes + 1, sizeof(*out));
 
 	for (size_t i = 0; i < n_nodes && i <= UINT16_MAX; i++)
-		if (decide(v, s, a, nodes[i].name, DECIDE_LAYER2).reason == REASON_Candidate)
+		if (decide(v, s, a, nodes[i].name, PROTOCOL_LAYER2).reason == REASON_Candidate)
 			out[n++] = (uint16_t)i;
 	*ret_n = n;
 	return out;
@@ -223,7 +223,7 @@ static void update_one(struct announce *t, const struct view *v, const struct vi
 
 	t->n_pending -= is_pending(a);
 	a->decided = decide(v, s, &a->addr, view_self(v), a->protocol).reason;
-	if (a->protocol == DECIDE_LAYER2 && may_be_elsewhere(a->decided))
+	if (a->protocol == PROTOCOL_LAYER2 && may_be_elsewhere(a->decided))
 		nodes = candidate_nodes(v, s, &a->addr, &n);
 	if (memcmp(a->uid, s->uid, sizeof(a->uid)) || a->created_us != s->created_us) {
 		/* Another Service under the same name: its rules are not the old one's. */
@@ -235,7 +235,7 @@ static void update_one(struct announce *t, const struct view *v, const struct vi
 	set_candidates(t, a, nodes, n);
 	if (a->decided != REASON_Candidate)
 		set_eligible(t, a, false);
-	if (a->local != s->external_local && a->eligible && a->protocol == DECIDE_BGP)
+	if (a->local != s->external_local && a->eligible && a->protocol == PROTOCOL_BGP)
 		t->routes_revision++;
 	a->local = s->external_local;
 	t->candidates_revision += may_have_route(a) != had_route;
@@ -257,7 +257,7 @@ static struct holder *holder_get(struct announce *t, const char *key, bool make)
 }
 
 static struct announcement *take_out(struct announcement **list, const struct addr *addr,
-                                     enum decide_protocol protocol)
+                                     enum protocol protocol)
 {
 	for (; *list; list = &(*list)->next)
 		if (addr_eq(&(*list)->addr, addr) && (*list)->protocol == protocol) {
@@ -269,7 +269,7 @@ static struct announcement *take_out(struct announcement **list, const struct ad
 }
 
 static struct announcement *announcement_new(const struct holder *h, const struct addr *addr,
-                                             enum decide_protocol protocol)
+                                             enum protocol protocol)
 {
 	struct announcement *a = xcalloc(1, sizeof(*a));
 
@@ -283,16 +283,15 @@ static struct announcement *announcement_new(const struct holder *h, const struc
 
 /* Load balancers of another class are not ours to speak of; external IPs know no class. */
 static bool is_spoken(const struct view *v, const struct view_service *s,
-                      const struct view_address *a, enum decide_protocol protocol)
+                      const struct view_address *a, enum protocol protocol)
 {
 	return (a->external || view_is_our_class(v, s)) &&
-	       decide_protocols(v, s, &a->addr) &
-	               (protocol == DECIDE_BGP ? CONFIG_PROTOCOL_BGP : CONFIG_PROTOCOL_LAYER2);
+	       decide_protocols(v, s, &a->addr) & protocol;
 }
 
 bool announce_update(struct announce *t, const struct view *v, const struct view_service *s)
 {
-	static const enum decide_protocol protocols[] = { DECIDE_LAYER2, DECIDE_BGP };
+	static const enum protocol protocols[] = { PROTOCOL_LAYER2, PROTOCOL_BGP };
 	size_t n = s->n_addresses;
 	struct holder *h = holder_get(t, s->key, n > 0);
 	struct announcement *old = h ? h->first : NULL, **end;
@@ -304,7 +303,7 @@ bool announce_update(struct announce *t, const struct view *v, const struct view
 	end = &h->first;
 	for (size_t i = 0; i < n * ARRAY_LEN(protocols); i++) {
 		const struct view_address *address = &s->addresses[i / ARRAY_LEN(protocols)];
-		enum decide_protocol protocol = protocols[i % ARRAY_LEN(protocols)];
+		enum protocol protocol = protocols[i % ARRAY_LEN(protocols)];
 		if (!is_spoken(v, s, address, protocol))
 			continue;
 		struct announcement *a = take_out(&old, &address->addr, protocol);
@@ -398,7 +397,7 @@ void announce_routes(struct announce *t, enum reason (*reason_of)(const struct a
 {
 	for (struct holder *h = t->holders; h; h = h->hh.next)
 		for (struct announcement *a = h->first; a; a = a->next) {
-			if (a->protocol != DECIDE_BGP || !a->eligible)
+			if (a->protocol != PROTOCOL_BGP || !a->eligible)
 				continue;
 			a->route = reason_of(&a->addr, arg);
 			refresh(t, a, a->owner);
@@ -439,7 +438,7 @@ static size_t layer2_ranges(const struct configuration *c, struct addr_range **r
 
 	for (size_t i = 0; c && i < c->n_pools; i++) {
 		const struct config_pool *p = &c->pools[i];
-		if (p->protocols & CONFIG_PROTOCOL_LAYER2)
+		if (p->protocols & PROTOCOL_LAYER2)
 			n += add_ranges(ranges + n, p->ranges, p->n_ranges);
 	}
 	if (c)

@@ -31,7 +31,7 @@ struct node_set;
 struct announcement {
 	const char *key; /* of the Service */
 	struct addr addr;
-	enum decide_protocol protocol;
+	enum protocol protocol;
 	enum reason decided; /* by decide() for this node */
 	enum reason reason;  /* with the data plane and layer 2 taken into account */
 	bool eligible;       /* candidate, and the data plane was ready once since */

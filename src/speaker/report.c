@@ -102,15 +102,15 @@ static void put_reason(const struct speaker *sp, const struct view_service *s,
 {
 	cleanup(buf_fini) struct buf message = BUF_INIT;
 	const char *node = view_self(sp->view);
-	struct decision d = decide(sp->view, s, addr, node, a ? a->protocol : DECIDE_LAYER2);
+	struct decision d = decide(sp->view, s, addr, node, a ? a->protocol : PROTOCOL_LAYER2);
 	enum reason reason = d.reason == REASON_Candidate && a ? a->reason : d.reason;
 
-	if (reason == REASON_Candidate && a && a->protocol == DECIDE_LAYER2 && !sp->l2)
+	if (reason == REASON_Candidate && a && a->protocol == PROTOCOL_LAYER2 && !sp->l2)
 		reason = REASON_HeartbeatKeyPending;
 
 	if (reason == d.reason)
 		decide_message(&d, sp->view, s, addr, node, &message);
-	else if (a->protocol == DECIDE_BGP && a->eligible)
+	else if (a->protocol == PROTOCOL_BGP && a->eligible)
 		routes_reason_of(sp->routes, addr, &message);
 	else
 		buf_puts(&message, reason_sentence(reason));
@@ -138,7 +138,7 @@ static void put_address(const struct speaker *sp, const struct view_service *s,
 	buf_putc(out, ',');
 	put_str(out, "pool", pool ? pool->name : "");
 	buf_putc(out, ',');
-	put_str(out, "protocol", decide_protocol_name(a ? a->protocol : DECIDE_LAYER2));
+	put_str(out, "protocol", protocol_name(a ? a->protocol : PROTOCOL_LAYER2));
 	buf_printf(out, ",\"announce\":%s,", a && a->reason == REASON_Announced ? "true" : "false");
 	put_reason(sp, s, addr, a, out);
 	buf_putc(out, ',');

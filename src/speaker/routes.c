@@ -248,8 +248,7 @@ static void want_policies(const struct configuration *c, bool aloud, struct bgp_
 	}
 	for (size_t i = 0; i < c->n_pools; i++) {
 		struct err e = ERR_INIT;
-		if (c->pools[i].protocols & CONFIG_PROTOCOL_BGP &&
-		    bgp_want_pool(w, &c->pools[i], &e) < 0)
+		if (c->pools[i].protocols & PROTOCOL_BGP && bgp_want_pool(w, &c->pools[i], &e) < 0)
 			complain(aloud, "pool", c->pools[i].name, &e);
 	}
 	/* Their policy class, as for a pool: default values cannot fail. */
@@ -268,7 +267,7 @@ static void want_address(const struct announcement *a, void *arg)
 	const struct wanting *x = arg;
 	struct err e = ERR_INIT;
 
-	if (a->protocol != DECIDE_BGP ||
+	if (a->protocol != PROTOCOL_BGP ||
 	    !(x->only_less ? a->decided == REASON_Candidate : a->eligible))
 		return;
 	/* An external IP may be outside all pools, and is then advertised with default values. */

@@ -60,7 +60,7 @@ static void test_reference(void **state)
 	(void)state;
 	assert_int_equal(c->n_pools, 2);
 	assert_string_equal(c->pools[0].name, "public");
-	assert_int_equal(c->pools[0].protocols, CONFIG_PROTOCOL_BGP);
+	assert_int_equal(c->pools[0].protocols, PROTOCOL_BGP);
 	assert_true(c->pools[0].avoid_buggy_ips);
 	assert_false(c->pools[0].auto_assign);
 	assert_int_equal(c->pools[0].n_ranges, 2);
@@ -600,7 +600,7 @@ static void test_accepted(void **state)
 	assert_int_equal(c->pools[1].priority, -10);
 	assert_false(c->pools[1].auto_assign);
 	assert_string_equal(addr_range_format(&c->pools[1].ranges[0], text), "10.9.0.0/16");
-	assert_int_equal(c->pools[2].protocols, CONFIG_PROTOCOL_BGP | CONFIG_PROTOCOL_LAYER2);
+	assert_int_equal(c->pools[2].protocols, PROTOCOL_BGP | PROTOCOL_LAYER2);
 	assert_int_equal(c->pools[2].n_advertisements, 1);
 	assert_int_equal(warnings.n, 0);
 	config_problems_fini(&warnings);

@@ -82,7 +82,7 @@ static void announce_rules(void **state)
 			world_slice(v, "web", "web-1", cases[i].endpoints);
 		addr_parse(cases[i].ip, &a);
 		const struct view_service *s = view_service_named(v, "shop/web");
-		struct decision d = decide(v, s, &a, cases[i].node, DECIDE_LAYER2);
+		struct decision d = decide(v, s, &a, cases[i].node, PROTOCOL_LAYER2);
 		decide_message(&d, v, s, &a, cases[i].node, &message);
 		if (d.reason != cases[i].reason)
 			fail_msg("%s: %s, not %s", cases[i].what, reason_name(d.reason),
@@ -119,9 +119,9 @@ static void every_node_announces_by_bgp(void **state)
 		world_service(v, "web", cases[i].ip, cases[i].spec);
 		world_slice(v, "web", "web-1", cases[i].endpoints);
 		addr_parse(cases[i].ip, &a);
-		enum reason reason =
-			decide(v, view_service_named(v, "shop/web"), &a, cases[i].node, DECIDE_BGP)
-				.reason;
+		enum reason reason = decide(v, view_service_named(v, "shop/web"), &a, cases[i].node,
+		                            PROTOCOL_BGP)
+		                             .reason;
 		if (reason != cases[i].reason)
 			fail_msg("%s: %s, not %s", cases[i].what, reason_name(reason),
 			         reason_name(cases[i].reason));
@@ -129,14 +129,14 @@ static void every_node_announces_by_bgp(void **state)
 	}
 }
 
-#define L2 DECIDE_LAYER2
-#define BGP DECIDE_BGP
+#define L2 PROTOCOL_LAYER2
+#define BGP PROTOCOL_BGP
 
 static void external_ips(void **state)
 {
 	static const struct {
 		const char *what, *type, *ip, *record, *spec, *endpoints, *node;
-		enum decide_protocol protocol;
+		enum protocol protocol;
 		enum reason reason;
 		const char *says;
 	} cases[] = {
@@ -222,17 +222,17 @@ static void outside_all_pools_a_peer_makes_it_both(void **state)
 	world_external(v, "web", "ClusterIP", "203.0.113.1,203.0.113.128", "", "");
 	world_slice(v, "web", "web-1", "10.1.1.1@n1");
 	const struct view_service *s = view_service_named(v, "shop/web");
-	assert_int_equal(decide_protocols(v, s, &a), CONFIG_PROTOCOL_LAYER2);
+	assert_int_equal(decide_protocols(v, s, &a), PROTOCOL_LAYER2);
 	world_passes(v);
 	world_put(v, "{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
 	             "'name':'fairlead-active','uid':'u'},'data':{'config':'"
 	             "peers: [{my-asn: 64500, peer-asn: 64501, peer-address: 10.0.0.1}]\\n"
 	             "external-ips: {allow: [203.0.113.0/25], namespaces: [shop]}\\n'}}");
 	assert_int_equal(world_passes(v), 1);
-	assert_int_equal(decide_protocols(v, s, &a), CONFIG_PROTOCOL_LAYER2 | CONFIG_PROTOCOL_BGP);
-	assert_int_equal(decide(v, s, &a, "n1", DECIDE_BGP).reason, REASON_Candidate);
-	assert_int_equal(decide(v, s, &a, "n1", DECIDE_LAYER2).reason, REASON_Candidate);
-	assert_int_equal(decide_protocols(v, s, &denied), CONFIG_PROTOCOL_LAYER2);
+	assert_int_equal(decide_protocols(v, s, &a), PROTOCOL_LAYER2 | PROTOCOL_BGP);
+	assert_int_equal(decide(v, s, &a, "n1", PROTOCOL_BGP).reason, REASON_Candidate);
+	assert_int_equal(decide(v, s, &a, "n1", PROTOCOL_LAYER2).reason, REASON_Candidate);
+	assert_int_equal(decide_protocols(v, s, &denied), PROTOCOL_LAYER2);
 	view_free(v);
 }
 
@@ -267,7 +267,7 @@ static struct decision decide_for(struct view *v, const char *key, const char *i
 
 	if (ip)
 		addr_parse(ip, &a);
-	return decide(v, view_service_named(v, key), ip ? &a : NULL, "n1", DECIDE_LAYER2);
+	return decide(v, view_service_named(v, key), ip ? &a : NULL, "n1", PROTOCOL_LAYER2);
 }
 
 static void services_that_want_no_address(void **state)
@@ -361,7 +361,7 @@ static void the_earlier_of_two_kinds_serves(void **state)
 	struct addr a;
 	addr_parse("198.51.100.1", &a);
 	struct decision d =
-		decide(v, view_service_named(v, "shop/f-balancer"), &a, "n1", DECIDE_BGP);
+		decide(v, view_service_named(v, "shop/f-balancer"), &a, "n1", PROTOCOL_BGP);
 	assert_int_equal(d.reason, REASON_AddressShared);
 	assert_string_equal(d.claimant->name, "b-allowed");
 	/* A record is anybody's to write, a status is not. */

@@ -180,7 +180,7 @@ static void routes_come_after_the_data_plane_and_go_before_it(void **state)
 	/* Layer 2 has no part in it. */
 	expect_snapshot(&f, "");
 	const struct announcement *a = announce_of(f.table, "shop/far");
-	assert_true(a->local && a->protocol == DECIDE_BGP && !a->next);
+	assert_true(a->local && a->protocol == PROTOCOL_BGP && !a->next);
 	/* An endpoint elsewhere changes nothing here; the last one here takes the route away. */
 	const struct view_service *s = view_service_named(f.view, "shop/far");
 	world_slice(f.view, "far", "far-1", "10.1.1.1@n1");
