@@ -336,6 +336,98 @@ static void errors_are_prefixed(void **state)
 	assert_int_equal(err_set(NULL, -5, ERR_CONFIG, "x"), -5);
 }
 
+/* Key 00 01 … 0f, data 00 01 …; the same by an implementation that gives the vectors of the paper for SipHash-2-4. */
+static void sip_hash_is_the_one_of_the_paper(void **state)
+{
+	static const struct {
+		size_t size;
+		uint64_t want;
+	} rows[] = { { 0, 0xabac0158050fc4dcu },  { 1, 0xc9f49bf37d57ca93u },
+		     { 7, 0xd3927d989bb11140u },  { 8, 0x369095118d299a8eu },
+		     { 15, 0xd320d86d2a519956u }, { 63, 0x9d199062b7bbb3a8u } };
+	const uint64_t k[2] = { 0x0706050403020100u, 0x0f0e0d0c0b0a0908u };
+	uint8_t data[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)i;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_true(hash_sip13(data, rows[i].size, k) == rows[i].want);
+}
+
+struct named {
+	char name[24];
+	UT_hash_handle hh;
+};
+
+/* The hash that uthash offers as its fast one, which a hostile tenant can compute. */
+static uint32_t public_hash(const char *name)
+{
+	uint32_t h;
+
+	HASH_SFH(name, strlen(name), h);
+	return h;
+}
+
+static unsigned int longest_chain(const struct named *table)
+{
+	unsigned int longest = 0;
+
+	for (unsigned int i = 0; i < table->hh.tbl->num_buckets; i++)
+		if (table->hh.tbl->buckets[i].count > longest)
+			longest = table->hh.tbl->buckets[i].count;
+	return longest;
+}
+
+/*
+ * Names that fall into one bucket under every hash whose key is known, and after them a cluster's own.  In a table that holds
+ * as many of honest ones, a chain has a handful.
+ */
+static void crafted_names_make_no_long_chains(void **state)
+{
+	enum { N_CRAFTED = 256, N_OTHERS = 20000, BUCKETS_MASK = 0x3ff, CHAIN_MAX = 24 };
+	static struct named crafted[N_CRAFTED], others[N_OTHERS];
+	struct named *table = NULL;
+	size_t n = 0;
+
+	(void)state;
+	for (unsigned int i = 0; n < N_CRAFTED; i++) {
+		snprintf(crafted[n].name, sizeof(crafted[n].name), "shop/web-%u", i);
+		if ((public_hash(crafted[n].name) & BUCKETS_MASK) == 0)
+			n++;
+	}
+	for (size_t i = 0; i < N_CRAFTED; i++)
+		HASH_ADD_STR(table, name, &crafted[i]);
+	assert_true(longest_chain(table) <= CHAIN_MAX);
+	for (size_t i = 0; i < N_OTHERS; i++) {
+		snprintf(others[i].name, sizeof(others[i].name), "other/web-%zu", i);
+		HASH_ADD_STR(table, name, &others[i]);
+	}
+	assert_true(longest_chain(table) <= CHAIN_MAX);
+	assert_true(table->hh.tbl->num_buckets >= N_OTHERS / 10);
+	HASH_CLEAR(hh, table);
+}
+
+/* However often doubling had no effect, a table grows with what is in it. */
+static void tables_never_stop_growing(void **state)
+{
+	enum { N = 4000 };
+	static struct named names[N];
+	struct named *table = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < N; i++) {
+		/* Every hash the same first, as a bad day would have it. */
+		unsigned int h = i < N / 4 ? 0 : hash_keyed(&i, sizeof(i));
+		snprintf(names[i].name, sizeof(names[i].name), "n%zu", i);
+		HASH_ADD_KEYPTR_BYHASHVALUE(hh, table, names[i].name, strlen(names[i].name), h,
+		                            &names[i]);
+		assert_true(table->hh.tbl->num_buckets <= 8 * HASH_COUNT(table) + 64);
+	}
+	assert_true(table->hh.tbl->num_buckets >= N / 8);
+	HASH_CLEAR(hh, table);
+}
+
 static void hashes_are_stable(void **state)
 {
 	(void)state;
@@ -417,6 +509,9 @@ int main(void)
 		cmocka_unit_test(long_log_lines_are_cut_whole),
 		cmocka_unit_test(errors_are_prefixed),
 		cmocka_unit_test(hashes_are_stable),
+		cmocka_unit_test(sip_hash_is_the_one_of_the_paper),
+		cmocka_unit_test(crafted_names_make_no_long_chains),
+		cmocka_unit_test(tables_never_stop_growing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
