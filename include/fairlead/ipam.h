@@ -32,7 +32,7 @@
 #define IPAM_ANNOTATION_POOL "fairlead.io/address-pool"
 #define IPAM_ANNOTATION_ADDRESSES "fairlead.io/addresses"
 #define IPAM_CONDITION "fairlead.io/AddressAssigned"
-#define IPAM_CONDITION_EXTERNAL "fairlead.io/ExternalIPsAssigned"
+#define IPAM_CONDITION_EXTERNAL KUBE_CONDITION_EXTERNAL_IPS
 
 /* ---- what a Service asks for, and what it has ---- */
 
@@ -58,6 +58,12 @@ struct ipam_request {
 	char *pool;                        /* the pool asked for; NULL: any */
 	char *problem;                     /* why nothing can be assigned; NULL: no reason */
 	enum reason problem_reason;
+	/*
+	 * External IPs that our condition names, in the record or taken out of it since.  What the record alone names may have
+	 * been written by anybody.
+	 */
+	struct addr confirmed[IPAM_ADDRS_MAX];
+	uint8_t n_confirmed;
 	/* External IPs that the record does not name: somebody wrote them by hand. */
 	struct addr *written;
 	size_t n_written;
@@ -111,6 +117,15 @@ struct ipam_decision {
 	const struct config_pool *pool; /* of the addresses; NULL: none */
 	char message[IPAM_MESSAGE_SIZE];
 };
+
+/* Is this external IP of the request's record there because we put it there?  All of a status is. */
+bool ipam_is_confirmed(const struct ipam_request *r, const struct addr *a);
+
+/*
+ * Opens the message with the external IPs that stay, and are confirmed by that (kube_external_confirmed()); "" where there
+ * are none.
+ */
+void ipam_open_message(const struct ipam_request *r, struct ipam_decision *out);
 
 /* What shall happen to this Service.  O(pools), next free address included. */
 void ipam_decide(const struct ipam *ipam, const char *key, const struct ipam_request *r,

@@ -78,6 +78,10 @@ enum kube_family_policy { KUBE_SINGLE_STACK, KUBE_PREFER_DUAL_STACK, KUBE_REQUIR
 /* External IPs from a pool: the one asked for, and the record of what was assigned, "A" or "A,B". */
 #define KUBE_ANNOTATION_EXTERNAL_IPS "fairlead.io/external-ips"
 #define KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED "fairlead.io/external-ips-assigned"
+/* The condition that confirms the record, and how its message then opens; the addresses follow, separated by ", ". */
+#define KUBE_CONDITION_EXTERNAL_IPS "fairlead.io/ExternalIPsAssigned"
+#define KUBE_CONFIRMS_ASSIGNED "assigned external IP "
+#define KUBE_CONFIRMS_KEPT "keeps external IP "
 
 struct kube_service {
 	struct kube_meta meta;
@@ -174,6 +178,13 @@ struct kube_object {
 
 int kube_service_parse(struct json_object *obj, struct kube_service **ret_service, struct err *e);
 void kube_service_free(struct kube_service *s);
+/*
+ * The external IPs that the controller's condition names, one of each family at most: how many.  Only controllers write
+ * statuses, so a record (external_assigned) is to be believed as far as it is confirmed by this, whoever wrote it.
+ */
+size_t kube_external_confirmed(const struct kube_service *s, struct addr ret[static 2]);
+/* The same by the text of such a condition's message. */
+size_t kube_external_confirmed_by(const char *message, struct addr ret[static 2]);
 
 /* What can be read of a Service that _parse refused. */
 struct kube_remains {

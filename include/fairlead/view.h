@@ -46,7 +46,7 @@ struct view_address {
 	struct addr addr;
 	bool ip_mode_proxy;
 	bool external; /* of spec.externalIPs */
-	bool recorded; /* external, and the controller's record of what it assigned names it */
+	bool recorded; /* external, and what the controller assigned, by its record and its condition */
 };
 
 struct view_endpoint {

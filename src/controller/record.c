@@ -234,11 +234,22 @@ bool record_overwritten(const struct record *r, const struct addr *before, size_
 	       !holds_just(&r->lb, before, n_before) && !same_addrs(&r->lb);
 }
 
+/* Of external IPs the condition names each, or they would not be believed. */
+static bool names_all(const struct record_part *p)
+{
+	for (size_t i = 0; i < p->n_want; i++)
+		if (!ipam_is_confirmed(&p->request, &p->want[i]))
+			return false;
+	return true;
+}
+
 static bool condition_is_right(const struct record_part *p)
 {
 	const struct record_condition *c = &p->condition;
 
 	if (c->is_true != record_is_assigned(p))
+		return false;
+	if (c->is_true && !names_all(p))
 		return false;
 	/* How a holder came to its address is history worth keeping. */
 	if (p->action == IPAM_KEEP && (c->reason == REASON_Assigned || c->reason == REASON_Kept))
@@ -462,6 +473,10 @@ void record_written(struct record *r, struct record_write w)
 		addrs_written(r->external);
 		r->external->request.assigned_by_us = r->external->request.n_held > 0;
 	}
-	if (w.external_condition)
+	if (w.external_condition) {
+		struct ipam_request *q = &r->external->request;
 		r->external->condition = condition_written(r->external);
+		q->n_confirmed =
+			(uint8_t)kube_external_confirmed_by(r->external->message, q->confirmed);
+	}
 }

@@ -26,19 +26,39 @@ static void adopt_status(struct ipam *ipam, const struct record *r)
 	ipam_hold(ipam, r->key, r->lb.request.held, r->lb.request.n_held);
 }
 
-static void adopt_recorded(struct ipam *ipam, const struct record *r)
+/* Did we put it there, though the status may not say so yet? */
+static bool is_decided(const struct record_part *p, const struct addr *a)
 {
-	if (r->external)
-		ipam_hold(ipam, r->external_key, r->external->request.held,
-		          r->external->request.n_held);
+	return p->decided &&
+	       (p->action == IPAM_ASSIGN || p->action == IPAM_KEEP || p->action == IPAM_MOVE) &&
+	       addrs_contain(p->want, p->n_want, a);
 }
 
-/* Others must not have them, allowed or not: nodes without our data plane serve them all the same. */
+/* What is confirmed stays reserved even where somebody took it out of the record, until the condition no longer names it. */
+static void adopt_recorded(struct ipam *ipam, const struct record *r)
+{
+	const struct ipam_request *q = r->external ? &r->external->request : NULL;
+
+	if (!q)
+		return;
+	ipam_hold(ipam, r->external_key, q->confirmed, q->n_confirmed);
+	for (size_t i = 0; i < q->n_held; i++)
+		if (is_decided(r->external, &q->held[i]))
+			ipam_hold(ipam, r->external_key, &q->held[i], 1);
+}
+
+/*
+ * Others must not have them, allowed or not: nodes without our data plane serve them all the same.  A record that nothing
+ * confirms may have been written by hand as well.
+ */
 static void adopt_written(struct ipam *ipam, const struct record *r)
 {
-	if (r->external)
-		ipam_hold(ipam, r->external_key, r->external->request.written,
-		          r->external->request.n_written);
+	const struct ipam_request *q = r->external ? &r->external->request : NULL;
+
+	if (!q)
+		return;
+	ipam_hold(ipam, r->external_key, q->held, q->n_held);
+	ipam_hold(ipam, r->external_key, q->written, q->n_written);
 }
 
 void turn_adopt(struct ipam *ipam, const struct record *r)
@@ -109,7 +129,10 @@ static void refuse(const struct record *r, struct ipam_decision *d)
 	d->reason = REASON_ExternalIpsRefused;
 	d->n = q->n_held;
 	memcpy(d->addrs, q->held, sizeof(d->addrs));
-	snprintf(d->message, sizeof(d->message), "the API server refuses it: %s", r->refusal);
+	ipam_open_message(q, d);
+	size_t used = strlen(d->message);
+	snprintf(d->message + used, sizeof(d->message) - used, "the API server refuses it: %s",
+	         r->refusal);
 }
 
 /* The condition follows the spec in a second write, and shall still say how the Service came to its addresses. */
@@ -140,11 +163,14 @@ static bool retain(struct ipam *ipam, const char *key, const struct record_part 
 	if (!p)
 		return ipam_release(ipam, key);
 	const struct ipam_request *q = &p->request;
-	struct addr *keep = xcalloc(q->n_held + q->n_written + p->n_want + 1, sizeof(*keep));
+	struct addr *keep =
+		xcalloc(q->n_held + q->n_confirmed + q->n_written + p->n_want + 1, sizeof(*keep));
 	size_t n = 0;
 
 	for (size_t i = 0; i < q->n_held; i++)
 		keep[n++] = q->held[i];
+	for (size_t i = 0; i < q->n_confirmed; i++)
+		keep[n++] = q->confirmed[i];
 	for (size_t i = 0; i < q->n_written; i++)
 		keep[n++] = q->written[i];
 	for (size_t i = 0; to_come && i < p->n_want; i++)

@@ -51,6 +51,14 @@ static void answer_held(const struct ipam_request *r, struct ipam_decision *out)
 	qsort(out->addrs, out->n, sizeof(out->addrs[0]), addr_cmp_void);
 }
 
+static bool is_held(const struct ipam_request *r, const struct addr *a)
+{
+	for (size_t i = 0; i < r->n_held; i++)
+		if (addr_eq(&r->held[i], a))
+			return true;
+	return false;
+}
+
 static void list_addrs(const struct addr *addrs, size_t n, char *out, size_t size)
 {
 	size_t used = 0;
@@ -65,6 +73,22 @@ static bool is_external(const struct choice *c)
 	return c->r->use == CONFIG_USE_EXTERNAL_IP;
 }
 
+void ipam_open_message(const struct ipam_request *r, struct ipam_decision *out)
+{
+	struct addr kept[IPAM_ADDRS_MAX];
+	char text[IPAM_ADDRS_MAX * (ADDR_STR_SIZE + 2)];
+	size_t n = 0;
+
+	out->message[0] = '\0';
+	for (size_t i = 0; r->use == CONFIG_USE_EXTERNAL_IP && i < r->n_held; i++)
+		if (ipam_is_confirmed(r, &r->held[i]) && n < ARRAY_LEN(kept))
+			kept[n++] = r->held[i];
+	if (n == 0)
+		return;
+	list_addrs(kept, n, text, sizeof(text));
+	snprintf(out->message, sizeof(out->message), KUBE_CONFIRMS_KEPT "%s; ", text);
+}
+
 /* Says no.  What the status holds stays; the message says so where there is something.  Returns false. */
 static bool __attribute__((format(printf, 3, 4)))
 refuse(struct choice *c, enum reason reason, const char *fmt, ...)
@@ -75,16 +99,21 @@ refuse(struct choice *c, enum reason reason, const char *fmt, ...)
 	out->action = IPAM_FAIL;
 	out->reason = reason;
 	answer_held(c->r, out);
+	ipam_open_message(c->r, out);
+	size_t used = strlen(out->message);
 	va_start(ap, fmt);
-	int used = vsnprintf(out->message, sizeof(out->message), fmt, ap);
+	int more = vsnprintf(out->message + used, sizeof(out->message) - used, fmt, ap);
 	va_end(ap);
-	if (out->n > 0 && used >= 0 && (size_t)used < sizeof(out->message)) {
+	used += more > 0 ? (size_t)more : 0;
+	if (out->n == 0)
+		return false;
+	const struct ipam_pool *pool = ipam_pool_of(c->ipam, &out->addrs[0]);
+	out->pool = pool ? pool->conf : NULL;
+	if (!is_external(c) && used < sizeof(out->message)) {
 		char text[IPAM_STATUS_MAX * (ADDR_STR_SIZE + 2)];
-		const struct ipam_pool *pool = ipam_pool_of(c->ipam, &out->addrs[0]);
 		list_addrs(out->addrs, out->n, text, sizeof(text));
-		snprintf(out->message + used, sizeof(out->message) - (size_t)used, "; %s keeps %s",
-		         is_external(c) ? "spec.externalIPs" : "the status", text);
-		out->pool = pool ? pool->conf : NULL;
+		snprintf(out->message + used, sizeof(out->message) - used, "; the status keeps %s",
+		         text);
 	}
 	return false;
 }
@@ -228,6 +257,15 @@ static bool take_asked(struct choice *c, const struct addr *a)
 	return true;
 }
 
+/* Anybody may have written it into the record: it is as good as asked for. */
+static bool may_confirm(const struct choice *c, const struct addr *a)
+{
+	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a);
+
+	return !is_held(c->r, a) || ipam_is_confirmed(c->r, a) ||
+	       (pool && is_for_use(c, pool) && pool == c->asked_pool);
+}
+
 /* Chooses what the Service has already, first from its status, then from what is on its way there. */
 static void take_held(struct choice *c, const struct addr *addrs, size_t n)
 {
@@ -239,18 +277,10 @@ static void take_held(struct choice *c, const struct addr *addrs, size_t n)
 		if (!wants_family(c->r, addrs[i].family) || (other && other != pool) ||
 		    (c->asked_pool && c->asked_pool != pool) ||
 		    !addr_is_none(pick_of(c, addrs[i].family)) || !holder ||
-		    strcmp(holder->key, c->key) != 0)
+		    strcmp(holder->key, c->key) != 0 || !may_confirm(c, &addrs[i]))
 			continue;
 		*pick_of(c, addrs[i].family) = addrs[i];
 	}
-}
-
-static bool is_held(const struct ipam_request *r, const struct addr *a)
-{
-	for (size_t i = 0; i < r->n_held; i++)
-		if (addr_eq(&r->held[i], a))
-			return true;
-	return false;
 }
 
 /* Where the one family stays with its address, so does the other, though another pool has it by now. */
@@ -264,7 +294,7 @@ static void take_divided(struct choice *c)
 		const struct addr *a = &c->r->held[i];
 		const char *holder = ipam_holder(c->ipam, a);
 		if (wants_family(c->r, a->family) && addr_is_none(pick_of(c, a->family)) &&
-		    holder && !strcmp(holder, c->key))
+		    holder && !strcmp(holder, c->key) && may_confirm(c, a))
 			*pick_of(c, a->family) = *a;
 	}
 }
@@ -442,7 +472,8 @@ static void conclude(struct choice *c)
 {
 	const struct ipam_request *r = c->r;
 	struct ipam_decision *out = c->out;
-	const char *kind = is_external(c) ? "external IP " : "";
+	const char *given = is_external(c) ? KUBE_CONFIRMS_ASSIGNED : "assigned ";
+	const char *kept = is_external(c) ? KUBE_CONFIRMS_KEPT : "keeps ";
 	char text[IPAM_STATUS_MAX * (ADDR_STR_SIZE + 2)];
 	size_t stays = 0;
 
@@ -458,14 +489,14 @@ static void conclude(struct choice *c)
 		out->reason = REASON_Kept;
 		const struct config_pool *last =
 			ipam_pool_of(c->ipam, &out->addrs[out->n - 1])->conf;
-		snprintf(out->message, sizeof(out->message), "keeps %s%s of pool %s%s%s", kind,
-		         text, out->pool->name, last == out->pool ? "" : " and pool ",
+		snprintf(out->message, sizeof(out->message), "%s%s of pool %s%s%s", kept, text,
+		         out->pool->name, last == out->pool ? "" : " and pool ",
 		         last == out->pool ? "" : last->name);
 	} else {
 		out->action = stays == r->n_held ? IPAM_ASSIGN : IPAM_MOVE;
 		out->reason = REASON_Assigned;
-		snprintf(out->message, sizeof(out->message), "assigned %s%s from pool %s", kind,
-		         text, out->pool->name);
+		snprintf(out->message, sizeof(out->message), "%s%s from pool %s", given, text,
+		         out->pool->name);
 	}
 	note_missing(c);
 }

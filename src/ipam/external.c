@@ -22,11 +22,17 @@ static bool is_recorded(const struct ipam_request *r, const struct addr *a)
 	return false;
 }
 
+bool ipam_is_confirmed(const struct ipam_request *r, const struct addr *a)
+{
+	return r->use != CONFIG_USE_EXTERNAL_IP || addrs_contain(r->confirmed, r->n_confirmed, a);
+}
+
 static void read_addresses(const struct kube_service *s, struct ipam_request *r)
 {
 	for (size_t i = 0; i < s->n_external_assigned; i++)
 		r->held[r->n_held++] = s->external_assigned[i];
 	r->assigned_by_us = r->n_held > 0;
+	r->n_confirmed = (uint8_t)kube_external_confirmed(s, r->confirmed);
 	for (size_t i = 0; i < s->n_external_ips; i++) {
 		if (is_recorded(r, &s->external_ips[i]))
 			continue;

@@ -4,6 +4,7 @@ libfairlead_a_SOURCES += \
 	src/kube/backoff.c \
 	src/kube/client.c \
 	src/kube/config_map.c \
+	src/kube/confirm.c \
 	src/kube/delivery.c \
 	src/kube/events.c \
 	src/kube/informer.c \

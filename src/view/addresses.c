@@ -39,12 +39,14 @@ static const struct view_address *find(const struct view_address *list, size_t n
 	return NULL;
 }
 
+/* By the record, which anybody may write, and by the status. */
 static bool is_recorded(const struct kube_service *s, const struct addr *a)
 {
-	for (size_t i = 0; i < s->n_external_assigned; i++)
-		if (addr_eq(&s->external_assigned[i], a))
-			return true;
-	return false;
+	struct addr confirmed[2];
+	size_t n = kube_external_confirmed(s, confirmed);
+
+	return addrs_contain(s->external_assigned, s->n_external_assigned, a) &&
+	       addrs_contain(confirmed, n, a);
 }
 
 struct view_address *view_addresses_of(const struct kube_service *s, size_t *ret_n)

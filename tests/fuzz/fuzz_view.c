@@ -46,6 +46,12 @@ static void put_service(struct view *v, size_t i, uint8_t p)
 	struct kube_ingress ingress = { .ip = addrs[p & 3], .ip_mode_proxy = p == 255 };
 	struct addr external_ips[] = { addrs[p >> 1 & 3], addrs[1], addrs[2], addrs[3] };
 	struct kube_service_port ports = { .name = port, .port = 80, .node_port = 30000 };
+	static char type[] = KUBE_CONDITION_EXTERNAL_IPS, word[] = "True";
+	static char messages[2][64] = { KUBE_CONFIRMS_ASSIGNED "192.0.2.1 from pool a",
+		                        KUBE_CONFIRMS_KEPT "198.51.100.1" };
+	struct kube_condition condition = {
+		.type = type, .status = word, .reason = word, .message = messages[p >> 2 & 1]
+	};
 	struct kube_service s = {
 		.meta = { .namespace = namespace,
 		          .name = service_names[i],
@@ -67,6 +73,8 @@ static void put_service(struct view *v, size_t i, uint8_t p)
 		.n_external_ips = p % 5,
 		.external_assigned = { external_ips[p >> 5 & 3] },
 		.n_external_assigned = p >> 6 & 1,
+		.conditions = &condition,
+		.n_conditions = p >> 5 & 1,
 	};
 
 	view_upsert_service(v, &s);

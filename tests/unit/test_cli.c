@@ -332,7 +332,9 @@ static void uptime_has_two_units(void **state)
 	"{'metadata':{'namespace':'shop','name':'" name "','uid':'u','annotations':{"             \
 	"'fairlead.io/external-ips-assigned':'" record "'}},'spec':{'type':'" type                \
 	"','clusterIP':'10.96.0.1','clusterIPs':['10.96.0.1'],'externalIPs':['" ip "'],'ports':[" \
-	"{'port':80}]}}"
+	"{'port':80}]},'status':{'conditions':[{'type':'fairlead.io/ExternalIPsAssigned',"        \
+	"'status':'True','reason':'Assigned','message':'assigned external IP " record             \
+	" from pool out'}]}}"
 
 static void external_ips_are_shown(void **state)
 {

@@ -309,11 +309,30 @@ static const struct external_row {
 	  "\"annotations\":{" RECORD("203.0.113.5,fd00:7::") "}},\"spec\":{\"externalIPs\":["
 	                                                     "\"203.0.113.5\",\"fd00:7::\"]}}" },
 	{ "keeps", ASKS "," RECORD("203.0.113.5"), NODE_PORT HAS("\"203.0.113.5\""),
-	  SAID("True", "Assigned", "any"), IPAM_KEEP, REASON_Kept, false, NO_PATCH },
+	  SAID("True", "Assigned", "assigned external IP 203.0.113.5 from pool edge"), IPAM_KEEP,
+	  REASON_Kept, false, NO_PATCH },
+	{ "keeps what the condition does not name yet", ASKS "," RECORD("203.0.113.5"),
+	  NODE_PORT HAS("\"203.0.113.5\""),
+	  SAID("True", "Assigned", "assigned external IP 203.0.113.4 from pool edge"), IPAM_KEEP,
+	  REASON_Kept, true, NO_PATCH },
+	{ "confirms no record of a pool that was not asked for", ASKS "," RECORD("203.0.113.9"),
+	  NODE_PORT HAS("\"203.0.113.9\""), "", IPAM_FAIL, REASON_ForeignAddress, true, NO_PATCH },
+	{ "a failed request confirms nothing",
+	  "\"fairlead.io/external-ips\":\"nowhere\"," RECORD("203.0.113.5"),
+	  NODE_PORT HAS("\"203.0.113.5\""),
+	  SAID("False", "NoSuchPool", "pool nowhere was asked for, but does not exist"), IPAM_FAIL,
+	  REASON_NoSuchPool, false, NO_PATCH },
+	{ "a failed request goes on confirming",
+	  "\"fairlead.io/external-ips\":\"nowhere\"," RECORD("203.0.113.5"),
+	  NODE_PORT HAS("\"203.0.113.5\""),
+	  SAID("False", "NoSuchPool",
+	       "keeps external IP 203.0.113.5; pool nowhere was asked for, but does not exist"),
+	  IPAM_FAIL, REASON_NoSuchPool, false, NO_PATCH },
 	{ "keeps, unsaid", ASKS "," RECORD("203.0.113.5"), NODE_PORT HAS("\"203.0.113.5\""), "",
 	  IPAM_KEEP, REASON_Kept, true, NO_PATCH },
 	{ "gets back what somebody took out", ASKS "," RECORD("203.0.113.5"), NODE_PORT,
-	  SAID("True", "Assigned", "any"), IPAM_KEEP, REASON_Kept, false,
+	  SAID("True", "Assigned", "assigned external IP 203.0.113.5 from pool edge"), IPAM_KEEP,
+	  REASON_Kept, false,
 	  "\"annotations\":{" RECORD(
 		  "203.0.113.5") "}},\"spec\":{\"externalIPs\":[\"203.0.113.5\"]}}" },
 	{ "gives up", RECORD("203.0.113.5"), NODE_PORT HAS("\"203.0.113.5\""),
@@ -512,6 +531,72 @@ static void test_off(void **state)
 	}
 }
 
+/*
+ * Whoever may write Services writes records, and may do so into an older Service: nobody loses an address by that, not even
+ * when the books are made anew.
+ */
+static void test_forged_records(void **state)
+{
+	static const struct record_server server = { 0 };
+	static const char *const forgeries[] = {
+		"",
+		SAID("True", "Assigned", "any"),
+		SAID("False", "NoSuchPool", "pool keeps external IP 203.0.113.1 was asked for"),
+		SAID("True", "Assigned", "assigned external IP 203.0.113.2 from pool edge"),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(forgeries); i++) {
+		struct ipam *ipam = ipam_of_pools();
+		struct kube_service *services[] = {
+			annotated(ASKS "," RECORD("203.0.113.1"), NODE_PORT HAS("\"203.0.113.1\""),
+			          forgeries[i]),
+			annotated(ASKS "," RECORD("203.0.113.1"), NODE_PORT HAS("\"203.0.113.1\""),
+			          SAID("True", "Assigned",
+			               "assigned external IP 203.0.113.1 from pool edge")),
+		};
+		struct record *r[2];
+		struct addr a;
+
+		for (size_t k = 0; k < 2; k++) {
+			services[k]->meta.name[0] = (char)('a' + k);
+			r[k] = record_new(NULL, &services[k]->meta);
+			record_read(r[k], services[k], &rules, 0);
+			kube_service_free(services[k]);
+		}
+		turn_adopt_all(ipam, r, 2);
+		addr_parse("203.0.113.1", &a);
+		assert_string_equal(ipam_holder(ipam, &a), "shop/beb (external IPs)");
+		assert_true(turn_decide(ipam, r[0], &server).write.external_ips);
+		assert_false(addr_eq(&r[0]->external->want[0], &a));
+		turn_decide(ipam, r[1], &server);
+		assert_int_equal(r[1]->external->action, IPAM_KEEP);
+		for (size_t k = 0; k < 2; k++)
+			record_free(r[k]);
+		ipam_free(ipam);
+	}
+}
+
+/* What the condition confirms is not given away while its record is out of sight. */
+static void test_confirmed_without_a_record(void **state)
+{
+	struct ipam *ipam = ipam_of_pools();
+	struct kube_service *s = annotated(
+		ASKS,
+		NODE_PORT ",\"loadBalancerClass\":\"example.com/x\",\"type\":\"LoadBalancer\"",
+		SAID("True", "Assigned", "assigned external IP 203.0.113.1 from pool edge"));
+	struct record *r = decided_of(s, ipam);
+	struct record *const all[] = { r };
+	struct addr a;
+
+	(void)state;
+	addr_parse("203.0.113.1", &a);
+	turn_end(ipam, all, 1);
+	assert_string_equal(ipam_holder(ipam, &a), "shop/web (external IPs)");
+	record_free(r);
+	ipam_free(ipam);
+}
+
 /* One allocator for both kinds: what stands in a status comes first, then what is recorded, then what is written by hand. */
 static void test_who_has_an_address(void **state)
 {
@@ -521,7 +606,9 @@ static void test_who_has_an_address(void **state)
 		annotated("", NODE_PORT HAS("\"203.0.113.1\",\"203.0.113.2\",\"192.168.1.240\""),
 		          ""),
 		annotated(ASKS "," RECORD("203.0.113.1,fd00:7::1"),
-		          NODE_PORT DUAL HAS("\"203.0.113.1\",\"fd00:7::1\""), ""),
+		          NODE_PORT DUAL HAS("\"203.0.113.1\",\"fd00:7::1\""),
+		          SAID("True", "Assigned",
+		               "assigned external IP 203.0.113.1, fd00:7::1 from pool edge")),
 		annotated("", "", VIP),
 		annotated(ASKS "," RECORD("203.0.113.1"), NODE_PORT HAS("\"203.0.113.1\""), ""),
 	};
@@ -584,6 +671,8 @@ int main(void)
 		cmocka_unit_test(test_patch),
 		cmocka_unit_test(test_overwritten),
 		cmocka_unit_test(test_external),
+		cmocka_unit_test(test_forged_records),
+		cmocka_unit_test(test_confirmed_without_a_record),
 		cmocka_unit_test(test_one_request_at_a_time),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_refused_again),

@@ -355,6 +355,20 @@ static void addresses_have_their_kind(void **state)
 	world_external(v, "ext", "ClusterIP", "100.64.1.1,192.0.2.3", "100.64.1.1,2001:db8::1", "");
 	assert_string_equal(kind_named(v, "shop/ext", 0), "external-ip-assigned");
 	assert_string_equal(kind_named(v, "shop/ext", 1), "external-ip-handwritten");
+	/* A record that the status does not confirm, or of other addresses, may have been written by anybody. */
+	static const char *const others[] = { "", "assigned external IP 100.64.1.2 from pool out",
+		                              "pool keeps external IP 100.64.1.9" };
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		world_put(
+			v,
+			"{'kind':'Service','metadata':{'namespace':'shop','name':'forged','uid':'f',"
+			"'annotations':{'fairlead.io/external-ips-assigned':'100.64.1.9'}},"
+			"'spec':{'type':'ClusterIP','clusterIP':'10.96.0.9','externalIPs':['100.64.1.9'],"
+			"'ports':[{'port':80}]},'status':{'conditions':[{"
+			"'type':'fairlead.io/ExternalIPsAssigned','status':'True','message':'%s'}]}}",
+			others[i]);
+		assert_string_equal(kind_named(v, "shop/forged", 0), "external-ip-handwritten");
+	}
 	/* A status is that of a load balancer only. */
 	world_put(v, "{'kind':'Service','metadata':{'namespace':'shop','name':'was','uid':'u'},"
 	             "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.9',"

@@ -80,19 +80,23 @@ void world_service(struct view *v, const char *name, const char *ip, const char 
 void world_external(struct view *v, const char *name, const char *type, const char *external_ips,
                     const char *record, const char *more)
 {
-	cleanup(buf_fini) struct buf list = BUF_INIT;
-	cleanup_free char *copy = xstrdup(external_ips);
+	cleanup(buf_fini) struct buf list = BUF_INIT, confirmed = BUF_INIT;
+	cleanup_free char *copy = xstrdup(external_ips), *recorded = xstrdup(record);
 	char *save = NULL;
 
 	for (char *ip = strtok_r(copy, ",", &save); ip; ip = strtok_r(NULL, ",", &save))
 		buf_printf(&list, "%s'%s'", list.size ? "," : "", ip);
+	for (char *ip = strtok_r(recorded, ",", &save); ip; ip = strtok_r(NULL, ",", &save))
+		buf_printf(&confirmed, "%s%s", confirmed.size ? ", " : "assigned external IP ", ip);
 	world_put(v,
 	          "{'kind':'Service','metadata':{'namespace':'shop','name':'%s','uid':'uid-%s',"
 	          "'creationTimestamp':'2026-01-01T00:00:00Z',"
 	          "'annotations':{'fairlead.io/external-ips-assigned':'%s'}},"
 	          "'spec':{'type':'%s','clusterIP':'10.96.0.9','clusterIPs':['10.96.0.9'],"
-	          "'ipFamilies':['IPv4'],'externalIPs':[%s],'ports':[{'port':80}]%s}}",
-	          name, name, record, type, buf_str(&list), more);
+	          "'ipFamilies':['IPv4'],'externalIPs':[%s],'ports':[{'port':80}]%s},"
+	          "'status':{'conditions':[{'type':'fairlead.io/ExternalIPsAssigned',"
+	          "'status':'True','reason':'Assigned','message':'%s from pool p'}]}}",
+	          name, name, record, type, buf_str(&list), more, buf_str(&confirmed));
 }
 
 void world_slice(struct view *v, const char *service, const char *name, const char *endpoints)

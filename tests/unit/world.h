@@ -15,7 +15,7 @@ void world_service(struct view *v, const char *name, const char *ip, const char 
 /* A slice of "shop"/@service called @name; @endpoints: "10.244.1.2@n1 10.244.2.2@n2!" (!: not ready, ~: terminating). */
 void world_slice(struct view *v, const char *service, const char *name, const char *endpoints);
 void world_node(struct view *v, const char *name);
-/* One of type @type whose spec.externalIPs and record of assigned ones are these, each "A,B" or "". */
+/* One of type @type whose spec.externalIPs and confirmed record of assigned ones are these, each "A,B" or "". */
 void world_external(struct view *v, const char *name, const char *type, const char *external_ips,
                     const char *record, const char *more);
 /*
