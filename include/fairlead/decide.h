@@ -3,10 +3,13 @@
 #define FAIRLEAD_DECIDE_H
 
 /*
- * The one function: does this node serve this address of this Service by this protocol, and why (not)?
+ * Does this node serve this address of this Service by this protocol, and why (not)?
  *
- * Pure: the same view gives the same answer on every node and for every node, which is how a speaker knows whom else it
- * may expect to own an address.  Who of the candidates really answers is settled by layer 2 (l2.h).
+ * Decided once, in two steps: what concerns the address is the same on every node (decide_address), and what concerns a node
+ * is added to that (decide_node).  What is announced, forwarded, guarded and told to a person all comes from here.
+ *
+ * Pure: the same view gives the same answer on every node and for every node, which is how a speaker knows which others may
+ * own an address.  Which of the candidates really answers is settled by layer 2 (l2.h).
  *
  * Beside it stands the selection of endpoints, kube-proxy's own rule: what is announced and what is forwarded must not
  * differ in what counts as usable.
@@ -21,29 +24,62 @@
 #include "fairlead/reason.h"
 #include "fairlead/view.h"
 
+/* What an address is to its Service. */
+enum decide_kind {
+	DECIDE_LOAD_BALANCER,       /* of status.loadBalancer.ingress */
+	DECIDE_EXTERNAL_ASSIGNED,   /* of spec.externalIPs, where the controller put it */
+	DECIDE_EXTERNAL_HANDWRITTEN /* of spec.externalIPs, where somebody else did */
+};
+const char *decide_kind_name(enum decide_kind k); /* "load-balancer" … */
+/* An external IP counts as assigned while it is recorded and in a pool for external IPs.  @c: may be NULL. */
+enum decide_kind decide_kind_of(const struct configuration *c, const struct view_address *a);
+
+/* One address of one Service.  Good until the view changes. */
 struct decision {
-	enum reason reason; /* REASON_Candidate: yes */
-	/* Details for the message; good until the view changes. */
-	const struct config_pool *pool;      /* NULL: none holds the address */
-	const struct view_service *claimant; /* REASON_AddressShared: who has it */
+	const struct view *view;
+	const struct view_service *service;
+	const struct view_address *address; /* NULL: the Service has no such address */
+	/*
+	 * REASON_Candidate: nothing that is the same on every node keeps it from being announced, but for the protocol and
+	 * the endpoints, about which decide_node() says more.
+	 */
+	enum reason reason;
+	const struct config_pool *pool; /* NULL: none holds the address */
+	enum decide_kind kind;
+	/*
+	 * By which something is said of the address, PROTOCOL_… bits: those of its pool.  Outside all pools an external IP
+	 * that is allowed goes by layer 2, and by BGP where the configuration has peers; of anything else layer 2 tells
+	 * why not.
+	 */
+	unsigned int protocols;
+	bool ours;                        /* to speak of: load balancers of another class are not */
+	const struct view_service *first; /* of those that may have the address; NULL: none may */
+	bool carried;                     /* the data plane forwards it, on every node */
+	bool has_endpoint;                /* a usable one, on some node */
 };
 
 /*
  * @a: one of the Service's addresses from outside, or NULL where it has none (the reason then says what stands before that).
- * Linear in the Service's endpoints.
+ * Linear in the Service's endpoints and in the number of Services that have the address.
  */
-struct decision decide(const struct view *v, const struct view_service *s, const struct addr *a,
-                       const char *node, enum protocol protocol);
+struct decision decide_address(const struct view *v, const struct view_service *s,
+                               const struct addr *a);
+/* REASON_Candidate: the node may announce it.  With policy Local linear in the Service's endpoints. */
+enum reason decide_node(const struct decision *d, const char *node, enum protocol protocol);
 /*
- * The protocols by which something is to be said of the address, as PROTOCOL_… bits: those of the pool that holds it.
- * Outside all pools an external IP that is allowed goes by layer 2, and by BGP where the configuration has peers; of anything
- * else layer 2 tells why not.
+ * Adds what a person should know beside the sentence of @reason, which one of the two gave; one line.  @node: the one asked
+ * about.
  */
-unsigned int decide_protocols(const struct view *v, const struct view_service *s,
-                              const struct addr *a);
-/* Adds what a person should know beside the reason's own sentence; one line. */
-void decide_message(const struct decision *d, const struct view *v, const struct view_service *s,
-                    const struct addr *a, const char *node, struct buf *out);
+void decide_message(const struct decision *d, enum reason reason, const char *node,
+                    struct buf *out);
+
+/*
+ * Of all Services that may have @a, the one that comes first; NULL: none may.  A status comes before the record of an assigned
+ * external IP, and that before a list written by hand: only controllers write statuses, and whoever may write Services writes
+ * lists.  Age decides among equals, then the name.  A Service that is being deleted may have none, nor may one that
+ * has the address by hand without being allowed to, or has no cluster IP to forward it to.
+ */
+const struct view_service *decide_first(const struct view *v, const struct addr *a);
 
 /*
  * The endpoints of one port in one family, as kube-proxy selects them (ready ones, else serving ones that

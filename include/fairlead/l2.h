@@ -25,7 +25,7 @@ struct l2_want {
 	struct addr addr; /* IPv4 */
 	uint8_t uid[16];  /* the Service's UID */
 	int64_t created_us; /* the Service's creation: of two claims for one address the newer Service's wins */
-	bool eligible; /* this node may own it: decide() said so and the data plane is up */
+	bool eligible; /* this node may own it: decide_node() said so and the data plane is up */
 	/* Nodes that this node's view holds eligible, itself included, as indexes into l2_snapshot.nodes; ascending. */
 	const uint16_t *candidates;
 	size_t n_candidates;

@@ -34,14 +34,6 @@ struct view_port {
 	uint16_t node_port; /* 0: none; always 0 in a slice */
 };
 
-/* What an address is to its Service. */
-enum view_kind {
-	VIEW_LOAD_BALANCER,       /* of status.loadBalancer.ingress */
-	VIEW_EXTERNAL_ASSIGNED,   /* of spec.externalIPs, where the controller put it */
-	VIEW_EXTERNAL_HANDWRITTEN /* of spec.externalIPs, where somebody else did */
-};
-const char *view_kind_name(enum view_kind k); /* "load-balancer" … */
-
 struct view_address {
 	struct addr addr;
 	bool ip_mode_proxy;
@@ -160,22 +152,14 @@ const struct view_service **view_services(const struct view *v, size_t *ret_n);
 struct view_address *view_addresses_of(const struct kube_service *s, size_t *ret_n);
 /* The one that is @a; NULL: the Service has no such address. */
 const struct view_address *view_address_of(const struct view_service *s, const struct addr *a);
-/* An external IP counts as assigned while it is recorded and in a pool for external IPs.  @c: may be NULL. */
-enum view_kind view_kind_of(const struct configuration *c, const struct view_address *a);
 /* Whether the node forwards to the Service in that family: kube-proxy and we do so by its cluster IP alone. */
 bool view_has_family(const struct view_service *s, uint8_t family);
 /*
- * May the Service have this address?  An external IP that somebody wrote by hand is denied unless the configuration allows
- * it, for else whoever may write Services could draw anybody's traffic to himself (CVE-2020-8554).
+ * All Services that have @a from outside, whatever may be said against it; not those that leave it to others by ipMode Proxy.
+ * In no particular order, good until the view changes.
  */
-bool view_is_admitted(const struct view *v, const struct view_service *s,
-                      const struct view_address *a);
-/*
- * Of all Services that claim @a, the one that was created first; NULL: none does.  To claim is to have it in the status and be
- * of our class, or as an admitted external IP and have a cluster IP of its family; and not to be deleted.  Where one has it in
- * its status, records count for nothing.
- */
-const struct view_service *view_first_claimant(const struct view *v, const struct addr *a);
+const struct view_service *const *view_holders(const struct view *v, const struct addr *a,
+                                               size_t *ret_n);
 struct view_stats view_stats(const struct view *v);
 
 #endif

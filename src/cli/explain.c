@@ -54,31 +54,29 @@ static enum reason speaker_reason(const struct kube_node *node, enum protocol pr
 static void add_row(struct explain *x, struct explain_address *a, const char *name,
                     const struct kube_node *node, enum protocol protocol)
 {
-	struct decision d = decide(x->view, x->service, &a->addr, name, protocol);
+	enum reason reason = decide_node(&a->decision, name, protocol);
 	cleanup(buf_fini) struct buf message = BUF_INIT, refused = BUF_INIT;
 	size_t n_peers = node && protocol == PROTOCOL_BGP ? read_peers(x, node, &refused) : 0;
 
-	if (d.reason == REASON_Candidate && !x->is_live && node)
-		d.reason = speaker_reason(node, protocol, n_peers);
-	if (d.reason == REASON_Candidate && protocol == PROTOCOL_BGP)
+	if (reason == REASON_Candidate && !x->is_live && node)
+		reason = speaker_reason(node, protocol, n_peers);
+	if (reason == REASON_Candidate && protocol == PROTOCOL_BGP)
 		buf_printf(&message, "this node may announce the address to its peers%s",
 		           buf_str(&refused));
 	else
-		decide_message(&d, x->view, x->service, &a->addr, name, &message);
+		decide_message(&a->decision, reason, name, &message);
 	a->rows = xreallocarray(a->rows, a->n_rows + 1, sizeof(*a->rows));
 	struct explain_row *row = &a->rows[a->n_rows++];
 	*row = (struct explain_row){ .node = xstrdup(name), .protocol = protocol };
-	set_row(row, d.reason == REASON_Candidate, reason_name(d.reason), buf_str(&message));
+	set_row(row, reason == REASON_Candidate, reason_name(reason), buf_str(&message));
 }
 
 static void add_rows(struct explain *x, struct explain_address *a, const char *name,
                      const struct kube_node *node)
 {
-	unsigned int protocols = decide_protocols(x->view, x->service, &a->addr);
-
-	if (protocols & PROTOCOL_LAYER2)
+	if (a->decision.protocols & PROTOCOL_LAYER2)
 		add_row(x, a, name, node, PROTOCOL_LAYER2);
-	if (protocols & PROTOCOL_BGP)
+	if (a->decision.protocols & PROTOCOL_BGP)
 		add_row(x, a, name, node, PROTOCOL_BGP);
 }
 
@@ -93,7 +91,6 @@ struct explain *explain_new(const struct view *v, const struct view_service *s,
                             bool nodes_stand_for_speakers)
 {
 	struct explain *x = xcalloc(1, sizeof(*x));
-	const struct configuration *c = view_configuration(v);
 	const struct kube_node **sorted = xcalloc(n_nodes + 1, sizeof(*sorted));
 
 	memcpy(sorted, nodes, n_nodes * sizeof(*sorted));
@@ -103,8 +100,7 @@ struct explain *explain_new(const struct view *v, const struct view_service *s,
 	for (size_t i = 0; i < s->n_addresses; i++) {
 		struct explain_address *a = &x->addresses[x->n_addresses++];
 		a->addr = s->addresses[i].addr;
-		a->kind = view_kind_of(c, &s->addresses[i]);
-		a->pool = c ? configuration_pool_of(c, &a->addr) : NULL;
+		a->decision = decide_address(v, s, &a->addr);
 		for (size_t k = 0; k < n_nodes; k++)
 			if (!node || !strcmp(sorted[k]->meta.name, node))
 				add_rows(x, a, sorted[k]->meta.name, sorted[k]);

@@ -9,9 +9,9 @@
 #include "fairlead/mem.h"
 
 static const char *const kind_words[] = {
-	[VIEW_LOAD_BALANCER] = "",
-	[VIEW_EXTERNAL_ASSIGNED] = "external IP assigned by the controller, ",
-	[VIEW_EXTERNAL_HANDWRITTEN] = "external IP written by hand, ",
+	[DECIDE_LOAD_BALANCER] = "",
+	[DECIDE_EXTERNAL_ASSIGNED] = "external IP assigned by the controller, ",
+	[DECIDE_EXTERNAL_HANDWRITTEN] = "external IP written by hand, ",
 };
 
 /* ---- JSON ---- */
@@ -35,8 +35,8 @@ void explain_json(const struct explain *x, struct buf *out)
 	for (size_t i = 0; i < x->n_addresses; i++) {
 		const struct explain_address *a = &x->addresses[i];
 		buf_printf(out, "%s{\"address\":\"%s\",\"kind\":\"%s\",\"pool\":", i ? "," : "",
-		           addr_str(&a->addr), view_kind_name(a->kind));
-		buf_json_str(out, a->pool ? a->pool->name : NULL);
+		           addr_str(&a->addr), decide_kind_name(a->decision.kind));
+		buf_json_str(out, a->decision.pool ? a->decision.pool->name : NULL);
 		buf_puts(out, ",\"nodes\":[");
 		for (size_t k = 0; k < a->n_rows; k++) {
 			buf_puts(out, k ? "," : "");
@@ -156,7 +156,7 @@ static void kind_text(const struct kube_service *service, struct buf *out)
 static void no_address_text(const struct explain *x, const struct kube_service *service,
                             struct buf *out)
 {
-	struct decision d = decide(x->view, x->service, NULL, view_self(x->view), PROTOCOL_LAYER2);
+	struct decision d = decide_address(x->view, x->service, NULL);
 	const char *remedy = reason_remedy(d.reason);
 
 	/* External IPs are nothing for those, either. */
@@ -165,7 +165,7 @@ static void no_address_text(const struct explain *x, const struct kube_service *
 	else if (d.reason == REASON_NotLoadBalancer && service->type == KUBE_EXTERNAL_NAME)
 		remedy = "Set `type: LoadBalancer`.";
 	buf_puts(out, "It has no address, so nothing is announced: ");
-	decide_message(&d, x->view, x->service, NULL, view_self(x->view), out);
+	decide_message(&d, d.reason, view_self(x->view), out);
 	buf_puts(out, ".\n");
 	condition_text(service, IPAM_CONDITION, out);
 	if (*remedy)
@@ -174,8 +174,9 @@ static void no_address_text(const struct explain *x, const struct kube_service *
 
 static void address_text(const struct explain *x, const struct explain_address *a, struct buf *out)
 {
-	buf_printf(out, "\n%s, %s%s%s\n", addr_str(&a->addr), kind_words[a->kind],
-	           a->pool ? "pool " : "in no pool", a->pool ? a->pool->name : "");
+	buf_printf(out, "\n%s, %s%s%s\n", addr_str(&a->addr), kind_words[a->decision.kind],
+	           a->decision.pool ? "pool " : "in no pool",
+	           a->decision.pool ? a->decision.pool->name : "");
 	if (a->n_rows == 0) {
 		buf_puts(out, "  There is no Node that could announce it.\n");
 		return;

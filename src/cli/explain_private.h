@@ -17,8 +17,7 @@ struct explain_row {
 
 struct explain_address {
 	struct addr addr;
-	enum view_kind kind;
-	const struct config_pool *pool; /* NULL: none */
+	struct decision decision;
 	struct explain_row *rows;
 	size_t n_rows;
 };

@@ -69,7 +69,7 @@ static const char *pool_name(const struct model *m, const struct addr *a)
 
 static const char *kind_name(const struct model *m, const struct model_address *a)
 {
-	return view_kind_name(view_kind_of(m->config, &a->address));
+	return decide_kind_name(decide_kind_of(m->config, &a->address));
 }
 
 static int verdict_cmp(const void *a, const void *b)

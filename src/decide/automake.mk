@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
-	src/decide/decide.c \
-	src/decide/endpoints.c
+	src/decide/address.c \
+	src/decide/endpoints.c \
+	src/decide/message.c \
+	src/decide/node.c \
+	src/decide/private.h
 noinst_HEADERS += \
 	include/fairlead/decide.h
 

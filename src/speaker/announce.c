@@ -11,7 +11,7 @@
 
 /*
  * Two tables: by Service, so that one pass touches what is that Service's only, and by address, for what layer 2
- * reports.  decide() gives an address to one Service at a time, so an address stands once in the second.
+ * reports.  decide_address() gives an address to one Service at a time, so an address stands once in the second.
  *
  * The sets of candidate nodes repeat (mostly it is "all of them"), so equal ones are one.
  */
@@ -193,38 +193,32 @@ static void announcement_free(struct announce *t, struct announcement *a)
 	free(a);
 }
 
-/* Whether it concerns the node asked about alone: others may still be candidates. */
-static bool may_be_elsewhere(enum reason r)
-{
-	return r == REASON_Candidate || reason_about(r) == REASON_ABOUT_NODE;
-}
-
-static uint16_t *candidate_nodes(const struct view *v, const struct view_service *s,
-                                 const struct addr *a, size_t *ret_n)
+/* The nodes that may own the address by layer 2; *ret_n of them. */
+static uint16_t *candidate_nodes(const struct decision *d, size_t *ret_n)
 {
 	size_t n_nodes, n = 0;
-	const struct view_node *nodes = view_nodes(v, &n_nodes);
+	const struct view_node *nodes = view_nodes(d->view, &n_nodes);
 	uint16_t *out = xcalloc(n_nodes + 1, sizeof(*out));
 
 	for (size_t i = 0; i < n_nodes && i <= UINT16_MAX; i++)
-		if (decide(v, s, a, nodes[i].name, PROTOCOL_LAYER2).reason == REASON_Candidate)
+		if (decide_node(d, nodes[i].name, PROTOCOL_LAYER2) == REASON_Candidate)
 			out[n++] = (uint16_t)i;
 	*ret_n = n;
 	return out;
 }
 
-static void update_one(struct announce *t, const struct view *v, const struct view_service *s,
-                       struct announcement *a)
+static void update_one(struct announce *t, const struct decision *d, struct announcement *a)
 {
+	const struct view_service *s = d->service;
 	cleanup_free char *owner = xstrdup(a->owner);
 	cleanup_free uint16_t *nodes = NULL;
 	bool had_route = may_have_route(a);
 	size_t n = 0;
 
 	t->n_pending -= is_pending(a);
-	a->decided = decide(v, s, &a->addr, view_self(v), a->protocol).reason;
-	if (a->protocol == PROTOCOL_LAYER2 && may_be_elsewhere(a->decided))
-		nodes = candidate_nodes(v, s, &a->addr, &n);
+	a->decided = decide_node(d, view_self(d->view), a->protocol);
+	if (a->protocol == PROTOCOL_LAYER2 && d->reason == REASON_Candidate)
+		nodes = candidate_nodes(d, &n);
 	if (memcmp(a->uid, s->uid, sizeof(a->uid)) || a->created_us != s->created_us) {
 		/* Another Service under the same name: its rules are not the old one's. */
 		memcpy(a->uid, s->uid, sizeof(a->uid));
@@ -281,19 +275,31 @@ static struct announcement *announcement_new(const struct holder *h, const struc
 	return a;
 }
 
-/* Load balancers of another class are not ours to speak of; external IPs know no class. */
-static bool is_spoken(const struct view *v, const struct view_service *s,
-                      const struct view_address *a, enum protocol protocol)
+/* Decides about one address; moves its announcements from @old to the end of the new list. */
+static struct announcement **update_address(struct announce *t, const struct decision *d,
+                                            struct holder *h, struct announcement **old,
+                                            struct announcement **end)
 {
-	return (a->external || view_is_our_class(v, s)) &&
-	       decide_protocols(v, s, &a->addr) & protocol;
+	static const enum protocol protocols[] = { PROTOCOL_LAYER2, PROTOCOL_BGP };
+	const struct addr *addr = &d->address->addr;
+
+	for (size_t i = 0; i < ARRAY_LEN(protocols); i++) {
+		if (!d->ours || !(d->protocols & protocols[i]))
+			continue;
+		struct announcement *a = take_out(old, addr, protocols[i]);
+		if (!a)
+			a = announcement_new(h, addr, protocols[i]);
+		a->next = NULL;
+		*end = a;
+		end = &a->next;
+		update_one(t, d, a);
+	}
+	return end;
 }
 
 bool announce_update(struct announce *t, const struct view *v, const struct view_service *s)
 {
-	static const enum protocol protocols[] = { PROTOCOL_LAYER2, PROTOCOL_BGP };
-	size_t n = s->n_addresses;
-	struct holder *h = holder_get(t, s->key, n > 0);
+	struct holder *h = holder_get(t, s->key, s->n_addresses > 0);
 	struct announcement *old = h ? h->first : NULL, **end;
 
 	if (!h)
@@ -301,18 +307,9 @@ bool announce_update(struct announce *t, const struct view *v, const struct view
 	t->withdrawn = false;
 	h->first = NULL;
 	end = &h->first;
-	for (size_t i = 0; i < n * ARRAY_LEN(protocols); i++) {
-		const struct view_address *address = &s->addresses[i / ARRAY_LEN(protocols)];
-		enum protocol protocol = protocols[i % ARRAY_LEN(protocols)];
-		if (!is_spoken(v, s, address, protocol))
-			continue;
-		struct announcement *a = take_out(&old, &address->addr, protocol);
-		if (!a)
-			a = announcement_new(h, &address->addr, protocol);
-		a->next = NULL;
-		*end = a;
-		end = &a->next;
-		update_one(t, v, s, a);
+	for (size_t i = 0; i < s->n_addresses; i++) {
+		struct decision d = decide_address(v, s, &s->addresses[i].addr);
+		end = update_address(t, &d, h, &old, end);
 	}
 	while (old) {
 		struct announcement *next = old->next;

@@ -32,7 +32,7 @@ struct announcement {
 	const char *key; /* of the Service */
 	struct addr addr;
 	enum protocol protocol;
-	enum reason decided; /* by decide() for this node */
+	enum reason decided; /* by decide_node() for this one */
 	enum reason reason;  /* with the data plane and layer 2 taken into account */
 	bool eligible;       /* candidate, and the data plane was ready once since */
 	/* What layer 2 says. */

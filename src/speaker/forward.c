@@ -28,15 +28,6 @@ bool forward_wanted(const struct view_service *s, uint8_t family)
 	       cluster_ip(s, family);
 }
 
-static bool is_carried(const struct view *v, const struct view_service *s,
-                       const struct view_address *a, uint8_t family)
-{
-	if (a->addr.family != family || a->ip_mode_proxy || !view_is_admitted(v, s, a))
-		return false;
-	const struct view_service *first = view_first_claimant(v, &a->addr);
-	return !first || first == s;
-}
-
 static void build_addresses(const struct view *v, const struct view_service *s, uint8_t family,
                             struct proxy_service *p)
 {
@@ -48,7 +39,7 @@ static void build_addresses(const struct view *v, const struct view_service *s, 
 	external_ips = xcalloc(s->n_addresses, sizeof(*external_ips));
 	for (size_t i = 0; i < s->n_addresses; i++) {
 		const struct view_address *a = &s->addresses[i];
-		if (!is_carried(v, s, a, family))
+		if (a->addr.family != family || !decide_address(v, s, &a->addr).carried)
 			continue;
 		if (a->external)
 			external_ips[p->n_external_ips++] = a->addr;

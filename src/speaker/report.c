@@ -96,22 +96,22 @@ static void put_str(struct buf *out, const char *key, const char *value)
 	buf_json_str(out, value);
 }
 
-/* The decision's own words, or those of what came after it. */
-static void put_reason(const struct speaker *sp, const struct view_service *s,
-                       const struct addr *addr, const struct announcement *a, struct buf *out)
+/* The decision's own words, or those of what came after it.  @a: NULL where nothing is announced. */
+static void put_reason(const struct speaker *sp, const struct decision *d,
+                       const struct announcement *a, struct buf *out)
 {
 	cleanup(buf_fini) struct buf message = BUF_INIT;
 	const char *node = view_self(sp->view);
-	struct decision d = decide(sp->view, s, addr, node, a ? a->protocol : PROTOCOL_LAYER2);
-	enum reason reason = d.reason == REASON_Candidate && a ? a->reason : d.reason;
+	enum reason decided = decide_node(d, node, a ? a->protocol : PROTOCOL_LAYER2);
+	enum reason reason = decided == REASON_Candidate && a ? a->reason : decided;
 
 	if (reason == REASON_Candidate && a && a->protocol == PROTOCOL_LAYER2 && !sp->l2)
 		reason = REASON_HeartbeatKeyPending;
 
-	if (reason == d.reason)
-		decide_message(&d, sp->view, s, addr, node, &message);
+	if (reason == decided)
+		decide_message(d, reason, node, &message);
 	else if (a->protocol == PROTOCOL_BGP && a->eligible)
-		routes_reason_of(sp->routes, addr, &message);
+		routes_reason_of(sp->routes, &a->addr, &message);
 	else
 		buf_puts(&message, reason_sentence(reason));
 	if (reason == REASON_NotOwner && *a->owner)
@@ -122,25 +122,21 @@ static void put_reason(const struct speaker *sp, const struct view_service *s,
 }
 
 /* @a: NULL where nothing is known of the address, as for a load balancer of another class. */
-static void put_address(const struct speaker *sp, const struct view_service *s,
-                        const struct view_address *address, const struct announcement *a,
-                        struct buf *out)
+static void put_address(const struct speaker *sp, const struct decision *d,
+                        const struct announcement *a, struct buf *out)
 {
-	const struct configuration *c = view_configuration(sp->view);
-	const struct addr *addr = &address->addr;
-	const struct config_pool *pool = c ? configuration_pool_of(c, addr) : NULL;
 	char mac[MAC_STR_SIZE] = "";
 
 	buf_putc(out, '{');
-	put_str(out, "address", addr_str(addr));
+	put_str(out, "address", addr_str(&d->address->addr));
 	buf_putc(out, ',');
-	put_str(out, "kind", view_kind_name(view_kind_of(c, address)));
+	put_str(out, "kind", decide_kind_name(d->kind));
 	buf_putc(out, ',');
-	put_str(out, "pool", pool ? pool->name : "");
+	put_str(out, "pool", d->pool ? d->pool->name : "");
 	buf_putc(out, ',');
 	put_str(out, "protocol", protocol_name(a ? a->protocol : PROTOCOL_LAYER2));
 	buf_printf(out, ",\"announce\":%s,", a && a->reason == REASON_Announced ? "true" : "false");
-	put_reason(sp, s, addr, a, out);
+	put_reason(sp, d, a, out);
 	buf_putc(out, ',');
 	put_str(out, "owner", a ? a->owner : "");
 	buf_putc(out, ',');
@@ -157,19 +153,20 @@ static void put_addresses(const struct speaker *sp, const struct view_service *s
 	const char *comma = "";
 
 	for (size_t i = 0; i < s->n_addresses; i++) {
+		struct decision d = decide_address(sp->view, s, &s->addresses[i].addr);
 		bool told = false;
 		for (const struct announcement *a = list; a; a = a->next) {
 			if (!addr_eq(&a->addr, &s->addresses[i].addr))
 				continue;
 			buf_puts(out, comma);
-			put_address(sp, s, &s->addresses[i], a, out);
+			put_address(sp, &d, a, out);
 			comma = ",";
 			told = true;
 		}
 		if (told)
 			continue;
 		buf_puts(out, comma);
-		put_address(sp, s, &s->addresses[i], NULL, out);
+		put_address(sp, &d, NULL, out);
 		comma = ",";
 	}
 }
@@ -188,8 +185,9 @@ static void put_service(const struct speaker *sp, const struct view_service *s, 
 	           s->passes);
 	/* External IPs do not make up for the address that a load balancer waits for; the list has them last. */
 	if (s->type == KUBE_LOAD_BALANCER && (!s->n_addresses || s->addresses[0].external)) {
+		struct decision d = decide_address(sp->view, s, NULL);
 		buf_putc(out, ',');
-		put_reason(sp, s, NULL, NULL, out);
+		put_reason(sp, &d, NULL, out);
 	}
 	buf_puts(out, ",\"addresses\":[");
 	put_addresses(sp, s, out);

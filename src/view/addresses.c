@@ -8,25 +8,12 @@
 #include "view/private.h"
 
 /*
- * Addresses from outside, and who claims them.
+ * Addresses from outside, and the Services that have them.
  *
- * The index holds every Service that has an address, claimant or not: what is forwarded for one hangs on the claimants, and
- * who is one hangs on the configuration.  So admission is asked for when somebody reads, and when the configuration changes
- * all that have the address are looked at again.
+ * The index holds every Service that has an address; which of them comes first is decided elsewhere (decide.h).  What is
+ * decided for one hangs on the others, so all are looked at again when one comes, goes or changes, and when the
+ * configuration says something else of the address.
  */
-
-const char *view_kind_name(enum view_kind k)
-{
-	switch (k) {
-	case VIEW_LOAD_BALANCER:
-		return "load-balancer";
-	case VIEW_EXTERNAL_ASSIGNED:
-		return "external-ip-assigned";
-	case VIEW_EXTERNAL_HANDWRITTEN:
-		return "external-ip-handwritten";
-	}
-	return "";
-}
 
 /* ---- the list ---- */
 
@@ -86,33 +73,7 @@ bool view_has_family(const struct view_service *s, uint8_t family)
 	return false;
 }
 
-/* ---- admission ---- */
-
-enum view_kind view_kind_of(const struct configuration *c, const struct view_address *a)
-{
-	const struct config_pool *pool;
-
-	if (!a->external)
-		return VIEW_LOAD_BALANCER;
-	pool = c && a->recorded ? configuration_pool_of(c, &a->addr) : NULL;
-	return pool && pool->uses & CONFIG_USE_EXTERNAL_IP ? VIEW_EXTERNAL_ASSIGNED
-	                                                   : VIEW_EXTERNAL_HANDWRITTEN;
-}
-
-static bool is_admitted(const struct configuration *c, const struct view_service *s,
-                        const struct view_address *a)
-{
-	return view_kind_of(c, a) != VIEW_EXTERNAL_HANDWRITTEN ||
-	       (c && configuration_external_ip_allowed(c, &a->addr, s->namespace));
-}
-
-bool view_is_admitted(const struct view *v, const struct view_service *s,
-                      const struct view_address *a)
-{
-	return is_admitted(v->config, s, a);
-}
-
-/* ---- claims ---- */
+/* ---- the index ---- */
 
 /* What kube-proxy would leave to others is no claim. */
 static bool is_indexed(const struct view_address *a)
@@ -173,17 +134,40 @@ void view_claims_add(struct view *v, struct service *s)
 	}
 }
 
-/* Beside who claims it: by pool and protocols. */
-static bool answer_differs(const struct configuration *old, const struct configuration *new,
-                           const struct view_address *a)
+const struct view_service *const *view_holders(const struct view *v, const struct addr *a,
+                                               size_t *ret_n)
 {
-	const struct config_pool *p = old ? configuration_pool_of(old, &a->addr) : NULL;
-	const struct config_pool *q = new ? configuration_pool_of(new, &a->addr) : NULL;
+	const struct claim *c = claim_of(v, a);
 
-	if (p && q)
-		return p->protocols != q->protocols || strcmp(p->name, q->name) != 0;
+	/* A struct service begins with its public part, so that the one array serves both. */
+	_Static_assert(offsetof(struct service, pub) == 0, "the public part comes first");
+	*ret_n = c ? c->n : 0;
+	return c ? (const struct view_service *const *)c->services : NULL;
+}
+
+/* ---- the configuration ---- */
+
+static bool pools_differ(const struct config_pool *p, const struct config_pool *q)
+{
+	if (!p || !q)
+		return p != q;
+	return p->protocols != q->protocols || p->uses != q->uses || strcmp(p->name, q->name) != 0;
+}
+
+/* Whether anything that is decided about the address of @s may be different. */
+static bool differs(const struct configuration *old, const struct configuration *new,
+                    const struct view_service *s, const struct view_address *a)
+{
+	if (!old || !new)
+		return old != new;
+	if (pools_differ(configuration_pool_of(old, &a->addr),
+	                 configuration_pool_of(new, &a->addr)))
+		return true;
 	/* Outside all pools an external IP goes by BGP if there is any peer. */
-	return p != q || !old != !new || (a->external && old && !old->n_peers != !new->n_peers);
+	return a->external &&
+	       (!old->n_peers != !new->n_peers ||
+	        configuration_external_ip_allowed(old, &a->addr, s->namespace) !=
+	                configuration_external_ip_allowed(new, &a->addr, s->namespace));
 }
 
 void view_claims_compare(struct view *v, struct service *s, const struct configuration *old,
@@ -191,12 +175,12 @@ void view_claims_compare(struct view *v, struct service *s, const struct configu
 {
 	for (size_t i = 0; i < s->pub.n_addresses; i++) {
 		const struct view_address *a = &s->pub.addresses[i];
-		bool claim = view_kind_of(old, a) != view_kind_of(new, a) ||
-		             is_admitted(old, &s->pub, a) != is_admitted(new, &s->pub, a);
-		if (claim || answer_differs(old, new, a))
-			view_mark(v, s);
-		if (claim)
-			mark_others(v, claim_of(v, &a->addr), s);
+		const struct claim *c = claim_of(v, &a->addr);
+		if (!differs(old, new, &s->pub, a))
+			continue;
+		view_mark(v, s);
+		if (c)
+			mark_others(v, c, s);
 	}
 }
 
@@ -205,46 +189,4 @@ int view_by_name(const struct view_service *a, const struct view_service *b)
 	int c = strcmp(a->namespace, b->namespace);
 
 	return c ? c : strcmp(a->name, b->name);
-}
-
-static bool is_claimant(const struct view *v, const struct view_service *s, const struct addr *addr)
-{
-	const struct view_address *a = view_address_of(s, addr);
-
-	if (s->deleting)
-		return false;
-	return a->external ? view_has_family(s, addr->family) && view_is_admitted(v, s, a)
-	                   : view_is_our_class(v, s);
-}
-
-static bool is_older(const struct view_service *a, const struct view_service *b)
-{
-	return a->created_us != b->created_us ? a->created_us < b->created_us
-	                                      : view_by_name(a, b) < 0;
-}
-
-/*
- * Whoever may write Services may write records, but not statuses: so an older Service could take a load balancer's
- * address by a record that it wrote itself, until the controller has put that right.
- */
-const struct view_service *view_first_claimant(const struct view *v, const struct addr *a)
-{
-	const struct view_service *first = NULL, *first_by_record = NULL;
-	const struct claim *c = claim_of(v, a);
-	bool granted = false; /* some status has it */
-
-	for (size_t i = 0; c && i < c->n; i++) {
-		const struct view_service *s = &c->services[i]->pub;
-		if (!is_claimant(v, s, a))
-			continue;
-		enum view_kind kind = view_kind_of(v->config, view_address_of(s, a));
-		const struct view_service **at =
-			kind == VIEW_EXTERNAL_ASSIGNED ? &first_by_record : &first;
-		granted |= kind == VIEW_LOAD_BALANCER;
-		if (!*at || is_older(s, *at))
-			*at = s;
-	}
-	if (!first || (first_by_record && !granted && is_older(first_by_record, first)))
-		return first_by_record;
-	return first;
 }

@@ -24,7 +24,7 @@ struct service {
 	UT_hash_handle hh;
 };
 
-/* Who has an address from outside. */
+/* The Services that have an address from outside. */
 struct claim {
 	struct addr addr;
 	struct service **services;

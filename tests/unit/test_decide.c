@@ -23,6 +23,17 @@ static struct view *world(void)
 	return v;
 }
 
+static enum reason reason_for(struct view *v, const char *key, const char *ip, const char *node,
+                              enum protocol protocol)
+{
+	struct addr a = { 0 };
+
+	if (ip)
+		addr_parse(ip, &a);
+	struct decision d = decide_address(v, view_service_named(v, key), ip ? &a : NULL);
+	return decide_node(&d, node, protocol);
+}
+
 #define LOCAL ",'externalTrafficPolicy':'Local'"
 
 static void announce_rules(void **state)
@@ -82,12 +93,13 @@ static void announce_rules(void **state)
 			world_slice(v, "web", "web-1", cases[i].endpoints);
 		addr_parse(cases[i].ip, &a);
 		const struct view_service *s = view_service_named(v, "shop/web");
-		struct decision d = decide(v, s, &a, cases[i].node, PROTOCOL_LAYER2);
-		decide_message(&d, v, s, &a, cases[i].node, &message);
-		if (d.reason != cases[i].reason)
-			fail_msg("%s: %s, not %s", cases[i].what, reason_name(d.reason),
+		struct decision d = decide_address(v, s, &a);
+		enum reason reason = decide_node(&d, cases[i].node, PROTOCOL_LAYER2);
+		decide_message(&d, reason, cases[i].node, &message);
+		if (reason != cases[i].reason)
+			fail_msg("%s: %s, not %s", cases[i].what, reason_name(reason),
 			         reason_name(cases[i].reason));
-		if (!strstr(buf_str(&message), reason_sentence(d.reason)) ||
+		if (!strstr(buf_str(&message), reason_sentence(reason)) ||
 		    (cases[i].says && !strstr(buf_str(&message), cases[i].says)))
 			fail_msg("%s: %s", cases[i].what, buf_str(&message));
 		view_free(v);
@@ -119,9 +131,8 @@ static void every_node_announces_by_bgp(void **state)
 		world_service(v, "web", cases[i].ip, cases[i].spec);
 		world_slice(v, "web", "web-1", cases[i].endpoints);
 		addr_parse(cases[i].ip, &a);
-		enum reason reason = decide(v, view_service_named(v, "shop/web"), &a, cases[i].node,
-		                            PROTOCOL_BGP)
-		                             .reason;
+		enum reason reason =
+			reason_for(v, "shop/web", cases[i].ip, cases[i].node, PROTOCOL_BGP);
 		if (reason != cases[i].reason)
 			fail_msg("%s: %s, not %s", cases[i].what, reason_name(reason),
 			         reason_name(cases[i].reason));
@@ -200,10 +211,11 @@ static void external_ips(void **state)
 		world_slice(v, "web", "web-1", cases[i].endpoints);
 		addr_parse(cases[i].ip, &a);
 		const struct view_service *s = view_service_named(v, "shop/web");
-		struct decision d = decide(v, s, &a, cases[i].node, cases[i].protocol);
-		decide_message(&d, v, s, &a, cases[i].node, &message);
-		if (d.reason != cases[i].reason)
-			fail_msg("%s: %s, not %s", cases[i].what, reason_name(d.reason),
+		struct decision d = decide_address(v, s, &a);
+		enum reason reason = decide_node(&d, cases[i].node, cases[i].protocol);
+		decide_message(&d, reason, cases[i].node, &message);
+		if (reason != cases[i].reason)
+			fail_msg("%s: %s, not %s", cases[i].what, reason_name(reason),
 			         reason_name(cases[i].reason));
 		if (cases[i].says && !strstr(buf_str(&message), cases[i].says))
 			fail_msg("%s: %s", cases[i].what, buf_str(&message));
@@ -222,17 +234,19 @@ static void outside_all_pools_a_peer_makes_it_both(void **state)
 	world_external(v, "web", "ClusterIP", "203.0.113.1,203.0.113.128", "", "");
 	world_slice(v, "web", "web-1", "10.1.1.1@n1");
 	const struct view_service *s = view_service_named(v, "shop/web");
-	assert_int_equal(decide_protocols(v, s, &a), PROTOCOL_LAYER2);
+	assert_int_equal(decide_address(v, s, &a).protocols, PROTOCOL_LAYER2);
 	world_passes(v);
 	world_put(v, "{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
 	             "'name':'fairlead-active','uid':'u'},'data':{'config':'"
 	             "peers: [{my-asn: 64500, peer-asn: 64501, peer-address: 10.0.0.1}]\\n"
 	             "external-ips: {allow: [203.0.113.0/25], namespaces: [shop]}\\n'}}");
 	assert_int_equal(world_passes(v), 1);
-	assert_int_equal(decide_protocols(v, s, &a), PROTOCOL_LAYER2 | PROTOCOL_BGP);
-	assert_int_equal(decide(v, s, &a, "n1", PROTOCOL_BGP).reason, REASON_Candidate);
-	assert_int_equal(decide(v, s, &a, "n1", PROTOCOL_LAYER2).reason, REASON_Candidate);
-	assert_int_equal(decide_protocols(v, s, &denied), PROTOCOL_LAYER2);
+	assert_int_equal(decide_address(v, s, &a).protocols, PROTOCOL_LAYER2 | PROTOCOL_BGP);
+	assert_int_equal(reason_for(v, "shop/web", "203.0.113.1", "n1", PROTOCOL_BGP),
+	                 REASON_Candidate);
+	assert_int_equal(reason_for(v, "shop/web", "203.0.113.1", "n1", PROTOCOL_LAYER2),
+	                 REASON_Candidate);
+	assert_int_equal(decide_address(v, s, &denied).protocols, PROTOCOL_LAYER2);
 	view_free(v);
 }
 
@@ -255,19 +269,16 @@ static void what_nobody_forwards_is_not_announced(void **state)
 			"'spec':{%s,'externalIPs':['203.0.113.1'],'ports':[{'port':80}]}}",
 			specs[i]);
 		world_slice(v, "web", "web-1", "10.1.1.1@n1");
-		assert_int_equal(decide(v, view_service_named(v, "shop/web"), &a, "n1", L2).reason,
+		assert_int_equal(reason_for(v, "shop/web", "203.0.113.1", "n1", L2),
 		                 REASON_NotForwarded);
 		view_free(v);
 	}
 }
 
-static struct decision decide_for(struct view *v, const char *key, const char *ip)
+/* On n1 by layer 2. */
+static enum reason here(struct view *v, const char *key, const char *ip)
 {
-	struct addr a = { 0 };
-
-	if (ip)
-		addr_parse(ip, &a);
-	return decide(v, view_service_named(v, key), ip ? &a : NULL, "n1", PROTOCOL_LAYER2);
+	return reason_for(v, key, ip, "n1", PROTOCOL_LAYER2);
 }
 
 static void services_that_want_no_address(void **state)
@@ -278,14 +289,14 @@ static void services_that_want_no_address(void **state)
 	world_put(v, "{'kind':'Service','metadata':{'namespace':'shop','name':'inner','uid':'u'},"
 	             "'spec':{'type':'NodePort','clusterIP':'10.96.0.8','clusterIPs':['10.96.0.8'],"
 	             "'ports':[{'port':80}]}}");
-	assert_int_equal(decide_for(v, "shop/inner", NULL).reason, REASON_NotLoadBalancer);
+	assert_int_equal(here(v, "shop/inner", NULL), REASON_NotLoadBalancer);
 	world_put(
 		v,
 		"{'kind':'Service','metadata':{'namespace':'shop','name':'new','uid':'u'},"
 		"'spec':{'type':'LoadBalancer','clusterIP':'10.96.0.8','clusterIPs':['10.96.0.8'],"
 		"'ports':[{'port':80}]}}");
-	assert_int_equal(decide_for(v, "shop/new", NULL).reason, REASON_NoAddress);
-	assert_int_equal(decide_for(v, "shop/new", "192.0.2.1").reason, REASON_NoAddress);
+	assert_int_equal(here(v, "shop/new", NULL), REASON_NoAddress);
+	assert_int_equal(here(v, "shop/new", "192.0.2.1"), REASON_NoAddress);
 	world_put(
 		v,
 		"{'kind':'Service','metadata':{'namespace':'shop','name':'going','uid':'u',"
@@ -294,7 +305,7 @@ static void services_that_want_no_address(void **state)
 		"'ports':[{'port':80}]},'status':{'loadBalancer':{'ingress':[{'ip':'192.0.2.1'}]}}"
 		"}");
 	world_slice(v, "going", "g", "10.1.1.1@n1");
-	assert_int_equal(decide_for(v, "shop/going", "192.0.2.1").reason, REASON_Deleting);
+	assert_int_equal(here(v, "shop/going", "192.0.2.1"), REASON_Deleting);
 	world_put(
 		v,
 		"{'kind':'Service','metadata':{'namespace':'shop','name':'proxied','uid':'u'},"
@@ -302,7 +313,7 @@ static void services_that_want_no_address(void **state)
 		"'ports':[{'port':80}]},'status':{'loadBalancer':{'ingress':["
 		"{'ip':'192.0.2.1','ipMode':'Proxy'}]}}}");
 	world_slice(v, "proxied", "p", "10.1.1.1@n1");
-	assert_int_equal(decide_for(v, "shop/proxied", "192.0.2.1").reason, REASON_IpModeProxy);
+	assert_int_equal(here(v, "shop/proxied", "192.0.2.1"), REASON_IpModeProxy);
 	view_free(v);
 }
 
@@ -314,7 +325,7 @@ static void nothing_without_a_configuration(void **state)
 	world_node(v, "n1");
 	world_service(v, "web", "192.0.2.1", "");
 	world_slice(v, "web", "web-1", "10.1.1.1@n1");
-	assert_int_equal(decide_for(v, "shop/web", "192.0.2.1").reason, REASON_NoConfiguration);
+	assert_int_equal(here(v, "shop/web", "192.0.2.1"), REASON_NoConfiguration);
 	view_free(v);
 }
 
@@ -330,16 +341,16 @@ static void the_earlier_claimant_serves(void **state)
 	world_slice(v, "web", "web-1", "10.1.1.1@n1");
 	world_service(v, "api", "192.0.2.1", "");
 	world_slice(v, "api", "api-1", "10.1.1.2@n1");
-	assert_int_equal(decide_for(v, "shop/api", "192.0.2.1").reason, REASON_Candidate);
-	struct decision d = decide_for(v, "shop/web", "192.0.2.1");
+	assert_int_equal(here(v, "shop/api", "192.0.2.1"), REASON_Candidate);
+	struct decision d = decide_address(v, view_service_named(v, "shop/web"), &a);
 	assert_int_equal(d.reason, REASON_AddressShared);
-	decide_message(&d, v, view_service_named(v, "shop/web"), &a, "n1", &message);
+	decide_message(&d, d.reason, "n1", &message);
 	assert_non_null(strstr(buf_str(&message), "shop/api"));
 	view_free(v);
 }
 
-/* Of any kinds; but who is denied an address does not keep it from others. */
-static void the_earlier_of_two_kinds_serves(void **state)
+/* Whatever its age; but a Service that is denied an address does not keep it from others. */
+static void a_status_comes_before_a_record_and_that_before_a_hand(void **state)
 {
 	(void)state;
 	struct view *v = world();
@@ -352,18 +363,14 @@ static void the_earlier_of_two_kinds_serves(void **state)
 	world_service(v, "f-balancer", "198.51.100.1", "");
 	world_slice(v, "e-balancer", "e", "10.1.1.1@n1");
 	world_slice(v, "c-assigned", "c", "10.1.1.1@n1");
-	assert_int_equal(decide_for(v, "shop/a-denied", "192.0.2.1").reason,
-	                 REASON_ExternalIpNotAllowed);
-	assert_int_equal(decide_for(v, "shop/e-balancer", "192.0.2.1").reason, REASON_Candidate);
-	assert_int_equal(decide_for(v, "shop/c-assigned", "100.64.1.1").reason, REASON_Candidate);
-	assert_int_equal(decide_for(v, "shop/d-assigned", "100.64.1.1").reason,
-	                 REASON_AddressShared);
+	assert_int_equal(here(v, "shop/a-denied", "192.0.2.1"), REASON_ExternalIpNotAllowed);
+	assert_int_equal(here(v, "shop/e-balancer", "192.0.2.1"), REASON_Candidate);
+	assert_int_equal(here(v, "shop/c-assigned", "100.64.1.1"), REASON_Candidate);
+	assert_int_equal(here(v, "shop/d-assigned", "100.64.1.1"), REASON_AddressShared);
+	assert_int_equal(here(v, "shop/b-allowed", "198.51.100.1"), REASON_AddressShared);
 	struct addr a;
 	addr_parse("198.51.100.1", &a);
-	struct decision d =
-		decide(v, view_service_named(v, "shop/f-balancer"), &a, "n1", PROTOCOL_BGP);
-	assert_int_equal(d.reason, REASON_AddressShared);
-	assert_string_equal(d.claimant->name, "b-allowed");
+	assert_string_equal(decide_first(v, &a)->name, "f-balancer");
 	/* A record is anybody's to write, a status is not. */
 	world_put(
 		v,
@@ -374,14 +381,17 @@ static void the_earlier_of_two_kinds_serves(void **state)
 		" use: [load-balancer, external-ip]}\\n"
 		"external-ips: {allow: [203.0.113.0/24, 192.0.2.7/32], namespaces: [shop]}\\n'}}");
 	world_external(v, "a-forger", "ClusterIP", "192.0.2.1", "192.0.2.1", "");
-	assert_int_equal(decide_for(v, "shop/a-forger", "192.0.2.1").reason, REASON_AddressShared);
-	assert_int_equal(decide_for(v, "shop/e-balancer", "192.0.2.1").reason, REASON_Candidate);
-	/* Between a record and a hand that is allowed, age decides. */
-	world_external(v, "b-hand", "ClusterIP", "192.0.2.7", "", "");
-	world_external(v, "a-forger", "ClusterIP", "192.0.2.7", "192.0.2.7", "");
-	world_slice(v, "a-forger", "a", "10.1.1.1@n1");
-	assert_int_equal(decide_for(v, "shop/a-forger", "192.0.2.7").reason, REASON_Candidate);
-	assert_int_equal(decide_for(v, "shop/b-hand", "192.0.2.7").reason, REASON_AddressShared);
+	assert_int_equal(here(v, "shop/a-forger", "192.0.2.1"), REASON_AddressShared);
+	assert_int_equal(here(v, "shop/e-balancer", "192.0.2.1"), REASON_Candidate);
+	world_external(v, "a-hand", "ClusterIP", "192.0.2.7", "", "");
+	world_external(v, "z-assigned", "ClusterIP", "192.0.2.7", "192.0.2.7", "");
+	world_slice(v, "z-assigned", "z", "10.1.1.1@n1");
+	assert_int_equal(here(v, "shop/z-assigned", "192.0.2.7"), REASON_Candidate);
+	assert_int_equal(here(v, "shop/a-hand", "192.0.2.7"), REASON_AddressShared);
+	/* Another controller's status as well. */
+	world_service(v, "z-others", "192.0.2.7", ",'loadBalancerClass':'example.com/x'");
+	assert_int_equal(here(v, "shop/z-assigned", "192.0.2.7"), REASON_AddressShared);
+	assert_int_equal(here(v, "shop/z-others", "192.0.2.7"), REASON_OtherClass);
 	view_free(v);
 }
 
@@ -396,7 +406,7 @@ static void who_forwards_nothing_claims_nothing(void **state)
 	          "'externalIPs':['203.0.113.1'],'ports':[{'port':80}]}}");
 	world_external(v, "g-allowed", "ClusterIP", "203.0.113.1", "", "");
 	world_slice(v, "g-allowed", "g", "10.1.1.1@n1");
-	assert_int_equal(decide_for(v, "shop/g-allowed", "203.0.113.1").reason, REASON_Candidate);
+	assert_int_equal(here(v, "shop/g-allowed", "203.0.113.1"), REASON_Candidate);
 	view_free(v);
 }
 
@@ -672,7 +682,7 @@ int main(void)
 		cmocka_unit_test(services_that_want_no_address),
 		cmocka_unit_test(nothing_without_a_configuration),
 		cmocka_unit_test(the_earlier_claimant_serves),
-		cmocka_unit_test(the_earlier_of_two_kinds_serves),
+		cmocka_unit_test(a_status_comes_before_a_record_and_that_before_a_hand),
 		cmocka_unit_test(who_forwards_nothing_claims_nothing),
 		cmocka_unit_test(external_ips),
 		cmocka_unit_test(outside_all_pools_a_peer_makes_it_both),

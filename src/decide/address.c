@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "fairlead/decide.h"
+
+#include <string.h>
+
+#include "decide/private.h"
+
+/*
+ * Reasons are looked for from the general to the particular: what is wrong with the Service, then with the address,
+ * then with the endpoints, then with the node; the first that applies is the answer.  So every node gives the same
+ * answer for as long as the matter is not the node itself.
+ */
+
+/* ---- kinds and admission ---- */
+
+const char *decide_kind_name(enum decide_kind k)
+{
+	switch (k) {
+	case DECIDE_LOAD_BALANCER:
+		return "load-balancer";
+	case DECIDE_EXTERNAL_ASSIGNED:
+		return "external-ip-assigned";
+	case DECIDE_EXTERNAL_HANDWRITTEN:
+		return "external-ip-handwritten";
+	}
+	return "";
+}
+
+static enum decide_kind kind_in(const struct config_pool *pool, const struct view_address *a)
+{
+	if (!a->external)
+		return DECIDE_LOAD_BALANCER;
+	return a->recorded && pool && pool->uses & CONFIG_USE_EXTERNAL_IP
+	               ? DECIDE_EXTERNAL_ASSIGNED
+	               : DECIDE_EXTERNAL_HANDWRITTEN;
+}
+
+enum decide_kind decide_kind_of(const struct configuration *c, const struct view_address *a)
+{
+	return kind_in(c ? configuration_pool_of(c, &a->addr) : NULL, a);
+}
+
+/*
+ * May the Service have this address?  An external IP that somebody wrote by hand is denied unless the configuration allows
+ * it, for else whoever may write Services could draw anybody's traffic to himself (CVE-2020-8554).
+ */
+static bool is_admitted(const struct configuration *c, const struct view_service *s,
+                        const struct view_address *a, enum decide_kind kind)
+{
+	return kind != DECIDE_EXTERNAL_HANDWRITTEN ||
+	       (c && configuration_external_ip_allowed(c, &a->addr, s->namespace));
+}
+
+/* ---- who comes first ---- */
+
+/* Lower comes first. */
+enum claim { CLAIM_STATUS, CLAIM_STATUS_OF_OTHERS, CLAIM_RECORD, CLAIM_HAND, CLAIM_NONE };
+
+static enum claim claim_of(const struct view *v, const struct config_pool *pool,
+                           const struct view_service *s, const struct view_address *a)
+{
+	enum decide_kind kind = kind_in(pool, a);
+
+	if (s->deleting)
+		return CLAIM_NONE;
+	if (kind == DECIDE_LOAD_BALANCER)
+		return view_is_our_class(v, s) ? CLAIM_STATUS : CLAIM_STATUS_OF_OTHERS;
+	if (!view_has_family(s, a->addr.family) || !is_admitted(view_configuration(v), s, a, kind))
+		return CLAIM_NONE;
+	return kind == DECIDE_EXTERNAL_ASSIGNED ? CLAIM_RECORD : CLAIM_HAND;
+}
+
+static bool is_older(const struct view_service *a, const struct view_service *b)
+{
+	int c = strcmp(a->namespace, b->namespace);
+
+	if (a->created_us != b->created_us)
+		return a->created_us < b->created_us;
+	return c ? c < 0 : strcmp(a->name, b->name) < 0;
+}
+
+static const struct view_service *first_of(const struct view *v, const struct config_pool *pool,
+                                           const struct addr *a)
+{
+	const struct view_service *first = NULL;
+	enum claim best = CLAIM_NONE;
+	size_t n;
+	const struct view_service *const *holders = view_holders(v, a, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		enum claim claim = claim_of(v, pool, holders[i], view_address_of(holders[i], a));
+		if (claim > best || claim == CLAIM_NONE)
+			continue;
+		if (claim < best || is_older(holders[i], first))
+			first = holders[i];
+		best = claim;
+	}
+	return first;
+}
+
+const struct view_service *decide_first(const struct view *v, const struct addr *a)
+{
+	const struct configuration *c = view_configuration(v);
+
+	return first_of(v, c ? configuration_pool_of(c, a) : NULL, a);
+}
+
+/* ---- the decision ---- */
+
+static unsigned int protocols_of(const struct decision *d, bool admitted)
+{
+	const struct configuration *c = view_configuration(d->view);
+
+	if (d->pool)
+		return d->pool->protocols;
+	return c && c->n_peers && d->address->external && admitted ? PROTOCOL_LAYER2 | PROTOCOL_BGP
+	                                                           : PROTOCOL_LAYER2;
+}
+
+/* Type and class are about load balancers; an external IP asks for neither. */
+static enum reason about_service(const struct decision *d)
+{
+	bool external = d->address && d->address->external;
+
+	if (!external && d->service->type != KUBE_LOAD_BALANCER)
+		return REASON_NotLoadBalancer;
+	if (!external && !view_is_our_class(d->view, d->service))
+		return REASON_OtherClass;
+	if (d->service->deleting)
+		return REASON_Deleting;
+	return REASON_Candidate;
+}
+
+static enum reason about_address(const struct decision *d, bool admitted)
+{
+	const struct view_address *a = d->address;
+
+	if (!a)
+		return REASON_NoAddress;
+	if (!view_configuration(d->view))
+		return REASON_NoConfiguration;
+	if (a->ip_mode_proxy)
+		return REASON_IpModeProxy;
+	if (!a->external && !d->pool)
+		return REASON_AddressNotInPool;
+	if (!admitted)
+		return REASON_ExternalIpNotAllowed;
+	if (a->external && !view_has_family(d->service, a->addr.family))
+		return REASON_NotForwarded;
+	if (view_is_node_address(d->view, &a->addr))
+		return REASON_NodeAddress;
+	if (d->first && d->first != d->service)
+		return REASON_AddressShared;
+	return REASON_Candidate;
+}
+
+struct decision decide_address(const struct view *v, const struct view_service *s,
+                               const struct addr *a)
+{
+	const struct configuration *c = view_configuration(v);
+	struct decision d = { .view = v,
+		              .service = s,
+		              .address = a ? view_address_of(s, a) : NULL,
+		              .ours = view_is_our_class(v, s) };
+	bool admitted = true;
+
+	if (d.address) {
+		d.pool = c ? configuration_pool_of(c, a) : NULL;
+		d.kind = kind_in(d.pool, d.address);
+		d.ours |= d.address->external;
+		admitted = is_admitted(c, s, d.address, d.kind);
+		d.protocols = protocols_of(&d, admitted);
+		d.first = first_of(v, d.pool, a);
+		d.carried = !d.address->ip_mode_proxy && admitted && (!d.first || d.first == s);
+		decide_count_endpoints(&d);
+	}
+	d.reason = about_service(&d);
+	if (d.reason == REASON_Candidate)
+		d.reason = about_address(&d, admitted);
+	return d;
+}

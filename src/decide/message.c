@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "fairlead/decide.h"
+
+/* Words, by reason.  By which configuration; one that is only tried has no generation. */
+static void add_generation(const struct view *v, struct buf *out)
+{
+	if (view_generation(v))
+		buf_printf(out, ", generation %llu", (unsigned long long)view_generation(v));
+}
+
+static void about_protocol(const struct decision *d, struct buf *out)
+{
+	buf_printf(out, ": %s%s", d->pool ? "another is named by pool " : "there is no peer",
+	           d->pool ? d->pool->name : "");
+}
+
+static void about_admission(const struct decision *d, struct buf *out)
+{
+	buf_printf(out, ": %s in namespace %s", addr_str(&d->address->addr), d->service->namespace);
+	add_generation(d->view, out);
+	if (d->address->recorded)
+		buf_puts(out, "; it was assigned once, but no pool for external IPs holds it");
+}
+
+static void about_pool(const struct decision *d, struct buf *out)
+{
+	buf_printf(out, ": %s", addr_str(&d->address->addr));
+	add_generation(d->view, out);
+}
+
+void decide_message(const struct decision *d, enum reason reason, const char *node, struct buf *out)
+{
+	const struct view_service *s = d->service;
+	const struct addr *a = d->address ? &d->address->addr : NULL;
+
+	buf_puts(out, reason_sentence(reason));
+	if (reason_about(reason) == REASON_ABOUT_NODE)
+		buf_printf(out, ": %s", node);
+	else if (reason == REASON_AddressShared)
+		buf_printf(out, ": %s has %s", d->first->key, addr_str(a));
+	else if (reason == REASON_OtherClass)
+		buf_printf(out, ": %s", s->class ? s->class : "none");
+	else if (reason == REASON_NotLoadBalancer)
+		buf_printf(out, ": it is %s", kube_service_type_name(s->type));
+	else if (reason == REASON_AddressNotInPool)
+		about_pool(d, out);
+	else if (reason == REASON_ProtocolUnsupported)
+		about_protocol(d, out);
+	else if (reason == REASON_ExternalIpNotAllowed)
+		about_admission(d, out);
+	else if (reason == REASON_NotForwarded)
+		buf_printf(out, ": IPv%u", a->family);
+	else if (reason == REASON_NodeAddress)
+		buf_printf(out, ": %s", addr_str(a));
+}

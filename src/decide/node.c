@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <string.h>
+
+#include "decide/private.h"
+
+/* What a protocol, the endpoints and the node add to the decision about an address. */
+
+enum reason decide_node_itself(const struct view_node *n)
+{
+	if (!n)
+		return REASON_NodeUnknown;
+	if (n->excluded)
+		return REASON_NodeExcluded;
+	if (n->network_unavailable)
+		return REASON_NetworkUnavailable;
+	return REASON_Candidate;
+}
+
+/* ---- endpoints ---- */
+
+static bool serves_a_port(const struct view_service *s, const struct view_slice *slice)
+{
+	for (size_t i = 0; i < s->n_ports; i++)
+		for (size_t k = 0; k < slice->n_ports; k++)
+			if (s->ports[i].name == slice->ports[k].name &&
+			    s->ports[i].proto == slice->ports[k].proto && slice->ports[k].port)
+				return true;
+	return false;
+}
+
+static bool is_usable(const struct view_endpoint *ep)
+{
+	return ep->ready || (ep->serving && ep->terminating);
+}
+
+/* Calls @fn for each usable endpoint of the address's family, whichever port it serves, until it returns true. */
+static bool any_endpoint(const struct decision *d,
+                         bool (*fn)(const struct view_endpoint *ep, const void *arg),
+                         const void *arg)
+{
+	for (const struct view_slice *slice = d->service->slices; slice; slice = slice->next) {
+		if (slice->family != d->address->addr.family || !serves_a_port(d->service, slice))
+			continue;
+		for (size_t i = 0; i < slice->n_endpoints; i++)
+			if (is_usable(&slice->endpoints[i]) && fn(&slice->endpoints[i], arg))
+				return true;
+	}
+	return false;
+}
+
+static bool is_any(const struct view_endpoint *ep, const void *arg)
+{
+	(void)ep;
+	(void)arg;
+	return true;
+}
+
+static bool is_here(const struct view_endpoint *ep, const void *node)
+{
+	return ep->node && !strcmp(ep->node, node);
+}
+
+void decide_count_endpoints(struct decision *d)
+{
+	d->has_endpoint = any_endpoint(d, is_any, NULL);
+}
+
+/* ---- the node ---- */
+
+enum reason decide_node(const struct decision *d, const char *node, enum protocol protocol)
+{
+	if (d->reason != REASON_Candidate)
+		return d->reason;
+	if (!(d->protocols & protocol))
+		return REASON_ProtocolUnsupported;
+	if (protocol == PROTOCOL_LAYER2 && d->address->addr.family != 4)
+		return REASON_FamilyUnsupported;
+	if (!d->has_endpoint)
+		return REASON_NoEndpoints;
+	enum reason reason = decide_node_itself(view_node_named(d->view, node));
+	if (reason != REASON_Candidate)
+		return reason;
+	if (d->service->external_local && !any_endpoint(d, is_here, node))
+		return REASON_NoLocalEndpoint;
+	return REASON_Candidate;
+}
