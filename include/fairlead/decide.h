@@ -31,7 +31,7 @@ enum decide_kind {
 	DECIDE_EXTERNAL_HANDWRITTEN /* of spec.externalIPs, where somebody else did */
 };
 const char *decide_kind_name(enum decide_kind k); /* "load-balancer" … */
-/* An external IP counts as assigned while it is recorded and in a pool for external IPs.  @c: may be NULL. */
+/* An external IP counts as assigned while its record is confirmed, and it is in a pool for external IPs.  @c: may be NULL. */
 enum decide_kind decide_kind_of(const struct configuration *c, const struct view_address *a);
 
 /* One address of one Service.  Good until the view changes. */

@@ -14,7 +14,7 @@
  *   sentence  what it says, without a capital and a full stop; the default message: details go into a message of their own
  *   remedy    what a person should do, in whole sentences; "": nothing.  `code` stands in backticks.
  *
- * docs/reasons.md, the man pages and `fairlead explain` print sentence and remedy as they stand.
+ * docs/reasons.md, the man pages and `fairlead explain` print sentence and remedy.
  */
 
 #include <stdbool.h>

@@ -38,7 +38,8 @@ struct view_address {
 	struct addr addr;
 	bool ip_mode_proxy;
 	bool external; /* of spec.externalIPs */
-	bool recorded; /* external, and what the controller assigned, by its record and its condition */
+	/* External, and in the controller's record of what it assigned, which anybody may write; and its status says so, too. */
+	bool recorded, confirmed;
 };
 
 struct view_endpoint {

@@ -102,6 +102,15 @@ static void rows_text(const struct explain_address *a, struct buf *out)
 	table_print(&t, "  ", out);
 }
 
+/* A terminal needs no marks around code. */
+static void remedy_text(const char *remedy, struct buf *out)
+{
+	for (; *remedy; remedy++)
+		if (*remedy != '`')
+			buf_putc(out, *remedy);
+	buf_putc(out, '\n');
+}
+
 static void remedies_text(const struct explain_address *a, struct buf *out)
 {
 	bool told[REASON_COUNT] = { false }, any = false;
@@ -111,8 +120,9 @@ static void remedies_text(const struct explain_address *a, struct buf *out)
 		if (a->rows[i].announce || r == REASON_COUNT || told[r] || !*reason_remedy(r))
 			continue;
 		told[r] = true;
-		buf_printf(out, "%s    %s: %s\n", any ? "" : "  What would change it:\n",
-		           reason_name(r), reason_remedy(r));
+		buf_printf(out, "%s    %s: ", any ? "" : "  What would change it:\n",
+		           reason_name(r));
+		remedy_text(reason_remedy(r), out);
 		any = true;
 	}
 }
@@ -168,8 +178,10 @@ static void no_address_text(const struct explain *x, const struct kube_service *
 	decide_message(&d, d.reason, view_self(x->view), out);
 	buf_puts(out, ".\n");
 	condition_text(service, IPAM_CONDITION, out);
-	if (*remedy)
-		buf_printf(out, "What would change it: %s\n", remedy);
+	if (*remedy) {
+		buf_puts(out, "What would change it: ");
+		remedy_text(remedy, out);
+	}
 }
 
 static void address_text(const struct explain *x, const struct explain_address *a, struct buf *out)

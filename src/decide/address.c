@@ -32,7 +32,7 @@ static enum decide_kind kind_in(const struct config_pool *pool, const struct vie
 {
 	if (!a->external)
 		return DECIDE_LOAD_BALANCER;
-	return a->recorded && pool && pool->uses & CONFIG_USE_EXTERNAL_IP
+	return a->confirmed && pool && pool->uses & CONFIG_USE_EXTERNAL_IP
 	               ? DECIDE_EXTERNAL_ASSIGNED
 	               : DECIDE_EXTERNAL_HANDWRITTEN;
 }
@@ -145,8 +145,10 @@ static enum reason about_address(const struct decision *d, bool admitted)
 		return REASON_IpModeProxy;
 	if (!a->external && !d->pool)
 		return REASON_AddressNotInPool;
+	/* A record that another Service's claim belies is no list written by hand. */
 	if (!admitted)
-		return REASON_ExternalIpNotAllowed;
+		return a->recorded && !a->confirmed && d->first ? REASON_AddressShared
+		                                                : REASON_ExternalIpNotAllowed;
 	if (a->external && !view_has_family(d->service, a->addr.family))
 		return REASON_NotForwarded;
 	if (view_is_node_address(d->view, &a->addr))

@@ -20,7 +20,7 @@ static void about_admission(const struct decision *d, struct buf *out)
 {
 	buf_printf(out, ": %s in namespace %s", addr_str(&d->address->addr), d->service->namespace);
 	add_generation(d->view, out);
-	if (d->address->recorded)
+	if (d->address->confirmed)
 		buf_puts(out, "; it was assigned once, but no pool for external IPs holds it");
 }
 

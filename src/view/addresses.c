@@ -26,14 +26,15 @@ static const struct view_address *find(const struct view_address *list, size_t n
 	return NULL;
 }
 
-/* By the record, which anybody may write, and by the status. */
-static bool is_recorded(const struct kube_service *s, const struct addr *a)
+static struct view_address external_address(const struct kube_service *s, const struct addr *a)
 {
 	struct addr confirmed[2];
 	size_t n = kube_external_confirmed(s, confirmed);
+	struct view_address out = { .addr = *a, .external = true };
 
-	return addrs_contain(s->external_assigned, s->n_external_assigned, a) &&
-	       addrs_contain(confirmed, n, a);
+	out.recorded = addrs_contain(s->external_assigned, s->n_external_assigned, a);
+	out.confirmed = out.recorded && addrs_contain(confirmed, n, a);
+	return out;
 }
 
 struct view_address *view_addresses_of(const struct kube_service *s, size_t *ret_n)
@@ -52,9 +53,7 @@ struct view_address *view_addresses_of(const struct kube_service *s, size_t *ret
 	for (size_t i = 0; i < s->n_external_ips; i++) {
 		const struct addr *a = &s->external_ips[i];
 		if (!find(list, n, a))
-			list[n++] = (struct view_address){ .addr = *a,
-				                           .external = true,
-				                           .recorded = is_recorded(s, a) };
+			list[n++] = external_address(s, a);
 	}
 	*ret_n = n;
 	return list;

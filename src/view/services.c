@@ -81,7 +81,7 @@ static void content_lists(struct view *v, const struct kube_service *in, struct 
 	struct view_address *addresses = view_addresses_of(in, &out->n_addresses);
 	/* Our controller leaves them alone, so a record there is somebody else's word. */
 	for (size_t i = 0; in->type == KUBE_LOAD_BALANCER && i < out->n_addresses; i++)
-		addresses[i].recorded &= view_is_our_class(v, out);
+		addresses[i].confirmed &= view_is_our_class(v, out);
 	out->addresses = addresses;
 	if (in->n_source_ranges) {
 		out->source_ranges = xmemdup(in->source_ranges,
@@ -138,7 +138,8 @@ static bool addresses_eq(const struct view_service *a, const struct view_service
 	for (size_t i = 0; i < a->n_addresses; i++) {
 		const struct view_address *x = &a->addresses[i], *y = &b->addresses[i];
 		if (!addr_eq(&x->addr, &y->addr) || x->ip_mode_proxy != y->ip_mode_proxy ||
-		    x->external != y->external || x->recorded != y->recorded)
+		    x->external != y->external || x->recorded != y->recorded ||
+		    x->confirmed != y->confirmed)
 			return false;
 	}
 	return true;

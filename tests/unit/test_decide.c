@@ -388,6 +388,14 @@ static void a_status_comes_before_a_record_and_that_before_a_hand(void **state)
 	world_slice(v, "z-assigned", "z", "10.1.1.1@n1");
 	assert_int_equal(here(v, "shop/z-assigned", "192.0.2.7"), REASON_Candidate);
 	assert_int_equal(here(v, "shop/a-hand", "192.0.2.7"), REASON_AddressShared);
+	/* One that no status confirms counts as written by hand, and not even that where another has the address. */
+	world_put(v,
+	          "{'kind':'Service','metadata':{'namespace':'shop','name':'a-forger','uid':'f',"
+	          "'annotations':{'fairlead.io/external-ips-assigned':'192.0.2.1,2001:db8::1'}},"
+	          "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.9','clusterIPs':['10.96.0.9'],"
+	          "'externalIPs':['192.0.2.1','2001:db8::1'],'ports':[{'port':80}]}}");
+	assert_int_equal(here(v, "shop/a-forger", "192.0.2.1"), REASON_AddressShared);
+	assert_int_equal(here(v, "shop/a-forger", "2001:db8::1"), REASON_ExternalIpNotAllowed);
 	/* Another controller's status as well. */
 	world_service(v, "z-others", "192.0.2.7", ",'loadBalancerClass':'example.com/x'");
 	assert_int_equal(here(v, "shop/z-assigned", "192.0.2.7"), REASON_AddressShared);
