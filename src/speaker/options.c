@@ -110,6 +110,17 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 	return r;
 }
 
+int speaker_key_check(size_t size, struct err *e)
+{
+	if (size >= SPEAKER_KEY_MIN_BYTES && size <= SPEAKER_KEY_MAX_BYTES)
+		return 0;
+	return err_set(e, -EINVAL, ERR_CONFIG,
+	               "a heartbeat key has %d to %d bytes, and this one has %s%zu; 32 random bytes "
+	               "are good",
+	               SPEAKER_KEY_MIN_BYTES, SPEAKER_KEY_MAX_BYTES,
+	               size > SPEAKER_KEY_MAX_BYTES ? "at least " : "", size);
+}
+
 int speaker_key_read(const char *path, uint8_t **ret_key, size_t *ret_size, bool *ret_loose,
                      struct err *e)
 {
@@ -132,11 +143,10 @@ int speaker_key_read(const char *path, uint8_t **ret_key, size_t *ret_size, bool
 		               strerror(error));
 	if (size && key[size - 1] == '\n')
 		size--;
-	if (!size || size > SPEAKER_KEY_MAX_BYTES)
-		return err_set(e, -EINVAL, ERR_CONFIG,
-		               "--heartbeat-key-file %s: a key has 1 to %d bytes; 32 random ones "
-		               "are good",
-		               path, SPEAKER_KEY_MAX_BYTES);
+	if (speaker_key_check(size, e) < 0) {
+		err_prefix(e, "--heartbeat-key-file %s", path);
+		return -EINVAL;
+	}
 	*ret_key = xmemdup(key, size);
 	*ret_size = size;
 	*ret_loose = loose;

@@ -78,6 +78,8 @@ static bool ready(struct buf *why, void *arg)
 	if (!sp->l2) {
 		buf_printf(why, "no heartbeat key: Secret %s/%s with the key " SPEAKER_KEY_NAME,
 		           sp->namespace, sp->opts.heartbeat_key_secret);
+		if (sp->key_error.blame != ERR_NONE)
+			buf_printf(why, ": %s", sp->key_error.msg);
 		return false;
 	}
 	if (sp->proxy && !proxy_stats(sp->proxy).in_sync) {

@@ -8,6 +8,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include <event2/event.h>
@@ -36,10 +37,18 @@ static void take_key(struct speaker *sp, const struct kube_secret *s)
 	const struct kube_secret_item *key = kube_secret_get(s, SPEAKER_KEY_NAME);
 	struct err e = ERR_INIT;
 
-	if (!key || !key->size || key->size > SPEAKER_KEY_MAX_BYTES) {
-		log_error("the Secret holds no heartbeat key",
-		          KV_S("secret", sp->opts.heartbeat_key_secret),
-		          KV_S("wanted", "1 to 4096 bytes under the key " SPEAKER_KEY_NAME));
+	if (!key)
+		err_set(&e, -ENOENT, ERR_CONFIG, "it has no key \"" SPEAKER_KEY_NAME "\"");
+	else
+		speaker_key_check(key->size, &e);
+	sp->key_error = e;
+	if (e.blame != ERR_NONE) {
+		err_prefix(&e, "Secret %s/%s", sp->namespace, sp->opts.heartbeat_key_secret);
+		log_err(sp->l2 ? "the heartbeat key has changed to one that is refused; the "
+		                 "one in force stays until a restart"
+		               : "the heartbeat key is refused; nothing is announced by layer 2",
+		        &e);
+		sp->key_changed = sp->l2 != NULL;
 		return;
 	}
 	if (sp->uninstall != UNINSTALL_NOT)

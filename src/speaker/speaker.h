@@ -46,11 +46,14 @@ struct speaker_options {
 
 /* Ends with what to do: OPTIONS_RUN, OPTIONS_DONE, or -EINVAL. */
 int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, struct err *e);
-/*
- * Reads a heartbeat key: at most SPEAKER_KEY_MAX_BYTES, one newline at its end not counted; never empty.  *ret_loose: others
- * may read the file.
- */
+/* The one rule for heartbeat keys, wherever they come from: -EINVAL, in words, for a size that is no key's. */
+#define SPEAKER_KEY_MIN_BYTES 16
 #define SPEAKER_KEY_MAX_BYTES 4096
+int speaker_key_check(size_t size, struct err *e);
+/*
+ * Reads a heartbeat key that speaker_key_check() accepts; one newline at its end is not part of it.  *ret_loose: others may
+ * read the file.
+ */
 int speaker_key_read(const char *path, uint8_t **ret_key, size_t *ret_size, bool *ret_loose,
                      struct err *e);
 
@@ -74,7 +77,8 @@ struct speaker {
 	struct proxy *proxy; /* NULL in mode none */
 	struct l2 *l2;       /* NULL while the heartbeat key is not known */
 	uint64_t key_hash;
-	bool key_changed; /* the Secret holds another key than the one in force */
+	bool key_changed;     /* the Secret holds another key than the one in force */
+	struct err key_error; /* why the Secret's content is no key; no blame: it is one, or there is no Secret */
 	struct routes *routes;
 	struct news *news;
 	char *node_uid; /* of this node's Node; NULL: there is none */

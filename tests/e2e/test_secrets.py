@@ -55,6 +55,32 @@ def test_without_a_key_nobody_announces_and_all_say_why(lab: Lab, make_service: 
     assert lab.api.find("Secret", SECRET, NAMESPACE) is None
 
 
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({}, 'it has no key "key"'),
+        ({"other": b"x" * 32}, 'it has no key "key"'),
+        ({"key": b""}, "16 to 4096 bytes, and this one has 0"),
+        ({"key": b"k"}, "16 to 4096 bytes, and this one has 1"),
+        ({"key": b"k" * 15}, "16 to 4096 bytes, and this one has 15"),
+    ],
+)
+def test_what_is_no_key_is_refused_with_words(lab: Lab, data: dict[str, bytes], words: str) -> None:
+    lab.api.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": SECRET, "namespace": NAMESPACE},
+            "data": {k: base64.b64encode(v).decode() for k, v in data.items()},
+        }
+    )
+    for node in NODES:
+        wait_for(f"{node} to say why", lambda n=node: words in not_ready(lab, n))
+        assert l2(lab, node)["heartbeat_key"] == "awaited"
+        lab.daemon(node, "/healthz")
+    lab.api.delete("Secret", SECRET, NAMESPACE)
+
+
 def test_a_leader_makes_the_key_and_the_speakers_know_each_other(lab: Lab, make_service: MakeService) -> None:
     make_service("early")
     lab.processes["controller-a"].stop()
@@ -82,7 +108,7 @@ def test_a_changed_key_is_said_and_in_force_after_a_restart(lab: Lab, make_servi
     make_service("late")
     owner = lab.wait_owner(lab.wait_address("late"))
     old = lab.api.get("Secret", SECRET, NAMESPACE)["data"]
-    lab.api.patch("Secret", SECRET, {"data": {"key": base64.b64encode(b"another").decode()}}, NAMESPACE)
+    lab.api.patch("Secret", SECRET, {"data": {"key": base64.b64encode(b"another key, long enough").decode()}}, NAMESPACE)
     for node in NODES:
         wait_for(f"{node} to say so", lambda n=node: l2(lab, n)["heartbeat_key"].startswith("changed"))
         assert sum(p["alive"] for p in l2(lab, node)["peers"]) == 2, "the old one is in force"

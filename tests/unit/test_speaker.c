@@ -548,17 +548,44 @@ static void keys_are_bounded(void **state)
 	uint8_t *key = NULL;
 	struct err e = ERR_INIT;
 
-	assert_int_equal(read_key("secret\n", 7, 0600, &size, &loose), 0);
-	assert_int_equal(size, 6);
+	assert_int_equal(read_key("sixteen letters!\n", 17, 0600, &size, &loose), 0);
+	assert_int_equal(size, 16);
 	assert_false(loose);
-	assert_int_equal(read_key("s\0cret\n\n", 8, 0644, &size, &loose), 0);
-	assert_int_equal(size, 7);
+	assert_int_equal(read_key("s\0xteen letters\n\n", 17, 0644, &size, &loose), 0);
+	assert_int_equal(size, 16);
 	assert_true(loose);
 	assert_int_equal(read_key("", 0, 0600, &size, &loose), -EINVAL);
 	assert_int_equal(read_key("\n", 1, 0600, &size, &loose), -EINVAL);
+	assert_int_equal(read_key("k", 1, 0600, &size, &loose), -EINVAL);
+	assert_int_equal(read_key("fifteen letters\n", 16, 0600, &size, &loose), -EINVAL);
 	assert_int_equal(read_key(big, sizeof(big) - 1, 0600, &size, &loose), 0);
 	assert_int_equal(read_key(big, sizeof(big), 0600, &size, &loose), -EINVAL);
 	assert_int_equal(speaker_key_read("/nonexistent/key", &key, &size, &loose, &e), -ENOENT);
+}
+
+static void one_rule_says_what_a_key_is(void **state)
+{
+	(void)state;
+	static const struct {
+		size_t size;
+		const char *words; /* NULL: it is one */
+	} cases[] = {
+		{ 0, "16 to 4096 bytes, and this one has 0;" },
+		{ 1, "16 to 4096 bytes, and this one has 1;" },
+		{ 15, "and this one has 15;" },
+		{ 16, NULL },
+		{ 32, NULL },
+		{ SPEAKER_KEY_MAX_BYTES, NULL },
+		{ SPEAKER_KEY_MAX_BYTES + 1, "and this one has at least 4097;" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct err e = ERR_INIT;
+		int r = speaker_key_check(cases[i].size, &e);
+		assert_int_equal(r, cases[i].words ? -EINVAL : 0);
+		if (cases[i].words)
+			assert_non_null(strstr(e.msg, cases[i].words));
+	}
 }
 
 static struct kube_secret *secret_of(const char *key, const char *value, size_t size)
@@ -635,6 +662,7 @@ int main(void)
 		cmocka_unit_test(only_admitted_external_ips_are_forwarded),
 		cmocka_unit_test(options_have_defaults_and_bounds),
 		cmocka_unit_test(keys_are_bounded),
+		cmocka_unit_test(one_rule_says_what_a_key_is),
 		cmocka_unit_test(passwords_are_had_or_refused_with_words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
