@@ -67,9 +67,10 @@ void claims_init(struct claims *c, const struct claims_options *opts, struct mem
 
 void claims_fini(struct claims *c)
 {
-	for (size_t i = 0; i < MEMBER_PEERS_MAX; i++)
+	for (size_t i = 0; i < c->n_tables; i++)
 		while (c->tables[i].list)
 			table_drop(c, c->tables[i].list);
+	free(c->tables);
 	entries_free(c);
 	free(c->actions);
 	free(c->tell);
@@ -379,6 +380,7 @@ static void settle_peer(struct claims *c, int64_t now, const struct member_peer 
 void claims_receive(struct claims *c, int64_t now, struct member_peer *p, enum member_state was,
                     bool is_new, const struct wire_msg *msg)
 {
+	tables_reserve(c, c->member->n_slots);
 	struct claims_table *t = &c->tables[p->slot];
 	if (is_new) {
 		t->name_hash = hash64_str(p->name, 0);

@@ -134,7 +134,8 @@ struct claims {
 		int64_t at_ms;
 		size_t n;
 	} probed, held_back;
-	struct claims_table tables[MEMBER_PEERS_MAX]; /* by the peer's slot */
+	struct claims_table *tables; /* by the peer's slot; as many as member has slots when it was heard last */
+	size_t n_tables;
 
 	bool ready; /* listened long enough: may answer and claim */
 	bool heard; /* the link is up, listening or ready */

@@ -31,6 +31,8 @@ void own_clear(struct claims *c, struct claims_entry *e);
 
 /* ---- tables.c ---- */
 
+/* There are tables for so many slots. */
+void tables_reserve(struct claims *c, size_t n_slots);
 void table_drop(struct claims *c, struct claims_held *h);
 /* Makes @claim one of @p's; false if there are too many. */
 bool table_put(struct claims *c, struct member_peer *p, const struct wire_claim *claim);

@@ -183,6 +183,7 @@ static struct attached *attach(struct l2 *l2, const struct iface *iface, int64_t
 	memcpy(so.mac, iface->mac, sizeof(so.mac));
 	while (so.incarnation == 0)
 		clock_random(&so.incarnation, sizeof(so.incarnation));
+	clock_random(&so.seed, sizeof(so.seed));
 	at->l2 = l2;
 	at->iface = *iface;
 	at->segment = segment_new(&so, l2->key, &ops, now);

@@ -42,6 +42,7 @@ struct segment *segment_new(const struct segment_options *opts, struct wire_key 
 	struct segment *s = xcalloc(1, sizeof(*s));
 	struct member_options mo = { .node = opts->l2->node,
 		                     .incarnation = opts->incarnation,
+		                     .seed = opts->seed,
 		                     .heartbeat_ms = opts->l2->heartbeat_ms,
 		                     .dead_ms = opts->l2->dead_ms,
 		                     .restart_hold_ms = opts->l2->restart_hold_ms };
@@ -224,6 +225,7 @@ void segment_set_wants(struct segment *s, int64_t now, const struct l2_snapshot 
                        const struct l2_want *const *wants, size_t n)
 {
 	begin_turn(s, now);
+	member_set_nodes(&s->member, view->nodes, view->n_nodes);
 	claims_set_wants(&s->claims, now, view, wants, n);
 	flush(s, now);
 }

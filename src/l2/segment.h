@@ -23,6 +23,7 @@ struct segment_options {
 	uint8_t mac[WIRE_MAC_SIZE];
 	uint32_t source;      /* the interface's own IPv4 address */
 	uint64_t incarnation; /* random, not 0 */
+	uint64_t seed;        /* random, and never sent */
 };
 
 struct segment;

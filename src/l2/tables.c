@@ -20,6 +20,15 @@
 
 /* ---- the copy ---- */
 
+void tables_reserve(struct claims *c, size_t n_slots)
+{
+	if (n_slots <= c->n_tables)
+		return;
+	c->tables = xreallocarray(c->tables, n_slots, sizeof(*c->tables));
+	memset(c->tables + c->n_tables, 0, (n_slots - c->n_tables) * sizeof(*c->tables));
+	c->n_tables = n_slots;
+}
+
 void table_drop(struct claims *c, struct claims_held *h)
 {
 	struct claims_table *t = &c->tables[h->peer->slot];

@@ -12,13 +12,15 @@
 /* A peer's word for another is good for so long, and for so many messages since. */
 #define VOUCH_MS 1000
 #define VOUCH_MESSAGES 64
-/* Strangers make way after so long without a word; they hold up our first claims for a few heartbeats only. */
-#define STRANGER_FORGET_MS 10000
+/* Strangers hold up our first claims for a few heartbeats only. */
 #define STRANGER_HEARTBEATS 3
 /* A dead peer's claims are remembered, and it counts among the nodes known, for so long. */
 #define PEER_FORGET_MS 600000
 /* Heartbeats out of turn, for a stranger's sake, come no closer than this. */
 #define BEAT_GAP_MS 20
+/* So many of them in a row, and then one more in so long: replays never prove themselves, and must not keep us busy. */
+#define HURRIED_MAX 60
+#define HURRIED_BACK_MS 100
 
 void member_init(struct member *m, const struct member_options *opts, int64_t now)
 {
@@ -26,38 +28,52 @@ void member_init(struct member *m, const struct member_options *opts, int64_t no
 	m->opts = *opts;
 	m->last_beat_ms = now - BEAT_GAP_MS;
 	m->next_beat_ms = now;
+	m->echo_room = WIRE_ECHO_MAX;
+	strangers_init(&m->strangers, opts->seed);
+}
+
+static void peer_free(struct member *m, struct member_peer *p)
+{
+	m->peers[p->slot] = NULL;
+	HASH_DELETE(by_name, m->by_name, p);
+	if (p->incarnation)
+		HASH_DELETE(by_incarnation, m->by_incarnation, p);
+	free(p);
 }
 
 void member_fini(struct member *m)
 {
 	for (size_t i = 0; i < m->n_slots; i++)
-		free(m->peers[i]);
+		if (m->peers[i])
+			peer_free(m, m->peers[i]);
+	free(m->peers);
+	strangers_fini(&m->strangers);
+}
+
+void member_set_nodes(struct member *m, const char *const *nodes, size_t n)
+{
+	strangers_set_nodes(&m->strangers, nodes, n);
+}
+
+void member_set_echo_room(struct member *m, size_t n)
+{
+	m->echo_room = n < WIRE_ECHO_MAX ? n : WIRE_ECHO_MAX;
 }
 
 /* ---- looking up ---- */
 
 struct member_peer *member_find(const struct member *m, const char *name)
 {
-	for (size_t i = 0; i < m->n_slots; i++)
-		if (m->peers[i] && strcmp(m->peers[i]->name, name) == 0)
-			return m->peers[i];
-	return NULL;
+	struct member_peer *p;
+	HASH_FIND(by_name, m->by_name, name, strlen(name), p);
+	return p;
 }
 
 static struct member_peer *peer_by_incarnation(const struct member *m, uint64_t incarnation)
 {
-	for (size_t i = 0; i < m->n_slots; i++)
-		if (m->peers[i] && m->peers[i]->incarnation == incarnation)
-			return m->peers[i];
-	return NULL;
-}
-
-static struct member_stranger *stranger_by_incarnation(struct member *m, uint64_t incarnation)
-{
-	for (size_t i = 0; i < MEMBER_STRANGERS_MAX; i++)
-		if (m->strangers[i].incarnation == incarnation)
-			return &m->strangers[i];
-	return NULL;
+	struct member_peer *p;
+	HASH_FIND(by_incarnation, m->by_incarnation, &incarnation, sizeof(incarnation), p);
+	return p;
 }
 
 const struct member_peer *member_by_mac(const struct member *m, const uint8_t *mac)
@@ -73,10 +89,11 @@ bool member_holds(const struct member_peer *p)
 	return p->state == MEMBER_ALIVE || p->state == MEMBER_RESTARTING;
 }
 
-/* Within this time every peer that hears us has said so; with many peers, echoes take turns. */
+/* Within this time every peer that hears us has said so; with many peers, echoes take turns.  Ours have as much room. */
 static int64_t echo_window_ms(const struct member *m)
 {
-	return m->opts.dead_ms * (int64_t)(1 + m->n_slots / (WIRE_ECHO_MAX / 2));
+	size_t at_once = m->echo_room > 1 ? m->echo_room / 2 : 1;
+	return m->opts.dead_ms * (int64_t)(1 + m->n_slots / at_once);
 }
 
 bool member_deaf(const struct member *m, const struct member_peer *p, int64_t now)
@@ -91,12 +108,8 @@ int64_t member_stale_ms(const struct member_peer *p, int64_t now)
 
 bool member_has_strangers(const struct member *m, int64_t now)
 {
-	for (size_t i = 0; i < MEMBER_STRANGERS_MAX; i++)
-		if (m->strangers[i].incarnation &&
-		    now - m->strangers[i].heard_ms <=
-		            (int64_t)STRANGER_HEARTBEATS * m->opts.heartbeat_ms)
-			return true;
-	return false;
+	return strangers_heard(&m->strangers, now,
+	                       (int64_t)STRANGER_HEARTBEATS * m->opts.heartbeat_ms);
 }
 
 /*
@@ -165,7 +178,7 @@ static int64_t heard_of_us_ms(const struct member *m, int64_t now, const struct 
 	return at;
 }
 
-static bool vouched(const struct member_stranger *s, int64_t now, const struct wire_msg *msg)
+static bool vouched(const struct stranger *s, int64_t now, const struct wire_msg *msg)
 {
 	return s && s->vouched_ms && now - s->vouched_ms <= VOUCH_MS &&
 	       msg->seq >= s->vouched_seq && msg->seq - s->vouched_seq <= VOUCH_MESSAGES;
@@ -179,26 +192,27 @@ static bool is_retired(const struct member_peer *p, uint64_t incarnation)
 	return false;
 }
 
-/* Remembers that we heard @msg, so that our next heartbeat says so, and hurries that along. */
-static enum member_verdict meet_stranger(struct member *m, int64_t now, const struct wire_msg *msg,
-                                         struct member_stranger *s)
+/* One more heartbeat may go out before its time. */
+static bool may_hurry(struct member *m, int64_t now)
 {
-	for (size_t i = 0; !s && i < MEMBER_STRANGERS_MAX; i++)
-		if (m->strangers[i].incarnation == 0 ||
-		    now - m->strangers[i].heard_ms > STRANGER_FORGET_MS) {
-			s = &m->strangers[i];
-			memset(s, 0, sizeof(*s));
-		}
-	if (!s)
-		return MEMBER_REPLAYED; /* nobody has so many new neighbours at once */
-	if (s->incarnation && msg->seq <= s->seq)
+	while (m->n_hurried > 0 && now >= m->hurry_back_ms) {
+		m->n_hurried--;
+		m->hurry_back_ms += HURRIED_BACK_MS;
+	}
+	if (m->n_hurried == HURRIED_MAX)
+		return false;
+	if (m->n_hurried++ == 0)
+		m->hurry_back_ms = now + HURRIED_BACK_MS;
+	return true;
+}
+
+/* Remembers that we heard @msg, so that our next heartbeat says so, and hurries that along. */
+static enum member_verdict meet_stranger(struct member *m, int64_t now, const struct wire_msg *msg)
+{
+	if (!strangers_meet(&m->strangers, now, msg))
 		return MEMBER_REPLAYED;
-	memcpy(s->name, msg->name, sizeof(s->name));
-	s->incarnation = msg->incarnation;
-	s->seq = msg->seq;
-	s->heard_ms = now;
 	int64_t soon = m->last_beat_ms + BEAT_GAP_MS;
-	if (soon < m->next_beat_ms)
+	if (soon < m->next_beat_ms && may_hurry(m, now))
 		m->next_beat_ms = soon;
 	return MEMBER_STRANGER;
 }
@@ -206,30 +220,48 @@ static enum member_verdict meet_stranger(struct member *m, int64_t now, const st
 /* NULL if there are too many. */
 static struct member_peer *peer_new(struct member *m, const char *name)
 {
-	for (size_t i = 0; i < MEMBER_PEERS_MAX; i++)
-		if (!m->peers[i]) {
-			struct member_peer *p = xcalloc(1, sizeof(*p));
-			memcpy(p->name, name, sizeof(p->name));
-			p->slot = (uint16_t)i;
-			m->peers[i] = p;
-			if (i >= m->n_slots)
-				m->n_slots = i + 1;
-			return p;
-		}
-	return NULL;
+	size_t slot = 0;
+	while (slot < m->n_slots && m->peers[slot])
+		slot++;
+	if (slot == MEMBER_PEERS_MAX)
+		return NULL;
+	ARRAY_RESERVE(m->peers, m->slots_cap, slot + 1);
+	struct member_peer *p = xcalloc(1, sizeof(*p));
+	memcpy(p->name, name, sizeof(p->name));
+	p->slot = (uint16_t)slot;
+	m->peers[slot] = p;
+	if (slot == m->n_slots)
+		m->n_slots++;
+	HASH_ADD_KEYPTR(by_name, m->by_name, p->name, strlen(p->name), p);
+	return p;
 }
 
-/* Who has been gone for longest is forgotten at the next tick, and leaves its place to one that is there. */
+/* Those that left go before those that died, and of these the longest gone. */
+static bool goes_before(const struct member_peer *a, const struct member_peer *b)
+{
+	if (a->state != b->state)
+		return a->state == MEMBER_LEFT;
+	return a->heard_ms < b->heard_ms;
+}
+
+/*
+ * One that is gone is forgotten at the next tick, and leaves its place to one that is there.  One that is there keeps its
+ * own, whoever comes.
+ */
 static void make_room(struct member *m, int64_t now)
 {
-	struct member_peer *oldest = NULL;
+	struct member_peer *first = NULL;
 	for (size_t i = 0; i < m->n_slots; i++) {
 		struct member_peer *p = m->peers[i];
-		if (p && !member_holds(p) && (!oldest || p->heard_ms < oldest->heard_ms))
-			oldest = p;
+		if (p && !member_holds(p) && (!first || goes_before(p, first)))
+			first = p;
 	}
-	if (oldest && oldest->heard_ms > now - PEER_FORGET_MS)
-		oldest->heard_ms = now - PEER_FORGET_MS;
+	if (!first) {
+		m->peers_refused++;
+		m->refused_ms = now;
+	} else if (first->heard_ms > now - PEER_FORGET_MS) {
+		first->heard_ms = now - PEER_FORGET_MS;
+	}
 }
 
 /* ---- receiving ---- */
@@ -247,8 +279,9 @@ static void hear_echoes(struct member *m, int64_t now, const struct wire_msg *ms
 			p->hearsay_seq = echo->seq;
 			p->heard_ms = now;
 		}
-		struct member_stranger *s = stranger_by_incarnation(m, echo->incarnation);
-		if (s && echo->proven) {
+		struct stranger *s = echo->proven ? strangers_find(&m->strangers, echo->incarnation)
+		                                  : NULL;
+		if (s) {
 			s->vouched_ms = now;
 			s->vouched_seq = echo->seq;
 		}
@@ -281,11 +314,14 @@ static void note(struct member *m, int64_t now, const struct wire_msg *msg, stru
 	hear_echoes(m, now, msg);
 }
 
-static void adopt(struct member_peer *p, int64_t now, const struct wire_msg *msg)
+static void adopt(struct member *m, int64_t now, const struct wire_msg *msg, struct member_peer *p)
 {
-	if (p->incarnation)
+	if (p->incarnation) {
 		p->retired[p->n_retired++ % MEMBER_RETIRED_MAX] = p->incarnation;
+		HASH_DELETE(by_incarnation, m->by_incarnation, p);
+	}
 	p->incarnation = msg->incarnation;
+	HASH_ADD(by_incarnation, m->by_incarnation, incarnation, sizeof(p->incarnation), p);
 	p->hearsay_seq = 0;
 	p->fresh_ms = now;
 	p->hears_us_ms = now;
@@ -309,18 +345,17 @@ enum member_verdict member_receive(struct member *m, int64_t now, const struct w
 	if (p && is_retired(p, msg->incarnation))
 		return MEMBER_REPLAYED;
 
-	struct member_stranger *s = stranger_by_incarnation(m, msg->incarnation);
+	struct stranger *s = strangers_find(&m->strangers, msg->incarnation);
 	if (!echoes_us(m, now, msg, PROOF_RECENT_MS) && !vouched(s, now, msg))
-		return meet_stranger(m, now, msg, s);
+		return meet_stranger(m, now, msg);
 	if (!p)
 		p = peer_new(m, msg->name);
 	if (!p) {
 		make_room(m, now);
 		return MEMBER_STRANGER;
 	}
-	if (s)
-		s->incarnation = 0;
-	adopt(p, now, msg);
+	strangers_forget(&m->strangers, s);
+	adopt(m, now, msg, p);
 	note(m, now, msg, p);
 	*ret_peer = p;
 	return MEMBER_NEW;
@@ -353,8 +388,7 @@ void member_tick(struct member *m, int64_t now, member_event_cb *cb, void *arg)
 			cb(p, MEMBER_DIED, arg);
 		} else {
 			cb(p, MEMBER_FORGOTTEN, arg);
-			m->peers[i] = NULL;
-			free(p);
+			peer_free(m, p);
 		}
 	}
 }
@@ -391,28 +425,26 @@ bool member_beat_due(const struct member *m, int64_t now)
 	return now >= m->next_beat_ms;
 }
 
-static void add_echo(struct wire_msg *msg, uint64_t incarnation, uint32_t seq, bool proven)
+/* Peers that we hear, in turn where they are too many for one heartbeat. */
+static void echo_peers(struct member *m, int64_t now, struct wire_msg *msg)
 {
-	if (msg->n < WIRE_ECHO_MAX)
-		msg->echoes[msg->n++] = (struct wire_echo){ incarnation, seq, proven };
+	size_t start = m->echo_next;
+	for (size_t i = 0; i < m->n_slots && msg->n < m->echo_room; i++) {
+		m->echo_next = (start + i + 1) % m->n_slots;
+		const struct member_peer *p = m->peers[(start + i) % m->n_slots];
+		if (p && p->state == MEMBER_ALIVE && now - p->heard_directly_ms <= m->opts.dead_ms)
+			msg->echoes[msg->n++] = (struct wire_echo){ p->incarnation, p->seq, true };
+	}
 }
 
 void member_beat(struct member *m, int64_t now, struct wire_msg *msg)
 {
 	member_stamp(m, msg, WIRE_HEARTBEAT);
 	msg->n = 0;
-	/* Strangers first: they wait for it.  Then the peers, in turn where they are too many. */
-	for (size_t i = 0; i < MEMBER_STRANGERS_MAX; i++)
-		if (m->strangers[i].incarnation &&
-		    now - m->strangers[i].heard_ms <= m->opts.dead_ms)
-			add_echo(msg, m->strangers[i].incarnation, m->strangers[i].seq, false);
-	size_t start = m->echo_next;
-	for (size_t i = 0; i < m->n_slots && msg->n < WIRE_ECHO_MAX; i++) {
-		m->echo_next = (start + i + 1) % m->n_slots;
-		const struct member_peer *p = m->peers[(start + i) % m->n_slots];
-		if (p && p->state == MEMBER_ALIVE && now - p->heard_directly_ms <= m->opts.dead_ms)
-			add_echo(msg, p->incarnation, p->seq, true);
-	}
+	/* Strangers first, who wait for it; but replays must not leave peers without echoes. */
+	size_t share = m->n_slots > 0 ? (m->echo_room + 1) / 2 : m->echo_room;
+	strangers_echo(&m->strangers, now, m->opts.dead_ms, share, msg);
+	echo_peers(m, now, msg);
 	size_t slot = m->n_beats++ % MEMBER_BEATS_KEPT;
 	m->beats[slot].at_ms = now;
 	m->beats[slot].seq = msg->seq;

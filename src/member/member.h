@@ -21,10 +21,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fairlead/hash.h"
+#include "member/strangers.h"
 #include "member/wire.h"
 
-#define MEMBER_PEERS_MAX 256
-#define MEMBER_STRANGERS_MAX 32
+/* Peers known on one segment; with more, heartbeats that repeat 32 of them at a time would take too long to go round. */
+#define MEMBER_PEERS_MAX 1024
 #define MEMBER_RETIRED_MAX 8
 #define MEMBER_BEATS_KEPT 64
 
@@ -32,6 +34,7 @@ struct member_options {
 	const char *node; /* shorter than WIRE_NAME_SIZE */
 	uint8_t mac[WIRE_MAC_SIZE];
 	uint64_t incarnation; /* random */
+	uint64_t seed;        /* random, and never sent */
 	int heartbeat_ms, dead_ms, restart_hold_ms;
 };
 
@@ -58,23 +61,19 @@ struct member_peer {
 	uint8_t flags;    /* of its last message */
 	uint64_t retired[MEMBER_RETIRED_MAX];
 	size_t n_retired; /* ever; the oldest are overwritten */
-};
-
-/* Heard and signed, but not proven to be no replay. */
-struct member_stranger {
-	char name[WIRE_NAME_SIZE];
-	uint64_t incarnation; /* 0: free */
-	uint32_t seq;
-	int64_t heard_ms, vouched_ms;
-	uint32_t vouched_seq;
+	UT_hash_handle by_name, by_incarnation;
 };
 
 struct member {
 	struct member_options opts;
-	struct member_peer *peers[MEMBER_PEERS_MAX]; /* the first n_slots; NULL: free */
-	size_t n_slots;
-	struct member_stranger strangers[MEMBER_STRANGERS_MAX];
-	uint32_t seq; /* of the last message sent */
+	struct member_peer **peers; /* by slot; NULL: free */
+	size_t n_slots, slots_cap;
+	struct member_peer *by_name, *by_incarnation;
+	struct strangers strangers;
+	uint64_t peers_refused; /* messages of nodes that found no place, all peers being there */
+	int64_t refused_ms;     /* the last of them */
+	size_t echo_room;       /* echoes that fit a heartbeat */
+	uint32_t seq;           /* of the last message sent */
 	struct {
 		int64_t at_ms;
 		uint32_t seq;
@@ -82,6 +81,8 @@ struct member {
 	size_t n_beats;
 	size_t echo_next; /* where the next heartbeat's echoes begin, if they are too many for one */
 	int64_t last_beat_ms, next_beat_ms;
+	unsigned int n_hurried; /* heartbeats out of turn that were not made up for yet */
+	int64_t hurry_back_ms;  /* when one more is */
 };
 
 enum member_verdict {
@@ -98,6 +99,11 @@ typedef void member_event_cb(struct member_peer *p, enum member_event event, voi
 
 void member_init(struct member *m, const struct member_options *opts, int64_t now);
 void member_fini(struct member *m);
+
+/* The cluster's Nodes by name, sorted, which must stay until the next call: strangers of these names have places. */
+void member_set_nodes(struct member *m, const char *const *nodes, size_t n);
+/* How many echoes a heartbeat may have; WIRE_ECHO_MAX until told otherwise. */
+void member_set_echo_room(struct member *m, size_t n);
 
 /* Judges a message; the peer it comes from in *@ret_peer for MEMBER_BELIEVED and MEMBER_NEW. */
 enum member_verdict member_receive(struct member *m, int64_t now, const struct wire_msg *msg,

@@ -182,7 +182,8 @@ void sim_start(struct sim *s, size_t node)
 	struct sim_node *n = &s->nodes[node];
 	struct segment_options opts = { .l2 = &n->opts,
 		                        .source = 0xc0a8010b + (uint32_t)node,
-		                        .incarnation = 1 + sim_random(s, UINT64_MAX) };
+		                        .incarnation = 1 + sim_random(s, UINT64_MAX),
+		                        .seed = s->random };
 	memcpy(opts.mac, n->mac, 6);
 	struct segment_ops ops = { .send = on_send, .changed = on_changed, .arg = n };
 	n->paused_until_ms = 0;

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_MEMBER_STRANGERS_H
+#define FAIRLEAD_MEMBER_STRANGERS_H
+
+/*
+ * Incarnations that were heard, rightly signed, and have not proven yet that they are no replay.
+ *
+ * A stranger can prove itself only if a heartbeat of ours repeats what it said, so what matters is that each gets into a
+ * heartbeat soon.  Whoever can record frames can replay any number of former incarnations; so places are limited, by name
+ * and for names that the cluster does not know, and where more come than there are places, lots decide until the next
+ * heartbeat.  Thus replays in other names take nothing from a node that the cluster knows, and replays in its own name make
+ * it wait for a few heartbeats, however many they are.
+ *
+ * Pure; times are milliseconds.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/hash.h"
+#include "member/wire.h"
+
+/* Places for the incarnations of one name; for all names that are no Nodes of the cluster; and at all. */
+#define STRANGERS_PER_NAME 8
+#define STRANGERS_UNKNOWN_MAX 64
+#define STRANGERS_MAX 8192
+
+struct stranger {
+	char name[WIRE_NAME_SIZE];
+	uint64_t incarnation;
+	uint32_t seq;
+	int64_t heard_ms, vouched_ms;
+	uint32_t vouched_seq;
+	uint32_t lot; /* the higher stays; 0: no heartbeat owes it an echo, so that anybody may have its place */
+	bool known;   /* a Node of the cluster has the name */
+	UT_hash_handle hh;
+};
+
+struct strangers {
+	struct stranger *all; /* hash by incarnation; its order is that in which heartbeats repeat them */
+	const char *const *nodes; /* sorted; the caller's */
+	size_t n_nodes;
+	uint64_t random;
+	uint64_t turned_away; /* times that one found no place, or lost its own before a heartbeat repeated it */
+};
+
+/* @seed: random, and not told to anybody. */
+void strangers_init(struct strangers *st, uint64_t seed);
+void strangers_fini(struct strangers *st);
+/* The cluster's Nodes by name, sorted; they must stay until the next call. */
+void strangers_set_nodes(struct strangers *st, const char *const *nodes, size_t n);
+
+struct stranger *strangers_find(const struct strangers *st, uint64_t incarnation);
+/* @msg came from a stranger.  NULL: it is a replay, or there is no place for it. */
+struct stranger *strangers_meet(struct strangers *st, int64_t now, const struct wire_msg *msg);
+/* It is one no more; NULL is accepted. */
+void strangers_forget(struct strangers *st, struct stranger *s);
+/* One was heard in the last @ms. */
+bool strangers_heard(const struct strangers *st, int64_t now, int64_t ms);
+/* Adds up to @max echoes of those heard in the last @ms to the heartbeat, the longest waiting first. */
+void strangers_echo(struct strangers *st, int64_t now, int64_t ms, size_t max,
+                    struct wire_msg *msg);
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/*
+ * Who is known on a segment when there are very many, or when somebody replays what he recorded: two speakers in virtual
+ * time, between them a recorder that says rightly signed, but old, things to both.
+ */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fairlead/mem.h"
+#include "member/member.h"
+
+#define HEARTBEAT_MS 100
+#define DEAD_MS 350
+/* A node that starts is known after so long where nobody replays anything; and where somebody does. */
+#define QUIET_MS 300
+#define FLOODED_MS 15000
+
+static const char *const nodes[] = { "node-a", "node-b", "node-c", "node-d" };
+
+static struct member_options options_of(const char *node, uint64_t incarnation)
+{
+	return (struct member_options){ .node = node,
+		                        .incarnation = incarnation,
+		                        .seed = incarnation * 77,
+		                        .heartbeat_ms = HEARTBEAT_MS,
+		                        .dead_ms = DEAD_MS,
+		                        .restart_hold_ms = 5000 };
+}
+
+static void on_event(struct member_peer *p, enum member_event event, void *arg)
+{
+	(void)p;
+	*(size_t *)arg += event == MEMBER_FORGOTTEN;
+}
+
+/* ---- replays ---- */
+
+enum names { NAMES_GONE, NAMES_OF_THE_PEER, NAMES_KNOWN, NAMES_MIXED };
+
+/* The i-th recorded incarnation. */
+static struct wire_msg recorded(enum names names, size_t i, uint32_t seq, const char *peer)
+{
+	struct wire_msg m = { .type = WIRE_HEARTBEAT, .incarnation = 1000000 + i, .seq = seq };
+	if (names == NAMES_MIXED)
+		names = (enum names)(i % NAMES_MIXED);
+	switch (names) {
+	case NAMES_GONE:
+	case NAMES_MIXED:
+		snprintf(m.name, sizeof(m.name), "gone-%zu", i / 3);
+		break;
+	case NAMES_OF_THE_PEER:
+		strcpy(m.name, peer);
+		break;
+	case NAMES_KNOWN:
+		strcpy(m.name, nodes[2 + i % 2]);
+		break;
+	}
+	return m;
+}
+
+struct pair {
+	struct member m[2];
+	bool knows[2];
+	uint32_t n_said;
+};
+
+static void say(struct pair *p, size_t from, int64_t now)
+{
+	struct wire_msg msg = { 0 };
+	struct member_peer *peer;
+	member_beat(&p->m[from], now, &msg);
+	enum member_verdict v = member_receive(&p->m[!from], now, &msg, &peer);
+	p->knows[!from] |= v == MEMBER_NEW || v == MEMBER_BELIEVED;
+}
+
+/* How long until both know each other, while @n incarnations are replayed, @per_ms messages in a millisecond. */
+static int64_t meeting_ms(enum names names, size_t n, size_t per_ms, uint64_t seed)
+{
+	struct pair p = { 0 };
+	struct member_peer *peer;
+	size_t next = 0;
+	int64_t now = 0;
+	for (size_t i = 0; i < 2; i++) {
+		struct member_options o = options_of(nodes[i], 1 + 2 * seed + i);
+		member_init(&p.m[i], &o, 0);
+		member_set_nodes(&p.m[i], nodes, ARRAY_LEN(nodes));
+	}
+	for (; now < 60000 && !(p.knows[0] && p.knows[1]); now++) {
+		/* They were there before the two start. */
+		for (size_t k = 0; n > 0 && k < per_ms; k++, next++)
+			for (size_t i = 0; i < 2; i++) {
+				struct wire_msg m = recorded(names, next % n, 1 + (uint32_t)(next / n),
+				                             nodes[!i]);
+				member_receive(&p.m[i], now, &m, &peer);
+			}
+		for (size_t i = 0; now >= 200 && i < 2; i++)
+			if (member_beat_due(&p.m[i], now))
+				say(&p, i, now);
+	}
+	member_fini(&p.m[0]);
+	member_fini(&p.m[1]);
+	return now - 200;
+}
+
+static void replays_keep_nobody_from_being_known(void **state)
+{
+	(void)state;
+	static const struct {
+		enum names names;
+		size_t n, per_ms;
+		int64_t max_ms;
+	} cases[] = {
+		{ NAMES_GONE, 0, 0, QUIET_MS },
+		{ NAMES_GONE, 33, 1, QUIET_MS },
+		{ NAMES_GONE, 100, 1, QUIET_MS },
+		{ NAMES_GONE, 1000, 10, QUIET_MS },
+		{ NAMES_KNOWN, 33, 1, QUIET_MS },
+		{ NAMES_KNOWN, 1000, 10, QUIET_MS },
+		{ NAMES_OF_THE_PEER, 33, 1, FLOODED_MS },
+		{ NAMES_OF_THE_PEER, 100, 1, FLOODED_MS },
+		{ NAMES_OF_THE_PEER, 1000, 1, FLOODED_MS },
+		{ NAMES_OF_THE_PEER, 1000, 5, FLOODED_MS },
+		{ NAMES_MIXED, 100, 1, FLOODED_MS },
+		{ NAMES_MIXED, 1000, 5, FLOODED_MS },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		for (uint64_t seed = 0; seed < 20; seed++) {
+			int64_t ms = meeting_ms(cases[i].names, cases[i].n, cases[i].per_ms, seed);
+			if (ms > cases[i].max_ms)
+				fail_msg("case %zu, seed %d: %d ms", i, (int)seed, (int)ms);
+		}
+}
+
+static void places_of_strangers_are_bounded(void **state)
+{
+	(void)state;
+	struct member_options o = options_of("node-a", 1);
+	struct member m;
+	struct member_peer *peer;
+	struct wire_msg beat;
+	member_init(&m, &o, 0);
+	member_set_nodes(&m, nodes, ARRAY_LEN(nodes));
+	for (size_t i = 0; i < 3000; i++) {
+		struct wire_msg msg = recorded(NAMES_MIXED, i, 1, "node-b");
+		member_receive(&m, 1, &msg, &peer);
+	}
+	assert_int_equal(HASH_COUNT(m.strangers.all),
+	                 STRANGERS_UNKNOWN_MAX + 3 * STRANGERS_PER_NAME);
+	assert_true(m.strangers.turned_away > 2000);
+	/* Each is repeated once, in as many heartbeats as it takes, and not again before it says more. */
+	size_t told = 0;
+	for (int64_t now = 1; now < 200; now += 20) {
+		member_beat(&m, now, &beat);
+		assert_true(beat.n <= WIRE_ECHO_MAX);
+		told += beat.n;
+	}
+	assert_int_equal(told, HASH_COUNT(m.strangers.all));
+	member_fini(&m);
+}
+
+/* Replays fill no heartbeat: half of it is the peers'. */
+static void strangers_leave_peers_their_echoes(void **state)
+{
+	(void)state;
+	static const size_t rooms[] = { WIRE_ECHO_MAX, 36, 2 };
+	for (size_t r = 0; r < ARRAY_LEN(rooms); r++) {
+		struct member_options o = options_of("node-a", 1);
+		struct member m;
+		struct member_peer *peer;
+		struct wire_msg beat;
+		member_init(&m, &o, 0);
+		member_set_echo_room(&m, rooms[r]);
+		member_beat(&m, 0, &beat);
+		for (uint64_t i = 0; i < WIRE_ECHO_MAX; i++) {
+			struct wire_msg msg = { .type = WIRE_HEARTBEAT, .incarnation = 5 + i, .seq = 1 };
+			snprintf(msg.name, sizeof(msg.name), "peer-%d", (int)i);
+			msg.echoes[msg.n++] = (struct wire_echo){ 1, beat.seq, true };
+			assert_int_equal(member_receive(&m, 1, &msg, &peer), MEMBER_NEW);
+		}
+		for (size_t i = 0; i < 1000; i++) {
+			struct wire_msg msg = recorded(NAMES_GONE, i, 1, "");
+			member_receive(&m, 2, &msg, &peer);
+		}
+		size_t proven = 0;
+		member_beat(&m, 3, &beat);
+		for (size_t i = 0; i < beat.n; i++)
+			proven += beat.echoes[i].proven;
+		assert_int_equal(beat.n, rooms[r]);
+		assert_int_equal(proven, rooms[r] / 2);
+		member_fini(&m);
+	}
+}
+
+/* ---- very many peers ---- */
+
+static enum member_verdict come(struct member *m, int64_t now, unsigned int i, uint32_t seq,
+                                uint8_t flags)
+{
+	struct wire_msg beat, msg = { .type = WIRE_HEARTBEAT,
+		                      .flags = flags,
+		                      .incarnation = 1000 + i,
+		                      .seq = seq };
+	struct member_peer *peer;
+	member_beat(m, now, &beat);
+	snprintf(msg.name, sizeof(msg.name), "node-%u", i);
+	msg.echoes[msg.n++] = (struct wire_echo){ 1, beat.seq, true };
+	return member_receive(m, now, &msg, &peer);
+}
+
+static void one_more_than_can_be_known_takes_no_living_ones_place(void **state)
+{
+	(void)state;
+	struct member_options o = options_of("us", 1);
+	struct member m;
+	size_t n_forgotten = 0;
+	member_init(&m, &o, 0);
+	for (unsigned int i = 0; i < MEMBER_PEERS_MAX; i++)
+		assert_int_equal(come(&m, 1, i, 1, 0), MEMBER_NEW);
+	for (uint32_t seq = 1; seq < 10; seq++) {
+		assert_int_equal(come(&m, 2, MEMBER_PEERS_MAX, seq, 0), MEMBER_STRANGER);
+		member_tick(&m, 2, on_event, &n_forgotten);
+	}
+	assert_int_equal(n_forgotten, 0);
+	assert_int_equal(m.peers_refused, 9);
+	assert_int_equal(m.refused_ms, 2);
+	for (unsigned int i = 0; i < MEMBER_PEERS_MAX; i++)
+		assert_int_equal(come(&m, 3, i, 2, 0), MEMBER_BELIEVED);
+
+	/* One dies, another leaves later: that one goes first. */
+	for (unsigned int i = 1; i < MEMBER_PEERS_MAX; i++)
+		assert_int_equal(come(&m, 500, i, 3, i == 7 ? WIRE_LEAVING : 0), MEMBER_BELIEVED);
+	member_tick(&m, 500, on_event, &n_forgotten);
+	assert_int_equal(member_find(&m, "node-0")->state, MEMBER_DEAD);
+	assert_int_equal(come(&m, 501, MEMBER_PEERS_MAX, 10, 0), MEMBER_STRANGER);
+	member_tick(&m, 501, on_event, &n_forgotten);
+	assert_int_equal(n_forgotten, 1);
+	assert_null(member_find(&m, "node-7"));
+	assert_int_equal(come(&m, 502, MEMBER_PEERS_MAX, 11, 0), MEMBER_NEW);
+	assert_int_equal(come(&m, 502, MEMBER_PEERS_MAX + 1, 1, 0), MEMBER_STRANGER);
+	member_tick(&m, 502, on_event, &n_forgotten);
+	assert_null(member_find(&m, "node-0"));
+	assert_int_equal(come(&m, 503, MEMBER_PEERS_MAX + 1, 2, 0), MEMBER_NEW);
+	assert_int_equal(m.peers_refused, 9);
+	member_fini(&m);
+}
+
+/* Each peer is repeated in turn, soon enough for it not to seem deaf. */
+static void many_peers_take_turns_in_heartbeats(void **state)
+{
+	(void)state;
+	struct member_options o = options_of("us", 1);
+	struct member m;
+	struct wire_msg beat;
+	static bool told[MEMBER_PEERS_MAX];
+	size_t n = 0;
+	member_init(&m, &o, 0);
+	for (unsigned int i = 0; i < MEMBER_PEERS_MAX; i++)
+		come(&m, 1, i, 1, 0);
+	for (int64_t now = 2; n < MEMBER_PEERS_MAX; now++) {
+		assert_true(now < 2 + MEMBER_PEERS_MAX / WIRE_ECHO_MAX);
+		member_beat(&m, now, &beat);
+		for (size_t i = 0; i < beat.n; i++) {
+			assert_false(told[beat.echoes[i].incarnation - 1000]);
+			told[beat.echoes[i].incarnation - 1000] = true;
+			n++;
+		}
+	}
+	member_fini(&m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(replays_keep_nobody_from_being_known),
+		cmocka_unit_test(places_of_strangers_are_bounded),
+		cmocka_unit_test(strangers_leave_peers_their_echoes),
+		cmocka_unit_test(one_more_than_can_be_known_takes_no_living_ones_place),
+		cmocka_unit_test(many_peers_take_turns_in_heartbeats),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
