@@ -62,6 +62,8 @@ void claims_init(struct claims *c, const struct claims_options *opts, struct mem
 	c->member = m;
 	c->name_hash = hash64_str(opts->node, 0);
 	c->synced = true;
+	c->claims_room = WIRE_CLAIM_MAX;
+	c->targets_room = WIRE_TARGET_MAX;
 	c->next_review_ms = CLAIMS_NEVER;
 }
 

@@ -134,7 +134,8 @@ struct claims {
 		int64_t at_ms;
 		size_t n;
 	} probed, held_back;
-	struct claims_table *tables; /* by the peer's slot; as many as member has slots when it was heard last */
+	struct claims_table *
+		tables; /* by the peer's slot; as many as member has slots when it was heard last */
 	size_t n_tables;
 
 	bool ready; /* listened long enough: may answer and claim */
@@ -154,6 +155,8 @@ struct claims {
 	uint32_t *tell; /* addresses whose change is to be told */
 	size_t n_tell, tell_cap;
 	bool recall_pending;
+	size_t claims_room,
+		targets_room; /* what fits a message; 0: none can be sent, and what is to be told waits */
 	struct {
 		bool active;
 		uint32_t *addrs; /* ours, sorted, as of version */
@@ -191,6 +194,8 @@ bool claims_answers(const struct claims *c, uint32_t addr);
 void claims_tick(struct claims *c, int64_t now);
 int64_t claims_deadline(const struct claims *c);
 
+/* So many claims, or targets, fit a message. */
+void claims_set_room(struct claims *c, size_t claims, size_t targets);
 /* The next message to send, but for its stamp; false if there is none. */
 bool claims_next_message(struct claims *c, struct wire_msg *msg);
 /* Gives everything up, for a farewell. */

@@ -81,6 +81,7 @@ static void read_link(struct rtnl_link *link, struct nl_cache *addrs, struct ifa
 	unsigned int flags = rtnl_link_get_flags(link);
 	memcpy(i.name, rtnl_link_get_name(link), strlen(rtnl_link_get_name(link)) + 1);
 	memcpy(i.mac, nl_addr_get_binary_addr(rtnl_link_get_addr(link)), sizeof(i.mac));
+	i.mtu = rtnl_link_get_mtu(link);
 	i.up = (flags & IFF_UP) && rtnl_link_get_carrier(link);
 	for (struct nl_object *o = nl_cache_get_first(addrs); o; o = nl_cache_get_next(o))
 		add_subnet(&i, (struct rtnl_addr *)o);
@@ -143,7 +144,8 @@ void ifaces_fini(struct ifaces *i)
 static bool iface_eq(const struct iface *a, const struct iface *b)
 {
 	if (strcmp(a->name, b->name) != 0 || a->index != b->index || a->up != b->up ||
-	    memcmp(a->mac, b->mac, sizeof(a->mac)) != 0 || a->n_subnets != b->n_subnets)
+	    a->mtu != b->mtu || memcmp(a->mac, b->mac, sizeof(a->mac)) != 0 ||
+	    a->n_subnets != b->n_subnets)
 		return false;
 	for (size_t i = 0; i < a->n_subnets; i++)
 		if (!addr_eq(&a->subnets[i].own, &b->subnets[i].own) ||

@@ -24,6 +24,7 @@ struct iface {
 	char name[IFACE_NAME_SIZE];
 	int index;
 	uint8_t mac[6];
+	unsigned int mtu;
 	bool up; /* administratively, and with carrier */
 	struct {
 		struct addr own;

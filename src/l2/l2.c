@@ -131,11 +131,10 @@ static uint32_t number_of(const struct addr *a)
 	return ntohl(n);
 }
 
-static void on_send(const void *frame, size_t size, void *arg)
+static int on_send(const void *frame, size_t size, void *arg)
 {
 	struct attached *at = arg;
-	if (at->link)
-		link_send(at->link, frame, size);
+	return at->link ? link_send(at->link, frame, size) : 0;
 }
 
 static void on_changed(uint32_t addr, void *arg)
@@ -178,7 +177,8 @@ static struct attached *attach(struct l2 *l2, const struct iface *iface, int64_t
 		return NULL;
 	struct attached *at = xcalloc(1, sizeof(*at));
 	struct segment_options so = { .l2 = &l2->opts,
-		                      .source = number_of(&iface->subnets[0].own) };
+		                      .source = number_of(&iface->subnets[0].own),
+		                      .mtu = iface->mtu };
 	struct segment_ops ops = { .send = on_send, .changed = on_changed, .arg = at };
 	memcpy(so.mac, iface->mac, sizeof(so.mac));
 	while (so.incarnation == 0)
@@ -261,6 +261,7 @@ static void take_ifaces(struct l2 *l2, int64_t now)
 		}
 		at->iface = *iface;
 		segment_set_source(at->segment, number_of(&iface->subnets[0].own));
+		segment_set_mtu(at->segment, now, iface->mtu);
 		if (!iface->up && at->link)
 			close_link(at, now);
 		at->reopen_ms = now;

@@ -148,7 +148,10 @@ int link_receive(struct link *l, int max, link_frame_fn *fn, void *arg)
 	return n < 0 ? -EIO : n;
 }
 
-void link_send(struct link *l, const void *frame, size_t size)
+int link_send(struct link *l, const void *frame, size_t size)
 {
-	(void)pcap_inject(l->pcap, frame, size);
+	errno = 0;
+	if (pcap_inject(l->pcap, frame, size) >= 0)
+		return 0;
+	return errno ? -errno : -EIO;
 }

@@ -21,7 +21,7 @@ void link_close(struct link *l);
 int link_fd(const struct link *l);
 /* Hands over the frames that are there, but no more than @max; how many, or -EIO when the interface went away. */
 int link_receive(struct link *l, int max, link_frame_fn *fn, void *arg);
-/* A frame that cannot be sent is lost, as on the wire. */
-void link_send(struct link *l, const void *frame, size_t size);
+/* Sends a frame or loses it, as the wire might; -errno says why the kernel did not take it. */
+int link_send(struct link *l, const void *frame, size_t size);
 
 #endif

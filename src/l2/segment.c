@@ -23,6 +23,7 @@ struct segment {
 	struct wire_key *key;
 	struct segment_ops ops;
 	uint32_t source;
+	size_t mtu;
 	int dead_ms;
 	bool up;
 	bool more; /* messages or announcements are waiting for the next turn */
@@ -32,9 +33,25 @@ struct segment {
 	int64_t last_turn_ms;
 	bool has_namesake;
 	uint8_t namesake_mac[WIRE_MAC_SIZE];
+	int send_error; /* of the last frame that could not be sent, negative errno */
+	int64_t send_error_ms;
 	uint8_t farewell; /* WIRE_RESTARTING or WIRE_LEAVING once said */
 	struct l2_stats stats;
 };
+
+/*
+ * Messages are no larger than everybody takes who has to hear them.  Strangers have to hear heartbeats only, so a replay in
+ * the name of one with a small MTU makes no more than these small.
+ */
+static void fit_messages(struct segment *s, int64_t now)
+{
+	size_t name_len = strlen(s->member.opts.node);
+	size_t peers = member_mtu(&s->member, now, s->mtu, false);
+	size_t all = member_mtu(&s->member, now, s->mtu, true);
+	member_set_echo_room(&s->member, wire_room(WIRE_HEARTBEAT, name_len, all));
+	claims_set_room(&s->claims, wire_room(WIRE_SNAPSHOT, name_len, peers),
+	                wire_room(WIRE_REQUEST, name_len, peers));
+}
 
 struct segment *segment_new(const struct segment_options *opts, struct wire_key *key,
                             const struct segment_ops *ops, int64_t now)
@@ -57,6 +74,8 @@ struct segment *segment_new(const struct segment_options *opts, struct wire_key 
 	s->key = key;
 	s->ops = *ops;
 	s->source = opts->source;
+	s->mtu = opts->mtu ? opts->mtu : WIRE_DATAGRAM_MAX;
+	fit_messages(s, now);
 	s->dead_ms = opts->l2->dead_ms;
 	s->last_turn_ms = now;
 	return s;
@@ -76,13 +95,31 @@ void segment_set_source(struct segment *s, uint32_t source)
 	s->source = source;
 }
 
+void segment_set_mtu(struct segment *s, int64_t now, size_t mtu)
+{
+	if (s->mtu == mtu)
+		return;
+	s->mtu = mtu;
+	fit_messages(s, now);
+}
+
 /* ---- sending ---- */
+
+static void send_frame(struct segment *s, const void *frame, size_t size)
+{
+	int r = s->ops.send(frame, size, s->ops.arg);
+	if (r >= 0)
+		return;
+	s->stats.send_failures++;
+	s->send_error = r;
+	s->send_error_ms = s->last_turn_ms;
+}
 
 static void send_arp(struct segment *s, const struct arp_packet *p)
 {
 	uint8_t frame[ARP_FRAME_SIZE];
 	arp_encode(p, frame);
-	s->ops.send(frame, sizeof(frame), s->ops.arg);
+	send_frame(s, frame, sizeof(frame));
 }
 
 static void send_message(struct segment *s, struct wire_msg *msg)
@@ -93,16 +130,18 @@ static void send_message(struct segment *s, struct wire_msg *msg)
 		msg->flags |= WIRE_FRESH;
 	if (!s->claims.ready)
 		msg->flags |= WIRE_LISTENING;
+	msg->mtu = s->mtu < WIRE_DATAGRAM_MAX ? (uint16_t)s->mtu : 0;
 	msg->digest = s->claims.digest;
 	msg->n_claims = (uint32_t)s->claims.n_owned;
 	size_t size = wire_encode(s->key, msg, s->source, frame);
 	if (size > 0)
-		s->ops.send(frame, size, s->ops.arg);
+		send_frame(s, frame, size);
 }
 
 static void send_heartbeat(struct segment *s, int64_t now)
 {
 	struct wire_msg msg;
+	fit_messages(s, now);
 	member_beat(&s->member, now, &msg);
 	if (wire_key_empty(s->key))
 		return;
@@ -261,6 +300,8 @@ static void receive_message(struct segment *s, int64_t now, const struct wire_ms
 	case MEMBER_BELIEVED:
 	case MEMBER_NEW:
 		s->stats.heartbeats_received++;
+		if (msg->mtu)
+			fit_messages(s, now);
 		claims_receive(&s->claims, now, p, was, verdict == MEMBER_NEW, msg);
 		break;
 	case MEMBER_REPLAYED:
@@ -359,6 +400,9 @@ void segment_add_stats(const struct segment *s, struct l2_stats *stats)
 	stats->heartbeats_sent += s->stats.heartbeats_sent;
 	stats->heartbeats_received += s->stats.heartbeats_received;
 	stats->heartbeats_refused += s->stats.heartbeats_refused;
+	stats->send_failures += s->stats.send_failures;
+	stats->strangers_turned_away += s->member.strangers.turned_away;
+	stats->peers_refused += s->member.peers_refused;
 	stats->takeovers += s->claims.takeovers;
 	stats->yields += s->claims.yields;
 	stats->conflicts += s->claims.conflicts;

@@ -21,14 +21,16 @@
 struct segment_options {
 	const struct l2_options *l2;
 	uint8_t mac[WIRE_MAC_SIZE];
-	uint32_t source;      /* the interface's own IPv4 address */
+	uint32_t source; /* the interface's own IPv4 address */
+	size_t mtu;      /* of the interface; 0: not known, so that messages may have any size */
 	uint64_t incarnation; /* random, not 0 */
 	uint64_t seed;        /* random, and never sent */
 };
 
 struct segment;
 
-typedef void segment_send_fn(const void *frame, size_t size, void *arg);
+/* 0, or -errno for a frame that could not be sent. */
+typedef int segment_send_fn(const void *frame, size_t size, void *arg);
 typedef void segment_changed_fn(uint32_t addr, void *arg);
 
 /* What carries out the segment's wishes; called from within the functions below. */
@@ -46,6 +48,8 @@ void segment_free(struct segment *s);
 /* The link is up or down; down until told otherwise. */
 void segment_link(struct segment *s, int64_t now, bool up);
 void segment_set_source(struct segment *s, uint32_t source);
+/* The interface's MTU; messages become no larger than it, and than the peers' interfaces take. */
+void segment_set_mtu(struct segment *s, int64_t now, size_t mtu);
 /* As claims_set_wants(). */
 void segment_set_wants(struct segment *s, int64_t now, const struct l2_snapshot *view,
                        const struct l2_want *const *wants, size_t n);

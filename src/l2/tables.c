@@ -265,7 +265,7 @@ static bool next_delta(struct claims *c, struct wire_msg *msg)
 	if (c->n_tell == 0)
 		return false;
 	msg->type = WIRE_DELTA;
-	while (c->n_tell > 0 && msg->n < WIRE_CLAIM_MAX) {
+	while (c->n_tell > 0 && msg->n < c->claims_room) {
 		uint32_t addr = c->tell[--c->n_tell];
 		struct claims_entry *e = entry_find(c, addr);
 		struct wire_claim *claim = &msg->claims[msg->n++];
@@ -283,7 +283,7 @@ static bool next_recall(struct claims *c, struct wire_msg *msg)
 {
 	struct member_peer *to = NULL;
 	for (size_t i = 0; c->recall_pending && !to && i < c->member->n_slots; i++)
-		for (struct claims_held *h = c->tables[i].list; h && msg->n < WIRE_CLAIM_MAX;
+		for (struct claims_held *h = c->tables[i].list; h && msg->n < c->claims_room;
 		     h = h->next_of) {
 			if (!h->recall_pending)
 				continue;
@@ -308,7 +308,7 @@ static bool next_part(struct claims *c, struct wire_msg *msg)
 		snapshot_begin(c);
 	msg->type = WIRE_SNAPSHOT;
 	msg->first = c->snapshot.next ? c->snapshot.addrs[c->snapshot.next - 1] + 1 : 0;
-	for (; c->snapshot.next < c->snapshot.n && msg->n < WIRE_CLAIM_MAX; c->snapshot.next++)
+	for (; c->snapshot.next < c->snapshot.n && msg->n < c->claims_room; c->snapshot.next++)
 		msg->claims[msg->n++] = entry_find(c, c->snapshot.addrs[c->snapshot.next])->own;
 	msg->last = UINT32_MAX;
 	if (c->snapshot.next < c->snapshot.n)
@@ -320,7 +320,7 @@ static bool next_part(struct claims *c, struct wire_msg *msg)
 
 static bool next_request(struct claims *c, struct wire_msg *msg)
 {
-	for (size_t i = 0; i < c->member->n_slots && msg->n < WIRE_TARGET_MAX; i++) {
+	for (size_t i = 0; i < c->member->n_slots && msg->n < c->targets_room; i++) {
 		const struct member_peer *p = c->member->peers[i];
 		if (!c->tables[i].request)
 			continue;
@@ -332,9 +332,17 @@ static bool next_request(struct claims *c, struct wire_msg *msg)
 	return msg->n > 0;
 }
 
+void claims_set_room(struct claims *c, size_t claims, size_t targets)
+{
+	c->claims_room = claims < WIRE_CLAIM_MAX ? claims : WIRE_CLAIM_MAX;
+	c->targets_room = targets < WIRE_TARGET_MAX ? targets : WIRE_TARGET_MAX;
+}
+
 bool claims_next_message(struct claims *c, struct wire_msg *msg)
 {
 	msg->n = 0;
+	if (c->claims_room == 0 || c->targets_room == 0)
+		return false;
 	return next_delta(c, msg) || next_recall(c, msg) || next_part(c, msg) ||
 	       next_request(c, msg);
 }

@@ -279,8 +279,8 @@ static void hear_echoes(struct member *m, int64_t now, const struct wire_msg *ms
 			p->hearsay_seq = echo->seq;
 			p->heard_ms = now;
 		}
-		struct stranger *s = echo->proven ? strangers_find(&m->strangers, echo->incarnation)
-		                                  : NULL;
+		struct stranger *s =
+			echo->proven ? strangers_find(&m->strangers, echo->incarnation) : NULL;
 		if (s) {
 			s->vouched_ms = now;
 			s->vouched_seq = echo->seq;
@@ -295,6 +295,7 @@ static void note(struct member *m, int64_t now, const struct wire_msg *msg, stru
 	p->seq = msg->seq;
 	p->heard_ms = p->heard_directly_ms = now;
 	p->flags = msg->flags;
+	p->mtu = msg->mtu;
 	memcpy(p->mac, msg->mac, sizeof(p->mac));
 	if (msg->flags & WIRE_FRESH)
 		p->fresh_ms = now;
@@ -410,6 +411,16 @@ void member_excuse(struct member *m, int64_t now)
 }
 
 /* ---- sending ---- */
+
+size_t member_mtu(const struct member *m, int64_t now, size_t mtu, bool strangers)
+{
+	for (size_t i = 0; i < m->n_slots; i++) {
+		const struct member_peer *p = m->peers[i];
+		if (p && member_holds(p) && p->mtu && p->mtu < mtu)
+			mtu = p->mtu;
+	}
+	return strangers ? strangers_mtu(&m->strangers, now, m->opts.dead_ms, mtu) : mtu;
+}
 
 void member_stamp(struct member *m, struct wire_msg *msg, enum wire_type type)
 {

@@ -59,6 +59,7 @@ struct member_peer {
 	int64_t restart_until_ms;
 	int64_t fresh_ms; /* when it last said that its view is fresh */
 	uint8_t flags;    /* of its last message */
+	uint16_t mtu;     /* so large a datagram it takes; 0: any */
 	uint64_t retired[MEMBER_RETIRED_MAX];
 	size_t n_retired; /* ever; the oldest are overwritten */
 	UT_hash_handle by_name, by_incarnation;
@@ -115,6 +116,8 @@ int64_t member_deadline(const struct member *m);
 /* Fills in what every message of ours has; flags, digest and body are the caller's. */
 void member_stamp(struct member *m, struct wire_msg *msg, enum wire_type type);
 bool member_beat_due(const struct member *m, int64_t now);
+/* The smallest MTU of the peers that are there and, for heartbeats, of the strangers; @mtu if none is smaller. */
+size_t member_mtu(const struct member *m, int64_t now, size_t mtu, bool strangers);
 /* A heartbeat with its echoes, and the time of the next one. */
 void member_beat(struct member *m, int64_t now, struct wire_msg *msg);
 /* We were away ourselves: nobody is dead yet for our not having listened. */

@@ -141,6 +141,7 @@ struct stranger *strangers_meet(struct strangers *st, int64_t now, const struct 
 		s->lot = lot;
 	s->seq = msg->seq;
 	s->heard_ms = now;
+	s->mtu = msg->mtu;
 	return s;
 }
 
@@ -152,8 +153,15 @@ bool strangers_heard(const struct strangers *st, int64_t now, int64_t ms)
 	return false;
 }
 
-void strangers_echo(struct strangers *st, int64_t now, int64_t ms, size_t max,
-                    struct wire_msg *msg)
+size_t strangers_mtu(const struct strangers *st, int64_t now, int64_t ms, size_t mtu)
+{
+	for (const struct stranger *s = st->all; s; s = s->hh.next)
+		if (now - s->heard_ms <= ms && s->mtu && s->mtu < mtu)
+			mtu = s->mtu;
+	return mtu;
+}
+
+void strangers_echo(struct strangers *st, int64_t now, int64_t ms, size_t max, struct wire_msg *msg)
 {
 	struct stranger *s = st->all, *next;
 	/* Whoever is repeated goes to the end, which must not be met again. */

@@ -32,17 +32,21 @@ struct stranger {
 	uint32_t seq;
 	int64_t heard_ms, vouched_ms;
 	uint32_t vouched_seq;
-	uint32_t lot; /* the higher stays; 0: no heartbeat owes it an echo, so that anybody may have its place */
-	bool known;   /* a Node of the cluster has the name */
+	uint16_t mtu; /* as in wire_msg */
+	uint32_t
+		lot; /* the higher stays; 0: no heartbeat owes it an echo, so that anybody may have its place */
+	bool known; /* a Node of the cluster has the name */
 	UT_hash_handle hh;
 };
 
 struct strangers {
-	struct stranger *all; /* hash by incarnation; its order is that in which heartbeats repeat them */
+	struct stranger
+		*all; /* hash by incarnation; its order is that in which heartbeats repeat them */
 	const char *const *nodes; /* sorted; the caller's */
 	size_t n_nodes;
 	uint64_t random;
-	uint64_t turned_away; /* times that one found no place, or lost its own before a heartbeat repeated it */
+	uint64_t
+		turned_away; /* times that one found no place, or lost its own before a heartbeat repeated it */
 };
 
 /* @seed: random, and not told to anybody. */
@@ -58,6 +62,8 @@ struct stranger *strangers_meet(struct strangers *st, int64_t now, const struct 
 void strangers_forget(struct strangers *st, struct stranger *s);
 /* One was heard in the last @ms. */
 bool strangers_heard(const struct strangers *st, int64_t now, int64_t ms);
+/* The smallest MTU of those heard in the last @ms; @mtu if none is smaller. */
+size_t strangers_mtu(const struct strangers *st, int64_t now, int64_t ms, size_t mtu);
 /* Adds up to @max echoes of those heard in the last @ms to the heartbeat, the longest waiting first. */
 void strangers_echo(struct strangers *st, int64_t now, int64_t ms, size_t max,
                     struct wire_msg *msg);

@@ -20,7 +20,15 @@
 #define HEADERS_SIZE (ETHERNET_SIZE + IPV4_SIZE + UDP_SIZE)
 #define PROTOCOL_UDP 17
 #define TTL 255
-#define MAC_SIZE 32 /* HMAC-SHA-256 */
+#define MAC_SIZE 32   /* HMAC-SHA-256 */
+#define FIXED_SIZE 38 /* of the payload, before the body and without the name */
+#define COUNT_SIZE 2
+#define ECHO_SIZE 13
+#define CLAIM_SIZE 33
+#define TARGET_SIZE 8
+#define RANGE_SIZE 8 /* of a snapshot; a recall's target is as large */
+#define MTU_SHIFT 4
+#define MTU_STEPS 15
 #define MAGIC 0x464c4842u
 #define WIRE_VERSION 1
 
@@ -72,6 +80,47 @@ static bool sign(struct wire_key *k, const void *data, size_t size, uint8_t out[
 }
 
 /* ---- encoding ---- */
+
+size_t wire_room(enum wire_type type, size_t name_len, size_t mtu)
+{
+	size_t head = IPV4_SIZE + UDP_SIZE + FIXED_SIZE + name_len + COUNT_SIZE + MAC_SIZE;
+	size_t size = CLAIM_SIZE, max = WIRE_CLAIM_MAX;
+	switch (type) {
+	case WIRE_HEARTBEAT:
+		size = ECHO_SIZE;
+		max = WIRE_ECHO_MAX;
+		break;
+	case WIRE_REQUEST:
+		size = TARGET_SIZE;
+		max = WIRE_TARGET_MAX;
+		break;
+	case WIRE_SNAPSHOT:
+	case WIRE_RECALL:
+		head += RANGE_SIZE;
+		break;
+	case WIRE_DELTA:
+		break;
+	}
+	if (mtu > WIRE_DATAGRAM_MAX)
+		mtu = WIRE_DATAGRAM_MAX;
+	size_t n = mtu > head ? (mtu - head) / size : 0;
+	return n < max ? n : max;
+}
+
+size_t wire_mtu_min(size_t name_len)
+{
+	return IPV4_SIZE + UDP_SIZE + FIXED_SIZE + name_len + COUNT_SIZE + MAC_SIZE + RANGE_SIZE +
+	       CLAIM_SIZE;
+}
+
+/* In steps below the largest; an MTU in between counts as the step below it. */
+static uint8_t mtu_steps(size_t mtu)
+{
+	if (mtu == 0 || mtu >= WIRE_DATAGRAM_MAX)
+		return 0;
+	size_t steps = (WIRE_DATAGRAM_MAX - mtu + WIRE_MTU_STEP - 1) / WIRE_MTU_STEP;
+	return (uint8_t)(steps < MTU_STEPS ? steps : MTU_STEPS);
+}
 
 /* The Internet checksum (RFC 1071) over @size bytes, on top of @sum. */
 static uint16_t checksum(const uint8_t *p, size_t size, uint32_t sum)
@@ -174,7 +223,7 @@ static void write_payload(struct writer *w, const struct wire_msg *m)
 	writer_u32(w, MAGIC);
 	writer_u8(w, WIRE_VERSION);
 	writer_u8(w, (uint8_t)m->type);
-	writer_u8(w, m->flags);
+	writer_u8(w, (uint8_t)((m->flags & WIRE_FLAGS) | mtu_steps(m->mtu) << MTU_SHIFT));
 	writer_u8(w, (uint8_t)name_len);
 	writer_bytes(w, m->name, name_len);
 	writer_bytes(w, m->mac, WIRE_MAC_SIZE);
@@ -307,7 +356,9 @@ int wire_parse(const void *payload, size_t size, struct wire_msg *ret_msg)
 	uint32_t magic = cursor_u32(&c);
 	uint8_t version = cursor_u8(&c);
 	m.type = (enum wire_type)cursor_u8(&c);
-	m.flags = cursor_u8(&c) & WIRE_FLAGS;
+	uint8_t flags = cursor_u8(&c), steps = flags >> MTU_SHIFT;
+	m.flags = flags & WIRE_FLAGS;
+	m.mtu = steps ? (uint16_t)(WIRE_DATAGRAM_MAX - steps * WIRE_MTU_STEP) : 0;
 	size_t name_len = cursor_u8(&c);
 	if (name_len >= WIRE_NAME_SIZE)
 		return -EPROTO;

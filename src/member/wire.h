@@ -10,8 +10,11 @@
  *
  *	magic 4  version 1  type 1  flags 1  name length 1  name  MAC 6
  *	incarnation 8  sequence 4  claims digest 8  number of claims 4
- *	body by type
+ *	body by type: a number of elements, as many as fit
  *	HMAC-SHA-256 over all of the payload before it 32
+ *
+ * The upper half of the flags says how large a datagram the sender's interface takes, in steps of WIRE_MTU_STEP below
+ * WIRE_DATAGRAM_MAX, so that nobody sends it what its link would drop.
  *
  * A node's incarnation is drawn at random for each start and segment, so what was said on one segment is worth nothing
  * on another; what makes a message fresh is judged in member.h.  Nothing here keeps state but the key.
@@ -25,8 +28,10 @@
 #define WIRE_GROUP 0xe00000adu /* 224.0.0.173 */
 #define WIRE_GROUP_TEXT "224.0.0.173"
 #define WIRE_MAC_SIZE 6
-#define WIRE_NAME_SIZE 64   /* with the NUL */
-#define WIRE_FRAME_MAX 1414 /* an IP datagram of 1400 bytes, and the Ethernet header */
+#define WIRE_NAME_SIZE 64      /* with the NUL */
+#define WIRE_DATAGRAM_MAX 1400 /* with the IP header */
+#define WIRE_FRAME_MAX 1414    /* and the Ethernet header */
+#define WIRE_MTU_STEP 80
 #define WIRE_ECHO_MAX 64
 #define WIRE_CLAIM_MAX 36
 #define WIRE_TARGET_MAX 64
@@ -76,6 +81,7 @@ struct wire_msg {
 	uint32_t seq;
 	uint64_t digest;   /* of the sender's claims, after this message */
 	uint32_t n_claims; /* how many they are */
+	uint16_t mtu;      /* the sender's, in steps of WIRE_MTU_STEP; 0: it takes any message */
 
 	size_t n; /* elements in use of the array that the type has */
 	union {
@@ -94,6 +100,11 @@ struct wire_key;
 struct wire_key *wire_key_new(const uint8_t *key, size_t size);
 void wire_key_free(struct wire_key *k);
 bool wire_key_empty(const struct wire_key *k);
+
+/* How many elements of that type's body fit a datagram of @mtu bytes, from a node whose name has @name_len characters. */
+size_t wire_room(enum wire_type type, size_t name_len, size_t mtu);
+/* The smallest MTU with which a node of that name can say everything. */
+size_t wire_mtu_min(size_t name_len);
 
 /* Writes the frame, from @source (an IPv4 address) and m->mac; its size, 0 with an empty key. */
 size_t wire_encode(struct wire_key *k, const struct wire_msg *m, uint32_t source,

@@ -14,11 +14,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void send_nothing(const void *frame, size_t size, void *arg)
+static int send_nothing(const void *frame, size_t size, void *arg)
 {
 	(void)frame;
 	(void)size;
 	(void)arg;
+	return 0;
 }
 
 static void note_nothing(uint32_t addr, void *arg)

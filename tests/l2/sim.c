@@ -4,6 +4,7 @@
 #include "sim.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "l2/arp.h"
 
 #define DELAY_MAX_MS 2
+#define ETHERNET_SIZE 14
 
 uint64_t sim_random(struct sim *s, uint64_t bound)
 {
@@ -50,23 +52,31 @@ static void count_arp(struct sim_node *n, const uint8_t *frame, size_t size)
 	n->gratuitous_sent += p.sender == p.target;
 }
 
-static void on_send(const void *frame, size_t size, void *arg)
+static bool takes(const struct sim_node *n, size_t size)
+{
+	return n->mtu == 0 || size <= n->mtu + ETHERNET_SIZE;
+}
+
+static int on_send(const void *frame, size_t size, void *arg)
 {
 	struct sim_node *from = arg;
 	struct sim *s = from->sim;
+	if (!takes(from, size))
+		return -EMSGSIZE;
 	from->frames_sent++;
 	count_arp(from, frame, size);
 	if (s->record_from == (int)from->index)
 		put_frame(&s->recorded, &s->n_recorded, &s->recorded_cap,
 		          (struct sim_frame){ .size = size, .data = xmemdup(frame, size) });
 	if (!from->link_up)
-		return;
+		return 0;
 	for (size_t to = 0; to < s->n_nodes; to++)
-		if (to != from->index && !s->blocked[from->index][to] &&
-		    sim_random(s, 100) >= (uint64_t)s->loss_percent)
+		if (to != from->index && takes(&s->nodes[to], size) &&
+		    !s->blocked[from->index][to] && sim_random(s, 100) >= (uint64_t)s->loss_percent)
 			sim_inject(s, to, frame, size);
 	if (s->stranger_address)
 		stranger_answers(s, from->index, frame, size);
+	return 0;
 }
 
 void sim_inject(struct sim *s, size_t node, const void *frame, size_t size)
@@ -182,6 +192,7 @@ void sim_start(struct sim *s, size_t node)
 	struct sim_node *n = &s->nodes[node];
 	struct segment_options opts = { .l2 = &n->opts,
 		                        .source = 0xc0a8010b + (uint32_t)node,
+		                        .mtu = n->mtu,
 		                        .incarnation = 1 + sim_random(s, UINT64_MAX),
 		                        .seed = s->random };
 	memcpy(opts.mac, n->mac, 6);
@@ -209,6 +220,13 @@ void sim_link(struct sim *s, size_t node, bool up)
 	s->nodes[node].link_up = up;
 	if (s->nodes[node].segment)
 		segment_link(s->nodes[node].segment, s->now, up);
+}
+
+void sim_mtu(struct sim *s, size_t node, size_t mtu)
+{
+	s->nodes[node].mtu = mtu;
+	if (s->nodes[node].segment)
+		segment_set_mtu(s->nodes[node].segment, s->now, mtu);
 }
 
 void sim_pause(struct sim *s, size_t node, int64_t ms)

@@ -32,6 +32,7 @@ struct sim_node {
 	struct segment *segment; /* NULL: not running */
 	struct wire_key *key;
 	bool link_up;
+	size_t mtu; /* of its interface: larger datagrams are neither sent nor received; 0: any */
 	int64_t paused_until_ms;
 	struct l2_options opts;
 	struct l2_snapshot view;
@@ -84,6 +85,8 @@ void sim_start(struct sim *s, size_t node);
 void sim_kill(struct sim *s, size_t node);
 void sim_stop(struct sim *s, size_t node, enum l2_stop how);
 void sim_link(struct sim *s, size_t node, bool up);
+/* Another MTU of the node's interface, of which its speaker learns. */
+void sim_mtu(struct sim *s, size_t node, size_t mtu);
 void sim_pause(struct sim *s, size_t node, int64_t ms);
 /* Gives the node its (changed) view anew. */
 void sim_publish(struct sim *s, size_t node);

@@ -151,6 +151,53 @@ static void messages_survive_the_wire(void **state)
 	wire_key_free(key);
 }
 
+/* As many elements as fit, and not one less; the steps in which a node tells its MTU are never too large. */
+static void messages_fit_the_mtu(void **state)
+{
+	(void)state;
+	static const size_t mtus[] = { 68,  150,  214,  215,  300,  576,  600,  800,
+		                       999, 1000, 1280, 1399, 1400, 1500, 9000, 65535 };
+	static const enum wire_type types[] = { WIRE_HEARTBEAT, WIRE_DELTA, WIRE_REQUEST,
+		                                WIRE_SNAPSHOT, WIRE_RECALL };
+	static const size_t most[] = { WIRE_ECHO_MAX, WIRE_CLAIM_MAX, WIRE_TARGET_MAX,
+		                       WIRE_CLAIM_MAX, WIRE_CLAIM_MAX };
+	static const size_t name_lens[] = { 1, 6, WIRE_NAME_SIZE - 1 };
+	struct wire_key *key = wire_key_new((const uint8_t *)"secret", 6);
+	for (size_t i = 0; i < ARRAY_LEN(mtus) * ARRAY_LEN(types) * ARRAY_LEN(name_lens); i++) {
+		size_t mtu = mtus[i % ARRAY_LEN(mtus)],
+		       type = i / ARRAY_LEN(mtus) % ARRAY_LEN(types);
+		size_t name_len = name_lens[i / ARRAY_LEN(mtus) / ARRAY_LEN(types)];
+		size_t room = wire_room(types[type], name_len, mtu);
+		uint8_t frame[WIRE_FRAME_MAX];
+		struct wire_msg in = message(types[type], room), out;
+		memset(in.name, 0, sizeof(in.name));
+		memset(in.name, 'x', name_len);
+		in.mtu = (uint16_t)(mtu < WIRE_DATAGRAM_MAX ? mtu : 0);
+		size_t size = wire_encode(key, &in, 1, frame);
+		if (room > 0)
+			assert_in_range(size, 100, mtu + 14);
+		assert_int_equal(wire_decode(key, frame, size, &out), 0);
+		assert_int_equal(out.n, room);
+		assert_int_equal(out.flags, in.flags);
+		if (mtu >= WIRE_DATAGRAM_MAX)
+			assert_int_equal(out.mtu, 0);
+		else if (mtu >= 200)
+			assert_in_range(out.mtu, mtu - WIRE_MTU_STEP + 1, mtu);
+		if (room < most[type]) {
+			in = message(types[type], room + 1);
+			memset(in.name, 'x', name_len);
+			in.name[name_len] = '\0';
+			assert_true(wire_encode(key, &in, 1, frame) > mtu + 14);
+		}
+		if (mtu >= wire_mtu_min(name_len))
+			assert_true(room >= 1);
+	}
+	/* With an Ethernet's MTU they are as large as they may be. */
+	assert_int_equal(wire_room(WIRE_SNAPSHOT, WIRE_NAME_SIZE - 1, 1500), WIRE_CLAIM_MAX);
+	assert_int_equal(wire_room(WIRE_HEARTBEAT, WIRE_NAME_SIZE - 1, 1500), WIRE_ECHO_MAX);
+	wire_key_free(key);
+}
+
 static void messages_are_refused(void **state)
 {
 	(void)state;
@@ -570,6 +617,7 @@ int main(void)
 		cmocka_unit_test(arp_frames_are_read),
 		cmocka_unit_test(arp_answers_go_to_who_asked),
 		cmocka_unit_test(messages_survive_the_wire),
+		cmocka_unit_test(messages_fit_the_mtu),
 		cmocka_unit_test(messages_are_refused),
 		cmocka_unit_test(only_who_proves_to_be_there_is_believed),
 		cmocka_unit_test(strangers_hurry_heartbeats_within_limits),

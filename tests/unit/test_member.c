@@ -93,8 +93,8 @@ static int64_t meeting_ms(enum names names, size_t n, size_t per_ms, uint64_t se
 		/* They were there before the two start. */
 		for (size_t k = 0; n > 0 && k < per_ms; k++, next++)
 			for (size_t i = 0; i < 2; i++) {
-				struct wire_msg m = recorded(names, next % n, 1 + (uint32_t)(next / n),
-				                             nodes[!i]);
+				struct wire_msg m = recorded(names, next % n,
+				                             1 + (uint32_t)(next / n), nodes[!i]);
 				member_receive(&p.m[i], now, &m, &peer);
 			}
 		for (size_t i = 0; now >= 200 && i < 2; i++)
@@ -176,7 +176,9 @@ static void strangers_leave_peers_their_echoes(void **state)
 		member_set_echo_room(&m, rooms[r]);
 		member_beat(&m, 0, &beat);
 		for (uint64_t i = 0; i < WIRE_ECHO_MAX; i++) {
-			struct wire_msg msg = { .type = WIRE_HEARTBEAT, .incarnation = 5 + i, .seq = 1 };
+			struct wire_msg msg = { .type = WIRE_HEARTBEAT,
+				                .incarnation = 5 + i,
+				                .seq = 1 };
 			snprintf(msg.name, sizeof(msg.name), "peer-%d", (int)i);
 			msg.echoes[msg.n++] = (struct wire_echo){ 1, beat.seq, true };
 			assert_int_equal(member_receive(&m, 1, &msg, &peer), MEMBER_NEW);
@@ -200,10 +202,9 @@ static void strangers_leave_peers_their_echoes(void **state)
 static enum member_verdict come(struct member *m, int64_t now, unsigned int i, uint32_t seq,
                                 uint8_t flags)
 {
-	struct wire_msg beat, msg = { .type = WIRE_HEARTBEAT,
-		                      .flags = flags,
-		                      .incarnation = 1000 + i,
-		                      .seq = seq };
+	struct wire_msg beat, msg = {
+		.type = WIRE_HEARTBEAT, .flags = flags, .incarnation = 1000 + i, .seq = seq
+	};
 	struct member_peer *peer;
 	member_beat(m, now, &beat);
 	snprintf(msg.name, sizeof(msg.name), "node-%u", i);

@@ -103,6 +103,67 @@ static void nodes_that_start_together_share_the_addresses(void **state)
 	sim_fini(&sim);
 }
 
+/* Snapshots of 200 addresses arrive whatever the interfaces take, so each address is asked for once. */
+static void messages_fit_small_and_different_mtus(void **state)
+{
+	(void)state;
+	static const size_t mtus[][3] = {
+		{ 1500, 1500, 1500 }, { 1280, 1280, 1280 }, { 1000, 1000, 1000 }, { 576, 576, 576 },
+		{ 300, 300, 300 },    { 9000, 1500, 1000 }, { 1500, 1500, 576 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(mtus); i++) {
+		sim_init(&sim, i, 3, 200);
+		for (size_t n = 0; n < 3; n++) {
+			sim.nodes[n].mtu = mtus[i][n];
+			sim_start(&sim, n);
+		}
+		sim_run(&sim, 3000);
+		assert_agreed();
+		uint64_t probes = total_probes();
+		/* Who starts now has to learn of all of them. */
+		sim_kill(&sim, 2);
+		sim_run(&sim, 2000);
+		sim_start(&sim, 2);
+		sim_observe(&sim);
+		sim_run(&sim, 3000);
+		assert_agreed();
+		assert_int_equal(total_changes(), 0);
+		assert_int_equal(sim.worst_none_ms, 0);
+		assert_int_equal(sim.worst_several_ms, 0);
+		assert_true(total_probes() - probes < 200);
+		for (size_t n = 0; n < 3; n++)
+			assert_int_equal(sim_stats(&sim, n).send_failures, 0);
+		sim_fini(&sim);
+	}
+}
+
+static void an_mtu_that_changes_is_followed(void **state)
+{
+	(void)state;
+	settled(7, 3, 200);
+	sim_mtu(&sim, 1, 576);
+	sim_run(&sim, 500);
+	uint64_t failed = sim_stats(&sim, 1).send_failures;
+	assert_int_equal(failed, 0);
+	sim_kill(&sim, 0);
+	sim_run(&sim, 3000);
+	assert_agreed();
+	for (size_t n = 1; n < 3; n++)
+		assert_int_equal(sim_stats(&sim, n).send_failures, 0);
+
+	/* Too small for anything: counted, and what was to be told is told when there is room again. */
+	sim_mtu(&sim, 1, 68);
+	sim_run(&sim, 3000);
+	assert_true(sim_stats(&sim, 1).send_failures > 10);
+	sim_mtu(&sim, 1, 1500);
+	sim_run(&sim, 5000);
+	assert_agreed();
+	failed = sim_stats(&sim, 1).send_failures;
+	sim_run(&sim, 3000);
+	assert_int_equal(sim_stats(&sim, 1).send_failures, failed);
+	sim_fini(&sim);
+}
+
 static void an_unchanged_view_sends_nothing(void **state)
 {
 	(void)state;
@@ -751,6 +812,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nodes_that_start_together_share_the_addresses),
+		cmocka_unit_test(messages_fit_small_and_different_mtus),
+		cmocka_unit_test(an_mtu_that_changes_is_followed),
 		cmocka_unit_test(an_unchanged_view_sends_nothing),
 		cmocka_unit_test(a_killed_owner_is_replaced_and_takes_nothing_back),
 		cmocka_unit_test(a_restart_within_the_hold_keeps_ownership),
