@@ -246,10 +246,12 @@ static void put_l2(const struct speaker *sp, struct buf *out)
 	           "],\"stats\":{\"arp_requests\":%" PRIu64 ",\"arp_replies\":%" PRIu64
 	           ",\"gratuitous\":%" PRIu64 ",\"probes\":%" PRIu64 ",\"heartbeats_sent\":%" PRIu64
 	           ",\"heartbeats_received\":%" PRIu64 ",\"heartbeats_refused\":%" PRIu64
-	           ",\"takeovers\":%" PRIu64 ",\"yields\":%" PRIu64 ",\"conflicts\":%" PRIu64 "}}",
+	           ",\"takeovers\":%" PRIu64 ",\"yields\":%" PRIu64 ",\"conflicts\":%" PRIu64
+	           ",\"send_failures\":%" PRIu64 ",\"strangers_turned_away\":%" PRIu64
+	           ",\"peers_refused\":%" PRIu64 "}}",
 	           st.arp_requests, st.arp_replies, st.gratuitous, st.probes, st.heartbeats_sent,
 	           st.heartbeats_received, st.heartbeats_refused, st.takeovers, st.yields,
-	           st.conflicts);
+	           st.conflicts, st.send_failures, st.strangers_turned_away, st.peers_refused);
 }
 
 static void status(struct buf *out, void *arg)
@@ -356,6 +358,15 @@ static void collect_l2(const struct speaker *sp, struct metrics_writer *w)
 	counter(w, "fairlead_l2_yields_total", "Addresses yielded.", st.yields);
 	counter(w, "fairlead_l2_conflicts_total", "Strangers seen using one of our addresses.",
 	        st.conflicts);
+	counter(w, "fairlead_l2_send_failures_total",
+	        "Frames that the kernel did not take: larger than the MTU, or no room.",
+	        st.send_failures);
+	counter(w, "fairlead_l2_strangers_turned_away_total",
+	        "Times that an unproven speaker found no place among the others, as with replays.",
+	        st.strangers_turned_away);
+	counter(w, "fairlead_l2_peers_refused_total",
+	        "Messages of speakers beyond the number that can be known on a segment.",
+	        st.peers_refused);
 	metrics_family(w, "fairlead_l2_peer_alive", METRICS_GAUGE,
 	               "1 for each speaker heard on a segment, 0 for one that fell silent.");
 	for (size_t i = 0; i < n; i++)
