@@ -76,7 +76,7 @@ struct l2_stats {
 	uint64_t takeovers, yields, conflicts;
 	uint64_t send_failures;         /* frames that the kernel did not take */
 	uint64_t strangers_turned_away; /* see src/member/strangers.h */
-	uint64_t peers_refused;         /* messages of speakers beyond the number that can be known */
+	uint64_t peers_refused; /* messages of speakers beyond the number that can be known */
 };
 
 struct l2_options {

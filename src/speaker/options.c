@@ -114,11 +114,12 @@ int speaker_key_check(size_t size, struct err *e)
 {
 	if (size >= SPEAKER_KEY_MIN_BYTES && size <= SPEAKER_KEY_MAX_BYTES)
 		return 0;
-	return err_set(e, -EINVAL, ERR_CONFIG,
-	               "a heartbeat key has %d to %d bytes, and this one has %s%zu; 32 random bytes "
-	               "are good",
-	               SPEAKER_KEY_MIN_BYTES, SPEAKER_KEY_MAX_BYTES,
-	               size > SPEAKER_KEY_MAX_BYTES ? "at least " : "", size);
+	return err_set(
+		e, -EINVAL, ERR_CONFIG,
+		"a heartbeat key has %d to %d bytes, and this one has %s%zu; 32 random bytes "
+		"are good",
+		SPEAKER_KEY_MIN_BYTES, SPEAKER_KEY_MAX_BYTES,
+		size > SPEAKER_KEY_MAX_BYTES ? "at least " : "", size);
 }
 
 int speaker_key_read(const char *path, uint8_t **ret_key, size_t *ret_size, bool *ret_loose,

@@ -77,8 +77,9 @@ struct speaker {
 	struct proxy *proxy; /* NULL in mode none */
 	struct l2 *l2;       /* NULL while the heartbeat key is not known */
 	uint64_t key_hash;
-	bool key_changed;     /* the Secret holds another key than the one in force */
-	struct err key_error; /* why the Secret's content is no key; no blame: it is one, or there is no Secret */
+	bool key_changed; /* the Secret holds another key than the one in force */
+	struct err
+		key_error; /* why the Secret's content is no key; no blame: it is one, or there is no Secret */
 	struct routes *routes;
 	struct news *news;
 	char *node_uid; /* of this node's Node; NULL: there is none */
