@@ -26,7 +26,8 @@
 #include "fairlead/reason.h"
 
 #define IPAM_ADDRS_MAX 2  /* one of each family */
-#define IPAM_STATUS_MAX 4 /* of a status not written by us, that many are told apart */
+/* Of a status that others wrote, so many are told apart; further ones are held as well, but never chosen from. */
+#define IPAM_STATUS_MAX 4
 #define IPAM_MESSAGE_SIZE 512
 
 #define IPAM_ANNOTATION_POOL "fairlead.io/address-pool"
@@ -64,7 +65,10 @@ struct ipam_request {
 	 */
 	struct addr confirmed[IPAM_ADDRS_MAX];
 	uint8_t n_confirmed;
-	/* External IPs that the record does not name: somebody wrote them by hand. */
+	/*
+	 * What the object holds besides, written by others: external IPs that the record does not name; what a status holds
+	 * beyond @held.  Nobody else may be given any of it.
+	 */
 	struct addr *written;
 	size_t n_written;
 	char *namespace; /* of a Service with such; else NULL */
@@ -77,6 +81,8 @@ void ipam_request_of(const struct kube_service *s, const char *class,
 void ipam_external_request_of(const struct kube_service *s, const char *class, bool enabled,
                               struct ipam_request *ret_request);
 void ipam_request_fini(struct ipam_request *r);
+/* Fills @r, which holds nothing yet, with what a status holds, however much that is. */
+void ipam_read_held(struct ipam_request *r, const struct addr *addrs, size_t n);
 
 /* ---- the allocator ---- */
 

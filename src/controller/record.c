@@ -463,8 +463,11 @@ static void addrs_written(struct record_part *p)
 
 void record_written(struct record *r, struct record_write w)
 {
-	if (w.ingress)
+	if (w.ingress) {
 		addrs_written(&r->lb);
+		free(TAKE(r->lb.request.written));
+		r->lb.request.n_written = 0;
+	}
 	if (w.condition) {
 		r->lb.condition = condition_written(&r->lb);
 		r->lb.request.assigned_by_us = r->lb.condition.is_true;

@@ -24,6 +24,7 @@ void turn_sort(struct record **records, size_t n)
 static void adopt_status(struct ipam *ipam, const struct record *r)
 {
 	ipam_hold(ipam, r->key, r->lb.request.held, r->lb.request.n_held);
+	ipam_hold(ipam, r->key, r->lb.request.written, r->lb.request.n_written);
 }
 
 /* Did we put it there, though the status may not say so yet? */
@@ -112,6 +113,7 @@ static bool may_inherit(const struct ipam *ipam, const struct record *r)
 	const struct ipam_request *external = r->external ? &r->external->request : NULL;
 
 	return is_pushed_aside(ipam, r->key, lb->held, lb->n_held) ||
+	       is_pushed_aside(ipam, r->key, lb->written, lb->n_written) ||
 	       (external &&
 	        (is_pushed_aside(ipam, r->external_key, external->held, external->n_held) ||
 	         is_pushed_aside(ipam, r->external_key, external->written, external->n_written)));

@@ -115,15 +115,30 @@ void ipam_read_families(const struct kube_service *s, struct ipam_request *r)
 	r->needs_both = s->family_policy == KUBE_REQUIRE_DUAL_STACK;
 }
 
+void ipam_read_held(struct ipam_request *r, const struct addr *addrs, size_t n)
+{
+	size_t first = n < IPAM_STATUS_MAX ? n : IPAM_STATUS_MAX;
+
+	for (size_t i = 0; i < first; i++)
+		r->held[r->n_held++] = addrs[i];
+	if (n == first)
+		return;
+	r->foreign = true;
+	r->written = xmemdup(addrs + first, (n - first) * sizeof(*addrs));
+	r->n_written = n - first;
+}
+
 static void read_status(const struct kube_service *s, struct ipam_request *r)
 {
+	cleanup_free struct addr *addrs = xcalloc(s->n_ingress + 1, sizeof(*addrs));
+	size_t n = 0;
+
 	for (size_t i = 0; i < s->n_ingress; i++) {
-		const struct kube_ingress *in = &s->ingress[i];
-		if (addr_is_none(&in->ip) || r->n_held == IPAM_STATUS_MAX)
-			r->foreign = true;
-		else
-			r->held[r->n_held++] = in->ip;
+		addrs[n] = s->ingress[i].ip;
+		n += !addr_is_none(&addrs[n]);
 	}
+	r->foreign = n < s->n_ingress;
+	ipam_read_held(r, addrs, n);
 	for (size_t i = 0; i < s->n_conditions; i++)
 		if (!strcmp(s->conditions[i].type, IPAM_CONDITION))
 			r->assigned_by_us = !strcmp(s->conditions[i].status, "True");

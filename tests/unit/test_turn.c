@@ -260,8 +260,69 @@ static void test_lives(void **state)
 	}
 }
 
+static struct record *record_of(const char *name, const char *spec, size_t n_ingress)
+{
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct kube_service *s = NULL;
+	struct err e = ERR_INIT;
+
+	buf_printf(&out,
+	           "{\"metadata\":{\"namespace\":\"a\",\"name\":\"%s\",\"uid\":\"%s\","
+	           "\"resourceVersion\":\"1\"},\"spec\":{\"clusterIPs\":[\"10.96.0.1\"],%s},"
+	           "\"status\":{\"loadBalancer\":{\"ingress\":[{\"hostname\":\"x.y\"}",
+	           name, name, spec);
+	for (size_t i = 0; i < n_ingress; i++)
+		buf_printf(&out, ",{\"ip\":\"10.0.0.%zu\"}", i);
+	buf_puts(&out, "]}}}");
+	struct json_object *obj = json_tokener_parse(buf_str(&out));
+	if (kube_service_parse(obj, &s, &e) < 0)
+		fail_msg("%s", e.msg);
+	json_object_put(obj);
+	struct record *r = record_new(NULL, &s->meta);
+	record_read(r, s, &rules, 1);
+	kube_service_free(s);
+	return r;
+}
+
+/* However many addresses stand in a status, and whatever Service it is, nobody else gets one of them. */
+static void test_long_statuses(void **state)
+{
+	(void)state;
+	static const char *const kinds[] = {
+		"\"type\":\"LoadBalancer\"",
+		"\"type\":\"LoadBalancer\",\"loadBalancerClass\":\"example.com/other\"",
+		"\"type\":\"NodePort\"",
+	};
+	for (size_t k = 0; k < ARRAY_LEN(kinds); k++)
+		for (size_t n = 0; n <= 60; n += n < 8 ? 1 : 26) {
+			struct ipam *ipam = ipam_of(
+				"address-pools:\n"
+				"- {name: lan, protocol: layer2, addresses: [10.0.0.0/24]}\n");
+			struct record *a = record_of("a", kinds[k], n);
+			struct record *b = record_of("b", kinds[0], 0);
+			struct record *all[] = { a, b };
+			struct addr want = { .family = 4, .b = { 10, 0, 0, (uint8_t)n } };
+
+			b->lb.request.foreign = false;
+			turn_adopt_all(ipam, all, 2);
+			turn_decide(ipam, a, &server);
+			turn_decide(ipam, b, &server);
+			turn_end(ipam, all, 2);
+			assert_int_equal(b->lb.n_want, 1);
+			if (!addr_eq(&b->lb.want[0], &want))
+				fail_msg("%s, %zu in the status: b gets %s", kinds[k], n,
+				         addr_str(&b->lb.want[0]));
+			record_free(a);
+			record_free(b);
+			ipam_free(ipam);
+		}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_lives) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lives),
+		cmocka_unit_test(test_long_statuses),
+	};
 	return cmocka_run_group_tests_name("turn", tests, NULL, NULL);
 }
