@@ -25,7 +25,7 @@
 #include "fairlead/kube_types.h"
 #include "fairlead/reason.h"
 
-#define IPAM_ADDRS_MAX 2  /* one of each family */
+#define IPAM_ADDRS_MAX 2 /* one of each family */
 /* Of a status that others wrote, so many are told apart; further ones are held as well, but never chosen from. */
 #define IPAM_STATUS_MAX 4
 #define IPAM_MESSAGE_SIZE 512

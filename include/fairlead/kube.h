@@ -23,6 +23,7 @@ struct kube_access;
 struct kube_client;
 struct kube_request;
 struct kube_informer;
+struct kube_remains;
 
 /* ---- where the API server is, and who we are ---- */
 
@@ -85,14 +86,24 @@ void kube_request_cancel(struct kube_request *r);
 struct kube_informer_ops {
 	/*
 	 * One object was added or changed (also once for each when a list finds it changed).  @obj belongs to the informer
-	 * for the time of the call.  An error return is logged and counted as a malformed object by the informer;
-	 * the last good state of that object stays with the receiver.
+	 * for the time of the call.  An error return says that the receiver cannot read it: see unreadable().
 	 */
 	int (*upsert)(struct json_object *obj, void *arg, struct err *e);
 	/* An object is gone, also one that upsert refused.  @uid is that of the object that went. */
 	void (*remove)(const char *namespace, const char *name, const char *uid, void *arg);
 	/* The first complete list was delivered.  Once.  May be NULL. */
 	void (*synced)(void *arg);
+	/*
+	 * An object was added or changed, and nobody can read it: it is too large, no JSON, or upsert refused it.  This is
+	 * what its text tells; @r belongs to the informer.  Logged and counted by the informer.  May be NULL: the last good
+	 * state of that object stays with the receiver.
+	 */
+	void (*unreadable)(const struct kube_remains *r, const struct err *why, void *arg);
+	/*
+	 * So many objects, by now, may be there of which not even the name and the addresses can be told; 0: none any more.  The
+	 * API server sends nothing of that kind, whatever users write.  May be NULL.
+	 */
+	void (*lost)(size_t n, void *arg);
 };
 
 struct kube_informer_spec {
@@ -112,6 +123,7 @@ struct kube_informer_stats {
 	bool synced;
 	bool watching; /* a watch is open, as far as we can tell */
 	size_t objects;
+	size_t lost; /* objects that may be there and cannot be made out; see lost() */
 };
 
 struct kube_informer *kube_informer_start(struct kube_client *c,
@@ -145,6 +157,15 @@ void kube_event_emit(struct kube_client *c, const char *controller, const char *
                      const struct kube_event *ev);
 
 /* ---- strict readers over json-c, which converts silently where it should refuse ---- */
+
+/* The API server's own bound on depth; and how deep what we read lies at most. */
+#define KUBE_JSON_DEPTH_MAX 10000
+#define KUBE_JSON_DEPTH_READ 24
+/*
+ * One JSON document in @size bytes, and nothing behind it; NULL if it is none, or deeper than KUBE_JSON_DEPTH_MAX.  What lies deeper
+ * than KUBE_JSON_DEPTH_READ is null in what comes, so that whoever walks through it needs no deep stack.
+ */
+struct json_object *kube_json_parse(const char *data, size_t size);
 
 /* The member of that name and type, or NULL (missing, null or of another type; the last sets *@bad, which may be NULL). */
 struct json_object *kube_json_get(struct json_object *obj, const char *key, int json_type,

@@ -186,15 +186,16 @@ size_t kube_external_confirmed(const struct kube_service *s, struct addr ret[sta
 /* The same by the text of such a condition's message. */
 size_t kube_external_confirmed_by(const char *message, struct addr ret[static 2]);
 
-/* What can be read of a Service that _parse refused. */
+/* What can be told of an object that cannot be read: what it is, and the addresses that a Service holds, however many. */
 struct kube_remains {
 	struct kube_meta
-		meta; /* namespace, name and UID ("": none), whose strings belong to the object */
-	struct addr ingress[4], external_ips[256]; /* the first ones */
+		meta; /* names, UID, version and age alone; "" and 0 where they are missing */
+	struct addr *ingress, *external_ips;
 	size_t n_ingress, n_external_ips;
 };
-/* False if not even its name can be read. */
-bool kube_service_salvage(struct json_object *obj, struct kube_remains *ret_remains);
+/* From an object's text, which need not be readable as JSON; NULL if not even its name can be told, or not all addresses. */
+struct kube_remains *kube_remains_of(const char *text, size_t size);
+void kube_remains_free(struct kube_remains *r);
 /*
  * Who wrote the status last, @but apart, going by metadata.managedFields: a string of @obj, or NULL where that does not tell.
  * API reference: FieldsV1, ManagedFieldsEntry.

@@ -103,6 +103,8 @@ struct view *view_new(const char *node, const char *load_balancer_class);
 void view_free(struct view *v);
 
 void view_upsert_service(struct view *v, const struct kube_service *s);
+/* The Service changed and cannot be read: what is known of it stays, but for addresses that it does not name any more. */
+void view_service_unreadable(struct view *v, const struct kube_remains *r);
 void view_remove_service(struct view *v, const char *namespace, const char *name);
 /* Slices labelled as headless, of FQDNs and of no Service are taken as removed. */
 void view_upsert_slice(struct view *v, const struct kube_slice *s);

@@ -57,12 +57,7 @@ ADAPT(config_map)
 
 static void free_remains(void *object)
 {
-	struct kube_remains *r = object;
-
-	free(r->meta.namespace);
-	free(r->meta.name);
-	free(r->meta.uid);
-	free(r);
+	kube_remains_free(object);
 }
 
 static const struct {
@@ -150,15 +145,12 @@ static void put_entry(struct state *s, enum state_kind kind, const struct kube_m
 
 static void put_remains(struct state *s, struct json_object *obj)
 {
-	struct kube_remains r, *kept;
+	size_t size;
+	const char *text = json_object_to_json_string_length(obj, JSON_C_TO_STRING_PLAIN, &size);
+	struct kube_remains *r = kube_remains_of(text, size);
 
-	if (!kube_service_salvage(obj, &r))
-		return;
-	kept = xmemdup(&r, sizeof(r));
-	kept->meta.namespace = xstrdup(r.meta.namespace);
-	kept->meta.name = xstrdup(r.meta.name);
-	kept->meta.uid = xstrdup(r.meta.uid);
-	put_entry(s, STATE_REMAINS, &kept->meta, kept);
+	if (r)
+		put_entry(s, STATE_REMAINS, &r->meta, r);
 }
 
 int state_put(struct state *s, const char *name, struct json_object *obj, struct err *e)

@@ -72,6 +72,36 @@ void controller_rebuild(struct controller *ctl)
 	free(all);
 }
 
+static void tell_lost(struct controller *ctl)
+{
+	char note[ERR_MSG_SIZE];
+
+	if (!ctl->n_lost || !ctl->leading)
+		return;
+	snprintf(note, sizeof(note), "%zu of what the API server sent as Services: %s", ctl->n_lost,
+	         reason_sentence(REASON_ServicesLost));
+	controller_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map,
+	                 ctl->config.admin.uid, true, reason_name(REASON_ServicesLost), "Allocate",
+	                 note);
+}
+
+void controller_lose_sight(struct controller *ctl, size_t n)
+{
+	bool was_lost = ctl->n_lost > 0;
+
+	ctl->n_lost = n;
+	ctl->server.hides = n > 0;
+	if (n > 0 && !was_lost) {
+		log_error("Services cannot be made out; nothing new is assigned",
+		          KV_I("objects", n));
+		tell_lost(ctl);
+	} else if (n == 0 && was_lost) {
+		log_info("all Services can be made out again");
+		if (ctl->leading)
+			registry_wake_waiting(ctl);
+	}
+}
+
 /* ---- leading ---- */
 
 static void take_the_lead(struct controller *ctl)
@@ -83,6 +113,7 @@ static void take_the_lead(struct controller *ctl)
 	heartbeat_key_lead(ctl);
 	publish_lead(ctl);
 	controller_rebuild(ctl);
+	tell_lost(ctl);
 }
 
 static void looked(void *arg)

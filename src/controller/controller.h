@@ -109,6 +109,7 @@ struct controller {
 	struct record *records, *dirty, *due, *waiting;
 	struct record *queue; /* QUEUED, in the order of their decisions */
 	size_t n_in_flight;
+	size_t n_lost; /* Services that may be there, and that nobody can make out */
 	struct record_server server;
 	struct controller_stats stats;
 };
@@ -124,6 +125,8 @@ void controller_resign(struct controller *ctl);
 void controller_run_again(struct controller *ctl);
 /* Wakes the clock soon while something is due or held up. */
 void controller_arm_clock(struct controller *ctl);
+/* So many Services may be there that nobody can make out: while it is not 0, nothing new is assigned. */
+void controller_lose_sight(struct controller *ctl, size_t n);
 void controller_event(struct controller *ctl, const char *kind, const char *namespace,
                       const char *name, const char *uid, bool warning, const char *reason,
                       const char *action, const char *note);

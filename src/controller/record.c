@@ -151,25 +151,43 @@ void record_read(struct record *r, const struct kube_service *s, const struct re
 	read_external(r, s, rules);
 }
 
+/* What it asked for is not known any more; what a decision put on its way there, stays. */
+static void forget_wishes(struct record_part *p, unsigned int use)
+{
+	ipam_request_fini(&p->request);
+	p->request = (struct ipam_request){ .wish = IPAM_WISH_UNREADABLE, .use = use };
+	p->condition = (struct record_condition){ .reason = REASON_COUNT };
+	p->lacks = false;
+}
+
 void record_salvage(struct record *r, const struct kube_remains *s)
 {
-	struct ipam_request *lb = &r->lb.request;
-
-	lb->wish = IPAM_WISH_UNREADABLE;
-	while (lb->n_held < s->n_ingress) {
-		lb->held[lb->n_held] = s->ingress[lb->n_held];
-		lb->n_held++;
-	}
-	if (s->n_external_ips == 0)
+	free(r->version);
+	r->version = xstrdup("");
+	if (s->meta.creation_us)
+		r->creation_us = s->meta.creation_us;
+	forget_wishes(&r->lb, CONFIG_USE_LOAD_BALANCER);
+	ipam_read_held(&r->lb.request, s->ingress, s->n_ingress);
+	if (s->n_external_ips == 0 && !r->external)
 		return;
-	r->external = xcalloc(1, sizeof(*r->external));
-	r->external->request = (struct ipam_request){
-		.wish = IPAM_WISH_UNREADABLE,
-		.use = CONFIG_USE_EXTERNAL_IP,
-		.written = xmemdup(s->external_ips, s->n_external_ips * sizeof(struct addr)),
-		.n_written = s->n_external_ips,
-	};
-	r->external->condition.reason = REASON_COUNT;
+	if (!r->external)
+		r->external = xcalloc(1, sizeof(*r->external));
+	/* Those that we gave it stay what they were as long as they are in the list. */
+	struct addr given[IPAM_STATUS_MAX];
+	size_t n_given = 0;
+	for (size_t i = 0; i < r->external->request.n_held; i++) {
+		const struct addr *a = &r->external->request.held[i];
+		if (addrs_contain(s->external_ips, s->n_external_ips, a))
+			given[n_given++] = *a;
+	}
+	forget_wishes(r->external, CONFIG_USE_EXTERNAL_IP);
+	struct ipam_request *q = &r->external->request;
+	memcpy(q->held, given, n_given * sizeof(given[0]));
+	q->n_held = (uint8_t)n_given;
+	q->written = xcalloc(s->n_external_ips + 1, sizeof(struct addr));
+	for (size_t i = 0; i < s->n_external_ips; i++)
+		if (!addrs_contain(given, n_given, &s->external_ips[i]))
+			q->written[q->n_written++] = s->external_ips[i];
 }
 
 struct ipam_turn record_turn(const struct record *r)

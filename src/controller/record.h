@@ -102,9 +102,10 @@ struct record {
 	UT_hash_handle hh;
 };
 
-/* What the API server does with our fields, learned from its answers. */
+/* What the API server does with our fields and the objects, learned from its answers. */
 struct record_server {
 	bool drops_ip_mode, drops_conditions;
+	bool hides; /* Services may be there that we know nothing of */
 };
 
 struct record *record_new(struct controller *ctl, const struct kube_meta *meta);
@@ -112,7 +113,7 @@ void record_free(struct record *r);
 /* Takes over what the object says.  @generation: metadata.generation, 0 if missing. */
 void record_read(struct record *r, const struct kube_service *s, const struct record_rules *rules,
                  int64_t generation);
-/* Takes over what is left of an object that cannot be read. */
+/* Takes over what is left of an object that cannot be read: it holds what stands there, and asks for nothing. */
 void record_salvage(struct record *r, const struct kube_remains *s);
 struct ipam_turn record_turn(const struct record *r);
 void record_decided(struct record_part *p, const struct ipam_decision *d);

@@ -135,17 +135,38 @@ static void forget(struct controller *ctl, struct record *r)
 		registry_wake_waiting(ctl);
 }
 
-/*
- * What it had stays, but nobody knows what it asks for now.  A write that is under way or in doubt was about another version,
- * and its answer tells nothing of this one.
- */
-static void make_unreadable(struct record *r)
+/* One of that UID; a former Service of the name is gone. */
+static struct record *record_get(struct controller *ctl, const struct kube_meta *meta)
 {
-	free(r->version);
-	r->version = xstrdup("");
-	r->lb.request.wish = IPAM_WISH_UNREADABLE;
-	if (r->external)
-		r->external->request.wish = IPAM_WISH_UNREADABLE;
+	const char *key = kube_key(meta);
+	struct record *r;
+
+	HASH_FIND_STR(ctl->records, key, r);
+	if (r && strcmp(r->uid, meta->uid) != 0) {
+		forget(ctl, r);
+		r = NULL;
+	}
+	if (!r) {
+		r = record_new(ctl, meta);
+		HASH_ADD_KEYPTR(hh, ctl->records, r->key, strlen(r->key), r);
+	}
+	return r;
+}
+
+/*
+ * An address that a Service has is not given away, though nobody knows what it asks for now.  A write that is under way or in
+ * doubt was about another version, and its answer tells nothing of this one; what it would put there stays held with the rest.
+ */
+static void unreadable(const struct kube_remains *remains, const struct err *why, void *arg)
+{
+	struct controller *ctl = arg;
+	struct record *r = record_get(ctl, &remains->meta);
+
+	if (ctl->leading && r->lb.request.wish != IPAM_WISH_UNREADABLE)
+		controller_event(ctl, "Service", r->namespace, r->name, r->uid, true,
+		                 reason_name(REASON_Unreadable), "Allocate", why->msg);
+	record_salvage(r, remains);
+	registry_adopt(ctl, r);
 	r->moved = true;
 	r->awaits = false;
 	if (r->flight == RECORD_PATCHING)
@@ -153,30 +174,6 @@ static void make_unreadable(struct record *r)
 	if (r->request_under_way)
 		kube_request_cancel(TAKE(r->request_under_way));
 	registry_set_flight(r, RECORD_IDLE, 0);
-	if (r->ctl->leading)
-		registry_mark(r);
-}
-
-/* An address that a Service has is not given away, though all else of it cannot be read. */
-static void salvage(struct controller *ctl, struct json_object *obj)
-{
-	struct kube_remains s;
-	struct record *r;
-
-	if (!kube_service_salvage(obj, &s))
-		return;
-	const char *key = kube_key(&s.meta);
-	HASH_FIND_STR(ctl->records, key, r);
-	if (r) {
-		make_unreadable(r);
-		return;
-	}
-	if (s.n_ingress + s.n_external_ips == 0)
-		return;
-	r = record_new(ctl, &s.meta);
-	record_salvage(r, &s);
-	HASH_ADD_KEYPTR(hh, ctl->records, r->key, strlen(r->key), r);
-	registry_adopt(ctl, r);
 	if (ctl->leading)
 		registry_mark(r);
 }
@@ -185,23 +182,11 @@ static int upsert(struct json_object *obj, void *arg, struct err *e)
 {
 	struct controller *ctl = arg;
 	struct kube_service *s;
-	struct record *r;
 	int ret = kube_service_parse(obj, &s, e);
 
-	if (ret < 0) {
-		salvage(ctl, obj);
+	if (ret < 0)
 		return ret;
-	}
-	const char *key = kube_key(&s->meta);
-	HASH_FIND_STR(ctl->records, key, r);
-	if (r && strcmp(r->uid, s->meta.uid) != 0) {
-		forget(ctl, r);
-		r = NULL;
-	}
-	if (!r) {
-		r = record_new(ctl, &s->meta);
-		HASH_ADD_KEYPTR(hh, ctl->records, r->key, strlen(r->key), r);
-	}
+	struct record *r = record_get(ctl, &s->meta);
 	bool moved = strcmp(r->version, s->meta.resource_version) != 0;
 	struct addr before[IPAM_STATUS_MAX];
 	size_t n_before = r->lb.request.n_held;
@@ -240,7 +225,17 @@ static void removed(const char *namespace, const char *name, const char *uid, vo
 		forget(ctl, r);
 }
 
-const struct kube_informer_ops registry_ops = { .upsert = upsert, .remove = removed };
+static void lost(size_t n, void *arg)
+{
+	controller_lose_sight(arg, n);
+}
+
+const struct kube_informer_ops registry_ops = {
+	.upsert = upsert,
+	.remove = removed,
+	.unreadable = unreadable,
+	.lost = lost,
+};
 
 void registry_free(struct controller *ctl)
 {

@@ -137,6 +137,20 @@ static void refuse(const struct record *r, struct ipam_decision *d)
 	         r->refusal);
 }
 
+/* An address that is new to this Service may be another's, of which nothing is known. */
+static bool hold_back(const struct record_server *server, const struct ipam_request *q,
+                      struct ipam_decision *d)
+{
+	if (!server->hides || (d->action != IPAM_ASSIGN && d->action != IPAM_MOVE))
+		return false;
+	d->action = IPAM_FAIL;
+	d->reason = REASON_ServicesLost;
+	d->n = q->n_held;
+	memcpy(d->addrs, q->held, sizeof(d->addrs));
+	snprintf(d->message, sizeof(d->message), "%s", reason_sentence(d->reason));
+	return true;
+}
+
 /* The condition follows the spec in a second write, and shall still say how the Service came to its addresses. */
 static void remember(const struct record_part *p, struct ipam_decision *d)
 {
@@ -195,13 +209,15 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 
 	turn_adopt(ipam, r);
 	ipam_decide(ipam, r->key, &r->lb.request, &d);
+	t.waits = hold_back(server, &r->lb.request, &d);
 	t.news = take(&r->lb, &d);
-	t.waits = may_change(&d);
+	t.waits |= may_change(&d);
 	ipam_hold(ipam, r->key, d.addrs, d.n);
 	if (r->external) {
 		ipam_decide(ipam, r->external_key, &r->external->request, &d);
 		if (record_is_refused(r))
 			refuse(r, &d);
+		t.waits |= hold_back(server, &r->external->request, &d);
 		remember(r->external, &d);
 		t.external_news = take(r->external, &d);
 		t.waits |= may_change(&d);

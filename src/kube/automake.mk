@@ -15,6 +15,7 @@ libfairlead_a_SOURCES += \
 	src/kube/meta.c \
 	src/kube/multi.c \
 	src/kube/node.c \
+	src/kube/outline.c \
 	src/kube/parse.c \
 	src/kube/request.c \
 	src/kube/scanner.c \
@@ -33,6 +34,7 @@ noinst_HEADERS += \
 	src/kube/delivery.h \
 	src/kube/lease_fsm.h \
 	src/kube/multi.h \
+	src/kube/outline.h \
 	src/kube/parse.h \
 	src/kube/scanner.h \
 	src/kube/store.h
@@ -46,6 +48,11 @@ check_PROGRAMS += tests/unit/test_kube_scanner
 TESTS += tests/unit/test_kube_scanner
 tests_unit_test_kube_scanner_SOURCES = tests/unit/test_kube_scanner.c tests/unit/unit.h
 tests_unit_test_kube_scanner_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_kube_outline
+TESTS += tests/unit/test_kube_outline
+tests_unit_test_kube_outline_SOURCES = tests/unit/test_kube_outline.c tests/unit/unit.h
+tests_unit_test_kube_outline_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_kube_client
 TESTS += tests/unit/test_kube_client

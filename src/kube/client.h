@@ -57,8 +57,6 @@ void request_free(struct kube_request *r);
 /* "METHOD /path: 403 Forbidden: the server's words", from an answer that is no success. */
 void request_describe(const char *method, const char *path, int status, struct json_object *answer,
                       struct err *e);
-/* One JSON document in @size bytes, and nothing behind it; NULL if it is none. */
-struct json_object *request_parse_json(const char *data, size_t size);
 
 /* events.c: the Event as JSON. */
 void kube_event_body(struct buf *b, const char *controller, const char *instance,

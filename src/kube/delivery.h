@@ -4,8 +4,10 @@
 
 /*
  * The receiving end of an informer: objects come in as text, from a list or a watch, and go to the receiver where they
- * differ from what it has.  What cannot be read is reported and skipped alone; whatever the receiver has
- * of such an object stays.  Any call to the receiver may set @stopped, after which nothing more is delivered.
+ * differ from what it has.  What cannot be read, for whatever reason, ends in one place: it is reported, and the receiver gets
+ * its outline.  What has not even that is *lost*: it may be any object, so until a list without loss came through nothing is
+ * taken for gone because a list did not name it.
+ * Any call to the receiver may set @stopped, after which nothing more is delivered.
  */
 
 #include <stdbool.h>
@@ -13,6 +15,7 @@
 #include <stdint.h>
 
 #include "fairlead/kube.h"
+#include "outline.h"
 #include "store.h"
 
 struct json_object;
@@ -24,26 +27,35 @@ struct delivery {
 	struct store store;
 	uint32_t list; /* number of the list under way or last made */
 	uint64_t malformed;
+	size_t lost;         /* since the last list without loss, as the receiver knows it */
+	size_t lost_in_list; /* in the list under way */
 	bool stopped;
 };
 
-/* Of an object's metadata; pointers into the JSON, "" where there is none. */
-struct delivery_names {
-	const char *namespace, *name, *uid, *version;
+#define DELIVERY_VERSION_SIZE 129
+
+/* One object's text as it came, and its outline where the text is cut short. */
+struct delivery_text {
+	const char *data;
+	size_t size;
+	struct outline *cut; /* NULL: the text is whole */
 };
 
-struct delivery_names delivery_names_of(struct json_object *obj);
-/* The JSON object in the text, or NULL where there is none, which is then reported. */
-struct json_object *delivery_parse(struct delivery *d, const char *data, size_t size,
-                                   bool cut_short);
-/* Reports an object, or an event about one, that is not what it should be. */
-void delivery_skip(struct delivery *d, const char *data, size_t size, bool too_large);
-void delivery_upsert(struct delivery *d, struct json_object *obj);
-/* No more is there of that name; what we never had is left out. */
-void delivery_remove(struct delivery *d, const char *namespace, const char *name);
-/* The same where only text that cannot be read names it. */
-void delivery_remove_unread(struct delivery *d, const char *data, size_t size);
-/* The list is complete: whatever it did not name is gone. */
+/* What a watch's event was, beside what the receiver was told of it. */
+struct delivery_event {
+	enum { DELIVERY_CHANGE, DELIVERY_BOOKMARK, DELIVERY_ERROR } kind;
+	char version[DELIVERY_VERSION_SIZE]; /* that it came from; "" if it does not say */
+	int code;                            /* ERROR: of its metav1.Status */
+	struct err error;
+};
+
+void delivery_start_list(struct delivery *d);
+/* An element of a list. */
+void delivery_item(struct delivery *d, const struct delivery_text *t);
+/* A line of a watch. */
+void delivery_event(struct delivery *d, const struct delivery_text *t,
+                    struct delivery_event *ret_event);
+/* The list is complete: whatever it did not name is gone, unless it may be what was lost. */
 void delivery_end_list(struct delivery *d);
 
 #endif

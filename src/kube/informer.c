@@ -42,9 +42,10 @@
 /* A watch that lived for this long was a good one even if it brought nothing. */
 #define HEALTHY_WATCH_MS 1000
 #define RETRY_AFTER_MAX_S 60
+/* After something came that nobody can make out, so long until all is listed again. */
+#define LOST_RELIST_MS 10000
 /* An answer that is an error: a metav1.Status. */
 #define STATUS_SIZE_MAX (64u << 10)
-#define VERSION_SIZE_MAX 128
 
 enum phase { INFORMER_PAUSING, INFORMER_LISTING, INFORMER_WATCHING };
 
@@ -66,13 +67,14 @@ struct kube_informer {
 	bool quick_used;  /* the quick reconnect that each good watch allows */
 	bool relist_used; /* the quick list that each good watch allows when its history is gone */
 	char *continue_token; /* of the next page; NULL: the first */
-	char version[VERSION_SIZE_MAX + 1];
+	char version[DELIVERY_VERSION_SIZE];
 	int64_t started_ms; /* the list page or watch under way */
 	bool progress;      /* it brought something */
 	int error_code;     /* of an ERROR event, or of a broken answer */
 	struct err error;
 	struct transfer *transfer;
-	struct event *timer; /* end of the pause, or of our patience */
+	struct event *timer;  /* end of the pause, or of our patience */
+	struct event *relist; /* after a loss */
 	struct backoff backoff;
 	struct scanner page;
 	struct lines lines;
@@ -91,6 +93,7 @@ static void free_informer(struct kube_informer *inf)
 		free(r);
 	}
 	event_free(inf->timer);
+	event_free(inf->relist);
 	scanner_fini(&inf->page);
 	lines_fini(&inf->lines);
 	buf_fini(&inf->status_text);
@@ -119,13 +122,11 @@ static void set_timer_ms(struct kube_informer *inf, int ms)
 	evtimer_add(inf->timer, &tv);
 }
 
-static bool on_item(const char *data, size_t size, bool cut_short, void *arg)
+static bool on_item(const char *data, size_t size, struct outline *cut, void *arg)
 {
 	struct kube_informer *inf = arg;
-	struct json_object *obj = delivery_parse(&inf->to, data, size, cut_short);
-	if (obj)
-		delivery_upsert(&inf->to, obj);
-	json_object_put(obj);
+	const struct delivery_text t = { data, size, cut };
+	delivery_item(&inf->to, &t);
 	return !inf->to.stopped;
 }
 
@@ -212,7 +213,7 @@ static void start_list(struct kube_informer *inf)
 		buf_puts(&query, "continue=");
 		add_escaped(&query, inf->continue_token);
 	} else {
-		inf->to.list++;
+		delivery_start_list(&inf->to);
 		inf->stats.lists++;
 		buf_puts(&query, "resourceVersion=");
 	}
@@ -239,6 +240,14 @@ static void forget_list(struct kube_informer *inf)
 	inf->need_list = true;
 }
 
+/* Something was lost: only a list can tell that all is seen again. */
+static void lose_sight(struct kube_informer *inf)
+{
+	const struct timeval tv = { LOST_RELIST_MS / 1000, LOST_RELIST_MS % 1000 * 1000 };
+	if (inf->to.lost > 0 && !inf->to.stopped && !evtimer_pending(inf->relist, NULL))
+		evtimer_add(inf->relist, &tv);
+}
+
 /* An answer that is no success, of a list or watch: says why, and whether the history that we knew is gone. */
 static bool judge_status(struct kube_informer *inf, int code, const char *message)
 {
@@ -249,62 +258,26 @@ static bool judge_status(struct kube_informer *inf, int code, const char *messag
 	       (code >= 400 && code < 500 && code != 401 && code != 403 && code != 429);
 }
 
-static bool on_event_object(struct kube_informer *inf, const char *type, struct json_object *obj);
-
-/* A deletion carries the whole object; of one that is too large to read, the name will do. */
-static bool is_deletion(const char *data, size_t size)
-{
-	static const char type[] = "\"DELETED\"";
-	return memmem(data, size < 64 ? size : 64, type, sizeof(type) - 1) != NULL;
-}
-
-static bool on_event(const char *data, size_t size, bool cut_short, void *arg)
+static bool on_event(const char *data, size_t size, struct outline *cut, void *arg)
 {
 	struct kube_informer *inf = arg;
-	if (cut_short && is_deletion(data, size)) {
-		inf->stats.events++;
-		delivery_remove_unread(&inf->to, data, size);
-		return inf->transfer;
-	}
-	struct json_object *event = delivery_parse(&inf->to, data, size, cut_short);
-	if (!event)
-		return true;
-	const char *type = kube_json_str(event, "type", NULL);
-	struct json_object *obj = kube_json_get(event, "object", json_type_object, NULL);
-	bool go = true;
-	if (type && obj)
-		go = on_event_object(inf, type, obj);
-	else
-		delivery_skip(&inf->to, data, size, false);
-	json_object_put(event);
-	/* The receiver may have asked for a refresh, which ends this watch. */
-	return go && inf->transfer;
-}
-
-static bool on_event_object(struct kube_informer *inf, const char *type, struct json_object *obj)
-{
-	struct delivery_names n = delivery_names_of(obj);
-	if (strcmp(type, "ERROR") == 0) {
-		const char *message = kube_json_str(obj, "message", NULL);
-		inf->error_code = (int)kube_json_int(obj, "code", 100, 599, 500, NULL);
-		err_set(&inf->error, -EIO, ERR_REMOTE, "watch ended with %d: %s", inf->error_code,
-		        message ? message : "no message");
+	const struct delivery_text t = { data, size, cut };
+	struct delivery_event ev;
+	delivery_event(&inf->to, &t, &ev);
+	if (ev.kind == DELIVERY_ERROR) {
+		inf->error_code = ev.code;
+		inf->error = ev.error;
 		return false;
 	}
-	if (*n.version && strlen(n.version) <= VERSION_SIZE_MAX) {
+	if (*ev.version) {
 		inf->progress = true;
-		snprintf(inf->version, sizeof(inf->version), "%s", n.version);
+		snprintf(inf->version, sizeof(inf->version), "%s", ev.version);
 	}
-	if (strcmp(type, "BOOKMARK") == 0) {
-		inf->stats.bookmarks++;
-		return true;
-	}
-	inf->stats.events++;
-	if (strcmp(type, "DELETED") == 0)
-		delivery_remove(&inf->to, n.namespace, n.name);
-	else if (strcmp(type, "ADDED") == 0 || strcmp(type, "MODIFIED") == 0)
-		delivery_upsert(&inf->to, obj);
-	return true;
+	inf->stats.bookmarks += ev.kind == DELIVERY_BOOKMARK;
+	inf->stats.events += ev.kind == DELIVERY_CHANGE;
+	lose_sight(inf);
+	/* The receiver may have asked for a refresh, which ends this watch. */
+	return inf->transfer;
 }
 
 static void on_open(int status, void *arg)
@@ -370,6 +343,7 @@ static void list_complete(struct kube_informer *inf)
 		call_refreshed(inf);
 	if (inf->to.stopped)
 		return;
+	lose_sight(inf);
 	inf->need_list = inf->refreshes != NULL;
 	inf->quick_used = false;
 	go_on(inf);
@@ -379,10 +353,10 @@ static void list_complete(struct kube_informer *inf)
 static void page_complete(struct kube_informer *inf)
 {
 	struct json_object *meta =
-		request_parse_json(inf->page.metadata.data, inf->page.metadata.size);
+		kube_json_parse(inf->page.metadata.data, inf->page.metadata.size);
 	const char *version = kube_json_str(meta, "resourceVersion", NULL);
 	const char *token = kube_json_str(meta, "continue", NULL);
-	bool good = version && *version && strlen(version) <= VERSION_SIZE_MAX;
+	bool good = version && *version && strlen(version) < DELIVERY_VERSION_SIZE;
 	scanner_fini(&inf->page);
 	forget_list(inf);
 	if (good) {
@@ -410,7 +384,7 @@ static void page_complete(struct kube_informer *inf)
 /* Fills inf->error from an answer that is no success; returns its message. */
 static struct json_object *read_status(struct kube_informer *inf, int status)
 {
-	struct json_object *obj = request_parse_json(inf->status_text.data, inf->status_text.size);
+	struct json_object *obj = kube_json_parse(inf->status_text.data, inf->status_text.size);
 	request_describe("GET", inf->path, status, obj, &inf->error);
 	buf_fini(&inf->status_text);
 	return obj;
@@ -545,6 +519,28 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+/* Lists from the start, after the list under way if there is one. */
+static void list_again(struct kube_informer *inf)
+{
+	if (inf->phase == INFORMER_LISTING)
+		return;
+	if (inf->phase == INFORMER_WATCHING)
+		cut(inf);
+	if (!inf->need_list)
+		forget_list(inf);
+	/* Whoever asks needs it now, however long the pause was to be. */
+	pause_for(inf, 0);
+}
+
+static void on_relist(evutil_socket_t fd, short what, void *arg)
+{
+	struct kube_informer *inf = arg;
+	(void)fd, (void)what;
+	/* A list under way began before or ends with the same question. */
+	if (inf->phase != INFORMER_LISTING)
+		list_again(inf);
+}
+
 struct kube_informer *kube_informer_start(struct kube_client *c,
                                           const struct kube_informer_spec *spec,
                                           const struct kube_informer_ops *ops, void *arg)
@@ -559,6 +555,7 @@ struct kube_informer *kube_informer_start(struct kube_client *c,
 	inf->need_list = true;
 	inf->backoff = (struct backoff){ .first_ms = RETRY_FIRST_MS, .last_ms = BACKOFF_LAST_MS };
 	inf->timer = evtimer_new(c->base, on_timer, inf);
+	inf->relist = evtimer_new(c->base, on_relist, inf);
 	lines_init(&inf->lines, on_event, inf);
 	DL_APPEND(c->informers, inf);
 	pause_for(inf, 0);
@@ -574,6 +571,7 @@ void kube_informer_stop(struct kube_informer *inf)
 	transfer_cancel(inf->transfer);
 	inf->transfer = NULL;
 	evtimer_del(inf->timer);
+	evtimer_del(inf->relist);
 	if (!inf->held)
 		free_informer(inf);
 }
@@ -585,14 +583,7 @@ void kube_informer_refresh(struct kube_informer *inf, void (*done)(void *arg), v
 	r->done = done;
 	r->arg = arg;
 	LL_APPEND(inf->refreshes, r);
-	if (inf->phase == INFORMER_LISTING)
-		return;
-	if (inf->phase == INFORMER_WATCHING)
-		cut(inf);
-	if (!inf->need_list)
-		forget_list(inf);
-	/* Whoever asks needs it now, however long the pause was to be. */
-	pause_for(inf, 0);
+	list_again(inf);
 }
 
 struct kube_informer_stats kube_informer_stats(const struct kube_informer *inf)
@@ -600,5 +591,6 @@ struct kube_informer_stats kube_informer_stats(const struct kube_informer *inf)
 	struct kube_informer_stats s = inf->stats;
 	s.objects = store_count(&inf->to.store);
 	s.malformed = inf->to.malformed;
+	s.lost = inf->to.lost;
 	return s;
 }

@@ -117,22 +117,6 @@ void kube_request_cancel(struct kube_request *r)
 		request_free(r);
 }
 
-struct json_object *request_parse_json(const char *data, size_t size)
-{
-	struct json_tokener *tok = json_tokener_new();
-	struct json_object *obj = NULL;
-	if (!tok)
-		return NULL;
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
-	if (size <= INT32_MAX)
-		obj = json_tokener_parse_ex(tok, data, (int)size);
-	/* A number at the very end is complete only once something follows it. */
-	if (!obj && json_tokener_get_error(tok) == json_tokener_continue)
-		obj = json_tokener_parse_ex(tok, "", 1);
-	json_tokener_free(tok);
-	return obj;
-}
-
 void request_describe(const char *method, const char *path, int status, struct json_object *answer,
                       struct err *e)
 {
@@ -149,7 +133,7 @@ static void finish(struct kube_request *r, int status, const struct err *e)
 {
 	kube_request_cb *cb = r->cb;
 	void *arg = r->arg;
-	struct json_object *obj = request_parse_json(r->answer.data, r->answer.size);
+	struct json_object *obj = kube_json_parse(r->answer.data, r->answer.size);
 	struct err described = ERR_INIT;
 	if (e) {
 		described = *e;

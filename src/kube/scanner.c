@@ -9,8 +9,8 @@
 /*
  * One pass, one byte at a time, no look-ahead: strings with their escapes are skipped, brackets counted.  At depth 1 the
  * keys are read; inside "items" whatever opens at depth 2 is captured until it closes.  Bytes between are copied in
- * runs.  Bracket kinds are checked down to 64 levels; deeper ones are only counted, as the parser that gets
- * the object refuses it anyway.
+ * runs.  Bracket kinds are checked down to 64 levels; deeper ones are only counted: the parser that gets
+ * the object sees to them.
  */
 
 /* A page's own metadata: resourceVersion and continue token. */
@@ -35,22 +35,33 @@ void scanner_fini(struct scanner *s)
 {
 	buf_fini(&s->capture);
 	buf_fini(&s->metadata);
+	outline_fini(&s->outline);
 }
 
-/* Adds a run to @b, of at most @max bytes in all; false if it did not fit. */
-static bool add_bounded(struct buf *b, const char *data, size_t size, size_t max)
+/*
+ * Adds a run to @b, of at most @max bytes in all.  What does not fit goes into @outline alone, with all that came before it;
+ * *@cut_short says that this has begun.
+ */
+static void add_bounded(struct buf *b, const char *data, size_t size, size_t max, bool *cut_short,
+                        struct outline *outline, bool event)
 {
-	size_t room = max - b->size;
-	if (size)
-		buf_add(b, data, size < room ? size : room);
-	return size <= room;
+	size_t room = max - b->size, fits = size < room ? size : room;
+
+	if (fits)
+		buf_add(b, data, fits);
+	if (fits < size && !*cut_short) {
+		*cut_short = true;
+		outline_fini(outline);
+		outline_of(outline, event, b->data, b->size);
+	}
+	if (*cut_short)
+		outline_feed(outline, data + fits, size - fits);
 }
 
 static void capture_run(struct scanner *s, const char *data, size_t size)
 {
 	size_t max = s->member == SCANNER_METADATA ? METADATA_SIZE_MAX : s->max;
-	if (!add_bounded(&s->capture, data, size, max))
-		s->cut_short = true;
+	add_bounded(&s->capture, data, size, max, &s->cut_short, &s->outline, false);
 }
 
 static bool end_capture(struct scanner *s)
@@ -63,7 +74,8 @@ static bool end_capture(struct scanner *s)
 		if (!s->cut_short)
 			buf_add(&s->metadata, s->capture.data, s->capture.size);
 	} else {
-		go_on = s->cb(s->capture.data, s->capture.size, s->cut_short, s->arg);
+		go_on = s->cb(s->capture.data, s->capture.size, s->cut_short ? &s->outline : NULL,
+		              s->arg);
 	}
 	reset_capture(&s->capture);
 	return go_on;
@@ -101,7 +113,7 @@ static bool end_stray(struct scanner *s)
 	if (!s->stray_item)
 		return true;
 	s->stray_item = false;
-	return s->cb("null", 4, false, s->arg);
+	return s->cb("null", 4, NULL, s->arg);
 }
 
 /* Returns true where a capture starts with this bracket. */
@@ -111,7 +123,10 @@ static bool open_bracket(struct scanner *s, char c)
 		s->bad = true;
 		return false;
 	}
-	s->kind = s->kind << 1 | (c == '{');
+	if (s->depth < 64) {
+		uint64_t bit = (uint64_t)1 << s->depth;
+		s->maps = c == '{' ? s->maps | bit : s->maps & ~bit;
+	}
 	s->depth++;
 	if (s->depth == 1)
 		s->expect_key = true;
@@ -126,11 +141,10 @@ static bool open_bracket(struct scanner *s, char c)
 /* Returns true where a capture ends with this bracket. */
 static bool close_bracket(struct scanner *s, char c)
 {
-	if (s->depth == 0 || (s->depth <= 64 && (s->kind & 1) != (c == '}'))) {
+	if (s->depth == 0 || (s->depth <= 64 && (s->maps >> (s->depth - 1) & 1) != (c == '}'))) {
 		s->bad = true;
 		return false;
 	}
-	s->kind >>= 1;
 	s->depth--;
 	if (s->depth == 0)
 		s->complete = true;
@@ -209,6 +223,7 @@ void lines_init(struct lines *l, scanner_cb *cb, void *arg)
 void lines_fini(struct lines *l)
 {
 	buf_fini(&l->line);
+	outline_fini(&l->outline);
 }
 
 static bool end_line(struct lines *l, const char *data, size_t size)
@@ -217,7 +232,7 @@ static bool end_line(struct lines *l, const char *data, size_t size)
 	while (size > 0 && (data[size - 1] == '\r' || data[size - 1] == ' '))
 		size--;
 	if (size > 0)
-		go_on = l->cb(data, size, l->cut_short, l->arg);
+		go_on = l->cb(data, size, l->cut_short ? &l->outline : NULL, l->arg);
 	l->cut_short = false;
 	reset_capture(&l->line);
 	return go_on;
@@ -233,7 +248,7 @@ int lines_feed(struct lines *l, const char *data, size_t size)
 			/* The whole line is here: no need to copy it. */
 			go_on = end_line(l, data, n);
 		} else {
-			l->cut_short |= !add_bounded(&l->line, data, n, l->max);
+			add_bounded(&l->line, data, n, l->max, &l->cut_short, &l->outline, true);
 			if (newline)
 				go_on = end_line(l, l->line.data, l->line.size);
 		}
@@ -243,65 +258,4 @@ int lines_feed(struct lines *l, const char *data, size_t size)
 		size -= n + (newline != NULL);
 	}
 	return 0;
-}
-
-/* The string that starts at @data + @i (behind its quote) compared with and copied as needed; returns where it ends. */
-static size_t skip_string(const char *data, size_t size, size_t i)
-{
-	for (; i < size && data[i] != '"'; i++)
-		if (data[i] == '\\')
-			i++;
-	return i;
-}
-
-static bool is_text(const char *data, size_t from, size_t to, const char *text)
-{
-	return to - from == strlen(text) && memcmp(data + from, text, to - from) == 0;
-}
-
-void scanner_find_meta(const char *data, size_t size, const char *key, char *out, size_t out_size)
-{
-	unsigned int depth = 0, meta_depth = 0 /* in "metadata" while depth is this */, base = 1;
-	size_t key_from = 0, key_to = 0;
-	bool have_key = false;
-	*out = '\0';
-	for (size_t i = 0; i < size; i++) {
-		char c = data[i];
-		if (c == '"') {
-			size_t end = skip_string(data, size, i + 1);
-			bool wanted = have_key && depth == meta_depth && meta_depth &&
-			              is_text(data, key_from, key_to, key);
-			if (end >= size)
-				return;
-			if (wanted && end - i - 1 < out_size) {
-				memcpy(out, data + i + 1, end - i - 1);
-				out[end - i - 1] = '\0';
-				return;
-			}
-			if (!have_key) {
-				key_from = i + 1;
-				key_to = end;
-			}
-			i = end;
-		} else if (c == ':') {
-			have_key = true;
-		} else if (c == '{' || c == '[') {
-			depth++;
-			if (c == '{' && have_key && depth == base + 1) {
-				if (is_text(data, key_from, key_to, "metadata"))
-					meta_depth = depth;
-				else if (base == 1 && is_text(data, key_from, key_to, "object"))
-					base = 2;
-			}
-			have_key = false;
-		} else if (c == '}' || c == ']') {
-			if (depth == meta_depth)
-				meta_depth = 0;
-			if (depth-- == 0)
-				return;
-			have_key = false;
-		} else if (c == ',') {
-			have_key = false;
-		}
-	}
 }

@@ -8,7 +8,7 @@
  *
  * A list page is one JSON object; each element of its "items" is handed over as text, and its "metadata" is kept.
  * A watch is one JSON object a line.  Neither validates what it hands over: that is the JSON parser's task.  Objects above
- * SCANNER_OBJECT_SIZE_MAX are handed over cut short and marked so; what follows them is not affected.
+ * SCANNER_OBJECT_SIZE_MAX are handed over cut short, with the outline of the whole; what follows them is not affected.
  */
 
 #include <stdbool.h>
@@ -16,11 +16,12 @@
 #include <stdint.h>
 
 #include "fairlead/buf.h"
+#include "outline.h"
 
 #define SCANNER_OBJECT_SIZE_MAX (4u << 20)
 
-/* One object's text; false stops the scan (scanner_feed returns -ECANCELED). */
-typedef bool scanner_cb(const char *data, size_t size, bool cut_short, void *arg);
+/* One object's text; @cut: the outline of one whose text is cut short, else NULL.  false: scanner_feed returns -ECANCELED. */
+typedef bool scanner_cb(const char *data, size_t size, struct outline *cut, void *arg);
 
 enum scanner_member { SCANNER_OTHER, SCANNER_ITEMS, SCANNER_METADATA };
 
@@ -28,7 +29,7 @@ struct scanner {
 	scanner_cb *cb;
 	void *arg;
 	size_t max;    /* SCANNER_OBJECT_SIZE_MAX */
-	uint64_t kind; /* of each open bracket, the innermost in bit 0: 1 for { */
+	uint64_t maps; /* a bit for each open bracket, the outermost in bit 0: 1 for { */
 	unsigned int depth;
 	bool in_string, escaped, expect_key, in_key, stray_item;
 	bool bad, complete;
@@ -37,7 +38,8 @@ struct scanner {
 	enum scanner_member member; /* the one of the page that we are in */
 	bool capturing, cut_short;
 	struct buf capture;
-	struct buf metadata; /* the page's, as text */
+	struct outline outline; /* of an object that is cut short */
+	struct buf metadata;    /* the page's, as text */
 };
 
 void scanner_init(struct scanner *s, scanner_cb *cb, void *arg);
@@ -53,17 +55,12 @@ struct lines {
 	size_t max;
 	bool cut_short;
 	struct buf line;
+	struct outline outline; /* of a line that is cut short */
 };
 
 void lines_init(struct lines *l, scanner_cb *cb, void *arg);
 void lines_fini(struct lines *l);
 /* The next piece of a watch; empty lines are left out. */
 int lines_feed(struct lines *l, const char *data, size_t size);
-
-/*
- * Finds the text member @key of the member "metadata" of the object in @data, or of its member "object" (a watch event),
- * even if the JSON is broken or cut short further on.  Copies it to @out, "" if it was not found.
- */
-void scanner_find_meta(const char *data, size_t size, const char *key, char *out, size_t out_size);
 
 #endif

@@ -276,46 +276,6 @@ int kube_service_parse(struct json_object *obj, struct kube_service **ret_servic
 	return p.ret;
 }
 
-/* @key: the member of an item that is the address; NULL: the item itself. */
-static size_t salvage_list(struct json_object *list, const char *key, struct addr *ret, size_t max)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; list && i < json_object_array_length(list) && n < max; i++) {
-		struct json_object *item = json_object_array_get_idx(list, i);
-		const char *ip = NULL;
-		if (key)
-			ip = kube_json_str(item, key, NULL);
-		else if (json_object_is_type(item, json_type_string))
-			ip = json_object_get_string(item);
-		n += ip && addr_parse(ip, &ret[n]) == 0;
-	}
-	return n;
-}
-
-bool kube_service_salvage(struct json_object *obj, struct kube_remains *ret_remains)
-{
-	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
-	struct json_object *spec = kube_json_get(obj, "spec", json_type_object, NULL);
-	struct json_object *status = kube_json_get(obj, "status", json_type_object, NULL);
-	struct json_object *lb = kube_json_get(status, "loadBalancer", json_type_object, NULL);
-	const char *namespace = kube_json_str(meta, "namespace", NULL);
-	const char *name = kube_json_str(meta, "name", NULL);
-	const char *uid = kube_json_str(meta, "uid", NULL);
-	struct kube_remains r = { .meta = { .namespace = (char *)(uintptr_t) namespace,
-		                            .name = (char *)(uintptr_t)name,
-		                            .uid = (char *)(uintptr_t)(uid ? uid : "") } };
-
-	if (!namespace || !name)
-		return false;
-	r.n_ingress = salvage_list(kube_json_get(lb, "ingress", json_type_array, NULL), "ip",
-	                           r.ingress, ARRAY_LEN(r.ingress));
-	r.n_external_ips = salvage_list(kube_json_get(spec, "externalIPs", json_type_array, NULL),
-	                                NULL, r.external_ips, ARRAY_LEN(r.external_ips));
-	*ret_remains = r;
-	return true;
-}
-
 const char *kube_service_status_writer(struct json_object *obj, const char *but)
 {
 	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);

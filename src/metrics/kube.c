@@ -28,6 +28,11 @@ void metrics_kube(struct metrics_writer *w, const struct kube_client *c,
 	for (size_t i = 0; i < n_informers; i++)
 		metrics_sample(w, (double)informers[i].stats->objects, "kind", informers[i].what,
 		               NULL);
+	metrics_family(w, "fairlead_kube_lost_objects", METRICS_GAUGE,
+	               "Objects that may be there and cannot be made out, by kind.");
+	for (size_t i = 0; i < n_informers; i++)
+		metrics_sample(w, (double)informers[i].stats->lost, "kind", informers[i].what,
+		               NULL);
 	metrics_family(w, "fairlead_kube_synced", METRICS_GAUGE,
 	               "1 once the first complete list was read.");
 	for (size_t i = 0; i < n_informers; i++)
@@ -54,7 +59,7 @@ void metrics_kube(struct metrics_writer *w, const struct kube_client *c,
 		  offsetof(struct kube_informer_stats, bookmarks) },
 		{ "fairlead_kube_expired_total", "Resource versions that had expired (410).",
 		  offsetof(struct kube_informer_stats, expired) },
-		{ "fairlead_kube_malformed_total", "Objects skipped because they were malformed.",
+		{ "fairlead_kube_malformed_total", "Objects that could not be read.",
 		  offsetof(struct kube_informer_stats, malformed) },
 	};
 	for (size_t k = 0; k < sizeof(counters) / sizeof(counters[0]); k++) {

@@ -11,7 +11,8 @@
 
 /*
  * Four informers, each one kind of object.  What cannot be parsed is refused here and reported by the informer; the
- * view keeps the last good state of that object.
+ * view keeps the last good state of that object until it is deleted.  Of a Service that cannot be read it drops the addresses
+ * that the object does not name any more: nobody else can have been given one that it does.
  */
 
 const char *const speaker_feed_names[N_FEEDS] = {
@@ -109,6 +110,15 @@ static void remove_service(const char *namespace, const char *name, const char *
 	speaker_schedule(sp);
 }
 
+static void unreadable_service(const struct kube_remains *r, const struct err *why, void *arg)
+{
+	struct speaker *sp = arg;
+
+	(void)why;
+	view_service_unreadable(sp->view, r);
+	speaker_schedule(sp);
+}
+
 static int upsert_slice(struct json_object *obj, void *arg, struct err *e)
 {
 	struct speaker *sp = arg;
@@ -145,7 +155,7 @@ void speaker_feeds_start(struct speaker *sp)
 	static const struct kube_informer_ops ops[N_FEEDS] = {
 		[FEED_CONFIG] = { upsert_config, remove_config, synced },
 		[FEED_NODES] = { upsert_node, remove_node, synced },
-		[FEED_SERVICES] = { upsert_service, remove_service, synced },
+		[FEED_SERVICES] = { upsert_service, remove_service, synced, unreadable_service },
 		[FEED_SLICES] = { upsert_slice, remove_slice, synced },
 	};
 	cleanup_free char *config_path =

@@ -219,6 +219,47 @@ void view_upsert_service(struct view *v, const struct kube_service *in)
 	set_content(v, s, content);
 }
 
+/*
+ * What is known goes on being served, but for addresses that the object does not name any more: they may be another's by now.
+ */
+static void narrow(struct view *v, struct service *s, const struct kube_remains *r)
+{
+	struct view_service content = s->pub;
+	struct view_port *ports = xmemdup(s->pub.ports, s->pub.n_ports * sizeof(*ports));
+	struct view_address *kept = xcalloc(s->pub.n_addresses + 1, sizeof(*kept));
+
+	for (size_t i = 0; i < content.n_ports; i++)
+		ports[i].name = intern_get(&v->strings, ports[i].name);
+	content.ports = ports;
+	content.class = intern_get(&v->strings, content.class);
+	content.source_ranges = xmemdup(s->pub.source_ranges,
+	                                s->pub.n_source_ranges * sizeof(*s->pub.source_ranges));
+	content.addresses = kept;
+	content.n_addresses = 0;
+	for (size_t i = 0; i < s->pub.n_addresses; i++) {
+		const struct view_address *a = &s->pub.addresses[i];
+		if (a->external ? addrs_contain(r->external_ips, r->n_external_ips, &a->addr)
+		                : addrs_contain(r->ingress, r->n_ingress, &a->addr))
+			kept[content.n_addresses++] = *a;
+	}
+	set_content(v, s, content);
+}
+
+void view_service_unreadable(struct view *v, const struct kube_remains *r)
+{
+	cleanup_free char *key = xasprintf("%s/%s", r->meta.namespace, r->meta.name);
+	struct service *s = find(v, key);
+	uint8_t uid[VIEW_UID_SIZE];
+
+	if (!s || !s->pub.known)
+		return;
+	view_parse_uid(r->meta.uid, uid);
+	if (memcmp(uid, s->pub.uid, sizeof(uid)) != 0)
+		set_content(v, s, (struct view_service){ .known = false });
+	else
+		narrow(v, s, r);
+}
+
 void view_remove_service(struct view *v, const char *namespace, const char *name)
 {
 	cleanup_free char *key = xasprintf("%s/%s", namespace, name);

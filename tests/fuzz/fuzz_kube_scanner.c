@@ -14,15 +14,18 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static bool note(const char *data, size_t size, bool cut_short, void *arg)
+static bool note(const char *data, size_t size, struct outline *cut, void *arg)
 {
-	char name[32];
+	struct outline own;
 	if (size > MAX_OBJECT)
 		abort();
-	buf_putc(arg, cut_short ? '!' : ' ');
+	outline_of(&own, false, data, size);
+	const struct outline *o = cut ? cut : &own;
+	buf_putc(arg, cut ? '!' : ' ');
 	buf_add(arg, data, size);
-	scanner_find_meta(data, size, "name", name, sizeof(name));
-	buf_puts(arg, name);
+	buf_printf(arg, "%s/%s %zu %zu %d", o->namespace, o->name, o->ingress.n, o->external_ips.n,
+	           outline_is_good(o));
+	outline_fini(&own);
 	return true;
 }
 

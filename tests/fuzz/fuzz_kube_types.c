@@ -33,12 +33,13 @@ static void check(int ret, const void *object, const struct err *e)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct json_object *obj = request_parse_json((const char *)data, size);
+	struct json_object *obj = kube_json_parse((const char *)data, size);
 	struct err described = ERR_INIT;
-	struct kube_remains remains;
+	struct kube_remains *remains = kube_remains_of((const char *)data, size);
 	TRY(service, obj);
-	if (kube_service_salvage(obj, &remains))
-		kube_key(&remains.meta);
+	if (remains)
+		kube_key(&remains->meta);
+	kube_remains_free(remains);
 	TRY(slice, obj);
 	TRY(node, obj);
 	TRY(config_map, obj);

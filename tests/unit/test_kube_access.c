@@ -213,7 +213,7 @@ static void events_keep_within_limits(void **state)
 		                       .note = long_note };
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 	kube_event_body(&b, "fairlead.io/controller", "pod-1", &ev, 1767323045000000, 0xabcdef);
-	struct json_object *obj = request_parse_json(b.data, b.size);
+	struct json_object *obj = kube_json_parse(b.data, b.size);
 	assert_non_null(obj);
 	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
 	struct json_object *regarding = kube_json_get(obj, "regarding", json_type_object, NULL);
@@ -233,7 +233,7 @@ static void events_keep_within_limits(void **state)
 	const struct kube_event bare = { .kind = "Node", .api_version = "v1", .name = "n1" };
 	buf_clear(&b);
 	kube_event_body(&b, "c", "i", &bare, 0, 1);
-	obj = request_parse_json(b.data, b.size);
+	obj = kube_json_parse(b.data, b.size);
 	assert_string_equal(kube_json_str(kube_json_get(obj, "metadata", json_type_object, NULL),
 	                                  "namespace", NULL),
 	                    "default");

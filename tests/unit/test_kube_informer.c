@@ -11,6 +11,7 @@
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "fairlead/kube_types.h"
 #include "kube/scanner.h"
 #include "kube_world.h"
 
@@ -46,6 +47,7 @@ struct script {
 	int n_refreshed;
 	const char *refuse;  /* name of an object that upsert refuses */
 	const char *stop_at; /* stops the informer when told of this */
+	bool tell_all;       /* also what cannot be read */
 };
 
 static void play(struct loopback_conn *conn, const struct loopback_request *r, void *arg)
@@ -121,6 +123,28 @@ static void on_refreshed(void *arg)
 
 static const struct kube_informer_ops ops = { on_upsert, on_remove, on_synced };
 
+/* "?name=version[ingress]" */
+static void on_unreadable(const struct kube_remains *r, const struct err *why, void *arg)
+{
+	struct script *s = arg;
+	assert_true(*why->msg);
+	buf_printf(&s->told, "?%s=%s[", r->meta.name, r->meta.resource_version);
+	for (size_t i = 0; i < r->n_ingress; i++)
+		buf_printf(&s->told, "%s%s", i ? "," : "", addr_str(&r->ingress[i]));
+	buf_puts(&s->told, "] ");
+	maybe_stop(s, r->meta.name);
+}
+
+/* "L1" */
+static void on_lost(size_t n, void *arg)
+{
+	struct script *s = arg;
+	buf_printf(&s->told, "L%zu ", n);
+}
+
+static const struct kube_informer_ops all_ops = { on_upsert, on_remove, on_synced, on_unreadable,
+	                                          on_lost };
+
 static void script_start(struct script *s, const struct step *steps, int n, int silence_ms)
 {
 	s->steps = steps;
@@ -132,7 +156,7 @@ static void script_start(struct script *s, const struct step *steps, int n, int 
 	                                                           .query = "labelSelector=a",
 	                                                           .what = "things",
 	                                                           .silence_ms = silence_ms },
-	                             &ops, s);
+	                             s->tell_all ? &all_ops : &ops, s);
 }
 
 /* Until every step was played, what it sent has arrived, and @told has become @want. */
@@ -296,6 +320,93 @@ static void malformed_objects_are_skipped_alone(void **state)
 	script_stop(&s);
 }
 
+#define NEST8(x) "[[[[[[[[" x "]]]]]]]]"
+#define NEST64(x) NEST8(NEST8(NEST8(NEST8(NEST8(NEST8(NEST8(NEST8(x))))))))
+/* As anybody may write an object: json-c alone would not read it. */
+#define DEEP(name, uid, version)                                                                  \
+	"{\"metadata\":{\"namespace\":\"n\",\"name\":\"" name                                     \
+	"\",\"managedFields\":" NEST64("1") ",\"uid\":\"" uid "\",\"resourceVersion\":\"" version \
+					    "\"}}"
+#define BROKEN(name, uid, version, ip)                                                             \
+	"{\"metadata\":{\"namespace\":\"n\",\"name\":\"" name "\",\"uid\":\"" uid                  \
+	"\",\"resourceVersion\":\"" version "\"},\"spec\":nonsense,\"status\":{\"loadBalancer\":{" \
+	"\"ingress\":[{\"ip\":\"" ip "\"}]}}}"
+
+static void deep_objects_are_read_and_removed(void **state)
+{
+	(void)state;
+	static const struct step steps[] = {
+		{ "limit=500", ANSWER,
+		  LIST("7", "", DEEP("a", "ua", "1") "," DEEP("b", "ub", "2")) },
+		{ "resourceVersion=7", STREAM,
+		  EVENT("MODIFIED", DEEP("a", "ua", "8")) EVENT("DELETED", DEEP("b", "ub", "9"))
+		          EVENT("ADDED", DEEP("c", "uc", "10"))
+		                  EVENT("DELETED", DEEP("c", "uc", "11")) },
+	};
+	struct script s = { .tell_all = true };
+	script_start(&s, steps, ARRAY_LEN(steps), 0);
+	script_run(&s, "+a=1 +b=2 S +a=8 -b.ub +c=10 -c.uc ");
+	assert_int_equal(kube_informer_stats(s.inf).malformed, 0);
+	script_stop(&s);
+}
+
+/* Whatever the reason, it ends in one place: the receiver hears what the text tells. */
+static void unreadable_objects_are_outlined(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf list = BUF_INIT, events = BUF_INIT;
+	cleanup_free char *padding = xcalloc(1, SCANNER_OBJECT_SIZE_MAX + 1);
+	memset(padding, ' ', SCANNER_OBJECT_SIZE_MAX);
+	buf_puts(&list, LIST("7", "",
+	                     BROKEN("a", "ua", "1",
+	                            "10.0.0.1") "," OBJ("bad", "ux", "2") "," OBJ("c", "uc", "4")));
+	buf_puts(&events, EVENT("MODIFIED", BROKEN("c", "uc", "8", "10.0.0.3")));
+	buf_puts(&events, EVENT("ADDED", BROKEN("d", "ud", "9", "10.0.0.4")));
+	/* Too large, and its addresses lie behind what is kept of it. */
+	buf_printf(&events, "{\"type\":\"ADDED\",\"object\":{\"x\":\"%s\",%s}\n", padding,
+	           &BROKEN("e", "ue", "10", "10.0.0.5")[1]);
+	/* Made anew in between. */
+	buf_puts(&events, EVENT("MODIFIED", BROKEN("c", "uC", "11", "10.0.0.6")));
+	buf_puts(&events, EVENT("DELETED", BROKEN("a", "ua", "12", "10.0.0.1")));
+	/* Readable again. */
+	buf_puts(&events, EVENT("MODIFIED", OBJ("d", "ud", "13")));
+	const struct step steps[] = {
+		{ "limit=500", ANSWER, buf_str(&list) },
+		{ "resourceVersion=7", STREAM, buf_str(&events) },
+	};
+	struct script s = { .tell_all = true, .refuse = "bad" };
+	script_start(&s, steps, ARRAY_LEN(steps), 0);
+	script_run(&s, "?a=1[10.0.0.1] ?bad=2[] +c=4 S ?c=8[10.0.0.3] ?d=9[10.0.0.4] "
+	               "?e=10[10.0.0.5] -c.uc ?c=11[10.0.0.6] -a.ua +d=13 ");
+	assert_int_equal(kube_informer_stats(s.inf).malformed, 6);
+	assert_int_equal(kube_informer_stats(s.inf).lost, 0);
+	script_stop(&s);
+}
+
+/* What has no name may be any of those that a list does not name; the next list that is whole ends the doubt. */
+static void lost_objects_are_told(void **state)
+{
+	(void)state;
+	static const struct step steps[] = {
+		{ "limit=500", ANSWER, LIST("7", "", OBJ("a", "ua", "1") "," OBJ("b", "ub", "2")) },
+		{ "resourceVersion=7", STATUS, "{}", 410 },
+		{ "limit=500", ANSWER, LIST("9", "", "{\"metadata\":{}},17") },
+		{ "resourceVersion=9", STREAM, "garbage\n" },
+		{ "limit=500", ANSWER, LIST("12", "", OBJ("b", "ub", "2")) },
+		{ "resourceVersion=12", STREAM, "" },
+	};
+	struct script s = { .tell_all = true };
+	script_start(&s, steps, ARRAY_LEN(steps), 0);
+	kube_world_run_until(&s.kube, &s.at, 4);
+	for (int i = 0; i < 200 && !strstr(buf_str(&s.told), "L3"); i++)
+		kube_world_run_for(&s.kube, 5);
+	assert_int_equal(kube_informer_stats(s.inf).lost, 3);
+	kube_informer_refresh(s.inf, on_refreshed, &s);
+	script_run(&s, "+a=1 +b=2 S L1 L2 L3 -a.ua L0 R ");
+	assert_int_equal(kube_informer_stats(s.inf).lost, 0);
+	script_stop(&s);
+}
+
 static void silent_watches_are_replaced(void **state)
 {
 	(void)state;
@@ -446,6 +557,9 @@ int main(void)
 		cmocka_unit_test(pages_that_expire_are_listed_whole),
 		cmocka_unit_test(broken_lists_are_asked_again),
 		cmocka_unit_test(malformed_objects_are_skipped_alone),
+		cmocka_unit_test(deep_objects_are_read_and_removed),
+		cmocka_unit_test(unreadable_objects_are_outlined),
+		cmocka_unit_test(lost_objects_are_told),
 		cmocka_unit_test(silent_watches_are_replaced),
 		cmocka_unit_test(cut_watches_make_progress),
 		cmocka_unit_test(throttled_watch_keeps_its_place),

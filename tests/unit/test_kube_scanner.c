@@ -10,10 +10,10 @@
 #include "kube/scanner.h"
 
 /* What was handed over: each object in brackets, "~" in front of one that was cut short. */
-static bool note(const char *data, size_t size, bool cut_short, void *arg)
+static bool note(const char *data, size_t size, struct outline *cut, void *arg)
 {
 	struct buf *seen = arg;
-	buf_puts(seen, cut_short ? "~<" : "<");
+	buf_puts(seen, cut ? "~<" : "<");
 	buf_add(seen, data, size);
 	buf_puts(seen, ">");
 	return true;
@@ -69,6 +69,30 @@ static void pages_are_cut(void **state)
 		}
 }
 
+/* Anybody may write an object of any depth; the rest of the page is not affected. */
+static void depth_is_counted(void **state)
+{
+	(void)state;
+	for (size_t depth = 1; depth <= 12000; depth += depth < 200 ? 1 : 2950) {
+		cleanup(buf_fini) struct buf page = BUF_INIT, seen = BUF_INIT, want = BUF_INIT;
+		struct scanner s;
+		buf_puts(&want, "<");
+		for (size_t i = 0; i < depth; i++)
+			buf_puts(&want, i % 3 ? "{\"\":" : "[");
+		buf_puts(&want, "1");
+		for (size_t i = depth; i-- > 0;)
+			buf_puts(&want, i % 3 ? "}" : "]");
+		buf_printf(&page, "{\"items\":[%s,{}]}", buf_str(&want) + 1);
+		buf_puts(&want, "><{}>");
+		scanner_init(&s, note, &seen);
+		scanner_feed(&s, page.data, page.size);
+		if (!scanner_complete(&s))
+			fail_msg("depth %zu", depth);
+		assert_string_equal(buf_str(&seen), buf_str(&want));
+		scanner_fini(&s);
+	}
+}
+
 static void a_gigantic_item_is_cut_short_alone(void **state)
 {
 	(void)state;
@@ -88,9 +112,9 @@ static void a_gigantic_item_is_cut_short_alone(void **state)
 	}
 }
 
-static bool refuse(const char *data, size_t size, bool cut_short, void *arg)
+static bool refuse(const char *data, size_t size, struct outline *cut, void *arg)
 {
-	(void)data, (void)size, (void)cut_short;
+	(void)data, (void)size, (void)cut;
 	++*(int *)arg;
 	return false;
 }
@@ -131,31 +155,42 @@ static void lines_are_cut(void **state)
 	}
 }
 
-static void names_are_found_in_broken_text(void **state)
+/* The outline of what is cut short is that of the whole, wherever the pieces end. */
+static bool outlined(const char *data, size_t size, struct outline *cut, void *arg)
+{
+	(void)data, (void)size;
+	if (!cut)
+		return true;
+	buf_printf(arg, "%s %s/%s %zu+%zu %d;", cut->type, cut->namespace, cut->name,
+	           cut->ingress.n, cut->external_ips.n, outline_is_good(cut));
+	return true;
+}
+
+static void what_is_cut_short_is_outlined(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *text, *name;
-	} cases[] = {
-		{ "{\"metadata\":{\"name\":\"web\"}}", "web" },
-		{ "{\"kind\":\"x\",\"metadata\":{\"labels\":{\"name\":\"no\"},\"name\":\"web\",\"y",
-		  "web" },
-		{ "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"web\"},\"spec\":",
-		  "web" },
-		{ "{\"spec\":{\"metadata\":{\"name\":\"no\"}},\"metadata\":{\"name\":\"web\"}}",
-		  "web" },
-		{ "{\"metadata\":{\"name\":17,\"x\":\"name\"}}", "" },
-		{ "{\"metadata\":[\"name\",\"x\"]}", "" },
-		{ "{\"metadata\":{\"name\":\"unended", "" },
-		{ "{\"metadata\":{\"name\":\"a-name-that-is-too-long-for-the-buffer\"}}", "" },
-		{ "}}}{\"metadata\":{\"name\":\"x\"}}", "" },
-		{ "\"\\", "" },
-		{ "", "" },
-	};
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		char name[16];
-		scanner_find_meta(cases[i].text, strlen(cases[i].text), "name", name, sizeof(name));
-		assert_string_equal(name, cases[i].name);
+#define LONG                                                                                                 \
+	"{\"metadata\":{\"name\":\"web\",\"namespace\":\"shop\"},\"spec\":{\"externalIPs\":[\"10.0.0.1\"]}," \
+	"\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"10.0.0.2\"},{\"ip\":\"10.0.0.3\"}]}}}"
+	static const char page[] = "{\"items\":[" LONG ",{}," LONG "]}";
+	static const char watch[] = "{\"type\":\"DELETED\",\"object\":" LONG "}\n{}\n";
+	for (size_t piece = 1; piece < sizeof(page); piece++) {
+		cleanup(buf_fini) struct buf seen = BUF_INIT;
+		struct scanner s;
+		struct lines l;
+		scanner_init(&s, outlined, &seen);
+		lines_init(&l, outlined, &seen);
+		s.max = l.max = 20;
+		for (size_t i = 0; i < sizeof(page) - 1; i += piece)
+			scanner_feed(&s, page + i,
+			             sizeof(page) - 1 - i < piece ? sizeof(page) - 1 - i : piece);
+		for (size_t i = 0; i < sizeof(watch) - 1; i += piece)
+			lines_feed(&l, watch + i,
+			           sizeof(watch) - 1 - i < piece ? sizeof(watch) - 1 - i : piece);
+		assert_string_equal(buf_str(&seen),
+		                    " shop/web 2+1 1; shop/web 2+1 1;DELETED shop/web 2+1 1;");
+		scanner_fini(&s);
+		lines_fini(&l);
 	}
 }
 
@@ -163,10 +198,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pages_are_cut),
+		cmocka_unit_test(depth_is_counted),
 		cmocka_unit_test(a_gigantic_item_is_cut_short_alone),
 		cmocka_unit_test(the_receiver_can_stop),
 		cmocka_unit_test(lines_are_cut),
-		cmocka_unit_test(names_are_found_in_broken_text),
+		cmocka_unit_test(what_is_cut_short_is_outlined),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -318,11 +318,51 @@ static void test_long_statuses(void **state)
 		}
 }
 
+/* While Services may be there of which nothing is known, nobody gets what it has not; who has something keeps it. */
+static void test_lost_services(void **state)
+{
+	(void)state;
+	struct ipam *ipam = ipam_of("address-pools:\n"
+	                            "- {name: lan, protocol: layer2, addresses: [10.0.0.0/24]}\n");
+	static const struct record_server blind = { .hides = true };
+	static const char lb[] = "\"type\":\"LoadBalancer\"";
+	struct record *a = record_of("a", lb, 1);
+	struct record *b = record_of("b", lb, 0);
+	struct record *c = record_of("c", lb, 1);
+	struct record *all[] = { a, b, c };
+
+	/* c would move to the address that it asks for. */
+	c->lb.request.held[0].b[3] = 1;
+	c->lb.request.asked[c->lb.request.n_asked++] =
+		(struct addr){ .family = 4, .b = { 10, 0, 0, 9 } };
+	for (size_t i = 0; i < 3; i++)
+		all[i]->lb.request.foreign = false;
+	turn_adopt_all(ipam, all, 3);
+	turn_decide(ipam, a, &blind);
+	assert_int_equal(a->lb.reason, REASON_Kept);
+	assert_true(turn_decide(ipam, b, &blind).waits);
+	assert_int_equal(b->lb.reason, REASON_ServicesLost);
+	assert_int_equal(b->lb.n_want, 0);
+	assert_true(turn_decide(ipam, c, &blind).waits);
+	assert_int_equal(c->lb.reason, REASON_ServicesLost);
+	assert_int_equal(c->lb.n_want, 1);
+	assert_int_equal(c->lb.want[0].b[3], 1);
+	turn_end(ipam, all, 3);
+	turn_decide(ipam, b, &server);
+	assert_int_equal(b->lb.n_want, 1);
+	turn_decide(ipam, c, &server);
+	assert_int_equal(c->lb.want[0].b[3], 9);
+	for (size_t i = 0; i < 3; i++)
+		record_free(all[i]);
+	ipam_free(ipam);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lives),
 		cmocka_unit_test(test_long_statuses),
+		cmocka_unit_test(test_lost_services),
 	};
 	return cmocka_run_group_tests_name("turn", tests, NULL, NULL);
 }

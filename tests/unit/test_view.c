@@ -97,6 +97,58 @@ static void slices_may_come_first_and_move(void **state)
 	view_free(v);
 }
 
+/* What cannot be read any more goes on being served, as far as it still names the address and is the same Service. */
+static void unreadable_services_are_narrowed(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *uid, *ingress, *external_ips;
+		const char *left; /* the addresses; NULL: it is gone */
+	} rows[] = {
+		{ "u1", "{'ip':'192.0.2.1'},{'ip':'192.0.2.2'}", "'203.0.113.1'",
+		  "192.0.2.1 203.0.113.1 " },
+		{ "u1", "{'ip':'192.0.2.2'}", "'203.0.113.1'", "203.0.113.1 " },
+		{ "u1", "{'ip':'203.0.113.1'}", "'192.0.2.1'", "" },
+		{ "u1", "", "", "" },
+		{ "u2", "{'ip':'192.0.2.1'}", "'203.0.113.1'", NULL },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct view *v = view_new("n1", NULL);
+		cleanup_free char *text = xasprintf(
+			"{'metadata':{'namespace':'shop','name':'web','uid':'%s'},'spec':{"
+			"'externalIPs':[%s]},,'status':{'loadBalancer':{'ingress':[%s]}}}",
+			rows[i].uid, rows[i].external_ips, rows[i].ingress);
+		cleanup(buf_fini) struct buf left = BUF_INIT;
+
+		world_configuration(v);
+		world_put(
+			v,
+			"{'kind':'Service','metadata':{'namespace':'shop','name':'web','uid':'u1'},"
+			"'spec':{'type':'LoadBalancer','clusterIP':'10.96.0.1','ports':[{'port':80,"
+			"'name':'http'}],'externalIPs':['203.0.113.1'],"
+			"'loadBalancerSourceRanges':['10.0.0.0/8']},'status':{'loadBalancer':{"
+			"'ingress':[{'ip':'192.0.2.1'}]}}}");
+		world_passes(v);
+		for (char *p = text; *p; p++)
+			*p = *p == '\'' ? '"' : *p;
+		struct kube_remains *r = kube_remains_of(text, strlen(text));
+		view_service_unreadable(v, r);
+		kube_remains_free(r);
+		const struct view_service *s = view_service_named(v, "shop/web");
+		for (size_t k = 0; s && k < s->n_addresses; k++)
+			buf_printf(&left, "%s ", addr_str(&s->addresses[k].addr));
+		assert_int_equal(s != NULL, rows[i].left != NULL);
+		if (s) {
+			assert_string_equal(buf_str(&left), rows[i].left);
+			assert_int_equal(s->n_ports, 1);
+			assert_string_equal(s->ports[0].name, "http");
+			assert_int_equal(s->n_source_ranges, 1);
+		}
+		assert_int_equal(world_passes(v), 1);
+		view_free(v);
+	}
+}
+
 static void put_owned_slice(struct view *v, const char *name, const char *owner)
 {
 	world_put(v,
@@ -532,6 +584,7 @@ int main(void)
 		cmocka_unit_test(unchanged_objects_make_nothing_dirty),
 		cmocka_unit_test(one_change_among_many_is_one_pass),
 		cmocka_unit_test(slices_may_come_first_and_move),
+		cmocka_unit_test(unreadable_services_are_narrowed),
 		cmocka_unit_test(slices_of_an_earlier_service_do_not_count),
 		cmocka_unit_test(useless_slices_are_left_out),
 		cmocka_unit_test(nodes_concern_announced_services_only),
