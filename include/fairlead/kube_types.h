@@ -192,6 +192,8 @@ struct kube_remains {
 		meta; /* names, UID, version and age alone; "" and 0 where they are missing */
 	struct addr *ingress, *external_ips;
 	size_t n_ingress, n_external_ips;
+	struct addr confirmed[2]; /* as of kube_external_confirmed() */
+	size_t n_confirmed;
 };
 /* From an object's text, which need not be readable as JSON; NULL if not even its name can be told, or not all addresses. */
 struct kube_remains *kube_remains_of(const char *text, size_t size);

@@ -168,26 +168,23 @@ void record_salvage(struct record *r, const struct kube_remains *s)
 		r->creation_us = s->meta.creation_us;
 	forget_wishes(&r->lb, CONFIG_USE_LOAD_BALANCER);
 	ipam_read_held(&r->lb.request, s->ingress, s->n_ingress);
-	if (s->n_external_ips == 0 && !r->external)
+	if (s->n_external_ips + s->n_confirmed == 0 && !r->external)
 		return;
 	if (!r->external)
 		r->external = xcalloc(1, sizeof(*r->external));
-	/* Those that we gave it stay what they were as long as they are in the list. */
-	struct addr given[IPAM_STATUS_MAX];
-	size_t n_given = 0;
-	for (size_t i = 0; i < r->external->request.n_held; i++) {
-		const struct addr *a = &r->external->request.held[i];
-		if (addrs_contain(s->external_ips, s->n_external_ips, a))
-			given[n_given++] = *a;
-	}
 	forget_wishes(r->external, CONFIG_USE_EXTERNAL_IP);
 	struct ipam_request *q = &r->external->request;
-	memcpy(q->held, given, n_given * sizeof(given[0]));
-	q->n_held = (uint8_t)n_given;
+	memcpy(q->confirmed, s->confirmed, sizeof(q->confirmed));
+	q->n_confirmed = (uint8_t)s->n_confirmed;
+	/* The record is not read; what is confirmed was in it. */
 	q->written = xcalloc(s->n_external_ips + 1, sizeof(struct addr));
-	for (size_t i = 0; i < s->n_external_ips; i++)
-		if (!addrs_contain(given, n_given, &s->external_ips[i]))
-			q->written[q->n_written++] = s->external_ips[i];
+	for (size_t i = 0; i < s->n_external_ips; i++) {
+		const struct addr *a = &s->external_ips[i];
+		if (!addrs_contain(q->confirmed, q->n_confirmed, a))
+			q->written[q->n_written++] = *a;
+		else if (!addrs_contain(q->held, q->n_held, a))
+			q->held[q->n_held++] = *a;
+	}
 }
 
 struct ipam_turn record_turn(const struct record *r)

@@ -34,6 +34,10 @@ enum node {
 	NODE_INGRESS,
 	NODE_INGRESS_ITEM,
 	NODE_INGRESS_IP,
+	NODE_CONDITIONS,
+	NODE_CONDITION,
+	NODE_CONDITION_TYPE,
+	NODE_CONDITION_MESSAGE,
 };
 
 static const struct {
@@ -57,6 +61,10 @@ static const struct {
 	{ NODE_LOAD_BALANCER, "ingress", NODE_INGRESS },
 	{ NODE_INGRESS, NULL, NODE_INGRESS_ITEM },
 	{ NODE_INGRESS_ITEM, "ip", NODE_INGRESS_IP },
+	{ NODE_STATUS, "conditions", NODE_CONDITIONS },
+	{ NODE_CONDITIONS, NULL, NODE_CONDITION },
+	{ NODE_CONDITION, "type", NODE_CONDITION_TYPE },
+	{ NODE_CONDITION, "message", NODE_CONDITION_MESSAGE },
 };
 
 static enum node member_of(enum node parent, const char *key)
@@ -148,6 +156,13 @@ static void take_value(struct outline *o)
 	case NODE_INGRESS_IP:
 		add_addr(o, &o->ingress);
 		break;
+	case NODE_CONDITION_TYPE:
+		o->confirms = !strcmp(o->text, KUBE_CONDITION_EXTERNAL_IPS);
+		break;
+	case NODE_CONDITION_MESSAGE:
+		/* Its beginning, which is where the addresses stand. */
+		memcpy(o->message, o->text, sizeof(o->message));
+		break;
 	case NODE_OTHER:
 	case NODE_EVENT:
 	case NODE_OBJECT:
@@ -158,11 +173,25 @@ static void take_value(struct outline *o)
 	case NODE_LOAD_BALANCER:
 	case NODE_INGRESS:
 	case NODE_INGRESS_ITEM:
+	case NODE_CONDITIONS:
+	case NODE_CONDITION:
 		break;
 	}
 }
 
 /* ---- structure ---- */
+
+static void begin_condition(struct outline *o)
+{
+	o->confirms = false;
+	o->message[0] = '\0';
+}
+
+static void end_condition(struct outline *o)
+{
+	if (o->confirms)
+		o->n_confirmed = kube_external_confirmed_by(o->message, o->confirmed);
+}
 
 /* What comes next in the innermost collection. */
 static void expect(struct outline *o)
@@ -184,6 +213,8 @@ static void open_collection(struct outline *o, bool is_map)
 		o->nodes[o->depth] = o->next;
 		o->maps[o->depth] = is_map;
 	}
+	if (o->next == NODE_CONDITION)
+		begin_condition(o);
 	o->depth++;
 	expect(o);
 }
@@ -195,6 +226,8 @@ static void close_collection(struct outline *o, bool is_map)
 		return;
 	}
 	o->depth--;
+	if (o->depth < OUTLINE_DEPTH && o->nodes[o->depth] == NODE_CONDITION)
+		end_condition(o);
 	o->closed = o->depth == 0;
 	o->expect_key = false;
 	o->next = NODE_OTHER;
@@ -279,6 +312,8 @@ struct kube_remains *outline_take(struct outline *o)
 	r->n_ingress = o->ingress.n;
 	r->external_ips = TAKE(o->external_ips.addrs);
 	r->n_external_ips = o->external_ips.n;
+	memcpy(r->confirmed, o->confirmed, sizeof(r->confirmed));
+	r->n_confirmed = o->n_confirmed;
 	outline_fini(o);
 	return r;
 }

@@ -41,9 +41,13 @@ struct outline {
 	char namespace[OUTLINE_TEXT_SIZE], name[OUTLINE_TEXT_SIZE], uid[OUTLINE_TEXT_SIZE];
 	char version[OUTLINE_TEXT_SIZE], creation[64];
 	struct outline_list ingress, external_ips;
-	bool overflow; /* there were more addresses than OUTLINE_ADDRS_MAX */
-	bool closed;   /* the outermost bracket */
-	bool bad;      /* this is no JSON object */
+	struct addr confirmed[2]; /* external IPs that the controller's condition names */
+	size_t n_confirmed;
+	bool confirms;                   /* the condition under way is that one */
+	char message[OUTLINE_TEXT_SIZE]; /* of the condition under way, as much as fits */
+	bool overflow;                   /* there were more addresses than OUTLINE_ADDRS_MAX */
+	bool closed;                     /* the outermost bracket */
+	bool bad;                        /* this is no JSON object */
 };
 
 /* @event: the object is the member "object" of what comes. */

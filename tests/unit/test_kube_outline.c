@@ -144,6 +144,36 @@ static void deep_nonsense_is_none(void **state)
 	}
 }
 
+static void confirmed_external_ips(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *conditions;
+		size_t n;
+	} rows[] = {
+		{ "[{\"type\":\"fairlead.io/ExternalIPsAssigned\",\"status\":\"True\",\"message\":"
+		  "\"assigned external IP 10.0.0.1, fd00::1 from pool a\"}]",
+		  2 },
+		{ "[{\"message\":\"keeps external IP 10.0.0.1 of pool a\",\"type\":"
+		  "\"fairlead.io/ExternalIPsAssigned\"},{\"type\":\"x\",\"message\":\"y\"}]",
+		  1 },
+		{ "[{\"type\":\"x\",\"message\":\"keeps external IP 10.0.0.1 of pool a\"}]", 0 },
+		{ "[{\"type\":\"fairlead.io/ExternalIPsAssigned\"},{\"type\":\"x\",\"message\":"
+		  "\"keeps external IP 10.0.0.1 of pool a\"}]",
+		  0 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup_free char *text = xasprintf(
+			"{\"metadata\":{\"name\":\"web\"},\"status\":{\"conditions\":%s}}",
+			rows[i].conditions);
+		struct kube_remains *r = kube_remains_of(text, strlen(text));
+		assert_int_equal(r->n_confirmed, rows[i].n);
+		for (size_t k = 0; k < r->n_confirmed; k++)
+			assert_string_equal(addr_str(&r->confirmed[k]), k ? "fd00::1" : "10.0.0.1");
+		kube_remains_free(r);
+	}
+}
+
 /* More addresses than fit into etcd: this is told, and so are all up to there. */
 static void there_is_an_end_to_addresses(void **state)
 {
@@ -173,6 +203,7 @@ int main(void)
 		cmocka_unit_test(outlines),
 		cmocka_unit_test(depth_is_no_matter),
 		cmocka_unit_test(deep_nonsense_is_none),
+		cmocka_unit_test(confirmed_external_ips),
 		cmocka_unit_test(there_is_an_end_to_addresses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
