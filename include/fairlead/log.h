@@ -45,6 +45,17 @@ void log_write(enum log_level level, const char *msg, const struct log_kv *kvs);
 #define log_info(...) LOG_AT(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) LOG_AT(LOG_DEBUG, __VA_ARGS__)
 
+/*
+ * What others can cause over and over is said LIMIT_LOG_RATE_LINES times a minute.  log_rate_take() says whether it may be said
+ * now, and then how often it was not said since; not safe from several threads.
+ */
+struct log_rate {
+	int64_t since_ms;
+	unsigned int n; /* lines in the minute from @since_ms on */
+	unsigned long long n_left_out;
+};
+bool log_rate_take(struct log_rate *r, int64_t now_ms, unsigned long long *ret_left_out);
+
 /* Logs an error value at the level its blame calls for: "MSG" error="…" blame=…. */
 void log_err(const char *msg, const struct err *e);
 

@@ -55,13 +55,24 @@ struct metrics_server_ops {
 	void (*status)(struct buf *json, void *arg); /* /status: one JSON object */
 };
 
+/* What clients of other hosts may see of /status and /loglevel. */
+struct metrics_guard {
+	const char *token_file; /* they need the token in it; NULL: there is none */
+	bool host_only;         /* without a token they may not even read */
+};
+
 /*
- * Listens on @address ("0.0.0.0:7472", "[::]:7472"; port 0: any).  PUT /loglevel with a level name as the body changes the
- * log level, for clients on the loopback interface only; GET tells it to everybody.
+ * Listens on @address ("0.0.0.0:17482", "[::]:7483"; port 0: any).  PUT /loglevel with a level name as the body changes the
+ * log level, for clients on this host only; GET tells it to everybody.
+ *
+ * Anybody who reaches the port is served, within the bounds of limits.h: /metrics and /status are rendered once for all who
+ * ask within a while, and /healthz and /readyz are answered when everything else is refused.
  */
 int metrics_server_start(struct event_base *base, const char *address,
                          const struct metrics_server_ops *ops, void *arg,
                          struct metrics_server **ret_server, struct err *e);
+/* Restricts /status and /loglevel.  @g's file name stays the caller's.  -EINVAL and the like: the token cannot be read. */
+int metrics_server_guard(struct metrics_server *s, const struct metrics_guard *g, struct err *e);
 /* The port that it listens on. */
 uint16_t metrics_server_port(const struct metrics_server *s);
 void metrics_server_stop(struct metrics_server *s);

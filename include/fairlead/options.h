@@ -92,6 +92,8 @@ struct options_daemon {
 	struct options_kube kube;
 	const char *load_balancer_class; /* NULL: Services without a class are ours */
 	const char *http;                /* default: the program's */
+	const char *http_status;         /* "all" or "host" */
+	const char *http_token_file;     /* NULL: no token */
 	enum log_level log_level;        /* LOG_INFO */
 };
 /* clang-format off */
@@ -102,6 +104,13 @@ struct options_daemon {
 	  OPTION_STRING, &(d).load_balancer_class }, \
 	{ "http", 0, "ADDRESS:PORT", "where /metrics, /healthz, /readyz and /status are served", \
 	  OPTION_STRING, &(d).http }, \
+	{ "http-status", 0, "WHO", \
+	  "who may read /status and /loglevel without a token: all, or clients on this host (host)", \
+	  OPTION_CHOICE, &(d).http_status, .choices = "all|host" }, \
+	{ "http-token-file", 0, "FILE", \
+	  "clients of other hosts need the token in FILE for /status and /loglevel, as " \
+	  "Authorization: Bearer TOKEN", \
+	  OPTION_STRING, &(d).http_token_file }, \
 	{ "log-level", 0, "LEVEL", "error, warn, info or debug", OPTION_LEVEL, &(d).log_level }
 /* clang-format on */
 

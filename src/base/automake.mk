@@ -5,6 +5,7 @@ libfairlead_a_SOURCES += \
 	src/base/buf.c \
 	src/base/clock.c \
 	src/base/cursor.c \
+	src/base/daemon.c \
 	src/base/err.c \
 	src/base/hash.c \
 	src/base/log.c \
@@ -17,8 +18,10 @@ noinst_HEADERS += \
 	include/fairlead/buf.h \
 	include/fairlead/clock.h \
 	include/fairlead/cursor.h \
+	include/fairlead/daemon.h \
 	include/fairlead/err.h \
 	include/fairlead/hash.h \
+	include/fairlead/limits.h \
 	include/fairlead/log.h \
 	include/fairlead/mem.h \
 	include/fairlead/reason.h \

@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 #include "fairlead/clock.h"
+#include "fairlead/limits.h"
 
 /* One line is built on the stack and written at once, so that lines of several threads never mix. */
 #define LOG_LINE_SIZE 4096
+#define LOG_RATE_PERIOD_MS 60000
 
 static _Atomic int current_level = LOG_INFO;
 static _Atomic int log_fd = STDERR_FILENO;
@@ -131,6 +133,22 @@ void log_err(const char *msg, const struct err *e)
 	if (e->blame == ERR_REMOTE)
 		level = LOG_WARN;
 	LOG_AT(level, msg, KV_S("error", e->msg), KV_S("blame", err_blame_name(e->blame)));
+}
+
+bool log_rate_take(struct log_rate *r, int64_t now_ms, unsigned long long *ret_left_out)
+{
+	if (!r->n || now_ms - r->since_ms >= LOG_RATE_PERIOD_MS) {
+		r->since_ms = now_ms;
+		r->n = 0;
+	}
+	if (r->n == LIMIT_LOG_RATE_LINES) {
+		r->n_left_out++;
+		return false;
+	}
+	r->n++;
+	*ret_left_out = r->n_left_out;
+	r->n_left_out = 0;
+	return true;
 }
 
 bool log_enabled(enum log_level level)

@@ -113,7 +113,7 @@ static void ask_speakers(const struct command_options *o, const struct kube_node
 				.address = nodes[i]->n_internal_ips ? &nodes[i]->internal_ips[0]
 				                                    : &none,
 			};
-	gather_speakers(&o->kube, speakers, n_asked, o->speaker_port, heard, x);
+	gather_speakers(&o->kube, speakers, n_asked, &o->speaker, heard, x);
 	free(speakers);
 }
 

@@ -169,7 +169,7 @@ static int look(const struct command_options *o, const char *namespace, struct r
 		speakers[i] = (struct gather_speaker){ .node = u->pods[i].node,
 			                               .address = &u->pods[i].address };
 	/* The way of the hook, which has the right to nothing else. */
-	gather_speakers(NULL, speakers, u->n, o->speaker_port, put_speaker, u);
+	gather_speakers(NULL, speakers, u->n, &o->speaker, put_speaker, u);
 	free(speakers);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cli/gather.h"
 #include "fairlead/err.h"
 #include "fairlead/options.h"
 
@@ -24,7 +25,8 @@ enum command_exit {
 struct command_options {
 	struct options_kube kube;
 	bool json, release_addresses;
-	int speaker_port, timeout_s;
+	struct gather_port speaker;
+	int timeout_s;
 	const char *config, *load_balancer_class, *node; /* NULL: not given */
 	struct option_list state;                        /* manifests; none: the live cluster */
 	char **operands;                                 /* behind the command's words */

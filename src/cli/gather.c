@@ -4,6 +4,7 @@
 #include "cli/gather.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@
 /* A speaker's /status is about 300 bytes for each Service. */
 #define SPEAKER_BODY_MAX_BYTES (64 << 20)
 #define SPEAKER_HEADERS_MAX_BYTES 8192
+#define TOKEN_SIZE 512
 
 struct gathering {
 	struct event_base *base;
@@ -252,6 +254,11 @@ static void on_speaker(struct evhttp_request *req, void *arg)
 		else
 			call->why = "its answer is no JSON";
 		json_object_put(status);
+	} else if (code == 401 || code == 403) {
+		call->why =
+			"it refuses: /status is kept to its host, or to a token (--speaker-token-file)";
+	} else if (code == 503) {
+		call->why = "it has too many clients";
 	} else if (code) {
 		call->why = "its answer is an error";
 	} else if (!call->why) {
@@ -260,7 +267,25 @@ static void on_speaker(struct evhttp_request *req, void *arg)
 	one_less(call->g);
 }
 
-static void ask_speaker(struct speaker_call *call, const struct addr *address, int port)
+/* The first line of the file; a speaker that wants one it is not then refuses. */
+static void read_token(const char *path, struct buf *out)
+{
+	FILE *f = path ? fopen(path, "re") : NULL;
+	char line[TOKEN_SIZE];
+
+	if (f && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, " \t\r\n")] = '\0';
+		buf_printf(out, "Bearer %s", line);
+	}
+	if (path && !out->size)
+		fprintf(stderr, "fairlead: --speaker-token-file %s: %s\n", path,
+		        f ? "there is no token in it" : strerror(errno));
+	if (f)
+		fclose(f);
+}
+
+static void ask_speaker(struct speaker_call *call, const struct addr *address, int port,
+                        const char *authorization)
 {
 	struct gathering *g = call->g;
 	char host[ADDR_STR_SIZE];
@@ -273,6 +298,9 @@ static void ask_speaker(struct speaker_call *call, const struct addr *address, i
 	struct evhttp_request *req = evhttp_request_new(on_speaker, call);
 	evhttp_request_set_error_cb(req, on_speaker_error);
 	evhttp_add_header(evhttp_request_get_output_headers(req), "Host", host);
+	if (*authorization)
+		evhttp_add_header(evhttp_request_get_output_headers(req), "Authorization",
+		                  authorization);
 	g->n_pending++;
 	if (evhttp_make_request(call->connection, req, EVHTTP_REQ_GET, "/status") < 0) {
 		call->why = "unreachable";
@@ -324,7 +352,7 @@ static void ask_by_proxy(const struct options_kube *kube, struct gathering *g,
 }
 
 void gather_speakers(const struct options_kube *kube, const struct gather_speaker *speakers,
-                     size_t n, int port,
+                     size_t n, const struct gather_port *port,
                      void (*put)(const char *node, struct json_object *status, const char *why,
                                  void *arg),
                      void *arg)
@@ -333,18 +361,21 @@ void gather_speakers(const struct options_kube *kube, const struct gather_speake
 		                                       .put = put,
 		                                       .arg = arg };
 	struct speaker_call *calls = xcalloc(n + 1, sizeof(*calls));
+	cleanup(buf_fini) struct buf authorization = BUF_INIT;
 
+	read_token(port->token_file, &authorization);
 	for (size_t i = 0; i < n; i++) {
 		calls[i] = (struct speaker_call){ .g = &g, .node = speakers[i].node };
 		if (addr_is_none(speakers[i].address))
 			calls[i].why = "no InternalIP";
 		else
-			ask_speaker(&calls[i], speakers[i].address, port);
+			ask_speaker(&calls[i], speakers[i].address, port->port,
+			            buf_str(&authorization));
 	}
 	if (g.n_pending)
 		event_base_dispatch(g.base);
 	if (kube && !all_answered(calls, n))
-		ask_by_proxy(kube, &g, calls, n, port);
+		ask_by_proxy(kube, &g, calls, n, port->port);
 	for (size_t i = 0; i < n; i++) {
 		if (!calls[i].answered)
 			put(calls[i].node, NULL, calls[i].why, arg);

@@ -35,6 +35,12 @@ struct kube_request_spec;
 int gather_request(const struct options_kube *kube, const struct kube_request_spec *spec,
                    int *ret_status, struct err *e);
 
+/* Where the speakers are asked. */
+struct gather_port {
+	int port;
+	const char *token_file; /* of a token that they want to see; NULL: none */
+};
+
 struct gather_speaker {
 	const char *node;
 	const struct addr *address; /* none: it has no address to be asked at */
@@ -45,7 +51,7 @@ struct gather_speaker {
  * reached from here are asked by way of the API server, as a node's proxy subresource, for which one needs the right.
  */
 void gather_speakers(const struct options_kube *kube, const struct gather_speaker *speakers,
-                     size_t n, int port,
+                     size_t n, const struct gather_port *port,
                      void (*put)(const char *node, struct json_object *status, const char *why,
                                  void *arg),
                      void *arg);

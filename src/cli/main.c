@@ -12,7 +12,7 @@
 #include "fairlead/mem.h"
 #include "fairlead/streams.h"
 
-#define SPEAKER_PORT 7472
+#define SPEAKER_PORT 17482
 #define TIMEOUT_S 60
 #define OPERANDS_MAX (OPTION_LIST_MAX + 2)
 
@@ -165,7 +165,10 @@ static int parse(int argc, char **argv, struct command_options *o,
 		{ "timeout", 0, "SECONDS", "uninstall: how long to wait", OPTION_INT, &o->timeout_s,
 		  .min = 0, .max = 3600 },
 		{ "speaker-port", 0, "PORT", "where the speakers serve /status on their nodes",
-		  OPTION_INT, &o->speaker_port, .min = 1, .max = UINT16_MAX },
+		  OPTION_INT, &o->speaker.port, .min = 1, .max = UINT16_MAX },
+		{ "speaker-token-file", 0, "FILE",
+		  "the token that the speakers want for /status (their --http-token-file)",
+		  OPTION_STRING, &o->speaker.token_file },
 		{ 0 },
 	};
 	const struct options options = {
@@ -215,7 +218,7 @@ static int flush(int exit_status)
 
 int main(int argc, char **argv)
 {
-	struct command_options o = { .speaker_port = SPEAKER_PORT, .timeout_s = TIMEOUT_S };
+	struct command_options o = { .speaker.port = SPEAKER_PORT, .timeout_s = TIMEOUT_S };
 	const struct command *command = NULL;
 	struct err e = ERR_INIT;
 

@@ -102,7 +102,7 @@ static void ask_speakers(const struct command_options *o, struct model *m)
 	for (size_t i = 0; i < n; i++)
 		speakers[i] = (struct gather_speaker){ .node = cluster_node_name(m, i),
 			                               .address = cluster_node_address(m, i) };
-	gather_speakers(&o->kube, speakers, n, o->speaker_port, put_speaker, m);
+	gather_speakers(&o->kube, speakers, n, &o->speaker, put_speaker, m);
 	free(speakers);
 }
 

@@ -358,7 +358,12 @@ int controller_start(struct controller *ctl, struct err *e)
 	ctl->namespace = options_namespace(k);
 	ctl->identity = ctl->opts.identity ? xstrdup(ctl->opts.identity) : make_identity();
 	ctl->timing = make_timing(&ctl->opts);
+	const struct metrics_guard guard = { .token_file = ctl->opts.daemon.http_token_file,
+		                             .host_only = !strcmp(ctl->opts.daemon.http_status,
+		                                                  "host") };
 	r = metrics_server_start(ctl->base, ctl->opts.daemon.http, &report_ops, ctl, &ctl->http, e);
+	if (r == 0)
+		r = metrics_server_guard(ctl->http, &guard, e);
 	if (r < 0)
 		return r;
 	ctl->client =

@@ -2,15 +2,14 @@
 #include "config.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <event2/event.h>
 
 #include "controller/controller.h"
+#include "fairlead/daemon.h"
 #include "fairlead/log.h"
-#include "fairlead/streams.h"
 
 enum { EXIT_USAGE = 2 };
 #define LEASE_DURATION_MAX_S 3600
@@ -33,7 +32,7 @@ static int check_timing(const struct controller_options *o, struct err *e)
 int controller_options_parse(int argc, char **argv, struct controller_options *ret, struct err *e)
 {
 	struct controller_options o = {
-		.daemon = { .http = "0.0.0.0:7471", .log_level = LOG_INFO },
+		.daemon = { .http = "0.0.0.0:17481", .http_status = "all", .log_level = LOG_INFO },
 		.config_map = CONFIG_MAP_NAME,
 		.external_ips = "on",
 		.lease_duration_s = 15,
@@ -95,7 +94,7 @@ int main(int argc, char **argv)
 	struct controller ctl = { 0 };
 	struct err e = ERR_INIT;
 
-	streams_hold();
+	daemon_begin();
 	int r = controller_options_parse(argc, argv, &ctl.opts, &e);
 
 	if (r == OPTIONS_DONE)
@@ -105,7 +104,6 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	log_set_level(ctl.opts.daemon.log_level);
-	signal(SIGPIPE, SIG_IGN);
 	r = controller_start(&ctl, &e);
 	if (r < 0)
 		log_err("cannot start", &e);

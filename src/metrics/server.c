@@ -7,192 +7,247 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <event2/http.h>
-#include <event2/keyvalq_struct.h>
 
 #include "fairlead/addr.h"
+#include "fairlead/clock.h"
+#include "fairlead/limits.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "metrics/clients.h"
+#include "metrics/guard.h"
+#include "metrics/page.h"
 
 /*
- * A table of paths over evhttp.  Every answer closes its connection: scrapers and probes come seldom, and an idle
- * connection that nobody needs is one that nobody has to bound.
+ * A table of paths over the connections of clients.c.  Every answer closes its connection: scrapers and probes come seldom, and
+ * an idle connection that nobody needs is one that nobody has to bound.
  */
 
-#define HTTP_TIMEOUT_S 10
-#define HTTP_HEADERS_MAX_BYTES 8192
-#define HTTP_BODY_MAX_BYTES 64
 /* "[ffff:…]:65535" */
 #define LISTEN_STR_SIZE (ADDR_STR_SIZE + 9)
+#define BACKLOG 128
+/* How often pages that nobody asks for any more are looked for. */
+#define EXPIRE_S 1
+#define TEXT "text/plain; charset=utf-8"
 
 struct metrics_server {
-	struct evhttp *http;
-	struct evhttp_bound_socket *socket;
+	struct clients *clients;
 	struct metrics_server_ops ops;
 	void *arg;
+	struct metrics_guard guard;
+	struct page_cache metrics, status;
+	struct event *expire;
+	uint16_t port;
 };
 
 struct route {
 	const char *path;
-	int methods; /* EVHTTP_REQ_… bits */
+	int methods; /* REQUEST_… bits */
 	const char *allow;
-	void (*serve)(struct metrics_server *s, struct evhttp_request *req);
+	bool is_probe;   /* answered to clients beyond the bounds as well */
+	bool is_guarded; /* by guard.h */
+	void (*serve)(struct metrics_server *s, struct client *c, const struct request *r);
 };
 
-static void reply(struct evhttp_request *req, int code, const char *content_type,
-                  const struct buf *body)
-{
-	struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
-	struct evbuffer *out = evbuffer_new();
-
-	evhttp_add_header(headers, "Content-Type", content_type);
-	evhttp_add_header(headers, "Cache-Control", "no-store");
-	evhttp_add_header(headers, "Connection", "close");
-	evbuffer_add(out, buf_str(body), body->size);
-	evhttp_send_reply(req, code, NULL, out);
-	evbuffer_free(out);
-}
-
-static void reply_text(struct evhttp_request *req, int code, const char *text)
+static void answer_text(struct client *c, int code, const char *header, const char *text)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 
 	buf_printf(&b, "%s\n", text);
-	reply(req, code, "text/plain; charset=utf-8", &b);
+	client_answer(c, code, TEXT, header, b.data, b.size);
 }
 
-static void serve_metrics(struct metrics_server *s, struct evhttp_request *req)
+/* ---- pages ---- */
+
+static void render_metrics(struct metrics_server *s, struct buf *out)
 {
-	cleanup(buf_fini) struct buf b = BUF_INIT;
-	struct metrics_writer w = { .out = &b };
+	static const char *const reasons[] = {
+#define X(name) #name,
+		CLIENTS_REFUSALS(X)
+#undef X
+	};
+	const struct clients_stats *st = clients_stats(s->clients);
+	struct metrics_writer w = { .out = out };
 
 	if (s->ops.collect)
 		s->ops.collect(&w, s->arg);
-	reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
+	metrics_family(&w, "fairlead_http_clients", METRICS_GAUGE,
+	               "Connections of HTTP clients, this one included.");
+	metrics_sample(&w, (double)st->n, NULL);
+	metrics_family(&w, "fairlead_http_requests_total", METRICS_COUNTER,
+	               "HTTP requests that were read completely.");
+	metrics_sample(&w, (double)st->requests, NULL);
+	metrics_family(
+		&w, "fairlead_http_refused_total", METRICS_COUNTER,
+		"HTTP clients that did not get what they came for, by what stood against it.");
+	for (size_t i = 0; i < CLIENTS_N_REFUSALS; i++)
+		metrics_sample(&w, (double)st->refused[i], "reason", reasons[i], NULL);
 }
 
-static void serve_status(struct metrics_server *s, struct evhttp_request *req)
+static void render_status(struct metrics_server *s, struct buf *out)
 {
-	cleanup(buf_fini) struct buf b = BUF_INIT;
-
 	if (s->ops.status)
-		s->ops.status(&b, s->arg);
+		s->ops.status(out, s->arg);
 	else
-		buf_puts(&b, "{}");
-	buf_putc(&b, '\n');
-	reply(req, 200, "application/json", &b);
+		buf_puts(out, "{}");
+	buf_putc(out, '\n');
 }
 
-static void serve_probe(struct evhttp_request *req, bool (*ask)(struct buf *why, void *arg),
-                        void *arg)
+static void serve_page(struct metrics_server *s, struct client *c, struct page_cache *cache,
+                       const char *type, void (*render)(struct metrics_server *, struct buf *))
+{
+	int64_t now_ms = clock_ms();
+
+	switch (page_cache_look(cache, now_ms)) {
+	case PAGE_RENDER: {
+		cleanup(buf_fini) struct buf b = BUF_INIT;
+		int64_t before_ns = clock_ns();
+		render(s, &b);
+		page_cache_put(cache, &b, now_ms, clock_ns() - before_ns);
+	} /* fall through */
+	case PAGE_CACHED:
+		client_answer_page(c, type, cache->page);
+		return;
+	case PAGE_NO_ROOM:
+		client_refused(c, CLIENTS_memory);
+		answer_text(c, 503, "Retry-After: 5\r\n",
+		            "others are still reading as many of these as there is memory for");
+		return;
+	}
+}
+
+static void serve_metrics(struct metrics_server *s, struct client *c, const struct request *r)
+{
+	(void)r;
+	serve_page(s, c, &s->metrics, "text/plain; version=0.0.4; charset=utf-8", render_metrics);
+}
+
+static void serve_status(struct metrics_server *s, struct client *c, const struct request *r)
+{
+	(void)r;
+	serve_page(s, c, &s->status, "application/json", render_status);
+}
+
+static void on_expire(evutil_socket_t fd, short what, void *arg)
+{
+	struct metrics_server *s = arg;
+
+	(void)fd;
+	(void)what;
+	page_cache_expire(&s->metrics, clock_ms());
+	page_cache_expire(&s->status, clock_ms());
+}
+
+/* ---- probes ---- */
+
+static void serve_probe(struct client *c, bool (*ask)(struct buf *why, void *arg), void *arg)
 {
 	cleanup(buf_fini) struct buf why = BUF_INIT;
 	bool good = !ask || ask(&why, arg);
 
 	if (!why.size)
 		buf_puts(&why, good ? "ok" : "not ok");
-	buf_putc(&why, '\n');
-	reply(req, good ? 200 : 503, "text/plain; charset=utf-8", &why);
+	answer_text(c, good ? 200 : 503, "", buf_str(&why));
 }
 
-static void serve_healthz(struct metrics_server *s, struct evhttp_request *req)
+static void serve_healthz(struct metrics_server *s, struct client *c, const struct request *r)
 {
-	serve_probe(req, s->ops.healthy, s->arg);
+	(void)r;
+	serve_probe(c, s->ops.healthy, s->arg);
 }
 
-static void serve_readyz(struct metrics_server *s, struct evhttp_request *req)
+static void serve_readyz(struct metrics_server *s, struct client *c, const struct request *r)
 {
-	serve_probe(req, s->ops.ready, s->arg);
+	(void)r;
+	serve_probe(c, s->ops.ready, s->arg);
 }
 
-static struct addr address_of(const struct sockaddr *sa)
-{
-	if (sa->sa_family == AF_INET)
-		return addr_from_in(((const struct sockaddr_in *)(const void *)sa)->sin_addr);
-	if (sa->sa_family == AF_INET6)
-		return addr_from_in6(&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr);
-	return (struct addr){ 0 };
-}
+/* ---- the log level ---- */
 
-/* Over the loopback, or from the very address that was called: where we listen on one address, there is no other way. */
-static bool from_this_host(struct evhttp_request *req)
+static void serve_loglevel(struct metrics_server *s, struct client *c, const struct request *r)
 {
-	struct evhttp_connection *conn = evhttp_request_get_connection(req);
-	const struct sockaddr *peer = evhttp_connection_get_addr(conn);
-	struct sockaddr_storage called;
-	socklen_t size = sizeof(called);
-	evutil_socket_t fd = bufferevent_getfd(evhttp_connection_get_bufferevent(conn));
-
-	if (!peer || getsockname(fd, (struct sockaddr *)&called, &size) < 0)
-		return false;
-	struct addr from = address_of(peer), to = address_of((struct sockaddr *)&called);
-	if (!from.family)
-		return false;
-	return addr_eq(&from, &to) ||
-	       (from.family == 4 ? from.b[0] == 127
-	                         : !memcmp(from.b, &in6addr_loopback, sizeof(in6addr_loopback)));
-}
-
-static void serve_loglevel(struct metrics_server *s, struct evhttp_request *req)
-{
-	char word[HTTP_BODY_MAX_BYTES + 1];
+	char word[sizeof(r->body)];
 	enum log_level level;
 
 	(void)s;
-	if (evhttp_request_get_command(req) != EVHTTP_REQ_PUT) {
-		reply_text(req, 200, log_level_name(log_get_level()));
+	if (r->method != REQUEST_PUT) {
+		answer_text(c, 200, "", log_level_name(log_get_level()));
 		return;
 	}
-	if (!from_this_host(req)) {
-		reply_text(req, 403, "the log level can be set from this host only");
-		return;
-	}
-	ev_ssize_t n =
-		evbuffer_remove(evhttp_request_get_input_buffer(req), word, sizeof(word) - 1);
-	word[n < 0 ? 0 : n] = '\0';
+	memcpy(word, r->body, sizeof(word));
 	word[strcspn(word, "\r\n")] = '\0';
 	if (log_level_parse(word, &level) < 0) {
-		reply_text(req, 400, "no such level; it is one of error, warn, info, debug");
+		answer_text(c, 400, "", "no such level; it is one of error, warn, info, debug");
 		return;
 	}
 	log_set_level(level);
 	log_info("log level changed", KV_S("level", log_level_name(level)));
-	reply_text(req, 200, log_level_name(level));
+	answer_text(c, 200, "", log_level_name(level));
 }
+
+/* ---- the table ---- */
+
+#define READ (REQUEST_GET | REQUEST_HEAD)
 
 static const struct route routes[] = {
-	{ "/metrics", EVHTTP_REQ_GET | EVHTTP_REQ_HEAD, "GET, HEAD", serve_metrics },
-	{ "/healthz", EVHTTP_REQ_GET | EVHTTP_REQ_HEAD, "GET, HEAD", serve_healthz },
-	{ "/readyz", EVHTTP_REQ_GET | EVHTTP_REQ_HEAD, "GET, HEAD", serve_readyz },
-	{ "/status", EVHTTP_REQ_GET | EVHTTP_REQ_HEAD, "GET, HEAD", serve_status },
-	{ "/loglevel", EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT, "GET, HEAD, PUT",
-	  serve_loglevel },
+	{ "/metrics", READ, "GET, HEAD", false, false, serve_metrics },
+	{ "/healthz", READ, "GET, HEAD", true, false, serve_healthz },
+	{ "/readyz", READ, "GET, HEAD", true, false, serve_readyz },
+	{ "/status", READ, "GET, HEAD", false, true, serve_status },
+	{ "/loglevel", READ | REQUEST_PUT, "GET, HEAD, PUT", false, true, serve_loglevel },
 };
 
-static void serve(struct evhttp_request *req, void *arg)
+static void serve_route(struct metrics_server *s, struct client *c, const struct request *r,
+                        const struct route *route)
 {
-	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
-	const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
-
-	for (size_t i = 0; path && i < ARRAY_LEN(routes); i++) {
-		if (strcmp(path, routes[i].path))
-			continue;
-		if (evhttp_request_get_command(req) & routes[i].methods) {
-			routes[i].serve(arg, req);
-			return;
-		}
-		evhttp_add_header(evhttp_request_get_output_headers(req), "Allow", routes[i].allow);
-		reply_text(req, 405, "this path does not take that method");
+	if (client_is_extra(c) && !route->is_probe) {
+		client_refused(c, CLIENTS_busy);
+		answer_text(c, 503, "Retry-After: 5\r\n", "too many clients at a time");
 		return;
 	}
-	reply_text(req, 404,
-	           "no such path; there are /metrics, /healthz, /readyz, /status and /loglevel");
+	switch (route->is_guarded ? guard_ask(&s->guard, client_is_of_this_host(c),
+	                                      r->method == REQUEST_PUT, r->token)
+	                          : GUARD_PASS) {
+	case GUARD_PASS:
+		route->serve(s, c, r);
+		return;
+	case GUARD_NEEDS_TOKEN:
+		answer_text(c, 401, "WWW-Authenticate: Bearer\r\n",
+		            "from another host this needs the token of --http-token-file");
+		return;
+	case GUARD_NEEDS_HOST:
+		answer_text(
+			c, 403, "",
+			r->method == REQUEST_PUT
+				? "the log level can be set from this host only, or with a token"
+				: "this is for clients on this host only");
+		return;
+	}
 }
+
+static void serve(struct client *c, const struct request *r, void *arg)
+{
+	cleanup(buf_fini) struct buf allow = BUF_INIT;
+
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+		if (strcmp(r->path, routes[i].path) != 0)
+			continue;
+		if (r->method & routes[i].methods) {
+			serve_route(arg, c, r, &routes[i]);
+			return;
+		}
+		buf_printf(&allow, "Allow: %s\r\n", routes[i].allow);
+		answer_text(c, 405, buf_str(&allow), "this path does not take that method");
+		return;
+	}
+	answer_text(c, 404, "",
+	            "no such path; there are /metrics, /healthz, /readyz, /status and /loglevel");
+}
+
+/* ---- listening ---- */
 
 /* "ADDRESS:PORT", an IPv6 address in brackets; also one of IPv4, for whoever puts in an address of either family. */
 static int parse_listen(const char *s, struct addr *ret_addr, uint16_t *ret_port, struct err *e)
@@ -216,55 +271,90 @@ static int parse_listen(const char *s, struct addr *ret_addr, uint16_t *ret_port
 	}
 	return err_set(e, -EINVAL, ERR_CONFIG,
 	               "\"%.100s\" is no address to listen on; it is ADDRESS:PORT, as in "
-	               "0.0.0.0:7472 or [::]:7472",
+	               "0.0.0.0:17482 or [::]:17482",
 	               s);
+}
+
+/* A bound socket, or a negative errno. */
+static int listen_on(const struct addr *a, uint16_t port)
+{
+	const int on = 1, off = 0;
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	bool is_v4 = a->family == 4;
+	int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	memcpy(&in.sin_addr, a->b, sizeof(in.sin_addr));
+	memcpy(&in6.sin6_addr, a->b, sizeof(in6.sin6_addr));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* [::] is both families, whatever the host's default. */
+	if (!is_v4)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	if (bind(fd, is_v4 ? (struct sockaddr *)&in : (struct sockaddr *)&in6,
+	         is_v4 ? sizeof(in) : sizeof(in6)) < 0 ||
+	    listen(fd, BACKLOG) < 0) {
+		int r = -errno;
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t size = sizeof(ss);
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &size) < 0)
+		return 0;
+	return ss.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)(void *)&ss)->sin6_port)
+	                                : ntohs(((struct sockaddr_in *)(void *)&ss)->sin_port);
 }
 
 int metrics_server_start(struct event_base *base, const char *address,
                          const struct metrics_server_ops *ops, void *arg,
                          struct metrics_server **ret_server, struct err *e)
 {
+	static const struct timeval expire = { .tv_sec = EXPIRE_S };
 	struct addr a;
 	uint16_t port = 0;
 	int r = parse_listen(address, &a, &port, e);
 
 	if (r < 0)
 		return r;
+	int fd = listen_on(&a, port);
+	if (fd < 0)
+		return err_set(e, fd, ERR_SYSTEM, "cannot listen on %s: %s", address,
+		               strerror(-fd));
 	struct metrics_server *s = xcalloc(1, sizeof(*s));
-	s->ops = *ops;
-	s->arg = arg;
-	s->http = evhttp_new(base);
-	evhttp_set_timeout(s->http, HTTP_TIMEOUT_S);
-	evhttp_set_max_headers_size(s->http, HTTP_HEADERS_MAX_BYTES);
-	evhttp_set_max_body_size(s->http, HTTP_BODY_MAX_BYTES);
-	/* Every method reaches serve(), so that the answer to a wrong one names the right ones. */
-	evhttp_set_allowed_methods(s->http, UINT16_MAX);
-	evhttp_set_gencb(s->http, serve, s);
-	s->socket = evhttp_bind_socket_with_handle(s->http, addr_str(&a), port);
-	if (!s->socket) {
-		r = errno ? -errno : -EADDRNOTAVAIL;
-		metrics_server_stop(s);
-		return err_set(e, r, ERR_SYSTEM, "cannot listen on %s: %s", address, strerror(-r));
-	}
+	*s = (struct metrics_server){ .ops = *ops, .arg = arg, .port = port_of(fd) };
+	s->clients = clients_new(base, fd, serve, s);
+	s->expire = event_new(base, -1, EV_PERSIST, on_expire, s);
+	event_add(s->expire, &expire);
 	*ret_server = s;
 	return 0;
 }
 
+int metrics_server_guard(struct metrics_server *s, const struct metrics_guard *g, struct err *e)
+{
+	s->guard = *g;
+	return guard_check(g, e);
+}
+
 uint16_t metrics_server_port(const struct metrics_server *s)
 {
-	struct sockaddr_storage ss;
-	socklen_t size = sizeof(ss);
-
-	if (getsockname(evhttp_bound_socket_get_fd(s->socket), (struct sockaddr *)&ss, &size) < 0)
-		return 0;
-	return ss.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)(void *)&ss)->sin6_port)
-	                                : ntohs(((struct sockaddr_in *)(void *)&ss)->sin_port);
+	return s->port;
 }
 
 void metrics_server_stop(struct metrics_server *s)
 {
 	if (!s)
 		return;
-	evhttp_free(s->http);
+	clients_free(s->clients);
+	page_cache_fini(&s->metrics);
+	page_cache_fini(&s->status);
+	event_free(s->expire);
 	free(s);
 }

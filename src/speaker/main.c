@@ -2,14 +2,13 @@
 #include "config.h"
 
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
+#include "fairlead/daemon.h"
 #include "fairlead/log.h"
-#include "fairlead/streams.h"
 #include "speaker/speaker.h"
 
 enum { EXIT_USAGE = 2 };
@@ -55,7 +54,7 @@ int main(int argc, char **argv)
 	struct speaker sp = { 0 };
 	struct err e = ERR_INIT;
 
-	streams_hold();
+	daemon_begin();
 	int r = speaker_options_parse(argc, argv, &sp.opts, &e);
 
 	if (r == OPTIONS_DONE)
@@ -71,6 +70,5 @@ int main(int argc, char **argv)
 		gethostname(host, sizeof(host) - 1);
 		sp.opts.node = host;
 	}
-	signal(SIGPIPE, SIG_IGN);
 	return sp.opts.cleanup ? clean_up(&sp.opts) : run(&sp);
 }

@@ -31,7 +31,7 @@ static int parse_cidrs(struct speaker_options *o, struct err *e)
 int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, struct err *e)
 {
 	struct speaker_options o = {
-		.daemon = { .http = "0.0.0.0:7472", .log_level = LOG_INFO },
+		.daemon = { .http = "0.0.0.0:17482", .http_status = "all", .log_level = LOG_INFO },
 		.proxy_mode = "none",
 		.iptables_variant = "auto",
 		.first_use_probe = "on",

@@ -363,6 +363,9 @@ int speaker_start(struct speaker *sp, struct err *e)
 	sp->news = news_new();
 	const struct routes_options routes = { .socket_dir = sp->opts.bgp_socket_dir,
 		                               .shared_instance = sp->opts.bgp_shared_instance };
+	const struct metrics_guard guard = { .token_file = sp->opts.daemon.http_token_file,
+		                             .host_only =
+		                                     !strcmp(sp->opts.daemon.http_status, "host") };
 	sp->routes = routes_new(sp->base, &routes, on_routes_changed, sp);
 	if (sp->opts.bgp_password_secret)
 		routes_await_passwords(sp->routes, sp->opts.bgp_password_secret);
@@ -372,6 +375,8 @@ int speaker_start(struct speaker *sp, struct err *e)
 	if (r == 0)
 		r = metrics_server_start(sp->base, sp->opts.daemon.http, &speaker_http_ops, sp,
 		                         &sp->http, e);
+	if (r == 0)
+		r = metrics_server_guard(sp->http, &guard, e);
 	if (r == 0)
 		r = start_proxy(sp, e);
 	if (r == 0)

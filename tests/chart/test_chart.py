@@ -202,7 +202,7 @@ def test_the_programs_take_their_flags(name: str, render: Render) -> None:
             if c["name"] == "frr":
                 continue
             (program,) = c["command"]
-            args = [a.replace("$(HOST_IP)", "192.0.2.1") for a in c["args"]]
+            args = [a.replace("$(HOST_IP)", "192.0.2.1").replace("$(POD_IP)", "2001:db8::1") for a in c["args"]]
             argv = [str(BUILD / programs[program] / program), *args, "--version"]
             done = subprocess.run(argv, capture_output=True, text=True, check=False)
             assert (done.returncode, done.stderr) == (0, ""), args
@@ -239,8 +239,8 @@ def test_defaults(render: Render) -> None:
     assert "supplementalGroups" not in speaker["securityContext"] and "volumes" not in speaker
     args = flags(objects, "DaemonSet", "speaker", {})
     assert "--proxy-mode=none" in args and "--bgp-socket-dir=none" in args
-    assert "--http=[$(HOST_IP)]:7472" in args, "a stated address: the node's own"
-    assert "--http=[0.0.0.0]:7471" in flags(objects, "Deployment", "controller", {})
+    assert "--http=[$(HOST_IP)]:17482" in args, "a stated address: the node's own"
+    assert "--http=[$(POD_IP)]:17481" in flags(objects, "Deployment", "controller", {})
 
 
 def test_one_replica_has_no_budget(render: Render) -> None:
@@ -330,7 +330,7 @@ def test_everything_at_once(render: Render) -> None:
     objects = render(values)
     speaker = flags(objects, "DaemonSet", "speaker", values)
     for flag in (
-        "--http=[192.0.2.7]:7472",
+        "--http=[192.0.2.7]:17482",
         "--log-level=debug",
         "--proxy-mode=iptables",
         "--cluster-cidr=10.244.0.0/16,fd00:10:244::/56",
@@ -341,7 +341,7 @@ def test_everything_at_once(render: Render) -> None:
     controller = flags(objects, "Deployment", "controller", values)
     assert "--http=[::]:8080" in controller and "--load-balancer-class=example.com/bare-metal" in controller
     uninstall = container(one(objects, "Job", "lb-uninstall")["spec"]["template"], "uninstall")
-    assert uninstall["args"] == ["uninstall", "--timeout=30", "--speaker-port=7472", "--release-addresses"]
+    assert uninstall["args"] == ["uninstall", "--timeout=30", "--speaker-port=17482", "--release-addresses"]
     for what, template in pod_templates(objects):
         if what != "lb-frr":
             (c,) = template["spec"]["containers"]
@@ -366,9 +366,29 @@ def test_the_hook_comes_before_everything_goes(render: Render) -> None:
     assert not any(o["kind"] == "Job" for o in render(SETS["no-hook"][0]))
 
 
+def test_http_is_kept_to_those_who_may(render: Render) -> None:
+    allowed = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+    values = {"http": {"status": "host", "tokenSecret": "tokens"}, "networkPolicy": {"enabled": True, "from": allowed}}
+    objects = render(values)
+    for what, template in pod_templates(objects):
+        (container,) = template["spec"]["containers"]
+        token = "--speaker-token-file" if what.endswith("uninstall") else "--http-token-file"
+        assert f"{token}=/etc/fairlead/http/token" in container["args"], what
+        (mount,) = [m for m in container["volumeMounts"] if m["name"] == "http-token"]
+        assert mount["mountPath"] == "/etc/fairlead/http"
+        (volume,) = [v for v in template["spec"]["volumes"] if v["name"] == "http-token"]
+        assert volume["secret"]["secretName"] == "tokens"
+        assert ("--http-status=host" in container["args"]) == (not what.endswith("uninstall"))
+    policy = one(objects, "NetworkPolicy", "fairlead-controller")["spec"]
+    assert policy["ingress"] == [{"from": allowed, "ports": [{"port": 17481, "protocol": "TCP"}]}]
+    closed = one(render({"networkPolicy": {"enabled": True}}), "NetworkPolicy", "fairlead-controller")["spec"]
+    assert closed["ingress"] == [] and closed["policyTypes"] == ["Ingress"]
+    assert not any(o["kind"] == "NetworkPolicy" for o in render({}))
+
+
 def test_monitoring(render: Render) -> None:
     objects = render(SETS["all"][0])
-    for component, port in (("controller", 8080), ("speaker", 7472)):
+    for component, port in (("controller", 8080), ("speaker", 17482)):
         monitor = one(objects, "ServiceMonitor", f"lb-{component}")
         assert monitor["metadata"]["labels"]["release"] == "prometheus"
         service = one(objects, "Service", f"lb-{component}-metrics")

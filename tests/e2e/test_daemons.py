@@ -153,8 +153,8 @@ def test_metrics_are_prometheus_text(lab: Lab, make_service: MakeService) -> Non
 def test_logs_are_logfmt_whatever_is_in_them(lab: Lab, make_service: MakeService) -> None:
     places = {
         # It listens on this address alone, so there is no loopback to call it by.
-        lab.network.control_plane.namespace: f"{net.CONTROL_PLANE}:7471",
-        lab.host("node1").namespace: "127.0.0.1:7472",
+        lab.network.control_plane.namespace: f"{net.CONTROL_PLANE}:17481",
+        lab.host("node1").namespace: "127.0.0.1:17482",
     }
     for namespace, place in places.items():
         netns.output(namespace, ["curl", "-sf", "-X", "PUT", "-d", "debug", f"http://{place}/loglevel"])
@@ -169,6 +169,112 @@ def test_logs_are_logfmt_whatever_is_in_them(lab: Lab, make_service: MakeService
             lines = process.log.read_text(encoding="utf-8").split("\n")
             assert len(lines) > 5
             assert [line for line in lines if line and not LOGFMT.match(line)] == [], name
+
+
+# ---- clients of their HTTP that mean no good ----
+
+CROWD = r"""
+import socket, sys
+request, host, port, n = sys.argv[1].replace("|", "\r\n").encode(), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+kept = []
+for _ in range(n):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.settimeout(2)
+    try:
+        s.connect((host, port))
+        s.sendall(request)
+    except OSError:
+        pass
+    kept.append(s)
+print("here", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("request_text", ["GET /status HT", "GET /status HTTP/1.1||"], ids=["half", "unread"])
+@pytest.mark.parametrize("what", ["controller-a", "node1"])
+def test_a_crowd_of_clients_costs_little(lab: Lab, make_service: MakeService, what: str, request_text: str) -> None:
+    make_service("web")
+    lab.wait_owner(lab.wait_address("web"))
+    process = lab.processes[what if what.startswith("controller") else f"speaker-{what}"]
+    host, port = (net.CONTROL_PLANE, 17481) if what.startswith("controller") else (lab.host(what).address, 17482)
+    fds, kb, size = n_fds(process), private_kb(process), process.log.stat().st_size
+    argv = ["python3", "-c", CROWD, request_text, host, str(port), "400"]
+    with netns.entered(lab.client):
+        crowd = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert crowd.stdout is not None
+        assert crowd.stdout.readline() == "here\n"
+        assert n_fds(process) <= fds + 80 + 4
+        assert private_kb(process) <= kb + 8192
+        # Its own node's probe comes through, and so does a scraper from elsewhere.
+        for path in ("/healthz", "/readyz", "/metrics", "/status"):
+            assert lab.daemon(what, path)
+        assert process.log.stat().st_size - size < 65536
+    finally:
+        crowd.kill()
+        crowd.wait()
+    wait_for("them to be gone", lambda: n_fds(process) <= fds + 8, 20)
+
+
+def test_out_of_descriptors_a_daemon_rests(lab: Lab) -> None:
+    """Forty descriptors, and two hundred clients: no endless log, and the probe is answered."""
+    process = lab.processes["controller-b"]
+    assert process.stop() == 0
+    with netns.entered(process.namespace):
+        shell = ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *process.argv]
+        with process.log.open("ab") as log:
+            bare = subprocess.Popen(shell, start_new_session=True, stderr=log)
+    crowd = None
+    try:
+        wait_for("it to be ready", lambda: lab.daemon("controller-b", "/readyz"))
+        size = process.log.stat().st_size
+        argv = ["python3", "-c", CROWD, "GET /status HT", net.CONTROL_PLANE, "17483", "200"]
+        with netns.entered(lab.client):
+            crowd = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert crowd.stdout is not None
+        assert crowd.stdout.readline() == "here\n"
+        assert lab.daemon("controller-b", "/healthz") == "ok\n"
+        assert process.log.stat().st_size - size < 65536
+        assert bare.poll() is None
+    finally:
+        if crowd:
+            crowd.kill()
+            crowd.wait()
+        bare.terminate()
+        assert bare.wait(5) == 0
+        lab.restart("controller-b")
+        wait_for("it to be ready", lambda: lab.daemon("controller-b", "/readyz"))
+
+
+def test_status_can_be_kept_to_a_token(lab: Lab, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("s3cret\n", encoding="ascii")
+    speaker = lab.processes.pop("speaker-node3")
+    assert speaker.stop() == 0
+    guarded = lab.start_speaker("node3", "--http-token-file", str(token), "--http-status", "host")
+    url = f"http://{lab.host('node3').address}:17482"
+
+    def code(namespace: str, path: str, *flags: str) -> str:
+        argv = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", *flags, f"{url}{path}"]
+        return netns.output(namespace, argv).strip()
+
+    here, there, known = lab.host("node3").namespace, lab.client, ("-H", "Authorization: Bearer s3cret")
+    try:
+        wait_for("it to be ready", lambda: lab.daemon("node3", "/readyz"))
+        for path in ("/status", "/loglevel"):
+            assert code(here, path) == "200"
+            assert code(there, path) == "401"
+            assert code(there, path, *known) == "200"
+        assert code(there, "/loglevel", "-X", "PUT", "-d", "info") == "401"
+        assert code(there, "/loglevel", "-X", "PUT", "-d", "info", *known) == "200"
+        assert code(there, "/metrics") == "200"
+    finally:
+        assert guarded.stop() == 0
+        lab.processes.pop("speaker-node3")
+        lab.start(speaker.name, speaker.argv, speaker.namespace)
+        wait_for("it to be ready", lambda: lab.daemon("node3", "/readyz"))
 
 
 # ---- an unchanged world ----

@@ -119,7 +119,7 @@ def test_what_is_not_allowed_is_neither_announced_nor_served(lab: Lab, make_serv
     text = fairlead(lab, "status")
     (line,) = [line for line in text.splitlines() if DENIED in line]
     assert "external-ip-handwritten" in line and "ExternalIpNotAllowed" in line
-    metrics = web.get(lab.network.control_plane.namespace, lab.host("node1").address, 7472, "/metrics").body
+    metrics = web.get(lab.network.control_plane.namespace, lab.host("node1").address, 17482, "/metrics").body
     assert 'fairlead_decision{reason="ExternalIpNotAllowed"} 2' in metrics
 
 

@@ -187,7 +187,7 @@ def test_metrics_and_probes(lab: Lab, make_service: MakeService) -> None:
     address = lab.wait_address("web")
     owner = lab.wait_owner(address)
     lab.wait_reason(owner, "web", address, "Announced")
-    url = f"http://{lab.host(owner).address}:7472"
+    url = f"http://{lab.host(owner).address}:17482"
     here = lab.network.control_plane.namespace
     text = curl(here, f"{url}/metrics")
     assert f'fairlead_announced{{service="default/web",address="{address}",interface="eth0"}} 1' in text
@@ -202,16 +202,16 @@ def test_metrics_and_probes(lab: Lab, make_service: MakeService) -> None:
 @pytest.mark.parametrize("level", ["debug", "info"])
 def test_log_level_is_set_from_the_node_only(lab: Lab, level: str) -> None:
     node = lab.host("node1")
-    url = f"http://{node.address}:7472/loglevel"
+    url = f"http://{node.address}:17482/loglevel"
     assert curl(lab.network.control_plane.namespace, "-X", "PUT", "-d", level, url).endswith(" 403")
-    assert curl(node.namespace, "-X", "PUT", "-d", level, "http://127.0.0.1:7472/loglevel") == f"{level}\n 200"
+    assert curl(node.namespace, "-X", "PUT", "-d", level, "http://127.0.0.1:17482/loglevel") == f"{level}\n 200"
     assert curl(node.namespace, url) == f"{level}\n 200"
 
 
 def test_every_metric_is_documented(lab: Lab) -> None:
     documented = (SOURCE / "docs" / "metrics.md").read_text(encoding="utf-8")
     here = lab.network.control_plane.namespace
-    for url in (f"http://{lab.host('node1').address}:7472", f"http://{net.CONTROL_PLANE}:7471"):
+    for url in (f"http://{lab.host('node1').address}:17482", f"http://{net.CONTROL_PLANE}:17481"):
         families = [line.split()[2] for line in curl(here, f"{url}/metrics").splitlines() if line.startswith("# HELP")]
         assert families
         assert [f for f in families if f"`{f}`" not in documented] == []

@@ -27,8 +27,8 @@ from .waiting import LabError, wait_for
 
 SOURCE = Path(__file__).resolve().parents[2]
 EXAMPLES = SOURCE / "examples"
-SPEAKER_PORT = 7472
-CONTROLLER_PORTS = {"a": 7471, "b": 7473}
+SPEAKER_PORT = 17482
+CONTROLLER_PORTS = {"a": 17481, "b": 17483}
 _PROGRAMS = {
     "fairlead-controller": "src/controller",
     "fairlead-speaker": "src/speaker",

@@ -303,7 +303,7 @@ def _how_to_look(lab: Lab, demo: Demo) -> str:
     lines = [
         ("ask the Service", f"ip netns exec {lab.client} curl http://{demo.address}/"),
         ("what Fairlead says", f"{cp} {lab.program('fairlead')} status --kubeconfig {lab.kubeconfig}"),
-        ("what one node says", f"{cp} curl -s http://{lab.network.nodes[0].address}:7472/status"),
+        ("what one node says", f"{cp} curl -s http://{lab.network.nodes[0].address}:17482/status"),
     ]
     if shutil.which("kubectl"):
         lines.append(("kubectl", f"{cp} kubectl --kubeconfig {lab.kubeconfig} get services"))

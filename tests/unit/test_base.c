@@ -18,6 +18,7 @@
 #include "fairlead/clock.h"
 #include "fairlead/cursor.h"
 #include "fairlead/hash.h"
+#include "fairlead/limits.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 
@@ -326,6 +327,23 @@ static void long_log_lines_are_cut_whole(void **state)
 	close(fds[1]);
 }
 
+static void what_is_said_over_and_over_is_said_ten_times_a_minute(void **state)
+{
+	struct log_rate r = { 0 };
+	unsigned long long left_out = 0;
+	unsigned int n = 0;
+
+	(void)state;
+	for (int64_t ms = 1000; ms < 61000; ms += 10)
+		n += log_rate_take(&r, ms, &left_out);
+	assert_int_equal(n, LIMIT_LOG_RATE_LINES);
+	assert_int_equal(left_out, 0);
+	assert_true(log_rate_take(&r, 61000, &left_out));
+	assert_int_equal(left_out, 6000 - LIMIT_LOG_RATE_LINES);
+	assert_true(log_rate_take(&r, 61001, &left_out));
+	assert_int_equal(left_out, 0);
+}
+
 static void errors_are_prefixed(void **state)
 {
 	(void)state;
@@ -508,6 +526,7 @@ int main(void)
 		cmocka_unit_test(log_lines_cannot_be_forged),
 		cmocka_unit_test(long_log_lines_are_cut_whole),
 		cmocka_unit_test(errors_are_prefixed),
+		cmocka_unit_test(what_is_said_over_and_over_is_said_ten_times_a_minute),
 		cmocka_unit_test(hashes_are_stable),
 		cmocka_unit_test(sip_hash_is_the_one_of_the_paper),
 		cmocka_unit_test(crafted_names_make_no_long_chains),

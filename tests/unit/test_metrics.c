@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <math.h>
 #include <sys/socket.h>
+#include <sys/resource.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -15,6 +17,10 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "fairlead/metrics.h"
+#include "metrics/clients.h"
+#include "metrics/guard.h"
+#include "metrics/page.h"
+#include "metrics/request.h"
 
 static void text_is_escaped_and_grouped(void **state)
 {
@@ -176,10 +182,10 @@ static void server_answers(void **state)
 static void bad_listen_addresses_are_named(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "",         "7472",      ":7472",      "0.0.0.0",
-		                           "0.0.0.0:", "0.0.0.0:x", "0.0.0.0:1x", "0.0.0.0:65536",
-		                           ":::7472",  "[::]",      "[0.0.0.0:1", "::1:7472",
-		                           "[]:7472",  "host:7472", "0.0.0.0:-1", "0.0.0.0: 1" };
+	static const char *const bad[] = { "",         "17482",      ":17482",     "0.0.0.0",
+		                           "0.0.0.0:", "0.0.0.0:x",  "0.0.0.0:1x", "0.0.0.0:65536",
+		                           ":::17482", "[::]",       "[0.0.0.0:1", "::1:17482",
+		                           "[]:17482", "host:17482", "0.0.0.0:-1", "0.0.0.0: 1" };
 	static const struct metrics_server_ops ops = { 0 };
 	struct event_base *base = event_base_new();
 
@@ -195,6 +201,337 @@ static void bad_listen_addresses_are_named(void **state)
 	event_base_free(base);
 }
 
+/* ---- a crowd ---- */
+
+enum { PAGE_BYTES = 2 << 20, N_CROWD = 300 };
+
+struct crowd {
+	struct event_base *base;
+	struct metrics_server *server;
+	unsigned int n_rendered;
+	int fds[N_CROWD];
+};
+
+static void big_status(struct buf *json, void *arg)
+{
+	struct crowd *c = arg;
+
+	c->n_rendered++;
+	buf_putc(json, '"');
+	memset(buf_reserve(json, PAGE_BYTES), 'x', PAGE_BYTES);
+	buf_advance(json, PAGE_BYTES);
+	buf_putc(json, '"');
+}
+
+static void crowd_start(struct crowd *c)
+{
+	static const struct metrics_server_ops ops = { .collect = collect, .status = big_status };
+	struct err e = ERR_INIT;
+
+	*c = (struct crowd){ .base = event_base_new() };
+	assert_int_equal(metrics_server_start(c->base, "127.0.0.1:0", &ops, c, &c->server, &e), 0);
+	for (size_t i = 0; i < N_CROWD; i++)
+		c->fds[i] = -1;
+}
+
+static void crowd_stop(struct crowd *c)
+{
+	for (size_t i = 0; i < N_CROWD; i++)
+		if (c->fds[i] >= 0)
+			close(c->fds[i]);
+	metrics_server_stop(c->server);
+	event_base_free(c->base);
+}
+
+static void turn(struct crowd *c)
+{
+	for (int i = 0; i < 8; i++)
+		event_base_loop(c->base, EVLOOP_NONBLOCK);
+}
+
+/* @n clients of that many addresses of 127/8, each of which sends @request and reads nothing. */
+static void crowd_come(struct crowd *c, size_t n, unsigned int n_addresses, const char *request)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		                  .sin_port = htons(metrics_server_port(c->server)),
+		                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const int small = 4096;
+
+	for (size_t i = 0; i < n; i++) {
+		struct sockaddr_in from = { .sin_family = AF_INET,
+			                    .sin_addr.s_addr = htonl(0x7f000100u +
+			                                             (uint32_t)i % n_addresses) };
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_true(fd >= 0);
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+		assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+		assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+		assert_int_equal(write(fd, request, strlen(request)), strlen(request));
+		c->fds[i] = fd;
+		turn(c);
+	}
+}
+
+static void assert_answers(struct crowd *c, const char *request, const char *code)
+{
+	cleanup(buf_fini) struct buf b = BUF_INIT;
+
+	ask(c->base, AF_INET, metrics_server_port(c->server), request, &b);
+	if (strncmp(buf_str(&b) + strlen("HTTP/1.x "), code, 3) != 0)
+		fail_msg("%s: %.200s", request, buf_str(&b));
+}
+
+static size_t n_descriptors(void)
+{
+	size_t n = 0;
+
+	for (int fd = 0; fd < 4096; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* Half a request, a whole one whose answer nobody reads, and nothing at all: the probes are answered all the same. */
+static void a_crowd_is_bounded_and_probes_get_through(void **state)
+{
+	static const struct {
+		const char *request;
+		unsigned int n_addresses;
+	} rows[] = {
+		{ "GET /status HT", 1 },
+		{ "GET /status HT", 200 },
+		{ "GET /status HTTP/1.1\r\n\r\n", 1 },
+		{ "GET /status HTTP/1.1\r\n\r\n", 200 },
+		{ "", 200 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct crowd c;
+		crowd_start(&c);
+		size_t before = n_descriptors();
+		crowd_come(&c, N_CROWD, rows[i].n_addresses, rows[i].request);
+		size_t theirs = N_CROWD, ours = n_descriptors() - before - theirs;
+		if (ours > LIMIT_HTTP_CLIENTS + LIMIT_HTTP_PROBES)
+			fail_msg("row %zu: %zu connections are kept", i, ours);
+		assert_true(c.n_rendered <= LIMIT_HTTP_PAGES_BYTES / PAGE_BYTES);
+		assert_answers(&c, "GET /healthz HTTP/1.1\r\n\r\n", "200");
+		assert_answers(&c, "GET /readyz HTTP/1.1\r\n\r\n", "200");
+		if (rows[i].n_addresses == 1 &&
+		    *rows[i].request) /* another address has places of its own */
+			assert_answers(&c, "GET /metrics HTTP/1.1\r\n\r\n", "200");
+		else
+			assert_answers(&c, "GET /metrics HTTP/1.1\r\n\r\n", "503");
+		crowd_stop(&c);
+	}
+}
+
+/* With no descriptor left, accept() fails as often as it is tried: the loop rests, the log is short, probes are answered. */
+static void without_descriptors_probes_are_answered_and_the_loop_rests(void **state)
+{
+	enum { N_FILLED = 64 };
+	char path[] = "/tmp/fairlead-log-XXXXXX";
+	int filled[N_FILLED], log = mkstemp(path);
+	struct rlimit old, low;
+	struct crowd c;
+
+	(void)state;
+	assert_true(log >= 0);
+	unlink(path);
+	crowd_start(&c);
+	crowd_come(&c, N_CROWD, 1, "");
+	int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		                  .sin_port = htons(metrics_server_port(c.server)),
+		                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	low = (struct rlimit){ .rlim_cur = n_descriptors() + 8, .rlim_max = old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	size_t n = 0;
+	while (n < N_FILLED && (filled[n] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+		n++;
+	assert_int_equal(errno, EMFILE);
+	log_set_fd(log);
+	assert_int_equal(connect(probe, (struct sockaddr *)&to, sizeof(to)), 0);
+	static const char request[] = "GET /healthz HTTP/1.1\r\n\r\n";
+	char answer[512] = "";
+	assert_int_equal(write(probe, request, strlen(request)), strlen(request));
+	for (int i = 0; i < 1000; i++)
+		event_base_loop(c.base, EVLOOP_NONBLOCK);
+	assert_true(recv(probe, answer, sizeof(answer) - 1, MSG_DONTWAIT) > 0);
+	assert_non_null(strstr(answer, " 200 "));
+	log_set_fd(STDERR_FILENO);
+	assert_true(lseek(log, 0, SEEK_END) < 32768);
+	setrlimit(RLIMIT_NOFILE, &old);
+	while (n)
+		close(filled[--n]);
+	close(probe);
+	close(log);
+	crowd_stop(&c);
+}
+
+static void a_large_page_arrives_whole(void **state)
+{
+	cleanup(buf_fini) struct buf b = BUF_INIT, head = BUF_INIT;
+	struct crowd c;
+
+	(void)state;
+	crowd_start(&c);
+	ask(c.base, AF_INET, metrics_server_port(c.server), "GET /status HTTP/1.1\r\n\r\n", &b);
+	const char *body = strstr(buf_str(&b), "\r\n\r\n");
+	assert_non_null(body);
+	assert_int_equal(b.size - (size_t)(body + 4 - b.data), PAGE_BYTES + 3);
+	ask(c.base, AF_INET, metrics_server_port(c.server), "HEAD /status HTTP/1.1\r\n\r\n", &head);
+	assert_non_null(strstr(buf_str(&head), "Content-Length: 2097155\r\n"));
+	assert_true(head.size < 1024);
+	crowd_stop(&c);
+}
+
+/* Whoever asks over and over again costs a share of the thread's time, not all of it. */
+static void pages_are_shared_by_those_who_ask_at_a_time(void **state)
+{
+	struct page_cache c = { 0 };
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	assert_int_equal(page_cache_look(&c, 1000), PAGE_RENDER);
+	buf_puts(&b, "one");
+	page_cache_put(&c, &b, 1000, 50 * 1000000);
+	assert_int_equal(page_cache_look(&c, 1999), PAGE_CACHED);
+	assert_int_equal(page_cache_look(&c, 2000), PAGE_RENDER);
+	page_cache_expire(&c, 1999);
+	assert_non_null(c.page);
+	struct page *read = page_ref(c.page);
+	page_cache_expire(&c, 2000);
+	assert_non_null(c.page);
+	page_unref(read);
+	page_cache_expire(&c, 2000);
+	assert_null(c.page);
+	assert_int_equal(c.bytes, 0);
+	page_cache_fini(&c);
+}
+
+/* Readers that do not read keep two pages at most, if they are large. */
+static void pages_that_are_still_read_are_bounded(void **state)
+{
+	enum { BIG = LIMIT_HTTP_PAGES_BYTES / 4 * 3 };
+	struct page_cache c = { 0 };
+	struct page *readers[2];
+	int64_t now_ms = 0;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++, now_ms += 1000) {
+		struct buf b = BUF_INIT;
+		assert_int_equal(page_cache_look(&c, now_ms), PAGE_RENDER);
+		buf_reserve(&b, BIG);
+		buf_advance(&b, BIG);
+		page_cache_put(&c, &b, now_ms, 0);
+		readers[i] = page_ref(c.page);
+	}
+	assert_int_equal(page_cache_look(&c, now_ms), PAGE_CACHED);
+	assert_int_equal(page_cache_look(&c, now_ms + 60000), PAGE_NO_ROOM);
+	page_unref(readers[0]);
+	assert_int_equal(page_cache_look(&c, now_ms + 60000), PAGE_RENDER);
+	page_cache_fini(&c);
+	page_unref(readers[1]);
+	assert_int_equal(c.bytes, 0);
+}
+
+static void requests_are_read_as_they_are_written(void **state)
+{
+	static const struct {
+		const char *text;
+		int r;
+		enum request_method method;
+		const char *path, *token, *body;
+	} rows[] = {
+		{ "GET / HTTP/1.0\r\n\r\n", 0, REQUEST_GET, "/", "", "" },
+		{ "\r\nGET /a?b#c HTTP/1.1\nX: y\n\n", 0, REQUEST_GET, "/a", "", "" },
+		{ "HEAD http://host/a HTTP/1.1\r\n\r\n", 0, REQUEST_HEAD, "/a", "", "" },
+		{ "GET http://host HTTP/1.1\r\n\r\n", 0, REQUEST_GET, "/", "", "" },
+		{ "PUT /l HTTP/1.1\r\ncontent-length: 3\r\n\r\nabcd", 0, REQUEST_PUT, "/l", "",
+		  "abc" },
+		{ "get / HTTP/1.1\r\n\r\n", 0, REQUEST_OTHER, "/", "", "" },
+		{ "GET / HTTP/1.1\r\nAUTHORIZATION:bearer  x \r\n\r\n", 0, REQUEST_GET, "/", " x",
+		  "" },
+		{ "GET / HTTP/1.1\r\nAuthorization: Basic x\r\n\r\n", 0, REQUEST_GET, "/", "", "" },
+		{ "GET / HTTP/1.1\r\nX: y\r\n", -EAGAIN },
+		{ "PUT /l HTTP/1.1\r\nContent-Length: 3\r\n\r\nab", -EAGAIN },
+		{ "\r\n\r\n", -EAGAIN },
+		{ "", -EAGAIN },
+		{ "GET /\r\n\r\n", -400 },
+		{ "GET  / HTTP/1.1\r\n\r\n", -400 },
+		{ "GET / HTTP/2.0\r\n\r\n", -400 },
+		{ "GET / HTTP/1.1\r\nno colon\r\n\r\n", -400 },
+		{ "GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", -400 },
+		{ "GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\nx", -400 },
+		{ "GET / HTTP/1.1\r\nContent-Length: 65\r\n\r\n", -413 },
+		{ "GET / HTTP/1.1\r\nContent-Length: 18446744073709551617\r\n\r\n", -413 },
+		{ "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", -411 },
+	};
+	static char long_one[LIMIT_HTTP_HEAD_BYTES + 2];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct request r = { 0 };
+		int got = request_parse(rows[i].text, strlen(rows[i].text), &r);
+		if (got != rows[i].r)
+			fail_msg("%s: %d", rows[i].text, got);
+		if (got == 0 &&
+		    (r.method != rows[i].method || strcmp(r.path, rows[i].path) != 0 ||
+		     strcmp(r.token, rows[i].token) != 0 || strcmp(r.body, rows[i].body) != 0))
+			fail_msg("%s: %s, \"%s\", \"%s\"", rows[i].text, r.path, r.token, r.body);
+	}
+	struct request r;
+	memset(long_one, 'a', sizeof(long_one));
+	assert_int_equal(request_parse(long_one, LIMIT_HTTP_HEAD_BYTES, &r), -EAGAIN);
+	assert_int_equal(request_parse(long_one, LIMIT_HTTP_HEAD_BYTES + 1, &r), -431);
+}
+
+static void status_can_be_kept_to_a_token_or_to_the_host(void **state)
+{
+	char path[] = "/tmp/fairlead-token-XXXXXX";
+	int fd = mkstemp(path);
+	const struct metrics_guard open_to_all = { 0 }, host = { .host_only = true },
+				   token = { .token_file = path },
+				   missing = { .token_file = "/nonexistent" };
+	const struct {
+		const struct metrics_guard *guard;
+		bool from_this_host, writes;
+		const char *token;
+		enum guard_answer want;
+	} rows[] = {
+		{ &open_to_all, true, true, "", GUARD_PASS },
+		{ &open_to_all, false, false, "", GUARD_PASS },
+		{ &open_to_all, false, true, "", GUARD_NEEDS_HOST },
+		{ &host, true, false, "", GUARD_PASS },
+		{ &host, false, false, "", GUARD_NEEDS_HOST },
+		{ &host, false, true, "s3cret", GUARD_NEEDS_HOST },
+		{ &token, true, true, "", GUARD_PASS },
+		{ &token, false, false, "", GUARD_NEEDS_TOKEN },
+		{ &token, false, false, "s3cre", GUARD_NEEDS_TOKEN },
+		{ &token, false, false, "s3crets", GUARD_NEEDS_TOKEN },
+		{ &token, false, false, "s3cret", GUARD_PASS },
+		{ &token, false, true, "s3cret", GUARD_PASS },
+		{ &missing, false, false, "", GUARD_NEEDS_TOKEN },
+	};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(write(fd, "s3cret\n", 7), 7);
+	close(fd);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (guard_ask(rows[i].guard, rows[i].from_this_host, rows[i].writes,
+		              rows[i].token) != rows[i].want)
+			fail_msg("row %zu", i);
+	assert_int_equal(guard_check(&token, &e), 0);
+	assert_int_equal(guard_check(&missing, &e), -ENOENT);
+	assert_non_null(strstr(e.msg, "/nonexistent"));
+	assert_int_equal(truncate(path, 0), 0);
+	assert_int_equal(guard_check(&token, &e), -EINVAL);
+	assert_int_equal(guard_ask(&token, false, false, ""), GUARD_NEEDS_TOKEN);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +539,13 @@ int main(void)
 		cmocka_unit_test(process_families_have_values),
 		cmocka_unit_test(server_answers),
 		cmocka_unit_test(bad_listen_addresses_are_named),
+		cmocka_unit_test(a_crowd_is_bounded_and_probes_get_through),
+		cmocka_unit_test(without_descriptors_probes_are_answered_and_the_loop_rests),
+		cmocka_unit_test(a_large_page_arrives_whole),
+		cmocka_unit_test(pages_are_shared_by_those_who_ask_at_a_time),
+		cmocka_unit_test(pages_that_are_still_read_are_bounded),
+		cmocka_unit_test(requests_are_read_as_they_are_written),
+		cmocka_unit_test(status_can_be_kept_to_a_token_or_to_the_host),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

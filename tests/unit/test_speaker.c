@@ -511,7 +511,7 @@ static void options_have_defaults_and_bounds(void **state)
 
 	assert_int_equal(speaker_options_parse(1, plain, &o, &e), OPTIONS_RUN);
 	assert_string_equal(o.proxy_mode, "none");
-	assert_string_equal(o.daemon.http, "0.0.0.0:7472");
+	assert_string_equal(o.daemon.http, "0.0.0.0:17482");
 	assert_string_equal(o.first_use_probe, "on");
 	assert_int_equal(speaker_options_parse(2, cidrs, &o, &e), OPTIONS_RUN);
 	assert_int_equal(o.n_cluster_cidrs, 2);

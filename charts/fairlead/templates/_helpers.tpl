@@ -48,6 +48,27 @@ seccompProfile: {type: RuntimeDefault}
 {{ printf "[%s]:%v" (.address | trimPrefix "[" | trimSuffix "]") .port }}
 {{- end }}
 
+{{/* The flags of both daemons about HTTP, but for where. */}}
+{{- define "fairlead.httpArgs" -}}
+- --http-status={{ .Values.http.status }}
+{{- if .Values.http.tokenSecret }}
+- --http-token-file=/etc/fairlead/http/token
+{{- end }}
+{{- end }}
+
+{{- define "fairlead.tokenMount" -}}
+{name: http-token, mountPath: /etc/fairlead/http, readOnly: true}
+{{- end }}
+
+{{/* A directory, so that a token that changes is seen. */}}
+{{- define "fairlead.tokenVolume" -}}
+name: http-token
+secret:
+  secretName: {{ .Values.http.tokenSecret }}
+  items: [{key: token, path: token}]
+  defaultMode: 0444
+{{- end }}
+
 {{- define "fairlead.frrSocketDir" -}}
 {{ .Values.frr.socketDir | default (eq .Values.frr.mode "host" | ternary "/run/frr" "/run/fairlead/frr") }}
 {{- end }}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_METRICS_CLIENTS_H
+#define FAIRLEAD_METRICS_CLIENTS_H
+
+/*
+ * The connections of the HTTP server: accepted within bounds, read, answered once and closed, each within its deadlines.  What
+ * they ask for is the caller's.  Runs on the daemon's event loop.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/addr.h"
+#include "fairlead/buf.h"
+#include "metrics/page.h"
+#include "metrics/request.h"
+
+struct event_base;
+struct client;
+struct clients;
+
+/* Why clients went away without what they came for; each a value of the label "reason". */
+#define CLIENTS_REFUSALS(X) \
+	X(busy)             \
+	X(evicted)          \
+	X(slow)             \
+	X(malformed)        \
+	X(memory)           \
+	X(descriptors)
+
+enum clients_refusal {
+#define X(name) CLIENTS_##name,
+	CLIENTS_REFUSALS(X)
+#undef X
+		CLIENTS_N_REFUSALS
+};
+
+struct clients_stats {
+	size_t n;          /* connected */
+	uint64_t requests; /* read completely */
+	uint64_t refused[CLIENTS_N_REFUSALS];
+};
+
+/* Answers the request, before it returns, by one of the functions below. */
+typedef void clients_serve_fn(struct client *c, const struct request *r, void *arg);
+
+/* Listens on @fd, a bound socket, which it owns from now on. */
+struct clients *clients_new(struct event_base *base, int fd, clients_serve_fn *serve, void *arg);
+void clients_free(struct clients *cs);
+const struct clients_stats *clients_stats(const struct clients *cs);
+
+/* It came beyond the bounds: only a probe gets its answer. */
+bool client_is_extra(const struct client *c);
+/* It called over the loopback, or from the very address that it called. */
+bool client_is_of_this_host(const struct client *c);
+/* Counts, and logs now and then, that @c does not get what it came for. */
+void client_refused(struct client *c, enum clients_refusal why);
+
+/* @header: one more line with its end, or "". */
+void client_answer(struct client *c, int code, const char *type, const char *header,
+                   const char *body, size_t size);
+void client_answer_page(struct client *c, const char *type, struct page *page);
+
+#endif
