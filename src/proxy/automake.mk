@@ -8,6 +8,7 @@ libfairlead_a_SOURCES += \
 	src/proxy/cleanup.c \
 	src/proxy/conntrack.c \
 	src/proxy/conntrack.h \
+	src/proxy/conntrack_run.c \
 	src/proxy/model.c \
 	src/proxy/model.h \
 	src/proxy/model_internal.h \
@@ -23,6 +24,8 @@ libfairlead_a_SOURCES += \
 	src/proxy/save.h \
 	src/proxy/spec.c \
 	src/proxy/spec.h \
+	src/proxy/udp.c \
+	src/proxy/udp.h \
 	src/proxy/variant.c \
 	src/proxy/variant.h
 noinst_HEADERS += \

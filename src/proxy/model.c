@@ -243,6 +243,17 @@ struct model_stats model_stats(const struct model *m)
 	return st;
 }
 
+void model_each_state(const struct model *m, void (*fn)(const struct proxy_service *s, void *arg),
+                      void *arg)
+{
+	for (const struct service *s = m->services; s; s = s->hh.next) {
+		if (s->want)
+			fn(&s->want->s, arg);
+		if (s->have && s->have != s->want)
+			fn(&s->have->s, arg);
+	}
+}
+
 void model_each_refused(const struct model *m,
                         void (*fn)(const char *key, const char *error, void *arg), void *arg)
 {
@@ -339,8 +350,8 @@ static void end_batch(struct model *m)
 static void commit_service(struct model *m, struct service *s, model_committed_fn *fn, void *arg)
 {
 	settle_members(m, s, s->have, s->flying);
-	if (s->flying)
-		fn(&s->flying->s, arg);
+	if (s->have || s->flying)
+		fn(s->have ? &s->have->s : NULL, s->flying ? &s->flying->s : NULL, arg);
 	spec_unref(s->have);
 	s->have = TAKE(s->flying);
 	s->in_batch = false;

@@ -43,8 +43,12 @@ struct model_stats {
 	size_t n_truncated;
 };
 
-/* Told of every Service whose newest state a batch brought in. */
-typedef void model_committed_fn(const struct proxy_service *s, void *arg);
+/*
+ * Told of every Service that a batch has changed: what the kernel had of it, and has now; NULL where that is nothing.  Both
+ * live until it returns.
+ */
+typedef void model_committed_fn(const struct proxy_service *before, const struct proxy_service *now,
+                                void *arg);
 
 struct model *model_new(const struct render_options *o, size_t max_batch);
 void model_free(struct model *m);
@@ -56,6 +60,9 @@ bool model_is_applied(const struct model *m, const char *key);
 /* Whether there is nothing left to write or to try again. */
 bool model_in_sync(const struct model *m);
 struct model_stats model_stats(const struct model *m);
+/* Each state of each Service that is wanted or in the kernel: one that changes is told twice. */
+void model_each_state(const struct model *m, void (*fn)(const struct proxy_service *s, void *arg),
+                      void *arg);
 /* Each refused Service with the error. */
 void model_each_refused(const struct model *m,
                         void (*fn)(const char *key, const char *error, void *arg), void *arg);

@@ -12,8 +12,8 @@
 #include <event2/event.h>
 
 #include "child.h"
-#include "conntrack.h"
 #include "pace.h"
+#include "udp.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
@@ -47,7 +47,8 @@ struct plane {
 	unsigned int failures; /* in a row */
 	struct event *timer, *audit_timer;
 	unsigned int audits;       /* since the last complete comparison */
-	struct conntrack_job *udp; /* what the batch changed */
+	struct udp *udp;
+	bool flows_seen;           /* those of an earlier life were looked for */
 
 	struct proxy_stats stats;
 	char last_error[ERR_MSG_SIZE];
@@ -87,9 +88,29 @@ static void on_saved(const char *data, size_t size, void *arg)
 	save_feed(&p->saved, data, size);
 }
 
+static void touch_state(const struct proxy_service *s, void *arg)
+{
+	const struct plane *p = arg;
+	udp_changed(p->udp, NULL, s);
+}
+
+/* Endpoints and whole Services went while nobody looked, and left flows though the rules may be right by now. */
+static void look_for_old_flows(struct plane *p)
+{
+	if (p->flows_seen)
+		return;
+	p->flows_seen = true;
+	for (size_t i = 0; i < p->saved.n_fronts; i++) {
+		const struct save_front *f = &p->saved.fronts[i];
+		udp_touch(p->udp, addr_is_none(&f->addr) ? NULL : &f->addr, f->port);
+	}
+	model_each_state(p->model, touch_state, p);
+}
+
 static void adopt(struct plane *p)
 {
 	model_adopt(p->model, &p->saved);
+	look_for_old_flows(p);
 	save_fini(&p->saved);
 	p->state = PLANE_IDLE;
 	p->audits = 0;
@@ -135,25 +156,11 @@ static void read_kernel(struct plane *p)
 
 /* ---- writing ---- */
 
-static void on_committed(const struct proxy_service *s, void *arg)
+static void on_committed(const struct proxy_service *before, const struct proxy_service *now,
+                         void *arg)
 {
 	struct plane *p = arg;
-	conntrack_job_add(p->udp, s);
-}
-
-static void end_udp_flows(struct plane *p)
-{
-	struct err e = ERR_INIT;
-	size_t n = 0;
-	if (conntrack_job_is_empty(p->udp))
-		return;
-	if (conntrack_run(p->udp, &n, &e) < 0)
-		say_failed(p, "old UDP flows", e.msg);
-	else if (n > 0)
-		log_info("deleted UDP flows to endpoints that are gone",
-		         KV_S("family", family_name(p)), KV_I("flows", n));
-	conntrack_job_free(p->udp);
-	p->udp = conntrack_job_new(p->family);
+	udp_changed(p->udp, before, now);
 }
 
 static void batch_succeeded(struct plane *p, int64_t took_ms)
@@ -163,7 +170,7 @@ static void batch_succeeded(struct plane *p, int64_t took_ms)
 	p->next_ms = p->more ? now : pace_next_ms(&p->pace, now, took_ms);
 	p->stats.last_success_ms = now;
 	model_commit(p->model, on_committed, p);
-	end_udp_flows(p);
+	udp_run(p->udp);
 	p->state = PLANE_IDLE;
 	kick(p);
 	p->ops->applied(p->arg);
@@ -279,7 +286,7 @@ static void write_batch(struct plane *p)
 			arm(p->timer, retry - clock_ms());
 	}
 	if (done) {
-		end_udp_flows(p);
+		udp_run(p->udp);
 		p->ops->applied(p->arg);
 	}
 }
@@ -369,6 +376,28 @@ static void kick(struct plane *p)
 		arm(p->timer, p->next_ms - clock_ms());
 }
 
+static void each_state(udp_state_fn *fn, void *fn_arg, void *arg)
+{
+	const struct plane *p = arg;
+	model_each_state(p->model, fn, fn_arg);
+}
+
+static void on_udp_failed(const struct err *e, void *arg)
+{
+	struct plane *p = arg;
+	say_failed(p, "old UDP flows", e->msg);
+}
+
+static void on_udp_idle(void *arg)
+{
+	struct plane *p = arg;
+	p->ops->applied(p->arg);
+}
+
+static const struct udp_ops udp_ops = { .each_state = each_state,
+	                                .failed = on_udp_failed,
+	                                .idle = on_udp_idle };
+
 struct plane *plane_new(struct event_base *base, const struct variant *v,
                         const struct render_options *o, int audit_ms, const struct plane_ops *ops,
                         void *arg)
@@ -380,7 +409,7 @@ struct plane *plane_new(struct event_base *base, const struct variant *v,
 	p->ops = ops;
 	p->arg = arg;
 	p->model = model_new(o, v->max_batch);
-	p->udp = conntrack_job_new(p->family);
+	p->udp = udp_new(base, p->family, &udp_ops, p);
 	save_init(&p->saved);
 	p->timer = evtimer_new(base, on_timer, p);
 	p->audit_timer = event_new(base, -1, EV_PERSIST, on_audit_timer, p);
@@ -399,7 +428,7 @@ void plane_free(struct plane *p)
 	event_free(p->timer);
 	event_free(p->audit_timer);
 	model_free(p->model);
-	conntrack_job_free(p->udp);
+	udp_free(p->udp);
 	save_fini(&p->saved);
 	buf_fini(&p->text);
 	free(p);
@@ -456,7 +485,10 @@ void plane_add_stats(const struct plane *p, struct proxy_stats *st)
 	st->resyncs += p->stats.resyncs;
 	if (p->stats.last_success_ms > st->last_success_ms)
 		st->last_success_ms = p->stats.last_success_ms;
-	st->in_sync = st->in_sync && model_in_sync(p->model);
+	st->in_sync = st->in_sync && model_in_sync(p->model) && !udp_is_running(p->udp);
+	struct udp_stats u = udp_stats(p->udp);
+	st->udp_flows_ended += u.n_deleted;
+	st->failures += u.failures;
 }
 
 struct refused_list {

@@ -22,6 +22,7 @@ void save_fini(struct save *s)
 	for (size_t i = 0; i < s->n_jumps; i++)
 		free(s->jumps[i].spec);
 	free(s->jumps);
+	free(s->fronts);
 	save_init(s);
 }
 
@@ -51,8 +52,12 @@ static struct save_chain *chain_of(struct save *s, const char *name)
 	if (len < 0 || (size_t)len >= sizeof(key))
 		return NULL;
 	HASH_FIND_STR(s->chains, key, c);
-	if (c || s->n_chains >= SAVE_MAX_CHAINS)
+	if (c)
 		return c;
+	if (s->n_chains >= SAVE_MAX_CHAINS) {
+		s->n_left_out++;
+		return NULL;
+	}
 	c = xcalloc(1, sizeof(*c));
 	memcpy(c->key, key, (size_t)len + 1);
 	c->table_len = strlen(s->table);
@@ -86,8 +91,37 @@ static bool find_target(const char *spec, char target[static CHAIN_NAME_SIZE])
 	return false;
 }
 
+/* A bucket's rule for UDP: "-d ADDRESS/32 -p udp … --dport PORT", without the first in a bucket of node ports. */
+static void udp_front(struct save *s, const char *spec)
+{
+	struct save_front f = { .port = 0 };
+	struct prefix p;
+	char value[PREFIX_STR_SIZE];
+	bool udp = false;
+	for (const char *at = spec; *at; at = next_argument(at)) {
+		const char *v = next_argument(at);
+		if (strncmp(at, "-p ", 3) == 0)
+			udp = strncmp(v, "udp ", 4) == 0;
+		else if (strncmp(at, "-d ", 3) == 0 && word(&v, value, sizeof(value)) &&
+		         prefix_parse(value, false, &p) == 0)
+			f.addr = p.addr;
+		else if (strncmp(at, "--dport ", 8) == 0)
+			f.port = (uint16_t)strtoul(v, NULL, 10);
+	}
+	if (!udp || !f.port)
+		return;
+	if (s->n_fronts >= SAVE_MAX_FRONTS) {
+		s->n_left_out++;
+		return;
+	}
+	ARRAY_RESERVE(s->fronts, s->cap_fronts, s->n_fronts + 1);
+	s->fronts[s->n_fronts++] = f;
+}
+
 static void our_rule(struct save *s, const char *name, const char *spec)
 {
+	if (strncmp(name, "FL-B-", 5) == 0 || strncmp(name, "FL-N-", 5) == 0)
+		udp_front(s, spec);
 	static const char option[] = "--comment ";
 	struct save_chain *c = chain_of(s, name);
 	if (!c || c->n_rules++ > 0)
@@ -112,8 +146,12 @@ static void others_rule(struct save *s, const char *name, const char *spec)
 		return;
 	if (strcmp(target, "KUBE-SERVICES") == 0)
 		s->seen_kube = true;
-	if (!is_ours(target) || s->n_jumps >= SAVE_MAX_JUMPS)
+	if (!is_ours(target))
 		return;
+	if (s->n_jumps >= SAVE_MAX_JUMPS) {
+		s->n_left_out++;
+		return;
+	}
 	ARRAY_RESERVE(s->jumps, s->cap_jumps, s->n_jumps + 1);
 	struct save_jump *j = &s->jumps[s->n_jumps++];
 	*j = (struct save_jump){ .spec = xstrdup(spec), .behind_kube = s->seen_kube };

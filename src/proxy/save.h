@@ -13,11 +13,13 @@
 #include <stdint.h>
 
 #include "chain.h"
+#include "fairlead/addr.h"
 #include "fairlead/hash.h"
 
 #define SAVE_MAX_LINE 4096 /* longer lines are read up to here */
 #define SAVE_MAX_CHAINS 1000000
 #define SAVE_MAX_JUMPS 256
+#define SAVE_MAX_FRONTS 65536
 #define SAVE_TABLE_SIZE 16
 
 struct save_chain {
@@ -38,11 +40,20 @@ struct save_jump {
 	bool behind_kube; /* kube-proxy's jump comes before it */
 };
 
+/* A UDP port that rules of ours lead to endpoints: what clients may have flows toward. */
+struct save_front {
+	struct addr addr; /* none: a node port */
+	uint16_t port;
+};
+
 struct save {
 	struct save_chain *chains; /* by key */
 	size_t n_chains;
 	struct save_jump *jumps;
 	size_t n_jumps, cap_jumps;
+	struct save_front *fronts;
+	size_t n_fronts, cap_fronts;
+	size_t n_left_out; /* chains, jumps and fronts beyond the bounds above */
 	/* the parser's place */
 	char table[SAVE_TABLE_SIZE];
 	char chain[CHAIN_NAME_SIZE]; /* whose rules come now */

@@ -388,6 +388,9 @@ static void collect_proxy(const struct speaker *sp, struct metrics_writer *w)
 	        st.lines_written);
 	counter(w, "fairlead_proxy_resyncs_total", "Complete comparisons with the kernel.",
 	        st.resyncs);
+	counter(w, "fairlead_proxy_udp_flows_ended_total",
+	        "UDP flows ended because the endpoint that answered them was gone.",
+	        st.udp_flows_ended);
 	gauge(w, "fairlead_proxy_in_sync", "1 while everything wanted is in the kernel.",
 	      st.in_sync);
 }

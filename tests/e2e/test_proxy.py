@@ -5,10 +5,12 @@ A client and two nodes on one LAN, a Pod on each node; the client reaches addres
 Every test uses an address of its own and takes its Service away again.
 """
 
+import contextlib
 import json
 import os
 import re
 import socket
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -391,6 +393,106 @@ def test_udp_stays_with_an_endpoint_that_terminates(proxies: Proxies) -> None:
             proxies.service("node1", "t/udp", f"{spec} {endpoints}")
             s.send(b"hello")
             assert f"Hostname: {pod}" in s.recv(2048).decode()
+
+
+def talk(s: socket.socket) -> str:
+    """Which Pod answers on this socket, so by the flow that conntrack remembers; else how it fails."""
+    try:
+        s.send(b"hello")
+        return re.search(r"Hostname: (\S+)", s.recv(2048).decode())[1]  # type: ignore[index]
+    except ConnectionRefusedError:
+        return "refused"
+    except TimeoutError:
+        return "timeout"
+
+
+@contextlib.contextmanager
+def udp_client(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with netns.entered(ns("client")):
+        s = socket.socket(family, socket.SOCK_DGRAM)
+    with s:
+        s.settimeout(DROPPED_S)
+        s.connect((host, port))
+        yield s
+
+
+UDP_ENDS = {
+    "endpoint": "cluster-ip=10.96.0.25 vip=203.0.113.25 port=udp/53/30025",
+    "port": f"cluster-ip=10.96.0.25 vip=203.0.113.25 port=tcp/53/30025 {A}",
+    "addresses": f"cluster-ip=10.96.0.25 port=udp/53 {A}",
+    "service": None,
+}
+
+
+@pytest.mark.parametrize("what", UDP_ENDS)
+def test_udp_flows_end_with_what_they_used(proxies: Proxies, what: str) -> None:
+    """With the last endpoint, the port, the address or the Service itself."""
+    proxies.service("node1", "t/udp-ends", f"cluster-ip=10.96.0.25 vip=203.0.113.25 port=udp/53/30025 {A}")
+    with udp_client("203.0.113.25", 53) as vip, udp_client(NODE["node1"], 30025) as node_port:
+        assert talk(vip) == "pod1" and talk(node_port) == "pod1"
+        spec = UDP_ENDS[what]
+        if spec:
+            proxies.service("node1", "t/udp-ends", spec)
+        else:
+            proxies.drivers["node1"].tell("remove t/udp-ends 4")
+        wait_for("the flows to end", lambda: talk(vip) != "pod1" and talk(node_port) != "pod1", 20)
+
+
+def test_udp_flows_of_an_earlier_life_end(proxies: Proxies) -> None:
+    """Also where the rules are right at the start, and where the Service went while nobody looked."""
+    keep = f"service t/udp-keep 4 cluster-ip=10.96.0.26 vip=203.0.113.26 port=udp/53 {A}"
+    gone = f"service t/udp-gone 4 cluster-ip=10.96.0.27 vip=203.0.113.27 port=udp/53 {A}"
+    driver = proxies.drivers["node1"]
+    proxies.made.update({("node1", "t/udp-keep", 4), ("node1", "t/udp-gone", 4)})
+    driver.tell(keep, gone)
+    nat = [f"iptables-{proxies.variant}", "-t", "nat"]
+    rules = [
+        f"PREROUTING -d 203.0.113.26/32 -p udp -j DNAT --to-destination {POD['node2']}:8080".split(),
+        f"POSTROUTING -d {POD['node2']}/32 -p udp -j MASQUERADE".split(),
+    ]
+    with udp_client("203.0.113.26", 53) as kept, udp_client("203.0.113.27", 53) as going:
+        assert talk(going) == "pod1"
+        driver.stop()
+        for rule in rules:
+            netns.output(ns("node1"), [*nat, "-I", *rule])
+        assert talk(kept) == "pod2"  # as if that endpoint had gone while nobody looked
+        for rule in rules:
+            netns.output(ns("node1"), [*nat, "-D", *rule])
+        assert talk(kept) == "pod2"
+        driver.start(keep)
+        wait_for("the flow to follow", lambda: talk(kept) == "pod1", 20)
+        wait_for("the other one to end", lambda: talk(going) != "pod1", 20)
+
+
+def send_flows(host: str, port: int, sources: int) -> None:
+    """One packet from each of so many ports of each of two addresses, as if two machines were behind the client."""
+    with netns.entered(ns("client")):
+        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    with raw:
+        for source in (CLIENT, "192.168.77.101"):
+            head = struct.pack(
+                ">BBHHHBBH4s4s", 0x45, 0, 28, 0, 0, 64, 17, 0, socket.inet_aton(source), socket.inet_aton(host)
+            )
+            for number in range(1024, 1024 + sources):
+                raw.sendto(head + struct.pack(">HHHH", number, port, 8, 0), (host, 0))
+
+
+def test_many_udp_flows_end(proxies: Proxies) -> None:
+    """More than 65 536 of them, which take more than one look at the kernel's table."""
+    if int(netns.output(ns("node1"), ["sysctl", "-n", "net.netfilter.nf_conntrack_max"])) < 150000:
+        pytest.skip("the kernel tracks fewer than 150000 flows")
+    spec = "cluster-ip=10.96.0.28 vip=203.0.113.28 port=udp/53"
+    # Nobody is there: a flow needs no answer.  Two, since a masqueraded one takes a port of the node's.
+    proxies.service("node1", "t/udp-many", f"{spec} cluster=10.244.1.98;8080 cluster=10.244.1.99;8080")
+    send_flows("203.0.113.28", 53, 40000)
+
+    def count() -> int:
+        return int(netns.output(ns("node1"), ["sysctl", "-n", "net.netfilter.nf_conntrack_count"]))
+
+    assert count() > 65536
+    proxies.service("node1", "t/udp-many", f"{spec} {A}")
+    wait_for("the flows to end", lambda: count() < 1000, 20)
 
 
 def test_ipv6(proxies: Proxies) -> None:

@@ -69,14 +69,30 @@ static void stale_flows_are_told_from_others(void **state)
 		{ "203.0.113.9", 53, "10.244.1.7", 5353, false },
 		{ "192.168.1.11", 30053, "10.244.3.7", 5353, true },
 		{ "192.168.1.11", 30053, "10.244.1.7", 5353, false },
-		{ "192.168.1.11", 53, "10.244.3.7", 5353,
-		  false },                                       /* not an address of the Service */
-		{ "10.96.0.10", 54, "10.244.3.7", 5353, false }, /* no endpoints */
+		{ "192.168.1.11", 53, "10.244.3.7", 5353, false }, /* not an address of the Service */
+		{ "198.51.100.7", 30053, "198.51.100.7", 30053, false }, /* passes through this node */
+		{ "10.96.0.99", 30053, "10.244.3.7", 5353, false }, /* another Service's port */
+		{ "10.96.0.10", 54, "10.244.3.7", 5353, true }, /* no endpoints any more */
+		{ "10.96.0.10", 54, "10.96.0.10", 54, true },
 		{ "10.96.0.10", 55, "10.244.3.7", 5353, false }, /* TCP */
+		{ "10.96.0.77", 53, "10.244.1.7", 5353, true }, /* the Service had this address */
+		{ "192.168.1.11", 30077, "10.244.1.7", 5353, true },
 	};
+	const struct proxy_port former_port = {
+		.name = "dns", .proto = IPPROTO_UDP, .port = 53, .node_port = 30077
+	};
+	const struct proxy_service former = { .key = "a/b",
+		                              .family = 4,
+		                              .cluster_ip = addr("10.96.0.77"),
+		                              .ports = &former_port,
+		                              .n_ports = 1 };
+	const struct addr node = addr("192.168.1.11");
 	struct conntrack_job *j = conntrack_job_new(4);
 	assert_true(conntrack_job_is_empty(j));
-	conntrack_job_add(j, &s);
+	conntrack_job_touch(j, &former);
+	conntrack_job_touch(j, &s);
+	conntrack_job_allow(j, &s);
+	conntrack_job_add_local(j, &node);
 	assert_false(conntrack_job_is_empty(j));
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct addr to = addr(cases[i].to), from = addr(cases[i].from);
@@ -88,10 +104,47 @@ static void stale_flows_are_told_from_others(void **state)
 	conntrack_job_free(NULL);
 }
 
+/* An address that went from one Service to another in two batches. */
+static void who_has_an_address_now_may_answer(void **state)
+{
+	(void)state;
+	const struct addr vip = addr("192.0.2.9"), old = addr("10.244.1.7"),
+			  new = addr("10.244.2.7");
+	const struct proxy_endpoint e = { .addr = new, .port = 5353 };
+	const struct proxy_port ports[] = {
+		{ .name = "dns", .proto = IPPROTO_UDP, .port = 53 },
+		{ .name = "dns",
+		  .proto = IPPROTO_UDP,
+		  .port = 53,
+		  .cluster = &e,
+		  .n_cluster = 1,
+		  .has_any = true },
+	};
+	const struct proxy_service loser = {
+		.key = "a/b", .family = 4, .vips = &vip, .n_vips = 1, .ports = &ports[0], .n_ports = 1
+	};
+	struct proxy_service winner = loser;
+	winner.key = "c/d";
+	winner.ports = &ports[1];
+	struct conntrack_job *j = conntrack_job_new(4), *again = conntrack_job_new(4);
+	conntrack_job_touch(j, &loser);
+	assert_true(conntrack_is_stale(j, &vip, 53, &new, 5353));
+	/* Also while it runs, which sorts. */
+	conntrack_job_allow(j, &winner);
+	assert_false(conntrack_is_stale(j, &vip, 53, &new, 5353));
+	assert_true(conntrack_is_stale(j, &vip, 53, &old, 5353));
+	/* What failed is looked for again, with what holds then. */
+	conntrack_job_touch_all(again, j);
+	assert_true(conntrack_is_stale(again, &vip, 53, &new, 5353));
+	conntrack_job_free(j);
+	conntrack_job_free(again);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stale_flows_are_told_from_others),
+		cmocka_unit_test(who_has_an_address_now_may_answer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

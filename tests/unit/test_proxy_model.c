@@ -250,10 +250,11 @@ static void adopt(struct model *m)
 
 static size_t n_committed;
 
-static void committed(const struct proxy_service *s, void *arg)
+static void committed(const struct proxy_service *before, const struct proxy_service *now,
+                      void *arg)
 {
 	(void)arg;
-	assert_non_null(s);
+	assert_true(before || now);
 	n_committed++;
 }
 

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ctnetlink by way of libnl's core.  The table is read as a stream and each stale flow is deleted as soon as it is seen, by
+ * a second socket: memory depends neither on how many flows the node has nor on how many are stale, and a turn of the
+ * event loop looks at CONNTRACK_SLICE of them.  The kernel sends the next piece of a dump when this one was read, so a
+ * slow reader loses nothing.  A dump that the kernel says was interrupted may have left out some: that run has failed,
+ * and whoever started it starts another.
+ */
+#include "config.h"
+
+#include "conntrack.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <event2/event.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+
+#include "fairlead/mem.h"
+
+/* The kernel fills at most this much of one datagram of a dump. */
+#define CONNTRACK_DATAGRAM 65536
+
+struct conntrack_run {
+	uint8_t family;
+	struct conntrack_job *job;
+	struct nl_sock *dump, *erase;
+	struct event *readable;
+	conntrack_done_fn *done;
+	void *arg;
+	size_t n_seen, n_deleted;
+	bool interrupted;
+	char *datagram;
+};
+
+struct tuple {
+	struct addr src, dst;
+	uint16_t src_port, dst_port;
+};
+
+struct deletion {
+	struct tuple orig;
+	uint16_t zone;
+};
+
+static bool read_addr(const struct nlattr *a, uint8_t family, struct addr *ret_addr)
+{
+	size_t size = family == 4 ? 4 : 16;
+	if (!a || (size_t)nla_len(a) != size)
+		return false;
+	*ret_addr = (struct addr){ .family = family };
+	memcpy(ret_addr->b, nla_data(a), size);
+	return true;
+}
+
+static bool read_port(const struct nlattr *a, uint16_t *ret_port)
+{
+	const uint8_t *b;
+	if (!a || nla_len(a) != 2)
+		return false;
+	b = nla_data(a);
+	*ret_port = (uint16_t)(b[0] << 8 | b[1]);
+	return true;
+}
+
+/* A tuple of a UDP flow; false for anything else. */
+static bool read_tuple(struct nlattr *a, uint8_t family, struct tuple *ret_tuple)
+{
+	struct nlattr *tb[CTA_TUPLE_MAX + 1], *ip[CTA_IP_MAX + 1], *proto[CTA_PROTO_MAX + 1];
+	bool four = family == 4;
+	if (!a || nla_parse_nested(tb, CTA_TUPLE_MAX, a, NULL) < 0 || !tb[CTA_TUPLE_IP] ||
+	    !tb[CTA_TUPLE_PROTO] || nla_parse_nested(ip, CTA_IP_MAX, tb[CTA_TUPLE_IP], NULL) < 0 ||
+	    nla_parse_nested(proto, CTA_PROTO_MAX, tb[CTA_TUPLE_PROTO], NULL) < 0)
+		return false;
+	return proto[CTA_PROTO_NUM] && nla_len(proto[CTA_PROTO_NUM]) == 1 &&
+	       nla_get_u8(proto[CTA_PROTO_NUM]) == IPPROTO_UDP &&
+	       read_addr(ip[four ? CTA_IP_V4_SRC : CTA_IP_V6_SRC], family, &ret_tuple->src) &&
+	       read_addr(ip[four ? CTA_IP_V4_DST : CTA_IP_V6_DST], family, &ret_tuple->dst) &&
+	       read_port(proto[CTA_PROTO_SRC_PORT], &ret_tuple->src_port) &&
+	       read_port(proto[CTA_PROTO_DST_PORT], &ret_tuple->dst_port);
+}
+
+static struct nl_msg *request(int type, int flags, uint8_t family)
+{
+	struct nfgenmsg head = { .nfgen_family = family == 4 ? AF_INET : AF_INET6,
+		                 .version = NFNETLINK_V0 };
+	struct nl_msg *msg = nlmsg_alloc_simple(NFNL_SUBSYS_CTNETLINK << 8 | type, flags);
+	if (msg)
+		nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO);
+	return msg;
+}
+
+static void put_port(struct nl_msg *msg, int type, uint16_t port)
+{
+	uint8_t b[2] = { (uint8_t)(port >> 8), (uint8_t)port };
+	nla_put(msg, type, sizeof(b), b);
+}
+
+static void put_tuple(struct nl_msg *msg, const struct tuple *t)
+{
+	bool four = t->src.family == 4;
+	int size = four ? 4 : 16;
+	struct nlattr *tuple = nla_nest_start(msg, CTA_TUPLE_ORIG | NLA_F_NESTED);
+	struct nlattr *part = nla_nest_start(msg, CTA_TUPLE_IP | NLA_F_NESTED);
+	nla_put(msg, four ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, size, t->src.b);
+	nla_put(msg, four ? CTA_IP_V4_DST : CTA_IP_V6_DST, size, t->dst.b);
+	nla_nest_end(msg, part);
+	part = nla_nest_start(msg, CTA_TUPLE_PROTO | NLA_F_NESTED);
+	nla_put_u8(msg, CTA_PROTO_NUM, IPPROTO_UDP);
+	put_port(msg, CTA_PROTO_SRC_PORT, t->src_port);
+	put_port(msg, CTA_PROTO_DST_PORT, t->dst_port);
+	nla_nest_end(msg, part);
+	nla_nest_end(msg, tuple);
+}
+
+static int delete_flow(struct nl_sock *sock, const struct deletion *d)
+{
+	struct nl_msg *msg =
+		request(IPCTNL_MSG_CT_DELETE, NLM_F_REQUEST | NLM_F_ACK, d->orig.src.family);
+	if (!msg)
+		return -NLE_NOMEM;
+	put_tuple(msg, &d->orig);
+	if (d->zone)
+		put_port(msg, CTA_ZONE, d->zone);
+	int r = nl_send_auto(sock, msg);
+	nlmsg_free(msg);
+	if (r >= 0)
+		r = nl_wait_for_ack(sock);
+	return r == -NLE_OBJ_NOTFOUND ? 0 : r; /* ended by itself */
+}
+
+static int one_flow(struct conntrack_run *r, struct nlmsghdr *h)
+{
+	struct nlattr *tb[CTA_MAX + 1];
+	struct deletion del = { .zone = 0 };
+	struct tuple reply;
+	r->n_seen++;
+	if (nlmsg_parse(h, sizeof(struct nfgenmsg), tb, CTA_MAX, NULL) < 0 ||
+	    !read_tuple(tb[CTA_TUPLE_ORIG], r->family, &del.orig) ||
+	    !read_tuple(tb[CTA_TUPLE_REPLY], r->family, &reply))
+		return 0;
+	if (!conntrack_is_stale(r->job, &del.orig.dst, del.orig.dst_port, &reply.src,
+	                        reply.src_port))
+		return 0;
+	if (tb[CTA_ZONE])
+		read_port(tb[CTA_ZONE], &del.zone);
+	int e = delete_flow(r->erase, &del);
+	r->n_deleted += e >= 0;
+	return e;
+}
+
+static void finish(struct conntrack_run *r, int error, const char *why)
+{
+	struct err e = ERR_INIT;
+	conntrack_done_fn *done = r->done;
+	void *arg = r->arg;
+	size_t n = r->n_deleted;
+	if (error < 0)
+		err_set(&e, error, ERR_SYSTEM, "conntrack: %s", why);
+	conntrack_run_free(r);
+	done(error, &e, n, arg);
+}
+
+/* Returns true when the run has ended. */
+static bool one_datagram(struct conntrack_run *r, size_t size)
+{
+	int left = (int)size;
+	for (struct nlmsghdr *h = (struct nlmsghdr *)(void *)r->datagram; nlmsg_ok(h, left);
+	     h = nlmsg_next(h, &left)) {
+		int e = 0;
+		r->interrupted |= h->nlmsg_flags & NLM_F_DUMP_INTR;
+		if (h->nlmsg_type == NLMSG_ERROR || h->nlmsg_type == NLMSG_DONE) {
+			/* Both begin with an error number, the second only if there is room for one. */
+			bool told = h->nlmsg_len >= NLMSG_LENGTH(sizeof(int));
+			e = told ? *(int *)NLMSG_DATA(h) : 0;
+			if (e == 0 && r->interrupted)
+				finish(r, -EINTR, "the table changed its size while it was read");
+			else
+				finish(r, e < 0 ? e : 0, strerror(e < 0 ? -e : 0));
+			return true;
+		}
+		if (h->nlmsg_type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW))
+			e = one_flow(r, h);
+		if (e < 0) {
+			finish(r, -EIO, nl_geterror(e));
+			return true;
+		}
+	}
+	return false;
+}
+
+void conntrack_run_step(struct conntrack_run *r)
+{
+	int fd = nl_socket_get_fd(r->dump);
+	for (size_t until = r->n_seen + CONNTRACK_SLICE; r->n_seen < until;) {
+		ssize_t n = recv(fd, r->datagram, CONNTRACK_DATAGRAM, MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n <= 0) {
+			finish(r, n < 0 ? -errno : -EIO, strerror(n < 0 ? errno : EIO));
+			return;
+		}
+		if (one_datagram(r, (size_t)n))
+			return;
+	}
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	if (what & EV_TIMEOUT)
+		finish(arg, -ETIMEDOUT, "the kernel did not answer");
+	else
+		conntrack_run_step(arg);
+}
+
+/* Without them, node ports' flows stay; all others are found all the same. */
+static void add_locals(struct conntrack_job *j, uint8_t family)
+{
+	struct ifaddrs *all;
+	if (getifaddrs(&all) < 0)
+		return;
+	for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
+		struct addr a = { .family = family };
+		if (!i->ifa_addr || i->ifa_addr->sa_family != (family == 4 ? AF_INET : AF_INET6))
+			continue;
+		if (family == 4)
+			memcpy(a.b, &((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr, 4);
+		else
+			memcpy(a.b, &((struct sockaddr_in6 *)(void *)i->ifa_addr)->sin6_addr, 16);
+		conntrack_job_add_local(j, &a);
+	}
+	freeifaddrs(all);
+}
+
+static int connect_netfilter(struct nl_sock **ret_sock)
+{
+	struct timeval tv = { .tv_sec = CONNTRACK_TIMEOUT_MS / 1000 };
+	*ret_sock = nl_socket_alloc();
+	int r = *ret_sock ? nl_connect(*ret_sock, NETLINK_NETFILTER) : -NLE_NOMEM;
+	if (r >= 0)
+		setsockopt(nl_socket_get_fd(*ret_sock), SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	return r;
+}
+
+static int ask(const struct conntrack_run *r)
+{
+	struct nl_msg *msg = request(IPCTNL_MSG_CT_GET, NLM_F_REQUEST | NLM_F_DUMP, r->family);
+	if (!msg)
+		return -NLE_NOMEM;
+	int n = nl_send_auto(r->dump, msg);
+	nlmsg_free(msg);
+	return n;
+}
+
+int conntrack_run_start(struct event_base *base, struct conntrack_job *j, conntrack_done_fn *done,
+                        void *arg, struct conntrack_run **ret_run, struct err *e)
+{
+	static const struct timeval timeout = { .tv_sec = CONNTRACK_TIMEOUT_MS / 1000 };
+	struct conntrack_run *r = xcalloc(1, sizeof(*r));
+	r->family = conntrack_job_family(j);
+	r->job = j;
+	r->done = done;
+	r->arg = arg;
+	int n = connect_netfilter(&r->dump);
+	if (n >= 0)
+		n = connect_netfilter(&r->erase);
+	if (n >= 0)
+		n = ask(r);
+	if (n < 0) {
+		conntrack_run_free(r);
+		return err_set(e, -EIO, ERR_SYSTEM, "conntrack: %s", nl_geterror(n));
+	}
+	r->datagram = xmalloc(CONNTRACK_DATAGRAM);
+	add_locals(j, r->family);
+	r->readable = event_new(base, nl_socket_get_fd(r->dump), EV_READ | EV_PERSIST, on_readable,
+	                        r);
+	event_add(r->readable, &timeout);
+	*ret_run = r;
+	return 0;
+}
+
+void conntrack_run_free(struct conntrack_run *r)
+{
+	if (!r)
+		return;
+	if (r->readable)
+		event_free(r->readable);
+	nl_socket_free(r->dump);
+	nl_socket_free(r->erase);
+	free(r->datagram);
+	free(r);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What changed is kept as fronts alone; who may answer is asked at the start of a run, of all Services, since an address or
+ * a node port may have gone from one Service to another.  A Service that changes during a run is added to it: its new
+ * endpoints may answer, too.
+ */
+#include "config.h"
+
+#include "udp.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include <event2/event.h>
+
+#include "conntrack.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+
+struct udp {
+	struct event_base *base;
+	uint8_t family;
+	const struct udp_ops *ops;
+	void *arg;
+	struct conntrack_job *waiting, *running;
+	struct conntrack_run *run;
+	struct event *timer; /* pending: the pause after a failure */
+	unsigned int failures; /* in a row */
+	struct udp_stats stats;
+};
+
+static void allow(const struct proxy_service *s, void *arg)
+{
+	conntrack_job_allow(arg, s);
+}
+
+static void fail(struct udp *u, const struct err *e)
+{
+	int64_t wait = UDP_RETRY_MIN_MS;
+	for (unsigned int i = 0; i < u->failures && wait < UDP_RETRY_MAX_MS; i++)
+		wait *= 2;
+	if (wait > UDP_RETRY_MAX_MS)
+		wait = UDP_RETRY_MAX_MS;
+	struct timeval tv = { wait / 1000, wait % 1000 * 1000 };
+	u->failures++;
+	u->stats.failures++;
+	conntrack_job_touch_all(u->waiting, u->running);
+	evtimer_add(u->timer, &tv);
+	u->ops->failed(e, u->arg);
+}
+
+static void on_done(int r, const struct err *e, size_t n_deleted, void *arg)
+{
+	struct udp *u = arg;
+	u->run = NULL;
+	u->stats.n_deleted += n_deleted;
+	if (n_deleted > 0)
+		log_info("deleted UDP flows to endpoints that are gone",
+		         KV_S("family", u->family == 4 ? "IPv4" : "IPv6"), KV_I("flows", n_deleted));
+	if (r < 0)
+		fail(u, e);
+	else
+		u->failures = 0;
+	conntrack_job_free(TAKE(u->running));
+	udp_run(u);
+	if (!u->run)
+		u->ops->idle(u->arg);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	udp_run(arg);
+}
+
+struct udp *udp_new(struct event_base *base, uint8_t family, const struct udp_ops *ops, void *arg)
+{
+	struct udp *u = xcalloc(1, sizeof(*u));
+	u->base = base;
+	u->family = family;
+	u->ops = ops;
+	u->arg = arg;
+	u->waiting = conntrack_job_new(family);
+	u->timer = evtimer_new(base, on_timer, u);
+	return u;
+}
+
+void udp_free(struct udp *u)
+{
+	if (!u)
+		return;
+	conntrack_run_free(u->run);
+	conntrack_job_free(u->waiting);
+	conntrack_job_free(u->running);
+	event_free(u->timer);
+	free(u);
+}
+
+void udp_changed(struct udp *u, const struct proxy_service *before,
+                 const struct proxy_service *now)
+{
+	if (before)
+		conntrack_job_touch(u->waiting, before);
+	if (now)
+		conntrack_job_touch(u->waiting, now);
+	if (now && u->running)
+		conntrack_job_allow(u->running, now);
+}
+
+void udp_touch(struct udp *u, const struct addr *a, uint16_t port)
+{
+	conntrack_job_touch_front(u->waiting, a, port);
+}
+
+void udp_run(struct udp *u)
+{
+	struct err e = ERR_INIT;
+	if (u->run || evtimer_pending(u->timer, NULL) || conntrack_job_is_empty(u->waiting))
+		return;
+	u->running = u->waiting;
+	u->waiting = conntrack_job_new(u->family);
+	u->ops->each_state(allow, u->running, u->arg);
+	if (conntrack_run_start(u->base, u->running, on_done, u, &u->run, &e) < 0) {
+		fail(u, &e);
+		conntrack_job_free(TAKE(u->running));
+		return;
+	}
+	conntrack_run_step(u->run);
+}
+
+bool udp_is_running(const struct udp *u)
+{
+	return u->run;
+}
+
+struct udp_stats udp_stats(const struct udp *u)
+{
+	return u->stats;
+}

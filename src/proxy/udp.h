@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_PROXY_UDP_H
+#define FAIRLEAD_PROXY_UDP_H
+
+/*
+ * When old UDP flows are ended: after each batch that changed an address or an endpoint of a UDP port, one run at a time,
+ * again after a pause where a run failed.  Nothing is forgotten until a run that looked for it has succeeded.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/addr.h"
+#include "fairlead/err.h"
+#include "fairlead/proxy.h"
+
+/* After a failure, doubling. */
+#define UDP_RETRY_MIN_MS 1000
+#define UDP_RETRY_MAX_MS 60000
+
+struct event_base;
+struct udp;
+
+typedef void udp_state_fn(const struct proxy_service *s, void *arg);
+
+struct udp_ops {
+	/* Calls @fn with each Service that is wanted or in the kernel: their endpoints may answer. */
+	void (*each_state)(udp_state_fn *fn, void *fn_arg, void *arg);
+	void (*failed)(const struct err *e, void *arg);
+	/* A run has ended, and no other follows at once. */
+	void (*idle)(void *arg);
+};
+
+struct udp_stats {
+	uint64_t n_deleted, failures;
+};
+
+struct udp *udp_new(struct event_base *base, uint8_t family, const struct udp_ops *ops, void *arg);
+void udp_free(struct udp *u);
+/* A batch took the Service from @before to @now; either may be NULL. */
+void udp_changed(struct udp *u, const struct proxy_service *before,
+                 const struct proxy_service *now);
+/* Somebody may have flows toward this address, or with NULL toward this node port. */
+void udp_touch(struct udp *u, const struct addr *a, uint16_t port);
+/* Starts a run if there is anything to look for. */
+void udp_run(struct udp *u);
+bool udp_is_running(const struct udp *u);
+struct udp_stats udp_stats(const struct udp *u);
+
+#endif
