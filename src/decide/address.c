@@ -130,6 +130,8 @@ static enum reason about_service(const struct decision *d)
 		return REASON_OtherClass;
 	if (d->service->deleting)
 		return REASON_Deleting;
+	if (d->service->proxyless)
+		return REASON_NoProxy;
 	return REASON_Candidate;
 }
 

@@ -282,8 +282,8 @@ int conntrack_run_start(struct event_base *base, struct conntrack_job *j, conntr
 	}
 	r->datagram = xmalloc(CONNTRACK_DATAGRAM);
 	add_locals(j, r->family);
-	r->readable = event_new(base, nl_socket_get_fd(r->dump), EV_READ | EV_PERSIST, on_readable,
-	                        r);
+	r->readable =
+		event_new(base, nl_socket_get_fd(r->dump), EV_READ | EV_PERSIST, on_readable, r);
 	event_add(r->readable, &timeout);
 	*ret_run = r;
 	return 0;

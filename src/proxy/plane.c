@@ -46,9 +46,9 @@ struct plane {
 	bool settling;         /* something changed since the last batch started */
 	unsigned int failures; /* in a row */
 	struct event *timer, *audit_timer;
-	unsigned int audits;       /* since the last complete comparison */
+	unsigned int audits; /* since the last complete comparison */
 	struct udp *udp;
-	bool flows_seen;           /* those of an earlier life were looked for */
+	bool flows_seen; /* those of an earlier life were looked for */
 
 	struct proxy_stats stats;
 	char last_error[ERR_MSG_SIZE];

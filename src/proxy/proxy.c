@@ -218,8 +218,8 @@ void proxy_status(const struct proxy *p, struct buf *json)
 	           st.in_sync ? "true" : "false", (unsigned long long)st.services,
 	           (unsigned long long)st.rendered, (unsigned long long)st.batches,
 	           (unsigned long long)st.failures, (unsigned long long)st.lines_written,
-	           (unsigned long long)st.resyncs,
-	           (unsigned long long)st.udp_flows_ended, (long long)st.last_success_ms);
+	           (unsigned long long)st.resyncs, (unsigned long long)st.udp_flows_ended,
+	           (long long)st.last_success_ms);
 	for (int i = 0; i < 2; i++) {
 		if (i == 1 && p->planes[0] && p->planes[1])
 			buf_putc(json, ',');

@@ -24,7 +24,7 @@ struct udp {
 	void *arg;
 	struct conntrack_job *waiting, *running;
 	struct conntrack_run *run;
-	struct event *timer; /* pending: the pause after a failure */
+	struct event *timer;   /* pending: the pause after a failure */
 	unsigned int failures; /* in a row */
 	struct udp_stats stats;
 };
@@ -56,7 +56,8 @@ static void on_done(int r, const struct err *e, size_t n_deleted, void *arg)
 	u->stats.n_deleted += n_deleted;
 	if (n_deleted > 0)
 		log_info("deleted UDP flows to endpoints that are gone",
-		         KV_S("family", u->family == 4 ? "IPv4" : "IPv6"), KV_I("flows", n_deleted));
+		         KV_S("family", u->family == 4 ? "IPv4" : "IPv6"),
+		         KV_I("flows", n_deleted));
 	if (r < 0)
 		fail(u, e);
 	else
@@ -97,8 +98,7 @@ void udp_free(struct udp *u)
 	free(u);
 }
 
-void udp_changed(struct udp *u, const struct proxy_service *before,
-                 const struct proxy_service *now)
+void udp_changed(struct udp *u, const struct proxy_service *before, const struct proxy_service *now)
 {
 	if (before)
 		conntrack_job_touch(u->waiting, before);

@@ -24,8 +24,8 @@ static const struct addr *cluster_ip(const struct view_service *s, uint8_t famil
 
 bool forward_wanted(const struct view_service *s, uint8_t family)
 {
-	return s->known && !s->foreign_proxy && s->type != KUBE_EXTERNAL_NAME && s->n_ports &&
-	       cluster_ip(s, family);
+	return s->known && !s->foreign_proxy && !s->proxyless && s->type != KUBE_EXTERNAL_NAME &&
+	       s->n_ports && cluster_ip(s, family);
 }
 
 static void build_addresses(const struct view *v, const struct view_service *s, uint8_t family,

@@ -8,10 +8,15 @@
 #include "fairlead/view.h"
 #include "view/intern.h"
 
+/* kube-proxy passes over Services and slices with either of them, whatever the value. */
+#define VIEW_LABEL_PROXY_NAME "service.kubernetes.io/service-proxy-name"
+#define VIEW_LABEL_HEADLESS "service.kubernetes.io/headless"
+
 struct slice {
 	struct view_slice pub;
 	struct service *service;
 	uint8_t owner[VIEW_UID_SIZE]; /* the Service that it was made for; 0: it does not say */
+	bool foreign_proxy;           /* labelled for another proxy */
 	char *key;                    /* "namespace/name" */
 	UT_hash_handle hh;
 };
@@ -19,7 +24,7 @@ struct slice {
 struct service {
 	struct view_service pub;
 	const struct view_slice
-		*strays; /* of another Service that had this name before, or will have it */
+		*strays; /* of another Service that had this name, or will have it, or for another proxy */
 	bool dirty;
 	UT_hash_handle hh;
 };

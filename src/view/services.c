@@ -13,8 +13,6 @@
  * condition and annotation that anybody writes, and most of that changes nothing here.
  */
 
-#define LABEL_PROXY_NAME "service.kubernetes.io/service-proxy-name"
-
 /* ---- the content of a record: everything that comes from the Service itself ---- */
 
 static void content_fini(struct view *v, struct view_service *s)
@@ -99,7 +97,8 @@ static struct view_service content_of(struct view *v, const struct kube_service 
 		.deleting = in->meta.deleting,
 		.external_local = in->external_local,
 		.internal_local = in->internal_local,
-		.foreign_proxy = kube_labels_get(&in->meta.labels, LABEL_PROXY_NAME) != NULL,
+		.foreign_proxy = kube_labels_get(&in->meta.labels, VIEW_LABEL_PROXY_NAME) != NULL,
+		.proxyless = kube_labels_get(&in->meta.labels, VIEW_LABEL_HEADLESS) != NULL,
 		.class = intern_get(&v->strings, in->load_balancer_class),
 		.n_cluster_ips = in->headless ? 0 : in->n_cluster_ips,
 		.affinity_s = in->affinity_s,
@@ -150,8 +149,9 @@ static bool content_eq(const struct view_service *a, const struct view_service *
 	return a->known == b->known && !memcmp(a->uid, b->uid, sizeof(a->uid)) &&
 	       a->created_us == b->created_us && a->type == b->type && a->deleting == b->deleting &&
 	       a->external_local == b->external_local && a->internal_local == b->internal_local &&
-	       a->foreign_proxy == b->foreign_proxy && a->class == b->class &&
-	       a->affinity_s == b->affinity_s && ports_eq(a, b) && addresses_eq(a, b);
+	       a->foreign_proxy == b->foreign_proxy && a->proxyless == b->proxyless &&
+	       a->class == b->class && a->affinity_s == b->affinity_s && ports_eq(a, b) &&
+	       addresses_eq(a, b);
 }
 
 /* Replaces the content and keeps what is the record's own. */

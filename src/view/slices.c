@@ -13,10 +13,10 @@
  *
  * A slice finds its Service by name, but says in its ownerReferences which one of that name it was made for.  Where a Service
  * is deleted and another of its name made at once, slices of the first one live on until the garbage collector comes, and
- * name Pods that the second may not select: these are strays, kept apart.
+ * name Pods that the second may not select: these are strays, kept apart.  So is a slice labelled for another proxy under
+ * a Service that is not: kube-proxy does not look at such a slice.  Where both are, the slice says where the other proxy's
+ * endpoints are, and an address may be announced for it.
  */
-
-#define LABEL_HEADLESS "service.kubernetes.io/headless"
 
 static void endpoint_fini(struct view *v, const struct view_endpoint *ep)
 {
@@ -99,6 +99,8 @@ static bool is_stray(const struct slice *s, const struct service *service)
 {
 	static const uint8_t nobody[VIEW_UID_SIZE];
 
+	if (s->foreign_proxy && service->pub.known && !service->pub.foreign_proxy)
+		return true;
 	return memcmp(s->owner, nobody, VIEW_UID_SIZE) &&
 	       memcmp(service->pub.uid, nobody, VIEW_UID_SIZE) &&
 	       memcmp(s->owner, service->pub.uid, VIEW_UID_SIZE);
@@ -176,7 +178,8 @@ void view_upsert_slice(struct view *v, const struct kube_slice *in)
 	cleanup_free char *key = xasprintf("%s/%s", in->meta.namespace, in->meta.name);
 	struct slice *s = find(v, key);
 
-	if (!in->family || !*in->service || kube_labels_get(&in->meta.labels, LABEL_HEADLESS)) {
+	if (!in->family || !*in->service ||
+	    kube_labels_get(&in->meta.labels, VIEW_LABEL_HEADLESS)) {
 		if (s)
 			view_slice_free(v, s);
 		return;
@@ -184,9 +187,10 @@ void view_upsert_slice(struct view *v, const struct kube_slice *in)
 	struct view_slice content = content_of(v, in);
 	struct service *service = view_service_get(v, in->meta.namespace, in->service);
 	uint8_t owner[VIEW_UID_SIZE];
+	bool foreign_proxy = kube_labels_get(&in->meta.labels, VIEW_LABEL_PROXY_NAME) != NULL;
 	view_parse_uid(in->owner_uid, owner);
-	if (s && s->service == service && !memcmp(s->owner, owner, sizeof(owner)) &&
-	    content_eq(&s->pub, &content)) {
+	if (s && s->foreign_proxy == foreign_proxy && s->service == service &&
+	    !memcmp(s->owner, owner, sizeof(owner)) && content_eq(&s->pub, &content)) {
 		v->stats.unchanged++;
 		content_fini(v, &content);
 		return;
@@ -198,6 +202,7 @@ void view_upsert_slice(struct view *v, const struct kube_slice *in)
 		HASH_ADD_KEYPTR(hh, v->slices, s->key, strlen(s->key), s);
 	}
 	memcpy(s->owner, owner, sizeof(owner));
+	s->foreign_proxy = foreign_proxy;
 	move_to(v, s, service);
 	content_fini(v, &s->pub);
 	content.next = s->pub.next;

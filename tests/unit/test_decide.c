@@ -106,6 +106,36 @@ static void announce_rules(void **state)
 	}
 }
 
+/* With the label nobody carries the Service; with the other one, another proxy does. */
+static void labels_for_proxies(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *label;
+		enum reason reason;
+	} cases[] = {
+		{ "", REASON_Candidate },
+		{ "'service.kubernetes.io/headless':''", REASON_NoProxy },
+		{ "'service.kubernetes.io/service-proxy-name':'other'", REASON_Candidate },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct view *v = world();
+		struct addr a;
+		cleanup_free char *service = xasprintf(
+			"{'kind':'Service','metadata':{'namespace':'shop','name':'web','uid':'u',"
+			"'labels':{%s}},'spec':{'type':'LoadBalancer','clusterIP':'10.96.0.8',"
+			"'clusterIPs':['10.96.0.8'],'ports':[{'port':80}]},'status':"
+			"{'loadBalancer':{'ingress':[{'ip':'192.0.2.1'}]}}}",
+			cases[i].label);
+		world_put(v, service);
+		world_slice(v, "web", "web-1", "10.1.1.1@n1");
+		addr_parse("192.0.2.1", &a);
+		assert_int_equal(decide_address(v, view_service_named(v, "shop/web"), &a).reason,
+		                 cases[i].reason);
+		view_free(v);
+	}
+}
+
 /* Every node that may serve announces, and in both families. */
 static void every_node_announces_by_bgp(void **state)
 {
@@ -686,6 +716,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(announce_rules),
+		cmocka_unit_test(labels_for_proxies),
 		cmocka_unit_test(every_node_announces_by_bgp),
 		cmocka_unit_test(services_that_want_no_address),
 		cmocka_unit_test(nothing_without_a_configuration),

@@ -69,13 +69,15 @@ static void stale_flows_are_told_from_others(void **state)
 		{ "203.0.113.9", 53, "10.244.1.7", 5353, false },
 		{ "192.168.1.11", 30053, "10.244.3.7", 5353, true },
 		{ "192.168.1.11", 30053, "10.244.1.7", 5353, false },
-		{ "192.168.1.11", 53, "10.244.3.7", 5353, false }, /* not an address of the Service */
-		{ "198.51.100.7", 30053, "198.51.100.7", 30053, false }, /* passes through this node */
+		{ "192.168.1.11", 53, "10.244.3.7", 5353,
+		  false }, /* not an address of the Service */
+		{ "198.51.100.7", 30053, "198.51.100.7", 30053,
+		  false },                                          /* passes through this node */
 		{ "10.96.0.99", 30053, "10.244.3.7", 5353, false }, /* another Service's port */
-		{ "10.96.0.10", 54, "10.244.3.7", 5353, true }, /* no endpoints any more */
+		{ "10.96.0.10", 54, "10.244.3.7", 5353, true },     /* no endpoints any more */
 		{ "10.96.0.10", 54, "10.96.0.10", 54, true },
 		{ "10.96.0.10", 55, "10.244.3.7", 5353, false }, /* TCP */
-		{ "10.96.0.77", 53, "10.244.1.7", 5353, true }, /* the Service had this address */
+		{ "10.96.0.77", 53, "10.244.1.7", 5353, true },  /* the Service had this address */
 		{ "192.168.1.11", 30077, "10.244.1.7", 5353, true },
 	};
 	const struct proxy_port former_port = {
@@ -120,9 +122,12 @@ static void who_has_an_address_now_may_answer(void **state)
 		  .n_cluster = 1,
 		  .has_any = true },
 	};
-	const struct proxy_service loser = {
-		.key = "a/b", .family = 4, .vips = &vip, .n_vips = 1, .ports = &ports[0], .n_ports = 1
-	};
+	const struct proxy_service loser = { .key = "a/b",
+		                             .family = 4,
+		                             .vips = &vip,
+		                             .n_vips = 1,
+		                             .ports = &ports[0],
+		                             .n_ports = 1 };
 	struct proxy_service winner = loser;
 	winner.key = "c/d";
 	winner.ports = &ports[1];

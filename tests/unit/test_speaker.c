@@ -459,6 +459,12 @@ static void services_become_forwarding(void **state)
 	          "'clusterIPs':['10.96.0.8'],'ports':[{'port':80}]}}");
 	expect_forward(f.view, "shop/other", 4, "none");
 	world_put(f.view,
+	          "{'kind':'Service','metadata':{'namespace':'shop','name':'other','uid':'u',"
+	          "'labels':{'service.kubernetes.io/headless':''}},"
+	          "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.8',"
+	          "'clusterIPs':['10.96.0.8'],'ports':[{'port':80}]}}");
+	expect_forward(f.view, "shop/other", 4, "none");
+	world_put(f.view,
 	          "{'kind':'Service','metadata':{'namespace':'shop','name':'headless','uid':'u'},"
 	          "'spec':{'type':'ClusterIP','clusterIP':'None','clusterIPs':['None'],"
 	          "'ports':[{'port':80}]}}");

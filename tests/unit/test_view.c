@@ -246,6 +246,38 @@ static void useless_slices_are_left_out(void **state)
 	view_free(v);
 }
 
+/* kube-proxy does not look at slices for other proxies; where the Service is another's too, they count. */
+static void slices_for_another_proxy_belong_to_its_services(void **state)
+{
+	(void)state;
+	static const char service[] =
+		"{'kind':'Service','metadata':{'namespace':'shop','name':'web',"
+		"'uid':'u','labels':{%s}},'spec':{'type':'ClusterIP',"
+		"'clusterIP':'10.96.0.8','clusterIPs':['10.96.0.8'],"
+		"'ports':[{'port':80}]}}";
+	static const char label[] = "'service.kubernetes.io/service-proxy-name':'x'";
+	cleanup_free char *plain = xasprintf(service, ""), *foreign = xasprintf(service, label);
+	cleanup_free char *slice = xasprintf(
+		"{'kind':'EndpointSlice','metadata':{'namespace':'shop','name':'s','uid':'u',"
+		"'labels':{'kubernetes.io/service-name':'web',%s}},'addressType':'IPv4',"
+		"'endpoints':[{'addresses':['10.0.0.1']}]}",
+		label);
+	struct view *v = view_new("n1", NULL);
+	world_put(v, "%s", slice);
+	world_put(v, "%s", plain);
+	assert_null(view_service_named(v, "shop/web")->slices);
+	world_put(v, "%s", foreign);
+	assert_non_null(view_service_named(v, "shop/web")->slices);
+	world_put(v, "%s", plain);
+	assert_null(view_service_named(v, "shop/web")->slices);
+	/* The label goes from the slice, too. */
+	world_slice(v, "web", "s", "10.244.1.2@n1");
+	assert_non_null(view_service_named(v, "shop/web")->slices);
+	world_put(v, "%s", slice);
+	assert_null(view_service_named(v, "shop/web")->slices);
+	view_free(v);
+}
+
 static void nodes_concern_announced_services_only(void **state)
 {
 	(void)state;
@@ -587,6 +619,7 @@ int main(void)
 		cmocka_unit_test(unreadable_services_are_narrowed),
 		cmocka_unit_test(slices_of_an_earlier_service_do_not_count),
 		cmocka_unit_test(useless_slices_are_left_out),
+		cmocka_unit_test(slices_for_another_proxy_belong_to_its_services),
 		cmocka_unit_test(nodes_concern_announced_services_only),
 		cmocka_unit_test(zones_concern_every_service),
 		cmocka_unit_test(the_last_good_configuration_stays),
