@@ -92,8 +92,8 @@ struct proxy_stats {
 	uint64_t
 		resyncs; /* complete comparisons with the kernel: start, flush found, failure, from time to time */
 	uint64_t udp_flows_ended; /* flows to endpoints that were gone */
-	int64_t last_success_ms; /* clock_ms(); 0: never */
-	bool in_sync;            /* everything wanted is in the kernel, and no old flow is looked for */
+	int64_t last_success_ms;  /* clock_ms(); 0: never */
+	bool in_sync; /* everything wanted is in the kernel, and no old flow is looked for */
 };
 
 /*

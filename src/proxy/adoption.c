@@ -76,9 +76,28 @@ static bool jump_is(const struct save_jump *j, const struct render_jump *want_ju
 	       strcmp(j->target, want_jump->target) == 0;
 }
 
-/* A jump is right if it is there once, bare, and in nat before kube-proxy's, which would take the packets first. */
+static bool accepting_jump_is_right(const struct save *saved, const struct render_jump *want_jump)
+{
+	size_t n = 0;
+	bool bare = true;
+	for (size_t i = 0; i < saved->n_jumps; i++) {
+		const struct save_jump *j = &saved->jumps[i];
+		if (strcmp(j->table, "filter") != 0 || strcmp(j->target, want_jump->target) != 0)
+			continue;
+		n++;
+		bare = bare && strncmp(j->spec, "-j ", 3) == 0;
+	}
+	return n == 1 && bare && path_place(&saved->path).in_place;
+}
+
+/*
+ * A jump is right if it is there once, bare, and in nat before kube-proxy's, which would take the packets first.  The accepting
+ * one is right where it does its work, wherever that is.
+ */
 static bool jump_is_right(const struct save *saved, const struct render_jump *want_jump)
 {
+	if (want_jump->accepts)
+		return accepting_jump_is_right(saved, want_jump);
 	size_t n = 0;
 	bool right = true;
 	for (size_t i = 0; i < saved->n_jumps; i++) {
@@ -102,21 +121,43 @@ static bool is_builtin(const char *chain)
 	return false;
 }
 
+/* Others may jump to ours from chains of theirs, but to the accepting one nobody does but us. */
+static bool keeps_jump(const struct model *m, const struct save_jump *j)
+{
+	bool keep = !is_builtin(j->chain);
+	for (size_t k = 0; k < RENDER_JUMPS; k++) {
+		const struct render_jump *r = &render_jumps[k];
+		if (r->accepts && strcmp(j->table, "filter") == 0 &&
+		    strcmp(j->target, r->target) == 0)
+			return !m->missing_jumps[k];
+		keep = keep || (jump_is(j, r) && !m->missing_jumps[k]);
+	}
+	return keep;
+}
+
+/* Strays are deleted first, and each one before the place moves it up. */
+static bool is_before(const struct save_jump *j, const struct path_place *place)
+{
+	return strcmp(j->table, "filter") == 0 && strcmp(j->chain, place->chain) == 0 &&
+	       j->number < place->number;
+}
+
 static void adopt_jumps(struct model *m, const struct save *saved)
 {
+	struct path_place place = path_place(&saved->path);
+	m->accept = place;
 	model_drop_strays(m);
 	for (size_t k = 0; k < RENDER_JUMPS; k++)
 		m->missing_jumps[k] = !jump_is_right(saved, &render_jumps[k]);
 	for (size_t i = 0; i < saved->n_jumps; i++) {
 		const struct save_jump *j = &saved->jumps[i];
-		bool nat = strcmp(j->table, "nat") == 0, keep = !is_builtin(j->chain);
-		for (size_t k = 0; k < RENDER_JUMPS; k++)
-			keep = keep || (jump_is(j, &render_jumps[k]) && !m->missing_jumps[k]);
-		if (keep || (!nat && strcmp(j->table, "filter") != 0))
+		bool nat = strcmp(j->table, "nat") == 0;
+		if (keeps_jump(m, j) || (!nat && strcmp(j->table, "filter") != 0))
 			continue;
 		ARRAY_RESERVE(m->strays, m->cap_strays, m->n_strays + 1);
 		m->strays[m->n_strays++] = (struct stray){ nat ? CHAIN_NAT : CHAIN_FILTER,
 			                                   xasprintf("%s %s", j->chain, j->spec) };
+		m->accept.number -= is_before(j, &place);
 	}
 }
 

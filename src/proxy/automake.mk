@@ -13,6 +13,8 @@ libfairlead_a_SOURCES += \
 	src/proxy/model.h \
 	src/proxy/model_internal.h \
 	src/proxy/pace.c \
+	src/proxy/path.c \
+	src/proxy/path.h \
 	src/proxy/plan.c \
 	src/proxy/plane.c \
 	src/proxy/pace.h \
@@ -50,6 +52,11 @@ check_PROGRAMS += tests/unit/test_proxy_conntrack
 TESTS += tests/unit/test_proxy_conntrack
 tests_unit_test_proxy_conntrack_SOURCES = tests/unit/test_proxy_conntrack.c tests/unit/unit.h
 tests_unit_test_proxy_conntrack_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_proxy_path
+TESTS += tests/unit/test_proxy_path
+tests_unit_test_proxy_path_SOURCES = tests/unit/test_proxy_path.c tests/unit/unit.h
+tests_unit_test_proxy_path_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_proxy_save
 TESTS += tests/unit/test_proxy_save

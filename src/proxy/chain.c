@@ -114,6 +114,18 @@ void chain_id(const char *text, char ret_id[static CHAIN_ID_SIZE])
 	ret_id[CHAIN_ID_SIZE - 1] = '\0';
 }
 
+const char *chain_next_argument(const char *p)
+{
+	bool quoted = false;
+	for (; *p && (quoted || *p != ' '); p++) {
+		if (*p == '\\' && p[1])
+			p++;
+		else if (*p == '"')
+			quoted = !quoted;
+	}
+	return p + strspn(p, " ");
+}
+
 int chain_parse_comment(const char *comment, uint64_t *ret_hash, size_t *ret_n_rules)
 {
 	for (int i = 0; i < 16; i++)

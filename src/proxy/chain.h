@@ -51,6 +51,8 @@ const char *chain_table_name(enum chain_table t);
 bool chain_is_of_service(const char *name);
 /* The 16 characters that stand for @text in chain names. */
 void chain_id(const char *text, char ret_id[static CHAIN_ID_SIZE]);
+/* The next argument of a rule, or its end; what stands in quotes is one, whatever it contains. */
+const char *chain_next_argument(const char *p);
 /* Reads what chain_write() put into a comment: 0, or -EINVAL. */
 int chain_parse_comment(const char *comment, uint64_t *ret_hash, size_t *ret_n_rules);
 

@@ -69,7 +69,8 @@ struct model {
 	bool sweep;    /* records that nobody wants are to be removed */
 	bool moved;    /* since adoption, which noted who is wanted: somebody may no longer be */
 	bool missing_jumps[RENDER_JUMPS];
-	struct stray *strays; /* rules to be deleted first */
+	struct path_place accept; /* where the accepting jump belongs, once the strays are gone */
+	struct stray *strays;     /* rules to be deleted first */
 	size_t n_strays, cap_strays;
 	uint64_t rendered;
 

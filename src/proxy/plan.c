@@ -221,6 +221,19 @@ static void sweep(struct batch *b)
 	}
 }
 
+static void put_jump(struct batch *b, const struct render_jump *j)
+{
+	const struct path_place *at = &b->m->accept;
+	struct buf *out = &b->tables[j->table].rules;
+	if (!j->accepts)
+		buf_printf(out, "-I %s 1 -j %s\n", j->builtin, j->target);
+	else if (at->number)
+		buf_printf(out, "-I %s %zu -j %s\n", at->chain, at->number, j->target);
+	else
+		buf_printf(out, "-A %s -j %s\n", at->chain, j->target);
+	b->n_lines++;
+}
+
 static void put_jumps(struct batch *b)
 {
 	for (size_t i = 0; i < b->m->n_strays; i++) {
@@ -228,14 +241,11 @@ static void put_jumps(struct batch *b)
 		buf_printf(&b->tables[s->table].rules, "-D %s\n", s->rule);
 		b->n_lines++;
 	}
-	for (size_t i = 0; i < RENDER_JUMPS; i++) {
-		const struct render_jump *j = &render_jumps[i];
-		if (!b->m->missing_jumps[i])
-			continue;
-		buf_printf(&b->tables[j->table].rules, "%s %s%s -j %s\n", j->append ? "-A" : "-I",
-		           j->builtin, j->append ? "" : " 1", j->target);
-		b->n_lines++;
-	}
+	/* The accepting one first: its place was counted before any other rule is put in. */
+	for (int accepts = 1; accepts >= 0; accepts--)
+		for (size_t i = 0; i < RENDER_JUMPS; i++)
+			if (b->m->missing_jumps[i] && render_jumps[i].accepts == accepts)
+				put_jump(b, &render_jumps[i]);
 }
 
 static void put_table(struct batch *b, enum chain_table table, struct buf *out)

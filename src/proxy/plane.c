@@ -312,7 +312,10 @@ static void on_audited(const struct child_result *r, void *arg)
 	kick(p);
 }
 
-/* iptables-restore takes -S as well: all that matters in one process, and nothing is written. */
+/*
+ * iptables-restore takes -S as well: all that matters in one process, and nothing is written.  Of the filter table that is
+ * everything, since the way of forwarded packets may lead through any chain; it is the small one.
+ */
 static void audit(struct plane *p)
 {
 	static const struct child_ops ops = { .output = on_saved, .done = on_audited };
@@ -320,7 +323,7 @@ static void audit(struct plane *p)
 		                     "5", NULL };
 	struct err e = ERR_INIT;
 	buf_clear(&p->text);
-	buf_puts(&p->text, "*filter\n-S FORWARD\n-S INPUT\n-S OUTPUT\n-S FL-FLT\nCOMMIT\n"
+	buf_puts(&p->text, "*filter\n-S\nCOMMIT\n"
 	                   "*nat\n-S PREROUTING\n-S OUTPUT\n-S POSTROUTING\n-S FL-SVC\nCOMMIT\n");
 	save_fini(&p->saved);
 	if (child_start(p->base, argv, &p->text, PLANE_PROGRAM_TIMEOUT_MS, &ops, p, &p->child,

@@ -12,8 +12,9 @@
  * Toward a cluster IP, what does not come from a Pod is masqueraded (when the Pods' addresses are known), and so is, always,
  * an endpoint that reaches itself.
  *
- * The accepting rules stand last in FORWARD, the refusing ones first: a network policy that drops is never overruled, and
- * what only the policy of the chain would drop gets through.  Flows that keep the client's address carry no packet
+ * The refusing rules stand first in FORWARD, the accepting ones last, or just before the rule by which a host firewall
+ * refuses whatever comes (path.c): a network policy that drops is never overruled, and what would be dropped only because
+ * nobody accepts it gets through.  Flows that keep the client's address carry no packet
  * mark, so they are recognised by the connection mark.
  */
 #include "config.h"

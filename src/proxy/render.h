@@ -11,7 +11,7 @@
  *       cluster IP → FL-C-id or FL-L-id                       OUTPUT  → FL-OUT → FL-FLT
  *       address from outside → FL-E-id, or FL-F-id → FL-E-id    FL-FLT: low octet → FL-D-xx: REJECT, DROP, guard
  *     a local address → FL-NP                                   FL-NPF: port range → FL-R-xxx
- *       port range → FL-N-xxx → FL-E-id                       FORWARD, last → FL-ACC: ACCEPT what is ours
+ *       port range → FL-N-xxx → FL-E-id                       FORWARD, late → FL-ACC: ACCEPT what is ours
  *   FL-E external traffic: FL-MARK (masquerade) and FL-C, or the short circuits of policy Local and FL-L
  *   FL-C, FL-L the cluster and the local set → FL-P-id one endpoint: hairpin, affinity, DNAT
  *   POSTROUTING → FL-POST: masquerade what carries the mark
@@ -77,7 +77,7 @@ struct render_jump {
 	enum chain_table table;
 	const char *builtin;
 	const char *target;
-	bool append; /* at the end rather than at the start */
+	bool accepts; /* where path_place() says, rather than at the start */
 };
 #define RENDER_JUMPS 7
 extern const struct render_jump render_jumps[RENDER_JUMPS];

@@ -23,6 +23,7 @@ void save_fini(struct save *s)
 		free(s->jumps[i].spec);
 	free(s->jumps);
 	free(s->fronts);
+	path_fini(&s->path);
 	save_init(s);
 }
 
@@ -67,23 +68,10 @@ static struct save_chain *chain_of(struct save *s, const char *name)
 	return c;
 }
 
-/* Moves to the next argument of a rule; what stands in quotes is one, whatever it contains. */
-static const char *next_argument(const char *p)
-{
-	bool quoted = false;
-	for (; *p && (quoted || *p != ' '); p++) {
-		if (*p == '\\' && p[1])
-			p++;
-		else if (*p == '"')
-			quoted = !quoted;
-	}
-	return p + strspn(p, " ");
-}
-
 /* The chain or target that a rule jumps or goes to. */
 static bool find_target(const char *spec, char target[static CHAIN_NAME_SIZE])
 {
-	for (const char *p = spec; *p; p = next_argument(p)) {
+	for (const char *p = spec; *p; p = chain_next_argument(p)) {
 		const char *at = p + 3;
 		if (strncmp(p, "-j ", 3) == 0 || strncmp(p, "-g ", 3) == 0)
 			return word(&at, target, CHAIN_NAME_SIZE);
@@ -98,8 +86,8 @@ static void udp_front(struct save *s, const char *spec)
 	struct prefix p;
 	char value[PREFIX_STR_SIZE];
 	bool udp = false;
-	for (const char *at = spec; *at; at = next_argument(at)) {
-		const char *v = next_argument(at);
+	for (const char *at = spec; *at; at = chain_next_argument(at)) {
+		const char *v = chain_next_argument(at);
 		if (strncmp(at, "-p ", 3) == 0)
 			udp = strncmp(v, "udp ", 4) == 0;
 		else if (strncmp(at, "-d ", 3) == 0 && word(&v, value, sizeof(value)) &&
@@ -141,7 +129,11 @@ static void others_rule(struct save *s, const char *name, const char *spec)
 	if (strcmp(s->chain, name) != 0) {
 		snprintf(s->chain, sizeof(s->chain), "%s", name);
 		s->seen_kube = false;
+		s->n_rules = 0;
 	}
+	s->n_rules++;
+	if (strcmp(s->table, "filter") == 0)
+		path_add_rule(&s->path, name, spec);
 	if (!find_target(spec, target))
 		return;
 	if (strcmp(target, "KUBE-SERVICES") == 0)
@@ -154,7 +146,9 @@ static void others_rule(struct save *s, const char *name, const char *spec)
 	}
 	ARRAY_RESERVE(s->jumps, s->cap_jumps, s->n_jumps + 1);
 	struct save_jump *j = &s->jumps[s->n_jumps++];
-	*j = (struct save_jump){ .spec = xstrdup(spec), .behind_kube = s->seen_kube };
+	*j = (struct save_jump){ .spec = xstrdup(spec),
+		                 .number = s->n_rules,
+		                 .behind_kube = s->seen_kube };
 	memcpy(j->table, s->table, sizeof(j->table));
 	memcpy(j->chain, s->chain, sizeof(j->chain));
 	memcpy(j->target, target, sizeof(j->target));

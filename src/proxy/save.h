@@ -15,6 +15,7 @@
 #include "chain.h"
 #include "fairlead/addr.h"
 #include "fairlead/hash.h"
+#include "path.h"
 
 #define SAVE_MAX_LINE 4096 /* longer lines are read up to here */
 #define SAVE_MAX_CHAINS 1000000
@@ -35,6 +36,7 @@ struct save_chain {
 struct save_jump {
 	char table[SAVE_TABLE_SIZE];
 	char chain[CHAIN_NAME_SIZE]; /* built-in or another's */
+	size_t number;               /* of the rule in its chain, from 1 */
 	char *spec;                  /* the rule after "-A CHAIN ", as iptables-save printed it */
 	char target[CHAIN_NAME_SIZE];
 	bool behind_kube; /* kube-proxy's jump comes before it */
@@ -53,11 +55,13 @@ struct save {
 	size_t n_jumps, cap_jumps;
 	struct save_front *fronts;
 	size_t n_fronts, cap_fronts;
+	struct path path;  /* through the filter table */
 	size_t n_left_out; /* chains, jumps and fronts beyond the bounds above */
 	/* the parser's place */
 	char table[SAVE_TABLE_SIZE];
 	char chain[CHAIN_NAME_SIZE]; /* whose rules come now */
 	bool seen_kube;              /* its jump was among them */
+	size_t n_rules;              /* of it so far */
 	char line[SAVE_MAX_LINE];
 	size_t line_len;
 };

@@ -23,8 +23,8 @@ struct slice {
 
 struct service {
 	struct view_service pub;
-	const struct view_slice
-		*strays; /* of another Service that had this name, or will have it, or for another proxy */
+	const struct view_slice *
+		strays; /* of another Service that had this name, or will have it, or for another proxy */
 	bool dirty;
 	UT_hash_handle hh;
 };

@@ -184,7 +184,7 @@ class Proxies:
 
     def __init__(self, variant: str) -> None:
         self.variant = variant
-        self.drivers = {node: Driver(node, variant) for node in NODE}
+        self.drivers = {node: Driver(node, variant, "--audit-ms", "500") for node in NODE}
         self.made: set[tuple[str, str, int]] = set()
 
     def service(self, node: str, key: str, spec: str, family: int = 4) -> dict[str, Any]:
@@ -314,6 +314,84 @@ def test_policy_local(proxies: Proxies) -> None:
     assert seen("node2", "203.0.113.13") == {"pod1": NODE["node2"]}
     # The cluster IP has its own policy.
     assert seen("pod2", "10.96.0.13") == {"pod1": POD["node2"]}
+
+
+FIREWALLS = {
+    "reject": ["-A FORWARD -j REJECT --reject-with icmp-host-prohibited"],
+    "drop": ["-A FORWARD -j DROP"],
+    "policy": ["-P FORWARD DROP"],
+    "new": ["-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "-A FORWARD -p tcp -m state --state NEW -j DROP"],
+    "chain": ["-N fw", "-A fw -s 198.51.100.9/32 -j DROP", "-A fw -j REJECT", "-A FORWARD -j fw"],
+    "ufw": [
+        *("-P FORWARD DROP", "-N ufw-before-forward", "-N ufw-user-forward", "-N ufw-reject-forward"),
+        *("-A ufw-before-forward -j ufw-user-forward", "-A ufw-reject-forward -j REJECT"),
+        *("-A FORWARD -j ufw-before-forward", "-A FORWARD -j ufw-reject-forward"),
+    ],
+}
+POLICY = ["-N KUBE-ROUTER-FORWARD", f"-A KUBE-ROUTER-FORWARD -d {POD['node1']}/32 -j DROP"]
+
+
+def iptables(node: str, variant: str, rules: list[str]) -> None:
+    for rule in rules:
+        netns.output(ns(node), [f"iptables-{variant}", "-w", "5", *rule.split()])
+
+
+def undo(node: str, variant: str, rules: list[str]) -> None:
+    """Takes rules away again, last one first, and with a chain whatever else stands in it."""
+    for rule in reversed(rules):
+        verb, chain = rule.split()[:2]
+        if verb == "-N":
+            iptables(node, variant, [f"-F {chain}", f"-X {chain}"])
+        elif verb == "-P":
+            iptables(node, variant, [f"-P {chain} ACCEPT"])
+        else:
+            iptables(node, variant, [rule.replace(verb, "-D", 1)])
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before-us", "after-us"])
+@pytest.mark.parametrize("firewall", FIREWALLS)
+def test_a_host_firewall_lets_ours_through(proxies: Proxies, firewall: str, late: bool) -> None:
+    variant, driver = proxies.variant, proxies.drivers["node1"]
+    masqueraded = f"cluster-ip=10.96.0.29 vip=203.0.113.29 port=tcp/80 {B}"
+    kept = f"cluster-ip=10.96.0.30 vip=203.0.113.30 port=tcp/80 {A} local={POD['node1']};8080 external=Local"
+    lines = [f"service t/masqueraded 4 {masqueraded}", f"service t/kept 4 {kept}"]
+    proxies.made.update({("node1", "t/masqueraded", 4), ("node1", "t/kept", 4)})
+    netns.configure(ns("client"), [f"route replace {POD['node1']}/32 via {NODE['node1']}"])
+
+    def reached() -> bool:
+        return [outcome("client", host) for host in ("203.0.113.29", "203.0.113.30")] == ["answered"] * 2
+
+    rules = FIREWALLS[firewall]
+    if late:
+        driver.tell(*lines)
+        if len(rules) == 1:  # even before everything that is there, ours included
+            rules = [rules[0].replace("-A", "-I", 1)]
+        iptables("node1", variant, rules)
+    else:
+        driver.stop()
+        iptables("node1", variant, rules)
+        driver.start(*lines)
+    try:
+        wait_for("our flows to be accepted", reached, 30)
+        assert [reached() for _ in range(12)] == [True] * 12
+        # Nothing else is.
+        assert outcome("client", POD["node1"], 8080) != "answered"
+    finally:
+        undo("node1", variant, rules)
+
+
+def test_a_host_firewall_does_not_overrule_policies(proxies: Proxies) -> None:
+    variant = proxies.variant
+    proxies.service("node1", "t/policy", f"cluster-ip=10.96.0.29 vip=203.0.113.29 port=tcp/80 {A}")
+    proxies.service("node1", "t/other", f"cluster-ip=10.96.0.30 vip=203.0.113.30 port=tcp/80 {B}")
+    rules = [*POLICY, "-A FORWARD -j KUBE-ROUTER-FORWARD", "-A FORWARD -j REJECT"]
+    iptables("node1", variant, rules)
+    try:
+        # Both came behind us: what accepts goes between them.
+        wait_for("the policy to be heard", lambda: outcome("client", "203.0.113.29") == "timeout", 30)
+        wait_for("the other flows to be accepted", lambda: outcome("client", "203.0.113.30") == "answered", 30)
+    finally:
+        undo("node1", variant, rules)
 
 
 def test_internal_policy_local(proxies: Proxies) -> None:

@@ -127,7 +127,7 @@ static void labels_for_proxies(void **state)
 			"'clusterIPs':['10.96.0.8'],'ports':[{'port':80}]},'status':"
 			"{'loadBalancer':{'ingress':[{'ip':'192.0.2.1'}]}}}",
 			cases[i].label);
-		world_put(v, service);
+		world_put(v, "%s", service);
 		world_slice(v, "web", "web-1", "10.1.1.1@n1");
 		addr_parse("192.0.2.1", &a);
 		assert_int_equal(decide_address(v, view_service_named(v, "shop/web"), &a).reason,

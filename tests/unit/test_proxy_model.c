@@ -83,6 +83,21 @@ static void delete_rule(struct table_chain *c, const char *rule)
 	buf_puts(&c->rules, buf_str(&kept));
 }
 
+/* "NUMBER RULE" */
+static void insert_rule(struct table_chain *c, const char *rest)
+{
+	cleanup_free char *old = xstrdup(buf_str(&c->rules));
+	const char *at = old;
+	char *rule;
+	for (long before = strtol(rest, &rule, 10) - 1; before > 0; before--) {
+		at = strchr(at, '\n');
+		assert_non_null(at);
+		at++;
+	}
+	buf_clear(&c->rules);
+	buf_printf(&c->rules, "%.*s%s\n%s", (int)(at - old), old, rule + 1, at);
+}
+
 static void apply_line(const char *table, const char *line)
 {
 	char name[64], rest[512] = "";
@@ -97,10 +112,7 @@ static void apply_line(const char *table, const char *line)
 	if (strncmp(line, "-A ", 3) == 0) {
 		buf_printf(&c->rules, "%s\n", rest);
 	} else if (strncmp(line, "-I ", 3) == 0) {
-		assert_int_equal(strncmp(rest, "1 ", 2), 0);
-		cleanup_free char *old = xstrdup(buf_str(&c->rules));
-		buf_clear(&c->rules);
-		buf_printf(&c->rules, "%s\n%s", rest + 2, old);
+		insert_rule(c, rest);
 	} else if (strncmp(line, "-D ", 3) == 0) {
 		delete_rule(c, rest);
 	} else {
