@@ -88,9 +88,15 @@ struct view_service {
 
 struct view_node {
 	const char *name;
-	bool excluded, network_unavailable;
+	bool excluded, drained, cordoned, network_unavailable;
 	const struct addr *addresses; /* InternalIP */
 	size_t n_addresses;
+};
+
+/* What of a Node counts.  All speakers of a cluster have to agree on it: each judges every node. */
+struct view_node_rules {
+	bool ignore_exclude_label; /* node.kubernetes.io/exclude-from-external-load-balancers */
+	bool drain_on_cordon;      /* an unschedulable node is drained */
 };
 
 struct view_stats {
@@ -102,6 +108,8 @@ struct view_stats {
 /* @node: this node's name.  @load_balancer_class: NULL: Services without a class are ours. */
 struct view *view_new(const char *node, const char *load_balancer_class);
 void view_free(struct view *v);
+/* To be called before the first Node comes in; without it the label counts, and cordons do not. */
+void view_set_node_rules(struct view *v, struct view_node_rules rules);
 
 void view_upsert_service(struct view *v, const struct kube_service *s);
 /* The Service changed and cannot be read: what is known of it stays, but for addresses that it does not name any more. */
@@ -131,6 +139,7 @@ bool view_is_dirty(const struct view *v);
 uint64_t view_revision(const struct view *v);
 
 const char *view_self(const struct view *v);
+struct view_node_rules view_node_rules(const struct view *v);
 /* The zone of this node, by its label topology.kubernetes.io/zone; NULL: none, or not known. */
 const char *view_zone(const struct view *v);
 /* Whether the Service is of the load balancer class that is ours. */

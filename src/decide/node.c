@@ -7,12 +7,18 @@
 
 /* What a protocol, the endpoints and the node add to the decision about an address. */
 
-enum reason decide_node_itself(const struct view_node *n)
+enum reason decide_node_itself(const struct view *v, const struct view_node *n)
 {
+	struct view_node_rules rules = view_node_rules(v);
+
 	if (!n)
 		return REASON_NodeUnknown;
-	if (n->excluded)
+	if (n->excluded && !rules.ignore_exclude_label)
 		return REASON_NodeExcluded;
+	if (n->drained)
+		return REASON_NodeDrained;
+	if (n->cordoned && rules.drain_on_cordon)
+		return REASON_NodeCordoned;
 	if (n->network_unavailable)
 		return REASON_NetworkUnavailable;
 	return REASON_Candidate;
@@ -79,7 +85,7 @@ enum reason decide_node(const struct decision *d, const char *node, enum protoco
 		return REASON_FamilyUnsupported;
 	if (!d->has_endpoint)
 		return REASON_NoEndpoints;
-	enum reason reason = decide_node_itself(view_node_named(d->view, node));
+	enum reason reason = decide_node_itself(d->view, view_node_named(d->view, node));
 	if (reason != REASON_Candidate)
 		return reason;
 	if (d->service->external_local && !any_endpoint(d, is_here, node))

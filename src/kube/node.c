@@ -15,12 +15,13 @@
 #define NODE_ADDR_TEXT_MAX 64
 
 #define EXCLUDE_LABEL "node.kubernetes.io/exclude-from-external-load-balancers"
+#define DRAIN_ANNOTATION "fairlead.io/drain"
 
-/* The label's value is read as Go's strconv.ParseBool reads it; what is no bool excludes. */
-static bool is_excluded(const struct kube_labels *labels)
+/* The value is read as Go's strconv.ParseBool reads it; what is no bool counts as true. */
+static bool is_set(const struct kube_labels *labels, const char *key)
 {
 	static const char *const no[] = { "0", "f", "F", "false", "False", "FALSE" };
-	const char *v = kube_labels_get(labels, EXCLUDE_LABEL);
+	const char *v = kube_labels_get(labels, key);
 	if (!v)
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(no); i++)
@@ -89,7 +90,9 @@ int kube_node_parse(struct json_object *obj, struct kube_node **ret_node, struct
 	parse_at(&p, NULL);
 	struct json_object *spec = parse_object(&p, obj, "spec");
 	struct json_object *status = parse_object(&p, obj, "status");
-	node->excluded = is_excluded(&node->meta.labels);
+	node->excluded = is_set(&node->meta.labels, EXCLUDE_LABEL);
+	node->drained = is_set(&node->meta.annotations, DRAIN_ANNOTATION);
+	node->cordoned = parse_bool(&p, spec, "unschedulable", false);
 	parse_node_conditions(&p, status, node);
 	parse_node_addresses(&p, status, node);
 	parse_pod_cidrs(&p, spec, node);

@@ -67,6 +67,13 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 		  "ask whether anybody uses an address before "
 		  "announcing it for the first time",
 		  OPTION_CHOICE, &o.first_use_probe, .choices = "on|off" },
+		{ "drain-on-cordon", 0, NULL,
+		  "announce nothing from nodes that are cordoned; the same on all nodes",
+		  OPTION_SWITCH, &o.node_rules.drain_on_cordon },
+		{ "ignore-exclude-label", 0, NULL,
+		  "announce also from nodes that are labelled "
+		  "exclude-from-external-load-balancers; the same on all nodes",
+		  OPTION_SWITCH, &o.node_rules.ignore_exclude_label },
 		{ "bgp-socket-dir", 0, "DIR",
 		  "where FRR's vty sockets are; bgpd is contacted only where the configuration has "
 		  "a peer for this node; none: no BGP",

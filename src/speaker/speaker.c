@@ -359,6 +359,7 @@ int speaker_start(struct speaker *sp, struct err *e)
 	sp->base = event_base_new();
 	sp->namespace = options_namespace(k);
 	sp->view = view_new(sp->opts.node, sp->opts.daemon.load_balancer_class);
+	view_set_node_rules(sp->view, sp->opts.node_rules);
 	sp->announce = announce_new(on_announcement, sp);
 	sp->news = news_new();
 	const struct routes_options routes = { .socket_dir = sp->opts.bgp_socket_dir,

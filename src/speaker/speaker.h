@@ -39,7 +39,8 @@ struct speaker_options {
 	const char *bgp_password_secret;
 	const char *interface;
 	const char *first_use_probe; /* "on", "off" */
-	const char *bgp_socket_dir;  /* NULL: no BGP */
+	struct view_node_rules node_rules;
+	const char *bgp_socket_dir; /* NULL: no BGP */
 	bool bgp_shared_instance;
 	bool cleanup;
 };

@@ -51,6 +51,7 @@ struct view {
 	struct service *services;
 	struct slice *slices;
 	struct claim *claims;
+	struct view_node_rules node_rules;
 	struct view_node *nodes; /* sorted by name */
 	size_t n_nodes, cap_nodes;
 	struct node_address *node_addresses;

@@ -51,6 +51,8 @@ static struct view_node node_of(struct view *v, const struct kube_node *n)
 {
 	struct view_node node = { .name = intern_get(&v->strings, n->meta.name),
 		                  .excluded = n->excluded,
+		                  .drained = n->drained,
+		                  .cordoned = n->cordoned,
 		                  .network_unavailable = n->network_unavailable,
 		                  .n_addresses = n->n_internal_ips };
 
@@ -79,6 +81,11 @@ struct view *view_new(const char *node, const char *load_balancer_class)
 	v->class = xstrdup_null(load_balancer_class);
 	v->self = intern_get(&v->strings, node);
 	return v;
+}
+
+void view_set_node_rules(struct view *v, struct view_node_rules rules)
+{
+	v->node_rules = rules;
 }
 
 void view_free(struct view *v)
@@ -185,7 +192,8 @@ static void nodes_changed(struct view *v)
 
 static bool node_is(const struct view_node *old, const struct kube_node *n)
 {
-	if (old->excluded != n->excluded || old->network_unavailable != n->network_unavailable ||
+	if (old->excluded != n->excluded || old->drained != n->drained ||
+	    old->cordoned != n->cordoned || old->network_unavailable != n->network_unavailable ||
 	    old->n_addresses != n->n_internal_ips)
 		return false;
 	for (size_t i = 0; i < n->n_internal_ips; i++)
@@ -312,6 +320,11 @@ void view_set_configuration(struct view *v, struct configuration *c, uint64_t ge
 const char *view_self(const struct view *v)
 {
 	return v->self;
+}
+
+struct view_node_rules view_node_rules(const struct view *v)
+{
+	return v->node_rules;
 }
 
 const char *view_zone(const struct view *v)

@@ -18,6 +18,7 @@ from lab.waiting import LabError, wait_for
 TAKEOVER_SECONDS = 5.0
 # What a speaker says that heard nobody claim an address, asked, and got an answer.
 REFUSALS = ("AddressInUse", "OwnerStillAnswers")
+DRAIN = "fairlead.io/drain"
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
@@ -71,6 +72,29 @@ def answers_of(lab: Lab, address: str) -> Iterator[list[tuple[float, arp.Frame]]
 def restart_speaker(lab: Lab, node: str) -> None:
     lab.restart(f"speaker-{node}")
     wait_for(f"{node}'s speaker to be ready", lambda: lab.daemon(node, "/readyz"))
+
+
+def annotate(lab: Lab, node: str, drain: str | None) -> None:
+    lab.api.patch("Node", node, {"metadata": {"annotations": {DRAIN: drain}}}, "")
+
+
+def test_a_drained_node_gives_way(lab: Lab, web_address: str) -> None:
+    """The annotation alone moves the address, to one owner at a time; its end moves nothing back."""
+    owner = settled_owner(lab, web_address)
+    mac = lab.host(owner).mac
+    try:
+        with lab.arp_watcher(web_address) as watcher:
+            began = time.monotonic()
+            annotate(lab, owner, "true")
+            wait_for("another node's answer", lambda: watcher.first_after(began, mac))
+            lab.wait_reason(owner, "web", web_address, "NodeDrained")
+        assert lab.get(web_address).status == 200
+    finally:
+        annotate(lab, owner, None)
+    answers = [a.mac == mac for a in watcher.answers]
+    assert answers == sorted(answers, reverse=True), "the former owner answered after its heir"
+    lab.wait_reason(owner, "web", web_address, "NotOwner")
+    assert settled_owner(lab, web_address) != owner
 
 
 def test_returning_node_takes_nothing(lab: Lab, web_address: str) -> None:

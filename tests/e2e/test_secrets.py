@@ -108,7 +108,8 @@ def test_a_changed_key_is_said_and_in_force_after_a_restart(lab: Lab, make_servi
     make_service("late")
     owner = lab.wait_owner(lab.wait_address("late"))
     old = lab.api.get("Secret", SECRET, NAMESPACE)["data"]
-    lab.api.patch("Secret", SECRET, {"data": {"key": base64.b64encode(b"another key, long enough").decode()}}, NAMESPACE)
+    key = base64.b64encode(b"another key, long enough").decode()
+    lab.api.patch("Secret", SECRET, {"data": {"key": key}}, NAMESPACE)
     for node in NODES:
         wait_for(f"{node} to say so", lambda n=node: l2(lab, n)["heartbeat_key"].startswith("changed"))
         assert sum(p["alive"] for p in l2(lab, node)["peers"]) == 2, "the old one is in force"

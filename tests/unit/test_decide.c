@@ -347,6 +347,52 @@ static void services_that_want_no_address(void **state)
 	view_free(v);
 }
 
+static void what_of_a_node_counts(void **state)
+{
+#define EXCLUDE "'labels':{'node.kubernetes.io/exclude-from-external-load-balancers':''}"
+#define DRAIN(value) "'annotations':{'fairlead.io/drain':'" value "'}"
+	static const struct {
+		const char *meta;
+		bool cordoned;
+		struct view_node_rules rules;
+		enum reason reason;
+	} cases[] = {
+		{ DRAIN("true"), false, { 0 }, REASON_NodeDrained },
+		{ DRAIN(""), false, { 0 }, REASON_NodeDrained },
+		{ DRAIN("false"), false, { 0 }, REASON_Candidate },
+		{ "'labels':{'fairlead.io/drain':'true'}", false, { 0 }, REASON_Candidate },
+		{ EXCLUDE, false, { 0 }, REASON_NodeExcluded },
+		{ EXCLUDE, false, { .ignore_exclude_label = true }, REASON_Candidate },
+		{ DRAIN("1"), false, { .ignore_exclude_label = true }, REASON_NodeDrained },
+		{ "'labels':{}", true, { 0 }, REASON_Candidate },
+		{ "'labels':{}", true, { .drain_on_cordon = true }, REASON_NodeCordoned },
+		{ "'labels':{}", false, { .drain_on_cordon = true }, REASON_Candidate },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct view *v = view_new("n1", NULL);
+		view_set_node_rules(v, cases[i].rules);
+		world_configuration(v);
+		world_node(v, "n1");
+		world_service(v, "web", "192.0.2.1", "");
+		world_slice(v, "web", "web-1", "10.1.1.1@n1");
+		assert_int_equal(here(v, "shop/web", "192.0.2.1"), REASON_Candidate);
+		world_passes(v);
+		world_put(v,
+		          "{'kind':'Node','metadata':{'name':'n1','uid':'u',%s},"
+		          "'spec':{'unschedulable':%s}}",
+		          cases[i].meta, cases[i].cordoned ? "true" : "false");
+		if (here(v, "shop/web", "192.0.2.1") != cases[i].reason)
+			fail_msg("case %zu", i);
+		/* The Service is looked at again. */
+		assert_true(cases[i].reason == REASON_Candidate || world_passes(v) == 1);
+		world_node(v, "n1");
+		assert_int_equal(here(v, "shop/web", "192.0.2.1"), REASON_Candidate);
+		view_free(v);
+	}
+}
+
 static void nothing_without_a_configuration(void **state)
 {
 	(void)state;
@@ -720,6 +766,7 @@ int main(void)
 		cmocka_unit_test(every_node_announces_by_bgp),
 		cmocka_unit_test(services_that_want_no_address),
 		cmocka_unit_test(nothing_without_a_configuration),
+		cmocka_unit_test(what_of_a_node_counts),
 		cmocka_unit_test(the_earlier_claimant_serves),
 		cmocka_unit_test(a_status_comes_before_a_record_and_that_before_a_hand),
 		cmocka_unit_test(who_forwards_nothing_claims_nothing),

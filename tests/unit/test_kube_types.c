@@ -307,26 +307,29 @@ static void node_reads_everything(void **state)
 	(void)state;
 	static const struct {
 		const char *value;
-		bool excluded;
-	} labels[] = {
+		bool set;
+	} values[] = {
 		{ "true", true }, { "false", false }, { "F", false }, { "", true }, { "nein", true }
 	};
-	for (size_t i = 0; i < ARRAY_LEN(labels); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
 		cleanup_free char *text = xasprintf(
 			"{'metadata':{'name':'n1','labels':{"
-			"'node.kubernetes.io/exclude-from-external-load-balancers':'%s'}},"
-			"'spec':{'podCIDR':'10.244.1.0/24','podCIDRs':['10.244.1.0/24','fd00:1::/"
+			"'node.kubernetes.io/exclude-from-external-load-balancers':'%s'},"
+			"'annotations':{'fairlead.io/drain':'%s'}},"
+			"'spec':{'unschedulable':%s,'podCIDR':'10.244.1.0/24','podCIDRs':['10.244.1.0/24','fd00:1::/"
 			"64']},"
 			"'status':{'addresses':[{'type':'Hostname','address':'n1'},"
 			"{'type':'InternalIP','address':'192.168.1.11'}],'conditions':["
 			"{'type':'Ready','status':'True'},{'type':'NetworkUnavailable','status':'"
 			"Unknown'}]}}",
-			labels[i].value);
+			values[i].value, values[i].value, values[i].set ? "true" : "false");
 		struct json_object *obj = json_of(text);
 		struct kube_node *n = NULL;
 		assert_int_equal(kube_node_parse(obj, &n, NULL), 0);
 		json_object_put(obj);
-		assert_int_equal(n->excluded, labels[i].excluded);
+		assert_int_equal(n->excluded, values[i].set);
+		assert_int_equal(n->drained, values[i].set);
+		assert_int_equal(n->cordoned, values[i].set);
 		assert_true(n->ready && !n->network_unavailable);
 		assert_int_equal(n->n_internal_ips, 1);
 		assert_int_equal(n->n_pod_cidrs, 2);
