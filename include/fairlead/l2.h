@@ -60,6 +60,9 @@ struct l2_state {
 	char owner[64];     /* node name, this node's own if L2_OWNER, "" if unknown */
 	uint32_t epoch;
 	uint8_t mac[6]; /* who answers; zero if unknown */
+	/* A moment ago this node and another machine, @rival, both answered for it: one of them gives way. */
+	bool two_owners;
+	uint8_t rival[6];
 };
 
 struct l2_peer {
@@ -73,7 +76,7 @@ struct l2_stats {
 	uint64_t arp_requests, arp_replies, gratuitous, probes;
 	uint64_t heartbeats_sent, heartbeats_received,
 		heartbeats_refused /* forged, replayed, wrong key */;
-	uint64_t takeovers, yields, conflicts;
+	uint64_t takeovers, yields, conflicts, two_owners;
 	uint64_t send_failures;         /* frames that the kernel did not take */
 	uint64_t strangers_turned_away; /* see src/member/strangers.h */
 	uint64_t peers_refused; /* messages of speakers beyond the number that can be known */

@@ -70,6 +70,11 @@ struct arp_packet arp_probe(const uint8_t *mac, uint32_t target)
 	return to_all(mac, ARP_REQUEST, 0, target);
 }
 
+struct arp_packet arp_question(const uint8_t *mac, uint32_t sender, uint32_t target)
+{
+	return to_all(mac, ARP_REQUEST, sender, target);
+}
+
 struct arp_packet arp_gratuitous(const uint8_t *mac, uint32_t address, enum arp_op op)
 {
 	struct arp_packet p = to_all(mac, op, address, address);

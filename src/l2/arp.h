@@ -33,6 +33,8 @@ void arp_encode(const struct arp_packet *p, uint8_t frame[static ARP_FRAME_SIZE]
 
 /* "Does anybody use @target?" (RFC 5227 2.1.1): broadcast, and no sender address that caches could learn. */
 struct arp_packet arp_probe(const uint8_t *mac, uint32_t target);
+/* "Are you there, @target?", to everybody, or to the one that the caller puts into dst; @sender 0: we have no address. */
+struct arp_packet arp_question(const uint8_t *mac, uint32_t sender, uint32_t target);
 /* "@address is at @mac" to everybody, as a request or as a reply: some hosts learn from one form only. */
 struct arp_packet arp_gratuitous(const uint8_t *mac, uint32_t address, enum arp_op op);
 /* The answer to @request: @mac has its target. */

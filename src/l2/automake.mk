@@ -4,9 +4,12 @@ libfairlead_a_SOURCES += \
 	src/l2/claims.c \
 	src/l2/contest.c \
 	src/l2/entries.c \
+	src/l2/gate.c \
 	src/l2/ifaces.c \
 	src/l2/l2.c \
 	src/l2/link.c \
+	src/l2/nodes.c \
+	src/l2/rivals.c \
 	src/l2/segment.c \
 	src/l2/snapshot.c \
 	src/l2/tables.c
@@ -25,6 +28,12 @@ TESTS += tests/unit/test_ownership
 tests_unit_test_ownership_SOURCES = tests/unit/test_ownership.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
 tests_unit_test_ownership_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
 tests_unit_test_ownership_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_rivals
+TESTS += tests/unit/test_rivals
+tests_unit_test_rivals_SOURCES = tests/unit/test_rivals.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
+tests_unit_test_rivals_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
+tests_unit_test_rivals_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_l2
 TESTS += tests/unit/test_l2

@@ -6,10 +6,10 @@
  * want, our claim, the peers' claims, the time) and brings it to the state that follows; whatever changes any of these
  * calls it again.  So there are no transitions to forget:
  *
- *	claimed?  keep it, unless no longer entitled, or a rival's claim wins
+ *	claimed?  keep it, unless no longer entitled, or a rival's claim wins; after a silence through the gate
  *	not entitled:           L2_IDLE, or L2_OTHER
  *	a rival holds it:       L2_OTHER, unless the rival's claim is outdated
- *	free:                   L2_WAITING (turn in the rendezvous order) → L2_PROBING → claim, or
+ *	free:                   through the gate, L2_WAITING (turn in the rendezvous order) → L2_PROBING → claim, or
  *	                        L2_STILL_ANSWERED / L2_CONFLICT with backoff if somebody answers the probe
  *
  * Weak claims.  When a segment falls apart, both parts find the other's nodes dead and take over; when it heals, the
@@ -24,31 +24,14 @@
 
 #include "fairlead/mem.h"
 
-/* The n-th candidate waits n times so long before it claims what nobody holds. */
-#define RANK_STEP_MS 150
 /* A node that starts listens for so many heartbeats, and for the claims of those it heard; but not for ever. */
 #define LISTEN_HEARTBEATS 3
 #define LISTEN_PATIENCE_MS 2000
-/* How long the first candidate waits for the claims of a peer that is known to have claims we have not seen. */
-#define SYNC_PATIENCE_MS 500
-#define SYNC_POLL_MS 10
+/* How often it looks whether it still has to. */
+#define LISTEN_POLL_MS 10
 #define REVIEW_MS 1000
 /* After so long without a peer coming or going a weak claim becomes a full one. */
 #define CALM_MS 1000
-/* Who finds an address answered for asks again after this, doubled each time. */
-#define BACKOFF_MS 200
-#define BACKOFF_STEPS 5
-/* Strangers that ask for an address, and do not take it, hold up its claim for so long, or up to twice that. */
-#define GIVE_WAY_MS 500
-/*
- * So many probes go out at once, and as many after each pause: the receive buffer of who should answer holds a hundred or
- * so frames, and a probe that it loses makes a second owner.
- */
-#define PROBES_AT_ONCE 32
-#define PROBES_PAUSE_MS 2
-/* RFC 5227 2.4: defend no more often. */
-#define DEFEND_MS 10000
-
 /* When gratuitous ARP goes out after becoming owner, and how often after that. */
 static const int announce_gaps_ms[] = { 100, 200, 700, 1000, 3000 };
 #define REFRESH_MS 60000
@@ -97,13 +80,21 @@ static void announce(struct claims *c, int64_t now, struct claims_entry *e)
 	else /* spread, so that many addresses do not stay in step */
 		gap += (int64_t)(score(e->addr, (uint64_t)now) % (REFRESH_MS / 2));
 	action_add(c, CLAIMS_ANNOUNCE, e->addr);
-	entry_wake_at(c, e, now + gap);
+	e->announce_at_ms = now + gap;
 }
 
-static void announce_anew(struct claims *c, int64_t now, struct claims_entry *e)
+/* What an owner does in the course of time. */
+static void maintain(struct claims *c, int64_t now, struct claims_entry *e)
 {
-	e->step = 0;
-	announce(c, now, e);
+	if (now >= e->announce_at_ms)
+		announce(c, now, e);
+	rivals_verify(c, now, e);
+	int64_t at = e->announce_at_ms;
+	if (e->verify_at_ms < at)
+		at = e->verify_at_ms;
+	if (e->two_owners && e->rival_until_ms < at)
+		at = e->rival_until_ms;
+	entry_wake_at(c, e, at);
 }
 
 static struct wire_claim claim_for(const struct claims *c, int64_t now,
@@ -119,11 +110,10 @@ static struct wire_claim claim_for(const struct claims *c, int64_t now,
 
 static void keep(struct claims *c, int64_t now, struct claims_entry *e, bool contested)
 {
-	if (!c->ready) {
-		set_state(c, e, L2_WAITING);
-		entry_wake_at(c, e, CLAIMS_NEVER);
+	if ((!c->ready || e->unproven) && !gate_passes(c, now, e, false))
 		return;
-	}
+	e->unproven = false;
+	gate_close(e);
 	if (!same_service(e->want, &e->own)) {
 		struct wire_claim claim = claim_for(c, now, e, e->epoch_floor + 1);
 		own_set(c, e, &claim);
@@ -133,10 +123,11 @@ static void keep(struct claims *c, int64_t now, struct claims_entry *e, bool con
 	e->contested = contested;
 	if (e->state != L2_OWNER || won) {
 		set_state(c, e, L2_OWNER);
-		announce_anew(c, now, e);
-	} else if (now >= e->at_ms) {
-		announce(c, now, e);
+		e->step = 0;
+		e->announce_at_ms = now;
+		rivals_begin(c, now, e);
 	}
+	maintain(c, now, e);
 }
 
 static void claim_it(struct claims *c, int64_t now, struct claims_entry *e)
@@ -150,130 +141,14 @@ static void claim_it(struct claims *c, int64_t now, struct claims_entry *e)
 	own_set(c, e, &claim);
 	entry_forget_recalled(e);
 	e->freed = CLAIMS_UNKNOWN;
-	e->free_since_ms = e->asked_since_ms = 0;
-	e->contested = false;
+	e->contested = e->unproven = false;
 	keep(c, now, e, false);
-}
-
-static bool backing_off(const struct claims_entry *e)
-{
-	return e->state == L2_STILL_ANSWERED || e->state == L2_CONFLICT;
-}
-
-/* Who has found the address answered for still says so while he waits. */
-static void wait_until(struct claims *c, struct claims_entry *e, int64_t at_ms)
-{
-	if (!backing_off(e))
-		set_state(c, e, L2_WAITING);
-	entry_wake_at(c, e, at_ms);
-}
-
-/*
- * Is a probe by who is no peer reason to wait?  A speaker that asks claims soon after, or was answered; who asks on and on is
- * some other program, and must not keep the address from everybody.  Speakers that do not know each other lose patience
- * at different times.
- */
-static bool is_patient(const struct claims *c, int64_t now, const struct claims_entry *e)
-{
-	int64_t patience = GIVE_WAY_MS + (int64_t)(score(e->addr, c->name_hash) % GIVE_WAY_MS);
-	return !e->asked_since_ms || now - e->asked_since_ms < patience;
-}
-
-/*
- * When somebody else last asked for the address, CLAIMS_NEVER negated if that is not known or no reason to wait.  It need not
- * be wanted here yet: news of a Service come to two nodes a moment apart.
- */
-static int64_t heard_probe_ms(const struct claims *c, int64_t now, const struct claims_entry *e)
-{
-	bool patient = is_patient(c, now, e);
-	int64_t at = -CLAIMS_NEVER;
-	for (size_t i = 0; i < ARRAY_LEN(c->probes_heard); i++)
-		if (c->probes_heard[i].addr == e->addr && c->probes_heard[i].at_ms > at &&
-		    (patient || c->probes_heard[i].of_peer))
-			at = c->probes_heard[i].at_ms;
-	return at;
-}
-
-/* When this node may ask for what nobody holds, or claim it. */
-static int64_t turn_of(const struct claims *c, int64_t now, const struct claims_entry *e)
-{
-	int64_t turn = e->free_since_ms;
-	int64_t give_way_until = heard_probe_ms(c, now, e) + RANK_STEP_MS;
-	if (!backing_off(e) && !resumes(e, now))
-		turn += (int64_t)rank(c, now, e) * RANK_STEP_MS;
-	return turn > give_way_until ? turn : give_way_until;
-}
-
-/* When one more probe may go out, which then counts as sent if that is @now. */
-static int64_t probe_turn(struct claims *c, int64_t now)
-{
-	if (now - c->probed.at_ms >= PROBES_PAUSE_MS) {
-		c->probed.at_ms = now;
-		c->probed.n = 0;
-	}
-	if (c->probed.n < PROBES_AT_ONCE) {
-		c->probed.n++;
-		return now;
-	}
-	if (c->held_back.at_ms <= now) {
-		c->held_back.at_ms = c->probed.at_ms + PROBES_PAUSE_MS;
-		c->held_back.n = 0;
-	} else if (c->held_back.n == PROBES_AT_ONCE) {
-		c->held_back.at_ms += PROBES_PAUSE_MS;
-		c->held_back.n = 0;
-	}
-	c->held_back.n++;
-	return c->held_back.at_ms;
-}
-
-static void ask(struct claims *c, int64_t now, struct claims_entry *e)
-{
-	int64_t turn = probe_turn(c, now);
-	if (turn > now) {
-		wait_until(c, e, turn);
-		return;
-	}
-	if (!backing_off(e))
-		e->step = 0;
-	set_state(c, e, L2_PROBING);
-	action_add(c, CLAIMS_PROBE, e->addr);
-	entry_wake_at(c, e, now + c->opts.probe_ms);
-}
-
-/* The address may become ours: wait for our turn, ask, claim. @overrule: a rival holds it and will let go. */
-static void pursue(struct claims *c, int64_t now, struct claims_entry *e, bool overrule)
-{
-	if (!c->ready) {
-		e->free_since_ms = e->asked_since_ms = 0;
-		set_state(c, e, L2_WAITING);
-		entry_wake_at(c, e, CLAIMS_NEVER);
-		return;
-	}
-	if (backing_off(e) && now < e->at_ms)
-		return;
-	if (e->state == L2_PROBING) {
-		if (now >= e->at_ms)
-			claim_it(c, now, e);
-		return;
-	}
-	if (!e->free_since_ms)
-		e->free_since_ms = now;
-	int64_t turn = turn_of(c, now, e);
-	if (now < turn) {
-		wait_until(c, e, turn);
-	} else if (!c->synced && now < turn + SYNC_PATIENCE_MS) {
-		wait_until(c, e, now + SYNC_POLL_MS);
-	} else if (!overrule && must_ask(c, now, e)) {
-		ask(c, now, e);
-	} else {
-		claim_it(c, now, e);
-	}
 }
 
 static void stand_by(struct claims *c, int64_t now, struct claims_entry *e,
                      const struct claims_held *rival)
 {
-	e->free_since_ms = e->asked_since_ms = 0;
+	gate_close(e);
 	if (e->recalled && now >= e->recalled_until_ms)
 		entry_forget_recalled(e);
 	set_state(c, e, rival ? L2_OTHER : L2_IDLE);
@@ -293,8 +168,9 @@ void settle(struct claims *c, int64_t now, struct claims_entry *e)
 		keep(c, now, e, rival != NULL);
 	else if (!entitled(e) || (rival && !outdated(c, now, e, rival)))
 		stand_by(c, now, e, rival);
-	else
-		pursue(c, now, e, rival != NULL);
+	else if (gate_passes(c, now, e, rival != NULL))
+		claim_it(c, now, e);
+	rivals_expire(c, now, e);
 	uint16_t holder = rival ? rival->peer->slot : CLAIMS_NOBODY;
 	if (e->holder != holder && e->want)
 		action_add(c, CLAIMS_CHANGED, e->addr);
@@ -355,12 +231,14 @@ void claims_listen(struct claims *c, int64_t now)
 	c->calm_since_ms = now;
 	c->listen_until_ms = now + (int64_t)LISTEN_HEARTBEATS * c->opts.heartbeat_ms;
 	c->listen_check_ms = c->listen_until_ms;
-	for (struct claims_entry *e = c->entries; e; e = e->hh.next)
+	for (struct claims_entry *e = c->entries; e; e = e->hh.next) {
+		e->unproven = e->claimed;
 		if (e->claimed && !(e->own.flags & WIRE_CLAIM_WEAK)) {
 			struct wire_claim claim = e->own;
 			claim.flags |= WIRE_CLAIM_WEAK;
 			own_set(c, e, &claim);
 		}
+	}
 	settle_all(c, now);
 }
 
@@ -396,6 +274,10 @@ void claims_receive(struct claims *c, int64_t now, struct member_peer *p, enum m
 		table_clear(c, now, p, false, CLAIMS_YIELDED);
 	if (was == MEMBER_DEAD && !is_new)
 		t->unconfirmed = true;
+	nodes_heard(c, now, p, was, is_new, msg->source);
+	if (!is_new && msg->seq != t->last_seq + 1)
+		doubt(c, now);
+	t->last_seq = msg->seq;
 	tables_receive(c, now, p, msg);
 	bool confirmed = t->unconfirmed && t->synced;
 	if (confirmed)
@@ -421,57 +303,6 @@ void claims_peer_event(struct claims *c, int64_t now, struct member_peer *p,
 	tables_review_synced(c);
 }
 
-static void back_off(struct claims *c, int64_t now, struct claims_entry *e, enum l2_ownership state,
-                     const uint8_t *mac)
-{
-	if (e->step < BACKOFF_STEPS)
-		e->step++;
-	memcpy(e->rival_mac, mac, WIRE_MAC_SIZE);
-	e->asked_since_ms = 0;
-	set_state(c, e, state);
-	entry_wake_at(c, e, now + (BACKOFF_MS << (e->step - 1)));
-}
-
-void claims_seen(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac)
-{
-	struct claims_entry *e = entry_find(c, addr);
-	if (!e)
-		return;
-	const struct member_peer *p = member_by_mac(c->member, mac);
-	if (e->state == L2_PROBING && p && p->state == MEMBER_ALIVE) {
-		/* It claimed the address meanwhile, and will tell. */
-		e->free_since_ms = now + BACKOFF_MS;
-		wait_until(c, e, e->free_since_ms);
-	} else if (e->state == L2_PROBING) {
-		if (!p)
-			c->conflicts++;
-		back_off(c, now, e, p || orphaned(e) ? L2_STILL_ANSWERED : L2_CONFLICT, mac);
-	} else if (e->state == L2_OWNER && !p && now - e->defended_ms >= DEFEND_MS) {
-		/* With peers, claims settle it; their gratuitous ARP may come before their claim. */
-		e->defended_ms = now;
-		c->conflicts++;
-		action_add(c, CLAIMS_ANNOUNCE, addr);
-	}
-}
-
-void claims_seen_probe(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac)
-{
-	size_t i = c->next_probe_heard++ % ARRAY_LEN(c->probes_heard);
-	bool of_peer = member_by_mac(c->member, mac) != NULL;
-	c->probes_heard[i].addr = addr;
-	c->probes_heard[i].of_peer = of_peer;
-	c->probes_heard[i].at_ms = now;
-	struct claims_entry *e = entry_find(c, addr);
-	if (!e)
-		return;
-	if (!of_peer && e->free_since_ms && !e->asked_since_ms)
-		e->asked_since_ms = now;
-	/* RFC 5227 2.1.1 has both give way; so that one goes on, it is the lower address here. */
-	if (e->state == L2_PROBING && memcmp(mac, c->member->opts.mac, WIRE_MAC_SIZE) < 0 &&
-	    (of_peer || is_patient(c, now, e)))
-		wait_until(c, e, now + RANK_STEP_MS);
-}
-
 bool claims_answers(const struct claims *c, uint32_t addr)
 {
 	const struct claims_entry *e = entry_find(c, addr);
@@ -490,7 +321,8 @@ void claims_yield_all(struct claims *c, int64_t now)
 static void strengthen(struct claims *c)
 {
 	for (struct claims_entry *e = c->entries; e; e = e->hh.next)
-		if (e->claimed && (e->own.flags & WIRE_CLAIM_WEAK) && !e->contested) {
+		if (e->claimed && (e->own.flags & WIRE_CLAIM_WEAK) && !e->contested &&
+		    !e->unproven) {
 			struct wire_claim claim = e->own;
 			claim.flags = 0;
 			own_set(c, e, &claim);
@@ -505,6 +337,7 @@ static void review(struct claims *c, int64_t now)
 		if (p && p->state == MEMBER_ALIVE && member_stale_ms(p, now) > CLAIMS_STALE_MS)
 			settle_peer(c, now, p);
 	}
+	rivals_review(c, now);
 	if (c->ready && c->synced && member_majority(c->member, now) &&
 	    now - c->calm_since_ms >= CALM_MS)
 		strengthen(c);
@@ -514,11 +347,12 @@ static void end_listening(struct claims *c, int64_t now)
 {
 	bool waiting = !c->synced || member_has_strangers(c->member, now);
 	if (waiting && now < c->listen_until_ms + LISTEN_PATIENCE_MS) {
-		c->listen_check_ms = now + SYNC_POLL_MS;
+		c->listen_check_ms = now + LISTEN_POLL_MS;
 		return;
 	}
 	c->ready = true;
 	c->next_review_ms = now + REVIEW_MS;
+	rivals_review(c, now);
 	settle_all(c, now);
 }
 
@@ -534,6 +368,7 @@ void claims_tick(struct claims *c, int64_t now)
 		if (c->member->peers[i] && c->tables[i].former_until_ms &&
 		    now >= c->tables[i].former_until_ms)
 			table_clear(c, now, c->member->peers[i], true, CLAIMS_LAPSED);
+	nodes_tick(c, now);
 	while (c->n_heap > 0 && c->heap[0]->at_ms <= now) {
 		struct claims_entry *e = c->heap[0];
 		int64_t at = e->at_ms;
@@ -554,7 +389,8 @@ int64_t claims_deadline(const struct claims *c)
 	for (size_t i = 0; i < c->member->n_slots; i++)
 		if (c->tables[i].former_until_ms && c->tables[i].former_until_ms < at)
 			at = c->tables[i].former_until_ms;
-	return at;
+	int64_t nodes = nodes_deadline(c);
+	return nodes < at ? nodes : at;
 }
 
 /* ---- telling ---- */
@@ -581,6 +417,10 @@ void claims_state(const struct claims *c, uint32_t addr, struct l2_state *ret_st
 		s.epoch = rival->claim.epoch;
 	} else if (s.ownership == L2_STILL_ANSWERED || s.ownership == L2_CONFLICT) {
 		memcpy(s.mac, e->rival_mac, sizeof(s.mac));
+	}
+	if (e && e->two_owners) {
+		s.two_owners = true;
+		memcpy(s.rival, e->rival_mac, sizeof(s.rival));
 	}
 	*ret_state = s;
 }

@@ -18,7 +18,9 @@
  * the others after a step of time each, so that no round trip is needed where views agree, and nothing is left unowned
  * where they do not.
  *
- * An address is asked for by an ARP probe before it is claimed, unless its holder is known to have let go.
+ * Every road to answering passes one gate (gate.c): an address is asked for by ARP before this node answers for it, be it
+ * new, recalled after a restart, or kept through a silence of our own, unless its holder is known to have let go.  Owners
+ * that know of each other by ARP alone are found and parted by rivals.c.
  */
 
 #include <stdbool.h>
@@ -45,11 +47,13 @@ enum claims_action_type {
 	CLAIMS_PROBE,    /* send an ARP probe */
 	CLAIMS_ANNOUNCE, /* send gratuitous ARP */
 	CLAIMS_CHANGED,  /* the state of the address, as claims_state() tells it, changed */
+	CLAIMS_ASK_PEER, /* ask the peer of that slot for its node's own address, by ARP */
 };
 
 struct claims_action {
 	enum claims_action_type type;
-	uint32_t addr;
+	uint32_t addr; /* CLAIMS_ASK_PEER: what the peer was heard from */
+	uint16_t slot; /* CLAIMS_ASK_PEER only */
 };
 
 struct claims_entry;
@@ -69,6 +73,7 @@ struct claims_held {
 enum claims_freed {
 	CLAIMS_UNKNOWN, /* nobody known held it */
 	CLAIMS_YIELDED, /* its holder let go, at freed_ms */
+	CLAIMS_DOUBTED, /* its holder let go, at freed_ms, and somebody else may answer for it */
 	CLAIMS_LAPSED,  /* its holder was given up */
 };
 
@@ -82,16 +87,25 @@ struct claims_entry {
 		*recalled; /* what our former incarnation claimed, until recalled_until_ms */
 	int64_t recalled_until_ms;
 	int64_t freed_ms, free_since_ms, defended_ms;
-	int64_t asked_since_ms; /* since when strangers' probes hold up our claim, 0: they do not */
+	int64_t asked_since_ms; /* since when others' probes hold up our claim, 0: they do not */
 	int64_t at_ms;          /* when to look at it again */
+	/* As an owner: when to announce it again, and to ask whether somebody else answers, too. */
+	int64_t announce_at_ms, verify_at_ms;
+	int64_t verified_ms; /* when that was last asked, 0: not since it is ours */
+	int64_t rival_since_ms, rival_until_ms; /* when two owners were seen, if two_owners */
 	size_t heap_index;
 	uint16_t yielder; /* slot of the peer that let go last */
 	uint16_t holder;  /* slot of the peer that holds it, CLAIMS_NOBODY if none does */
 	uint8_t step;     /* of the schedule of gratuitous ARP, or of the backoff */
 	uint8_t state;    /* enum l2_ownership */
 	uint8_t freed;    /* enum claims_freed */
+	uint8_t asks;     /* probes still to send before the answer counts as none, in L2_PROBING */
+	uint8_t suspicions; /* verifications still to come because of what was seen */
 	bool claimed, contested, telling;
-	uint8_t rival_mac[WIRE_MAC_SIZE]; /* who answered, in L2_STILL_ANSWERED and L2_CONFLICT */
+	bool unproven; /* claimed, and kept through a silence of our own: not answered for before we asked */
+	bool two_owners; /* somebody else answered for it while we did, a moment ago */
+	/* The Ethernet address that answered, in L2_STILL_ANSWERED and L2_CONFLICT and with two_owners. */
+	uint8_t rival_mac[WIRE_MAC_SIZE];
 	UT_hash_handle hh;
 };
 
@@ -107,6 +121,12 @@ struct claims_table {
 	bool unconfirmed;
 	bool request; /* its snapshot is to be asked for */
 	int64_t former_until_ms, recalled_ms;
+	uint32_t last_seq; /* of the last message from itself: a gap is a loss */
+	/* Its node's own address, as its messages have it, and what is known of whether the node answers for that. */
+	uint32_t address;
+	int64_t asked_ms;
+	uint8_t unanswered; /* questions in a row */
+	bool answers;       /* it did once */
 };
 
 /*
@@ -143,6 +163,8 @@ struct claims {
 	int64_t listen_until_ms, listen_check_ms;
 	bool synced; /* every living peer's claims are known */
 	bool view_fresh;
+	bool exposed; /* speakers may be about that we do not hear, as of the last review */
+	int64_t doubt_until_ms; /* frames were lost or refused, or two owners seen: a while longer ask more often */
 	int64_t calm_since_ms; /* no peer came or went since */
 	int64_t next_review_ms;
 
@@ -164,7 +186,7 @@ struct claims {
 		uint32_t version;
 	} snapshot;
 
-	uint64_t takeovers, yields, conflicts;
+	uint64_t takeovers, yields, conflicts, two_owners;
 };
 
 void claims_init(struct claims *c, const struct claims_options *opts, struct member *m);
@@ -185,9 +207,16 @@ void claims_receive(struct claims *c, int64_t now, struct member_peer *p, enum m
 void claims_peer_event(struct claims *c, int64_t now, struct member_peer *p,
                        enum member_event event);
 
-/* Somebody else said by ARP that he has @addr; or asks whether he may have it. */
-void claims_seen(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac);
+/*
+ * Another machine said by ARP that it has @addr (@is_answer: to a probe of ours, and to nobody else); or asks whether it may
+ * have it.
+ */
+void claims_seen(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac, bool is_answer);
 void claims_seen_probe(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac);
+/* The machine at @mac answered that it has @addr: if that is a peer's node's own address, the node is there. */
+void claims_seen_node(struct claims *c, uint32_t addr, const uint8_t *mac);
+/* A heartbeat came that we cannot trust: a speaker with another key may be about. */
+void claims_seen_refused(struct claims *c, int64_t now);
 /* This node answers for @addr. */
 bool claims_answers(const struct claims *c, uint32_t addr);
 

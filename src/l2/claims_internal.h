@@ -4,7 +4,8 @@
 
 /*
  * Between the files of the claims core only: entries.c keeps addresses and timers, tables.c keeps the copies of peers'
- * claims and talks about them, contest.c answers questions about one address, claims.c decides.
+ * claims and talks about them, contest.c answers questions about one address, gate.c asks the network, rivals.c deals with
+ * others that answer, nodes.c asks whether a restarting peer's node is there, claims.c decides.
  */
 
 #include "l2/claims.h"
@@ -51,7 +52,7 @@ void tables_review_synced(struct claims *c);
 /* For so long an address is known to have been let go, and who did is no candidate. */
 #define CLAIMS_YIELDED_MS 2000
 /* A fresh candidate supersedes an owner whose view has been stale for so long. */
-#define CLAIMS_STALE_MS 30000
+#define CLAIMS_STALE_MS 5000
 
 /* This node may own the address. */
 bool entitled(const struct claims_entry *e);
@@ -70,9 +71,48 @@ size_t rank(const struct claims *c, int64_t now, const struct claims_entry *e);
 bool resumes(const struct claims_entry *e, int64_t now);
 /* Why should nobody answer for it?  If that is not known, ask. */
 bool must_ask(const struct claims *c, int64_t now, const struct claims_entry *e);
+/* How many probes must go unanswered until nobody answers. */
+uint8_t asks_needed(const struct claims *c, int64_t now, const struct claims_entry *e);
 /* @rival may be overruled: see contest.c. */
 bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
               const struct claims_held *rival);
+
+/* ---- gate.c ---- */
+
+/* Somebody answered for it: it is asked for again after a while. */
+bool backing_off(const struct claims_entry *e);
+void back_off(struct claims *c, int64_t now, struct claims_entry *e, enum l2_ownership state,
+              const uint8_t *mac);
+/*
+ * This node may answer for the address as of now; else what is missing was set going, and the entry's state says what.
+ * @overrule: a rival holds it and will let go, so there is no need to ask.
+ */
+bool gate_passes(struct claims *c, int64_t now, struct claims_entry *e, bool overrule);
+/* When one more probe may go out, which then counts as sent if that is @now. */
+int64_t probe_turn(struct claims *c, int64_t now);
+/* An address that was answered, lost or held by somebody else: nothing is waited for any more. */
+void gate_close(struct claims_entry *e);
+
+/* ---- rivals.c ---- */
+
+/* This node owns the address from now on. */
+void rivals_begin(struct claims *c, int64_t now, struct claims_entry *e);
+/* As an owner: asks whether somebody else answers, too, if that is due. */
+void rivals_verify(struct claims *c, int64_t now, struct claims_entry *e);
+/* Two owners were seen, and not again for a while. */
+void rivals_expire(struct claims *c, int64_t now, struct claims_entry *e);
+/* Recomputes c->exposed. */
+void rivals_review(struct claims *c, int64_t now);
+/* For a while from now on there is reason to ask more often. */
+void doubt(struct claims *c, int64_t now);
+
+/* ---- nodes.c ---- */
+
+/* A believed message of @p came from @source. */
+void nodes_heard(struct claims *c, int64_t now, struct member_peer *p, enum member_state was,
+                 bool is_new, uint32_t source);
+void nodes_tick(struct claims *c, int64_t now);
+int64_t nodes_deadline(const struct claims *c);
 
 /* ---- claims.c ---- */
 

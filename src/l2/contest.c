@@ -9,6 +9,12 @@
 
 #include <string.h>
 
+/* A peer that fell silent so short a time ago was heard well until then. */
+#define HEARD_LATELY_MS 2000
+/* Probes to send where one that is lost makes two owners; and where somebody answered before, and there is no hurry. */
+#define ASKS_UNSURE 3
+#define ASKS_ANSWERED 6
+
 int claims_order(const struct wire_claim *a, const char *a_node, const struct wire_claim *b,
                  const char *b_node)
 {
@@ -35,9 +41,29 @@ bool same_service(const struct l2_want *w, const struct wire_claim *claim)
 	return w->created_us == claim->created_us && memcmp(w->uid, claim->uid, 16) == 0;
 }
 
+static bool is_candidate(const struct l2_want *w, int node_index)
+{
+	size_t low = 0, high = w->n_candidates;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (w->candidates[mid] == node_index)
+			return true;
+		if (w->candidates[mid] < node_index)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return false;
+}
+
 static bool stands(const struct claims *c, const struct claims_held *h)
 {
-	return member_holds(h->peer) && !c->tables[h->peer->slot].unconfirmed;
+	const struct member_peer *p = h->peer;
+	/* A peer that restarts gets back only what its node may still own: not if that is drained, off or deleted. */
+	if (p->state == MEMBER_RESTARTING && entitled(h->entry) &&
+	    !is_candidate(h->entry->want, c->tables[p->slot].node_index))
+		return false;
+	return member_holds(p) && !c->tables[p->slot].unconfirmed;
 }
 
 /* The best claim of a peer that still stands; NULL if none. */
@@ -73,21 +99,6 @@ bool contested_and_lost(const struct claims *c, int64_t now, const struct claims
 	return false;
 }
 
-static bool is_candidate(const struct l2_want *w, int node_index)
-{
-	size_t low = 0, high = w->n_candidates;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		if (w->candidates[mid] == node_index)
-			return true;
-		if (w->candidates[mid] < node_index)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return false;
-}
-
 uint64_t score(uint32_t addr, uint64_t name_hash)
 {
 	uint8_t b[4] = { (uint8_t)(addr >> 24), (uint8_t)(addr >> 16), (uint8_t)(addr >> 8),
@@ -106,7 +117,7 @@ size_t rank(const struct claims *c, int64_t now, const struct claims_entry *e)
 		if (!p || p->state != MEMBER_ALIVE || t->node_index < 0 ||
 		    !is_candidate(e->want, t->node_index))
 			continue;
-		if (e->yielder == i && e->freed == CLAIMS_YIELDED &&
+		if (e->yielder == i && (e->freed == CLAIMS_YIELDED || e->freed == CLAIMS_DOUBTED) &&
 		    now - e->freed_ms < CLAIMS_YIELDED_MS)
 			continue;
 		before += score(e->addr, t->name_hash) > ours;
@@ -119,15 +130,35 @@ bool resumes(const struct claims_entry *e, int64_t now)
 	return e->recalled && now < e->recalled_until_ms && same_service(e->want, e->recalled);
 }
 
-/* Why should nobody answer for it?  If that is not known, ask. */
+/*
+ * Why should nobody answer for it?  If that is not known, ask.  Of a silence of our own, be it before a restart or not, it is
+ * never known what was claimed meanwhile by those that do not hear us.
+ */
 bool must_ask(const struct claims *c, int64_t now, const struct claims_entry *e)
 {
-	if (orphaned(e) || e->freed == CLAIMS_LAPSED || !c->synced)
+	if (e->unproven || resumes(e, now) || backing_off(e) || orphaned(e) || !c->synced ||
+	    e->freed == CLAIMS_LAPSED || e->freed == CLAIMS_DOUBTED)
 		return true;
-	if (resumes(e, now) ||
-	    (e->freed == CLAIMS_YIELDED && now - e->freed_ms < CLAIMS_YIELDED_MS))
+	if (e->freed == CLAIMS_YIELDED && now - e->freed_ms < CLAIMS_YIELDED_MS)
 		return false;
 	return c->opts.first_use_probe;
+}
+
+static bool hears_peers(const struct claims *c, int64_t now)
+{
+	for (size_t i = 0; i < c->member->n_slots; i++)
+		if (c->member->peers[i] &&
+		    now - c->member->peers[i]->heard_directly_ms <= HEARD_LATELY_MS)
+			return true;
+	return false;
+}
+
+uint8_t asks_needed(const struct claims *c, int64_t now, const struct claims_entry *e)
+{
+	if (backing_off(e))
+		return ASKS_ANSWERED;
+	bool sure = c->synced && hears_peers(c, now) && now >= c->doubt_until_ms;
+	return sure ? 1 : ASKS_UNSURE;
 }
 
 /*

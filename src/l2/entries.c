@@ -176,6 +176,7 @@ void own_set(struct claims *c, struct claims_entry *e, const struct wire_claim *
 void own_clear(struct claims *c, struct claims_entry *e)
 {
 	own_remove(c, e);
+	e->unproven = false;
 	tell(c, e);
 }
 

@@ -161,6 +161,11 @@ static void carry_out(struct segment *s, const struct claims_action *a)
 		send_arp(s, &p);
 		s->stats.probes++;
 		break;
+	case CLAIMS_ASK_PEER:
+		p = arp_question(s->member.opts.mac, s->source, a->addr);
+		memcpy(p.dst, s->member.peers[a->slot]->mac, ARP_MAC_SIZE);
+		send_arp(s, &p);
+		break;
 	case CLAIMS_ANNOUNCE:
 		p = arp_gratuitous(s->member.opts.mac, a->addr, ARP_REQUEST);
 		send_arp(s, &p);
@@ -228,10 +233,13 @@ static void member_event(struct member_peer *p, enum member_event event, void *a
 	claims_peer_event(&s->claims, s->last_turn_ms, p, event);
 }
 
-/* Who was away for longer than others wait for him must not go on as if nothing had happened. */
+/*
+ * Others wait for us until dead_ms after our last heartbeat, which may have gone out some time before we were stopped.
+ * From then on we must not go on as if nothing had happened.
+ */
 static bool was_away(const struct segment *s, int64_t now)
 {
-	return now - s->last_turn_ms > s->dead_ms;
+	return now - s->member.last_beat_ms > s->dead_ms || now - s->last_turn_ms > s->dead_ms;
 }
 
 /* Every input begins here. */
@@ -274,10 +282,15 @@ static void receive_arp(struct segment *s, int64_t now, const struct arp_packet 
 	const uint8_t *mac = s->member.opts.mac;
 	if (memcmp(p->sender_mac, mac, ARP_MAC_SIZE) == 0)
 		return;
-	if (p->sender)
-		claims_seen(&s->claims, now, p->sender, p->sender_mac);
-	else if (p->op == ARP_REQUEST)
+	bool is_answer =
+		p->op == ARP_REPLY && p->target == 0 && memcmp(p->dst, mac, ARP_MAC_SIZE) == 0;
+	if (p->sender) {
+		claims_seen(&s->claims, now, p->sender, p->sender_mac, is_answer);
+		if (p->op == ARP_REPLY)
+			claims_seen_node(&s->claims, p->sender, p->sender_mac);
+	} else if (p->op == ARP_REQUEST) {
 		claims_seen_probe(&s->claims, now, p->target, p->sender_mac);
+	}
 
 	bool to_us = memcmp(p->dst, arp_broadcast, ARP_MAC_SIZE) == 0 ||
 	             memcmp(p->dst, mac, ARP_MAC_SIZE) == 0;
@@ -333,8 +346,10 @@ void segment_receive(struct segment *s, int64_t now, const void *frame, size_t s
 		r = wire_decode(s->key, frame, size, &msg);
 		if (r == 0)
 			receive_message(s, now, &msg);
-		else if (r != -ENOMSG)
+		else if (r != -ENOMSG) {
 			s->stats.heartbeats_refused++;
+			claims_seen_refused(&s->claims, now);
+		}
 	}
 	flush(s, now);
 }
@@ -406,6 +421,7 @@ void segment_add_stats(const struct segment *s, struct l2_stats *stats)
 	stats->takeovers += s->claims.takeovers;
 	stats->yields += s->claims.yields;
 	stats->conflicts += s->claims.conflicts;
+	stats->two_owners += s->claims.two_owners;
 }
 
 size_t segment_n_slots(const struct segment *s)

@@ -135,14 +135,16 @@ static void receive_claim(struct claims *c, int64_t now, struct member_peer *p,
 		settle(c, now, entry_find(c, claim->addr));
 }
 
-static void receive_gone(struct claims *c, int64_t now, struct member_peer *p, uint32_t addr)
+/* @how: CLAIMS_DOUBTED unless the peer is known to have been the only one to answer. */
+static void receive_gone(struct claims *c, int64_t now, struct member_peer *p, uint32_t addr,
+                         enum claims_freed how)
 {
 	struct claims_entry *e = entry_find(c, addr);
 	struct claims_held *h = e ? table_find(e, p) : NULL;
 	if (!h)
 		return;
 	table_drop(c, h);
-	freed_by(e, now, p, CLAIMS_YIELDED);
+	freed_by(e, now, p, how);
 	settle(c, now, e);
 }
 
@@ -165,7 +167,7 @@ static void receive_part(struct claims *c, int64_t now, struct member_peer *p,
 		next = h->next_of;
 		if (!h->former && h->claim.addr >= msg->first && h->claim.addr <= msg->last &&
 		    !part_has(msg, h->claim.addr))
-			receive_gone(c, now, p, h->claim.addr);
+			receive_gone(c, now, p, h->claim.addr, CLAIMS_DOUBTED);
 	}
 }
 
@@ -236,7 +238,10 @@ void tables_receive(struct claims *c, int64_t now, struct member_peer *p,
 	case WIRE_DELTA:
 		for (size_t i = 0; i < msg->n; i++)
 			if (msg->claims[i].flags & WIRE_CLAIM_GONE)
-				receive_gone(c, now, p, msg->claims[i].addr);
+				receive_gone(c, now, p, msg->claims[i].addr,
+				             msg->claims[i].flags & WIRE_CLAIM_WEAK
+				                     ? CLAIMS_DOUBTED
+				                     : CLAIMS_YIELDED);
 			else
 				receive_claim(c, now, p, &msg->claims[i]);
 		break;
@@ -275,6 +280,9 @@ static bool next_delta(struct claims *c, struct wire_msg *msg)
 			*claim = e->own;
 		else
 			*claim = (struct wire_claim){ .addr = addr, .flags = WIRE_CLAIM_GONE };
+		/* Given up to another that answers: no peer may take it unasked. */
+		if (e && !e->claimed && backing_off(e))
+			claim->flags |= WIRE_CLAIM_WEAK;
 	}
 	return true;
 }

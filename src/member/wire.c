@@ -253,8 +253,9 @@ size_t wire_encode(struct wire_key *k, const struct wire_msg *m, uint32_t source
 
 /* ---- decoding ---- */
 
-/* Checks the headers; the UDP payload in *@ret_payload, or what wire_decode() says. */
-static int read_headers(const void *frame, size_t size, struct cursor *ret_payload)
+/* Checks the headers; the UDP payload and the source address, or what wire_decode() says. */
+static int read_headers(const void *frame, size_t size, struct cursor *ret_payload,
+                        uint32_t *ret_source)
 {
 	struct cursor c = cursor_of(frame, size);
 	cursor_skip(&c, 2 * WIRE_MAC_SIZE);
@@ -265,7 +266,8 @@ static int read_headers(const void *frame, size_t size, struct cursor *ret_paylo
 	cursor_skip(&c, 2);
 	uint16_t fragment = cursor_u16(&c);
 	uint8_t ttl = cursor_u8(&c), protocol = cursor_u8(&c);
-	cursor_skip(&c, 6);
+	cursor_skip(&c, 2);
+	uint32_t source = cursor_u32(&c);
 	uint32_t destination = cursor_u32(&c);
 	size_t options = version_ihl >> 4 == 4 && (version_ihl & 15) >= 5
 	                         ? (size_t)(version_ihl & 15) * 4 - IPV4_SIZE
@@ -281,6 +283,7 @@ static int read_headers(const void *frame, size_t size, struct cursor *ret_paylo
 	    (size_t)udp_size + IPV4_SIZE + options != total || (size_t)udp_size - UDP_SIZE > c.left)
 		return -EBADMSG;
 	*ret_payload = cursor_of(c.p, (size_t)udp_size - UDP_SIZE);
+	*ret_source = source;
 	return 0;
 }
 
@@ -379,7 +382,8 @@ int wire_decode(struct wire_key *k, const void *frame, size_t size, struct wire_
 {
 	struct cursor c;
 	uint8_t expected[MAC_SIZE];
-	int r = read_headers(frame, size, &c);
+	uint32_t source;
+	int r = read_headers(frame, size, &c, &source);
 	if (r < 0)
 		return r;
 	if (c.left < MAC_SIZE)
@@ -389,5 +393,8 @@ int wire_decode(struct wire_key *k, const void *frame, size_t size, struct wire_
 	if (!sign(k, payload, payload_size, expected) ||
 	    CRYPTO_memcmp(expected, payload + payload_size, MAC_SIZE) != 0)
 		return -EBADMSG;
-	return wire_parse(payload, payload_size, ret_msg);
+	r = wire_parse(payload, payload_size, ret_msg);
+	if (r == 0)
+		ret_msg->source = source;
+	return r;
 }

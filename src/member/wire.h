@@ -61,7 +61,8 @@ struct wire_echo {
 
 #define WIRE_CLAIM_WEAK \
 	0x01 /* made while most of the known nodes were unheard, or kept through a silence of ours */
-#define WIRE_CLAIM_GONE 0x80 /* in a delta: given up */
+#define WIRE_CLAIM_GONE \
+	0x80 /* in a delta: given up; if weak, too, because another answers for it */
 #define WIRE_CLAIM_FLAGS 0x81
 
 struct wire_claim {
@@ -82,6 +83,7 @@ struct wire_msg {
 	uint64_t digest;   /* of the sender's claims, after this message */
 	uint32_t n_claims; /* how many they are */
 	uint16_t mtu;      /* the sender's, in steps of WIRE_MTU_STEP; 0: it takes any message */
+	uint32_t source;   /* of the IP header, which is not signed; wire_decode() alone knows it */
 
 	size_t n; /* elements in use of the array that the type has */
 	union {

@@ -57,6 +57,40 @@ static bool takes(const struct sim_node *n, size_t size)
 	return n->mtu == 0 || size <= n->mtu + ETHERNET_SIZE;
 }
 
+static bool is_for(const struct sim_node *to, const uint8_t *frame)
+{
+	return (frame[0] & 1) || memcmp(frame, to->mac, sizeof(to->mac)) == 0;
+}
+
+static bool is_multicast(const uint8_t *frame)
+{
+	return memcmp(frame, wire_group_mac, WIRE_MAC_SIZE) == 0;
+}
+
+static void transmit(struct sim *s, const struct sim_node *from, const uint8_t *frame, size_t size)
+{
+	for (size_t to = 0; from->link_up && to < s->n_nodes; to++)
+		if (to != from->index && !s->blocked[from->index][to] &&
+		    !(is_multicast(frame) && s->filtered[from->index][to]) &&
+		    is_for(&s->nodes[to], frame) && takes(&s->nodes[to], size) &&
+		    (!s->mtu || size <= s->mtu + ETHERNET_SIZE) &&
+		    sim_random(s, 100) >= (uint64_t)s->loss_percent)
+			sim_inject(s, to, frame, size);
+}
+
+/* As Linux does, for the address of its interface. */
+static void kernel_receives(struct sim *s, struct sim_node *n, const uint8_t *frame, size_t size)
+{
+	struct arp_packet p;
+	if (n->ignores_arp || arp_decode(frame, size, &p) < 0 || p.op != ARP_REQUEST ||
+	    p.target != SIM_FIRST_NODE + (uint32_t)n->index)
+		return;
+	struct arp_packet answer = arp_answer(&p, n->mac);
+	uint8_t bytes[ARP_FRAME_SIZE];
+	arp_encode(&answer, bytes);
+	transmit(s, n, bytes, sizeof(bytes));
+}
+
 static int on_send(const void *frame, size_t size, void *arg)
 {
 	struct sim_node *from = arg;
@@ -68,13 +102,8 @@ static int on_send(const void *frame, size_t size, void *arg)
 	if (s->record_from == (int)from->index)
 		put_frame(&s->recorded, &s->n_recorded, &s->recorded_cap,
 		          (struct sim_frame){ .size = size, .data = xmemdup(frame, size) });
-	if (!from->link_up)
-		return 0;
-	for (size_t to = 0; to < s->n_nodes; to++)
-		if (to != from->index && takes(&s->nodes[to], size) &&
-		    !s->blocked[from->index][to] && sim_random(s, 100) >= (uint64_t)s->loss_percent)
-			sim_inject(s, to, frame, size);
-	if (s->stranger_address)
+	transmit(s, from, frame, size);
+	if (s->stranger_address && from->link_up)
 		stranger_answers(s, from->index, frame, size);
 	return 0;
 }
@@ -98,8 +127,11 @@ static void deliver(struct sim *s)
 {
 	/* What is sent meanwhile is appended, and comes in its own time. */
 	size_t n = s->n_frames, kept = 0;
-	for (size_t i = 0; i < s->n_nodes; i++)
+	for (size_t i = 0; i < s->n_nodes; i++) {
 		s->nodes[i].received = 0;
+		if (turns(s, &s->nodes[i]))
+			s->nodes[i].queued = 0;
+	}
 	for (size_t i = 0; i < n; i++) {
 		struct sim_frame f = s->frames[i];
 		struct sim_node *to = &s->nodes[f.to];
@@ -108,7 +140,19 @@ static void deliver(struct sim *s)
 			continue;
 		}
 		bool fits = !s->buffer_frames || to->received++ < s->buffer_frames;
-		if (fits && turns(s, to) && to->link_up)
+		if (!fits || !to->link_up || to->host_down) {
+			free(f.data);
+			continue;
+		}
+		if (!f.seen)
+			kernel_receives(s, to, f.data, f.size);
+		if (to->segment && !turns(s, to) && to->queued < SIM_BUFFER_FRAMES) {
+			to->queued += !f.seen;
+			f.seen = true;
+			s->frames[kept++] = f;
+			continue;
+		}
+		if (turns(s, to))
 			segment_receive(to->segment, s->now, f.data, f.size);
 		free(f.data);
 	}
@@ -187,11 +231,17 @@ void sim_fini(struct sim *s)
 	free(s->recorded);
 }
 
+void sim_key(struct sim *s, size_t node, const char *key)
+{
+	wire_key_free(s->nodes[node].key);
+	s->nodes[node].key = wire_key_new((const uint8_t *)key, strlen(key));
+}
+
 void sim_start(struct sim *s, size_t node)
 {
 	struct sim_node *n = &s->nodes[node];
 	struct segment_options opts = { .l2 = &n->opts,
-		                        .source = 0xc0a8010b + (uint32_t)node,
+		                        .source = SIM_FIRST_NODE + (uint32_t)node,
 		                        .mtu = n->mtu,
 		                        .incarnation = 1 + sim_random(s, UINT64_MAX),
 		                        .seed = s->random };
@@ -227,6 +277,13 @@ void sim_mtu(struct sim *s, size_t node, size_t mtu)
 	s->nodes[node].mtu = mtu;
 	if (s->nodes[node].segment)
 		segment_set_mtu(s->nodes[node].segment, s->now, mtu);
+}
+
+void sim_power(struct sim *s, size_t node, bool on)
+{
+	s->nodes[node].host_down = !on;
+	if (!on && s->nodes[node].segment)
+		sim_kill(s, node);
 }
 
 void sim_pause(struct sim *s, size_t node, int64_t ms)
@@ -311,6 +368,7 @@ static void observe(struct sim *s, size_t a)
 void sim_run(struct sim *s, int64_t ms)
 {
 	for (int64_t end = s->now + ms; s->now < end; s->now++) {
+		deliver(s);
 		for (size_t i = 0; i < s->n_nodes; i++) {
 			struct sim_node *n = &s->nodes[i];
 			/* A bit late, as real ones, so that heartbeats drift. */
@@ -318,7 +376,6 @@ void sim_run(struct sim *s, int64_t ms)
 			    sim_random(s, 2))
 				segment_tick(n->segment, s->now);
 		}
-		deliver(s);
 		for (size_t a = 0; a < s->n_addresses; a++)
 			observe(s, a);
 	}

@@ -3,9 +3,12 @@
 #define FAIRLEAD_TESTS_L2_SIM_H
 
 /*
- * Several nodes on a simulated segment, in virtual time: frames are delayed, reordered, lost and blocked as told, nodes
- * are killed, stopped and restarted, and at each millisecond it is noted who answers for what.  Everything follows from the
- * seed.
+ * Several nodes on a simulated segment, in virtual time: frames are delayed, reordered, lost and blocked as asked for, nodes
+ * are killed, stopped, restarted and rebooted, and at each millisecond it is noted which of them answer for what.  Everything
+ * follows from the seed.
+ *
+ * A node is a kernel, which answers ARP for the node's own address, and a speaker.  A speaker that is paused finds afterwards
+ * what its socket's buffer has kept.
  */
 
 #include <stdbool.h>
@@ -17,6 +20,8 @@
 #define SIM_NODES_MAX 6
 #define SIM_ADDRESSES_MAX 2048
 #define SIM_FIRST_ADDRESS 0xc0a801f0u /* 192.168.1.240 */
+#define SIM_FIRST_NODE 0xc0a8010bu    /* 192.168.1.11, and so on */
+#define SIM_BUFFER_FRAMES 128         /* kept for a speaker that is paused */
 #define SIM_HEARTBEAT_MS 100
 #define SIM_DEAD_MS 350
 #define SIM_HOLD_MS 5000
@@ -31,7 +36,8 @@ struct sim_node {
 	uint8_t mac[6];
 	struct segment *segment; /* NULL: not running */
 	struct wire_key *key;
-	bool link_up;
+	bool link_up, host_down;
+	bool ignores_arp; /* its kernel does not answer for its own address */
 	size_t mtu; /* of its interface: larger datagrams are neither sent nor received; 0: any */
 	int64_t paused_until_ms;
 	struct l2_options opts;
@@ -39,12 +45,14 @@ struct sim_node {
 	struct l2_want *wants;
 	uint64_t frames_sent, probes_sent, gratuitous_sent;
 	size_t received; /* frames in this millisecond */
+	size_t queued;   /* frames kept while it is paused */
 };
 
 struct sim_frame {
 	int64_t at_ms;
 	size_t to, size;
 	uint8_t *data;
+	bool seen; /* by the kernel; it waits for a speaker that is paused */
 };
 
 struct sim {
@@ -57,7 +65,9 @@ struct sim {
 	int loss_percent;
 	bool reorder;
 	size_t buffer_frames; /* what a node can receive in a millisecond; the rest is lost.  0: all */
-	bool blocked[SIM_NODES_MAX][SIM_NODES_MAX]; /* [from][to] */
+	bool blocked[SIM_NODES_MAX][SIM_NODES_MAX];  /* [from][to] */
+	bool filtered[SIM_NODES_MAX][SIM_NODES_MAX]; /* heartbeats only */
+	size_t mtu; /* of the wire: larger datagrams vanish; 0: none do */
 	struct sim_frame *frames;
 	size_t n_frames, frames_cap;
 
@@ -79,6 +89,8 @@ struct sim {
 uint64_t sim_random(struct sim *s, uint64_t bound);
 void sim_init(struct sim *s, uint64_t seed, size_t n_nodes, size_t n_addresses);
 void sim_fini(struct sim *s);
+/* Gives the node another heartbeat key before its speaker starts; "": none. */
+void sim_key(struct sim *s, size_t node, const char *key);
 /* Starts the node's speaker, with the view that node->wants is. */
 void sim_start(struct sim *s, size_t node);
 /* Ends it without a word (kill -9), or with a farewell. */
@@ -87,6 +99,8 @@ void sim_stop(struct sim *s, size_t node, enum l2_stop how);
 void sim_link(struct sim *s, size_t node, bool up);
 /* Another MTU of the node's interface, of which its speaker learns. */
 void sim_mtu(struct sim *s, size_t node, size_t mtu);
+/* The whole machine stops at once, or is there again, with or without a speaker as before. */
+void sim_power(struct sim *s, size_t node, bool on);
 void sim_pause(struct sim *s, size_t node, int64_t ms);
 /* Gives the node its (changed) view anew. */
 void sim_publish(struct sim *s, size_t node);

@@ -652,9 +652,9 @@ static void an_owner_without_news_yields_to_one_with(void **state)
 	size_t a = owned_by(0), other = owned_by(1);
 	sim.nodes[0].view.view_fresh = false;
 	sim_publish(&sim, 0);
-	sim_run(&sim, 25000);
+	sim_run(&sim, 4000);
 	assert_int_equal(total_changes(), 0);
-	sim_run(&sim, 10000);
+	sim_run(&sim, 3000);
 	assert_in_range(sim_owner(&sim, a), 1, 2);
 	assert_int_equal(sim.changes[other], 0);
 	assert_in_range(sim.worst_several_ms, 0, 10);
@@ -743,8 +743,8 @@ static void heal(void)
 static void after_any_faults_all_is_well_again(void **state)
 {
 	(void)state;
-	const char *env = getenv("SIM_SCENARIOS");
-	uint64_t n = env ? strtoull(env, NULL, 10) : 1500;
+	const char *env = getenv("FAIRLEAD_SEEDS");
+	uint64_t n = env ? strtoull(env, NULL, 10) : 500;
 	int64_t worst_none = 0, worst_several = 0;
 	for (uint64_t seed = 0; seed < n; seed++) {
 		sim_init(&sim, seed, 2 + seed % 4, 4);

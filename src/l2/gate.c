@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/*
+ * The gate that every road to answering for an address passes.
+ *
+ * A claim tells only those that hear us, and hear us with the same key.  So before this node answers, whether the claim is
+ * new, recalled by the peers after a restart, or was kept while this node was silent (its link was down, its process was
+ * stopped), it waits for its turn and asks the network by ARP probes; while it asks it does not answer.  Only an address whose
+ * holder is known to have let go needs no question.
+ *
+ * How often it asks.  Where peers are heard without losses one probe is enough: another owner would be a peer, and its
+ * claim known.  Where no peer is heard, frames were lost or refused a moment ago, or somebody answered before, the probes
+ * are all there is, so there are three of them in little more time.
+ *
+ * Probes of others that ask at the same moment are reason to wait (RFC 5227 2.1.1), but whoever asks on and on, in whatever
+ * name, must not keep the address from everybody: patience with them is bounded.
+ */
+#include "l2/claims_internal.h"
+
+#include <string.h>
+
+#include "fairlead/mem.h"
+
+/* The n-th candidate waits n times so long before it claims what nobody holds. */
+#define RANK_STEP_MS 150
+/* How long the first candidate waits for the claims of a peer that is known to have claims we have not seen. */
+#define SYNC_PATIENCE_MS 500
+#define SYNC_POLL_MS 10
+/* Who finds an address answered for asks again after this, doubled each time. */
+#define BACKOFF_MS 200
+#define BACKOFF_STEPS 5
+/* Others that ask for an address, and do not take it, hold up its claim for so long, or up to twice that. */
+#define GIVE_WAY_MS 500
+/*
+ * So many probes go out at once, and as many after each pause: the receive buffer of who should answer holds a hundred or
+ * so frames, and a probe that it loses makes a second owner.
+ */
+#define PROBES_AT_ONCE 32
+#define PROBES_PAUSE_MS 2
+
+bool backing_off(const struct claims_entry *e)
+{
+	return e->state == L2_STILL_ANSWERED || e->state == L2_CONFLICT;
+}
+
+void back_off(struct claims *c, int64_t now, struct claims_entry *e, enum l2_ownership state,
+              const uint8_t *mac)
+{
+	if (e->step < BACKOFF_STEPS)
+		e->step++;
+	memcpy(e->rival_mac, mac, WIRE_MAC_SIZE);
+	e->asked_since_ms = 0;
+	set_state(c, e, state);
+	entry_wake_at(c, e, now + (BACKOFF_MS << (e->step - 1)));
+}
+
+void gate_close(struct claims_entry *e)
+{
+	e->free_since_ms = e->asked_since_ms = 0;
+}
+
+/* Who has found the address answered for still says so while he waits. */
+static void wait_until(struct claims *c, struct claims_entry *e, int64_t at_ms)
+{
+	if (!backing_off(e))
+		set_state(c, e, L2_WAITING);
+	entry_wake_at(c, e, at_ms);
+}
+
+/* ---- others that ask ---- */
+
+/*
+ * Is another's probe reason to wait?  A speaker that asks claims soon after, or was answered; whoever asks on and on is some
+ * other program, or lends a peer's name to its frames.  Speakers that do not know each other lose patience at different
+ * times.
+ */
+static bool is_patient(const struct claims *c, int64_t now, const struct claims_entry *e)
+{
+	int64_t patience = GIVE_WAY_MS + (int64_t)(score(e->addr, c->name_hash) % GIVE_WAY_MS);
+	return !e->asked_since_ms || now - e->asked_since_ms < patience;
+}
+
+/*
+ * When somebody else last asked for the address, CLAIMS_NEVER negated if that is not known or no reason to wait.  It need not
+ * be wanted here yet: news of a Service come to two nodes a moment apart.
+ */
+static int64_t heard_probe_ms(const struct claims *c, int64_t now, const struct claims_entry *e)
+{
+	int64_t at = -CLAIMS_NEVER;
+	for (size_t i = 0; is_patient(c, now, e) && i < ARRAY_LEN(c->probes_heard); i++)
+		if (c->probes_heard[i].addr == e->addr && c->probes_heard[i].at_ms > at)
+			at = c->probes_heard[i].at_ms;
+	return at;
+}
+
+void claims_seen_probe(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac)
+{
+	size_t i = c->next_probe_heard++ % ARRAY_LEN(c->probes_heard);
+	c->probes_heard[i].addr = addr;
+	c->probes_heard[i].at_ms = now;
+	struct claims_entry *e = entry_find(c, addr);
+	if (!e)
+		return;
+	if (e->free_since_ms && !e->asked_since_ms)
+		e->asked_since_ms = now;
+	/* RFC 5227 2.1.1 has both give way; so that one goes on, it is the lower address here. */
+	if (e->state == L2_PROBING && is_patient(c, now, e) &&
+	    memcmp(mac, c->member->opts.mac, WIRE_MAC_SIZE) < 0)
+		wait_until(c, e, now + RANK_STEP_MS);
+}
+
+/* ---- asking ---- */
+
+/* When this node may ask for what nobody holds, or claim it. */
+static int64_t turn_of(const struct claims *c, int64_t now, const struct claims_entry *e)
+{
+	int64_t turn = e->free_since_ms;
+	int64_t give_way_until = heard_probe_ms(c, now, e) + RANK_STEP_MS;
+	if (!backing_off(e) && !e->claimed && !resumes(e, now))
+		turn += (int64_t)rank(c, now, e) * RANK_STEP_MS;
+	return turn > give_way_until ? turn : give_way_until;
+}
+
+int64_t probe_turn(struct claims *c, int64_t now)
+{
+	if (now - c->probed.at_ms >= PROBES_PAUSE_MS) {
+		c->probed.at_ms = now;
+		c->probed.n = 0;
+	}
+	if (c->probed.n < PROBES_AT_ONCE) {
+		c->probed.n++;
+		return now;
+	}
+	if (c->held_back.at_ms <= now) {
+		c->held_back.at_ms = c->probed.at_ms + PROBES_PAUSE_MS;
+		c->held_back.n = 0;
+	} else if (c->held_back.n == PROBES_AT_ONCE) {
+		c->held_back.at_ms += PROBES_PAUSE_MS;
+		c->held_back.n = 0;
+	}
+	c->held_back.n++;
+	return c->held_back.at_ms;
+}
+
+/* The first question, or one more; several in a row come a little closer, and the last waits its full time. */
+static void ask(struct claims *c, int64_t now, struct claims_entry *e)
+{
+	int64_t turn = probe_turn(c, now);
+	if (turn > now && e->state == L2_PROBING) {
+		entry_wake_at(c, e, turn);
+		return;
+	}
+	if (turn > now) {
+		wait_until(c, e, turn);
+		return;
+	}
+	if (e->state != L2_PROBING)
+		e->asks = asks_needed(c, now, e);
+	if (e->state != L2_PROBING && !backing_off(e))
+		e->step = 0;
+	set_state(c, e, L2_PROBING);
+	action_add(c, CLAIMS_PROBE, e->addr);
+	e->asks--;
+	entry_wake_at(c, e, now + (e->asks ? c->opts.probe_ms * 3 / 5 : c->opts.probe_ms));
+}
+
+bool gate_passes(struct claims *c, int64_t now, struct claims_entry *e, bool overrule)
+{
+	if (!c->ready) {
+		gate_close(e);
+		set_state(c, e, L2_WAITING);
+		entry_wake_at(c, e, CLAIMS_NEVER);
+		return false;
+	}
+	if (backing_off(e) && now < e->at_ms)
+		return false;
+	if (e->state == L2_PROBING) {
+		if (now >= e->at_ms && e->asks)
+			ask(c, now, e);
+		return now >= e->at_ms;
+	}
+	if (!e->free_since_ms)
+		e->free_since_ms = now;
+	int64_t turn = turn_of(c, now, e);
+	if (now < turn) {
+		wait_until(c, e, turn);
+	} else if (!c->synced && now < turn + SYNC_PATIENCE_MS) {
+		wait_until(c, e, now + SYNC_POLL_MS);
+	} else if (!overrule && must_ask(c, now, e)) {
+		ask(c, now, e);
+	} else {
+		return true;
+	}
+	return false;
+}

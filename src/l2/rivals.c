@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/*
+ * Others that answer for an address of ours: strangers, speakers with another key, peers that are dead to us because
+ * heartbeats are filtered.  ARP is all that we share with them (RFC 5227 2.4).
+ *
+ * Meeting.  An owner sees another's gratuitous ARP by chance only, so while there may be speakers that we do not hear (a
+ * Node of the cluster that is no living peer here, heartbeats refused) it asks for its own addresses by a probe, each every
+ * few seconds, and all together at a bounded rate.  An owner that is asked answers, whoever asks.
+ *
+ * Proof.  What somebody sends of its own accord proves nothing: one forged frame a second would silence an address for ever.
+ * It makes us say once that the address is ours, and ask.  Only an answer to that probe, to us alone and in time, makes a
+ * rival.  A machine that answers each probe in another's name can do what it likes to ARP anyway; one that does not listen
+ * must fill the short time after each of our probes with forged answers, and as long as it does the address is lost to it.
+ *
+ * Parting.  Both owners know the address and both MAC addresses, and neither needs to know the other's name, so the
+ * rendezvous order is over these.  Each says once more that it has the address, by which the other learns of it, and asks
+ * again: after two answers the second in the order ceases, and tries later like every node that finds an address answered
+ * for.  (Had the segment been apart and healed, heartbeats come before the second answer, and claims know better which part
+ * should prevail.)  A rival that goes on answering the first for CEASE_MS is no speaker and keeps the address: then the first
+ * ceases, too.
+ */
+#include "config.h"
+
+/*
+ * Others that answer for an address of ours: strangers, speakers with another key, peers that are dead to us because
+ * heartbeats are filtered.  ARP is all that we share with them (RFC 5227 2.4).
+ *
+ * Meeting.  An owner sees another's gratuitous ARP by chance only, so while there may be speakers that we do not hear (a
+ * Node of the cluster that is no living peer here, heartbeats refused) it asks for its own addresses by a probe, each every
+ * few seconds, and all together at a bounded rate.  An owner that is asked answers, whoever asks.
+ *
+ * Proof.  What somebody sends of its own accord proves nothing: one forged frame a second would silence an address for ever.
+ * It makes us say once that the address is ours, and ask.  Only an answer to that probe, to us alone and in time, makes a
+ * rival.  A machine that answers each probe in another's name can do what it likes to ARP anyway; one that does not listen
+ * must fill the short time after each of our probes with forged answers, and as long as it does the address is lost to it.
+ *
+ * Parting.  Both owners know address and both MAC addresses, and neither needs to know the other's name, so the
+ * rendezvous order is over these: the second in it ceases at once, and asks again later like every node that finds an address
+ * answered for.  (Only where the rival is a peer that was dead to us it waits for a moment: if the segment has just healed,
+ * heartbeats come, and claims know better which part should prevail.)  The first says again that it has the address, by which the second learns of it.  A rival that goes on
+ * answering in spite of that for CEASE_MS is no speaker and keeps the address: then the first ceases, too.
+ */
+#include "l2/claims_internal.h"
+
+#include <string.h>
+
+/* RFC 5227 2.4: defend no more often. */
+#define DEFEND_MS 10000
+/* One address is verified no more often than this, and the answer comes within that time. */
+#define VERIFY_GAP_MS 500
+#define VERIFY_WAIT_MS 100
+/* After a sighting it is verified so often more, as question or answer may be lost. */
+#define SUSPICIONS 3
+/* How often, while unheard speakers may be about; and how far apart two addresses are verified at least. */
+#define VERIFY_EVERY_MS 5000
+#define VERIFY_SPACE_MS 20
+/* A rival that answered is spoken of for so long; and the one that comes first endures one for so long. */
+#define TWO_OWNERS_MS 3000
+#define CEASE_MS 3000
+/* After frames that were lost or refused there may be more of them. */
+#define DOUBT_MS 5000
+/* A living peer that answers has claimed the address, and its claim comes within that time. */
+#define PEER_TELLS_MS 200
+
+void doubt(struct claims *c, int64_t now)
+{
+	c->doubt_until_ms = now + DOUBT_MS;
+}
+
+/* ---- looking for them ---- */
+
+/* Are there speakers, or may there be some, that do not hear our claims? */
+static bool is_exposed(const struct claims *c, int64_t now)
+{
+	size_t heard = 0;
+	if (now < c->doubt_until_ms || !c->view || member_has_strangers(c->member, now))
+		return true;
+	for (size_t i = 0; i < c->member->n_slots; i++) {
+		const struct member_peer *p = c->member->peers[i];
+		if (p && p->state == MEMBER_ALIVE && c->tables[i].node_index >= 0)
+			heard++;
+	}
+	return heard + 1 < c->view->n_nodes;
+}
+
+/* Spread, so that many addresses do not stay in step. */
+static int64_t next_verification(const struct claims *c, int64_t now, const struct claims_entry *e)
+{
+	int64_t every = (int64_t)c->n_owned * VERIFY_SPACE_MS;
+	if (every < VERIFY_EVERY_MS)
+		every = VERIFY_EVERY_MS;
+	return now + every / 2 + (int64_t)(score(e->addr, (uint64_t)now) % (uint64_t)(every / 2));
+}
+
+static void schedule(struct claims *c, int64_t now, struct claims_entry *e)
+{
+	e->verify_at_ms = c->exposed ? next_verification(c, now, e) : CLAIMS_NEVER;
+}
+
+void rivals_begin(struct claims *c, int64_t now, struct claims_entry *e)
+{
+	e->verified_ms = 0;
+	e->suspicions = 0;
+	schedule(c, now, e);
+}
+
+void rivals_verify(struct claims *c, int64_t now, struct claims_entry *e)
+{
+	if (now < e->verify_at_ms)
+		return;
+	if (!c->exposed && !e->suspicions) {
+		e->verify_at_ms = CLAIMS_NEVER;
+		return;
+	}
+	int64_t turn = probe_turn(c, now);
+	if (turn > now) {
+		e->verify_at_ms = turn;
+		return;
+	}
+	action_add(c, CLAIMS_PROBE, e->addr);
+	e->verified_ms = now;
+	schedule(c, now, e);
+	if (e->suspicions > 0) {
+		e->suspicions--;
+		e->verify_at_ms = now + VERIFY_GAP_MS;
+	}
+}
+
+static void verify_soon(struct claims *c, int64_t now, struct claims_entry *e)
+{
+	int64_t at = e->verified_ms ? e->verified_ms + VERIFY_GAP_MS : now;
+	e->suspicions = SUSPICIONS;
+	if (at < now)
+		at = now;
+	if (at < e->verify_at_ms)
+		e->verify_at_ms = at;
+	if (at < e->at_ms)
+		entry_wake_at(c, e, at);
+}
+
+void rivals_review(struct claims *c, int64_t now)
+{
+	bool was = c->exposed;
+	c->exposed = is_exposed(c, now);
+	if (was || !c->exposed)
+		return;
+	for (struct claims_entry *e = c->entries; e; e = e->hh.next) {
+		if (e->state != L2_OWNER || e->verify_at_ms != CLAIMS_NEVER)
+			continue;
+		e->verify_at_ms = next_verification(c, now, e);
+		if (e->verify_at_ms < e->at_ms)
+			entry_wake_at(c, e, e->verify_at_ms);
+	}
+}
+
+void claims_seen_refused(struct claims *c, int64_t now)
+{
+	doubt(c, now);
+}
+
+/* ---- two owners ---- */
+
+/* Does the one at @mac come before us in the order for this address? */
+static bool comes_first(const struct claims *c, const struct claims_entry *e, const uint8_t *mac)
+{
+	uint64_t ours = score(e->addr, hash64(c->member->opts.mac, WIRE_MAC_SIZE, 0));
+	uint64_t theirs = score(e->addr, hash64(mac, WIRE_MAC_SIZE, 0));
+	if (theirs != ours)
+		return theirs > ours;
+	return memcmp(mac, c->member->opts.mac, WIRE_MAC_SIZE) < 0;
+}
+
+/* Gives the address up to whoever answers at @mac. */
+static void cease(struct claims *c, int64_t now, struct claims_entry *e, const uint8_t *mac)
+{
+	const struct member_peer *p = member_by_mac(c->member, mac);
+	if (e->claimed)
+		own_clear(c, e);
+	back_off(c, now, e, p || orphaned(e) ? L2_STILL_ANSWERED : L2_CONFLICT, mac);
+}
+
+/* A machine sent something of its own accord as if it had the address. */
+static void defend(struct claims *c, int64_t now, struct claims_entry *e)
+{
+	if (now - e->defended_ms >= DEFEND_MS) {
+		e->defended_ms = now;
+		c->conflicts++;
+		action_add(c, CLAIMS_ANNOUNCE, e->addr);
+	}
+	verify_soon(c, now, e);
+}
+
+static void part(struct claims *c, int64_t now, struct claims_entry *e, const uint8_t *mac)
+{
+	if (!e->two_owners) {
+		e->two_owners = true;
+		e->rival_since_ms = now;
+		e->defended_ms = now;
+		c->two_owners++;
+		c->conflicts++;
+	}
+	e->rival_until_ms = now + TWO_OWNERS_MS;
+	memcpy(e->rival_mac, mac, WIRE_MAC_SIZE);
+	action_add(c, CLAIMS_CHANGED, e->addr);
+	int64_t since = now - e->rival_since_ms;
+	if (since >= CEASE_MS || (since >= PEER_TELLS_MS && comes_first(c, e, mac))) {
+		e->step = 0;
+		cease(c, now, e, mac);
+		return;
+	}
+	action_add(c, CLAIMS_ANNOUNCE, e->addr);
+	verify_soon(c, now, e);
+}
+
+void rivals_expire(struct claims *c, int64_t now, struct claims_entry *e)
+{
+	if (!e->two_owners || now < e->rival_until_ms)
+		return;
+	e->two_owners = false;
+	if (e->want)
+		action_add(c, CLAIMS_CHANGED, e->addr);
+}
+
+/*
+ * Is the sender a living peer whose claims we know, and that claims nothing here?  Then its claim is on the way, or it is its
+ * kernel that answers.  With one that claims it, too, claims should have settled it; where they do not, it does not know ours.
+ */
+static bool is_known(const struct claims *c, const struct claims_entry *e,
+                     const struct member_peer *p)
+{
+	if (!p || !member_holds(p) || !c->tables[p->slot].synced)
+		return false;
+	for (const struct claims_held *h = e->others; h; h = h->next)
+		if (h->peer == p)
+			return false;
+	return true;
+}
+
+static void seen_while_asking(struct claims *c, int64_t now, struct claims_entry *e,
+                              const struct member_peer *p, const uint8_t *mac)
+{
+	if (p && p->state == MEMBER_ALIVE && c->tables[p->slot].synced) {
+		/* It claimed the address meanwhile, and will tell. */
+		entry_wake_at(c, e, now + PEER_TELLS_MS);
+		e->free_since_ms = e->at_ms;
+		set_state(c, e, L2_WAITING);
+		return;
+	}
+	if (!p)
+		c->conflicts++;
+	cease(c, now, e, mac);
+}
+
+void claims_seen(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac, bool is_answer)
+{
+	struct claims_entry *e = entry_find(c, addr);
+	const struct member_peer *p = member_by_mac(c->member, mac);
+	if (!e)
+		return;
+	if (e->state == L2_PROBING) {
+		seen_while_asking(c, now, e, p, mac);
+	} else if (e->state == L2_OWNER && !is_known(c, e, p)) {
+		doubt(c, now);
+		if (is_answer && e->verified_ms && now - e->verified_ms <= VERIFY_WAIT_MS)
+			part(c, now, e, mac);
+		else
+			defend(c, now, e);
+	}
+}
