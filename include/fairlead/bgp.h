@@ -76,6 +76,8 @@ int bgp_want_address(struct bgp_want *w, const struct addr *a, bool local,
  * data plane for more.
  */
 void bgp_want_only_less(struct bgp_want *w);
+/* The distinct prefixes so far that are no single address, in no order; a new array, and how many. */
+size_t bgp_want_aggregates(const struct bgp_want *w, struct prefix **ret_prefixes);
 /* The distinct prefixes so far. */
 size_t bgp_want_n_prefixes(struct bgp_want *w);
 

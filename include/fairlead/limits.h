@@ -54,7 +54,13 @@
 	  "further ones are left out", \
 	  "`left_out=` of the next line")
 
-#define LIMITS(X) LIMITS_HTTP(X) LIMITS_LOG(X)
+#define LIMITS_BGP(X) \
+	X(AGGREGATES, 256, "prefixes", \
+	  "aggregates announced by BGP whose unused addresses end at the node", \
+	  "packets to unused addresses of further ones go back and forth between router and node", \
+	  "`fairlead_bgp_aggregates{state=\"open\"}`, a log line")
+
+#define LIMITS(X) LIMITS_HTTP(X) LIMITS_LOG(X) LIMITS_BGP(X)
 /* clang-format on */
 
 enum {

@@ -337,6 +337,18 @@ void bgp_want_only_less(struct bgp_want *w)
 	w->only_less = true;
 }
 
+size_t bgp_want_aggregates(const struct bgp_want *w, struct prefix **ret_prefixes)
+{
+	struct prefix *prefixes = xcalloc(HASH_COUNT(w->prefixes) + 1, sizeof(*prefixes));
+	size_t n = 0;
+
+	for (const struct want_prefix *p = w->prefixes; p; p = p->hh.next)
+		if (p->prefix.len < addr_bits(&p->prefix.addr))
+			prefixes[n++] = p->prefix;
+	*ret_prefixes = prefixes;
+	return n;
+}
+
 size_t bgp_want_n_prefixes(struct bgp_want *w)
 {
 	return HASH_COUNT(w->prefixes);

@@ -15,6 +15,8 @@ libfairlead_a_SOURCES += \
 	src/speaker/routes.c \
 	src/speaker/routes.h \
 	src/speaker/secrets.c \
+	src/speaker/sinks.c \
+	src/speaker/sinks.h \
 	src/speaker/speaker.c \
 	src/speaker/speaker.h \
 	src/speaker/uninstall.c

@@ -15,6 +15,7 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "speaker/passwords.h"
+#include "speaker/sinks.h"
 
 struct held {
 	char *key; /* of the Service */
@@ -49,6 +50,7 @@ struct routes {
 	uint64_t published; /* generation */
 	struct seen seen, seen_less; /* by the last full publication, and by the last before it */
 	struct held *held;
+	struct sinks *sinks; /* NULL: not asked for */
 };
 
 /* ---- life ---- */
@@ -80,6 +82,7 @@ struct routes *routes_new(struct event_base *base, const struct routes_options *
 	r->changed = changed;
 	r->arg = arg;
 	r->shared_instance = o->shared_instance;
+	r->sinks = o->sinks ? sinks_new() : NULL;
 	r->look_ms = o->look_ms ? o->look_ms : ROUTES_LOOK_MS;
 	if (o->socket_dir) {
 		r->enabled = true;
@@ -124,6 +127,7 @@ void routes_free(struct routes *r)
 	HASH_ITER(hh, r->held, h, next)
 		held_free(r, h);
 	event_free(r->timer);
+	sinks_free(r->sinks);
 	labels_fini(&r->labels);
 	passwords_fini(&r->passwords);
 	free(r->bgpd_socket);
@@ -329,6 +333,19 @@ static void start_engine(struct routes *r, bool peers)
 	r->error = xstrdup(e.msg);
 }
 
+/* Before anything leads here. */
+static void want_sinks(struct routes *r, const struct bgp_want *w, bool only_less)
+{
+	struct prefix *prefixes;
+
+	if (!r->sinks)
+		return;
+	size_t n = bgp_want_aggregates(w, &prefixes);
+	sinks_want(r->sinks, prefixes, n, only_less);
+	sinks_update(r->sinks, false, clock_ms());
+	free(prefixes);
+}
+
 static void publish(struct routes *r, const struct view *v, struct announce *t, bool aloud,
                     bool only_less)
 {
@@ -344,6 +361,8 @@ static void publish(struct routes *r, const struct view *v, struct announce *t, 
 	if (!r->bgp && (n_peers || (x.configuration && may_have_leftovers(r))))
 		start_engine(r, n_peers > 0);
 	if (!r->bgp) {
+		if (x.configuration)
+			want_sinks(r, x.want, only_less);
 		bgp_want_free(x.want);
 		return;
 	}
@@ -355,6 +374,7 @@ static void publish(struct routes *r, const struct view *v, struct announce *t, 
 		want_policies(x.configuration, aloud, x.want);
 		announce_each(t, want_address, &x);
 	}
+	want_sinks(r, x.want, only_less);
 	r->published = bgp_publish(r->bgp, x.want);
 }
 
@@ -402,6 +422,12 @@ static void update_less(struct routes *r, const struct view *v, struct announce 
 	r->seen_less = now;
 }
 
+static bool is_withdrawn(const struct routes *r, uint64_t generation)
+{
+	return !r->bgp || bgp_applied_generation(r->bgp) >= generation ||
+	       bgp_reason(r->bgp, NULL) == REASON_BgpUnreachable;
+}
+
 void routes_update(struct routes *r, const struct view *v, struct announce *t)
 {
 	leave_engine(r);
@@ -409,16 +435,14 @@ void routes_update(struct routes *r, const struct view *v, struct announce *t)
 		update_all(r, v, t);
 	else if (r->enabled)
 		update_less(r, v, t);
+	else if (r->sinks)
+		sinks_want(r->sinks, NULL, 0, false); /* an earlier life may have had BGP */
 	announce_routes(t, reason_of, r);
+	if (r->sinks)
+		sinks_update(r->sinks, is_withdrawn(r, r->published), clock_ms());
 }
 
 /* ---- rules that wait for a withdrawal ---- */
-
-static bool is_withdrawn(const struct routes *r, uint64_t generation)
-{
-	return !r->bgp || bgp_applied_generation(r->bgp) >= generation ||
-	       bgp_reason(r->bgp, NULL) == REASON_BgpUnreachable;
-}
 
 static void look_again_in(struct routes *r, unsigned int ms)
 {
@@ -550,6 +574,8 @@ void routes_status(const struct routes *r, struct buf *json)
 
 void routes_metrics(const struct routes *r, struct metrics_writer *w)
 {
+	if (r->sinks)
+		sinks_metrics(r->sinks, w);
 	if (r->bgp)
 		bgp_metrics(r->bgp, w);
 }

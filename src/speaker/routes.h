@@ -42,6 +42,7 @@ struct routes_options {
 	const char *socket_dir; /* where bgpd.vty and bfdd.vty are, NULL: no BGP at all */
 	bool shared_instance;
 	unsigned int look_ms; /* 0: ROUTES_LOOK_MS */
+	bool sinks;           /* what is announced and not used ends at this node: sinks.h */
 };
 
 /* @changed is called from the event loop when a reason may be another, or a held Service may go on. */

@@ -10,6 +10,7 @@
 
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "speaker/sinks.h"
 #include "speaker/speaker.h"
 
 static const char *const names[] = {
@@ -29,8 +30,10 @@ static int withdraw(struct speaker *sp, struct err *e)
 
 static int remove_rules(struct speaker *sp, struct err *e)
 {
-	if (!strcmp(sp->opts.proxy_mode, "none"))
-		return 0;
+	int r = sinks_cleanup(e);
+
+	if (r < 0 || !strcmp(sp->opts.proxy_mode, "none"))
+		return r;
 	if (sp->proxy)
 		proxy_end(TAKE(sp->proxy));
 	return proxy_cleanup(e);

@@ -3,7 +3,9 @@
 
 import json
 import signal
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from conftest import NODES, WITH_PODS, MakeService, make_pod, open_lab, our_rules, start_with_router
 
 from lab import frr, netns
+from lab.capture import Capture
 from lab.cluster import Lab
 from lab.router import ADDRESS, ASN, NODES_ASN, OUTSIDE, Router
 from lab.waiting import LabError, wait_for
@@ -530,3 +533,54 @@ def test_everything_changes_at_once(lab: Lab, router: Router, make_service: Make
         peer_with(NODES_ASN)
         configure(lab, before)
     router.wait_next_hops(f"{address}/32", list(WITH_PODS), SLOW)
+
+
+def test_a_packet_to_an_unused_address_of_an_aggregate_does_not_loop(
+    lab: Lab, router: Router, make_service: MakeService
+) -> None:
+    address = make_public(lab, make_service, "wide")
+    unused = "198.51.100.14"
+    assert address != unused
+    before = configuration(lab)
+    after = before.replace("  auto-assign: false\n", "  bgp-advertisements:\n  - {aggregation-length: 28}\n")
+    assert after != before
+
+    def rules(node: str) -> list[str]:
+        text = netns.output(lab.host(node).namespace, ["ip", "rule", "show"])
+        return [line for line in text.splitlines() if "198.51.100.0/28" in line]
+
+    nodes = [lab.host(n).namespace for n in NODES]
+    replaced = {n: netns.output(n, ["ip", "route", "show", "default"]).strip() for n in nodes}
+    for namespace in nodes:
+        netns.output(namespace, ["ip", "route", "replace", "default", "via", ADDRESS])
+    configure(lab, after)
+    try:
+        router.wait_next_hops("198.51.100.0/28", list(NODES), SLOW)
+        with Capture(lab.network.lan, "router") as capture:
+            for port in range(20):
+                with netns.entered(router.outside), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                    client.sendto(b"x", (unused, 9000 + port))
+            wait_for("the last one to be seen", lambda: seen(capture, unused) >= 20)
+            time.sleep(0.5)
+            # From the router to a node, and not back.
+            assert seen(capture, unused) <= 20
+        # What is used is reached from outside, and from a node by whichever way it reached it before.
+        assert router.get(address).status == 200
+        assert lab.get_from("node3", address).status == 200
+        # Removed by others, they are there again.
+        netns.output(lab.host("node1").namespace, ["ip", "rule", "del", "pref", "32765"])
+        wait_for("the rules to be there again", lambda: len(rules("node1")) == 3, SLOW)
+    finally:
+        configure(lab, before)
+        for namespace in nodes:
+            netns.output(namespace, ["ip", "route", "del", "default"])
+            if replaced[namespace]:
+                netns.output(namespace, ["ip", "route", "add", *replaced[namespace].split()])
+    router.wait_next_hops(f"{address}/32", list(NODES), SLOW)
+    wait_for("the rules to go", lambda: [r for n in NODES for r in rules(n)] == [])
+
+
+def seen(capture: Capture, address: str) -> int:
+    """How many packets to an address went over the LAN."""
+    packets = [p.ipv4 for p in list(capture.packets)]
+    return sum(1 for p in packets if p and p.dst == address)

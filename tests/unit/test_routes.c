@@ -13,6 +13,7 @@
 
 #include "fairlead/mem.h"
 #include "speaker/routes.h"
+#include "speaker/sinks.h"
 #include "vty_server.h"
 #include "world.h"
 
@@ -908,9 +909,46 @@ static void any_order_of_events_ends_well(void **state)
 	}
 }
 
+static struct prefix prefix(const char *text)
+{
+	struct prefix p;
+
+	assert_int_equal(prefix_parse(text, false, &p), 0);
+	return p;
+}
+
+/* Where a router is between the node and the rest of an aggregate, packets to unused addresses of it end at the node. */
+static void aggregates_outside_the_nodes_subnets_end_here(void **state)
+{
+	static const char *const subnets[] = { "192.168.1.0/24", "10.0.0.0/8", "2001:db8::/64" };
+	static const struct {
+		const char *aggregate;
+		bool needed;
+	} rows[] = {
+		{ "198.51.100.0/24", true },   { "198.51.100.8/31", true },
+		{ "198.51.100.8/32", false }, /* it is used */
+		{ "192.168.1.240/28", false }, { "192.168.1.0/24", false },
+		{ "192.168.0.0/16", true }, /* the subnet's own route is more specific */
+		{ "10.9.0.0/16", false },      { "2001:db8::100/120", false },
+		{ "2001:db8:1::/64", true },   { "2001:db8::1/128", false },
+		{ "0.0.0.0/0", false }, /* that would be everything */
+	};
+	struct prefix p[ARRAY_LEN(subnets)];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(subnets); i++)
+		p[i] = prefix(subnets[i]);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct prefix a = prefix(rows[i].aggregate);
+		if (sinks_is_needed(&a, p, ARRAY_LEN(p)) != rows[i].needed)
+			fail_msg("%s", rows[i].aggregate);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(aggregates_outside_the_nodes_subnets_end_here),
 		cmocka_unit_test_setup_teardown(a_peer_removed_meanwhile_goes, set_up_announced,
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(without_a_configuration_nothing_goes,
