@@ -4,11 +4,12 @@
 
 /*
  * Leader election over a coordination.k8s.io/v1 Lease, as client-go does it (never comparing the record's times
- * with our clock), with two stricter rules:
+ * with our clock), with three stricter rules:
  *
  *  - a leader stops sending when its lease could run out within the time that a request may still take effect
  *    (lease_may_write()), and
- *  - a new leader, unless the lease was released cleanly, waits out the old lease plus that time before it leads.
+ *  - a new leader, unless the lease was released cleanly, waits out the old lease plus that time before it leads, and
+ *  - one that finds no Lease, or one that somebody emptied, waits as long as if a leader had renewed it just then.
  *
  * The state machine is pure: lease_step() takes what was observed and the time, and returns what to do.
  * lease_elector runs it against a server.
@@ -41,6 +42,12 @@ struct lease_elector_ops {
 	void (*stopped)(void *arg);
 	/* Somebody else leads; for status. */
 	void (*observed)(const char *holder, void *arg);
+	/*
+	 * May there be anything that a leader of whom nobody knows could do harm to?  Asked before leading by a Lease that was
+	 * missing or had lost its holder; as long as it is so, the longest time that such a one may write is waited out.
+	 * NULL: no.
+	 */
+	bool (*at_stake)(void *arg);
 };
 
 struct lease_elector *lease_elector_start(struct kube_client *c, struct event_base *base,
@@ -54,6 +61,8 @@ struct lease_elector *lease_elector_start(struct kube_client *c, struct event_ba
 void lease_elector_stop(struct lease_elector *el, bool release, void (*done)(void *arg), void *arg);
 /* Not from a callback of the elector's. */
 void lease_elector_free(struct lease_elector *el);
+/* at_stake() may have another answer now. */
+void lease_elector_look_again(struct lease_elector *el);
 bool lease_is_leader(const struct lease_elector *el);
 /* Leading, and a write sent now would take effect before the lease can run out. */
 bool lease_may_write(const struct lease_elector *el);

@@ -174,9 +174,29 @@ static void observed(const char *holder, void *arg)
 	log_info("leader", KV_S("holder", holder));
 }
 
-static const struct lease_elector_ops elector_ops = { .started = elected,
-	                                              .stopped = deposed,
-	                                              .observed = observed };
+static bool holds_anything(const struct record_part *p)
+{
+	return p && p->request.n_held + p->request.n_written > 0;
+}
+
+/* Could a leader whose Lease was deleted still be assigning?  Only where nobody ever has, one cannot. */
+static bool at_stake(void *arg)
+{
+	struct controller *ctl = arg;
+
+	if (!kube_informer_stats(ctl->services).synced ||
+	    !kube_informer_stats(ctl->config_maps).synced || ctl->n_lost > 0 ||
+	    ctl->config.active.exists)
+		return true;
+	for (const struct record *r = ctl->records; r; r = r->hh.next)
+		if (holds_anything(&r->lb) || holds_anything(r->external))
+			return true;
+	return false;
+}
+
+static const struct lease_elector_ops elector_ops = {
+	.started = elected, .stopped = deposed, .observed = observed, .at_stake = at_stake
+};
 
 static void run(struct controller *ctl)
 {

@@ -368,6 +368,8 @@ static void synced(void *arg)
 	/* Now it is known, and worth saying, that it is missing. */
 	if (!ctl->config.admin.exists)
 		judge(ctl);
+	if (ctl->elector)
+		lease_elector_look_again(ctl->elector);
 }
 
 const struct kube_informer_ops publish_ops = { .upsert = upsert,

@@ -225,6 +225,14 @@ static void removed(const char *namespace, const char *name, const char *uid, vo
 		forget(ctl, r);
 }
 
+static void synced(void *arg)
+{
+	struct controller *ctl = arg;
+
+	if (ctl->elector)
+		lease_elector_look_again(ctl->elector);
+}
+
 static void lost(size_t n, void *arg)
 {
 	controller_lose_sight(arg, n);
@@ -233,6 +241,7 @@ static void lost(size_t n, void *arg)
 const struct kube_informer_ops registry_ops = {
 	.upsert = upsert,
 	.remove = removed,
+	.synced = synced,
 	.unreadable = unreadable,
 	.lost = lost,
 };

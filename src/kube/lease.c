@@ -66,9 +66,9 @@ static bool read_record(struct json_object *lease, struct lease_record *r)
 	const char *version = kube_json_str(meta, "resourceVersion", &bad);
 	*r = (struct lease_record){ 0 };
 	r->duration_s =
-		(int)bounded(kube_json_int(spec, "leaseDurationSeconds", 0, INT32_MAX, 0, &bad),
+		(int)bounded(kube_json_int(spec, "leaseDurationSeconds", 0, INT64_MAX, 0, NULL),
 	                     RECORD_DURATION_MAX_S);
-	r->transitions = bounded(kube_json_int(spec, "leaseTransitions", 0, INT32_MAX, 0, &bad),
+	r->transitions = bounded(kube_json_int(spec, "leaseTransitions", 0, INT64_MAX, 0, NULL),
 	                         INT32_MAX - 1);
 	copy_text(r->holder, sizeof(r->holder), kube_json_str(spec, "holderIdentity", &bad));
 	copy_text(r->renewed, sizeof(r->renewed), kube_json_str(spec, "renewTime", &bad));
@@ -111,8 +111,13 @@ static void fill_spec(struct json_object *lease, const char *holder, int duratio
 		set(spec, "acquireTime", json_object_new_string(now));
 }
 
+/* It is written back as it was read; but for who wrote what, which the server keeps by itself, and which may be cut. */
 static void keep(struct lease_elector *el, struct json_object *lease)
 {
+	struct json_object *meta = kube_json_get(lease, "metadata", json_type_object, NULL);
+
+	if (meta)
+		json_object_object_del(meta, "managedFields");
 	json_object_put(el->lease);
 	el->lease = json_object_get(lease);
 }
@@ -177,7 +182,12 @@ static void perform(struct lease_elector *el, const struct lease_action *a)
 static void run(struct lease_elector *el, enum lease_seen seen, const struct lease_record *record)
 {
 	int64_t now = clock_ms();
-	const struct lease_observation o = { seen, record, clock_random_below(UINT64_MAX) };
+	const struct lease_observation o = {
+		.seen = seen,
+		.record = record,
+		.chance = clock_random_below(UINT64_MAX),
+		.at_stake = el->ops.at_stake && el->ops.at_stake(el->arg),
+	};
 	struct lease_action a = lease_step(&el->fsm, now, &o);
 	/* First of all, so that nothing is written any more. */
 	if (a.stopped && el->ops.stopped)
@@ -199,6 +209,14 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
 	run(arg, LEASE_TICK, NULL);
+}
+
+void lease_elector_look_again(struct lease_elector *el)
+{
+	const struct timeval now = { 0, 0 };
+
+	if (!el->stopped && el->fsm.held && !el->fsm.leading)
+		evtimer_add(el->timer, &now);
 }
 
 struct lease_elector *lease_elector_start(struct kube_client *c, struct event_base *base,
@@ -252,7 +270,7 @@ static void on_read_for_release(int status, struct json_object *obj, const struc
 		return;
 	}
 	keep(el, obj);
-	fill_spec(el->lease, "", 1, record.transitions, true);
+	fill_spec(el->lease, "", LEASE_RELEASED_S, record.transitions, true);
 	el->request = send_lease(el, LEASE_UPDATE, RELEASE_TIMEOUT_MS, on_released);
 }
 

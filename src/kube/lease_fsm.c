@@ -12,7 +12,9 @@
  *
  * Stricter in two ways.  The holder's time runs from when it sent its last successful write, and it stops sending
  * once a write could take effect after the lease may have run out.  And who takes the lease from a holder that did not
- * give it up waits until that one's writes must have taken effect or never will; only then it leads.
+ * give it up waits until that one's writes must have taken effect or never will; only then it leads.  Anybody may delete a Lease
+ * or clear its holder, and the leader hears of that with its next renewal only: so power does not come from making a Lease,
+ * but from having waited for whoever may have had another.
  *
  * Looking again at the moment when the other's lease runs out, rather than at the next regular try, costs nothing and
  * saves up to a retry period.
@@ -63,24 +65,40 @@ static bool note_record(struct lease_fsm *f, int64_t now, const struct lease_rec
 	return holder_changed;
 }
 
-static void not_before(struct lease_fsm *f, int64_t ms)
+static void raise(int64_t *ms, int64_t to)
 {
-	if (f->lead_from_ms < ms)
-		f->lead_from_ms = ms;
+	if (*ms < to)
+		*ms = to;
+}
+
+/* How long a leader may go on writing without a renewal: the record may have been edited, so at least as long as we would. */
+static int64_t longest_ms(const struct lease_fsm *f)
+{
+	int s = f->seen && f->record.duration_s > f->timing.duration_s ? f->record.duration_s
+	                                                               : f->timing.duration_s;
+	return (int64_t)s * 1000;
 }
 
 /* Before a write that makes us the holder: what has to be waited out. */
-static void mind_predecessor(struct lease_fsm *f, int64_t now)
+static void mind_predecessor(struct lease_fsm *f, int64_t now, bool create)
 {
+	bool released = !create && !*f->record.holder && f->record.duration_s == LEASE_RELEASED_S;
+
 	if (f->held)
 		return;
-	not_before(f, now);
-	if (!f->seen || !*f->record.holder)
-		return; /* nobody before us, or one that released it after its last write */
+	raise(&f->lead_from_ms, now);
 	if (is_ours(f))
-		not_before(f, now + f->timing.effect_ms); /* ourselves, before we lost it */
-	else
-		not_before(f, expiry_ms(f) + f->timing.effect_ms);
+		raise(&f->lead_from_ms,
+		      now + f->timing.effect_ms); /* ourselves, before we lost it */
+	else if (f->seen && *f->record.holder)
+		raise(&f->lead_from_ms, f->observed_ms + longest_ms(f) + f->timing.effect_ms);
+	if (create || (!*f->record.holder && !released))
+		raise(&f->doubt_until_ms, now + longest_ms(f) + f->timing.effect_ms);
+}
+
+static bool may_lead(const struct lease_fsm *f, int64_t now, bool at_stake)
+{
+	return now >= f->lead_from_ms && (now >= f->doubt_until_ms || !at_stake);
 }
 
 static enum lease_request choose_request(struct lease_fsm *f, int64_t now,
@@ -136,17 +154,19 @@ static void take_in(struct lease_fsm *f, int64_t now, const struct lease_observa
 		a->stopped = f->leading;
 		f->leading = false;
 	}
-	if (f->held && !f->leading && now >= f->lead_from_ms)
+	if (f->held && !f->leading && may_lead(f, now, o->at_stake))
 		f->leading = a->started = true;
 }
 
-static int64_t next_tick(const struct lease_fsm *f)
+static int64_t next_tick(const struct lease_fsm *f, int64_t now)
 {
 	int64_t at = f->busy ? INT64_MAX : f->next_try_ms;
 	if (f->held && f->renewed_ms + f->timing.renew_ms < at)
 		at = f->renewed_ms + f->timing.renew_ms;
-	if (f->held && !f->leading && f->lead_from_ms < at)
+	if (f->held && !f->leading && now < f->lead_from_ms && f->lead_from_ms < at)
 		at = f->lead_from_ms;
+	if (f->held && !f->leading && now < f->doubt_until_ms && f->doubt_until_ms < at)
+		at = f->doubt_until_ms;
 	return at;
 }
 
@@ -157,7 +177,7 @@ struct lease_action lease_step(struct lease_fsm *f, int64_t now, const struct le
 	if (!f->busy)
 		a.request = choose_request(f, now, o);
 	if (a.request == LEASE_UPDATE || a.request == LEASE_CREATE) {
-		mind_predecessor(f, now);
+		mind_predecessor(f, now, a.request == LEASE_CREATE);
 		a.acquire = !is_ours(f) || a.request == LEASE_CREATE;
 		a.transitions = f->record.transitions;
 		if (a.request == LEASE_UPDATE && a.acquire)
@@ -167,7 +187,7 @@ struct lease_action lease_step(struct lease_fsm *f, int64_t now, const struct le
 		f->busy = true;
 		f->sent_ms = now;
 	}
-	a.again_ms = next_tick(f);
+	a.again_ms = next_tick(f, now);
 	return a;
 }
 

@@ -7,7 +7,8 @@
  * be done comes out.  Times are CLOCK_BOOTTIME in ms; the record's own times are never compared with it.
  *
  * We *hold* the lease from our first successful write of it until somebody else does or we could not renew it for
- * renew_ms.  We *lead* while we hold it and what a former leader may have sent can no longer take effect.
+ * renew_ms.  We *lead* while we hold it and what a former leader may have sent can no longer take effect.  A Lease that we
+ * find missing, or without a holder, says nothing of a former leader, unless that one released it: duration 1, no holder.
  */
 
 #include <stdbool.h>
@@ -16,6 +17,8 @@
 #include "fairlead/lease.h"
 
 #define LEASE_TEXT_MAX 253
+/* leaseDurationSeconds of a Lease that its holder has released, as client-go writes it; nobody empties one by hand like this. */
+#define LEASE_RELEASED_S 1
 
 /* What matters of a Lease's spec. */
 struct lease_record {
@@ -39,6 +42,8 @@ struct lease_observation {
 	enum lease_seen seen;
 	const struct lease_record *record; /* READ, WRITTEN */
 	uint64_t chance;                   /* a random number, for jitter */
+	/* A leader of whom nobody knows could do harm by its last writes. */
+	bool at_stake;
 };
 
 enum lease_request { LEASE_NOTHING, LEASE_GET, LEASE_CREATE, LEASE_UPDATE };
@@ -63,6 +68,7 @@ struct lease_fsm {
 	int64_t sent_ms;      /* the request under way */
 	int64_t renewed_ms;   /* when the last successful write was sent */
 	int64_t lead_from_ms; /* not before: a former leader's writes may still take effect */
+	int64_t doubt_until_ms; /* the same of one of whom the Lease did not tell, if anything is at stake */
 	int64_t next_try_ms;
 };
 

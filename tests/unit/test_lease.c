@@ -29,6 +29,8 @@ struct step {
 	enum lease_request request; /* what must come out */
 	const char *flags;          /* "started", "stopped", "observed", "acquire": first letters */
 	int64_t again;              /* 0: not checked */
+	bool at_stake;
+	int duration_s; /* of the record; 0: 15 */
 };
 
 #define END        \
@@ -43,7 +45,9 @@ static void run_script(const char *name, const struct step *steps)
 	for (; steps->now >= 0; steps++) {
 		struct lease_record r =
 			record_of(steps->holder ? steps->holder : "", steps->renewed);
-		const struct lease_observation o = { steps->seen, &r, 0 };
+		const struct lease_observation o = { steps->seen, &r, 0, steps->at_stake };
+		if (steps->duration_s)
+			r.duration_s = steps->duration_s < 0 ? 0 : steps->duration_s;
 		struct lease_action a = lease_step(&f, steps->now, &o);
 		char flags[8];
 		snprintf(flags, sizeof(flags), "%s%s%s%s", a.started ? "s" : "",
@@ -86,8 +90,66 @@ static void scripts(void **state)
 	};
 	static const struct step released_lease_is_taken_at_once[] = {
 		{ 0, LEASE_TICK, NULL, 0, LEASE_GET, "", 0 },
-		{ 1, LEASE_READ, "", 1, LEASE_UPDATE, "oa", 0 },
-		{ 2, LEASE_WRITTEN, "me", 2, LEASE_NOTHING, "so", 2002 },
+		{ 1, LEASE_READ, "", 1, LEASE_UPDATE, "oa", 0, true, LEASE_RELEASED_S },
+		{ 2, LEASE_WRITTEN, "me", 2, LEASE_NOTHING, "so", 2002, true },
+		END,
+	};
+	/* Whoever made it may have deleted that of a leader, who learns of it with the next renewal. */
+	static const struct step created_lease_is_not_yet_power[] = {
+		{ 0, LEASE_TICK, NULL, 0, LEASE_GET, "", 0, true },
+		{ 5, LEASE_MISSING, NULL, 0, LEASE_CREATE, "a", 0, true },
+		{ 9, LEASE_WRITTEN, "me", 1, LEASE_NOTHING, "o", 2009, true },
+		{ 9000, LEASE_TICK, NULL, 0, LEASE_UPDATE, "", 0, true },
+		{ 9001, LEASE_WRITTEN, "me", 2, LEASE_NOTHING, "", 11001, true },
+		{ 17000, LEASE_TICK, NULL, 0, LEASE_UPDATE, "", 18005, true },
+		{ 17001, LEASE_WRITTEN, "me", 3, LEASE_NOTHING, "", 18005, true },
+		{ 18004, LEASE_TICK, NULL, 0, LEASE_NOTHING, "", 18005, true },
+		{ 18005, LEASE_TICK, NULL, 0, LEASE_NOTHING, "s", 19001, true },
+		END,
+	};
+	static const struct step waits_for_nothing_where_nothing_is_at_stake[] = {
+		{ 0, LEASE_TICK, NULL, 0, LEASE_GET, "", 0, true },
+		{ 5, LEASE_MISSING, NULL, 0, LEASE_CREATE, "a", 0, true },
+		{ 9, LEASE_WRITTEN, "me", 1, LEASE_NOTHING, "o", 2009, true },
+		{ 100, LEASE_TICK, NULL, 0, LEASE_NOTHING, "s", 2009, false },
+		END,
+	};
+	static const struct step emptied_by_hand[] = {
+		{ 0, LEASE_TICK, NULL, 0, LEASE_GET, "", 0, true },
+		{ 1, LEASE_READ, "", 1, LEASE_UPDATE, "oa", 0, true },
+		{ 2, LEASE_WRITTEN, "me", 2, LEASE_NOTHING, "o", 2002, true },
+		{ 2002, LEASE_TICK, NULL, 0, LEASE_UPDATE, "", 0, true },
+		{ 2003, LEASE_WRITTEN, "me", 3, LEASE_NOTHING, "", 4003, true },
+		{ 4003, LEASE_TICK, NULL, 0, LEASE_UPDATE, "", 0, true },
+		{ 4004, LEASE_WRITTEN, "me", 4, LEASE_NOTHING, "", 6004, true },
+		{ 12000, LEASE_TICK, NULL, 0, LEASE_UPDATE, "", 0, true },
+		{ 12001, LEASE_WRITTEN, "me", 5, LEASE_NOTHING, "", 14001, true },
+		{ 14001, LEASE_TICK, NULL, 0, LEASE_UPDATE, "", 18001, true },
+		{ 14002, LEASE_WRITTEN, "me", 6, LEASE_NOTHING, "", 16002, true },
+		{ 18000, LEASE_TICK, NULL, 0, LEASE_UPDATE, "", 0, true },
+		{ 18001, LEASE_WRITTEN, "me", 7, LEASE_NOTHING, "s", 0, true },
+		END,
+	};
+	/* Another's record says that it lasts for no time: it is taken, and its holder's time waited out all the same. */
+	static const struct step shortened_by_hand[] = {
+		{ 0, LEASE_TICK, NULL, 0, LEASE_GET, "", 0, true },
+		{ 1, LEASE_READ, "other", 1, LEASE_UPDATE, "oa", 0, true, -1 },
+		{ 2, LEASE_WRITTEN, "me", 2, LEASE_NOTHING, "o", 2002, true },
+		{ 9000, LEASE_TICK, NULL, 0, LEASE_UPDATE, "", 0, true },
+		{ 9001, LEASE_WRITTEN, "me", 3, LEASE_NOTHING, "", 11001, true },
+		{ 18000, LEASE_TICK, NULL, 0, LEASE_UPDATE, "", 0, true },
+		{ 18001, LEASE_WRITTEN, "me", 4, LEASE_NOTHING, "s", 0, true },
+		END,
+	};
+	/* A leader whose Lease was deleted makes it again, if nobody was faster, and goes on. */
+	static const struct step deleted_under_a_leader[] = {
+		{ 0, LEASE_TICK, NULL, 0, LEASE_GET, "", 0 },
+		{ 1, LEASE_MISSING, NULL, 0, LEASE_CREATE, "a", 0 },
+		{ 2, LEASE_WRITTEN, "me", 1, LEASE_NOTHING, "so", 0 },
+		{ 2002, LEASE_TICK, NULL, 0, LEASE_UPDATE, "", 0, true },
+		{ 2003, LEASE_CONFLICT, NULL, 0, LEASE_GET, "", 0, true },
+		{ 2004, LEASE_MISSING, NULL, 0, LEASE_CREATE, "a", 0, true },
+		{ 2005, LEASE_WRITTEN, "me", 2, LEASE_NOTHING, "", 4005, true },
 		END,
 	};
 	static const struct step leader_that_cannot_renew_stops[] = {
@@ -156,6 +218,11 @@ static void scripts(void **state)
 	run_script("first ever", first_ever);
 	run_script("standby takes over", standby_takes_over);
 	run_script("released", released_lease_is_taken_at_once);
+	run_script("created", created_lease_is_not_yet_power);
+	run_script("nothing at stake", waits_for_nothing_where_nothing_is_at_stake);
+	run_script("emptied", emptied_by_hand);
+	run_script("shortened", shortened_by_hand);
+	run_script("deleted under a leader", deleted_under_a_leader);
 	run_script("cannot renew", leader_that_cannot_renew_stops);
 	run_script("slept", leader_that_slept_stops_first);
 	run_script("replaced", leader_that_was_replaced_stops);
@@ -220,7 +287,7 @@ static uint64_t chance(struct sim *s)
 static void server_receives(struct sim *s, struct machine *m)
 {
 	m->arrived = true;
-	m->answer = (struct lease_observation){ LEASE_FAILED, &m->answer_record, chance(s) };
+	m->answer = (struct lease_observation){ LEASE_FAILED, &m->answer_record, chance(s), true };
 	if (m->lost_request)
 		return;
 	if (m->what == LEASE_GET) {
@@ -257,7 +324,17 @@ static void step_machine(struct sim *s, struct machine *m, int64_t now,
 	m->answers_at = m->arrives_at + (int64_t)(bad_luck ? chance(s) % 5000 : chance(s) % 20);
 }
 
-static void simulate(uint64_t seed, int64_t *ret_led_ms)
+/* Somebody deletes the Lease, or clears its holder. */
+static void vandalize(struct sim *s)
+{
+	s->version++;
+	if (chance(s) % 2)
+		s->exists = false;
+	else
+		s->record = record_of("", s->renewals);
+}
+
+static void simulate(uint64_t seed, bool vandals, int64_t *ret_led_ms)
 {
 	static const char *const names[MACHINES] = { "a", "b", "c" };
 	struct sim s = { .seed = seed };
@@ -265,6 +342,8 @@ static void simulate(uint64_t seed, int64_t *ret_led_ms)
 		lease_fsm_init(&s.m[i].fsm, names[i], timing);
 	for (int64_t now = 0; now < 600000; now += 10) {
 		int writers = 0;
+		if (vandals && chance(&s) % 3000 == 0)
+			vandalize(&s);
 		for (int i = 0; i < MACHINES; i++) {
 			struct machine *m = &s.m[i];
 			if (m->flying && !m->arrived && now >= m->arrives_at)
@@ -294,7 +373,7 @@ static void simulate(uint64_t seed, int64_t *ret_led_ms)
 			} else if (now >= m->tick_at) {
 				step_machine(&s, m, now,
 				             &(struct lease_observation){ LEASE_TICK, NULL,
-				                                          chance(&s) });
+				                                          chance(&s), true });
 			}
 		}
 		assert_true(writers <= 1);
@@ -308,9 +387,11 @@ static void never_two_leaders(void **state)
 	int64_t led_ms = 0;
 	const int runs = 40;
 	for (int i = 1; i <= runs; i++)
-		simulate((uint64_t)i * 0x9e3779b97f4a7c15u, &led_ms);
+		simulate((uint64_t)i * 0x9e3779b97f4a7c15u, false, &led_ms);
 	/* With all that bad luck there is a leader for most of the time. */
 	assert_true(led_ms > (int64_t)runs * 600000 / 2);
+	for (int i = 1; i <= runs; i++)
+		simulate((uint64_t)i * 0x9e3779b97f4a7c15u, true, &led_ms);
 }
 
 int main(void)
