@@ -45,10 +45,16 @@ struct kube_client_stats {
 	uint64_t requests, errors, retries, bytes_received, throttled /* 429 */, connects;
 	uint64_t
 		events_lost; /* Events that found the queue full, or that the server did not take */
+	size_t events_waiting; /* that are neither recorded nor lost */
 };
 
 struct kube_client *kube_client_new(struct event_base *base, struct kube_access *access,
                                     const char *user_agent);
+/*
+ * For writes that must take effect soon or never: a connection for writes that does not bring across what was sent
+ * within @stall_ms is given up, with what it has not sent.
+ */
+void kube_client_bound_writes(struct kube_client *c, int stall_ms);
 /* Ends every request and informer of the client without calling back.  Not from a callback of any of them. */
 void kube_client_free(struct kube_client *c);
 struct kube_client_stats kube_client_stats(const struct kube_client *c);
@@ -64,7 +70,7 @@ struct kube_request_spec {
 	/* Of transport errors, 429 and 5xx: by backoff with jitter, or as Retry-After says. */
 	int max_retries;
 	bool urgent;     /* goes before all that wait for their turn: Lease renewals */
-	bool background; /* only while no other is waiting or under way, a few at a time: Events */
+	bool background; /* behind all others, but not for ever, and a few at a time: Events */
 	/* Asked with the callback's @arg right before each send, also of a retry; false ends it with status 0.  NULL: always. */
 	bool (*may_send)(void *arg);
 };
@@ -78,6 +84,14 @@ struct kube_request_spec {
 typedef void kube_request_cb(int status, struct json_object *obj, const struct err *e, void *arg);
 struct kube_request *kube_request_start(struct kube_client *c, const struct kube_request_spec *spec,
                                         kube_request_cb *cb, void *arg);
+/*
+ * Whether an answer of this status tells what became of a write.  None, or one of a server's that failed on the way, does not: the
+ * write may have taken effect, or do so yet.
+ */
+static inline bool kube_status_is_final(int status)
+{
+	return status >= 200 && status < 500;
+}
 /* Gives up without calling back; not after @cb was called.  What was sent may still take effect. */
 void kube_request_cancel(struct kube_request *r);
 
@@ -140,9 +154,14 @@ struct kube_informer_stats kube_informer_stats(const struct kube_informer *inf);
 
 /* ---- Events ---- */
 
-/* Events under way at a time, and those that may wait besides; more are dropped. */
+/*
+ * Events under way at a time, and those that are waiting or under way; more are dropped.  One that has waited for so long goes
+ * beside other requests, then so many at a time.
+ */
 #define KUBE_EVENTS_IN_FLIGHT 8
-#define KUBE_EVENTS_QUEUED 4000
+#define KUBE_EVENTS_QUEUED 16384
+#define KUBE_EVENTS_PATIENCE_MS 3000
+#define KUBE_EVENTS_BESIDE_OTHERS 2
 
 /*
  * Records an Event (events.k8s.io/v1) about an object.  Never fails loudly: what the queue does not hold or the server does not

@@ -265,6 +265,17 @@ static void handed_over(void *arg)
 		event_base_loopbreak(ctl->base);
 }
 
+void controller_unanswered(struct controller *ctl)
+{
+	ctl->open_until_ms = clock_ms() + ctl->timing.effect_ms;
+}
+
+/* A write that is under way, or that got no answer, may still take effect. */
+static bool is_anything_open(const struct controller *ctl)
+{
+	return ctl->n_in_flight > 0 || ctl->config.write || clock_ms() < ctl->open_until_ms;
+}
+
 /* Writes under way end first: a lease that is handed over promises that nothing more comes from here. */
 static void on_last_call(evutil_socket_t fd, short what, void *arg)
 {
@@ -273,7 +284,7 @@ static void on_last_call(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (ctl->n_in_flight > 0 || ctl->config.write) {
+	if (is_anything_open(ctl)) {
 		evtimer_add(ctl->last_call, &again);
 		return;
 	}
@@ -388,6 +399,7 @@ int controller_start(struct controller *ctl, struct err *e)
 		return r;
 	ctl->client =
 		kube_client_new(ctl->base, ctl->access, CONTROLLER_MANAGER "/" PACKAGE_VERSION);
+	kube_client_bound_writes(ctl->client, ctl->timing.effect_ms);
 	log_info("starting", KV_S("version", PACKAGE_VERSION), KV_S("identity", ctl->identity),
 	         KV_S("server", kube_access_server(ctl->access)), KV_S("namespace", ctl->namespace),
 	         KV_S("class", ctl->opts.daemon.load_balancer_class));

@@ -109,7 +109,8 @@ struct controller {
 	struct record *records, *dirty, *due, *waiting;
 	struct record *queue; /* QUEUED, in the order of their decisions */
 	size_t n_in_flight;
-	size_t n_lost; /* Services that may be there, and that nobody can make out */
+	int64_t open_until_ms; /* a write that got no answer may take effect until then */
+	size_t n_lost;         /* Services that may be there, and that nobody can make out */
 	struct record_server server;
 	struct controller_stats stats;
 };
@@ -120,6 +121,8 @@ void controller_stop(struct controller *ctl);
 /* Books from scratch under the configuration in force; everybody is to be decided again. */
 void controller_rebuild(struct controller *ctl);
 bool controller_may_write(const struct controller *ctl);
+/* A write ended without an answer that tells what became of it: the lease stays ours until it can take no effect. */
+void controller_unanswered(struct controller *ctl);
 /* Leads no more, and hands the lease over as soon as what is under way has ended; or is a candidate again. */
 void controller_resign(struct controller *ctl);
 void controller_run_again(struct controller *ctl);

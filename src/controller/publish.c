@@ -213,6 +213,8 @@ static void published(int status, struct json_object *obj, const struct err *e, 
 	struct kube_config_map *m;
 
 	cs->write = NULL;
+	if (!kube_status_is_final(status))
+		controller_unanswered(ctl);
 	if (!ctl->leading)
 		return;
 	if (status >= 200 && status < 300 && obj && kube_config_map_parse(obj, &m, NULL) == 0) {

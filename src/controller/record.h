@@ -85,10 +85,10 @@ struct record {
 	/* Work. */
 	enum record_flight flight;
 	bool awaits; /* our last write succeeded and the watch has not shown it yet */
-	bool sent;   /* the request under way went out */
 	bool moved;  /* the object changed while it was under way: our write, or another's */
 	bool dirty, waiting;
 	struct record_write under_way; /* what the patch that was sent holds */
+	uint8_t n_sent;                /* how often the request under way went out */
 	uint8_t n_refused;             /* in a row */
 	uint8_t n_in_vain;             /* writes in a row of which a look found nothing */
 	uint8_t n_rapid;               /* writes in a row that came soon after another */

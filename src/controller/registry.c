@@ -126,6 +126,8 @@ static void forget(struct controller *ctl, struct record *r)
 	if (r->request_under_way) {
 		kube_request_cancel(r->request_under_way);
 		ctl->n_in_flight -= r->flight == RECORD_PATCHING;
+		if (r->flight == RECORD_PATCHING)
+			controller_unanswered(ctl);
 	}
 	move_to(r, RECORD_NO_LIST);
 	registry_set_waiting(r, false);

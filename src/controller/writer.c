@@ -258,7 +258,7 @@ static void failed(struct record *r, int status, const struct err *e)
 	struct controller *ctl = r->ctl;
 	const char *why = e ? e->msg : "";
 
-	if (!r->sent) {
+	if (!r->n_sent) {
 		wake(r);
 	} else if (status == 409) {
 		ctl->stats.conflicts++;
@@ -286,6 +286,9 @@ static void patched(int status, struct json_object *obj, const struct err *e, vo
 
 	r->request_under_way = NULL;
 	ctl->n_in_flight--;
+	/* Sent twice, the first time was without an answer; unless the second tells that it took effect, so may the first. */
+	if (r->n_sent && (!kube_status_is_final(status) || (r->n_sent > 1 && status >= 300)))
+		controller_unanswered(ctl);
 	if (!ctl->leading || !ctl->ipam) {
 		/* Whoever leads next looks at everything first. */
 		r->dirty = false;
@@ -307,7 +310,7 @@ static bool may_send(void *arg)
 	struct record *r = arg;
 	if (!controller_may_write(r->ctl))
 		return false;
-	r->sent = true;
+	r->n_sent++;
 	r->ctl->stats.patches++;
 	return true;
 }
@@ -335,7 +338,8 @@ static void send_patch(struct record *r)
 		.max_retries = PATCH_RETRIES,
 		.may_send = may_send,
 	};
-	r->sent = r->moved = false;
+	r->moved = false;
+	r->n_sent = 0;
 	r->under_way = w;
 	registry_set_flight(r, RECORD_PATCHING, 0);
 	ctl->n_in_flight++;

@@ -21,7 +21,7 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 static struct multi *new_writing_lane(struct kube_client *c)
 {
 	return multi_new(c->base, c->access, c->user_agent, MULTI_HTTP2,
-	                 KUBE_IN_FLIGHT_MAX + URGENT_MAX);
+	                 KUBE_IN_FLIGHT_MAX + KUBE_EVENTS_IN_FLIGHT + URGENT_MAX, c->stall_ms);
 }
 
 static void add_stats(struct multi_stats *sum, struct multi_stats s)
@@ -63,11 +63,17 @@ struct kube_client *kube_client_new(struct event_base *base, struct kube_access 
 	c->base = base;
 	c->access = access;
 	c->reading = multi_new(base, access, user_agent, MULTI_HTTP1,
-	                       INFORMERS_MAX + KUBE_IN_FLIGHT_MAX + URGENT_MAX);
+	                       INFORMERS_MAX + KUBE_IN_FLIGHT_MAX + URGENT_MAX, 0);
 	c->user_agent = xstrdup(user_agent);
 	c->writing = new_writing_lane(c);
 	c->pump = evtimer_new(base, on_pump, c);
 	return c;
+}
+
+void kube_client_bound_writes(struct kube_client *c, int stall_ms)
+{
+	c->stall_ms = stall_ms;
+	client_leave_lane(c, c->writing);
 }
 
 void kube_client_free(struct kube_client *c)
@@ -97,6 +103,7 @@ struct kube_client_stats kube_client_stats(const struct kube_client *c)
 	add_stats(&lanes, multi_stats(c->writing));
 	for (size_t i = 0; i < c->n_left; i++)
 		add_stats(&lanes, multi_stats(c->left[i]));
+	s.events_waiting = c->n_events;
 	s.connects = lanes.connects;
 	s.bytes_received = lanes.bytes_received;
 	return s;

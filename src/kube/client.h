@@ -9,6 +9,10 @@
  * Writes share one connection of HTTP/2, which libcurl goes on using when exchanges on it time out.  Where a balancer between
  * acknowledges what a server that is gone will never see, TCP does not notice either.  So a lane on which a write got
  * no answer takes no more; it is freed when the last transfer on it has ended.
+ *
+ * What a write's effect may be waited for is bounded: the server gives up after its timeout=, we close after the same time, and a
+ * stalled connection drops what it has not brought across by then.  Where a proxy ends the connection and passes
+ * requests on when it likes, nothing but resourceVersions helps: none that holds requests back belongs in between.
  */
 
 #include <stdbool.h>
@@ -33,6 +37,7 @@ struct kube_client {
 	struct event_base *base;
 	struct kube_access *access;
 	struct multi *reading, *writing;
+	int stall_ms; /* of the writing lane; see kube_client_bound_writes() */
 	char *user_agent;
 	struct multi *left[KUBE_LANES_LEFT_MAX]; /* former writing lanes with transfers under way */
 	size_t n_left;
@@ -42,6 +47,7 @@ struct kube_client {
 	struct kube_informer *informers;
 	size_t n_in_flight, n_background; /* sent; of these, in the background */
 	size_t n_events;                  /* not yet recorded */
+	int64_t events_told_ms;           /* the log last said that some were lost; 0: never */
 	struct event *pump;
 	struct kube_client_stats stats;
 };

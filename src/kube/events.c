@@ -20,6 +20,7 @@
 
 #define EVENT_ATTEMPTS 3
 #define EVENT_NOTE_MAX 1024
+#define EVENT_TELL_AGAIN_MS 60000
 #define EVENT_WORD_MAX 128
 #define EVENT_NAME_MAX 253
 
@@ -72,15 +73,26 @@ void kube_event_body(struct buf *b, const char *controller, const char *instance
 	buf_puts(b, "}}");
 }
 
+/* What is lost is counted each, and said in the log once in a while. */
+static void lose(struct kube_client *c, const char *why)
+{
+	int64_t now_ms = clock_ms();
+
+	c->stats.events_lost++;
+	if (c->events_told_ms && now_ms - c->events_told_ms < EVENT_TELL_AGAIN_MS)
+		return;
+	c->events_told_ms = now_ms;
+	log_warn("Events are lost", KV_S("error", why), KV_I("lost", c->stats.events_lost));
+}
+
 static void on_recorded(int status, struct json_object *obj, const struct err *e, void *arg)
 {
 	struct kube_client *c = arg;
+	(void)status;
 	(void)obj;
 	c->n_events--;
-	if (!e)
-		return;
-	c->stats.events_lost++;
-	log_debug("event lost", KV_S("error", e->msg), KV_I("status", status));
+	if (e)
+		lose(c, e->msg);
 }
 
 void kube_event_emit(struct kube_client *c, const char *controller, const char *instance,
@@ -88,7 +100,7 @@ void kube_event_emit(struct kube_client *c, const char *controller, const char *
 {
 	cleanup(buf_fini) struct buf body = BUF_INIT;
 	if (c->n_events >= KUBE_EVENTS_QUEUED) {
-		c->stats.events_lost++;
+		lose(c, "too many are waiting to be recorded");
 		return;
 	}
 	kube_event_body(&body, controller, instance, ev, clock_wall_us(),

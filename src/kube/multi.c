@@ -36,6 +36,7 @@ struct multi {
 	struct event *deferred; /* runs sweep() as soon as libcurl has returned */
 	struct kube_access *access;
 	enum multi_protocol protocol;
+	int stall_ms; /* 0: it matters to nobody */
 	char *user_agent;
 	struct transfer *transfers;
 	bool in_curl; /* one of libcurl's callbacks may be on the stack */
@@ -167,10 +168,15 @@ static int set_timer(CURLM *curl, long timeout_ms, void *userp)
 
 static int set_socket_options(void *arg, curl_socket_t fd, curlsocktype purpose)
 {
-	(void)arg, (void)purpose;
-	unsigned int dead_ms = DEAD_PEER_MS;
+	const struct multi *m = arg;
+	unsigned int dead_ms = m->stall_ms ? (unsigned int)m->stall_ms : DEAD_PEER_MS;
 	int probes = KEEPALIVE_PROBES, yes = 1;
+	/* What lies in the socket when it is closed is dropped, and the connection reset: it must not arrive any more. */
+	const struct linger drop = { .l_onoff = 1 };
+	(void)purpose;
 	/* Each may be missing in an old kernel; the connection works without. */
+	if (m->stall_ms)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &drop, sizeof(drop));
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
@@ -183,7 +189,7 @@ static void init_curl(void)
 }
 
 struct multi *multi_new(struct event_base *base, struct kube_access *access, const char *user_agent,
-                        enum multi_protocol protocol, long max_connections)
+                        enum multi_protocol protocol, long max_connections, int stall_ms)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	pthread_once(&once, init_curl);
@@ -191,6 +197,7 @@ struct multi *multi_new(struct event_base *base, struct kube_access *access, con
 	m->base = base;
 	m->access = access;
 	m->protocol = protocol;
+	m->stall_ms = stall_ms;
 	m->user_agent = xstrdup(user_agent);
 	m->timer = evtimer_new(base, on_timer, m);
 	m->deferred = evtimer_new(base, on_deferred, m);
@@ -345,6 +352,7 @@ static void set_connection(struct transfer *t, struct kube_access *a)
 	curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_IDLE_S);
 	curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_INTERVAL_S);
 	curl_easy_setopt(t->easy, CURLOPT_SOCKOPTFUNCTION, set_socket_options);
+	curl_easy_setopt(t->easy, CURLOPT_SOCKOPTDATA, t->m);
 	curl_easy_setopt(t->easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER_BYTES);
 	curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, t->spec.fresh_connection ? 1L : 0L);
 }

@@ -38,8 +38,12 @@ enum multi_protocol {
 	MULTI_HTTP2,
 };
 
+/*
+ * @stall_ms (0: a default that suits reading): a connection whose peer does not acknowledge what was sent for that long is given
+ * up, and what a connection that is closed has not sent yet is dropped rather than sent later.
+ */
 struct multi *multi_new(struct event_base *base, struct kube_access *access, const char *user_agent,
-                        enum multi_protocol protocol, long max_connections);
+                        enum multi_protocol protocol, long max_connections, int stall_ms);
 /* Every transfer must have ended or been cancelled. */
 void multi_free(struct multi *m);
 struct multi_stats multi_stats(const struct multi *m);

@@ -43,6 +43,7 @@ struct kube_request {
 	bool answer_too_large;
 	kube_request_cb *cb;
 	void *arg;
+	int64_t since_ms; /* it was asked for */
 	struct kube_request *prev, *next;
 };
 
@@ -239,14 +240,28 @@ static struct kube_request *next_waiting(struct kube_client *c)
 {
 	if (c->urgent)
 		return c->urgent;
-	if (c->n_in_flight >= KUBE_IN_FLIGHT_MAX)
-		return NULL;
-	if (c->waiting)
+	size_t n_others = c->n_in_flight - c->n_background;
+	if (c->waiting && n_others < KUBE_IN_FLIGHT_MAX)
 		return c->waiting;
-	/* While anything else is under way, more of it may follow at once. */
-	if (c->n_in_flight > c->n_background || c->n_background >= KUBE_EVENTS_IN_FLIGHT)
+	if (!c->background || c->n_background >= KUBE_EVENTS_IN_FLIGHT)
+		return NULL;
+	/* While anything else is under way, more of it may follow at once; but that may go on for ever. */
+	bool patient = clock_ms() < c->background->since_ms + KUBE_EVENTS_PATIENCE_MS;
+	if (n_others > 0 && (patient || c->n_background >= KUBE_EVENTS_BESIDE_OTHERS))
 		return NULL;
 	return c->background;
+}
+
+/* What goes behind all others looks again when it has waited for long enough to go beside them. */
+static void wait_for_patience(struct kube_client *c)
+{
+	int64_t ms =
+		c->background ? c->background->since_ms + KUBE_EVENTS_PATIENCE_MS - clock_ms() : 0;
+
+	if (ms > 0) {
+		struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+		evtimer_add(c->pump, &tv);
+	}
 }
 
 void request_pump(struct kube_client *c)
@@ -261,6 +276,7 @@ void request_pump(struct kube_client *c)
 		err_set(&e, -ECANCELED, ERR_LIMIT, "not sent: no longer allowed to");
 		finish(r, 0, &e);
 	}
+	wait_for_patience(c);
 }
 
 struct kube_request *kube_request_start(struct kube_client *c, const struct kube_request_spec *spec,
@@ -278,6 +294,7 @@ struct kube_request *kube_request_start(struct kube_client *c, const struct kube
 	r->background = spec->background;
 	r->may_send = spec->may_send;
 	r->may_ask_again = true;
+	r->since_ms = clock_ms();
 	r->backoff = (struct backoff){ .first_ms = RETRY_FIRST_MS, .last_ms = BACKOFF_LAST_MS };
 	r->cb = cb;
 	r->arg = arg;

@@ -24,6 +24,13 @@ void metrics_kube(struct metrics_writer *w, const struct kube_client *c,
 	client_counter(w, "fairlead_kube_received_bytes_total", "Bytes received.",
 	               st.bytes_received);
 
+	client_counter(w, "fairlead_kube_events_lost_total",
+	               "Events that found the queue full, or that the API server did not take.",
+	               st.events_lost);
+	metrics_family(w, "fairlead_kube_events_waiting", METRICS_GAUGE,
+	               "Events that are not recorded yet.");
+	metrics_sample(w, (double)st.events_waiting, NULL);
+
 	metrics_family(w, "fairlead_kube_objects", METRICS_GAUGE, "Objects known, by kind.");
 	for (size_t i = 0; i < n_informers; i++)
 		metrics_sample(w, (double)informers[i].stats->objects, "kind", informers[i].what,

@@ -61,6 +61,8 @@ static struct kube_request *get(struct world *w, const char *path, int retries)
 		done, w);
 }
 
+static struct kube_request *put(struct world *w, const char *path, int timeout_ms, int retries);
+
 /* Answers by what the path says. */
 static void by_path(struct loopback_conn *conn, const struct loopback_request *r, void *arg)
 {
@@ -266,6 +268,155 @@ static void flight_is_bounded(void **state)
 	kube_world_stop(&w.kube);
 }
 
+struct gate {
+	int asked, allowed; /* so often */
+};
+
+static bool ask_gate(void *arg)
+{
+	struct gate *g = arg;
+	return ++g->asked <= g->allowed;
+}
+
+static void gate_done(int status, struct json_object *obj, const struct err *e, void *arg)
+{
+	struct gate *g = arg;
+	(void)status, (void)obj, (void)e;
+	g->allowed = -1;
+}
+
+/* Whether a write may be sent is asked right before each send, also of a retry. */
+static void retries_ask_too(void **state)
+{
+	(void)state;
+	struct world w;
+	world_start(&w, NULL, by_path);
+	kube_world_connect(&w.kube, "http", "", "");
+	for (int allowed = 0; allowed < 4; allowed++) {
+		struct gate g = { .allowed = allowed };
+		int before = w.n_requests;
+		kube_request_start(w.kube.client,
+		                   &(struct kube_request_spec){ .method = "PUT",
+		                                                .path = "/closed",
+		                                                .body = "{}",
+		                                                .max_retries = 2,
+		                                                .may_send = ask_gate },
+		                   gate_done, &g);
+		for (int i = 0; i < 1000 && g.allowed >= 0; i++)
+			kube_world_run_for(&w.kube, 5);
+		assert_int_equal(g.allowed, -1);
+		assert_int_equal(g.asked, allowed < 3 ? allowed + 1 : 3);
+		assert_int_equal(w.n_requests - before, allowed < 3 ? allowed : 3);
+	}
+	kube_world_stop(&w.kube);
+}
+
+static void statuses_that_are_final(void **state)
+{
+	(void)state;
+	static const int final[] = { 200, 201, 400, 403, 404, 409, 422, 429, 499 };
+	static const int open[] = { 0, 500, 502, 503, 504 };
+	for (size_t i = 0; i < ARRAY_LEN(final); i++)
+		assert_true(kube_status_is_final(final[i]));
+	for (size_t i = 0; i < ARRAY_LEN(open); i++)
+		assert_false(kube_status_is_final(open[i]));
+}
+
+/* ---- Events ---- */
+
+struct recorder {
+	struct world w;
+	int n_events, at_once, most;
+	struct loopback_conn *slow[64];
+	size_t n_slow;
+};
+
+/* Events are held for a moment, what else is asked for stays without an answer. */
+static void record(struct loopback_conn *conn, const struct loopback_request *r, void *arg)
+{
+	struct recorder *rec = arg;
+	if (!strstr(r->path, "/events")) {
+		rec->w.n_requests++;
+		return;
+	}
+	rec->n_events++;
+	rec->slow[rec->n_slow++ % ARRAY_LEN(rec->slow)] = conn;
+	rec->most = ++rec->at_once > rec->most ? rec->at_once : rec->most;
+}
+
+static void answer_events(struct recorder *rec)
+{
+	while (rec->n_slow > 0) {
+		loopback_answer(rec->slow[--rec->n_slow], 201, "", "{}");
+		rec->at_once--;
+	}
+}
+
+static void recorder_start(struct recorder *rec)
+{
+	*rec = (struct recorder){ .w.mode = "" };
+	kube_world_start(&rec->w.kube, NULL, record, rec);
+	kube_world_connect(&rec->w.kube, "http", "", "");
+}
+
+static void emit(struct recorder *rec, int n)
+{
+	static const struct kube_event ev = { .kind = "Service",
+		                              .api_version = "v1",
+		                              .namespace = "n",
+		                              .name = "web",
+		                              .reason = "R",
+		                              .action = "A",
+		                              .note = "x" };
+	for (int i = 0; i < n; i++)
+		kube_event_emit(rec->w.kube.client, "c", "i", &ev);
+}
+
+/* Behind all others, but not for ever: then a few at a time. */
+static void events_are_not_starved(void **state)
+{
+	(void)state;
+	struct recorder rec;
+	recorder_start(&rec);
+	struct kube_request *other = put(&rec.w, "/other", 60000, 0);
+	emit(&rec, 20);
+	kube_world_run_until(&rec.w.kube, &rec.w.n_requests, 1);
+	kube_world_run_for(&rec.w.kube, 100);
+	assert_int_equal(rec.n_events, 0);
+	kube_world_run_until(&rec.w.kube, &rec.n_events, 1);
+	while (rec.n_events < 20) {
+		kube_world_run_for(&rec.w.kube, 20);
+		answer_events(&rec);
+	}
+	assert_int_equal(rec.most, KUBE_EVENTS_BESIDE_OTHERS);
+	/* With nobody else there are more at a time. */
+	kube_request_cancel(other);
+	emit(&rec, 20);
+	kube_world_run_until(&rec.w.kube, &rec.n_events, 20 + KUBE_EVENTS_IN_FLIGHT);
+	kube_world_run_for(&rec.w.kube, 20);
+	assert_int_equal(rec.most, KUBE_EVENTS_IN_FLIGHT);
+	kube_world_stop(&rec.w.kube);
+}
+
+/* Without a bound, Events that nobody takes would fill the memory; those that are too many are counted. */
+static void events_are_bounded(void **state)
+{
+	(void)state;
+	struct recorder rec;
+	recorder_start(&rec);
+	emit(&rec, KUBE_EVENTS_QUEUED + 7);
+	struct kube_client_stats s = kube_client_stats(rec.w.kube.client);
+	assert_int_equal(s.events_lost, 7);
+	assert_int_equal(s.events_waiting, KUBE_EVENTS_QUEUED);
+	kube_world_run_until(&rec.w.kube, &rec.n_events, KUBE_EVENTS_IN_FLIGHT);
+	answer_events(&rec);
+	kube_world_run_until(&rec.w.kube, &rec.n_events, 2 * KUBE_EVENTS_IN_FLIGHT);
+	emit(&rec, KUBE_EVENTS_IN_FLIGHT + 1);
+	s = kube_client_stats(rec.w.kube.client);
+	assert_int_equal(s.events_lost, 8);
+	kube_world_stop(&rec.w.kube);
+}
+
 static void silence_times_out(void **state)
 {
 	(void)state;
@@ -329,6 +480,38 @@ static void wants_new_token(struct loopback_conn *conn, const struct loopback_re
 	w->n_requests++;
 	bool good = strcasestr(r->head, "authorization: bearer new\r\n") != NULL;
 	loopback_answer(conn, good ? 200 : 401, "", "{}");
+}
+
+static void write_file(const char *path, const char *text);
+
+/* Each time the token that was used is refused, and the file holds another one by then. */
+static void wants_ever_newer(struct loopback_conn *conn, const struct loopback_request *r,
+                             void *arg)
+{
+	struct world *w = arg;
+	cleanup_free char *next = xasprintf("token-%d", ++w->n_requests);
+	(void)r;
+	write_file(w->mode, next);
+	loopback_answer(conn, 401, "", "{}");
+}
+
+static void a_401_is_not_asked_for_ever(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/fairlead-token-XXXXXX";
+	close(mkstemp(path));
+	write_file(path, "token-0");
+	cleanup_free char *user = xasprintf("tokenFile: %s", path);
+	struct world w;
+	world_start(&w, NULL, wants_ever_newer);
+	w.mode = path;
+	kube_world_connect(&w.kube, "http", "", user);
+	get(&w, "/", 3);
+	run_until(&w, &w.n_done, 1);
+	assert_int_equal(w.status, 401);
+	assert_int_equal(w.n_requests, 2);
+	unlink(path);
+	kube_world_stop(&w.kube);
 }
 
 static void write_file(const char *path, const char *text)
@@ -493,6 +676,11 @@ int main(void)
 		cmocka_unit_test(bodies_and_types_are_sent),
 		cmocka_unit_test(failures_are_tried_again),
 		cmocka_unit_test(flight_is_bounded),
+		cmocka_unit_test(retries_ask_too),
+		cmocka_unit_test(statuses_that_are_final),
+		cmocka_unit_test(events_are_not_starved),
+		cmocka_unit_test(events_are_bounded),
+		cmocka_unit_test(a_401_is_not_asked_for_ever),
 		cmocka_unit_test(silence_times_out),
 		cmocka_unit_test(writes_leave_what_is_silent),
 		cmocka_unit_test(tokens_rotate),
