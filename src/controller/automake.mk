@@ -32,3 +32,24 @@ tests_unit_test_turn_LDADD = $(UNIT_LDADD)
 dist_man_MANS += \
 	man/fairlead-controller.8 \
 	man/fairlead.yaml.5
+
+# The controller as it is, without network and in virtual time: the linker leads the calls of these functions to
+# tests/unit/virtual_loop.c and virtual_kube.c.
+VIRTUAL_WORLD = -Wl,--wrap=event_base_new,--wrap=event_base_free,--wrap=event_base_loopbreak,--wrap=event_base_loopexit \
+	-Wl,--wrap=event_new,--wrap=event_free,--wrap=event_add,--wrap=event_del,--wrap=event_active,--wrap=event_pending \
+	-Wl,--wrap=event_get_base,--wrap=clock_ms,--wrap=clock_wall_us,--wrap=clock_random,--wrap=clock_random_below \
+	-Wl,--wrap=kube_request_start,--wrap=kube_request_cancel,--wrap=kube_informer_start,--wrap=kube_informer_stop \
+	-Wl,--wrap=kube_informer_refresh,--wrap=kube_informer_stats,--wrap=kube_client_new,--wrap=kube_client_free \
+	-Wl,--wrap=kube_client_stats,--wrap=kube_event_emit,--wrap=kube_access_load,--wrap=kube_access_free \
+	-Wl,--wrap=kube_access_server,--wrap=kube_access_namespace,--wrap=metrics_server_start,--wrap=metrics_server_stop \
+	-Wl,--wrap=metrics_server_guard
+
+check_PROGRAMS += tests/unit/test_leaders
+TESTS += tests/unit/test_leaders
+tests_unit_test_leaders_SOURCES = tests/unit/test_leaders.c tests/unit/unit.h tests/unit/virtual_kube.c \
+	tests/unit/virtual_kube.h tests/unit/virtual_loop.c tests/unit/virtual_loop.h \
+	src/controller/assign.c src/controller/contest.c src/controller/controller.c src/controller/heartbeat_key.c \
+	src/controller/publish.c src/controller/registry.c src/controller/report.c src/controller/uninstall.c \
+	src/controller/writer.c
+tests_unit_test_leaders_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_WORLD)
+tests_unit_test_leaders_LDADD = $(APISIM_LIBS) $(UNIT_LDADD)
