@@ -306,6 +306,15 @@ def test_an_upgrade_of_the_chart_alone_does_not_end_frr(render: Render, tmp_path
     assert other["spec"]["template"] != template[0]
 
 
+def test_frr_beside_another_bgp_daemon(render: Render) -> None:
+    for mode in ("daemonset", "sidecar"):
+        for listen in (True, False):
+            objects = render({"frr": {"mode": mode, "listen": listen}})
+            templates = [t["spec"] for _, t in pod_templates(objects)]
+            (frr,) = [c for spec in templates for c in spec["containers"] if c["name"] == "frr"]
+            assert ({"name": "FRR_LISTEN", "value": "false"} in frr.get("env", [])) is not listen
+
+
 def test_frr_as_a_sidecar(render: Render) -> None:
     objects = render(SETS["frr-sidecar"][0])
     assert not any(o["metadata"]["name"] == "fairlead-frr" and o["kind"] == "DaemonSet" for o in objects)

@@ -81,6 +81,10 @@ imagePullPolicy: {{ .Values.frr.image.pullPolicy }}
 {{- with .Values.frr.extraArgs }}
 args: {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- if not .Values.frr.listen }}
+env:
+  - {name: FRR_LISTEN, value: "false"}
+{{- end }}
 securityContext:
   runAsUser: 0
   runAsGroup: 92
