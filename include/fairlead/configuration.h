@@ -144,6 +144,9 @@ bool config_peer_selects(const struct config_peer *p, const struct kube_labels *
 /* The pool that holds @a, or NULL.  O(log n). */
 const struct config_pool *configuration_pool_of(const struct configuration *c,
                                                 const struct addr *a);
+/* The first peer of this address, or NULL. */
+const struct config_peer *configuration_peer_of(const struct configuration *c,
+                                                const struct addr *a);
 const struct config_pool *configuration_pool_named(const struct configuration *c, const char *name);
 /*
  * May a Service of this namespace have the external IP @a that somebody wrote by hand?  Only inside external-ips.allow and

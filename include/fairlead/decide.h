@@ -34,6 +34,14 @@ const char *decide_kind_name(enum decide_kind k); /* "load-balancer" … */
 /* An external IP counts as assigned while its record is confirmed, and it is in a pool for external IPs.  @c: may be NULL. */
 enum decide_kind decide_kind_of(const struct configuration *c, const struct view_address *a);
 
+/*
+ * Whether the other ports of an address are closed: of one of our pools', unless a machine has it, as far as this node knows.  One
+ * outside all pools may be that of a machine which nobody has told us of, so it has no guard until it is announced: a
+ * machine that answers for it keeps layer 2 from that.  What is not guarded is carried on the Service's ports alone, as
+ * kube-proxy does.
+ */
+enum decide_guard { DECIDE_OPEN, DECIDE_GUARDED_IF_ANNOUNCED, DECIDE_GUARDED };
+
 /* One address of one Service.  Good until the view changes. */
 struct decision {
 	const struct view *view;
@@ -55,7 +63,8 @@ struct decision {
 	bool ours;                        /* to speak of: load balancers of another class are not */
 	const struct view_service *first; /* of those that may have the address; NULL: none may */
 	bool carried;                     /* the data plane forwards it, on every node */
-	bool has_endpoint;                /* a usable one, on some node */
+	enum decide_guard guard;
+	bool has_endpoint; /* a usable one, on some node */
 };
 
 /*

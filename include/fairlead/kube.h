@@ -58,6 +58,8 @@ void kube_client_bound_writes(struct kube_client *c, int stall_ms);
 /* Ends every request and informer of the client without calling back.  Not from a callback of any of them. */
 void kube_client_free(struct kube_client *c);
 struct kube_client_stats kube_client_stats(const struct kube_client *c);
+/* Where the server answered from last, a proxy's where there is one; none before the first answer. */
+struct addr kube_client_server_address(const struct kube_client *c);
 
 enum kube_patch_type { KUBE_PATCH_NONE, KUBE_PATCH_MERGE, KUBE_PATCH_STRATEGIC, KUBE_PATCH_JSON };
 

@@ -145,10 +145,10 @@ struct kube_node {
 	bool ready;               /* condition Ready is True */
 	bool network_unavailable; /* condition NetworkUnavailable is True */
 	bool excluded; /* label node.kubernetes.io/exclude-from-external-load-balancers: true or not a bool */
-	bool drained;              /* annotation fairlead.io/drain: true or not a bool */
-	bool cordoned;             /* spec.unschedulable */
-	struct addr *internal_ips; /* status.addresses of type InternalIP */
-	size_t n_internal_ips;
+	bool drained;  /* annotation fairlead.io/drain: true or not a bool */
+	bool cordoned; /* spec.unschedulable */
+	struct addr *internal_ips, *external_ips; /* status.addresses of these two types */
+	size_t n_internal_ips, n_external_ips;
 	struct prefix pod_cidrs[2];
 	size_t n_pod_cidrs;
 };

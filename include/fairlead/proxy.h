@@ -57,6 +57,12 @@ struct proxy_service {
 	size_t n_vips;
 	const struct addr *external_ips;
 	size_t n_external_ips;
+	/*
+	 * Those of them whose other ports stay open, as they may be somebody else's.  All others are guarded: what comes for a
+	 * port that no Service has there is refused.
+	 */
+	const struct addr *open;
+	size_t n_open;
 	const struct prefix *source_ranges; /* for the VIPs alone; none: everybody */
 	size_t n_source_ranges;
 	bool external_local, internal_local;

@@ -91,6 +91,8 @@ struct view_node {
 	bool excluded, drained, cordoned, network_unavailable;
 	const struct addr *addresses; /* InternalIP */
 	size_t n_addresses;
+	const struct addr *external_ips; /* ExternalIP */
+	size_t n_external_ips;
 };
 
 /* What of a Node counts.  All speakers of a cluster have to agree on it: each judges every node. */
@@ -128,6 +130,9 @@ int view_load_configuration(struct view *v, const struct kube_config_map *map, s
 /* Takes one that was parsed already; the reference changes hands. */
 void view_set_configuration(struct view *v, struct configuration *c, uint64_t generation);
 
+/* Makes the Service dirty where its address is in no pool; returns whether it did. */
+bool view_touch(struct view *v, const char *key, const struct addr *a);
+
 /*
  * The dirty Services, each once; counts one pass for each.  The array is good until view_clean(), which forgets them and
  * frees those that are gone; nothing may be changed in between.
@@ -152,6 +157,14 @@ const struct view_node *view_nodes(const struct view *v, size_t *ret_n);
 const struct view_node *view_node_named(const struct view *v, const char *name);
 /* Whether a Node has the address itself. */
 bool view_is_node_address(const struct view *v, const struct addr *a);
+/* Whether an API server has it, by the slice that they keep for the Service default/kubernetes. */
+bool view_is_api_server(const struct view *v, const struct addr *a);
+/*
+ * Addresses that this node needs as they are: its gateways, and what stands before the API server.  Other nodes may not know
+ * of them.
+ */
+void view_set_needed(struct view *v, const struct addr *addrs, size_t n);
+bool view_is_needed(const struct view *v, const struct addr *a);
 const struct view_service *view_service_named(const struct view *v, const char *key);
 /* All Services that are known, sorted by namespace and name: a new array of pointers for free(). */
 const struct view_service **view_services(const struct view *v, size_t *ret_n);

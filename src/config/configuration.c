@@ -231,6 +231,14 @@ const struct config_pool *configuration_pool_of(const struct configuration *c, c
 	return &c->pools[c->index[low].pool];
 }
 
+const struct config_peer *configuration_peer_of(const struct configuration *c, const struct addr *a)
+{
+	for (size_t i = 0; i < c->n_peers; i++)
+		if (addr_eq(&c->peers[i].address, a))
+			return &c->peers[i];
+	return NULL;
+}
+
 const struct config_pool *configuration_pool_named(const struct configuration *c, const char *name)
 {
 	for (size_t i = 0; i < c->n_pools; i++)

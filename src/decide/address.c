@@ -107,6 +107,34 @@ const struct view_service *decide_first(const struct view *v, const struct addr 
 	return first_of(v, c ? configuration_pool_of(c, a) : NULL, a);
 }
 
+/* ---- machines ---- */
+
+/* An address that a machine has is not announced: that would cut the machine off.  REASON_Candidate: none has it. */
+static enum reason about_machine(const struct view *v, const struct addr *a)
+{
+	const struct configuration *c = view_configuration(v);
+
+	if (view_is_node_address(v, a))
+		return REASON_NodeAddress;
+	if (view_is_api_server(v, a))
+		return REASON_AddressOfApiServer;
+	if (c && configuration_peer_of(c, a))
+		return REASON_AddressOfPeer;
+	return REASON_Candidate;
+}
+
+static enum decide_guard guard_of(const struct decision *d)
+{
+	const struct addr *a = &d->address->addr;
+
+	if (!d->carried || about_machine(d->view, a) != REASON_Candidate ||
+	    view_is_needed(d->view, a))
+		return DECIDE_OPEN;
+	if (d->pool)
+		return DECIDE_GUARDED;
+	return d->kind == DECIDE_LOAD_BALANCER ? DECIDE_OPEN : DECIDE_GUARDED_IF_ANNOUNCED;
+}
+
 /* ---- the decision ---- */
 
 static unsigned int protocols_of(const struct decision *d, bool admitted)
@@ -153,11 +181,10 @@ static enum reason about_address(const struct decision *d, bool admitted)
 		                                                : REASON_ExternalIpNotAllowed;
 	if (a->external && !view_has_family(d->service, a->addr.family))
 		return REASON_NotForwarded;
-	if (view_is_node_address(d->view, &a->addr))
-		return REASON_NodeAddress;
-	if (d->first && d->first != d->service)
-		return REASON_AddressShared;
-	return REASON_Candidate;
+	enum reason machine = about_machine(d->view, &a->addr);
+	if (machine != REASON_Candidate)
+		return machine;
+	return d->first && d->first != d->service ? REASON_AddressShared : REASON_Candidate;
 }
 
 struct decision decide_address(const struct view *v, const struct view_service *s,
@@ -178,6 +205,7 @@ struct decision decide_address(const struct view *v, const struct view_service *
 		d.protocols = protocols_of(&d, admitted);
 		d.first = first_of(v, d.pool, a);
 		d.carried = !d.address->ip_mode_proxy && admitted && (!d.first || d.first == s);
+		d.guard = guard_of(&d);
 		decide_count_endpoints(&d);
 	}
 	d.reason = about_service(&d);

@@ -52,6 +52,9 @@ void decide_message(const struct decision *d, enum reason reason, const char *no
 		about_admission(d, out);
 	else if (reason == REASON_NotForwarded)
 		buf_printf(out, ": IPv%u", a->family);
-	else if (reason == REASON_NodeAddress)
+	else if (reason == REASON_AddressOfPeer)
+		buf_printf(out, ": %s, peer %s", addr_str(a),
+		           configuration_peer_of(view_configuration(d->view), a)->name);
+	else if (reason == REASON_NodeAddress || reason == REASON_AddressOfApiServer)
 		buf_printf(out, ": %s", addr_str(a));
 }

@@ -95,6 +95,11 @@ void kube_client_free(struct kube_client *c)
 	free(c);
 }
 
+struct addr kube_client_server_address(const struct kube_client *c)
+{
+	return multi_peer(c->reading);
+}
+
 struct kube_client_stats kube_client_stats(const struct kube_client *c)
 {
 	struct kube_client_stats s = c->stats;

@@ -41,6 +41,7 @@ struct multi {
 	struct transfer *transfers;
 	bool in_curl; /* one of libcurl's callbacks may be on the stack */
 	struct multi_stats stats;
+	struct addr peer;
 };
 
 struct transfer {
@@ -236,6 +237,11 @@ struct multi_stats multi_stats(const struct multi *m)
 	return m->stats;
 }
 
+struct addr multi_peer(const struct multi *m)
+{
+	return m->peer;
+}
+
 static size_t on_write(char *data, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
@@ -252,8 +258,11 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
 	long status = 0;
+	const char *peer = NULL;
 	bool last = size * n <= 2 && (*data == '\r' || *data == '\n');
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (last && curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &peer) == CURLE_OK && peer)
+		addr_parse(peer, &t->m->peer);
 	if (last && status >= 200 && t->spec.on_open && !t->dead)
 		t->spec.on_open((int)status, t->spec.arg);
 	return size * n;

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fairlead/addr.h"
 #include "fairlead/err.h"
 
 struct event_base;
@@ -47,6 +48,8 @@ struct multi *multi_new(struct event_base *base, struct kube_access *access, con
 /* Every transfer must have ended or been cancelled. */
 void multi_free(struct multi *m);
 struct multi_stats multi_stats(const struct multi *m);
+/* The server's end of the connection by which an answer came last; none before the first. */
+struct addr multi_peer(const struct multi *m);
 /* Whether no transfer is under way. */
 bool multi_is_idle(const struct multi *m);
 

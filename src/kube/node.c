@@ -59,12 +59,17 @@ static void parse_node_addresses(struct parse *p, struct json_object *status,
 		return;
 	parse_at(p, "status.addresses");
 	node->internal_ips = xcalloc(n, sizeof(*node->internal_ips));
+	node->external_ips = xcalloc(n, sizeof(*node->external_ips));
 	for (size_t i = 0; i < n && !p->ret; i++) {
 		struct json_object *o = parse_item(p, list, i);
 		const char *type = parse_str(p, o, "type", NODE_STRING_MAX);
 		const char *text = parse_str(p, o, "address", NODE_STRING_MAX);
 		if (type && text && strcmp(type, "InternalIP") == 0)
 			node->internal_ips[node->n_internal_ips++] = parse_addr(p, "address", text);
+		/* Nothing depends on such a one but that it is left alone. */
+		else if (type && text && strcmp(type, "ExternalIP") == 0 &&
+		         addr_parse(text, &node->external_ips[node->n_external_ips]) == 0)
+			node->n_external_ips++;
 	}
 }
 
@@ -109,5 +114,6 @@ void kube_node_free(struct kube_node *n)
 		return;
 	kube_meta_fini(&n->meta);
 	free(n->internal_ips);
+	free(n->external_ips);
 	free(n);
 }

@@ -404,12 +404,14 @@ static void dispatch(const struct render_options *o, const struct proxy_service 
 			dispatch_node_port(&n, to);
 	}
 	/*
-	 * The guard: an address from outside has no other ports, neither here nor back at the router.  But it may be the
-	 * node's own, and then the node's other ports are nobody's to close.
+	 * The guard: an address from outside has no other ports, neither here nor back at the router.  But where it may be a
+	 * machine's own, or is the node's, the machine's other ports are nobody's to close.
 	 */
 	for (size_t v = 0; v < s->n_vips + s->n_external_ips; v++) {
 		const struct addr *a =
 			v < s->n_vips ? &s->vips[v] : &s->external_ips[v - s->n_vips];
+		if (addrs_contain(s->open, s->n_open, a))
+			continue;
 		line(to, bucket_of_addr(BUCKET_FILTER_ADDR, a), true,
 		     "-d %s/%u -m addrtype ! --dst-type LOCAL -j REJECT", addr_str(a),
 		     addr_bits(a));

@@ -136,6 +136,8 @@ static size_t lay_out(char *memory, const struct proxy_service *from)
 	struct addr *vips = CARVE(&c, n_vips, struct addr);
 	size_t n_external = bounded(from->n_external_ips, SPEC_MAX_EXTERNAL_IPS, &p->truncated);
 	struct addr *external_ips = CARVE(&c, n_external, struct addr);
+	size_t n_open = bounded(from->n_open, SPEC_MAX_VIPS + SPEC_MAX_EXTERNAL_IPS, &p->truncated);
+	struct addr *open = CARVE(&c, n_open, struct addr);
 	size_t n_ranges = bounded(from->n_source_ranges, SPEC_MAX_SOURCE_RANGES, &p->truncated);
 	struct prefix *ranges = CARVE(&c, n_ranges, struct prefix);
 	p->s.key = copy_str(&c, from->key);
@@ -148,6 +150,9 @@ static size_t lay_out(char *memory, const struct proxy_service *from)
 	p->s.external_ips = external_ips;
 	p->s.n_external_ips = copy_sorted(external_ips, from->external_ips, n_external,
 	                                  sizeof(*external_ips), vip_cmp, from->family, 0);
+	p->s.open = open;
+	p->s.n_open =
+		copy_sorted(open, from->open, n_open, sizeof(*open), vip_cmp, from->family, 0);
 	p->s.source_ranges = ranges;
 	p->s.n_source_ranges = copy_sorted(ranges, from->source_ranges, n_ranges, sizeof(*ranges),
 	                                   range_cmp, from->family, offsetof(struct prefix, addr));
@@ -180,6 +185,9 @@ static uint64_t digest(const struct proxy_service *s)
 		buf_add(&b, &s->vips[i], sizeof(s->vips[i]));
 	for (size_t i = 0; i < s->n_external_ips; i++)
 		buf_add(&b, &s->external_ips[i], sizeof(s->external_ips[i]));
+	buf_printf(&b, "%zu ", s->n_open);
+	for (size_t i = 0; i < s->n_open; i++)
+		buf_add(&b, &s->open[i], sizeof(s->open[i]));
 	for (size_t i = 0; i < s->n_source_ranges; i++) {
 		buf_add(&b, &s->source_ranges[i].addr, sizeof(s->source_ranges[i].addr));
 		buf_add(&b, &s->source_ranges[i].len, sizeof(s->source_ranges[i].len));

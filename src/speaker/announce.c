@@ -491,6 +491,19 @@ const struct announcement *announce_of(const struct announce *t, const char *key
 	return h ? h->first : NULL;
 }
 
+bool announce_is_announced(const struct announcement *a)
+{
+	return a->reason == REASON_Announced || a->reason == REASON_NotOwner;
+}
+
+bool announce_has(const struct announce *t, const char *key, const struct addr *addr)
+{
+	for (const struct announcement *a = announce_of(t, key); a; a = a->next)
+		if (addr_eq(&a->addr, addr) && announce_is_announced(a))
+			return true;
+	return false;
+}
+
 void announce_each(const struct announce *t, void (*fn)(const struct announcement *a, void *arg),
                    void *arg)
 {

@@ -92,6 +92,10 @@ size_t announce_n_pending(const struct announce *t);
 void announce_routes(struct announce *t, enum reason (*reason_of)(const struct addr *a, void *arg),
                      void *arg);
 
+/* Whether the address is announced by this node, or by another one of its segment. */
+bool announce_is_announced(const struct announcement *a);
+/* The same of an address of the Service, by any protocol. */
+bool announce_has(const struct announce *t, const char *key, const struct addr *addr);
 /* The announcements of a Service by its key, NULL if none. */
 const struct announcement *announce_of(const struct announce *t, const char *key);
 /* How many announcements have each reason. */

@@ -6,6 +6,7 @@ libfairlead_a_SOURCES += \
 	src/speaker/feeds.c \
 	src/speaker/forward.c \
 	src/speaker/forward.h \
+	src/speaker/needed.c \
 	src/speaker/news.c \
 	src/speaker/news.h \
 	src/speaker/options.c \

@@ -147,6 +147,7 @@ static void synced(void *arg)
 	struct speaker *sp = arg;
 
 	sp->n_synced++;
+	speaker_look_for_needed(sp);
 	speaker_schedule(sp);
 }
 

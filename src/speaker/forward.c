@@ -10,8 +10,9 @@
 
 /*
  * What kube-proxy would carry, this node carries: every Service with a cluster IP, whatever its class and whether its
- * address is announced from here or not; a packet may come to any node.  Two things differ: an external IP that is not
- * admitted is not carried, and an address that two Services hold goes to the first claimant alone, as it does on the wire.
+ * address is announced from here or not; a packet may come to any node.  Three things differ, and are decided in decide.h: an
+ * external IP that is not admitted is not carried, an address that two Services hold goes to the one that comes first
+ * alone, as it does on the wire, and the other ports of an address of our pools are closed, unless a machine has it.
  */
 
 static const struct addr *cluster_ip(const struct view_service *s, uint8_t family)
@@ -28,26 +29,45 @@ bool forward_wanted(const struct view_service *s, uint8_t family)
 	       s->n_ports && cluster_ip(s, family);
 }
 
-static void build_addresses(const struct view *v, const struct view_service *s, uint8_t family,
-                            struct proxy_service *p)
+static bool is_open(const struct decision *d, const struct announce *t)
 {
-	struct addr *vips, *external_ips;
+	switch (d->guard) {
+	case DECIDE_OPEN:
+		return true;
+	case DECIDE_GUARDED_IF_ANNOUNCED:
+		return !t || !announce_has(t, d->service->key, &d->address->addr);
+	case DECIDE_GUARDED:
+		break;
+	}
+	return false;
+}
 
-	if (!s->n_addresses)
+static void build_addresses(const struct view *v, const struct announce *t,
+                            const struct view_service *s, uint8_t family, struct proxy_service *p)
+{
+	size_t n = s->n_addresses;
+
+	if (!n)
 		return;
-	vips = xcalloc(s->n_addresses, sizeof(*vips));
-	external_ips = xcalloc(s->n_addresses, sizeof(*external_ips));
-	for (size_t i = 0; i < s->n_addresses; i++) {
+	struct addr *vips = xcalloc(n, sizeof(*vips)), *open = xcalloc(n, sizeof(*open));
+	struct addr *external_ips = xcalloc(n, sizeof(*external_ips));
+	for (size_t i = 0; i < n; i++) {
 		const struct view_address *a = &s->addresses[i];
-		if (a->addr.family != family || !decide_address(v, s, &a->addr).carried)
+		if (a->addr.family != family)
+			continue;
+		struct decision d = decide_address(v, s, &a->addr);
+		if (!d.carried)
 			continue;
 		if (a->external)
 			external_ips[p->n_external_ips++] = a->addr;
 		else
 			vips[p->n_vips++] = a->addr;
+		if (is_open(&d, t))
+			open[p->n_open++] = a->addr;
 	}
 	p->vips = vips;
 	p->external_ips = external_ips;
+	p->open = open;
 }
 
 /* Those of the family; a /0 among them lets everybody in, which is no filter. */
@@ -96,8 +116,8 @@ static void build_ports(const struct view *v, const struct view_service *s, uint
 	p->n_ports = s->n_ports;
 }
 
-void forward_build(const struct view *v, const struct view_service *s, uint8_t family,
-                   struct proxy_service *ret)
+void forward_build(const struct view *v, const struct announce *t, const struct view_service *s,
+                   uint8_t family, struct proxy_service *ret)
 {
 	struct proxy_service p = {
 		.key = s->key,
@@ -108,7 +128,7 @@ void forward_build(const struct view *v, const struct view_service *s, uint8_t f
 		.affinity_s = s->affinity_s,
 	};
 
-	build_addresses(v, s, family, &p);
+	build_addresses(v, t, s, family, &p);
 	build_source_ranges(s, family, &p);
 	build_ports(v, s, family, &p);
 	*ret = p;
@@ -124,6 +144,7 @@ void forward_fini(struct proxy_service *p)
 	free((void *)p->ports);
 	free((void *)p->vips);
 	free((void *)p->external_ips);
+	free((void *)p->open);
 	free((void *)p->source_ranges);
 	*p = (struct proxy_service){ 0 };
 }

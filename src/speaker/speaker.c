@@ -37,6 +37,8 @@
 #define RESTART_HOLD_MS 5000
 #define PROBE_MS 25
 #define TICK_S 2
+/* Every so many ticks this node's gateways are looked for. */
+#define LOOK_TICKS 5
 
 void speaker_schedule(struct speaker *sp)
 {
@@ -88,7 +90,7 @@ static void forward(struct speaker *sp, const struct view_service *s)
 			proxy_remove(sp->proxy, s->key, families[i]);
 			continue;
 		}
-		forward_build(sp->view, s, families[i], &p);
+		forward_build(sp->view, sp->announce, s, families[i], &p);
 		proxy_set(sp->proxy, &p);
 		forward_fini(&p);
 	}
@@ -233,6 +235,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (sp->trim)
 		malloc_trim(0);
 	sp->trim = false;
+	if (++sp->ticks % LOOK_TICKS == 0)
+		speaker_look_for_needed(sp);
 	speaker_uninstall_tick(sp);
 	/* Freshness changes without anything coming in. */
 	speaker_schedule(sp);
@@ -319,9 +323,16 @@ static int start_proxy(struct speaker *sp, struct err *e)
 static void on_announcement(const struct announcement *a, enum reason old_reason,
                             const char *old_owner, void *arg)
 {
+	struct speaker *sp = arg;
+	struct announcement before = { .reason = old_reason };
+
 	speaker_log_change(a, old_reason, old_owner);
+	/* Where a guard hangs on it (decide.h); in the middle of a turn the Service is still to be forwarded. */
+	if (sp->proxy && announce_is_announced(a) != announce_is_announced(&before) &&
+	    view_touch(sp->view, a->key, &a->addr))
+		speaker_schedule(sp);
 	if (a->reason == REASON_BgpPrefixTaken && old_reason != a->reason)
-		speaker_tell_of_service(arg, a);
+		speaker_tell_of_service(sp, a);
 }
 
 static void on_routes_changed(void *arg)

@@ -93,7 +93,7 @@ struct speaker {
 	bool complete;                    /* everything was synced and acted upon once */
 	bool view_fresh;                  /* as last published */
 	bool trim;                        /* there was work since memory was last given back */
-	uint64_t turns, publishes;
+	uint64_t turns, publishes, ticks;
 };
 
 /* ---- feeds.c: the API server's objects into the view ---- */
@@ -101,6 +101,10 @@ extern const char *const speaker_feed_names[N_FEEDS];
 void speaker_feeds_start(struct speaker *sp);
 /* When all of what decisions depend on was last heard of. */
 int64_t speaker_last_contact_ms(const struct speaker *sp);
+
+/* ---- needed.c ---- */
+/* Tells the view the addresses that this node needs as they are: gateways and the API server's.  Bounded work. */
+void speaker_look_for_needed(struct speaker *sp);
 
 /* ---- secrets.c: what it reads from Secrets ---- */
 extern const char *const speaker_secret_names[N_SECRETS];

@@ -159,6 +159,8 @@ static bool differs(const struct configuration *old, const struct configuration 
 {
 	if (!old || !new)
 		return old != new;
+	if (!configuration_peer_of(old, &a->addr) != !configuration_peer_of(new, &a->addr))
+		return true;
 	if (pools_differ(configuration_pool_of(old, &a->addr),
 	                 configuration_pool_of(new, &a->addr)))
 		return true;

@@ -55,6 +55,8 @@ struct view {
 	struct view_node *nodes; /* sorted by name */
 	size_t n_nodes, cap_nodes;
 	struct node_address *node_addresses;
+	struct addr *needed;
+	size_t n_needed;
 	struct configuration *config;
 	uint64_t generation, revision;
 	struct service **dirty;
@@ -67,8 +69,8 @@ void view_mark(struct view *v, struct service *s);
 struct service *view_service_get(struct view *v, const char *namespace, const char *name);
 /* Frees the record if nothing is known of it any more. */
 void view_service_reap(struct view *v, struct service *s);
-/* Services whose answers depend on nodes and configuration. */
-bool view_is_announced(const struct view *v, const struct service *s);
+/* Marks the Services whose answers depend on nodes and other machines. */
+void view_mark_announced(struct view *v);
 
 /* Takes the addresses of @s out of the index, or puts them in; marks the others that have them. */
 void view_claims_drop(struct view *v, struct service *s);

@@ -269,6 +269,16 @@ void view_remove_service(struct view *v, const char *namespace, const char *name
 		set_content(v, s, (struct view_service){ .known = false });
 }
 
+bool view_touch(struct view *v, const char *key, const struct addr *a)
+{
+	struct service *s = find(v, key);
+
+	if (!s || (v->config && configuration_pool_of(v->config, a)))
+		return false;
+	view_mark(v, s);
+	return true;
+}
+
 /* ---- reading ---- */
 
 const struct view_service *view_service_named(const struct view *v, const char *key)

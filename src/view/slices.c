@@ -126,11 +126,26 @@ static void link_slice(struct slice *s, struct service *service)
 	*list = &s->pub;
 }
 
+/* The slice that the API servers keep of themselves. */
+#define API_SERVER_SLICE "default/kubernetes"
+
+bool view_is_api_server(const struct view *v, const struct addr *a)
+{
+	const struct slice *s = find(v, API_SERVER_SLICE);
+
+	for (size_t i = 0; s && i < s->pub.n_endpoints; i++)
+		if (addr_eq(&s->pub.endpoints[i].addr, a))
+			return true;
+	return false;
+}
+
 /* Puts the slice under @service (NULL: under none) and marks those who gain or lose it. */
 static void move_to(struct view *v, struct slice *s, struct service *service)
 {
 	struct service *old = s->service;
 
+	if (!strcmp(s->key, API_SERVER_SLICE))
+		view_mark_announced(v);
 	if (old) {
 		if (!unlink_slice(&old->pub.slices, &s->pub))
 			unlink_slice(&old->strays, &s->pub);

@@ -47,28 +47,39 @@ static void discount_address(struct view *v, const struct addr *a)
 	free(na);
 }
 
+static const struct addr *copy_addresses(struct view *v, const struct addr *addrs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		count_address(v, &addrs[i]);
+	return n ? xmemdup(addrs, n * sizeof(*addrs)) : NULL;
+}
+
+static void free_addresses(struct view *v, const struct addr *addrs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		discount_address(v, &addrs[i]);
+	free((void *)addrs);
+}
+
 static struct view_node node_of(struct view *v, const struct kube_node *n)
 {
-	struct view_node node = { .name = intern_get(&v->strings, n->meta.name),
-		                  .excluded = n->excluded,
-		                  .drained = n->drained,
-		                  .cordoned = n->cordoned,
-		                  .network_unavailable = n->network_unavailable,
-		                  .n_addresses = n->n_internal_ips };
-
-	if (n->n_internal_ips)
-		node.addresses =
-			xmemdup(n->internal_ips, n->n_internal_ips * sizeof(*n->internal_ips));
-	for (size_t i = 0; i < node.n_addresses; i++)
-		count_address(v, &node.addresses[i]);
-	return node;
+	return (struct view_node){
+		.name = intern_get(&v->strings, n->meta.name),
+		.excluded = n->excluded,
+		.drained = n->drained,
+		.cordoned = n->cordoned,
+		.network_unavailable = n->network_unavailable,
+		.addresses = copy_addresses(v, n->internal_ips, n->n_internal_ips),
+		.n_addresses = n->n_internal_ips,
+		.external_ips = copy_addresses(v, n->external_ips, n->n_external_ips),
+		.n_external_ips = n->n_external_ips,
+	};
 }
 
 static void node_fini(struct view *v, struct view_node *n)
 {
-	for (size_t i = 0; i < n->n_addresses; i++)
-		discount_address(v, &n->addresses[i]);
-	free((void *)n->addresses);
+	free_addresses(v, n->addresses, n->n_addresses);
+	free_addresses(v, n->external_ips, n->n_external_ips);
 	intern_drop(&v->strings, n->name);
 }
 
@@ -103,6 +114,7 @@ void view_free(struct view *v)
 	for (size_t i = 0; i < v->n_nodes; i++)
 		node_fini(v, &v->nodes[i]);
 	free(v->nodes);
+	free(v->needed);
 	free(v->dirty);
 	configuration_unref(v->config);
 	intern_drop(&v->strings, v->self);
@@ -150,14 +162,17 @@ bool view_is_dirty(const struct view *v)
 	return v->n_dirty != 0;
 }
 
-bool view_is_announced(const struct view *v, const struct service *s)
+static bool is_announced(const struct view *v, const struct service *s)
 {
-	bool external = false;
-
-	for (size_t i = 0; i < s->pub.n_addresses && !external; i++)
-		external = s->pub.addresses[i].external;
-	return external ||
+	return s->pub.n_addresses ||
 	       (s->pub.known && s->pub.type == KUBE_LOAD_BALANCER && view_is_our_class(v, &s->pub));
+}
+
+void view_mark_announced(struct view *v)
+{
+	for (struct service *s = v->services; s; s = s->hh.next)
+		if (is_announced(v, s))
+			view_mark(v, s);
 }
 
 /* ---- nodes ---- */
@@ -185,21 +200,27 @@ static size_t node_position(const struct view *v, const char *name, bool *ret_fo
 static void nodes_changed(struct view *v)
 {
 	v->revision++;
-	for (struct service *s = v->services; s; s = s->hh.next)
-		if (view_is_announced(v, s))
-			view_mark(v, s);
+	view_mark_announced(v);
+}
+
+static bool same_addresses(const struct addr *a, size_t n_a, const struct addr *b, size_t n_b)
+{
+	if (n_a != n_b)
+		return false;
+	for (size_t i = 0; i < n_a; i++)
+		if (!addr_eq(&a[i], &b[i]))
+			return false;
+	return true;
 }
 
 static bool node_is(const struct view_node *old, const struct kube_node *n)
 {
-	if (old->excluded != n->excluded || old->drained != n->drained ||
-	    old->cordoned != n->cordoned || old->network_unavailable != n->network_unavailable ||
-	    old->n_addresses != n->n_internal_ips)
-		return false;
-	for (size_t i = 0; i < n->n_internal_ips; i++)
-		if (!addr_eq(&old->addresses[i], &n->internal_ips[i]))
-			return false;
-	return true;
+	return old->excluded == n->excluded && old->drained == n->drained &&
+	       old->cordoned == n->cordoned && old->network_unavailable == n->network_unavailable &&
+	       same_addresses(old->addresses, old->n_addresses, n->internal_ips,
+	                      n->n_internal_ips) &&
+	       same_addresses(old->external_ips, old->n_external_ips, n->external_ips,
+	                      n->n_external_ips);
 }
 
 /* Endpoints may be meant for some zones only, of any Service. */
@@ -271,6 +292,21 @@ bool view_is_node_address(const struct view *v, const struct addr *a)
 	return na != NULL;
 }
 
+void view_set_needed(struct view *v, const struct addr *addrs, size_t n)
+{
+	if (addrs_same_set(v->needed, v->n_needed, addrs, n))
+		return;
+	free(v->needed);
+	v->needed = n ? xmemdup(addrs, n * sizeof(*addrs)) : NULL;
+	v->n_needed = n;
+	view_mark_announced(v);
+}
+
+bool view_is_needed(const struct view *v, const struct addr *a)
+{
+	return addrs_contain(v->needed, v->n_needed, a);
+}
+
 /* ---- the configuration ---- */
 
 static void set_configuration(struct view *v, struct configuration *c)
@@ -280,7 +316,7 @@ static void set_configuration(struct view *v, struct configuration *c)
 	v->config = c;
 	v->revision++;
 	for (struct service *s = v->services; s; s = s->hh.next)
-		if (view_is_announced(v, s))
+		if (is_announced(v, s))
 			view_claims_compare(v, s, old, c);
 	configuration_unref(old);
 }

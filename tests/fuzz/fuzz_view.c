@@ -175,7 +175,7 @@ static char *forward_text(const struct view *v, const struct view_service *s)
 
 	if (!forward_wanted(s, 4))
 		return NULL;
-	forward_build(v, s, 4, &p);
+	forward_build(v, NULL, s, 4, &p);
 	buf_printf(&b, "%zu vips %d%d", p.n_vips, p.external_local, p.internal_local);
 	for (size_t i = 0; i < p.n_external_ips; i++)
 		buf_printf(&b, " external %s", addr_str(&p.external_ips[i]));

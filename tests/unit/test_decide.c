@@ -36,6 +36,28 @@ static enum reason reason_for(struct view *v, const char *key, const char *ip, c
 
 #define LOCAL ",'externalTrafficPolicy':'Local'"
 
+/* See machines_keep_their_ports(). */
+static void world_machines(struct view *v)
+{
+	world_put(v,
+	          "{'kind':'EndpointSlice','metadata':{'namespace':'default','name':'kubernetes',"
+	          "'uid':'u','labels':{'kubernetes.io/service-name':'kubernetes'}},"
+	          "'addressType':'IPv4','endpoints':[{'addresses':['192.0.2.10']}],"
+	          "'ports':[{'name':'https','port':6443}]}");
+	world_put(v, "{'kind':'Node','metadata':{'name':'n7','uid':'u'},'status':{'addresses':["
+	             "{'type':'InternalIP','address':'192.0.2.11'},"
+	             "{'type':'ExternalIP','address':'192.0.2.12'},"
+	             "{'type':'Hostname','address':'192.0.2.1'}]}}");
+	world_put(v,
+	          "{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
+	          "'name':'fairlead-active','uid':'u'},'data':{'config':'"
+	          "address-pools:\\n"
+	          "- {name: lan, protocol: layer2, addresses: [192.0.2.0/24]}\\n"
+	          "- {name: out, protocol: layer2, addresses: [100.64.1.0/24], use: external-ip}\\n"
+	          "peers: [{my-asn: 64500, peer-asn: 64501, peer-address: 192.0.2.13}]\\n"
+	          "external-ips: {allow: [203.0.113.0/25], namespaces: [shop]}\\n'}}");
+}
+
 static void announce_rules(void **state)
 {
 	(void)state;
@@ -479,6 +501,95 @@ static void a_status_comes_before_a_record_and_that_before_a_hand(void **state)
 	view_free(v);
 }
 
+/*
+ * Only what lies in our pools and is no machine's is always guarded; what a machine has is not announced, but carried on its ports.
+ * In the world's pool "lan": the API server has .10, node n7 has .11 and .12, a peer .13, this node's gateway is .14.
+ */
+static void machines_keep_their_ports(void **state)
+{
+	static const struct {
+		const char *what, *type, *ip, *record;
+		enum reason reason;
+		bool carried;
+		enum decide_guard guard;
+	} cases[] = {
+		{ "a pool's", "LoadBalancer", "192.0.2.1", "", REASON_Candidate, true,
+		  DECIDE_GUARDED },
+		{ "an assigned external IP", "ClusterIP", "100.64.1.1", "100.64.1.1",
+		  REASON_Candidate, true, DECIDE_GUARDED },
+		{ "the API server's", "LoadBalancer", "192.0.2.10", "", REASON_AddressOfApiServer,
+		  true, DECIDE_OPEN },
+		{ "a node's", "LoadBalancer", "192.0.2.11", "", REASON_NodeAddress, true,
+		  DECIDE_OPEN },
+		{ "a node's external one", "LoadBalancer", "192.0.2.12", "", REASON_NodeAddress,
+		  true, DECIDE_OPEN },
+		{ "a peer's", "LoadBalancer", "192.0.2.13", "", REASON_AddressOfPeer, true,
+		  DECIDE_OPEN },
+		{ "a gateway's", "LoadBalancer", "192.0.2.14", "", REASON_Candidate, true,
+		  DECIDE_OPEN },
+		{ "outside all pools, as k3s writes it", "LoadBalancer", "10.9.9.9", "",
+		  REASON_AddressNotInPool, true, DECIDE_OPEN },
+		{ "by hand, allowed, in no pool", "ClusterIP", "203.0.113.1", "", REASON_Candidate,
+		  true, DECIDE_GUARDED_IF_ANNOUNCED },
+		{ "by hand, allowed, a node's", "ClusterIP", "203.0.113.99", "", REASON_NodeAddress,
+		  true, DECIDE_OPEN },
+		{ "by hand, denied", "ClusterIP", "192.0.2.10", "", REASON_ExternalIpNotAllowed,
+		  false, DECIDE_OPEN },
+	};
+	static const struct addr none;
+	struct addr gateway;
+
+	(void)state;
+	addr_parse("192.0.2.14", &gateway);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct view *v = world();
+		struct addr a;
+		addr_parse(cases[i].ip, &a);
+		if (!strcmp(cases[i].type, "LoadBalancer"))
+			world_service(v, "web", cases[i].ip, "");
+		else
+			world_external(v, "web", cases[i].type, cases[i].ip, cases[i].record, "");
+		world_slice(v, "web", "web-1", "10.1.1.1@n1");
+		const struct view_service *s = view_service_named(v, "shop/web");
+		world_passes(v);
+		/* Each of them is news to the Service. */
+		world_machines(v);
+		assert_int_equal(world_passes(v) > 0, true);
+		view_set_needed(v, &gateway, 1);
+		assert_int_equal(world_passes(v), 1);
+		view_set_needed(v, &gateway, 1);
+		assert_int_equal(world_passes(v), 0);
+		struct decision d = decide_address(v, s, &a);
+		if (d.reason != cases[i].reason || d.carried != cases[i].carried ||
+		    d.guard != cases[i].guard)
+			fail_msg("%s: %s, carried %d, guard %d", cases[i].what,
+			         reason_name(d.reason), d.carried, d.guard);
+		/* And so is that they are gone. */
+		view_remove_slice(v, "default", "kubernetes");
+		assert_int_equal(view_is_api_server(v, &a), false);
+		assert_int_equal(world_passes(v) > 0, true);
+		view_set_needed(v, &none, 0);
+		assert_int_equal(world_passes(v), 1);
+		view_free(v);
+	}
+}
+
+/* A tenant of the namespace "default" makes no API server. */
+static void other_slices_name_no_api_server(void **state)
+{
+	(void)state;
+	struct view *v = world();
+	struct addr a;
+
+	addr_parse("192.0.2.1", &a);
+	world_put(v, "{'kind':'EndpointSlice','metadata':{'namespace':'default','name':'forged',"
+	             "'uid':'u','labels':{'kubernetes.io/service-name':'kubernetes'}},"
+	             "'addressType':'IPv4','endpoints':[{'addresses':['192.0.2.1']}],"
+	             "'ports':[{'name':'https','port':6443}]}");
+	assert_false(view_is_api_server(v, &a));
+	view_free(v);
+}
+
 static void who_forwards_nothing_claims_nothing(void **state)
 {
 	(void)state;
@@ -769,6 +880,8 @@ int main(void)
 		cmocka_unit_test(what_of_a_node_counts),
 		cmocka_unit_test(the_earlier_claimant_serves),
 		cmocka_unit_test(a_status_comes_before_a_record_and_that_before_a_hand),
+		cmocka_unit_test(machines_keep_their_ports),
+		cmocka_unit_test(other_slices_name_no_api_server),
 		cmocka_unit_test(who_forwards_nothing_claims_nothing),
 		cmocka_unit_test(external_ips),
 		cmocka_unit_test(outside_all_pools_a_peer_makes_it_both),

@@ -37,7 +37,7 @@ struct wish {
 	const char *cluster[4], *local[4]; /* endpoints, all on port 8080 */
 	int proto;
 	uint16_t node_port;
-	bool external_local, internal_local, no_pods, has_any;
+	bool external_local, internal_local, no_pods, has_any, open;
 	uint32_t affinity_s;
 };
 
@@ -73,6 +73,8 @@ static struct spec *make_spec(const struct wish *w)
 		.n_vips = w->vip ? 1 : 0,
 		.external_ips = &external_ip,
 		.n_external_ips = w->external_ip ? 1 : 0,
+		.open = w->vip ? &vip : &external_ip,
+		.n_open = w->open ? 1 : 0,
 		.source_ranges = ranges,
 		.external_local = w->external_local,
 		.internal_local = w->internal_local,
@@ -293,6 +295,12 @@ static void external_ips_are_from_outside(void **state)
 	      "FL-B-09: -d 203.0.113.9/32 -p tcp -m tcp --dport 80 -j E\n"
 	      "FL-D-09: -d 203.0.113.9/32 -p tcp -m tcp --dport 80 -j DROP\n"
 	      "FL-D-09: (after) -d 203.0.113.9/32 -m addrtype ! --dst-type LOCAL -j REJECT\n");
+	/* Its other ports are a machine's: no guard. */
+	check(&(struct wish){ .external_ip = "203.0.113.9",
+	                      .cluster_ip = "10.96.0.17",
+	                      .open = true },
+	      "FL-D-11: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j REJECT\n"
+	      "FL-D-09: -d 203.0.113.9/32 -p tcp -m tcp --dport 80 -j REJECT\n");
 	/* No endpoint anywhere. */
 	check(&(struct wish){ .external_ip = "203.0.113.9", .cluster_ip = "10.96.0.17" },
 	      "FL-D-11: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j REJECT\n"

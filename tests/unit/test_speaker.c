@@ -393,22 +393,25 @@ static void one_change_among_many_is_one_decision(void **state)
 
 /* ---- forwarding ---- */
 
-static void expect_forward(struct view *v, const char *key, uint8_t family, const char *expected)
+static void expect_forward(const struct fixture *f, const char *key, uint8_t family,
+                           const char *expected)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
-	const struct view_service *s = view_service_named(v, key);
+	const struct view_service *s = view_service_named(f->view, key);
 	struct proxy_service p;
 
 	if (!forward_wanted(s, family)) {
 		assert_string_equal("none", expected);
 		return;
 	}
-	forward_build(v, s, family, &p);
+	forward_build(f->view, f->table, s, family, &p);
 	buf_printf(&b, "%s ip=%s", p.key, addr_str(&p.cluster_ip));
 	for (size_t i = 0; i < p.n_vips; i++)
 		buf_printf(&b, " vip=%s", addr_str(&p.vips[i]));
 	for (size_t i = 0; i < p.n_external_ips; i++)
 		buf_printf(&b, " external-ip=%s", addr_str(&p.external_ips[i]));
+	for (size_t i = 0; i < p.n_open; i++)
+		buf_printf(&b, " open=%s", addr_str(&p.open[i]));
 	for (size_t i = 0; i < p.n_source_ranges; i++) {
 		char text[PREFIX_STR_SIZE];
 		buf_printf(&b, " from=%s", prefix_format(&p.source_ranges[i], text));
@@ -425,6 +428,40 @@ static void expect_forward(struct view *v, const char *key, uint8_t family, cons
 	forward_fini(&p);
 }
 
+/* An address outside all pools may be a machine's until layer 2 has found that nobody answers for it. */
+static void a_guard_outside_the_pools_comes_with_the_owner(void **state)
+{
+	static const char open[] =
+		"shop/web ip=10.96.0.9 external-ip=203.0.113.1 open=203.0.113.1 :80/0>1,0,1";
+	static const char closed[] = "shop/web ip=10.96.0.9 external-ip=203.0.113.1 :80/0>1,0,1";
+	static const struct {
+		enum l2_ownership ownership;
+		const char *expected;
+	} states[] = { { L2_WAITING, open },     { L2_PROBING, open },        { L2_CONFLICT, open },
+		       { L2_OWNER, closed },     { L2_STILL_ANSWERED, open }, { L2_OTHER, closed },
+		       { L2_NO_INTERFACE, open } };
+	struct fixture f = fixture_new();
+
+	(void)state;
+	f.table = announce_new(record_change, &f);
+	world_external(f.view, "web", "ClusterIP", "203.0.113.1", "", "");
+	world_slice(f.view, "web", "w", "10.1.1.1@n1");
+	turn(&f);
+	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+		struct l2_state st = { .ownership = states[i].ownership };
+		addr_parse("203.0.113.1", &st.addr);
+		announce_states(f.table, &st, 1);
+		expect_forward(&f, "shop/web", 4, states[i].expected);
+	}
+	struct addr pool;
+	addr_parse("192.0.2.1", &pool);
+	struct addr outside = announce_of(f.table, "shop/web")->addr;
+	assert_false(view_touch(f.view, "shop/web", &pool));
+	assert_true(view_touch(f.view, "shop/web", &outside));
+	assert_int_equal(turn(&f), 1);
+	fixture_fini(&f);
+}
+
 static void services_become_forwarding(void **state)
 {
 	(void)state;
@@ -432,48 +469,45 @@ static void services_become_forwarding(void **state)
 
 	world_service(f.view, "web", "192.0.2.1", "");
 	world_slice(f.view, "web", "w", "10.1.1.1@n1 10.1.2.1@n2");
-	expect_forward(f.view, "shop/web", 4,
-	               "shop/web ip=10.96.0.9 vip=192.0.2.1 :80/30080>2,0,1");
-	expect_forward(f.view, "shop/web", 6, "none");
+	expect_forward(&f, "shop/web", 4, "shop/web ip=10.96.0.9 vip=192.0.2.1 :80/30080>2,0,1");
+	expect_forward(&f, "shop/web", 6, "none");
 	world_service(f.view, "web", "192.0.2.1",
 	              ",'externalTrafficPolicy':'Local','sessionAffinity':'ClientIP',"
 	              "'sessionAffinityConfig':{'clientIP':{'timeoutSeconds':60}},"
 	              "'loadBalancerSourceRanges':['10.0.0.0/8','2001:db8::/32']");
-	expect_forward(f.view, "shop/web", 4,
+	expect_forward(&f, "shop/web", 4,
 	               "shop/web ip=10.96.0.9 vip=192.0.2.1 from=10.0.0.0/8 external-local "
 	               "affinity=60 :80/30080>2,1,1");
 	world_service(f.view, "web", "192.0.2.1",
 	              ",'loadBalancerSourceRanges':['10.0.0.0/8','0.0.0.0/0']");
-	expect_forward(f.view, "shop/web", 4,
-	               "shop/web ip=10.96.0.9 vip=192.0.2.1 :80/30080>2,0,1");
+	expect_forward(&f, "shop/web", 4, "shop/web ip=10.96.0.9 vip=192.0.2.1 :80/30080>2,0,1");
 	/* Another class is still forwarded; a later claimant's address is not. */
 	world_service(f.view, "zoo", "192.0.2.1", "");
-	expect_forward(f.view, "shop/zoo", 4, "shop/zoo ip=10.96.0.9 :80/30080>0,0,0");
+	expect_forward(&f, "shop/zoo", 4, "shop/zoo ip=10.96.0.9 :80/30080>0,0,0");
 	world_service(f.view, "zoo", "192.0.2.3", ",'loadBalancerClass':'example.com/x'");
-	expect_forward(f.view, "shop/zoo", 4,
-	               "shop/zoo ip=10.96.0.9 vip=192.0.2.3 :80/30080>0,0,0");
+	expect_forward(&f, "shop/zoo", 4, "shop/zoo ip=10.96.0.9 vip=192.0.2.3 :80/30080>0,0,0");
 	world_put(f.view,
 	          "{'kind':'Service','metadata':{'namespace':'shop','name':'other','uid':'u',"
 	          "'labels':{'service.kubernetes.io/service-proxy-name':'x'}},"
 	          "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.8',"
 	          "'clusterIPs':['10.96.0.8'],'ports':[{'port':80}]}}");
-	expect_forward(f.view, "shop/other", 4, "none");
+	expect_forward(&f, "shop/other", 4, "none");
 	world_put(f.view,
 	          "{'kind':'Service','metadata':{'namespace':'shop','name':'other','uid':'u',"
 	          "'labels':{'service.kubernetes.io/headless':''}},"
 	          "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.8',"
 	          "'clusterIPs':['10.96.0.8'],'ports':[{'port':80}]}}");
-	expect_forward(f.view, "shop/other", 4, "none");
+	expect_forward(&f, "shop/other", 4, "none");
 	world_put(f.view,
 	          "{'kind':'Service','metadata':{'namespace':'shop','name':'headless','uid':'u'},"
 	          "'spec':{'type':'ClusterIP','clusterIP':'None','clusterIPs':['None'],"
 	          "'ports':[{'port':80}]}}");
-	expect_forward(f.view, "shop/headless", 4, "none");
+	expect_forward(&f, "shop/headless", 4, "none");
 	world_put(f.view,
 	          "{'kind':'Service','metadata':{'namespace':'shop','name':'dual','uid':'u'},"
 	          "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.8',"
 	          "'clusterIPs':['10.96.0.8','fd00::8'],'ports':[{'name':'a','port':80}]}}");
-	expect_forward(f.view, "shop/dual", 6, "shop/dual ip=fd00::8 a:80/0>0,0,0");
+	expect_forward(&f, "shop/dual", 6, "shop/dual ip=fd00::8 a:80/0>0,0,0");
 	fixture_fini(&f);
 }
 
@@ -488,18 +522,18 @@ static void only_admitted_external_ips_are_forwarded(void **state)
 	               "203.0.113.1,203.0.113.129,100.64.1.1,203.0.113.2", "100.64.1.1",
 	               ",'externalTrafficPolicy':'Local'");
 	world_slice(f.view, "web", "w", "10.1.1.1@n1 10.1.2.1@n2");
-	expect_forward(f.view, "shop/web", 4,
+	expect_forward(&f, "shop/web", 4,
 	               "shop/web ip=10.96.0.9 external-ip=203.0.113.1 external-ip=100.64.1.1 "
-	               "external-local :80/0>2,1,1");
+	               "open=203.0.113.1 external-local :80/0>2,1,1");
 	/* It takes a record and a pool for external IPs; and what the status holds is none. */
 	world_external(f.view, "web", "NodePort", "100.64.1.1", "", "");
-	expect_forward(f.view, "shop/web", 4, "shop/web ip=10.96.0.9 :80/0>2,0,1");
+	expect_forward(&f, "shop/web", 4, "shop/web ip=10.96.0.9 :80/0>2,0,1");
 	world_external(f.view, "web", "NodePort", "192.0.2.1", "192.0.2.1", "");
-	expect_forward(f.view, "shop/web", 4, "shop/web ip=10.96.0.9 :80/0>2,0,1");
+	expect_forward(&f, "shop/web", 4, "shop/web ip=10.96.0.9 :80/0>2,0,1");
 	world_service(f.view, "lb", "192.0.2.1", ",'externalIPs':['192.0.2.1','203.0.113.3']");
-	expect_forward(f.view, "shop/lb", 4,
+	expect_forward(&f, "shop/lb", 4,
 	               "shop/lb ip=10.96.0.9 vip=192.0.2.1 external-ip=203.0.113.3 "
-	               ":80/30080>0,0,0");
+	               "open=203.0.113.3 :80/30080>0,0,0");
 	fixture_fini(&f);
 }
 
@@ -664,6 +698,7 @@ int main(void)
 		cmocka_unit_test(a_new_node_renumbers_the_candidates),
 		cmocka_unit_test(the_snapshot_names_the_ranges_of_layer_2),
 		cmocka_unit_test(one_change_among_many_is_one_decision),
+		cmocka_unit_test(a_guard_outside_the_pools_comes_with_the_owner),
 		cmocka_unit_test(services_become_forwarding),
 		cmocka_unit_test(only_admitted_external_ips_are_forwarded),
 		cmocka_unit_test(options_have_defaults_and_bounds),

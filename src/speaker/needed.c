@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Addresses that this node needs as they are, so that the data plane closes nothing of theirs even where a pool holds them: the
+ * gateways of its routes, and what it reaches the API server by (often a virtual address of the control plane, which no
+ * object names).
+ *
+ * Routes are read anew from time to time rather than followed: a node that a router has given a full table would hear of
+ * nothing else.  The kernel tells default routes first, so a bound on the number read loses no gateway that matters.
+ */
+#include "config.h"
+
+#include <linux/rtnetlink.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <string.h>
+
+#include "fairlead/kube.h"
+#include "speaker/speaker.h"
+
+#define ROUTES_MAX 4096 /* of one family */
+#define NEEDED_MAX 64
+
+struct needed {
+	struct addr addrs[NEEDED_MAX];
+	size_t n, n_routes;
+};
+
+static void add(struct needed *d, const struct addr *a)
+{
+	if (d->n < NEEDED_MAX && !addr_is_none(a) && !addrs_contain(d->addrs, d->n, a))
+		d->addrs[d->n++] = *a;
+}
+
+static void add_gateway(struct needed *d, struct nlattr *gateway)
+{
+	struct in6_addr in6;
+	struct in_addr in;
+	struct addr a;
+
+	if (!gateway)
+		return;
+	if (nla_len(gateway) == sizeof(in)) {
+		memcpy(&in, nla_data(gateway), sizeof(in));
+		a = addr_from_in(in);
+	} else if (nla_len(gateway) == sizeof(in6)) {
+		memcpy(&in6, nla_data(gateway), sizeof(in6));
+		a = addr_from_in6(&in6);
+	} else {
+		return;
+	}
+	add(d, &a);
+}
+
+static void add_nexthops(struct needed *d, struct nlattr *multipath)
+{
+	struct rtnexthop *nh = nla_data(multipath);
+
+	for (int left = nla_len(multipath); RTNH_OK(nh, left);
+	     left -= NLMSG_ALIGN(nh->rtnh_len), nh = RTNH_NEXT(nh))
+		add_gateway(d, nla_find((struct nlattr *)RTNH_DATA(nh),
+		                        nh->rtnh_len - (int)sizeof(*nh), RTA_GATEWAY));
+}
+
+static int on_route(struct nl_msg *msg, void *arg)
+{
+	struct needed *d = arg;
+	struct nlattr *attrs[RTA_MAX + 1];
+
+	if (nlmsg_hdr(msg)->nlmsg_type != RTM_NEWROUTE ||
+	    nlmsg_parse(nlmsg_hdr(msg), sizeof(struct rtmsg), attrs, RTA_MAX, NULL) < 0)
+		return NL_SKIP;
+	add_gateway(d, attrs[RTA_GATEWAY]);
+	if (attrs[RTA_MULTIPATH])
+		add_nexthops(d, attrs[RTA_MULTIPATH]);
+	return ++d->n_routes < ROUTES_MAX ? NL_OK : NL_STOP;
+}
+
+/* False if the routes could not be read. */
+static bool add_gateways(struct needed *d, int family)
+{
+	struct rtmsg ask = { .rtm_family = (unsigned char)family };
+	struct nl_sock *sock = nl_socket_alloc();
+	bool ok = false;
+
+	d->n_routes = 0;
+	if (sock && nl_connect(sock, NETLINK_ROUTE) == 0) {
+		nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, on_route, d);
+		ok = nl_send_simple(sock, RTM_GETROUTE, NLM_F_DUMP, &ask, sizeof(ask)) >= 0 &&
+		     nl_recvmsgs_default(sock) >= 0;
+	}
+	if (sock)
+		nl_socket_free(sock);
+	return ok;
+}
+
+/* The host of "https://HOST:PORT/…", if it is a number. */
+static void add_server(struct needed *d, const char *url)
+{
+	const char *host = strstr(url, "://");
+	char text[ADDR_STR_SIZE];
+	struct addr a;
+
+	host = host ? host + 3 : url;
+	size_t len = *host == '[' ? strcspn(++host, "]") : strcspn(host, ":/");
+	if (len >= sizeof(text))
+		return;
+	memcpy(text, host, len);
+	text[len] = '\0';
+	if (addr_parse(text, &a) == 0)
+		add(d, &a);
+}
+
+void speaker_look_for_needed(struct speaker *sp)
+{
+	struct needed d = { .n = 0 };
+	struct addr answered = kube_client_server_address(sp->client);
+
+	add_server(&d, kube_access_server(sp->access));
+	add(&d, &answered);
+	/* What could not be read stays as it was. */
+	if (add_gateways(&d, AF_INET) && add_gateways(&d, AF_INET6))
+		view_set_needed(sp->view, d.addrs, d.n);
+}
