@@ -65,6 +65,8 @@ struct decision {
 	bool carried;                     /* the data plane forwards it, on every node */
 	enum decide_guard guard;
 	bool has_endpoint; /* a usable one, on some node */
+	/* Policy Local: a node that may announce has a ready one, so that those whose own are ending give way. */
+	bool has_ready;
 };
 
 /*

@@ -70,6 +70,7 @@ struct view_service {
 	enum kube_service_type type;
 	bool deleting, external_local, internal_local;
 	bool foreign_proxy; /* label service.kubernetes.io/service-proxy-name: not ours to forward */
+	bool holds_ending;  /* annotation fairlead.io/terminating: hold */
 	bool proxyless;     /* label service.kubernetes.io/headless: no proxy carries it */
 	const char *class;  /* NULL: none */
 	struct addr cluster_ips[2];

@@ -68,9 +68,35 @@ static bool is_here(const struct view_endpoint *ep, const void *node)
 	return ep->node && !strcmp(ep->node, node);
 }
 
+static bool is_ready_here(const struct view_endpoint *ep, const void *node)
+{
+	return ep->ready && is_here(ep, node);
+}
+
+/* On a node that may not announce it makes up for nothing. */
+static bool is_ready_somewhere(const struct view_endpoint *ep, const void *view)
+{
+	return ep->ready && ep->node &&
+	       decide_node_itself(view, view_node_named(view, ep->node)) == REASON_Candidate;
+}
+
 void decide_count_endpoints(struct decision *d)
 {
 	d->has_endpoint = any_endpoint(d, is_any, NULL);
+	d->has_ready = d->service->external_local && any_endpoint(d, is_ready_somewhere, d->view);
+}
+
+/*
+ * Ready before terminating: a server that ends may stop listening at once, so a node that has no other gives way as soon as
+ * another node has a ready one.  The data plane goes on serving here what still comes.
+ */
+static enum reason about_local(const struct decision *d, const char *node)
+{
+	if (!any_endpoint(d, is_here, node))
+		return REASON_NoLocalEndpoint;
+	if (d->has_ready && !d->service->holds_ending && !any_endpoint(d, is_ready_here, node))
+		return REASON_LocalEndpointEnding;
+	return REASON_Candidate;
 }
 
 /* ---- the node ---- */
@@ -88,7 +114,5 @@ enum reason decide_node(const struct decision *d, const char *node, enum protoco
 	enum reason reason = decide_node_itself(d->view, view_node_named(d->view, node));
 	if (reason != REASON_Candidate)
 		return reason;
-	if (d->service->external_local && !any_endpoint(d, is_here, node))
-		return REASON_NoLocalEndpoint;
-	return REASON_Candidate;
+	return d->service->external_local ? about_local(d, node) : REASON_Candidate;
 }

@@ -13,6 +13,9 @@
  * condition and annotation that anybody writes, and most of that changes nothing here.
  */
 
+/* What becomes of a node whose local endpoints are all ending; "hold": it stays. */
+#define ANNOTATION_TERMINATING "fairlead.io/terminating"
+
 /* ---- the content of a record: everything that comes from the Service itself ---- */
 
 static void content_fini(struct view *v, struct view_service *s)
@@ -88,6 +91,13 @@ static void content_lists(struct view *v, const struct kube_service *in, struct 
 	}
 }
 
+static bool holds_ending(const struct kube_service *in)
+{
+	const char *value = kube_labels_get(&in->meta.annotations, ANNOTATION_TERMINATING);
+
+	return value && !strcmp(value, "hold");
+}
+
 static struct view_service content_of(struct view *v, const struct kube_service *in)
 {
 	struct view_service out = {
@@ -97,6 +107,7 @@ static struct view_service content_of(struct view *v, const struct kube_service 
 		.deleting = in->meta.deleting,
 		.external_local = in->external_local,
 		.internal_local = in->internal_local,
+		.holds_ending = holds_ending(in),
 		.foreign_proxy = kube_labels_get(&in->meta.labels, VIEW_LABEL_PROXY_NAME) != NULL,
 		.proxyless = kube_labels_get(&in->meta.labels, VIEW_LABEL_HEADLESS) != NULL,
 		.class = intern_get(&v->strings, in->load_balancer_class),
@@ -149,9 +160,9 @@ static bool content_eq(const struct view_service *a, const struct view_service *
 	return a->known == b->known && !memcmp(a->uid, b->uid, sizeof(a->uid)) &&
 	       a->created_us == b->created_us && a->type == b->type && a->deleting == b->deleting &&
 	       a->external_local == b->external_local && a->internal_local == b->internal_local &&
-	       a->foreign_proxy == b->foreign_proxy && a->proxyless == b->proxyless &&
-	       a->class == b->class && a->affinity_s == b->affinity_s && ports_eq(a, b) &&
-	       addresses_eq(a, b);
+	       a->holds_ending == b->holds_ending && a->foreign_proxy == b->foreign_proxy &&
+	       a->proxyless == b->proxyless && a->class == b->class &&
+	       a->affinity_s == b->affinity_s && ports_eq(a, b) && addresses_eq(a, b);
 }
 
 /* Replaces the content and keeps what is the record's own. */

@@ -172,6 +172,34 @@ def test_terminating_endpoints_are_the_fallback(lab: Lab, make_service: MakeServ
         lab.api.delete("Pod", "fresh", grace_seconds=0)
 
 
+@pytest.mark.parametrize("hold", [False, True], ids=["give-way", "hold"])
+def test_ready_before_terminating(lab: Lab, make_service: MakeService, hold: bool) -> None:
+    ends = "ends-held" if hold else "ends"
+    make_pod(lab, ends, {"app": ends}, "node2", pre_stop_seconds=8)
+    annotations = {"fairlead.io/terminating": "hold"} if hold else {}
+    make_service("rolling", annotations, selector={"app": ends}, externalTrafficPolicy="Local")
+    address = lab.wait_address("rolling")
+    assert lab.wait_owner(address) == "node2"
+    wait_http(lab, address)
+    make_pod(lab, "fresh", {"app": ends}, "node1")
+    try:
+        lab.wait_reason("node1", "rolling", address, "NotOwner")
+        lab.api.delete("Pod", ends)
+        wait_for(
+            "the endpoint to terminate",
+            lambda: any(e["conditions"]["terminating"] for e in lab.endpoints("rolling")),
+        )
+        if hold:
+            assert lab.wait_owner(address) == "node2"
+            assert lab.get(address).pod == ends
+        else:
+            lab.wait_reason("node2", "rolling", address, "LocalEndpointEnding")
+            lab.wait_owner(address, among=["node1"])
+            wait_for("the ready endpoint", lambda: lab.get(address, timeout=1).pod == "fresh")
+    finally:
+        lab.api.delete("Pod", "fresh", grace_seconds=0)
+
+
 def test_unready_pods_get_nothing(lab: Lab, make_service: MakeService) -> None:
     make_service("web")
     address = lab.wait_address("web")

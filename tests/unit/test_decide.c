@@ -83,7 +83,25 @@ static void announce_rules(void **state)
 		  REASON_NoLocalEndpoint, "n2" },
 		{ "local, unready here", "192.0.2.1", LOCAL, "10.1.1.1@n1! 10.1.2.1@n2", "n1",
 		  REASON_NoLocalEndpoint, NULL },
-		{ "local, only terminating here", "192.0.2.1", LOCAL, "10.1.1.1@n1~ 10.1.2.1@n2",
+		{ "local, only terminating here, ready elsewhere", "192.0.2.1", LOCAL,
+		  "10.1.1.1@n1~ 10.1.2.1@n2", "n1", REASON_LocalEndpointEnding, "n1" },
+		{ "the node that has the ready one", "192.0.2.1", LOCAL, "10.1.1.1@n1~ 10.1.2.1@n2",
+		  "n2", REASON_Candidate, NULL },
+		{ "local, terminating and ready here", "192.0.2.1", LOCAL,
+		  "10.1.1.1@n1~ 10.1.1.2@n1 10.1.2.1@n2", "n1", REASON_Candidate, NULL },
+		{ "local, only terminating ones", "192.0.2.1", LOCAL, "10.1.1.1@n1~ 10.1.2.1@n2~",
+		  "n1", REASON_Candidate, NULL },
+		{ "local, unready elsewhere", "192.0.2.1", LOCAL, "10.1.1.1@n1~ 10.1.2.1@n2!", "n1",
+		  REASON_Candidate, NULL },
+		{ "local, ready on an excluded node", "192.0.2.1", LOCAL,
+		  "10.1.1.1@n1~ 10.1.2.1@n3", "n1", REASON_Candidate, NULL },
+		{ "local, ready on a node without network", "192.0.2.1", LOCAL,
+		  "10.1.1.1@n1~ 10.1.2.1@n4", "n1", REASON_Candidate, NULL },
+		{ "local, ready on an unknown node", "192.0.2.1", LOCAL, "10.1.1.1@n1~ 10.1.2.1@n9",
+		  "n1", REASON_Candidate, NULL },
+		{ "local, ready without a node", "192.0.2.1", LOCAL, "10.1.1.1@n1~ 10.1.2.1", "n1",
+		  REASON_Candidate, NULL },
+		{ "policy Cluster, terminating here", "192.0.2.1", "", "10.1.1.1@n1~ 10.1.2.1@n2",
 		  "n1", REASON_Candidate, NULL },
 		{ "local, without a node", "192.0.2.1", LOCAL, "10.1.1.1", "n1",
 		  REASON_NoLocalEndpoint, NULL },
@@ -169,6 +187,8 @@ static void every_node_announces_by_bgp(void **state)
 		{ "local, here", "198.51.100.1", LOCAL, "10.1.1.1@n1", "n1", REASON_Candidate },
 		{ "local, elsewhere", "198.51.100.1", LOCAL, "10.1.1.1@n1", "n2",
 		  REASON_NoLocalEndpoint },
+		{ "local, terminating here, ready elsewhere", "198.51.100.1", LOCAL,
+		  "10.1.1.1@n1~ 10.1.2.1@n2", "n1", REASON_LocalEndpointEnding },
 		{ "no endpoint", "198.51.100.1", "", "10.1.1.1@n1!", "n1", REASON_NoEndpoints },
 		{ "excluded node", "198.51.100.1", "", "10.1.1.1@n1", "n3", REASON_NodeExcluded },
 		{ "node without network", "198.51.100.1", "", "10.1.1.1@n1", "n4",
@@ -194,6 +214,36 @@ static void every_node_announces_by_bgp(void **state)
 
 #define L2 PROTOCOL_LAYER2
 #define BGP PROTOCOL_BGP
+
+static void a_service_may_hold_what_is_ending(void **state)
+{
+	static const char service[] =
+		"{'kind':'Service','metadata':{'namespace':'shop','name':'web','uid':'u',"
+		"'annotations':{'fairlead.io/terminating':'%s'}},'spec':{'type':'LoadBalancer',"
+		"'clusterIP':'10.96.0.9','clusterIPs':['10.96.0.9'],'ports':[{'port':80}]" LOCAL
+		"},'status':{'loadBalancer':{'ingress':[{'ip':'192.0.2.1'}]}}}";
+	static const struct {
+		const char *value;
+		enum reason reason;
+	} cases[] = {
+		{ "hold", REASON_Candidate },
+		{ "give-way", REASON_LocalEndpointEnding },
+		{ "", REASON_LocalEndpointEnding },
+		{ "hold", REASON_Candidate },
+	};
+	struct view *v = world();
+
+	(void)state;
+	world_slice(v, "web", "web-1", "10.1.1.1@n1~ 10.1.2.1@n2");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		world_put(v, service, cases[i].value);
+		/* Between the last two of no hold nothing changes. */
+		assert_int_equal(world_passes(v), i != 2);
+		assert_int_equal(reason_for(v, "shop/web", "192.0.2.1", "n1", PROTOCOL_LAYER2),
+		                 cases[i].reason);
+	}
+	view_free(v);
+}
 
 static void external_ips(void **state)
 {
@@ -883,6 +933,7 @@ int main(void)
 		cmocka_unit_test(machines_keep_their_ports),
 		cmocka_unit_test(other_slices_name_no_api_server),
 		cmocka_unit_test(who_forwards_nothing_claims_nothing),
+		cmocka_unit_test(a_service_may_hold_what_is_ending),
 		cmocka_unit_test(external_ips),
 		cmocka_unit_test(outside_all_pools_a_peer_makes_it_both),
 		cmocka_unit_test(what_nobody_forwards_is_not_announced),
