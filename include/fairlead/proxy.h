@@ -97,14 +97,15 @@ struct proxy_stats {
 	uint64_t lines_written; /* rules and chains in all batches */
 	uint64_t
 		resyncs; /* complete comparisons with the kernel: start, flush found, failure, from time to time */
+	uint64_t repairs;         /* times that others had changed rules of ours */
 	uint64_t udp_flows_ended; /* flows to endpoints that were gone */
 	int64_t last_success_ms;  /* clock_ms(); 0: never */
 	bool in_sync; /* everything wanted is in the kernel, and no old flow is looked for */
 };
 
 /*
- * Called from the event loop when a batch that contained the Service's newest state was applied: what was set before is
- * in the kernel now ("up: data plane, then announcement").
+ * Called from the event loop when what is asked below may have changed: when a batch that contained the Service's newest state was applied: what was set before is
+ * in the kernel now ("up: data plane, then announcement"); and when others were found to have changed rules of ours.
  */
 struct proxy_ops {
 	void (*applied)(void *arg);
@@ -131,6 +132,15 @@ void proxy_remove(struct proxy *p, const char *key, uint8_t family);
 void proxy_complete(struct proxy *p);
 /* Whether the newest state given for this Service is in the kernel, in every family that this node has iptables for. */
 bool proxy_is_applied(const struct proxy *p, const char *key);
+/*
+ * Whether the Service's traffic suffers though its rules were written: others have changed them, and they are not written
+ * again yet.
+ */
+bool proxy_is_damaged(const struct proxy *p, const char *key);
+/* Whether something of others refuses all forwarding in one family, and may not be gone round. */
+bool proxy_forward_is_refused(const struct proxy *p, uint8_t family);
+/* Whether one of these may hold for any Service at all. */
+bool proxy_any_hindrance(const struct proxy *p);
 struct proxy_stats proxy_stats(const struct proxy *p);
 /* Appends a JSON object: mode, variant, counters, last error. */
 void proxy_status(const struct proxy *p, struct buf *json);

@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <utlist.h>
@@ -48,6 +49,7 @@ static void verify_line(unsigned int bucket, bool after, const char *rule, void 
 static void verify_service(struct model *m, struct service *s)
 {
 	struct verdict v = { .m = m, .same = true, .reachable = true };
+	bool stood = s->have && !s->pending;
 	spec_unref(s->have);
 	s->have = NULL;
 	if (!s->want)
@@ -60,7 +62,9 @@ static void verify_service(struct model *m, struct service *s)
 		model_join_buckets(m, s, s->want);
 	}
 	s->refused = false;
-	s->pending = !(v.same && v.reachable);
+	s->pending = s->damaged || !(v.same && v.reachable);
+	if (stood && s->pending)
+		model_damage(m, s);
 	if (s->pending) {
 		model_enqueue(m, s);
 	} else if (s->queued) {
@@ -111,20 +115,10 @@ static bool jump_is_right(const struct save *saved, const struct render_jump *wa
 	return n == 1 && right;
 }
 
-static bool is_builtin(const char *chain)
-{
-	static const char *const builtin[] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT",
-		                               "POSTROUTING" };
-	for (size_t i = 0; i < ARRAY_LEN(builtin); i++)
-		if (strcmp(chain, builtin[i]) == 0)
-			return true;
-	return false;
-}
-
 /* Others may jump to ours from chains of theirs, but to the accepting one nobody does but us. */
 static bool keeps_jump(const struct model *m, const struct save_jump *j)
 {
-	bool keep = !is_builtin(j->chain);
+	bool keep = !chain_is_builtin(j->chain);
 	for (size_t k = 0; k < RENDER_JUMPS; k++) {
 		const struct render_jump *r = &render_jumps[k];
 		if (r->accepts && strcmp(j->table, "filter") == 0 &&
@@ -170,15 +164,92 @@ static int by_low_octet(const struct service *a, const struct service *b)
 	return i != k ? i - k : strcmp(a->key, b->key);
 }
 
+static const struct save_chain *saved_chain(const struct save *saved, const char *name)
+{
+	char key[sizeof(((struct save_chain *)NULL)->key)];
+	const struct save_chain *c;
+	snprintf(key, sizeof(key), "%s %s", chain_table_name(chain_table(name)), name);
+	HASH_FIND_STR(saved->chains, key, c);
+	return c;
+}
+
+/* Whether the kernel has the chain as we wrote it; where that is not known, it is not said to be damaged. */
+static bool is_intact(const struct record *r, const struct save_chain *c)
+{
+	if (!r->present || r->have == CHAIN_UNKNOWN)
+		return true;
+	return c && !r->doubtful && save_chain_hash(c) == r->have &&
+	       (!r->printed || r->printed == c->printed);
+}
+
+/* A bucket's lines were lost or changed, so all whose lines they were suffer. */
+static void damage_bucket(struct model *m, unsigned int number)
+{
+	const struct bucket *b = &m->buckets[number];
+	for (size_t i = 0; i < b->n; i++) {
+		model_damage(m, b->members[i]);
+		model_enqueue(m, b->members[i]);
+	}
+}
+
+/*
+ * What others have done to what we had written, before it is forgotten.  A Service's own chains come later, when the Service is
+ * verified; all the rest, but for the buckets, is everybody's.
+ */
+static void find_damage(struct model *m, const struct save *saved)
+{
+	char name[CHAIN_NAME_SIZE];
+	for (const struct record *r = m->records; r; r = r->hh.next)
+		if (!chain_is_of_service(r->name) && !chain_is_bucket(r->name) &&
+		    !is_intact(r, saved_chain(saved, r->name)))
+			m->damaged = true;
+	for (unsigned int i = 0; i < BUCKETS; i++) {
+		bucket_name(i, name);
+		const struct record *r = model_record(m, name);
+		if (r && !is_intact(r, saved_chain(saved, name)))
+			damage_bucket(m, i);
+	}
+}
+
+/* Whether packets miss the jump, rather than that it stands in a place that we do not like. */
+static bool is_missing(const struct save *saved, const struct render_jump *want_jump)
+{
+	for (size_t i = 0; !want_jump->accepts && i < saved->n_jumps; i++)
+		if (jump_is(&saved->jumps[i], want_jump))
+			return false;
+	return !want_jump->accepts || path_place(&saved->path).number > 0;
+}
+
+static void find_damaged_jumps(struct model *m, const struct save *saved)
+{
+	for (size_t k = 0; k < RENDER_JUMPS; k++)
+		m->damaged = m->damaged || (!jump_is_right(saved, &render_jumps[k]) &&
+		                            is_missing(saved, &render_jumps[k]));
+}
+
 static void adopt_chains(struct model *m, const struct save *saved)
 {
-	model_drop_records(m);
+	struct record *before = TAKE(m->records);
 	for (const struct save_chain *c = saved->chains; c; c = c->hh.next) {
+		struct record *old;
 		if (!save_chain_in_place(c))
 			continue;
-		struct record *r = model_record_new(m, c->name);
-		r->have = save_chain_hash(c);
-		r->present = true;
+		HASH_FIND_STR(before, c->name, old);
+		struct record *new = model_record_new(m, c->name);
+		new->have = save_chain_hash(c);
+		if (old && old->doubtful)
+			new->have = CHAIN_UNKNOWN;
+		else if (old && old->have == new->have && old->printed &&
+		         old->printed != c->printed)
+			new->have = CHAIN_UNKNOWN; /* the comment is ours, but not all rules are */
+		else if (new->have != CHAIN_UNKNOWN)
+			new->printed = c->printed;
+		new->present = true;
+	}
+	struct record *r, *next;
+	HASH_ITER(hh, before, r, next) {
+		HASH_DEL(before, r);
+		free(r);
 	}
 	for (unsigned int i = 0; i < BUCKETS; i++) {
 		char name[CHAIN_NAME_SIZE];
@@ -189,8 +260,42 @@ static void adopt_chains(struct model *m, const struct save *saved)
 	}
 }
 
+void model_doubt(struct model *m, const char *chain)
+{
+	struct record *r = model_record(m, chain);
+	if (r)
+		r->doubtful = true;
+}
+
+bool model_matches(struct model *m, const struct save *saved)
+{
+	size_t n = 0;
+	if (!m->adopted || model_needs_jumps(m))
+		return false;
+	for (size_t k = 0; k < RENDER_JUMPS; k++)
+		if (!jump_is_right(saved, &render_jumps[k]))
+			return false;
+	if (path_place(&saved->path).refused != m->accept.refused)
+		return false;
+	for (const struct save_chain *c = saved->chains; c; c = c->hh.next) {
+		struct record *r = save_chain_in_place(c) ? model_record(m, c->name) : NULL;
+		if (!r || !r->present || r->have == CHAIN_UNKNOWN || !is_intact(r, c))
+			return false;
+		r->printed = c->printed;
+		n++;
+	}
+	for (const struct record *r = m->records; r; r = r->hh.next)
+		n -= r->present;
+	return n == 0;
+}
+
 void model_adopt(struct model *m, const struct save *saved)
 {
+	bool again = m->adopted;
+	if (again) {
+		find_damage(m, saved);
+		find_damaged_jumps(m, saved);
+	}
 	adopt_chains(m, saved);
 	adopt_jumps(m, saved);
 	struct service *s, *next;
@@ -199,6 +304,7 @@ void model_adopt(struct model *m, const struct save *saved)
 		if (!s->want)
 			model_service_free(m, s);
 	}
+	m->repairs += again && model_any_damaged(m);
 	DL_SORT(m->queue, by_low_octet);
 	m->any_dirty = m->sweep = m->adopted = m->unproven = true;
 	m->moved = false;

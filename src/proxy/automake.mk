@@ -29,7 +29,9 @@ libfairlead_a_SOURCES += \
 	src/proxy/udp.c \
 	src/proxy/udp.h \
 	src/proxy/variant.c \
-	src/proxy/variant.h
+	src/proxy/variant.h \
+	src/proxy/watch.c \
+	src/proxy/watch.h
 noinst_HEADERS += \
 	include/fairlead/proxy.h
 

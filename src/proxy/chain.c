@@ -11,6 +11,8 @@
 
 #include <openssl/sha.h>
 
+#include "fairlead/mem.h"
+
 static uint64_t sha64(const void *data, size_t size)
 {
 	unsigned char md[SHA256_DIGEST_LENGTH];
@@ -95,6 +97,21 @@ bool chain_is_of_service(const char *name)
 {
 	return strlen(name) == strlen("FL-C-") + CHAIN_ID_SIZE - 1 && strchr("CELFP", name[3]) &&
 	       name[4] == '-';
+}
+
+bool chain_is_bucket(const char *name)
+{
+	return strlen(name) > 5 && strchr("BNDR", name[3]) && name[4] == '-';
+}
+
+bool chain_is_builtin(const char *chain)
+{
+	static const char *const builtin[] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT",
+		                               "POSTROUTING" };
+	for (size_t i = 0; i < ARRAY_LEN(builtin); i++)
+		if (strcmp(chain, builtin[i]) == 0)
+			return true;
+	return false;
 }
 
 void chain_id(const char *text, char ret_id[static CHAIN_ID_SIZE])

@@ -49,6 +49,10 @@ enum chain_table chain_table(const char *name);
 const char *chain_table_name(enum chain_table t);
 /* Whether the name is one that belongs to one Service (endpoints, sets, …) rather than to the frame. */
 bool chain_is_of_service(const char *name);
+/* Whether it is one of the chains that hold dispatch lines of several Services. */
+bool chain_is_bucket(const char *name);
+/* Whether it is one of netfilter's own: PREROUTING … */
+bool chain_is_builtin(const char *name);
 /* The 16 characters that stand for @text in chain names. */
 void chain_id(const char *text, char ret_id[static CHAIN_ID_SIZE]);
 /* The next argument of a rule, or its end; what stands in quotes is one, whatever it contains. */

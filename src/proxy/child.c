@@ -53,6 +53,11 @@ void child_abandon(struct child *c)
 	free(c);
 }
 
+pid_t child_pid(const struct child *c)
+{
+	return c->pid;
+}
+
 /* Returns what waitpid() says of its end. */
 static bool await(const struct child *c, int *ret_status)
 {

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "fairlead/buf.h"
 #include "fairlead/err.h"
@@ -36,6 +37,7 @@ struct child_ops {
 int child_start(struct event_base *base, const char *const argv[], const struct buf *input,
                 int timeout_ms, const struct child_ops *ops, void *arg, struct child **ret_child,
                 struct err *e);
+pid_t child_pid(const struct child *c);
 /* Lets go of it without a call to done(): it ends by itself when it finds its input closed. */
 void child_abandon(struct child *c);
 /* The same, and waits for its end; of its input it gets no more than it has. */

@@ -51,6 +51,7 @@ void model_service_free(struct model *m, struct service *s)
 {
 	if (s->queued)
 		DL_DELETE(m->queue, s);
+	m->n_damaged -= s->damaged;
 	HASH_DEL(m->services, s);
 	spec_unref(s->want);
 	spec_unref(s->flying);
@@ -178,6 +179,12 @@ void model_enqueue(struct model *m, struct service *s)
 	}
 }
 
+void model_damage(struct model *m, struct service *s)
+{
+	m->n_damaged += !s->damaged;
+	s->damaged = true;
+}
+
 static void want(struct model *m, struct service *s, struct spec *spec)
 {
 	spec_unref(s->want);
@@ -225,6 +232,22 @@ bool model_is_applied(const struct model *m, const char *key)
 	return m->adopted && !m->unproven && (!s || !s->pending);
 }
 
+bool model_is_damaged(const struct model *m, const char *key)
+{
+	const struct service *s = m->n_damaged > 0 ? find(m, key) : NULL;
+	return m->damaged || (s && s->damaged);
+}
+
+bool model_any_damaged(const struct model *m)
+{
+	return m->damaged || m->n_damaged > 0;
+}
+
+bool model_forward_is_refused(const struct model *m)
+{
+	return m->accept.refused;
+}
+
 bool model_in_sync(const struct model *m)
 {
 	return m->adopted && !m->planned && !m->queue && !m->any_dirty && !m->sweep &&
@@ -233,7 +256,7 @@ bool model_in_sync(const struct model *m)
 
 struct model_stats model_stats(const struct model *m)
 {
-	struct model_stats st = { .rendered = m->rendered };
+	struct model_stats st = { .rendered = m->rendered, .repairs = m->repairs };
 	for (const struct service *s = m->services; s; s = s->hh.next) {
 		st.n_services += s->want != NULL;
 		st.n_pending += s->pending;
@@ -355,6 +378,8 @@ static void commit_service(struct model *m, struct service *s, model_committed_f
 	spec_unref(s->have);
 	s->have = TAKE(s->flying);
 	s->in_batch = false;
+	m->n_damaged -= s->damaged;
+	s->damaged = false;
 	s->pending = s->want != s->have;
 	if (s->pending) {
 		model_enqueue(m, s);
@@ -372,6 +397,8 @@ void model_commit(struct model *m, model_committed_fn *fn, void *arg)
 	for (size_t i = 0; i < m->n_changes; i++) {
 		struct change *c = &m->changes[i];
 		c->record->have = c->hash;
+		c->record->printed = 0;
+		c->record->doubtful = false;
 		c->record->present = true;
 		if (c->gone)
 			model_record_drop(m, c->record);
@@ -391,6 +418,7 @@ void model_commit(struct model *m, model_committed_fn *fn, void *arg)
 		m->sweep = false;
 	for (size_t i = 0; i < m->n_flight; i++)
 		commit_service(m, m->flight[i], fn, arg);
+	m->damaged = m->damaged && (m->any_dirty || model_needs_jumps(m));
 	m->limit = m->limit * 2 < m->max_batch ? m->limit * 2 : m->max_batch;
 	end_batch(m);
 }
@@ -409,11 +437,11 @@ static void refuse(struct service *s, const char *error, int64_t now_ms)
 
 bool model_abort(struct model *m, enum model_outcome why, const char *error, int64_t now_ms)
 {
-	bool doubt = m->has_jumps;
+	bool doubt = m->has_jumps || why == MODEL_KILLED;
 	m->moved = true;
 	for (size_t i = 0; i < m->n_changes; i++) {
 		struct record *r = m->changes[i].record;
-		if (chain_table(r->name) == CHAIN_FILTER) {
+		if (chain_table(r->name) == CHAIN_FILTER || why == MODEL_KILLED) {
 			r->have = CHAIN_UNKNOWN;
 			r->present = true;
 		} else if (!r->present) {
@@ -426,11 +454,11 @@ bool model_abort(struct model *m, enum model_outcome why, const char *error, int
 		b->dirty = true;
 	}
 	m->any_dirty = m->any_dirty || m->n_touched > 0;
-	if (why == MODEL_REFUSED && m->n_flight > 1)
+	if (why != MODEL_BUSY && m->n_flight > 1)
 		m->limit = m->n_flight / 2;
 	if (why == MODEL_REFUSED && m->has_sweep)
 		m->sweep = false; /* somebody else's rule holds on to a chain of ours */
-	if (why == MODEL_REFUSED && m->n_flight == 1 && m->flight[0]->want == m->flight[0]->flying)
+	if (why != MODEL_BUSY && m->n_flight == 1 && m->flight[0]->want == m->flight[0]->flying)
 		refuse(m->flight[0], error, now_ms);
 	for (size_t i = m->n_flight; i-- > 0;)
 		requeue(m, m->flight[i]);

@@ -34,13 +34,15 @@ struct model;
 
 enum model_outcome {
 	MODEL_REFUSED, /* something in the batch is wrong */
-	MODEL_BUSY,    /* nothing is wrong with it; try again */
+	MODEL_BUSY,    /* nothing is wrong with it, and nothing was written; try again */
+	MODEL_KILLED,  /* it took too long, and nobody knows what was written */
 };
 
 struct model_stats {
 	size_t n_services, n_pending, n_refused;
 	uint64_t rendered; /* Services rendered, ever */
 	size_t n_truncated;
+	uint64_t repairs; /* how often others had changed what we wrote */
 };
 
 /*
@@ -57,6 +59,15 @@ bool model_set(struct model *m, const struct proxy_service *s);
 bool model_remove(struct model *m, const char *key);
 /* Whether the newest wish is in the kernel; of an unknown Service, whether it is gone. */
 bool model_is_applied(const struct model *m, const char *key);
+/*
+ * Whether somebody else has changed rules that the Service's traffic needs and they are not written again yet: its newest
+ * wish may be in the kernel or not, its traffic suffers.
+ */
+bool model_is_damaged(const struct model *m, const char *key);
+/* Whether that is so of any. */
+bool model_any_damaged(const struct model *m);
+/* Whether something of others refuses all forwarding before a network policy is asked, so that nothing may accept it. */
+bool model_forward_is_refused(const struct model *m);
 /* Whether there is nothing left to write or to try again. */
 bool model_in_sync(const struct model *m);
 struct model_stats model_stats(const struct model *m);
@@ -67,6 +78,10 @@ void model_each_state(const struct model *m, void (*fn)(const struct proxy_servi
 void model_each_refused(const struct model *m,
                         void (*fn)(const char *key, const char *error, void *arg), void *arg);
 
+/* Somebody else has changed this chain: it is to be written again, whatever it looks like. */
+void model_doubt(struct model *m, const char *chain);
+/* Whether the kernel has what was last written, all of it and nothing else of ours.  Changes nothing that is to be written. */
+bool model_matches(struct model *m, const struct save *saved);
 /* Takes the kernel's word for what is there; whatever matches what is wanted needs no write. */
 void model_adopt(struct model *m, const struct save *saved);
 /* Whether the frame in @audit (the built-in chains and FL-SVC) is as it should be. */

@@ -19,6 +19,7 @@ struct service {
 	struct service *prev, *next; /* in the queue, while queued */
 	struct spec *want, *flying, *have;
 	bool queued, in_batch, pending, refused;
+	bool damaged; /* somebody changed its rules in the kernel; until they are written again */
 	unsigned int failures;
 	int64_t retry_ms; /* if refused */
 	char *error;
@@ -28,9 +29,11 @@ struct service {
 /* A chain that the kernel has, or that the batch under way brings. */
 struct record {
 	UT_hash_handle hh;
-	uint64_t have;  /* digest, CHAIN_UNKNOWN where only a write makes it certain */
-	uint32_t batch; /* the last batch that rendered it */
-	bool present;   /* in the kernel */
+	uint64_t have;    /* digest, CHAIN_UNKNOWN where only a write makes it certain */
+	uint64_t printed; /* digest of how the kernel shows it; 0: not seen since it was written */
+	uint32_t batch;   /* the last batch that rendered it */
+	bool present;     /* in the kernel */
+	bool doubtful;    /* somebody else has changed it since it was written */
 	bool wanted;
 	char name[CHAIN_NAME_SIZE];
 };
@@ -65,14 +68,17 @@ struct model {
 	struct record *records;
 	struct bucket *buckets;
 	bool any_dirty;
-	bool unproven; /* adopted, but the buckets were not compared yet */
-	bool sweep;    /* records that nobody wants are to be removed */
-	bool moved;    /* since adoption, which noted who is wanted: somebody may no longer be */
+	bool damaged; /* the frame was, by somebody else, so that nothing is forwarded as it should be */
+	size_t n_damaged; /* Services */
+	bool unproven;    /* adopted, but the buckets were not compared yet */
+	bool sweep;       /* records that nobody wants are to be removed */
+	bool moved;       /* since adoption, which noted who is wanted: somebody may no longer be */
 	bool missing_jumps[RENDER_JUMPS];
 	struct path_place accept; /* where the accepting jump belongs, once the strays are gone */
 	struct stray *strays;     /* rules to be deleted first */
 	size_t n_strays, cap_strays;
 	uint64_t rendered;
+	uint64_t repairs; /* times that somebody else had changed something */
 
 	/* the batch under way */
 	bool planned;
@@ -92,6 +98,8 @@ void model_record_drop(struct model *m, struct record *r);
 void model_drop_records(struct model *m);
 void model_drop_strays(struct model *m);
 void model_service_free(struct model *m, struct service *s);
+/* Its traffic suffers until it was written again. */
+void model_damage(struct model *m, struct service *s);
 /* Puts the Service into the queue, unless it is there or in the batch. */
 void model_enqueue(struct model *m, struct service *s);
 /* Makes the Service a member of every bucket in which @spec (may be NULL) has lines. */

@@ -24,7 +24,7 @@ static const char *const policies[] = {
 	"ANTREA-",      "AZURE-NPM",   "OVN-KUBE-",   "DOCKER-USER",
 };
 
-static bool is_policy(const char *chain)
+bool path_is_policy(const char *chain)
 {
 	for (size_t i = 0; i < ARRAY_LEN(policies); i++)
 		if (strncmp(chain, policies[i], strlen(policies[i])) == 0)
@@ -147,7 +147,7 @@ static bool classify(const struct reading *r, enum path_kind *ret_kind)
 		*ret_kind = PATH_OURS;
 		return true;
 	}
-	if (is_policy(r->target)) {
+	if (path_is_policy(r->target)) {
 		*ret_kind = PATH_POLICY;
 		return true;
 	}
@@ -167,7 +167,7 @@ void path_add_rule(struct path *p, const char *chain, const char *spec)
 {
 	struct path_chain *c;
 	enum path_kind kind;
-	if (is_policy(chain) || !(c = get(p, chain)))
+	if (path_is_policy(chain) || !(c = get(p, chain)))
 		return;
 	c->n_seen++;
 	struct reading r = read_rule(spec);

@@ -59,6 +59,8 @@ struct path_place {
 };
 
 void path_fini(struct path *p);
+/* Whether network policies, or what administrators put before everything, are in a chain of this name. */
+bool path_is_policy(const char *chain);
 /* The next rule of a chain: what comes after "-A CHAIN ". */
 void path_add_rule(struct path *p, const char *chain, const char *spec);
 struct path_place path_place(const struct path *p);

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "child.h"
 #include "pace.h"
 #include "udp.h"
+#include "watch.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
@@ -46,7 +48,13 @@ struct plane {
 	bool settling;         /* something changed since the last batch started */
 	unsigned int failures; /* in a row */
 	struct event *timer, *audit_timer;
-	unsigned int audits; /* since the last complete comparison */
+	struct watch *watch;
+	int64_t audit_ms;
+	unsigned int audits;        /* since the last complete comparison */
+	bool compare;               /* as soon as that may be */
+	int64_t read_ms;            /* when reading began */
+	int64_t comparison_ms;      /* what the last one took */
+	int64_t next_comparison_ms; /* no other before this, unless there is doubt */
 	struct udp *udp;
 	bool flows_seen; /* those of an earlier life were looked for */
 
@@ -107,14 +115,50 @@ static void look_for_old_flows(struct plane *p)
 	model_each_state(p->model, touch_state, p);
 }
 
-static void adopt(struct plane *p)
+/* What the kernel has was compared: when that may be done again follows from what it took. */
+static void compared(struct plane *p)
 {
-	model_adopt(p->model, &p->saved);
-	look_for_old_flows(p);
+	int64_t now = clock_ms();
+	int64_t gap = PLANE_COMPARISON_GAPS * (now - p->read_ms);
+	if (p->saved.n_left_out + p->saved.path.n_left_out > 0)
+		log_warn("more rules than are looked at; what is beyond is not known",
+		         KV_S("family", family_name(p)),
+		         KV_I("left_out", p->saved.n_left_out + p->saved.path.n_left_out));
 	save_fini(&p->saved);
+	p->comparison_ms = now - p->read_ms;
+	p->next_comparison_ms =
+		now + (gap > PLANE_COMPARISON_GAP_MS ? gap : PLANE_COMPARISON_GAP_MS);
 	p->state = PLANE_IDLE;
 	p->audits = 0;
 	p->stats.resyncs++;
+}
+
+/* Others have changed something that traffic needs: it is written again, and nothing is announced until it is. */
+static void tell_damage(struct plane *p)
+{
+	if (!model_any_damaged(p->model))
+		return;
+	log_warn("somebody changed the service proxy's rules; writing them again",
+	         KV_S("family", family_name(p)));
+	p->next_ms = 0;
+	p->ops->applied(p->arg);
+}
+
+static void adopt(struct plane *p)
+{
+	bool refused = model_forward_is_refused(p->model);
+	model_adopt(p->model, &p->saved);
+	look_for_old_flows(p);
+	compared(p);
+	tell_damage(p);
+	if (refused != model_forward_is_refused(p->model)) {
+		log_warn(
+			refused ? "forwarding is possible again"
+				: "a rule of others refuses all forwarding before network policies "
+				  "are asked; nothing is announced",
+			KV_S("family", family_name(p)));
+		p->ops->applied(p->arg);
+	}
 	kick(p); /* and if all is there already, that will be seen without a program run */
 }
 
@@ -134,8 +178,12 @@ static void on_read(const struct child_result *r, void *arg)
 	p->failures = 0;
 	save_end(&p->saved);
 	p->state = PLANE_HELD;
-	if (p->complete)
+	if (p->complete && model_matches(p->model, &p->saved)) {
+		compared(p);
+		kick(p);
+	} else if (p->complete) {
 		adopt(p);
+	}
 }
 
 static void read_kernel(struct plane *p)
@@ -144,6 +192,9 @@ static void read_kernel(struct plane *p)
 	const char *const argv[] = { p->v->save[variant_index(p->family)], NULL };
 	struct err e = ERR_INIT;
 	p->state = PLANE_READING;
+	p->compare = false;
+	p->read_ms = clock_ms();
+	watch_settle(p->watch);
 	save_fini(&p->saved);
 	if (child_start(p->base, argv, NULL, PLANE_PROGRAM_TIMEOUT_MS, &ops, p, &p->child, &e) <
 	    0) {
@@ -169,6 +220,7 @@ static void batch_succeeded(struct plane *p, int64_t took_ms)
 	p->failures = 0;
 	p->next_ms = p->more ? now : pace_next_ms(&p->pace, now, took_ms);
 	p->stats.last_success_ms = now;
+	watch_wrote(p->watch);
 	model_commit(p->model, on_committed, p);
 	udp_run(p->udp);
 	p->state = PLANE_IDLE;
@@ -214,21 +266,20 @@ static void batch_failed(struct plane *p, const struct child_result *r)
 	cleanup(buf_fini) struct buf why = BUF_INIT;
 	const char *program = p->v->restore[variant_index(p->family)];
 	/* iptables-nft uses the code of a lock for rules that the kernel refuses, too, but then it names them. */
-	bool busy =
-		!r->exited || (r->code == EXIT_RESOURCE_PROBLEM && !strstr(r->errors, "failed ("));
+	bool busy = r->exited && r->code == EXIT_RESOURCE_PROBLEM && !strstr(r->errors, "failed (");
 	size_t n = model_batch_services(p->model);
 	explain(p, r, &why);
 	p->stats.failures++;
-	bool doubt =
-		model_abort(p->model, busy ? MODEL_BUSY : MODEL_REFUSED, buf_str(&why), clock_ms());
+	enum model_outcome outcome = !r->exited ? MODEL_KILLED : busy ? MODEL_BUSY : MODEL_REFUSED;
+	bool doubt = model_abort(p->model, outcome, buf_str(&why), clock_ms());
 	p->state = PLANE_IDLE;
-	if (busy || n == 0) {
+	if (busy || !r->exited || n == 0) {
 		p->failures++;
 		back_off(p);
 	}
 	if ((busy && p->failures % PLANE_BUSY_LIMIT == 0) || (!busy && n <= 1))
 		say_failed(p, program, buf_str(&why));
-	if (doubt || !r->exited)
+	if (doubt)
 		p->state = PLANE_READING;
 	kick(p);
 }
@@ -280,8 +331,12 @@ static void write_batch(struct plane *p)
 			batch_failed(p, &(struct child_result){ .exited = true,
 			                                        .code = EXIT_RESOURCE_PROBLEM,
 			                                        .errors = e.msg });
+		else
+			watch_own(p->watch, child_pid(p->child));
 	} else {
 		int64_t retry = model_next_retry(p->model);
+		if (p->compare && p->next_comparison_ms < retry)
+			retry = p->next_comparison_ms;
 		if (retry != INT64_MAX)
 			arm(p->timer, retry - clock_ms());
 	}
@@ -302,10 +357,8 @@ static void on_audited(const struct child_result *r, void *arg)
 	if (r->exited && r->code == EXIT_RESOURCE_PROBLEM) {
 		/* Locked by somebody: no news. */
 	} else if (!r->exited || r->code != 0 || !model_audit(p->model, &p->saved)) {
-		log_warn("somebody changed the service proxy's rules; writing them again",
-		         KV_S("family", family_name(p)));
-		p->state = PLANE_READING;
-		p->next_ms = 0;
+		p->compare = true;
+		p->next_ms = p->next_comparison_ms = 0;
 	}
 	buf_fini(&p->text);
 	save_fini(&p->saved);
@@ -331,6 +384,14 @@ static void audit(struct plane *p)
 		p->state = PLANE_AUDITING;
 }
 
+/* A complete comparison where it costs next to nothing, where something has changed, and now and then. */
+static bool should_compare(struct plane *p)
+{
+	return watch_is_changed(p->watch) ||
+	       p->comparison_ms * p->v->comparison_share <= p->audit_ms ||
+	       ++p->audits >= PLANE_AUDITS_TO_COMPARISON;
+}
+
 static void on_audit_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct plane *p = arg;
@@ -338,12 +399,35 @@ static void on_audit_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (p->state != PLANE_IDLE || model_needs_frame(p->model))
 		return;
-	if (++p->audits < PLANE_AUDITS_TO_COMPARISON) {
+	if (!should_compare(p)) {
 		audit(p);
-	} else {
-		p->state = PLANE_READING;
-		kick(p);
+		return;
 	}
+	p->compare = true;
+	kick(p);
+}
+
+/* Others' chains matter in the filter table alone, where the way of forwarded packets may lead through them. */
+static bool cares(const char *table, const char *chain, void *arg)
+{
+	const struct plane *p = arg;
+	bool filter = strcmp(table, "filter") == 0;
+	if (!filter && strcmp(table, "nat") != 0)
+		return false;
+	if (chain && strncmp(chain, CHAIN_PREFIX, strlen(CHAIN_PREFIX)) == 0) {
+		model_doubt(p->model, chain);
+		return true;
+	}
+	if (!chain || chain_is_builtin(chain))
+		return true;
+	return filter && strncmp(chain, "KUBE-", 5) != 0 && !path_is_policy(chain);
+}
+
+static void on_foreign_change(void *arg)
+{
+	struct plane *p = arg;
+	p->compare = true;
+	kick(p);
 }
 
 /* ---- the machine ---- */
@@ -364,7 +448,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 			adopt(p);
 		break;
 	case PLANE_IDLE:
-		write_batch(p);
+		if (p->compare && clock_ms() >= p->next_comparison_ms)
+			read_kernel(p);
+		else
+			write_batch(p);
 		break;
 	case PLANE_WRITING:
 	case PLANE_AUDITING:
@@ -401,6 +488,8 @@ static const struct udp_ops udp_ops = { .each_state = each_state,
 	                                .failed = on_udp_failed,
 	                                .idle = on_udp_idle };
 
+static const struct watch_ops watch_ops = { .cares = cares, .changed = on_foreign_change };
+
 struct plane *plane_new(struct event_base *base, const struct variant *v,
                         const struct render_options *o, int audit_ms, const struct plane_ops *ops,
                         void *arg)
@@ -413,6 +502,8 @@ struct plane *plane_new(struct event_base *base, const struct variant *v,
 	p->arg = arg;
 	p->model = model_new(o, v->max_batch);
 	p->udp = udp_new(base, p->family, &udp_ops, p);
+	p->watch = watch_new(base, v, p->family, &watch_ops, p);
+	p->audit_ms = audit_ms;
 	save_init(&p->saved);
 	p->timer = evtimer_new(base, on_timer, p);
 	p->audit_timer = event_new(base, -1, EV_PERSIST, on_audit_timer, p);
@@ -432,6 +523,7 @@ void plane_free(struct plane *p)
 	event_free(p->audit_timer);
 	model_free(p->model);
 	udp_free(p->udp);
+	watch_free(p->watch);
 	save_fini(&p->saved);
 	buf_fini(&p->text);
 	free(p);
@@ -472,6 +564,21 @@ void plane_complete(struct plane *p)
 	kick(p);
 }
 
+bool plane_is_damaged(const struct plane *p, const char *key)
+{
+	return model_is_damaged(p->model, key);
+}
+
+bool plane_any_damaged(const struct plane *p)
+{
+	return model_any_damaged(p->model);
+}
+
+bool plane_forward_is_refused(const struct plane *p)
+{
+	return model_forward_is_refused(p->model);
+}
+
 bool plane_is_applied(const struct plane *p, const char *key)
 {
 	return model_is_applied(p->model, key);
@@ -488,6 +595,7 @@ void plane_add_stats(const struct plane *p, struct proxy_stats *st)
 	st->resyncs += p->stats.resyncs;
 	if (p->stats.last_success_ms > st->last_success_ms)
 		st->last_success_ms = p->stats.last_success_ms;
+	st->repairs += m.repairs;
 	st->in_sync = st->in_sync && model_in_sync(p->model) && !udp_is_running(p->udp);
 	struct udp_stats u = udp_stats(p->udp);
 	st->udp_flows_ended += u.n_deleted;
@@ -519,9 +627,10 @@ void plane_status(const struct plane *p, struct buf *json)
 	buf_printf(
 		json,
 		"{\"family\":%d,\"state\":\"%s\",\"in_sync\":%s,\"services\":%zu,\"pending\":%zu,"
-		"\"truncated\":%zu,\"refused\":[",
+		"\"truncated\":%zu,\"repairs\":%" PRIu64 ",\"forward_refused\":%s,\"refused\":[",
 		p->family, states[p->state], model_in_sync(p->model) ? "true" : "false",
-		m.n_services, m.n_pending, m.n_truncated);
+		m.n_services, m.n_pending, m.n_truncated, m.repairs,
+		model_forward_is_refused(p->model) ? "true" : "false");
 	model_each_refused(p->model, add_refused, &l);
 	buf_puts(json, "],\"last_error\":");
 	buf_json_str(json, *p->last_error ? p->last_error : NULL);

@@ -4,8 +4,9 @@
 
 /*
  * One family's rules, kept in the kernel: the shell around the model.  It runs iptables-save once, then
- * iptables-restore whenever the model has a batch, and every PROXY_AUDIT_MS looks whether the frame still stands.  A frame may
- * stand over chains of another day, as after somebody restored a dump; so now and then a look is a complete comparison.
+ * iptables-restore whenever the model has a batch, and every PROXY_AUDIT_MS looks whether all is still there: by a complete
+ * comparison where that is cheap or the tables have changed in size, else at the frame alone.  With the nft variant the
+ * kernel tells at once what others change (watch.h), and then everything is compared.
  *
  *	READING ──► HELD (until all Services are known) ──► IDLE ◄──► WRITING
  *	   ▲                                                 │  ◄──► AUDITING
@@ -24,7 +25,10 @@
 /* After a failure that no Service is to blame for, doubling. */
 #define PLANE_BACKOFF_MIN_MS 100
 #define PLANE_BACKOFF_MAX_MS 10000
-/* Of so many looks one is a complete comparison: an hour's. */
+/* A comparison that somebody's change asks for waits for so many times what the last one took, and for so long. */
+#define PLANE_COMPARISON_GAPS 10
+#define PLANE_COMPARISON_GAP_MS 500
+/* Of so many looks one is a complete comparison in any case: an hour's. */
 #define PLANE_AUDITS_TO_COMPARISON 120
 #define PLANE_PROGRAM_TIMEOUT_MS 120000
 
@@ -45,6 +49,10 @@ void plane_end(struct plane *p);
 void plane_set(struct plane *p, const struct proxy_service *s);
 void plane_remove(struct plane *p, const char *key);
 void plane_complete(struct plane *p);
+/* As in the model. */
+bool plane_is_damaged(const struct plane *p, const char *key);
+bool plane_any_damaged(const struct plane *p);
+bool plane_forward_is_refused(const struct plane *p);
 bool plane_is_applied(const struct plane *p, const char *key);
 /* Adds to the counters; in_sync becomes false if it is not so here. */
 void plane_add_stats(const struct plane *p, struct proxy_stats *st);

@@ -196,6 +196,29 @@ bool proxy_is_applied(const struct proxy *p, const char *key)
 	return true;
 }
 
+bool proxy_is_damaged(const struct proxy *p, const char *key)
+{
+	for (int i = 0; i < 2; i++)
+		if (p->planes[i] && plane_is_damaged(p->planes[i], key))
+			return true;
+	return false;
+}
+
+bool proxy_forward_is_refused(const struct proxy *p, uint8_t family)
+{
+	const struct plane *plane = plane_of(p, family);
+	return plane && plane_forward_is_refused(plane);
+}
+
+bool proxy_any_hindrance(const struct proxy *p)
+{
+	for (int i = 0; i < 2; i++)
+		if (p->planes[i] &&
+		    (plane_any_damaged(p->planes[i]) || plane_forward_is_refused(p->planes[i])))
+			return true;
+	return false;
+}
+
 struct proxy_stats proxy_stats(const struct proxy *p)
 {
 	struct proxy_stats st = { .in_sync = true };
@@ -213,13 +236,13 @@ void proxy_status(const struct proxy *p, struct buf *json)
 	buf_json_str(json, p->variant ? p->variant->name : NULL);
 	buf_printf(json,
 	           ",\"in_sync\":%s,\"services\":%llu,\"rendered\":%llu,\"batches\":%llu,"
-	           "\"failures\":%llu,\"lines_written\":%llu,\"resyncs\":%llu,"
+	           "\"failures\":%llu,\"lines_written\":%llu,\"resyncs\":%llu,\"repairs\":%llu,"
 	           "\"udp_flows_ended\":%llu,\"last_success_ms\":%lld,\"families\":[",
 	           st.in_sync ? "true" : "false", (unsigned long long)st.services,
 	           (unsigned long long)st.rendered, (unsigned long long)st.batches,
 	           (unsigned long long)st.failures, (unsigned long long)st.lines_written,
-	           (unsigned long long)st.resyncs, (unsigned long long)st.udp_flows_ended,
-	           (long long)st.last_success_ms);
+	           (unsigned long long)st.resyncs, (unsigned long long)st.repairs,
+	           (unsigned long long)st.udp_flows_ended, (long long)st.last_success_ms);
 	for (int i = 0; i < 2; i++) {
 		if (i == 1 && p->planes[0] && p->planes[1])
 			buf_putc(json, ',');

@@ -112,7 +112,10 @@ static void our_rule(struct save *s, const char *name, const char *spec)
 		udp_front(s, spec);
 	static const char option[] = "--comment ";
 	struct save_chain *c = chain_of(s, name);
-	if (!c || c->n_rules++ > 0)
+	if (!c)
+		return;
+	c->printed = hash64(spec, strlen(spec), c->printed);
+	if (c->n_rules++ > 0)
 		return;
 	const char *comment = strstr(spec, option);
 	if (!comment)

@@ -31,6 +31,7 @@ struct save_chain {
 	uint64_t comment_hash;
 	size_t comment_n_rules;
 	size_t n_rules;
+	uint64_t printed; /* digest of the rules as they were printed, 0 if there are none */
 };
 
 struct save_jump {

@@ -24,11 +24,13 @@ const struct variant variants[VARIANTS] = {
 	  { "iptables-nft", "ip6tables-nft" },
 	  { "iptables-nft-restore", "ip6tables-nft-restore" },
 	  { "iptables-nft-save", "ip6tables-nft-save" },
+	  100,
 	  1000 },
 	{ "legacy",
 	  { "iptables-legacy", "ip6tables-legacy" },
 	  { "iptables-legacy-restore", "ip6tables-legacy-restore" },
 	  { "iptables-legacy-save", "ip6tables-legacy-save" },
+	  20,
 	  5000 },
 };
 

@@ -19,6 +19,8 @@
 struct variant {
 	const char *name;
 	const char *iptables[2], *restore[2], *save[2]; /* IPv4, IPv6 */
+	/* Comparing everything may take such a share (one in …) of the time: more where the kernel tells nothing. */
+	unsigned int comparison_share;
 	size_t max_batch; /* Services a batch: what is cheapest differs between the two */
 };
 

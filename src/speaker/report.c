@@ -388,6 +388,8 @@ static void collect_proxy(const struct speaker *sp, struct metrics_writer *w)
 	        st.lines_written);
 	counter(w, "fairlead_proxy_resyncs_total", "Complete comparisons with the kernel.",
 	        st.resyncs);
+	counter(w, "fairlead_proxy_repairs_total",
+	        "Times that rules of ours were found changed by others.", st.repairs);
 	counter(w, "fairlead_proxy_udp_flows_ended_total",
 	        "UDP flows ended because the endpoint that answered them was gone.",
 	        st.udp_flows_ended);

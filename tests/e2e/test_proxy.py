@@ -12,6 +12,7 @@ import re
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -184,7 +185,7 @@ class Proxies:
 
     def __init__(self, variant: str) -> None:
         self.variant = variant
-        self.drivers = {node: Driver(node, variant, "--audit-ms", "500") for node in NODE}
+        self.drivers = {node: Driver(node, variant, "--audit-ms", "1000") for node in NODE}
         self.made: set[tuple[str, str, int]] = set()
 
     def service(self, node: str, key: str, spec: str, family: int = 4) -> dict[str, Any]:
@@ -663,6 +664,46 @@ def test_kube_proxys_jump_stays_behind_ours(proxies: Proxies) -> None:
     assert jumps[1] == "-A PREROUTING -j FL-SVC"
     assert jumps.count("-A PREROUTING -j FL-SVC") == 1
     netns.output(ns("node1"), [*iptables, "-D", "PREROUTING", "-j", "KUBE-SERVICES"])
+
+
+BREAKAGES = {
+    "an inner chain is flushed": "-t nat -F FL-B-1f",
+    "an endpoint's chain is emptied": "-t nat -F @endpoint",
+    "a rule leads elsewhere": "-t nat -R @endpoint 2 -p tcp -j DNAT --to-destination 192.0.2.1:80",
+    "a rule too many": "-t nat -I FL-B-1f -j RETURN",
+    "the frame accepts nothing": "-t filter -F FL-ACC",
+    "the guard is flushed": "-t filter -F FL-D-1f",
+    "the mark is lost": "-t nat -F FL-POST",
+    "a jump is deleted": "-t nat -D PREROUTING -j FL-SVC",
+    "the accepting jump is deleted": "-t filter -D FORWARD -j FL-ACC",
+    "a table is flushed": "-t nat -F",
+    "the other table is flushed": "-t filter -F",
+}
+
+
+def ours(node: str, variant: str) -> list[str]:
+    return sorted(line for line in save(node, variant) if "FL-" in line and "others" not in line)
+
+
+@pytest.mark.parametrize("what", BREAKAGES)
+def test_what_others_break_is_repaired(proxies: Proxies, what: str) -> None:
+    variant, command = proxies.variant, f"iptables-{proxies.variant}"
+    proxies.service("node1", "t/broken", f"cluster-ip=10.96.0.31 vip=203.0.113.31 port=tcp/80 {A}")
+    proxies.service("node1", "t/whole", f"cluster-ip=10.96.0.32 vip=203.0.113.32 port=tcp/80 {B}")
+    assert seen("client", "203.0.113.31", tries=1)
+    before = ours("node1", variant)
+    (endpoint,) = (line.split()[1] for line in before if f"{POD['node1']}:8080" in line)
+    time.sleep(2.5)  # with legacy, so that the rules were looked at once
+    argv = [command, "-w", "5", *BREAKAGES[what].replace("@endpoint", endpoint).split()]
+    netns.output(ns("node1"), argv)
+    wait_for("the rules to be back", lambda: ours("node1", variant) == before, 30)
+    assert seen("client", "203.0.113.31", tries=1)
+    if BREAKAGES[what].endswith("-F"):  # that took others' rules along
+        table = FOREIGN[: FOREIGN.index("*filter")] if "nat" in BREAKAGES[what] else FOREIGN[FOREIGN.index("*filter") :]
+        with netns.entered(ns("node1")):
+            subprocess.run([f"{command}-restore", "--noflush"], input=table, text=True, check=True)
+    proxies.service("node1", "t/broken", f"cluster-ip=10.96.0.31 vip=203.0.113.31 port=tcp/80 {B}")
+    assert seen("client", "203.0.113.31", tries=1)
 
 
 @pytest.mark.parametrize("variant", ["nft", "legacy"])

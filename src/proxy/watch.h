@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_PROXY_WATCH_H
+#define FAIRLEAD_PROXY_WATCH_H
+
+/*
+ * Whether somebody else has changed rules that matter to us, in one family: with the nft variant as soon as it happens, by
+ * the kernel's notifications; with legacy when asked, by the number and size of each table's entries.  It says that
+ * something may have changed, not what: only a comparison tells.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "variant.h"
+
+struct event_base;
+struct watch;
+
+/* What this process wrote last, by so many programs, is known by their numbers. */
+#define WATCH_OWN_PROGRAMS 32
+/* Datagrams of notifications read a turn of the event loop. */
+#define WATCH_SLICE 64
+#define WATCH_BUFFER_BYTES (4 << 20)
+
+struct watch_ops {
+	/* Whether a change of this chain matters; NULL: the whole table was made or has gone. */
+	bool (*cares)(const char *table, const char *chain, void *arg);
+	/* nft alone: something that matters may have changed.  Once, until watch_settle(). */
+	void (*changed)(void *arg);
+};
+
+/* Never fails: what cannot be watched is only found by the regular looks. */
+struct watch *watch_new(struct event_base *base, const struct variant *v, uint8_t family,
+                        const struct watch_ops *ops, void *arg);
+void watch_free(struct watch *w);
+/* Changes by this program are ours. */
+void watch_own(struct watch *w, pid_t pid);
+/* From here on: what there is now is about to be read. */
+void watch_settle(struct watch *w);
+/* The same, for what has no notifications, after we have written. */
+void watch_wrote(struct watch *w);
+bool watch_is_changed(struct watch *w);
+
+#endif
