@@ -83,7 +83,7 @@ static enum reason final_reason(const struct announcement *a)
 	if (a->decided != REASON_Candidate)
 		return a->decided;
 	if (!a->eligible)
-		return REASON_RulesPending;
+		return a->hindrance == REASON_Candidate ? REASON_RulesPending : a->hindrance;
 	if (a->protocol == PROTOCOL_BGP)
 		return a->route;
 	switch (a->ownership) {
@@ -271,6 +271,7 @@ static struct announcement *announcement_new(const struct holder *h, const struc
 	a->addr = *addr;
 	a->protocol = protocol;
 	a->reason = REASON_COUNT; /* none said yet */
+	a->hindrance = REASON_Candidate;
 	a->owner = xstrdup("");
 	return a;
 }
@@ -346,10 +347,25 @@ void announce_settle(struct announce *t, bool (*applied)(const char *key, void *
 {
 	for (struct holder *h = t->holders; h && t->n_pending; h = h->hh.next)
 		for (struct announcement *a = h->first; a; a = a->next) {
-			if (!is_pending(a) || !applied(a->key, arg))
+			if (!is_pending(a) || a->hindrance != REASON_Candidate ||
+			    !applied(a->key, arg))
 				continue;
 			t->n_pending--;
 			set_eligible(t, a, true);
+			refresh(t, a, a->owner);
+		}
+}
+
+void announce_hinder(struct announce *t,
+                     enum reason (*hindrance)(const struct announcement *a, void *arg), void *arg)
+{
+	for (struct holder *h = t->holders; h; h = h->hh.next)
+		for (struct announcement *a = h->first; a; a = a->next) {
+			a->hindrance = hindrance(a, arg);
+			t->n_pending -= is_pending(a);
+			if (a->hindrance != REASON_Candidate)
+				set_eligible(t, a, false);
+			t->n_pending += is_pending(a);
 			refresh(t, a, a->owner);
 		}
 }

@@ -34,7 +34,8 @@ struct announcement {
 	enum protocol protocol;
 	enum reason decided; /* by decide_node() for this one */
 	enum reason reason;  /* with the data plane and layer 2 taken into account */
-	bool eligible;       /* candidate, and the data plane was ready once since */
+	bool eligible; /* candidate, and the data plane was ready once since, and is not hindered */
+	enum reason hindrance; /* REASON_Candidate: the data plane has none */
 	/* What layer 2 says. */
 	enum l2_ownership ownership;
 	uint8_t mac[6];
@@ -65,6 +66,12 @@ void announce_free(struct announce *t);
 bool announce_update(struct announce *t, const struct view *v, const struct view_service *s);
 /* Candidates whose Service is @applied become eligible. */
 void announce_settle(struct announce *t, bool (*applied)(const char *key, void *arg), void *arg);
+/*
+ * What hinders the data plane of each address, REASON_Candidate where nothing does: with a hindrance an address is not
+ * eligible, though it was before.  Linear in the addresses.
+ */
+void announce_hinder(struct announce *t,
+                     enum reason (*hindrance)(const struct announcement *a, void *arg), void *arg);
 /* Takes in what the urgent thread reported. */
 void announce_states(struct announce *t, const struct l2_state *states, size_t n);
 

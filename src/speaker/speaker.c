@@ -25,7 +25,8 @@
  *   2. publish: what may no longer be announced is yielded now, and its routes are withdrawn
  *   3. give the proxy the Services; it writes a batch after this turn.  Those that lost a route wait until bgpd has
  *      acknowledged the withdrawal, but not for long
- *   4. what is already in the kernel (mode none: everything) becomes eligible; publish again if that is news
+ *   4. what is already in the kernel (mode none: everything) becomes eligible, and what others keep from doing its work
+ *      is so no longer; publish again if that is news
  *
  * What has to wait for a batch becomes eligible when the proxy calls back.  Before the first complete list of all kinds
  * nothing is decided, announced or removed.  Then the first thing to go is what an earlier life announced and nobody wants any
@@ -58,6 +59,29 @@ static bool is_applied(const char *key, void *arg)
 	if (!sp->proxy || !s || !(forward_wanted(s, 4) || forward_wanted(s, 6)))
 		return true;
 	return proxy_is_applied(sp->proxy, key);
+}
+
+/* What others have done to the data plane; nothing where it is not ours. */
+static enum reason hindrance(const struct announcement *a, void *arg)
+{
+	const struct speaker *sp = arg;
+	const struct view_service *s = view_service_named(sp->view, a->key);
+
+	if (!s || !forward_wanted(s, a->addr.family))
+		return REASON_Candidate;
+	if (proxy_forward_is_refused(sp->proxy, a->addr.family))
+		return REASON_ForwardRefused;
+	return proxy_is_damaged(sp->proxy, a->key) ? REASON_RulesChanged : REASON_Candidate;
+}
+
+/* Looks at all addresses only while there is something, and once when it is over. */
+static void hinder(struct speaker *sp)
+{
+	bool any = sp->proxy && proxy_any_hindrance(sp->proxy);
+
+	if (any || sp->hindered)
+		announce_hinder(sp->announce, hindrance, sp);
+	sp->hindered = any;
 }
 
 static void publish(struct speaker *sp)
@@ -170,6 +194,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	view_clean(sp->view);
 	routes_release(sp->routes, forward_held, sp);
 	sp->trim |= n > 0;
+	hinder(sp);
 	announce_settle(sp->announce, is_applied, sp);
 	publish(sp);
 	routes_update(sp->routes, sp->view, sp->announce);

@@ -91,6 +91,7 @@ struct speaker {
 	enum speaker_uninstall uninstall; /* how far it has come; never goes back */
 	bool failed;                      /* and so it ends */
 	bool complete;                    /* everything was synced and acted upon once */
+	bool hindered;                    /* some address was, at the last turn */
 	bool view_fresh;                  /* as last published */
 	bool trim;                        /* there was work since memory was last given back */
 	uint64_t turns, publishes, ticks;

@@ -131,6 +131,45 @@ static void the_data_plane_comes_first(void **state)
 	fixture_fini(&f);
 }
 
+static enum reason one_is_hindered(const struct announcement *a, void *arg)
+{
+	return strcmp(a->key, "shop/web") == 0 ? *(enum reason *)arg : REASON_Candidate;
+}
+
+static void what_others_break_is_not_announced(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+	enum reason why = REASON_ForwardRefused;
+	f.table = announce_new(record_change, &f);
+
+	world_service(f.view, "web", "192.0.2.1", "");
+	world_slice(f.view, "web", "web-1", "10.1.1.1@n1");
+	world_service(f.view, "zoo", "192.0.2.2", "");
+	world_slice(f.view, "zoo", "zoo-1", "10.1.1.2@n1");
+	turn(&f);
+	expect_snapshot(&f, "192.0.2.1+[n1 n2 n3]\n192.0.2.2+[n1 n2 n3]\n");
+	buf_clear(&f.log);
+	announce_hinder(f.table, one_is_hindered, &why);
+	turn(&f);
+	expect_log(&f, "shop/web 192.0.2.1 ForwardRefused()\n");
+	expect_snapshot(&f, "192.0.2.1-[n1 n2 n3]\n192.0.2.2+[n1 n2 n3]\n");
+	why = REASON_RulesChanged;
+	announce_hinder(f.table, one_is_hindered, &why);
+	expect_log(&f, "shop/web 192.0.2.1 RulesChanged()\n");
+	/* When that is over the rules come first, as ever. */
+	f.applied = false;
+	why = REASON_Candidate;
+	announce_hinder(f.table, one_is_hindered, &why);
+	turn(&f);
+	expect_log(&f, "shop/web 192.0.2.1 RulesPending()\n");
+	f.applied = true;
+	turn(&f);
+	expect_log(&f, "shop/web 192.0.2.1 Candidate()\n");
+	expect_snapshot(&f, "192.0.2.1+[n1 n2 n3]\n192.0.2.2+[n1 n2 n3]\n");
+	fixture_fini(&f);
+}
+
 static void policy_local_names_the_nodes_with_endpoints(void **state)
 {
 	(void)state;
@@ -689,6 +728,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_data_plane_comes_first),
+		cmocka_unit_test(what_others_break_is_not_announced),
 		cmocka_unit_test(policy_local_names_the_nodes_with_endpoints),
 		cmocka_unit_test(routes_come_after_the_data_plane_and_go_before_it),
 		cmocka_unit_test(states_become_reasons),
