@@ -110,4 +110,13 @@ void decide_endpoints_fini(struct decide_endpoints *e);
 /* Whether traffic from outside can come to this port, as kube-proxy sees it: by node port, or by an address of that family. */
 bool decide_is_external(const struct view_service *s, const struct view_port *port, uint8_t family);
 
+/*
+ * About how many rules the Service takes in one family where a rule is written for each endpoint of each port; never too few
+ * up to the bound, and beyond it only that it is more.
+ */
+#define DECIDE_RULES_MAX 40000
+size_t decide_rules(const struct view_service *s, uint8_t family);
+/* Whether the Service takes more than that in either family: the speakers' data plane does not carry it, on any node. */
+bool decide_is_too_large(const struct view_service *s);
+
 #endif

@@ -100,6 +100,7 @@ struct view_node {
 struct view_node_rules {
 	bool ignore_exclude_label; /* node.kubernetes.io/exclude-from-external-load-balancers */
 	bool drain_on_cordon;      /* an unschedulable node is drained */
+	bool forwards; /* the speakers carry the traffic, rather than kube-proxy or the like */
 };
 
 struct view_stats {

@@ -160,6 +160,9 @@ static enum reason about_service(const struct decision *d)
 		return REASON_Deleting;
 	if (d->service->proxyless)
 		return REASON_NoProxy;
+	if (view_node_rules(d->view).forwards && !d->service->foreign_proxy &&
+	    decide_is_too_large(d->service))
+		return REASON_TooLarge;
 	return REASON_Candidate;
 }
 

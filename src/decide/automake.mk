@@ -4,7 +4,8 @@ libfairlead_a_SOURCES += \
 	src/decide/endpoints.c \
 	src/decide/message.c \
 	src/decide/node.c \
-	src/decide/private.h
+	src/decide/private.h \
+	src/decide/size.c
 noinst_HEADERS += \
 	include/fairlead/decide.h
 

@@ -55,6 +55,8 @@ void decide_message(const struct decision *d, enum reason reason, const char *no
 	else if (reason == REASON_AddressOfPeer)
 		buf_printf(out, ": %s, peer %s", addr_str(a),
 		           configuration_peer_of(view_configuration(d->view), a)->name);
+	else if (reason == REASON_TooLarge)
+		buf_printf(out, ": more than %d rules in one family", DECIDE_RULES_MAX);
 	else if (reason == REASON_NodeAddress || reason == REASON_AddressOfApiServer)
 		buf_printf(out, ": %s", addr_str(a));
 }

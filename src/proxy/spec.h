@@ -14,7 +14,7 @@
 
 /* What one Service may have; more is left out and said in the status. */
 #define SPEC_MAX_PORTS 256
-#define SPEC_MAX_ENDPOINTS 4096 /* a port and set */
+#define SPEC_MAX_ENDPOINTS 16384 /* a port and set */
 #define SPEC_MAX_VIPS 64
 #define SPEC_MAX_EXTERNAL_IPS 256
 #define SPEC_MAX_SOURCE_RANGES 1024

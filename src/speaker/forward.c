@@ -25,8 +25,8 @@ static const struct addr *cluster_ip(const struct view_service *s, uint8_t famil
 
 bool forward_wanted(const struct view_service *s, uint8_t family)
 {
-	return s->known && !s->foreign_proxy && !s->proxyless && s->type != KUBE_EXTERNAL_NAME &&
-	       s->n_ports && cluster_ip(s, family);
+	return s->known && !s->foreign_proxy && !s->proxyless && !decide_is_too_large(s) &&
+	       s->type != KUBE_EXTERNAL_NAME && s->n_ports && cluster_ip(s, family);
 }
 
 static bool is_open(const struct decision *d, const struct announce *t)

@@ -356,7 +356,8 @@ static void on_announcement(const struct announcement *a, enum reason old_reason
 	if (sp->proxy && announce_is_announced(a) != announce_is_announced(&before) &&
 	    view_touch(sp->view, a->key, &a->addr))
 		speaker_schedule(sp);
-	if (a->reason == REASON_BgpPrefixTaken && old_reason != a->reason)
+	if ((a->reason == REASON_BgpPrefixTaken || a->reason == REASON_TooLarge) &&
+	    old_reason != a->reason)
 		speaker_tell_of_service(sp, a);
 }
 
@@ -395,6 +396,7 @@ int speaker_start(struct speaker *sp, struct err *e)
 	sp->base = event_base_new();
 	sp->namespace = options_namespace(k);
 	sp->view = view_new(sp->opts.node, sp->opts.daemon.load_balancer_class);
+	sp->opts.node_rules.forwards = !strcmp(sp->opts.proxy_mode, "iptables");
 	view_set_node_rules(sp->view, sp->opts.node_rules);
 	sp->announce = announce_new(on_announcement, sp);
 	sp->news = news_new();

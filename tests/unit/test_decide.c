@@ -176,6 +176,62 @@ static void labels_for_proxies(void **state)
 	}
 }
 
+/* @n_slices slices of @n endpoints that serve all of @n_ports ports. */
+static void large_service(struct view *v, size_t n_ports, size_t n_slices, size_t n,
+                          const char *more)
+{
+	cleanup(buf_fini) struct buf ports = BUF_INIT, spec = BUF_INIT;
+	for (size_t i = 0; i < n_ports; i++)
+		buf_printf(&ports, "%s{'name':'p%zu','port':%zu}", i ? "," : "", i, 1000 + i);
+	buf_printf(&spec, ",'ports':[%s]%s", buf_str(&ports), more);
+	world_service(v, "web", "192.0.2.1", buf_str(&spec));
+	for (size_t k = 0; k < n_slices; k++) {
+		cleanup(buf_fini) struct buf eps = BUF_INIT;
+		for (size_t i = 0; i < n; i++)
+			buf_printf(&eps,
+			           "%s{'addresses':['10.%zu.%zu.%zu'],'conditions':{'ready':true}}",
+			           i ? "," : "", 1 + k, i / 256, i % 256);
+		world_put(v,
+		          "{'kind':'EndpointSlice','metadata':{'namespace':'shop','name':'s%zu',"
+		          "'uid':'u','labels':{'kubernetes.io/service-name':'web'}},"
+		          "'addressType':'IPv4','ports':[%s],'endpoints':[%s]}",
+		          k, buf_str(&ports), buf_str(&eps));
+	}
+}
+
+static void a_service_has_a_size(void **state)
+{
+	(void)state;
+	static const struct {
+		size_t ports, slices, endpoints;
+		const char *more;
+		bool forwards;
+		enum reason reason;
+	} cases[] = {
+		{ 1, 1, 1000, "", true, REASON_Candidate },
+		{ 9, 1, 1000, "", true, REASON_Candidate },
+		{ 10, 1, 1000, "", true, REASON_TooLarge },
+		{ 1, 10, 1000, "", true, REASON_TooLarge },
+		{ 50, 1, 1000, "", true, REASON_TooLarge },
+		{ 256, 4, 1000, "", true, REASON_TooLarge },
+		{ 9, 1, 1000, ",'sessionAffinity':'ClientIP'", true, REASON_TooLarge },
+		{ 9, 1, 1000, LOCAL, true, REASON_TooLarge },
+		{ 50, 1, 1000, "", false, REASON_Candidate }, /* kube-proxy's to judge */
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct view *v = world();
+		struct addr a;
+		view_set_node_rules(v, (struct view_node_rules){ .forwards = cases[i].forwards });
+		large_service(v, cases[i].ports, cases[i].slices, cases[i].endpoints,
+		              cases[i].more);
+		addr_parse("192.0.2.1", &a);
+		struct decision d = decide_address(v, view_service_named(v, "shop/web"), &a);
+		if (d.reason != cases[i].reason)
+			fail_msg("%zu: %s", i, reason_name(d.reason));
+		view_free(v);
+	}
+}
+
 /* Every node that may serve announces, and in both families. */
 static void every_node_announces_by_bgp(void **state)
 {
@@ -924,6 +980,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(announce_rules),
 		cmocka_unit_test(labels_for_proxies),
+		cmocka_unit_test(a_service_has_a_size),
 		cmocka_unit_test(every_node_announces_by_bgp),
 		cmocka_unit_test(services_that_want_no_address),
 		cmocka_unit_test(nothing_without_a_configuration),
