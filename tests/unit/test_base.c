@@ -120,6 +120,32 @@ static void ranges_count_and_contain(void **state)
 	assert_string_equal(addr_str(&next), "10.0.1.0");
 }
 
+static void ranges_overlap_in_one_address(void **state)
+{
+	static const struct {
+		const char *a_first, *a_last, *b_first, *b_last;
+		bool overlap;
+	} cases[] = {
+		{ "10.0.0.1", "10.0.0.5", "10.0.0.5", "10.0.0.9", true },
+		{ "10.0.0.1", "10.0.0.5", "10.0.0.6", "10.0.0.9", false },
+		{ "10.0.0.1", "10.0.0.9", "10.0.0.4", "10.0.0.5", true },
+		{ "10.0.0.3", "10.0.0.3", "10.0.0.3", "10.0.0.3", true },
+		{ "10.0.0.3", "10.0.0.3", "10.0.0.4", "10.0.0.4", false },
+		{ "fd00::1", "fd00::5", "fd00::5", "fd00::9", true },
+		{ "fd00::1", "fd00::5", "fd00::6", "fd00::9", false },
+		{ "0.0.0.0", "255.255.255.255", "::", "::5", false },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct addr_range a = { addr(cases[i].a_first), addr(cases[i].a_last) };
+		const struct addr_range b = { addr(cases[i].b_first), addr(cases[i].b_last) };
+		if (addr_range_overlaps(&a, &b) != cases[i].overlap ||
+		    addr_range_overlaps(&b, &a) != cases[i].overlap)
+			fail_msg("%s to %s and %s to %s", cases[i].a_first, cases[i].a_last,
+			         cases[i].b_first, cases[i].b_last);
+	}
+}
+
 static void special_addresses_are_known(void **state)
 {
 	(void)state;
@@ -516,6 +542,7 @@ int main(void)
 		cmocka_unit_test(addresses_parse),
 		cmocka_unit_test(prefixes_parse),
 		cmocka_unit_test(ranges_count_and_contain),
+		cmocka_unit_test(ranges_overlap_in_one_address),
 		cmocka_unit_test(special_addresses_are_known),
 		cmocka_unit_test(json_strings_are_escaped),
 		cmocka_unit_test(what_is_no_utf8_is_mended),

@@ -439,6 +439,30 @@ static enum reason here(struct view *v, const char *key, const char *ip)
 	return reason_for(v, key, ip, "n1", PROTOCOL_LAYER2);
 }
 
+/* Of two statuses that name one address, the Service that was made first; one that goes makes way. */
+static void age_decides_between_statuses(void **state)
+{
+	static const char one[] =
+		"{'kind':'Service','metadata':{'namespace':'shop','name':'%s','uid':'uid-%s',"
+		"'creationTimestamp':'%s'%s},'spec':{'type':'LoadBalancer','clusterIP':'10.96.0.8',"
+		"'clusterIPs':['10.96.0.8'],'ports':[{'port':80}]},"
+		"'status':{'loadBalancer':{'ingress':[{'ip':'192.0.2.1'}]}}}";
+	struct view *v = world();
+
+	(void)state;
+	world_put(v, one, "a-late", "a-late", "2026-02-01T00:00:00Z", "");
+	world_put(v, one, "z-early", "z-early", "2026-01-01T00:00:00Z", "");
+	world_slice(v, "a-late", "a", "10.1.1.1@n1");
+	world_slice(v, "z-early", "z", "10.1.1.1@n1");
+	assert_int_equal(here(v, "shop/z-early", "192.0.2.1"), REASON_Candidate);
+	assert_int_equal(here(v, "shop/a-late", "192.0.2.1"), REASON_AddressShared);
+	world_put(v, one, "z-early", "z-early", "2026-01-01T00:00:00Z",
+	          ",'deletionTimestamp':'2026-03-01T00:00:00Z'");
+	assert_int_equal(here(v, "shop/z-early", "192.0.2.1"), REASON_Deleting);
+	assert_int_equal(here(v, "shop/a-late", "192.0.2.1"), REASON_Candidate);
+	view_free(v);
+}
+
 static void services_that_want_no_address(void **state)
 {
 	(void)state;
@@ -983,6 +1007,7 @@ int main(void)
 		cmocka_unit_test(a_service_has_a_size),
 		cmocka_unit_test(every_node_announces_by_bgp),
 		cmocka_unit_test(services_that_want_no_address),
+		cmocka_unit_test(age_decides_between_statuses),
 		cmocka_unit_test(nothing_without_a_configuration),
 		cmocka_unit_test(what_of_a_node_counts),
 		cmocka_unit_test(the_earlier_claimant_serves),

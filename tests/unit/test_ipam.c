@@ -269,6 +269,85 @@ static void test_cases(void **state)
 	}
 }
 
+/* What the record of external IPs names is kept if it is this Service's, and confirmed, or as good as asked for. */
+static void test_records(void **state)
+{
+	static const struct {
+		const char *what, *others, *pool, *held, *confirmed, *addrs;
+	} records[] = {
+		{ "confirmed", "", "external", "198.51.100.3", "198.51.100.3", "198.51.100.3" },
+		{ "confirmed, by another pool", "", "", "198.51.101.3", "198.51.101.3",
+		  "198.51.101.3" },
+		{ "only in the record, but of the pool asked for", "", "external", "198.51.100.3",
+		  "", "198.51.100.3" },
+		{ "only in the record, of another pool", "", "", "198.51.101.3", "",
+		  "198.51.100.0" },
+		{ "another's", "shop/web=198.51.100.3", "external", "198.51.100.3", "",
+		  "198.51.100.0" },
+		{ "another's, though confirmed once", "shop/web=198.51.100.3", "external",
+		  "198.51.100.3", "198.51.100.3", "198.51.100.0" },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(records); i++) {
+		struct ipam *ipam = ipam_of(world);
+		struct ipam_request r = request("4", "", records[i].pool, records[i].held);
+		struct ipam_decision d;
+		if (*records[i].others)
+			hold(ipam, "shop/web", strchr(records[i].others, '=') + 1);
+		r.use = CONFIG_USE_EXTERNAL_IP;
+		r.assigned_by_us = true;
+		r.n_confirmed = (uint8_t)addrs(records[i].confirmed, r.confirmed, IPAM_ADDRS_MAX);
+		ipam_hold(ipam, "me/me", r.held, r.n_held);
+		ipam_decide(ipam, "me/me", &r, &d);
+		if (strcmp(text_of(&d), records[i].addrs) != 0)
+			fail_msg("%s: %s \"%s\" %s", records[i].what, reason_name(d.reason),
+			         text_of(&d), d.message);
+		ipam_request_fini(&r);
+		ipam_free(ipam);
+	}
+}
+
+/* An address that was let go is the next one's, and not before. */
+static void test_letting_go(void **state)
+{
+	struct ipam *ipam = ipam_of(world);
+	struct ipam_request r = request("4", "", "z-first", "");
+	struct ipam_decision d;
+
+	(void)state;
+	const struct addr only = addr("192.168.7.7");
+	assert_int_equal(ipam_hold(ipam, "shop/web", &only, 1), 1);
+	assert_int_equal(ipam_hold(ipam, "shop/web", &only, 1), 1);
+	assert_int_equal(ipam_hold(ipam, "me/me", &only, 1), 0);
+	ipam_decide(ipam, "me/me", &r, &d);
+	assert_int_equal(d.reason, REASON_PoolExhausted);
+	assert_false(ipam_release(ipam, "shop/nobody"));
+	assert_true(ipam_release(ipam, "shop/web"));
+	assert_false(ipam_release(ipam, "shop/web"));
+	ipam_decide(ipam, "me/me", &r, &d);
+	assert_string_equal(text_of(&d), "192.168.7.7");
+	ipam_request_fini(&r);
+	ipam_free(ipam);
+}
+
+/* In this order, and no two alike. */
+static void test_turns(void **state)
+{
+	static const struct ipam_turn order[] = {
+		{ .creation_us = 1, .namespace = "b", .name = "b" },
+		{ .creation_us = 2, .namespace = "a", .name = "a" },
+		{ .creation_us = 2, .namespace = "a", .name = "b" },
+		{ .creation_us = 2, .namespace = "b", .name = "a" },
+		{ .creation_us = 0, .namespace = "a", .name = "a" }, /* not known: last */
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(order); i++)
+		for (size_t k = 0; k < ARRAY_LEN(order); k++) {
+			int c = ipam_order_cmp(&order[i], &order[k]);
+			assert_int_equal(c < 0 ? -1 : c > 0, i < k ? -1 : i > k);
+		}
+}
+
 static void test_wishes(void **state)
 {
 	struct ipam *ipam = ipam_of(world);
@@ -755,6 +834,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_records),
+		cmocka_unit_test(test_letting_go),
+		cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_wishes),
 		cmocka_unit_test(test_unwanted),
 		cmocka_unit_test(test_no_pools),
