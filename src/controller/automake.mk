@@ -42,7 +42,7 @@ VIRTUAL_WORLD = -Wl,--wrap=event_base_new,--wrap=event_base_free,--wrap=event_ba
 	-Wl,--wrap=kube_informer_refresh,--wrap=kube_informer_stats,--wrap=kube_client_new,--wrap=kube_client_free \
 	-Wl,--wrap=kube_client_stats,--wrap=kube_event_emit,--wrap=kube_access_load,--wrap=kube_access_free \
 	-Wl,--wrap=kube_access_server,--wrap=kube_access_namespace,--wrap=metrics_server_start,--wrap=metrics_server_stop \
-	-Wl,--wrap=metrics_server_guard
+	-Wl,--wrap=metrics_server_guard,--wrap=kube_client_bound_writes
 
 check_PROGRAMS += tests/unit/test_leaders
 TESTS += tests/unit/test_leaders

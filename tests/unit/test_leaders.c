@@ -143,13 +143,18 @@ static void on_service(const char *key, struct json_object *now)
 		assert_alone(index, h->external, h->n_external);
 }
 
+/* A new holder waits for the former one's time to end, but not where that one has given it up. */
 static void on_lease(struct json_object *now)
 {
 	const char *holder = now ? js_str0(now, "spec.holderIdentity") : "";
+	bool released = now && !*holder && js_int(now, "spec.leaseDurationSeconds", 0) == 1;
 
 	for (size_t i = 0; i < REPLICAS; i++) {
 		struct replica *r = &run.replicas[i];
-		r->renewed_ms = r->up && !strcmp(holder, r->ctl.identity) ? virtual_now() : 0;
+		if (released)
+			r->renewed_ms = 0;
+		else if (r->up && !strcmp(holder, r->ctl.identity))
+			r->renewed_ms = virtual_now();
 	}
 }
 
@@ -356,6 +361,18 @@ static void suffer(struct replica *r, uint64_t how, int64_t for_ms)
 	}
 }
 
+/* Anybody may: it is deleted, or its holder is cleared. */
+static void spoil_the_lease(void)
+{
+	static const char path[] =
+		"/apis/coordination.k8s.io/v1/namespaces/fairlead-system/leases/" CONTROLLER_LEASE;
+
+	if (one_in(2))
+		virtual_kube_do("DELETE", path, "%s", "");
+	else
+		virtual_kube_do("PATCH", path, "{'spec':{'holderIdentity':'%s'}}", "");
+}
+
 static void want_addresses(size_t n)
 {
 	for (size_t i = below(SERVICES); n > 0; n--, i = (i + 1) % SERVICES) {
@@ -418,6 +435,8 @@ static void a_crisis(void)
 		return;
 	if (one_in(4))
 		configure(below(ARRAY_LEN(configurations)));
+	else if (one_in(4))
+		spoil_the_lease();
 	else
 		suffer(r, one_in(3) ? below(4) : below(2) * 2,
 		       LEASE_S * 1200 + (int64_t)below(LEASE_S * 1500));

@@ -13,6 +13,7 @@
 #define kube_informer_refresh __wrap_kube_informer_refresh
 #define kube_informer_stats __wrap_kube_informer_stats
 #define kube_client_new __wrap_kube_client_new
+#define kube_client_bound_writes __wrap_kube_client_bound_writes
 #define kube_client_free __wrap_kube_client_free
 #define kube_client_stats __wrap_kube_client_stats
 #define kube_event_emit __wrap_kube_event_emit
@@ -711,6 +712,12 @@ void virtual_kube_cut(struct event_base *base, bool cut)
 	DL_FOREACH(world.clients, c)
 		if (c->base == base)
 			c->cut = cut;
+}
+
+/* A connection that stalls is what effect_bound_ms() says. */
+void kube_client_bound_writes(struct kube_client *c, int stall_ms)
+{
+	(void)c, (void)stall_ms;
 }
 
 struct kube_client_stats kube_client_stats(const struct kube_client *c)
