@@ -17,6 +17,7 @@
 #include "fairlead/addr.h"
 #include "fairlead/buf.h"
 #include "fairlead/err.h"
+#include "fairlead/reason.h"
 
 struct l2;
 
@@ -50,7 +51,8 @@ enum l2_ownership {
 	L2_OTHER,          /* another node owns it */
 	L2_STILL_ANSWERED, /* its former owner, unheard, still answers ARP */
 	L2_CONFLICT,       /* a stranger on the segment uses the address */
-	L2_NO_INTERFACE,   /* no interface of this node holds the address's subnet */
+	L2_KERNEL_ANSWERS, /* not ours, and the kernel of this node or of a peer answers for it, whoever owns it */
+	L2_NO_INTERFACE, /* no interface of this node holds the address's subnet */
 };
 
 struct l2_state {
@@ -59,7 +61,8 @@ struct l2_state {
 	char interface[16]; /* "" if none */
 	char owner[64];     /* node name, this node's own if L2_OWNER, "" if unknown */
 	uint32_t epoch;
-	uint8_t mac[6]; /* who answers; zero if unknown */
+	uint8_t mac[6];   /* who answers; zero if unknown */
+	bool peer_kernel; /* L2_KERNEL_ANSWERS: that of the peer at mac, which does not own it */
 	/* A moment ago this node and another machine, @rival, both answered for it: one of them gives way. */
 	bool two_owners;
 	uint8_t rival[6];
@@ -72,6 +75,13 @@ struct l2_peer {
 	int64_t last_heard_ms; /* clock_ms() */
 };
 
+/* Something that is wrong with layer 2 on this node, apart from single addresses; padded with zeros. */
+struct l2_trouble {
+	enum reason reason;
+	char interface[16]; /* "": all of them */
+	char message[192];  /* the details */
+};
+
 struct l2_stats {
 	uint64_t arp_requests, arp_replies, gratuitous, probes;
 	uint64_t heartbeats_sent, heartbeats_received,
@@ -80,6 +90,8 @@ struct l2_stats {
 	uint64_t send_failures;         /* frames that the kernel did not take */
 	uint64_t strangers_turned_away; /* see src/member/strangers.h */
 	uint64_t peers_refused; /* messages of speakers beyond the number that can be known */
+	uint64_t
+		claims_refused; /* of peers, and wants of our own, beyond the number that can be known */
 };
 
 struct l2_options {
@@ -106,6 +118,7 @@ void l2_publish(struct l2 *l2, const struct l2_snapshot *s);
 /* Copies of what is there; free() the arrays. */
 void l2_states(const struct l2 *l2, struct l2_state **ret_states, size_t *ret_n);
 void l2_peers(const struct l2 *l2, struct l2_peer **ret_peers, size_t *ret_n);
+void l2_troubles(const struct l2 *l2, struct l2_trouble **ret_troubles, size_t *ret_n);
 struct l2_stats l2_stats(const struct l2 *l2);
 /* What the urgent thread has to complain of, one at a time; false if there is nothing.  It does not log: a log may block. */
 bool l2_take_complaint(struct l2 *l2, struct err *ret_complaint);

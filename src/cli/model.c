@@ -51,6 +51,16 @@ static void service_free(struct model_service *s)
 	free(s);
 }
 
+static void troubles_fini(struct model_node *node)
+{
+	for (size_t i = 0; i < node->n_troubles; i++) {
+		free(node->troubles[i].interface);
+		free(node->troubles[i].reason);
+		free(node->troubles[i].message);
+	}
+	free(node->troubles);
+}
+
 void cluster_free(struct model *m)
 {
 	struct model_service *s, *next;
@@ -66,6 +76,7 @@ void cluster_free(struct model *m)
 		free(m->nodes[i].error);
 		free(m->nodes[i].version);
 		free(m->nodes[i].proxy);
+		troubles_fini(&m->nodes[i]);
 		model_bgp_fini(&m->nodes[i].bgp);
 	}
 	free(m->nodes);
@@ -241,6 +252,24 @@ static void put_peers(struct json_object *status, struct model_node *node)
 			kube_json_bool(json_object_array_get_idx(peers, i), "alive", false, NULL);
 }
 
+static void put_troubles(struct json_object *status, struct model_node *node)
+{
+	struct json_object *l2 = kube_json_get(status, "l2", json_type_object, NULL);
+	struct json_object *list = l2 ? kube_json_get(l2, "troubles", json_type_array, NULL) : NULL;
+	size_t n = list ? json_object_array_length(list) : 0;
+
+	node->troubles = xcalloc(n + 1, sizeof(*node->troubles));
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *obj = json_object_array_get_idx(list, i);
+		if (!json_object_is_type(obj, json_type_object))
+			continue;
+		node->troubles[node->n_troubles++] =
+			(struct model_trouble){ .interface = model_dup_str(obj, "interface"),
+			                        .reason = model_dup_str(obj, "reason"),
+			                        .message = model_dup_str(obj, "message") };
+	}
+}
+
 void cluster_put_speaker(struct model *m, const char *name, struct json_object *status,
                          const char *error)
 {
@@ -265,6 +294,7 @@ void cluster_put_speaker(struct model *m, const char *name, struct json_object *
 	node->proxy = proxy ? model_dup_str(proxy, "mode") : xstrdup("");
 	put_services(m, status, node);
 	put_peers(status, node);
+	put_troubles(status, node);
 	model_read_bgp(status, &node->bgp);
 }
 

@@ -286,6 +286,28 @@ static void nodes_text(const struct model *m, struct buf *out)
 	table_print(&t, "  ", out);
 }
 
+/* What speakers complain of; nothing where none does. */
+static void troubles_text(const struct model *m, struct buf *out)
+{
+	static const char *const head[] = { "NODE", "INTERFACE", "REASON", "MESSAGE" };
+	cleanup(table_fini) struct table t;
+	size_t n = 0;
+
+	table_init(&t, ARRAY_LEN(head), head);
+	for (size_t i = 0; i < m->n_nodes; i++)
+		for (size_t k = 0; k < m->nodes[i].n_troubles; k++, n++) {
+			const struct model_trouble *l = &m->nodes[i].troubles[k];
+			table_cell(&t, "%s", m->nodes[i].name);
+			table_cell(&t, "%s", l->interface);
+			table_cell(&t, "%s", l->reason);
+			table_cell(&t, "%s", l->message);
+		}
+	if (n == 0)
+		return;
+	buf_puts(out, "\nProblems\n");
+	table_print(&t, "  ", out);
+}
+
 void cluster_text(struct model *m, struct buf *out)
 {
 	sort(m);
@@ -304,6 +326,7 @@ void cluster_text(struct model *m, struct buf *out)
 	services_text(m, out);
 	buf_puts(out, "\nNodes\n");
 	nodes_text(m, out);
+	troubles_text(m, out);
 }
 
 /* ---- JSON ---- */
@@ -416,6 +439,21 @@ static void services_json(const struct model *m, struct buf *out)
 	}
 }
 
+static void troubles_json(const struct model_node *n, struct buf *out)
+{
+	buf_puts(out, ",\"troubles\":[");
+	for (size_t i = 0; i < n->n_troubles; i++) {
+		buf_puts(out, i ? ",{" : "{");
+		put_str(out, "interface", n->troubles[i].interface);
+		buf_putc(out, ',');
+		put_str(out, "reason", n->troubles[i].reason);
+		buf_putc(out, ',');
+		put_str(out, "message", n->troubles[i].message);
+		buf_putc(out, '}');
+	}
+	buf_putc(out, ']');
+}
+
 static void nodes_json(const struct model *m, struct buf *out)
 {
 	for (size_t i = 0; i < m->n_nodes; i++) {
@@ -434,6 +472,7 @@ static void nodes_json(const struct model *m, struct buf *out)
 			put_str(out, "proxy", n->proxy);
 			buf_printf(out, ",\"announces\":%zu,\"peers\":%zu,\"peers_alive\":%zu",
 			           n->n_announced, n->n_peers, n->n_peers_alive);
+			troubles_json(n, out);
 		} else {
 			buf_putc(out, ',');
 			put_str(out, "error", n->error ? n->error : "not asked");

@@ -53,6 +53,11 @@ struct model_bgp {
 	size_t n_sessions;
 };
 
+/* Something that is wrong with layer 2 on a node. */
+struct model_trouble {
+	char *interface, *reason, *message;
+};
+
 struct model_node {
 	char *name;
 	struct addr addr;
@@ -63,6 +68,8 @@ struct model_node {
 	int64_t generation;
 	bool fresh;
 	size_t n_announced, n_peers, n_peers_alive;
+	struct model_trouble *troubles;
+	size_t n_troubles;
 	struct model_bgp bgp;
 };
 

@@ -12,7 +12,8 @@ libfairlead_a_SOURCES += \
 	src/l2/rivals.c \
 	src/l2/segment.c \
 	src/l2/snapshot.c \
-	src/l2/tables.c
+	src/l2/tables.c \
+	src/l2/troubles.c
 noinst_HEADERS += \
 	include/fairlead/l2.h \
 	src/l2/arp.h \
@@ -21,7 +22,8 @@ noinst_HEADERS += \
 	src/l2/ifaces.h \
 	src/l2/link.h \
 	src/l2/segment.h \
-	src/l2/snapshot.h
+	src/l2/snapshot.h \
+	src/l2/troubles.h
 
 check_PROGRAMS += tests/unit/test_ownership
 TESTS += tests/unit/test_ownership
@@ -39,6 +41,11 @@ check_PROGRAMS += tests/unit/test_l2
 TESTS += tests/unit/test_l2
 tests_unit_test_l2_SOURCES = tests/unit/test_l2.c tests/unit/unit.h
 tests_unit_test_l2_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_ifaces
+TESTS += tests/unit/test_ifaces
+tests_unit_test_ifaces_SOURCES = tests/unit/test_ifaces.c tests/unit/unit.h
+tests_unit_test_ifaces_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/fuzz/fuzz_arp tests/fuzz/fuzz_heartbeat
 tests_fuzz_fuzz_arp_SOURCES = tests/fuzz/fuzz_arp.c $(FUZZ_MAIN)

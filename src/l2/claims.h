@@ -187,6 +187,7 @@ struct claims {
 	} snapshot;
 
 	uint64_t takeovers, yields, conflicts, two_owners;
+	uint64_t refused; /* times that an address or a claim found no place */
 };
 
 void claims_init(struct claims *c, const struct claims_options *opts, struct member *m);

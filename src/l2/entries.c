@@ -84,8 +84,12 @@ struct claims_entry *entry_find(const struct claims *c, uint32_t addr)
 struct claims_entry *entry_get(struct claims *c, uint32_t addr)
 {
 	struct claims_entry *e = entry_find(c, addr);
-	if (e || HASH_COUNT(c->entries) >= CLAIMS_ENTRIES_MAX)
+	if (e)
 		return e;
+	if (HASH_COUNT(c->entries) >= CLAIMS_ENTRIES_MAX) {
+		c->refused++;
+		return NULL;
+	}
 	e = xcalloc(1, sizeof(*e));
 	e->addr = addr;
 	e->at_ms = CLAIMS_NEVER;

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -20,12 +21,11 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 
-/* More interfaces with addresses than this are not a node's. */
-#define IFACES_MAX 4096
 #define WATCH_STACK_SIZE (256 * 1024)
-/* After a failed read, and as a slow check that no notification was missed. */
+/* After a failed read; and as a check that no notification was missed, and for settings, of which there are none. */
 #define RETRY_MS 1000
-#define RECHECK_MS 30000
+#define RECHECK_MS 10000
+#define SETTING_FORMAT "/proc/sys/net/ipv4/conf/%s/%s"
 
 struct ifaces_watch {
 	regex_t pattern;
@@ -50,32 +50,78 @@ bool ifaces_name_matches(const regex_t *pattern, const char *name)
 	return regexec(pattern, name, 1, &m, 0) == 0 && m.rm_so == 0 && !name[m.rm_eo];
 }
 
-static bool usable(struct rtnl_link *link, const regex_t *pattern)
+/* A bridge, a bond or the like has the interface's frames.  A VRF only has its routes. */
+static bool is_port(struct rtnl_link *link, struct nl_cache *links)
+{
+	int index = rtnl_link_get_master(link);
+	if (index <= 0)
+		return false;
+	struct rtnl_link *master = rtnl_link_get(links, index);
+	bool vrf = master && rtnl_link_get_type(master) &&
+	           strcmp(rtnl_link_get_type(master), "vrf") == 0;
+	if (master)
+		rtnl_link_put(master);
+	return !vrf;
+}
+
+static bool usable(struct rtnl_link *link, struct nl_cache *links, const regex_t *pattern)
 {
 	unsigned int flags = rtnl_link_get_flags(link);
 	const char *name = rtnl_link_get_name(link);
 	struct nl_addr *mac = rtnl_link_get_addr(link);
 	return name && strlen(name) < IFACE_NAME_SIZE && mac && nl_addr_get_len(mac) == 6 &&
 	       rtnl_link_get_arptype(link) == ARPHRD_ETHER &&
-	       !(flags & (IFF_LOOPBACK | IFF_NOARP)) && rtnl_link_get_master(link) <= 0 &&
+	       !(flags & (IFF_LOOPBACK | IFF_NOARP)) && !is_port(link, links) &&
 	       (!pattern || ifaces_name_matches(pattern, name));
 }
 
-static void add_subnet(struct iface *i, struct rtnl_addr *ra)
+static bool own_addr(struct rtnl_addr *ra, struct addr *ret_addr)
 {
 	struct nl_addr *local = rtnl_addr_get_local(ra);
-	if (!local || nl_addr_get_len(local) != 4 || i->n_subnets == IFACE_SUBNETS_MAX ||
-	    rtnl_addr_get_ifindex(ra) != i->index || rtnl_addr_get_scope(ra) != RT_SCOPE_UNIVERSE)
-		return;
 	struct in_addr in;
+	if (!local || nl_addr_get_len(local) != 4)
+		return false;
 	memcpy(&in, nl_addr_get_binary_addr(local), sizeof(in));
+	*ret_addr = addr_from_in(in);
+	return true;
+}
+
+static void add_subnet(struct iface *i, struct rtnl_addr *ra, size_t *n_left_out)
+{
+	struct addr own;
+	if (rtnl_addr_get_ifindex(ra) != i->index || rtnl_addr_get_scope(ra) != RT_SCOPE_UNIVERSE ||
+	    !own_addr(ra, &own))
+		return;
+	if (i->n_subnets == IFACE_SUBNETS_MAX) {
+		++*n_left_out;
+		return;
+	}
 	int len = rtnl_addr_get_prefixlen(ra);
-	struct addr own = addr_from_in(in);
 	i->subnets[i->n_subnets].own = own;
 	i->subnets[i->n_subnets++].prefix = prefix_of(&own, len >= 0 ? (unsigned int)len : 32);
 }
 
-static void read_link(struct rtnl_link *link, struct nl_cache *addrs, struct iface *ret_iface)
+/* The setting as the kernel takes it for the interface (IN_DEV_MAXCONF), -1 if it cannot be read. */
+static int setting(const char *interface, const char *name)
+{
+	const char *const of[] = { "all", interface };
+	int value = -1;
+	for (size_t i = 0; i < ARRAY_LEN(of); i++) {
+		char path[128];
+		int v;
+		snprintf(path, sizeof(path), SETTING_FORMAT, of[i], name);
+		FILE *f = fopen(path, "re");
+		if (!f)
+			return -1;
+		if (fscanf(f, "%d", &v) == 1 && v > value)
+			value = v;
+		fclose(f);
+	}
+	return value;
+}
+
+static void read_link(struct rtnl_link *link, struct nl_cache *addrs, size_t *n_left_out,
+                      struct iface *ret_iface)
 {
 	struct iface i = { .index = rtnl_link_get_ifindex(link) };
 	unsigned int flags = rtnl_link_get_flags(link);
@@ -84,8 +130,40 @@ static void read_link(struct rtnl_link *link, struct nl_cache *addrs, struct ifa
 	i.mtu = rtnl_link_get_mtu(link);
 	i.up = (flags & IFF_UP) && rtnl_link_get_carrier(link);
 	for (struct nl_object *o = nl_cache_get_first(addrs); o; o = nl_cache_get_next(o))
-		add_subnet(&i, (struct rtnl_addr *)o);
+		add_subnet(&i, (struct rtnl_addr *)o, n_left_out);
+	i.arp_ignore = i.proxy_arp = -1;
+	if (i.n_subnets > 0) {
+		i.arp_ignore = setting(i.name, "arp_ignore");
+		i.proxy_arp = setting(i.name, "proxy_arp");
+	}
 	*ret_iface = i;
+}
+
+static int by_addr(const void *a, const void *b)
+{
+	const struct iface_local *x = a, *y = b;
+	return addr_cmp(&x->addr, &y->addr);
+}
+
+static void read_locals(struct nl_cache *links, struct nl_cache *addrs, struct ifaces *all)
+{
+	size_t cap = 0;
+	for (struct nl_object *o = nl_cache_get_first(addrs); o; o = nl_cache_get_next(o)) {
+		struct rtnl_addr *ra = (struct rtnl_addr *)o;
+		struct iface_local l = { .index = rtnl_addr_get_ifindex(ra),
+			                 .host_scope = rtnl_addr_get_scope(ra) == RT_SCOPE_HOST };
+		if (!own_addr(ra, &l.addr))
+			continue;
+		if (all->n_locals == IFACES_LOCALS_MAX) {
+			all->n_left_out++;
+			continue;
+		}
+		rtnl_link_i2name(links, l.index, l.interface, sizeof(l.interface));
+		ARRAY_RESERVE(all->locals, cap, all->n_locals + 1);
+		all->locals[all->n_locals++] = l;
+	}
+	if (all->n_locals > 0)
+		qsort(all->locals, all->n_locals, sizeof(*all->locals), by_addr);
 }
 
 static int by_index(const void *a, const void *b)
@@ -105,12 +183,21 @@ static int read_all(struct nl_sock *sock, const regex_t *pattern, struct ifaces 
 	for (struct nl_object *o = r < 0 ? NULL : nl_cache_get_first(links); o;
 	     o = nl_cache_get_next(o)) {
 		struct rtnl_link *link = (struct rtnl_link *)o;
-		if (!usable(link, pattern) || all.n == IFACES_MAX)
+		if (!usable(link, links, pattern))
 			continue;
+		struct iface iface;
+		read_link(link, addrs, &all.n_left_out, &iface);
+		if (iface.n_subnets == 0)
+			continue;
+		if (all.n == IFACES_MAX) {
+			all.n_left_out++;
+			continue;
+		}
 		ARRAY_RESERVE(all.list, cap, all.n + 1);
-		read_link(link, addrs, &all.list[all.n]);
-		all.n += all.list[all.n].n_subnets > 0;
+		all.list[all.n++] = iface;
 	}
+	if (r >= 0)
+		read_locals(links, addrs, &all);
 	nl_cache_free(addrs);
 	nl_cache_free(links);
 	if (r < 0)
@@ -138,14 +225,15 @@ int ifaces_read(const regex_t *pattern, struct ifaces *ret_ifaces, struct err *e
 void ifaces_fini(struct ifaces *i)
 {
 	free(i->list);
+	free(i->locals);
 	*i = (struct ifaces){ 0 };
 }
 
 static bool iface_eq(const struct iface *a, const struct iface *b)
 {
 	if (strcmp(a->name, b->name) != 0 || a->index != b->index || a->up != b->up ||
-	    a->mtu != b->mtu || memcmp(a->mac, b->mac, sizeof(a->mac)) != 0 ||
-	    a->n_subnets != b->n_subnets)
+	    a->mtu != b->mtu || a->arp_ignore != b->arp_ignore || a->proxy_arp != b->proxy_arp ||
+	    memcmp(a->mac, b->mac, sizeof(a->mac)) != 0 || a->n_subnets != b->n_subnets)
 		return false;
 	for (size_t i = 0; i < a->n_subnets; i++)
 		if (!addr_eq(&a->subnets[i].own, &b->subnets[i].own) ||
@@ -154,14 +242,30 @@ static bool iface_eq(const struct iface *a, const struct iface *b)
 	return true;
 }
 
+static bool local_eq(const struct iface_local *a, const struct iface_local *b)
+{
+	return addr_eq(&a->addr, &b->addr) && a->index == b->index &&
+	       a->host_scope == b->host_scope && strcmp(a->interface, b->interface) == 0;
+}
+
 bool ifaces_eq(const struct ifaces *a, const struct ifaces *b)
 {
-	if (a->n != b->n)
+	if (a->n != b->n || a->n_locals != b->n_locals || a->n_left_out != b->n_left_out)
 		return false;
 	for (size_t i = 0; i < a->n; i++)
 		if (!iface_eq(&a->list[i], &b->list[i]))
 			return false;
+	for (size_t i = 0; i < a->n_locals; i++)
+		if (!local_eq(&a->locals[i], &b->locals[i]))
+			return false;
 	return true;
+}
+
+static bool goes_before(const struct iface *a, const struct iface *b)
+{
+	if (a->up != b->up)
+		return a->up;
+	return a->in_use && !b->in_use;
 }
 
 const struct iface *ifaces_find(const struct ifaces *i, const struct addr *a)
@@ -171,12 +275,50 @@ const struct iface *ifaces_find(const struct ifaces *i, const struct addr *a)
 	for (size_t n = 0; n < i->n; n++)
 		for (size_t s = 0; s < i->list[n].n_subnets; s++) {
 			const struct prefix *p = &i->list[n].subnets[s].prefix;
-			if (p->len > best_len && prefix_contains(p, a)) {
-				best = &i->list[n];
-				best_len = p->len;
-			}
+			if (p->len < best_len || !prefix_contains(p, a))
+				continue;
+			if (p->len == best_len && !goes_before(&i->list[n], best))
+				continue;
+			best = &i->list[n];
+			best_len = p->len;
 		}
 	return best;
+}
+
+/* As arp_ignore() of the kernel's net/ipv4/arp.c. */
+static bool ignored(const struct iface_local *l, const struct iface *iface)
+{
+	switch (iface->arp_ignore) {
+	case 1:
+	case 2:
+		return l->index != iface->index;
+	case 3:
+		return l->host_scope;
+	case 8:
+		return true;
+	default:
+		return false;
+	}
+}
+
+const char *ifaces_kernel_answers(const struct ifaces *i, const struct iface *iface,
+                                  const struct addr *a)
+{
+	size_t low = 0, high = i->n_locals;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (addr_cmp(&i->locals[mid].addr, a) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (; iface->arp_ignore >= 0 && low < i->n_locals; low++) {
+		if (!addr_eq(&i->locals[low].addr, a))
+			break;
+		if (!ignored(&i->locals[low], iface))
+			return i->locals[low].interface;
+	}
+	return NULL;
 }
 
 bool ifaces_serves(const struct ifaces *i, const struct iface *iface, const struct addr_range *r)
@@ -224,6 +366,9 @@ static void hand_over(struct ifaces_watch *w, const struct ifaces *now)
 {
 	struct ifaces copy = { .n = now->n };
 	copy.list = xmemdup(now->list, now->n * sizeof(*now->list));
+	copy.locals = xmemdup(now->locals, now->n_locals * sizeof(*now->locals));
+	copy.n_locals = now->n_locals;
+	copy.n_left_out = now->n_left_out;
 	pthread_mutex_lock(&w->lock);
 	struct ifaces old = w->fresh;
 	w->fresh = copy;

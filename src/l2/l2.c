@@ -26,6 +26,7 @@
 #include "l2/link.h"
 #include "l2/segment.h"
 #include "l2/snapshot.h"
+#include "l2/troubles.h"
 
 #define STACK_SIZE (256 * 1024)
 #define SEGMENTS_MAX 32
@@ -36,6 +37,7 @@
 /* Publishing again where the lock was taken; peers and counters are published no more often than this. */
 #define PUBLISH_RETRY_MS 1
 #define PUBLISH_PEERS_MS 100
+#define TROUBLES_MS 1000
 #define IDLE_MS 1000
 /* Complaints that wait to be taken; and how often the same is said. */
 #define COMPLAINTS_MAX 8
@@ -79,8 +81,12 @@ struct l2 {
 	size_t n_peers;
 	struct l2_stats stats;
 	struct complaints said;
+	struct troubles troubles;
 
 	/* The thread's own. */
+	struct troubles found; /* at found_ms */
+	int64_t found_ms;
+	bool segments_full;
 	struct complaints unsaid;
 	struct l2_snapshot *snapshot; /* NULL before the first */
 	struct ifaces ifaces;
@@ -89,6 +95,7 @@ struct l2 {
 	uint32_t *changes; /* addresses whose state is to be published */
 	size_t n_changes, changes_cap;
 	bool republish; /* all states */
+	bool tell_troubles;
 	int64_t peers_published_ms;
 };
 
@@ -173,8 +180,10 @@ static struct attached *attach(struct l2 *l2, const struct iface *iface, int64_t
 	for (size_t i = 0; i < l2->n_attached; i++)
 		if (l2->attached[i]->iface.index == iface->index)
 			return l2->attached[i];
-	if (l2->n_attached == SEGMENTS_MAX)
+	if (l2->n_attached == SEGMENTS_MAX) {
+		l2->segments_full = true;
 		return NULL;
+	}
 	struct attached *at = xcalloc(1, sizeof(*at));
 	struct segment_options so = { .l2 = &l2->opts,
 		                      .source = number_of(&iface->subnets[0].own),
@@ -205,15 +214,35 @@ static void detach(struct l2 *l2, size_t i, int64_t now)
 
 /* ---- what is wanted, and where ---- */
 
+/* The interface of the subnet that this one is in, or of one of its subnets. */
+static bool speaks(const struct l2 *l2, const struct iface *iface)
+{
+	for (size_t s = 0; s < iface->n_subnets; s++) {
+		const struct iface *found = ifaces_find(&l2->ifaces, &iface->subnets[s].own);
+		if (found && found->index == iface->index)
+			return true;
+	}
+	return false;
+}
+
+static void leave_silent(struct l2 *l2, int64_t now)
+{
+	for (size_t i = l2->n_attached; i-- > 0;)
+		if (!speaks(l2, &l2->attached[i]->iface))
+			detach(l2, i, now);
+}
+
 /*
- * Joins the segments that wants or pools lie on, and tells each its wants.  Of two interfaces in one subnet the second stays
- * silent: on the wire, a node is one speaker.
+ * Joins the segments that wants or pools lie on, and tells each its wants.  Of two interfaces in one subnet one stays
+ * silent until the other loses its carrier: on the wire, a node is one speaker.
  */
 static void distribute(struct l2 *l2, int64_t now)
 {
 	const struct l2_snapshot *s = l2->snapshot;
 	if (!s)
 		return;
+	l2->segments_full = false;
+	leave_silent(l2, now);
 	const struct attached **place = xcalloc(s->n_wants, sizeof(const struct attached *));
 	const struct l2_want **part = xcalloc(s->n_wants, sizeof(const struct l2_want *));
 	for (size_t i = 0; i < s->n_wants; i++) {
@@ -251,6 +280,9 @@ static void take_ifaces(struct l2 *l2, int64_t now)
 		return;
 	ifaces_fini(&l2->ifaces);
 	l2->ifaces = fresh;
+	for (size_t i = 0; i < l2->n_attached; i++)
+		for (size_t k = 0; k < fresh.n; k++)
+			fresh.list[k].in_use |= fresh.list[k].index == l2->attached[i]->iface.index;
 	for (size_t i = l2->n_attached; i-- > 0;) {
 		struct attached *at = l2->attached[i];
 		const struct iface *iface = iface_by_index(&fresh, at->iface.index);
@@ -288,6 +320,11 @@ static void state_of(const struct l2 *l2, const struct l2_want *w, struct l2_sta
 		if (l2->attached[i]->iface.index == iface->index) {
 			segment_state(l2->attached[i]->segment, number_of(&w->addr), ret_state);
 			memcpy(ret_state->interface, iface->name, sizeof(ret_state->interface));
+			if (ret_state->ownership != L2_OWNER &&
+			    ifaces_kernel_answers(&l2->ifaces, iface, &w->addr)) {
+				ret_state->ownership = L2_KERNEL_ANSWERS;
+				ret_state->peer_kernel = false;
+			}
 			return;
 		}
 	*ret_state = (struct l2_state){ .addr = w->addr, .ownership = L2_NO_INTERFACE };
@@ -347,9 +384,48 @@ static void replace_peers(struct l2 *l2)
 	l2->n_peers = n;
 }
 
+/* Anew from time to time; true if something has changed. */
+static bool look_for_troubles(struct l2 *l2, int64_t now)
+{
+	if (now - l2->found_ms < TROUBLES_MS)
+		return false;
+	struct troubles t = { 0 };
+	for (size_t i = 0; i < l2->n_attached; i++)
+		troubles_of_segment(&t, l2->attached[i]->segment, now, &l2->attached[i]->iface);
+	if (l2->snapshot)
+		troubles_of_kernel(&t, &l2->ifaces, l2->snapshot);
+	troubles_of_states(&t, l2->states, l2->n_states);
+	if (l2->segments_full)
+		troubles_add(
+			&t, REASON_LimitReached, "",
+			"more than %d interfaces have segments to serve; the others are not used",
+			SEGMENTS_MAX);
+	if (l2->ifaces.n_left_out)
+		troubles_add(
+			&t, REASON_LimitReached, "",
+			"%zu interfaces, subnets or addresses of this node are beyond what can be "
+			"known",
+			l2->ifaces.n_left_out);
+	l2->found_ms = now;
+	bool changed = !troubles_eq(&t, &l2->found);
+	troubles_fini(&l2->found);
+	l2->found = t;
+	return changed;
+}
+
+static void replace_troubles(struct l2 *l2)
+{
+	l2->troubles.n = 0;
+	ARRAY_RESERVE(l2->troubles.list, l2->troubles.cap, l2->found.n);
+	for (size_t i = 0; i < l2->found.n; i++)
+		l2->troubles.list[l2->troubles.n++] = l2->found.list[i];
+}
+
 static void publish(struct l2 *l2, int64_t now)
 {
-	bool states = l2->republish || l2->n_changes > 0, complaints = l2->unsaid.n > 0;
+	l2->tell_troubles |= look_for_troubles(l2, now);
+	bool states = l2->republish || l2->n_changes > 0;
+	bool complaints = l2->unsaid.n > 0 || l2->tell_troubles;
 	if (!states && !complaints && now - l2->peers_published_ms < PUBLISH_PEERS_MS)
 		return;
 	if (pthread_mutex_trylock(&l2->lock) != 0)
@@ -359,12 +435,13 @@ static void publish(struct l2 *l2, int64_t now)
 	else
 		update_states(l2);
 	replace_peers(l2);
+	replace_troubles(l2);
 	for (size_t i = 0; i < l2->unsaid.n; i++)
 		complain(&l2->said, &l2->unsaid.list[i]);
 	pthread_mutex_unlock(&l2->lock);
 	l2->peers_published_ms = now;
 	l2->unsaid.n = 0;
-	l2->republish = false;
+	l2->republish = l2->tell_troubles = false;
 	l2->n_changes = 0;
 	if ((states || complaints) && l2->changed)
 		l2->changed(l2->changed_arg);
@@ -467,6 +544,8 @@ static void l2_free(struct l2 *l2)
 	free(l2->states);
 	free(l2->peers);
 	free(l2->changes);
+	troubles_fini(&l2->found);
+	troubles_fini(&l2->troubles);
 	wire_key_free(l2->key);
 	if (l2->wake_fd >= 0)
 		close(l2->wake_fd);
@@ -573,6 +652,14 @@ void l2_peers(const struct l2 *l2, struct l2_peer **ret_peers, size_t *ret_n)
 	lock(l2);
 	*ret_peers = xmemdup(l2->peers, l2->n_peers * sizeof(*l2->peers));
 	*ret_n = l2->n_peers;
+	unlock(l2);
+}
+
+void l2_troubles(const struct l2 *l2, struct l2_trouble **ret_troubles, size_t *ret_n)
+{
+	lock(l2);
+	*ret_troubles = xmemdup(l2->troubles.list, l2->troubles.n * sizeof(*l2->troubles.list));
+	*ret_n = l2->troubles.n;
 	unlock(l2);
 }
 

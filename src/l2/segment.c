@@ -16,6 +16,19 @@
 #define ANNOUNCED_PER_TURN 32
 /* A farewell is said several times: it is not said again when lost. */
 #define FAREWELLS 3
+/* Another speaker of our name is told of when it has said so much for so long, without a longer pause. */
+#define NAMESAKE_MESSAGES 5
+#define NAMESAKE_LASTS_MS 2000
+#define NAMESAKE_GAP_MS 2000
+
+/* Another incarnation that speaks under our node's name. */
+struct namesake {
+	uint64_t incarnation;
+	uint8_t mac[WIRE_MAC_SIZE];
+	uint32_t seq;
+	size_t n; /* messages in the order of their numbers */
+	int64_t since_ms, heard_ms, told_ms;
+};
 
 struct segment {
 	struct member member;
@@ -33,6 +46,9 @@ struct segment {
 	int64_t last_turn_ms;
 	bool has_namesake;
 	uint8_t namesake_mac[WIRE_MAC_SIZE];
+	struct namesake namesake;
+	uint64_t claims_refused; /* as seen last, at claims_refused_ms */
+	int64_t claims_refused_ms;
 	int send_error; /* of the last frame that could not be sent, negative errno */
 	int64_t send_error_ms;
 	uint8_t farewell; /* WIRE_RESTARTING or WIRE_LEAVING once said */
@@ -303,6 +319,26 @@ static void receive_arp(struct segment *s, int64_t now, const struct arp_packet 
 	send_arp(s, &answer);
 }
 
+/*
+ * One that goes on is no replay of a single frame, nor our former self with its last words: a Pod that is replaced may end a
+ * moment after the new one has begun.  A clone of this machine has its Ethernet address, too.
+ */
+static void hear_namesake(struct segment *s, int64_t now, const struct wire_msg *msg)
+{
+	struct namesake *n = &s->namesake;
+	if (n->incarnation != msg->incarnation && now - n->heard_ms > NAMESAKE_GAP_MS)
+		*n = (struct namesake){ .incarnation = msg->incarnation, .since_ms = now };
+	if (n->incarnation != msg->incarnation || msg->seq <= n->seq)
+		return;
+	if (now - n->heard_ms > NAMESAKE_GAP_MS)
+		n->since_ms = now;
+	n->seq = msg->seq;
+	n->heard_ms = now;
+	memcpy(n->mac, msg->mac, sizeof(n->mac));
+	if (++n->n >= NAMESAKE_MESSAGES && now - n->since_ms >= NAMESAKE_LASTS_MS)
+		n->told_ms = now;
+}
+
 static void receive_message(struct segment *s, int64_t now, const struct wire_msg *msg)
 {
 	struct member_peer *p = NULL;
@@ -322,6 +358,8 @@ static void receive_message(struct segment *s, int64_t now, const struct wire_ms
 		break;
 	case MEMBER_SELF:
 		/* Our own frames may come back. */
+		if (msg->incarnation != s->member.opts.incarnation)
+			hear_namesake(s, now, msg);
 		if (memcmp(msg->mac, s->member.opts.mac, sizeof(msg->mac)) != 0) {
 			s->has_namesake = true;
 			memcpy(s->namesake_mac, msg->mac, sizeof(s->namesake_mac));
@@ -397,6 +435,24 @@ bool segment_answers(const struct segment *s, int64_t now, uint32_t addr)
 	return s->up && !was_away(s, now) && claims_answers(&s->claims, addr);
 }
 
+void segment_health(struct segment *s, int64_t now, struct segment_health *ret_health)
+{
+	if (s->claims.refused != s->claims_refused) {
+		s->claims_refused = s->claims.refused;
+		s->claims_refused_ms = now;
+	}
+	*ret_health = (struct segment_health){
+		.mtu = s->mtu,
+		.mtu_min = wire_mtu_min(strlen(s->member.opts.node)),
+		.send_error = s->send_error,
+		.send_error_ms = s->send_error_ms,
+		.peers_refused_ms = s->member.refused_ms,
+		.claims_refused_ms = s->claims_refused_ms,
+		.namesake_ms = s->namesake.told_ms,
+	};
+	memcpy(ret_health->namesake_mac, s->namesake.mac, sizeof(s->namesake.mac));
+}
+
 bool segment_take_namesake(struct segment *s, uint8_t ret_mac[static WIRE_MAC_SIZE])
 {
 	if (!s->has_namesake)
@@ -418,6 +474,7 @@ void segment_add_stats(const struct segment *s, struct l2_stats *stats)
 	stats->send_failures += s->stats.send_failures;
 	stats->strangers_turned_away += s->member.strangers.turned_away;
 	stats->peers_refused += s->member.peers_refused;
+	stats->claims_refused += s->claims.refused;
 	stats->takeovers += s->claims.takeovers;
 	stats->yields += s->claims.yields;
 	stats->conflicts += s->claims.conflicts;

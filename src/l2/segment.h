@@ -62,6 +62,17 @@ void segment_farewell(struct segment *s, int64_t now, enum l2_stop how);
 void segment_state(const struct segment *s, uint32_t addr, struct l2_state *ret_state);
 /* A request for @addr that came now would be answered. */
 bool segment_answers(const struct segment *s, int64_t now, uint32_t addr);
+/* What there is to complain of; times are 0 for never. */
+struct segment_health {
+	size_t mtu, mtu_min; /* the interface's, and what it takes to say everything */
+	int send_error;      /* negative errno of the last frame that could not be sent */
+	int64_t send_error_ms;
+	int64_t peers_refused_ms;  /* a speaker found no place among the peers */
+	int64_t claims_refused_ms; /* an address or a claim found no place */
+	int64_t namesake_ms; /* another speaker that goes on under our node's name was heard */
+	uint8_t namesake_mac[WIRE_MAC_SIZE];
+};
+void segment_health(struct segment *s, int64_t now, struct segment_health *ret_health);
 /* Once for each that speaks under our node's name: its Ethernet address. */
 bool segment_take_namesake(struct segment *s, uint8_t ret_mac[static WIRE_MAC_SIZE]);
 void segment_add_stats(const struct segment *s, struct l2_stats *stats);

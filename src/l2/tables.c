@@ -60,11 +60,13 @@ static struct claims_held *table_find(const struct claims_entry *e, const struct
 bool table_put(struct claims *c, struct member_peer *p, const struct wire_claim *claim)
 {
 	struct claims_table *t = &c->tables[p->slot];
-	struct claims_entry *e =
-		t->n < CLAIMS_PER_PEER_MAX ? entry_get(c, claim->addr) : entry_find(c, claim->addr);
-	if (!e)
+	bool full = t->n >= CLAIMS_PER_PEER_MAX;
+	struct claims_entry *e = full ? entry_find(c, claim->addr) : entry_get(c, claim->addr);
+	struct claims_held *h = e ? table_find(e, p) : NULL;
+	if (full && !h)
+		c->refused++;
+	if (!e || (full && !h))
 		return false;
-	struct claims_held *h = table_find(e, p);
 	if (h)
 		table_drop(c, h);
 	h = xcalloc(1, sizeof(*h));
@@ -228,6 +230,11 @@ static void remind(struct claims *c, int64_t now, struct member_peer *p)
 			h->recall_pending = c->recall_pending = true;
 }
 
+static bool has_room(const struct claims *c, const struct claims_table *t)
+{
+	return t->n < CLAIMS_PER_PEER_MAX && HASH_COUNT(c->entries) < CLAIMS_ENTRIES_MAX;
+}
+
 void tables_receive(struct claims *c, int64_t now, struct member_peer *p,
                     const struct wire_msg *msg)
 {
@@ -256,8 +263,8 @@ void tables_receive(struct claims *c, int64_t now, struct member_peer *p,
 		break;
 	}
 	t->synced = t->digest == msg->digest && t->n == msg->n_claims;
-	/* Only a heartbeat comes when nothing else is under way. */
-	if (!t->synced && msg->type == WIRE_HEARTBEAT)
+	/* Only a heartbeat comes when nothing else is under way.  What there is no room for is not asked for again and again. */
+	if (!t->synced && msg->type == WIRE_HEARTBEAT && has_room(c, t))
 		t->request = true;
 	remind(c, now, p);
 	tables_review_synced(c);

@@ -99,6 +99,8 @@ static enum reason final_reason(const struct announcement *a)
 		return REASON_OwnerStillAnswers;
 	case L2_CONFLICT:
 		return REASON_AddressInUse;
+	case L2_KERNEL_ANSWERS:
+		return REASON_KernelAnswers;
 	case L2_NO_INTERFACE:
 		return REASON_NoInterface;
 	}

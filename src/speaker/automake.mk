@@ -20,6 +20,8 @@ libfairlead_a_SOURCES += \
 	src/speaker/sinks.h \
 	src/speaker/speaker.c \
 	src/speaker/speaker.h \
+	src/speaker/trouble_news.c \
+	src/speaker/trouble_news.h \
 	src/speaker/uninstall.c
 
 sbin_PROGRAMS += src/speaker/fairlead-speaker

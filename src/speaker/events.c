@@ -39,7 +39,13 @@ static void tell_of_node(enum reason reason, const char *note, void *arg)
 
 void speaker_tell(struct speaker *sp)
 {
+	cleanup_free struct l2_trouble *troubles = NULL;
+	size_t n = 0;
+
 	routes_tell(sp->routes, sp->news, clock_ms(), tell_of_node, sp);
+	if (sp->l2)
+		l2_troubles(sp->l2, &troubles, &n);
+	trouble_news_look(sp->troubles, troubles, n, sp->news, clock_ms(), tell_of_node, sp);
 }
 
 /* As the API server writes it. */

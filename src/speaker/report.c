@@ -233,6 +233,24 @@ static void put_peers(const struct speaker *sp, struct buf *out)
 	free(peers);
 }
 
+static void put_troubles(const struct speaker *sp, struct buf *out)
+{
+	cleanup_free struct l2_trouble *list = NULL;
+	size_t n = 0;
+
+	if (sp->l2)
+		l2_troubles(sp->l2, &list, &n);
+	for (size_t i = 0; i < n; i++) {
+		buf_puts(out, i ? ",{" : "{");
+		put_str(out, "reason", reason_name(list[i].reason));
+		buf_putc(out, ',');
+		put_str(out, "interface", list[i].interface);
+		buf_putc(out, ',');
+		put_str(out, "message", list[i].message);
+		buf_putc(out, '}');
+	}
+}
+
 static void put_l2(const struct speaker *sp, struct buf *out)
 {
 	struct l2_stats st = take_l2_stats(sp);
@@ -242,16 +260,19 @@ static void put_l2(const struct speaker *sp, struct buf *out)
 	           : sp->key_changed ? "changed, in force after a restart"
 	                             : "in force");
 	put_peers(sp, out);
+	buf_puts(out, "],\"troubles\":[");
+	put_troubles(sp, out);
 	buf_printf(out,
 	           "],\"stats\":{\"arp_requests\":%" PRIu64 ",\"arp_replies\":%" PRIu64
 	           ",\"gratuitous\":%" PRIu64 ",\"probes\":%" PRIu64 ",\"heartbeats_sent\":%" PRIu64
 	           ",\"heartbeats_received\":%" PRIu64 ",\"heartbeats_refused\":%" PRIu64
 	           ",\"takeovers\":%" PRIu64 ",\"yields\":%" PRIu64 ",\"conflicts\":%" PRIu64
 	           ",\"send_failures\":%" PRIu64 ",\"strangers_turned_away\":%" PRIu64
-	           ",\"peers_refused\":%" PRIu64 "}}",
+	           ",\"peers_refused\":%" PRIu64 ",\"claims_refused\":%" PRIu64 "}}",
 	           st.arp_requests, st.arp_replies, st.gratuitous, st.probes, st.heartbeats_sent,
 	           st.heartbeats_received, st.heartbeats_refused, st.takeovers, st.yields,
-	           st.conflicts, st.send_failures, st.strangers_turned_away, st.peers_refused);
+	           st.conflicts, st.send_failures, st.strangers_turned_away, st.peers_refused,
+	           st.claims_refused);
 }
 
 static void status(struct buf *out, void *arg)
@@ -338,6 +359,26 @@ static void collect_announcements(const struct speaker *sp, struct metrics_write
 	gauge(w, "fairlead_view_fresh", "1 while the API server was heard lately.", sp->view_fresh);
 }
 
+static void collect_troubles(const struct speaker *sp, struct metrics_writer *w)
+{
+	cleanup_free struct l2_trouble *list = NULL;
+	size_t n = 0;
+
+	metrics_family(w, "fairlead_l2_trouble", METRICS_GAUGE,
+	               "1 for each thing that is wrong with layer 2 on this node, by reason.");
+	if (sp->l2)
+		l2_troubles(sp->l2, &list, &n);
+	for (size_t i = 0; i < n; i++) {
+		bool told = false;
+		for (size_t k = 0; k < i; k++)
+			told |= list[k].reason == list[i].reason &&
+			        !strcmp(list[k].interface, list[i].interface);
+		if (!told)
+			metrics_sample(w, 1, "reason", reason_name(list[i].reason), "interface",
+			               list[i].interface, NULL);
+	}
+}
+
 static void collect_l2(const struct speaker *sp, struct metrics_writer *w)
 {
 	struct l2_stats st = take_l2_stats(sp);
@@ -367,6 +408,9 @@ static void collect_l2(const struct speaker *sp, struct metrics_writer *w)
 	counter(w, "fairlead_l2_peers_refused_total",
 	        "Messages of speakers beyond the number that can be known on a segment.",
 	        st.peers_refused);
+	counter(w, "fairlead_l2_claims_refused_total",
+	        "Addresses and claims beyond the number that can be known on a segment.",
+	        st.claims_refused);
 	metrics_family(w, "fairlead_l2_peer_alive", METRICS_GAUGE,
 	               "1 for each speaker heard on a segment, 0 for one that fell silent.");
 	for (size_t i = 0; i < n; i++)
@@ -406,6 +450,7 @@ static void collect(struct metrics_writer *w, void *arg)
 	metrics_process(w);
 	collect_announcements(sp, w);
 	collect_l2(sp, w);
+	collect_troubles(sp, w);
 	if (sp->proxy)
 		collect_proxy(sp, w);
 	routes_metrics(sp->routes, w);

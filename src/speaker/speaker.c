@@ -400,6 +400,7 @@ int speaker_start(struct speaker *sp, struct err *e)
 	view_set_node_rules(sp->view, sp->opts.node_rules);
 	sp->announce = announce_new(on_announcement, sp);
 	sp->news = news_new();
+	sp->troubles = trouble_news_new();
 	const struct routes_options routes = { .socket_dir = sp->opts.bgp_socket_dir,
 		                               .shared_instance = sp->opts.bgp_shared_instance,
 		                               .sinks = true };
@@ -451,6 +452,7 @@ void speaker_stop(struct speaker *sp)
 		proxy_free(sp->proxy);
 	routes_free(sp->routes);
 	news_free(sp->news);
+	trouble_news_free(sp->troubles);
 	announce_free(sp->announce);
 	view_free(sp->view);
 	free_event(sp->turn);

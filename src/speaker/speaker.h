@@ -20,6 +20,7 @@
 #include "speaker/announce.h"
 #include "speaker/news.h"
 #include "speaker/routes.h"
+#include "speaker/trouble_news.h"
 
 struct event;
 struct event_base;
@@ -83,6 +84,7 @@ struct speaker {
 		key_error; /* why the Secret's content is no key; no blame: it is one, or there is no Secret */
 	struct routes *routes;
 	struct news *news;
+	struct trouble_news *troubles;
 	char *node_uid; /* of this node's Node; NULL: there is none */
 	struct metrics_server *http;
 	struct event *turn, *tick, *wake, *sigterm, *sigint, *sighup;
@@ -127,7 +129,7 @@ void speaker_stop(struct speaker *sp);
 void speaker_schedule(struct speaker *sp);
 
 /* ---- events.c ---- */
-/* Events on the Node about what is new of BGP. */
+/* Events on the Node about what is new of BGP, and what is wrong with layer 2. */
 void speaker_tell(struct speaker *sp);
 /* An Event on the Service of an address that cannot be announced for a reason of its own. */
 void speaker_tell_of_service(struct speaker *sp, const struct announcement *a);

@@ -7,7 +7,7 @@
  *	l2node NODE NODES KEY FIRST_ADDRESS COUNT
  *
  * NODES is the comma-separated, sorted list of all nodes; an empty KEY is none.  Commands on stdin, a line each:
- * `eligible ADDRESS 0|1`, `states`, `stats`, `peers`, `complaints`, `restart` and `yield` (ends the program); a lone `.`
+ * `eligible ADDRESS 0|1`, `states`, `stats`, `peers`, `troubles`, `complaints`, `restart` and `yield` (ends the program); a lone `.`
  * follows what each prints. SIGTERM is `restart`.
  */
 #include <signal.h>
@@ -23,10 +23,15 @@
 #define NODES_MAX 16
 
 static const char *const ownership_names[] = {
-	[L2_IDLE] = "idle",         [L2_WAITING] = "waiting",
-	[L2_PROBING] = "probing",   [L2_OWNER] = "owner",
-	[L2_OTHER] = "other",       [L2_STILL_ANSWERED] = "still-answered",
-	[L2_CONFLICT] = "conflict", [L2_NO_INTERFACE] = "no-interface",
+	[L2_IDLE] = "idle",
+	[L2_WAITING] = "waiting",
+	[L2_PROBING] = "probing",
+	[L2_OWNER] = "owner",
+	[L2_OTHER] = "other",
+	[L2_STILL_ANSWERED] = "still-answered",
+	[L2_CONFLICT] = "conflict",
+	[L2_KERNEL_ANSWERS] = "kernel-answers",
+	[L2_NO_INTERFACE] = "no-interface",
 };
 
 static volatile sig_atomic_t terminated;
@@ -55,12 +60,14 @@ static void print_stats(const struct l2 *l2)
 {
 	struct l2_stats s = l2_stats(l2);
 	printf("arp_requests=%llu arp_replies=%llu gratuitous=%llu probes=%llu sent=%llu "
-	       "received=%llu refused=%llu takeovers=%llu yields=%llu conflicts=%llu\n",
+	       "received=%llu refused=%llu takeovers=%llu yields=%llu conflicts=%llu "
+	       "send_failures=%llu\n",
 	       (unsigned long long)s.arp_requests, (unsigned long long)s.arp_replies,
 	       (unsigned long long)s.gratuitous, (unsigned long long)s.probes,
 	       (unsigned long long)s.heartbeats_sent, (unsigned long long)s.heartbeats_received,
 	       (unsigned long long)s.heartbeats_refused, (unsigned long long)s.takeovers,
-	       (unsigned long long)s.yields, (unsigned long long)s.conflicts);
+	       (unsigned long long)s.yields, (unsigned long long)s.conflicts,
+	       (unsigned long long)s.send_failures);
 }
 
 static void print_peers(const struct l2 *l2)
@@ -73,6 +80,16 @@ static void print_peers(const struct l2 *l2)
 		       peers[i].alive        ? "alive"
 		       : peers[i].restarting ? "restarting"
 		                             : "dead");
+}
+
+static void print_troubles(const struct l2 *l2)
+{
+	cleanup_free struct l2_trouble *list = NULL;
+	size_t n;
+	l2_troubles(l2, &list, &n);
+	for (size_t i = 0; i < n; i++)
+		printf("%s %s %s\n", reason_name(list[i].reason),
+		       *list[i].interface ? list[i].interface : "-", list[i].message);
 }
 
 static void print_complaints(struct l2 *l2)
@@ -147,6 +164,8 @@ static bool command(struct l2 *l2, struct wants *w, const char *line, enum l2_st
 		print_stats(l2);
 	} else if (strcmp(line, "peers\n") == 0) {
 		print_peers(l2);
+	} else if (strcmp(line, "troubles\n") == 0) {
+		print_troubles(l2);
 	} else if (strcmp(line, "complaints\n") == 0) {
 		print_complaints(l2);
 	} else {

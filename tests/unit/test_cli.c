@@ -162,6 +162,28 @@ static void text_is_aligned(void **state)
 	cluster_free(m);
 }
 
+static void problems_of_layer_2_are_listed(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf text = BUF_INIT, json = BUF_INIT;
+	struct model *m = cluster_new();
+
+	put_node(m, "n1", "192.0.2.11");
+	struct json_object *said = parse("{'l2':{'peers':[],'troubles':[1,{'reason':'SendFailed',"
+	                                 "'interface':'eth0','message':'it is too large'}]}}");
+	cluster_put_speaker(m, "n1", said, NULL);
+	json_object_put(said);
+	cluster_text(m, &text);
+	assert_non_null(strstr(buf_str(&text), "\nProblems\n"
+	                                       "  NODE  INTERFACE  REASON      MESSAGE\n"
+	                                       "  n1    eth0       SendFailed  it is too large\n"));
+	cluster_json(m, &json);
+	assert_non_null(strstr(buf_str(&json),
+	                       "\"troubles\":[{\"interface\":\"eth0\","
+	                       "\"reason\":\"SendFailed\",\"message\":\"it is too large\"}]"));
+	cluster_free(m);
+}
+
 static void json_says_the_same(void **state)
 {
 	(void)state;
@@ -532,6 +554,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_is_aligned),
+		cmocka_unit_test(problems_of_layer_2_are_listed),
 		cmocka_unit_test(json_says_the_same),
 		cmocka_unit_test(sessions_are_told_by_node),
 		cmocka_unit_test(sessions_as_json),

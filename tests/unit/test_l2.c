@@ -9,7 +9,6 @@
 #include "fairlead/mem.h"
 #include "l2/arp.h"
 #include "l2/claims.h"
-#include "l2/ifaces.h"
 #include "l2/snapshot.h"
 #include "member/member.h"
 #include "member/wire.h"
@@ -493,81 +492,7 @@ static void of_two_claims_the_same_one_wins_for_everybody(void **state)
 		}
 }
 
-/* ---- interfaces and snapshots ---- */
-
-static void add_subnet(struct iface *i, const char *own, unsigned int len)
-{
-	assert_int_equal(addr_parse(own, &i->subnets[i->n_subnets].own), 0);
-	i->subnets[i->n_subnets].prefix = prefix_of(&i->subnets[i->n_subnets].own, len);
-	i->n_subnets++;
-}
-
-static void the_longest_subnet_has_the_address(void **state)
-{
-	(void)state;
-	struct iface list[] = { { .name = "wide", .index = 1 }, { .name = "lan", .index = 2 } };
-	struct ifaces all = { list, 2 };
-	add_subnet(&list[0], "192.168.0.1", 16);
-	add_subnet(&list[0], "10.0.0.1", 24);
-	add_subnet(&list[1], "192.168.1.11", 24);
-	static const struct {
-		const char *address, *interface;
-	} cases[] = {
-		{ "192.168.1.240", "lan" }, { "192.168.2.1", "wide" }, { "10.0.0.9", "wide" },
-		{ "10.0.1.9", NULL },       { "2001:db8::1", NULL },
-	};
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct addr a;
-		assert_int_equal(addr_parse(cases[i].address, &a), 0);
-		const struct iface *found = ifaces_find(&all, &a);
-		if (cases[i].interface)
-			assert_string_equal(found->name, cases[i].interface);
-		else
-			assert_null(found);
-	}
-	struct addr_range r;
-	addr_parse("192.168.0.250", &r.first);
-	addr_parse("192.168.1.5", &r.last);
-	assert_true(ifaces_serves(&all, &list[0], &r));
-	assert_true(ifaces_serves(&all, &list[1], &r));
-	r.last = r.first;
-	assert_false(ifaces_serves(&all, &list[1], &r));
-
-	/* A second interface in the same subnet has nothing to do. */
-	struct iface legs[] = { { .name = "first", .index = 1 }, { .name = "second", .index = 2 } };
-	struct ifaces both = { legs, 2 };
-	add_subnet(&legs[0], "192.168.0.11", 24);
-	add_subnet(&legs[1], "192.168.0.12", 24);
-	assert_true(ifaces_serves(&both, &legs[0], &r));
-	assert_false(ifaces_serves(&both, &legs[1], &r));
-
-	struct iface other[] = { list[0], list[1] };
-	struct ifaces same = { other, 2 };
-	assert_true(ifaces_eq(&all, &same));
-	other[1].up = true;
-	assert_false(ifaces_eq(&all, &same));
-}
-
-static void a_pattern_matches_whole_names(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *pattern, *name;
-		bool matches;
-	} cases[] = {
-		{ "eth0", "eth0", true },         { "eth0", "eth0.100", false },
-		{ "eth0", "veth0", false },       { "eth.*", "eth1", true },
-		{ "eth|eth0", "eth0", true },     { "lan|eth0", "eth01", false },
-		{ "^eth0$", "eth0", true },       { "^$", "eth0", false },
-		{ "(eth|en)[0-9]", "en3", true },
-	};
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		regex_t pattern;
-		assert_int_equal(regcomp(&pattern, cases[i].pattern, REG_EXTENDED), 0);
-		assert_int_equal(ifaces_name_matches(&pattern, cases[i].name), cases[i].matches);
-		regfree(&pattern);
-	}
-}
+/* ---- snapshots ---- */
 
 static void a_snapshot_is_copied_whole(void **state)
 {
@@ -626,8 +551,6 @@ int main(void)
 		cmocka_unit_test(a_peer_that_others_hear_lives),
 		cmocka_unit_test(who_does_not_hear_us_is_deaf),
 		cmocka_unit_test(of_two_claims_the_same_one_wins_for_everybody),
-		cmocka_unit_test(the_longest_subnet_has_the_address),
-		cmocka_unit_test(a_pattern_matches_whole_names),
 		cmocka_unit_test(a_snapshot_is_copied_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

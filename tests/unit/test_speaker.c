@@ -248,6 +248,7 @@ static void states_become_reasons(void **state)
 		{ L2_OTHER, "n2", REASON_NotOwner },
 		{ L2_STILL_ANSWERED, "n2", REASON_OwnerStillAnswers },
 		{ L2_CONFLICT, "", REASON_AddressInUse },
+		{ L2_KERNEL_ANSWERS, "", REASON_KernelAnswers },
 		{ L2_NO_INTERFACE, "", REASON_NoInterface },
 	};
 	struct fixture f = fixture_new();

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_L2_TROUBLES_H
+#define FAIRLEAD_L2_TROUBLES_H
+
+/*
+ * What is wrong with layer 2 on this node at the moment, apart from single addresses: gathered anew each time from what
+ * segments, interfaces and states say.
+ */
+
+#include "fairlead/l2.h"
+#include "l2/ifaces.h"
+#include "l2/segment.h"
+
+struct troubles {
+	struct l2_trouble *list;
+	size_t n, cap;
+};
+
+void troubles_fini(struct troubles *t);
+bool troubles_eq(const struct troubles *a, const struct troubles *b);
+void troubles_add(struct troubles *t, enum reason reason, const char *interface, const char *fmt,
+                  ...) __attribute__((format(printf, 4, 5)));
+
+/* Messages that cannot be sent, bounds that were met, another speaker of our name. */
+void troubles_of_segment(struct troubles *t, struct segment *s, int64_t now,
+                         const struct iface *iface);
+/* The kernel answers ARP by itself for what the node wants, or may answer for anything. */
+void troubles_of_kernel(struct troubles *t, const struct ifaces *ifaces,
+                        const struct l2_snapshot *s);
+/* A peer's kernel answers; or one and the same stranger answers for several addresses. */
+void troubles_of_states(struct troubles *t, const struct l2_state *states, size_t n);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_SPEAKER_TROUBLE_NEWS_H
+#define FAIRLEAD_SPEAKER_TROUBLE_NEWS_H
+
+/*
+ * Which of layer 2's troubles are worth an Event: each once, by reason and interface, when it has lasted for NEWS_LASTS_MS, and
+ * again only if it was gone for a while in between.  Pure: time is an argument.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/l2.h"
+#include "speaker/news.h"
+
+/* One that comes back sooner is the same one. */
+#define TROUBLE_FORGET_MS 60000
+
+struct trouble_news;
+
+struct trouble_news *trouble_news_new(void);
+void trouble_news_free(struct trouble_news *t);
+
+/* Looks at what is now; how many are told at all is bounded by @news, which others use, too. */
+void trouble_news_look(struct trouble_news *t, const struct l2_trouble *list, size_t n,
+                       struct news *news, int64_t now_ms, news_tell *tell, void *arg);
+
+#endif

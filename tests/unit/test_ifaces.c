@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/* Which interface serves an address, for what the kernel answers by itself, and what is told of it. */
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include "fairlead/mem.h"
+#include "l2/ifaces.h"
+#include "l2/segment.h"
+#include "l2/troubles.h"
+#include "speaker/trouble_news.h"
+
+static void add_subnet(struct iface *i, const char *own, unsigned int len)
+{
+	assert_int_equal(addr_parse(own, &i->subnets[i->n_subnets].own), 0);
+	i->subnets[i->n_subnets].prefix = prefix_of(&i->subnets[i->n_subnets].own, len);
+	i->n_subnets++;
+}
+
+static void the_longest_subnet_has_the_address(void **state)
+{
+	(void)state;
+	struct iface list[] = { { .name = "wide", .index = 1 }, { .name = "lan", .index = 2 } };
+	struct ifaces all = { .list = list, .n = 2 };
+	add_subnet(&list[0], "192.168.0.1", 16);
+	add_subnet(&list[0], "10.0.0.1", 24);
+	add_subnet(&list[1], "192.168.1.11", 24);
+	static const struct {
+		const char *address, *interface;
+	} cases[] = {
+		{ "192.168.1.240", "lan" }, { "192.168.2.1", "wide" }, { "10.0.0.9", "wide" },
+		{ "10.0.1.9", NULL },       { "2001:db8::1", NULL },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct addr a;
+		assert_int_equal(addr_parse(cases[i].address, &a), 0);
+		const struct iface *found = ifaces_find(&all, &a);
+		if (cases[i].interface)
+			assert_string_equal(found->name, cases[i].interface);
+		else
+			assert_null(found);
+	}
+	struct addr_range r;
+	addr_parse("192.168.0.250", &r.first);
+	addr_parse("192.168.1.5", &r.last);
+	assert_true(ifaces_serves(&all, &list[0], &r));
+	assert_true(ifaces_serves(&all, &list[1], &r));
+	r.last = r.first;
+	assert_false(ifaces_serves(&all, &list[1], &r));
+
+	/* A second interface in the same subnet has nothing to do. */
+	struct iface legs[] = { { .name = "first", .index = 1 }, { .name = "second", .index = 2 } };
+	struct ifaces both = { .list = legs, .n = 2 };
+	add_subnet(&legs[0], "192.168.0.11", 24);
+	add_subnet(&legs[1], "192.168.0.12", 24);
+	assert_true(ifaces_serves(&both, &legs[0], &r));
+	assert_false(ifaces_serves(&both, &legs[1], &r));
+
+	/* But it takes over from one that is down, and keeps it when that one is back. */
+	struct addr a = legs[0].subnets[0].own;
+	legs[1].up = true;
+	assert_ptr_equal(ifaces_find(&both, &a), &legs[1]);
+	assert_true(ifaces_serves(&both, &legs[1], &r));
+	assert_false(ifaces_serves(&both, &legs[0], &r));
+	legs[0].up = true;
+	assert_ptr_equal(ifaces_find(&both, &a), &legs[0]);
+	legs[1].in_use = true;
+	assert_ptr_equal(ifaces_find(&both, &a), &legs[1]);
+	legs[1].up = false;
+	assert_ptr_equal(ifaces_find(&both, &a), &legs[0]);
+
+	struct iface other[] = { list[0], list[1] };
+	struct ifaces same = { .list = other, .n = 2 };
+	assert_true(ifaces_eq(&all, &same));
+	other[1].up = true;
+	assert_false(ifaces_eq(&all, &same));
+}
+
+static struct addr addr_of(const char *text)
+{
+	struct addr a;
+	assert_int_equal(addr_parse(text, &a), 0);
+	return a;
+}
+
+/* As arp_ignore of the kernel's documentation (ip-sysctl). */
+static void the_kernel_answers_for_addresses_of_the_node(void **state)
+{
+	(void)state;
+	struct iface lan = { .name = "eth0", .index = 2 };
+	struct iface_local locals[] = {
+		{ .addr = addr_of("127.0.0.1"), .index = 1, .host_scope = true, .interface = "lo" },
+		{ .addr = addr_of("192.168.1.240"), .index = 9, .interface = "kube-ipvs0" },
+		{ .addr = addr_of("192.168.1.241"), .index = 2, .interface = "eth0" },
+		{ .addr = addr_of("192.168.1.242"),
+		  .index = 1,
+		  .host_scope = true,
+		  .interface = "lo" },
+		{ .addr = addr_of("192.168.1.243"), .index = 9, .interface = "kube-ipvs0" },
+		{ .addr = addr_of("192.168.1.243"), .index = 2, .interface = "eth0" },
+	};
+	struct ifaces all = {
+		.list = &lan, .n = 1, .locals = locals, .n_locals = ARRAY_LEN(locals)
+	};
+	static const struct {
+		int arp_ignore;
+		const char *dummy, *own, *host, *both;
+	} cases[] = {
+		{ -1, NULL, NULL, NULL, NULL },
+		{ 0, "kube-ipvs0", "eth0", "lo", "kube-ipvs0" },
+		{ 1, NULL, "eth0", NULL, "eth0" },
+		{ 2, NULL, "eth0", NULL, "eth0" },
+		{ 3, "kube-ipvs0", "eth0", NULL, "kube-ipvs0" },
+		{ 4, "kube-ipvs0", "eth0", "lo", "kube-ipvs0" },
+		{ 8, NULL, NULL, NULL, NULL },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *const wanted[] = { cases[i].dummy, cases[i].own, cases[i].host,
+			                       cases[i].both, NULL };
+		lan.arp_ignore = cases[i].arp_ignore;
+		for (size_t k = 0; k < ARRAY_LEN(wanted); k++) {
+			struct addr a = addr_of("192.168.1.240");
+			a.b[3] = (uint8_t)(a.b[3] + k);
+			const char *on = ifaces_kernel_answers(&all, &lan, &a);
+			if (wanted[k])
+				assert_string_equal(on, wanted[k]);
+			else
+				assert_null(on);
+		}
+	}
+}
+
+static void troubles_are_told_by_cause(void **state)
+{
+	(void)state;
+	struct iface lan[] = { { .name = "eth0", .index = 2, .proxy_arp = 1 },
+		               { .name = "eth1", .index = 3, .arp_ignore = 1, .proxy_arp = 1 } };
+	struct iface_local locals[] = {
+		{ .addr = addr_of("192.168.1.240"), .index = 9, .interface = "kube-ipvs0" },
+		{ .addr = addr_of("192.168.1.241"), .index = 9, .interface = "kube-ipvs0" },
+	};
+	struct ifaces all = { .list = lan, .n = 2, .locals = locals, .n_locals = 2 };
+	struct l2_want wants[] = { { .addr = addr_of("192.168.1.240") },
+		                   { .addr = addr_of("192.168.1.241") },
+		                   { .addr = addr_of("192.168.1.242") } };
+	struct l2_snapshot s = { .wants = wants, .n_wants = 3 };
+	struct troubles t = { 0 }, same = { 0 };
+	add_subnet(&lan[0], "192.168.1.11", 24);
+	add_subnet(&lan[1], "192.168.9.11", 24); /* serves nothing, so nothing is said of it */
+	troubles_of_kernel(&t, &all, &s);
+	assert_int_equal(t.n, 2);
+	assert_int_equal(t.list[0].reason, REASON_KernelAnswers);
+	assert_string_equal(t.list[0].interface, "eth0");
+	assert_non_null(strstr(t.list[0].message,
+	                       "192.168.1.240 is an address of this node's own on "
+	                       "kube-ipvs0, and arp_ignore is 0"));
+	assert_non_null(strstr(t.list[0].message, "(2 addresses)"));
+	assert_int_equal(t.list[1].reason, REASON_ProxyArp);
+	troubles_of_kernel(&same, &all, &s);
+	assert_true(troubles_eq(&t, &same));
+	lan[0].arp_ignore = 1;
+	lan[0].proxy_arp = 0;
+	troubles_fini(&same);
+	troubles_of_kernel(&same, &all, &s);
+	assert_int_equal(same.n, 0);
+	assert_false(troubles_eq(&t, &same));
+	troubles_fini(&same);
+	troubles_fini(&t);
+
+	/* One stranger with one address is that address's matter; with three it is none. */
+	struct l2_state states[7] = {
+		{ .ownership = L2_CONFLICT, .mac = { 6, 1 } },
+		{ .ownership = L2_OWNER, .mac = { 6, 1 } },
+		{ .ownership = L2_CONFLICT, .mac = { 6, 1 } },
+		{ .ownership = L2_CONFLICT, .mac = { 6, 2 } },
+		{ .ownership = L2_KERNEL_ANSWERS, .mac = { 2, 1 }, .peer_kernel = true },
+		{ .ownership = L2_KERNEL_ANSWERS, .mac = { 2, 2 }, .owner = "b" },
+		{ .ownership = L2_CONFLICT }
+	};
+	troubles_of_states(&t, states, ARRAY_LEN(states));
+	assert_int_equal(t.n, 1);
+	assert_int_equal(t.list[0].reason, REASON_KernelAnswers);
+	assert_non_null(strstr(t.list[0].message, "the node at 02:01:00:00:00:00 answers"));
+	states[1].ownership = L2_CONFLICT;
+	troubles_fini(&t);
+	troubles_of_states(&t, states, ARRAY_LEN(states));
+	assert_int_equal(t.n, 2);
+	assert_int_equal(t.list[0].reason, REASON_ProxyArp);
+	assert_non_null(strstr(t.list[0].message, "06:01:00:00:00:00"));
+	troubles_fini(&t);
+}
+
+static void a_pattern_matches_whole_names(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *pattern, *name;
+		bool matches;
+	} cases[] = {
+		{ "eth0", "eth0", true },         { "eth0", "eth0.100", false },
+		{ "eth0", "veth0", false },       { "eth.*", "eth1", true },
+		{ "eth|eth0", "eth0", true },     { "lan|eth0", "eth01", false },
+		{ "^eth0$", "eth0", true },       { "^$", "eth0", false },
+		{ "(eth|en)[0-9]", "en3", true },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		regex_t pattern;
+		assert_int_equal(regcomp(&pattern, cases[i].pattern, REG_EXTENDED), 0);
+		assert_int_equal(ifaces_name_matches(&pattern, cases[i].name), cases[i].matches);
+		regfree(&pattern);
+	}
+}
+
+/* ---- another speaker of our name ---- */
+
+static int send_nothing(const void *frame, size_t size, void *arg)
+{
+	(void)frame;
+	(void)size;
+	(void)arg;
+	return 0;
+}
+
+static void change_nothing(uint32_t addr, void *arg)
+{
+	(void)addr;
+	(void)arg;
+}
+
+static void a_namesake_is_told_if_it_goes_on(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t incarnation; /* 1 is our own */
+		uint8_t mac;          /* 1 is our own */
+		int64_t every_ms;
+		bool counts; /* its sequence numbers grow */
+		bool told;
+	} cases[] = {
+		{ 2, 9, 100, true, true },   /* another machine */
+		{ 2, 1, 100, true, true },   /* a clone with our Ethernet address */
+		{ 1, 1, 100, true, false },  /* our own frames, that come back */
+		{ 2, 9, 100, false, false }, /* one frame, replayed */
+		{ 2, 9, 3000, true, false }, /* now and then */
+	};
+	struct l2_options lo = { .node = "us",
+		                 .heartbeat_ms = 100,
+		                 .dead_ms = 350,
+		                 .restart_hold_ms = 5000,
+		                 .probe_ms = 25 };
+	struct segment_options o = { .l2 = &lo, .mac = { 2, 0, 0, 0, 0, 1 }, .incarnation = 1 };
+	struct segment_ops ops = { .send = send_nothing, .changed = change_nothing };
+	struct wire_key *key = wire_key_new((const uint8_t *)"sixteen letters!", 16);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct segment *s = segment_new(&o, key, &ops, 0);
+		struct segment_health h;
+		uint32_t seq = 1;
+		segment_link(s, 1, true);
+		for (int64_t now = 1; now < 10000; now++) {
+			if (segment_deadline(s) <= now)
+				segment_tick(s, now);
+			if (now % cases[i].every_ms)
+				continue;
+			struct wire_msg msg = { .type = WIRE_HEARTBEAT,
+				                .name = "us",
+				                .mac = { 2, 0, 0, 0, 0, cases[i].mac },
+				                .incarnation = cases[i].incarnation,
+				                .seq = seq };
+			uint8_t frame[WIRE_FRAME_MAX];
+			seq += cases[i].counts;
+			segment_receive(s, now, frame, wire_encode(key, &msg, 1, frame));
+			segment_health(s, now, &h);
+			if (now <= 1000) /* a Pod that ends while the next one has begun */
+				assert_int_equal(h.namesake_ms, 0);
+		}
+		assert_int_equal(h.namesake_ms > 9000, cases[i].told);
+		segment_free(s);
+	}
+	wire_key_free(key);
+}
+
+/* ---- Events ---- */
+
+static void record(enum reason reason, const char *note, void *arg)
+{
+	assert_non_null(strstr(note, reason_remedy(reason)));
+	buf_printf(arg, "%s ", reason_name(reason));
+}
+
+static void a_trouble_is_told_once_while_it_lasts(void **state)
+{
+	(void)state;
+	static const struct l2_trouble list[] = {
+		{ .reason = REASON_SendFailed, .interface = "eth0", .message = "why" },
+		{ .reason = REASON_KernelAnswers, .interface = "eth0", .message = "where" },
+	};
+	static const struct {
+		int64_t until_ms;
+		size_t n;
+		const char *told;
+	} steps[] = {
+		{ 4000, 0, "" },
+		{ 6000, 1, "" }, /* it has to last */
+		{ 9000, 0, "" },
+		{ 20000, 1, "SendFailed " },
+		{ 30000, 2, "KernelAnswers " },
+		{ 60000, 0, "" },
+		{ 80000, 2, "" }, /* back so soon, it is the same */
+		{ 160000, 0, "" },
+		{ 170000, 2, "SendFailed KernelAnswers " },
+	};
+	struct trouble_news *t = trouble_news_new();
+	struct news *news = news_new();
+	struct buf told = BUF_INIT;
+	int64_t now = 0;
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		for (; now < steps[i].until_ms; now += 1000)
+			trouble_news_look(t, list, steps[i].n, news, now, record, &told);
+		assert_string_equal(buf_str(&told), steps[i].told);
+		buf_clear(&told);
+	}
+	buf_fini(&told);
+	news_free(news);
+	trouble_news_free(t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_longest_subnet_has_the_address),
+		cmocka_unit_test(the_kernel_answers_for_addresses_of_the_node),
+		cmocka_unit_test(troubles_are_told_by_cause),
+		cmocka_unit_test(a_pattern_matches_whole_names),
+		cmocka_unit_test(a_namesake_is_told_if_it_goes_on),
+		cmocka_unit_test(a_trouble_is_told_once_while_it_lasts),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
