@@ -140,3 +140,18 @@ def test_a_router_that_answers_everything(make_wire: Callable[..., Wire]) -> Non
     wait_for("a to complain of itself", lambda: "proxy_arp is on" in troubles(a).get("ProxyArp", ""), 20)
     sysctl(a, "proxy_arp", 0)
     wait_for("a to be content", lambda: troubles(a) == {}, 20)
+
+
+def test_two_nodes_of_one_name_are_told_as_long_as_they_are_two(make_wire: Callable[..., Wire]) -> None:
+    wire = make_wire(("a", "b"))
+    wire.wait_owners()
+    a, b = wire.nodes.values()
+    b.signal(signal.SIGTERM)
+    b.name = a.name
+    b.start()
+    for one, other in ((a, b), (b, a)):
+        words = f"eth0 the speaker at {other.mac} has this node's name, too"
+        wait_for("each to complain of the other", lambda n=one, w=words: troubles(n).get("DuplicateNodeName") == w)
+    assert not wire.observe(1.0).ever_answered_twice()
+    b.signal(signal.SIGTERM)
+    wait_for("the complaint to end", lambda: troubles(a) == {}, 60)

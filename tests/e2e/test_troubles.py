@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with layer 2 on a node, as a person sees it: reasons, `fairlead status`, metrics, Events."""
+
+import json
+from typing import Any
+
+from conftest import NODES, MakeService
+from controllers import events
+from test_status import fairlead, status
+
+from lab import netns
+from lab.cluster import Lab
+from lab.waiting import wait_for
+
+
+def troubles(lab: Lab, node: str) -> dict[str, dict[str, Any]]:
+    return {t["reason"]: t for t in lab.daemon(node)["l2"]["troubles"]}
+
+
+def test_a_kernel_that_answers_is_told_everywhere(lab: Lab, make_service: MakeService) -> None:
+    make_service("bound")
+    address = lab.wait_address("bound")
+    owner = lab.wait_owner(address)
+    lab.wait_reason(owner, "bound", address, "Announced")
+    node = next(n for n in NODES if n != owner)
+    assert troubles(lab, node) == {}
+    namespace = lab.host(node).namespace
+    # As kube-proxy in IPVS mode without strict ARP, though with a bridge: not every kernel has dummies.
+    bind = f"addr add {address}/32 dev kube-ipvs0"
+    netns.configure(namespace, ["link add kube-ipvs0 type bridge", "link set kube-ipvs0 arp off", bind])
+    try:
+        wait_for("both to answer", lambda: len(lab.owners(address)) == 2)
+        lab.wait_reason(node, "bound", address, "KernelAnswers")
+        lab.wait_reason(owner, "bound", address, "Announced")
+        told = wait_for("the speaker to complain", lambda: troubles(lab, node).get("KernelAnswers"))
+        assert told["interface"] == "eth0"
+        assert f"{address} is an address of this node's own on kube-ipvs0" in told["message"]
+        rows = [line.split()[:3] for line in status(lab).splitlines()]
+        assert [node, "eth0", "KernelAnswers"] in rows
+        seen = {n["name"]: n["speaker"]["troubles"] for n in json.loads(status(lab, "-o", "json"))["nodes"]}
+        assert [t["reason"] for t in seen[node]] == ["KernelAnswers"]
+        assert seen[owner] == []
+        assert "ipvs.strictARP: true" in fairlead(lab, "explain", "bound")
+        wait_for("an Event on the Node", lambda: "KernelAnswers" in events(lab, node))
+        metrics = lab.daemon(node, "/metrics")
+        assert 'fairlead_l2_trouble{reason="KernelAnswers",interface="eth0"} 1' in metrics
+    finally:
+        netns.configure(namespace, ["link del kube-ipvs0"])
+    lab.wait_reason(node, "bound", address, "NotOwner")
+    wait_for("the complaint to end", lambda: troubles(lab, node) == {})
+    assert lab.owners(address) == [owner]
