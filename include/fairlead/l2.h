@@ -61,8 +61,9 @@ struct l2_state {
 	char interface[16]; /* "" if none */
 	char owner[64];     /* node name, this node's own if L2_OWNER, "" if unknown */
 	uint32_t epoch;
-	uint8_t mac[6];   /* who answers; zero if unknown */
-	bool peer_kernel; /* L2_KERNEL_ANSWERS: that of the peer at mac, which does not own it */
+	uint8_t mac[6]; /* who answers; zero if unknown */
+	/* The kernel of a peer, which does not own it, answers for it: at mac in L2_KERNEL_ANSWERS, else at rival. */
+	bool peer_kernel;
 	/* A moment ago this node and another machine, @rival, both answered for it: one of them gives way. */
 	bool two_owners;
 	uint8_t rival[6];

@@ -415,8 +415,13 @@ void claims_state(const struct claims *c, uint32_t addr, struct l2_state *ret_st
 		memcpy(s.owner, rival->peer->name, sizeof(s.owner));
 		memcpy(s.mac, rival->peer->mac, sizeof(s.mac));
 		s.epoch = rival->claim.epoch;
-	} else if (s.ownership == L2_STILL_ANSWERED || s.ownership == L2_CONFLICT) {
+	} else if (e && backing_off(e)) {
 		memcpy(s.mac, e->rival_mac, sizeof(s.mac));
+		s.peer_kernel = s.ownership == L2_KERNEL_ANSWERS;
+	}
+	if (s.ownership == L2_OWNER && e->kernel_seen) {
+		s.peer_kernel = true;
+		memcpy(s.rival, e->rival_mac, sizeof(s.rival));
 	}
 	if (e && e->two_owners) {
 		s.two_owners = true;

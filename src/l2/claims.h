@@ -91,7 +91,8 @@ struct claims_entry {
 	int64_t at_ms;          /* when to look at it again */
 	/* As an owner: when to announce it again, and to ask whether somebody else answers, too. */
 	int64_t announce_at_ms, verify_at_ms;
-	int64_t verified_ms; /* when that was last asked, 0: not since it is ours */
+	int64_t verified_ms;     /* when that was last asked, 0: not since it is ours */
+	int64_t kernel_until_ms; /* until then kernel_seen holds */
 	int64_t rival_since_ms, rival_until_ms; /* when two owners were seen, if two_owners */
 	size_t heap_index;
 	uint16_t yielder; /* slot of the peer that let go last */
@@ -100,11 +101,13 @@ struct claims_entry {
 	uint8_t state;    /* enum l2_ownership */
 	uint8_t freed;    /* enum claims_freed */
 	uint8_t asks;     /* probes still to send before the answer counts as none, in L2_PROBING */
-	uint8_t suspicions; /* verifications still to come because of what was seen */
+	uint8_t suspicions;     /* verifications still to come because of what was seen */
+	uint8_t kernel_answers; /* to our probes by a living peer that claims nothing, in a row */
 	bool claimed, contested, telling;
+	bool kernel_seen; /* a peer's kernel answers for it, too */
 	bool unproven; /* claimed, and kept through a silence of our own: not answered for before we asked */
 	bool two_owners; /* somebody else answered for it while we did, a moment ago */
-	/* The Ethernet address that answered, in L2_STILL_ANSWERED and L2_CONFLICT and with two_owners. */
+	/* The Ethernet address that answered, in L2_STILL_ANSWERED, L2_CONFLICT, L2_KERNEL_ANSWERS, with two_owners and kernel_seen. */
 	uint8_t rival_mac[WIRE_MAC_SIZE];
 	UT_hash_handle hh;
 };

@@ -41,7 +41,8 @@
 
 bool backing_off(const struct claims_entry *e)
 {
-	return e->state == L2_STILL_ANSWERED || e->state == L2_CONFLICT;
+	return e->state == L2_STILL_ANSWERED || e->state == L2_CONFLICT ||
+	       e->state == L2_KERNEL_ANSWERS;
 }
 
 void back_off(struct claims *c, int64_t now, struct claims_entry *e, enum l2_ownership state,
@@ -58,6 +59,7 @@ void back_off(struct claims *c, int64_t now, struct claims_entry *e, enum l2_own
 void gate_close(struct claims_entry *e)
 {
 	e->free_since_ms = e->asked_since_ms = 0;
+	e->kernel_answers = 0;
 }
 
 /* Who has found the address answered for still says so while he waits. */

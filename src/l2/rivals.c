@@ -20,27 +20,10 @@
  * for.  (Had the segment been apart and healed, heartbeats come before the second answer, and claims know better which part
  * should prevail.)  A rival that goes on answering the first for CEASE_MS is no speaker and keeps the address: then the first
  * ceases, too.
- */
-#include "config.h"
-
-/*
- * Others that answer for an address of ours: strangers, speakers with another key, peers that are dead to us because
- * heartbeats are filtered.  ARP is all that we share with them (RFC 5227 2.4).
  *
- * Meeting.  An owner sees another's gratuitous ARP by chance only, so while there may be speakers that we do not hear (a
- * Node of the cluster that is no living peer here, heartbeats refused) it asks for its own addresses by a probe, each every
- * few seconds, and all together at a bounded rate.  An owner that is asked answers, whoever asks.
- *
- * Proof.  What somebody sends of its own accord proves nothing: one forged frame a second would silence an address for ever.
- * It makes us say once that the address is ours, and ask.  Only an answer to that probe, to us alone and in time, makes a
- * rival.  A machine that answers each probe in another's name can do what it likes to ARP anyway; one that does not listen
- * must fill the short time after each of our probes with forged answers, and as long as it does the address is lost to it.
- *
- * Parting.  Both owners know address and both MAC addresses, and neither needs to know the other's name, so the
- * rendezvous order is over these: the second in it ceases at once, and asks again later like every node that finds an address
- * answered for.  (Only where the rival is a peer that was dead to us it waits for a moment: if the segment has just healed,
- * heartbeats come, and claims know better which part should prevail.)  The first says again that it has the address, by which the second learns of it.  A rival that goes on
- * answering in spite of that for CEASE_MS is no speaker and keeps the address: then the first ceases, too.
+ * Kernels.  A living peer whose claims we know may answer and claim nothing: then its kernel has the address on some
+ * interface, and answers whoever owns it (kube-proxy in IPVS mode).  A node that asks before it claims gives way to it as to a
+ * stranger; an owner goes on, since ceasing would end nothing.  Both say so.  An owner looks for them once a minute or so.
  */
 #include "l2/claims_internal.h"
 
@@ -63,6 +46,11 @@
 #define DOUBT_MS 5000
 /* A living peer that answers has claimed the address, and its claim comes within that time. */
 #define PEER_TELLS_MS 200
+/* One that answered so often, and claims nothing, does not know of it: its kernel answers. */
+#define KERNEL_ANSWERS 3
+/* Where all speakers are heard, kernels are looked for so often, and so far apart; seen once, one counts for two rounds. */
+#define KERNEL_EVERY_MS 60000
+#define KERNEL_SPACE_MS 100
 
 void doubt(struct claims *c, int64_t now)
 {
@@ -86,17 +74,22 @@ static bool is_exposed(const struct claims *c, int64_t now)
 }
 
 /* Spread, so that many addresses do not stay in step. */
+static int64_t round_ms(const struct claims *c)
+{
+	int64_t every = (int64_t)c->n_owned * (c->exposed ? VERIFY_SPACE_MS : KERNEL_SPACE_MS);
+	int64_t least = c->exposed ? VERIFY_EVERY_MS : KERNEL_EVERY_MS;
+	return every > least ? every : least;
+}
+
 static int64_t next_verification(const struct claims *c, int64_t now, const struct claims_entry *e)
 {
-	int64_t every = (int64_t)c->n_owned * VERIFY_SPACE_MS;
-	if (every < VERIFY_EVERY_MS)
-		every = VERIFY_EVERY_MS;
+	int64_t every = round_ms(c);
 	return now + every / 2 + (int64_t)(score(e->addr, (uint64_t)now) % (uint64_t)(every / 2));
 }
 
 static void schedule(struct claims *c, int64_t now, struct claims_entry *e)
 {
-	e->verify_at_ms = c->exposed ? next_verification(c, now, e) : CLAIMS_NEVER;
+	e->verify_at_ms = next_verification(c, now, e);
 }
 
 void rivals_begin(struct claims *c, int64_t now, struct claims_entry *e)
@@ -110,10 +103,6 @@ void rivals_verify(struct claims *c, int64_t now, struct claims_entry *e)
 {
 	if (now < e->verify_at_ms)
 		return;
-	if (!c->exposed && !e->suspicions) {
-		e->verify_at_ms = CLAIMS_NEVER;
-		return;
-	}
 	int64_t turn = probe_turn(c, now);
 	if (turn > now) {
 		e->verify_at_ms = turn;
@@ -144,14 +133,16 @@ void rivals_review(struct claims *c, int64_t now)
 {
 	bool was = c->exposed;
 	c->exposed = is_exposed(c, now);
-	if (was || !c->exposed)
+	if (was == c->exposed)
 		return;
 	for (struct claims_entry *e = c->entries; e; e = e->hh.next) {
-		if (e->state != L2_OWNER || e->verify_at_ms != CLAIMS_NEVER)
+		int64_t at = next_verification(c, now, e);
+		bool sooner = at < e->verify_at_ms;
+		if (e->state != L2_OWNER || e->suspicions || sooner != c->exposed)
 			continue;
-		e->verify_at_ms = next_verification(c, now, e);
-		if (e->verify_at_ms < e->at_ms)
-			entry_wake_at(c, e, e->verify_at_ms);
+		e->verify_at_ms = at;
+		if (at < e->at_ms)
+			entry_wake_at(c, e, at);
 	}
 }
 
@@ -216,6 +207,11 @@ static void part(struct claims *c, int64_t now, struct claims_entry *e, const ui
 
 void rivals_expire(struct claims *c, int64_t now, struct claims_entry *e)
 {
+	if (e->kernel_seen && (now >= e->kernel_until_ms || e->state != L2_OWNER)) {
+		e->kernel_seen = false;
+		if (e->want)
+			action_add(c, CLAIMS_CHANGED, e->addr);
+	}
 	if (!e->two_owners || now < e->rival_until_ms)
 		return;
 	e->two_owners = false;
@@ -238,9 +234,26 @@ static bool is_known(const struct claims *c, const struct claims_entry *e,
 	return true;
 }
 
+/* The kernel of @p answers for an address that we own: nothing that we do ends it, so it is told. */
+static void note_kernel(struct claims *c, int64_t now, struct claims_entry *e, const uint8_t *mac)
+{
+	if (!e->kernel_seen)
+		action_add(c, CLAIMS_CHANGED, e->addr);
+	e->kernel_seen = true;
+	e->kernel_until_ms = now + 2 * round_ms(c);
+	memcpy(e->rival_mac, mac, WIRE_MAC_SIZE);
+}
+
 static void seen_while_asking(struct claims *c, int64_t now, struct claims_entry *e,
                               const struct member_peer *p, const uint8_t *mac)
 {
+	if (is_known(c, e, p) && ++e->kernel_answers >= KERNEL_ANSWERS) {
+		if (e->claimed)
+			own_clear(c, e);
+		e->kernel_answers = KERNEL_ANSWERS;
+		back_off(c, now, e, L2_KERNEL_ANSWERS, mac);
+		return;
+	}
 	if (p && p->state == MEMBER_ALIVE && c->tables[p->slot].synced) {
 		/* It claimed the address meanwhile, and will tell. */
 		entry_wake_at(c, e, now + PEER_TELLS_MS);
@@ -261,7 +274,11 @@ void claims_seen(struct claims *c, int64_t now, uint32_t addr, const uint8_t *ma
 		return;
 	if (e->state == L2_PROBING) {
 		seen_while_asking(c, now, e, p, mac);
-	} else if (e->state == L2_OWNER && !is_known(c, e, p)) {
+	} else if (e->state == L2_OWNER && is_known(c, e, p)) {
+		if (is_answer && e->verified_ms && now - e->verified_ms <= VERIFY_WAIT_MS &&
+		    !e->two_owners)
+			note_kernel(c, now, e, mac);
+	} else if (e->state == L2_OWNER) {
 		doubt(c, now);
 		if (is_answer && e->verified_ms && now - e->verified_ms <= VERIFY_WAIT_MS)
 			part(c, now, e, mac);

@@ -149,9 +149,16 @@ static void format_mac(const uint8_t *m, char out[static 18])
 	snprintf(out, 18, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
 }
 
+/* Of the one that answers without owning it. */
+static const uint8_t *mac_of(const struct l2_state *s)
+{
+	return s->ownership == L2_OWNER ? s->rival : s->mac;
+}
+
 static bool is_alike(const struct l2_state *a, const struct l2_state *b)
 {
-	return a->ownership == b->ownership && memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 &&
+	return a->peer_kernel == b->peer_kernel &&
+	       memcmp(mac_of(a), mac_of(b), sizeof(a->mac)) == 0 &&
 	       strcmp(a->interface, b->interface) == 0;
 }
 
@@ -159,8 +166,8 @@ static void add_answerer(struct troubles *t, const struct answerer *a)
 {
 	const struct l2_state *s = a->first;
 	char mac[18];
-	format_mac(s->mac, mac);
-	if (s->ownership == L2_KERNEL_ANSWERS)
+	format_mac(mac_of(s), mac);
+	if (s->peer_kernel)
 		troubles_add(
 			t, REASON_KernelAnswers, s->interface,
 			"the kernel of the node at %s answers ARP for %s, which that node does not "
@@ -181,8 +188,8 @@ void troubles_of_states(struct troubles *t, const struct l2_state *states, size_
 	size_t n_answerers = 0;
 	for (size_t i = 0; i < n; i++) {
 		const struct l2_state *s = &states[i];
-		bool kernel = s->ownership == L2_KERNEL_ANSWERS && s->peer_kernel;
-		if ((s->ownership != L2_CONFLICT && !kernel) || !memcmp(s->mac, none, sizeof(none)))
+		if ((s->ownership != L2_CONFLICT && !s->peer_kernel) ||
+		    !memcmp(mac_of(s), none, sizeof(none)))
 			continue;
 		size_t k = 0;
 		while (k < n_answerers && !is_alike(answerers[k].first, s))

@@ -54,7 +54,7 @@ static void forget(struct trouble_news *t, int64_t now_ms)
 		struct known *k = &t->list[i];
 		if (k->seen_ms == now_ms)
 			continue;
-		if (!k->told || now_ms - k->seen_ms >= TROUBLE_FORGET_MS) {
+		if (now_ms - k->seen_ms >= (k->told ? TROUBLE_FORGET_MS : NEWS_LASTS_MS)) {
 			if (k->told)
 				log_info("a layer-2 problem is over",
 				         KV_S("reason", reason_name(k->reason)),

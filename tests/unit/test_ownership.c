@@ -606,6 +606,66 @@ static void a_stranger_keeps_its_address(void **state)
 	sim_fini(&sim);
 }
 
+/* As kube-proxy in IPVS mode has it do: @node's answers for the address, whoever owns it. */
+static void kernel_answers(size_t node, size_t address)
+{
+	sim.stranger_address = SIM_FIRST_ADDRESS + (uint32_t)address;
+	memcpy(sim.stranger_mac, sim.nodes[node].mac, 6);
+}
+
+static void an_address_that_a_peers_kernel_answers_for_is_not_claimed(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 10; seed++) {
+		sim_init(&sim, seed, 3, 3);
+		kernel_answers(1, 1);
+		sim.nodes[1].wants[1].eligible = false;
+		for (size_t i = 0; i < 3; i++)
+			sim_start(&sim, i);
+		sim_run(&sim, 10000);
+		assert_int_equal(sim_owner(&sim, 1), -1);
+		assert_true(sim_owner(&sim, 0) >= 0);
+		size_t n = 0;
+		for (size_t i = 0; i < 3; i += 2) {
+			struct l2_state s = sim_state(&sim, i, 1);
+			assert_int_equal(sim_stats(&sim, i).conflicts, 0);
+			if (s.ownership != L2_KERNEL_ANSWERS)
+				continue;
+			assert_true(s.peer_kernel);
+			assert_memory_equal(s.mac, sim.nodes[1].mac, 6);
+			n++;
+		}
+		assert_true(n > 0);
+		sim.stranger_address = 0;
+		sim_run(&sim, 10000);
+		assert_true(sim_owner(&sim, 1) >= 0);
+		assert_false(sim_state(&sim, (size_t)sim_owner(&sim, 1), 1).peer_kernel);
+		sim_fini(&sim);
+	}
+}
+
+static void an_owner_tells_of_a_peers_kernel_that_answers_too(void **state)
+{
+	(void)state;
+	settled(5, 3, 3);
+	int owner = sim_owner(&sim, 1);
+	size_t other = (size_t)(owner + 1) % 3;
+	uint64_t probes = sim.nodes[owner].probes_sent;
+	kernel_answers(other, 1);
+	sim_run(&sim, 130000);
+	assert_int_equal(sim_owner(&sim, 1), owner);
+	assert_int_equal(total_changes(), 0);
+	struct l2_state s = sim_state(&sim, (size_t)owner, 1);
+	assert_true(s.peer_kernel);
+	assert_memory_equal(s.rival, sim.nodes[other].mac, 6);
+	assert_int_equal(sim_stats(&sim, (size_t)owner).two_owners, 0);
+	assert_in_range(sim.nodes[owner].probes_sent - probes, 2, 15);
+	sim.stranger_address = 0;
+	sim_run(&sim, 240000);
+	assert_false(sim_state(&sim, (size_t)owner, 1).peer_kernel);
+	sim_fini(&sim);
+}
+
 static void a_former_owner_that_still_answers_keeps_the_address(void **state)
 {
 	(void)state;
@@ -834,6 +894,8 @@ int main(void)
 		cmocka_unit_test(who_only_asks_takes_nothing),
 		cmocka_unit_test(replays_change_nothing),
 		cmocka_unit_test(a_stranger_keeps_its_address),
+		cmocka_unit_test(an_address_that_a_peers_kernel_answers_for_is_not_claimed),
+		cmocka_unit_test(an_owner_tells_of_a_peers_kernel_that_answers_too),
 		cmocka_unit_test(a_former_owner_that_still_answers_keeps_the_address),
 		cmocka_unit_test(the_newer_service_wins),
 		cmocka_unit_test(an_owner_without_news_yields_to_one_with),
