@@ -79,7 +79,8 @@ struct proxy_options {
 	size_t n_cluster_cidrs;
 	uint32_t
 		mark; /* one bit, ours alone, of packet and connection marks; 0: PROXY_MARK_DEFAULT */
-	int audit_ms; /* how often to look whether the rules still stand; 0: PROXY_AUDIT_MS */
+	int clamp_mss; /* of translated TCP connections: bytes, PROXY_CLAMP_PMTU, or 0: left alone */
+	int audit_ms;  /* how often to look whether the rules still stand; 0: PROXY_AUDIT_MS */
 };
 
 /*
@@ -89,6 +90,9 @@ struct proxy_options {
 #define PROXY_MARK_DEFAULT 0x1000u
 
 #define PROXY_AUDIT_MS 30000
+
+/* What fits the path as far as this node knows it. */
+#define PROXY_CLAMP_PMTU (-1)
 
 struct proxy_stats {
 	uint64_t services; /* Services held */

@@ -75,24 +75,30 @@ bool proxy_has_leftovers(void)
 	return false;
 }
 
-int proxy_cleanup(struct err *e)
+int variant_clean(const struct variant *v, struct err *e)
 {
 	static const uint8_t families[] = { 4, 6 };
 	int result = 0;
+	for (size_t f = 0; f < ARRAY_LEN(families); f++) {
+		if (!variant_is_used(v, families[f]) || !variant_is_installed(v, families[f]))
+			continue;
+		/* Too large for the stack of a small thread. */
+		struct save *saved = xmalloc(sizeof(*saved));
+		save_init(saved);
+		int r = clean(v, families[f], saved, result ? NULL : e);
+		result = result ? result : r;
+		save_fini(saved);
+		free(saved);
+	}
+	return result;
+}
+
+int proxy_cleanup(struct err *e)
+{
+	int result = 0;
 	for (size_t k = 0; k < VARIANTS; k++) {
-		for (size_t f = 0; f < ARRAY_LEN(families); f++) {
-			const struct variant *v = &variants[k];
-			if (!variant_is_used(v, families[f]) ||
-			    !variant_is_installed(v, families[f]))
-				continue;
-			/* Too large for the stack of a small thread. */
-			struct save *saved = xmalloc(sizeof(*saved));
-			save_init(saved);
-			int r = clean(v, families[f], saved, result ? NULL : e);
-			result = result ? result : r;
-			save_fini(saved);
-			free(saved);
-		}
+		int r = variant_clean(&variants[k], result ? NULL : e);
+		result = result ? result : r;
 	}
 	return result;
 }

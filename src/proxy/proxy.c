@@ -20,24 +20,38 @@
 struct proxy {
 	enum proxy_mode mode;
 	const struct variant *variant;
-	struct plane *planes[2]; /* IPv4, IPv6; NULL where not programmed */
+	const struct variant *other; /* has rules of ours from an earlier life; NULL: it has none */
+	struct plane *planes[2];     /* IPv4, IPv6; NULL where not programmed */
 	struct proxy_ops ops;
 	void *arg;
 	struct event *applied; /* mode none: tells the caller, from the loop */
 };
-
-static void on_applied(void *arg)
-{
-	struct proxy *p = arg;
-	if (p->ops.applied)
-		p->ops.applied(p->arg);
-}
 
 static void on_failed(const struct err *e, void *arg)
 {
 	struct proxy *p = arg;
 	if (p->ops.failed)
 		p->ops.failed(e, p->arg);
+}
+
+/* When all rules are here, those that an earlier life wrote with the other programs go. */
+static void remove_others(struct proxy *p)
+{
+	struct err e = ERR_INIT;
+	const struct variant *other = TAKE(p->other);
+	log_info("removing our rules of the other variant of iptables",
+	         KV_S("variant", other->name));
+	if (variant_clean(other, &e) < 0)
+		on_failed(&e, p);
+}
+
+static void on_applied(void *arg)
+{
+	struct proxy *p = arg;
+	if (p->other && proxy_stats(p).in_sync)
+		remove_others(p);
+	if (p->ops.applied)
+		p->ops.applied(p->arg);
 }
 
 static void on_nothing_to_do(evutil_socket_t fd, short what, void *arg)
@@ -83,6 +97,7 @@ static int start_planes(struct proxy *p, struct event_base *base, const struct p
 		.cluster_cidrs = opts->cluster_cidrs,
 		.n_cluster_cidrs = opts->n_cluster_cidrs,
 		.drop_invalid = !tcp_is_liberal(),
+		.clamp_mss = opts->clamp_mss,
 	};
 	int audit_ms = opts->audit_ms ? opts->audit_ms : PROXY_AUDIT_MS;
 	int r = check_mark(o.mark, e);
@@ -107,6 +122,9 @@ static int start_planes(struct proxy *p, struct event_base *base, const struct p
 		log_warn("no iptables for IPv6 here; Services get IPv4 rules only",
 		         KV_S("program", p->variant->iptables[1]));
 	}
+	const struct variant *other = &variants[p->variant == &variants[0]];
+	if (variant_has_ours(other))
+		p->other = other;
 	log_info("service proxy programs iptables", KV_S("variant", p->variant->name));
 	return 0;
 }

@@ -183,14 +183,15 @@ static bool knows_pods(const struct render_options *o)
 	return false;
 }
 
-/* Adds "-s CIDR -j TARGET" for all Pods' addresses. */
-static void rules_from_pods(const struct render_options *o, struct chain *c, const char *target)
+/* Adds "-s CIDR MATCH -j TARGET" for all Pods' addresses. */
+static void rules_from_pods(const struct render_options *o, struct chain *c, const char *match,
+                            const char *target)
 {
 	for (size_t i = 0; i < o->n_cluster_cidrs; i++) {
 		char cidr[PREFIX_STR_SIZE];
 		if (o->cluster_cidrs[i].addr.family == o->family)
-			chain_rule(c, "-s %s -j %s", prefix_format(&o->cluster_cidrs[i], cidr),
-			           target);
+			chain_rule(c, "-s %s %s%s-j %s", prefix_format(&o->cluster_cidrs[i], cidr),
+			           match, *match ? " " : "", target);
 	}
 }
 
@@ -246,7 +247,7 @@ static void render_external(const struct port_plan *n, struct chain *c)
 		return;
 	}
 	if (n->cluster) {
-		rules_from_pods(n->o, c, set);
+		rules_from_pods(n->o, c, "", set);
 		chain_rule(c, "-m addrtype --src-type LOCAL -j FL-MARK");
 		chain_rule(c, "-m addrtype --src-type LOCAL -j %s", set);
 	}
@@ -430,6 +431,17 @@ void render_bucket(const struct render_options *o, const struct proxy_service *s
 	dispatch(o, s, &(struct line_sink){ bucket, fn, arg });
 }
 
+/* Of flows that are translated, in both directions; where a packet too large is told of may be another node (ECMP). */
+static void render_clamp(const struct render_options *o, struct chain *c)
+{
+	static const char match[] =
+		"-p tcp -m tcp --tcp-flags SYN,RST SYN -m conntrack --ctstate DNAT";
+	if (o->clamp_mss == PROXY_CLAMP_PMTU)
+		chain_rule(c, "%s -j TCPMSS --clamp-mss-to-pmtu", match);
+	else
+		chain_rule(c, "%s -j TCPMSS --set-mss %d", match, o->clamp_mss);
+}
+
 void render_frame(const struct render_options *o, render_chain_fn *fn, void *arg)
 {
 	struct chain c = { .n_rules = 0 };
@@ -444,7 +456,9 @@ void render_frame(const struct render_options *o, render_chain_fn *fn, void *arg
 	fn(&c, arg);
 	chain_begin(&c, "FL-FWD", NULL);
 	if (o->drop_invalid)
-		chain_rule(&c, "-m conntrack --ctstate INVALID -j DROP");
+		rules_from_pods(o, &c, "-m conntrack --ctstate INVALID", "DROP");
+	if (o->clamp_mss)
+		render_clamp(o, &c);
 	chain_rule(&c, "-m conntrack --ctstate NEW -j FL-FLT");
 	fn(&c, arg);
 	chain_begin(&c, "FL-ACC", NULL);
@@ -459,7 +473,7 @@ void render_frame(const struct render_options *o, render_chain_fn *fn, void *arg
 	fn(&c, arg);
 	if (knows_pods(o)) {
 		chain_begin(&c, "FL-NODE", NULL);
-		rules_from_pods(o, &c, "RETURN");
+		rules_from_pods(o, &c, "", "RETURN");
 		chain_rule(&c, "-j FL-MARK");
 		fn(&c, arg);
 	}

@@ -35,7 +35,8 @@ struct render_options {
 	const struct prefix *cluster_cidrs; /* of any family */
 	size_t n_cluster_cidrs;
 	bool random_fully; /* MASQUERADE knows --random-fully */
-	bool drop_invalid; /* drop packets that conntrack cannot place rather than leak them untranslated */
+	bool drop_invalid; /* drop Pods' packets that conntrack cannot place rather than leak them untranslated */
+	int clamp_mss; /* as in struct proxy_options */
 };
 
 /*

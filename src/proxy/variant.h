@@ -48,6 +48,8 @@ bool variant_is_installed(const struct variant *v, uint8_t family);
 bool variant_is_used(const struct variant *v, uint8_t family);
 /* Whether our chains are there, in any family and either table. */
 bool variant_has_ours(const struct variant *v);
+/* Removes every chain and rule of ours in it, of both families, and nothing else. */
+int variant_clean(const struct variant *v, struct err *e);
 /* Whether MASQUERADE knows --random-fully: since 1.6.2. */
 bool variant_random_fully(const struct variant *v);
 

@@ -3,12 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "fairlead/mem.h"
 #include "speaker/speaker.h"
+
+/* Every host takes segments of 536 bytes; 9000 is what jumbo frames hold. */
+#define CLAMP_MSS_MIN 536
+#define CLAMP_MSS_MAX 9000
 
 static int parse_cidrs(struct speaker_options *o, struct err *e)
 {
@@ -28,12 +33,31 @@ static int parse_cidrs(struct speaker_options *o, struct err *e)
 	return 0;
 }
 
+static int parse_clamp(struct speaker_options *o, struct err *e)
+{
+	char *end;
+
+	if (!strcmp(o->clamp_mss, "off") || !strcmp(o->clamp_mss, "pmtu")) {
+		o->clamp_mss_bytes = *o->clamp_mss == 'p' ? PROXY_CLAMP_PMTU : 0;
+		return OPTIONS_RUN;
+	}
+	unsigned long n = strtoul(o->clamp_mss, &end, 10);
+	if (*end || n < CLAMP_MSS_MIN || n > CLAMP_MSS_MAX)
+		return err_set(
+			e, -EINVAL, ERR_CONFIG,
+			"--clamp-mss: \"%s\" is neither off, pmtu nor a number from %d to %d",
+			o->clamp_mss, CLAMP_MSS_MIN, CLAMP_MSS_MAX);
+	o->clamp_mss_bytes = (int)n;
+	return OPTIONS_RUN;
+}
+
 int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, struct err *e)
 {
 	struct speaker_options o = {
 		.daemon = { .http = "0.0.0.0:17482", .http_status = "all", .log_level = LOG_INFO },
 		.proxy_mode = "none",
 		.iptables_variant = "auto",
+		.clamp_mss = "off",
 		.first_use_probe = "on",
 		.bgp_socket_dir = "/run/frr",
 	};
@@ -52,6 +76,11 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 		  "the Pods' addresses, which are not masqueraded "
 		  "on their way to a cluster IP",
 		  OPTION_STRING, &o.cluster_cidr },
+		{ "clamp-mss", 0, "BYTES",
+		  "bound the segment size of the TCP connections that the speaker carries: so many bytes, "
+		  "pmtu (what fits the node's routes), or off; for paths with a smaller MTU behind "
+		  "routers that spread flows over nodes",
+		  OPTION_STRING, &o.clamp_mss },
 		{ "heartbeat-key-file", 0, "FILE",
 		  "the key that all speakers share, for the "
 		  "heartbeats between them",
@@ -109,6 +138,8 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 		o.bgp_socket_dir = NULL;
 	if (r == OPTIONS_RUN)
 		r = parse_cidrs(&o, e);
+	if (r == OPTIONS_RUN)
+		r = parse_clamp(&o, e);
 	if (r == OPTIONS_RUN && o.heartbeat_key_file && o.heartbeat_key_secret)
 		r = err_set(e, -EINVAL, ERR_CONFIG,
 		            "--heartbeat-key-file and --heartbeat-key-secret: give one of them");

@@ -336,6 +336,7 @@ static int start_proxy(struct speaker *sp, struct err *e)
 		.variant = sp->opts.iptables_variant,
 		.cluster_cidrs = sp->opts.cluster_cidrs,
 		.n_cluster_cidrs = sp->opts.n_cluster_cidrs,
+		.clamp_mss = sp->opts.clamp_mss_bytes,
 	};
 
 	if (strcmp(sp->opts.proxy_mode, "iptables") != 0) {

@@ -33,6 +33,8 @@ struct speaker_options {
 	struct options_daemon daemon;
 	const char *node;
 	const char *proxy_mode, *iptables_variant;
+	const char *clamp_mss;    /* as given */
+	int clamp_mss_bytes;      /* as in struct proxy_options */
 	const char *cluster_cidr; /* as given; parsed into cluster_cidrs */
 	struct prefix cluster_cidrs[SPEAKER_CLUSTER_CIDRS_MAX];
 	size_t n_cluster_cidrs;

@@ -321,7 +321,10 @@ FIREWALLS = {
     "reject": ["-A FORWARD -j REJECT --reject-with icmp-host-prohibited"],
     "drop": ["-A FORWARD -j DROP"],
     "policy": ["-P FORWARD DROP"],
-    "new": ["-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "-A FORWARD -p tcp -m state --state NEW -j DROP"],
+    "new": [
+        "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        "-A FORWARD -p tcp -m state --state NEW -j DROP",
+    ],
     "chain": ["-N fw", "-A fw -s 198.51.100.9/32 -j DROP", "-A fw -j REJECT", "-A FORWARD -j fw"],
     "ufw": [
         *("-P FORWARD DROP", "-N ufw-before-forward", "-N ufw-user-forward", "-N ufw-reject-forward"),
@@ -393,6 +396,28 @@ def test_a_host_firewall_does_not_overrule_policies(proxies: Proxies) -> None:
         wait_for("the other flows to be accepted", lambda: outcome("client", "203.0.113.30") == "answered", 30)
     finally:
         undo("node1", variant, rules)
+
+
+def test_flows_that_are_not_ours_may_be_lopsided(proxies: Proxies) -> None:
+    """A node that routes for others may see one half of a flow only, which conntrack calls invalid."""
+    with netns.entered(ns("pod1")):
+        sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+    with netns.entered(ns("client")):
+        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+    netns.configure(ns("client"), [f"route replace {POD['node1']}/32 via {NODE['node1']}"])
+    with sniffer, raw:
+        sniffer.settimeout(2)
+        # The answer to a connection that took another way: SYN and ACK.
+        fields = (4711, 4712, 1, 1, 0x50, 0x12, 512)
+        head = struct.pack(">HHIIBBHHH", *fields, 0, 0)
+        pseudo = socket.inet_aton(CLIENT) + socket.inet_aton(POD["node1"]) + struct.pack(">HH", 6, len(head))
+        total = sum(struct.unpack(f">{len(pseudo + head) // 2}H", pseudo + head))
+        total = (total & 0xFFFF) + (total >> 16)
+        raw.sendto(struct.pack(">HHIIBBHHH", *fields, ~total & 0xFFFF, 0), (POD["node1"], 0))
+        while True:  # until it comes, or a timeout
+            packet = sniffer.recv(2048)
+            if packet[9] == 6 and packet[20:24] == struct.pack(">HH", 4711, 4712):
+                break
 
 
 def test_internal_policy_local(proxies: Proxies) -> None:
@@ -699,7 +724,8 @@ def test_what_others_break_is_repaired(proxies: Proxies, what: str) -> None:
     wait_for("the rules to be back", lambda: ours("node1", variant) == before, 30)
     assert seen("client", "203.0.113.31", tries=1)
     if BREAKAGES[what].endswith("-F"):  # that took others' rules along
-        table = FOREIGN[: FOREIGN.index("*filter")] if "nat" in BREAKAGES[what] else FOREIGN[FOREIGN.index("*filter") :]
+        start = FOREIGN.index("*filter")
+        table = FOREIGN[:start] if "nat" in BREAKAGES[what] else FOREIGN[start:]
         with netns.entered(ns("node1")):
             subprocess.run([f"{command}-restore", "--noflush"], input=table, text=True, check=True)
     proxies.service("node1", "t/broken", f"cluster-ip=10.96.0.31 vip=203.0.113.31 port=tcp/80 {B}")
@@ -726,6 +752,26 @@ def test_a_restored_dump_does_not_last(variant: str) -> None:
             30,
         )
         assert not [line for line in save(name, variant) if POD["node1"] in line]
+        driver.stop()
+    finally:
+        netns.delete(ns(name))
+
+
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+def test_another_variant_takes_the_first_ones_rules_away(variant: str) -> None:
+    other = "legacy" if variant == "nft" else "nft"
+    name = f"switch-{variant}"
+    netns.create(ns(name))
+    try:
+        spec = f"service t/switch 4 cluster-ip=10.96.0.33 port=tcp/80 {A}"
+        driver = Driver(name, other)
+        driver.tell(spec)
+        driver.stop()
+        assert "FL-SVC" in str(save(name, other))
+        driver = Driver(name, variant)
+        driver.tell(spec)
+        wait_for("the other rules to go", lambda: "FL-" not in str(save(name, other)), 20)
+        assert "FL-SVC" in str(save(name, variant))
         driver.stop()
     finally:
         netns.delete(ns(name))

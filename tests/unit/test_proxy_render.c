@@ -487,6 +487,7 @@ static void the_frame_is_complete(void **state)
 	(void)state;
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	struct render_options o = options(4, false);
+	o.clamp_mss = PROXY_CLAMP_PMTU;
 	render_frame(&o, add_chain, &out);
 	struct chain c = { .n_rules = 0 };
 	for (int k = 0; k < BUCKET_KINDS; k++) {
@@ -502,7 +503,10 @@ static void the_frame_is_complete(void **state)
 		"FL-IN: -m conntrack --ctstate NEW -j FL-FLT\n"
 		"FL-IN: -m conntrack --ctstate NEW -m addrtype --dst-type LOCAL -j FL-NPF\n"
 		"FL-OUT: -m conntrack --ctstate NEW -j FL-FLT\n"
-		"FL-FWD: -m conntrack --ctstate INVALID -j DROP\n"
+		"FL-FWD: -s 10.244.0.0/16 -m conntrack --ctstate INVALID -j DROP\n"
+		"FL-FWD: -s 10.245.0.0/16 -m conntrack --ctstate INVALID -j DROP\n"
+		"FL-FWD: -p tcp -m tcp --tcp-flags SYN,RST SYN -m conntrack --ctstate DNAT -j "
+		"TCPMSS --clamp-mss-to-pmtu\n"
 		"FL-FWD: -m conntrack --ctstate NEW -j FL-FLT\n"
 		"FL-ACC: -m mark --mark 0x100000/0x100000 -j ACCEPT\n"
 		"FL-ACC: -m connmark --mark 0x100000/0x100000 -m conntrack --ctstate DNAT -j "
