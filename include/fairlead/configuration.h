@@ -41,6 +41,9 @@ struct config_pool {
 	bool avoid_buggy_ips; /* false */
 	bool has_priority;
 	int32_t priority; /* lower first; pools without one come last; ties by name */
+	bool renumber; /* takes in Services whose address is retained; if any are named, only these */
+	char **renumber_services; /* "namespace/name" */
+	size_t n_renumber_services;
 	struct config_advertisement *advertisements;
 	size_t n_advertisements;
 	unsigned int line; /* of the name */
@@ -95,6 +98,15 @@ struct configuration {
 	struct config_range
 		*index; /* every range of every pool, by first address; they never overlap */
 	size_t n_index;
+	/*
+	 * Addresses in use that an edit left without a pool, or without one for their use, with the settings by which they go on
+	 * being announced: pools that give nothing.  Only what the leader publishes has some.  Their names may occur twice, and may
+	 * be those of pools.
+	 */
+	struct config_pool *retained;
+	size_t n_retained;
+	struct config_range *retained_index;
+	size_t n_retained_index;
 };
 
 struct config_problem {
@@ -122,6 +134,19 @@ int configuration_parse(const char *yaml, size_t size, struct configuration **re
 int configuration_parse_file(const char *text, size_t size, struct configuration **ret_config,
                              struct config_problems *errors, struct config_problems *warnings);
 /*
+ * The same for what the leader has published: the text, and what is retained beside it.  NULL texts are empty ones.
+ */
+int configuration_parse_published(const char *yaml, const char *retained,
+                                  struct configuration **ret_config, struct config_problems *errors,
+                                  struct config_problems *warnings);
+/* An address in use, and the pool by which it was announced last. */
+struct config_retention {
+	const struct config_pool *pool;
+	struct addr addr;
+};
+/* Adds the text of these as configuration_parse_published() reads it; sorts them. */
+void configuration_print_retained(struct config_retention *items, size_t n, struct buf *out);
+/*
  * Adds the configuration as a JSON object with the keys of the YAML: every default filled in, a pool's protocol a list,
  * durations as "90s", ranges canonical, passwords "***".
  */
@@ -141,9 +166,15 @@ size_t config_node_peers(const struct configuration *c, const struct kube_labels
 void config_node_peers_free(struct config_node_peer *peers, size_t n);
 /* Does the peer select a node with these labels? */
 bool config_peer_selects(const struct config_peer *p, const struct kube_labels *labels);
-/* The pool that holds @a, or NULL.  O(log n). */
+/* The pool by which @a is announced, or NULL: where it is retained, that one's settings count.  O(log n). */
 const struct config_pool *configuration_pool_of(const struct configuration *c,
                                                 const struct addr *a);
+/* The pool that may give @a, or NULL. */
+const struct config_pool *configuration_giving_pool_of(const struct configuration *c,
+                                                       const struct addr *a);
+/* The retained one, or NULL. */
+const struct config_pool *configuration_retained_of(const struct configuration *c,
+                                                    const struct addr *a);
 /* The first peer of this address, or NULL. */
 const struct config_peer *configuration_peer_of(const struct configuration *c,
                                                 const struct addr *a);
@@ -163,6 +194,7 @@ bool configuration_external_ip_allowed(const struct configuration *c, const stru
 #define CONFIG_MAP_NAME "fairlead"
 #define CONFIG_MAP_KEY "config"
 #define CONFIG_MAP_ACTIVE "fairlead-active"
+#define CONFIG_MAP_RETAINED "retained" /* key of the published one */
 /* Annotation on the active one: a number that grows with every accepted change. */
 #define CONFIG_GENERATION_ANNOTATION "fairlead.io/generation"
 /*

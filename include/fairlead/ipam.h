@@ -45,6 +45,12 @@ enum ipam_wish {
 	IPAM_WISH_ADDRESS,
 };
 
+enum ipam_renumber {
+	IPAM_RENUMBER_LATER,
+	IPAM_RENUMBER_OVERLAPPING, /* the old address stays behind the new one, until it is decided again */
+	IPAM_RENUMBER_AT_ONCE,
+};
+
 struct ipam_request {
 	enum ipam_wish wish;
 	unsigned int use;    /* CONFIG_USE_…: pools that are not for it give nothing new */
@@ -57,7 +63,12 @@ struct ipam_request {
 	struct addr asked[IPAM_ADDRS_MAX];
 	struct addr held[IPAM_STATUS_MAX]; /* the status; the record of external IPs */
 	char *pool;                        /* the pool asked for; NULL: any */
-	char *problem;                     /* why nothing can be assigned; NULL: no reason */
+	/* What is held was given when this pool was asked for: it stays, whatever became of the pool since. */
+	bool honoured;
+	enum ipam_renumber
+		renumber; /* whether a pool that takes in Services may take this one in now */
+	bool hands_over; /* the new address stands first in the status, and the old one is to stay a while */
+	char *problem; /* why nothing can be assigned; NULL: no reason */
 	enum reason problem_reason;
 	/*
 	 * External IPs that our condition names, in the record or taken out of it since.  What the record alone names may have
@@ -93,10 +104,12 @@ void ipam_free(struct ipam *ipam);
 const struct configuration *ipam_configuration(const struct ipam *ipam);
 
 /*
- * Adds to what the Service holds; an address that another one holds, or that is in no pool, is left out.  How many it
+ * Adds to what the Service holds; an address that another one holds, or that is in no pool and not retained, is left out.  How many it
  * holds of these now.  O(log n) for each, and a memmove where a pool is fragmented.
  */
 size_t ipam_hold(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
+/* The same where they are in no pool any more, either. */
+size_t ipam_hold_any(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
 /* Frees all that the Service holds but these.  True if anything was freed. */
 bool ipam_retain(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
 bool ipam_release(struct ipam *ipam, const char *key);
@@ -117,6 +130,7 @@ struct ipam_decision {
 	enum ipam_action action;
 	enum reason reason;
 	bool hands_off; /* the status is not ours to write */
+	bool renumbers; /* it is to be taken in by a pool with renumber: it is now, or the request did not let it */
 	bool partial; /* the pool has none free of the second family; it may come when another Service leaves */
 	struct addr addrs[IPAM_STATUS_MAX]; /* what the status shall hold, IPv4 first */
 	size_t n;
@@ -127,6 +141,8 @@ struct ipam_decision {
 /* Is this external IP of the request's record there because we put it there?  All of a status is. */
 bool ipam_is_confirmed(const struct ipam_request *r, const struct addr *a);
 
+/* Does this message of our condition say that what is held was given from @pool, or when @pool was asked for? */
+bool ipam_message_honours(const char *message, const char *pool);
 /*
  * Opens the message with the external IPs that stay, and are confirmed by that (kube_external_confirmed()); "" where there
  * are none.

@@ -82,6 +82,7 @@ enum kube_family_policy { KUBE_SINGLE_STACK, KUBE_PREFER_DUAL_STACK, KUBE_REQUIR
 #define KUBE_CONDITION_EXTERNAL_IPS "fairlead.io/ExternalIPsAssigned"
 #define KUBE_CONFIRMS_ASSIGNED "assigned external IP "
 #define KUBE_CONFIRMS_KEPT "keeps external IP "
+#define KUBE_CONFIRMS_FAILED "spec.externalIPs keeps "
 
 struct kube_service {
 	struct kube_meta meta;

@@ -98,8 +98,8 @@ void cluster_put_configuration(struct model *m, const struct kube_config_map *ma
 	m->generation = generation ? strtoll(generation, NULL, 10) : 0;
 	free(m->config_error);
 	m->config_error = NULL;
-	if (configuration_parse(text ? text : "", text ? strlen(text) : 0, &c, &errors, &warnings) <
-	    0) {
+	if (configuration_parse_published(text, kube_labels_get(&map->data, CONFIG_MAP_RETAINED),
+	                                  &c, &errors, &warnings) < 0) {
 		m->config_error = errors.n
 		                          ? xasprintf("line %u: %s: %s", errors.items[0].line,
 		                                      errors.items[0].path, errors.items[0].message)

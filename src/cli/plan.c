@@ -28,6 +28,7 @@ struct side {
 	/* How its addresses changed last; a later round may have found that it keeps them.  NULL: they have not. */
 	char *message;
 	enum reason reason;
+	bool renumbered;
 };
 
 enum { LOAD_BALANCER, EXTERNAL, SIDES };
@@ -64,6 +65,7 @@ static void note_change(struct row *row)
 		free(side->message);
 		side->message = xstrdup(p->message);
 		side->reason = p->reason;
+		side->renumbered = p->renumbers;
 	}
 }
 
@@ -88,6 +90,9 @@ static bool decide_round(struct plan *p)
 		struct row *row = &p->rows[i];
 		if (!row->dirty)
 			continue;
+		row->record->lb.request.renumber = IPAM_RENUMBER_AT_ONCE;
+		if (row->record->external)
+			row->record->external->request.renumber = IPAM_RENUMBER_AT_ONCE;
 		struct turn_outcome t = turn_decide(p->ipam, row->record, &server);
 		row->dirty = false;
 		row->waits = t.waits;
@@ -283,6 +288,18 @@ static enum ipam_action change_of(const struct row *row, size_t side)
 	return gains ? IPAM_ASSIGN : IPAM_MOVE;
 }
 
+/* In a word: what an edit of the pools does beside what Services ask for has words of its own. */
+static const char *change_name(const struct row *row, size_t side)
+{
+	enum ipam_action change = change_of(row, side);
+
+	if (change == IPAM_KEEP && part_of(row, side)->reason == REASON_Retained)
+		return "retain";
+	if (change == IPAM_MOVE && row->sides[side].renumbered)
+		return "renumber";
+	return ipam_action_name(change);
+}
+
 struct said {
 	enum reason reason;
 	const char *message;
@@ -321,7 +338,7 @@ bool plan_is_bad(const struct plan *p)
 			if (!p->rows[i].sides[k].of_interest)
 				continue;
 			enum ipam_action a = change_of(&p->rows[i], k);
-			if (a == IPAM_MOVE || a == IPAM_FAIL)
+			if ((a == IPAM_MOVE && !p->rows[i].sides[k].renumbered) || a == IPAM_FAIL)
 				return true;
 		}
 	return false;
@@ -381,8 +398,8 @@ static void put_facts(const struct plan *p, const struct row *row, const bool si
 			put_after(row, i, "\"", out);
 	buf_puts(out, "],\"pool\":");
 	buf_json_str(out, pool_of(p, row, told));
-	buf_printf(out, ",\"change\":\"%s\",\"reason\":\"%s\",\"message\":",
-	           ipam_action_name(change_of(row, told)), reason_name(said.reason));
+	buf_printf(out, ",\"change\":\"%s\",\"reason\":\"%s\",\"message\":", change_name(row, told),
+	           reason_name(said.reason));
 	buf_json_str(out, said.message);
 }
 
@@ -438,7 +455,7 @@ static void put_row(const struct plan *p, const struct row *row, size_t side, st
 	table_cell(t, "%s", buf_str(&before));
 	table_cell(t, "%s", buf_str(&after));
 	table_cell(t, "%s", pool ? pool : "");
-	table_cell(t, "%s", ipam_action_name(change_of(row, side)));
+	table_cell(t, "%s", change_name(row, side));
 	table_cell(t, "%s: %s", reason_name(said.reason), said.message);
 }
 

@@ -9,6 +9,7 @@ libfairlead_a_SOURCES += \
 	src/config/parse_peers.c \
 	src/config/parse_pools.c \
 	src/config/range.c \
+	src/config/retained.c \
 	src/config/scalar.c \
 	src/config/schema.c \
 	src/config/yproblem.c \

@@ -64,7 +64,7 @@ static void read_document(struct schema_ctx *x, const struct ynode *root, struct
 	check_overlap(x, d);
 }
 
-static void draft_fini(struct draft *d)
+void draft_fini(struct draft *d)
 {
 	for (size_t i = 0; i < d->n_aliases; i++) {
 		free(d->aliases[i].name);
@@ -77,8 +77,7 @@ static void draft_fini(struct draft *d)
 	configuration_unref(d->config);
 }
 
-/* check_overlap() has left the ranges in order. */
-static void make_index(struct draft *d)
+void make_index(struct draft *d)
 {
 	struct configuration *c = d->config;
 	c->index = xcalloc(d->n_ranges + 1, sizeof(*c->index));
@@ -167,6 +166,9 @@ static void pool_fini(struct config_pool *pool)
 			free(pool->advertisements[i].communities[k]);
 		free(pool->advertisements[i].communities);
 	}
+	for (size_t i = 0; i < pool->n_renumber_services; i++)
+		free(pool->renumber_services[i]);
+	free(pool->renumber_services);
 	free(pool->advertisements);
 	free(pool->ranges);
 	free(pool->name);
@@ -191,6 +193,10 @@ void configuration_unref(struct configuration *c)
 		return;
 	for (size_t i = 0; i < c->n_pools; i++)
 		pool_fini(&c->pools[i]);
+	for (size_t i = 0; i < c->n_retained; i++)
+		pool_fini(&c->retained[i]);
+	free(c->retained);
+	free(c->retained_index);
 	for (size_t i = 0; i < c->n_peers; i++)
 		peer_fini(&c->peers[i]);
 	for (size_t i = 0; i < c->n_bfd_profiles; i++)
@@ -216,19 +222,40 @@ const char *protocol_name(enum protocol p)
 	return p == PROTOCOL_BGP ? "bgp" : "layer2";
 }
 
-const struct config_pool *configuration_pool_of(const struct configuration *c, const struct addr *a)
+static const struct config_pool *find_pool(const struct config_pool *pools,
+                                           const struct config_range *index, size_t n,
+                                           const struct addr *a)
 {
-	size_t low = 0, high = c->n_index;
+	size_t low = 0, high = n;
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
-		if (addr_cmp(&c->index[mid].range.last, a) < 0)
+		if (addr_cmp(&index[mid].range.last, a) < 0)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	if (low == c->n_index || !addr_range_contains(&c->index[low].range, a))
+	if (low == n || !addr_range_contains(&index[low].range, a))
 		return NULL;
-	return &c->pools[c->index[low].pool];
+	return &pools[index[low].pool];
+}
+
+const struct config_pool *configuration_giving_pool_of(const struct configuration *c,
+                                                       const struct addr *a)
+{
+	return find_pool(c->pools, c->index, c->n_index, a);
+}
+
+const struct config_pool *configuration_retained_of(const struct configuration *c,
+                                                    const struct addr *a)
+{
+	return find_pool(c->retained, c->retained_index, c->n_retained_index, a);
+}
+
+const struct config_pool *configuration_pool_of(const struct configuration *c, const struct addr *a)
+{
+	const struct config_pool *pool = configuration_retained_of(c, a);
+
+	return pool ? pool : configuration_giving_pool_of(c, a);
 }
 
 const struct config_peer *configuration_peer_of(const struct configuration *c, const struct addr *a)

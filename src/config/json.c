@@ -185,6 +185,10 @@ static void put_pool(struct buf *out, const struct config_pool *p)
 		buf_printf(out, "%" PRId32, p->priority);
 	else
 		buf_puts(out, "null");
+	if (p->n_renumber_services > 0)
+		put_strings(out, "renumber", p->renumber_services, p->n_renumber_services);
+	else if (p->renumber)
+		put_bool(out, "renumber", true);
 	put_key(out, "bgp-advertisements");
 	buf_putc(out, '[');
 	for (size_t i = 0; i < p->n_advertisements; i++) {

@@ -12,10 +12,12 @@
 
 #define CONFIG_POOLS_MAX 1000
 #define CONFIG_RANGES_MAX 50000 /* a pool */
+#define CONFIG_RETAINED_MAX 10000
 #define CONFIG_PEERS_MAX 1000
 #define CONFIG_BFD_PROFILES_MAX 1000
 #define CONFIG_COMMUNITIES_MAX 5000
 #define CONFIG_ADVERTISEMENTS_MAX 64 /* a pool */
+#define CONFIG_RENUMBER_MAX 10000    /* Services a pool */
 #define CONFIG_SELECTORS_MAX 64      /* a peer */
 #define CONFIG_ALLOW_MAX 1000
 #define CONFIG_NAMESPACES_MAX 1000
@@ -44,11 +46,17 @@ int parse_text(const char *yaml, size_t size, unsigned int lines_before,
                struct configuration **ret_config, struct config_problems *errors,
                struct config_problems *warnings);
 
+void draft_fini(struct draft *d);
+/* check_overlap() has left the ranges in order. */
+void make_index(struct draft *d);
+
 /* Each reads one top-level key's value; what others refer to comes first. */
 void parse_communities(struct schema_ctx *x, const struct ynode *node, struct draft *d);
 void parse_bfd_profiles(struct schema_ctx *x, const struct ynode *node, struct draft *d);
 void parse_peers(struct schema_ctx *x, const struct ynode *node, struct draft *d);
 void parse_pools(struct schema_ctx *x, const struct ynode *node, struct draft *d);
+/* A list of pools that were checked once, when they were the administrator's. */
+void parse_retained(struct schema_ctx *x, const struct ynode *node, struct draft *d);
 void parse_external_ips(struct schema_ctx *x, const struct ynode *node, struct draft *d);
 
 /* A CIDR or a range.  False, and reported, for anything else. */

@@ -13,7 +13,7 @@
 struct pool_target {
 	struct draft *draft;
 	struct config_pool pool;
-	size_t cap_ranges, cap_advertisements;
+	size_t cap_ranges, cap_advertisements, cap_renumber;
 	const struct ynode *advertisement_nodes[CONFIG_ADVERTISEMENTS_MAX];
 };
 
@@ -306,6 +306,38 @@ static void check_advertisements(struct schema_ctx *x, const struct pool_target 
 	schema_leave(x, key);
 }
 
+/* ---- renumber ---- */
+
+static void renumber_item(struct schema_ctx *x, const struct ynode *node, void *target)
+{
+	struct pool_target *t = target;
+	const char *s = schema_text(x, node);
+	const char *slash = s ? strchr(s, '/') : NULL;
+
+	if (!s)
+		return;
+	if (!slash || slash == s || !slash[1] || strchr(slash + 1, '/')) {
+		schema_error(x, node->line, "invalid Service \"%.128s\"; write namespace/name", s);
+		return;
+	}
+	ARRAY_RESERVE(t->pool.renumber_services, t->cap_renumber, t->pool.n_renumber_services + 1);
+	t->pool.renumber_services[t->pool.n_renumber_services++] = xstrdup(s);
+}
+
+/* true, or the Services that are meant. */
+static void set_renumber(struct schema_ctx *x, const struct schema_key *key,
+                         const struct ynode *node, void *target)
+{
+	struct pool_target *t = target;
+
+	if (node->kind != YNODE_LIST) {
+		schema_set_bool(x, key, node, target);
+		return;
+	}
+	schema_list(x, node, CONFIG_RENUMBER_MAX, renumber_item, t);
+	t->pool.renumber = t->pool.n_renumber_services > 0;
+}
+
 /* ---- pools ---- */
 
 static void set_priority(struct schema_ctx *x, const struct schema_key *key,
@@ -344,6 +376,9 @@ static const struct schema_key pool_keys[] = {
 	  .offset = offsetof(struct pool_target, pool),
 	  .size = sizeof(int32_t) },
 	{ .name = "bgp-advertisements", .set = set_advertisements, .renamed = "advertisements" },
+	{ .name = "renumber",
+	  .set = set_renumber,
+	  SCHEMA_FIELD(struct pool_target, pool.renumber) },
 };
 
 static void check_name_unique(struct schema_ctx *x, const struct configuration *c,
@@ -362,17 +397,19 @@ static void check_name_unique(struct schema_ctx *x, const struct configuration *
 		}
 }
 
-static void pool_item(struct schema_ctx *x, const struct ynode *node, void *target)
+static void read_pool(struct schema_ctx *x, const struct ynode *node, struct draft *d,
+                      bool retained)
 {
-	struct draft *d = target;
 	struct configuration *c = d->config;
 	struct pool_target t = {
 		.draft = d, .pool = { .auto_assign = true, .line = schema_line(node, "name") }
 	};
 
 	schema_map(x, pool_keys, ARRAY_LEN(pool_keys), node, &t);
-	check_advertisements(x, &t);
-	check_name_unique(x, c, &t.pool);
+	if (!retained) {
+		check_advertisements(x, &t);
+		check_name_unique(x, c, &t.pool);
+	}
 	if (t.pool.uses == 0)
 		t.pool.uses = CONFIG_USE_LOAD_BALANCER;
 	if (t.pool.protocols & PROTOCOL_BGP && t.pool.n_advertisements == 0) {
@@ -382,6 +419,21 @@ static void pool_item(struct schema_ctx *x, const struct ynode *node, void *targ
 	}
 	ARRAY_RESERVE(c->pools, d->cap_pools, c->n_pools + 1);
 	c->pools[c->n_pools++] = t.pool;
+}
+
+static void pool_item(struct schema_ctx *x, const struct ynode *node, void *target)
+{
+	read_pool(x, node, target, false);
+}
+
+static void retained_item(struct schema_ctx *x, const struct ynode *node, void *target)
+{
+	read_pool(x, node, target, true);
+}
+
+void parse_retained(struct schema_ctx *x, const struct ynode *node, struct draft *d)
+{
+	schema_list(x, node, CONFIG_RETAINED_MAX, retained_item, d);
 }
 
 void parse_pools(struct schema_ctx *x, const struct ynode *node, struct draft *d)

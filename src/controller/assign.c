@@ -13,6 +13,7 @@
 
 #include "controller/controller.h"
 #include "controller/turn.h"
+#include "fairlead/clock.h"
 #include "fairlead/log.h"
 
 /* Where no patch tells of a refusal (a status that is left alone), log and Event do, once and not for what was found. */
@@ -33,9 +34,13 @@ static void decide(struct record *r)
 {
 	struct controller *ctl = r->ctl;
 
+	int64_t now_ms = clock_ms();
+
 	ctl->stats.decisions++;
 	uninstall_request(r);
+	retain_request(r, now_ms);
 	struct turn_outcome t = turn_decide(ctl->ipam, r, &ctl->server);
+	retain_decided(r, now_ms);
 	uninstall_explain(r);
 	registry_set_waiting(r, t.waits);
 	if (record_writes(t.write))

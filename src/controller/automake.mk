@@ -16,6 +16,7 @@ src_controller_fairlead_controller_SOURCES = \
 	src/controller/publish.c \
 	src/controller/registry.c \
 	src/controller/report.c \
+	src/controller/retain.c \
 	src/controller/uninstall.c \
 	src/controller/writer.c
 
@@ -49,7 +50,7 @@ TESTS += tests/unit/test_leaders
 tests_unit_test_leaders_SOURCES = tests/unit/test_leaders.c tests/unit/unit.h tests/unit/virtual_kube.c \
 	tests/unit/virtual_kube.h tests/unit/virtual_loop.c tests/unit/virtual_loop.h \
 	src/controller/assign.c src/controller/contest.c src/controller/controller.c src/controller/heartbeat_key.c \
-	src/controller/publish.c src/controller/registry.c src/controller/report.c src/controller/uninstall.c \
+	src/controller/publish.c src/controller/registry.c src/controller/report.c src/controller/retain.c src/controller/uninstall.c \
 	src/controller/writer.c
 tests_unit_test_leaders_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_WORLD)
 tests_unit_test_leaders_LDADD = $(APISIM_LIBS) $(UNIT_LDADD)

@@ -47,8 +47,8 @@ int controller_options_parse(int argc, char **argv, struct controller_options *r
 /* One ConfigMap as it was last seen. */
 struct config_map_seen {
 	bool exists;
-	char *uid, *version, *text; /* text NULL: no such key */
-	int64_t generation;         /* of the annotation; 0: none */
+	char *uid, *version, *text, *retained; /* the last two NULL: no such key */
+	int64_t generation;                    /* of the annotation; 0: none */
 };
 
 /* The administrator's ConfigMap, the published one, and what is in force. */
@@ -56,8 +56,9 @@ struct config_state {
 	struct config_map_seen admin, active;
 	bool judged_good;                        /* admin.text is a configuration */
 	struct config_problems errors, warnings; /* of it */
+	struct configuration *judged;            /* admin.text, if that is one */
 	struct configuration *in_force;          /* NULL: none was ever accepted */
-	char *text;                              /* of what is in force */
+	char *text, *retained;                   /* of what is in force; no retained: NULL */
 	int64_t generation;
 	uint64_t rejected_hash; /* of the text about which the last Event went out; 0: none */
 	struct kube_request *write;
@@ -77,6 +78,7 @@ struct controller {
 	char *namespace, *identity;
 	struct lease_timing timing;
 	struct event_base *base;
+	struct event *renumber, *retain;
 	struct event *signals[3], *turn, *clock, *last_call, *second_try;
 	struct kube_access *access;
 	struct kube_client *client;
@@ -111,6 +113,7 @@ struct controller {
 	size_t n_in_flight;
 	int64_t open_until_ms; /* a write that got no answer may take effect until then */
 	size_t n_lost;         /* Services that may be there, and that nobody can make out */
+	bool may_renumber;     /* one Service, until the clock lets the next one */
 	struct record_server server;
 	struct controller_stats stats;
 };
@@ -166,6 +169,28 @@ int publish_start(struct controller *ctl);
 /* A leader has seen everything: puts the configuration in force and publishes what has to be. */
 void publish_lead(struct controller *ctl);
 void publish_free(struct controller *ctl);
+
+/* What is published may be more or less by now: addresses were freed. */
+void publish_again(struct controller *ctl);
+
+/* retain.c: addresses in use, when the pools are edited */
+int retain_start(struct controller *ctl);
+void retain_free(struct controller *ctl);
+/* Adds what has to be retained if @next comes into force. */
+void retain_print(const struct controller *ctl, const struct configuration *next, struct buf *out);
+/* What an edit does to addresses in use: counted by Service. */
+struct retain_effect {
+	size_t n_retained; /* that were in a pool before */
+	size_t n_silenced; /* that were announced by some protocol, and are by none */
+	char *silenced;    /* the first of these, for free(); NULL: none */
+};
+struct retain_effect retain_effect_of(const struct controller *ctl,
+                                      const struct configuration *next);
+/* An address was freed: what is retained is looked at again, soon. */
+void retain_freed(struct controller *ctl);
+/* Before and after a decision: who may be renumbered, one after the other. */
+void retain_request(struct record *r, int64_t now_ms);
+void retain_decided(struct record *r, int64_t now_ms);
 
 /* heartbeat_key.c: the speakers' key */
 #define CONTROLLER_KEY_NAME "key"

@@ -24,6 +24,8 @@
 #define RETRY_FIRST_S 1
 #define RETRY_DOUBLINGS_MAX 5
 #define PROBLEMS_IN_EVENT 3
+/* A ConfigMap holds 1 MiB, keys included; fairlead-active has two. */
+#define PUBLISHED_MAX (1024 * 1024 - 4096)
 
 static void publish_act(struct controller *ctl);
 
@@ -37,6 +39,7 @@ static void seen_fini(struct config_map_seen *s)
 	free(s->uid);
 	free(s->version);
 	free(s->text);
+	free(s->retained);
 	*s = (struct config_map_seen){ .exists = false };
 }
 
@@ -50,6 +53,7 @@ static void seen_read(struct config_map_seen *s, const struct kube_config_map *m
 	s->uid = xstrdup(m->meta.uid);
 	s->version = xstrdup(m->meta.resource_version);
 	s->text = xstrdup_null(kube_labels_get(&m->data, CONFIG_MAP_KEY));
+	s->retained = xstrdup_null(kube_labels_get(&m->data, CONFIG_MAP_RETAINED));
 	s->generation = generation ? strtoll(generation, NULL, 10) : 0;
 	if (s->generation < 0 || s->generation > INT64_MAX / 2)
 		s->generation = 0;
@@ -81,6 +85,7 @@ static void judge(struct controller *ctl)
 	config_problems_fini(&cs->errors);
 	config_problems_fini(&cs->warnings);
 	cs->judged_good = false;
+	configuration_unref(TAKE(cs->judged));
 	if (!cs->admin.exists)
 		problem(&cs->errors, xasprintf("ConfigMap %s/%s does not exist; create it with the "
 		                               "key " CONFIG_MAP_KEY,
@@ -91,7 +96,7 @@ static void judge(struct controller *ctl)
 		                  ctl->namespace, ctl->opts.config_map));
 	else if (configuration_parse(text, strlen(text), &c, &cs->errors, &cs->warnings) == 0)
 		cs->judged_good = true;
-	configuration_unref(c);
+	cs->judged = c;
 	log_problems(&cs->errors, LOG_ERROR, "configuration rejected");
 	log_problems(&cs->warnings, LOG_WARN, "configuration");
 }
@@ -116,18 +121,36 @@ static void tell_rejected(struct controller *ctl)
 	                 true, "ConfigurationRejected", "Judge", buf_str(&note));
 }
 
-static void tell_accepted(struct controller *ctl)
+static void put_effect(const struct retain_effect *effect, struct buf *note)
+{
+	if (effect->n_silenced > 0)
+		buf_printf(
+			note,
+			"; it silences %zu Service%s that had an address on the air, among them "
+			"%s: the protocols of the pool announce nothing here (BGP needs peers, layer 2 "
+			"is for IPv4)",
+			effect->n_silenced, effect->n_silenced == 1 ? "" : "s", effect->silenced);
+	if (effect->n_retained > 0)
+		buf_printf(note,
+		           "; no pool would give %zu Service%s the address in use any more: it is "
+		           "retained, and announced as before",
+		           effect->n_retained, effect->n_retained == 1 ? "" : "s");
+}
+
+static void tell_accepted(struct controller *ctl, const struct retain_effect *effect)
 {
 	struct config_state *cs = &ctl->config;
 	cleanup(buf_fini) struct buf note = BUF_INIT;
 
 	cs->rejected_hash = 0;
 	buf_printf(&note, "generation %" PRId64 " is in force", cs->generation);
+	put_effect(effect, &note);
 	for (size_t i = 0; i < cs->warnings.n; i++)
 		buf_printf(&note, "; line %u: %s", cs->warnings.items[i].line,
 		           cs->warnings.items[i].message);
 	controller_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map, cs->admin.uid,
-	                 false, "ConfigurationAccepted", "Judge", buf_str(&note));
+	                 effect->n_silenced + effect->n_retained > 0, "ConfigurationAccepted",
+	                 "Judge", buf_str(&note));
 }
 
 /* ---- in force ---- */
@@ -141,18 +164,20 @@ static void adopt_active(struct controller *ctl)
 
 	if (!cs->active.exists || !text)
 		return;
-	if (cs->text && !strcmp(cs->text, text)) {
+	if (cs->text && !strcmp(cs->text, text) && str_eq(cs->retained, cs->active.retained)) {
 		cs->generation = cs->active.generation;
 		return;
 	}
-	if (configuration_parse(text, strlen(text), &c, &errors, NULL) == 0) {
+	if (configuration_parse_published(text, cs->active.retained, &c, &errors, NULL) == 0) {
 		configuration_unref(cs->in_force);
 		cs->in_force = c;
 		free(cs->text);
 		cs->text = xstrdup(text);
+		free(cs->retained);
+		cs->retained = xstrdup_null(cs->active.retained);
 		cs->generation = cs->active.generation;
 		log_info("configuration in force", KV_I("generation", cs->generation),
-		         KV_I("pools", c->n_pools));
+		         KV_I("pools", c->n_pools), KV_I("retained", c->n_retained));
 		controller_rebuild(ctl);
 	} else {
 		log_problems(&errors, LOG_ERROR, "published configuration is unusable, ignored");
@@ -206,6 +231,11 @@ static void retry_later(struct controller *ctl)
 	evtimer_add(ctl->config.retry, &tv);
 }
 
+static uint64_t hash_published(const char *text, const char *retained)
+{
+	return hash64_str(retained ? retained : "", hash64_str(text ? text : "", 0));
+}
+
 static void published(int status, struct json_object *obj, const struct err *e, void *arg)
 {
 	struct controller *ctl = arg;
@@ -221,7 +251,7 @@ static void published(int status, struct json_object *obj, const struct err *e, 
 		seen_read(&cs->active, m);
 		kube_config_map_free(m);
 		cs->publications++;
-		if (!cs->active.text || hash64_str(cs->active.text, 0) != cs->sent_hash) {
+		if (hash_published(cs->active.text, cs->active.retained) != cs->sent_hash) {
 			log_warn(
 				"the API server does not keep the configuration that is published");
 			retry_later(ctl);
@@ -244,7 +274,8 @@ static bool may_send(void *arg)
 	return controller_may_write(arg);
 }
 
-static void send_active(struct controller *ctl, const char *text)
+/* @retained: NULL: nothing is */
+static void send_active(struct controller *ctl, const char *text, const char *retained)
 {
 	struct config_state *cs = &ctl->config;
 	int64_t last =
@@ -266,6 +297,10 @@ static void send_active(struct controller *ctl, const char *text)
 	buf_printf(&body, ",\"annotations\":{\"%s\":\"%" PRId64 "\"}},\"data\":{\"%s\":",
 	           CONFIG_GENERATION_ANNOTATION, last + 1, CONFIG_MAP_KEY);
 	buf_json_str(&body, text);
+	if (retained || cs->active.retained) {
+		buf_puts(&body, ",\"" CONFIG_MAP_RETAINED "\":");
+		buf_json_str(&body, retained);
+	}
 	buf_puts(&body, "}}");
 	const struct kube_request_spec spec = {
 		.method = cs->active.exists ? "PATCH" : "POST",
@@ -275,36 +310,83 @@ static void send_active(struct controller *ctl, const char *text)
 		.timeout_ms = ctl->timing.effect_ms,
 		.may_send = may_send,
 	};
-	cs->sent_hash = hash64_str(text, 0);
+	cs->sent_hash = hash_published(text, retained);
 	cs->write = kube_request_start(ctl->client, &spec, published, ctl);
+}
+
+/* An edit that leaves more addresses in use without a pool than can be retained is refused: the last good one stays. */
+static void refuse_oversized(struct config_state *cs, size_t size)
+{
+	cs->judged_good = false;
+	problem(&cs->errors,
+	        xasprintf("the edit takes too many addresses in use out of all pools: text and "
+	                  "retained addresses would be %zu bytes, and a ConfigMap holds %d; leave "
+	                  "their ranges in a pool, or move the Services first",
+	                  size, PUBLISHED_MAX));
+	log_problems(&cs->errors, LOG_ERROR, "configuration rejected");
+}
+
+/* What has to be retained beside what is to be published.  NULL: nothing. */
+static char *retained_of(struct controller *ctl)
+{
+	struct config_state *cs = &ctl->config;
+	struct buf out = BUF_INIT;
+
+	retain_print(ctl, cs->judged_good ? cs->judged : cs->in_force, &out);
+	if (cs->judged_good && out.size > 0 && out.size + strlen(cs->admin.text) > PUBLISHED_MAX) {
+		refuse_oversized(cs, out.size + strlen(cs->admin.text));
+		buf_fini(&out);
+		out = (struct buf)BUF_INIT;
+		retain_print(ctl, cs->in_force, &out);
+	}
+	if (out.size > 0)
+		return buf_take(&out);
+	buf_fini(&out);
+	return NULL;
+}
+
+/* What was published is in force from now on. */
+static void take_effect(struct controller *ctl, const char *text)
+{
+	struct config_state *cs = &ctl->config;
+	bool news = cs->judged_good && !str_eq(cs->text, text);
+	struct retain_effect effect = { 0 };
+
+	if (news)
+		effect = retain_effect_of(ctl, cs->judged);
+	adopt_active(ctl);
+	if (news)
+		tell_accepted(ctl, &effect);
+	free(effect.silenced);
 }
 
 /* What shall be published: the administrator's if it is good, else what was accepted last. */
 static void publish_act(struct controller *ctl)
 {
 	struct config_state *cs = &ctl->config;
-	const char *text = cs->judged_good ? cs->admin.text : cs->text;
 
 	if (!ctl->leading || ctl->stopping || cs->write)
 		return;
+	cleanup_free char *retained = retained_of(ctl);
+	const char *text = cs->judged_good ? cs->admin.text : cs->text;
 	if (!cs->judged_good)
 		tell_rejected(ctl);
 	/* A new leader that has accepted nothing yet starts from what was published. */
-	if (!text) {
+	if (!text)
 		adopt_active(ctl);
-		return;
-	}
-	if (cs->active.exists && str_eq(cs->active.text, text)) {
-		bool news = cs->judged_good && !str_eq(cs->text, text);
-		adopt_active(ctl);
-		if (news)
-			tell_accepted(ctl);
-		return;
-	}
-	if (controller_may_write(ctl))
-		send_active(ctl, text);
+	else if (cs->active.exists && str_eq(cs->active.text, text) &&
+	         (!cs->in_force || str_eq(cs->active.retained, retained)))
+		take_effect(ctl, text);
+	else if (controller_may_write(ctl))
+		send_active(ctl, text, retained);
 	else
 		retry_later(ctl);
+}
+
+void publish_again(struct controller *ctl)
+{
+	publish_act(ctl);
+	event_active(ctl->turn, 0, 0);
 }
 
 /* ---- the informer's side ---- */
@@ -406,6 +488,8 @@ void publish_free(struct controller *ctl)
 	seen_fini(&cs->active);
 	config_problems_fini(&cs->errors);
 	config_problems_fini(&cs->warnings);
+	configuration_unref(cs->judged);
 	configuration_unref(cs->in_force);
 	free(cs->text);
+	free(cs->retained);
 }

@@ -135,6 +135,33 @@ static void read_external(struct record *r, const struct kube_service *s,
 	r->external->lacks = lacks_recorded(s);
 }
 
+/* The answer to what the part asked for, and the object has it: what is asked for now is honoured if it is still the same. */
+struct past {
+	bool honoured;
+	char *pool;
+};
+
+static struct past past_of(const struct record_part *p)
+{
+	struct past past = { .honoured = p && p->decided && !p->hands_off &&
+		                         (p->action == IPAM_ASSIGN || p->action == IPAM_KEEP ||
+		                          p->action == IPAM_MOVE) };
+
+	past.pool = past.honoured ? xstrdup_null(p->request.pool) : NULL;
+	return past;
+}
+
+static bool same_addrs(const struct record_part *p);
+
+/* Else, as after a change of the leader, it goes by the condition. */
+static void judge_past(struct record_part *p, struct past *past)
+{
+	if (p && past->honoured && same_addrs(p))
+		p->request.honoured =
+			p->request.pool && past->pool && !strcmp(p->request.pool, past->pool);
+	free(past->pool);
+}
+
 void record_read(struct record *r, const struct kube_service *s, const struct record_rules *rules,
                  int64_t generation)
 {
@@ -144,11 +171,14 @@ void record_read(struct record *r, const struct kube_service *s, const struct re
 	r->generation = generation;
 	r->likeness = hash_labels(&s->meta.annotations,
 	                          hash_labels(&s->meta.labels, (uint64_t)generation));
+	struct past lb = past_of(&r->lb), external = past_of(r->external);
 	ipam_request_fini(&r->lb.request);
 	ipam_request_of(s, rules->class, &r->lb.request);
 	r->lb.condition = read_condition(s, IPAM_CONDITION);
 	r->lb.lacks = lacks_ip_mode(s);
 	read_external(r, s, rules);
+	judge_past(&r->lb, &lb);
+	judge_past(r->external, &external);
 }
 
 /* What it asked for is not known any more; what a decision put on its way there, stays. */
@@ -200,6 +230,7 @@ void record_decided(struct record_part *p, const struct ipam_decision *d)
 {
 	p->decided = true;
 	p->hands_off = d->hands_off;
+	p->renumbers = d->renumbers;
 	p->action = d->action;
 	p->reason = d->reason;
 	p->n_want = (uint8_t)d->n;
@@ -228,7 +259,7 @@ bool record_is_refused(const struct record *r)
 bool record_is_assigned(const struct record_part *p)
 {
 	return p->reason == REASON_Assigned || p->reason == REASON_Kept ||
-	       p->reason == REASON_ExternalIpsAllowed;
+	       p->reason == REASON_Retained || p->reason == REASON_ExternalIpsAllowed;
 }
 
 /* ---- what has to be written ---- */
@@ -267,7 +298,7 @@ static bool condition_is_right(const struct record_part *p)
 	if (c->is_true && !names_all(p))
 		return false;
 	/* How a holder came to its address is history worth keeping. */
-	if (p->action == IPAM_KEEP && (c->reason == REASON_Assigned || c->reason == REASON_Kept))
+	if (p->reason == REASON_Kept && (c->reason == REASON_Assigned || c->reason == REASON_Kept))
 		return true;
 	return c->reason == p->reason && c->message_hash == hash64_str(p->message, 0);
 }

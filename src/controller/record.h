@@ -61,6 +61,7 @@ struct record_part {
 
 	/* Decided last. */
 	bool decided, hands_off;
+	bool renumbers; /* a pool takes the Service in, now or when it is let */
 	enum ipam_action action;
 	enum reason reason;
 	uint8_t n_want;
@@ -94,6 +95,7 @@ struct record {
 	uint8_t n_rapid;               /* writes in a row that came soon after another */
 	int64_t written_ms;            /* the last one was queued */
 	int64_t due_ms;                /* DOUBT, BACKOFF */
+	int64_t handover_ms;           /* renumbered: the old address goes then; 0: it is not */
 	int64_t contested_ms;          /* it was last told that others write the status; 0: never */
 	struct kube_request *request_under_way;
 	enum record_list on;

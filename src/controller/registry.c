@@ -88,6 +88,8 @@ void registry_set_waiting(struct record *r, bool waiting)
 void registry_wake_waiting(struct controller *ctl)
 {
 	struct record *r;
+
+	retain_freed(ctl);
 	DL_FOREACH2(ctl->waiting, r, waiting_next)
 	registry_mark(r);
 }

@@ -23,8 +23,13 @@ void turn_sort(struct record **records, size_t n)
 
 static void adopt_status(struct ipam *ipam, const struct record *r)
 {
-	ipam_hold(ipam, r->key, r->lb.request.held, r->lb.request.n_held);
-	ipam_hold(ipam, r->key, r->lb.request.written, r->lb.request.n_written);
+	const struct ipam_request *q = &r->lb.request;
+
+	if (q->assigned_by_us)
+		ipam_hold_any(ipam, r->key, q->held, q->n_held);
+	else
+		ipam_hold(ipam, r->key, q->held, q->n_held);
+	ipam_hold(ipam, r->key, q->written, q->n_written);
 }
 
 /* Did we put it there, though the status may not say so yet? */
@@ -42,7 +47,7 @@ static void adopt_recorded(struct ipam *ipam, const struct record *r)
 
 	if (!q)
 		return;
-	ipam_hold(ipam, r->external_key, q->confirmed, q->n_confirmed);
+	ipam_hold_any(ipam, r->external_key, q->confirmed, q->n_confirmed);
 	for (size_t i = 0; i < q->n_held; i++)
 		if (is_decided(r->external, &q->held[i]))
 			ipam_hold(ipam, r->external_key, &q->held[i], 1);
@@ -89,7 +94,7 @@ void turn_reserve(struct ipam *ipam, const struct record *r)
 static bool may_change(const struct ipam_decision *d)
 {
 	return d->reason == REASON_PoolExhausted || d->reason == REASON_AddressTaken ||
-	       d->reason == REASON_AddressShared || d->partial;
+	       d->reason == REASON_AddressShared || d->reason == REASON_Retained || d->partial;
 }
 
 /*
@@ -154,8 +159,9 @@ static bool hold_back(const struct record_server *server, const struct ipam_requ
 /* The condition follows the spec in a second write, and shall still say how the Service came to its addresses. */
 static void remember(const struct record_part *p, struct ipam_decision *d)
 {
-	if (d->action != IPAM_KEEP || !p->decided || p->reason != REASON_Assigned ||
-	    d->n != p->n_want || memcmp(d->addrs, p->want, d->n * sizeof(d->addrs[0])) != 0)
+	if (d->action != IPAM_KEEP || d->reason != REASON_Kept || !p->decided ||
+	    p->reason != REASON_Assigned || d->n != p->n_want ||
+	    memcmp(d->addrs, p->want, d->n * sizeof(d->addrs[0])) != 0)
 		return;
 	d->reason = p->reason;
 	snprintf(d->message, sizeof(d->message), "%s", p->message);

@@ -85,6 +85,12 @@ static void tell_part(struct record *r, const struct record_part *p, const char 
 		break;
 	case IPAM_NONE:
 	case IPAM_KEEP:
+		if (p->reason == REASON_Retained) {
+			log_warn("address retained", KV_S("service", key),
+			         KV_S("addresses", buf_str(&addrs)), KV_S("detail", p->message));
+			tell_event(r, p, true, "Retained", "Allocate");
+			break;
+		}
 		log_debug("status completed", KV_S("service", key),
 		          KV_S("reason", reason_name(p->reason)));
 		break;
@@ -98,7 +104,8 @@ static void tell_written(struct record *r, struct record_write w)
 
 	if (w.ingress || w.condition)
 		tell_part(r, &r->lb, r->key);
-	if (e && (w.external_ips || (w.external_condition && e->action == IPAM_FAIL)))
+	if (e && (w.external_ips || (w.external_condition &&
+	                             (e->action == IPAM_FAIL || e->reason == REASON_Retained))))
 		tell_part(r, e, r->external_key);
 }
 

@@ -4,9 +4,11 @@ libfairlead_a_SOURCES += \
 	src/ipam/external.c \
 	src/ipam/ipam.c \
 	src/ipam/request.c \
-	src/ipam/runs.c
+	src/ipam/runs.c \
+	src/ipam/stays.c
 noinst_HEADERS += \
 	include/fairlead/ipam.h \
+	src/ipam/choice.h \
 	src/ipam/ipam.h \
 	src/ipam/runs.h
 

@@ -6,7 +6,8 @@
  * the one asked for, else the one it has (in its status, or on its way there), else the lowest free one of the pool in
  * question.  Choosing may fail, and then what the Service has stays; comparing the choice with the status names the action.
  * Both families come from one pool, and a Service that has an address never leaves its pool unasked.  Two addresses whose
- * pool was divided by an edit stay together: what is held goes before the rule.
+ * pool was divided by an edit stay together: what is held goes before the rule.  Nor does an edit move anybody: a request that
+ * was honoured once is one no more, whatever became of its pool (stays.c).
  */
 #include "config.h"
 
@@ -16,19 +17,9 @@
 #include <string.h>
 
 #include "fairlead/mem.h"
-#include "ipam/ipam.h"
+#include "ipam/choice.h"
 
 #define POOLS_NAMED_MAX 8 /* in a message */
-
-/* One decision in the making. */
-struct choice {
-	const struct ipam *ipam;
-	const char *key;
-	const struct ipam_request *r;
-	const struct ipam_pool *asked_pool;
-	struct addr pick[IPAM_ADDRS_MAX]; /* [0] IPv4, [1] IPv6; none: not chosen */
-	struct ipam_decision *out;
-};
 
 const char *ipam_action_name(enum ipam_action a)
 {
@@ -51,14 +42,6 @@ static void answer_held(const struct ipam_request *r, struct ipam_decision *out)
 	qsort(out->addrs, out->n, sizeof(out->addrs[0]), addr_cmp_void);
 }
 
-static bool is_held(const struct ipam_request *r, const struct addr *a)
-{
-	for (size_t i = 0; i < r->n_held; i++)
-		if (addr_eq(&r->held[i], a))
-			return true;
-	return false;
-}
-
 static void list_addrs(const struct addr *addrs, size_t n, char *out, size_t size)
 {
 	size_t used = 0;
@@ -66,11 +49,6 @@ static void list_addrs(const struct addr *addrs, size_t n, char *out, size_t siz
 	for (size_t i = 0; i < n && used < size; i++)
 		used += (size_t)snprintf(out + used, size - used, "%s%s", i ? ", " : "",
 		                         addr_str(&addrs[i]));
-}
-
-static bool is_external(const struct choice *c)
-{
-	return c->r->use == CONFIG_USE_EXTERNAL_IP;
 }
 
 void ipam_open_message(const struct ipam_request *r, struct ipam_decision *out)
@@ -86,7 +64,7 @@ void ipam_open_message(const struct ipam_request *r, struct ipam_decision *out)
 	if (n == 0)
 		return;
 	list_addrs(kept, n, text, sizeof(text));
-	snprintf(out->message, sizeof(out->message), KUBE_CONFIRMS_KEPT "%s; ", text);
+	snprintf(out->message, sizeof(out->message), KUBE_CONFIRMS_FAILED "%s; ", text);
 }
 
 /* Says no.  What the status holds stays; the message says so where there is something.  Returns false. */
@@ -109,7 +87,7 @@ refuse(struct choice *c, enum reason reason, const char *fmt, ...)
 		return false;
 	const struct ipam_pool *pool = ipam_pool_of(c->ipam, &out->addrs[0]);
 	out->pool = pool ? pool->conf : NULL;
-	if (!is_external(c) && used < sizeof(out->message)) {
+	if (!choice_is_external(c) && used < sizeof(out->message)) {
 		char text[IPAM_STATUS_MAX * (ADDR_STR_SIZE + 2)];
 		list_addrs(out->addrs, out->n, text, sizeof(text));
 		snprintf(out->message + used, sizeof(out->message) - used, "; the status keeps %s",
@@ -128,13 +106,13 @@ static void say(struct ipam_decision *out, enum ipam_action action, enum reason 
 /* ---- what is not ours ---- */
 
 /*
- * A recorded address whose pool was taken away stays.  One that another Service has came along with a copied manifest: it is
- * not held here, and another one takes its place.
+ * A recorded address that nobody confirms and that is in no pool stays.  One that another Service has came along with a copied
+ * manifest: it is not held here, and another one takes its place.
  */
 static bool is_foreign_record(struct choice *c)
 {
 	for (size_t i = 0; i < c->r->n_held; i++)
-		if (!ipam_pool_of(c->ipam, &c->r->held[i])) {
+		if (!ipam_pool_of(c->ipam, &c->r->held[i]) && !choice_is_mine(c, &c->r->held[i])) {
 			refuse(c, REASON_ForeignAddress,
 			       "%s was assigned, but is in no pool any more; add it to one, or "
 			       "remove the annotation " KUBE_ANNOTATION_EXTERNAL_IPS
@@ -145,11 +123,14 @@ static bool is_foreign_record(struct choice *c)
 	return false;
 }
 
-/* Does the status hold what we would not have written?  Then it is left alone, and @out says why. */
+/*
+ * Does the status hold what we would not have written?  Then it is left alone, and @out says why, unless the Service asks
+ * for an address or a pool: that is its own word against the status, and what is not ours goes when it gets what it asks for.
+ */
 static bool is_foreign(struct choice *c)
 {
 	const struct ipam_request *r = c->r;
-	bool seen[2] = { false, false };
+	bool asks = r->n_asked > 0 || (r->pool && !r->honoured);
 
 	if (r->foreign) {
 		refuse(c, REASON_ForeignAddress,
@@ -157,84 +138,66 @@ static bool is_foreign(struct choice *c)
 		       "program");
 		return true;
 	}
-	for (size_t i = 0; i < r->n_held; i++) {
+	for (size_t i = 0; i < r->n_held && !asks; i++) {
 		const struct addr *a = &r->held[i];
 		const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
 
-		if (!ipam_pool_of(c->ipam, a)) {
-			refuse(c, REASON_ForeignAddress,
-			       "%s is in no pool; add it to one, or remove it from the status",
-			       addr_str(a));
-			return true;
-		}
 		if (holder && strcmp(holder->key, c->key) != 0) {
 			refuse(c, REASON_AddressShared,
 			       "%s is also in the status of %s, which came first", addr_str(a),
 			       holder->key);
 			return true;
 		}
-		if (seen[ipam_family_index(a->family)]) {
+		if (!ipam_pool_of(c->ipam, a) && !holder) {
 			refuse(c, REASON_ForeignAddress,
-			       "the status holds two IPv%u addresses, which we never write",
-			       a->family);
+			       "%s is in no pool; add it to one, or remove it from the status",
+			       addr_str(a));
 			return true;
 		}
-		seen[ipam_family_index(a->family)] = true;
 	}
 	return false;
 }
 
 /* ---- choosing ---- */
 
-static bool is_for_use(const struct choice *c, const struct ipam_pool *pool)
-{
-	return pool->conf->uses & c->r->use;
-}
-
 static bool refuse_use(struct choice *c, const struct ipam_pool *pool)
 {
 	return refuse(c, REASON_PoolNotForUse, "pool %s is not for %s; see its use",
-	              pool->conf->name, is_external(c) ? "external IPs" : "load balancers");
+	              pool->conf->name, choice_is_external(c) ? "external IPs" : "load balancers");
 }
 
-static bool wants_family(const struct ipam_request *r, uint8_t family)
+static bool refuse_taken(struct choice *c, const struct addr *a, const struct ipam_service *holder)
 {
-	for (size_t i = 0; i < r->n_families; i++)
-		if (r->families[i] == family)
-			return true;
-	return false;
-}
-
-static struct addr *pick_of(struct choice *c, uint8_t family)
-{
-	return &c->pick[ipam_family_index(family)];
-}
-
-/* The pool of what was chosen so far. */
-static const struct ipam_pool *picked_pool(const struct choice *c)
-{
-	for (size_t f = 0; f < IPAM_ADDRS_MAX; f++)
-		if (!addr_is_none(&c->pick[f]))
-			return ipam_pool_of(c->ipam, &c->pick[f]);
-	return NULL;
+	return refuse(c, REASON_AddressTaken, "%s was asked for, but belongs to %s", addr_str(a),
+	              holder->key);
 }
 
 static bool take_asked(struct choice *c, const struct addr *a)
 {
-	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a), *other = picked_pool(c);
+	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a), *other = choice_pool(c);
 	const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
 
-	if (!wants_family(c->r, a->family))
+	if (!choice_wants(c->r, a->family))
 		return refuse(c, REASON_FamilyMismatch,
 		              "%s was asked for, but the Service has no IPv%u cluster IP",
 		              addr_str(a), a->family);
+	/* What became of its pool since is no reason to give it up. */
+	bool stays = c->stays || !c->asked_pool || pool == c->asked_pool;
+	if (stays && choice_is_held(c->r, a) && choice_is_mine(c, a) &&
+	    ipam_is_confirmed(c->r, a)) {
+		*choice_pick(c, a->family) = *a;
+		return true;
+	}
 	if (addr_is_special(a))
 		return refuse(c, REASON_AddressUnusable,
 		              "%s is unspecified, loopback, link-local or multicast", addr_str(a));
+	/* Also where it is retained. */
+	if (!pool && holder && strcmp(holder->key, c->key) != 0)
+		return refuse_taken(c, a, holder);
 	if (!pool)
 		return refuse(c, REASON_AddressOutsidePools, "%s was asked for, but is in no pool",
 		              addr_str(a));
-	if (!is_for_use(c, pool))
+	if (!choice_is_for_use(c, pool))
 		return refuse_use(c, pool);
 	if (c->asked_pool && pool != c->asked_pool)
 		return refuse(c, REASON_AddressNotInNamedPool,
@@ -247,13 +210,12 @@ static bool take_asked(struct choice *c, const struct addr *a)
 			"pool %s",
 			addr_str(a), pool->conf->name, other->conf->name);
 	if (holder && strcmp(holder->key, c->key) != 0)
-		return refuse(c, REASON_AddressTaken, "%s was asked for, but belongs to %s",
-		              addr_str(a), holder->key);
+		return refuse_taken(c, a, holder);
 	if (!holder && !runs_has(&pool->runs[ipam_family_index(a->family)], a))
 		return refuse(c, REASON_AddressUnusable,
 		              "%s was asked for, but pool %s has avoid-buggy-ips", addr_str(a),
 		              pool->conf->name);
-	*pick_of(c, a->family) = *a;
+	*choice_pick(c, a->family) = *a;
 	return true;
 }
 
@@ -262,8 +224,8 @@ static bool may_confirm(const struct choice *c, const struct addr *a)
 {
 	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a);
 
-	return !is_held(c->r, a) || ipam_is_confirmed(c->r, a) ||
-	       (pool && is_for_use(c, pool) && pool == c->asked_pool);
+	return !choice_is_held(c->r, a) || ipam_is_confirmed(c->r, a) ||
+	       (pool && choice_is_for_use(c, pool) && pool == c->asked_pool);
 }
 
 /* Chooses what the Service has already, first from its status, then from what is on its way there. */
@@ -271,62 +233,30 @@ static void take_held(struct choice *c, const struct addr *addrs, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct ipam_pool *pool = ipam_pool_of(c->ipam, &addrs[i]);
-		const struct ipam_pool *other = picked_pool(c);
-		const struct ipam_service *holder = ipam_holder_of(c->ipam, &addrs[i]);
+		const struct ipam_pool *other = choice_pool(c);
+		bool elsewhere = c->asked_pool && c->asked_pool != pool && !c->stays;
 
-		if (!wants_family(c->r, addrs[i].family) || (other && other != pool) ||
-		    (c->asked_pool && c->asked_pool != pool) ||
-		    !addr_is_none(pick_of(c, addrs[i].family)) || !holder ||
-		    strcmp(holder->key, c->key) != 0 || !may_confirm(c, &addrs[i]))
+		if (!choice_wants(c->r, addrs[i].family) || (other && other != pool) || elsewhere ||
+		    !addr_is_none(choice_pick(c, addrs[i].family)) ||
+		    !choice_is_mine(c, &addrs[i]) || !may_confirm(c, &addrs[i]))
 			continue;
-		*pick_of(c, addrs[i].family) = addrs[i];
+		*choice_pick(c, addrs[i].family) = addrs[i];
 	}
 }
 
 /* Where the one family stays with its address, so does the other, though another pool has it by now. */
 static void take_divided(struct choice *c)
 {
-	bool stays = picked_pool(c);
+	bool stays = choice_has_any(c);
 
 	for (size_t f = 0; f < IPAM_ADDRS_MAX; f++)
-		stays &= addr_is_none(&c->pick[f]) || is_held(c->r, &c->pick[f]);
+		stays &= addr_is_none(&c->pick[f]) || choice_is_held(c->r, &c->pick[f]);
 	for (size_t i = 0; stays && i < c->r->n_held; i++) {
 		const struct addr *a = &c->r->held[i];
-		const char *holder = ipam_holder(c->ipam, a);
-		if (wants_family(c->r, a->family) && addr_is_none(pick_of(c, a->family)) &&
-		    holder && !strcmp(holder, c->key) && may_confirm(c, a))
-			*pick_of(c, a->family) = *a;
+		if (choice_wants(c->r, a->family) && addr_is_none(choice_pick(c, a->family)) &&
+		    choice_is_mine(c, a) && may_confirm(c, a))
+			*choice_pick(c, a->family) = *a;
 	}
-}
-
-static bool is_complete(struct choice *c)
-{
-	for (size_t i = 0; i < c->r->n_families; i++)
-		if (addr_is_none(pick_of(c, c->r->families[i])))
-			return false;
-	return true;
-}
-
-/* Takes the lowest free address of the pool for each family that lacks one.  True if none lacks one now. */
-static bool take_free(struct choice *c, const struct ipam_pool *pool)
-{
-	for (size_t i = 0; i < c->r->n_families; i++) {
-		struct addr *pick = pick_of(c, c->r->families[i]);
-		if (addr_is_none(pick))
-			runs_first(&pool->runs[ipam_family_index(c->r->families[i])], pick);
-	}
-	return is_complete(c);
-}
-
-/* Like take_free(), but all or nothing. */
-static bool take_all_free(struct choice *c, const struct ipam_pool *pool)
-{
-	struct addr before[IPAM_ADDRS_MAX];
-	memcpy(before, c->pick, sizeof(before));
-	if (take_free(c, pool))
-		return true;
-	memcpy(c->pick, before, sizeof(before));
-	return false;
 }
 
 /* Why the pool, as @who, gives no address of this family. */
@@ -348,11 +278,11 @@ static void explain_pool(const struct choice *c, const struct ipam_pool *pool, c
 {
 	const char *name = pool->conf->name;
 
-	if (!is_for_use(c, pool)) {
+	if (!choice_is_for_use(c, pool)) {
 		snprintf(out, size, "%s is not for this use", name);
 		return;
 	}
-	if (!pool->conf->auto_assign && pool != c->asked_pool && pool != picked_pool(c)) {
+	if (!pool->conf->auto_assign && pool != c->asked_pool && pool != choice_pool(c)) {
 		snprintf(out, size, "%s has auto-assign: false", name);
 		return;
 	}
@@ -372,7 +302,7 @@ static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 
 	for (size_t i = 0; i < c->ipam->n_pools; i++) {
 		const struct ipam_pool *pool = &c->ipam->pools[i];
-		if (only ? pool != only : !is_for_use(c, pool))
+		if (only ? pool != only : !choice_is_for_use(c, pool))
 			continue;
 		for (size_t f = 0; f < c->r->n_families; f++)
 			any_auto |= pool->conf->auto_assign &&
@@ -398,14 +328,15 @@ static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 static bool choose_in(struct choice *c, const struct ipam_pool *pool)
 {
 	/* PreferDualStack makes do with one. */
-	if ((is_for_use(c, pool) && take_free(c, pool)) || (!c->r->needs_both && picked_pool(c)))
+	if (pool && choice_is_for_use(c, pool) && choice_take_free(c, pool))
 		return true;
+	if (!c->r->needs_both && choice_has_any(c))
+		return true;
+	if (!pool)
+		return refuse(c, REASON_PoolExhausted,
+		              "its address is of no pool any more, so there is none of the other "
+		              "family");
 	return refuse_exhausted(c, pool);
-}
-
-static bool is_automatic(const struct choice *c, const struct ipam_pool *pool)
-{
-	return pool->conf->auto_assign && is_for_use(c, pool);
 }
 
 static bool choose_anywhere(struct choice *c)
@@ -413,7 +344,8 @@ static bool choose_anywhere(struct choice *c)
 	const struct ipam *ipam = c->ipam;
 
 	for (size_t i = 0; i < ipam->n_pools; i++)
-		if (is_automatic(c, &ipam->pools[i]) && take_all_free(c, &ipam->pools[i]))
+		if (choice_is_automatic(c, &ipam->pools[i]) &&
+		    choice_take_all_free(c, &ipam->pools[i]))
 			return true;
 	if (c->r->n_families < 2 || c->r->needs_both)
 		return refuse_exhausted(c, NULL);
@@ -421,11 +353,22 @@ static bool choose_anywhere(struct choice *c)
 	for (size_t f = 0; f < c->r->n_families; f++) {
 		size_t index = ipam_family_index(c->r->families[f]);
 		for (size_t i = 0; i < ipam->n_pools; i++)
-			if (is_automatic(c, &ipam->pools[i]) &&
+			if (choice_is_automatic(c, &ipam->pools[i]) &&
 			    runs_first(&ipam->pools[i].runs[index], &c->pick[index]))
 				return true;
 	}
 	return refuse_exhausted(c, NULL);
+}
+
+/* The pool asked for: is there one, and is it for this use? */
+static bool check_asked_pool(struct choice *c)
+{
+	if (c->r->pool && !c->asked_pool)
+		return refuse(c, REASON_NoSuchPool, "pool %.100s was asked for, but does not exist",
+		              c->r->pool);
+	if (c->asked_pool && !choice_is_for_use(c, c->asked_pool))
+		return refuse_use(c, c->asked_pool);
+	return true;
 }
 
 static bool choose(struct choice *c)
@@ -433,19 +376,27 @@ static bool choose(struct choice *c)
 	const struct ipam_request *r = c->r;
 	const struct ipam_service *mine = ipam_service_find(c->ipam, c->key);
 
+	if (!c->stays && !check_asked_pool(c))
+		return false;
 	for (size_t i = 0; i < r->n_asked; i++)
 		if (!take_asked(c, &r->asked[i]))
 			return false;
+	if (choice_renumber(c))
+		return true;
 	take_held(c, r->held, r->n_held);
 	take_divided(c);
 	if (mine)
 		take_held(c, mine->held, mine->n);
-	if (is_complete(c))
+	if (choice_is_complete(c))
 		return true;
+	if (c->stays && choice_has_any(c))
+		return choose_in(c, choice_pool(c));
+	if (!check_asked_pool(c))
+		return false;
 	if (c->asked_pool)
 		return choose_in(c, c->asked_pool);
-	if (picked_pool(c))
-		return choose_in(c, picked_pool(c));
+	if (choice_has_any(c))
+		return choose_in(c, choice_pool(c));
 	return choose_anywhere(c);
 }
 
@@ -454,13 +405,13 @@ static bool choose(struct choice *c)
 /* Where one address has to do: why that is, and whether the other may still come, which it does from the same pool. */
 static void note_missing(struct choice *c)
 {
-	const struct ipam_pool *pool = picked_pool(c);
+	const struct ipam_pool *pool = choice_pool(c);
 	struct ipam_decision *out = c->out;
 	size_t used = strlen(out->message);
 
 	for (size_t i = 0; i < c->r->n_families; i++) {
 		uint8_t family = c->r->families[i];
-		if (!addr_is_none(pick_of(c, family)) || !is_for_use(c, pool))
+		if (!pool || !addr_is_none(choice_pick(c, family)) || !choice_is_for_use(c, pool))
 			continue;
 		out->partial = pool->runs[ipam_family_index(family)].total > 0;
 		explain_family(pool, family, ", which", out->message + used,
@@ -468,35 +419,126 @@ static void note_missing(struct choice *c)
 	}
 }
 
+/* The request that was honoured, for whoever judges by this message later (ipam_message_honours()). */
+static void note_request(struct choice *c)
+{
+	size_t used = strlen(c->out->message);
+
+	if (c->stays)
+		snprintf(c->out->message + used, sizeof(c->out->message) - used,
+		         "," IPAM_GIVEN_FOR "%.100s", c->r->pool);
+}
+
+static void say_kept(struct choice *c, const char *text)
+{
+	struct ipam_decision *out = c->out;
+	const struct ipam_pool *first = choice_pool(c);
+	const struct ipam_pool *last = ipam_pool_of(c->ipam, &out->addrs[out->n - 1]);
+	bool divided = last != first;
+
+	out->action = IPAM_KEEP;
+	out->reason = REASON_Kept;
+	snprintf(out->message, sizeof(out->message), "%s%s of pool %s%s%s",
+	         choice_is_external(c) ? KUBE_CONFIRMS_KEPT : "keeps ", text, first->conf->name,
+	         divided ? " and pool " : "", divided ? last->conf->name : "");
+	if (first != c->asked_pool && last != c->asked_pool)
+		note_request(c);
+}
+
+/* Of two addresses of a family the later ones go. */
+static void say_released(struct choice *c, const char *text)
+{
+	struct addr gone[IPAM_STATUS_MAX];
+	char list[IPAM_STATUS_MAX * (ADDR_STR_SIZE + 2)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->r->n_held; i++)
+		if (!addrs_contain(c->out->addrs, c->out->n, &c->r->held[i]))
+			gone[n++] = c->r->held[i];
+	list_addrs(gone, n, list, sizeof(list));
+	c->out->action = IPAM_RELEASE;
+	c->out->reason = REASON_Kept;
+	snprintf(c->out->message, sizeof(c->out->message),
+	         "keeps %s of pool %s and gives up %s: a Service has one address of each family",
+	         text, choice_pool(c) ? choice_pool(c)->conf->name : "", list);
+}
+
+/* Is there an address of each family that the status had one of?  Then only surplus goes. */
+static bool is_surplus(const struct choice *c)
+{
+	for (size_t i = 0; i < c->r->n_held; i++) {
+		bool found = false;
+		for (size_t k = 0; k < c->out->n; k++)
+			found |= c->out->addrs[k].family == c->r->held[i].family;
+		if (!found)
+			return false;
+	}
+	return !choice_is_external(c);
+}
+
+/* Speakers announce the new address before the old one goes.  External IPs have one of each family, so these cannot. */
+static void leave_for_a_while(struct choice *c)
+{
+	struct ipam_decision *out = c->out;
+	size_t used = strlen(out->message), n = out->n;
+
+	out->action = IPAM_MOVE;
+	if (c->r->renumber != IPAM_RENUMBER_OVERLAPPING || choice_is_external(c))
+		return;
+	for (size_t i = 0; i < c->r->n_held && out->n < ARRAY_LEN(out->addrs); i++)
+		if (choice_is_mine(c, &c->r->held[i]) &&
+		    !addrs_contain(out->addrs, out->n, &c->r->held[i]))
+			out->addrs[out->n++] = c->r->held[i];
+	if (out->n > n)
+		snprintf(out->message + used, sizeof(out->message) - used,
+		         "; %s goes when that has been announced", addr_str(&out->addrs[n]));
+}
+
+static void keep_all(struct choice *c, const char *text)
+{
+	struct ipam_decision *out = c->out;
+
+	out->action = IPAM_KEEP;
+	out->reason = REASON_Kept;
+	memcpy(out->addrs, c->r->held, c->r->n_held * sizeof(out->addrs[0]));
+	out->n = c->r->n_held;
+	snprintf(out->message, sizeof(out->message), "keeps %s of pool %s", text,
+	         out->pool ? out->pool->name : "");
+}
+
 static void conclude(struct choice *c)
 {
 	const struct ipam_request *r = c->r;
 	struct ipam_decision *out = c->out;
-	const char *given = is_external(c) ? KUBE_CONFIRMS_ASSIGNED : "assigned ";
-	const char *kept = is_external(c) ? KUBE_CONFIRMS_KEPT : "keeps ";
 	char text[IPAM_STATUS_MAX * (ADDR_STR_SIZE + 2)];
 	size_t stays = 0;
 
-	out->pool = picked_pool(c)->conf;
 	for (size_t f = 0; f < IPAM_ADDRS_MAX; f++)
 		if (!addr_is_none(&c->pick[f]))
 			out->addrs[out->n++] = c->pick[f];
 	for (size_t i = 0; i < out->n; i++)
-		stays += is_held(r, &out->addrs[i]);
+		stays += choice_is_held(r, &out->addrs[i]);
+	out->pool = choice_pool(c) ? choice_pool(c)->conf
+	                           : configuration_pool_of(c->ipam->config, &out->addrs[0]);
 	list_addrs(out->addrs, out->n, text, sizeof(text));
-	if (addrs_same_set(out->addrs, out->n, r->held, r->n_held)) {
-		out->action = IPAM_KEEP;
-		out->reason = REASON_Kept;
-		const struct config_pool *last =
-			ipam_pool_of(c->ipam, &out->addrs[out->n - 1])->conf;
-		snprintf(out->message, sizeof(out->message), "%s%s of pool %s%s%s", kept, text,
-		         out->pool->name, last == out->pool ? "" : " and pool ",
-		         last == out->pool ? "" : last->name);
+	if (stays == out->n && stays == r->n_held) {
+		if (!choice_retain(c, text))
+			say_kept(c, text);
+	} else if (stays == out->n && is_surplus(c)) {
+		if (r->hands_over)
+			keep_all(c, text);
+		else
+			say_released(c, text);
 	} else {
 		out->action = stays == r->n_held ? IPAM_ASSIGN : IPAM_MOVE;
 		out->reason = REASON_Assigned;
-		snprintf(out->message, sizeof(out->message), "%s%s from pool %s", given, text,
-		         out->pool->name);
+		snprintf(out->message, sizeof(out->message), "%s%s from pool %s",
+		         choice_is_external(c) ? KUBE_CONFIRMS_ASSIGNED : "assigned ", text,
+		         out->pool ? out->pool->name : "");
+		if (choice_pool(c) != c->asked_pool)
+			note_request(c);
+		if (out->renumbers)
+			leave_for_a_while(c);
 	}
 	note_missing(c);
 }
@@ -532,7 +574,7 @@ static bool is_settled(struct choice *c)
 		answer_held(r, out);
 		return true;
 	case IPAM_WISH_NONE:
-		if (is_external(c)) {
+		if (choice_is_external(c)) {
 			ipam_judge_written(c->ipam->config, r, out);
 			return true;
 		}
@@ -543,7 +585,7 @@ static bool is_settled(struct choice *c)
 			answer_held(r, out);
 		return true;
 	case IPAM_WISH_ADDRESS:
-		if (is_external(c))
+		if (choice_is_external(c))
 			return is_foreign_record(c);
 		out->hands_off = is_foreign(c);
 		return out->hands_off;
@@ -572,15 +614,7 @@ void ipam_decide(const struct ipam *ipam, const char *key, const struct ipam_req
 	for (size_t i = 0; r->pool && i < ipam->n_pools; i++)
 		if (!strcmp(ipam->pools[i].conf->name, r->pool))
 			c.asked_pool = &ipam->pools[i];
-	if (r->pool && !c.asked_pool) {
-		refuse(&c, REASON_NoSuchPool, "pool %.100s was asked for, but does not exist",
-		       r->pool);
-		return;
-	}
-	if (c.asked_pool && !is_for_use(&c, c.asked_pool)) {
-		refuse_use(&c, c.asked_pool);
-		return;
-	}
+	c.stays = r->pool && r->honoured && r->n_held > 0;
 	if (choose(&c))
 		conclude(&c);
 }

@@ -81,6 +81,7 @@ void ipam_external_request_of(const struct kube_service *s, const char *class, b
 		r.wish = IPAM_WISH_NONE;
 	if (r.wish == IPAM_WISH_ADDRESS) {
 		r.pool = xstrdup_null(s->external_pool);
+		ipam_read_honoured(s, IPAM_CONDITION_EXTERNAL, &r);
 		ipam_read_families(s, &r);
 		find_problem(s, enabled, &r);
 	}

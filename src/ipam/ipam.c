@@ -81,7 +81,7 @@ const struct configuration *ipam_configuration(const struct ipam *ipam)
 
 struct ipam_pool *ipam_pool_of(const struct ipam *ipam, const struct addr *a)
 {
-	const struct config_pool *conf = configuration_pool_of(ipam->config, a);
+	const struct config_pool *conf = configuration_giving_pool_of(ipam->config, a);
 	return conf ? &ipam->pools[ipam->position[conf - ipam->config->pools]] : NULL;
 }
 
@@ -123,14 +123,14 @@ static struct ipam_service *service_get(struct ipam *ipam, const char *key)
 	return s;
 }
 
-static bool hold_one(struct ipam *ipam, const char *key, const struct addr *a)
+static bool hold_one(struct ipam *ipam, const char *key, const struct addr *a, bool any)
 {
 	struct ipam_pool *pool = ipam_pool_of(ipam, a);
 	struct ipam_holding *h = holding_find(ipam, a);
 
 	if (h)
 		return !strcmp(h->service->key, key);
-	if (!pool)
+	if (!pool && !any && !configuration_retained_of(ipam->config, a))
 		return false;
 	struct ipam_service *s = service_get(ipam, key);
 	size_t f = ipam_family_index(a->family);
@@ -140,6 +140,8 @@ static bool hold_one(struct ipam *ipam, const char *key, const struct addr *a)
 	HASH_ADD(hh, ipam->holdings, addr, sizeof(h->addr), h);
 	ARRAY_RESERVE(s->held, s->cap, s->n + 1);
 	s->held[s->n++] = *a;
+	if (!pool)
+		return true;
 	pool->used[f]++;
 	pool->used_usable[f] += runs_usable(&pool->runs[f], a);
 	runs_take(&pool->runs[f], a);
@@ -150,7 +152,15 @@ size_t ipam_hold(struct ipam *ipam, const char *key, const struct addr *addrs, s
 {
 	size_t held = 0;
 	for (size_t i = 0; i < n; i++)
-		held += hold_one(ipam, key, &addrs[i]);
+		held += hold_one(ipam, key, &addrs[i], false);
+	return held;
+}
+
+size_t ipam_hold_any(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n)
+{
+	size_t held = 0;
+	for (size_t i = 0; i < n; i++)
+		held += hold_one(ipam, key, &addrs[i], true);
 	return held;
 }
 
@@ -162,6 +172,8 @@ static void let_go(struct ipam *ipam, const struct addr *a)
 
 	HASH_DEL(ipam->holdings, h);
 	free(h);
+	if (!pool)
+		return;
 	pool->used[f]--;
 	pool->used_usable[f] -= runs_usable(&pool->runs[f], a);
 	runs_give(&pool->runs[f], a);

@@ -44,6 +44,11 @@ static inline size_t ipam_family_index(uint8_t family)
 }
 
 struct ipam_pool *ipam_pool_of(const struct ipam *ipam, const struct addr *a);
+/* In a message about an address that stays though its pool is another than the one asked for; the pool's name follows. */
+#define IPAM_GIVEN_FOR " given for the request for pool "
+
+/* Whether what is asked for is what the condition of this type says that it was honoured. */
+void ipam_read_honoured(const struct kube_service *s, const char *type, struct ipam_request *r);
 void ipam_read_families(const struct kube_service *s, struct ipam_request *r);
 bool ipam_is_our_class(const struct kube_service *s, const char *class);
 /* Of a Service that names no pool for external IPs: what there is to take back, and to say of those written by hand. */

@@ -144,6 +144,40 @@ static void read_status(const struct kube_service *s, struct ipam_request *r)
 			r->assigned_by_us = !strcmp(s->conditions[i].status, "True");
 }
 
+/* "… from pool lan", "… of pool lan, which …", "… when pool lan was asked for": after @words comes the name. */
+static bool names_pool(const char *message, const char *words, const char *pool, bool *ret_same)
+{
+	const char *at = strstr(message, words);
+	size_t n = strlen(pool);
+
+	if (!at)
+		return false;
+	at += strlen(words);
+	*ret_same = !strncmp(at, pool, n) && strchr(",; ", at[n]);
+	return true;
+}
+
+bool ipam_message_honours(const char *message, const char *pool)
+{
+	static const char *const words[] = { IPAM_GIVEN_FOR, " from pool ", " of pool " };
+	bool same = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (names_pool(message, words[i], pool, &same))
+			return same;
+	return false;
+}
+
+void ipam_read_honoured(const struct kube_service *s, const char *type, struct ipam_request *r)
+{
+	for (size_t i = 0; r->pool && i < s->n_conditions; i++) {
+		const struct kube_condition *c = &s->conditions[i];
+		if (!strcmp(c->type, type))
+			r->honoured = !strcmp(c->status, "True") &&
+			              ipam_message_honours(c->message, r->pool);
+	}
+}
+
 bool ipam_is_our_class(const struct kube_service *s, const char *class)
 {
 	return class ? s->load_balancer_class && !strcmp(s->load_balancer_class, class)
@@ -164,6 +198,7 @@ void ipam_request_of(const struct kube_service *s, const char *class,
 		r.wish = IPAM_WISH_DELETING;
 	if (r.wish == IPAM_WISH_ADDRESS) {
 		read_wishes(s, &r);
+		ipam_read_honoured(s, IPAM_CONDITION, &r);
 		ipam_read_families(s, &r);
 	}
 	*ret_request = r;

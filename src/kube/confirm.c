@@ -5,7 +5,7 @@
  * counts as far as the condition names the same.
  *
  * The addresses open the condition's message, before anything that a user may have written, whatever the condition's status:
- * "assigned external IP 192.0.2.1, 2001:db8::1 from pool edge", "keeps external IP 192.0.2.1; pool x was asked for, but …".
+ * "assigned external IP 192.0.2.1, 2001:db8::1 from pool edge", "spec.externalIPs keeps 192.0.2.1; pool x was asked for, but …".
  */
 #include "config.h"
 
@@ -16,7 +16,8 @@
 
 static const char *after_opening(const char *message)
 {
-	static const char *const openings[] = { KUBE_CONFIRMS_ASSIGNED, KUBE_CONFIRMS_KEPT };
+	static const char *const openings[] = { KUBE_CONFIRMS_ASSIGNED, KUBE_CONFIRMS_KEPT,
+		                                KUBE_CONFIRMS_FAILED };
 
 	for (size_t i = 0; i < ARRAY_LEN(openings); i++)
 		if (!strncmp(message, openings[i], strlen(openings[i])))

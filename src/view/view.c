@@ -333,7 +333,8 @@ int view_load_configuration(struct view *v, const struct kube_config_map *map, s
 	if (!text)
 		return err_set(e, -EINVAL, ERR_CONFIG, "ConfigMap %s has no key \"%s\"",
 		               kube_key(&map->meta), CONFIG_MAP_KEY);
-	int r = configuration_parse(text, strlen(text), &c, &errors, &warnings);
+	int r = configuration_parse_published(
+		text, kube_labels_get(&map->data, CONFIG_MAP_RETAINED), &c, &errors, &warnings);
 	if (r < 0 && errors.n)
 		return err_set(e, r, ERR_CONFIG, "ConfigMap %s, line %u: %s: %s",
 		               kube_key(&map->meta), errors.items[0].line, errors.items[0].path,

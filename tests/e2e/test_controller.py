@@ -387,8 +387,9 @@ def test_a_configuration_that_changes_moves_nobody_by_itself(lab: Lab) -> None:
     smaller = "address-pools:\n- {name: renamed, protocol: layer2, addresses: [192.168.1.245-192.168.1.250]}\n"
     configure(lab, smaller)
     wait_active(lab, smaller)
-    said = wait_condition(lab, "low", "ForeignAddress")
+    said = wait_condition(lab, "low", "Retained")
     assert "192.168.1.240 is in no pool" in said["message"]
+    assert "Retained" in wait_for("the Event", lambda: "Retained" in events(lab, "low") and events(lab, "low"))
     create(lab, "new")
     wait_addresses(lab, "new", "192.168.1.245")
     assert (lab.addresses("low"), lab.addresses("high")) == (["192.168.1.240"], ["192.168.1.250"])

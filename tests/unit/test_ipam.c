@@ -121,8 +121,8 @@ static const struct {
 	  "keeps 192.168.1.242 of pool b-lan" },
 	{ "holders keep what is not assigned automatically", "", "4", "", "", "172.16.0.1",
 	  IPAM_KEEP, REASON_Kept, "172.16.0.1", "" },
-	{ "holders keep buggy addresses", "", "4", "", "", "10.9.0.255", IPAM_KEEP, REASON_Kept,
-	  "10.9.0.255", "" },
+	{ "holders keep buggy addresses", "", "4", "", "", "10.9.0.255", IPAM_KEEP, REASON_Retained,
+	  "10.9.0.255", "pool buggy no longer gives 10.9.0.255" },
 	{ "nothing asked of a pool for external IPs",
 	  "x/a=192.168.7.7 x/b=192.168.1.240 x/c=192.168.1.241 x/d=192.168.1.242 x/e=10.0.0.1 "
 	  "x/f=10.0.0.2",
@@ -134,8 +134,8 @@ static const struct {
 	{ "a pool for both", "", "4", "", "any-use", "", IPAM_ASSIGN, REASON_Assigned,
 	  "198.51.101.0", "" },
 	{ "holders keep what is no longer for them", "", "4", "", "", "198.51.100.1", IPAM_KEEP,
-	  REASON_Kept, "198.51.100.1", "" },
-	{ "and one address has to do", "", "46", "", "", "198.51.100.1", IPAM_KEEP, REASON_Kept,
+	  REASON_Retained, "198.51.100.1", "pool external is no longer for load balancers" },
+	{ "and one address has to do", "", "46", "", "", "198.51.100.1", IPAM_KEEP, REASON_Retained,
 	  "198.51.100.1", "" },
 	{ "unless both are needed", "", "46+", "", "", "198.51.100.1", IPAM_FAIL,
 	  REASON_PoolExhausted, "198.51.100.1", "external is not for this use" },
@@ -236,8 +236,25 @@ static const struct {
 	  "203.0.113.9", "203.0.113.9 is in no pool" },
 	{ "half foreign", "", "46", "", "", "203.0.113.9,fd00::1", IPAM_FAIL, REASON_ForeignAddress,
 	  "203.0.113.9,fd00::1", "" },
-	{ "two of one family", "", "4", "", "", "192.168.1.240,192.168.1.241", IPAM_FAIL,
-	  REASON_ForeignAddress, "192.168.1.240,192.168.1.241", "two IPv4 addresses" },
+	{ "foreign, and a pool asked for", "", "4", "", "a-manual", "203.0.113.9", IPAM_MOVE,
+	  REASON_Assigned, "172.16.0.0", "" },
+	{ "foreign, and an address asked for", "", "4", "192.168.1.241", "", "203.0.113.9",
+	  IPAM_MOVE, REASON_Assigned, "192.168.1.241", "" },
+	{ "foreign, and nothing that it may have asked for", "", "4", "", "nowhere", "203.0.113.9",
+	  IPAM_FAIL, REASON_NoSuchPool, "203.0.113.9", "the status keeps 203.0.113.9" },
+	{ "half foreign, and ours asked for", "", "4", "192.168.1.240", "",
+	  "203.0.113.9,192.168.1.240", IPAM_RELEASE, REASON_Kept, "192.168.1.240",
+	  "gives up 203.0.113.9" },
+	{ "two of one family", "", "4", "", "", "192.168.1.241,192.168.1.240", IPAM_RELEASE,
+	  REASON_Kept, "192.168.1.241",
+	  "keeps 192.168.1.241 of pool b-lan and gives up 192.168.1.240" },
+	{ "two of one family, the second asked for", "", "4", "192.168.1.240", "",
+	  "192.168.1.241,192.168.1.240", IPAM_RELEASE, REASON_Kept, "192.168.1.240",
+	  "gives up 192.168.1.241" },
+	{ "two of one family and of two pools", "", "4", "", "", "192.168.1.241,10.0.0.1",
+	  IPAM_RELEASE, REASON_Kept, "192.168.1.241", "gives up 10.0.0.1" },
+	{ "twice in statuses, and a pool asked for", "shop/web=192.168.1.241", "4", "", "a-manual",
+	  "192.168.1.241", IPAM_MOVE, REASON_Assigned, "172.16.0.0", "" },
 	{ "twice in statuses", "shop/web=192.168.1.241", "4", "", "", "192.168.1.241", IPAM_FAIL,
 	  REASON_AddressShared, "192.168.1.241", "shop/web, which came first" },
 };
@@ -346,6 +363,143 @@ static void test_turns(void **state)
 			int c = ipam_order_cmp(&order[i], &order[k]);
 			assert_int_equal(c < 0 ? -1 : c > 0, i < k ? -1 : i > k);
 		}
+}
+
+/* What is retained belongs to its Service, and is given to nobody. */
+static void test_retained_is_taken(void **state)
+{
+	struct ipam *ipam = ipam_of(world);
+	struct ipam_request r = request("4", "203.0.113.9", "", "");
+	struct ipam_decision d;
+	struct addr a = addr("203.0.113.9");
+
+	(void)state;
+	ipam_hold_any(ipam, "x/first", &a, 1);
+	ipam_decide(ipam, "me/me", &r, &d);
+	assert_int_equal(d.reason, REASON_AddressTaken);
+	ipam_release(ipam, "x/first");
+	ipam_decide(ipam, "me/me", &r, &d);
+	assert_int_equal(d.reason, REASON_AddressOutsidePools);
+	ipam_request_fini(&r);
+	ipam_free(ipam);
+}
+
+/*
+ * Edits of the pools: who has an address keeps it, whatever was asked for when it was given.  Each Service holds what the
+ * condition's message names, and asks for @pool.
+ */
+static void test_edits_move_nobody(void **state)
+{
+	static const struct {
+		const char *what, *pools, *families, *held, *pool, *message;
+		enum ipam_action action;
+		enum reason reason;
+		const char *addrs, *says;
+	} rows[] = {
+		{ "split", "lan: 10.0.0.100-10.0.0.180, lan2: 10.0.0.181-10.0.0.250", "4",
+		  "10.0.0.200", "lan", "assigned 10.0.0.200 from pool lan", IPAM_KEEP, REASON_Kept,
+		  "10.0.0.200", "of pool lan2, given for the request for pool lan" },
+		{ "split, as said since", "lan: 10.0.0.100-10.0.0.180, lan2: 10.0.0.181-10.0.0.250",
+		  "4", "10.0.0.200", "lan",
+		  "keeps 10.0.0.200 of pool lan2, given for the request for pool lan", IPAM_KEEP,
+		  REASON_Kept, "10.0.0.200", "" },
+		{ "split, and the Service asks for another",
+		  "lan: 10.0.0.100-10.0.0.180, lan2: 10.0.0.181-10.0.0.250", "4", "10.0.0.200",
+		  "lan2", "assigned 10.0.0.200 from pool lan", IPAM_KEEP, REASON_Kept, "10.0.0.200",
+		  "of pool lan2" },
+		{ "the Service asks for another",
+		  "lan: 10.0.0.100-10.0.0.180, lan2: 10.0.0.181-10.0.0.250", "4", "10.0.0.110",
+		  "lan2", "assigned 10.0.0.110 from pool lan", IPAM_MOVE, REASON_Assigned,
+		  "10.0.0.181", "from pool lan2" },
+		{ "a name that begins alike", "lan: 10.0.0.0/28, lan2: 10.0.1.0/28", "4",
+		  "10.0.1.5", "lan", "assigned 10.0.1.5 from pool lan2", IPAM_MOVE, REASON_Assigned,
+		  "10.0.0.0", "" },
+		{ "never honoured", "lan: 10.0.0.0/28, lan2: 10.0.1.0/28", "4", "10.0.1.5", "lan",
+		  "pool lan was asked for, but does not exist; the status keeps 10.0.1.5",
+		  IPAM_MOVE, REASON_Assigned, "10.0.0.0", "" },
+		{ "renamed", "new: 10.0.0.0/28", "4", "10.0.0.5", "old",
+		  "assigned 10.0.0.5 from pool old", IPAM_KEEP, REASON_Kept, "10.0.0.5",
+		  "of pool new, given for the request for pool old" },
+		{ "swapped", "b: 10.0.0.0/28, a: 10.0.1.0/28", "4", "10.0.0.5", "a",
+		  "assigned 10.0.0.5 from pool a", IPAM_KEEP, REASON_Kept, "10.0.0.5", "" },
+		{ "moved to a pool for another use",
+		  "lan: 10.0.0.0/28, ext: 10.0.1.0/28 external-ip", "4", "10.0.1.5", "lan",
+		  "assigned 10.0.1.5 from pool lan", IPAM_KEEP, REASON_Retained, "10.0.1.5",
+		  "pool ext is no longer for load balancers" },
+		{ "use taken away", "lan: 10.0.0.0/28 external-ip", "4", "10.0.0.5", "lan",
+		  "assigned 10.0.0.5 from pool lan", IPAM_KEEP, REASON_Retained, "10.0.0.5", "" },
+		{ "shrunk", "lan: 10.0.0.0/30", "4", "10.0.0.5", "",
+		  "assigned 10.0.0.5 from pool lan", IPAM_KEEP, REASON_Retained, "10.0.0.5",
+		  "10.0.0.5 is in no pool any more" },
+		{ "shrunk, asked for", "lan: 10.0.0.0/30", "4", "10.0.0.5", "lan",
+		  "assigned 10.0.0.5 from pool lan", IPAM_KEEP, REASON_Retained, "10.0.0.5",
+		  "given for the request for pool lan;" },
+		{ "removed, asked for", "", "4", "10.0.0.5", "lan",
+		  "assigned 10.0.0.5 from pool lan", IPAM_KEEP, REASON_Retained, "10.0.0.5", "" },
+		{ "removed, half of it", "lan: 10.0.0.0/28", "46+", "10.0.0.5,fd00::1", "lan",
+		  "assigned 10.0.0.5, fd00::1 from pool lan", IPAM_KEEP, REASON_Retained,
+		  "10.0.0.5,fd00::1", "fd00::1 is in no pool" },
+		{ "removed, and one family has to do", "", "46", "10.0.0.5", "lan",
+		  "assigned 10.0.0.5 from pool lan", IPAM_KEEP, REASON_Retained, "10.0.0.5", "" },
+		{ "retained, and another pool asked for", "new: 10.0.1.0/28", "4", "10.0.0.5",
+		  "new",
+		  "keeps 10.0.0.5, given for the request for pool lan; 10.0.0.5 is in no pool any more",
+		  IPAM_MOVE, REASON_Assigned, "10.0.1.0", "" },
+		{ "taken in", "lan: 10.0.0.0/30 renumber", "4", "10.0.0.5", "lan",
+		  "assigned 10.0.0.5 from pool lan", IPAM_MOVE, REASON_Assigned, "10.0.0.0",
+		  "from pool lan" },
+		{ "taken in by another name", "new: 10.0.1.0/30 renumber", "4", "10.0.0.5", "lan",
+		  "assigned 10.0.0.5 from pool lan", IPAM_MOVE, REASON_Assigned, "10.0.1.0",
+		  "from pool new, given for the request for pool lan" },
+		{ "taken in after a split",
+		  "lan: 10.0.0.100-10.0.0.180 renumber, lan2: 10.0.0.181-10.0.0.250", "4",
+		  "10.0.0.200", "lan", "assigned 10.0.0.200 from pool lan", IPAM_MOVE,
+		  REASON_Assigned, "10.0.0.100", "" },
+		{ "not taken in by a pool that is not asked for",
+		  "lan: 10.0.0.0/30, other: 10.0.1.0/30 renumber", "4", "10.0.0.5", "lan",
+		  "assigned 10.0.0.5 from pool lan", IPAM_KEEP, REASON_Retained, "10.0.0.5", "" },
+		{ "in place, so not taken in", "lan: 10.0.0.0/28 renumber", "4", "10.0.0.5", "",
+		  "assigned 10.0.0.5 from pool lan", IPAM_KEEP, REASON_Kept, "10.0.0.5", "" },
+		{ "no room to be taken in", "lan: 10.0.0.9/32 renumber", "4", "10.0.0.5", "",
+		  "assigned 10.0.0.5 from pool lan", IPAM_KEEP, REASON_Retained, "10.0.0.5", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup(buf_fini) struct buf yaml = BUF_INIT;
+		cleanup_free char *pools = xstrdup(rows[i].pools);
+		char *save = NULL;
+
+		buf_puts(&yaml, "address-pools:");
+		for (char *w = strtok_r(pools, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
+			char name[16], range[64], more[16] = "";
+			assert_true(sscanf(w, " %15[^:]: %63s %15s", name, range, more) >= 2);
+			buf_printf(&yaml, "\n- {name: %s, protocol: layer2, addresses: [%s]%s%s}",
+			           name, range,
+			           !strcmp(more, "external-ip") ? ", use: external-ip" : "",
+			           !strcmp(more, "renumber") ? ", renumber: true" : "");
+		}
+		struct ipam *ipam = ipam_of(buf_str(&yaml));
+		struct ipam_request r = request(rows[i].families, "", rows[i].pool, rows[i].held);
+		struct ipam_decision d;
+		struct addr taken = addr("10.0.0.9");
+
+		r.assigned_by_us = true;
+		r.renumber = IPAM_RENUMBER_AT_ONCE;
+		r.honoured = r.pool && ipam_message_honours(rows[i].message, r.pool);
+		ipam_hold(ipam, "x/other", &taken, 1);
+		ipam_hold_any(ipam, "me/me", r.held, r.n_held);
+		ipam_decide(ipam, "me/me", &r, &d);
+		if (d.action != rows[i].action || d.reason != rows[i].reason ||
+		    strcmp(text_of(&d), rows[i].addrs) != 0 || !strstr(d.message, rows[i].says))
+			fail_msg("%s: %s %s \"%s\" %s", rows[i].what, ipam_action_name(d.action),
+			         reason_name(d.reason), text_of(&d), d.message);
+		/* What is said now is as good a witness as what was said before. */
+		if (r.pool && d.action == IPAM_KEEP && !ipam_message_honours(d.message, r.pool))
+			fail_msg("%s: not honoured: %s", rows[i].what, d.message);
+		ipam_request_fini(&r);
+		ipam_free(ipam);
+	}
 }
 
 static void test_wishes(void **state)
@@ -834,6 +988,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_edits_move_nobody),
+		cmocka_unit_test(test_retained_is_taken),
 		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_letting_go),
 		cmocka_unit_test(test_turns),

@@ -326,7 +326,7 @@ static const struct external_row {
 	  "\"fairlead.io/external-ips\":\"nowhere\"," RECORD("203.0.113.5"),
 	  NODE_PORT HAS("\"203.0.113.5\""),
 	  SAID("False", "NoSuchPool",
-	       "keeps external IP 203.0.113.5; pool nowhere was asked for, but does not exist"),
+	       "spec.externalIPs keeps 203.0.113.5; pool nowhere was asked for, but does not exist"),
 	  IPAM_FAIL, REASON_NoSuchPool, false, NO_PATCH },
 	{ "keeps, unsaid", ASKS "," RECORD("203.0.113.5"), NODE_PORT HAS("\"203.0.113.5\""), "",
 	  IPAM_KEEP, REASON_Kept, true, NO_PATCH },

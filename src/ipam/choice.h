@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_IPAM_CHOICE_H
+#define FAIRLEAD_IPAM_CHOICE_H
+
+/* One decision in the making: decide.c chooses and answers, stays.c knows what an edit of the pools must not take away. */
+
+#include "ipam/ipam.h"
+
+struct choice {
+	const struct ipam *ipam;
+	const char *key;
+	const struct ipam_request *r;
+	const struct ipam_pool *asked_pool;
+	bool stays; /* the pool asked for was honoured by what is held: not asked for again */
+	struct addr pick[IPAM_ADDRS_MAX]; /* [0] IPv4, [1] IPv6; none: not chosen */
+	struct ipam_decision *out;
+};
+
+bool choice_is_external(const struct choice *c);
+bool choice_is_for_use(const struct choice *c, const struct ipam_pool *pool);
+bool choice_is_automatic(const struct choice *c, const struct ipam_pool *pool);
+/* Does the object hold it?  Do the books say that it is this Service's? */
+bool choice_is_held(const struct ipam_request *r, const struct addr *a);
+bool choice_is_mine(const struct choice *c, const struct addr *a);
+bool choice_wants(const struct ipam_request *r, uint8_t family);
+struct addr *choice_pick(struct choice *c, uint8_t family);
+bool choice_has_any(const struct choice *c);
+/* Of each family that is wanted. */
+bool choice_is_complete(struct choice *c);
+/* The pool of what was chosen so far; NULL: nothing, or what is in no pool any more. */
+const struct ipam_pool *choice_pool(const struct choice *c);
+/* Takes the lowest free address of the pool for each family that lacks one.  True if none lacks one now. */
+bool choice_take_free(struct choice *c, const struct ipam_pool *pool);
+/* The same, all or nothing. */
+bool choice_take_all_free(struct choice *c, const struct ipam_pool *pool);
+
+/* Chooses addresses of a pool that takes the Service in.  False if there is none, or it is not to be done now. */
+bool choice_renumber(struct choice *c);
+/* Says, of the addresses chosen, that and why they are retained.  False if they are where they belong. */
+bool choice_retain(struct choice *c, const char *addrs);
+
+#endif

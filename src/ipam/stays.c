@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What stays.  No edit of the pools takes an address in use away: if its pool is gone, smaller, for another use or more
+ * particular than before, the Service is told that its address is retained.  It goes when the Service asks for something
+ * else, or when the administrator lets a pool take it in (renumber), for which the controller has a pace.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "ipam/choice.h"
+
+/* ---- the choice ---- */
+
+bool choice_is_external(const struct choice *c)
+{
+	return c->r->use == CONFIG_USE_EXTERNAL_IP;
+}
+
+bool choice_is_for_use(const struct choice *c, const struct ipam_pool *pool)
+{
+	return pool->conf->uses & c->r->use;
+}
+
+bool choice_is_automatic(const struct choice *c, const struct ipam_pool *pool)
+{
+	return pool->conf->auto_assign && choice_is_for_use(c, pool);
+}
+
+bool choice_is_held(const struct ipam_request *r, const struct addr *a)
+{
+	return addrs_contain(r->held, r->n_held, a);
+}
+
+bool choice_is_mine(const struct choice *c, const struct addr *a)
+{
+	const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
+
+	return holder && !strcmp(holder->key, c->key);
+}
+
+bool choice_wants(const struct ipam_request *r, uint8_t family)
+{
+	for (size_t i = 0; i < r->n_families; i++)
+		if (r->families[i] == family)
+			return true;
+	return false;
+}
+
+struct addr *choice_pick(struct choice *c, uint8_t family)
+{
+	return &c->pick[ipam_family_index(family)];
+}
+
+bool choice_has_any(const struct choice *c)
+{
+	return !addr_is_none(&c->pick[0]) || !addr_is_none(&c->pick[1]);
+}
+
+bool choice_is_complete(struct choice *c)
+{
+	for (size_t i = 0; i < c->r->n_families; i++)
+		if (addr_is_none(choice_pick(c, c->r->families[i])))
+			return false;
+	return true;
+}
+
+const struct ipam_pool *choice_pool(const struct choice *c)
+{
+	for (size_t f = 0; f < IPAM_ADDRS_MAX; f++)
+		if (!addr_is_none(&c->pick[f]))
+			return ipam_pool_of(c->ipam, &c->pick[f]);
+	return NULL;
+}
+
+bool choice_take_free(struct choice *c, const struct ipam_pool *pool)
+{
+	for (size_t i = 0; i < c->r->n_families; i++) {
+		struct addr *pick = choice_pick(c, c->r->families[i]);
+		if (addr_is_none(pick))
+			runs_first(&pool->runs[ipam_family_index(c->r->families[i])], pick);
+	}
+	return choice_is_complete(c);
+}
+
+bool choice_take_all_free(struct choice *c, const struct ipam_pool *pool)
+{
+	struct addr before[IPAM_ADDRS_MAX];
+
+	memcpy(before, c->pick, sizeof(before));
+	if (choice_take_free(c, pool))
+		return true;
+	memcpy(c->pick, before, sizeof(before));
+	return false;
+}
+
+/* ---- retained ---- */
+
+/* Would its pool give it for this use? */
+static bool is_in_place(const struct choice *c, const struct addr *a)
+{
+	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a);
+
+	return pool && choice_is_for_use(c, pool) &&
+	       runs_usable(&pool->runs[ipam_family_index(a->family)], a);
+}
+
+static void explain(const struct choice *c, const struct addr *a, char *out, size_t size)
+{
+	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a);
+
+	if (!pool)
+		snprintf(out, size, "%s is in no pool any more", addr_str(a));
+	else if (!choice_is_for_use(c, pool))
+		snprintf(out, size, "pool %s is no longer for %s", pool->conf->name,
+		         choice_is_external(c) ? "external IPs" : "load balancers");
+	else
+		snprintf(out, size, "pool %s no longer gives %s", pool->conf->name, addr_str(a));
+}
+
+bool choice_retain(struct choice *c, const char *addrs)
+{
+	struct ipam_decision *out = c->out;
+	const struct addr *retained = NULL;
+	char why[256];
+
+	for (size_t i = 0; i < out->n && !retained; i++)
+		if (!is_in_place(c, &out->addrs[i]))
+			retained = &out->addrs[i];
+	if (!retained)
+		return false;
+	out->action = IPAM_KEEP;
+	out->reason = REASON_Retained;
+	explain(c, retained, why, sizeof(why));
+	snprintf(out->message, sizeof(out->message),
+	         "%s%s%s%.100s; %s: bring it back, or let a pool take the Service in (renumber)",
+	         choice_is_external(c) ? KUBE_CONFIRMS_KEPT : "keeps ", addrs,
+	         c->r->pool ? "," IPAM_GIVEN_FOR : "", c->r->pool ? c->r->pool : "", why);
+	return true;
+}
+
+/* ---- renumber ---- */
+
+/* "shop/web" or "shop/web (external IPs)" */
+static bool is_named(const struct config_pool *pool, const char *key)
+{
+	size_t n = strcspn(key, " ");
+
+	for (size_t i = 0; i < pool->n_renumber_services; i++)
+		if (strlen(pool->renumber_services[i]) == n &&
+		    !strncmp(pool->renumber_services[i], key, n))
+			return true;
+	return pool->n_renumber_services == 0;
+}
+
+/* Where what is held belongs no more, or was asked for from another pool. */
+static bool is_displaced(const struct choice *c)
+{
+	for (size_t i = 0; i < c->r->n_held; i++) {
+		const struct addr *a = &c->r->held[i];
+		bool elsewhere = c->asked_pool && ipam_pool_of(c->ipam, a) != c->asked_pool;
+		if (choice_is_mine(c, a) && ipam_is_confirmed(c->r, a) &&
+		    choice_wants(c->r, a->family) && (elsewhere || !is_in_place(c, a)))
+			return true;
+	}
+	return false;
+}
+
+/* What it holds of the pool already stays. */
+static bool try_pool(struct choice *c, const struct ipam_pool *pool)
+{
+	struct addr before[IPAM_ADDRS_MAX];
+
+	memcpy(before, c->pick, sizeof(before));
+	for (size_t i = 0; i < c->r->n_held; i++) {
+		const struct addr *a = &c->r->held[i];
+		if (choice_is_mine(c, a) && ipam_pool_of(c->ipam, a) == pool && is_in_place(c, a) &&
+		    choice_wants(c->r, a->family))
+			*choice_pick(c, a->family) = *a;
+	}
+	if (choice_take_free(c, pool))
+		return true;
+	memcpy(c->pick, before, sizeof(before));
+	return false;
+}
+
+bool choice_renumber(struct choice *c)
+{
+	bool found = false;
+
+	if (c->r->n_asked > 0 || !is_displaced(c))
+		return false;
+	for (size_t i = 0; i < c->ipam->n_pools && !found; i++) {
+		const struct ipam_pool *pool = &c->ipam->pools[i];
+		bool fits = c->asked_pool ? pool == c->asked_pool && choice_is_for_use(c, pool)
+		                          : choice_is_automatic(c, pool);
+		found = fits && pool->conf->renumber && is_named(pool->conf, c->key) &&
+		        try_pool(c, pool);
+	}
+	c->out->renumbers = found;
+	if (found && c->r->renumber != IPAM_RENUMBER_LATER)
+		return true;
+	memset(c->pick, 0, sizeof(c->pick));
+	return false;
+}
