@@ -321,6 +321,34 @@ const char *ifaces_kernel_answers(const struct ifaces *i, const struct iface *if
 	return NULL;
 }
 
+static bool has_subnet(const struct iface *iface, const struct prefix *p)
+{
+	for (size_t s = 0; s < iface->n_subnets; s++)
+		if (iface->subnets[s].prefix.len == p->len &&
+		    prefix_contains(p, &iface->subnets[s].own))
+			return true;
+	return false;
+}
+
+/* The one that ifaces_find() prefers of those that have the very subnet. */
+static const struct iface *first_of(const struct ifaces *i, const struct prefix *p)
+{
+	const struct iface *first = NULL;
+	for (size_t n = 0; n < i->n; n++)
+		if (has_subnet(&i->list[n], p) && (!first || goes_before(&i->list[n], first)))
+			first = &i->list[n];
+	return first;
+}
+
+bool ifaces_is_spare(const struct ifaces *i, int index)
+{
+	for (size_t n = 0; n < i->n; n++)
+		for (size_t s = 0; s < i->list[n].n_subnets && i->list[n].index == index; s++)
+			if (first_of(i, &i->list[n].subnets[s].prefix) == &i->list[n])
+				return false;
+	return true;
+}
+
 bool ifaces_serves(const struct ifaces *i, const struct iface *iface, const struct addr_range *r)
 {
 	for (size_t s = 0; s < iface->n_subnets; s++) {

@@ -71,6 +71,8 @@ bool ifaces_eq(const struct ifaces *a, const struct ifaces *b);
  * first.  NULL if none does.
  */
 const struct iface *ifaces_find(const struct ifaces *i, const struct addr *a);
+/* Each subnet of the interface is another one's, too, and ifaces_find() has that one for it. */
+bool ifaces_is_spare(const struct ifaces *i, int index);
 /* Part of the range lies in a subnet of @iface, which is the interface that ifaces_find() has for that subnet. */
 bool ifaces_serves(const struct ifaces *i, const struct iface *iface, const struct addr_range *r);
 

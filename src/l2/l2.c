@@ -214,21 +214,10 @@ static void detach(struct l2 *l2, size_t i, int64_t now)
 
 /* ---- what is wanted, and where ---- */
 
-/* The interface of the subnet that this one is in, or of one of its subnets. */
-static bool speaks(const struct l2 *l2, const struct iface *iface)
-{
-	for (size_t s = 0; s < iface->n_subnets; s++) {
-		const struct iface *found = ifaces_find(&l2->ifaces, &iface->subnets[s].own);
-		if (found && found->index == iface->index)
-			return true;
-	}
-	return false;
-}
-
 static void leave_silent(struct l2 *l2, int64_t now)
 {
 	for (size_t i = l2->n_attached; i-- > 0;)
-		if (!speaks(l2, &l2->attached[i]->iface))
+		if (ifaces_is_spare(&l2->ifaces, l2->attached[i]->iface.index))
 			detach(l2, i, now);
 }
 

@@ -71,6 +71,19 @@ static void the_longest_subnet_has_the_address(void **state)
 	legs[1].up = false;
 	assert_ptr_equal(ifaces_find(&both, &a), &legs[0]);
 
+	/* It is spare while the other one serves, but not if it has a subnet of its own, be it part of the first. */
+	legs[0].up = legs[1].up = true;
+	legs[0].in_use = legs[1].in_use = false;
+	assert_false(ifaces_is_spare(&both, 1));
+	assert_true(ifaces_is_spare(&both, 2));
+	legs[0].up = false;
+	assert_true(ifaces_is_spare(&both, 1));
+	assert_false(ifaces_is_spare(&both, 2));
+	legs[0].up = true;
+	add_subnet(&legs[1], "192.168.0.13", 25);
+	assert_false(ifaces_is_spare(&both, 1));
+	assert_false(ifaces_is_spare(&both, 2));
+
 	struct iface other[] = { list[0], list[1] };
 	struct ifaces same = { .list = other, .n = 2 };
 	assert_true(ifaces_eq(&all, &same));
