@@ -22,6 +22,7 @@
 #include "fairlead/buf.h"
 #include "fairlead/configuration.h"
 #include "fairlead/err.h"
+#include "fairlead/limits.h"
 #include "fairlead/metrics.h"
 #include "fairlead/reason.h"
 
@@ -30,8 +31,8 @@ struct bgp;
 
 /* ---- what is wanted ---- */
 
-#define BGP_PEERS_MAX 256
-#define BGP_COMMUNITIES_MAX 64 /* of each kind, on one prefix */
+#define BGP_PEERS_MAX LIMIT_BGP_PEERS
+#define BGP_COMMUNITIES_MAX LIMIT_BGP_COMMUNITIES /* of each kind, on one prefix */
 #define BGP_PASSWORD_MAX CONFIG_PASSWORD_MAX
 #define BGP_NAME_MAX 64
 

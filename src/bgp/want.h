@@ -41,7 +41,7 @@ struct bgp_bfd_profile {
 		minimum_ttl;
 	bool passive, echo;
 };
-#define BGP_BFD_PROFILES_MAX 256
+#define BGP_BFD_PROFILES_MAX LIMIT_BGP_BFD_PROFILES
 void bgp_bfd_profile_init(struct bgp_bfd_profile *p, const char *name);
 
 struct bgp_want {
