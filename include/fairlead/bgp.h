@@ -59,6 +59,11 @@ void bgp_want_refused(struct bgp_want *w, const struct config_peer *peer, const 
 /* A BFD profile for bfdd, named FAIRLEAD-<name> there. */
 int bgp_want_bfd_profile(struct bgp_want *w, const struct config_bfd_profile *p, struct err *e);
 /*
+ * The router id where no peer names one and the node has no IPv4 address, of which bgpd would make one: derived from @name, the
+ * node's, which is the same after every restart.  To be called after the peers.
+ */
+void bgp_want_router_id_of(struct bgp_want *w, const char *name);
+/*
  * Makes the policy classes of the pool's advertisements ready, so that the first Service that uses them costs only its
  * network lines.
  */

@@ -3,7 +3,11 @@
 
 /* The engine's eye on the sessions: the two cheap shows, often while something is down, seldom else. */
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 
@@ -12,6 +16,8 @@
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+
+#define BGP_PORT 179
 
 void engine_sessions_reset(struct bgp *b)
 {
@@ -108,8 +114,7 @@ static void on_summary(struct bgp *b, const char *text, size_t size)
 			lost |= s->state == BGP_SESSION_UNKNOWN;
 			log_change(b, i, before[i]);
 		}
-		bool ask = s->state != BGP_SESSION_ESTABLISHED || b->want->peers[i].bfd_profile;
-		if (!ask || s->state == BGP_SESSION_UNKNOWN || asked == BGP_NEIGHBORS_POLLED_MAX)
+		if (s->state == BGP_SESSION_UNKNOWN || asked == BGP_NEIGHBORS_POLLED_MAX)
 			continue;
 		cleanup_free char *show =
 			xasprintf("do show bgp neighbors %s json", addr_str(&s->address));
@@ -133,6 +138,28 @@ static bool has_password(const struct bgp_peer *p)
 	return false;
 }
 
+/*
+ * What the kernel says of the way to a peer, of which bgpd says only that it tries to connect.  A datagram socket that is
+ * connected sends nothing.
+ */
+static const char *words_of_route(const struct addr *a)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(BGP_PORT) };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(BGP_PORT) };
+	int fd = socket(a->family == 4 ? AF_INET : AF_INET6,
+	                SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return "";
+	memcpy(&in.sin_addr, a->b, sizeof(in.sin_addr));
+	memcpy(&in6.sin6_addr, a->b, sizeof(in6.sin6_addr));
+	int r = a->family == 4 ? connect(fd, (struct sockaddr *)&in, sizeof(in))
+	                       : connect(fd, (struct sockaddr *)&in6, sizeof(in6));
+	bool no_route = r < 0 && (errno == ENETUNREACH || errno == EHOSTUNREACH);
+	close(fd);
+	return no_route ? "this node has no route to it" : "";
+}
+
 bool engine_poll_reply(struct bgp *b, uint32_t tag, uint8_t status, const char *text, size_t size)
 {
 	if (tag == TAG_SUMMARY) {
@@ -148,8 +175,13 @@ bool engine_poll_reply(struct bgp *b, uint32_t tag, uint8_t status, const char *
 	if (status == VTY_SUCCESS && i < b->n_sessions) {
 		const struct bgp_peer *p = &b->want->peers[i].peer;
 		bool password = has_password(p);
-		bgp_session_read_neighbor(text, size, md5_words(&b->md5, password, clock_ms()),
-		                          &b->sessions[i]);
+		bool lacked = b->sessions[i].lacks_next_hop6;
+		const char *hint = md5_words(&b->md5, password, clock_ms());
+		if (!*hint)
+			hint = words_of_route(&b->sessions[i].address);
+		bgp_session_read_neighbor(text, size, hint, &b->sessions[i]);
+		if (lacked != b->sessions[i].lacks_next_hop6)
+			engine_notify(b);
 	}
 	return true;
 }

@@ -3,6 +3,7 @@
 
 #include "bgp/session.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,13 +78,22 @@ static int parse(const char *json, size_t size, struct json_object **ret)
 
 /* ---- the summary ---- */
 
+static void forget_established(struct bgp_session *s)
+{
+	s->lacks_next_hop6 = false;
+	s->hold_ms = s->session_hold_ms = s->began_hold_ms = 0;
+}
+
 static void read_peer(struct json_object *o, struct bgp_session *s, int af)
 {
 	enum bgp_session_state state = state_of(string(o, "state"));
 
 	if (state != BGP_SESSION_UNKNOWN)
 		s->state = state;
-	s->uptime_ms = state == BGP_SESSION_ESTABLISHED ? integer(o, "peerUptimeMsec") : 0;
+	int64_t uptime_ms = state == BGP_SESSION_ESTABLISHED ? integer(o, "peerUptimeMsec") : 0;
+	if (uptime_ms < s->seen_uptime_ms)
+		forget_established(s); /* it is another one */
+	s->uptime_ms = s->seen_uptime_ms = uptime_ms;
 	s->sent[af] = integer(o, "pfxSnt");
 	s->received[af] = integer(o, "pfxRcd");
 	s->resets = integer(o, "connectionsDropped");
@@ -113,6 +123,8 @@ int bgp_session_read_summary(const char *json, size_t size, struct bgp_session *
 		}
 		if (s->state == BGP_SESSION_ESTABLISHED)
 			s->error[0] = 0;
+		else
+			forget_established(s);
 	}
 	json_object_put(root);
 	return 0;
@@ -127,6 +139,25 @@ static void set_text(char *out, size_t size, const char *a, const char *b)
 	for (char *p = out; *p; p++)
 		if (*p < 0x20 || *p > 0x7e)
 			*p = '?';
+}
+
+/* Whose number is wrong, and which it is: bgpd does not say what the router sent. */
+static void add_as_numbers(struct json_object *o, const char *why, bool received,
+                           struct bgp_session *s)
+{
+	char words[96];
+	size_t len = strlen(s->error);
+
+	if (!why || !strstr(why, "Bad Peer AS"))
+		return;
+	if (received)
+		snprintf(words, sizeof(words), "; it expects another AS number than our %lld",
+		         (long long)integer(o, "localAs"));
+	else
+		snprintf(words, sizeof(words),
+		         "; the router's AS number is not the %lld of the configuration",
+		         (long long)integer(o, "remoteAs"));
+	set_text(s->error + len, sizeof(s->error) - len, words, "");
 }
 
 static void read_error(struct json_object *o, const char *hint, struct bgp_session *s)
@@ -152,10 +183,38 @@ static void read_error(struct json_object *o, const char *hint, struct bgp_sessi
 	}
 	if (s->state != BGP_SESSION_SHUTDOWN && !s->error[0] && s->state != BGP_SESSION_ESTABLISHED)
 		set_text(s->error, sizeof(s->error), "the router does not answer", "");
+	add_as_numbers(o, why, due && strstr(due, "received"), s);
 	if (*hint && (s->state == BGP_SESSION_CONNECT || s->state == BGP_SESSION_ACTIVE)) {
 		size_t len = strlen(s->error);
 		set_text(s->error + len, sizeof(s->error) - len, "; ", hint);
 	}
+}
+
+/* Whether a router can send packets to it: not ::, ::ffff:…, or fe80:…, which goes along with a global one only. */
+static bool is_usable_next_hop6(const char *text)
+{
+	struct in6_addr a;
+
+	return text && inet_pton(AF_INET6, text, &a) == 1 && !IN6_IS_ADDR_UNSPECIFIED(&a) &&
+	       !IN6_IS_ADDR_V4MAPPED(&a) && !IN6_IS_ADDR_LINKLOCAL(&a);
+}
+
+static void read_established(struct json_object *o, struct bgp_session *s)
+{
+	const char *global = string(o, "nexthopGlobal");
+
+	s->lacks_next_hop6 = s->address.family == 4 && global && !is_usable_next_hop6(global);
+	s->hold_ms = integer(o, "bgpTimerConfiguredHoldTimeMsecs");
+	s->session_hold_ms = integer(o, "bgpTimerHoldTimeMsecs");
+	if (!s->began_hold_ms)
+		s->began_hold_ms = s->hold_ms;
+}
+
+bool bgp_session_hold_waits(const struct bgp_session *s)
+{
+	/* Of both ends' times the shorter one is the session's. */
+	return s->state == BGP_SESSION_ESTABLISHED && s->hold_ms &&
+	       (s->hold_ms != s->began_hold_ms || s->hold_ms < s->session_hold_ms);
 }
 
 int bgp_session_read_neighbor(const char *json, size_t size, const char *hint,
@@ -175,6 +234,8 @@ int bgp_session_read_neighbor(const char *json, size_t size, const char *hint,
 	set_text(s->bfd, sizeof(s->bfd), bfd ? bfd : "", "");
 	if (s->state != BGP_SESSION_ESTABLISHED)
 		read_error(o, hint, s);
+	else
+		read_established(o, s);
 	json_object_put(root);
 	return 0;
 }

@@ -108,12 +108,31 @@ void bgp_put_left_out(const char *name, const struct addr *address, enum reason 
 	           why);
 }
 
-/* The network stands; to whom it is not announced for lack of a neighbour is told with it. */
-static enum reason say_set(const struct bgp *b, struct buf *msg)
+/* Sessions by which prefixes of the family get somewhere. */
+static size_t n_carrying(const struct bgp *b, uint8_t family)
 {
-	enum reason reason = bgp_n_established(b) ? REASON_Announced : REASON_BgpNoSession;
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n_sessions; i++)
+		n += b->sessions[i].state == BGP_SESSION_ESTABLISHED &&
+		     !(family == 6 && b->sessions[i].lacks_next_hop6);
+	return n;
+}
+
+/* The network stands; to whom it is not announced for lack of a neighbour, or to no use, is told with it. */
+static enum reason say_set(const struct bgp *b, uint8_t family, struct buf *msg)
+{
+	enum reason reason = !bgp_n_established(b)   ? REASON_BgpNoSession
+	                     : n_carrying(b, family) ? REASON_Announced
+	                                             : REASON_BgpNoNextHop;
 
 	say(msg, reason, NULL);
+	for (size_t i = 0; msg && family == 6 && reason == REASON_Announced && i < b->n_sessions;
+	     i++)
+		if (b->sessions[i].lacks_next_hop6)
+			bgp_put_left_out(b->want->peers[i].name, &b->sessions[i].address,
+			                 REASON_BgpNoNextHop, reason_sentence(REASON_BgpNoNextHop),
+			                 msg);
 	for (size_t i = 0; msg && i < bgp_n_peers(b); i++) {
 		const struct bgp_peer_status p = bgp_peer_status(b, i);
 		if (is_left_out(p.reason))
@@ -133,7 +152,7 @@ enum reason bgp_reason_of(const struct bgp *b, const struct addr *a, struct buf 
 	for (size_t i = first; i < end; i++) {
 		const struct prefix *p = &b->want->addresses[i].prefix;
 		if (bgp_state_find_network(&b->have.ours, p))
-			return say_set(b, msg);
+			return say_set(b, a->family, msg);
 		if (bgp_have_foreign_network(&b->have, p))
 			worst = REASON_BgpPrefixTaken;
 	}
@@ -156,13 +175,20 @@ static size_t n_wanted(const struct bgp *b, const struct bgp_peer_status *peer)
 	return n;
 }
 
-static void add_error(const struct bgp *b, const struct bgp_peer_status *peer, struct buf *json)
+static void add_error(const struct bgp *b, const struct bgp_peer_status *peer,
+                      const struct bgp_session *s, struct buf *json)
 {
 	cleanup(buf_fini) struct buf text = BUF_INIT;
 
 	buf_puts(&text, peer->error);
+	if (bgp_session_hold_waits(s))
+		buf_printf(&text,
+		           "%sthe hold time of %" PRId64
+		           " s is in force from the next session on; this one "
+		           "has %" PRId64 " s",
+		           text.size ? "; " : "", s->hold_ms / 1000, s->session_hold_ms / 1000);
 	if (peer->waits)
-		buf_printf(&text, "%s%s%s", *peer->error ? "; " : "", peer->waits,
+		buf_printf(&text, "%s%s%s", text.size ? "; " : "", peer->waits,
 		           b->have_valid ? "; the neighbour stays as bgpd has it" : "");
 	buf_json_str(json, buf_str(&text));
 }
@@ -184,13 +210,14 @@ static void add_session(const struct bgp *b, size_t i, struct buf *json)
 	           ",\"prefixes_wanted\":%zu,\"prefixes_sent\":%" PRId64 ",\"resets\":%" PRId64
 	           ",\"last_error\":",
 	           n_wanted(b, &now), s->sent[BGP_AF4] + s->sent[BGP_AF6], s->resets);
-	add_error(b, &now, json);
+	add_error(b, &now, s, json);
 	buf_printf(json, ",\"reason\":\"%s\"", reason_name(now.reason));
 	if (p->bfd_profile) {
 		buf_puts(json, ",\"bfd_profile\":");
 		buf_json_str(json, p->bfd_profile);
 		buf_puts(json, ",\"bfd\":");
-		buf_json_str(json, s->bfd);
+		/* What bgpd remembers of a bfdd that is gone is no state. */
+		buf_json_str(json, b->bfd && bgp_bfd_is_down(b->bfd) ? "Unknown" : s->bfd);
 	}
 	buf_putc(json, '}');
 }

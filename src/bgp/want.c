@@ -3,6 +3,7 @@
 
 #include "bgp/want.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -216,6 +217,21 @@ void bgp_bfd_profile_init(struct bgp_bfd_profile *p, const char *name)
 		.echo_receive_ms = 50,
 		.minimum_ttl = 254,
 	};
+}
+
+/* Not of 0/8, 127/8 or 224/3, at which routers refuse the session. */
+void bgp_want_router_id_of(struct bgp_want *w, const char *name)
+{
+	uint64_t h = hash64_str(name, 0);
+	struct in_addr id;
+
+	if (!addr_is_none(&w->router_id))
+		return;
+	uint32_t first = 1 + (uint32_t)(h >> 32) % 222;
+	if (first >= 127)
+		first++;
+	id.s_addr = htonl(first << 24 | ((uint32_t)h & 0xffffff));
+	w->router_id = addr_from_in(id);
 }
 
 int bgp_want_bfd_profile(struct bgp_want *w, const struct config_bfd_profile *p, struct err *e)

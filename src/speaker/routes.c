@@ -4,6 +4,8 @@
 #include "speaker/routes.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,6 +37,7 @@ struct routes {
 	void (*changed)(void *arg);
 	void *arg;
 	bool enabled, shared_instance;
+	const char *node;
 	char *bgpd_socket, *bfdd_socket;
 	struct kube_labels labels;
 	struct passwords passwords;
@@ -82,6 +85,7 @@ struct routes *routes_new(struct event_base *base, const struct routes_options *
 	r->changed = changed;
 	r->arg = arg;
 	r->shared_instance = o->shared_instance;
+	r->node = o->node;
 	r->sinks = o->sinks ? sinks_new() : NULL;
 	r->look_ms = o->look_ms ? o->look_ms : ROUTES_LOOK_MS;
 	if (o->socket_dir) {
@@ -346,6 +350,21 @@ static void want_sinks(struct routes *r, const struct bgp_want *w, bool only_les
 	free(prefixes);
 }
 
+/* Any that bgpd could make its router id of. */
+static bool has_ipv4(void)
+{
+	struct ifaddrs *all;
+	bool has = false;
+
+	if (getifaddrs(&all) < 0)
+		return true;
+	for (const struct ifaddrs *i = all; i && !has; i = i->ifa_next)
+		has = i->ifa_addr && i->ifa_addr->sa_family == AF_INET &&
+		      !(i->ifa_flags & IFF_LOOPBACK);
+	freeifaddrs(all);
+	return has;
+}
+
 static void publish(struct routes *r, const struct view *v, struct announce *t, bool aloud,
                     bool only_less)
 {
@@ -370,6 +389,8 @@ static void publish(struct routes *r, const struct view *v, struct announce *t, 
 		r->look_until_ms = 0;
 	else if (!r->look_until_ms)
 		r->look_until_ms = clock_ms() + r->look_ms;
+	if (n_peers && r->node && !has_ipv4())
+		bgp_want_router_id_of(x.want, r->node);
 	if (n_peers) {
 		want_policies(x.configuration, aloud, x.want);
 		announce_each(t, want_address, &x);

@@ -39,6 +39,8 @@ struct routes;
 #define ROUTES_LOOK_MS 40000
 
 struct routes_options {
+	const char *
+		node; /* this node's name, of which a router id is made where there is no IPv4; NULL: bgpd's affair */
 	const char *socket_dir; /* where bgpd.vty and bfdd.vty are, NULL: no BGP at all */
 	bool shared_instance;
 	unsigned int look_ms; /* 0: ROUTES_LOOK_MS */

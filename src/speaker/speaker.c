@@ -402,7 +402,8 @@ int speaker_start(struct speaker *sp, struct err *e)
 	sp->announce = announce_new(on_announcement, sp);
 	sp->news = news_new();
 	sp->troubles = trouble_news_new();
-	const struct routes_options routes = { .socket_dir = sp->opts.bgp_socket_dir,
+	const struct routes_options routes = { .node = sp->opts.node,
+		                               .socket_dir = sp->opts.bgp_socket_dir,
 		                               .shared_instance = sp->opts.bgp_shared_instance,
 		                               .sinks = true };
 	const struct metrics_guard guard = { .token_file = sp->opts.daemon.http_token_file,

@@ -4,7 +4,8 @@
 /*
  * Drives the room bgp by hand and by test: bgpctl [--bgpd SOCKET] [--bfdd SOCKET] [--timeout MS] [--resync MS] [--settle MS] [--shared] [--cleanup]
  *
- * Each line on stdin is a JSON object.  {"status":true} asks for a line with the status; everything else is the whole of
+ * Each line on stdin is a JSON object.  {"status":true} asks for a line with the status, {"reason":ADDRESS} for
+ * one with what is said of an address; everything else is the whole of
  * what is wanted:
  *	{"peers":[{"name","address","my_asn","asn","port","source","hold","keepalive","router_id","password","bfd_profile","multihop"}],
  *	 "bfd_profiles":[{"name","transmit","receive","multiplier"}],
@@ -194,6 +195,16 @@ static struct bgp_want *make_want(struct json_object *o, struct buf *out)
 	return NULL;
 }
 
+static void put_reason(const struct driver *d, struct addr a, struct buf *out)
+{
+	cleanup(buf_fini) struct buf message = BUF_INIT;
+	enum reason reason = bgp_reason_of(d->bgp, &a, &message);
+
+	buf_printf(out, "{\"reason\":\"%s\",\"message\":", reason_name(reason));
+	buf_json_str(out, buf_str(&message));
+	buf_putc(out, '}');
+}
+
 static void on_line(struct driver *d, const char *line)
 {
 	cleanup(buf_fini) struct buf out = BUF_INIT;
@@ -202,6 +213,8 @@ static void on_line(struct driver *d, const char *line)
 
 	if (!o)
 		buf_puts(&out, "{\"error\":\"not JSON\"}");
+	else if (get(o, "reason"))
+		put_reason(d, address(o, "reason"), &out);
 	else if (get(o, "status"))
 		bgp_status(d->bgp, &out);
 	else

@@ -164,3 +164,46 @@ def test_bfd_finds_a_cut_link(with_bfd: dict[str, frr.Daemon], start: Start) -> 
         netns.output(ROUTER, ["iptables", "-F"])
     speaker.established(1)
     learned(router, "198.51.100.1/32")
+    bfdd.stop()
+    # bgpd goes on saying what it heard last.
+    wait_for("BFD to be unknown", lambda: bfd() == "Unknown", 30)
+
+
+def test_ipv6_over_an_ipv4_session_needs_an_ipv6_address(with_bfd: dict[str, frr.Daemon], start: Start) -> None:
+    bgpd, router = with_bfd[f"bgpd {NODE}"], with_bfd[f"bgpd {ROUTER}"]
+    router.configure(
+        *("router bgp 65002", "bgp router-id 2.2.2.2", "no bgp ebgp-requires-policy"),
+        *("neighbor 10.99.0.1 remote-as 65001", "neighbor 10.99.0.1 timers connect 1"),
+        *("address-family ipv6 unicast", "neighbor 10.99.0.1 activate"),
+    )
+    netns.configure(NODE, ["addr del fd99::1/64 dev eth0"])
+    try:
+        speaker = start(path=bgpd.socket)
+        speaker.publish(want("198.51.100.1", "2001:db8::1", peers=(TOR4,)))
+        speaker.established(1)
+        learned(router, "198.51.100.1/32")
+
+        def reason(address: str) -> str:
+            said: str = speaker.ask({"reason": address})["reason"]
+            return said
+
+        wait_for("the reason", lambda: reason("2001:db8::1") == "BgpNoNextHop", 30)
+        assert reason("198.51.100.1") == "Announced"
+    finally:
+        netns.configure(NODE, ["addr add fd99::1/64 dev eth0 nodad"])
+    # bgpd looks at the link when a session begins.
+    bgpd.show("clear bgp 10.99.0.2")
+    wait_for("another session to have a next hop", lambda: reason("2001:db8::1") == "Announced", 60)
+
+
+def test_a_hold_time_that_waits_is_told(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
+    speaker = start()
+    speaker.publish(want("198.51.100.1", peers=(TOR4,)))
+    speaker.established(1)
+    assert last_error(speaker) == ""
+    wait_for("the session's times to be known", lambda: speaker.status()["peers"][0]["uptime_ms"] > 2000, 30)
+    speaker.publish(want("198.51.100.1", peers=({**TOR4, "hold": 30},)))
+    words = "the hold time of 30 s is in force from the next session on; this one has 9 s"
+    wait_for("it in words", lambda: last_error(speaker) == words, 30)
+    bgpd.show("clear bgp 10.99.0.2")
+    wait_for("the next session", lambda: last_error(speaker) == "", 30)

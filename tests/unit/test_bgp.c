@@ -522,6 +522,15 @@ static void sessions_are_read(void **state)
 		  "bgpd said to the router: Cease/Other", "" },
 		{ "\"lastNotificationReason\":\"OPEN/Bad AS\",\"lastResetDueTo\":\"BGP Notification received\"",
 		  "the router said: OPEN/Bad AS", "" },
+		{ "\"localAs\":65001,\"lastNotificationReason\":\"OPEN Message Error/Bad Peer AS\","
+		  "\"lastResetDueTo\":\"BGP Notification received\"",
+		  "the router said: OPEN Message Error/Bad Peer AS; it expects another AS number than our 65001",
+		  "" },
+		{ "\"remoteAs\":65003,\"lastNotificationReason\":\"OPEN Message Error/Bad Peer AS\","
+		  "\"lastResetDueTo\":\"BGP Notification send\"",
+		  "bgpd said to the router: OPEN Message Error/Bad Peer AS; the router's AS number is not the "
+		  "65003 of the configuration",
+		  "" },
 		{ "\"lastResetDueTo\":\"Waiting for peer OPEN\\u0001\"", "Waiting for peer OPEN?",
 		  "" },
 		{ "\"lastResetDueTo\":\"No AFI/SAFI activated for peer\"",
@@ -555,6 +564,76 @@ static void sessions_are_read(void **state)
 	assert_int_equal(s[0].state, BGP_SESSION_UNKNOWN);
 	assert_true(bgp_session_read_summary("[]", 2, s, 2) < 0);
 	assert_true(bgp_session_read_neighbor("{", 1, "", &s[0]) < 0);
+}
+
+/* What is said of a session that is up, as bgpd's JSON has it. */
+static void established_sessions_have_a_next_hop_and_a_hold_time(void **state)
+{
+	static const struct {
+		const char *next_hop;
+		bool lacks;
+	} next_hops[] = {
+		{ "::ffff:10.9.0.1", true }, { "::", true },           { "fe80::1", true },
+		{ "rubbish", true },         { "2001:db8::1", false }, { "fd09::1", false },
+	};
+	static const struct {
+		int configured_ms, session_ms;
+		bool waits;
+	} holds[] = {
+		{ 9000, 9000, false },
+		{ 90000, 9000, true }, /* it was 9 s when the session began */
+		{ 3000, 9000, true },
+		{ 9000, 9000, false },
+	};
+	struct bgp_session s = { .address = addr("10.9.0.2"), .state = BGP_SESSION_ESTABLISHED };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(next_hops); i++) {
+		cleanup_free char *json = xasprintf("{\"10.9.0.2\":{\"nexthopGlobal\":\"%s\"}}",
+		                                    next_hops[i].next_hop);
+		assert_int_equal(bgp_session_read_neighbor(json, strlen(json), "", &s), 0);
+		if (s.lacks_next_hop6 != next_hops[i].lacks)
+			fail_msg("%s", next_hops[i].next_hop);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(holds); i++) {
+		cleanup_free char *json = xasprintf(
+			"{\"10.9.0.2\":{\"bgpTimerConfiguredHoldTimeMsecs\":%d,\"bgpTimerHoldTimeMsecs\":%d}}",
+			holds[i].configured_ms, holds[i].session_ms);
+		assert_int_equal(bgp_session_read_neighbor(json, strlen(json), "", &s), 0);
+		if (bgp_session_hold_waits(&s) != holds[i].waits)
+			fail_msg("row %zu", i);
+	}
+	/* The router's is shorter than ours: nothing waits. */
+	s = (struct bgp_session){ .address = addr("10.9.0.2"), .state = BGP_SESSION_ESTABLISHED };
+	static const char shorter[] = "{\"10.9.0.2\":{\"bgpTimerConfiguredHoldTimeMsecs\":90000,"
+				      "\"bgpTimerHoldTimeMsecs\":9000}}";
+	assert_int_equal(bgp_session_read_neighbor(shorter, strlen(shorter), "", &s), 0);
+	assert_false(bgp_session_hold_waits(&s));
+}
+
+static void a_router_id_is_made_of_the_nodes_name(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (int i = 0; i < 2000; i++) {
+		cleanup_free char *name = xasprintf("node-%d", i);
+		struct bgp_want *w[2];
+		for (int k = 0; k < 2; k++) {
+			struct config_peer p = peer();
+			w[k] = bgp_want_new();
+			assert_int_equal(bgp_want_peer(w[k], &p, &e), 0);
+			bgp_want_router_id_of(w[k], name);
+		}
+		assert_true(addr_eq(&w[0]->router_id, &w[1]->router_id));
+		uint8_t first = w[0]->router_id.b[0];
+		assert_true(first != 0 && first != 127 && first < 224);
+		bgp_want_router_id_of(w[0], "another");
+		assert_true(
+			addr_eq(&w[0]->router_id, &w[1]->router_id)); /* one that is there stays */
+		bgp_want_free(w[0]);
+		bgp_want_free(w[1]);
+	}
 }
 
 static void dropped_signatures_are_a_hint(void **state)
@@ -659,6 +738,8 @@ int main(void)
 		cmocka_unit_test(a_running_configuration_is_read),
 		cmocka_unit_test(sessions_are_read),
 		cmocka_unit_test(dropped_signatures_are_a_hint),
+		cmocka_unit_test(established_sessions_have_a_next_hop_and_a_hold_time),
+		cmocka_unit_test(a_router_id_is_made_of_the_nodes_name),
 		cmocka_unit_test(bfd_profiles_are_compared),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
