@@ -120,6 +120,12 @@ struct kube_informer_ops {
 	 * API server sends nothing of that kind, whatever users write.  May be NULL.
 	 */
 	void (*lost)(size_t n, void *arg);
+	/*
+	 * A list or a watch failed, with this HTTP status (0: no answer; 200: one that is cut short, or no list).  True: it is
+	 * tried again after a pause.  Otherwise nothing more happens; the receiver may stop the informer.  NULL: always, and
+	 * the log tells of it.
+	 */
+	bool (*failed)(int status, const struct err *e, void *arg);
 };
 
 struct kube_informer_spec {

@@ -200,6 +200,7 @@ struct kube_remains {
 };
 /* From an object's text, which need not be readable as JSON; NULL if not even its name can be told, or not all addresses. */
 struct kube_remains *kube_remains_of(const char *text, size_t size);
+struct kube_remains *kube_remains_copy(const struct kube_remains *r);
 void kube_remains_free(struct kube_remains *r);
 /*
  * Who wrote the status last, @but apart, going by metadata.managedFields: a string of @obj, or NULL where that does not tell.

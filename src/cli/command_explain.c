@@ -22,14 +22,29 @@ static void put_service(struct json_object *obj, void *arg)
 	state_put_live(arg, "Service", obj);
 }
 
+static void pass_over_service(const struct kube_remains *r, const struct err *why, void *arg)
+{
+	state_pass_over(arg, "Service", r, why);
+}
+
 static void put_slice(struct json_object *obj, void *arg)
 {
 	state_put_live(arg, "EndpointSlice", obj);
 }
 
+static void pass_over_slice(const struct kube_remains *r, const struct err *why, void *arg)
+{
+	state_pass_over(arg, "EndpointSlice", r, why);
+}
+
 static void put_node(struct json_object *obj, void *arg)
 {
 	state_put_live(arg, "Node", obj);
+}
+
+static void pass_over_node(const struct kube_remains *r, const struct err *why, void *arg)
+{
+	state_pass_over(arg, "Node", r, why);
 }
 
 static void put_config_map(struct json_object *obj, void *arg)
@@ -44,9 +59,10 @@ static int ask_api(const struct command_options *o, struct state *s, struct err 
 		xasprintf("/api/v1/namespaces/%s/configmaps/%s", namespace, CONFIG_MAP_ACTIVE);
 	const struct gather_row rows[] = {
 		{ path, false, true, put_config_map },
-		{ "/api/v1/services", true, false, put_service },
-		{ "/apis/discovery.k8s.io/v1/endpointslices", true, false, put_slice },
-		{ "/api/v1/nodes", true, false, put_node },
+		{ "/api/v1/services", true, false, put_service, pass_over_service },
+		{ "/apis/discovery.k8s.io/v1/endpointslices", true, false, put_slice,
+		  pass_over_slice },
+		{ "/api/v1/nodes", true, false, put_node, pass_over_node },
 	};
 
 	return gather_api(&o->kube, rows, ARRAY_LEN(rows), s, e);

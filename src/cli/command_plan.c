@@ -19,9 +19,15 @@ static void put_service(struct json_object *obj, void *arg)
 	state_put_live(arg, "Service", obj);
 }
 
+static void pass_over_service(const struct kube_remains *r, const struct err *why, void *arg)
+{
+	state_pass_over(arg, "Service", r, why);
+}
+
 static int read_state(const struct command_options *o, struct state *s, struct err *e)
 {
-	const struct gather_row row = { "/api/v1/services", true, false, put_service };
+	const struct gather_row row = { "/api/v1/services", true, false, put_service,
+		                        pass_over_service };
 
 	if (o->state.n)
 		return state_read_files(s, &o->state, e);

@@ -19,7 +19,6 @@
 
 #define API_TIMEOUT_MS 10000
 #define API_RETRIES 1
-#define PAGE_LIMIT "500"
 #define SPEAKER_TIMEOUT_S 2
 #define PROXY_TIMEOUT_MS 3000
 /* A speaker's /status is about 300 bytes for each Service. */
@@ -40,6 +39,8 @@ struct gathering {
 struct fetch {
 	struct gathering *g;
 	const struct gather_row *row;
+	struct kube_informer *informer; /* of a list */
+	int retries;
 };
 
 struct speaker_call {
@@ -84,73 +85,123 @@ static int gathering_run(struct gathering *g, struct err *e)
 	return -EIO;
 }
 
-static void on_fetched(int status, struct json_object *obj, const struct err *e, void *arg);
-
-static void ask(struct fetch *f, const char *token)
+static void fail(struct gathering *g, const struct err *e)
 {
-	cleanup_free char *path = f->row->is_list
-	                                  ? xasprintf("%s%climit=" PAGE_LIMIT "%s%s", f->row->path,
-	                                              strchr(f->row->path, '?') ? '&' : '?',
-	                                              token ? "&continue=" : "", token ? token : "")
-	                                  : xstrdup(f->row->path);
+	if (g->error.blame == ERR_NONE)
+		g->error = *e;
+}
+
+/* What only looks like an answer, such as a proxy's page for logging in, must not pass for an object. */
+static void on_fetched(int status, struct json_object *obj, const struct err *e, void *arg)
+{
+	struct fetch *f = arg;
+	struct err no_object = ERR_INIT;
+
+	if (!e && kube_json_get(obj, "metadata", json_type_object, NULL)) {
+		f->row->put(obj, f->g->arg);
+	} else if (!e) {
+		err_set(&no_object, -EPROTO, ERR_REMOTE,
+		        "GET %s: the answer is no object; does an API server answer there?",
+		        f->row->path);
+		fail(f->g, &no_object);
+	} else if (status != 404 || !f->row->may_be_missing) {
+		fail(f->g, e);
+	}
+	one_less(f->g);
+}
+
+static void ask_object(struct fetch *f)
+{
 	const struct kube_request_spec spec = { .method = "GET",
-		                                .path = path,
+		                                .path = f->row->path,
 		                                .timeout_ms = API_TIMEOUT_MS,
 		                                .max_retries = API_RETRIES };
 
 	kube_request_start(f->g->client, &spec, on_fetched, f);
 }
 
-/*
- * An empty list has no items or null there.  What only looks like an answer, such as a proxy's page for logging in, must not pass
- * for an empty cluster.
- */
-static bool is_answer(const struct gather_row *row, struct json_object *obj,
-                      struct json_object **ret_items)
-{
-	if (!row->is_list)
-		return obj && kube_json_get(obj, "metadata", json_type_object, NULL);
-	return json_object_is_type(obj, json_type_object) &&
-	       json_object_object_get_ex(obj, "items", ret_items) &&
-	       (!*ret_items || json_object_is_type(*ret_items, json_type_array));
-}
+/* ---- lists: an informer as far as its first complete list ---- */
 
-static void on_fetched(int status, struct json_object *obj, const struct err *e, void *arg)
+static int list_upsert(struct json_object *obj, void *arg, struct err *e)
 {
 	struct fetch *f = arg;
-	struct gathering *g = f->g;
 
-	if (e) {
-		if (!(status == 404 && f->row->may_be_missing) && g->error.blame == ERR_NONE)
-			g->error = *e;
-		one_less(g);
+	(void)e;
+	f->row->put(obj, f->g->arg);
+	return 0;
+}
+
+static void list_remove(const char *namespace, const char *name, const char *uid, void *arg)
+{
+	/* Where the list had to be read again, something may have gone in between: it was there. */
+	(void)namespace, (void)name, (void)uid, (void)arg;
+}
+
+static void list_unreadable(const struct kube_remains *r, const struct err *why, void *arg)
+{
+	struct fetch *f = arg;
+
+	if (f->row->pass_over)
+		f->row->pass_over(r, why, f->g->arg);
+}
+
+static void list_lost(size_t n, void *arg)
+{
+	struct err e = ERR_INIT;
+
+	if (n == 0)
 		return;
-	}
-	struct json_object *items = NULL;
-	if (!is_answer(f->row, obj, &items)) {
-		if (g->error.blame == ERR_NONE)
-			err_set(&g->error, -EPROTO, ERR_REMOTE,
-			        "GET %s: the answer is no %s; does an API server answer there?",
-			        f->row->path, f->row->is_list ? "list" : "object");
-		one_less(g);
-		return;
-	}
-	if (!f->row->is_list) {
-		f->row->put(obj, g->arg);
-		one_less(g);
-		return;
-	}
-	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
-	const char *token = meta ? kube_json_str(meta, "continue", NULL) : NULL;
-	for (size_t i = 0; items && i < json_object_array_length(items); i++)
-		f->row->put(json_object_array_get_idx(items, i), g->arg);
-	if (token && *token) {
-		char *escaped = evhttp_encode_uri(token);
-		ask(f, escaped);
-		free(escaped);
-	} else {
-		one_less(g);
-	}
+	err_set(&e, -EINVAL, ERR_REMOTE, "an object in the list that cannot be made out");
+	list_unreadable(NULL, &e, arg);
+}
+
+static void list_end(struct fetch *f)
+{
+	kube_informer_stop(TAKE(f->informer));
+	one_less(f->g);
+}
+
+static void list_synced(void *arg)
+{
+	list_end(arg);
+}
+
+static bool list_failed(int status, const struct err *e, void *arg)
+{
+	struct fetch *f = arg;
+	bool may_pass =
+		!kube_status_is_final(status) || status == 200 || status == 410 || status == 429;
+	struct err no_list = *e;
+
+	if (may_pass && f->retries++ < API_RETRIES)
+		return true;
+	if (status == 200)
+		err_set(&no_list, -EPROTO, ERR_REMOTE, "%s; does an API server answer there?",
+		        e->msg);
+	if (status != 404 || !f->row->may_be_missing)
+		fail(f->g, &no_list);
+	list_end(f);
+	return false;
+}
+
+static void ask_list(struct fetch *f)
+{
+	static const struct kube_informer_ops ops = {
+		.upsert = list_upsert,
+		.remove = list_remove,
+		.synced = list_synced,
+		.unreadable = list_unreadable,
+		.lost = list_lost,
+		.failed = list_failed,
+	};
+	const char *query = strchr(f->row->path, '?');
+	cleanup_free char *path = xstrndup(f->row->path, strcspn(f->row->path, "?"));
+	const struct kube_informer_spec spec = { .path = path,
+		                                 .query = query ? query + 1 : NULL,
+		                                 .what = path,
+		                                 .silence_ms = API_TIMEOUT_MS };
+
+	f->informer = kube_informer_start(f->g->client, &spec, &ops, f);
 }
 
 int gather_api(const struct options_kube *kube, const struct gather_row *rows, size_t n, void *arg,
@@ -166,17 +217,22 @@ int gather_api(const struct options_kube *kube, const struct gather_row *rows, s
 	struct fetch *fetches = xcalloc(n, sizeof(*fetches));
 	for (size_t i = 0; i < n; i++) {
 		fetches[i] = (struct fetch){ .g = &g, .row = &rows[i] };
-		ask(&fetches[i], NULL);
+		if (rows[i].is_list)
+			ask_list(&fetches[i]);
+		else
+			ask_object(&fetches[i]);
 	}
 	r = gathering_run(&g, e);
 	free(fetches);
 	return r;
 }
 
-void gather_pass_over(struct err *e, size_t *n_unreadable)
+void gather_pass_over(const struct err *e, size_t *n_unreadable)
 {
-	buf_plain(e->msg);
-	fprintf(stderr, "%s\n", e->msg);
+	struct err plain = *e;
+
+	buf_plain(plain.msg);
+	fprintf(stderr, "%s\n", plain.msg);
 	(*n_unreadable)++;
 }
 

@@ -15,20 +15,23 @@
 #include "fairlead/options.h"
 
 struct json_object;
+struct kube_remains;
 
-/* One thing to ask of the API server; a list comes in pages. */
+/* One thing to ask of the API server; a list comes in pages, and is read an object at a time, as the daemons read it. */
 struct gather_row {
 	const char *path;
 	bool is_list;
 	bool may_be_missing;
 	void (*put)(struct json_object *obj, void *arg); /* the object, or each of the list */
+	/* One of the list that nobody can read, with what its text tells; @r NULL: not even its name. */
+	void (*pass_over)(const struct kube_remains *r, const struct err *why, void *arg);
 };
 
 int gather_api(const struct options_kube *kube, const struct gather_row *rows, size_t n, void *arg,
                struct err *e);
 
 /* Tells of a live object that cannot be read, and counts it. */
-void gather_pass_over(struct err *e, size_t *n_unreadable);
+void gather_pass_over(const struct err *e, size_t *n_unreadable);
 
 /* One request; *ret_status is the HTTP status, also of a refusal, which is an error nevertheless. */
 struct kube_request_spec;

@@ -153,6 +153,19 @@ static void put_remains(struct state *s, struct json_object *obj)
 		put_entry(s, STATE_REMAINS, &r->meta, r);
 }
 
+void state_pass_over(struct state *s, const char *kind, const struct kube_remains *r,
+                     const struct err *why)
+{
+	struct err e = *why;
+
+	err_prefix(&e, "%s %s", kind, r ? kube_key(&r->meta) : "(no name)");
+	gather_pass_over(&e, &s->n_unreadable);
+	if (r && !strcmp(kind, kinds[STATE_SERVICE].name)) {
+		struct kube_remains *copy = kube_remains_copy(r);
+		put_entry(s, STATE_REMAINS, &copy->meta, copy);
+	}
+}
+
 int state_put(struct state *s, const char *name, struct json_object *obj, struct err *e)
 {
 	const struct kube_meta *meta;

@@ -29,6 +29,9 @@ void state_fini(struct state *s);
 int state_put(struct state *s, const char *kind, struct json_object *obj, struct err *e);
 /* The same for an object of the API server's; one that cannot be read is told on standard error, and counted. */
 void state_put_live(struct state *s, const char *kind, struct json_object *obj);
+/* The same for one that nobody can read at all; @r: what its text tells, or NULL. */
+void state_pass_over(struct state *s, const char *kind, const struct kube_remains *r,
+                     const struct err *why);
 /* The files of --state; an object that cannot be read is told on standard error, with its line, and counted. */
 int state_read_files(struct state *s, const struct option_list *paths, struct err *e);
 /* Ends a command that has answered by @exit_status without what was passed over. */

@@ -25,6 +25,15 @@ struct picture {
 	size_t n_unreadable; /* objects that were told of and passed over */
 };
 
+static void pass_over(const struct kube_remains *r, const struct err *why, void *arg)
+{
+	struct picture *p = arg;
+	struct err e = *why;
+
+	err_prefix(&e, "%s", r ? kube_key(&r->meta) : "(no name)");
+	gather_pass_over(&e, &p->n_unreadable);
+}
+
 static void put_config_map(struct json_object *obj, void *arg)
 {
 	struct picture *p = arg;
@@ -86,9 +95,9 @@ static int ask_api(const struct command_options *o, struct picture *p, struct er
 		"/apis/coordination.k8s.io/v1/namespaces/%s/leases/%s", namespace, LEASE_NAME);
 	const struct gather_row rows[] = {
 		{ map_path, false, true, put_config_map },
-		{ "/api/v1/services", true, false, put_service },
+		{ "/api/v1/services", true, false, put_service, pass_over },
 		{ lease_path, false, true, put_lease },
-		{ "/api/v1/nodes", true, false, put_node },
+		{ "/api/v1/nodes", true, false, put_node, pass_over },
 	};
 
 	return gather_api(&o->kube, rows, ARRAY_LEN(rows), p, e);
@@ -153,7 +162,7 @@ int command_pools(const struct command_options *o, struct err *e)
 
 int command_bgp(const struct command_options *o, struct err *e)
 {
-	const struct gather_row nodes = { "/api/v1/nodes", true, false, put_node };
+	const struct gather_row nodes = { "/api/v1/nodes", true, false, put_node, pass_over };
 	struct picture p = { .model = cluster_new() };
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	int exit_status = COMMAND_FAILED;

@@ -142,15 +142,21 @@ static void pause_for(struct kube_informer *inf, int ms)
 	set_timer_ms(inf, ms);
 }
 
-static void retry_later(struct kube_informer *inf, int retry_after_s, const struct err *e)
+static void retry_later(struct kube_informer *inf, int status, int retry_after_s,
+                        const struct err *e)
 {
+	inf->phase = INFORMER_PAUSING;
+	inf->stats.watching = false;
+	if (inf->to.ops.failed && !inf->to.ops.failed(status, e, inf->to.arg))
+		return;
 	int ms = backoff_next_ms(&inf->backoff, clock_random_below(UINT64_MAX));
 	if (retry_after_s > RETRY_AFTER_MAX_S)
 		retry_after_s = RETRY_AFTER_MAX_S;
 	if (retry_after_s * 1000 > ms)
 		ms = backoff_jitter_ms(retry_after_s * 2000, clock_random_below(UINT64_MAX));
-	log_warn("lost sight of the API server's objects", KV_S("kind", inf->what),
-	         KV_S("error", e->msg), KV_I("retry_ms", ms));
+	if (!inf->to.ops.failed)
+		log_warn("list or watch failed, retrying", KV_S("kind", inf->what),
+		         KV_S("error", e->msg), KV_I("retry_ms", ms));
 	pause_for(inf, ms);
 }
 
@@ -368,7 +374,7 @@ static void page_complete(struct kube_informer *inf)
 	if (!good) {
 		struct err e = ERR_INIT;
 		err_set(&e, -EPROTO, ERR_REMOTE, "a list without a resourceVersion");
-		retry_later(inf, 0, &e);
+		retry_later(inf, 200, 0, &e);
 		return;
 	}
 	backoff_reset(&inf->backoff);
@@ -417,7 +423,7 @@ static void on_list_end(int status, int retry_after_s, const struct err *e, void
 		        status == 200 && inf->page.bad ? "the list is no JSON"
 		        : e                            ? e->msg
 		                                       : "the list was cut short");
-		retry_later(inf, 0, &inf->error);
+		retry_later(inf, status, 0, &inf->error);
 	} else {
 		json_object_put(read_status(inf, status));
 		/* The pages' history was compacted away while we read them: once more without pages. */
@@ -426,7 +432,7 @@ static void on_list_end(int status, int retry_after_s, const struct err *e, void
 		if (status != 429)
 			forget_list(inf);
 		if (!retry_with_new_token(inf, status))
-			retry_later(inf, retry_after_s, &inf->error);
+			retry_later(inf, status, retry_after_s, &inf->error);
 	}
 	release(inf);
 }
@@ -451,7 +457,7 @@ static void reconnect(struct kube_informer *inf, const char *why)
 		return;
 	}
 	err_set(&e, -EIO, ERR_REMOTE, "watch of %s: %s", inf->path, why);
-	retry_later(inf, 0, &e);
+	retry_later(inf, 0, 0, &e);
 }
 
 static void on_watch_end(int status, int retry_after_s, const struct err *e, void *arg)
@@ -487,7 +493,7 @@ static void on_watch_end(int status, int retry_after_s, const struct err *e, voi
 		         KV_S("kind", inf->what), KV_S("error", inf->error.msg));
 		pause_for(inf, backoff_jitter_ms(RECONNECT_MS, clock_random_below(UINT64_MAX)));
 	} else if (!retry_with_new_token(inf, status)) {
-		retry_later(inf, retry_after_s, &inf->error);
+		retry_later(inf, status, retry_after_s, &inf->error);
 	}
 	release(inf);
 }
@@ -508,6 +514,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		go_on(inf);
 		return;
 	}
+	hold(inf);
 	cut(inf);
 	inf->fresh_connection = true;
 	if (inf->phase == INFORMER_WATCHING) {
@@ -515,8 +522,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	} else {
 		err_set(&inf->error, -ETIMEDOUT, ERR_REMOTE, "GET %s: silent for too long",
 		        inf->path);
-		retry_later(inf, 0, &inf->error);
+		retry_later(inf, 0, 0, &inf->error);
 	}
+	release(inf);
 }
 
 /* Lists from the start, after the list under way if there is one. */

@@ -330,6 +330,19 @@ struct kube_remains *kube_remains_of(const char *text, size_t size)
 	return r;
 }
 
+struct kube_remains *kube_remains_copy(const struct kube_remains *r)
+{
+	struct kube_remains *copy = xmemdup(r, sizeof(*r));
+
+	copy->meta.namespace = xstrdup(r->meta.namespace);
+	copy->meta.name = xstrdup(r->meta.name);
+	copy->meta.uid = xstrdup(r->meta.uid);
+	copy->meta.resource_version = xstrdup(r->meta.resource_version);
+	copy->ingress = xmemdup(r->ingress, r->n_ingress * sizeof(*r->ingress));
+	copy->external_ips = xmemdup(r->external_ips, r->n_external_ips * sizeof(*r->external_ips));
+	return copy;
+}
+
 void kube_remains_free(struct kube_remains *r)
 {
 	if (!r)

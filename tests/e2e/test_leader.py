@@ -102,3 +102,32 @@ def test_two_that_start_together_agree(control_plane: Lab) -> None:
     lab.wait_address("together", seconds=20)
     statuses = [lab.daemon(f"controller-{r}") for r in ("a", "b")]
     assert sorted(s["leader"] for s in statuses) == [False, True]
+
+
+def test_a_deleted_lease_makes_no_second_leader(control_plane: Lab) -> None:
+    """Its leader hears of that with its next renewal; a replica that starts meanwhile waits as long as that one may write."""
+    lab = control_plane
+    create(lab, "before")
+    lab.wait_address("before", seconds=20)
+    first = leader(lab)
+    other = {"a": "b", "b": "a"}[first]
+    for number in range(3):
+        lab.processes[f"controller-{other}"].kill()
+        lab.api.delete("Lease", "fairlead-controller", "fairlead-system")
+        lab.restart(f"controller-{other}")
+
+        def leads(replica: str) -> bool:
+            try:
+                return bool(lab.daemon(f"controller-{replica}")["leader"])
+            except ApiError:
+                return False
+
+        for step in range(40):
+            create(lab, f"while-{number}-{step}")
+            assert not (leads(first) and leads(other)), "two lead"
+            time.sleep(0.05)
+        lab.wait_address(f"while-{number}-39", seconds=20)
+        first = leader(lab)
+        other = {"a": "b", "b": "a"}[first]
+    holders = [a for s in lab.api.objects("Service") for a in lab.addresses(s["metadata"]["name"])]
+    assert len(holders) == len(set(holders))

@@ -209,3 +209,20 @@ def test_plan_and_controller_agree(lab: Lab, seed: int) -> None:
         assert pool["tiny"]["total"] == 2
     finally:
         assert lab.processes["controller-a"].stop() == 0
+
+
+def test_lists_are_read_whatever_their_size(lab: Lab) -> None:
+    """Twenty Services with annotations as large as the API takes them: a page of the list is larger than any answer."""
+    live = ("--kubeconfig", str(lab.kubeconfig))
+    for i in range(20):
+        meta = {"name": f"large-{i:02d}", "annotations": {"example.com/notes": 220_000 * "x"}}
+        spec = {"type": "LoadBalancer", "ports": [{"port": 80}]}
+        lab.api.create({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})
+    try:
+        rows = fairlead(lab, "plan", "--config", str(lab.dir / "pools.yaml"), *live, codes=(0, 2))
+        assert len([r for r in rows if r["name"].startswith("large-")]) == 20
+        services = fairlead(lab, "status", *live, codes=(0, 3))["services"]
+        assert len([s for s in services if s["name"].startswith("large-")]) == 20
+    finally:
+        for i in range(20):
+            lab.api.delete("Service", f"large-{i:02d}")
