@@ -15,6 +15,8 @@ libfairlead_a_SOURCES += \
 	src/cli/gather.h \
 	src/cli/manifest.c \
 	src/cli/manifest.h \
+	src/cli/manifest_json.c \
+	src/cli/manifest_json.h \
 	src/cli/manifest_scalar.c \
 	src/cli/manifest_scalar.h \
 	src/cli/model.c \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON is read by json-c, which is many times as fast as libyaml but does not tell where an object stood; where one turns
- * out to be wrong, the text is read again as YAML, which JSON is, to find its line.
+ * JSON is read by json-c (manifest_json.h), which is many times as fast as libyaml but does not tell where an object stood;
+ * where one turns out to be wrong, the text is read again as YAML, which JSON is, to find its line.
  */
 #include "config.h"
 
@@ -18,6 +18,7 @@
 
 #include <json-c/json.h>
 
+#include "cli/manifest_json.h"
 #include "cli/manifest_scalar.h"
 #include "config/yproblem.h"
 #include "fairlead/buf.h"
@@ -303,35 +304,13 @@ static int read_yaml(const char *text, size_t size, struct sink *sink, unsigned 
 
 /* ---- JSON ---- */
 
-/* The documents, one behind another, as an array; NULL if this is not JSON alone.  @ends: where each ends, for free(). */
-static struct json_object *parse_json(const char *text, size_t size, size_t **ends)
+static int deliver_json(struct json_object *obj, const char *kind, size_t kind_len, void *arg,
+                        struct err *e)
 {
-	struct json_tokener *tok = json_tokener_new_ex(MANIFEST_DEPTH_MAX);
-	struct json_object *docs = json_object_new_array();
-	size_t at = 0, n = 0, cap = 0;
+	struct sink *sink = arg;
 
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS |
-	                                    JSON_TOKENER_VALIDATE_UTF8);
-	for (;;) {
-		while (at < size && isspace((unsigned char)text[at]))
-			at++;
-		if (at == size)
-			break;
-		struct json_object *doc =
-			text[at] == '{' ? json_tokener_parse_ex(tok, text + at, (int)(size - at))
-					: NULL;
-		if (!doc) {
-			json_object_put(TAKE(docs));
-			break;
-		}
-		json_object_array_add(docs, doc);
-		at += json_tokener_get_parse_end(tok);
-		ARRAY_RESERVE(*ends, cap, n + 1);
-		(*ends)[n++] = at;
-		json_tokener_reset(tok);
-	}
-	json_tokener_free(tok);
-	return docs;
+	sink->line = 0;
+	return deliver(sink, obj, kind, kind_len, NULL, e);
 }
 
 /* The numbers of objects become lines, in a reading as YAML. */
@@ -392,13 +371,10 @@ int manifest_read(const char *text, size_t size, manifest_object_fn *fn, void *a
 	if (size > MANIFEST_MAX_BYTES)
 		return err_set(e, -EFBIG, ERR_LIMIT, "longer than %d bytes", MANIFEST_MAX_BYTES);
 	cleanup_free size_t *ends = NULL;
-	struct json_object *docs = parse_json(text, size, &ends);
-	if (!docs)
+	size_t n = 0;
+	if (manifest_json_check(text, size, &ends, &n) < 0)
 		return read_yaml(text, size, &sink, ret_line, e);
-	size_t n = json_object_array_length(docs);
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = deliver_document(&sink, json_object_array_get_idx(docs, i), NULL, e);
-	json_object_put(docs);
+	r = manifest_json_each(text, ends, n, deliver_json, &sink, e);
 	if (r < 0) {
 		struct manifest_problem last = { .object = sink.n };
 		find_lines(text, ends, n, &last, 1);
