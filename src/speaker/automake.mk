@@ -20,6 +20,8 @@ libfairlead_a_SOURCES += \
 	src/speaker/sinks.h \
 	src/speaker/speaker.c \
 	src/speaker/speaker.h \
+	src/speaker/turn.c \
+	src/speaker/turn.h \
 	src/speaker/trouble_news.c \
 	src/speaker/trouble_news.h \
 	src/speaker/uninstall.c
@@ -32,6 +34,11 @@ check_PROGRAMS += tests/unit/test_speaker
 TESTS += tests/unit/test_speaker
 tests_unit_test_speaker_SOURCES = tests/unit/test_speaker.c tests/unit/unit.h tests/unit/world.c tests/unit/world.h
 tests_unit_test_speaker_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_effects
+TESTS += tests/unit/test_effects
+tests_unit_test_effects_SOURCES = tests/unit/test_effects.c tests/unit/unit.h tests/unit/world.c tests/unit/world.h
+tests_unit_test_effects_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_routes
 TESTS += tests/unit/test_routes

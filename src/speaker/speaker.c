@@ -17,20 +17,13 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "speaker/forward.h"
+#include "speaker/turn.h"
 
 /*
- * One turn, in the order that design asks for ("up: data plane, then announcement; down: withdraw, then data plane"):
+ * The speaker as a whole: what runs when, its start and its end.  The order of effects is turn.c's; here are the effectors
+ * that it calls: layer 2 (publish), routes.c and the proxy.
  *
- *   1. decide anew for each dirty Service
- *   2. publish: what may no longer be announced is yielded now, and its routes are withdrawn
- *   3. give the proxy the Services; it writes a batch after this turn.  Those that lost a route wait until bgpd has
- *      acknowledged the withdrawal, but not for long
- *   4. what is already in the kernel (mode none: everything) becomes eligible, and what others keep from doing its work
- *      is so no longer; publish again if that is news
- *
- * What has to wait for a batch becomes eligible when the proxy calls back.  Before the first complete list of all kinds
- * nothing is decided, announced or removed.  Then the first thing to go is what an earlier life announced and nobody wants any
- * more: until bgpd has acknowledged that, the rules of that life stand untouched (again not for long).
+ * Before the first complete list of all kinds nothing is decided, announced or removed.
  */
 
 #define HEARTBEAT_MS 100
@@ -48,19 +41,6 @@ void speaker_schedule(struct speaker *sp)
 
 /* ---- one turn ---- */
 
-/* Whether the node is ready for what the Service's address will bring.  What others forward is theirs to have ready. */
-static bool is_applied(const char *key, void *arg)
-{
-	const struct speaker *sp = arg;
-	const struct view_service *s = view_service_named(sp->view, key);
-
-	if (routes_is_held(sp->routes, key))
-		return false;
-	if (!sp->proxy || !s || !(forward_wanted(s, 4) || forward_wanted(s, 6)))
-		return true;
-	return proxy_is_applied(sp->proxy, key);
-}
-
 /* What others have done to the data plane; nothing where it is not ours. */
 static enum reason hindrance(const struct announcement *a, void *arg)
 {
@@ -75,17 +55,19 @@ static enum reason hindrance(const struct announcement *a, void *arg)
 }
 
 /* Looks at all addresses only while there is something, and once when it is over. */
-static void hinder(struct speaker *sp)
+static void hinder(void *arg)
 {
-	bool any = sp->proxy && proxy_any_hindrance(sp->proxy);
+	struct speaker *sp = arg;
+	bool any = proxy_any_hindrance(sp->proxy);
 
 	if (any || sp->hindered)
 		announce_hinder(sp->announce, hindrance, sp);
 	sp->hindered = any;
 }
 
-static void publish(struct speaker *sp)
+static void publish(void *arg)
 {
+	struct speaker *sp = arg;
 	bool fresh = clock_ms() - speaker_last_contact_ms(sp) < SPEAKER_FRESH_MS;
 	struct announce_snapshot s;
 
@@ -104,9 +86,42 @@ static void publish(struct speaker *sp)
 	sp->publishes++;
 }
 
-static void forward(struct speaker *sp, const struct view_service *s)
+static void update_routes(void *arg)
+{
+	struct speaker *sp = arg;
+
+	routes_update(sp->routes, sp->view, sp->announce);
+}
+
+static bool have_begun(void *arg)
+{
+	return routes_have_begun(((struct speaker *)arg)->routes);
+}
+
+static bool hold(const char *key, void *arg)
+{
+	return routes_hold(((struct speaker *)arg)->routes, key);
+}
+
+static bool is_held(const char *key, void *arg)
+{
+	return routes_is_held(((struct speaker *)arg)->routes, key);
+}
+
+static void release(void (*go)(const char *key, void *go_arg), void *go_arg, void *arg)
+{
+	routes_release(((struct speaker *)arg)->routes, go, go_arg);
+}
+
+static bool may_program(void *arg)
+{
+	return routes_may_program(((struct speaker *)arg)->routes);
+}
+
+static void set_rules(const struct view_service *s, void *arg)
 {
 	static const uint8_t families[] = { 4, 6 };
+	struct speaker *sp = arg;
 
 	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
 		struct proxy_service p;
@@ -120,86 +135,61 @@ static void forward(struct speaker *sp, const struct view_service *s)
 	}
 }
 
-/* A Service whose route is gone: as it is now, or not at all any more. */
-static void forward_held(const char *key, void *arg)
+static void remove_rules(const char *key, void *arg)
 {
 	struct speaker *sp = arg;
-	const struct view_service *s = view_service_named(sp->view, key);
 
-	if (s) {
-		forward(sp, s);
-		return;
-	}
 	proxy_remove(sp->proxy, key, 4);
 	proxy_remove(sp->proxy, key, 6);
 }
 
-/* Decides anew; those of the Services that have lost a route are marked in the result, which the caller frees. */
-static bool *decide_all(struct speaker *sp, const struct view_service *const *dirty, size_t n)
+static bool has_rules(const struct view_service *s, void *arg)
 {
-	bool *withdrawn = xcalloc(n + 1, sizeof(*withdrawn));
+	const struct speaker *sp = arg;
 
-	for (size_t i = 0; i < n; i++)
-		withdrawn[i] = announce_update(sp->announce, sp->view, dirty[i]);
-	return withdrawn;
+	return !(forward_wanted(s, 4) || forward_wanted(s, 6)) ||
+	       proxy_is_applied(sp->proxy, s->key);
 }
 
-/* Until the first full publication any Service may have a route of an earlier life. */
-static bool waits_for_withdrawal(const struct speaker *sp, const char *key, bool withdrawn)
+static void complete_rules(void *arg)
 {
-	/* Before that nothing is written at all. */
-	if (sp->complete && (withdrawn || !routes_have_begun(sp->routes)) &&
-	    routes_hold(sp->routes, key))
-		return true;
-	return routes_is_held(sp->routes, key);
+	proxy_complete(((struct speaker *)arg)->proxy);
 }
 
-static void forward_all(struct speaker *sp, const struct view_service *const *dirty, size_t n,
-                        const bool *withdrawn)
-{
-	for (size_t i = 0; sp->proxy && i < n; i++)
-		if (!waits_for_withdrawal(sp, dirty[i]->key, withdrawn[i]))
-			forward(sp, dirty[i]);
-}
+#define ANNOUNCING                                                                           \
+	.publish = publish, .update_routes = update_routes, .routes_have_begun = have_begun, \
+	.hold = hold, .is_held = is_held, .release = release, .may_program = may_program
 
-/* From now on the data plane is written; until then the rules of an earlier life stand, whoever they belong to. */
-static void complete(struct speaker *sp)
-{
-	if (sp->proxy && !routes_may_program(sp->routes))
-		return;
-	sp->complete = true;
-	log_info("synced", KV_I("services", view_stats(sp->view).services),
-	         KV_I("slices", view_stats(sp->view).slices),
-	         KV_I("nodes", view_stats(sp->view).nodes));
-	if (sp->proxy)
-		proxy_complete(sp->proxy);
-}
+static const struct turn_effectors effectors_none = { ANNOUNCING };
+static const struct turn_effectors effectors_proxy = {
+	ANNOUNCING,
+	.set_rules = set_rules,
+	.remove_rules = remove_rules,
+	.has_rules = has_rules,
+	.hinder = hinder,
+	.complete_rules = complete_rules,
+};
 
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
 	struct speaker *sp = arg;
-	size_t n = 0;
+	struct turn t = { .view = sp->view,
+		          .announce = sp->announce,
+		          .effectors = sp->proxy ? &effectors_proxy : &effectors_none,
+		          .arg = sp,
+		          .complete = sp->complete };
 
 	(void)fd;
 	(void)what;
 	if (sp->n_synced < N_FEEDS || sp->uninstall != UNINSTALL_NOT)
 		return;
 	sp->turns++;
-	const struct view_service *const *dirty = view_take_dirty(sp->view, &n);
-	cleanup_free bool *withdrawn = decide_all(sp, dirty, n);
-	publish(sp);
-	if (sp->complete)
-		routes_update(sp->routes, sp->view, sp->announce);
-	forward_all(sp, dirty, n, withdrawn);
-	view_clean(sp->view);
-	routes_release(sp->routes, forward_held, sp);
-	sp->trim |= n > 0;
-	hinder(sp);
-	announce_settle(sp->announce, is_applied, sp);
-	publish(sp);
-	routes_update(sp->routes, sp->view, sp->announce);
-	if (!sp->complete)
-		complete(sp);
+	sp->trim |= turn_run(&t) > 0;
+	if (t.complete && !sp->complete)
+		log_info("synced", KV_I("services", view_stats(sp->view).services),
+		         KV_I("slices", view_stats(sp->view).slices),
+		         KV_I("nodes", view_stats(sp->view).nodes));
+	sp->complete = t.complete;
 	speaker_tell(sp);
 }
 
