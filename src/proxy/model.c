@@ -238,6 +238,12 @@ bool model_is_damaged(const struct model *m, const char *key)
 	return m->damaged || (s && s->damaged);
 }
 
+bool model_is_truncated(const struct model *m, const char *key)
+{
+	const struct service *s = find(m, key);
+	return s && s->want && s->want->truncated;
+}
+
 bool model_any_damaged(const struct model *m)
 {
 	return m->damaged || m->n_damaged > 0;

@@ -71,6 +71,8 @@ bool model_forward_is_refused(const struct model *m);
 /* Whether there is nothing left to write or to try again. */
 bool model_in_sync(const struct model *m);
 struct model_stats model_stats(const struct model *m);
+/* Whether parts of what is wanted of the Service are left out, as they are beyond the bounds (spec.h). */
+bool model_is_truncated(const struct model *m, const char *key);
 /* Each state of each Service that is wanted or in the kernel: one that changes is told twice. */
 void model_each_state(const struct model *m, void (*fn)(const struct proxy_service *s, void *arg),
                       void *arg);

@@ -548,8 +548,14 @@ static void changed(struct plane *p)
 
 void plane_set(struct plane *p, const struct proxy_service *s)
 {
-	if (model_set(p->model, s))
-		changed(p);
+	if (!model_set(p->model, s))
+		return;
+	if (model_is_truncated(p->model, s->key))
+		log_warn(
+			"the Service has more ports, addresses or source ranges than are carried; what "
+			"is beyond is left out",
+			KV_S("service", s->key), KV_S("family", family_name(p)));
+	changed(p);
 }
 
 void plane_remove(struct plane *p, const char *key)

@@ -74,6 +74,24 @@ def test_flushed_rules_come_back(variant_lab: tuple[Lab, str]) -> None:
     assert lab.get(lab.host(node).address, port).status == 200
 
 
+def test_forwarding_that_is_refused_is_not_announced(variant_lab: tuple[Lab, str]) -> None:
+    """A firewall that refuses everything before network policies are asked: whoever accepts earlier overrules them."""
+    lab, variant = variant_lab
+    address = lab.wait_address("frontend")
+    owner = lab.wait_owner(address)
+    command = [f"iptables-{variant}", "-w", "5"]
+    namespace = lab.host(owner).namespace
+    netns.output(namespace, [*command, "-N", "CILIUM_FORWARD"])
+    netns.output(namespace, [*command, "-A", "FORWARD", "-j", "CILIUM_FORWARD"])
+    netns.output(namespace, [*command, "-I", "FORWARD", "1", "-j", "REJECT"])
+    lab.wait_reason(owner, "frontend", address, "ForwardRefused", 60)
+    wait_for("another owner", lambda: lab.wait_owner(address) != owner)
+    assert lab.get(address).status == 200
+    for rule in ("-D FORWARD -j REJECT", "-D FORWARD -j CILIUM_FORWARD", "-X CILIUM_FORWARD"):
+        netns.output(namespace, [*command, *rule.split()])
+    lab.wait_reason(owner, "frontend", address, "NotOwner", 60)
+
+
 def test_cleanup_removes_ours_and_nothing_else(variant_lab: tuple[Lab, str]) -> None:
     lab, variant = variant_lab
     node = "node3"
