@@ -31,7 +31,7 @@ enum { REPLICAS = 3, SERVICES = 12, HELD_MAX = 8, STEPS = 50, SEEDS = 150 };
 
 struct replica {
 	struct controller ctl;
-	bool up, paused, cut;
+	bool up, paused, cut, holds /* the Lease names it */;
 	int64_t start_ms, go_on_ms, heal_ms;
 	int64_t renewed_ms; /* its lease was, at the API server; 0: it has none */
 };
@@ -151,9 +151,16 @@ static void on_lease(struct json_object *now)
 
 	for (size_t i = 0; i < REPLICAS; i++) {
 		struct replica *r = &run.replicas[i];
+		if (released && r->up && r->holds &&
+		    virtual_kube_is_open(r->ctl.base, "/services/"))
+			fail_msg(
+				"seed %llu, %lld ms: %s hands its lease over before its writes end",
+				(unsigned long long)run.seed, (long long)virtual_now(),
+				r->ctl.identity);
+		r->holds = r->up && !strcmp(holder, r->ctl.identity);
 		if (released)
 			r->renewed_ms = 0;
-		else if (r->up && !strcmp(holder, r->ctl.identity))
+		else if (r->holds)
 			r->renewed_ms = virtual_now();
 	}
 }
@@ -419,7 +426,7 @@ static void a_crisis(void)
 		return;
 	virtual_faults.queued = one_in(2) ? 1000 : 0;
 	virtual_faults.late = one_in(2) ? 800 : 0;
-	virtual_faults.unanswered = one_in(3) ? 500 : 0;
+	virtual_faults.unanswered = one_in(3) ? (one_in(2) ? 950 : 500) : 0;
 	for (uint64_t n = 1 + below(3); n > 0; n--) {
 		for (size_t k = 0; k < SERVICES && run.held[i].n_ingress == 0; k++)
 			i = (i + 1) % SERVICES;
@@ -433,13 +440,15 @@ static void a_crisis(void)
 	run_for((int64_t)below(30));
 	if (!r->up)
 		return;
-	if (one_in(4))
+	if (one_in(4)) {
 		configure(below(ARRAY_LEN(configurations)));
-	else if (one_in(4))
+	} else if (one_in(4)) {
 		spoil_the_lease();
-	else
+		suffer(r, 0, (int64_t)below(LEASE_S * 800));
+	} else {
 		suffer(r, one_in(3) ? below(4) : below(2) * 2,
 		       LEASE_S * 1200 + (int64_t)below(LEASE_S * 1500));
+	}
 	run_for((int64_t)below(one_in(2) ? 60 : 1500));
 	want_addresses(1 + below(SERVICES));
 	for (uint64_t n = below(LEASE_S * 2); n > 0; n--) {

@@ -81,7 +81,8 @@ struct kube_client {
 };
 
 struct wire {
-	struct kube_request *owner; /* NULL: gave up */
+	struct kube_request *owner;      /* NULL: gave up */
+	const struct event_base *sender; /* NULL: is no more */
 	char *method, *path, *body;
 	enum kube_patch_type patch;
 	bool answers, refused;
@@ -394,19 +395,25 @@ static void send_request(struct kube_request *r)
 	if (writes)
 		world.ops->sends(r->c->base, r->path);
 	r->sent = true;
-	r->give_up_ms = virtual_now() + r->timeout_ms;
-	arm(r->timer, r->timeout_ms);
+	bool answers = !r->c->cut && !chance(virtual_faults.unanswered);
+	/* What gets no answer ends by its timeout, or because the connection breaks before. */
+	int64_t patience_ms = answers || chance(500)
+	                              ? r->timeout_ms
+	                              : (int64_t)virtual_random((uint64_t)r->timeout_ms);
+	r->give_up_ms = virtual_now() + patience_ms;
+	arm(r->timer, patience_ms);
 	if (r->c->cut || chance(virtual_faults.lost)) {
 		free(w);
 		return;
 	}
 	*w = (struct wire){
 		.owner = r,
+		.sender = r->c->base,
 		.method = xstrdup(r->method),
 		.path = xstrdup(r->path),
 		.body = xstrdup_null(r->body),
 		.patch = r->patch,
-		.answers = !chance(virtual_faults.unanswered),
+		.answers = answers,
 		.refused = chance(virtual_faults.refused),
 	};
 	r->wire = w;
@@ -697,12 +704,27 @@ void kube_client_free(struct kube_client *c)
 {
 	if (!c)
 		return;
+	struct wire *w;
+
+	DL_FOREACH(world.wires, w)
+		if (w->sender == c->base)
+			w->sender = NULL;
 	while (c->requests)
 		request_free(c->requests);
 	while (c->informers)
 		kube_informer_stop(c->informers);
 	DL_DELETE(world.clients, c);
 	free(c);
+}
+
+bool virtual_kube_is_open(const struct event_base *base, const char *part)
+{
+	struct wire *w;
+
+	DL_FOREACH(world.wires, w)
+		if (w->sender == base && strcmp(w->method, "GET") != 0 && strstr(w->path, part))
+			return true;
+	return false;
 }
 
 void virtual_kube_cut(struct event_base *base, bool cut)

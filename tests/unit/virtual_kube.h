@@ -45,6 +45,8 @@ int virtual_kube_do(const char *method, const char *path, const char *body, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The object at a path, owned by the caller; NULL: there is none. */
 struct json_object *virtual_kube_get(const char *path);
+/* A write of this process to a path with that part has not taken effect yet, and will. */
+bool virtual_kube_is_open(const struct event_base *base, const char *part);
 /* Nothing gets through between this process and the API server. */
 void virtual_kube_cut(struct event_base *base, bool cut);
 
