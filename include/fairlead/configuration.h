@@ -133,6 +133,8 @@ int configuration_parse(const char *yaml, size_t size, struct configuration **re
  */
 int configuration_parse_file(const char *text, size_t size, struct configuration **ret_config,
                              struct config_problems *errors, struct config_problems *warnings);
+/* Warns of pools that nobody announces: of BGP alone, where there are no peers.  They may come later. */
+void configuration_warn_silent(const struct configuration *c, struct config_problems *warnings);
 /*
  * The same for what the leader has published: the text, and what is retained beside it.  NULL texts are empty ones.
  */

@@ -63,6 +63,8 @@ int command_config_check(const struct command_options *o, struct err *e)
 	if (file_read(path, FILE_CONFIG_MAX_BYTES, &text, e) < 0)
 		return COMMAND_FAILED;
 	int r = configuration_parse_file(buf_str(&text), text.size, &c, &errors, &warnings);
+	if (r == 0)
+		configuration_warn_silent(c, &warnings);
 	if (o->json)
 		put_json(c, &errors, &warnings, &out);
 	else

@@ -232,3 +232,22 @@ void config_node_peers_free(struct config_node_peer *peers, size_t n)
 		free(peers[i].refused);
 	free(peers);
 }
+
+void configuration_warn_silent(const struct configuration *c, struct config_problems *warnings)
+{
+	for (size_t i = 0; c->n_peers == 0 && i < c->n_pools; i++) {
+		const struct config_pool *pool = &c->pools[i];
+		if (pool->protocols != PROTOCOL_BGP)
+			continue;
+		ARRAY_RESERVE(warnings->items, warnings->cap, warnings->n + 1);
+		warnings->items[warnings->n++] = (struct config_problem){
+			.line = pool->line,
+			.path = xasprintf("address-pools[%zu].protocol", i),
+			.message =
+				xasprintf("pool \"%.64s\" is announced by BGP alone, and there are "
+			                  "no peers: nobody announces its addresses; add peers, or "
+			                  "write protocol: layer2",
+			                  pool->name),
+		};
+	}
+}

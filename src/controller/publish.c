@@ -97,6 +97,8 @@ static void judge(struct controller *ctl)
 	else if (configuration_parse(text, strlen(text), &c, &cs->errors, &cs->warnings) == 0)
 		cs->judged_good = true;
 	cs->judged = c;
+	if (c)
+		configuration_warn_silent(c, &cs->warnings);
 	log_problems(&cs->errors, LOG_ERROR, "configuration rejected");
 	log_problems(&cs->warnings, LOG_WARN, "configuration");
 }

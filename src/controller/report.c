@@ -212,6 +212,36 @@ static void collect_pools(const struct controller *ctl, struct metrics_writer *w
 	}
 }
 
+static uint64_t count_retained(const struct configuration *c, const char *name, size_t from)
+{
+	uint64_t n = 0;
+
+	for (size_t i = from; i < c->n_retained; i++)
+		for (size_t k = 0;
+		     !strcmp(c->retained[i].name, name) && k < c->retained[i].n_ranges; k++)
+			n += addr_range_count(&c->retained[i].ranges[k]);
+	return n;
+}
+
+/* By the pool that they were of; those of one name are one. */
+static void collect_retained(const struct controller *ctl, struct metrics_writer *w)
+{
+	const struct configuration *c = ctl->config.in_force;
+
+	metrics_family(
+		w, "fairlead_pool_retained", METRICS_GAUGE,
+		"Addresses in use that an edit took out of this pool, and that stay until they "
+		"are free.");
+	for (size_t i = 0; c && i < c->n_retained; i++) {
+		const char *name = c->retained[i].name;
+		size_t before = 0;
+		while (before < i && strcmp(c->retained[before].name, name) != 0)
+			before++;
+		if (before == i)
+			metrics_sample(w, (double)count_retained(c, name, i), "pool", name, NULL);
+	}
+}
+
 static void put_reasons(struct metrics_writer *w, const size_t n[static REASON_COUNT])
 {
 	for (size_t i = 0; i < REASON_COUNT; i++)
@@ -283,6 +313,7 @@ static void collect(struct metrics_writer *w, void *arg)
 	put_one(w, "fairlead_config_warnings", METRICS_GAUGE,
 	        "Warnings about the administrator's ConfigMap.", ctl->config.warnings.n);
 	collect_pools(ctl, w);
+	collect_retained(ctl, w);
 	collect_services(ctl, w);
 	collect_patches(ctl, w);
 	if (ctl->services && ctl->config_maps) {
