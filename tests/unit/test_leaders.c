@@ -254,9 +254,6 @@ static void configure(size_t which)
 		"{'metadata':{'name':'fairlead','namespace':'fairlead-system'},'data':{'config':'%s'}}";
 
 	run.config = which;
-	/* Whoever is in no pool any more may lose its address. */
-	for (size_t i = 0; i < SERVICES; i++)
-		run.held[i].may_move = true;
 	if (virtual_kube_do("PATCH", "/api/v1/namespaces/fairlead-system/configmaps/fairlead", text,
 	                    configurations[which]) == 404)
 		virtual_kube_do("POST", "/api/v1/namespaces/fairlead-system/configmaps", text,
