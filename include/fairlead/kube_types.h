@@ -146,8 +146,10 @@ struct kube_node {
 	bool ready;               /* condition Ready is True */
 	bool network_unavailable; /* condition NetworkUnavailable is True */
 	bool excluded; /* label node.kubernetes.io/exclude-from-external-load-balancers: true or not a bool */
-	bool drained;  /* annotation fairlead.io/drain: true or not a bool */
-	bool cordoned; /* spec.unschedulable */
+	bool drained;        /* annotation fairlead.io/drain: true or not a bool */
+	bool cordoned;       /* spec.unschedulable */
+	bool shutting_down;  /* the kubelet says so in condition Ready, or the cloud by its taint */
+	bool out_of_service; /* taint node.kubernetes.io/out-of-service */
 	struct addr *internal_ips, *external_ips; /* status.addresses of these two types */
 	size_t n_internal_ips, n_external_ips;
 	struct prefix pod_cidrs[2];

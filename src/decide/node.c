@@ -19,6 +19,10 @@ enum reason decide_node_itself(const struct view *v, const struct view_node *n)
 		return REASON_NodeDrained;
 	if (n->cordoned && rules.drain_on_cordon)
 		return REASON_NodeCordoned;
+	if (n->out_of_service)
+		return REASON_NodeOutOfService;
+	if (n->shutting_down)
+		return REASON_NodeShuttingDown;
 	if (n->network_unavailable)
 		return REASON_NetworkUnavailable;
 	return REASON_Candidate;

@@ -11,11 +11,18 @@
 /* core/v1 Node: little of a large object. */
 #define NODE_CONDITIONS_MAX 256
 #define NODE_ADDRESSES_MAX 256
+#define NODE_TAINTS_MAX 1024
+#define NODE_MESSAGE_MAX (32 * 1024)
 #define NODE_STRING_MAX 253
 #define NODE_ADDR_TEXT_MAX 64
 
 #define EXCLUDE_LABEL "node.kubernetes.io/exclude-from-external-load-balancers"
 #define DRAIN_ANNOTATION "fairlead.io/drain"
+
+#define OUT_OF_SERVICE_TAINT "node.kubernetes.io/out-of-service"
+#define SHUTDOWN_TAINT "node.cloudprovider.kubernetes.io/shutdown"
+/* The kubelet's graceful shutdown has no reason of its own, only these words in the message of condition Ready. */
+#define SHUTDOWN_WORDS "node is shutting down"
 
 /* The value is read as Go's strconv.ParseBool reads it; what is no bool counts as true. */
 static bool is_set(const struct kube_labels *labels, const char *key)
@@ -42,10 +49,26 @@ static void parse_node_conditions(struct parse *p, struct json_object *status,
 		const char *type = parse_str(p, o, "type", NODE_STRING_MAX + 64);
 		const char *value = parse_str(p, o, "status", 16);
 		bool yes = value && strcmp(value, "True") == 0;
-		if (type && strcmp(type, "Ready") == 0)
+		if (type && strcmp(type, "Ready") == 0) {
+			const char *message = parse_str(p, o, "message", NODE_MESSAGE_MAX);
 			node->ready = yes;
-		else if (type && strcmp(type, "NetworkUnavailable") == 0)
+			node->shutting_down |= !yes && message && strstr(message, SHUTDOWN_WORDS);
+		}
+		if (type && strcmp(type, "NetworkUnavailable") == 0)
 			node->network_unavailable = yes;
+	}
+}
+
+static void parse_taints(struct parse *p, struct json_object *spec, struct kube_node *node)
+{
+	size_t n;
+	parse_at(p, "spec");
+	struct json_object *list = parse_array(p, spec, "taints", NODE_TAINTS_MAX, &n);
+	parse_at(p, "spec.taints");
+	for (size_t i = 0; i < n && !p->ret; i++) {
+		const char *key = parse_str(p, parse_item(p, list, i), "key", 2 * NODE_STRING_MAX);
+		node->out_of_service |= key && strcmp(key, OUT_OF_SERVICE_TAINT) == 0;
+		node->shutting_down |= key && strcmp(key, SHUTDOWN_TAINT) == 0;
 	}
 }
 
@@ -98,6 +121,7 @@ int kube_node_parse(struct json_object *obj, struct kube_node **ret_node, struct
 	node->excluded = is_set(&node->meta.labels, EXCLUDE_LABEL);
 	node->drained = is_set(&node->meta.annotations, DRAIN_ANNOTATION);
 	node->cordoned = parse_bool(&p, spec, "unschedulable", false);
+	parse_taints(&p, spec, node);
 	parse_node_conditions(&p, status, node);
 	parse_node_addresses(&p, status, node);
 	parse_pod_cidrs(&p, spec, node);

@@ -86,6 +86,8 @@ static enum reason final_reason(const struct announcement *a)
 		return a->hindrance == REASON_Candidate ? REASON_RulesPending : a->hindrance;
 	if (a->protocol == PROTOCOL_BGP)
 		return a->route;
+	if (a->two_owners)
+		return REASON_TwoOwners;
 	switch (a->ownership) {
 	case L2_IDLE:
 	case L2_WAITING:
@@ -147,6 +149,7 @@ static void set_eligible(struct announce *t, struct announcement *a, bool eligib
 static void forget_state(struct announcement *a)
 {
 	a->ownership = L2_IDLE;
+	a->two_owners = false;
 	memset(a->mac, 0, sizeof(a->mac));
 	a->interface[0] = '\0';
 	a->owner[0] = '\0';
@@ -384,6 +387,8 @@ void announce_states(struct announce *t, const struct l2_state *states, size_t n
 		a->owner = xstrndup(st->owner, sizeof(st->owner));
 		a->ownership = st->ownership;
 		memcpy(a->mac, st->mac, sizeof(a->mac));
+		a->two_owners = st->two_owners;
+		memcpy(a->rival, st->rival, sizeof(a->rival));
 		memcpy(a->interface, st->interface, sizeof(a->interface));
 		a->interface[sizeof(a->interface) - 1] = '\0';
 		refresh(t, a, owner);

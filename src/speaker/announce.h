@@ -39,6 +39,8 @@ struct announcement {
 	/* What layer 2 says. */
 	enum l2_ownership ownership;
 	uint8_t mac[6];
+	bool two_owners; /* another machine, @rival, answered for it, too, a moment ago */
+	uint8_t rival[6];
 	char *owner; /* "" if unknown */
 	char interface[16];
 	/* By BGP: what bgpd made of it, and whether only nodes with an endpoint announce it. */

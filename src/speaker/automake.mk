@@ -12,6 +12,7 @@ libfairlead_a_SOURCES += \
 	src/speaker/options.c \
 	src/speaker/passwords.c \
 	src/speaker/passwords.h \
+	src/speaker/pulse.c \
 	src/speaker/report.c \
 	src/speaker/routes.c \
 	src/speaker/routes.h \

@@ -55,6 +55,17 @@ static void uuid_format(const uint8_t uid[static VIEW_UID_SIZE], struct buf *out
 		buf_printf(out, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", uid[i]);
 }
 
+static void two_owners_note(const struct speaker *sp, const struct announcement *a, struct buf *out)
+{
+	const uint8_t *m = a->rival;
+
+	buf_printf(
+		out,
+		"%s was answered for by node %s and by the machine at %02x:%02x:%02x:%02x:%02x:%02x;"
+		" one of them gives way",
+		addr_str(&a->addr), sp->opts.node, m[0], m[1], m[2], m[3], m[4], m[5]);
+}
+
 void speaker_tell_of_service(struct speaker *sp, const struct announcement *a)
 {
 	cleanup(buf_fini) struct buf note = BUF_INIT, uid = BUF_INIT;
@@ -63,8 +74,11 @@ void speaker_tell_of_service(struct speaker *sp, const struct announcement *a)
 	if (!slash || !news_allow(sp->news, clock_ms()))
 		return;
 	cleanup_free char *namespace = xstrndup(a->key, (size_t)(slash - a->key));
-	buf_printf(&note, "node %s does not announce %s: %s", sp->opts.node, addr_str(&a->addr),
-	           reason_sentence(a->reason));
+	if (a->reason == REASON_TwoOwners)
+		two_owners_note(sp, a, &note);
+	else
+		buf_printf(&note, "node %s does not announce %s: %s", sp->opts.node,
+		           addr_str(&a->addr), reason_sentence(a->reason));
 	uuid_format(a->uid, &uid);
 	struct kube_event ev = { .kind = "Service",
 		                 .namespace = namespace,

@@ -35,7 +35,12 @@ void speaker_log_change(const struct announcement *a, enum reason old_reason, co
 {
 	char mac[MAC_STR_SIZE];
 
-	if (a->reason == old_reason || reason_about(a->reason) == REASON_ABOUT_PASSING)
+	if (a->reason == REASON_TwoOwners && old_reason != a->reason)
+		log_warn("another machine answered for the address while this node did",
+		         KV_S("service", a->key), KV_S("address", addr_str(&a->addr)),
+		         KV_S("reason", reason_name(a->reason)), KV_S("interface", a->interface),
+		         KV_S("mac", mac_format(a->rival, mac)));
+	else if (a->reason == old_reason || reason_about(a->reason) == REASON_ABOUT_PASSING)
 		log_debug("address", KV_S("service", a->key), KV_S("address", addr_str(&a->addr)),
 		          KV_S("reason", reason_name(a->reason)), KV_S("owner", a->owner),
 		          KV_S("previous_owner", old_owner));
@@ -82,6 +87,13 @@ static bool ready(struct buf *why, void *arg)
 			buf_printf(why, ": %s", sp->key_error.msg);
 		return false;
 	}
+	if (!speaker_is_fresh(sp)) {
+		buf_printf(why,
+		           "not fresh: the API server has not answered for %" PRId64 " ms; "
+		           "carrying on with what is known",
+		           clock_ms() - speaker_last_contact_ms(sp));
+		return false;
+	}
 	if (sp->proxy && !proxy_stats(sp->proxy).in_sync) {
 		buf_puts(why, "the data plane is not in sync");
 		return false;
@@ -116,6 +128,9 @@ static void put_reason(const struct speaker *sp, const struct decision *d,
 		routes_reason_of(sp->routes, &a->addr, &message);
 	else
 		buf_puts(&message, reason_sentence(reason));
+	char mac[MAC_STR_SIZE];
+	if (reason == REASON_TwoOwners)
+		buf_printf(&message, ": %s", mac_format(a->rival, mac));
 	if (reason == REASON_NotOwner && *a->owner)
 		buf_printf(&message, ": %s does", a->owner);
 	put_str(out, "reason", reason_name(reason));
@@ -267,12 +282,13 @@ static void put_l2(const struct speaker *sp, struct buf *out)
 	           ",\"gratuitous\":%" PRIu64 ",\"probes\":%" PRIu64 ",\"heartbeats_sent\":%" PRIu64
 	           ",\"heartbeats_received\":%" PRIu64 ",\"heartbeats_refused\":%" PRIu64
 	           ",\"takeovers\":%" PRIu64 ",\"yields\":%" PRIu64 ",\"conflicts\":%" PRIu64
-	           ",\"send_failures\":%" PRIu64 ",\"strangers_turned_away\":%" PRIu64
-	           ",\"peers_refused\":%" PRIu64 ",\"claims_refused\":%" PRIu64 "}}",
+	           ",\"two_owners\":%" PRIu64 ",\"send_failures\":%" PRIu64
+	           ",\"strangers_turned_away\":%" PRIu64 ",\"peers_refused\":%" PRIu64
+	           ",\"claims_refused\":%" PRIu64 "}}",
 	           st.arp_requests, st.arp_replies, st.gratuitous, st.probes, st.heartbeats_sent,
 	           st.heartbeats_received, st.heartbeats_refused, st.takeovers, st.yields,
-	           st.conflicts, st.send_failures, st.strangers_turned_away, st.peers_refused,
-	           st.claims_refused);
+	           st.conflicts, st.two_owners, st.send_failures, st.strangers_turned_away,
+	           st.peers_refused, st.claims_refused);
 }
 
 static void status(struct buf *out, void *arg)
@@ -356,7 +372,9 @@ static void collect_announcements(const struct speaker *sp, struct metrics_write
 	        view_stats(sp->view).passes);
 	gauge(w, "fairlead_config_generation", "Generation of the configuration in force.",
 	      (double)view_generation(sp->view));
-	gauge(w, "fairlead_view_fresh", "1 while the API server was heard lately.", sp->view_fresh);
+	gauge(w, "fairlead_view_fresh",
+	      "1 while the API server is heard: its watches bring something, and it answers.",
+	      sp->view_fresh);
 }
 
 static void collect_troubles(const struct speaker *sp, struct metrics_writer *w)
@@ -399,6 +417,9 @@ static void collect_l2(const struct speaker *sp, struct metrics_writer *w)
 	counter(w, "fairlead_l2_yields_total", "Addresses yielded.", st.yields);
 	counter(w, "fairlead_l2_conflicts_total", "Strangers seen using one of our addresses.",
 	        st.conflicts);
+	counter(w, "fairlead_l2_two_owners_total",
+	        "Times that another machine answered for an address while this node did.",
+	        st.two_owners);
 	counter(w, "fairlead_l2_send_failures_total",
 	        "Frames that the kernel did not take: larger than the MTU, or no room.",
 	        st.send_failures);

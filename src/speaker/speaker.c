@@ -68,7 +68,7 @@ static void hinder(void *arg)
 static void publish(void *arg)
 {
 	struct speaker *sp = arg;
-	bool fresh = clock_ms() - speaker_last_contact_ms(sp) < SPEAKER_FRESH_MS;
+	bool fresh = speaker_is_fresh(sp);
 	struct announce_snapshot s;
 
 	if (!sp->l2)
@@ -253,6 +253,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (++sp->ticks % LOOK_TICKS == 0)
 		speaker_look_for_needed(sp);
 	speaker_uninstall_tick(sp);
+	speaker_pulse(sp);
 	/* Freshness changes without anything coming in. */
 	speaker_schedule(sp);
 }
@@ -347,7 +348,8 @@ static void on_announcement(const struct announcement *a, enum reason old_reason
 	if (sp->proxy && announce_is_announced(a) != announce_is_announced(&before) &&
 	    view_touch(sp->view, a->key, &a->addr))
 		speaker_schedule(sp);
-	if ((a->reason == REASON_BgpPrefixTaken || a->reason == REASON_TooLarge) &&
+	if ((a->reason == REASON_BgpPrefixTaken || a->reason == REASON_TooLarge ||
+	     a->reason == REASON_TwoOwners) &&
 	    old_reason != a->reason)
 		speaker_tell_of_service(sp, a);
 }

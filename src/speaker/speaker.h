@@ -26,8 +26,6 @@ struct event;
 struct event_base;
 
 #define SPEAKER_CLUSTER_CIDRS_MAX 8
-/* The API server sends a bookmark about once a minute; without a word for so long the view may be old. */
-#define SPEAKER_FRESH_MS 90000
 
 struct speaker_options {
 	struct options_daemon daemon;
@@ -97,7 +95,11 @@ struct speaker {
 	bool complete;                    /* everything was synced and acted upon once */
 	bool hindered;                    /* some address was, at the last turn */
 	bool view_fresh;                  /* as last published */
-	bool trim;                        /* there was work since memory was last given back */
+	struct {
+		struct kube_request *request; /* under way */
+		int64_t asked_ms, answered_ms;
+	} pulse;   /* of the API server */
+	bool trim; /* there was work since memory was last given back */
 	uint64_t turns, publishes, ticks;
 };
 
@@ -110,6 +112,12 @@ int64_t speaker_last_contact_ms(const struct speaker *sp);
 /* ---- needed.c ---- */
 /* Tells the view the addresses that this node needs as they are: gateways and the API server's.  Bounded work. */
 void speaker_look_for_needed(struct speaker *sp);
+
+/* ---- pulse.c: whether the API server answers ---- */
+/* Asks it, if it is time; to be called every two seconds or so. */
+void speaker_pulse(struct speaker *sp);
+/* What the speaker knows of the cluster is as new as can be. */
+bool speaker_is_fresh(const struct speaker *sp);
 
 /* ---- secrets.c: what it reads from Secrets ---- */
 extern const char *const speaker_secret_names[N_SECRETS];

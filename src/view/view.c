@@ -68,6 +68,8 @@ static struct view_node node_of(struct view *v, const struct kube_node *n)
 		.excluded = n->excluded,
 		.drained = n->drained,
 		.cordoned = n->cordoned,
+		.shutting_down = n->shutting_down,
+		.out_of_service = n->out_of_service,
 		.network_unavailable = n->network_unavailable,
 		.addresses = copy_addresses(v, n->internal_ips, n->n_internal_ips),
 		.n_addresses = n->n_internal_ips,
@@ -216,7 +218,9 @@ static bool same_addresses(const struct addr *a, size_t n_a, const struct addr *
 static bool node_is(const struct view_node *old, const struct kube_node *n)
 {
 	return old->excluded == n->excluded && old->drained == n->drained &&
-	       old->cordoned == n->cordoned && old->network_unavailable == n->network_unavailable &&
+	       old->cordoned == n->cordoned && old->shutting_down == n->shutting_down &&
+	       old->out_of_service == n->out_of_service &&
+	       old->network_unavailable == n->network_unavailable &&
 	       same_addresses(old->addresses, old->n_addresses, n->internal_ips,
 	                      n->n_internal_ips) &&
 	       same_addresses(old->external_ips, old->n_external_ips, n->external_ips,

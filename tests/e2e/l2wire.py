@@ -263,6 +263,10 @@ class Wire:
     def wait_owners(self, seconds: float = 10.0) -> dict[str, str]:
         return wait_for("every address to have one owner", self.owners, seconds)
 
+    def owned_by_itself(self, name: str) -> list[str]:
+        """What the node alone says that it owns."""
+        return [a for a, state in self.nodes[name].states().items() if state.ownership == "owner"]
+
     def owned_by(self, name: str) -> list[str]:
         owned = [a for a, owner in self.owners().items() if owner == name]
         assert owned, f"{name} owns nothing"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from conftest import NODES, MakeService, our_rules
 
-from lab import arp, netns, web
+from lab import arp, net, netns, web
 from lab.capture import Capture
 from lab.cluster import Lab
 from lab.waiting import LabError, wait_for
@@ -94,6 +94,23 @@ def test_a_drained_node_gives_way(lab: Lab, web_address: str) -> None:
     answers = [a.mac == mac for a in watcher.answers]
     assert answers == sorted(answers, reverse=True), "the former owner answered after its heir"
     lab.wait_reason(owner, "web", web_address, "NotOwner")
+    assert settled_owner(lab, web_address) != owner
+
+
+def test_an_owner_that_alone_loses_the_api_server_gives_way(lab: Lab, web_address: str) -> None:
+    """Its watches are open, and nothing comes any more: endpoints may have gone that it does not hear of."""
+    owner = settled_owner(lab, web_address)
+    chain = ["OUTPUT", "-p", "tcp", "-d", net.CONTROL_PLANE, "--dport", str(net.API_PORT), "-j", "DROP"]
+    netns.output(lab.host(owner).namespace, ["iptables", "-I", *chain])
+    try:
+        others = [n for n in NODES if n != owner]
+        lab.wait_owner(web_address, seconds=25, among=others)
+        with pytest.raises(LabError, match="not fresh"):
+            lab.daemon(owner, "/readyz")
+        assert all(lab.daemon(n, "/readyz") for n in others)
+    finally:
+        netns.output(lab.host(owner).namespace, ["iptables", "-D", *chain])
+    wait_for("its view to be fresh again", lambda: lab.daemon(owner, "/readyz"), 60)
     assert settled_owner(lab, web_address) != owner
 
 

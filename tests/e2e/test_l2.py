@@ -149,6 +149,20 @@ def test_a_restart_that_takes_too_long_is_a_death(wire: Wire) -> None:
     back(wire, owned, wire.nodes["a"].start)
 
 
+def test_a_reboot_is_no_worse_than_a_crash(wire: Wire) -> None:
+    """The speaker ends as for a restart; half a second later its node is gone."""
+    owned = wire.owned_by("a")
+
+    def reboot() -> None:
+        wire.nodes["a"].signal(signal.SIGTERM)
+        time.sleep(0.5)
+        wire.cut("a")
+
+    seen = wire.observe(3.0, reboot)
+    assert seen.unanswered(owned) < 0.5 + TAKEOVER
+    assert not seen.ever_answered_twice()
+
+
 def test_yielding_is_at_once_and_without_a_probe(wire: Wire) -> None:
     owned, began = wire.owned_by("a"), time.monotonic()
     seen = wire.observe(1.0, wire.nodes["a"].leave)
@@ -258,6 +272,40 @@ def test_started_while_one_direction_is_blocked(make_wire: Callable[..., Wire]) 
     assert seen.answered_twice() < SETTLED
     wire.switch.block = lambda _origin, _to, _frame: False
     wire.wait_owners()
+
+
+def test_an_owner_that_was_stopped_asks_before_it_resumes(make_wire: Callable[..., Wire]) -> None:
+    """Without a key nobody tells it that another has taken its addresses meanwhile."""
+    wire = make_wire(keys=dict.fromkeys(NAMES, ""), probe_ms=PATIENT_MS)
+    wire.wait_owners(20)
+    lost = wire.owned_by("a")
+
+    def stop_for_five_seconds() -> None:
+        wire.nodes["a"].signal(signal.SIGSTOP)
+        time.sleep(5)
+        wire.nodes["a"].signal(signal.SIGCONT)
+
+    seen = wire.observe(5.0, stop_for_five_seconds)
+    assert not seen.ever_answered_twice()
+    others = seen.macs(lost) - {wire.nodes["a"].mac}
+    assert others, "nobody has taken over"
+    wire.wait_owners(20)
+    assert not wire.observe(2.0).ever_answered_twice()
+
+
+@pytest.mark.parametrize("keys", ["none", "one each"])
+def test_two_owners_that_share_arp_alone_part(make_wire: Callable[..., Wire], keys: str) -> None:
+    wire = make_wire(keys={name: "" if keys == "none" else f"the key of {name}" for name in NAMES})
+    wire.wait_owners(20)
+    wire.switch.block = lambda origin, to, _frame: "a" in (origin, to)
+    wait_for("node a to own everything", lambda: len(wire.nodes["a"].states()) == len(wire.owned_by_itself("a")), 20)
+    wire.switch.block = lambda _origin, _to, _frame: False
+    wire.wait_owners(20)
+    seen = wire.observe(3.0)
+    assert not seen.ever_answered_twice()
+    assert seen.unanswered(ADDRESSES) < 0.3
+    assert wire.nodes["a"].stats()["two_owners"] > 0
+    assert sum(wire.nodes[name].stats()["two_owners"] for name in ("b", "c")) > 0
 
 
 def test_filtered_messages_make_no_second_owner(make_wire: Callable[..., Wire]) -> None:

@@ -503,11 +503,16 @@ static void what_of_a_node_counts(void **state)
 {
 #define EXCLUDE "'labels':{'node.kubernetes.io/exclude-from-external-load-balancers':''}"
 #define DRAIN(value) "'annotations':{'fairlead.io/drain':'" value "'}"
+#define TAINT(key) \
+	"'taints':[{'key':'other','effect':'NoSchedule'},{'key':'" key "','effect':'NoExecute'}]"
+#define READY(status, message) \
+	"'conditions':[{'type':'Ready','status':'" status "','message':'" message "'}]"
 	static const struct {
 		const char *meta;
 		bool cordoned;
 		struct view_node_rules rules;
 		enum reason reason;
+		const char *spec, *status;
 	} cases[] = {
 		{ DRAIN("true"), false, { 0 }, REASON_NodeDrained },
 		{ DRAIN(""), false, { 0 }, REASON_NodeDrained },
@@ -519,6 +524,45 @@ static void what_of_a_node_counts(void **state)
 		{ "'labels':{}", true, { 0 }, REASON_Candidate },
 		{ "'labels':{}", true, { .drain_on_cordon = true }, REASON_NodeCordoned },
 		{ "'labels':{}", false, { .drain_on_cordon = true }, REASON_Candidate },
+		{ "'labels':{}",
+		  false,
+		  { 0 },
+		  REASON_NodeOutOfService,
+		  TAINT("node.kubernetes.io/out-of-service") },
+		{ "'labels':{}",
+		  false,
+		  { 0 },
+		  REASON_NodeShuttingDown,
+		  TAINT("node.cloudprovider.kubernetes.io/shutdown") },
+		{ "'labels':{}",
+		  false,
+		  { 0 },
+		  REASON_Candidate,
+		  TAINT("node.kubernetes.io/unreachable") },
+		{ "'labels':{}",
+		  false,
+		  { 0 },
+		  REASON_NodeShuttingDown,
+		  NULL,
+		  READY("False", "node is shutting down") },
+		{ "'labels':{}",
+		  false,
+		  { 0 },
+		  REASON_NodeShuttingDown,
+		  NULL,
+		  READY("False", "[container runtime is down, node is shutting down]") },
+		{ "'labels':{}",
+		  false,
+		  { 0 },
+		  REASON_Candidate,
+		  NULL,
+		  READY("True", "node is shutting down") },
+		{ "'labels':{}",
+		  false,
+		  { 0 },
+		  REASON_Candidate,
+		  NULL,
+		  READY("False", "container runtime is down") },
 	};
 
 	(void)state;
@@ -533,8 +577,10 @@ static void what_of_a_node_counts(void **state)
 		world_passes(v);
 		world_put(v,
 		          "{'kind':'Node','metadata':{'name':'n1','uid':'u',%s},"
-		          "'spec':{'unschedulable':%s}}",
-		          cases[i].meta, cases[i].cordoned ? "true" : "false");
+		          "'spec':{'unschedulable':%s%s%s},'status':{%s}}",
+		          cases[i].meta, cases[i].cordoned ? "true" : "false",
+		          cases[i].spec ? "," : "", cases[i].spec ? cases[i].spec : "",
+		          cases[i].status ? cases[i].status : "");
 		if (here(v, "shop/web", "192.0.2.1") != cases[i].reason)
 			fail_msg("case %zu", i);
 		/* The Service is looked at again. */

@@ -274,6 +274,19 @@ static void states_become_reasons(void **state)
 		announce_count(f.table, counts);
 		assert_int_equal(counts[cases[i].reason], 1);
 	}
+	/* Whether it goes on answering or has given way: it was one of two. */
+	for (int i = 0; i < 2; i++) {
+		states[0].ownership = i ? L2_CONFLICT : L2_OWNER;
+		states[0].two_owners = true;
+		memcpy(states[0].rival, "\2\0\0\0\0\7", 6);
+		announce_states(f.table, states, 1);
+		const struct announcement *a = announce_of(f.table, "shop/web");
+		assert_int_equal(a->reason, REASON_TwoOwners);
+		assert_memory_equal(a->rival, states[0].rival, 6);
+		states[0].two_owners = false;
+		announce_states(f.table, states, 1);
+		assert_int_equal(a->reason, i ? REASON_AddressInUse : REASON_Announced);
+	}
 	/* Only another owner is news, too. */
 	states[0].ownership = L2_OTHER;
 	snprintf(states[0].owner, sizeof(states[0].owner), "n2");

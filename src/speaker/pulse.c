@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "fairlead/clock.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+#include "speaker/speaker.h"
+
+/*
+ * Is the API server still there?
+ *
+ * A watch on which nothing comes is the rule: the server has to send a bookmark only every minute or so, and a network that
+ * swallows everything looks the same.  An owner that alone has lost the server would go on for minutes with endpoints that
+ * are gone.  So where the watches were silent for a while, the server is asked for its version, which everybody may
+ * read and which costs it next to nothing; any answer will do.
+ *
+ * Fresh is a view whose watches brought something not too long ago, and whose server answered just now.
+ */
+
+/* The server sends a bookmark about once a minute; without a word for so long a watch is dead, whatever else is answered. */
+#define WATCH_SILENCE_MS 90000
+/* After so long a silence it is asked, and again after that; unanswered for so long it counts as lost. */
+#define ASK_MS 4000
+#define LOST_MS 9000
+#define TIMEOUT_MS 4000
+
+static void on_answer(int status, struct json_object *obj, const struct err *e, void *arg)
+{
+	struct speaker *sp = arg;
+
+	(void)obj;
+	(void)e;
+	sp->pulse.request = NULL;
+	if (status == 0 || status >= 500)
+		return;
+	/* As of the question: it may have been on its way for long. */
+	sp->pulse.answered_ms = sp->pulse.asked_ms;
+	speaker_schedule(sp);
+}
+
+static int64_t answered_ms(const struct speaker *sp)
+{
+	int64_t contact = speaker_last_contact_ms(sp);
+
+	return contact > sp->pulse.answered_ms ? contact : sp->pulse.answered_ms;
+}
+
+void speaker_pulse(struct speaker *sp)
+{
+	const struct kube_request_spec spec = { .method = "GET",
+		                                .path = "/version",
+		                                .timeout_ms = TIMEOUT_MS };
+	int64_t now = clock_ms();
+
+	if (sp->pulse.request || now - answered_ms(sp) < ASK_MS ||
+	    now - sp->pulse.asked_ms < ASK_MS)
+		return;
+	sp->pulse.asked_ms = now;
+	sp->pulse.request = kube_request_start(sp->client, &spec, on_answer, sp);
+}
+
+bool speaker_is_fresh(const struct speaker *sp)
+{
+	int64_t now = clock_ms();
+
+	return now - speaker_last_contact_ms(sp) < WATCH_SILENCE_MS &&
+	       now - answered_ms(sp) < LOST_MS;
+}
