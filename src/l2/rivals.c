@@ -16,8 +16,8 @@
  *
  * Parting.  Both owners know the address and both MAC addresses, and neither needs to know the other's name, so the
  * rendezvous order is over these.  Each says once more that it has the address, by which the other learns of it, and asks
- * again: after two answers the second in the order ceases, and tries later like every node that finds an address answered
- * for.  (Had the segment been apart and healed, heartbeats come before the second answer, and claims know better which part
+ * again: after a few answers the second in the order ceases, and tries later like every node that finds an address answered
+ * for.  (Had the segment been apart and healed, heartbeats come before that, and claims know better which part
  * should prevail.)  A rival that goes on answering the first for CEASE_MS is no speaker and keeps the address: then the first
  * ceases, too.
  *
@@ -42,6 +42,8 @@
 /* A rival that answered is spoken of for so long; and the one that comes first endures one for so long. */
 #define TWO_OWNERS_MS 3000
 #define CEASE_MS 3000
+/* The second in the order goes on for so long, so that the first is sure to have seen it, too: it asks after VERIFY_GAP_MS. */
+#define YIELD_MS 800
 /* After frames that were lost or refused there may be more of them. */
 #define DOUBT_MS 5000
 /* A living peer that answers has claimed the address, and its claim comes within that time. */
@@ -196,7 +198,7 @@ static void part(struct claims *c, int64_t now, struct claims_entry *e, const ui
 	memcpy(e->rival_mac, mac, WIRE_MAC_SIZE);
 	action_add(c, CLAIMS_CHANGED, e->addr);
 	int64_t since = now - e->rival_since_ms;
-	if (since >= CEASE_MS || (since >= PEER_TELLS_MS && comes_first(c, e, mac))) {
+	if (since >= CEASE_MS || (since >= YIELD_MS && comes_first(c, e, mac))) {
 		e->step = 0;
 		cease(c, now, e, mac);
 		return;

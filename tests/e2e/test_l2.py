@@ -277,17 +277,17 @@ def test_started_while_one_direction_is_blocked(make_wire: Callable[..., Wire]) 
 def test_an_owner_that_was_stopped_asks_before_it_resumes(make_wire: Callable[..., Wire]) -> None:
     """Without a key nobody tells it that another has taken its addresses meanwhile."""
     wire = make_wire(keys=dict.fromkeys(NAMES, ""), probe_ms=PATIENT_MS)
-    wire.wait_owners(20)
-    lost = wire.owned_by("a")
+    stopped = wire.nodes[wire.wait_owners(20)[ADDRESSES[0]]]
+    lost = wire.owned_by(stopped.name)
 
     def stop_for_five_seconds() -> None:
-        wire.nodes["a"].signal(signal.SIGSTOP)
+        stopped.signal(signal.SIGSTOP)
         time.sleep(5)
-        wire.nodes["a"].signal(signal.SIGCONT)
+        stopped.signal(signal.SIGCONT)
 
     seen = wire.observe(5.0, stop_for_five_seconds)
     assert not seen.ever_answered_twice()
-    others = seen.macs(lost) - {wire.nodes["a"].mac}
+    others = seen.macs(lost) - {stopped.mac}
     assert others, "nobody has taken over"
     wire.wait_owners(20)
     assert not wire.observe(2.0).ever_answered_twice()

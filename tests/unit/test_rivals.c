@@ -144,6 +144,39 @@ static void an_owner_whose_link_was_down_asks_before_it_resumes(void **state)
 		}
 }
 
+/* A short stall, at the end of which peers have just taken over: the question that waits is not answered. */
+static void what_waited_during_a_stall_is_not_answered(void **state)
+{
+	(void)state;
+	size_t n = 0;
+	for (uint64_t seed = 0; seed < 300; seed++) {
+		started(seed, 3, 6, HEARING);
+		size_t a = owned_by(0);
+		if (a == SIZE_MAX) {
+			sim_fini(&sim);
+			continue;
+		}
+		int64_t pause = 330 + (int64_t)sim_random(&sim, 20);
+		sim_run(&sim, (int64_t)sim_random(&sim, 100));
+		uint64_t replies = sim_stats(&sim, 0).arp_replies;
+		const uint8_t client[] = { 6, 0, 0, 0, 0, 1 };
+		struct arp_packet p =
+			arp_question(client, 0xc0a80164, SIM_FIRST_ADDRESS + (uint32_t)a);
+		uint8_t frame[ARP_FRAME_SIZE];
+		arp_encode(&p, frame);
+		sim_pause(&sim, 0, pause);
+		sim_inject(&sim, 0, frame, sizeof(frame));
+		sim_run(&sim, pause - 1);
+		bool taken = sim_answers(&sim, 1, a) || sim_answers(&sim, 2, a);
+		sim_run(&sim, 3);
+		n += taken;
+		if (taken)
+			assert_int_equal(sim_stats(&sim, 0).arp_replies, replies);
+		sim_fini(&sim);
+	}
+	assert_in_range(n, 20, 300);
+}
+
 /* While the owner restarts, a speaker that its peers do not hear takes the address: what they recall is not the truth. */
 static void what_is_recalled_after_a_restart_is_asked_for(void **state)
 {
@@ -531,6 +564,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_owner_that_was_stopped_asks_before_it_resumes),
 		cmocka_unit_test(an_owner_whose_link_was_down_asks_before_it_resumes),
+		cmocka_unit_test(what_waited_during_a_stall_is_not_answered),
 		cmocka_unit_test(what_is_recalled_after_a_restart_is_asked_for),
 		cmocka_unit_test(a_recalled_claim_is_not_resumed_for_another_service),
 		cmocka_unit_test(two_owners_that_share_arp_alone_part),
