@@ -31,9 +31,9 @@
 
 /* RFC 5227 2.4: defend no more often. */
 #define DEFEND_MS 10000
-/* One address is verified no more often than this, and the answer comes within that time. */
+/* One address is verified no more often than this, and the answer comes within so many times what a probe waits. */
 #define VERIFY_GAP_MS 500
-#define VERIFY_WAIT_MS 100
+#define VERIFY_PROBES 4
 /* After a sighting it is verified so often more, as question or answer may be lost. */
 #define SUSPICIONS 3
 /* How often, while unheard speakers may be about; and how far apart two addresses are verified at least. */
@@ -282,7 +282,8 @@ void claims_seen(struct claims *c, int64_t now, uint32_t addr, const uint8_t *ma
 			note_kernel(c, now, e, mac);
 	} else if (e->state == L2_OWNER) {
 		doubt(c, now);
-		if (is_answer && e->verified_ms && now - e->verified_ms <= VERIFY_WAIT_MS)
+		if (is_answer && e->verified_ms &&
+		    now - e->verified_ms <= VERIFY_PROBES * (int64_t)c->opts.probe_ms)
 			part(c, now, e, mac);
 		else
 			defend(c, now, e);

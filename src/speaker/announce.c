@@ -516,7 +516,8 @@ const struct announcement *announce_of(const struct announce *t, const char *key
 
 bool announce_is_announced(const struct announcement *a)
 {
-	return a->reason == REASON_Announced || a->reason == REASON_NotOwner;
+	return a->reason == REASON_Announced || a->reason == REASON_NotOwner ||
+	       a->reason == REASON_TwoOwners;
 }
 
 bool announce_has(const struct announce *t, const char *key, const struct addr *addr)

@@ -295,7 +295,7 @@ def test_an_owner_that_was_stopped_asks_before_it_resumes(make_wire: Callable[..
 
 @pytest.mark.parametrize("keys", ["none", "one each"])
 def test_two_owners_that_share_arp_alone_part(make_wire: Callable[..., Wire], keys: str) -> None:
-    wire = make_wire(keys={name: "" if keys == "none" else f"the key of {name}" for name in NAMES})
+    wire = make_wire(keys={name: "" if keys == "none" else f"the key of {name}" for name in NAMES}, probe_ms=PATIENT_MS)
     wire.wait_owners(20)
     wire.switch.block = lambda origin, to, _frame: "a" in (origin, to)
     wait_for("node a to own everything", lambda: len(wire.nodes["a"].states()) == len(wire.owned_by_itself("a")), 20)
