@@ -268,6 +268,14 @@ static void seen_while_asking(struct claims *c, int64_t now, struct claims_entry
 	cease(c, now, e, mac);
 }
 
+/* What came answers the last question of ours, as an owner. */
+static bool is_timely(const struct claims *c, int64_t now, const struct claims_entry *e,
+                      bool is_answer)
+{
+	return is_answer && e->verified_ms &&
+	       now - e->verified_ms <= VERIFY_PROBES * (int64_t)c->opts.probe_ms;
+}
+
 void claims_seen(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac, bool is_answer)
 {
 	struct claims_entry *e = entry_find(c, addr);
@@ -277,13 +285,11 @@ void claims_seen(struct claims *c, int64_t now, uint32_t addr, const uint8_t *ma
 	if (e->state == L2_PROBING) {
 		seen_while_asking(c, now, e, p, mac);
 	} else if (e->state == L2_OWNER && is_known(c, e, p)) {
-		if (is_answer && e->verified_ms && now - e->verified_ms <= VERIFY_WAIT_MS &&
-		    !e->two_owners)
+		if (is_timely(c, now, e, is_answer) && !e->two_owners)
 			note_kernel(c, now, e, mac);
 	} else if (e->state == L2_OWNER) {
 		doubt(c, now);
-		if (is_answer && e->verified_ms &&
-		    now - e->verified_ms <= VERIFY_PROBES * (int64_t)c->opts.probe_ms)
+		if (is_timely(c, now, e, is_answer))
 			part(c, now, e, mac);
 		else
 			defend(c, now, e);
