@@ -298,7 +298,9 @@ def test_two_owners_that_share_arp_alone_part(make_wire: Callable[..., Wire], ke
     wire = make_wire(keys={name: "" if keys == "none" else f"the key of {name}" for name in NAMES}, probe_ms=PATIENT_MS)
     wire.wait_owners(20)
     wire.switch.block = lambda origin, to, _frame: "a" in (origin, to)
-    wait_for("node a to own everything", lambda: len(wire.nodes["a"].states()) == len(wire.owned_by_itself("a")), 20)
+    for part in (("a",), ("b", "c")):
+        owned = lambda: {address for name in part for address in wire.owned_by_itself(name)}  # noqa: B023, E731
+        wait_for("both parts to own everything", lambda: owned() == set(ADDRESSES), 20)  # noqa: B023
     wire.switch.block = lambda _origin, _to, _frame: False
     wire.wait_owners(20)
     seen = wire.observe(3.0)
