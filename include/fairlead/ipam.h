@@ -135,11 +135,20 @@ struct ipam_decision {
 	struct addr addrs[IPAM_STATUS_MAX]; /* what the status shall hold, IPv4 first */
 	size_t n;
 	const struct config_pool *pool; /* of the addresses; NULL: none */
+	/* The Service that has the address in question, which the message may leave unnamed; as long as the books stand.  NULL: none. */
+	const char *holder;
 	char message[IPAM_MESSAGE_SIZE];
 };
 
 /* Is this external IP of the request's record there because we put it there?  All of a status is. */
 bool ipam_is_confirmed(const struct ipam_request *r, const struct addr *a);
+
+/*
+ * Messages are read by tenants: they name Services of the same namespace, and those of others only where the holders are
+ * told (ipam_tell_holders(); at first they are not).  How a message to the Service @key names @other: its key, or words.
+ */
+void ipam_tell_holders(struct ipam *ipam, bool tell);
+const char *ipam_name(const struct ipam *ipam, const char *key, const char *other);
 
 /* Does this message of our condition say that what is held was given from @pool, or when @pool was asked for? */
 bool ipam_message_honours(const char *message, const char *pool);
@@ -152,6 +161,13 @@ void ipam_open_message(const struct ipam_request *r, struct ipam_decision *out);
 /* What shall happen to this Service.  O(pools), next free address included. */
 void ipam_decide(const struct ipam *ipam, const char *key, const struct ipam_request *r,
                  struct ipam_decision *ret_decision);
+
+/*
+ * May another decision come of what became free since ipam_freed_seen()?  True where an address that the Service asks for, or
+ * that stands in its object, is free now, or where an address was freed of a pool from which it may get one.  Sometimes true in vain.
+ */
+bool ipam_is_concerned(const struct ipam *ipam, const char *key, const struct ipam_request *r);
+void ipam_freed_seen(struct ipam *ipam);
 
 /* Whose turn is earlier: by creation (missing last), then namespace, then name. */
 struct ipam_turn {

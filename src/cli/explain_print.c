@@ -143,6 +143,22 @@ static bool condition_text(const struct kube_service *service, const char *type,
 	return false;
 }
 
+/* Addresses that it asks for and another Service has: the condition, which tenants read, may leave that one unnamed. */
+static void holders_text(const struct explain *x, const struct kube_service *service,
+                         struct buf *out)
+{
+	struct ipam_request r;
+
+	ipam_request_of(service, service->load_balancer_class, &r);
+	for (size_t i = 0; i < r.n_asked; i++) {
+		const struct view_service *first = decide_first(x->view, &r.asked[i]);
+		if (first && first != x->service)
+			buf_printf(out, "%s, which it asks for, belongs to %s.\n",
+			           addr_str(&r.asked[i]), first->key);
+	}
+	ipam_request_fini(&r);
+}
+
 /* A Service that asks for external IPs and was given none. */
 static void waiting_text(const struct kube_service *service, struct buf *out)
 {
@@ -214,6 +230,7 @@ void explain_text(const struct explain *x, const struct kube_service *service, s
 		condition_text(service, IPAM_CONDITION, out);
 	if (x->n_addresses == 0 && !(waits && s->type != KUBE_LOAD_BALANCER))
 		no_address_text(x, service, out);
+	holders_text(x, service, out);
 	for (size_t i = 0; i < x->n_addresses; i++)
 		address_text(x, &x->addresses[i], out);
 }

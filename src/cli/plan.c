@@ -72,7 +72,9 @@ static void note_change(struct row *row)
 static void wake_waiting(struct plan *p)
 {
 	for (size_t i = 0; i < p->n; i++)
-		p->rows[i].dirty |= p->rows[i].waits;
+		p->rows[i].dirty |=
+			p->rows[i].waits && turn_is_concerned(p->ipam, p->rows[i].record);
+	ipam_freed_seen(p->ipam);
 }
 
 /* Decides what is to be decided.  True if anything was. */
@@ -225,6 +227,7 @@ struct plan *plan_new(struct configuration *c, const char *class,
 
 	p->config = configuration_ref(c);
 	p->ipam = ipam_new(c);
+	ipam_tell_holders(p->ipam, true);
 	p->rows = xcalloc(n + n_remains + 1, sizeof(*p->rows));
 	for (size_t i = 0; i < n; i++) {
 		struct record *r = record_new(NULL, &services[i]->meta);

@@ -24,7 +24,7 @@ static void tell(struct record *r, const struct record_part *p, const char *key)
 	if (p->action != IPAM_FAIL)
 		return;
 	log_warn("no address", KV_S("service", key), KV_S("reason", reason_name(p->reason)),
-	         KV_S("detail", p->message));
+	         KV_S("detail", p->message), KV_S("holder", p->holder));
 	if (!ctl->taking_over)
 		controller_event(ctl, "Service", r->namespace, r->name, r->uid, true,
 		                 "AllocationFailed", "Allocate", p->message);
@@ -75,7 +75,7 @@ void assign_turn(struct controller *ctl)
 		decide(order[i]);
 	ctl->taking_over = false;
 	if (turn_end(ctl->ipam, order, n))
-		registry_wake_waiting(ctl);
+		registry_wake_concerned(ctl);
 	free(order);
 	writer_run(ctl);
 }

@@ -54,6 +54,8 @@ void controller_rebuild(struct controller *ctl)
 
 	ipam_free(ctl->ipam);
 	ctl->ipam = ctl->config.in_force ? ipam_new(ctl->config.in_force) : NULL;
+	if (ctl->ipam)
+		ipam_tell_holders(ctl->ipam, ctl->opts.tell_holders);
 	for (struct record *r = ctl->records; r; r = r->hh.next)
 		all[n++] = r;
 	/* Of two that hold one address, the earlier Service has it. */

@@ -40,6 +40,7 @@ struct controller_options {
 	const char *config_map, *identity; /* identity NULL: HOSTNAME_UUID */
 	const char *heartbeat_key_secret;  /* NULL: made by others */
 	const char *external_ips;          /* "on", "off" */
+	bool tell_holders; /* messages on Services name Services of other namespaces */
 	int lease_duration_s, renew_deadline_s, retry_period_s;
 };
 int controller_options_parse(int argc, char **argv, struct controller_options *ret, struct err *e);
@@ -143,7 +144,9 @@ void registry_read(struct record *r, const struct kube_service *s, struct json_o
 void registry_adopt(struct controller *ctl, struct record *r);
 void registry_mark(struct record *r); /* to be decided in the next turn */
 void registry_set_flight(struct record *r, enum record_flight flight, int64_t due_ms);
+/* All that wait for something are decided again; only those whom what became free concerns. */
 void registry_wake_waiting(struct controller *ctl);
+void registry_wake_concerned(struct controller *ctl);
 void registry_set_waiting(struct record *r, bool waiting);
 void registry_free(struct controller *ctl);
 

@@ -54,6 +54,10 @@ int controller_options_parse(int argc, char **argv, struct controller_options *r
 		  "assign external IPs, for which Services' specs are written, or only say that it "
 		  "is off",
 		  OPTION_CHOICE, &o.external_ips, .choices = "on|off" },
+		{ "tell-holders", 0, NULL,
+		  "conditions and Events name Services of other namespaces that have the address "
+		  "asked for",
+		  OPTION_SWITCH, &o.tell_holders },
 		{ "lease-duration", 0, "SECONDS",
 		  "how long a leader that is not heard of stays leader", OPTION_INT,
 		  &o.lease_duration_s, .min = 1, .max = LEASE_DURATION_MAX_S },

@@ -32,6 +32,7 @@ static void part_fini(struct record_part *p)
 {
 	ipam_request_fini(&p->request);
 	free(p->message);
+	free(p->holder);
 }
 
 static void drop_external(struct record *r)
@@ -237,6 +238,8 @@ void record_decided(struct record_part *p, const struct ipam_decision *d)
 	memcpy(p->want, d->addrs, sizeof(p->want));
 	free(p->message);
 	p->message = xstrdup(d->message);
+	free(p->holder);
+	p->holder = xstrdup_null(d->holder);
 }
 
 void record_refuse(struct record *r, const char *why)

@@ -67,6 +67,7 @@ struct record_part {
 	uint8_t n_want;
 	struct addr want[IPAM_STATUS_MAX];
 	char *message;
+	char *holder; /* as in the decision, for the log; NULL: none */
 };
 
 struct record {

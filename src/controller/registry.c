@@ -89,9 +89,19 @@ void registry_wake_waiting(struct controller *ctl)
 {
 	struct record *r;
 
-	retain_freed(ctl);
 	DL_FOREACH2(ctl->waiting, r, waiting_next)
 	registry_mark(r);
+}
+
+void registry_wake_concerned(struct controller *ctl)
+{
+	struct record *r;
+
+	retain_freed(ctl);
+	DL_FOREACH2(ctl->waiting, r, waiting_next)
+	if (turn_is_concerned(ctl->ipam, r))
+		registry_mark(r);
+	ipam_freed_seen(ctl->ipam);
 }
 
 /* ---- books ---- */
@@ -105,7 +115,7 @@ void registry_adopt(struct controller *ctl, struct record *r)
 	if (!ctl->leading)
 		turn_settle(ctl->ipam, r, (struct record_write){ .ingress = false });
 	else if (turn_let_go(ctl->ipam, r))
-		registry_wake_waiting(ctl);
+		registry_wake_concerned(ctl);
 }
 
 void registry_read(struct record *r, const struct kube_service *s, struct json_object *obj)
@@ -136,7 +146,7 @@ static void forget(struct controller *ctl, struct record *r)
 	HASH_DEL(ctl->records, r);
 	record_free(r);
 	if (freed && ctl->leading)
-		registry_wake_waiting(ctl);
+		registry_wake_concerned(ctl);
 }
 
 /* One of that UID; a former Service of the name is gone. */

@@ -234,6 +234,12 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 	return t;
 }
 
+bool turn_is_concerned(const struct ipam *ipam, const struct record *r)
+{
+	return ipam_is_concerned(ipam, r->key, &r->lb.request) ||
+	       (r->external && ipam_is_concerned(ipam, r->external_key, &r->external->request));
+}
+
 bool turn_end(struct ipam *ipam, struct record *const *records, size_t n)
 {
 	static const struct record_write both = { .ingress = true, .external_ips = true };

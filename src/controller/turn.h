@@ -41,6 +41,8 @@ void turn_reserve(struct ipam *ipam, const struct record *r);
  */
 struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
                                 const struct record_server *server);
+/* May what became free since ipam_freed_seen() change what was decided of the record? */
+bool turn_is_concerned(const struct ipam *ipam, const struct record *r);
 /* Lets go of what none of these has or shall have.  True if that freed an address. */
 bool turn_end(struct ipam *ipam, struct record *const *records, size_t n);
 /*

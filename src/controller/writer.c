@@ -76,7 +76,7 @@ static void tell_part(struct record *r, const struct record_part *p, const char 
 		break;
 	case IPAM_FAIL:
 		log_warn("no address", KV_S("service", key), KV_S("reason", reason_name(p->reason)),
-		         KV_S("detail", p->message));
+		         KV_S("detail", p->message), KV_S("holder", p->holder));
 		tell_event(r, p, true, "AllocationFailed", "Allocate");
 		break;
 	case IPAM_RELEASE:
@@ -171,7 +171,7 @@ static void refused(struct record *r, const char *why)
 	bool freed = turn_settle(ctl->ipam, r, (struct record_write){ .ingress = false });
 	registry_set_flight(r, RECORD_BACKOFF, clock_ms() + pause_ms);
 	if (freed)
-		registry_wake_waiting(ctl);
+		registry_wake_concerned(ctl);
 }
 
 /*
@@ -183,7 +183,7 @@ static void settle(struct record *r, struct record_write left)
 	struct controller *ctl = r->ctl;
 
 	if (turn_settle(ctl->ipam, r, left))
-		registry_wake_waiting(ctl);
+		registry_wake_concerned(ctl);
 	r->n_refused = r->n_in_vain = 0;
 	r->dirty |= record_writes(left);
 	registry_set_flight(r, RECORD_IDLE, 0);

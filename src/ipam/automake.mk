@@ -2,6 +2,7 @@
 libfairlead_a_SOURCES += \
 	src/ipam/decide.c \
 	src/ipam/external.c \
+	src/ipam/freed.c \
 	src/ipam/ipam.c \
 	src/ipam/request.c \
 	src/ipam/runs.c \

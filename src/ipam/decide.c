@@ -143,9 +143,10 @@ static bool is_foreign(struct choice *c)
 		const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
 
 		if (holder && strcmp(holder->key, c->key) != 0) {
+			c->out->holder = holder->key;
 			refuse(c, REASON_AddressShared,
 			       "%s is also in the status of %s, which came first", addr_str(a),
-			       holder->key);
+			       ipam_name(c->ipam, c->key, holder->key));
 			return true;
 		}
 		if (!ipam_pool_of(c->ipam, a) && !holder) {
@@ -168,8 +169,9 @@ static bool refuse_use(struct choice *c, const struct ipam_pool *pool)
 
 static bool refuse_taken(struct choice *c, const struct addr *a, const struct ipam_service *holder)
 {
+	c->out->holder = holder->key;
 	return refuse(c, REASON_AddressTaken, "%s was asked for, but belongs to %s", addr_str(a),
-	              holder->key);
+	              ipam_name(c->ipam, c->key, holder->key));
 }
 
 static bool take_asked(struct choice *c, const struct addr *a)

@@ -176,6 +176,7 @@ static void let_go(struct ipam *ipam, const struct addr *a)
 		return;
 	pool->used[f]--;
 	pool->used_usable[f] -= runs_usable(&pool->runs[f], a);
+	pool->freed[f] = true;
 	runs_give(&pool->runs[f], a);
 }
 

@@ -26,6 +26,7 @@ struct ipam_pool {
 	const struct config_pool *conf;
 	struct runs runs[2];
 	uint64_t used[2], used_usable[2];
+	bool freed[2]; /* since ipam_freed_seen() */
 };
 
 struct ipam {
@@ -35,6 +36,7 @@ struct ipam {
 	size_t *position; /* of each of the configuration's pools in @pools */
 	struct ipam_service *services;
 	struct ipam_holding *holdings;
+	bool tells_holders;
 };
 
 /* 0 for IPv4, 1 for IPv6. */

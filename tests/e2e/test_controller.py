@@ -185,6 +185,47 @@ def test_a_taken_address_is_had_when_it_gets_free(lab: Lab) -> None:
     assert wait_condition(lab, "first", "NoAddressWanted")["status"] == "False"
 
 
+def test_a_freed_address_wakes_only_those_that_wait_for_its_pool(lab: Lab) -> None:
+    for i in range(2):
+        create(lab, f"t{i}", {"fairlead.io/address-pool": "tiny"})
+        wait_addresses(lab, f"t{i}", f"10.60.0.{i + 1}")
+    for i in range(60):
+        create(lab, f"w{i:02}", {"fairlead.io/address-pool": "tiny"})
+    create(lab, "asks", {"fairlead.io/addresses": "10.60.0.2"})
+    wait_condition(lab, "asks", "AddressTaken")
+    wait_condition(lab, "w59", "PoolExhausted")
+    settled(lab)
+    before = status(lab, any_leader(lab))["stats"]["decisions"]
+    for i in range(5):
+        create(lab, f"lan{i}")
+        wait_addresses(lab, f"lan{i}", "192.168.1.240")
+        lab.api.delete("Service", f"lan{i}")
+    settled(lab)
+    decisions = status(lab, any_leader(lab))["stats"]["decisions"] - before
+    assert decisions <= 20, f"{decisions} decisions"
+    lab.api.delete("Service", "t0")
+    wait_addresses(lab, "w00", "10.60.0.1")
+    lab.api.delete("Service", "t1")  # which of two is the older one, a timestamp of seconds may not tell
+    wait_for("the next one to have it", lambda: lab.addresses("asks") + lab.addresses("w01") == ["10.60.0.2"])
+
+
+def test_a_tenant_learns_no_name_of_another_namespace(lab: Lab) -> None:
+    create(lab, "first")
+    wait_addresses(lab, "first", "192.168.1.240")
+    other = service("curious", {"fairlead.io/addresses": "192.168.1.240"})
+    other["metadata"]["namespace"] = "other"
+    lab.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}})
+    lab.api.create(other)
+    create(lab, "same", {"fairlead.io/addresses": "192.168.1.240"})
+    assert "default/first" in wait_condition(lab, "same", "AddressTaken")["message"]
+    wait_for("the Event", lambda: "AllocationFailed" in events(lab, "curious", "other"))
+    told = [e["note"] for e in lab.api.objects("Event", "other")]
+    told += [c["message"] for c in lab.api.get("Service", "curious", "other")["status"]["conditions"]]
+    assert any("a Service of another namespace" in words for words in told)
+    assert not any("first" in words for words in told), told
+    lab.api.delete("Service", "curious", "other")
+
+
 def test_a_failed_request_costs_nothing_and_a_good_one_moves(lab: Lab) -> None:
     create(lab, "web")
     wait_addresses(lab, "web", "192.168.1.240")

@@ -157,7 +157,7 @@ static const struct {
 	{ "asked outside", "", "4", "8.8.8.8", "", "", IPAM_FAIL, REASON_AddressOutsidePools, "",
 	  "8.8.8.8 was asked for, but is in no pool" },
 	{ "asked taken", "shop/web=192.168.1.241", "4", "192.168.1.241", "", "", IPAM_FAIL,
-	  REASON_AddressTaken, "", "belongs to shop/web" },
+	  REASON_AddressTaken, "", "belongs to a Service of another namespace" },
 	{ "asked of the wrong family", "", "4", "fd00::1", "", "", IPAM_FAIL, REASON_FamilyMismatch,
 	  "", "no IPv6 cluster IP" },
 	{ "asked in another pool", "", "4", "192.168.1.241", "a-manual", "", IPAM_FAIL,
@@ -180,7 +180,7 @@ static const struct {
 	  REASON_Assigned, "172.16.0.0", "" },
 	{ "a failed request costs nothing", "x/a=192.168.1.240", "4", "192.168.1.240", "",
 	  "192.168.1.242", IPAM_FAIL, REASON_AddressTaken, "192.168.1.242",
-	  "belongs to x/a; the status keeps 192.168.1.242" },
+	  "belongs to a Service of another namespace; the status keeps 192.168.1.242" },
 	{ "a failed request for a pool costs nothing", "", "4", "", "nowhere", "192.168.1.242",
 	  IPAM_FAIL, REASON_NoSuchPool, "192.168.1.242", "" },
 	{ "a withdrawn request changes nothing", "", "4", "", "", "172.16.0.3", IPAM_KEEP,
@@ -256,7 +256,8 @@ static const struct {
 	{ "twice in statuses, and a pool asked for", "shop/web=192.168.1.241", "4", "", "a-manual",
 	  "192.168.1.241", IPAM_MOVE, REASON_Assigned, "172.16.0.0", "" },
 	{ "twice in statuses", "shop/web=192.168.1.241", "4", "", "", "192.168.1.241", IPAM_FAIL,
-	  REASON_AddressShared, "192.168.1.241", "shop/web, which came first" },
+	  REASON_AddressShared, "192.168.1.241",
+	  "a Service of another namespace, which came first" },
 };
 
 static void test_cases(void **state)
@@ -363,6 +364,106 @@ static void test_turns(void **state)
 			int c = ipam_order_cmp(&order[i], &order[k]);
 			assert_int_equal(c < 0 ? -1 : c > 0, i < k ? -1 : i > k);
 		}
+}
+
+/* A message names Services of the same namespace; those of others only where it is to. */
+static void test_who_is_named(void **state)
+{
+	static const struct {
+		const char *label, *key, *other, *named;
+		bool tell;
+	} rows[] = {
+		{ "same namespace", "me/web", "me/api", "me/api", false },
+		{ "external IPs of the same one", "me/web", "me/api (external IPs)",
+		  "me/api (external IPs)", false },
+		{ "another one", "me/web", "you/web", "a Service of another namespace", false },
+		{ "one that begins alike", "me/web", "mean/web", "a Service of another namespace",
+		  false },
+		{ "one that it begins with", "mean/web", "me/web", "a Service of another namespace",
+		  false },
+		{ "another one, told", "me/web", "you/web", "you/web", true },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ipam *ipam = ipam_of(world);
+		struct ipam_request taken = request("4", "192.168.1.240", "", "");
+		struct ipam_request shared = request("4", "", "", "192.168.1.240");
+		struct ipam_decision d;
+		cleanup_free char *belongs = xasprintf("belongs to %s", rows[i].named);
+		cleanup_free char *first = xasprintf("of %s, which came first", rows[i].named);
+
+		ipam_tell_holders(ipam, rows[i].tell);
+		hold(ipam, rows[i].other, "192.168.1.240");
+		ipam_decide(ipam, rows[i].key, &taken, &d);
+		assert_int_equal(d.reason, REASON_AddressTaken);
+		if (!strstr(d.message, belongs))
+			fail_msg("%s: %s", rows[i].label, d.message);
+		assert_string_equal(d.holder, rows[i].other);
+		ipam_decide(ipam, rows[i].key, &shared, &d);
+		assert_int_equal(d.reason, REASON_AddressShared);
+		if (!strstr(d.message, first))
+			fail_msg("%s: %s", rows[i].label, d.message);
+		assert_string_equal(d.holder, rows[i].other);
+		ipam_request_fini(&taken);
+		ipam_request_fini(&shared);
+		ipam_free(ipam);
+	}
+}
+
+/* What a freed address means to those that wait. */
+static void test_who_is_concerned(void **state)
+{
+	static const char pools[] =
+		"address-pools:\n"
+		"- {name: a, protocol: layer2, addresses: [10.0.0.0/30, 'fd00::/126']}\n"
+		"- {name: b, protocol: layer2, addresses: [10.0.1.0/30]}\n"
+		"- {name: manual, protocol: layer2, auto-assign: false, addresses: [10.0.2.0/30]}\n"
+		"- {name: edge, protocol: layer2, use: external-ip, addresses: [10.0.3.0/30]}\n"
+		"- {name: home, protocol: layer2, renumber: true, addresses: [10.0.4.0/30]}\n";
+	static const struct {
+		const char *label, *families, *asked, *pool, *held, *freed;
+		bool concerned;
+	} rows[] = {
+		{ "any pool", "4", "", "", "", "10.0.0.1", true },
+		{ "any other pool", "4", "", "", "", "10.0.1.1", true },
+		{ "of another family", "4", "", "", "", "fd00::1", false },
+		{ "of a pool that is asked for only", "4", "", "", "", "10.0.2.1", false },
+		{ "of a pool for another use", "4", "", "", "", "10.0.3.1", false },
+		{ "the pool asked for", "4", "", "manual", "", "10.0.2.1", true },
+		{ "not the pool asked for", "4", "", "manual", "", "10.0.0.1", false },
+		{ "not the one asked for, but auto", "4", "", "a", "", "10.0.1.1", false },
+		{ "the address asked for", "4", "10.0.0.1", "", "", "10.0.0.1", true },
+		{ "not the address asked for", "4", "10.0.0.2", "", "", "10.0.0.1", false },
+		{ "one of two, the other is free", "46", "10.0.0.1,fd00::1", "", "", "10.0.0.1",
+		  true },
+		{ "one of two, the other is taken", "46", "10.0.0.1,fd00::2", "", "", "10.0.0.1",
+		  false },
+		{ "the second family of its pool", "46", "", "", "10.0.0.0", "fd00::1", true },
+		{ "not of another pool", "46", "", "", "10.0.1.0", "fd00::1", false },
+		{ "what stands in its status", "4", "", "", "10.0.0.2", "10.0.0.2", true },
+		{ "not what stands elsewhere", "4", "", "", "10.0.1.2", "10.0.0.1", false },
+		{ "a pool that takes in", "4", "", "", "10.0.1.0", "10.0.4.1", true },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ipam *ipam = ipam_of(pools);
+		struct ipam_request r =
+			request(rows[i].families, rows[i].asked, rows[i].pool, rows[i].held);
+
+		/* Others have all that is named here but what is freed; what is held, and not freed, is ours. */
+		hold(ipam, "x/goes", rows[i].freed);
+		hold(ipam, "me/me", rows[i].held);
+		hold(ipam, "x/stays", "10.0.0.2,fd00::2");
+		assert_true(ipam_release(ipam, "x/goes"));
+		if (ipam_is_concerned(ipam, "me/me", &r) != rows[i].concerned)
+			fail_msg("%s", rows[i].label);
+		ipam_freed_seen(ipam);
+		hold(ipam, "x/again", rows[i].freed);
+		if (ipam_is_concerned(ipam, "me/me", &r))
+			fail_msg("%s: afterwards", rows[i].label);
+		ipam_request_fini(&r);
+		ipam_free(ipam);
+	}
 }
 
 /* What is retained belongs to its Service, and is given to nobody. */
@@ -990,6 +1091,8 @@ int main(void)
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_edits_move_nobody),
 		cmocka_unit_test(test_retained_is_taken),
+		cmocka_unit_test(test_who_is_named),
+		cmocka_unit_test(test_who_is_concerned),
 		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_letting_go),
 		cmocka_unit_test(test_turns),

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which of those that wait an address that became free concerns, lest each that goes has all of them decided again.
+ *
+ * Addresses that are asked for by name, or that stand in an object though another Service has them, are looked up.  For all
+ * others a mark at the pool suffices: a Service waits for the pool that it names, or that its other address is of, or for
+ * any pool that assigns automatically.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "ipam/choice.h"
+
+/* ---- names ---- */
+
+void ipam_tell_holders(struct ipam *ipam, bool tell)
+{
+	ipam->tells_holders = tell;
+}
+
+const char *ipam_name(const struct ipam *ipam, const char *key, const char *other)
+{
+	size_t n = strcspn(key, "/");
+
+	if (ipam->tells_holders || (strcspn(other, "/") == n && !strncmp(key, other, n)))
+		return other;
+	return "a Service of another namespace";
+}
+
+/* ---- addresses ---- */
+
+/* It stands in the object and nobody has it: it becomes this Service's, or is in no pool and that has to be said. */
+static bool is_left(const struct choice *c, const struct addr *a, bool any)
+{
+	return !ipam_holder_of(c->ipam, a) &&
+	       (any || ipam_pool_of(c->ipam, a) || configuration_retained_of(c->ipam->config, a));
+}
+
+static bool inherits(const struct choice *c)
+{
+	const struct ipam_request *r = c->r;
+
+	for (size_t i = 0; i < r->n_held; i++)
+		if (is_left(c, &r->held[i], r->assigned_by_us))
+			return true;
+	for (size_t i = 0; i < r->n_written; i++)
+		if (is_left(c, &r->written[i], false))
+			return true;
+	return false;
+}
+
+/* None is another's, and at least one is to be had. */
+static bool gets_asked(const struct choice *c)
+{
+	const struct ipam_request *r = c->r;
+	bool any = false;
+
+	for (size_t i = 0; i < r->n_asked; i++) {
+		if (!ipam_holder_of(c->ipam, &r->asked[i]))
+			any = true;
+		else if (!choice_is_mine(c, &r->asked[i]))
+			return false;
+	}
+	return any;
+}
+
+/* ---- pools ---- */
+
+static bool asks_for(const struct ipam_request *r, uint8_t family)
+{
+	for (size_t i = 0; i < r->n_asked; i++)
+		if (r->asked[i].family == family)
+			return true;
+	return false;
+}
+
+static bool is_freed(const struct choice *c, const struct ipam_pool *pool)
+{
+	for (size_t i = 0; i < c->r->n_families; i++)
+		if (pool->freed[ipam_family_index(c->r->families[i])] &&
+		    !asks_for(c->r, c->r->families[i]))
+			return true;
+	return false;
+}
+
+/* Does the Service have something that it keeps, in this pool or, for NULL, anywhere? */
+static bool has_in(const struct choice *c, const struct ipam_pool *pool)
+{
+	for (size_t i = 0; i < c->r->n_held; i++) {
+		const struct addr *a = &c->r->held[i];
+		if (choice_wants(c->r, a->family) && choice_is_mine(c, a) &&
+		    (!pool || ipam_pool_of(c->ipam, a) == pool))
+			return true;
+	}
+	return false;
+}
+
+static bool may_come_from(const struct choice *c, const struct ipam_pool *pool)
+{
+	if (!choice_is_for_use(c, pool))
+		return false;
+	if (pool->conf->renumber || has_in(c, pool) ||
+	    (c->r->pool && !strcmp(c->r->pool, pool->conf->name)))
+		return true;
+	return !c->r->pool && pool->conf->auto_assign && !has_in(c, NULL);
+}
+
+static bool gets_any(const struct choice *c)
+{
+	for (size_t i = 0; i < c->ipam->n_pools; i++)
+		if (is_freed(c, &c->ipam->pools[i]) && may_come_from(c, &c->ipam->pools[i]))
+			return true;
+	return false;
+}
+
+bool ipam_is_concerned(const struct ipam *ipam, const char *key, const struct ipam_request *r)
+{
+	const struct choice c = { .ipam = ipam, .key = key, .r = r };
+
+	return inherits(&c) || (r->wish == IPAM_WISH_ADDRESS && (gets_asked(&c) || gets_any(&c)));
+}
+
+void ipam_freed_seen(struct ipam *ipam)
+{
+	for (size_t i = 0; i < ipam->n_pools; i++)
+		memset(ipam->pools[i].freed, 0, sizeof(ipam->pools[i].freed));
+}
