@@ -152,8 +152,10 @@ static void deliver(struct sim *s)
 			s->frames[kept++] = f;
 			continue;
 		}
-		if (turns(s, to))
+		if (turns(s, to)) {
 			segment_receive(to->segment, s->now, f.data, f.size);
+			to->was_asked = false;
+		}
 		free(f.data);
 	}
 	if (n < s->n_frames)
@@ -345,11 +347,26 @@ void sim_observe(struct sim *s)
 	s->worst_none_ms = s->worst_several_ms = 0;
 }
 
+/*
+ * What every speaker would answer.  Asked each millisecond for each address they would spend most of the time on that; but it
+ * is another answer only once they have received or done something, or stop or go on.
+ */
+static void ask_for_all(struct sim *s, struct sim_node *n)
+{
+	bool there = turns(s, n) && n->link_up;
+	if (n->was_asked && n->was_there == there)
+		return;
+	n->was_asked = true;
+	n->was_there = there;
+	for (size_t a = 0; a < s->n_addresses; a++)
+		n->answers[a] = sim_answers(s, n->index, a);
+}
+
 static void observe(struct sim *s, size_t a)
 {
 	size_t n = 0, owner = 0;
 	for (size_t i = 0; i < s->n_nodes; i++)
-		if (sim_answers(s, i, a)) {
+		if (s->nodes[i].answers[a]) {
 			owner = i;
 			n++;
 		}
@@ -367,15 +384,22 @@ static void observe(struct sim *s, size_t a)
 
 void sim_run(struct sim *s, int64_t ms)
 {
+	/* Whatever the test did to them. */
+	for (size_t i = 0; i < s->n_nodes; i++)
+		s->nodes[i].was_asked = false;
 	for (int64_t end = s->now + ms; s->now < end; s->now++) {
 		deliver(s);
 		for (size_t i = 0; i < s->n_nodes; i++) {
 			struct sim_node *n = &s->nodes[i];
 			/* A bit late, as real ones, so that heartbeats drift. */
 			if (turns(s, n) && segment_deadline(n->segment) <= s->now &&
-			    sim_random(s, 2))
+			    sim_random(s, 2)) {
 				segment_tick(n->segment, s->now);
+				n->was_asked = false;
+			}
 		}
+		for (size_t i = 0; i < s->n_nodes; i++)
+			ask_for_all(s, &s->nodes[i]);
 		for (size_t a = 0; a < s->n_addresses; a++)
 			observe(s, a);
 	}

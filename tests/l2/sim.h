@@ -46,6 +46,9 @@ struct sim_node {
 	uint64_t frames_sent, probes_sent, gratuitous_sent;
 	size_t received; /* frames in this millisecond */
 	size_t queued;   /* frames kept while it is paused */
+	/* Would it answer, by address?  As of when it was asked last, and whether it was running and connected then. */
+	bool answers[SIM_ADDRESSES_MAX];
+	bool was_asked, was_there;
 };
 
 struct sim_frame {
