@@ -45,12 +45,20 @@ VIRTUAL_WORLD = -Wl,--wrap=event_base_new,--wrap=event_base_free,--wrap=event_ba
 	-Wl,--wrap=kube_access_server,--wrap=kube_access_namespace,--wrap=metrics_server_start,--wrap=metrics_server_stop \
 	-Wl,--wrap=metrics_server_guard,--wrap=kube_client_bound_writes
 
+# A program with all of the controller but its main().
+VIRTUAL_CONTROLLER = tests/unit/unit.h tests/unit/virtual_kube.c tests/unit/virtual_kube.h tests/unit/virtual_loop.c \
+	tests/unit/virtual_loop.h src/controller/assign.c src/controller/contest.c src/controller/controller.c \
+	src/controller/heartbeat_key.c src/controller/publish.c src/controller/registry.c src/controller/report.c \
+	src/controller/retain.c src/controller/uninstall.c src/controller/writer.c
+
+check_PROGRAMS += tests/unit/test_controller
+TESTS += tests/unit/test_controller
+tests_unit_test_controller_SOURCES = tests/unit/test_controller.c $(VIRTUAL_CONTROLLER)
+tests_unit_test_controller_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_WORLD)
+tests_unit_test_controller_LDADD = $(APISIM_LIBS) $(UNIT_LDADD)
+
 check_PROGRAMS += tests/unit/test_leaders
 TESTS += tests/unit/test_leaders
-tests_unit_test_leaders_SOURCES = tests/unit/test_leaders.c tests/unit/unit.h tests/unit/virtual_kube.c \
-	tests/unit/virtual_kube.h tests/unit/virtual_loop.c tests/unit/virtual_loop.h \
-	src/controller/assign.c src/controller/contest.c src/controller/controller.c src/controller/heartbeat_key.c \
-	src/controller/publish.c src/controller/registry.c src/controller/report.c src/controller/retain.c src/controller/uninstall.c \
-	src/controller/writer.c
+tests_unit_test_leaders_SOURCES = tests/unit/test_leaders.c $(VIRTUAL_CONTROLLER)
 tests_unit_test_leaders_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_WORLD)
 tests_unit_test_leaders_LDADD = $(APISIM_LIBS) $(UNIT_LDADD)

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One controller, as it is but for the network and the time, and a Service or two: what it does with a write of which nobody
+ * knows what became of it, and with one that the watch has not shown yet.  tests/unit/test_leaders has whole lives; these are
+ * single promises, each of which has to hold whenever the write takes effect and the connection breaks.
+ */
+#include "config.h"
+
+#include "unit.h"
+
+#include <event2/event.h>
+#include <json-c/json.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "../apisim/js.h"
+#include "controller/controller.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+#include "virtual_kube.h"
+#include "virtual_loop.h"
+
+enum { SEEDS = 60 };
+#define SERVICE "/api/v1/namespaces/default/services/web"
+#define PATIENCE_MS 30000
+
+static const struct virtual_faults calm = { 0 };
+
+static struct {
+	struct controller ctl;
+	uint64_t seed;
+	size_t which;                 /* case of the table */
+	const char *part;             /* writes to paths with this part suffer from: */
+	struct virtual_faults faults; /* until the step that sends them ends */
+	unsigned int n_writes;        /* to such paths */
+	bool handed_over;
+} scene;
+
+static void fail_at(const char *what)
+{
+	fail_msg("case %zu, seed %llu, %lld ms: %s", scene.which, (unsigned long long)scene.seed,
+	         (long long)virtual_now(), what);
+}
+
+static void on_change(const char *what, const char *key, struct json_object *now)
+{
+	(void)key;
+	if (strcmp(what, "leases") != 0 || !now || *js_str0(now, "spec.holderIdentity") ||
+	    js_int(now, "spec.leaseDurationSeconds", 0) != 1)
+		return;
+	scene.handed_over = true;
+	if (virtual_kube_is_open(scene.ctl.base, "/services") ||
+	    virtual_kube_is_open(scene.ctl.base, "/configmaps"))
+		fail_at("the lease is handed over, and a write may still take effect");
+}
+
+static const struct record *record_of(const char *path)
+{
+	const char *name = strstr(path, "/services/");
+	const struct record *r;
+
+	for (r = scene.ctl.records; r && name; r = r->hh.next)
+		if (!strncmp(name + strlen("/services/"), r->name, strlen(r->name)))
+			return r;
+	return NULL;
+}
+
+/* What the client sends once more by itself is the same patch and as good as one. */
+static void on_send(struct event_base *base, const char *path)
+{
+	const struct record *r = record_of(path);
+
+	if (r && r->n_sent == 1 && virtual_kube_is_open(base, "/services/"))
+		fail_at("decided anew and sent, and the write before may still take effect");
+	virtual_faults = calm;
+	if (!scene.part || !strstr(path, scene.part))
+		return;
+	scene.n_writes++;
+	virtual_faults = scene.faults;
+}
+
+static const struct virtual_ops ops = { .changed = on_change, .sends = on_send };
+
+static void step(void)
+{
+	virtual_loop_run(virtual_now() + 1);
+	virtual_faults = calm;
+}
+
+static void run_for(int64_t ms)
+{
+	for (int64_t until = virtual_now() + ms; virtual_now() < until;)
+		step();
+}
+
+static void run_until(bool (*reached)(void), const char *what)
+{
+	for (int64_t until = virtual_now() + PATIENCE_MS; !reached(); step())
+		if (virtual_now() > until)
+			fail_at(what);
+}
+
+static bool leads(void)
+{
+	return scene.ctl.leading && scene.ctl.config.in_force && !scene.ctl.config.write;
+}
+
+static bool writes(void)
+{
+	return scene.n_writes > 0;
+}
+
+static bool has_given_up(void)
+{
+	return scene.n_writes > 0 && scene.ctl.n_in_flight == 0 && !scene.ctl.config.write;
+}
+
+static bool is_over(void)
+{
+	return virtual_loop_is_over(scene.ctl.base);
+}
+
+static bool is_served(void)
+{
+	cleanup(js_put) struct json_object *o = virtual_kube_get(SERVICE);
+
+	return o && js_len(js_array(o, "status.loadBalancer.ingress")) > 0;
+}
+
+static void configure(const char *method, const char *where, const char *addresses)
+{
+	cleanup_free char *path =
+		xasprintf("/api/v1/namespaces/fairlead-system/configmaps%s", where);
+
+	virtual_kube_do(method, path,
+	                "{'metadata':{'name':'fairlead','namespace':'fairlead-system'},'data':"
+	                "{'config':'address-pools:\\n- {name: lan, protocol: layer2, use: "
+	                "[load-balancer, external-ip], addresses: [%s]}\\n'}}",
+	                addresses);
+}
+
+static void put_service(const char *annotations)
+{
+	virtual_kube_do("POST", "/api/v1/namespaces/default/services",
+	                "{'metadata':{'name':'web','annotations':{%s}},"
+	                "'spec':{'type':'LoadBalancer','ports':[{'port':80}]}}",
+	                annotations);
+}
+
+static void begin(uint64_t seed, int lag_ms)
+{
+	struct err e = ERR_INIT;
+
+	memset(&scene, 0, sizeof(scene));
+	scene.seed = seed;
+	virtual_loop_init(seed);
+	virtual_faults = (struct virtual_faults){ .lag_ms = lag_ms };
+	virtual_kube_init(&ops);
+	virtual_kube_do("POST", "/api/v1/namespaces", "{'metadata':{'name':'%s'}}",
+	                "fairlead-system");
+	configure("POST", "", "10.0.0.0/30");
+	scene.ctl.opts = (struct controller_options){
+		.daemon = { .kube = { .namespace = "fairlead-system" }, .http_status = "all" },
+		.config_map = "fairlead",
+		.external_ips = "on",
+		.lease_duration_s = 10,
+		.renew_deadline_s = 7,
+		.retry_period_s = 1,
+		.identity = "c",
+	};
+	if (controller_start(&scene.ctl, &e) < 0)
+		fail_msg("%s", e.msg);
+	run_until(leads, "it does not lead");
+	run_for(2L * lag_ms + 100);
+}
+
+static void end(void)
+{
+	controller_stop(&scene.ctl);
+	virtual_kube_fini();
+}
+
+/* ---- the lease is handed over when nothing can take effect any more ---- */
+
+static void edit(void)
+{
+	configure("PATCH", "/fairlead", "10.0.0.0/29");
+}
+
+static void create(void)
+{
+	put_service("");
+}
+
+static void delete_under_way(void)
+{
+	run_until(writes, "nothing is sent");
+	virtual_kube_do("DELETE", SERVICE, "%s", "");
+	run_until(has_given_up, "a deleted Service's write goes on");
+}
+
+static void wait_for_the_end(void)
+{
+	run_until(has_given_up, "the write does not end");
+}
+
+static void wait_for_the_write(void)
+{
+	run_until(writes, "nothing is sent");
+}
+
+static void test_handing_over(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *part;
+		void (*begins)(void), (*goes_on)(void);
+		struct virtual_faults faults;
+	} cases[] = {
+		{ "/services/", create, wait_for_the_end, { .late = 1000, .unanswered = 1000 } },
+		{ "/services/", create, wait_for_the_end, { .unanswered = 1000 } },
+		{ "/services/", create, wait_for_the_end, { .lost = 1000 } },
+		{ "/services/", create, wait_for_the_write, { .late = 1000 } },
+		{ "/services/", create, delete_under_way, { .late = 1000, .unanswered = 1000 } },
+		{ "/" CONFIG_MAP_ACTIVE, edit, wait_for_the_write, { .late = 1000 } },
+		{ "/" CONFIG_MAP_ACTIVE,
+		  edit,
+		  wait_for_the_end,
+		  { .late = 1000, .unanswered = 1000 } },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		size_t n_handed_over = 0;
+		for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+			begin(seed, 5);
+			scene.which = i;
+			scene.part = cases[i].part;
+			scene.faults = cases[i].faults;
+			cases[i].begins();
+			cases[i].goes_on();
+			virtual_loop_signal(scene.ctl.base, SIGTERM);
+			run_until(is_over, "it does not end");
+			n_handed_over += scene.handed_over;
+			end();
+		}
+		/* Where a renewal is under way at that moment, whoever comes next waits it out. */
+		if (n_handed_over < SEEDS * 3 / 4)
+			fail_msg("case %zu: of %d leases %zu are handed over", i, SEEDS,
+			         n_handed_over);
+	}
+}
+
+/* ---- what may still take effect is not decided anew ---- */
+
+/* on_send() judges. */
+static void test_doubt(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 5);
+		scene.part = "/services/";
+		scene.faults = (struct virtual_faults){ .late = 1000, .unanswered = 1000 };
+		put_service("");
+		run_until(has_given_up, "the write does not end");
+		scene.part = NULL;
+		run_until(is_served, "no address ever arrives");
+		run_for(5000);
+		end();
+	}
+}
+
+/*
+ * Several writes to one Service (to its status, to itself, and the condition that confirms that) cost as many patches however
+ * late the watch is: each waits until the watch has shown the one before.  Otherwise the watch would take back what is known,
+ * and what is decided on that would be refused as a conflict.
+ */
+static void test_writes_in_a_row(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 3000);
+		const struct controller_stats before = scene.ctl.stats;
+		put_service("'fairlead.io/external-ips':'lan'");
+		run_until(is_served, "no address ever arrives");
+		run_for(10000);
+		uint64_t n_patches = scene.ctl.stats.patches - before.patches;
+		uint64_t n_conflicts = scene.ctl.stats.conflicts - before.conflicts;
+		if (n_patches != 3 || n_conflicts > 0)
+			fail_msg("seed %llu: %llu patches, of which %llu conflicted",
+			         (unsigned long long)seed, (unsigned long long)n_patches,
+			         (unsigned long long)n_conflicts);
+		end();
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_handing_over),
+		cmocka_unit_test(test_doubt),
+		cmocka_unit_test(test_writes_in_a_row),
+	};
+
+	log_set_level(LOG_ERROR);
+	return cmocka_run_group_tests_name("controller", tests, NULL, NULL);
+}
