@@ -193,13 +193,20 @@ static void put_said(const struct pod *p, struct buf *out)
 	           *p->said && is_done(p) ? "; its Pod is not Ready, passed over" : "");
 }
 
-static void put_text(const struct command_options *o, const struct round *u, struct buf *out)
+static void put_text(const struct command_options *o, const char *namespace, const struct round *u,
+                     struct buf *out)
 {
 	for (size_t i = 0; i < u->n; i++) {
 		buf_printf(out, "node %s: ", u->pods[i].node);
 		put_said(&u->pods[i], out);
 		buf_putc(out, '\n');
 	}
+	if (u->n == 0)
+		buf_printf(out,
+		           "no speaker has a Pod with our labels in namespace %s, so none was "
+		           "waited for; on nodes where speakers run by hand, stop them and run "
+		           "fairlead-speaker --cleanup\n",
+		           namespace);
 	if (o->release_addresses)
 		buf_printf(out, "addresses: %s\n",
 		           u->released ? "taken back" : "not taken back yet");
@@ -224,14 +231,14 @@ static void put_json(const struct command_options *o, const struct round *u, str
 	                                 : "false");
 }
 
-static void print(const struct command_options *o, const struct round *u)
+static void print(const struct command_options *o, const char *namespace, const struct round *u)
 {
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 
 	if (o->json)
 		put_json(o, u, &out);
 	else
-		put_text(o, u, &out);
+		put_text(o, namespace, u, &out);
 	fputs(buf_str(&out), stdout);
 }
 
@@ -269,7 +276,7 @@ int command_uninstall(const struct command_options *o, struct err *e)
 		r = look(o, namespace, &u, e);
 		done = r == 0 && all_done(o, &u);
 		if (done || interrupted || clock_ms() >= until_ms) {
-			print(o, &u);
+			print(o, namespace, &u);
 			break;
 		}
 		sleep(AGAIN_S);

@@ -19,12 +19,22 @@
 /* A namespace is a DNS label. */
 #define NAMESPACE_MAX_LEN 63
 
+/* Characters of the first @len bytes of UTF-8: each takes a column. */
+static size_t columns(const char *s, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += ((unsigned char)s[i] & 0xc0) != 0x80;
+	return n;
+}
+
 /* Adds @text from column @column on, broken between words; the line so far is @at columns wide. */
 static void put_wrapped(struct buf *out, const char *text, size_t at, size_t column)
 {
 	while (*text) {
-		size_t len = strcspn(text, " ");
-		if (at > column && at + 1 + len > HELP_WIDTH) {
+		size_t len = strcspn(text, " "), wide = columns(text, len);
+		if (at > column && at + 1 + wide > HELP_WIDTH) {
 			buf_putc(out, '\n');
 			at = 0;
 		}
@@ -32,7 +42,7 @@ static void put_wrapped(struct buf *out, const char *text, size_t at, size_t col
 			buf_printf(out, "%*s", (int)(column - at), "");
 		else if (at > column)
 			buf_putc(out, ' ');
-		at = (at < column ? column : at + (at > column)) + len;
+		at = (at < column ? column : at + (at > column)) + wide;
 		buf_add(out, text, len);
 		text += len + strspn(text + len, " ");
 	}
@@ -74,7 +84,7 @@ static void put_row(struct buf *out, const char *name, char letter, const char *
 	buf_printf(out, "--%s", name);
 	if (value)
 		buf_printf(out, " %s", value);
-	size_t at = out->size - before;
+	size_t at = columns(buf_str(out) + before, out->size - before);
 	if (at >= HELP_COLUMN) {
 		buf_putc(out, '\n');
 		at = 0;

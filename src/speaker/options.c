@@ -126,10 +126,11 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 			 "this node, and carries their traffic where asked to. One runs on each "
 			 "node.",
 		.rows = rows,
-		.after = "SIGTERM and SIGINT mean a restart: rules stay, and the other speakers "
-			 "leave this node its addresses for a few seconds.\n"
-			 "Exit status: 0 after a signal or --cleanup, 1 if it cannot run, 2 for a "
-			 "wrong command line.\n",
+		.after =
+			"SIGTERM, SIGINT and SIGHUP mean a restart: rules stay, and the other speakers\n"
+			"leave this node its addresses for a few seconds.\n"
+			"Exit status: 0 after a signal or --cleanup, 1 if it cannot run, 2 for a "
+			"wrong command line.\n",
 	};
 	size_t n_operands;
 	int r = options_parse(&options, argc, argv, &n_operands, e);

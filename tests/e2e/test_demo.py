@@ -74,7 +74,7 @@ def test_leftovers_of_a_killed_demo(running: subprocess.Popen[bytes]) -> None:
     running.wait()
     after = demo()
     assert after.returncode == 2
-    assert "tests/demo --clean" in after.stdout
+    assert f"`FAIRLEAD_LAB_ID={LAB_ID} tests/demo --clean`" in after.stdout
     assert demo("--clean").returncode == 0
     assert leftovers() == []
     assert demo("--clean").returncode == 0

@@ -248,3 +248,9 @@ def test_mode_none_removes_what_mode_iptables_left(lab: Lab, router: Router) -> 
     assert our_rules(lab, "node1") == []
     assert len(lab.iptables("node1", "nat")) < others
     lab.wait_owner(near)
+
+
+def test_it_says_that_no_speaker_was_found(lab: Lab) -> None:
+    """Speakers that run by hand are no Pods, so nothing tells whether they have cleaned up."""
+    code, (said,) = uninstall(lab)
+    assert code == 0 and f"namespace {NAMESPACE}, so none was waited for" in said and "--cleanup" in said

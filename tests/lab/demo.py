@@ -310,7 +310,7 @@ def _how_to_look(lab: Lab, demo: Demo) -> str:
     lines += [
         ("a node's rules", f"ip netns exec {lab.network.nodes[0].namespace} iptables-save"),
         ("logs", str(lab.dir / "logs")),
-        ("end it", f"{lab.command} --clean"),
+        ("end it", rundir.clean_command(lab.id, lab.command)),
     ]
     return "\n".join(f"  {what:<20}{how}" for what, how in lines)
 

@@ -71,9 +71,14 @@ def claim(lab_id: str, command: str, cleaner: str = "") -> RunDir:
         return RunDir(lab_id, path, command)
 
 
+def clean_command(lab_id: str, command: str) -> str:
+    """What somebody types to end such a lab: tests/demo's own id is `demo`, another one has to be named."""
+    return f"{command} --clean" if lab_id == "demo" else f"FAIRLEAD_LAB_ID={lab_id} {command} --clean"
+
+
 def check_vacant(lab_id: str, command: str, cleaner: str = "") -> None:
     """LabExists if there is a lab of this id, and what removes it: `cleaner`, or COMMAND --clean."""
-    cleaner = cleaner or f"{command} --clean"
+    cleaner = cleaner or clean_command(lab_id, command)
     if not ID_PATTERN.match(lab_id):
         raise LabError(f"lab id {lab_id!r}: 1 to 12 lower case letters and digits")
     owner, _ = _load(lab_id)
