@@ -57,7 +57,7 @@ static const char after[] =
 	"  config check FILE           is this a configuration that the controller takes?  FILE is\n"
 	"                              the YAML, or the manifest of a ConfigMap that holds it\n"
 	"  config convert FILE…        MetalLB's custom resources as a configuration of Fairlead; what is\n"
-	"                              lost is told, with its object.  FILE… are manifests, as kubectl\n"
+	"                              lost is reported with its object.  FILE… are manifests, as kubectl\n"
 	"                              get -o yaml prints them; - is standard input\n"
 	"  explain [NAMESPACE/]SERVICE [--node NODE] [--config FILE --state FILE…]\n"
 	"                              where the Service's addresses are announced, where not and why,\n"

@@ -193,7 +193,7 @@ static void collect_pools(const struct controller *ctl, struct metrics_writer *w
 
 	metrics_family(w, "fairlead_pool_addresses", METRICS_GAUGE,
 	               "Addresses of a pool that may be assigned (total), are held (used), and are "
-	               "to be had (free).");
+	               "free (free).");
 	for (size_t i = 0; ctl->ipam && i < ipam_n_pools(ctl->ipam); i++) {
 		const struct ipam_pool_usage u = ipam_usage(ctl->ipam, i);
 		for (size_t f = 0; f < 2; f++) {
