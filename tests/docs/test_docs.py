@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What README.md, docs/ and the chart's page name is there, and what they print is what the programs print.
 
-Each test reads all pages.  Text in backticks and in code blocks counts: a command, flag, file, value, metric or annotation of ours
-that stands there must exist.  tests/lint runs this; it needs the built programs (FAIRLEAD_BUILD).
+Each test reads all pages.  Text in backticks and in code blocks counts: a command, flag, file, value, metric or
+annotation of ours that stands there must exist.  tests/lint runs this; it needs the built programs (FAIRLEAD_BUILD).
 """
 
 import os
@@ -22,7 +22,12 @@ from lab.limits import number
 SOURCE = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build"))
 EXAMPLE = SOURCE / "examples" / "metallb"
-PAGES = ("README.md", "CHANGELOG.md", "charts/fairlead/README.md", *(f"docs/{p.name}" for p in SOURCE.glob("docs/*.md")))
+PAGES = (
+    "README.md",
+    "CHANGELOG.md",
+    "charts/fairlead/README.md",
+    *sorted(f"docs/{p.name}" for p in SOURCE.glob("docs/*.md")),
+)
 PROGRAMS = {
     "fairlead": "src/cli/fairlead",
     "fairlead-controller": "src/controller/fairlead-controller",
@@ -279,10 +284,10 @@ def test_annotations(page: str, sources: str) -> None:
 
 
 # Names in the style of reasons that are not: Kubernetes' own, MetalLB's, the kernel's, the tests'.
-KINDS = """AddressPool AddressAssigned BFDProfile BGPAdvertisement BGPPeer ConfigMap ConfigMaps ClusterIP DaemonSet DaemonSets Deployment
-    DenyServiceExternalIPs EndpointSlice EndpointSlices ExternalIPsAssigned ExternalName IPAddressPool IfNotPresent InternalIP
-    L2Advertisement LoadBalancer NetworkPolicy NodePort PreferDualStack RequireDualStack ResourceQuota RollingUpdate RssAnon RssShmem
-    ServiceMonitor PrometheusRule StatefulSet ValidatingAdmissionPolicy RouterId JobSet PodMonitor ServiceAccount""".split()
+KINDS = """
+    AddressPool BFDProfile BGPAdvertisement BGPPeer IPAddressPool IfNotPresent L2Advertisement
+    RequireDualStack ResourceQuota
+""".split()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -296,7 +301,8 @@ def test_reasons(page: str, sources: str) -> None:
 
 def test_migration_prints_what_is_printed() -> None:
     (shown,) = [body for _, body in blocks("docs/migration.md") if body.startswith("SERVICE ")]
-    converted = program("fairlead", "config", "convert", "-", stdin=(EXAMPLE / "custom-resources.yaml").read_text("utf-8"))
+    resources = (EXAMPLE / "custom-resources.yaml").read_text(encoding="utf-8")
+    converted = program("fairlead", "config", "convert", "-", stdin=resources)
     for config in (converted, (EXAMPLE / "config.yaml").read_text(encoding="utf-8")):
         planned = program("fairlead", "plan", "--config", "-", "--state", str(EXAMPLE / "services.yaml"), stdin=config)
         assert [line.rstrip() for line in planned.splitlines()] == shown.splitlines()
@@ -321,6 +327,16 @@ def test_the_man_page_names_all_changes_of_a_plan() -> None:
     (said,) = re.findall(r"The changes are\n(.*?)\.\nExternal", text("man/fairlead.1"), re.DOTALL)
     missing = {n for n in names if not re.search(rf"\b{n}\b", said)}
     assert {"keep", "retain", "renumber"} <= set(names) and not missing
+
+
+def test_the_man_page_has_all_keys_of_the_json() -> None:
+    (said,) = re.findall(r"^\.SH OUTPUT\n(.*?)^\.SH ", text("man/fairlead.1"), re.MULTILINE | re.DOTALL)
+    printers = ("model_print", "model_bgp", "explain_print", "plan", "command_convert", "command_uninstall", "check")
+    printed = "".join(text(f"src/cli/{name}.c") for name in printers)
+    # What the one that writes the mark sends to the API server is no output.
+    keys = set(re.findall(r'\\"(\w+)\\":|put_str\(out, "(\w+)"', printed.replace("\\n", "")))
+    names = {a or b for a, b in keys} - {"apiVersion", "metadata", "annotations"}
+    assert len(names) > 40 and not {n for n in names if f'"{n}"' not in said}
 
 
 def test_examples_that_are_configurations_are_valid() -> None:

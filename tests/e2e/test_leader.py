@@ -105,7 +105,7 @@ def test_two_that_start_together_agree(control_plane: Lab) -> None:
 
 
 def test_a_deleted_lease_makes_no_second_leader(control_plane: Lab) -> None:
-    """Its leader hears of that with its next renewal; a replica that starts meanwhile waits as long as that one may write."""
+    """Its leader hears of that at its next renewal; a replica that starts meanwhile waits as long as it may write."""
     lab = control_plane
     create(lab, "before")
     lab.wait_address("before", seconds=20)

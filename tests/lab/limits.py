@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/limits.md, out of the table in include/fairlead/limits.h: `python3 -m lab.limits` prints it, `--check` compares."""
+"""docs/limits.md, out of the table in include/fairlead/limits.h: `python3 -m lab.limits` prints, `--check` compares."""
 
 import re
 import sys
@@ -15,8 +15,8 @@ HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
 <!-- Printed by `cd tests && python3 -m lab.limits` from include/fairlead/limits.h; tests/lint compares it. -->
 # Limits
 
-Whatever comes from outside is bounded, so that nobody's objects, packets or requests take more than their share. A bound that
-is met says so in the place that its row names.
+Whatever comes from outside is bounded, so that nobody's objects, packets or requests take more than their share. When a
+bound is met, the place that its row names says so.
 """
 
 
