@@ -78,7 +78,7 @@ static int convert(struct conversion *c, const struct command_options *o, struct
 		tell_notes(c);
 	conversion_notes(c, &n);
 	if (!valid) {
-		err_set(e, -EINVAL, ERR_CONFIG, "this is no valid configuration");
+		err_set(e, -EINVAL, ERR_CONFIG, "this is not a valid configuration");
 		return COMMAND_FAILED;
 	}
 	return n ? COMMAND_CHANGES : COMMAND_OK;

@@ -100,5 +100,5 @@ int file_read_configuration(const char *path, struct configuration **ret_config,
 		return 0;
 	file_problems_text(path, &errors, "", &told);
 	fputs(buf_str(&told), stderr);
-	return err_set(e, r, ERR_CONFIG, "%s is no valid configuration", path);
+	return err_set(e, r, ERR_CONFIG, "%s is not a valid configuration", path);
 }

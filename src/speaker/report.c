@@ -317,7 +317,8 @@ static void status(struct buf *out, void *arg)
 	buf_puts(out, ",\"bgp\":");
 	routes_status(sp->routes, out);
 	buf_puts(out, ",\"services\":[");
-	for (size_t i = 0; i < n; i++) {
+	/* One that is uninstalled decides nothing any more. */
+	for (size_t i = 0; i < n && sp->uninstall == UNINSTALL_NOT; i++) {
 		if (services[i]->type != KUBE_LOAD_BALANCER && !services[i]->n_addresses)
 			continue;
 		if (!first)
@@ -356,12 +357,15 @@ static void sample_announced(const struct announcement *a, void *arg)
 
 static void collect_announcements(const struct speaker *sp, struct metrics_writer *w)
 {
-	size_t counts[REASON_COUNT];
+	size_t counts[REASON_COUNT] = { 0 };
+	bool decides = sp->uninstall == UNINSTALL_NOT;
 
 	metrics_family(w, "fairlead_announced", METRICS_GAUGE,
 	               "1 for each address that this node answers for.");
-	announce_each(sp->announce, sample_announced, w);
-	announce_count(sp->announce, counts);
+	if (decides)
+		announce_each(sp->announce, sample_announced, w);
+	if (decides)
+		announce_count(sp->announce, counts);
 	metrics_family(w, "fairlead_decision", METRICS_GAUGE,
 	               "Addresses of Services, by the reason why this node announces them or not.");
 	for (int r = 0; r < REASON_COUNT; r++)

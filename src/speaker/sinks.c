@@ -344,7 +344,8 @@ void sinks_update(struct sinks *s, bool may_remove, int64_t now_ms)
 	int r = synchronize(s, remove, &e);
 	s->next_ms = r == 0 && remove && !s->want.n ? INT64_MAX : now_ms + RECHECK_MS;
 	if (r < 0 && log_rate_take(&s->rate, now_ms, &left_out))
-		log_err("packets to unused addresses of aggregates may go round and round", &e);
+		log_err("packets to unused addresses of aggregates may loop between node and router",
+		        &e);
 }
 
 void sinks_metrics(const struct sinks *s, struct metrics_writer *w)

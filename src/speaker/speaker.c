@@ -76,9 +76,9 @@ static void publish(void *arg)
 	if (!announce_is_dirty(sp->announce, sp->view) && fresh == sp->view_fresh)
 		return;
 	if (fresh != sp->view_fresh && sp->publishes)
-		log_warn(fresh ? "the API server is heard again"
-		               : "the API server was not heard for long; carrying on with what is "
-		                 "known");
+		log_warn(fresh ? "the API server answers again"
+		               : "the API server has not answered for some time; carrying on with "
+		                 "what is known");
 	announce_snapshot(sp->announce, sp->view, fresh, &s);
 	l2_publish(sp->l2, &s.l2);
 	announce_snapshot_fini(&s);
@@ -219,7 +219,7 @@ static void log_complaints(struct speaker *sp)
 	struct err e;
 
 	while (l2_take_complaint(sp->l2, &e))
-		log_err("layer 2 is not as it should be", &e);
+		log_err("layer-2 problem", &e);
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)

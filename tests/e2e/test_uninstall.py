@@ -117,6 +117,7 @@ def test_nothing_is_left_and_addresses_stay_for_who_installs_again(lab: Lab, rou
         lab.daemon(node, "/healthz")
         with pytest.raises(LabError, match="uninstalled: done"):
             lab.daemon(node, "/readyz")
+        assert lab.daemon(node)["services"] == [], "nobody is told that it still announces"
     # Installed again; nobody waits for a lease to run out.
     for name in ("controller-a", *(f"speaker-{n}" for n in NODES)):
         lab.processes[name].stop()
