@@ -82,6 +82,22 @@
 
 /* ---- Objects of the API server ---- */
 #define LIMITS_KUBE_ELSEWHERE(X) \
+	X(KUBE_JSON_DEPTH_MAX, 10000, "levels", \
+	  "lists and maps within each other, in an object", \
+	  "it is skipped alone; what its status holds is given to nobody", \
+	  "`fairlead_kube_malformed_total`, the log") \
+	X(OUTLINE_ADDRS_MAX, 262144, "addresses", \
+	  "addresses of a Service that cannot be read", \
+	  "nothing new is assigned while it is there", \
+	  "`fairlead_kube_lost_objects`, an Event `ServicesLost` on the ConfigMap") \
+	X(META_ANNOTATION_VALUE_MAX, 16384, "bytes", \
+	  "value of an annotation that Fairlead reads", \
+	  "the object counts as one that cannot be read", \
+	  "`fairlead_kube_malformed_total`, the log") \
+	X(PAGE_LIMIT, 500, "objects", \
+	  "page of a list", \
+	  "more pages are asked for; each object of a page is read by itself", \
+	  "this page") \
 	X(SCANNER_OBJECT_SIZE_MAX, 4194304, "bytes", \
 	  "one object of a list or a watch", \
 	  "it is skipped alone; what its status holds is given to nobody", \
@@ -109,6 +125,14 @@
 	X(SLICE_ENDPOINTS_MAX, 1000, "endpoints", \
 	  "endpoints of an EndpointSlice", \
 	  "the EndpointSlice counts as one that cannot be read", \
+	  "`fairlead_kube_malformed_total`, the log") \
+	X(SLICE_ADDRESSES_MAX, 100, "addresses", \
+	  "addresses of an endpoint", \
+	  "as above", \
+	  "`fairlead_kube_malformed_total`, the log") \
+	X(SLICE_PORTS_MAX, 20000, "ports", \
+	  "ports of an EndpointSlice", \
+	  "as above", \
 	  "`fairlead_kube_malformed_total`, the log")
 
 /* ---- Layer 2 ---- */
@@ -120,11 +144,129 @@
 	X(STRANGERS_UNKNOWN_MAX, 64, "speakers", \
 	  "speakers of unknown names that have not proven yet that they hear us", \
 	  "further ones find no place among the others, as with replays", \
-	  "`fairlead_l2_strangers_turned_away_total`")
+	  "`fairlead_l2_strangers_turned_away_total`") \
+	X(STRANGERS_MAX, 8192, "speakers", \
+	  "speakers on all segments that have not proven yet that they hear us", \
+	  "the one that was silent for longest makes room", \
+	  "`fairlead_l2_strangers_turned_away_total`") \
+	X(CLAIMS_PER_PEER_MAX, 16384, "claims", \
+	  "addresses that one other speaker owns", \
+	  "those beyond are not known here", \
+	  "`fairlead_l2_claims_refused_total`, `LimitReached`: an Event on the Node and `fairlead_l2_trouble`") \
+	X(CLAIMS_ENTRIES_MAX, 65536, "addresses", \
+	  "addresses of a segment, of this node and of all others", \
+	  "those beyond are not known here, and not announced", \
+	  "`fairlead_l2_claims_refused_total`, `LimitReached`") \
+	X(SEGMENTS_MAX, 32, "interfaces", \
+	  "interfaces with addresses to announce", \
+	  "the others are not used", \
+	  "`LimitReached`") \
+	X(IFACES_MAX, 4096, "interfaces", \
+	  "interfaces of a node that may be used", \
+	  "the others are not used", \
+	  "`LimitReached`") \
+	X(IFACE_SUBNETS_MAX, 16, "subnets", \
+	  "subnets of an interface", \
+	  "addresses of the others are not announced there", \
+	  "`LimitReached`") \
+	X(IFACES_LOCALS_MAX, 65536, "addresses", \
+	  "addresses of the node itself", \
+	  "an address of a Service that the kernel has too, beyond these, is not told (`KernelAnswers`)", \
+	  "`LimitReached`")
 
-#define LIMITS_ELSEWHERE(X) LIMITS_KUBE_ELSEWHERE(X) LIMITS_L2_ELSEWHERE(X)
+/* ---- The node ---- */
+#define LIMITS_NODE(X) \
+	X(NEEDED_ROUTES, 4096, "routes", \
+	  "routes of the node, of one family, whose gateways the data plane leaves their ports; default routes come first", \
+	  "gateways of further ones are treated as any address: if a pool holds it and a Service has it, its other ports are closed", \
+	  "a log line") \
+	X(NEEDED_ADDRESSES, 64, "addresses", \
+	  "different gateways, and addresses by which the node reaches the API server", \
+	  "as above", \
+	  "a log line")
 
-#define LIMITS(X) LIMITS_HTTP(X) LIMITS_LOG(X) LIMITS_BGP(X)
+/* ---- The data plane ---- */
+#define LIMITS_PROXY_ELSEWHERE(X) \
+	X(DECIDE_RULES_MAX, 40000, "rules", \
+	  "rules that a Service takes in one family", \
+	  "it is not carried and not announced, on any node", \
+	  "`TooLarge`: an Event on the Service, `fairlead_decision`, `fairlead explain`") \
+	X(SPEC_MAX_PORTS, 256, "ports", \
+	  "ports of a Service that are carried", \
+	  "it is carried without the others", \
+	  "`proxy.truncated` in `/status`, the log") \
+	X(SPEC_MAX_ENDPOINTS, 16384, "endpoints", \
+	  "endpoints of a port", \
+	  "as above", \
+	  "`proxy.truncated` in `/status`, the log") \
+	X(SPEC_MAX_SOURCE_RANGES, 1024, "ranges", \
+	  "`loadBalancerSourceRanges` of a Service", \
+	  "as above: clients of the others are refused", \
+	  "`proxy.truncated` in `/status`, the log") \
+	X(CONNTRACK_SLICE, 1000, "flows", \
+	  "flows of the kernel that are looked at in one turn, when UDP flows are ended", \
+	  "the rest follows in the next turns; there is no bound on all of them", \
+	  "`fairlead_proxy_udp_flows_ended_total`") \
+	X(PATH_MAX_CHAINS, 4096, "chains", \
+	  "chains of others in FORWARD's path, in which the place of our accepting rule is looked for", \
+	  "further ones are not looked at", \
+	  "the log") \
+	X(PATH_MAX_RULES, 65536, "rules", \
+	  "rules in these chains", \
+	  "further ones are not looked at", \
+	  "the log")
+
+/* ---- The configuration ---- */
+#define LIMITS_CONFIG_ELSEWHERE(X) \
+	X(YTREE_SIZE_MAX, 1048576, "bytes", \
+	  "text of the configuration", \
+	  "it is refused; the one before stays in force", \
+	  "an Event on the ConfigMap, `fairlead_config_errors`, `fairlead config check`") \
+	X(CONFIG_POOLS_MAX, 1000, "pools", \
+	  "pools", \
+	  "as above", \
+	  "as above") \
+	X(CONFIG_RANGES_MAX, 50000, "ranges", \
+	  "ranges of a pool", \
+	  "as above", \
+	  "as above") \
+	X(CONFIG_PEERS_MAX, 1000, "peers", \
+	  "BGP peers, of all nodes", \
+	  "as above", \
+	  "as above") \
+	X(CONFIG_BFD_PROFILES_MAX, 1000, "profiles", \
+	  "BFD profiles that are written", \
+	  "as above", \
+	  "as above") \
+	X(CONFIG_COMMUNITIES_MAX, 5000, "names", \
+	  "names of BGP communities", \
+	  "as above", \
+	  "as above") \
+	X(CONFIG_ADVERTISEMENTS_MAX, 64, "advertisements", \
+	  "advertisements of a pool, and communities of one of them", \
+	  "as above", \
+	  "as above") \
+	X(CONFIG_SELECTORS_MAX, 64, "selectors", \
+	  "node selectors of a peer, and expressions of one of them", \
+	  "as above", \
+	  "as above") \
+	X(CONFIG_ALLOW_MAX, 1000, "ranges", \
+	  "ranges of external IPs that are allowed", \
+	  "as above", \
+	  "as above") \
+	X(CONFIG_NAMESPACES_MAX, 1000, "namespaces", \
+	  "namespaces that may write them by hand", \
+	  "as above", \
+	  "as above") \
+	X(CONFIG_RENUMBER_MAX, 10000, "Services", \
+	  "Services that `renumber` of a pool names", \
+	  "as above", \
+	  "as above")
+
+#define LIMITS_ELSEWHERE(X) \
+	LIMITS_KUBE_ELSEWHERE(X) LIMITS_L2_ELSEWHERE(X) LIMITS_PROXY_ELSEWHERE(X) LIMITS_CONFIG_ELSEWHERE(X)
+
+#define LIMITS(X) LIMITS_HTTP(X) LIMITS_LOG(X) LIMITS_BGP(X) LIMITS_NODE(X)
 /* clang-format on */
 
 enum {

@@ -5,7 +5,8 @@
  * object names).
  *
  * Routes are read anew from time to time rather than followed: a node that a router has given a full table would hear of
- * nothing else.  The kernel tells default routes first, so a bound on the number read loses no gateway that matters.
+ * nothing else.  The kernel tells default routes first, so a bound on the number read loses no gateway that matters.  That a
+ * bound was met is logged when it begins, for the data plane may then close ports of a machine that was left out.
  */
 #include "config.h"
 
@@ -15,20 +16,24 @@
 #include <string.h>
 
 #include "fairlead/kube.h"
+#include "fairlead/limits.h"
+#include "fairlead/log.h"
 #include "speaker/speaker.h"
 
-#define ROUTES_MAX 4096 /* of one family */
-#define NEEDED_MAX 64
-
 struct needed {
-	struct addr addrs[NEEDED_MAX];
+	struct addr addrs[LIMIT_NEEDED_ADDRESSES];
 	size_t n, n_routes;
+	bool left_out;
 };
 
 static void add(struct needed *d, const struct addr *a)
 {
-	if (d->n < NEEDED_MAX && !addr_is_none(a) && !addrs_contain(d->addrs, d->n, a))
+	if (addr_is_none(a) || addrs_contain(d->addrs, d->n, a))
+		return;
+	if (d->n < LIMIT_NEEDED_ADDRESSES)
 		d->addrs[d->n++] = *a;
+	else
+		d->left_out = true;
 }
 
 static void add_gateway(struct needed *d, struct nlattr *gateway)
@@ -69,10 +74,14 @@ static int on_route(struct nl_msg *msg, void *arg)
 	if (nlmsg_hdr(msg)->nlmsg_type != RTM_NEWROUTE ||
 	    nlmsg_parse(nlmsg_hdr(msg), sizeof(struct rtmsg), attrs, RTA_MAX, NULL) < 0)
 		return NL_SKIP;
+	if (d->n_routes++ == LIMIT_NEEDED_ROUTES) {
+		d->left_out = true;
+		return NL_STOP;
+	}
 	add_gateway(d, attrs[RTA_GATEWAY]);
 	if (attrs[RTA_MULTIPATH])
 		add_nexthops(d, attrs[RTA_MULTIPATH]);
-	return ++d->n_routes < ROUTES_MAX ? NL_OK : NL_STOP;
+	return NL_OK;
 }
 
 /* False if the routes could not be read. */
@@ -118,6 +127,13 @@ void speaker_look_for_needed(struct speaker *sp)
 	add_server(&d, kube_access_server(sp->access));
 	add(&d, &answered);
 	/* What could not be read stays as it was. */
-	if (add_gateways(&d, AF_INET) && add_gateways(&d, AF_INET6))
-		view_set_needed(sp->view, d.addrs, d.n);
+	if (!add_gateways(&d, AF_INET) || !add_gateways(&d, AF_INET6))
+		return;
+	view_set_needed(sp->view, d.addrs, d.n);
+	if (d.left_out && !sp->needed_left_out)
+		log_warn("more routes or gateways than are read; the data plane may close ports of "
+		         "gateways that were left out, if a pool holds their addresses",
+		         KV_I("routes", LIMIT_NEEDED_ROUTES),
+		         KV_I("addresses", LIMIT_NEEDED_ADDRESSES));
+	sp->needed_left_out = d.left_out;
 }

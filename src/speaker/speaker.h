@@ -95,6 +95,7 @@ struct speaker {
 	bool complete;                    /* everything was synced and acted upon once */
 	bool hindered;                    /* some address was, at the last turn */
 	bool view_fresh;                  /* as last published */
+	bool needed_left_out;             /* more gateways than speaker_look_for_needed() reads */
 	struct {
 		struct kube_request *request; /* under way */
 		int64_t asked_ms, answered_ms;

@@ -5,7 +5,7 @@ import pytest
 from conftest import NODES, MakeService
 from test_service import refused, wait_http
 
-from lab import net, web
+from lab import net, netns, web
 from lab.cluster import SPEAKER_PORT, Lab
 from lab.waiting import wait_for
 
@@ -86,6 +86,22 @@ def test_a_machine_that_nobody_names_keeps_its_ports_outside_the_pools(lab: Lab,
     wait_http(lab, OURS)
     wait_for("the guard on every node", lambda: guards(lab, OURS) == list(NODES))
     assert refused(lambda: lab.get(OURS, 81)) == "refused"
+
+
+def test_more_gateways_than_are_read_are_told(lab: Lab) -> None:
+    host = lab.host("node1")
+    device = netns.output(host.namespace, ["ip", "-4", "-o", "route", "get", net.CLIENT]).split(" dev ")[1].split()[0]
+    routes = [f"10.91.{i}.0/24 via 192.168.1.{130 + i} dev {device}" for i in range(70)]
+    assert not [line for line in lab.speaker("node1").log_lines() if "more routes or gateways" in line]
+    netns.configure(host.namespace, [f"route add {r}" for r in routes])
+    try:
+        wait_for(
+            "node1 to say so",
+            lambda: any("more routes or gateways" in line for line in lab.speaker("node1").log_lines()),
+            60,
+        )
+    finally:
+        netns.configure(host.namespace, [f"route del {r}" for r in routes])
 
 
 def test_an_address_of_a_pool_has_no_other_ports(lab: Lab, make_service: MakeService) -> None:
