@@ -78,6 +78,11 @@ struct decision decide_address(const struct view *v, const struct view_service *
 /* REASON_Candidate: the node may announce it.  With policy Local linear in the Service's endpoints. */
 enum reason decide_node(const struct decision *d, const char *node, enum protocol protocol);
 /*
+ * Why no node at all may announce it, where that is a matter of the nodes; REASON_Candidate: some node may, or it is a matter
+ * of the Service.  *ret_node: the first of the nodes that the reason is about.  Linear in the nodes.
+ */
+enum reason decide_nowhere(const struct decision *d, const char **ret_node);
+/*
  * Adds what a person should know beside the sentence of @reason, which one of the two gave; one line.  @node: the one asked
  * about.
  */

@@ -42,8 +42,8 @@ static enum reason reason_of(const struct controller *ctl, const struct record_p
 		return REASON_NoConfiguration;
 	if (ctl->leading && p->decided)
 		return p->reason;
-	if (p->condition.present && p->condition.reason >= 0)
-		return (enum reason)p->condition.reason;
+	if (p->condition.present && p->condition.reason != REASON_COUNT)
+		return p->condition.reason;
 	return p->request.n_held ? REASON_Kept : REASON_NoAddress;
 }
 

@@ -105,6 +105,32 @@ static enum reason about_local(const struct decision *d, const char *node)
 
 /* ---- the node ---- */
 
+static bool may_announce(const struct decision *d, const char *node)
+{
+	return decide_node(d, node, PROTOCOL_LAYER2) == REASON_Candidate ||
+	       decide_node(d, node, PROTOCOL_BGP) == REASON_Candidate;
+}
+
+enum reason decide_nowhere(const struct decision *d, const char **ret_node)
+{
+	size_t n;
+	const struct view_node *nodes = view_nodes(d->view, &n);
+	enum reason first = REASON_Candidate;
+
+	if (d->reason != REASON_Candidate || !d->has_endpoint)
+		return REASON_Candidate;
+	for (size_t i = 0; i < n; i++) {
+		if (may_announce(d, nodes[i].name))
+			return REASON_Candidate;
+		enum reason reason = decide_node_itself(d->view, &nodes[i]);
+		if (first == REASON_Candidate && reason != REASON_Candidate) {
+			first = reason;
+			*ret_node = nodes[i].name;
+		}
+	}
+	return first;
+}
+
 enum reason decide_node(const struct decision *d, const char *node, enum protocol protocol)
 {
 	if (d->reason != REASON_Candidate)

@@ -36,6 +36,7 @@ struct announce {
 	struct announcement *wanted; /* by address */
 	struct node_set *sets;
 	size_t n_pending; /* candidates that are not eligible yet */
+	size_t n_nowhere;
 	uint64_t routes_revision, candidates_revision;
 	bool withdrawn; /* a route, since announce_update() began */
 	bool dirty;
@@ -190,6 +191,7 @@ static void set_candidates(struct announce *t, struct announcement *a, const uin
 static void announcement_free(struct announce *t, struct announcement *a)
 {
 	t->n_pending -= is_pending(a);
+	t->n_nowhere -= a->nowhere != REASON_Candidate;
 	t->candidates_revision += may_have_route(a);
 	set_candidates(t, a, NULL, 0);
 	if (a->protocol == PROTOCOL_BGP)
@@ -276,9 +278,16 @@ static struct announcement *announcement_new(const struct holder *h, const struc
 	a->addr = *addr;
 	a->protocol = protocol;
 	a->reason = REASON_COUNT; /* none said yet */
-	a->hindrance = REASON_Candidate;
+	a->hindrance = a->nowhere = REASON_Candidate;
 	a->owner = xstrdup("");
 	return a;
+}
+
+static void set_nowhere(struct announce *t, struct announcement *a, enum reason nowhere)
+{
+	t->n_nowhere -= a->nowhere != REASON_Candidate;
+	a->nowhere = nowhere;
+	t->n_nowhere += nowhere != REASON_Candidate;
 }
 
 /* Decides about one address; moves its announcements from @old to the end of the new list. */
@@ -288,6 +297,8 @@ static struct announcement **update_address(struct announce *t, const struct dec
 {
 	static const enum protocol protocols[] = { PROTOCOL_LAYER2, PROTOCOL_BGP };
 	const struct addr *addr = &d->address->addr;
+	const char *node;
+	enum reason nowhere = decide_nowhere(d, &node);
 
 	for (size_t i = 0; i < ARRAY_LEN(protocols); i++) {
 		if (!d->ours || !(d->protocols & protocols[i]))
@@ -299,6 +310,8 @@ static struct announcement **update_address(struct announce *t, const struct dec
 		*end = a;
 		end = &a->next;
 		update_one(t, d, a);
+		set_nowhere(t, a, nowhere);
+		nowhere = REASON_Candidate;
 	}
 	return end;
 }
@@ -346,6 +359,11 @@ void announce_free(struct announce *t)
 		free(h);
 	}
 	free(t);
+}
+
+size_t announce_n_nowhere(const struct announce *t)
+{
+	return t->n_nowhere;
 }
 
 void announce_settle(struct announce *t, bool (*applied)(const char *key, void *arg), void *arg)

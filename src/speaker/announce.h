@@ -36,6 +36,7 @@ struct announcement {
 	enum reason reason;  /* with the data plane and layer 2 taken into account */
 	bool eligible; /* candidate, and the data plane was ready once since, and is not hindered */
 	enum reason hindrance; /* REASON_Candidate: the data plane has none */
+	enum reason nowhere;   /* decide_nowhere(); of the first protocol of an address only */
 	/* What layer 2 says. */
 	enum l2_ownership ownership;
 	uint8_t mac[6];
@@ -107,6 +108,8 @@ bool announce_is_announced(const struct announcement *a);
 bool announce_has(const struct announce *t, const char *key, const struct addr *addr);
 /* The announcements of a Service by its key, NULL if none. */
 const struct announcement *announce_of(const struct announce *t, const char *key);
+/* How many addresses no node at all may announce. */
+size_t announce_n_nowhere(const struct announce *t);
 /* How many announcements have each reason. */
 void announce_count(const struct announce *t, size_t counts[static REASON_COUNT]);
 /* Calls @fn for each announcement. */

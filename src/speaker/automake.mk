@@ -9,6 +9,8 @@ libfairlead_a_SOURCES += \
 	src/speaker/needed.c \
 	src/speaker/news.c \
 	src/speaker/news.h \
+	src/speaker/nowhere.c \
+	src/speaker/nowhere.h \
 	src/speaker/options.c \
 	src/speaker/passwords.c \
 	src/speaker/passwords.h \

@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "fairlead/clock.h"
+#include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "speaker/speaker.h"
 
 /*
  * The speaker's Events.  What concerns all of BGP here, or a session, is of interest to who looks after this node, and stands on
- * the Node; a prefix that cannot be had hurts one Service, and stands there.
+ * the Node; a prefix that cannot be had hurts one Service, and stands there, and so does an address that no node may announce.
  */
 
 #define CONTROLLER "fairlead.io/speaker"
@@ -37,17 +38,6 @@ static void tell_of_node(enum reason reason, const char *note, void *arg)
 	emit(sp, &ev, reason);
 }
 
-void speaker_tell(struct speaker *sp)
-{
-	cleanup_free struct l2_trouble *troubles = NULL;
-	size_t n = 0;
-
-	routes_tell(sp->routes, sp->news, clock_ms(), tell_of_node, sp);
-	if (sp->l2)
-		l2_troubles(sp->l2, &troubles, &n);
-	trouble_news_look(sp->troubles, troubles, n, sp->news, clock_ms(), tell_of_node, sp);
-}
-
 /* As the API server writes it. */
 static void uuid_format(const uint8_t uid[static VIEW_UID_SIZE], struct buf *out)
 {
@@ -66,24 +56,60 @@ static void two_owners_note(const struct speaker *sp, const struct announcement 
 		addr_str(&a->addr), sp->opts.node, m[0], m[1], m[2], m[3], m[4], m[5]);
 }
 
-void speaker_tell_of_service(struct speaker *sp, const struct announcement *a)
+/* On the Service of @a. */
+static void emit_on_service(const struct speaker *sp, const struct announcement *a,
+                            enum reason reason, const char *note)
 {
-	cleanup(buf_fini) struct buf note = BUF_INIT, uid = BUF_INIT;
+	cleanup(buf_fini) struct buf uid = BUF_INIT;
 	const char *slash = strchr(a->key, '/');
 
-	if (!slash || !news_allow(sp->news, clock_ms()))
+	if (!slash)
 		return;
 	cleanup_free char *namespace = xstrndup(a->key, (size_t)(slash - a->key));
-	if (a->reason == REASON_TwoOwners)
-		two_owners_note(sp, a, &note);
-	else
-		buf_printf(&note, "node %s does not announce %s: %s", sp->opts.node,
-		           addr_str(&a->addr), reason_sentence(a->reason));
 	uuid_format(a->uid, &uid);
 	struct kube_event ev = { .kind = "Service",
 		                 .namespace = namespace,
 		                 .name = slash + 1,
 		                 .uid = buf_str(&uid),
-		                 .note = buf_str(&note) };
-	emit(sp, &ev, a->reason);
+		                 .note = note };
+	emit(sp, &ev, reason);
+}
+
+void speaker_tell_of_service(struct speaker *sp, const struct announcement *a)
+{
+	cleanup(buf_fini) struct buf note = BUF_INIT;
+
+	if (!news_allow(sp->news, clock_ms()))
+		return;
+	if (a->reason == REASON_TwoOwners)
+		two_owners_note(sp, a, &note);
+	else
+		buf_printf(&note, "node %s does not announce %s: %s", sp->opts.node,
+		           addr_str(&a->addr), reason_sentence(a->reason));
+	emit_on_service(sp, a, a->reason, buf_str(&note));
+}
+
+static void tell_of_nowhere(const struct announcement *a, void *arg)
+{
+	const struct speaker *sp = arg;
+	cleanup(buf_fini) struct buf note = BUF_INIT;
+
+	buf_printf(&note, "no node may announce %s (%s). %s", addr_str(&a->addr),
+	           reason_sentence(a->nowhere), reason_remedy(a->nowhere));
+	log_warn("no node may announce the address", KV_S("service", a->key),
+	         KV_S("address", addr_str(&a->addr)), KV_S("reason", reason_name(a->nowhere)));
+	emit_on_service(sp, a, a->nowhere, buf_str(&note));
+}
+
+void speaker_tell(struct speaker *sp)
+{
+	cleanup_free struct l2_trouble *troubles = NULL;
+	size_t n = 0;
+
+	routes_tell(sp->routes, sp->news, clock_ms(), tell_of_node, sp);
+	if (sp->l2)
+		l2_troubles(sp->l2, &troubles, &n);
+	trouble_news_look(sp->troubles, troubles, n, sp->news, clock_ms(), tell_of_node, sp);
+	nowhere_look(sp->nowhere, sp->view, sp->announce, clock_ms(), sp->news, tell_of_nowhere,
+	             sp);
 }

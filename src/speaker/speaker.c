@@ -394,6 +394,7 @@ int speaker_start(struct speaker *sp, struct err *e)
 	sp->announce = announce_new(on_announcement, sp);
 	sp->news = news_new();
 	sp->troubles = trouble_news_new();
+	sp->nowhere = nowhere_new();
 	const struct routes_options routes = { .node = sp->opts.node,
 		                               .socket_dir = sp->opts.bgp_socket_dir,
 		                               .shared_instance = sp->opts.bgp_shared_instance,
@@ -447,6 +448,7 @@ void speaker_stop(struct speaker *sp)
 	routes_free(sp->routes);
 	news_free(sp->news);
 	trouble_news_free(sp->troubles);
+	nowhere_free(sp->nowhere);
 	announce_free(sp->announce);
 	view_free(sp->view);
 	free_event(sp->turn);

@@ -19,6 +19,7 @@
 #include "fairlead/view.h"
 #include "speaker/announce.h"
 #include "speaker/news.h"
+#include "speaker/nowhere.h"
 #include "speaker/routes.h"
 #include "speaker/trouble_news.h"
 
@@ -85,6 +86,7 @@ struct speaker {
 	struct routes *routes;
 	struct news *news;
 	struct trouble_news *troubles;
+	struct nowhere *nowhere;
 	char *node_uid; /* of this node's Node; NULL: there is none */
 	struct metrics_server *http;
 	struct event *turn, *tick, *wake, *sigterm, *sigint, *sighup;

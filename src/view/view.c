@@ -71,6 +71,7 @@ static struct view_node node_of(struct view *v, const struct kube_node *n)
 		.shutting_down = n->shutting_down,
 		.out_of_service = n->out_of_service,
 		.network_unavailable = n->network_unavailable,
+		.ready = n->ready,
 		.addresses = copy_addresses(v, n->internal_ips, n->n_internal_ips),
 		.n_addresses = n->n_internal_ips,
 		.external_ips = copy_addresses(v, n->external_ips, n->n_external_ips),
@@ -246,6 +247,7 @@ void view_upsert_node(struct view *v, const struct kube_node *n)
 	if (!strcmp(n->meta.name, v->self))
 		set_zone(v, kube_labels_get(&n->meta.labels, LABEL_ZONE));
 	if (found && node_is(&v->nodes[at], n)) {
+		v->nodes[at].ready = n->ready;
 		v->stats.unchanged++;
 		return;
 	}

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from conftest import NODES, MakeService, our_rules
@@ -112,6 +113,25 @@ def test_an_owner_that_alone_loses_the_api_server_gives_way(lab: Lab, web_addres
         netns.output(lab.host(owner).namespace, ["iptables", "-D", *chain])
     wait_for("its view to be fresh again", lambda: lab.daemon(owner, "/readyz"), 60)
     assert settled_owner(lab, web_address) != owner
+
+
+def test_no_node_may_announce(lab: Lab, web_address: str) -> None:
+    """The Service itself says so: one Warning, by one speaker."""
+
+    def told() -> list[dict[str, Any]]:
+        return [e for e in lab.api.objects("Event") if e["reason"] == "NodeDrained"]
+
+    try:
+        for node in NODES:
+            annotate(lab, node, "true")
+        (event,) = wait_for("the Event", told, 30.0)
+        assert event["type"] == "Warning"
+        assert web_address in (event.get("note") or event["message"])
+        assert lab.owners(web_address) == []
+    finally:
+        for node in NODES:
+            annotate(lab, node, None)
+    lab.wait_owner(web_address)
 
 
 def test_returning_node_takes_nothing(lab: Lab, web_address: str) -> None:

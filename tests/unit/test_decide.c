@@ -591,6 +591,46 @@ static void what_of_a_node_counts(void **state)
 	}
 }
 
+static void why_no_node_may_announce(void **state)
+{
+	static const struct {
+		const char *n1, *n2, *spec, *endpoints;
+		enum reason reason;
+	} cases[] = {
+		{ "", "", "", "10.1.1.1@n1", REASON_Candidate },
+		{ DRAIN("1"), "", "", "10.1.1.1@n1", REASON_Candidate },
+		{ DRAIN("1"), DRAIN("1"), "", "10.1.1.1@n1", REASON_NodeDrained },
+		{ EXCLUDE, DRAIN("1"), "", "10.1.1.1@n1", REASON_NodeExcluded },
+		/* The node that has the endpoint is the one that matters. */
+		{ "", EXCLUDE, LOCAL, "10.1.1.1@n2", REASON_NodeExcluded },
+		{ "", EXCLUDE, LOCAL, "10.1.1.1@n1", REASON_Candidate },
+		/* These are the Service's own matter. */
+		{ DRAIN("1"), DRAIN("1"), "", "", REASON_Candidate },
+		{ "", "", LOCAL, "10.1.1.1", REASON_Candidate },
+		{ DRAIN("1"), DRAIN("1"), ",'loadBalancerClass':'x.example/y'", "10.1.1.1@n1",
+		  REASON_Candidate },
+	};
+	struct addr a;
+
+	(void)state;
+	addr_parse("192.0.2.1", &a);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *node = NULL;
+		struct view *v = view_new("n1", NULL);
+		world_configuration(v);
+		world_put(v, "{'kind':'Node','metadata':{'name':'n1'%s%s}}",
+		          *cases[i].n1 ? "," : "", cases[i].n1);
+		world_put(v, "{'kind':'Node','metadata':{'name':'n2'%s%s}}",
+		          *cases[i].n2 ? "," : "", cases[i].n2);
+		world_service(v, "web", "192.0.2.1", cases[i].spec);
+		world_slice(v, "web", "web-1", cases[i].endpoints);
+		struct decision d = decide_address(v, view_service_named(v, "shop/web"), &a);
+		if (decide_nowhere(&d, &node) != cases[i].reason)
+			fail_msg("case %zu", i);
+		view_free(v);
+	}
+}
+
 static void nothing_without_a_configuration(void **state)
 {
 	(void)state;
@@ -1056,6 +1096,7 @@ int main(void)
 		cmocka_unit_test(age_decides_between_statuses),
 		cmocka_unit_test(nothing_without_a_configuration),
 		cmocka_unit_test(what_of_a_node_counts),
+		cmocka_unit_test(why_no_node_may_announce),
 		cmocka_unit_test(the_earlier_claimant_serves),
 		cmocka_unit_test(a_status_comes_before_a_record_and_that_before_a_hand),
 		cmocka_unit_test(machines_keep_their_ports),

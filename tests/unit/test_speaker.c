@@ -11,6 +11,8 @@
 #include "fairlead/buf.h"
 #include "fairlead/mem.h"
 #include "speaker/announce.h"
+#include "speaker/news.h"
+#include "speaker/nowhere.h"
 #include "speaker/forward.h"
 #include "speaker/passwords.h"
 #include "speaker/speaker.h"
@@ -738,6 +740,75 @@ static void passwords_are_had_or_refused_with_words(void **state)
 	passwords_fini(&p);
 }
 
+static void record_nowhere(const struct announcement *a, void *arg)
+{
+	buf_printf(&((struct fixture *)arg)->log, "%s %s %s\n", a->key, addr_str(&a->addr),
+	           reason_name(a->nowhere));
+}
+
+#define NODE(name, more, ready)                                            \
+	"{'kind':'Node','metadata':{'name':'" name "','uid':'u'" more "}," \
+	"'status':{'conditions':[{'type':'Ready','status':'" ready "'}]}}"
+#define DRAINED ",'annotations':{'fairlead.io/drain':'true'}"
+
+static void that_no_node_may_announce_is_told_once_it_lasts(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+	struct nowhere *n = nowhere_new();
+	struct news *news = news_new();
+	int64_t now = 1000;
+	f.table = announce_new(NULL, NULL);
+
+#define LOOK(ms) nowhere_look(n, f.view, f.table, now += (ms), news, record_nowhere, &f)
+	world_service(f.view, "web", "192.0.2.1", "");
+	world_slice(f.view, "web", "web-1", "10.1.1.1@n1");
+	world_service(f.view, "idle", "192.0.2.2", "");
+	for (int i = 1; i <= 3; i++)
+		world_put(f.view, i == 1   ? NODE("n1", DRAINED, "True")
+		                  : i == 2 ? NODE("n2", DRAINED, "True")
+		                           : NODE("n3", "", "True"));
+	turn(&f);
+	LOOK(0);
+	LOOK(2 * NOWHERE_LASTS_MS);
+	expect_log(&f, "");
+	/* The last one, too. */
+	world_put(f.view, NODE("n3", DRAINED, "True"));
+	turn(&f);
+	LOOK(2000);
+	LOOK(NOWHERE_LASTS_MS - 2000);
+	expect_log(&f, "");
+	LOOK(2000);
+	expect_log(&f, "shop/web 192.0.2.1 NodeDrained\n");
+	LOOK(60000);
+	expect_log(&f, "");
+	/* In between a node may: it is news when that ends. */
+	world_put(f.view, NODE("n3", "", "True"));
+	turn(&f);
+	LOOK(2000);
+	world_put(f.view, NODE("n3", DRAINED, "True"));
+	turn(&f);
+	LOOK(2000);
+	/* Meanwhile another node's speaker is the one to tell. */
+	world_put(f.view, NODE("n1", DRAINED, "Unknown"));
+	turn(&f);
+	LOOK(NOWHERE_LASTS_MS);
+	expect_log(&f, "");
+	world_put(f.view, NODE("n1", DRAINED, "True"));
+	turn(&f);
+	LOOK(2000);
+	expect_log(&f, "shop/web 192.0.2.1 NodeDrained\n");
+	view_remove_service(f.view, "shop", "web");
+	turn(&f);
+	assert_int_equal(announce_n_nowhere(f.table), 0);
+	LOOK(2000);
+	expect_log(&f, "");
+#undef LOOK
+	nowhere_free(n);
+	news_free(news);
+	fixture_fini(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -759,6 +830,7 @@ int main(void)
 		cmocka_unit_test(keys_are_bounded),
 		cmocka_unit_test(one_rule_says_what_a_key_is),
 		cmocka_unit_test(passwords_are_had_or_refused_with_words),
+		cmocka_unit_test(that_no_node_may_announce_is_told_once_it_lasts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
