@@ -116,6 +116,11 @@ int l2_start(const struct l2_options *opts, l2_changed_cb *changed, void *arg, s
              struct err *e);
 /* Publishes a snapshot; copied whole.  The thread acts on the difference to the one before. */
 void l2_publish(struct l2 *l2, const struct l2_snapshot *s);
+/*
+ * When the API server last answered, in clock_ms().  A node whose view is fresh takes over from one that has lost the server only
+ * if the server has answered it since.
+ */
+void l2_set_answered(struct l2 *l2, int64_t at_ms);
 /* Copies of what is there; free() the arrays. */
 void l2_states(const struct l2 *l2, struct l2_state **ret_states, size_t *ret_n);
 void l2_peers(const struct l2 *l2, struct l2_peer **ret_peers, size_t *ret_n);

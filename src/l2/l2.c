@@ -71,7 +71,7 @@ struct l2 {
 	int wake_fd;
 	_Atomic(struct l2_snapshot *) pending;
 	_Atomic int stopping;
-	_Atomic int64_t last_turn_ms;
+	_Atomic int64_t last_turn_ms, answered_ms;
 
 	/* Published, under the lock. */
 	pthread_mutex_t lock;
@@ -493,6 +493,7 @@ static void turn(struct l2 *l2)
 	take_snapshot(l2, now);
 	for (size_t i = 0; i < l2->n_attached; i++) {
 		try_open(l2->attached[i], now);
+		segment_set_answered(l2->attached[i]->segment, l2->answered_ms);
 		if (segment_deadline(l2->attached[i]->segment) <= now)
 			segment_tick(l2->attached[i]->segment, now);
 		review_namesake(l2, l2->attached[i], now);
@@ -615,6 +616,11 @@ void l2_publish(struct l2 *l2, const struct l2_snapshot *s)
 {
 	free(atomic_exchange(&l2->pending, snapshot_copy(s)));
 	wake(l2);
+}
+
+void l2_set_answered(struct l2 *l2, int64_t at_ms)
+{
+	l2->answered_ms = at_ms;
 }
 
 /* Readers may wait for the thread, which may not wait for them. */

@@ -392,6 +392,11 @@ void segment_receive(struct segment *s, int64_t now, const void *frame, size_t s
 	flush(s, now);
 }
 
+void segment_set_answered(struct segment *s, int64_t at_ms)
+{
+	s->claims.answered_ms = at_ms;
+}
+
 void segment_tick(struct segment *s, int64_t now)
 {
 	begin_turn(s, now);

@@ -53,6 +53,8 @@ void segment_set_mtu(struct segment *s, int64_t now, size_t mtu);
 /* As claims_set_wants(). */
 void segment_set_wants(struct segment *s, int64_t now, const struct l2_snapshot *view,
                        const struct l2_want *const *wants, size_t n);
+/* The API server answered this node at @at_ms. */
+void segment_set_answered(struct segment *s, int64_t at_ms);
 void segment_receive(struct segment *s, int64_t now, const void *frame, size_t size);
 void segment_tick(struct segment *s, int64_t now);
 int64_t segment_deadline(const struct segment *s);

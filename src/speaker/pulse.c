@@ -40,7 +40,7 @@ static void on_answer(int status, struct json_object *obj, const struct err *e, 
 	speaker_schedule(sp);
 }
 
-static int64_t answered_ms(const struct speaker *sp)
+int64_t speaker_answered_ms(const struct speaker *sp)
 {
 	int64_t contact = speaker_last_contact_ms(sp);
 
@@ -54,7 +54,7 @@ void speaker_pulse(struct speaker *sp)
 		                                .timeout_ms = TIMEOUT_MS };
 	int64_t now = clock_ms();
 
-	if (sp->pulse.request || now - answered_ms(sp) < ASK_MS ||
+	if (sp->pulse.request || now - speaker_answered_ms(sp) < ASK_MS ||
 	    now - sp->pulse.asked_ms < ASK_MS)
 		return;
 	sp->pulse.asked_ms = now;
@@ -66,5 +66,5 @@ bool speaker_is_fresh(const struct speaker *sp)
 	int64_t now = clock_ms();
 
 	return now - speaker_last_contact_ms(sp) < WATCH_SILENCE_MS &&
-	       now - answered_ms(sp) < LOST_MS;
+	       now - speaker_answered_ms(sp) < LOST_MS;
 }

@@ -73,6 +73,7 @@ static void publish(void *arg)
 
 	if (!sp->l2)
 		return;
+	l2_set_answered(sp->l2, speaker_answered_ms(sp));
 	if (!announce_is_dirty(sp->announce, sp->view) && fresh == sp->view_fresh)
 		return;
 	if (fresh != sp->view_fresh && sp->publishes)

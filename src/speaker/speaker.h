@@ -119,6 +119,8 @@ void speaker_look_for_needed(struct speaker *sp);
 /* ---- pulse.c: whether the API server answers ---- */
 /* Asks it, if it is time; to be called every two seconds or so. */
 void speaker_pulse(struct speaker *sp);
+/* When the API server was last known to be there: it answered, or a watch brought something. */
+int64_t speaker_answered_ms(const struct speaker *sp);
 /* What the speaker knows of the cluster is as new as can be. */
 bool speaker_is_fresh(const struct speaker *sp);
 

@@ -382,6 +382,15 @@ static void observe(struct sim *s, size_t a)
 	}
 }
 
+/* The API server answers who has not lost it. */
+static void ask_server(const struct sim *s, struct sim_node *n)
+{
+	if (!s->server_away && n->view.view_fresh)
+		n->answered_ms = s->now;
+	if (n->segment)
+		segment_set_answered(n->segment, n->answered_ms);
+}
+
 void sim_run(struct sim *s, int64_t ms)
 {
 	/* Whatever the test did to them. */
@@ -391,6 +400,7 @@ void sim_run(struct sim *s, int64_t ms)
 		deliver(s);
 		for (size_t i = 0; i < s->n_nodes; i++) {
 			struct sim_node *n = &s->nodes[i];
+			ask_server(s, n);
 			/* A bit late, as real ones, so that heartbeats drift. */
 			if (turns(s, n) && segment_deadline(n->segment) <= s->now &&
 			    sim_random(s, 2)) {

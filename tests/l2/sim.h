@@ -42,6 +42,7 @@ struct sim_node {
 	int64_t paused_until_ms;
 	struct l2_options opts;
 	struct l2_snapshot view;
+	int64_t answered_ms; /* when the API server answered it last */
 	struct l2_want *wants;
 	uint64_t frames_sent, probes_sent, gratuitous_sent;
 	size_t received; /* frames in this millisecond */
@@ -70,7 +71,8 @@ struct sim {
 	size_t buffer_frames; /* what a node can receive in a millisecond; the rest is lost.  0: all */
 	bool blocked[SIM_NODES_MAX][SIM_NODES_MAX];  /* [from][to] */
 	bool filtered[SIM_NODES_MAX][SIM_NODES_MAX]; /* heartbeats only */
-	size_t mtu; /* of the wire: larger datagrams vanish; 0: none do */
+	bool server_away; /* the API server answers nobody, whether they have noticed or not */
+	size_t mtu;       /* of the wire: larger datagrams vanish; 0: none do */
 	struct sim_frame *frames;
 	size_t n_frames, frames_cap;
 
