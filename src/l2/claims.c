@@ -207,6 +207,8 @@ void claims_set_wants(struct claims *c, int64_t now, const struct l2_snapshot *s
                       const struct l2_want *const *wants, size_t n)
 {
 	c->view = s;
+	if (s->view_fresh && !c->view_fresh)
+		c->fresh_since_ms = now;
 	c->view_fresh = s->view_fresh;
 	for (size_t i = 0; i < c->member->n_slots; i++)
 		if (c->member->peers[i])

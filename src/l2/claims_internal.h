@@ -53,6 +53,8 @@ void tables_review_synced(struct claims *c);
 #define CLAIMS_YIELDED_MS 2000
 /* A fresh candidate supersedes an owner whose view has been stale for so long. */
 #define CLAIMS_STALE_MS 5000
+/* And the candidate's own has been fresh for so long: a watch that broke is tried again within ten seconds. */
+#define CLAIMS_FRESH_MS 15000
 
 /* This node may own the address. */
 bool entitled(const struct claims_entry *e);

@@ -173,10 +173,12 @@ bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
 	if (!same_service(e->want, &rival->claim))
 		return claims_order(&ours, c->opts.node, &rival->claim, rival->peer->name) > 0;
 	/*
-	 * A server that is gone for everybody is missed by one node sooner than by another, which is no reason to move
-	 * anything.  Only where it answered us after the rival had missed it has the rival alone lost it.
+	 * A server that is gone for everybody is missed by one node sooner than by another, and found again sooner, which is
+	 * no reason to move anything.  Only where it answered us after the rival had missed it, and did so for as long as the
+	 * rival may take to look again, has the rival alone lost it.
 	 */
 	int64_t stale_ms = member_stale_ms(rival->peer, now);
-	return c->view_fresh && stale_ms > CLAIMS_STALE_MS && c->answered_ms > now - stale_ms &&
+	return c->view_fresh && now - c->fresh_since_ms >= CLAIMS_FRESH_MS &&
+	       stale_ms > CLAIMS_STALE_MS && c->answered_ms > now - stale_ms &&
 	       rival->peer->state == MEMBER_ALIVE && member_majority(c->member, now);
 }

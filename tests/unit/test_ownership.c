@@ -710,6 +710,7 @@ static void an_owner_without_news_yields_to_one_with(void **state)
 	(void)state;
 	settled(16, 3, 12);
 	size_t a = owned_by(0), other = owned_by(1);
+	sim_run(&sim, 15000);
 	sim.nodes[0].view.view_fresh = false;
 	sim_publish(&sim, 0);
 	sim_run(&sim, 4000);
@@ -737,6 +738,18 @@ static void an_owner_without_news_yields_to_one_with(void **state)
 		sim_publish(&sim, i);
 	}
 	sim_observe(&sim);
+	sim_run(&sim, 60000);
+	assert_int_equal(total_changes(), 0);
+
+	/* It is back, which the others see ten seconds after the first. */
+	sim.server_away = false;
+	sim.nodes[2].view.view_fresh = true;
+	sim_publish(&sim, 2);
+	sim_run(&sim, 10000);
+	for (size_t i = 0; i < 2; i++) {
+		sim.nodes[i].view.view_fresh = true;
+		sim_publish(&sim, i);
+	}
 	sim_run(&sim, 60000);
 	assert_int_equal(total_changes(), 0);
 	sim_fini(&sim);
