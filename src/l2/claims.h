@@ -168,7 +168,7 @@ struct claims {
 	bool view_fresh;
 	int64_t fresh_since_ms; /* if so */
 	int64_t answered_ms;    /* when the API server last answered this node */
-	bool exposed;        /* speakers may be about that we do not hear, as of the last review */
+	bool exposed; /* speakers may be about that we do not hear, as of the last review */
 	int64_t doubt_until_ms; /* frames were lost or refused, or two owners seen: a while longer ask more often */
 	int64_t calm_since_ms; /* no peer came or went since */
 	int64_t next_review_ms;
