@@ -64,14 +64,15 @@ struct decision {
 	const struct view_service *first; /* of those that may have the address; NULL: none may */
 	bool carried;                     /* the data plane forwards it, on every node */
 	enum decide_guard guard;
-	bool has_endpoint; /* a usable one, on some node */
+	bool has_endpoint; /* a usable one, on some node; with any other reason this is not looked for */
 	/* Policy Local: a node that may announce has a ready one, so that those whose own are ending give way. */
 	bool has_ready;
 };
 
 /*
  * @a: one of the Service's addresses from outside, or NULL where it has none (the reason then says what stands before that).
- * Linear in the Service's endpoints and in the number of Services that have the address.
+ * Linear in the Service's ports and endpoints, where it may have the address; and in the number of Services that may, where one
+ * of them has changed.
  */
 struct decision decide_address(const struct view *v, const struct view_service *s,
                                const struct addr *a);

@@ -57,7 +57,7 @@ struct view_slice {
 	const struct view_endpoint *endpoints;
 	size_t n_endpoints;
 	const struct view_port
-		*ports; /* the endpoints' own port numbers, by the Service port's name */
+		*ports; /* the endpoints' own port numbers; looked up by view_slice_port() */
 	size_t n_ports;
 };
 
@@ -184,11 +184,21 @@ const struct view_address *view_address_of(const struct view_service *s, const s
 /* Whether the node forwards to the Service in that family: kube-proxy and we do so by its cluster IP alone. */
 bool view_has_family(const struct view_service *s, uint8_t family);
 /*
- * All Services that have @a from outside, whatever may be said against it; not those that leave it to others by ipMode Proxy.
- * In no particular order, good until the view changes.
+ * All Services that may have @a from outside: not those that leave it to others by ipMode Proxy, nor those that name it in
+ * spec.externalIPs without a confirmed record of it and without being allowed to.  In no particular order, good until the view changes.
  */
 const struct view_service *const *view_holders(const struct view *v, const struct addr *a,
                                                size_t *ret_n);
+/*
+ * Which of these comes first is judged by others (decide.h) and remembered here until one of them or the configuration
+ * changes.  NULL: none of them may have it.
+ */
+bool view_recall_first(const struct view *v, const struct addr *a,
+                       const struct view_service **ret_first);
+void view_remember_first(const struct view *v, const struct addr *a,
+                         const struct view_service *first);
+/* The slice's port of that name and protocol; NULL: it serves none such.  O(log n). */
+const struct view_port *view_slice_port(const struct view_slice *s, const struct view_port *port);
 struct view_stats view_stats(const struct view *v);
 
 #endif

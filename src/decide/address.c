@@ -11,6 +11,9 @@
  * Reasons are looked for from the general to the particular: what is wrong with the Service, then with the address,
  * then with the endpoints, then with the node; the first that applies is the answer.  So every node gives the same
  * answer for as long as the matter is not the node itself.
+ *
+ * What takes time to find out, the size of the Service and its endpoints, comes last, and only for an address that the Service
+ * may have: it can write hundreds that it may not.
  */
 
 /* ---- kinds and admission ---- */
@@ -87,8 +90,10 @@ static const struct view_service *first_of(const struct view *v, const struct co
 	const struct view_service *first = NULL;
 	enum claim best = CLAIM_NONE;
 	size_t n;
-	const struct view_service *const *holders = view_holders(v, a, &n);
 
+	if (view_recall_first(v, a, &first))
+		return first;
+	const struct view_service *const *holders = view_holders(v, a, &n);
 	for (size_t i = 0; i < n; i++) {
 		enum claim claim = claim_of(v, pool, holders[i], view_address_of(holders[i], a));
 		if (claim > best || claim == CLAIM_NONE)
@@ -97,6 +102,7 @@ static const struct view_service *first_of(const struct view *v, const struct co
 			first = holders[i];
 		best = claim;
 	}
+	view_remember_first(v, a, first);
 	return first;
 }
 
@@ -160,18 +166,21 @@ static enum reason about_service(const struct decision *d)
 		return REASON_Deleting;
 	if (d->service->proxyless)
 		return REASON_NoProxy;
-	if (view_node_rules(d->view).forwards && !d->service->foreign_proxy &&
-	    decide_is_too_large(d->service))
-		return REASON_TooLarge;
 	return REASON_Candidate;
+}
+
+static enum reason about_size(const struct decision *d)
+{
+	return view_node_rules(d->view).forwards && !d->service->foreign_proxy &&
+	                       decide_is_too_large(d->service)
+	               ? REASON_TooLarge
+	               : REASON_Candidate;
 }
 
 static enum reason about_address(const struct decision *d, bool admitted)
 {
 	const struct view_address *a = d->address;
 
-	if (!a)
-		return REASON_NoAddress;
 	if (!view_configuration(d->view))
 		return REASON_NoConfiguration;
 	if (a->ip_mode_proxy)
@@ -209,10 +218,15 @@ struct decision decide_address(const struct view *v, const struct view_service *
 		d.first = first_of(v, d.pool, a);
 		d.carried = !d.address->ip_mode_proxy && admitted && (!d.first || d.first == s);
 		d.guard = guard_of(&d);
-		decide_count_endpoints(&d);
 	}
 	d.reason = about_service(&d);
-	if (d.reason == REASON_Candidate)
+	if (d.reason == REASON_Candidate && d.address)
 		d.reason = about_address(&d, admitted);
+	if (d.reason == REASON_Candidate)
+		d.reason = about_size(&d);
+	if (d.reason == REASON_Candidate && !d.address)
+		d.reason = REASON_NoAddress;
+	if (d.reason == REASON_Candidate)
+		decide_count_endpoints(&d);
 	return d;
 }

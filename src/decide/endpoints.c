@@ -54,16 +54,14 @@ static struct merged *merge_slices(const struct view_service *s, const struct vi
 	size_t n = 0, cap = 0, unique = 0;
 
 	for (const struct view_slice *slice = s->slices; slice; slice = slice->next) {
-		const struct view_port *target = NULL;
-		for (size_t i = 0; i < slice->n_ports && !target; i++)
-			if (slice->ports[i].name == port->name &&
-			    slice->ports[i].proto == port->proto && slice->ports[i].port)
-				target = &slice->ports[i];
-		if (slice->family != family || !target)
-			continue;
-		ARRAY_RESERVE(all, cap, n + slice->n_endpoints);
-		for (size_t i = 0; i < slice->n_endpoints; i++) {
+		const struct view_port *target =
+			slice->family == family ? view_slice_port(slice, port) : NULL;
+		for (size_t i = 0; target && i < slice->n_endpoints; i++) {
 			const struct view_endpoint *ep = &slice->endpoints[i];
+			/* What serves nobody is not in the bound on a Service's size (size.c), and there may be a great many. */
+			if (!ep->ready && !ep->serving)
+				continue;
+			ARRAY_RESERVE(all, cap, n + 1);
 			all[n++] = (struct merged){
 				.ep = { .addr = ep->addr,
 				        .port = target->port,

@@ -33,10 +33,8 @@ enum reason decide_node_itself(const struct view *v, const struct view_node *n)
 static bool serves_a_port(const struct view_service *s, const struct view_slice *slice)
 {
 	for (size_t i = 0; i < s->n_ports; i++)
-		for (size_t k = 0; k < slice->n_ports; k++)
-			if (s->ports[i].name == slice->ports[k].name &&
-			    s->ports[i].proto == slice->ports[k].proto && slice->ports[k].port)
-				return true;
+		if (view_slice_port(slice, &s->ports[i]))
+			return true;
 	return false;
 }
 

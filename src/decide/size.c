@@ -16,13 +16,14 @@
 /* One in each table. */
 #define RULES_ADDRESS 2
 
+/* Also those that serve without being used, which are looked at for each port, and kept of UDP. */
 static size_t n_usable(const struct view_slice *slice)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < slice->n_endpoints; i++) {
 		const struct view_endpoint *ep = &slice->endpoints[i];
-		n += ep->ready || (ep->serving && ep->terminating);
+		n += ep->ready || ep->serving;
 	}
 	return n;
 }
@@ -32,12 +33,7 @@ static size_t n_ports_of(const struct view_service *s, const struct view_slice *
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->n_ports; i++)
-		for (size_t k = 0; k < slice->n_ports; k++)
-			if (s->ports[i].name == slice->ports[k].name &&
-			    s->ports[i].proto == slice->ports[k].proto && slice->ports[k].port) {
-				n++;
-				break;
-			}
+		n += view_slice_port(slice, &s->ports[i]) != NULL;
 	return n;
 }
 

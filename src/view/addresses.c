@@ -10,9 +10,13 @@
 /*
  * Addresses from outside, and the Services that have them.
  *
- * The index holds every Service that has an address; which of them comes first is decided elsewhere (decide.h).  What is
- * decided for one hangs on the others, so all are looked at again when one comes, goes or changes, and when the
- * configuration says something else of the address.
+ * The index holds every Service that may have an address; which of them comes first is decided elsewhere (decide.h), and
+ * remembered here.  What is decided for one hangs on the others, so all are looked at again when one comes, goes or changes,
+ * and when the configuration says something else of the address.
+ *
+ * Whoever may write Services can write hundreds of external IPs into each of hundreds of Services, the same ones everywhere.  So
+ * what nobody has allowed, and no confirmed record names, is in no index: it takes an address from nobody, and a change of
+ * one such Service is no matter for the others.
  */
 
 /* ---- the list ---- */
@@ -74,10 +78,13 @@ bool view_has_family(const struct view_service *s, uint8_t family)
 
 /* ---- the index ---- */
 
-/* What kube-proxy would leave to others is no claim. */
-static bool is_indexed(const struct view_address *a)
+/* What kube-proxy would leave to others is no claim, nor is what somebody wrote by hand without being allowed to. */
+static bool is_indexed(const struct configuration *c, const struct view_service *s,
+                       const struct view_address *a)
 {
-	return !a->ip_mode_proxy;
+	return !a->ip_mode_proxy &&
+	       (!a->external || a->confirmed ||
+	        (c && configuration_external_ip_allowed(c, &a->addr, s->namespace)));
 }
 
 static struct claim *claim_of(const struct view *v, const struct addr *a)
@@ -95,42 +102,51 @@ static void mark_others(struct view *v, const struct claim *c, const struct serv
 			view_mark(v, c->services[i]);
 }
 
+static void drop(struct view *v, struct service *s, const struct addr *a)
+{
+	struct claim *c = claim_of(v, a);
+	size_t k = 0;
+
+	while (c && k < c->n && c->services[k] != s)
+		k++;
+	if (!c || k == c->n)
+		return;
+	c->services[k] = c->services[--c->n];
+	c->first_known = false;
+	mark_others(v, c, s);
+	if (c->n)
+		return;
+	HASH_DEL(v->claims, c);
+	free(c->services);
+	free(c);
+}
+
+static void add(struct view *v, struct service *s, const struct addr *a)
+{
+	struct claim *c = claim_of(v, a);
+
+	if (!c) {
+		c = xcalloc(1, sizeof(*c));
+		c->addr = *a;
+		HASH_ADD(hh, v->claims, addr, sizeof(c->addr), c);
+	}
+	mark_others(v, c, s);
+	c->first_known = false;
+	ARRAY_RESERVE(c->services, c->cap, c->n + 1);
+	c->services[c->n++] = s;
+}
+
 void view_claims_drop(struct view *v, struct service *s)
 {
-	for (size_t i = 0; i < s->pub.n_addresses; i++) {
-		struct claim *c = claim_of(v, &s->pub.addresses[i].addr);
-		if (!c || !is_indexed(&s->pub.addresses[i]))
-			continue;
-		for (size_t k = 0; k < c->n; k++)
-			if (c->services[k] == s) {
-				c->services[k] = c->services[--c->n];
-				break;
-			}
-		mark_others(v, c, s);
-		if (!c->n) {
-			HASH_DEL(v->claims, c);
-			free(c->services);
-			free(c);
-		}
-	}
+	for (size_t i = 0; i < s->pub.n_addresses; i++)
+		drop(v, s, &s->pub.addresses[i].addr);
 }
 
 void view_claims_add(struct view *v, struct service *s)
 {
-	for (size_t i = 0; i < s->pub.n_addresses; i++) {
-		const struct view_address *a = &s->pub.addresses[i];
-		struct claim *c = claim_of(v, &a->addr);
-		if (!is_indexed(a))
-			continue;
-		if (!c) {
-			c = xcalloc(1, sizeof(*c));
-			c->addr = a->addr;
-			HASH_ADD(hh, v->claims, addr, sizeof(c->addr), c);
-		}
-		mark_others(v, c, s);
-		c->services = xreallocarray(c->services, c->n + 1, sizeof(*c->services));
-		c->services[c->n++] = s;
-	}
+	for (size_t i = 0; i < s->pub.n_addresses; i++)
+		if (is_indexed(v->config, &s->pub, &s->pub.addresses[i]))
+			add(v, s, &s->pub.addresses[i].addr);
 }
 
 const struct view_service *const *view_holders(const struct view *v, const struct addr *a,
@@ -142,6 +158,32 @@ const struct view_service *const *view_holders(const struct view *v, const struc
 	_Static_assert(offsetof(struct service, pub) == 0, "the public part comes first");
 	*ret_n = c ? c->n : 0;
 	return c ? (const struct view_service *const *)c->services : NULL;
+}
+
+bool view_recall_first(const struct view *v, const struct addr *a,
+                       const struct view_service **ret_first)
+{
+	const struct claim *c = claim_of(v, a);
+
+	if (!c)
+		*ret_first = NULL; /* nobody may have it */
+	else if (c->first_known && c->first_revision == v->revision)
+		*ret_first = c->first;
+	else
+		return false;
+	return true;
+}
+
+void view_remember_first(const struct view *v, const struct addr *a,
+                         const struct view_service *first)
+{
+	struct claim *c = claim_of(v, a);
+
+	if (!c)
+		return;
+	c->first_known = true;
+	c->first_revision = v->revision;
+	c->first = first;
 }
 
 /* ---- the configuration ---- */
@@ -176,10 +218,15 @@ void view_claims_compare(struct view *v, struct service *s, const struct configu
 {
 	for (size_t i = 0; i < s->pub.n_addresses; i++) {
 		const struct view_address *a = &s->pub.addresses[i];
-		const struct claim *c = claim_of(v, &a->addr);
+		bool was = is_indexed(old, &s->pub, a), is = is_indexed(new, &s->pub, a);
 		if (!differs(old, new, &s->pub, a))
 			continue;
 		view_mark(v, s);
+		if (was && !is)
+			drop(v, s, &a->addr);
+		if (is && !was)
+			add(v, s, &a->addr);
+		const struct claim *c = claim_of(v, &a->addr);
 		if (c)
 			mark_others(v, c, s);
 	}

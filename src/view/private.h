@@ -29,11 +29,14 @@ struct service {
 	UT_hash_handle hh;
 };
 
-/* The Services that have an address from outside. */
+/* The Services that may have an address from outside, and what was found out about which of them comes first. */
 struct claim {
 	struct addr addr;
 	struct service **services;
 	size_t n, cap;
+	bool first_known;
+	uint64_t first_revision; /* of the configuration by which it was judged */
+	const struct view_service *first;
 	UT_hash_handle hh;
 };
 

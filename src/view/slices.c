@@ -35,6 +35,44 @@ static void content_fini(struct view *v, struct view_slice *s)
 	free((void *)s->ports);
 }
 
+/* ---- ports ---- */
+
+/* Names are compared by pointer: equal ones of one view are equal. */
+static int port_cmp(const void *a, const void *b)
+{
+	const struct view_port *p = a, *q = b;
+	uintptr_t x = (uintptr_t)p->name, y = (uintptr_t)q->name;
+
+	if (x != y)
+		return x < y ? -1 : 1;
+	return (p->proto > q->proto) - (p->proto < q->proto);
+}
+
+/* Of one name and protocol the API takes one port, and only a port with a number leads anywhere. */
+static const struct view_port *ports_of(struct view *v, const struct kube_slice *in, size_t *ret_n)
+{
+	struct view_port *ports = xcalloc(in->n_ports + 1, sizeof(*ports));
+	size_t n = 0;
+
+	for (size_t i = 0; i < in->n_ports; i++)
+		if (in->ports[i].port)
+			ports[n++] = (struct view_port){
+				.name = intern_get(&v->strings, in->ports[i].name),
+				.proto = view_proto_number(in->ports[i].proto),
+				.port = in->ports[i].port,
+			};
+	qsort(ports, n, sizeof(*ports), port_cmp);
+	*ret_n = n;
+	return ports;
+}
+
+const struct view_port *view_slice_port(const struct view_slice *s, const struct view_port *port)
+{
+	return s->n_ports ? bsearch(port, s->ports, s->n_ports, sizeof(*s->ports), port_cmp) : NULL;
+}
+
+/* ---- the content of a slice ---- */
+
 static struct view_slice content_of(struct view *v, const struct kube_slice *in)
 {
 	struct view_slice out = { .family = in->family };
@@ -54,17 +92,7 @@ static struct view_slice content_of(struct view *v, const struct kube_slice *in)
 		out.endpoints = eps;
 		out.n_endpoints = in->n_endpoints;
 	}
-	if (in->n_ports) {
-		struct view_port *ports = xcalloc(in->n_ports, sizeof(*ports));
-		for (size_t i = 0; i < in->n_ports; i++)
-			ports[i] = (struct view_port){
-				.name = intern_get(&v->strings, in->ports[i].name),
-				.proto = view_proto_number(in->ports[i].proto),
-				.port = in->ports[i].port,
-			};
-		out.ports = ports;
-		out.n_ports = in->n_ports;
-	}
+	out.ports = ports_of(v, in, &out.n_ports);
 	return out;
 }
 

@@ -232,6 +232,83 @@ static void a_service_has_a_size(void **state)
 	}
 }
 
+/*
+ * Endpoints that serve are looked at for each port, whether they are used or not, and so they are in the bound; those that do
+ * not serve are passed over.  What the Service may not have anyway is said without counting.
+ */
+static void endpoints_that_are_not_used_count(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *conditions, *ip;
+		enum reason reason;
+	} cases[] = {
+		{ "'ready':true", "192.0.2.1", REASON_TooLarge },
+		{ "'ready':false,'serving':true", "192.0.2.1", REASON_TooLarge },
+		{ "'ready':false,'serving':true,'terminating':true", "192.0.2.1", REASON_TooLarge },
+		{ "'ready':false,'serving':false", "192.0.2.1", REASON_Candidate },
+		{ "'ready':true", "7.7.7.7", REASON_ExternalIpNotAllowed },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct view *v = world();
+		cleanup(buf_fini) struct buf ports = BUF_INIT, eps = BUF_INIT;
+		struct addr a;
+
+		view_set_node_rules(v, (struct view_node_rules){ .forwards = true });
+		for (size_t k = 0; k < 50; k++)
+			buf_printf(&ports, "%s{'name':'p%zu','port':%zu,'protocol':'UDP'}",
+			           k ? "," : "", k, k + 1);
+		for (size_t k = 0; k < 1000; k++)
+			buf_printf(&eps, "%s{'addresses':['10.1.%zu.%zu'],'conditions':{%s}}",
+			           k ? "," : "", k / 250, k % 250 + 1, cases[i].conditions);
+		world_put(
+			v,
+			"{'kind':'Service','metadata':{'namespace':'shop','name':'web','uid':'u'},"
+			"'spec':{'type':'LoadBalancer','clusterIP':'10.96.0.7','clusterIPs':["
+			"'10.96.0.7'],'externalIPs':['7.7.7.7'],'ports':[%s]},"
+			"'status':{'loadBalancer':{'ingress':[{'ip':'192.0.2.1'}]}}}",
+			buf_str(&ports));
+		world_put(v,
+		          "{'kind':'EndpointSlice','metadata':{'namespace':'shop','name':'s',"
+		          "'uid':'u','labels':{'kubernetes.io/service-name':'web'}},"
+		          "'addressType':'IPv4','ports':[%s],'endpoints':[%s]}",
+		          buf_str(&ports), buf_str(&eps));
+		const struct view_service *s = view_service_named(v, "shop/web");
+		addr_parse(cases[i].ip, &a);
+		struct decision d = decide_address(v, s, &a);
+		if (d.reason != cases[i].reason)
+			fail_msg("%zu: %s", i, reason_name(d.reason));
+		view_free(v);
+	}
+}
+
+/* A slice may have thousands of ports, in any order; those without a number lead nowhere. */
+static void a_slices_ports_are_found_by_name_and_protocol(void **state)
+{
+	(void)state;
+	struct view *v = world();
+
+	world_service(v, "web", "192.0.2.1",
+	              ",'ports':[{'name':'b','port':80},{'name':'a','port':81,'protocol':'UDP'},"
+	              "{'name':'c','port':82},{'name':'d','port':83},"
+	              "{'name':'a','port':84}]");
+	world_put(v, "{'kind':'EndpointSlice','metadata':{'namespace':'shop','name':'s','uid':'u',"
+	             "'labels':{'kubernetes.io/service-name':'web'}},'addressType':'IPv4',"
+	             "'ports':[{'name':'d'},{'name':'a','port':1,'protocol':'UDP'},"
+	             "{'name':'z','port':2},{'name':'b','port':3},{'name':'a','port':4}],"
+	             "'endpoints':[{'addresses':['10.1.1.1']}]}");
+	static const uint16_t found[] = { 3, 1, 0, 0, 4 };
+	const struct view_service *s = view_service_named(v, "shop/web");
+	for (size_t i = 0; i < ARRAY_LEN(found); i++) {
+		struct decide_endpoints e;
+		decide_endpoints(s, &s->ports[i], 4, "n1", NULL, &e);
+		assert_int_equal(e.n_cluster, found[i] != 0);
+		assert_int_equal(found[i] ? e.cluster[0].port : 0, found[i]);
+		decide_endpoints_fini(&e);
+	}
+	view_free(v);
+}
+
 /* Every node that may serve announces, and in both families. */
 static void every_node_announces_by_bgp(void **state)
 {
@@ -1091,6 +1168,8 @@ int main(void)
 		cmocka_unit_test(announce_rules),
 		cmocka_unit_test(labels_for_proxies),
 		cmocka_unit_test(a_service_has_a_size),
+		cmocka_unit_test(endpoints_that_are_not_used_count),
+		cmocka_unit_test(a_slices_ports_are_found_by_name_and_protocol),
 		cmocka_unit_test(every_node_announces_by_bgp),
 		cmocka_unit_test(services_that_want_no_address),
 		cmocka_unit_test(age_decides_between_statuses),

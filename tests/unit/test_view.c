@@ -511,8 +511,51 @@ static void what_is_allowed_concerns_all_who_hold_it(void **state)
 	/* Nodes concern a Service with an external IP, whatever its type. */
 	world_node(v, "n1");
 	assert_int_equal(world_passes(v), 3);
+	/* It may have the address no more, so what becomes of it is its own matter. */
 	view_remove_service(v, "shop", "a-first");
+	assert_int_equal(world_passes(v), 1);
+	assert_string_equal(decide_first(v, &a)->name, "web");
+	view_free(v);
+}
+
+/* Many Services can name the same addresses, and whoever changes one of them makes no work for all. */
+static void what_nobody_allowed_concerns_nobody(void **state)
+{
+	(void)state;
+	enum { N = 20 };
+	static const char many[] = "192.0.2.1,192.0.2.2,192.0.2.3,192.0.2.4";
+	struct view *v = view_new("n1", NULL);
+	struct addr a;
+	size_t n;
+
+	addr_parse("192.0.2.1", &a);
+	configure(v, "{}");
+	world_service(v, "web", "192.0.2.1", "");
+	for (size_t i = 0; i < N; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "a%zu", i);
+		world_external(v, name, "ClusterIP", many, "", "");
+	}
+	world_passes(v);
+	view_holders(v, &a, &n);
+	assert_int_equal(n, 1);
+	world_external(v, "a7", "ClusterIP", many, "", ",'sessionAffinity':'ClientIP'");
+	assert_int_equal(world_passes(v), 1);
+	/* What was assigned once counts for a list written by hand where its pool is gone, and comes back with the pool. */
+	world_external(v, "a8", "ClusterIP", many, "192.0.2.1", "");
 	assert_int_equal(world_passes(v), 2);
+	configure(v, "{allow: [192.0.2.2/32], namespaces: [shop]}");
+	assert_int_equal(world_passes(v), N);
+	addr_parse("192.0.2.2", &a);
+	assert_string_equal(decide_first(v, &a)->name, "a0");
+	world_external(v, "a0", "ClusterIP", "", "", "");
+	assert_int_equal(world_passes(v), N);
+	assert_string_equal(decide_first(v, &a)->name, "a1");
+	configure(v, "{}");
+	assert_null(decide_first(v, &a));
+	world_passes(v);
+	view_remove_service(v, "shop", "a1");
+	assert_int_equal(world_passes(v), 1);
 	view_free(v);
 }
 
@@ -627,6 +670,7 @@ int main(void)
 		cmocka_unit_test(nodes_addresses_are_known),
 		cmocka_unit_test(addresses_have_their_kind),
 		cmocka_unit_test(what_is_allowed_concerns_all_who_hold_it),
+		cmocka_unit_test(what_nobody_allowed_concerns_nobody),
 		cmocka_unit_test(what_a_pool_is_for_concerns_all_who_hold_it),
 		cmocka_unit_test(claimants_are_ordered_and_told),
 		cmocka_unit_test(classes_are_ours_or_not),
