@@ -11,8 +11,9 @@
 #include "fairlead/configuration.h"
 
 #define CONFIG_POOLS_MAX 1000
-#define CONFIG_RANGES_MAX 50000 /* a pool */
-#define CONFIG_RETAINED_MAX 10000
+/* More than fit into a ConfigMap: what is retained must be readable wherever it can be published. */
+#define CONFIG_RANGES_MAX 100000 /* a pool */
+#define CONFIG_RETAINED_MAX 20000
 #define CONFIG_PEERS_MAX 1000
 #define CONFIG_BFD_PROFILES_MAX 1000
 #define CONFIG_COMMUNITIES_MAX 5000

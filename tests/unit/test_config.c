@@ -732,6 +732,51 @@ static void test_durations(void **state)
 	}
 }
 
+/* Whatever fits into a ConfigMap is read back as it was printed, however many ranges it takes. */
+static void test_retained_comes_back(void **state)
+{
+	enum { N = 55000 };
+	(void)state;
+	struct configuration *c = parse_ok(
+		"address-pools:\n"
+		"- {name: 'a \"b\", \xc3\xa9: #{', protocol: layer2, addresses: [10.0.0.0/8]}\n"
+		"- {name: far, protocol: bgp, use: external-ip, addresses: [11.0.0.0/24],\n"
+		"   bgp-advertisements: [{localpref: 7, communities: ['1:2']}]}\n",
+		NULL);
+	struct config_retention *items = xcalloc(N + 2, sizeof(*items));
+	struct config_problems errors = { 0 };
+	struct buf text = BUF_INIT;
+	struct configuration *back;
+
+	for (size_t i = 0; i < N; i++) {
+		char ip[ADDR_STR_SIZE];
+		snprintf(ip, sizeof(ip), "10.%zu.%zu.%zu", i >> 15, i >> 7 & 255, i << 1 & 255);
+		assert_int_equal(addr_parse(ip, &items[i].addr), 0);
+		items[i].pool = &c->pools[0];
+	}
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(addr_parse(i ? "11.0.0.2" : "11.0.0.1", &items[N + i].addr), 0);
+		items[N + i].pool = &c->pools[1];
+	}
+	configuration_print_retained(items, N + 2, &text);
+	assert_true(text.size < 1 << 20);
+	if (configuration_parse_published("", buf_str(&text), &back, &errors, NULL) < 0)
+		fail_msg("%s", errors.items[0].message);
+	assert_int_equal(back->n_retained, 2);
+	for (size_t i = 0; i < N + 2; i++) {
+		const struct config_pool *pool = configuration_retained_of(back, &items[i].addr);
+		assert_non_null(pool);
+		assert_string_equal(pool->name, items[i].pool->name);
+		assert_int_equal(pool->protocols, items[i].pool->protocols);
+		assert_int_equal(pool->uses, items[i].pool->uses);
+		assert_int_equal(pool->n_ranges, items[i].pool == c->pools ? N : 1);
+	}
+	free(items);
+	buf_fini(&text);
+	configuration_unref(back);
+	configuration_unref(c);
+}
+
 static void test_bounds_of_the_tree(void **state)
 {
 	struct ytree tree;
@@ -777,6 +822,7 @@ int main(void)
 		cmocka_unit_test(test_pool_of),
 		cmocka_unit_test(test_peers_of_one_node),
 		cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_retained_comes_back),
 		cmocka_unit_test(test_bounds_of_the_tree),
 	};
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
