@@ -150,8 +150,11 @@ bool ipam_is_confirmed(const struct ipam_request *r, const struct addr *a);
 void ipam_tell_holders(struct ipam *ipam, bool tell);
 const char *ipam_name(const struct ipam *ipam, const char *key, const char *other);
 
-/* Does this message of our condition say that what is held was given from @pool, or when @pool was asked for? */
-bool ipam_message_honours(const char *message, const char *pool);
+/*
+ * Does this message of our condition, whose status @is_true, say that what is held was given from @pool, or when @pool was asked
+ * for?
+ */
+bool ipam_message_honours(const char *message, bool is_true, const char *pool);
 /*
  * Opens the message with the external IPs that stay, and are confirmed by that (kube_external_confirmed()); "" where there
  * are none.

@@ -136,7 +136,10 @@ static void read_external(struct record *r, const struct kube_service *s,
 	r->external->lacks = lacks_recorded(s);
 }
 
-/* The answer to what the part asked for, and the object has it: what is asked for now is honoured if it is still the same. */
+/*
+ * The answer to what the part asked for, and the object has it, or had it when something else failed: what is asked for now is
+ * honoured if it is still the same.
+ */
 struct past {
 	bool honoured;
 	char *pool;
@@ -146,7 +149,8 @@ static struct past past_of(const struct record_part *p)
 {
 	struct past past = { .honoured = p && p->decided && !p->hands_off &&
 		                         (p->action == IPAM_ASSIGN || p->action == IPAM_KEEP ||
-		                          p->action == IPAM_MOVE) };
+		                          p->action == IPAM_MOVE ||
+		                          (p->action == IPAM_FAIL && p->request.honoured)) };
 
 	past.pool = past.honoured ? xstrdup_null(p->request.pool) : NULL;
 	return past;

@@ -85,6 +85,11 @@ refuse(struct choice *c, enum reason reason, const char *fmt, ...)
 	used += more > 0 ? (size_t)more : 0;
 	if (out->n == 0)
 		return false;
+	/* What fails is something else: that what is held was given for this pool must not be forgotten over it. */
+	if (c->stays && used < sizeof(out->message))
+		used += (size_t)snprintf(out->message + used, sizeof(out->message) - used,
+		                         "; what is held was" IPAM_GIVEN_FOR IPAM_NAME_TEXT,
+		                         c->r->pool);
 	const struct ipam_pool *pool = ipam_pool_of(c->ipam, &out->addrs[0]);
 	out->pool = pool ? pool->conf : NULL;
 	if (!choice_is_external(c) && used < sizeof(out->message)) {
@@ -428,7 +433,7 @@ static void note_request(struct choice *c)
 
 	if (c->stays)
 		snprintf(c->out->message + used, sizeof(c->out->message) - used,
-		         "," IPAM_GIVEN_FOR "%.100s", c->r->pool);
+		         "," IPAM_GIVEN_FOR IPAM_NAME_TEXT, c->r->pool);
 }
 
 static void say_kept(struct choice *c, const char *text)
@@ -440,7 +445,8 @@ static void say_kept(struct choice *c, const char *text)
 
 	out->action = IPAM_KEEP;
 	out->reason = REASON_Kept;
-	snprintf(out->message, sizeof(out->message), "%s%s of pool %s%s%s",
+	snprintf(out->message, sizeof(out->message),
+	         "%s%s of pool " IPAM_NAME_TEXT "%s" IPAM_NAME_TEXT,
 	         choice_is_external(c) ? KUBE_CONFIRMS_KEPT : "keeps ", text, first->conf->name,
 	         divided ? " and pool " : "", divided ? last->conf->name : "");
 	if (first != c->asked_pool && last != c->asked_pool)
@@ -461,7 +467,8 @@ static void say_released(struct choice *c, const char *text)
 	c->out->action = IPAM_RELEASE;
 	c->out->reason = REASON_Kept;
 	snprintf(c->out->message, sizeof(c->out->message),
-	         "keeps %s of pool %s and gives up %s: a Service has one address of each family",
+	         "keeps %s of pool " IPAM_NAME_TEXT
+	         " and gives up %s: a Service has one address of each family",
 	         text, choice_pool(c) ? choice_pool(c)->conf->name : "", list);
 }
 
@@ -504,7 +511,7 @@ static void keep_all(struct choice *c, const char *text)
 	out->reason = REASON_Kept;
 	memcpy(out->addrs, c->r->held, c->r->n_held * sizeof(out->addrs[0]));
 	out->n = c->r->n_held;
-	snprintf(out->message, sizeof(out->message), "keeps %s of pool %s", text,
+	snprintf(out->message, sizeof(out->message), "keeps %s of pool " IPAM_NAME_TEXT, text,
 	         out->pool ? out->pool->name : "");
 }
 
@@ -534,7 +541,7 @@ static void conclude(struct choice *c)
 	} else {
 		out->action = stays == r->n_held ? IPAM_ASSIGN : IPAM_MOVE;
 		out->reason = REASON_Assigned;
-		snprintf(out->message, sizeof(out->message), "%s%s from pool %s",
+		snprintf(out->message, sizeof(out->message), "%s%s from pool " IPAM_NAME_TEXT,
 		         choice_is_external(c) ? KUBE_CONFIRMS_ASSIGNED : "assigned ", text,
 		         out->pool ? out->pool->name : "");
 		if (choice_pool(c) != c->asked_pool)
@@ -600,6 +607,7 @@ void ipam_decide(const struct ipam *ipam, const char *key, const struct ipam_req
 {
 	struct choice c = { .ipam = ipam, .key = key, .r = r, .out = ret_decision };
 
+	c.stays = r->pool && r->honoured && r->n_held > 0;
 	*ret_decision = (struct ipam_decision){ .action = IPAM_NONE };
 	if (is_settled(&c))
 		return;
@@ -616,7 +624,6 @@ void ipam_decide(const struct ipam *ipam, const char *key, const struct ipam_req
 	for (size_t i = 0; r->pool && i < ipam->n_pools; i++)
 		if (!strcmp(ipam->pools[i].conf->name, r->pool))
 			c.asked_pool = &ipam->pools[i];
-	c.stays = r->pool && r->honoured && r->n_held > 0;
 	if (choose(&c))
 		conclude(&c);
 }

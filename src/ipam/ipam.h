@@ -46,8 +46,14 @@ static inline size_t ipam_family_index(uint8_t family)
 }
 
 struct ipam_pool *ipam_pool_of(const struct ipam *ipam, const struct addr *a);
-/* In a message about an address that stays though its pool is another than the one asked for; the pool's name follows. */
+/*
+ * In a message about an address that stays though its pool is another than the one asked for, or though something else that is
+ * asked for cannot be had; the pool's name follows, as much of it as IPAM_NAME_TEXT says.
+ */
 #define IPAM_GIVEN_FOR " given for the request for pool "
+#define IPAM_NAME_TEXT "%.100s"
+/* Names that are longer are told apart by so many bytes: a cut may have spoiled a character at the end. */
+#define IPAM_NAME_SAME 96
 
 /* Whether what is asked for is what the condition of this type says that it was honoured. */
 void ipam_read_honoured(const struct kube_service *s, const char *type, struct ipam_request *r);

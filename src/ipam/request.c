@@ -149,20 +149,23 @@ static bool names_pool(const char *message, const char *words, const char *pool,
 {
 	const char *at = strstr(message, words);
 	size_t n = strlen(pool);
+	bool cut = n > IPAM_NAME_SAME;
 
 	if (!at)
 		return false;
 	at += strlen(words);
-	*ret_same = !strncmp(at, pool, n) && strchr(",; ", at[n]);
+	n = cut ? IPAM_NAME_SAME : n;
+	*ret_same = !strncmp(at, pool, n) && (cut || strchr(",; ", at[n]));
 	return true;
 }
 
-bool ipam_message_honours(const char *message, const char *pool)
+bool ipam_message_honours(const char *message, bool is_true, const char *pool)
 {
 	static const char *const words[] = { IPAM_GIVEN_FOR, " from pool ", " of pool " };
 	bool same = false;
 
-	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+	/* One that fails names other pools as well. */
+	for (size_t i = 0; i < (is_true ? ARRAY_LEN(words) : 1); i++)
 		if (names_pool(message, words[i], pool, &same))
 			return same;
 	return false;
@@ -173,8 +176,8 @@ void ipam_read_honoured(const struct kube_service *s, const char *type, struct i
 	for (size_t i = 0; r->pool && i < s->n_conditions; i++) {
 		const struct kube_condition *c = &s->conditions[i];
 		if (!strcmp(c->type, type))
-			r->honoured = !strcmp(c->status, "True") &&
-			              ipam_message_honours(c->message, r->pool);
+			r->honoured = ipam_message_honours(c->message, !strcmp(c->status, "True"),
+			                                   r->pool);
 	}
 }
 

@@ -113,10 +113,11 @@ static void explain(const struct choice *c, const struct addr *a, char *out, siz
 	if (!pool)
 		snprintf(out, size, "%s is in no pool any more", addr_str(a));
 	else if (!choice_is_for_use(c, pool))
-		snprintf(out, size, "pool %s is no longer for %s", pool->conf->name,
+		snprintf(out, size, "pool " IPAM_NAME_TEXT " is no longer for %s", pool->conf->name,
 		         choice_is_external(c) ? "external IPs" : "load balancers");
 	else
-		snprintf(out, size, "pool %s no longer gives %s", pool->conf->name, addr_str(a));
+		snprintf(out, size, "pool " IPAM_NAME_TEXT " no longer gives %s", pool->conf->name,
+		         addr_str(a));
 }
 
 bool choice_retain(struct choice *c, const char *addrs)
@@ -134,7 +135,8 @@ bool choice_retain(struct choice *c, const char *addrs)
 	out->reason = REASON_Retained;
 	explain(c, retained, why, sizeof(why));
 	snprintf(out->message, sizeof(out->message),
-	         "%s%s%s%.100s; %s: bring it back, or let a pool take the Service in (renumber)",
+	         "%s%s%s" IPAM_NAME_TEXT
+	         "; %s: bring it back, or let a pool take the Service in (renumber)",
 	         choice_is_external(c) ? KUBE_CONFIRMS_KEPT : "keeps ", addrs,
 	         c->r->pool ? "," IPAM_GIVEN_FOR : "", c->r->pool ? c->r->pool : "", why);
 	return true;

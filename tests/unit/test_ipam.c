@@ -485,6 +485,10 @@ static void test_retained_is_taken(void **state)
 	ipam_free(ipam);
 }
 
+#define LONG_NAME                                                                         \
+	"a-name-of-more-than-a-hundred-characters-which-nobody-should-give-to-a-pool-but" \
+	"-which-nothing-forbids-and-somebody-has-chosen-for-reasons-of-his-own"
+
 /*
  * Edits of the pools: who has an address keeps it, whatever was asked for when it was given.  Each Service holds what the
  * condition's message names, and asks for @pool.
@@ -518,6 +522,25 @@ static void test_edits_move_nobody(void **state)
 		{ "never honoured", "lan: 10.0.0.0/28, lan2: 10.0.1.0/28", "4", "10.0.1.5", "lan",
 		  "pool lan was asked for, but does not exist; the status keeps 10.0.1.5",
 		  IPAM_MOVE, REASON_Assigned, "10.0.0.0", "" },
+		{ "split while something else fails", "lan: 10.0.0.0/28, lan2: 10.0.1.0/28", "4",
+		  "10.0.1.5", "lan",
+		  "no free address: lan has no IPv6 addresses; what is held was given for the "
+		  "request for pool lan; the status keeps 10.0.1.5",
+		  IPAM_KEEP, REASON_Kept, "10.0.1.5", "of pool lan2, given for" },
+		{ "something else fails", "lan: 10.0.0.0/28", "46+", "10.0.0.5", "lan",
+		  "assigned 10.0.0.5 from pool lan", IPAM_FAIL, REASON_PoolExhausted, "10.0.0.5",
+		  "given for the request for pool lan; the status keeps 10.0.0.5" },
+		{ "a failure that names the pool", "lan: 10.0.0.0/28, lan2: 10.0.1.0/28", "4",
+		  "10.0.1.5", "lan",
+		  "10.0.1.6 was asked for from pool lan, but is in pool lan2; the status keeps "
+		  "10.0.1.5",
+		  IPAM_MOVE, REASON_Assigned, "10.0.0.0", "" },
+		{ "shrunk, of a long name", LONG_NAME ": 10.0.0.0/30", "4", "10.0.0.5", LONG_NAME,
+		  "assigned 10.0.0.5 from pool " LONG_NAME, IPAM_KEEP, REASON_Retained, "10.0.0.5",
+		  "given for" },
+		{ "split, of a long name", LONG_NAME ": 10.0.0.0/30, b" LONG_NAME ": 10.0.1.0/30",
+		  "4", "10.0.1.1", LONG_NAME, "assigned 10.0.1.1 from pool " LONG_NAME, IPAM_KEEP,
+		  REASON_Kept, "10.0.1.1", "given for" },
 		{ "renamed", "new: 10.0.0.0/28", "4", "10.0.0.5", "old",
 		  "assigned 10.0.0.5 from pool old", IPAM_KEEP, REASON_Kept, "10.0.0.5",
 		  "of pool new, given for the request for pool old" },
@@ -573,8 +596,8 @@ static void test_edits_move_nobody(void **state)
 
 		buf_puts(&yaml, "address-pools:");
 		for (char *w = strtok_r(pools, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
-			char name[16], range[64], more[16] = "";
-			assert_true(sscanf(w, " %15[^:]: %63s %15s", name, range, more) >= 2);
+			char name[200], range[64], more[16] = "";
+			assert_true(sscanf(w, " %199[^:]: %63s %15s", name, range, more) >= 2);
 			buf_printf(&yaml, "\n- {name: %s, protocol: layer2, addresses: [%s]%s%s}",
 			           name, range,
 			           !strcmp(more, "external-ip") ? ", use: external-ip" : "",
@@ -587,7 +610,9 @@ static void test_edits_move_nobody(void **state)
 
 		r.assigned_by_us = true;
 		r.renumber = IPAM_RENUMBER_AT_ONCE;
-		r.honoured = r.pool && ipam_message_honours(rows[i].message, r.pool);
+		bool is_true = !strncmp(rows[i].message, "keeps ", 6) ||
+		               !strncmp(rows[i].message, "assigned ", 9);
+		r.honoured = r.pool && ipam_message_honours(rows[i].message, is_true, r.pool);
 		ipam_hold(ipam, "x/other", &taken, 1);
 		ipam_hold_any(ipam, "me/me", r.held, r.n_held);
 		ipam_decide(ipam, "me/me", &r, &d);
@@ -596,7 +621,8 @@ static void test_edits_move_nobody(void **state)
 			fail_msg("%s: %s %s \"%s\" %s", rows[i].what, ipam_action_name(d.action),
 			         reason_name(d.reason), text_of(&d), d.message);
 		/* What is said now is as good a witness as what was said before. */
-		if (r.pool && d.action == IPAM_KEEP && !ipam_message_honours(d.message, r.pool))
+		if (r.pool && (d.action == IPAM_KEEP || d.action == IPAM_FAIL) &&
+		    !ipam_message_honours(d.message, d.action == IPAM_KEEP, r.pool))
 			fail_msg("%s: not honoured: %s", rows[i].what, d.message);
 		ipam_request_fini(&r);
 		ipam_free(ipam);
