@@ -31,6 +31,12 @@ static const char *mac_format(const uint8_t mac[static 6], char out[static MAC_S
 	return out;
 }
 
+/* Whoever may write Services writes hundreds of such addresses at once, again and again; the Service's condition tells. */
+static bool is_denied(const struct announcement *a, enum reason old_reason)
+{
+	return a->reason == REASON_ExternalIpNotAllowed && old_reason != REASON_Announced;
+}
+
 void speaker_log_change(const struct announcement *a, enum reason old_reason, const char *old_owner)
 {
 	char mac[MAC_STR_SIZE];
@@ -40,7 +46,8 @@ void speaker_log_change(const struct announcement *a, enum reason old_reason, co
 		         KV_S("service", a->key), KV_S("address", addr_str(&a->addr)),
 		         KV_S("reason", reason_name(a->reason)), KV_S("interface", a->interface),
 		         KV_S("mac", mac_format(a->rival, mac)));
-	else if (a->reason == old_reason || reason_about(a->reason) == REASON_ABOUT_PASSING)
+	else if (a->reason == old_reason || reason_about(a->reason) == REASON_ABOUT_PASSING ||
+	         is_denied(a, old_reason))
 		log_debug("address", KV_S("service", a->key), KV_S("address", addr_str(&a->addr)),
 		          KV_S("reason", reason_name(a->reason)), KV_S("owner", a->owner),
 		          KV_S("previous_owner", old_owner));

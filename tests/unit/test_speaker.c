@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fairlead/buf.h"
+#include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "speaker/announce.h"
 #include "speaker/news.h"
@@ -809,9 +810,45 @@ static void that_no_node_may_announce_is_told_once_it_lasts(void **state)
 	fixture_fini(&f);
 }
 
+/* What somebody may write by the hundred, and is denied, fills no log. */
+static void denied_addresses_fill_no_log(void **state)
+{
+	(void)state;
+	static const struct {
+		enum reason reason, before;
+		const char *says; /* NULL: nothing at this level */
+	} rows[] = {
+		{ REASON_ExternalIpNotAllowed, REASON_COUNT, NULL },
+		{ REASON_ExternalIpNotAllowed, REASON_NotForwarded, NULL },
+		{ REASON_ExternalIpNotAllowed, REASON_Announced, "no longer announcing" },
+		{ REASON_AddressNotInPool, REASON_COUNT, "not announcing" },
+		{ REASON_Announced, REASON_ExternalIpNotAllowed, "announcing" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct announcement a = { .key = "shop/web",
+			                  .owner = (char[]){ "" },
+			                  .reason = rows[i].reason };
+		char text[512];
+		int fds[2];
+
+		addr_parse("7.7.7.7", &a.addr);
+		assert_int_equal(pipe(fds), 0);
+		log_set_fd(fds[1]);
+		speaker_log_change(&a, rows[i].before, "");
+		log_set_fd(STDERR_FILENO);
+		close(fds[1]);
+		ssize_t n = read(fds[0], text, sizeof(text) - 1);
+		close(fds[0]);
+		text[n > 0 ? n : 0] = '\0';
+		if (rows[i].says ? !strstr(text, rows[i].says) : n != 0)
+			fail_msg("%zu: %s", i, text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(denied_addresses_fill_no_log),
 		cmocka_unit_test(the_data_plane_comes_first),
 		cmocka_unit_test(what_others_break_is_not_announced),
 		cmocka_unit_test(policy_local_names_the_nodes_with_endpoints),
