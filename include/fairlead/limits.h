@@ -226,7 +226,7 @@
 	  "pools", \
 	  "as above", \
 	  "as above") \
-	X(CONFIG_RANGES_MAX, 50000, "ranges", \
+	X(CONFIG_RANGES_MAX, 100000, "ranges", \
 	  "ranges of a pool", \
 	  "as above", \
 	  "as above") \
