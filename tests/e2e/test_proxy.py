@@ -420,6 +420,55 @@ def test_flows_that_are_not_ours_may_be_lopsided(proxies: Proxies) -> None:
                 break
 
 
+def sniffer_of(namespace: str, family: int) -> socket.socket:
+    """Gets what comes in, from the network's header on."""
+    with netns.entered(ns(namespace)):
+        sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800 if family == 4 else 0x86DD))
+    sniffer.settimeout(5)
+    return sniffer
+
+
+def segment_size(sniffer: socket.socket, family: int) -> int:
+    """What the next SYN that came in says of the largest segment that its sender takes."""
+    while True:  # until it comes, or a timeout
+        packet = sniffer.recv(2048)
+        head = (packet[0] & 15) * 4 if family == 4 else 40
+        tcp = packet[head:]
+        if packet[9 if family == 4 else 6] != socket.IPPROTO_TCP or not tcp[13] & 2:
+            continue
+        assert tcp[20:22] == b"\x02\x04", "the option comes first"
+        return int.from_bytes(tcp[22:24], "big")
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("clamp", ["off", "600", "pmtu"])
+def test_segments_are_bounded_in_both_directions(proxies: Proxies, clamp: str, family: int) -> None:
+    driver = proxies.drivers["node1"]
+    plain, options = driver.options, () if clamp == "off" else ("--clamp-mss", clamp)
+    vip, pod = ("203.0.113.34", POD["node1"]) if family == 4 else ("fd00:203::34", POD6["node1"])
+    spec = f"cluster-ip={'10.96.0.34' if family == 4 else 'fd00:96::34'} vip={vip} port=tcp/80 cluster={pod};8080"
+    whole, header = 1500, 40 if family == 4 else 60
+    expected = {"off": whole - header, "600": 600, "pmtu": 1400 - header}[clamp]
+    proxies.made.add(("node1", "t/segments", family))
+    driver.stop()
+    driver.options = (*plain, *options)
+    driver.start(f"service t/segments {family} {spec}")
+    # Behind the node is a path with less room, of which neither end knows.
+    netns.configure(ns("node1"), ["link set pod0 mtu 1400"])
+    netns.configure(ns("client"), [f"route replace {pod} via {NODE['node1'] if family == 4 else 'fd00:77::11'}"])
+    try:
+        for host, port, size in ((vip, 80, expected), (pod, 8080, whole - header)):  # others' flows are left alone
+            with sniffer_of("pod1", family) as at_pod, sniffer_of("client", family) as at_client:
+                assert outcome("client", host, port) == "answered"
+                assert (segment_size(at_pod, family), segment_size(at_client, family)) == (size, size), host
+    finally:
+        netns.configure(ns("node1"), ["link set pod0 mtu 1500"])
+        netns.configure(ns("client"), [f"route del {pod}"])
+        driver.stop()
+        driver.options = plain
+        driver.start()
+
+
 def test_internal_policy_local(proxies: Proxies) -> None:
     spec = f"cluster-ip=10.96.0.14 internal=Local port=tcp/80 {BOTH}"
     proxies.service("node1", "t/internal", f"{spec} local={POD['node1']};8080")

@@ -2,7 +2,7 @@
 /*
  * Drives the service proxy from a text, for tests that look at packets.
  *
- *	proxyctl [--variant V] [--audit-ms MS] [--cluster-cidr CIDR]… < COMMANDS
+ *	proxyctl [--variant V] [--audit-ms MS] [--clamp-mss BYTES|pmtu] [--cluster-cidr CIDR]… < COMMANDS
  *	proxyctl --cleanup
  *
  * One command a line:
@@ -281,6 +281,7 @@ int main(int argc, char **argv)
 		{ "variant", required_argument, NULL, 'v' },
 		{ "cluster-cidr", required_argument, NULL, 'c' },
 		{ "audit-ms", required_argument, NULL, 'a' },
+		{ "clamp-mss", required_argument, NULL, 'm' },
 		{ "cleanup", no_argument, NULL, 'x' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -295,6 +296,8 @@ int main(int argc, char **argv)
 			o.variant = optarg;
 		else if (c == 'a')
 			o.audit_ms = atoi(optarg);
+		else if (c == 'm')
+			o.clamp_mss = strcmp(optarg, "pmtu") ? atoi(optarg) : PROXY_CLAMP_PMTU;
 		else if (c == 'c' && o.n_cluster_cidrs < MAX_ITEMS)
 			cidrs[o.n_cluster_cidrs++] = parse_prefix(optarg);
 		else
