@@ -94,8 +94,17 @@ struct proxy_options {
 /* What fits the path as far as this node knows it. */
 #define PROXY_CLAMP_PMTU (-1)
 
+/* What other people's firewalls make of the packets that we forward. */
+enum proxy_passage {
+	PROXY_PASSES,
+	PROXY_UNCERTAIN, /* a chain may refuse them, or let them through: only running it would tell */
+	PROXY_REFUSED,
+};
+#define PROXY_WHERE_SIZE 192
+
 struct proxy_stats {
 	uint64_t services; /* Services held */
+	uint64_t refused;  /* of them, those whose rules are refused */
 	uint64_t rendered; /* Services rendered since start */
 	uint64_t batches, failures;
 	uint64_t lines_written; /* rules and chains in all batches */
@@ -141,8 +150,15 @@ bool proxy_is_applied(const struct proxy *p, const char *key);
  * again yet.
  */
 bool proxy_is_damaged(const struct proxy *p, const char *key);
+/*
+ * Why the Service's rules were refused, in one line, good until the event loop runs again; NULL: they were not.  They are
+ * tried again after a while; what the kernel had of it before stands until then.
+ */
+const char *proxy_refusal(const struct proxy *p, const char *key);
 /* Whether something of others refuses all forwarding in one family, and may not be gone round. */
 bool proxy_forward_is_refused(const struct proxy *p, uint8_t family);
+/* The same with what is uncertain, and where: "table inet filter, chain forward", "" where they pass. */
+enum proxy_passage proxy_passage(const struct proxy *p, uint8_t family, const char **ret_where);
 /* Whether one of these may hold for any Service at all. */
 bool proxy_any_hindrance(const struct proxy *p);
 struct proxy_stats proxy_stats(const struct proxy *p);

@@ -61,7 +61,7 @@ static void verify_service(struct model *m, struct service *s)
 		s->have = spec_ref(s->want);
 		model_join_buckets(m, s, s->want);
 	}
-	s->refused = false;
+	model_set_refused(m, s, false);
 	s->pending = s->damaged || !(v.same && v.reachable);
 	if (stood && s->pending)
 		model_damage(m, s);

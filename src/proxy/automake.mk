@@ -9,6 +9,8 @@ libfairlead_a_SOURCES += \
 	src/proxy/conntrack.c \
 	src/proxy/conntrack.h \
 	src/proxy/conntrack_run.c \
+	src/proxy/foreign.c \
+	src/proxy/foreign.h \
 	src/proxy/model.c \
 	src/proxy/model.h \
 	src/proxy/model_internal.h \
@@ -22,6 +24,8 @@ libfairlead_a_SOURCES += \
 	src/proxy/proxy.c \
 	src/proxy/render.c \
 	src/proxy/render.h \
+	src/proxy/ruleset.c \
+	src/proxy/ruleset.h \
 	src/proxy/save.c \
 	src/proxy/save.h \
 	src/proxy/spec.c \

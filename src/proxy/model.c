@@ -52,6 +52,7 @@ void model_service_free(struct model *m, struct service *s)
 	if (s->queued)
 		DL_DELETE(m->queue, s);
 	m->n_damaged -= s->damaged;
+	m->n_refused -= s->refused;
 	HASH_DEL(m->services, s);
 	spec_unref(s->want);
 	spec_unref(s->flying);
@@ -185,12 +186,19 @@ void model_damage(struct model *m, struct service *s)
 	s->damaged = true;
 }
 
+void model_set_refused(struct model *m, struct service *s, bool refused)
+{
+	m->n_refused += refused;
+	m->n_refused -= s->refused;
+	s->refused = refused;
+}
+
 static void want(struct model *m, struct service *s, struct spec *spec)
 {
 	spec_unref(s->want);
 	s->want = spec;
 	m->moved = true;
-	s->refused = false;
+	model_set_refused(m, s, false);
 	s->failures = 0;
 	model_enqueue(m, s);
 }
@@ -249,6 +257,17 @@ bool model_any_damaged(const struct model *m)
 	return m->damaged || m->n_damaged > 0;
 }
 
+const char *model_refusal(const struct model *m, const char *key)
+{
+	const struct service *s = m->n_refused > 0 ? find(m, key) : NULL;
+	return s && s->refused ? s->error : NULL;
+}
+
+size_t model_n_refused(const struct model *m)
+{
+	return m->n_refused;
+}
+
 bool model_forward_is_refused(const struct model *m)
 {
 	return m->accept.refused;
@@ -262,11 +281,12 @@ bool model_in_sync(const struct model *m)
 
 struct model_stats model_stats(const struct model *m)
 {
-	struct model_stats st = { .rendered = m->rendered, .repairs = m->repairs };
+	struct model_stats st = { .rendered = m->rendered,
+		                  .repairs = m->repairs,
+		                  .n_refused = m->n_refused };
 	for (const struct service *s = m->services; s; s = s->hh.next) {
 		st.n_services += s->want != NULL;
 		st.n_pending += s->pending;
-		st.n_refused += s->refused;
 		st.n_truncated += s->want && s->want->truncated;
 	}
 	return st;
@@ -390,7 +410,7 @@ static void commit_service(struct model *m, struct service *s, model_committed_f
 	if (s->pending) {
 		model_enqueue(m, s);
 	} else {
-		s->refused = false;
+		model_set_refused(m, s, false);
 		s->failures = 0;
 		free(TAKE(s->error));
 		if (!s->want)
@@ -429,12 +449,12 @@ void model_commit(struct model *m, model_committed_fn *fn, void *arg)
 	end_batch(m);
 }
 
-static void refuse(struct service *s, const char *error, int64_t now_ms)
+static void refuse(struct model *m, struct service *s, const char *error, int64_t now_ms)
 {
 	int64_t wait = MODEL_RETRY_MIN_MS;
 	for (unsigned int i = 0; i < s->failures && wait < MODEL_RETRY_MAX_MS; i++)
 		wait *= 2;
-	s->refused = true;
+	model_set_refused(m, s, true);
 	s->failures++;
 	s->retry_ms = now_ms + (wait < MODEL_RETRY_MAX_MS ? wait : MODEL_RETRY_MAX_MS);
 	free(s->error);
@@ -465,7 +485,7 @@ bool model_abort(struct model *m, enum model_outcome why, const char *error, int
 	if (why == MODEL_REFUSED && m->has_sweep)
 		m->sweep = false; /* somebody else's rule holds on to a chain of ours */
 	if (why != MODEL_BUSY && m->n_flight == 1 && m->flight[0]->want == m->flight[0]->flying)
-		refuse(m->flight[0], error, now_ms);
+		refuse(m, m->flight[0], error, now_ms);
 	for (size_t i = m->n_flight; i-- > 0;)
 		requeue(m, m->flight[i]);
 	end_batch(m);

@@ -66,6 +66,12 @@ bool model_is_applied(const struct model *m, const char *key);
 bool model_is_damaged(const struct model *m, const char *key);
 /* Whether that is so of any. */
 bool model_any_damaged(const struct model *m);
+/*
+ * Why the kernel's programs refuse the Service's newest wish, in one line; NULL if they do not.  It is tried again from time
+ * to time, and refused until a try succeeds or another wish comes.
+ */
+const char *model_refusal(const struct model *m, const char *key);
+size_t model_n_refused(const struct model *m);
 /* Whether something of others refuses all forwarding before a network policy is asked, so that nothing may accept it. */
 bool model_forward_is_refused(const struct model *m);
 /* Whether there is nothing left to write or to try again. */

@@ -69,10 +69,10 @@ struct model {
 	struct bucket *buckets;
 	bool any_dirty;
 	bool damaged; /* the frame was, by somebody else, so that nothing is forwarded as it should be */
-	size_t n_damaged; /* Services */
-	bool unproven;    /* adopted, but the buckets were not compared yet */
-	bool sweep;       /* records that nobody wants are to be removed */
-	bool moved;       /* since adoption, which noted who is wanted: somebody may no longer be */
+	size_t n_damaged, n_refused; /* Services */
+	bool unproven;               /* adopted, but the buckets were not compared yet */
+	bool sweep;                  /* records that nobody wants are to be removed */
+	bool moved; /* since adoption, which noted who is wanted: somebody may no longer be */
 	bool missing_jumps[RENDER_JUMPS];
 	struct path_place accept; /* where the accepting jump belongs, once the strays are gone */
 	struct stray *strays;     /* rules to be deleted first */
@@ -100,6 +100,7 @@ void model_drop_strays(struct model *m);
 void model_service_free(struct model *m, struct service *s);
 /* Its traffic suffers until it was written again. */
 void model_damage(struct model *m, struct service *s);
+void model_set_refused(struct model *m, struct service *s, bool refused);
 /* Puts the Service into the queue, unless it is there or in the batch. */
 void model_enqueue(struct model *m, struct service *s);
 /* Makes the Service a member of every bucket in which @spec (may be NULL) has lines. */

@@ -282,6 +282,8 @@ static void batch_failed(struct plane *p, const struct child_result *r)
 	if (doubt)
 		p->state = PLANE_READING;
 	kick(p);
+	if (model_n_refused(p->model) > 0)
+		p->ops->applied(p->arg);
 }
 
 static void on_written(const struct child_result *r, void *arg)
@@ -488,7 +490,16 @@ static const struct udp_ops udp_ops = { .each_state = each_state,
 	                                .failed = on_udp_failed,
 	                                .idle = on_udp_idle };
 
-static const struct watch_ops watch_ops = { .cares = cares, .changed = on_foreign_change };
+static void on_foreign_table(void *arg)
+{
+	struct plane *p = arg;
+	if (p->ops->foreign)
+		p->ops->foreign(p->arg);
+}
+
+static const struct watch_ops watch_ops = { .cares = cares,
+	                                    .changed = on_foreign_change,
+	                                    .foreign = on_foreign_table };
 
 struct plane *plane_new(struct event_base *base, const struct variant *v,
                         const struct render_options *o, int audit_ms, const struct plane_ops *ops,
@@ -580,6 +591,16 @@ bool plane_any_damaged(const struct plane *p)
 	return model_any_damaged(p->model);
 }
 
+const char *plane_refusal(const struct plane *p, const char *key)
+{
+	return model_refusal(p->model, key);
+}
+
+size_t plane_n_refused(const struct plane *p)
+{
+	return model_n_refused(p->model);
+}
+
 bool plane_forward_is_refused(const struct plane *p)
 {
 	return model_forward_is_refused(p->model);
@@ -594,6 +615,7 @@ void plane_add_stats(const struct plane *p, struct proxy_stats *st)
 {
 	struct model_stats m = model_stats(p->model);
 	st->services += m.n_services;
+	st->refused += m.n_refused;
 	st->rendered += m.rendered;
 	st->batches += p->stats.batches;
 	st->failures += p->stats.failures;

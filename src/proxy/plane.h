@@ -38,6 +38,8 @@ struct plane;
 struct plane_ops {
 	void (*applied)(void *arg);
 	void (*failed)(const struct err *e, void *arg);
+	void (*foreign)(
+		void *arg); /* others' tables of nftables have changed; the nft variant alone notices */
 };
 
 struct plane *plane_new(struct event_base *base, const struct variant *v,
@@ -52,6 +54,8 @@ void plane_complete(struct plane *p);
 /* As in the model. */
 bool plane_is_damaged(const struct plane *p, const char *key);
 bool plane_any_damaged(const struct plane *p);
+const char *plane_refusal(const struct plane *p, const char *key);
+size_t plane_n_refused(const struct plane *p);
 bool plane_forward_is_refused(const struct plane *p);
 bool plane_is_applied(const struct plane *p, const char *key);
 /* Adds to the counters; in_sync becomes false if it is not so here. */

@@ -14,6 +14,7 @@
 
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "foreign.h"
 #include "plane.h"
 #include "variant.h"
 
@@ -22,6 +23,7 @@ struct proxy {
 	const struct variant *variant;
 	const struct variant *other; /* has rules of ours from an earlier life; NULL: it has none */
 	struct plane *planes[2];     /* IPv4, IPv6; NULL where not programmed */
+	struct foreign *foreign;     /* NULL in mode none */
 	struct proxy_ops ops;
 	void *arg;
 	struct event *applied; /* mode none: tells the caller, from the loop */
@@ -52,6 +54,13 @@ static void on_applied(void *arg)
 		remove_others(p);
 	if (p->ops.applied)
 		p->ops.applied(p->arg);
+}
+
+static void on_foreign_rules(void *arg)
+{
+	const struct proxy *p = arg;
+	if (p->foreign)
+		foreign_hint(p->foreign);
 }
 
 static void on_nothing_to_do(evutil_socket_t fd, short what, void *arg)
@@ -91,7 +100,9 @@ static const char *complaint(const char *said)
 static int start_planes(struct proxy *p, struct event_base *base, const struct proxy_options *opts,
                         struct err *e)
 {
-	static const struct plane_ops ops = { .applied = on_applied, .failed = on_failed };
+	static const struct plane_ops ops = { .applied = on_applied,
+		                              .failed = on_failed,
+		                              .foreign = on_foreign_rules };
 	struct render_options o = {
 		.mark = opts->mark ? opts->mark : PROXY_MARK_DEFAULT,
 		.cluster_cidrs = opts->cluster_cidrs,
@@ -122,6 +133,7 @@ static int start_planes(struct proxy *p, struct event_base *base, const struct p
 		log_warn("no iptables for IPv6 here; Services get IPv4 rules only",
 		         KV_S("program", p->variant->iptables[1]));
 	}
+	p->foreign = foreign_new(base, p->variant == &variants[0], audit_ms, on_applied, p);
 	const struct variant *other = &variants[p->variant == &variants[0]];
 	if (variant_has_ours(other))
 		p->other = other;
@@ -159,6 +171,7 @@ void proxy_free(struct proxy *p)
 		return;
 	plane_free(p->planes[0]);
 	plane_free(p->planes[1]);
+	foreign_free(p->foreign);
 	if (p->applied)
 		event_free(p->applied);
 	free(p);
@@ -222,17 +235,42 @@ bool proxy_is_damaged(const struct proxy *p, const char *key)
 	return false;
 }
 
-bool proxy_forward_is_refused(const struct proxy *p, uint8_t family)
+const char *proxy_refusal(const struct proxy *p, const char *key)
+{
+	const char *why = NULL;
+	for (int i = 0; i < 2 && !why; i++)
+		if (p->planes[i])
+			why = plane_refusal(p->planes[i], key);
+	return why;
+}
+
+enum proxy_passage proxy_passage(const struct proxy *p, uint8_t family, const char **ret_where)
 {
 	const struct plane *plane = plane_of(p, family);
-	return plane && plane_forward_is_refused(plane);
+	*ret_where = "";
+	if (!plane)
+		return PROXY_PASSES;
+	if (plane_forward_is_refused(plane)) {
+		*ret_where = "iptables' chain FORWARD";
+		return PROXY_REFUSED;
+	}
+	const struct foreign_finding *found = foreign_finding(p->foreign, family);
+	*ret_where = found->where;
+	return found->passage;
+}
+
+bool proxy_forward_is_refused(const struct proxy *p, uint8_t family)
+{
+	const char *where;
+	return proxy_passage(p, family, &where) == PROXY_REFUSED;
 }
 
 bool proxy_any_hindrance(const struct proxy *p)
 {
 	for (int i = 0; i < 2; i++)
 		if (p->planes[i] &&
-		    (plane_any_damaged(p->planes[i]) || plane_forward_is_refused(p->planes[i])))
+		    (plane_any_damaged(p->planes[i]) || plane_n_refused(p->planes[i]) > 0 ||
+		     proxy_forward_is_refused(p, i == 0 ? 4 : 6)))
 			return true;
 	return false;
 }
@@ -246,6 +284,22 @@ struct proxy_stats proxy_stats(const struct proxy *p)
 	return st;
 }
 
+static void put_passages(const struct proxy *p, struct buf *json)
+{
+	static const char *const words[] = { [PROXY_PASSES] = "passes",
+		                             [PROXY_UNCERTAIN] = "uncertain",
+		                             [PROXY_REFUSED] = "refused" };
+	for (int i = 0; i < 2; i++) {
+		const char *where;
+		enum proxy_passage passage = proxy_passage(p, i == 0 ? 4 : 6, &where);
+		buf_printf(json,
+		           "%s{\"family\":%d,\"passage\":\"%s\",\"where\":", i == 0 ? "" : ",",
+		           i == 0 ? 4 : 6, words[passage]);
+		buf_json_str(json, where);
+		buf_putc(json, '}');
+	}
+}
+
 void proxy_status(const struct proxy *p, struct buf *json)
 {
 	struct proxy_stats st = proxy_stats(p);
@@ -255,12 +309,14 @@ void proxy_status(const struct proxy *p, struct buf *json)
 	buf_printf(json,
 	           ",\"in_sync\":%s,\"services\":%llu,\"rendered\":%llu,\"batches\":%llu,"
 	           "\"failures\":%llu,\"lines_written\":%llu,\"resyncs\":%llu,\"repairs\":%llu,"
-	           "\"udp_flows_ended\":%llu,\"last_success_ms\":%lld,\"families\":[",
+	           "\"udp_flows_ended\":%llu,\"last_success_ms\":%lld,\"forward\":[",
 	           st.in_sync ? "true" : "false", (unsigned long long)st.services,
 	           (unsigned long long)st.rendered, (unsigned long long)st.batches,
 	           (unsigned long long)st.failures, (unsigned long long)st.lines_written,
 	           (unsigned long long)st.resyncs, (unsigned long long)st.repairs,
 	           (unsigned long long)st.udp_flows_ended, (long long)st.last_success_ms);
+	put_passages(p, json);
+	buf_puts(json, "],\"families\":[");
 	for (int i = 0; i < 2; i++) {
 		if (i == 1 && p->planes[0] && p->planes[1])
 			buf_putc(json, ',');

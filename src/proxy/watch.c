@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
@@ -76,6 +77,14 @@ static const char *text_of(struct nlattr *a)
 	return s && memchr(s, '\0', (size_t)nla_len(a)) ? s : NULL;
 }
 
+static bool is_iptables(const char *table)
+{
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+		if (strcmp(table, tables[i]) == 0)
+			return true;
+	return false;
+}
+
 static void one_notification(struct watch *w, struct nlmsghdr *h)
 {
 	struct nlattr *tb[NFTA_RULE_MAX > NFTA_CHAIN_MAX ? NFTA_RULE_MAX + 1
@@ -83,8 +92,10 @@ static void one_notification(struct watch *w, struct nlmsghdr *h)
 	const struct nfgenmsg *head = nlmsg_data(h);
 	int type = h->nlmsg_type & 0xff, chain = 0, n = NFTA_TABLE_MAX;
 	if (h->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES ||
-	    h->nlmsg_len < NLMSG_LENGTH(sizeof(*head)) ||
-	    head->nfgen_family != (w->family == 4 ? AF_INET : AF_INET6) || is_own(w, h->nlmsg_pid))
+	    h->nlmsg_len < NLMSG_LENGTH(sizeof(*head)) || is_own(w, h->nlmsg_pid))
+		return;
+	bool inet = head->nfgen_family == NFPROTO_INET;
+	if (!inet && head->nfgen_family != (w->family == 4 ? NFPROTO_IPV4 : NFPROTO_IPV6))
 		return;
 	if (type == NFT_MSG_NEWRULE || type == NFT_MSG_DELRULE) {
 		chain = NFTA_RULE_CHAIN;
@@ -99,7 +110,9 @@ static void one_notification(struct watch *w, struct nlmsghdr *h)
 		return;
 	/* The name of the table is the first attribute of all three. */
 	const char *table = text_of(tb[NFTA_TABLE_NAME]);
-	if (table && w->ops->cares(table, chain ? text_of(tb[chain]) : NULL, w->arg))
+	if (table && (inet || !is_iptables(table)))
+		w->ops->foreign(w->arg);
+	else if (table && w->ops->cares(table, chain ? text_of(tb[chain]) : NULL, w->arg))
 		mark(w);
 }
 

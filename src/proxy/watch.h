@@ -28,6 +28,8 @@ struct watch_ops {
 	bool (*cares)(const char *table, const char *chain, void *arg);
 	/* nft alone: something that matters may have changed.  Once, until watch_settle(). */
 	void (*changed)(void *arg);
+	/* nft alone, and each time: a table that is none of iptables' in which we write, in this family or in inet. */
+	void (*foreign)(void *arg);
 };
 
 /* Never fails: what cannot be watched is only found by the regular looks. */

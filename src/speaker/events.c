@@ -9,8 +9,9 @@
 #include "speaker/speaker.h"
 
 /*
- * The speaker's Events.  What concerns all of BGP here, or a session, is of interest to who looks after this node, and stands on
- * the Node; a prefix that cannot be had hurts one Service, and stands there, and so does an address that no node may announce.
+ * The speaker's Events.  What concerns all of BGP here, a session, or the node's firewall is of interest to whoever looks after
+ * this node, and stands on the Node; a prefix that cannot be had, or rules that are refused, hurt one Service, and stand there,
+ * and so does an address that no node may announce.
  */
 
 #define CONTROLLER "fairlead.io/speaker"
@@ -56,6 +57,18 @@ static void two_owners_note(const struct speaker *sp, const struct announcement 
 		addr_str(&a->addr), sp->opts.node, m[0], m[1], m[2], m[3], m[4], m[5]);
 }
 
+void speaker_add_detail(const struct speaker *sp, const struct announcement *a, struct buf *out)
+{
+	const char *why = NULL;
+
+	if (a->reason == REASON_RulesRefused && sp->proxy)
+		why = proxy_refusal(sp->proxy, a->key);
+	if (a->reason == REASON_ForwardRefused && sp->proxy)
+		proxy_passage(sp->proxy, a->addr.family, &why);
+	if (why && *why)
+		buf_printf(out, ": %s", why);
+}
+
 /* On the Service of @a. */
 static void emit_on_service(const struct speaker *sp, const struct announcement *a,
                             enum reason reason, const char *note)
@@ -86,6 +99,7 @@ void speaker_tell_of_service(struct speaker *sp, const struct announcement *a)
 	else
 		buf_printf(&note, "node %s does not announce %s: %s", sp->opts.node,
 		           addr_str(&a->addr), reason_sentence(a->reason));
+	speaker_add_detail(sp, a, &note);
 	emit_on_service(sp, a, a->reason, buf_str(&note));
 }
 
@@ -101,6 +115,25 @@ static void tell_of_nowhere(const struct announcement *a, void *arg)
 	emit_on_service(sp, a, a->nowhere, buf_str(&note));
 }
 
+/* Once for each change of what firewalls of others make of forwarded packets; that they pass again is no news. */
+static void tell_of_passage(struct speaker *sp, uint8_t family)
+{
+	enum proxy_passage *told = &sp->passages[family == 6];
+	cleanup(buf_fini) struct buf note = BUF_INIT;
+	const char *where;
+	enum proxy_passage now = proxy_passage(sp->proxy, family, &where);
+	enum reason reason = now == PROXY_REFUSED ? REASON_ForwardRefused : REASON_ForwardUncertain;
+
+	if (now == *told || !sp->node_uid ||
+	    (now != PROXY_PASSES && !news_allow(sp->news, clock_ms())))
+		return;
+	*told = now;
+	buf_printf(&note, "IPv%d: %s: %s. %s", family, reason_sentence(reason), where,
+	           reason_remedy(reason));
+	if (now != PROXY_PASSES)
+		tell_of_node(reason, buf_str(&note), sp);
+}
+
 void speaker_tell(struct speaker *sp)
 {
 	cleanup_free struct l2_trouble *troubles = NULL;
@@ -112,4 +145,8 @@ void speaker_tell(struct speaker *sp)
 	trouble_news_look(sp->troubles, troubles, n, sp->news, clock_ms(), tell_of_node, sp);
 	nowhere_look(sp->nowhere, sp->view, sp->announce, clock_ms(), sp->news, tell_of_nowhere,
 	             sp);
+	if (sp->proxy) {
+		tell_of_passage(sp, 4);
+		tell_of_passage(sp, 6);
+	}
 }

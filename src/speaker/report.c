@@ -138,6 +138,8 @@ static void put_reason(const struct speaker *sp, const struct decision *d,
 	char mac[MAC_STR_SIZE];
 	if (reason == REASON_TwoOwners)
 		buf_printf(&message, ": %s", mac_format(a->rival, mac));
+	if (reason != decided && reason == a->reason)
+		speaker_add_detail(sp, a, &message);
 	if (reason == REASON_NotOwner && *a->owner)
 		buf_printf(&message, ": %s does", a->owner);
 	put_str(out, "reason", reason_name(reason));
@@ -451,6 +453,25 @@ static void collect_l2(const struct speaker *sp, struct metrics_writer *w)
 	free(peers);
 }
 
+static void collect_passages(const struct speaker *sp, struct metrics_writer *w)
+{
+	static const uint8_t families[] = { 4, 6 };
+
+	metrics_family(
+		w, "fairlead_proxy_forward_trouble", METRICS_GAUGE,
+		"1 for each family whose forwarded packets a firewall of others refuses, or may "
+		"refuse, by reason.");
+	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+		const char *where;
+		enum proxy_passage passage = proxy_passage(sp->proxy, families[i], &where);
+		enum reason r =
+			passage == PROXY_REFUSED ? REASON_ForwardRefused : REASON_ForwardUncertain;
+		if (passage != PROXY_PASSES)
+			metrics_sample(w, 1, "reason", reason_name(r), "family",
+			               families[i] == 4 ? "IPv4" : "IPv6", NULL);
+	}
+}
+
 static void collect_proxy(const struct speaker *sp, struct metrics_writer *w)
 {
 	struct proxy_stats st = proxy_stats(sp->proxy);
@@ -469,6 +490,10 @@ static void collect_proxy(const struct speaker *sp, struct metrics_writer *w)
 	counter(w, "fairlead_proxy_udp_flows_ended_total",
 	        "UDP flows ended because the endpoint that answered them was gone.",
 	        st.udp_flows_ended);
+	collect_passages(sp, w);
+	gauge(w, "fairlead_proxy_refused_services",
+	      "Services whose rules iptables refuses; one of two families counts twice.",
+	      (double)st.refused);
 	gauge(w, "fairlead_proxy_in_sync", "1 while everything wanted is in the kernel.",
 	      st.in_sync);
 }

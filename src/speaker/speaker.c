@@ -51,6 +51,8 @@ static enum reason hindrance(const struct announcement *a, void *arg)
 		return REASON_Candidate;
 	if (proxy_forward_is_refused(sp->proxy, a->addr.family))
 		return REASON_ForwardRefused;
+	if (proxy_refusal(sp->proxy, a->key))
+		return REASON_RulesRefused;
 	return proxy_is_damaged(sp->proxy, a->key) ? REASON_RulesChanged : REASON_Candidate;
 }
 
@@ -350,7 +352,7 @@ static void on_announcement(const struct announcement *a, enum reason old_reason
 	    view_touch(sp->view, a->key, &a->addr))
 		speaker_schedule(sp);
 	if ((a->reason == REASON_BgpPrefixTaken || a->reason == REASON_TooLarge ||
-	     a->reason == REASON_TwoOwners) &&
+	     a->reason == REASON_TwoOwners || a->reason == REASON_RulesRefused) &&
 	    old_reason != a->reason)
 		speaker_tell_of_service(sp, a);
 }

@@ -96,6 +96,7 @@ struct speaker {
 	bool failed;                      /* and so it ends */
 	bool complete;                    /* everything was synced and acted upon once */
 	bool hindered;                    /* some address was, at the last turn */
+	enum proxy_passage passages[2];   /* IPv4, IPv6: as last told by an Event */
 	bool view_fresh;                  /* as last published */
 	bool needed_left_out;             /* more gateways than speaker_look_for_needed() reads */
 	struct {
@@ -144,10 +145,13 @@ void speaker_stop(struct speaker *sp);
 void speaker_schedule(struct speaker *sp);
 
 /* ---- events.c ---- */
-/* Events on the Node about what is new of BGP, and what is wrong with layer 2. */
+/* Events on the Node about what is new of BGP, what is wrong with layer 2, and firewalls that refuse to forward. */
 void speaker_tell(struct speaker *sp);
 /* An Event on the Service of an address that cannot be announced for a reason of its own. */
 void speaker_tell_of_service(struct speaker *sp, const struct announcement *a);
+
+/* Appends what is known beyond the reason's sentence, ": …", or nothing. */
+void speaker_add_detail(const struct speaker *sp, const struct announcement *a, struct buf *out);
 
 /* ---- report.c: what the speaker says of itself ---- */
 extern const struct metrics_server_ops speaker_http_ops;

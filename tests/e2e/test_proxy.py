@@ -398,6 +398,93 @@ def test_a_host_firewall_does_not_overrule_policies(proxies: Proxies) -> None:
         undo("node1", variant, rules)
 
 
+def table(rules: str = "", policy: str = "drop", family: str = "inet", more: str = "") -> str:
+    """A firewall that others made with nft."""
+    chain = f"type filter hook forward priority 0; policy {policy}\n{rules}"
+    return f"table {family} fw {{\n{more}\nchain forward {{\n{chain}\n}}\n}}"
+
+
+STATES = "ct state vmap {{ invalid : drop, established : accept, related : accept, new : {} }}"
+SOME = "iifname eth7 accept"
+# What it makes of new connections that are translated: for IPv4, and for IPv6 where that differs.
+TABLES = {
+    "nothing": ("", "passes"),
+    "policy": (table(), "refused"),
+    "ip": (table(family="ip"), "refused passes"),
+    "ip6": (table(family="ip6"), "passes refused"),
+    "input": (table().replace("hook forward", "hook input"), "passes"),
+    "dormant": (table(more="flags dormant"), "passes"),
+    "established": (table("ct state established,related accept\nct state invalid drop"), "refused"),
+    "reject": (table("ct state established,related accept\ncounter reject", "accept"), "refused"),
+    "reject-new": (table("ct state new reject", "accept"), "refused"),
+    "log": (table('counter log prefix "no " drop', "accept"), "refused"),
+    "some-are-refused": (table("ip saddr 198.51.100.0/24 drop\ntcp dport { 22, 23 } reject", "accept"), "passes"),
+    "invalid": (table("ct state invalid drop", "accept"), "passes"),
+    "accept": (table("accept"), "passes"),
+    "accept-new": (table("ct state new,established accept"), "passes"),
+    "accept-translated": (table("ct status dnat accept"), "passes"),
+    "accept-some": (table(SOME), "uncertain"),
+    "accept-some-reject": (table(f"{SOME}\nreject", "accept"), "uncertain"),
+    "accept-a-set": (table("iifname { eth7, eth8 } accept"), "uncertain"),
+    "accept-a-rate": (table("limit rate 5/second accept"), "uncertain"),
+    "family": (table("meta nfproto ipv4 accept"), "passes refused"),
+    "address": (table("ip saddr 10.0.0.0/8 accept"), "uncertain refused"),
+    "jump": (table("jump more", more=f"chain more {{\n{SOME}\n}}"), "uncertain"),
+    "jump-to-nothing": (table("jump more", more="chain more {\n}"), "refused"),
+    "jump-to-drop": (table("jump more", "accept", more="chain more {\ndrop\n}"), "refused"),
+    "some-jump-to-drop": (table("iifname eth7 jump more", "accept", more="chain more {\ndrop\n}"), "passes"),
+    "jump-to-accept": (table("jump more", more="chain more {\nct status dnat accept\n}"), "passes"),
+    "goto": (table("goto more\naccept", more="chain more {\n}"), "refused"),
+    "return": (table("jump more", "accept", more="chain more {\niifname eth7 return\ndrop\n}"), "uncertain"),
+    "map": (table(STATES.format("jump more"), more=f"chain more {{\n{SOME}\n}}"), "uncertain"),
+    "map-to-accept": (table(STATES.format("jump more"), more="chain more {\nct status dnat accept\n}"), "passes"),
+}
+
+
+def nft(namespace: str, text: str) -> None:
+    with netns.entered(namespace):
+        subprocess.run(["nft", "-f", "-"], input=text, text=True, check=True)
+
+
+def test_tables_of_nftables_are_judged() -> None:
+    """For one alone, all of them; what is certain is refused, and what nobody can tell is not."""
+    name, found = ns("judge"), {}
+    netns.create(name)
+    try:
+        for case, (text, _) in TABLES.items():
+            nft(name, f"flush ruleset\n{text}\n")
+            with netns.entered(name):
+                argv = [str(BUILD / "tests/proxy/proxyctl"), "--variant", "legacy" if case == "log" else "nft"]
+                done = subprocess.run(argv, input="complete\nwait\n", capture_output=True, text=True, check=True)
+            forward = json.loads(done.stdout)["forward"]
+            found[case] = " ".join(one["passage"] for one in forward)
+            assert ("fw, chain forward" in str(forward)) == (found[case] != "passes passes")
+    finally:
+        netns.delete(name)
+    assert found == {case: said if " " in said else f"{said} {said}" for case, (_, said) in TABLES.items()}
+
+
+def test_a_table_of_nftables_that_refuses_is_noticed(proxies: Proxies) -> None:
+    driver, vip = proxies.drivers["node1"], "203.0.113.35"
+    proxies.service("node1", "t/fw", f"cluster-ip=10.96.0.35 vip={vip} port=tcp/80 {A}")
+
+    def says(passage: str) -> None:
+        wait_for(f"forwarding: {passage}", lambda: driver.tell()["forward"][0]["passage"] == passage, 20)
+
+    says("passes")
+    try:
+        nft(ns("node1"), table())
+        says("refused")
+        assert outcome("client", vip) == "timeout"
+        nft(ns("node1"), "add rule inet fw forward iifname eth0 accept")
+        says("uncertain")
+        nft(ns("node1"), "flush chain inet fw forward\nadd rule inet fw forward ct status dnat accept")
+        says("passes")
+        assert outcome("client", vip) == "answered"
+    finally:
+        nft(ns("node1"), "delete table inet fw")
+
+
 def test_flows_that_are_not_ours_may_be_lopsided(proxies: Proxies) -> None:
     """A node that routes for others may see one half of a flow only, which conntrack calls invalid."""
     with netns.entered(ns("pod1")):

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The data plane beside other people's rules, in both variants of iptables; and --cleanup."""
 
+import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from conftest import NODES, PODS, open_lab, our_rules
@@ -90,6 +93,89 @@ def test_forwarding_that_is_refused_is_not_announced(variant_lab: tuple[Lab, str
     for rule in ("-D FORWARD -j REJECT", "-D FORWARD -j CILIUM_FORWARD", "-X CILIUM_FORWARD"):
         netns.output(namespace, [*command, *rule.split()])
     lab.wait_reason(owner, "frontend", address, "NotOwner", 60)
+
+
+def test_a_table_of_nftables_that_refuses_is_not_announced_through(variant_lab: tuple[Lab, str]) -> None:
+    """One that may refuse is warned of, and changes nothing else."""
+    lab, _ = variant_lab
+    address = lab.wait_address("frontend")
+    owner = lab.wait_owner(address)
+    namespace = lab.host(owner).namespace
+
+    def notes(reason: str) -> list[str]:
+        about = [e for e in lab.api.objects("Event") if e["regarding"]["name"] == owner]
+        return [e["note"] for e in about if e["reason"] == reason and "table inet fw, chain forward" in e["note"]]
+
+    netns.output(namespace, ["nft", "add table inet fw"])
+    try:
+        chain = "add chain inet fw forward { type filter hook forward priority 0; policy accept; }"
+        netns.output(namespace, ["nft", chain])
+        netns.output(namespace, ["nft", "add rule inet fw forward iifname eth7 accept"])
+        netns.output(namespace, ["nft", chain.replace("accept", "drop")])
+        wait_for("a warning", lambda: notes("ForwardUncertain"), 60)
+        assert lab.announcement(owner, "frontend", address)["reason"] == "Announced"
+        netns.output(namespace, ["nft", "flush chain inet fw forward"])
+        lab.wait_reason(owner, "frontend", address, "ForwardRefused", 60)
+        assert "table inet fw, chain forward" in lab.announcement(owner, "frontend", address)["message"]
+        wait_for("another owner", lambda: lab.wait_owner(address) != owner)
+        assert lab.get(address).status == 200
+        wait_for("an Event", lambda: notes("ForwardRefused"), 20)
+    finally:
+        netns.output(namespace, ["nft", "delete table inet fw"])
+    lab.wait_reason(owner, "frontend", address, "NotOwner", 60)
+
+
+# Stands before the real program in $PATH, and refuses what has rules of a Service named "refused".
+PARTICULAR = """#!/bin/sh
+input=$(mktemp) && cat >"$input" && exec <"$input" && rm "$input" || exit 1
+if [ -e '{sign}' ] && grep -q default/refused: /proc/self/fd/0; then
+	echo 'iptables-restore: no such match' >&2
+	exit 2
+fi
+exec {program} "$@"
+"""
+
+
+def test_a_service_that_iptables_refuses_is_not_announced(
+    variant_lab: tuple[Lab, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, variant = variant_lab
+    node, sign, name = "node2", tmp_path / "refuse", f"iptables-{variant}-restore"
+    sign.touch()
+    particular = tmp_path / "bin" / name
+    particular.parent.mkdir()
+    particular.write_text(PARTICULAR.format(sign=sign, program=shutil.which(name)))
+    particular.chmod(0o755)
+    lab.speaker(node).stop()
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", f"{particular.parent}:{os.environ['PATH']}")
+        lab.restart(f"speaker-{node}")
+    frontend = lab.api.get("Service", "frontend")
+    ports = [{key: value for key, value in port.items() if key != "nodePort"} for port in frontend["spec"]["ports"]]
+    spec = {"type": "LoadBalancer", "selector": frontend["spec"]["selector"], "ports": ports}
+    lab.api.create({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "refused"}, "spec": spec})
+    address = lab.wait_address("refused")
+    lab.wait_reason(node, "refused", address, "RulesRefused", 20)
+    assert "no such match" in lab.announcement(node, "refused", address)["message"]
+    assert lab.wait_owner(address) != node
+    assert lab.get(address).status == 200
+    # Nothing of it concerns the others.
+    frontends = lab.wait_address("frontend")
+    lab.wait_reason(node, "frontend", frontends, "Announced" if lab.wait_owner(frontends) == node else "NotOwner")
+
+    def told() -> list[str]:
+        return [
+            event["note"]
+            for event in lab.api.objects("Event")
+            if event["reason"] == "RulesRefused" and event["regarding"]["name"] == "refused"
+        ]
+
+    wait_for("an Event on the Service", told, 20)
+    assert node in told()[0] and "no such match" in told()[0]
+    # It is tried again by itself.
+    sign.unlink()
+    lab.wait_reason(node, "refused", address, "NotOwner", 60)
+    lab.api.delete("Service", "refused")
 
 
 def test_cleanup_removes_ours_and_nothing_else(variant_lab: tuple[Lab, str]) -> None:

@@ -244,11 +244,44 @@ static void the_offending_line_is_named(void **state)
 	proxy_status(proxy, &json);
 	assert_non_null(strstr(buf_str(&json), "\"refused\":[{\"service\":\"shop/web-7\""));
 	assert_true(n_failed == 1);
+	assert_non_null(strstr(proxy_refusal(proxy, "shop/web-7"), "no such match"));
+	assert_null(proxy_refusal(proxy, "shop/web-6"));
+	assert_true(proxy_any_hindrance(proxy));
 	/* It is tried again by itself. */
 	char path[128];
 	snprintf(path, sizeof(path), "%s/refuse", dir);
 	assert_int_equal(unlink(path), 0);
 	run_until(in_sync);
+	assert_null(proxy_refusal(proxy, "shop/web-7"));
+	assert_false(proxy_any_hindrance(proxy));
+}
+
+static bool one_is_refused(void)
+{
+	return proxy_any_hindrance(proxy);
+}
+
+/* Whoever announces the Service hears of it. */
+static void a_refusal_is_told(void **state)
+{
+	(void)state;
+	proxy_complete(proxy);
+	run_until(in_sync);
+	write_file("refuse", "-m recent", 0644);
+	set(7, true, "10.244.1.1");
+	int before = n_applied;
+	run_until(one_is_refused);
+	assert_non_null(proxy_refusal(proxy, "shop/web-7"));
+	assert_true(n_applied > before);
+	/* Another wish is another matter, and one that is gone is none. */
+	set(7, false, "10.244.1.1");
+	assert_null(proxy_refusal(proxy, "shop/web-7"));
+	run_until(in_sync);
+	set(8, true, "10.244.1.1");
+	run_until(one_is_refused);
+	proxy_remove(proxy, "shop/web-8", 4);
+	assert_null(proxy_refusal(proxy, "shop/web-8"));
+	assert_false(proxy_any_hindrance(proxy));
 }
 
 static void a_lock_is_waited_for(void **state)
@@ -401,6 +434,7 @@ int main(void)
 		                                teardown),
 		cmocka_unit_test_setup_teardown(a_burst_is_one_batch, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_offending_line_is_named, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_refusal_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_lock_is_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_killed_program_means_reading_again, setup,
 		                                teardown),
