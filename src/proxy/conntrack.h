@@ -47,7 +47,8 @@ bool conntrack_job_is_empty(const struct conntrack_job *j);
 bool conntrack_is_stale(struct conntrack_job *j, const struct addr *to, uint16_t to_port,
                         const struct addr *from, uint16_t from_port);
 
-/* The end of a run: 0, or a negative errno and why.  Some flows may have been deleted all the same. */
+/* The end of a run: 0, or a negative errno and why (-EINTR: some flows may not have been seen).  Flows may have been deleted
+ * all the same. */
 typedef void conntrack_done_fn(int r, const struct err *e, size_t n_deleted, void *arg);
 
 /*

@@ -3,8 +3,9 @@
  * ctnetlink by way of libnl's core.  The table is read as a stream and each stale flow is deleted as soon as it is seen, by
  * a second socket: memory depends neither on how many flows the node has nor on how many are stale, and a turn of the
  * event loop looks at CONNTRACK_SLICE of them.  The kernel sends the next piece of a dump when this one was read, so a
- * slow reader loses nothing.  A dump that the kernel says was interrupted may have left out some: that run has failed,
- * and whoever started it starts another.
+ * slow reader loses nothing.  Flows that come and go meanwhile disturb nobody; a dump that the kernel says was interrupted
+ * may have left out some, and ends with -EINTR.  A flow that cannot be deleted (one that hardware has taken over is busy) is
+ * passed over, and the run fails at its end, when all others are gone.
  */
 #include "config.h"
 
@@ -25,6 +26,7 @@
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 
+#include "fairlead/buf.h"
 #include "fairlead/mem.h"
 
 /* The kernel fills at most this much of one datagram of a dump. */
@@ -37,7 +39,8 @@ struct conntrack_run {
 	struct event *readable;
 	conntrack_done_fn *done;
 	void *arg;
-	size_t n_seen, n_deleted;
+	size_t n_seen, n_deleted, n_stuck;
+	int stuck; /* why the last of those could not be deleted */
 	bool interrupted;
 	char *datagram;
 };
@@ -138,6 +141,12 @@ static int delete_flow(struct nl_sock *sock, const struct deletion *d)
 	return r == -NLE_OBJ_NOTFOUND ? 0 : r; /* ended by itself */
 }
 
+/* Whether it is the socket that fails, rather than one flow. */
+static bool is_fatal(int e)
+{
+	return e == -NLE_AGAIN || e == -NLE_BAD_SOCK || e == -NLE_NOMEM || e == -NLE_PERM;
+}
+
 static int one_flow(struct conntrack_run *r, struct nlmsghdr *h)
 {
 	struct nlattr *tb[CTA_MAX + 1];
@@ -155,7 +164,11 @@ static int one_flow(struct conntrack_run *r, struct nlmsghdr *h)
 		read_port(tb[CTA_ZONE], &del.zone);
 	int e = delete_flow(r->erase, &del);
 	r->n_deleted += e >= 0;
-	return e;
+	if (e >= 0 || is_fatal(e))
+		return e;
+	r->n_stuck++;
+	r->stuck = e;
+	return 0;
 }
 
 static void finish(struct conntrack_run *r, int error, const char *why)
@@ -170,6 +183,23 @@ static void finish(struct conntrack_run *r, int error, const char *why)
 	done(error, &e, n, arg);
 }
 
+/* The kernel has no more. */
+static void end_of_table(struct conntrack_run *r, int error)
+{
+	cleanup(buf_fini) struct buf why = BUF_INIT;
+	if (error < 0) {
+		finish(r, error, strerror(-error));
+	} else if (r->n_stuck > 0) {
+		buf_printf(&why, "%zu flows cannot be deleted: %s", r->n_stuck,
+		           nl_geterror(r->stuck));
+		finish(r, -EIO, buf_str(&why));
+	} else if (r->interrupted) {
+		finish(r, -EINTR, "the table changed its size while it was read");
+	} else {
+		finish(r, 0, "");
+	}
+}
+
 /* Returns true when the run has ended. */
 static bool one_datagram(struct conntrack_run *r, size_t size)
 {
@@ -181,11 +211,7 @@ static bool one_datagram(struct conntrack_run *r, size_t size)
 		if (h->nlmsg_type == NLMSG_ERROR || h->nlmsg_type == NLMSG_DONE) {
 			/* Both begin with an error number, the second only if there is room for one. */
 			bool told = h->nlmsg_len >= NLMSG_LENGTH(sizeof(int));
-			e = told ? *(int *)NLMSG_DATA(h) : 0;
-			if (e == 0 && r->interrupted)
-				finish(r, -EINTR, "the table changed its size while it was read");
-			else
-				finish(r, e < 0 ? e : 0, strerror(e < 0 ? -e : 0));
+			end_of_table(r, told ? *(int *)NLMSG_DATA(h) : 0);
 			return true;
 		}
 		if (h->nlmsg_type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW))
@@ -216,8 +242,9 @@ void conntrack_run_step(struct conntrack_run *r)
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
-	(void)fd;
-	if (what & EV_TIMEOUT)
+	char c;
+	/* Where the loop itself stood still for so long, the answer is there. */
+	if ((what & EV_TIMEOUT) && recv(fd, &c, sizeof(c), MSG_PEEK | MSG_DONTWAIT) < 0)
 		finish(arg, -ETIMEDOUT, "the kernel did not answer");
 	else
 		conntrack_run_step(arg);

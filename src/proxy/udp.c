@@ -24,8 +24,9 @@ struct udp {
 	void *arg;
 	struct conntrack_job *waiting, *running;
 	struct conntrack_run *run;
-	struct event *timer;   /* pending: the pause after a failure */
-	unsigned int failures; /* in a row */
+	struct event *timer;        /* pending: the pause after a failure */
+	unsigned int failures;      /* in a row */
+	unsigned int interruptions; /* of them, again in a row */
 	struct udp_stats stats;
 };
 
@@ -58,10 +59,11 @@ static void on_done(int r, const struct err *e, size_t n_deleted, void *arg)
 		log_info("deleted UDP flows to endpoints that are gone",
 		         KV_S("family", u->family == 4 ? "IPv4" : "IPv6"),
 		         KV_I("flows", n_deleted));
-	if (r < 0)
+	u->interruptions = r == -EINTR ? u->interruptions + 1 : 0;
+	if (r < 0 && u->interruptions < UDP_INTERRUPTIONS_MAX)
 		fail(u, e);
 	else
-		u->failures = 0;
+		u->failures = u->interruptions = 0;
 	conntrack_job_free(TAKE(u->running));
 	udp_run(u);
 	if (!u->run)

@@ -18,6 +18,8 @@
 /* After a failure, doubling. */
 #define UDP_RETRY_MIN_MS 1000
 #define UDP_RETRY_MAX_MS 60000
+/* So many runs in a row that were interrupted, and found next to all there is, are as good as one that was not. */
+#define UDP_INTERRUPTIONS_MAX 3
 
 struct event_base;
 struct udp;

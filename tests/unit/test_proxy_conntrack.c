@@ -4,7 +4,11 @@
 
 #include "unit.h"
 
+#include <errno.h>
 #include <netinet/in.h>
+#include <unistd.h>
+
+#include <event2/event.h>
 
 #include "fairlead/mem.h"
 #include "proxy/conntrack.h"
@@ -145,11 +149,41 @@ static void who_has_an_address_now_may_answer(void **state)
 	conntrack_job_free(again);
 }
 
+static void note_end(int r, const struct err *e, size_t n_deleted, void *arg)
+{
+	(void)e;
+	(void)n_deleted;
+	*(int *)arg = r;
+}
+
+/* A large batch may keep the loop for longer than the kernel has for its answer, which is there by then. */
+static void a_loop_that_stood_still_is_no_timeout(void **state)
+{
+	(void)state;
+	struct event_base *base = event_base_new();
+	struct conntrack_job *j = conntrack_job_new(4);
+	const struct addr vip = addr("192.0.2.9");
+	struct conntrack_run *run;
+	struct err e = ERR_INIT;
+	int end = 1;
+	conntrack_job_touch_front(j, &vip, 53);
+	/* Whoever may not ask the kernel cannot test it. */
+	if (conntrack_run_start(base, j, note_end, &end, &run, &e) == 0) {
+		usleep((CONNTRACK_TIMEOUT_MS + 100) * 1000);
+		while (end == 1)
+			event_base_loop(base, EVLOOP_ONCE);
+		assert_true(end == 0 || end == -EPERM);
+	}
+	conntrack_job_free(j);
+	event_base_free(base);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stale_flows_are_told_from_others),
 		cmocka_unit_test(who_has_an_address_now_may_answer),
+		cmocka_unit_test(a_loop_that_stood_still_is_no_timeout),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
