@@ -17,6 +17,7 @@
 /* What comparing a Service with the kernel's chains says. */
 struct verdict {
 	const struct model *m;
+	size_t n_chains;
 	bool same;      /* all its chains are as they should be */
 	bool reachable; /* all chains that its dispatch lines name are there */
 };
@@ -25,6 +26,7 @@ static void verify_chain(const struct chain *c, void *arg)
 {
 	struct verdict *v = arg;
 	struct record *r = model_record(v->m, c->name);
+	v->n_chains++;
 	if (r)
 		r->wanted = true;
 	if (!r || r->have != chain_hash(c))
@@ -44,16 +46,15 @@ static void verify_line(unsigned int bucket, bool after, const char *rule, void 
 
 /*
  * A Service that the kernel serves already, if perhaps an older form of it, keeps its lines in the buckets while others are
- * written before it.
+ * written before it.  Returns how many chains were compared.
  */
-static void verify_service(struct model *m, struct service *s)
+static size_t verify_service(struct model *m, struct service *s)
 {
 	struct verdict v = { .m = m, .same = true, .reachable = true };
-	bool stood = s->have && !s->pending;
 	spec_unref(s->have);
 	s->have = NULL;
 	if (!s->want)
-		return;
+		return 0;
 	render_service(&m->o, &s->want->s, verify_chain, &v);
 	m->rendered++;
 	render_dispatch(&m->o, &s->want->s, verify_line, &v);
@@ -63,7 +64,7 @@ static void verify_service(struct model *m, struct service *s)
 	}
 	model_set_refused(m, s, false);
 	s->pending = s->damaged || !(v.same && v.reachable);
-	if (stood && s->pending)
+	if (s->stood && s->pending)
 		model_damage(m, s);
 	if (s->pending) {
 		model_enqueue(m, s);
@@ -71,6 +72,7 @@ static void verify_service(struct model *m, struct service *s)
 		DL_DELETE(m->queue, s);
 		s->queued = false;
 	}
+	return v.n_chains;
 }
 
 static bool jump_is(const struct save_jump *j, const struct render_jump *want_jump)
@@ -289,26 +291,53 @@ bool model_matches(struct model *m, const struct save *saved)
 	return n == 0;
 }
 
-void model_adopt(struct model *m, const struct save *saved)
+void model_adopt_begin(struct model *m, const struct save *saved)
 {
-	bool again = m->adopted;
-	if (again) {
+	m->again = m->adopted;
+	if (m->again) {
 		find_damage(m, saved);
 		find_damaged_jumps(m, saved);
 	}
 	adopt_chains(m, saved);
 	adopt_jumps(m, saved);
-	struct service *s, *next;
-	HASH_ITER(hh, m->services, s, next) {
-		verify_service(m, s);
+	m->n_unverified = m->next_unverified = 0;
+	ARRAY_RESERVE(m->unverified, m->cap_unverified, HASH_COUNT(m->services));
+	for (struct service *s = m->services; s; s = s->hh.next) {
+		s->unverified = true;
+		s->stood = s->have && !s->pending;
+		m->unverified[m->n_unverified++] = s;
+	}
+	m->adopting = true;
+	m->moved = false;
+}
+
+/* A Service that came, or changed, meanwhile is written like any other; so it is noted anew who is wanted (moved). */
+bool model_adopt_more(struct model *m, size_t n_chains)
+{
+	for (size_t n = 0; m->next_unverified < m->n_unverified && n < n_chains;) {
+		struct service *s = m->unverified[m->next_unverified++];
+		if (!s)
+			continue;
+		s->unverified = false;
+		n += verify_service(m, s) + 1;
 		if (!s->want)
 			model_service_free(m, s);
 	}
-	m->repairs += again && model_any_damaged(m);
+	if (m->next_unverified < m->n_unverified)
+		return false;
+	m->repairs += m->again && model_any_damaged(m);
 	DL_SORT(m->queue, by_low_octet);
 	m->any_dirty = m->sweep = m->adopted = m->unproven = true;
-	m->moved = false;
 	m->limit = m->max_batch;
+	m->adopting = false;
+	return true;
+}
+
+void model_adopt(struct model *m, const struct save *saved)
+{
+	model_adopt_begin(m, saved);
+	while (!model_adopt_more(m, SIZE_MAX))
+		;
 }
 
 bool model_audit(const struct model *m, const struct save *audit)

@@ -53,6 +53,9 @@ void model_service_free(struct model *m, struct service *s)
 		DL_DELETE(m->queue, s);
 	m->n_damaged -= s->damaged;
 	m->n_refused -= s->refused;
+	for (size_t i = m->next_unverified; s->unverified && i < m->n_unverified; i++)
+		if (m->unverified[i] == s)
+			m->unverified[i] = NULL;
 	HASH_DEL(m->services, s);
 	spec_unref(s->want);
 	spec_unref(s->flying);
@@ -74,6 +77,7 @@ void model_free(struct model *m)
 		free(m->buckets[i].members);
 	free(m->buckets);
 	free(m->strays);
+	free(m->unverified);
 	free(m->flight);
 	free(m->changes);
 	free(m->touched);
@@ -200,6 +204,7 @@ static void want(struct model *m, struct service *s, struct spec *spec)
 	m->moved = true;
 	model_set_refused(m, s, false);
 	s->failures = 0;
+	s->stood = false;
 	model_enqueue(m, s);
 }
 
@@ -237,7 +242,7 @@ bool model_remove(struct model *m, const char *key)
 bool model_is_applied(const struct model *m, const char *key)
 {
 	const struct service *s = find(m, key);
-	return m->adopted && !m->unproven && (!s || !s->pending);
+	return m->adopted && !m->adopting && !m->unproven && (!s || !s->pending);
 }
 
 bool model_is_damaged(const struct model *m, const char *key)
@@ -275,8 +280,8 @@ bool model_forward_is_refused(const struct model *m)
 
 bool model_in_sync(const struct model *m)
 {
-	return m->adopted && !m->planned && !m->queue && !m->any_dirty && !m->sweep &&
-	       !model_needs_jumps(m);
+	return m->adopted && !m->adopting && !m->planned && !m->queue && !m->any_dirty &&
+	       !m->sweep && !model_needs_jumps(m);
 }
 
 struct model_stats model_stats(const struct model *m)
@@ -373,7 +378,7 @@ void model_shorten_flight(struct model *m, size_t n)
 
 bool model_plan(struct model *m, int64_t now_ms, struct buf *ret_text, size_t *ret_n_lines)
 {
-	if (!m->adopted || m->planned)
+	if (!m->adopted || m->adopting || m->planned)
 		return false;
 	m->n_flight = 0;
 	m->has_jumps = model_needs_jumps(m);

@@ -29,6 +29,8 @@
 #define MODEL_RETRY_MAX_MS (5 * 60 * 1000)
 /* A batch ends early when its text has this size. */
 #define MODEL_BATCH_BYTES (256u << 10)
+/* A slice of an adoption ends when so many chains were compared: some ten milliseconds. */
+#define MODEL_ADOPT_CHAINS 2000
 
 struct model;
 
@@ -90,7 +92,14 @@ void model_each_refused(const struct model *m,
 void model_doubt(struct model *m, const char *chain);
 /* Whether the kernel has what was last written, all of it and nothing else of ours.  Changes nothing that is to be written. */
 bool model_matches(struct model *m, const struct save *saved);
-/* Takes the kernel's word for what is there; whatever matches what is wanted needs no write. */
+/*
+ * Takes the kernel's word for what is there; whatever matches what is wanted needs no write.  @saved is read at the
+ * beginning; then each Service is compared, a slice of @n_chains or so a call, until model_adopt_more() says that all are.  Until then
+ * nothing is planned and nothing counts as applied.
+ */
+void model_adopt_begin(struct model *m, const struct save *saved);
+bool model_adopt_more(struct model *m, size_t n_chains);
+/* Both in one go. */
 void model_adopt(struct model *m, const struct save *saved);
 /* Whether the frame in @audit (the built-in chains and FL-SVC) is as it should be. */
 bool model_audit(const struct model *m, const struct save *audit);

@@ -19,6 +19,8 @@ struct service {
 	struct service *prev, *next; /* in the queue, while queued */
 	struct spec *want, *flying, *have;
 	bool queued, in_batch, pending, refused;
+	bool unverified; /* the adoption under way has not come to it */
+	bool stood;      /* it was in the kernel as it should be when that began */
 	bool damaged; /* somebody changed its rules in the kernel; until they are written again */
 	unsigned int failures;
 	int64_t retry_ms; /* if refused */
@@ -77,6 +79,9 @@ struct model {
 	struct path_place accept; /* where the accepting jump belongs, once the strays are gone */
 	struct stray *strays;     /* rules to be deleted first */
 	size_t n_strays, cap_strays;
+	struct service **unverified; /* of the adoption under way; NULL: gone since */
+	size_t n_unverified, cap_unverified, next_unverified;
+	bool adopting, again;
 	uint64_t rendered;
 	uint64_t repairs; /* times that somebody else had changed something */
 

@@ -25,7 +25,14 @@
 /* Busy so often in a row is worth saying. */
 #define PLANE_BUSY_LIMIT 5
 
-enum plane_state { PLANE_READING, PLANE_HELD, PLANE_IDLE, PLANE_WRITING, PLANE_AUDITING };
+enum plane_state {
+	PLANE_READING,
+	PLANE_HELD,
+	PLANE_ADOPTING,
+	PLANE_IDLE,
+	PLANE_WRITING,
+	PLANE_AUDITING
+};
 
 struct plane {
 	struct event_base *base;
@@ -56,7 +63,8 @@ struct plane {
 	int64_t comparison_ms;      /* what the last one took */
 	int64_t next_comparison_ms; /* no other before this, unless there is doubt */
 	struct udp *udp;
-	bool flows_seen; /* those of an earlier life were looked for */
+	bool was_refused; /* forwarding, before the adoption under way */
+	bool flows_seen;  /* those of an earlier life were looked for */
 
 	struct proxy_stats stats;
 	char last_error[ERR_MSG_SIZE];
@@ -86,6 +94,13 @@ static void back_off(struct plane *p)
 	if (wait > PLANE_BACKOFF_MAX_MS)
 		wait = PLANE_BACKOFF_MAX_MS;
 	p->next_ms = clock_ms() + wait + (int64_t)clock_random_below((uint64_t)wait / 2);
+}
+
+static void arm(struct event *timer, int64_t wait_ms)
+{
+	wait_ms = wait_ms < 0 ? 0 : wait_ms;
+	struct timeval tv = { wait_ms / 1000, wait_ms % 1000 * 1000 };
+	evtimer_add(timer, &tv);
 }
 
 /* ---- reading what is there ---- */
@@ -146,8 +161,11 @@ static void tell_damage(struct plane *p)
 
 static void adopt(struct plane *p)
 {
-	bool refused = model_forward_is_refused(p->model);
-	model_adopt(p->model, &p->saved);
+	bool refused = p->was_refused;
+	if (!model_adopt_more(p->model, MODEL_ADOPT_CHAINS)) {
+		arm(p->timer, 0);
+		return;
+	}
 	look_for_old_flows(p);
 	compared(p);
 	tell_damage(p);
@@ -160,6 +178,14 @@ static void adopt(struct plane *p)
 		p->ops->applied(p->arg);
 	}
 	kick(p); /* and if all is there already, that will be seen without a program run */
+}
+
+static void begin_adoption(struct plane *p)
+{
+	p->was_refused = model_forward_is_refused(p->model);
+	p->state = PLANE_ADOPTING;
+	model_adopt_begin(p->model, &p->saved);
+	adopt(p);
 }
 
 static void on_read(const struct child_result *r, void *arg)
@@ -182,7 +208,7 @@ static void on_read(const struct child_result *r, void *arg)
 		compared(p);
 		kick(p);
 	} else if (p->complete) {
-		adopt(p);
+		begin_adoption(p);
 	}
 }
 
@@ -301,13 +327,6 @@ static void on_written(const struct child_result *r, void *arg)
 	buf_fini(&p->text);
 	if (large)
 		malloc_trim(0); /* a cold start's peak shall not last */
-}
-
-static void arm(struct event *timer, int64_t wait_ms)
-{
-	wait_ms = wait_ms < 0 ? 0 : wait_ms;
-	struct timeval tv = { wait_ms / 1000, wait_ms % 1000 * 1000 };
-	evtimer_add(timer, &tv);
 }
 
 /* Writes the next batch; those that turn out to change nothing are over at once. */
@@ -447,7 +466,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		break;
 	case PLANE_HELD:
 		if (p->complete)
-			adopt(p);
+			begin_adoption(p);
+		break;
+	case PLANE_ADOPTING:
+		adopt(p);
 		break;
 	case PLANE_IDLE:
 		if (p->compare && clock_ms() >= p->next_comparison_ms)
@@ -648,8 +670,9 @@ static void add_refused(const char *key, const char *error, void *arg)
 
 void plane_status(const struct plane *p, struct buf *json)
 {
-	static const char *const states[] = { "reading", "waiting for all Services", "idle",
-		                              "writing", "auditing" };
+	static const char *const states[] = { "reading",   "waiting for all Services",
+		                              "comparing", "idle",
+		                              "writing",   "auditing" };
 	struct model_stats m = model_stats(p->model);
 	struct refused_list l = { json, false };
 	buf_printf(

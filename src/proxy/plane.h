@@ -8,9 +8,9 @@
  * comparison where that is cheap or the tables have changed in size, else at the frame alone.  With the nft variant the
  * kernel tells at once what others change (watch.h), and then everything is compared.
  *
- *	READING ──► HELD (until all Services are known) ──► IDLE ◄──► WRITING
- *	   ▲                                                 │  ◄──► AUDITING
- *	   └──────────── in doubt: killed, flushed ──────────┘
+ *	READING ──► HELD (until all Services are known) ──► ADOPTING (in slices) ──► IDLE ◄──► WRITING
+ *	   ▲                                                                          │  ◄──► AUDITING
+ *	   └──────────────────────── in doubt: killed, flushed ───────────────────────┘
  */
 
 #include <stdbool.h>

@@ -260,6 +260,26 @@ static void adopt(struct model *m)
 	save_fini(&s);
 }
 
+/* The same in slices; @between is called after each. */
+static void adopt_slowly(struct model *m, size_t n_chains, void (*between)(void *arg), void *arg)
+{
+	struct save s;
+	size_t n_lines_now;
+	cleanup(buf_fini) struct buf text = BUF_INIT, batch = BUF_INIT;
+	save_kernel(&text);
+	save_init(&s);
+	save_feed(&s, text.data, text.size);
+	save_end(&s);
+	model_adopt_begin(m, &s);
+	save_fini(&s);
+	do {
+		assert_false(model_in_sync(m));
+		assert_false(model_is_applied(m, "shop/web-0"));
+		assert_false(model_plan(m, 0, &batch, &n_lines_now));
+		between(arg);
+	} while (!model_adopt_more(m, n_chains));
+}
+
 static size_t n_committed;
 
 static void committed(const struct proxy_service *before, const struct proxy_service *now,
@@ -545,6 +565,33 @@ static void busy_is_not_refused(void **state)
 	model_free(m);
 }
 
+static void change_one(void *arg)
+{
+	struct model *m = arg;
+	set(m, &(struct wish){ .number = 99, .endpoints = 2, .first = 7 });
+	model_remove(m, "shop/web-98");
+}
+
+/* Many large Services do not make one long turn of the event loop; and who changes meanwhile was not damaged. */
+static void an_adoption_takes_slices(void **state)
+{
+	struct model *m;
+	start(state, &m, 100);
+	for (int i = 0; i < 100; i++)
+		set(m, &(struct wish){ .number = i, .endpoints = 4, .first = 1 });
+	adopt_slowly(m, 40, change_one, m);
+	run(m, 0);
+	assert_true(model_in_sync(m));
+	set(m, &(struct wish){ .number = 98, .endpoints = 1, .first = 1 });
+	set(m, &(struct wish){ .number = 99, .endpoints = 1, .first = 1 });
+	run(m, 0);
+	adopt_slowly(m, 40, change_one, m);
+	assert_false(model_any_damaged(m));
+	run(m, 0);
+	assert_true(model_in_sync(m));
+	model_free(m);
+}
+
 /* ---- whatever happens, in whatever order ---- */
 
 #define CHANCE_SERVICES 24
@@ -614,6 +661,21 @@ static void one_batch(struct luck *l)
 	}
 }
 
+static void wish_perhaps(void *arg)
+{
+	struct luck *l = arg;
+	if (chance(l, 2))
+		wish_something(l);
+}
+
+static void adopt_somehow(struct luck *l)
+{
+	if (chance(l, 2))
+		adopt(l->m);
+	else
+		adopt_slowly(l->m, 1 + chance(l, 20), wish_perhaps, l);
+}
+
 static void tamper(struct luck *l)
 {
 	unsigned int skip = chance(l, HASH_COUNT(kernel));
@@ -623,7 +685,7 @@ static void tamper(struct luck *l)
 	buf_clear(&c->rules);
 	if (chance(l, 4) == 0)
 		kernel_clear();
-	adopt(l->m);
+	adopt_somehow(l);
 }
 
 static void luck_leaves_no_difference(void **state)
@@ -648,7 +710,7 @@ static void luck_leaves_no_difference(void **state)
 				model_free(l.m);
 				l.m = new_model(8);
 				wish_all(&l, l.m);
-				adopt(l.m);
+				adopt_somehow(&l);
 			}
 		}
 		refused_text = NULL;
@@ -688,6 +750,7 @@ int main(void)
 		cmocka_unit_test(a_refused_change_keeps_what_was),
 		cmocka_unit_test(a_wish_during_a_batch_is_not_lost),
 		cmocka_unit_test(busy_is_not_refused),
+		cmocka_unit_test(an_adoption_takes_slices),
 		cmocka_unit_test(luck_leaves_no_difference),
 	};
 	return cmocka_run_group_tests(tests, NULL, teardown);
