@@ -20,9 +20,14 @@
 /* Between two questions to one node; with many peers, which all ask, so much more for each. */
 #define ASK_MS 50
 #define ASK_PER_PEER_MS 5
-/* Questions in a row without an answer; with frames being lost, more. */
-#define UNANSWERED_MAX 6
-#define UNANSWERED_MAX_LOSSY 12
+/*
+ * Questions in a row without an answer; with frames being lost, more.  The losses may just have begun: so after a few they
+ * follow each other faster, and there are many in the time that a takeover may take.
+ */
+#define UNANSWERED_MAX 12
+#define UNANSWERED_MAX_LOSSY 24
+#define UNANSWERED_FEW 3
+#define URGENT 3 /* times as fast */
 /* A new peer is asked so often, so far apart, whether its node answers at all. */
 #define GREETINGS 3
 #define GREET_MS 1000
@@ -32,7 +37,9 @@ static int64_t ask_gap(const struct claims *c, const struct member_peer *p)
 	if (p->state != MEMBER_RESTARTING)
 		return GREET_MS;
 	int64_t gap = (int64_t)c->member->n_slots * ASK_PER_PEER_MS;
-	return gap > ASK_MS ? gap : ASK_MS;
+	if (gap < ASK_MS)
+		gap = ASK_MS;
+	return c->tables[p->slot].unanswered < UNANSWERED_FEW ? gap : gap / URGENT;
 }
 
 /* When the next question to @p is due, or what follows from those before. */

@@ -14,8 +14,8 @@
 #define NEXT_TURN_MS 2
 /* So many addresses are announced in that time, two frames each: more would overflow the buffers of those who listen. */
 #define ANNOUNCED_PER_TURN 32
-/* A farewell is said several times: it is not said again when lost. */
-#define FAREWELLS 3
+/* A farewell is said several times: it is not said again when lost, and then a restart counts as a death. */
+#define FAREWELLS 6
 /* Another speaker of our name is told of when it has said so much for so long, without a longer pause. */
 #define NAMESAKE_MESSAGES 5
 #define NAMESAKE_LASTS_MS 2000
