@@ -30,6 +30,8 @@
 /* How often it looks whether it still has to. */
 #define LISTEN_POLL_MS 10
 #define REVIEW_MS 1000
+/* CLAIMS_SILENCES of our own within this time: what we own is better owned by somebody else. */
+#define RESTLESS_MS 10000
 /* After so long without a peer coming or going a weak claim becomes a full one. */
 #define CALM_MS 1000
 /* When gratuitous ARP goes out after becoming owner, and how often after that. */
@@ -226,14 +228,37 @@ void claims_set_wants(struct claims *c, int64_t now, const struct l2_snapshot *s
 	settle_all(c, now);
 }
 
+/*
+ * Peers wait for an owner that falls silent for a moment, and it does not answer before it has listened again: were it silent
+ * over and over, a link that flaps, nobody would answer.  So it lets go of what it owns.
+ */
+static bool is_restless(struct claims *c, int64_t now)
+{
+	c->silences_ms[c->n_silences++ % CLAIMS_SILENCES] = now;
+	int64_t first_ms = c->silences_ms[c->n_silences % CLAIMS_SILENCES];
+	return c->n_silences >= CLAIMS_SILENCES && now - first_ms < RESTLESS_MS;
+}
+
+static void let_go(struct claims *c, struct claims_entry *e)
+{
+	if (e->claimed) {
+		own_clear(c, e);
+		c->yields++;
+	}
+	entry_forget_recalled(e);
+}
+
 void claims_listen(struct claims *c, int64_t now)
 {
+	bool restless = is_restless(c, now);
 	c->heard = true;
 	c->ready = false;
 	c->calm_since_ms = now;
 	c->listen_until_ms = now + (int64_t)LISTEN_HEARTBEATS * c->opts.heartbeat_ms;
 	c->listen_check_ms = c->listen_until_ms;
 	for (struct claims_entry *e = c->entries; e; e = e->hh.next) {
+		if (restless)
+			let_go(c, e);
 		e->unproven = e->claimed;
 		if (e->claimed && !(e->own.flags & WIRE_CLAIM_WEAK)) {
 			struct wire_claim claim = e->own;

@@ -138,6 +138,9 @@ struct claims_table {
  */
 #define CLAIMS_PROBES_HEARD 32
 
+/* After so many silences of our own in a short time (links that flap) this node lets go of what it owns. */
+#define CLAIMS_SILENCES 3
+
 struct claims {
 	struct claims_options opts;
 	struct member *member;
@@ -164,6 +167,8 @@ struct claims {
 	bool ready; /* listened long enough: may answer and claim */
 	bool heard; /* the link is up, listening or ready */
 	int64_t listen_until_ms, listen_check_ms;
+	int64_t silences_ms[CLAIMS_SILENCES]; /* when the last silences of our own ended, in turn */
+	size_t n_silences;
 	bool synced; /* every living peer's claims are known */
 	bool view_fresh;
 	int64_t fresh_since_ms; /* if so */

@@ -51,6 +51,8 @@ void tables_review_synced(struct claims *c);
 
 /* For so long an address is known to have been let go, and who did is no candidate. */
 #define CLAIMS_YIELDED_MS 2000
+/* Probes to send where one that is lost makes two owners. */
+#define CLAIMS_ASKS_UNSURE 3
 /* A fresh candidate supersedes an owner whose view has been stale for so long. */
 #define CLAIMS_STALE_MS 5000
 /* And the candidate's own has been fresh for so long: a watch that broke is tried again within ten seconds. */
@@ -105,7 +107,7 @@ void rivals_verify(struct claims *c, int64_t now, struct claims_entry *e);
 void rivals_expire(struct claims *c, int64_t now, struct claims_entry *e);
 /* Recomputes c->exposed. */
 void rivals_review(struct claims *c, int64_t now);
-/* For a while from now on there is reason to ask more often. */
+/* For a while from now on there is reason to ask more often, also for what is being asked for. */
 void doubt(struct claims *c, int64_t now);
 
 /* ---- nodes.c ---- */

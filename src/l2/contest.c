@@ -11,8 +11,7 @@
 
 /* A peer that fell silent so short a time ago was heard well until then. */
 #define HEARD_LATELY_MS 2000
-/* Probes to send where one that is lost makes two owners; and where somebody answered before, and there is no hurry. */
-#define ASKS_UNSURE 3
+/* Probes to send where somebody answered before, and there is no hurry. */
 #define ASKS_ANSWERED 6
 
 int claims_order(const struct wire_claim *a, const char *a_node, const struct wire_claim *b,
@@ -139,8 +138,9 @@ bool must_ask(const struct claims *c, int64_t now, const struct claims_entry *e)
 	if (e->unproven || resumes(e, now) || backing_off(e) || orphaned(e) || !c->synced ||
 	    e->freed == CLAIMS_LAPSED || e->freed == CLAIMS_DOUBTED)
 		return true;
+	/* Somebody that we do not hear may have taken it since; who wanted it when it was let go is in time. */
 	if (e->freed == CLAIMS_YIELDED && now - e->freed_ms < CLAIMS_YIELDED_MS)
-		return false;
+		return c->exposed && e->free_since_ms > e->freed_ms;
 	return c->opts.first_use_probe;
 }
 
@@ -158,7 +158,7 @@ uint8_t asks_needed(const struct claims *c, int64_t now, const struct claims_ent
 	if (backing_off(e))
 		return ASKS_ANSWERED;
 	bool sure = c->synced && hears_peers(c, now) && now >= c->doubt_until_ms;
-	return sure ? 1 : ASKS_UNSURE;
+	return sure ? 1 : CLAIMS_ASKS_UNSURE;
 }
 
 /*

@@ -104,6 +104,8 @@ void claims_seen_probe(struct claims *c, int64_t now, uint32_t addr, const uint8
 	struct claims_entry *e = entry_find(c, addr);
 	if (!e)
 		return;
+	if (e->freed == CLAIMS_YIELDED)
+		e->freed = CLAIMS_DOUBTED; /* who asks takes it */
 	if (e->free_since_ms && !e->asked_since_ms)
 		e->asked_since_ms = now;
 	/* RFC 5227 2.1.1 has both give way; so that one goes on, it is the lower address here. */

@@ -56,7 +56,12 @@
 
 void doubt(struct claims *c, int64_t now)
 {
+	bool began = now >= c->doubt_until_ms;
 	c->doubt_until_ms = now + DOUBT_MS;
+	/* What is being asked for was to be asked for once. */
+	for (struct claims_entry *e = began ? c->entries : NULL; e; e = e->hh.next)
+		if (e->state == L2_PROBING && !e->asks)
+			e->asks = CLAIMS_ASKS_UNSURE - 1;
 }
 
 /* ---- looking for them ---- */
@@ -263,7 +268,10 @@ static void seen_while_asking(struct claims *c, int64_t now, struct claims_entry
 		set_state(c, e, L2_WAITING);
 		return;
 	}
-	if (!p)
+	if (p)
+		doubt(c,
+		      now); /* it was given up, and is there: what else was its may still be, too */
+	else
 		c->conflicts++;
 	cease(c, now, e, mac);
 }
@@ -282,6 +290,9 @@ void claims_seen(struct claims *c, int64_t now, uint32_t addr, const uint8_t *ma
 	const struct member_peer *p = member_by_mac(c->member, mac);
 	if (!e)
 		return;
+	/* Let go by its holder, and taken since. */
+	if (e->freed == CLAIMS_YIELDED)
+		e->freed = CLAIMS_DOUBTED;
 	if (e->state == L2_PROBING) {
 		seen_while_asking(c, now, e, p, mac);
 	} else if (e->state == L2_OWNER && is_known(c, e, p)) {

@@ -103,18 +103,30 @@ void table_renew(struct claims *c, int64_t now, struct member_peer *p, bool hold
 	t->recalled_ms = 0;
 }
 
+/*
+ * @h is dropped, and its address free in the way of @how.  What a peer kept through a silence of its own, or claimed in a
+ * minority, may have found another owner that the peer does not hear: when it lets go of that, nobody may take it unasked.
+ */
+static void table_release(struct claims *c, int64_t now, struct claims_held *h,
+                          enum claims_freed how)
+{
+	struct claims_entry *e = h->entry;
+	const struct member_peer *p = h->peer;
+	if (how == CLAIMS_YIELDED && (h->claim.flags & WIRE_CLAIM_WEAK))
+		how = CLAIMS_DOUBTED;
+	table_drop(c, h);
+	freed_by(e, now, p, how);
+	settle(c, now, e);
+}
+
 void table_clear(struct claims *c, int64_t now, struct member_peer *p, bool former_only,
                  enum claims_freed how)
 {
 	struct claims_table *t = &c->tables[p->slot];
 	for (struct claims_held *h = t->list, *next; h; h = next) {
 		next = h->next_of;
-		if (former_only && !h->former)
-			continue;
-		struct claims_entry *e = h->entry;
-		table_drop(c, h);
-		freed_by(e, now, p, how);
-		settle(c, now, e);
+		if (!former_only || h->former)
+			table_release(c, now, h, how);
 	}
 	t->former_until_ms = 0;
 }
@@ -143,11 +155,8 @@ static void receive_gone(struct claims *c, int64_t now, struct member_peer *p, u
 {
 	struct claims_entry *e = entry_find(c, addr);
 	struct claims_held *h = e ? table_find(e, p) : NULL;
-	if (!h)
-		return;
-	table_drop(c, h);
-	freed_by(e, now, p, how);
-	settle(c, now, e);
+	if (h)
+		table_release(c, now, h, how);
 }
 
 static bool part_has(const struct wire_msg *msg, uint32_t addr)
@@ -287,8 +296,8 @@ static bool next_delta(struct claims *c, struct wire_msg *msg)
 			*claim = e->own;
 		else
 			*claim = (struct wire_claim){ .addr = addr, .flags = WIRE_CLAIM_GONE };
-		/* Given up to another that answers: no peer may take it unasked. */
-		if (e && !e->claimed && backing_off(e))
+		/* Given up to another that answers, or after a silence of ours: no peer may take it unasked. */
+		if ((claim->flags & WIRE_CLAIM_GONE) && (!c->ready || (e && backing_off(e))))
 			claim->flags |= WIRE_CLAIM_WEAK;
 	}
 	return true;
