@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
+	src/controller/annotations.c \
+	src/controller/annotations.h \
 	src/controller/record.c \
 	src/controller/record.h \
 	src/controller/turn.c \

@@ -97,7 +97,8 @@ struct record {
 	int64_t written_ms;            /* the last one was queued */
 	int64_t due_ms;                /* DOUBT, BACKOFF */
 	int64_t handover_ms;           /* renumbered: the old address goes then; 0: it is not */
-	int64_t contested_ms;          /* it was last told that others write the status; 0: never */
+	uint64_t ignored;     /* hash of what was found of annotations without effect; 0: none */
+	int64_t contested_ms; /* it was last told that others write the status; 0: never */
 	struct kube_request *request_under_way;
 	enum record_list on;
 	struct record *prev, *next;                 /* on that list */

@@ -8,6 +8,7 @@
 #include <json-c/json.h>
 #include <utlist.h>
 
+#include "controller/annotations.h"
 #include "controller/controller.h"
 #include "controller/turn.h"
 #include "fairlead/log.h"
@@ -192,6 +193,29 @@ static void unreadable(const struct kube_remains *remains, const struct err *why
 		registry_mark(r);
 }
 
+/* Annotations that nobody heeds are told once, by the leader, and not for what it found. */
+static void look_at_annotations(struct record *r, const struct kube_service *s)
+{
+	struct controller *ctl = r->ctl;
+	cleanup(buf_fini) struct buf note = BUF_INIT;
+	uint64_t found = 0;
+
+	if (r->lb.request.wish != IPAM_WISH_OTHER &&
+	    annotations_ignored(&s->meta.annotations, &note)) {
+		buf_mend(note.data);
+		found = hash64_str(note.data, 1) | 1;
+	}
+	if (found == r->ignored)
+		return;
+	r->ignored = found;
+	if (!found || !ctl->leading)
+		return;
+	log_warn("annotation without effect", KV_S("service", r->key),
+	         KV_S("detail", buf_str(&note)));
+	controller_event(ctl, "Service", r->namespace, r->name, r->uid, true, "AnnotationIgnored",
+	                 "Allocate", buf_str(&note));
+}
+
 static int upsert(struct json_object *obj, void *arg, struct err *e)
 {
 	struct controller *ctl = arg;
@@ -206,6 +230,7 @@ static int upsert(struct json_object *obj, void *arg, struct err *e)
 	size_t n_before = r->lb.request.n_held;
 	memcpy(before, r->lb.request.held, sizeof(before));
 	registry_read(r, s, obj);
+	look_at_annotations(r, s);
 	kube_service_free(s);
 
 	if (ctl->leading && moved && record_overwritten(r, before, n_before))

@@ -209,6 +209,16 @@ def test_a_freed_address_wakes_only_those_that_wait_for_its_pool(lab: Lab) -> No
     wait_for("the next one to have it", lambda: lab.addresses("asks") + lab.addresses("w01") == ["10.60.0.2"])
 
 
+def test_an_annotation_without_effect_is_told_once(lab: Lab) -> None:
+    create(lab, "web", {"fairlead.io/terminating": "yes"})
+    create(lab, "good", {"fairlead.io/terminating": "hold"})
+    wait_for("the Event", lambda: "AnnotationIgnored" in events(lab, "web"))
+    lab.api.patch("Service", "web", {"metadata": {"labels": {"changed": "yes"}}})
+    settled(lab)
+    assert events(lab, "web").count("AnnotationIgnored") == 1
+    assert "AnnotationIgnored" not in events(lab, "good")
+
+
 def test_a_tenant_learns_no_name_of_another_namespace(lab: Lab) -> None:
     create(lab, "first")
     wait_addresses(lab, "first", "192.168.1.240")

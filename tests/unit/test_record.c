@@ -7,6 +7,7 @@
 
 #include <json-c/json.h>
 
+#include "controller/annotations.h"
 #include "controller/record.h"
 #include "controller/turn.h"
 #include "fairlead/mem.h"
@@ -664,6 +665,40 @@ static void test_what_a_server_drops(void **state)
 	kube_service_free(s);
 }
 
+/* What an annotation does that nobody heeds is told; those of others, and ours as they should be, are not. */
+static void test_annotations_without_effect(void **state)
+{
+	static const struct {
+		const char *key, *value, *words;
+	} written[] = {
+		{ "fairlead.io/terminating", "hold", NULL },
+		{ "fairlead.io/terminating", "Hold",
+		  "\"Hold\" has no effect; the only value is hold" },
+		{ "fairlead.io/terminating", "true", "\"true\" has no effect" },
+		{ "fairlead.io/terminating", "", "\"\" has no effect" },
+		{ "fairlead.io/address-pool", "lan", NULL },
+		{ "fairlead.io/addresses", "10.0.0.1", NULL },
+		{ "fairlead.io/external-ips", "lan", NULL },
+		{ "fairlead.io/external-ips-assigned", "10.0.0.1", NULL },
+		{ "fairlead.io/adress-pool", "lan", "fairlead.io/adress-pool is not known" },
+		{ "fairlead.io/drain", "true", "fairlead.io/drain is not known" },
+		{ "fairlead.io.example/terminating", "x", NULL },
+		{ "metallb.io/address-pool", "lan", NULL },
+		{ "example.com/terminating", "x", NULL },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(written); i++) {
+		struct kube_kv kv = { .key = (char *)(uintptr_t)written[i].key,
+			              .value = (char *)(uintptr_t)written[i].value };
+		const struct kube_labels one = { .kvs = &kv, .n = 1 };
+		cleanup(buf_fini) struct buf out = BUF_INIT;
+
+		assert_int_equal(annotations_ignored(&one, &out), written[i].words != NULL);
+		if (written[i].words && !strstr(buf_str(&out), written[i].words))
+			fail_msg("%s: %s", written[i].key, buf_str(&out));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -679,6 +714,7 @@ int main(void)
 		cmocka_unit_test(test_off),
 		cmocka_unit_test(test_who_has_an_address),
 		cmocka_unit_test(test_what_a_server_drops),
+		cmocka_unit_test(test_annotations_without_effect),
 	};
 	return cmocka_run_group_tests_name("record", tests, NULL, NULL);
 }
