@@ -135,6 +135,8 @@ int configuration_parse_file(const char *text, size_t size, struct configuration
                              struct config_problems *errors, struct config_problems *warnings);
 /* Warns of pools that nobody announces: of BGP alone, where there are no peers.  They may come later. */
 void configuration_warn_silent(const struct configuration *c, struct config_problems *warnings);
+/* Adds pools with IPv6 addresses that are announced by layer 2 alone, by which nobody answers for them. */
+void configuration_find_unanswered(const struct configuration *c, struct config_problems *problems);
 /*
  * The same for what the leader has published: the text, and what is retained beside it.  NULL texts are empty ones.
  */

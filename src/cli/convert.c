@@ -373,6 +373,8 @@ static bool judge(struct conversion *c)
 	bool valid = true;
 
 	configuration_parse(buf_str(&c->text), c->text.size, &config, &errors, &warnings);
+	if (config)
+		configuration_find_unanswered(config, &errors);
 	configuration_unref(config);
 	note_problems(c, &warnings, false);
 	note_problems(c, &errors, true);

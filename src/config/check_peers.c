@@ -251,3 +251,30 @@ void configuration_warn_silent(const struct configuration *c, struct config_prob
 		};
 	}
 }
+
+static bool has_ipv6(const struct config_pool *pool)
+{
+	for (size_t i = 0; i < pool->n_ranges; i++)
+		if (pool->ranges[i].first.family == 6)
+			return true;
+	return false;
+}
+
+void configuration_find_unanswered(const struct configuration *c, struct config_problems *problems)
+{
+	for (size_t i = 0; i < c->n_pools; i++) {
+		const struct config_pool *pool = &c->pools[i];
+		if (pool->protocols != PROTOCOL_LAYER2 || !has_ipv6(pool))
+			continue;
+		ARRAY_RESERVE(problems->items, problems->cap, problems->n + 1);
+		problems->items[problems->n++] = (struct config_problem){
+			.line = pool->line,
+			.path = xasprintf("address-pools[%zu].addresses", i),
+			.message = xasprintf(
+				"pool \"%.64s\" has IPv6 addresses and is announced by layer 2 "
+				"alone, which answers for IPv4 only; remove them, or announce the "
+				"pool by bgp as well",
+				pool->name),
+		};
+	}
+}
