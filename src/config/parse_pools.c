@@ -331,7 +331,7 @@ static void set_renumber(struct schema_ctx *x, const struct schema_key *key,
 	struct pool_target *t = target;
 
 	if (node->kind != YNODE_LIST) {
-		schema_set_bool(x, key, node, target);
+		schema_set_bool(x, key, node, &t->pool.renumber);
 		return;
 	}
 	schema_list(x, node, CONFIG_RENUMBER_MAX, renumber_item, t);
@@ -376,9 +376,7 @@ static const struct schema_key pool_keys[] = {
 	  .offset = offsetof(struct pool_target, pool),
 	  .size = sizeof(int32_t) },
 	{ .name = "bgp-advertisements", .set = set_advertisements, .renamed = "advertisements" },
-	{ .name = "renumber",
-	  .set = set_renumber,
-	  SCHEMA_FIELD(struct pool_target, pool.renumber) },
+	{ .name = "renumber", .set = set_renumber },
 };
 
 static void check_name_unique(struct schema_ctx *x, const struct configuration *c,

@@ -629,6 +629,64 @@ static void test_edits_move_nobody(void **state)
 	}
 }
 
+/* Who is taken in by a pool with renumber, and when; and what was asked for and given stays, whatever became of its pool. */
+static void test_renumbering(void **state)
+{
+	static const char pools[] =
+		"address-pools:\n"
+		"- {name: lan, protocol: layer2, addresses: [10.0.0.0/30]}\n"
+		"- {name: lan2, protocol: layer2, auto-assign: false, addresses: [10.0.0.4/30]}\n"
+		"- {name: home, protocol: layer2, use: [load-balancer, external-ip], addresses: "
+		"[10.0.4.0/30], renumber: %s}\n";
+	static const struct {
+		const char *what, *renumber, *asked, *pool, *held;
+		enum ipam_renumber when;
+		bool external, confirmed, renumbers;
+		const char *addrs;
+	} rows[] = {
+		{ "whoever has no pool", "true", "", "", "10.0.9.1", IPAM_RENUMBER_AT_ONCE, false,
+		  true, true, "10.0.4.0" },
+		{ "it is not its turn", "true", "", "", "10.0.9.1", IPAM_RENUMBER_LATER, false,
+		  true, true, "10.0.9.1" },
+		{ "named", "[me/me]", "", "", "10.0.9.1", IPAM_RENUMBER_AT_ONCE, false, true, true,
+		  "10.0.4.0" },
+		{ "another is named", "[me/you]", "", "", "10.0.9.1", IPAM_RENUMBER_AT_ONCE, false,
+		  true, false, "10.0.9.1" },
+		{ "one whose name begins alike is named", "[me/me2]", "", "", "10.0.9.1",
+		  IPAM_RENUMBER_AT_ONCE, false, true, false, "10.0.9.1" },
+		{ "an external IP", "true", "", "home", "10.0.9.1", IPAM_RENUMBER_AT_ONCE, true,
+		  true, true, "10.0.4.0" },
+		{ "an external IP that nobody confirmed is not moved, but assigned", "true", "",
+		  "home", "10.0.9.1", IPAM_RENUMBER_AT_ONCE, true, false, false, "10.0.4.0" },
+		{ "asked for from a pool that lost it to another", "true", "10.0.0.5", "lan",
+		  "10.0.0.5", IPAM_RENUMBER_AT_ONCE, false, true, false, "10.0.0.5" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup_free char *yaml = xasprintf(pools, rows[i].renumber);
+		struct ipam *ipam = ipam_of(yaml);
+		struct ipam_request r = request("4", rows[i].asked, rows[i].pool, rows[i].held);
+		struct ipam_decision d;
+
+		r.assigned_by_us = true;
+		r.renumber = rows[i].when;
+		r.honoured = *rows[i].asked;
+		if (rows[i].external) {
+			r.use = CONFIG_USE_EXTERNAL_IP;
+			r.n_confirmed = rows[i].confirmed;
+			r.confirmed[0] = r.held[0];
+		}
+		ipam_hold_any(ipam, "me/me", r.held, r.n_held);
+		ipam_decide(ipam, "me/me", &r, &d);
+		if (d.renumbers != rows[i].renumbers || strcmp(text_of(&d), rows[i].addrs) != 0)
+			fail_msg("%s: %s \"%s\" %s%s", rows[i].what, reason_name(d.reason),
+			         text_of(&d), d.renumbers ? "(renumbers) " : "", d.message);
+		ipam_request_fini(&r);
+		ipam_free(ipam);
+	}
+}
+
 static void test_wishes(void **state)
 {
 	struct ipam *ipam = ipam_of(world);
@@ -1116,6 +1174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_edits_move_nobody),
+		cmocka_unit_test(test_renumbering),
 		cmocka_unit_test(test_retained_is_taken),
 		cmocka_unit_test(test_who_is_named),
 		cmocka_unit_test(test_who_is_concerned),
