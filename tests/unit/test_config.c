@@ -806,6 +806,51 @@ static void test_bounds_of_the_tree(void **state)
 	buf_fini(&bomb);
 }
 
+/* What is retained, as it is printed and read again: neighbours are one range, others are not. */
+static void test_retained(void **state)
+{
+	static const char *const in_use[] = { "192.168.1.243", "192.168.1.240", "192.168.1.241",
+		                              "198.51.100.7",  "192.168.1.245", "192.168.1.244" };
+	static const char *const not_in_use[] = { "192.168.1.239", "192.168.1.242", "192.168.1.246",
+		                                  "198.51.100.6", "198.51.100.8" };
+	struct configuration *c = parse_ok(reference, NULL), *again;
+	struct config_retention items[ARRAY_LEN(in_use)];
+	struct config_problems errors = { 0 };
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	struct addr a;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(in_use); i++) {
+		addr_parse(in_use[i], &items[i].addr);
+		items[i].pool = configuration_pool_of(c, &items[i].addr);
+	}
+	configuration_print_retained(items, ARRAY_LEN(items), &text);
+	assert_int_equal(configuration_parse_published(NULL, buf_str(&text), &again, &errors, NULL),
+	                 0);
+	for (size_t i = 0; i < ARRAY_LEN(in_use); i++) {
+		addr_parse(in_use[i], &a);
+		const struct config_pool *was = configuration_pool_of(c, &a);
+		const struct config_pool *is = configuration_retained_of(again, &a);
+		if (!is || strcmp(is->name, was->name) != 0 || is->protocols != was->protocols ||
+		    is->uses != was->uses || is->n_advertisements != was->n_advertisements)
+			fail_msg("%s is lost in %s", in_use[i], buf_str(&text));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(not_in_use); i++) {
+		addr_parse(not_in_use[i], &a);
+		if (configuration_retained_of(again, &a))
+			fail_msg("%s was not in use: %s", not_in_use[i], buf_str(&text));
+	}
+	configuration_unref(again);
+
+	/* Anybody who may write ConfigMaps may have written it. */
+	static const char twice[] = "- {name: a, protocol: layer2, addresses: [10.0.0.0/24]}\n"
+				    "- {name: b, protocol: bgp, addresses: [10.0.0.9]}\n";
+	assert_int_equal(configuration_parse_published(NULL, twice, &again, &errors, NULL),
+	                 -EINVAL);
+	config_problems_fini(&errors);
+	configuration_unref(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -820,6 +865,7 @@ int main(void)
 		cmocka_unit_test(test_problems_are_bounded),
 		cmocka_unit_test(test_accepted),
 		cmocka_unit_test(test_pool_of),
+		cmocka_unit_test(test_retained),
 		cmocka_unit_test(test_peers_of_one_node),
 		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_retained_comes_back),

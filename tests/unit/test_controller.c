@@ -293,12 +293,62 @@ static void test_writes_in_a_row(void **state)
 	}
 }
 
+/* ---- an edit moves nobody ---- */
+
+static bool publishes(const char *part)
+{
+	cleanup(js_put) struct json_object *o = virtual_kube_get(
+		"/api/v1/namespaces/fairlead-system/configmaps/" CONFIG_MAP_ACTIVE);
+
+	return o && strstr(json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE), part);
+}
+
+static bool edit_is_published(void)
+{
+	return publishes("10.0.1.0/30");
+}
+
+static bool nothing_is_retained(void)
+{
+	return !publishes("10.0.0.0/32");
+}
+
+static bool has_first_address(void)
+{
+	cleanup(js_put) struct json_object *o = virtual_kube_get(SERVICE);
+	const char *text = o ? json_object_to_json_string(o) : "";
+
+	return strstr(text, "\"10.0.0.0\"");
+}
+
+/* Its address is published beside the text that has no pool for it, until the Service goes. */
+static void test_retained(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		begin(seed, 50);
+		put_service("");
+		run_until(has_first_address, "no address ever arrives");
+		configure("PATCH", "/fairlead", "10.0.1.0/30");
+		run_until(edit_is_published, "the edit is not published");
+		if (!publishes("10.0.0.0/32"))
+			fail_at("an address in use is published as nobody's");
+		run_for(20000);
+		if (!has_first_address())
+			fail_at("an edit takes an address away");
+		virtual_kube_do("DELETE", SERVICE, "%s", "");
+		run_until(nothing_is_retained, "an address that is free is retained");
+		end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_handing_over),
 		cmocka_unit_test(test_doubt),
 		cmocka_unit_test(test_writes_in_a_row),
+		cmocka_unit_test(test_retained),
 	};
 
 	log_set_level(LOG_ERROR);

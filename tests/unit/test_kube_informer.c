@@ -547,6 +547,63 @@ static void it_can_be_stopped_anywhere(void **state)
 	script_stop(&s);
 }
 
+/* ---- tokens ---- */
+
+struct refused {
+	const char *path; /* of the token */
+	int n_requests, n_failed;
+};
+
+static void write_token(const char *path, int n)
+{
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fprintf(f, "token-%d", n);
+	fclose(f);
+}
+
+/* Each time the token that was used is refused, and the file holds another one by then. */
+static void wants_ever_newer(struct loopback_conn *conn, const struct loopback_request *r,
+                             void *arg)
+{
+	struct refused *w = arg;
+	(void)r;
+	write_token(w->path, ++w->n_requests);
+	loopback_answer(conn, 401, "", "{}");
+}
+
+static bool on_failed(int status, const struct err *e, void *arg)
+{
+	struct refused *w = arg;
+	(void)e;
+	assert_int_equal(status, 401);
+	w->n_failed++;
+	return false;
+}
+
+static void a_401_is_asked_again_at_once_but_only_once(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/fairlead-token-XXXXXX";
+	close(mkstemp(path));
+	write_token(path, 0);
+	cleanup_free char *user = xasprintf("tokenFile: %s", path);
+	const struct kube_informer_ops refused_ops = { on_upsert, on_remove, on_synced,
+		                                       .failed = on_failed };
+	struct refused w = { .path = path };
+	struct kube_world kube;
+	kube_world_start(&kube, NULL, wants_ever_newer, &w);
+	kube_world_connect(&kube, "http", "", user);
+	kube_informer_start(kube.client,
+	                    &(struct kube_informer_spec){ .path = "/api/v1/things",
+	                                                  .what = "things" },
+	                    &refused_ops, &w);
+	kube_world_run_until(&kube, &w.n_failed, 1);
+	assert_int_equal(w.n_requests, 2);
+	unlink(path);
+	kube_world_stop(&kube);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -566,6 +623,7 @@ int main(void)
 		cmocka_unit_test(refresh_lists_anew),
 		cmocka_unit_test(refresh_ends_a_pause),
 		cmocka_unit_test(it_can_be_stopped_anywhere),
+		cmocka_unit_test(a_401_is_asked_again_at_once_but_only_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -468,6 +468,33 @@ static void the_latest_writer_of_a_status(void **state)
 	}
 }
 
+/* A message confirms the addresses that it opens with, and only one that is worded as ours. */
+static void what_a_message_confirms(void **state)
+{
+	static const struct {
+		const char *message;
+		size_t n;
+	} rows[] = {
+		{ KUBE_CONFIRMS_ASSIGNED "192.0.2.1 from pool edge", 1 },
+		{ KUBE_CONFIRMS_ASSIGNED "192.0.2.1, 2001:db8::1 from pool edge", 2 },
+		{ KUBE_CONFIRMS_KEPT "192.0.2.1; 192.0.2.1 is in no pool", 1 },
+		{ KUBE_CONFIRMS_FAILED "192.0.2.1; pool x was asked for", 1 },
+		{ KUBE_CONFIRMS_ASSIGNED "192.0.2.1, 192.0.2.2 from pool edge", 1 },
+		{ KUBE_CONFIRMS_ASSIGNED "2001:db8::1, 192.0.2.1, 192.0.2.2", 2 },
+		{ KUBE_CONFIRMS_ASSIGNED, 0 },
+		{ "192.0.2.1", 0 },
+		{ "192.0.2.1 from pool edge", 0 },
+		{ "pool x was asked for: " KUBE_CONFIRMS_ASSIGNED "192.0.2.1", 0 },
+		{ "", 0 },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct addr a[2];
+		if (kube_external_confirmed_by(rows[i].message, a) != rows[i].n)
+			fail_msg("%s", rows[i].message);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -483,6 +510,7 @@ int main(void)
 		cmocka_unit_test(selectors_match),
 		cmocka_unit_test(readers_do_not_convert),
 		cmocka_unit_test(the_latest_writer_of_a_status),
+		cmocka_unit_test(what_a_message_confirms),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
