@@ -135,6 +135,62 @@ static void replays_keep_nobody_from_being_known(void **state)
 		}
 }
 
+/* Strangers are answered out of turn, but those that never prove themselves do not set the pace. */
+static void replays_do_not_keep_a_node_busy(void **state)
+{
+	(void)state;
+	struct member_options o = options_of("node-a", 1);
+	struct member m;
+	struct member_peer *peer;
+	struct wire_msg beat = { 0 };
+	size_t n = 0;
+	member_init(&m, &o, 0);
+	for (int64_t now = 0; now < 10000; now++) {
+		struct wire_msg msg = recorded(NAMES_MIXED, (size_t)now, 1, "node-b");
+		member_receive(&m, now, &msg, &peer);
+		if (!member_beat_due(&m, now))
+			continue;
+		member_beat(&m, now, &beat);
+		n++;
+	}
+	/* 60 in a row, one more each 100 ms, and those that are due anyway. */
+	if (n > 60 + 100 + (size_t)(10000 / o.heartbeat_ms) + 1)
+		fail_msg("%zu heartbeats", n);
+	member_fini(&m);
+}
+
+/* What a peer said before it started anew proves nothing any more, though it repeats a number of ours that is still recent. */
+static void a_former_incarnation_does_not_come_back(void **state)
+{
+	(void)state;
+	struct pair p = { 0 };
+	struct wire_msg old = { 0 };
+	struct member_peer *peer;
+	int64_t now = 200;
+	for (size_t i = 0; i < 2; i++) {
+		struct member_options o = options_of(nodes[i], 1 + i);
+		member_init(&p.m[i], &o, 0);
+	}
+	for (; !(p.knows[0] && p.knows[1]); now += 20) {
+		say(&p, 0, now);
+		say(&p, 1, now);
+	}
+	say(&p, 0, now);
+	member_beat(&p.m[1], now, &old); /* kept by somebody, and not heard */
+	member_fini(&p.m[1]);
+	struct member_options o = options_of(nodes[1], 3);
+	member_init(&p.m[1], &o, now);
+	for (p.knows[1] = false;
+	     !p.knows[1] || member_find(&p.m[0], nodes[1])->incarnation != p.m[1].opts.incarnation;
+	     now += 20) {
+		say(&p, 0, now);
+		say(&p, 1, now);
+	}
+	assert_int_equal(member_receive(&p.m[0], now, &old, &peer), MEMBER_REPLAYED);
+	member_fini(&p.m[0]);
+	member_fini(&p.m[1]);
+}
+
 static void places_of_strangers_are_bounded(void **state)
 {
 	(void)state;
@@ -277,6 +333,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(replays_keep_nobody_from_being_known),
+		cmocka_unit_test(replays_do_not_keep_a_node_busy),
+		cmocka_unit_test(a_former_incarnation_does_not_come_back),
 		cmocka_unit_test(places_of_strangers_are_bounded),
 		cmocka_unit_test(strangers_leave_peers_their_echoes),
 		cmocka_unit_test(one_more_than_can_be_known_takes_no_living_ones_place),

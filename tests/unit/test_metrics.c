@@ -483,6 +483,8 @@ static void requests_are_read_as_they_are_written(void **state)
 	}
 	struct request r;
 	memset(long_one, 'a', sizeof(long_one));
+	static const char nuls[] = "GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n";
+	assert_int_equal(request_parse(nuls, sizeof(nuls) - 1, &r), -400);
 	assert_int_equal(request_parse(long_one, LIMIT_HTTP_HEAD_BYTES, &r), -EAGAIN);
 	assert_int_equal(request_parse(long_one, LIMIT_HTTP_HEAD_BYTES + 1, &r), -431);
 }
