@@ -16,6 +16,9 @@
  * claims of the larger part should stand, so that what went on working goes on.  So a claim made while most known nodes are
  * unheard is weak, and so is one kept through a silence of our own (link down, process stopped).  It becomes a full one
  * when most nodes are heard, and nobody has contested it, for a while.
+ *
+ * Silences.  A claim is kept through a silence, so that what nobody else took in the meantime does not move.  Not through one
+ * silence after the other: peers that hear from us in between wait, and we listen, and nobody would answer.
  */
 #include "l2/claims_internal.h"
 

@@ -7,7 +7,9 @@
  * A claim tells only those that hear us, and hear us with the same key.  So before this node answers, whether the claim is
  * new, recalled by the peers after a restart, or was kept while this node was silent (its link was down, its process was
  * stopped), it waits for its turn and asks the network by ARP probes; while it asks it does not answer.  Only an address whose
- * holder is known to have let go needs no question.
+ * holder is known to have let go needs no question: not what that holder kept through a silence and had not asked for yet,
+ * nor what somebody asked for or announced since; and where there may be speakers that we do not hear, only of a node that
+ * waited for it at that moment.
  *
  * How often it asks.  Where peers are heard without losses one probe is enough: another owner would be a peer, and its
  * claim known.  Where no peer is heard, frames were lost or refused a moment ago, or somebody answered before, the probes
