@@ -92,7 +92,10 @@ void speaker_tell_of_service(struct speaker *sp, const struct announcement *a)
 {
 	cleanup(buf_fini) struct buf note = BUF_INIT;
 
-	if (!news_allow(sp->news, clock_ms()))
+	/* What a tenant can bring about at will must not use up what the network and the nodes have to say. */
+	bool network = a->reason == REASON_TwoOwners || a->reason == REASON_BgpPrefixTaken;
+
+	if (!news_allow(network ? sp->news : sp->tenant_news, clock_ms()))
 		return;
 	if (a->reason == REASON_TwoOwners)
 		two_owners_note(sp, a, &note);
@@ -143,8 +146,8 @@ void speaker_tell(struct speaker *sp)
 	if (sp->l2)
 		l2_troubles(sp->l2, &troubles, &n);
 	trouble_news_look(sp->troubles, troubles, n, sp->news, clock_ms(), tell_of_node, sp);
-	nowhere_look(sp->nowhere, sp->view, sp->announce, clock_ms(), sp->news, tell_of_nowhere,
-	             sp);
+	nowhere_look(sp->nowhere, sp->view, sp->announce, clock_ms(), sp->tenant_news,
+	             tell_of_nowhere, sp);
 	if (sp->proxy) {
 		tell_of_passage(sp, 4);
 		tell_of_passage(sp, 6);

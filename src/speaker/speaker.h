@@ -84,7 +84,7 @@ struct speaker {
 	struct err
 		key_error; /* why the Secret's content is no key; no blame: it is one, or there is no Secret */
 	struct routes *routes;
-	struct news *news;
+	struct news *news, *tenant_news; /* the second one for its bound only */
 	struct trouble_news *troubles;
 	struct nowhere *nowhere;
 	char *node_uid; /* of this node's Node; NULL: there is none */
