@@ -55,7 +55,7 @@ unsigned int addr_bits(const struct addr *a);
 bool addr_next(const struct addr *a, struct addr *ret_next);
 /* Ends in .0 or .255 (IPv4 only): some client routers take those for broadcast addresses. */
 bool addr_is_buggy(const struct addr *a);
-/* 0.0.0.0/::, loopback, link-local or multicast: never the address of a Service. */
+/* Unspecified (0.0.0.0/8, ::), loopback, link-local, multicast or reserved (240.0.0.0/4): never the address of a Service. */
 bool addr_is_special(const struct addr *a);
 /* The ranges of those, in order; how many. */
 size_t addr_special_ranges(const struct addr_range **ret_ranges);

@@ -133,7 +133,10 @@ int configuration_parse(const char *yaml, size_t size, struct configuration **re
  */
 int configuration_parse_file(const char *text, size_t size, struct configuration **ret_config,
                              struct config_problems *errors, struct config_problems *warnings);
-/* Warns of pools that nobody announces: of BGP alone, where there are no peers.  They may come later. */
+/*
+ * Warns of pools that nobody announces: of BGP alone, where there are no peers.  They may come later.  And of peers whose address
+ * is in a pool.
+ */
 void configuration_warn_silent(const struct configuration *c, struct config_problems *warnings);
 /* Adds pools with IPv6 addresses that are announced by layer 2 alone, by which nobody answers for them. */
 void configuration_find_unanswered(const struct configuration *c, struct config_problems *problems);

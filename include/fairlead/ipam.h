@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "fairlead/addr.h"
+#include "fairlead/buf.h"
 #include "fairlead/configuration.h"
 #include "fairlead/kube_types.h"
 #include "fairlead/reason.h"
@@ -78,11 +79,12 @@ struct ipam_request {
 	uint8_t n_confirmed;
 	/*
 	 * What the object holds besides, written by others: external IPs that the record does not name; what a status holds
-	 * beyond @held.  Nobody else may be given any of it.
+	 * beyond @held.  Nobody else is given any of it, but for external IPs that the Service may not have (ipam_squat()).
 	 */
 	struct addr *written;
 	size_t n_written;
-	char *namespace; /* of a Service with such; else NULL */
+	char *namespace; /* of a request for external IPs; else NULL */
+	bool unserved; /* a list of external IPs that nothing carries: headless, or ExternalName */
 };
 
 /* Reads a Service.  @class is the load balancer class that we handle, NULL for Services without one. */
@@ -179,12 +181,51 @@ struct ipam_turn {
 };
 int ipam_order_cmp(const struct ipam_turn *a, const struct ipam_turn *b);
 
+/* ---- addresses that are nobody's, or taken last ---- */
+
+/*
+ * A machine has the address: for @reason (NodeAddress and the like), and @what names it in messages: "Node node1".  Nobody is given
+ * it; whoever holds it keeps it, and is told.  Several may have one; each is removed by what it was added with.  The BGP peers of the
+ * configuration are known from the start.
+ */
+void ipam_add_machine(struct ipam *ipam, const struct addr *a, enum reason reason,
+                      const char *what);
+void ipam_remove_machine(struct ipam *ipam, const struct addr *a, enum reason reason,
+                         const char *what);
+struct ipam_machine_view {
+	struct addr addr;
+	enum reason reason;
+	const char *what;
+	const struct config_pool *pool; /* NULL: it is in none */
+};
+/* False if no machine has it. */
+bool ipam_machine_of(const struct ipam *ipam, const struct addr *a,
+                     struct ipam_machine_view *ret_machine);
+/* Those with an address in a pool, by address.  A new array for free(). */
+struct ipam_machine_view *ipam_machines_in_pools(const struct ipam *ipam, size_t *ret_n);
+/* "pool lan holds 192.168.1.11, the address of Node node1: it is assigned to nobody" */
+void ipam_put_machine(const struct ipam_machine_view *m, struct buf *out);
+
+/*
+ * These addresses, and no others, the Service names by hand though it is denied them.  Of those in pools, others are
+ * given one when nothing else is free: a list that anybody may write makes no pool smaller.
+ */
+void ipam_squat(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
+/* How many of them are of a pool. */
+size_t ipam_n_squatted(const struct ipam *ipam, const char *key);
+/*
+ * May the Service have this external IP, which stands in its list or its record and which nothing confirms?  One of the list, if
+ * external-ips allows it; one of the record also if it is of the pool that is asked for.
+ */
+bool ipam_may_claim(const struct ipam *ipam, const struct ipam_request *r, const struct addr *a);
+
 /* ---- accounting ---- */
 
 struct ipam_pool_usage {
 	const struct config_pool *pool;
 	/* [0] IPv4, [1] IPv6.  Total counts what may be assigned; UINT64_MAX: that or more. */
 	uint64_t total[2], used[2], free[2];
+	uint64_t squatted; /* named by Services that are denied them, held by others or free */
 };
 size_t ipam_n_pools(const struct ipam *ipam);
 /* In the order in which pools are tried. */

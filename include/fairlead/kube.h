@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fairlead/addr.h"
 #include "fairlead/err.h"
 
 struct event_base;
@@ -36,6 +37,8 @@ int kube_access_load(const char *path, const char *context, struct kube_access *
                      struct err *e);
 void kube_access_free(struct kube_access *a);
 const char *kube_access_server(const struct kube_access *a);
+/* The host of "https://HOST:PORT/…"; false if it is no number. */
+bool kube_server_host(const char *url, struct addr *ret_addr);
 /* The context's or Pod's namespace, "default" if neither says. */
 const char *kube_access_namespace(const struct kube_access *a);
 

@@ -24,22 +24,34 @@ static void pass_over_service(const struct kube_remains *r, const struct err *wh
 	state_pass_over(arg, "Service", r, why);
 }
 
+static void put_node(struct json_object *obj, void *arg)
+{
+	state_put_live(arg, "Node", obj);
+}
+
+static void pass_over_node(const struct kube_remains *r, const struct err *why, void *arg)
+{
+	state_pass_over(arg, "Node", r, why);
+}
+
 static int read_state(const struct command_options *o, struct state *s, struct err *e)
 {
-	const struct gather_row row = { "/api/v1/services", true, false, put_service,
-		                        pass_over_service };
+	const struct gather_row rows[] = {
+		{ "/api/v1/services", true, false, put_service, pass_over_service },
+		{ "/api/v1/nodes", true, false, put_node, pass_over_node },
+	};
 
 	if (o->state.n)
 		return state_read_files(s, &o->state, e);
-	return gather_api(&o->kube, &row, 1, s, e);
+	return gather_api(&o->kube, rows, ARRAY_LEN(rows), s, e);
 }
 
 int command_plan(const struct command_options *o, struct err *e)
 {
 	cleanup(state_fini) struct state s = { 0 };
-	cleanup(buf_fini) struct buf out = BUF_INIT;
+	cleanup(buf_fini) struct buf out = BUF_INIT, warnings = BUF_INIT;
 	struct configuration *c = NULL;
-	size_t n, n_remains;
+	struct plan_input in = { 0 };
 
 	if (!o->config) {
 		err_set(e, -EINVAL, ERR_CONFIG,
@@ -52,9 +64,15 @@ int command_plan(const struct command_options *o, struct err *e)
 		configuration_unref(c);
 		return COMMAND_FAILED;
 	}
-	const struct kube_service **services = state_services(&s, &n);
-	const struct kube_remains **remains = state_remains(&s, &n_remains);
-	struct plan *p = plan_new(c, o->load_balancer_class, services, n, remains, n_remains);
+	const struct kube_service **services = state_services(&s, &in.n_services);
+	const struct kube_remains **remains = state_remains(&s, &in.n_remains);
+	const struct kube_node **nodes = state_nodes(&s, &in.n_nodes);
+	in.services = services;
+	in.remains = remains;
+	in.nodes = nodes;
+	struct plan *p = plan_new(c, o->load_balancer_class, &in);
+	plan_warnings(p, &warnings);
+	fputs(buf_str(&warnings), stderr);
 	if (o->json)
 		plan_json(p, &out);
 	else
@@ -62,6 +80,7 @@ int command_plan(const struct command_options *o, struct err *e)
 	fputs(buf_str(&out), stdout);
 	int exit_status = plan_is_bad(p) ? COMMAND_CHANGES : COMMAND_OK;
 	plan_free(p);
+	free(nodes);
 	free(remains);
 	free(services);
 	configuration_unref(c);

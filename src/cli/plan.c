@@ -45,6 +45,8 @@ struct plan {
 	struct ipam *ipam;
 	struct row *rows; /* in the order of turns, then in that of printing */
 	size_t n;
+	const struct config_peer **idle; /* peers that no node has */
+	size_t n_idle;
 };
 
 static const struct record_part *part_of(const struct row *row, size_t side)
@@ -218,9 +220,31 @@ static void add_row(struct plan *p, struct record *r)
 		record_free(r);
 }
 
-struct plan *plan_new(struct configuration *c, const char *class,
-                      const struct kube_service *const *services, size_t n,
-                      const struct kube_remains *const *remains, size_t n_remains)
+/* Peers that select none of the nodes. */
+static void note_idle_peers(struct plan *p, const struct plan_input *in)
+{
+	p->idle = xcalloc(p->config->n_peers + 1, sizeof(*p->idle));
+	for (size_t i = 0; i < p->config->n_peers && in->n_nodes > 0; i++) {
+		size_t k = 0;
+		while (k < in->n_nodes &&
+		       !config_peer_selects(&p->config->peers[i], &in->nodes[k]->meta.labels))
+			k++;
+		if (k == in->n_nodes)
+			p->idle[p->n_idle++] = &p->config->peers[i];
+	}
+}
+
+static void add_machines(struct plan *p, const struct kube_node *n)
+{
+	cleanup_free char *what = xasprintf("Node %s", n->meta.name);
+
+	for (size_t i = 0; i < n->n_internal_ips; i++)
+		ipam_add_machine(p->ipam, &n->internal_ips[i], REASON_NodeAddress, what);
+	for (size_t i = 0; i < n->n_external_ips; i++)
+		ipam_add_machine(p->ipam, &n->external_ips[i], REASON_NodeAddress, what);
+}
+
+struct plan *plan_new(struct configuration *c, const char *class, const struct plan_input *in)
 {
 	const struct record_rules rules = { .class = class, .external_ips = true };
 	struct plan *p = xcalloc(1, sizeof(*p));
@@ -228,17 +252,20 @@ struct plan *plan_new(struct configuration *c, const char *class,
 	p->config = configuration_ref(c);
 	p->ipam = ipam_new(c);
 	ipam_tell_holders(p->ipam, true);
-	p->rows = xcalloc(n + n_remains + 1, sizeof(*p->rows));
-	for (size_t i = 0; i < n; i++) {
-		struct record *r = record_new(NULL, &services[i]->meta);
-		record_read(r, services[i], &rules, 0);
+	p->rows = xcalloc(in->n_services + in->n_remains + 1, sizeof(*p->rows));
+	for (size_t i = 0; i < in->n_nodes; i++)
+		add_machines(p, in->nodes[i]);
+	for (size_t i = 0; i < in->n_services; i++) {
+		struct record *r = record_new(NULL, &in->services[i]->meta);
+		record_read(r, in->services[i], &rules, 0);
 		add_row(p, r);
 	}
-	for (size_t i = 0; i < n_remains; i++) {
-		struct record *r = record_new(NULL, &remains[i]->meta);
-		record_salvage(r, remains[i]);
+	for (size_t i = 0; i < in->n_remains; i++) {
+		struct record *r = record_new(NULL, &in->remains[i]->meta);
+		record_salvage(r, in->remains[i]);
 		add_row(p, r);
 	}
+	note_idle_peers(p, in);
 	qsort(p->rows, p->n, sizeof(*p->rows), turn_cmp);
 	run(p);
 	qsort(p->rows, p->n, sizeof(*p->rows), row_cmp);
@@ -257,6 +284,7 @@ void plan_free(struct plan *p)
 		}
 	}
 	free(p->rows);
+	free(p->idle);
 	ipam_free(p->ipam);
 	configuration_unref(p->config);
 	free(p);
@@ -362,6 +390,23 @@ static size_t weightier(const struct row *row)
 	return weight[change_of(row, EXTERNAL)] > weight[change_of(row, LOAD_BALANCER)]
 	               ? EXTERNAL
 	               : LOAD_BALANCER;
+}
+
+void plan_warnings(const struct plan *p, struct buf *out)
+{
+	size_t n;
+	cleanup_free struct ipam_machine_view *machines = ipam_machines_in_pools(p->ipam, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		buf_puts(out, "warning: ");
+		ipam_put_machine(&machines[i], out);
+		buf_putc(out, '\n');
+	}
+	for (size_t i = 0; i < p->n_idle; i++)
+		buf_printf(out,
+		           "warning: the node-selectors of peer %s (%s) select none of the Nodes: "
+		           "nobody has a session with it\n",
+		           p->idle[i]->name, addr_str(&p->idle[i]->address));
 }
 
 static void put_addrs(const struct addr *addrs, size_t n, const char *quote, struct buf *out)

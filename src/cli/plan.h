@@ -16,16 +16,24 @@
 
 struct plan;
 
-/*
- * @class: the controller's --load-balancer-class, or NULL.  @remains: of Services that cannot be read; they keep what they
- * hold.  The configuration is kept by reference.
- */
-struct plan *plan_new(struct configuration *c, const char *class,
-                      const struct kube_service *const *services, size_t n,
-                      const struct kube_remains *const *remains, size_t n_remains);
+/* The cluster as it is: borrowed while plan_new() runs. */
+struct plan_input {
+	const struct kube_service *const *services;
+	size_t n_services;
+	const struct kube_remains *const
+		*remains; /* of Services that cannot be read; they keep what they hold */
+	size_t n_remains;
+	const struct kube_node *const *nodes; /* none: nothing is known of nodes */
+	size_t n_nodes;
+};
+
+/* @class: the controller's --load-balancer-class, or NULL.  The configuration is kept by reference. */
+struct plan *plan_new(struct configuration *c, const char *class, const struct plan_input *in);
 void plan_free(struct plan *p);
 /* Does any Service move or fail? */
 bool plan_is_bad(const struct plan *p);
+/* What about the configuration is of no use in this cluster, a line each: "warning: …". */
+void plan_warnings(const struct plan *p, struct buf *out);
 void plan_json(const struct plan *p, struct buf *out);
 void plan_text(const struct plan *p, struct buf *out);
 

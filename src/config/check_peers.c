@@ -233,22 +233,39 @@ void config_node_peers_free(struct config_node_peer *peers, size_t n)
 	free(peers);
 }
 
+static void warn(struct config_problems *warnings, unsigned int line, char *path, char *message)
+{
+	ARRAY_RESERVE(warnings->items, warnings->cap, warnings->n + 1);
+	warnings->items[warnings->n++] =
+		(struct config_problem){ .line = line, .path = path, .message = message };
+}
+
+/* What is a router's own is assigned to nobody. */
+static void warn_peers_in_pools(const struct configuration *c, struct config_problems *warnings)
+{
+	for (size_t i = 0; i < c->n_peers; i++) {
+		const struct config_peer *p = &c->peers[i];
+		const struct config_pool *pool = configuration_giving_pool_of(c, &p->address);
+		if (pool)
+			warn(warnings, p->address_line, xasprintf("peers[%zu].peer-address", i),
+			     xasprintf("pool \"%.64s\" holds %s, the address of BGP peer %s: it is "
+			               "assigned to nobody",
+			               pool->name, addr_str(&p->address), p->name));
+	}
+}
+
 void configuration_warn_silent(const struct configuration *c, struct config_problems *warnings)
 {
+	warn_peers_in_pools(c, warnings);
 	for (size_t i = 0; c->n_peers == 0 && i < c->n_pools; i++) {
 		const struct config_pool *pool = &c->pools[i];
 		if (pool->protocols != PROTOCOL_BGP)
 			continue;
-		ARRAY_RESERVE(warnings->items, warnings->cap, warnings->n + 1);
-		warnings->items[warnings->n++] = (struct config_problem){
-			.line = pool->line,
-			.path = xasprintf("address-pools[%zu].protocol", i),
-			.message =
-				xasprintf("pool \"%.64s\" is announced by BGP alone, and there are "
-			                  "no peers: nobody announces its addresses; add peers, or "
-			                  "write protocol: layer2",
-			                  pool->name),
-		};
+		warn(warnings, pool->line, xasprintf("address-pools[%zu].protocol", i),
+		     xasprintf(
+			     "pool \"%.64s\" is announced by BGP alone, and there are no peers: "
+			     "nobody announces its addresses; add peers, or write protocol: layer2",
+			     pool->name));
 	}
 }
 

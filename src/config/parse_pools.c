@@ -17,7 +17,7 @@ struct pool_target {
 	const struct ynode *advertisement_nodes[CONFIG_ADVERTISEMENTS_MAX];
 };
 
-/* What no client can reach is accepted, as it always was. */
+/* What no client can reach is accepted beside other addresses, and never given. */
 static void warn_special(struct schema_ctx *x, const struct ynode *node, const struct addr_range *r)
 {
 	const struct addr_range *special;
@@ -34,13 +34,40 @@ static void warn_special(struct schema_ctx *x, const struct ynode *node, const s
 		}
 }
 
+/* Of such a range not one address could be given. */
+static bool is_useless(struct schema_ctx *x, const struct ynode *node, const struct addr_range *r)
+{
+	static const struct {
+		const char *range, *what;
+	} rows[] = {
+		{ "0.0.0.0/8", "unspecified" }, { "127.0.0.0/8", "loopback" },
+		{ "224.0.0.0/4", "multicast" }, { "::/128", "unspecified" },
+		{ "::1/128", "loopback" },      { "ff00::/8", "multicast" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct prefix p = { 0 };
+		prefix_parse(rows[i].range, false, &p);
+		const struct addr_range whole = prefix_range(&p);
+		if (!addr_range_contains(&whole, &r->first) ||
+		    !addr_range_contains(&whole, &r->last))
+			continue;
+		schema_error(x, node->line,
+		             "holds %s addresses alone (%s), which no client can reach; write the "
+		             "addresses of your network",
+		             rows[i].what, rows[i].range);
+		return true;
+	}
+	return false;
+}
+
 static void range_item(struct schema_ctx *x, const struct ynode *node, void *target)
 {
 	struct pool_target *t = target;
 	struct draft *d = t->draft;
 	struct addr_range range;
 
-	if (!range_parse(x, node, &range))
+	if (!range_parse(x, node, &range) || is_useless(x, node, &range))
 		return;
 	warn_special(x, node, &range);
 	ARRAY_RESERVE(t->pool.ranges, t->cap_ranges, t->pool.n_ranges + 1);

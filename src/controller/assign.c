@@ -30,6 +30,21 @@ static void tell(struct record *r, const struct record_part *p, const char *key)
 		                 "AllocationFailed", "Allocate", p->message);
 }
 
+/* Whoever names addresses of pools that are not its own to name is told, and anybody who looks at its Events. */
+static void tell_squatting(struct record *r)
+{
+	struct controller *ctl = r->ctl;
+	const struct record_part *p = r->external;
+
+	if (p->reason != REASON_ExternalIpNotAllowed || ctl->taking_over ||
+	    ipam_n_squatted(ctl->ipam, r->external_key) == 0)
+		return;
+	log_warn("external IPs of a pool written by hand", KV_S("service", r->key),
+	         KV_S("detail", p->message));
+	controller_event(ctl, "Service", r->namespace, r->name, r->uid, true,
+	                 reason_name(p->reason), "Judge", p->message);
+}
+
 static void decide(struct record *r)
 {
 	struct controller *ctl = r->ctl;
@@ -49,6 +64,8 @@ static void decide(struct record *r)
 		tell(r, &r->lb, r->key);
 	if (t.external_news && !t.write.external_ips && !t.write.external_condition)
 		tell(r, r->external, r->external_key);
+	if (t.external_news)
+		tell_squatting(r);
 }
 
 void assign_turn(struct controller *ctl)
@@ -60,6 +77,7 @@ void assign_turn(struct controller *ctl)
 	if (!ctl->leading || ctl->stopping || !ctl->ipam || !ctl->dirty || ctl->config.write ||
 	    ctl->uninstall == CONTROLLER_KEEPS)
 		return;
+	machines_see_api_server(ctl);
 	ctl->stats.turns++;
 	DL_COUNT(ctl->dirty, r, n);
 	order = xcalloc(n, sizeof(*order));

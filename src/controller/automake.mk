@@ -14,6 +14,7 @@ src_controller_fairlead_controller_SOURCES = \
 	src/controller/controller.c \
 	src/controller/controller.h \
 	src/controller/heartbeat_key.c \
+	src/controller/machines.c \
 	src/controller/main.c \
 	src/controller/publish.c \
 	src/controller/registry.c \
@@ -45,12 +46,12 @@ VIRTUAL_WORLD = -Wl,--wrap=event_base_new,--wrap=event_base_free,--wrap=event_ba
 	-Wl,--wrap=kube_informer_refresh,--wrap=kube_informer_stats,--wrap=kube_client_new,--wrap=kube_client_free \
 	-Wl,--wrap=kube_client_stats,--wrap=kube_event_emit,--wrap=kube_access_load,--wrap=kube_access_free \
 	-Wl,--wrap=kube_access_server,--wrap=kube_access_namespace,--wrap=metrics_server_start,--wrap=metrics_server_stop \
-	-Wl,--wrap=metrics_server_guard,--wrap=kube_client_bound_writes
+	-Wl,--wrap=metrics_server_guard,--wrap=kube_client_bound_writes,--wrap=kube_client_server_address
 
 # A program with all of the controller but its main().
 VIRTUAL_CONTROLLER = tests/unit/unit.h tests/unit/virtual_kube.c tests/unit/virtual_kube.h tests/unit/virtual_loop.c \
 	tests/unit/virtual_loop.h src/controller/assign.c src/controller/contest.c src/controller/controller.c \
-	src/controller/heartbeat_key.c src/controller/publish.c src/controller/registry.c src/controller/report.c \
+	src/controller/heartbeat_key.c src/controller/machines.c src/controller/publish.c src/controller/registry.c src/controller/report.c \
 	src/controller/retain.c src/controller/uninstall.c src/controller/writer.c
 
 check_PROGRAMS += tests/unit/test_controller

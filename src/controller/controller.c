@@ -54,8 +54,10 @@ void controller_rebuild(struct controller *ctl)
 
 	ipam_free(ctl->ipam);
 	ctl->ipam = ctl->config.in_force ? ipam_new(ctl->config.in_force) : NULL;
-	if (ctl->ipam)
+	if (ctl->ipam) {
 		ipam_tell_holders(ctl->ipam, ctl->opts.tell_holders);
+		machines_fill(ctl);
+	}
 	for (struct record *r = ctl->records; r; r = r->hh.next)
 		all[n++] = r;
 	/* Of two that hold one address, the earlier Service has it. */
@@ -110,6 +112,7 @@ static void take_the_lead(struct controller *ctl)
 {
 	ctl->leading = true;
 	ctl->taking_over = true;
+	machines_see_api_server(ctl);
 	log_info("leading", KV_S("identity", ctl->identity),
 	         KV_I("services", HASH_COUNT(ctl->records)));
 	heartbeat_key_lead(ctl);
@@ -128,8 +131,9 @@ static void looked(void *arg)
 /* Looks of an earlier time at the top that are still under way end first and do not count. */
 static void look(struct controller *ctl)
 {
-	ctl->n_looks += 2;
+	ctl->n_looks += 3;
 	kube_informer_refresh(ctl->services, looked, ctl);
+	kube_informer_refresh(ctl->node_feed, looked, ctl);
 	kube_informer_refresh(ctl->config_maps, looked, ctl);
 }
 
@@ -372,12 +376,14 @@ static void start_informers(struct controller *ctl)
 	cleanup(buf_fini) struct buf path = BUF_INIT;
 	const struct kube_informer_spec services = { .path = "/api/v1/services",
 		                                     .what = "services" };
+	const struct kube_informer_spec nodes = { .path = "/api/v1/nodes", .what = "nodes" };
 
 	buf_printf(&path, "/api/v1/namespaces/%s/configmaps", ctl->namespace);
 	const struct kube_informer_spec config_maps = { .path = buf_str(&path),
 		                                        .what = "configmaps" };
 	ctl->config_maps = kube_informer_start(ctl->client, &config_maps, &publish_ops, ctl);
 	ctl->services = kube_informer_start(ctl->client, &services, &registry_ops, ctl);
+	ctl->node_feed = kube_informer_start(ctl->client, &nodes, &machines_ops, ctl);
 }
 
 int controller_start(struct controller *ctl, struct err *e)
@@ -422,6 +428,7 @@ void controller_stop(struct controller *ctl)
 	kube_client_free(ctl->client);
 	kube_access_free(ctl->access);
 	registry_free(ctl);
+	machines_free(ctl);
 	ipam_free(ctl->ipam);
 	publish_free(ctl);
 	retain_free(ctl);

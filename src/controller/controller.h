@@ -7,7 +7,7 @@
  *
  *	informers --> records, configuration --> dirty records --turn--> ipam_decide() --> queue --> patches
  *
- * Every replica follows Services and ConfigMaps and keeps its books.  Only the elected leader decides and writes, and it
+ * Every replica follows Services, Nodes and ConfigMaps and keeps its books.  Only the elected leader decides and writes, and it
  * starts with a consistent look at everything (controller_lead()).  What a record says comes from the informer, and from
  * the answer to our own patch until the informer has shown that; so its version never runs backwards.
  */
@@ -34,6 +34,7 @@
 struct event;
 struct event_base;
 struct json_object;
+struct machine_node;
 
 struct controller_options {
 	struct options_daemon daemon;
@@ -83,7 +84,7 @@ struct controller {
 	struct event *signals[3], *turn, *clock, *last_call, *second_try;
 	struct kube_access *access;
 	struct kube_client *client;
-	struct kube_informer *services, *config_maps;
+	struct kube_informer *services, *config_maps, *node_feed;
 	struct lease_elector *elector;
 	struct metrics_server *http;
 
@@ -112,9 +113,11 @@ struct controller {
 	struct record *records, *dirty, *due, *waiting;
 	struct record *queue; /* QUEUED, in the order of their decisions */
 	size_t n_in_flight;
-	int64_t open_until_ms; /* a write that got no answer may take effect until then */
-	size_t n_lost;         /* Services that may be there, and that nobody can make out */
-	bool may_renumber;     /* one Service, until the clock lets the next one */
+	int64_t open_until_ms;      /* a write that got no answer may take effect until then */
+	size_t n_lost;              /* Services that may be there, and that nobody can make out */
+	bool may_renumber;          /* one Service, until the clock lets the next one */
+	struct machine_node *nodes; /* by name */
+	struct addr api_server;     /* that we talked to last; none: to none yet */
 	struct record_server server;
 	struct controller_stats stats;
 };
@@ -157,6 +160,16 @@ bool contest_is_rapid(struct record *r, int64_t now_ms);
 
 /* assign.c: decisions */
 void assign_turn(struct controller *ctl);
+
+/* machines.c: addresses that machines have, which nobody is given */
+extern const struct kube_informer_ops machines_ops;
+/* Puts those that are known into new books. */
+void machines_fill(struct controller *ctl);
+/* The API server may answer from another address by now. */
+void machines_see_api_server(struct controller *ctl);
+/* Adds "; pool … holds …" for those that lie in pools. */
+void machines_tell(const struct controller *ctl, struct buf *note);
+void machines_free(struct controller *ctl);
 
 /* writer.c: patches */
 void writer_queue(struct record *r);

@@ -147,12 +147,15 @@ static void tell_accepted(struct controller *ctl, const struct retain_effect *ef
 	cs->rejected_hash = 0;
 	buf_printf(&note, "generation %" PRId64 " is in force", cs->generation);
 	put_effect(effect, &note);
+	size_t plain = note.size;
+	machines_tell(ctl, &note);
+	bool holds_machines = note.size > plain;
 	for (size_t i = 0; i < cs->warnings.n; i++)
 		buf_printf(&note, "; line %u: %s", cs->warnings.items[i].line,
 		           cs->warnings.items[i].message);
 	controller_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map, cs->admin.uid,
-	                 effect->n_silenced + effect->n_retained > 0, "ConfigurationAccepted",
-	                 "Judge", buf_str(&note));
+	                 effect->n_silenced + effect->n_retained > 0 || holds_machines,
+	                 "ConfigurationAccepted", "Judge", buf_str(&note));
 }
 
 /* ---- in force ---- */

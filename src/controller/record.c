@@ -211,6 +211,7 @@ void record_salvage(struct record *r, const struct kube_remains *s)
 	struct ipam_request *q = &r->external->request;
 	memcpy(q->confirmed, s->confirmed, sizeof(q->confirmed));
 	q->n_confirmed = (uint8_t)s->n_confirmed;
+	q->namespace = xstrdup(r->namespace);
 	/* The record is not read; what is confirmed was in it. */
 	q->written = xcalloc(s->n_external_ips + 1, sizeof(struct addr));
 	for (size_t i = 0; i < s->n_external_ips; i++) {
@@ -231,8 +232,25 @@ struct ipam_turn record_turn(const struct record *r)
 
 /* ---- decided ---- */
 
+/* What was given before counts for as long as the object has it. */
+static void note_given(struct record_part *p, const struct ipam_decision *d)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < p->n_given && p->decided; i++)
+		if (addrs_contain(p->request.held, p->request.n_held, &p->given[i]))
+			p->given[kept++] = p->given[i];
+	for (size_t i = 0; i < d->n && kept < ARRAY_LEN(p->given); i++)
+		if ((d->action == IPAM_ASSIGN || d->action == IPAM_KEEP ||
+		     d->action == IPAM_MOVE) &&
+		    !addrs_contain(p->given, kept, &d->addrs[i]))
+			p->given[kept++] = d->addrs[i];
+	p->n_given = (uint8_t)kept;
+}
+
 void record_decided(struct record_part *p, const struct ipam_decision *d)
 {
+	note_given(p, d);
 	p->decided = true;
 	p->hands_off = d->hands_off;
 	p->renumbers = d->renumbers;

@@ -212,6 +212,17 @@ static void collect_pools(const struct controller *ctl, struct metrics_writer *w
 	}
 }
 
+static void collect_squatted(const struct controller *ctl, struct metrics_writer *w)
+{
+	metrics_family(w, "fairlead_pool_squatted", METRICS_GAUGE,
+	               "Addresses of a pool that Services name in spec.externalIPs though they may "
+	               "not have them; they are assigned last.");
+	for (size_t i = 0; ctl->ipam && i < ipam_n_pools(ctl->ipam); i++) {
+		const struct ipam_pool_usage u = ipam_usage(ctl->ipam, i);
+		metrics_sample(w, (double)u.squatted, "pool", u.pool->name, NULL);
+	}
+}
+
 static uint64_t count_retained(const struct configuration *c, const char *name, size_t from)
 {
 	uint64_t n = 0;
@@ -314,15 +325,18 @@ static void collect(struct metrics_writer *w, void *arg)
 	        "Warnings about the administrator's ConfigMap.", ctl->config.warnings.n);
 	collect_pools(ctl, w);
 	collect_retained(ctl, w);
+	collect_squatted(ctl, w);
 	collect_services(ctl, w);
 	collect_patches(ctl, w);
-	if (ctl->services && ctl->config_maps) {
+	if (ctl->services && ctl->config_maps && ctl->node_feed) {
 		const struct kube_informer_stats services = kube_informer_stats(ctl->services);
 		const struct kube_informer_stats config_maps =
 			kube_informer_stats(ctl->config_maps);
+		const struct kube_informer_stats nodes = kube_informer_stats(ctl->node_feed);
 		const struct metrics_informer informers[] = { { "services", &services },
-			                                      { "configmaps", &config_maps } };
-		metrics_kube(w, ctl->client, informers, 2, clock_ms());
+			                                      { "configmaps", &config_maps },
+			                                      { "nodes", &nodes } };
+		metrics_kube(w, ctl->client, informers, ARRAY_LEN(informers), clock_ms());
 	}
 	metrics_process(w);
 }
@@ -346,6 +360,10 @@ static bool ready(struct buf *why, void *arg)
 	}
 	if (!kube_informer_stats(ctl->config_maps).synced) {
 		buf_puts(why, "configmaps are not known yet");
+		return false;
+	}
+	if (!kube_informer_stats(ctl->node_feed).synced) {
+		buf_puts(why, "nodes are not known yet");
 		return false;
 	}
 	return true;

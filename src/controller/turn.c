@@ -33,11 +33,30 @@ static void adopt_status(struct ipam *ipam, const struct record *r)
 }
 
 /* Did we put it there, though the status may not say so yet? */
-static bool is_decided(const struct record_part *p, const struct addr *a)
+static bool is_given(const struct record_part *p, const struct addr *a)
 {
-	return p->decided &&
-	       (p->action == IPAM_ASSIGN || p->action == IPAM_KEEP || p->action == IPAM_MOVE) &&
-	       addrs_contain(p->want, p->n_want, a);
+	return p->decided && addrs_contain(p->given, p->n_given, a);
+}
+
+/* Not looked at yet, and an earlier leader may have put it there just before it went; or about to be taken out by us. */
+static bool is_passing(const struct record_part *p)
+{
+	return !p->decided || p->action == IPAM_RELEASE || p->action == IPAM_MOVE;
+}
+
+/* Is this external IP, which stands in the object, its own?  Else it only names it. */
+static bool is_own(const struct ipam *ipam, const struct record_part *p, const struct addr *a)
+{
+	const struct ipam_request *q = &p->request;
+
+	return addrs_contain(q->confirmed, q->n_confirmed, a) || ipam_may_claim(ipam, q, a) ||
+	       is_given(p, a) || (is_passing(p) && addrs_contain(q->held, q->n_held, a));
+}
+
+/* A load balancer's are, whoever wrote them. */
+static bool is_kept(const struct ipam *ipam, const struct record_part *p, const struct addr *a)
+{
+	return p->request.use != CONFIG_USE_EXTERNAL_IP || is_own(ipam, p, a);
 }
 
 /* What is confirmed stays reserved even where somebody took it out of the record, until the condition no longer names it. */
@@ -49,22 +68,42 @@ static void adopt_recorded(struct ipam *ipam, const struct record *r)
 		return;
 	ipam_hold_any(ipam, r->external_key, q->confirmed, q->n_confirmed);
 	for (size_t i = 0; i < q->n_held; i++)
-		if (is_decided(r->external, &q->held[i]))
+		if (is_given(r->external, &q->held[i]))
 			ipam_hold(ipam, r->external_key, &q->held[i], 1);
 }
 
+/* What is not the Service's to have goes to @denied. */
+static void adopt_list(struct ipam *ipam, const struct record *r, const struct addr *addrs,
+                       size_t n, struct addr *denied, size_t *n_denied)
+{
+	const struct ipam_request *q = &r->external->request;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct addr *a = &addrs[i];
+		if (addrs_contain(q->confirmed, q->n_confirmed, a))
+			continue;
+		if (is_own(ipam, r->external, a))
+			ipam_hold(ipam, r->external_key, a, 1);
+		else if (!q->unserved)
+			denied[(*n_denied)++] = *a;
+	}
+}
+
 /*
- * Others must not have them, allowed or not: nodes without our data plane serve them all the same.  A record that nothing
- * confirms may have been written by hand as well.
+ * What the Service may have is nobody else's.  What it is denied takes nothing out of the pools, but nodes without our data plane
+ * serve it all the same, so others are given it last.  A record that nothing confirms may have been written by hand as well.
  */
 static void adopt_written(struct ipam *ipam, const struct record *r)
 {
 	const struct ipam_request *q = r->external ? &r->external->request : NULL;
+	size_t n = 0;
 
 	if (!q)
 		return;
-	ipam_hold(ipam, r->external_key, q->held, q->n_held);
-	ipam_hold(ipam, r->external_key, q->written, q->n_written);
+	cleanup_free struct addr *denied = xcalloc(q->n_held + q->n_written + 1, sizeof(*denied));
+	adopt_list(ipam, r, q->held, q->n_held, denied, &n);
+	adopt_list(ipam, r, q->written, q->n_written, denied, &n);
+	ipam_squat(ipam, r->external_key, denied, n);
 }
 
 void turn_adopt(struct ipam *ipam, const struct record *r)
@@ -94,19 +133,21 @@ void turn_reserve(struct ipam *ipam, const struct record *r)
 static bool may_change(const struct ipam_decision *d)
 {
 	return d->reason == REASON_PoolExhausted || d->reason == REASON_AddressTaken ||
-	       d->reason == REASON_AddressShared || d->reason == REASON_Retained || d->partial;
+	       d->reason == REASON_AddressShared || d->reason == REASON_Retained ||
+	       d->reason == REASON_NodeAddress || d->reason == REASON_AddressOfApiServer ||
+	       d->partial;
 }
 
 /*
  * Somebody else holds an address that stands in this object.  When that one lets go it is this one's, even where nothing of it
  * is ours to decide, and must be adopted before anybody who waits is given it.
  */
-static bool is_pushed_aside(const struct ipam *ipam, const char *key, const struct addr *addrs,
-                            size_t n)
+static bool is_pushed_aside(const struct ipam *ipam, const char *key, const struct record_part *p,
+                            const struct addr *addrs, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const char *holder = ipam_holder(ipam, &addrs[i]);
-		if (holder && strcmp(holder, key) != 0)
+		if (holder && strcmp(holder, key) != 0 && is_kept(ipam, p, &addrs[i]))
 			return true;
 	}
 	return false;
@@ -115,13 +156,14 @@ static bool is_pushed_aside(const struct ipam *ipam, const char *key, const stru
 static bool may_inherit(const struct ipam *ipam, const struct record *r)
 {
 	const struct ipam_request *lb = &r->lb.request;
-	const struct ipam_request *external = r->external ? &r->external->request : NULL;
+	const struct record_part *e = r->external;
 
-	return is_pushed_aside(ipam, r->key, lb->held, lb->n_held) ||
-	       is_pushed_aside(ipam, r->key, lb->written, lb->n_written) ||
-	       (external &&
-	        (is_pushed_aside(ipam, r->external_key, external->held, external->n_held) ||
-	         is_pushed_aside(ipam, r->external_key, external->written, external->n_written)));
+	return is_pushed_aside(ipam, r->key, &r->lb, lb->held, lb->n_held) ||
+	       is_pushed_aside(ipam, r->key, &r->lb, lb->written, lb->n_written) ||
+	       (e &&
+	        (is_pushed_aside(ipam, r->external_key, e, e->request.held, e->request.n_held) ||
+	         is_pushed_aside(ipam, r->external_key, e, e->request.written,
+	                         e->request.n_written)));
 }
 
 /* Where something would have to be written, what was refused before would be refused again. */
@@ -190,11 +232,13 @@ static bool retain(struct ipam *ipam, const char *key, const struct record_part 
 	size_t n = 0;
 
 	for (size_t i = 0; i < q->n_held; i++)
-		keep[n++] = q->held[i];
+		if (is_kept(ipam, p, &q->held[i]))
+			keep[n++] = q->held[i];
 	for (size_t i = 0; i < q->n_confirmed; i++)
 		keep[n++] = q->confirmed[i];
 	for (size_t i = 0; i < q->n_written; i++)
-		keep[n++] = q->written[i];
+		if (is_kept(ipam, p, &q->written[i]))
+			keep[n++] = q->written[i];
 	for (size_t i = 0; to_come && i < p->n_want; i++)
 		keep[n++] = p->want[i];
 	bool freed = ipam_retain(ipam, key, keep, n);
@@ -228,6 +272,7 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 		t.external_news = take(r->external, &d);
 		t.waits |= may_change(&d);
 		ipam_hold(ipam, r->external_key, d.addrs, d.n);
+		adopt_written(ipam, r);
 	}
 	t.waits |= may_inherit(ipam, r);
 	t.write = record_needs(r, server);

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
 	src/ipam/decide.c \
+	src/ipam/explain.c \
 	src/ipam/external.c \
 	src/ipam/freed.c \
+	src/ipam/places.c \
 	src/ipam/ipam.c \
 	src/ipam/request.c \
 	src/ipam/runs.c \

@@ -11,7 +11,8 @@ struct choice {
 	const char *key;
 	const struct ipam_request *r;
 	const struct ipam_pool *asked_pool;
-	bool stays; /* the pool asked for was honoured by what is held: not asked for again */
+	bool stays;       /* the pool asked for was honoured by what is held: not asked for again */
+	bool last_resort; /* of free addresses also those that a Service names which may not have them */
 	struct addr pick[IPAM_ADDRS_MAX]; /* [0] IPv4, [1] IPv6; none: not chosen */
 	struct ipam_decision *out;
 };
@@ -33,6 +34,12 @@ const struct ipam_pool *choice_pool(const struct choice *c);
 bool choice_take_free(struct choice *c, const struct ipam_pool *pool);
 /* The same, all or nothing. */
 bool choice_take_all_free(struct choice *c, const struct ipam_pool *pool);
+
+/* Why the pool, as @who, gives no address of this family.  Why it did not help. */
+void choice_explain_family(const struct ipam_pool *pool, uint8_t family, const char *who, char *out,
+                           size_t size);
+void choice_explain_pool(const struct choice *c, const struct ipam_pool *pool, char *out,
+                         size_t size);
 
 /* Chooses addresses of a pool that takes the Service in.  False if there is none, or it is not to be done now. */
 bool choice_renumber(struct choice *c);

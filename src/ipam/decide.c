@@ -183,6 +183,7 @@ static bool take_asked(struct choice *c, const struct addr *a)
 {
 	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a), *other = choice_pool(c);
 	const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
+	struct ipam_machine_view machine;
 
 	if (!choice_wants(c->r, a->family))
 		return refuse(c, REASON_FamilyMismatch,
@@ -197,7 +198,12 @@ static bool take_asked(struct choice *c, const struct addr *a)
 	}
 	if (addr_is_special(a))
 		return refuse(c, REASON_AddressUnusable,
-		              "%s is unspecified, loopback, link-local or multicast", addr_str(a));
+		              "%s is unspecified, loopback, link-local, multicast or reserved",
+		              addr_str(a));
+	if (ipam_machine_of(c->ipam, a, &machine))
+		return refuse(c, machine.reason,
+		              "%s was asked for, but is the address of %s; ask for another one",
+		              addr_str(a), machine.what);
 	/* Also where it is retained. */
 	if (!pool && holder && strcmp(holder->key, c->key) != 0)
 		return refuse_taken(c, a, holder);
@@ -218,7 +224,7 @@ static bool take_asked(struct choice *c, const struct addr *a)
 			addr_str(a), pool->conf->name, other->conf->name);
 	if (holder && strcmp(holder->key, c->key) != 0)
 		return refuse_taken(c, a, holder);
-	if (!holder && !runs_has(&pool->runs[ipam_family_index(a->family)], a))
+	if (!holder && !ipam_is_assignable(c->ipam, pool, a))
 		return refuse(c, REASON_AddressUnusable,
 		              "%s was asked for, but pool %s has avoid-buggy-ips", addr_str(a),
 		              pool->conf->name);
@@ -226,11 +232,17 @@ static bool take_asked(struct choice *c, const struct addr *a)
 	return true;
 }
 
-/* Anybody may have written it into the record: it is as good as asked for. */
+/*
+ * Anybody may have written it into the record: it is as good as asked for.  And what is only on its way is not yet there to stay,
+ * if a machine has come to have it.
+ */
 static bool may_confirm(const struct choice *c, const struct addr *a)
 {
 	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a);
+	struct ipam_machine_view machine;
 
+	if (!choice_is_held(c->r, a) && ipam_machine_of(c->ipam, a, &machine))
+		return false;
 	return !choice_is_held(c->r, a) || ipam_is_confirmed(c->r, a) ||
 	       (pool && choice_is_for_use(c, pool) && pool == c->asked_pool);
 }
@@ -266,41 +278,6 @@ static void take_divided(struct choice *c)
 	}
 }
 
-/* Why the pool, as @who, gives no address of this family. */
-static void explain_family(const struct ipam_pool *pool, uint8_t family, const char *who, char *out,
-                           size_t size)
-{
-	uint64_t total = pool->runs[ipam_family_index(family)].total;
-
-	if (total == 0)
-		snprintf(out, size, "%s has no IPv%u addresses", who, family);
-	else
-		snprintf(out, size, "%s has all its %" PRIu64 " IPv%u addresses in use", who, total,
-		         family);
-}
-
-/* Why this pool did not help, in a few words that stay the same while nothing about the pool changes. */
-static void explain_pool(const struct choice *c, const struct ipam_pool *pool, char *out,
-                         size_t size)
-{
-	const char *name = pool->conf->name;
-
-	if (!choice_is_for_use(c, pool)) {
-		snprintf(out, size, "%s is not for this use", name);
-		return;
-	}
-	if (!pool->conf->auto_assign && pool != c->asked_pool && pool != choice_pool(c)) {
-		snprintf(out, size, "%s has auto-assign: false", name);
-		return;
-	}
-	for (size_t i = 0; i < c->r->n_families; i++)
-		if (pool->runs[ipam_family_index(c->r->families[i])].n == 0) {
-			explain_family(pool, c->r->families[i], name, out, size);
-			return;
-		}
-	snprintf(out, size, "%s has not both families free", name);
-}
-
 static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 {
 	char list[IPAM_MESSAGE_SIZE / 2] = "";
@@ -313,10 +290,10 @@ static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 			continue;
 		for (size_t f = 0; f < c->r->n_families; f++)
 			any_auto |= pool->conf->auto_assign &&
-			            pool->runs[ipam_family_index(c->r->families[f])].total > 0;
+			            ipam_total(pool, ipam_family_index(c->r->families[f])) > 0;
 		if (named++ < POOLS_NAMED_MAX && used < sizeof(list)) {
-			char why[128];
-			explain_pool(c, pool, why, sizeof(why));
+			char why[256];
+			choice_explain_pool(c, pool, why, sizeof(why));
 			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s",
 			                         used ? "; " : "", why);
 		}
@@ -334,6 +311,7 @@ static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 /* Fills up from the pool where the Service already has something chosen. */
 static bool choose_in(struct choice *c, const struct ipam_pool *pool)
 {
+	c->last_resort = true;
 	/* PreferDualStack makes do with one. */
 	if (pool && choice_is_for_use(c, pool) && choice_take_free(c, pool))
 		return true;
@@ -346,7 +324,7 @@ static bool choose_in(struct choice *c, const struct ipam_pool *pool)
 	return refuse_exhausted(c, pool);
 }
 
-static bool choose_anywhere(struct choice *c)
+static bool choose_any_pool(struct choice *c)
 {
 	const struct ipam *ipam = c->ipam;
 
@@ -354,6 +332,18 @@ static bool choose_anywhere(struct choice *c)
 		if (choice_is_automatic(c, &ipam->pools[i]) &&
 		    choice_take_all_free(c, &ipam->pools[i]))
 			return true;
+	return false;
+}
+
+static bool choose_anywhere(struct choice *c)
+{
+	const struct ipam *ipam = c->ipam;
+
+	if (choose_any_pool(c))
+		return true;
+	c->last_resort = true;
+	if (choose_any_pool(c))
+		return true;
 	if (c->r->n_families < 2 || c->r->needs_both)
 		return refuse_exhausted(c, NULL);
 	/* PreferDualStack: no pool has both; the primary family, else the other. */
@@ -361,7 +351,7 @@ static bool choose_anywhere(struct choice *c)
 		size_t index = ipam_family_index(c->r->families[f]);
 		for (size_t i = 0; i < ipam->n_pools; i++)
 			if (choice_is_automatic(c, &ipam->pools[i]) &&
-			    runs_first(&ipam->pools[i].runs[index], &c->pick[index]))
+			    ipam_first_free(&ipam->pools[i], index, true, &c->pick[index]))
 				return true;
 	}
 	return refuse_exhausted(c, NULL);
@@ -420,10 +410,28 @@ static void note_missing(struct choice *c)
 		uint8_t family = c->r->families[i];
 		if (!pool || !addr_is_none(choice_pick(c, family)) || !choice_is_for_use(c, pool))
 			continue;
-		out->partial = pool->runs[ipam_family_index(family)].total > 0;
-		explain_family(pool, family, ", which", out->message + used,
-		               sizeof(out->message) - used);
+		out->partial = ipam_total(pool, ipam_family_index(family)) > 0;
+		choice_explain_family(pool, family, ", which", out->message + used,
+		                      sizeof(out->message) - used);
 	}
+}
+
+/* Nothing better was free. */
+static void note_squatted(struct choice *c)
+{
+	struct ipam_decision *out = c->out;
+	size_t used = strlen(out->message);
+
+	for (size_t i = 0; i < out->n; i++)
+		if (!choice_is_held(c->r, &out->addrs[i]) &&
+		    ipam_squat_of(c->ipam, &out->addrs[i])) {
+			snprintf(out->message + used, sizeof(out->message) - used,
+			         "; %s also stands in spec.externalIPs of a Service that may not "
+			         "have it: where kube-proxy carries the traffic, that one may get "
+			         "it",
+			         addr_str(&out->addrs[i]));
+			return;
+		}
 }
 
 /* The request that was honoured, for whoever judges by this message later (ipam_message_honours()). */
@@ -546,6 +554,7 @@ static void conclude(struct choice *c)
 		         out->pool ? out->pool->name : "");
 		if (choice_pool(c) != c->asked_pool)
 			note_request(c);
+		note_squatted(c);
 		if (out->renumbers)
 			leave_for_a_while(c);
 	}

@@ -36,10 +36,8 @@ static void read_addresses(const struct kube_service *s, struct ipam_request *r)
 	for (size_t i = 0; i < s->n_external_ips; i++) {
 		if (is_recorded(r, &s->external_ips[i]))
 			continue;
-		if (!r->written) {
+		if (!r->written)
 			r->written = xcalloc(s->n_external_ips, sizeof(*r->written));
-			r->namespace = xstrdup(s->meta.namespace);
-		}
 		r->written[r->n_written++] = s->external_ips[i];
 	}
 }
@@ -49,7 +47,7 @@ static void find_problem(const struct kube_service *s, bool enabled, struct ipam
 	if (!enabled) {
 		r->problem_reason = REASON_ExternalIpsOff;
 		r->problem = xstrdup("the controller runs with --external-ips off");
-	} else if (s->type == KUBE_EXTERNAL_NAME || s->headless) {
+	} else if (r->unserved) {
 		r->problem_reason = REASON_NotForwarded;
 		r->problem = xasprintf("%s Services have no external IPs: nothing would carry "
 		                       "their traffic",
@@ -72,6 +70,8 @@ void ipam_external_request_of(const struct kube_service *s, const char *class, b
 {
 	struct ipam_request r = { .wish = IPAM_WISH_ADDRESS, .use = CONFIG_USE_EXTERNAL_IP };
 
+	r.namespace = xstrdup(s->meta.namespace);
+	r.unserved = s->headless || s->type == KUBE_EXTERNAL_NAME;
 	read_addresses(s, &r);
 	if (s->type == KUBE_LOAD_BALANCER && !ipam_is_our_class(s, class))
 		r.wish = IPAM_WISH_OTHER;
@@ -88,6 +88,18 @@ void ipam_external_request_of(const struct kube_service *s, const char *class, b
 	*ret_request = r;
 }
 
+bool ipam_may_claim(const struct ipam *ipam, const struct ipam_request *r, const struct addr *a)
+{
+	const struct ipam_pool *pool = ipam_pool_of(ipam, a);
+
+	if (r->unserved)
+		return false;
+	if (configuration_external_ip_allowed(ipam->config, a, r->namespace))
+		return true;
+	return is_recorded(r, a) && pool && pool->conf->uses & CONFIG_USE_EXTERNAL_IP && r->pool &&
+	       !strcmp(r->pool, pool->conf->name);
+}
+
 /* The first that is not allowed, or NULL. */
 static const struct addr *find_denied(const struct configuration *c, const struct ipam_request *r)
 {
@@ -95,6 +107,32 @@ static const struct addr *find_denied(const struct configuration *c, const struc
 		if (!configuration_external_ip_allowed(c, &r->written[i], r->namespace))
 			return &r->written[i];
 	return NULL;
+}
+
+/* Those of pools are of interest to more than this Service. */
+static void note_squatted(const struct configuration *c, const struct ipam_request *r, char *out,
+                          size_t size)
+{
+	const struct config_pool *pool = NULL;
+	size_t used = strlen(out), n = 0;
+
+	for (size_t i = 0; i < r->n_written && !r->unserved; i++) {
+		const struct addr *a = &r->written[i];
+		const struct config_pool *of = configuration_giving_pool_of(c, a);
+		if (!of || configuration_external_ip_allowed(c, a, r->namespace))
+			continue;
+		pool = pool ? pool : of;
+		n++;
+	}
+	if (n == 1)
+		snprintf(out + used, size - used,
+		         "; it is of pool %s, which gives it to others last: remove it",
+		         pool->name);
+	else if (n > 1)
+		snprintf(out + used, size - used,
+		         "; %zu such addresses are of pools (%s first), which give them to others "
+		         "last: remove them",
+		         n, pool->name);
 }
 
 void ipam_judge_written(const struct configuration *c, const struct ipam_request *r,
@@ -112,6 +150,8 @@ void ipam_judge_written(const struct configuration *c, const struct ipam_request
 		         "%s was written into spec.externalIPs by hand, and external-ips does not "
 		         "allow it in namespace %s",
 		         addr_str(denied), r->namespace);
+	if (denied)
+		note_squatted(c, r, out->message, sizeof(out->message));
 	else
 		snprintf(out->message, sizeof(out->message), "%s", reason_sentence(out->reason));
 }

@@ -30,7 +30,8 @@ struct ipam *ipam_new(struct configuration *c)
 		struct ipam_pool *pool = &ipam->pools[i];
 		pool->conf = &c->pools[i];
 		for (size_t f = 0; f < 2; f++)
-			pool->runs[f].skip_buggy = c->pools[i].avoid_buggy_ips;
+			pool->runs[f].skip_buggy = pool->squatted[f].skip_buggy =
+				c->pools[i].avoid_buggy_ips;
 		for (size_t k = 0; k < c->pools[i].n_ranges; k++) {
 			const struct addr_range *r = &c->pools[i].ranges[k];
 			runs_add(&pool->runs[ipam_family_index(r->first.family)], r);
@@ -41,6 +42,10 @@ struct ipam *ipam_new(struct configuration *c)
 	qsort(ipam->pools, ipam->n_pools, sizeof(*ipam->pools), pool_cmp);
 	for (size_t i = 0; i < ipam->n_pools; i++)
 		ipam->position[ipam->pools[i].conf - c->pools] = i;
+	for (size_t i = 0; i < c->n_peers; i++) {
+		cleanup_free char *what = xasprintf("BGP peer %s", c->peers[i].name);
+		ipam_add_machine(ipam, &c->peers[i].address, REASON_AddressOfPeer, what);
+	}
 	return ipam;
 }
 
@@ -49,7 +54,14 @@ static void service_free(struct ipam *ipam, struct ipam_service *s)
 	HASH_DEL(ipam->services, s);
 	free(s->key);
 	free(s->held);
+	free(s->squatted);
 	free(s);
+}
+
+void ipam_service_drop(struct ipam *ipam, struct ipam_service *s)
+{
+	if (s->n + s->n_squatted == 0)
+		service_free(ipam, s);
 }
 
 void ipam_free(struct ipam *ipam)
@@ -65,9 +77,12 @@ void ipam_free(struct ipam *ipam)
 	}
 	HASH_ITER(hh, ipam->services, s, next)
 		service_free(ipam, s);
+	ipam_free_marks(ipam);
 	for (size_t i = 0; i < ipam->n_pools; i++)
-		for (size_t f = 0; f < 2; f++)
+		for (size_t f = 0; f < 2; f++) {
 			runs_fini(&ipam->pools[i].runs[f]);
+			runs_fini(&ipam->pools[i].squatted[f]);
+		}
 	free(ipam->pools);
 	free(ipam->position);
 	configuration_unref(ipam->config);
@@ -111,7 +126,7 @@ const char *ipam_holder(const struct ipam *ipam, const struct addr *a)
 	return s ? s->key : NULL;
 }
 
-static struct ipam_service *service_get(struct ipam *ipam, const char *key)
+struct ipam_service *ipam_service_get(struct ipam *ipam, const char *key)
 {
 	struct ipam_service *s;
 	HASH_FIND_STR(ipam->services, key, s);
@@ -132,7 +147,7 @@ static bool hold_one(struct ipam *ipam, const char *key, const struct addr *a, b
 		return !strcmp(h->service->key, key);
 	if (!pool && !any && !configuration_retained_of(ipam->config, a))
 		return false;
-	struct ipam_service *s = service_get(ipam, key);
+	struct ipam_service *s = ipam_service_get(ipam, key);
 	size_t f = ipam_family_index(a->family);
 	h = xcalloc(1, sizeof(*h));
 	h->addr = *a;
@@ -143,8 +158,8 @@ static bool hold_one(struct ipam *ipam, const char *key, const struct addr *a, b
 	if (!pool)
 		return true;
 	pool->used[f]++;
-	pool->used_usable[f] += runs_usable(&pool->runs[f], a);
-	runs_take(&pool->runs[f], a);
+	pool->used_assignable[f] += ipam_is_assignable(ipam, pool, a);
+	ipam_place(ipam, a);
 	return true;
 }
 
@@ -175,9 +190,9 @@ static void let_go(struct ipam *ipam, const struct addr *a)
 	if (!pool)
 		return;
 	pool->used[f]--;
-	pool->used_usable[f] -= runs_usable(&pool->runs[f], a);
+	pool->used_assignable[f] -= ipam_is_assignable(ipam, pool, a);
 	pool->freed[f] = true;
-	runs_give(&pool->runs[f], a);
+	ipam_place(ipam, a);
 }
 
 bool ipam_retain(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n)
@@ -196,13 +211,13 @@ bool ipam_retain(struct ipam *ipam, const char *key, const struct addr *addrs, s
 			let_go(ipam, &s->held[i]);
 	}
 	s->n = kept;
-	if (kept == 0)
-		service_free(ipam, s);
+	ipam_service_drop(ipam, s);
 	return kept < before;
 }
 
 bool ipam_release(struct ipam *ipam, const char *key)
 {
+	ipam_squat(ipam, key, NULL, 0);
 	return ipam_retain(ipam, key, NULL, 0);
 }
 
@@ -228,10 +243,11 @@ struct ipam_pool_usage ipam_usage(const struct ipam *ipam, size_t i)
 	struct ipam_pool_usage u = { .pool = pool->conf };
 
 	for (size_t f = 0; f < 2; f++) {
-		uint64_t total = pool->runs[f].total;
+		uint64_t total = ipam_total(pool, f);
 		u.total[f] = total;
 		u.used[f] = pool->used[f];
-		u.free[f] = total == UINT64_MAX ? total : total - pool->used_usable[f];
+		u.free[f] = total == UINT64_MAX ? total : total - pool->used_assignable[f];
+		u.squatted += pool->n_squatted[f];
 	}
 	return u;
 }

@@ -13,6 +13,8 @@ struct ipam_service {
 	char *key;
 	size_t n, cap;
 	struct addr *held; /* those that stand in the object, and those on their way to it */
+	size_t n_squatted, cap_squatted;
+	struct addr *squatted; /* named by hand, and denied */
 	UT_hash_handle hh;
 };
 
@@ -22,10 +24,32 @@ struct ipam_holding {
 	UT_hash_handle hh;
 };
 
+/* One of the machines that have an address. */
+struct ipam_owner {
+	enum reason reason;
+	char *what;
+	struct ipam_owner *next;
+};
+
+struct ipam_machine {
+	struct addr addr;
+	struct ipam_owner *owners; /* the first is named */
+	UT_hash_handle hh;
+};
+
+/* A pool's address that Services name though they are denied it. */
+struct ipam_squat {
+	struct addr addr;
+	struct ipam_service **services; /* the first is named */
+	size_t n, cap;
+	UT_hash_handle hh;
+};
+
+/* Every address that may be handed out is in one of the two, unless somebody holds it or a machine has it. */
 struct ipam_pool {
 	const struct config_pool *conf;
-	struct runs runs[2];
-	uint64_t used[2], used_usable[2];
+	struct runs runs[2], squatted[2];
+	uint64_t used[2], used_assignable[2], n_machines[2], n_squatted[2];
 	bool freed[2]; /* since ipam_freed_seen() */
 };
 
@@ -37,6 +61,8 @@ struct ipam {
 	struct ipam_service *services;
 	struct ipam_holding *holdings;
 	bool tells_holders;
+	struct ipam_machine *machines;
+	struct ipam_squat *squats;
 };
 
 /* 0 for IPv4, 1 for IPv6. */
@@ -63,6 +89,26 @@ bool ipam_is_our_class(const struct kube_service *s, const char *class);
 void ipam_judge_written(const struct configuration *c, const struct ipam_request *r,
                         struct ipam_decision *out);
 const struct ipam_service *ipam_service_find(const struct ipam *ipam, const char *key);
+/* Made where there is none; dropped once it holds nothing and names nothing. */
+struct ipam_service *ipam_service_get(struct ipam *ipam, const char *key);
+void ipam_service_drop(struct ipam *ipam, struct ipam_service *s);
 const struct ipam_service *ipam_holder_of(const struct ipam *ipam, const struct addr *a);
+
+/* ---- places.c ---- */
+
+/* Who has it held, or what kind of address it is, has changed: it is free or not, first or last. */
+void ipam_place(struct ipam *ipam, const struct addr *a);
+/* May this pool hand the address out, held or not? */
+bool ipam_is_assignable(const struct ipam *ipam, const struct ipam_pool *pool,
+                        const struct addr *a);
+/* So many may be handed out, held or not; UINT64_MAX: that or more. */
+uint64_t ipam_total(const struct ipam_pool *pool, size_t family_index);
+/* The lowest free address that nobody names; with @squatted, else the lowest that somebody does. */
+bool ipam_first_free(const struct ipam_pool *pool, size_t family_index, bool squatted,
+                     struct addr *ret_addr);
+const struct ipam_squat *ipam_squat_of(const struct ipam *ipam, const struct addr *a);
+/* The first Service that names an address of the pool which it is denied; NULL: there is none. */
+const char *ipam_squatter_in(const struct ipam *ipam, const struct ipam_pool *pool);
+void ipam_free_marks(struct ipam *ipam);
 
 #endif

@@ -79,7 +79,8 @@ bool choice_take_free(struct choice *c, const struct ipam_pool *pool)
 	for (size_t i = 0; i < c->r->n_families; i++) {
 		struct addr *pick = choice_pick(c, c->r->families[i]);
 		if (addr_is_none(pick))
-			runs_first(&pool->runs[ipam_family_index(c->r->families[i])], pick);
+			ipam_first_free(pool, ipam_family_index(c->r->families[i]), c->last_resort,
+			                pick);
 	}
 	return choice_is_complete(c);
 }
@@ -102,22 +103,29 @@ static bool is_in_place(const struct choice *c, const struct addr *a)
 {
 	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a);
 
-	return pool && choice_is_for_use(c, pool) &&
-	       runs_usable(&pool->runs[ipam_family_index(a->family)], a);
+	return pool && choice_is_for_use(c, pool) && ipam_is_assignable(c->ipam, pool, a);
 }
 
+/* What is wrong with it, and what would help. */
 static void explain(const struct choice *c, const struct addr *a, char *out, size_t size)
 {
 	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a);
+	struct ipam_machine_view machine;
 
-	if (!pool)
-		snprintf(out, size, "%s is in no pool any more", addr_str(a));
+	if (ipam_machine_of(c->ipam, a, &machine))
+		snprintf(
+			out, size,
+			"%s is the address of %.100s, so no node announces it: ask for another one",
+			addr_str(a), machine.what);
+	else if (!pool)
+		snprintf(out, size, "%s is in no pool any more: bring it back", addr_str(a));
 	else if (!choice_is_for_use(c, pool))
-		snprintf(out, size, "pool " IPAM_NAME_TEXT " is no longer for %s", pool->conf->name,
+		snprintf(out, size, "pool " IPAM_NAME_TEXT " is no longer for %s: bring it back",
+		         pool->conf->name,
 		         choice_is_external(c) ? "external IPs" : "load balancers");
 	else
-		snprintf(out, size, "pool " IPAM_NAME_TEXT " no longer gives %s", pool->conf->name,
-		         addr_str(a));
+		snprintf(out, size, "pool " IPAM_NAME_TEXT " no longer gives %s: bring it back",
+		         pool->conf->name, addr_str(a));
 }
 
 bool choice_retain(struct choice *c, const char *addrs)
@@ -135,8 +143,7 @@ bool choice_retain(struct choice *c, const char *addrs)
 	out->reason = REASON_Retained;
 	explain(c, retained, why, sizeof(why));
 	snprintf(out->message, sizeof(out->message),
-	         "%s%s%s" IPAM_NAME_TEXT
-	         "; %s: bring it back, or let a pool take the Service in (renumber)",
+	         "%s%s%s" IPAM_NAME_TEXT "; %s, or let a pool take the Service in (renumber)",
 	         choice_is_external(c) ? KUBE_CONFIRMS_KEPT : "keeps ", addrs,
 	         c->r->pool ? "," IPAM_GIVEN_FOR : "", c->r->pool ? c->r->pool : "", why);
 	return true;
@@ -193,6 +200,7 @@ bool choice_renumber(struct choice *c)
 
 	if (c->r->n_asked > 0 || !is_displaced(c))
 		return false;
+	c->last_resort = true;
 	for (size_t i = 0; i < c->ipam->n_pools && !found; i++) {
 		const struct ipam_pool *pool = &c->ipam->pools[i];
 		bool fits = c->asked_pool ? pool == c->asked_pool && choice_is_for_use(c, pool)
@@ -200,6 +208,7 @@ bool choice_renumber(struct choice *c)
 		found = fits && pool->conf->renumber && is_named(pool->conf, c->key) &&
 		        try_pool(c, pool);
 	}
+	c->last_resort = false;
 	c->out->renumbers = found;
 	if (found && c->r->renumber != IPAM_RENUMBER_LATER)
 		return true;

@@ -214,6 +214,20 @@ void kube_access_free(struct kube_access *a)
 	free(a);
 }
 
+bool kube_server_host(const char *url, struct addr *ret_addr)
+{
+	const char *host = strstr(url, "://");
+	char text[ADDR_STR_SIZE];
+
+	host = host ? host + 3 : url;
+	size_t len = *host == '[' ? strcspn(++host, "]") : strcspn(host, ":/");
+	if (len >= sizeof(text))
+		return false;
+	memcpy(text, host, len);
+	text[len] = '\0';
+	return addr_parse(text, ret_addr) == 0;
+}
+
 const char *kube_access_server(const struct kube_access *a)
 {
 	return a->server;

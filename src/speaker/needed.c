@@ -102,29 +102,13 @@ static bool add_gateways(struct needed *d, int family)
 	return ok;
 }
 
-/* The host of "https://HOST:PORT/…", if it is a number. */
-static void add_server(struct needed *d, const char *url)
-{
-	const char *host = strstr(url, "://");
-	char text[ADDR_STR_SIZE];
-	struct addr a;
-
-	host = host ? host + 3 : url;
-	size_t len = *host == '[' ? strcspn(++host, "]") : strcspn(host, ":/");
-	if (len >= sizeof(text))
-		return;
-	memcpy(text, host, len);
-	text[len] = '\0';
-	if (addr_parse(text, &a) == 0)
-		add(d, &a);
-}
-
 void speaker_look_for_needed(struct speaker *sp)
 {
 	struct needed d = { .n = 0 };
-	struct addr answered = kube_client_server_address(sp->client);
+	struct addr answered = kube_client_server_address(sp->client), configured;
 
-	add_server(&d, kube_access_server(sp->access));
+	if (kube_server_host(kube_access_server(sp->access), &configured))
+		add(&d, &configured);
 	add(&d, &answered);
 	/* What could not be read stays as it was. */
 	if (!add_gateways(&d, AF_INET) || !add_gateways(&d, AF_INET6))

@@ -91,8 +91,9 @@ def clean(lab: Lab) -> None:
 
 
 def judge(lab: Lab, offset: int) -> None:
-    """The controllers put no address on a Service while another one has it, in the status or in the spec."""
+    """The controllers put no address on a Service while another one has it, in the status or assigned in the spec."""
     owner: dict[str, str] = {}
+    by_hand: set[tuple[str, str]] = set()
     for write in lab.writes(offset):
         if write.get("kind") != "Service" or write["code"] >= 300:
             continue
@@ -102,7 +103,11 @@ def judge(lab: Lab, offset: int) -> None:
             now = []
         for address in [a for a, u in owner.items() if u == uid and a not in now]:
             del owner[address]
+        if not write["agent"].startswith("fairlead-controller"):
+            by_hand |= {(uid, a) for a in write.get("external") or [] if owner.get(a) != uid}
         for address in now:
+            if (uid, address) in by_hand and address not in (write.get("ingress") or []):
+                continue
             before = owner.setdefault(address, uid)
             assert before == uid or not write["agent"].startswith("fairlead-controller"), f"given twice: {write}"
 

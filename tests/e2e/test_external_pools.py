@@ -212,12 +212,18 @@ def test_one_allocator_for_both_kinds(lab: Lab) -> None:
     wait_for("a reason", lambda: "web (external IPs)" in str(lab.api.get("Service", "asks").get("status", {})))
     create(lab, "by-hand", None, externalIPs=["10.61.0.3", "203.0.113.1"])
     settled(lab)
+    # What is denied empties no pool: it is given last, and whoever names it is told.
     create(lab, "late", "both")
-    wait_condition(lab, "late", "PoolExhausted")
+    wait_external(lab, "late", "10.61.0.3")
     create(lab, "later")
     wait_external(lab, "later", "203.0.113.2")
-    lab.api.patch("Service", "by-hand", {"spec": {"externalIPs": None}})
-    wait_external(lab, "late", "10.61.0.3")
+    told = [e["note"] for e in lab.api.objects("Event", "default") if e["regarding"]["name"] == "by-hand"]
+    assert any("2 such addresses are of pools" in note for note in told), told
+    create(lab, "too-late", "both")
+    said = wait_condition(lab, "too-late", "PoolExhausted")
+    assert "default/by-hand names one of its addresses in spec.externalIPs" in said["message"]
+    lab.api.delete("Service", "late")
+    wait_external(lab, "too-late", "10.61.0.3")
 
 
 def test_those_of_hand_are_judged_and_never_changed(lab: Lab) -> None:

@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct buf out = BUF_INIT;
 	struct err e = ERR_INIT;
 	unsigned int line = 0;
-	size_t n, n_remains;
+	struct plan_input in = { 0 };
 	/* A copy with an end that a sanitizer sees, and a NUL behind it as file_read() leaves. */
 	char *text = xmalloc(size + 1);
 
@@ -49,13 +49,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct manifest_problems problems = { .n = 0 };
 	if (manifest_read(text, size, put, &s, &problems, &line, &e) < 0 && e.blame == ERR_NONE)
 		abort();
-	const struct kube_service **services = state_services(&s, &n);
-	const struct kube_remains **remains = state_remains(&s, &n_remains);
-	struct plan *p = plan_new(c, NULL, services, n, remains, n_remains);
+	const struct kube_service **services = state_services(&s, &in.n_services);
+	const struct kube_remains **remains = state_remains(&s, &in.n_remains);
+	const struct kube_node **nodes = state_nodes(&s, &in.n_nodes);
+	in.services = services;
+	in.remains = remains;
+	in.nodes = nodes;
+	struct plan *p = plan_new(c, NULL, &in);
+	plan_warnings(p, &out);
 	plan_json(p, &out);
 	plan_text(p, &out);
 	plan_free(p);
 	manifest_problems_fini(&problems);
+	free(nodes);
 	free(remains);
 	free(services);
 	free(text);

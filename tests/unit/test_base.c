@@ -151,7 +151,8 @@ static void special_addresses_are_known(void **state)
 	(void)state;
 	static const char *const special[] = { "0.0.0.0",   "127.0.0.1", "169.254.1.1",
 		                               "224.0.0.1", "239.9.9.9", "::",
-		                               "::1",       "fe80::1",   "ff02::1" };
+		                               "::1",       "fe80::1",   "ff02::1",
+		                               "0.1.2.3",   "240.0.0.1", "255.255.255.255" };
 	static const char *const fine[] = { "192.0.2.1", "10.0.0.0", "2001:db8::1", "fc00::1" };
 	for (size_t i = 0; i < ARRAY_LEN(special); i++) {
 		struct addr a = addr(special[i]);

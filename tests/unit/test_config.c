@@ -364,7 +364,7 @@ static void test_warnings(void **state)
 		{ PEER ", source-address: 10.0.0.9}\n", "" },
 		{ "peers:\n- {my-asn: 1, peer-asn: 2, peer-address: 'fe80::1'}\n",
 		  "2 peers[0].peer-address;" },
-		{ POOL "  addresses: [192.0.2.0/24, 224.0.0.0/24]\n",
+		{ POOL "  addresses: [192.0.2.0/24, 223.255.255.0-224.0.0.9]\n",
 		  "4 address-pools[0].addresses[1];" },
 		{ POOL "  addresses: ['::/0']\n", "4 address-pools[0].addresses[0];" },
 		{ POOL "  addresses: [126.255.255.255-127.0.0.1]\n",

@@ -287,6 +287,281 @@ static void test_cases(void **state)
 	}
 }
 
+/* ---- machines ---- */
+
+/* One pool with two nodes, a router and the API server in it, and one that only these have. */
+static const char machines_world[] =
+	"address-pools:\n"
+	"- {name: lan, protocol: layer2, addresses: [192.168.1.9-192.168.1.15], avoid-buggy-ips: true}\n"
+	"- {name: only, protocol: layer2, auto-assign: false, addresses: [10.0.0.1/32]}\n"
+	"peers:\n"
+	"- {my-asn: 64500, peer-asn: 64501, peer-address: 192.168.1.9}\n"
+	"- {my-asn: 64500, peer-asn: 64501, peer-address: 10.0.0.1}\n";
+
+static void add_machine(struct ipam *ipam, const char *a, enum reason reason, const char *what)
+{
+	const struct addr at = addr(a);
+
+	ipam_add_machine(ipam, &at, reason, what);
+}
+
+static struct ipam *ipam_of_machines(void)
+{
+	struct ipam *ipam = ipam_of(machines_world);
+
+	add_machine(ipam, "192.168.1.10", REASON_AddressOfApiServer, "the API server");
+	add_machine(ipam, "192.168.1.11", REASON_NodeAddress, "Node node1");
+	add_machine(ipam, "192.168.1.13", REASON_NodeAddress, "Node node2");
+	add_machine(ipam, "192.168.1.13", REASON_NodeAddress, "Node twin");
+	add_machine(ipam, "172.30.0.1", REASON_NodeAddress, "Node node2");
+	return ipam;
+}
+
+static void test_machines(void **state)
+{
+	static const struct {
+		const char *what, *others, *asked, *pool, *held;
+		enum ipam_action action;
+		enum reason reason;
+		const char *addrs, *message;
+	} rows[] = {
+		{ "the lowest that is no machine's", "", "", "", "", IPAM_ASSIGN, REASON_Assigned,
+		  "192.168.1.12", "" },
+		{ "and the next one", "192.168.1.12", "", "", "", IPAM_ASSIGN, REASON_Assigned,
+		  "192.168.1.14", "" },
+		{ "then no more", "192.168.1.12,192.168.1.14,192.168.1.15", "", "", "", IPAM_FAIL,
+		  REASON_PoolExhausted, "", "lan has all its 3 IPv4 addresses in use" },
+		{ "a pool of machines", "", "", "only", "", IPAM_FAIL, REASON_PoolExhausted, "",
+		  "only has no IPv4 addresses but those of machines" },
+		{ "a node's, asked for", "", "192.168.1.11", "", "", IPAM_FAIL, REASON_NodeAddress,
+		  "", "192.168.1.11 was asked for, but is the address of Node node1" },
+		{ "asked for with its pool", "", "192.168.1.11", "lan", "", IPAM_FAIL,
+		  REASON_NodeAddress, "", "Node node1" },
+		{ "a node's outside all pools", "", "172.30.0.1", "", "", IPAM_FAIL,
+		  REASON_NodeAddress, "", "Node node2" },
+		{ "a peer's", "", "192.168.1.9", "", "", IPAM_FAIL, REASON_AddressOfPeer, "",
+		  "BGP peer peer-1" },
+		{ "a nameless peer's", "", "10.0.0.1", "", "", IPAM_FAIL, REASON_AddressOfPeer, "",
+		  "BGP peer peer-2" },
+		{ "the API server's", "", "192.168.1.10", "", "", IPAM_FAIL,
+		  REASON_AddressOfApiServer, "", "the API server" },
+		{ "another Service's and a machine's", "192.168.1.11", "192.168.1.11", "", "",
+		  IPAM_FAIL, REASON_NodeAddress, "", "Node node1" },
+		{ "held before stays, and is told", "", "", "", "192.168.1.11", IPAM_KEEP,
+		  REASON_Retained, "192.168.1.11",
+		  "keeps 192.168.1.11; 192.168.1.11 is the address of Node node1, so no node "
+		  "announces it" },
+		{ "also where it is what is asked for", "", "192.168.1.11", "", "192.168.1.11",
+		  IPAM_KEEP, REASON_Retained, "192.168.1.11", "Node node1" },
+		{ "held before, another asked for", "", "192.168.1.12", "", "192.168.1.11",
+		  IPAM_MOVE, REASON_Assigned, "192.168.1.12", "" },
+		{ "held before, a machine's asked for", "", "192.168.1.13", "", "192.168.1.12",
+		  IPAM_FAIL, REASON_NodeAddress, "192.168.1.12", "Node node2" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ipam *ipam = ipam_of_machines();
+		struct ipam_request r = request("4", rows[i].asked, rows[i].pool, rows[i].held);
+		struct ipam_decision d;
+
+		hold(ipam, "x/other", rows[i].others);
+		ipam_hold(ipam, "me/me", r.held, r.n_held);
+		ipam_decide(ipam, "me/me", &r, &d);
+		if (d.action != rows[i].action || d.reason != rows[i].reason ||
+		    strcmp(text_of(&d), rows[i].addrs) != 0 || !strstr(d.message, rows[i].message))
+			fail_msg("%s: %s %s \"%s\" %s", rows[i].what, ipam_action_name(d.action),
+			         reason_name(d.reason), text_of(&d), d.message);
+		ipam_request_fini(&r);
+		ipam_free(ipam);
+	}
+}
+
+static void assert_usage(const struct ipam *ipam, uint64_t total, uint64_t used, uint64_t free)
+{
+	const struct ipam_pool_usage u = ipam_usage(ipam, 0);
+
+	assert_string_equal(u.pool->name, "lan");
+	assert_int_equal(u.total[0], total);
+	assert_int_equal(u.used[0], used);
+	assert_int_equal(u.free[0], free);
+}
+
+/* Machines come and go, also while a Service holds the address, and two may have one. */
+static void test_machines_come_and_go(void **state)
+{
+	struct ipam *ipam = ipam_of_machines();
+	struct ipam_request r = request("4", "", "", "");
+	const struct addr twice = addr("192.168.1.13"), held = addr("192.168.1.12");
+	struct ipam_decision d;
+
+	(void)state;
+	assert_usage(ipam, 3, 0, 3);
+	hold(ipam, "x/other", "192.168.1.12,192.168.1.13");
+	assert_usage(ipam, 3, 2, 2);
+	add_machine(ipam, "192.168.1.12", REASON_NodeAddress, "Node late");
+	assert_usage(ipam, 2, 2, 2);
+	ipam_release(ipam, "x/other");
+	assert_usage(ipam, 2, 0, 2);
+	ipam_remove_machine(ipam, &twice, REASON_NodeAddress, "Node node2");
+	ipam_remove_machine(ipam, &twice, REASON_NodeAddress, "Node nobody");
+	ipam_decide(ipam, "x/a", &r, &d);
+	assert_string_equal(text_of(&d), "192.168.1.14");
+	ipam_remove_machine(ipam, &twice, REASON_NodeAddress, "Node twin");
+	ipam_decide(ipam, "x/a", &r, &d);
+	assert_string_equal(text_of(&d), "192.168.1.13");
+	hold(ipam, "x/other", "192.168.1.12");
+	ipam_remove_machine(ipam, &held, REASON_NodeAddress, "Node late");
+	assert_usage(ipam, 4, 1, 3);
+	ipam_free(ipam);
+}
+
+/* What was decided and not yet written is decided anew if a machine comes to have it. */
+static void test_a_machine_comes_in_between(void **state)
+{
+	struct ipam *ipam = ipam_of_machines();
+	struct ipam_request r = request("4", "", "", "");
+	struct ipam_decision d;
+
+	(void)state;
+	ipam_decide(ipam, "x/a", &r, &d);
+	ipam_hold(ipam, "x/a", d.addrs, d.n);
+	add_machine(ipam, "192.168.1.12", REASON_NodeAddress, "Node late");
+	ipam_decide(ipam, "x/a", &r, &d);
+	assert_string_equal(text_of(&d), "192.168.1.14");
+	ipam_free(ipam);
+}
+
+static void test_machines_in_pools(void **state)
+{
+	static const char *const told[] = {
+		"pool only holds 10.0.0.1, the address of BGP peer peer-2: it is assigned to nobody",
+		"pool lan holds 192.168.1.9, the address of BGP peer peer-1: it is assigned to nobody",
+		"pool lan holds 192.168.1.10, the address of the API server: it is assigned to nobody",
+		"pool lan holds 192.168.1.11, the address of Node node1: it is assigned to nobody",
+		"pool lan holds 192.168.1.13, the address of Node node2: it is assigned to nobody",
+	};
+	struct ipam *ipam = ipam_of_machines();
+	size_t n;
+	cleanup_free struct ipam_machine_view *all = ipam_machines_in_pools(ipam, &n);
+
+	(void)state;
+	assert_int_equal(n, ARRAY_LEN(told));
+	for (size_t i = 0; i < n; i++) {
+		cleanup(buf_fini) struct buf out = BUF_INIT;
+		ipam_put_machine(&all[i], &out);
+		assert_string_equal(buf_str(&out), told[i]);
+	}
+	ipam_free(ipam);
+}
+
+/* A machine's address is where no Service should stay: a pool with renumber moves it. */
+static void test_renumber_off_a_machine(void **state)
+{
+	struct ipam *ipam = ipam_of("address-pools:\n"
+	                            "- {name: lan, protocol: layer2, renumber: true, addresses: "
+	                            "[192.168.1.11-192.168.1.13]}\n");
+	struct ipam_request r = request("4", "", "", "192.168.1.11");
+	struct ipam_decision d;
+
+	(void)state;
+	r.renumber = IPAM_RENUMBER_AT_ONCE;
+	ipam_hold(ipam, "x/a", r.held, r.n_held);
+	add_machine(ipam, "192.168.1.11", REASON_NodeAddress, "Node node1");
+	ipam_decide(ipam, "x/a", &r, &d);
+	assert_int_equal(d.action, IPAM_MOVE);
+	assert_string_equal(text_of(&d), "192.168.1.12");
+	ipam_free(ipam);
+}
+
+/* ---- squatted ---- */
+
+static void squat(struct ipam *ipam, const char *key, const char *list)
+{
+	struct addr a[16];
+	size_t n = addrs(list, a, ARRAY_LEN(a));
+
+	ipam_squat(ipam, key, a, n);
+}
+
+static void test_squatted(void **state)
+{
+	static const char pools[] =
+		"address-pools:\n"
+		"- {name: a, protocol: layer2, addresses: [10.0.0.1-10.0.0.3, 'fd00::1-fd00::2']}\n"
+		"- {name: b, protocol: layer2, addresses: [10.0.1.1-10.0.1.2]}\n"
+		"- {name: c, protocol: layer2, auto-assign: false, addresses: [10.0.2.1-10.0.2.2]}\n";
+	static const struct {
+		const char *what, *squatted, *others, *families, *asked, *pool, *addrs, *message;
+	} rows[] = {
+		{ "last of a pool", "10.0.0.1,10.0.0.2", "", "4", "", "", "10.0.0.3", "" },
+		{ "after other pools", "10.0.0.1,10.0.0.2,10.0.0.3", "", "4", "", "", "10.0.1.1",
+		  "" },
+		{ "but before nothing at all", "10.0.0.1,10.0.0.2,10.0.0.3,10.0.1.1,10.0.1.2",
+		  "10.0.0.1", "4", "", "", "10.0.0.2", "10.0.0.2 also stands in spec.externalIPs" },
+		{ "of a pool that is asked for", "10.0.2.1", "", "4", "", "c", "10.0.2.2", "" },
+		{ "all of one that is asked for", "10.0.2.1,10.0.2.2", "", "4", "", "c", "10.0.2.1",
+		  "10.0.2.1 also stands in" },
+		{ "asked for by itself", "10.0.0.2", "", "4", "10.0.0.2", "", "10.0.0.2",
+		  "10.0.0.2 also stands in" },
+		{ "of both families", "fd00::1,fd00::2", "", "46", "", "", "10.0.0.1,fd00::1",
+		  "fd00::1 also stands in" },
+		{ "held by somebody", "10.0.2.1", "10.0.2.1,10.0.2.2", "4", "", "c", "",
+		  "c has all its 2 IPv4 addresses in use, and a Service of another namespace names one of its addresses "
+		  "in spec.externalIPs, which it may not have" },
+		{ "in no pool", "192.0.2.1", "", "4", "", "", "10.0.0.1", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ipam *ipam = ipam_of(pools);
+		struct ipam_request r = request(rows[i].families, rows[i].asked, rows[i].pool, "");
+		struct ipam_decision d;
+
+		squat(ipam, "x/evil (external IPs)", rows[i].squatted);
+		hold(ipam, "x/other", rows[i].others);
+		ipam_decide(ipam, "me/me", &r, &d);
+		if (strcmp(text_of(&d), rows[i].addrs) != 0 ||
+		    !strstr(d.message, rows[i].message) ||
+		    (!*rows[i].message && strstr(d.message, "also stands")))
+			fail_msg("%s: \"%s\" %s", rows[i].what, text_of(&d), d.message);
+		ipam_request_fini(&r);
+		ipam_free(ipam);
+	}
+}
+
+/* Named by several, taken back by one after the other, held meanwhile: the books stay right. */
+static void test_squatters_come_and_go(void **state)
+{
+	struct ipam *ipam = ipam_of("address-pools:\n"
+	                            "- {name: lan, protocol: layer2, avoid-buggy-ips: true, "
+	                            "addresses: [192.168.1.0-192.168.1.3]}\n");
+	struct ipam_request r = request("4", "", "", "");
+	struct ipam_decision d;
+
+	(void)state;
+	squat(ipam, "x/a", "192.168.1.0,192.168.1.1,192.168.1.1,192.168.1.2,203.0.113.9");
+	squat(ipam, "x/b", "192.168.1.1");
+	assert_int_equal(ipam_n_squatted(ipam, "x/a"), 3);
+	assert_int_equal(ipam_usage(ipam, 0).squatted, 3);
+	assert_usage(ipam, 3, 0, 3);
+	ipam_decide(ipam, "x/c", &r, &d);
+	assert_string_equal(text_of(&d), "192.168.1.3");
+	hold(ipam, "x/c", "192.168.1.2");
+	squat(ipam, "x/a", "192.168.1.0");
+	assert_int_equal(ipam_usage(ipam, 0).squatted, 2);
+	ipam_release(ipam, "x/c");
+	ipam_decide(ipam, "x/c", &r, &d);
+	assert_string_equal(text_of(&d), "192.168.1.2");
+	ipam_release(ipam, "x/b");
+	ipam_release(ipam, "x/a");
+	assert_int_equal(ipam_usage(ipam, 0).squatted, 0);
+	assert_usage(ipam, 3, 0, 3);
+	ipam_decide(ipam, "x/c", &r, &d);
+	assert_string_equal(text_of(&d), "192.168.1.1");
+	ipam_free(ipam);
+}
+
 /* What the record of external IPs names is kept if it is this Service's, and confirmed, or as good as asked for. */
 static void test_records(void **state)
 {
@@ -907,7 +1182,7 @@ static void test_large_pools_are_cheap(void **state)
 	struct ipam *ipam =
 		ipam_of("address-pools:\n"
 	                "- {name: a, protocol: layer2, avoid-buggy-ips: true, addresses: "
-	                "[10.0.0.0/8, 'fd00::/64', 0.0.0.0/7, 224.0.0.0/3]}\n");
+	                "[10.0.0.0/8, 'fd00::/64', 0.0.0.0/7, 192.0.0.0/2]}\n");
 	struct ipam_request r = request("46", "", "", "");
 	struct ipam_decision d;
 
@@ -919,12 +1194,12 @@ static void test_large_pools_are_cheap(void **state)
 		assert_int_equal(d.action, IPAM_ASSIGN);
 		assert_int_equal(ipam_hold(ipam, key, d.addrs, d.n), 2);
 	}
-	assert_string_equal(text_of(&d), "0.0.78.188,fd00::4e1f");
+	assert_string_equal(text_of(&d), "1.0.78.188,fd00::4e1f");
 	struct ipam_pool_usage u = ipam_usage(ipam, 0);
 	assert_int_equal(u.used[0], 20000);
 	assert_int_equal(u.total[1], UINT64_MAX);
-	/* A /8 and a /7 without two of every 256, and a /3 without 224.0.0.0/4 and the last address. */
-	assert_int_equal(u.total[0], (65536 + 131072 + 1048576) * 254);
+	/* A /8, a /7 without 0.0.0.0/8, and a /2 without 224.0.0.0/3: all without two of every 256. */
+	assert_int_equal(u.total[0], (65536 + 65536 + 2097152) * 254);
 	ipam_free(ipam);
 }
 
@@ -1174,6 +1449,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_machines),
+		cmocka_unit_test(test_machines_come_and_go),
+		cmocka_unit_test(test_a_machine_comes_in_between),
+		cmocka_unit_test(test_machines_in_pools),
+		cmocka_unit_test(test_renumber_off_a_machine),
+		cmocka_unit_test(test_squatted),
+		cmocka_unit_test(test_squatters_come_and_go),
 		cmocka_unit_test(test_edits_move_nobody),
 		cmocka_unit_test(test_renumbering),
 		cmocka_unit_test(test_retained_is_taken),

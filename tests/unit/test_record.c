@@ -18,6 +18,12 @@ static const char pools[] =
 	"- {name: edge, protocol: layer2, use: [external-ip], addresses: [203.0.113.0/29, "
 	"'fd00:7::/125']}\n"
 	"external-ips: {allow: [198.51.100.0/24], namespaces: [shop]}\n";
+#define ALL_ALLOWED                                                                         \
+	"address-pools:\n"                                                                  \
+	"- {name: lan, protocol: layer2, addresses: [192.168.1.240-192.168.1.250]}\n"       \
+	"- {name: edge, protocol: layer2, use: [external-ip], addresses: [203.0.113.0/29, " \
+	"'fd00:7::/125']}\n"                                                                \
+	"external-ips: {allow: [0.0.0.0/0], namespaces: [shop]}\n"
 static const struct record_rules rules = { .external_ips = true };
 
 /* @annotations: as in JSON, without the braces. */
@@ -45,15 +51,20 @@ static struct kube_service *service_of(const char *spec, const char *status)
 	return annotated("", spec, status);
 }
 
-static struct ipam *ipam_of_pools(void)
+static struct ipam *ipam_of_text(const char *yaml)
 {
 	struct config_problems errors = { 0 };
 	struct configuration *c = NULL;
 
-	assert_int_equal(configuration_parse(pools, strlen(pools), &c, &errors, NULL), 0);
+	assert_int_equal(configuration_parse(yaml, strlen(yaml), &c, &errors, NULL), 0);
 	struct ipam *ipam = ipam_new(c);
 	configuration_unref(c);
 	return ipam;
+}
+
+static struct ipam *ipam_of_pools(void)
+{
+	return ipam_of_text(pools);
 }
 
 /* A record that was read, adopted and decided.  Frees @s. */
@@ -598,11 +609,62 @@ static void test_confirmed_without_a_record(void **state)
 	ipam_free(ipam);
 }
 
+/* What a Service is denied it does not keep from others: not in a list, not in a record, and of a headless one it says nothing. */
+static void test_denied_lists(void **state)
+{
+	static const struct {
+		const char *what, *pools, *annotations, *spec;
+		bool holds;
+		size_t n_squatted;
+	} lists[] = {
+		{ "denied", pools, "", NODE_PORT HAS("\"203.0.113.1\",\"192.168.1.240\""), false,
+		  2 },
+		{ "allowed", ALL_ALLOWED, "", NODE_PORT HAS("\"203.0.113.1\""), true, 0 },
+		{ "a record, about to be taken out", pools, RECORD("203.0.113.1"),
+		  NODE_PORT HAS("\"203.0.113.1\",\"203.0.113.2\""), true, 1 },
+		{ "a forged record that stays", pools, ASKS "," RECORD("192.168.1.240"),
+		  NODE_PORT HAS("\"192.168.1.240\",\"203.0.113.1\""), false, 2 },
+		{ "a record of the pool asked for, and one by hand beside it", pools,
+		  ASKS "," RECORD("203.0.113.1"), NODE_PORT HAS("\"203.0.113.1\",\"203.0.113.2\""),
+		  true, 1 },
+		{ "headless", pools, "",
+		  ",\"clusterIP\":\"None\",\"clusterIPs\":[\"None\"]" HAS("\"203.0.113.1\""), false,
+		  0 },
+		{ "headless, allowed", ALL_ALLOWED, "",
+		  ",\"clusterIP\":\"None\",\"clusterIPs\":[\"None\"]" HAS("\"203.0.113.1\""), false,
+		  0 },
+		{ "ExternalName", pools, "",
+		  ",\"type\":\"ExternalName\",\"clusterIPs\":[]" HAS("\"203.0.113.1\""), false, 0 },
+	};
+	struct addr a;
+
+	(void)state;
+	addr_parse("203.0.113.1", &a);
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		struct ipam *ipam = ipam_of_text(lists[i].pools);
+		struct record *r =
+			decided_of(annotated(lists[i].annotations, lists[i].spec, ""), ipam);
+		struct record *const all[] = { r };
+
+		turn_end(ipam, all, 1);
+		turn_settle(ipam, r, (struct record_write){ .ingress = false });
+		turn_adopt(ipam, r);
+		bool holds = ipam_holder(ipam, &a) != NULL;
+		if (holds != lists[i].holds ||
+		    ipam_n_squatted(ipam, r->external_key) != lists[i].n_squatted)
+			fail_msg("%s: holds %d, squats %zu", lists[i].what, holds,
+			         ipam_n_squatted(ipam, r->external_key));
+		record_free(r);
+		assert_true(!holds || ipam_release(ipam, "shop/web (external IPs)"));
+		ipam_free(ipam);
+	}
+}
+
 /* One allocator for both kinds: what stands in a status comes first, then what is recorded, then what is written by hand. */
 static void test_who_has_an_address(void **state)
 {
 	static const struct record_server server = { 0 };
-	struct ipam *ipam = ipam_of_pools();
+	struct ipam *ipam = ipam_of_text(ALL_ALLOWED);
 	struct kube_service *services[] = {
 		annotated("", NODE_PORT HAS("\"203.0.113.1\",\"203.0.113.2\",\"192.168.1.240\""),
 		          ""),
@@ -713,6 +775,7 @@ int main(void)
 		cmocka_unit_test(test_refused_again),
 		cmocka_unit_test(test_off),
 		cmocka_unit_test(test_who_has_an_address),
+		cmocka_unit_test(test_denied_lists),
 		cmocka_unit_test(test_what_a_server_drops),
 		cmocka_unit_test(test_annotations_without_effect),
 	};

@@ -72,7 +72,17 @@ static void read_again(struct thing *t, size_t i)
 	put_addrs(&out, t->external, t->n_external, "\"", "\"");
 	buf_puts(&out, "]},\"status\":{\"loadBalancer\":{\"ingress\":[");
 	put_addrs(&out, t->ingress, t->n_ingress, "{\"ip\":\"", "\",\"ipMode\":\"VIP\"}");
-	buf_puts(&out, "]}}}");
+	buf_puts(&out, "]},\"conditions\":[");
+	/* Only the controller writes records here, and so confirms them. */
+	if (t->n_recorded > 0) {
+		buf_puts(&out, "{\"type\":\"" KUBE_CONDITION_EXTERNAL_IPS
+		               "\",\"status\":\"True\",\"reason\":\"Kept\",\"message\":"
+		               "\"" KUBE_CONFIRMS_KEPT);
+		for (size_t k = 0; k < t->n_recorded; k++)
+			buf_printf(&out, "%s%s", k ? ", " : "", addr_str(&t->recorded[k]));
+		buf_puts(&out, " of pool x\"}");
+	}
+	buf_puts(&out, "]}}");
 	struct json_object *obj = json_tokener_parse(buf_str(&out));
 	struct err e = ERR_INIT;
 	if (kube_service_parse(obj, &s, &e) < 0)
@@ -125,13 +135,22 @@ static bool has(const struct thing *t, const struct addr *a)
 	return false;
 }
 
+/* Named in a list, and not its own to have. */
+static bool only_names(const struct ipam *ipam, const struct thing *t, const struct addr *a)
+{
+	return !addrs_contain(t->ingress, t->n_ingress, a) &&
+	       !addrs_contain(t->recorded, t->n_recorded, a) && t->record->external &&
+	       !ipam_may_claim(ipam, &t->record->external->request, a);
+}
+
 /* Nobody has what this one is given. */
-static void check_given(const struct thing *things, const struct thing *t,
+static void check_given(const struct ipam *ipam, const struct thing *things, const struct thing *t,
                         const struct record_part *p)
 {
 	for (size_t k = 0; k < p->n_want; k++)
 		for (size_t i = 0; i < MANY && !has(t, &p->want[k]); i++)
-			if (things[i].exists && has(&things[i], &p->want[k]))
+			if (things[i].exists && has(&things[i], &p->want[k]) &&
+			    !only_names(ipam, &things[i], &p->want[k]))
 				fail_msg("%s is given %s, which %s has", t->record->key,
 				         addr_str(&p->want[k]), things[i].record->key);
 }
@@ -151,9 +170,9 @@ static void take_turn(struct ipam *ipam, struct thing *things)
 		if (!things[i].exists)
 			continue;
 		writes[i] = turn_decide(ipam, things[i].record, &server).write;
-		check_given(things, &things[i], &things[i].record->lb);
+		check_given(ipam, things, &things[i], &things[i].record->lb);
 		if (things[i].record->external)
-			check_given(things, &things[i], things[i].record->external);
+			check_given(ipam, things, &things[i], things[i].record->external);
 	}
 	turn_end(ipam, records, n);
 	for (size_t i = 0; i < MANY; i++) {

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Why a pool did not help, in a few words that stay the same while nothing about the pool changes. */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ipam/choice.h"
+
+void choice_explain_family(const struct ipam_pool *pool, uint8_t family, const char *who, char *out,
+                           size_t size)
+{
+	size_t f = ipam_family_index(family);
+	uint64_t total = ipam_total(pool, f);
+
+	if (pool->runs[f].total == 0)
+		snprintf(out, size, "%s has no IPv%u addresses", who, family);
+	else if (total == 0)
+		snprintf(out, size, "%s has no IPv%u addresses but those of machines", who, family);
+	else
+		snprintf(out, size, "%s has all its %" PRIu64 " IPv%u addresses in use", who, total,
+		         family);
+}
+
+/* Of those in use some are named by a Service that may not have them. */
+static void add_squatter(const struct choice *c, const struct ipam_pool *pool, char *out,
+                         size_t size)
+{
+	const char *squatter = ipam_squatter_in(c->ipam, pool);
+	size_t used = strlen(out);
+
+	if (!squatter || used >= size)
+		return;
+	const char *name = ipam_name(c->ipam, c->key, squatter);
+	/* Without " (external IPs)". */
+	size_t len = name == squatter ? strcspn(name, " ") : strlen(name);
+	snprintf(out + used, size - used,
+	         ", and %.*s names %s in spec.externalIPs, which it may not have", (int)len, name,
+	         pool->n_squatted[0] + pool->n_squatted[1] == 1 ? "one of its addresses"
+	                                                        : "addresses of it");
+}
+
+void choice_explain_pool(const struct choice *c, const struct ipam_pool *pool, char *out,
+                         size_t size)
+{
+	const char *name = pool->conf->name;
+	struct addr any;
+
+	if (!choice_is_for_use(c, pool)) {
+		snprintf(out, size, "%s is not for this use", name);
+		return;
+	}
+	if (!pool->conf->auto_assign && pool != c->asked_pool && pool != choice_pool(c)) {
+		snprintf(out, size, "%s has auto-assign: false", name);
+		return;
+	}
+	for (size_t i = 0; i < c->r->n_families; i++)
+		if (!ipam_first_free(pool, ipam_family_index(c->r->families[i]), true, &any)) {
+			choice_explain_family(pool, c->r->families[i], name, out, size);
+			add_squatter(c, pool, out, size);
+			return;
+		}
+	snprintf(out, size, "%s has not both families free", name);
+}
