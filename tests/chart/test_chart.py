@@ -44,7 +44,13 @@ SETS: dict[str, tuple[Object, set[tuple[str, str]]]] = {
             "logLevel": "debug",
             "apiServer": {"host": "192.0.2.1", "port": 6443},
             "imagePullSecrets": [{"name": "registry"}],
-            "speaker": {**RULES, "clampMss": "pmtu", "firstUseProbe": False, "http": {"address": "192.0.2.7"}, "podLabels": {"a": "b"}},
+            "speaker": {
+                **RULES,
+                "clampMss": "pmtu",
+                "firstUseProbe": False,
+                "http": {"address": "192.0.2.7"},
+                "podLabels": {"a": "b"},
+            },
             "controller": {"replicas": 3, "http": {"address": "::", "port": 8080}, "podAnnotations": {"a": "b"}},
             "frr": {"mode": "daemonset", "extraArgs": ["--log-level=debugging"], "config": "log syslog"},
             "externalIPs": {
