@@ -67,6 +67,19 @@ static const char *pool_name(const struct model *m, const struct addr *a)
 	return p ? p->name : "";
 }
 
+/* What an edit of the configuration left without a pool: the next such address behind s->addresses[*i], or NULL. */
+static const struct addr *next_retained(const struct model *m, const struct model_service *s,
+                                        size_t *i, const struct config_pool **ret_pool)
+{
+	while (m->config && *i < s->n_addresses) {
+		const struct addr *a = &s->addresses[(*i)++].address.addr;
+		*ret_pool = configuration_retained_of(m->config, a);
+		if (*ret_pool)
+			return a;
+	}
+	return NULL;
+}
+
 static const char *kind_name(const struct model *m, const struct model_address *a)
 {
 	return decide_kind_name(decide_kind_of(m->config, &a->address));
@@ -211,6 +224,29 @@ static void pools_text(const struct model *m, const char *indent, struct buf *ou
 	table_print(&t, indent, out);
 }
 
+static void retained_text(const struct model *m, const char *title, const char *indent,
+                          struct buf *out)
+{
+	static const char *const head[] = { "ADDRESS", "FORMER POOL", "SERVICE" };
+	cleanup(table_fini) struct table t;
+	const struct config_pool *pool;
+	const struct addr *a;
+	bool any = false;
+
+	table_init(&t, ARRAY_LEN(head), head);
+	for (const struct model_service *s = m->services; s; s = s->hh.next)
+		for (size_t i = 0; (a = next_retained(m, s, &i, &pool));) {
+			any = true;
+			table_cell(&t, "%s", addr_str(a));
+			table_cell(&t, "%s", pool->name);
+			table_cell(&t, "%s", s->key);
+		}
+	if (!any)
+		return;
+	buf_puts(out, title);
+	table_print(&t, indent, out);
+}
+
 static void waiting_text(struct table *t, const struct model_service *s, const char *kind,
                          const char *reason, const char *message)
 {
@@ -321,6 +357,7 @@ void cluster_text(struct model *m, struct buf *out)
 	if (m->config) {
 		buf_puts(out, "\nPools\n");
 		pools_text(m, "  ", out);
+		retained_text(m, "\nRetained\n", "  ", out);
 	}
 	buf_puts(out, "\nServices\n");
 	services_text(m, out);
@@ -411,6 +448,24 @@ static void address_json(const struct model *m, const struct model_address *a, s
 	buf_puts(out, "]}");
 }
 
+static void retained_json(const struct model *m, struct buf *out)
+{
+	const struct config_pool *pool;
+	const struct addr *a;
+	bool any = false;
+
+	for (const struct model_service *s = m->services; s; s = s->hh.next)
+		for (size_t i = 0; (a = next_retained(m, s, &i, &pool)); any = true) {
+			buf_puts(out, any ? ",{" : "{");
+			put_str(out, "address", addr_str(a));
+			buf_putc(out, ',');
+			put_str(out, "pool", pool->name);
+			buf_putc(out, ',');
+			put_str(out, "service", s->key);
+			buf_putc(out, '}');
+		}
+}
+
 static void services_json(const struct model *m, struct buf *out)
 {
 	for (const struct model_service *s = m->services; s; s = s->hh.next) {
@@ -494,6 +549,8 @@ void cluster_json(struct model *m, struct buf *out)
 	}
 	buf_puts(out, "},\"pools\":[");
 	pools_json(m, out);
+	buf_puts(out, "],\"retained\":[");
+	retained_json(m, out);
 	buf_puts(out, "],\"services\":[");
 	services_json(m, out);
 	buf_puts(out, "],\"nodes\":[");
@@ -503,10 +560,12 @@ void cluster_json(struct model *m, struct buf *out)
 
 void cluster_pools_text(const struct model *m, struct buf *out)
 {
-	if (m->config)
-		pools_text(m, "", out);
-	else
+	if (!m->config) {
 		buf_puts(out, "No configuration was published yet.\n");
+		return;
+	}
+	pools_text(m, "", out);
+	retained_text(m, "\nRetained: in use, and in no pool any more\n", "", out);
 }
 
 void cluster_pools_json(const struct model *m, struct buf *out)

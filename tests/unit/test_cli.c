@@ -480,6 +480,32 @@ static void reasons_of_both_protocols_name_a_node_once(void **state)
 	cluster_free(m);
 }
 
+static void retained_addresses_are_listed(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf text = BUF_INIT, pools = BUF_INIT, json = BUF_INIT;
+	struct model *m = cluster_new();
+
+	put_configuration(
+		m, "address-pools: [{name: lan, protocol: layer2, addresses: [192.0.2.240/32]}]',"
+		   "'retained':'- {name: old, protocol: layer2, addresses: [192.0.2.9/32]}");
+	put_service(m, SERVICE("api", INGRESS("192.0.2.240")));
+	put_service(m, SERVICE("web", INGRESS("192.0.2.9")));
+	cluster_text(m, &text);
+	assert_non_null(strstr(buf_str(&text), "\nRetained\n"
+	                                       "  ADDRESS    FORMER POOL  SERVICE\n"
+	                                       "  192.0.2.9  old          shop/web\n"
+	                                       "\nServices\n"));
+	cluster_pools_text(m, &pools);
+	assert_non_null(strstr(buf_str(&pools), "\n192.0.2.9  old          shop/web\n"));
+	assert_null(strstr(buf_str(&pools), "shop/api"));
+	cluster_json(m, &json);
+	assert_non_null(strstr(buf_str(&json),
+	                       "\"retained\":[{\"address\":\"192.0.2.9\",\"pool\":\"old\","
+	                       "\"service\":\"shop/web\"}],"));
+	cluster_free(m);
+}
+
 static void a_published_configuration_that_does_not_parse_is_told(void **state)
 {
 	(void)state;
@@ -566,6 +592,7 @@ int main(void)
 		cmocka_unit_test(another_class_is_named),
 		cmocka_unit_test(both_protocols_are_told_in_order),
 		cmocka_unit_test(reasons_of_both_protocols_name_a_node_once),
+		cmocka_unit_test(retained_addresses_are_listed),
 		cmocka_unit_test(a_published_configuration_that_does_not_parse_is_told),
 		cmocka_unit_test(nonsense_from_a_speaker_is_left_out),
 		cmocka_unit_test(control_characters_stay_out_of_tables),
