@@ -77,6 +77,9 @@ struct ipam_request {
 	 */
 	struct addr confirmed[IPAM_ADDRS_MAX];
 	uint8_t n_confirmed;
+	/* Of @held what whoever asks put there, though the status may not say so yet: a refusal says so then. */
+	struct addr given[IPAM_ADDRS_MAX];
+	uint8_t n_given;
 	/*
 	 * What the object holds besides, written by others: external IPs that the record does not name; what a status holds
 	 * beyond @held.  Nobody else is given any of it, but for external IPs that the Service may not have (ipam_squat()).

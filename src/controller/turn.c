@@ -251,6 +251,20 @@ bool turn_let_go(struct ipam *ipam, const struct record *r)
 	return retain(ipam, r->external_key, r->external, true);
 }
 
+/*
+ * A condition is written after the spec, and may have to say no by then: that the addresses were given must stand in it all the
+ * same, for else nobody would ever confirm them.
+ */
+static void tell_given(struct record_part *p)
+{
+	struct ipam_request *q = &p->request;
+
+	q->n_given = 0;
+	for (size_t i = 0; i < q->n_held && q->n_given < ARRAY_LEN(q->given); i++)
+		if (is_given(p, &q->held[i]))
+			q->given[q->n_given++] = q->held[i];
+}
+
 struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
                                 const struct record_server *server)
 {
@@ -264,6 +278,7 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 	t.waits |= may_change(&d);
 	ipam_hold(ipam, r->key, d.addrs, d.n);
 	if (r->external) {
+		tell_given(r->external);
 		ipam_decide(ipam, r->external_key, &r->external->request, &d);
 		if (record_is_refused(r))
 			refuse(r, &d);

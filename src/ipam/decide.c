@@ -59,7 +59,9 @@ void ipam_open_message(const struct ipam_request *r, struct ipam_decision *out)
 
 	out->message[0] = '\0';
 	for (size_t i = 0; r->use == CONFIG_USE_EXTERNAL_IP && i < r->n_held; i++)
-		if (ipam_is_confirmed(r, &r->held[i]) && n < ARRAY_LEN(kept))
+		if ((ipam_is_confirmed(r, &r->held[i]) ||
+		     addrs_contain(r->given, r->n_given, &r->held[i])) &&
+		    n < ARRAY_LEN(kept))
 			kept[n++] = r->held[i];
 	if (n == 0)
 		return;

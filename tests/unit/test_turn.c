@@ -41,6 +41,7 @@ static unsigned int rnd(unsigned int below)
 /* A Service as the API server has it. */
 struct thing {
 	bool exists, dual, lb;
+	bool unconfirmed;           /* its condition was not written yet */
 	const char *lb_pool, *pool; /* "": not asked for */
 	struct addr ingress[ADDRS], external[ADDRS], recorded[ADDRS];
 	size_t n_ingress, n_external, n_recorded;
@@ -74,7 +75,7 @@ static void read_again(struct thing *t, size_t i)
 	put_addrs(&out, t->ingress, t->n_ingress, "{\"ip\":\"", "\",\"ipMode\":\"VIP\"}");
 	buf_puts(&out, "]},\"conditions\":[");
 	/* Only the controller writes records here, and so confirms them. */
-	if (t->n_recorded > 0) {
+	if (t->n_recorded > 0 && !t->unconfirmed) {
 		buf_puts(&out, "{\"type\":\"" KUBE_CONDITION_EXTERNAL_IPS
 		               "\",\"status\":\"True\",\"reason\":\"Kept\",\"message\":"
 		               "\"" KUBE_CONFIRMS_KEPT);
@@ -376,12 +377,38 @@ static void test_lost_services(void **state)
 	ipam_free(ipam);
 }
 
+/* Somebody writes an external IP by hand in the moment between the two writes of an assignment. */
+static void test_a_refusal_confirms_what_was_given(void **state)
+{
+	(void)state;
+	struct ipam *ipam =
+		ipam_of("address-pools:\n- {name: edge, protocol: layer2, use: external-ip, "
+	                "addresses: [10.0.2.0/30]}\n");
+	struct thing t = { .exists = true, .lb_pool = "", .pool = "edge", .unconfirmed = true };
+
+	read_again(&t, 0);
+	turn_adopt_all(ipam, &t.record, 1);
+	assert_true(turn_decide(ipam, t.record, &server).write.external_ips);
+	turn_end(ipam, &t.record, 1);
+	write_object(&t, 0, (struct record_write){ .external_ips = true });
+	assert_int_equal(t.n_recorded, 1);
+	assert_int_equal(addr_parse("192.0.2.9", &t.external[t.n_external++]), 0);
+	read_again(&t, 0);
+	turn_decide(ipam, t.record, &server);
+	assert_int_equal(t.record->external->reason, REASON_ExternalIpsMixed);
+	const char *opening = KUBE_CONFIRMS_FAILED "10.0.2.0; ";
+	assert_memory_equal(t.record->external->message, opening, strlen(opening));
+	record_free(t.record);
+	ipam_free(ipam);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lives),
 		cmocka_unit_test(test_long_statuses),
 		cmocka_unit_test(test_lost_services),
+		cmocka_unit_test(test_a_refusal_confirms_what_was_given),
 	};
 	return cmocka_run_group_tests_name("turn", tests, NULL, NULL);
 }
