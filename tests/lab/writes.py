@@ -19,7 +19,10 @@ _KINDS = {"services": "Service", "leases": "Lease", "events": "Event", "configma
 
 def _lines(path: Path, offset: int) -> Iterator[dict[str, Any]]:
     with path.open("rb") as log:
-        log.seek(offset)
+        # The offset is a size that the log had, perhaps in the midst of a line.
+        log.seek(max(offset - 1, 0))
+        if offset > 0:
+            log.readline()
         for line in log:
             if line.endswith(b"\n"):
                 yield json.loads(line)
