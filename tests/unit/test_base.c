@@ -71,6 +71,7 @@ static void prefixes_parse(void **state)
 		{ "192.0.2.1/+8", NULL, false },
 		{ "192.0.2.1/024x", NULL, false },
 		{ "::ffff:192.0.2.1/120", NULL, false },
+		{ "::ffff:192.0.2.1/24", NULL, false },
 		{ "2001:db8::/129", NULL, false },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
