@@ -741,6 +741,23 @@ static void passwords_are_had_or_refused_with_words(void **state)
 	passwords_fini(&p);
 }
 
+/* Another load balancer's Service is no business of ours: nothing is said of it, not even why not. */
+static void other_classes_are_not_spoken_of(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+	f.table = announce_new(NULL, NULL);
+
+	world_service(f.view, "web", "192.0.2.1", ",'loadBalancerClass':'example.com/x'");
+	world_slice(f.view, "web", "web-1", "10.1.1.1@n1");
+	turn(&f);
+	assert_null(announce_of(f.table, "shop/web"));
+	world_service(f.view, "web", "192.0.2.1", "");
+	turn(&f);
+	assert_non_null(announce_of(f.table, "shop/web"));
+	fixture_fini(&f);
+}
+
 static void record_nowhere(const struct announcement *a, void *arg)
 {
 	buf_printf(&((struct fixture *)arg)->log, "%s %s %s\n", a->key, addr_str(&a->addr),
@@ -867,6 +884,7 @@ int main(void)
 		cmocka_unit_test(keys_are_bounded),
 		cmocka_unit_test(one_rule_says_what_a_key_is),
 		cmocka_unit_test(passwords_are_had_or_refused_with_words),
+		cmocka_unit_test(other_classes_are_not_spoken_of),
 		cmocka_unit_test(that_no_node_may_announce_is_told_once_it_lasts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
