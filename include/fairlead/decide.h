@@ -80,9 +80,9 @@ struct decision decide_address(const struct view *v, const struct view_service *
 enum reason decide_node(const struct decision *d, const char *node, enum protocol protocol);
 /*
  * Why no node at all may announce it, where that is a matter of the nodes; REASON_Candidate: some node may, or it is a matter
- * of the Service.  *ret_node: the first of the nodes that the reason is about.  Linear in the nodes.
+ * of the Service.  The reason is that of the first node that has one.  Linear in the nodes.
  */
-enum reason decide_nowhere(const struct decision *d, const char **ret_node);
+enum reason decide_nowhere(const struct decision *d);
 /*
  * Adds what a person should know beside the sentence of @reason, which one of the two gave; one line.  @node: the one asked
  * about.

@@ -109,7 +109,7 @@ static bool may_announce(const struct decision *d, const char *node)
 	       decide_node(d, node, PROTOCOL_BGP) == REASON_Candidate;
 }
 
-enum reason decide_nowhere(const struct decision *d, const char **ret_node)
+enum reason decide_nowhere(const struct decision *d)
 {
 	size_t n;
 	const struct view_node *nodes = view_nodes(d->view, &n);
@@ -121,10 +121,8 @@ enum reason decide_nowhere(const struct decision *d, const char **ret_node)
 		if (may_announce(d, nodes[i].name))
 			return REASON_Candidate;
 		enum reason reason = decide_node_itself(d->view, &nodes[i]);
-		if (first == REASON_Candidate && reason != REASON_Candidate) {
+		if (first == REASON_Candidate)
 			first = reason;
-			*ret_node = nodes[i].name;
-		}
 	}
 	return first;
 }

@@ -297,8 +297,8 @@ static struct announcement **update_address(struct announce *t, const struct dec
 {
 	static const enum protocol protocols[] = { PROTOCOL_LAYER2, PROTOCOL_BGP };
 	const struct addr *addr = &d->address->addr;
-	const char *node;
-	enum reason nowhere = decide_nowhere(d, &node);
+	struct announcement *first = NULL;
+	bool somewhere = false;
 
 	for (size_t i = 0; i < ARRAY_LEN(protocols); i++) {
 		if (!d->ours || !(d->protocols & protocols[i]))
@@ -310,9 +310,13 @@ static struct announcement **update_address(struct announce *t, const struct dec
 		*end = a;
 		end = &a->next;
 		update_one(t, d, a);
-		set_nowhere(t, a, nowhere);
-		nowhere = REASON_Candidate;
+		set_nowhere(t, a, REASON_Candidate);
+		somewhere |= a->candidates || a->decided == REASON_Candidate;
+		first = first ? first : a;
 	}
+	/* Mostly it is known by now that some node may, and no node need be asked again. */
+	if (first && !somewhere)
+		set_nowhere(t, first, decide_nowhere(d));
 	return end;
 }
 
