@@ -14,9 +14,9 @@
 #include <string.h>
 
 #include "cli/table.h"
-#include "controller/record.h"
-#include "controller/turn.h"
 #include "fairlead/mem.h"
+#include "fairlead/record.h"
+#include "fairlead/turn.h"
 
 /* Services settle in a few rounds; this only keeps a fault from going on for ever. */
 #define ROUNDS_MAX 10000

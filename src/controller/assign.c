@@ -12,9 +12,9 @@
 #include <utlist.h>
 
 #include "controller/controller.h"
-#include "controller/turn.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
+#include "fairlead/turn.h"
 
 /* Where no patch tells of a refusal (a status that is left alone), log and Event do, once and not for what was found. */
 static void tell(struct record *r, const struct record_part *p, const char *key)

@@ -12,10 +12,10 @@
 #include <event2/event.h>
 #include <utlist.h>
 
-#include "controller/turn.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "fairlead/turn.h"
 
 #define CLOCK_MS 50
 /* After SIGTERM: for writes under way to end and the lease to be handed over.  If not, whoever comes next waits it out. */

@@ -16,13 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "controller/record.h"
 #include "fairlead/configuration.h"
 #include "fairlead/ipam.h"
 #include "fairlead/kube.h"
 #include "fairlead/lease.h"
 #include "fairlead/metrics.h"
 #include "fairlead/options.h"
+#include "fairlead/record.h"
 
 #define CONTROLLER_NAME "fairlead.io/controller"
 #define CONTROLLER_LEASE "fairlead-controller"

@@ -10,8 +10,8 @@
 
 #include "controller/annotations.h"
 #include "controller/controller.h"
-#include "controller/turn.h"
 #include "fairlead/log.h"
+#include "fairlead/turn.h"
 
 /* ---- lists ---- */
 

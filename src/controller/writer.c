@@ -29,10 +29,10 @@
 #include <utlist.h>
 
 #include "controller/controller.h"
-#include "controller/turn.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "fairlead/turn.h"
 
 #define PATCH_RETRIES \
 	1 /* of the client's own; what still fails is looked at before it is tried again */

@@ -8,9 +8,9 @@
 #include <json-c/json.h>
 
 #include "controller/annotations.h"
-#include "controller/record.h"
-#include "controller/turn.h"
 #include "fairlead/mem.h"
+#include "fairlead/record.h"
+#include "fairlead/turn.h"
 
 static const char pools[] =
 	"address-pools:\n"

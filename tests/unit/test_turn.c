@@ -11,9 +11,9 @@
 
 #include <json-c/json.h>
 
-#include "controller/record.h"
-#include "controller/turn.h"
 #include "fairlead/mem.h"
+#include "fairlead/record.h"
+#include "fairlead/turn.h"
 
 enum { MANY = 24, STEPS = 400, SEEDS = 30, ADDRS = 4 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "controller/record.h"
+#include "fairlead/record.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

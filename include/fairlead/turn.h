@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_CONTROLLER_TURN_H
-#define FAIRLEAD_CONTROLLER_TURN_H
+#ifndef FAIRLEAD_TURN_H
+#define FAIRLEAD_TURN_H
 
 /*
  * One turn's rules, without the controller around them: in which order records are taken, and what a decision does to the
@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "controller/record.h"
 #include "fairlead/ipam.h"
+#include "fairlead/record.h"
 
 struct turn_outcome {
 	struct record_write write; /* what the object lacks */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_CONTROLLER_RECORD_H
-#define FAIRLEAD_CONTROLLER_RECORD_H
+#ifndef FAIRLEAD_RECORD_H
+#define FAIRLEAD_RECORD_H
 
 /*
  * What the controller remembers of one Service: not the object, but what it asks for, what the object says, and what was

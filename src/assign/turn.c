@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "controller/turn.h"
+#include "fairlead/turn.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+libfairlead_a_SOURCES += \
+	src/assign/record.c \
+	src/assign/turn.c
+noinst_HEADERS += \
+	include/fairlead/record.h \
+	include/fairlead/turn.h
+
+check_PROGRAMS += tests/unit/test_record
+TESTS += tests/unit/test_record
+tests_unit_test_record_SOURCES = tests/unit/test_record.c tests/unit/unit.h
+tests_unit_test_record_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_turn
+TESTS += tests/unit/test_turn
+tests_unit_test_turn_SOURCES = tests/unit/test_turn.c tests/unit/unit.h
+tests_unit_test_turn_LDADD = $(UNIT_LDADD)
