@@ -13,12 +13,6 @@ libfairlead_a_SOURCES += \
 	src/cli/file.h \
 	src/cli/gather.c \
 	src/cli/gather.h \
-	src/cli/manifest.c \
-	src/cli/manifest.h \
-	src/cli/manifest_json.c \
-	src/cli/manifest_json.h \
-	src/cli/manifest_scalar.c \
-	src/cli/manifest_scalar.h \
 	src/cli/model.c \
 	src/cli/model.h \
 	src/cli/model_bgp.c \
@@ -30,9 +24,7 @@ libfairlead_a_SOURCES += \
 	src/cli/state.c \
 	src/cli/state.h \
 	src/cli/table.c \
-	src/cli/table.h \
-	src/cli/yaml_emit.c \
-	src/cli/yaml_emit.h
+	src/cli/table.h
 noinst_HEADERS += \
 	include/fairlead/options.h
 
@@ -95,16 +87,6 @@ EXTRA_DIST += \
 	tests/cli/service.yaml \
 	tests/cli/shared.yaml \
 	tests/cli/state.yaml
-
-check_PROGRAMS += tests/unit/test_manifest
-TESTS += tests/unit/test_manifest
-tests_unit_test_manifest_SOURCES = tests/unit/test_manifest.c tests/unit/unit.h
-tests_unit_test_manifest_LDADD = $(UNIT_LDADD)
-
-check_PROGRAMS += tests/fuzz/fuzz_manifest
-tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz_manifest.c $(FUZZ_MAIN)
-tests_fuzz_fuzz_manifest_LDFLAGS = $(FUZZ_LINK)
-FUZZ_TARGETS += tests/fuzz/fuzz_manifest
 
 check_PROGRAMS += tests/unit/test_convert
 TESTS += tests/unit/test_convert

@@ -14,10 +14,10 @@
 #include <string.h>
 
 #include "cli/convert_private.h"
-#include "cli/yaml_emit.h"
 #include "fairlead/configuration.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
+#include "fairlead/yaml_emit.h"
 
 #define API_GROUP "metallb.io/"
 

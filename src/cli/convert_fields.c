@@ -12,9 +12,9 @@
 #include <string.h>
 
 #include "cli/convert_private.h"
-#include "config/ytree.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
+#include "fairlead/ytree.h"
 
 #define NS_PER_S 1000000000
 

@@ -9,10 +9,10 @@
 
 #include <stddef.h>
 
-#include "cli/manifest.h"
 #include "fairlead/buf.h"
 #include "fairlead/configuration.h"
 #include "fairlead/err.h"
+#include "fairlead/manifest.h"
 
 #define FILE_CONFIG_MAX_BYTES (2 << 20)
 

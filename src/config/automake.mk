@@ -10,16 +10,11 @@ libfairlead_a_SOURCES += \
 	src/config/parse_pools.c \
 	src/config/range.c \
 	src/config/retained.c \
-	src/config/scalar.c \
-	src/config/schema.c \
-	src/config/yproblem.c \
-	src/config/ytree.c
+	src/config/schema.c
 noinst_HEADERS += \
 	include/fairlead/configuration.h \
 	src/config/parse.h \
-	src/config/schema.h \
-	src/config/yproblem.h \
-	src/config/ytree.h
+	src/config/schema.h
 
 check_PROGRAMS += tests/unit/test_config
 TESTS += tests/unit/test_config

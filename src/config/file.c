@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "config/parse.h"
-#include "config/ytree.h"
 #include "fairlead/mem.h"
+#include "fairlead/ytree.h"
 
 static const struct ynode *member(const struct ynode *map, const char *key)
 {

@@ -14,9 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config/ytree.h"
 #include "fairlead/buf.h"
 #include "fairlead/configuration.h"
+#include "fairlead/ytree.h"
 
 #define SCHEMA_STRING_MAX 512
 #define SCHEMA_PROBLEMS_MAX 200

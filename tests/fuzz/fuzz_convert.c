@@ -9,8 +9,8 @@
 #include <json-c/json.h>
 
 #include "cli/convert.h"
-#include "cli/manifest.h"
 #include "fairlead/buf.h"
+#include "fairlead/manifest.h"
 #include "fairlead/mem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

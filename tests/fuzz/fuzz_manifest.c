@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/manifest.h"
 #include "cli/plan.h"
 #include "cli/state.h"
 #include "fairlead/configuration.h"
+#include "fairlead/manifest.h"
 #include "fairlead/mem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "config/ytree.h"
 #include "fairlead/configuration.h"
 #include "fairlead/mem.h"
+#include "fairlead/ytree.h"
 
 static const char reference[] =
 	"peers:\n"

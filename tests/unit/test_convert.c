@@ -8,11 +8,11 @@
 #include <json-c/json.h>
 
 #include "cli/convert.h"
-#include "cli/manifest.h"
-#include "cli/yaml_emit.h"
-#include "config/ytree.h"
 #include "fairlead/buf.h"
+#include "fairlead/manifest.h"
 #include "fairlead/mem.h"
+#include "fairlead/yaml_emit.h"
+#include "fairlead/ytree.h"
 
 /* ---- YAML ---- */
 

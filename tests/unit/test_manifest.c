@@ -7,8 +7,8 @@
 
 #include <json-c/json.h>
 
-#include "cli/manifest.h"
 #include "fairlead/buf.h"
+#include "fairlead/manifest.h"
 #include "fairlead/mem.h"
 
 /* Objects as "KIND JSON;"; one whose JSON has "bad" is refused. */

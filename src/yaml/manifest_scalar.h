@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_CLI_MANIFEST_SCALAR_H
-#define FAIRLEAD_CLI_MANIFEST_SCALAR_H
+#ifndef FAIRLEAD_YAML_MANIFEST_SCALAR_H
+#define FAIRLEAD_YAML_MANIFEST_SCALAR_H
 
 /* What a plain scalar means: YAML 1.2, 10.3.2, the core schema. */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "config/yproblem.h"
+#include "yaml/yproblem.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "cli/manifest_scalar.h"
+#include "yaml/manifest_scalar.h"
 
 #include <errno.h>
 #include <stdbool.h>

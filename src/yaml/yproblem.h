@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_CONFIG_YPROBLEM_H
-#define FAIRLEAD_CONFIG_YPROBLEM_H
+#ifndef FAIRLEAD_YAML_YPROBLEM_H
+#define FAIRLEAD_YAML_YPROBLEM_H
 
 /* What libyaml says of a text that is no YAML, with the line, and in words for whoever wrote it. */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_CONFIG_YTREE_H
-#define FAIRLEAD_CONFIG_YTREE_H
+#ifndef FAIRLEAD_YTREE_H
+#define FAIRLEAD_YTREE_H
 
 /*
  * A YAML document as a tree of nodes that know their line.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_CLI_MANIFEST_JSON_H
-#define FAIRLEAD_CLI_MANIFEST_JSON_H
+#ifndef FAIRLEAD_YAML_MANIFEST_JSON_H
+#define FAIRLEAD_YAML_MANIFEST_JSON_H
 
 /*
  * JSON documents, one behind another, an object at a time: the items of a List are read one by one, so that a file of a whole

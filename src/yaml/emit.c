@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "cli/yaml_emit.h"
+#include "fairlead/yaml_emit.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_CLI_MANIFEST_H
-#define FAIRLEAD_CLI_MANIFEST_H
+#ifndef FAIRLEAD_MANIFEST_H
+#define FAIRLEAD_MANIFEST_H
 
 /*
  * Kubernetes objects from a file: JSON, or YAML of several documents; Lists are opened.

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "cli/manifest.h"
+#include "fairlead/manifest.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -18,12 +18,12 @@
 
 #include <json-c/json.h>
 
-#include "cli/manifest_json.h"
-#include "cli/manifest_scalar.h"
-#include "config/yproblem.h"
 #include "fairlead/buf.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
+#include "yaml/manifest_json.h"
+#include "yaml/manifest_scalar.h"
+#include "yaml/yproblem.h"
 
 /* ---- documents into objects ---- */
 

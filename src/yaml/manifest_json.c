@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "cli/manifest_json.h"
+#include "yaml/manifest_json.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -15,9 +15,9 @@
 
 #include <json-c/json.h>
 
-#include "cli/manifest.h"
 #include "fairlead/buf.h"
 #include "fairlead/kube.h"
+#include "fairlead/manifest.h"
 #include "fairlead/mem.h"
 
 /* One document, its List's items apart. */

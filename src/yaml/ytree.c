@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "config/ytree.h"
+#include "fairlead/ytree.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -15,9 +15,9 @@
 #include <string.h>
 #include <yaml.h>
 
-#include "config/yproblem.h"
 #include "fairlead/buf.h"
 #include "fairlead/mem.h"
+#include "yaml/yproblem.h"
 
 struct anchor {
 	char *name;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_CLI_YAML_EMIT_H
-#define FAIRLEAD_CLI_YAML_EMIT_H
+#ifndef FAIRLEAD_YAML_EMIT_H
+#define FAIRLEAD_YAML_EMIT_H
 
 /*
  * A JSON value as YAML in block style, the way an administrator would write it.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "config/ytree.h"
+#include "fairlead/ytree.h"
 
 #include <errno.h>
 #include <stdlib.h>
