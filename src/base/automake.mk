@@ -10,6 +10,7 @@ libfairlead_a_SOURCES += \
 	src/base/hash.c \
 	src/base/log.c \
 	src/base/mem.c \
+	src/base/options.c \
 	src/base/reason.c \
 	src/base/streams.c
 noinst_HEADERS += \
@@ -24,6 +25,7 @@ noinst_HEADERS += \
 	include/fairlead/limits.h \
 	include/fairlead/log.h \
 	include/fairlead/mem.h \
+	include/fairlead/options.h \
 	include/fairlead/reason.h \
 	include/fairlead/reasons.def \
 	include/fairlead/streams.h
@@ -37,3 +39,8 @@ tests_unit_test_reasons_LDADD = $(UNIT_LDADD)
 reasons: tests/unit/test_reasons
 	SRCDIR='$(srcdir)' tests/unit/test_reasons --write
 .PHONY: reasons
+
+check_PROGRAMS += tests/unit/test_options
+TESTS += tests/unit/test_options
+tests_unit_test_options_SOURCES = tests/unit/test_options.c tests/unit/unit.h
+tests_unit_test_options_LDADD = $(UNIT_LDADD)

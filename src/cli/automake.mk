@@ -18,15 +18,12 @@ libfairlead_a_SOURCES += \
 	src/cli/model_bgp.c \
 	src/cli/model_print.c \
 	src/cli/model_private.h \
-	src/cli/options.c \
 	src/cli/plan.c \
 	src/cli/plan.h \
 	src/cli/state.c \
 	src/cli/state.h \
 	src/cli/table.c \
 	src/cli/table.h
-noinst_HEADERS += \
-	include/fairlead/options.h
 
 bin_PROGRAMS += src/cli/fairlead
 src_cli_fairlead_SOURCES = \
@@ -50,10 +47,8 @@ install-exec-hook:
 uninstall-hook:
 	rm -f $(DESTDIR)$(bindir)/kubectl-fairlead
 
-check_PROGRAMS += tests/unit/test_options tests/unit/test_cli
-TESTS += tests/unit/test_options tests/unit/test_cli
-tests_unit_test_options_SOURCES = tests/unit/test_options.c tests/unit/unit.h
-tests_unit_test_options_LDADD = $(UNIT_LDADD)
+check_PROGRAMS += tests/unit/test_cli
+TESTS += tests/unit/test_cli
 tests_unit_test_cli_SOURCES = tests/unit/test_cli.c tests/unit/unit.h
 tests_unit_test_cli_LDADD = $(UNIT_LDADD)
 
