@@ -25,6 +25,7 @@ struct kube_client;
 struct kube_request;
 struct kube_informer;
 struct kube_remains;
+struct metrics_writer;
 
 /* ---- where the API server is, and who we are ---- */
 
@@ -162,6 +163,18 @@ void kube_informer_stop(struct kube_informer *inf);
  */
 void kube_informer_refresh(struct kube_informer *inf, void (*done)(void *arg), void *arg);
 struct kube_informer_stats kube_informer_stats(const struct kube_informer *inf);
+
+/* ---- metrics ---- */
+
+/* One informer's row for kube_metrics(). */
+struct kube_metrics_informer {
+	const char *what; /* "services" */
+	const struct kube_informer_stats *stats;
+};
+/* The fairlead_kube_… families: the client's counters and one series for each informer. */
+void kube_metrics(struct metrics_writer *w, const struct kube_client *c,
+                  const struct kube_metrics_informer *informers, size_t n_informers,
+                  int64_t now_ms);
 
 /* ---- Events ---- */
 

@@ -17,8 +17,6 @@
 #include "fairlead/err.h"
 
 struct event_base;
-struct kube_client;
-struct kube_informer_stats;
 struct metrics_server;
 
 struct metrics_writer {
@@ -37,15 +35,6 @@ void metrics_sample(struct metrics_writer *w, double value, ... /* label, value,
 
 /* What every daemon says of itself: fairlead_build_info and the usual process_… families. */
 void metrics_process(struct metrics_writer *w);
-
-/* One informer's row for metrics_kube(). */
-struct metrics_informer {
-	const char *what; /* "services" */
-	const struct kube_informer_stats *stats;
-};
-/* The fairlead_kube_… families: the client's counters and one series for each informer. */
-void metrics_kube(struct metrics_writer *w, const struct kube_client *c,
-                  const struct metrics_informer *informers, size_t n_informers, int64_t now_ms);
 
 struct metrics_server_ops {
 	void (*collect)(struct metrics_writer *w, void *arg); /* /metrics */

@@ -333,10 +333,10 @@ static void collect(struct metrics_writer *w, void *arg)
 		const struct kube_informer_stats config_maps =
 			kube_informer_stats(ctl->config_maps);
 		const struct kube_informer_stats nodes = kube_informer_stats(ctl->node_feed);
-		const struct metrics_informer informers[] = { { "services", &services },
-			                                      { "configmaps", &config_maps },
-			                                      { "nodes", &nodes } };
-		metrics_kube(w, ctl->client, informers, ARRAY_LEN(informers), clock_ms());
+		const struct kube_metrics_informer informers[] = { { "services", &services },
+			                                           { "configmaps", &config_maps },
+			                                           { "nodes", &nodes } };
+		kube_metrics(w, ctl->client, informers, ARRAY_LEN(informers), clock_ms());
 	}
 	metrics_process(w);
 }

@@ -13,6 +13,7 @@ libfairlead_a_SOURCES += \
 	src/kube/lease.c \
 	src/kube/lease_fsm.c \
 	src/kube/meta.c \
+	src/kube/metrics.c \
 	src/kube/multi.c \
 	src/kube/node.c \
 	src/kube/outline.c \

@@ -2,7 +2,6 @@
 libfairlead_a_SOURCES += \
 	src/metrics/clients.c \
 	src/metrics/guard.c \
-	src/metrics/kube.c \
 	src/metrics/page.c \
 	src/metrics/process.c \
 	src/metrics/request.c \

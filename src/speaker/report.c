@@ -502,7 +502,7 @@ static void collect(struct metrics_writer *w, void *arg)
 {
 	const struct speaker *sp = arg;
 	struct kube_informer_stats stats[N_FEEDS];
-	struct metrics_informer informers[N_FEEDS];
+	struct kube_metrics_informer informers[N_FEEDS];
 
 	metrics_process(w);
 	collect_announcements(sp, w);
@@ -513,9 +513,9 @@ static void collect(struct metrics_writer *w, void *arg)
 	routes_metrics(sp->routes, w);
 	for (int i = 0; i < N_FEEDS; i++) {
 		stats[i] = kube_informer_stats(sp->feeds[i]);
-		informers[i] = (struct metrics_informer){ speaker_feed_names[i], &stats[i] };
+		informers[i] = (struct kube_metrics_informer){ speaker_feed_names[i], &stats[i] };
 	}
-	metrics_kube(w, sp->client, informers, N_FEEDS, clock_ms());
+	kube_metrics(w, sp->client, informers, N_FEEDS, clock_ms());
 }
 
 const struct metrics_server_ops speaker_http_ops = {

@@ -10,8 +10,8 @@ static void client_counter(struct metrics_writer *w, const char *name, const cha
 	metrics_sample(w, (double)v, NULL);
 }
 
-void metrics_kube(struct metrics_writer *w, const struct kube_client *c,
-                  const struct metrics_informer *informers, size_t n_informers, int64_t now_ms)
+void kube_metrics(struct metrics_writer *w, const struct kube_client *c,
+                  const struct kube_metrics_informer *informers, size_t n_informers, int64_t now_ms)
 {
 	struct kube_client_stats st = kube_client_stats(c);
 
