@@ -25,6 +25,7 @@ EXAMPLE = SOURCE / "examples" / "metallb"
 PAGES = (
     "README.md",
     "CHANGELOG.md",
+    "SECURITY.md",
     "charts/fairlead/README.md",
     *sorted(f"docs/{p.name}" for p in SOURCE.glob("docs/*.md")),
 )
@@ -39,6 +40,7 @@ SCRIPTS = ("tests/demo", "tests/run", "tests/cluster", "tests/mutate", "tests/be
 OTHERS_FLAGS = {
     "--lb-class": "MetalLB",
     "--no-hooks": "helm",
+    "--node-monitor-grace-period": "kube-controller-manager",
     "--reuse-values": "helm",
     "--set": "helm",
     "--server": "pytest, tests/e2e/conftest.py",
