@@ -16,7 +16,7 @@
 #include "fairlead/addr.h"
 #include "fairlead/buf.h"
 #include "fairlead/err.h"
-#include "fairlead/kube_types.h"
+#include "fairlead/labels.h"
 
 /* How an address is announced: one of them, or several as bits. */
 enum protocol { PROTOCOL_LAYER2 = 1 << 0, PROTOCOL_BGP = 1 << 1 };
@@ -59,7 +59,7 @@ struct config_peer {
 		*password_secret; /* at most one; the second is a key in the Secret of BGP passwords */
 	char *bfd_profile;
 	bool ebgp_multihop;
-	struct kube_selector *node_selectors; /* ORed; none: all nodes */
+	struct label_selector *node_selectors; /* ORed; none: all nodes */
 	size_t n_node_selectors;
 	unsigned int line, asn_line, address_line, router_id_line;
 };
@@ -168,11 +168,11 @@ struct config_node_peer {
 	const struct config_peer *peer;
 	char *refused; /* why it cannot be had, in words; NULL: it can */
 };
-size_t config_node_peers(const struct configuration *c, const struct kube_labels *labels,
+size_t config_node_peers(const struct configuration *c, const struct labels *labels,
                          struct config_node_peer **ret_peers);
 void config_node_peers_free(struct config_node_peer *peers, size_t n);
 /* Does the peer select a node with these labels? */
-bool config_peer_selects(const struct config_peer *p, const struct kube_labels *labels);
+bool config_peer_selects(const struct config_peer *p, const struct labels *labels);
 /* The pool by which @a is announced, or NULL: where it is retained, that one's settings count.  O(log n). */
 const struct config_pool *configuration_pool_of(const struct configuration *c,
                                                 const struct addr *a);

@@ -17,21 +17,9 @@
 
 #include "fairlead/addr.h"
 #include "fairlead/err.h"
+#include "fairlead/labels.h"
 
 struct json_object;
-
-struct kube_kv {
-	char *key;
-	char *value;
-};
-
-struct kube_labels {
-	struct kube_kv *kvs;
-	size_t n;
-};
-
-/* The value of @key, or NULL. */
-const char *kube_labels_get(const struct kube_labels *l, const char *key);
 
 struct kube_meta {
 	char *namespace; /* "" for cluster-scoped kinds */
@@ -40,9 +28,9 @@ struct kube_meta {
 	char *resource_version;
 	int64_t creation_us; /* wall clock; 0 if missing */
 	bool deleting;       /* deletionTimestamp is set */
-	struct kube_labels labels;
+	struct labels labels;
 	/* Only those under fairlead.io/, metallb.io/, metallb.universe.tf/ and service.kubernetes.io/. */
-	struct kube_labels annotations;
+	struct labels annotations;
 };
 
 /* "namespace/name" in one of several thread-local buffers, or the name alone if cluster-scoped. */
@@ -158,7 +146,7 @@ struct kube_node {
 
 struct kube_config_map {
 	struct kube_meta meta;
-	struct kube_labels data;
+	struct labels data;
 };
 
 struct kube_secret_item {
@@ -220,20 +208,5 @@ int kube_secret_parse(struct json_object *obj, struct kube_secret **ret_secret, 
 void kube_secret_free(struct kube_secret *s);
 int kube_object_parse(struct json_object *obj, struct kube_object **ret_object, struct err *e);
 void kube_object_free(struct kube_object *o);
-
-/* metav1.LabelSelector, as in node-selectors. */
-enum kube_selector_op { KUBE_IN, KUBE_NOT_IN, KUBE_EXISTS, KUBE_DOES_NOT_EXIST };
-struct kube_requirement {
-	char *key;
-	enum kube_selector_op op;
-	char **values;
-	size_t n_values;
-};
-struct kube_selector {
-	struct kube_requirement *requirements; /* all must hold; none: matches everything */
-	size_t n;
-};
-bool kube_selector_matches(const struct kube_selector *sel, const struct kube_labels *labels);
-void kube_selector_fini(struct kube_selector *sel);
 
 #endif

@@ -105,7 +105,7 @@ struct record_server record_dropped(const struct kube_service *s, struct record_
 		                       .drops_conditions = lost };
 }
 
-static uint64_t hash_labels(const struct kube_labels *l, uint64_t seed)
+static uint64_t hash_labels(const struct labels *l, uint64_t seed)
 {
 	for (size_t i = 0; i < l->n; i++)
 		seed = hash64_str(l->kvs[i].value, hash64_str(l->kvs[i].key, seed));

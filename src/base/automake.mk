@@ -8,6 +8,7 @@ libfairlead_a_SOURCES += \
 	src/base/daemon.c \
 	src/base/err.c \
 	src/base/hash.c \
+	src/base/labels.c \
 	src/base/log.c \
 	src/base/mem.c \
 	src/base/options.c \
@@ -22,6 +23,7 @@ noinst_HEADERS += \
 	include/fairlead/daemon.h \
 	include/fairlead/err.h \
 	include/fairlead/hash.h \
+	include/fairlead/labels.h \
 	include/fairlead/limits.h \
 	include/fairlead/log.h \
 	include/fairlead/mem.h \

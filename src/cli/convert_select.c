@@ -20,24 +20,23 @@ static bool is_text(struct json_object *value)
 }
 
 /* One requirement, whose text belongs to the JSON. */
-static bool holds(const char *key, enum kube_selector_op op, const char **values, size_t n,
-                  const struct kube_labels *labels)
+static bool holds(const char *key, enum label_op op, const char **values, size_t n,
+                  const struct labels *labels)
 {
-	struct kube_requirement one = {
+	struct label_requirement one = {
 		.key = (char *)key, .op = op, .values = (char **)values, .n_values = n
 	};
-	const struct kube_selector selector = { .requirements = &one, .n = 1 };
+	const struct label_selector selector = { .requirements = &one, .n = 1 };
 
-	return kube_selector_matches(&selector, labels);
+	return label_selector_matches(&selector, labels);
 }
 
-static bool expression_holds(struct json_object *expression, const struct kube_labels *labels,
-                             bool *bad)
+static bool expression_holds(struct json_object *expression, const struct labels *labels, bool *bad)
 {
-	static const char *const ops[] = { [KUBE_IN] = "In",
-		                           [KUBE_NOT_IN] = "NotIn",
-		                           [KUBE_EXISTS] = "Exists",
-		                           [KUBE_DOES_NOT_EXIST] = "DoesNotExist" };
+	static const char *const ops[] = { [LABEL_IN] = "In",
+		                           [LABEL_NOT_IN] = "NotIn",
+		                           [LABEL_EXISTS] = "Exists",
+		                           [LABEL_DOES_NOT_EXIST] = "DoesNotExist" };
 	const char *key = kube_json_str(expression, "key", bad);
 	const char *op_name = kube_json_str(expression, "operator", bad);
 	struct json_object *list = kube_json_get(expression, "values", json_type_array, bad);
@@ -46,7 +45,7 @@ static bool expression_holds(struct json_object *expression, const struct kube_l
 
 	while (op_name && op < ARRAY_LEN(ops) && strcmp(op_name, ops[op]) != 0)
 		op++;
-	bool listed = op == KUBE_IN || op == KUBE_NOT_IN;
+	bool listed = op == LABEL_IN || op == LABEL_NOT_IN;
 	if (!key || !op_name || op == ARRAY_LEN(ops) || n > VALUES_MAX || listed != (n > 0)) {
 		*bad = true;
 		return false;
@@ -56,12 +55,11 @@ static bool expression_holds(struct json_object *expression, const struct kube_l
 		*bad |= !is_text(value);
 		values[i] = is_text(value) ? json_object_get_string(value) : "";
 	}
-	return holds(key, (enum kube_selector_op)op, values, n, labels);
+	return holds(key, (enum label_op)op, values, n, labels);
 }
 
 /* metav1.LabelSelector.  Whether it is one, which *@bad tells otherwise, does not depend on the labels. */
-static bool selector_matches(struct json_object *selector, const struct kube_labels *labels,
-                             bool *bad)
+static bool selector_matches(struct json_object *selector, const struct labels *labels, bool *bad)
 {
 	struct json_object *pairs = kube_json_get(selector, "matchLabels", json_type_object, bad);
 	struct json_object *list =
@@ -75,7 +73,7 @@ static bool selector_matches(struct json_object *selector, const struct kube_lab
 		json_object_object_foreach(pairs, key, value) {
 			const char *text = is_text(value) ? json_object_get_string(value) : NULL;
 			*bad |= !text;
-			all &= text && holds(key, KUBE_IN, &text, 1, labels);
+			all &= text && holds(key, LABEL_IN, &text, 1, labels);
 		}
 	}
 	for (size_t i = 0; i < n; i++)
@@ -83,7 +81,7 @@ static bool selector_matches(struct json_object *selector, const struct kube_lab
 	return all;
 }
 
-static bool any_selector_matches(struct json_object *selectors, const struct kube_labels *labels,
+static bool any_selector_matches(struct json_object *selectors, const struct labels *labels,
                                  bool *bad)
 {
 	size_t n = selectors ? json_object_array_length(selectors) : 0;
@@ -131,7 +129,7 @@ static void note_missing(struct conversion *c, struct json_object *names)
 void convert_select(struct conversion *c, struct json_object *spec,
                     void (*fn)(struct convert_pool *pool, void *arg), void *arg)
 {
-	static const struct kube_labels no_labels = { 0 };
+	static const struct labels no_labels = { 0 };
 	bool bad = spec && !json_object_is_type(spec, json_type_object);
 	struct json_object *names = kube_json_get(spec, "ipAddressPools", json_type_array, &bad);
 	struct json_object *selectors =

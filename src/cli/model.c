@@ -88,9 +88,8 @@ void cluster_free(struct model *m)
 
 void cluster_put_configuration(struct model *m, const struct kube_config_map *map)
 {
-	const char *text = kube_labels_get(&map->data, CONFIG_MAP_KEY);
-	const char *generation =
-		kube_labels_get(&map->meta.annotations, CONFIG_GENERATION_ANNOTATION);
+	const char *text = labels_get(&map->data, CONFIG_MAP_KEY);
+	const char *generation = labels_get(&map->meta.annotations, CONFIG_GENERATION_ANNOTATION);
 	cleanup(config_problems_fini) struct config_problems errors = { 0 };
 	cleanup(config_problems_fini) struct config_problems warnings = { 0 };
 	struct configuration *c = NULL;
@@ -98,8 +97,8 @@ void cluster_put_configuration(struct model *m, const struct kube_config_map *ma
 	m->generation = generation ? strtoll(generation, NULL, 10) : 0;
 	free(m->config_error);
 	m->config_error = NULL;
-	if (configuration_parse_published(text, kube_labels_get(&map->data, CONFIG_MAP_RETAINED),
-	                                  &c, &errors, &warnings) < 0) {
+	if (configuration_parse_published(text, labels_get(&map->data, CONFIG_MAP_RETAINED), &c,
+	                                  &errors, &warnings) < 0) {
 		m->config_error = errors.n
 		                          ? xasprintf("line %u: %s: %s", errors.items[0].line,
 		                                      errors.items[0].path, errors.items[0].message)

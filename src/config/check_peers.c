@@ -19,7 +19,7 @@ static bool str_eq(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-static bool requirement_eq(const struct kube_requirement *a, const struct kube_requirement *b)
+static bool requirement_eq(const struct label_requirement *a, const struct label_requirement *b)
 {
 	if (strcmp(a->key, b->key) != 0 || a->op != b->op || a->n_values != b->n_values)
 		return false;
@@ -34,7 +34,8 @@ static bool selectors_eq(const struct config_peer *a, const struct config_peer *
 	if (a->n_node_selectors != b->n_node_selectors)
 		return false;
 	for (size_t i = 0; i < a->n_node_selectors; i++) {
-		const struct kube_selector *sa = &a->node_selectors[i], *sb = &b->node_selectors[i];
+		const struct label_selector *sa = &a->node_selectors[i],
+					    *sb = &b->node_selectors[i];
 		if (sa->n != sb->n)
 			return false;
 		for (size_t k = 0; k < sa->n; k++)
@@ -64,11 +65,11 @@ static bool selects_all(const struct config_peer *p)
 	return all;
 }
 
-bool config_peer_selects(const struct config_peer *p, const struct kube_labels *labels)
+bool config_peer_selects(const struct config_peer *p, const struct labels *labels)
 {
 	bool selected = p->n_node_selectors == 0;
 	for (size_t i = 0; i < p->n_node_selectors && !selected; i++)
-		selected = kube_selector_matches(&p->node_selectors[i], labels);
+		selected = label_selector_matches(&p->node_selectors[i], labels);
 	return selected;
 }
 
@@ -208,7 +209,7 @@ static char *why_refused(const struct config_peer *p, const struct config_node_p
 	return NULL;
 }
 
-size_t config_node_peers(const struct configuration *c, const struct kube_labels *labels,
+size_t config_node_peers(const struct configuration *c, const struct labels *labels,
                          struct config_node_peer **ret_peers)
 {
 	struct config_node_peer *here = xcalloc(c->n_peers + 1, sizeof(*here));

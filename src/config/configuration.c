@@ -177,7 +177,7 @@ static void pool_fini(struct config_pool *pool)
 static void peer_fini(struct config_peer *peer)
 {
 	for (size_t i = 0; i < peer->n_node_selectors; i++)
-		kube_selector_fini(&peer->node_selectors[i]);
+		label_selector_fini(&peer->node_selectors[i]);
 	free(peer->node_selectors);
 	free(peer->name);
 	free(peer->bfd_profile);

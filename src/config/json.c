@@ -70,16 +70,16 @@ static void put_strings(struct buf *out, const char *key, char *const *values, s
 }
 
 /* match-labels are expressions too, and come out as such. */
-static void put_selector(struct buf *out, const struct kube_selector *sel)
+static void put_selector(struct buf *out, const struct label_selector *sel)
 {
-	static const char *const ops[] = { [KUBE_IN] = "In",
-		                           [KUBE_NOT_IN] = "NotIn",
-		                           [KUBE_EXISTS] = "Exists",
-		                           [KUBE_DOES_NOT_EXIST] = "DoesNotExist" };
+	static const char *const ops[] = { [LABEL_IN] = "In",
+		                           [LABEL_NOT_IN] = "NotIn",
+		                           [LABEL_EXISTS] = "Exists",
+		                           [LABEL_DOES_NOT_EXIST] = "DoesNotExist" };
 
 	buf_puts(out, "{\"match-expressions\":[");
 	for (size_t i = 0; i < sel->n; i++) {
-		const struct kube_requirement *r = &sel->requirements[i];
+		const struct label_requirement *r = &sel->requirements[i];
 		put_comma(out, i);
 		buf_putc(out, '{');
 		put_str(out, "key", r->key);

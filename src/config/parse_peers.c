@@ -139,17 +139,17 @@ static bool is_label_key(const char *s)
 	return is_subdomain(s, (size_t)(slash - s)) && is_label_name(slash + 1, strlen(slash + 1));
 }
 
-static struct kube_requirement *requirement_new(struct kube_selector *sel, const char *key,
-                                                enum kube_selector_op op)
+static struct label_requirement *requirement_new(struct label_selector *sel, const char *key,
+                                                 enum label_op op)
 {
 	sel->requirements =
 		xreallocarray(sel->requirements, sel->n + 1, sizeof(*sel->requirements));
-	struct kube_requirement *r = &sel->requirements[sel->n++];
-	*r = (struct kube_requirement){ .key = xstrdup(key), .op = op };
+	struct label_requirement *r = &sel->requirements[sel->n++];
+	*r = (struct label_requirement){ .key = xstrdup(key), .op = op };
 	return r;
 }
 
-static void requirement_add_value(struct kube_requirement *r, const char *value)
+static void requirement_add_value(struct label_requirement *r, const char *value)
 {
 	r->values = xreallocarray(r->values, r->n_values + 1, sizeof(*r->values));
 	r->values[r->n_values++] = xstrdup(value);
@@ -174,7 +174,7 @@ static void match_label(struct schema_ctx *x, const char *key, unsigned int line
 	if (!is_label_key(key))
 		schema_error(x, line, "parsing node selector: \"%.64s\" is no label key", key);
 	else if (value)
-		requirement_add_value(requirement_new(target, key, KUBE_IN), value);
+		requirement_add_value(requirement_new(target, key, LABEL_IN), value);
 }
 
 static void set_match_labels(struct schema_ctx *x, const struct schema_key *key,
@@ -187,8 +187,8 @@ static void set_match_labels(struct schema_ctx *x, const struct schema_key *key,
 struct expression_target {
 	char *key;
 	const char *op;
-	size_t n_values;                /* that were written */
-	struct kube_requirement values; /* only these: those that are right */
+	size_t n_values;                 /* that were written */
+	struct label_requirement values; /* only these: those that are right */
 };
 
 static void value_item(struct schema_ctx *x, const struct ynode *node, void *target)
@@ -246,17 +246,17 @@ expression_error(struct schema_ctx *x, const struct ynode *node, const char *key
 
 /* The operator's rule for values; false, and reported, where it is broken. */
 static bool settle_expression(struct schema_ctx *x, const struct expression_target *t,
-                              const struct ynode *node, enum kube_selector_op *ret_op)
+                              const struct ynode *node, enum label_op *ret_op)
 {
 	static const struct {
 		const char *name;
-		enum kube_selector_op op;
+		enum label_op op;
 		bool wants_values;
 	} ops[] = {
-		{ "In", KUBE_IN, true },
-		{ "NotIn", KUBE_NOT_IN, true },
-		{ "Exists", KUBE_EXISTS, false },
-		{ "DoesNotExist", KUBE_DOES_NOT_EXIST, false },
+		{ "In", LABEL_IN, true },
+		{ "NotIn", LABEL_NOT_IN, true },
+		{ "Exists", LABEL_EXISTS, false },
+		{ "DoesNotExist", LABEL_DOES_NOT_EXIST, false },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
 		if (strcmp(ops[i].name, t->op) != 0)
@@ -278,13 +278,13 @@ static bool settle_expression(struct schema_ctx *x, const struct expression_targ
 static void expression_item(struct schema_ctx *x, const struct ynode *node, void *target)
 {
 	struct expression_target t = { 0 };
-	enum kube_selector_op op;
+	enum label_op op;
 
 	schema_map(x, expression_keys, ARRAY_LEN(expression_keys), node, &t);
 	if (t.key && !is_label_key(t.key)) {
 		expression_error(x, node, "key", "\"%.64s\" is no label key", t.key);
 	} else if (t.key && t.op && settle_expression(x, &t, node, &op)) {
-		struct kube_requirement *r = requirement_new(target, t.key, op);
+		struct label_requirement *r = requirement_new(target, t.key, op);
 		r->values = TAKE(t.values.values);
 		r->n_values = t.values.n_values;
 	}
@@ -309,7 +309,7 @@ static const struct schema_key selector_keys[] = {
 static void selector_item(struct schema_ctx *x, const struct ynode *node, void *target)
 {
 	struct config_peer *p = target;
-	struct kube_selector *sel = &p->node_selectors[p->n_node_selectors++];
+	struct label_selector *sel = &p->node_selectors[p->n_node_selectors++];
 	schema_map(x, selector_keys, ARRAY_LEN(selector_keys), node, sel);
 }
 

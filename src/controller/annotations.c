@@ -28,10 +28,10 @@ static bool is_ours(const char *key)
 	return false;
 }
 
-bool annotations_ignored(const struct kube_labels *annotations, struct buf *out)
+bool annotations_ignored(const struct labels *annotations, struct buf *out)
 {
 	for (size_t i = 0; i < annotations->n; i++) {
-		const struct kube_kv *kv = &annotations->kvs[i];
+		const struct label *kv = &annotations->kvs[i];
 		if (strncmp(kv->key, DOMAIN, strlen(DOMAIN)) != 0)
 			continue;
 		if (!is_ours(kv->key)) {

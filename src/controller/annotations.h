@@ -8,6 +8,6 @@
 #include "fairlead/kube_types.h"
 
 /* Adds what there is to say of the first annotation under fairlead.io/ on a Service that has no effect.  False if there is none. */
-bool annotations_ignored(const struct kube_labels *annotations, struct buf *out);
+bool annotations_ignored(const struct labels *annotations, struct buf *out);
 
 #endif

@@ -45,15 +45,14 @@ static void seen_fini(struct config_map_seen *s)
 
 static void seen_read(struct config_map_seen *s, const struct kube_config_map *m)
 {
-	const char *generation =
-		kube_labels_get(&m->meta.annotations, CONFIG_GENERATION_ANNOTATION);
+	const char *generation = labels_get(&m->meta.annotations, CONFIG_GENERATION_ANNOTATION);
 
 	seen_fini(s);
 	s->exists = true;
 	s->uid = xstrdup(m->meta.uid);
 	s->version = xstrdup(m->meta.resource_version);
-	s->text = xstrdup_null(kube_labels_get(&m->data, CONFIG_MAP_KEY));
-	s->retained = xstrdup_null(kube_labels_get(&m->data, CONFIG_MAP_RETAINED));
+	s->text = xstrdup_null(labels_get(&m->data, CONFIG_MAP_KEY));
+	s->retained = xstrdup_null(labels_get(&m->data, CONFIG_MAP_RETAINED));
 	s->generation = generation ? strtoll(generation, NULL, 10) : 0;
 	if (s->generation < 0 || s->generation > INT64_MAX / 2)
 		s->generation = 0;

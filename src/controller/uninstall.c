@@ -24,7 +24,7 @@
 void uninstall_see(struct controller *ctl, const struct kube_config_map *active)
 {
 	const char *mark =
-		active ? kube_labels_get(&active->meta.annotations, UNINSTALL_ANNOTATION) : NULL;
+		active ? labels_get(&active->meta.annotations, UNINSTALL_ANNOTATION) : NULL;
 	bool release = mark && !strcmp(mark, UNINSTALL_RELEASE);
 
 	free(ctl->uninstall_unanswered);

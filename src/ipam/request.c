@@ -14,7 +14,7 @@ static const char *annotation(const struct kube_service *s, const char *const *n
                               const char **ret_name)
 {
 	for (size_t i = 0; i < n; i++) {
-		const char *v = kube_labels_get(&s->meta.annotations, names[i]);
+		const char *v = labels_get(&s->meta.annotations, names[i]);
 		if (v && v[strspn(v, " ,")]) {
 			*ret_name = names[i];
 			return v;

@@ -21,7 +21,6 @@ libfairlead_a_SOURCES += \
 	src/kube/request.c \
 	src/kube/scanner.c \
 	src/kube/secret.c \
-	src/kube/selector.c \
 	src/kube/service.c \
 	src/kube/slice.c \
 	src/kube/store.c

@@ -29,6 +29,6 @@ void kube_config_map_free(struct kube_config_map *m)
 	if (!m)
 		return;
 	kube_meta_fini(&m->meta);
-	kube_labels_fini(&m->data);
+	labels_fini(&m->data);
 	free(m);
 }

@@ -41,24 +41,6 @@ static bool is_known_annotation(const char *key)
 	return false;
 }
 
-const char *kube_labels_get(const struct kube_labels *l, const char *key)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (strcmp(l->kvs[i].key, key) == 0)
-			return l->kvs[i].value;
-	return NULL;
-}
-
-void kube_labels_fini(struct kube_labels *l)
-{
-	for (size_t i = 0; i < l->n; i++) {
-		free(l->kvs[i].key);
-		free(l->kvs[i].value);
-	}
-	free(l->kvs);
-	*l = (struct kube_labels){ 0 };
-}
-
 const char *kube_key(const struct kube_meta *meta)
 {
 	static __thread char ring[KEY_BUFFERS][META_NAMESPACE_MAX + META_NAME_MAX + 2];
@@ -100,8 +82,8 @@ void kube_meta_fini(struct kube_meta *meta)
 	free(meta->name);
 	free(meta->uid);
 	free(meta->resource_version);
-	kube_labels_fini(&meta->labels);
-	kube_labels_fini(&meta->annotations);
+	labels_fini(&meta->labels);
+	labels_fini(&meta->annotations);
 }
 
 int kube_object_parse(struct json_object *obj, struct kube_object **ret_object, struct err *e)

@@ -25,10 +25,10 @@
 #define SHUTDOWN_WORDS "node is shutting down"
 
 /* The value is read as Go's strconv.ParseBool reads it; what is no bool counts as true. */
-static bool is_set(const struct kube_labels *labels, const char *key)
+static bool is_set(const struct labels *labels, const char *key)
 {
 	static const char *const no[] = { "0", "f", "F", "false", "False", "FALSE" };
-	const char *v = kube_labels_get(labels, key);
+	const char *v = labels_get(labels, key);
 	if (!v)
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(no); i++)

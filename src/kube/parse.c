@@ -172,10 +172,10 @@ int64_t parse_time(struct parse *p, struct json_object *obj, const char *key)
 	return us;
 }
 
-struct kube_labels parse_map(struct parse *p, struct json_object *obj, const char *key,
-                             size_t max_n, size_t max_value_len, bool (*keep)(const char *key))
+struct labels parse_map(struct parse *p, struct json_object *obj, const char *key, size_t max_n,
+                        size_t max_value_len, bool (*keep)(const char *key))
 {
-	struct kube_labels l = { 0 };
+	struct labels l = { 0 };
 	struct json_object *map = parse_object(p, obj, key);
 	size_t n = 0;
 	if (!map)
@@ -199,7 +199,7 @@ struct kube_labels parse_map(struct parse *p, struct json_object *obj, const cha
 			parse_fail(p, key, "a key longer than %d characters", PARSE_KEY_MAX);
 			break;
 		}
-		l.kvs[l.n++] = (struct kube_kv){ .key = xstrdup(name), .value = xstrdup(s) };
+		l.kvs[l.n++] = (struct label){ .key = xstrdup(name), .value = xstrdup(s) };
 	}
 	return l;
 }

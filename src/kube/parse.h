@@ -58,14 +58,13 @@ struct addr parse_addr(struct parse *p, const char *key, const char *s);
 struct prefix parse_prefix(struct parse *p, const char *key, const char *s);
 int64_t parse_time(struct parse *p, struct json_object *obj, const char *key);
 /* All string members of the object @key whose names @keep accepts (NULL: all). */
-struct kube_labels parse_map(struct parse *p, struct json_object *obj, const char *key,
-                             size_t max_n, size_t max_value_len, bool (*keep)(const char *key));
+struct labels parse_map(struct parse *p, struct json_object *obj, const char *key, size_t max_n,
+                        size_t max_value_len, bool (*keep)(const char *key));
 /* "protocol"; TCP where it is missing. */
 enum kube_proto parse_proto(struct parse *p, struct json_object *obj);
 /* Fills @meta, and p->namespace and p->name with what it holds. */
 void parse_meta(struct parse *p, struct json_object *obj, struct kube_meta *meta);
 
 void kube_meta_fini(struct kube_meta *meta);
-void kube_labels_fini(struct kube_labels *l);
 
 #endif

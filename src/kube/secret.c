@@ -21,7 +21,7 @@ static void wipe(void *p, size_t size)
 	free(p);
 }
 
-static void decode(struct parse *p, struct kube_secret *s, const struct kube_labels *data)
+static void decode(struct parse *p, struct kube_secret *s, const struct labels *data)
 {
 	s->items = xcalloc(data->n + 1, sizeof(*s->items));
 	for (size_t i = 0; i < data->n; i++) {
@@ -44,13 +44,12 @@ int kube_secret_parse(struct json_object *obj, struct kube_secret **ret_secret, 
 
 	parse_meta(&p, obj, &s->meta);
 	parse_at(&p, NULL);
-	struct kube_labels data =
-		parse_map(&p, obj, "data", SECRET_KEYS_MAX, SECRET_VALUE_MAX, NULL);
+	struct labels data = parse_map(&p, obj, "data", SECRET_KEYS_MAX, SECRET_VALUE_MAX, NULL);
 	parse_at(&p, "data");
 	decode(&p, s, &data);
 	for (size_t i = 0; i < data.n; i++)
 		explicit_bzero(data.kvs[i].value, strlen(data.kvs[i].value));
-	kube_labels_fini(&data);
+	labels_fini(&data);
 	if (p.ret)
 		kube_secret_free(s);
 	else

@@ -148,9 +148,9 @@ static bool read_record(const char *list, struct kube_service *s)
 
 static void read_external_annotations(struct kube_service *s)
 {
-	const struct kube_labels *notes = &s->meta.annotations;
-	const char *pool = kube_labels_get(notes, KUBE_ANNOTATION_EXTERNAL_IPS);
-	const char *record = kube_labels_get(notes, KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED);
+	const struct labels *notes = &s->meta.annotations;
+	const char *pool = labels_get(notes, KUBE_ANNOTATION_EXTERNAL_IPS);
+	const char *record = labels_get(notes, KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED);
 
 	if (pool && pool[strspn(pool, " ")])
 		s->external_pool = xstrdup(pool);

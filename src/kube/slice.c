@@ -124,7 +124,7 @@ int kube_slice_parse(struct json_object *obj, struct kube_slice **ret_slice, str
 	struct kube_slice *s = xcalloc(1, sizeof(*s));
 	parse_meta(&p, obj, &s->meta);
 	parse_at(&p, NULL);
-	const char *service = kube_labels_get(&s->meta.labels, SERVICE_NAME_LABEL);
+	const char *service = labels_get(&s->meta.labels, SERVICE_NAME_LABEL);
 	s->service = xstrdup(service ? service : "");
 	s->owner_uid = parse_owner(&p, obj);
 	parse_at(&p, NULL);

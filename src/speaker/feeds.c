@@ -34,7 +34,7 @@ static int upsert_config(struct json_object *obj, void *arg, struct err *e)
 	/* The field selector asks for one name; a server that ignores it must not put another in force. */
 	if (strcmp(m->meta.name, CONFIG_MAP_ACTIVE) != 0)
 		r = 0;
-	else if (kube_labels_get(&m->meta.annotations, UNINSTALL_ANNOTATION))
+	else if (labels_get(&m->meta.annotations, UNINSTALL_ANNOTATION))
 		speaker_uninstall(sp);
 	else
 		r = view_load_configuration(sp->view, m, e);

@@ -39,7 +39,7 @@ struct routes {
 	bool enabled, shared_instance;
 	const char *node;
 	char *bgpd_socket, *bfdd_socket;
-	struct kube_labels labels;
+	struct labels labels;
 	struct passwords passwords;
 	uint64_t own_revision; /* of these two */
 	struct bgp *bgp;       /* NULL while there is no peer and nothing left over */
@@ -96,16 +96,6 @@ struct routes *routes_new(struct event_base *base, const struct routes_options *
 	return r;
 }
 
-static void labels_fini(struct kube_labels *l)
-{
-	for (size_t i = 0; i < l->n; i++) {
-		free(l->kvs[i].key);
-		free(l->kvs[i].value);
-	}
-	free(l->kvs);
-	*l = (struct kube_labels){ 0 };
-}
-
 static void held_free(struct routes *r, struct held *h)
 {
 	HASH_DEL(r->held, h);
@@ -140,28 +130,12 @@ void routes_free(struct routes *r)
 	free(r);
 }
 
-static bool labels_eq(const struct kube_labels *a, const struct kube_labels *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++) {
-		const char *other = kube_labels_get(b, a->kvs[i].key);
-		if (!other || strcmp(a->kvs[i].value, other) != 0)
-			return false;
-	}
-	return true;
-}
-
-void routes_set_labels(struct routes *r, const struct kube_labels *labels)
+void routes_set_labels(struct routes *r, const struct labels *labels)
 {
 	if (labels_eq(&r->labels, labels))
 		return;
 	labels_fini(&r->labels);
-	r->labels.kvs = xcalloc(labels->n + 1, sizeof(*r->labels.kvs));
-	for (; r->labels.n < labels->n; r->labels.n++) {
-		r->labels.kvs[r->labels.n].key = xstrdup(labels->kvs[r->labels.n].key);
-		r->labels.kvs[r->labels.n].value = xstrdup(labels->kvs[r->labels.n].value);
-	}
+	r->labels = labels_copy(labels);
 	r->own_revision++;
 }
 

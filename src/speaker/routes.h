@@ -55,7 +55,7 @@ void routes_stop(struct routes *r);
 /* Leaves every route in place. */
 void routes_free(struct routes *r);
 /* The labels of this node, which select its peers. */
-void routes_set_labels(struct routes *r, const struct kube_labels *labels);
+void routes_set_labels(struct routes *r, const struct labels *labels);
 
 /*
  * The peers' passwords are in this Secret.  A peer whose password is not known, be it that nobody has called

@@ -93,7 +93,7 @@ static void content_lists(struct view *v, const struct kube_service *in, struct 
 
 static bool holds_ending(const struct kube_service *in)
 {
-	const char *value = kube_labels_get(&in->meta.annotations, ANNOTATION_TERMINATING);
+	const char *value = labels_get(&in->meta.annotations, ANNOTATION_TERMINATING);
 
 	return value && !strcmp(value, "hold");
 }
@@ -108,8 +108,8 @@ static struct view_service content_of(struct view *v, const struct kube_service 
 		.external_local = in->external_local,
 		.internal_local = in->internal_local,
 		.holds_ending = holds_ending(in),
-		.foreign_proxy = kube_labels_get(&in->meta.labels, VIEW_LABEL_PROXY_NAME) != NULL,
-		.proxyless = kube_labels_get(&in->meta.labels, VIEW_LABEL_HEADLESS) != NULL,
+		.foreign_proxy = labels_get(&in->meta.labels, VIEW_LABEL_PROXY_NAME) != NULL,
+		.proxyless = labels_get(&in->meta.labels, VIEW_LABEL_HEADLESS) != NULL,
 		.class = intern_get(&v->strings, in->load_balancer_class),
 		.n_cluster_ips = in->headless ? 0 : in->n_cluster_ips,
 		.affinity_s = in->affinity_s,

@@ -221,8 +221,7 @@ void view_upsert_slice(struct view *v, const struct kube_slice *in)
 	cleanup_free char *key = xasprintf("%s/%s", in->meta.namespace, in->meta.name);
 	struct slice *s = find(v, key);
 
-	if (!in->family || !*in->service ||
-	    kube_labels_get(&in->meta.labels, VIEW_LABEL_HEADLESS)) {
+	if (!in->family || !*in->service || labels_get(&in->meta.labels, VIEW_LABEL_HEADLESS)) {
 		if (s)
 			view_slice_free(v, s);
 		return;
@@ -230,7 +229,7 @@ void view_upsert_slice(struct view *v, const struct kube_slice *in)
 	struct view_slice content = content_of(v, in);
 	struct service *service = view_service_get(v, in->meta.namespace, in->service);
 	uint8_t owner[VIEW_UID_SIZE];
-	bool foreign_proxy = kube_labels_get(&in->meta.labels, VIEW_LABEL_PROXY_NAME) != NULL;
+	bool foreign_proxy = labels_get(&in->meta.labels, VIEW_LABEL_PROXY_NAME) != NULL;
 	view_parse_uid(in->owner_uid, owner);
 	if (s && s->foreign_proxy == foreign_proxy && s->service == service &&
 	    !memcmp(s->owner, owner, sizeof(owner)) && content_eq(&s->pub, &content)) {

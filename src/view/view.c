@@ -245,7 +245,7 @@ void view_upsert_node(struct view *v, const struct kube_node *n)
 	size_t at = node_position(v, n->meta.name, &found);
 
 	if (!strcmp(n->meta.name, v->self))
-		set_zone(v, kube_labels_get(&n->meta.labels, LABEL_ZONE));
+		set_zone(v, labels_get(&n->meta.labels, LABEL_ZONE));
 	if (found && node_is(&v->nodes[at], n)) {
 		v->nodes[at].ready = n->ready;
 		v->stats.unchanged++;
@@ -329,9 +329,8 @@ static void set_configuration(struct view *v, struct configuration *c)
 
 int view_load_configuration(struct view *v, const struct kube_config_map *map, struct err *e)
 {
-	const char *text = kube_labels_get(&map->data, CONFIG_MAP_KEY);
-	const char *generation =
-		kube_labels_get(&map->meta.annotations, CONFIG_GENERATION_ANNOTATION);
+	const char *text = labels_get(&map->data, CONFIG_MAP_KEY);
+	const char *generation = labels_get(&map->meta.annotations, CONFIG_GENERATION_ANNOTATION);
 	cleanup(config_problems_fini) struct config_problems errors = { 0 };
 	cleanup(config_problems_fini) struct config_problems warnings = { 0 };
 	struct configuration *c = NULL;
@@ -339,8 +338,8 @@ int view_load_configuration(struct view *v, const struct kube_config_map *map, s
 	if (!text)
 		return err_set(e, -EINVAL, ERR_CONFIG, "ConfigMap %s has no key \"%s\"",
 		               kube_key(&map->meta), CONFIG_MAP_KEY);
-	int r = configuration_parse_published(
-		text, kube_labels_get(&map->data, CONFIG_MAP_RETAINED), &c, &errors, &warnings);
+	int r = configuration_parse_published(text, labels_get(&map->data, CONFIG_MAP_RETAINED), &c,
+	                                      &errors, &warnings);
 	if (r < 0 && errors.n)
 		return err_set(e, r, ERR_CONFIG, "ConfigMap %s, line %u: %s: %s",
 		               kube_key(&map->meta), errors.items[0].line, errors.items[0].path,

@@ -122,7 +122,7 @@ static void put_configuration(struct view *v, uint8_t p)
 {
 	static char key[] = CONFIG_MAP_KEY;
 	char text[512];
-	struct kube_kv kv = { .key = key, .value = text };
+	struct label kv = { .key = key, .value = text };
 	struct kube_config_map map = { .meta = { .namespace = namespace, .name = namespace },
 		                       .data = { .kvs = &kv, .n = 1 } };
 

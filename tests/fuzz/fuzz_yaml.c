@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					abort();
 			}
 		struct config_node_peer *peers;
-		size_t n = config_node_peers(c, &(struct kube_labels){ 0 }, &peers);
+		size_t n = config_node_peers(c, &(struct labels){ 0 }, &peers);
 		config_node_peers_free(peers, n);
 		configuration_unref(c);
 	} else if (errors.n == 0) {

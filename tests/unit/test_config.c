@@ -644,8 +644,8 @@ static void test_pool_of(void **state)
 static void expect_node_peers(const char *yaml, const char *had, const char *words)
 {
 	char rack[] = "rack", a[] = "a", both[] = "both", empty[] = "";
-	struct kube_kv kvs[] = { { .key = both, .value = empty }, { .key = rack, .value = a } };
-	const struct kube_labels labels = { .kvs = kvs, .n = ARRAY_LEN(kvs) };
+	struct label kvs[] = { { .key = both, .value = empty }, { .key = rack, .value = a } };
+	const struct labels labels = { .kvs = kvs, .n = ARRAY_LEN(kvs) };
 	struct configuration *c = parse_ok(yaml, NULL);
 	struct config_node_peer *peers;
 	size_t n = config_node_peers(c, &labels, &peers);

@@ -1119,11 +1119,11 @@ static void test_requests(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct kube_kv kvs[3];
+		struct label kvs[3];
 		size_t n = 0;
 		for (; n < 3 && rows[i].keys[n]; n++)
-			kvs[n] = (struct kube_kv){ .key = xstrdup(rows[i].keys[n]),
-				                   .value = xstrdup(rows[i].values[n]) };
+			kvs[n] = (struct label){ .key = xstrdup(rows[i].keys[n]),
+				                 .value = xstrdup(rows[i].values[n]) };
 		cleanup_free char *spec = xstrdup_null(rows[i].spec);
 		struct kube_service s = { .type = KUBE_LOAD_BALANCER,
 			                  .load_balancer_ip = spec,

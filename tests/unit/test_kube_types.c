@@ -58,7 +58,7 @@ static void service_reads_everything(void **state)
 		"'lastTransitionTime':'2026-01-02T03:04:05Z'}]}}");
 	assert_string_equal(kube_key(&s->meta), "shop/web");
 	assert_true(s->meta.creation_us == 1767323045000000);
-	assert_string_equal(kube_labels_get(&s->meta.labels, "app"), "web");
+	assert_string_equal(labels_get(&s->meta.labels, "app"), "web");
 	assert_int_equal(s->meta.annotations.n, 3);
 	assert_string_equal(s->external_pool, "edge");
 	assert_int_equal(s->n_external_assigned, 1);
@@ -371,39 +371,39 @@ static void config_map_keeps_its_data(void **state)
 	struct kube_config_map *m = NULL;
 	assert_int_equal(kube_config_map_parse(obj, &m, NULL), 0);
 	json_object_put(obj);
-	assert_string_equal(kube_labels_get(&m->data, "config"), "a: b\n");
-	assert_string_equal(kube_labels_get(&m->meta.annotations, "fairlead.io/generation"), "4");
-	assert_null(kube_labels_get(&m->data, "missing"));
+	assert_string_equal(labels_get(&m->data, "config"), "a: b\n");
+	assert_string_equal(labels_get(&m->meta.annotations, "fairlead.io/generation"), "4");
+	assert_null(labels_get(&m->data, "missing"));
 	kube_config_map_free(m);
 }
 
 static void selectors_match(void **state)
 {
 	(void)state;
-	struct kube_kv kvs[] = { { (char[]){ "rack" }, (char[]){ "a" } } };
-	const struct kube_labels labels = { .kvs = kvs, .n = 1 };
+	struct label kvs[] = { { (char[]){ "rack" }, (char[]){ "a" } } };
+	const struct labels labels = { .kvs = kvs, .n = 1 };
 	char *a[] = { (char[]){ "b" }, (char[]){ "a" } }, *b[] = { (char[]){ "b" } };
 	const struct {
-		struct kube_requirement r;
+		struct label_requirement r;
 		bool matches;
 	} cases[] = {
-		{ { (char[]){ "rack" }, KUBE_IN, a, 2 }, true },
-		{ { (char[]){ "rack" }, KUBE_IN, b, 1 }, false },
-		{ { (char[]){ "zone" }, KUBE_IN, a, 2 }, false },
-		{ { (char[]){ "rack" }, KUBE_NOT_IN, a, 2 }, false },
-		{ { (char[]){ "rack" }, KUBE_NOT_IN, b, 1 }, true },
-		{ { (char[]){ "zone" }, KUBE_NOT_IN, b, 1 }, true },
-		{ { (char[]){ "rack" }, KUBE_EXISTS, NULL, 0 }, true },
-		{ { (char[]){ "zone" }, KUBE_EXISTS, NULL, 0 }, false },
-		{ { (char[]){ "rack" }, KUBE_DOES_NOT_EXIST, NULL, 0 }, false },
-		{ { (char[]){ "zone" }, KUBE_DOES_NOT_EXIST, NULL, 0 }, true },
+		{ { (char[]){ "rack" }, LABEL_IN, a, 2 }, true },
+		{ { (char[]){ "rack" }, LABEL_IN, b, 1 }, false },
+		{ { (char[]){ "zone" }, LABEL_IN, a, 2 }, false },
+		{ { (char[]){ "rack" }, LABEL_NOT_IN, a, 2 }, false },
+		{ { (char[]){ "rack" }, LABEL_NOT_IN, b, 1 }, true },
+		{ { (char[]){ "zone" }, LABEL_NOT_IN, b, 1 }, true },
+		{ { (char[]){ "rack" }, LABEL_EXISTS, NULL, 0 }, true },
+		{ { (char[]){ "zone" }, LABEL_EXISTS, NULL, 0 }, false },
+		{ { (char[]){ "rack" }, LABEL_DOES_NOT_EXIST, NULL, 0 }, false },
+		{ { (char[]){ "zone" }, LABEL_DOES_NOT_EXIST, NULL, 0 }, true },
 	};
-	struct kube_selector all = { 0 };
-	assert_true(kube_selector_matches(&all, &labels));
+	struct label_selector all = { 0 };
+	assert_true(label_selector_matches(&all, &labels));
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct kube_requirement both[] = { cases[0].r, cases[i].r };
-		struct kube_selector sel = { .requirements = both, .n = 2 };
-		assert_int_equal(kube_selector_matches(&sel, &labels), cases[i].matches);
+		struct label_requirement both[] = { cases[0].r, cases[i].r };
+		struct label_selector sel = { .requirements = both, .n = 2 };
+		assert_int_equal(label_selector_matches(&sel, &labels), cases[i].matches);
 	}
 }
 

@@ -750,9 +750,9 @@ static void test_annotations_without_effect(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(written); i++) {
-		struct kube_kv kv = { .key = (char *)(uintptr_t)written[i].key,
-			              .value = (char *)(uintptr_t)written[i].value };
-		const struct kube_labels one = { .kvs = &kv, .n = 1 };
+		struct label kv = { .key = (char *)(uintptr_t)written[i].key,
+			            .value = (char *)(uintptr_t)written[i].value };
+		const struct labels one = { .kvs = &kv, .n = 1 };
 		cleanup(buf_fini) struct buf out = BUF_INIT;
 
 		assert_int_equal(annotations_ignored(&one, &out), written[i].words != NULL);

@@ -649,7 +649,7 @@ static void a_refused_peer_is_told_and_the_others_go_on(void **state)
 	assert_null(strstr(buf_str(&status), "peer-2"));
 	char rack[] = "rack", in_a[] = "a";
 	routes_set_labels(f->routes,
-	                  &(struct kube_labels){ .kvs = &(struct kube_kv){ rack, in_a }, .n = 1 });
+	                  &(struct labels){ .kvs = &(struct label){ rack, in_a }, .n = 1 });
 	turn(f);
 	spin_until(f, is_announced);
 	buf_clear(&status);
@@ -797,8 +797,8 @@ static void chaos_labels(struct fixture *f, const struct chaos *c)
 {
 	char rack[] = "rack", in_a[] = "a";
 
-	routes_set_labels(f->routes, &(struct kube_labels){ .kvs = &(struct kube_kv){ rack, in_a },
-	                                                    .n = c->rack });
+	routes_set_labels(f->routes,
+	                  &(struct labels){ .kvs = &(struct label){ rack, in_a }, .n = c->rack });
 }
 
 static void chaos_begin(struct fixture *f, struct chaos *c)

@@ -350,15 +350,14 @@ static void the_last_good_configuration_stays(void **state)
 	struct view *v = small_world();
 	struct kube_config_map bad = { .meta = { .namespace = (char[]){ "ns" },
 		                                 .name = (char[]){ "fairlead-active" } } };
-	struct kube_kv kv = { .key = (char[]){ "config" },
-		              .value = (char[]){ "address-pools: 7" } };
+	struct label kv = { .key = (char[]){ "config" }, .value = (char[]){ "address-pools: 7" } };
 	const struct configuration *before = view_configuration(v);
 	struct err e = ERR_INIT;
 
 	assert_int_equal(view_generation(v), 7);
 	assert_true(view_load_configuration(v, &bad, &e) < 0);
 	assert_non_null(strstr(e.msg, "ns/fairlead-active"));
-	bad.data = (struct kube_labels){ .kvs = &kv, .n = 1 };
+	bad.data = (struct labels){ .kvs = &kv, .n = 1 };
 	assert_true(view_load_configuration(v, &bad, &e) < 0);
 	assert_int_equal(e.blame, ERR_CONFIG);
 	assert_ptr_equal(view_configuration(v), before);
