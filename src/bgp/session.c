@@ -91,9 +91,12 @@ static void read_peer(struct json_object *o, struct bgp_session *s, int af)
 	if (state != BGP_SESSION_UNKNOWN)
 		s->state = state;
 	int64_t uptime_ms = state == BGP_SESSION_ESTABLISHED ? integer(o, "peerUptimeMsec") : 0;
-	if (uptime_ms < s->seen_uptime_ms)
-		forget_established(s); /* it is another one */
+	int64_t ordinal = integer(o, "connectionsEstablished");
+	/* Another one; it may already be older than the last one was when it was looked at. */
+	if (uptime_ms < s->seen_uptime_ms || ordinal != s->seen_ordinal)
+		forget_established(s);
 	s->uptime_ms = s->seen_uptime_ms = uptime_ms;
+	s->seen_ordinal = ordinal;
 	s->sent[af] = integer(o, "pfxSnt");
 	s->received[af] = integer(o, "pfxRcd");
 	s->resets = integer(o, "connectionsDropped");

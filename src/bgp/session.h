@@ -23,6 +23,7 @@ struct bgp_session {
 	enum bgp_session_state state;
 	int64_t uptime_ms;      /* of an established one */
 	int64_t seen_uptime_ms; /* as the last summary had it */
+	int64_t seen_ordinal; /* likewise: how many sessions there have been with this neighbour */
 	int64_t sent[BGP_N_AF], received[BGP_N_AF];
 	int64_t resets;               /* sessions lost so far */
 	char error[SESSION_TEXT_MAX]; /* the last reset, in words; "" */

@@ -77,6 +77,9 @@ class Speaker:
         wait_for(f"reason {reason}", lambda: self.status()["reason"] == reason)
         return self.status()
 
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()

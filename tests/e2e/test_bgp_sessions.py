@@ -3,6 +3,7 @@
 
 import json
 import shutil
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -196,6 +197,13 @@ def test_ipv6_over_an_ipv4_session_needs_an_ipv6_address(with_bfd: dict[str, frr
     wait_for("another session to have a next hop", lambda: reason("2001:db8::1") == "Announced", 60)
 
 
+def uptime_ms(bgpd: frr.Daemon) -> int:
+    """Of the session with the router, as bgpd has it; 0 while there is none."""
+    peer = bgpd.json("show bgp summary json")["ipv4Unicast"]["peers"][ROUTER_ADDRESS]
+    ms: int = peer["peerUptimeMsec"] if peer["state"] == "Established" else 0
+    return ms
+
+
 def test_a_hold_time_that_waits_is_told(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
     speaker = start()
     speaker.publish(want("198.51.100.1", peers=(TOR4,)))
@@ -205,5 +213,13 @@ def test_a_hold_time_that_waits_is_told(bgpd: frr.Daemon, router: frr.Daemon, st
     speaker.publish(want("198.51.100.1", peers=({**TOR4, "hold": 30},)))
     words = "the hold time of 30 s is in force from the next session on; this one has 9 s"
     wait_for("it in words", lambda: last_error(speaker) == words, 30)
-    bgpd.show("clear bgp 10.99.0.2")
-    wait_for("the next session", lambda: last_error(speaker) == "", 30)
+    # The next session is older, when it is looked at, than this one was the last time.
+    speaker.signal(signal.SIGSTOP)
+    try:
+        seen = uptime_ms(bgpd)
+        bgpd.show("clear bgp 10.99.0.2")
+        wait_for("another session", lambda: uptime_ms(bgpd) < seen, 30)
+        wait_for("it to be older", lambda: uptime_ms(bgpd) > seen + 1000, 60, 0.2)
+    finally:
+        speaker.signal(signal.SIGCONT)
+    wait_for("nothing to wait for", lambda: last_error(speaker) == "", 30)

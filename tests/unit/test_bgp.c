@@ -611,20 +611,25 @@ static void established_sessions_have_a_next_hop_and_a_hold_time(void **state)
 	assert_false(bgp_session_hold_waits(&s));
 	/* A session that began since the last look has the time that is configured now. */
 	static const struct {
-		int uptime_ms;
-		bool waits;
-	} looks[] = { { 50000, true }, { 60000, true }, { 4000, false } };
-	s.began_hold_ms = 9000;
+		int uptime_ms, ordinal;
+		bool another;
+	} looks[] = {
+		{ 2000, 1, false }, { 7000, 1, false },
+		{ 4000, 1, true }, /* the count began anew */
+		{ 9000, 2, true },  { 14000, 2, false },
+	};
+	s.seen_ordinal = 1;
 	for (size_t i = 0; i < ARRAY_LEN(looks); i++) {
-		cleanup_free char *summary =
-			xasprintf("{\"ipv4Unicast\":{\"peers\":{\"10.9.0.2\":{\"state\":"
-		                  "\"Established\",\"peerUptimeMsec\":%d}}}}",
-		                  looks[i].uptime_ms);
+		cleanup_free char *summary = xasprintf(
+			"{\"ipv4Unicast\":{\"peers\":{\"10.9.0.2\":{\"state\":\"Established\","
+			"\"peerUptimeMsec\":%d,\"connectionsEstablished\":%d}}}}",
+			looks[i].uptime_ms, looks[i].ordinal);
+		s.began_hold_ms = 9000;
 		assert_int_equal(bgp_session_read_summary(summary, strlen(summary), &s, 1), 0);
 		assert_int_equal(s.state, BGP_SESSION_ESTABLISHED);
 		assert_int_equal(bgp_session_read_neighbor(shorter, strlen(shorter), "", &s), 0);
-		if (bgp_session_hold_waits(&s) != looks[i].waits)
-			fail_msg("up for %d ms", looks[i].uptime_ms);
+		if (bgp_session_hold_waits(&s) == looks[i].another)
+			fail_msg("row %zu", i);
 	}
 }
 
