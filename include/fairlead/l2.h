@@ -89,7 +89,7 @@ struct l2_stats {
 		heartbeats_refused /* forged, replayed, wrong key */;
 	uint64_t takeovers, yields, conflicts, two_owners;
 	uint64_t send_failures;         /* frames that the kernel did not take */
-	uint64_t strangers_turned_away; /* see src/member/strangers.h */
+	uint64_t strangers_turned_away; /* see include/fairlead/strangers.h */
 	uint64_t peers_refused; /* messages of speakers beyond the number that can be known */
 	uint64_t
 		claims_refused; /* of peers, and wants of our own, beyond the number that can be known */

@@ -29,7 +29,7 @@
 
 #include "fairlead/hash.h"
 #include "fairlead/l2.h"
-#include "member/member.h"
+#include "fairlead/member.h"
 
 #define CLAIMS_NEVER INT64_MAX
 #define CLAIMS_NOBODY MEMBER_PEERS_MAX

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 
 #include "fairlead/mem.h"
-#include "member/wire.h"
+#include "fairlead/wire.h"
 
 /* The ring is private memory, so it is no larger than a burst of messages from a few peers needs. */
 #define BUFFER_SIZE (256 * 1024)

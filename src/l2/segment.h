@@ -14,9 +14,9 @@
 #include <stdint.h>
 
 #include "fairlead/l2.h"
+#include "fairlead/member.h"
+#include "fairlead/wire.h"
 #include "l2/claims.h"
-#include "member/member.h"
-#include "member/wire.h"
 
 struct segment_options {
 	const struct l2_options *l2;

@@ -4,9 +4,9 @@ libfairlead_a_SOURCES += \
 	src/member/strangers.c \
 	src/member/wire.c
 noinst_HEADERS += \
-	src/member/member.h \
-	src/member/strangers.h \
-	src/member/wire.h
+	include/fairlead/member.h \
+	include/fairlead/strangers.h \
+	include/fairlead/wire.h
 
 check_PROGRAMS += tests/unit/test_member
 TESTS += tests/unit/test_member

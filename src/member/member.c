@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "member/member.h"
+#include "fairlead/member.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
  * among n replays of its name waits for about n / STRANGERS_PER_NAME heartbeats, and nobody who does not know our
  * random numbers can do better by timing.  Evicting at random alone would leave the newest, that is who sends most often.
  */
-#include "member/strangers.h"
+#include "fairlead/strangers.h"
 
 #include <string.h>
 

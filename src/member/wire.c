@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "member/wire.h"
+#include "fairlead/wire.h"
 
 #include <errno.h>
 #include <openssl/core_names.h>

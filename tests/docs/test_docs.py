@@ -366,27 +366,27 @@ def test_the_version_is_one() -> None:
 
 # What a page says, and the constant behind it: "{}" in the phrase is the number.
 NUMBERS = (
-    ("docs/layer2.md", "{} other speakers on a segment", "src/member/member.h", "MEMBER_PEERS_MAX"),
+    ("docs/layer2.md", "{} other speakers on a segment", "include/fairlead/member.h", "MEMBER_PEERS_MAX"),
     ("docs/layer2.md", "{} claims of one peer", "src/l2/claims.h", "CLAIMS_PER_PEER_MAX"),
     ("docs/layer2.md", "{} addresses on a segment", "src/l2/claims.h", "CLAIMS_ENTRIES_MAX"),
     ("docs/layer2.md", "{} interfaces with segments", "src/l2/l2.c", "SEGMENTS_MAX"),
     ("docs/layer2.md", "{} interfaces with addresses", "src/l2/ifaces.h", "IFACES_MAX"),
     ("docs/layer2.md", "{} subnets of one", "src/l2/ifaces.h", "IFACE_SUBNETS_MAX"),
     ("docs/layer2.md", "{} addresses of the node", "src/l2/ifaces.h", "IFACES_LOCALS_MAX"),
-    ("docs/layer2.md", "larger than {} bytes", "src/member/wire.h", "WIRE_DATAGRAM_MAX"),
-    ("docs/layer2.md", "in place of {}.", "src/member/wire.h", "WIRE_CLAIM_MAX"),
-    ("docs/layer2.md", "{} places for each name", "src/member/strangers.h", "STRANGERS_PER_NAME"),
-    ("docs/layer2.md", "{} for all names", "src/member/strangers.h", "STRANGERS_UNKNOWN_MAX"),
-    ("docs/reasons.md", "{} others can be known", "src/member/member.h", "MEMBER_PEERS_MAX"),
+    ("docs/layer2.md", "larger than {} bytes", "include/fairlead/wire.h", "WIRE_DATAGRAM_MAX"),
+    ("docs/layer2.md", "in place of {}.", "include/fairlead/wire.h", "WIRE_CLAIM_MAX"),
+    ("docs/layer2.md", "{} places for each name", "include/fairlead/strangers.h", "STRANGERS_PER_NAME"),
+    ("docs/layer2.md", "{} for all names", "include/fairlead/strangers.h", "STRANGERS_UNKNOWN_MAX"),
+    ("docs/reasons.md", "{} others can be known", "include/fairlead/member.h", "MEMBER_PEERS_MAX"),
     ("docs/reasons.md", "one may take {} rules", "include/fairlead/decide.h", "DECIDE_RULES_MAX"),
     ("docs/metrics.md", "queue full ({})", "include/fairlead/kube.h", "KUBE_EVENTS_QUEUED"),
     ("docs/bgp.md", "protocol number {}", "src/speaker/sinks.c", "RULE_PROTOCOL"),
     ("docs/bgp.md", "{}: from all to 198.51.100.0/24 iif lo", "src/speaker/sinks.c", "PRIORITY_FIRST"),
     ("docs/bgp.md", "set tag {}", "src/bgp/model.h", "BGP_TAG"),
-    ("README.md", "{}/udp", "src/member/wire.h", "WIRE_PORT"),
+    ("README.md", "{}/udp", "include/fairlead/wire.h", "WIRE_PORT"),
     ("README.md", "{} to 4096 bytes", "src/speaker/speaker.h", "SPEAKER_KEY_MIN_BYTES"),
     ("README.md", "16 to {} bytes", "src/speaker/speaker.h", "SPEAKER_KEY_MAX_BYTES"),
-    ("docs/migration.md", "{}/udp of a multicast group", "src/member/wire.h", "WIRE_PORT"),
+    ("docs/migration.md", "{}/udp of a multicast group", "include/fairlead/wire.h", "WIRE_PORT"),
 )
 
 

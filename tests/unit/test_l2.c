@@ -7,11 +7,11 @@
 #include <stdlib.h>
 
 #include "fairlead/mem.h"
+#include "fairlead/member.h"
+#include "fairlead/wire.h"
 #include "l2/arp.h"
 #include "l2/claims.h"
 #include "l2/snapshot.h"
-#include "member/member.h"
-#include "member/wire.h"
 
 static const uint8_t mac_a[] = { 2, 0, 0, 0, 0, 0xa }, mac_b[] = { 2, 0, 0, 0, 0, 0xb };
 

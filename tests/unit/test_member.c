@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "fairlead/mem.h"
-#include "member/member.h"
+#include "fairlead/member.h"
 
 #define HEARTBEAT_MS 100
 #define DEAD_MS 350

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_MEMBER_WIRE_H
-#define FAIRLEAD_MEMBER_WIRE_H
+#ifndef FAIRLEAD_WIRE_H
+#define FAIRLEAD_WIRE_H
 
 /*
  * What speakers say to each other on a segment, as bytes.

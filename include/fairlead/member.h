@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_MEMBER_MEMBER_H
-#define FAIRLEAD_MEMBER_MEMBER_H
+#ifndef FAIRLEAD_MEMBER_H
+#define FAIRLEAD_MEMBER_H
 
 /*
  * Who is alive on a segment: heartbeats, judged in virtual time.
@@ -22,8 +22,8 @@
 #include <stdint.h>
 
 #include "fairlead/hash.h"
-#include "member/strangers.h"
-#include "member/wire.h"
+#include "fairlead/strangers.h"
+#include "fairlead/wire.h"
 
 /* Peers known on one segment; with more, heartbeats that repeat 32 of them at a time would take too long to go round. */
 #define MEMBER_PEERS_MAX 1024

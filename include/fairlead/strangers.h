@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_MEMBER_STRANGERS_H
-#define FAIRLEAD_MEMBER_STRANGERS_H
+#ifndef FAIRLEAD_STRANGERS_H
+#define FAIRLEAD_STRANGERS_H
 
 /*
  * Incarnations that were heard, rightly signed, and have not proven yet that they are no replay.
@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #include "fairlead/hash.h"
-#include "member/wire.h"
+#include "fairlead/wire.h"
 
 /* Places for the incarnations of one name; for all names that are no Nodes of the cluster; and at all. */
 #define STRANGERS_PER_NAME 8
