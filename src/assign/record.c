@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fairlead/clock.h"
+#include "fairlead/kube_types.h"
 #include "fairlead/mem.h"
 
 /* "shop", "web" → "shop\0shop/web\0shop/web (external IPs)" */

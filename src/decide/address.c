@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "decide/private.h"
+#include "fairlead/configuration.h"
 
 /*
  * Reasons are looked for from the general to the particular: what is wrong with the Service, then with the address,

@@ -3,6 +3,9 @@
 
 #include "fairlead/decide.h"
 
+#include "fairlead/configuration.h"
+#include "fairlead/kube_types.h"
+
 /* Words, by reason.  By which configuration; one that is only tried has no generation. */
 static void add_generation(const struct view *v, struct buf *out)
 {
