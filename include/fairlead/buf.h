@@ -36,7 +36,10 @@ void buf_puts(struct buf *b, const char *s);
 void buf_putc(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
-/* Adds @s as a JSON string with its quotes (RFC 8259); bytes that are no UTF-8 become U+FFFD.  NULL: null. */
+/*
+ * Adds @s as a JSON string with its quotes (RFC 8259); bytes that are no UTF-8 become U+FFFD, and every control character is
+ * escaped, so that the text may go to a terminal.  NULL: null.
+ */
 void buf_json_str(struct buf *b, const char *s);
 /* How many bytes the control character at @s takes, those of C1 (U+0080 to U+009F) included; 0: there is none. */
 size_t buf_control_len(const char *s);

@@ -12,6 +12,7 @@ libfairlead_a_SOURCES += \
 	src/base/log.c \
 	src/base/mem.c \
 	src/base/options.c \
+	src/base/out.c \
 	src/base/reason.c \
 	src/base/streams.c
 noinst_HEADERS += \
@@ -28,9 +29,15 @@ noinst_HEADERS += \
 	include/fairlead/log.h \
 	include/fairlead/mem.h \
 	include/fairlead/options.h \
+	include/fairlead/out.h \
 	include/fairlead/reason.h \
 	include/fairlead/reasons.def \
 	include/fairlead/streams.h
+
+check_PROGRAMS += tests/unit/test_out
+TESTS += tests/unit/test_out
+tests_unit_test_out_SOURCES = tests/unit/test_out.c tests/unit/unit.h
+tests_unit_test_out_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_reasons
 TESTS += tests/unit/test_reasons

@@ -124,18 +124,20 @@ void buf_json_str(struct buf *b, const char *s)
 	}
 	buf_putc(b, '"');
 	for (const unsigned char *p = (const unsigned char *)s; *p;) {
-		size_t n = utf8_sequence_size(p);
+		size_t n = utf8_sequence_size(p), control = buf_control_len((const char *)p);
 		if (n == 0) {
 			buf_puts(b, "\\ufffd");
 			p++;
+		} else if (control) {
+			/* Of two bytes, those of C1, the second one is the number of the character. */
+			buf_printf(b, "\\u%04x", p[control - 1]);
+			p += control;
 		} else if (n > 1) {
 			buf_add(b, p, n);
 			p += n;
 		} else {
 			if (*p == '"' || *p == '\\')
 				buf_printf(b, "\\%c", *p);
-			else if (*p < 0x20)
-				buf_printf(b, "\\u%04x", *p);
 			else
 				buf_putc(b, (char)*p);
 			p++;

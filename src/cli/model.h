@@ -16,6 +16,7 @@
 
 struct json_object;
 struct model;
+struct out;
 
 struct model *cluster_new(void);
 void cluster_free(struct model *m);
@@ -38,13 +39,11 @@ const struct addr *cluster_node_address(const struct model *m, size_t i);
 /* Whether every node's speaker answered. */
 bool cluster_is_complete(const struct model *m);
 
-void cluster_text(struct model *m, struct buf *out);
-void cluster_json(struct model *m, struct buf *out);
-/* The pools alone: a table, and a JSON array. */
-void cluster_pools_text(const struct model *m, struct buf *out);
-void cluster_pools_json(const struct model *m, struct buf *out);
-/* BGP: a table of sessions and one of nodes, and a JSON array of nodes. */
-void cluster_bgp_text(const struct model *m, struct buf *out);
-void cluster_bgp_json(const struct model *m, struct buf *out);
+/* The whole of it. */
+void cluster_print(struct model *m, struct out *o);
+/* The pools alone: a list of them. */
+void cluster_pools_print(struct model *m, struct out *o);
+/* BGP: a list of nodes; as text, a table of sessions and one of nodes. */
+void cluster_bgp_print(struct model *m, struct out *o);
 
 #endif

@@ -12,9 +12,9 @@
 #include <json-c/json.h>
 
 #include "cli/model_private.h"
-#include "cli/table.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 #include "fairlead/reason.h"
 
 /* ---- reading ---- */
@@ -103,7 +103,7 @@ void model_bgp_fini(struct model_bgp *b)
 	*b = (struct model_bgp){ 0 };
 }
 
-/* ---- text ---- */
+/* ---- printing ---- */
 
 /* The two largest units: "3d4h", "5m6s", "7s". */
 static void uptime_text(int64_t ms, struct buf *out)
@@ -130,142 +130,128 @@ static bool is_left_out(const struct model_session *s)
 	       strcmp(s->reason, reason_name(REASON_BgpNoSession)) != 0;
 }
 
-static void session_text(const char *node, const struct model_session *s, struct table *t)
+static const struct out_table sessions_table = {
+	.title = "Sessions",
+	.columns = { { "node", "NODE" },
+		     { "name", "PEER" },
+		     { "address", "ADDRESS" },
+		     { "asn", "ASN" },
+		     { "state", "STATE" },
+		     { "up", "UP" },
+		     { "prefixes_wanted", "WANTED" },
+		     { "prefixes_sent", "SENT" },
+		     { "bfd", "BFD" },
+		     { "why", "LAST ERROR" } },
+};
+
+static const struct out_table instances_table = {
+	.title = "Nodes",
+	.columns = { { "node", "NODE" },
+		     { "asn", "ASN" },
+		     { "instance", "INSTANCE" },
+		     { "wanted", "WANTED" },
+		     { "set", "SET" },
+		     { "why", "REASON" } },
+};
+
+static void put_session(const char *node, const struct model_session *s, struct out *o)
 {
 	cleanup(buf_fini) struct buf uptime = BUF_INIT;
 
 	if (s->established)
 		uptime_text(s->uptime_ms, &uptime);
-	table_cell(t, "%s", node);
-	table_cell(t, "%s", s->peer);
-	table_cell(t, "%s", s->address);
-	table_cell(t, "%" PRId64, s->asn);
-	table_cell(t, "%s", s->state);
-	table_cell(t, "%s", buf_str(&uptime));
-	table_cell(t, "%" PRId64, s->wanted);
-	table_cell(t, "%" PRId64, s->sent);
-	table_cell(t, "%s", s->bfd ? s->bfd : "");
-	if (is_left_out(s))
-		table_cell(t, "%s: %s", s->reason, s->error);
-	else
-		table_cell(t, "%s", s->error);
+	out_object(o, NULL);
+	out_row(o);
+	out_cell(o, "node", "%s", node);
+	out_str(o, "name", s->peer);
+	out_str(o, "address", s->address);
+	out_int(o, "my_asn", s->my_asn);
+	out_int(o, "asn", s->asn);
+	out_str(o, "state", s->state);
+	out_bool(o, "established", s->established);
+	out_int(o, "uptime_ms", s->uptime_ms);
+	out_cell(o, "up", "%s", buf_str(&uptime));
+	out_int(o, "prefixes_wanted", s->wanted);
+	out_int(o, "prefixes_sent", s->sent);
+	out_int(o, "resets", s->resets);
+	out_str(o, "last_error", s->error);
+	out_str(o, "reason", s->reason);
+	if (s->bfd)
+		out_str(o, "bfd", s->bfd);
+	out_cell(o, "why", "%s%s%s", is_left_out(s) ? s->reason : "", is_left_out(s) ? ": " : "",
+	         s->error);
+	out_close(o);
+	out_name(o, "%s/%s", node, s->peer);
 }
 
-static void node_text(const struct model_node *n, struct table *t)
+static const char *silence_of(const struct model_node *n)
+{
+	return n->error ? n->error : "its speaker says nothing of BGP";
+}
+
+static void put_node(const struct model_node *n, struct out *o)
 {
 	const struct model_bgp *b = &n->bgp;
 
-	table_cell(t, "%s", n->name);
+	out_object(o, NULL);
+	out_str(o, "node", n->name);
+	out_bool(o, "reachable", n->answered);
 	if (!b->reason) {
-		for (int i = 0; i < 4; i++)
-			table_cell(t, "%s", "");
-		table_cell(t, "%s", n->error ? n->error : "its speaker says nothing of BGP");
+		out_str(o, "error", silence_of(n));
+		out_close(o);
 		return;
 	}
-	if (b->asn)
-		table_cell(t, "%" PRId64, b->asn);
-	else
-		table_cell(t, "%s", "");
-	table_cell(t, "%s", !b->asn ? "" : b->own_instance ? "ours" : "others'");
-	table_cell(t, "%" PRId64, b->wanted);
-	table_cell(t, "%" PRId64, b->set);
+	out_bool(o, "connected", b->connected);
+	out_str(o, "reason", b->reason);
+	out_str(o, "message", b->message);
+	out_object(o, "instance");
+	out_int(o, "asn", b->asn);
+	out_bool(o, "own", b->own_instance);
+	out_close(o);
+	out_object(o, "prefixes");
+	out_int(o, "wanted", b->wanted);
+	out_int(o, "set", b->set);
+	out_close(o);
+	out_list(o, "peers");
+	for (size_t i = 0; i < b->n_sessions; i++)
+		put_session(n->name, &b->sessions[i], o);
+	out_close(o);
+	out_close(o);
+}
+
+/* People get the nodes in a table of their own, behind all sessions. */
+static void put_instance(const struct model_node *n, struct out *o)
+{
+	const struct model_bgp *b = &n->bgp;
+
+	out_row(o);
+	out_cell(o, "node", "%s", n->name);
+	if (!b->reason) {
+		out_cell(o, "why", "%s", silence_of(n));
+		return;
+	}
+	if (b->asn) {
+		out_cell(o, "asn", "%" PRId64, b->asn);
+		out_cell(o, "instance", "%s", b->own_instance ? "ours" : "others'");
+	}
+	out_cell(o, "wanted", "%" PRId64, b->wanted);
+	out_cell(o, "set", "%" PRId64, b->set);
 	if (!strcmp(b->reason, reason_name(REASON_Announced)))
-		table_cell(t, "%s", b->reason);
+		out_cell(o, "why", "%s", b->reason);
 	else
-		table_cell(t, "%s: %s", b->reason, b->message);
+		out_cell(o, "why", "%s: %s", b->reason, b->message);
 }
 
-void cluster_bgp_text(const struct model *m, struct buf *out)
+void cluster_bgp_print(struct model *m, struct out *o)
 {
-	static const char *const sessions_head[] = { "NODE",  "PEER",      "ADDRESS", "ASN",
-		                                     "STATE", "UP",        "WANTED",  "SENT",
-		                                     "BFD",   "LAST ERROR" };
-	static const char *const nodes_head[] = { "NODE",   "ASN", "INSTANCE",
-		                                  "WANTED", "SET", "REASON" };
-	cleanup(table_fini) struct table sessions, nodes;
-
-	table_init(&sessions, ARRAY_LEN(sessions_head), sessions_head);
-	table_init(&nodes, ARRAY_LEN(nodes_head), nodes_head);
-	for (size_t i = 0; i < m->n_nodes; i++) {
-		const struct model_node *n = &m->nodes[i];
-		for (size_t k = 0; k < n->bgp.n_sessions; k++)
-			session_text(n->name, &n->bgp.sessions[k], &sessions);
-		node_text(n, &nodes);
-	}
-	buf_puts(out, "Sessions\n");
-	table_print(&sessions, "  ", out);
-	buf_puts(out, "\nNodes\n");
-	table_print(&nodes, "  ", out);
-}
-
-/* ---- JSON ---- */
-
-static void put_str(struct buf *out, const char *key, const char *value)
-{
-	buf_json_str(out, key);
-	buf_putc(out, ':');
-	buf_json_str(out, value);
-}
-
-static void session_json(const struct model_session *s, struct buf *out)
-{
-	buf_putc(out, '{');
-	put_str(out, "name", s->peer);
-	buf_putc(out, ',');
-	put_str(out, "address", s->address);
-	buf_printf(out, ",\"my_asn\":%" PRId64 ",\"asn\":%" PRId64 ",", s->my_asn, s->asn);
-	put_str(out, "state", s->state);
-	buf_printf(out, ",\"established\":%s,\"uptime_ms\":%" PRId64,
-	           s->established ? "true" : "false", s->uptime_ms);
-	buf_printf(out,
-	           ",\"prefixes_wanted\":%" PRId64 ",\"prefixes_sent\":%" PRId64
-	           ",\"resets\":%" PRId64 ",",
-	           s->wanted, s->sent, s->resets);
-	put_str(out, "last_error", s->error);
-	buf_putc(out, ',');
-	put_str(out, "reason", s->reason);
-	if (s->bfd) {
-		buf_putc(out, ',');
-		put_str(out, "bfd", s->bfd);
-	}
-	buf_putc(out, '}');
-}
-
-static void node_json(const struct model_node *n, struct buf *out)
-{
-	const struct model_bgp *b = &n->bgp;
-
-	buf_putc(out, '{');
-	put_str(out, "node", n->name);
-	buf_printf(out, ",\"reachable\":%s,", n->answered ? "true" : "false");
-	if (!b->reason) {
-		put_str(out, "error", n->error ? n->error : "its speaker says nothing of BGP");
-		buf_putc(out, '}');
-		return;
-	}
-	buf_printf(out, "\"connected\":%s,", b->connected ? "true" : "false");
-	put_str(out, "reason", b->reason);
-	buf_putc(out, ',');
-	put_str(out, "message", b->message);
-	buf_printf(out, ",\"instance\":{\"asn\":%" PRId64 ",\"own\":%s}", b->asn,
-	           b->own_instance ? "true" : "false");
-	buf_printf(out, ",\"prefixes\":{\"wanted\":%" PRId64 ",\"set\":%" PRId64 "},\"peers\":[",
-	           b->wanted, b->set);
-	for (size_t i = 0; i < b->n_sessions; i++) {
-		if (i)
-			buf_putc(out, ',');
-		session_json(&b->sessions[i], out);
-	}
-	buf_puts(out, "]}");
-}
-
-void cluster_bgp_json(const struct model *m, struct buf *out)
-{
-	buf_putc(out, '[');
-	for (size_t i = 0; i < m->n_nodes; i++) {
-		if (i)
-			buf_putc(out, ',');
-		node_json(&m->nodes[i], out);
-	}
-	buf_puts(out, "]\n");
+	out_table(o, &sessions_table);
+	out_list(o, NULL);
+	for (size_t i = 0; i < m->n_nodes; i++)
+		put_node(&m->nodes[i], o);
+	out_close(o);
+	out_table_end(o);
+	out_table(o, &instances_table);
+	for (size_t i = 0; i < m->n_nodes && out_is_text(o); i++)
+		put_instance(&m->nodes[i], o);
+	out_table_end(o);
 }

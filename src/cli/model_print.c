@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "cli/model_private.h"
-#include "cli/table.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 #include "fairlead/reason.h"
 
 /* ---- what is derived ---- */
@@ -172,405 +172,343 @@ static void put_reasons(const struct model_address *a, struct buf *out)
 	}
 }
 
-/* ---- text ---- */
+/* ---- pools ---- */
 
-static void protocols_text(const struct config_pool *p, struct buf *out)
+static const struct out_table pools_table = {
+	.columns = { { "name", "NAME" },
+		     { "protocols", "PROTOCOLS" },
+		     { "use", "USE" },
+		     { "ranges", "RANGES" },
+		     { "total", "TOTAL" },
+		     { "used", "USED" },
+		     { "free", "FREE" } },
+};
+
+static const struct out_table retained_table = {
+	.title = "Retained: in use, and in no pool any more",
+	.if_any = true,
+	.columns = { { "address", "ADDRESS" },
+		     { "pool", "FORMER POOL" },
+		     { "service", "SERVICE" } },
+};
+
+static void put_words(struct out *o, const char *key, unsigned int bits, const char *const *words)
 {
-	if (p->protocols & PROTOCOL_LAYER2)
-		buf_puts(out, "layer2");
-	if (p->protocols & PROTOCOL_BGP)
-		buf_puts(out, out->size ? ",bgp" : "bgp");
+	out_list(o, key);
+	for (size_t i = 0; words[i]; i++)
+		if (bits & 1u << i)
+			out_str(o, NULL, words[i]);
+	out_close(o);
 }
 
-static void uses_text(const struct config_pool *p, struct buf *out)
+static void put_pool(const struct model *m, const struct config_pool *p, struct out *o)
 {
-	if (p->uses & CONFIG_USE_LOAD_BALANCER)
-		buf_puts(out, "load-balancer");
-	if (p->uses & CONFIG_USE_EXTERNAL_IP)
-		buf_puts(out, out->size ? ",external-ip" : "external-ip");
-}
-
-static void ranges_text(const struct config_pool *p, struct buf *out)
-{
+	static const char *const protocols[] = { "layer2", "bgp", NULL };
+	static const char *const uses[] = { "load-balancer", "external-ip", NULL };
+	_Static_assert(PROTOCOL_LAYER2 == 1 && PROTOCOL_BGP == 2, "bits");
+	_Static_assert(CONFIG_USE_LOAD_BALANCER == 1 && CONFIG_USE_EXTERNAL_IP == 2, "bits");
+	uint64_t total = pool_total(p), used = pool_used(m, p);
 	char text[ADDR_RANGE_STR_SIZE];
 
+	out_object(o, NULL);
+	out_row(o);
+	out_str(o, "name", p->name);
+	put_words(o, "protocols", p->protocols, protocols);
+	put_words(o, "use", p->uses, uses);
+	out_list(o, "ranges");
 	for (size_t i = 0; i < p->n_ranges; i++)
-		buf_printf(out, "%s%s", i ? "," : "", addr_range_format(&p->ranges[i], text));
+		out_str(o, NULL, addr_range_format(&p->ranges[i], text));
+	out_close(o);
+	out_bool(o, "auto_assign", p->auto_assign);
+	out_uint(o, "total", total);
+	out_uint(o, "used", used);
+	out_uint(o, "free", total > used ? total - used : 0);
+	out_close(o);
+	out_name(o, "%s", p->name);
 }
 
-static void pools_text(const struct model *m, const char *indent, struct buf *out)
+static void put_pools(const struct model *m, const char *key, const char *title, struct out *o)
 {
-	static const char *const head[] = { "NAME",  "PROTOCOLS", "USE", "RANGES",
-		                            "TOTAL", "USED",      "FREE" };
-	cleanup(table_fini) struct table t;
+	struct out_table table = pools_table;
 
-	table_init(&t, ARRAY_LEN(head), head);
-	for (size_t i = 0; i < m->config->n_pools; i++) {
-		const struct config_pool *p = &m->config->pools[i];
-		cleanup(buf_fini) struct buf protocols = BUF_INIT, uses = BUF_INIT;
-		cleanup(buf_fini) struct buf ranges = BUF_INIT;
-		uint64_t total = pool_total(p), used = pool_used(m, p);
-		protocols_text(p, &protocols);
-		uses_text(p, &uses);
-		ranges_text(p, &ranges);
-		table_cell(&t, "%s", p->name);
-		table_cell(&t, "%s", buf_str(&protocols));
-		table_cell(&t, "%s", buf_str(&uses));
-		table_cell(&t, "%s", buf_str(&ranges));
-		table_cell(&t, "%" PRIu64, total);
-		table_cell(&t, "%" PRIu64, used);
-		table_cell(&t, "%" PRIu64, total > used ? total - used : 0);
-	}
-	table_print(&t, indent, out);
+	table.title = title;
+	if (m->config)
+		out_table(o, &table);
+	out_list(o, key);
+	for (size_t i = 0; m->config && i < m->config->n_pools; i++)
+		put_pool(m, &m->config->pools[i], o);
+	out_close(o);
+	if (m->config)
+		out_table_end(o);
 }
 
-static void retained_text(const struct model *m, const char *title, const char *indent,
-                          struct buf *out)
+static void put_retained(const struct model *m, const char *key, struct out *o)
 {
-	static const char *const head[] = { "ADDRESS", "FORMER POOL", "SERVICE" };
-	cleanup(table_fini) struct table t;
 	const struct config_pool *pool;
 	const struct addr *a;
-	bool any = false;
 
-	table_init(&t, ARRAY_LEN(head), head);
+	out_table(o, &retained_table);
+	out_list(o, key);
 	for (const struct model_service *s = m->services; s; s = s->hh.next)
 		for (size_t i = 0; (a = next_retained(m, s, &i, &pool));) {
-			any = true;
-			table_cell(&t, "%s", addr_str(a));
-			table_cell(&t, "%s", pool->name);
-			table_cell(&t, "%s", s->key);
+			out_object(o, NULL);
+			out_row(o);
+			out_addr(o, "address", a);
+			out_str(o, "pool", pool->name);
+			out_str(o, "service", s->key);
+			out_close(o);
 		}
-	if (!any)
-		return;
-	buf_puts(out, title);
-	table_print(&t, indent, out);
+	out_close(o);
+	out_table_end(o);
 }
 
-static void waiting_text(struct table *t, const struct model_service *s, const char *kind,
-                         const char *reason, const char *message)
+void cluster_pools_print(struct model *m, struct out *o)
 {
-	table_cell(t, "%s", s->key);
-	table_cell(t, "%s", "");
-	table_cell(t, "%s", kind);
-	table_cell(t, "%s", "");
-	table_cell(t, "%s", "");
-	table_cell(t, "%s%s%s", *reason ? reason : "no address yet", *message ? ": " : "", message);
+	if (!m->config)
+		out_say(o, "No configuration was published yet.");
+	put_pools(m, NULL, NULL, o);
+	/* Programs get a list of pools, and find these in the status. */
+	if (out_is_text(o))
+		put_retained(m, NULL, o);
 }
 
-static void services_text(const struct model *m, struct buf *out)
+/* ---- Services ---- */
+
+static const struct out_table services_table = {
+	.title = "Services",
+	.columns = { { "service", "SERVICE" },
+		     { "address", "ADDRESS" },
+		     { "kind", "KIND" },
+		     { "pool", "POOL" },
+		     { "owners", "OWNER" },
+		     { "why", "REASON" } },
+};
+
+static void put_verdicts(const struct model_address *a, struct out *o)
 {
-	static const char *const head[] = {
-		"SERVICE", "ADDRESS", "KIND", "POOL", "OWNER", "REASON"
-	};
-	cleanup(table_fini) struct table t;
-
-	table_init(&t, ARRAY_LEN(head), head);
-	for (const struct model_service *s = m->services; s; s = s->hh.next) {
-		/* Which class the controller handles is not known here, but whose turn it is may be told by it. */
-		cleanup_free char *class =
-			s->class ? xasprintf("of load balancer class %s", s->class) : NULL;
-		if (s->waits)
-			waiting_text(&t, s, "", s->reason,
-			             class && !*s->reason ? class : s->message);
-		if (s->external_waits)
-			waiting_text(&t, s, "external-ip", s->external_reason, s->external_message);
-		for (size_t i = 0; i < s->n_addresses; i++) {
-			const struct model_address *a = &s->addresses[i];
-			cleanup(buf_fini) struct buf owners = BUF_INIT, reasons = BUF_INIT;
-			put_owners(a, &owners);
-			if (owners.size)
-				buf_puts(&reasons, reason_name(REASON_Announced));
-			else
-				put_reasons(a, &reasons);
-			table_cell(&t, "%s", s->key);
-			table_cell(&t, "%s", addr_str(&a->address.addr));
-			table_cell(&t, "%s", kind_name(m, a));
-			table_cell(&t, "%s", pool_name(m, &a->address.addr));
-			table_cell(&t, "%s", buf_str(&owners));
-			table_cell(&t, "%s", buf_str(&reasons));
-		}
-	}
-	table_print(&t, "  ", out);
-}
-
-static void nodes_text(const struct model *m, struct buf *out)
-{
-	static const char *const head[] = { "NODE", "ADDRESS", "READY", "SPEAKER",  "GENERATION",
-		                            "API",  "PROXY",   "PEERS", "ANNOUNCES" };
-	cleanup(table_fini) struct table t;
-
-	table_init(&t, ARRAY_LEN(head), head);
-	for (size_t i = 0; i < m->n_nodes; i++) {
-		const struct model_node *n = &m->nodes[i];
-		table_cell(&t, "%s", n->name);
-		table_cell(&t, "%s", addr_is_none(&n->addr) ? "" : addr_str(&n->addr));
-		table_cell(&t, "%s", n->ready ? "yes" : "no");
-		if (!n->answered) {
-			table_cell(&t, "%s", n->error ? n->error : "not asked");
-			for (int k = 0; k < 5; k++)
-				table_cell(&t, "%s", "");
-			continue;
-		}
-		table_cell(&t, "%s", n->version);
-		table_cell(&t, "%" PRId64, n->generation);
-		table_cell(&t, "%s", n->fresh ? "fresh" : "stale");
-		table_cell(&t, "%s", n->proxy);
-		table_cell(&t, "%zu of %zu", n->n_peers_alive, n->n_peers);
-		table_cell(&t, "%zu", n->n_announced);
-	}
-	table_print(&t, "  ", out);
-}
-
-/* What speakers complain of; nothing where none does. */
-static void troubles_text(const struct model *m, struct buf *out)
-{
-	static const char *const head[] = { "NODE", "INTERFACE", "REASON", "MESSAGE" };
-	cleanup(table_fini) struct table t;
-	size_t n = 0;
-
-	table_init(&t, ARRAY_LEN(head), head);
-	for (size_t i = 0; i < m->n_nodes; i++)
-		for (size_t k = 0; k < m->nodes[i].n_troubles; k++, n++) {
-			const struct model_trouble *l = &m->nodes[i].troubles[k];
-			table_cell(&t, "%s", m->nodes[i].name);
-			table_cell(&t, "%s", l->interface);
-			table_cell(&t, "%s", l->reason);
-			table_cell(&t, "%s", l->message);
-		}
-	if (n == 0)
-		return;
-	buf_puts(out, "\nProblems\n");
-	table_print(&t, "  ", out);
-}
-
-void cluster_text(struct model *m, struct buf *out)
-{
-	sort(m);
-	buf_printf(out, "Controller: %s%s\n", *m->leader ? "leader " : "nobody leads", m->leader);
-	if (m->config)
-		buf_printf(out, "Configuration: generation %" PRId64 "\n", m->generation);
-	else if (!m->config_error)
-		buf_puts(out, "Configuration: none was published yet\n");
-	if (m->config_error)
-		buf_printf(out, "Configuration: %s\n", m->config_error);
-	if (m->config) {
-		buf_puts(out, "\nPools\n");
-		pools_text(m, "  ", out);
-		retained_text(m, "\nRetained\n", "  ", out);
-	}
-	buf_puts(out, "\nServices\n");
-	services_text(m, out);
-	buf_puts(out, "\nNodes\n");
-	nodes_text(m, out);
-	troubles_text(m, out);
-}
-
-/* ---- JSON ---- */
-
-static void put_str(struct buf *out, const char *key, const char *value)
-{
-	buf_json_str(out, key);
-	buf_putc(out, ':');
-	buf_json_str(out, value);
-}
-
-static void pools_json(const struct model *m, struct buf *out)
-{
-	for (size_t i = 0; m->config && i < m->config->n_pools; i++) {
-		const struct config_pool *p = &m->config->pools[i];
-		char text[ADDR_RANGE_STR_SIZE];
-		uint64_t total = pool_total(p), used = pool_used(m, p);
-		const char *comma = "";
-		buf_puts(out, i ? ",{" : "{");
-		put_str(out, "name", p->name);
-		buf_puts(out, ",\"protocols\":[");
-		if (p->protocols & PROTOCOL_LAYER2) {
-			buf_puts(out, "\"layer2\"");
-			comma = ",";
-		}
-		if (p->protocols & PROTOCOL_BGP)
-			buf_printf(out, "%s\"bgp\"", comma);
-		buf_puts(out, "],\"use\":[");
-		comma = "";
-		if (p->uses & CONFIG_USE_LOAD_BALANCER) {
-			buf_puts(out, "\"load-balancer\"");
-			comma = ",";
-		}
-		if (p->uses & CONFIG_USE_EXTERNAL_IP)
-			buf_printf(out, "%s\"external-ip\"", comma);
-		buf_puts(out, "],\"ranges\":[");
-		for (size_t k = 0; k < p->n_ranges; k++) {
-			if (k)
-				buf_putc(out, ',');
-			buf_json_str(out, addr_range_format(&p->ranges[k], text));
-		}
-		buf_printf(out,
-		           "],\"auto_assign\":%s,\"total\":%" PRIu64 ",\"used\":%" PRIu64
-		           ",\"free\":%" PRIu64 "}",
-		           p->auto_assign ? "true" : "false", total, used,
-		           total > used ? total - used : 0);
-	}
-}
-
-static void address_json(const struct model *m, const struct model_address *a, struct buf *out)
-{
-	cleanup(buf_fini) struct buf reasons = BUF_INIT;
-	const struct verdict *owner = announcer(a);
-
-	put_reasons(a, &reasons);
-	buf_putc(out, '{');
-	put_str(out, "address", addr_str(&a->address.addr));
-	buf_putc(out, ',');
-	put_str(out, "kind", kind_name(m, a));
-	buf_putc(out, ',');
-	put_str(out, "pool", pool_name(m, &a->address.addr));
-	buf_putc(out, ',');
-	put_str(out, "owner", owner ? owner->node : "");
-	buf_putc(out, ',');
-	put_str(out, "interface", owner ? owner->interface : "");
-	buf_putc(out, ',');
-	put_str(out, "mac", owner ? owner->mac : "");
-	buf_putc(out, ',');
-	put_str(out, "reason", owner ? owner->reason : buf_str(&reasons));
-	buf_puts(out, ",\"nodes\":[");
+	out_list(o, "nodes");
 	for (size_t i = 0; i < a->n_verdicts; i++) {
 		const struct verdict *d = &a->verdicts[i];
-		buf_puts(out, i ? ",{" : "{");
-		put_str(out, "node", d->node);
-		buf_printf(out, ",\"protocol\":\"%s\",\"announce\":%s,", protocol_name(d->protocol),
-		           d->announce ? "true" : "false");
-		put_str(out, "reason", d->reason);
-		buf_putc(out, ',');
-		put_str(out, "message", d->message);
-		buf_putc(out, '}');
+		out_object(o, NULL);
+		out_str(o, "node", d->node);
+		out_str(o, "protocol", protocol_name(d->protocol));
+		out_bool(o, "announce", d->announce);
+		out_str(o, "reason", d->reason);
+		out_str(o, "message", d->message);
+		out_close(o);
 	}
-	buf_puts(out, "]}");
+	out_close(o);
 }
 
-static void retained_json(const struct model *m, struct buf *out)
+static void put_address(const struct model *m, const struct model_service *s,
+                        const struct model_address *a, struct out *o)
 {
-	const struct config_pool *pool;
-	const struct addr *a;
-	bool any = false;
+	cleanup(buf_fini) struct buf owners = BUF_INIT, reasons = BUF_INIT;
+	const struct verdict *owner = announcer(a);
 
+	put_owners(a, &owners);
+	put_reasons(a, &reasons);
+	out_object(o, NULL);
+	out_row(o);
+	out_cell(o, "service", "%s", s->key);
+	out_addr(o, "address", &a->address.addr);
+	out_str(o, "kind", kind_name(m, a));
+	out_str(o, "pool", pool_name(m, &a->address.addr));
+	out_str(o, "owner", owner ? owner->node : "");
+	out_cell(o, "owners", "%s", buf_str(&owners));
+	out_str(o, "interface", owner ? owner->interface : "");
+	out_str(o, "mac", owner ? owner->mac : "");
+	out_str(o, "reason", owner ? owner->reason : buf_str(&reasons));
+	out_cell(o, "why", "%s", owner ? reason_name(REASON_Announced) : buf_str(&reasons));
+	put_verdicts(a, o);
+	out_close(o);
+}
+
+/* The row of a Service for an address that it does not have. */
+static void put_waiting(const struct model_service *s, const char *kind, const char *reason,
+                        const char *message, struct out *o)
+{
+	out_row(o);
+	out_cell(o, "service", "%s", s->key);
+	out_cell(o, "kind", "%s", kind);
+	out_cell(o, "why", "%s%s%s", *reason ? reason : "no address yet", *message ? ": " : "",
+	         message);
+}
+
+static void put_waits(const struct model_service *s, struct out *o)
+{
+	/* Which class the controller handles is not known here, but whose turn it is may be told by it. */
+	cleanup_free char *class =
+		s->class ? xasprintf("of load balancer class %s", s->class) : NULL;
+
+	if (s->waits)
+		put_waiting(s, "", s->reason, class && !*s->reason ? class : s->message, o);
+	if (s->external_waits)
+		put_waiting(s, "external-ip", s->external_reason, s->external_message, o);
+}
+
+static void put_service(const struct model *m, const struct model_service *s, struct out *o)
+{
+	out_object(o, NULL);
+	out_str(o, "namespace", s->namespace);
+	out_str(o, "name", s->name);
+	out_str(o, "reason", s->reason);
+	out_str(o, "message", s->message);
+	if (s->external_waits || *s->external_reason) {
+		out_object(o, "external_ips");
+		out_str(o, "reason", s->external_reason);
+		out_str(o, "message", s->external_message);
+		out_close(o);
+	}
+	put_waits(s, o);
+	out_list(o, "addresses");
+	for (size_t i = 0; i < s->n_addresses; i++)
+		put_address(m, s, &s->addresses[i], o);
+	out_close(o);
+	out_close(o);
+	out_name(o, "%s", s->key);
+}
+
+static void put_services(const struct model *m, struct out *o)
+{
+	out_table(o, &services_table);
+	out_list(o, "services");
 	for (const struct model_service *s = m->services; s; s = s->hh.next)
-		for (size_t i = 0; (a = next_retained(m, s, &i, &pool)); any = true) {
-			buf_puts(out, any ? ",{" : "{");
-			put_str(out, "address", addr_str(a));
-			buf_putc(out, ',');
-			put_str(out, "pool", pool->name);
-			buf_putc(out, ',');
-			put_str(out, "service", s->key);
-			buf_putc(out, '}');
-		}
+		put_service(m, s, o);
+	out_close(o);
+	out_table_end(o);
 }
 
-static void services_json(const struct model *m, struct buf *out)
+/* ---- nodes ---- */
+
+static const struct out_table nodes_table = {
+	.title = "Nodes",
+	.columns = { { "name", "NODE" },
+		     { "address", "ADDRESS" },
+		     { "ready", "READY" },
+		     { "said", "SPEAKER" },
+		     { "speaker.generation", "GENERATION" },
+		     { "api", "API" },
+		     { "speaker.proxy", "PROXY" },
+		     { "alive", "PEERS" },
+		     { "speaker.announces", "ANNOUNCES" } },
+};
+
+static const struct out_table troubles_table = {
+	.title = "Problems",
+	.if_any = true,
+	.columns = { { "node", "NODE" },
+		     { "interface", "INTERFACE" },
+		     { "reason", "REASON" },
+		     { "message", "MESSAGE" } },
+};
+
+static void put_trouble(const struct model_trouble *t, struct out *o)
 {
-	for (const struct model_service *s = m->services; s; s = s->hh.next) {
-		buf_puts(out, s != m->services ? ",{" : "{");
-		put_str(out, "namespace", s->namespace);
-		buf_putc(out, ',');
-		put_str(out, "name", s->name);
-		buf_putc(out, ',');
-		put_str(out, "reason", s->reason);
-		buf_putc(out, ',');
-		put_str(out, "message", s->message);
-		if (s->external_waits || *s->external_reason) {
-			buf_puts(out, ",\"external_ips\":{");
-			put_str(out, "reason", s->external_reason);
-			buf_putc(out, ',');
-			put_str(out, "message", s->external_message);
-			buf_putc(out, '}');
-		}
-		buf_puts(out, ",\"addresses\":[");
-		for (size_t i = 0; i < s->n_addresses; i++) {
-			if (i)
-				buf_putc(out, ',');
-			address_json(m, &s->addresses[i], out);
-		}
-		buf_puts(out, "]}");
-	}
+	out_str(o, "interface", t->interface);
+	out_str(o, "reason", t->reason);
+	out_str(o, "message", t->message);
 }
 
-static void troubles_json(const struct model_node *n, struct buf *out)
+static void put_speaker(const struct model_node *n, struct out *o)
 {
-	buf_puts(out, ",\"troubles\":[");
+	out_str(o, "version", n->version);
+	out_cell(o, "said", "%s", n->version);
+	out_int(o, "generation", n->generation);
+	out_bool(o, "fresh", n->fresh);
+	out_cell(o, "api", "%s", n->fresh ? "fresh" : "stale");
+	out_str(o, "proxy", n->proxy);
+	out_uint(o, "announces", n->n_announced);
+	out_uint(o, "peers", n->n_peers);
+	out_uint(o, "peers_alive", n->n_peers_alive);
+	out_cell(o, "alive", "%zu of %zu", n->n_peers_alive, n->n_peers);
+	out_list(o, "troubles");
 	for (size_t i = 0; i < n->n_troubles; i++) {
-		buf_puts(out, i ? ",{" : "{");
-		put_str(out, "interface", n->troubles[i].interface);
-		buf_putc(out, ',');
-		put_str(out, "reason", n->troubles[i].reason);
-		buf_putc(out, ',');
-		put_str(out, "message", n->troubles[i].message);
-		buf_putc(out, '}');
+		out_object(o, NULL);
+		put_trouble(&n->troubles[i], o);
+		out_close(o);
 	}
-	buf_putc(out, ']');
+	out_close(o);
 }
 
-static void nodes_json(const struct model *m, struct buf *out)
+static void put_node(const struct model_node *n, struct out *o)
 {
-	for (size_t i = 0; i < m->n_nodes; i++) {
-		const struct model_node *n = &m->nodes[i];
-		buf_puts(out, i ? ",{" : "{");
-		put_str(out, "name", n->name);
-		buf_putc(out, ',');
-		put_str(out, "address", addr_is_none(&n->addr) ? "" : addr_str(&n->addr));
-		buf_printf(out, ",\"ready\":%s,\"speaker\":{\"reachable\":%s",
-		           n->ready ? "true" : "false", n->answered ? "true" : "false");
-		if (n->answered) {
-			buf_putc(out, ',');
-			put_str(out, "version", n->version);
-			buf_printf(out, ",\"generation\":%" PRId64 ",\"fresh\":%s,", n->generation,
-			           n->fresh ? "true" : "false");
-			put_str(out, "proxy", n->proxy);
-			buf_printf(out, ",\"announces\":%zu,\"peers\":%zu,\"peers_alive\":%zu",
-			           n->n_announced, n->n_peers, n->n_peers_alive);
-			troubles_json(n, out);
-		} else {
-			buf_putc(out, ',');
-			put_str(out, "error", n->error ? n->error : "not asked");
-		}
-		buf_puts(out, "}}");
+	const char *error = n->error ? n->error : "not asked";
+
+	out_object(o, NULL);
+	out_row(o);
+	out_str(o, "name", n->name);
+	out_addr(o, "address", &n->addr);
+	out_bool(o, "ready", n->ready);
+	out_object(o, "speaker");
+	out_bool(o, "reachable", n->answered);
+	if (n->answered) {
+		put_speaker(n, o);
+	} else {
+		out_str(o, "error", error);
+		out_cell(o, "said", "%s", error);
 	}
+	out_close(o);
+	out_close(o);
 }
 
-void cluster_json(struct model *m, struct buf *out)
+static void put_nodes(const struct model *m, struct out *o)
+{
+	out_table(o, &nodes_table);
+	out_list(o, "nodes");
+	for (size_t i = 0; i < m->n_nodes; i++)
+		put_node(&m->nodes[i], o);
+	out_close(o);
+	out_table_end(o);
+}
+
+/* For people, what speakers complain of stands in one place; programs find it with the node. */
+static void put_troubles(const struct model *m, struct out *o)
+{
+	out_table(o, &troubles_table);
+	for (size_t i = 0; i < m->n_nodes; i++)
+		for (size_t k = 0; k < m->nodes[i].n_troubles; k++) {
+			const struct model_trouble *t = &m->nodes[i].troubles[k];
+			out_row(o);
+			out_cell(o, "node", "%s", m->nodes[i].name);
+			out_cell(o, "interface", "%s", t->interface);
+			out_cell(o, "reason", "%s", t->reason);
+			out_cell(o, "message", "%s", t->message);
+		}
+	out_table_end(o);
+}
+
+/* ---- all of it ---- */
+
+static void put_head(const struct model *m, struct out *o)
+{
+	out_object(o, "controller");
+	out_str(o, "leader", m->leader);
+	out_close(o);
+	out_say(o, "Controller: %s%s", *m->leader ? "leader " : "nobody leads", m->leader);
+	out_object(o, "config");
+	out_int(o, "generation", m->generation);
+	out_bool(o, "published", m->config);
+	if (m->config_error)
+		out_str(o, "error", m->config_error);
+	out_close(o);
+	if (m->config)
+		out_say(o, "Configuration: generation %" PRId64, m->generation);
+	else if (!m->config_error)
+		out_say(o, "Configuration: none was published yet");
+	if (m->config_error)
+		out_say(o, "Configuration: %s", m->config_error);
+}
+
+void cluster_print(struct model *m, struct out *o)
 {
 	sort(m);
-	buf_puts(out, "{\"controller\":{");
-	put_str(out, "leader", m->leader);
-	buf_printf(out, "},\"config\":{\"generation\":%" PRId64 ",\"published\":%s", m->generation,
-	           m->config ? "true" : "false");
-	if (m->config_error) {
-		buf_putc(out, ',');
-		put_str(out, "error", m->config_error);
-	}
-	buf_puts(out, "},\"pools\":[");
-	pools_json(m, out);
-	buf_puts(out, "],\"retained\":[");
-	retained_json(m, out);
-	buf_puts(out, "],\"services\":[");
-	services_json(m, out);
-	buf_puts(out, "],\"nodes\":[");
-	nodes_json(m, out);
-	buf_puts(out, "]}\n");
-}
-
-void cluster_pools_text(const struct model *m, struct buf *out)
-{
-	if (!m->config) {
-		buf_puts(out, "No configuration was published yet.\n");
-		return;
-	}
-	pools_text(m, "", out);
-	retained_text(m, "\nRetained: in use, and in no pool any more\n", "", out);
-}
-
-void cluster_pools_json(const struct model *m, struct buf *out)
-{
-	buf_putc(out, '[');
-	pools_json(m, out);
-	buf_puts(out, "]\n");
+	out_object(o, NULL);
+	put_head(m, o);
+	put_pools(m, "pools", "Pools", o);
+	put_retained(m, "retained", o);
+	put_services(m, o);
+	put_nodes(m, o);
+	put_troubles(m, o);
+	out_close(o);
 }

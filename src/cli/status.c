@@ -17,6 +17,7 @@
 #include "fairlead/configuration.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 
 #define LEASE_NAME "fairlead-controller"
 
@@ -123,19 +124,28 @@ static int exit_status_of(const struct picture *p, bool complete, struct err *e)
 	return COMMAND_FAILED;
 }
 
+/* JSON ends in a newline of its own, as a text does. */
+static void show(const struct command_options *opts, struct model *m,
+                 void (*put)(struct model *m, struct out *o))
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	cleanup(out_fini) struct out o;
+
+	out_init(&o, opts->json ? OUT_JSON : OUT_TEXT, &text);
+	put(m, &o);
+	if (opts->json)
+		buf_putc(&text, '\n');
+	fputs(buf_str(&text), stdout);
+}
+
 int command_status(const struct command_options *o, struct err *e)
 {
 	struct picture p = { .model = cluster_new() };
-	cleanup(buf_fini) struct buf out = BUF_INIT;
 	int exit_status = COMMAND_FAILED;
 
 	if (ask_api(o, &p, e) == 0) {
 		ask_speakers(o, p.model);
-		if (o->json)
-			cluster_json(p.model, &out);
-		else
-			cluster_text(p.model, &out);
-		fputs(buf_str(&out), stdout);
+		show(o, p.model, cluster_print);
 		exit_status = exit_status_of(&p, cluster_is_complete(p.model), e);
 	}
 	cluster_free(p.model);
@@ -145,15 +155,10 @@ int command_status(const struct command_options *o, struct err *e)
 int command_pools(const struct command_options *o, struct err *e)
 {
 	struct picture p = { .model = cluster_new() };
-	cleanup(buf_fini) struct buf out = BUF_INIT;
 	int exit_status = COMMAND_FAILED;
 
 	if (ask_api(o, &p, e) == 0) {
-		if (o->json)
-			cluster_pools_json(p.model, &out);
-		else
-			cluster_pools_text(p.model, &out);
-		fputs(buf_str(&out), stdout);
+		show(o, p.model, cluster_pools_print);
 		exit_status = exit_status_of(&p, true, e);
 	}
 	cluster_free(p.model);
@@ -164,16 +169,11 @@ int command_bgp(const struct command_options *o, struct err *e)
 {
 	const struct gather_row nodes = { "/api/v1/nodes", true, false, put_node, pass_over };
 	struct picture p = { .model = cluster_new() };
-	cleanup(buf_fini) struct buf out = BUF_INIT;
 	int exit_status = COMMAND_FAILED;
 
 	if (gather_api(&o->kube, &nodes, 1, &p, e) == 0) {
 		ask_speakers(o, p.model);
-		if (o->json)
-			cluster_bgp_json(p.model, &out);
-		else
-			cluster_bgp_text(p.model, &out);
-		fputs(buf_str(&out), stdout);
+		show(o, p.model, cluster_bgp_print);
 		exit_status = exit_status_of(&p, cluster_is_complete(p.model), e);
 	}
 	cluster_free(p.model);

@@ -10,8 +10,19 @@
 
 #include "cli/model.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void print(struct model *m, enum out_format format, struct buf *status, struct buf *bgp)
+{
+	cleanup(out_fini) struct out a, b;
+
+	out_init(&a, format, status);
+	cluster_print(m, &a);
+	out_init(&b, format, bgp);
+	cluster_bgp_print(m, &b);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -31,10 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	cluster_put_service(m, &service);
 	cluster_put_node(m, &node);
 	cluster_put_speaker(m, "n1", status, status ? NULL : "no JSON");
-	cluster_text(m, &text);
-	cluster_bgp_text(m, &text);
-	cluster_json(m, &json);
-	cluster_bgp_json(m, &bgp);
+	print(m, OUT_TEXT, &text, &text);
+	print(m, OUT_JSON, &json, &bgp);
 	/* Whatever it was, what is printed is text without control characters, and JSON. */
 	for (const char *p = buf_str(&text); *p; p++)
 		if ((unsigned char)*p < ' ' && *p != '\n')

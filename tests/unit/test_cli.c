@@ -11,6 +11,7 @@
 #include "cli/table.h"
 #include "fairlead/buf.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 
 static struct json_object *parse(const char *text)
 {
@@ -23,6 +24,30 @@ static struct json_object *parse(const char *text)
 	if (!obj)
 		fail_msg("not JSON: %s", text);
 	return obj;
+}
+
+static void print_status(struct model *m, enum out_format format, struct buf *b)
+{
+	cleanup(out_fini) struct out o;
+
+	out_init(&o, format, b);
+	cluster_print(m, &o);
+}
+
+static void print_bgp(struct model *m, enum out_format format, struct buf *b)
+{
+	cleanup(out_fini) struct out o;
+
+	out_init(&o, format, b);
+	cluster_bgp_print(m, &o);
+}
+
+static void print_pools(struct model *m, enum out_format format, struct buf *b)
+{
+	cleanup(out_fini) struct out o;
+
+	out_init(&o, format, b);
+	cluster_pools_print(m, &o);
 }
 
 static void put_service(struct model *m, const char *text)
@@ -138,7 +163,7 @@ static void text_is_aligned(void **state)
 	struct model *m = small_model();
 
 	assert_false(cluster_is_complete(m));
-	cluster_text(m, &out);
+	print_status(m, OUT_TEXT, &out);
 	assert_string_equal(
 		buf_str(&out),
 		"Controller: leader host_1\n"
@@ -173,11 +198,11 @@ static void problems_of_layer_2_are_listed(void **state)
 	                                 "'interface':'eth0','message':'it is too large'}]}}");
 	cluster_put_speaker(m, "n1", said, NULL);
 	json_object_put(said);
-	cluster_text(m, &text);
+	print_status(m, OUT_TEXT, &text);
 	assert_non_null(strstr(buf_str(&text), "\nProblems\n"
 	                                       "  NODE  INTERFACE  REASON      MESSAGE\n"
 	                                       "  n1    eth0       SendFailed  it is too large\n"));
-	cluster_json(m, &json);
+	print_status(m, OUT_JSON, &json);
 	assert_non_null(strstr(buf_str(&json),
 	                       "\"troubles\":[{\"interface\":\"eth0\","
 	                       "\"reason\":\"SendFailed\",\"message\":\"it is too large\"}]"));
@@ -190,7 +215,7 @@ static void json_says_the_same(void **state)
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	struct model *m = small_model();
 
-	cluster_json(m, &out);
+	print_status(m, OUT_JSON, &out);
 	struct json_object *all = json_tokener_parse(buf_str(&out));
 	assert_non_null(all);
 	struct json_object *services = json_object_object_get(all, "services");
@@ -252,7 +277,7 @@ static void sessions_are_told_by_node(void **state)
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	struct model *m = model_of_peers();
 
-	cluster_bgp_text(m, &out);
+	print_bgp(m, OUT_TEXT, &out);
 	assert_string_equal(
 		buf_str(&out),
 		"Sessions\n"
@@ -277,7 +302,7 @@ static void sessions_as_json(void **state)
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	struct model *m = model_of_peers();
 
-	cluster_bgp_json(m, &out);
+	print_bgp(m, OUT_JSON, &out);
 	struct json_object *expected = parse(
 		"[{'node':'n1','reachable':true,'connected':true,'reason':'Announced','message':'yes',"
 		"'instance':{'asn':64512,'own':true},'prefixes':{'wanted':4,'set':4},'peers':["
@@ -315,7 +340,7 @@ static void all_sessions_down_is_a_reason(void **state)
 
 	put_node(m, "n1", "192.0.2.11");
 	cluster_put_speaker(m, "n1", obj, NULL);
-	cluster_bgp_text(m, &out);
+	print_bgp(m, OUT_TEXT, &out);
 	assert_non_null(strstr(buf_str(&out),
 	                       "BgpNoSession: no BGP session of this node is established\n"));
 	json_object_put(obj);
@@ -343,7 +368,7 @@ static void uptime_has_two_units(void **state)
 		struct json_object *obj = parse(text);
 		put_node(m, "n1", "192.0.2.11");
 		cluster_put_speaker(m, "n1", obj, NULL);
-		cluster_bgp_text(m, &out);
+		print_bgp(m, OUT_TEXT, &out);
 		assert_non_null(strstr(buf_str(&out), rows[i].text));
 		json_object_put(obj);
 		cluster_free(m);
@@ -380,7 +405,7 @@ static void external_ips_are_shown(void **state)
 	put_speaker(m, "n1",
 	            SAYS("assigned", "192.0.2.240", "true", "Announced") "," SAYS(
 			    "denied", "192.0.2.241", "false", "ExternalIpNotAllowed"));
-	cluster_text(m, &out);
+	print_status(m, OUT_TEXT, &out);
 	assert_non_null(strstr(
 		buf_str(&out),
 		"  out   layer2     external-ip  192.0.2.240-192.0.2.250  11     3     8\n"
@@ -423,7 +448,7 @@ static void differing_reasons_name_their_nodes(void **state)
 	put_speaker(m, "n2", SAYS("web", "192.0.2.240", "false", "NoLocalEndpoint"));
 	put_speaker(m, "n3", SAYS("web", "192.0.2.240", "false", "NoLocalEndpoint"));
 	assert_true(cluster_is_complete(m));
-	cluster_text(m, &out);
+	print_status(m, OUT_TEXT, &out);
 	assert_non_null(strstr(buf_str(&out), "NodeExcluded on n1; NoLocalEndpoint on n2, n3\n"));
 	assert_non_null(strstr(buf_str(&out), "nobody leads"));
 	assert_non_null(strstr(buf_str(&out), "none was published yet"));
@@ -438,7 +463,7 @@ static void two_owners_are_both_named(void **state)
 
 	put_speaker(m, "n1", SAYS("web", "192.0.2.240", "true", "Announced"));
 	put_speaker(m, "n2", SAYS("web", "192.0.2.240", "true", "Announced"));
-	cluster_text(m, &out);
+	print_status(m, OUT_TEXT, &out);
 	assert_non_null(strstr(buf_str(&out), "  n1,n2  Announced\n"));
 	cluster_free(m);
 }
@@ -453,11 +478,11 @@ static void both_protocols_are_told_in_order(void **state)
 	put_speaker(m, "n3", BOTH("web", "192.0.2.240", "true", "Announced"));
 	put_speaker(m, "n2", BOTH("web", "192.0.2.240", "false", "NotOwner"));
 	put_speaker(m, "n1", BOTH("web", "192.0.2.240", "false", "NotOwner"));
-	cluster_text(m, &out);
+	print_status(m, OUT_TEXT, &out);
 	assert_non_null(strstr(buf_str(&out), "  n3 (layer2) n1,n2,n3 (bgp)  Announced\n"));
 	assert_non_null(strstr(buf_str(&out), " 1 of 2  1\n  n2"));
 	buf_clear(&out);
-	cluster_json(m, &out);
+	print_status(m, OUT_JSON, &out);
 	assert_non_null(strstr(
 		buf_str(&out),
 		"\"owner\":\"n3\",\"interface\":\"eth0\",\"mac\":\"02:00:00:00:00:01\",\"reason\":"
@@ -475,7 +500,7 @@ static void reasons_of_both_protocols_name_a_node_once(void **state)
 
 	put_speaker(m, "n2", TWICE("web", "192.0.2.240", "NoLocalEndpoint"));
 	put_speaker(m, "n1", TWICE("web", "192.0.2.240", "NodeExcluded"));
-	cluster_text(m, &out);
+	print_status(m, OUT_TEXT, &out);
 	assert_non_null(strstr(buf_str(&out), "NodeExcluded on n1; NoLocalEndpoint on n2\n"));
 	cluster_free(m);
 }
@@ -491,15 +516,15 @@ static void retained_addresses_are_listed(void **state)
 		   "'retained':'- {name: old, protocol: layer2, addresses: [192.0.2.9/32]}");
 	put_service(m, SERVICE("api", INGRESS("192.0.2.240")));
 	put_service(m, SERVICE("web", INGRESS("192.0.2.9")));
-	cluster_text(m, &text);
-	assert_non_null(strstr(buf_str(&text), "\nRetained\n"
+	print_status(m, OUT_TEXT, &text);
+	assert_non_null(strstr(buf_str(&text), "\nRetained: in use, and in no pool any more\n"
 	                                       "  ADDRESS    FORMER POOL  SERVICE\n"
 	                                       "  192.0.2.9  old          shop/web\n"
 	                                       "\nServices\n"));
-	cluster_pools_text(m, &pools);
-	assert_non_null(strstr(buf_str(&pools), "\n192.0.2.9  old          shop/web\n"));
+	print_pools(m, OUT_TEXT, &pools);
+	assert_non_null(strstr(buf_str(&pools), "\n  192.0.2.9  old          shop/web\n"));
 	assert_null(strstr(buf_str(&pools), "shop/api"));
-	cluster_json(m, &json);
+	print_status(m, OUT_JSON, &json);
 	assert_non_null(strstr(buf_str(&json),
 	                       "\"retained\":[{\"address\":\"192.0.2.9\",\"pool\":\"old\","
 	                       "\"service\":\"shop/web\"}],"));
@@ -513,7 +538,7 @@ static void a_published_configuration_that_does_not_parse_is_told(void **state)
 	struct model *m = cluster_new();
 
 	put_configuration(m, "peers: 1");
-	cluster_text(m, &out);
+	print_status(m, OUT_TEXT, &out);
 	assert_non_null(strstr(buf_str(&out), "Configuration: line 1: peers: "));
 	assert_null(strstr(buf_str(&out), "none was published"));
 	cluster_free(m);
@@ -528,7 +553,7 @@ static void another_class_is_named(void **state)
 	put_service(m, "{'metadata':{'namespace':'shop','name':'web','uid':'u'},'spec':{'type':"
 	               "'LoadBalancer','clusterIP':'10.96.0.1','loadBalancerClass':'x.io/y',"
 	               "'ports':[{'port':80}]}}");
-	cluster_text(m, &out);
+	print_status(m, OUT_TEXT, &out);
 	assert_non_null(strstr(buf_str(&out), "no address yet: of load balancer class x.io/y\n"));
 	cluster_free(m);
 }
@@ -551,7 +576,7 @@ static void nonsense_from_a_speaker_is_left_out(void **state)
 		put_node(m, "n1", "192.0.2.11");
 		cluster_put_speaker(m, "n1", obj, NULL);
 		cluster_put_speaker(m, "nobody", obj, NULL);
-		cluster_text(m, &out);
+		print_status(m, OUT_TEXT, &out);
 		assert_non_null(strstr(buf_str(&out), "no speaker told"));
 		cluster_free(m);
 		json_object_put(obj);

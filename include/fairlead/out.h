@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_OUT_H
+#define FAIRLEAD_OUT_H
+
+/*
+ * One writer for everything that programs say in a structured way: the same calls give JSON, YAML, aligned text or bare names.
+ *
+ *	static const struct out_table pools = { .title = "Pools", .columns = { { "name", "NAME" }, { "free", "FREE" } } };
+ *
+ *	out_table(o, &pools);                      text: a table follows
+ *	out_list(o, "pools");
+ *	for (each pool) {
+ *		out_object(o, NULL);
+ *		out_row(o);                        text: a row of it
+ *		out_str(o, "name", pool->name);
+ *		out_uint(o, "free", pool->free);
+ *		out_close(o);
+ *	}
+ *	out_close(o);
+ *	out_table_end(o);
+ *
+ * JSON and YAML hold every member, in the order of the calls.  Text holds lines (out_say) and tables.  A member whose path from the
+ * row's object is the key of a column ("name", "speaker.version") fills that cell; a list's elements are joined by commas; other
+ * members are not shown.  Where people should read something else than programs, out_cell() gives them their own words.
+ *
+ * Strings may come from anybody: control characters are escaped in JSON and YAML, and become "?" in text, so that nothing that a
+ * tenant wrote can move the cursor of whoever looks at it.  Bytes that are no UTF-8 become U+FFFD in JSON and YAML, "?" in text.
+ */
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/addr.h"
+#include "fairlead/buf.h"
+
+#define OUT_DEPTH_MAX 16
+#define OUT_COLUMNS_MAX 12
+
+enum out_format {
+	OUT_JSON, /* compact, on one line */
+	OUT_YAML,
+	OUT_TEXT,
+	OUT_WIDE, /* text with the columns for which there is not always room */
+	OUT_NAME, /* one name a line, as out_name() says */
+};
+
+struct out_column {
+	const char *key;  /* of the member that fills it */
+	const char *head; /* NULL ends the columns */
+	bool wide;        /* OUT_WIDE only */
+};
+
+struct out_table {
+	const char *title; /* the line above, with which rows are indented; NULL: neither */
+	bool if_any;       /* nothing is printed where there is no row, not even the head */
+	struct out_column columns[OUT_COLUMNS_MAX + 1];
+};
+
+struct out_level {
+	const char *key; /* of the list or object in the one around it */
+	bool list, any;
+	bool in_list;  /* YAML: its first member stands behind the dash */
+	size_t indent; /* YAML */
+};
+
+struct out {
+	struct buf *buf;
+	enum out_format format;
+	bool lines;   /* JSON: each element of the outermost list begins a line */
+	size_t width; /* text: tables' last column ends here, with "…"; 0: it is never cut */
+	/* The rest is the writer's own. */
+	struct out_level levels[OUT_DEPTH_MAX];
+	size_t depth;
+	const struct out_table *table; /* NULL: none is open */
+	size_t row_depth;
+	struct buf *cells; /* row after row */
+	size_t n_cells, cap_cells;
+};
+
+/* What is written goes to @buf, which stays the caller's.  Keys and tables must last until the end. */
+void out_init(struct out *o, enum out_format format, struct buf *buf);
+/* Everything that was opened must be closed. */
+void out_fini(struct out *o);
+
+/* Whether it is for people; what only they see need not be made for others. */
+bool out_is_text(const struct out *o);
+
+/* ---- every format ---- */
+
+/* @key: NULL in a list, and for the document itself. */
+void out_object(struct out *o, const char *key);
+void out_list(struct out *o, const char *key);
+/* Closes what was opened last. */
+void out_close(struct out *o);
+
+void out_str(struct out *o, const char *key, const char *s); /* NULL: null */
+void out_printf(struct out *o, const char *key, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void out_int(struct out *o, const char *key, int64_t n);
+void out_uint(struct out *o, const char *key, uint64_t n);
+void out_bool(struct out *o, const char *key, bool yes);             /* text: yes, no */
+void out_addr(struct out *o, const char *key, const struct addr *a); /* none: "" */
+/* A member whose value is JSON already, on one line; nothing of it is shown as text. */
+void out_json(struct out *o, const char *key, const char *json);
+
+/* ---- text ---- */
+
+/* A line, at the outermost level of the text. */
+void out_say(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Tables do not nest.  What is written between is the table's, with out_row() before each row. */
+void out_table(struct out *o, const struct out_table *table);
+void out_table_end(struct out *o);
+/* Members of the object that is open now fill the row's cells; a cell that nothing fills is "-". */
+void out_row(struct out *o);
+/* Fills the cell of this key, wherever it is called. */
+void out_cell(struct out *o, const char *key, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* ---- names ---- */
+
+void out_name(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "unit.h"
+
+#include "fairlead/mem.h"
+#include "fairlead/out.h"
+
+/* ---- scalars: one string, as each format has it ---- */
+
+static void strings_are_escaped(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in, *json, *yaml, *text;
+	} rows[] = {
+		{ "web", "\"web\"", "web", "web" },
+		{ "shop/web-1.x", "\"shop/web-1.x\"", "shop/web-1.x", "shop/web-1.x" },
+		{ "two words", "\"two words\"", "two words", "two words" },
+		{ NULL, "null", "null", "-" },
+		{ "", "\"\"", "\"\"", "-" },
+		/* What YAML would take for something else. */
+		{ "no", "\"no\"", "\"no\"", "no" },
+		{ "Null", "\"Null\"", "\"Null\"", "Null" },
+		{ "1.0", "\"1.0\"", "\"1.0\"", "1.0" },
+		{ "12:30", "\"12:30\"", "\"12:30\"", "12:30" },
+		{ "a: b", "\"a: b\"", "\"a: b\"", "a: b" },
+		{ "a #b", "\"a #b\"", "\"a #b\"", "a #b" },
+		{ "- a", "\"- a\"", "\"- a\"", "- a" },
+		{ " a", "\" a\"", "\" a\"", " a" },
+		{ "a ", "\"a \"", "\"a \"", "a " },
+		{ "*a", "\"*a\"", "\"*a\"", "*a" },
+		{ "fe80::1", "\"fe80::1\"", "\"fe80::1\"", "fe80::1" },
+		{ "say \"hi\" \\", "\"say \\\"hi\\\" \\\\\"", "\"say \\\"hi\\\" \\\\\"",
+		  "say \"hi\" \\" },
+		/* What a terminal would obey: C0, DEL, C1. */
+		{ "\033[2J", "\"\\u001b[2J\"", "\"\\u001b[2J\"", "?[2J" },
+		{ "a\nb\tc\r", "\"a\\u000ab\\u0009c\\u000d\"", "\"a\\u000ab\\u0009c\\u000d\"",
+		  "a?b?c?" },
+		{ "\x7f", "\"\\u007f\"", "\"\\u007f\"", "?" },
+		{ "\xc2\x9b"
+		  "31m",
+		  "\"\\u009b31m\"", "\"\\u009b31m\"", "?31m" },
+		/* UTF-8 stays, and what is none does not. */
+		{ "häß €", "\"häß €\"", "\"häß €\"", "häß €" },
+		{ "a\xff", "\"a\\ufffd\"", "\"a\\ufffd\"", "a?" },
+		{ "\xc2", "\"\\ufffd\"", "\"\\ufffd\"", "?" },
+	};
+	static const struct out_table table = { .columns = { { "s", "S" } } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const enum out_format formats[] = { OUT_JSON, OUT_YAML, OUT_TEXT };
+		for (size_t f = 0; f < ARRAY_LEN(formats); f++) {
+			cleanup(buf_fini) struct buf b = BUF_INIT;
+			cleanup(out_fini) struct out o;
+			cleanup_free char *want = f == 0   ? xasprintf("{\"s\":%s}", rows[i].json)
+			                          : f == 1 ? xasprintf("s: %s\n", rows[i].yaml)
+			                                   : xasprintf("S\n%s\n", rows[i].text);
+			out_init(&o, formats[f], &b);
+			out_table(&o, &table);
+			out_object(&o, NULL);
+			out_row(&o);
+			out_str(&o, "s", rows[i].in);
+			out_close(&o);
+			out_table_end(&o);
+			assert_string_equal(buf_str(&b), want);
+		}
+	}
+}
+
+/* ---- documents: one sequence of calls, in each format ---- */
+
+static const struct out_table people = {
+	.title = "People",
+	.columns = { { "name", "NAME" },
+	             { "age", "AGE" },
+	             { "likes", "LIKES" },
+	             { "home.city", "CITY" },
+	             { "home.zip", "ZIP", .wide = true },
+	             { "note", "NOTE" } },
+};
+static const struct out_table nobody = {
+	.title = "Nobody",
+	.if_any = true,
+	.columns = { { "name", "NAME" } },
+};
+
+static void put_person(struct out *o, const char *name, int age, const char *like)
+{
+	out_object(o, NULL);
+	out_row(o);
+	out_str(o, "name", name);
+	out_int(o, "age", age);
+	out_list(o, "likes");
+	if (like) {
+		out_str(o, NULL, like);
+		out_str(o, NULL, "tea");
+	}
+	out_close(o);
+	out_object(o, "home");
+	out_str(o, "city", "Ulm");
+	out_uint(o, "zip", 89073);
+	out_object(o, "more");
+	out_close(o);
+	out_close(o);
+	/* Not of this row, though the names are those of columns. */
+	out_list(o, "friends");
+	out_object(o, NULL);
+	out_str(o, "name", "other");
+	out_close(o);
+	out_list(o, NULL);
+	out_bool(o, NULL, true);
+	out_close(o);
+	out_close(o);
+	out_cell(o, "note", "%s is %d", name, age);
+	out_close(o);
+}
+
+static void put_document(struct out *o)
+{
+	struct addr a;
+
+	addr_parse("192.0.2.1", &a);
+	out_object(o, NULL);
+	out_bool(o, "fine", false);
+	out_addr(o, "address", &a);
+	out_json(o, "raw", "{\"a\":[1]}");
+	out_say(o, "All is %s.", "w\033ell");
+	out_table(o, &people);
+	out_list(o, "people");
+	put_person(o, "Ann", 7, "cake");
+	put_person(o, "Bartholomew", 41, NULL);
+	out_close(o);
+	out_table_end(o);
+	out_name(o, "people/%s", "Ann");
+	out_table(o, &nobody);
+	out_list(o, "nobody");
+	out_close(o);
+	out_table_end(o);
+	out_printf(o, "sum", "%d", 48);
+	out_close(o);
+}
+
+#define HOME_JSON "\"home\":{\"city\":\"Ulm\",\"zip\":89073,\"more\":{}},"
+#define FRIENDS_JSON "\"friends\":[{\"name\":\"other\"},[true]]}"
+#define REST_YAML                                                            \
+	"  home:\n    city: Ulm\n    zip: 89073\n    more: {}\n  friends:\n" \
+	"  - name: other\n  - - true\n"
+
+static void a_document_in_each_format(void **state)
+{
+	(void)state;
+	static const struct {
+		enum out_format format;
+		size_t width;
+		const char *text;
+	} rows[] = {
+		{ OUT_JSON, 0,
+		  "{\"fine\":false,\"address\":\"192.0.2.1\",\"raw\":{\"a\":[1]},\"people\":["
+		  "{\"name\":\"Ann\",\"age\":7,\"likes\":[\"cake\",\"tea\"]," HOME_JSON FRIENDS_JSON
+		  ",{\"name\":\"Bartholomew\",\"age\":41,\"likes\":[]," HOME_JSON FRIENDS_JSON
+		  "],\"nobody\":[],\"sum\":\"48\"}" },
+		{ OUT_YAML, 0,
+		  "fine: false\naddress: \"192.0.2.1\"\nraw: {\"a\":[1]}\npeople:\n"
+		  "- name: Ann\n  age: 7\n  likes:\n  - cake\n  - tea\n" REST_YAML
+		  "- name: Bartholomew\n  age: 41\n  likes: []\n" REST_YAML
+		  "nobody: []\nsum: \"48\"\n" },
+		{ OUT_TEXT, 0,
+		  "All is w?ell.\n\nPeople\n"
+		  "  NAME         AGE  LIKES     CITY  NOTE\n"
+		  "  Ann          7    cake,tea  Ulm   Ann is 7\n"
+		  "  Bartholomew  41   -         Ulm   Bartholomew is 41\n" },
+		{ OUT_TEXT, 46,
+		  "All is w?ell.\n\nPeople\n"
+		  "  NAME         AGE  LIKES     CITY  NOTE\n"
+		  "  Ann          7    cake,tea  Ulm   Ann is 7\n"
+		  "  Bartholomew  41   -         Ulm   Bartholom…\n" },
+		{ OUT_WIDE, 0,
+		  "All is w?ell.\n\nPeople\n"
+		  "  NAME         AGE  LIKES     CITY  ZIP    NOTE\n"
+		  "  Ann          7    cake,tea  Ulm   89073  Ann is 7\n"
+		  "  Bartholomew  41   -         Ulm   89073  Bartholomew is 41\n" },
+		{ OUT_NAME, 0, "people/Ann\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup(buf_fini) struct buf b = BUF_INIT;
+		cleanup(out_fini) struct out o;
+		out_init(&o, rows[i].format, &b);
+		o.width = rows[i].width;
+		put_document(&o);
+		assert_string_equal(buf_str(&b), rows[i].text);
+	}
+}
+
+static void numbers_at_their_ends(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf b = BUF_INIT;
+	cleanup(out_fini) struct out o;
+
+	out_init(&o, OUT_JSON, &b);
+	out_list(&o, NULL);
+	out_int(&o, NULL, INT64_MIN);
+	out_int(&o, NULL, INT64_MAX);
+	out_uint(&o, NULL, UINT64_MAX);
+	out_close(&o);
+	assert_string_equal(buf_str(&b),
+	                    "[-9223372036854775808,9223372036854775807,18446744073709551615]");
+}
+
+static void empty_documents(void **state)
+{
+	(void)state;
+	static const struct {
+		enum out_format format;
+		bool list;
+		const char *text;
+	} rows[] = { { OUT_JSON, true, "[]" },   { OUT_JSON, false, "{}" },
+		     { OUT_YAML, true, "[]\n" }, { OUT_YAML, false, "{}\n" },
+		     { OUT_TEXT, true, "" },     { OUT_NAME, true, "" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup(buf_fini) struct buf b = BUF_INIT;
+		cleanup(out_fini) struct out o;
+		out_init(&o, rows[i].format, &b);
+		if (rows[i].list)
+			out_list(&o, NULL);
+		else
+			out_object(&o, NULL);
+		out_close(&o);
+		assert_string_equal(buf_str(&b), rows[i].text);
+	}
+}
+
+/* A table without rows has its head, unless it says otherwise; no title, no indent. */
+static void empty_tables(void **state)
+{
+	(void)state;
+	static const struct out_table bare = { .columns = { { "a", "A" }, { "b", "B" } } };
+	cleanup(buf_fini) struct buf b = BUF_INIT;
+	cleanup(out_fini) struct out o;
+
+	out_init(&o, OUT_TEXT, &b);
+	out_table(&o, &bare);
+	out_table_end(&o);
+	out_table(&o, &nobody);
+	out_table_end(&o);
+	out_table(&o, &people);
+	out_table_end(&o);
+	assert_string_equal(buf_str(&b), "A  B\n\nPeople\n  NAME  AGE  LIKES  CITY  NOTE\n");
+}
+
+static void long_lists_may_take_a_line_each(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf b = BUF_INIT;
+	cleanup(out_fini) struct out o;
+
+	out_init(&o, OUT_JSON, &b);
+	o.lines = true;
+	out_list(&o, NULL);
+	for (int i = 0; i < 2; i++) {
+		out_list(&o, NULL);
+		out_int(&o, NULL, 1);
+		out_int(&o, NULL, 2);
+		out_close(&o);
+	}
+	out_close(&o);
+	assert_string_equal(buf_str(&b), "[[1,2],\n[1,2]]");
+}
+
+/* Cut between characters, never inside one, and only where a table says how wide it may be. */
+static void cells_are_cut_between_characters(void **state)
+{
+	(void)state;
+	static const struct out_table one = { .columns = { { "a", "A" } } };
+	static const struct {
+		size_t width;
+		const char *text;
+	} rows[] = {
+		{ 6, "A\nüöäßéè\n" }, { 5, "A\nüöäß…\n" }, { 2, "A\nü…\n" }, { 0, "A\nüöäßéè\n" }
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup(buf_fini) struct buf b = BUF_INIT;
+		cleanup(out_fini) struct out o;
+		out_init(&o, OUT_TEXT, &b);
+		o.width = rows[i].width;
+		out_table(&o, &one);
+		out_row(&o);
+		out_cell(&o, "a", "%s", "üöäßéè");
+		out_table_end(&o);
+		assert_string_equal(buf_str(&b), rows[i].text);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(strings_are_escaped),
+		cmocka_unit_test(a_document_in_each_format),
+		cmocka_unit_test(numbers_at_their_ends),
+		cmocka_unit_test(empty_documents),
+		cmocka_unit_test(empty_tables),
+		cmocka_unit_test(long_lists_may_take_a_line_each),
+		cmocka_unit_test(cells_are_cut_between_characters),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
