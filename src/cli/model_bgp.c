@@ -133,25 +133,25 @@ static bool is_left_out(const struct model_session *s)
 static const struct out_table sessions_table = {
 	.title = "Sessions",
 	.columns = { { "node", "NODE" },
-		     { "name", "PEER" },
-		     { "address", "ADDRESS" },
-		     { "asn", "ASN" },
-		     { "state", "STATE" },
-		     { "up", "UP" },
-		     { "prefixes_wanted", "WANTED" },
-		     { "prefixes_sent", "SENT" },
-		     { "bfd", "BFD" },
-		     { "why", "LAST ERROR" } },
+	             { "name", "PEER" },
+	             { "address", "ADDRESS" },
+	             { "asn", "ASN" },
+	             { "state", "STATE" },
+	             { "up", "UP" },
+	             { "prefixes_wanted", "WANTED" },
+	             { "prefixes_sent", "SENT" },
+	             { "bfd", "BFD" },
+	             { "why", "LAST ERROR" } },
 };
 
 static const struct out_table instances_table = {
 	.title = "Nodes",
 	.columns = { { "node", "NODE" },
-		     { "asn", "ASN" },
-		     { "instance", "INSTANCE" },
-		     { "wanted", "WANTED" },
-		     { "set", "SET" },
-		     { "why", "REASON" } },
+	             { "asn", "ASN" },
+	             { "instance", "INSTANCE" },
+	             { "wanted", "WANTED" },
+	             { "set", "SET" },
+	             { "why", "REASON" } },
 };
 
 static void put_session(const char *node, const struct model_session *s, struct out *o)

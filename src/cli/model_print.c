@@ -176,20 +176,20 @@ static void put_reasons(const struct model_address *a, struct buf *out)
 
 static const struct out_table pools_table = {
 	.columns = { { "name", "NAME" },
-		     { "protocols", "PROTOCOLS" },
-		     { "use", "USE" },
-		     { "ranges", "RANGES" },
-		     { "total", "TOTAL" },
-		     { "used", "USED" },
-		     { "free", "FREE" } },
+	             { "protocols", "PROTOCOLS" },
+	             { "use", "USE" },
+	             { "ranges", "RANGES" },
+	             { "total", "TOTAL" },
+	             { "used", "USED" },
+	             { "free", "FREE" } },
 };
 
 static const struct out_table retained_table = {
 	.title = "Retained: in use, and in no pool any more",
 	.if_any = true,
 	.columns = { { "address", "ADDRESS" },
-		     { "pool", "FORMER POOL" },
-		     { "service", "SERVICE" } },
+	             { "pool", "FORMER POOL" },
+	             { "service", "SERVICE" } },
 };
 
 static void put_words(struct out *o, const char *key, unsigned int bits, const char *const *words)
@@ -277,11 +277,11 @@ void cluster_pools_print(struct model *m, struct out *o)
 static const struct out_table services_table = {
 	.title = "Services",
 	.columns = { { "service", "SERVICE" },
-		     { "address", "ADDRESS" },
-		     { "kind", "KIND" },
-		     { "pool", "POOL" },
-		     { "owners", "OWNER" },
-		     { "why", "REASON" } },
+	             { "address", "ADDRESS" },
+	             { "kind", "KIND" },
+	             { "pool", "POOL" },
+	             { "owners", "OWNER" },
+	             { "why", "REASON" } },
 };
 
 static void put_verdicts(const struct model_address *a, struct out *o)
@@ -384,23 +384,23 @@ static void put_services(const struct model *m, struct out *o)
 static const struct out_table nodes_table = {
 	.title = "Nodes",
 	.columns = { { "name", "NODE" },
-		     { "address", "ADDRESS" },
-		     { "ready", "READY" },
-		     { "said", "SPEAKER" },
-		     { "speaker.generation", "GENERATION" },
-		     { "api", "API" },
-		     { "speaker.proxy", "PROXY" },
-		     { "alive", "PEERS" },
-		     { "speaker.announces", "ANNOUNCES" } },
+	             { "address", "ADDRESS" },
+	             { "ready", "READY" },
+	             { "said", "SPEAKER" },
+	             { "speaker.generation", "GENERATION" },
+	             { "api", "API" },
+	             { "speaker.proxy", "PROXY" },
+	             { "alive", "PEERS" },
+	             { "speaker.announces", "ANNOUNCES" } },
 };
 
 static const struct out_table troubles_table = {
 	.title = "Problems",
 	.if_any = true,
 	.columns = { { "node", "NODE" },
-		     { "interface", "INTERFACE" },
-		     { "reason", "REASON" },
-		     { "message", "MESSAGE" } },
+	             { "interface", "INTERFACE" },
+	             { "reason", "REASON" },
+	             { "message", "MESSAGE" } },
 };
 
 static void put_trouble(const struct model_trouble *t, struct out *o)
