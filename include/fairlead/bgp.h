@@ -111,11 +111,9 @@ struct bgp_ops {
 };
 
 struct bgp_stats {
-	uint64_t commands; /* that configure, as opposed to reading; entering a node counts */
-	uint64_t batches, failures;
-	uint64_t replays;    /* bgpd had lost everything of ours, and was given it again */
-	uint64_t reconnects; /* connections after the first one */
-	uint64_t resyncs;    /* running configurations read */
+#define BGP_STAT(member, name, help) uint64_t member;
+#include "fairlead/metrics.def"
+	uint64_t resyncs; /* running configurations read */
 	uint64_t last_batch_commands;
 	int64_t last_batch_us; /* from bgp_publish() to the last acknowledgement */
 };

@@ -46,10 +46,8 @@ const char *kube_access_namespace(const struct kube_access *a);
 /* ---- one request ---- */
 
 struct kube_client_stats {
-	uint64_t requests, errors, retries, bytes_received, throttled /* 429 */, connects;
-	uint64_t
-		events_lost; /* Events that found the queue full, or that the server did not take */
-	size_t events_waiting; /* that are neither recorded nor lost */
+#define CLIENT_STAT(member, name, type, help) uint64_t member;
+#include "fairlead/metrics.def"
 };
 
 struct kube_client *kube_client_new(struct event_base *base, struct kube_access *access,
@@ -144,12 +142,11 @@ struct kube_informer_spec {
 #define KUBE_WATCH_SILENCE_MS 90000
 
 struct kube_informer_stats {
-	uint64_t lists, watches, events, bookmarks, expired /* 410 */, malformed;
+#define INFORMER_STAT(member, name, type, help) uint64_t member;
+#include "fairlead/metrics.def"
 	int64_t last_contact_ms; /* clock_ms() of the last byte from a healthy watch or list */
 	bool synced;
 	bool watching; /* a watch is open, as far as we can tell */
-	size_t objects;
-	size_t lost; /* objects that may be there and cannot be made out; see lost() */
 };
 
 struct kube_informer *kube_informer_start(struct kube_client *c,

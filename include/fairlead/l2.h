@@ -84,15 +84,8 @@ struct l2_trouble {
 };
 
 struct l2_stats {
-	uint64_t arp_requests, arp_replies, gratuitous, probes;
-	uint64_t heartbeats_sent, heartbeats_received,
-		heartbeats_refused /* forged, replayed, wrong key */;
-	uint64_t takeovers, yields, conflicts, two_owners;
-	uint64_t send_failures;         /* frames that the kernel did not take */
-	uint64_t strangers_turned_away; /* see include/fairlead/strangers.h */
-	uint64_t peers_refused; /* messages of speakers beyond the number that can be known */
-	uint64_t
-		claims_refused; /* of peers, and wants of our own, beyond the number that can be known */
+#define L2_STAT(member, from, name, help) uint64_t member;
+#include "fairlead/metrics.def"
 };
 
 struct l2_options {

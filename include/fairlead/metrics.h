@@ -7,6 +7,8 @@
  *
  * Metrics are collected when somebody asks: each collector appends the families it owns, through the writer below, which
  * keeps HELP and TYPE with their samples and escapes labels.  Runs on the daemon's event loop.
+ *
+ * Every family is a row of metrics.def, from which HELP, TYPE and docs/metrics.md are printed.
  */
 
 #include <stdbool.h>
@@ -19,19 +21,42 @@
 struct event_base;
 struct metrics_server;
 
-struct metrics_writer {
-	struct buf *out;
-	const char *family; /* the one under way */
+enum metric {
+#define METRIC(name, type, labels, help) METRIC_##name,
+#include "fairlead/metrics.def"
+	METRIC_COUNT
 };
 
-enum metrics_type { METRICS_COUNTER, METRICS_GAUGE };
+struct metrics_writer {
+	struct buf *out;
+	enum metric family; /* the one under way */
+};
 
 /* Opens a family: every metrics_sample() until the next one belongs to it. */
-void metrics_family(struct metrics_writer *w, const char *name, enum metrics_type type,
-                    const char *help);
+void metrics_family(struct metrics_writer *w, enum metric family);
 /* One sample.  Labels come as name, value pairs, ended by NULL. */
 void metrics_sample(struct metrics_writer *w, double value, ... /* label, value, …, NULL */)
 	__attribute__((sentinel));
+/* A family of one sample, without labels. */
+void metrics_value(struct metrics_writer *w, enum metric family, double value);
+
+/* A counter that is a member of a struct: of type uint64_t, at @offset. */
+struct metrics_stat {
+	const char *key; /* in /status */
+	size_t offset;
+	enum metric family;
+};
+#define METRICS_STAT(type, member, name)                       \
+	{                                                      \
+#member, offsetof(type, member), METRIC_##name \
+	}
+uint64_t metrics_stat_of(const struct metrics_stat *row, const void *stats);
+/* A family of one sample for each. */
+void metrics_stats(struct metrics_writer *w, const struct metrics_stat *rows, size_t n,
+                   const void *stats);
+/* The same as members of a JSON object, "key":value, with commas between them. */
+void metrics_stats_json(const struct metrics_stat *rows, size_t n, const void *stats,
+                        struct buf *out);
 
 /* What every daemon says of itself: fairlead_build_info and the usual process_… families. */
 void metrics_process(struct metrics_writer *w);

@@ -19,6 +19,7 @@
 #include "fairlead/err.h"
 
 struct event_base;
+struct metrics_writer;
 struct proxy;
 
 enum proxy_mode { PROXY_NONE, PROXY_IPTABLES };
@@ -102,17 +103,11 @@ enum proxy_passage {
 };
 #define PROXY_WHERE_SIZE 192
 
+/* Of both families together. */
 struct proxy_stats {
-	uint64_t services; /* Services held */
-	uint64_t refused;  /* of them, those whose rules are refused */
-	uint64_t rendered; /* Services rendered since start */
-	uint64_t batches, failures;
-	uint64_t lines_written; /* rules and chains in all batches */
-	uint64_t
-		resyncs; /* complete comparisons with the kernel: start, flush found, failure, from time to time */
-	uint64_t repairs;         /* times that others had changed rules of ours */
-	uint64_t udp_flows_ended; /* flows to endpoints that were gone */
-	int64_t last_success_ms;  /* clock_ms(); 0: never */
+#define PROXY_STAT(member, from, name, type, help) uint64_t member;
+#include "fairlead/metrics.def"
+	int64_t last_success_ms; /* clock_ms(); 0: never */
 	bool in_sync; /* everything wanted is in the kernel, and no old flow is looked for */
 };
 
@@ -164,6 +159,8 @@ bool proxy_any_hindrance(const struct proxy *p);
 struct proxy_stats proxy_stats(const struct proxy *p);
 /* Appends a JSON object: mode, variant, counters, last error. */
 void proxy_status(const struct proxy *p, struct buf *json);
+/* Appends the metric families of the counters, and fairlead_proxy_in_sync. */
+void proxy_metrics(const struct proxy *p, struct metrics_writer *w);
 /*
  * Whether a run in another mode has left chains here, which would go on sending traffic to endpoints of then.  A look at one
  * chain of each table; changes nothing.

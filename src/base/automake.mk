@@ -28,6 +28,7 @@ noinst_HEADERS += \
 	include/fairlead/limits.h \
 	include/fairlead/log.h \
 	include/fairlead/mem.h \
+	include/fairlead/metrics.def \
 	include/fairlead/options.h \
 	include/fairlead/out.h \
 	include/fairlead/reason.h \
@@ -38,16 +39,6 @@ check_PROGRAMS += tests/unit/test_out
 TESTS += tests/unit/test_out
 tests_unit_test_out_SOURCES = tests/unit/test_out.c tests/unit/unit.h
 tests_unit_test_out_LDADD = $(UNIT_LDADD)
-
-check_PROGRAMS += tests/unit/test_reasons
-TESTS += tests/unit/test_reasons
-tests_unit_test_reasons_SOURCES = tests/unit/test_reasons.c tests/unit/unit.h
-tests_unit_test_reasons_LDADD = $(UNIT_LDADD)
-
-# Prints the tables of reasons in the documentation anew, from reasons.def.
-reasons: tests/unit/test_reasons
-	SRCDIR='$(srcdir)' tests/unit/test_reasons --write
-.PHONY: reasons
 
 check_PROGRAMS += tests/unit/test_options
 TESTS += tests/unit/test_options

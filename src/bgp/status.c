@@ -237,14 +237,19 @@ static void add_refused(const struct want_refused *p, struct buf *json)
 	buf_printf(json, ",\"reason\":\"%s\"}", reason_name(REASON_BgpPeerRefused));
 }
 
+static const struct metrics_stat stat_rows[] = {
+#define BGP_STAT(member, name, help) METRICS_STAT(struct bgp_stats, member, name),
+#include "fairlead/metrics.def"
+};
+
 static void add_stats(const struct bgp_stats *s, struct buf *json)
 {
+	buf_putc(json, '{');
+	metrics_stats_json(stat_rows, ARRAY_LEN(stat_rows), s, json);
 	buf_printf(json,
-	           "{\"commands\":%" PRIu64 ",\"batches\":%" PRIu64 ",\"failures\":%" PRIu64
-	           ",\"replays\":%" PRIu64 ",\"reconnects\":%" PRIu64 ",\"resyncs\":%" PRIu64
-	           ",\"last_batch_commands\":%" PRIu64 ",\"last_batch_us\":%" PRId64 "}",
-	           s->commands, s->batches, s->failures, s->replays, s->reconnects, s->resyncs,
-	           s->last_batch_commands, s->last_batch_us);
+	           ",\"resyncs\":%" PRIu64 ",\"last_batch_commands\":%" PRIu64
+	           ",\"last_batch_us\":%" PRId64 "}",
+	           s->resyncs, s->last_batch_commands, s->last_batch_us);
 }
 
 void bgp_status(const struct bgp *b, struct buf *json)
@@ -280,21 +285,13 @@ void bgp_status(const struct bgp *b, struct buf *json)
 	buf_putc(json, '}');
 }
 
-static void one(struct metrics_writer *w, const char *name, enum metrics_type type, double value,
-                const char *help)
-{
-	metrics_family(w, name, type, help);
-	metrics_sample(w, value, NULL);
-}
-
 static void add_left_out(const struct bgp *b, struct metrics_writer *w)
 {
 	unsigned int counts[REASON_COUNT] = { 0 };
 
 	for (size_t i = 0; i < bgp_n_peers(b); i++)
 		counts[bgp_peer_status(b, i).reason]++;
-	metrics_family(w, "fairlead_bgp_peers_left_out", METRICS_GAUGE,
-	               "Peers of this node that bgpd has no neighbour of ours for, by the reason.");
+	metrics_family(w, METRIC_fairlead_bgp_peers_left_out);
 	for (int r = 0; r < REASON_COUNT; r++)
 		if (counts[r] && is_left_out((enum reason)r))
 			metrics_sample(w, counts[r], "reason", reason_name((enum reason)r), NULL);
@@ -302,39 +299,23 @@ static void add_left_out(const struct bgp *b, struct metrics_writer *w)
 
 void bgp_metrics(const struct bgp *b, struct metrics_writer *w)
 {
-	const struct bgp_stats *s = &b->stats;
 	enum reason reason = bgp_reason(b, NULL);
 
-	one(w, "fairlead_bgp_connected", METRICS_GAUGE, b->phase != ENGINE_DOWN,
-	    "Whether bgpd answers on its vty socket.");
-	metrics_family(w, "fairlead_bgp_hindered", METRICS_GAUGE,
-	               "1 with the reason while something stands in the way of BGP on this node.");
+	metrics_value(w, METRIC_fairlead_bgp_connected, b->phase != ENGINE_DOWN);
+	metrics_family(w, METRIC_fairlead_bgp_hindered);
 	if (!reason_holds(reason))
 		metrics_sample(w, 1, "reason", reason_name(reason), NULL);
-	metrics_family(w, "fairlead_bgp_session_up", METRICS_GAUGE,
-	               "Whether the session with the peer is established.");
+	metrics_family(w, METRIC_fairlead_bgp_session_up);
 	for (size_t i = 0; i < b->n_sessions; i++)
 		metrics_sample(w, b->sessions[i].state == BGP_SESSION_ESTABLISHED, "peer",
 		               addr_str(&b->sessions[i].address), NULL);
 	add_left_out(b, w);
-	metrics_family(w, "fairlead_bgp_prefixes_sent", METRICS_GAUGE,
-	               "Prefixes that the peer was sent.");
+	metrics_family(w, METRIC_fairlead_bgp_prefixes_sent);
 	for (size_t i = 0; i < b->n_sessions; i++)
 		metrics_sample(
 			w, (double)(b->sessions[i].sent[BGP_AF4] + b->sessions[i].sent[BGP_AF6]),
 			"peer", addr_str(&b->sessions[i].address), NULL);
-	one(w, "fairlead_bgp_prefixes_wanted", METRICS_GAUGE, (double)b->want_state.n_networks,
-	    "Prefixes that this node wants announced.");
-	one(w, "fairlead_bgp_prefixes_set", METRICS_GAUGE, (double)b->have.ours.n_networks,
-	    "Prefixes of ours that bgpd holds.");
-	one(w, "fairlead_bgp_commands_total", METRICS_COUNTER, (double)s->commands,
-	    "Configuration commands sent to bgpd.");
-	one(w, "fairlead_bgp_batches_total", METRICS_COUNTER, (double)s->batches,
-	    "Batches of commands sent to bgpd.");
-	one(w, "fairlead_bgp_failures_total", METRICS_COUNTER, (double)s->failures,
-	    "Batches that bgpd refused in part, or that a lost connection cut short.");
-	one(w, "fairlead_bgp_replays_total", METRICS_COUNTER, (double)s->replays,
-	    "Times that bgpd had lost our configuration and was given it again.");
-	one(w, "fairlead_bgp_reconnects_total", METRICS_COUNTER, (double)s->reconnects,
-	    "Connections to bgpd after the first one.");
+	metrics_value(w, METRIC_fairlead_bgp_prefixes_wanted, (double)b->want_state.n_networks);
+	metrics_value(w, METRIC_fairlead_bgp_prefixes_set, (double)b->have.ours.n_networks);
+	metrics_stats(w, stat_rows, ARRAY_LEN(stat_rows), &b->stats);
 }

@@ -71,8 +71,10 @@ struct config_state {
 };
 
 struct controller_stats {
-	uint64_t turns, decisions, patches, patches_succeeded, conflicts, refused, doubts, events,
-		contested;
+#define CONTROLLER_STAT(member, name, help) uint64_t member;
+#define PATCH_RESULT(member, result) uint64_t member;
+#include "fairlead/metrics.def"
+	uint64_t turns, events;
 };
 
 struct controller {

@@ -9,6 +9,7 @@
 #include "fairlead/clock.h"
 #include "fairlead/hash.h"
 #include "fairlead/log.h"
+#include "fairlead/mem.h"
 
 /* ---- what is said of one Service ---- */
 
@@ -134,19 +135,34 @@ static void put_service(const struct controller *ctl, const struct record *r, st
 	buf_putc(out, '}');
 }
 
+static const struct metrics_stat stat_rows[] = {
+#define CONTROLLER_STAT(member, name, help) METRICS_STAT(struct controller_stats, member, name),
+#include "fairlead/metrics.def"
+};
+
+static const struct {
+	struct metrics_stat stat;
+	const char *result;
+} results[] = {
+#define PATCH_RESULT(member, result) \
+	{ METRICS_STAT(struct controller_stats, member, fairlead_patches_total), result },
+#include "fairlead/metrics.def"
+};
+
 static void put_stats(const struct controller *ctl, struct buf *out)
 {
 	const struct controller_stats *s = &ctl->stats;
 
+	buf_puts(out, "{");
+	metrics_stats_json(stat_rows, ARRAY_LEN(stat_rows), s, out);
+	for (size_t i = 0; i < ARRAY_LEN(results); i++)
+		buf_printf(out, ",\"%s\":%" PRIu64, results[i].stat.key,
+		           metrics_stat_of(&results[i].stat, s));
 	buf_printf(out,
-	           "{\"turns\":%" PRIu64 ",\"decisions\":%" PRIu64 ",\"patches\":%" PRIu64
-	           ",\"patches_succeeded\":%" PRIu64 ",\"conflicts\":%" PRIu64
-	           ",\"refused\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",\"contested\":%" PRIu64
-	           ",\"events\":%" PRIu64 ",\"publications\":%" PRIu64
+	           ",\"turns\":%" PRIu64 ",\"events\":%" PRIu64 ",\"publications\":%" PRIu64
 	           ",\"in_flight\":%zu,\"services_known\":%u}",
-	           s->turns, s->decisions, s->patches, s->patches_succeeded, s->conflicts,
-	           s->refused, s->doubts, s->contested, s->events, ctl->config.publications,
-	           ctl->n_in_flight, HASH_COUNT(ctl->records));
+	           s->turns, s->events, ctl->config.publications, ctl->n_in_flight,
+	           HASH_COUNT(ctl->records));
 }
 
 static void status(struct buf *out, void *arg)
@@ -191,9 +207,7 @@ static void collect_pools(const struct controller *ctl, struct metrics_writer *w
 {
 	static const char *const families[] = { "ipv4", "ipv6" };
 
-	metrics_family(w, "fairlead_pool_addresses", METRICS_GAUGE,
-	               "Addresses of a pool that may be assigned (total), are held (used), and are "
-	               "free (free).");
+	metrics_family(w, METRIC_fairlead_pool_addresses);
 	for (size_t i = 0; ctl->ipam && i < ipam_n_pools(ctl->ipam); i++) {
 		const struct ipam_pool_usage u = ipam_usage(ctl->ipam, i);
 		for (size_t f = 0; f < 2; f++) {
@@ -214,9 +228,7 @@ static void collect_pools(const struct controller *ctl, struct metrics_writer *w
 
 static void collect_squatted(const struct controller *ctl, struct metrics_writer *w)
 {
-	metrics_family(w, "fairlead_pool_squatted", METRICS_GAUGE,
-	               "Addresses of a pool that Services name in spec.externalIPs though they may "
-	               "not have them; they are assigned last.");
+	metrics_family(w, METRIC_fairlead_pool_squatted);
 	for (size_t i = 0; ctl->ipam && i < ipam_n_pools(ctl->ipam); i++) {
 		const struct ipam_pool_usage u = ipam_usage(ctl->ipam, i);
 		metrics_sample(w, (double)u.squatted, "pool", u.pool->name, NULL);
@@ -239,10 +251,7 @@ static void collect_retained(const struct controller *ctl, struct metrics_writer
 {
 	const struct configuration *c = ctl->config.in_force;
 
-	metrics_family(
-		w, "fairlead_pool_retained", METRICS_GAUGE,
-		"Addresses in use that an edit took out of this pool, and that stay until they "
-		"are free.");
+	metrics_family(w, METRIC_fairlead_pool_retained);
 	for (size_t i = 0; c && i < c->n_retained; i++) {
 		const char *name = c->retained[i].name;
 		size_t before = 0;
@@ -271,58 +280,30 @@ static void collect_services(const struct controller *ctl, struct metrics_writer
 		if (external_is_ours(ctl, r))
 			n_external[reason_of(ctl, r->external)]++;
 	}
-	metrics_family(w, "fairlead_services", METRICS_GAUGE,
-	               "Services of type LoadBalancer that are ours, by the reason of their last "
-	               "decision.");
+	metrics_family(w, METRIC_fairlead_services);
 	put_reasons(w, n);
-	metrics_family(w, "fairlead_external_ips", METRICS_GAUGE,
-	               "Services that ask for external IPs or have some, by the reason of the last "
-	               "decision about these.");
+	metrics_family(w, METRIC_fairlead_external_ips);
 	put_reasons(w, n_external);
-}
-
-static void put_one(struct metrics_writer *w, const char *name, enum metrics_type type,
-                    const char *help, uint64_t value)
-{
-	metrics_family(w, name, type, help);
-	metrics_sample(w, (double)value, NULL);
 }
 
 static void collect_patches(const struct controller *ctl, struct metrics_writer *w)
 {
-	const struct controller_stats *s = &ctl->stats;
-
-	put_one(w, "fairlead_decisions_total", METRICS_COUNTER,
-	        "Decisions made about the addresses of a Service.", s->decisions);
-	put_one(w, "fairlead_patches_sent_total", METRICS_COUNTER,
-	        "Patches of Services sent, repeated ones included.", s->patches);
-	metrics_family(w, "fairlead_patches_total", METRICS_COUNTER,
-	               "What came of patches of Services.");
-	metrics_sample(w, (double)s->patches_succeeded, "result", "success", NULL);
-	metrics_sample(w, (double)s->conflicts, "result", "conflict", NULL);
-	metrics_sample(w, (double)s->refused, "result", "refused", NULL);
-	metrics_sample(w, (double)s->doubts, "result", "unanswered", NULL);
-	put_one(w, "fairlead_status_contested_total", METRICS_COUNTER,
-	        "Addresses that another program wrote into a status that is ours to write.",
-	        s->contested);
-	put_one(w, "fairlead_patches_in_flight", METRICS_GAUGE, "Patches of Services under way.",
-	        ctl->n_in_flight);
+	metrics_stats(w, stat_rows, ARRAY_LEN(stat_rows), &ctl->stats);
+	metrics_family(w, METRIC_fairlead_patches_total);
+	for (size_t i = 0; i < ARRAY_LEN(results); i++)
+		metrics_sample(w, (double)metrics_stat_of(&results[i].stat, &ctl->stats), "result",
+		               results[i].result, NULL);
+	metrics_value(w, METRIC_fairlead_patches_in_flight, (double)ctl->n_in_flight);
 }
 
 static void collect(struct metrics_writer *w, void *arg)
 {
 	const struct controller *ctl = arg;
 
-	put_one(w, "fairlead_leader", METRICS_GAUGE, "1 while this replica leads.", ctl->leading);
-	put_one(w, "fairlead_config_generation", METRICS_GAUGE,
-	        "Generation of the configuration in force; 0: none yet.",
-	        (uint64_t)ctl->config.generation);
-	put_one(w, "fairlead_config_errors", METRICS_GAUGE,
-	        "Errors in the administrator's ConfigMap; while there are any, the last good "
-	        "configuration stays in force.",
-	        ctl->config.errors.n);
-	put_one(w, "fairlead_config_warnings", METRICS_GAUGE,
-	        "Warnings about the administrator's ConfigMap.", ctl->config.warnings.n);
+	metrics_value(w, METRIC_fairlead_leader, ctl->leading);
+	metrics_value(w, METRIC_fairlead_config_generation, (double)ctl->config.generation);
+	metrics_value(w, METRIC_fairlead_config_errors, (double)ctl->config.errors.n);
+	metrics_value(w, METRIC_fairlead_config_warnings, (double)ctl->config.warnings.n);
 	collect_pools(ctl, w);
 	collect_retained(ctl, w);
 	collect_squatted(ctl, w);

@@ -279,7 +279,7 @@ static void failed(struct record *r, int status, const struct err *e)
 	} else if (status >= 400 && status < 500) {
 		write_refused(r, why);
 	} else {
-		ctl->stats.doubts++;
+		ctl->stats.unanswered++;
 		log_debug("patch without an answer", KV_S("service", r->key),
 		          KV_I("status", status), KV_S("error", why));
 		doubt(r, ctl->timing.effect_ms, why);

@@ -469,21 +469,8 @@ bool segment_take_namesake(struct segment *s, uint8_t ret_mac[static WIRE_MAC_SI
 
 void segment_add_stats(const struct segment *s, struct l2_stats *stats)
 {
-	stats->arp_requests += s->stats.arp_requests;
-	stats->arp_replies += s->stats.arp_replies;
-	stats->gratuitous += s->stats.gratuitous;
-	stats->probes += s->stats.probes;
-	stats->heartbeats_sent += s->stats.heartbeats_sent;
-	stats->heartbeats_received += s->stats.heartbeats_received;
-	stats->heartbeats_refused += s->stats.heartbeats_refused;
-	stats->send_failures += s->stats.send_failures;
-	stats->strangers_turned_away += s->member.strangers.turned_away;
-	stats->peers_refused += s->member.peers_refused;
-	stats->claims_refused += s->claims.refused;
-	stats->takeovers += s->claims.takeovers;
-	stats->yields += s->claims.yields;
-	stats->conflicts += s->claims.conflicts;
-	stats->two_owners += s->claims.two_owners;
+#define L2_STAT(member, from, name, help) stats->member += s->from;
+#include "fairlead/metrics.def"
 }
 
 size_t segment_n_slots(const struct segment *s)

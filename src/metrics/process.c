@@ -72,23 +72,14 @@ void metrics_process(struct metrics_writer *w)
 
 	read_self("/proc/self/status", status, sizeof(status));
 	getrusage(RUSAGE_SELF, &ru);
-	metrics_family(w, "fairlead_build_info", METRICS_GAUGE, "Version of the running program.");
+	metrics_family(w, METRIC_fairlead_build_info);
 	metrics_sample(w, 1, "version", PACKAGE_VERSION, NULL);
-	metrics_family(w, "process_cpu_seconds_total", METRICS_COUNTER,
-	               "Processor time of the process, user and system.");
-	metrics_sample(w,
-	               (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
-	                       (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6,
-	               NULL);
-	metrics_family(w, "process_start_time_seconds", METRICS_GAUGE,
-	               "When the process started, in seconds since 1970.");
-	metrics_sample(w, start_time_s(), NULL);
-	metrics_family(w, "process_resident_memory_bytes", METRICS_GAUGE, "Resident memory.");
-	metrics_sample(w, status_bytes(status, "VmRSS:"), NULL);
-	metrics_family(w, "fairlead_private_memory_bytes", METRICS_GAUGE,
-	               "Memory that is the process's own: RssAnon + RssShmem.");
-	metrics_sample(w, status_bytes(status, "RssAnon:") + status_bytes(status, "RssShmem:"),
-	               NULL);
-	metrics_family(w, "process_open_fds", METRICS_GAUGE, "Open file descriptors.");
-	metrics_sample(w, count_fds(), NULL);
+	metrics_value(w, METRIC_process_cpu_seconds_total,
+	              (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
+	                      (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6);
+	metrics_value(w, METRIC_process_start_time_seconds, start_time_s());
+	metrics_value(w, METRIC_process_resident_memory_bytes, status_bytes(status, "VmRSS:"));
+	metrics_value(w, METRIC_fairlead_private_memory_bytes,
+	              status_bytes(status, "RssAnon:") + status_bytes(status, "RssShmem:"));
+	metrics_value(w, METRIC_process_open_fds, count_fds());
 }

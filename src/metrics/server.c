@@ -74,15 +74,9 @@ static void render_metrics(struct metrics_server *s, struct buf *out)
 
 	if (s->ops.collect)
 		s->ops.collect(&w, s->arg);
-	metrics_family(&w, "fairlead_http_clients", METRICS_GAUGE,
-	               "Connections of HTTP clients, this one included.");
-	metrics_sample(&w, (double)st->n, NULL);
-	metrics_family(&w, "fairlead_http_requests_total", METRICS_COUNTER,
-	               "HTTP requests that were read completely.");
-	metrics_sample(&w, (double)st->requests, NULL);
-	metrics_family(
-		&w, "fairlead_http_refused_total", METRICS_COUNTER,
-		"HTTP clients that did not get what they came for, by what stood against it.");
+	metrics_value(&w, METRIC_fairlead_http_clients, (double)st->n);
+	metrics_value(&w, METRIC_fairlead_http_requests_total, (double)st->requests);
+	metrics_family(&w, METRIC_fairlead_http_refused_total);
 	for (size_t i = 0; i < CLIENTS_N_REFUSALS; i++)
 		metrics_sample(&w, (double)st->refused[i], "reason", reasons[i], NULL);
 }

@@ -3,6 +3,7 @@
 
 #include "fairlead/metrics.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 
@@ -11,14 +12,23 @@
 /* Integers up to this are exact in a double, and are printed without an exponent. */
 #define EXACT_INTEGER_MAX 9007199254740992.0
 
-static void put_escaped(struct buf *out, const char *s, bool quote)
+static const struct {
+	const char *name, *type, *help;
+} families[] = {
+#define TYPE_COUNTER "counter"
+#define TYPE_GAUGE "gauge"
+#define METRIC(name, type, labels, help) [METRIC_##name] = { #name, TYPE_##type, help },
+#include "fairlead/metrics.def"
+};
+
+static void put_escaped(struct buf *out, const char *s)
 {
 	for (; *s; s++) {
 		if (*s == '\\')
 			buf_puts(out, "\\\\");
 		else if (*s == '\n')
 			buf_puts(out, "\\n");
-		else if (*s == '"' && quote)
+		else if (*s == '"')
 			buf_puts(out, "\\\"");
 		else
 			buf_putc(out, *s);
@@ -37,13 +47,14 @@ static void put_value(struct buf *out, double v)
 		buf_printf(out, "%.10g", v);
 }
 
-void metrics_family(struct metrics_writer *w, const char *name, enum metrics_type type,
-                    const char *help)
+void metrics_family(struct metrics_writer *w, enum metric family)
 {
-	w->family = name;
-	buf_printf(w->out, "# HELP %s ", name);
-	put_escaped(w->out, help, false);
-	buf_printf(w->out, "\n# TYPE %s %s\n", name, type == METRICS_COUNTER ? "counter" : "gauge");
+	w->family = family;
+	buf_printf(w->out, "# HELP %s ", families[family].name);
+	for (const char *c = families[family].help; *c; c++)
+		if (*c != '`')
+			buf_putc(w->out, *c);
+	buf_printf(w->out, ".\n# TYPE %s %s\n", families[family].name, families[family].type);
 }
 
 void metrics_sample(struct metrics_writer *w, double value, ...)
@@ -51,12 +62,12 @@ void metrics_sample(struct metrics_writer *w, double value, ...)
 	const char *label, *separator = "{";
 	va_list ap;
 
-	buf_puts(w->out, w->family);
+	buf_puts(w->out, families[w->family].name);
 	va_start(ap, value);
 	while ((label = va_arg(ap, const char *))) {
 		const char *v = va_arg(ap, const char *);
 		buf_printf(w->out, "%s%s=\"", separator, label);
-		put_escaped(w->out, v ? v : "", true);
+		put_escaped(w->out, v ? v : "");
 		buf_putc(w->out, '"');
 		separator = ",";
 	}
@@ -66,4 +77,30 @@ void metrics_sample(struct metrics_writer *w, double value, ...)
 	buf_putc(w->out, ' ');
 	put_value(w->out, value);
 	buf_putc(w->out, '\n');
+}
+
+void metrics_value(struct metrics_writer *w, enum metric family, double value)
+{
+	metrics_family(w, family);
+	metrics_sample(w, value, NULL);
+}
+
+uint64_t metrics_stat_of(const struct metrics_stat *row, const void *stats)
+{
+	return *(const uint64_t *)(const void *)((const char *)stats + row->offset);
+}
+
+void metrics_stats(struct metrics_writer *w, const struct metrics_stat *rows, size_t n,
+                   const void *stats)
+{
+	for (size_t i = 0; i < n; i++)
+		metrics_value(w, rows[i].family, (double)metrics_stat_of(&rows[i], stats));
+}
+
+void metrics_stats_json(const struct metrics_stat *rows, size_t n, const void *stats,
+                        struct buf *out)
+{
+	for (size_t i = 0; i < n; i++)
+		buf_printf(out, "%s\"%s\":%" PRIu64, i ? "," : "", rows[i].key,
+		           metrics_stat_of(&rows[i], stats));
 }

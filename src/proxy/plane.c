@@ -635,21 +635,15 @@ bool plane_is_applied(const struct plane *p, const char *key)
 
 void plane_add_stats(const struct plane *p, struct proxy_stats *st)
 {
-	struct model_stats m = model_stats(p->model);
-	st->services += m.n_services;
-	st->refused += m.n_refused;
-	st->rendered += m.rendered;
-	st->batches += p->stats.batches;
-	st->failures += p->stats.failures;
-	st->lines_written += p->stats.lines_written;
-	st->resyncs += p->stats.resyncs;
-	if (p->stats.last_success_ms > st->last_success_ms)
-		st->last_success_ms = p->stats.last_success_ms;
-	st->repairs += m.repairs;
+	const struct model_stats model = model_stats(p->model);
+	const struct udp_stats udp = udp_stats(p->udp);
+	const struct proxy_stats own = p->stats;
+
+#define PROXY_STAT(member, from, name, type, help) st->member += from;
+#include "fairlead/metrics.def"
+	if (own.last_success_ms > st->last_success_ms)
+		st->last_success_ms = own.last_success_ms;
 	st->in_sync = st->in_sync && model_in_sync(p->model) && !udp_is_running(p->udp);
-	struct udp_stats u = udp_stats(p->udp);
-	st->udp_flows_ended += u.n_deleted;
-	st->failures += u.failures;
 }
 
 struct refused_list {

@@ -7,6 +7,7 @@
 #include "fairlead/proxy.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "fairlead/metrics.h"
 #include "foreign.h"
 #include "plane.h"
 #include "variant.h"
@@ -284,6 +286,19 @@ struct proxy_stats proxy_stats(const struct proxy *p)
 	return st;
 }
 
+static const struct metrics_stat stat_rows[] = {
+#define PROXY_STAT(member, from, name, type, help) METRICS_STAT(struct proxy_stats, member, name),
+#include "fairlead/metrics.def"
+};
+
+void proxy_metrics(const struct proxy *p, struct metrics_writer *w)
+{
+	const struct proxy_stats st = proxy_stats(p);
+
+	metrics_stats(w, stat_rows, ARRAY_LEN(stat_rows), &st);
+	metrics_value(w, METRIC_fairlead_proxy_in_sync, st.in_sync);
+}
+
 static void put_passages(const struct proxy *p, struct buf *json)
 {
 	static const char *const words[] = { [PROXY_PASSES] = "passes",
@@ -306,15 +321,9 @@ void proxy_status(const struct proxy *p, struct buf *json)
 	buf_printf(json,
 	           "{\"mode\":\"%s\",\"variant\":", p->mode == PROXY_NONE ? "none" : "iptables");
 	buf_json_str(json, p->variant ? p->variant->name : NULL);
-	buf_printf(json,
-	           ",\"in_sync\":%s,\"services\":%llu,\"rendered\":%llu,\"batches\":%llu,"
-	           "\"failures\":%llu,\"lines_written\":%llu,\"resyncs\":%llu,\"repairs\":%llu,"
-	           "\"udp_flows_ended\":%llu,\"last_success_ms\":%lld,\"forward\":[",
-	           st.in_sync ? "true" : "false", (unsigned long long)st.services,
-	           (unsigned long long)st.rendered, (unsigned long long)st.batches,
-	           (unsigned long long)st.failures, (unsigned long long)st.lines_written,
-	           (unsigned long long)st.resyncs, (unsigned long long)st.repairs,
-	           (unsigned long long)st.udp_flows_ended, (long long)st.last_success_ms);
+	buf_printf(json, ",\"in_sync\":%s,", st.in_sync ? "true" : "false");
+	metrics_stats_json(stat_rows, ARRAY_LEN(stat_rows), &st, json);
+	buf_printf(json, ",\"last_success_ms\":%" PRId64 ",\"forward\":[", st.last_success_ms);
 	put_passages(p, json);
 	buf_puts(json, "],\"families\":[");
 	for (int i = 0; i < 2; i++) {

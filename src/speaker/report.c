@@ -231,6 +231,11 @@ static struct l2_peer *take_peers(const struct speaker *sp, size_t *ret_n)
 	return peers;
 }
 
+static const struct metrics_stat l2_rows[] = {
+#define L2_STAT(member, from, name, help) METRICS_STAT(struct l2_stats, member, name),
+#include "fairlead/metrics.def"
+};
+
 static struct l2_stats take_l2_stats(const struct speaker *sp)
 {
 	return sp->l2 ? l2_stats(sp->l2) : (struct l2_stats){ 0 };
@@ -286,18 +291,9 @@ static void put_l2(const struct speaker *sp, struct buf *out)
 	put_peers(sp, out);
 	buf_puts(out, "],\"troubles\":[");
 	put_troubles(sp, out);
-	buf_printf(out,
-	           "],\"stats\":{\"arp_requests\":%" PRIu64 ",\"arp_replies\":%" PRIu64
-	           ",\"gratuitous\":%" PRIu64 ",\"probes\":%" PRIu64 ",\"heartbeats_sent\":%" PRIu64
-	           ",\"heartbeats_received\":%" PRIu64 ",\"heartbeats_refused\":%" PRIu64
-	           ",\"takeovers\":%" PRIu64 ",\"yields\":%" PRIu64 ",\"conflicts\":%" PRIu64
-	           ",\"two_owners\":%" PRIu64 ",\"send_failures\":%" PRIu64
-	           ",\"strangers_turned_away\":%" PRIu64 ",\"peers_refused\":%" PRIu64
-	           ",\"claims_refused\":%" PRIu64 "}}",
-	           st.arp_requests, st.arp_replies, st.gratuitous, st.probes, st.heartbeats_sent,
-	           st.heartbeats_received, st.heartbeats_refused, st.takeovers, st.yields,
-	           st.conflicts, st.two_owners, st.send_failures, st.strangers_turned_away,
-	           st.peers_refused, st.claims_refused);
+	buf_puts(out, "],\"stats\":{");
+	metrics_stats_json(l2_rows, ARRAY_LEN(l2_rows), &st, out);
+	buf_puts(out, "}}");
 }
 
 static void status(struct buf *out, void *arg)
@@ -345,18 +341,6 @@ static void status(struct buf *out, void *arg)
 
 /* ---- /metrics ---- */
 
-static void counter(struct metrics_writer *w, const char *name, const char *help, uint64_t v)
-{
-	metrics_family(w, name, METRICS_COUNTER, help);
-	metrics_sample(w, (double)v, NULL);
-}
-
-static void gauge(struct metrics_writer *w, const char *name, const char *help, double v)
-{
-	metrics_family(w, name, METRICS_GAUGE, help);
-	metrics_sample(w, v, NULL);
-}
-
 static void sample_announced(const struct announcement *a, void *arg)
 {
 	if (a->reason == REASON_Announced)
@@ -369,25 +353,19 @@ static void collect_announcements(const struct speaker *sp, struct metrics_write
 	size_t counts[REASON_COUNT] = { 0 };
 	bool decides = sp->uninstall == UNINSTALL_NOT;
 
-	metrics_family(w, "fairlead_announced", METRICS_GAUGE,
-	               "1 for each address that this node answers for.");
+	metrics_family(w, METRIC_fairlead_announced);
 	if (decides)
 		announce_each(sp->announce, sample_announced, w);
 	if (decides)
 		announce_count(sp->announce, counts);
-	metrics_family(w, "fairlead_decision", METRICS_GAUGE,
-	               "Addresses of Services, by the reason why this node announces them or not.");
+	metrics_family(w, METRIC_fairlead_decision);
 	for (int r = 0; r < REASON_COUNT; r++)
 		if (counts[r])
 			metrics_sample(w, (double)counts[r], "reason", reason_name((enum reason)r),
 			               NULL);
-	counter(w, "fairlead_decision_passes_total", "Services decided upon anew.",
-	        view_stats(sp->view).passes);
-	gauge(w, "fairlead_config_generation", "Generation of the configuration in force.",
-	      (double)view_generation(sp->view));
-	gauge(w, "fairlead_view_fresh",
-	      "1 while the API server is heard: its watches bring something, and it answers.",
-	      sp->view_fresh);
+	metrics_value(w, METRIC_fairlead_decision_passes_total, view_stats(sp->view).passes);
+	metrics_value(w, METRIC_fairlead_config_generation, (double)view_generation(sp->view));
+	metrics_value(w, METRIC_fairlead_view_fresh, sp->view_fresh);
 }
 
 static void collect_troubles(const struct speaker *sp, struct metrics_writer *w)
@@ -395,8 +373,7 @@ static void collect_troubles(const struct speaker *sp, struct metrics_writer *w)
 	cleanup_free struct l2_trouble *list = NULL;
 	size_t n = 0;
 
-	metrics_family(w, "fairlead_l2_trouble", METRICS_GAUGE,
-	               "1 for each thing that is wrong with layer 2 on this node, by reason.");
+	metrics_family(w, METRIC_fairlead_l2_trouble);
 	if (sp->l2)
 		l2_troubles(sp->l2, &list, &n);
 	for (size_t i = 0; i < n; i++) {
@@ -416,37 +393,8 @@ static void collect_l2(const struct speaker *sp, struct metrics_writer *w)
 	size_t n;
 	struct l2_peer *peers = take_peers(sp, &n);
 
-	counter(w, "fairlead_l2_arp_requests_total", "ARP requests seen for our addresses.",
-	        st.arp_requests);
-	counter(w, "fairlead_l2_arp_replies_total", "ARP replies sent.", st.arp_replies);
-	counter(w, "fairlead_l2_gratuitous_total", "Gratuitous ARP frames sent.", st.gratuitous);
-	counter(w, "fairlead_l2_probes_total", "ARP probes sent.", st.probes);
-	counter(w, "fairlead_l2_heartbeats_sent_total", "Heartbeats sent.", st.heartbeats_sent);
-	counter(w, "fairlead_l2_heartbeats_received_total", "Heartbeats accepted.",
-	        st.heartbeats_received);
-	counter(w, "fairlead_l2_heartbeats_refused_total",
-	        "Heartbeats refused: forged, replayed or with a wrong key.", st.heartbeats_refused);
-	counter(w, "fairlead_l2_takeovers_total", "Addresses taken over.", st.takeovers);
-	counter(w, "fairlead_l2_yields_total", "Addresses yielded.", st.yields);
-	counter(w, "fairlead_l2_conflicts_total", "Strangers seen using one of our addresses.",
-	        st.conflicts);
-	counter(w, "fairlead_l2_two_owners_total",
-	        "Times that another machine answered for an address while this node did.",
-	        st.two_owners);
-	counter(w, "fairlead_l2_send_failures_total",
-	        "Frames that the kernel did not take: larger than the MTU, or no room.",
-	        st.send_failures);
-	counter(w, "fairlead_l2_strangers_turned_away_total",
-	        "Times that an unproven speaker found no place among the others, as with replays.",
-	        st.strangers_turned_away);
-	counter(w, "fairlead_l2_peers_refused_total",
-	        "Messages of speakers beyond the number that can be known on a segment.",
-	        st.peers_refused);
-	counter(w, "fairlead_l2_claims_refused_total",
-	        "Addresses and claims beyond the number that can be known on a segment.",
-	        st.claims_refused);
-	metrics_family(w, "fairlead_l2_peer_alive", METRICS_GAUGE,
-	               "1 for each speaker heard on a segment, 0 for one that fell silent.");
+	metrics_stats(w, l2_rows, ARRAY_LEN(l2_rows), &st);
+	metrics_family(w, METRIC_fairlead_l2_peer_alive);
 	for (size_t i = 0; i < n; i++)
 		metrics_sample(w, peers[i].alive, "peer", peers[i].node, "interface",
 		               peers[i].interface, NULL);
@@ -457,10 +405,7 @@ static void collect_passages(const struct speaker *sp, struct metrics_writer *w)
 {
 	static const uint8_t families[] = { 4, 6 };
 
-	metrics_family(
-		w, "fairlead_proxy_forward_trouble", METRICS_GAUGE,
-		"1 for each family whose forwarded packets a firewall of others refuses, or may "
-		"refuse, by reason.");
+	metrics_family(w, METRIC_fairlead_proxy_forward_trouble);
 	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
 		const char *where;
 		enum proxy_passage passage = proxy_passage(sp->proxy, families[i], &where);
@@ -474,28 +419,8 @@ static void collect_passages(const struct speaker *sp, struct metrics_writer *w)
 
 static void collect_proxy(const struct speaker *sp, struct metrics_writer *w)
 {
-	struct proxy_stats st = proxy_stats(sp->proxy);
-
-	gauge(w, "fairlead_proxy_services", "Services forwarded; one of two families counts twice.",
-	      (double)st.services);
-	counter(w, "fairlead_proxy_rendered_total", "Services rendered.", st.rendered);
-	counter(w, "fairlead_proxy_batches_total", "Batches written to the kernel.", st.batches);
-	counter(w, "fairlead_proxy_failures_total", "Batches that failed.", st.failures);
-	counter(w, "fairlead_proxy_lines_total", "Rules and chains in all batches.",
-	        st.lines_written);
-	counter(w, "fairlead_proxy_resyncs_total", "Complete comparisons with the kernel.",
-	        st.resyncs);
-	counter(w, "fairlead_proxy_repairs_total",
-	        "Times that rules of ours were found changed by others.", st.repairs);
-	counter(w, "fairlead_proxy_udp_flows_ended_total",
-	        "UDP flows ended because the endpoint that answered them was gone.",
-	        st.udp_flows_ended);
+	proxy_metrics(sp->proxy, w);
 	collect_passages(sp, w);
-	gauge(w, "fairlead_proxy_refused_services",
-	      "Services whose rules iptables refuses; one of two families counts twice.",
-	      (double)st.refused);
-	gauge(w, "fairlead_proxy_in_sync", "1 while everything wanted is in the kernel.",
-	      st.in_sync);
 }
 
 static void collect(struct metrics_writer *w, void *arg)

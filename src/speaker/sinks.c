@@ -350,9 +350,7 @@ void sinks_update(struct sinks *s, bool may_remove, int64_t now_ms)
 
 void sinks_metrics(const struct sinks *s, struct metrics_writer *w)
 {
-	metrics_family(w, "fairlead_bgp_aggregates", METRICS_GAUGE,
-	               "Aggregates whose unused addresses end at this node (closed), and those of "
-	               "which packets may loop between it and the router (open).");
+	metrics_family(w, METRIC_fairlead_bgp_aggregates);
 	metrics_sample(w, (double)s->n_closed, "state", "closed", NULL);
 	metrics_sample(w, (double)s->n_open, "state", "open", NULL);
 }

@@ -28,25 +28,25 @@ static void text_is_escaped_and_grouped(void **state)
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 	struct metrics_writer w = { .out = &b };
 
-	metrics_family(&w, "a_total", METRICS_COUNTER, "First\nline \\ \"quoted\".");
-	metrics_sample(&w, 12345678901.0, NULL);
+	metrics_value(&w, METRIC_fairlead_l2_probes_total, 12345678901.0);
 	metrics_sample(&w, 1, "service", "shop/\"web\"\\\n", "empty", "", NULL);
-	metrics_family(&w, "b", METRICS_GAUGE, "Second.");
+	metrics_family(&w, METRIC_fairlead_leader);
 	metrics_sample(&w, 0.25, "x", "y", NULL);
 	metrics_sample(&w, -3, "x", "z", NULL);
 	metrics_sample(&w, INFINITY, "x", "inf", NULL);
 	metrics_sample(&w, (double)NAN, "x", "nan", NULL);
-	assert_string_equal(buf_str(&b),
-	                    "# HELP a_total First\\nline \\\\ \"quoted\".\n"
-	                    "# TYPE a_total counter\n"
-	                    "a_total 12345678901\n"
-	                    "a_total{service=\"shop/\\\"web\\\"\\\\\\n\",empty=\"\"} 1\n"
-	                    "# HELP b Second.\n"
-	                    "# TYPE b gauge\n"
-	                    "b{x=\"y\"} 0.25\n"
-	                    "b{x=\"z\"} -3\n"
-	                    "b{x=\"inf\"} +Inf\n"
-	                    "b{x=\"nan\"} NaN\n");
+	assert_string_equal(
+		buf_str(&b),
+		"# HELP fairlead_l2_probes_total ARP probes sent.\n"
+		"# TYPE fairlead_l2_probes_total counter\n"
+		"fairlead_l2_probes_total 12345678901\n"
+		"fairlead_l2_probes_total{service=\"shop/\\\"web\\\"\\\\\\n\",empty=\"\"} 1\n"
+		"# HELP fairlead_leader 1 while this replica leads.\n"
+		"# TYPE fairlead_leader gauge\n"
+		"fairlead_leader{x=\"y\"} 0.25\n"
+		"fairlead_leader{x=\"z\"} -3\n"
+		"fairlead_leader{x=\"inf\"} +Inf\n"
+		"fairlead_leader{x=\"nan\"} NaN\n");
 }
 
 static void process_families_have_values(void **state)
@@ -70,8 +70,7 @@ struct world {
 static void collect(struct metrics_writer *w, void *arg)
 {
 	(void)arg;
-	metrics_family(w, "up", METRICS_GAUGE, "Up.");
-	metrics_sample(w, 1, NULL);
+	metrics_value(w, METRIC_fairlead_view_fresh, 1);
 }
 
 static bool healthy(struct buf *why, void *arg)
@@ -131,8 +130,9 @@ static void server_answers(void **state)
 		bool unhealthy;
 	} cases[] = {
 		{ "GET /metrics HTTP/1.0\r\n\r\n", "200",
-		  "# HELP up Up.\n# TYPE up gauge\nup 1\n" },
-		{ "GET /metrics?x=y HTTP/1.1\r\nHost: h\r\n\r\n", "200", "up 1\n" },
+		  "# TYPE fairlead_view_fresh gauge\nfairlead_view_fresh 1\n" },
+		{ "GET /metrics?x=y HTTP/1.1\r\nHost: h\r\n\r\n", "200",
+		  "fairlead_view_fresh 1\n" },
 		{ "GET /healthz HTTP/1.0\r\n\r\n", "200", "ok\n" },
 		{ "GET /healthz HTTP/1.0\r\n\r\n", "503", "the loop stands\n", true },
 		{ "GET /readyz HTTP/1.0\r\n\r\n", "503", "the loop stands\n", true },
