@@ -33,6 +33,8 @@ void turn_adopt_all(struct ipam *ipam, struct record *const *records, size_t n);
  * has it in its list.  True if that freed an address.
  */
 bool turn_let_go(struct ipam *ipam, const struct record *r);
+/* Does anything stand in the object that an earlier holder could leave to it? */
+bool turn_names_any(const struct record *r);
 /* What was decided last is on its way to the object, and nobody else's. */
 void turn_reserve(struct ipam *ipam, const struct record *r);
 /*

@@ -123,11 +123,36 @@ void turn_adopt_all(struct ipam *ipam, struct record *const *records, size_t n)
 		adopt_written(ipam, records[i]);
 }
 
+static bool names_any(const struct record_part *p)
+{
+	return p && p->request.n_held + p->request.n_written + p->request.n_confirmed > 0;
+}
+
+bool turn_names_any(const struct record *r)
+{
+	return names_any(&r->lb) || names_any(r->external);
+}
+
+/*
+ * A refusal puts nothing into the object.  What of that stands there is held as far as it is the Service's own: what it is
+ * denied is others' to have.
+ */
+static bool is_to_come(const struct record_part *p)
+{
+	return p->action != IPAM_FAIL;
+}
+
+static void hold_wanted(struct ipam *ipam, const char *key, const struct record_part *p)
+{
+	if (is_to_come(p))
+		ipam_hold(ipam, key, p->want, p->n_want);
+}
+
 void turn_reserve(struct ipam *ipam, const struct record *r)
 {
-	ipam_hold(ipam, r->key, r->lb.want, r->lb.n_want);
+	hold_wanted(ipam, r->key, &r->lb);
 	if (r->external)
-		ipam_hold(ipam, r->external_key, r->external->want, r->external->n_want);
+		hold_wanted(ipam, r->external_key, r->external);
 }
 
 static bool may_change(const struct ipam_decision *d)
@@ -239,7 +264,7 @@ static bool retain(struct ipam *ipam, const char *key, const struct record_part 
 	for (size_t i = 0; i < q->n_written; i++)
 		if (is_kept(ipam, p, &q->written[i]))
 			keep[n++] = q->written[i];
-	for (size_t i = 0; to_come && i < p->n_want; i++)
+	for (size_t i = 0; to_come && is_to_come(p) && i < p->n_want; i++)
 		keep[n++] = p->want[i];
 	bool freed = ipam_retain(ipam, key, keep, n);
 	free(keep);
@@ -276,7 +301,7 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 	t.waits = hold_back(server, &r->lb.request, &d);
 	t.news = take(&r->lb, &d);
 	t.waits |= may_change(&d);
-	ipam_hold(ipam, r->key, d.addrs, d.n);
+	hold_wanted(ipam, r->key, &r->lb);
 	if (r->external) {
 		tell_given(r->external);
 		ipam_decide(ipam, r->external_key, &r->external->request, &d);
@@ -286,7 +311,7 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 		remember(r->external, &d);
 		t.external_news = take(r->external, &d);
 		t.waits |= may_change(&d);
-		ipam_hold(ipam, r->external_key, d.addrs, d.n);
+		hold_wanted(ipam, r->external_key, r->external);
 		adopt_written(ipam, r);
 	}
 	t.waits |= may_inherit(ipam, r);

@@ -11,6 +11,7 @@
 #include "controller/annotations.h"
 #include "controller/controller.h"
 #include "fairlead/log.h"
+#include "fairlead/mem.h"
 #include "fairlead/turn.h"
 
 /* ---- lists ---- */
@@ -94,15 +95,32 @@ void registry_wake_waiting(struct controller *ctl)
 	registry_mark(r);
 }
 
+/*
+ * Whose object names what became free, has it from now on: the first of them, also where a write to it is under way.  Were that
+ * left to the next turn, a later one of which the watch tells before would have it.
+ */
 void registry_wake_concerned(struct controller *ctl)
 {
-	struct record *r;
+	struct record *r, **heirs = NULL;
+	size_t n = 0, cap = 0;
 
 	retain_freed(ctl);
 	DL_FOREACH2(ctl->waiting, r, waiting_next)
-	if (turn_is_concerned(ctl->ipam, r))
+	{
+		if (!turn_is_concerned(ctl->ipam, r))
+			continue;
 		registry_mark(r);
+		if (!turn_names_any(r))
+			continue;
+		ARRAY_RESERVE(heirs, cap, n + 1);
+		heirs[n++] = r;
+	}
 	ipam_freed_seen(ctl->ipam);
+	if (n > 0) {
+		turn_sort(heirs, n);
+		turn_adopt_all(ctl->ipam, heirs, n);
+	}
+	free(heirs);
 }
 
 /* ---- books ---- */

@@ -69,8 +69,9 @@ static const struct record *record_of(const char *path)
 static void on_send(struct event_base *base, const char *path)
 {
 	const struct record *r = record_of(path);
+	cleanup_free char *of_it = xasprintf("/services/%s", r ? r->name : "");
 
-	if (r && r->n_sent == 1 && virtual_kube_is_open(base, "/services/"))
+	if (r && r->n_sent == 1 && virtual_kube_is_open(base, of_it))
 		fail_at("decided anew and sent, and the write before may still take effect");
 	virtual_faults = calm;
 	if (!scene.part || !strstr(path, scene.part))
@@ -342,13 +343,74 @@ static void test_retained(void **state)
 	}
 }
 
+/* ---- of several that name one address the earlier one has it ---- */
+
+static bool is_confirmed(const char *name)
+{
+	cleanup_free char *path = xasprintf("/api/v1/namespaces/default/services/%s", name);
+	cleanup(js_put) struct json_object *o = virtual_kube_get(path);
+	struct json_object *conditions = o ? js_array(o, "status.conditions") : NULL;
+
+	for (size_t i = 0; i < js_len(conditions); i++) {
+		struct json_object *c = json_object_array_get_idx(conditions, i);
+		if (!strcmp(js_str0(c, "type"), KUBE_CONDITION_EXTERNAL_IPS))
+			return !strcmp(js_str0(c, "status"), "True");
+	}
+	return false;
+}
+
+static bool first_is_confirmed(void)
+{
+	return is_confirmed("a");
+}
+
+static bool second_is_confirmed(void)
+{
+	return is_confirmed("b");
+}
+
+/* As from a copy of the manifest of whoever has the only address. */
+static void put_copy(const char *name)
+{
+	virtual_kube_do(
+		"POST", "/api/v1/namespaces/default/services",
+		"{'metadata':{'name':'%s','annotations':{'fairlead.io/external-ips':'lan',"
+		"'fairlead.io/external-ips-assigned':'10.0.0.0'}},'spec':{'type':'NodePort',"
+		"'externalIPs':['10.0.0.0'],'ports':[{'port':80}]}}",
+		name);
+}
+
+/* Also where a write to it is under way when the address becomes free, and the later one is heard of first. */
+static void test_inheriting(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 5);
+		configure("PATCH", "/fairlead", "10.0.0.0/32");
+		run_for(1000);
+		put_copy("a");
+		run_until(first_is_confirmed, "what nobody else has is not its own");
+		scene.part = "/services/b/";
+		scene.faults = (struct virtual_faults){ .late = 1000 };
+		put_copy("b");
+		put_copy("c");
+		run_until(writes, "nothing is sent");
+		virtual_kube_do("DELETE", "/api/v1/namespaces/default/services/a", "%s", "");
+		virtual_kube_do("PATCH", "/api/v1/namespaces/default/services/c",
+		                "{'metadata':{'labels':{'tier':'%s'}}}", "web");
+		run_until(second_is_confirmed, "the earlier one does not inherit the address");
+		if (is_confirmed("c"))
+			fail_at("two have one address");
+		end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_handing_over),
-		cmocka_unit_test(test_doubt),
-		cmocka_unit_test(test_writes_in_a_row),
-		cmocka_unit_test(test_retained),
+		cmocka_unit_test(test_handing_over),    cmocka_unit_test(test_doubt),
+		cmocka_unit_test(test_writes_in_a_row), cmocka_unit_test(test_retained),
+		cmocka_unit_test(test_inheriting),
 	};
 
 	log_set_level(LOG_ERROR);

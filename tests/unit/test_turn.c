@@ -402,6 +402,41 @@ static void test_a_refusal_confirms_what_was_given(void **state)
 	ipam_free(ipam);
 }
 
+/* However often it is decided that a Service may not have what it names, others are given it, if nothing else is free. */
+static void test_what_is_denied_is_not_held(void **state)
+{
+	(void)state;
+	struct ipam *ipam = ipam_of(
+		"address-pools:\n"
+		"- {name: lan, protocol: layer2, addresses: [10.0.0.0/30]}\n"
+		"- {name: edge, protocol: layer2, use: external-ip, addresses: [10.0.2.0/32]}\n");
+	struct thing named = { .exists = true, .lb_pool = "", .pool = "lan", .unconfirmed = true };
+	struct thing asks = { .exists = true, .lb_pool = "", .pool = "edge", .unconfirmed = true };
+
+	assert_int_equal(addr_parse("10.0.2.0", &named.recorded[named.n_recorded++]), 0);
+	named.external[named.n_external++] = named.recorded[0];
+	read_again(&named, 0);
+	for (int i = 0; i < 2; i++) {
+		turn_adopt_all(ipam, &named.record, 1);
+		struct record_write w = turn_decide(ipam, named.record, &server).write;
+		assert_int_equal(named.record->external->reason, REASON_PoolNotForUse);
+		turn_end(ipam, &named.record, 1);
+		if (i == 0) {
+			assert_true(w.external_condition);
+			write_object(&named, 0, w);
+			turn_settle(ipam, named.record, (struct record_write){ .ingress = false });
+		}
+	}
+	read_again(&asks, 1);
+	turn_adopt_all(ipam, &asks.record, 1);
+	turn_decide(ipam, asks.record, &server);
+	assert_int_equal(asks.record->external->reason, REASON_Assigned);
+	assert_true(addr_eq(&asks.record->external->want[0], &named.recorded[0]));
+	record_free(named.record);
+	record_free(asks.record);
+	ipam_free(ipam);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -409,6 +444,7 @@ int main(void)
 		cmocka_unit_test(test_long_statuses),
 		cmocka_unit_test(test_lost_services),
 		cmocka_unit_test(test_a_refusal_confirms_what_was_given),
+		cmocka_unit_test(test_what_is_denied_is_not_held),
 	};
 	return cmocka_run_group_tests_name("turn", tests, NULL, NULL);
 }
