@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
 	src/l2/arp.c \
+	src/l2/attach.c \
+	src/l2/board.c \
 	src/l2/claims.c \
 	src/l2/contest.c \
 	src/l2/entries.c \
@@ -17,6 +19,8 @@ libfairlead_a_SOURCES += \
 noinst_HEADERS += \
 	include/fairlead/l2.h \
 	src/l2/arp.h \
+	src/l2/attach.h \
+	src/l2/board.h \
 	src/l2/claims.h \
 	src/l2/claims_internal.h \
 	src/l2/ifaces.h \

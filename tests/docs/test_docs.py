@@ -360,7 +360,7 @@ NUMBERS = (
     ("docs/layer2.md", "{} other speakers on a segment", "include/fairlead/member.h", "MEMBER_PEERS_MAX"),
     ("docs/layer2.md", "{} claims of one peer", "src/l2/claims.h", "CLAIMS_PER_PEER_MAX"),
     ("docs/layer2.md", "{} addresses on a segment", "src/l2/claims.h", "CLAIMS_ENTRIES_MAX"),
-    ("docs/layer2.md", "{} interfaces with segments", "src/l2/l2.c", "SEGMENTS_MAX"),
+    ("docs/layer2.md", "{} interfaces with segments", "src/l2/attach.h", "ATTACH_SEGMENTS_MAX"),
     ("docs/layer2.md", "{} interfaces with addresses", "src/l2/ifaces.h", "IFACES_MAX"),
     ("docs/layer2.md", "{} subnets of one", "src/l2/ifaces.h", "IFACE_SUBNETS_MAX"),
     ("docs/layer2.md", "{} addresses of the node", "src/l2/ifaces.h", "IFACES_LOCALS_MAX"),

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "l2/attach.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fairlead/clock.h"
+#include "fairlead/mem.h"
+
+/* An interface that could not be opened, or failed, is tried again after this. */
+#define REOPEN_MS 500
+/* How often the same is said. */
+#define COMPLAIN_MS 60000
+
+uint32_t attach_number_of(const struct addr *a)
+{
+	uint32_t n;
+	memcpy(&n, a->b, sizeof(n));
+	return ntohl(n);
+}
+
+/* ---- links ---- */
+
+static int on_send(const void *frame, size_t size, void *arg)
+{
+	struct attached *at = arg;
+	return at->link ? link_send(at->link, frame, size) : 0;
+}
+
+static void on_changed(uint32_t addr, void *arg)
+{
+	const struct attached *at = arg;
+	board_change(at->of->board, addr);
+}
+
+void attached_try_open(struct attached *at, int64_t now)
+{
+	struct err e = ERR_INIT;
+	if (at->link || !at->iface.up || now < at->reopen_ms)
+		return;
+	if (link_open(at->iface.name, &at->link, &e) < 0) {
+		at->reopen_ms = now + REOPEN_MS;
+		if (!at->complained)
+			board_complain(at->of->board, &e);
+		at->complained = true;
+		return;
+	}
+	at->complained = false;
+	segment_link(at->segment, now, true);
+}
+
+void attached_close_link(struct attached *at, int64_t now)
+{
+	segment_link(at->segment, now, false);
+	link_close(at->link);
+	at->link = NULL;
+	at->reopen_ms = now + REOPEN_MS;
+}
+
+/* Another node has our name, or we lie on the segment with two interfaces; either way peers believe one of both only. */
+void attached_review_namesake(struct attached *at, int64_t now)
+{
+	const struct attach *a = at->of;
+	uint8_t m[6];
+	struct err e = ERR_INIT;
+	if (!segment_take_namesake(at->segment, m) ||
+	    (at->namesake_ms && now - at->namesake_ms < COMPLAIN_MS))
+		return;
+	at->namesake_ms = now;
+	for (size_t i = 0; i < a->n; i++)
+		if (memcmp(a->list[i]->iface.mac, m, sizeof(m)) == 0)
+			err_set(&e, 0, ERR_CONFIG,
+			        "interfaces %s and %s lie on one segment: leave one out by --interface",
+			        at->iface.name, a->list[i]->iface.name);
+	if (e.blame == ERR_NONE)
+		err_set(&e, 0, ERR_CONFIG,
+		        "%s: the speaker at %02x:%02x:%02x:%02x:%02x:%02x calls itself %s, too: each node"
+		        " needs a name of its own, and each cluster a heartbeat key",
+		        at->iface.name, m[0], m[1], m[2], m[3], m[4], m[5], a->opts->node);
+	board_complain(a->board, &e);
+}
+
+/* ---- which segments, and what for ---- */
+
+static struct attached *find(const struct attach *a, int index)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (a->list[i]->iface.index == index)
+			return a->list[i];
+	return NULL;
+}
+
+const struct attached *attach_of(const struct attach *a, const struct iface *iface)
+{
+	return iface ? find(a, iface->index) : NULL;
+}
+
+static struct attached *attach(struct attach *a, const struct iface *iface, int64_t now)
+{
+	struct attached *at = find(a, iface->index);
+	if (at)
+		return at;
+	if (a->n == ATTACH_SEGMENTS_MAX) {
+		a->full = true;
+		return NULL;
+	}
+	at = xcalloc(1, sizeof(*at));
+	struct segment_options so = { .l2 = a->opts,
+		                      .source = attach_number_of(&iface->subnets[0].own),
+		                      .mtu = iface->mtu };
+	struct segment_ops ops = { .send = on_send, .changed = on_changed, .arg = at };
+	memcpy(so.mac, iface->mac, sizeof(so.mac));
+	while (so.incarnation == 0)
+		clock_random(&so.incarnation, sizeof(so.incarnation));
+	clock_random(&so.seed, sizeof(so.seed));
+	at->of = a;
+	at->iface = *iface;
+	at->segment = segment_new(&so, a->key, &ops, now);
+	a->list[a->n++] = at;
+	attached_try_open(at, now);
+	return at;
+}
+
+static void detach(struct attach *a, size_t i, int64_t now)
+{
+	struct attached *at = a->list[i];
+	segment_farewell(at->segment, now, L2_STOP_YIELD);
+	link_close(at->link);
+	segment_free(at->segment);
+	free(at);
+	a->list[i] = a->list[--a->n];
+	a->board->republish = true;
+}
+
+static void leave_silent(struct attach *a, int64_t now)
+{
+	for (size_t i = a->n; i-- > 0;)
+		if (ifaces_is_spare(&a->ifaces, a->list[i]->iface.index))
+			detach(a, i, now);
+}
+
+void attach_distribute(struct attach *a, const struct l2_snapshot *s, int64_t now)
+{
+	if (!s)
+		return;
+	a->full = false;
+	leave_silent(a, now);
+	const struct attached **place = xcalloc(s->n_wants, sizeof(const struct attached *));
+	const struct l2_want **part = xcalloc(s->n_wants, sizeof(const struct l2_want *));
+	for (size_t i = 0; i < s->n_wants; i++) {
+		const struct iface *iface = ifaces_find(&a->ifaces, &s->wants[i].addr);
+		place[i] = iface ? attach(a, iface, now) : NULL;
+	}
+	for (size_t r = 0; r < s->n_ranges; r++)
+		for (size_t i = 0; i < a->ifaces.n; i++)
+			if (ifaces_serves(&a->ifaces, &a->ifaces.list[i], &s->ranges[r]))
+				attach(a, &a->ifaces.list[i], now);
+	for (size_t k = 0; k < a->n; k++) {
+		size_t n = 0;
+		for (size_t i = 0; i < s->n_wants; i++)
+			if (place[i] == a->list[k])
+				part[n++] = &s->wants[i];
+		segment_set_wants(a->list[k]->segment, now, s, part, n);
+	}
+	free(part);
+	free(place);
+	a->board->republish = true;
+}
+
+static const struct iface *iface_by_index(const struct ifaces *i, int index)
+{
+	for (size_t n = 0; n < i->n; n++)
+		if (i->list[n].index == index)
+			return &i->list[n];
+	return NULL;
+}
+
+void attach_set_ifaces(struct attach *a, const struct ifaces *fresh, const struct l2_snapshot *s,
+                       int64_t now)
+{
+	ifaces_fini(&a->ifaces);
+	a->ifaces = *fresh;
+	for (size_t i = 0; i < a->n; i++)
+		for (size_t k = 0; k < a->ifaces.n; k++)
+			a->ifaces.list[k].in_use |=
+				a->ifaces.list[k].index == a->list[i]->iface.index;
+	for (size_t i = a->n; i-- > 0;) {
+		struct attached *at = a->list[i];
+		const struct iface *iface = iface_by_index(&a->ifaces, at->iface.index);
+		if (!iface || memcmp(iface->mac, at->iface.mac, sizeof(iface->mac)) != 0 ||
+		    strcmp(iface->name, at->iface.name) != 0) {
+			detach(a, i, now);
+			continue;
+		}
+		at->iface = *iface;
+		segment_set_source(at->segment, attach_number_of(&iface->subnets[0].own));
+		segment_set_mtu(at->segment, now, iface->mtu);
+		if (!iface->up && at->link)
+			attached_close_link(at, now);
+		at->reopen_ms = now;
+	}
+	attach_distribute(a, s, now);
+}
+
+void attach_fini(struct attach *a)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		link_close(a->list[i]->link);
+		segment_free(a->list[i]->segment);
+		free(a->list[i]);
+	}
+	ifaces_fini(&a->ifaces);
+}

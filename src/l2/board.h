@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_L2_BOARD_H
+#define FAIRLEAD_L2_BOARD_H
+
+/*
+ * The board on which the urgent thread publishes, and what it has gathered for that.
+ *
+ * What others read lies behind a lock that the thread only ever tries to take: readers may wait for the thread, which may not
+ * wait for them.  What is still to be published is the thread's own.
+ */
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/err.h"
+#include "fairlead/l2.h"
+#include "l2/troubles.h"
+
+/* Complaints that wait to be taken. */
+#define BOARD_COMPLAINTS_MAX 8
+
+struct board_complaints {
+	struct err list[BOARD_COMPLAINTS_MAX];
+	size_t n;
+};
+
+struct board {
+	/* Under the lock. */
+	pthread_mutex_t lock;
+	struct l2_state *states; /* sorted by address */
+	size_t n_states;
+	struct l2_peer *peers;
+	size_t n_peers;
+	struct l2_stats stats;
+	struct board_complaints said;
+	struct troubles troubles;
+
+	/* The thread's own. */
+	struct board_complaints unsaid;
+	uint32_t *changes; /* addresses whose state is to be published */
+	size_t n_changes, changes_cap;
+	bool republish; /* all states */
+};
+
+void board_init(struct board *b);
+void board_fini(struct board *b);
+
+/* ---- for the thread ---- */
+
+void board_complain(struct board *b, const struct err *e);
+/* The state of @addr is another. */
+void board_change(struct board *b, uint32_t addr);
+/* Complaints become readable.  The lock is held. */
+void board_say(struct board *b);
+
+/* ---- for readers ---- */
+
+/* As l2.h has them: copies, for free(). */
+void board_states(const struct board *b, struct l2_state **ret_states, size_t *ret_n);
+void board_peers(const struct board *b, struct l2_peer **ret_peers, size_t *ret_n);
+void board_troubles(const struct board *b, struct l2_trouble **ret_troubles, size_t *ret_n);
+struct l2_stats board_stats(const struct board *b);
+bool board_take_complaint(struct board *b, struct err *ret_complaint);
+
+#endif
