@@ -101,7 +101,8 @@ struct record {
 	int64_t due_ms;                /* DOUBT, BACKOFF */
 	int64_t handover_ms;           /* renumbered: the old address goes then; 0: it is not */
 	uint64_t ignored;     /* hash of what was found of annotations without effect; 0: none */
-	int64_t contested_ms; /* it was last told that others write the status; 0: never */
+	int64_t contested_ms; /* somebody else last wrote the status; 0: not lately */
+	char *contested_by;   /* NULL: nobody knows who */
 	struct kube_request *request_under_way;
 	enum record_list on;
 	struct record *prev, *next;                 /* on that list */
@@ -142,13 +143,22 @@ struct record_write record_both(struct record_write a, struct record_write b);
 void record_patch(const struct record *r, struct record_write w, int64_t wall_us, struct buf *out);
 /* As if the write had been made, and the server's answer read. */
 void record_written(struct record *r, struct record_write w);
+/* What the status shows, before it is read again. */
+struct record_shown {
+	struct addr held[IPAM_STATUS_MAX];
+	size_t n_held;
+	bool says_it; /* the condition is the one that was decided */
+};
+struct record_shown record_shown(const struct record *r);
 /*
- * Going by what the record held before it read the object: were the addresses of the status written by somebody else?  What
- * we want there may be our own write, and a status that nobody ever looked at is no news.
+ * What of the status was written by somebody else since: as a sentence's beginning, NULL if nothing was.  What we want there may be
+ * our own write, and a status that nobody ever looked at is no news.
  */
-bool record_overwritten(const struct record *r, const struct addr *before, size_t n_before);
+const char *record_overwritten(const struct record *r, const struct record_shown *before);
 /* What the server has dropped of a write, going by the object as it then stood. */
 struct record_server record_dropped(const struct kube_service *s, struct record_write w);
+/* Who else writes the status. */
+const char *record_contender(const struct record *r);
 /* Has the Service what it asked for? */
 bool record_is_assigned(const struct record_part *p);
 

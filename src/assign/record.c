@@ -54,6 +54,7 @@ void record_free(struct record *r)
 	free(r->version);
 	free(r->refusal);
 	free(r->failure);
+	free(r->contested_by);
 	free(r);
 }
 
@@ -282,10 +283,16 @@ bool record_is_refused(const struct record *r)
 	return r->refusal && r->refused_likeness == r->likeness;
 }
 
+const char *record_contender(const struct record *r)
+{
+	return r->contested_by ? r->contested_by : "another program";
+}
+
 bool record_is_assigned(const struct record_part *p)
 {
 	return p->reason == REASON_Assigned || p->reason == REASON_Kept ||
-	       p->reason == REASON_Retained || p->reason == REASON_ExternalIpsAllowed;
+	       p->reason == REASON_Retained || p->reason == REASON_StatusContested ||
+	       p->reason == REASON_ExternalIpsAllowed;
 }
 
 /* ---- what has to be written ---- */
@@ -298,12 +305,6 @@ static bool holds_just(const struct record_part *p, const struct addr *addrs, si
 static bool same_addrs(const struct record_part *p)
 {
 	return holds_just(p, p->want, p->n_want);
-}
-
-bool record_overwritten(const struct record *r, const struct addr *before, size_t n_before)
-{
-	return r->lb.decided && r->lb.request.wish == IPAM_WISH_ADDRESS &&
-	       !holds_just(&r->lb, before, n_before) && !same_addrs(&r->lb);
 }
 
 /* Of external IPs the condition names each, or they would not be believed. */
@@ -329,10 +330,33 @@ static bool condition_is_right(const struct record_part *p)
 	return c->reason == p->reason && c->message_hash == hash64_str(p->message, 0);
 }
 
+static bool says_it(const struct record_part *p)
+{
+	return p->condition.present && condition_is_right(p);
+}
+
+struct record_shown record_shown(const struct record *r)
+{
+	struct record_shown shown = { .n_held = r->lb.request.n_held,
+		                      .says_it = r->lb.decided && says_it(&r->lb) };
+
+	memcpy(shown.held, r->lb.request.held, sizeof(shown.held));
+	return shown;
+}
+
+const char *record_overwritten(const struct record *r, const struct record_shown *before)
+{
+	if (!r->lb.decided || r->lb.request.wish != IPAM_WISH_ADDRESS)
+		return NULL;
+	if (!holds_just(&r->lb, before->held, before->n_held) && !same_addrs(&r->lb))
+		return "the addresses in the status were written";
+	return before->says_it && !says_it(&r->lb) ? "our condition in the status was written"
+	                                           : NULL;
+}
+
 static bool needs_condition(const struct record_part *p, const struct record_server *server)
 {
-	return !(p->condition.present && condition_is_right(p)) &&
-	       !(server->drops_conditions && !p->condition.present);
+	return !says_it(p) && !(server->drops_conditions && !p->condition.present);
 }
 
 /* What we once said must not go on standing there; who never heard of us stays so. */

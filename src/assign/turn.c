@@ -234,6 +234,18 @@ static void remember(const struct record_part *p, struct ipam_decision *d)
 	snprintf(d->message, sizeof(d->message), "%s", p->message);
 }
 
+/* The condition says that somebody else writes the status, too: not every Service has an Event that does. */
+static void tell_contested(const struct record *r, struct ipam_decision *d)
+{
+	size_t used = strlen(d->message);
+
+	if (!r->contested_ms || (d->reason != REASON_Assigned && d->reason != REASON_Kept))
+		return;
+	d->reason = REASON_StatusContested;
+	snprintf(d->message + used, sizeof(d->message) - used,
+	         "; %.128s writes this status as well", record_contender(r));
+}
+
 /*
  * True if the answer is another than before.  A message quotes what users wrote, cut to a length that may end within a
  * character; the API server would mend that, and what it then shows would for ever be another message than ours.
@@ -299,6 +311,7 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 	turn_adopt(ipam, r);
 	ipam_decide(ipam, r->key, &r->lb.request, &d);
 	t.waits = hold_back(server, &r->lb.request, &d);
+	tell_contested(r, &d);
 	t.news = take(&r->lb, &d);
 	t.waits |= may_change(&d);
 	hold_wanted(ipam, r->key, &r->lb);

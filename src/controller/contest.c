@@ -3,42 +3,72 @@
  * Two load balancers on one Service.  Another program that writes the addresses of a status that is ours to write is
  * answered, but not at the speed of the network, and it is named: the operator has to end one of the two, and can only do
  * so if he hears of it.  What the other one wrote is judged like any status: an address in one of our pools is kept.
+ *
+ * A second load balancer, as a second Fairlead by mistake, contests every Service.  Each says so in its condition, but only the
+ * first has an Event of its own; how many there are, one on the ConfigMap tells, again and again while it lasts.
  */
 #include "config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+
+#include <event2/event.h>
 
 #include "controller/controller.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
+#include "fairlead/mem.h"
 
 /* So many writes to one status, each so soon after the one before: then a pause. */
 #define RAPID_MS 1000
 #define RAPID_MAX 10
-/* Of one Service it is told once in that time. */
-#define TELL_AGAIN_MS 60000
+/* Of either kind there is one Event in that time; and after so much of silence a status is contested no more. */
+#define TELL_AGAIN_MS 600000
+/* Contested ones are counted that long after the first, and as often. */
+#define COUNT_MS 10000
+
+#define REMEDY                                                                                  \
+	"; if that is another load balancer's controller (a second Fairlead, say), end it, or " \
+	"tell the Services apart by spec.loadBalancerClass"
+
+static bool is_due(int64_t told_ms, int64_t now_ms)
+{
+	return !told_ms || now_ms - told_ms >= TELL_AGAIN_MS;
+}
+
+static void count_soon(struct controller *ctl)
+{
+	static const struct timeval soon = { COUNT_MS / 1000, 0 };
+
+	if (!evtimer_pending(ctl->contest, NULL))
+		evtimer_add(ctl->contest, &soon);
+}
 
 static void tell(struct record *r, const char *what, const char *writer)
 {
+	struct controller *ctl = r->ctl;
 	char note[IPAM_MESSAGE_SIZE];
 	int64_t now_ms = clock_ms();
 
-	if (r->contested_ms && now_ms - r->contested_ms < TELL_AGAIN_MS)
-		return;
+	if (!r->contested_ms) {
+		free(r->contested_by);
+		r->contested_by = xstrdup_null(writer);
+	}
 	r->contested_ms = now_ms;
-	snprintf(note, sizeof(note),
-	         "%s by %.128s; if that is another load balancer's controller, end it, or tell the "
-	         "Services apart by spec.loadBalancerClass",
-	         what, writer ? writer : "another program");
+	count_soon(ctl);
+	if (!is_due(ctl->contest_told_ms, now_ms))
+		return;
+	ctl->contest_told_ms = now_ms;
+	snprintf(note, sizeof(note), "%s by %.128s" REMEDY, what, record_contender(r));
 	log_warn("others write the status", KV_S("service", r->key), KV_S("detail", note));
-	controller_event(r->ctl, "Service", r->namespace, r->name, r->uid, true, "StatusContested",
-	                 "Allocate", note);
+	controller_event(ctl, "Service", r->namespace, r->name, r->uid, true,
+	                 reason_name(REASON_StatusContested), "Allocate", note);
 }
 
-void contest_overwritten(struct record *r, const char *writer)
+void contest_overwritten(struct record *r, const char *what, const char *writer)
 {
 	r->ctl->stats.contested++;
-	tell(r, "the addresses in the status were written", writer);
+	tell(r, what, writer);
 }
 
 bool contest_is_rapid(struct record *r, int64_t now_ms)
@@ -50,4 +80,66 @@ bool contest_is_rapid(struct record *r, int64_t now_ms)
 	r->n_rapid = 0;
 	tell(r, "the status is changed again and again", NULL);
 	return true;
+}
+
+/* ---- all of them ---- */
+
+static void tell_all(struct controller *ctl, const struct record *const example[2], size_t n,
+                     int64_t now_ms)
+{
+	char note[IPAM_MESSAGE_SIZE];
+
+	ctl->contests_told_ms = now_ms;
+	snprintf(
+		note, sizeof(note),
+		"the statuses of %zu Services, %.140s and %.140s among them, are written by others "
+		"as well" REMEDY,
+		n, example[0]->key, example[1]->key);
+	log_warn("others write statuses", KV_I("services", n), KV_S("detail", note));
+	controller_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map,
+	                 ctl->config.admin.uid, true, reason_name(REASON_StatusContested),
+	                 "Allocate", note);
+}
+
+static void on_count(evutil_socket_t fd, short what, void *arg)
+{
+	struct controller *ctl = arg;
+	const struct record *example[2];
+	int64_t now_ms = clock_ms();
+	bool lasts = false;
+	size_t n = 0; /* since that was last told */
+
+	(void)fd;
+	(void)what;
+	for (struct record *r = ctl->records; r && ctl->leading; r = r->hh.next) {
+		if (!r->contested_ms)
+			continue;
+		if (now_ms - r->contested_ms >= TELL_AGAIN_MS) {
+			r->contested_ms = 0;
+			registry_mark(r); /* the condition says so no more */
+			continue;
+		}
+		lasts = true;
+		if (r->contested_ms < ctl->contests_told_ms)
+			continue;
+		if (n < ARRAY_LEN(example))
+			example[n] = r;
+		n++;
+	}
+	if (n > 1 && is_due(ctl->contests_told_ms, now_ms))
+		tell_all(ctl, example, n, now_ms);
+	if (lasts)
+		count_soon(ctl);
+}
+
+int contest_start(struct controller *ctl)
+{
+	ctl->contest = evtimer_new(ctl->base, on_count, ctl);
+	return ctl->contest ? 0 : -1;
+}
+
+void contest_free(struct controller *ctl)
+{
+	if (ctl->contest)
+		event_free(ctl->contest);
 }

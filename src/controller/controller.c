@@ -150,7 +150,7 @@ static void drop_work(struct controller *ctl)
 {
 	for (struct record *r = ctl->records; r; r = r->hh.next) {
 		r->dirty = r->awaits = r->lb.decided = false;
-		r->handover_ms = 0;
+		r->handover_ms = r->contested_ms = 0;
 		if (r->external)
 			r->external->decided = false;
 		registry_set_waiting(r, false);
@@ -364,7 +364,7 @@ static int make_events(struct controller *ctl, struct err *e)
 	ctl->signals[2] = evsignal_new(ctl->base, SIGHUP, on_signal, ctl);
 	if (!ctl->turn || !ctl->clock || !ctl->last_call || !ctl->second_try || !ctl->signals[0] ||
 	    !ctl->signals[1] || !ctl->signals[2] || publish_start(ctl) < 0 ||
-	    retain_start(ctl) < 0 || heartbeat_key_start(ctl) < 0)
+	    retain_start(ctl) < 0 || contest_start(ctl) < 0 || heartbeat_key_start(ctl) < 0)
 		return err_set(e, -ENOMEM, ERR_SYSTEM, "cannot make the events of the loop");
 	for (size_t i = 0; i < ARRAY_LEN(ctl->signals); i++)
 		evsignal_add(ctl->signals[i], NULL);
@@ -432,6 +432,7 @@ void controller_stop(struct controller *ctl)
 	ipam_free(ctl->ipam);
 	publish_free(ctl);
 	retain_free(ctl);
+	contest_free(ctl);
 	for (size_t i = 0; i < ARRAY_LEN(events); i++)
 		if (events[i])
 			event_free(events[i]);

@@ -82,7 +82,7 @@ struct controller {
 	char *namespace, *identity;
 	struct lease_timing timing;
 	struct event_base *base;
-	struct event *renumber, *retain;
+	struct event *renumber, *retain, *contest;
 	struct event *signals[3], *turn, *clock, *last_call, *second_try;
 	struct kube_access *access;
 	struct kube_client *client;
@@ -118,6 +118,8 @@ struct controller {
 	int64_t open_until_ms;      /* a write that got no answer may take effect until then */
 	size_t n_lost;              /* Services that may be there, and that nobody can make out */
 	bool may_renumber;          /* one Service, until the clock lets the next one */
+	int64_t contest_told_ms;    /* an Event last told of one contested Service; 0: none has */
+	int64_t contests_told_ms;   /* an Event last told of several */
 	struct machine_node *nodes; /* by name */
 	struct addr api_server;     /* that we talked to last; none: to none yet */
 	struct record_server server;
@@ -155,8 +157,10 @@ void registry_wake_concerned(struct controller *ctl);
 void registry_set_waiting(struct record *r, bool waiting);
 void registry_free(struct controller *ctl);
 
-/* contest.c: others who write the same statuses; @writer NULL: nobody knows who */
-void contest_overwritten(struct record *r, const char *writer);
+/* contest.c: others who write the same statuses; @what of it, as record_overwritten() says; @writer NULL: nobody knows who */
+int contest_start(struct controller *ctl);
+void contest_free(struct controller *ctl);
+void contest_overwritten(struct record *r, const char *what, const char *writer);
 /* A status is about to be written: is that too often, each time so soon after the one before? */
 bool contest_is_rapid(struct record *r, int64_t now_ms);
 

@@ -244,15 +244,15 @@ static int upsert(struct json_object *obj, void *arg, struct err *e)
 		return ret;
 	struct record *r = record_get(ctl, &s->meta);
 	bool moved = strcmp(r->version, s->meta.resource_version) != 0;
-	struct addr before[IPAM_STATUS_MAX];
-	size_t n_before = r->lb.request.n_held;
-	memcpy(before, r->lb.request.held, sizeof(before));
+	const struct record_shown before = record_shown(r);
 	registry_read(r, s, obj);
 	look_at_annotations(r, s);
 	kube_service_free(s);
 
-	if (ctl->leading && moved && record_overwritten(r, before, n_before))
-		contest_overwritten(r, kube_service_status_writer(obj, CONTROLLER_MANAGER));
+	const char *overwritten = ctl->leading && moved ? record_overwritten(r, &before) : NULL;
+	if (overwritten)
+		contest_overwritten(r, overwritten,
+		                    kube_service_status_writer(obj, CONTROLLER_MANAGER));
 	bool echo = r->awaits && !moved;
 	r->awaits = false;
 	registry_adopt(ctl, r);

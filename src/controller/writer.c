@@ -67,6 +67,12 @@ static void tell_part(struct record *r, const struct record_part *p, const char 
 	cleanup(buf_fini) struct buf addrs = BUF_INIT;
 
 	addrs_text(p->want, p->n_want, &addrs);
+	if (p == &r->lb &&
+	    r->contested_ms) { /* the same again in each round of a fight: see contest.c */
+		log_debug("contested status written", KV_S("service", key),
+		          KV_S("addresses", buf_str(&addrs)));
+		return;
+	}
 	switch (p->action) {
 	case IPAM_ASSIGN:
 	case IPAM_MOVE:

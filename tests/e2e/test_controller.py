@@ -6,11 +6,14 @@ Judged from the objects, from the API server's log of writes, and from the contr
 
 import signal
 import time
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from conftest import condition, wait_condition
 from controllers import (
+    LEASE,
     SYSTEM,
     active,
     any_leader,
@@ -573,6 +576,43 @@ def test_a_contested_status_is_not_fought_over_at_full_speed(lab: Lab) -> None:
     assert time.monotonic() - started > 4, "it rests after ten rounds"
     wait_for("the Event", lambda: "StatusContested" in events(lab, "web"))
     wait_addresses(lab, "web", "192.168.1.240", seconds=10)
+
+
+@pytest.fixture
+def second_fairlead(lab: Lab) -> Iterator[str]:
+    """Replica "b" can be started as another Fairlead, in the namespace that this yields, with other pools."""
+    namespace = "second-fairlead"
+    stop_controllers(lab)  # what they told in other tests they do not tell again so soon
+    lab.start_controller("a", *LEASE)
+    lab.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    pools = "address-pools: [{name: else, protocol: layer2, addresses: [10.61.0.0/24]}]"
+    meta = {"name": "fairlead", "namespace": namespace}
+    lab.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"config": pools}})
+    yield namespace
+    stop_controllers(lab)
+    start_controllers(lab)
+
+
+def test_a_second_fairlead_makes_one_event_for_all_services(lab: Lab, second_fairlead: str) -> None:
+    """Each sees a status that is the other's, and both write the condition."""
+    n = 11
+    for i in range(n):
+        create(lab, f"s{i}")
+    for i in range(n):
+        lab.wait_address(f"s{i}", seconds=10)
+    lab.start_controller("b", *LEASE, "--namespace", second_fairlead)
+
+    def told(namespace: str) -> list[Object]:
+        return [e for e in lab.api.objects("Event", namespace) if e["reason"] == "StatusContested"]
+
+    for namespace in (SYSTEM, second_fairlead):
+        wait_for("the Event", lambda ns=namespace: told(ns), 40)
+        (event,) = told(namespace)
+        assert event["regarding"]["kind"] == "ConfigMap"
+        assert f"the statuses of {n} Services" in event["note"]
+    assert len(told("default")) <= 2, "each Fairlead has one"
+    of_services = Counter((e["regarding"]["name"], e["reason"]) for e in lab.api.objects("Event", "default"))
+    assert max(of_services.values()) <= 2, of_services
 
 
 @pytest.mark.embedded

@@ -34,6 +34,8 @@ static struct {
 	struct virtual_faults faults; /* until the step that sends them ends */
 	unsigned int n_writes;        /* to such paths */
 	bool handed_over;
+	unsigned int n_service_events, n_other_events; /* about contested statuses */
+	char note[512];                                /* of the last one */
 } scene;
 
 static void fail_at(const char *what)
@@ -80,7 +82,20 @@ static void on_send(struct event_base *base, const char *path)
 	virtual_faults = scene.faults;
 }
 
-static const struct virtual_ops ops = { .changed = on_change, .sends = on_send };
+static void on_event(const struct kube_event *ev)
+{
+	if (strcmp(ev->reason, "StatusContested") != 0)
+		return;
+	if (!strcmp(ev->kind, "Service"))
+		scene.n_service_events++;
+	else
+		scene.n_other_events++;
+	snprintf(scene.note, sizeof(scene.note), "%s", ev->note);
+}
+
+static const struct virtual_ops ops = { .changed = on_change,
+	                                .sends = on_send,
+	                                .records = on_event };
 
 static void step(void)
 {
@@ -405,12 +420,95 @@ static void test_inheriting(void **state)
 	}
 }
 
+/* ---- another load balancer ---- */
+
+enum { CONTESTED = 31, FIRST = 10 }; /* s10 to s40: no name begins with another */
+
+static void put_services(void)
+{
+	for (int i = 0; i < CONTESTED; i++)
+		virtual_kube_do("POST", "/api/v1/namespaces/default/services",
+		                "{'metadata':{'name':'s%d'},"
+		                "'spec':{'type':'LoadBalancer','ports':[{'port':80}]}}",
+		                FIRST + i);
+}
+
+/* The addresses of the first @n Services, as another load balancer would have them. */
+static void contest(int n, int round)
+{
+	for (int i = 0; i < n; i++) {
+		cleanup_free char *path =
+			xasprintf("/api/v1/namespaces/default/services/s%d/status", FIRST + i);
+		virtual_kube_do("PATCH", path,
+		                "{'status':{'loadBalancer':{'ingress':[{'ip':'10.0.0.%d'}]}}}",
+		                i + 32 * (1 + round % 2));
+	}
+}
+
+static void judge_events(unsigned int of_services, unsigned int of_all, const char *what)
+{
+	if (scene.n_service_events != of_services || scene.n_other_events != of_all)
+		fail_msg("%s: %u Events of Services and %u of all, not %u and %u", what,
+		         scene.n_service_events, scene.n_other_events, of_services, of_all);
+}
+
+static unsigned int n_conditions(const char *reason)
+{
+	unsigned int n = 0;
+
+	for (int i = 0; i < CONTESTED; i++) {
+		cleanup_free char *path =
+			xasprintf("/api/v1/namespaces/default/services/s%d", FIRST + i);
+		cleanup(js_put) struct json_object *o = virtual_kube_get(path);
+		struct json_object *c =
+			json_object_array_get_idx(js_array(o, "status.conditions"), 0);
+		n += !strcmp(js_str0(c, "reason"), reason) && !strcmp(js_str0(c, "status"), "True");
+	}
+	return n;
+}
+
+static void begin_contested(void)
+{
+	begin(1, 5);
+	configure("PATCH", "/fairlead", "10.0.0.0/24");
+	run_for(1000);
+	put_services();
+	run_for(5000);
+	assert_int_equal(n_conditions("Assigned"), CONTESTED);
+}
+
+/* One contested Service has its Event, and all have one for all of them; each says in its condition what is the matter. */
+static void test_contested(void **state)
+{
+	(void)state;
+	begin_contested();
+	contest(1, 0);
+	run_for(60000);
+	judge_events(1, 0, "one Service");
+	assert_non_null(strstr(scene.note, "were written by another program"));
+	assert_int_equal(n_conditions("StatusContested"), 1);
+	contest(CONTESTED, 1);
+	run_for(60000);
+	judge_events(1, 1, "many Services");
+	assert_non_null(strstr(scene.note, "31 Services, default/s"));
+	assert_int_equal(n_conditions("StatusContested"), CONTESTED);
+	for (int round = 2; round < 60; round++) {
+		contest(CONTESTED, round);
+		run_for(60000);
+	}
+	judge_events(6, 6, "an hour");
+	run_for(11L * 60000);
+	judge_events(6, 7, "afterwards"); /* of what came since the last one */
+	assert_int_equal(n_conditions("Kept"), CONTESTED);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_handing_over),    cmocka_unit_test(test_doubt),
 		cmocka_unit_test(test_writes_in_a_row), cmocka_unit_test(test_retained),
-		cmocka_unit_test(test_inheriting),
+		cmocka_unit_test(test_inheriting),      cmocka_unit_test(test_contested),
 	};
 
 	log_set_level(LOG_ERROR);

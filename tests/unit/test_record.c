@@ -254,32 +254,40 @@ static void test_overwritten(void **state)
 {
 	/* Before, and now; the decision on what was before wants 192.168.1.240. */
 	static const struct {
-		const char *what, *before, *now;
-		bool overwritten;
+		const char *what, *before, *now, *overwritten;
 	} steps[] = {
-		{ "nothing changed", VIP, VIP, false },
-		{ "our own write", "", VIP, false },
-		{ "an address for one who waited", "", INGRESS_OF("192.168.1.249"), true },
-		{ "another address", VIP, INGRESS_OF("192.168.1.249"), true },
-		{ "the address is gone", VIP, "", true },
+		{ "nothing changed", VIP, VIP, NULL },
+		{ "our own write", "", VIP, NULL },
+		{ "an address for one who waited", "", INGRESS_OF("192.168.1.249"), "addresses" },
+		{ "another address", VIP, INGRESS_OF("192.168.1.249"), "addresses" },
+		{ "the address is gone", VIP, "", "addresses" },
 		{ "one more", VIP,
 		  "\"loadBalancer\":{\"ingress\":[{\"ip\":\"192.168.1.240\"},{\"ip\":\"fd00::1\"}]}",
-		  true },
+		  "addresses" },
+		{ "the condition says the same", VIP "," CONDITION("True", "Kept", "any"),
+		  VIP "," CONDITION("True", "Assigned", "any"), NULL },
+		{ "the condition says else", VIP "," CONDITION("True", "Kept", "any"),
+		  VIP "," CONDITION("False", "ForeignAddress", "any"), "our condition" },
+		{ "the condition is gone", VIP "," CONDITION("True", "Kept", "any"), VIP,
+		  "our condition" },
+		{ "a condition that was to be corrected",
+		  VIP "," CONDITION("False", "NoPools", "any"),
+		  VIP "," CONDITION("False", "ForeignAddress", "any"), NULL },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
 		struct record *r = decided("", steps[i].before);
 		struct kube_service *now = service_of("", steps[i].now);
-		struct addr before[IPAM_STATUS_MAX];
-		size_t n_before = r->lb.request.n_held;
+		const struct record_shown before = record_shown(r);
 
-		memcpy(before, r->lb.request.held, sizeof(before));
 		record_read(r, now, &rules, 0);
-		if (record_overwritten(r, before, n_before) != steps[i].overwritten)
-			fail_msg("%s", steps[i].what);
+		const char *found = record_overwritten(r, &before);
+		if (!found != !steps[i].overwritten ||
+		    (found && !strstr(found, steps[i].overwritten)))
+			fail_msg("%s: %s", steps[i].what, found ? found : "nothing");
 		r->lb.decided = false; /* nobody has looked at it yet */
-		assert_false(record_overwritten(r, before, n_before));
+		assert_null(record_overwritten(r, &before));
 		kube_service_free(now);
 		record_free(r);
 	}

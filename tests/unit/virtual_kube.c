@@ -758,7 +758,9 @@ struct kube_client_stats kube_client_stats(const struct kube_client *c)
 void kube_event_emit(struct kube_client *c, const char *controller, const char *instance,
                      const struct kube_event *ev)
 {
-	(void)c, (void)controller, (void)instance, (void)ev;
+	(void)c, (void)controller, (void)instance;
+	if (world.ops->records)
+		world.ops->records(ev);
 }
 
 int kube_access_load(const char *path, const char *context, struct kube_access **ret_access,

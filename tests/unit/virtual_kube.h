@@ -15,6 +15,7 @@
 struct event_base;
 struct json_object;
 struct kube_client;
+struct kube_event;
 
 /* In thousandths of all requests. */
 struct virtual_faults {
@@ -33,6 +34,8 @@ struct virtual_ops {
 	void (*changed)(const char *what, const char *key, struct json_object *now);
 	/* A process sends a request that writes. */
 	void (*sends)(struct event_base *base, const char *path);
+	/* A process records an Event; NULL: nobody cares. */
+	void (*records)(const struct kube_event *ev);
 };
 
 void virtual_kube_init(const struct virtual_ops *ops);
