@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
+	src/ipam/answer.c \
+	src/ipam/choose.c \
 	src/ipam/decide.c \
 	src/ipam/explain.c \
 	src/ipam/external.c \

@@ -2,7 +2,10 @@
 #ifndef FAIRLEAD_IPAM_CHOICE_H
 #define FAIRLEAD_IPAM_CHOICE_H
 
-/* One decision in the making: decide.c chooses and answers, stays.c knows what an edit of the pools must not take away. */
+/*
+ * One decision in the making: decide.c knows what is not ours, choose.c chooses, answer.c puts it into words, and stays.c knows what
+ * an edit of the pools must not take away.
+ */
 
 #include "ipam/ipam.h"
 
@@ -16,6 +19,16 @@ struct choice {
 	struct addr pick[IPAM_ADDRS_MAX]; /* [0] IPv4, [1] IPv6; none: not chosen */
 	struct ipam_decision *out;
 };
+
+/* Chooses.  False if that fails, and c->out says why. */
+bool choice_make(struct choice *c);
+/* Says no.  What the status holds stays; the message says so where there is something.  Returns false. */
+bool choice_refuse(struct choice *c, enum reason reason, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The answer: what the object holds. */
+void choice_answer_held(const struct ipam_request *r, struct ipam_decision *out);
+/* The answer to what was chosen, compared with what the object holds: what is to be done, and in words. */
+void choice_conclude(struct choice *c);
 
 bool choice_is_external(const struct choice *c);
 bool choice_is_for_use(const struct choice *c, const struct ipam_pool *pool);

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The answer in words: why a Service gets nothing, and what is to happen to the object when it gets what was chosen.  Messages
+ * are read again by whoever judges what a condition confirms or honours, so their beginnings are part of the interface.
+ */
+#include "config.h"
+
+#include "ipam/choice.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int addr_cmp_void(const void *a, const void *b)
+{
+	return addr_cmp(a, b);
+}
+
+void choice_answer_held(const struct ipam_request *r, struct ipam_decision *out)
+{
+	memcpy(out->addrs, r->held, sizeof(r->held));
+	out->n = r->n_held;
+	qsort(out->addrs, out->n, sizeof(out->addrs[0]), addr_cmp_void);
+}
+
+static void list_addrs(const struct addr *addrs, size_t n, char *out, size_t size)
+{
+	size_t used = 0;
+	out[0] = '\0';
+	for (size_t i = 0; i < n && used < size; i++)
+		used += (size_t)snprintf(out + used, size - used, "%s%s", i ? ", " : "",
+		                         addr_str(&addrs[i]));
+}
+
+void ipam_open_message(const struct ipam_request *r, struct ipam_decision *out)
+{
+	struct addr kept[IPAM_ADDRS_MAX];
+	char text[IPAM_ADDRS_MAX * (ADDR_STR_SIZE + 2)];
+	size_t n = 0;
+
+	out->message[0] = '\0';
+	for (size_t i = 0; r->use == CONFIG_USE_EXTERNAL_IP && i < r->n_held; i++)
+		if ((ipam_is_confirmed(r, &r->held[i]) ||
+		     addrs_contain(r->given, r->n_given, &r->held[i])) &&
+		    n < ARRAY_LEN(kept))
+			kept[n++] = r->held[i];
+	if (n == 0)
+		return;
+	list_addrs(kept, n, text, sizeof(text));
+	snprintf(out->message, sizeof(out->message), KUBE_CONFIRMS_FAILED "%s; ", text);
+}
+
+bool choice_refuse(struct choice *c, enum reason reason, const char *fmt, ...)
+{
+	struct ipam_decision *out = c->out;
+	va_list ap;
+
+	out->action = IPAM_FAIL;
+	out->reason = reason;
+	choice_answer_held(c->r, out);
+	ipam_open_message(c->r, out);
+	size_t used = strlen(out->message);
+	va_start(ap, fmt);
+	int more = vsnprintf(out->message + used, sizeof(out->message) - used, fmt, ap);
+	va_end(ap);
+	used += more > 0 ? (size_t)more : 0;
+	if (out->n == 0)
+		return false;
+	/* What fails is something else: that what is held was given for this pool must not be forgotten over it. */
+	if (c->stays && used < sizeof(out->message))
+		used += (size_t)snprintf(out->message + used, sizeof(out->message) - used,
+		                         "; what is held was" IPAM_GIVEN_FOR IPAM_NAME_TEXT,
+		                         c->r->pool);
+	const struct ipam_pool *pool = ipam_pool_of(c->ipam, &out->addrs[0]);
+	out->pool = pool ? pool->conf : NULL;
+	if (!choice_is_external(c) && used < sizeof(out->message)) {
+		char text[IPAM_STATUS_MAX * (ADDR_STR_SIZE + 2)];
+		list_addrs(out->addrs, out->n, text, sizeof(text));
+		snprintf(out->message + used, sizeof(out->message) - used, "; the status keeps %s",
+		         text);
+	}
+	return false;
+}
+
+/* ---- of what was chosen ---- */
+
+/* Where one address has to do: why that is, and whether the other may still come, which it does from the same pool. */
+static void note_missing(struct choice *c)
+{
+	const struct ipam_pool *pool = choice_pool(c);
+	struct ipam_decision *out = c->out;
+	size_t used = strlen(out->message);
+
+	for (size_t i = 0; i < c->r->n_families; i++) {
+		uint8_t family = c->r->families[i];
+		if (!pool || !addr_is_none(choice_pick(c, family)) || !choice_is_for_use(c, pool))
+			continue;
+		out->partial = ipam_total(pool, ipam_family_index(family)) > 0;
+		choice_explain_family(pool, family, ", which", out->message + used,
+		                      sizeof(out->message) - used);
+	}
+}
+
+/* Nothing better was free. */
+static void note_squatted(struct choice *c)
+{
+	struct ipam_decision *out = c->out;
+	size_t used = strlen(out->message);
+
+	for (size_t i = 0; i < out->n; i++)
+		if (!choice_is_held(c->r, &out->addrs[i]) &&
+		    ipam_squat_of(c->ipam, &out->addrs[i])) {
+			snprintf(out->message + used, sizeof(out->message) - used,
+			         "; %s also stands in spec.externalIPs of a Service that may not "
+			         "have it: where kube-proxy carries the traffic, that one may get "
+			         "it",
+			         addr_str(&out->addrs[i]));
+			return;
+		}
+}
+
+/* The request that was honoured, for whoever judges by this message later (ipam_message_honours()). */
+static void note_request(struct choice *c)
+{
+	size_t used = strlen(c->out->message);
+
+	if (c->stays)
+		snprintf(c->out->message + used, sizeof(c->out->message) - used,
+		         "," IPAM_GIVEN_FOR IPAM_NAME_TEXT, c->r->pool);
+}
+
+static void say_kept(struct choice *c, const char *text)
+{
+	struct ipam_decision *out = c->out;
+	const struct ipam_pool *first = choice_pool(c);
+	const struct ipam_pool *last = ipam_pool_of(c->ipam, &out->addrs[out->n - 1]);
+	bool divided = last != first;
+
+	out->action = IPAM_KEEP;
+	out->reason = REASON_Kept;
+	snprintf(out->message, sizeof(out->message),
+	         "%s%s of pool " IPAM_NAME_TEXT "%s" IPAM_NAME_TEXT,
+	         choice_is_external(c) ? KUBE_CONFIRMS_KEPT : "keeps ", text, first->conf->name,
+	         divided ? " and pool " : "", divided ? last->conf->name : "");
+	if (first != c->asked_pool && last != c->asked_pool)
+		note_request(c);
+}
+
+/* Of two addresses of a family the later ones go. */
+static void say_released(struct choice *c, const char *text)
+{
+	struct addr gone[IPAM_STATUS_MAX];
+	char list[IPAM_STATUS_MAX * (ADDR_STR_SIZE + 2)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->r->n_held; i++)
+		if (!addrs_contain(c->out->addrs, c->out->n, &c->r->held[i]))
+			gone[n++] = c->r->held[i];
+	list_addrs(gone, n, list, sizeof(list));
+	c->out->action = IPAM_RELEASE;
+	c->out->reason = REASON_Kept;
+	snprintf(c->out->message, sizeof(c->out->message),
+	         "keeps %s of pool " IPAM_NAME_TEXT
+	         " and gives up %s: a Service has one address of each family",
+	         text, choice_pool(c) ? choice_pool(c)->conf->name : "", list);
+}
+
+/* Is there an address of each family that the status had one of?  Then only surplus goes. */
+static bool is_surplus(const struct choice *c)
+{
+	for (size_t i = 0; i < c->r->n_held; i++) {
+		bool found = false;
+		for (size_t k = 0; k < c->out->n; k++)
+			found |= c->out->addrs[k].family == c->r->held[i].family;
+		if (!found)
+			return false;
+	}
+	return !choice_is_external(c);
+}
+
+/* Speakers announce the new address before the old one goes.  External IPs have one of each family, so these cannot. */
+static void leave_for_a_while(struct choice *c)
+{
+	struct ipam_decision *out = c->out;
+	size_t used = strlen(out->message), n = out->n;
+
+	out->action = IPAM_MOVE;
+	if (c->r->renumber != IPAM_RENUMBER_OVERLAPPING || choice_is_external(c))
+		return;
+	for (size_t i = 0; i < c->r->n_held && out->n < ARRAY_LEN(out->addrs); i++)
+		if (choice_is_mine(c, &c->r->held[i]) &&
+		    !addrs_contain(out->addrs, out->n, &c->r->held[i]))
+			out->addrs[out->n++] = c->r->held[i];
+	if (out->n > n)
+		snprintf(out->message + used, sizeof(out->message) - used,
+		         "; %s goes when that has been announced", addr_str(&out->addrs[n]));
+}
+
+static void keep_all(struct choice *c, const char *text)
+{
+	struct ipam_decision *out = c->out;
+
+	out->action = IPAM_KEEP;
+	out->reason = REASON_Kept;
+	memcpy(out->addrs, c->r->held, c->r->n_held * sizeof(out->addrs[0]));
+	out->n = c->r->n_held;
+	snprintf(out->message, sizeof(out->message), "keeps %s of pool " IPAM_NAME_TEXT, text,
+	         out->pool ? out->pool->name : "");
+}
+
+void choice_conclude(struct choice *c)
+{
+	const struct ipam_request *r = c->r;
+	struct ipam_decision *out = c->out;
+	char text[IPAM_STATUS_MAX * (ADDR_STR_SIZE + 2)];
+	size_t stays = 0;
+
+	for (size_t f = 0; f < IPAM_ADDRS_MAX; f++)
+		if (!addr_is_none(&c->pick[f]))
+			out->addrs[out->n++] = c->pick[f];
+	for (size_t i = 0; i < out->n; i++)
+		stays += choice_is_held(r, &out->addrs[i]);
+	out->pool = choice_pool(c) ? choice_pool(c)->conf
+	                           : configuration_pool_of(c->ipam->config, &out->addrs[0]);
+	list_addrs(out->addrs, out->n, text, sizeof(text));
+	if (stays == out->n && stays == r->n_held) {
+		if (!choice_retain(c, text))
+			say_kept(c, text);
+	} else if (stays == out->n && is_surplus(c)) {
+		if (r->hands_over)
+			keep_all(c, text);
+		else
+			say_released(c, text);
+	} else {
+		out->action = stays == r->n_held ? IPAM_ASSIGN : IPAM_MOVE;
+		out->reason = REASON_Assigned;
+		snprintf(out->message, sizeof(out->message), "%s%s from pool " IPAM_NAME_TEXT,
+		         choice_is_external(c) ? KUBE_CONFIRMS_ASSIGNED : "assigned ", text,
+		         out->pool ? out->pool->name : "");
+		if (choice_pool(c) != c->asked_pool)
+			note_request(c);
+		note_squatted(c);
+		if (out->renumbers)
+			leave_for_a_while(c);
+	}
+	note_missing(c);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Chooses the address of each family that a Service shall have: the one asked for, else the one it has (in its status, or on
+ * its way there), else the lowest free one of the pool in question.
+ */
+#include "config.h"
+
+#include "ipam/choice.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define POOLS_NAMED_MAX 8 /* in a message */
+
+static bool refuse_use(struct choice *c, const struct ipam_pool *pool)
+{
+	return choice_refuse(c, REASON_PoolNotForUse, "pool %s is not for %s; see its use",
+	                     pool->conf->name,
+	                     choice_is_external(c) ? "external IPs" : "load balancers");
+}
+
+static bool refuse_taken(struct choice *c, const struct addr *a, const struct ipam_service *holder)
+{
+	c->out->holder = holder->key;
+	return choice_refuse(c, REASON_AddressTaken, "%s was asked for, but belongs to %s",
+	                     addr_str(a), ipam_name(c->ipam, c->key, holder->key));
+}
+
+static bool take_asked(struct choice *c, const struct addr *a)
+{
+	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a), *other = choice_pool(c);
+	const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
+	struct ipam_machine_view machine;
+
+	if (!choice_wants(c->r, a->family))
+		return choice_refuse(c, REASON_FamilyMismatch,
+		                     "%s was asked for, but the Service has no IPv%u cluster IP",
+		                     addr_str(a), a->family);
+	/* What became of its pool since is no reason to give it up. */
+	bool stays = c->stays || !c->asked_pool || pool == c->asked_pool;
+	if (stays && choice_is_held(c->r, a) && choice_is_mine(c, a) &&
+	    ipam_is_confirmed(c->r, a)) {
+		*choice_pick(c, a->family) = *a;
+		return true;
+	}
+	if (addr_is_special(a))
+		return choice_refuse(
+			c, REASON_AddressUnusable,
+			"%s is unspecified, loopback, link-local, multicast or reserved",
+			addr_str(a));
+	if (ipam_machine_of(c->ipam, a, &machine))
+		return choice_refuse(
+			c, machine.reason,
+			"%s was asked for, but is the address of %s; ask for another one",
+			addr_str(a), machine.what);
+	/* Also where it is retained. */
+	if (!pool && holder && strcmp(holder->key, c->key) != 0)
+		return refuse_taken(c, a, holder);
+	if (!pool)
+		return choice_refuse(c, REASON_AddressOutsidePools,
+		                     "%s was asked for, but is in no pool", addr_str(a));
+	if (!choice_is_for_use(c, pool))
+		return refuse_use(c, pool);
+	if (c->asked_pool && pool != c->asked_pool)
+		return choice_refuse(c, REASON_AddressNotInNamedPool,
+		                     "%s was asked for from pool %s, but is in pool %s",
+		                     addr_str(a), c->asked_pool->conf->name, pool->conf->name);
+	if (other && other != pool)
+		return choice_refuse(
+			c, REASON_InvalidRequest,
+			"both addresses must come from one pool; %s is in pool %s, the other in "
+			"pool %s",
+			addr_str(a), pool->conf->name, other->conf->name);
+	if (holder && strcmp(holder->key, c->key) != 0)
+		return refuse_taken(c, a, holder);
+	if (!holder && !ipam_is_assignable(c->ipam, pool, a))
+		return choice_refuse(c, REASON_AddressUnusable,
+		                     "%s was asked for, but pool %s has avoid-buggy-ips",
+		                     addr_str(a), pool->conf->name);
+	*choice_pick(c, a->family) = *a;
+	return true;
+}
+
+/*
+ * Anybody may have written it into the record: it is as good as asked for.  And what is only on its way is not yet there to stay,
+ * if a machine has come to have it.
+ */
+static bool may_confirm(const struct choice *c, const struct addr *a)
+{
+	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a);
+	struct ipam_machine_view machine;
+
+	if (!choice_is_held(c->r, a) && ipam_machine_of(c->ipam, a, &machine))
+		return false;
+	return !choice_is_held(c->r, a) || ipam_is_confirmed(c->r, a) ||
+	       (pool && choice_is_for_use(c, pool) && pool == c->asked_pool);
+}
+
+/* Chooses what the Service has already, first from its status, then from what is on its way there. */
+static void take_held(struct choice *c, const struct addr *addrs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct ipam_pool *pool = ipam_pool_of(c->ipam, &addrs[i]);
+		const struct ipam_pool *other = choice_pool(c);
+		bool elsewhere = c->asked_pool && c->asked_pool != pool && !c->stays;
+
+		if (!choice_wants(c->r, addrs[i].family) || (other && other != pool) || elsewhere ||
+		    !addr_is_none(choice_pick(c, addrs[i].family)) ||
+		    !choice_is_mine(c, &addrs[i]) || !may_confirm(c, &addrs[i]))
+			continue;
+		*choice_pick(c, addrs[i].family) = addrs[i];
+	}
+}
+
+/* Where the one family stays with its address, so does the other, though another pool has it by now. */
+static void take_divided(struct choice *c)
+{
+	bool stays = choice_has_any(c);
+
+	for (size_t f = 0; f < IPAM_ADDRS_MAX; f++)
+		stays &= addr_is_none(&c->pick[f]) || choice_is_held(c->r, &c->pick[f]);
+	for (size_t i = 0; stays && i < c->r->n_held; i++) {
+		const struct addr *a = &c->r->held[i];
+		if (choice_wants(c->r, a->family) && addr_is_none(choice_pick(c, a->family)) &&
+		    choice_is_mine(c, a) && may_confirm(c, a))
+			*choice_pick(c, a->family) = *a;
+	}
+}
+
+static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
+{
+	char list[IPAM_MESSAGE_SIZE / 2] = "";
+	size_t used = 0, named = 0;
+	bool any_auto = only;
+
+	for (size_t i = 0; i < c->ipam->n_pools; i++) {
+		const struct ipam_pool *pool = &c->ipam->pools[i];
+		if (only ? pool != only : !choice_is_for_use(c, pool))
+			continue;
+		for (size_t f = 0; f < c->r->n_families; f++)
+			any_auto |= pool->conf->auto_assign &&
+			            ipam_total(pool, ipam_family_index(c->r->families[f])) > 0;
+		if (named++ < POOLS_NAMED_MAX && used < sizeof(list)) {
+			char why[256];
+			choice_explain_pool(c, pool, why, sizeof(why));
+			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s",
+			                         used ? "; " : "", why);
+		}
+	}
+	if (named == 0)
+		return choice_refuse(c, REASON_NoPools, "the configuration has no address pools%s",
+		                     c->ipam->n_pools ? " for load balancers" : "");
+	if (!any_auto)
+		return choice_refuse(c, REASON_NoAutoAssignPool,
+		                     "no pool of the Service's family assigns automatically: %s",
+		                     list);
+	return choice_refuse(c, REASON_PoolExhausted, "no free address: %s%s", list,
+	                     named > POOLS_NAMED_MAX ? "; and more pools" : "");
+}
+
+/* Fills up from the pool where the Service already has something chosen. */
+static bool choose_in(struct choice *c, const struct ipam_pool *pool)
+{
+	c->last_resort = true;
+	/* PreferDualStack makes do with one. */
+	if (pool && choice_is_for_use(c, pool) && choice_take_free(c, pool))
+		return true;
+	if (!c->r->needs_both && choice_has_any(c))
+		return true;
+	if (!pool)
+		return choice_refuse(
+			c, REASON_PoolExhausted,
+			"its address is of no pool any more, so there is none of the other "
+			"family");
+	return refuse_exhausted(c, pool);
+}
+
+static bool choose_any_pool(struct choice *c)
+{
+	const struct ipam *ipam = c->ipam;
+
+	for (size_t i = 0; i < ipam->n_pools; i++)
+		if (choice_is_automatic(c, &ipam->pools[i]) &&
+		    choice_take_all_free(c, &ipam->pools[i]))
+			return true;
+	return false;
+}
+
+static bool choose_anywhere(struct choice *c)
+{
+	const struct ipam *ipam = c->ipam;
+
+	if (choose_any_pool(c))
+		return true;
+	c->last_resort = true;
+	if (choose_any_pool(c))
+		return true;
+	if (c->r->n_families < 2 || c->r->needs_both)
+		return refuse_exhausted(c, NULL);
+	/* PreferDualStack: no pool has both; the primary family, else the other. */
+	for (size_t f = 0; f < c->r->n_families; f++) {
+		size_t index = ipam_family_index(c->r->families[f]);
+		for (size_t i = 0; i < ipam->n_pools; i++)
+			if (choice_is_automatic(c, &ipam->pools[i]) &&
+			    ipam_first_free(&ipam->pools[i], index, true, &c->pick[index]))
+				return true;
+	}
+	return refuse_exhausted(c, NULL);
+}
+
+/* The pool asked for: is there one, and is it for this use? */
+static bool check_asked_pool(struct choice *c)
+{
+	if (c->r->pool && !c->asked_pool)
+		return choice_refuse(c, REASON_NoSuchPool,
+		                     "pool %.100s was asked for, but does not exist", c->r->pool);
+	if (c->asked_pool && !choice_is_for_use(c, c->asked_pool))
+		return refuse_use(c, c->asked_pool);
+	return true;
+}
+
+bool choice_make(struct choice *c)
+{
+	const struct ipam_request *r = c->r;
+	const struct ipam_service *mine = ipam_service_find(c->ipam, c->key);
+
+	if (!c->stays && !check_asked_pool(c))
+		return false;
+	for (size_t i = 0; i < r->n_asked; i++)
+		if (!take_asked(c, &r->asked[i]))
+			return false;
+	if (choice_renumber(c))
+		return true;
+	take_held(c, r->held, r->n_held);
+	take_divided(c);
+	if (mine)
+		take_held(c, mine->held, mine->n);
+	if (choice_is_complete(c))
+		return true;
+	if (c->stays && choice_has_any(c))
+		return choose_in(c, choice_pool(c));
+	if (!check_asked_pool(c))
+		return false;
+	if (c->asked_pool)
+		return choose_in(c, c->asked_pool);
+	if (choice_has_any(c))
+		return choose_in(c, choice_pool(c));
+	return choose_anywhere(c);
+}
