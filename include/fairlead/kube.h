@@ -185,11 +185,11 @@ void kube_metrics(struct metrics_writer *w, const struct kube_client *c,
 #define KUBE_EVENTS_BESIDE_OTHERS 2
 
 /*
- * Records an Event (events.k8s.io/v1) about an object.  Never fails loudly: what the queue does not hold or the server does not
+ * Records an Event (core/v1) about an object.  Never fails loudly: what the queue does not hold or the server does not
  * take is counted and forgotten.  Goes behind every other request.  The caller emits on change only.
  */
 struct kube_event {
-	const char *kind, *api_version, *namespace, *name, *uid; /* regarding */
+	const char *kind, *api_version, *namespace, *name, *uid; /* involvedObject */
 	bool warning;
 	const char *reason, *action, *note; /* note is cut at 1024 bytes */
 };

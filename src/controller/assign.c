@@ -26,8 +26,7 @@ static void tell(struct record *r, const struct record_part *p, const char *key)
 	log_warn("no address", KV_S("service", key), KV_S("reason", reason_name(p->reason)),
 	         KV_S("detail", p->message), KV_S("holder", p->holder));
 	if (!ctl->taking_over)
-		controller_event(ctl, "Service", r->namespace, r->name, r->uid, true,
-		                 "AllocationFailed", "Allocate", p->message);
+		controller_event_of(r, true, p->reason, "Allocate", p->message);
 }
 
 /* Whoever names addresses of pools that are not its own to name is told, and anybody who looks at its Events. */
@@ -41,8 +40,7 @@ static void tell_squatting(struct record *r)
 		return;
 	log_warn("external IPs of a pool written by hand", KV_S("service", r->key),
 	         KV_S("detail", p->message));
-	controller_event(ctl, "Service", r->namespace, r->name, r->uid, true,
-	                 reason_name(p->reason), "Judge", p->message);
+	controller_event_of(r, true, p->reason, "Judge", p->message);
 }
 
 static void decide(struct record *r)

@@ -27,10 +27,6 @@
 /* Contested ones are counted that long after the first, and as often. */
 #define COUNT_MS 10000
 
-#define REMEDY                                                                                  \
-	"; if that is another load balancer's controller (a second Fairlead, say), end it, or " \
-	"tell the Services apart by spec.loadBalancerClass"
-
 static bool is_due(int64_t told_ms, int64_t now_ms)
 {
 	return !told_ms || now_ms - told_ms >= TELL_AGAIN_MS;
@@ -59,10 +55,9 @@ static void tell(struct record *r, const char *what, const char *writer)
 	if (!is_due(ctl->contest_told_ms, now_ms))
 		return;
 	ctl->contest_told_ms = now_ms;
-	snprintf(note, sizeof(note), "%s by %.128s" REMEDY, what, record_contender(r));
+	snprintf(note, sizeof(note), "%s by %.128s", what, record_contender(r));
 	log_warn("others write the status", KV_S("service", r->key), KV_S("detail", note));
-	controller_event(ctl, "Service", r->namespace, r->name, r->uid, true,
-	                 reason_name(REASON_StatusContested), "Allocate", note);
+	controller_event_of(r, true, REASON_StatusContested, "Allocate", note);
 }
 
 void contest_overwritten(struct record *r, const char *what, const char *writer)
@@ -93,12 +88,11 @@ static void tell_all(struct controller *ctl, const struct record *const example[
 	snprintf(
 		note, sizeof(note),
 		"the statuses of %zu Services, %.140s and %.140s among them, are written by others "
-		"as well" REMEDY,
+		"as well",
 		n, example[0]->key, example[1]->key);
 	log_warn("others write statuses", KV_I("services", n), KV_S("detail", note));
 	controller_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map,
-	                 ctl->config.admin.uid, true, reason_name(REASON_StatusContested),
-	                 "Allocate", note);
+	                 ctl->config.admin.uid, true, REASON_StatusContested, "Allocate", note);
 }
 
 static void on_count(evutil_socket_t fd, short what, void *arg)

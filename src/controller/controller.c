@@ -27,9 +27,14 @@ bool controller_may_write(const struct controller *ctl)
 }
 
 void controller_event(struct controller *ctl, const char *kind, const char *namespace,
-                      const char *name, const char *uid, bool warning, const char *reason,
-                      const char *action, const char *note)
+                      const char *name, const char *uid, bool warning, enum reason reason,
+                      const char *action, const char *what)
 {
+	cleanup(buf_fini) struct buf note = BUF_INIT;
+
+	buf_puts(&note, what);
+	if (*reason_remedy(reason))
+		buf_printf(&note, ". %s", reason_remedy(reason));
 	const struct kube_event ev = {
 		.kind = kind,
 		.api_version = "v1",
@@ -37,12 +42,19 @@ void controller_event(struct controller *ctl, const char *kind, const char *name
 		.name = name,
 		.uid = uid,
 		.warning = warning,
-		.reason = reason,
+		.reason = reason_name(reason),
 		.action = action,
-		.note = note,
+		.note = buf_str(&note),
 	};
 	ctl->stats.events++;
 	kube_event_emit(ctl->client, CONTROLLER_NAME, ctl->identity, &ev);
+}
+
+void controller_event_of(struct record *r, bool warning, enum reason reason, const char *action,
+                         const char *what)
+{
+	controller_event(r->ctl, "Service", r->namespace, r->name, r->uid, warning, reason, action,
+	                 what);
 }
 
 /* ---- books ---- */
@@ -85,8 +97,7 @@ static void tell_lost(struct controller *ctl)
 	snprintf(note, sizeof(note), "%zu of what the API server sent as Services: %s", ctl->n_lost,
 	         reason_sentence(REASON_ServicesLost));
 	controller_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map,
-	                 ctl->config.admin.uid, true, reason_name(REASON_ServicesLost), "Allocate",
-	                 note);
+	                 ctl->config.admin.uid, true, REASON_ServicesLost, "Allocate", note);
 }
 
 void controller_lose_sight(struct controller *ctl, size_t n)

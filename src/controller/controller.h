@@ -141,9 +141,13 @@ void controller_run_again(struct controller *ctl);
 void controller_arm_clock(struct controller *ctl);
 /* So many Services may be there that nobody can make out: while it is not 0, nothing new is assigned. */
 void controller_lose_sight(struct controller *ctl, size_t n);
+/* An Event about an object: @what, in the words of this case, and then what a person should do about @reason. */
 void controller_event(struct controller *ctl, const char *kind, const char *namespace,
-                      const char *name, const char *uid, bool warning, const char *reason,
-                      const char *action, const char *note);
+                      const char *name, const char *uid, bool warning, enum reason reason,
+                      const char *action, const char *what);
+/* The same about a Service. */
+void controller_event_of(struct record *r, bool warning, enum reason reason, const char *action,
+                         const char *what);
 
 /* registry.c: records, from the informer and on the lists */
 extern const struct kube_informer_ops registry_ops;

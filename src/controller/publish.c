@@ -119,7 +119,7 @@ static void tell_rejected(struct controller *ctl)
 		           *p->path ? ": " : "", p->message);
 	}
 	controller_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map, cs->admin.uid,
-	                 true, "ConfigurationRejected", "Judge", buf_str(&note));
+	                 true, REASON_ConfigurationRejected, "Judge", buf_str(&note));
 }
 
 static void put_effect(const struct retain_effect *effect, struct buf *note)
@@ -154,7 +154,7 @@ static void tell_accepted(struct controller *ctl, const struct retain_effect *ef
 		           cs->warnings.items[i].message);
 	controller_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map, cs->admin.uid,
 	                 effect->n_silenced + effect->n_retained > 0 || holds_machines,
-	                 "ConfigurationAccepted", "Judge", buf_str(&note));
+	                 REASON_ConfigurationAccepted, "Judge", buf_str(&note));
 }
 
 /* ---- in force ---- */

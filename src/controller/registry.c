@@ -196,8 +196,7 @@ static void unreadable(const struct kube_remains *remains, const struct err *why
 	struct record *r = record_get(ctl, &remains->meta);
 
 	if (ctl->leading && r->lb.request.wish != IPAM_WISH_UNREADABLE)
-		controller_event(ctl, "Service", r->namespace, r->name, r->uid, true,
-		                 reason_name(REASON_Unreadable), "Allocate", why->msg);
+		controller_event_of(r, true, REASON_Unreadable, "Allocate", why->msg);
 	record_salvage(r, remains);
 	registry_adopt(ctl, r);
 	r->moved = true;
@@ -230,8 +229,7 @@ static void look_at_annotations(struct record *r, const struct kube_service *s)
 		return;
 	log_warn("annotation without effect", KV_S("service", r->key),
 	         KV_S("detail", buf_str(&note)));
-	controller_event(ctl, "Service", r->namespace, r->name, r->uid, true, "AnnotationIgnored",
-	                 "Allocate", buf_str(&note));
+	controller_event_of(r, true, REASON_AnnotationIgnored, "Allocate", buf_str(&note));
 }
 
 static int upsert(struct json_object *obj, void *arg, struct err *e)

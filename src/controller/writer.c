@@ -54,13 +54,6 @@ static void addrs_text(const struct addr *addrs, size_t n, struct buf *out)
 
 /* ---- what became of it ---- */
 
-static void tell_event(struct record *r, const struct record_part *p, bool warning,
-                       const char *reason, const char *action)
-{
-	controller_event(r->ctl, "Service", r->namespace, r->name, r->uid, warning, reason, action,
-	                 p->message);
-}
-
 /* The object now says what was decided: this is the change that log and Events tell of. */
 static void tell_part(struct record *r, const struct record_part *p, const char *key)
 {
@@ -78,23 +71,25 @@ static void tell_part(struct record *r, const struct record_part *p, const char 
 	case IPAM_MOVE:
 		log_info(p->action == IPAM_MOVE ? "address changed" : "address assigned",
 		         KV_S("service", key), KV_S("addresses", buf_str(&addrs)));
-		tell_event(r, p, false, p->action == IPAM_MOVE ? "Moved" : "Assigned", "Allocate");
+		controller_event_of(r, false,
+		                    p->action == IPAM_MOVE ? REASON_Moved : REASON_Assigned,
+		                    "Allocate", p->message);
 		break;
 	case IPAM_FAIL:
 		log_warn("no address", KV_S("service", key), KV_S("reason", reason_name(p->reason)),
 		         KV_S("detail", p->message), KV_S("holder", p->holder));
-		tell_event(r, p, true, "AllocationFailed", "Allocate");
+		controller_event_of(r, true, p->reason, "Allocate", p->message);
 		break;
 	case IPAM_RELEASE:
 		log_info("address released", KV_S("service", key));
-		tell_event(r, p, false, "Released", "Release");
+		controller_event_of(r, false, REASON_Released, "Release", p->message);
 		break;
 	case IPAM_NONE:
 	case IPAM_KEEP:
 		if (p->reason == REASON_Retained) {
 			log_warn("address retained", KV_S("service", key),
 			         KV_S("addresses", buf_str(&addrs)), KV_S("detail", p->message));
-			tell_event(r, p, true, "Retained", "Allocate");
+			controller_event_of(r, true, REASON_Retained, "Allocate", p->message);
 			break;
 		}
 		log_debug("status completed", KV_S("service", key),
@@ -168,8 +163,7 @@ static void refused(struct record *r, const char *why)
 	log_warn("the API server refuses our status", KV_S("service", r->key), KV_S("error", why));
 	if (r->n_refused == 0) {
 		snprintf(note, sizeof(note), "the API server refuses the status: %s", why);
-		controller_event(ctl, "Service", r->namespace, r->name, r->uid, true,
-		                 "StatusRefused", "Allocate", note);
+		controller_event_of(r, true, REASON_StatusRefused, "Allocate", note);
 	}
 	if (r->n_refused < REFUSED_DOUBLINGS_MAX)
 		r->n_refused++;

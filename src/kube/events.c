@@ -14,8 +14,10 @@
 #include "fairlead/mem.h"
 
 /*
- * Events of events.k8s.io/v1, which the server validates strictly: every length here is its limit.  They are news, not state:
- * whatever does not fit or does not arrive is counted and forgotten.
+ * Events of core/v1 with what events.k8s.io/v1 wants as well, because only that takes both kinds of times: kubectl sorts by the
+ * last timestamp, which events.k8s.io/v1 refuses to have set, and newer readers look at eventTime.  The server validates those that
+ * have an eventTime strictly: every length here is its limit.  Events are news, not state: whatever does not fit or does not
+ * arrive is counted and forgotten.
  */
 
 #define EVENT_ATTEMPTS 3
@@ -49,20 +51,26 @@ void kube_event_body(struct buf *b, const char *controller, const char *instance
 	const char *namespace = ev->namespace && *ev->namespace ? ev->namespace : "default";
 	/* "<object>.<16 hexadecimal digits>" must be a name. */
 	int name_len = (int)cut_len(ev->name, EVENT_NAME_MAX - 17);
-	buf_puts(b,
-	         "{\"apiVersion\":\"events.k8s.io/v1\",\"kind\":\"Event\",\"metadata\":{\"name\":");
+	buf_puts(b, "{\"apiVersion\":\"v1\",\"kind\":\"Event\",\"metadata\":{\"name\":");
 	cleanup_free char *name =
 		xasprintf("%.*s.%016llx", name_len, ev->name, (unsigned long long)unique);
 	buf_json_str(b, name);
 	add_member(b, "namespace", namespace, EVENT_NAME_MAX);
-	buf_printf(b, "},\"eventTime\":\"%s\",\"type\":\"%s\"", clock_rfc3339_micro(wall_us, stamp),
-	           ev->warning ? "Warning" : "Normal");
-	add_member(b, "reportingController", controller, EVENT_NAME_MAX);
+	clock_rfc3339_micro(wall_us, stamp);
+	buf_printf(b, "},\"type\":\"%s\",\"count\":1,\"eventTime\":\"%s\"",
+	           ev->warning ? "Warning" : "Normal", stamp);
+	/* The same in whole seconds. */
+	snprintf(strchr(stamp, '.'), sizeof("Z"), "Z");
+	buf_printf(b, ",\"firstTimestamp\":\"%s\",\"lastTimestamp\":\"%s\"", stamp, stamp);
+	buf_puts(b, ",\"source\":{\"component\":");
+	buf_json_str(b, controller);
+	buf_putc(b, '}');
+	add_member(b, "reportingComponent", controller, EVENT_NAME_MAX);
 	add_member(b, "reportingInstance", instance, EVENT_WORD_MAX);
 	add_member(b, "action", ev->action, EVENT_WORD_MAX);
 	add_member(b, "reason", ev->reason, EVENT_WORD_MAX);
-	add_member(b, "note", ev->note, EVENT_NOTE_MAX);
-	buf_puts(b, ",\"regarding\":{\"kind\":");
+	add_member(b, "message", ev->note, EVENT_NOTE_MAX);
+	buf_puts(b, ",\"involvedObject\":{\"kind\":");
 	buf_json_str(b, ev->kind);
 	add_member(b, "apiVersion", ev->api_version, EVENT_NAME_MAX);
 	add_member(b, "name", ev->name, EVENT_NAME_MAX);
@@ -106,7 +114,7 @@ void kube_event_emit(struct kube_client *c, const char *controller, const char *
 	kube_event_body(&body, controller, instance, ev, clock_wall_us(),
 	                clock_random_below(UINT64_MAX));
 	cleanup_free char *path =
-		xasprintf("/apis/events.k8s.io/v1/namespaces/%s/events",
+		xasprintf("/api/v1/namespaces/%s/events",
 	                  ev->namespace && *ev->namespace ? ev->namespace : "default");
 	c->n_events++;
 	kube_request_start(c,

@@ -17,8 +17,15 @@
 #define CONTROLLER "fairlead.io/speaker"
 #define ACTION "Announce"
 
+/* Says what a person should do behind the note of @ev. */
 static void emit(const struct speaker *sp, struct kube_event *ev, enum reason reason)
 {
+	cleanup(buf_fini) struct buf note = BUF_INIT;
+
+	buf_puts(&note, ev->note);
+	if (*reason_remedy(reason))
+		buf_printf(&note, ". %s", reason_remedy(reason));
+	ev->note = buf_str(&note);
 	ev->api_version = "v1";
 	ev->warning = !reason_holds(reason);
 	ev->reason = reason_name(reason);
@@ -111,8 +118,8 @@ static void tell_of_nowhere(const struct announcement *a, void *arg)
 	const struct speaker *sp = arg;
 	cleanup(buf_fini) struct buf note = BUF_INIT;
 
-	buf_printf(&note, "no node may announce %s (%s). %s", addr_str(&a->addr),
-	           reason_sentence(a->nowhere), reason_remedy(a->nowhere));
+	buf_printf(&note, "no node may announce %s (%s)", addr_str(&a->addr),
+	           reason_sentence(a->nowhere));
 	log_warn("no node may announce the address", KV_S("service", a->key),
 	         KV_S("address", addr_str(&a->addr)), KV_S("reason", reason_name(a->nowhere)));
 	emit_on_service(sp, a, a->nowhere, buf_str(&note));
@@ -131,8 +138,7 @@ static void tell_of_passage(struct speaker *sp, uint8_t family)
 	    (now != PROXY_PASSES && !news_allow(sp->news, clock_ms())))
 		return;
 	*told = now;
-	buf_printf(&note, "IPv%d: %s: %s. %s", family, reason_sentence(reason), where,
-	           reason_remedy(reason));
+	buf_printf(&note, "IPv%d: %s: %s", family, reason_sentence(reason), where);
 	if (now != PROXY_PASSES)
 		tell_of_node(reason, buf_str(&note), sp);
 }

@@ -76,7 +76,7 @@ void trouble_news_look(struct trouble_news *t, const struct l2_trouble *list, si
 		k->told = true;
 		if (*list[i].interface)
 			buf_printf(&note, "%s: ", list[i].interface);
-		buf_printf(&note, "%s. %s", list[i].message, reason_remedy(k->reason));
+		buf_puts(&note, list[i].message);
 		tell(k->reason, buf_str(&note), arg);
 		log_warn("layer-2 problem", KV_S("reason", reason_name(k->reason)),
 		         KV_S("interface", k->interface), KV_S("message", list[i].message));

@@ -322,18 +322,6 @@ def test_the_man_page_names_all_changes_of_a_plan() -> None:
     assert {"keep", "retain", "renumber"} <= set(names) and not missing
 
 
-def test_the_man_page_names_all_events_of_the_controller() -> None:
-    calls = re.findall(r"(?:tell_event|controller_event)\((.*?)\);", controller_sources(), re.DOTALL)
-    names = {n for call in calls for n in re.findall(r'"([A-Z][a-z]+(?:[A-Z][a-z]+)*)"', call)}
-    names -= {"Service", "ConfigMap", "Allocate", "Release", "Judge"}
-    page = text("man/fairlead-controller.8")
-    assert len(names) > 5 and not {n for n in names if not re.search(rf"\b{n}\b", page)}
-
-
-def controller_sources() -> str:
-    return "".join(p.read_text(encoding="utf-8") for p in sorted((SOURCE / "src/controller").glob("*.c")))
-
-
 def test_the_man_page_has_all_keys_of_the_json() -> None:
     (said,) = re.findall(r"^\.SH OUTPUT\n(.*?)^\.SH ", text("man/fairlead.1"), re.MULTILINE | re.DOTALL)
     printers = ("model_print", "model_bgp", "explain_print", "plan", "command_convert", "command_uninstall", "check")

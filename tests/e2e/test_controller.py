@@ -156,7 +156,7 @@ def test_what_cannot_be_had_is_said(lab: Lab, annotations: dict[str, str], reaso
     assert said["status"] == "False"
     assert words in said["message"]
     assert lab.addresses("web") == []
-    wait_for("the Event", lambda: events(lab, "web") == ["AllocationFailed"])
+    wait_for("the Event", lambda: events(lab, "web") == [reason])
     in_status = next(s for s in status(lab, any_leader(lab))["services"] if s["name"] == "web")
     assert (in_status["reason"], in_status["message"]) == (reason, said["message"])
     # The way out of it.
@@ -231,7 +231,7 @@ def test_a_tenant_learns_no_name_of_another_namespace(lab: Lab) -> None:
     lab.api.create(other)
     create(lab, "same", {"fairlead.io/addresses": "192.168.1.240"})
     assert "default/first" in wait_condition(lab, "same", "AddressTaken")["message"]
-    wait_for("the Event", lambda: "AllocationFailed" in events(lab, "curious", "other"))
+    wait_for("the Event", lambda: "AddressTaken" in events(lab, "curious", "other"))
     told = [e["note"] for e in lab.api.objects("Event", "other")]
     told += [c["message"] for c in lab.api.get("Service", "curious", "other")["status"]["conditions"]]
     assert any("a Service of another namespace" in words for words in told)

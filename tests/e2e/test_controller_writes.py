@@ -77,7 +77,7 @@ def test_external_ips_that_cannot_be_written_are_said(lab: Lab, how: dict[str, A
     test_external_pools.create(lab, "web")
     said = test_external_pools.wait_condition(lab, "web", "ExternalIpsRefused", 20)
     assert "the API server refuses it: PATCH /api/v1/namespaces/default/services/web" in said["message"]
-    assert events(lab, "web") == ["AllocationFailed"]
+    assert events(lab, "web") == ["ExternalIpsRefused"]
     test_external_pools.create(lab, "next")
     wait_external(lab, "next", "203.0.113.1")
 

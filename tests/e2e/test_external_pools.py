@@ -173,7 +173,7 @@ def test_what_cannot_be_had_is_said(lab: Lab, pool: str, spec: dict[str, Any], r
     said = wait_condition(lab, "web", reason)
     assert said["status"] == "False"
     assert words in said["message"]
-    wait_for("the Event", lambda: events(lab, "web") == ["AllocationFailed"])
+    wait_for("the Event", lambda: events(lab, "web") == [reason])
     settled(lab)
     now = lab.api.get("Service", "web")
     assert (now["spec"], now["metadata"]["annotations"]) == (before["spec"], before["metadata"]["annotations"])
@@ -380,7 +380,7 @@ def test_an_admission_plugin_that_denies(lab: Lab) -> None:
     assert said["status"] == "False"
     assert "Use of external IPs is denied by admission control" in said["message"]
     wait_addresses(lab, "web", "192.168.1.240")
-    wait_for("the Event", lambda: sorted(events(lab, "web")) == ["AllocationFailed", "Assigned"])
+    wait_for("the Event", lambda: sorted(events(lab, "web")) == ["Assigned", "ExternalIpsRefused"])
     settled(lab, 1.5)
     assert patches(lab, "web", offset).count("") == 1, "it is not asked again and again"
     lab.api.patch("Service", "web", {"status": {"conditions": [{**said, "type": "other"}]}}, subresource="status")

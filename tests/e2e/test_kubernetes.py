@@ -237,24 +237,24 @@ def kubectl(lab: Lab, *arguments: str) -> str:
 
 def test_kubectl_describe_tells_why_there_is_no_address(lab: Lab, controllers: Callable[..., None]) -> None:
     wanted = {
-        "outside": ({"fairlead.io/addresses": "8.8.8.8"}, "8.8.8.8 was asked for, but is in no pool"),
-        "nowhere": ({"fairlead.io/address-pool": "nowhere"}, "pool nowhere"),
-        "second": ({"fairlead.io/address-pool": "tiny"}, "tiny has all its 1 IPv4 addresses in use"),
-        "garbage": ({"fairlead.io/addresses": "here"}, '"here" is no IP address'),
+        "outside": ({"fairlead.io/addresses": "8.8.8.8"}, "AddressOutsidePools", "8.8.8.8 was asked for"),
+        "nowhere": ({"fairlead.io/address-pool": "nowhere"}, "NoSuchPool", "pool nowhere"),
+        "second": ({"fairlead.io/address-pool": "tiny"}, "PoolExhausted", "tiny has all its 1 IPv4 addresses in use"),
+        "garbage": ({"fairlead.io/addresses": "here"}, "InvalidRequest", '"here" is no IP address'),
     }
     lab.api.create(service("first", {"fairlead.io/address-pool": "tiny"}))
     controllers("a")
     lab.wait_address("first")
-    for name, (annotations, _) in wanted.items():
+    for name, (annotations, _, _) in wanted.items():
         lab.api.create(service(name, annotations))
-    for name, (_, words) in wanted.items():
+    for name, (_, reason, words) in wanted.items():
 
-        def described(n: str = name) -> str:
+        def described(n: str = name, r: str = reason) -> str:
             text = kubectl(lab, "describe", "service", n)
-            return text if "AllocationFailed" in text else ""
+            return text if r in text else ""
 
         text = wait_for(f"an Event about {name}", described)
-        (line,) = [line for line in text.splitlines() if "AllocationFailed" in line]
+        (line,) = [line for line in text.splitlines() if reason in line]
         assert line.split()[0] == "Warning" and words in line, text
         assert "LoadBalancer Ingress" not in text
     assert "<pending>" in kubectl(lab, "get", "service", "outside")

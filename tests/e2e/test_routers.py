@@ -20,7 +20,8 @@ from lab.waiting import wait_for
 pytest_plugins = ["bgproom"]
 pytestmark = pytest.mark.skipif(not frr.installed(), reason="bgpd is not installed")
 
-PEER = {"name": "router", "address": "192.168.1.2", "my_asn": 64512, "asn": 64513, "router_id": "192.168.1.11", "hold": 9}
+AS = {"my_asn": 64512, "asn": 64513}
+PEER = {"name": "router", "address": "192.168.1.2", **AS, "router_id": "192.168.1.11", "hold": 9}
 INSIDE, OUTSIDE = "198.51.100.7", "203.0.113.7"
 
 

@@ -216,16 +216,19 @@ static void events_keep_within_limits(void **state)
 	struct json_object *obj = kube_json_parse(b.data, b.size);
 	assert_non_null(obj);
 	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
-	struct json_object *regarding = kube_json_get(obj, "regarding", json_type_object, NULL);
+	struct json_object *about = kube_json_get(obj, "involvedObject", json_type_object, NULL);
 	const char *name = kube_json_str(meta, "name", NULL);
 	assert_int_equal(strlen(name), 253);
 	assert_string_equal(name + 253 - 17, ".0000000000abcdef");
 	assert_string_equal(kube_json_str(meta, "namespace", NULL), "shop");
 	assert_string_equal(kube_json_str(obj, "type", NULL), "Warning");
 	assert_string_equal(kube_json_str(obj, "eventTime", NULL), "2026-01-02T03:04:05.000000Z");
+	/* kubectl sorts by this one. */
+	assert_string_equal(kube_json_str(obj, "lastTimestamp", NULL), "2026-01-02T03:04:05Z");
+	assert_string_equal(kube_json_str(obj, "firstTimestamp", NULL), "2026-01-02T03:04:05Z");
 	assert_string_equal(kube_json_str(obj, "reason", NULL), "PoolExhausted");
-	assert_string_equal(kube_json_str(regarding, "uid", NULL), "u1");
-	const char *note = kube_json_str(obj, "note", NULL);
+	assert_string_equal(kube_json_str(about, "uid", NULL), "u1");
+	const char *note = kube_json_str(obj, "message", NULL);
 	assert_int_equal(strlen(note), 1023);
 	assert_memory_equal(note, long_note, 1023);
 	json_object_put(obj);
@@ -237,7 +240,7 @@ static void events_keep_within_limits(void **state)
 	assert_string_equal(kube_json_str(kube_json_get(obj, "metadata", json_type_object, NULL),
 	                                  "namespace", NULL),
 	                    "default");
-	assert_null(kube_json_str(kube_json_get(obj, "regarding", json_type_object, NULL),
+	assert_null(kube_json_str(kube_json_get(obj, "involvedObject", json_type_object, NULL),
 	                          "namespace", NULL));
 	json_object_put(obj);
 }
