@@ -393,6 +393,8 @@ def test_a_session_that_is_lost_is_told_on_the_node(lab: Lab, router: Router) ->
         (event,) = [e for e in lab.api.objects("Event") if e["reason"] == "BgpSessionLost"]
         assert event["type"] == "Warning" and event["metadata"]["namespace"] == "default"
         assert event["regarding"]["uid"] == lab.api.get("Node", "node1")["metadata"]["uid"]
+        # What kubectl sorts by, which events.k8s.io/v1 calls deprecated and lets nobody set.
+        assert event["deprecatedLastTimestamp"]
     finally:
         router.bgpd.configure(f"router bgp {ASN}", f"no neighbor {node.address} shutdown")
     wait_note(lab, "Node", "node1", "BgpSessionUp")
@@ -424,7 +426,9 @@ def test_a_prefix_of_others_is_told_on_the_service(lab: Lab, router: Router, mak
     lab.restart("speaker-node1")
     at_rest(lab, "node1")
     make_service("taken", {"fairlead.io/addresses": "198.51.100.77"})
-    assert "node node1 does not announce 198.51.100.77" in wait_note(lab, "Service", "taken", "BgpPrefixTaken")
+    note = wait_note(lab, "Service", "taken", "BgpPrefixTaken")
+    assert "node node1 does not announce 198.51.100.77" in note
+    assert note.endswith("Remove that line from FRR's configuration."), "what to do stands behind it"
     lab.wait_reason("node1", "taken", "198.51.100.77", "BgpPrefixTaken")
     router.wait_next_hops(prefix, ["node2", "node3"])
     (event,) = [e for e in lab.api.objects("Event") if e["reason"] == "BgpPrefixTaken"]
