@@ -68,6 +68,9 @@ struct record_part {
 	struct addr want[IPAM_STATUS_MAX];
 	char *message;
 	char *holder; /* as in the decision, for the log; NULL: none */
+	/* It gave what was asked for then, which may be another pool than the request names by now. */
+	bool honours;
+	char *honoured_pool;
 	/* Wanted last, by a decision that could be made: what of it the object has is no list of somebody's. */
 	uint8_t n_given;
 	struct addr given[IPAM_STATUS_MAX];

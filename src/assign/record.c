@@ -34,6 +34,7 @@ static void part_fini(struct record_part *p)
 	ipam_request_fini(&p->request);
 	free(p->message);
 	free(p->holder);
+	free(p->honoured_pool);
 }
 
 static void drop_external(struct record *r)
@@ -138,35 +139,17 @@ static void read_external(struct record *r, const struct kube_service *s,
 	r->external->lacks = lacks_recorded(s);
 }
 
-/*
- * The answer to what the part asked for, and the object has it, or had it when something else failed: what is asked for now is
- * honoured if it is still the same.
- */
-struct past {
-	bool honoured;
-	char *pool;
-};
-
-static struct past past_of(const struct record_part *p)
-{
-	struct past past = { .honoured = p && p->decided && !p->hands_off &&
-		                         (p->action == IPAM_ASSIGN || p->action == IPAM_KEEP ||
-		                          p->action == IPAM_MOVE ||
-		                          (p->action == IPAM_FAIL && p->request.honoured)) };
-
-	past.pool = past.honoured ? xstrdup_null(p->request.pool) : NULL;
-	return past;
-}
-
 static bool same_addrs(const struct record_part *p);
 
-/* Else, as after a change of the leader, it goes by the condition. */
-static void judge_past(struct record_part *p, struct past *past)
+/*
+ * What is asked for is honoured if it is what the last decision gave, and the object has that.  Where there is no such decision, as
+ * after a change of the leader, it goes by the condition.
+ */
+static void judge_past(struct record_part *p)
 {
-	if (p && past->honoured && same_addrs(p))
-		p->request.honoured =
-			p->request.pool && past->pool && !strcmp(p->request.pool, past->pool);
-	free(past->pool);
+	if (p && p->decided && p->honours && same_addrs(p))
+		p->request.honoured = p->request.pool && p->honoured_pool &&
+		                      !strcmp(p->request.pool, p->honoured_pool);
 }
 
 void record_read(struct record *r, const struct kube_service *s, const struct record_rules *rules,
@@ -178,14 +161,13 @@ void record_read(struct record *r, const struct kube_service *s, const struct re
 	r->generation = generation;
 	r->likeness = hash_labels(&s->meta.annotations,
 	                          hash_labels(&s->meta.labels, (uint64_t)generation));
-	struct past lb = past_of(&r->lb), external = past_of(r->external);
 	ipam_request_fini(&r->lb.request);
 	ipam_request_of(s, rules->class, &r->lb.request);
 	r->lb.condition = read_condition(s, IPAM_CONDITION);
 	r->lb.lacks = lacks_ip_mode(s);
 	read_external(r, s, rules);
-	judge_past(&r->lb, &lb);
-	judge_past(r->external, &external);
+	judge_past(&r->lb);
+	judge_past(r->external);
 }
 
 /* What it asked for is not known any more; what a decision put on its way there, stays. */
@@ -250,9 +232,20 @@ static void note_given(struct record_part *p, const struct ipam_decision *d)
 	p->n_given = (uint8_t)kept;
 }
 
+/* Something else may have failed, and what was honoured before still is. */
+static void note_honoured(struct record_part *p, const struct ipam_decision *d)
+{
+	p->honours = !d->hands_off &&
+	             (d->action == IPAM_ASSIGN || d->action == IPAM_KEEP ||
+	              d->action == IPAM_MOVE || (d->action == IPAM_FAIL && p->request.honoured));
+	free(p->honoured_pool);
+	p->honoured_pool = xstrdup_null(p->request.pool);
+}
+
 void record_decided(struct record_part *p, const struct ipam_decision *d)
 {
 	note_given(p, d);
+	note_honoured(p, d);
 	p->decided = true;
 	p->hands_off = d->hands_off;
 	p->renumbers = d->renumbers;

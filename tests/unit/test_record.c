@@ -470,6 +470,50 @@ static void test_one_request_at_a_time(void **state)
 	ipam_free(ipam);
 }
 
+#define ASKS_FOR(pool) "\"fairlead.io/address-pool\":\"" pool "\""
+
+/*
+ * A request for a pool is honoured where the last decision was about the very same and the object has what that gave.  What
+ * was read in between, and never decided, counts for nothing.
+ */
+static void test_honoured(void **state)
+{
+	static const struct record_server server = { 0 };
+	static const struct {
+		const char *first, *second, *third;
+		bool decides_second, written, honoured;
+	} readings[] = {
+		{ ASKS_FOR("lan"), ASKS_FOR("lan"), ASKS_FOR("lan"), false, true, true },
+		{ ASKS_FOR("lan"), ASKS_FOR("lan"), ASKS_FOR("lan"), true, true, true },
+		{ ASKS_FOR("lan"), ASKS_FOR("lan"), ASKS_FOR("lan"), false, false, false },
+		{ "", ASKS_FOR("lan"), ASKS_FOR("lan"), false, true, false },
+		{ "", ASKS_FOR("lan"), ASKS_FOR("lan"), true, true, true },
+		{ ASKS_FOR("lan"), ASKS_FOR("edge"), ASKS_FOR("edge"), false, true, false },
+		{ ASKS_FOR("lan"), ASKS_FOR("edge"), ASKS_FOR("lan"), false, true, true },
+		{ ASKS_FOR("lan"), "", ASKS_FOR("lan"), false, true, true },
+		{ ASKS_FOR("lan"), "", ASKS_FOR("lan"), true, true, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(readings); i++) {
+		struct ipam *ipam = ipam_of_pools();
+		const char *status = readings[i].written ? VIP : "";
+		const char *more[] = { readings[i].second, readings[i].third };
+		struct record *r = decided_of(annotated(readings[i].first, "", status), ipam);
+		for (size_t k = 0; k < 2; k++) {
+			struct kube_service *s = annotated(more[k], "", status);
+			record_read(r, s, &rules, 0);
+			kube_service_free(s);
+			if (k == 0 && readings[i].decides_second)
+				turn_decide(ipam, r, &server);
+		}
+		if (r->lb.request.honoured != readings[i].honoured)
+			fail_msg("row %zu", i);
+		record_free(r);
+		ipam_free(ipam);
+	}
+}
+
 /* What the API server refused is not asked for again until the Service changes. */
 static void test_refused(void **state)
 {
@@ -779,6 +823,7 @@ int main(void)
 		cmocka_unit_test(test_forged_records),
 		cmocka_unit_test(test_confirmed_without_a_record),
 		cmocka_unit_test(test_one_request_at_a_time),
+		cmocka_unit_test(test_honoured),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_refused_again),
 		cmocka_unit_test(test_off),
