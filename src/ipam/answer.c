@@ -197,10 +197,12 @@ static void leave_for_a_while(struct choice *c)
 		         "; %s goes when that has been announced", addr_str(&out->addrs[n]));
 }
 
+/* The pool has taken it in, and its turn to be is over. */
 static void keep_all(struct choice *c, const char *text)
 {
 	struct ipam_decision *out = c->out;
 
+	out->renumbers = false;
 	out->action = IPAM_KEEP;
 	out->reason = REASON_Kept;
 	memcpy(out->addrs, c->r->held, c->r->n_held * sizeof(out->addrs[0]));

@@ -918,6 +918,7 @@ static void test_renumbering(void **state)
 		enum ipam_renumber when;
 		bool external, confirmed, renumbers;
 		const char *addrs;
+		bool hands_over;
 	} rows[] = {
 		{ "whoever has no pool", "true", "", "", "10.0.9.1", IPAM_RENUMBER_AT_ONCE, false,
 		  true, true, "10.0.4.0" },
@@ -935,6 +936,11 @@ static void test_renumbering(void **state)
 		  "home", "10.0.9.1", IPAM_RENUMBER_AT_ONCE, true, false, false, "10.0.4.0" },
 		{ "asked for from a pool that lost it to another", "true", "10.0.0.5", "lan",
 		  "10.0.0.5", IPAM_RENUMBER_AT_ONCE, false, true, false, "10.0.0.5" },
+		{ "taken in, and the old one goes later: that is no turn of its own", "true", "",
+		  "", "10.0.4.0,10.0.9.1", IPAM_RENUMBER_LATER, false, true, false,
+		  "10.0.4.0,10.0.9.1", true },
+		{ "the old one goes", "true", "", "", "10.0.4.0,10.0.9.1", IPAM_RENUMBER_LATER,
+		  false, true, true, "10.0.4.0" },
 	};
 
 	(void)state;
@@ -946,6 +952,7 @@ static void test_renumbering(void **state)
 
 		r.assigned_by_us = true;
 		r.renumber = rows[i].when;
+		r.hands_over = rows[i].hands_over;
 		r.honoured = *rows[i].asked;
 		if (rows[i].external) {
 			r.use = CONFIG_USE_EXTERNAL_IP;
