@@ -20,11 +20,16 @@
 #include "virtual_kube.h"
 #include "virtual_loop.h"
 
-enum { SEEDS = 60 };
+enum { SEEDS = 60, MANY = 6 };
 #define SERVICE "/api/v1/namespaces/default/services/web"
 #define PATIENCE_MS 30000
 
 static const struct virtual_faults calm = { 0 };
+
+/* When the new address was sent for the first time and came to stand in the status, and when the old one went. */
+struct move {
+	int64_t sent_ms, begun_ms, ended_ms;
+};
 
 static struct {
 	struct controller ctl;
@@ -34,6 +39,7 @@ static struct {
 	struct virtual_faults faults; /* until the step that sends them ends */
 	unsigned int n_writes;        /* to such paths */
 	bool handed_over;
+	struct move moves[MANY];
 	unsigned int n_service_events, n_other_events; /* about contested statuses */
 	char note[512];                                /* of the last one */
 } scene;
@@ -44,9 +50,30 @@ static void fail_at(const char *what)
 	         (long long)virtual_now(), what);
 }
 
+/* Renumbered from 10.0.0.x to 10.0.1.x: the new address before the old one, and only then without it. */
+static void note_move(struct move *m, struct json_object *ingress)
+{
+	const char *ips[2] = { "", "" };
+	size_t n = js_len(ingress);
+
+	for (size_t i = 0; i < n && i < ARRAY_LEN(ips); i++)
+		ips[i] = js_str0(json_object_array_get_idx(ingress, i), "ip");
+	bool is_new = !strncmp(ips[0], "10.0.1.", 7), beside = !strncmp(ips[1], "10.0.0.", 7);
+
+	if (!m->begun_ms && n == 2 && is_new && beside)
+		m->begun_ms = virtual_now();
+	else if (m->begun_ms && !m->ended_ms && n == 1 && is_new)
+		m->ended_ms = virtual_now();
+	else if (n > 0 && is_new != (m->begun_ms > 0))
+		fail_at("a Service moves without having both addresses for a while");
+}
+
 static void on_change(const char *what, const char *key, struct json_object *now)
 {
-	(void)key;
+	size_t i;
+
+	if (!strcmp(what, "services") && now && sscanf(key, "default/w%zu", &i) == 1 && i < MANY)
+		note_move(&scene.moves[i], js_array(now, "status.loadBalancer.ingress"));
 	if (strcmp(what, "leases") != 0 || !now || *js_str0(now, "spec.holderIdentity") ||
 	    js_int(now, "spec.leaseDurationSeconds", 0) != 1)
 		return;
@@ -67,14 +94,41 @@ static const struct record *record_of(const char *path)
 	return NULL;
 }
 
-/* What the client sends once more by itself is the same patch and as good as one. */
+static bool is_served_at(const char *path)
+{
+	cleanup(js_put) struct json_object *o = virtual_kube_get(path);
+
+	return o && js_len(js_array(o, "status.loadBalancer.ingress")) > 0;
+}
+
+static bool is_served(void)
+{
+	return is_served_at(SERVICE);
+}
+
+/*
+ * What the client sends once more by itself is the same patch and as good as one: when the first took effect the second no
+ * longer can.
+ */
+static void assert_first_settled(const struct event_base *base, const struct record *r)
+{
+	cleanup_free char *path = xasprintf("/api/v1/namespaces/default/services/%s", r->name);
+
+	if (!is_served_at(path) && virtual_kube_is_open(base, path))
+		fail_at("decided anew and sent, and the write before may still take effect");
+}
+
 static void on_send(struct event_base *base, const char *path)
 {
 	const struct record *r = record_of(path);
-	cleanup_free char *of_it = xasprintf("/services/%s", r ? r->name : "");
 
-	if (r && r->n_sent == 1 && virtual_kube_is_open(base, of_it))
-		fail_at("decided anew and sent, and the write before may still take effect");
+	size_t i;
+
+	if (r && r->n_sent == 1)
+		assert_first_settled(base, r);
+	if (r && r->lb.action == IPAM_MOVE && sscanf(r->name, "w%zu", &i) == 1 && i < MANY &&
+	    !scene.moves[i].sent_ms)
+		scene.moves[i].sent_ms = virtual_now();
 	virtual_faults = calm;
 	if (!scene.part || !strstr(path, scene.part))
 		return;
@@ -136,31 +190,36 @@ static bool is_over(void)
 	return virtual_loop_is_over(scene.ctl.base);
 }
 
-static bool is_served(void)
-{
-	cleanup(js_put) struct json_object *o = virtual_kube_get(SERVICE);
+#define POOL(name, more) \
+	"- {name: " name ", protocol: layer2, use: [load-balancer, external-ip], " more "}\\n"
+#define LAN(addresses) POOL("lan", "addresses: [" addresses "]")
 
-	return o && js_len(js_array(o, "status.loadBalancer.ingress")) > 0;
-}
-
-static void configure(const char *method, const char *where, const char *addresses)
+static void configure(const char *method, const char *where, const char *pools)
 {
 	cleanup_free char *path =
 		xasprintf("/api/v1/namespaces/fairlead-system/configmaps%s", where);
 
 	virtual_kube_do(method, path,
 	                "{'metadata':{'name':'fairlead','namespace':'fairlead-system'},'data':"
-	                "{'config':'address-pools:\\n- {name: lan, protocol: layer2, use: "
-	                "[load-balancer, external-ip], addresses: [%s]}\\n'}}",
-	                addresses);
+	                "{'config':'address-pools:\\n%s'}}",
+	                pools);
 }
 
-static void put_service(const char *annotations)
+static void put_service(const char *name, const char *annotations)
 {
 	virtual_kube_do("POST", "/api/v1/namespaces/default/services",
-	                "{'metadata':{'name':'web','annotations':{%s}},"
+	                "{'metadata':{'name':'%s','annotations':{%s}},"
 	                "'spec':{'type':'LoadBalancer','ports':[{'port':80}]}}",
-	                annotations);
+	                name, annotations);
+}
+
+/* A change that asks for nothing. */
+static void label(const char *name)
+{
+	cleanup_free char *path = xasprintf("/api/v1/namespaces/default/services/%s", name);
+
+	virtual_kube_do("PATCH", path, "{'metadata':{'labels':{'at':'%lld'}}}",
+	                (long long)virtual_now());
 }
 
 static void begin(uint64_t seed, int lag_ms)
@@ -174,7 +233,7 @@ static void begin(uint64_t seed, int lag_ms)
 	virtual_kube_init(&ops);
 	virtual_kube_do("POST", "/api/v1/namespaces", "{'metadata':{'name':'%s'}}",
 	                "fairlead-system");
-	configure("POST", "", "10.0.0.0/30");
+	configure("POST", "", LAN("10.0.0.0/30"));
 	scene.ctl.opts = (struct controller_options){
 		.daemon = { .kube = { .namespace = "fairlead-system" }, .http_status = "all" },
 		.config_map = "fairlead",
@@ -200,12 +259,12 @@ static void end(void)
 
 static void edit(void)
 {
-	configure("PATCH", "/fairlead", "10.0.0.0/29");
+	configure("PATCH", "/fairlead", LAN("10.0.0.0/29"));
 }
 
 static void create(void)
 {
-	put_service("");
+	put_service("web", "");
 }
 
 static void delete_under_way(void)
@@ -268,17 +327,31 @@ static void test_handing_over(void **state)
 
 /* ---- what may still take effect is not decided anew ---- */
 
+static void nothing(void)
+{
+}
+
+/* After which another address would be right. */
+static void edit_pools(void)
+{
+	configure("PATCH", "/fairlead", LAN("10.0.1.0/30"));
+}
+
 /* on_send() judges. */
 static void test_doubt(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-		begin(seed, 5);
+	static void (*const meanwhile[])(void) = { nothing, edit_pools };
+
+	for (uint64_t i = 0; i < SEEDS * ARRAY_LEN(meanwhile); i++) {
+		begin(i / ARRAY_LEN(meanwhile) + 1, 5);
+		scene.which = i % ARRAY_LEN(meanwhile);
 		scene.part = "/services/";
 		scene.faults = (struct virtual_faults){ .late = 1000, .unanswered = 1000 };
-		put_service("");
+		put_service("web", "");
 		run_until(has_given_up, "the write does not end");
 		scene.part = NULL;
+		meanwhile[scene.which]();
 		run_until(is_served, "no address ever arrives");
 		run_for(5000);
 		end();
@@ -296,7 +369,7 @@ static void test_writes_in_a_row(void **state)
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
 		begin(seed, 3000);
 		const struct controller_stats before = scene.ctl.stats;
-		put_service("'fairlead.io/external-ips':'lan'");
+		put_service("web", "'fairlead.io/external-ips':'lan'");
 		run_until(is_served, "no address ever arrives");
 		run_for(10000);
 		uint64_t n_patches = scene.ctl.stats.patches - before.patches;
@@ -343,9 +416,9 @@ static void test_retained(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= 5; seed++) {
 		begin(seed, 50);
-		put_service("");
+		put_service("web", "");
 		run_until(has_first_address, "no address ever arrives");
-		configure("PATCH", "/fairlead", "10.0.1.0/30");
+		edit_pools();
 		run_until(edit_is_published, "the edit is not published");
 		if (!publishes("10.0.0.0/32"))
 			fail_at("an address in use is published as nobody's");
@@ -401,7 +474,7 @@ static void test_inheriting(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
 		begin(seed, 5);
-		configure("PATCH", "/fairlead", "10.0.0.0/32");
+		configure("PATCH", "/fairlead", LAN("10.0.0.0/32"));
 		run_for(1000);
 		put_copy("a");
 		run_until(first_is_confirmed, "what nobody else has is not its own");
@@ -470,7 +543,7 @@ static unsigned int n_conditions(const char *reason)
 static void begin_contested(void)
 {
 	begin(1, 5);
-	configure("PATCH", "/fairlead", "10.0.0.0/24");
+	configure("PATCH", "/fairlead", LAN("10.0.0.0/24"));
 	run_for(1000);
 	put_services();
 	run_for(5000);
@@ -503,12 +576,140 @@ static void test_contested(void **state)
 	end();
 }
 
+/* ---- renumbering ---- */
+
+static bool all_are_served(void)
+{
+	for (const struct record *r = scene.ctl.records; r; r = r->hh.next)
+		if (r->lb.request.n_held == 0)
+			return false;
+	return HASH_COUNT(scene.ctl.records) == MANY;
+}
+
+static bool all_have_moved(void)
+{
+	for (size_t i = 0; i < MANY; i++)
+		if (!scene.moves[i].ended_ms)
+			return false;
+	return true;
+}
+
+/*
+ * One Service after the other, four a second, and each keeps its old address for ten seconds beside the new one.  One that
+ * changes meanwhile, and is decided each time, holds up nobody.
+ */
+static void test_renumbered(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 5);
+		configure("PATCH", "/fairlead", LAN("10.0.0.0/29"));
+		for (size_t i = 0; i < MANY; i++) {
+			cleanup_free char *name = xasprintf("w%zu", i);
+			put_service(name, "");
+		}
+		run_until(all_are_served, "no address ever arrives");
+		run_for(1000);
+		uint64_t n_decided = scene.ctl.stats.decisions;
+		configure("PATCH", "/fairlead",
+		          POOL("lan", "addresses: [10.0.1.0/29], renumber: true"));
+		/* Somebody writes to one of them all the while. */
+		for (int i = 0; i < 100 && seed % 2; i++) {
+			run_for((int64_t)virtual_random(50));
+			label("w1");
+		}
+		run_until(all_have_moved, "not all are renumbered");
+		run_for(1000);
+		int64_t first = INT64_MAX, last = 0;
+		for (size_t i = 0; i < MANY; i++) {
+			const struct move *m = &scene.moves[i];
+			if (m->ended_ms - m->begun_ms < 9500)
+				fail_at("an old address goes too early");
+			first = m->sent_ms < first ? m->sent_ms : first;
+			last = m->sent_ms > last ? m->sent_ms : last;
+		}
+		if (last - first < (MANY - 2) * 250)
+			fail_at("several are renumbered at a time");
+		/* For the edit, twice for each of the two writes, and not for every other Service's turn. */
+		if (seed % 2 == 0 && scene.ctl.stats.decisions - n_decided > 6 * MANY)
+			fail_at("they are decided again and again");
+		end();
+	}
+}
+
+/* ---- what a Service asked for ---- */
+
+static bool has_what_it_asked_for(void)
+{
+	cleanup(js_put) struct json_object *o = virtual_kube_get(SERVICE);
+	struct json_object *ingress = o ? js_array(o, "status.loadBalancer.ingress") : NULL;
+
+	return js_len(ingress) == 1 &&
+	       !strncmp(js_str0(json_object_array_get_idx(ingress, 0), "ip"), "10.0.1.", 7);
+}
+
+/*
+ * A request is honoured once the object has what was asked for, and only then does the address stay whatever becomes of the
+ * pools.  A change that comes between the decision and its write makes nothing of it.
+ */
+static void test_a_request_that_is_not_written_yet(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 5);
+		configure("PATCH", "/fairlead",
+		          LAN("10.0.0.0/30") POOL("edge", "addresses: [10.0.1.0/30]"));
+		put_service("web", "");
+		run_until(is_served, "no address ever arrives");
+		run_for(1000);
+		scene.part = seed % 2 ? "/services/" : NULL;
+		scene.faults = (struct virtual_faults){ .lost = 500, .queued = 500 };
+		virtual_kube_do("PATCH", SERVICE, "{'metadata':{'annotations':{%s}}}",
+		                "'fairlead.io/address-pool':'edge'");
+		for (int i = 0; i < 20; i++) {
+			run_for((int64_t)virtual_random(20));
+			label("web");
+		}
+		scene.part = NULL;
+		run_until(has_what_it_asked_for, "what it asked for is forgotten");
+		end();
+	}
+}
+
+/* ---- writes in vain ---- */
+
+/* Where a webhook hangs, no write ever takes effect: after a few they are half a minute apart, then ever longer. */
+static void test_in_vain(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++) {
+		begin(seed, 5);
+		scene.part = "/services/";
+		scene.faults = (struct virtual_faults){ .lost = 1000 };
+		put_service("web", "");
+		run_for(30 * 60 * 1000);
+		if (scene.n_writes > 30)
+			fail_at("it is tried again and again");
+		scene.part = NULL;
+		run_for(9 * 60 * 1000);
+		if (!is_served())
+			fail_at("it is never tried again");
+		end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_handing_over),    cmocka_unit_test(test_doubt),
-		cmocka_unit_test(test_writes_in_a_row), cmocka_unit_test(test_retained),
-		cmocka_unit_test(test_inheriting),      cmocka_unit_test(test_contested),
+		cmocka_unit_test(test_handing_over),
+		cmocka_unit_test(test_doubt),
+		cmocka_unit_test(test_writes_in_a_row),
+		cmocka_unit_test(test_retained),
+		cmocka_unit_test(test_inheriting),
+		cmocka_unit_test(test_contested),
+		cmocka_unit_test(test_renumbered),
+		cmocka_unit_test(test_a_request_that_is_not_written_yet),
+		cmocka_unit_test(test_in_vain),
 	};
 
 	log_set_level(LOG_ERROR);

@@ -441,6 +441,39 @@ static void a_peer_that_others_hear_lives(void **state)
 	member_fini(&member);
 }
 
+/* Somebody's word for a stranger is good for a second and for what it says next: not for what was recorded then. */
+static void a_word_for_a_stranger_is_good_for_a_while(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t after_ms;
+		uint32_t seq; /* 10 is vouched for */
+		bool proven;
+		enum member_verdict verdict;
+	} cases[] = {
+		{ 0, 10, true, MEMBER_NEW },         { 1000, 10, true, MEMBER_NEW },
+		{ 1001, 10, true, MEMBER_STRANGER }, { 0, 9, true, MEMBER_STRANGER },
+		{ 0, 74, true, MEMBER_NEW },         { 0, 75, true, MEMBER_STRANGER },
+		{ 1001, 74, true, MEMBER_STRANGER }, { 0, 10, false, MEMBER_STRANGER },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct member_peer *p;
+		struct wire_msg word = { .type = WIRE_HEARTBEAT,
+			                 .name = "b",
+			                 .incarnation = 6,
+			                 .seq = 2,
+			                 .n = 1,
+			                 .echoes = { { 7, 10, cases[i].proven } } };
+		start_member();
+		hear(0, "b", 6, 1, beat(0));
+		assert_int_equal(hear(1, "c", 7, 1, 0), MEMBER_STRANGER);
+		assert_int_equal(member_receive(&member, 10, &word, &p), MEMBER_BELIEVED);
+		if (hear(10 + cases[i].after_ms, "c", 7, cases[i].seq, 0) != cases[i].verdict)
+			fail_msg("case %zu", i);
+		member_fini(&member);
+	}
+}
+
 static void who_does_not_hear_us_is_deaf(void **state)
 {
 	(void)state;
@@ -549,6 +582,7 @@ int main(void)
 		cmocka_unit_test(peers_die_and_are_forgotten),
 		cmocka_unit_test(the_longest_gone_makes_room),
 		cmocka_unit_test(a_peer_that_others_hear_lives),
+		cmocka_unit_test(a_word_for_a_stranger_is_good_for_a_while),
 		cmocka_unit_test(who_does_not_hear_us_is_deaf),
 		cmocka_unit_test(of_two_claims_the_same_one_wins_for_everybody),
 		cmocka_unit_test(a_snapshot_is_copied_whole),

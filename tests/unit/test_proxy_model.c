@@ -200,6 +200,7 @@ struct wish {
 	int endpoints; /* how many, and the last octet of the first */
 	int first;
 	bool vip, affinity;
+	bool shared; /* its address is that of all such, each on a port of its own */
 };
 
 static struct addr addr_of(int a, int b, int c, int d)
@@ -215,14 +216,15 @@ static bool set(struct model *m, const struct wish *w)
 {
 	char key[64];
 	struct proxy_endpoint e[8];
-	struct addr vip = addr_of(192, 0, w->number >> 8, w->number);
+	struct addr vip =
+		w->shared ? addr_of(192, 1, 0, 1) : addr_of(192, 0, w->number >> 8, w->number);
 	snprintf(key, sizeof(key), "shop/web-%d", w->number);
 	for (int i = 0; i < w->endpoints; i++)
 		e[i] = (struct proxy_endpoint){ .addr = addr_of(10, 244, w->number, w->first + i),
 			                        .port = 8080 };
 	struct proxy_port port = { .name = "http",
 		                   .proto = IPPROTO_TCP,
-		                   .port = 80,
+		                   .port = (uint16_t)(w->shared ? 80 + w->number : 80),
 		                   .node_port = (uint16_t)(w->vip ? 30000 + w->number % 2000 : 0),
 		                   .cluster = e,
 		                   .n_cluster = (size_t)w->endpoints,
@@ -547,6 +549,39 @@ static void a_wish_during_a_batch_is_not_lost(void **state)
 	model_free(m);
 }
 
+static size_t n_guards(const char *address)
+{
+	cleanup_free char *text = kernel_text();
+	cleanup_free char *guard =
+		xasprintf("-d %s/32 -m addrtype ! --dst-type LOCAL -j REJECT", address);
+	size_t n = 0;
+	for (const char *p = text; (p = strstr(p, guard)); p++)
+		n++;
+	return n;
+}
+
+/* Its other ports are closed once, however many Services have the address, until the last of them goes. */
+static void a_shared_address_has_one_guard(void **state)
+{
+	struct model *m;
+	start(state, &m, 1000);
+	adopt(m);
+	for (int i = 0; i < 5; i++) {
+		set(m, &(struct wish){ .number = i, .endpoints = 1, .vip = true, .shared = true });
+		if (i % 2) /* two in one batch, and one alone */
+			continue;
+		run(m, 0);
+		assert_int_equal(n_guards("192.1.0.1"), 1);
+	}
+	for (int i = 0; i < 5; i++) {
+		cleanup_free char *key = xasprintf("shop/web-%d", i);
+		model_remove(m, key);
+		run(m, 0);
+		assert_int_equal(n_guards("192.1.0.1"), i < 4);
+	}
+	model_free(m);
+}
+
 static void busy_is_not_refused(void **state)
 {
 	struct model *m;
@@ -749,6 +784,7 @@ int main(void)
 		cmocka_unit_test(a_refused_service_stops_nobody),
 		cmocka_unit_test(a_refused_change_keeps_what_was),
 		cmocka_unit_test(a_wish_during_a_batch_is_not_lost),
+		cmocka_unit_test(a_shared_address_has_one_guard),
 		cmocka_unit_test(busy_is_not_refused),
 		cmocka_unit_test(an_adoption_takes_slices),
 		cmocka_unit_test(luck_leaves_no_difference),

@@ -338,6 +338,131 @@ static void test_long_statuses(void **state)
 		}
 }
 
+/* ---- who has an address that several name ---- */
+
+static struct addr claimed(void)
+{
+	return (struct addr){ .family = 4, .b = { 10, 0, 1, 0 } };
+}
+
+static struct thing in_a_status(void)
+{
+	return (struct thing){ .exists = true,
+		               .lb = true,
+		               .lb_pool = "",
+		               .pool = "",
+		               .ingress = { claimed() },
+		               .n_ingress = 1 };
+}
+
+static struct thing in_a_record(void)
+{
+	return (struct thing){ .exists = true,
+		               .lb_pool = "",
+		               .pool = "both",
+		               .external = { claimed() },
+		               .n_external = 1,
+		               .recorded = { claimed() },
+		               .n_recorded = 1 };
+}
+
+static struct thing by_hand(void)
+{
+	return (struct thing){ .exists = true,
+		               .lb_pool = "",
+		               .pool = "",
+		               .external = { claimed() },
+		               .n_external = 1 };
+}
+
+/* Whoever is older: a status comes before a record that is confirmed, and that before a list that somebody wrote. */
+static void test_claims(void **state)
+{
+	(void)state;
+	static struct thing (*const kinds[])(void) = { in_a_status, in_a_record, by_hand };
+	const struct addr a = claimed();
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds) * ARRAY_LEN(kinds) * 2; i++) {
+		size_t better = i / 2 % ARRAY_LEN(kinds), worse = i / 2 / ARRAY_LEN(kinds);
+		if (better >= worse)
+			continue;
+		struct ipam *ipam = ipam_of(worlds[0]);
+		struct thing things[] = { kinds[better](), kinds[worse]() };
+		struct record *records[2];
+		/* In the namespace whose lists are allowed; of two names the first comes first. */
+		read_again(&things[0], i % 2 ? 1 : 3);
+		read_again(&things[1], i % 2 ? 3 : 1);
+		for (size_t k = 0; k < 2; k++)
+			records[k] = things[k].record;
+		turn_sort(records, 2);
+		turn_adopt_all(ipam, records, 2);
+		const char *holder = ipam_holder(ipam, &a);
+		const char *right =
+			better == 0 ? things[0].record->key : things[0].record->external_key;
+		if (!holder || strcmp(holder, right) != 0)
+			fail_msg("case %zu: %s holds it, not %s", i, holder ? holder : "nobody",
+			         right);
+		for (size_t k = 0; k < 2; k++)
+			record_free(records[k]);
+		ipam_free(ipam);
+	}
+}
+
+/* What was read is held from then on, though its own turn is still to come. */
+static void test_what_was_read_is_held(void **state)
+{
+	(void)state;
+	static struct thing (*const kinds[])(void) = { in_a_status, in_a_record, by_hand };
+	const struct addr a = claimed();
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		struct ipam *ipam = ipam_of(worlds[0]);
+		struct thing reads = kinds[i](),
+			     waits = { .exists = true, .lb = true, .lb_pool = "both", .pool = "" };
+		read_again(&waits, 1);
+		turn_adopt(ipam, waits.record);
+		read_again(&reads, 3);
+		turn_adopt(ipam, reads.record);
+		turn_let_go(ipam, reads.record);
+		turn_decide(ipam, waits.record, &server);
+		assert_int_equal(waits.record->lb.n_want, 1);
+		if (addr_eq(&waits.record->lb.want[0], &a))
+			fail_msg("case %zu: it is given to somebody else", i);
+		record_free(reads.record);
+		record_free(waits.record);
+		ipam_free(ipam);
+	}
+}
+
+/*
+ * Of two statuses that name one address the second is looked at when the first goes, though nothing of it is ours to decide: it
+ * has the address then, and nobody who waits may be given it.
+ */
+static void test_who_is_pushed_aside_inherits(void **state)
+{
+	(void)state;
+	static const char other_class[] =
+		"\"type\":\"LoadBalancer\",\"loadBalancerClass\":\"example.com/other\"";
+	struct ipam *ipam = ipam_of("address-pools:\n"
+	                            "- {name: lan, protocol: layer2, addresses: [10.0.0.0/32]}\n");
+	struct record *first = record_of("a", "\"type\":\"LoadBalancer\"", 1);
+	struct record *second = record_of("b", other_class, 1);
+	struct record *none = record_of("c", other_class, 0);
+
+	turn_adopt(ipam, first);
+	assert_false(turn_decide(ipam, none, &server).waits);
+	assert_true(turn_decide(ipam, second, &server).waits);
+	ipam_release(ipam, first->key);
+	assert_true(turn_is_concerned(ipam, second));
+	assert_false(turn_decide(ipam, second, &server).waits);
+	assert_string_equal(ipam_holder(ipam, &(struct addr){ .family = 4, .b = { 10 } }),
+	                    second->key);
+	record_free(first);
+	record_free(second);
+	record_free(none);
+	ipam_free(ipam);
+}
+
 /* While Services may be there of which nothing is known, nobody gets what it has not; who has something keeps it. */
 static void test_lost_services(void **state)
 {
@@ -442,6 +567,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lives),
 		cmocka_unit_test(test_long_statuses),
+		cmocka_unit_test(test_claims),
+		cmocka_unit_test(test_what_was_read_is_held),
+		cmocka_unit_test(test_who_is_pushed_aside_inherits),
 		cmocka_unit_test(test_lost_services),
 		cmocka_unit_test(test_a_refusal_confirms_what_was_given),
 		cmocka_unit_test(test_what_is_denied_is_not_held),
