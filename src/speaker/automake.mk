@@ -2,10 +2,14 @@
 libfairlead_a_SOURCES += \
 	src/speaker/announce.c \
 	src/speaker/announce.h \
+	src/speaker/budget.c \
+	src/speaker/budget.h \
 	src/speaker/events.c \
 	src/speaker/feeds.c \
 	src/speaker/forward.c \
 	src/speaker/forward.h \
+	src/speaker/lasting.c \
+	src/speaker/lasting.h \
 	src/speaker/needed.c \
 	src/speaker/news.c \
 	src/speaker/news.h \

@@ -102,7 +102,7 @@ void speaker_tell_of_service(struct speaker *sp, const struct announcement *a)
 	/* What a tenant can bring about at will must not use up what the network and the nodes have to say. */
 	bool network = a->reason == REASON_TwoOwners || a->reason == REASON_BgpPrefixTaken;
 
-	if (!news_allow(network ? sp->news : sp->tenant_news, clock_ms()))
+	if (!budget_take(network ? &sp->events : &sp->tenant_events, clock_ms()))
 		return;
 	if (a->reason == REASON_TwoOwners)
 		two_owners_note(sp, a, &note);
@@ -135,7 +135,7 @@ static void tell_of_passage(struct speaker *sp, uint8_t family)
 	enum reason reason = now == PROXY_REFUSED ? REASON_ForwardRefused : REASON_ForwardUncertain;
 
 	if (now == *told || !sp->node_uid ||
-	    (now != PROXY_PASSES && !news_allow(sp->news, clock_ms())))
+	    (now != PROXY_PASSES && !budget_take(&sp->events, clock_ms())))
 		return;
 	*told = now;
 	buf_printf(&note, "IPv%d: %s: %s", family, reason_sentence(reason), where);
@@ -148,11 +148,11 @@ void speaker_tell(struct speaker *sp)
 	cleanup_free struct l2_trouble *troubles = NULL;
 	size_t n = 0;
 
-	routes_tell(sp->routes, sp->news, clock_ms(), tell_of_node, sp);
+	routes_tell(sp->routes, sp->news, &sp->events, clock_ms(), tell_of_node, sp);
 	if (sp->l2)
 		l2_troubles(sp->l2, &troubles, &n);
-	trouble_news_look(sp->troubles, troubles, n, sp->news, clock_ms(), tell_of_node, sp);
-	nowhere_look(sp->nowhere, sp->view, sp->announce, clock_ms(), sp->tenant_news,
+	trouble_news_look(sp->troubles, troubles, n, &sp->events, clock_ms(), tell_of_node, sp);
+	nowhere_look(sp->nowhere, sp->view, sp->announce, &sp->tenant_events, clock_ms(),
 	             tell_of_nowhere, sp);
 	if (sp->proxy) {
 		tell_of_passage(sp, 4);

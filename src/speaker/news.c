@@ -23,8 +23,6 @@ struct news {
 	int64_t since_ms;         /* of the reason */
 	struct session *sessions; /* in the order of the peers last seen */
 	size_t n_sessions;
-	unsigned int spent; /* of NEWS_BURST */
-	int64_t refill_ms;  /* when one comes back */
 };
 
 struct news *news_new(void)
@@ -43,23 +41,10 @@ void news_free(struct news *n)
 	free(n);
 }
 
-bool news_allow(struct news *n, int64_t now_ms)
-{
-	while (n->spent && now_ms >= n->refill_ms) {
-		n->spent--;
-		n->refill_ms += NEWS_REFILL_MS;
-	}
-	if (n->spent == NEWS_BURST)
-		return false;
-	if (!n->spent++)
-		n->refill_ms = now_ms + NEWS_REFILL_MS;
-	return true;
-}
-
 /* ---- all of BGP ---- */
 
-static void look_at_all(struct news *n, const struct news_view *v, int64_t now_ms, news_tell *tell,
-                        void *arg)
+static void look_at_all(struct news *n, const struct news_view *v, struct budget *budget,
+                        int64_t now_ms, news_tell *tell, void *arg)
 {
 	if (v->reason != n->reason) {
 		n->reason = v->reason;
@@ -68,12 +53,12 @@ static void look_at_all(struct news *n, const struct news_view *v, int64_t now_m
 	if (n->reason == n->told || now_ms - n->since_ms < NEWS_LASTS_MS)
 		return;
 	if (reason_about(n->reason) == REASON_ABOUT_BGP) {
-		if (!news_allow(n, now_ms))
+		if (!budget_take(budget, now_ms))
 			return;
 		tell(n->reason, v->message, arg);
 		n->told = n->reason;
 	} else if (n->reason == REASON_Announced) {
-		if (!news_allow(n, now_ms))
+		if (!budget_take(budget, now_ms))
 			return;
 		tell(REASON_BgpReady, reason_sentence(REASON_BgpReady), arg);
 		n->told = REASON_Announced;
@@ -175,8 +160,8 @@ static enum reason reason_of(const struct session *s, const char **ret_words)
 	return REASON_BgpSessionUp;
 }
 
-static void look_at_session(struct news *n, struct session *s, const struct bgp_peer_status *p,
-                            int64_t now_ms, news_tell *tell, void *arg)
+static void look_at_session(struct session *s, const struct bgp_peer_status *p,
+                            struct budget *budget, int64_t now_ms, news_tell *tell, void *arg)
 {
 	cleanup(buf_fini) struct buf note = BUF_INIT;
 	const char *words;
@@ -188,7 +173,7 @@ static void look_at_session(struct news *n, struct session *s, const struct bgp_
 	/* That a session comes up for the first time is as it should be. */
 	if (s->now == SEEN_UP && s->told == SEEN_UNKNOWN)
 		s->told = SEEN_UP;
-	if (is_news(s, now_ms) && news_allow(n, now_ms)) {
+	if (is_news(s, now_ms) && budget_take(budget, now_ms)) {
 		enum reason reason = reason_of(s, &words);
 		buf_printf(&note, "the session with peer %.64s (%s, AS %" PRIu32 ") %s", p->name,
 		           addr_str(&p->address), p->asn, words);
@@ -200,12 +185,12 @@ static void look_at_session(struct news *n, struct session *s, const struct bgp_
 	s->was_up |= s->now == SEEN_UP;
 }
 
-void news_look(struct news *n, const struct news_view *v, int64_t now_ms, news_tell *tell,
-               void *arg)
+void news_look(struct news *n, const struct news_view *v, struct budget *budget, int64_t now_ms,
+               news_tell *tell, void *arg)
 {
-	look_at_all(n, v, now_ms, tell, arg);
+	look_at_all(n, v, budget, now_ms, tell, arg);
 	if (!same_peers(n, v))
 		follow_peers(n, v, now_ms);
 	for (size_t i = 0; i < n->n_sessions; i++)
-		look_at_session(n, &n->sessions[i], &v->peers[i], now_ms, tell, arg);
+		look_at_session(&n->sessions[i], &v->peers[i], budget, now_ms, tell, arg);
 }

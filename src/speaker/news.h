@@ -17,13 +17,11 @@
 
 #include "fairlead/bgp.h"
 #include "fairlead/reason.h"
+#include "speaker/budget.h"
 
 /* Something has to last for so long; a session that was never up, since the speaker knows of its peer, for longer. */
 #define NEWS_LASTS_MS 3000
 #define NEWS_NEVER_UP_MS 30000
-/* So many may be told at once; one more may be told in so long. */
-#define NEWS_BURST 10
-#define NEWS_REFILL_MS 30000
 
 struct news;
 
@@ -41,9 +39,7 @@ struct news_view {
 typedef void news_tell(enum reason reason, const char *note, void *arg);
 
 /* Looks at what is now; to be called with every change, and every few seconds without any. */
-void news_look(struct news *n, const struct news_view *v, int64_t now_ms, news_tell *tell,
-               void *arg);
-/* Whether one more may be told now, which then counts as told: for news that others have. */
-bool news_allow(struct news *n, int64_t now_ms);
+void news_look(struct news *n, const struct news_view *v, struct budget *budget, int64_t now_ms,
+               news_tell *tell, void *arg);
 
 #endif

@@ -3,54 +3,22 @@
 
 #include "speaker/nowhere.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "fairlead/hash.h"
-#include "fairlead/mem.h"
-
-struct known {
+/* What is known goes by address and Service. */
+struct key {
 	struct addr addr;
-	uint8_t uid[VIEW_UID_SIZE]; /* of the Service */
-	int64_t since_ms, seen_ms;
-	bool told;
-	UT_hash_handle hh;
-};
-
-struct nowhere {
-	struct known *list; /* by address and UID */
+	uint8_t uid[VIEW_UID_SIZE];
 };
 
 /* A look in progress. */
 struct look {
-	struct nowhere *n;
+	struct lasting *known;
 	int64_t now_ms;
-	struct news *news; /* NULL: another speaker tells */
+	struct budget *budget; /* NULL: another speaker tells */
 	nowhere_tell *tell;
 	void *arg;
 };
-
-struct nowhere *nowhere_new(void)
-{
-	return xcalloc(1, sizeof(struct nowhere));
-}
-
-static void forget(struct nowhere *n, struct known *k)
-{
-	HASH_DEL(n->list, k);
-	free(k);
-}
-
-void nowhere_free(struct nowhere *n)
-{
-	struct known *k, *next;
-
-	if (!n)
-		return;
-	HASH_ITER(hh, n->list, k, next)
-		forget(n, k);
-	free(n);
-}
 
 /* The first Ready node's; where none is Ready, the first node's. */
 static bool is_ours_to_tell(const struct view *v)
@@ -63,49 +31,31 @@ static bool is_ours_to_tell(const struct view *v)
 	return n && !strcmp(nodes[i < n ? i : 0].name, view_self(v));
 }
 
-static struct known *known_of(const struct look *l, const struct announcement *a)
-{
-	struct known *k, key = { .addr = a->addr };
-	size_t size = sizeof(key.addr) + sizeof(key.uid);
-
-	memcpy(key.uid, a->uid, sizeof(key.uid));
-	HASH_FIND(hh, l->n->list, &key.addr, size, k);
-	if (!k) {
-		k = xmemdup(&key, sizeof(key));
-		k->since_ms = l->now_ms;
-		HASH_ADD_KEYPTR(hh, l->n->list, &k->addr, size, k);
-	}
-	return k;
-}
-
 static void look_at(const struct announcement *a, void *arg)
 {
 	const struct look *l = arg;
+	struct key key;
 
 	if (a->nowhere == REASON_Candidate)
 		return;
-	struct known *k = known_of(l, a);
-	k->seen_ms = l->now_ms;
-	if (!l->news || k->told || l->now_ms - k->since_ms < NOWHERE_LASTS_MS ||
-	    !news_allow(l->news, l->now_ms))
-		return;
-	k->told = true;
-	l->tell(a, l->arg);
+	memset(&key, 0, sizeof(key));
+	key.addr = a->addr;
+	memcpy(key.uid, a->uid, sizeof(key.uid));
+	struct lasting_state *s = lasting_see(l->known, &key, sizeof(key), l->now_ms);
+	if (l->budget && lasting_is_due(s, NOWHERE_LASTS_MS, l->budget, l->now_ms))
+		l->tell(a, l->arg);
 }
 
-void nowhere_look(struct nowhere *n, const struct view *v, const struct announce *t, int64_t now_ms,
-                  struct news *news, nowhere_tell *tell, void *arg)
+void nowhere_look(struct lasting *known, const struct view *v, const struct announce *t,
+                  struct budget *budget, int64_t now_ms, nowhere_tell *tell, void *arg)
 {
-	struct look l = { .n = n,
+	struct look l = { .known = known,
 		          .now_ms = now_ms,
-		          .news = is_ours_to_tell(v) ? news : NULL,
+		          .budget = is_ours_to_tell(v) ? budget : NULL,
 		          .tell = tell,
 		          .arg = arg };
-	struct known *k, *next;
 
 	if (announce_n_nowhere(t))
 		announce_each(t, look_at, &l);
-	HASH_ITER(hh, n->list, k, next)
-		if (k->seen_ms != now_ms)
-			forget(n, k);
+	lasting_forget(known, 0, 0, now_ms, NULL);
 }

@@ -6,26 +6,21 @@
  * Addresses that no node at all may announce: which of them are worth an Event on their Service, and which speaker sends it.
  *
  * Once the state has lasted for NOWHERE_LASTS_MS the speaker of the first Ready node tells it, once for as long as it lasts.
- * How many Events go out at all is bounded by @news.  Pure: time is an argument.
+ * How many Events go out at all is bounded by @budget.  Pure: time is an argument.
  */
 
 #include <stdint.h>
 
 #include "fairlead/view.h"
 #include "speaker/announce.h"
-#include "speaker/news.h"
+#include "speaker/lasting.h"
 
 #define NOWHERE_LASTS_MS 10000
 
-struct nowhere;
-
-struct nowhere *nowhere_new(void);
-void nowhere_free(struct nowhere *n);
-
 typedef void nowhere_tell(const struct announcement *a, void *arg);
 
-/* Looks at what is now; to be called every few seconds. */
-void nowhere_look(struct nowhere *n, const struct view *v, const struct announce *t, int64_t now_ms,
-                  struct news *news, nowhere_tell *tell, void *arg);
+/* Looks at what is now; to be called every few seconds.  @known is for these addresses alone. */
+void nowhere_look(struct lasting *known, const struct view *v, const struct announce *t,
+                  struct budget *budget, int64_t now_ms, nowhere_tell *tell, void *arg);
 
 #endif

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include <stdlib.h>
-
 #include "fairlead/clock.h"
-#include "fairlead/log.h"
-#include "fairlead/mem.h"
 #include "speaker/speaker.h"
 
 /*

@@ -536,8 +536,8 @@ enum reason routes_reason_of(const struct routes *r, const struct addr *a, struc
 	return r->bgp ? bgp_reason_of(r->bgp, a, msg) : why_no_engine(r, msg);
 }
 
-void routes_tell(const struct routes *r, struct news *news, int64_t now_ms, news_tell *tell,
-                 void *arg)
+void routes_tell(const struct routes *r, struct news *news, struct budget *budget, int64_t now_ms,
+                 news_tell *tell, void *arg)
 {
 	cleanup(buf_fini) struct buf msg = BUF_INIT;
 	size_t n = r->bgp ? bgp_n_peers(r->bgp) : 0;
@@ -549,7 +549,7 @@ void routes_tell(const struct routes *r, struct news *news, int64_t now_ms, news
 	const struct news_view v = {
 		.reason = reason, .message = buf_str(&msg), .peers = peers, .n_peers = n
 	};
-	news_look(news, &v, now_ms, tell, arg);
+	news_look(news, &v, budget, now_ms, tell, arg);
 }
 
 void routes_status(const struct routes *r, struct buf *json)

@@ -84,8 +84,8 @@ void routes_release(struct routes *r, void (*go)(const char *key, void *arg), vo
 /* Why an eligible address is announced or not. */
 enum reason routes_reason_of(const struct routes *r, const struct addr *a, struct buf *msg);
 /* Lets @news look at what is. */
-void routes_tell(const struct routes *r, struct news *news, int64_t now_ms, news_tell *tell,
-                 void *arg);
+void routes_tell(const struct routes *r, struct news *news, struct budget *budget, int64_t now_ms,
+                 news_tell *tell, void *arg);
 void routes_status(const struct routes *r, struct buf *json);
 void routes_metrics(const struct routes *r, struct metrics_writer *w);
 /* Takes everything of ours out of bgpd and bfdd. */

@@ -396,9 +396,8 @@ int speaker_start(struct speaker *sp, struct err *e)
 	view_set_node_rules(sp->view, sp->opts.node_rules);
 	sp->announce = announce_new(on_announcement, sp);
 	sp->news = news_new();
-	sp->tenant_news = news_new();
-	sp->troubles = trouble_news_new();
-	sp->nowhere = nowhere_new();
+	sp->troubles = lasting_new();
+	sp->nowhere = lasting_new();
 	const struct routes_options routes = { .node = sp->opts.node,
 		                               .socket_dir = sp->opts.bgp_socket_dir,
 		                               .shared_instance = sp->opts.bgp_shared_instance,
@@ -451,9 +450,8 @@ void speaker_stop(struct speaker *sp)
 		proxy_free(sp->proxy);
 	routes_free(sp->routes);
 	news_free(sp->news);
-	news_free(sp->tenant_news);
-	trouble_news_free(sp->troubles);
-	nowhere_free(sp->nowhere);
+	lasting_free(sp->troubles);
+	lasting_free(sp->nowhere);
 	announce_free(sp->announce);
 	view_free(sp->view);
 	free_event(sp->turn);

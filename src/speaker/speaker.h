@@ -84,10 +84,11 @@ struct speaker {
 	struct err
 		key_error; /* why the Secret's content is no key; no blame: it is one, or there is no Secret */
 	struct routes *routes;
-	struct news *news, *tenant_news; /* the second one for its bound only */
-	struct trouble_news *troubles;
-	struct nowhere *nowhere;
-	char *node_uid; /* of this node's Node; NULL: there is none */
+	struct news *news;
+	struct lasting *troubles, *nowhere; /* what was told of each */
+	struct budget events,
+		tenant_events; /* the second one for what tenants can bring about at will */
+	char *node_uid;        /* of this node's Node; NULL: there is none */
 	struct metrics_server *http;
 	struct event *turn, *tick, *wake, *sigterm, *sigint, *sighup;
 	int wake_fd; /* the urgent thread has news */

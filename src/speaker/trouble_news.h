@@ -11,18 +11,14 @@
 #include <stdint.h>
 
 #include "fairlead/l2.h"
+#include "speaker/lasting.h"
 #include "speaker/news.h"
 
 /* One that comes back sooner is the same one. */
 #define TROUBLE_FORGET_MS 60000
 
-struct trouble_news;
-
-struct trouble_news *trouble_news_new(void);
-void trouble_news_free(struct trouble_news *t);
-
-/* Looks at what is now; how many are told at all is bounded by @news, which others use, too. */
-void trouble_news_look(struct trouble_news *t, const struct l2_trouble *list, size_t n,
-                       struct news *news, int64_t now_ms, news_tell *tell, void *arg);
+/* Looks at what is now; @known is for these troubles alone.  How many are told at all is bounded by @budget. */
+void trouble_news_look(struct lasting *known, const struct l2_trouble *list, size_t n,
+                       struct budget *budget, int64_t now_ms, news_tell *tell, void *arg);
 
 #endif

@@ -324,19 +324,18 @@ static void a_trouble_is_told_once_while_it_lasts(void **state)
 		{ 160000, 0, "" },
 		{ 170000, 2, "SendFailed KernelAnswers " },
 	};
-	struct trouble_news *t = trouble_news_new();
-	struct news *news = news_new();
+	struct lasting *known = lasting_new();
+	struct budget budget = { 0 };
 	struct buf told = BUF_INIT;
 	int64_t now = 0;
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
 		for (; now < steps[i].until_ms; now += 1000)
-			trouble_news_look(t, list, steps[i].n, news, now, record, &told);
+			trouble_news_look(known, list, steps[i].n, &budget, now, record, &told);
 		assert_string_equal(buf_str(&told), steps[i].told);
 		buf_clear(&told);
 	}
 	buf_fini(&told);
-	news_free(news);
-	trouble_news_free(t);
+	lasting_free(known);
 }
 
 int main(void)

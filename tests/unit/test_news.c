@@ -8,6 +8,7 @@
 
 struct fixture {
 	struct news *news;
+	struct budget budget;
 	struct bgp_peer_status peers[32];
 	struct news_view view;
 	int64_t now_ms;
@@ -47,7 +48,7 @@ static void pass(struct fixture *f, int64_t ms)
 {
 	f->view.peers = f->peers;
 	for (int64_t end = f->now_ms + ms; f->now_ms < end; f->now_ms += 1000)
-		news_look(f->news, &f->view, f->now_ms, record, f);
+		news_look(f->news, &f->view, &f->budget, f->now_ms, record, f);
 }
 
 static void expect(struct fixture *f, const char *told)
@@ -232,10 +233,10 @@ static void a_flood_is_cut_and_caught_up(void **state)
 	for (size_t i = 0; i < 32; i++)
 		f.peers[i].state = BGP_SESSION_ACTIVE;
 	pass(&f, 10000);
-	assert_int_equal(n_told(&f), NEWS_BURST);
-	pass(&f, 5 * NEWS_REFILL_MS);
-	assert_int_equal(n_told(&f), NEWS_BURST + 5);
-	pass(&f, 100 * NEWS_REFILL_MS);
+	assert_int_equal(n_told(&f), BUDGET_BURST);
+	pass(&f, 5 * BUDGET_REFILL_MS);
+	assert_int_equal(n_told(&f), BUDGET_BURST + 5);
+	pass(&f, 100 * BUDGET_REFILL_MS);
 	assert_int_equal(n_told(&f), 32);
 	buf_clear(&f.told);
 	/* A session that flaps for an hour. */
@@ -243,7 +244,7 @@ static void a_flood_is_cut_and_caught_up(void **state)
 		f.peers[0].state = i % 2 ? BGP_SESSION_ACTIVE : BGP_SESSION_ESTABLISHED;
 		pass(&f, 10000);
 	}
-	assert_in_range(n_told(&f), NEWS_BURST, NEWS_BURST + 3600 * 1000 / NEWS_REFILL_MS);
+	assert_in_range(n_told(&f), BUDGET_BURST, BUDGET_BURST + 3600 * 1000 / BUDGET_REFILL_MS);
 	fixture_fini(&f);
 }
 

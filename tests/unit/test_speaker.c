@@ -773,12 +773,12 @@ static void that_no_node_may_announce_is_told_once_it_lasts(void **state)
 {
 	(void)state;
 	struct fixture f = fixture_new();
-	struct nowhere *n = nowhere_new();
-	struct news *news = news_new();
+	struct lasting *known = lasting_new();
+	struct budget budget = { 0 };
 	int64_t now = 1000;
 	f.table = announce_new(NULL, NULL);
 
-#define LOOK(ms) nowhere_look(n, f.view, f.table, now += (ms), news, record_nowhere, &f)
+#define LOOK(ms) nowhere_look(known, f.view, f.table, &budget, now += (ms), record_nowhere, &f)
 	world_service(f.view, "web", "192.0.2.1", "");
 	world_slice(f.view, "web", "web-1", "10.1.1.1@n1");
 	world_service(f.view, "idle", "192.0.2.2", "");
@@ -822,8 +822,7 @@ static void that_no_node_may_announce_is_told_once_it_lasts(void **state)
 	LOOK(2000);
 	expect_log(&f, "");
 #undef LOOK
-	nowhere_free(n);
-	news_free(news);
+	lasting_free(known);
 	fixture_fini(&f);
 }
 
