@@ -51,6 +51,23 @@ static void may_own(size_t node, size_t address, bool may)
 }
 
 /*
+ * One of the two nodes that hear each other owns the one address, and the other may not.  False where the deaf node has it.
+ */
+static bool started_with_one_of_two(uint64_t seed, size_t *ret_owner, size_t *ret_next)
+{
+	started_with_a_deaf_node(seed, 3, 1);
+	int owner = sim_owner(&sim, 0);
+	if (owner == 2) {
+		sim_fini(&sim);
+		return false;
+	}
+	*ret_owner = (size_t)owner;
+	*ret_next = (size_t)(1 - owner);
+	may_own(*ret_next, 0, false);
+	return true;
+}
+
+/*
  * A link that flaps faster than its node is given up, or comes to answer: peers hear heartbeats in between, so its addresses
  * have to be let go by itself.
  */
@@ -113,16 +130,11 @@ static void what_was_let_go_and_taken_since_is_asked_for(void **state)
 	(void)state;
 	size_t taken = 0;
 	for (uint64_t seed = 0; seed < 60; seed++) {
-		started_with_a_deaf_node(seed, 3, 1);
-		int owner = sim_owner(&sim, 0);
-		if (owner == 2) {
-			sim_fini(&sim);
+		size_t owner, next;
+		if (!started_with_one_of_two(seed, &owner, &next))
 			continue;
-		}
-		size_t next = (size_t)(1 - owner);
-		may_own(next, 0, false);
 		sim_run(&sim, (int64_t)sim_random(&sim, RETRY_MS));
-		may_own((size_t)owner, 0, false);
+		may_own(owner, 0, false);
 		sim_run(&sim, 200 + (int64_t)sim_random(&sim, 1700));
 		bool was_taken = sim_owner(&sim, 0) == 2;
 		taken += was_taken;
@@ -143,20 +155,15 @@ static void what_is_let_go_after_a_silence_is_asked_for(void **state)
 	(void)state;
 	size_t taken = 0;
 	for (uint64_t seed = 0; seed < 60; seed++) {
-		started_with_a_deaf_node(seed, 3, 1);
-		int owner = sim_owner(&sim, 0);
-		if (owner == 2) {
-			sim_fini(&sim);
+		size_t owner, next;
+		if (!started_with_one_of_two(seed, &owner, &next))
 			continue;
-		}
-		size_t next = (size_t)(1 - owner);
-		may_own(next, 0, false);
-		sim_pause(&sim, (size_t)owner, 5000);
+		sim_pause(&sim, owner, 5000);
 		sim_run(&sim, 5000);
 		taken += sim_owner(&sim, 0) == 2;
 		sim_run(&sim, 20 + (int64_t)sim_random(&sim, 150));
 		may_own(next, 0, true);
-		may_own((size_t)owner, 0, false);
+		may_own(owner, 0, false);
 		sim_run(&sim, 3000);
 		if (sim.worst_several_ms)
 			fail_msg("seed %llu: two owners for %lld ms", (unsigned long long)seed,
