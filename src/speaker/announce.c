@@ -8,20 +8,12 @@
 
 #include "fairlead/decide.h"
 #include "fairlead/mem.h"
+#include "speaker/wanted.h"
 
 /*
- * Two tables: by Service, so that one pass touches what is that Service's only, and by address, for what layer 2
+ * Two tables: by Service, so that one pass touches what is that Service's only, and by address (wanted.c), for what layer 2
  * reports.  decide_address() gives an address to one Service at a time, so an address stands once in the second.
- *
- * The sets of candidate nodes repeat (mostly it is "all of them"), so equal ones are one.
  */
-
-struct node_set {
-	UT_hash_handle hh;
-	unsigned int refs;
-	size_t n;
-	uint16_t nodes[];
-};
 
 struct holder {
 	char *key;
@@ -33,14 +25,11 @@ struct announce {
 	announce_changed_cb *changed;
 	void *arg;
 	struct holder *holders;
-	struct announcement *wanted; /* by address */
-	struct node_set *sets;
-	size_t n_pending; /* candidates that are not eligible yet */
+	struct wanted *wanted; /* by layer 2 */
+	size_t n_pending;      /* candidates that are not eligible yet */
 	size_t n_nowhere;
 	uint64_t routes_revision, candidates_revision;
 	bool withdrawn; /* a route, since announce_update() began */
-	bool dirty;
-	uint64_t revision; /* of the view, at the last snapshot */
 };
 
 struct announce *announce_new(announce_changed_cb *changed, void *arg)
@@ -49,32 +38,8 @@ struct announce *announce_new(announce_changed_cb *changed, void *arg)
 
 	t->changed = changed;
 	t->arg = arg;
+	t->wanted = wanted_new();
 	return t;
-}
-
-/* ---- sets of nodes ---- */
-
-static struct node_set *set_get(struct announce *t, const uint16_t *nodes, size_t n)
-{
-	struct node_set *set;
-
-	HASH_FIND(hh, t->sets, nodes, n * sizeof(*nodes), set);
-	if (!set) {
-		set = xcalloc(1, sizeof(*set) + n * sizeof(*nodes));
-		set->n = n;
-		memcpy(set->nodes, nodes, n * sizeof(*nodes));
-		HASH_ADD_KEYPTR(hh, t->sets, set->nodes, n * sizeof(*nodes), set);
-	}
-	set->refs++;
-	return set;
-}
-
-static void set_drop(struct announce *t, struct node_set *set)
-{
-	if (!set || --set->refs)
-		return;
-	HASH_DEL(t->sets, set);
-	free(set);
 }
 
 /* ---- reasons ---- */
@@ -137,7 +102,7 @@ static void set_eligible(struct announce *t, struct announcement *a, bool eligib
 		return;
 	a->eligible = eligible;
 	if (a->protocol == PROTOCOL_LAYER2) {
-		t->dirty = true;
+		wanted_touch(t->wanted);
 		return;
 	}
 	a->route = REASON_BgpPending;
@@ -156,36 +121,26 @@ static void forget_state(struct announcement *a)
 	a->owner[0] = '\0';
 }
 
-/* Puts the announcement into the snapshot with these candidates, or takes it out (n 0). */
+/* Puts the announcement among what layer 2 is to serve, with these candidates, or takes it out (n 0). */
 static void set_candidates(struct announce *t, struct announcement *a, const uint16_t *nodes,
                            size_t n)
 {
-	struct node_set *old = a->candidates;
 	struct announcement *other;
 
 	if (!n) {
-		if (!old)
+		if (!a->candidates)
 			return;
-		HASH_DEL(t->wanted, a);
-		a->candidates = NULL;
-		set_drop(t, old);
+		wanted_take_out(t->wanted, a);
 		forget_state(a);
-		t->dirty = true;
 		return;
 	}
-	a->candidates = set_get(t, nodes, n);
-	if (!old) {
-		/* The Service that had the address was not looked at yet in this turn: it will find it gone. */
-		HASH_FIND(hh, t->wanted, &a->addr, sizeof(a->addr), other);
-		if (other) {
-			t->n_pending -= is_pending(other);
-			set_candidates(t, other, NULL, 0);
-		}
-		HASH_ADD(hh, t->wanted, addr, sizeof(a->addr), a);
+	/* The Service that had the address was not looked at yet in this turn: it will find it gone. */
+	other = a->candidates ? NULL : wanted_of(t->wanted, &a->addr);
+	if (other) {
+		t->n_pending -= is_pending(other);
+		set_candidates(t, other, NULL, 0);
 	}
-	if (a->candidates != old)
-		t->dirty = true;
-	set_drop(t, old);
+	wanted_put(t->wanted, a, nodes, n);
 }
 
 static void announcement_free(struct announce *t, struct announcement *a)
@@ -231,7 +186,8 @@ static void update_one(struct announce *t, const struct decision *d, struct anno
 		memcpy(a->uid, s->uid, sizeof(a->uid));
 		a->created_us = s->created_us;
 		set_eligible(t, a, false);
-		t->dirty |= a->candidates != NULL;
+		if (a->candidates)
+			wanted_touch(t->wanted);
 	}
 	set_candidates(t, a, nodes, n);
 	if (a->decided != REASON_Candidate)
@@ -362,6 +318,7 @@ void announce_free(struct announce *t)
 		free(h->key);
 		free(h);
 	}
+	wanted_free(t->wanted);
 	free(t);
 }
 
@@ -401,8 +358,7 @@ void announce_states(struct announce *t, const struct l2_state *states, size_t n
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct l2_state *st = &states[i];
-		struct announcement *a;
-		HASH_FIND(hh, t->wanted, &st->addr, sizeof(st->addr), a);
+		struct announcement *a = wanted_of(t->wanted, &st->addr);
 		if (!a)
 			continue;
 		cleanup_free char *owner = TAKE(a->owner);
@@ -446,87 +402,12 @@ void announce_routes(struct announce *t, enum reason (*reason_of)(const struct a
 		}
 }
 
-/* ---- snapshots ---- */
-
-bool announce_is_dirty(const struct announce *t, const struct view *v)
-{
-	/* Candidates are indexes: other nodes may stand behind equal ones. */
-	return t->dirty || t->revision != view_revision(v);
-}
-
-static int cmp_wants(const void *a, const void *b)
-{
-	const struct l2_want *x = a, *y = b;
-
-	return addr_cmp(&x->addr, &y->addr);
-}
-
-/* Adds those that layer 2 can serve. */
-static size_t add_ranges(struct addr_range *to, const struct addr_range *ranges, size_t n)
-{
-	size_t added = 0;
-
-	for (size_t i = 0; i < n; i++)
-		if (ranges[i].first.family == 4)
-			to[added++] = ranges[i];
-	return added;
-}
-
-/* The pools of layer 2, and where hand-written external IPs may be. */
-static size_t layer2_ranges(const struct configuration *c, struct addr_range **ret_ranges)
-{
-	size_t n = 0, max = c ? c->n_index + c->n_external_ips_allow : 0;
-	struct addr_range *ranges = xcalloc(max + 1, sizeof(*ranges));
-
-	for (size_t i = 0; c && i < c->n_pools; i++) {
-		const struct config_pool *p = &c->pools[i];
-		if (p->protocols & PROTOCOL_LAYER2)
-			n += add_ranges(ranges + n, p->ranges, p->n_ranges);
-	}
-	if (c)
-		n += add_ranges(ranges + n, c->external_ips_allow, c->n_external_ips_allow);
-	*ret_ranges = ranges;
-	return n;
-}
-
-void announce_snapshot(struct announce *t, const struct view *v, bool view_fresh,
-                       struct announce_snapshot *ret)
-{
-	struct announce_snapshot s = { .l2.view_fresh = view_fresh };
-	const struct view_node *nodes = view_nodes(v, &s.l2.n_nodes);
-
-	s.nodes = xcalloc(s.l2.n_nodes + 1, sizeof(*s.nodes));
-	for (size_t i = 0; i < s.l2.n_nodes; i++)
-		s.nodes[i] = nodes[i].name;
-	s.wants = xcalloc(HASH_COUNT(t->wanted) + 1, sizeof(*s.wants));
-	for (const struct announcement *a = t->wanted; a; a = a->hh.next) {
-		struct l2_want *w = &s.wants[s.l2.n_wants++];
-		w->addr = a->addr;
-		memcpy(w->uid, a->uid, sizeof(w->uid));
-		w->created_us = a->created_us;
-		w->eligible = a->eligible;
-		w->candidates = a->candidates->nodes;
-		w->n_candidates = a->candidates->n;
-	}
-	qsort(s.wants, s.l2.n_wants, sizeof(*s.wants), cmp_wants);
-	s.l2.n_ranges = layer2_ranges(view_configuration(v), &s.ranges);
-	s.l2.nodes = s.nodes;
-	s.l2.wants = s.wants;
-	s.l2.ranges = s.ranges;
-	t->dirty = false;
-	t->revision = view_revision(v);
-	*ret = s;
-}
-
-void announce_snapshot_fini(struct announce_snapshot *s)
-{
-	free(s->nodes);
-	free(s->wants);
-	free(s->ranges);
-	*s = (struct announce_snapshot){ 0 };
-}
-
 /* ---- reading ---- */
+
+struct wanted *announce_wanted(const struct announce *t)
+{
+	return t->wanted;
+}
 
 const struct announcement *announce_of(const struct announce *t, const char *key)
 {

@@ -4,8 +4,8 @@
 
 /*
  * What this node could announce, address by address and protocol by protocol: the decision, whether the data plane is
- * ready for it, and what the urgent thread or bgpd made of it.  From this come the snapshots for layer 2, the routes for
- * BGP and the final reasons.
+ * ready for it, and what the urgent thread or bgpd made of it.  From this come what layer 2 is to
+ * serve (wanted.h), the routes for BGP and the final reasons.
  *
  * Pure bookkeeping: the caller brings decisions' inputs and states in, and carries snapshots out.
  *
@@ -26,6 +26,7 @@
 
 struct announce;
 struct node_set;
+struct wanted;
 
 /* One address of one Service, of the load balancer of our class or an external IP, by one protocol. */
 struct announcement {
@@ -78,19 +79,8 @@ void announce_hinder(struct announce *t,
 /* Takes in what the urgent thread reported. */
 void announce_states(struct announce *t, const struct l2_state *states, size_t n);
 
-/* Whether a new snapshot would differ from the last one taken. */
-bool announce_is_dirty(const struct announce *t, const struct view *v);
-struct announce_snapshot {
-	struct l2_snapshot l2;
-	/* What it points to. */
-	const char **nodes;
-	struct l2_want *wants;
-	struct addr_range *ranges;
-};
-/* Good until the view or the table changes. */
-void announce_snapshot(struct announce *t, const struct view *v, bool view_fresh,
-                       struct announce_snapshot *ret);
-void announce_snapshot_fini(struct announce_snapshot *s);
+/* What layer 2 is to serve; lives as long as the table. */
+struct wanted *announce_wanted(const struct announce *t);
 
 /* Grows with every change of what is to be announced by BGP. */
 uint64_t announce_routes_revision(const struct announce *t);

@@ -31,7 +31,9 @@ libfairlead_a_SOURCES += \
 	src/speaker/turn.h \
 	src/speaker/trouble_news.c \
 	src/speaker/trouble_news.h \
-	src/speaker/uninstall.c
+	src/speaker/uninstall.c \
+	src/speaker/wanted.c \
+	src/speaker/wanted.h
 
 sbin_PROGRAMS += src/speaker/fairlead-speaker
 src_speaker_fairlead_speaker_SOURCES = src/speaker/main.c

@@ -18,6 +18,7 @@
 #include "fairlead/mem.h"
 #include "speaker/forward.h"
 #include "speaker/turn.h"
+#include "speaker/wanted.h"
 
 /*
  * The speaker as a whole: what runs when, its start and its end.  The order of effects is turn.c's; here are the effectors
@@ -71,20 +72,20 @@ static void publish(void *arg)
 {
 	struct speaker *sp = arg;
 	bool fresh = speaker_is_fresh(sp);
-	struct announce_snapshot s;
+	struct wanted_snapshot s;
 
 	if (!sp->l2)
 		return;
 	l2_set_answered(sp->l2, speaker_answered_ms(sp));
-	if (!announce_is_dirty(sp->announce, sp->view) && fresh == sp->view_fresh)
+	if (!wanted_is_dirty(announce_wanted(sp->announce), sp->view) && fresh == sp->view_fresh)
 		return;
 	if (fresh != sp->view_fresh && sp->publishes)
 		log_warn(fresh ? "the API server answers again"
 		               : "the API server has not answered for some time; carrying on with "
 		                 "what is known");
-	announce_snapshot(sp->announce, sp->view, fresh, &s);
+	wanted_snapshot(announce_wanted(sp->announce), sp->view, fresh, &s);
 	l2_publish(sp->l2, &s.l2);
-	announce_snapshot_fini(&s);
+	wanted_snapshot_fini(&s);
 	sp->view_fresh = fresh;
 	sp->publishes++;
 }

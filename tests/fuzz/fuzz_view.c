@@ -15,6 +15,7 @@
 #include "fairlead/view.h"
 #include "speaker/announce.h"
 #include "speaker/forward.h"
+#include "speaker/wanted.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -226,7 +227,7 @@ static void world_fini(struct world *w)
 
 static void describe(struct world *w, struct buf *out)
 {
-	struct announce_snapshot s;
+	struct wanted_snapshot s;
 
 	for (size_t i = 0; i < N_SERVICES; i++) {
 		char key[16];
@@ -235,7 +236,7 @@ static void describe(struct world *w, struct buf *out)
 		for (const struct announcement *a = announce_of(w->announce, key); a; a = a->next)
 			buf_printf(out, "  %s %s\n", addr_str(&a->addr), reason_name(a->reason));
 	}
-	announce_snapshot(w->announce, w->view, true, &s);
+	wanted_snapshot(announce_wanted(w->announce), w->view, true, &s);
 	for (size_t i = 0; i < s.l2.n_wants; i++) {
 		const struct l2_want *want = &s.l2.wants[i];
 		buf_printf(out, "%s%s %d %d:", addr_str(&want->addr), want->eligible ? "+" : "-",
@@ -244,7 +245,7 @@ static void describe(struct world *w, struct buf *out)
 			buf_printf(out, " %s", s.l2.nodes[want->candidates[k]]);
 		buf_putc(out, '\n');
 	}
-	announce_snapshot_fini(&s);
+	wanted_snapshot_fini(&s);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
