@@ -53,7 +53,8 @@ struct out_column {
 };
 
 struct out_table {
-	const char *title; /* the line above, with which rows are indented; NULL: neither */
+	const char *title; /* the line above, behind an empty one; NULL: none */
+	bool indented;     /* rows are, as always below a title */
 	bool if_any;       /* nothing is printed where there is no row, not even the head */
 	struct out_column columns[OUT_COLUMNS_MAX + 1];
 };
@@ -107,7 +108,9 @@ void out_json(struct out *o, const char *key, const char *json);
 
 /* ---- text ---- */
 
-/* A line, at the outermost level of the text. */
+/* An empty line, unless the text begins here. */
+void out_gap(struct out *o);
+/* A line. */
 void out_say(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Tables do not nest.  What is written between is the table's, with out_row() before each row. */
 void out_table(struct out *o, const struct out_table *table);

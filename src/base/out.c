@@ -214,7 +214,8 @@ static size_t last_shown(const struct out *o)
 /* @cells: a row of strings; NULL: the head. */
 static void put_line(struct out *o, const struct buf *cells, const size_t *widths)
 {
-	size_t last = last_shown(o), at = o->table->title ? TABLE_INDENT : 0;
+	size_t last = last_shown(o);
+	size_t at = o->table->title || o->table->indented ? TABLE_INDENT : 0;
 
 	buf_printf(o->buf, "%*s", (int)at, "");
 	for (size_t i = 0; i <= last; i++) {
@@ -254,6 +255,12 @@ static void finish_cells(struct out *o, size_t n, size_t *widths)
 	}
 }
 
+void out_gap(struct out *o)
+{
+	if (out_is_text(o) && o->buf->size)
+		buf_putc(o->buf, '\n');
+}
+
 void out_table(struct out *o, const struct out_table *table)
 {
 	assert(!o->table);
@@ -266,8 +273,10 @@ void out_table_end(struct out *o)
 
 	if (out_is_text(o) && (o->n_cells || !o->table->if_any)) {
 		finish_cells(o, n, widths);
-		if (o->table->title)
-			buf_printf(o->buf, "%s%s\n", o->buf->size ? "\n" : "", o->table->title);
+		if (o->table->title) {
+			out_gap(o);
+			buf_printf(o->buf, "%s\n", o->table->title);
+		}
 		put_line(o, NULL, widths);
 		for (size_t i = 0; i < o->n_cells; i += n)
 			put_line(o, &o->cells[i], widths);

@@ -27,6 +27,7 @@ libfairlead_a_SOURCES += \
 
 bin_PROGRAMS += src/cli/fairlead
 src_cli_fairlead_SOURCES = \
+	src/cli/answer.c \
 	src/cli/check.c \
 	src/cli/command_convert.c \
 	src/cli/command_explain.c \

@@ -8,7 +8,6 @@
 #include "cli/commands.h"
 #include "cli/convert.h"
 #include "cli/file.h"
-#include "fairlead/buf.h"
 #include "fairlead/mem.h"
 
 static int put_object(const char *kind, struct json_object *obj, void *arg, struct err *e)
@@ -16,33 +15,30 @@ static int put_object(const char *kind, struct json_object *obj, void *arg, stru
 	return conversion_put(arg, kind, obj, e);
 }
 
-static void put_notes(const struct conversion *c, const char *key, bool errors, struct buf *out)
+static void put_notes(const struct conversion *c, const char *key, bool errors, struct out *o)
 {
-	size_t n, told = 0;
+	size_t n;
 	const struct conversion_note *notes = conversion_notes(c, &n);
 
-	buf_printf(out, "\"%s\":[", key);
+	out_list(o, key);
 	for (size_t i = 0; i < n; i++) {
 		if (notes[i].is_error != errors)
 			continue;
-		buf_puts(out, told++ ? ",{\"object\":" : "{\"object\":");
-		buf_json_str(out, notes[i].object);
-		buf_puts(out, ",\"message\":");
-		buf_json_str(out, notes[i].message);
-		buf_putc(out, '}');
+		out_object(o, NULL);
+		out_str(o, "object", notes[i].object);
+		out_str(o, "message", notes[i].message);
+		out_close(o);
 	}
-	buf_putc(out, ']');
+	out_close(o);
 }
 
-static void put_json(const struct conversion *c, struct buf *out)
+static void put_answer(const struct conversion *c, struct out *o)
 {
-	buf_puts(out, "{\"config\":");
-	buf_json_str(out, conversion_text(c));
-	buf_putc(out, ',');
-	put_notes(c, "warnings", false, out);
-	buf_putc(out, ',');
-	put_notes(c, "errors", true, out);
-	buf_puts(out, "}\n");
+	out_object(o, NULL);
+	out_str(o, "config", conversion_text(c));
+	put_notes(c, "warnings", false, o);
+	put_notes(c, "errors", true, o);
+	out_close(o);
 }
 
 /* Control characters, which an object may have brought along, do not reach the terminal. */
@@ -61,20 +57,21 @@ static void tell_notes(const struct conversion *c)
 
 static int convert(struct conversion *c, const struct command_options *o, struct err *e)
 {
-	cleanup(buf_fini) struct buf out = BUF_INIT;
+	cleanup(command_answer_fini) struct command_answer a;
 	size_t n;
 
+	command_answer_init(&a, o);
 	for (size_t i = 0; i < o->n_operands; i++)
 		if (file_read_manifest(o->operands[i], put_object, c, e) < 0)
 			return COMMAND_FAILED;
 	bool valid = conversion_run(c);
-	if (o->json)
-		put_json(c, &out);
-	else
-		buf_puts(&out, conversion_text(c));
-	fputs(buf_str(&out), stdout);
+	put_answer(c, &a.out);
+	/* As text it is a file, for whatever reads it next. */
+	if (out_is_text(&a.out))
+		buf_puts(&a.text, conversion_text(c));
+	command_print(&a);
 	fflush(stdout);
-	if (!o->json)
+	if (out_is_text(&a.out))
 		tell_notes(c);
 	conversion_notes(c, &n);
 	if (!valid) {

@@ -167,10 +167,11 @@ static int answer(const struct command_options *o, const struct state *s, struct
 	bool is_live = o->state.n == 0;
 	const char *name = o->operands[0];
 	cleanup_free char *key = xasprintf("%s%s", strchr(name, '/') ? "" : "default/", name);
-	cleanup(buf_fini) struct buf out = BUF_INIT;
+	cleanup(command_answer_fini) struct command_answer a;
 	const struct kube_service *service = service_named(s, key);
 	const struct view_service *vs = service ? view_service_named(v, key) : NULL;
 
+	command_answer_init(&a, o);
 	if (!vs) {
 		char hint[400];
 		err_set(e, -ENOENT, ERR_CONFIG, "there is no Service %.320s%s", key,
@@ -180,11 +181,8 @@ static int answer(const struct command_options *o, const struct state *s, struct
 	struct explain *x = explain_new(v, vs, nodes, n_nodes, o->node, !is_live);
 	if (is_live)
 		ask_speakers(o, nodes, n_nodes, x);
-	if (o->json)
-		explain_json(x, &out);
-	else
-		explain_text(x, service, &out);
-	fputs(buf_str(&out), stdout);
+	explain_print(x, service, &a.out);
+	command_print(&a);
 	int exit_status = explain_is_complete(x) ? COMMAND_OK : COMMAND_INCOMPLETE;
 	explain_free(x);
 	return exit_status;

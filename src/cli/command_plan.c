@@ -73,7 +73,7 @@ int command_plan(const struct command_options *o, struct err *e)
 	struct plan *p = plan_new(c, o->load_balancer_class, &in);
 	plan_warnings(p, &warnings);
 	fputs(buf_str(&warnings), stderr);
-	if (o->json)
+	if (o->format == OUT_JSON)
 		plan_json(p, &out);
 	else
 		plan_text(p, &out);

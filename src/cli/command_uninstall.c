@@ -193,53 +193,45 @@ static void put_said(const struct pod *p, struct buf *out)
 	           *p->said && is_done(p) ? "; its Pod is not Ready, passed over" : "");
 }
 
-static void put_text(const struct command_options *o, const char *namespace, const struct round *u,
-                     struct buf *out)
+static void put_pods(const struct round *u, struct out *out)
 {
-	for (size_t i = 0; i < u->n; i++) {
-		buf_printf(out, "node %s: ", u->pods[i].node);
-		put_said(&u->pods[i], out);
-		buf_putc(out, '\n');
-	}
-	if (u->n == 0)
-		buf_printf(out,
-		           "no speaker has a Pod with our labels in namespace %s, so none was "
-		           "waited for; on nodes where speakers run by hand, stop them and run "
-		           "fairlead-speaker --cleanup\n",
-		           namespace);
-	if (o->release_addresses)
-		buf_printf(out, "addresses: %s\n",
-		           u->released ? "taken back" : "not taken back yet");
-}
-
-static void put_json(const struct command_options *o, const struct round *u, struct buf *out)
-{
-	buf_puts(out, "{\"nodes\":[");
+	out_list(out, "nodes");
 	for (size_t i = 0; i < u->n; i++) {
 		const struct pod *p = &u->pods[i];
 		cleanup(buf_fini) struct buf said = BUF_INIT;
 		put_said(p, &said);
-		buf_puts(out, i ? ",\n{\"node\":" : "{\"node\":");
-		buf_json_str(out, p->node);
-		buf_printf(out, ",\"done\":%s,\"message\":", is_done(p) ? "true" : "false");
-		buf_json_str(out, buf_str(&said));
-		buf_putc(out, '}');
+		out_object(out, NULL);
+		out_str(out, "node", p->node);
+		out_bool(out, "done", is_done(p));
+		out_str(out, "message", buf_str(&said));
+		out_close(out);
+		out_say(out, "node %s: %s", p->node, buf_str(&said));
 	}
-	buf_printf(out, "],\"addresses_taken_back\":%s}\n",
-	           !o->release_addresses ? "null"
-	           : u->released         ? "true"
-	                                 : "false");
+	out_close(out);
 }
 
 static void print(const struct command_options *o, const char *namespace, const struct round *u)
 {
-	cleanup(buf_fini) struct buf out = BUF_INIT;
+	cleanup(command_answer_fini) struct command_answer a;
+	struct out *out = &a.out;
 
-	if (o->json)
-		put_json(o, u, &out);
-	else
-		put_text(o, namespace, u, &out);
-	fputs(buf_str(&out), stdout);
+	command_answer_init(&a, o);
+	out_object(out, NULL);
+	put_pods(u, out);
+	if (u->n == 0)
+		out_say(out,
+		        "no speaker has a Pod with our labels in namespace %s, so none was waited "
+		        "for; on nodes where speakers run by hand, stop them and run "
+		        "fairlead-speaker --cleanup",
+		        namespace);
+	if (o->release_addresses) {
+		out_bool(out, "addresses_taken_back", u->released);
+		out_say(out, "addresses: %s", u->released ? "taken back" : "not taken back yet");
+	} else {
+		out_str(out, "addresses_taken_back", NULL);
+	}
+	out_close(out);
+	command_print(&a);
 }
 
 static volatile sig_atomic_t interrupted;

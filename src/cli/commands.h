@@ -12,6 +12,7 @@
 #include "cli/gather.h"
 #include "fairlead/err.h"
 #include "fairlead/options.h"
+#include "fairlead/out.h"
 
 enum command_exit {
 	COMMAND_OK = 0,
@@ -24,7 +25,8 @@ enum command_exit {
 
 struct command_options {
 	struct options_kube kube;
-	bool json, release_addresses;
+	enum out_format format;
+	bool release_addresses;
 	struct gather_port speaker;
 	int timeout_s;
 	const char *config, *load_balancer_class, *node; /* NULL: not given */
@@ -32,6 +34,15 @@ struct command_options {
 	char **operands;                                 /* behind the command's words */
 	size_t n_operands;
 };
+
+/* What a command prints: it writes to @out, and calls command_print() in the end. */
+struct command_answer {
+	struct out out;
+	struct buf text;
+};
+void command_answer_init(struct command_answer *a, const struct command_options *o);
+void command_answer_fini(struct command_answer *a);
+void command_print(struct command_answer *a);
 
 int command_bgp(const struct command_options *o, struct err *e);
 int command_config_check(const struct command_options *o, struct err *e);

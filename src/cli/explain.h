@@ -10,12 +10,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "fairlead/buf.h"
 #include "fairlead/kube_types.h"
 #include "fairlead/view.h"
 
 struct explain;
 struct json_object;
+struct out;
 
 /*
  * @node: only this one, or NULL.  @nodes_stand_for_speakers: a node's being Ready is all that is known of its speaker.
@@ -31,8 +31,7 @@ void explain_put_speaker(struct explain *x, const char *node, struct json_object
 /* Did every speaker that was put answer? */
 bool explain_is_complete(const struct explain *x);
 
-void explain_json(const struct explain *x, struct buf *out);
-/* @service: its conditions say why it has no address. */
-void explain_text(const struct explain *x, const struct kube_service *service, struct buf *out);
+/* A list of addresses.  @service: its conditions say why it has none. */
+void explain_print(const struct explain *x, const struct kube_service *service, struct out *o);
 
 #endif

@@ -77,13 +77,13 @@ int file_read_objects(const char *path, manifest_object_fn *fn, void *arg, struc
 	return r;
 }
 
-void file_problems_text(const char *path, const struct config_problems *p, const char *kind,
-                        struct buf *out)
+void file_say_problems(const char *path, const struct config_problems *p, const char *kind,
+                       struct out *o)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		const struct config_problem *item = &p->items[i];
-		buf_printf(out, "%s:%u: %s%s%s%s\n", path, item->line ? item->line : 1, kind,
-		           item->path, *item->path ? ": " : "", item->message);
+		out_say(o, "%s:%u: %s%s%s%s", path, item->line ? item->line : 1, kind, item->path,
+		        *item->path ? ": " : "", item->message);
 	}
 }
 
@@ -98,7 +98,9 @@ int file_read_configuration(const char *path, struct configuration **ret_config,
 	r = configuration_parse_file(buf_str(&text), text.size, ret_config, &errors, NULL);
 	if (r == 0)
 		return 0;
-	file_problems_text(path, &errors, "", &told);
+	cleanup(out_fini) struct out o;
+	out_init(&o, OUT_TEXT, &told);
+	file_say_problems(path, &errors, "", &o);
 	fputs(buf_str(&told), stderr);
 	return err_set(e, r, ERR_CONFIG, "%s is not a valid configuration", path);
 }

@@ -13,6 +13,7 @@
 #include "fairlead/configuration.h"
 #include "fairlead/err.h"
 #include "fairlead/manifest.h"
+#include "fairlead/out.h"
 
 #define FILE_CONFIG_MAX_BYTES (2 << 20)
 
@@ -23,8 +24,8 @@ int file_read_manifest(const char *path, manifest_object_fn *fn, void *arg, stru
 int file_read_objects(const char *path, manifest_object_fn *fn, void *arg, struct buf *told,
                       size_t *ret_n_refused, struct err *e);
 /* "FILE:LINE: path.to.key: message" for each; @kind ("warning: ") stands before the path. */
-void file_problems_text(const char *path, const struct config_problems *p, const char *kind,
-                        struct buf *out);
+void file_say_problems(const char *path, const struct config_problems *p, const char *kind,
+                       struct out *o);
 /* Reads and parses a configuration; what is wrong with it goes to standard error, @e says that there is something. */
 int file_read_configuration(const char *path, struct configuration **ret_config, struct err *e);
 

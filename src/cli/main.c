@@ -184,7 +184,7 @@ static int parse(int argc, char **argv, struct command_options *o,
 
 	if (r != OPTIONS_RUN)
 		return r;
-	o->json = !strcmp(output, "json");
+	o->format = strcmp(output, "json") ? OUT_TEXT : OUT_JSON;
 	const struct command *c = find_command(argv + 1, n, &n_words);
 	if (!c)
 		return no_command(argv + 1, n, e);

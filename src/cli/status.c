@@ -17,7 +17,6 @@
 #include "fairlead/configuration.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
-#include "fairlead/out.h"
 
 #define LEASE_NAME "fairlead-controller"
 
@@ -124,18 +123,14 @@ static int exit_status_of(const struct picture *p, bool complete, struct err *e)
 	return COMMAND_FAILED;
 }
 
-/* JSON ends in a newline of its own, as a text does. */
 static void show(const struct command_options *opts, struct model *m,
                  void (*put)(struct model *m, struct out *o))
 {
-	cleanup(buf_fini) struct buf text = BUF_INIT;
-	cleanup(out_fini) struct out o;
+	cleanup(command_answer_fini) struct command_answer a;
 
-	out_init(&o, opts->json ? OUT_JSON : OUT_TEXT, &text);
-	put(m, &o);
-	if (opts->json)
-		buf_putc(&text, '\n');
-	fputs(buf_str(&text), stdout);
+	command_answer_init(&a, opts);
+	put(m, &a.out);
+	command_print(&a);
 }
 
 int command_status(const struct command_options *o, struct err *e)

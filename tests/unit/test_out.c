@@ -238,17 +238,21 @@ static void empty_tables(void **state)
 {
 	(void)state;
 	static const struct out_table bare = { .columns = { { "a", "A" }, { "b", "B" } } };
+	static const struct out_table indented = { .indented = true, .columns = { { "c", "C" } } };
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 	cleanup(out_fini) struct out o;
 
 	out_init(&o, OUT_TEXT, &b);
+	out_gap(&o);
 	out_table(&o, &bare);
+	out_table_end(&o);
+	out_table(&o, &indented);
 	out_table_end(&o);
 	out_table(&o, &nobody);
 	out_table_end(&o);
 	out_table(&o, &people);
 	out_table_end(&o);
-	assert_string_equal(buf_str(&b), "A  B\n\nPeople\n  NAME  AGE  LIKES  CITY  NOTE\n");
+	assert_string_equal(buf_str(&b), "A  B\n  C\n\nPeople\n  NAME  AGE  LIKES  CITY  NOTE\n");
 }
 
 static void long_lists_may_take_a_line_each(void **state)
