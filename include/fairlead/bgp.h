@@ -27,6 +27,7 @@
 #include "fairlead/reason.h"
 
 struct event_base;
+struct out;
 struct bgp;
 
 /* ---- what is wanted ---- */
@@ -175,8 +176,8 @@ void bgp_put_left_out(const char *name, const struct addr *address, enum reason 
 struct bgp_peer_status bgp_peer_status(const struct bgp *b, size_t i);
 size_t bgp_n_established(const struct bgp *b);
 struct bgp_stats bgp_stats(const struct bgp *b);
-/* Appends one JSON object: connection, instance, peers, prefixes, counters.  Holds no password. */
-void bgp_status(const struct bgp *b, struct buf *json);
+/* An object: connection, instance, peers, prefixes, counters.  Holds no password. */
+void bgp_status(const struct bgp *b, const char *key, struct out *o);
 /* Appends the metric families fairlead_bgp_…. */
 void bgp_metrics(const struct bgp *b, struct metrics_writer *w);
 

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "fairlead/buf.h"
+#include "fairlead/out.h"
 #include "fairlead/err.h"
 
 struct event_base;
@@ -54,9 +55,8 @@ uint64_t metrics_stat_of(const struct metrics_stat *row, const void *stats);
 /* A family of one sample for each. */
 void metrics_stats(struct metrics_writer *w, const struct metrics_stat *rows, size_t n,
                    const void *stats);
-/* The same as members of a JSON object, "key":value, with commas between them. */
-void metrics_stats_json(const struct metrics_stat *rows, size_t n, const void *stats,
-                        struct buf *out);
+/* The same as members of the object that is open. */
+void metrics_stats_put(const struct metrics_stat *rows, size_t n, const void *stats, struct out *o);
 
 /* What every daemon says of itself: fairlead_build_info and the usual process_… families. */
 void metrics_process(struct metrics_writer *w);
@@ -66,7 +66,7 @@ struct metrics_server_ops {
 	/* Each returns true for 200, false for 503, and may say why in @why. */
 	bool (*healthy)(struct buf *why, void *arg);
 	bool (*ready)(struct buf *why, void *arg);
-	void (*status)(struct buf *json, void *arg); /* /status: one JSON object */
+	void (*status)(struct out *o, void *arg); /* /status: one object */
 };
 
 /* What clients of other hosts may see of /status and /loglevel. */

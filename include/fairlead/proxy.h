@@ -20,6 +20,7 @@
 
 struct event_base;
 struct metrics_writer;
+struct out;
 struct proxy;
 
 enum proxy_mode { PROXY_NONE, PROXY_IPTABLES };
@@ -157,8 +158,8 @@ enum proxy_passage proxy_passage(const struct proxy *p, uint8_t family, const ch
 /* Whether one of these may hold for any Service at all. */
 bool proxy_any_hindrance(const struct proxy *p);
 struct proxy_stats proxy_stats(const struct proxy *p);
-/* Appends a JSON object: mode, variant, counters, last error. */
-void proxy_status(const struct proxy *p, struct buf *json);
+/* An object: mode, variant, counters, last error. */
+void proxy_status(const struct proxy *p, const char *key, struct out *o);
 /* Appends the metric families of the counters, and fairlead_proxy_in_sync. */
 void proxy_metrics(const struct proxy *p, struct metrics_writer *w);
 /*

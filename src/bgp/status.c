@@ -8,6 +8,7 @@
 
 #include "bgp/engine.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 
 size_t bgp_n_established(const struct bgp *b)
 {
@@ -175,8 +176,8 @@ static size_t n_wanted(const struct bgp *b, const struct bgp_peer_status *peer)
 	return n;
 }
 
-static void add_error(const struct bgp *b, const struct bgp_peer_status *peer,
-                      const struct bgp_session *s, struct buf *json)
+static void put_error(const struct bgp *b, const struct bgp_peer_status *peer,
+                      const struct bgp_session *s, struct out *o)
 {
 	cleanup(buf_fini) struct buf text = BUF_INIT;
 
@@ -190,51 +191,52 @@ static void add_error(const struct bgp *b, const struct bgp_peer_status *peer,
 	if (peer->waits)
 		buf_printf(&text, "%s%s%s", text.size ? "; " : "", peer->waits,
 		           b->have_valid ? "; the neighbour stays as bgpd has it" : "");
-	buf_json_str(json, buf_str(&text));
+	out_str(o, "last_error", buf_str(&text));
 }
 
-static void add_session(const struct bgp *b, size_t i, struct buf *json)
+static void put_session(const struct bgp *b, size_t i, struct out *o)
 {
 	const struct bgp_session *s = &b->sessions[i];
 	const struct want_peer *p = &b->want->peers[i];
 	const struct bgp_peer_status now = bgp_peer_status(b, i);
 
-	buf_puts(json, "{\"name\":");
-	buf_json_str(json, now.name);
-	buf_printf(json, ",\"address\":\"%s\",\"my_asn\":%" PRIu32 ",\"asn\":%" PRIu32,
-	           addr_str(&s->address), p->my_asn, now.asn);
-	buf_printf(json, ",\"state\":\"%s\",\"established\":%s,\"uptime_ms\":%" PRId64,
-	           bgp_session_state_name(s->state),
-	           s->state == BGP_SESSION_ESTABLISHED ? "true" : "false", s->uptime_ms);
-	buf_printf(json,
-	           ",\"prefixes_wanted\":%zu,\"prefixes_sent\":%" PRId64 ",\"resets\":%" PRId64
-	           ",\"last_error\":",
-	           n_wanted(b, &now), s->sent[BGP_AF4] + s->sent[BGP_AF6], s->resets);
-	add_error(b, &now, s, json);
-	buf_printf(json, ",\"reason\":\"%s\"", reason_name(now.reason));
+	out_object(o, NULL);
+	out_str(o, "name", now.name);
+	out_addr(o, "address", &s->address);
+	out_uint(o, "my_asn", p->my_asn);
+	out_uint(o, "asn", now.asn);
+	out_str(o, "state", bgp_session_state_name(s->state));
+	out_bool(o, "established", s->state == BGP_SESSION_ESTABLISHED);
+	out_int(o, "uptime_ms", s->uptime_ms);
+	out_uint(o, "prefixes_wanted", n_wanted(b, &now));
+	out_int(o, "prefixes_sent", s->sent[BGP_AF4] + s->sent[BGP_AF6]);
+	out_int(o, "resets", s->resets);
+	put_error(b, &now, s, o);
+	out_str(o, "reason", reason_name(now.reason));
 	if (p->bfd_profile) {
-		buf_puts(json, ",\"bfd_profile\":");
-		buf_json_str(json, p->bfd_profile);
-		buf_puts(json, ",\"bfd\":");
+		out_str(o, "bfd_profile", p->bfd_profile);
 		/* What bgpd remembers of a bfdd that is gone is no state. */
-		buf_json_str(json, b->bfd && bgp_bfd_is_down(b->bfd) ? "Unknown" : s->bfd);
+		out_str(o, "bfd", b->bfd && bgp_bfd_is_down(b->bfd) ? "Unknown" : s->bfd);
 	}
-	buf_putc(json, '}');
+	out_close(o);
 }
 
-static void add_refused(const struct want_refused *p, struct buf *json)
+static void put_refused(const struct want_refused *p, struct out *o)
 {
-	buf_puts(json, "{\"name\":");
-	buf_json_str(json, p->name);
-	buf_printf(
-		json,
-		",\"address\":\"%s\",\"my_asn\":%" PRIu32 ",\"asn\":%" PRIu32
-		",\"state\":\"%s\",\"established\":false,\"uptime_ms\":0,\"prefixes_wanted\":0,\"prefixes_sent\":0,"
-		"\"resets\":0,\"last_error\":",
-		addr_str(&p->address), p->my_asn, p->asn,
-		bgp_session_state_name(BGP_SESSION_UNKNOWN));
-	buf_json_str(json, p->why);
-	buf_printf(json, ",\"reason\":\"%s\"}", reason_name(REASON_BgpPeerRefused));
+	out_object(o, NULL);
+	out_str(o, "name", p->name);
+	out_addr(o, "address", &p->address);
+	out_uint(o, "my_asn", p->my_asn);
+	out_uint(o, "asn", p->asn);
+	out_str(o, "state", bgp_session_state_name(BGP_SESSION_UNKNOWN));
+	out_bool(o, "established", false);
+	out_int(o, "uptime_ms", 0);
+	out_uint(o, "prefixes_wanted", 0);
+	out_int(o, "prefixes_sent", 0);
+	out_int(o, "resets", 0);
+	out_str(o, "last_error", p->why);
+	out_str(o, "reason", reason_name(REASON_BgpPeerRefused));
+	out_close(o);
 }
 
 static const struct metrics_stat stat_rows[] = {
@@ -242,47 +244,52 @@ static const struct metrics_stat stat_rows[] = {
 #include "fairlead/metrics.def"
 };
 
-static void add_stats(const struct bgp_stats *s, struct buf *json)
+static void put_peers(const struct bgp *b, struct out *o)
 {
-	buf_putc(json, '{');
-	metrics_stats_json(stat_rows, ARRAY_LEN(stat_rows), s, json);
-	buf_printf(json,
-	           ",\"resyncs\":%" PRIu64 ",\"last_batch_commands\":%" PRIu64
-	           ",\"last_batch_us\":%" PRId64 "}",
-	           s->resyncs, s->last_batch_commands, s->last_batch_us);
+	out_list(o, "peers");
+	for (size_t i = 0; i < b->n_sessions; i++)
+		put_session(b, i, o);
+	for (size_t i = 0; i < n_refused(b); i++)
+		put_refused(&b->want->refused[i], o);
+	out_close(o);
 }
 
-void bgp_status(const struct bgp *b, struct buf *json)
+static void put_stats(const struct bgp_stats *s, struct out *o)
+{
+	out_object(o, "stats");
+	metrics_stats_put(stat_rows, ARRAY_LEN(stat_rows), s, o);
+	out_uint(o, "resyncs", s->resyncs);
+	out_uint(o, "last_batch_commands", s->last_batch_commands);
+	out_int(o, "last_batch_us", s->last_batch_us);
+	out_close(o);
+}
+
+void bgp_status(const struct bgp *b, const char *key, struct out *o)
 {
 	cleanup(buf_fini) struct buf msg = BUF_INIT;
 	enum reason reason = bgp_reason(b, &msg);
 
-	buf_printf(json, "{\"connected\":%s,\"reason\":\"%s\",\"message\":",
-	           b->phase == ENGINE_DOWN ? "false" : "true", reason_name(reason));
-	buf_json_str(json, buf_str(&msg));
-	buf_printf(json, ",\"generation\":%" PRIu64 ",\"applied\":%" PRIu64, b->generation,
-	           b->applied);
-	buf_printf(json, ",\"instance\":{\"asn\":%" PRIu32 ",\"own\":%s},\"peers\":[",
-	           b->have.ours.asn, b->have.ours.own ? "true" : "false");
-	for (size_t i = 0; i < b->n_sessions; i++) {
-		if (i)
-			buf_putc(json, ',');
-		add_session(b, i, json);
-	}
-	for (size_t i = 0; i < n_refused(b); i++) {
-		if (i || b->n_sessions)
-			buf_putc(json, ',');
-		add_refused(&b->want->refused[i], json);
-	}
-	buf_printf(json,
-	           "],\"prefixes\":{\"wanted\":%zu,\"set\":%zu},\"bfd\":{\"in_sync\":%s,"
-	           "\"error\":",
-	           b->want_state.n_networks, b->have.ours.n_networks,
-	           !b->bfd || bgp_bfd_in_sync(b->bfd) ? "true" : "false");
-	buf_json_str(json, b->bfd ? bgp_bfd_error(b->bfd) : "");
-	buf_puts(json, "},\"stats\":");
-	add_stats(&b->stats, json);
-	buf_putc(json, '}');
+	out_object(o, key);
+	out_bool(o, "connected", b->phase != ENGINE_DOWN);
+	out_str(o, "reason", reason_name(reason));
+	out_str(o, "message", buf_str(&msg));
+	out_uint(o, "generation", b->generation);
+	out_uint(o, "applied", b->applied);
+	out_object(o, "instance");
+	out_uint(o, "asn", b->have.ours.asn);
+	out_bool(o, "own", b->have.ours.own);
+	out_close(o);
+	put_peers(b, o);
+	out_object(o, "prefixes");
+	out_uint(o, "wanted", b->want_state.n_networks);
+	out_uint(o, "set", b->have.ours.n_networks);
+	out_close(o);
+	out_object(o, "bfd");
+	out_bool(o, "in_sync", !b->bfd || bgp_bfd_in_sync(b->bfd));
+	out_str(o, "error", b->bfd ? bgp_bfd_error(b->bfd) : "");
+	out_close(o);
+	put_stats(&b->stats, o);
+	out_close(o);
 }
 
 static void add_left_out(const struct bgp *b, struct metrics_writer *w)

@@ -10,6 +10,7 @@
 #include "fairlead/hash.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 
 /* ---- what is said of one Service ---- */
 
@@ -55,17 +56,17 @@ static int by_key(const struct record *a, const struct record *b)
 
 /* ---- /status ---- */
 
-static void put_problems(const struct config_problems *p, struct buf *out)
+static void put_problems(const char *key, const struct config_problems *p, struct out *o)
 {
-	buf_putc(out, '[');
+	out_list(o, key);
 	for (size_t i = 0; i < p->n; i++) {
-		buf_printf(out, "%s{\"line\":%u,\"path\":", i ? "," : "", p->items[i].line);
-		buf_json_str(out, p->items[i].path);
-		buf_puts(out, ",\"message\":");
-		buf_json_str(out, p->items[i].message);
-		buf_putc(out, '}');
+		out_object(o, NULL);
+		out_uint(o, "line", p->items[i].line);
+		out_str(o, "path", p->items[i].path);
+		out_str(o, "message", p->items[i].message);
+		out_close(o);
 	}
-	buf_putc(out, ']');
+	out_close(o);
 }
 
 /* JSON readers have 63 bits at best. */
@@ -75,64 +76,72 @@ static uint64_t count_of(const uint64_t both[2])
 	return sum < both[0] || sum > INT64_MAX ? INT64_MAX : sum;
 }
 
-static void put_pool(const struct ipam_pool_usage *u, struct buf *out)
+/* One word for each bit. */
+static void put_words(const char *key, unsigned int bits, const char *const words[static 2],
+                      struct out *o)
 {
-	const struct config_pool *pool = u->pool;
-
-	buf_puts(out, "{\"name\":");
-	buf_json_str(out, pool->name);
-	buf_printf(out, ",\"protocols\":[%s%s%s],\"ranges\":[",
-	           pool->protocols & PROTOCOL_LAYER2 ? "\"layer2\"" : "",
-	           pool->protocols == (PROTOCOL_LAYER2 | PROTOCOL_BGP) ? "," : "",
-	           pool->protocols & PROTOCOL_BGP ? "\"bgp\"" : "");
-	for (size_t i = 0; i < pool->n_ranges; i++)
-		buf_printf(out, "%s\"%s-%s\"", i ? "," : "", addr_str(&pool->ranges[i].first),
-		           addr_str(&pool->ranges[i].last));
-	buf_printf(out,
-	           "],\"use\":[%s%s%s],\"auto_assign\":%s,\"total\":%" PRIu64 ",\"used\":%" PRIu64
-	           ",\"free\":%" PRIu64 "}",
-	           pool->uses & CONFIG_USE_LOAD_BALANCER ? "\"load-balancer\"" : "",
-	           pool->uses == (CONFIG_USE_LOAD_BALANCER | CONFIG_USE_EXTERNAL_IP) ? "," : "",
-	           pool->uses & CONFIG_USE_EXTERNAL_IP ? "\"external-ip\"" : "",
-	           pool->auto_assign ? "true" : "false", count_of(u->total), count_of(u->used),
-	           count_of(u->free));
+	out_list(o, key);
+	for (size_t i = 0; i < 2; i++)
+		if (bits & 1u << i)
+			out_str(o, NULL, words[i]);
+	out_close(o);
 }
 
-static void put_part(const struct controller *ctl, const struct record_part *p, struct buf *out)
+static void put_pool(const struct ipam_pool_usage *u, struct out *o)
+{
+	static const char *const protocols[] = { "layer2", "bgp" };
+	static const char *const uses[] = { "load-balancer", "external-ip" };
+	const struct config_pool *pool = u->pool;
+
+	out_object(o, NULL);
+	out_str(o, "name", pool->name);
+	put_words("protocols", pool->protocols, protocols, o);
+	out_list(o, "ranges");
+	for (size_t i = 0; i < pool->n_ranges; i++)
+		out_printf(o, NULL, "%s-%s", addr_str(&pool->ranges[i].first),
+		           addr_str(&pool->ranges[i].last));
+	out_close(o);
+	put_words("use", pool->uses, uses, o);
+	out_bool(o, "auto_assign", pool->auto_assign);
+	out_uint(o, "total", count_of(u->total));
+	out_uint(o, "used", count_of(u->used));
+	out_uint(o, "free", count_of(u->free));
+	out_close(o);
+}
+
+static void put_part(const struct controller *ctl, const struct record_part *p, struct out *o)
 {
 	const struct ipam_request *q = &p->request;
 	enum reason reason = reason_of(ctl, p);
 	const struct config_pool *pool = NULL;
 
-	buf_puts(out, "\"addresses\":[");
+	out_list(o, "addresses");
 	for (size_t i = 0; i < q->n_held + q->n_written; i++) {
 		const struct addr *a = i < q->n_held ? &q->held[i] : &q->written[i - q->n_held];
-		buf_printf(out, "%s\"%s\"", i ? "," : "", addr_str(a));
+		out_addr(o, NULL, a);
 		if (!pool && ctl->config.in_force)
 			pool = configuration_pool_of(ctl->config.in_force, a);
 	}
-	buf_puts(out, "],\"pool\":");
-	buf_json_str(out, pool ? pool->name : NULL);
-	buf_printf(out, ",\"reason\":\"%s\",\"message\":", reason_name(reason));
-	buf_json_str(out, ctl->leading && p->decided && reason == p->reason
-	                          ? p->message
-	                          : reason_sentence(reason));
+	out_close(o);
+	out_str(o, "pool", pool ? pool->name : NULL);
+	out_str(o, "reason", reason_name(reason));
+	out_str(o, "message",
+	        ctl->leading && p->decided && reason == p->reason ? p->message
+	                                                          : reason_sentence(reason));
 }
 
-static void put_service(const struct controller *ctl, const struct record *r, struct buf *out)
+static void put_service(const struct controller *ctl, const struct record *r, struct out *o)
 {
-	buf_puts(out, "{\"namespace\":");
-	buf_json_str(out, r->namespace);
-	buf_puts(out, ",\"name\":");
-	buf_json_str(out, r->name);
-	buf_putc(out, ',');
-	put_part(ctl, &r->lb, out);
+	out_object(o, NULL);
+	out_str(o, "namespace", r->namespace);
+	out_str(o, "name", r->name);
+	put_part(ctl, &r->lb, o);
 	if (external_is_ours(ctl, r)) {
-		buf_puts(out, ",\"external_ips\":{");
-		put_part(ctl, r->external, out);
-		buf_putc(out, '}');
+		out_object(o, "external_ips");
+		put_part(ctl, r->external, o);
+		out_close(o);
 	}
-	buf_putc(out, '}');
+	out_close(o);
 }
 
 static const struct metrics_stat stat_rows[] = {
@@ -149,56 +158,56 @@ static const struct {
 #include "fairlead/metrics.def"
 };
 
-static void put_stats(const struct controller *ctl, struct buf *out)
+static void put_stats(const struct controller *ctl, struct out *o)
 {
 	const struct controller_stats *s = &ctl->stats;
 
-	buf_puts(out, "{");
-	metrics_stats_json(stat_rows, ARRAY_LEN(stat_rows), s, out);
+	out_object(o, "stats");
+	metrics_stats_put(stat_rows, ARRAY_LEN(stat_rows), s, o);
 	for (size_t i = 0; i < ARRAY_LEN(results); i++)
-		buf_printf(out, ",\"%s\":%" PRIu64, results[i].stat.key,
-		           metrics_stat_of(&results[i].stat, s));
-	buf_printf(out,
-	           ",\"turns\":%" PRIu64 ",\"events\":%" PRIu64 ",\"publications\":%" PRIu64
-	           ",\"in_flight\":%zu,\"services_known\":%u}",
-	           s->turns, s->events, ctl->config.publications, ctl->n_in_flight,
-	           HASH_COUNT(ctl->records));
+		out_uint(o, results[i].stat.key, metrics_stat_of(&results[i].stat, s));
+	out_uint(o, "turns", s->turns);
+	out_uint(o, "events", s->events);
+	out_uint(o, "publications", ctl->config.publications);
+	out_uint(o, "in_flight", ctl->n_in_flight);
+	out_uint(o, "services_known", HASH_COUNT(ctl->records));
+	out_close(o);
 }
 
-static void status(struct buf *out, void *arg)
+static void put_config(const struct controller *ctl, struct out *o)
+{
+	out_object(o, "config");
+	out_int(o, "generation", ctl->config.generation);
+	out_bool(o, "accepted", ctl->config.judged_good);
+	put_problems("errors", &ctl->config.errors, o);
+	put_problems("warnings", &ctl->config.warnings, o);
+	out_close(o);
+}
+
+static void status(struct out *o, void *arg)
 {
 	struct controller *ctl = arg;
-	const char *comma = "";
 
-	buf_puts(out, "{\"identity\":");
-	buf_json_str(out, ctl->identity);
-	buf_puts(out, ",\"version\":");
-	buf_json_str(out, PACKAGE_VERSION);
-	buf_printf(out, ",\"leader\":%s,\"holder\":", ctl->leading ? "true" : "false");
-	buf_json_str(out, ctl->elector ? lease_holder(ctl->elector) : "");
-	buf_printf(out, ",\"config\":{\"generation\":%" PRId64 ",\"accepted\":%s,\"errors\":",
-	           ctl->config.generation, ctl->config.judged_good ? "true" : "false");
-	put_problems(&ctl->config.errors, out);
-	buf_puts(out, ",\"warnings\":");
-	put_problems(&ctl->config.warnings, out);
-	buf_puts(out, "},\"pools\":[");
+	out_object(o, NULL);
+	out_str(o, "identity", ctl->identity);
+	out_str(o, "version", PACKAGE_VERSION);
+	out_bool(o, "leader", ctl->leading);
+	out_str(o, "holder", ctl->elector ? lease_holder(ctl->elector) : "");
+	put_config(ctl, o);
+	out_list(o, "pools");
 	for (size_t i = 0; ctl->ipam && i < ipam_n_pools(ctl->ipam); i++) {
 		const struct ipam_pool_usage u = ipam_usage(ctl->ipam, i);
-		buf_puts(out, i ? "," : "");
-		put_pool(&u, out);
+		put_pool(&u, o);
 	}
-	buf_puts(out, "],\"services\":[");
+	out_close(o);
+	out_list(o, "services");
 	HASH_SORT(ctl->records, by_key);
-	for (const struct record *r = ctl->records; r; r = r->hh.next) {
-		if (!is_ours(ctl, &r->lb) && !external_is_ours(ctl, r))
-			continue;
-		buf_puts(out, comma);
-		put_service(ctl, r, out);
-		comma = ",";
-	}
-	buf_puts(out, "],\"stats\":");
-	put_stats(ctl, out);
-	buf_putc(out, '}');
+	for (const struct record *r = ctl->records; r; r = r->hh.next)
+		if (is_ours(ctl, &r->lb) || external_is_ours(ctl, r))
+			put_service(ctl, r, o);
+	out_close(o);
+	put_stats(ctl, o);
+	out_close(o);
 }
 
 /* ---- /metrics ---- */

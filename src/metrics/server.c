@@ -83,10 +83,15 @@ static void render_metrics(struct metrics_server *s, struct buf *out)
 
 static void render_status(struct metrics_server *s, struct buf *out)
 {
-	if (s->ops.status)
-		s->ops.status(out, s->arg);
-	else
-		buf_puts(out, "{}");
+	cleanup(out_fini) struct out o;
+
+	out_init(&o, OUT_JSON, out);
+	if (s->ops.status) {
+		s->ops.status(&o, s->arg);
+	} else {
+		out_object(&o, NULL);
+		out_close(&o);
+	}
 	buf_putc(out, '\n');
 }
 

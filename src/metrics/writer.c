@@ -97,10 +97,8 @@ void metrics_stats(struct metrics_writer *w, const struct metrics_stat *rows, si
 		metrics_value(w, rows[i].family, (double)metrics_stat_of(&rows[i], stats));
 }
 
-void metrics_stats_json(const struct metrics_stat *rows, size_t n, const void *stats,
-                        struct buf *out)
+void metrics_stats_put(const struct metrics_stat *rows, size_t n, const void *stats, struct out *o)
 {
 	for (size_t i = 0; i < n; i++)
-		buf_printf(out, "%s\"%s\":%" PRIu64, i ? "," : "", rows[i].key,
-		           metrics_stat_of(&rows[i], stats));
+		out_uint(o, rows[i].key, metrics_stat_of(&rows[i], stats));
 }

@@ -19,6 +19,7 @@
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 
 /* After a batch of this size memory goes back to the system. */
 #define PLANE_TRIM_BYTES (256u << 10)
@@ -646,38 +647,35 @@ void plane_add_stats(const struct plane *p, struct proxy_stats *st)
 	st->in_sync = st->in_sync && model_in_sync(p->model) && !udp_is_running(p->udp);
 }
 
-struct refused_list {
-	struct buf *json;
-	bool any;
-};
-
-static void add_refused(const char *key, const char *error, void *arg)
+static void put_refused(const char *key, const char *error, void *arg)
 {
-	struct refused_list *l = arg;
-	buf_puts(l->json, l->any ? ",{\"service\":" : "{\"service\":");
-	buf_json_str(l->json, key);
-	buf_puts(l->json, ",\"error\":");
-	buf_json_str(l->json, error);
-	buf_putc(l->json, '}');
-	l->any = true;
+	struct out *o = arg;
+
+	out_object(o, NULL);
+	out_str(o, "service", key);
+	out_str(o, "error", error);
+	out_close(o);
 }
 
-void plane_status(const struct plane *p, struct buf *json)
+void plane_status(const struct plane *p, struct out *o)
 {
 	static const char *const states[] = { "reading",   "waiting for all Services",
 		                              "comparing", "idle",
 		                              "writing",   "auditing" };
 	struct model_stats m = model_stats(p->model);
-	struct refused_list l = { json, false };
-	buf_printf(
-		json,
-		"{\"family\":%d,\"state\":\"%s\",\"in_sync\":%s,\"services\":%zu,\"pending\":%zu,"
-		"\"truncated\":%zu,\"repairs\":%" PRIu64 ",\"forward_refused\":%s,\"refused\":[",
-		p->family, states[p->state], model_in_sync(p->model) ? "true" : "false",
-		m.n_services, m.n_pending, m.n_truncated, m.repairs,
-		model_forward_is_refused(p->model) ? "true" : "false");
-	model_each_refused(p->model, add_refused, &l);
-	buf_puts(json, "],\"last_error\":");
-	buf_json_str(json, *p->last_error ? p->last_error : NULL);
-	buf_putc(json, '}');
+
+	out_object(o, NULL);
+	out_int(o, "family", p->family);
+	out_str(o, "state", states[p->state]);
+	out_bool(o, "in_sync", model_in_sync(p->model));
+	out_uint(o, "services", m.n_services);
+	out_uint(o, "pending", m.n_pending);
+	out_uint(o, "truncated", m.n_truncated);
+	out_uint(o, "repairs", m.repairs);
+	out_bool(o, "forward_refused", model_forward_is_refused(p->model));
+	out_list(o, "refused");
+	model_each_refused(p->model, put_refused, o);
+	out_close(o);
+	out_str(o, "last_error", *p->last_error ? p->last_error : NULL);
+	out_close(o);
 }

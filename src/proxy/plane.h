@@ -33,6 +33,7 @@
 #define PLANE_PROGRAM_TIMEOUT_MS 120000
 
 struct event_base;
+struct out;
 struct plane;
 
 struct plane_ops {
@@ -60,6 +61,7 @@ bool plane_forward_is_refused(const struct plane *p);
 bool plane_is_applied(const struct plane *p, const char *key);
 /* Adds to the counters; in_sync becomes false if it is not so here. */
 void plane_add_stats(const struct plane *p, struct proxy_stats *st);
-void plane_status(const struct plane *p, struct buf *json);
+/* An object of the list that is open. */
+void plane_status(const struct plane *p, struct out *o);
 
 #endif

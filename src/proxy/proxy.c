@@ -16,6 +16,7 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "fairlead/metrics.h"
+#include "fairlead/out.h"
 #include "foreign.h"
 #include "plane.h"
 #include "variant.h"
@@ -299,38 +300,40 @@ void proxy_metrics(const struct proxy *p, struct metrics_writer *w)
 	metrics_value(w, METRIC_fairlead_proxy_in_sync, st.in_sync);
 }
 
-static void put_passages(const struct proxy *p, struct buf *json)
+static void put_passages(const struct proxy *p, struct out *o)
 {
 	static const char *const words[] = { [PROXY_PASSES] = "passes",
 		                             [PROXY_UNCERTAIN] = "uncertain",
 		                             [PROXY_REFUSED] = "refused" };
+
+	out_list(o, "forward");
 	for (int i = 0; i < 2; i++) {
 		const char *where;
 		enum proxy_passage passage = proxy_passage(p, i == 0 ? 4 : 6, &where);
-		buf_printf(json,
-		           "%s{\"family\":%d,\"passage\":\"%s\",\"where\":", i == 0 ? "" : ",",
-		           i == 0 ? 4 : 6, words[passage]);
-		buf_json_str(json, where);
-		buf_putc(json, '}');
+		out_object(o, NULL);
+		out_int(o, "family", i == 0 ? 4 : 6);
+		out_str(o, "passage", words[passage]);
+		out_str(o, "where", where);
+		out_close(o);
 	}
+	out_close(o);
 }
 
-void proxy_status(const struct proxy *p, struct buf *json)
+void proxy_status(const struct proxy *p, const char *key, struct out *o)
 {
 	struct proxy_stats st = proxy_stats(p);
-	buf_printf(json,
-	           "{\"mode\":\"%s\",\"variant\":", p->mode == PROXY_NONE ? "none" : "iptables");
-	buf_json_str(json, p->variant ? p->variant->name : NULL);
-	buf_printf(json, ",\"in_sync\":%s,", st.in_sync ? "true" : "false");
-	metrics_stats_json(stat_rows, ARRAY_LEN(stat_rows), &st, json);
-	buf_printf(json, ",\"last_success_ms\":%" PRId64 ",\"forward\":[", st.last_success_ms);
-	put_passages(p, json);
-	buf_puts(json, "],\"families\":[");
-	for (int i = 0; i < 2; i++) {
-		if (i == 1 && p->planes[0] && p->planes[1])
-			buf_putc(json, ',');
+
+	out_object(o, key);
+	out_str(o, "mode", p->mode == PROXY_NONE ? "none" : "iptables");
+	out_str(o, "variant", p->variant ? p->variant->name : NULL);
+	out_bool(o, "in_sync", st.in_sync);
+	metrics_stats_put(stat_rows, ARRAY_LEN(stat_rows), &st, o);
+	out_int(o, "last_success_ms", st.last_success_ms);
+	put_passages(p, o);
+	out_list(o, "families");
+	for (int i = 0; i < 2; i++)
 		if (p->planes[i])
-			plane_status(p->planes[i], json);
-	}
-	buf_puts(json, "]}");
+			plane_status(p->planes[i], o);
+	out_close(o);
+	out_close(o);
 }

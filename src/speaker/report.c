@@ -10,6 +10,7 @@
 #include "fairlead/decide.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 #include "speaker/forward.h"
 #include "speaker/speaker.h"
 
@@ -110,16 +111,9 @@ static bool ready(struct buf *why, void *arg)
 
 /* ---- /status ---- */
 
-static void put_str(struct buf *out, const char *key, const char *value)
-{
-	buf_json_str(out, key);
-	buf_putc(out, ':');
-	buf_json_str(out, value);
-}
-
 /* The decision's own words, or those of what came after it.  @a: NULL where nothing is announced. */
 static void put_reason(const struct speaker *sp, const struct decision *d,
-                       const struct announcement *a, struct buf *out)
+                       const struct announcement *a, struct out *o)
 {
 	cleanup(buf_fini) struct buf message = BUF_INIT;
 	const char *node = view_self(sp->view);
@@ -142,82 +136,79 @@ static void put_reason(const struct speaker *sp, const struct decision *d,
 		speaker_add_detail(sp, a, &message);
 	if (reason == REASON_NotOwner && *a->owner)
 		buf_printf(&message, ": %s does", a->owner);
-	put_str(out, "reason", reason_name(reason));
-	buf_putc(out, ',');
-	put_str(out, "message", buf_str(&message));
+	out_str(o, "reason", reason_name(reason));
+	out_str(o, "message", buf_str(&message));
 }
 
 /* @a: NULL where nothing is known of the address, as for a load balancer of another class. */
 static void put_address(const struct speaker *sp, const struct decision *d,
-                        const struct announcement *a, struct buf *out)
+                        const struct announcement *a, struct out *o)
 {
 	char mac[MAC_STR_SIZE] = "";
 
-	buf_putc(out, '{');
-	put_str(out, "address", addr_str(&d->address->addr));
-	buf_putc(out, ',');
-	put_str(out, "kind", decide_kind_name(d->kind));
-	buf_putc(out, ',');
-	put_str(out, "pool", d->pool ? d->pool->name : "");
-	buf_putc(out, ',');
-	put_str(out, "protocol", protocol_name(a ? a->protocol : PROTOCOL_LAYER2));
-	buf_printf(out, ",\"announce\":%s,", a && a->reason == REASON_Announced ? "true" : "false");
-	put_reason(sp, d, a, out);
-	buf_putc(out, ',');
-	put_str(out, "owner", a ? a->owner : "");
-	buf_putc(out, ',');
-	put_str(out, "interface", a ? a->interface : "");
-	buf_putc(out, ',');
-	put_str(out, "mac", a ? mac_format(a->mac, mac) : "");
-	buf_putc(out, '}');
+	out_object(o, NULL);
+	out_addr(o, "address", &d->address->addr);
+	out_str(o, "kind", decide_kind_name(d->kind));
+	out_str(o, "pool", d->pool ? d->pool->name : "");
+	out_str(o, "protocol", protocol_name(a ? a->protocol : PROTOCOL_LAYER2));
+	out_bool(o, "announce", a && a->reason == REASON_Announced);
+	put_reason(sp, d, a, o);
+	out_str(o, "owner", a ? a->owner : "");
+	out_str(o, "interface", a ? a->interface : "");
+	out_str(o, "mac", a ? mac_format(a->mac, mac) : "");
+	out_close(o);
 }
 
 /* One entry for each protocol by which there is something to say. */
-static void put_addresses(const struct speaker *sp, const struct view_service *s, struct buf *out)
+static void put_addresses(const struct speaker *sp, const struct view_service *s, struct out *o)
 {
 	const struct announcement *list = announce_of(sp->announce, s->key);
-	const char *comma = "";
 
+	out_list(o, "addresses");
 	for (size_t i = 0; i < s->n_addresses; i++) {
 		struct decision d = decide_address(sp->view, s, &s->addresses[i].addr);
 		bool told = false;
 		for (const struct announcement *a = list; a; a = a->next) {
 			if (!addr_eq(&a->addr, &s->addresses[i].addr))
 				continue;
-			buf_puts(out, comma);
-			put_address(sp, &d, a, out);
-			comma = ",";
+			put_address(sp, &d, a, o);
 			told = true;
 		}
-		if (told)
-			continue;
-		buf_puts(out, comma);
-		put_address(sp, &d, NULL, out);
-		comma = ",";
+		if (!told)
+			put_address(sp, &d, NULL, o);
 	}
+	out_close(o);
 }
 
-static void put_service(const struct speaker *sp, const struct view_service *s, struct buf *out)
+static void put_service(const struct speaker *sp, const struct view_service *s, struct out *o)
 {
-	bool forwarded = sp->proxy && (forward_wanted(s, 4) || forward_wanted(s, 6));
-
-	buf_putc(out, '{');
-	put_str(out, "namespace", s->namespace);
-	buf_putc(out, ',');
-	put_str(out, "name", s->name);
-	buf_putc(out, ',');
-	put_str(out, "type", kube_service_type_name(s->type));
-	buf_printf(out, ",\"forwarded\":%s,\"passes\":%" PRIu32, forwarded ? "true" : "false",
-	           s->passes);
+	out_object(o, NULL);
+	out_str(o, "namespace", s->namespace);
+	out_str(o, "name", s->name);
+	out_str(o, "type", kube_service_type_name(s->type));
+	out_bool(o, "forwarded", sp->proxy && (forward_wanted(s, 4) || forward_wanted(s, 6)));
+	out_uint(o, "passes", s->passes);
 	/* External IPs do not make up for the address that a load balancer waits for; the list has them last. */
 	if (s->type == KUBE_LOAD_BALANCER && (!s->n_addresses || s->addresses[0].external)) {
 		struct decision d = decide_address(sp->view, s, NULL);
-		buf_putc(out, ',');
-		put_reason(sp, &d, NULL, out);
+		put_reason(sp, &d, NULL, o);
 	}
-	buf_puts(out, ",\"addresses\":[");
-	put_addresses(sp, s, out);
-	buf_puts(out, "]}");
+	put_addresses(sp, s, o);
+	out_close(o);
+}
+
+static void put_services(const struct speaker *sp, struct out *o)
+{
+	size_t n;
+	const struct view_service **services = view_services(sp->view, &n);
+
+	out_list(o, "services");
+	/* One that is uninstalled decides nothing any more. */
+	for (size_t i = 0; i < n && sp->uninstall == UNINSTALL_NOT; i++)
+		if (services[i]->type == KUBE_LOAD_BALANCER || services[i]->n_addresses)
+			put_service(sp, services[i], o);
+	out_close(o);
+	free(services);
 }
 
 /* Nobody is heard before layer 2 has started. */
@@ -241,102 +232,114 @@ static struct l2_stats take_l2_stats(const struct speaker *sp)
 	return sp->l2 ? l2_stats(sp->l2) : (struct l2_stats){ 0 };
 }
 
-static void put_peers(const struct speaker *sp, struct buf *out)
+static void put_peers(const struct speaker *sp, struct out *o)
 {
 	size_t n;
-	struct l2_peer *peers = take_peers(sp, &n);
+	cleanup_free struct l2_peer *peers = take_peers(sp, &n);
 	int64_t now = clock_ms();
 
+	out_list(o, "peers");
 	for (size_t i = 0; i < n; i++) {
-		buf_puts(out, i ? ",{" : "{");
-		put_str(out, "node", peers[i].node);
-		buf_putc(out, ',');
-		put_str(out, "interface", peers[i].interface);
-		buf_printf(out,
-		           ",\"alive\":%s,\"restarting\":%s,\"view_fresh\":%s,\"last_heard_ms\":"
-		           "%" PRId64 "}",
-		           peers[i].alive ? "true" : "false",
-		           peers[i].restarting ? "true" : "false",
-		           peers[i].view_fresh ? "true" : "false", now - peers[i].last_heard_ms);
+		out_object(o, NULL);
+		out_str(o, "node", peers[i].node);
+		out_str(o, "interface", peers[i].interface);
+		out_bool(o, "alive", peers[i].alive);
+		out_bool(o, "restarting", peers[i].restarting);
+		out_bool(o, "view_fresh", peers[i].view_fresh);
+		out_int(o, "last_heard_ms", now - peers[i].last_heard_ms);
+		out_close(o);
 	}
-	free(peers);
+	out_close(o);
 }
 
-static void put_troubles(const struct speaker *sp, struct buf *out)
+static void put_troubles(const struct speaker *sp, struct out *o)
 {
 	cleanup_free struct l2_trouble *list = NULL;
 	size_t n = 0;
 
 	if (sp->l2)
 		l2_troubles(sp->l2, &list, &n);
+	out_list(o, "troubles");
 	for (size_t i = 0; i < n; i++) {
-		buf_puts(out, i ? ",{" : "{");
-		put_str(out, "reason", reason_name(list[i].reason));
-		buf_putc(out, ',');
-		put_str(out, "interface", list[i].interface);
-		buf_putc(out, ',');
-		put_str(out, "message", list[i].message);
-		buf_putc(out, '}');
+		out_object(o, NULL);
+		out_str(o, "reason", reason_name(list[i].reason));
+		out_str(o, "interface", list[i].interface);
+		out_str(o, "message", list[i].message);
+		out_close(o);
 	}
+	out_close(o);
 }
 
-static void put_l2(const struct speaker *sp, struct buf *out)
+static void put_l2_stats(const struct l2_stats *st, struct out *o)
 {
-	struct l2_stats st = take_l2_stats(sp);
-
-	buf_printf(out, "{\"heartbeat_key\":\"%s\",\"peers\":[",
-	           !sp->l2           ? "awaited"
-	           : sp->key_changed ? "changed, in force after a restart"
-	                             : "in force");
-	put_peers(sp, out);
-	buf_puts(out, "],\"troubles\":[");
-	put_troubles(sp, out);
-	buf_puts(out, "],\"stats\":{");
-	metrics_stats_json(l2_rows, ARRAY_LEN(l2_rows), &st, out);
-	buf_puts(out, "}}");
+	out_object(o, "stats");
+	metrics_stats_put(l2_rows, ARRAY_LEN(l2_rows), st, o);
+	out_close(o);
 }
 
-static void status(struct buf *out, void *arg)
+static void put_l2(const struct speaker *sp, struct out *o)
+{
+	const struct l2_stats st = take_l2_stats(sp);
+
+	out_object(o, "l2");
+	out_str(o, "heartbeat_key",
+	        !sp->l2           ? "awaited"
+	        : sp->key_changed ? "changed, in force after a restart"
+	                          : "in force");
+	put_peers(sp, o);
+	put_troubles(sp, o);
+	put_l2_stats(&st, o);
+	out_close(o);
+}
+
+static void put_proxy(const struct speaker *sp, struct out *o)
+{
+	if (sp->proxy) {
+		proxy_status(sp->proxy, "proxy", o);
+		return;
+	}
+	out_object(o, "proxy");
+	out_str(o, "mode", "none");
+	out_close(o);
+}
+
+static void put_stats(const struct speaker *sp, struct out *o)
+{
+	const struct view_stats vs = view_stats(sp->view);
+
+	out_object(o, "stats");
+	out_uint(o, "services", vs.services);
+	out_uint(o, "slices", vs.slices);
+	out_uint(o, "nodes", vs.nodes);
+	out_uint(o, "passes", vs.passes);
+	out_uint(o, "unchanged", vs.unchanged);
+	out_uint(o, "turns", sp->turns);
+	out_uint(o, "publishes", sp->publishes);
+	out_close(o);
+}
+
+static void status(struct out *o, void *arg)
 {
 	const struct speaker *sp = arg;
-	struct view_stats vs = view_stats(sp->view);
 	int64_t contact = speaker_last_contact_ms(sp);
-	size_t n;
-	const struct view_service **services = view_services(sp->view, &n);
-	bool first = true;
 
-	buf_putc(out, '{');
-	put_str(out, "node", sp->opts.node);
-	buf_putc(out, ',');
-	put_str(out, "version", PACKAGE_VERSION);
-	buf_printf(out, ",\"config\":{\"generation\":%" PRIu64 "}", view_generation(sp->view));
-	buf_printf(out, ",\"api\":{\"fresh\":%s,\"last_contact_ms\":%" PRId64 "}",
-	           sp->view_fresh ? "true" : "false", contact ? clock_ms() - contact : -1);
-	buf_printf(out, ",\"uninstalled\":\"%s\",\"proxy\":", speaker_uninstall_name(sp));
-	if (sp->proxy)
-		proxy_status(sp->proxy, out);
-	else
-		buf_puts(out, "{\"mode\":\"none\"}");
-	buf_puts(out, ",\"l2\":");
-	put_l2(sp, out);
-	buf_puts(out, ",\"bgp\":");
-	routes_status(sp->routes, out);
-	buf_puts(out, ",\"services\":[");
-	/* One that is uninstalled decides nothing any more. */
-	for (size_t i = 0; i < n && sp->uninstall == UNINSTALL_NOT; i++) {
-		if (services[i]->type != KUBE_LOAD_BALANCER && !services[i]->n_addresses)
-			continue;
-		if (!first)
-			buf_putc(out, ',');
-		first = false;
-		put_service(sp, services[i], out);
-	}
-	free(services);
-	buf_printf(out,
-	           "],\"stats\":{\"services\":%zu,\"slices\":%zu,\"nodes\":%zu,\"passes\":%" PRIu64
-	           ",\"unchanged\":%" PRIu64 ",\"turns\":%" PRIu64 ",\"publishes\":%" PRIu64 "}}",
-	           vs.services, vs.slices, vs.nodes, vs.passes, vs.unchanged, sp->turns,
-	           sp->publishes);
+	out_object(o, NULL);
+	out_str(o, "node", sp->opts.node);
+	out_str(o, "version", PACKAGE_VERSION);
+	out_object(o, "config");
+	out_uint(o, "generation", view_generation(sp->view));
+	out_close(o);
+	out_object(o, "api");
+	out_bool(o, "fresh", sp->view_fresh);
+	out_int(o, "last_contact_ms", contact ? clock_ms() - contact : -1);
+	out_close(o);
+	out_str(o, "uninstalled", speaker_uninstall_name(sp));
+	put_proxy(sp, o);
+	put_l2(sp, o);
+	routes_status(sp->routes, "bgp", o);
+	put_services(sp, o);
+	put_stats(sp, o);
+	out_close(o);
 }
 
 /* ---- /metrics ---- */

@@ -16,6 +16,7 @@
 #include "fairlead/hash.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 #include "speaker/passwords.h"
 #include "speaker/sinks.h"
 
@@ -552,19 +553,22 @@ void routes_tell(const struct routes *r, struct news *news, struct budget *budge
 	news_look(news, &v, budget, now_ms, tell, arg);
 }
 
-void routes_status(const struct routes *r, struct buf *json)
+void routes_status(const struct routes *r, const char *key, struct out *o)
 {
 	cleanup(buf_fini) struct buf msg = BUF_INIT;
 
 	if (r->bgp) {
-		bgp_status(r->bgp, json);
+		bgp_status(r->bgp, key, o);
 		return;
 	}
 	enum reason reason = why_no_engine(r, &msg);
-	buf_printf(json,
-	           "{\"connected\":false,\"reason\":\"%s\",\"message\":", reason_name(reason));
-	buf_json_str(json, buf_str(&msg));
-	buf_puts(json, ",\"peers\":[]}");
+	out_object(o, key);
+	out_bool(o, "connected", false);
+	out_str(o, "reason", reason_name(reason));
+	out_str(o, "message", buf_str(&msg));
+	out_list(o, "peers");
+	out_close(o);
+	out_close(o);
 }
 
 void routes_metrics(const struct routes *r, struct metrics_writer *w)

@@ -25,6 +25,7 @@
 #include "speaker/news.h"
 
 struct event_base;
+struct out;
 struct routes;
 
 /* The first publication that adds something waits at most so long for the data plane of all Services. */
@@ -86,7 +87,7 @@ enum reason routes_reason_of(const struct routes *r, const struct addr *a, struc
 /* Lets @news look at what is. */
 void routes_tell(const struct routes *r, struct news *news, struct budget *budget, int64_t now_ms,
                  news_tell *tell, void *arg);
-void routes_status(const struct routes *r, struct buf *json);
+void routes_status(const struct routes *r, const char *key, struct out *o);
 void routes_metrics(const struct routes *r, struct metrics_writer *w);
 /* Takes everything of ours out of bgpd and bfdd. */
 int routes_cleanup(const char *socket_dir, struct err *e);

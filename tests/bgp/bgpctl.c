@@ -26,6 +26,7 @@
 
 #include "fairlead/bgp.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 
 #define ADVERTISEMENTS_MAX 8
 
@@ -205,6 +206,14 @@ static void put_reason(const struct driver *d, struct addr a, struct buf *out)
 	buf_putc(out, '}');
 }
 
+static void put_status(struct driver *d, struct buf *json)
+{
+	cleanup(out_fini) struct out o;
+
+	out_init(&o, OUT_JSON, json);
+	bgp_status(d->bgp, NULL, &o);
+}
+
 static void on_line(struct driver *d, const char *line)
 {
 	cleanup(buf_fini) struct buf out = BUF_INIT;
@@ -216,7 +225,7 @@ static void on_line(struct driver *d, const char *line)
 	else if (get(o, "reason"))
 		put_reason(d, address(o, "reason"), &out);
 	else if (get(o, "status"))
-		bgp_status(d->bgp, &out);
+		put_status(d, &out);
 	else
 		w = make_want(o, &out);
 	json_object_put(o); /* before the clock of the batch starts */

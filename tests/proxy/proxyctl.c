@@ -27,6 +27,7 @@
 
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 #include "fairlead/proxy.h"
 
 #define MAX_ITEMS 64
@@ -164,7 +165,10 @@ static void set_service(char **words)
 static void print_status(void)
 {
 	cleanup(buf_fini) struct buf json = BUF_INIT;
-	proxy_status(proxy, &json);
+	cleanup(out_fini) struct out o;
+
+	out_init(&o, OUT_JSON, &json);
+	proxy_status(proxy, NULL, &o);
 	printf("%s\n", buf_str(&json));
 	fflush(stdout);
 }

@@ -81,10 +81,12 @@ static bool healthy(struct buf *why, void *arg)
 	return wo->healthy;
 }
 
-static void status(struct buf *json, void *arg)
+static void status(struct out *o, void *arg)
 {
 	(void)arg;
-	buf_puts(json, "{\"node\":\"n1\"}");
+	out_object(o, NULL);
+	out_str(o, "node", "n1");
+	out_close(o);
 }
 
 /* Sends @request to the server of @port on @family's loopback and returns the whole answer. */
@@ -212,15 +214,16 @@ struct crowd {
 	int fds[N_CROWD];
 };
 
-static void big_status(struct buf *json, void *arg)
+static void big_status(struct out *o, void *arg)
 {
 	struct crowd *c = arg;
+	char *text = xmalloc(PAGE_BYTES + 1);
 
 	c->n_rendered++;
-	buf_putc(json, '"');
-	memset(buf_reserve(json, PAGE_BYTES), 'x', PAGE_BYTES);
-	buf_advance(json, PAGE_BYTES);
-	buf_putc(json, '"');
+	memset(text, 'x', PAGE_BYTES);
+	text[PAGE_BYTES] = '\0';
+	out_str(o, NULL, text);
+	free(text);
 }
 
 static void crowd_start(struct crowd *c)

@@ -16,6 +16,7 @@
 
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 #include "fairlead/proxy.h"
 #include "proxy/pace.h"
 
@@ -80,6 +81,14 @@ static size_t n_saves(void)
 {
 	cleanup_free char *text = read_file("saves");
 	return strlen(text) / 2;
+}
+
+static void print_status(const struct proxy *p, struct buf *json)
+{
+	cleanup(out_fini) struct out o;
+
+	out_init(&o, OUT_JSON, json);
+	proxy_status(p, NULL, &o);
 }
 
 static void on_applied(void *arg)
@@ -241,7 +250,7 @@ static void the_offending_line_is_named(void **state)
 	assert_non_null(strstr(last_error.msg, "shop/web-7:tcp"));
 	assert_null(strstr(last_error.msg, "Try `"));
 	cleanup(buf_fini) struct buf json = BUF_INIT;
-	proxy_status(proxy, &json);
+	print_status(proxy, &json);
 	assert_non_null(strstr(buf_str(&json), "\"refused\":[{\"service\":\"shop/web-7\""));
 	assert_true(n_failed == 1);
 	assert_non_null(strstr(proxy_refusal(proxy, "shop/web-7"), "no such match"));
@@ -342,7 +351,7 @@ static void a_lock_at_the_start_costs_no_family(void **state)
 	write_file("iptables-nft", "#!/bin/sh\nexit 0\n", 0755);
 	write_file("held", "", 0644);
 	assert_int_equal(proxy_start(base, &o, NULL, NULL, &p, NULL), 0);
-	proxy_status(p, &json);
+	print_status(p, &json);
 	assert_non_null(strstr(buf_str(&json), "\"family\":6"));
 	proxy_free(p);
 }
@@ -377,7 +386,7 @@ static void mode_none_does_nothing(void **state)
 		event_base_loop(base, EVLOOP_ONCE);
 	proxy_complete(none);
 	cleanup(buf_fini) struct buf json = BUF_INIT;
-	proxy_status(none, &json);
+	print_status(none, &json);
 	assert_non_null(strstr(buf_str(&json), "\"mode\":\"none\""));
 	proxy_free(none);
 	proxy = saved;

@@ -12,6 +12,7 @@
 #include <event2/event.h>
 
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 #include "speaker/routes.h"
 #include "speaker/sinks.h"
 #include "vty_server.h"
@@ -215,12 +216,20 @@ static bool is_empty(const struct fixture *f)
 	return !s->n_networks && !s->n_peers && !s->n_maps && !s->asn && !s->marker;
 }
 
+static void print_status(const struct routes *r, struct buf *json)
+{
+	cleanup(out_fini) struct out o;
+
+	out_init(&o, OUT_JSON, json);
+	routes_status(r, NULL, &o);
+}
+
 static bool is_applied_whole(const struct fixture *f)
 {
 	cleanup(buf_fini) struct buf status = BUF_INIT;
 	unsigned long long generation, applied;
 
-	routes_status(f->routes, &status);
+	print_status(f->routes, &status);
 	const char *at = strstr(buf_str(&status), "\"generation\":");
 	return at &&
 	       sscanf(at, "\"generation\":%llu,\"applied\":%llu", &generation, &applied) == 2 &&
@@ -243,7 +252,7 @@ static void expect_status(const struct fixture *f, const char *words)
 {
 	cleanup(buf_fini) struct buf status = BUF_INIT;
 
-	routes_status(f->routes, &status);
+	print_status(f->routes, &status);
 	if (!strstr(buf_str(&status), words))
 		fail_msg("%s is not in %s", words, buf_str(&status));
 }
@@ -336,7 +345,7 @@ static void without_peer_or_bgpd_there_is_no_bgp(void **state)
 
 	world_configuration(f->view);
 	turn(f);
-	routes_status(f->routes, &out);
+	print_status(f->routes, &out);
 	assert_non_null(strstr(buf_str(&out), "{\"connected\":false,\"reason\":\"BgpNoPeer\""));
 	assert_non_null(strstr(buf_str(&out), "\"peers\":[]}"));
 }
@@ -645,7 +654,7 @@ static void a_refused_peer_is_told_and_the_others_go_on(void **state)
 	with_service(f->view, "10.1.1.1@n1");
 	turn(f);
 	spin_until(f, is_announced);
-	routes_status(f->routes, &status);
+	print_status(f->routes, &status);
 	assert_null(strstr(buf_str(&status), "peer-2"));
 	char rack[] = "rack", in_a[] = "a";
 	routes_set_labels(f->routes,
@@ -653,7 +662,7 @@ static void a_refused_peer_is_told_and_the_others_go_on(void **state)
 	turn(f);
 	spin_until(f, is_announced);
 	buf_clear(&status);
-	routes_status(f->routes, &status);
+	print_status(f->routes, &status);
 	assert_non_null(strstr(buf_str(&status), "\"last_error\":\"peer-address 192.0.2.7 is also "
 	                                         "that of peer-1\",\"reason\":\"BgpPeerRefused\""));
 	addr_parse("198.51.100.1", &a);
