@@ -8,6 +8,7 @@ libfairlead_a_SOURCES += \
 	src/bgp/engine.c \
 	src/bgp/md5.c \
 	src/bgp/model.c \
+	src/bgp/probe.c \
 	src/bgp/poll.c \
 	src/bgp/running.c \
 	src/bgp/session.c \
@@ -22,6 +23,7 @@ noinst_HEADERS += \
 	src/bgp/engine.h \
 	src/bgp/md5.h \
 	src/bgp/model.h \
+	src/bgp/probe.h \
 	src/bgp/running.h \
 	src/bgp/session.h \
 	src/bgp/vty.h \

@@ -497,6 +497,7 @@ int bgp_start(struct event_base *base, const struct bgp_options *opts, const str
 	b->retry_ms = BGP_RETRY_MIN_MS;
 	b->verdict.reason = REASON_Announced;
 	snprintf(b->error, sizeof(b->error), "not connected yet");
+	b->probes = probes_new(base);
 	b->ev_resync = event_new(base, -1, 0, on_resync, b);
 	b->ev_poll = event_new(base, -1, 0, on_poll, b);
 	b->ev_kick = event_new(base, -1, 0, on_kick, b);
@@ -517,6 +518,7 @@ void bgp_free(struct bgp *b)
 		return;
 	vty_client_free(b->client);
 	bgp_bfd_free(b->bfd);
+	probes_free(b->probes);
 	event_free(b->ev_resync);
 	event_free(b->ev_poll);
 	event_free(b->ev_kick);

@@ -8,6 +8,7 @@
 #include "bgp/client.h"
 #include "bgp/diff.h"
 #include "bgp/md5.h"
+#include "bgp/probe.h"
 #include "bgp/session.h"
 #include "bgp/want.h"
 #include "fairlead/bgp.h"
@@ -102,6 +103,7 @@ struct bgp {
 	size_t n_sessions;
 	bool polling;
 	struct md5_watch md5;
+	struct probes *probes;
 	struct bgp_stats stats;
 };
 

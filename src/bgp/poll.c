@@ -3,11 +3,7 @@
 
 /* The engine's eye on the sessions: the two cheap shows, often while something is down, seldom else. */
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <event2/event.h>
 
@@ -16,8 +12,6 @@
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
-
-#define BGP_PORT 179
 
 void engine_sessions_reset(struct bgp *b)
 {
@@ -138,26 +132,18 @@ static bool has_password(const struct bgp_peer *p)
 	return false;
 }
 
-/*
- * What the kernel says of the way to a peer, of which bgpd says only that it tries to connect.  A datagram socket that is
- * connected sends nothing.
- */
-static const char *words_of_route(const struct addr *a)
+/* What is known of why a session does not come up, beyond what bgpd says. */
+static void hints_of(struct bgp *b, size_t i, const char **ret_contact, const char **ret_hint)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(BGP_PORT) };
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(BGP_PORT) };
-	int fd = socket(a->family == 4 ? AF_INET : AF_INET6,
-	                SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const struct want_peer *p = &b->want->peers[i];
+	enum bgp_session_state state = b->sessions[i].state;
+	bool password = has_password(&p->peer);
+	int64_t now_ms = clock_ms();
 
-	if (fd < 0)
-		return "";
-	memcpy(&in.sin_addr, a->b, sizeof(in.sin_addr));
-	memcpy(&in6.sin6_addr, a->b, sizeof(in6.sin6_addr));
-	int r = a->family == 4 ? connect(fd, (struct sockaddr *)&in, sizeof(in))
-	                       : connect(fd, (struct sockaddr *)&in6, sizeof(in6));
-	bool no_route = r < 0 && (errno == ENETUNREACH || errno == EHOSTUNREACH);
-	close(fd);
-	return no_route ? "this node has no route to it" : "";
+	*ret_hint = md5_words(&b->md5, password, now_ms);
+	*ret_contact = "";
+	if (state == BGP_SESSION_CONNECT || state == BGP_SESSION_ACTIVE)
+		*ret_contact = probes_ask(b->probes, &p->way, **ret_hint != 0, now_ms);
 }
 
 bool engine_poll_reply(struct bgp *b, uint32_t tag, uint8_t status, const char *text, size_t size)
@@ -173,13 +159,10 @@ bool engine_poll_reply(struct bgp *b, uint32_t tag, uint8_t status, const char *
 	/* A publication may have changed the list meanwhile: the address inside decides. */
 	size_t i = tag - TAG_NEIGHBOR;
 	if (status == VTY_SUCCESS && i < b->n_sessions) {
-		const struct bgp_peer *p = &b->want->peers[i].peer;
-		bool password = has_password(p);
 		bool lacked = b->sessions[i].lacks_next_hop6;
-		const char *hint = md5_words(&b->md5, password, clock_ms());
-		if (!*hint)
-			hint = words_of_route(&b->sessions[i].address);
-		bgp_session_read_neighbor(text, size, hint, &b->sessions[i]);
+		const char *contact, *hint;
+		hints_of(b, i, &contact, &hint);
+		bgp_session_read_neighbor(text, size, contact, hint, &b->sessions[i]);
 		if (lacked != b->sessions[i].lacks_next_hop6)
 			engine_notify(b);
 	}

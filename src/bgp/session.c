@@ -163,7 +163,16 @@ static void add_as_numbers(struct json_object *o, const char *why, bool received
 	set_text(s->error + len, sizeof(s->error) - len, words, "");
 }
 
-static void read_error(struct json_object *o, const char *hint, struct bgp_session *s)
+static void add_words(const char *words, struct bgp_session *s)
+{
+	size_t len = strlen(s->error);
+
+	if (*words)
+		set_text(s->error + len, sizeof(s->error) - len, len ? "; " : "", words);
+}
+
+static void read_error(struct json_object *o, const char *contact, const char *hint,
+                       struct bgp_session *s)
 {
 	const char *due = string(o, "lastResetDueTo");
 	const char *why = string(o, "lastNotificationReason");
@@ -184,13 +193,14 @@ static void read_error(struct json_object *o, const char *hint, struct bgp_sessi
 	} else if (due) {
 		set_text(s->error, sizeof(s->error), "", due);
 	}
-	if (s->state != BGP_SESSION_SHUTDOWN && !s->error[0] && s->state != BGP_SESSION_ESTABLISHED)
-		set_text(s->error, sizeof(s->error), "the router does not answer", "");
 	add_as_numbers(o, why, due && strstr(due, "received"), s);
-	if (*hint && (s->state == BGP_SESSION_CONNECT || s->state == BGP_SESSION_ACTIVE)) {
-		size_t len = strlen(s->error);
-		set_text(s->error + len, sizeof(s->error) - len, "; ", hint);
-	}
+	bool tries = s->state == BGP_SESSION_CONNECT || s->state == BGP_SESSION_ACTIVE;
+	if (tries)
+		add_words(contact, s);
+	if (!s->error[0])
+		add_words("the router does not answer", s);
+	if (tries)
+		add_words(hint, s);
 }
 
 /* Whether a router can send packets to it: not ::, ::ffff:…, or fe80:…, which goes along with a global one only. */
@@ -220,7 +230,7 @@ bool bgp_session_hold_waits(const struct bgp_session *s)
 	       (s->hold_ms != s->began_hold_ms || s->hold_ms < s->session_hold_ms);
 }
 
-int bgp_session_read_neighbor(const char *json, size_t size, const char *hint,
+int bgp_session_read_neighbor(const char *json, size_t size, const char *contact, const char *hint,
                               struct bgp_session *s)
 {
 	struct json_object *root, *o;
@@ -236,7 +246,7 @@ int bgp_session_read_neighbor(const char *json, size_t size, const char *hint,
 	const char *bfd = string(member(o, "peerBfdInfo", json_type_object), "status");
 	set_text(s->bfd, sizeof(s->bfd), bfd ? bfd : "", "");
 	if (s->state != BGP_SESSION_ESTABLISHED)
-		read_error(o, hint, s);
+		read_error(o, contact, hint, s);
 	else
 		read_established(o, s);
 	json_object_put(root);

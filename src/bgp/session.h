@@ -41,8 +41,8 @@ struct bgp_session {
 int bgp_session_read_summary(const char *json, size_t size, struct bgp_session *sessions, size_t n);
 /* The hold time was changed since the session began, or is shorter than it: it is in force from the next one on. */
 bool bgp_session_hold_waits(const struct bgp_session *s);
-/* @hint: more words for one that does not come up, or "". */
-int bgp_session_read_neighbor(const char *json, size_t size, const char *hint,
+/* Of one that does not come up, or "": what trying to connect comes to (@contact), and more words (@hint). */
+int bgp_session_read_neighbor(const char *json, size_t size, const char *contact, const char *hint,
                               struct bgp_session *session);
 
 #endif

@@ -161,6 +161,10 @@ int bgp_want_peer(struct bgp_want *w, const struct config_peer *p, struct err *e
 	*n = (struct want_peer){ .name = xstrdup(p->name ? p->name : ""), .my_asn = p->my_asn };
 	n->peer.address = p->address;
 	n->peer.remote_as = p->peer_asn;
+	n->way = (struct probe_way){ .to = p->address,
+		                     .from = p->source_address,
+		                     .port = p->port,
+		                     .one_hop = !p->ebgp_multihop && p->my_asn != p->peer_asn };
 	struct bgp_lines *lines = &n->peer.lines;
 	add_description(lines, p->name);
 	add_timers(lines, p->hold_time_s, p->keepalive_time_s);

@@ -5,6 +5,7 @@
 /* The inside of struct bgp_want, and what becomes of it: the state that an instance of ours would have. */
 
 #include "bgp/model.h"
+#include "bgp/probe.h"
 #include "fairlead/bgp.h"
 #include "fairlead/hash.h"
 
@@ -20,6 +21,7 @@ struct want_peer {
 	char *waits; /* why its password is not known; NULL: it is, or there is none */
 	uint32_t my_asn;
 	struct bgp_peer peer; /* without local-as and policies */
+	struct probe_way way;
 };
 
 /* Of a peer that cannot be had, what /status says. */

@@ -78,6 +78,34 @@ def test_wrong_password(
     assert "wr0ngsecret" not in "".join(speaker.errors) and "right" not in "".join(speaker.errors)
 
 
+def test_a_peer_that_is_gone_says_so_plainly(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
+    """Refused, silent, away, without a route: bgpd alone says only that it tries, and what ended the last session."""
+    speaker = start()
+    speaker.publish(want("198.51.100.1", peers=(TOR4,)))
+    speaker.established(1)
+    assert last_error(speaker) == ""
+    says = lambda words: wait_for(f"'{words}'", lambda: words in last_error(speaker), 40)  # noqa: E731
+    router.stop()
+    says("the router refuses connections to TCP port 179")
+    netns.output(ROUTER, ["nft", "add table inet silent"])
+    try:
+        netns.output(ROUTER, ["nft", "add chain inet silent in { type filter hook input priority 0; policy drop; }"])
+        netns.output(ROUTER, ["nft", "add rule inet silent in meta l4proto != tcp accept"])
+        says("the router does not answer on TCP port 179")
+    finally:
+        netns.output(ROUTER, ["nft", "delete table inet silent"])
+    netns.configure(ROUTER, ["addr del 10.99.0.2/24 dev eth0"])
+    try:
+        says("the router is unreachable: nothing answers for its address")
+    finally:
+        netns.configure(ROUTER, ["addr add 10.99.0.2/24 dev eth0"])
+    netns.configure(NODE, ["addr del 10.99.0.1/24 dev eth0"])
+    try:
+        says("there is no route to the router")
+    finally:
+        netns.configure(NODE, ["addr add 10.99.0.1/24 dev eth0"])
+
+
 def test_bfd_profiles(bgpd: frr.Daemon, start: Start) -> None:
     fast = {"name": "fast", "transmit": 50, "receive": 60, "multiplier": 5}
     with_bfd = want("198.51.100.1", peers=({**TOR4, "bfd_profile": "fast"},), bfd_profiles=[fast])

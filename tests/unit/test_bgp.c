@@ -5,6 +5,7 @@
 
 #include "unit.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "bgp/bfd.h"
@@ -516,7 +517,7 @@ static void sessions_are_read(void **state)
 		"{\"10.9.0.2\":{\"state\":\"Established\",\"pfxSnt\":2,\"peerUptimeMsec\":6000},"
 		"\"fd09::2\":{\"state\":\"Connect\",\"pfxSnt\":\"many\",\"peerUptimeMsec\":-5}}}}\n";
 	static const struct {
-		const char *json, *error, *hint;
+		const char *json, *error, *hint, *contact;
 	} neighbors[] = {
 		{ "\"lastNotificationReason\":\"Cease/Other\",\"lastResetDueTo\":\"BGP Notification send\"",
 		  "bgpd said to the router: Cease/Other", "" },
@@ -537,7 +538,12 @@ static void sessions_are_read(void **state)
 		  "the router does not answer", "" },
 		{ "\"authenticationEnabled\":1", "the router does not answer; has it the password?",
 		  "has it the password?" },
-		{ "\"adminShutDown\":true", "shut down by hand in bgpd", "has it the password?" },
+		{ "\"authenticationEnabled\":1", "it refuses; has it the password?",
+		  "has it the password?", "it refuses" },
+		{ "\"lastResetDueTo\":\"Peer closed the session\"",
+		  "Peer closed the session; it refuses", "", "it refuses" },
+		{ "\"adminShutDown\":true", "shut down by hand in bgpd", "has it the password?",
+		  "it refuses" },
 	};
 
 	assert_int_equal(bgp_session_read_summary(summary, strlen(summary), s, 2), 0);
@@ -551,7 +557,10 @@ static void sessions_are_read(void **state)
 			xasprintf("{\"fd09::2\":{%s,\"peerBfdInfo\":{\"status\":\"Down\"}}}",
 		                  neighbors[i].json);
 		assert_int_equal(
-			bgp_session_read_neighbor(json, strlen(json), neighbors[i].hint, &s[1]), 0);
+			bgp_session_read_neighbor(json, strlen(json),
+		                                  neighbors[i].contact ? neighbors[i].contact : "",
+		                                  neighbors[i].hint, &s[1]),
+			0);
 		assert_string_equal(s[1].error, neighbors[i].error);
 		assert_string_equal(s[1].bfd, "Down");
 	}
@@ -563,7 +572,38 @@ static void sessions_are_read(void **state)
 	assert_int_equal(s[1].state, BGP_SESSION_IDLE);
 	assert_int_equal(s[0].state, BGP_SESSION_UNKNOWN);
 	assert_true(bgp_session_read_summary("[]", 2, s, 2) < 0);
-	assert_true(bgp_session_read_neighbor("{", 1, "", &s[0]) < 0);
+	assert_true(bgp_session_read_neighbor("{", 1, "", "", &s[0]) < 0);
+}
+
+static void attempts_have_words(void **state)
+{
+	(void)state;
+	const struct probe_way near = { .to = addr("10.9.0.2"), .one_hop = true };
+	const struct probe_way far = { .to = addr("fd09::2"),
+		                       .from = addr("fd09::1"),
+		                       .port = 1790 };
+	static const struct {
+		int error;
+		const char *of_near, *of_far;
+	} rows[] = {
+		{ 0, "", "" },
+		{ ECONNREFUSED, "refuses connections to TCP port 179", "TCP port 1790" },
+		{ ETIMEDOUT, "does not answer on TCP port 179", "TCP port 1790" },
+		{ ENETUNREACH, "no route to the router", "no route to the router" },
+		{ EHOSTUNREACH, "needs ebgp-multihop", "a router on the way says so" },
+		{ EADDRNOTAVAIL, "source address", "does not have the source address fd09::1" },
+		{ EPERM, "port 179 of the router fails: Operation not permitted", "1790" },
+	};
+	char words[PROBE_WORDS_SIZE];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		probe_words(&near, rows[i].error, words);
+		assert_non_null(strstr(words, rows[i].of_near));
+		assert_int_equal(!*words, !rows[i].error);
+		probe_words(&far, rows[i].error, words);
+		assert_non_null(strstr(words, rows[i].of_far));
+		assert_null(strstr(words, "ebgp-multihop"));
+	}
 }
 
 /* What is said of a session that is up, as bgpd's JSON has it. */
@@ -591,7 +631,7 @@ static void established_sessions_have_a_next_hop_and_a_hold_time(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(next_hops); i++) {
 		cleanup_free char *json = xasprintf("{\"10.9.0.2\":{\"nexthopGlobal\":\"%s\"}}",
 		                                    next_hops[i].next_hop);
-		assert_int_equal(bgp_session_read_neighbor(json, strlen(json), "", &s), 0);
+		assert_int_equal(bgp_session_read_neighbor(json, strlen(json), "", "", &s), 0);
 		if (s.lacks_next_hop6 != next_hops[i].lacks)
 			fail_msg("%s", next_hops[i].next_hop);
 	}
@@ -599,7 +639,7 @@ static void established_sessions_have_a_next_hop_and_a_hold_time(void **state)
 		cleanup_free char *json = xasprintf(
 			"{\"10.9.0.2\":{\"bgpTimerConfiguredHoldTimeMsecs\":%d,\"bgpTimerHoldTimeMsecs\":%d}}",
 			holds[i].configured_ms, holds[i].session_ms);
-		assert_int_equal(bgp_session_read_neighbor(json, strlen(json), "", &s), 0);
+		assert_int_equal(bgp_session_read_neighbor(json, strlen(json), "", "", &s), 0);
 		if (bgp_session_hold_waits(&s) != holds[i].waits)
 			fail_msg("row %zu", i);
 	}
@@ -607,7 +647,7 @@ static void established_sessions_have_a_next_hop_and_a_hold_time(void **state)
 	s = (struct bgp_session){ .address = addr("10.9.0.2"), .state = BGP_SESSION_ESTABLISHED };
 	static const char shorter[] = "{\"10.9.0.2\":{\"bgpTimerConfiguredHoldTimeMsecs\":90000,"
 				      "\"bgpTimerHoldTimeMsecs\":9000}}";
-	assert_int_equal(bgp_session_read_neighbor(shorter, strlen(shorter), "", &s), 0);
+	assert_int_equal(bgp_session_read_neighbor(shorter, strlen(shorter), "", "", &s), 0);
 	assert_false(bgp_session_hold_waits(&s));
 	/* A session that began since the last look has the time that is configured now. */
 	static const struct {
@@ -627,7 +667,8 @@ static void established_sessions_have_a_next_hop_and_a_hold_time(void **state)
 		s.began_hold_ms = 9000;
 		assert_int_equal(bgp_session_read_summary(summary, strlen(summary), &s, 1), 0);
 		assert_int_equal(s.state, BGP_SESSION_ESTABLISHED);
-		assert_int_equal(bgp_session_read_neighbor(shorter, strlen(shorter), "", &s), 0);
+		assert_int_equal(bgp_session_read_neighbor(shorter, strlen(shorter), "", "", &s),
+		                 0);
 		if (bgp_session_hold_waits(&s) == looks[i].another)
 			fail_msg("row %zu", i);
 	}
@@ -759,6 +800,7 @@ int main(void)
 		cmocka_unit_test(addresses_become_prefixes),
 		cmocka_unit_test(a_running_configuration_is_read),
 		cmocka_unit_test(sessions_are_read),
+		cmocka_unit_test(attempts_have_words),
 		cmocka_unit_test(dropped_signatures_are_a_hint),
 		cmocka_unit_test(established_sessions_have_a_next_hop_and_a_hold_time),
 		cmocka_unit_test(a_router_id_is_made_of_the_nodes_name),
