@@ -38,8 +38,6 @@ int kube_access_load(const char *path, const char *context, struct kube_access *
                      struct err *e);
 void kube_access_free(struct kube_access *a);
 const char *kube_access_server(const struct kube_access *a);
-/* The host of "https://HOST:PORT/…"; false if it is no number. */
-bool kube_server_host(const char *url, struct addr *ret_addr);
 /* The context's or Pod's namespace, "default" if neither says. */
 const char *kube_access_namespace(const struct kube_access *a);
 
@@ -60,8 +58,13 @@ void kube_client_bound_writes(struct kube_client *c, int stall_ms);
 /* Ends every request and informer of the client without calling back.  Not from a callback of any of them. */
 void kube_client_free(struct kube_client *c);
 struct kube_client_stats kube_client_stats(const struct kube_client *c);
-/* Where the server answered from last, a proxy's where there is one; none before the first answer. */
-struct addr kube_client_server_address(const struct kube_client *c);
+/*
+ * The addresses that we reach the API server by, each once: the one that its URL names, if it names one, and the one that
+ * answered last, a proxy's where there is one.  How many they are.
+ */
+#define KUBE_SERVER_ADDRESSES_MAX 2
+size_t kube_client_server_addresses(const struct kube_client *c,
+                                    struct addr ret_addrs[static KUBE_SERVER_ADDRESSES_MAX]);
 
 enum kube_patch_type { KUBE_PATCH_NONE, KUBE_PATCH_MERGE, KUBE_PATCH_STRATEGIC, KUBE_PATCH_JSON };
 

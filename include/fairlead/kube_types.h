@@ -201,6 +201,8 @@ int kube_slice_parse(struct json_object *obj, struct kube_slice **ret_slice, str
 void kube_slice_free(struct kube_slice *s);
 int kube_node_parse(struct json_object *obj, struct kube_node **ret_node, struct err *e);
 void kube_node_free(struct kube_node *n);
+/* Its internal and external addresses, each once: a new array, of *ret_n. */
+struct addr *kube_node_addresses(const struct kube_node *n, size_t *ret_n);
 int kube_config_map_parse(struct json_object *obj, struct kube_config_map **ret_map, struct err *e);
 void kube_config_map_free(struct kube_config_map *m);
 int kube_secret_parse(struct json_object *obj, struct kube_secret **ret_secret, struct err *e);

@@ -238,10 +238,11 @@ static void add_machines(struct plan *p, const struct kube_node *n)
 {
 	cleanup_free char *what = xasprintf("Node %s", n->meta.name);
 
-	for (size_t i = 0; i < n->n_internal_ips; i++)
-		ipam_add_machine(p->ipam, &n->internal_ips[i], REASON_NodeAddress, what);
-	for (size_t i = 0; i < n->n_external_ips; i++)
-		ipam_add_machine(p->ipam, &n->external_ips[i], REASON_NodeAddress, what);
+	size_t n_addrs;
+	cleanup_free struct addr *addrs = kube_node_addresses(n, &n_addrs);
+
+	for (size_t i = 0; i < n_addrs; i++)
+		ipam_add_machine(p->ipam, &addrs[i], REASON_NodeAddress, what);
 }
 
 struct plan *plan_new(struct configuration *c, const char *class, const struct plan_input *in)

@@ -32,7 +32,7 @@ VIRTUAL_WORLD = -Wl,--wrap=event_base_new,--wrap=event_base_free,--wrap=event_ba
 	-Wl,--wrap=kube_informer_refresh,--wrap=kube_informer_stats,--wrap=kube_client_new,--wrap=kube_client_free \
 	-Wl,--wrap=kube_client_stats,--wrap=kube_event_emit,--wrap=kube_access_load,--wrap=kube_access_free \
 	-Wl,--wrap=kube_access_server,--wrap=kube_access_namespace,--wrap=metrics_server_start,--wrap=metrics_server_stop \
-	-Wl,--wrap=metrics_server_guard,--wrap=kube_client_bound_writes,--wrap=kube_client_server_address
+	-Wl,--wrap=metrics_server_guard,--wrap=kube_client_bound_writes,--wrap=kube_client_server_addresses
 
 # A program with all of the controller but its main().
 VIRTUAL_CONTROLLER = tests/unit/unit.h tests/unit/virtual_kube.c tests/unit/virtual_kube.h tests/unit/virtual_loop.c \

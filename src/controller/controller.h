@@ -120,8 +120,8 @@ struct controller {
 	bool may_renumber;          /* one Service, until the clock lets the next one */
 	int64_t contest_told_ms;    /* an Event last told of one contested Service; 0: none has */
 	int64_t contests_told_ms;   /* an Event last told of several */
-	struct machine_node *nodes; /* by name */
-	struct addr api_server;     /* that we talked to last; none: to none yet */
+	struct machine *nodes;      /* by name */
+	struct machine *api_server; /* NULL: nothing is known of it yet */
 	struct record_server server;
 	struct controller_stats stats;
 };

@@ -19,9 +19,10 @@
 #define API_SERVER "the API server"
 #define TOLD_IN_EVENT 3
 
-struct machine_node {
+struct machine {
 	char *name;
-	char *what; /* "Node node1" */
+	char *what;         /* "Node node1" */
+	enum reason reason; /* why its addresses are nobody's */
 	struct addr *addrs;
 	size_t n;
 	UT_hash_handle hh;
@@ -44,54 +45,104 @@ static void decide_again(struct controller *ctl, const struct addr *a)
 	registry_wake_waiting(ctl);
 }
 
-static void add(struct controller *ctl, const struct addr *a, enum reason reason, const char *what)
+static void add(struct controller *ctl, const struct addr *a, const struct machine *of)
 {
 	struct ipam_machine_view m;
 
 	if (!ctl->ipam)
 		return;
-	ipam_add_machine(ctl->ipam, a, reason, what);
+	ipam_add_machine(ctl->ipam, a, of->reason, of->what);
 	if (ctl->leading && ipam_machine_of(ctl->ipam, a, &m) && m.pool)
 		log_warn("a pool holds a machine's address, which is assigned to nobody",
 		         KV_S("pool", m.pool->name), KV_S("address", addr_str(a)),
-		         KV_S("machine", what));
+		         KV_S("machine", of->what));
 	decide_again(ctl, a);
 }
 
-static void remove_one(struct controller *ctl, const struct addr *a, enum reason reason,
-                       const char *what)
+static void remove_one(struct controller *ctl, const struct addr *a, const struct machine *of)
 {
 	if (!ctl->ipam)
 		return;
-	ipam_remove_machine(ctl->ipam, a, reason, what);
+	ipam_remove_machine(ctl->ipam, a, of->reason, of->what);
 	decide_again(ctl, a);
 }
 
-void machines_fill(struct controller *ctl)
+/* Takes over @addrs. */
+static void set_addrs(struct controller *ctl, struct machine *m, struct addr *addrs, size_t n)
 {
-	struct addr a;
+	cleanup_free struct addr *before = m->addrs;
+	size_t n_before = m->n;
 
-	for (const struct machine_node *n = ctl->nodes; n; n = n->hh.next)
-		for (size_t i = 0; i < n->n; i++)
-			ipam_add_machine(ctl->ipam, &n->addrs[i], REASON_NodeAddress, n->what);
-	if (kube_server_host(kube_access_server(ctl->access), &a))
-		ipam_add_machine(ctl->ipam, &a, REASON_AddressOfApiServer, API_SERVER);
-	if (!addr_is_none(&ctl->api_server))
-		ipam_add_machine(ctl->ipam, &ctl->api_server, REASON_AddressOfApiServer,
-		                 API_SERVER);
+	m->addrs = addrs;
+	m->n = n;
+	for (size_t i = 0; i < n; i++)
+		if (!addrs_contain(before, n_before, &addrs[i]))
+			add(ctl, &addrs[i], m);
+	for (size_t i = 0; i < n_before; i++)
+		if (!addrs_contain(addrs, n, &before[i]))
+			remove_one(ctl, &before[i], m);
+}
+
+static struct machine *machine_new(const char *name, char *what, enum reason reason)
+{
+	struct machine *m = xcalloc(1, sizeof(*m));
+
+	m->name = xstrdup(name);
+	m->what = what;
+	m->reason = reason;
+	return m;
+}
+
+static void machine_free(struct machine *m)
+{
+	if (!m)
+		return;
+	free(m->addrs);
+	free(m->what);
+	free(m->name);
+	free(m);
+}
+
+static void fill_one(struct ipam *ipam, const struct machine *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		ipam_add_machine(ipam, &m->addrs[i], m->reason, m->what);
+}
+
+/* What is known of it now; NULL if that is less than before, since between two connections it is still where it was. */
+static struct addr *look_for_api_server(struct controller *ctl, size_t *ret_n)
+{
+	struct addr known[KUBE_SERVER_ADDRESSES_MAX];
+	size_t n = kube_client_server_addresses(ctl->client, known);
+
+	if (!ctl->api_server)
+		ctl->api_server = machine_new("", xstrdup(API_SERVER), REASON_AddressOfApiServer);
+	*ret_n = n;
+	return n < ctl->api_server->n ? NULL : xmemdup(known, n * sizeof(*known));
 }
 
 void machines_see_api_server(struct controller *ctl)
 {
-	const struct addr a = kube_client_server_address(ctl->client);
-	const struct addr before = ctl->api_server;
+	size_t n;
+	struct addr *known = look_for_api_server(ctl, &n);
 
-	if (addr_is_none(&a) || addr_eq(&a, &before))
-		return;
-	ctl->api_server = a;
-	add(ctl, &a, REASON_AddressOfApiServer, API_SERVER);
-	if (!addr_is_none(&before))
-		remove_one(ctl, &before, REASON_AddressOfApiServer, API_SERVER);
+	if (known)
+		set_addrs(ctl, ctl->api_server, known, n);
+}
+
+void machines_fill(struct controller *ctl)
+{
+	size_t n;
+	struct addr *known = look_for_api_server(ctl, &n);
+
+	if (known) {
+		free(ctl->api_server->addrs);
+		ctl->api_server->addrs = known;
+		ctl->api_server->n = n;
+	}
+	fill_one(ctl->ipam, ctl->api_server);
+	for (const struct machine *m = ctl->nodes; m; m = m->hh.next)
+		fill_one(ctl->ipam, m);
 }
 
 void machines_tell(const struct controller *ctl, struct buf *note)
@@ -109,68 +160,29 @@ void machines_tell(const struct controller *ctl, struct buf *note)
 
 /* ---- Nodes ---- */
 
-static struct machine_node *node_find(const struct controller *ctl, const char *name)
+static struct machine *node_find(const struct controller *ctl, const char *name)
 {
-	struct machine_node *n;
+	struct machine *m;
 
-	HASH_FIND_STR(ctl->nodes, name, n);
-	return n;
+	HASH_FIND_STR(ctl->nodes, name, m);
+	return m;
 }
 
-static struct machine_node *node_get(struct controller *ctl, const char *name)
+static struct machine *node_get(struct controller *ctl, const char *name)
 {
-	struct machine_node *n = node_find(ctl, name);
+	struct machine *m = node_find(ctl, name);
 
-	if (n)
-		return n;
-	n = xcalloc(1, sizeof(*n));
-	n->name = xstrdup(name);
-	n->what = xasprintf("Node %s", name);
-	HASH_ADD_KEYPTR(hh, ctl->nodes, n->name, strlen(n->name), n);
-	return n;
+	if (m)
+		return m;
+	m = machine_new(name, xasprintf("Node %s", name), REASON_NodeAddress);
+	HASH_ADD_KEYPTR(hh, ctl->nodes, m->name, strlen(m->name), m);
+	return m;
 }
 
-/* The internal and external ones, each once. */
-static struct addr *addrs_of(const struct kube_node *node, size_t *ret_n)
+static void node_free(struct controller *ctl, struct machine *m)
 {
-	size_t n = 0, n_all = node->n_internal_ips + node->n_external_ips;
-	struct addr *addrs = xcalloc(n_all + 1, sizeof(*addrs));
-
-	for (size_t i = 0; i < n_all; i++) {
-		const struct addr *a = i < node->n_internal_ips
-		                               ? &node->internal_ips[i]
-		                               : &node->external_ips[i - node->n_internal_ips];
-		if (!addrs_contain(addrs, n, a))
-			addrs[n++] = *a;
-	}
-	*ret_n = n;
-	return addrs;
-}
-
-/* Takes over @addrs. */
-static void node_set(struct controller *ctl, struct machine_node *node, struct addr *addrs,
-                     size_t n)
-{
-	cleanup_free struct addr *before = node->addrs;
-	size_t n_before = node->n;
-
-	node->addrs = addrs;
-	node->n = n;
-	for (size_t i = 0; i < n; i++)
-		if (!addrs_contain(before, n_before, &addrs[i]))
-			add(ctl, &addrs[i], REASON_NodeAddress, node->what);
-	for (size_t i = 0; i < n_before; i++)
-		if (!addrs_contain(addrs, n, &before[i]))
-			remove_one(ctl, &before[i], REASON_NodeAddress, node->what);
-}
-
-static void node_free(struct controller *ctl, struct machine_node *n)
-{
-	HASH_DEL(ctl->nodes, n);
-	free(n->addrs);
-	free(n->what);
-	free(n->name);
-	free(n);
+	HASH_DEL(ctl->nodes, m);
+	machine_free(m);
 }
 
 static int upsert(struct json_object *obj, void *arg, struct err *e)
@@ -182,8 +194,8 @@ static int upsert(struct json_object *obj, void *arg, struct err *e)
 
 	if (r < 0)
 		return r;
-	struct addr *addrs = addrs_of(node, &n);
-	node_set(ctl, node_get(ctl, node->meta.name), addrs, n);
+	struct addr *addrs = kube_node_addresses(node, &n);
+	set_addrs(ctl, node_get(ctl, node->meta.name), addrs, n);
 	kube_node_free(node);
 	return 0;
 }
@@ -191,14 +203,14 @@ static int upsert(struct json_object *obj, void *arg, struct err *e)
 static void removed(const char *namespace, const char *name, const char *uid, void *arg)
 {
 	struct controller *ctl = arg;
-	struct machine_node *n = node_find(ctl, name);
+	struct machine *m = node_find(ctl, name);
 
 	(void)namespace;
 	(void)uid;
-	if (!n)
+	if (!m)
 		return;
-	node_set(ctl, n, NULL, 0);
-	node_free(ctl, n);
+	set_addrs(ctl, m, NULL, 0);
+	node_free(ctl, m);
 }
 
 const struct kube_informer_ops machines_ops = { .upsert = upsert, .remove = removed };
@@ -207,4 +219,5 @@ void machines_free(struct controller *ctl)
 {
 	while (ctl->nodes)
 		node_free(ctl, ctl->nodes);
+	machine_free(TAKE(ctl->api_server));
 }

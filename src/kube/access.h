@@ -16,6 +16,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "fairlead/addr.h"
 #include "fairlead/buf.h"
 #include "fairlead/err.h"
 
@@ -66,5 +67,8 @@ int kube_access_load_pod(const char *dir, const char *host, const char *port,
 const char *kube_access_token(struct kube_access *a, int64_t now_ms);
 /* The server answered 401: reads the token's file; true if the token is another one now. */
 bool kube_access_token_refused(struct kube_access *a, int64_t now_ms);
+
+/* The host of "https://HOST:PORT/…"; false if it is no number. */
+bool kube_server_host(const char *url, struct addr *ret_addr);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <event2/event.h>
 
+#include "access.h"
 #include "fairlead/mem.h"
 
 /* Beside those of requests: one for each informer, and room for urgent ones. */
@@ -95,9 +96,15 @@ void kube_client_free(struct kube_client *c)
 	free(c);
 }
 
-struct addr kube_client_server_address(const struct kube_client *c)
+size_t kube_client_server_addresses(const struct kube_client *c,
+                                    struct addr ret_addrs[static KUBE_SERVER_ADDRESSES_MAX])
 {
-	return multi_peer(c->reading);
+	const struct addr answered = multi_peer(c->reading);
+	size_t n = kube_server_host(kube_access_server(c->access), &ret_addrs[0]);
+
+	if (!addr_is_none(&answered) && !addrs_contain(ret_addrs, n, &answered))
+		ret_addrs[n++] = answered;
+	return n;
 }
 
 struct kube_client_stats kube_client_stats(const struct kube_client *c)

@@ -141,3 +141,19 @@ void kube_node_free(struct kube_node *n)
 	free(n->external_ips);
 	free(n);
 }
+
+struct addr *kube_node_addresses(const struct kube_node *node, size_t *ret_n)
+{
+	size_t n = 0, n_all = node->n_internal_ips + node->n_external_ips;
+	struct addr *addrs = xcalloc(n_all + 1, sizeof(*addrs));
+
+	for (size_t i = 0; i < n_all; i++) {
+		const struct addr *a = i < node->n_internal_ips
+		                               ? &node->internal_ips[i]
+		                               : &node->external_ips[i - node->n_internal_ips];
+		if (!addrs_contain(addrs, n, a))
+			addrs[n++] = *a;
+	}
+	*ret_n = n;
+	return addrs;
+}

@@ -105,11 +105,11 @@ static bool add_gateways(struct needed *d, int family)
 void speaker_look_for_needed(struct speaker *sp)
 {
 	struct needed d = { .n = 0 };
-	struct addr answered = kube_client_server_address(sp->client), configured;
+	struct addr server[KUBE_SERVER_ADDRESSES_MAX];
+	size_t n_server = kube_client_server_addresses(sp->client, server);
 
-	if (kube_server_host(kube_access_server(sp->access), &configured))
-		add(&d, &configured);
-	add(&d, &answered);
+	for (size_t i = 0; i < n_server; i++)
+		add(&d, &server[i]);
 	/* What could not be read stays as it was. */
 	if (!add_gateways(&d, AF_INET) || !add_gateways(&d, AF_INET6))
 		return;

@@ -16,7 +16,7 @@
 #define kube_client_bound_writes __wrap_kube_client_bound_writes
 #define kube_client_free __wrap_kube_client_free
 #define kube_client_stats __wrap_kube_client_stats
-#define kube_client_server_address __wrap_kube_client_server_address
+#define kube_client_server_addresses __wrap_kube_client_server_addresses
 #define kube_event_emit __wrap_kube_event_emit
 #define kube_access_load __wrap_kube_access_load
 #define kube_access_free __wrap_kube_access_free
@@ -743,10 +743,12 @@ void kube_client_bound_writes(struct kube_client *c, int stall_ms)
 	(void)c, (void)stall_ms;
 }
 
-struct addr kube_client_server_address(const struct kube_client *c)
+size_t kube_client_server_addresses(const struct kube_client *c,
+                                    struct addr ret_addrs[static KUBE_SERVER_ADDRESSES_MAX])
 {
 	(void)c;
-	return (struct addr){ .family = 4, .b = { 10, 255, 0, 1 } };
+	ret_addrs[0] = (struct addr){ .family = 4, .b = { 10, 255, 0, 1 } };
+	return 1;
 }
 
 struct kube_client_stats kube_client_stats(const struct kube_client *c)
