@@ -18,14 +18,16 @@
 #include "fairlead/err.h"
 #include "fairlead/labels.h"
 
+struct out;
+
 /* How an address is announced: one of them, or several as bits. */
 enum protocol { PROTOCOL_LAYER2 = 1 << 0, PROTOCOL_BGP = 1 << 1 };
 const char *protocol_name(enum protocol p); /* "layer2" */
 enum { CONFIG_USE_LOAD_BALANCER = 1 << 0, CONFIG_USE_EXTERNAL_IP = 1 << 1 };
 
 struct config_advertisement {
-	uint8_t aggregation_len, aggregation_len_v6; /* 32, 128 */
-	uint32_t localpref;                          /* 0: none */
+	uint8_t aggregation_len, aggregation_len_v6;
+	uint32_t localpref; /* 0: none */
 	bool has_localpref;
 	char **communities; /* resolved: "65535:65281" */
 	size_t n_communities;
@@ -154,10 +156,12 @@ struct config_retention {
 /* Adds the text of these as configuration_parse_published() reads it; sorts them. */
 void configuration_print_retained(struct config_retention *items, size_t n, struct buf *out);
 /*
- * Adds the configuration as a JSON object with the keys of the YAML: every default filled in, a pool's protocol a list,
- * durations as "90s", ranges canonical, passwords "***".
+ * The configuration as an object with the keys of the YAML: every default filled in, a pool's protocol a list, durations as
+ * "90s", ranges canonical, passwords "***".  @key: of the object in the one around it, or NULL.
  */
-void configuration_json(const struct configuration *c, struct buf *out);
+void configuration_print(const struct configuration *c, struct out *o, const char *key);
+/* The same as JSON. */
+void configuration_json(const struct configuration *c, struct buf *json);
 struct configuration *configuration_ref(struct configuration *c);
 void configuration_unref(struct configuration *c);
 /*
@@ -192,6 +196,9 @@ const struct config_pool *configuration_pool_named(const struct configuration *c
  */
 bool configuration_external_ip_allowed(const struct configuration *c, const struct addr *a,
                                        const char *namespace);
+
+/* One of which every key has its default. */
+void config_advertisement_init(struct config_advertisement *adv);
 
 /* Which ConfigMap: the administrator's, and the one by which the leader publishes what it accepted. */
 /* What bgpd and bfdd take as one word. */

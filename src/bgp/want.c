@@ -270,9 +270,6 @@ int bgp_want_bfd_profile(struct bgp_want *w, const struct config_bfd_profile *p,
 
 /* ---- prefixes ---- */
 
-static const struct config_advertisement default_advertisement = { .aggregation_len = 32,
-	                                                           .aggregation_len_v6 = 128 };
-
 static int attr_of(const struct config_advertisement *ad, struct bgp_attr *a, struct err *e)
 {
 	int r = 0;
@@ -330,12 +327,14 @@ static int add_prefix(struct bgp_want *w, const struct prefix *prefix, size_t at
 int bgp_want_address(struct bgp_want *w, const struct addr *a, bool local,
                      const struct config_advertisement *ads, size_t n_ads, struct err *e)
 {
+	struct config_advertisement plain;
 	int r = 0;
 
 	if (addr_is_none(a))
 		return err_set(e, -EINVAL, ERR_BUG, "no address to announce");
 	if (n_ads == 0) {
-		ads = &default_advertisement;
+		config_advertisement_init(&plain);
+		ads = &plain;
 		n_ads = 1;
 	}
 	for (size_t i = 0; r == 0 && i < n_ads; i++) {
@@ -393,10 +392,12 @@ int bgp_want_pool(struct bgp_want *w, const struct config_pool *pool, struct err
 {
 	const struct config_advertisement *ads = pool->advertisements;
 	size_t n_ads = pool->n_advertisements;
+	struct config_advertisement plain;
 	int r = 0;
 
 	if (n_ads == 0) {
-		ads = &default_advertisement;
+		config_advertisement_init(&plain);
+		ads = &plain;
 		n_ads = 1;
 	}
 	/* An address's prefixes: by length as the advertisements say, and all in one for policy Local. */

@@ -3,14 +3,16 @@ libfairlead_a_SOURCES += \
 	src/config/check_peers.c \
 	src/config/configuration.c \
 	src/config/file.c \
-	src/config/json.c \
+	src/config/parse_advertisements.c \
 	src/config/parse_bgp.c \
 	src/config/parse_external.c \
 	src/config/parse_peers.c \
 	src/config/parse_pools.c \
+	src/config/parse_selectors.c \
 	src/config/range.c \
 	src/config/retained.c \
-	src/config/schema.c
+	src/config/schema.c \
+	src/config/schema_types.c
 noinst_HEADERS += \
 	include/fairlead/configuration.h \
 	src/config/parse.h \

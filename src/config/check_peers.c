@@ -14,47 +14,24 @@
 #include "config/parse.h"
 #include "fairlead/mem.h"
 
-static bool str_eq(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
-
-static bool requirement_eq(const struct label_requirement *a, const struct label_requirement *b)
-{
-	if (strcmp(a->key, b->key) != 0 || a->op != b->op || a->n_values != b->n_values)
-		return false;
-	for (size_t i = 0; i < a->n_values; i++)
-		if (strcmp(a->values[i], b->values[i]) != 0)
-			return false;
-	return true;
-}
-
-static bool selectors_eq(const struct config_peer *a, const struct config_peer *b)
-{
-	if (a->n_node_selectors != b->n_node_selectors)
-		return false;
-	for (size_t i = 0; i < a->n_node_selectors; i++) {
-		const struct label_selector *sa = &a->node_selectors[i],
-					    *sb = &b->node_selectors[i];
-		if (sa->n != sb->n)
-			return false;
-		for (size_t k = 0; k < sa->n; k++)
-			if (!requirement_eq(&sa->requirements[k], &sb->requirements[k]))
-				return false;
-	}
-	return true;
-}
-
+/* Whether every key says the same; passwords are not printed. */
 static bool peer_eq(const struct config_peer *a, const struct config_peer *b)
 {
-	return a->my_asn == b->my_asn && a->peer_asn == b->peer_asn &&
-	       addr_eq(&a->address, &b->address) &&
-	       addr_eq(&a->source_address, &b->source_address) &&
-	       addr_eq(&a->router_id, &b->router_id) && a->port == b->port &&
-	       a->hold_time_s == b->hold_time_s && a->keepalive_time_s == b->keepalive_time_s &&
-	       a->ebgp_multihop == b->ebgp_multihop && str_eq(a->password, b->password) &&
-	       str_eq(a->password_secret, b->password_secret) &&
-	       str_eq(a->bfd_profile, b->bfd_profile) && selectors_eq(a, b);
+	const struct config_peer *both[] = { a, b };
+	cleanup(buf_fini) struct buf first = BUF_INIT, second = BUF_INIT;
+
+	if (!addr_eq(&a->address, &b->address) || !a->password != !b->password ||
+	    (a->password && strcmp(a->password, b->password) != 0))
+		return false;
+	for (size_t i = 0; i < 2; i++) {
+		struct out o;
+		out_init(&o, OUT_JSON, i == 0 ? &first : &second);
+		out_object(&o, NULL);
+		schema_print(&o, &peer_table, both[i]);
+		out_close(&o);
+		out_fini(&o);
+	}
+	return !strcmp(buf_str(&first), buf_str(&second));
 }
 
 static bool selects_all(const struct config_peer *p)

@@ -18,25 +18,122 @@ struct top {
 	const struct ynode *peers, *communities, *bfd_profiles, *pools, *external_ips;
 };
 
-static void set_node(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
-                     void *target)
+static void read_node(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
+                      void *field)
 {
-	const struct ynode **field = target;
+	const struct ynode **part = field;
+
 	(void)x;
 	(void)key;
-	*field = node;
+	*part = node;
 }
 
-static const struct schema_key top_keys[] = {
-	{ .name = "peers", .set = set_node, SCHEMA_FIELD(struct top, peers) },
+static void print_peers(struct out *o, const struct schema_key *key, const void *field)
+{
+	const struct configuration *c = field;
+
+	out_list(o, key->name);
+	for (size_t i = 0; i < c->n_peers; i++) {
+		out_object(o, NULL);
+		schema_print(o, &peer_table, &c->peers[i]);
+		out_close(o);
+	}
+	out_close(o);
+}
+
+static void print_communities(struct out *o, const struct schema_key *key, const void *field)
+{
+	const struct configuration *c = field;
+
+	out_object(o, key->name);
+	for (size_t i = 0; i < c->n_communities; i++)
+		out_str(o, c->communities[i].name, c->communities[i].value);
+	out_close(o);
+}
+
+static void print_bfd_profiles(struct out *o, const struct schema_key *key, const void *field)
+{
+	const struct configuration *c = field;
+
+	out_list(o, key->name);
+	for (size_t i = 0; i < c->n_bfd_profiles; i++) {
+		out_object(o, NULL);
+		schema_print(o, &bfd_table, &c->bfd_profiles[i]);
+		out_close(o);
+	}
+	out_close(o);
+}
+
+static void print_pools(struct out *o, const struct schema_key *key, const void *field)
+{
+	const struct configuration *c = field;
+
+	out_list(o, key->name);
+	for (size_t i = 0; i < c->n_pools; i++) {
+		out_object(o, NULL);
+		schema_print(o, &pool_table, &c->pools[i]);
+		out_close(o);
+	}
+	out_close(o);
+}
+
+static void print_external(struct out *o, const struct schema_key *key, const void *field)
+{
+	out_object(o, key->name);
+	schema_print(o, &external_table, field);
+	out_close(o);
+}
+
+static const struct schema_type peers_type = { "list of maps", read_node, print_peers, NULL };
+static const struct schema_type communities_type = { "map", read_node, print_communities, NULL };
+static const struct schema_type bfd_profiles_type = { "list of maps", read_node, print_bfd_profiles,
+	                                              NULL };
+static const struct schema_type pools_type = { "list of maps", read_node, print_pools, NULL };
+static const struct schema_type external_type = { "map", read_node, print_external, NULL };
+
+/* Fields are those of struct top, by which the parts are read in another order; printed is the configuration. */
+static const struct schema_key document_keys[] = {
+	{ .name = "peers",
+	  .type = &peers_type,
+	  SCHEMA_FIELD(struct top, peers),
+	  .doc = "The BGP routers that announcements go to." },
 	{ .name = "bgp-communities",
-	  .set = set_node,
+	  .type = &communities_type,
 	  SCHEMA_FIELD(struct top, communities),
-	  .renamed = "communities" },
-	{ .name = "bfd-profiles", .set = set_node, SCHEMA_FIELD(struct top, bfd_profiles) },
-	{ .name = "address-pools", .set = set_node, SCHEMA_FIELD(struct top, pools) },
-	{ .name = "external-ips", .set = set_node, SCHEMA_FIELD(struct top, external_ips) },
+	  .renamed = "communities",
+	  .doc = "Aliases of communities." },
+	{ .name = "bfd-profiles",
+	  .type = &bfd_profiles_type,
+	  SCHEMA_FIELD(struct top, bfd_profiles),
+	  .doc = "How fast a dead router is noticed." },
+	{ .name = "address-pools",
+	  .type = &pools_type,
+	  SCHEMA_FIELD(struct top, pools),
+	  .doc = "The addresses that may be assigned, and how they are announced." },
+	{ .name = "external-ips",
+	  .type = &external_type,
+	  SCHEMA_FIELD(struct top, external_ips),
+	  .doc = "Which external IPs that somebody wrote by hand are served." },
 };
+
+const struct schema_table document_table = SCHEMA_TABLE("document", document_keys);
+
+void configuration_print(const struct configuration *c, struct out *o, const char *key)
+{
+	out_object(o, key);
+	for (size_t i = 0; i < ARRAY_LEN(document_keys); i++)
+		document_keys[i].type->print(o, &document_keys[i], c);
+	out_close(o);
+}
+
+void configuration_json(const struct configuration *c, struct buf *json)
+{
+	struct out o;
+
+	out_init(&o, OUT_JSON, json);
+	configuration_print(c, &o, NULL);
+	out_fini(&o);
+}
 
 static void read_part(struct schema_ctx *x, const char *key, const struct ynode *node,
                       struct draft *d,
@@ -53,7 +150,7 @@ static void read_document(struct schema_ctx *x, const struct ynode *root, struct
 {
 	struct top top = { 0 };
 
-	if (!schema_map(x, top_keys, ARRAY_LEN(top_keys), root, &top))
+	if (!schema_read(x, &document_table, root, &top))
 		return;
 	read_part(x, "bfd-profiles", top.bfd_profiles, d, parse_bfd_profiles);
 	read_part(x, "peers", top.peers, d, parse_peers);
@@ -159,56 +256,27 @@ struct configuration *configuration_ref(struct configuration *c)
 	return c;
 }
 
-static void pool_fini(struct config_pool *pool)
-{
-	for (size_t i = 0; i < pool->n_advertisements; i++) {
-		for (size_t k = 0; k < pool->advertisements[i].n_communities; k++)
-			free(pool->advertisements[i].communities[k]);
-		free(pool->advertisements[i].communities);
-	}
-	for (size_t i = 0; i < pool->n_renumber_services; i++)
-		free(pool->renumber_services[i]);
-	free(pool->renumber_services);
-	free(pool->advertisements);
-	free(pool->ranges);
-	free(pool->name);
-}
-
-static void peer_fini(struct config_peer *peer)
-{
-	for (size_t i = 0; i < peer->n_node_selectors; i++)
-		label_selector_fini(&peer->node_selectors[i]);
-	free(peer->node_selectors);
-	free(peer->name);
-	free(peer->bfd_profile);
-	if (peer->password)
-		explicit_bzero(peer->password, strlen(peer->password));
-	free(peer->password);
-	free(peer->password_secret);
-}
-
 void configuration_unref(struct configuration *c)
 {
 	if (!c || --c->refs > 0)
 		return;
 	for (size_t i = 0; i < c->n_pools; i++)
-		pool_fini(&c->pools[i]);
+		schema_fini(&pool_table, &c->pools[i]);
 	for (size_t i = 0; i < c->n_retained; i++)
-		pool_fini(&c->retained[i]);
+		schema_fini(&pool_table, &c->retained[i]);
 	free(c->retained);
 	free(c->retained_index);
-	for (size_t i = 0; i < c->n_peers; i++)
-		peer_fini(&c->peers[i]);
+	for (size_t i = 0; i < c->n_peers; i++) {
+		schema_fini(&peer_table, &c->peers[i]);
+		free(c->peers[i].name);
+	}
 	for (size_t i = 0; i < c->n_bfd_profiles; i++)
-		free(c->bfd_profiles[i].name);
+		schema_fini(&bfd_table, &c->bfd_profiles[i]);
+	schema_fini(&external_table, c);
 	for (size_t i = 0; i < c->n_communities; i++) {
 		free(c->communities[i].name);
 		free(c->communities[i].value);
 	}
-	for (size_t i = 0; i < c->n_external_ips_namespaces; i++)
-		free(c->external_ips_namespaces[i]);
-	free(c->external_ips_namespaces);
-	free(c->external_ips_allow);
 	free(c->communities);
 	free(c->pools);
 	free(c->peers);

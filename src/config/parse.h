@@ -42,6 +42,14 @@ struct draft {
 	size_t cap_pools, cap_peers, cap_bfd_profiles;
 };
 
+/* A pool in the making.  Fields of its keys are those of the pool, which stands first. */
+struct pool_target {
+	struct config_pool pool;
+	struct draft *draft;
+	size_t cap_ranges, cap_advertisements, cap_renumber;
+	const struct ynode *advertisement_nodes[CONFIG_ADVERTISEMENTS_MAX];
+};
+
 /* configuration_parse() for a text with so many lines of its file before it. */
 int parse_text(const char *yaml, size_t size, unsigned int lines_before,
                struct configuration **ret_config, struct config_problems *errors,
@@ -50,6 +58,12 @@ int parse_text(const char *yaml, size_t size, unsigned int lines_before,
 void draft_fini(struct draft *d);
 /* check_overlap() has left the ranges in order. */
 void make_index(struct draft *d);
+
+/* The keys of each map: of the whole document, of its parts, and of the maps in these. */
+extern const struct schema_table document_table, pool_table, advertisement_table, external_table,
+	peer_table, selector_table, expression_table, bfd_table;
+/* The types of a pool's bgp-advertisements and of a peer's node-selectors. */
+extern const struct schema_type advertisements_type, selectors_type;
 
 /* Each reads one top-level key's value; what others refer to comes first. */
 void parse_communities(struct schema_ctx *x, const struct ynode *node, struct draft *d);
@@ -71,5 +85,7 @@ char *community_resolve(const struct draft *d, const char *s);
 /* Rules across parts, on a whole draft. */
 void check_peers(struct schema_ctx *x, const struct configuration *c);
 void check_overlap(struct schema_ctx *x, struct draft *d);
+/* Rules of one pool. */
+void check_advertisements(struct schema_ctx *x, const struct pool_target *t);
 
 #endif

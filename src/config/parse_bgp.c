@@ -73,41 +73,55 @@ void parse_communities(struct schema_ctx *x, const struct ynode *node, struct dr
 
 /* ---- bfd-profiles ---- */
 
-#define BFD_INTERVAL(key, field)                                               \
-	{                                                                      \
-		.name = (key), .set = schema_set_int, .min = 10, .max = 60000, \
-		.invalid = "invalid interval (milliseconds)",                  \
-		SCHEMA_FIELD(struct config_bfd_profile, field)                 \
-	}
+#define BFD_INTERVAL(field, ms)                                                \
+	.type = &schema_others_int, .min = 10, .max = 60000, .by_default = ms, \
+	.invalid = "invalid interval (milliseconds)",                          \
+	SCHEMA_FIELD(struct config_bfd_profile, field)
 
+/* The defaults are those of FRR's bfdd, which gives them. */
 static const struct schema_key bfd_keys[] = {
 	{ .name = "name",
-	  .set = schema_set_word,
+	  .type = &schema_word,
 	  .max = CONFIG_BFD_PROFILE_NAME_MAX,
 	  .required = "missing bfd profile name; write name: NAME",
-	  SCHEMA_FIELD(struct config_bfd_profile, name) },
-	BFD_INTERVAL("receive-interval", receive_interval_ms),
-	BFD_INTERVAL("transmit-interval", transmit_interval_ms),
-	BFD_INTERVAL("echo-interval", echo_interval_ms),
+	  SCHEMA_FIELD(struct config_bfd_profile, name),
+	  .doc = "No two profiles may have the same." },
+	{ .name = "receive-interval",
+	  BFD_INTERVAL(receive_interval_ms, 300),
+	  .doc = "Milliseconds; the router is asked to send no more often." },
+	{ .name = "transmit-interval",
+	  BFD_INTERVAL(transmit_interval_ms, 300),
+	  .doc = "Milliseconds between packets to the router." },
 	{ .name = "detect-multiplier",
-	  .set = schema_set_int,
+	  .type = &schema_others_int,
 	  .min = 2,
 	  .max = 255,
+	  .by_default = 3,
 	  .invalid = "invalid detect multiplier",
-	  SCHEMA_FIELD(struct config_bfd_profile, detect_multiplier) },
+	  SCHEMA_FIELD(struct config_bfd_profile, detect_multiplier),
+	  .doc = "How many packets may be missed before the session is down." },
+	{ .name = "echo-interval",
+	  BFD_INTERVAL(echo_interval_ms, 50),
+	  .doc = "Milliseconds between echo packets, both ways." },
+	{ .name = "echo-mode",
+	  .type = &schema_bool,
+	  SCHEMA_FIELD(struct config_bfd_profile, echo_mode),
+	  .doc = "Echo packets are sent, too." },
+	{ .name = "passive-mode",
+	  .type = &schema_bool,
+	  SCHEMA_FIELD(struct config_bfd_profile, passive_mode),
+	  .doc = "The router begins." },
 	{ .name = "minimum-ttl",
-	  .set = schema_set_int,
+	  .type = &schema_others_int,
 	  .min = 1,
 	  .max = 254,
+	  .by_default = 254,
 	  .invalid = "invalid minimum ttl",
-	  SCHEMA_FIELD(struct config_bfd_profile, minimum_ttl) },
-	{ .name = "echo-mode",
-	  .set = schema_set_bool,
-	  SCHEMA_FIELD(struct config_bfd_profile, echo_mode) },
-	{ .name = "passive-mode",
-	  .set = schema_set_bool,
-	  SCHEMA_FIELD(struct config_bfd_profile, passive_mode) },
+	  SCHEMA_FIELD(struct config_bfd_profile, minimum_ttl),
+	  .doc = "Of packets from a router that is more than one hop away." },
 };
+
+const struct schema_table bfd_table = SCHEMA_TABLE("bfd-profiles", bfd_keys);
 
 static void bfd_item(struct schema_ctx *x, const struct ynode *node, void *target)
 {
@@ -115,7 +129,7 @@ static void bfd_item(struct schema_ctx *x, const struct ynode *node, void *targe
 	struct configuration *c = d->config;
 	struct config_bfd_profile profile = { 0 };
 
-	schema_map(x, bfd_keys, ARRAY_LEN(bfd_keys), node, &profile);
+	schema_read(x, &bfd_table, node, &profile);
 	for (size_t i = 0; profile.name && i < c->n_bfd_profiles; i++)
 		if (c->bfd_profiles[i].name && !strcmp(c->bfd_profiles[i].name, profile.name)) {
 			size_t mark = schema_enter_key(x, "name");

@@ -8,12 +8,14 @@
 
 #include "config/parse.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "fairlead/mem.h"
 
 #define LABEL_MAX 63
 
+/* Fields of the keys are the configuration's; reading needs this in its place. */
 struct external_target {
 	struct configuration *config;
 	size_t cap_allow, cap_namespaces;
@@ -31,12 +33,33 @@ static void allow_item(struct schema_ctx *x, const struct ynode *node, void *tar
 	c->external_ips_allow[c->n_external_ips_allow++] = range;
 }
 
-static void set_allow(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
-                      void *target)
+static void read_allow(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
+                       void *field)
 {
 	(void)key;
-	schema_list(x, node, CONFIG_ALLOW_MAX, allow_item, target);
+	schema_list(x, node, CONFIG_ALLOW_MAX, allow_item, field);
 }
+
+static void print_allow(struct out *o, const struct schema_key *key, const void *field)
+{
+	const struct configuration *c = field;
+
+	schema_print_ranges(o, key->name, c->external_ips_allow, c->n_external_ips_allow);
+}
+
+static void free_allow(void *field)
+{
+	struct configuration *c = field;
+
+	free(c->external_ips_allow);
+}
+
+static const struct schema_type allow_type = {
+	.form = "list of CIDRs and ranges",
+	.read = read_allow,
+	.print = print_allow,
+	.fini = free_allow,
+};
 
 /* RFC 1123: small letters, digits and hyphens, none of those at either end. */
 static bool is_namespace(const char *s)
@@ -65,17 +88,52 @@ static void namespace_item(struct schema_ctx *x, const struct ynode *node, void 
 	c->external_ips_namespaces[c->n_external_ips_namespaces++] = xstrdup(s);
 }
 
-static void set_namespaces(struct schema_ctx *x, const struct schema_key *key,
-                           const struct ynode *node, void *target)
+static void read_namespaces(struct schema_ctx *x, const struct schema_key *key,
+                            const struct ynode *node, void *field)
 {
 	(void)key;
-	schema_list(x, node, CONFIG_NAMESPACES_MAX, namespace_item, target);
+	schema_list(x, node, CONFIG_NAMESPACES_MAX, namespace_item, field);
 }
 
-static const struct schema_key external_keys[] = {
-	{ .name = "allow", .set = set_allow },
-	{ .name = "namespaces", .set = set_namespaces },
+static void print_namespaces(struct out *o, const struct schema_key *key, const void *field)
+{
+	const struct configuration *c = field;
+
+	schema_print_strings(o, key->name, c->external_ips_namespaces,
+	                     c->n_external_ips_namespaces);
+}
+
+static void free_namespaces(void *field)
+{
+	struct configuration *c = field;
+
+	for (size_t i = 0; i < c->n_external_ips_namespaces; i++)
+		free(c->external_ips_namespaces[i]);
+	free(c->external_ips_namespaces);
+}
+
+static const struct schema_type namespaces_type = {
+	.form = "list of names",
+	.read = read_namespaces,
+	.print = print_namespaces,
+	.fini = free_namespaces,
 };
+
+static const struct schema_key external_keys[] = {
+	{ .name = "allow",
+	  .type = &allow_type,
+	  .otherwise = "none",
+	  .doc = "Addresses, written as those of a pool; they may overlap each other and the "
+	         "pools. Loopback, link-local, multicast and unspecified addresses are never "
+	         "allowed." },
+	{ .name = "namespaces",
+	  .type = &namespaces_type,
+	  .otherwise = "none",
+	  .doc = "Where they are allowed; `\"*\"` stands for all. Without it, and with an empty "
+	         "list, no namespace is allowed, whatever `allow` says; that gives a warning." },
+};
+
+const struct schema_table external_table = SCHEMA_TABLE("external-ips", external_keys);
 
 void parse_external_ips(struct schema_ctx *x, const struct ynode *node, struct draft *d)
 {
@@ -83,7 +141,7 @@ void parse_external_ips(struct schema_ctx *x, const struct ynode *node, struct d
 	struct external_target t = { .config = c };
 	size_t before = x->errors->n;
 
-	schema_map(x, external_keys, ARRAY_LEN(external_keys), node, &t);
+	schema_read(x, &external_table, node, &t);
 	if (x->errors->n > before)
 		return;
 	if (c->n_external_ips_allow > 0 && c->n_external_ips_namespaces == 0)

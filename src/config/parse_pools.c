@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * address-pools: the rows of its keys, and the rules for what they say together.  A row's field is the config_pool's; what
+ * reading needs besides stands behind the pool in struct pool_target.
+ */
 #include "config.h"
 
 #include "config/parse.h"
@@ -9,13 +13,6 @@
 #include "fairlead/mem.h"
 
 /* ---- addresses ---- */
-
-struct pool_target {
-	struct draft *draft;
-	struct config_pool pool;
-	size_t cap_ranges, cap_advertisements, cap_renumber;
-	const struct ynode *advertisement_nodes[CONFIG_ADVERTISEMENTS_MAX];
-};
 
 /* What no client can reach is accepted beside other addresses, and never given. */
 static void warn_special(struct schema_ctx *x, const struct ynode *node, const struct addr_range *r)
@@ -81,14 +78,35 @@ static void range_item(struct schema_ctx *x, const struct ynode *node, void *tar
 	d->n_ranges++;
 }
 
-static void set_addresses(struct schema_ctx *x, const struct schema_key *key,
-                          const struct ynode *node, void *target)
+static void read_addresses(struct schema_ctx *x, const struct schema_key *key,
+                           const struct ynode *node, void *field)
 {
 	if (node->kind == YNODE_LIST && node->n_entries == 0)
 		schema_error(x, node->line, "%s", key->required);
 	else
-		schema_list(x, node, CONFIG_RANGES_MAX, range_item, target);
+		schema_list(x, node, CONFIG_RANGES_MAX, range_item, field);
 }
+
+static void print_addresses(struct out *o, const struct schema_key *key, const void *field)
+{
+	const struct config_pool *pool = field;
+
+	schema_print_ranges(o, key->name, pool->ranges, pool->n_ranges);
+}
+
+static void free_addresses(void *field)
+{
+	struct config_pool *pool = field;
+
+	free(pool->ranges);
+}
+
+static const struct schema_type addresses_type = {
+	.form = "list of CIDRs and ranges",
+	.read = read_addresses,
+	.print = print_addresses,
+	.fini = free_addresses,
+};
 
 /* ---- protocol ---- */
 
@@ -110,10 +128,10 @@ static void protocol_item(struct schema_ctx *x, const struct ynode *node, void *
 	}
 }
 
-static void set_protocol(struct schema_ctx *x, const struct schema_key *key,
-                         const struct ynode *node, void *target)
+static void read_protocol(struct schema_ctx *x, const struct schema_key *key,
+                          const struct ynode *node, void *field)
 {
-	struct pool_target *t = target;
+	struct pool_target *t = field;
 
 	if (node->kind != YNODE_LIST)
 		protocol_item(x, node, t);
@@ -122,6 +140,21 @@ static void set_protocol(struct schema_ctx *x, const struct schema_key *key,
 	else
 		schema_list(x, node, 2, protocol_item, t);
 }
+
+static void print_protocol(struct out *o, const struct schema_key *key, const void *field)
+{
+	static const char *const names[] = { "layer2", "bgp" };
+	const struct config_pool *pool = field;
+
+	_Static_assert(PROTOCOL_LAYER2 == 1 && PROTOCOL_BGP == 2, "bits");
+	schema_print_bits(o, key->name, pool->protocols, names, ARRAY_LEN(names));
+}
+
+static const struct schema_type protocol_type = {
+	.form = "word or list",
+	.read = read_protocol,
+	.print = print_protocol,
+};
 
 /* ---- use ---- */
 
@@ -141,10 +174,10 @@ static void use_item(struct schema_ctx *x, const struct ynode *node, void *targe
 		             "unknown use \"%.64s\"; write load-balancer or external-ip", s);
 }
 
-static void set_use(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
-                    void *target)
+static void read_use(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
+                     void *field)
 {
-	struct pool_target *t = target;
+	struct pool_target *t = field;
 
 	(void)key;
 	if (node->kind != YNODE_LIST)
@@ -156,182 +189,20 @@ static void set_use(struct schema_ctx *x, const struct schema_key *key, const st
 		schema_list(x, node, 2, use_item, t);
 }
 
-/* ---- bgp-advertisements ---- */
+static void print_use(struct out *o, const struct schema_key *key, const void *field)
+{
+	static const char *const names[] = { "load-balancer", "external-ip" };
+	const struct config_pool *pool = field;
 
-struct advertisement_target {
-	const struct draft *draft;
-	struct config_advertisement adv;
-	size_t cap_communities;
+	_Static_assert(CONFIG_USE_LOAD_BALANCER == 1 && CONFIG_USE_EXTERNAL_IP == 2, "bits");
+	schema_print_bits(o, key->name, pool->uses, names, ARRAY_LEN(names));
+}
+
+static const struct schema_type use_type = {
+	.form = "word or list",
+	.read = read_use,
+	.print = print_use,
 };
-
-static void community_item(struct schema_ctx *x, const struct ynode *node, void *target)
-{
-	struct advertisement_target *t = target;
-	const char *s = schema_text(x, node);
-	char *value = s ? community_resolve(t->draft, s) : NULL;
-
-	if (s && !value)
-		schema_error(
-			x, node->line,
-			"invalid community \"%.64s\": neither an alias of bgp-communities nor two "
-			"numbers up to 65535 such as 65535:65281",
-			s);
-	for (size_t i = 0; value && i < t->adv.n_communities; i++)
-		if (!strcmp(t->adv.communities[i], value)) {
-			schema_error(x, node->line,
-			             "duplicate definition of community \"%.64s\"; keep one", s);
-			free(TAKE(value));
-		}
-	if (!value)
-		return;
-	ARRAY_RESERVE(t->adv.communities, t->cap_communities, t->adv.n_communities + 1);
-	t->adv.communities[t->adv.n_communities++] = value;
-}
-
-static void set_communities(struct schema_ctx *x, const struct schema_key *key,
-                            const struct ynode *node, void *target)
-{
-	(void)key;
-	schema_list(x, node, CONFIG_ADVERTISEMENTS_MAX, community_item, target);
-}
-
-static void set_localpref(struct schema_ctx *x, const struct schema_key *key,
-                          const struct ynode *node, void *target)
-{
-	struct config_advertisement *adv = target;
-	adv->has_localpref = true;
-	schema_set_int(x, key, node, &adv->localpref);
-}
-
-static const struct schema_key advertisement_keys[] = {
-	{ .name = "aggregation-length",
-	  .set = schema_set_int,
-	  .min = 0,
-	  .max = 32,
-	  .invalid = "invalid aggregation length",
-	  SCHEMA_FIELD(struct advertisement_target, adv.aggregation_len) },
-	{ .name = "aggregation-length-v6",
-	  .set = schema_set_int,
-	  .min = 0,
-	  .max = 128,
-	  .invalid = "invalid aggregation length",
-	  SCHEMA_FIELD(struct advertisement_target, adv.aggregation_len_v6) },
-	{ .name = "localpref",
-	  .set = set_localpref,
-	  .min = 0,
-	  .max = UINT32_MAX,
-	  .invalid = "invalid local preference",
-	  .offset = offsetof(struct advertisement_target, adv),
-	  .size = sizeof(uint32_t) },
-	{ .name = "communities", .set = set_communities },
-};
-
-static const struct config_advertisement advertisement_default = { .aggregation_len = 32,
-	                                                           .aggregation_len_v6 = 128 };
-
-static void advertisement_item(struct schema_ctx *x, const struct ynode *node, void *target)
-{
-	struct pool_target *t = target;
-	struct advertisement_target a = { .draft = t->draft, .adv = advertisement_default };
-
-	schema_map(x, advertisement_keys, ARRAY_LEN(advertisement_keys), node, &a);
-	t->advertisement_nodes[t->pool.n_advertisements] = node;
-	ARRAY_RESERVE(t->pool.advertisements, t->cap_advertisements, t->pool.n_advertisements + 1);
-	t->pool.advertisements[t->pool.n_advertisements++] = a.adv;
-}
-
-static void set_advertisements(struct schema_ctx *x, const struct schema_key *key,
-                               const struct ynode *node, void *target)
-{
-	(void)key;
-	schema_list(x, node, CONFIG_ADVERTISEMENTS_MAX, advertisement_item, target);
-}
-
-static bool advertisement_eq(const struct config_advertisement *a,
-                             const struct config_advertisement *b)
-{
-	if (a->aggregation_len != b->aggregation_len ||
-	    a->aggregation_len_v6 != b->aggregation_len_v6 || a->localpref != b->localpref ||
-	    a->n_communities != b->n_communities)
-		return false;
-	/* Each list is free of duplicates, so that one contains the other only if they are equal. */
-	for (size_t i = 0; i < a->n_communities; i++) {
-		size_t k = 0;
-		while (k < b->n_communities && strcmp(a->communities[i], b->communities[k]) != 0)
-			k++;
-		if (k == b->n_communities)
-			return false;
-	}
-	return true;
-}
-
-/* The length of the widest prefix that lies inside @r. */
-static unsigned int widest_prefix(const struct addr_range *r)
-{
-	unsigned int len;
-	for (len = 0; len < addr_bits(&r->first); len++) {
-		struct prefix p = prefix_of(&r->first, len);
-		struct addr_range block = prefix_range(&p);
-		/* The first aligned block: the one that starts with the range, or the one after that. */
-		if (!addr_eq(&block.first, &r->first)) {
-			if (!addr_next(&block.last, &block.first))
-				continue;
-			p = prefix_of(&block.first, len);
-			block = prefix_range(&p);
-		}
-		if (addr_cmp(&block.last, &r->last) <= 0)
-			break;
-	}
-	return len;
-}
-
-static void check_aggregation(struct schema_ctx *x, const struct pool_target *t, size_t i)
-{
-	const struct config_advertisement *adv = &t->pool.advertisements[i];
-
-	for (size_t k = 0; k < t->pool.n_ranges; k++) {
-		const struct addr_range *r = &t->pool.ranges[k];
-		bool is_v4 = r->first.family == 4;
-		const char *key = is_v4 ? "aggregation-length" : "aggregation-length-v6";
-		unsigned int len = is_v4 ? adv->aggregation_len : adv->aggregation_len_v6;
-		unsigned int widest = widest_prefix(r);
-		char text[ADDR_RANGE_STR_SIZE];
-
-		if (len >= widest)
-			continue;
-		size_t mark = schema_enter_key(x, key);
-		schema_error(x, schema_line(t->advertisement_nodes[i], key),
-		             "invalid aggregation length %u: prefix %u in this pool is more "
-		             "specific than the aggregation length for addresses %s; write %u or "
-		             "more",
-		             len, widest, addr_range_format(r, text), widest);
-		schema_leave(x, mark);
-		return;
-	}
-}
-
-static void check_advertisements(struct schema_ctx *x, const struct pool_target *t)
-{
-	const struct config_pool *pool = &t->pool;
-	size_t key = schema_enter_key(x, "bgp-advertisements");
-
-	if (pool->n_advertisements > 0 && pool->protocols == PROTOCOL_LAYER2)
-		schema_error(x, t->advertisement_nodes[0]->line,
-		             "cannot have bgp-advertisements configuration element in a layer2 "
-		             "address pool; remove it, or write protocol: bgp");
-	for (size_t i = 0; i < pool->n_advertisements; i++) {
-		size_t item = schema_enter_item(x, i);
-		check_aggregation(x, t, i);
-		for (size_t k = 0; k < i; k++)
-			if (advertisement_eq(&pool->advertisements[k], &pool->advertisements[i]))
-				schema_error(x, t->advertisement_nodes[i]->line,
-				             "duplicate definition of bgpadvertisements. "
-				             "advertisement %zu and %zu are equal; remove one",
-				             k + 1, i + 1);
-		schema_leave(x, item);
-	}
-	schema_leave(x, key);
-}
 
 /* ---- renumber ---- */
 
@@ -351,60 +222,136 @@ static void renumber_item(struct schema_ctx *x, const struct ynode *node, void *
 	t->pool.renumber_services[t->pool.n_renumber_services++] = xstrdup(s);
 }
 
-/* true, or the Services that are meant. */
-static void set_renumber(struct schema_ctx *x, const struct schema_key *key,
-                         const struct ynode *node, void *target)
+static void read_renumber(struct schema_ctx *x, const struct schema_key *key,
+                          const struct ynode *node, void *field)
 {
-	struct pool_target *t = target;
+	struct pool_target *t = field;
 
 	if (node->kind != YNODE_LIST) {
-		schema_set_bool(x, key, node, &t->pool.renumber);
+		schema_read_bool(x, key, node, &t->pool.renumber);
 		return;
 	}
 	schema_list(x, node, CONFIG_RENUMBER_MAX, renumber_item, t);
 	t->pool.renumber = t->pool.n_renumber_services > 0;
 }
 
+static void print_renumber(struct out *o, const struct schema_key *key, const void *field)
+{
+	const struct config_pool *pool = field;
+
+	if (pool->n_renumber_services > 0)
+		schema_print_strings(o, key->name, pool->renumber_services,
+		                     pool->n_renumber_services);
+	else if (pool->renumber)
+		out_bool(o, key->name, true);
+}
+
+static void free_renumber(void *field)
+{
+	struct config_pool *pool = field;
+
+	for (size_t i = 0; i < pool->n_renumber_services; i++)
+		free(pool->renumber_services[i]);
+	free(pool->renumber_services);
+}
+
+static const struct schema_type renumber_type = {
+	.form = "true or false, or list of Services",
+	.read = read_renumber,
+	.print = print_renumber,
+	.fini = free_renumber,
+};
+
 /* ---- pools ---- */
 
-static void set_priority(struct schema_ctx *x, const struct schema_key *key,
-                         const struct ynode *node, void *target)
+static void read_priority(struct schema_ctx *x, const struct schema_key *key,
+                          const struct ynode *node, void *field)
 {
-	struct config_pool *pool = target;
+	struct config_pool *pool = field;
+
 	pool->has_priority = true;
-	schema_set_int(x, key, node, &pool->priority);
+	schema_read_int(x, key, node, &pool->priority);
 }
+
+static void print_priority(struct out *o, const struct schema_key *key, const void *field)
+{
+	const struct config_pool *pool = field;
+
+	if (pool->has_priority)
+		out_int(o, key->name, pool->priority);
+	else
+		out_str(o, key->name, NULL);
+}
+
+static const struct schema_type priority_type = {
+	.form = "number",
+	.read = read_priority,
+	.print = print_priority,
+};
 
 static const struct schema_key pool_keys[] = {
 	{ .name = "name",
-	  .set = schema_set_string,
+	  .type = &schema_string,
 	  .required = "missing pool name; write name: NAME",
-	  SCHEMA_FIELD(struct pool_target, pool.name) },
+	  SCHEMA_FIELD(struct config_pool, name),
+	  .doc = "No two pools may have the same." },
 	{ .name = "protocol",
-	  .set = set_protocol,
+	  .type = &protocol_type,
 	  .required = "address pool is missing the protocol field; write protocol: layer2 or "
-	              "protocol: bgp" },
+	              "protocol: bgp",
+	  .doc = "How the addresses are announced: `layer2`, `bgp`, or a list of both." },
 	{ .name = "addresses",
-	  .set = set_addresses,
+	  .type = &addresses_type,
 	  .required = "pool has no prefixes defined; write addresses: [192.0.2.0/24], for example",
-	  .renamed = "cidr" },
+	  .renamed = "cidr",
+	  .doc = "CIDRs (`192.0.2.0/24`; host bits are ignored) and ranges "
+	         "(`192.0.2.10-192.0.2.20`, both ends included), IPv4 and IPv6. A single address "
+	         "is `192.0.2.1/32` or `192.0.2.1-192.0.2.1`. No address may be in two of them, "
+	         "anywhere. Loopback, link-local, multicast and unspecified addresses give a "
+	         "warning." },
+	{ .name = "use",
+	  .type = &use_type,
+	  .otherwise = "load-balancer",
+	  .doc = "What the addresses are for: `load-balancer`, `external-ip`, or a list of both. "
+	         "Services of type LoadBalancer get addresses only from pools for the former; "
+	         "external IPs that are asked for by the annotation `fairlead.io/external-ips` "
+	         "come only from pools for the latter (`fairlead-controller`(8)). An address of a "
+	         "pool for both belongs to one Service at most, as whichever of the two." },
 	{ .name = "avoid-buggy-ips",
-	  .set = schema_set_bool,
-	  SCHEMA_FIELD(struct pool_target, pool.avoid_buggy_ips) },
+	  .type = &schema_bool,
+	  SCHEMA_FIELD(struct config_pool, avoid_buggy_ips),
+	  .doc = "IPv4 addresses that end in .0 or .255 are not assigned." },
 	{ .name = "auto-assign",
-	  .set = schema_set_bool,
-	  SCHEMA_FIELD(struct pool_target, pool.auto_assign) },
-	{ .name = "use", .set = set_use },
+	  .type = &schema_bool,
+	  .by_default = true,
+	  SCHEMA_FIELD(struct config_pool, auto_assign),
+	  .doc = "Services that name no pool may get an address from this one." },
 	{ .name = "priority",
-	  .set = set_priority,
+	  .type = &priority_type,
 	  .min = INT32_MIN,
 	  .max = INT32_MAX,
 	  .invalid = "invalid priority",
-	  .offset = offsetof(struct pool_target, pool),
-	  .size = sizeof(int32_t) },
-	{ .name = "bgp-advertisements", .set = set_advertisements, .renamed = "advertisements" },
-	{ .name = "renumber", .set = set_renumber },
+	  .size = sizeof(int32_t),
+	  .form = "whole number",
+	  .otherwise = "none",
+	  .doc = "Pools with lower ones are tried first, pools without one last, ties by name." },
+	{ .name = "renumber",
+	  .type = &renumber_type,
+	  .otherwise = "false",
+	  .doc = "With `true` the pool takes in Services whose address is retained (see `EDITS`), "
+	         "with a list of `namespace/name` only these. A Service that asks for a pool is "
+	         "taken in only by that one, if it exists. Four a second move; the new address is "
+	         "put before the old one in the status, and the old one is given up ten seconds "
+	         "later. External IPs change at once." },
+	{ .name = "bgp-advertisements",
+	  .type = &advertisements_type,
+	  .renamed = "advertisements",
+	  .otherwise = "one with all defaults",
+	  .doc = "How BGP announces the addresses, only with protocol `bgp`; see below. No two "
+	         "may be equal." },
 };
+
+const struct schema_table pool_table = SCHEMA_TABLE("address-pools", pool_keys);
 
 static void check_name_unique(struct schema_ctx *x, const struct configuration *c,
                               const struct config_pool *pool)
@@ -426,11 +373,10 @@ static void read_pool(struct schema_ctx *x, const struct ynode *node, struct dra
                       bool retained)
 {
 	struct configuration *c = d->config;
-	struct pool_target t = {
-		.draft = d, .pool = { .auto_assign = true, .line = schema_line(node, "name") }
-	};
+	struct pool_target t = { .draft = d, .pool = { .line = schema_line(node, "name") } };
 
-	schema_map(x, pool_keys, ARRAY_LEN(pool_keys), node, &t);
+	schema_defaults(&pool_table, &t.pool);
+	schema_read(x, &pool_table, node, &t);
 	if (!retained) {
 		check_advertisements(x, &t);
 		check_name_unique(x, c, &t.pool);
@@ -438,8 +384,8 @@ static void read_pool(struct schema_ctx *x, const struct ynode *node, struct dra
 	if (t.pool.uses == 0)
 		t.pool.uses = CONFIG_USE_LOAD_BALANCER;
 	if (t.pool.protocols & PROTOCOL_BGP && t.pool.n_advertisements == 0) {
-		t.pool.advertisements =
-			xmemdup(&advertisement_default, sizeof(advertisement_default));
+		t.pool.advertisements = xcalloc(1, sizeof(*t.pool.advertisements));
+		config_advertisement_init(&t.pool.advertisements[0]);
 		t.pool.n_advertisements = 1;
 	}
 	ARRAY_RESERVE(c->pools, d->cap_pools, c->n_pools + 1);

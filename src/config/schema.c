@@ -5,7 +5,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,10 +89,16 @@ void schema_leave(struct schema_ctx *x, size_t mark)
 	x->path.data[mark] = '\0';
 }
 
+/* The one old spelling that MetalLB's own example had, which its daemon refused. */
+static const char *canonical(const char *key)
+{
+	return !strcmp(key, "bfdProfile") ? "bfd-profile" : key;
+}
+
 unsigned int schema_line(const struct ynode *map, const char *key)
 {
 	for (size_t i = 0; map->kind == YNODE_MAP && i < map->n_entries; i++)
-		if (!strcmp(map->entries[i].key, key))
+		if (!strcmp(canonical(map->entries[i].key), key))
 			return map->entries[i].value->line;
 	return map->line;
 }
@@ -130,22 +135,21 @@ static size_t distance(const char *a, const char *b)
 	return row[n];
 }
 
-static const struct schema_key *nearest_key(const struct schema_key *keys, size_t n_keys,
-                                            const char *word)
+static const struct schema_key *nearest_key(const struct schema_table *t, const char *word)
 {
 	char folded[64], other[64];
 	const struct schema_key *best = NULL;
 	size_t best_distance = SIZE_MAX;
 
 	fold(word, folded);
-	for (size_t i = 0; i < n_keys; i++) {
-		if (keys[i].renamed && !strcmp(keys[i].renamed, word))
-			return &keys[i];
-		fold(keys[i].name, other);
+	for (size_t i = 0; i < t->n_keys; i++) {
+		if (t->keys[i].renamed && !strcmp(t->keys[i].renamed, word))
+			return &t->keys[i];
+		fold(t->keys[i].name, other);
 		size_t d = distance(folded, other);
 		if (d < best_distance) {
 			best_distance = d;
-			best = &keys[i];
+			best = &t->keys[i];
 		}
 	}
 	/* A third of the letters may differ; beyond that a guess would only confuse. */
@@ -159,16 +163,16 @@ static bool is_word(const char *key)
 	return n > 0 && n <= 64 && !key[n];
 }
 
-static void unknown_key(struct schema_ctx *x, const struct schema_key *keys, size_t n_keys,
+static void unknown_key(struct schema_ctx *x, const struct schema_table *t,
                         const struct ynode_entry *e)
 {
-	const struct schema_key *near = nearest_key(keys, n_keys, e->key);
+	const struct schema_key *near = nearest_key(t, e->key);
 	cleanup(buf_fini) struct buf list = BUF_INIT;
 	bool is_part = is_word(e->key);
 	size_t mark = is_part ? schema_enter_key(x, e->key) : 0;
 
-	for (size_t i = 0; !near && i < n_keys; i++)
-		buf_printf(&list, "%s%s", i ? ", " : "", keys[i].name);
+	for (size_t i = 0; !near && i < t->n_keys; i++)
+		buf_printf(&list, "%s%s", i ? ", " : "", t->keys[i].name);
 	if (near)
 		schema_error(x, e->line, "unknown key \"%.64s\"; write \"%s\"", e->key, near->name);
 	else
@@ -180,7 +184,7 @@ static void unknown_key(struct schema_ctx *x, const struct schema_key *keys, siz
 
 /* ---- maps and lists ---- */
 
-static const char *kind_name(const struct ynode *node)
+const char *schema_kind(const struct ynode *node)
 {
 	switch (node->kind) {
 	case YNODE_SCALAR:
@@ -193,50 +197,47 @@ static const char *kind_name(const struct ynode *node)
 	return "";
 }
 
-/* The one old spelling that MetalLB's own example had, which its daemon refused. */
-static const char *canonical(const char *key)
-{
-	return !strcmp(key, "bfdProfile") ? "bfd-profile" : key;
-}
-
-static void read_entry(struct schema_ctx *x, const struct schema_key *keys, size_t n_keys,
+static void read_entry(struct schema_ctx *x, const struct schema_table *t,
                        const struct ynode_entry *e, unsigned int *lines, void *target)
 {
-	size_t i = 0;
-	while (i < n_keys && strcmp(keys[i].name, canonical(e->key)) != 0)
-		i++;
-	if (i == n_keys) {
-		unknown_key(x, keys, n_keys, e);
+	const struct schema_key *key = t->keys, *end = t->keys + t->n_keys;
+	unsigned int *line;
+
+	while (key < end && strcmp(key->name, canonical(e->key)) != 0)
+		key++;
+	if (key == end) {
+		unknown_key(x, t, e);
 		return;
 	}
-	size_t mark = schema_enter_key(x, keys[i].name);
-	if (lines[i]) {
-		schema_error(x, e->line, "given twice, first on line %u; keep one", lines[i]);
+	line = &lines[key - t->keys];
+	size_t mark = schema_enter_key(x, key->name);
+	if (*line) {
+		schema_error(x, e->line, "given twice, first on line %u; keep one", *line);
 	} else if (!ynode_is_null(e->value)) {
-		lines[i] = e->line;
-		keys[i].set(x, &keys[i], e->value, (char *)target + keys[i].offset);
+		*line = e->line;
+		key->type->read(x, key, e->value, (char *)target + key->offset);
 	}
 	schema_leave(x, mark);
 }
 
-bool schema_map(struct schema_ctx *x, const struct schema_key *keys, size_t n_keys,
-                const struct ynode *node, void *target)
+bool schema_read(struct schema_ctx *x, const struct schema_table *t, const struct ynode *node,
+                 void *target)
 {
 	unsigned int lines[32] = { 0 }; /* no table is longer */
 
 	if (!ynode_is_null(node)) {
 		if (node->kind != YNODE_MAP) {
 			schema_error(x, node->line, "is %s; write a map of key: value",
-			             kind_name(node));
+			             schema_kind(node));
 			return false;
 		}
 		for (size_t i = 0; i < node->n_entries; i++)
-			read_entry(x, keys, n_keys, &node->entries[i], lines, target);
+			read_entry(x, t, &node->entries[i], lines, target);
 	}
-	for (size_t i = 0; i < n_keys && i < ARRAY_LEN(lines); i++)
-		if (keys[i].required && !lines[i]) {
-			size_t mark = schema_enter_key(x, keys[i].name);
-			schema_error(x, node->line, "%s", keys[i].required);
+	for (size_t i = 0; i < t->n_keys && i < ARRAY_LEN(lines); i++)
+		if (t->keys[i].required && !lines[i]) {
+			size_t mark = schema_enter_key(x, t->keys[i].name);
+			schema_error(x, node->line, "%s", t->keys[i].required);
 			schema_leave(x, mark);
 		}
 	return true;
@@ -249,7 +250,7 @@ bool schema_list(struct schema_ctx *x, const struct ynode *node, size_t max,
 	if (ynode_is_null(node))
 		return true;
 	if (node->kind != YNODE_LIST) {
-		schema_error(x, node->line, "is %s; write a list", kind_name(node));
+		schema_error(x, node->line, "is %s; write a list", schema_kind(node));
 		return false;
 	}
 	if (node->n_entries > max) {
@@ -289,7 +290,7 @@ bool schema_pairs(struct schema_ctx *x, const struct ynode *node, size_t max,
 		return true;
 	if (node->kind != YNODE_MAP || node->n_entries > max) {
 		schema_error(x, node->line, "is %s%s; write a map of at most %zu key: value",
-		             kind_name(node), node->kind == YNODE_MAP ? " that is too large" : "",
+		             schema_kind(node), node->kind == YNODE_MAP ? " that is too large" : "",
 		             max);
 		return false;
 	}
@@ -313,12 +314,10 @@ bool schema_pairs(struct schema_ctx *x, const struct ynode *node, size_t max,
 	return true;
 }
 
-/* ---- scalars ---- */
-
 const char *schema_text(struct schema_ctx *x, const struct ynode *node)
 {
 	if (node->kind != YNODE_SCALAR) {
-		schema_error(x, node->line, "is %s; write a single value", kind_name(node));
+		schema_error(x, node->line, "is %s; write a single value", schema_kind(node));
 		return NULL;
 	}
 	if (ynode_is_null(node)) {
@@ -334,98 +333,4 @@ const char *schema_text(struct schema_ctx *x, const struct ynode *node)
 		return NULL;
 	}
 	return node->text;
-}
-
-void schema_set_string(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
-                       void *target)
-{
-	char **field = target;
-	const char *s = schema_text(x, node);
-
-	if (s && s[0] == '\0' && key->required)
-		schema_error(x, node->line, "%s", key->required);
-	else if (s && s[0])
-		*field = xstrdup(s);
-}
-
-void schema_set_word(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
-                     void *target)
-{
-	const char *s = schema_text(x, node);
-
-	for (const char *p = s; p && *p; p++)
-		if (*p <= ' ' || *p > '~') {
-			schema_error(x, node->line,
-			             "contains a blank or a character outside ASCII, which bgpd "
-			             "does not take");
-			return;
-		}
-	if (s && strlen(s) > (size_t)key->max)
-		schema_error(x, node->line, "is longer than %d characters", (int)key->max);
-	else if (s)
-		schema_set_string(x, key, node, target);
-}
-
-void schema_set_bool(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
-                     void *target)
-{
-	(void)key;
-	if (ynode_bool(node, target) == 0)
-		return;
-	if (node->kind == YNODE_SCALAR)
-		schema_error(x, node->line,
-		             "\"%.64s\" is neither true nor false; write one of the two, "
-		             "without quotes",
-		             node->text);
-	else
-		schema_error(x, node->line, "is %s; write true or false", kind_name(node));
-}
-
-void schema_set_int(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
-                    void *target)
-{
-	const char *what = key->invalid ? key->invalid : "invalid number";
-	int64_t v;
-	int r = ynode_int(node, &v);
-
-	if (node->kind != YNODE_SCALAR) {
-		schema_error(x, node->line, "is %s; write a number", kind_name(node));
-		return;
-	}
-	if (r == -EINVAL) {
-		schema_error(x, node->line, "%s \"%.64s\": write a whole number%s", what,
-		             node->text, node->quoted ? " without quotes" : "");
-		return;
-	}
-	if (r == -ERANGE || v < key->min || v > key->max) {
-		schema_error(x, node->line, "%s %.64s: write a number from %" PRId64 " to %" PRId64,
-		             what, node->text, key->min, key->max);
-		return;
-	}
-	/* The table's bounds keep the value inside the field's type; signed and unsigned have the same bytes then. */
-	switch (key->size) {
-	case 1:
-		*(uint8_t *)target = (uint8_t)v;
-		break;
-	case 2:
-		*(uint16_t *)target = (uint16_t)v;
-		break;
-	case 4:
-		*(uint32_t *)target = (uint32_t)v;
-		break;
-	default:
-		*(int64_t *)target = v;
-		break;
-	}
-}
-
-void schema_set_addr(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
-                     void *target)
-{
-	const char *s = schema_text(x, node);
-	if (s && !s[0] && !key->required)
-		return; /* "" is how templates leave it out */
-	if (s && addr_parse(s, target) < 0)
-		schema_error(x, node->line, "%s \"%.64s\": write an IPv4 or IPv6 address",
-		             key->invalid ? key->invalid : "invalid IP", s);
 }

@@ -3,11 +3,12 @@
 #define FAIRLEAD_CONFIG_SCHEMA_H
 
 /*
- * Reading a tree by a table: each map of the document has a table of its keys, each key a setter.
+ * The keys of the configuration's maps: each map has a table with one row a key, and by the row the key is read, printed, given
+ * back and documented.  man/fairlead.yaml.5 is printed from the rows, too (make tables).
  *
- * A setter that finds its value wrong reports that and leaves the field alone, and reading goes on: the administrator
+ * Where a value that is read is wrong, that is reported and the field left alone, and reading goes on: the administrator
  * gets all errors at once.  The context knows where in the document reading stands, so that every report has its
- * path ("address-pools[0].addresses[1]") without the setters' help.
+ * path ("address-pools[0].addresses[1]") without the types' help.
  */
 
 #include <stdbool.h>
@@ -16,6 +17,7 @@
 
 #include "fairlead/buf.h"
 #include "fairlead/configuration.h"
+#include "fairlead/out.h"
 #include "fairlead/ytree.h"
 
 #define SCHEMA_STRING_MAX 512
@@ -27,20 +29,44 @@ struct schema_ctx {
 };
 
 struct schema_key;
-typedef void schema_setter(struct schema_ctx *x, const struct schema_key *key,
-                           const struct ynode *node, void *target);
+
+/* What a key's value may be.  Each function gets the key's field, at its offset. */
+struct schema_type {
+	const char *form; /* in the documentation: "number" */
+	void (*read)(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
+	             void *field);
+	/* The member of the key's name, with the default where nothing was given; none where the key would not be written. */
+	void (*print)(struct out *o, const struct schema_key *key, const void *field);
+	void (*fini)(void *field); /* NULL: it holds no memory */
+};
 
 struct schema_key {
 	const char *name;
-	schema_setter *set;
+	const struct schema_type *type;
 	size_t offset;        /* of the field in the target */
+	unsigned char size;   /* of the field: integers */
 	const char *required; /* what to say where the key is missing; NULL: optional */
 	int64_t min, max;     /* integers */
+	int64_t by_default;   /* integers and booleans */
 	const char *
 		invalid; /* "invalid peer IP": opens the message about a bad value; NULL: the key's name does */
-	unsigned char size;  /* of the field: integers */
 	const char *renamed; /* what older documents call it, to be pointed out; NULL: nothing */
+	/* For the documentation. */
+	const char *form;      /* NULL: the type's */
+	const char *otherwise; /* the default, where by_default does not say it; NULL: none */
+	const char *doc;       /* in whole sentences; `code` stands in backticks */
 };
+
+/* The keys of one map. */
+struct schema_table {
+	const char *name; /* in the documentation */
+	const struct schema_key *keys;
+	size_t n_keys;
+};
+#define SCHEMA_TABLE(name, keys)            \
+	{                                   \
+		name, keys, ARRAY_LEN(keys) \
+	}
 
 #define SCHEMA_FIELD(type, field) \
 	.offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
@@ -58,9 +84,14 @@ size_t schema_enter_item(struct schema_ctx *x, size_t i);
 unsigned int schema_line(const struct ynode *map, const char *key);
 void schema_leave(struct schema_ctx *x, size_t mark);
 
-/* Reads a map by its table into @target.  False, and reported, if it is no map; null is an empty one. */
-bool schema_map(struct schema_ctx *x, const struct schema_key *keys, size_t n_keys,
-                const struct ynode *node, void *target);
+/* Every key's default into @target, whose other bytes are zero. */
+void schema_defaults(const struct schema_table *t, void *target);
+/* Reads a map by its table into @target, which has the defaults.  False, and reported, if it is no map; null is an empty one. */
+bool schema_read(struct schema_ctx *x, const struct schema_table *t, const struct ynode *node,
+                 void *target);
+/* The members of an object that is open. */
+void schema_print(struct out *o, const struct schema_table *t, const void *target);
+void schema_fini(const struct schema_table *t, void *target);
 /* Calls @item for each item with the path set.  False, and reported, if it is no list; null is an empty one. */
 bool schema_list(struct schema_ctx *x, const struct ynode *node, size_t max,
                  void (*item)(struct schema_ctx *x, const struct ynode *node, void *target),
@@ -73,9 +104,37 @@ bool schema_pairs(struct schema_ctx *x, const struct ynode *node, size_t max,
 /* The text of a scalar of any type, NULL and reported if there is none or it is not fit to be printed. */
 const char *schema_text(struct schema_ctx *x, const struct ynode *node);
 
-/* Setters of the usual fields: char *, bool, any unsigned or signed integer, struct addr. */
-schema_setter schema_set_string, schema_set_bool, schema_set_int, schema_set_addr;
+/* "a list": what the node is instead of what it should be. */
+const char *schema_kind(const struct ynode *node);
+
+/* ---- types ---- */
+
+/* char *; any integer; an integer that is 0 where the key is not given, and the default another program's; bool; struct addr. */
+extern const struct schema_type schema_string, schema_int, schema_others_int, schema_bool,
+	schema_addr;
 /* A char * that a router takes as one word: at most key->max characters of ASCII that can be seen. */
-schema_setter schema_set_word;
+extern const struct schema_type schema_word;
+
+/* Their parts, for types that are like them. */
+void schema_read_string(struct schema_ctx *x, const struct schema_key *key,
+                        const struct ynode *node, void *field);
+void schema_read_word(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
+                      void *field);
+void schema_read_int(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
+                     void *field);
+void schema_read_bool(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
+                      void *field);
+void schema_read_addr(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
+                      void *field);
+void schema_print_string(struct out *o, const struct schema_key *key, const void *field);
+void schema_print_addr(struct out *o, const struct schema_key *key, const void *field);
+void schema_free_string(void *field);
+
+/* Lists of the key's name. */
+void schema_print_strings(struct out *o, const char *key, char *const *values, size_t n);
+void schema_print_ranges(struct out *o, const char *key, const struct addr_range *ranges, size_t n);
+/* The names of the bits that are set, from the lowest. */
+void schema_print_bits(struct out *o, const char *key, unsigned int bits, const char *const *names,
+                       size_t n);
 
 #endif

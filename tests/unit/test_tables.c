@@ -3,8 +3,10 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
+#include "config/parse.h"
 #include "fairlead/buf.h"
 #include "fairlead/mem.h"
 #include "fairlead/reason.h"
@@ -143,6 +145,59 @@ static void print_metrics(const char *opening, struct buf *out)
 	}
 }
 
+/* ---- keys of the configuration ---- */
+
+static const struct schema_table *const key_tables[] = {
+	&document_table, &pool_table,     &advertisement_table, &external_table,
+	&peer_table,     &selector_table, &expression_table,    &bfd_table,
+};
+
+static void print_default(const struct schema_key *key, struct buf *out)
+{
+	if (key->required)
+		buf_puts(out, ", required");
+	else if (key->otherwise)
+		buf_printf(out, ", default %s", key->otherwise);
+	else if (key->type == &schema_bool)
+		buf_printf(out, ", default %s", key->by_default ? "true" : "false");
+	else if (key->by_default)
+		buf_printf(out, ", default %" PRId64, key->by_default);
+}
+
+static void print_key(const struct schema_key *key, struct buf *out)
+{
+	cleanup(buf_fini) struct buf form = BUF_INIT;
+
+	buf_puts(&form, key->form ? key->form : key->type->form);
+	if (!key->form && key->type->read == schema_read_word)
+		buf_printf(&form, " of at most %" PRId64 " characters", key->max);
+	else if (!key->form && key->max)
+		buf_printf(&form, " from %" PRId64 " to %" PRId64, key->min, key->max);
+	print_default(key, &form);
+	buf_puts(out, ".TP\n\\fB");
+	print_roff_text(key->name, out);
+	buf_puts(out, "\\fR (");
+	print_roff_text(buf_str(&form), out);
+	buf_puts(out, ")\n");
+	print_roff_text(key->doc, out);
+	buf_putc(out, '\n');
+}
+
+/* Those of the map that the line names. */
+static void print_keys(const char *opening, struct buf *out)
+{
+	const char *name = strstr(opening, " keys: ") + strlen(" keys: ");
+
+	for (size_t i = 0; i < ARRAY_LEN(key_tables); i++) {
+		const struct schema_table *t = key_tables[i];
+		size_t len = strlen(t->name);
+		if (strncmp(name, t->name, len) != 0 || name[len] != '\n')
+			continue;
+		for (size_t k = 0; k < t->n_keys; k++)
+			print_key(&t->keys[k], out);
+	}
+}
+
 /* ---- files ---- */
 
 static const struct table {
@@ -156,6 +211,7 @@ static const struct table {
 	  print_reasons,
 	  { "docs/reasons.md", "man/fairlead-controller.8", "man/fairlead-speaker.8" } },
 	{ "metrics", "include/fairlead/metrics.def", print_metrics, { "docs/metrics.md" } },
+	{ "keys", "src/config", print_keys, { "man/fairlead.yaml.5" } },
 };
 
 /* @text with its tables printed anew; the number of tables. */
@@ -280,12 +336,36 @@ static void metrics_are_well_formed(void **state)
 	}
 }
 
+static void keys_are_well_formed(void **state)
+{
+	cleanup_free char *path = path_of("man/fairlead.yaml.5"), *page = read_whole(path);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(key_tables); i++) {
+		const struct schema_table *t = key_tables[i];
+		cleanup_free char *opening = xasprintf("\n.\\\" keys: %s\n", t->name);
+		if (!strstr(page, opening))
+			fail_msg("%s has no table of the keys of %s", path, t->name);
+		for (size_t k = 0; k < t->n_keys; k++) {
+			const struct schema_key *key = &t->keys[k];
+			if (!key->type || !key->type->form || !key->type->read || !key->type->print)
+				fail_msg("%s.%s has no whole type", t->name, key->name);
+			if (!key->doc || key->doc[strlen(key->doc) - 1] != '.' ||
+			    strpbrk(key->doc, "\n\\"))
+				fail_msg("%s.%s has no documentation", t->name, key->name);
+			if (key->by_default && !key->size)
+				fail_msg("%s.%s: no field for the default", t->name, key->name);
+		}
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(documents_are_printed_from_the_tables),
 		cmocka_unit_test(reasons_are_well_formed),
 		cmocka_unit_test(metrics_are_well_formed),
+		cmocka_unit_test(keys_are_well_formed),
 	};
 
 	if (argc == 2 && !strcmp(argv[1], "--write"))
