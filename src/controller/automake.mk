@@ -25,9 +25,7 @@ dist_man_MANS += \
 
 # The controller as it is, without network and in virtual time: the linker leads the calls of these functions to
 # tests/unit/virtual_loop.c and virtual_kube.c.
-VIRTUAL_WORLD = -Wl,--wrap=event_base_new,--wrap=event_base_free,--wrap=event_base_loopbreak,--wrap=event_base_loopexit \
-	-Wl,--wrap=event_new,--wrap=event_free,--wrap=event_add,--wrap=event_del,--wrap=event_active,--wrap=event_pending \
-	-Wl,--wrap=event_get_base,--wrap=clock_ms,--wrap=clock_wall_us,--wrap=clock_random,--wrap=clock_random_below \
+VIRTUAL_WORLD = $(VIRTUAL_LOOP) \
 	-Wl,--wrap=kube_request_start,--wrap=kube_request_cancel,--wrap=kube_informer_start,--wrap=kube_informer_stop \
 	-Wl,--wrap=kube_informer_refresh,--wrap=kube_informer_stats,--wrap=kube_client_new,--wrap=kube_client_free \
 	-Wl,--wrap=kube_client_stats,--wrap=kube_event_emit,--wrap=kube_access_load,--wrap=kube_access_free \

@@ -59,6 +59,13 @@ TESTS += tests/unit/test_proxy_conntrack
 tests_unit_test_proxy_conntrack_SOURCES = tests/unit/test_proxy_conntrack.c tests/unit/unit.h
 tests_unit_test_proxy_conntrack_LDADD = $(UNIT_LDADD)
 
+# With a kernel that is made up, in virtual time.
+check_PROGRAMS += tests/unit/test_proxy_udp
+TESTS += tests/unit/test_proxy_udp
+tests_unit_test_proxy_udp_SOURCES = tests/unit/test_proxy_udp.c tests/unit/unit.h tests/unit/virtual_loop.c tests/unit/virtual_loop.h
+tests_unit_test_proxy_udp_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_LOOP) -Wl,--wrap=conntrack_run_start,--wrap=conntrack_run_step,--wrap=conntrack_run_free
+tests_unit_test_proxy_udp_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += tests/unit/test_proxy_path
 TESTS += tests/unit/test_proxy_path
 tests_unit_test_proxy_path_SOURCES = tests/unit/test_proxy_path.c tests/unit/unit.h

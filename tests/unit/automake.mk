@@ -3,6 +3,11 @@
 
 UNIT_LDADD = $(LDADD) $(CMOCKA_LIBS)
 
+# The linker leads the calls of these functions to tests/unit/virtual_loop.c.
+VIRTUAL_LOOP = -Wl,--wrap=event_base_new,--wrap=event_base_free,--wrap=event_base_loopbreak,--wrap=event_base_loopexit \
+	-Wl,--wrap=event_new,--wrap=event_free,--wrap=event_add,--wrap=event_del,--wrap=event_active,--wrap=event_pending \
+	-Wl,--wrap=event_get_base,--wrap=clock_ms,--wrap=clock_wall_us,--wrap=clock_random,--wrap=clock_random_below
+
 check_PROGRAMS += tests/unit/test_base
 TESTS += tests/unit/test_base
 tests_unit_test_base_SOURCES = tests/unit/test_base.c tests/unit/unit.h

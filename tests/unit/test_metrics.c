@@ -249,7 +249,7 @@ static void crowd_stop(struct crowd *c)
 static void turn(struct crowd *c)
 {
 	for (int i = 0; i < 8; i++)
-		event_base_loop(c->base, EVLOOP_NONBLOCK);
+		event_base_loop(c->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 
 /* @n clients of that many addresses of 127/8, each of which sends @request and reads nothing. */
@@ -370,6 +370,72 @@ static void without_descriptors_probes_are_answered_and_the_loop_rests(void **st
 	close(probe);
 	close(log);
 	crowd_stop(&c);
+}
+
+/* ---- slow clients ---- */
+
+static int64_t later_ms;
+int64_t __real_clock_ms(void);
+int64_t __wrap_clock_ms(void);
+
+/* The linker leads the server's calls here; the loop's timers go by the time that is. */
+int64_t __wrap_clock_ms(void)
+{
+	return __real_clock_ms() + later_ms;
+}
+
+/* Reads what is there; the server has closed the connection. */
+static bool is_cut_off(int fd)
+{
+	char bytes[4096];
+	ssize_t n;
+
+	while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+		;
+	return n == 0 || errno == ECONNRESET;
+}
+
+/*
+ * A client has so long for the request, and so long for the answer.  A byte now and then is no reason to wait for longer: with
+ * the next one after that time it is cut off.
+ */
+static void a_slow_client_is_cut_off(void **state)
+{
+	static const struct {
+		const char *request, *more;
+		bool beyond_bounds;
+		int64_t after_ms;
+		bool cut_off;
+	} rows[] = {
+		{ "GET /healthz HT", "T", false, LIMIT_HTTP_READ_MS - 1000, false },
+		{ "GET /healthz HT", "T", false, LIMIT_HTTP_READ_MS + 1, true },
+		{ "GET /healthz HT", "T", true, 1000, false },
+		{ "GET /healthz HT", "T", true, 2001, true },
+		{ "GET /status HTTP/1.1\r\n\r\n", "", false, LIMIT_HTTP_WRITE_MS - 1000, false },
+		{ "GET /status HTTP/1.1\r\n\r\n", "", false, LIMIT_HTTP_WRITE_MS + 1, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct crowd c;
+		bool cut_off = false;
+		later_ms = 0;
+		crowd_start(&c);
+		size_t last = rows[i].beyond_bounds ? LIMIT_HTTP_CLIENTS_PER_ADDRESS : 0;
+		crowd_come(&c, last + 1, 1, rows[i].request);
+		later_ms = rows[i].after_ms;
+		assert_int_equal(write(c.fds[last], rows[i].more, strlen(rows[i].more)),
+		                 strlen(rows[i].more));
+		/* It reads a bit of the answer, of which there is much more. */
+		for (int n = 0; n < 4; n++) {
+			turn(&c);
+			cut_off = cut_off || is_cut_off(c.fds[last]);
+		}
+		if (cut_off != rows[i].cut_off)
+			fail_msg("row %zu", i);
+		crowd_stop(&c);
+	}
+	later_ms = 0;
 }
 
 static void a_large_page_arrives_whole(void **state)
@@ -546,6 +612,7 @@ int main(void)
 		cmocka_unit_test(bad_listen_addresses_are_named),
 		cmocka_unit_test(a_crowd_is_bounded_and_probes_get_through),
 		cmocka_unit_test(without_descriptors_probes_are_answered_and_the_loop_rests),
+		cmocka_unit_test(a_slow_client_is_cut_off),
 		cmocka_unit_test(a_large_page_arrives_whole),
 		cmocka_unit_test(pages_are_shared_by_those_who_ask_at_a_time),
 		cmocka_unit_test(pages_that_are_still_read_are_bounded),

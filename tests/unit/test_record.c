@@ -657,6 +657,9 @@ static void test_confirmed_without_a_record(void **state)
 	addr_parse("203.0.113.1", &a);
 	turn_end(ipam, all, 1);
 	assert_string_equal(ipam_holder(ipam, &a), "shop/web (external IPs)");
+	turn_let_go(ipam, r);
+	turn_settle(ipam, r, (struct record_write){ .ingress = false });
+	assert_non_null(ipam_holder(ipam, &a));
 	record_free(r);
 	ipam_free(ipam);
 }

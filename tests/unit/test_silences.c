@@ -124,6 +124,39 @@ static void two_interruptions_move_nothing(void **state)
 	sim_fini(&sim);
 }
 
+/* What peers recall is good for as long as they hold it: after that this node takes its turn like others. */
+static void what_was_recalled_long_ago_gives_no_precedence(void **state)
+{
+	(void)state;
+	enum { ADDRESSES = 12 };
+	size_t owned[2] = { 0, 0 };
+	for (int late = 0; late < 2; late++) {
+		sim_init(&sim, 1, 2, ADDRESSES);
+		for (size_t a = 0; a < ADDRESSES; a++)
+			sim.nodes[1].wants[a].eligible = false;
+		settled(1, 2, ADDRESSES);
+		sim_stop(&sim, 0, L2_STOP_RESTARTING);
+		sim_run(&sim, 200);
+		sim_start(&sim, 0);
+		/* Listening, and reminded by the other, its link goes down. */
+		sim_run(&sim, 2 * SIM_HEARTBEAT_MS);
+		sim_link(&sim, 0, false);
+		sim_run(&sim, late ? SIM_HOLD_MS + 500 : SIM_DEAD_MS / 2);
+		sim_link(&sim, 0, true);
+		/* Three heartbeats of listening, and a question. */
+		sim_run(&sim, 3 * SIM_HEARTBEAT_MS + SIM_PROBE_MS + 60);
+		for (size_t a = 0; a < ADDRESSES; a++)
+			owned[late] += sim_owner(&sim, a) == 0;
+		sim_run(&sim, 1000);
+		for (size_t a = 0; a < ADDRESSES; a++)
+			assert_int_equal(sim_owner(&sim, a), 0);
+		sim_fini(&sim);
+	}
+	assert_int_equal(owned[0], ADDRESSES);
+	/* Those that the other comes first for, if it could own them. */
+	assert_in_range(owned[1], 1, ADDRESSES - 1);
+}
+
 /* Its holder let go a moment ago; since then somebody has taken it that nobody hears. */
 static void what_was_let_go_and_taken_since_is_asked_for(void **state)
 {
@@ -219,6 +252,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_link_that_flaps_leaves_no_address_unanswered),
 		cmocka_unit_test(two_interruptions_move_nothing),
+		cmocka_unit_test(what_was_recalled_long_ago_gives_no_precedence),
 		cmocka_unit_test(what_was_let_go_and_taken_since_is_asked_for),
 		cmocka_unit_test(what_is_let_go_after_a_silence_is_asked_for),
 		cmocka_unit_test(one_that_was_given_up_and_answers_is_asked_again),

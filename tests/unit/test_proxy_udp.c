@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When old UDP flows are looked for, with a kernel that is made up: the linker leads the runs of src/proxy/conntrack_run.c
+ * here, and the loop is in virtual time.
+ */
+#include "config.h"
+
+#include "unit.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+
+#include <event2/event.h>
+
+#include "fairlead/mem.h"
+#include "proxy/conntrack.h"
+#include "proxy/udp.h"
+#include "virtual_loop.h"
+
+/* ---- the kernel ---- */
+
+struct conntrack_run {
+	struct conntrack_job *job;
+	conntrack_done_fn *done;
+	void *arg;
+};
+
+static struct {
+	struct conntrack_run *run; /* under way */
+	size_t n_runs;
+	int64_t last_ms; /* when the last one began */
+	int refuses;     /* to begin, negative errno */
+} kernel;
+
+int __wrap_conntrack_run_start(struct event_base *base, struct conntrack_job *j,
+                               conntrack_done_fn *done, void *arg, struct conntrack_run **ret_run,
+                               struct err *e);
+void __wrap_conntrack_run_step(struct conntrack_run *r);
+void __wrap_conntrack_run_free(struct conntrack_run *r);
+
+int __wrap_conntrack_run_start(struct event_base *base, struct conntrack_job *j,
+                               conntrack_done_fn *done, void *arg, struct conntrack_run **ret_run,
+                               struct err *e)
+{
+	(void)base;
+	kernel.n_runs++;
+	kernel.last_ms = virtual_now();
+	if (kernel.refuses)
+		return err_set(e, kernel.refuses, ERR_SYSTEM, "no");
+	assert_null(kernel.run);
+	kernel.run = xcalloc(1, sizeof(*kernel.run));
+	*kernel.run = (struct conntrack_run){ j, done, arg };
+	*ret_run = kernel.run;
+	return 0;
+}
+
+void __wrap_conntrack_run_step(struct conntrack_run *r)
+{
+	(void)r;
+}
+
+void __wrap_conntrack_run_free(struct conntrack_run *r)
+{
+	if (r == kernel.run)
+		kernel.run = NULL;
+	free(r);
+}
+
+static struct addr addr(const char *s)
+{
+	struct addr a;
+	assert_int_equal(addr_parse(s, &a), 0);
+	return a;
+}
+
+/* Would the run under way delete the flow of a client of @vip that @endpoint answers? */
+static bool deletes(const char *vip, const char *endpoint)
+{
+	struct addr to = addr(vip), from = addr(endpoint);
+	assert_non_null(kernel.run);
+	return conntrack_is_stale(kernel.run->job, &to, 53, &from, 53);
+}
+
+static void ends(int r)
+{
+	struct conntrack_run run = *kernel.run;
+	struct err e = ERR_INIT;
+	free(kernel.run);
+	kernel.run = NULL;
+	run.done(r, &e, 0, run.arg);
+}
+
+/* ---- Services ---- */
+
+struct service {
+	struct addr vip;
+	struct proxy_endpoint endpoint;
+	struct proxy_port port;
+	struct proxy_service s;
+};
+
+static struct service *wanted; /* the only one, as it is now */
+
+static void service_init(struct service *v, const char *vip, const char *endpoint)
+{
+	*v = (struct service){ .vip = addr(vip),
+		               .endpoint = { .addr = addr(endpoint), .port = 53 } };
+	v->port = (struct proxy_port){ .name = "dns",
+		                       .proto = IPPROTO_UDP,
+		                       .port = 53,
+		                       .cluster = &v->endpoint,
+		                       .n_cluster = 1,
+		                       .has_any = true };
+	v->s = (struct proxy_service){ .key = "a/b",
+		                       .family = 4,
+		                       .vips = &v->vip,
+		                       .n_vips = 1,
+		                       .ports = &v->port,
+		                       .n_ports = 1 };
+}
+
+static void each_state(udp_state_fn *fn, void *fn_arg, void *arg)
+{
+	(void)arg;
+	fn(&wanted->s, fn_arg);
+}
+
+static size_t n_failed, n_idle;
+
+static void failed(const struct err *e, void *arg)
+{
+	(void)e;
+	(void)arg;
+	n_failed++;
+}
+
+static void idle(void *arg)
+{
+	(void)arg;
+	n_idle++;
+}
+
+static const struct udp_ops ops = { .each_state = each_state, .failed = failed, .idle = idle };
+static struct event_base *base;
+static struct udp *udp;
+static struct service old, new;
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&kernel, 0, sizeof(kernel));
+	n_failed = n_idle = 0;
+	virtual_loop_init(1);
+	base = event_base_new();
+	udp = udp_new(base, 4, &ops, NULL);
+	service_init(&old, "192.0.2.9", "10.244.1.7");
+	service_init(&new, "192.0.2.9", "10.244.2.7");
+	wanted = &new;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	udp_free(udp);
+	event_base_free(base);
+	return 0;
+}
+
+/* ---- what is promised ---- */
+
+static void a_change_is_looked_for_once(void **state)
+{
+	(void)state;
+	udp_run(udp);
+	assert_int_equal(kernel.n_runs, 0);
+	udp_changed(udp, &old.s, &new.s);
+	udp_run(udp);
+	assert_true(deletes("192.0.2.9", "10.244.1.7"));
+	assert_false(deletes("192.0.2.9", "10.244.2.7"));
+	ends(0);
+	assert_int_equal(n_idle, 1);
+	udp_run(udp);
+	virtual_loop_run(virtual_now() + 600000);
+	assert_int_equal(kernel.n_runs, 1);
+}
+
+/* Whatever failed, and how often: what was looked for then is looked for again, after longer and longer pauses. */
+static void what_failed_is_looked_for_again(void **state)
+{
+	(void)state;
+	static const int64_t pauses[] = { 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000 };
+	udp_changed(udp, &old.s, &new.s);
+	udp_run(udp);
+	for (size_t i = 0; i < ARRAY_LEN(pauses); i++) {
+		int64_t begun = kernel.last_ms;
+		if (kernel.run)
+			ends(-EIO);
+		assert_false(udp_is_running(udp));
+		kernel.refuses = i % 3 == 2 ? -EIO : 0;
+		udp_run(udp); /* another batch was written: no reason to hurry */
+		virtual_loop_run(virtual_now() + pauses[i] - 1);
+		assert_int_equal(kernel.last_ms, begun);
+		virtual_loop_run(virtual_now() + 1);
+		assert_int_equal(kernel.last_ms, begun + pauses[i]);
+		assert_int_equal(udp_stats(udp).failures, i + 1 + (kernel.refuses != 0));
+	}
+	kernel.refuses = 0;
+	assert_true(deletes("192.0.2.9", "10.244.1.7"));
+	ends(0);
+	/* That is over, and the next failure begins with a short pause. */
+	udp_changed(udp, &old.s, &new.s);
+	udp_run(udp);
+	int64_t begun = kernel.last_ms;
+	ends(-EIO);
+	virtual_loop_run(virtual_now() + 1000);
+	assert_int_equal(kernel.last_ms, begun + 1000);
+	assert_true(deletes("192.0.2.9", "10.244.1.7"));
+}
+
+/* The table is never read whole where flows come and go all the time: a few such runs are as good as one. */
+static void interrupted_runs_are_enough_at_last(void **state)
+{
+	(void)state;
+	udp_changed(udp, &old.s, &new.s);
+	udp_run(udp);
+	for (int i = 0; i < UDP_INTERRUPTIONS_MAX; i++) {
+		assert_true(deletes("192.0.2.9", "10.244.1.7"));
+		ends(-EINTR);
+		virtual_loop_run(virtual_now() + 60000);
+	}
+	assert_null(kernel.run);
+	assert_int_equal(kernel.n_runs, UDP_INTERRUPTIONS_MAX);
+}
+
+/* The rules of a Service changed while flows are read: those that its new endpoint answers already stay. */
+static void flows_of_a_new_endpoint_stay(void **state)
+{
+	(void)state;
+	struct service newer;
+	service_init(&newer, "192.0.2.9", "10.244.3.7");
+	udp_changed(udp, &old.s, &new.s);
+	udp_run(udp);
+	assert_true(deletes("192.0.2.9", "10.244.3.7"));
+	udp_changed(udp, &new.s, &newer.s);
+	wanted = &newer;
+	assert_false(deletes("192.0.2.9", "10.244.3.7"));
+	/* The one before goes with the run that follows at once. */
+	assert_false(deletes("192.0.2.9", "10.244.2.7"));
+	ends(0);
+	assert_int_equal(n_idle, 0);
+	assert_true(deletes("192.0.2.9", "10.244.2.7"));
+	assert_false(deletes("192.0.2.9", "10.244.3.7"));
+	ends(0);
+	assert_int_equal(n_idle, 1);
+}
+
+/* A front that was touched by itself (a leftover of an earlier life) is looked for like one of a change. */
+static void a_front_alone_is_looked_for(void **state)
+{
+	(void)state;
+	struct addr vip = addr("192.0.2.9");
+	udp_touch(udp, &vip, 53);
+	udp_run(udp);
+	assert_true(deletes("192.0.2.9", "10.244.1.7"));
+	assert_false(deletes("192.0.2.9", "10.244.2.7"));
+	assert_false(deletes("192.0.2.10", "10.244.1.7"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_change_is_looked_for_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_failed_is_looked_for_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(interrupted_runs_are_enough_at_last, setup,
+		                                teardown),
+		cmocka_unit_test_setup_teardown(flows_of_a_new_endpoint_stay, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_front_alone_is_looked_for, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
