@@ -15,6 +15,8 @@ libfairlead_a_SOURCES += \
 	src/proxy/model.h \
 	src/proxy/model_internal.h \
 	src/proxy/pace.c \
+	src/proxy/passage.c \
+	src/proxy/passage.h \
 	src/proxy/path.c \
 	src/proxy/path.h \
 	src/proxy/plan.c \

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The base chains are listed, and of those at the forward hook the rules are read chain by chain, as far as jumps lead: other
- * people's tables may be huge, and most of them nobody has to read.  What is found is a matter of the first packet of a
- * connection; a firewall that lets that one through lets the others through as well.
- *
- * A rule that refuses some packets only is somebody's wish about these and no finding, as in iptables' chains (path.c).  A
- * table that sleeps (`flags dormant`) refuses nothing.
+ * The base chains are listed, and of those at the forward hook the rules are read as passage.c asks for them.  What is found is
+ * a matter of the first packet of a connection; a firewall that lets that one through lets the others through as well.  A table
+ * that sleeps (`flags dormant`) refuses nothing.
  */
 #include "config.h"
 
@@ -28,7 +25,7 @@
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
-#include "ruleset.h"
+#include "passage.h"
 
 #define FOREIGN_DATAGRAM 65536
 /* A list that changed while it was read is read again so often. */
@@ -166,125 +163,29 @@ static void one_table(struct nlmsghdr *h, void *arg)
 
 /* ---- their rules ---- */
 
-struct rules {
-	uint8_t family; /* 4 or 6 */
-	struct ruleset_rule *list;
-	size_t n, cap;
-	bool beyond;
+/* The table of one base chain. */
+struct table_of {
+	struct look *l;
+	const struct base_chain *base;
+	struct passage_rules *rules; /* to be filled */
 };
 
 static void one_rule(struct nlmsghdr *h, void *arg)
 {
-	struct rules *r = arg;
+	struct table_of *t = arg;
 	struct nlattr *tb[NFTA_RULE_MAX + 1];
 	if (nlmsg_parse(h, sizeof(struct nfgenmsg), tb, NFTA_RULE_MAX, NULL) < 0)
 		return;
-	struct ruleset_rule rule = ruleset_read(tb[NFTA_RULE_EXPRESSIONS], r->family);
-	/* One that does nothing to us is not worth keeping. */
-	if (rule.when == RULESET_NEVER || rule.verdict == RULESET_NONE ||
-	    (rule.when == RULESET_SOMETIMES && rule.verdict == RULESET_REFUSE))
-		return;
-	if (r->n >= FOREIGN_MAX_RULES / FOREIGN_MAX_DEPTH) {
-		r->beyond = true;
-		return;
-	}
-	ARRAY_RESERVE(r->list, r->cap, r->n + 1);
-	r->list[r->n++] = rule;
+	struct ruleset_rule rule = ruleset_read(tb[NFTA_RULE_EXPRESSIONS], t->l->family);
+	passage_add(t->rules, &rule);
 }
 
-enum end { END_NONE, END_ACCEPTED, END_REFUSED };
-
-struct walk {
-	struct look *l;
-	const struct base_chain *base;
-	size_t n_visits;
-	bool maybe; /* some packets may have got through, or away, before */
-};
-
-static enum end walk(struct walk *w, const char *chain, unsigned int depth);
-
-/* What a rule makes of the packets that come to it; *ret_over: none goes on to the next rule. */
-static enum end apply(struct walk *w, const struct ruleset_rule *rule, unsigned int depth,
-                      bool *ret_over)
+static int read_rules(const char *chain, struct passage_rules *rules, void *arg)
 {
-	bool always = rule->when == RULESET_ALWAYS;
-	enum end end = END_NONE;
-	*ret_over = always;
-	switch (rule->verdict) {
-	case RULESET_ACCEPT:
-		w->maybe = w->maybe || !always;
-		return END_ACCEPTED;
-	case RULESET_REFUSE:
-		return END_REFUSED;
-	case RULESET_RETURN:
-		/* From a base chain, to its policy. */
-		w->maybe = w->maybe || (!always && (depth > 0 || !w->base->drops));
-		return END_NONE;
-	case RULESET_JUMP:
-	case RULESET_GOTO:
-		end = walk(w, rule->target, depth + 1);
-		if (!always)
-			w->maybe = w->maybe || end == END_ACCEPTED ||
-			           (rule->verdict == RULESET_GOTO && end == END_NONE);
-		*ret_over = always && (end != END_NONE || rule->verdict == RULESET_GOTO);
-		return end;
-	case RULESET_ANY:
-		w->maybe = true;
-		*ret_over = false;
-		return END_NONE;
-	case RULESET_NONE:
-		break;
-	}
-	*ret_over = false;
-	return END_NONE;
-}
-
-static enum end walk(struct walk *w, const char *chain, unsigned int depth)
-{
-	struct rules r = { .family = w->l->family };
-	enum end end = END_NONE;
-	bool over = false;
-	if (depth > FOREIGN_MAX_DEPTH || ++w->n_visits > FOREIGN_MAX_VISITS) {
-		w->maybe = true;
-		return END_NONE;
-	}
-	int error =
-		list(w->l, NFT_MSG_GETRULE, w->base->family, w->base->table, chain, one_rule, &r);
-	if (error < 0 && error != -ENOENT)
-		w->l->error = error;
-	w->maybe = w->maybe || r.beyond;
-	for (size_t i = 0; i < r.n && !over && w->l->error == 0; i++)
-		end = apply(w, &r.list[i], depth, &over);
-	free(r.list);
-	return over ? end : END_NONE;
-}
-
-/* Whether some chain of the table lets whatever is translated through: those that maps lead to are not followed. */
-static bool accepts_translated(struct look *l, const struct base_chain *c)
-{
-	struct rules r = { .family = l->family };
-	bool found = false;
-	int error = list(l, NFT_MSG_GETRULE, c->family, c->table, NULL, one_rule, &r);
-	if (error < 0)
-		l->error = error;
-	for (size_t i = 0; i < r.n && !found; i++)
-		found = r.list[i].translated && r.list[i].when == RULESET_ALWAYS &&
-		        r.list[i].verdict == RULESET_ACCEPT;
-	free(r.list);
-	return found;
-}
-
-static enum proxy_passage judge(struct look *l, const struct base_chain *c)
-{
-	struct walk w = { .l = l, .base = c };
-	enum end end = walk(&w, c->name, 0);
-	if (end == END_NONE)
-		end = c->drops ? END_REFUSED : END_ACCEPTED;
-	if (end == END_ACCEPTED)
-		return PROXY_PASSES;
-	if (!w.maybe)
-		return PROXY_REFUSED;
-	return accepts_translated(l, c) ? PROXY_PASSES : PROXY_UNCERTAIN;
+	struct table_of *t = arg;
+	t->rules = rules;
+	int r = list(t->l, NFT_MSG_GETRULE, t->base->family, t->base->table, chain, one_rule, t);
+	return chain && r == -ENOENT ? 0 : r;
 }
 
 /* ---- a look ---- */
@@ -307,7 +208,9 @@ static int look_once(struct look *l, struct foreign_finding *ret)
 		l->error = list(l, NFT_MSG_GETTABLE, NFPROTO_UNSPEC, NULL, NULL, one_table, l);
 	for (size_t i = 0; i < l->n_chains && l->error == 0; i++) {
 		const struct base_chain *c = &l->chains[i];
-		enum proxy_passage passage = judge(l, c);
+		struct table_of t = { .l = l, .base = c };
+		enum proxy_passage passage = PROXY_PASSES;
+		l->error = passage_judge(c->name, c->drops, read_rules, &t, &passage);
 		if (passage <= found.passage)
 			continue;
 		found.passage = passage;

@@ -19,11 +19,8 @@
 struct event_base;
 struct foreign;
 
-/* Bounds of one look; what is beyond makes it uncertain. */
+/* Base chains of one look; what is beyond makes it uncertain. */
 #define FOREIGN_MAX_BASE_CHAINS 256
-#define FOREIGN_MAX_VISITS 256
-#define FOREIGN_MAX_RULES 65536
-#define FOREIGN_MAX_DEPTH 16
 /* Without an answer of the kernel for so long, a look has failed. */
 #define FOREIGN_TIMEOUT_MS 1000
 /* A look that somebody's change asks for waits for so long, and for so many times what the last one took. */
