@@ -156,6 +156,12 @@ struct config_retention {
 /* Adds the text of these as configuration_parse_published() reads it; sorts them. */
 void configuration_print_retained(struct config_retention *items, size_t n, struct buf *out);
 /*
+ * Takes such a text into a configuration without retained addresses, which nobody else has yet.  On failure it is as it was, and
+ * @errors says why.
+ */
+int configuration_retain(struct configuration *c, const char *retained,
+                         struct config_problems *errors);
+/*
  * The configuration as an object with the keys of the YAML: every default filled in, a pool's protocol a list, durations as
  * "90s", ranges canonical, passwords "***".  @key: of the object in the one around it, or NULL.
  */
@@ -186,6 +192,12 @@ const struct config_pool *configuration_giving_pool_of(const struct configuratio
 /* The retained one, or NULL. */
 const struct config_pool *configuration_retained_of(const struct configuration *c,
                                                     const struct addr *a);
+/*
+ * Of these PROTOCOL_… bits those by which addresses of the family (4, 6) can be announced at all: layer 2 answers for IPv4 alone, and
+ * BGP needs a peer.
+ */
+unsigned int configuration_effective_protocols(const struct configuration *c,
+                                               unsigned int protocols, uint8_t family);
 /* The first peer of this address, or NULL. */
 const struct config_peer *configuration_peer_of(const struct configuration *c,
                                                 const struct addr *a);

@@ -79,6 +79,11 @@ struct decision decide_address(const struct view *v, const struct view_service *
 /* REASON_Candidate: the node may announce it.  With policy Local linear in the Service's endpoints. */
 enum reason decide_node(const struct decision *d, const char *node, enum protocol protocol);
 /*
+ * REASON_Candidate: by this protocol a node may announce it, as far as Service, address and configuration tell, whatever its
+ * endpoints and whichever nodes there are.
+ */
+enum reason decide_anywhere(const struct decision *d, enum protocol protocol);
+/*
  * Why no node at all may announce it, where that is a matter of the nodes; REASON_Candidate: some node may, or it is a matter
  * of the Service.  The reason is that of the first node that has one.  Linear in the nodes.
  */

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
+	src/assign/edit.c \
 	src/assign/record.c \
 	src/assign/turn.c
 noinst_HEADERS += \
+	include/fairlead/edit.h \
 	include/fairlead/record.h \
 	include/fairlead/turn.h
 

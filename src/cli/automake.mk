@@ -19,7 +19,10 @@ libfairlead_a_SOURCES += \
 	src/cli/model_print.c \
 	src/cli/model_private.h \
 	src/cli/plan.c \
+	src/cli/plan_air.c \
+	src/cli/plan_print.c \
 	src/cli/plan.h \
+	src/cli/plan_private.h \
 	src/cli/state.c \
 	src/cli/state.h \
 	src/cli/table.c \

@@ -34,9 +34,18 @@ static void pass_over_node(const struct kube_remains *r, const struct err *why, 
 	state_pass_over(arg, "Node", r, why);
 }
 
+static void put_config_map(struct json_object *obj, void *arg)
+{
+	state_put_live(arg, "ConfigMap", obj);
+}
+
 static int read_state(const struct command_options *o, struct state *s, struct err *e)
 {
+	cleanup_free char *namespace = options_namespace(&o->kube);
+	cleanup_free char *path =
+		xasprintf("/api/v1/namespaces/%s/configmaps/" CONFIG_MAP_ACTIVE, namespace);
 	const struct gather_row rows[] = {
+		{ path, false, true, put_config_map },
 		{ "/api/v1/services", true, false, put_service, pass_over_service },
 		{ "/api/v1/nodes", true, false, put_node, pass_over_node },
 	};
@@ -44,6 +53,27 @@ static int read_state(const struct command_options *o, struct state *s, struct e
 	if (o->state.n)
 		return state_read_files(s, &o->state, e);
 	return gather_api(&o->kube, rows, ARRAY_LEN(rows), s, e);
+}
+
+/*
+ * What was published, else what the administrator has among the manifests.  NULL: neither is there, or it cannot be used, which may
+ * be why somebody plans another one.
+ */
+static struct configuration *read_in_force(const struct command_options *o, const struct state *s)
+{
+	cleanup_free char *namespace = options_namespace(&o->kube);
+	const struct kube_config_map *map = state_config_map(s, namespace, CONFIG_MAP_ACTIVE);
+	struct config_problems problems = { 0 };
+	struct configuration *c = NULL;
+
+	if (!map && o->state.n)
+		map = state_config_map(s, namespace, CONFIG_MAP_NAME);
+	if (map && labels_get(&map->data, CONFIG_MAP_KEY))
+		configuration_parse_published(labels_get(&map->data, CONFIG_MAP_KEY),
+		                              labels_get(&map->data, CONFIG_MAP_RETAINED), &c,
+		                              &problems, NULL);
+	config_problems_fini(&problems);
+	return c;
 }
 
 int command_plan(const struct command_options *o, struct err *e)
@@ -70,6 +100,7 @@ int command_plan(const struct command_options *o, struct err *e)
 	in.services = services;
 	in.remains = remains;
 	in.nodes = nodes;
+	in.in_force = read_in_force(o, &s);
 	struct plan *p = plan_new(c, o->load_balancer_class, &in);
 	plan_warnings(p, &warnings);
 	fputs(buf_str(&warnings), stderr);
@@ -83,6 +114,7 @@ int command_plan(const struct command_options *o, struct err *e)
 	free(nodes);
 	free(remains);
 	free(services);
+	configuration_unref(in.in_force);
 	configuration_unref(c);
 	return state_exit(&s, exit_status, e);
 }

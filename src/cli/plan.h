@@ -4,7 +4,7 @@
 
 /*
  * What the controller would do with these Services under this configuration: the rules of its turns (controller/turn.h),
- * with every write taken as made, until nothing is left to do.  Pure.
+ * with every write taken as made, until nothing is left to do; and by which protocols its addresses would then be announced.  Pure.
  */
 
 #include <stdbool.h>
@@ -25,12 +25,16 @@ struct plan_input {
 	size_t n_remains;
 	const struct kube_node *const *nodes; /* none: nothing is known of nodes */
 	size_t n_nodes;
+	struct configuration *in_force; /* NULL: not known */
 };
 
-/* @class: the controller's --load-balancer-class, or NULL.  The configuration is kept by reference. */
+/*
+ * @class: the controller's --load-balancer-class, or NULL.  The configuration is kept by reference, and takes in what the leader
+ * would retain; nobody else has it yet.
+ */
 struct plan *plan_new(struct configuration *c, const char *class, const struct plan_input *in);
 void plan_free(struct plan *p);
-/* Does any Service move or fail? */
+/* Does any Service move or fail, or lose who announces it? */
 bool plan_is_bad(const struct plan *p);
 /* What about the configuration is of no use in this cluster, a line each: "warning: …". */
 void plan_warnings(const struct plan *p, struct buf *out);

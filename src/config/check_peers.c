@@ -235,9 +235,9 @@ static void warn_peers_in_pools(const struct configuration *c, struct config_pro
 void configuration_warn_silent(const struct configuration *c, struct config_problems *warnings)
 {
 	warn_peers_in_pools(c, warnings);
-	for (size_t i = 0; c->n_peers == 0 && i < c->n_pools; i++) {
+	for (size_t i = 0; i < c->n_pools; i++) {
 		const struct config_pool *pool = &c->pools[i];
-		if (pool->protocols != PROTOCOL_BGP)
+		if (configuration_effective_protocols(c, pool->protocols, 4))
 			continue;
 		warn(warnings, pool->line, xasprintf("address-pools[%zu].protocol", i),
 		     xasprintf(

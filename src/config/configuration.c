@@ -319,6 +319,16 @@ const struct config_pool *configuration_retained_of(const struct configuration *
 	return find_pool(c->retained, c->retained_index, c->n_retained_index, a);
 }
 
+unsigned int configuration_effective_protocols(const struct configuration *c,
+                                               unsigned int protocols, uint8_t family)
+{
+	unsigned int effective = family == 4 ? PROTOCOL_LAYER2 : 0;
+
+	if (c->n_peers > 0)
+		effective |= PROTOCOL_BGP;
+	return protocols & effective;
+}
+
 const struct config_pool *configuration_pool_of(const struct configuration *c, const struct addr *a)
 {
 	const struct config_pool *pool = configuration_retained_of(c, a);

@@ -19,7 +19,8 @@
 
 /* ---- reading ---- */
 
-static int read_retained(const char *yaml, struct configuration *c, struct config_problems *errors)
+int configuration_retain(struct configuration *c, const char *retained,
+                         struct config_problems *errors)
 {
 	struct schema_ctx x = { .errors = errors };
 	struct draft d = { .config = xcalloc(1, sizeof(*d.config)) };
@@ -28,7 +29,7 @@ static int read_retained(const char *yaml, struct configuration *c, struct confi
 	size_t before = errors->n, mark = schema_enter_key(&x, CONFIG_MAP_RETAINED);
 
 	d.config->refs = 1;
-	if (ytree_parse(yaml, strlen(yaml), 0, &tree, &broken) < 0) {
+	if (ytree_parse(retained, strlen(retained), 0, &tree, &broken) < 0) {
 		schema_error(&x, broken.line, "%s", broken.message);
 	} else {
 		if (tree.root)
@@ -61,7 +62,7 @@ int configuration_parse_published(const char *yaml, const char *retained,
 	if (r < 0)
 		return r;
 	if (retained && *retained)
-		r = read_retained(retained, c, errors);
+		r = configuration_retain(c, retained, errors);
 	if (r < 0)
 		configuration_unref(c);
 	else

@@ -19,133 +19,42 @@
 
 #include "controller/controller.h"
 #include "fairlead/clock.h"
+#include "fairlead/edit.h"
 #include "fairlead/mem.h"
 
 #define RENUMBER_MS 250
 #define HANDOVER_MS 10000
 #define FREED_MS 2000
 
-/* ---- addresses in use ---- */
-
-typedef void visitor(const struct record *r, const struct addr *a, unsigned int use, void *arg);
-
-static bool is_in_use(const struct record_part *p)
-{
-	return p->request.wish != IPAM_WISH_OTHER && p->request.wish != IPAM_WISH_NONE;
-}
-
-/* What the object holds, and what is on its way there. */
-static void visit_part(const struct record *r, const struct record_part *p, visitor *visit,
-                       void *arg)
-{
-	const struct ipam_request *q = &p->request;
-	bool comes = p->decided && (p->action == IPAM_ASSIGN || p->action == IPAM_MOVE);
-
-	if (!is_in_use(p))
-		return;
-	for (size_t i = 0; i < q->n_held; i++)
-		if (ipam_is_confirmed(q, &q->held[i]) ||
-		    (p->decided && addrs_contain(p->want, p->n_want, &q->held[i])))
-			visit(r, &q->held[i], q->use, arg);
-	/* Those that a long status has beyond the first ones. */
-	for (size_t i = 0; q->use == CONFIG_USE_LOAD_BALANCER && i < q->n_written; i++)
-		visit(r, &q->written[i], q->use, arg);
-	for (size_t i = 0; comes && i < p->n_want; i++)
-		if (!addrs_contain(q->held, q->n_held, &p->want[i]))
-			visit(r, &p->want[i], q->use, arg);
-}
-
-static void visit_all(const struct controller *ctl, visitor *visit, void *arg)
-{
-	for (const struct record *r = ctl->records; r; r = r->hh.next) {
-		visit_part(r, &r->lb, visit, arg);
-		if (r->external)
-			visit_part(r, r->external, visit, arg);
-	}
-}
-
-/* Is there a pool for it?  A load balancer's address is announced whatever its pool is for. */
-static bool has_pool(const struct configuration *c, const struct addr *a, unsigned int use)
-{
-	const struct config_pool *pool = configuration_giving_pool_of(c, a);
-
-	return pool && (use == CONFIG_USE_LOAD_BALANCER || pool->uses & use);
-}
-
-struct retained {
-	const struct configuration *now, *next;
-	struct config_retention *items;
-	size_t n, cap;
-};
-
-static void add_retained(const struct record *r, const struct addr *a, unsigned int use, void *arg)
-{
-	struct retained *x = arg;
-	const struct config_pool *pool = configuration_pool_of(x->now, a);
-
-	(void)r;
-	if (!pool || has_pool(x->next, a, use))
-		return;
-	ARRAY_RESERVE(x->items, x->cap, x->n + 1);
-	x->items[x->n++] = (struct config_retention){ .pool = pool, .addr = *a };
-}
+/* ---- an edit ---- */
 
 void retain_print(const struct controller *ctl, const struct configuration *next, struct buf *out)
 {
-	struct retained x = { .now = ctl->config.in_force, .next = next };
+	struct edit edit = { .now = ctl->config.in_force, .next = next };
 
-	if (!x.now || !next)
+	if (!edit.now || !next)
 		return;
-	visit_all(ctl, add_retained, &x);
-	configuration_print_retained(x.items, x.n, out);
-	free(x.items);
-}
-
-/* ---- what an edit does ---- */
-
-struct effect {
-	const struct configuration *now, *next;
-	const struct record *last_retained, *last_silenced;
-	struct retain_effect found;
-};
-
-/* By layer 2 nobody answers for IPv6, and BGP needs a peer. */
-static bool is_announced(const struct configuration *c, const struct config_pool *pool,
-                         const struct addr *a)
-{
-	return (pool->protocols & PROTOCOL_LAYER2 && a->family == 4) ||
-	       (pool->protocols & PROTOCOL_BGP && c->n_peers > 0);
-}
-
-static void add_effect(const struct record *r, const struct addr *a, unsigned int use, void *arg)
-{
-	struct effect *x = arg;
-	const struct config_pool *before = configuration_pool_of(x->now, a);
-	const struct config_pool *after =
-		has_pool(x->next, a, use) ? configuration_giving_pool_of(x->next, a) : before;
-
-	if (!before)
-		return;
-	if (has_pool(x->now, a, use) && !has_pool(x->next, a, use) && x->last_retained != r) {
-		x->last_retained = r;
-		x->found.n_retained++;
-	}
-	if (is_announced(x->now, before, a) && !is_announced(x->next, after, a) &&
-	    x->last_silenced != r) {
-		x->last_silenced = r;
-		if (x->found.n_silenced++ == 0)
-			x->found.silenced = xstrdup(r->key);
-	}
+	for (const struct record *r = ctl->records; r; r = r->hh.next)
+		edit_retain(&edit, r);
+	edit_print_retained(&edit, out);
+	edit_fini(&edit);
 }
 
 struct retain_effect retain_effect_of(const struct controller *ctl,
                                       const struct configuration *next)
 {
-	struct effect x = { .now = ctl->config.in_force, .next = next };
+	const struct edit edit = { .now = ctl->config.in_force, .next = next };
+	struct retain_effect found = { 0 };
 
-	if (x.now && next)
-		visit_all(ctl, add_effect, &x);
-	return x.found;
+	if (!edit.now || !next)
+		return found;
+	for (const struct record *r = ctl->records; r; r = r->hh.next) {
+		struct edit_effect effect = edit_effect_on(&edit, r);
+		found.n_retained += effect.orphans;
+		if (effect.silences && found.n_silenced++ == 0)
+			found.silenced = xstrdup(r->key);
+	}
+	return found;
 }
 
 /* ---- what becomes free ---- */

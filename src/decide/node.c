@@ -127,17 +127,40 @@ enum reason decide_nowhere(const struct decision *d)
 	return first;
 }
 
-enum reason decide_node(const struct decision *d, const char *node, enum protocol protocol)
+/* What is the same on every node, but for the endpoints and for whether BGP has peers. */
+static enum reason about_protocol(const struct decision *d, enum protocol protocol)
 {
 	if (d->reason != REASON_Candidate)
 		return d->reason;
 	if (!(d->protocols & protocol))
 		return REASON_ProtocolUnsupported;
-	if (protocol == PROTOCOL_LAYER2 && d->address->addr.family != 4)
+	if (protocol == PROTOCOL_LAYER2 &&
+	    !configuration_effective_protocols(view_configuration(d->view), protocol,
+	                                       d->address->addr.family))
 		return REASON_FamilyUnsupported;
+	return REASON_Candidate;
+}
+
+enum reason decide_anywhere(const struct decision *d, enum protocol protocol)
+{
+	enum reason reason = about_protocol(d, protocol);
+
+	if (reason != REASON_Candidate ||
+	    configuration_effective_protocols(view_configuration(d->view), protocol,
+	                                      d->address->addr.family))
+		return reason;
+	return REASON_BgpNoPeer;
+}
+
+enum reason decide_node(const struct decision *d, const char *node, enum protocol protocol)
+{
+	enum reason reason = about_protocol(d, protocol);
+
+	if (reason != REASON_Candidate)
+		return reason;
 	if (!d->has_endpoint)
 		return REASON_NoEndpoints;
-	enum reason reason = decide_node_itself(d->view, view_node_named(d->view, node));
+	reason = decide_node_itself(d->view, view_node_named(d->view, node));
 	if (reason != REASON_Candidate)
 		return reason;
 	return d->service->external_local ? about_local(d, node) : REASON_Candidate;

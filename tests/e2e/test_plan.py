@@ -186,7 +186,9 @@ def test_plan_and_controller_agree(lab: Lab, seed: int) -> None:
     pools = str(lab.dir / "pools.yaml")
     listed = lab.dir / "state.json"
     objects = [{**s, "kind": "Service", "apiVersion": "v1"} for s in lab.api.objects("Service")]
-    listed.write_text(json.dumps({"kind": "List", "apiVersion": "v1", "items": objects}), encoding="utf-8")
+    in_force = lab.api.find("ConfigMap", "fairlead-active", SYSTEM)
+    items = [*objects, {**in_force, "kind": "ConfigMap", "apiVersion": "v1"}] if in_force else objects
+    listed.write_text(json.dumps({"kind": "List", "apiVersion": "v1", "items": items}), encoding="utf-8")
     live = fairlead(lab, "plan", "--config", pools, "--kubeconfig", str(lab.kubeconfig), codes=(0, 2))
     assert fairlead(lab, "plan", "--config", pools, "--state", str(listed), codes=(0, 2)) == live
     lab.start_controller("a", *LEASE)

@@ -309,6 +309,46 @@ static void a_slices_ports_are_found_by_name_and_protocol(void **state)
 	view_free(v);
 }
 
+/* Endpoints and nodes are no matter of the configuration. */
+static void a_configuration_brings_addresses_on_the_air(void **state)
+{
+	static const char peer[] =
+		"peers: [{my-asn: 64500, peer-asn: 64501, peer-address: 10.0.0.9}]\\n";
+	static const struct {
+		const char *ip, *protocols, *peers;
+		enum reason layer2, bgp;
+	} cases[] = {
+		{ "192.0.2.1", "layer2", peer, REASON_Candidate, REASON_ProtocolUnsupported },
+		{ "192.0.2.1", "bgp", "", REASON_ProtocolUnsupported, REASON_BgpNoPeer },
+		{ "192.0.2.1", "bgp", peer, REASON_ProtocolUnsupported, REASON_Candidate },
+		{ "192.0.2.1", "[layer2, bgp]", "", REASON_Candidate, REASON_BgpNoPeer },
+		{ "2001:db8::1", "[layer2, bgp]", peer, REASON_FamilyUnsupported,
+		  REASON_Candidate },
+		{ "192.0.2.9", "layer2", peer, REASON_AddressNotInPool, REASON_AddressNotInPool },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct view *v = view_new("", NULL);
+		struct addr a;
+
+		world_put(v,
+		          "{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
+		          "'name':'fairlead-active','uid':'u'},'data':{'config':'"
+		          "address-pools: [{name: p, protocol: %s, addresses: "
+		          "[192.0.2.0/29, 2001:db8::/120]}]\\n%s'}}",
+		          cases[i].protocols, cases[i].peers);
+		world_service(v, "web", cases[i].ip, ",'externalTrafficPolicy':'Local'");
+		assert_int_equal(addr_parse(cases[i].ip, &a), 0);
+		struct decision d = decide_address(v, view_service_named(v, "shop/web"), &a);
+		enum reason layer2 = decide_anywhere(&d, PROTOCOL_LAYER2);
+		enum reason bgp = decide_anywhere(&d, PROTOCOL_BGP);
+		if (layer2 != cases[i].layer2 || bgp != cases[i].bgp)
+			fail_msg("case %zu: %s, %s", i, reason_name(layer2), reason_name(bgp));
+		view_free(v);
+	}
+}
+
 /* Every node that may serve announces, and in both families. */
 static void every_node_announces_by_bgp(void **state)
 {
@@ -1169,6 +1209,7 @@ int main(void)
 		cmocka_unit_test(a_service_has_a_size),
 		cmocka_unit_test(endpoints_that_are_not_used_count),
 		cmocka_unit_test(a_slices_ports_are_found_by_name_and_protocol),
+		cmocka_unit_test(a_configuration_brings_addresses_on_the_air),
 		cmocka_unit_test(every_node_announces_by_bgp),
 		cmocka_unit_test(services_that_want_no_address),
 		cmocka_unit_test(age_decides_between_statuses),

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_EDIT_H
+#define FAIRLEAD_EDIT_H
+
+/*
+ * What an edit of the configuration means for addresses in use.  Pure: the leader asks before it publishes, `fairlead plan`
+ * before anybody writes.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fairlead/buf.h"
+#include "fairlead/configuration.h"
+#include "fairlead/record.h"
+
+struct edit {
+	const struct configuration *now, *next; /* in force, and what shall be */
+	/* Found so far. */
+	struct config_retention *retained;
+	size_t n_retained, cap_retained;
+};
+
+/* Adds what the record's Service holds, or is about to, and no pool of @next would give: it has to be retained. */
+void edit_retain(struct edit *e, const struct record *r);
+/* Adds that as text for configuration_parse_published(); nothing where nothing is retained. */
+void edit_print_retained(struct edit *e, struct buf *out);
+void edit_fini(struct edit *e);
+
+struct edit_effect {
+	bool orphans;  /* a pool gives the address now, and none will */
+	bool silences; /* by its pool's protocols the address is announced now, and will not be */
+};
+/* On the Service of the record. */
+struct edit_effect edit_effect_on(const struct edit *e, const struct record *r);
+
+#endif
