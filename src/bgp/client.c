@@ -89,26 +89,17 @@ static void flush_out(struct vty_client *c)
 	}
 }
 
-static size_t group_size(const struct vty_client *c)
-{
-	size_t end = c->sent + 1;
-	while (end < c->n && (c->queue[end].flags & VTY_JOINED))
-		end++;
-	return end - c->sent;
-}
-
 static void pump(struct vty_client *c)
 {
 	bool idle = c->sent == c->answered;
 
 	while (c->sent < c->n) {
-		size_t in_flight = c->sent - c->answered, group = group_size(c);
+		size_t in_flight = c->sent - c->answered;
 		if (in_flight && (c->queue[c->sent - 1].flags & VTY_WAIT))
 			break;
-		if (in_flight && in_flight + group > VTY_WINDOW)
+		if (in_flight == VTY_WINDOW)
 			break;
-		for (; group > 0; group--)
-			vty_frame(c->queue[c->sent++].text, &c->out, NULL);
+		vty_frame(c->queue[c->sent++].text, &c->out, NULL);
 	}
 	flush_out(c);
 	if (idle)
@@ -128,7 +119,7 @@ int vty_client_send(struct vty_client *c, const char *text, unsigned int flags, 
 		return err_set(e, -ENOBUFS, ERR_LIMIT, "%s: too many commands wait", c->path);
 	ARRAY_RESERVE(c->queue, c->cap, c->n + 1);
 	c->queue[c->n++] = (struct command){ xstrdup(text), flags, tag };
-	/* What follows may be joined to it, so sending waits for the event loop's next turn. */
+	/* What follows may go out in the same write, so sending waits for the event loop's next turn. */
 	event_active(c->ev_write, EV_WRITE, 0);
 	return 0;
 }

@@ -25,8 +25,7 @@ struct vty_client;
 #define VTY_QUEUE_MAX 4000000
 
 enum {
-	VTY_WAIT = 1 << 0,   /* nothing is sent behind it before its reply */
-	VTY_JOINED = 1 << 1, /* goes out in one write with the one before it */
+	VTY_WAIT = 1 << 0, /* nothing is sent behind it before its reply */
 };
 
 struct vty_client_ops {

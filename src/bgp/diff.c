@@ -71,12 +71,14 @@ struct bgp_verdict bgp_judge(const struct bgp_state *want, const struct bgp_have
 
 /*
  * The neighbour that stays for a peer whose password is not known.  Of another instance none does, for it would have to be
- * made anew.
+ * made anew; nor does one that is half made.
  */
 static const struct bgp_peer *kept_for(const struct bgp_state *want, const struct bgp_have *have,
                                        const struct bgp_peer *p)
 {
-	return have->ours.asn == want->asn ? bgp_state_find_peer(&have->ours, &p->address) : NULL;
+	const struct bgp_peer *old = bgp_state_find_peer(&have->ours, &p->address);
+
+	return old && have->ours.asn == want->asn && bgp_peer_is_described(old) ? old : NULL;
 }
 
 bool bgp_only_waits(const struct bgp_state *want, const struct bgp_have *have)
@@ -139,7 +141,8 @@ static void effective_frozen(const struct bgp_state *want, const struct bgp_have
 		    (leads && bgp_want_leads(leads, &ours->networks[i].prefix)))
 			bgp_state_add_network(s, &ours->networks[i]);
 	for (size_t i = 0; i < ours->n_peers; i++)
-		if (bgp_state_find_peer(want, &ours->peers[i].address)) {
+		if (bgp_state_find_peer(want, &ours->peers[i].address) &&
+		    bgp_peer_is_described(&ours->peers[i])) {
 			struct bgp_peer *p = bgp_state_add_peer(s, &ours->peers[i].address);
 			bgp_peer_copy(p, &ours->peers[i]);
 		}
@@ -389,6 +392,44 @@ static void remove_peers(struct differ *d)
 	}
 }
 
+static void drop_claim(struct differ *d, const struct addr *a)
+{
+	say(d, BGP_AT_CONFIG, "no bgp large-community-list standard " BGP_CLAIM_PREFIX "%s",
+	    addr_str(a))
+		->removes = true;
+}
+
+/* Before the neighbours are made. */
+static void claim_peers(struct differ *d)
+{
+	for (size_t i = 0; i < d->to->n_peers; i++) {
+		const struct bgp_peer *p = &d->to->peers[i];
+		const struct bgp_claim *c = bgp_state_find_claim(d->have, &p->address);
+		if (peer_before(d, p) || (c && c->remote_as == p->remote_as))
+			continue;
+		if (c)
+			drop_claim(d, &p->address);
+		say(d, BGP_AT_CONFIG,
+		    "bgp large-community-list standard " BGP_CLAIM_PREFIX "%s seq 5 permit %" PRIu32
+		    ":0:0",
+		    addr_str(&p->address), p->remote_as);
+	}
+}
+
+/* When all that there are have their descriptions. */
+static void drop_claims(struct differ *d)
+{
+	for (size_t i = 0; i < d->to->n_peers; i++)
+		if (!peer_before(d, &d->to->peers[i]))
+			drop_claim(d, &d->to->peers[i].address);
+	for (size_t i = 0; i < d->have->n_claims; i++) {
+		const struct addr *a = &d->have->claims[i].address;
+		const struct bgp_peer *p = bgp_state_find_peer(d->to, a);
+		if (!p || peer_before(d, p))
+			drop_claim(d, a);
+	}
+}
+
 static bool has_keyword(const struct bgp_lines *l, const char *line, size_t len)
 {
 	for (size_t i = 0; i < l->n; i++)
@@ -403,13 +444,8 @@ static void set_peer(struct differ *d, const struct bgp_peer *p)
 	const char *name = addr_str(&p->address);
 
 	if (!old) {
-		/* The mark goes with the creation in one write, so that no death of ours leaves a neighbour without it. */
 		enter(d, d->to->asn, BGP_AT_BGP);
 		say(d, BGP_AT_BGP, "neighbor %s remote-as %" PRIu32, name, p->remote_as);
-		for (size_t i = 0; i < p->lines.n; i++)
-			if (strncmp(p->lines.v[i], "description", 11) == 0)
-				say(d, BGP_AT_BGP, "neighbor %s %s", name, p->lines.v[i])->joined =
-					true;
 	}
 	for (size_t i = 0; old && i < old->lines.n; i++) {
 		const char *line = old->lines.v[i];
@@ -420,8 +456,7 @@ static void set_peer(struct differ *d, const struct bgp_peer *p)
 		say(d, BGP_AT_BGP, "no neighbor %s %.*s", name, (int)len, line);
 	}
 	for (size_t i = 0; i < p->lines.n; i++) {
-		if (old ? bgp_lines_has(&old->lines, p->lines.v[i])
-		        : strncmp(p->lines.v[i], "description", 11) == 0)
+		if (old && bgp_lines_has(&old->lines, p->lines.v[i]))
 			continue;
 		enter(d, d->to->asn, BGP_AT_BGP);
 		say(d, BGP_AT_BGP, "neighbor %s %s", name, p->lines.v[i]);
@@ -490,12 +525,14 @@ void bgp_diff(const struct bgp_state *to, const struct bgp_state *have, bool kee
 		make_map(&d, &to->maps[i]);
 	if (to->asn) {
 		set_marker(&d);
+		claim_peers(&d);
 		set_instance(&d);
 	}
 	first = first_af(&script);
 	add_networks(&d, first);
 	add_networks(&d, BGP_AF6 - first);
 	set_peers(&d);
+	drop_claims(&d);
 	remove_maps(&d);
 	if (!to->asn)
 		set_marker(&d);

@@ -21,7 +21,6 @@ struct bgp_command {
 	enum bgp_node node; /* after it */
 	bool enters;  /* what follows depends on it: wait for its reply, stop at its failure */
 	bool removes; /* that the object is missing is success */
-	bool joined;  /* to be sent in one piece with the one before */
 };
 
 struct bgp_script {

@@ -189,8 +189,8 @@ static void send_script(struct bgp *b)
 	b->stats.batches++;
 	for (size_t i = 0; i < b->script.n; i++) {
 		const struct bgp_command *c = &b->script.v[i];
-		unsigned int flags = (c->enters ? VTY_WAIT : 0) | (c->joined ? VTY_JOINED : 0);
-		if (vty_client_send(b->client, c->text, flags, TAG_BATCH + (uint32_t)i, &e)) {
+		if (vty_client_send(b->client, c->text, c->enters ? VTY_WAIT : 0,
+		                    TAG_BATCH + (uint32_t)i, &e)) {
 			vty_client_reset(b->client, &e);
 			return;
 		}

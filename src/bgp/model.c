@@ -173,6 +173,14 @@ bool bgp_peer_eq(const struct bgp_peer *a, const struct bgp_peer *b)
 	       bgp_lines_eq(&a->lines, &b->lines);
 }
 
+bool bgp_peer_is_described(const struct bgp_peer *p)
+{
+	for (size_t i = 0; i < p->lines.n; i++)
+		if (strncmp(p->lines.v[i], "description ", 12) == 0)
+			return true;
+	return false;
+}
+
 /* ---- states ---- */
 
 void bgp_state_fini(struct bgp_state *s)
@@ -185,6 +193,7 @@ void bgp_state_fini(struct bgp_state *s)
 	free(s->networks);
 	free(s->maps);
 	free(s->peers);
+	free(s->claims);
 	*s = (struct bgp_state){ 0 };
 }
 
@@ -202,13 +211,15 @@ void bgp_state_copy(struct bgp_state *to, const struct bgp_state *from)
 	ARRAY_RESERVE(to->peers, to->cap_peers, from->n_peers);
 	for (; to->n_peers < from->n_peers; to->n_peers++)
 		bgp_peer_copy(&to->peers[to->n_peers], &from->peers[to->n_peers]);
+	for (size_t i = 0; i < from->n_claims; i++)
+		bgp_state_claim(to, &from->claims[i].address, from->claims[i].remote_as);
 }
 
 bool bgp_state_eq(const struct bgp_state *a, const struct bgp_state *b)
 {
 	if (a->asn != b->asn || a->own != b->own || a->marker != b->marker ||
 	    !bgp_lines_eq(&a->instance, &b->instance) || a->n_networks != b->n_networks ||
-	    a->n_maps != b->n_maps || a->n_peers != b->n_peers)
+	    a->n_maps != b->n_maps || a->n_peers != b->n_peers || a->n_claims != b->n_claims)
 		return false;
 	for (size_t i = 0; i < a->n_networks; i++)
 		if (prefix_cmp(&a->networks[i].prefix, &b->networks[i].prefix) != 0 ||
@@ -220,6 +231,11 @@ bool bgp_state_eq(const struct bgp_state *a, const struct bgp_state *b)
 	for (size_t i = 0; i < a->n_peers; i++)
 		if (!bgp_peer_eq(&a->peers[i], &b->peers[i]))
 			return false;
+	for (size_t i = 0; i < a->n_claims; i++) {
+		const struct bgp_claim *c = bgp_state_find_claim(b, &a->claims[i].address);
+		if (!c || c->remote_as != a->claims[i].remote_as)
+			return false;
+	}
 	return true;
 }
 
@@ -282,6 +298,20 @@ const struct bgp_map *bgp_state_find_map(const struct bgp_state *s, const char *
 	for (size_t i = 0; i < s->n_maps; i++)
 		if (strcmp(s->maps[i].name, name) == 0)
 			return &s->maps[i];
+	return NULL;
+}
+
+void bgp_state_claim(struct bgp_state *s, const struct addr *a, uint32_t remote_as)
+{
+	ARRAY_RESERVE(s->claims, s->cap_claims, s->n_claims + 1);
+	s->claims[s->n_claims++] = (struct bgp_claim){ *a, remote_as };
+}
+
+const struct bgp_claim *bgp_state_find_claim(const struct bgp_state *s, const struct addr *a)
+{
+	for (size_t i = 0; i < s->n_claims; i++)
+		if (addr_eq(&s->claims[i].address, a))
+			return &s->claims[i];
 	return NULL;
 }
 

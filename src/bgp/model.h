@@ -24,6 +24,7 @@
 #define BGP_MAP_IN BGP_MARK "-IN"
 #define BGP_MAP_OUT_PREFIX BGP_MARK "-OUT-"
 #define BGP_INSTANCE_LIST BGP_MARK "-INSTANCE"
+#define BGP_CLAIM_PREFIX BGP_MARK "-PEER-"
 /* The route tag by which the outbound policy knows our networks, plus their scope; it never leaves bgpd. */
 #define BGP_TAG 74710179u
 /*
@@ -103,6 +104,16 @@ struct bgp_peer {
 	} af[BGP_N_AF];
 };
 
+/*
+ * Our word, in a list named after the address, that a neighbour of this AS number there is ours though it has no description yet.
+ * Between the command that makes it and the one that describes it bgpd may stop listening to us: it does when it cannot
+ * deliver a reply, because we have died or given it up.
+ */
+struct bgp_claim {
+	struct addr address;
+	uint32_t remote_as;
+};
+
 struct bgp_state {
 	uint32_t asn;                 /* of the instance; 0: none */
 	bool own;                     /* the instance is ours */
@@ -114,6 +125,8 @@ struct bgp_state {
 	size_t n_maps, cap_maps;
 	struct bgp_peer *peers; /* sorted by address */
 	size_t n_peers, cap_peers;
+	struct bgp_claim *claims;
+	size_t n_claims, cap_claims;
 };
 void bgp_state_fini(struct bgp_state *s);
 void bgp_state_copy(struct bgp_state *to, const struct bgp_state *from);
@@ -125,6 +138,8 @@ struct bgp_map *bgp_state_map(struct bgp_state *s, const char *name, uint32_t se
 const struct bgp_map *bgp_state_find_map(const struct bgp_state *s, const char *name);
 const struct bgp_map *bgp_state_find_entry(const struct bgp_state *s, const char *name,
                                            uint32_t seq);
+void bgp_state_claim(struct bgp_state *s, const struct addr *a, uint32_t remote_as);
+const struct bgp_claim *bgp_state_find_claim(const struct bgp_state *s, const struct addr *a);
 const struct bgp_peer *bgp_state_find_peer(const struct bgp_state *s, const struct addr *a);
 const struct bgp_network *bgp_state_find_network(const struct bgp_state *s, const struct prefix *p);
 void bgp_state_add_network(struct bgp_state *s, const struct bgp_network *n);
@@ -134,6 +149,8 @@ void bgp_peer_fini(struct bgp_peer *p);
 void bgp_map_copy(struct bgp_map *to, const struct bgp_map *from);
 bool bgp_map_eq(const struct bgp_map *a, const struct bgp_map *b);
 bool bgp_peer_eq(const struct bgp_peer *a, const struct bgp_peer *b);
+/* It has its description; if not, it is ours by a claim alone. */
+bool bgp_peer_is_described(const struct bgp_peer *p);
 
 #define BGP_CLASS_NAME_SIZE 32
 const char *bgp_class_name(uint64_t class, char out[static BGP_CLASS_NAME_SIZE]);

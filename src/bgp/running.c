@@ -294,6 +294,23 @@ static void read_map_header(struct parser *p, const char *v)
 	p->map->permit = permit;
 }
 
+/* "INSTANCE seq 5 permit ASN:0:0", "PEER-ADDRESS seq 5 permit ASN:0:0" */
+static void read_list(struct bgp_have *h, const char *v)
+{
+	static const char claim[] = BGP_CLAIM_PREFIX;
+	const char *permit = strstr(v, "permit ");
+	uint32_t asn = permit ? parse_asn(permit + strlen("permit ")) : 0;
+	cleanup_free char *name = xstrndup(v, strcspn(v, " "));
+	struct addr a;
+
+	if (strcmp(name, BGP_INSTANCE_LIST) == 0)
+		h->ours.marker = asn;
+	else if (strncmp(name, claim, strlen(claim)) == 0 &&
+	         h->ours.n_claims < BGP_FOREIGN_PEERS_MAX &&
+	         addr_parse(name + strlen(claim), &a) == 0 && !bgp_state_find_claim(&h->ours, &a))
+		bgp_state_claim(&h->ours, &a, asn);
+}
+
 static void read_top(struct parser *p, const char *line)
 {
 	struct bgp_have *h = p->have;
@@ -309,9 +326,8 @@ static void read_top(struct parser *p, const char *line)
 			h->ours.asn = asn;
 	} else if ((v = after(line, "route-map"))) {
 		read_map_header(p, v);
-	} else if ((v = after(line, "bgp large-community-list standard " BGP_INSTANCE_LIST))) {
-		v = strstr(v, "permit ");
-		h->ours.marker = v ? parse_asn(v + strlen("permit ")) : 0;
+	} else if ((v = after(line, "bgp large-community-list standard"))) {
+		read_list(h, v);
 	} else if ((v = after(line, "frr defaults"))) {
 		h->requires_policy = strcmp(v, "datacenter") != 0;
 	} else if (!after(line, "exit")) {
@@ -377,11 +393,21 @@ static void drop_plain_bfd(struct bgp_lines *l)
 		}
 }
 
+/* It was being made by us, and there it ended. */
+static bool is_claimed(const struct bgp_have *h, const struct bgp_seen_peer *s,
+                       const struct addr *a)
+{
+	const struct bgp_claim *c = bgp_state_find_claim(&h->ours, a);
+
+	return c && c->remote_as == s->peer.remote_as && !s->has_description && !s->group;
+}
+
 static void keep_peer(struct bgp_have *h, struct seen *s)
 {
 	struct addr a;
 
-	if (s->p.ours && !s->p.is_group && addr_parse(s->p.name, &a) == 0) {
+	if (!s->p.is_group && addr_parse(s->p.name, &a) == 0 &&
+	    (s->p.ours || is_claimed(h, &s->p, &a))) {
 		drop_plain_bfd(&s->p.peer.lines);
 		struct bgp_peer *n = bgp_state_add_peer(&h->ours, &a);
 		bgp_peer_copy(n, &s->p.peer);

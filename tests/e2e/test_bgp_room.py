@@ -130,6 +130,38 @@ def test_killed_in_the_middle_of_a_batch(bgpd: frr.Daemon, router: frr.Daemon, s
         speaker.kill()
 
 
+@pytest.mark.parametrize(
+    "instance",
+    [(), ("router bgp 65001", "bgp router-id 9.9.9.9", "no bgp network import-check")],
+    ids=["ours", "others"],
+)
+def test_killed_while_a_neighbour_is_made(
+    bgpd: frr.Daemon, router: frr.Daemon, start: Start, instance: tuple[str, ...]
+) -> None:
+    """A bgpd that cannot deliver an answer drops the rest of what it was sent: the neighbour has no description then."""
+    if instance:
+        bgpd.configure(*instance)
+    before = bgpd.running_config()
+    with frr.Relay(bgpd, "remote-as", lambda: bgpd.signal(signal.SIGSTOP) or True) as relay:
+        speaker = start()
+        speaker.publish(want("198.51.100.1", peers=(TOR4,)), applied=False)
+        wait_for("bgpd to be stopped", lambda: relay.seen)
+        speaker.kill()
+        wait_for("the connection's end", relay.is_idle)
+        bgpd.signal(signal.SIGCONT)
+    config = bgpd.running_config()
+    assert "neighbor 10.99.0.2 remote-as 65002" in config and "description" not in config
+    speaker = start()
+    status = speaker.publish(want("198.51.100.1", peers=(TOR4,)))
+    assert status["peers"][0]["reason"] != "BgpPeerTaken"
+    speaker.established(1)
+    learned(router, "198.51.100.1/32")
+    assert "FAIRLEAD-PEER" not in bgpd.running_config()
+    speaker.kill()
+    cleanup(bgpd)
+    assert bgpd.running_config() == before
+
+
 def test_bgpd_killed_is_told_again(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
     speaker = start()
     speaker.publish(want("198.51.100.1", "2001:db8::1"))

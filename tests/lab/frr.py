@@ -155,6 +155,7 @@ class Relay:
     def __init__(self, daemon: Daemon, word: str, look: Callable[[], Any]) -> None:
         self._socket, self._behind = daemon.socket, daemon.socket.with_suffix(".behind")
         self._word, self._look = word.encode(), look
+        self._threads: list[threading.Thread] = []
         self.seen: Any = None
 
     def __enter__(self) -> "Relay":
@@ -178,8 +179,13 @@ class Relay:
                 return
             daemon = socket.socket(socket.AF_UNIX)
             daemon.connect(str(self._behind))
-            threading.Thread(target=self._pass_on, args=(client, daemon, True), daemon=True).start()
-            threading.Thread(target=self._pass_on, args=(daemon, client, False), daemon=True).start()
+            for args in ((client, daemon, True), (daemon, client, False)):
+                self._threads.append(threading.Thread(target=self._pass_on, args=args, daemon=True))
+                self._threads[-1].start()
+
+    def is_idle(self) -> bool:
+        """Nobody is connected any more."""
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _pass_on(self, source: socket.socket, to: socket.socket, commands: bool) -> None:
         try:

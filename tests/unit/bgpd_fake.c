@@ -267,12 +267,41 @@ static uint8_t say_setting(struct bgpd_fake *f, const char *c)
 	return VTY_SUCCESS;
 }
 
-static uint8_t say_marker(struct bgpd_fake *f, const char *c, bool no)
+static uint8_t say_claim(struct bgpd_fake *f, const char *name, uint32_t asn)
 {
-	if (no && !f->s.marker)
+	struct addr a;
+	size_t i = 0;
+
+	if (addr_parse(name, &a))
+		return VTY_NO_MATCH;
+	while (i < f->s.n_claims && !addr_eq(&f->s.claims[i].address, &a))
+		i++;
+	if (asn && i < f->s.n_claims)
+		f->s.claims[i].remote_as = asn;
+	else if (asn)
+		bgp_state_claim(&f->s, &a, asn);
+	else if (i < f->s.n_claims)
+		f->s.claims[i] = f->s.claims[--f->s.n_claims];
+	else
 		return VTY_CONFIG_FAILED;
-	f->s.marker = no ? 0 : (uint32_t)strtoul(strstr(c, "permit ") + 7, NULL, 10);
+	return VTY_SUCCESS;
+}
+
+/* "NAME seq 5 permit ASN:0:0", or the name alone. */
+static uint8_t say_list(struct bgpd_fake *f, const char *v, bool no)
+{
+	char name[64];
+	uint32_t asn = 0;
+	int n = sscanf(v, "%63s seq 5 permit %" SCNu32 ":0:0", name, &asn);
+
 	f->node = BGP_AT_CONFIG;
+	if (n != (no ? 1 : 2))
+		return VTY_NO_MATCH;
+	if (after(name, BGP_CLAIM_PREFIX))
+		return say_claim(f, after(name, BGP_CLAIM_PREFIX), asn);
+	if (strcmp(name, BGP_INSTANCE_LIST) != 0 || (no && !f->s.marker))
+		return VTY_CONFIG_FAILED;
+	f->s.marker = asn;
 	return VTY_SUCCESS;
 }
 
@@ -290,8 +319,8 @@ uint8_t bgpd_fake_say(struct bgpd_fake *f, const char *c)
 		return no ? say_no_router(f, asn) : say_router(f, asn);
 	if ((v = after(yes, "route-map ")))
 		return no ? say_no_map(f, v) : say_map(f, v);
-	if (after(yes, "bgp large-community-list standard " BGP_INSTANCE_LIST))
-		return say_marker(f, yes, no != NULL);
+	if ((v = after(yes, "bgp large-community-list standard ")))
+		return say_list(f, v, no != NULL);
 	if (f->node == BGP_AT_MAP)
 		return say_in_map(f, c);
 	if ((v = after(yes, "neighbor ")))
@@ -369,6 +398,11 @@ void bgpd_fake_show(const struct bgpd_fake *f, struct buf *out)
 		           "bgp large-community-list standard " BGP_INSTANCE_LIST
 		           " seq 5 permit %" PRIu32 ":0:0\n!\n",
 		           f->s.marker);
+	for (size_t i = 0; i < f->s.n_claims; i++)
+		buf_printf(out,
+		           "bgp large-community-list standard " BGP_CLAIM_PREFIX
+		           "%s seq 5 permit %" PRIu32 ":0:0\n!\n",
+		           addr_str(&f->s.claims[i].address), f->s.claims[i].remote_as);
 	for (size_t i = 0; i < f->s.n_maps; i++) {
 		const struct bgp_map *m = &f->s.maps[i];
 		buf_printf(out, "route-map %s %s %" PRIu32 "\n", m->name,

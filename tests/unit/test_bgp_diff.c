@@ -103,6 +103,8 @@ static void expect_kept(const struct bgp_state *want, const struct bgp_state *be
 		const struct bgp_peer *now = bgp_state_find_peer(after, a);
 		if (!want->peers[i].waits)
 			continue;
+		if (old && !bgp_peer_is_described(old))
+			old = NULL; /* half made: it goes */
 		assert_int_equal(now != NULL, old != NULL && before->asn == want->asn);
 		if (now) {
 			assert_int_equal(now->remote_as, old->remote_as);
@@ -127,7 +129,7 @@ static struct outcome turn(struct bgpd_fake *f, struct bgp_want *w, bool collect
 	bgp_effective(&want, &have, &out.verdict, collect, &to);
 	bgp_diff(&to, &have.ours, have.foreign_lines, f->node, &script);
 	out.commands = script.n;
-	for (size_t i = 0; i < script.n && (i < limit || script.v[i].joined); i++) {
+	for (size_t i = 0; i < script.n && i < limit; i++) {
 		uint8_t status = bgpd_fake_say(f, script.v[i].text);
 		if (status != VTY_SUCCESS)
 			print_error("refused: %s\n", script.v[i].text);
@@ -179,9 +181,12 @@ static void any_state_becomes_any_other(void **state)
 		}
 		for (int i = 0; i < 4; i++) {
 			struct bgp_want *w = random_want();
-			/* Killed in the middle, some time. */
-			if (rnd(3) == 0)
+			/* Killed in the middle, some time, and wanted is then something else. */
+			if (rnd(3) == 0) {
 				turn(&f, w, false, rnd(40));
+				bgp_want_free(w);
+				w = random_want();
+			}
 			f.node = rnd(2) ? f.node : BGP_AT_CONFIG;
 			turn(&f, w, rnd(2) == 0, SIZE_MAX);
 			struct outcome again = turn(&f, w, false, SIZE_MAX);
@@ -191,6 +196,7 @@ static void any_state_becomes_any_other(void **state)
 		struct bgp_want *nothing = bgp_want_new();
 		turn(&f, nothing, true, SIZE_MAX);
 		assert_int_equal(f.s.n_networks + f.s.n_peers + f.s.n_maps + f.s.marker, 0);
+		assert_int_equal(f.s.n_claims, 0);
 		bgp_want_free(nothing);
 		bgpd_fake_fini(&f);
 	}
@@ -324,8 +330,6 @@ static void networks_come_before_neighbours_and_withdrawals_first(void **state)
 	}
 	assert_true(last_network < first_neighbor);
 	assert_true(last_class < first_network);
-	assert_true(script.v[first_neighbor + 1].joined);
-	assert_non_null(strstr(script.v[first_neighbor + 1].text, "description FAIRLEAD"));
 	bgp_script_fini(&script);
 
 	struct bgp_want *fewer = want_of(1, 3);
