@@ -64,6 +64,8 @@ int bgp_want_bfd_profile(struct bgp_want *w, const struct config_bfd_profile *p,
  * node's, which is the same after every restart.  To be called after the peers.
  */
 void bgp_want_router_id_of(struct bgp_want *w, const char *name);
+/* The router id of this node, in place of the peers'. */
+void bgp_want_router_id(struct bgp_want *w, const struct addr *id);
 /*
  * Makes the policy classes of the pool's advertisements ready, so that the first Service that uses them costs only its
  * network lines.

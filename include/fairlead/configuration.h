@@ -3,7 +3,7 @@
 #define FAIRLEAD_CONFIGURATION_H
 
 /*
- * The ConfigMap's YAML as one immutable value: pools, external IPs, peers, communities, BFD profiles.
+ * The ConfigMap's YAML as one immutable value: pools, external IPs, peers, communities, router ids, BFD profiles.
  *
  * A configuration either parses whole or not at all; every error found carries its line and the path of
  * the key (fairlead.yaml(5)).  Reference counted, so that a snapshot can outlive the next edit.
@@ -78,6 +78,12 @@ struct config_community {
 	char *value; /* "65535:65281" */
 };
 
+struct config_router_id {
+	char *node;
+	struct addr id;
+	unsigned int line;
+};
+
 struct config_range {
 	struct addr_range range;
 	size_t pool; /* position in pools */
@@ -93,6 +99,8 @@ struct configuration {
 	size_t n_bfd_profiles;
 	struct config_community *communities; /* bgp-communities, by name */
 	size_t n_communities;
+	struct config_router_id *router_ids; /* bgp-router-ids, by node */
+	size_t n_router_ids;
 	struct addr_range *external_ips_allow; /* of hand-written external IPs, as written */
 	size_t n_external_ips_allow;
 	char **external_ips_namespaces; /* where they are allowed; "*": everywhere */
@@ -201,6 +209,8 @@ unsigned int configuration_effective_protocols(const struct configuration *c,
 /* The first peer of this address, or NULL. */
 const struct config_peer *configuration_peer_of(const struct configuration *c,
                                                 const struct addr *a);
+/* The router id for the node of this name, or NULL: the peers' then, or bgpd's own choice.  O(log n). */
+const struct addr *configuration_router_id_of(const struct configuration *c, const char *node);
 const struct config_pool *configuration_pool_named(const struct configuration *c, const char *name);
 /*
  * May a Service of this namespace have the external IP @a that somebody wrote by hand?  Only inside external-ips.allow and

@@ -242,6 +242,10 @@
 	  "names of BGP communities", \
 	  "as above", \
 	  "as above") \
+	X(CONFIG_ROUTER_IDS_MAX, 10000, "nodes", \
+	  "nodes with a BGP router id in the configuration", \
+	  "as above", \
+	  "as above") \
 	X(CONFIG_ADVERTISEMENTS_MAX, 64, "advertisements", \
 	  "advertisements of a pool, and communities of one of them", \
 	  "as above", \

@@ -223,6 +223,11 @@ void bgp_bfd_profile_init(struct bgp_bfd_profile *p, const char *name)
 	};
 }
 
+void bgp_want_router_id(struct bgp_want *w, const struct addr *id)
+{
+	w->router_id = *id;
+}
+
 /* Not of 0/8, 127/8 or 224/3, at which routers refuse the session. */
 void bgp_want_router_id_of(struct bgp_want *w, const char *name)
 {

@@ -15,7 +15,7 @@
 #include "fairlead/mem.h"
 
 struct top {
-	const struct ynode *peers, *communities, *bfd_profiles, *pools, *external_ips;
+	const struct ynode *peers, *communities, *router_ids, *bfd_profiles, *pools, *external_ips;
 };
 
 static void read_node(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
@@ -48,6 +48,16 @@ static void print_communities(struct out *o, const struct schema_key *key, const
 	out_object(o, key->name);
 	for (size_t i = 0; i < c->n_communities; i++)
 		out_str(o, c->communities[i].name, c->communities[i].value);
+	out_close(o);
+}
+
+static void print_router_ids(struct out *o, const struct schema_key *key, const void *field)
+{
+	const struct configuration *c = field;
+
+	out_object(o, key->name);
+	for (size_t i = 0; i < c->n_router_ids; i++)
+		out_str(o, c->router_ids[i].node, addr_str(&c->router_ids[i].id));
 	out_close(o);
 }
 
@@ -86,6 +96,7 @@ static void print_external(struct out *o, const struct schema_key *key, const vo
 
 static const struct schema_type peers_type = { "list of maps", read_node, print_peers, NULL };
 static const struct schema_type communities_type = { "map", read_node, print_communities, NULL };
+static const struct schema_type router_ids_type = { "map", read_node, print_router_ids, NULL };
 static const struct schema_type bfd_profiles_type = { "list of maps", read_node, print_bfd_profiles,
 	                                              NULL };
 static const struct schema_type pools_type = { "list of maps", read_node, print_pools, NULL };
@@ -102,6 +113,10 @@ static const struct schema_key document_keys[] = {
 	  SCHEMA_FIELD(struct top, communities),
 	  .renamed = "communities",
 	  .doc = "Aliases of communities." },
+	{ .name = "bgp-router-ids",
+	  .type = &router_ids_type,
+	  SCHEMA_FIELD(struct top, router_ids),
+	  .doc = "Router ids of nodes, by their names." },
 	{ .name = "bfd-profiles",
 	  .type = &bfd_profiles_type,
 	  SCHEMA_FIELD(struct top, bfd_profiles),
@@ -155,6 +170,7 @@ static void read_document(struct schema_ctx *x, const struct ynode *root, struct
 	read_part(x, "bfd-profiles", top.bfd_profiles, d, parse_bfd_profiles);
 	read_part(x, "peers", top.peers, d, parse_peers);
 	read_part(x, "bgp-communities", top.communities, d, parse_communities);
+	read_part(x, "bgp-router-ids", top.router_ids, d, parse_router_ids);
 	read_part(x, "address-pools", top.pools, d, parse_pools);
 	read_part(x, "external-ips", top.external_ips, d, parse_external_ips);
 	check_peers(x, d->config);
@@ -278,6 +294,9 @@ void configuration_unref(struct configuration *c)
 		free(c->communities[i].value);
 	}
 	free(c->communities);
+	for (size_t i = 0; i < c->n_router_ids; i++)
+		free(c->router_ids[i].node);
+	free(c->router_ids);
 	free(c->pools);
 	free(c->peers);
 	free(c->bfd_profiles);

@@ -17,6 +17,7 @@
 #define CONFIG_PEERS_MAX 1000
 #define CONFIG_BFD_PROFILES_MAX 1000
 #define CONFIG_COMMUNITIES_MAX 5000
+#define CONFIG_ROUTER_IDS_MAX 10000
 #define CONFIG_ADVERTISEMENTS_MAX 64 /* a pool */
 #define CONFIG_RENUMBER_MAX 10000    /* Services a pool */
 #define CONFIG_SELECTORS_MAX 64      /* a peer */
@@ -39,7 +40,7 @@ struct draft {
 	size_t n_aliases, cap_aliases;
 	struct draft_range *ranges;
 	size_t n_ranges, cap_ranges;
-	size_t cap_pools, cap_peers, cap_bfd_profiles;
+	size_t cap_pools, cap_peers, cap_bfd_profiles, cap_router_ids;
 };
 
 /* A pool in the making.  Fields of its keys are those of the pool, which stands first. */
@@ -67,6 +68,7 @@ extern const struct schema_type advertisements_type, selectors_type;
 
 /* Each reads one top-level key's value; what others refer to comes first. */
 void parse_communities(struct schema_ctx *x, const struct ynode *node, struct draft *d);
+void parse_router_ids(struct schema_ctx *x, const struct ynode *node, struct draft *d);
 void parse_bfd_profiles(struct schema_ctx *x, const struct ynode *node, struct draft *d);
 void parse_peers(struct schema_ctx *x, const struct ynode *node, struct draft *d);
 void parse_pools(struct schema_ctx *x, const struct ynode *node, struct draft *d);
@@ -76,6 +78,9 @@ void parse_external_ips(struct schema_ctx *x, const struct ynode *node, struct d
 
 /* A CIDR or a range.  False, and reported, for anything else. */
 bool range_parse(struct schema_ctx *x, const struct ynode *node, struct addr_range *ret_range);
+
+/* A DNS subdomain of @n characters: lower-case labels with dots. */
+bool is_subdomain(const char *s, size_t n);
 
 /* "65535:65281": two numbers of 16 bits; canonical text to be freed, or NULL. */
 char *community_parse(const char *s);

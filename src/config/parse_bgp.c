@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What peers and advertisements refer to by name: communities and BFD profiles. */
+/* What peers and advertisements refer to by name, communities and BFD profiles; and router ids by node. */
 #include "config.h"
 
 #include "config/parse.h"
@@ -69,6 +69,80 @@ static void alias_pair(struct schema_ctx *x, const char *key, unsigned int line,
 void parse_communities(struct schema_ctx *x, const struct ynode *node, struct draft *d)
 {
 	schema_pairs(x, node, CONFIG_COMMUNITIES_MAX, alias_pair, d);
+}
+
+/* ---- bgp-router-ids ---- */
+
+/* 0/8, 127/8 and 224/3: routers refuse a session with such an id. */
+static bool is_router_id(const struct addr *a)
+{
+	return a->family == 4 && a->b[0] != 0 && a->b[0] != 127 && a->b[0] < 224;
+}
+
+/* Of two routers with one id each refuses the other's routes, or the session. */
+static const struct config_router_id *same_id(const struct configuration *c, const struct addr *id)
+{
+	for (size_t i = 0; i < c->n_router_ids; i++)
+		if (addr_eq(&c->router_ids[i].id, id))
+			return &c->router_ids[i];
+	return NULL;
+}
+
+static void router_id_pair(struct schema_ctx *x, const char *key, unsigned int line,
+                           const struct ynode *node, void *target)
+{
+	struct draft *d = target;
+	struct configuration *c = d->config;
+	const char *s = schema_text(x, node);
+	struct addr id;
+
+	if (!s)
+		return;
+	if (!is_subdomain(key, strlen(key))) {
+		schema_error(
+			x, line,
+			"is no Node's name: write it as \"kubectl get nodes\" does, in lower-case "
+			"letters, digits, \"-\" and \".\"");
+		return;
+	}
+	if (addr_parse(s, &id) < 0 || !is_router_id(&id)) {
+		schema_error(x, node->line,
+		             "invalid router ID \"%.64s\": write an IPv4 address from 1.0.0.0 to "
+		             "223.255.255.255, and none of 127.0.0.0/8",
+		             s);
+		return;
+	}
+	const struct config_router_id *other = same_id(c, &id);
+	if (other) {
+		schema_error(x, node->line,
+		             "router ID %s is also that of node %.64s, on line %u; give each node "
+		             "its own",
+		             addr_str(&id), other->node, other->line);
+		return;
+	}
+	ARRAY_RESERVE(c->router_ids, d->cap_router_ids, c->n_router_ids + 1);
+	c->router_ids[c->n_router_ids++] =
+		(struct config_router_id){ .node = xstrdup(key), .id = id, .line = node->line };
+}
+
+/* Pairs come in the order of their names, so the array is sorted by itself. */
+void parse_router_ids(struct schema_ctx *x, const struct ynode *node, struct draft *d)
+{
+	schema_pairs(x, node, CONFIG_ROUTER_IDS_MAX, router_id_pair, d);
+}
+
+static int router_id_cmp(const void *key, const void *item)
+{
+	return strcmp(key, ((const struct config_router_id *)item)->node);
+}
+
+const struct addr *configuration_router_id_of(const struct configuration *c, const char *node)
+{
+	const struct config_router_id *found =
+		c->n_router_ids ? bsearch(node, c->router_ids, c->n_router_ids, sizeof(*found),
+	                                  router_id_cmp)
+				: NULL;
+	return found ? &found->id : NULL;
 }
 
 /* ---- bfd-profiles ---- */

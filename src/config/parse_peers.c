@@ -248,7 +248,8 @@ static const struct schema_key peer_keys[] = {
 	  .invalid = "invalid router ID",
 	  SCHEMA_FIELD(struct config_peer, router_id),
 	  .otherwise = "bgpd's choice",
-	  .doc = "The BGP identifier of the node. Without it bgpd takes an IPv4 address of the "
+	  .doc = "The BGP identifier of the node, unless `bgp-router-ids` has one for it. "
+	         "Without it bgpd takes an IPv4 address of the "
 	         "node; where there is none, one is made of the node's name." },
 	{ .name = "node-selectors",
 	  .type = &selectors_type,

@@ -22,8 +22,7 @@ static bool is_label_name(const char *s, size_t n)
 	return true;
 }
 
-/* A DNS subdomain: lower-case labels with dots. */
-static bool is_subdomain(const char *s, size_t n)
+bool is_subdomain(const char *s, size_t n)
 {
 	if (n == 0 || n > 253)
 		return false;

@@ -340,6 +340,18 @@ static bool has_ipv4(void)
 	return has;
 }
 
+/* The configuration's for this node, else the peers' one; where bgpd could choose none, it is made of the name. */
+static void want_router_id(const struct routes *r, const struct configuration *c,
+                           struct bgp_want *want)
+{
+	const struct addr *id = r->node ? configuration_router_id_of(c, r->node) : NULL;
+
+	if (id)
+		bgp_want_router_id(want, id);
+	else if (r->node && !has_ipv4())
+		bgp_want_router_id_of(want, r->node);
+}
+
 static void publish(struct routes *r, const struct view *v, struct announce *t, bool aloud,
                     bool only_less)
 {
@@ -364,8 +376,8 @@ static void publish(struct routes *r, const struct view *v, struct announce *t, 
 		r->look_until_ms = 0;
 	else if (!r->look_until_ms)
 		r->look_until_ms = clock_ms() + r->look_ms;
-	if (n_peers && r->node && !has_ipv4())
-		bgp_want_router_id_of(x.want, r->node);
+	if (n_peers)
+		want_router_id(r, x.configuration, x.want);
 	if (n_peers) {
 		want_policies(x.configuration, aloud, x.want);
 		announce_each(t, want_address, &x);

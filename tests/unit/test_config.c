@@ -256,6 +256,20 @@ static const struct {
 	  "duplicate definition of community \"1:2\"" },
 	{ BGP "  bgp-advertisements: [{communities: [gold]}]\n", 5,
 	  "address-pools[0].bgp-advertisements[0].communities[0]", "invalid community \"gold\"" },
+	{ "bgp-router-ids: {node1: x}\n", 1, "bgp-router-ids.node1",
+	  "invalid router ID \"x\": write an IPv4 address" },
+	{ "bgp-router-ids: {node1: '2001:db8::1'}\n", 1, "bgp-router-ids.node1",
+	  "write an IPv4 address" },
+	{ "bgp-router-ids: {node1: 0.0.0.0}\n", 1, "bgp-router-ids.node1", "from 1.0.0.0" },
+	{ "bgp-router-ids: {node1: 224.0.0.1}\n", 1, "bgp-router-ids.node1", "to 223.255.255.255" },
+	{ "bgp-router-ids: {node1: 127.0.0.1}\n", 1, "bgp-router-ids.node1",
+	  "none of 127.0.0.0/8" },
+	{ "bgp-router-ids: {node1: }\n", 1, "bgp-router-ids.node1", "is empty" },
+	{ "bgp-router-ids: {Node_1: 1.1.1.1}\n", 1, "bgp-router-ids.Node_1", "is no Node's name" },
+	{ "bgp-router-ids:\n  b: 1.1.1.1\n  a: 1.1.1.1\n", 2, "bgp-router-ids.b",
+	  "router ID 1.1.1.1 is also that of node a, on line 3; give each node its own" },
+	{ "bgp-router-ids:\n  a: 1.1.1.1\n  a: 1.1.1.2\n", 3, "bgp-router-ids.a", "given twice" },
+	{ "bgp-router-ids: [1.1.1.1]\n", 1, "bgp-router-ids", "write a map" },
 	{ "bgp-communities: {a: '1:65536'}\n", 1, "bgp-communities.a",
 	  "parsing community \"1:65536\"" },
 	{ "bgp-communities: {a: 'large:1:2:3'}\n", 1, "bgp-communities.a", "parsing community" },
@@ -445,6 +459,8 @@ static const char *const strings[] = {
 	"peers:\n- {my-asn: 1, peer-asn: 2, peer-address: %s}\n",
 	"bfd-profiles:\n- {name: %s}\n",
 	"bgp-communities:\n  x: %s\n",
+	"bgp-router-ids:\n  x: %s\n",
+	"bgp-router-ids:\n  %s: 1.1.1.1\n",
 	"address-pools:\n- {name: %s, protocol: bgp, addresses: [192.0.2.0/24]}\n",
 	"address-pools:\n- {name: a, protocol: %s, addresses: [192.0.2.0/24]}\n",
 	"address-pools:\n- {name: a, protocol: bgp, addresses: [%s]}\n",
@@ -664,6 +680,21 @@ static void expect_node_peers(const char *yaml, const char *had, const char *wor
 	configuration_unref(c);
 }
 
+static void test_router_ids(void **state)
+{
+	(void)state;
+	struct configuration *c =
+		parse_ok("bgp-router-ids: {node2: 192.0.2.2, node1: 192.0.2.1}\n", NULL);
+
+	assert_string_equal(addr_str(configuration_router_id_of(c, "node1")), "192.0.2.1");
+	assert_string_equal(addr_str(configuration_router_id_of(c, "node2")), "192.0.2.2");
+	assert_null(configuration_router_id_of(c, "node3"));
+	configuration_unref(c);
+	c = parse_ok("peers: []\n", NULL);
+	assert_null(configuration_router_id_of(c, "node1"));
+	configuration_unref(c);
+}
+
 #define ON_RACK(rest) "- {" rest ", node-selectors: [{match-labels: {rack: a}}]}\n"
 #define ON_OTHER(rest) "- {" rest ", node-selectors: [{match-labels: {rack: b}}]}\n"
 #define ON_BOTH(rest) "- {" rest ", node-selectors: [{match-labels: {both: ''}}]}\n"
@@ -879,6 +910,7 @@ int main(void)
 		cmocka_unit_test(test_pool_of),
 		cmocka_unit_test(test_retained),
 		cmocka_unit_test(test_peers_of_one_node),
+		cmocka_unit_test(test_router_ids),
 		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_retained_comes_back),
 		cmocka_unit_test(test_bounds_of_the_tree),

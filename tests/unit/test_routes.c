@@ -34,6 +34,7 @@ struct fixture {
 	const struct chaos *chaos;
 	bool unwritten;    /* the data plane is not ready for any Service */
 	unsigned int gone; /* Services that waited and need not any more */
+	const char *node;  /* as the speaker is told; NULL: it is not */
 };
 
 static void ignore_change(const struct announcement *a, enum reason old_reason,
@@ -58,7 +59,7 @@ static void ignore(void *arg)
 
 static void begin(struct fixture *f)
 {
-	const struct routes_options o = { .socket_dir = f->dir, .look_ms = 1 };
+	const struct routes_options o = { .socket_dir = f->dir, .look_ms = 1, .node = f->node };
 
 	f->view = view_new("n1", NULL);
 	f->announce = announce_new(ignore_change, f);
@@ -292,6 +293,36 @@ static int tear_down(void **state)
 {
 	fixture_free(*state);
 	return 0;
+}
+
+/* ---- the router id ---- */
+
+static bool has_id_of_node(const struct fixture *f)
+{
+	return is_applied_whole(f) &&
+	       bgp_lines_has(&f->fake.s.instance, "bgp router-id 192.0.2.77");
+}
+
+static bool has_id_of_peer(const struct fixture *f)
+{
+	return is_applied_whole(f) && bgp_lines_has(&f->fake.s.instance, "bgp router-id 192.0.2.1");
+}
+
+/* The node's own comes before the peers', also in a session that is there. */
+static void a_node_has_its_router_id(void **state)
+{
+	static const char peer[] = PEER("192.0.2.7", ", router-id: 192.0.2.1");
+	struct fixture *f = *state;
+
+	end(f);
+	f->node = "n1";
+	begin(f);
+	start_bgpd(f);
+	with_pool(f->view, peer, "}\\nbgp-router-ids: {n2: 192.0.2.78");
+	spin_until(f, has_id_of_peer);
+	with_pool(f->view, peer, "}\\nbgp-router-ids: {n1: 192.0.2.77, n2: 192.0.2.78");
+	spin_until(f, has_id_of_node);
+	assert_false(has_id_of_peer(f));
 }
 
 /* ---- what is left of earlier configurations ---- */
@@ -958,6 +989,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(aggregates_outside_the_nodes_subnets_end_here),
+		cmocka_unit_test_setup_teardown(a_node_has_its_router_id, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_peer_removed_meanwhile_goes, set_up_announced,
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(without_a_configuration_nothing_goes,
