@@ -4,15 +4,17 @@
  * each speaker says that it has cleaned up, and takes the mark off again, so that who installs once more finds none; also when it
  * is interrupted.
  *
- * A speaker that does not answer holds it up as long as its Pod is Ready.  Of a Pod that is not, the node is most likely gone, and
- * what stood in its kernel with it.
+ * A speaker that does not answer, to us or to the API server, holds it up: nothing tells whether it has cleaned up.  It is passed
+ * over only where its Node is gone or not Ready, and what stood in the kernel most likely with it.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
@@ -24,6 +26,7 @@
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
 
+#define ANSWER_SIZE 16
 #define AGAIN_S 1
 #define ATTEMPTS 5
 #define SPEAKERS_QUERY                                                                       \
@@ -31,9 +34,8 @@
 	"3Dspeaker"
 
 struct pod {
-	char *node;
+	char *node, *path;
 	struct addr address;
-	bool ready;
 	char said[128]; /* how far its speaker has come, or why that is not known; "": done */
 	bool silent;
 };
@@ -41,13 +43,20 @@ struct pod {
 struct round {
 	struct pod *pods;
 	size_t n, cap;
+	char **ready; /* Nodes, by name */
+	size_t n_ready, cap_ready;
 	bool released;
 };
 
 static void round_fini(struct round *u)
 {
-	for (size_t i = 0; i < u->n; i++)
+	for (size_t i = 0; i < u->n; i++) {
 		free(u->pods[i].node);
+		free(u->pods[i].path);
+	}
+	for (size_t i = 0; i < u->n_ready; i++)
+		free(u->ready[i]);
+	free(u->ready);
 	free(u->pods);
 }
 
@@ -106,18 +115,34 @@ static bool is_ready(struct json_object *status)
 static void put_pod(struct json_object *obj, void *arg)
 {
 	struct round *u = arg;
+	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
 	struct json_object *spec = kube_json_get(obj, "spec", json_type_object, NULL);
 	struct json_object *status = kube_json_get(obj, "status", json_type_object, NULL);
+	const char *namespace = meta ? kube_json_str(meta, "namespace", NULL) : NULL;
+	const char *name = meta ? kube_json_str(meta, "name", NULL) : NULL;
 	const char *node = spec ? kube_json_str(spec, "nodeName", NULL) : NULL;
 	const char *ip = status ? kube_json_str(status, "podIP", NULL) : NULL;
 
-	if (!node)
+	if (!node || !name || !namespace)
 		return;
 	ARRAY_RESERVE(u->pods, u->cap, u->n + 1);
 	struct pod *p = &u->pods[u->n++];
-	*p = (struct pod){ .node = xstrdup(node), .ready = is_ready(status) };
+	*p = (struct pod){ .node = xstrdup(node),
+		           .path = xasprintf("namespaces/%s/pods/%s", namespace, name) };
 	if (ip)
 		addr_parse(ip, &p->address);
+}
+
+static void put_node(struct json_object *obj, void *arg)
+{
+	struct round *u = arg;
+	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
+	const char *name = meta ? kube_json_str(meta, "name", NULL) : NULL;
+
+	if (!name || !is_ready(kube_json_get(obj, "status", json_type_object, NULL)))
+		return;
+	ARRAY_RESERVE(u->ready, u->cap_ready, u->n_ready + 1);
+	u->ready[u->n_ready++] = xstrdup(name);
 }
 
 static void put_active(struct json_object *obj, void *arg)
@@ -149,6 +174,11 @@ static void put_speaker(const char *node, struct json_object *status, const char
 	}
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 static int look(const struct command_options *o, const char *namespace, struct round *u,
                 struct err *e)
 {
@@ -158,6 +188,7 @@ static int look(const struct command_options *o, const char *namespace, struct r
 		xasprintf("/api/v1/namespaces/%s/configmaps/" CONFIG_MAP_ACTIVE, namespace);
 	const struct gather_row rows[] = {
 		{ pods, true, false, put_pod },
+		{ "/api/v1/nodes", true, false, put_node },
 		{ active, false, true, put_active },
 	};
 	int r = gather_api(&o->kube, rows, ARRAY_LEN(rows), u, e);
@@ -167,30 +198,45 @@ static int look(const struct command_options *o, const char *namespace, struct r
 	struct gather_speaker *speakers = xcalloc(u->n + 1, sizeof(*speakers));
 	for (size_t i = 0; i < u->n; i++)
 		speakers[i] = (struct gather_speaker){ .node = u->pods[i].node,
-			                               .address = &u->pods[i].address };
-	/* The way of the hook, which has the right to nothing else. */
-	gather_speakers(NULL, speakers, u->n, &o->speaker, put_speaker, u);
+			                               .address = &u->pods[i].address,
+			                               .pod = u->pods[i].path };
+	gather_speakers(&o->kube, speakers, u->n, &o->speaker, put_speaker, u);
 	free(speakers);
+	qsort(u->ready, u->n_ready, sizeof(*u->ready), by_name);
 	return 0;
 }
 
-static bool is_done(const struct pod *p)
+/* Its Node is gone or not Ready, and nobody can ask it. */
+static bool is_passed_over(const struct round *u, const struct pod *p)
 {
-	return !*p->said || (p->silent && !p->ready);
+	return p->silent && (!u->n_ready ||
+	                     !bsearch(&p->node, u->ready, u->n_ready, sizeof(*u->ready), by_name));
+}
+
+static bool is_done(const struct round *u, const struct pod *p)
+{
+	return !*p->said || is_passed_over(u, p);
 }
 
 static bool all_done(const struct command_options *o, const struct round *u)
 {
 	for (size_t i = 0; i < u->n; i++)
-		if (!is_done(&u->pods[i]))
+		if (!is_done(u, &u->pods[i]))
 			return false;
-	return u->released || !o->release_addresses;
+	return u->n > 0 && (u->released || !o->release_addresses);
 }
 
-static void put_said(const struct pod *p, struct buf *out)
+/* Where nobody was found there is nothing to wait for but the addresses. */
+static bool may_end(const struct command_options *o, const struct round *u)
 {
-	buf_printf(out, "%s%s", *p->said ? p->said : "cleaned up",
-	           *p->said && is_done(p) ? "; its Pod is not Ready, passed over" : "");
+	return all_done(o, u) || (u->n == 0 && (u->released || !o->release_addresses));
+}
+
+static void put_said(const struct round *u, const struct pod *p, struct buf *out)
+{
+	buf_printf(out, "%s%s%s", p->silent && !is_passed_over(u, p) ? "not verified: " : "",
+	           *p->said ? p->said : "cleaned up",
+	           is_passed_over(u, p) ? "; its Node is gone or not Ready, passed over" : "");
 }
 
 static void put_pods(const struct round *u, struct out *out)
@@ -199,10 +245,10 @@ static void put_pods(const struct round *u, struct out *out)
 	for (size_t i = 0; i < u->n; i++) {
 		const struct pod *p = &u->pods[i];
 		cleanup(buf_fini) struct buf said = BUF_INIT;
-		put_said(p, &said);
+		put_said(u, p, &said);
 		out_object(out, NULL);
 		out_str(out, "node", p->node);
-		out_bool(out, "done", is_done(p));
+		out_bool(out, "done", is_done(u, p));
 		out_str(out, "message", buf_str(&said));
 		out_close(out);
 		out_say(out, "node %s: %s", p->node, buf_str(&said));
@@ -220,7 +266,7 @@ static void print(const struct command_options *o, const char *namespace, const 
 	put_pods(u, out);
 	if (u->n == 0)
 		out_say(out,
-		        "no speaker has a Pod with our labels in namespace %s, so none was waited "
+		        "not verified: no speaker has a Pod with our labels in namespace %s, so none was waited "
 		        "for; on nodes where speakers run by hand, stop them and run "
 		        "fairlead-speaker --cleanup",
 		        namespace);
@@ -250,9 +296,30 @@ static void catch_signals(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
+/* Somebody at a terminal is asked; what runs by itself has no one to ask. */
+static bool is_wanted(const struct command_options *o)
+{
+	char answer[ANSWER_SIZE] = "";
+
+	if (o->yes || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+		return true;
+	fputs("Every speaker will stop announcing and remove its rules, so no Service can be reached by "
+	      "its addresses until Fairlead is installed again.",
+	      stderr);
+	if (o->release_addresses)
+		fputs(" The Services lose their addresses, too.", stderr);
+	fputs(" Go on? [y/N] ", stderr);
+	return fgets(answer, sizeof(answer), stdin) &&
+	       (!strcasecmp(answer, "y\n") || !strcasecmp(answer, "yes\n"));
+}
+
 int command_uninstall(const struct command_options *o, struct err *e)
 {
 	cleanup_free char *namespace = options_namespace(&o->kube);
+	if (!is_wanted(o)) {
+		fputs("Nothing was done.\n", stderr);
+		return COMMAND_FAILED;
+	}
 	int64_t until_ms = clock_ms() + o->timeout_s * INT64_C(1000);
 	bool done = false;
 
@@ -267,7 +334,7 @@ int command_uninstall(const struct command_options *o, struct err *e)
 		*e = (struct err)ERR_INIT;
 		r = look(o, namespace, &u, e);
 		done = r == 0 && all_done(o, &u);
-		if (done || interrupted || clock_ms() >= until_ms) {
+		if ((r == 0 && may_end(o, &u)) || interrupted || clock_ms() >= until_ms) {
 			print(o, namespace, &u);
 			break;
 		}
@@ -277,5 +344,5 @@ int command_uninstall(const struct command_options *o, struct err *e)
 		return COMMAND_FAILED;
 	if (set_mark(o, namespace, NULL, e) < 0)
 		return COMMAND_FAILED;
-	return done ? COMMAND_OK : COMMAND_INCOMPLETE;
+	return done ? COMMAND_OK : COMMAND_FAILED;
 }

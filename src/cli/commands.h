@@ -26,7 +26,7 @@ enum command_exit {
 struct command_options {
 	struct options_kube kube;
 	enum out_format format;
-	bool release_addresses;
+	bool release_addresses, yes;
 	struct gather_port speaker;
 	int timeout_s;
 	const char *config, *load_balancer_class, *node; /* NULL: not given */

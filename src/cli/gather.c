@@ -45,7 +45,7 @@ struct fetch {
 
 struct speaker_call {
 	struct gathering *g;
-	const char *node;
+	const char *node, *pod;
 	struct evhttp_connection *connection;
 	bool answered;
 	const char *why; /* it did not */
@@ -396,7 +396,9 @@ static void ask_by_proxy(const struct options_kube *kube, struct gathering *g,
 		if (calls[i].answered)
 			continue;
 		cleanup_free char *path =
-			xasprintf("/api/v1/nodes/%s:%d/proxy/status", calls[i].node, port);
+			calls[i].pod ? xasprintf("/api/v1/%s:%d/proxy/status", calls[i].pod, port)
+				     : xasprintf("/api/v1/nodes/%s:%d/proxy/status", calls[i].node,
+		                                 port);
 		const struct kube_request_spec spec = { .method = "GET",
 			                                .path = path,
 			                                .timeout_ms = PROXY_TIMEOUT_MS };
@@ -421,7 +423,9 @@ void gather_speakers(const struct options_kube *kube, const struct gather_speake
 
 	read_token(port->token_file, &authorization);
 	for (size_t i = 0; i < n; i++) {
-		calls[i] = (struct speaker_call){ .g = &g, .node = speakers[i].node };
+		calls[i] = (struct speaker_call){ .g = &g,
+			                          .node = speakers[i].node,
+			                          .pod = speakers[i].pod };
 		if (addr_is_none(speakers[i].address))
 			calls[i].why = "no InternalIP";
 		else

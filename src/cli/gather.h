@@ -47,11 +47,13 @@ struct gather_port {
 struct gather_speaker {
 	const char *node;
 	const struct addr *address; /* none: it has no address to be asked at */
+	const char *
+		pod; /* "namespaces/NAMESPACE/pods/POD", whose proxy subresource to ask; NULL: the node's */
 };
 
 /*
  * Calls @put once for each, with what it answered to /status, or with NULL and why.  With @kube (or NULL) those that cannot be
- * reached from here are asked by way of the API server, as a node's proxy subresource, for which one needs the right.
+ * reached from here are asked by way of the API server, by the proxy subresource of node or Pod, for which one needs the right.
  */
 void gather_speakers(const struct options_kube *kube, const struct gather_speaker *speakers,
                      size_t n, const struct gather_port *port,

@@ -69,7 +69,7 @@ static const char after[] =
 	"  pools                       pools with their addresses, used and free\n"
 	"  status                      pools, Services with addresses, owners and reasons, nodes with\n"
 	"                              their speakers\n"
-	"  uninstall [--release-addresses] [--timeout SECONDS]\n"
+	"  uninstall [--release-addresses] [--timeout SECONDS] [--yes]\n"
 	"                              tells every speaker to take away what it announces and its rules,\n"
 	"                              and waits for it; to be followed by deleting the Pods\n"
 	"\n"
@@ -77,11 +77,11 @@ static const char after[] =
 	"  0                           answered; config check: it is valid\n"
 	"  1                           a file or an object could not be read (the answer is then without\n"
 	"                              that object), the API server could not be asked;\n"
-	"                              config check, config convert: it is not valid\n"
+	"                              config check, config convert: it is not valid; uninstall: not all\n"
+	"                              has been cleaned up in time, or it cannot be verified\n"
 	"  2                           plan: some Service's address moves, or a Service fails;\n"
 	"                              config convert: it is valid, and something was lost\n"
-	"  3                           the answer was printed, but a speaker did not answer, or has not\n"
-	"                              cleaned up in time\n"
+	"  3                           the answer was printed, but a speaker did not answer\n"
 	"  64                          wrong command line\n";
 
 static const struct command *find_command(char **words, size_t n, size_t *ret_n_words)
@@ -128,6 +128,7 @@ static int check_taken(const struct command *c, const struct command_options *o,
 		{ TAKES_STATE, "state", o->state.n > 0 },
 		{ TAKES_CLASS, "load-balancer-class", o->load_balancer_class },
 		{ TAKES_UNINSTALL, "release-addresses", o->release_addresses },
+		{ TAKES_UNINSTALL, "yes", o->yes },
 		{ TAKES_UNINSTALL, "timeout", o->timeout_s != TIMEOUT_S },
 	};
 
@@ -162,6 +163,8 @@ static int parse(int argc, char **argv, struct command_options *o,
 		  "uninstall: take the addresses back out of the Services, too, so that nobody who "
 		  "installs again finds them there",
 		  OPTION_SWITCH, &o->release_addresses },
+		{ "yes", 'y', NULL, "uninstall: do not ask at a terminal whether to go on",
+		  OPTION_SWITCH, &o->yes },
 		{ "timeout", 0, "SECONDS", "uninstall: how long to wait", OPTION_INT, &o->timeout_s,
 		  .min = 0, .max = 3600 },
 		{ "speaker-port", 0, "PORT", "where the speakers serve /status on their nodes",

@@ -371,7 +371,8 @@ def test_everything_at_once(render: Render) -> None:
 
 def test_the_hook_comes_before_everything_goes(render: Render) -> None:
     hooks = [o for o in render({}) if "helm.sh/hook" in o["metadata"].get("annotations", {})]
-    assert [o["kind"] for o in hooks] == ["ServiceAccount", "Role", "RoleBinding", "Job"]
+    kinds = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Job"]
+    assert [o["kind"] for o in hooks] == kinds
     weights = []
     for o in hooks:
         annotations = o["metadata"]["annotations"]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What only a real API server can tell: its audit log, and what kubectl makes of our objects."""
 
+import json
 import random
 import signal
 import threading
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import NODES, open_lab
+from test_uninstall import tell_pods
 
 from lab import kubernetes, netns, writes
 from lab.api import ApiError, Object
@@ -267,3 +269,33 @@ def test_kubectl_create_service(lab: Lab, controllers: Callable[..., None]) -> N
     controllers("a")
     kubectl(lab, "create", "service", "loadbalancer", "web", "--tcp=80:8080")
     assert lab.wait_address("web") in kubectl(lab, "get", "service", "web")
+
+
+@pytest.fixture
+def outpost(lab: Lab) -> Iterator[str]:
+    """A namespace that reaches the API server, and no speaker."""
+    namespace = lab.network.client.namespace
+    rules = "add table inet wall; add chain inet wall out { type filter hook output priority 0; }; "
+    netns.output(namespace, ["nft", rules + "add rule inet wall out tcp dport 17482 drop"])
+    yield namespace
+    netns.output(namespace, ["nft", "delete table inet wall"])
+
+
+def test_speakers_out_of_reach_are_asked_by_the_api_server(
+    lab: Lab, controllers: Callable[..., None], outpost: str
+) -> None:
+    """As the nodes' proxy subresource by status, as the Pods' by uninstall.  The last one: afterwards all is uninstalled."""
+    controllers("a")
+    for node in NODES:
+        lab.restart(f"speaker-{node}")
+    for node in NODES:
+        wait_for(f"{node}'s speaker", lambda n=node: lab.daemon(n, "/readyz"), 30)
+    tell_pods(lab)
+    flags = ["--kubeconfig", str(lab.kubeconfig)]
+    status = json.loads(netns.output(outpost, [str(lab.program("fairlead")), "status", "-o", "json", *flags]))
+    assert [n["speaker"]["reachable"] for n in status["nodes"]] == [True, True, True]
+    said = netns.output(outpost, [str(lab.program("fairlead")), "uninstall", *flags])
+    assert said.splitlines() == [f"node {n}: cleaned up" for n in NODES]
+    every = writes.requests(lab.write_log)
+    asked = [r["objectRef"] for r in every if r.get("objectRef", {}).get("subresource") == "proxy"]
+    assert {a["resource"] for a in asked} == {"nodes", "pods"}

@@ -2,10 +2,11 @@
 """`fairlead uninstall`: nothing of ours is left on any node, and addresses stay in the statuses unless asked for."""
 
 import json
+import os
+import pty
 import signal
 import subprocess
 from collections.abc import Iterator
-
 
 import pytest
 from conftest import NODES, open_lab, our_rules, start_with_router, wait_condition
@@ -189,7 +190,7 @@ def test_an_answer_that_comes_too_late_leaves_no_mark(lab: Lab, router: Router) 
     controller = lab.processes["controller-a"]
     controller.pause()
     code, said = uninstall(lab, "--release-addresses", "--timeout", "3")
-    assert (code, said[-1]) == (3, "addresses: not taken back yet")
+    assert (code, said[-1]) == (1, "addresses: not taken back yet")
     controller.resume()
     wait_for("the addresses to be taken back", lambda: lab.addresses("near") + lab.addresses("far") == [])
     make_service(lab, "new")
@@ -197,19 +198,26 @@ def test_an_answer_that_comes_too_late_leaves_no_mark(lab: Lab, router: Router) 
     assert mark(lab) is None
 
 
-def test_a_silent_speaker_holds_it_up_while_its_pod_is_ready(lab: Lab, router: Router) -> None:
+@pytest.mark.parametrize("gone", [False, True], ids=["not-ready", "gone"])
+def test_a_silent_speaker_holds_it_up_while_its_node_is_ready(lab: Lab, router: Router, gone: bool) -> None:
     tell_pods(lab)
     lab.speaker("node2").kill()
+    # That its Pod is not Ready tells nothing: so is one whose port nobody can reach.
+    tell_ready(lab, "node2", "False")
     code, said = uninstall(lab, "--timeout", "4")
-    assert (code, said[1]) == (3, "node node2: unreachable: refused")
+    assert (code, said[1]) == (1, "node node2: not verified: unreachable: refused")
     assert said[0] == "node node1: cleaned up"
     assert mark(lab) is None
-    tell_ready(lab, "node2", "False")
+    if gone:
+        lab.api.delete("Node", "node2")
+    else:
+        conditions = [{"type": "Ready", "status": "Unknown"}]
+        lab.api.patch("Node", "node2", {"status": {"conditions": conditions}}, subresource="status")
+    passed = "unreachable: refused; its Node is gone or not Ready, passed over"
     code, said = uninstall(lab)
-    assert (code, said[1]) == (0, "node node2: unreachable: refused; its Pod is not Ready, passed over")
+    assert (code, said[1]) == (0, f"node node2: {passed}")
     code, said = uninstall(lab, "-o", "json")
     told = json.loads("".join(said))
-    passed = "unreachable: refused; its Pod is not Ready, passed over"
     messages = {n: passed if n == "node2" else "cleaned up" for n in NODES}
     assert told["nodes"] == [{"node": n, "done": True, "message": messages[n]} for n in NODES]
     assert (code, told["addresses_taken_back"]) == (0, None)
@@ -224,7 +232,7 @@ def test_who_interrupts_it_leaves_no_mark(lab: Lab, router: Router, number: sign
     wait_for("the mark", lambda: mark(lab))
     running.send_signal(number)
     said, _ = running.communicate(timeout=SLOW)
-    assert (running.returncode, mark(lab)) == (3, None)
+    assert (running.returncode, mark(lab)) == (1, None)
     assert "node node2: " in said
 
 
@@ -254,4 +262,24 @@ def test_mode_none_removes_what_mode_iptables_left(lab: Lab, router: Router) -> 
 def test_it_says_that_no_speaker_was_found(lab: Lab) -> None:
     """Speakers that run by hand are no Pods, so nothing tells whether they have cleaned up."""
     code, (said,) = uninstall(lab)
-    assert code == 0 and f"namespace {NAMESPACE}, so none was waited for" in said and "--cleanup" in said
+    assert code == 1 and said.startswith("not verified: ") and f"namespace {NAMESPACE}, so none was waited for" in said and "--cleanup" in said
+
+
+@pytest.mark.parametrize("answer, told", [("n", False), ("y", True)])
+def test_at_a_terminal_it_asks_first(lab: Lab, router: Router, answer: str, told: bool) -> None:
+    tell_pods(lab)
+    ours, theirs = pty.openpty()
+    with netns.entered(lab.network.control_plane.namespace):
+        running = subprocess.Popen(command(lab), stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, text=True)
+    try:
+        asked = b""
+        while not asked.endswith(b"[y/N] "):
+            asked += os.read(ours, 4096)
+        assert mark(lab) is None, "nothing is done before the answer"
+        os.write(ours, answer.encode() + b"\n")
+        said, _ = running.communicate(timeout=SLOW)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert running.returncode == (0 if told else 1)
+    assert ("node node1: cleaned up" in said) == told
