@@ -2,8 +2,10 @@
 libfairlead_a_SOURCES += \
 	src/speaker/announce.c \
 	src/speaker/announce.h \
+	src/speaker/bgp.c \
 	src/speaker/budget.c \
 	src/speaker/budget.h \
+	src/speaker/effector.h \
 	src/speaker/events.c \
 	src/speaker/feeds.c \
 	src/speaker/forward.c \
@@ -22,7 +24,10 @@ libfairlead_a_SOURCES += \
 	src/speaker/report.c \
 	src/speaker/routes.c \
 	src/speaker/routes.h \
+	src/speaker/rules.c \
 	src/speaker/secrets.c \
+	src/speaker/segments.c \
+	src/speaker/segments.h \
 	src/speaker/sinks.c \
 	src/speaker/sinks.h \
 	src/speaker/speaker.c \

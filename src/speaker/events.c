@@ -6,6 +6,7 @@
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "speaker/effector.h"
 #include "speaker/speaker.h"
 
 /*
@@ -33,7 +34,7 @@ static void emit(const struct speaker *sp, struct kube_event *ev, enum reason re
 	kube_event_emit(sp->client, CONTROLLER, sp->opts.node, ev);
 }
 
-static void tell_of_node(enum reason reason, const char *note, void *arg)
+void speaker_tell_of_node(enum reason reason, const char *note, void *arg)
 {
 	const struct speaker *sp = arg;
 
@@ -66,14 +67,9 @@ static void two_owners_note(const struct speaker *sp, const struct announcement 
 
 void speaker_add_detail(const struct speaker *sp, const struct announcement *a, struct buf *out)
 {
-	const char *why = NULL;
-
-	if (a->reason == REASON_RulesRefused && sp->proxy)
-		why = proxy_refusal(sp->proxy, a->key);
-	if (a->reason == REASON_ForwardRefused && sp->proxy)
-		proxy_passage(sp->proxy, a->addr.family, &why);
-	if (why && *why)
-		buf_printf(out, ": %s", why);
+	EACH_EFFECTOR(e)
+		if (e->add_detail)
+			e->add_detail(sp, a, out);
 }
 
 /* On the Service of @a. */
@@ -125,37 +121,11 @@ static void tell_of_nowhere(const struct announcement *a, void *arg)
 	emit_on_service(sp, a, a->nowhere, buf_str(&note));
 }
 
-/* Once for each change of what firewalls of others make of forwarded packets; that they pass again is no news. */
-static void tell_of_passage(struct speaker *sp, uint8_t family)
-{
-	enum proxy_passage *told = &sp->passages[family == 6];
-	cleanup(buf_fini) struct buf note = BUF_INIT;
-	const char *where;
-	enum proxy_passage now = proxy_passage(sp->proxy, family, &where);
-	enum reason reason = now == PROXY_REFUSED ? REASON_ForwardRefused : REASON_ForwardUncertain;
-
-	if (now == *told || !sp->node_uid ||
-	    (now != PROXY_PASSES && !budget_take(&sp->events, clock_ms())))
-		return;
-	*told = now;
-	buf_printf(&note, "IPv%d: %s: %s", family, reason_sentence(reason), where);
-	if (now != PROXY_PASSES)
-		tell_of_node(reason, buf_str(&note), sp);
-}
-
 void speaker_tell(struct speaker *sp)
 {
-	cleanup_free struct l2_trouble *troubles = NULL;
-	size_t n = 0;
-
-	routes_tell(sp->routes, sp->news, &sp->events, clock_ms(), tell_of_node, sp);
-	if (sp->l2)
-		l2_troubles(sp->l2, &troubles, &n);
-	trouble_news_look(sp->troubles, troubles, n, &sp->events, clock_ms(), tell_of_node, sp);
+	EACH_EFFECTOR(e)
+		if (e->tell)
+			e->tell(sp);
 	nowhere_look(sp->nowhere, sp->view, sp->announce, &sp->tenant_events, clock_ms(),
 	             tell_of_nowhere, sp);
-	if (sp->proxy) {
-		tell_of_passage(sp, 4);
-		tell_of_passage(sp, 6);
-	}
 }

@@ -9,7 +9,7 @@
 
 #include "fairlead/daemon.h"
 #include "fairlead/log.h"
-#include "speaker/sinks.h"
+#include "speaker/effector.h"
 #include "speaker/speaker.h"
 
 enum { EXIT_USAGE = 2 };
@@ -32,19 +32,14 @@ static int run(struct speaker *sp)
 
 static int clean_up(const struct speaker_options *o)
 {
-	struct err e = ERR_INIT, bgp = ERR_INIT, sinks = ERR_INIT;
 	int status = EXIT_SUCCESS;
 
-	/* Down as always: what leads here first. */
-	if (o->bgp_socket_dir && routes_cleanup(o->bgp_socket_dir, &bgp) < 0) {
-		log_err("cannot clean up bgpd", &bgp);
-		status = EXIT_FAILURE;
-	}
-	if (sinks_cleanup(&sinks) < 0) {
-		log_err("cannot clean up the rules about aggregates", &sinks);
-		status = EXIT_FAILURE;
-	}
-	if (proxy_cleanup(&e) < 0) {
+	/* Down as always: what leads here first.  One that fails keeps none of the others. */
+	EACH_EFFECTOR(effector) {
+		struct err e = ERR_INIT;
+		if (!effector->clean_up || effector->clean_up(o, &e) == 0)
+			continue;
+		err_prefix(&e, "%s", effector->what);
 		log_err("cannot clean up", &e);
 		status = EXIT_FAILURE;
 	}

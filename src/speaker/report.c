@@ -11,26 +11,12 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
+#include "speaker/effector.h"
 #include "speaker/forward.h"
+#include "speaker/segments.h"
 #include "speaker/speaker.h"
 
 /* What the speaker says of itself: log lines about changes, /healthz and /readyz, /status, /metrics. */
-
-/* The urgent thread turns at least with every heartbeat. */
-#define URGENT_STALL_MS 5000
-#define MAC_STR_SIZE 18
-
-static const char *mac_format(const uint8_t mac[static 6], char out[static MAC_STR_SIZE])
-{
-	static const uint8_t none[6];
-
-	if (!memcmp(mac, none, sizeof(none)))
-		out[0] = '\0';
-	else
-		snprintf(out, MAC_STR_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
-		         mac[3], mac[4], mac[5]);
-	return out;
-}
 
 /* Whoever may write Services writes hundreds of such addresses at once, again and again; the Service's condition tells. */
 static bool is_denied(const struct announcement *a, enum reason old_reason)
@@ -40,13 +26,13 @@ static bool is_denied(const struct announcement *a, enum reason old_reason)
 
 void speaker_log_change(const struct announcement *a, enum reason old_reason, const char *old_owner)
 {
-	char mac[MAC_STR_SIZE];
+	char mac[SEGMENTS_MAC_SIZE];
 
 	if (a->reason == REASON_TwoOwners && old_reason != a->reason)
 		log_warn("another machine answered for the address while this node did",
 		         KV_S("service", a->key), KV_S("address", addr_str(&a->addr)),
 		         KV_S("reason", reason_name(a->reason)), KV_S("interface", a->interface),
-		         KV_S("mac", mac_format(a->rival, mac)));
+		         KV_S("mac", segments_mac(a->rival, mac)));
 	else if (a->reason == old_reason || reason_about(a->reason) == REASON_ABOUT_PASSING ||
 	         is_denied(a, old_reason))
 		log_debug("address", KV_S("service", a->key), KV_S("address", addr_str(&a->addr)),
@@ -58,21 +44,17 @@ void speaker_log_change(const struct announcement *a, enum reason old_reason, co
 		                                          : "not announcing",
 		         KV_S("service", a->key), KV_S("address", addr_str(&a->addr)),
 		         KV_S("reason", reason_name(a->reason)), KV_S("owner", a->owner),
-		         KV_S("interface", a->interface), KV_S("mac", mac_format(a->mac, mac)));
+		         KV_S("interface", a->interface), KV_S("mac", segments_mac(a->mac, mac)));
 }
 
 /* ---- probes ---- */
 
 static bool healthy(struct buf *why, void *arg)
 {
-	const struct speaker *sp = arg;
-	int64_t stalled_ms = sp->l2 ? clock_ms() - l2_last_turn_ms(sp->l2) : 0;
-
-	/* The main loop is the one that answers here. */
-	if (stalled_ms < URGENT_STALL_MS)
-		return true;
-	buf_printf(why, "the urgent thread has not turned for %" PRId64 " ms", stalled_ms);
-	return false;
+	EACH_EFFECTOR(e)
+		if (e->is_healthy && !e->is_healthy(arg, why))
+			return false;
+	return true;
 }
 
 static bool ready(struct buf *why, void *arg)
@@ -88,13 +70,6 @@ static bool ready(struct buf *why, void *arg)
 			buf_printf(why, "%s are not known yet", speaker_feed_names[i]);
 			return false;
 		}
-	if (!sp->l2) {
-		buf_printf(why, "no heartbeat key: Secret %s/%s with the key " SPEAKER_KEY_NAME,
-		           sp->namespace, sp->opts.heartbeat_key_secret);
-		if (sp->key_error.blame != ERR_NONE)
-			buf_printf(why, ": %s", sp->key_error.msg);
-		return false;
-	}
 	if (!speaker_is_fresh(sp)) {
 		buf_printf(why,
 		           "not fresh: the API server has not answered for %" PRId64 " ms; "
@@ -102,14 +77,23 @@ static bool ready(struct buf *why, void *arg)
 		           clock_ms() - speaker_last_contact_ms(sp));
 		return false;
 	}
-	if (sp->proxy && !proxy_stats(sp->proxy).in_sync) {
-		buf_puts(why, "the data plane is not in sync");
-		return false;
-	}
+	EACH_EFFECTOR(e)
+		if (e->is_ready && !e->is_ready(sp, why))
+			return false;
 	return true;
 }
 
 /* ---- /status ---- */
+
+/* What came of an announcement that this node is a candidate for, by the effector of its protocol. */
+static enum reason reason_of(const struct speaker *sp, const struct announcement *a,
+                             struct buf *words)
+{
+	EACH_EFFECTOR(e)
+		if (e->reason_of && e->protocol == a->protocol)
+			return e->reason_of(sp, a, words);
+	return REASON_Candidate;
+}
 
 /* The decision's own words, or those of what came after it.  @a: NULL where nothing is announced. */
 static void put_reason(const struct speaker *sp, const struct decision *d,
@@ -118,24 +102,14 @@ static void put_reason(const struct speaker *sp, const struct decision *d,
 	cleanup(buf_fini) struct buf message = BUF_INIT;
 	const char *node = view_self(sp->view);
 	enum reason decided = decide_node(d, node, a ? a->protocol : PROTOCOL_LAYER2);
-	enum reason reason = decided == REASON_Candidate && a ? a->reason : decided;
+	enum reason reason = decided;
 
-	if (reason == REASON_Candidate && a && a->protocol == PROTOCOL_LAYER2 && !sp->l2)
-		reason = REASON_HeartbeatKeyPending;
-
+	if (decided == REASON_Candidate && a)
+		reason = reason_of(sp, a, &message);
 	if (reason == decided)
 		decide_message(d, reason, node, &message);
-	else if (a->protocol == PROTOCOL_BGP && a->eligible)
-		routes_reason_of(sp->routes, &a->addr, &message);
-	else
-		buf_puts(&message, reason_sentence(reason));
-	char mac[MAC_STR_SIZE];
-	if (reason == REASON_TwoOwners)
-		buf_printf(&message, ": %s", mac_format(a->rival, mac));
-	if (reason != decided && reason == a->reason)
+	else if (reason == a->reason)
 		speaker_add_detail(sp, a, &message);
-	if (reason == REASON_NotOwner && *a->owner)
-		buf_printf(&message, ": %s does", a->owner);
 	out_str(o, "reason", reason_name(reason));
 	out_str(o, "message", buf_str(&message));
 }
@@ -144,7 +118,7 @@ static void put_reason(const struct speaker *sp, const struct decision *d,
 static void put_address(const struct speaker *sp, const struct decision *d,
                         const struct announcement *a, struct out *o)
 {
-	char mac[MAC_STR_SIZE] = "";
+	char mac[SEGMENTS_MAC_SIZE] = "";
 
 	out_object(o, NULL);
 	out_addr(o, "address", &d->address->addr);
@@ -155,7 +129,7 @@ static void put_address(const struct speaker *sp, const struct decision *d,
 	put_reason(sp, d, a, o);
 	out_str(o, "owner", a ? a->owner : "");
 	out_str(o, "interface", a ? a->interface : "");
-	out_str(o, "mac", a ? mac_format(a->mac, mac) : "");
+	out_str(o, "mac", a ? segments_mac(a->mac, mac) : "");
 	out_close(o);
 }
 
@@ -211,98 +185,6 @@ static void put_services(const struct speaker *sp, struct out *o)
 	free(services);
 }
 
-/* Nobody is heard before layer 2 has started. */
-static struct l2_peer *take_peers(const struct speaker *sp, size_t *ret_n)
-{
-	struct l2_peer *peers = NULL;
-
-	*ret_n = 0;
-	if (sp->l2)
-		l2_peers(sp->l2, &peers, ret_n);
-	return peers;
-}
-
-static const struct metrics_stat l2_rows[] = {
-#define L2_STAT(member, from, name, help) METRICS_STAT(struct l2_stats, member, name),
-#include "fairlead/metrics.def"
-};
-
-static struct l2_stats take_l2_stats(const struct speaker *sp)
-{
-	return sp->l2 ? l2_stats(sp->l2) : (struct l2_stats){ 0 };
-}
-
-static void put_peers(const struct speaker *sp, struct out *o)
-{
-	size_t n;
-	cleanup_free struct l2_peer *peers = take_peers(sp, &n);
-	int64_t now = clock_ms();
-
-	out_list(o, "peers");
-	for (size_t i = 0; i < n; i++) {
-		out_object(o, NULL);
-		out_str(o, "node", peers[i].node);
-		out_str(o, "interface", peers[i].interface);
-		out_bool(o, "alive", peers[i].alive);
-		out_bool(o, "restarting", peers[i].restarting);
-		out_bool(o, "view_fresh", peers[i].view_fresh);
-		out_int(o, "last_heard_ms", now - peers[i].last_heard_ms);
-		out_close(o);
-	}
-	out_close(o);
-}
-
-static void put_troubles(const struct speaker *sp, struct out *o)
-{
-	cleanup_free struct l2_trouble *list = NULL;
-	size_t n = 0;
-
-	if (sp->l2)
-		l2_troubles(sp->l2, &list, &n);
-	out_list(o, "troubles");
-	for (size_t i = 0; i < n; i++) {
-		out_object(o, NULL);
-		out_str(o, "reason", reason_name(list[i].reason));
-		out_str(o, "interface", list[i].interface);
-		out_str(o, "message", list[i].message);
-		out_close(o);
-	}
-	out_close(o);
-}
-
-static void put_l2_stats(const struct l2_stats *st, struct out *o)
-{
-	out_object(o, "stats");
-	metrics_stats_put(l2_rows, ARRAY_LEN(l2_rows), st, o);
-	out_close(o);
-}
-
-static void put_l2(const struct speaker *sp, struct out *o)
-{
-	const struct l2_stats st = take_l2_stats(sp);
-
-	out_object(o, "l2");
-	out_str(o, "heartbeat_key",
-	        !sp->l2           ? "awaited"
-	        : sp->key_changed ? "changed, in force after a restart"
-	                          : "in force");
-	put_peers(sp, o);
-	put_troubles(sp, o);
-	put_l2_stats(&st, o);
-	out_close(o);
-}
-
-static void put_proxy(const struct speaker *sp, struct out *o)
-{
-	if (sp->proxy) {
-		proxy_status(sp->proxy, "proxy", o);
-		return;
-	}
-	out_object(o, "proxy");
-	out_str(o, "mode", "none");
-	out_close(o);
-}
-
 static void put_stats(const struct speaker *sp, struct out *o)
 {
 	const struct view_stats vs = view_stats(sp->view);
@@ -334,9 +216,9 @@ static void status(struct out *o, void *arg)
 	out_int(o, "last_contact_ms", contact ? clock_ms() - contact : -1);
 	out_close(o);
 	out_str(o, "uninstalled", speaker_uninstall_name(sp));
-	put_proxy(sp, o);
-	put_l2(sp, o);
-	routes_status(sp->routes, "bgp", o);
+	EACH_EFFECTOR(e)
+		if (e->status)
+			e->status(sp, o);
 	put_services(sp, o);
 	put_stats(sp, o);
 	out_close(o);
@@ -371,61 +253,6 @@ static void collect_announcements(const struct speaker *sp, struct metrics_write
 	metrics_value(w, METRIC_fairlead_view_fresh, sp->view_fresh);
 }
 
-static void collect_troubles(const struct speaker *sp, struct metrics_writer *w)
-{
-	cleanup_free struct l2_trouble *list = NULL;
-	size_t n = 0;
-
-	metrics_family(w, METRIC_fairlead_l2_trouble);
-	if (sp->l2)
-		l2_troubles(sp->l2, &list, &n);
-	for (size_t i = 0; i < n; i++) {
-		bool told = false;
-		for (size_t k = 0; k < i; k++)
-			told |= list[k].reason == list[i].reason &&
-			        !strcmp(list[k].interface, list[i].interface);
-		if (!told)
-			metrics_sample(w, 1, "reason", reason_name(list[i].reason), "interface",
-			               list[i].interface, NULL);
-	}
-}
-
-static void collect_l2(const struct speaker *sp, struct metrics_writer *w)
-{
-	struct l2_stats st = take_l2_stats(sp);
-	size_t n;
-	struct l2_peer *peers = take_peers(sp, &n);
-
-	metrics_stats(w, l2_rows, ARRAY_LEN(l2_rows), &st);
-	metrics_family(w, METRIC_fairlead_l2_peer_alive);
-	for (size_t i = 0; i < n; i++)
-		metrics_sample(w, peers[i].alive, "peer", peers[i].node, "interface",
-		               peers[i].interface, NULL);
-	free(peers);
-}
-
-static void collect_passages(const struct speaker *sp, struct metrics_writer *w)
-{
-	static const uint8_t families[] = { 4, 6 };
-
-	metrics_family(w, METRIC_fairlead_proxy_forward_trouble);
-	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
-		const char *where;
-		enum proxy_passage passage = proxy_passage(sp->proxy, families[i], &where);
-		enum reason r =
-			passage == PROXY_REFUSED ? REASON_ForwardRefused : REASON_ForwardUncertain;
-		if (passage != PROXY_PASSES)
-			metrics_sample(w, 1, "reason", reason_name(r), "family",
-			               families[i] == 4 ? "IPv4" : "IPv6", NULL);
-	}
-}
-
-static void collect_proxy(const struct speaker *sp, struct metrics_writer *w)
-{
-	proxy_metrics(sp->proxy, w);
-	collect_passages(sp, w);
-}
-
 static void collect(struct metrics_writer *w, void *arg)
 {
 	const struct speaker *sp = arg;
@@ -434,11 +261,9 @@ static void collect(struct metrics_writer *w, void *arg)
 
 	metrics_process(w);
 	collect_announcements(sp, w);
-	collect_l2(sp, w);
-	collect_troubles(sp, w);
-	if (sp->proxy)
-		collect_proxy(sp, w);
-	routes_metrics(sp->routes, w);
+	EACH_EFFECTOR(e)
+		if (e->metrics)
+			e->metrics(sp, w);
 	for (int i = 0; i < N_FEEDS; i++) {
 		stats[i] = kube_informer_stats(sp->feeds[i]);
 		informers[i] = (struct kube_metrics_informer){ speaker_feed_names[i], &stats[i] };

@@ -17,6 +17,7 @@
 #include "fairlead/kube_types.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "speaker/segments.h"
 #include "speaker/speaker.h"
 
 const char *const speaker_secret_names[N_SECRETS] = {
@@ -61,7 +62,7 @@ static void take_key(struct speaker *sp, const struct kube_secret *s)
 		sp->key_changed = hash != sp->key_hash;
 		return;
 	}
-	if (speaker_start_l2(sp, key->value, key->size, &e) < 0) {
+	if (segments_start(sp, key->value, key->size, &e) < 0) {
 		log_err("cannot announce by layer 2", &e);
 		sp->failed = true;
 		event_base_loopbreak(sp->base);

@@ -138,7 +138,6 @@ void speaker_uninstall_tick(struct speaker *sp);
 const char *speaker_uninstall_name(const struct speaker *sp);
 
 /* ---- speaker.c ---- */
-int speaker_start_l2(struct speaker *sp, const uint8_t *key, size_t key_size, struct err *e);
 int speaker_start(struct speaker *sp, struct err *e);
 /* As for a restart: rules stay, and the peers hold our claims for a while. */
 void speaker_stop(struct speaker *sp);
@@ -146,12 +145,14 @@ void speaker_stop(struct speaker *sp);
 void speaker_schedule(struct speaker *sp);
 
 /* ---- events.c ---- */
+/* An Event on this node; a news_tell. */
+void speaker_tell_of_node(enum reason reason, const char *note, void *arg);
 /* Events on the Node about what is new of BGP, what is wrong with layer 2, and firewalls that refuse to forward. */
 void speaker_tell(struct speaker *sp);
 /* An Event on the Service of an address that cannot be announced for a reason of its own. */
 void speaker_tell_of_service(struct speaker *sp, const struct announcement *a);
 
-/* Appends what is known beyond the reason's sentence, ": …", or nothing. */
+/* Adds what the effectors know beyond the reason's sentence. */
 void speaker_add_detail(const struct speaker *sp, const struct announcement *a, struct buf *out);
 
 /* ---- report.c: what the speaker says of itself ---- */

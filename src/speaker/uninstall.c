@@ -6,11 +6,8 @@
  */
 #include "config.h"
 
-#include <string.h>
-
 #include "fairlead/log.h"
-#include "fairlead/mem.h"
-#include "speaker/sinks.h"
+#include "speaker/effector.h"
 #include "speaker/speaker.h"
 
 static const char *const names[] = {
@@ -22,21 +19,22 @@ static const char *const names[] = {
 
 static int withdraw(struct speaker *sp, struct err *e)
 {
-	if (sp->l2)
-		l2_stop(TAKE(sp->l2), L2_STOP_YIELD);
-	routes_stop(sp->routes);
-	return sp->opts.bgp_socket_dir ? routes_cleanup(sp->opts.bgp_socket_dir, e) : 0;
+	int r = 0;
+
+	EACH_EFFECTOR(effector)
+		if (effector->withdraw && r == 0)
+			r = effector->withdraw(sp, e);
+	return r;
 }
 
-static int remove_rules(struct speaker *sp, struct err *e)
+static int take_away(struct speaker *sp, struct err *e)
 {
-	int r = sinks_cleanup(e);
+	int r = 0;
 
-	if (r < 0 || !strcmp(sp->opts.proxy_mode, "none"))
-		return r;
-	if (sp->proxy)
-		proxy_end(TAKE(sp->proxy));
-	return proxy_cleanup(e);
+	EACH_EFFECTOR(effector)
+		if (effector->uninstall && r == 0)
+			r = effector->uninstall(sp, e);
+	return r;
 }
 
 void speaker_uninstall_tick(struct speaker *sp)
@@ -52,7 +50,7 @@ void speaker_uninstall_tick(struct speaker *sp)
 		r = withdraw(sp, &e);
 		break;
 	case UNINSTALL_WITHDRAWN:
-		r = remove_rules(sp, &e);
+		r = take_away(sp, &e);
 		break;
 	}
 	if (r < 0) {

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_SPEAKER_SEGMENTS_H
+#define FAIRLEAD_SPEAKER_SEGMENTS_H
+
+/* Layer 2 as the speaker uses it: the urgent thread's start and end, the snapshots for it, and its news. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/err.h"
+
+struct speaker;
+
+/* Starts the urgent thread, with the heartbeat key once it is known. */
+int segments_start(struct speaker *sp, const uint8_t *key, size_t key_size, struct err *e);
+/* Gives it what is to be served, if that is news. */
+void segments_publish(struct speaker *sp);
+
+#define SEGMENTS_MAC_SIZE 18
+/* "02:00:00:00:00:01", "" for all zero. */
+const char *segments_mac(const uint8_t mac[static 6], char out[static SEGMENTS_MAC_SIZE]);
+
+#endif
