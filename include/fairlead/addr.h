@@ -68,6 +68,7 @@ const char *prefix_format(const struct prefix *p, char out[static PREFIX_STR_SIZ
 bool prefix_contains(const struct prefix *p, const struct addr *a);
 struct prefix prefix_of(const struct addr *a, unsigned int len);
 int prefix_cmp(const struct prefix *a, const struct prefix *b);
+bool prefix_eq(const struct prefix *a, const struct prefix *b);
 struct addr_range prefix_range(const struct prefix *p);
 
 bool addr_range_contains(const struct addr_range *r, const struct addr *a);

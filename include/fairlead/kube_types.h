@@ -18,6 +18,7 @@
 #include "fairlead/addr.h"
 #include "fairlead/err.h"
 #include "fairlead/labels.h"
+#include "fairlead/traffic.h"
 
 struct json_object;
 
@@ -92,10 +93,8 @@ struct kube_service {
 	bool external_record_malformed;
 	char *load_balancer_ip;    /* spec.loadBalancerIP as written, NULL if none */
 	char *load_balancer_class; /* NULL if none */
-	bool external_local;       /* externalTrafficPolicy: Local */
-	bool internal_local;       /* internalTrafficPolicy: Local */
+	struct traffic traffic;
 	uint16_t health_check_node_port;
-	uint32_t affinity_s; /* sessionAffinity ClientIP: its timeout; 0: none */
 	struct prefix *source_ranges;
 	size_t n_source_ranges;
 	struct kube_ingress *ingress; /* status.loadBalancer.ingress */

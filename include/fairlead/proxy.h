@@ -17,6 +17,7 @@
 #include "fairlead/addr.h"
 #include "fairlead/buf.h"
 #include "fairlead/err.h"
+#include "fairlead/traffic.h"
 
 struct event_base;
 struct metrics_writer;
@@ -25,52 +26,56 @@ struct proxy;
 
 enum proxy_mode { PROXY_NONE, PROXY_IPTABLES };
 
+/*
+ * What the rules are made of is a table of rows (fields.h), so that a Service in which any of them has changed is rendered again.
+ *
+ * Of a port, endpoint sets follow kube-proxy's selection: ready ones, else serving ones that terminate; the local set is a subset
+ * by node, chosen by the same rule.  Those that are kept, of UDP, get nothing new but may go on answering, as they terminate or
+ * policies have others.
+ *
+ * Of a Service, no address may be both in vips (its ingress of mode VIP) and in external_ips.  The open ones of both are
+ * those whose other ports stay open, as they may be somebody else's.  All others are guarded: what comes for a port that no
+ * Service has there is refused.
+ */
+/* clang-format off */
+#define PROXY_ENDPOINT_FIELDS(X)                                                                 \
+	X(STRUCT, addr, addr)                                                                    \
+	X(VALUE, uint16_t, port)
+
+#define PROXY_PORT_FIELDS(X)                                                                     \
+	X(TEXT, name)                  /* "" if unnamed */                                       \
+	X(VALUE, uint8_t, proto)       /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP */              \
+	X(VALUE, uint16_t, port)                                                                 \
+	X(VALUE, uint16_t, node_port)  /* 0: none */                                             \
+	X(LIST, proxy_endpoint, cluster)                                                         \
+	X(LIST, proxy_endpoint, local)                                                           \
+	X(LIST, proxy_endpoint, kept)                                                            \
+	X(VALUE, bool, has_any)        /* any usable endpoint anywhere; without, every address rejects */
+
+#define PROXY_SERVICE_FIELDS(X)                                                                  \
+	X(VALUE, uint8_t, family)      /* 4 or 6 */                                              \
+	X(STRUCT, addr, cluster_ip)    /* none: no ClusterIP rules */                            \
+	X(LIST, addr, vips)                                                                      \
+	X(LIST, addr, external_ips)                                                              \
+	X(LIST, addr, open)                                                                      \
+	X(LIST, prefix, source_ranges) /* for the VIPs alone; none: everybody */                 \
+	X(STRUCT, traffic, traffic)                                                              \
+	X(LIST, proxy_port, ports)
+/* clang-format on */
+
 struct proxy_endpoint {
-	struct addr addr;
-	uint16_t port;
-	bool local; /* on this node */
+	PROXY_ENDPOINT_FIELDS(FIELD_DECLARE)
+	bool local; /* on this node; for whoever chooses, not for the rules */
 };
 
-/*
- * One port of one Service in one family.  Endpoint sets follow kube-proxy's selection: ready ones, else serving ones that
- * terminate; the local set is a subset by node, chosen by the same rule.
- */
+/* One port of one Service in one family. */
 struct proxy_port {
-	const char *name; /* port name, "" if unnamed */
-	uint8_t proto;    /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP */
-	uint16_t port;
-	uint16_t node_port; /* 0: none */
-	const struct proxy_endpoint *cluster;
-	size_t n_cluster;
-	const struct proxy_endpoint *local;
-	size_t n_local;
-	/* UDP: those that get nothing new but may go on answering, as they terminate or policies have others. */
-	const struct proxy_endpoint *kept;
-	size_t n_kept;
-	bool has_any; /* any usable endpoint anywhere; without, every address rejects */
+	PROXY_PORT_FIELDS(FIELD_DECLARE)
 };
 
 struct proxy_service {
-	const char *key;        /* "namespace/name" */
-	uint8_t family;         /* 4 or 6 */
-	struct addr cluster_ip; /* none: no ClusterIP rules */
-	/* Addresses from outside; none may be in both lists. */
-	const struct addr *vips; /* LoadBalancer ingress of mode VIP */
-	size_t n_vips;
-	const struct addr *external_ips;
-	size_t n_external_ips;
-	/*
-	 * Those of them whose other ports stay open, as they may be somebody else's.  All others are guarded: what comes for a
-	 * port that no Service has there is refused.
-	 */
-	const struct addr *open;
-	size_t n_open;
-	const struct prefix *source_ranges; /* for the VIPs alone; none: everybody */
-	size_t n_source_ranges;
-	bool external_local, internal_local;
-	uint32_t affinity_s;
-	const struct proxy_port *ports;
-	size_t n_ports;
+	const char *key; /* "namespace/name" */
+	PROXY_SERVICE_FIELDS(FIELD_DECLARE)
 };
 
 struct proxy_options {

@@ -27,61 +27,77 @@ struct view;
 
 #define VIEW_UID_SIZE 16
 
+/*
+ * What an object says is a table of rows (fields.h): what is not a row is the view's own.  An object in which every row is as it
+ * was changes nothing.
+ */
+/* clang-format off */
+#define VIEW_PORT_FIELDS(X)                                                                      \
+	X(NAME, name)                  /* "" if unnamed */                                       \
+	X(VALUE, uint8_t, proto)       /* IPPROTO_TCP … */                                       \
+	X(VALUE, uint16_t, port)                                                                 \
+	X(VALUE, uint16_t, node_port)  /* 0: none; always 0 in a slice */
+
+#define VIEW_ADDRESS_FIELDS(X)                                                                   \
+	X(STRUCT, addr, addr)                                                                    \
+	X(VALUE, bool, ip_mode_proxy)                                                            \
+	X(VALUE, bool, external)       /* of spec.externalIPs */                                 \
+	X(VALUE, bool, recorded)       /* and in the controller's record, which anybody may write */ \
+	X(VALUE, bool, confirmed)      /* and its status says so, too */
+
+#define VIEW_ENDPOINT_FIELDS(X)                                                                  \
+	X(STRUCT, addr, addr)                                                                    \
+	X(FLAG, ready)                                                                           \
+	X(FLAG, serving)                                                                         \
+	X(FLAG, terminating)                                                                     \
+	X(NAME, node)                  /* NULL: none, as of the next two */                      \
+	X(NAME, hint_zones)            /* whom the endpoint is meant for: ",a,b," */             \
+	X(NAME, hint_nodes)
+
+#define VIEW_SLICE_FIELDS(X)                                                                     \
+	X(VALUE, uint8_t, family)                                                                \
+	X(LIST, view_endpoint, endpoints)                                                        \
+	X(LIST, view_port, ports)      /* the endpoints' own; looked up by view_slice_port() */
+
+#define VIEW_SERVICE_FIELDS(X)                                                                   \
+	X(VALUE, bool, known)          /* false: only slices of it are known, or it is gone */   \
+	X(BYTES, uid, VIEW_UID_SIZE)                                                             \
+	X(VALUE, int64_t, created_us)                                                            \
+	X(VALUE, enum kube_service_type, type)                                                   \
+	X(VALUE, bool, deleting)                                                                 \
+	X(VALUE, bool, foreign_proxy)  /* label service.kubernetes.io/service-proxy-name: not ours to forward */ \
+	X(VALUE, bool, holds_ending)   /* annotation fairlead.io/terminating: hold */            \
+	X(VALUE, bool, proxyless)      /* label service.kubernetes.io/headless: no proxy carries it */ \
+	X(NAME, class)                 /* NULL: none */                                          \
+	X(STRUCT, traffic, traffic)                                                              \
+	X(ARRAY, addr, cluster_ips, 2) /* none for headless ones and ExternalName */             \
+	X(LIST, view_port, ports)                                                                \
+	X(LIST, view_address, addresses) /* from outside; each once */                           \
+	X(LIST, prefix, source_ranges)
+/* clang-format on */
+
 struct view_port {
-	const char *name; /* "" if unnamed */
-	uint8_t proto;    /* IPPROTO_TCP … */
-	uint16_t port;
-	uint16_t node_port; /* 0: none; always 0 in a slice */
+	VIEW_PORT_FIELDS(FIELD_DECLARE)
 };
 
 struct view_address {
-	struct addr addr;
-	bool ip_mode_proxy;
-	bool external; /* of spec.externalIPs */
-	/* External, and in the controller's record of what it assigned, which anybody may write; and its status says so, too. */
-	bool recorded, confirmed;
+	VIEW_ADDRESS_FIELDS(FIELD_DECLARE)
 };
 
 struct view_endpoint {
-	struct addr addr;
-	bool ready : 1, serving : 1, terminating : 1;
-	/* NULL: none; equal names of one view are equal pointers */
-	const char *node;
-	const char *hint_zones, *hint_nodes; /* whom the endpoint is meant for: ",a,b," */
+	VIEW_ENDPOINT_FIELDS(FIELD_DECLARE)
 };
 
 struct view_slice {
 	const struct view_slice *next; /* of the same Service */
 	const char *name;
-	uint8_t family;
-	const struct view_endpoint *endpoints;
-	size_t n_endpoints;
-	const struct view_port
-		*ports; /* the endpoints' own port numbers; looked up by view_slice_port() */
-	size_t n_ports;
+	VIEW_SLICE_FIELDS(FIELD_DECLARE)
 };
 
 struct view_service {
 	const char *key; /* "namespace/name" */
 	const char *namespace, *name;
-	bool known; /* false: only slices of it are known, or it is gone */
-	uint8_t uid[VIEW_UID_SIZE];
-	int64_t created_us;
-	enum kube_service_type type;
-	bool deleting, external_local, internal_local;
-	bool foreign_proxy; /* label service.kubernetes.io/service-proxy-name: not ours to forward */
-	bool holds_ending;  /* annotation fairlead.io/terminating: hold */
-	bool proxyless;     /* label service.kubernetes.io/headless: no proxy carries it */
-	const char *class;  /* NULL: none */
-	struct addr cluster_ips[2];
-	size_t n_cluster_ips; /* 0 for headless ones and ExternalName */
-	uint32_t affinity_s;
-	const struct view_port *ports;
-	size_t n_ports;
-	const struct view_address *addresses; /* from outside; each once */
-	size_t n_addresses;
-	const struct prefix *source_ranges;
-	size_t n_source_ranges;
+	VIEW_SERVICE_FIELDS(FIELD_DECLARE)
 	const struct view_slice *
 		slices; /* in no particular order; none that an earlier Service of this name has left */
 	uint32_t passes; /* how often it was taken as dirty */

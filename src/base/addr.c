@@ -251,6 +251,11 @@ int prefix_cmp(const struct prefix *a, const struct prefix *b)
 	return c ? c : (int)a->len - (int)b->len;
 }
 
+bool prefix_eq(const struct prefix *a, const struct prefix *b)
+{
+	return prefix_cmp(a, b) == 0;
+}
+
 struct addr_range prefix_range(const struct prefix *p)
 {
 	return (struct addr_range){ .first = p->addr, .last = mask(&p->addr, p->len, true) };

@@ -23,6 +23,7 @@ noinst_HEADERS += \
 	include/fairlead/cursor.h \
 	include/fairlead/daemon.h \
 	include/fairlead/err.h \
+	include/fairlead/fields.h \
 	include/fairlead/hash.h \
 	include/fairlead/labels.h \
 	include/fairlead/limits.h \
@@ -33,7 +34,8 @@ noinst_HEADERS += \
 	include/fairlead/out.h \
 	include/fairlead/reason.h \
 	include/fairlead/reasons.def \
-	include/fairlead/streams.h
+	include/fairlead/streams.h \
+	include/fairlead/traffic.h
 
 check_PROGRAMS += tests/unit/test_out
 TESTS += tests/unit/test_out

@@ -175,7 +175,7 @@ static void say_kind(const char *key, const struct kube_service *service, struct
 		out_say(o, "%s: %s", key, type);
 	else
 		out_say(o, "%s: %s, externalTrafficPolicy %s", key, type,
-		        service->external_local ? "Local" : "Cluster");
+		        service->traffic.external_local ? "Local" : "Cluster");
 }
 
 static void say_no_address(const struct explain *x, const struct kube_service *service,

@@ -189,9 +189,9 @@ void decide_endpoints(const struct view_service *s, const struct view_port *port
 		e.has_any |= all[i].ready || all[i].fallback;
 	if (!heed_hints(all, n, true, node))
 		heed_hints(all, n, false, zone);
-	if (!s->internal_local || external)
+	if (!s->traffic.internal_local || external)
 		e.n_cluster = pick(all, n, false, &e.cluster);
-	if (s->internal_local || (s->external_local && external))
+	if (s->traffic.internal_local || (s->traffic.external_local && external))
 		e.n_local = pick(all, n, true, &e.local);
 	if (port->proto == IPPROTO_UDP)
 		pick_kept(all, n, &e);

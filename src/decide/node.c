@@ -85,7 +85,8 @@ static bool is_ready_somewhere(const struct view_endpoint *ep, const void *view)
 void decide_count_endpoints(struct decision *d)
 {
 	d->has_endpoint = any_endpoint(d, is_any, NULL);
-	d->has_ready = d->service->external_local && any_endpoint(d, is_ready_somewhere, d->view);
+	d->has_ready =
+		d->service->traffic.external_local && any_endpoint(d, is_ready_somewhere, d->view);
 }
 
 /*
@@ -163,5 +164,5 @@ enum reason decide_node(const struct decision *d, const char *node, enum protoco
 	reason = decide_node_itself(d->view, view_node_named(d->view, node));
 	if (reason != REASON_Candidate)
 		return reason;
-	return d->service->external_local ? about_local(d, node) : REASON_Candidate;
+	return d->service->traffic.external_local ? about_local(d, node) : REASON_Candidate;
 }

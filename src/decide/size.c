@@ -52,10 +52,11 @@ static size_t n_of_addresses(const struct view_service *s, uint8_t family)
 size_t decide_rules(const struct view_service *s, uint8_t family)
 {
 	size_t n = n_of_addresses(s, family), usable = 0;
-	size_t each = RULES_ENDPOINT + (s->affinity_s > 0);
+	size_t each = RULES_ENDPOINT + (s->traffic.affinity_s > 0);
 
-	if (s->external_local || s->internal_local)
-		each += 1 + (s->affinity_s > 0); /* perhaps in the set of this node as well */
+	if (s->traffic.external_local || s->traffic.internal_local)
+		each += 1 +
+		        (s->traffic.affinity_s > 0); /* perhaps in the set of this node as well */
 	for (const struct view_slice *slice = s->slices; slice; slice = slice->next)
 		usable += slice->family == family ? n_usable(slice) : 0;
 	/* Which ports an endpoint serves takes long to find out where there are many, and matters only then. */

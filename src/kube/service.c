@@ -185,9 +185,9 @@ static void parse_policies(struct parse *p, struct json_object *spec, struct kub
 {
 	parse_at(p, "spec");
 	s->type = (enum kube_service_type)parse_enum(p, spec, "type", type_names, KUBE_CLUSTER_IP);
-	s->external_local =
+	s->traffic.external_local =
 		parse_enum(p, spec, "externalTrafficPolicy", traffic_policy_names, 0) == 1;
-	s->internal_local =
+	s->traffic.internal_local =
 		parse_enum(p, spec, "internalTrafficPolicy", traffic_policy_names, 0) == 1;
 	s->health_check_node_port =
 		(uint16_t)parse_int(p, spec, "healthCheckNodePort", 0, UINT16_MAX, 0);
@@ -202,8 +202,8 @@ static void parse_policies(struct parse *p, struct json_object *spec, struct kub
 		struct json_object *config = parse_object(p, spec, "sessionAffinityConfig");
 		struct json_object *client_ip = parse_object(p, config, "clientIP");
 		parse_at(p, "spec.sessionAffinityConfig.clientIP");
-		s->affinity_s = (uint32_t)parse_int(p, client_ip, "timeoutSeconds", 1, 86400,
-		                                    SERVICE_AFFINITY_DEFAULT_S);
+		s->traffic.affinity_s = (uint32_t)parse_int(p, client_ip, "timeoutSeconds", 1,
+		                                            86400, SERVICE_AFFINITY_DEFAULT_S);
 	}
 }
 

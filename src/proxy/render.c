@@ -135,15 +135,17 @@ static bool plan_port(const struct render_options *o, const struct proxy_service
 
 	bool inside = !addr_is_none(&s->cluster_ip);
 	n.outside = p->node_port || s->n_vips || s->n_external_ips;
-	n.internal = fate(p, s->internal_local);
-	n.external = fate(p, s->external_local);
+	n.internal = fate(p, s->traffic.internal_local);
+	n.external = fate(p, s->traffic.external_local);
 	n.filtered = s->n_source_ranges > 0;
 	for (size_t r = 0; r < s->n_source_ranges; r++)
 		n.filtered = n.filtered && s->source_ranges[r].len > 0;
 	n.external_chain = n.outside && n.external != FATE_REJECT;
-	n.cluster = p->has_any && p->n_cluster && ((inside && !s->internal_local) || n.outside);
-	n.local = p->has_any && p->n_local &&
-	          ((inside && s->internal_local) || (n.outside && s->external_local));
+	n.cluster =
+		p->has_any && p->n_cluster && ((inside && !s->traffic.internal_local) || n.outside);
+	n.local =
+		p->has_any && p->n_local &&
+		((inside && s->traffic.internal_local) || (n.outside && s->traffic.external_local));
 
 	char text[CHAIN_NAME_SIZE + 320];
 	snprintf(text, sizeof(text), "%s|%s|%d", s->key, n.proto, p->port);
@@ -201,16 +203,16 @@ static void render_set(const struct port_plan *n, char kind, const struct proxy_
 {
 	const struct proxy_service *s = n->s;
 	unsigned int bits = addr_bits(&s->cluster_ip);
-	bool internal = kind == (s->internal_local ? 'L' : 'C');
+	bool internal = kind == (s->traffic.internal_local ? 'L' : 'C');
 	char name[CHAIN_NAME_SIZE];
 	begin_kind(n, c, kind);
 	if (internal && !addr_is_none(&s->cluster_ip) && knows_pods(n->o))
 		chain_rule(c, "-d %s/%u -p %s -m %s --dport %d -j FL-NODE",
 		           addr_str(&s->cluster_ip), bits, n->proto, n->proto, n->p->port);
-	for (size_t i = 0; s->affinity_s && i < n_e; i++) {
+	for (size_t i = 0; s->traffic.affinity_s && i < n_e; i++) {
 		endpoint_name(n, &e[i], name);
 		chain_rule(c, "-m recent --name %s --rcheck --seconds %u --reap -j %s", name,
-		           s->affinity_s, name);
+		           s->traffic.affinity_s, name);
 	}
 	for (size_t i = 0; i < n_e; i++) {
 		endpoint_name(n, &e[i], name);
@@ -230,7 +232,7 @@ static void render_endpoint(const struct port_plan *n, const struct proxy_endpoi
 	endpoint_name(n, e, name);
 	begin(n, c, name);
 	chain_rule(c, "-s %s/%u -j FL-MARK", addr_str(&e->addr), addr_bits(&e->addr));
-	if (n->s->affinity_s)
+	if (n->s->traffic.affinity_s)
 		snprintf(recent, sizeof(recent), "-m recent --name %s --set ", name);
 	chain_rule(c, "-p %s %s-j DNAT --to-destination %s%s%s:%d", n->proto, recent,
 	           six ? "[" : "", addr_str(&e->addr), six ? "]" : "", e->port);
@@ -241,7 +243,7 @@ static void render_external(const struct port_plan *n, struct chain *c)
 	char set[CHAIN_NAME_SIZE];
 	snprintf(set, sizeof(set), "FL-C-%s", n->id);
 	begin_kind(n, c, 'E');
-	if (!n->s->external_local) {
+	if (!n->s->traffic.external_local) {
 		chain_rule(c, "-j FL-MARK");
 		chain_rule(c, "-j %s", set);
 		return;
@@ -366,8 +368,8 @@ static void dispatch_addr(const struct port_plan *n, const struct line_sink *to,
 	bool outside = place != PLACE_CLUSTER_IP, filtered = place == PLACE_VIP && n->filtered;
 	enum fate f = outside ? n->external : n->internal;
 	if (!outside && f == FATE_FORWARD)
-		line(to, nat, false, "%s -j FL-%c-%s", match, n->s->internal_local ? 'L' : 'C',
-		     n->id);
+		line(to, nat, false, "%s -j FL-%c-%s", match,
+		     n->s->traffic.internal_local ? 'L' : 'C', n->id);
 	if (outside && n->external_chain)
 		line(to, nat, false, "%s -j FL-%c-%s", match, filtered ? 'F' : 'E', n->id);
 	if (f != FATE_FORWARD)

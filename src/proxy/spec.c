@@ -161,47 +161,46 @@ static size_t lay_out(char *memory, const struct proxy_service *from)
 	return c.size;
 }
 
-static void add_endpoints(struct buf *b, const struct proxy_endpoint *e, size_t n)
+/* ---- the digest: every row of every struct; names of ports count only as labels, but they do count ---- */
+
+static void addr_add(struct buf *b, const struct addr *a)
 {
-	buf_add(b, &n, sizeof(n));
-	for (size_t i = 0; i < n; i++) {
-		buf_add(b, &e[i].addr, sizeof(e[i].addr));
-		buf_add(b, &e[i].port, sizeof(e[i].port));
-	}
+	buf_add(b, a, sizeof(*a));
 }
 
-/*
- * Everything that rendering and the cleanup of flows read, and nothing else: names of ports count only as labels, but they
- * do count.
- */
+static void prefix_add(struct buf *b, const struct prefix *p)
+{
+	addr_add(b, &p->addr);
+	buf_add(b, &p->len, sizeof(p->len));
+}
+
+static void traffic_add(struct buf *b, const struct traffic *s)
+{
+	TRAFFIC_FIELDS(FIELD_ADD)
+}
+
+static void proxy_endpoint_add(struct buf *b, const struct proxy_endpoint *s)
+{
+	PROXY_ENDPOINT_FIELDS(FIELD_ADD)
+}
+
+static void proxy_port_add(struct buf *b, const struct proxy_port *s)
+{
+	PROXY_PORT_FIELDS(FIELD_ADD)
+}
+
+static void proxy_service_add(struct buf *b, const struct proxy_service *s)
+{
+	PROXY_SERVICE_FIELDS(FIELD_ADD)
+}
+
 static uint64_t digest(const struct proxy_service *s)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
-	buf_add(&b, &s->cluster_ip, sizeof(s->cluster_ip));
-	buf_printf(&b, "%d %d %d %u %zu %zu %zu %zu ", s->family, s->external_local,
-	           s->internal_local, s->affinity_s, s->n_vips, s->n_external_ips,
-	           s->n_source_ranges, s->n_ports);
-	for (size_t i = 0; i < s->n_vips; i++)
-		buf_add(&b, &s->vips[i], sizeof(s->vips[i]));
-	for (size_t i = 0; i < s->n_external_ips; i++)
-		buf_add(&b, &s->external_ips[i], sizeof(s->external_ips[i]));
-	buf_printf(&b, "%zu ", s->n_open);
-	for (size_t i = 0; i < s->n_open; i++)
-		buf_add(&b, &s->open[i], sizeof(s->open[i]));
-	for (size_t i = 0; i < s->n_source_ranges; i++) {
-		buf_add(&b, &s->source_ranges[i].addr, sizeof(s->source_ranges[i].addr));
-		buf_add(&b, &s->source_ranges[i].len, sizeof(s->source_ranges[i].len));
-	}
-	for (size_t i = 0; i < s->n_ports; i++) {
-		const struct proxy_port *p = &s->ports[i];
-		buf_printf(&b, "%s %d %d %d %d ", p->name, p->proto, p->port, p->node_port,
-		           p->has_any);
-		add_endpoints(&b, p->cluster, p->n_cluster);
-		add_endpoints(&b, p->local, p->n_local);
-		add_endpoints(&b, p->kept, p->n_kept);
-	}
 	unsigned char md[SHA256_DIGEST_LENGTH];
 	uint64_t v;
+
+	proxy_service_add(&b, s);
 	SHA256((const unsigned char *)b.data, b.size, md);
 	memcpy(&v, md, sizeof(v));
 	return v;

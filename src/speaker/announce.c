@@ -192,9 +192,9 @@ static void update_one(struct announce *t, const struct decision *d, struct anno
 	set_candidates(t, a, nodes, n);
 	if (a->decided != REASON_Candidate)
 		set_eligible(t, a, false);
-	if (a->local != s->external_local && a->eligible && a->protocol == PROTOCOL_BGP)
+	if (a->local != s->traffic.external_local && a->eligible && a->protocol == PROTOCOL_BGP)
 		t->routes_revision++;
-	a->local = s->external_local;
+	a->local = s->traffic.external_local;
 	t->candidates_revision += may_have_route(a) != had_route;
 	t->n_pending += is_pending(a);
 	refresh(t, a, owner);

@@ -123,9 +123,7 @@ void forward_build(const struct view *v, const struct announce *t, const struct 
 		.key = s->key,
 		.family = family,
 		.cluster_ip = *cluster_ip(s, family),
-		.external_local = s->external_local,
-		.internal_local = s->internal_local,
-		.affinity_s = s->affinity_s,
+		.traffic = s->traffic,
 	};
 
 	build_addresses(v, t, s, family, &p);

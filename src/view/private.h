@@ -86,6 +86,7 @@ int view_by_name(const struct view_service *a, const struct view_service *b);
 
 /* IPPROTO_… */
 uint8_t view_proto_number(enum kube_proto p);
+bool view_port_eq(const struct view_port *a, const struct view_port *b);
 void view_slice_free(struct view *v, struct slice *s);
 /* Tells the slices of @s from the strays anew, after its UID has changed. */
 void view_slices_sort(struct service *s);

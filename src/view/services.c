@@ -105,14 +105,12 @@ static struct view_service content_of(struct view *v, const struct kube_service 
 		.created_us = in->meta.creation_us,
 		.type = in->type,
 		.deleting = in->meta.deleting,
-		.external_local = in->external_local,
-		.internal_local = in->internal_local,
+		.traffic = in->traffic,
 		.holds_ending = holds_ending(in),
 		.foreign_proxy = labels_get(&in->meta.labels, VIEW_LABEL_PROXY_NAME) != NULL,
 		.proxyless = labels_get(&in->meta.labels, VIEW_LABEL_HEADLESS) != NULL,
 		.class = intern_get(&v->strings, in->load_balancer_class),
 		.n_cluster_ips = in->headless ? 0 : in->n_cluster_ips,
-		.affinity_s = in->affinity_s,
 	};
 
 	view_parse_uid(in->meta.uid, out.uid);
@@ -121,48 +119,19 @@ static struct view_service content_of(struct view *v, const struct kube_service 
 	return out;
 }
 
-static bool ports_eq(const struct view_service *a, const struct view_service *b)
+bool view_port_eq(const struct view_port *a, const struct view_port *b)
 {
-	if (a->n_ports != b->n_ports)
-		return false;
-	for (size_t i = 0; i < a->n_ports; i++) {
-		const struct view_port *p = &a->ports[i], *q = &b->ports[i];
-		if (p->name != q->name || p->proto != q->proto || p->port != q->port ||
-		    p->node_port != q->node_port)
-			return false;
-	}
-	return true;
+	return true VIEW_PORT_FIELDS(FIELD_EQ);
 }
 
-static bool addresses_eq(const struct view_service *a, const struct view_service *b)
+static bool view_address_eq(const struct view_address *a, const struct view_address *b)
 {
-	if (a->n_cluster_ips != b->n_cluster_ips || a->n_source_ranges != b->n_source_ranges ||
-	    a->n_addresses != b->n_addresses)
-		return false;
-	for (size_t i = 0; i < a->n_cluster_ips; i++)
-		if (!addr_eq(&a->cluster_ips[i], &b->cluster_ips[i]))
-			return false;
-	for (size_t i = 0; i < a->n_source_ranges; i++)
-		if (prefix_cmp(&a->source_ranges[i], &b->source_ranges[i]))
-			return false;
-	for (size_t i = 0; i < a->n_addresses; i++) {
-		const struct view_address *x = &a->addresses[i], *y = &b->addresses[i];
-		if (!addr_eq(&x->addr, &y->addr) || x->ip_mode_proxy != y->ip_mode_proxy ||
-		    x->external != y->external || x->recorded != y->recorded ||
-		    x->confirmed != y->confirmed)
-			return false;
-	}
-	return true;
+	return true VIEW_ADDRESS_FIELDS(FIELD_EQ);
 }
 
 static bool content_eq(const struct view_service *a, const struct view_service *b)
 {
-	return a->known == b->known && !memcmp(a->uid, b->uid, sizeof(a->uid)) &&
-	       a->created_us == b->created_us && a->type == b->type && a->deleting == b->deleting &&
-	       a->external_local == b->external_local && a->internal_local == b->internal_local &&
-	       a->holds_ending == b->holds_ending && a->foreign_proxy == b->foreign_proxy &&
-	       a->proxyless == b->proxyless && a->class == b->class &&
-	       a->affinity_s == b->affinity_s && ports_eq(a, b) && addresses_eq(a, b);
+	return true VIEW_SERVICE_FIELDS(FIELD_EQ);
 }
 
 /* Replaces the content and keeps what is the record's own. */

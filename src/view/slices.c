@@ -96,23 +96,14 @@ static struct view_slice content_of(struct view *v, const struct kube_slice *in)
 	return out;
 }
 
+static bool view_endpoint_eq(const struct view_endpoint *a, const struct view_endpoint *b)
+{
+	return true VIEW_ENDPOINT_FIELDS(FIELD_EQ);
+}
+
 static bool content_eq(const struct view_slice *a, const struct view_slice *b)
 {
-	if (a->family != b->family || a->n_endpoints != b->n_endpoints || a->n_ports != b->n_ports)
-		return false;
-	for (size_t i = 0; i < a->n_endpoints; i++) {
-		const struct view_endpoint *p = &a->endpoints[i], *q = &b->endpoints[i];
-		if (!addr_eq(&p->addr, &q->addr) || p->node != q->node || p->ready != q->ready ||
-		    p->serving != q->serving || p->terminating != q->terminating ||
-		    p->hint_zones != q->hint_zones || p->hint_nodes != q->hint_nodes)
-			return false;
-	}
-	for (size_t i = 0; i < a->n_ports; i++) {
-		const struct view_port *p = &a->ports[i], *q = &b->ports[i];
-		if (p->name != q->name || p->proto != q->proto || p->port != q->port)
-			return false;
-	}
-	return true;
+	return true VIEW_SLICE_FIELDS(FIELD_EQ);
 }
 
 static struct slice *find(const struct view *v, const char *key)

@@ -65,8 +65,8 @@ static void put_service(struct view *v, size_t i, uint8_t p)
 		.ports = &ports,
 		.n_ports = 1,
 		.load_balancer_class = p % 17 == 16 ? class : NULL,
-		.external_local = p & 8,
-		.internal_local = p & 16,
+		.traffic.external_local = p & 8,
+		.traffic.internal_local = p & 16,
 		.ingress = &ingress,
 		.n_ingress = p & 4 ? 0 : 1,
 		/* The same addresses as external IPs, and all the others. */
@@ -177,7 +177,8 @@ static char *forward_text(const struct view *v, const struct view_service *s)
 	if (!forward_wanted(s, 4))
 		return NULL;
 	forward_build(v, NULL, s, 4, &p);
-	buf_printf(&b, "%zu vips %d%d", p.n_vips, p.external_local, p.internal_local);
+	buf_printf(&b, "%zu vips %d%d", p.n_vips, p.traffic.external_local,
+	           p.traffic.internal_local);
 	for (size_t i = 0; i < p.n_external_ips; i++)
 		buf_printf(&b, " external %s", addr_str(&p.external_ips[i]));
 	for (size_t i = 0; i < p.ports[0].n_cluster; i++)

@@ -125,11 +125,11 @@ static void one_word(struct line *l, const char *word)
 	else if ((v = value(word, "range")) && l->s.n_source_ranges < MAX_ITEMS)
 		l->ranges[l->s.n_source_ranges++] = parse_prefix(v);
 	else if ((v = value(word, "external")))
-		l->s.external_local = strcmp(v, "Local") == 0;
+		l->s.traffic.external_local = strcmp(v, "Local") == 0;
 	else if ((v = value(word, "internal")))
-		l->s.internal_local = strcmp(v, "Local") == 0;
+		l->s.traffic.internal_local = strcmp(v, "Local") == 0;
 	else if ((v = value(word, "affinity")))
-		l->s.affinity_s = (uint32_t)atoi(v);
+		l->s.traffic.affinity_s = (uint32_t)atoi(v);
 	else if ((v = value(word, "port")))
 		add_port(l, v);
 	else if ((v = value(word, "cluster")))

@@ -76,9 +76,9 @@ static void service_reads_everything(void **state)
 	assert_string_equal(addr_str(&s->external_ips[0]), "203.0.113.1");
 	assert_string_equal(s->load_balancer_ip, "192.0.2.7");
 	assert_string_equal(s->load_balancer_class, "fairlead.io/a");
-	assert_true(s->external_local && s->internal_local);
+	assert_true(s->traffic.external_local && s->traffic.internal_local);
 	assert_int_equal(s->health_check_node_port, 31000);
-	assert_int_equal(s->affinity_s, 60);
+	assert_int_equal(s->traffic.affinity_s, 60);
 	assert_int_equal(s->source_ranges[0].len, 8);
 	assert_int_equal(s->n_ingress, 2);
 	assert_true(s->ingress[0].ip_mode_proxy && s->ingress[0].has_ip_mode);
@@ -103,8 +103,8 @@ static void service_fills_in_defaults(void **state)
 	assert_int_equal(s->type, KUBE_CLUSTER_IP);
 	assert_string_equal(addr_str(&s->cluster_ips[0]), "10.96.0.9");
 	assert_string_equal(s->ports[0].name, "");
-	assert_int_equal(s->affinity_s, 10800);
-	assert_false(s->external_local || s->internal_local || s->headless);
+	assert_int_equal(s->traffic.affinity_s, 10800);
+	assert_false(s->traffic.external_local || s->traffic.internal_local || s->headless);
 	assert_null(s->load_balancer_ip);
 	assert_null(s->load_balancer_class);
 	kube_service_free(s);

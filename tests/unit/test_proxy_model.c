@@ -11,6 +11,7 @@
 
 #include "fairlead/mem.h"
 #include "proxy/model.h"
+#include "proxy/spec.h"
 
 /* ---- iptables-restore and iptables-save, as far as we use them ---- */
 
@@ -234,7 +235,7 @@ static bool set(struct model *m, const struct wish *w)
 		                   .cluster_ip = addr_of(10, 96, w->number >> 8, w->number),
 		                   .vips = &vip,
 		                   .n_vips = w->vip ? 1 : 0,
-		                   .affinity_s = w->affinity ? 600 : 0,
+		                   .traffic.affinity_s = w->affinity ? 600 : 0,
 		                   .ports = &port,
 		                   .n_ports = 1 };
 	return model_set(m, &s);
@@ -775,9 +776,141 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* ---- every row counts ---- */
+
+static uint64_t digest_of(const struct proxy_service *s)
+{
+	struct spec *spec = spec_new(s);
+	uint64_t digest = spec->digest;
+
+	spec_unref(spec);
+	return digest;
+}
+
+/* A Service all of whose rows have something, and its digest; flip_… change one row at a time. */
+static struct proxy_service whole;
+static uint64_t whole_digest;
+
+static void expect_noticed(const char *row)
+{
+	if (digest_of(&whole) == whole_digest)
+		fail_msg("the digest does not notice another %s", row);
+}
+
+#define FLIP(kind, ...) FLIP_##kind(__VA_ARGS__)
+#define FLIP_VALUE(type, name)            \
+	{                                 \
+		type old_ = s->name;      \
+		s->name = (type)!s->name; \
+		expect_noticed(#name);    \
+		s->name = old_;           \
+	}
+#define FLIP_TEXT(name)                     \
+	{                                   \
+		const char *old_ = s->name; \
+		s->name = "another";        \
+		expect_noticed(#name);      \
+		s->name = old_;             \
+	}
+#define FLIP_STRUCT(tag, name) flip_##tag(&s->name);
+#define FLIP_LIST(tag, name)                \
+	assert_int_equal(s->n_##name, 1);   \
+	s->n_##name = 0;                    \
+	expect_noticed("number of " #name); \
+	s->n_##name = 1;                    \
+	flip_##tag((struct tag *)(uintptr_t)s->name);
+
+static void flip_addr(struct addr *a)
+{
+	a->b[0] ^= 1;
+	expect_noticed("address");
+	a->b[0] ^= 1;
+}
+
+static void flip_prefix(struct prefix *p)
+{
+	flip_addr(&p->addr);
+	p->len ^= 1;
+	expect_noticed("length of a prefix");
+	p->len ^= 1;
+}
+
+static void flip_traffic(struct traffic *s)
+{
+	TRAFFIC_FIELDS(FLIP)
+}
+
+static void flip_proxy_endpoint(struct proxy_endpoint *s)
+{
+	PROXY_ENDPOINT_FIELDS(FLIP)
+}
+
+static void flip_proxy_port(struct proxy_port *s)
+{
+	PROXY_PORT_FIELDS(FLIP)
+}
+
+static void flip_proxy_service(struct proxy_service *s)
+{
+	PROXY_SERVICE_FIELDS(FLIP)
+}
+
+static void every_row_is_noticed_and_copied(void **state)
+{
+	struct addr addrs[] = { { 4, { 10, 0, 0, 1 } } };
+	struct prefix ranges[] = { { { 4, { 10, 1, 0, 0 } }, 16 } };
+	struct proxy_endpoint endpoints[] = { { .addr = addrs[0], .port = 8080 } };
+	struct proxy_port ports[] = { { .name = "http",
+		                        .proto = IPPROTO_TCP,
+		                        .port = 80,
+		                        .cluster = endpoints,
+		                        .n_cluster = 1,
+		                        .local = endpoints,
+		                        .n_local = 1,
+		                        .kept = endpoints,
+		                        .n_kept = 1 } };
+	struct spec *spec;
+
+	(void)state;
+	whole = (struct proxy_service){
+		.key = "a/b",
+		.family = 4,
+		.cluster_ip = addrs[0],
+		.vips = addrs,
+		.n_vips = 1,
+		.external_ips = addrs,
+		.n_external_ips = 1,
+		.open = addrs,
+		.n_open = 1,
+		.source_ranges = ranges,
+		.n_source_ranges = 1,
+		.ports = ports,
+		.n_ports = 1,
+	};
+	whole_digest = digest_of(&whole);
+	flip_proxy_service(&whole);
+	assert_true(digest_of(&whole) == whole_digest);
+	spec = spec_new(&whole);
+#define COPIED(kind, ...) COPIED_##kind(__VA_ARGS__)
+#define COPIED_VALUE(type, name) assert_true(copy->name == from->name);
+#define COPIED_TEXT(name) assert_ptr_not_equal(copy->name, from->name);
+#define COPIED_STRUCT(tag, name)
+#define COPIED_LIST(tag, name) assert_ptr_not_equal(copy->name, from->name);
+	{
+		const struct proxy_service *copy = &spec->s, *from = &whole;
+		PROXY_SERVICE_FIELDS(COPIED)
+	}
+	{
+		const struct proxy_port *copy = &spec->s.ports[0], *from = ports;
+		PROXY_PORT_FIELDS(COPIED)
+	}
+	spec_unref(spec);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_row_is_noticed_and_copied),
 		cmocka_unit_test(one_of_many_changes_alone),
 		cmocka_unit_test(a_restart_writes_nothing),
 		cmocka_unit_test(a_flush_is_found_and_mended),

@@ -156,7 +156,7 @@ static void set(int number, bool affinity, const char *endpoint)
 		                   .has_any = true };
 	struct proxy_service s = { .key = key,
 		                   .family = 4,
-		                   .affinity_s = affinity ? 60 : 0,
+		                   .traffic.affinity_s = affinity ? 60 : 0,
 		                   .ports = &port,
 		                   .n_ports = 1 };
 	snprintf(key, sizeof(key), "shop/web-%d", number);

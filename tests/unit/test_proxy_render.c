@@ -76,9 +76,9 @@ static struct spec *make_spec(const struct wish *w)
 		.open = w->vip ? &vip : &external_ip,
 		.n_open = w->open ? 1 : 0,
 		.source_ranges = ranges,
-		.external_local = w->external_local,
-		.internal_local = w->internal_local,
-		.affinity_s = w->affinity_s,
+		.traffic.external_local = w->external_local,
+		.traffic.internal_local = w->internal_local,
+		.traffic.affinity_s = w->affinity_s,
 		.ports = &port,
 		.n_ports = 1,
 	};

@@ -473,10 +473,10 @@ static void expect_forward(const struct fixture *f, const char *key, uint8_t fam
 		char text[PREFIX_STR_SIZE];
 		buf_printf(&b, " from=%s", prefix_format(&p.source_ranges[i], text));
 	}
-	if (p.external_local)
+	if (p.traffic.external_local)
 		buf_puts(&b, " external-local");
-	if (p.affinity_s)
-		buf_printf(&b, " affinity=%u", p.affinity_s);
+	if (p.traffic.affinity_s)
+		buf_printf(&b, " affinity=%u", p.traffic.affinity_s);
 	for (size_t i = 0; i < p.n_ports; i++)
 		buf_printf(&b, " %s:%u/%u>%zu,%zu,%d", p.ports[i].name, p.ports[i].port,
 		           p.ports[i].node_port, p.ports[i].n_cluster, p.ports[i].n_local,

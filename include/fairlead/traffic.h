@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_TRAFFIC_H
+#define FAIRLEAD_TRAFFIC_H
+
+/*
+ * What a Service's spec says of its traffic, as it comes from the API server and as the rules need it: the parser fills it
+ * in, the view keeps it, the data plane reads it, and nobody in between looks inside to pass it on.
+ */
+
+#include "fairlead/fields.h"
+
+#define TRAFFIC_FIELDS(X)                                                 \
+	X(VALUE, bool, external_local) /* externalTrafficPolicy: Local */ \
+	X(VALUE, bool, internal_local) /* internalTrafficPolicy: Local */ \
+	X(VALUE, uint32_t, affinity_s) /* sessionAffinity ClientIP: its timeout; 0: none */
+
+struct traffic {
+	TRAFFIC_FIELDS(FIELD_DECLARE)
+};
+
+static inline bool traffic_eq(const struct traffic *a, const struct traffic *b)
+{
+	return true TRAFFIC_FIELDS(FIELD_EQ);
+}
+
+#endif
