@@ -36,6 +36,7 @@ struct member_options {
 	uint64_t incarnation; /* random */
 	uint64_t seed;        /* random, and never sent */
 	int heartbeat_ms, dead_ms, restart_hold_ms;
+	size_t peers_max; /* 0: MEMBER_PEERS_MAX; fewer, to see what becomes of those that find no place */
 };
 
 enum member_state {

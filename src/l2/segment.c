@@ -78,7 +78,8 @@ struct segment *segment_new(const struct segment_options *opts, struct wire_key 
 		                     .seed = opts->seed,
 		                     .heartbeat_ms = opts->l2->heartbeat_ms,
 		                     .dead_ms = opts->l2->dead_ms,
-		                     .restart_hold_ms = opts->l2->restart_hold_ms };
+		                     .restart_hold_ms = opts->l2->restart_hold_ms,
+		                     .peers_max = opts->peers_max };
 	memcpy(mo.mac, opts->mac, sizeof(mo.mac));
 	struct claims_options co = { .node = opts->l2->node,
 		                     .heartbeat_ms = opts->l2->heartbeat_ms,

@@ -25,6 +25,7 @@ struct segment_options {
 	size_t mtu;      /* of the interface; 0: not known, so that messages may have any size */
 	uint64_t incarnation; /* random, not 0 */
 	uint64_t seed;        /* random, and never sent */
+	size_t peers_max;     /* as in member_options */
 };
 
 struct segment;

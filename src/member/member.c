@@ -26,6 +26,8 @@ void member_init(struct member *m, const struct member_options *opts, int64_t no
 {
 	memset(m, 0, sizeof(*m));
 	m->opts = *opts;
+	if (m->opts.peers_max == 0)
+		m->opts.peers_max = MEMBER_PEERS_MAX;
 	m->last_beat_ms = now - BEAT_GAP_MS;
 	m->next_beat_ms = now;
 	m->echo_room = WIRE_ECHO_MAX;
@@ -223,7 +225,7 @@ static struct member_peer *peer_new(struct member *m, const char *name)
 	size_t slot = 0;
 	while (slot < m->n_slots && m->peers[slot])
 		slot++;
-	if (slot == MEMBER_PEERS_MAX)
+	if (slot == m->opts.peers_max)
 		return NULL;
 	ARRAY_RESERVE(m->peers, m->slots_cap, slot + 1);
 	struct member_peer *p = xcalloc(1, sizeof(*p));

@@ -246,7 +246,8 @@ void sim_start(struct sim *s, size_t node)
 		                        .source = SIM_FIRST_NODE + (uint32_t)node,
 		                        .mtu = n->mtu,
 		                        .incarnation = 1 + sim_random(s, UINT64_MAX),
-		                        .seed = s->random };
+		                        .seed = s->random,
+		                        .peers_max = s->peers_max };
 	memcpy(opts.mac, n->mac, 6);
 	struct segment_ops ops = { .send = on_send, .changed = on_changed, .arg = n };
 	n->paused_until_ms = 0;

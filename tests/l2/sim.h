@@ -73,6 +73,7 @@ struct sim {
 	bool filtered[SIM_NODES_MAX][SIM_NODES_MAX]; /* heartbeats only */
 	bool server_away; /* the API server answers nobody, whether they have noticed or not */
 	size_t mtu;       /* of the wire: larger datagrams vanish; 0: none do */
+	size_t peers_max; /* that a speaker has room for which is started from now on; 0: all */
 	struct sim_frame *frames;
 	size_t n_frames, frames_cap;
 
