@@ -57,6 +57,7 @@ struct config_map_seen {
 struct config_state {
 	struct config_map_seen admin, active;
 	bool judged_good;                        /* admin.text is a configuration */
+	bool oversized;                          /* it is, but for what has to be retained */
 	struct config_problems errors, warnings; /* of it */
 	struct configuration *judged;            /* admin.text, if that is one */
 	struct configuration *in_force;          /* NULL: none was ever accepted */

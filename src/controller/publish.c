@@ -83,7 +83,7 @@ static void judge(struct controller *ctl)
 
 	config_problems_fini(&cs->errors);
 	config_problems_fini(&cs->warnings);
-	cs->judged_good = false;
+	cs->judged_good = cs->oversized = false;
 	configuration_unref(TAKE(cs->judged));
 	if (!cs->admin.exists)
 		problem(&cs->errors, xasprintf("ConfigMap %s/%s does not exist; create it with the "
@@ -319,26 +319,44 @@ static void send_active(struct controller *ctl, const char *text, const char *re
 }
 
 /* An edit that leaves more addresses in use without a pool than can be retained is refused: the last good one stays. */
-static void refuse_oversized(struct config_state *cs, size_t size)
+static void refuse_oversized(struct config_state *cs, size_t size, bool is_news)
 {
 	cs->judged_good = false;
+	cs->oversized = true;
 	problem(&cs->errors,
 	        xasprintf("the edit takes too many addresses in use out of all pools: text and "
 	                  "retained addresses would be %zu bytes, and a ConfigMap holds %d; leave "
 	                  "their ranges in a pool, or move the Services first",
 	                  size, PUBLISHED_MAX));
-	log_problems(&cs->errors, LOG_ERROR, "configuration rejected");
+	if (is_news)
+		log_problems(&cs->errors, LOG_ERROR, "configuration rejected");
+}
+
+/* It is judged by what is in use now: addresses may have become free since. */
+static void judge_size(struct config_state *cs, const struct buf *retained)
+{
+	size_t size = retained->size + strlen(cs->admin.text);
+	bool was_oversized = cs->oversized;
+
+	if (was_oversized)
+		config_problems_fini(&cs->errors);
+	cs->oversized = false;
+	cs->judged_good = true;
+	if (retained->size > 0 && size > PUBLISHED_MAX)
+		refuse_oversized(cs, size, !was_oversized);
 }
 
 /* What has to be retained beside what is to be published.  NULL: nothing. */
 static char *retained_of(struct controller *ctl)
 {
 	struct config_state *cs = &ctl->config;
+	bool is_good = cs->judged_good || cs->oversized;
 	struct buf out = BUF_INIT;
 
-	retain_print(ctl, cs->judged_good ? cs->judged : cs->in_force, &out);
-	if (cs->judged_good && out.size > 0 && out.size + strlen(cs->admin.text) > PUBLISHED_MAX) {
-		refuse_oversized(cs, out.size + strlen(cs->admin.text));
+	retain_print(ctl, is_good ? cs->judged : cs->in_force, &out);
+	if (is_good)
+		judge_size(cs, &out);
+	if (is_good && cs->oversized) {
 		buf_fini(&out);
 		out = (struct buf)BUF_INIT;
 		retain_print(ctl, cs->in_force, &out);

@@ -69,7 +69,9 @@ static void arm(struct event *ev, int64_t ms)
 
 void retain_freed(struct controller *ctl)
 {
-	if (ctl->leading && ctl->config.in_force && ctl->config.in_force->n_retained > 0)
+	const struct config_state *cs = &ctl->config;
+
+	if (ctl->leading && cs->in_force && (cs->in_force->n_retained > 0 || cs->oversized))
 		arm(ctl->retain, FREED_MS);
 }
 

@@ -431,6 +431,52 @@ static void test_retained(void **state)
 	}
 }
 
+/* A ConfigMap holds so much, and a little is for the rest of it. */
+#define PUBLISHED_MAX (1024 * 1024 - 4096)
+
+static bool edit_is_refused(void)
+{
+	return !scene.ctl.config.judged_good;
+}
+
+/* The pools, and a comment that makes the text so long. */
+static void configure_at_length(const char *pools, size_t len)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	size_t used = strlen("address-pools:\n") + strlen(pools) - strlen("\n") + strlen("#");
+
+	buf_printf(&text, "%s#", pools);
+	for (; used < len; used++)
+		buf_putc(&text, 'x');
+	configure("PATCH", "/fairlead", buf_str(&text));
+}
+
+/* What would not fit into what is published is refused with what helps, and is in force as soon as it fits. */
+static void test_retained_has_a_bound(void **state)
+{
+	(void)state;
+	begin(1, 50);
+	put_service("web", "");
+	run_until(has_first_address, "no address ever arrives");
+	/* Nothing has to be retained, so the text may be as long. */
+	configure_at_length(LAN("10.0.0.0/30, 10.0.1.0/30"), PUBLISHED_MAX);
+	run_until(edit_is_published, "a long text is not published");
+	configure("PATCH", "/fairlead", LAN("10.0.0.0/30"));
+	run_for(1000);
+	configure_at_length(LAN("10.0.1.0/30"), PUBLISHED_MAX);
+	run_until(edit_is_refused, "more is published than a ConfigMap holds");
+	assert_int_equal(scene.ctl.config.errors.n, 1);
+	assert_non_null(strstr(scene.ctl.config.errors.items[0].message,
+	                       "takes too many addresses in use out of all pools"));
+	run_for(20000);
+	if (edit_is_published() || !has_first_address())
+		fail_at("what was refused is in force");
+	virtual_kube_do("DELETE", SERVICE, "%s", "");
+	run_until(edit_is_published, "what fits by now stays refused");
+	assert_int_equal(scene.ctl.config.errors.n, 0);
+	end();
+}
+
 /* ---- of several that name one address the earlier one has it ---- */
 
 static bool is_confirmed(const char *name)
@@ -705,6 +751,7 @@ int main(void)
 		cmocka_unit_test(test_doubt),
 		cmocka_unit_test(test_writes_in_a_row),
 		cmocka_unit_test(test_retained),
+		cmocka_unit_test(test_retained_has_a_bound),
 		cmocka_unit_test(test_inheriting),
 		cmocka_unit_test(test_contested),
 		cmocka_unit_test(test_renumbered),
