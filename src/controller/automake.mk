@@ -49,3 +49,9 @@ TESTS += tests/unit/test_leaders
 tests_unit_test_leaders_SOURCES = tests/unit/test_leaders.c $(VIRTUAL_CONTROLLER)
 tests_unit_test_leaders_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_WORLD)
 tests_unit_test_leaders_LDADD = $(APISIM_LIBS) $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_machines
+TESTS += tests/unit/test_machines
+tests_unit_test_machines_SOURCES = tests/unit/test_machines.c $(VIRTUAL_CONTROLLER)
+tests_unit_test_machines_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_WORLD)
+tests_unit_test_machines_LDADD = $(APISIM_LIBS) $(UNIT_LDADD)

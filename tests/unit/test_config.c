@@ -180,6 +180,22 @@ static const struct {
 	  "\"-1\" is no prefix length; write a number from 0 to 128" },
 	{ POOL "  addresses: [lan]\n", 4, "address-pools[0].addresses[0]",
 	  "invalid CIDR \"lan\": write a CIDR such as" },
+	/* Ranges of which nothing can be given. */
+	{ POOL "  addresses: [10.0.0.0/24, 0.0.0.0/8]\n", 4, "address-pools[0].addresses[1]",
+	  "holds unspecified addresses alone (0.0.0.0/8)" },
+	{ POOL "  addresses: [0.0.0.0-0.255.255.255]\n", 4, "address-pools[0].addresses[0]",
+	  "holds unspecified addresses alone (0.0.0.0/8)" },
+	{ POOL "  addresses: [127.0.0.1/32]\n", 4, "address-pools[0].addresses[0]",
+	  "holds loopback addresses alone (127.0.0.0/8)" },
+	{ POOL "  addresses: [224.0.0.0-239.255.255.255]\n", 4, "address-pools[0].addresses[0]",
+	  "holds multicast addresses alone (224.0.0.0/4), which no client can reach; write the "
+	  "addresses of your network" },
+	{ POOL "  addresses: ['::/128']\n", 4, "address-pools[0].addresses[0]",
+	  "holds unspecified addresses alone (::/128)" },
+	{ POOL "  addresses: ['::1/128']\n", 4, "address-pools[0].addresses[0]",
+	  "holds loopback addresses alone (::1/128)" },
+	{ POOL "  addresses: ['ff02::/16']\n", 4, "address-pools[0].addresses[0]",
+	  "holds multicast addresses alone (ff00::/8)" },
 	{ POOL "  addresses: [10.0.0.0/24]\n  auto-assign: 'no'\n", 5,
 	  "address-pools[0].auto-assign", "\"no\" is neither true nor false" },
 	{ POOL "  addresses: [10.0.0.0/24]\n  avoid-buggy-ips: maybe\n", 5,
@@ -381,6 +397,15 @@ static void test_warnings(void **state)
 		{ POOL "  addresses: [192.0.2.0/24, 223.255.255.0-224.0.0.9]\n",
 		  "4 address-pools[0].addresses[1];" },
 		{ POOL "  addresses: ['::/0']\n", "4 address-pools[0].addresses[0];" },
+		/* What one link alone can reach, or nobody by a rule that may fall. */
+		{ POOL "  addresses: [169.254.0.0/16]\n", "4 address-pools[0].addresses[0];" },
+		{ POOL "  addresses: ['fe80::/64']\n", "4 address-pools[0].addresses[0];" },
+		{ POOL "  addresses: [240.0.0.0/24]\n", "4 address-pools[0].addresses[0];" },
+		{ POOL "  addresses: [255.255.255.255/32]\n", "4 address-pools[0].addresses[0];" },
+		/* A pool knows of no subnet, in which the first and the last address are taken. */
+		{ POOL "  addresses: [192.0.2.0/32, 192.0.2.255/32]\n", "" },
+		{ POOL "  addresses: [0.255.255.255-1.0.0.0]\n",
+		  "4 address-pools[0].addresses[0];" },
 		{ POOL "  addresses: [126.255.255.255-127.0.0.1]\n",
 		  "4 address-pools[0].addresses[0];" },
 	};
@@ -393,6 +418,44 @@ static void test_warnings(void **state)
 		for (size_t k = 0; k < warnings.n; k++)
 			buf_printf(&told, "%u %s;", warnings.items[k].line, warnings.items[k].path);
 		assert_string_equal(buf_str(&told), rows[i].told);
+		configuration_unref(c);
+	}
+}
+
+/* What `config check` and the controller say besides. */
+static void test_pools_that_are_silent(void **state)
+{
+	static const struct {
+		const char *yaml, *told, *says;
+	} rows[] = {
+		{ BGP, "2 address-pools[0].protocol;", "wan\" is announced by BGP alone" },
+		{ BGP PEER "}\n", "", NULL },
+		{ "address-pools:\n"
+		  "- {name: both, protocol: [bgp, layer2], addresses: [198.51.100.0/24]}\n",
+		  "", NULL },
+		{ POOL "  addresses: [10.0.0.0/24]\n" PEER "}\n", "6 peers[0].peer-address;",
+		  "pool \"lan\" holds 10.0.0.1, the address of BGP peer peer-1: it is assigned to "
+		  "nobody" },
+		{ POOL "  addresses: [10.0.0.1/32]\n" PEER "}\n", "6 peers[0].peer-address;",
+		  "pool \"lan\" holds 10.0.0.1" },
+		{ POOL "  addresses: [10.0.0.2-10.0.0.9]\n" PEER "}\n", "", NULL },
+		{ POOL "  addresses: [10.0.0.0/24]\n" PEER
+		       "}\n- {my-asn: 1, peer-asn: 2, peer-address: 10.9.9.9}\n"
+		       "- {my-asn: 1, peer-asn: 2,\n   peer-address: 10.0.0.255}\n",
+		  "6 peers[0].peer-address;9 peers[2].peer-address;", "10.0.0.1" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup(config_problems_fini) struct config_problems warnings = { 0 };
+		cleanup(buf_fini) struct buf told = BUF_INIT;
+		struct configuration *c = parse_ok(rows[i].yaml, NULL);
+		configuration_warn_silent(c, &warnings);
+		for (size_t k = 0; k < warnings.n; k++)
+			buf_printf(&told, "%u %s;", warnings.items[k].line, warnings.items[k].path);
+		assert_string_equal(buf_str(&told), rows[i].told);
+		if (rows[i].says && !strstr(warnings.items[0].message, rows[i].says))
+			fail_msg("row %zu: %s", i, warnings.items[0].message);
 		configuration_unref(c);
 	}
 }
@@ -837,6 +900,74 @@ static void test_bounds_of_the_tree(void **state)
 	buf_fini(&bomb);
 }
 
+static void assert_same_advertisement(const struct config_advertisement *a,
+                                      const struct config_advertisement *b)
+{
+	assert_int_equal(a->aggregation_len, b->aggregation_len);
+	assert_int_equal(a->aggregation_len_v6, b->aggregation_len_v6);
+	assert_int_equal(a->has_localpref, b->has_localpref);
+	assert_int_equal(a->localpref, b->localpref);
+	assert_int_equal(a->n_communities, b->n_communities);
+	for (size_t i = 0; i < a->n_communities; i++)
+		assert_string_equal(a->communities[i], b->communities[i]);
+}
+
+/* All by which it was announced; a community's name is gone with the text that told its value. */
+static void test_retained_settings(void **state)
+{
+	static const char *const in_use[] = { "10.0.0.7", "10.0.1.7", "10.0.2.7", "2001:db8::7" };
+	struct config_retention items[ARRAY_LEN(in_use)];
+	struct configuration *again,
+		*c = parse_ok(
+			"address-pools:\n"
+			"- {name: plain, protocol: layer2, use: external-ip, addresses: [10.0.0.0/24]}\n"
+			"- {name: both, protocol: [bgp, layer2], use: [external-ip, load-balancer],\n"
+			"   addresses: [10.0.1.0/24]}\n"
+			"- name: 'far: \"away\"'\n"
+			"  protocol: bgp\n"
+			"  addresses: [10.0.2.0/24, '2001:db8::/64']\n"
+			"  bgp-advertisements:\n"
+			"  - {aggregation-length: 26, aggregation-length-v6: 112, localpref: 0,\n"
+			"     communities: [gold, no-export]}\n"
+			"  - {localpref: 4294967295}\n"
+			"bgp-communities: {gold: '64500:7', no-export: '65535:65281'}\n",
+			NULL);
+	cleanup(config_problems_fini) struct config_problems errors = { 0 };
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(in_use); i++) {
+		assert_int_equal(addr_parse(in_use[i], &items[i].addr), 0);
+		items[i].pool = configuration_pool_of(c, &items[i].addr);
+	}
+	configuration_print_retained(items, ARRAY_LEN(items), &text);
+	if (configuration_parse_published("", buf_str(&text), &again, &errors, NULL) < 0)
+		fail_msg("%s in %s", errors.items[0].message, buf_str(&text));
+	assert_int_equal(again->n_retained, 3);
+	for (size_t i = 0; i < ARRAY_LEN(in_use); i++) {
+		struct addr a;
+		assert_int_equal(addr_parse(in_use[i], &a), 0);
+		const struct config_pool *was = configuration_pool_of(c, &a);
+		const struct config_pool *is = configuration_pool_of(again, &a);
+		assert_ptr_equal(is, configuration_retained_of(again, &a));
+		assert_null(configuration_giving_pool_of(again, &a));
+		assert_string_equal(is->name, was->name);
+		assert_int_equal(is->protocols, was->protocols);
+		assert_int_equal(is->uses, was->uses);
+		assert_int_equal(is->n_advertisements, was->n_advertisements);
+		for (size_t k = 0; k < was->n_advertisements; k++)
+			assert_same_advertisement(&is->advertisements[k], &was->advertisements[k]);
+	}
+	/* Printed again, from what was read, it is the same text. */
+	cleanup(buf_fini) struct buf twice = BUF_INIT;
+	for (size_t i = 0; i < ARRAY_LEN(in_use); i++)
+		items[i].pool = configuration_pool_of(again, &items[i].addr);
+	configuration_print_retained(items, ARRAY_LEN(items), &twice);
+	assert_string_equal(buf_str(&twice), buf_str(&text));
+	configuration_unref(again);
+	configuration_unref(c);
+}
+
 /* What is retained, as it is printed and read again: neighbours are one range, others are not. */
 static void test_retained(void **state)
 {
@@ -902,6 +1033,7 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_all_errors),
 		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_pools_that_are_silent),
 		cmocka_unit_test(test_strings_of_users),
 		cmocka_unit_test(test_allowed_external_ips),
 		cmocka_unit_test(test_all_errors_at_once_by_line),
@@ -909,6 +1041,7 @@ int main(void)
 		cmocka_unit_test(test_accepted),
 		cmocka_unit_test(test_pool_of),
 		cmocka_unit_test(test_retained),
+		cmocka_unit_test(test_retained_settings),
 		cmocka_unit_test(test_peers_of_one_node),
 		cmocka_unit_test(test_router_ids),
 		cmocka_unit_test(test_durations),

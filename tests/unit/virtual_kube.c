@@ -71,6 +71,7 @@ static struct {
 	struct wire *wires;
 } world;
 
+struct addr virtual_server = { .family = 4, .b = { 10, 255, 0, 1 } };
 struct virtual_faults virtual_faults;
 
 struct kube_client {
@@ -747,8 +748,8 @@ size_t kube_client_server_addresses(const struct kube_client *c,
                                     struct addr ret_addrs[static KUBE_SERVER_ADDRESSES_MAX])
 {
 	(void)c;
-	ret_addrs[0] = (struct addr){ .family = 4, .b = { 10, 255, 0, 1 } };
-	return 1;
+	ret_addrs[0] = virtual_server;
+	return !addr_is_none(&virtual_server);
 }
 
 struct kube_client_stats kube_client_stats(const struct kube_client *c)

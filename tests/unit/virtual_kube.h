@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fairlead/addr.h"
+
 struct event_base;
 struct json_object;
 struct kube_client;
@@ -28,6 +30,8 @@ struct virtual_faults {
 	bool drops_conditions;   /* of Services, as old servers do */
 };
 extern struct virtual_faults virtual_faults;
+/* Where the API server is; none: no connection has told yet. */
+extern struct addr virtual_server;
 
 struct virtual_ops {
 	/* After each change of an object; @what as in "services", @key as in "default/web", @now NULL: it is gone. */
