@@ -157,7 +157,7 @@
 	  "addresses of a segment, of this node and of all others", \
 	  "those beyond are not known here, and not announced", \
 	  "`fairlead_l2_claims_refused_total`, `LimitReached`") \
-	X(SEGMENTS_MAX, 32, "interfaces", \
+	X(ATTACH_SEGMENTS_MAX, 32, "interfaces", \
 	  "interfaces with addresses to announce", \
 	  "the others are not used", \
 	  "`LimitReached`") \
