@@ -79,7 +79,8 @@ static const char after[] =
 	"                              that object), the API server could not be asked;\n"
 	"                              config check, config convert: it is not valid; uninstall: not all\n"
 	"                              has been cleaned up in time, or it cannot be verified\n"
-	"  2                           plan: some Service's address moves, or a Service fails;\n"
+	"  2                           plan: some Service's address moves or falls silent, or a\n"
+	"                              Service fails;\n"
 	"                              config convert: it is valid, and something was lost\n"
 	"  3                           the answer was printed, but a speaker did not answer\n"
 	"  64                          wrong command line\n";
