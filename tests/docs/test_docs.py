@@ -348,6 +348,11 @@ NUMBERS = (
     ("docs/layer2.md", "{} other speakers on a segment", "include/fairlead/member.h", "MEMBER_PEERS_MAX"),
     ("docs/layer2.md", "{} claims of one peer", "src/l2/claims.h", "CLAIMS_PER_PEER_MAX"),
     ("docs/layer2.md", "{} addresses on a segment", "src/l2/claims.h", "CLAIMS_ENTRIES_MAX"),
+    ("docs/layer2.md", "stale for {} s", "src/l2/claims_internal.h", "CLAIMS_STALE_MS"),
+    ("docs/layer2.md", "fresh for {} s", "src/l2/claims_internal.h", "CLAIMS_FRESH_MS"),
+    ("docs/layer2.md", "answered within the last {} s", "src/speaker/pulse.c", "LOST_MS"),
+    ("docs/layer2.md", "brought something within the last {} s", "src/speaker/pulse.c", "WATCH_SILENCE_MS"),
+    ("docs/design.md", "fresh for {} seconds", "src/l2/claims_internal.h", "CLAIMS_FRESH_MS"),
     ("docs/layer2.md", "{} interfaces with segments", "src/l2/attach.h", "ATTACH_SEGMENTS_MAX"),
     ("docs/layer2.md", "{} interfaces with addresses", "src/l2/ifaces.h", "IFACES_MAX"),
     ("docs/layer2.md", "{} subnets of one", "src/l2/ifaces.h", "IFACE_SUBNETS_MAX"),
@@ -373,6 +378,6 @@ NUMBERS = (
 def test_numbers(page: str, phrase: str, header: str, macro: str) -> None:
     found = re.search(rf"#define {macro}\s+(\([^)]*\)|\S+)", text(header))
     assert found, f"{header} defines no {macro}"
-    value = number(found.group(1))
+    value = number(found.group(1)) // (1000 if macro.endswith("_MS") else 1)  # pages tell seconds
     words = re.sub(r"(?<=\d) (?=\d{3}\b)", "", " ".join(text(page).split()))
     assert phrase.format(value) in words, f"{page} does not say {phrase.format(value)!r}"
