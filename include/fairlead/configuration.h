@@ -41,6 +41,7 @@ struct config_pool {
 	size_t n_ranges;
 	bool auto_assign;     /* true */
 	bool avoid_buggy_ips; /* false */
+	bool holds_ending;    /* terminating: hold, for Services that do not say */
 	bool has_priority;
 	int32_t priority; /* lower first; pools without one come last; ties by name */
 	bool renumber; /* takes in Services whose address is retained; if any are named, only these */

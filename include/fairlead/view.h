@@ -27,6 +27,9 @@ struct view;
 
 #define VIEW_UID_SIZE 16
 
+/* Annotation fairlead.io/terminating of a Service: none, so that its pool says it; "give-way"; "hold". */
+enum view_ending { VIEW_ENDING_OF_POOL, VIEW_ENDING_GIVES_WAY, VIEW_ENDING_HOLDS };
+
 /*
  * What an object says is a table of rows (fields.h): what is not a row is the view's own.  An object in which every row is as it
  * was changes nothing.
@@ -66,7 +69,7 @@ struct view;
 	X(VALUE, enum kube_service_type, type)                                                   \
 	X(VALUE, bool, deleting)                                                                 \
 	X(VALUE, bool, foreign_proxy)  /* label service.kubernetes.io/service-proxy-name: not ours to forward */ \
-	X(VALUE, bool, holds_ending)   /* annotation fairlead.io/terminating: hold */            \
+	X(VALUE, enum view_ending, ending)                                                       \
 	X(VALUE, bool, proxyless)      /* label service.kubernetes.io/headless: no proxy carries it */ \
 	X(NAME, class)                 /* NULL: none */                                          \
 	X(STRUCT, traffic, traffic)                                                              \

@@ -262,6 +262,37 @@ static const struct schema_type renumber_type = {
 	.fini = free_renumber,
 };
 
+/* ---- terminating ---- */
+
+static void read_terminating(struct schema_ctx *x, const struct schema_key *key,
+                             const struct ynode *node, void *field)
+{
+	struct config_pool *pool = field;
+	const char *s = schema_text(x, node);
+
+	(void)key;
+	if (s && strcmp(s, "hold") != 0 && strcmp(s, "give-way") != 0)
+		schema_error(
+			x, node->line,
+			"unknown way with terminating endpoints \"%.64s\"; write give-way or hold",
+			s);
+	else if (s)
+		pool->holds_ending = !strcmp(s, "hold");
+}
+
+static void print_terminating(struct out *o, const struct schema_key *key, const void *field)
+{
+	const struct config_pool *pool = field;
+
+	out_str(o, key->name, pool->holds_ending ? "hold" : "give-way");
+}
+
+static const struct schema_type terminating_type = {
+	.form = "word",
+	.read = read_terminating,
+	.print = print_terminating,
+};
+
 /* ---- pools ---- */
 
 static void read_priority(struct schema_ctx *x, const struct schema_key *key,
@@ -335,6 +366,13 @@ static const struct schema_key pool_keys[] = {
 	  .form = "whole number",
 	  .otherwise = "none",
 	  .doc = "Pools with lower ones are tried first, pools without one last, ties by name." },
+	{ .name = "terminating",
+	  .type = &terminating_type,
+	  .otherwise = "give-way",
+	  .doc = "For Services of policy Local: a node whose endpoints are all ending gives way to "
+	         "nodes with ready ones (`give-way`), or stays announced until the last one has "
+	         "ended (`hold`). The annotation `fairlead.io/terminating` of a Service, with "
+	         "either value, comes before it." },
 	{ .name = "renumber",
 	  .type = &renumber_type,
 	  .otherwise = "false",

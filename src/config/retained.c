@@ -105,6 +105,8 @@ static void put_pool(struct buf *out, const struct config_pool *p)
 	buf_json_str(out, p->name);
 	put_words(out, "protocol", p->protocols, "layer2", "bgp");
 	put_words(out, "use", p->uses, "load-balancer", "external-ip");
+	if (p->holds_ending)
+		buf_puts(out, ", terminating: hold");
 	if (p->n_advertisements > 0)
 		put_advertisements(out, p);
 	buf_puts(out, ", addresses: [");

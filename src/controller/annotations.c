@@ -41,10 +41,11 @@ bool annotations_ignored(const struct labels *annotations, struct buf *out)
 			           QUOTED_MAX, kv->key);
 			return true;
 		}
-		if (!strcmp(kv->key, TERMINATING) && strcmp(kv->value, "hold") != 0) {
+		if (!strcmp(kv->key, TERMINATING) && strcmp(kv->value, "hold") != 0 &&
+		    strcmp(kv->value, "give-way") != 0) {
 			buf_printf(out,
 			           "the annotation " TERMINATING
-			           ": \"%.*s\" has no effect; the only value is hold",
+			           ": \"%.*s\" has no effect; write hold or give-way",
 			           QUOTED_MAX, kv->value);
 			return true;
 		}

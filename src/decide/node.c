@@ -89,6 +89,12 @@ void decide_count_endpoints(struct decision *d)
 		d->service->traffic.external_local && any_endpoint(d, is_ready_somewhere, d->view);
 }
 
+static bool holds_ending(const struct decision *d)
+{
+	return d->service->ending == VIEW_ENDING_HOLDS ||
+	       (d->service->ending == VIEW_ENDING_OF_POOL && d->pool && d->pool->holds_ending);
+}
+
 /*
  * Ready before terminating: a server that ends may stop listening at once, so a node that has no other gives way as soon as
  * another node has a ready one.  The data plane goes on serving here what still comes.
@@ -97,7 +103,7 @@ static enum reason about_local(const struct decision *d, const char *node)
 {
 	if (!any_endpoint(d, is_here, node))
 		return REASON_NoLocalEndpoint;
-	if (d->has_ready && !d->service->holds_ending && !any_endpoint(d, is_ready_here, node))
+	if (d->has_ready && !holds_ending(d) && !any_endpoint(d, is_ready_here, node))
 		return REASON_LocalEndpointEnding;
 	return REASON_Candidate;
 }

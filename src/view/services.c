@@ -91,11 +91,13 @@ static void content_lists(struct view *v, const struct kube_service *in, struct 
 	}
 }
 
-static bool holds_ending(const struct kube_service *in)
+static enum view_ending ending_of(const struct kube_service *in)
 {
 	const char *value = labels_get(&in->meta.annotations, ANNOTATION_TERMINATING);
 
-	return value && !strcmp(value, "hold");
+	if (value && !strcmp(value, "hold"))
+		return VIEW_ENDING_HOLDS;
+	return value && !strcmp(value, "give-way") ? VIEW_ENDING_GIVES_WAY : VIEW_ENDING_OF_POOL;
 }
 
 static struct view_service content_of(struct view *v, const struct kube_service *in)
@@ -106,7 +108,7 @@ static struct view_service content_of(struct view *v, const struct kube_service 
 		.type = in->type,
 		.deleting = in->meta.deleting,
 		.traffic = in->traffic,
-		.holds_ending = holds_ending(in),
+		.ending = ending_of(in),
 		.foreign_proxy = labels_get(&in->meta.labels, VIEW_LABEL_PROXY_NAME) != NULL,
 		.proxyless = labels_get(&in->meta.labels, VIEW_LABEL_HEADLESS) != NULL,
 		.class = intern_get(&v->strings, in->load_balancer_class),

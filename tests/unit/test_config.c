@@ -36,6 +36,7 @@ static const char reference[] =
 	"  protocol: layer2\n"
 	"  addresses: [192.168.1.240-192.168.1.250]\n"
 	"  use: [load-balancer, external-ip]\n"
+	"  terminating: hold\n"
 	"external-ips: {allow: [203.0.113.0/24, \"2001:db8:2::/64\"], namespaces: [edge, shop]}\n";
 
 static struct configuration *parse_ok(const char *yaml, struct config_problems *warnings)
@@ -238,6 +239,11 @@ static const struct {
 	{ POOL "  addresses: [10.0.0.0/24]\n  bgp-advertisements: [{}]\n", 5,
 	  "address-pools[0].bgp-advertisements",
 	  "cannot have bgp-advertisements configuration element in a layer2 address pool" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  terminating: Hold\n", 5,
+	  "address-pools[0].terminating",
+	  "unknown way with terminating endpoints \"Hold\"; write give-way or hold" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  terminating: [hold]\n", 5,
+	  "address-pools[0].terminating", "is a list; write a single value" },
 	{ POOL "  addresses: [10.0.0.0/24]\n  use: [external-ips]\n", 5, "address-pools[0].use[0]",
 	  "unknown use \"external-ips\"; write load-balancer or external-ip" },
 	{ POOL "  addresses: [10.0.0.0/24]\n  use: []\n", 5, "address-pools[0].use",
@@ -994,7 +1000,8 @@ static void test_retained(void **state)
 		const struct config_pool *was = configuration_pool_of(c, &a);
 		const struct config_pool *is = configuration_retained_of(again, &a);
 		if (!is || strcmp(is->name, was->name) != 0 || is->protocols != was->protocols ||
-		    is->uses != was->uses || is->n_advertisements != was->n_advertisements)
+		    is->uses != was->uses || is->holds_ending != was->holds_ending ||
+		    is->n_advertisements != was->n_advertisements)
 			fail_msg("%s is lost in %s", in_use[i], buf_str(&text));
 	}
 	for (size_t i = 0; i < ARRAY_LEN(not_in_use); i++) {

@@ -388,32 +388,47 @@ static void every_node_announces_by_bgp(void **state)
 #define L2 PROTOCOL_LAYER2
 #define BGP PROTOCOL_BGP
 
-static void a_service_may_hold_what_is_ending(void **state)
+static void a_service_or_its_pool_may_hold_what_is_ending(void **state)
 {
+	static const char configuration[] =
+		"{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
+		"'name':'fairlead-active','uid':'u',"
+		"'annotations':{'fairlead.io/generation':'%d'}},'data':{'config':'"
+		"address-pools:\\n"
+		"- {name: p, protocol: layer2, addresses: [192.0.2.0/24]%s}\\n'}}";
 	static const char service[] =
 		"{'kind':'Service','metadata':{'namespace':'shop','name':'web','uid':'u',"
 		"'annotations':{'fairlead.io/terminating':'%s'}},'spec':{'type':'LoadBalancer',"
 		"'clusterIP':'10.96.0.9','clusterIPs':['10.96.0.9'],'ports':[{'port':80}]" LOCAL
 		"},'status':{'loadBalancer':{'ingress':[{'ip':'192.0.2.1'}]}}}";
 	static const struct {
-		const char *value;
+		const char *pool, *value;
 		enum reason reason;
+		bool news;
 	} cases[] = {
-		{ "hold", REASON_Candidate },
-		{ "give-way", REASON_LocalEndpointEnding },
-		{ "", REASON_LocalEndpointEnding },
-		{ "hold", REASON_Candidate },
+		{ "", "hold", REASON_Candidate, true },
+		{ "", "give-way", REASON_LocalEndpointEnding, true },
+		{ "", "", REASON_LocalEndpointEnding, true },
+		{ "", "what", REASON_LocalEndpointEnding, false },
+		{ "", "hold", REASON_Candidate, true },
+		{ ", terminating: hold", "hold", REASON_Candidate, true },
+		{ ", terminating: hold", "", REASON_Candidate, true },
+		{ ", terminating: hold", "give-way", REASON_LocalEndpointEnding, true },
+		{ ", terminating: give-way", "give-way", REASON_LocalEndpointEnding, true },
+		{ "", "give-way", REASON_LocalEndpointEnding, false },
 	};
 	struct view *v = world();
 
 	(void)state;
 	world_slice(v, "web", "web-1", "10.1.1.1@n1~ 10.1.2.1@n2");
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		world_put(v, configuration, 8 + (int)i, cases[i].pool);
 		world_put(v, service, cases[i].value);
-		/* Between the last two of no hold nothing changes. */
-		assert_int_equal(world_passes(v), i != 2);
-		assert_int_equal(reason_for(v, "shop/web", "192.0.2.1", "n1", PROTOCOL_LAYER2),
-		                 cases[i].reason);
+		if (world_passes(v) != cases[i].news)
+			fail_msg("case %zu: dirty or not", i);
+		enum reason reason = reason_for(v, "shop/web", "192.0.2.1", "n1", PROTOCOL_LAYER2);
+		if (reason != cases[i].reason)
+			fail_msg("case %zu: %s", i, reason_name(reason));
 	}
 	view_free(v);
 }
@@ -1221,7 +1236,7 @@ int main(void)
 		cmocka_unit_test(machines_keep_their_ports),
 		cmocka_unit_test(other_slices_name_no_api_server),
 		cmocka_unit_test(who_forwards_nothing_claims_nothing),
-		cmocka_unit_test(a_service_may_hold_what_is_ending),
+		cmocka_unit_test(a_service_or_its_pool_may_hold_what_is_ending),
 		cmocka_unit_test(external_ips),
 		cmocka_unit_test(outside_all_pools_a_peer_makes_it_both),
 		cmocka_unit_test(what_nobody_forwards_is_not_announced),

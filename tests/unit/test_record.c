@@ -789,8 +789,9 @@ static void test_annotations_without_effect(void **state)
 		const char *key, *value, *words;
 	} written[] = {
 		{ "fairlead.io/terminating", "hold", NULL },
+		{ "fairlead.io/terminating", "give-way", NULL },
 		{ "fairlead.io/terminating", "Hold",
-		  "\"Hold\" has no effect; the only value is hold" },
+		  "\"Hold\" has no effect; write hold or give-way" },
 		{ "fairlead.io/terminating", "true", "\"true\" has no effect" },
 		{ "fairlead.io/terminating", "", "\"\" has no effect" },
 		{ "fairlead.io/address-pool", "lan", NULL },
