@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "config/parse.h"
 #include "fairlead/configuration.h"
 #include "fairlead/mem.h"
 #include "fairlead/ytree.h"
@@ -974,6 +975,59 @@ static void test_retained_settings(void **state)
 	configuration_unref(c);
 }
 
+static char *print_key(const struct schema_key *key, const struct config_pool *pool)
+{
+	struct buf text = BUF_INIT;
+	struct out o;
+
+	out_init(&o, OUT_JSON, &text);
+	out_object(&o, NULL);
+	key->type->print(&o, key, (const char *)pool + key->offset);
+	out_close(&o);
+	out_fini(&o);
+	return buf_take(&text);
+}
+
+/* Each key, but those that concern giving addresses alone: the one that is forgotten would change how they are announced. */
+static void test_retained_has_each_key(void **state)
+{
+	static const char *const giving[] = { "addresses", "avoid-buggy-ips", "auto-assign",
+		                              "priority", "renumber" };
+	struct configuration *again,
+		*c = parse_ok("address-pools:\n"
+	                      "- {name: whole, protocol: bgp, use: external-ip, addresses: "
+	                      "[10.0.0.0/24], avoid-buggy-ips: true,\n"
+	                      "   auto-assign: false, priority: 7, renumber: true, "
+	                      "bgp-advertisements: [{localpref: 7}]}\n",
+	                      NULL);
+	cleanup(config_problems_fini) struct config_problems errors = { 0 };
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	struct config_retention item = { .pool = &c->pools[0] };
+	struct config_pool plain = { 0 };
+
+	(void)state;
+	schema_defaults(&pool_table, &plain);
+	assert_int_equal(addr_parse("10.0.0.7", &item.addr), 0);
+	configuration_print_retained(&item, 1, &text);
+	assert_int_equal(configuration_parse_published("", buf_str(&text), &again, &errors, NULL),
+	                 0);
+	for (size_t i = 0; i < pool_table.n_keys; i++) {
+		const struct schema_key *key = &pool_table.keys[i];
+		cleanup_free char *was = print_key(key, &c->pools[0]);
+		cleanup_free char *is = print_key(key, &again->retained[0]);
+		cleanup_free char *by_default = print_key(key, &plain);
+		bool gives = false;
+		for (size_t k = 0; k < ARRAY_LEN(giving); k++)
+			gives |= !strcmp(key->name, giving[k]);
+		if (!strcmp(was, by_default))
+			fail_msg("%s needs another value than its default here", key->name);
+		if (!gives && strcmp(was, is) != 0)
+			fail_msg("%s is not retained: %s became %s", key->name, was, is);
+	}
+	configuration_unref(again);
+	configuration_unref(c);
+}
+
 /* What is retained, as it is printed and read again: neighbours are one range, others are not. */
 static void test_retained(void **state)
 {
@@ -1049,6 +1103,7 @@ int main(void)
 		cmocka_unit_test(test_pool_of),
 		cmocka_unit_test(test_retained),
 		cmocka_unit_test(test_retained_settings),
+		cmocka_unit_test(test_retained_has_each_key),
 		cmocka_unit_test(test_peers_of_one_node),
 		cmocka_unit_test(test_router_ids),
 		cmocka_unit_test(test_durations),
