@@ -8,10 +8,10 @@
 
 #include "fairlead/decide.h"
 #include "fairlead/mem.h"
-#include "speaker/wanted.h"
+#include "speaker/served.h"
 
 /*
- * Two tables: by Service, so that one pass touches what is that Service's only, and by address (wanted.c), for what layer 2
+ * Two tables: by Service, so that one pass touches what is that Service's only, and by address (served.c), for what layer 2
  * reports.  decide_address() gives an address to one Service at a time, so an address stands once in the second.
  */
 
@@ -25,7 +25,7 @@ struct announce {
 	announce_changed_cb *changed;
 	void *arg;
 	struct holder *holders;
-	struct wanted *wanted; /* by layer 2 */
+	struct served *served; /* by layer 2 */
 	size_t n_pending;      /* candidates that are not eligible yet */
 	size_t n_nowhere;
 	uint64_t routes_revision, candidates_revision;
@@ -38,7 +38,7 @@ struct announce *announce_new(announce_changed_cb *changed, void *arg)
 
 	t->changed = changed;
 	t->arg = arg;
-	t->wanted = wanted_new();
+	t->served = served_new();
 	return t;
 }
 
@@ -102,7 +102,7 @@ static void set_eligible(struct announce *t, struct announcement *a, bool eligib
 		return;
 	a->eligible = eligible;
 	if (a->protocol == PROTOCOL_LAYER2) {
-		wanted_touch(t->wanted);
+		served_touch(t->served);
 		return;
 	}
 	a->route = REASON_BgpPending;
@@ -130,17 +130,17 @@ static void set_candidates(struct announce *t, struct announcement *a, const uin
 	if (!n) {
 		if (!a->candidates)
 			return;
-		wanted_take_out(t->wanted, a);
+		served_take_out(t->served, a);
 		forget_state(a);
 		return;
 	}
 	/* The Service that had the address was not looked at yet in this turn: it will find it gone. */
-	other = a->candidates ? NULL : wanted_of(t->wanted, &a->addr);
+	other = a->candidates ? NULL : served_of(t->served, &a->addr);
 	if (other) {
 		t->n_pending -= is_pending(other);
 		set_candidates(t, other, NULL, 0);
 	}
-	wanted_put(t->wanted, a, nodes, n);
+	served_put(t->served, a, nodes, n);
 }
 
 static void announcement_free(struct announce *t, struct announcement *a)
@@ -187,7 +187,7 @@ static void update_one(struct announce *t, const struct decision *d, struct anno
 		a->created_us = s->created_us;
 		set_eligible(t, a, false);
 		if (a->candidates)
-			wanted_touch(t->wanted);
+			served_touch(t->served);
 	}
 	set_candidates(t, a, nodes, n);
 	if (a->decided != REASON_Candidate)
@@ -318,7 +318,7 @@ void announce_free(struct announce *t)
 		free(h->key);
 		free(h);
 	}
-	wanted_free(t->wanted);
+	served_free(t->served);
 	free(t);
 }
 
@@ -358,7 +358,7 @@ void announce_states(struct announce *t, const struct l2_state *states, size_t n
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct l2_state *st = &states[i];
-		struct announcement *a = wanted_of(t->wanted, &st->addr);
+		struct announcement *a = served_of(t->served, &st->addr);
 		if (!a)
 			continue;
 		cleanup_free char *owner = TAKE(a->owner);
@@ -404,9 +404,9 @@ void announce_routes(struct announce *t, enum reason (*reason_of)(const struct a
 
 /* ---- reading ---- */
 
-struct wanted *announce_wanted(const struct announce *t)
+struct served *announce_served(const struct announce *t)
 {
-	return t->wanted;
+	return t->served;
 }
 
 const struct announcement *announce_of(const struct announce *t, const char *key)

@@ -5,7 +5,7 @@
 /*
  * What this node could announce, address by address and protocol by protocol: the decision, whether the data plane is
  * ready for it, and what the urgent thread or bgpd made of it.  From this come what layer 2 is to
- * serve (wanted.h), the routes for BGP and the final reasons.
+ * serve (served.h), the routes for BGP and the final reasons.
  *
  * Pure bookkeeping: the caller brings decisions' inputs and states in, and carries snapshots out.
  *
@@ -26,7 +26,7 @@
 
 struct announce;
 struct node_set;
-struct wanted;
+struct served;
 
 /* One address of one Service, of the load balancer of our class or an external IP, by one protocol. */
 struct announcement {
@@ -80,7 +80,7 @@ void announce_hinder(struct announce *t,
 void announce_states(struct announce *t, const struct l2_state *states, size_t n);
 
 /* What layer 2 is to serve; lives as long as the table. */
-struct wanted *announce_wanted(const struct announce *t);
+struct served *announce_served(const struct announce *t);
 
 /* Grows with every change of what is to be announced by BGP. */
 uint64_t announce_routes_revision(const struct announce *t);

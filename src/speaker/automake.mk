@@ -10,6 +10,8 @@ libfairlead_a_SOURCES += \
 	src/speaker/feeds.c \
 	src/speaker/forward.c \
 	src/speaker/forward.h \
+	src/speaker/holds.c \
+	src/speaker/holds.h \
 	src/speaker/lasting.c \
 	src/speaker/lasting.h \
 	src/speaker/needed.c \
@@ -28,17 +30,19 @@ libfairlead_a_SOURCES += \
 	src/speaker/secrets.c \
 	src/speaker/segments.c \
 	src/speaker/segments.h \
+	src/speaker/served.c \
+	src/speaker/served.h \
 	src/speaker/sinks.c \
 	src/speaker/sinks.h \
 	src/speaker/speaker.c \
 	src/speaker/speaker.h \
-	src/speaker/turn.c \
-	src/speaker/turn.h \
 	src/speaker/trouble_news.c \
 	src/speaker/trouble_news.h \
+	src/speaker/turn.c \
+	src/speaker/turn.h \
 	src/speaker/uninstall.c \
-	src/speaker/wanted.c \
-	src/speaker/wanted.h
+	src/speaker/wants.c \
+	src/speaker/wants.h
 
 sbin_PROGRAMS += src/speaker/fairlead-speaker
 src_speaker_fairlead_speaker_SOURCES = src/speaker/main.c

@@ -4,8 +4,6 @@
 #include "speaker/routes.h"
 
 #include <errno.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,15 +15,10 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
+#include "speaker/holds.h"
 #include "speaker/passwords.h"
 #include "speaker/sinks.h"
-
-struct held {
-	char *key; /* of the Service */
-	uint64_t generation;
-	int64_t until_ms;
-	UT_hash_handle hh;
-};
+#include "speaker/wants.h"
 
 /* What a publication was made from: revisions. */
 struct seen {
@@ -53,7 +46,7 @@ struct routes {
 	int64_t program_ms; /* when the data plane does, likewise */
 	uint64_t published; /* generation */
 	struct seen seen, seen_less; /* by the last full publication, and by the last before it */
-	struct held *held;
+	struct holds holds;
 	struct sinks *sinks; /* NULL: not asked for */
 };
 
@@ -97,13 +90,6 @@ struct routes *routes_new(struct event_base *base, const struct routes_options *
 	return r;
 }
 
-static void held_free(struct routes *r, struct held *h)
-{
-	HASH_DEL(r->held, h);
-	free(h->key);
-	free(h);
-}
-
 void routes_stop(struct routes *r)
 {
 	r->enabled = false;
@@ -113,14 +99,11 @@ void routes_stop(struct routes *r)
 
 void routes_free(struct routes *r)
 {
-	struct held *h, *next;
-
 	if (!r)
 		return;
 	if (r->bgp)
 		bgp_free(r->bgp);
-	HASH_ITER(hh, r->held, h, next)
-		held_free(r, h);
+	holds_fini(&r->holds);
 	event_free(r->timer);
 	sinks_free(r->sinks);
 	labels_fini(&r->labels);
@@ -151,114 +134,6 @@ void routes_set_passwords(struct routes *r, struct kube_secret *s)
 }
 
 /* ---- what is wanted ---- */
-
-/* One that bgpd could not take is left out; whoever wrote it is told once for each configuration. */
-static void complain(bool aloud, const char *what, const char *name, const struct err *e)
-{
-	if (aloud)
-		log_warn("left out of BGP", KV_S("what", what), KV_S("name", name),
-		         KV_S("error", e->msg));
-}
-
-/* Until its password is known: what bgpd has for it stays.  @bad: the Secret holds one that bgpd cannot take. */
-static int want_waiting_peer(const struct routes *r, const struct config_peer *peer, bool bad,
-                             struct bgp_want *w, struct err *e)
-{
-	cleanup_free char *why =
-		bad ? xasprintf("password-secret: what Secret %s holds under %s is no password: %s",
-	                        r->passwords.name, peer->password_secret, e->msg)
-		    : xstrdup(e->msg);
-	int ret = bgp_want_waiting_peer(w, peer, why, e);
-	if (ret == 0)
-		ret = err_set(e, -ENOENT, ERR_CONFIG, "%s", why);
-	else
-		bgp_want_refused(w, peer, e->msg);
-	return ret;
-}
-
-/* Never without the password that it is to have. */
-static int want_peer(const struct routes *r, const struct config_peer *peer, struct bgp_want *w,
-                     struct err *e)
-{
-	struct config_peer with = *peer;
-	char *password = NULL;
-	int ret = passwords_of(&r->passwords, peer, &password, e);
-
-	if (password)
-		with.password = password;
-	if (ret == 0)
-		ret = bgp_want_peer(w, &with, e);
-	if (ret < 0 && peer->password_secret)
-		ret = want_waiting_peer(r, peer, password != NULL, w, e);
-	else if (ret < 0)
-		bgp_want_refused(w, peer, e->msg);
-	if (password)
-		explicit_bzero(password, strlen(password));
-	free(password);
-	return ret;
-}
-
-/* How many this node has, with those that are refused. */
-static size_t want_peers(const struct routes *r, const struct configuration *c, bool aloud,
-                         struct bgp_want *w)
-{
-	struct config_node_peer *peers = NULL;
-	size_t n = c ? config_node_peers(c, &r->labels, &peers) : 0;
-
-	for (size_t i = 0; i < n; i++) {
-		struct err e = ERR_INIT;
-		int ret = 0;
-		if (!peers[i].refused) {
-			ret = want_peer(r, peers[i].peer, w, &e);
-		} else {
-			ret = err_set(&e, -EINVAL, ERR_CONFIG, "%s", peers[i].refused);
-			bgp_want_refused(w, peers[i].peer, peers[i].refused);
-		}
-		/* That a Secret was not read yet is no news while it is being read. */
-		if (ret < 0 && (r->passwords.known || !peers[i].peer->password_secret))
-			complain(aloud, "peer", peers[i].peer->name, &e);
-	}
-	config_node_peers_free(peers, n);
-	return n;
-}
-
-static void want_policies(const struct configuration *c, bool aloud, struct bgp_want *w)
-{
-	for (size_t i = 0; i < c->n_bfd_profiles; i++) {
-		struct err e = ERR_INIT;
-		if (bgp_want_bfd_profile(w, &c->bfd_profiles[i], &e) < 0)
-			complain(aloud, "BFD profile", c->bfd_profiles[i].name, &e);
-	}
-	for (size_t i = 0; i < c->n_pools; i++) {
-		struct err e = ERR_INIT;
-		if (c->pools[i].protocols & PROTOCOL_BGP && bgp_want_pool(w, &c->pools[i], &e) < 0)
-			complain(aloud, "pool", c->pools[i].name, &e);
-	}
-	/* Their policy class, as for a pool: default values cannot fail. */
-	if (c->n_external_ips_allow)
-		bgp_want_pool(w, &(const struct config_pool){ .name = NULL }, NULL);
-}
-
-struct wanting {
-	struct bgp_want *want;
-	const struct configuration *configuration;
-	bool aloud, only_less;
-};
-
-static void want_address(const struct announcement *a, void *arg)
-{
-	const struct wanting *x = arg;
-	struct err e = ERR_INIT;
-
-	if (a->protocol != PROTOCOL_BGP ||
-	    !(x->only_less ? a->decided == REASON_Candidate : a->eligible))
-		return;
-	/* An external IP may be outside all pools, and is then advertised with default values. */
-	const struct config_pool *pool = configuration_pool_of(x->configuration, &a->addr);
-	if (bgp_want_address(x->want, &a->addr, a->local, pool ? pool->advertisements : NULL,
-	                     pool ? pool->n_advertisements : 0, &e) < 0)
-		complain(x->aloud, "address", addr_str(&a->addr), &e);
-}
 
 static void on_changed(void *arg)
 {
@@ -325,51 +200,27 @@ static void want_sinks(struct routes *r, const struct bgp_want *w, bool only_les
 	free(prefixes);
 }
 
-/* Any that bgpd could make its router id of. */
-static bool has_ipv4(void)
-{
-	struct ifaddrs *all;
-	bool has = false;
-
-	if (getifaddrs(&all) < 0)
-		return true;
-	for (const struct ifaddrs *i = all; i && !has; i = i->ifa_next)
-		has = i->ifa_addr && i->ifa_addr->sa_family == AF_INET &&
-		      !(i->ifa_flags & IFF_LOOPBACK);
-	freeifaddrs(all);
-	return has;
-}
-
-/* The configuration's for this node, else the peers' one; where bgpd could choose none, it is made of the name. */
-static void want_router_id(const struct routes *r, const struct configuration *c,
-                           struct bgp_want *want)
-{
-	const struct addr *id = r->node ? configuration_router_id_of(c, r->node) : NULL;
-
-	if (id)
-		bgp_want_router_id(want, id);
-	else if (r->node && !has_ipv4())
-		bgp_want_router_id_of(want, r->node);
-}
-
-static void publish(struct routes *r, const struct view *v, struct announce *t, bool aloud,
+static void publish(struct routes *r, const struct view *v, const struct announce *t, bool aloud,
                     bool only_less)
 {
-	struct wanting x = { .want = bgp_want_new(),
-		             .configuration = view_configuration(v),
-		             .aloud = aloud,
-		             .only_less = only_less };
-	size_t n_peers = want_peers(r, x.configuration, aloud, x.want);
+	const struct wants x = { .configuration = view_configuration(v),
+		                 .node = r->node,
+		                 .labels = &r->labels,
+		                 .passwords = &r->passwords,
+		                 .aloud = aloud,
+		                 .only_less = only_less };
+	struct bgp_want *want = bgp_want_new();
+	size_t n_peers = wants_add_peers(&x, want);
 
 	if (only_less)
-		bgp_want_only_less(x.want);
+		bgp_want_only_less(want);
 	/* Without a configuration nothing is known of peers, and what stands in bgpd stays. */
 	if (!r->bgp && (n_peers || (x.configuration && may_have_leftovers(r))))
 		start_engine(r, n_peers > 0);
 	if (!r->bgp) {
 		if (x.configuration)
-			want_sinks(r, x.want, only_less);
-		bgp_want_free(x.want);
+			want_sinks(r, want, only_less);
+		bgp_want_free(want);
 		return;
 	}
 	if (n_peers)
@@ -377,13 +228,9 @@ static void publish(struct routes *r, const struct view *v, struct announce *t, 
 	else if (!r->look_until_ms)
 		r->look_until_ms = clock_ms() + r->look_ms;
 	if (n_peers)
-		want_router_id(r, x.configuration, x.want);
-	if (n_peers) {
-		want_policies(x.configuration, aloud, x.want);
-		announce_each(t, want_address, &x);
-	}
-	want_sinks(r, x.want, only_less);
-	r->published = bgp_publish(r->bgp, x.want);
+		wants_add_all(&x, t, want);
+	want_sinks(r, want, only_less);
+	r->published = bgp_publish(r->bgp, want);
 }
 
 /* Without a configuration there are no candidates that could be pending. */
@@ -430,10 +277,17 @@ static void update_less(struct routes *r, const struct view *v, struct announce 
 	r->seen_less = now;
 }
 
-static bool is_withdrawn(const struct routes *r, uint64_t generation)
+/* Publications up to this one are in force, or will not be: without bgpd nothing leads here. */
+static uint64_t withdrawn_generation(const struct routes *r)
 {
-	return !r->bgp || bgp_applied_generation(r->bgp) >= generation ||
-	       bgp_reason(r->bgp, NULL) == REASON_BgpUnreachable;
+	return r->bgp && bgp_reason(r->bgp, NULL) != REASON_BgpUnreachable
+	               ? bgp_applied_generation(r->bgp)
+	               : UINT64_MAX;
+}
+
+static bool is_withdrawn(const struct routes *r)
+{
+	return withdrawn_generation(r) >= r->published;
 }
 
 void routes_update(struct routes *r, const struct view *v, struct announce *t)
@@ -447,7 +301,7 @@ void routes_update(struct routes *r, const struct view *v, struct announce *t)
 		sinks_want(r->sinks, NULL, 0, false); /* an earlier life may have had BGP */
 	announce_routes(t, reason_of, r);
 	if (r->sinks)
-		sinks_update(r->sinks, is_withdrawn(r, r->published), clock_ms());
+		sinks_update(r->sinks, is_withdrawn(r), clock_ms());
 }
 
 /* ---- rules that wait for a withdrawal ---- */
@@ -471,53 +325,30 @@ bool routes_may_program(struct routes *r)
 
 	if (!r->program_ms)
 		r->program_ms = now + ROUTES_HOLD_MS;
-	if (is_withdrawn(r, r->published) || now >= r->program_ms)
+	if (is_withdrawn(r) || now >= r->program_ms)
 		return true;
 	look_again_in(r, ROUTES_HOLD_MS);
 	return false;
 }
 
-static struct held *held_of(const struct routes *r, const char *key)
-{
-	struct held *h;
-
-	HASH_FIND(hh, r->held, key, strlen(key), h);
-	return h;
-}
-
 bool routes_hold(struct routes *r, const char *key)
 {
-	struct held *h = held_of(r, key);
-
-	if (is_withdrawn(r, r->published))
+	if (is_withdrawn(r))
 		return false;
-	if (!h) {
-		h = xcalloc(1, sizeof(*h));
-		h->key = xstrdup(key);
-		h->until_ms = clock_ms() + ROUTES_HOLD_MS;
-		HASH_ADD_KEYPTR(hh, r->held, h->key, strlen(h->key), h);
-	}
-	h->generation = r->published;
+	holds_put(&r->holds, key, r->published, clock_ms() + ROUTES_HOLD_MS);
 	look_again_in(r, ROUTES_HOLD_MS);
 	return true;
 }
 
 bool routes_is_held(const struct routes *r, const char *key)
 {
-	return held_of(r, key) != NULL;
+	return holds_has(&r->holds, key);
 }
 
 void routes_release(struct routes *r, void (*go)(const char *key, void *arg), void *arg)
 {
-	struct held *h, *next;
-
-	HASH_ITER(hh, r->held, h, next) {
-		if (!is_withdrawn(r, h->generation) && clock_ms() < h->until_ms)
-			continue;
-		go(h->key, arg);
-		held_free(r, h);
-	}
-	if (r->held)
+	holds_release(&r->holds, withdrawn_generation(r), clock_ms(), go, arg);
+	if (r->holds.list)
 		look_again_in(r, 50);
 }
 

@@ -19,7 +19,7 @@
 #include "fairlead/out.h"
 #include "speaker/effector.h"
 #include "speaker/speaker.h"
-#include "speaker/wanted.h"
+#include "speaker/served.h"
 
 #define HEARTBEAT_MS 100
 #define HEARTBEAT_DEAD_MS 350
@@ -45,20 +45,20 @@ const char *segments_mac(const uint8_t mac[static 6], char out[static SEGMENTS_M
 void segments_publish(struct speaker *sp)
 {
 	bool fresh = speaker_is_fresh(sp);
-	struct wanted_snapshot s;
+	struct served_snapshot s;
 
 	if (!sp->l2)
 		return;
 	l2_set_answered(sp->l2, speaker_answered_ms(sp));
-	if (!wanted_is_dirty(announce_wanted(sp->announce), sp->view) && fresh == sp->view_fresh)
+	if (!served_is_dirty(announce_served(sp->announce), sp->view) && fresh == sp->view_fresh)
 		return;
 	if (fresh != sp->view_fresh && sp->publishes)
 		log_warn(fresh ? "the API server answers again"
 		               : "the API server has not answered for some time; carrying on with "
 		                 "what is known");
-	wanted_snapshot(announce_wanted(sp->announce), sp->view, fresh, &s);
+	served_snapshot(announce_served(sp->announce), sp->view, fresh, &s);
 	l2_publish(sp->l2, &s.l2);
-	wanted_snapshot_fini(&s);
+	served_snapshot_fini(&s);
 	sp->view_fresh = fresh;
 	sp->publishes++;
 }

@@ -15,7 +15,7 @@
 #include "fairlead/view.h"
 #include "speaker/announce.h"
 #include "speaker/forward.h"
-#include "speaker/wanted.h"
+#include "speaker/served.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -228,7 +228,7 @@ static void world_fini(struct world *w)
 
 static void describe(struct world *w, struct buf *out)
 {
-	struct wanted_snapshot s;
+	struct served_snapshot s;
 
 	for (size_t i = 0; i < N_SERVICES; i++) {
 		char key[16];
@@ -237,7 +237,7 @@ static void describe(struct world *w, struct buf *out)
 		for (const struct announcement *a = announce_of(w->announce, key); a; a = a->next)
 			buf_printf(out, "  %s %s\n", addr_str(&a->addr), reason_name(a->reason));
 	}
-	wanted_snapshot(announce_wanted(w->announce), w->view, true, &s);
+	served_snapshot(announce_served(w->announce), w->view, true, &s);
 	for (size_t i = 0; i < s.l2.n_wants; i++) {
 		const struct l2_want *want = &s.l2.wants[i];
 		buf_printf(out, "%s%s %d %d:", addr_str(&want->addr), want->eligible ? "+" : "-",
@@ -246,7 +246,7 @@ static void describe(struct world *w, struct buf *out)
 			buf_printf(out, " %s", s.l2.nodes[want->candidates[k]]);
 		buf_putc(out, '\n');
 	}
-	wanted_snapshot_fini(&s);
+	served_snapshot_fini(&s);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

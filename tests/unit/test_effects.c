@@ -7,7 +7,7 @@
 
 #include "fairlead/mem.h"
 #include "speaker/turn.h"
-#include "speaker/wanted.h"
+#include "speaker/served.h"
 #include "world.h"
 
 /*
@@ -99,14 +99,14 @@ static void judge_down(const struct machine *m, int i, int rules)
 static void publish(void *arg)
 {
 	struct machine *m = arg;
-	struct wanted_snapshot s;
+	struct served_snapshot s;
 	bool wire[N] = { false };
 
-	wanted_snapshot(announce_wanted(m->turn.announce), m->turn.view, true, &s);
+	served_snapshot(announce_served(m->turn.announce), m->turn.view, true, &s);
 	for (size_t k = 0; k < s.l2.n_wants; k++)
 		if (s.l2.wants[k].eligible)
 			wire[s.l2.wants[k].addr.b[3] - 1] = true;
-	wanted_snapshot_fini(&s);
+	served_snapshot_fini(&s);
 	memcpy(m->wire, wire, sizeof(wire));
 	for (int i = 0; i < N; i++)
 		if (m->wire[i])

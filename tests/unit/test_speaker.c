@@ -17,7 +17,7 @@
 #include "speaker/forward.h"
 #include "speaker/passwords.h"
 #include "speaker/speaker.h"
-#include "speaker/wanted.h"
+#include "speaker/served.h"
 #include "world.h"
 
 /* ---- announcements ---- */
@@ -87,9 +87,9 @@ static size_t turn(struct fixture *f)
 static void expect_snapshot(struct fixture *f, const char *expected)
 {
 	cleanup(buf_fini) struct buf text = BUF_INIT;
-	struct wanted_snapshot s;
+	struct served_snapshot s;
 
-	wanted_snapshot(announce_wanted(f->table), f->view, true, &s);
+	served_snapshot(announce_served(f->table), f->view, true, &s);
 	for (size_t i = 0; i < s.l2.n_wants; i++) {
 		const struct l2_want *w = &s.l2.wants[i];
 		buf_printf(&text, "%s%s[", addr_str(&w->addr), w->eligible ? "+" : "-");
@@ -98,8 +98,8 @@ static void expect_snapshot(struct fixture *f, const char *expected)
 		buf_puts(&text, "]\n");
 	}
 	assert_string_equal(buf_str(&text), expected);
-	wanted_snapshot_fini(&s);
-	assert_false(wanted_is_dirty(announce_wanted(f->table), f->view));
+	served_snapshot_fini(&s);
+	assert_false(served_is_dirty(announce_served(f->table), f->view));
 }
 
 static void the_data_plane_comes_first(void **state)
@@ -122,7 +122,7 @@ static void the_data_plane_comes_first(void **state)
 	f.applied = false;
 	world_slice(f.view, "web", "web-1", "10.1.1.1@n1 10.1.1.2@n2");
 	assert_int_equal(turn(&f), 1);
-	assert_false(wanted_is_dirty(announce_wanted(f.table), f.view));
+	assert_false(served_is_dirty(announce_served(f.table), f.view));
 	expect_snapshot(&f, "192.0.2.1+[n1 n2 n3]\n");
 	/* Without endpoints nobody announces; when they return, the rules come first again. */
 	world_slice(f.view, "web", "web-1", "");
@@ -396,7 +396,7 @@ static void a_new_node_renumbers_the_candidates(void **state)
 	view_remove_node(f.view, "n2");
 	world_node(f.view, "n2b");
 	turn(&f);
-	assert_true(wanted_is_dirty(announce_wanted(f.table), f.view));
+	assert_true(served_is_dirty(announce_served(f.table), f.view));
 	expect_snapshot(&f, "192.0.2.1+[n1 n2b n3]\n");
 	fixture_fini(&f);
 }
@@ -408,15 +408,15 @@ static void the_snapshot_names_the_ranges_of_layer_2(void **state)
 		                              "198.51.100.0/25" };
 	struct fixture f = fixture_new();
 	f.table = announce_new(record_change, &f);
-	struct wanted_snapshot s;
+	struct served_snapshot s;
 	char text[ADDR_RANGE_STR_SIZE];
 
-	wanted_snapshot(announce_wanted(f.table), f.view, false, &s);
+	served_snapshot(announce_served(f.table), f.view, false, &s);
 	assert_false(s.l2.view_fresh);
 	for (size_t i = 0; i < ARRAY_LEN(ranges) && i < s.l2.n_ranges; i++)
 		assert_string_equal(addr_range_format(&s.l2.ranges[i], text), ranges[i]);
 	assert_int_equal(s.l2.n_ranges, ARRAY_LEN(ranges));
-	wanted_snapshot_fini(&s);
+	served_snapshot_fini(&s);
 	fixture_fini(&f);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "speaker/wanted.h"
+#include "speaker/served.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,26 +17,26 @@ struct node_set {
 	uint16_t nodes[];
 };
 
-struct wanted {
+struct served {
 	struct announcement *list; /* by address */
 	struct node_set *sets;
 	bool dirty;
 	uint64_t revision; /* of the view, at the last snapshot */
 };
 
-struct wanted *wanted_new(void)
+struct served *served_new(void)
 {
-	return xcalloc(1, sizeof(struct wanted));
+	return xcalloc(1, sizeof(struct served));
 }
 
-void wanted_free(struct wanted *w)
+void served_free(struct served *w)
 {
 	free(w);
 }
 
 /* ---- which addresses, and who may own them ---- */
 
-static struct node_set *set_get(struct wanted *w, const uint16_t *nodes, size_t n)
+static struct node_set *set_get(struct served *w, const uint16_t *nodes, size_t n)
 {
 	struct node_set *set;
 
@@ -51,7 +51,7 @@ static struct node_set *set_get(struct wanted *w, const uint16_t *nodes, size_t 
 	return set;
 }
 
-static void set_drop(struct wanted *w, struct node_set *set)
+static void set_drop(struct served *w, struct node_set *set)
 {
 	if (!set || --set->refs)
 		return;
@@ -59,7 +59,7 @@ static void set_drop(struct wanted *w, struct node_set *set)
 	free(set);
 }
 
-struct announcement *wanted_of(const struct wanted *w, const struct addr *addr)
+struct announcement *served_of(const struct served *w, const struct addr *addr)
 {
 	struct announcement *a;
 
@@ -67,7 +67,7 @@ struct announcement *wanted_of(const struct wanted *w, const struct addr *addr)
 	return a;
 }
 
-void wanted_put(struct wanted *w, struct announcement *a, const uint16_t *nodes, size_t n)
+void served_put(struct served *w, struct announcement *a, const uint16_t *nodes, size_t n)
 {
 	struct node_set *old = a->candidates;
 
@@ -79,21 +79,21 @@ void wanted_put(struct wanted *w, struct announcement *a, const uint16_t *nodes,
 	set_drop(w, old);
 }
 
-void wanted_take_out(struct wanted *w, struct announcement *a)
+void served_take_out(struct served *w, struct announcement *a)
 {
 	HASH_DEL(w->list, a);
 	set_drop(w, TAKE(a->candidates));
 	w->dirty = true;
 }
 
-void wanted_touch(struct wanted *w)
+void served_touch(struct served *w)
 {
 	w->dirty = true;
 }
 
 /* ---- snapshots ---- */
 
-bool wanted_is_dirty(const struct wanted *w, const struct view *v)
+bool served_is_dirty(const struct served *w, const struct view *v)
 {
 	/* Candidates are indexes: other nodes may stand behind equal ones. */
 	return w->dirty || w->revision != view_revision(v);
@@ -134,10 +134,10 @@ static size_t layer2_ranges(const struct configuration *c, struct addr_range **r
 	return n;
 }
 
-void wanted_snapshot(struct wanted *w, const struct view *v, bool view_fresh,
-                     struct wanted_snapshot *ret)
+void served_snapshot(struct served *w, const struct view *v, bool view_fresh,
+                     struct served_snapshot *ret)
 {
-	struct wanted_snapshot s = { .l2.view_fresh = view_fresh };
+	struct served_snapshot s = { .l2.view_fresh = view_fresh };
 	const struct view_node *nodes = view_nodes(v, &s.l2.n_nodes);
 
 	s.nodes = xcalloc(s.l2.n_nodes + 1, sizeof(*s.nodes));
@@ -163,10 +163,10 @@ void wanted_snapshot(struct wanted *w, const struct view *v, bool view_fresh,
 	*ret = s;
 }
 
-void wanted_snapshot_fini(struct wanted_snapshot *s)
+void served_snapshot_fini(struct served_snapshot *s)
 {
 	free(s->nodes);
 	free(s->wants);
 	free(s->ranges);
-	*s = (struct wanted_snapshot){ 0 };
+	*s = (struct served_snapshot){ 0 };
 }
