@@ -994,12 +994,13 @@ static void test_retained_has_each_key(void **state)
 	static const char *const giving[] = { "addresses", "avoid-buggy-ips", "auto-assign",
 		                              "priority", "renumber" };
 	struct configuration *again,
-		*c = parse_ok("address-pools:\n"
-	                      "- {name: whole, protocol: bgp, use: external-ip, addresses: "
-	                      "[10.0.0.0/24], avoid-buggy-ips: true,\n"
-	                      "   auto-assign: false, priority: 7, renumber: true, "
-	                      "bgp-advertisements: [{localpref: 7}]}\n",
-	                      NULL);
+		*c = parse_ok(
+			"address-pools:\n"
+			"- {name: whole, protocol: bgp, use: external-ip, addresses: "
+			"[10.0.0.0/24], avoid-buggy-ips: true,\n"
+			"   auto-assign: false, priority: 7, renumber: true, terminating: hold, "
+			"bgp-advertisements: [{localpref: 7}]}\n",
+			NULL);
 	cleanup(config_problems_fini) struct config_problems errors = { 0 };
 	cleanup(buf_fini) struct buf text = BUF_INIT;
 	struct config_retention item = { .pool = &c->pools[0] };
