@@ -421,6 +421,39 @@ def test_monitoring(render: Render) -> None:
         assert alert["annotations"]["summary"] and alert["labels"]["severity"]
 
 
+def samples(series: str, alert: str, summary: str) -> Object:
+    """A case for promtool: the alert's only instance after half an hour of this series."""
+    firing = {"exp_labels": {"severity": "warning", "pool": "lan"}, "exp_annotations": {"summary": summary}}
+    return {
+        "interval": "1m",
+        "input_series": [{"series": series, "values": "0x5 3x30"}],
+        "alert_rule_test": [
+            {"eval_time": "12m", "alertname": alert, "exp_alerts": []},  # not before it has lasted
+            {"eval_time": "30m", "alertname": alert, "exp_alerts": [firing]},
+        ],
+    }
+
+
+def test_alerts_as_prometheus_reads_them(render: Render, tmp_path: Path) -> None:
+    promtool = shutil.which("promtool")
+    if not promtool:
+        pytest.skip("promtool is not installed (Debian's package prometheus has it)")
+    rule = one(render(SETS["all"][0]), "PrometheusRule", "lb")
+    rules, cases = tmp_path / "rules.yaml", tmp_path / "cases.yaml"
+    rules.write_text(yaml.safe_dump(rule["spec"]), encoding="utf-8")
+    squatted = samples(
+        f'fairlead_pool_squatted{{namespace="{NAMESPACE}", pool="lan", pod="a"}}',
+        "FairleadPoolSquatted",
+        "Services name 3 addresses of pool lan in spec.externalIPs that they may not have, and kube-proxy serves them all"
+        " the same; Events on these Services say which.",
+    )
+    test = {"rule_files": [str(rules)], "evaluation_interval": "1m", "tests": [squatted]}
+    cases.write_text(yaml.safe_dump(test), encoding="utf-8")
+    for argv in (["check", "rules", str(rules)], ["test", "rules", str(cases)]):
+        done = subprocess.run([promtool, *argv], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 # ---- what is refused ----
 
 REFUSED: dict[str, tuple[Object, str]] = {
