@@ -444,8 +444,8 @@ def test_alerts_as_prometheus_reads_them(render: Render, tmp_path: Path) -> None
     squatted = samples(
         f'fairlead_pool_squatted{{namespace="{NAMESPACE}", pool="lan", pod="a"}}',
         "FairleadPoolSquatted",
-        "Services name 3 addresses of pool lan in spec.externalIPs that they may not have, and kube-proxy serves them all"
-        " the same; Events on these Services say which.",
+        "Services name 3 addresses of pool lan in spec.externalIPs that they may not have, and kube-proxy serves them"
+        " all the same; Events on these Services say which.",
     )
     test = {"rule_files": [str(rules)], "evaluation_interval": "1m", "tests": [squatted]}
     cases.write_text(yaml.safe_dump(test), encoding="utf-8")
