@@ -118,7 +118,7 @@ static void forget_state(struct announcement *a)
 	a->two_owners = false;
 	memset(a->mac, 0, sizeof(a->mac));
 	a->interface[0] = '\0';
-	a->owner[0] = '\0';
+	a->owner[0] = a->former[0] = '\0';
 }
 
 /* Puts the announcement among what layer 2 is to serve, with these candidates, or takes it out (n 0). */
@@ -152,6 +152,7 @@ static void announcement_free(struct announce *t, struct announcement *a)
 	if (a->protocol == PROTOCOL_BGP)
 		set_eligible(t, a, false);
 	free(a->owner);
+	free(a->former);
 	free(a);
 }
 
@@ -236,6 +237,7 @@ static struct announcement *announcement_new(const struct holder *h, const struc
 	a->reason = REASON_COUNT; /* none said yet */
 	a->hindrance = a->nowhere = REASON_Candidate;
 	a->owner = xstrdup("");
+	a->former = xstrdup("");
 	return a;
 }
 
@@ -369,7 +371,13 @@ void announce_states(struct announce *t, const struct l2_state *states, size_t n
 		memcpy(a->rival, st->rival, sizeof(a->rival));
 		memcpy(a->interface, st->interface, sizeof(a->interface));
 		a->interface[sizeof(a->interface) - 1] = '\0';
+		if (a->ownership == L2_OTHER) {
+			free(a->former);
+			a->former = xstrdup(a->owner);
+		}
 		refresh(t, a, owner);
+		if (a->ownership == L2_OWNER)
+			a->former[0] = '\0';
 	}
 }
 

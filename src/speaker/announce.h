@@ -44,6 +44,7 @@ struct announcement {
 	bool two_owners; /* another machine, @rival, answered for it, too, a moment ago */
 	uint8_t rival[6];
 	char *owner; /* "" if unknown */
+	char *former; /* the other node that owned it before this one did; "" unless that is just so */
 	char interface[16];
 	/* By BGP: what bgpd made of it, and whether only nodes with an endpoint announce it. */
 	enum reason route;

@@ -17,6 +17,8 @@ libfairlead_a_SOURCES += \
 	src/speaker/needed.c \
 	src/speaker/news.c \
 	src/speaker/news.h \
+	src/speaker/ownership.c \
+	src/speaker/ownership.h \
 	src/speaker/nowhere.c \
 	src/speaker/nowhere.h \
 	src/speaker/options.c \

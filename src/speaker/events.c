@@ -91,15 +91,30 @@ static void emit_on_service(const struct speaker *sp, const struct announcement 
 	emit(sp, &ev, reason);
 }
 
-void speaker_tell_of_service(struct speaker *sp, const struct announcement *a)
+/* Reasons of one Service that are worth an Event on it. */
+static bool is_worth_telling(enum reason r)
+{
+	return r == REASON_BgpPrefixTaken || r == REASON_TooLarge || r == REASON_TwoOwners ||
+	       r == REASON_RulesRefused;
+}
+
+void speaker_tell_of_service(struct speaker *sp, const struct announcement *a, enum reason old)
 {
 	cleanup(buf_fini) struct buf note = BUF_INIT;
-
+	bool over = is_worth_telling(old) && announce_is_announced(a);
 	/* What a tenant can bring about at will must not use up what the network and the nodes have to say. */
-	bool network = a->reason == REASON_TwoOwners || a->reason == REASON_BgpPrefixTaken;
+	enum reason about = over ? old : a->reason;
+	bool network = about == REASON_TwoOwners || about == REASON_BgpPrefixTaken;
 
-	if (!budget_take(network ? &sp->events : &sp->tenant_events, clock_ms()))
+	if (!is_worth_telling(about) ||
+	    !budget_take(network ? &sp->events : &sp->tenant_events, clock_ms()))
 		return;
+	if (over) {
+		buf_printf(&note, "%s of %s on node %s is over", reason_name(old),
+		           addr_str(&a->addr), sp->opts.node);
+		emit_on_service(sp, a, REASON_AnnouncedAgain, buf_str(&note));
+		return;
+	}
 	if (a->reason == REASON_TwoOwners)
 		two_owners_note(sp, a, &note);
 	else
@@ -114,11 +129,40 @@ static void tell_of_nowhere(const struct announcement *a, void *arg)
 	const struct speaker *sp = arg;
 	cleanup(buf_fini) struct buf note = BUF_INIT;
 
+	if (a->nowhere == REASON_Candidate) {
+		buf_printf(&note, "a node may announce %s again", addr_str(&a->addr));
+		emit_on_service(sp, a, REASON_AnnouncedAgain, buf_str(&note));
+		return;
+	}
 	buf_printf(&note, "no node may announce %s (%s)", addr_str(&a->addr),
 	           reason_sentence(a->nowhere));
 	log_warn("no node may announce the address", KV_S("service", a->key),
 	         KV_S("address", addr_str(&a->addr)), KV_S("reason", reason_name(a->nowhere)));
 	emit_on_service(sp, a, a->nowhere, buf_str(&note));
+}
+
+static void tell_of_ownership(const struct ownership_change *changes, size_t n, void *arg)
+{
+	struct speaker *sp = arg;
+	cleanup(buf_fini) struct buf note = BUF_INIT;
+
+	for (size_t i = 0; i < n && n <= OWNERSHIP_EACH_MAX; i++) {
+		const struct ownership_change *c = &changes[i];
+		struct announcement a = { .key = c->key, .addr = c->addr };
+		memcpy(a.uid, c->uid, sizeof(a.uid));
+		buf_clear(&note);
+		buf_printf(&note, "node %s answers for %s in place of node %s", sp->opts.node,
+		           addr_str(&c->addr), c->from);
+		emit_on_service(sp, &a, REASON_Announced, buf_str(&note));
+	}
+	if (n <= OWNERSHIP_EACH_MAX)
+		return;
+	buf_printf(&note, "this node answers for %zu addresses in place of other nodes:", n);
+	for (size_t i = 0; i < OWNERSHIP_EACH_MAX; i++)
+		buf_printf(&note, "%s %s of %.128s", i ? "," : "", addr_str(&changes[i].addr),
+		           changes[i].key);
+	buf_puts(&note, " and others");
+	speaker_tell_of_node(REASON_Announced, buf_str(&note), sp);
 }
 
 void speaker_tell(struct speaker *sp)
@@ -128,4 +172,5 @@ void speaker_tell(struct speaker *sp)
 			e->tell(sp);
 	nowhere_look(sp->nowhere, sp->view, sp->announce, &sp->tenant_events, clock_ms(),
 	             tell_of_nowhere, sp);
+	ownership_look(sp->ownership, &sp->ownership_events, clock_ms(), tell_of_ownership, sp);
 }

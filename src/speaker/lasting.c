@@ -67,7 +67,7 @@ bool lasting_is_due(struct lasting_state *s, int64_t lasts_ms, struct budget *bu
 }
 
 void lasting_forget(struct lasting *l, int64_t untold_ms, int64_t told_ms, int64_t now_ms,
-                    void (*over)(const void *key))
+                    void (*over)(const void *key, void *arg), void *arg)
 {
 	struct lasting_state *s, *next;
 
@@ -75,7 +75,7 @@ void lasting_forget(struct lasting *l, int64_t untold_ms, int64_t told_ms, int64
 		if (s->seen_ms == now_ms || now_ms - s->seen_ms < (s->told ? told_ms : untold_ms))
 			continue;
 		if (s->told && over)
-			over(s->key);
+			over(s->key, arg);
 		drop(l, s);
 	}
 }

@@ -28,6 +28,6 @@ bool lasting_is_due(struct lasting_state *s, int64_t lasts_ms, struct budget *bu
                     int64_t now_ms);
 /* Forgets states that were not seen for so long, by whether they were told; one that was told goes to @over (may be NULL). */
 void lasting_forget(struct lasting *l, int64_t untold_ms, int64_t told_ms, int64_t now_ms,
-                    void (*over)(const void *key));
+                    void (*over)(const void *key, void *arg), void *arg);
 
 #endif

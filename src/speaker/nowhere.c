@@ -5,15 +5,19 @@
 
 #include <string.h>
 
+#include "fairlead/mem.h"
+
 /* What is known goes by address and Service. */
 struct key {
 	struct addr addr;
 	uint8_t uid[VIEW_UID_SIZE];
+	char service[];
 };
 
 /* A look in progress. */
 struct look {
 	struct lasting *known;
+	const struct announce *table;
 	int64_t now_ms;
 	struct budget *budget; /* NULL: another speaker tells */
 	nowhere_tell *tell;
@@ -34,15 +38,29 @@ static bool is_ours_to_tell(const struct view *v)
 static void look_at(const struct announcement *a, void *arg)
 {
 	const struct look *l = arg;
-	struct key key;
+	size_t size = sizeof(struct key) + strlen(a->key) + 1;
 
 	if (a->nowhere == REASON_Candidate)
 		return;
-	memset(&key, 0, sizeof(key));
-	key.addr = a->addr;
-	memcpy(key.uid, a->uid, sizeof(key.uid));
-	struct lasting_state *s = lasting_see(l->known, &key, sizeof(key), l->now_ms);
+	cleanup_free struct key *key = xcalloc(1, size);
+	key->addr = a->addr;
+	memcpy(key->uid, a->uid, sizeof(key->uid));
+	memcpy(key->service, a->key, size - sizeof(*key));
+	struct lasting_state *s = lasting_see(l->known, key, size, l->now_ms);
 	if (l->budget && lasting_is_due(s, NOWHERE_LASTS_MS, l->budget, l->now_ms))
+		l->tell(a, l->arg);
+}
+
+/* Where the Service has the address still, some node may announce it now. */
+static void over(const void *state, void *arg)
+{
+	const struct key *key = state;
+	const struct look *l = arg;
+	const struct announcement *a = announce_of(l->table, key->service);
+
+	while (a && (!addr_eq(&a->addr, &key->addr) || memcmp(a->uid, key->uid, sizeof(a->uid))))
+		a = a->next;
+	if (a)
 		l->tell(a, l->arg);
 }
 
@@ -50,6 +68,7 @@ void nowhere_look(struct lasting *known, const struct view *v, const struct anno
                   struct budget *budget, int64_t now_ms, nowhere_tell *tell, void *arg)
 {
 	struct look l = { .known = known,
+		          .table = t,
 		          .now_ms = now_ms,
 		          .budget = is_ours_to_tell(v) ? budget : NULL,
 		          .tell = tell,
@@ -57,5 +76,5 @@ void nowhere_look(struct lasting *known, const struct view *v, const struct anno
 
 	if (announce_n_nowhere(t))
 		announce_each(t, look_at, &l);
-	lasting_forget(known, 0, 0, now_ms, NULL);
+	lasting_forget(known, 0, 0, now_ms, over, &l);
 }

@@ -4,6 +4,7 @@
 
 /*
  * Addresses that no node at all may announce: which of them are worth an Event on their Service, and which speaker sends it.
+ * When some node may announce one of those again, that is worth another.
  *
  * Once the state has lasted for NOWHERE_LASTS_MS the speaker of the first Ready node tells it, once for as long as it lasts.
  * How many Events go out at all is bounded by @budget.  Pure: time is an argument.
@@ -17,6 +18,7 @@
 
 #define NOWHERE_LASTS_MS 10000
 
+/* @a->nowhere is REASON_Candidate where it is over. */
 typedef void nowhere_tell(const struct announcement *a, void *arg);
 
 /* Looks at what is now; to be called every few seconds.  @known is for these addresses alone. */

@@ -196,7 +196,7 @@ static void metrics(const struct speaker *sp, struct metrics_writer *w)
 	collect_passages(sp, w);
 }
 
-/* Once for each change of what firewalls of others make of forwarded packets; that they pass again is no news. */
+/* Once for each change of what firewalls of others make of forwarded packets. */
 static void tell_of_passage(struct speaker *sp, uint8_t family)
 {
 	enum proxy_passage *told = &sp->passages[family == 6];
@@ -209,9 +209,13 @@ static void tell_of_passage(struct speaker *sp, uint8_t family)
 	    (now != PROXY_PASSES && !budget_take(&sp->events, clock_ms())))
 		return;
 	*told = now;
-	buf_printf(&note, "IPv%d: %s: %s", family, reason_sentence(reason), where);
-	if (now != PROXY_PASSES)
-		speaker_tell_of_node(reason, buf_str(&note), sp);
+	if (now == PROXY_PASSES) {
+		buf_printf(&note, "IPv%d: the node's firewall lets forwarded packets pass", family);
+		reason = REASON_TroubleOver;
+	} else {
+		buf_printf(&note, "IPv%d: %s: %s", family, reason_sentence(reason), where);
+	}
+	speaker_tell_of_node(reason, buf_str(&note), sp);
 }
 
 static void tell(struct speaker *sp)

@@ -190,10 +190,10 @@ static void on_announcement(const struct announcement *a, enum reason old_reason
 	if (sp->proxy && announce_is_announced(a) != announce_is_announced(&before) &&
 	    view_touch(sp->view, a->key, &a->addr))
 		speaker_schedule(sp);
-	if ((a->reason == REASON_BgpPrefixTaken || a->reason == REASON_TooLarge ||
-	     a->reason == REASON_TwoOwners || a->reason == REASON_RulesRefused) &&
-	    old_reason != a->reason)
-		speaker_tell_of_service(sp, a);
+	if (old_reason != a->reason)
+		speaker_tell_of_service(sp, a, old_reason);
+	if (a->protocol == PROTOCOL_LAYER2 && a->reason == REASON_Announced && *a->former)
+		ownership_add(sp->ownership, a, a->former, clock_ms());
 }
 
 static void start_events(struct speaker *sp)
@@ -237,6 +237,14 @@ int speaker_start(struct speaker *sp, struct err *e)
 	sp->news = news_new();
 	sp->troubles = lasting_new();
 	sp->nowhere = lasting_new();
+<<<<<<< HEAD
+=======
+	sp->ownership = ownership_new();
+	const struct routes_options routes = { .node = sp->opts.node,
+		                               .socket_dir = sp->opts.bgp_socket_dir,
+		                               .shared_instance = sp->opts.bgp_shared_instance,
+		                               .sinks = true };
+>>>>>>> 0808415 (speaker: Events say who took an address over, and what is over)
 	const struct metrics_guard guard = { .token_file = sp->opts.daemon.http_token_file,
 		                             .host_only =
 		                                     !strcmp(sp->opts.daemon.http_status, "host") };
@@ -281,6 +289,7 @@ void speaker_stop(struct speaker *sp)
 	news_free(sp->news);
 	lasting_free(sp->troubles);
 	lasting_free(sp->nowhere);
+	ownership_free(sp->ownership);
 	announce_free(sp->announce);
 	view_free(sp->view);
 	free_event(sp->turn);

@@ -20,6 +20,7 @@
 #include "speaker/announce.h"
 #include "speaker/news.h"
 #include "speaker/nowhere.h"
+#include "speaker/ownership.h"
 #include "speaker/routes.h"
 #include "speaker/trouble_news.h"
 
@@ -86,6 +87,8 @@ struct speaker {
 	struct routes *routes;
 	struct news *news;
 	struct lasting *troubles, *nowhere; /* what was told of each */
+	struct ownership *ownership;        /* addresses taken over from others */
+	struct budget ownership_events;
 	struct budget events,
 		tenant_events; /* the second one for what tenants can bring about at will */
 	char *node_uid;        /* of this node's Node; NULL: there is none */
@@ -149,8 +152,8 @@ void speaker_schedule(struct speaker *sp);
 void speaker_tell_of_node(enum reason reason, const char *note, void *arg);
 /* Events on the Node about what is new of BGP, what is wrong with layer 2, and firewalls that refuse to forward. */
 void speaker_tell(struct speaker *sp);
-/* An Event on the Service of an address that cannot be announced for a reason of its own. */
-void speaker_tell_of_service(struct speaker *sp, const struct announcement *a);
+/* An Event on the Service of an address that cannot be announced for a reason of its own, or is announced again, after @old. */
+void speaker_tell_of_service(struct speaker *sp, const struct announcement *a, enum reason old);
 
 /* Adds what the effectors know beyond the reason's sentence. */
 void speaker_add_detail(const struct speaker *sp, const struct announcement *a, struct buf *out);

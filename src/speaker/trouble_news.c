@@ -25,10 +25,21 @@ static struct key key_of(const struct l2_trouble *trouble)
 	return key;
 }
 
-static void over(const void *key)
+struct listener {
+	news_tell *tell;
+	void *arg;
+};
+
+static void over(const void *key, void *arg)
 {
 	const struct key *k = key;
+	const struct listener *l = arg;
+	cleanup(buf_fini) struct buf note = BUF_INIT;
 
+	if (*k->interface)
+		buf_printf(&note, "%s: ", k->interface);
+	buf_printf(&note, "%s is over", reason_name(k->reason));
+	l->tell(REASON_TroubleOver, buf_str(&note), l->arg);
 	log_info("a layer-2 problem is over", KV_S("reason", reason_name(k->reason)),
 	         KV_S("interface", k->interface));
 }
@@ -54,5 +65,6 @@ void trouble_news_look(struct lasting *known, const struct l2_trouble *list, siz
 		if (lasting_is_due(s, NEWS_LASTS_MS, budget, now_ms))
 			tell_of(&list[i], tell, arg);
 	}
-	lasting_forget(known, NEWS_LASTS_MS, TROUBLE_FORGET_MS, now_ms, over);
+	lasting_forget(known, NEWS_LASTS_MS, TROUBLE_FORGET_MS, now_ms, over,
+	               &(struct listener){ tell, arg });
 }

@@ -95,7 +95,15 @@ def test_a_drained_node_gives_way(lab: Lab, web_address: str) -> None:
     answers = [a.mac == mac for a in watcher.answers]
     assert answers == sorted(answers, reverse=True), "the former owner answered after its heir"
     lab.wait_reason(owner, "web", web_address, "NotOwner")
-    assert settled_owner(lab, web_address) != owner
+    heir = settled_owner(lab, web_address)
+    assert heir != owner
+    words = f"node {heir} answers for {web_address} in place of node {owner}"
+    wait_for("the Event", lambda: words in [e["note"] for e in about_service(lab, "web", "Announced")], 30)
+
+
+def about_service(lab: Lab, name: str, reason: str) -> list[dict[str, Any]]:
+    events = [e for e in lab.api.objects("Event") if e["reason"] == reason]
+    return [e for e in events if (e["regarding"]["kind"], e["regarding"]["name"]) == ("Service", name)]
 
 
 def test_an_owner_that_alone_loses_the_api_server_gives_way(lab: Lab, web_address: str) -> None:
@@ -132,6 +140,7 @@ def test_no_node_may_announce(lab: Lab, web_address: str) -> None:
         for node in NODES:
             annotate(lab, node, None)
     lab.wait_owner(web_address)
+    wait_for("it to be over", lambda: about_service(lab, "web", "AnnouncedAgain"), 30)
 
 
 def test_returning_node_takes_nothing(lab: Lab, web_address: str) -> None:

@@ -262,7 +262,8 @@ def test_mode_none_removes_what_mode_iptables_left(lab: Lab, router: Router) -> 
 def test_it_says_that_no_speaker_was_found(lab: Lab) -> None:
     """Speakers that run by hand are no Pods, so nothing tells whether they have cleaned up."""
     code, (said,) = uninstall(lab)
-    assert code == 1 and said.startswith("not verified: ") and f"namespace {NAMESPACE}, so none was waited for" in said and "--cleanup" in said
+    assert code == 1 and said.startswith("not verified: ")
+    assert f"namespace {NAMESPACE}, so none was waited for" in said and "--cleanup" in said
 
 
 @pytest.mark.parametrize("answer, told", [("n", False), ("y", True)])

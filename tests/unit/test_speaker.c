@@ -801,10 +801,11 @@ static void that_no_node_may_announce_is_told_once_it_lasts(void **state)
 	expect_log(&f, "shop/web 192.0.2.1 NodeDrained\n");
 	LOOK(60000);
 	expect_log(&f, "");
-	/* In between a node may: it is news when that ends. */
+	/* In between a node may, which is news, and so it is when that ends. */
 	world_put(f.view, NODE("n3", "", "True"));
 	turn(&f);
 	LOOK(2000);
+	expect_log(&f, "shop/web 192.0.2.1 Candidate\n");
 	world_put(f.view, NODE("n3", DRAINED, "True"));
 	turn(&f);
 	LOOK(2000);
@@ -825,6 +826,91 @@ static void that_no_node_may_announce_is_told_once_it_lasts(void **state)
 #undef LOOK
 	lasting_free(known);
 	fixture_fini(&f);
+}
+
+/* ---- what was taken over ---- */
+
+static void record_former(const struct announcement *a, enum reason old_reason,
+                          const char *old_owner, void *arg)
+{
+	(void)old_reason;
+	(void)old_owner;
+	if (a->reason == REASON_Announced)
+		buf_printf(&((struct fixture *)arg)->log, "%s;", a->former);
+}
+
+/* Only another node that owned it just before is one to take over from: not this one before a restart, and nobody twice. */
+static void the_former_owner_is_known_once(void **state)
+{
+	(void)state;
+	static const struct {
+		enum l2_ownership ownership;
+		const char *owner, *log;
+	} steps[] = {
+		{ L2_OWNER, "n1", ";" },         { L2_PROBING, "", "" },   { L2_OWNER, "n1", ";" },
+		{ L2_OTHER, "n2", "" },          { L2_OTHER, "n3", "" },   { L2_PROBING, "", "" },
+		{ L2_OWNER, "n1", "n3;" },       { L2_WAITING, "n1", "" }, { L2_OWNER, "n1", ";" },
+		{ L2_STILL_ANSWERED, "n2", "" }, { L2_OWNER, "n1", ";" },
+	};
+	struct fixture f = fixture_new();
+	struct l2_state st = { 0 };
+	f.table = announce_new(record_former, &f);
+
+	world_service(f.view, "web", "192.0.2.1", "");
+	world_slice(f.view, "web", "web-1", "10.1.1.1@n1");
+	turn(&f);
+	addr_parse("192.0.2.1", &st.addr);
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		st.ownership = steps[i].ownership;
+		snprintf(st.owner, sizeof(st.owner), "%s", steps[i].owner);
+		announce_states(f.table, &st, 1);
+		expect_log(&f, steps[i].log);
+	}
+	fixture_fini(&f);
+}
+
+static void record_taken(const struct ownership_change *changes, size_t n, void *arg)
+{
+	buf_printf(arg, "%zu:", n);
+	for (size_t i = 0; i < n && i < OWNERSHIP_EACH_MAX; i++)
+		buf_printf(arg, " %s %s %s", changes[i].key, addr_str(&changes[i].addr),
+		           changes[i].from);
+	buf_putc(arg, ';');
+}
+
+static void what_is_taken_over_is_told_together(void **state)
+{
+	(void)state;
+	struct ownership *o = ownership_new();
+	struct budget budget = { 0 };
+	cleanup(buf_fini) struct buf log = BUF_INIT;
+	char key[] = "shop/web";
+	struct announcement a = { .key = key };
+
+	addr_parse("192.0.2.1", &a.addr);
+	ownership_look(o, &budget, 1000, record_taken, &log);
+	ownership_add(o, &a, "n2", 1000);
+	ownership_look(o, &budget, 1000 + OWNERSHIP_COLLECT_MS - 1, record_taken, &log);
+	assert_string_equal(buf_str(&log), "");
+	ownership_look(o, &budget, 1000 + OWNERSHIP_COLLECT_MS, record_taken, &log);
+	assert_string_equal(buf_str(&log), "1: shop/web 192.0.2.1 n2;");
+	buf_clear(&log);
+	for (int i = 0; i < 300; i++)
+		ownership_add(o, &a, "n3", 5000 + i);
+	ownership_look(o, &budget, 9000, record_taken, &log);
+	assert_int_equal(strncmp(buf_str(&log), "300: shop/web", 13), 0);
+	/* Again and again: some are told, and what is not told now is told with the next. */
+	buf_clear(&log);
+	for (int64_t now = 10000; now < 40000; now += 1000) {
+		ownership_add(o, &a, "n2", now);
+		ownership_look(o, &budget, now, record_taken, &log);
+	}
+	size_t n_told = 0;
+	for (const char *c = buf_str(&log); *c; c++)
+		n_told += *c == ';';
+	assert_in_range(n_told, 1, BUDGET_BURST);
+	ownership_add(o, &a, "n2", 50000);
+	ownership_free(o);
 }
 
 /* What somebody may write by the hundred, and is denied, fills no log. */
@@ -865,6 +951,8 @@ static void denied_addresses_fill_no_log(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_former_owner_is_known_once),
+		cmocka_unit_test(what_is_taken_over_is_told_together),
 		cmocka_unit_test(denied_addresses_fill_no_log),
 		cmocka_unit_test(the_data_plane_comes_first),
 		cmocka_unit_test(what_others_break_is_not_announced),
