@@ -237,14 +237,7 @@ int speaker_start(struct speaker *sp, struct err *e)
 	sp->news = news_new();
 	sp->troubles = lasting_new();
 	sp->nowhere = lasting_new();
-<<<<<<< HEAD
-=======
 	sp->ownership = ownership_new();
-	const struct routes_options routes = { .node = sp->opts.node,
-		                               .socket_dir = sp->opts.bgp_socket_dir,
-		                               .shared_instance = sp->opts.bgp_shared_instance,
-		                               .sinks = true };
->>>>>>> 0808415 (speaker: Events say who took an address over, and what is over)
 	const struct metrics_guard guard = { .token_file = sp->opts.daemon.http_token_file,
 		                             .host_only =
 		                                     !strcmp(sp->opts.daemon.http_status, "host") };
