@@ -11,7 +11,13 @@
 #include <event2/event.h>
 #include <utlist.h>
 
-#include "controller/controller.h"
+#include "controller/assign.h"
+#include "controller/books.h"
+#include "controller/machines.h"
+#include "controller/retain.h"
+#include "controller/tell.h"
+#include "controller/uninstall.h"
+#include "controller/writer.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/turn.h"
@@ -26,7 +32,7 @@ static void tell(struct record *r, const struct record_part *p, const char *key)
 	log_warn("no address", KV_S("service", key), KV_S("reason", reason_name(p->reason)),
 	         KV_S("detail", p->message), KV_S("holder", p->holder));
 	if (!ctl->taking_over)
-		controller_event_of(r, true, p->reason, "Allocate", p->message);
+		tell_event_of(r, true, p->reason, "Allocate", p->message);
 }
 
 /* Whoever names addresses of pools that are not its own to name is told, and anybody who looks at its Events. */
@@ -40,7 +46,7 @@ static void tell_squatting(struct record *r)
 		return;
 	log_warn("external IPs of a pool written by hand", KV_S("service", r->key),
 	         KV_S("detail", p->message));
-	controller_event_of(r, true, p->reason, "Judge", p->message);
+	tell_event_of(r, true, p->reason, "Judge", p->message);
 }
 
 static void decide(struct record *r)
@@ -55,7 +61,7 @@ static void decide(struct record *r)
 	struct turn_outcome t = turn_decide(ctl->ipam, r, &ctl->server);
 	retain_decided(r, now_ms);
 	uninstall_explain(r);
-	registry_set_waiting(r, t.waits);
+	books_set_waiting(r, t.waits);
 	if (record_writes(t.write))
 		writer_queue(r);
 	if (t.news && !t.write.ingress && !t.write.condition)
@@ -83,7 +89,7 @@ void assign_turn(struct controller *ctl)
 	DL_FOREACH_SAFE(ctl->dirty, r, next) {
 		order[n++] = r;
 		r->dirty = false;
-		registry_set_flight(r, RECORD_IDLE, 0);
+		books_set_flight(r, RECORD_IDLE, 0);
 	}
 	turn_sort(order, n);
 	turn_adopt_all(ctl->ipam, order, n);
@@ -91,7 +97,7 @@ void assign_turn(struct controller *ctl)
 		decide(order[i]);
 	ctl->taking_over = false;
 	if (turn_end(ctl->ipam, order, n))
-		registry_wake_concerned(ctl);
+		books_wake_concerned(ctl);
 	free(order);
 	writer_run(ctl);
 }

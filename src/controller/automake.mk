@@ -3,21 +3,40 @@ libfairlead_a_SOURCES += \
 	src/controller/annotations.c \
 	src/controller/annotations.h
 
-sbin_PROGRAMS += src/controller/fairlead-controller
-src_controller_fairlead_controller_SOURCES = \
+# All of the controller but its main().
+CONTROLLER = \
 	src/controller/assign.c \
+	src/controller/assign.h \
+	src/controller/books.c \
+	src/controller/books.h \
 	src/controller/contest.c \
+	src/controller/contest.h \
 	src/controller/controller.c \
 	src/controller/controller.h \
 	src/controller/heartbeat_key.c \
+	src/controller/heartbeat_key.h \
 	src/controller/machines.c \
-	src/controller/main.c \
+	src/controller/machines.h \
 	src/controller/publish.c \
-	src/controller/registry.c \
+	src/controller/publish.h \
 	src/controller/report.c \
+	src/controller/report.h \
 	src/controller/retain.c \
+	src/controller/retain.h \
+	src/controller/services.c \
+	src/controller/services.h \
+	src/controller/state.h \
+	src/controller/tell.c \
+	src/controller/tell.h \
+	src/controller/term.c \
+	src/controller/term.h \
 	src/controller/uninstall.c \
-	src/controller/writer.c
+	src/controller/uninstall.h \
+	src/controller/writer.c \
+	src/controller/writer.h
+
+sbin_PROGRAMS += src/controller/fairlead-controller
+src_controller_fairlead_controller_SOURCES = $(CONTROLLER) src/controller/main.c
 
 dist_man_MANS += \
 	man/fairlead-controller.8 \
@@ -32,11 +51,8 @@ VIRTUAL_WORLD = $(VIRTUAL_LOOP) \
 	-Wl,--wrap=kube_access_server,--wrap=kube_access_namespace,--wrap=metrics_server_start,--wrap=metrics_server_stop \
 	-Wl,--wrap=metrics_server_guard,--wrap=kube_client_bound_writes,--wrap=kube_client_server_addresses
 
-# A program with all of the controller but its main().
 VIRTUAL_CONTROLLER = tests/unit/unit.h tests/unit/virtual_kube.c tests/unit/virtual_kube.h tests/unit/virtual_loop.c \
-	tests/unit/virtual_loop.h src/controller/assign.c src/controller/contest.c src/controller/controller.c \
-	src/controller/heartbeat_key.c src/controller/machines.c src/controller/publish.c src/controller/registry.c src/controller/report.c \
-	src/controller/retain.c src/controller/uninstall.c src/controller/writer.c
+	tests/unit/virtual_loop.h $(CONTROLLER)
 
 check_PROGRAMS += tests/unit/test_controller
 TESTS += tests/unit/test_controller

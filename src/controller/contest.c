@@ -14,7 +14,9 @@
 
 #include <event2/event.h>
 
-#include "controller/controller.h"
+#include "controller/books.h"
+#include "controller/contest.h"
+#include "controller/tell.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
@@ -57,7 +59,7 @@ static void tell(struct record *r, const char *what, const char *writer)
 	ctl->contest_told_ms = now_ms;
 	snprintf(note, sizeof(note), "%s by %.128s", what, record_contender(r));
 	log_warn("others write the status", KV_S("service", r->key), KV_S("detail", note));
-	controller_event_of(r, true, REASON_StatusContested, "Allocate", note);
+	tell_event_of(r, true, REASON_StatusContested, "Allocate", note);
 }
 
 void contest_overwritten(struct record *r, const char *what, const char *writer)
@@ -91,8 +93,8 @@ static void tell_all(struct controller *ctl, const struct record *const example[
 		"as well",
 		n, example[0]->key, example[1]->key);
 	log_warn("others write statuses", KV_I("services", n), KV_S("detail", note));
-	controller_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map,
-	                 ctl->config.admin.uid, true, REASON_StatusContested, "Allocate", note);
+	tell_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map, ctl->config.admin.uid,
+	           true, REASON_StatusContested, "Allocate", note);
 }
 
 static void on_count(evutil_socket_t fd, short what, void *arg)
@@ -110,7 +112,7 @@ static void on_count(evutil_socket_t fd, short what, void *arg)
 			continue;
 		if (now_ms - r->contested_ms >= TELL_AGAIN_MS) {
 			r->contested_ms = 0;
-			registry_mark(r); /* the condition says so no more */
+			books_mark(r); /* the condition says so no more */
 			continue;
 		}
 		lasts = true;

@@ -12,6 +12,18 @@
 #include <event2/event.h>
 #include <utlist.h>
 
+#include "controller/assign.h"
+#include "controller/books.h"
+#include "controller/contest.h"
+#include "controller/heartbeat_key.h"
+#include "controller/machines.h"
+#include "controller/publish.h"
+#include "controller/report.h"
+#include "controller/retain.h"
+#include "controller/services.h"
+#include "controller/term.h"
+#include "controller/uninstall.h"
+#include "controller/writer.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
@@ -20,102 +32,6 @@
 #define CLOCK_MS 50
 /* After SIGTERM: for writes under way to end and the lease to be handed over.  If not, whoever comes next waits it out. */
 #define LAST_CALL_MS 8000
-
-bool controller_may_write(const struct controller *ctl)
-{
-	return ctl->leading && !ctl->stopping && !ctl->resigning && lease_may_write(ctl->elector);
-}
-
-void controller_event(struct controller *ctl, const char *kind, const char *namespace,
-                      const char *name, const char *uid, bool warning, enum reason reason,
-                      const char *action, const char *what)
-{
-	cleanup(buf_fini) struct buf note = BUF_INIT;
-
-	buf_puts(&note, what);
-	if (*reason_remedy(reason))
-		buf_printf(&note, ". %s", reason_remedy(reason));
-	const struct kube_event ev = {
-		.kind = kind,
-		.api_version = "v1",
-		.namespace = namespace,
-		.name = name,
-		.uid = uid,
-		.warning = warning,
-		.reason = reason_name(reason),
-		.action = action,
-		.note = buf_str(&note),
-	};
-	ctl->stats.events++;
-	kube_event_emit(ctl->client, CONTROLLER_NAME, ctl->identity, &ev);
-}
-
-void controller_event_of(struct record *r, bool warning, enum reason reason, const char *action,
-                         const char *what)
-{
-	controller_event(r->ctl, "Service", r->namespace, r->name, r->uid, warning, reason, action,
-	                 what);
-}
-
-/* ---- books ---- */
-
-void controller_rebuild(struct controller *ctl)
-{
-	size_t n = 0;
-	struct record **all = xcalloc(HASH_COUNT(ctl->records) + 1, sizeof(*all));
-
-	ipam_free(ctl->ipam);
-	ctl->ipam = ctl->config.in_force ? ipam_new(ctl->config.in_force) : NULL;
-	if (ctl->ipam) {
-		ipam_tell_holders(ctl->ipam, ctl->opts.tell_holders);
-		machines_fill(ctl);
-	}
-	for (struct record *r = ctl->records; r; r = r->hh.next)
-		all[n++] = r;
-	/* Of two that hold one address, the earlier Service has it. */
-	turn_sort(all, n);
-	if (ctl->ipam)
-		turn_adopt_all(ctl->ipam, all, n);
-	for (size_t i = 0; i < n; i++) {
-		struct record *r = all[i];
-		/* What may still take effect stays reserved. */
-		if (ctl->ipam && (r->flight == RECORD_PATCHING || r->flight == RECORD_DOUBT))
-			turn_reserve(ctl->ipam, r);
-		record_forget_refusal(r);
-		if (ctl->leading)
-			registry_mark(r);
-	}
-	free(all);
-}
-
-static void tell_lost(struct controller *ctl)
-{
-	char note[ERR_MSG_SIZE];
-
-	if (!ctl->n_lost || !ctl->leading)
-		return;
-	snprintf(note, sizeof(note), "%zu of what the API server sent as Services: %s", ctl->n_lost,
-	         reason_sentence(REASON_ServicesLost));
-	controller_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map,
-	                 ctl->config.admin.uid, true, REASON_ServicesLost, "Allocate", note);
-}
-
-void controller_lose_sight(struct controller *ctl, size_t n)
-{
-	bool was_lost = ctl->n_lost > 0;
-
-	ctl->n_lost = n;
-	ctl->server.hides = n > 0;
-	if (n > 0 && !was_lost) {
-		log_error("Services cannot be made out; nothing new is assigned",
-		          KV_I("objects", n));
-		tell_lost(ctl);
-	} else if (n == 0 && was_lost) {
-		log_info("all Services can be made out again");
-		if (ctl->leading)
-			registry_wake_waiting(ctl);
-	}
-}
 
 /* ---- leading ---- */
 
@@ -128,8 +44,8 @@ static void take_the_lead(struct controller *ctl)
 	         KV_I("services", HASH_COUNT(ctl->records)));
 	heartbeat_key_lead(ctl);
 	publish_lead(ctl);
-	controller_rebuild(ctl);
-	tell_lost(ctl);
+	books_rebuild(ctl);
+	services_tell_lost(ctl);
 }
 
 static void looked(void *arg)
@@ -164,12 +80,12 @@ static void drop_work(struct controller *ctl)
 		r->handover_ms = r->contested_ms = 0;
 		if (r->external)
 			r->external->decided = false;
-		registry_set_waiting(r, false);
+		books_set_waiting(r, false);
 		if (r->flight == RECORD_PATCHING)
 			continue; /* its answer ends it */
 		if (r->request_under_way)
 			kube_request_cancel(TAKE(r->request_under_way));
-		registry_set_flight(r, RECORD_IDLE, 0);
+		books_set_flight(r, RECORD_IDLE, 0);
 	}
 }
 
@@ -177,7 +93,7 @@ static void stop_leading(struct controller *ctl)
 {
 	ctl->elected = ctl->leading = false;
 	drop_work(ctl);
-	controller_rebuild(ctl);
+	books_rebuild(ctl);
 }
 
 static void deposed(void *arg)
@@ -222,7 +138,7 @@ static void run(struct controller *ctl)
 	                                   ctl->identity, ctl->timing, &elector_ops, ctl);
 }
 
-void controller_run_again(struct controller *ctl)
+static void run_again(struct controller *ctl)
 {
 	if (!ctl->resigning || ctl->stopping)
 		return;
@@ -242,36 +158,6 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	uninstall_answer(arg);
 }
 
-void controller_arm_clock(struct controller *ctl)
-{
-	const struct timeval tv = { 0, CLOCK_MS * 1000 };
-	if ((ctl->due || ctl->queue) && ctl->leading && !evtimer_pending(ctl->clock, NULL))
-		evtimer_add(ctl->clock, &tv);
-}
-
-static void on_clock(evutil_socket_t fd, short what, void *arg)
-{
-	struct controller *ctl = arg;
-	(void)fd;
-	(void)what;
-	if (ctl->leading)
-		writer_tick(ctl, clock_ms());
-}
-
-/* Policies and rights change without a sign at the Services: what was refused is tried again, seldom. */
-static void on_second_try(evutil_socket_t fd, short what, void *arg)
-{
-	struct controller *ctl = arg;
-
-	(void)fd;
-	(void)what;
-	for (struct record *r = ctl->records; r && ctl->leading; r = r->hh.next)
-		if (record_is_refused(r)) {
-			record_forget_refusal(r);
-			registry_mark(r);
-		}
-}
-
 /* ---- the end ---- */
 
 static void handed_over(void *arg)
@@ -283,17 +169,6 @@ static void handed_over(void *arg)
 		event_base_loopbreak(ctl->base);
 }
 
-void controller_unanswered(struct controller *ctl)
-{
-	ctl->open_until_ms = clock_ms() + ctl->timing.effect_ms;
-}
-
-/* A write that is under way, or that got no answer, may still take effect. */
-static bool is_anything_open(const struct controller *ctl)
-{
-	return ctl->n_in_flight > 0 || ctl->config.write || clock_ms() < ctl->open_until_ms;
-}
-
 /* Writes under way end first: a lease that is handed over promises that nothing more comes from here. */
 static void on_last_call(evutil_socket_t fd, short what, void *arg)
 {
@@ -302,7 +177,7 @@ static void on_last_call(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (is_anything_open(ctl)) {
+	if (term_is_open(ctl)) {
 		evtimer_add(ctl->last_call, &again);
 		return;
 	}
@@ -310,7 +185,7 @@ static void on_last_call(evutil_socket_t fd, short what, void *arg)
 	lease_elector_stop(ctl->elector, true, handed_over, ctl);
 }
 
-void controller_resign(struct controller *ctl)
+static void resign(struct controller *ctl)
 {
 	if (ctl->resigning)
 		return;
@@ -333,10 +208,20 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 	event_base_loopexit(ctl->base, &give_up);
 	if (ctl->resigned)
 		handed_over(ctl);
-	controller_resign(ctl);
+	resign(ctl);
 }
 
 /* ---- start and stop ---- */
+
+static const struct controller_calls calls = {
+	.fill = machines_fill,
+	.freed = retain_freed,
+	.written = uninstall_answer,
+	.active_seen = uninstall_see,
+	.republish = publish_again,
+	.resign = resign,
+	.run_again = run_again,
+};
 
 static char *make_identity(void)
 {
@@ -367,15 +252,13 @@ static int make_events(struct controller *ctl, struct err *e)
 	if (!ctl->base)
 		return err_set(e, -ENOMEM, ERR_SYSTEM, "cannot make an event loop");
 	ctl->turn = event_new(ctl->base, -1, 0, on_turn, ctl);
-	ctl->clock = evtimer_new(ctl->base, on_clock, ctl);
 	ctl->last_call = evtimer_new(ctl->base, on_last_call, ctl);
-	ctl->second_try = evtimer_new(ctl->base, on_second_try, ctl);
 	ctl->signals[0] = evsignal_new(ctl->base, SIGTERM, on_signal, ctl);
 	ctl->signals[1] = evsignal_new(ctl->base, SIGINT, on_signal, ctl);
 	ctl->signals[2] = evsignal_new(ctl->base, SIGHUP, on_signal, ctl);
-	if (!ctl->turn || !ctl->clock || !ctl->last_call || !ctl->second_try || !ctl->signals[0] ||
-	    !ctl->signals[1] || !ctl->signals[2] || publish_start(ctl) < 0 ||
-	    retain_start(ctl) < 0 || contest_start(ctl) < 0 || heartbeat_key_start(ctl) < 0)
+	if (!ctl->turn || !ctl->last_call || !ctl->signals[0] || !ctl->signals[1] ||
+	    !ctl->signals[2] || publish_start(ctl) < 0 || retain_start(ctl) < 0 ||
+	    writer_start(ctl) < 0 || contest_start(ctl) < 0 || heartbeat_key_start(ctl) < 0)
 		return err_set(e, -ENOMEM, ERR_SYSTEM, "cannot make the events of the loop");
 	for (size_t i = 0; i < ARRAY_LEN(ctl->signals); i++)
 		evsignal_add(ctl->signals[i], NULL);
@@ -393,15 +276,15 @@ static void start_informers(struct controller *ctl)
 	const struct kube_informer_spec config_maps = { .path = buf_str(&path),
 		                                        .what = "configmaps" };
 	ctl->config_maps = kube_informer_start(ctl->client, &config_maps, &publish_ops, ctl);
-	ctl->services = kube_informer_start(ctl->client, &services, &registry_ops, ctl);
+	ctl->services = kube_informer_start(ctl->client, &services, &services_ops, ctl);
 	ctl->node_feed = kube_informer_start(ctl->client, &nodes, &machines_ops, ctl);
 }
 
 int controller_start(struct controller *ctl, struct err *e)
 {
 	const struct options_kube *k = &ctl->opts.daemon.kube;
+	ctl->calls = &calls;
 	int r = make_events(ctl, e);
-
 	if (r == 0)
 		r = kube_access_load(k->kubeconfig, k->context, &ctl->access, e);
 	if (r < 0)
@@ -430,20 +313,20 @@ int controller_start(struct controller *ctl, struct err *e)
 
 void controller_stop(struct controller *ctl)
 {
-	struct event *const events[] = { ctl->turn,       ctl->clock,     ctl->last_call,
-		                         ctl->second_try, ctl->key_retry, ctl->signals[0],
-		                         ctl->signals[1], ctl->signals[2] };
+	struct event *const events[] = { ctl->turn,       ctl->last_call,  ctl->key_retry,
+		                         ctl->signals[0], ctl->signals[1], ctl->signals[2] };
 
 	metrics_server_stop(ctl->http);
 	lease_elector_free(ctl->elector);
 	kube_client_free(ctl->client);
 	kube_access_free(ctl->access);
-	registry_free(ctl);
+	books_free(ctl);
 	machines_free(ctl);
 	ipam_free(ctl->ipam);
 	publish_free(ctl);
 	retain_free(ctl);
 	contest_free(ctl);
+	writer_free(ctl);
 	for (size_t i = 0; i < ARRAY_LEN(events); i++)
 		if (events[i])
 			event_free(events[i]);

@@ -11,7 +11,7 @@
 
 #include <event2/event.h>
 
-#include "controller/controller.h"
+#include "controller/heartbeat_key.h"
 #include "fairlead/base64.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"

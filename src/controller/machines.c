@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controller/controller.h"
+#include "controller/books.h"
+#include "controller/machines.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 
@@ -41,8 +42,8 @@ static void decide_again(struct controller *ctl, const struct addr *a)
 	if (key) /* "shop/web" or "shop/web (external IPs)" */
 		HASH_FIND(hh, ctl->records, key, strcspn(key, " "), r);
 	if (r)
-		registry_mark(r);
-	registry_wake_waiting(ctl);
+		books_mark(r);
+	books_wake_waiting(ctl);
 }
 
 static void add(struct controller *ctl, const struct addr *a, const struct machine *of)

@@ -16,7 +16,12 @@
 #include <event2/event.h>
 #include <json-c/json.h>
 
-#include "controller/controller.h"
+#include "controller/books.h"
+#include "controller/machines.h"
+#include "controller/publish.h"
+#include "controller/retain.h"
+#include "controller/tell.h"
+#include "controller/term.h"
 #include "fairlead/hash.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
@@ -118,8 +123,8 @@ static void tell_rejected(struct controller *ctl)
 		buf_printf(&note, "%sline %u: %s%s%s", i ? "; " : "", p->line, p->path,
 		           *p->path ? ": " : "", p->message);
 	}
-	controller_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map, cs->admin.uid,
-	                 true, REASON_ConfigurationRejected, "Judge", buf_str(&note));
+	tell_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map, cs->admin.uid, true,
+	           REASON_ConfigurationRejected, "Judge", buf_str(&note));
 }
 
 static void put_effect(const struct retain_effect *effect, struct buf *note)
@@ -152,9 +157,9 @@ static void tell_accepted(struct controller *ctl, const struct retain_effect *ef
 	for (size_t i = 0; i < cs->warnings.n; i++)
 		buf_printf(&note, "; line %u: %s", cs->warnings.items[i].line,
 		           cs->warnings.items[i].message);
-	controller_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map, cs->admin.uid,
-	                 effect->n_silenced + effect->n_retained > 0 || holds_machines,
-	                 REASON_ConfigurationAccepted, "Judge", buf_str(&note));
+	tell_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map, cs->admin.uid,
+	           effect->n_silenced + effect->n_retained > 0 || holds_machines,
+	           REASON_ConfigurationAccepted, "Judge", buf_str(&note));
 }
 
 /* ---- in force ---- */
@@ -182,7 +187,7 @@ static void adopt_active(struct controller *ctl)
 		cs->generation = cs->active.generation;
 		log_info("configuration in force", KV_I("generation", cs->generation),
 		         KV_I("pools", c->n_pools), KV_I("retained", c->n_retained));
-		controller_rebuild(ctl);
+		books_rebuild(ctl);
 	} else {
 		log_problems(&errors, LOG_ERROR, "published configuration is unusable, ignored");
 	}
@@ -209,7 +214,7 @@ static void looked(int status, struct json_object *obj, const struct err *e, voi
 		          KV_S("error", e ? e->msg : ""));
 	}
 	publish_act(ctl);
-	event_active(ctl->turn, 0, 0);
+	books_schedule(ctl);
 }
 
 /* Looks at what is there, and goes on from that. */
@@ -248,7 +253,7 @@ static void published(int status, struct json_object *obj, const struct err *e, 
 
 	cs->write = NULL;
 	if (!kube_status_is_final(status))
-		controller_unanswered(ctl);
+		term_unanswered(ctl);
 	if (!ctl->leading)
 		return;
 	if (status >= 200 && status < 300 && obj && kube_config_map_parse(obj, &m, NULL) == 0) {
@@ -270,12 +275,12 @@ static void published(int status, struct json_object *obj, const struct err *e, 
 			         KV_S("error", e ? e->msg : ""));
 		retry_later(ctl);
 	}
-	event_active(ctl->turn, 0, 0);
+	books_schedule(ctl);
 }
 
 static bool may_send(void *arg)
 {
-	return controller_may_write(arg);
+	return term_may_write(arg);
 }
 
 /* @retained: NULL: nothing is */
@@ -399,7 +404,7 @@ static void publish_act(struct controller *ctl)
 	else if (cs->active.exists && str_eq(cs->active.text, text) &&
 	         (!cs->in_force || str_eq(cs->active.retained, retained)))
 		take_effect(ctl, text);
-	else if (controller_may_write(ctl))
+	else if (term_may_write(ctl))
 		send_active(ctl, text, retained);
 	else
 		retry_later(ctl);
@@ -408,7 +413,7 @@ static void publish_act(struct controller *ctl)
 void publish_again(struct controller *ctl)
 {
 	publish_act(ctl);
-	event_active(ctl->turn, 0, 0);
+	books_schedule(ctl);
 }
 
 /* ---- the informer's side ---- */
@@ -441,7 +446,7 @@ static int upsert(struct json_object *obj, void *arg, struct err *e)
 		return r;
 	struct config_map_seen *seen = seen_of(ctl, m->meta.name);
 	if (seen == &ctl->config.active)
-		uninstall_see(ctl, m);
+		ctl->calls->active_seen(ctl, m);
 	if (seen && !(seen->exists && str_eq(seen->version, m->meta.resource_version))) {
 		bool same_text = seen->exists && !strcmp(seen->uid, m->meta.uid);
 		cleanup_free char *before = TAKE(seen->text);
@@ -464,7 +469,7 @@ static void removed(const char *namespace, const char *name, const char *uid, vo
 		return;
 	seen_fini(seen);
 	if (seen == &ctl->config.active)
-		uninstall_see(ctl, NULL);
+		ctl->calls->active_seen(ctl, NULL);
 	changed(ctl, seen == &ctl->config.admin);
 }
 

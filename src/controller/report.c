@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "controller/controller.h"
+#include "controller/report.h"
 #include "fairlead/clock.h"
 #include "fairlead/hash.h"
 #include "fairlead/log.h"

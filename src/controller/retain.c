@@ -17,7 +17,8 @@
 
 #include <event2/event.h>
 
-#include "controller/controller.h"
+#include "controller/books.h"
+#include "controller/retain.h"
 #include "fairlead/clock.h"
 #include "fairlead/edit.h"
 #include "fairlead/mem.h"
@@ -77,9 +78,11 @@ void retain_freed(struct controller *ctl)
 
 static void on_freed(evutil_socket_t fd, short what, void *arg)
 {
+	struct controller *ctl = arg;
+
 	(void)fd;
 	(void)what;
-	publish_again(arg);
+	ctl->calls->republish(ctl);
 }
 
 /* ---- renumbering ---- */
@@ -129,7 +132,7 @@ static void on_renumber(evutil_socket_t fd, short what, void *arg)
 		            r->flight == RECORD_IDLE && !r->dirty;
 		ctl->may_renumber |= next;
 		if (ends || next)
-			registry_mark(r);
+			books_mark(r);
 		pending |= r->handover_ms || waits(&r->lb) || waits(r->external);
 	}
 	if (pending)

@@ -15,7 +15,9 @@
 
 #include <event2/event.h>
 
-#include "controller/controller.h"
+#include "controller/books.h"
+#include "controller/term.h"
+#include "controller/uninstall.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 
@@ -30,7 +32,7 @@ void uninstall_see(struct controller *ctl, const struct kube_config_map *active)
 	free(ctl->uninstall_unanswered);
 	ctl->uninstall_unanswered = release ? xstrdup(active->meta.resource_version) : NULL;
 	if (release)
-		event_active(ctl->turn, 0, 0);
+		books_schedule(ctl);
 	if (!mark || ctl->uninstall == CONTROLLER_RELEASES ||
 	    (ctl->uninstall == CONTROLLER_KEEPS && !release))
 		return;
@@ -42,12 +44,12 @@ void uninstall_see(struct controller *ctl, const struct kube_config_map *active)
 	 * wait the lease out.  Who takes addresses back has to lead until that is done.
 	 */
 	if (release)
-		controller_run_again(ctl);
+		ctl->calls->run_again(ctl);
 	else
-		controller_resign(ctl);
+		ctl->calls->resign(ctl);
 	for (struct record *r = ctl->records; ctl->leading && r; r = r->hh.next)
-		registry_mark(r);
-	event_active(ctl->turn, 0, 0);
+		books_mark(r);
+	books_schedule(ctl);
 }
 
 void uninstall_request(struct record *r)
@@ -89,7 +91,7 @@ static void answered(int status, struct json_object *obj, const struct err *e, v
 	if (e && status != 409 && !ctl->uninstall_unanswered)
 		ctl->uninstall_unanswered = TAKE(version); /* again with the next turn */
 	else if (ctl->uninstall_unanswered)
-		event_active(ctl->turn, 0, 0);
+		books_schedule(ctl);
 }
 
 void uninstall_answer(struct controller *ctl)
@@ -97,7 +99,7 @@ void uninstall_answer(struct controller *ctl)
 	cleanup(buf_fini) struct buf body = BUF_INIT;
 
 	if (ctl->uninstall != CONTROLLER_RELEASES || !ctl->uninstall_unanswered ||
-	    ctl->uninstall_answer_request || !controller_may_write(ctl))
+	    ctl->uninstall_answer_request || !term_may_write(ctl))
 		return;
 	if (ctl->ipam && (ctl->dirty || ctl->queue || ctl->due || ctl->n_in_flight > 0))
 		return;

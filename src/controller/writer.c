@@ -28,7 +28,11 @@
 #include <json-c/json.h>
 #include <utlist.h>
 
-#include "controller/controller.h"
+#include "controller/books.h"
+#include "controller/contest.h"
+#include "controller/tell.h"
+#include "controller/term.h"
+#include "controller/writer.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
@@ -44,6 +48,7 @@
 #define REFUSED_FIRST_MS 30000
 #define CONTESTED_PAUSE_MS 5000
 #define REFUSED_DOUBLINGS_MAX 4
+#define CLOCK_MS 50
 #define SECOND_TRY_S 600 /* of external IPs that were refused */
 
 static void addrs_text(const struct addr *addrs, size_t n, struct buf *out)
@@ -71,25 +76,24 @@ static void tell_part(struct record *r, const struct record_part *p, const char 
 	case IPAM_MOVE:
 		log_info(p->action == IPAM_MOVE ? "address changed" : "address assigned",
 		         KV_S("service", key), KV_S("addresses", buf_str(&addrs)));
-		controller_event_of(r, false,
-		                    p->action == IPAM_MOVE ? REASON_Moved : REASON_Assigned,
-		                    "Allocate", p->message);
+		tell_event_of(r, false, p->action == IPAM_MOVE ? REASON_Moved : REASON_Assigned,
+		              "Allocate", p->message);
 		break;
 	case IPAM_FAIL:
 		log_warn("no address", KV_S("service", key), KV_S("reason", reason_name(p->reason)),
 		         KV_S("detail", p->message), KV_S("holder", p->holder));
-		controller_event_of(r, true, p->reason, "Allocate", p->message);
+		tell_event_of(r, true, p->reason, "Allocate", p->message);
 		break;
 	case IPAM_RELEASE:
 		log_info("address released", KV_S("service", key));
-		controller_event_of(r, false, REASON_Released, "Release", p->message);
+		tell_event_of(r, false, REASON_Released, "Release", p->message);
 		break;
 	case IPAM_NONE:
 	case IPAM_KEEP:
 		if (p->reason == REASON_Retained) {
 			log_warn("address retained", KV_S("service", key),
 			         KV_S("addresses", buf_str(&addrs)), KV_S("detail", p->message));
-			controller_event_of(r, true, REASON_Retained, "Allocate", p->message);
+			tell_event_of(r, true, REASON_Retained, "Allocate", p->message);
 			break;
 		}
 		log_debug("status completed", KV_S("service", key),
@@ -135,7 +139,7 @@ static void learn_server(struct controller *ctl, const struct record *r,
 static void wake(struct record *r)
 {
 	r->dirty = true;
-	registry_set_flight(r, RECORD_IDLE, 0);
+	books_set_flight(r, RECORD_IDLE, 0);
 }
 
 /* Decided anew at once: nobody gets the address, and the condition says why. */
@@ -163,15 +167,15 @@ static void refused(struct record *r, const char *why)
 	log_warn("the API server refuses our status", KV_S("service", r->key), KV_S("error", why));
 	if (r->n_refused == 0) {
 		snprintf(note, sizeof(note), "the API server refuses the status: %s", why);
-		controller_event_of(r, true, REASON_StatusRefused, "Allocate", note);
+		tell_event_of(r, true, REASON_StatusRefused, "Allocate", note);
 	}
 	if (r->n_refused < REFUSED_DOUBLINGS_MAX)
 		r->n_refused++;
 	/* Nothing was written, so nobody has what was set aside. */
 	bool freed = turn_settle(ctl->ipam, r, (struct record_write){ .ingress = false });
-	registry_set_flight(r, RECORD_BACKOFF, clock_ms() + pause_ms);
+	books_set_flight(r, RECORD_BACKOFF, clock_ms() + pause_ms);
 	if (freed)
-		registry_wake_concerned(ctl);
+		books_wake_concerned(ctl);
 }
 
 /*
@@ -183,10 +187,10 @@ static void settle(struct record *r, struct record_write left)
 	struct controller *ctl = r->ctl;
 
 	if (turn_settle(ctl->ipam, r, left))
-		registry_wake_concerned(ctl);
+		books_wake_concerned(ctl);
 	r->n_refused = r->n_in_vain = 0;
 	r->dirty |= record_writes(left);
-	registry_set_flight(r, RECORD_IDLE, 0);
+	books_set_flight(r, RECORD_IDLE, 0);
 }
 
 static void write_refused(struct record *r, const char *why)
@@ -217,7 +221,7 @@ static void doubt(struct record *r, int64_t look_in_ms, const char *why)
 		wake(r);
 		return;
 	}
-	registry_set_flight(r, RECORD_DOUBT, clock_ms() + look_in_ms);
+	books_set_flight(r, RECORD_DOUBT, clock_ms() + look_in_ms);
 }
 
 static void succeeded(struct record *r, struct json_object *obj)
@@ -246,7 +250,7 @@ static void succeeded(struct record *r, struct json_object *obj)
 		return;
 	}
 	struct record_server dropped = record_dropped(s, r->under_way);
-	registry_read(r, s, obj);
+	books_read(r, s, obj);
 	kube_service_free(s);
 	learn_server(ctl, r, dropped);
 	/* Where nothing was changed, the watch has nothing to show. */
@@ -273,7 +277,7 @@ static void failed(struct record *r, int status, const struct err *e)
 	} else if (status == 404) {
 		doubt(r, LOOK_AGAIN_MS, why);
 	} else if (status == 429) {
-		registry_set_flight(r, RECORD_BACKOFF, clock_ms() + THROTTLED_MS);
+		books_set_flight(r, RECORD_BACKOFF, clock_ms() + THROTTLED_MS);
 	} else if (status >= 400 && status < 500 && r->moved) {
 		wake(r); /* that was about the object as it no longer is */
 	} else if (status >= 400 && status < 500) {
@@ -295,11 +299,11 @@ static void patched(int status, struct json_object *obj, const struct err *e, vo
 	ctl->n_in_flight--;
 	/* Sent twice, the first time was without an answer; unless the second tells that it took effect, so may the first. */
 	if (r->n_sent && (!kube_status_is_final(status) || (r->n_sent > 1 && status >= 300)))
-		controller_unanswered(ctl);
+		term_unanswered(ctl);
 	if (!ctl->leading || !ctl->ipam) {
 		/* Whoever leads next looks at everything first. */
 		r->dirty = false;
-		registry_set_flight(r, RECORD_IDLE, 0);
+		books_set_flight(r, RECORD_IDLE, 0);
 		return;
 	}
 	if (status >= 200 && status < 300)
@@ -307,7 +311,7 @@ static void patched(int status, struct json_object *obj, const struct err *e, vo
 	else
 		failed(r, status, e);
 	writer_run(ctl);
-	uninstall_answer(ctl);
+	ctl->calls->written(ctl);
 }
 
 /* ---- sending ---- */
@@ -315,7 +319,7 @@ static void patched(int status, struct json_object *obj, const struct err *e, vo
 static bool may_send(void *arg)
 {
 	struct record *r = arg;
-	if (!controller_may_write(r->ctl))
+	if (!term_may_write(r->ctl))
 		return false;
 	r->n_sent++;
 	r->ctl->stats.patches++;
@@ -330,7 +334,7 @@ static void send_patch(struct record *r)
 	cleanup(buf_fini) struct buf body = BUF_INIT;
 
 	if (!record_writes(w)) {
-		registry_set_flight(r, RECORD_IDLE, 0);
+		books_set_flight(r, RECORD_IDLE, 0);
 		return;
 	}
 	buf_printf(&path, "/api/v1/namespaces/%s/services/%s%s?timeout=%dms", r->namespace, r->name,
@@ -348,7 +352,7 @@ static void send_patch(struct record *r)
 	r->moved = false;
 	r->n_sent = 0;
 	r->under_way = w;
-	registry_set_flight(r, RECORD_PATCHING, 0);
+	books_set_flight(r, RECORD_PATCHING, 0);
 	ctl->n_in_flight++;
 	r->request_under_way = kube_request_start(ctl->client, &spec, patched, r);
 }
@@ -358,17 +362,24 @@ void writer_queue(struct record *r)
 	int64_t now_ms = clock_ms();
 
 	if (contest_is_rapid(r, now_ms))
-		registry_set_flight(r, RECORD_REST, now_ms + CONTESTED_PAUSE_MS);
+		books_set_flight(r, RECORD_REST, now_ms + CONTESTED_PAUSE_MS);
 	else
-		registry_set_flight(r, RECORD_QUEUED, 0);
+		books_set_flight(r, RECORD_QUEUED, 0);
+}
+
+/* Wakes the clock soon while something is due or held up. */
+static void arm_clock(struct controller *ctl)
+{
+	const struct timeval tv = { 0, CLOCK_MS * 1000 };
+	if ((ctl->due || ctl->queue) && ctl->leading && !evtimer_pending(ctl->clock, NULL))
+		evtimer_add(ctl->clock, &tv);
 }
 
 void writer_run(struct controller *ctl)
 {
-	while (ctl->queue && ctl->n_in_flight < CONTROLLER_PATCHES_IN_FLIGHT &&
-	       controller_may_write(ctl))
+	while (ctl->queue && ctl->n_in_flight < CONTROLLER_PATCHES_IN_FLIGHT && term_may_write(ctl))
 		send_patch(ctl->queue);
-	controller_arm_clock(ctl);
+	arm_clock(ctl);
 }
 
 /* ---- what is due ---- */
@@ -393,8 +404,8 @@ static void looked(int status, struct json_object *obj, const struct err *e, voi
 		return;
 	}
 	/* Changed or gone: the informer will say how.  Not to be reached: later. */
-	registry_set_flight(r, RECORD_DOUBT, clock_ms() + LOOK_AGAIN_MS);
-	controller_arm_clock(r->ctl);
+	books_set_flight(r, RECORD_DOUBT, clock_ms() + LOOK_AGAIN_MS);
+	arm_clock(r->ctl);
 }
 
 static void look(struct record *r, int64_t now_ms)
@@ -403,11 +414,12 @@ static void look(struct record *r, int64_t now_ms)
 
 	buf_printf(&path, "/api/v1/namespaces/%s/services/%s", r->namespace, r->name);
 	const struct kube_request_spec spec = { .method = "GET", .path = buf_str(&path) };
-	registry_set_flight(r, RECORD_DOUBT, now_ms + LOOK_LOST_MS);
+	books_set_flight(r, RECORD_DOUBT, now_ms + LOOK_LOST_MS);
 	r->request_under_way = kube_request_start(r->ctl->client, &spec, looked, r);
 }
 
-void writer_tick(struct controller *ctl, int64_t now_ms)
+/* Looks at doubtful records, tries refused ones again. */
+static void look_at_due(struct controller *ctl, int64_t now_ms)
 {
 	struct record *r, *next;
 
@@ -420,4 +432,42 @@ void writer_tick(struct controller *ctl, int64_t now_ms)
 			wake(r);
 	}
 	writer_run(ctl);
+}
+
+static void on_clock(evutil_socket_t fd, short what, void *arg)
+{
+	struct controller *ctl = arg;
+	(void)fd;
+	(void)what;
+	if (ctl->leading)
+		look_at_due(ctl, clock_ms());
+}
+
+/* Policies and rights change without a sign at the Services: what was refused is tried again, seldom. */
+static void on_second_try(evutil_socket_t fd, short what, void *arg)
+{
+	struct controller *ctl = arg;
+
+	(void)fd;
+	(void)what;
+	for (struct record *r = ctl->records; r && ctl->leading; r = r->hh.next)
+		if (record_is_refused(r)) {
+			record_forget_refusal(r);
+			books_mark(r);
+		}
+}
+
+int writer_start(struct controller *ctl)
+{
+	ctl->clock = evtimer_new(ctl->base, on_clock, ctl);
+	ctl->second_try = evtimer_new(ctl->base, on_second_try, ctl);
+	return ctl->clock && ctl->second_try ? 0 : -1;
+}
+
+void writer_free(struct controller *ctl)
+{
+	if (ctl->clock)
+		event_free(ctl->clock);
+	if (ctl->second_try)
+		event_free(ctl->second_try);
 }

@@ -8,7 +8,8 @@
 #include <json-c/json.h>
 #include <stdlib.h>
 
-#include "controller/controller.h"
+#include "controller/books.h"
+#include "controller/machines.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "virtual_kube.h"
@@ -244,7 +245,7 @@ static void holders_and_those_who_wait_are_decided_again(void **state)
 		struct record *waiting = add_record("waiting"), *other = add_record("other");
 		ipam_hold(ctl.ipam, lb->key, &lb_has, 1);
 		ipam_hold(ctl.ipam, external->external_key, &external_has, 1);
-		registry_set_waiting(waiting, true);
+		books_set_waiting(waiting, true);
 		cleanup_free char *addresses =
 			xasprintf("[{'type':'InternalIP','address':'%s'}]", rows[i].ip);
 		/* When it comes, and when it goes. */

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "controller/books.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+#include <json-c/json.h>
+#include <utlist.h>
+
+#include "fairlead/mem.h"
+#include "fairlead/turn.h"
+
+/* ---- lists ---- */
+
+static struct record **list_of(struct controller *ctl, enum record_list list)
+{
+	switch (list) {
+	case RECORD_ON_DIRTY:
+		return &ctl->dirty;
+	case RECORD_ON_QUEUE:
+		return &ctl->queue;
+	case RECORD_ON_DUE:
+		return &ctl->due;
+	case RECORD_NO_LIST:
+		break;
+	}
+	return NULL;
+}
+
+static void move_to(struct record *r, enum record_list list)
+{
+	if (r->on != RECORD_NO_LIST)
+		DL_DELETE(*list_of(r->ctl, r->on), r);
+	r->on = list;
+	if (list != RECORD_NO_LIST)
+		DL_APPEND(*list_of(r->ctl, list), r);
+}
+
+void books_set_flight(struct record *r, enum record_flight flight, int64_t due_ms)
+{
+	r->flight = flight;
+	r->due_ms = due_ms;
+	switch (flight) {
+	case RECORD_QUEUED:
+		move_to(r, RECORD_ON_QUEUE);
+		break;
+	case RECORD_DOUBT:
+	case RECORD_BACKOFF:
+	case RECORD_REST:
+		move_to(r, RECORD_ON_DUE);
+		break;
+	case RECORD_PATCHING:
+		move_to(r, RECORD_NO_LIST);
+		break;
+	case RECORD_IDLE:
+		move_to(r, RECORD_NO_LIST);
+		if (r->dirty)
+			books_mark(r);
+		break;
+	}
+}
+
+void books_schedule(struct controller *ctl)
+{
+	event_active(ctl->turn, 0, 0);
+}
+
+/* A write whose outcome is open settles first: deciding on a state that may be past could give its address away. */
+void books_mark(struct record *r)
+{
+	r->dirty = true;
+	if (r->flight == RECORD_PATCHING || r->flight == RECORD_DOUBT || r->flight == RECORD_REST ||
+	    r->awaits)
+		return;
+	r->flight = RECORD_IDLE;
+	move_to(r, RECORD_ON_DIRTY);
+	books_schedule(r->ctl);
+}
+
+void books_set_waiting(struct record *r, bool waiting)
+{
+	if (waiting == r->waiting)
+		return;
+	r->waiting = waiting;
+	if (waiting)
+		DL_APPEND2(r->ctl->waiting, r, waiting_prev, waiting_next);
+	else
+		DL_DELETE2(r->ctl->waiting, r, waiting_prev, waiting_next);
+}
+
+void books_wake_waiting(struct controller *ctl)
+{
+	struct record *r;
+
+	DL_FOREACH2(ctl->waiting, r, waiting_next)
+	books_mark(r);
+}
+
+/*
+ * Whose object names what became free, has it from now on: the first of them, also where a write to it is under way.  Were that
+ * left to the next turn, a later one of which the watch tells before would have it.
+ */
+void books_wake_concerned(struct controller *ctl)
+{
+	struct record *r, **heirs = NULL;
+	size_t n = 0, cap = 0;
+
+	ctl->calls->freed(ctl);
+	DL_FOREACH2(ctl->waiting, r, waiting_next)
+	{
+		if (!turn_is_concerned(ctl->ipam, r))
+			continue;
+		books_mark(r);
+		if (!turn_names_any(r))
+			continue;
+		ARRAY_RESERVE(heirs, cap, n + 1);
+		heirs[n++] = r;
+	}
+	ipam_freed_seen(ctl->ipam);
+	if (n > 0) {
+		turn_sort(heirs, n);
+		turn_adopt_all(ctl->ipam, heirs, n);
+	}
+	free(heirs);
+}
+
+/* ---- books ---- */
+
+/* The books follow the status; an address that is on its way to it stays reserved as long as its patch may take effect. */
+void books_adopt(struct controller *ctl, struct record *r)
+{
+	if (!ctl->ipam)
+		return;
+	turn_adopt(ctl->ipam, r);
+	if (!ctl->leading)
+		turn_settle(ctl->ipam, r, (struct record_write){ .ingress = false });
+	else if (turn_let_go(ctl->ipam, r))
+		books_wake_concerned(ctl);
+}
+
+void books_drop(struct record *r)
+{
+	struct controller *ctl = r->ctl;
+	bool freed = ctl->ipam && ipam_release(ctl->ipam, r->key);
+
+	freed |= ctl->ipam && ipam_release(ctl->ipam, r->external_key);
+	move_to(r, RECORD_NO_LIST);
+	books_set_waiting(r, false);
+	HASH_DEL(ctl->records, r);
+	record_free(r);
+	if (freed && ctl->leading)
+		books_wake_concerned(ctl);
+}
+
+void books_read(struct record *r, const struct kube_service *s, struct json_object *obj)
+{
+	const struct controller_options *o = &r->ctl->opts;
+	const struct record_rules rules = { .class = o->daemon.load_balancer_class,
+		                            .external_ips = !strcmp(o->external_ips, "on") };
+	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
+
+	record_read(r, s, &rules, kube_json_int(meta, "generation", 0, INT64_MAX, 0, NULL));
+}
+
+void books_rebuild(struct controller *ctl)
+{
+	size_t n = 0;
+	struct record **all = xcalloc(HASH_COUNT(ctl->records) + 1, sizeof(*all));
+
+	ipam_free(ctl->ipam);
+	ctl->ipam = ctl->config.in_force ? ipam_new(ctl->config.in_force) : NULL;
+	if (ctl->ipam) {
+		ipam_tell_holders(ctl->ipam, ctl->opts.tell_holders);
+		ctl->calls->fill(ctl);
+	}
+	for (struct record *r = ctl->records; r; r = r->hh.next)
+		all[n++] = r;
+	/* Of two that hold one address, the earlier Service has it. */
+	turn_sort(all, n);
+	if (ctl->ipam)
+		turn_adopt_all(ctl->ipam, all, n);
+	for (size_t i = 0; i < n; i++) {
+		struct record *r = all[i];
+		/* What may still take effect stays reserved. */
+		if (ctl->ipam && (r->flight == RECORD_PATCHING || r->flight == RECORD_DOUBT))
+			turn_reserve(ctl->ipam, r);
+		record_forget_refusal(r);
+		if (ctl->leading)
+			books_mark(r);
+	}
+	free(all);
+}
+
+void books_free(struct controller *ctl)
+{
+	struct record *r, *next;
+
+	HASH_ITER(hh, ctl->records, r, next) {
+		HASH_DEL(ctl->records, r);
+		record_free(r);
+	}
+	ctl->dirty = ctl->due = ctl->waiting = ctl->queue = NULL;
+}

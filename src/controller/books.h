@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_CONTROLLER_BOOKS_H
+#define FAIRLEAD_CONTROLLER_BOOKS_H
+
+/* The records of all Services, on their lists, and the allocator's books about them. */
+
+#include "controller/state.h"
+
+/* A turn is to be made, when the callbacks of this one are through. */
+void books_schedule(struct controller *ctl);
+/* From scratch under the configuration in force; everybody is to be decided again. */
+void books_rebuild(struct controller *ctl);
+void books_free(struct controller *ctl);
+
+/* Takes over what the object says; @obj is the same as @s. */
+void books_read(struct record *r, const struct kube_service *s, struct json_object *obj);
+/* The books follow what the record has read. */
+void books_adopt(struct controller *ctl, struct record *r);
+/* The Service is gone: nothing is held for it any more, and nothing of it is under way. */
+void books_drop(struct record *r);
+void books_mark(struct record *r); /* to be decided in the next turn */
+void books_set_flight(struct record *r, enum record_flight flight, int64_t due_ms);
+void books_set_waiting(struct record *r, bool waiting);
+/* All that wait for something are decided again; only those whom what became free concerns. */
+void books_wake_waiting(struct controller *ctl);
+void books_wake_concerned(struct controller *ctl);
+
+#endif
