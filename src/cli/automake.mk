@@ -67,9 +67,11 @@ EXTRA_DIST += \
 	tests/cli/bad.yaml \
 	tests/cli/broken.yaml \
 	tests/cli/cluster.yaml \
+	tests/cli/denied-state.yaml \
 	tests/cli/dual-state.yaml \
 	tests/cli/dual.yaml \
 	tests/cli/edge-state.yaml \
+	tests/cli/edit-state.yaml \
 	tests/cli/edge.yaml \
 	tests/cli/external.yaml \
 	tests/cli/golden \

@@ -82,13 +82,14 @@ static bool decide_round(struct plan *p)
 	return n > 0;
 }
 
+/* Who was woken by what the turn itself has freed is decided again before anything of it is written. */
 static void write_round(struct plan *p)
 {
 	bool freed = false;
 
 	for (size_t i = 0; i < p->n; i++) {
 		struct plan_row *row = &p->rows[i];
-		if (!row->unwritten)
+		if (!row->unwritten || row->dirty)
 			continue;
 		row->unwritten = false;
 		record_written(row->record, row->write);
