@@ -29,6 +29,7 @@ PAGES = (
     "charts/fairlead/README.md",
     *sorted(f"docs/{p.name}" for p in SOURCE.glob("docs/*.md")),
 )
+FLAGS = "docs/running.md"
 PROGRAMS = {
     "fairlead": "src/cli/fairlead",
     "fairlead-controller": "src/controller/fairlead-controller",
@@ -162,7 +163,7 @@ def table(page: str, first: str) -> list[list[str]]:
     return rows
 
 
-def test_readme_lists_each_flag_with_its_programs(flags: dict[str, set[str]]) -> None:
+def test_the_page_lists_each_flag_with_its_programs(flags: dict[str, set[str]]) -> None:
     whose = {
         "all": set(PROGRAMS),
         "daemons": DAEMONS,
@@ -171,7 +172,7 @@ def test_readme_lists_each_flag_with_its_programs(flags: dict[str, set[str]]) ->
         "fairlead": {"fairlead"},
     }
     said: dict[str, set[str]] = {}
-    for row in table("README.md", "flag"):
+    for row in table(FLAGS, "flag"):
         for flag in flags_in(row[0]):
             said.setdefault(flag, set()).update(whose[row[1]])
         if "-o " in row[0]:
@@ -182,13 +183,13 @@ def test_readme_lists_each_flag_with_its_programs(flags: dict[str, set[str]]) ->
             theirs.setdefault(flag, set()).add(name)
     # Those of single commands stand beside the commands; `explain` has a --node of its own.
     for flag in ("--config", "--state"):
-        assert flag in text("README.md")
+        assert flag in text(FLAGS)
         del theirs[flag]
     theirs["--node"].discard("fairlead")
     assert said == theirs
 
 
-def test_readme_has_the_defaults_of_the_programs(helps: dict[str, str]) -> None:
+def test_the_page_has_the_defaults_of_the_programs(helps: dict[str, str]) -> None:
     def default(name: str, flag: str) -> str:
         entry = re.search(rf"^  (?:-\w, )?{flag} .*?(?=^  -|^$)", helps[name], re.MULTILINE | re.DOTALL)
         assert entry, flag
@@ -196,16 +197,16 @@ def test_readme_has_the_defaults_of_the_programs(helps: dict[str, str]) -> None:
         return found.group(1) if found else ""
 
     whose = {"controller": "fairlead-controller", "speaker": "fairlead-speaker", "fairlead": "fairlead"}
-    for row in table("README.md", "flag"):
+    for row in table(FLAGS, "flag"):
         names = sorted(flags_in(row[0]))
         if row[1] in whose and len(names) == 1:
             wanted = default(whose[row[1]], names[0])
-            assert wanted in row[2], f"{row[0]}: the default is {wanted}, the README says {row[2]}"
+            assert wanted in row[2], f"{row[0]}: the default is {wanted}, {FLAGS} says {row[2]}"
     http = [default(name, "--http") for name in sorted(DAEMONS)]
-    (row,) = [r for r in table("README.md", "flag") if "--http ADDRESS" in r[0]]
+    (row,) = [r for r in table(FLAGS, "flag") if "--http ADDRESS" in r[0]]
     assert row[2] == ", ".join(f"`{h}`" for h in http)
     ports = [h.split(":")[1] for h in http]
-    assert [r[0] for r in table("README.md", "port")][:2] == [f"{p}/tcp" for p in ports]
+    assert [r[0] for r in table(FLAGS, "port")][:2] == [f"{p}/tcp" for p in ports]
     values = yaml.safe_load(text("charts/fairlead/values.yaml"))
     assert [str(values[d]["http"]["port"]) for d in ("controller", "speaker")] == ports
 
@@ -367,9 +368,9 @@ NUMBERS = (
     ("docs/bgp.md", "protocol number {}", "src/speaker/sinks.c", "RULE_PROTOCOL"),
     ("docs/bgp.md", "{}: from all to 198.51.100.0/24 iif lo", "src/speaker/sinks.c", "PRIORITY_FIRST"),
     ("docs/bgp.md", "set tag {}", "src/bgp/model.h", "BGP_TAG"),
-    ("README.md", "{}/udp", "include/fairlead/wire.h", "WIRE_PORT"),
-    ("README.md", "{} to 4096 bytes", "src/speaker/speaker.h", "SPEAKER_KEY_MIN_BYTES"),
-    ("README.md", "16 to {} bytes", "src/speaker/speaker.h", "SPEAKER_KEY_MAX_BYTES"),
+    ("docs/running.md", "{}/udp", "include/fairlead/wire.h", "WIRE_PORT"),
+    ("docs/running.md", "{} to 4096 bytes", "src/speaker/speaker.h", "SPEAKER_KEY_MIN_BYTES"),
+    ("docs/running.md", "16 to {} bytes", "src/speaker/speaker.h", "SPEAKER_KEY_MAX_BYTES"),
     ("docs/migration.md", "{}/udp of a multicast group", "include/fairlead/wire.h", "WIRE_PORT"),
 )
 
