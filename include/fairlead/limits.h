@@ -80,6 +80,24 @@
 	  "packets to unused addresses of further ones go back and forth between router and node", \
 	  "`fairlead_bgp_aggregates{state=\"open\"}`, a log line")
 
+#define LIMITS_BGP_ELSEWHERE(X) \
+	X(BGP_FOREIGN_PEERS_MAX, 4096, "neighbours", \
+	  "neighbours of the instance in bgpd, others' and ours, and lines that claim some", \
+	  "bgpd is left as it is, since what is others' cannot be told", \
+	  "`BgpForeignInstance`, whose message says so") \
+	X(BGP_FOREIGN_NETWORKS_MAX, 1000000, "networks", \
+	  "networks of others in the instance", \
+	  "as above", \
+	  "`BgpForeignInstance`, whose message says so") \
+	X(VTY_REPLY_MAX, 67108864, "bytes", \
+	  "an answer of bgpd or bfdd", \
+	  "the connection is closed, and made again", \
+	  "`BgpUnreachable`, the log") \
+	X(SESSION_JSON_MAX, 8388608, "bytes", \
+	  "what bgpd says of its sessions", \
+	  "no session counts as established", \
+	  "`BgpNoSession`, the peers' `last_error`")
+
 /* ---- Objects of the API server ---- */
 #define LIMITS_KUBE_ELSEWHERE(X) \
 	X(KUBE_JSON_DEPTH_MAX, 10000, "levels", \
@@ -122,6 +140,14 @@
 	  "`status.loadBalancer.ingress` of a Service", \
 	  "the Service counts as one that cannot be read", \
 	  "`fairlead_kube_malformed_total`, the log") \
+	X(SERVICE_SOURCE_RANGES_MAX, 4096, "ranges", \
+	  "`spec.loadBalancerSourceRanges` of a Service", \
+	  "the Service counts as one that cannot be read", \
+	  "`fairlead_kube_malformed_total`, the log") \
+	X(SERVICE_CONDITIONS_MAX, 64, "conditions", \
+	  "conditions of a Service", \
+	  "as above", \
+	  "`fairlead_kube_malformed_total`, the log") \
 	X(SLICE_ENDPOINTS_MAX, 1000, "endpoints", \
 	  "endpoints of an EndpointSlice", \
 	  "the EndpointSlice counts as one that cannot be read", \
@@ -132,6 +158,34 @@
 	  "`fairlead_kube_malformed_total`, the log") \
 	X(SLICE_PORTS_MAX, 20000, "ports", \
 	  "ports of an EndpointSlice", \
+	  "as above", \
+	  "`fairlead_kube_malformed_total`, the log") \
+	X(SLICE_OWNERS_MAX, 64, "owners", \
+	  "owners of an EndpointSlice", \
+	  "as above", \
+	  "`fairlead_kube_malformed_total`, the log") \
+	X(NODE_ADDRESSES_MAX, 256, "addresses", \
+	  "addresses of a Node", \
+	  "the Node counts as one that cannot be read; what is known of it stays", \
+	  "`fairlead_kube_malformed_total`, the log") \
+	X(NODE_CONDITIONS_MAX, 256, "conditions", \
+	  "conditions of a Node", \
+	  "as above", \
+	  "`fairlead_kube_malformed_total`, the log") \
+	X(META_LABELS_MAX, 512, "labels", \
+	  "labels of an object", \
+	  "the object counts as one that cannot be read", \
+	  "`fairlead_kube_malformed_total`, the log") \
+	X(META_ANNOTATIONS_MAX, 64, "annotations", \
+	  "annotations that Fairlead reads, of an object; others have no bound", \
+	  "as above", \
+	  "`fairlead_kube_malformed_total`, the log") \
+	X(CONFIG_MAP_KEYS_MAX, 1024, "keys", \
+	  "keys of a ConfigMap", \
+	  "as above", \
+	  "`fairlead_kube_malformed_total`, the log") \
+	X(SECRET_KEYS_MAX, 1024, "keys", \
+	  "keys of a Secret", \
 	  "as above", \
 	  "`fairlead_kube_malformed_total`, the log")
 
@@ -172,6 +226,10 @@
 	X(IFACES_LOCALS_MAX, 65536, "addresses", \
 	  "addresses of the node itself", \
 	  "an address of a Service that the kernel has too, beyond these, is not told (`KernelAnswers`)", \
+	  "`LimitReached`") \
+	X(ANSWERERS_MAX, 16, "machines", \
+	  "machines that answer ARP for addresses that they do not own", \
+	  "further ones are not named (`KernelAnswers`, `ProxyArp`)", \
 	  "`LimitReached`")
 
 /* ---- The node ---- */
@@ -214,7 +272,47 @@
 	X(PATH_MAX_RULES, 65536, "rules", \
 	  "rules in these chains", \
 	  "further ones are not looked at", \
-	  "the log")
+	  "the log") \
+	X(PATH_MAX_DEPTH, 16, "chains", \
+	  "these chains one in another, as jumps lead from one to the next", \
+	  "those further in are not looked at", \
+	  "the log") \
+	X(PATH_MAX_STEPS, 65536, "steps", \
+	  "rules that are met on the way through them, one that is met twice counting twice", \
+	  "what comes then is not looked at", \
+	  "the log") \
+	X(FOREIGN_MAX_BASE_CHAINS, 256, "chains", \
+	  "base chains of nftables at the forward hook, of one family, that are asked whether they let our packets through", \
+	  "what further ones do is taken for uncertain", \
+	  "`ForwardUncertain`, whose message says so") \
+	X(PASSAGE_MAX_VISITS, 256, "chains", \
+	  "chains that one of these leads to, one that is met twice counting twice", \
+	  "as above", \
+	  "`ForwardUncertain`, whose message names the base chain") \
+	X(PASSAGE_MAX_DEPTH, 16, "chains", \
+	  "these chains one in another", \
+	  "as above", \
+	  "`ForwardUncertain`, whose message names the base chain") \
+	X(PASSAGE_MAX_RULES, 4096, "rules", \
+	  "rules of such a chain that may decide about our packets", \
+	  "as above", \
+	  "`ForwardUncertain`, whose message names the base chain") \
+	X(SAVE_MAX_CHAINS, 1000000, "chains", \
+	  "chains of ours in the kernel, of one family", \
+	  "further ones are not compared with what should be there", \
+	  "the log") \
+	X(SAVE_MAX_JUMPS, 256, "rules", \
+	  "rules of others' chains that jump to ours", \
+	  "further ones are not taken away where they should not be", \
+	  "the log") \
+	X(SAVE_MAX_FRONTS, 65536, "ports", \
+	  "UDP ports that the kernel's rules serve when the speaker starts", \
+	  "flows of further ones that nobody serves any more end by themselves", \
+	  "the log") \
+	X(CHILD_MAX_ERRORS, 4096, "bytes", \
+	  "what iptables says of an error", \
+	  "the rest is left out", \
+	  "this page")
 
 /* ---- The configuration ---- */
 #define LIMITS_CONFIG_ELSEWHERE(X) \
@@ -265,10 +363,54 @@
 	X(CONFIG_RENUMBER_MAX, 10000, "Services", \
 	  "Services that `renumber` of a pool names", \
 	  "as above", \
-	  "as above")
+	  "as above") \
+	X(YTREE_NODES_MAX, 200000, "values", \
+	  "maps, lists, keys and values of the text", \
+	  "as above", \
+	  "as above") \
+	X(YTREE_DEPTH_MAX, 16, "levels", \
+	  "maps and lists within each other", \
+	  "as above", \
+	  "as above") \
+	X(YTREE_ANCHORS_MAX, 1000, "anchors", \
+	  "anchors of the text", \
+	  "as above", \
+	  "as above") \
+	X(YTREE_MERGED_KEYS_MAX, 64, "keys", \
+	  "keys of a map that is merged into others", \
+	  "as above", \
+	  "as above") \
+	X(SCHEMA_PROBLEMS_MAX, 200, "problems", \
+	  "errors, and warnings, that are told of one text", \
+	  "the rest is left out", \
+	  "the last one says so") \
+	X(PUBLISHED_MAX, 1044480, "bytes", \
+	  "text of the configuration together with the addresses that are retained", \
+	  "an edit that takes more addresses in use out of all pools is refused; the one before stays in force", \
+	  "an Event on the ConfigMap, `fairlead_config_errors`")
+
+/* ---- The command line ---- */
+#define LIMITS_CLI_ELSEWHERE(X) \
+	X(MANIFEST_MAX_BYTES, 268435456, "bytes", \
+	  "a file of manifests (`--state`, `config convert`)", \
+	  "the command fails", \
+	  "its error") \
+	X(MANIFEST_DEPTH_MAX, 64, "levels", \
+	  "maps and lists within each other in it", \
+	  "as above", \
+	  "its error") \
+	X(FILE_CONFIG_MAX_BYTES, 2097152, "bytes", \
+	  "a file with a configuration", \
+	  "the command fails", \
+	  "its error") \
+	X(SPEAKER_BODY_MAX_BYTES, 67108864, "bytes", \
+	  "a speaker's /status", \
+	  "the speaker counts as one that did not answer", \
+	  "`SpeakerSilent`, whose message says so")
 
 #define LIMITS_ELSEWHERE(X) \
-	LIMITS_KUBE_ELSEWHERE(X) LIMITS_L2_ELSEWHERE(X) LIMITS_PROXY_ELSEWHERE(X) LIMITS_CONFIG_ELSEWHERE(X)
+	LIMITS_KUBE_ELSEWHERE(X) LIMITS_L2_ELSEWHERE(X) LIMITS_PROXY_ELSEWHERE(X) LIMITS_CONFIG_ELSEWHERE(X) \
+	LIMITS_CLI_ELSEWHERE(X) LIMITS_BGP_ELSEWHERE(X)
 
 #define LIMITS(X) LIMITS_HTTP(X) LIMITS_LOG(X) LIMITS_BGP(X) LIMITS_NODE(X)
 /* clang-format on */

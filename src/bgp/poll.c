@@ -3,6 +3,8 @@
 
 /* The engine's eye on the sessions: the two cheap shows, often while something is down, seldom else. */
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <event2/event.h>
@@ -81,10 +83,12 @@ static void log_change(const struct bgp *b, size_t i, enum bgp_session_state bef
 		         KV_S("state", bgp_session_state_name(s->state)));
 }
 
-static void forget_all(struct bgp *b)
+static void forget_all(struct bgp *b, const char *why)
 {
-	for (size_t i = 0; i < b->n_sessions; i++)
+	for (size_t i = 0; i < b->n_sessions; i++) {
 		b->sessions[i] = (struct bgp_session){ .address = b->sessions[i].address };
+		snprintf(b->sessions[i].error, sizeof(b->sessions[i].error), "%s", why);
+	}
 }
 
 static void on_summary(struct bgp *b, const char *text, size_t size)
@@ -95,8 +99,10 @@ static void on_summary(struct bgp *b, const char *text, size_t size)
 
 	for (size_t i = 0; i < b->n_sessions; i++)
 		before[i] = b->sessions[i].state;
-	if (bgp_session_read_summary(text, size, b->sessions, b->n_sessions))
-		forget_all(b);
+	int r = bgp_session_read_summary(text, size, b->sessions, b->n_sessions);
+	if (r)
+		forget_all(b, r == -EMSGSIZE ? "what bgpd says of its sessions is too long"
+		                             : "what bgpd says of its sessions cannot be read");
 	md5_look(&b->md5, clock_ms());
 	for (size_t i = 0; i < b->n_sessions; i++) {
 		struct bgp_session *s = &b->sessions[i];

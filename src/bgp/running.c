@@ -305,9 +305,12 @@ static void read_list(struct bgp_have *h, const char *v)
 
 	if (strcmp(name, BGP_INSTANCE_LIST) == 0)
 		h->ours.marker = asn;
-	else if (strncmp(name, claim, strlen(claim)) == 0 &&
-	         h->ours.n_claims < BGP_FOREIGN_PEERS_MAX &&
-	         addr_parse(name + strlen(claim), &a) == 0 && !bgp_state_find_claim(&h->ours, &a))
+	else if (strncmp(name, claim, strlen(claim)) != 0 ||
+	         addr_parse(name + strlen(claim), &a) != 0 || bgp_state_find_claim(&h->ours, &a))
+		return;
+	else if (h->ours.n_claims == BGP_FOREIGN_PEERS_MAX)
+		h->truncated = true;
+	else
 		bgp_state_claim(&h->ours, &a, asn);
 }
 

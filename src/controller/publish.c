@@ -30,7 +30,7 @@
 #define RETRY_DOUBLINGS_MAX 5
 #define PROBLEMS_IN_EVENT 3
 /* A ConfigMap holds 1 MiB, keys included; fairlead-active has two. */
-#define PUBLISHED_MAX (1024 * 1024 - 4096)
+#define PUBLISHED_MAX 1044480 /* of the 1 MiB of a ConfigMap; its metadata takes the rest */
 
 static void publish_act(struct controller *ctl);
 

@@ -186,6 +186,7 @@ void troubles_of_states(struct troubles *t, const struct l2_state *states, size_
 	static const uint8_t none[6];
 	struct answerer answerers[ANSWERERS_MAX];
 	size_t n_answerers = 0;
+	bool beyond = false;
 	for (size_t i = 0; i < n; i++) {
 		const struct l2_state *s = &states[i];
 		if ((s->ownership != L2_CONFLICT && !s->peer_kernel) ||
@@ -194,12 +195,19 @@ void troubles_of_states(struct troubles *t, const struct l2_state *states, size_
 		size_t k = 0;
 		while (k < n_answerers && !is_alike(answerers[k].first, s))
 			k++;
-		if (k == ANSWERERS_MAX)
+		if (k == ANSWERERS_MAX) {
+			beyond = true;
 			continue;
+		}
 		if (k == n_answerers)
 			answerers[n_answerers++] = (struct answerer){ .first = s };
 		answerers[k].n++;
 	}
 	for (size_t k = 0; k < n_answerers; k++)
 		add_answerer(t, &answerers[k]);
+	if (beyond)
+		troubles_add(t, REASON_LimitReached, "",
+		             "more than %d machines answer ARP for addresses that they do not own; "
+		             "those beyond are not looked at",
+		             ANSWERERS_MAX);
 }

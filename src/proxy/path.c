@@ -218,15 +218,22 @@ static void meet(struct walk *w, const struct path_chain *c, const struct path_r
 static bool walk(struct walk *w, const char *name, unsigned int depth)
 {
 	const struct path_chain *c = find(w->p, name);
-	for (size_t i = 0; c && i < c->n && w->n_steps < PATH_MAX_RULES; i++, w->n_steps++) {
+	for (size_t i = 0; c && i < c->n; i++) {
 		const struct path_rule *r = &c->rules[i];
+		if (w->n_steps == PATH_MAX_STEPS) {
+			w->place.beyond = true;
+			return false;
+		}
+		w->n_steps++;
 		meet(w, c, r);
 		if (r->kind == PATH_RETURN && r->whole)
 			return false;
 		if (r->kind == PATH_ACCEPT && r->whole)
 			return true;
-		if ((r->kind == PATH_JUMP || r->kind == PATH_GOTO) && depth < PATH_MAX_DEPTH &&
-		    find(w->p, r->target)) {
+		bool leads =
+			(r->kind == PATH_JUMP || r->kind == PATH_GOTO) && find(w->p, r->target);
+		w->place.beyond = w->place.beyond || (leads && depth == PATH_MAX_DEPTH);
+		if (leads && depth < PATH_MAX_DEPTH) {
 			bool ended = walk(w, r->target, depth + 1);
 			if (r->whole && (ended || r->kind == PATH_GOTO))
 				return ended;

@@ -18,6 +18,7 @@
 #define PATH_MAX_CHAINS 4096
 #define PATH_MAX_RULES 65536
 #define PATH_MAX_DEPTH 16
+#define PATH_MAX_STEPS 65536
 
 enum path_kind {
 	PATH_REFUSE, /* whatever comes: DROP, REJECT */
@@ -56,6 +57,7 @@ struct path_place {
 	size_t number; /* the rule that it comes before, as they stand; 0: the end of the chain */
 	bool in_place; /* it stands where it does its work */
 	bool refused; /* everything is refused before a network policy is asked: no place is right */
+	bool beyond;  /* bounds were met: what lies further in was not looked at */
 };
 
 void path_fini(struct path *p);

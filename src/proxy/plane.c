@@ -136,7 +136,7 @@ static void compared(struct plane *p)
 {
 	int64_t now = clock_ms();
 	int64_t gap = PLANE_COMPARISON_GAPS * (now - p->read_ms);
-	if (p->saved.n_left_out + p->saved.path.n_left_out > 0)
+	if (p->saved.n_left_out + p->saved.path.n_left_out > 0 || path_place(&p->saved.path).beyond)
 		log_warn("more rules than are looked at; what is beyond is not known",
 		         KV_S("family", family_name(p)),
 		         KV_I("left_out", p->saved.n_left_out + p->saved.path.n_left_out));

@@ -506,6 +506,27 @@ static void a_running_configuration_is_read(void **state)
 	bgp_have_fini(&h);
 }
 
+/* Lines that name our neighbours, which others may write as well: as with neighbours themselves, there is an end to them. */
+static void too_many_claims_are_too_much(void **state)
+{
+	(void)state;
+	for (unsigned int more = 0; more <= 1; more++) {
+		cleanup(buf_fini) struct buf text = BUF_INIT;
+		struct bgp_have h;
+
+		for (unsigned int i = 0; i < BGP_FOREIGN_PEERS_MAX + more; i++)
+			buf_printf(
+				&text,
+				"bgp large-community-list standard FAIRLEAD-PEER-10.0.%u.%u seq 5 "
+				"permit 65001:0:0\n",
+				i / 256, i % 256);
+		bgp_running_parse(buf_str(&text), text.size, &h);
+		assert_int_equal(h.ours.n_claims, BGP_FOREIGN_PEERS_MAX);
+		assert_int_equal(h.truncated, more);
+		bgp_have_fini(&h);
+	}
+}
+
 static void sessions_are_read(void **state)
 {
 	(void)state;
@@ -799,6 +820,7 @@ int main(void)
 		cmocka_unit_test(no_export_is_for_the_router),
 		cmocka_unit_test(addresses_become_prefixes),
 		cmocka_unit_test(a_running_configuration_is_read),
+		cmocka_unit_test(too_many_claims_are_too_much),
 		cmocka_unit_test(sessions_are_read),
 		cmocka_unit_test(attempts_have_words),
 		cmocka_unit_test(dropped_signatures_are_a_hint),

@@ -203,6 +203,19 @@ static void troubles_are_told_by_cause(void **state)
 	assert_int_equal(t.list[0].reason, REASON_ProxyArp);
 	assert_non_null(strstr(t.list[0].message, "06:01:00:00:00:00"));
 	troubles_fini(&t);
+	/* More machines than are looked at. */
+	struct l2_state many[17];
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		many[i] = (struct l2_state){ .ownership = L2_KERNEL_ANSWERS,
+			                     .mac = { 2, (uint8_t)(i + 1) },
+			                     .peer_kernel = true };
+	troubles_of_states(&t, many, ARRAY_LEN(many));
+	assert_int_equal(t.n, 17);
+	assert_int_equal(t.list[16].reason, REASON_LimitReached);
+	troubles_fini(&t);
+	troubles_of_states(&t, many, ARRAY_LEN(many) - 1);
+	assert_int_equal(t.list[t.n - 1].reason, REASON_KernelAnswers);
+	troubles_fini(&t);
 }
 
 static void a_pattern_matches_whole_names(void **state)

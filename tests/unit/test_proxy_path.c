@@ -23,6 +23,35 @@ static struct path_place place_among(const char *rules)
 	return at;
 }
 
+/* Chains one in another, and a chain that is come to again and again. */
+static void what_is_beyond_the_bounds_is_told(void **state)
+{
+	(void)state;
+	enum { REACHED = PATH_MAX_DEPTH, WIDE = 300 };
+	struct buf deep = BUF_INIT, wide = BUF_INIT;
+
+	for (int i = 0; i <= REACHED; i++) {
+		struct path_place at;
+		if (i == 0)
+			buf_puts(&deep, "-A FORWARD -j C1\n");
+		else
+			buf_printf(&deep, "-A C%d -j C%d\n", i, i + 1);
+		buf_printf(&deep, "-A C%d -s 192.0.2.0/24 -j ACCEPT\n", i + 1);
+		cleanup_free char *end = xasprintf("%s-A C%d -j DROP\n", buf_str(&deep), i + 1);
+		at = place_among(end);
+		if (at.beyond != (i == REACHED) || !at.number != (i == REACHED))
+			fail_msg("%d jumps: %d, %zu", i + 1, at.beyond, at.number);
+	}
+	for (int i = 0; i < WIDE; i++) {
+		buf_puts(&wide, "-A FORWARD -j W\n");
+		buf_puts(&wide, "-A W -j V\n");
+	}
+	buf_puts(&wide, "-A V -s 192.0.2.0/24 -j ACCEPT\n");
+	assert_true(place_among(buf_str(&wide)).beyond);
+	buf_fini(&deep);
+	buf_fini(&wide);
+}
+
 #define F "-A FORWARD "
 #define OURS "-j FL-ACC\n"
 
@@ -247,6 +276,7 @@ static void chains_beyond_the_bounds_are_uncertain(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_beyond_the_bounds_is_told),
 		cmocka_unit_test(the_place_is_before_what_refuses_everything),
 		cmocka_unit_test(rubbish_is_survived),
 		cmocka_unit_test(chains_of_others_are_judged),

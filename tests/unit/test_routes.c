@@ -726,15 +726,18 @@ static void a_peer_that_bgpd_refuses_hides_no_other(void **state)
 
 static void what_bgpd_does_not_show_is_not_up(void **state)
 {
+	static const char unreadable[] = "what bgpd says of its sessions cannot be read";
 	static const struct {
 		const char *text;
 		uint8_t status;
+		const char *error;
 	} cases[] = {
-		{ "{}", 1 }, /* as without an instance */
-		{ "", 2 },
-		{ "% what?", 0 },
-		{ "{\"ipv4Unicast\":[]}", 0 },
-		{ "{\"ipv4Unicast\":{\"peers\":{\"192.0.2.7\":{\"state\":\"Established\"}}", 0 },
+		{ "{}", 1, "" }, /* as without an instance */
+		{ "", 2, unreadable },
+		{ "% what?", 0, unreadable },
+		{ "{\"ipv4Unicast\":[]}", 0, "" },
+		{ "{\"ipv4Unicast\":{\"peers\":{\"192.0.2.7\":{\"state\":\"Established\"}}", 0,
+		  unreadable },
 	};
 	struct fixture *f = *state;
 
@@ -747,7 +750,9 @@ static void what_bgpd_does_not_show_is_not_up(void **state)
 		with_service(f->view, "10.1.1.1@n1");
 		turn(f);
 		spin_until(f, is_without_session);
+		cleanup_free char *error = xasprintf("\"last_error\":\"%s\"", cases[i].error);
 		expect_status(f, "\"state\":\"Unknown\",\"established\":false");
+		expect_status(f, error);
 		vty_server_summary(f->server, NULL, 0);
 		spin_until(f, is_announced);
 	}
