@@ -579,6 +579,39 @@ static void any_difference_is_a_change(void **state)
 	}
 }
 
+static char *rules_of(const struct proxy_service *s)
+{
+	struct buf out = BUF_INIT;
+	struct render_options o = options(s->family, false);
+
+	render_dispatch(&o, s, add_line, &out);
+	render_service(&o, s, add_chain, &out);
+	return buf_take(&out);
+}
+
+/* A row that comes this far and makes no other rules would be parsed for nothing. */
+static void each_row_of_traffic_is_in_the_rules(void **state)
+{
+	const struct wish wish = { .cluster_ip = "10.96.0.17",
+		                   .vip = "192.0.2.9",
+		                   .cluster = { "10.244.1.7", "10.244.2.5" },
+		                   .local = { "10.244.1.7" } };
+	struct spec *spec = make_spec(&wish);
+	cleanup_free char *plain = rules_of(&spec->s);
+
+	(void)state;
+#define USED(kind, type, name)                                                  \
+	{                                                                       \
+		struct proxy_service other = spec->s;                           \
+		other.traffic.name = (type)!other.traffic.name;                 \
+		cleanup_free char *rules = rules_of(&other);                    \
+		if (!strcmp(rules, plain))                                      \
+			fail_msg("%s makes no difference to the rules", #name); \
+	}
+	TRAFFIC_FIELDS(USED)
+	spec_unref(spec);
+}
+
 static void names_cannot_break_a_line(void **state)
 {
 	(void)state;
@@ -626,6 +659,7 @@ int main(void)
 		cmocka_unit_test(the_frame_is_complete),
 		cmocka_unit_test(equal_wishes_are_equal_copies),
 		cmocka_unit_test(any_difference_is_a_change),
+		cmocka_unit_test(each_row_of_traffic_is_in_the_rules),
 		cmocka_unit_test(names_cannot_break_a_line),
 		cmocka_unit_test(tables_follow_from_names),
 	};
