@@ -2,12 +2,15 @@
 libfairlead_a_SOURCES += \
 	src/speaker/announce.c \
 	src/speaker/announce.h \
+	src/speaker/announcement.h \
 	src/speaker/bgp.c \
 	src/speaker/budget.c \
 	src/speaker/budget.h \
 	src/speaker/effector.h \
 	src/speaker/events.c \
+	src/speaker/events.h \
 	src/speaker/feeds.c \
+	src/speaker/feeds.h \
 	src/speaker/forward.c \
 	src/speaker/forward.h \
 	src/speaker/holds.c \
@@ -15,21 +18,26 @@ libfairlead_a_SOURCES += \
 	src/speaker/lasting.c \
 	src/speaker/lasting.h \
 	src/speaker/needed.c \
+	src/speaker/needed.h \
 	src/speaker/news.c \
 	src/speaker/news.h \
-	src/speaker/ownership.c \
-	src/speaker/ownership.h \
 	src/speaker/nowhere.c \
 	src/speaker/nowhere.h \
 	src/speaker/options.c \
+	src/speaker/options.h \
+	src/speaker/ownership.c \
+	src/speaker/ownership.h \
 	src/speaker/passwords.c \
 	src/speaker/passwords.h \
 	src/speaker/pulse.c \
+	src/speaker/pulse.h \
 	src/speaker/report.c \
+	src/speaker/report.h \
 	src/speaker/routes.c \
 	src/speaker/routes.h \
 	src/speaker/rules.c \
 	src/speaker/secrets.c \
+	src/speaker/secrets.h \
 	src/speaker/segments.c \
 	src/speaker/segments.h \
 	src/speaker/served.c \
@@ -38,11 +46,14 @@ libfairlead_a_SOURCES += \
 	src/speaker/sinks.h \
 	src/speaker/speaker.c \
 	src/speaker/speaker.h \
+	src/speaker/state.c \
+	src/speaker/state.h \
 	src/speaker/trouble_news.c \
 	src/speaker/trouble_news.h \
 	src/speaker/turn.c \
 	src/speaker/turn.h \
 	src/speaker/uninstall.c \
+	src/speaker/uninstall.h \
 	src/speaker/wants.c \
 	src/speaker/wants.h
 

@@ -3,8 +3,8 @@
 
 #include "fairlead/clock.h"
 #include "speaker/effector.h"
+#include "speaker/events.h"
 #include "speaker/sinks.h"
-#include "speaker/speaker.h"
 
 /*
  * BGP as the speaker uses it: routes.c says all of it to bgpd.  The rules that end packets to unused addresses of aggregates are

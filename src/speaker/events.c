@@ -7,7 +7,7 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "speaker/effector.h"
-#include "speaker/speaker.h"
+#include "speaker/events.h"
 
 /*
  * The speaker's Events.  What concerns all of BGP here, a session, or the node's firewall is of interest to whoever looks after

@@ -7,7 +7,9 @@
 #include "fairlead/kube_types.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
-#include "speaker/speaker.h"
+#include "speaker/feeds.h"
+#include "speaker/needed.h"
+#include "speaker/uninstall.h"
 
 /*
  * Four informers, each one kind of object.  What cannot be parsed is refused here and reported by the informer; the

@@ -10,6 +10,7 @@
 #include "fairlead/daemon.h"
 #include "fairlead/log.h"
 #include "speaker/effector.h"
+#include "speaker/options.h"
 #include "speaker/speaker.h"
 
 enum { EXIT_USAGE = 2 };

@@ -18,7 +18,7 @@
 #include "fairlead/kube.h"
 #include "fairlead/limits.h"
 #include "fairlead/log.h"
-#include "speaker/speaker.h"
+#include "speaker/needed.h"
 
 struct needed {
 	struct addr addrs[LIMIT_NEEDED_ADDRESSES];

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "fairlead/mem.h"
-#include "speaker/speaker.h"
+#include "speaker/options.h"
 
 /* Every host takes segments of 536 bytes; 9000 is what jumbo frames hold. */
 #define CLAMP_MSS_MIN 536

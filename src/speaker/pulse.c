@@ -2,7 +2,8 @@
 #include "config.h"
 
 #include "fairlead/clock.h"
-#include "speaker/speaker.h"
+#include "speaker/feeds.h"
+#include "speaker/pulse.h"
 
 /*
  * Is the API server still there?

@@ -12,9 +12,13 @@
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
 #include "speaker/effector.h"
+#include "speaker/events.h"
+#include "speaker/feeds.h"
 #include "speaker/forward.h"
+#include "speaker/pulse.h"
+#include "speaker/report.h"
 #include "speaker/segments.h"
-#include "speaker/speaker.h"
+#include "speaker/uninstall.h"
 
 /* What the speaker says of itself: log lines about changes, /healthz and /readyz, /status, /metrics. */
 

@@ -9,8 +9,8 @@
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
 #include "speaker/effector.h"
+#include "speaker/events.h"
 #include "speaker/forward.h"
-#include "speaker/speaker.h"
 
 /* The data plane as the speaker uses it: what forward.c builds goes to the proxy, and what that says comes from there. */
 

@@ -17,8 +17,9 @@
 #include "fairlead/kube_types.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "speaker/options.h"
+#include "speaker/secrets.h"
 #include "speaker/segments.h"
-#include "speaker/speaker.h"
 
 const char *const speaker_secret_names[N_SECRETS] = {
 	[SECRET_HEARTBEAT] = "heartbeat-key",

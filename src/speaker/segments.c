@@ -18,7 +18,9 @@
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
 #include "speaker/effector.h"
-#include "speaker/speaker.h"
+#include "speaker/events.h"
+#include "speaker/options.h"
+#include "speaker/pulse.h"
 #include "speaker/served.h"
 
 #define HEARTBEAT_MS 100

@@ -13,7 +13,7 @@
 
 #include "fairlead/l2.h"
 #include "fairlead/view.h"
-#include "speaker/announce.h"
+#include "speaker/announcement.h"
 
 struct served;
 

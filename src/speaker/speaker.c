@@ -14,8 +14,15 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "speaker/effector.h"
+#include "speaker/events.h"
+#include "speaker/feeds.h"
+#include "speaker/needed.h"
+#include "speaker/pulse.h"
+#include "speaker/report.h"
+#include "speaker/secrets.h"
 #include "speaker/segments.h"
 #include "speaker/turn.h"
+#include "speaker/uninstall.h"
 
 /*
  * The speaker as a whole: what runs when, its start and its end.  The order of effects is turn.c's; here is the
@@ -27,11 +34,6 @@
 #define TICK_S 2
 /* Every so many ticks this node's gateways are looked for. */
 #define LOOK_TICKS 5
-
-void speaker_schedule(struct speaker *sp)
-{
-	event_active(sp->turn, 0, 0);
-}
 
 /* ---- one turn ---- */
 

@@ -8,7 +8,7 @@
 
 #include "fairlead/log.h"
 #include "speaker/effector.h"
-#include "speaker/speaker.h"
+#include "speaker/uninstall.h"
 
 static const char *const names[] = {
 	[UNINSTALL_NOT] = "no",

@@ -369,8 +369,8 @@ NUMBERS = (
     ("docs/bgp.md", "{}: from all to 198.51.100.0/24 iif lo", "src/speaker/sinks.c", "PRIORITY_FIRST"),
     ("docs/bgp.md", "set tag {}", "src/bgp/model.h", "BGP_TAG"),
     ("docs/running.md", "{}/udp", "include/fairlead/wire.h", "WIRE_PORT"),
-    ("docs/running.md", "{} to 4096 bytes", "src/speaker/speaker.h", "SPEAKER_KEY_MIN_BYTES"),
-    ("docs/running.md", "16 to {} bytes", "src/speaker/speaker.h", "SPEAKER_KEY_MAX_BYTES"),
+    ("docs/running.md", "{} to 4096 bytes", "src/speaker/options.h", "SPEAKER_KEY_MIN_BYTES"),
+    ("docs/running.md", "16 to {} bytes", "src/speaker/options.h", "SPEAKER_KEY_MAX_BYTES"),
     ("docs/migration.md", "{}/udp of a multicast group", "include/fairlead/wire.h", "WIRE_PORT"),
 )
 

@@ -19,6 +19,10 @@ FILES = {
     "include/fairlead/mid.h": '#include "fairlead/low.h"\n',
     "src/low/inner.h": "",
     "src/low/low.c": '#include "config.h"\n#include "fairlead/low.h"\n#include "low/inner.h"\n#include "inner.h"\n',
+    "src/top/lower.h": "",
+    "src/top/lower_private.h": '#include "lower.h"\n',
+    "src/top/lower.c": '#include "top/lower_private.h"\n',
+    "src/top/upper.h": '#include "top/lower.h"\n',
     "src/top/top.c": '#include "fairlead/low.h"\n#include "fairlead/mid.h"\n#include "fairlead/base.h"\n',
 }
 
@@ -54,6 +58,7 @@ def test_rooms_that_keep_to_their_doors(tree: Callable[..., list[str]]) -> None:
         ("src__top__top_dot_c", '#include "fairlead/mid.h"\n', "docs/design.md: top does not use low"),
         ("src__fifth__automake_dot_mk", "", "docs/design.md: fifth is missing among the rooms"),
         ("docs__design_dot_md", FILES["docs/design.md"].replace("l | |", "l | `top` |"), "low → top → low"),
+        ("src__top__lower_dot_c", '#include "top/upper.h"\n', "src/top: the files include each other in a circle"),
     ],
 )
 def test_what_is_refused(tree: Callable[..., list[str]], name: str, text: str, problem: str) -> None:

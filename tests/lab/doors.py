@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether the rooms of src/ keep to their doors: `python3 -m lab.doors [DIRECTORY OF A BUILD]`.
 
-A header in include/fairlead is public, and belongs to the room whose automake.mk lists it; one in src/ROOM is for that room and
-for tests.  Which rooms a room uses is said by the table of rooms in docs/design.md, `base` apart, which all may use.  It is a
-problem to include another room's private header, to use a room (its header, or with a build one of its functions) that
-the table does not name, to name one that is not used, and to name them in a circle.
+A header in include/fairlead is public, and belongs to the room whose automake.mk lists it; one in src/ROOM is for that
+room and for tests.  Which rooms a room uses is said by the table of rooms in docs/design.md, `base` apart, which all
+may use.  It is a problem to include another room's private header, to use a room (its header, or with a build one of
+its functions) that the table does not name, to name one that is not used, and to name them in a circle.  Nor do the
+files of a room include each other in a circle, X.c, X.h, X_private.h and X_internal.h being one.
 """
 
 import re
@@ -17,6 +18,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 PAGE = "docs/design.md"
 COMMON = "base"
 _ROW = re.compile(r"^\| `(\w+)` \|.*\|([^|]*)\|$", re.MULTILINE)
+_FAMILY = re.compile(r"_(private|internal)$")
 _INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 
 # (file, room that it belongs to, room that it uses, by what)
@@ -86,6 +88,22 @@ def _circle(said: dict[str, set[str]], path: list[str]) -> list[str]:
     return []
 
 
+def _files(root: Path, room: str) -> dict[str, set[str]]:
+    """Per file of a room those that it includes."""
+    found: dict[str, set[str]] = {}
+    for path in (root / "src" / room).glob("*.[ch]"):
+        name = _FAMILY.sub("", path.stem)
+        for header in _INCLUDE.findall(path.read_text(encoding="utf-8")):
+            if (root / "src" / room / header.removeprefix(f"{room}/")).exists():
+                found.setdefault(name, set()).add(_FAMILY.sub("", Path(header).stem))
+        found.setdefault(name, set()).discard(name)
+    return found
+
+
+def _first_circle(said: dict[str, set[str]]) -> list[str]:
+    return next((circle for start in sorted(said) if (circle := _circle(said, [start]))), [])
+
+
 def problems(root: Path, build: Path | None = None) -> list[str]:
     said = arrows(root)
     uses: list[Use] = []
@@ -103,10 +121,11 @@ def problems(root: Path, build: Path | None = None) -> list[str]:
     for room, named in said.items():
         for used in sorted(named - {use[2] for use in uses if use[1] == room}):
             found.append(f"{PAGE}: {room} does not use {used}")
-    for room in said:
-        if circle := _circle(said, [room]):
-            found.append(f"{PAGE}: the rooms stand in a circle: {' → '.join(circle)}")
-            break
+    if circle := _first_circle(said):
+        found.append(f"{PAGE}: the rooms stand in a circle: {' → '.join(circle)}")
+    for room in sorted(said):
+        if circle := _first_circle(_files(root, room)):
+            found.append(f"src/{room}: the files include each other in a circle: {' → '.join(circle)}")
     return found
 
 

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_SPEAKER_ANNOUNCEMENT_H
+#define FAIRLEAD_SPEAKER_ANNOUNCEMENT_H
+
+/* One row of the table of verdicts (announce.h), as everybody may read it. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fairlead/addr.h"
+#include "fairlead/configuration.h"
+#include "fairlead/hash.h"
+#include "fairlead/l2.h"
+#include "fairlead/reason.h"
+#include "fairlead/view.h"
+
+struct node_set;
+
+/* One address of one Service, of the load balancer of our class or an external IP, by one protocol. */
+struct announcement {
+	const char *key; /* of the Service */
+	struct addr addr;
+	enum protocol protocol;
+	enum reason decided; /* by decide_node() for this one */
+	enum reason reason;  /* with the data plane and layer 2 taken into account */
+	bool eligible; /* candidate, and the data plane was ready once since, and is not hindered */
+	enum reason hindrance; /* REASON_Candidate: the data plane has none */
+	enum reason nowhere;   /* decide_nowhere(); of the first protocol of an address only */
+	/* What layer 2 says. */
+	enum l2_ownership ownership;
+	uint8_t mac[6];
+	bool two_owners; /* another machine, @rival, answered for it, too, a moment ago */
+	uint8_t rival[6];
+	char *owner; /* "" if unknown */
+	char *former; /* the other node that owned it before this one did; "" unless that is just so */
+	char interface[16];
+	/* By BGP: what bgpd made of it, and whether only nodes with an endpoint announce it. */
+	enum reason route;
+	bool local;
+	/* For the snapshot. */
+	uint8_t uid[VIEW_UID_SIZE];
+	int64_t created_us;
+	struct node_set *candidates; /* NULL: no node may own it, it is not part of the snapshot */
+	struct announcement *next;   /* of the same Service */
+	UT_hash_handle hh;           /* by address, while it is part of the snapshot */
+};
+
+#endif

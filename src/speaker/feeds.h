@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_SPEAKER_FEEDS_H
+#define FAIRLEAD_SPEAKER_FEEDS_H
+
+/* The API server's objects, into the view. */
+
+#include "speaker/state.h"
+
+extern const char *const speaker_feed_names[N_FEEDS];
+void speaker_feeds_start(struct speaker *sp);
+/* When all of what decisions depend on was last heard of. */
+int64_t speaker_last_contact_ms(const struct speaker *sp);
+
+#endif

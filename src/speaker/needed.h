@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_SPEAKER_NEEDED_H
+#define FAIRLEAD_SPEAKER_NEEDED_H
+
+/* Addresses that this node needs as they are. */
+
+#include "speaker/state.h"
+
+/* Tells the view the addresses that this node needs as they are: gateways and the API server's.  Bounded work. */
+void speaker_look_for_needed(struct speaker *sp);
+
+#endif

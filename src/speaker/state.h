@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_SPEAKER_STATE_H
+#define FAIRLEAD_SPEAKER_STATE_H
+
+/*
+ * What the speaker's files share: its options, what it knows, and what is under way.  Nothing is decided here.  The files stand on
+ * each other: each includes those below it, and what the lower ones want of a turn goes by speaker_schedule().
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/kube.h"
+#include "fairlead/l2.h"
+#include "fairlead/metrics.h"
+#include "fairlead/options.h"
+#include "fairlead/proxy.h"
+#include "fairlead/view.h"
+#include "speaker/announce.h"
+#include "speaker/news.h"
+#include "speaker/nowhere.h"
+#include "speaker/ownership.h"
+#include "speaker/routes.h"
+#include "speaker/trouble_news.h"
+
+struct event;
+struct event_base;
+
+#define SPEAKER_CLUSTER_CIDRS_MAX 8
+
+struct speaker_options {
+	struct options_daemon daemon;
+	const char *node;
+	const char *proxy_mode, *iptables_variant;
+	const char *clamp_mss;    /* as given */
+	int clamp_mss_bytes;      /* as in struct proxy_options */
+	const char *cluster_cidr; /* as given; parsed into cluster_cidrs */
+	struct prefix cluster_cidrs[SPEAKER_CLUSTER_CIDRS_MAX];
+	size_t n_cluster_cidrs;
+	const char *heartbeat_key_file, *heartbeat_key_secret; /* at most one of them */
+	const char *bgp_password_secret;
+	const char *interface;
+	const char *first_use_probe; /* "on", "off" */
+	struct view_node_rules node_rules;
+	const char *bgp_socket_dir; /* NULL: no BGP */
+	bool bgp_shared_instance;
+	bool cleanup;
+};
+
+enum speaker_feed { FEED_CONFIG, FEED_NODES, FEED_SERVICES, FEED_SLICES, N_FEEDS };
+enum speaker_uninstall { UNINSTALL_NOT, UNINSTALL_ASKED, UNINSTALL_WITHDRAWN, UNINSTALL_DONE };
+enum speaker_secret { SECRET_HEARTBEAT, SECRET_PASSWORDS, N_SECRETS };
+
+struct speaker {
+	struct speaker_options opts;
+	char *namespace;
+	struct event_base *base;
+	struct kube_access *access;
+	struct kube_client *client;
+	struct kube_informer *feeds[N_FEEDS];
+	struct kube_informer *secrets[N_SECRETS]; /* NULL: not asked for */
+	struct view *view;
+	struct announce *announce;
+	struct proxy *proxy; /* NULL in mode none */
+	struct l2 *l2;       /* NULL while the heartbeat key is not known */
+	uint64_t key_hash;
+	bool key_changed; /* the Secret holds another key than the one in force */
+	struct err
+		key_error; /* why the Secret's content is no key; no blame: it is one, or there is no Secret */
+	struct routes *routes;
+	struct news *news;
+	struct lasting *troubles, *nowhere; /* what was told of each */
+	struct ownership *ownership;        /* addresses taken over from others */
+	struct budget ownership_events;
+	struct budget events,
+		tenant_events; /* the second one for what tenants can bring about at will */
+	char *node_uid;        /* of this node's Node; NULL: there is none */
+	struct metrics_server *http;
+	struct event *turn, *tick, *wake, *sigterm, *sigint, *sighup;
+	int wake_fd; /* the urgent thread has news */
+	unsigned int n_synced;
+	enum speaker_uninstall uninstall; /* how far it has come; never goes back */
+	bool failed;                      /* and so it ends */
+	bool complete;                    /* everything was synced and acted upon once */
+	bool hindered;                    /* some address was, at the last turn */
+	enum proxy_passage passages[2];   /* IPv4, IPv6: as last told by an Event */
+	bool view_fresh;                  /* as last published */
+	bool needed_left_out;             /* more gateways than speaker_look_for_needed() reads */
+	struct {
+		struct kube_request *request; /* under way */
+		int64_t asked_ms, answered_ms;
+	} pulse;   /* of the API server */
+	bool trim; /* there was work since memory was last given back */
+	uint64_t turns, publishes, ticks;
+};
+
+/* Something changed: look at it when the callbacks of this event-loop turn are through. */
+void speaker_schedule(struct speaker *sp);
+
+#endif
