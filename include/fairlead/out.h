@@ -37,6 +37,7 @@
 
 #define OUT_DEPTH_MAX 16
 #define OUT_COLUMNS_MAX 12
+#define OUT_WIDTH 100
 
 enum out_format {
 	OUT_JSON, /* compact, on one line */
@@ -112,6 +113,8 @@ void out_json(struct out *o, const char *key, const char *json);
 void out_gap(struct out *o);
 /* A line. */
 void out_say(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A paragraph, indented by so many columns and broken between words at OUT_WIDTH, or at o->width; marks around `code` go. */
+void out_wrap(struct out *o, size_t indent, const char *text);
 /* Tables do not nest.  What is written between is the table's, with out_row() before each row. */
 void out_table(struct out *o, const struct out_table *table);
 void out_table_end(struct out *o);

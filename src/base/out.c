@@ -334,6 +334,39 @@ void out_say(struct out *o, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* Without the marks around `code`, which a terminal needs not, and safe to print. */
+static char *plain_of(const char *text)
+{
+	struct buf plain = BUF_INIT;
+
+	for (; *text; text++)
+		if (*text != '`')
+			buf_putc(&plain, *text);
+	char *s = buf_take(&plain);
+	make_safe(s);
+	return s;
+}
+
+void out_wrap(struct out *o, size_t indent, const char *text)
+{
+	size_t width = o->width ? o->width : OUT_WIDTH, at = 0;
+
+	if (!out_is_text(o))
+		return;
+	cleanup_free char *plain = plain_of(text);
+	for (char *save, *word = strtok_r(plain, " ", &save); word;
+	     word = strtok_r(NULL, " ", &save)) {
+		size_t wide = width_of(word);
+		if (at && at + 1 + wide > width) {
+			buf_putc(o->buf, '\n');
+			at = 0;
+		}
+		buf_printf(o->buf, "%*s%s", at ? 1 : (int)indent, "", word);
+		at += wide + (at ? 1 : indent);
+	}
+	buf_putc(o->buf, '\n');
+}
+
 void out_name(struct out *o, const char *fmt, ...)
 {
 	va_list ap;

@@ -299,6 +299,31 @@ static void cells_are_cut_between_characters(void **state)
 	}
 }
 
+static void paragraphs_are_broken_between_words(void **state)
+{
+	(void)state;
+	static const struct {
+		size_t width, indent;
+		const char *in, *out;
+	} rows[] = {
+		{ 10, 0, "aaaa bbbb cc dd", "aaaa bbbb\ncc dd\n" },
+		{ 10, 2, "aaaa bbb cc", "  aaaa bbb\n  cc\n" },
+		{ 10, 2, "aaaaaaaaaaaa b", "  aaaaaaaaaaaa\n  b\n" },
+		{ 10, 0, "äääää öööö üü", "äääää öööö\nüü\n" },
+		{ 20, 0, "see `fairlead \033[0m` x", "see fairlead ?[0m x\n" },
+		{ 10, 2, "", "\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup(buf_fini) struct buf b = BUF_INIT;
+		cleanup(out_fini) struct out o;
+		out_init(&o, OUT_TEXT, &b);
+		o.width = rows[i].width;
+		out_wrap(&o, rows[i].indent, rows[i].in);
+		assert_string_equal(buf_str(&b), rows[i].out);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +334,7 @@ int main(void)
 		cmocka_unit_test(empty_tables),
 		cmocka_unit_test(long_lists_may_take_a_line_each),
 		cmocka_unit_test(cells_are_cut_between_characters),
+		cmocka_unit_test(paragraphs_are_broken_between_words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
