@@ -45,7 +45,9 @@ struct option_row {
 	const char *help;  /* one sentence; the default is added from the target */
 	enum option_kind kind;
 	void *target;
-	int min, max;        /* OPTION_INT */
+	int min, max; /* OPTION_INT */
+	const char *
+		implied; /* the value where none is given, which then stands behind "=" only; NULL: there has to be one */
 	const char *choices; /* OPTION_CHOICE: "none|iptables" */
 };
 

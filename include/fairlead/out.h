@@ -47,6 +47,8 @@ enum out_format {
 	OUT_NAME, /* one name a line, as out_name() says */
 };
 
+enum out_colour { OUT_GREEN, OUT_YELLOW, OUT_RED };
+
 struct out_column {
 	const char *key;  /* of the member that fills it */
 	const char *head; /* NULL ends the columns */
@@ -72,6 +74,7 @@ struct out {
 	enum out_format format;
 	bool lines;   /* JSON: each element of the outermost list begins a line */
 	size_t width; /* text: tables' last column ends here, with "…"; 0: it is never cut */
+	bool colour;  /* text: for a terminal that has some */
 	/* The rest is the writer's own. */
 	struct out_level levels[OUT_DEPTH_MAX];
 	size_t depth;
@@ -113,6 +116,8 @@ void out_json(struct out *o, const char *key, const char *json);
 void out_gap(struct out *o);
 /* A line. */
 void out_say(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A line in this colour, where there are colours. */
+void out_say_in(struct out *o, enum out_colour colour, const char *line);
 /* A paragraph, indented by so many columns and broken between words at OUT_WIDTH, or at o->width; marks around `code` go. */
 void out_wrap(struct out *o, size_t indent, const char *text);
 /* Tables do not nest.  What is written between is the table's, with out_row() before each row. */

@@ -27,6 +27,7 @@ enum reason_about {
 	REASON_ABOUT_BGP,     /* all of BGP on the node that says so */
 	REASON_ABOUT_PEER,    /* a BGP peer of the node that says so */
 	REASON_ABOUT_EVENT,   /* something that has happened; only told by Events */
+	REASON_ABOUT_CLUSTER, /* Fairlead as a whole, or a pool; only told by `fairlead status` */
 };
 
 enum reason {

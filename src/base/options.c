@@ -72,18 +72,18 @@ static void put_default(struct buf *text, const struct option_row *row)
 		buf_printf(text, " (default %s)", s);
 }
 
-static void put_row(struct buf *out, const char *name, char letter, const char *value,
-                    const char *help)
+static void put_row(struct buf *out, const struct option_row *row, const char *help)
 {
 	size_t before = out->size;
 
-	if (letter)
-		buf_printf(out, "  -%c, ", letter);
+	if (row->letter)
+		buf_printf(out, "  -%c, ", row->letter);
 	else
 		buf_puts(out, "  ");
-	buf_printf(out, "--%s", name);
-	if (value)
-		buf_printf(out, " %s", value);
+	buf_printf(out, "--%s", row->name);
+	if (row->value)
+		buf_printf(out, "%s%s%s", row->implied ? "[=" : " ", row->value,
+		           row->implied ? "]" : "");
 	size_t at = columns(buf_str(out) + before, out->size - before);
 	if (at >= HELP_COLUMN) {
 		buf_putc(out, '\n');
@@ -104,11 +104,12 @@ static void print_help(const struct options *o)
 		buf_puts(&text, row->help);
 		if (row->choices)
 			buf_printf(&text, ": %s", row->choices);
-		put_default(&text, row);
-		put_row(&out, row->name, row->letter, row->value, buf_str(&text));
+		if (!row->implied)
+			put_default(&text, row);
+		put_row(&out, row, buf_str(&text));
 	}
-	put_row(&out, "help", 0, NULL, "print this and exit");
-	put_row(&out, "version", 0, NULL, "print the version and exit");
+	put_row(&out, &(struct option_row){ .name = "help" }, "print this and exit");
+	put_row(&out, &(struct option_row){ .name = "version" }, "print the version and exit");
 	if (o->after)
 		buf_printf(&out, "\n%s", o->after);
 	fputs(buf_str(&out), stdout);
@@ -216,6 +217,8 @@ static int parse_option(const struct options *o, int argc, char **argv, int *i, 
 	if (row->kind == OPTION_SWITCH) {
 		if (v)
 			return err_set(e, -EINVAL, ERR_CONFIG, "--%s takes no value", row->name);
+	} else if (!v && row->implied) {
+		v = row->implied;
 	} else if (!v) {
 		if (*i + 1 >= argc)
 			return err_set(e, -EINVAL, ERR_CONFIG, "--%s needs a value: --%s %s",

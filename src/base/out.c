@@ -347,6 +347,20 @@ static char *plain_of(const char *text)
 	return s;
 }
 
+void out_say_in(struct out *o, enum out_colour colour, const char *line)
+{
+	static const char *const codes[] = {
+		[OUT_GREEN] = "32", [OUT_YELLOW] = "33", [OUT_RED] = "31"
+	};
+
+	if (!o->colour || !out_is_text(o)) {
+		out_say(o, "%s", line);
+		return;
+	}
+	cleanup_free char *plain = plain_of(line);
+	buf_printf(o->buf, "\033[%sm%s\033[0m\n", codes[colour], plain);
+}
+
 void out_wrap(struct out *o, size_t indent, const char *text)
 {
 	size_t width = o->width ? o->width : OUT_WIDTH, at = 0;

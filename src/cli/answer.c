@@ -2,13 +2,28 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/screen.h"
+#include "fairlead/mem.h"
+
+/* https://no-color.org: any value but an empty one. */
+static bool has_colour(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+}
 
 void command_answer_init(struct command_answer *a, const struct command_options *o)
 {
 	a->text = (struct buf)BUF_INIT;
 	out_init(&a->out, o->format, &a->text);
+	a->out.colour = has_colour();
 }
 
 void command_answer_fini(struct command_answer *a)
@@ -23,4 +38,18 @@ void command_print(struct command_answer *a)
 	if (a->out.format == OUT_JSON)
 		buf_putc(&a->text, '\n');
 	fputs(buf_str(&a->text), stdout);
+}
+
+void command_redraw(struct command_answer *a)
+{
+	struct winsize size = { .ws_row = 0 };
+	cleanup(buf_fini) struct buf drawn = BUF_INIT;
+
+	if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
+		screen_draw(buf_str(&a->text), size.ws_row, &drawn);
+		fputs(buf_str(&drawn), stdout);
+	} else {
+		command_print(a);
+	}
+	fflush(stdout);
 }

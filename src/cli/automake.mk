@@ -16,6 +16,7 @@ libfairlead_a_SOURCES += \
 	src/cli/model.c \
 	src/cli/model.h \
 	src/cli/model_bgp.c \
+	src/cli/model_derive.c \
 	src/cli/model_print.c \
 	src/cli/model_private.h \
 	src/cli/plan.c \
@@ -23,10 +24,17 @@ libfairlead_a_SOURCES += \
 	src/cli/plan_print.c \
 	src/cli/plan.h \
 	src/cli/plan_private.h \
+	src/cli/screen.c \
+	src/cli/screen.h \
+	src/cli/selector.c \
+	src/cli/selector.h \
 	src/cli/state.c \
 	src/cli/state.h \
 	src/cli/table.c \
-	src/cli/table.h
+	src/cli/table.h \
+	src/cli/verdict.c \
+	src/cli/verdict.h \
+	src/cli/verdict_print.c
 
 bin_PROGRAMS += src/cli/fairlead
 src_cli_fairlead_SOURCES = \
@@ -53,15 +61,20 @@ uninstall-hook:
 
 check_PROGRAMS += tests/unit/test_cli
 TESTS += tests/unit/test_cli
-tests_unit_test_cli_SOURCES = tests/unit/test_cli.c tests/unit/unit.h
+tests_unit_test_cli_SOURCES = tests/unit/test_cli.c tests/unit/cli_world.c tests/unit/cli_world.h tests/unit/unit.h
 tests_unit_test_cli_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_verdict
+TESTS += tests/unit/test_verdict
+tests_unit_test_verdict_SOURCES = tests/unit/test_verdict.c tests/unit/cli_world.c tests/unit/cli_world.h tests/unit/unit.h
+tests_unit_test_verdict_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/fuzz/fuzz_status
 tests_fuzz_fuzz_status_SOURCES = tests/fuzz/fuzz_status.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_status_LDFLAGS = $(FUZZ_LINK)
 FUZZ_TARGETS += tests/fuzz/fuzz_status
 
-TESTS += tests/cli/golden tests/cli/manuals
+TESTS += tests/cli/golden tests/cli/manuals tests/cli/states
 # Named one by one: with the whole directory, what `make check` left in the build's would go into the tarball.
 EXTRA_DIST += \
 	tests/cli/bad.yaml \
@@ -87,6 +100,8 @@ EXTRA_DIST += \
 	tests/cli/racks.yaml \
 	tests/cli/service.yaml \
 	tests/cli/shared.yaml \
+	tests/cli/states \
+	tests/cli/states.py \
 	tests/cli/state.yaml
 
 check_PROGRAMS += tests/unit/test_convert

@@ -18,8 +18,10 @@ enum command_exit {
 	COMMAND_OK = 0,
 	COMMAND_FAILED =
 		1, /* no answer, or an answer of no; @e says why where nothing was printed */
+	COMMAND_DEGRADED = 1, /* status, pools, bgp: the verdict */
+	COMMAND_DOWN = 2,
 	COMMAND_CHANGES = 2, /* plan: something moves or fails; config convert: something is lost */
-	COMMAND_INCOMPLETE = 3, /* printed, but a speaker did not answer */
+	COMMAND_INCOMPLETE = 3, /* explain: printed, but a speaker did not answer */
 	COMMAND_USAGE = 64,     /* wrong command line; as in sysexits.h */
 };
 
@@ -29,6 +31,10 @@ struct command_options {
 	bool release_addresses, yes;
 	struct gather_port speaker;
 	int timeout_s;
+	int wait_s; /* until the verdict is OK; 0: not at all */
+	bool watch, summary;
+	bool exit_by_answer;                             /* 0 whatever the verdict */
+	const char *service_namespace, *selector;        /* of the Services to show; NULL: all */
 	const char *config, *load_balancer_class, *node; /* NULL: not given */
 	struct option_list state;                        /* manifests; none: the live cluster */
 	char **operands;                                 /* behind the command's words */
@@ -43,6 +49,8 @@ struct command_answer {
 void command_answer_init(struct command_answer *a, const struct command_options *o);
 void command_answer_fini(struct command_answer *a);
 void command_print(struct command_answer *a);
+/* The same over what stands on the terminal; elsewhere it is one text behind the other. */
+void command_redraw(struct command_answer *a);
 
 int command_bgp(const struct command_options *o, struct err *e);
 int command_config_check(const struct command_options *o, struct err *e);

@@ -22,6 +22,8 @@ enum {
 	TAKES_STATE = 4,
 	TAKES_CLASS = 8,
 	TAKES_UNINSTALL = 16,
+	TAKES_VERDICT = 32,
+	TAKES_SERVICES = 64,
 };
 
 static const struct command {
@@ -32,7 +34,7 @@ static const struct command {
 	unsigned int takes; /* of the options that others do not know */
 	bool more;          /* n, or more of the same */
 } commands[] = {
-	{ { "bgp", NULL }, "", 0, command_bgp },
+	{ { "bgp", NULL }, "", 0, command_bgp, TAKES_VERDICT },
 	{ { "config", "check" }, "FILE", 1, command_config_check },
 	{ { "config", "convert" }, "FILE…", 1, command_config_convert, .more = true },
 	{ { "explain", NULL },
@@ -45,8 +47,8 @@ static const struct command {
 	  0,
 	  command_plan,
 	  TAKES_CONFIG | TAKES_STATE | TAKES_CLASS },
-	{ { "pools", NULL }, "", 0, command_pools },
-	{ { "status", NULL }, "", 0, command_status },
+	{ { "pools", NULL }, "", 0, command_pools, TAKES_VERDICT },
+	{ { "status", NULL }, "", 0, command_status, TAKES_VERDICT | TAKES_SERVICES },
 	{ { "uninstall", NULL }, "", 0, command_uninstall, TAKES_UNINSTALL },
 };
 
@@ -67,22 +69,26 @@ static const char after[] =
 	"                              this configuration, in the live cluster or in that of the\n"
 	"                              manifests; nothing is written\n"
 	"  pools                       pools with their addresses, used and free\n"
-	"  status                      pools, Services with addresses, owners and reasons, nodes with\n"
-	"                              their speakers\n"
+	"  status                      whether all is well, and what is not, why, and what to do; pools,\n"
+	"                              Services with addresses, owners and reasons, nodes with their\n"
+	"                              speakers\n"
 	"  uninstall [--release-addresses] [--timeout SECONDS] [--yes]\n"
 	"                              tells every speaker to take away what it announces and its rules,\n"
 	"                              and waits for it; to be followed by deleting the Pods\n"
 	"\n"
 	"Exit status:\n"
-	"  0                           answered; config check: it is valid\n"
-	"  1                           a file or an object could not be read (the answer is then without\n"
-	"                              that object), the API server could not be asked;\n"
+	"  0                           answered; config check: it is valid; status, pools, bgp: the verdict\n"
+	"                              is OK\n"
+	"  1                           status, pools, bgp: the verdict is degraded; a file or an object\n"
+	"                              could not be read (the answer is then without that object), the API\n"
+	"                              server could not be asked;\n"
 	"                              config check, config convert: it is not valid; uninstall: not all\n"
 	"                              has been cleaned up in time, or it cannot be verified\n"
+	"  2                           status, pools, bgp: the verdict is down;\n"
 	"  2                           plan: some Service's address moves or falls silent, or a\n"
 	"                              Service fails;\n"
 	"                              config convert: it is valid, and something was lost\n"
-	"  3                           the answer was printed, but a speaker did not answer\n"
+	"  3                           explain: printed, but a speaker did not answer\n"
 	"  64                          wrong command line\n";
 
 static const struct command *find_command(char **words, size_t n, size_t *ret_n_words)
@@ -130,6 +136,14 @@ static int check_taken(const struct command *c, const struct command_options *o,
 		{ TAKES_CLASS, "load-balancer-class", o->load_balancer_class },
 		{ TAKES_UNINSTALL, "release-addresses", o->release_addresses },
 		{ TAKES_UNINSTALL, "yes", o->yes },
+		{ TAKES_VERDICT, "output wide", o->format == OUT_WIDE },
+		{ TAKES_VERDICT, "output name", o->format == OUT_NAME },
+		{ TAKES_VERDICT, "watch", o->watch },
+		{ TAKES_VERDICT, "wait", o->wait_s },
+		{ TAKES_VERDICT, "exit-code", o->exit_by_answer },
+		{ TAKES_SERVICES, "summary", o->summary },
+		{ TAKES_SERVICES, "service-namespace", o->service_namespace },
+		{ TAKES_SERVICES, "selector", o->selector },
 		{ TAKES_UNINSTALL, "timeout", o->timeout_s != TIMEOUT_S },
 	};
 
@@ -141,13 +155,43 @@ static int check_taken(const struct command *c, const struct command_options *o,
 	return 0;
 }
 
+static enum out_format format_named(const char *name)
+{
+	static const char *const names[] = { [OUT_JSON] = "json",
+		                             [OUT_YAML] = "yaml",
+		                             [OUT_TEXT] = "text",
+		                             [OUT_WIDE] = "wide",
+		                             [OUT_NAME] = "name" };
+	size_t i = 0;
+
+	while (i < OUT_NAME && strcmp(names[i], name) != 0)
+		i++;
+	return (enum out_format)i;
+}
+
 static int parse(int argc, char **argv, struct command_options *o,
                  const struct command **ret_command, struct err *e)
 {
-	const char *output = "text";
+	const char *output = "text", *exit_code = "verdict";
 	const struct option_row rows[] = {
-		{ "output", 'o', "FORMAT", "what to print", OPTION_CHOICE, &output,
-		  .choices = "text|json" },
+		{ "output", 'o', "FORMAT", "what to print (wide and name: status, pools, bgp)",
+		  OPTION_CHOICE, &output, .choices = "text|wide|json|yaml|name" },
+		{ "service-namespace", 'n', "NAME", "status: the Services of this namespace only",
+		  OPTION_STRING, &o->service_namespace },
+		{ "selector", 'l', "SELECTOR",
+		  "status: the Services with these labels only, as with kubectl get", OPTION_STRING,
+		  &o->selector },
+		{ "summary", 0, NULL, "status: the verdict alone", OPTION_SWITCH, &o->summary },
+		{ "watch", 'w', NULL, "status, pools, bgp: again and again", OPTION_SWITCH,
+		  &o->watch },
+		{ "wait", 0, "SECONDS",
+		  "status, pools, bgp: until the verdict is OK, for 60 seconds unless told, and "
+		  "print only then",
+		  OPTION_INT, &o->wait_s, .min = 1, .max = 86400, .implied = "60" },
+		{ "exit-code", 0, "WHAT",
+		  "status, pools, bgp: whether the exit status tells the verdict, or only that "
+		  "there is an answer",
+		  OPTION_CHOICE, &exit_code, .choices = "verdict|answer" },
 		OPTIONS_KUBE(o->kube),
 		{ "node", 0, "NAME", "explain: this node only", OPTION_STRING, &o->node },
 		{ "config", 0, "FILE",
@@ -188,7 +232,8 @@ static int parse(int argc, char **argv, struct command_options *o,
 
 	if (r != OPTIONS_RUN)
 		return r;
-	o->format = strcmp(output, "json") ? OUT_TEXT : OUT_JSON;
+	o->format = format_named(output);
+	o->exit_by_answer = !strcmp(exit_code, "answer");
 	const struct command *c = find_command(argv + 1, n, &n_words);
 	if (!c)
 		return no_command(argv + 1, n, e);

@@ -44,11 +44,22 @@ static void service_free(struct model_service *s)
 	free(s->namespace);
 	free(s->name);
 	free(s->class);
+	labels_fini(&s->labels);
 	free(s->external_reason);
 	free(s->external_message);
 	free(s->reason);
 	free(s->message);
 	free(s);
+}
+
+static void rules_fini(struct model_rules *r)
+{
+	for (size_t i = 0; i < r->n_refused; i++) {
+		free(r->refused[i].service);
+		free(r->refused[i].error);
+	}
+	free(r->refused);
+	free(r->error);
 }
 
 static void troubles_fini(struct model_node *node)
@@ -76,14 +87,26 @@ void cluster_free(struct model *m)
 		free(m->nodes[i].error);
 		free(m->nodes[i].version);
 		free(m->nodes[i].proxy);
+		rules_fini(&m->nodes[i].rules);
 		troubles_fini(&m->nodes[i]);
 		model_bgp_fini(&m->nodes[i].bgp);
 	}
 	free(m->nodes);
 	configuration_unref(m->config);
 	free(m->config_error);
+	free(m->rejected);
 	free(m->leader);
 	free(m);
+}
+
+static char *problem_text(const struct config_problems *errors)
+{
+	const struct config_problem *first = errors->items;
+
+	if (!errors->n)
+		return xstrdup("it does not parse");
+	return xasprintf("line %u: %s%s%s", first->line, first->path, *first->path ? ": " : "",
+	                 first->message);
 }
 
 void cluster_put_configuration(struct model *m, const struct kube_config_map *map)
@@ -95,18 +118,33 @@ void cluster_put_configuration(struct model *m, const struct kube_config_map *ma
 	struct configuration *c = NULL;
 
 	m->generation = generation ? strtoll(generation, NULL, 10) : 0;
+	m->uninstalling = labels_get(&map->meta.annotations, UNINSTALL_ANNOTATION);
 	free(m->config_error);
 	m->config_error = NULL;
 	if (configuration_parse_published(text, labels_get(&map->data, CONFIG_MAP_RETAINED), &c,
 	                                  &errors, &warnings) < 0) {
-		m->config_error = errors.n
-		                          ? xasprintf("line %u: %s: %s", errors.items[0].line,
-		                                      errors.items[0].path, errors.items[0].message)
-		                          : xstrdup("it does not parse");
+		m->config_error = problem_text(&errors);
 		return;
 	}
 	configuration_unref(m->config);
 	m->config = c;
+}
+
+void cluster_put_wanted(struct model *m, const struct kube_config_map *map)
+{
+	const char *text = labels_get(&map->data, CONFIG_MAP_KEY);
+	cleanup(config_problems_fini) struct config_problems errors = { 0 };
+	cleanup(config_problems_fini) struct config_problems warnings = { 0 };
+	struct configuration *c = NULL;
+
+	free(m->rejected);
+	m->rejected = NULL;
+	if (!text)
+		m->rejected = xstrdup("there is no key " CONFIG_MAP_KEY);
+	else if (configuration_parse(text, strlen(text), &c, &errors, &warnings) < 0)
+		m->rejected = problem_text(&errors);
+	m->n_rejected = m->rejected ? (errors.n ? errors.n : 1) : 0;
+	configuration_unref(c);
 }
 
 /* "" where the condition is missing. */
@@ -131,6 +169,7 @@ void cluster_put_service(struct model *m, const struct kube_service *in)
 	s->namespace = xstrdup(in->meta.namespace);
 	s->name = xstrdup(in->meta.name);
 	s->class = xstrdup_null(in->load_balancer_class);
+	s->labels = labels_copy(&in->meta.labels);
 	copy_condition(in, IPAM_CONDITION, &s->reason, &s->message);
 	copy_condition(in, IPAM_CONDITION_EXTERNAL, &s->external_reason, &s->external_message);
 	s->external_waits = in->external_pool && in->n_external_assigned == 0;
@@ -158,10 +197,11 @@ void cluster_put_node(struct model *m, const struct kube_node *n)
 		node->addr = n->internal_ips[0];
 }
 
-void cluster_put_leader(struct model *m, const char *holder)
+void cluster_put_leader(struct model *m, const char *holder, int64_t silent_s)
 {
 	free(m->leader);
 	m->leader = xstrdup(holder);
+	m->leader_silent_s = silent_s;
 }
 
 /* ---- speakers ---- */
@@ -269,6 +309,52 @@ static void put_troubles(struct json_object *status, struct model_node *node)
 	}
 }
 
+static void put_refused(struct json_object *family, struct model_rules *r)
+{
+	struct json_object *list = kube_json_get(family, "refused", json_type_array, NULL);
+	size_t n = list ? json_object_array_length(list) : 0;
+
+	r->refused = xreallocarray(r->refused, r->n_refused + n + 1, sizeof(*r->refused));
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *obj = json_object_array_get_idx(list, i);
+		if (json_object_is_type(obj, json_type_object))
+			r->refused[r->n_refused++] =
+				(struct model_refused){ .service = model_dup_str(obj, "service"),
+				                        .error = model_dup_str(obj, "error") };
+	}
+}
+
+static void put_rules(struct json_object *proxy, struct model_rules *r)
+{
+	struct json_object *list = kube_json_get(proxy, "families", json_type_array, NULL);
+	size_t n = list ? json_object_array_length(list) : 0;
+
+	r->pending = !kube_json_bool(proxy, "in_sync", true, NULL);
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *family = json_object_array_get_idx(list, i);
+		if (!json_object_is_type(family, json_type_object))
+			continue;
+		if (!r->error)
+			r->error = xstrdup_null(kube_json_str(family, "last_error", NULL));
+		put_refused(family, r);
+	}
+}
+
+static void put_state(struct json_object *status, struct model_node *node)
+{
+	struct json_object *config = kube_json_get(status, "config", json_type_object, NULL);
+	struct json_object *api = kube_json_get(status, "api", json_type_object, NULL);
+	struct json_object *l2 = kube_json_get(status, "l2", json_type_object, NULL);
+	const char *uninstalled = kube_json_str(status, "uninstalled", NULL);
+	const char *key = l2 ? kube_json_str(l2, "heartbeat_key", NULL) : NULL;
+
+	node->version = model_dup_str(status, "version");
+	node->generation = config ? kube_json_int(config, "generation", 0, INT64_MAX, 0, NULL) : 0;
+	node->fresh = api && kube_json_bool(api, "fresh", false, NULL);
+	node->uninstalled = uninstalled && strcmp(uninstalled, "no") != 0;
+	node->key_awaited = key && !strcmp(key, "awaited");
+}
+
 void cluster_put_speaker(struct model *m, const char *name, struct json_object *status,
                          const char *error)
 {
@@ -284,17 +370,23 @@ void cluster_put_speaker(struct model *m, const char *name, struct json_object *
 	node->error = xstrdup_null(error);
 	if (!status)
 		return;
-	struct json_object *config = kube_json_get(status, "config", json_type_object, NULL);
-	struct json_object *api = kube_json_get(status, "api", json_type_object, NULL);
 	struct json_object *proxy = kube_json_get(status, "proxy", json_type_object, NULL);
-	node->version = model_dup_str(status, "version");
-	node->generation = config ? kube_json_int(config, "generation", 0, INT64_MAX, 0, NULL) : 0;
-	node->fresh = api && kube_json_bool(api, "fresh", false, NULL);
 	node->proxy = proxy ? model_dup_str(proxy, "mode") : xstrdup("");
+	if (proxy)
+		put_rules(proxy, &node->rules);
+	put_state(status, node);
 	put_services(m, status, node);
 	put_peers(status, node);
 	put_troubles(status, node);
 	model_read_bgp(status, &node->bgp);
+}
+
+void cluster_show_only(struct model *m, const char *namespace,
+                       const struct label_selector *selector)
+{
+	for (struct model_service *s = m->services; s; s = s->hh.next)
+		s->hidden = (namespace && strcmp(namespace, s->namespace) != 0) ||
+		            (selector && !label_selector_matches(selector, &s->labels));
 }
 
 /* ---- reading ---- */

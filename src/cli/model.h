@@ -23,14 +23,21 @@ void cluster_free(struct model *m);
 
 /* The ConfigMap fairlead-active. */
 void cluster_put_configuration(struct model *m, const struct kube_config_map *map);
+/* The administrator's, which the controller takes or rejects. */
+void cluster_put_wanted(struct model *m, const struct kube_config_map *map);
 /* Only those of type LoadBalancer and those with external IPs are kept. */
 void cluster_put_service(struct model *m, const struct kube_service *s);
 void cluster_put_node(struct model *m, const struct kube_node *n);
-/* @holder: "" if nobody leads. */
-void cluster_put_leader(struct model *m, const char *holder);
+/* @holder: "" if nobody leads.  @silent_s: for so long the Lease has been expired, 0: it has not. */
+void cluster_put_leader(struct model *m, const char *holder, int64_t silent_s);
 /* What the speaker of that node answered to /status, or why it did not. */
 void cluster_put_speaker(struct model *m, const char *node, struct json_object *status,
                          const char *error);
+
+/* Of the Services only those of this namespace, and with these labels, are printed; NULL: any.  What is wrong is found nevertheless. */
+struct label_selector;
+void cluster_show_only(struct model *m, const char *namespace,
+                       const struct label_selector *selector);
 
 /* The nodes, with the address their speaker may be asked at (none: none is known). */
 size_t cluster_nodes(const struct model *m);
@@ -39,11 +46,17 @@ const struct addr *cluster_node_address(const struct model *m, size_t i);
 /* Whether every node's speaker answered. */
 bool cluster_is_complete(const struct model *m);
 
+/*
+ * Each prints what is wrong first: @f is what verdict_find() found.  Lists are as programs have known them, without it.
+ */
+struct findings;
 /* The whole of it. */
-void cluster_print(struct model *m, struct out *o);
+void cluster_print(struct model *m, const struct findings *f, struct out *o);
+/* The verdict alone. */
+void cluster_summary_print(struct model *m, const struct findings *f, struct out *o);
 /* The pools alone: a list of them. */
-void cluster_pools_print(struct model *m, struct out *o);
+void cluster_pools_print(struct model *m, const struct findings *f, struct out *o);
 /* BGP: a list of nodes; as text, a table of sessions and one of nodes. */
-void cluster_bgp_print(struct model *m, struct out *o);
+void cluster_bgp_print(struct model *m, const struct findings *f, struct out *o);
 
 #endif

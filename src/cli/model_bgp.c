@@ -12,6 +12,7 @@
 #include <json-c/json.h>
 
 #include "cli/model_private.h"
+#include "cli/verdict.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
@@ -242,8 +243,10 @@ static void put_instance(const struct model_node *n, struct out *o)
 		out_cell(o, "why", "%s: %s", b->reason, b->message);
 }
 
-void cluster_bgp_print(struct model *m, struct out *o)
+void cluster_bgp_print(struct model *m, const struct findings *f, struct out *o)
 {
+	if (out_is_text(o))
+		verdict_print(f, NULL, o);
 	out_table(o, &sessions_table);
 	out_list(o, NULL);
 	for (size_t i = 0; i < m->n_nodes; i++)

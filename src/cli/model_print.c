@@ -6,170 +6,19 @@
 #include <string.h>
 
 #include "cli/model_private.h"
+#include "cli/verdict.h"
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
 #include "fairlead/reason.h"
 
-/* ---- what is derived ---- */
+/* So many nodes are named that announce one address, unless more is asked for. */
+#define OWNERS_SHOWN 2
 
-static int by_key(const struct model_service *a, const struct model_service *b)
+/* Programs get a list, in which there is no place for it. */
+static void say_verdict(const struct findings *f, struct out *o)
 {
-	int c = strcmp(a->namespace, b->namespace);
-
-	return c ? c : strcmp(a->name, b->name);
-}
-
-static uint64_t pool_total(const struct config_pool *p)
-{
-	uint64_t total = 0;
-
-	for (size_t i = 0; i < p->n_ranges; i++) {
-		uint64_t n = addr_range_count(&p->ranges[i]);
-		if (__builtin_add_overflow(total, n, &total))
-			return UINT64_MAX;
-	}
-	return total;
-}
-
-/* Addresses of the pool that Services have, written by hand or not; one that two Services hold counts once. */
-static uint64_t pool_used(const struct model *m, const struct config_pool *p)
-{
-	struct seen {
-		struct addr addr;
-		UT_hash_handle hh;
-	} *seen = NULL, *one, *next;
-	uint64_t used = 0;
-
-	for (const struct model_service *s = m->services; s; s = s->hh.next)
-		for (size_t i = 0; i < s->n_addresses; i++) {
-			const struct addr *a = &s->addresses[i].address.addr;
-			if (configuration_pool_of(m->config, a) != p)
-				continue;
-			HASH_FIND(hh, seen, a, sizeof(*a), one);
-			if (one)
-				continue;
-			one = xcalloc(1, sizeof(*one));
-			one->addr = *a;
-			HASH_ADD(hh, seen, addr, sizeof(one->addr), one);
-			used++;
-		}
-	HASH_ITER(hh, seen, one, next) {
-		HASH_DEL(seen, one);
-		free(one);
-	}
-	return used;
-}
-
-static const char *pool_name(const struct model *m, const struct addr *a)
-{
-	const struct config_pool *p = m->config ? configuration_pool_of(m->config, a) : NULL;
-
-	return p ? p->name : "";
-}
-
-/* What an edit of the configuration left without a pool: the next such address behind s->addresses[*i], or NULL. */
-static const struct addr *next_retained(const struct model *m, const struct model_service *s,
-                                        size_t *i, const struct config_pool **ret_pool)
-{
-	while (m->config && *i < s->n_addresses) {
-		const struct addr *a = &s->addresses[(*i)++].address.addr;
-		*ret_pool = configuration_retained_of(m->config, a);
-		if (*ret_pool)
-			return a;
-	}
-	return NULL;
-}
-
-static const char *kind_name(const struct model *m, const struct model_address *a)
-{
-	return decide_kind_name(decide_kind_of(m->config, &a->address));
-}
-
-static int verdict_cmp(const void *a, const void *b)
-{
-	const struct verdict *va = a, *vb = b;
-	int c = strcmp(va->node, vb->node);
-
-	return c ? c : (int)va->protocol - (int)vb->protocol;
-}
-
-static void sort(struct model *m)
-{
-	HASH_SORT(m->services, by_key);
-	for (struct model_service *s = m->services; s; s = s->hh.next)
-		for (size_t i = 0; i < s->n_addresses; i++)
-			if (s->addresses[i].n_verdicts)
-				qsort(s->addresses[i].verdicts, s->addresses[i].n_verdicts,
-				      sizeof(struct verdict), verdict_cmp);
-}
-
-static void put_announcers(const struct model_address *a, enum protocol protocol, struct buf *out)
-{
-	for (size_t i = 0; i < a->n_verdicts; i++)
-		if (a->verdicts[i].announce && a->verdicts[i].protocol == protocol)
-			buf_printf(out, "%s%s", out->size ? "," : "", a->verdicts[i].node);
-}
-
-/* The nodes that announce: by layer 2 it should be one.  Where both protocols do, "n3 (layer2) n1,n2,n3 (bgp)". */
-static void put_owners(const struct model_address *a, struct buf *out)
-{
-	cleanup(buf_fini) struct buf layer2 = BUF_INIT, bgp = BUF_INIT;
-
-	put_announcers(a, PROTOCOL_LAYER2, &layer2);
-	put_announcers(a, PROTOCOL_BGP, &bgp);
-	if (layer2.size && bgp.size)
-		buf_printf(out, "%s (layer2) %s (bgp)", buf_str(&layer2), buf_str(&bgp));
-	else
-		buf_puts(out, layer2.size ? buf_str(&layer2) : buf_str(&bgp));
-}
-
-/* Who owns it by layer 2, before those who announce it by BGP. */
-static const struct verdict *announcer(const struct model_address *a)
-{
-	const struct verdict *first = NULL;
-
-	for (size_t i = 0; i < a->n_verdicts; i++) {
-		const struct verdict *d = &a->verdicts[i];
-		if (d->announce && (!first || d->protocol < first->protocol))
-			first = d;
-	}
-	return first;
-}
-
-/*
- * Why nobody announces: "NoEndpoints: sentence" where all speakers say the same, else each reason with its nodes:
- * "NodeExcluded on n1; NoLocalEndpoint on n2, n3".
- */
-static void put_reasons(const struct model_address *a, struct buf *out)
-{
-	bool same = true;
-
-	if (!a->n_verdicts) {
-		buf_puts(out, "no speaker told");
-		return;
-	}
-	for (size_t i = 1; i < a->n_verdicts; i++)
-		same &= !strcmp(a->verdicts[i].reason, a->verdicts[0].reason);
-	if (same) {
-		buf_printf(out, "%s: %s", a->verdicts[0].reason, a->verdicts[0].message);
-		return;
-	}
-	for (size_t i = 0; i < a->n_verdicts; i++) {
-		const char *reason = a->verdicts[i].reason;
-		bool told = false;
-		for (size_t k = 0; k < i; k++)
-			told |= !strcmp(a->verdicts[k].reason, reason);
-		if (told)
-			continue;
-		const char *last = a->verdicts[i].node;
-		buf_printf(out, "%s%s on %s", i ? "; " : "", reason, last);
-		for (size_t k = i + 1; k < a->n_verdicts; k++)
-			if (!strcmp(a->verdicts[k].reason, reason) &&
-			    strcmp(a->verdicts[k].node, last) != 0) {
-				last = a->verdicts[k].node;
-				buf_printf(out, ", %s", last);
-			}
-	}
+	if (out_is_text(o))
+		verdict_print(f, NULL, o);
 }
 
 /* ---- pools ---- */
@@ -177,11 +26,11 @@ static void put_reasons(const struct model_address *a, struct buf *out)
 static const struct out_table pools_table = {
 	.columns = { { "name", "NAME" },
 	             { "protocols", "PROTOCOLS" },
-	             { "use", "USE" },
-	             { "ranges", "RANGES" },
+	             { "use", "USE", .wide = true },
 	             { "total", "TOTAL" },
 	             { "used", "USED" },
-	             { "free", "FREE" } },
+	             { "free", "FREE" },
+	             { "ranges", "RANGES" } },
 };
 
 static const struct out_table retained_table = {
@@ -207,7 +56,7 @@ static void put_pool(const struct model *m, const struct config_pool *p, struct 
 	static const char *const uses[] = { "load-balancer", "external-ip", NULL };
 	_Static_assert(PROTOCOL_LAYER2 == 1 && PROTOCOL_BGP == 2, "bits");
 	_Static_assert(CONFIG_USE_LOAD_BALANCER == 1 && CONFIG_USE_EXTERNAL_IP == 2, "bits");
-	uint64_t total = pool_total(p), used = pool_used(m, p);
+	uint64_t total = model_pool_total(p), used = model_pool_used(m, p);
 	char text[ADDR_RANGE_STR_SIZE];
 
 	out_object(o, NULL);
@@ -224,7 +73,6 @@ static void put_pool(const struct model *m, const struct config_pool *p, struct 
 	out_uint(o, "used", used);
 	out_uint(o, "free", total > used ? total - used : 0);
 	out_close(o);
-	out_name(o, "%s", p->name);
 }
 
 static void put_pools(const struct model *m, const char *key, const char *title, struct out *o)
@@ -250,7 +98,7 @@ static void put_retained(const struct model *m, const char *key, struct out *o)
 	out_table(o, &retained_table);
 	out_list(o, key);
 	for (const struct model_service *s = m->services; s; s = s->hh.next)
-		for (size_t i = 0; (a = next_retained(m, s, &i, &pool));) {
+		for (size_t i = 0; (a = model_next_retained(m, s, &i, &pool));) {
 			out_object(o, NULL);
 			out_row(o);
 			out_addr(o, "address", a);
@@ -262,11 +110,14 @@ static void put_retained(const struct model *m, const char *key, struct out *o)
 	out_table_end(o);
 }
 
-void cluster_pools_print(struct model *m, struct out *o)
+void cluster_pools_print(struct model *m, const struct findings *f, struct out *o)
 {
+	say_verdict(f, o);
+	for (size_t i = 0; m->config && i < m->config->n_pools; i++)
+		out_name(o, "%s", m->config->pools[i].name);
 	if (!m->config)
 		out_say(o, "No configuration was published yet.");
-	put_pools(m, NULL, NULL, o);
+	put_pools(m, NULL, "Pools", o);
 	/* Programs get a list of pools, and find these in the status. */
 	if (out_is_text(o))
 		put_retained(m, NULL, o);
@@ -278,7 +129,7 @@ static const struct out_table services_table = {
 	.title = "Services",
 	.columns = { { "service", "SERVICE" },
 	             { "address", "ADDRESS" },
-	             { "kind", "KIND" },
+	             { "kind", "KIND", .wide = true },
 	             { "pool", "POOL" },
 	             { "owners", "OWNER" },
 	             { "why", "REASON" } },
@@ -304,16 +155,16 @@ static void put_address(const struct model *m, const struct model_service *s,
                         const struct model_address *a, struct out *o)
 {
 	cleanup(buf_fini) struct buf owners = BUF_INIT, reasons = BUF_INIT;
-	const struct verdict *owner = announcer(a);
+	const struct verdict *owner = model_announcer(a);
 
-	put_owners(a, &owners);
-	put_reasons(a, &reasons);
+	model_put_owners(a, o->format == OUT_TEXT ? OWNERS_SHOWN : SIZE_MAX, &owners);
+	model_put_reasons(a, &reasons);
 	out_object(o, NULL);
 	out_row(o);
 	out_cell(o, "service", "%s", s->key);
 	out_addr(o, "address", &a->address.addr);
-	out_str(o, "kind", kind_name(m, a));
-	out_str(o, "pool", pool_name(m, &a->address.addr));
+	out_str(o, "kind", model_kind_name(m, a));
+	out_str(o, "pool", model_pool_name(m, &a->address.addr));
 	out_str(o, "owner", owner ? owner->node : "");
 	out_cell(o, "owners", "%s", buf_str(&owners));
 	out_str(o, "interface", owner ? owner->interface : "");
@@ -374,7 +225,8 @@ static void put_services(const struct model *m, struct out *o)
 	out_table(o, &services_table);
 	out_list(o, "services");
 	for (const struct model_service *s = m->services; s; s = s->hh.next)
-		put_service(m, s, o);
+		if (!s->hidden)
+			put_service(m, s, o);
 	out_close(o);
 	out_table_end(o);
 }
@@ -387,28 +239,12 @@ static const struct out_table nodes_table = {
 	             { "address", "ADDRESS" },
 	             { "ready", "READY" },
 	             { "said", "SPEAKER" },
-	             { "speaker.generation", "GENERATION" },
+	             { "speaker.generation", "GENERATION", .wide = true },
 	             { "api", "API" },
-	             { "speaker.proxy", "PROXY" },
+	             { "speaker.proxy", "PROXY", .wide = true },
 	             { "alive", "PEERS" },
 	             { "speaker.announces", "ANNOUNCES" } },
 };
-
-static const struct out_table troubles_table = {
-	.title = "Problems",
-	.if_any = true,
-	.columns = { { "node", "NODE" },
-	             { "interface", "INTERFACE" },
-	             { "reason", "REASON" },
-	             { "message", "MESSAGE" } },
-};
-
-static void put_trouble(const struct model_trouble *t, struct out *o)
-{
-	out_str(o, "interface", t->interface);
-	out_str(o, "reason", t->reason);
-	out_str(o, "message", t->message);
-}
 
 static void put_speaker(const struct model_node *n, struct out *o)
 {
@@ -425,7 +261,9 @@ static void put_speaker(const struct model_node *n, struct out *o)
 	out_list(o, "troubles");
 	for (size_t i = 0; i < n->n_troubles; i++) {
 		out_object(o, NULL);
-		put_trouble(&n->troubles[i], o);
+		out_str(o, "interface", n->troubles[i].interface);
+		out_str(o, "reason", n->troubles[i].reason);
+		out_str(o, "message", n->troubles[i].message);
 		out_close(o);
 	}
 	out_close(o);
@@ -433,8 +271,6 @@ static void put_speaker(const struct model_node *n, struct out *o)
 
 static void put_node(const struct model_node *n, struct out *o)
 {
-	const char *error = n->error ? n->error : "not asked";
-
 	out_object(o, NULL);
 	out_row(o);
 	out_str(o, "name", n->name);
@@ -445,8 +281,9 @@ static void put_node(const struct model_node *n, struct out *o)
 	if (n->answered) {
 		put_speaker(n, o);
 	} else {
-		out_str(o, "error", error);
-		out_cell(o, "said", "%s", error);
+		out_str(o, "error", n->error ? n->error : "not asked");
+		/* Why, the verdict says. */
+		out_cell(o, "said", "silent");
 	}
 	out_close(o);
 	out_close(o);
@@ -459,22 +296,6 @@ static void put_nodes(const struct model *m, struct out *o)
 	for (size_t i = 0; i < m->n_nodes; i++)
 		put_node(&m->nodes[i], o);
 	out_close(o);
-	out_table_end(o);
-}
-
-/* For people, what speakers complain of stands in one place; programs find it with the node. */
-static void put_troubles(const struct model *m, struct out *o)
-{
-	out_table(o, &troubles_table);
-	for (size_t i = 0; i < m->n_nodes; i++)
-		for (size_t k = 0; k < m->nodes[i].n_troubles; k++) {
-			const struct model_trouble *t = &m->nodes[i].troubles[k];
-			out_row(o);
-			out_cell(o, "node", "%s", m->nodes[i].name);
-			out_cell(o, "interface", "%s", t->interface);
-			out_cell(o, "reason", "%s", t->reason);
-			out_cell(o, "message", "%s", t->message);
-		}
 	out_table_end(o);
 }
 
@@ -500,15 +321,24 @@ static void put_head(const struct model *m, struct out *o)
 		out_say(o, "Configuration: %s", m->config_error);
 }
 
-void cluster_print(struct model *m, struct out *o)
+void cluster_print(struct model *m, const struct findings *f, struct out *o)
 {
-	sort(m);
+	model_sort(m);
 	out_object(o, NULL);
+	verdict_print(f, "verdict", o);
+	out_gap(o);
 	put_head(m, o);
 	put_pools(m, "pools", "Pools", o);
 	put_retained(m, "retained", o);
 	put_services(m, o);
 	put_nodes(m, o);
-	put_troubles(m, o);
+	out_close(o);
+}
+
+void cluster_summary_print(struct model *m, const struct findings *f, struct out *o)
+{
+	(void)m;
+	out_object(o, NULL);
+	verdict_print(f, "verdict", o);
 	out_close(o);
 }

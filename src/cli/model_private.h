@@ -2,7 +2,10 @@
 #ifndef FAIRLEAD_CLI_MODEL_PRIVATE_H
 #define FAIRLEAD_CLI_MODEL_PRIVATE_H
 
-/* The tables of the model, for what combines (model.c, model_bgp.c) and what prints (model_print.c, model_bgp.c). */
+/*
+ * The tables of the model, for what fills them (model.c, model_bgp.c), what follows from them (model_derive.c, verdict.c) and what
+ * prints (model_print.c, model_bgp.c).
+ */
 
 #include "cli/model.h"
 #include "fairlead/configuration.h"
@@ -28,6 +31,8 @@ struct model_service {
 	char *reason, *message; /* of the condition AddressAssigned; "" if it is missing */
 	char *external_reason, *external_message; /* of ExternalIPsAssigned, likewise */
 	char *class;                              /* of load balancers; NULL: none */
+	struct labels labels;
+	bool hidden;         /* not to be printed */
 	bool waits;          /* of type LoadBalancer, and its status holds no address */
 	bool external_waits; /* names a pool for external IPs, and has none from it */
 	struct model_address *addresses;
@@ -58,6 +63,19 @@ struct model_trouble {
 	char *interface, *reason, *message;
 };
 
+/* A Service whose rules the node's data plane refuses. */
+struct model_refused {
+	char *service, *error;
+};
+
+/* The data plane of a node, where it has one. */
+struct model_rules {
+	bool pending; /* the kernel has not all that is wanted */
+	char *error;  /* the last one; NULL: none */
+	struct model_refused *refused;
+	size_t n_refused;
+};
+
 struct model_node {
 	char *name;
 	struct addr addr;
@@ -67,6 +85,9 @@ struct model_node {
 	char *version, *proxy;
 	int64_t generation;
 	bool fresh;
+	bool uninstalled; /* or about to be */
+	bool key_awaited; /* the heartbeat key */
+	struct model_rules rules;
 	size_t n_announced, n_peers, n_peers_alive;
 	struct model_trouble *troubles;
 	size_t n_troubles;
@@ -76,12 +97,42 @@ struct model_node {
 struct model {
 	struct configuration *config;
 	char *config_error; /* NULL: it parsed, or there is none */
+	char *rejected;     /* the first error of the administrator's; NULL: none is known */
+	size_t n_rejected;
+	bool uninstalling; /* fairlead-active is marked */
 	int64_t generation;
 	char *leader;
+	int64_t leader_silent_s; /* its Lease has expired since; 0: it has not */
 	struct model_service *services;
 	struct model_node *nodes;
 	size_t n_nodes, cap_nodes;
 };
+
+/* ---- what follows ---- */
+
+/* Services and verdicts in the order in which they are printed. */
+void model_sort(struct model *m);
+uint64_t model_pool_total(const struct config_pool *p);
+/* Addresses of the pool that Services have, written by hand or not; one that two Services hold counts once. */
+uint64_t model_pool_used(const struct model *m, const struct config_pool *p);
+/* "" if it is in none. */
+const char *model_pool_name(const struct model *m, const struct addr *a);
+const char *model_kind_name(const struct model *m, const struct model_address *a);
+/* What an edit of the configuration left without a pool: the next such address behind s->addresses[*i], or NULL. */
+const struct addr *model_next_retained(const struct model *m, const struct model_service *s,
+                                       size_t *i, const struct config_pool **ret_pool);
+/* The nodes that announce: by layer 2 it should be one.  Where both protocols do, "n3 (layer2) n1,n2,n3 (bgp)".  Of
+ * more than @max by one of them the rest is a number: "n1,n2,n3+7". */
+void model_put_owners(const struct model_address *a, size_t max, struct buf *out);
+/* Who owns it by layer 2, before those who announce it by BGP; NULL: nobody. */
+const struct verdict *model_announcer(const struct model_address *a);
+/*
+ * Why nobody announces: "NoEndpoints: sentence" where all speakers say the same, else each reason with its nodes:
+ * "NodeExcluded on n1; NoLocalEndpoint on n2, n3".
+ */
+void model_put_reasons(const struct model_address *a, struct buf *out);
+
+/* ---- reading ---- */
 
 /* A copy of the member; "" if there is none. */
 char *model_dup_str(struct json_object *obj, const char *key);

@@ -136,7 +136,7 @@ def test_the_sessions_of_every_node_are_told(lab: Lab, router: Router, make_serv
         assert peer["uptime_ms"] > 0 and peer["last_error"] == ""
     lab.speaker("node3").pause()
     try:
-        text = fairlead(lab, "bgp", code=3)
+        text = fairlead(lab, "bgp", code=1)
     finally:
         lab.speaker("node3").resume()
     assert any(line.split()[:5] == ["node1", "peer-1", ADDRESS, str(ASN), "Established"] for line in text.splitlines())
@@ -242,7 +242,7 @@ def test_a_relabelled_node_that_selects_too_much_is_refused_one(
         had, refused = bgp(lab, "node1")["peers"]
         assert had["established"] and had["reason"] == "Announced"
         assert (refused["name"], refused["reason"], refused["last_error"]) == ("peer-2", "BgpPeerRefused", why)
-        assert f"BgpPeerRefused: {why}" in fairlead(lab, "bgp")
+        assert f"BgpPeerRefused: {why}" in fairlead(lab, "bgp", "-o", "wide", code=1)
         (said,) = json.loads(fairlead(lab, "explain", "web", "-o", "json"))
         messages = {row["node"]: row["message"] for row in said["nodes"]}
         assert f"not to peer-2 ({ADDRESS}), BgpPeerRefused: {why}" in messages["node1"]

@@ -133,7 +133,7 @@ def test_client_certificates(tmp_path: Path) -> None:
         data = {f"{k}-data": base64.b64encode((tmp_path / f).read_bytes()).decode() for k, f in files.items()}
         for user, code in ((files, 0), (data, 0), ({}, 1)):
             kubeconfig = make_kubeconfig(tmp_path, f"https://127.0.0.1:{port}", json.dumps(user))
-            argv = [str(BUILD / "src/cli/fairlead"), "status", "--kubeconfig", kubeconfig]
+            argv = [str(BUILD / "src/cli/fairlead"), "status", "--exit-code=answer", "--kubeconfig", kubeconfig]
             done = subprocess.run(argv, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
             assert done.returncode == code, done.stderr
 

@@ -116,7 +116,7 @@ def test_what_is_not_allowed_is_neither_announced_nor_served(lab: Lab, make_serv
     # Nor does a node or a Pod get there.
     assert refused(lambda: lab.get_from("node1", FAR_DENIED, timeout=1)) != "answered"
     assert refused(lambda: lab.get_from_pod("webapp-a", FAR_DENIED, timeout=1)) != "answered"
-    text = fairlead(lab, "status")
+    text = fairlead(lab, "status", "-o", "wide", "--exit-code=answer")
     (line,) = [line for line in text.splitlines() if DENIED in line]
     assert "external-ip-handwritten" in line and "ExternalIpNotAllowed" in line
     metrics = web.get(lab.network.control_plane.namespace, lab.host("node1").address, 17482, "/metrics").body

@@ -292,7 +292,8 @@ def test_speakers_out_of_reach_are_asked_by_the_api_server(
         wait_for(f"{node}'s speaker", lambda n=node: lab.daemon(n, "/readyz"), 30)
     tell_pods(lab)
     flags = ["--kubeconfig", str(lab.kubeconfig)]
-    status = json.loads(netns.output(outpost, [str(lab.program("fairlead")), "status", "-o", "json", *flags]))
+    argv = [str(lab.program("fairlead")), "status", "-o", "json", "--exit-code=answer", *flags]
+    status = json.loads(netns.output(outpost, argv))
     assert [n["speaker"]["reachable"] for n in status["nodes"]] == [True, True, True]
     said = netns.output(outpost, [str(lab.program("fairlead")), "uninstall", *flags])
     assert said.splitlines() == [f"node {n}: cleaned up" for n in NODES]

@@ -390,7 +390,7 @@ def test_status_command(lab: Lab, make_service: MakeService) -> None:
     owner = lab.wait_owner(address)
     for node in NODES:
         lab.wait_reason(node, "web", address, "Announced" if node == owner else "NotOwner")
-    argv = [lab.program("fairlead"), "status", "--kubeconfig", str(lab.kubeconfig)]
+    argv = [lab.program("fairlead"), "status", "--exit-code=answer", "--kubeconfig", str(lab.kubeconfig)]
     text = netns.output(lab.network.control_plane.namespace, argv)
     for word in (address, owner, "lan", "default/web", "Announced"):
         assert word in text

@@ -51,7 +51,9 @@ def test_status_shows_the_whole(lab: Lab, make_service: MakeService) -> None:
     address, empty = lab.wait_address("web"), lab.wait_address("empty")
     owner = lab.wait_owner(address)
     lab.wait_reason(owner, "web", address, "Announced")
-    seen = json.loads(status(lab, "-o", "json"))
+    seen = json.loads(status(lab, "-o", "json", code=1))
+    (finding,) = seen["verdict"]["findings"]
+    assert (finding["reason"], finding["object"]) == ("NoEndpoints", f"Service default/empty, {empty}")
     assert seen["controller"]["leader"].startswith("controller-")
     (pool,) = seen["pools"]
     assert (pool["name"], pool["total"], pool["used"], pool["free"]) == ("lan", 11, 2, 9)
@@ -66,9 +68,11 @@ def test_status_shows_the_whole(lab: Lab, make_service: MakeService) -> None:
     for node in seen["nodes"]:
         assert node["speaker"]["reachable"] and node["speaker"]["fresh"]
         assert node["speaker"]["peers_alive"] == len(NODES) - 1
-    text = status(lab)
-    row = ["default/web", address, "load-balancer", "lan", owner, "Announced"]
-    assert row in [line.split() for line in text.splitlines()]
+    text = status(lab, code=1)
+    row = ["default/web", address, "lan", owner, "Announced"]
+    assert text.startswith("degraded\n  NoEndpoints\n") and row in [line.split() for line in text.splitlines()]
+    lab.api.delete("Service", "empty")
+    assert status(lab, "--summary", "--wait") == "OK\n"
 
 
 def test_explain_asks_every_speaker(lab: Lab, make_service: MakeService) -> None:
@@ -95,7 +99,7 @@ def test_explain_asks_every_speaker(lab: Lab, make_service: MakeService) -> None
 def test_status_names_a_speaker_that_does_not_answer(lab: Lab) -> None:
     lab.speaker("node2").pause()
     try:
-        seen = json.loads(status(lab, "-o", "json", code=3))
+        seen = json.loads(status(lab, "-o", "json", code=1))
     finally:
         lab.speaker("node2").resume()
     reachable = {n["name"]: n["speaker"]["reachable"] for n in seen["nodes"]}
@@ -115,7 +119,7 @@ def test_who_reaches_the_api_server_alone_asks_by_way_of_it(lab: Lab) -> None:
     finally:
         lab.speaker("node2").resume()
         netns.configure(lab.client, [f"route del {r}" for r in routes])
-    assert done.returncode == 3, done.stderr
+    assert done.returncode == 1, done.stderr
     speakers = {n["name"]: n["speaker"] for n in json.loads(done.stdout)["nodes"]}
     assert {n: s["reachable"] for n, s in speakers.items()} == {"node1": True, "node2": False, "node3": True}
     assert "unreachable" in speakers["node2"]["error"]

@@ -35,9 +35,8 @@ def test_a_kernel_that_answers_is_told_everywhere(lab: Lab, make_service: MakeSe
         told = wait_for("the speaker to complain", lambda: troubles(lab, node).get("KernelAnswers"))
         assert told["interface"] == "eth0"
         assert f"{address} is an address of this node's own on kube-ipvs0" in told["message"]
-        rows = [line.split()[:3] for line in status(lab).splitlines()]
-        assert [node, "eth0", "KernelAnswers"] in rows
-        seen = {n["name"]: n["speaker"]["troubles"] for n in json.loads(status(lab, "-o", "json"))["nodes"]}
+        assert f"\n  KernelAnswers\n    node {node}, interface eth0: {address} is" in status(lab, code=1)
+        seen = {n["name"]: n["speaker"]["troubles"] for n in json.loads(status(lab, "-o", "json", code=1))["nodes"]}
         assert [t["reason"] for t in seen[node]] == ["KernelAnswers"]
         assert seen[owner] == []
         assert "ipvs.strictARP: true" in fairlead(lab, "explain", "bound")

@@ -9,6 +9,7 @@
 #include <json-c/json.h>
 
 #include "cli/model.h"
+#include "cli/verdict.h"
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
 
@@ -17,11 +18,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void print(struct model *m, enum out_format format, struct buf *status, struct buf *bgp)
 {
 	cleanup(out_fini) struct out a, b;
+	cleanup(findings_fini) struct findings f = { .items = NULL };
 
+	verdict_find(m, ~0U, &f);
 	out_init(&a, format, status);
-	cluster_print(m, &a);
+	cluster_print(m, &f, &a);
 	out_init(&b, format, bgp);
-	cluster_bgp_print(m, &b);
+	cluster_bgp_print(m, &f, &b);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -3,35 +3,29 @@
 
 #include "unit.h"
 
+#include "cli_world.h"
+
 #include <stdlib.h>
 
 #include <json-c/json.h>
 
 #include "cli/model.h"
+#include "cli/screen.h"
+#include "cli/selector.h"
 #include "cli/table.h"
+#include "cli/verdict.h"
 #include "fairlead/buf.h"
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
 
-static struct json_object *parse(const char *text)
-{
-	cleanup_free char *copy = xstrdup(text);
-
-	for (char *p = copy; *p; p++)
-		if (*p == '\'')
-			*p = '"';
-	struct json_object *obj = json_tokener_parse(copy);
-	if (!obj)
-		fail_msg("not JSON: %s", text);
-	return obj;
-}
+static const struct findings none;
 
 static void print_status(struct model *m, enum out_format format, struct buf *b)
 {
 	cleanup(out_fini) struct out o;
 
 	out_init(&o, format, b);
-	cluster_print(m, &o);
+	cluster_print(m, &none, &o);
 }
 
 static void print_bgp(struct model *m, enum out_format format, struct buf *b)
@@ -39,7 +33,7 @@ static void print_bgp(struct model *m, enum out_format format, struct buf *b)
 	cleanup(out_fini) struct out o;
 
 	out_init(&o, format, b);
-	cluster_bgp_print(m, &o);
+	cluster_bgp_print(m, &none, &o);
 }
 
 static void print_pools(struct model *m, enum out_format format, struct buf *b)
@@ -47,79 +41,8 @@ static void print_pools(struct model *m, enum out_format format, struct buf *b)
 	cleanup(out_fini) struct out o;
 
 	out_init(&o, format, b);
-	cluster_pools_print(m, &o);
+	cluster_pools_print(m, &none, &o);
 }
-
-static void put_service(struct model *m, const char *text)
-{
-	struct json_object *obj = parse(text);
-	struct kube_service *s = NULL;
-	struct err e = ERR_INIT;
-
-	if (kube_service_parse(obj, &s, &e) < 0)
-		fail_msg("%s", e.msg);
-	cluster_put_service(m, s);
-	kube_service_free(s);
-	json_object_put(obj);
-}
-
-static void put_node(struct model *m, const char *name, const char *ip)
-{
-	cleanup_free char *text = xasprintf(
-		"{'metadata':{'name':'%s','uid':'u'},'status':{'conditions':[{'type':'Ready',"
-		"'status':'True'}],'addresses':[{'type':'InternalIP','address':'%s'}]}}",
-		name, ip);
-	struct json_object *obj = parse(text);
-	struct kube_node *n = NULL;
-	struct err e = ERR_INIT;
-
-	if (kube_node_parse(obj, &n, &e) < 0)
-		fail_msg("%s", e.msg);
-	cluster_put_node(m, n);
-	kube_node_free(n);
-	json_object_put(obj);
-}
-
-static void put_configuration(struct model *m, const char *yaml)
-{
-	cleanup_free char *text =
-		xasprintf("{'metadata':{'namespace':'ns','name':'fairlead-active','uid':'u',"
-	                  "'annotations':{'fairlead.io/generation':'3'}},'data':{'config':'%s'}}",
-	                  yaml);
-	struct json_object *obj = parse(text);
-	struct kube_config_map *map = NULL;
-	struct err e = ERR_INIT;
-
-	if (kube_config_map_parse(obj, &map, &e) < 0)
-		fail_msg("%s", e.msg);
-	cluster_put_configuration(m, map);
-	kube_config_map_free(map);
-	json_object_put(obj);
-}
-
-static void put_speaker(struct model *m, const char *node, const char *services)
-{
-	cleanup_free char *text = xasprintf(
-		"{'node':'%s','version':'0.1.0','config':{'generation':3},'api':{'fresh':true},"
-		"'proxy':{'mode':'iptables'},'l2':{'peers':[{'node':'x','alive':true},"
-		"{'node':'y','alive':false}]},'services':[%s]}",
-		node, services);
-	struct json_object *obj = parse(text);
-
-	cluster_put_speaker(m, node, obj, NULL);
-	json_object_put(obj);
-}
-
-#define SERVICE(name, ingress)                                                                    \
-	"{'metadata':{'namespace':'shop','name':'" name "','uid':'u'},'spec':{'type':"            \
-	"'LoadBalancer','clusterIP':'10.96.0.1','clusterIPs':['10.96.0.1'],'ports':[{'port':80}]" \
-	"},'status':{" ingress "}}"
-#define INGRESS(ip) "'loadBalancer':{'ingress':[{'ip':'" ip "'}]}"
-#define SAYS(name, ip, announce, reason)                                     \
-	"{'namespace':'shop','name':'" name "','addresses':[{'address':'" ip \
-	"','announce':" announce ",'reason':'" reason                        \
-	"','message':'because','owner':'n1','interface':'eth0',"             \
-	"'mac':'02:00:00:00:00:01'}]}"
 
 /* By layer 2 as said, and by BGP yes. */
 #define BOTH(name, ip, announce, reason)                                                    \
@@ -136,22 +59,23 @@ static struct model *small_model(void)
 {
 	struct model *m = cluster_new();
 
-	cluster_put_leader(m, "host_1");
-	put_configuration(m, "address-pools: [{name: lan, protocol: layer2, addresses: "
-	                     "[192.0.2.240-192.0.2.250]}]");
-	put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
-	put_service(m, SERVICE("api", INGRESS("192.0.2.241")));
-	put_service(m, SERVICE("db", "'conditions':[{'type':'fairlead.io/AddressAssigned','status':"
+	cluster_put_leader(m, "host_1", 0);
+	world_put_configuration(m, "address-pools: [{name: lan, protocol: layer2, addresses: "
+	                           "[192.0.2.240-192.0.2.250]}]");
+	world_put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
+	world_put_service(m, SERVICE("api", INGRESS("192.0.2.241")));
+	world_put_service(m, SERVICE("db",
+	                             "'conditions':[{'type':'fairlead.io/AddressAssigned','status':"
 	                             "'False','reason':'PoolExhausted','message':'lan is full'}]"));
-	put_node(m, "n1", "192.0.2.11");
-	put_node(m, "n2", "192.0.2.12");
-	put_node(m, "n3", "192.0.2.13");
-	put_speaker(m, "n1",
-	            SAYS("web", "192.0.2.240", "true",
-	                 "Announced") "," SAYS("api", "192.0.2.241", "false", "NoEndpoints"));
-	put_speaker(m, "n2",
-	            SAYS("web", "192.0.2.240", "false",
-	                 "NotOwner") "," SAYS("api", "192.0.2.241", "false", "NoEndpoints"));
+	world_put_node(m, "n1", "192.0.2.11");
+	world_put_node(m, "n2", "192.0.2.12");
+	world_put_node(m, "n3", "192.0.2.13");
+	world_put_speaker(m, "n1",
+	                  SAYS("web", "192.0.2.240", "true",
+	                       "Announced") "," SAYS("api", "192.0.2.241", "false", "NoEndpoints"));
+	world_put_speaker(m, "n2",
+	                  SAYS("web", "192.0.2.240", "false",
+	                       "NotOwner") "," SAYS("api", "192.0.2.241", "false", "NoEndpoints"));
 	cluster_put_speaker(m, "n3", NULL, "unreachable: timed out");
 	return m;
 }
@@ -166,42 +90,41 @@ static void text_is_aligned(void **state)
 	print_status(m, OUT_TEXT, &out);
 	assert_string_equal(
 		buf_str(&out),
+		"OK\n"
+		"\n"
 		"Controller: leader host_1\n"
 		"Configuration: generation 3\n"
 		"\n"
 		"Pools\n"
-		"  NAME  PROTOCOLS  USE            RANGES                   TOTAL  USED  FREE\n"
-		"  lan   layer2     load-balancer  192.0.2.240-192.0.2.250  11     2     9\n"
+		"  NAME  PROTOCOLS  TOTAL  USED  FREE  RANGES\n"
+		"  lan   layer2     11     2     9     192.0.2.240-192.0.2.250\n"
 		"\n"
 		"Services\n"
-		"  SERVICE   ADDRESS      KIND           POOL  OWNER  REASON\n"
-		"  shop/api  192.0.2.241  load-balancer  lan   -      NoEndpoints: because\n"
-		"  shop/db   -            -              -     -      PoolExhausted: lan is full\n"
-		"  shop/web  192.0.2.240  load-balancer  lan   n1     Announced\n"
+		"  SERVICE   ADDRESS      POOL  OWNER  REASON\n"
+		"  shop/api  192.0.2.241  lan   -      NoEndpoints: because\n"
+		"  shop/db   -            -     -      PoolExhausted: lan is full\n"
+		"  shop/web  192.0.2.240  lan   n1     Announced\n"
 		"\n"
 		"Nodes\n"
-		"  NODE  ADDRESS     READY  SPEAKER                 GENERATION  API    PROXY     PEERS   ANNOUNCES\n"
-		"  n1    192.0.2.11  yes    0.1.0                   3           fresh  iptables  1 of 2  1\n"
-		"  n2    192.0.2.12  yes    0.1.0                   3           fresh  iptables  1 of 2  0\n"
-		"  n3    192.0.2.13  yes    unreachable: timed out  -           -      -         -       -\n");
+		"  NODE  ADDRESS     READY  SPEAKER  API    PEERS   ANNOUNCES\n"
+		"  n1    192.0.2.11  yes    0.1.0    fresh  1 of 2  1\n"
+		"  n2    192.0.2.12  yes    0.1.0    fresh  1 of 2  0\n"
+		"  n3    192.0.2.13  yes    silent   -      -       -\n");
 	cluster_free(m);
 }
 
-static void problems_of_layer_2_are_listed(void **state)
+static void problems_of_layer_2_stand_with_the_node(void **state)
 {
 	(void)state;
-	cleanup(buf_fini) struct buf text = BUF_INIT, json = BUF_INIT;
+	cleanup(buf_fini) struct buf json = BUF_INIT;
 	struct model *m = cluster_new();
 
-	put_node(m, "n1", "192.0.2.11");
-	struct json_object *said = parse("{'l2':{'peers':[],'troubles':[1,{'reason':'SendFailed',"
-	                                 "'interface':'eth0','message':'it is too large'}]}}");
+	world_put_node(m, "n1", "192.0.2.11");
+	struct json_object *said =
+		world_parse("{'l2':{'peers':[],'troubles':[1,{'reason':'SendFailed',"
+	                    "'interface':'eth0','message':'it is too large'}]}}");
 	cluster_put_speaker(m, "n1", said, NULL);
 	json_object_put(said);
-	print_status(m, OUT_TEXT, &text);
-	assert_non_null(strstr(buf_str(&text), "\nProblems\n"
-	                                       "  NODE  INTERFACE  REASON      MESSAGE\n"
-	                                       "  n1    eth0       SendFailed  it is too large\n"));
 	print_status(m, OUT_JSON, &json);
 	assert_non_null(strstr(buf_str(&json),
 	                       "\"troubles\":[{\"interface\":\"eth0\","
@@ -260,10 +183,10 @@ static struct model *model_of_peers(void)
 	struct model *m = cluster_new();
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		put_node(m, names[i], "192.0.2.11");
-	put_node(m, "n5", "192.0.2.15");
+		world_put_node(m, names[i], "192.0.2.11");
+	world_put_node(m, "n5", "192.0.2.15");
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		struct json_object *obj = parse(answers[i]);
+		struct json_object *obj = world_parse(answers[i]);
 		cluster_put_speaker(m, names[i], obj, NULL);
 		json_object_put(obj);
 	}
@@ -280,6 +203,8 @@ static void sessions_are_told_by_node(void **state)
 	print_bgp(m, OUT_TEXT, &out);
 	assert_string_equal(
 		buf_str(&out),
+		"OK\n"
+		"\n"
 		"Sessions\n"
 		"  NODE  PEER    ADDRESS    ASN    STATE        UP    WANTED  SENT  BFD  LAST ERROR\n"
 		"  n1    tor-a   192.0.2.1  64513  Established  1d2h  4       3     Up   -\n"
@@ -303,7 +228,7 @@ static void sessions_as_json(void **state)
 	struct model *m = model_of_peers();
 
 	print_bgp(m, OUT_JSON, &out);
-	struct json_object *expected = parse(
+	struct json_object *expected = world_parse(
 		"[{'node':'n1','reachable':true,'connected':true,'reason':'Announced','message':'yes',"
 		"'instance':{'asn':64512,'own':true},'prefixes':{'wanted':4,'set':4},'peers':["
 		"{'name':'tor-a'," SESSION
@@ -335,10 +260,10 @@ static void all_sessions_down_is_a_reason(void **state)
 	(void)state;
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	struct model *m = cluster_new();
-	struct json_object *obj = parse(
+	struct json_object *obj = world_parse(
 		"{'bgp':{'reason':'Announced','message':'yes','peers':[{'state':'Active'}]}}");
 
-	put_node(m, "n1", "192.0.2.11");
+	world_put_node(m, "n1", "192.0.2.11");
 	cluster_put_speaker(m, "n1", obj, NULL);
 	print_bgp(m, OUT_TEXT, &out);
 	assert_non_null(strstr(buf_str(&out),
@@ -365,8 +290,8 @@ static void uptime_has_two_units(void **state)
 			xasprintf("{'bgp':{'reason':'Announced','peers':[null,{'established':true,"
 		                  "'uptime_ms':%s}]}}",
 		                  rows[i].ms);
-		struct json_object *obj = parse(text);
-		put_node(m, "n1", "192.0.2.11");
+		struct json_object *obj = world_parse(text);
+		world_put_node(m, "n1", "192.0.2.11");
 		cluster_put_speaker(m, "n1", obj, NULL);
 		print_bgp(m, OUT_TEXT, &out);
 		assert_non_null(strstr(buf_str(&out), rows[i].text));
@@ -389,26 +314,28 @@ static void external_ips_are_shown(void **state)
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	struct model *m = cluster_new();
 
-	put_configuration(m, "address-pools: [{name: out, protocol: layer2, use: external-ip, "
-	                     "addresses: [192.0.2.240-192.0.2.250]}]");
-	put_service(m, EXTERNAL("assigned", "ClusterIP", "192.0.2.240", "192.0.2.240"));
-	put_service(m, EXTERNAL("denied", "NodePort", "192.0.2.241", ""));
-	put_service(m, EXTERNAL("lb", "LoadBalancer", "192.0.2.242", "192.0.2.242"));
-	put_service(m, "{'metadata':{'namespace':'shop','name':'inner','uid':'u'},'spec':{"
-	               "'type':'ClusterIP','clusterIP':'10.96.0.1','ports':[{'port':80}]}}");
-	put_service(m, "{'metadata':{'namespace':'shop','name':'refused','uid':'u','annotations':{"
-	               "'fairlead.io/external-ips':'out'}},'spec':{'type':'ClusterIP','clusterIP':"
-	               "'10.96.0.1','ports':[{'port':80}]},'status':{'conditions':[{'type':"
-	               "'fairlead.io/ExternalIPsAssigned','status':'False','reason':"
-	               "'ExternalIpsRefused','message':'not here'}]}}");
-	put_node(m, "n1", "192.0.2.11");
-	put_speaker(m, "n1",
-	            SAYS("assigned", "192.0.2.240", "true", "Announced") "," SAYS(
-			    "denied", "192.0.2.241", "false", "ExternalIpNotAllowed"));
-	print_status(m, OUT_TEXT, &out);
+	world_put_configuration(m,
+	                        "address-pools: [{name: out, protocol: layer2, use: external-ip, "
+	                        "addresses: [192.0.2.240-192.0.2.250]}]");
+	world_put_service(m, EXTERNAL("assigned", "ClusterIP", "192.0.2.240", "192.0.2.240"));
+	world_put_service(m, EXTERNAL("denied", "NodePort", "192.0.2.241", ""));
+	world_put_service(m, EXTERNAL("lb", "LoadBalancer", "192.0.2.242", "192.0.2.242"));
+	world_put_service(m, "{'metadata':{'namespace':'shop','name':'inner','uid':'u'},'spec':{"
+	                     "'type':'ClusterIP','clusterIP':'10.96.0.1','ports':[{'port':80}]}}");
+	world_put_service(
+		m, "{'metadata':{'namespace':'shop','name':'refused','uid':'u','annotations':{"
+		   "'fairlead.io/external-ips':'out'}},'spec':{'type':'ClusterIP','clusterIP':"
+		   "'10.96.0.1','ports':[{'port':80}]},'status':{'conditions':[{'type':"
+		   "'fairlead.io/ExternalIPsAssigned','status':'False','reason':"
+		   "'ExternalIpsRefused','message':'not here'}]}}");
+	world_put_node(m, "n1", "192.0.2.11");
+	world_put_speaker(m, "n1",
+	                  SAYS("assigned", "192.0.2.240", "true", "Announced") "," SAYS(
+				  "denied", "192.0.2.241", "false", "ExternalIpNotAllowed"));
+	print_status(m, OUT_WIDE, &out);
 	assert_non_null(strstr(
 		buf_str(&out),
-		"  out   layer2     external-ip  192.0.2.240-192.0.2.250  11     3     8\n"
+		"  out   layer2     external-ip  11     3     8     192.0.2.240-192.0.2.250\n"
 		"\n"
 		"Services\n"
 		"  SERVICE        ADDRESS      KIND                     POOL  OWNER  REASON\n"
@@ -432,9 +359,9 @@ static struct model *web_on(int n)
 		                                { "n3", "192.0.2.13" } };
 	struct model *m = cluster_new();
 
-	put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
+	world_put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
 	for (int i = 0; i < n; i++)
-		put_node(m, nodes[i][0], nodes[i][1]);
+		world_put_node(m, nodes[i][0], nodes[i][1]);
 	return m;
 }
 
@@ -444,9 +371,9 @@ static void differing_reasons_name_their_nodes(void **state)
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	struct model *m = web_on(3);
 
-	put_speaker(m, "n1", SAYS("web", "192.0.2.240", "false", "NodeExcluded"));
-	put_speaker(m, "n2", SAYS("web", "192.0.2.240", "false", "NoLocalEndpoint"));
-	put_speaker(m, "n3", SAYS("web", "192.0.2.240", "false", "NoLocalEndpoint"));
+	world_put_speaker(m, "n1", SAYS("web", "192.0.2.240", "false", "NodeExcluded"));
+	world_put_speaker(m, "n2", SAYS("web", "192.0.2.240", "false", "NoLocalEndpoint"));
+	world_put_speaker(m, "n3", SAYS("web", "192.0.2.240", "false", "NoLocalEndpoint"));
 	assert_true(cluster_is_complete(m));
 	print_status(m, OUT_TEXT, &out);
 	assert_non_null(strstr(buf_str(&out), "NodeExcluded on n1; NoLocalEndpoint on n2, n3\n"));
@@ -461,8 +388,8 @@ static void two_owners_are_both_named(void **state)
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	struct model *m = web_on(2);
 
-	put_speaker(m, "n1", SAYS("web", "192.0.2.240", "true", "Announced"));
-	put_speaker(m, "n2", SAYS("web", "192.0.2.240", "true", "Announced"));
+	world_put_speaker(m, "n1", SAYS("web", "192.0.2.240", "true", "Announced"));
+	world_put_speaker(m, "n2", SAYS("web", "192.0.2.240", "true", "Announced"));
 	print_status(m, OUT_TEXT, &out);
 	assert_non_null(strstr(buf_str(&out), "  n1,n2  Announced\n"));
 	cluster_free(m);
@@ -475,11 +402,11 @@ static void both_protocols_are_told_in_order(void **state)
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	struct model *m = web_on(3);
 
-	put_speaker(m, "n3", BOTH("web", "192.0.2.240", "true", "Announced"));
-	put_speaker(m, "n2", BOTH("web", "192.0.2.240", "false", "NotOwner"));
-	put_speaker(m, "n1", BOTH("web", "192.0.2.240", "false", "NotOwner"));
+	world_put_speaker(m, "n3", BOTH("web", "192.0.2.240", "true", "Announced"));
+	world_put_speaker(m, "n2", BOTH("web", "192.0.2.240", "false", "NotOwner"));
+	world_put_speaker(m, "n1", BOTH("web", "192.0.2.240", "false", "NotOwner"));
 	print_status(m, OUT_TEXT, &out);
-	assert_non_null(strstr(buf_str(&out), "  n3 (layer2) n1,n2,n3 (bgp)  Announced\n"));
+	assert_non_null(strstr(buf_str(&out), "  n3 (layer2) n1,n2+1 (bgp)  Announced\n"));
 	assert_non_null(strstr(buf_str(&out), " 1 of 2  1\n  n2"));
 	buf_clear(&out);
 	print_status(m, OUT_JSON, &out);
@@ -498,8 +425,8 @@ static void reasons_of_both_protocols_name_a_node_once(void **state)
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	struct model *m = web_on(2);
 
-	put_speaker(m, "n2", TWICE("web", "192.0.2.240", "NoLocalEndpoint"));
-	put_speaker(m, "n1", TWICE("web", "192.0.2.240", "NodeExcluded"));
+	world_put_speaker(m, "n2", TWICE("web", "192.0.2.240", "NoLocalEndpoint"));
+	world_put_speaker(m, "n1", TWICE("web", "192.0.2.240", "NodeExcluded"));
 	print_status(m, OUT_TEXT, &out);
 	assert_non_null(strstr(buf_str(&out), "NodeExcluded on n1; NoLocalEndpoint on n2\n"));
 	cluster_free(m);
@@ -511,11 +438,11 @@ static void retained_addresses_are_listed(void **state)
 	cleanup(buf_fini) struct buf text = BUF_INIT, pools = BUF_INIT, json = BUF_INIT;
 	struct model *m = cluster_new();
 
-	put_configuration(
+	world_put_configuration(
 		m, "address-pools: [{name: lan, protocol: layer2, addresses: [192.0.2.240/32]}]',"
 		   "'retained':'- {name: old, protocol: layer2, addresses: [192.0.2.9/32]}");
-	put_service(m, SERVICE("api", INGRESS("192.0.2.240")));
-	put_service(m, SERVICE("web", INGRESS("192.0.2.9")));
+	world_put_service(m, SERVICE("api", INGRESS("192.0.2.240")));
+	world_put_service(m, SERVICE("web", INGRESS("192.0.2.9")));
 	print_status(m, OUT_TEXT, &text);
 	assert_non_null(strstr(buf_str(&text), "\nRetained: in use, and in no pool any more\n"
 	                                       "  ADDRESS    FORMER POOL  SERVICE\n"
@@ -537,7 +464,7 @@ static void a_published_configuration_that_does_not_parse_is_told(void **state)
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	struct model *m = cluster_new();
 
-	put_configuration(m, "peers: 1");
+	world_put_configuration(m, "peers: 1");
 	print_status(m, OUT_TEXT, &out);
 	assert_non_null(strstr(buf_str(&out), "Configuration: line 1: peers: "));
 	assert_null(strstr(buf_str(&out), "none was published"));
@@ -550,12 +477,155 @@ static void another_class_is_named(void **state)
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	struct model *m = cluster_new();
 
-	put_service(m, "{'metadata':{'namespace':'shop','name':'web','uid':'u'},'spec':{'type':"
-	               "'LoadBalancer','clusterIP':'10.96.0.1','loadBalancerClass':'x.io/y',"
-	               "'ports':[{'port':80}]}}");
+	world_put_service(m,
+	                  "{'metadata':{'namespace':'shop','name':'web','uid':'u'},'spec':{'type':"
+	                  "'LoadBalancer','clusterIP':'10.96.0.1','loadBalancerClass':'x.io/y',"
+	                  "'ports':[{'port':80}]}}");
 	print_status(m, OUT_TEXT, &out);
 	assert_non_null(strstr(buf_str(&out), "no address yet: of load balancer class x.io/y\n"));
 	cluster_free(m);
+}
+
+/* Names as long as they come in small clusters; what is longer is in -o wide. */
+static void a_small_cluster_fits_100_columns(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf services = BUF_INIT, out = BUF_INIT;
+	cleanup(findings_fini) struct findings f = { .items = NULL };
+	cleanup(out_fini) struct out o;
+	struct model *m = cluster_new();
+	size_t n_lines = 0;
+
+	cluster_put_leader(m, "fairlead-controller-5c9f7d6b8-x2x7k", 0);
+	world_put_configuration(m,
+	                        "address-pools: [{name: production, protocol: layer2, addresses: "
+	                        "[192.168.100.0/24, 192.168.101.10-192.168.101.20]}]");
+	for (int i = 0; i < 30; i++) {
+		cleanup_free char *service = xasprintf(
+			SERVICE("frontend-%02d-web", INGRESS("192.168.100.%d")), i, 100 + i);
+		world_put_service(m, service);
+		buf_printf(&services,
+		           "%s" SAYS("frontend-%02d-web", "192.168.100.%d", "%s", "NoEndpoints"),
+		           i ? "," : "", i, 100 + i, i % 3 ? "true" : "false");
+	}
+	for (int i = 1; i <= 3; i++) {
+		cleanup_free char *name = xasprintf("worker-node-%d", i);
+		world_put_node(m, name, "192.168.100.1");
+		world_put_speaker(m, name, buf_str(&services));
+	}
+	verdict_find(m, VERDICT_SERVICES, &f);
+	out_init(&o, OUT_TEXT, &out);
+	o.width = OUT_WIDTH;
+	cluster_print(m, &f, &o);
+	for (const char *line = buf_str(&out), *end; *line; line = end + 1, n_lines++) {
+		size_t wide = 0;
+		end = strchr(line, '\n');
+		for (const char *c = line; c < end; c++)
+			wide += ((unsigned char)*c & 0xc0) != 0x80;
+		if (wide > OUT_WIDTH)
+			fail_msg("%zu columns: %.*s", wide, (int)(end - line), line);
+	}
+	assert_true(n_lines > 40);
+	cluster_free(m);
+}
+
+static void services_are_shown_as_asked(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *namespace, *selector, *names;
+	} rows[] = {
+		{ NULL, NULL, "shop/api\nshop/db\nshop/web\n" },
+		{ "shop", NULL, "shop/api\nshop/db\nshop/web\n" },
+		{ "other", NULL, "" },
+		{ NULL, "app", "" },
+		{ NULL, "!app", "shop/api\nshop/db\nshop/web\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup(buf_fini) struct buf out = BUF_INIT;
+		cleanup(label_selector_fini) struct label_selector sel = { .n = 0 };
+		struct model *m = small_model();
+		struct err e = ERR_INIT;
+		if (rows[i].selector)
+			assert_int_equal(selector_parse(rows[i].selector, &sel, &e), 0);
+		cluster_show_only(m, rows[i].namespace, &sel);
+		print_status(m, OUT_NAME, &out);
+		assert_string_equal(buf_str(&out), rows[i].names);
+		cluster_free(m);
+	}
+}
+
+/* Whether each matches app=web, tier=front. */
+static void selectors_are_those_of_kubectl(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		int matches; /* -1: it is no selector */
+	} rows[] = {
+		{ "app=web", 1 },
+		{ "app==web", 1 },
+		{ " app = web , tier = front ", 1 },
+		{ "app=web,tier=back", 0 },
+		{ "app!=web", 0 },
+		{ "app!=other", 1 },
+		{ "gone!=x", 1 },
+		{ "app", 1 },
+		{ "gone", 0 },
+		{ "!app", 0 },
+		{ "! gone", 1 },
+		{ "app in (a,web)", 1 },
+		{ "app in ( a , b )", 0 },
+		{ "app notin (a,b),tier", 1 },
+		{ "app notin (web)", 0 },
+		{ "app=", 0 },
+		{ "", -1 },
+		{ ",", -1 },
+		{ "app=web,", -1 },
+		{ "=web", -1 },
+		{ "app in web", -1 },
+		{ "app in (web", -1 },
+		{ "app web", -1 },
+		{ "!app=web", -1 },
+		{ "app=web)", -1 },
+	};
+	struct label kvs[] = { { (char[]){ "app" }, (char[]){ "web" } },
+		               { (char[]){ "tier" }, (char[]){ "front" } } };
+	const struct labels labels = { .kvs = kvs, .n = 2 };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct label_selector sel = { .n = 0 };
+		struct err e = ERR_INIT;
+		int r = selector_parse(rows[i].text, &sel, &e);
+		int matches = r < 0 ? -1 : label_selector_matches(&sel, &labels);
+		if (matches != rows[i].matches)
+			fail_msg("%s: %d", rows[i].text, matches);
+		assert_int_equal(r < 0, e.blame != ERR_NONE);
+		label_selector_fini(&sel);
+	}
+}
+
+static void a_screen_is_drawn_over(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		size_t rows;
+		const char *drawn;
+	} cases[] = {
+		{ "a\nb\n", 0, "\033[Ha\033[K\nb\033[K\n\033[J" },
+		{ "a\nb\n", 3, "\033[Ha\033[K\nb\033[K\n\033[J" },
+		{ "a\nb\nc\n", 3, "\033[Ha\033[K\nb\033[K\n… 1 more lines\033[K\033[J" },
+		{ "a\n", 1, "\033[H… 1 more lines\033[K\033[J" },
+		{ "", 5, "\033[H\033[J" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup(buf_fini) struct buf out = BUF_INIT;
+		screen_draw(cases[i].text, cases[i].rows, &out);
+		assert_string_equal(buf_str(&out), cases[i].drawn);
+	}
 }
 
 static void nonsense_from_a_speaker_is_left_out(void **state)
@@ -571,9 +641,9 @@ static void nonsense_from_a_speaker_is_left_out(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(nonsense); i++) {
 		cleanup(buf_fini) struct buf out = BUF_INIT;
 		struct model *m = cluster_new();
-		struct json_object *obj = parse(nonsense[i]);
-		put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
-		put_node(m, "n1", "192.0.2.11");
+		struct json_object *obj = world_parse(nonsense[i]);
+		world_put_service(m, SERVICE("web", INGRESS("192.0.2.240")));
+		world_put_node(m, "n1", "192.0.2.11");
 		cluster_put_speaker(m, "n1", obj, NULL);
 		cluster_put_speaker(m, "nobody", obj, NULL);
 		print_status(m, OUT_TEXT, &out);
@@ -605,7 +675,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_is_aligned),
-		cmocka_unit_test(problems_of_layer_2_are_listed),
+		cmocka_unit_test(problems_of_layer_2_stand_with_the_node),
 		cmocka_unit_test(json_says_the_same),
 		cmocka_unit_test(sessions_are_told_by_node),
 		cmocka_unit_test(sessions_as_json),
@@ -619,6 +689,10 @@ int main(void)
 		cmocka_unit_test(reasons_of_both_protocols_name_a_node_once),
 		cmocka_unit_test(retained_addresses_are_listed),
 		cmocka_unit_test(a_published_configuration_that_does_not_parse_is_told),
+		cmocka_unit_test(a_small_cluster_fits_100_columns),
+		cmocka_unit_test(services_are_shown_as_asked),
+		cmocka_unit_test(selectors_are_those_of_kubectl),
+		cmocka_unit_test(a_screen_is_drawn_over),
 		cmocka_unit_test(nonsense_from_a_speaker_is_left_out),
 		cmocka_unit_test(control_characters_stay_out_of_tables),
 	};

@@ -324,6 +324,27 @@ static void paragraphs_are_broken_between_words(void **state)
 	}
 }
 
+static void colours_are_for_terminals(void **state)
+{
+	(void)state;
+	static const struct {
+		enum out_format format;
+		bool colour;
+		const char *text;
+	} rows[] = { { OUT_TEXT, true, "\033[31mdown?\033[0m\n" },
+		     { OUT_TEXT, false, "down?\n" },
+		     { OUT_JSON, true, "" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup(buf_fini) struct buf b = BUF_INIT;
+		cleanup(out_fini) struct out o;
+		out_init(&o, rows[i].format, &b);
+		o.colour = rows[i].colour;
+		out_say_in(&o, OUT_RED, "down\033");
+		assert_string_equal(buf_str(&b), rows[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +356,7 @@ int main(void)
 		cmocka_unit_test(long_lists_may_take_a_line_each),
 		cmocka_unit_test(cells_are_cut_between_characters),
 		cmocka_unit_test(paragraphs_are_broken_between_words),
+		cmocka_unit_test(colours_are_for_terminals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

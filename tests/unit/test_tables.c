@@ -27,12 +27,13 @@ static bool is_markdown(const char *opening)
 
 /* ---- reasons ---- */
 
-enum section { SECTION_CONTROLLER, SECTION_BOTH, SECTION_SPEAKER };
+enum section { SECTION_CONTROLLER, SECTION_BOTH, SECTION_SPEAKER, SECTION_CLI };
 
 static const char *const section_names[] = {
 	[SECTION_CONTROLLER] = "CONTROLLER",
 	[SECTION_BOTH] = "BOTH",
 	[SECTION_SPEAKER] = "SPEAKER",
+	[SECTION_CLI] = "CLI",
 };
 
 static const struct {
@@ -209,7 +210,7 @@ static const struct table {
 	{ "reasons",
 	  "include/fairlead/reasons.def",
 	  print_reasons,
-	  { "docs/reasons.md", "man/fairlead-controller.8", "man/fairlead-speaker.8" } },
+	  { "docs/reasons.md", "man/fairlead-controller.8", "man/fairlead-speaker.8", "man/fairlead.1" } },
 	{ "metrics", "include/fairlead/metrics.def", print_metrics, { "docs/metrics.md" } },
 	{ "keys", "src/config", print_keys, { "man/fairlead.yaml.5" } },
 };

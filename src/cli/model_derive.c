@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What follows from what the API server and the speakers said, for the verdict and for what prints. */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/model_private.h"
+#include "fairlead/mem.h"
+
+static int by_key(const struct model_service *a, const struct model_service *b)
+{
+	int c = strcmp(a->namespace, b->namespace);
+
+	return c ? c : strcmp(a->name, b->name);
+}
+
+uint64_t model_pool_total(const struct config_pool *p)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < p->n_ranges; i++) {
+		uint64_t n = addr_range_count(&p->ranges[i]);
+		if (__builtin_add_overflow(total, n, &total))
+			return UINT64_MAX;
+	}
+	return total;
+}
+
+uint64_t model_pool_used(const struct model *m, const struct config_pool *p)
+{
+	struct seen {
+		struct addr addr;
+		UT_hash_handle hh;
+	} *seen = NULL, *one, *next;
+	uint64_t used = 0;
+
+	for (const struct model_service *s = m->services; s; s = s->hh.next)
+		for (size_t i = 0; i < s->n_addresses; i++) {
+			const struct addr *a = &s->addresses[i].address.addr;
+			if (configuration_pool_of(m->config, a) != p)
+				continue;
+			HASH_FIND(hh, seen, a, sizeof(*a), one);
+			if (one)
+				continue;
+			one = xcalloc(1, sizeof(*one));
+			one->addr = *a;
+			HASH_ADD(hh, seen, addr, sizeof(one->addr), one);
+			used++;
+		}
+	HASH_ITER(hh, seen, one, next) {
+		HASH_DEL(seen, one);
+		free(one);
+	}
+	return used;
+}
+
+const char *model_pool_name(const struct model *m, const struct addr *a)
+{
+	const struct config_pool *p = m->config ? configuration_pool_of(m->config, a) : NULL;
+
+	return p ? p->name : "";
+}
+
+const struct addr *model_next_retained(const struct model *m, const struct model_service *s,
+                                       size_t *i, const struct config_pool **ret_pool)
+{
+	while (m->config && *i < s->n_addresses) {
+		const struct addr *a = &s->addresses[(*i)++].address.addr;
+		*ret_pool = configuration_retained_of(m->config, a);
+		if (*ret_pool)
+			return a;
+	}
+	return NULL;
+}
+
+const char *model_kind_name(const struct model *m, const struct model_address *a)
+{
+	return decide_kind_name(decide_kind_of(m->config, &a->address));
+}
+
+static int verdict_cmp(const void *a, const void *b)
+{
+	const struct verdict *va = a, *vb = b;
+	int c = strcmp(va->node, vb->node);
+
+	return c ? c : (int)va->protocol - (int)vb->protocol;
+}
+
+void model_sort(struct model *m)
+{
+	HASH_SORT(m->services, by_key);
+	for (struct model_service *s = m->services; s; s = s->hh.next)
+		for (size_t i = 0; i < s->n_addresses; i++)
+			if (s->addresses[i].n_verdicts)
+				qsort(s->addresses[i].verdicts, s->addresses[i].n_verdicts,
+				      sizeof(struct verdict), verdict_cmp);
+}
+
+static void put_announcers(const struct model_address *a, enum protocol protocol, size_t max,
+                           struct buf *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n_verdicts; i++)
+		if (a->verdicts[i].announce && a->verdicts[i].protocol == protocol && n++ < max)
+			buf_printf(out, "%s%s", out->size ? "," : "", a->verdicts[i].node);
+	if (n > max)
+		buf_printf(out, "+%zu", n - max);
+}
+
+void model_put_owners(const struct model_address *a, size_t max, struct buf *out)
+{
+	cleanup(buf_fini) struct buf layer2 = BUF_INIT, bgp = BUF_INIT;
+
+	put_announcers(a, PROTOCOL_LAYER2, max, &layer2);
+	put_announcers(a, PROTOCOL_BGP, max, &bgp);
+	if (layer2.size && bgp.size)
+		buf_printf(out, "%s (layer2) %s (bgp)", buf_str(&layer2), buf_str(&bgp));
+	else
+		buf_puts(out, layer2.size ? buf_str(&layer2) : buf_str(&bgp));
+}
+
+const struct verdict *model_announcer(const struct model_address *a)
+{
+	const struct verdict *first = NULL;
+
+	for (size_t i = 0; i < a->n_verdicts; i++) {
+		const struct verdict *d = &a->verdicts[i];
+		if (d->announce && (!first || d->protocol < first->protocol))
+			first = d;
+	}
+	return first;
+}
+
+void model_put_reasons(const struct model_address *a, struct buf *out)
+{
+	bool same = true;
+
+	if (!a->n_verdicts) {
+		buf_puts(out, "no speaker told");
+		return;
+	}
+	for (size_t i = 1; i < a->n_verdicts; i++)
+		same &= !strcmp(a->verdicts[i].reason, a->verdicts[0].reason);
+	if (same) {
+		buf_printf(out, "%s: %s", a->verdicts[0].reason, a->verdicts[0].message);
+		return;
+	}
+	for (size_t i = 0; i < a->n_verdicts; i++) {
+		const char *reason = a->verdicts[i].reason;
+		bool told = false;
+		for (size_t k = 0; k < i; k++)
+			told |= !strcmp(a->verdicts[k].reason, reason);
+		if (told)
+			continue;
+		const char *last = a->verdicts[i].node;
+		buf_printf(out, "%s%s on %s", i ? "; " : "", reason, last);
+		for (size_t k = i + 1; k < a->n_verdicts; k++)
+			if (!strcmp(a->verdicts[k].reason, reason) &&
+			    strcmp(a->verdicts[k].node, last) != 0) {
+				last = a->verdicts[k].node;
+				buf_printf(out, ", %s", last);
+			}
+	}
+}

@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What fairlead(1) prints of live clusters: each state's output and exit status, compared with tests/cli/out/status-STATE.
+
+One process stands for the API server and for the nodes' speakers, on loopback; each state is the healthy cluster with something broken.
+With --write the files are written anew, to be looked at in the diff.
+"""
+
+import copy
+import datetime
+import difflib
+import json
+import os
+import pty
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+FAIRLEAD = os.environ["fairlead"]
+OUT = Path(__file__).parent / "out"
+API = "127.0.0.1"
+NODES = {"n1": "127.0.0.11", "n2": "127.0.0.12", "n3": "127.0.0.13"}
+POOLS = "address-pools:\n- {name: lan, protocol: layer2, addresses: [192.0.2.240-192.0.2.250]}\n"
+ACTIVE = "/api/v1/namespaces/fairlead-system/configmaps/fairlead-active"
+WANTED = "/api/v1/namespaces/fairlead-system/configmaps/fairlead"
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/fairlead-system/leases/fairlead-controller"
+
+Cluster = dict[str, Any]
+Break = Callable[[Cluster], None]
+
+
+def config_map(name: str, text: str, **annotations: str) -> dict[str, Any]:
+    meta = {"namespace": "fairlead-system", "name": name, "uid": name, "resourceVersion": "1"}
+    return {"metadata": {**meta, "annotations": annotations}, "data": {"config": text}}
+
+
+def service(name: str, ip: str | None, reason: str = "Assigned", message: str = "") -> dict[str, Any]:
+    status = {"type": "fairlead.io/AddressAssigned", "status": "True", "reason": reason, "message": message}
+    return {
+        "metadata": {"namespace": "shop", "name": name, "uid": name, "resourceVersion": "1", "labels": {"app": name}},
+        "spec": {"type": "LoadBalancer", "clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1"], "ports": [{"port": 80}]},
+        "status": {"conditions": [status], "loadBalancer": {"ingress": [{"ip": ip}] if ip else []}},
+    }
+
+
+def node(name: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "uid": name, "resourceVersion": "1"},
+        "status": {
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "addresses": [{"type": "InternalIP", "address": NODES[name]}],
+        },
+    }
+
+
+def says(name: str, ip: str, reason: str, message: str = "") -> dict[str, Any]:
+    said = {"address": ip, "announce": reason == "Announced", "reason": reason, "message": message, "protocol": "layer2"}
+    return {"namespace": "shop", "name": name, "addresses": [{**said, "owner": "n1", "interface": "eth0", "mac": ""}]}
+
+
+def speaker(name: str) -> dict[str, Any]:
+    owner = "n1"
+    mine, other = "Announced", "NotOwner"
+    return {
+        "node": name,
+        "version": "0.1.0",
+        "config": {"generation": 3},
+        "api": {"fresh": True},
+        "uninstalled": "no",
+        "proxy": {"mode": "iptables", "in_sync": True, "families": [{"family": 4, "refused": [], "last_error": None}]},
+        "l2": {"heartbeat_key": "in force", "peers": [{"alive": True}, {"alive": True}], "troubles": []},
+        "bgp": {"connected": False, "reason": "BgpNoPeer", "message": "the configuration has no BGP peer", "peers": []},
+        "services": [
+            says("api", "192.0.2.241", mine if name == owner else other),
+            says("web", "192.0.2.240", mine if name == "n2" else other),
+        ],
+    }
+
+
+def healthy() -> Cluster:
+    now = datetime.datetime.now(datetime.UTC)
+    return {
+        "objects": {
+            ACTIVE: config_map("fairlead-active", POOLS, **{"fairlead.io/generation": "3"}),
+            WANTED: config_map("fairlead", POOLS),
+            LEASE: {
+                "metadata": {"name": "fairlead-controller"},
+                "spec": {
+                    "holderIdentity": "controller-1",
+                    "leaseDurationSeconds": 15,
+                    "renewTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+                },
+            },
+        },
+        "services": [service("api", "192.0.2.241"), service("web", "192.0.2.240")],
+        "nodes": [node(n) for n in NODES],
+        "speakers": {NODES[n]: speaker(n) for n in NODES},
+    }
+
+
+# ---- what breaks ----
+
+
+def no_leader(c: Cluster) -> None:
+    c["objects"][LEASE]["spec"]["holderIdentity"] = ""
+
+
+def refused(c: Cluster) -> None:
+    c["objects"][WANTED]["data"]["config"] = POOLS + "peers: 1\n"
+
+
+def nothing_published(c: Cluster) -> None:
+    del c["objects"][ACTIVE]
+
+
+def uninstalled(c: Cluster) -> None:
+    for s in c["speakers"].values():
+        s.update(uninstalled="done", services=[])
+
+
+def being_uninstalled(c: Cluster) -> None:
+    c["objects"][ACTIVE]["metadata"]["annotations"]["fairlead.io/uninstall"] = "keep-addresses"
+
+
+def silent(c: Cluster) -> None:
+    c["speakers"][NODES["n3"]] = None
+
+
+def all_silent(c: Cluster) -> None:
+    for address in NODES.values():
+        c["speakers"][address] = None
+
+
+def say_all(c: Cluster, name: str, ip: str, reasons: tuple[str, str, str], message: str = "") -> None:
+    for address, reason in zip(NODES.values(), reasons, strict=True):
+        kept = [s for s in c["speakers"][address]["services"] if s["name"] != name]
+        c["speakers"][address]["services"] = [*kept, says(name, ip, reason, message)]
+
+
+def unannounced(c: Cluster) -> None:
+    message = "the Service has no usable endpoint anywhere"
+    say_all(c, "api", "192.0.2.241", ("NoEndpoints",) * 3, message)
+    say_all(c, "web", "192.0.2.240", ("NoLocalEndpoint", "NoLocalEndpoint", "NodeExcluded"))
+
+
+def two_owners(c: Cluster) -> None:
+    say_all(c, "web", "192.0.2.240", ("Announced", "Announced", "NotOwner"))
+
+
+def contested(c: Cluster) -> None:
+    c["services"][1] = service("web", "192.0.2.240", "StatusContested", "192.0.2.240 stays; other-controller writes it too")
+
+
+def pending(c: Cluster) -> None:
+    c["services"].append(service("wants\x1b[2J", None, "AddressTaken", "192.0.2.240 belongs to another Service"))
+
+
+def full(c: Cluster) -> None:
+    few = POOLS.replace("192.0.2.250", "192.0.2.241")
+    c["objects"][ACTIVE]["data"]["config"] = c["objects"][WANTED]["data"]["config"] = few
+
+
+def no_session(c: Cluster) -> None:
+    up = {"name": "tor-a", "address": "192.0.2.1", "my_asn": 64512, "asn": 64513, "state": "Established"}
+    down = {**up, "name": "tor-b", "address": "192.0.2.2", "state": "Active", "last_error": "the router refuses"}
+    for address in NODES.values():
+        c["speakers"][address]["bgp"] = {
+            "connected": True,
+            "reason": "Announced",
+            "message": "",
+            "instance": {"asn": 64512, "own": True},
+            "prefixes": {"wanted": 2, "set": 2},
+            "peers": [{**up, "established": True, "uptime_ms": 3600000, "prefixes_wanted": 2, "prefixes_sent": 2}],
+        }
+    c["speakers"][NODES["n2"]]["bgp"]["peers"].append({**down, "reason": "BgpNoSession"})
+
+
+def rules(c: Cluster) -> None:
+    c["speakers"][NODES["n1"]]["proxy"].update(in_sync=False)
+    c["speakers"][NODES["n1"]]["proxy"]["families"][0]["last_error"] = "another holds the xtables lock"
+    c["speakers"][NODES["n2"]]["proxy"].update(in_sync=False)
+    refuses = {"service": "shop/web", "error": "no such match: recent"}
+    c["speakers"][NODES["n2"]]["proxy"]["families"][0]["refused"] = [refuses]
+
+
+def stale(c: Cluster) -> None:
+    c["speakers"][NODES["n1"]]["api"] = {"fresh": False}
+    c["speakers"][NODES["n2"]]["config"] = {"generation": 2}
+    trouble = {"reason": "ProxyArp", "interface": "eth0", "message": "02:00:00:00:00:09 answers for 192.0.2.242"}
+    c["speakers"][NODES["n3"]]["l2"]["troubles"] = [trouble]
+
+
+def fine(c: Cluster) -> None:
+    del c
+
+
+# Name of the file, what is broken, and the commands whose output goes into it.
+STATES: list[tuple[str, Break, list[str]]] = [
+    ("healthy", fine, ["status", "pools", "bgp", "status --summary"]),
+    ("formats", silent, ["status -o wide", "status -o json", "status -o yaml", "status -o name", "pools -o name"]),
+    ("chosen", silent, ["status -n shop -l app=web", "status -l !app", "status -l app,", "status --exit-code=answer --summary"]),
+    ("no-leader", no_leader, ["status", "pools"]),
+    ("refused", refused, ["status --summary"]),
+    ("nothing-published", nothing_published, ["status --summary", "pools"]),
+    ("uninstalled", uninstalled, ["status"]),
+    ("being-uninstalled", being_uninstalled, ["status --summary"]),
+    ("silent", silent, ["status", "bgp"]),
+    ("all-silent", all_silent, ["status --summary"]),
+    ("unannounced", unannounced, ["status"]),
+    ("two-owners", two_owners, ["status"]),
+    ("contested", contested, ["status --summary"]),
+    ("pending", pending, ["status"]),
+    ("pool-full", full, ["status --summary", "pools", "pools -o json"]),
+    ("no-session", no_session, ["status --summary", "bgp", "bgp -o name", "bgp -o yaml"]),
+    ("rules", rules, ["status --summary"]),
+    ("stale", stale, ["status --summary"]),
+]
+
+
+# ---- the servers ----
+
+
+class Fake:
+    """An API server and three speakers, with one cluster at a time."""
+
+    def __init__(self) -> None:
+        self.cluster: Cluster = {}
+        self.n_requests = 0
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                fake.n_requests += 1
+                answer = fake.answer(self.server.server_address[0], self.path.split("?")[0])
+                body = json.dumps(answer if answer is not None else {"kind": "Status", "message": "not here"}).encode()
+                self.send_response(200 if answer is not None else 404)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.api_port = self._serve(API, 0, Handler)
+        self.speaker_port = self._free_port()
+        for address in NODES.values():
+            self._serve(address, self.speaker_port, Handler)
+
+    @staticmethod
+    def _free_port() -> int:
+        """One that is free on all addresses now."""
+        with socket.socket() as s:
+            s.bind(("", 0))
+            return int(s.getsockname()[1])
+
+    @staticmethod
+    def _serve(address: str, port: int, handler: type[BaseHTTPRequestHandler]) -> int:
+        server = ThreadingHTTPServer((address, port), handler)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return int(server.server_address[1])
+
+    def answer(self, address: str, path: str) -> Any:
+        c = self.cluster
+        if address != API:
+            return c["speakers"][address] if path == "/status" else None
+        lists = {"/api/v1/services": "services", "/api/v1/nodes": "nodes"}
+        if path in lists:
+            return {"metadata": {"resourceVersion": "1"}, "items": c[lists[path]]}
+        return c["objects"].get(path)
+
+
+def shown(text: str, port: int) -> str:
+    return text.replace(str(port), "PORT")
+
+
+class Runner:
+    def __init__(self, fake: Fake, kubeconfig: str) -> None:
+        self.fake = fake
+        self.flags = ["--kubeconfig", kubeconfig, "--speaker-port", str(fake.speaker_port)]
+        self.env = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM")}
+
+    def run(self, command: str) -> str:
+        done = subprocess.run(
+            [FAIRLEAD, *command.split(), *self.flags], capture_output=True, text=True, check=False, env=self.env, timeout=60
+        )
+        printed = shown(done.stdout + done.stderr, self.fake.speaker_port)
+        return f"$ fairlead {command}\n{printed}exit status {done.returncode}\n"
+
+    def on_terminal(self, command: str, enough: str, **env: str) -> str:
+        """What a terminal gets, until that has come so often or the command has ended."""
+        control, terminal = pty.openpty()
+        process = subprocess.Popen(
+            [FAIRLEAD, *command.split(), *self.flags],
+            stdout=terminal, stderr=terminal, stdin=subprocess.DEVNULL, env={**self.env, "TERM": "xterm", **env},
+        )  # fmt: skip
+        os.close(terminal)
+        text = ""
+        try:
+            while text.count(enough) < 2 and select.select([control], [], [], 60)[0]:
+                text += os.read(control, 65536).decode()
+        except OSError:
+            pass  # the command has ended
+        process.kill()
+        process.wait()
+        os.close(control)
+        return text
+
+
+def compare(name: str, said: str, write: bool) -> bool:
+    path = OUT / f"status-{name}"
+    if write:
+        path.write_text(said, encoding="utf-8")
+        return True
+    expected = path.read_text(encoding="utf-8") if path.exists() else ""
+    diff = difflib.unified_diff(expected.splitlines(True), said.splitlines(True), f"{name} expected", f"{name} printed")
+    sys.stdout.writelines(diff)
+    return expected == said
+
+
+def check(what: str, holds: bool, seen: str) -> bool:
+    if not holds:
+        print(f"{what}: {seen!r}")
+    return holds
+
+
+def check_terminal(run: Runner) -> bool:
+    """Colour is for terminals whose user wants it; what is watched stays where it is."""
+    run.fake.cluster = healthy()
+    good = check("colour", "\x1b[32mOK\x1b[0m" in (t := run.on_terminal("status", "never")), t)
+    for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        good &= check(f"no colour with {env}", "\x1b" not in (t := run.on_terminal("status", "never", **env)), t)
+    good &= check("NO_COLOR that is empty", "\x1b[32m" in (t := run.on_terminal("status", "never", NO_COLOR="")), t)
+    seen = run.on_terminal("status --watch", "\x1b[H")
+    good &= check("a watched screen", seen.count("\x1b[H") == 2 and "\x1b[K\r\n" in seen, seen)
+    return good
+
+
+def check_wait(run: Runner) -> bool:
+    """It waits until all is well, and no longer than it should."""
+    c = healthy()
+    silent(c)
+    run.fake.cluster = c
+    good = check("in vain", (t := run.run("status --summary --wait=1")).endswith("exit status 1\n"), t)
+    before = run.fake.n_requests
+
+    def mend() -> None:
+        while run.fake.n_requests < before + 12:
+            pass_a_moment.wait(0.05)
+        run.fake.cluster = healthy()
+
+    pass_a_moment = threading.Event()
+    mender = threading.Thread(target=mend)
+    mender.start()
+    good &= check("with success", (t := run.run("status --summary --wait")).endswith("\nOK\nexit status 0\n"), t)
+    mender.join()
+    return good
+
+
+def main() -> int:
+    write = "--write" in sys.argv[1:]
+    fake = Fake()
+    good = True
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as kubeconfig:
+        context = {"cluster": "c", "user": "u"}
+        json.dump(
+            {
+                "clusters": [{"name": "c", "cluster": {"server": f"http://{API}:{fake.api_port}"}}],
+                "users": [{"name": "u", "user": {}}],
+                "contexts": [{"name": "x", "context": context}],
+                "current-context": "x",
+            },
+            kubeconfig,
+        )
+        kubeconfig.flush()
+        run = Runner(fake, kubeconfig.name)
+        for name, breaks, commands in STATES:
+            fake.cluster = copy.deepcopy(healthy())
+            breaks(fake.cluster)
+            good &= compare(name, "\n".join(run.run(c) for c in commands), write)
+        good &= check_terminal(run) and check_wait(run)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "unit.h"
+
+#include "cli_world.h"
+
+#include <stdlib.h>
+
+#include <json-c/json.h>
+
+#include "cli/model_private.h"
+#include "cli/verdict.h"
+#include "fairlead/mem.h"
+#include "fairlead/out.h"
+
+#define ALL                                                                         \
+	(VERDICT_CONTROLLER | VERDICT_POOLS | VERDICT_SERVICES | VERDICT_SPEAKERS | \
+	 VERDICT_NODES | VERDICT_BGP)
+#define LAN "{name: lan, protocol: layer2, addresses: [192.0.2.240-192.0.2.250]}"
+#define WEB SERVICE("web", INGRESS("192.0.2.240"))
+#define WEB_SAYS(announce, reason) SAYS("web", "192.0.2.240", announce, reason)
+#define WAITING(class, condition)                                                           \
+	"{'metadata':{'namespace':'shop','name':'db','uid':'u'},'spec':{'type':"            \
+	"'LoadBalancer'," class "'clusterIP':'10.96.0.1','ports':[{'port':80}]},'status':{" \
+				"'conditions':[" condition "]}}"
+#define CONDITION(reason)                                                          \
+	"{'type':'fairlead.io/AddressAssigned','status':'False','reason':'" reason \
+	"','message':'so'}"
+
+/* What a speaker says beside its Services. */
+#define SPEAKER "'config':{'generation':3},'api':{'fresh':true}"
+
+/* One cluster: NULL, and "" of a speaker, for what is healthy. */
+static const struct row {
+	const char *name;
+	const char *leader; /* "": none */
+	int64_t leader_silent_s;
+	const char *pools;  /* "": nothing is published */
+	const char *wanted; /* the administrator's */
+	const char *service;
+	const char *speakers[2]; /* "-": no answer; what it says, without braces */
+	const char *expected;
+} rows[] = {
+	{ .name = "a healthy cluster", .expected = "OK\n" },
+	{ .name = "no Services, no pools",
+	  .pools = "",
+	  .service = "",
+	  .speakers = { SPEAKER, SPEAKER },
+	  .expected = "down\ndown NoConfiguration ConfigMap fairlead-active: no accepted "
+	              "configuration was published yet\n" },
+	{ .name = "no leader",
+	  .leader = "",
+	  .expected = "down\ndown NoLeader controller: no controller leads, so no address is "
+	              "assigned or taken back\n" },
+	{ .name = "a leader that is gone",
+	  .leader_silent_s = 93,
+	  .expected = "down\ndown NoLeader controller c-1: its Lease has expired 93 s ago\n" },
+	{ .name = "a configuration that is refused",
+	  .wanted = "address-pools: [{name: lan}]",
+	  .expected = "degraded\ndegraded ConfigurationRejected ConfigMap fairlead: line 1: "
+	              "address-pools[0].protocol: address pool is missing the protocol field; "
+	              "write protocol: layer2 or protocol: bgp; and 1 more\n" },
+	{ .name = "a speaker that is silent",
+	  .speakers = { NULL, "-" },
+	  .expected = "degraded\ndegraded SpeakerSilent node n2: unreachable\n" },
+	{ .name = "all speakers are silent",
+	  .speakers = { "-", "-" },
+	  .expected = "down\ndown SpeakerSilent node n1: unreachable\n"
+	              "down SpeakerSilent node n2: unreachable\n" },
+	{ .name = "one that was uninstalled",
+	  .speakers = { NULL, SPEAKER ",'uninstalled':'done'" },
+	  .expected = "degraded\ndegraded SpeakerUninstalled node n2: the speaker was "
+	              "uninstalled and announces nothing\n" },
+	{ .name = "uninstalled, and still in the statuses",
+	  .speakers = { SPEAKER ",'uninstalled':'done'", SPEAKER ",'uninstalled':'withdrawn'" },
+	  .expected = "down\ndown SpeakerUninstalled node n1: the speaker was uninstalled and "
+	              "announces nothing\ndown SpeakerUninstalled node n2: the speaker was "
+	              "uninstalled and announces nothing\n" },
+	{ .name = "an address that nobody announces for want of Pods",
+	  .speakers = { SPEAKER ",'services':[" WEB_SAYS("false", "NoEndpoints") "]",
+	                SPEAKER ",'services':[" WEB_SAYS("false", "NoEndpoints") "]" },
+	  .expected = "degraded\ndegraded NoEndpoints Service shop/web, 192.0.2.240: because\n" },
+	{ .name = "an address that no node may announce, the only one",
+	  .speakers = { SPEAKER ",'services':[" WEB_SAYS("false", "NodeExcluded") "]",
+	                SPEAKER ",'services':[" WEB_SAYS("false", "NoLocalEndpoint") "]" },
+	  .expected = "down\ndown NodeExcluded Service shop/web, 192.0.2.240: NodeExcluded on "
+	              "n1; NoLocalEndpoint on n2\n" },
+	{ .name = "the owner is another, and is silent",
+	  .speakers = { SPEAKER ",'services':[" WEB_SAYS("false", "NotOwner") "]", "-" },
+	  .expected = "down\ndown NotOwner Service shop/web, 192.0.2.240: because\n"
+	              "degraded SpeakerSilent node n2: unreachable\n" },
+	{ .name = "an address of which no speaker knows",
+	  .speakers = { SPEAKER, SPEAKER },
+	  .expected = "down\ndown SpeakerStale Service shop/web, 192.0.2.240: no speaker knows "
+	              "of it\n" },
+	{ .name = "another load balancer's address",
+	  .speakers = { SPEAKER ",'services':[" WEB_SAYS("false", "OtherClass") "]",
+	                SPEAKER ",'services':[" WEB_SAYS("false", "OtherClass") "]" },
+	  .expected = "OK\n" },
+	{ .name = "an address of no pool",
+	  .speakers = { SPEAKER ",'services':[" WEB_SAYS("false", "AddressNotInPool") "]",
+	                SPEAKER ",'services':[" WEB_SAYS("false", "AddressNotInPool") "]" },
+	  .expected = "OK\n" },
+	{ .name = "two owners",
+	  .speakers = { NULL, SPEAKER ",'services':[" WEB_SAYS("true", "Announced") "]" },
+	  .expected = "degraded\ndegraded TwoOwners Service shop/web, 192.0.2.240: announced by "
+	              "n1,n2\n" },
+	{ .name = "one of two owners gives way",
+	  .speakers = { NULL, SPEAKER ",'services':[" WEB_SAYS("false", "TwoOwners") "]" },
+	  .expected = "degraded\ndegraded TwoOwners Service shop/web, 192.0.2.240: node n2: "
+	              "because\n" },
+	{ .name = "a contested status",
+	  .service = SERVICE("web", INGRESS("192.0.2.240") ",'conditions':["
+	                                                   "" CONDITION("StatusContested") "]"),
+	  .expected = "degraded\ndegraded StatusContested Service shop/web: so\n" },
+	{ .name = "a Service without an address",
+	  .service = WAITING("", CONDITION("PoolExhausted")),
+	  .speakers = { SPEAKER, SPEAKER },
+	  .expected = "degraded\ndegraded PoolExhausted Service shop/db: so\n" },
+	{ .name = "a Service that nobody has looked at yet",
+	  .service = WAITING("", ""),
+	  .speakers = { SPEAKER, SPEAKER },
+	  .expected = "degraded\ndegraded NoAddress Service shop/db: the Service has no address "
+	              "yet\n" },
+	{ .name = "a Service of another class",
+	  .service = WAITING("'loadBalancerClass':'x.io/y',", ""),
+	  .speakers = { SPEAKER, SPEAKER },
+	  .expected = "OK\n" },
+	{ .name = "the only pool is full",
+	  .pools = "{name: lan, protocol: layer2, addresses: [192.0.2.240/32]}",
+	  .expected = "degraded\ndegraded PoolFull pool lan: none of its 1 addresses is free\n" },
+	{ .name = "a full pool beside another",
+	  .pools = "{name: lan, protocol: layer2, addresses: [192.0.2.240/32]}, {name: more, "
+	           "protocol: layer2, addresses: [192.0.2.241-192.0.2.250]}",
+	  .expected = "OK\nOK PoolFull pool lan: none of its 1 addresses is free\n" },
+	{ .name = "a full pool beside one of the other family",
+	  .pools = "{name: lan, protocol: layer2, addresses: [192.0.2.240/32]}, {name: six, "
+	           "protocol: bgp, addresses: [2001:db8::/64]}",
+	  .expected = "degraded\ndegraded PoolFull pool lan: none of its 1 addresses is free\n" },
+	{ .name = "a full pool that is asked for by name",
+	  .pools = "{name: lan, protocol: layer2, auto-assign: false, addresses: "
+	           "[192.0.2.240/32]}",
+	  .expected = "OK\nOK PoolFull pool lan: none of its 1 addresses is free\n" },
+	{ .name = "a speaker that has lost the API server",
+	  .speakers = { NULL, "'config':{'generation':3},'api':{'fresh':false}" },
+	  .expected = "degraded\ndegraded SpeakerStale node n2: the API server does not answer "
+	              "it\n" },
+	{ .name = "a speaker of an older configuration",
+	  .speakers = { NULL, "'config':{'generation':2},'api':{'fresh':true}" },
+	  .expected = "degraded\ndegraded SpeakerStale node n2: it follows generation 2 of the "
+	              "configuration, and 3 is in force\n" },
+	{ .name = "no heartbeat key",
+	  .speakers = { NULL, SPEAKER ",'l2':{'heartbeat_key':'awaited'}" },
+	  .expected = "degraded\ndegraded HeartbeatKeyPending node n2: the speaker does not know "
+	              "the heartbeat key yet\n" },
+	{ .name = "layer 2 is in trouble",
+	  .speakers = { NULL, SPEAKER ",'l2':{'troubles':[{'reason':'ProxyArp','interface':"
+	                              "'eth0','message':'02:…'},{'reason':'NewWord',"
+	                              "'interface':'eth1','message':'of a later version'}]}" },
+	  .expected = "degraded\ndegraded ProxyArp node n2, interface eth0: 02:…\n"
+	              "degraded NewWord node n2, interface eth1: of a later version\n" },
+	{ .name = "rules are not in sync",
+	  .speakers = { NULL, SPEAKER ",'proxy':{'mode':'iptables','in_sync':false,'families':"
+	                              "[{'last_error':'locked'}]}" },
+	  .expected = "degraded\ndegraded RulesPending node n2: locked\n" },
+	{ .name = "rules are refused",
+	  .speakers = { NULL, SPEAKER ",'proxy':{'mode':'iptables','in_sync':false,'families':"
+	                              "[{'refused':[{'service':'shop/web','error':'no module'}"
+	                              "]}]}" },
+	  .expected = "degraded\ndegraded RulesRefused Service shop/web on node n2: no module\n" },
+	{ .name = "BGP sessions that are down, together though found apart",
+	  .speakers = { SPEAKER ",'services':[" WEB_SAYS(
+				"true",
+				"Announced") "],'bgp':{'reason':'Announced','peers':[{'name':'a','address':"
+	                                     "'192.0.2.1','last_error':'no route'},{'name':'b','address':"
+	                                     "'192.0.2.2','reason':'BgpNoPassword','last_error':'no Secret'}]}",
+	                SPEAKER ",'bgp':{'reason':'Announced','peers':[{'name':'a','address':"
+	                        "'192.0.2.1','reason':'BgpNoSession','last_error':'no route'},"
+	                        "{'name':'b','established':true}]}" },
+	  .expected = "degraded\ndegraded BgpNoSession node n1, peer a (192.0.2.1): no route\n"
+	              "degraded BgpNoSession node n2, peer a (192.0.2.1): no route\n"
+	              "degraded BgpNoPassword node n1, peer b (192.0.2.2): no Secret\n" },
+	{ .name = "bgpd does not answer",
+	  .speakers = { NULL, SPEAKER ",'bgp':{'reason':'BgpUnreachable','message':'refused'}" },
+	  .expected = "degraded\ndegraded BgpUnreachable node n2: refused\n" },
+	{ .name = "a node without BGP",
+	  .speakers = { NULL, SPEAKER ",'bgp':{'reason':'BgpNoPeer','message':'none'}" },
+	  .expected = "OK\n" },
+	{ .name = "the worst comes first",
+	  .leader = "",
+	  .speakers = { NULL, "-" },
+	  .expected = "down\ndown NoLeader controller: no controller leads, so no address is "
+	              "assigned or taken back\n"
+	              "degraded SpeakerSilent node n2: unreachable\n" },
+};
+
+static void put_said(struct model *m, const char *node, const char *said)
+{
+	cleanup_free char *text = xasprintf("{%s}", said);
+
+	if (!strcmp(said, "-")) {
+		cluster_put_speaker(m, node, NULL, "unreachable");
+		return;
+	}
+	struct json_object *obj = world_parse(text);
+	cluster_put_speaker(m, node, obj, NULL);
+	json_object_put(obj);
+}
+
+static void put_wanted(struct model *m, const char *yaml)
+{
+	struct label data = { (char[]){ "config" }, xstrdup(yaml) };
+	const struct kube_config_map map = { .data = { .kvs = &data, .n = 1 } };
+
+	cluster_put_wanted(m, &map);
+	free(data.value);
+}
+
+static struct model *model_of(const struct row *row)
+{
+	struct model *m = cluster_new();
+	cleanup_free char *pools = xasprintf("address-pools: [%s]", row->pools ? row->pools : LAN);
+
+	cluster_put_leader(m, row->leader ? row->leader : "c-1", row->leader_silent_s);
+	if (!row->pools || *row->pools)
+		world_put_configuration(m, pools);
+	if (row->wanted)
+		put_wanted(m, row->wanted);
+	if (!row->service || *row->service)
+		world_put_service(m, row->service ? row->service : WEB);
+	world_put_node(m, "n1", "192.0.2.11");
+	world_put_node(m, "n2", "192.0.2.12");
+	put_said(m, "n1",
+	         row->speakers[0] ? row->speakers[0]
+	                          : SPEAKER ",'services':[" WEB_SAYS("true", "Announced") "]");
+	put_said(m, "n2",
+	         row->speakers[1] ? row->speakers[1]
+	                          : SPEAKER ",'services':[" WEB_SAYS("false", "NotOwner") "]");
+	return m;
+}
+
+static void put_findings(const struct findings *f, struct buf *out)
+{
+	buf_printf(out, "%s\n", verdict_name(verdict_of(f)));
+	for (size_t i = 0; i < f->n; i++)
+		buf_printf(out, "%s %s %s: %s\n", verdict_name(f->items[i].level),
+		           f->items[i].reason, f->items[i].object, f->items[i].message);
+}
+
+static void each_broken_state(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup(buf_fini) struct buf said = BUF_INIT;
+		cleanup(findings_fini) struct findings f = { .items = NULL };
+		struct model *m = model_of(&rows[i]);
+		verdict_find(m, ALL, &f);
+		put_findings(&f, &said);
+		if (strcmp(buf_str(&said), rows[i].expected) != 0)
+			fail_msg("%s:\n%sinstead of\n%s", rows[i].name, buf_str(&said),
+			         rows[i].expected);
+		cluster_free(m);
+	}
+}
+
+static void a_mark_of_uninstalling_counts(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf said = BUF_INIT;
+	cleanup(findings_fini) struct findings f = { .items = NULL };
+	struct model *m = model_of(&(struct row){ .name = "healthy" });
+
+	m->uninstalling = true;
+	verdict_find(m, VERDICT_CONTROLLER, &f);
+	put_findings(&f, &said);
+	assert_string_equal(buf_str(&said),
+	                    "down\ndown Uninstalling ConfigMap fairlead-active: Fairlead is being "
+	                    "uninstalled, so nothing is assigned or announced\n");
+	cluster_free(m);
+}
+
+/* 11 addresses, 10 used: nearly full. */
+static void a_pool_is_nearly_full(void **state)
+{
+	(void)state;
+	static const struct {
+		int used;
+		const char *expected;
+	} steps[] = { { 9, "OK\n" },
+		      { 10, "OK\nOK PoolNearlyFull pool lan: 1 of its 11 addresses are free\n" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		cleanup(buf_fini) struct buf said = BUF_INIT;
+		cleanup(findings_fini) struct findings f = { .items = NULL };
+		struct model *m = model_of(&(struct row){ .name = "healthy" });
+		for (int k = 1; k < steps[i].used; k++) {
+			cleanup_free char *text =
+				xasprintf(SERVICE("s%d", INGRESS("192.0.2.%d")), k, 240 + k);
+			world_put_service(m, text);
+		}
+		verdict_find(m, VERDICT_POOLS, &f);
+		put_findings(&f, &said);
+		assert_string_equal(buf_str(&said), steps[i].expected);
+		cluster_free(m);
+	}
+}
+
+static void parts_are_looked_at_as_asked(void **state)
+{
+	(void)state;
+	static const struct row bad = { .name = "bad", .leader = "", .speakers = { NULL, "-" } };
+	cleanup(findings_fini) struct findings pools = { .items = NULL }, bgp = { .items = NULL };
+	struct model *m = model_of(&bad);
+
+	verdict_find(m, VERDICT_POOLS, &pools);
+	assert_int_equal(verdict_of(&pools), VERDICT_OK);
+	verdict_find(m, VERDICT_SPEAKERS | VERDICT_BGP, &bgp);
+	assert_int_equal(bgp.n, 1);
+	assert_int_equal(verdict_of(&bgp), VERDICT_DEGRADED);
+	cluster_free(m);
+}
+
+/* Of many objects with one reason a few are named, with the remedy once. */
+static void many_are_told_in_few_words(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf text = BUF_INIT, json = BUF_INIT;
+	cleanup(findings_fini) struct findings f = { .items = NULL };
+	cleanup(out_fini) struct out o, j;
+	struct model *m = model_of(&(struct row){ .name = "healthy", .service = "" });
+
+	for (int k = 0; k < 7; k++) {
+		cleanup_free char *service = xasprintf(
+			SERVICE("s%d", "'conditions':[" CONDITION("AddressTaken") "]"), k);
+		world_put_service(m, service);
+	}
+	verdict_find(m, VERDICT_SERVICES, &f);
+	out_init(&o, OUT_TEXT, &text);
+	verdict_print(&f, NULL, &o);
+	assert_string_equal(
+		buf_str(&text),
+		"degraded\n"
+		"  AddressTaken\n"
+		"    Service shop/s0: so\n"
+		"    Service shop/s1: so\n"
+		"    Service shop/s2: so\n"
+		"    Service shop/s3: so\n"
+		"    Service shop/s4: so\n"
+		"    and 2 more\n"
+		"    → Ask for another address, or delete the Service that has it, which fairlead "
+		"explain names; this\n"
+		"    one then gets the address as soon as it is free.\n");
+	out_init(&j, OUT_JSON, &json);
+	verdict_print(&f, NULL, &j);
+	struct json_object *verdict = json_tokener_parse(buf_str(&json));
+	assert_string_equal(json_object_get_string(json_object_object_get(verdict, "level")),
+	                    "degraded");
+	assert_int_equal(json_object_array_length(json_object_object_get(verdict, "findings")), 7);
+	json_object_put(verdict);
+	cluster_free(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_broken_state),
+		cmocka_unit_test(a_mark_of_uninstalling_counts),
+		cmocka_unit_test(a_pool_is_nearly_full),
+		cmocka_unit_test(parts_are_looked_at_as_asked),
+		cmocka_unit_test(many_are_told_in_few_words),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
