@@ -140,7 +140,7 @@ int bgp_start(struct event_base *base, const struct bgp_options *opts, const str
 void bgp_free(struct bgp *b);
 /*
  * The complete new state, from now on the engine's own.  Returns its generation, which grows by one a call.  Publications
- * that come while a batch is under way are applied together.
+ * that come while a batch is under way are applied together; one that takes bgpd more than a second gives way to them.
  */
 uint64_t bgp_publish(struct bgp *b, struct bgp_want *want);
 /*

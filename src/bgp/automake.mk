@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
 	src/bgp/attr.c \
+	src/bgp/batch.c \
 	src/bgp/bfd.c \
 	src/bgp/cleanup.c \
 	src/bgp/client.c \
@@ -33,6 +34,12 @@ check_PROGRAMS += tests/unit/test_bgp_diff
 TESTS += tests/unit/test_bgp_diff
 tests_unit_test_bgp_diff_SOURCES = tests/unit/test_bgp_diff.c tests/unit/bgpd_fake.c tests/unit/bgpd_fake.h tests/unit/unit.h
 tests_unit_test_bgp_diff_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_bgp_engine
+TESTS += tests/unit/test_bgp_engine
+tests_unit_test_bgp_engine_SOURCES = tests/unit/test_bgp_engine.c tests/unit/bgpd_fake.c tests/unit/bgpd_fake.h \
+	tests/unit/vty_server.c tests/unit/vty_server.h tests/unit/unit.h
+tests_unit_test_bgp_engine_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_bgp
 TESTS += tests/unit/test_bgp

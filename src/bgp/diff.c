@@ -199,6 +199,14 @@ void bgp_script_fini(struct bgp_script *s)
 	*s = (struct bgp_script){ 0 };
 }
 
+const struct bgp_command *bgp_script_shown(const struct bgp_script *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].shown)
+			return &s->v[i];
+	return NULL;
+}
+
 static struct bgp_command *say(struct differ *d, enum bgp_node node, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 static struct bgp_command *say(struct differ *d, enum bgp_node node, const char *fmt, ...)
@@ -258,8 +266,9 @@ static void remove_networks(struct differ *d, int af)
 		if (stays || !in_family(n, af))
 			continue;
 		enter(d, have->asn, node_of(af));
-		say(d, node_of(af), "no network %s", prefix_format(&n->prefix, prefix))->removes =
-			true;
+		struct bgp_command *c =
+			say(d, node_of(af), "no network %s", prefix_format(&n->prefix, prefix));
+		c->removes = c->shown = true;
 	}
 }
 
@@ -280,7 +289,8 @@ static void add_networks(struct differ *d, int af)
 			continue;
 		enter(d, to->asn, node_of(af));
 		say(d, node_of(af), "network %s route-map %s", prefix_format(&n->prefix, prefix),
-		    bgp_class_name(n->class, class));
+		    bgp_class_name(n->class, class))
+			->shown = true;
 	}
 }
 
@@ -388,7 +398,8 @@ static void remove_peers(struct differ *d)
 		if (n && n->remote_as == p->remote_as)
 			continue;
 		enter(d, d->have->asn, BGP_AT_BGP);
-		say(d, BGP_AT_BGP, "no neighbor %s", addr_str(&p->address))->removes = true;
+		struct bgp_command *c = say(d, BGP_AT_BGP, "no neighbor %s", addr_str(&p->address));
+		c->removes = c->shown = true;
 	}
 }
 
@@ -445,7 +456,8 @@ static void set_peer(struct differ *d, const struct bgp_peer *p)
 
 	if (!old) {
 		enter(d, d->to->asn, BGP_AT_BGP);
-		say(d, BGP_AT_BGP, "neighbor %s remote-as %" PRIu32, name, p->remote_as);
+		say(d, BGP_AT_BGP, "neighbor %s remote-as %" PRIu32, name, p->remote_as)->shown =
+			true;
 	}
 	for (size_t i = 0; old && i < old->lines.n; i++) {
 		const char *line = old->lines.v[i];

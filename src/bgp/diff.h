@@ -21,6 +21,7 @@ struct bgp_command {
 	enum bgp_node node; /* after it */
 	bool enters;  /* what follows depends on it: wait for its reply, stop at its failure */
 	bool removes; /* that the object is missing is success */
+	bool shown;   /* the running configuration says whether it was done */
 };
 
 struct bgp_script {
@@ -29,6 +30,8 @@ struct bgp_script {
 	enum bgp_node node; /* at the end */
 };
 void bgp_script_fini(struct bgp_script *s);
+/* The first command whose effect the running configuration surely shows, or NULL. */
+const struct bgp_command *bgp_script_shown(const struct bgp_script *s);
 
 struct bgp_verdict {
 	enum reason reason; /* REASON_Announced: nothing is in the way */

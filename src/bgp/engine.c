@@ -10,7 +10,8 @@
  *
  * After a batch that bgpd acknowledged whole, what it has is known without asking.  After anything else it is read.
  * While a batch is under way publications only replace what is wanted, so that a slow bgpd meets fewer and
- * larger batches, never a queue of old ones.
+ * larger batches, never a queue of old ones.  And where it takes long what is left of it is not sent: the next one begins
+ * with its withdrawals.
  *
  * The connection is left inside the instance's address family, where one more network is one command.  Rejected: entering
  * it anew for every change, which costs more commands, and where somebody has removed the instance would make an empty
@@ -30,7 +31,6 @@
 
 #include "bgp/vty.h"
 #include "fairlead/clock.h"
-#include "fairlead/hash.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 
@@ -144,14 +144,6 @@ static void on_running(struct bgp *b, uint8_t status, const char *text, size_t s
 
 /* ---- applying ---- */
 
-static uint64_t script_hash(const struct bgp_script *s)
-{
-	uint64_t h = 0;
-	for (size_t i = 0; i < s->n; i++)
-		h = hash64_str(s->v[i].text, h);
-	return s->n ? h : 0;
-}
-
 static void set_applied(struct bgp *b, uint64_t generation)
 {
 	if (b->applied == generation)
@@ -176,25 +168,6 @@ static void accept_pending(struct bgp *b)
 	b->held = ours->n_networks || ours->n_peers || ours->own;
 	if (ours->asn)
 		b->former = ours->own ? FORMER_OWN : FORMER_OTHERS;
-}
-
-static void send_script(struct bgp *b)
-{
-	struct err e;
-
-	b->phase = ENGINE_APPLYING;
-	b->answered = b->failures = 0;
-	b->batch_start_ns = b->decided_ns ? b->decided_ns : clock_ns();
-	b->decided_ns = 0;
-	b->stats.batches++;
-	for (size_t i = 0; i < b->script.n; i++) {
-		const struct bgp_command *c = &b->script.v[i];
-		if (vty_client_send(b->client, c->text, c->enters ? VTY_WAIT : 0,
-		                    TAG_BATCH + (uint32_t)i, &e)) {
-			vty_client_reset(b->client, &e);
-			return;
-		}
-	}
 }
 
 /*
@@ -249,12 +222,55 @@ static void judge(struct bgp *b)
 	}
 }
 
+/* What bgpd refused is tried again at its time, or when something else is wanted; until then only what it has is looked at. */
+static bool waits_to_retry(struct bgp *b)
+{
+	int64_t left_ms = b->retry_at_ms - clock_ms();
+
+	if (!b->refused || b->generation != b->batch_generation || left_ms <= 0)
+		return false;
+	if (b->just_read)
+		engine_poll_start(b);
+	b->just_read = b->looked = false;
+	resync_in(b, (unsigned int)left_ms);
+	engine_notify(b);
+	return true;
+}
+
+static void retry_later(struct bgp *b)
+{
+	b->stats.failures++;
+	b->refused = true;
+	b->verifying = false;
+	b->retry_at_ms = clock_ms() + b->retry_ms;
+	if (b->retry_ms < BGP_RETRY_MAX_MS)
+		b->retry_ms *= 2;
+	resync_in(b, 0);
+	engine_notify(b);
+}
+
+/*
+ * What bgpd took but does not show (a default, say) is not said again after every reading.  But networks and neighbours it
+ * shows: where one of those is not there that was acknowledged a moment before, somebody undoes what we do.
+ */
+static bool is_undone(struct bgp *b, uint64_t hash)
+{
+	const struct bgp_command *c = bgp_script_shown(&b->script);
+
+	if (!b->verifying || hash != b->last_drift || !c)
+		return false;
+	snprintf(b->error, sizeof(b->error), "bgpd acknowledged `%s`, and it is undone again",
+	         c->text);
+	log_warn("somebody undoes what bgpd is told", KV_S("command", c->text));
+	return true;
+}
+
 static void step(struct bgp *b)
 {
 	/* Commands are made for the node where the connection stands: not while it moves. */
 	if (b->phase != ENGINE_IDLE || b->parking || !b->have_valid || !b->want)
 		return;
-	if (settles(b))
+	if (settles(b) || waits_to_retry(b))
 		return;
 	enum reason before = b->verdict.reason;
 	bool read = b->just_read, looked = b->looked, collect = read || b->collect;
@@ -272,9 +288,12 @@ static void step(struct bgp *b)
 	bgp_effective(&b->want_state, &b->have, &b->verdict, collect, &b->pending);
 	b->verdict.leads = NULL; /* no longer than what is wanted */
 	bgp_diff(&b->pending, &b->have.ours, b->have.foreign_lines, b->node, &b->script);
-	uint64_t hash = script_hash(&b->script);
+	uint64_t hash = engine_script_hash(&b->script);
 	b->batch_generation = b->generation;
-	/* What bgpd took but does not show (a default, say) is not said again after every reading. */
+	if (read && is_undone(b, hash)) {
+		retry_later(b);
+		return;
+	}
 	if (read && (b->verifying ? hash == b->last_drift : hash != b->hidden))
 		b->hidden = b->verifying ? hash : 0;
 	if (read)
@@ -295,23 +314,7 @@ static void step(struct bgp *b)
 		return;
 	}
 	b->last_drift = read ? hash : 0;
-	send_script(b);
-}
-
-static void log_refusal(struct bgp *b, const struct bgp_command *c, uint8_t status,
-                        const char *text)
-{
-	cleanup(buf_fini) struct buf command = BUF_INIT, words = BUF_INIT;
-
-	vty_redact(c->text, &command);
-	vty_redact(text, &words);
-	while (words.size && strchr("? ", words.data[words.size - 1]))
-		words.data[--words.size] = 0;
-	log_warn("bgpd refused a command", KV_S("command", buf_str(&command)),
-	         KV_S("status", vty_status_name(status)), KV_S("reply", buf_str(&words)));
-	if (b->failures == 0)
-		snprintf(b->error, sizeof(b->error), "bgpd refused `%s`: %s", buf_str(&command),
-		         buf_str(&words));
+	engine_batch_send(b);
 }
 
 static void finish_batch(struct bgp *b)
@@ -334,42 +337,29 @@ static void finish_batch(struct bgp *b)
 			step(b);
 		return;
 	}
-	b->stats.failures++;
 	b->node = BGP_AT_CONFIG; /* to be entered anew; the instance may have gone under us */
-	b->refused = true;
-	b->have_valid = b->verifying = false;
+	b->have_valid = false;
 	engine_poll_start(b);
-	resync_in(b, b->retry_ms);
-	if (b->retry_ms < BGP_RETRY_MAX_MS)
-		b->retry_ms *= 2;
-	engine_notify(b);
+	retry_later(b);
 }
 
 static void on_batch_reply(struct bgp *b, size_t i, uint8_t status, const char *text)
 {
-	const struct bgp_command *c = &b->script.v[i];
-	bool missing = c->removes && status == VTY_CONFIG_FAILED;
-
-	b->stats.commands++;
-	b->answered++;
-	if (status == VTY_SUCCESS || missing) {
-		if (status == VTY_SUCCESS)
-			b->node = c->node;
-	} else {
-		log_refusal(b, c, status, text);
-		b->failures++;
-		b->instance_stays |= strncmp(c->text, "no router bgp", 13) == 0;
-		if (c->enters) {
-			/* What follows was meant for another node. */
-			vty_client_cancel(b->client);
-			b->polling = false;
-			engine_poll_start(b);
-			finish_batch(b);
-			return;
-		}
-	}
-	if (i + 1 == b->script.n)
+	switch (engine_batch_reply(b, i, status, text)) {
+	case BATCH_GOES_ON:
+		break;
+	case BATCH_IS_OVER:
 		finish_batch(b);
+		break;
+	case BATCH_GIVES_WAY:
+		/* What has become of it is read; until then nothing that it says counts any more. */
+		b->node = BGP_AT_CONFIG;
+		b->have_valid = b->verifying = false;
+		b->phase = ENGINE_IDLE;
+		engine_poll_start(b);
+		read_running(b);
+		break;
+	}
 }
 
 /* ---- the connection ---- */

@@ -27,6 +27,8 @@ struct event;
 #define BGP_SETTLE_READ_MS 100
 #define BGP_RETRY_MIN_MS 1000
 #define BGP_RETRY_MAX_MS 60000
+/* How long a batch may take while something else is wanted already. */
+#define BGP_BATCH_MS 1000
 #define BGP_POLL_FAST_MS 1000
 #define BGP_POLL_SLOW_MS 5000
 #define BGP_NEIGHBORS_POLLED_MAX LIMIT_BGP_NEIGHBORS_POLLED
@@ -88,6 +90,7 @@ struct bgp {
 	bool instance_stays; /* bgpd refused to let it go: as good as others' */
 	bool held;           /* something of ours was in bgpd once */
 	unsigned int retry_ms;
+	int64_t retry_at_ms; /* of what was refused */
 	struct bgp_verdict verdict;
 	bool refused;             /* the last batch had failures */
 	char error[ERR_MSG_SIZE]; /* of the connection or the batch; "" */
@@ -96,8 +99,9 @@ struct bgp {
 	struct bgp_script script;
 	size_t answered, failures;
 	uint64_t batch_generation;
-	int64_t batch_start_ns;
-	int64_t decided_ns; /* when the oldest publication not yet in a batch came; 0: none */
+	int64_t batch_start_ns; /* when what it does was decided */
+	int64_t sent_ns;        /* when it was sent */
+	int64_t decided_ns;     /* when the oldest publication not yet in a batch came; 0: none */
 
 	struct bgp_session *sessions; /* one for each wanted peer, in its order */
 	size_t n_sessions;
@@ -106,6 +110,17 @@ struct bgp {
 	struct probes *probes;
 	struct bgp_stats stats;
 };
+
+/* batch.c: the commands. */
+uint64_t engine_script_hash(const struct bgp_script *s);
+void engine_batch_send(struct bgp *b);
+enum batch_outcome {
+	BATCH_GOES_ON,
+	BATCH_IS_OVER,   /* all of it is answered, or nothing more is sent of it */
+	BATCH_GIVES_WAY, /* likewise; some of it is still to be answered */
+};
+/* The reply to its command @i. */
+enum batch_outcome engine_batch_reply(struct bgp *b, size_t i, uint8_t status, const char *text);
 
 /* poll.c: the sessions. */
 void engine_sessions_reset(struct bgp *b); /* after a publication */

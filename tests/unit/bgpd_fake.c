@@ -215,6 +215,10 @@ static uint8_t say_network(struct bgpd_fake *f, const char *text, bool no)
 		return VTY_SUCCESS;
 	}
 	f->violations += bgp_state_find_map(&f->s, map) == NULL;
+	if (f->forgets) {
+		f->forgets--;
+		return VTY_SUCCESS;
+	}
 	if (i == f->s.n_networks)
 		bgp_state_add_network(&f->s, &(struct bgp_network){ .prefix = prefix });
 	f->s.networks[i].class = bgp_class_of_name(map);

@@ -21,6 +21,7 @@ struct bgpd_fake {
 		violations; /* a network without its map, a neighbour active without policy … */
 	unsigned int commands;
 	unsigned int removed; /* networks */
+	unsigned int forgets; /* networks that it acknowledges and does not keep */
 	const char *refuses;  /* what a command begins with that fails; NULL: none does */
 };
 void bgpd_fake_fini(struct bgpd_fake *f);

@@ -24,7 +24,8 @@ struct vty_server {
 	struct bufferevent *connections[CONNECTIONS_MAX];
 	char *path;
 	bool hung;
-	const char *summary; /* that it shows instead of its own */
+	const char *hangs_at; /* NULL: nothing */
+	const char *summary;  /* that it shows instead of its own */
 	uint8_t summary_status;
 	unsigned int accepted;
 };
@@ -58,7 +59,7 @@ static uint8_t execute(const struct vty_server *s, const char *command, struct b
 
 static void on_read(struct bufferevent *bev, void *arg)
 {
-	const struct vty_server *s = arg;
+	struct vty_server *s = arg;
 	struct evbuffer *in = bufferevent_get_input(bev);
 
 	while (!s->hung) {
@@ -66,7 +67,13 @@ static void on_read(struct bufferevent *bev, void *arg)
 		char command[4096];
 		if (end.pos < 0 || (size_t)end.pos >= sizeof(command))
 			return;
-		evbuffer_remove(in, command, (size_t)end.pos + 1);
+		evbuffer_copyout(in, command, (size_t)end.pos + 1);
+		if (s->hangs_at && strncmp(command, s->hangs_at, strlen(s->hangs_at)) == 0) {
+			s->hangs_at = NULL;
+			s->hung = true;
+			return;
+		}
+		evbuffer_drain(in, (size_t)end.pos + 1);
 		cleanup(buf_fini) struct buf out = BUF_INIT;
 		uint8_t status = execute(s, command, &out);
 		bufferevent_write(bev, out.data, out.size);
@@ -138,6 +145,16 @@ void vty_server_hang(struct vty_server *s, bool hung)
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
 		if (s->connections[i])
 			on_read(s->connections[i], s);
+}
+
+void vty_server_hang_at(struct vty_server *s, const char *word)
+{
+	s->hangs_at = word;
+}
+
+bool vty_server_is_hung(const struct vty_server *s)
+{
+	return s->hung;
 }
 
 void vty_server_summary(struct vty_server *s, const char *text, uint8_t status)

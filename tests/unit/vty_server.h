@@ -19,6 +19,9 @@ struct vty_server *vty_server_start(struct event_base *base, const char *path,
 void vty_server_stop(struct vty_server *s);
 /* Hung: it takes commands and neither executes nor answers them until it is no longer. */
 void vty_server_hang(struct vty_server *s, bool hung);
+/* It hangs before the first command that begins so; @word is not copied. */
+void vty_server_hang_at(struct vty_server *s, const char *word);
+bool vty_server_is_hung(const struct vty_server *s);
 /* Shows @text as its summary of sessions, with this status; NULL: its own. */
 void vty_server_summary(struct vty_server *s, const char *text, uint8_t status);
 unsigned int vty_server_accepted(const struct vty_server *s);
