@@ -26,7 +26,8 @@ static int probe(const char *path)
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return ENAMETOOLONG;
 	memcpy(sa.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* Of a daemon that hangs the queue may be full, for which connect() otherwise waits. */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return errno;
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)

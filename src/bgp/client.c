@@ -170,6 +170,10 @@ static void fail(struct vty_client *c, int error, const char *what)
 		        "%s: %s: permission denied; the speaker needs the supplementary group "
 		        "frrvty",
 		        c->path, what);
+	else if (error == EAGAIN)
+		err_set(&e, -error, ERR_SYSTEM,
+		        "%s: %s: too many connections wait already; the daemon hangs", c->path,
+		        what);
 	else if (error)
 		err_set(&e, -error, ERR_SYSTEM, "%s: %s: %s", c->path, what, strerror(error));
 	else

@@ -4,8 +4,10 @@
 Judged by what the router's bgpd has learned, by the node's running configuration, and by the commands counted.
 """
 
+import contextlib
 import signal
 import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -138,7 +140,7 @@ def test_killed_in_the_middle_of_a_batch(bgpd: frr.Daemon, router: frr.Daemon, s
 def test_killed_while_a_neighbour_is_made(
     bgpd: frr.Daemon, router: frr.Daemon, start: Start, instance: tuple[str, ...]
 ) -> None:
-    """A bgpd that cannot deliver an answer drops the rest of what it was sent: the neighbour has no description then."""
+    """A bgpd that cannot deliver an answer drops the rest of what it was sent: the neighbour has no description."""
     if instance:
         bgpd.configure(*instance)
     before = bgpd.running_config()
@@ -246,6 +248,26 @@ def test_cleanup_leaves_nothing(bgpd: frr.Daemon, start: Start) -> None:
     assert bgpd.running_config() == before
     bgpd.kill()
     cleanup(bgpd)  # nothing runs: nothing of ours
+
+
+def test_cleanup_ends_where_bgpd_hangs(bgpd: frr.Daemon, start: Start) -> None:
+    """And so many have tried to connect that no more may wait."""
+    bgpd.signal(signal.SIGSTOP)
+    waiting: list[socket.socket] = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            waiting.append(socket.socket(socket.AF_UNIX))
+            waiting[-1].setblocking(False)
+            waiting[-1].connect(str(bgpd.socket))
+    speaker = start()
+    speaker.publish(want("198.51.100.1"), applied=False)
+    assert "the daemon hangs" in speaker.reason_is("BgpUnreachable")["message"]
+    with pytest.raises(subprocess.CalledProcessError):
+        cleanup(bgpd)
+    for client in waiting:
+        client.close()
+    bgpd.signal(signal.SIGCONT)
+    wait_for("bgpd has it", lambda: speaker.status()["reason"] != "BgpUnreachable")
 
 
 def test_what_is_removed_by_hand_comes_back(bgpd: frr.Daemon, router: frr.Daemon, start: Start) -> None:
