@@ -18,6 +18,7 @@ libfairlead_a_SOURCES += \
 	src/kube/node.c \
 	src/kube/outline.c \
 	src/kube/parse.c \
+	src/kube/refresh.c \
 	src/kube/request.c \
 	src/kube/scanner.c \
 	src/kube/secret.c \
@@ -36,6 +37,7 @@ noinst_HEADERS += \
 	src/kube/multi.h \
 	src/kube/outline.h \
 	src/kube/parse.h \
+	src/kube/refresh.h \
 	src/kube/scanner.h \
 	src/kube/store.h
 

@@ -12,6 +12,7 @@
 #include "backoff.h"
 #include "client.h"
 #include "delivery.h"
+#include "refresh.h"
 #include "scanner.h"
 #include "fairlead/buf.h"
 #include "fairlead/clock.h"
@@ -49,13 +50,6 @@
 
 enum phase { INFORMER_PAUSING, INFORMER_LISTING, INFORMER_WATCHING };
 
-struct refresh {
-	uint32_t list; /* the first that will do */
-	void (*done)(void *arg);
-	void *arg;
-	struct refresh *next;
-};
-
 struct kube_informer {
 	struct kube_client *c;
 	char *path, *query, *what;
@@ -79,7 +73,7 @@ struct kube_informer {
 	struct scanner page;
 	struct lines lines;
 	struct buf status_text;
-	struct refresh *refreshes;
+	struct refreshes refreshes;
 	struct kube_informer_stats stats;
 
 	unsigned int held; /* calls of ours on the stack that still need the memory */
@@ -88,10 +82,7 @@ struct kube_informer {
 
 static void free_informer(struct kube_informer *inf)
 {
-	for (struct refresh *r; (r = inf->refreshes);) {
-		LL_DELETE(inf->refreshes, r);
-		free(r);
-	}
+	refreshes_fini(&inf->refreshes);
 	event_free(inf->timer);
 	event_free(inf->relist);
 	scanner_fini(&inf->page);
@@ -322,15 +313,9 @@ static bool on_chunk(const char *data, size_t size, int status, void *arg)
 
 static void call_refreshed(struct kube_informer *inf)
 {
-	struct refresh *r, *next, *due = NULL;
-	LL_FOREACH_SAFE(inf->refreshes, r, next) {
-		if ((int32_t)(inf->to.list - r->list) >= 0) {
-			LL_DELETE(inf->refreshes, r);
-			LL_APPEND(due, r);
-		}
-	}
+	struct refresh *due = refreshes_take(&inf->refreshes, inf->to.list), *r;
 	while ((r = due)) {
-		LL_DELETE(due, r);
+		due = r->next;
 		if (!inf->to.stopped)
 			r->done(r->arg);
 		free(r);
@@ -350,7 +335,7 @@ static void list_complete(struct kube_informer *inf)
 	if (inf->to.stopped)
 		return;
 	lose_sight(inf);
-	inf->need_list = inf->refreshes != NULL;
+	inf->need_list = inf->refreshes.list != NULL;
 	inf->quick_used = false;
 	go_on(inf);
 }
@@ -586,11 +571,7 @@ void kube_informer_stop(struct kube_informer *inf)
 
 void kube_informer_refresh(struct kube_informer *inf, void (*done)(void *arg), void *arg)
 {
-	struct refresh *r = xcalloc(1, sizeof(*r));
-	r->list = inf->to.list + 1;
-	r->done = done;
-	r->arg = arg;
-	LL_APPEND(inf->refreshes, r);
+	refreshes_add(&inf->refreshes, inf->to.list + 1, done, arg);
 	list_again(inf);
 }
 
