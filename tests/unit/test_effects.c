@@ -48,8 +48,9 @@ struct machine {
 	int64_t begin_ms, program_ms;
 	int64_t held_until[N];
 	uint64_t held_for[N]; /* generation; 0: not held */
-	/* The kernel, which outlives it too, and what the proxy wants there. */
+	/* The kernel, which outlives it too, and what the proxy wants there, since when. */
 	int kernel[N], rules[N];
+	int64_t asked_ms[N];
 	bool complete;
 	int64_t batch_at;
 	struct turn turn;
@@ -83,13 +84,18 @@ static void judge_up(const struct machine *m, int i)
 		broken(m, i, "is announced and has no rules in the kernel");
 }
 
-/* @rules: what the kernel or the proxy is to have from now on. */
-static void judge_down(const struct machine *m, int i, int rules)
+/*
+ * @rules: what the kernel or the proxy is to have from now on, as was asked for at @asked_ms.  Rules that were to serve while the
+ * route was wanted, and come when it was just withdrawn, lead those that still come by it where they were to go.
+ */
+static void judge_down(const struct machine *m, int i, int rules, int64_t asked_ms)
 {
 	if (rules > 0 && rules == m->kernel[i])
 		return;
 	if (m->wire[i])
 		broken(m, i, "is answered for while its rules change");
+	if (rules > 0 && asked_ms < m->unwanted_since[i])
+		return;
 	if (m->standing[i] && !m->wanted[i] && m->now < m->unwanted_since[i] + HOLD_MS)
 		broken(m, i, "has a route while its rules change");
 }
@@ -201,8 +207,9 @@ static void want_rules(struct machine *m, int i, int rules)
 {
 	/* Until it is complete the proxy only notes it. */
 	if (m->complete)
-		judge_down(m, i, rules);
+		judge_down(m, i, rules, m->now);
 	m->rules[i] = rules;
+	m->asked_ms[i] = m->now;
 	if (!m->batch_at)
 		m->batch_at = m->now + BATCH_MS;
 }
@@ -313,7 +320,7 @@ static void write_batch(struct machine *m)
 	}
 	for (int i = 0; i < N; i++) {
 		if (m->kernel[i] != m->rules[i])
-			judge_down(m, i, m->rules[i]);
+			judge_down(m, i, m->rules[i], m->asked_ms[i]);
 		m->kernel[i] = m->rules[i];
 	}
 }
