@@ -88,28 +88,27 @@ static void text_is_aligned(void **state)
 
 	assert_false(cluster_is_complete(m));
 	print_status(m, OUT_TEXT, &out);
-	assert_string_equal(
-		buf_str(&out),
-		"OK\n"
-		"\n"
-		"Controller: leader host_1\n"
-		"Configuration: generation 3\n"
-		"\n"
-		"Pools\n"
-		"  NAME  PROTOCOLS  TOTAL  USED  FREE  RANGES\n"
-		"  lan   layer2     11     2     9     192.0.2.240-192.0.2.250\n"
-		"\n"
-		"Services\n"
-		"  SERVICE   ADDRESS      POOL  OWNER  REASON\n"
-		"  shop/api  192.0.2.241  lan   -      NoEndpoints: because\n"
-		"  shop/db   -            -     -      PoolExhausted: lan is full\n"
-		"  shop/web  192.0.2.240  lan   n1     Announced\n"
-		"\n"
-		"Nodes\n"
-		"  NODE  ADDRESS     READY  SPEAKER  API    PEERS   ANNOUNCES\n"
-		"  n1    192.0.2.11  yes    0.1.0    fresh  1 of 2  1\n"
-		"  n2    192.0.2.12  yes    0.1.0    fresh  1 of 2  0\n"
-		"  n3    192.0.2.13  yes    silent   -      -       -\n");
+	assert_string_equal(buf_str(&out),
+	                    "OK\n"
+	                    "\n"
+	                    "Controller: leader host_1\n"
+	                    "Configuration: generation 3\n"
+	                    "\n"
+	                    "Pools\n"
+	                    "  NAME  PROTOCOLS  TOTAL  USED  FREE  RANGES\n"
+	                    "  lan   layer2     11     2     9     192.0.2.240-192.0.2.250\n"
+	                    "\n"
+	                    "Services\n"
+	                    "  SERVICE   ADDRESS      POOL  OWNER  REASON\n"
+	                    "  shop/api  192.0.2.241  lan   -      NoEndpoints: because\n"
+	                    "  shop/db   -            -     -      PoolExhausted: lan is full\n"
+	                    "  shop/web  192.0.2.240  lan   n1     Announced\n"
+	                    "\n"
+	                    "Nodes\n"
+	                    "  NODE  ADDRESS     READY  SPEAKER  API    PEERS   ANNOUNCES\n"
+	                    "  n1    192.0.2.11  yes    0.1.0    fresh  1 of 2  1\n"
+	                    "  n2    192.0.2.12  yes    0.1.0    fresh  1 of 2  0\n"
+	                    "  n3    192.0.2.13  yes    silent   -      -       -\n");
 	cluster_free(m);
 }
 

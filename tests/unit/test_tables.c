@@ -210,7 +210,8 @@ static const struct table {
 	{ "reasons",
 	  "include/fairlead/reasons.def",
 	  print_reasons,
-	  { "docs/reasons.md", "man/fairlead-controller.8", "man/fairlead-speaker.8", "man/fairlead.1" } },
+	  { "docs/reasons.md", "man/fairlead-controller.8", "man/fairlead-speaker.8",
+	    "man/fairlead.1" } },
 	{ "metrics", "include/fairlead/metrics.def", print_metrics, { "docs/metrics.md" } },
 	{ "keys", "src/config", print_keys, { "man/fairlead.yaml.5" } },
 };
