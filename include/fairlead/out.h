@@ -79,6 +79,7 @@ struct out {
 	struct out_level levels[OUT_DEPTH_MAX];
 	size_t depth;
 	const struct out_table *table; /* NULL: none is open */
+	bool in_row;
 	size_t row_depth;
 	struct buf *cells; /* row after row */
 	size_t n_cells, cap_cells;
@@ -123,7 +124,7 @@ void out_wrap(struct out *o, size_t indent, const char *text);
 /* Tables do not nest.  What is written between is the table's, with out_row() before each row. */
 void out_table(struct out *o, const struct out_table *table);
 void out_table_end(struct out *o);
-/* Members of the object that is open now fill the row's cells; a cell that nothing fills is "-". */
+/* Members of the object that is open now fill the row's cells, until it is closed; a cell that nothing fills is "-". */
 void out_row(struct out *o);
 /* Fills the cell of this key, wherever it is called. */
 void out_cell(struct out *o, const char *key, const char *fmt, ...)

@@ -160,7 +160,7 @@ static void text_member(struct out *o, const char *key, const char *text)
 {
 	cleanup(buf_fini) struct buf path = BUF_INIT;
 
-	if (!o->table || !o->n_cells || !path_of(o, key, &path))
+	if (!o->table || !o->in_row || !path_of(o, key, &path))
 		return;
 	struct buf *cell = cell_of(o, buf_str(&path), path.size);
 	if (!cell)
@@ -284,6 +284,7 @@ void out_table_end(struct out *o)
 	for (size_t i = 0; i < o->n_cells; i++)
 		buf_fini(&o->cells[i]);
 	o->n_cells = 0;
+	o->in_row = false;
 	o->table = NULL;
 }
 
@@ -296,6 +297,7 @@ void out_row(struct out *o)
 	for (size_t i = 0; i < n; i++)
 		o->cells[o->n_cells++] = (struct buf)BUF_INIT;
 	o->row_depth = o->depth;
+	o->in_row = true;
 }
 
 void out_cell(struct out *o, const char *key, const char *fmt, ...)
@@ -439,6 +441,7 @@ void out_close(struct out *o)
 	assert(o->depth > 0);
 	const struct out_level l = o->levels[--o->depth];
 
+	o->in_row = o->in_row && o->depth >= o->row_depth;
 	if (o->format == OUT_JSON)
 		buf_putc(o->buf, l.list ? ']' : '}');
 	else if (o->format == OUT_YAML)

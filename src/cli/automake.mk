@@ -30,8 +30,6 @@ libfairlead_a_SOURCES += \
 	src/cli/selector.h \
 	src/cli/state.c \
 	src/cli/state.h \
-	src/cli/table.c \
-	src/cli/table.h \
 	src/cli/verdict.c \
 	src/cli/verdict.h \
 	src/cli/verdict_print.c

@@ -79,10 +79,12 @@ static struct configuration *read_in_force(const struct command_options *o, cons
 int command_plan(const struct command_options *o, struct err *e)
 {
 	cleanup(state_fini) struct state s = { 0 };
-	cleanup(buf_fini) struct buf out = BUF_INIT, warnings = BUF_INIT;
+	cleanup(buf_fini) struct buf warnings = BUF_INIT;
+	cleanup(command_answer_fini) struct command_answer a;
 	struct configuration *c = NULL;
 	struct plan_input in = { 0 };
 
+	command_answer_init(&a, o);
 	if (!o->config) {
 		err_set(e, -EINVAL, ERR_CONFIG,
 		        "plan needs --config FILE, or - for standard input");
@@ -104,11 +106,8 @@ int command_plan(const struct command_options *o, struct err *e)
 	struct plan *p = plan_new(c, o->load_balancer_class, &in);
 	plan_warnings(p, &warnings);
 	fputs(buf_str(&warnings), stderr);
-	if (o->format == OUT_JSON)
-		plan_json(p, &out);
-	else
-		plan_text(p, &out);
-	fputs(buf_str(&out), stdout);
+	plan_print(p, &a.out);
+	command_print(&a);
 	int exit_status = plan_is_bad(p) ? COMMAND_CHANGES : COMMAND_OK;
 	plan_free(p);
 	free(nodes);

@@ -15,6 +15,7 @@
 #include "fairlead/kube_types.h"
 
 struct plan;
+struct out;
 
 /* The cluster as it is: borrowed while plan_new() runs. */
 struct plan_input {
@@ -38,7 +39,7 @@ void plan_free(struct plan *p);
 bool plan_is_bad(const struct plan *p);
 /* What about the configuration is of no use in this cluster, a line each: "warning: …". */
 void plan_warnings(const struct plan *p, struct buf *out);
-void plan_json(const struct plan *p, struct buf *out);
-void plan_text(const struct plan *p, struct buf *out);
+/* A list of Services. */
+void plan_print(const struct plan *p, struct out *o);
 
 #endif

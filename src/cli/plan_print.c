@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "cli/plan_private.h"
-#include "cli/table.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 
 /* In a word: what an edit of the pools does beside what Services ask for has words of its own. */
 static const char *change_name(const struct plan_row *row, size_t side)
@@ -86,51 +86,44 @@ void plan_warnings(const struct plan *p, struct buf *out)
 		           p->idle[i]->name, addr_str(&p->idle[i]->address));
 }
 
-static void put_addrs(const struct addr *addrs, size_t n, const char *quote, struct buf *out)
+static const struct out_table plan_table = {
+	.columns = { { "service", "SERVICE" },
+	             { "before", "BEFORE" },
+	             { "after", "AFTER" },
+	             { "pool", "POOL" },
+	             { "change", "CHANGE" },
+	             { "by", "ANNOUNCED" },
+	             { "why", "REASON" } },
+};
+
+static void put_addrs(const struct addr *addrs, size_t n, struct out *o)
 {
-	for (size_t i = 0; i < n; i++) {
-		bool first = out->size == 0 || out->data[out->size - 1] == '[';
-		buf_printf(out, "%s%s%s%s", first ? "" : ",", quote, addr_str(&addrs[i]), quote);
-	}
+	for (size_t i = 0; i < n; i++)
+		out_addr(o, NULL, &addrs[i]);
 }
 
-static void put_before(const struct plan_row *row, size_t side, const char *quote, struct buf *out)
-{
-	put_addrs(row->sides[side].before, row->sides[side].n_before, quote, out);
-}
-
-static void put_after(const struct plan_row *row, size_t side, const char *quote, struct buf *out)
+static void put_after(const struct plan_row *row, size_t side, struct out *o)
 {
 	size_t n;
 	cleanup_free struct addr *after = plan_addrs(plan_part(row, side), &n);
 
-	put_addrs(after, n, quote, out);
+	put_addrs(after, n, o);
 }
 
-static void put_protocols(unsigned int protocols, const char *quote, struct buf *out)
+static const enum protocol all_protocols[] = { PROTOCOL_LAYER2, PROTOCOL_BGP };
+
+static void put_air(const struct plan_air *air, struct out *o)
 {
-	static const enum protocol all[] = { PROTOCOL_LAYER2, PROTOCOL_BGP };
-	const char *comma = "";
-
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		if (protocols & all[i]) {
-			buf_printf(out, "%s%s%s%s", comma, quote, protocol_name(all[i]), quote);
-			comma = ",";
-		}
-}
-
-static void put_air(const struct plan_air *air, struct buf *out)
-{
-	bool first = out->data[out->size - 1] == '[';
-
-	buf_printf(out, "%s{\"address\":\"%s\",\"protocols\":[", first ? "" : ",",
-	           addr_str(&air->addr));
-	put_protocols(air->protocols, "\"", out);
-	buf_puts(out, "],\"reason\":");
-	buf_json_str(out, air->message ? reason_name(air->reason) : NULL);
-	buf_puts(out, ",\"message\":");
-	buf_json_str(out, air->message);
-	buf_putc(out, '}');
+	out_object(o, NULL);
+	out_addr(o, "address", &air->addr);
+	out_list(o, "protocols");
+	for (size_t i = 0; i < ARRAY_LEN(all_protocols); i++)
+		if (air->protocols & all_protocols[i])
+			out_str(o, NULL, protocol_name(all_protocols[i]));
+	out_close(o);
+	out_str(o, "reason", air->message ? reason_name(air->reason) : NULL);
+	out_str(o, "message", air->message);
+	out_close(o);
 }
 
 static bool silences(const struct plan_row *row, const bool sides[static SIDES])
@@ -139,69 +132,38 @@ static bool silences(const struct plan_row *row, const bool sides[static SIDES])
 	       (sides[EXTERNAL] && plan_silences(&row->sides[EXTERNAL]));
 }
 
+static void put_before_and_after(const struct plan_row *row, const bool sides[static SIDES],
+                                 struct out *o)
+{
+	out_list(o, "before");
+	for (size_t i = 0; i < SIDES; i++)
+		if (sides[i])
+			put_addrs(row->sides[i].before, row->sides[i].n_before, o);
+	out_close(o);
+	out_list(o, "after");
+	for (size_t i = 0; i < SIDES; i++)
+		if (sides[i])
+			put_after(row, i, o);
+	out_close(o);
+}
+
 /* The addresses of @sides, and what is said of @told. */
 static void put_facts(const struct plan *p, const struct plan_row *row,
-                      const bool sides[static SIDES], size_t told, struct buf *out)
+                      const bool sides[static SIDES], size_t told, struct out *o)
 {
 	const struct said said = said_of(row, told);
 
-	buf_puts(out, "\"before\":[");
-	for (size_t i = 0; i < SIDES; i++)
-		if (sides[i])
-			put_before(row, i, "\"", out);
-	buf_puts(out, "],\"after\":[");
-	for (size_t i = 0; i < SIDES; i++)
-		if (sides[i])
-			put_after(row, i, "\"", out);
-	buf_puts(out, "],\"announced\":[");
+	put_before_and_after(row, sides, o);
+	out_list(o, "announced");
 	for (size_t i = 0; i < SIDES; i++)
 		for (size_t k = 0; sides[i] && k < row->sides[i].n_air; k++)
-			put_air(&row->sides[i].air[k], out);
-	buf_printf(out, "],\"silenced\":%s,\"pool\":", silences(row, sides) ? "true" : "false");
-	buf_json_str(out, pool_of(p, row, told));
-	buf_printf(out, ",\"change\":\"%s\",\"reason\":\"%s\",\"message\":", change_name(row, told),
-	           reason_name(said.reason));
-	buf_json_str(out, said.message);
-}
-
-/* Where external IPs are concerned: each kind of addresses by itself. */
-static void put_parts(const struct plan *p, const struct plan_row *row, struct buf *out)
-{
-	static const char *const kinds[SIDES] = { "load-balancer", "external-ip" };
-	const char *comma = "";
-
-	buf_puts(out, ",\"parts\":[");
-	for (size_t i = 0; i < SIDES; i++) {
-		bool one[SIDES] = { false };
-		if (!row->sides[i].of_interest)
-			continue;
-		one[i] = true;
-		buf_printf(out, "%s{\"kind\":\"%s\",", comma, kinds[i]);
-		put_facts(p, row, one, i, out);
-		buf_putc(out, '}');
-		comma = ",";
-	}
-	buf_putc(out, ']');
-}
-
-void plan_json(const struct plan *p, struct buf *out)
-{
-	buf_putc(out, '[');
-	for (size_t i = 0; i < p->n; i++) {
-		const struct plan_row *row = &p->rows[i];
-		const bool both[SIDES] = { row->sides[LOAD_BALANCER].of_interest,
-			                   row->sides[EXTERNAL].of_interest };
-		buf_puts(out, i ? ",\n{\"namespace\":" : "{\"namespace\":");
-		buf_json_str(out, row->record->namespace);
-		buf_puts(out, ",\"name\":");
-		buf_json_str(out, row->record->name);
-		buf_putc(out, ',');
-		put_facts(p, row, both, weightier(row), out);
-		if (both[EXTERNAL])
-			put_parts(p, row, out);
-		buf_putc(out, '}');
-	}
-	buf_puts(out, "]\n");
+			put_air(&row->sides[i].air[k], o);
+	out_close(o);
+	out_bool(o, "silenced", silences(row, sides));
+	out_str(o, "pool", pool_of(p, row, told));
+	out_str(o, "change", change_name(row, told));
+	out_str(o, "reason", reason_name(said.reason));
+	out_str(o, "message", said.message);
 }
 
 /* By which protocols, of all its addresses together. */
@@ -214,7 +176,10 @@ static void put_announced(const struct plan_side *side, struct buf *out)
 		protocols |= side->air[i].protocols;
 		as_before |= side->air[i].reason == REASON_Retained;
 	}
-	put_protocols(protocols, "", out);
+	for (size_t i = 0; i < ARRAY_LEN(all_protocols); i++)
+		if (protocols & all_protocols[i])
+			buf_printf(out, "%s%s", out->size ? "," : "",
+			           protocol_name(all_protocols[i]));
 	if (as_before)
 		buf_puts(out, out->size > 0 ? ",as before" : "as before");
 	else if (side->n_air > 0 && !protocols)
@@ -232,36 +197,66 @@ static void put_silent(const struct plan_side *side, enum reason said, struct bu
 	}
 }
 
-static void put_row(const struct plan *p, const struct plan_row *row, size_t side, struct table *t)
+/* The facts of one side, which people have as a row of its own. */
+static void put_side(const struct plan *p, const struct plan_row *row, size_t side, struct out *o)
 {
-	cleanup(buf_fini) struct buf before = BUF_INIT, after = BUF_INIT;
 	cleanup(buf_fini) struct buf announced = BUF_INIT, silent = BUF_INIT;
 	const struct said said = said_of(row, side);
-	const char *pool = pool_of(p, row, side);
+	bool one[SIDES] = { false };
 
-	put_before(row, side, "", &before);
-	put_after(row, side, "", &after);
+	one[side] = true;
 	put_announced(&row->sides[side], &announced);
 	put_silent(&row->sides[side], said.reason, &silent);
-	table_cell(t, "%s", side == EXTERNAL ? row->record->external_key : row->record->key);
-	table_cell(t, "%s", buf_str(&before));
-	table_cell(t, "%s", buf_str(&after));
-	table_cell(t, "%s", pool ? pool : "");
-	table_cell(t, "%s", change_name(row, side));
-	table_cell(t, "%s", buf_str(&announced));
-	table_cell(t, "%s: %s%s", reason_name(said.reason), said.message, buf_str(&silent));
+	out_row(o);
+	out_cell(o, "service", "%s",
+	         side == EXTERNAL ? row->record->external_key : row->record->key);
+	out_cell(o, "by", "%s", buf_str(&announced));
+	out_cell(o, "why", "%s: %s%s", reason_name(said.reason), said.message, buf_str(&silent));
+	put_facts(p, row, one, side, o);
 }
 
-void plan_text(const struct plan *p, struct buf *out)
+/* Where external IPs are concerned: each kind of addresses by itself. */
+static void put_parts(const struct plan *p, const struct plan_row *row, struct out *o)
 {
-	static const char *const head[] = { "SERVICE", "BEFORE",    "AFTER", "POOL",
-		                            "CHANGE",  "ANNOUNCED", "REASON" };
-	cleanup(table_fini) struct table t;
+	static const char *const kinds[SIDES] = { "load-balancer", "external-ip" };
 
-	table_init(&t, ARRAY_LEN(head), head);
+	out_list(o, "parts");
+	for (size_t i = 0; i < SIDES; i++) {
+		if (!row->sides[i].of_interest)
+			continue;
+		out_object(o, NULL);
+		out_str(o, "kind", kinds[i]);
+		put_side(p, row, i, o);
+		out_close(o);
+	}
+	out_close(o);
+}
+
+static void put_row(const struct plan *p, const struct plan_row *row, struct out *o)
+{
+	const bool both[SIDES] = { row->sides[LOAD_BALANCER].of_interest,
+		                   row->sides[EXTERNAL].of_interest };
+
+	out_object(o, NULL);
+	out_str(o, "namespace", row->record->namespace);
+	out_str(o, "name", row->record->name);
+	if (both[EXTERNAL]) {
+		put_facts(p, row, both, weightier(row), o);
+		put_parts(p, row, o);
+	} else {
+		put_side(p, row, LOAD_BALANCER, o);
+	}
+	out_close(o);
+}
+
+void plan_print(const struct plan *p, struct out *o)
+{
+	/* So that two plans can be compared line by line. */
+	o->lines = true;
+	out_table(o, &plan_table);
+	out_list(o, NULL);
 	for (size_t i = 0; i < p->n; i++)
-		for (size_t k = 0; k < SIDES; k++)
-			if (p->rows[i].sides[k].of_interest)
-				put_row(p, &p->rows[i], k, &t);
-	table_print(&t, "", out);
+		put_row(p, &p->rows[i], o);
+	out_close(o);
+	out_table_end(o);
 }

@@ -11,6 +11,7 @@
 #include "fairlead/configuration.h"
 #include "fairlead/manifest.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,6 +32,14 @@ static struct configuration *pools(void)
 	if (configuration_parse(yaml, strlen(yaml), &c, &errors, NULL) < 0)
 		abort();
 	return c;
+}
+
+static void print(const struct plan *p, enum out_format format, struct buf *text)
+{
+	cleanup(out_fini) struct out o;
+
+	out_init(&o, format, text);
+	plan_print(p, &o);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -57,8 +66,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	in.nodes = nodes;
 	struct plan *p = plan_new(c, NULL, &in);
 	plan_warnings(p, &out);
-	plan_json(p, &out);
-	plan_text(p, &out);
+	print(p, OUT_JSON, &out);
+	print(p, OUT_YAML, &out);
+	print(p, OUT_TEXT, &out);
 	plan_free(p);
 	manifest_problems_fini(&problems);
 	free(nodes);

@@ -12,7 +12,6 @@
 #include "cli/model.h"
 #include "cli/screen.h"
 #include "cli/selector.h"
-#include "cli/table.h"
 #include "cli/verdict.h"
 #include "fairlead/buf.h"
 #include "fairlead/mem.h"
@@ -652,24 +651,6 @@ static void nonsense_from_a_speaker_is_left_out(void **state)
 	}
 }
 
-static void control_characters_stay_out_of_tables(void **state)
-{
-	(void)state;
-	cleanup(buf_fini) struct buf out = BUF_INIT;
-	cleanup(table_fini) struct table t;
-	static const char *const head[] = { "A", "B" };
-
-	table_init(&t, 2, head);
-	table_cell(&t, "%s", "x\033[2Jy\n");
-	table_cell(&t, "%s", "");
-	table_cell(&t, "%s", "häß");
-	table_cell(&t, "%d", 7);
-	table_print(&t, "", &out);
-	assert_string_equal(buf_str(&out), "A        B\n"
-	                                   "x?[2Jy?  -\n"
-	                                   "häß      7\n");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -693,7 +674,6 @@ int main(void)
 		cmocka_unit_test(selectors_are_those_of_kubectl),
 		cmocka_unit_test(a_screen_is_drawn_over),
 		cmocka_unit_test(nonsense_from_a_speaker_is_left_out),
-		cmocka_unit_test(control_characters_stay_out_of_tables),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -255,6 +255,30 @@ static void empty_tables(void **state)
 	assert_string_equal(buf_str(&b), "A  B\n  C\n\nPeople\n  NAME  AGE  LIKES  CITY  NOTE\n");
 }
 
+/* Members behind the row's object are not of it. */
+static void a_row_ends_with_its_object(void **state)
+{
+	(void)state;
+	static const struct out_table one = { .columns = { { "a", "A" } } };
+	cleanup(buf_fini) struct buf b = BUF_INIT;
+	cleanup(out_fini) struct out o;
+
+	out_init(&o, OUT_TEXT, &b);
+	out_table(&o, &one);
+	out_list(&o, NULL);
+	for (int i = 1; i < 3; i++) {
+		out_object(&o, NULL);
+		out_int(&o, "a", 9);
+		if (i == 1)
+			out_row(&o);
+		out_int(&o, "a", i);
+		out_close(&o);
+	}
+	out_close(&o);
+	out_table_end(&o);
+	assert_string_equal(buf_str(&b), "A\n1\n");
+}
+
 static void long_lists_may_take_a_line_each(void **state)
 {
 	(void)state;
@@ -353,6 +377,7 @@ int main(void)
 		cmocka_unit_test(numbers_at_their_ends),
 		cmocka_unit_test(empty_documents),
 		cmocka_unit_test(empty_tables),
+		cmocka_unit_test(a_row_ends_with_its_object),
 		cmocka_unit_test(long_lists_may_take_a_line_each),
 		cmocka_unit_test(cells_are_cut_between_characters),
 		cmocka_unit_test(paragraphs_are_broken_between_words),
