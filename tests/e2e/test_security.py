@@ -27,6 +27,9 @@ address-pools:
 - {name: lan, protocol: layer2, addresses: [192.168.1.240-192.168.1.250]}
 - {name: reserved, protocol: layer2, auto-assign: false, addresses: [192.168.1.230-192.168.1.239]}
 """
+# All of both pools, and some more; and all but the second one.
+EVERY = [f"192.168.1.{i}" for i in range(200, 255)]
+FIRST_POOL = [a for i, a in enumerate(EVERY, 200) if not 230 <= i < 240]
 
 
 def service(name: str, annotations: dict[str, str] | None = None, **spec: Any) -> Object:
@@ -84,8 +87,9 @@ def writes_status(lab: Lab, taken: str) -> None:
         for name, more in ((f"ours{i}", {}), (f"others{i}", {"loadBalancerClass": "example.com/other"})):
             lab.api.create(service(name, **more))
             put_status(lab, name, address)
-    lab.api.create(service("many"))
-    put_status(lab, "many", *(f"192.168.1.{i}" for i in (*range(200, 230), *range(240, 251))))
+    for name, more in (("many", {}), ("others-many", {"loadBalancerClass": "example.com/other"})):
+        lab.api.create(service(name, **more))
+        put_status(lab, name, *FIRST_POOL)  # what stands in a status is in use: see docs/security.md
 
 
 def writes_records(lab: Lab, taken: str) -> None:
@@ -100,8 +104,9 @@ def writes_records(lab: Lab, taken: str) -> None:
 def writes_external_ips(lab: Lab, taken: str) -> None:
     for i, address in enumerate((taken, API_SERVER, NODE2, net.CLIENT)):
         lab.api.create(service(f"s{i}", type="ClusterIP", externalIPs=[address]))
-    most = [f"192.168.1.{i}" for i in (*range(1, 230), *range(240, 255))]
-    lab.api.create(service("most", type="ClusterIP", externalIPs=most))
+    lab.api.create(service("most", type="ClusterIP", externalIPs=[f"192.168.1.{i}" for i in range(1, 255)]))
+    for i in range(3):  # one by one, and of other types
+        lab.api.create(service(f"every{i}", type=("ClusterIP", "NodePort", "LoadBalancer")[i], externalIPs=EVERY))
 
 
 def names_and_annotations(lab: Lab, taken: str) -> None:
