@@ -10,9 +10,9 @@ libfairlead_a_SOURCES += \
 	src/bgp/md5.c \
 	src/bgp/model.c \
 	src/bgp/probe.c \
-	src/bgp/poll.c \
 	src/bgp/running.c \
 	src/bgp/session.c \
+	src/bgp/sessions.c \
 	src/bgp/status.c \
 	src/bgp/vty.c \
 	src/bgp/want.c
@@ -27,6 +27,7 @@ noinst_HEADERS += \
 	src/bgp/probe.h \
 	src/bgp/running.h \
 	src/bgp/session.h \
+	src/bgp/sessions.h \
 	src/bgp/vty.h \
 	src/bgp/want.h
 

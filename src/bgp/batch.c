@@ -80,7 +80,7 @@ static enum batch_outcome over(const struct bgp *b)
 static void forget_the_rest(struct bgp *b)
 {
 	vty_client_cancel(b->client);
-	b->polling = false;
+	sessions_forget_questions(b->sessions);
 }
 
 /*

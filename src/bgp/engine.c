@@ -230,7 +230,7 @@ static bool waits_to_retry(struct bgp *b)
 	if (!b->refused || b->generation != b->batch_generation || left_ms <= 0)
 		return false;
 	if (b->just_read)
-		engine_poll_start(b);
+		sessions_poll(b->sessions);
 	b->just_read = b->looked = false;
 	resync_in(b, (unsigned int)left_ms);
 	engine_notify(b);
@@ -305,7 +305,7 @@ static void step(struct bgp *b)
 		b->decided_ns = 0;
 		set_applied(b, b->batch_generation);
 		if (read)
-			engine_poll_start(b);
+			sessions_poll(b->sessions);
 		park(b);
 		return;
 	}
@@ -328,7 +328,7 @@ static void finish_batch(struct bgp *b)
 		b->error[0] = 0;
 		b->retry_ms = BGP_RETRY_MIN_MS;
 		set_applied(b, b->batch_generation);
-		engine_poll_start(b);
+		sessions_poll(b->sessions);
 		park(b);
 		b->verifying = b->last_drift != 0;
 		if (b->verifying)
@@ -339,7 +339,7 @@ static void finish_batch(struct bgp *b)
 	}
 	b->node = BGP_AT_CONFIG; /* to be entered anew; the instance may have gone under us */
 	b->have_valid = false;
-	engine_poll_start(b);
+	sessions_poll(b->sessions);
 	retry_later(b);
 }
 
@@ -356,7 +356,7 @@ static void on_batch_reply(struct bgp *b, size_t i, uint8_t status, const char *
 		b->node = BGP_AT_CONFIG;
 		b->have_valid = b->verifying = false;
 		b->phase = ENGINE_IDLE;
-		engine_poll_start(b);
+		sessions_poll(b->sessions);
 		read_running(b);
 		break;
 	}
@@ -396,7 +396,7 @@ static void on_down(const struct err *e, void *arg)
 	b->have_valid = false;
 	snprintf(b->error, sizeof(b->error), "%s", e->msg);
 	event_del(b->ev_resync);
-	engine_poll_stop(b);
+	sessions_stop(b->sessions);
 	if (news) {
 		log_err("no connection to bgpd", e);
 		engine_notify(b);
@@ -407,7 +407,7 @@ static void on_reply(uint32_t tag, uint8_t status, const char *text, size_t size
 {
 	struct bgp *b = arg;
 
-	if (engine_poll_reply(b, tag, status, text, size))
+	if (sessions_reply(b->sessions, tag, status, text, size))
 		return;
 	if (tag >= TAG_BATCH) {
 		if (b->phase == ENGINE_APPLYING && tag - TAG_BATCH < b->script.n)
@@ -438,13 +438,6 @@ static void on_resync(evutil_socket_t fd, short what, void *arg)
 		resync_in(b, resync_interval(b));
 }
 
-static void on_poll(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	engine_poll_tick(arg);
-}
-
 static void on_kick(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -461,6 +454,34 @@ static void on_notify(evutil_socket_t fd, short what, void *arg)
 	if (b->ops.changed)
 		b->ops.changed(b->arg);
 }
+
+/* ---- what sessions ask ---- */
+
+static bool has_instance(void *arg)
+{
+	return ((struct bgp *)arg)->have.ours.asn != 0;
+}
+
+static bool is_foreign(const struct addr *a, void *arg)
+{
+	return bgp_have_foreign_peer(&((struct bgp *)arg)->have, a);
+}
+
+static void on_session_changed(void *arg)
+{
+	engine_notify(arg);
+}
+
+/* It is not waited for the next reading. */
+static void on_session_lost(void *arg)
+{
+	engine_doubt(arg);
+}
+
+static const struct sessions_ops sessions_ops = { .has_instance = has_instance,
+	                                          .is_foreign = is_foreign,
+	                                          .changed = on_session_changed,
+	                                          .lost = on_session_lost };
 
 /* ---- the door ---- */
 
@@ -487,9 +508,7 @@ int bgp_start(struct event_base *base, const struct bgp_options *opts, const str
 	b->retry_ms = BGP_RETRY_MIN_MS;
 	b->verdict.reason = REASON_Announced;
 	snprintf(b->error, sizeof(b->error), "not connected yet");
-	b->probes = probes_new(base);
 	b->ev_resync = event_new(base, -1, 0, on_resync, b);
-	b->ev_poll = event_new(base, -1, 0, on_poll, b);
 	b->ev_kick = event_new(base, -1, 0, on_kick, b);
 	b->ev_notify = event_new(base, -1, 0, on_notify, b);
 	int r = vty_client_new(base, b->bgpd_socket, b->opts.command_timeout_ms, &client_ops, b,
@@ -498,6 +517,7 @@ int bgp_start(struct event_base *base, const struct bgp_options *opts, const str
 		bgp_free(b);
 		return r;
 	}
+	b->sessions = sessions_new(base, b->client, &sessions_ops, b);
 	*ret_bgp = b;
 	return 0;
 }
@@ -508,9 +528,8 @@ void bgp_free(struct bgp *b)
 		return;
 	vty_client_free(b->client);
 	bgp_bfd_free(b->bfd);
-	probes_free(b->probes);
+	sessions_free(b->sessions);
 	event_free(b->ev_resync);
-	event_free(b->ev_poll);
 	event_free(b->ev_kick);
 	event_free(b->ev_notify);
 	bgp_want_free(b->want);
@@ -518,7 +537,6 @@ void bgp_free(struct bgp *b)
 	bgp_state_fini(&b->pending);
 	bgp_script_fini(&b->script);
 	bgp_have_fini(&b->have);
-	free(b->sessions);
 	free(b->bgpd_socket);
 	free(b->bfdd_socket);
 	free(b);
@@ -561,7 +579,7 @@ uint64_t bgp_publish(struct bgp *b, struct bgp_want *want)
 	b->want = want;
 	bgp_state_fini(&b->want_state);
 	bgp_want_state(want, &b->want_state);
-	engine_sessions_reset(b);
+	sessions_set(b->sessions, want);
 	publish_bfd(b);
 	b->generation++;
 	/* After a refusal the next attempt waits its turn, but a new state is worth one at once. */

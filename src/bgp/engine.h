@@ -2,14 +2,12 @@
 #ifndef BGP_ENGINE_H
 #define BGP_ENGINE_H
 
-/* The inside of the engine, for engine.c, poll.c and status.c; everybody else goes through the door. */
+/* The inside of the engine, for engine.c, batch.c and status.c; everybody else goes through the door. */
 
 #include "bgp/bfd.h"
 #include "bgp/client.h"
 #include "bgp/diff.h"
-#include "bgp/md5.h"
-#include "bgp/probe.h"
-#include "bgp/session.h"
+#include "bgp/sessions.h"
 #include "bgp/want.h"
 #include "fairlead/bgp.h"
 
@@ -29,9 +27,6 @@ struct event;
 #define BGP_RETRY_MAX_MS 60000
 /* How long a batch may take while something else is wanted already. */
 #define BGP_BATCH_MS 1000
-#define BGP_POLL_FAST_MS 1000
-#define BGP_POLL_SLOW_MS 5000
-#define BGP_NEIGHBORS_POLLED_MAX LIMIT_BGP_NEIGHBORS_POLLED
 
 enum engine_phase {
 	ENGINE_DOWN,
@@ -45,9 +40,7 @@ enum {
 	TAG_RUNNING,
 	TAG_PARK_BGP,
 	TAG_PARK_AF,
-	TAG_SUMMARY,
-	TAG_NEIGHBOR = 0x1000, /* + the index of the session */
-	TAG_BATCH = 0x10000,   /* + the index of the command */
+	TAG_BATCH = SESSIONS_TAG_END, /* + the index of the command */
 };
 
 struct bgp {
@@ -58,7 +51,7 @@ struct bgp {
 	void *arg;
 	struct vty_client *client;
 	struct bgp_bfd *bfd; /* NULL until there is something for it */
-	struct event *ev_resync, *ev_poll, *ev_kick, *ev_notify;
+	struct event *ev_resync, *ev_kick, *ev_notify;
 
 	struct bgp_want *want; /* NULL before the first publication */
 	struct bgp_state want_state;
@@ -103,11 +96,7 @@ struct bgp {
 	int64_t sent_ns;        /* when it was sent */
 	int64_t decided_ns;     /* when the oldest publication not yet in a batch came; 0: none */
 
-	struct bgp_session *sessions; /* one for each wanted peer, in its order */
-	size_t n_sessions;
-	bool polling;
-	struct md5_watch md5;
-	struct probes *probes;
+	struct sessions *sessions;
 	struct bgp_stats stats;
 };
 
@@ -121,14 +110,6 @@ enum batch_outcome {
 };
 /* The reply to its command @i. */
 enum batch_outcome engine_batch_reply(struct bgp *b, size_t i, uint8_t status, const char *text);
-
-/* poll.c: the sessions. */
-void engine_sessions_reset(struct bgp *b); /* after a publication */
-void engine_poll_start(struct bgp *b);     /* polls now, and from then on */
-void engine_poll_stop(struct bgp *b);
-void engine_poll_tick(struct bgp *b); /* the timer */
-/* True if the reply was one of ours. */
-bool engine_poll_reply(struct bgp *b, uint32_t tag, uint8_t status, const char *text, size_t size);
 
 void engine_doubt(struct bgp *b);  /* the running configuration is read as soon as may be */
 void engine_notify(struct bgp *b); /* ops.changed() from the event loop's next turn */

@@ -12,10 +12,7 @@
 
 size_t bgp_n_established(const struct bgp *b)
 {
-	size_t n = 0;
-	for (size_t i = 0; i < b->n_sessions; i++)
-		n += b->sessions[i].state == BGP_SESSION_ESTABLISHED;
-	return n;
+	return sessions_n_established(b->sessions);
 }
 
 static size_t n_refused(const struct bgp *b)
@@ -25,7 +22,7 @@ static size_t n_refused(const struct bgp *b)
 
 size_t bgp_n_peers(const struct bgp *b)
 {
-	return b->n_sessions + n_refused(b);
+	return sessions_n(b->sessions) + n_refused(b);
 }
 
 /* There is no neighbour of ours for it in bgpd. */
@@ -36,7 +33,7 @@ static bool is_left_out(enum reason peer)
 
 static enum reason session_reason(const struct bgp *b, size_t i)
 {
-	const struct bgp_session *s = &b->sessions[i];
+	const struct bgp_session *s = sessions_at(b->sessions, i);
 
 	if (b->have_valid && bgp_have_foreign_peer(&b->have, &s->address))
 		return REASON_BgpPeerTaken;
@@ -48,15 +45,15 @@ static enum reason session_reason(const struct bgp *b, size_t i)
 
 struct bgp_peer_status bgp_peer_status(const struct bgp *b, size_t i)
 {
-	if (i >= b->n_sessions) {
-		const struct want_refused *p = &b->want->refused[i - b->n_sessions];
+	if (i >= sessions_n(b->sessions)) {
+		const struct want_refused *p = &b->want->refused[i - sessions_n(b->sessions)];
 		return (struct bgp_peer_status){ .name = p->name,
 			                         .address = p->address,
 			                         .asn = p->asn,
 			                         .reason = REASON_BgpPeerRefused,
 			                         .error = p->why };
 	}
-	const struct bgp_session *s = &b->sessions[i];
+	const struct bgp_session *s = sessions_at(b->sessions, i);
 	const struct want_peer *p = &b->want->peers[i];
 	enum reason reason = session_reason(b, i);
 
@@ -114,9 +111,9 @@ static size_t n_carrying(const struct bgp *b, uint8_t family)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < b->n_sessions; i++)
-		n += b->sessions[i].state == BGP_SESSION_ESTABLISHED &&
-		     !(family == 6 && b->sessions[i].lacks_next_hop6);
+	for (size_t i = 0; i < sessions_n(b->sessions); i++)
+		n += sessions_at(b->sessions, i)->state == BGP_SESSION_ESTABLISHED &&
+		     !(family == 6 && sessions_at(b->sessions, i)->lacks_next_hop6);
 	return n;
 }
 
@@ -128,12 +125,12 @@ static enum reason say_set(const struct bgp *b, uint8_t family, struct buf *msg)
 	                                             : REASON_BgpNoNextHop;
 
 	say(msg, reason, NULL);
-	for (size_t i = 0; msg && family == 6 && reason == REASON_Announced && i < b->n_sessions;
-	     i++)
-		if (b->sessions[i].lacks_next_hop6)
-			bgp_put_left_out(b->want->peers[i].name, &b->sessions[i].address,
-			                 REASON_BgpNoNextHop, reason_sentence(REASON_BgpNoNextHop),
-			                 msg);
+	for (size_t i = 0;
+	     msg && family == 6 && reason == REASON_Announced && i < sessions_n(b->sessions); i++)
+		if (sessions_at(b->sessions, i)->lacks_next_hop6)
+			bgp_put_left_out(b->want->peers[i].name,
+			                 &sessions_at(b->sessions, i)->address, REASON_BgpNoNextHop,
+			                 reason_sentence(REASON_BgpNoNextHop), msg);
 	for (size_t i = 0; msg && i < bgp_n_peers(b); i++) {
 		const struct bgp_peer_status p = bgp_peer_status(b, i);
 		if (is_left_out(p.reason))
@@ -196,7 +193,7 @@ static void put_error(const struct bgp *b, const struct bgp_peer_status *peer,
 
 static void put_session(const struct bgp *b, size_t i, struct out *o)
 {
-	const struct bgp_session *s = &b->sessions[i];
+	const struct bgp_session *s = sessions_at(b->sessions, i);
 	const struct want_peer *p = &b->want->peers[i];
 	const struct bgp_peer_status now = bgp_peer_status(b, i);
 
@@ -247,7 +244,7 @@ static const struct metrics_stat stat_rows[] = {
 static void put_peers(const struct bgp *b, struct out *o)
 {
 	out_list(o, "peers");
-	for (size_t i = 0; i < b->n_sessions; i++)
+	for (size_t i = 0; i < sessions_n(b->sessions); i++)
 		put_session(b, i, o);
 	for (size_t i = 0; i < n_refused(b); i++)
 		put_refused(&b->want->refused[i], o);
@@ -313,15 +310,16 @@ void bgp_metrics(const struct bgp *b, struct metrics_writer *w)
 	if (!reason_holds(reason))
 		metrics_sample(w, 1, "reason", reason_name(reason), NULL);
 	metrics_family(w, METRIC_fairlead_bgp_session_up);
-	for (size_t i = 0; i < b->n_sessions; i++)
-		metrics_sample(w, b->sessions[i].state == BGP_SESSION_ESTABLISHED, "peer",
-		               addr_str(&b->sessions[i].address), NULL);
+	for (size_t i = 0; i < sessions_n(b->sessions); i++)
+		metrics_sample(w, sessions_at(b->sessions, i)->state == BGP_SESSION_ESTABLISHED,
+		               "peer", addr_str(&sessions_at(b->sessions, i)->address), NULL);
 	add_left_out(b, w);
 	metrics_family(w, METRIC_fairlead_bgp_prefixes_sent);
-	for (size_t i = 0; i < b->n_sessions; i++)
-		metrics_sample(
-			w, (double)(b->sessions[i].sent[BGP_AF4] + b->sessions[i].sent[BGP_AF6]),
-			"peer", addr_str(&b->sessions[i].address), NULL);
+	for (size_t i = 0; i < sessions_n(b->sessions); i++)
+		metrics_sample(w,
+		               (double)(sessions_at(b->sessions, i)->sent[BGP_AF4] +
+		                        sessions_at(b->sessions, i)->sent[BGP_AF6]),
+		               "peer", addr_str(&sessions_at(b->sessions, i)->address), NULL);
 	metrics_value(w, METRIC_fairlead_bgp_prefixes_wanted, (double)b->want_state.n_networks);
 	metrics_value(w, METRIC_fairlead_bgp_prefixes_set, (double)b->have.ours.n_networks);
 	metrics_stats(w, stat_rows, ARRAY_LEN(stat_rows), &b->stats);
