@@ -50,7 +50,7 @@ enum proxy_mode { PROXY_NONE, PROXY_IPTABLES };
 	X(LIST, proxy_endpoint, cluster)                                                         \
 	X(LIST, proxy_endpoint, local)                                                           \
 	X(LIST, proxy_endpoint, kept)                                                            \
-	X(VALUE, bool, has_any)        /* any usable endpoint anywhere; without, every address rejects */
+	X(VALUE, bool, has_any)        /* any usable endpoint anywhere; else all reject */
 
 #define PROXY_SERVICE_FIELDS(X)                                                                  \
 	X(VALUE, uint8_t, family)      /* 4 or 6 */                                              \

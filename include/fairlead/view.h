@@ -45,7 +45,7 @@ enum view_ending { VIEW_ENDING_OF_POOL, VIEW_ENDING_GIVES_WAY, VIEW_ENDING_HOLDS
 	X(STRUCT, addr, addr)                                                                    \
 	X(VALUE, bool, ip_mode_proxy)                                                            \
 	X(VALUE, bool, external)       /* of spec.externalIPs */                                 \
-	X(VALUE, bool, recorded)       /* and in the controller's record, which anybody may write */ \
+	X(VALUE, bool, recorded)       /* and in the controller's record, which anybody writes */ \
 	X(VALUE, bool, confirmed)      /* and its status says so, too */
 
 #define VIEW_ENDPOINT_FIELDS(X)                                                                  \
@@ -68,9 +68,9 @@ enum view_ending { VIEW_ENDING_OF_POOL, VIEW_ENDING_GIVES_WAY, VIEW_ENDING_HOLDS
 	X(VALUE, int64_t, created_us)                                                            \
 	X(VALUE, enum kube_service_type, type)                                                   \
 	X(VALUE, bool, deleting)                                                                 \
-	X(VALUE, bool, foreign_proxy)  /* label service.kubernetes.io/service-proxy-name: not ours to forward */ \
+	X(VALUE, bool, foreign_proxy)  /* label VIEW_LABEL_PROXY_NAME: not ours to forward */    \
 	X(VALUE, enum view_ending, ending)                                                       \
-	X(VALUE, bool, proxyless)      /* label service.kubernetes.io/headless: no proxy carries it */ \
+	X(VALUE, bool, proxyless)      /* label VIEW_LABEL_HEADLESS: no proxy carries it */      \
 	X(NAME, class)                 /* NULL: none */                                          \
 	X(STRUCT, traffic, traffic)                                                              \
 	X(ARRAY, addr, cluster_ips, 2) /* none for headless ones and ExternalName */             \

@@ -59,10 +59,10 @@ struct wire_echo {
 	bool proven; /* the sender knows that it is no replay */
 };
 
-#define WIRE_CLAIM_WEAK \
-	0x01 /* made while most of the known nodes were unheard, or kept through a silence of ours */
-#define WIRE_CLAIM_GONE \
-	0x80 /* in a delta: given up; if weak, too, because another answers for it */
+/* Made while most of the known nodes were unheard, or kept through a silence of ours. */
+#define WIRE_CLAIM_WEAK 0x01
+/* In a delta: given up; if weak, too, because another answers for it. */
+#define WIRE_CLAIM_GONE 0x80
 #define WIRE_CLAIM_FLAGS 0x81
 
 struct wire_claim {

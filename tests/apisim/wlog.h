@@ -7,7 +7,8 @@
  * written before the answer leaves.
  *
  *	{"time":"…","verb":"patch","path":"/api/v1/…/status","agent":"fairlead-controller/0.1.0",
- *	 "code":200,"changed":true,"rv":"1234","kind":"Service","namespace":"shop","name":"web","uid":"…",
+ *	 "code":200,"changed":true,"rv":"1234",
+ *	 "kind":"Service","namespace":"shop","name":"web","uid":"…",
  *	 "ingress":["192.168.1.240"],"external":["…"],"condition":{"type":…,"status":…,"reason":…},
  *	 "holder":"…","body":"the request's first bytes"}
  *

@@ -7,10 +7,12 @@
  * Each line on stdin is a JSON object.  {"status":true} asks for a line with the status, {"reason":ADDRESS} for
  * one with what is said of an address; everything else is the whole of
  * what is wanted:
- *	{"peers":[{"name","address","my_asn","asn","port","source","hold","keepalive","router_id","password","bfd_profile","multihop"}],
+ *	{"peers":[{"name","address","my_asn","asn","port","source","hold","keepalive",
+ *	           "router_id","password","bfd_profile","multihop"}],
  *	 "bfd_profiles":[{"name","transmit","receive","multiplier"}],
  *	 "pools":[[ADVERTISEMENT…]],
- *	 "addresses":[{"address","local","advertisements":[{"length","length_v6","localpref","communities":[…]}]}]}
+ *	 "addresses":[{"address","local",
+ *	               "advertisements":[{"length","length_v6","localpref","communities":[…]}]}]}
  * It is answered by {"generation":N} or {"error":…}.  The end of the input ends the program, and leaves everything in place.
  */
 
