@@ -81,3 +81,10 @@ check_PROGRAMS += tests/unit/test_news
 TESTS += tests/unit/test_news
 tests_unit_test_news_SOURCES = tests/unit/test_news.c tests/unit/unit.h
 tests_unit_test_news_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_pulse
+TESTS += tests/unit/test_pulse
+tests_unit_test_pulse_SOURCES = tests/unit/test_pulse.c tests/unit/unit.h
+tests_unit_test_pulse_LDADD = $(UNIT_LDADD)
+tests_unit_test_pulse_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_ms,--wrap=kube_informer_stats,--wrap=kube_request_start \
+	-Wl,--wrap=speaker_schedule

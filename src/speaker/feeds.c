@@ -184,3 +184,14 @@ int64_t speaker_last_contact_ms(const struct speaker *sp)
 
 	return services < slices ? services : slices;
 }
+
+int64_t speaker_last_word_ms(const struct speaker *sp)
+{
+	int64_t last = 0;
+
+	for (int i = 0; i < N_FEEDS; i++) {
+		int64_t at = kube_informer_stats(sp->feeds[i]).last_contact_ms;
+		last = at > last ? at : last;
+	}
+	return last;
+}

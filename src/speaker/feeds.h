@@ -10,5 +10,7 @@ extern const char *const speaker_feed_names[N_FEEDS];
 void speaker_feeds_start(struct speaker *sp);
 /* When all of what decisions depend on was last heard of. */
 int64_t speaker_last_contact_ms(const struct speaker *sp);
+/* When anything was last heard of the API server, by whichever watch; 0: nothing yet. */
+int64_t speaker_last_word_ms(const struct speaker *sp);
 
 #endif

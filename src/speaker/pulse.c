@@ -10,10 +10,14 @@
  *
  * A watch on which nothing comes is the rule: the server has to send a bookmark only every minute or so, and a network that
  * swallows everything looks the same.  An owner that alone has lost the server would go on for minutes with endpoints that
- * are gone.  So where the watches were silent for a while, the server is asked for its version, which everybody may
- * read and which costs it next to nothing; any answer will do.
+ * are gone.  So where all watches were silent for a while, the server is asked for its version, which everybody may
+ * read and which costs it next to nothing; any answer will do, and so does whatever any watch brings.  Where there are many nodes
+ * to ask, the watch of Nodes is hardly ever silent: each kubelet writes its Node at least once in five minutes, so that from some
+ * eighty nodes on hardly anybody has to ask.  (TCP's keep-alive and HTTP/2's pings say less, that some kernel or proxy on the way
+ * is there; and libcurl does not tell of them.)
  *
- * Fresh is a view whose watches brought something not too long ago, and whose server answered just now.
+ * Fresh is a view whose own watches, of Services and endpoints, each brought something not too long ago, and whose server
+ * answered just now.
  */
 
 /* The server sends a bookmark about once a minute; without a word for so long a watch is dead, whatever else is answered. */
@@ -39,9 +43,9 @@ static void on_answer(int status, struct json_object *obj, const struct err *e, 
 
 int64_t speaker_answered_ms(const struct speaker *sp)
 {
-	int64_t contact = speaker_last_contact_ms(sp);
+	int64_t word = speaker_last_word_ms(sp);
 
-	return contact > sp->pulse.answered_ms ? contact : sp->pulse.answered_ms;
+	return word > sp->pulse.answered_ms ? word : sp->pulse.answered_ms;
 }
 
 void speaker_pulse(struct speaker *sp)
