@@ -1,4 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commands in an order in which every state on the way is one that may stay, for the connection may
+ * break after each.  What is withdrawn goes first: networks, then neighbours.  Route-maps are made
+ * before the networks and neighbours that use them, and removed when nobody uses them any more.
+ * The mark of our instance is set before the instance is made, and a neighbour is claimed before it
+ * is made, so that what an interruption leaves is known as ours; a neighbour has its policies
+ * before it is activated, so that at no moment it gets more than it should.
+ *
+ * Entering a node costs a command, so the family in which the connection stands comes first.  Where
+ * the instance has to be another one, all in it goes with the old one, and only the route-maps are
+ * left to compare with.
+ */
 #include "config.h"
 
 #include "bgp/diff.h"

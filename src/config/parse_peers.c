@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * peers: the rows of their keys, and the rules for what one of them says.  Those between peers are
+ * in check_peers.c; they need lines of the document, which a peer keeps with itself.
+ */
 #include "config.h"
 
 #include "config/parse.h"

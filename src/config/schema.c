@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The walk of a document by tables of keys, and the reports on the way.  The path in the context
+ * grows where a key or an item is entered and is cut where it is left, so that a report needs no
+ * more than its words; there are a bounded number of them, each of them one line of bounded length,
+ * whatever the document's keys and values are.
+ *
+ * A key that no table has is compared with those that are there, without the letters that people
+ * write differently, and the nearest is named: a misspelt key must not be left out silently, as it
+ * would change what is announced.
+ */
 #include "config.h"
 
 #include "config/schema.h"

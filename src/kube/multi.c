@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libcurl calls us from within its own calls, and there nothing may be added to or taken from its
+ * handle.  So a transfer that starts is only put into the list, and one that is cancelled meanwhile
+ * is only marked as dead: it calls nobody back any more, and what still comes for it ends it.
+ * sweep() does the rest when libcurl has returned, at the end of run_socket() or by an event of its
+ * own.
+ *
+ * The callback of a transfer that has ended runs after it was freed, on a copy of what it was
+ * given, so that it may start the next transfer or cancel others.
+ */
 #include "config.h"
 
 #include "multi.h"

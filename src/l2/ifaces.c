@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Notifications say only that something changed.  To follow each of them would need a copy of the
+ * kernel's state that a lost one puts out of step, so all is read anew, compared with what was read
+ * last, and handed over if it differs.  As settings under /proc have no notifications, that is done
+ * every ten seconds in any case.
+ *
+ * The thread that reads owns `last`.  `fresh` is the one thing that two threads touch: the reader
+ * puts a copy there, and the urgent thread takes it away if the lock is free at that moment, or
+ * else at its next turn; it waits for nobody.
+ */
 #include "config.h"
 
 #include "l2/ifaces.h"

@@ -211,18 +211,19 @@ def guards(path: Path, text: str) -> str:
     return re.sub(rf"\b{old[1]}\b", name, text) if old else text
 
 
-_ESSAY = re.compile(r"\n+(/\*\n(?: \*[^\n]*\n)+? \*/\n|/\* (?!----)[^\n]* \*/\n)\n", re.MULTILINE)
+# Includes and constants, and a comment behind them that belongs to no declaration.
+_PREAMBLE = re.compile(r"(/\* SPDX[^\n]*\n)((?:(?:#(?:include|define)\b[^\n]*(?<!\\))?\n)+)")
+_ESSAY = re.compile(r"(/\*\n(?: \*[^\n]*\n)+? \*/\n|/\* (?!----)[^\n]* \*/\n)\n")
 
 
 def essays(path: Path, text: str) -> str:
     if path.suffix != ".c" or path.parent.parent.name != "src":
         return text
-    includes_end = [m.end() for m in re.finditer(r"^#include[^\n]*\n", text, re.MULTILINE)]
-    head = text.split("\n", 1)[0] + "\n"
-    found = _ESSAY.match(text, includes_end[-1]) if includes_end else None
-    if not found or not head.startswith("/* SPDX") or text[len(head) :].startswith("/*"):
+    preamble = _PREAMBLE.match(text)
+    found = _ESSAY.match(text, preamble.end()) if preamble else None
+    if not preamble or not found:
         return text
-    return f"{head}{found[1]}{text[len(head) : includes_end[-1]]}\n{text[found.end() :]}"
+    return preamble[1] + found[1] + preamble[2] + text[found.end() :]
 
 
 FIXES: dict[str, Fix] = {
