@@ -94,6 +94,17 @@ static void answered(int status, struct json_object *obj, const struct err *e, v
 		books_schedule(ctl);
 }
 
+/* Those that wait until the watch has shown their last write, before the next one, are on no list. */
+static bool is_anything_left(const struct controller *ctl)
+{
+	if (ctl->dirty || ctl->queue || ctl->due || ctl->n_in_flight > 0)
+		return true;
+	for (const struct record *r = ctl->records; r; r = r->hh.next)
+		if (r->dirty)
+			return true;
+	return false;
+}
+
 void uninstall_answer(struct controller *ctl)
 {
 	cleanup(buf_fini) struct buf body = BUF_INIT;
@@ -101,7 +112,7 @@ void uninstall_answer(struct controller *ctl)
 	if (ctl->uninstall != CONTROLLER_RELEASES || !ctl->uninstall_unanswered ||
 	    ctl->uninstall_answer_request || !term_may_write(ctl))
 		return;
-	if (ctl->ipam && (ctl->dirty || ctl->queue || ctl->due || ctl->n_in_flight > 0))
+	if (ctl->ipam && is_anything_left(ctl))
 		return;
 	cleanup_free char *path =
 		xasprintf("/api/v1/namespaces/%s/configmaps/" CONFIG_MAP_ACTIVE, ctl->namespace);

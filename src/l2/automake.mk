@@ -53,6 +53,12 @@ tests_unit_test_sightings_SOURCES = tests/unit/test_sightings.c tests/unit/unit.
 tests_unit_test_sightings_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
 tests_unit_test_sightings_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += tests/unit/test_troubles
+TESTS += tests/unit/test_troubles
+tests_unit_test_troubles_SOURCES = tests/unit/test_troubles.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
+tests_unit_test_troubles_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
+tests_unit_test_troubles_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += tests/unit/test_l2
 TESTS += tests/unit/test_l2
 tests_unit_test_l2_SOURCES = tests/unit/test_l2.c tests/unit/unit.h

@@ -40,6 +40,9 @@ static struct {
 	unsigned int n_writes;        /* to such paths */
 	bool handed_over;
 	struct move moves[MANY];
+	struct {
+		char name[16], version[24];
+	} sent[64];
 	unsigned int n_service_events, n_other_events; /* about contested statuses */
 	char note[512];                                /* of the last one */
 } scene;
@@ -106,16 +109,33 @@ static bool is_served(void)
 	return is_served_at(SERVICE);
 }
 
+/* What the object's version was when the last patch to it was decided on. */
+static char *version_of_last(const struct record *r)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(scene.sent) && *scene.sent[i].name &&
+	       strcmp(scene.sent[i].name, r->name) != 0)
+		i++;
+	assert_true(i < ARRAY_LEN(scene.sent));
+	snprintf(scene.sent[i].name, sizeof(scene.sent[i].name), "%s", r->name);
+	return scene.sent[i].version;
+}
+
 /*
- * What the client sends once more by itself is the same patch and as good as one: when the first took effect the second no
- * longer can.
+ * What the client sends once more by itself is the same patch and as good as one.  A patch takes effect on the version that it
+ * names alone, so one that is still on its way does no harm when the object has changed.
  */
-static void assert_first_settled(const struct event_base *base, const struct record *r)
+static void assert_last_settled(const struct event_base *base, const struct record *r)
 {
 	cleanup_free char *path = xasprintf("/api/v1/namespaces/default/services/%s", r->name);
+	cleanup(js_put) struct json_object *o = virtual_kube_get(path);
+	char *version = version_of_last(r);
 
-	if (!is_served_at(path) && virtual_kube_is_open(base, path))
+	if (o && !strcmp(js_str0(o, "metadata.resourceVersion"), version) &&
+	    virtual_kube_is_open(base, path))
 		fail_at("decided anew and sent, and the write before may still take effect");
+	snprintf(version, sizeof(scene.sent[0].version), "%s", r->version);
 }
 
 static void on_send(struct event_base *base, const char *path)
@@ -125,7 +145,7 @@ static void on_send(struct event_base *base, const char *path)
 	size_t i;
 
 	if (r && r->n_sent == 1)
-		assert_first_settled(base, r);
+		assert_last_settled(base, r);
 	if (r && r->lb.action == IPAM_MOVE && sscanf(r->name, "w%zu", &i) == 1 && i < MANY &&
 	    !scene.moves[i].sent_ms)
 		scene.moves[i].sent_ms = virtual_now();
@@ -722,6 +742,114 @@ static void test_a_request_that_is_not_written_yet(void **state)
 	}
 }
 
+/* ---- uninstalling ---- */
+
+#define ACTIVE "/api/v1/namespaces/fairlead-system/configmaps/" CONFIG_MAP_ACTIVE
+
+/* NULL: takes the mark off. */
+static void set_mark(const char *mark)
+{
+	cleanup_free char *value = mark ? xasprintf("'%s'", mark) : xstrdup("null");
+
+	virtual_kube_do("PATCH", ACTIVE,
+	                "{'metadata':{'annotations':{'" UNINSTALL_ANNOTATION "':%s}}}", value);
+}
+
+static const char *mark(void)
+{
+	static char value[64];
+	cleanup(js_put) struct json_object *o = virtual_kube_get(ACTIVE);
+	struct json_object *a = o ? js_object(o, "metadata.annotations") : NULL;
+	struct json_object *v = a ? json_object_object_get(a, UNINSTALL_ANNOTATION) : NULL;
+
+	snprintf(value, sizeof(value), "%s", v ? json_object_get_string(v) : "");
+	return value;
+}
+
+static bool is_handed_over(void)
+{
+	return scene.handed_over;
+}
+
+static bool is_answered(void)
+{
+	return !strcmp(mark(), UNINSTALL_RELEASED);
+}
+
+/* Addresses stay, nothing more is assigned, and whoever is installed next need not wait for the lease. */
+static void test_uninstalled(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 50);
+		put_service("web", "");
+		run_until(is_served, "no address ever arrives");
+		set_mark(UNINSTALL_KEEP);
+		run_until(is_handed_over, "the lease is kept");
+		/* Also where the mark has gone, which is for the next installation. */
+		if (seed % 2)
+			set_mark(NULL);
+		put_service("late", "");
+		run_for(20000);
+		if (!is_served())
+			fail_at("an address is taken back, and nobody asked for that");
+		if (is_served_at("/api/v1/namespaces/default/services/late"))
+			fail_at("an address is assigned by one that was uninstalled");
+		if (*mark() && seed % 2)
+			fail_at("the mark is put on again");
+		end();
+	}
+}
+
+/* It answers when the last address has gone, and once for each time that it is asked. */
+static void test_uninstalled_with_addresses(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 50);
+		put_service("web", "'fairlead.io/external-ips':'lan'");
+		run_until(is_served, "no address ever arrives");
+		run_for((int64_t)virtual_random(2000));
+		for (int times = 0; times < 2; times++) {
+			scene.part = "/services/";
+			scene.faults = (struct virtual_faults){ .lost = 300, .unanswered = 300 };
+			set_mark(UNINSTALL_RELEASE);
+			run_until(is_answered, "it does not say that the addresses have gone");
+			scene.part = NULL;
+			cleanup(js_put) struct json_object *o = virtual_kube_get(SERVICE);
+			if (is_served() || js_len(js_array(o, "spec.externalIPs")) > 0)
+				fail_at("it says so, and a Service has an address");
+			put_service("late", "");
+			run_for(5000);
+			if (is_served_at("/api/v1/namespaces/default/services/late"))
+				fail_at("an address is assigned by one that was uninstalled");
+		}
+		end();
+	}
+}
+
+/* Whoever has waited in vain takes the mark off: an answer that was on its way then must not put it on again. */
+static void test_an_answer_that_comes_too_late(void **state)
+{
+	size_t n_off = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 50);
+		set_mark(UNINSTALL_RELEASE);
+		run_for((int64_t)virtual_random(80));
+		if (!is_answered()) {
+			set_mark(NULL);
+			run_for(20000);
+			if (*mark())
+				fail_at("the mark is put on again");
+			n_off++;
+		}
+		end();
+	}
+	assert_in_range(n_off, SEEDS / 4, SEEDS - 1);
+}
+
 /* ---- writes in vain ---- */
 
 /* Where a webhook hangs, no write ever takes effect: after a few they are half a minute apart, then ever longer. */
@@ -756,6 +884,9 @@ int main(void)
 		cmocka_unit_test(test_contested),
 		cmocka_unit_test(test_renumbered),
 		cmocka_unit_test(test_a_request_that_is_not_written_yet),
+		cmocka_unit_test(test_uninstalled),
+		cmocka_unit_test(test_uninstalled_with_addresses),
+		cmocka_unit_test(test_an_answer_that_comes_too_late),
 		cmocka_unit_test(test_in_vain),
 	};
 
