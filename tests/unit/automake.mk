@@ -21,4 +21,5 @@ tests_unit_test_tables_LDADD = $(UNIT_LDADD)
 
 tables: tests/unit/test_tables
 	SRCDIR='$(srcdir)' tests/unit/test_tables --write
+	cd '$(srcdir)/tests' && python3 -m lab.limits >../docs/limits.new && mv ../docs/limits.new ../docs/limits.md
 .PHONY: tables
