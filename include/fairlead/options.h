@@ -18,7 +18,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "fairlead/buf.h"
 #include "fairlead/err.h"
 #include "fairlead/log.h"
 
@@ -57,9 +59,17 @@ struct options {
 	const char *after; /* printed last by --help: commands, exit codes; NULL: nothing */
 	const struct option_row *rows;
 	size_t max_operands;
+	/* Set rather than that the help is printed at once; NULL: it is. */
+	bool *help;
+	uint64_t *given; /* a bit for each row that was on the command line; NULL: nobody asks */
 };
 
 enum { OPTIONS_RUN = 0, OPTIONS_DONE = 1 /* --help or --version was printed: exit 0 */ };
+
+/* Prints what --help prints. */
+void options_help(const struct options *o);
+/* Adds @name, and @text as a column of its own beside it, as --help has its flags. */
+void options_put(struct buf *out, const char *name, const char *text);
 
 /*
  * Parses argv.  Operands are moved to the front, argv[1] … argv[*ret_n_operands].  -EINVAL: @e names the flag, and what

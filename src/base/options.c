@@ -72,27 +72,33 @@ static void put_default(struct buf *text, const struct option_row *row)
 		buf_printf(text, " (default %s)", s);
 }
 
-static void put_row(struct buf *out, const struct option_row *row, const char *help)
+void options_put(struct buf *out, const char *name, const char *text)
 {
-	size_t before = out->size;
+	size_t at = columns(name, strlen(name));
 
-	if (row->letter)
-		buf_printf(out, "  -%c, ", row->letter);
-	else
-		buf_puts(out, "  ");
-	buf_printf(out, "--%s", row->name);
-	if (row->value)
-		buf_printf(out, "%s%s%s", row->implied ? "[=" : " ", row->value,
-		           row->implied ? "]" : "");
-	size_t at = columns(buf_str(out) + before, out->size - before);
+	buf_puts(out, name);
 	if (at >= HELP_COLUMN) {
 		buf_putc(out, '\n');
 		at = 0;
 	}
-	put_wrapped(out, help, at, HELP_COLUMN);
+	put_wrapped(out, text, at, HELP_COLUMN);
 }
 
-static void print_help(const struct options *o)
+static void put_row(struct buf *out, const struct option_row *row, const char *help)
+{
+	cleanup(buf_fini) struct buf name = BUF_INIT;
+
+	buf_puts(&name, "  ");
+	if (row->letter)
+		buf_printf(&name, "-%c, ", row->letter);
+	buf_printf(&name, "--%s", row->name);
+	if (row->value)
+		buf_printf(&name, "%s%s%s", row->implied ? "[=" : " ", row->value,
+		           row->implied ? "]" : "");
+	options_put(out, buf_str(&name), help);
+}
+
+void options_help(const struct options *o)
 {
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 
@@ -225,6 +231,8 @@ static int parse_option(const struct options *o, int argc, char **argv, int *i, 
 			               row->name, row->name, row->value);
 		v = argv[++*i];
 	}
+	if (o->given)
+		*o->given |= UINT64_C(1) << (row - o->rows);
 	return set_value(row, v, e);
 }
 
@@ -245,8 +253,11 @@ int options_parse(const struct options *o, int argc, char **argv, size_t *ret_n_
 		} else if (!strcmp(arg, "--")) {
 			operands_only = true;
 		} else if (!strcmp(arg, "--help") || !strcmp(arg, "-h")) {
-			print_help(o);
-			return OPTIONS_DONE;
+			if (!o->help) {
+				options_help(o);
+				return OPTIONS_DONE;
+			}
+			*o->help = true;
 		} else if (!strcmp(arg, "--version")) {
 			printf("%.*s %s\n", (int)strcspn(o->usage, " "), o->usage, PACKAGE_VERSION);
 			return OPTIONS_DONE;

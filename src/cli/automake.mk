@@ -38,18 +38,42 @@ bin_PROGRAMS += src/cli/fairlead
 src_cli_fairlead_SOURCES = \
 	src/cli/answer.c \
 	src/cli/check.c \
+	src/cli/command_completion.c \
 	src/cli/command_convert.c \
 	src/cli/command_explain.c \
 	src/cli/command_plan.c \
 	src/cli/command_uninstall.c \
+	src/cli/commands.c \
 	src/cli/commands.h \
+	src/cli/complete.c \
+	src/cli/complete.h \
+	src/cli/flags.c \
+	src/cli/flags.h \
+	src/cli/help.c \
+	src/cli/help.h \
 	src/cli/main.c \
 	src/cli/status.c
 
 dist_man_MANS += man/fairlead.1
 
+# What shells are told is printed by the program itself.
 bashcompdir = $(datadir)/bash-completion/completions
-dist_bashcomp_DATA = src/cli/completion/fairlead
+nodist_bashcomp_DATA = src/cli/completion/fairlead
+zshcompdir = $(datadir)/zsh/site-functions
+nodist_zshcomp_DATA = src/cli/completion/_fairlead
+fishcompdir = $(datadir)/fish/vendor_completions.d
+nodist_fishcomp_DATA = src/cli/completion/fairlead.fish
+nodist_bin_SCRIPTS = src/cli/completion/kubectl_complete-fairlead
+CLEANFILES += $(nodist_bashcomp_DATA) $(nodist_zshcomp_DATA) $(nodist_fishcomp_DATA) $(nodist_bin_SCRIPTS)
+COMPLETION = $(MKDIR_P) src/cli/completion && src/cli/fairlead$(EXEEXT) completion
+src/cli/completion/fairlead: src/cli/fairlead$(EXEEXT)
+	$(AM_V_GEN)$(COMPLETION) bash > $@
+src/cli/completion/_fairlead: src/cli/fairlead$(EXEEXT)
+	$(AM_V_GEN)$(COMPLETION) zsh > $@
+src/cli/completion/fairlead.fish: src/cli/fairlead$(EXEEXT)
+	$(AM_V_GEN)$(COMPLETION) fish > $@
+src/cli/completion/kubectl_complete-fairlead: src/cli/fairlead$(EXEEXT)
+	$(AM_V_GEN)$(COMPLETION) kubectl > $@ && chmod +x $@
 
 # kubectl finds its plugins by name.
 install-exec-hook:

@@ -46,7 +46,7 @@ static void put_answer(const char *path, const struct configuration *c,
 	out_close(o);
 }
 
-int command_config_check(const struct command_options *o, struct err *e)
+static int run_config_check(const struct command_options *o, struct err *e)
 {
 	const char *path = o->operands[0];
 	cleanup(buf_fini) struct buf text = BUF_INIT;
@@ -67,3 +67,16 @@ int command_config_check(const struct command_options *o, struct err *e)
 	configuration_unref(c);
 	return errors.n > 0 ? COMMAND_FAILED : COMMAND_OK;
 }
+
+const struct command command_config_check = {
+	.words = { "config", "check" },
+	.operands = "FILE",
+	.names = NAMES_FILES,
+	.n = 1,
+	.flags = FLAGS_OUTPUT,
+	.summary = "is this a configuration that the controller takes?  FILE is the YAML, or the "
+		   "manifest of a ConfigMap that holds it",
+	.exits = { [COMMAND_OK] = "it is valid",
+	           [COMMAND_FAILED] = "it is not valid, or could not be read" },
+	.run = run_config_check,
+};

@@ -81,7 +81,7 @@ static int convert(struct conversion *c, const struct command_options *o, struct
 	return n ? COMMAND_CHANGES : COMMAND_OK;
 }
 
-int command_config_convert(const struct command_options *o, struct err *e)
+static int run_config_convert(const struct command_options *o, struct err *e)
 {
 	struct conversion *c = conversion_new();
 	int status = convert(c, o, e);
@@ -89,3 +89,19 @@ int command_config_convert(const struct command_options *o, struct err *e)
 	conversion_free(c);
 	return status;
 }
+
+const struct command command_config_convert = {
+	.words = { "config", "convert" },
+	.operands = "FILE…",
+	.names = NAMES_FILES,
+	.n = 1,
+	.more = true,
+	.flags = FLAGS_OUTPUT,
+	.summary = "MetalLB's custom resources as a configuration of Fairlead; what is lost is "
+		   "reported with its object.  FILE… are manifests, as kubectl get -o yaml prints "
+		   "them; - is standard input",
+	.exits = { [COMMAND_OK] = "everything carried over",
+	           [COMMAND_FAILED] = "it is not valid, or could not be read",
+	           [COMMAND_CHANGES] = "it is valid, and something was lost" },
+	.run = run_config_convert,
+};

@@ -188,7 +188,7 @@ static int answer(const struct command_options *o, const struct state *s, struct
 	return exit_status;
 }
 
-int command_explain(const struct command_options *o, struct err *e)
+static int run_explain(const struct command_options *o, struct err *e)
 {
 	cleanup(state_fini) struct state s = { 0 };
 	int exit_status = COMMAND_FAILED;
@@ -211,3 +211,18 @@ int command_explain(const struct command_options *o, struct err *e)
 	free(nodes);
 	return exit_status == COMMAND_OK ? state_exit(&s, exit_status, e) : exit_status;
 }
+
+const struct command command_explain = {
+	.words = { "explain" },
+	.operands = "[NAMESPACE/]SERVICE",
+	.names = NAMES_SERVICES,
+	.n = 1,
+	.flags = FLAGS_NODE | FLAGS_CONFIG | FLAGS_CLUSTER | FLAGS_SPEAKERS | FLAGS_OUTPUT,
+	.summary = "where the Service's addresses are announced, where not and why, and what would "
+		   "change it",
+	.about = "The namespace is default if none is given.  With --state nobody is asked: the "
+		 "answer is what the speakers' own function decides from the manifests.",
+	.exits = { [COMMAND_FAILED] = "there is no such Service",
+	           [COMMAND_INCOMPLETE] = "the answer was printed, but a speaker did not answer" },
+	.run = run_explain,
+};

@@ -76,7 +76,7 @@ static struct configuration *read_in_force(const struct command_options *o, cons
 	return c;
 }
 
-int command_plan(const struct command_options *o, struct err *e)
+static int run_plan(const struct command_options *o, struct err *e)
 {
 	cleanup(state_fini) struct state s = { 0 };
 	cleanup(buf_fini) struct buf warnings = BUF_INIT;
@@ -117,3 +117,15 @@ int command_plan(const struct command_options *o, struct err *e)
 	configuration_unref(c);
 	return state_exit(&s, exit_status, e);
 }
+
+const struct command command_plan = {
+	.words = { "plan" },
+	.operands = "--config FILE [--state FILE…]",
+	.flags = FLAGS_CONFIG | FLAGS_CLUSTER | FLAGS_OUTPUT,
+	.summary = "what the controller would do with the Services' addresses under this "
+		   "configuration, in the live cluster or in that of the manifests; nothing is "
+		   "written",
+	.exits = { [COMMAND_CHANGES] = "some Service's address moves or falls silent, or a Service "
+	                               "fails" },
+	.run = run_plan,
+};

@@ -313,7 +313,7 @@ static bool is_wanted(const struct command_options *o)
 	       (!strcasecmp(answer, "y\n") || !strcasecmp(answer, "yes\n"));
 }
 
-int command_uninstall(const struct command_options *o, struct err *e)
+static int run_uninstall(const struct command_options *o, struct err *e)
 {
 	cleanup_free char *namespace = options_namespace(&o->kube);
 	if (!is_wanted(o)) {
@@ -346,3 +346,14 @@ int command_uninstall(const struct command_options *o, struct err *e)
 		return COMMAND_FAILED;
 	return done ? COMMAND_OK : COMMAND_FAILED;
 }
+
+const struct command command_uninstall = {
+	.words = { "uninstall" },
+	.operands = "",
+	.flags = FLAGS_UNINSTALL | FLAGS_CLUSTER | FLAGS_SPEAKERS | FLAGS_OUTPUT,
+	.summary = "tells every speaker to take away what it announces and its rules, and waits "
+		   "for it; to be followed by deleting the Pods",
+	.exits = { [COMMAND_FAILED] = "not all has been cleaned up in time, or it cannot be "
+	                              "verified" },
+	.run = run_uninstall,
+};

@@ -52,13 +52,60 @@ void command_print(struct command_answer *a);
 /* The same over what stands on the terminal; elsewhere it is one text behind the other. */
 void command_redraw(struct command_answer *a);
 
-int command_bgp(const struct command_options *o, struct err *e);
-int command_config_check(const struct command_options *o, struct err *e);
-int command_config_convert(const struct command_options *o, struct err *e);
-int command_explain(const struct command_options *o, struct err *e);
-int command_plan(const struct command_options *o, struct err *e);
-int command_pools(const struct command_options *o, struct err *e);
-int command_uninstall(const struct command_options *o, struct err *e);
-int command_status(const struct command_options *o, struct err *e);
+/* Groups of flags, as bits; a command refuses those of the groups that it does not look at. */
+enum command_flags {
+	FLAGS_NODE = 1 << 0,      /* --node */
+	FLAGS_CONFIG = 1 << 1,    /* --config, --state, --load-balancer-class */
+	FLAGS_UNINSTALL = 1 << 2, /* --release-addresses, --timeout, --yes */
+	FLAGS_VERDICT = 1 << 3,   /* --watch, --wait, --exit-code, and the formats wide and name */
+	FLAGS_SERVICES = 1 << 4,  /* --service-namespace, --selector, --summary */
+	FLAGS_CLUSTER =
+		1 << 5, /* --kubeconfig and the like; anybody may be told these, as by an alias */
+	FLAGS_SPEAKERS = 1 << 6, /* where speakers are asked; likewise */
+	FLAGS_OUTPUT = 1 << 7,   /* likewise */
+};
+
+/* What words on the command line stand for, to complete them. */
+enum command_names {
+	NAMES_NONE,
+	NAMES_FILES,
+	NAMES_SERVICES,
+	NAMES_NAMESPACES,
+	NAMES_NODES,
+	NAMES_COMMANDS,
+	NAMES_SHELLS
+};
+
+#define COMMAND_EXITS 4
+#define COMMAND_NAME_SIZE 32
+
+/* Everything about a command: each file of them exports a row or a few, and commands.c lists these. */
+struct command {
+	const char *words[2];     /* the second one NULL: one word */
+	const char *operands;     /* as usage has them; "": none */
+	enum command_names names; /* what they are */
+	size_t n;                 /* how many; behind them may stand more files of --state */
+	bool more;                /* n, or more of the same */
+	bool optional;            /* or none */
+	unsigned int flags;       /* FLAGS_… */
+	const char *summary;      /* for the list of commands */
+	const char *
+		about; /* a paragraph for its own help, behind the summary; NULL: there is no more to say */
+	const char *exits
+		[COMMAND_EXITS]; /* what the exit statuses mean; NULL: it has none of these, or 0 means only that all went well */
+	int (*run)(const struct command_options *o, struct err *e);
+};
+
+extern const struct command command_bgp, command_completion, command_config_check,
+	command_config_convert, command_explain, command_help, command_plan, command_pools,
+	command_status, command_uninstall, command_version;
+
+/* By name; NULL behind the last. */
+extern const struct command *const commands[];
+
+/* The command that these words begin with, or NULL. */
+const struct command *command_find(char *const *words, size_t n, size_t *ret_n_words);
+/* "config check" */
+const char *command_name(const struct command *c, char out[static COMMAND_NAME_SIZE]);
 
 #endif

@@ -251,7 +251,7 @@ static int show(const struct command_options *o, const struct look *look, struct
 	return status;
 }
 
-int command_status(const struct command_options *o, struct err *e)
+static int run_status(const struct command_options *o, struct err *e)
 {
 	const struct look look = {
 		.speakers = true,
@@ -263,7 +263,7 @@ int command_status(const struct command_options *o, struct err *e)
 	return show(o, &look, e);
 }
 
-int command_pools(const struct command_options *o, struct err *e)
+static int run_pools(const struct command_options *o, struct err *e)
 {
 	static const struct look look = { .parts = VERDICT_CONTROLLER | VERDICT_POOLS,
 		                          .print = cluster_pools_print };
@@ -271,7 +271,7 @@ int command_pools(const struct command_options *o, struct err *e)
 	return show(o, &look, e);
 }
 
-int command_bgp(const struct command_options *o, struct err *e)
+static int run_bgp(const struct command_options *o, struct err *e)
 {
 	static const struct look look = { .nodes_only = true,
 		                          .speakers = true,
@@ -280,3 +280,39 @@ int command_bgp(const struct command_options *o, struct err *e)
 
 	return show(o, &look, e);
 }
+
+const struct command command_status = {
+	.words = { "status" },
+	.operands = "",
+	.flags = FLAGS_VERDICT | FLAGS_SERVICES | FLAGS_CLUSTER | FLAGS_SPEAKERS | FLAGS_OUTPUT,
+	.summary =
+		"whether all is well, and what is not, why, and what to do; pools, Services with "
+		"addresses, owners and reasons, nodes with their speakers",
+	.exits = { [COMMAND_OK] = "the verdict is OK",
+	           [COMMAND_DEGRADED] = "the verdict is degraded",
+	           [COMMAND_DOWN] = "the verdict is down" },
+	.run = run_status,
+};
+
+const struct command command_pools = {
+	.words = { "pools" },
+	.operands = "",
+	.flags = FLAGS_VERDICT | FLAGS_CLUSTER | FLAGS_OUTPUT,
+	.summary = "pools with their addresses, used and free",
+	.exits = { [COMMAND_OK] = "the verdict is OK",
+	           [COMMAND_DEGRADED] = "the verdict is degraded",
+	           [COMMAND_DOWN] = "the verdict is down" },
+	.run = run_pools,
+};
+
+const struct command command_bgp = {
+	.words = { "bgp" },
+	.operands = "",
+	.flags = FLAGS_VERDICT | FLAGS_CLUSTER | FLAGS_SPEAKERS | FLAGS_OUTPUT,
+	.summary = "the BGP sessions of every node: state, uptime, last error, prefixes wanted and "
+		   "sent; and what stands in the way of BGP there",
+	.exits = { [COMMAND_OK] = "the verdict is OK",
+	           [COMMAND_DEGRADED] = "the verdict is degraded",
+	           [COMMAND_DOWN] = "the verdict is down" },
+	.run = run_bgp,
+};

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What fairlead(1) prints of live clusters: each state's output and exit status, compared with tests/cli/out/status-STATE.
+"""What fairlead(1) prints of live clusters: each state's output and exit status, as in tests/cli/out/status-STATE.
 
-One process stands for the API server and for the nodes' speakers, on loopback; each state is the healthy cluster with something broken.
+One process stands for the API server and for the nodes' speakers, on loopback; each state is the healthy cluster with
+something broken.
 With --write the files are written anew, to be looked at in the diff.
 """
 
@@ -44,7 +45,7 @@ def service(name: str, ip: str | None, reason: str = "Assigned", message: str = 
     status = {"type": "fairlead.io/AddressAssigned", "status": "True", "reason": reason, "message": message}
     return {
         "metadata": {"namespace": "shop", "name": name, "uid": name, "resourceVersion": "1", "labels": {"app": name}},
-        "spec": {"type": "LoadBalancer", "clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1"], "ports": [{"port": 80}]},
+        "spec": {"type": "LoadBalancer", "clusterIP": "10.96.0.1", "ports": [{"port": 80}]},
         "status": {"conditions": [status], "loadBalancer": {"ingress": [{"ip": ip}] if ip else []}},
     }
 
@@ -60,8 +61,8 @@ def node(name: str) -> dict[str, Any]:
 
 
 def says(name: str, ip: str, reason: str, message: str = "") -> dict[str, Any]:
-    said = {"address": ip, "announce": reason == "Announced", "reason": reason, "message": message, "protocol": "layer2"}
-    return {"namespace": "shop", "name": name, "addresses": [{**said, "owner": "n1", "interface": "eth0", "mac": ""}]}
+    said = {"address": ip, "announce": reason == "Announced", "reason": reason, "message": message}
+    return {"namespace": "shop", "name": name, "addresses": [{**said, "protocol": "layer2", "owner": "n1", "interface": "eth0", "mac": ""}]}
 
 
 def speaker(name: str) -> dict[str, Any]:
@@ -154,7 +155,8 @@ def two_owners(c: Cluster) -> None:
 
 
 def contested(c: Cluster) -> None:
-    c["services"][1] = service("web", "192.0.2.240", "StatusContested", "192.0.2.240 stays; other-controller writes it too")
+    message = "192.0.2.240 stays; other-controller writes it too"
+    c["services"][1] = service("web", "192.0.2.240", "StatusContested", message)
 
 
 def pending(c: Cluster) -> None:
@@ -204,7 +206,11 @@ def fine(c: Cluster) -> None:
 STATES: list[tuple[str, Break, list[str]]] = [
     ("healthy", fine, ["status", "pools", "bgp", "status --summary"]),
     ("formats", silent, ["status -o wide", "status -o json", "status -o yaml", "status -o name", "pools -o name"]),
-    ("chosen", silent, ["status -n shop -l app=web", "status -l !app", "status -l app,", "status --exit-code=answer --summary"]),
+    (
+        "chosen",
+        silent,
+        ["status -n shop -l app=web", "status -l !app", "status -l app,", "status --exit-code=answer --summary"],
+    ),
     ("no-leader", no_leader, ["status", "pools"]),
     ("refused", refused, ["status --summary"]),
     ("nothing-published", nothing_published, ["status --summary", "pools"]),
@@ -220,6 +226,12 @@ STATES: list[tuple[str, Break, list[str]]] = [
     ("no-session", no_session, ["status --summary", "bgp", "bgp -o name", "bgp -o yaml"]),
     ("rules", rules, ["status --summary"]),
     ("stale", stale, ["status --summary"]),
+    # Names from the cluster, but none that a shell would take for something else.
+    (
+        "completion",
+        pending,
+        ["__complete explain shop/a", "__complete explain", "__complete status -n", "__complete explain --node"],
+    ),
 ]
 
 
@@ -288,8 +300,13 @@ class Runner:
         self.env = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM")}
 
     def run(self, command: str) -> str:
+        words = [*command.split(), *self.flags]
+        if words[0] == "__complete":
+            # The flags stand before the word to complete, as somebody would have written them.
+            last = [] if "/" in command else [""]
+            words = [words[0], *self.flags, *command.split()[1:], *last]
         done = subprocess.run(
-            [FAIRLEAD, *command.split(), *self.flags], capture_output=True, text=True, check=False, env=self.env, timeout=60
+            [FAIRLEAD, *words], capture_output=True, text=True, check=False, env=self.env, timeout=60
         )
         printed = shown(done.stdout + done.stderr, self.fake.speaker_port)
         return f"$ fairlead {command}\n{printed}exit status {done.returncode}\n"

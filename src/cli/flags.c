@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "cli/flags.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "fairlead/mem.h"
+
+/* Anybody may be told these. */
+#define FLAGS_COMMON (FLAGS_CLUSTER | FLAGS_SPEAKERS | FLAGS_OUTPUT)
+
+void flags_fill(struct command_options *o, struct flag_choices *choices,
+                struct flag ret[static FLAGS_MAX])
+{
+	const struct option_row kube[] = { OPTIONS_KUBE(o->kube) };
+	const struct flag flags[] = {
+		{ { "output", 'o', "FORMAT", "what to print", OPTION_CHOICE, &choices->output,
+		    .choices = "text|wide|json|yaml|name" },
+		  FLAGS_OUTPUT,
+		  NAMES_NONE },
+		{ { "service-namespace", 'n', "NAME", "the Services of this namespace only",
+		    OPTION_STRING, &o->service_namespace },
+		  FLAGS_SERVICES,
+		  NAMES_NAMESPACES },
+		{ { "selector", 'l', "SELECTOR",
+		    "the Services with these labels only, as with kubectl get", OPTION_STRING,
+		    &o->selector },
+		  FLAGS_SERVICES,
+		  NAMES_NONE },
+		{ { "summary", 0, NULL, "the verdict alone", OPTION_SWITCH, &o->summary },
+		  FLAGS_SERVICES,
+		  NAMES_NONE },
+		{ { "watch", 'w', NULL, "again and again", OPTION_SWITCH, &o->watch },
+		  FLAGS_VERDICT,
+		  NAMES_NONE },
+		{ { "wait", 0, "SECONDS",
+		    "until the verdict is OK, for 60 seconds unless told, and print only then",
+		    OPTION_INT, &o->wait_s, .min = 1, .max = 86400, .implied = "60" },
+		  FLAGS_VERDICT,
+		  NAMES_NONE },
+		{ { "exit-code", 0, "WHAT",
+		    "whether the exit status tells the verdict, or only that there is an answer",
+		    OPTION_CHOICE, &choices->exit_code, .choices = "verdict|answer" },
+		  FLAGS_VERDICT,
+		  NAMES_NONE },
+		{ kube[0], FLAGS_CLUSTER, NAMES_FILES },
+		{ kube[1], FLAGS_CLUSTER, NAMES_NONE },
+		{ kube[2], FLAGS_CLUSTER, NAMES_NAMESPACES },
+		{ { "node", 0, "NAME", "this node only", OPTION_STRING, &o->node },
+		  FLAGS_NODE,
+		  NAMES_NODES },
+		{ { "config", 0, "FILE",
+		    "the configuration, as YAML or as the manifest of its ConfigMap", OPTION_STRING,
+		    &o->config },
+		  FLAGS_CONFIG,
+		  NAMES_FILES },
+		{ { "state", 0, "FILE…",
+		    "manifests, YAML or JSON, instead of the live cluster; may be given again",
+		    OPTION_LIST, &o->state },
+		  FLAGS_CONFIG,
+		  NAMES_FILES },
+		{ { "load-balancer-class", 0, "NAME", "the class that the controller handles",
+		    OPTION_STRING, &o->load_balancer_class },
+		  FLAGS_CONFIG,
+		  NAMES_NONE },
+		{ { "release-addresses", 0, NULL,
+		    "take the addresses back out of the Services, too, so that nobody who installs "
+		    "again finds them there",
+		    OPTION_SWITCH, &o->release_addresses },
+		  FLAGS_UNINSTALL,
+		  NAMES_NONE },
+		{ { "yes", 'y', NULL, "do not ask at a terminal whether to go on", OPTION_SWITCH,
+		    &o->yes },
+		  FLAGS_UNINSTALL,
+		  NAMES_NONE },
+		{ { "timeout", 0, "SECONDS", "how long to wait", OPTION_INT, &o->timeout_s,
+		    .min = 0, .max = 3600 },
+		  FLAGS_UNINSTALL,
+		  NAMES_NONE },
+		{ { "speaker-port", 0, "PORT", "where the speakers serve /status on their nodes",
+		    OPTION_INT, &o->speaker.port, .min = 1, .max = UINT16_MAX },
+		  FLAGS_SPEAKERS,
+		  NAMES_NONE },
+		{ { "speaker-token-file", 0, "FILE",
+		    "the token that the speakers want for /status (their --http-token-file)",
+		    OPTION_STRING, &o->speaker.token_file },
+		  FLAGS_SPEAKERS,
+		  NAMES_FILES },
+	};
+
+	_Static_assert(ARRAY_LEN(kube) == 3 && ARRAY_LEN(flags) < FLAGS_MAX, "rows");
+	memcpy(ret, flags, sizeof(flags));
+	ret[ARRAY_LEN(flags)] = (struct flag){ .row = { .name = NULL } };
+}
+
+const char *flags_choices(const struct flag *f, const struct command *c)
+{
+	if (f->group == FLAGS_OUTPUT && c && !(c->flags & FLAGS_VERDICT))
+		return "text|json|yaml";
+	return f->row.choices;
+}
+
+void flags_finish(struct command_options *o, const struct flag_choices *choices)
+{
+	static const char *const names[] = { [OUT_JSON] = "json",
+		                             [OUT_YAML] = "yaml",
+		                             [OUT_TEXT] = "text",
+		                             [OUT_WIDE] = "wide",
+		                             [OUT_NAME] = "name" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (!strcmp(names[i], choices->output))
+			o->format = (enum out_format)i;
+	o->exit_by_answer = !strcmp(choices->exit_code, "answer");
+}
+
+int flags_check(const struct flag *flags, uint64_t given, const struct command *c,
+                const struct command_options *o, struct err *e)
+{
+	char name[COMMAND_NAME_SIZE];
+
+	for (size_t i = 0; flags[i].row.name; i++)
+		if ((given & UINT64_C(1) << i) && !(flags[i].group & (c->flags | FLAGS_COMMON)))
+			return err_set(e, -EINVAL, ERR_CONFIG, "%s takes no --%s",
+			               command_name(c, name), flags[i].row.name);
+	if ((o->format == OUT_WIDE || o->format == OUT_NAME) && !(c->flags & FLAGS_VERDICT))
+		return err_set(e, -EINVAL, ERR_CONFIG, "%s takes no --output %s",
+		               command_name(c, name), o->format == OUT_WIDE ? "wide" : "name");
+	return 0;
+}
