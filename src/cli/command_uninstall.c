@@ -29,9 +29,6 @@
 #define ANSWER_SIZE 16
 #define AGAIN_S 1
 #define ATTEMPTS 5
-#define SPEAKERS_QUERY                                                                       \
-	"labelSelector=app.kubernetes.io%2Fname%3Dfairlead%2Capp.kubernetes.io%2Fcomponent%" \
-	"3Dspeaker"
 
 struct pod {
 	char *node, *path;
@@ -182,8 +179,7 @@ static int by_name(const void *a, const void *b)
 static int look(const struct command_options *o, const char *namespace, struct round *u,
                 struct err *e)
 {
-	cleanup_free char *pods =
-		xasprintf("/api/v1/namespaces/%s/pods?%s", namespace, SPEAKERS_QUERY);
+	cleanup_free char *pods = gather_pods_path(namespace);
 	cleanup_free char *active =
 		xasprintf("/api/v1/namespaces/%s/configmaps/" CONFIG_MAP_ACTIVE, namespace);
 	const struct gather_row rows[] = {

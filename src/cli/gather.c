@@ -45,10 +45,16 @@ struct fetch {
 
 struct speaker_call {
 	struct gathering *g;
-	const char *node, *pod;
+	const char *node;
+	char *pod; /* as gather_speaker has it */
 	struct evhttp_connection *connection;
 	bool answered;
 	const char *why; /* it did not */
+};
+
+struct calls {
+	struct speaker_call *list;
+	size_t n;
 };
 
 static void one_less(struct gathering *g)
@@ -91,6 +97,14 @@ static void fail(struct gathering *g, const struct err *e)
 		g->error = *e;
 }
 
+static void refused(struct fetch *f, int status, const struct err *e)
+{
+	if (status == 403 && f->row->denied)
+		f->row->denied(e, f->g->arg);
+	else if (status != 404 || !f->row->may_be_missing)
+		fail(f->g, e);
+}
+
 /* What only looks like an answer, such as a proxy's page for logging in, must not pass for an object. */
 static void on_fetched(int status, struct json_object *obj, const struct err *e, void *arg)
 {
@@ -104,8 +118,8 @@ static void on_fetched(int status, struct json_object *obj, const struct err *e,
 		        "GET %s: the answer is no object; does an API server answer there?",
 		        f->row->path);
 		fail(f->g, &no_object);
-	} else if (status != 404 || !f->row->may_be_missing) {
-		fail(f->g, e);
+	} else {
+		refused(f, status, e);
 	}
 	one_less(f->g);
 }
@@ -178,8 +192,7 @@ static bool list_failed(int status, const struct err *e, void *arg)
 	if (status == 200)
 		err_set(&no_list, -EPROTO, ERR_REMOTE, "%s; does an API server answer there?",
 		        e->msg);
-	if (status != 404 || !f->row->may_be_missing)
-		fail(f->g, &no_list);
+	refused(f, status, &no_list);
 	list_end(f);
 	return false;
 }
@@ -375,35 +388,76 @@ static void on_proxied(int status, struct json_object *obj, const struct err *e,
 	one_less(call->g);
 }
 
-static bool all_answered(const struct speaker_call *calls, size_t n)
+/* The first that has not answered, NULL if all have. */
+static const struct speaker_call *unanswered(const struct calls *calls)
 {
-	size_t i = 0;
+	for (size_t i = 0; i < calls->n; i++)
+		if (!calls->list[i].answered)
+			return &calls->list[i];
+	return NULL;
+}
 
-	while (i < n && calls[i].answered)
-		i++;
-	return i == n;
+char *gather_pods_path(const char *namespace)
+{
+	return xasprintf("/api/v1/namespaces/%s/pods"
+	                 "?labelSelector=app.kubernetes.io%%2Fname%%3Dfairlead"
+	                 "%%2Capp.kubernetes.io%%2Fcomponent%%3Dspeaker",
+	                 namespace);
+}
+
+static void put_pod(struct json_object *obj, void *arg)
+{
+	struct calls *calls = arg;
+	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
+	struct json_object *spec = kube_json_get(obj, "spec", json_type_object, NULL);
+	const char *namespace = meta ? kube_json_str(meta, "namespace", NULL) : NULL;
+	const char *name = meta ? kube_json_str(meta, "name", NULL) : NULL;
+	const char *node = spec ? kube_json_str(spec, "nodeName", NULL) : NULL;
+
+	for (size_t i = 0; i < calls->n && node && namespace && name; i++)
+		if (!calls->list[i].pod && !strcmp(calls->list[i].node, node))
+			calls->list[i].pod = xasprintf("namespaces/%s/pods/%s", namespace, name);
+}
+
+static void no_pods(const struct err *why, void *arg)
+{
+	(void)why, (void)arg;
+}
+
+static void find_pods(const struct options_kube *kube, struct calls *calls)
+{
+	struct err ignored = ERR_INIT;
+	cleanup_free char *namespace = options_namespace(kube);
+	cleanup_free char *path = gather_pods_path(namespace);
+	const struct gather_row row = {
+		.path = path, .is_list = true, .put = put_pod, .denied = no_pods
+	};
+
+	gather_api(kube, &row, 1, calls, &ignored);
 }
 
 /* Whoever sits elsewhere may reach the API server alone, which reaches its nodes. */
-static void ask_by_proxy(const struct options_kube *kube, struct gathering *g,
-                         struct speaker_call *calls, size_t n, int port)
+static void ask_by_proxy(const struct options_kube *kube, struct gathering *g, struct calls *calls,
+                         int port)
 {
 	struct err ignored = ERR_INIT;
 
-	if (client_open(g, kube, &ignored) < 0)
+	if (!unanswered(calls) || client_open(g, kube, &ignored) < 0)
 		return;
-	for (size_t i = 0; i < n; i++) {
-		if (calls[i].answered)
+	if (!unanswered(calls)->pod)
+		find_pods(kube, calls);
+	for (size_t i = 0; i < calls->n; i++) {
+		struct speaker_call *c = &calls->list[i];
+		if (c->answered)
 			continue;
 		cleanup_free char *path =
-			calls[i].pod ? xasprintf("/api/v1/%s:%d/proxy/status", calls[i].pod, port)
-				     : xasprintf("/api/v1/nodes/%s:%d/proxy/status", calls[i].node,
-		                                 port);
+			c->pod ? xasprintf("/api/v1/%s:%d/proxy/status", c->pod, port)
+			       : xasprintf("/api/v1/nodes/%s:%d/proxy/status", c->node, port);
 		const struct kube_request_spec spec = { .method = "GET",
 			                                .path = path,
 			                                .timeout_ms = PROXY_TIMEOUT_MS };
 		g->n_pending++;
-		kube_request_start(g->client, &spec, on_proxied, &calls[i]);
+		kube_request_start(g->client, &spec, on_proxied, c);
 	}
 	if (g->n_pending)
 		event_base_dispatch(g->base);
@@ -418,29 +472,31 @@ void gather_speakers(const struct options_kube *kube, const struct gather_speake
 	cleanup(gathering_fini) struct gathering g = { .base = event_base_new(),
 		                                       .put = put,
 		                                       .arg = arg };
-	struct speaker_call *calls = xcalloc(n + 1, sizeof(*calls));
+	struct calls calls = { xcalloc(n + 1, sizeof(*calls.list)), n };
 	cleanup(buf_fini) struct buf authorization = BUF_INIT;
 
 	read_token(port->token_file, &authorization);
 	for (size_t i = 0; i < n; i++) {
-		calls[i] = (struct speaker_call){ .g = &g,
-			                          .node = speakers[i].node,
-			                          .pod = speakers[i].pod };
+		struct speaker_call *c = &calls.list[i];
+		*c = (struct speaker_call){ .g = &g,
+			                    .node = speakers[i].node,
+			                    .pod = xstrdup_null(speakers[i].pod) };
 		if (addr_is_none(speakers[i].address))
-			calls[i].why = "no InternalIP";
+			c->why = "no InternalIP";
 		else
-			ask_speaker(&calls[i], speakers[i].address, port->port,
-			            buf_str(&authorization));
+			ask_speaker(c, speakers[i].address, port->port, buf_str(&authorization));
 	}
 	if (g.n_pending)
 		event_base_dispatch(g.base);
-	if (kube && !all_answered(calls, n))
-		ask_by_proxy(kube, &g, calls, n, port->port);
+	if (kube)
+		ask_by_proxy(kube, &g, &calls, port->port);
 	for (size_t i = 0; i < n; i++) {
-		if (!calls[i].answered)
-			put(calls[i].node, NULL, calls[i].why, arg);
-		if (calls[i].connection)
-			evhttp_connection_free(calls[i].connection);
+		struct speaker_call *c = &calls.list[i];
+		if (!c->answered)
+			put(c->node, NULL, c->why, arg);
+		if (c->connection)
+			evhttp_connection_free(c->connection);
+		free(c->pod);
 	}
-	free(calls);
+	free(calls.list);
 }

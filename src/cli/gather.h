@@ -25,6 +25,8 @@ struct gather_row {
 	void (*put)(struct json_object *obj, void *arg); /* the object, or each of the list */
 	/* One of the list that nobody can read, with what its text tells; @r NULL: not even its name. */
 	void (*pass_over)(const struct kube_remains *r, const struct err *why, void *arg);
+	/* The right to ask for it is missing, as @why says; NULL: that ends the whole. */
+	void (*denied)(const struct err *why, void *arg);
 };
 
 int gather_api(const struct options_kube *kube, const struct gather_row *rows, size_t n, void *arg,
@@ -37,6 +39,9 @@ void gather_pass_over(const struct err *e, size_t *n_unreadable);
 struct kube_request_spec;
 int gather_request(const struct options_kube *kube, const struct kube_request_spec *spec,
                    int *ret_status, struct err *e);
+
+/* Where the Pods of speakers are listed, by the labels that the chart gives them; the caller frees it. */
+char *gather_pods_path(const char *namespace);
 
 /* Where the speakers are asked. */
 struct gather_port {
@@ -53,7 +58,8 @@ struct gather_speaker {
 
 /*
  * Calls @put once for each, with what it answered to /status, or with NULL and why.  With @kube (or NULL) those that cannot be
- * reached from here are asked by way of the API server, by the proxy subresource of node or Pod, for which one needs the right.
+ * reached from here are asked by way of the API server, for which one needs the right: by the proxy subresource of their Pods, as far as these
+ * are given or can be listed, else of their nodes, which is a right to far more.
  */
 void gather_speakers(const struct options_kube *kube, const struct gather_speaker *speakers,
                      size_t n, const struct gather_port *port,

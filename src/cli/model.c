@@ -204,6 +204,16 @@ void cluster_put_leader(struct model *m, const char *holder, int64_t silent_s)
 	m->leader_silent_s = silent_s;
 }
 
+void cluster_hide_leader(struct model *m)
+{
+	m->leader_hidden = true;
+}
+
+void cluster_hide_configuration(struct model *m)
+{
+	m->config_hidden = true;
+}
+
 /* ---- speakers ---- */
 
 char *model_dup_str(struct json_object *obj, const char *key)

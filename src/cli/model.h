@@ -30,6 +30,9 @@ void cluster_put_service(struct model *m, const struct kube_service *s);
 void cluster_put_node(struct model *m, const struct kube_node *n);
 /* @holder: "" if nobody leads.  @silent_s: for so long the Lease has been expired, 0: it has not. */
 void cluster_put_leader(struct model *m, const char *holder, int64_t silent_s);
+/* What may not be read is not missing. */
+void cluster_hide_leader(struct model *m);
+void cluster_hide_configuration(struct model *m);
 /* What the speaker of that node answered to /status, or why it did not. */
 void cluster_put_speaker(struct model *m, const char *node, struct json_object *status,
                          const char *error);

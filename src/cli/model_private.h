@@ -99,7 +99,8 @@ struct model {
 	char *config_error; /* NULL: it parsed, or there is none */
 	char *rejected;     /* the first error of the administrator's; NULL: none is known */
 	size_t n_rejected;
-	bool uninstalling; /* fairlead-active is marked */
+	bool config_hidden, leader_hidden; /* may not be read */
+	bool uninstalling;                 /* fairlead-active is marked */
 	int64_t generation;
 	char *leader;
 	int64_t leader_silent_s; /* its Lease has expired since; 0: it has not */

@@ -44,6 +44,25 @@ static void pass_over(const struct kube_remains *r, const struct err *why, void 
 	gather_pass_over(&e, &p->n_unreadable);
 }
 
+static void denied(const struct err *why, void *arg)
+{
+	struct picture *p = arg;
+
+	gather_pass_over(why, &p->n_unreadable);
+}
+
+static void denied_configuration(const struct err *why, void *arg)
+{
+	denied(why, arg);
+	cluster_hide_configuration(((struct picture *)arg)->model);
+}
+
+static void denied_leader(const struct err *why, void *arg)
+{
+	denied(why, arg);
+	cluster_hide_leader(((struct picture *)arg)->model);
+}
+
 static void read_config_map(struct json_object *obj, struct picture *p,
                             void (*put)(struct model *m, const struct kube_config_map *map))
 {
@@ -133,11 +152,11 @@ static int ask_api(const struct command_options *o, struct picture *p, struct er
 	cleanup_free char *lease_path = xasprintf(
 		"/apis/coordination.k8s.io/v1/namespaces/%s/leases/%s", namespace, LEASE_NAME);
 	const struct gather_row rows[] = {
-		{ map_path, false, true, put_config_map },
-		{ wanted_path, false, true, put_wanted },
-		{ "/api/v1/services", true, false, put_service, pass_over },
-		{ lease_path, false, true, put_lease },
-		{ "/api/v1/nodes", true, false, put_node, pass_over },
+		{ map_path, false, true, put_config_map, NULL, denied_configuration },
+		{ wanted_path, false, true, put_wanted, NULL, denied },
+		{ "/api/v1/services", true, false, put_service, pass_over, denied },
+		{ lease_path, false, true, put_lease, NULL, denied_leader },
+		{ "/api/v1/nodes", true, false, put_node, pass_over, denied },
 	};
 
 	return gather_api(&o->kube, rows, ARRAY_LEN(rows), p, e);

@@ -47,7 +47,7 @@ static void add_known(struct findings *f, enum verdict_level level, enum reason 
 
 static void find_controller(const struct model *m, struct findings *f)
 {
-	if (!*m->leader)
+	if (!*m->leader && !m->leader_hidden)
 		add_known(f, VERDICT_DOWN, REASON_NoLeader, xstrdup("controller"), NULL);
 	else if (m->leader_silent_s > 0)
 		add_known(f, VERDICT_DOWN, REASON_NoLeader, xasprintf("controller %s", m->leader),
@@ -58,7 +58,7 @@ static void find_controller(const struct model *m, struct findings *f)
 	else if (m->config_error)
 		add_known(f, VERDICT_DOWN, REASON_ConfigurationRejected,
 		          xstrdup("ConfigMap " CONFIG_MAP_ACTIVE), xstrdup(m->config_error));
-	else if (!m->config)
+	else if (!m->config && !m->config_hidden)
 		add_known(f, VERDICT_DOWN, REASON_NoConfiguration,
 		          xstrdup("ConfigMap " CONFIG_MAP_ACTIVE), NULL);
 	if (m->rejected)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The chart on a real API server without nodes: it takes every object, and the admission policy means what it says."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -8,15 +9,16 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import CHART, NAMESPACE, Object
+from conftest import BUILD, CHART, NAMESPACE, Object
 from test_chart import SETS
 
 from lab import api, kubernetes, netns, rundir
-from lab.kubernetes import ControlPlane
+from lab.kubernetes import USERS, ControlPlane
 from lab.processes import Process
 from lab.waiting import wait_for
 
 ADDRESS = "127.0.0.1"
+POOLS = str(CHART.parent.parent / "examples/fairlead.yaml")
 
 
 class Server:
@@ -25,7 +27,8 @@ class Server:
     def __init__(self, run: rundir.RunDir, namespace: str) -> None:
         self._run, self._namespace = run, namespace
         (run.path / "logs").mkdir()
-        self.plane = ControlPlane(run.path / "plane", ADDRESS, self._start, namespace)
+        users = {**USERS, "viewer": "viewers"}
+        self.plane = ControlPlane(run.path / "plane", ADDRESS, self._start, namespace, users=users)
         self.plane.start(audited=False)
         self.kubeconfig = self.plane.kubeconfig("admin", run.path / "kubeconfig")
 
@@ -41,6 +44,13 @@ class Server:
             done = subprocess.run(argv, input=yaml.safe_dump(values), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def fairlead(self, user: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """The command line as this user."""
+        kubeconfig = self.plane.kubeconfig(user, self._run.path / f"{user}.kubeconfig")
+        argv = [str(BUILD / "src/cli/fairlead"), *words, "--kubeconfig", str(kubeconfig)]
+        with netns.entered(self._namespace):
+            return subprocess.run(argv, capture_output=True, text=True, check=False)
 
     def install(self, values: Object) -> str:
         return self.helm(values, "install", "fairlead", str(CHART), "--create-namespace", "--values", "-")
@@ -135,3 +145,52 @@ def test_the_controller_itself_is_let_through(server: Server, installed: Any) ->
     assert not policy.get("status", {}).get("typeChecking", {}).get("expressionWarnings")
     exempt = next(c for c in policy["spec"]["matchConditions"] if c["name"] == "not-fairlead")
     assert f"system:serviceaccount:{NAMESPACE}:fairlead-controller" in exempt["expression"]
+
+
+VIEWERS = [{"kind": "Group", "name": "viewers", "apiGroup": "rbac.authorization.k8s.io"}]
+READING = (["status"], ["pools"], ["bgp"], ["explain", "default/kubernetes"], ["plan", "--config", POOLS])
+
+
+@pytest.mark.parametrize("words", READING, ids=lambda words: words[0])
+def test_a_viewer_may_run_what_reads(server: Server, installed: Any, words: list[str]) -> None:
+    installed({"view": {"subjects": VIEWERS}})
+    done = server.fairlead("viewer", *words)
+    assert "forbidden" not in done.stderr, done.stderr
+
+
+def test_a_viewer_may_reach_speakers_by_their_pods_and_nothing_more(server: Server, installed: Any) -> None:
+    installed({"view": {"subjects": VIEWERS}})
+    may = [("get", "pods/proxy", NAMESPACE), ("list", "pods", NAMESPACE), ("list", "nodes", "")]
+    may_not = [
+        *(("get", "pods/proxy", "default"), ("get", "nodes/proxy", ""), ("update", "pods/proxy", NAMESPACE)),
+        *(("get", "secrets", NAMESPACE), ("patch", "configmaps", NAMESPACE), ("patch", "services", "default")),
+    ]
+    assert [allowed(server, *what) for what in (*may, *may_not)] == [True] * len(may) + [False] * len(may_not)
+
+
+def allowed(server: Server, verb: str, resource: str, namespace: str) -> bool:
+    name, _, subresource = resource.partition("/")
+    attributes = {"verb": verb, "resource": name, "subresource": subresource, "namespace": namespace}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    client = server.plane.client("viewer")
+    answer = client.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+    return bool(answer["status"]["allowed"])
+
+
+def test_what_a_person_may_not_read_is_named_and_the_rest_is_shown(server: Server, installed: Any) -> None:
+    installed({"view": {"subjects": VIEWERS}})
+    # Without the part of the namespace: neither who leads nor the configuration.
+    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings/fairlead-view"
+    server.plane.client().call("DELETE", path)
+    done = server.fairlead("viewer", "status", "-o", "json")
+    assert done.returncode == 1
+    told = [line for line in done.stderr.splitlines() if "forbidden" in line]
+    assert any('cannot get resource "leases"' in line for line in told), told
+    assert any('cannot get resource "configmaps"' in line for line in told), told
+    shown = json.loads(done.stdout)
+    assert shown["nodes"] == []
+    assert shown["verdict"]["findings"] == [], "what may not be read is not missing"
