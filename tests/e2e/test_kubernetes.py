@@ -284,17 +284,17 @@ def outpost(lab: Lab) -> Iterator[str]:
 def test_speakers_out_of_reach_are_asked_by_the_api_server(
     lab: Lab, controllers: Callable[..., None], outpost: str
 ) -> None:
-    """As the nodes' proxy subresource by status, as the Pods' by uninstall.  The last one: afterwards all is uninstalled."""
+    """By the proxy subresource of nodes, and of Pods where there are any.  Afterwards all is uninstalled."""
     controllers("a")
     for node in NODES:
         lab.restart(f"speaker-{node}")
     for node in NODES:
         wait_for(f"{node}'s speaker", lambda n=node: lab.daemon(n, "/readyz"), 30)
-    tell_pods(lab)
     flags = ["--kubeconfig", str(lab.kubeconfig)]
     argv = [str(lab.program("fairlead")), "status", "-o", "json", "--exit-code=answer", *flags]
     status = json.loads(netns.output(outpost, argv))
     assert [n["speaker"]["reachable"] for n in status["nodes"]] == [True, True, True]
+    tell_pods(lab)
     said = netns.output(outpost, [str(lab.program("fairlead")), "uninstall", *flags])
     assert said.splitlines() == [f"node {n}: cleaned up" for n in NODES]
     every = writes.requests(lab.write_log)
