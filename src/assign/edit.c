@@ -16,7 +16,7 @@ static bool is_in_use(const struct record_part *p)
 	return p->request.wish != IPAM_WISH_OTHER && p->request.wish != IPAM_WISH_NONE;
 }
 
-/* What the object holds, and what is on its way there. */
+/* What the object holds, and what is on its way there.  What it only names, and is denied, is not in use. */
 static void visit_part(const struct record_part *p, visitor *visit, void *arg)
 {
 	const struct ipam_request *q = &p->request;
@@ -26,7 +26,7 @@ static void visit_part(const struct record_part *p, visitor *visit, void *arg)
 		return;
 	for (size_t i = 0; i < q->n_held; i++)
 		if (ipam_is_confirmed(q, &q->held[i]) ||
-		    (p->decided && addrs_contain(p->want, p->n_want, &q->held[i])))
+		    (p->decided && addrs_contain(p->given, p->n_given, &q->held[i])))
 			visit(&q->held[i], q->use, arg);
 	/* Those that a long status has beyond the first ones. */
 	for (size_t i = 0; q->use == CONFIG_USE_LOAD_BALANCER && i < q->n_written; i++)

@@ -11,6 +11,7 @@
 
 #include <json-c/json.h>
 
+#include "fairlead/edit.h"
 #include "fairlead/mem.h"
 #include "fairlead/record.h"
 #include "fairlead/turn.h"
@@ -562,6 +563,52 @@ static void test_what_is_denied_is_not_held(void **state)
 	ipam_free(ipam);
 }
 
+static void decide_once(struct ipam *ipam, struct thing *t, size_t i)
+{
+	read_again(t, i);
+	turn_adopt_all(ipam, &t->record, 1);
+	turn_decide(ipam, t->record, &server);
+	turn_end(ipam, &t->record, 1);
+}
+
+/* An edit that takes the pool away retains what was given, confirmed yet or not, and not what a Service only names. */
+static void test_what_an_edit_retains(void **state)
+{
+	(void)state;
+	struct ipam *now = ipam_of(
+		"address-pools:\n"
+		"- {name: edge, protocol: layer2, use: external-ip, addresses: [10.0.2.0/30]}\n"
+		"- {name: lan, protocol: layer2, addresses: [10.0.0.0/30]}\n");
+	struct ipam *next = ipam_of("address-pools:\n"
+	                            "- {name: lan, protocol: layer2, addresses: [10.0.0.0/30]}\n");
+	struct edit edit = { .now = ipam_configuration(now), .next = ipam_configuration(next) };
+	struct thing given = { .exists = true, .lb_pool = "", .pool = "edge", .unconfirmed = true };
+	struct thing named = { .exists = true, .lb_pool = "", .pool = "lan", .unconfirmed = true };
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+
+	assert_int_equal(addr_parse("10.0.2.1", &given.recorded[given.n_recorded++]), 0);
+	given.external[given.n_external++] = given.recorded[0];
+	assert_int_equal(addr_parse("10.0.2.3", &named.recorded[named.n_recorded++]), 0);
+	named.external[named.n_external++] = named.recorded[0];
+	decide_once(now, &given, 0);
+	decide_once(now, &named, 1);
+	assert_int_equal(named.record->external->action, IPAM_FAIL);
+	edit_retain(&edit, given.record);
+	edit_retain(&edit, named.record);
+	assert_int_equal(edit.n_retained, 1);
+	assert_true(addr_eq(&edit.retained[0].addr, &given.recorded[0]));
+	edit_print_retained(&edit, &text);
+	assert_non_null(strstr(buf_str(&text), "\"10.0.2.1/32\""));
+	assert_true(edit_effect_on(&edit, given.record).orphans);
+	assert_false(edit_effect_on(&edit, given.record).silences);
+	assert_false(edit_effect_on(&edit, named.record).orphans);
+	edit_fini(&edit);
+	record_free(given.record);
+	record_free(named.record);
+	ipam_free(now);
+	ipam_free(next);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -573,6 +620,7 @@ int main(void)
 		cmocka_unit_test(test_lost_services),
 		cmocka_unit_test(test_a_refusal_confirms_what_was_given),
 		cmocka_unit_test(test_what_is_denied_is_not_held),
+		cmocka_unit_test(test_what_an_edit_retains),
 	};
 	return cmocka_run_group_tests_name("turn", tests, NULL, NULL);
 }
