@@ -162,7 +162,9 @@ static void look_at(const struct plan_row *row, size_t side, const struct addr *
 	const struct record_part *part = plan_part(row, side);
 	struct decision d = decide_address(after->view, s, a);
 
-	*ret_air = (struct plan_air){ .addr = *a, .protocols = protocols_of(after, &d) };
+	*ret_air = (struct plan_air){ .addr = *a,
+		                      .protocols = protocols_of(after, &d),
+		                      .reason = REASON_Candidate };
 	if (ret_air->protocols)
 		return;
 	if (!now && !d.pool && part->reason == REASON_Retained) {
