@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """One Service's life: an address, ARP, and traffic of every kind, with both policies."""
 
+import contextlib
 import json
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
+import yaml
 from conftest import NODES, PODS, WITH_PODS, MakeService, condition, make_pod, our_rules, wait_condition
 
 from lab import net, netns, web
@@ -172,11 +175,40 @@ def test_terminating_endpoints_are_the_fallback(lab: Lab, make_service: MakeServ
         lab.api.delete("Pod", "fresh", grace_seconds=0)
 
 
-@pytest.mark.parametrize("hold", [False, True], ids=["give-way", "hold"])
-def test_ready_before_terminating(lab: Lab, make_service: MakeService, hold: bool) -> None:
-    ends = "ends-held" if hold else "ends"
+@contextlib.contextmanager
+def pools_that_hold(lab: Lab) -> Iterator[None]:
+    text: str = lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
+    config = yaml.safe_load(text)
+    for pool in config["address-pools"]:
+        pool["terminating"] = "hold"
+
+    def configure(wanted: str) -> None:
+        lab.api.patch("ConfigMap", "fairlead", {"data": {"config": wanted}}, "fairlead-system")
+        published = lambda: lab.api.get("ConfigMap", "fairlead-active", "fairlead-system")["data"]["config"]
+        wait_for("the configuration to be published", lambda: published() == wanted)
+
+    configure(yaml.safe_dump(config))
+    try:
+        yield
+    finally:
+        configure(text)
+
+
+@pytest.mark.parametrize(
+    ("said", "pool_holds", "hold"),
+    [("", False, False), ("hold", False, True), ("", True, True), ("give-way", True, False)],
+    ids=["give-way", "hold", "pool-holds", "give-way-of-a-pool-that-holds"],
+)
+def test_ready_before_terminating(
+    lab: Lab, make_service: MakeService, said: str, pool_holds: bool, hold: bool
+) -> None:
+    with pools_that_hold(lab) if pool_holds else contextlib.nullcontext():
+        rolls(lab, make_service, {"fairlead.io/terminating": said} if said else {}, hold)
+
+
+def rolls(lab: Lab, make_service: MakeService, annotations: dict[str, str], hold: bool) -> None:
+    ends = f"ends-{annotations.get('fairlead.io/terminating', 'unsaid')}-{hold}".lower()
     make_pod(lab, ends, {"app": ends}, "node2", pre_stop_seconds=8)
-    annotations = {"fairlead.io/terminating": "hold"} if hold else {}
     make_service("rolling", annotations, selector={"app": ends}, externalTrafficPolicy="Local")
     address = lab.wait_address("rolling")
     assert lab.wait_owner(address) == "node2"
