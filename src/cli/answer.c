@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,7 @@ void command_print(struct command_answer *a)
 	fputs(buf_str(&a->text), stdout);
 }
 
-void command_redraw(struct command_answer *a)
+bool command_redraw(struct command_answer *a)
 {
 	struct winsize size = { .ws_row = 0 };
 	cleanup(buf_fini) struct buf drawn = BUF_INIT;
@@ -51,5 +52,11 @@ void command_redraw(struct command_answer *a)
 	} else {
 		command_print(a);
 	}
-	fflush(stdout);
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return true;
+	/* Who has closed the pipe wanted no more, which is no error. */
+	if (errno == EPIPE)
+		clearerr(stdout);
+	return false;
 }

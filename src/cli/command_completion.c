@@ -16,9 +16,10 @@ static const char bash[] =
 	"	local out=() i\n"
 	"	mapfile -t out < <(\"${COMP_WORDS[0]}\" " COMPLETE_WORD
 	" \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n"
-	"	local last=${out[-1]:-:4} current=${COMP_WORDS[COMP_CWORD]}\n"
-	"	[[ $current == = ]] && current=\n"
 	"	COMPREPLY=()\n"
+	"	((${#out[@]})) || return\n"
+	"	local last=${out[-1]} current=${COMP_WORDS[COMP_CWORD]}\n"
+	"	[[ $current == = ]] && current=\n"
 	"	for ((i = 0; i < ${#out[@]} - 1; i++)); do COMPREPLY+=(\"${out[i]%%$'\\t'*}\"); done\n"
 	"	if [[ $last == :0 ]]; then\n"
 	"		mapfile -t COMPREPLY < <(compgen -f -- \"$current\")\n"

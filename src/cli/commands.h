@@ -49,8 +49,8 @@ struct command_answer {
 void command_answer_init(struct command_answer *a, const struct command_options *o);
 void command_answer_fini(struct command_answer *a);
 void command_print(struct command_answer *a);
-/* The same over what stands on the terminal; elsewhere it is one text behind the other. */
-void command_redraw(struct command_answer *a);
+/* The same over what stands on the terminal; elsewhere it is one text behind the other.  False: nobody reads it any more. */
+bool command_redraw(struct command_answer *a);
 
 /* Groups of flags, as bits; a command refuses those of the groups that it does not look at. */
 enum command_flags {

@@ -208,7 +208,8 @@ static int exit_status_of(const struct command_options *o, const struct picture 
 	return status == COMMAND_OK ? COMMAND_FAILED : status;
 }
 
-static void print(const struct command_options *o, const struct look *look, struct model *m,
+/* False: nobody reads it any more. */
+static bool print(const struct command_options *o, const struct look *look, struct model *m,
                   const struct findings *f)
 {
 	cleanup(command_answer_fini) struct command_answer a;
@@ -217,9 +218,9 @@ static void print(const struct command_options *o, const struct look *look, stru
 	a.out.width = o->format == OUT_TEXT ? OUT_WIDTH : 0;
 	look->print(m, f, &a.out);
 	if (o->watch)
-		command_redraw(&a);
-	else
-		command_print(&a);
+		return command_redraw(&a);
+	command_print(&a);
+	return true;
 }
 
 /* One round: true if it is the last. */
@@ -240,7 +241,7 @@ static bool round_of(const struct command_options *o, const struct look *look,
 	}
 	bool last = !o->watch && (level == VERDICT_OK || clock_ms() >= until_ms);
 	if (r == 0 && (last || o->watch)) {
-		print(o, look, p.model, &f);
+		last |= !print(o, look, p.model, &f);
 		*ret_status = exit_status_of(o, &p, level, e);
 	}
 	cluster_free(p.model);

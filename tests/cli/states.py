@@ -6,14 +6,12 @@ something broken.
 With --write the files are written anew, to be looked at in the diff.
 """
 
-import copy
 import datetime
 import difflib
 import json
 import os
 import pty
 import select
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +29,8 @@ POOLS = "address-pools:\n- {name: lan, protocol: layer2, addresses: [192.0.2.240
 ACTIVE = "/api/v1/namespaces/fairlead-system/configmaps/fairlead-active"
 WANTED = "/api/v1/namespaces/fairlead-system/configmaps/fairlead"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/fairlead-system/leases/fairlead-controller"
+
+DENIED = {"kind": "Status", "code": 403, "message": "configmaps \"fairlead\" is forbidden"}
 
 Cluster = dict[str, Any]
 Break = Callable[[Cluster], None]
@@ -62,7 +62,8 @@ def node(name: str) -> dict[str, Any]:
 
 def says(name: str, ip: str, reason: str, message: str = "") -> dict[str, Any]:
     said = {"address": ip, "announce": reason == "Announced", "reason": reason, "message": message}
-    return {"namespace": "shop", "name": name, "addresses": [{**said, "protocol": "layer2", "owner": "n1", "interface": "eth0", "mac": ""}]}
+    where = {"protocol": "layer2", "owner": "n1", "interface": "eth0", "mac": ""}
+    return {"namespace": "shop", "name": name, "addresses": [said | where]}
 
 
 def speaker(name: str) -> dict[str, Any]:
@@ -114,6 +115,10 @@ def no_leader(c: Cluster) -> None:
 
 def refused(c: Cluster) -> None:
     c["objects"][WANTED]["data"]["config"] = POOLS + "peers: 1\n"
+
+
+def denied(c: Cluster) -> None:
+    c["objects"][WANTED] = DENIED
 
 
 def nothing_published(c: Cluster) -> None:
@@ -213,6 +218,7 @@ STATES: list[tuple[str, Break, list[str]]] = [
     ),
     ("no-leader", no_leader, ["status", "pools"]),
     ("refused", refused, ["status --summary"]),
+    ("denied", denied, ["status --summary"]),
     ("nothing-published", nothing_published, ["status --summary", "pools"]),
     ("uninstalled", uninstalled, ["status"]),
     ("being-uninstalled", being_uninstalled, ["status --summary"]),
@@ -251,7 +257,7 @@ class Fake:
                 fake.n_requests += 1
                 answer = fake.answer(self.server.server_address[0], self.path.split("?")[0])
                 body = json.dumps(answer if answer is not None else {"kind": "Status", "message": "not here"}).encode()
-                self.send_response(200 if answer is not None else 404)
+                self.send_response(404 if answer is None else 403 if answer is DENIED else 200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -261,16 +267,19 @@ class Fake:
                 pass
 
         self.api_port = self._serve(API, 0, Handler)
-        self.speaker_port = self._free_port()
-        for address in NODES.values():
-            self._serve(address, self.speaker_port, Handler)
+        self.speaker_port = self._serve_speakers(Handler)
 
-    @staticmethod
-    def _free_port() -> int:
-        """One that is free on all addresses now."""
-        with socket.socket() as s:
-            s.bind(("", 0))
-            return int(s.getsockname()[1])
+    def _serve_speakers(self, handler: type[BaseHTTPRequestHandler]) -> int:
+        """All at one port, which somebody may have on one of the addresses only."""
+        first, *others = NODES.values()
+        while True:
+            port = self._serve(first, 0, handler)
+            try:
+                for address in others:
+                    self._serve(address, port, handler)
+                return port
+            except OSError:
+                continue
 
     @staticmethod
     def _serve(address: str, port: int, handler: type[BaseHTTPRequestHandler]) -> int:
@@ -360,6 +369,16 @@ def check_terminal(run: Runner) -> bool:
     return good
 
 
+def check_pipe(run: Runner) -> bool:
+    """Whoever watches and looks away ends it."""
+    argv = [FAIRLEAD, "status", "--watch", "-o", "name", *run.flags]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.stdout.close()
+        return check("what is watched by nobody", process.wait(60) == 0 and line == b"shop/api\n", str(line))
+
+
 def check_wait(run: Runner) -> bool:
     """It waits until all is well, and no longer than it should."""
     c = healthy()
@@ -399,10 +418,10 @@ def main() -> int:
         kubeconfig.flush()
         run = Runner(fake, kubeconfig.name)
         for name, breaks, commands in STATES:
-            fake.cluster = copy.deepcopy(healthy())
+            fake.cluster = healthy()
             breaks(fake.cluster)
             good &= compare(name, "\n".join(run.run(c) for c in commands), write)
-        good &= check_terminal(run) and check_wait(run)
+        good &= check_terminal(run) and check_pipe(run) and check_wait(run)
     return 0 if good else 1
 
 
