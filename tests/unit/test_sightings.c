@@ -122,6 +122,26 @@ static void only_a_timely_answer_makes_a_rival(void **state)
 	}
 }
 
+/* RFC 5227 2.4: whoever says over and over that it has the address is answered once in ten seconds. */
+static void an_owner_defends_its_address_seldom(void **state)
+{
+	(void)state;
+	sim_init(&sim, 5, 1, 1);
+	sim_start(&sim, 0);
+	sim_run(&sim, 20000);
+	uint64_t told = sim.nodes[0].gratuitous_sent;
+	struct arp_packet p = reply(NULL);
+	for (int n = 0; n < 2500; n++) {
+		inject(&p);
+		sim_run(&sim, 10);
+	}
+	assert_int_equal(sim_owner(&sim, 0), 0);
+	assert_int_equal(sim_stats(&sim, 0).conflicts, 3);
+	/* Two frames each time, and perhaps those of once a minute. */
+	assert_in_range(sim.nodes[0].gratuitous_sent - told, 6, 8);
+	sim_fini(&sim);
+}
+
 /*
  * A living peer that answers once, and claims nothing, may have let go of the address meanwhile.  Its kernel answers every
  * time: then the address is nobody's to claim.
@@ -183,6 +203,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_hears_another_ask_waits),
 		cmocka_unit_test(only_a_timely_answer_makes_a_rival),
+		cmocka_unit_test(an_owner_defends_its_address_seldom),
 		cmocka_unit_test(a_kernel_answers_several_times),
 		cmocka_unit_test(a_node_with_a_new_address_keeps_its_hold),
 	};
