@@ -63,13 +63,18 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static struct config_peer a_peer(void)
+{
+	return (struct config_peer){ .address = { .family = 4, .b = { 10, 0, 0, 1 } },
+		                     .my_asn = 65001,
+		                     .peer_asn = 65002,
+		                     .hold_time_s = 90 };
+}
+
 /* The addresses 198.51.@first / 250.@first % 250 and so on, to one peer. */
 static void publish(struct fixture *f, unsigned int first, unsigned int n)
 {
-	const struct config_peer p = { .address = { .family = 4, .b = { 10, 0, 0, 1 } },
-		                       .my_asn = 65001,
-		                       .peer_asn = 65002,
-		                       .hold_time_s = 90 };
+	const struct config_peer p = a_peer();
 	struct bgp_want *w = bgp_want_new();
 
 	assert_int_equal(bgp_want_peer(w, &p, NULL), 0);
@@ -98,6 +103,17 @@ static bool is_applied(const struct fixture *f)
 	return bgp_applied_generation(f->bgp) == f->published;
 }
 
+/* Inside the instance, near the next change. */
+static bool is_parked(const struct fixture *f)
+{
+	return is_applied(f) && f->fake.node >= BGP_AT_BGP;
+}
+
+static bool is_waiting(const struct fixture *f)
+{
+	return bgp_reason(f->bgp, NULL) == REASON_BgpPending;
+}
+
 static bool has_network(const struct fixture *f, unsigned int i)
 {
 	const struct prefix p = {
@@ -113,6 +129,79 @@ static bool has_network(const struct fixture *f, unsigned int i)
 static enum reason reason_of_first(const struct fixture *f)
 {
 	return bgp_reason_of(f->bgp, &(struct addr){ .family = 4, .b = { 198, 51, 0, 0 } }, NULL);
+}
+
+/* ---- others ---- */
+
+static void others_have_an_instance(struct fixture *f)
+{
+	assert_int_equal(bgpd_fake_say(&f->fake, "router bgp 65001"), 0);
+	assert_int_equal(bgpd_fake_say(&f->fake, "no bgp network import-check"), 0);
+}
+
+static bool is_everything_there(const struct fixture *f)
+{
+	return is_applied(f) && f->fake.s.n_networks == 2;
+}
+
+/* bgpd is given its own configuration a moment after it started: an instance of ours would be in its way. */
+static void where_others_had_the_instance_it_is_waited_for(void **state)
+{
+	struct fixture *f = *state;
+
+	others_have_an_instance(f);
+	publish(f, 0, 2);
+	spin_until(f, is_everything_there);
+	vty_server_stop(f->server);
+	bgpd_fake_fini(&f->fake);
+	f->fake = (struct bgpd_fake){ 0 };
+	f->server = vty_server_start(f->base, f->socket, &f->fake);
+	spin_until(f, is_waiting);
+	uint64_t resyncs = bgp_stats(f->bgp).resyncs;
+	while (bgp_stats(f->bgp).resyncs < resyncs + 3)
+		event_base_loop(f->base, EVLOOP_ONCE);
+	assert_int_equal(f->fake.commands, 0);
+	others_have_an_instance(f);
+	spin_until(f, is_everything_there);
+	assert_int_equal(f->fake.s.marker, 0);
+}
+
+static void the_connection_leaves_an_instance_that_is_gone(void **state)
+{
+	struct fixture *f = *state;
+
+	publish(f, 0, 2);
+	spin_until(f, is_parked);
+	assert_int_equal(bgpd_fake_say(&f->fake, "no router bgp 65001"), 0);
+	spin_until(f, is_everything_there);
+	assert_int_equal(bgp_stats(f->bgp).failures, 0);
+}
+
+static bool has_session(const struct fixture *f)
+{
+	return bgp_n_established(f->bgp) > 0;
+}
+
+static void a_session_of_others_is_none_of_ours(void **state)
+{
+	static const char both[] = "{\"ipv4Unicast\":{\"peers\":{\"10.0.0.1\":{\"state\":"
+				   "\"Established\"},\"10.0.0.2\":{\"state\":\"Established\"}}}}";
+	struct fixture *f = *state;
+	struct bgp_want *w = bgp_want_new();
+
+	others_have_an_instance(f);
+	f->fake.foreign_bgp = " neighbor 10.0.0.1 remote-as 65002\n";
+	vty_server_summary(f->server, both, 0);
+	for (uint8_t i = 1; i <= 2; i++) {
+		struct config_peer p = a_peer();
+		p.address.b[3] = i;
+		assert_int_equal(bgp_want_peer(w, &p, NULL), 0);
+	}
+	bgp_publish(f->bgp, w);
+	spin_until(f, has_session);
+	assert_int_equal(bgp_n_established(f->bgp), 1);
+	assert_int_equal(bgp_peer_status(f->bgp, 0).reason, REASON_BgpPeerTaken);
+	assert_int_equal(bgp_peer_status(f->bgp, 1).reason, REASON_Announced);
 }
 
 /* ---- what bgpd does not keep ---- */
@@ -239,6 +328,12 @@ static void a_withdrawal_does_not_wait_behind_a_slow_batch(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(where_others_had_the_instance_it_is_waited_for,
+		                                set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_connection_leaves_an_instance_that_is_gone,
+		                                set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_session_of_others_is_none_of_ours, set_up,
+		                                tear_down),
 		cmocka_unit_test_setup_teardown(what_somebody_undoes_is_done_again, set_up,
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(

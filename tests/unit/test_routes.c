@@ -32,6 +32,7 @@ struct fixture {
 	struct announce *announce;
 	struct routes *routes;
 	const struct chaos *chaos;
+	unsigned int look_ms;
 	bool unwritten;    /* the data plane is not ready for any Service */
 	unsigned int gone; /* Services that waited and need not any more */
 	const char *node;  /* as the speaker is told; NULL: it is not */
@@ -59,7 +60,9 @@ static void ignore(void *arg)
 
 static void begin(struct fixture *f)
 {
-	const struct routes_options o = { .socket_dir = f->dir, .look_ms = 1, .node = f->node };
+	const struct routes_options o = { .socket_dir = f->dir,
+		                          .look_ms = f->look_ms,
+		                          .node = f->node };
 
 	f->view = view_new("n1", NULL);
 	f->announce = announce_new(ignore_change, f);
@@ -82,6 +85,7 @@ static struct fixture *fixture_new(void)
 	assert_non_null(mkdtemp(f->dir));
 	f->socket = xasprintf("%s/bgpd.vty", f->dir);
 	f->base = event_base_new();
+	f->look_ms = 1;
 	/* An instance that is ours is gone into without waiting for others' configuration. */
 	f->fake.s.asn = f->fake.s.marker = 64512;
 	begin(f);
@@ -351,6 +355,24 @@ static void a_peer_removed_meanwhile_goes(void **state)
 	f->fake.s.asn = f->fake.s.marker = 64512;
 	start_bgpd(f);
 	turn(f);
+	spin_until(f, is_empty);
+}
+
+/* It is watched until it must have read its own configuration. */
+static void what_bgpd_gets_late_goes_too(void **state)
+{
+	struct fixture *f = *state;
+
+	end(f);
+	f->look_ms = PATIENCE_MS;
+	begin(f);
+	start_bgpd(f);
+	world_configuration(f->view); /* without peers */
+	turn(f);
+	spin_until(f, is_applied_whole);
+	assert_true(is_empty(f));
+	turn(f);
+	f->fake.s.asn = f->fake.s.marker = 64512;
 	spin_until(f, is_empty);
 }
 
@@ -997,6 +1019,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_node_has_its_router_id, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_peer_removed_meanwhile_goes, set_up_announced,
 		                                tear_down),
+		cmocka_unit_test_setup_teardown(what_bgpd_gets_late_goes_too, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_a_configuration_nothing_goes,
 		                                set_up_announced, tear_down),
 		cmocka_unit_test_setup_teardown(without_peer_or_bgpd_there_is_no_bgp, set_up,
