@@ -115,6 +115,7 @@ struct proxy_stats {
 #include "fairlead/metrics.def"
 	int64_t last_success_ms; /* clock_ms(); 0: never */
 	bool in_sync; /* everything wanted is in the kernel, and no old flow is looked for */
+	bool settled; /* all that iptables takes is in the kernel */
 };
 
 /*
@@ -144,18 +145,21 @@ void proxy_remove(struct proxy *p, const char *key, uint8_t family);
  * once, after the first sync, also if there are none.
  */
 void proxy_complete(struct proxy *p);
-/* Whether the newest state given for this Service is in the kernel, in every family that this node has iptables for. */
-bool proxy_is_applied(const struct proxy *p, const char *key);
+/*
+ * Whether the newest state given for this Service in this family is in the kernel.  Never, where the node has no iptables for the
+ * family: nothing may be announced there.  What ails one family is of no concern to the other.
+ */
+bool proxy_is_applied(const struct proxy *p, const char *key, uint8_t family);
 /*
  * Whether the Service's traffic suffers though its rules were written: others have changed them, and they are not written
  * again yet.
  */
-bool proxy_is_damaged(const struct proxy *p, const char *key);
+bool proxy_is_damaged(const struct proxy *p, const char *key, uint8_t family);
 /*
  * Why the Service's rules were refused, in one line, good until the event loop runs again; NULL: they were not.  They are
  * tried again after a while; what the kernel had of it before stands until then.
  */
-const char *proxy_refusal(const struct proxy *p, const char *key);
+const char *proxy_refusal(const struct proxy *p, const char *key, uint8_t family);
 /* Whether something of others refuses all forwarding in one family, and may not be gone round. */
 bool proxy_forward_is_refused(const struct proxy *p, uint8_t family);
 /* The same with what is uncertain, and where: "table inet filter, chain forward", "" where they pass. */

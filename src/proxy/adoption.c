@@ -62,8 +62,11 @@ static size_t verify_service(struct model *m, struct service *s)
 		s->have = spec_ref(s->want);
 		model_join_buckets(m, s, s->want);
 	}
-	model_set_refused(m, s, false);
 	s->pending = s->damaged || !(v.same && v.reachable);
+	if (!s->pending) {
+		model_set_refused(m, s, false);
+		s->suspect = false;
+	}
 	if (s->stood && s->pending)
 		model_damage(m, s);
 	if (s->pending) {
@@ -157,12 +160,14 @@ static void adopt_jumps(struct model *m, const struct save *saved)
 	}
 }
 
-/* Neighbours in a bucket follow each other, so that a slice of a long queue touches few buckets. */
+/* Neighbours in a bucket follow each other, so that a slice of a long queue touches few buckets; those that go alone are last. */
 static int by_low_octet(const struct service *a, const struct service *b)
 {
 	const struct spec *x = a->want ? a->want : a->have, *y = b->want ? b->want : b->have;
 	const struct addr *p = x ? &x->s.cluster_ip : NULL, *q = y ? &y->s.cluster_ip : NULL;
 	int i = p ? p->b[p->family == 6 ? 15 : 3] : 0, k = q ? q->b[q->family == 6 ? 15 : 3] : 0;
+	if (a->suspect != b->suspect)
+		return a->suspect - b->suspect;
 	return i != k ? i - k : strcmp(a->key, b->key);
 }
 
@@ -294,6 +299,7 @@ bool model_matches(struct model *m, const struct save *saved)
 void model_adopt_begin(struct model *m, const struct save *saved)
 {
 	m->again = m->adopted;
+	m->n_damaged_before = m->n_damaged + m->damaged;
 	if (m->again) {
 		find_damage(m, saved);
 		find_damaged_jumps(m, saved);
@@ -325,10 +331,12 @@ bool model_adopt_more(struct model *m, size_t n_chains)
 	}
 	if (m->next_unverified < m->n_unverified)
 		return false;
-	m->repairs += m->again && model_any_damaged(m);
+	if (m->n_damaged + m->damaged > m->n_damaged_before) {
+		m->repairs++;
+		model_try_refused(m); /* it may have been for a chain that was gone */
+	}
 	DL_SORT(m->queue, by_low_octet);
 	m->any_dirty = m->sweep = m->adopted = m->unproven = true;
-	m->limit = m->max_batch;
 	m->adopting = false;
 	return true;
 }

@@ -14,17 +14,24 @@
 
 #include <event2/event.h>
 
+#include "fairlead/clock.h"
 #include "fairlead/mem.h"
 
 #define CHILD_READ_SIZE 16384
+/* Between two looks whether a process has ended, which begin at a millisecond. */
+#define CHILD_LOOK_MAX_MS 100
+#define END_LOOK_MS 10
 
 extern char **environ;
 
 struct child {
 	pid_t pid;
+	int64_t started_ms;
 	const struct buf *input;
 	size_t sent;
 	struct event *in, *out, *err, *deadline;
+	struct event *gone; /* looks whether it is, once its output has ended or it was killed */
+	int look_ms;
 	struct buf errors;
 	const struct child_ops *ops;
 	void *arg;
@@ -49,6 +56,7 @@ void child_abandon(struct child *c)
 	event_drop(&c->out);
 	event_drop(&c->err);
 	event_drop(&c->deadline);
+	event_drop(&c->gone);
 	buf_fini(&c->errors);
 	free(c);
 }
@@ -58,34 +66,61 @@ pid_t child_pid(const struct child *c)
 	return c->pid;
 }
 
-/* Returns what waitpid() says of its end. */
-static bool await(const struct child *c, int *ret_status)
+int64_t child_started_ms(const struct child *c)
 {
-	pid_t pid;
-	do {
-		pid = waitpid(c->pid, ret_status, 0);
-	} while (pid < 0 && errno == EINTR);
-	return pid == c->pid;
+	return c->started_ms;
+}
+
+/* Whether it has ended; *ret_status is then what waitpid() says, or nothing where somebody else has heard it. */
+static bool is_gone(const struct child *c, int *ret_status)
+{
+	pid_t pid = waitpid(c->pid, ret_status, WNOHANG);
+	return pid != 0 && !(pid < 0 && errno == EINTR);
+}
+
+/* With what it has started, as a script does that stands in for a program. */
+static void end_by_force(const struct child *c)
+{
+	kill(-c->pid, SIGKILL);
 }
 
 void child_end(struct child *c)
 {
-	int status;
+	int status = 0;
 	if (!c)
 		return;
 	event_drop(&c->in);
 	event_drop(&c->out);
 	event_drop(&c->err);
-	await(c, &status);
+	for (int ms = 0; !is_gone(c, &status); ms += END_LOOK_MS) {
+		if (ms == CHILD_END_MS)
+			end_by_force(c);
+		usleep(END_LOOK_MS * 1000);
+	}
 	child_abandon(c);
 }
 
-/* Waits for a process whose output has ended, or that was killed: it is gone, or about to be. */
+static void after(struct event *timer, int ms)
+{
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+	evtimer_add(timer, &tv);
+}
+
+/*
+ * A process whose output has ended, or that was killed, is gone or about to be.  That may take: it may have closed its output
+ * and live on, until its deadline, and one that the kernel keeps busy is not killed at once.
+ */
 static void finish(struct child *c)
 {
 	struct child_result r = { .exited = false };
-	int status = 0;
-	if (await(c, &status) && WIFEXITED(status)) {
+	int status = SIGKILL;
+	if (!is_gone(c, &status)) {
+		after(c->gone, c->look_ms);
+		c->look_ms =
+			c->look_ms * 2 < CHILD_LOOK_MAX_MS ? c->look_ms * 2 : CHILD_LOOK_MAX_MS;
+		return;
+	}
+	if (WIFEXITED(status)) {
 		r.exited = true;
 		r.code = WEXITSTATUS(status);
 	}
@@ -94,12 +129,23 @@ static void finish(struct child *c)
 	child_abandon(c);
 }
 
+static void on_gone(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	finish(arg);
+}
+
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct child *c = arg;
 	(void)fd;
 	(void)what;
-	kill(c->pid, SIGKILL);
+	end_by_force(c);
+	event_drop(&c->in);
+	event_drop(&c->out);
+	event_drop(&c->err);
+	c->look_ms = 1;
 	finish(c);
 }
 
@@ -171,7 +217,9 @@ static int spawn(const char *const argv[], const int fds[3], pid_t *ret_pid)
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setpgroup(&attr, 0);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+	                                        POSIX_SPAWN_SETPGROUP);
 	int r = posix_spawnp(ret_pid, argv[0], &actions, &attr, (char *const *)argv, environ);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&actions);
@@ -219,6 +267,7 @@ int child_start(struct event_base *base, const char *const argv[], const struct 
 
 	struct child *c = xcalloc(1, sizeof(*c));
 	c->pid = pid;
+	c->started_ms = clock_ms();
 	c->input = input;
 	c->ops = ops;
 	c->arg = arg;
@@ -226,8 +275,9 @@ int child_start(struct event_base *base, const char *const argv[], const struct 
 	c->out = watch(base, out[0], EV_READ, on_output, c);
 	c->err = watch(base, err[0], EV_READ, on_errors, c);
 	c->deadline = evtimer_new(base, on_deadline, c);
-	struct timeval tv = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
-	evtimer_add(c->deadline, &tv);
+	c->gone = evtimer_new(base, on_gone, c);
+	c->look_ms = 1;
+	after(c->deadline, timeout_ms);
 	*ret_child = c;
 	return 0;
 }

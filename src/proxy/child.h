@@ -6,11 +6,13 @@
  * A program that we run: input in, output and errors out, without ever blocking the event loop.
  *
  * It is found by PATH and gets no signal settings and no files of ours.  Its errors are kept up to a bound, its output is
- * handed on as it comes.  No signal handler is needed: the end of its output is the sign to wait for it.
+ * handed on as it comes.  No signal handler is needed: the end of its output is the sign to look whether it has ended.  It
+ * is the first of a process group, and what is killed is the group.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "fairlead/buf.h"
@@ -38,9 +40,11 @@ int child_start(struct event_base *base, const char *const argv[], const struct 
                 int timeout_ms, const struct child_ops *ops, void *arg, struct child **ret_child,
                 struct err *e);
 pid_t child_pid(const struct child *c);
+int64_t child_started_ms(const struct child *c); /* clock_ms() then */
 /* Lets go of it without a call to done(): it ends by itself when it finds its input closed. */
 void child_abandon(struct child *c);
-/* The same, and waits for its end; of its input it gets no more than it has. */
+/* The same, and waits for its end, which it is given so long for; of its input it gets no more than it has. */
+#define CHILD_END_MS 10000
 void child_end(struct child *c);
 
 /* The same in one call that returns when the program has ended. @errors may be NULL. */

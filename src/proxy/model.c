@@ -284,6 +284,16 @@ bool model_in_sync(const struct model *m)
 	       !m->sweep && !model_needs_jumps(m);
 }
 
+bool model_is_settled(const struct model *m)
+{
+	bool waits = false;
+	const struct service *s;
+	DL_FOREACH(m->queue, s)
+		waits = waits || !s->refused;
+	return m->adopted && !m->adopting && !m->planned && !waits && !m->any_dirty &&
+	       (!m->sweep || m->queue) && !model_needs_jumps(m);
+}
+
 struct model_stats model_stats(const struct model *m)
 {
 	struct model_stats st = { .rendered = m->rendered,
@@ -323,7 +333,7 @@ static bool may_fly(const struct service *s, int64_t now_ms)
 	return !s->refused || s->retry_ms <= now_ms;
 }
 
-/* Takes Services from the queue; one that was refused before goes alone. */
+/* Takes Services from the queue; one that was refused before goes alone, be it with another wish. */
 static void take_flight(struct model *m, int64_t now_ms)
 {
 	struct service *s, *next;
@@ -331,7 +341,7 @@ static void take_flight(struct model *m, int64_t now_ms)
 	DL_FOREACH_SAFE(m->queue, s, next) {
 		if (m->n_flight >= m->limit)
 			break;
-		if (!may_fly(s, now_ms) || (s->refused && m->n_flight > 0))
+		if (!may_fly(s, now_ms) || (s->suspect && m->n_flight > 0))
 			continue;
 		DL_DELETE(m->queue, s);
 		s->queued = false;
@@ -339,7 +349,7 @@ static void take_flight(struct model *m, int64_t now_ms)
 		s->flying = spec_ref(s->want);
 		ARRAY_RESERVE(m->flight, m->cap_flight, m->n_flight + 1);
 		m->flight[m->n_flight++] = s;
-		if (s->refused)
+		if (s->suspect)
 			break;
 	}
 }
@@ -356,7 +366,10 @@ static void settle_members(struct model *m, struct service *s, const struct spec
 	model_join_buckets(m, s, now);
 }
 
-/* Back into the queue: refused ones at its end, the others in their old order at its front. */
+/*
+ * Back into the queue: the others in their old order at its front, but at its end one that was refused: it may come back with
+ * new wishes as fast as it is tried.
+ */
 static void requeue(struct model *m, struct service *s)
 {
 	settle_members(m, s, s->flying, s->have);
@@ -364,7 +377,7 @@ static void requeue(struct model *m, struct service *s)
 	s->flying = NULL;
 	s->in_batch = false;
 	s->queued = true;
-	if (s->refused)
+	if (s->suspect)
 		DL_APPEND(m->queue, s);
 	else
 		DL_PREPEND(m->queue, s);
@@ -401,6 +414,13 @@ static void end_batch(struct model *m)
 	m->planned = m->has_jumps = m->has_sweep = false;
 }
 
+void model_try_refused(struct model *m)
+{
+	for (struct service *s = m->services; s && m->n_refused > 0; s = s->hh.next)
+		if (s->refused)
+			s->retry_ms = 0;
+}
+
 static void commit_service(struct model *m, struct service *s, model_committed_fn *fn, void *arg)
 {
 	settle_members(m, s, s->have, s->flying);
@@ -412,6 +432,9 @@ static void commit_service(struct model *m, struct service *s, model_committed_f
 	m->n_damaged -= s->damaged;
 	s->damaged = false;
 	s->pending = s->want != s->have;
+	if (s->refused)
+		model_try_refused(m); /* what was missing is there now, perhaps for all */
+	s->suspect = false;
 	if (s->pending) {
 		model_enqueue(m, s);
 	} else {
@@ -468,11 +491,12 @@ static void refuse(struct model *m, struct service *s, const char *error, int64_
 
 bool model_abort(struct model *m, enum model_outcome why, const char *error, int64_t now_ms)
 {
-	bool doubt = m->has_jumps || why == MODEL_KILLED;
+	bool lost = why == MODEL_KILLED || why == MODEL_BROKEN, doubt = m->has_jumps || lost;
+	bool blames = why == MODEL_REFUSED || why == MODEL_KILLED;
 	m->moved = true;
 	for (size_t i = 0; i < m->n_changes; i++) {
 		struct record *r = m->changes[i].record;
-		if (chain_table(r->name) == CHAIN_FILTER || why == MODEL_KILLED) {
+		if (chain_table(r->name) == CHAIN_FILTER || lost) {
 			r->have = CHAIN_UNKNOWN;
 			r->present = true;
 		} else if (!r->present) {
@@ -485,12 +509,15 @@ bool model_abort(struct model *m, enum model_outcome why, const char *error, int
 		b->dirty = true;
 	}
 	m->any_dirty = m->any_dirty || m->n_touched > 0;
-	if (why != MODEL_BUSY && m->n_flight > 1)
+	if (blames && m->n_flight > 1)
 		m->limit = m->n_flight / 2;
 	if (why == MODEL_REFUSED && m->has_sweep)
 		m->sweep = false; /* somebody else's rule holds on to a chain of ours */
-	if (why != MODEL_BUSY && m->n_flight == 1 && m->flight[0]->want == m->flight[0]->flying)
-		refuse(m, m->flight[0], error, now_ms);
+	if (blames && m->n_flight == 1) {
+		m->flight[0]->suspect = true;
+		if (m->flight[0]->want == m->flight[0]->flying)
+			refuse(m, m->flight[0], error, now_ms);
+	}
 	for (size_t i = m->n_flight; i-- > 0;)
 		requeue(m, m->flight[i]);
 	end_batch(m);

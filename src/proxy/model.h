@@ -38,6 +38,7 @@ enum model_outcome {
 	MODEL_REFUSED, /* something in the batch is wrong */
 	MODEL_BUSY,    /* nothing is wrong with it, and nothing was written; try again */
 	MODEL_KILLED,  /* it took too long, and nobody knows what was written */
+	MODEL_BROKEN, /* the same, but the program fails whatever it is given: nobody is to blame */
 };
 
 struct model_stats {
@@ -78,6 +79,8 @@ size_t model_n_refused(const struct model *m);
 bool model_forward_is_refused(const struct model *m);
 /* Whether there is nothing left to write or to try again. */
 bool model_in_sync(const struct model *m);
+/* The same, but for refused Services. */
+bool model_is_settled(const struct model *m);
 struct model_stats model_stats(const struct model *m);
 /* Whether parts of what is wanted of the Service are left out, as they are beyond the bounds (spec.h). */
 bool model_is_truncated(const struct model *m, const char *key);

@@ -19,6 +19,7 @@ struct service {
 	struct service *prev, *next; /* in the queue, while queued */
 	struct spec *want, *flying, *have;
 	bool queued, in_batch, pending, refused;
+	bool suspect;    /* alone it was refused, and nothing of it was taken since */
 	bool unverified; /* the adoption under way has not come to it */
 	bool stood;      /* it was in the kernel as it should be when that began */
 	bool damaged; /* somebody changed its rules in the kernel; until they are written again */
@@ -72,6 +73,7 @@ struct model {
 	bool any_dirty;
 	bool damaged; /* the frame was, by somebody else, so that nothing is forwarded as it should be */
 	size_t n_damaged, n_refused; /* Services */
+	size_t n_damaged_before;     /* the adoption under way */
 	bool unproven;               /* adopted, but the buckets were not compared yet */
 	bool sweep;                  /* records that nobody wants are to be removed */
 	bool moved; /* since adoption, which noted who is wanted: somebody may no longer be */
@@ -106,6 +108,8 @@ void model_service_free(struct model *m, struct service *s);
 /* Its traffic suffers until it was written again. */
 void model_damage(struct model *m, struct service *s);
 void model_set_refused(struct model *m, struct service *s, bool refused);
+/* All refused Services are due. */
+void model_try_refused(struct model *m);
 /* Puts the Service into the queue, unless it is there or in the batch. */
 void model_enqueue(struct model *m, struct service *s);
 /* Makes the Service a member of every bucket in which @spec (may be NULL) has lines. */

@@ -27,6 +27,7 @@
 #define PLANE_BUSY_LIMIT 5
 
 enum plane_state {
+	PLANE_ABSENT,
 	PLANE_READING,
 	PLANE_HELD,
 	PLANE_ADOPTING,
@@ -53,8 +54,10 @@ struct plane {
 	int64_t started_ms; /* when the program was started */
 	int64_t next_ms;    /* no batch before this */
 	struct pace pace;
-	bool settling;         /* something changed since the last batch started */
-	unsigned int failures; /* in a row */
+	bool settling;                        /* something changed since the last batch started */
+	unsigned int failures, read_failures; /* in a row */
+	struct child_result refusal; /* of one Service, while the program itself is tried */
+	char refusal_text[CHILD_MAX_ERRORS];
 	struct event *timer, *audit_timer;
 	struct watch *watch;
 	int64_t audit_ms;
@@ -64,6 +67,7 @@ struct plane {
 	int64_t comparison_ms;      /* what the last one took */
 	int64_t next_comparison_ms; /* no other before this, unless there is doubt */
 	struct udp *udp;
+	uint64_t repairs; /* that were told of */
 	bool was_refused; /* forwarding, before the adoption under way */
 	bool flows_seen;  /* those of an earlier life were looked for */
 
@@ -79,18 +83,32 @@ static const char *family_name(const struct plane *p)
 	return p->family == 4 ? "IPv4" : "IPv6";
 }
 
-static void say_failed(struct plane *p, const char *what, const char *why)
+/* For /status, on one line, and @aloud for the log. */
+static void say_failed(struct plane *p, const char *what, const char *why, bool aloud)
 {
 	struct err e = ERR_INIT;
 	err_set(&e, -EIO, ERR_SYSTEM, "%s: %s", what, *why ? why : "no reason given");
+	size_t len = strlen(e.msg);
+	while (len > 0 && isspace((unsigned char)e.msg[len - 1]))
+		e.msg[--len] = '\0';
+	for (size_t i = 0; i < len; i++)
+		e.msg[i] = (unsigned char)e.msg[i] < ' ' ? ' ' : e.msg[i];
 	memcpy(p->last_error, e.msg, sizeof(p->last_error));
-	p->ops->failed(&e, p->arg);
+	if (aloud)
+		p->ops->failed(&e, p->arg);
 }
 
-static void back_off(struct plane *p)
+/* What was said of a failure holds no longer. */
+static void forget_error(struct plane *p)
+{
+	if (p->failures == 0 && model_n_refused(p->model) == 0)
+		p->last_error[0] = '\0';
+}
+
+static void back_off(struct plane *p, unsigned int failures)
 {
 	int64_t wait = PLANE_BACKOFF_MIN_MS;
-	for (unsigned int i = 1; i < p->failures && wait < PLANE_BACKOFF_MAX_MS; i++)
+	for (unsigned int i = 1; i < failures && wait < PLANE_BACKOFF_MAX_MS; i++)
 		wait *= 2;
 	if (wait > PLANE_BACKOFF_MAX_MS)
 		wait = PLANE_BACKOFF_MAX_MS;
@@ -147,13 +165,16 @@ static void compared(struct plane *p)
 	p->state = PLANE_IDLE;
 	p->audits = 0;
 	p->stats.resyncs++;
+	forget_error(p);
 }
 
 /* Others have changed something that traffic needs: it is written again, and nothing is announced until it is. */
 static void tell_damage(struct plane *p)
 {
-	if (!model_any_damaged(p->model))
+	uint64_t repairs = model_stats(p->model).repairs;
+	if (repairs == p->repairs)
 		return;
+	p->repairs = repairs;
 	log_warn("somebody changed the service proxy's rules; writing them again",
 	         KV_S("family", family_name(p)));
 	p->next_ms = 0;
@@ -195,14 +216,13 @@ static void on_read(const struct child_result *r, void *arg)
 	p->child = NULL;
 	if (!r->exited || r->code != 0) {
 		p->stats.failures++;
-		p->failures++;
 		say_failed(p, p->v->save[variant_index(p->family)],
-		           r->exited ? r->errors : "killed, or took too long");
-		back_off(p);
+		           r->exited ? r->errors : "killed, or took too long", true);
+		back_off(p, ++p->read_failures);
 		kick(p);
 		return;
 	}
-	p->failures = 0;
+	p->read_failures = 0;
 	save_end(&p->saved);
 	p->state = PLANE_HELD;
 	if (p->complete && model_matches(p->model, &p->saved)) {
@@ -225,14 +245,24 @@ static void read_kernel(struct plane *p)
 	save_fini(&p->saved);
 	if (child_start(p->base, argv, NULL, PLANE_PROGRAM_TIMEOUT_MS, &ops, p, &p->child, &e) <
 	    0) {
-		p->failures++;
-		say_failed(p, "reading rules", e.msg);
-		back_off(p);
+		say_failed(p, "reading rules", e.msg, true);
+		back_off(p, ++p->read_failures);
 		kick(p);
 	}
 }
 
 /* ---- writing ---- */
+
+static int start_restore(struct plane *p, const struct buf *input, const struct child_ops *ops,
+                         struct err *e)
+{
+	const char *const argv[] = { p->v->restore[variant_index(p->family)], "--noflush", "-w",
+		                     "5", NULL };
+	int r = child_start(p->base, argv, input, PLANE_PROGRAM_TIMEOUT_MS, ops, p, &p->child, e);
+	if (r == 0)
+		watch_own(p->watch, child_pid(p->child));
+	return r;
+}
 
 static void on_committed(const struct proxy_service *before, const struct proxy_service *now,
                          void *arg)
@@ -247,6 +277,7 @@ static void batch_succeeded(struct plane *p, int64_t took_ms)
 	p->failures = 0;
 	p->next_ms = p->more ? now : pace_next_ms(&p->pace, now, took_ms);
 	p->stats.last_success_ms = now;
+	forget_error(p);
 	watch_wrote(p->watch);
 	model_commit(p->model, on_committed, p);
 	udp_run(p->udp);
@@ -288,54 +319,97 @@ static void explain(const struct plane *p, const struct child_result *r, struct 
 		buf_printf(out, "; line %zu is: %.*s", line, (int)strcspn(text, "\n"), text);
 }
 
-static void batch_failed(struct plane *p, const struct child_result *r)
+/* iptables-nft uses the code of a lock for rules that the kernel refuses, too, but then it names them. */
+static enum model_outcome judge(const struct child_result *r)
+{
+	if (!r->exited)
+		return MODEL_KILLED;
+	return r->code == EXIT_RESOURCE_PROBLEM && strstr(r->errors, "lock") &&
+	                       !strstr(r->errors, "failed (")
+	               ? MODEL_BUSY
+	               : MODEL_REFUSED;
+}
+
+static void batch_failed(struct plane *p, enum model_outcome outcome, const struct child_result *r)
 {
 	cleanup(buf_fini) struct buf why = BUF_INIT;
-	const char *program = p->v->restore[variant_index(p->family)];
-	/* iptables-nft uses the code of a lock for rules that the kernel refuses, too, but then it names them. */
-	bool busy = r->exited && r->code == EXIT_RESOURCE_PROBLEM && !strstr(r->errors, "failed (");
 	size_t n = model_batch_services(p->model);
+	if (outcome == MODEL_BROKEN)
+		buf_puts(&why, "fails whatever it is given: ");
 	explain(p, r, &why);
 	p->stats.failures++;
-	enum model_outcome outcome = !r->exited ? MODEL_KILLED : busy ? MODEL_BUSY : MODEL_REFUSED;
 	bool doubt = model_abort(p->model, outcome, buf_str(&why), clock_ms());
-	p->state = PLANE_IDLE;
-	if (busy || !r->exited || n == 0) {
-		p->failures++;
-		back_off(p);
-	}
-	if ((busy && p->failures % PLANE_BUSY_LIMIT == 0) || (!busy && n <= 1))
-		say_failed(p, program, buf_str(&why));
-	if (doubt)
-		p->state = PLANE_READING;
+	p->state = doubt ? PLANE_READING : PLANE_IDLE;
+	if (outcome == MODEL_KILLED && n > 1)
+		back_off(p, 1); /* half of them may do */
+	else if (outcome != MODEL_REFUSED || n == 0)
+		back_off(p, ++p->failures);
+	/* A lock is worth a word when it is held for long; of many Services it is not known yet which are refused. */
+	bool aloud = outcome == MODEL_BUSY ? p->failures % PLANE_BUSY_LIMIT == 0
+	                                   : outcome != MODEL_REFUSED || n <= 1;
+	say_failed(p, p->v->restore[variant_index(p->family)], buf_str(&why), aloud);
 	kick(p);
 	if (model_n_refused(p->model) > 0)
 		p->ops->applied(p->arg);
 }
 
-static void on_written(const struct child_result *r, void *arg)
+static void end_batch(struct plane *p)
 {
-	struct plane *p = arg;
-	p->child = NULL;
-	p->stats.batches++;
-	if (r->exited && r->code == 0) {
-		p->stats.lines_written += p->n_lines;
-		batch_succeeded(p, clock_ms() - p->started_ms);
-	} else {
-		batch_failed(p, r);
-	}
 	bool large = p->text.size >= PLANE_TRIM_BYTES;
 	buf_fini(&p->text);
 	if (large)
 		malloc_trim(0); /* a cold start's peak shall not last */
 }
 
+static void on_tried(const struct child_result *r, void *arg)
+{
+	struct plane *p = arg;
+	bool works = r->exited && r->code == 0;
+	p->child = NULL;
+	watch_ended(p->watch);
+	batch_failed(p, works ? judge(&p->refusal) : MODEL_BROKEN, &p->refusal);
+	end_batch(p);
+}
+
+/*
+ * Before one Service is blamed the program gets what nothing can be wrong with: it may be the program that fails.  False: it
+ * could not be started.
+ */
+static bool try_program(struct plane *p, const struct child_result *r)
+{
+	static const char nothing[] = "*filter\nCOMMIT\n*nat\nCOMMIT\n";
+	static const struct buf input = { .data = (char *)nothing, .size = sizeof(nothing) - 1 };
+	static const struct child_ops ops = { .output = NULL, .done = on_tried };
+	p->refusal = *r;
+	snprintf(p->refusal_text, sizeof(p->refusal_text), "%s", r->errors);
+	p->refusal.errors = p->refusal_text;
+	return start_restore(p, &input, &ops, NULL) == 0;
+}
+
+static void on_written(const struct child_result *r, void *arg)
+{
+	struct plane *p = arg;
+	enum model_outcome outcome = judge(r);
+	p->child = NULL;
+	watch_ended(p->watch);
+	p->stats.batches++;
+	if (r->exited && r->code == 0) {
+		p->stats.lines_written += p->n_lines;
+		batch_succeeded(p, clock_ms() - p->started_ms);
+	} else if (outcome != MODEL_BUSY && model_batch_services(p->model) == 1) {
+		if (try_program(p, r))
+			return;
+		batch_failed(p, MODEL_BROKEN, r);
+	} else {
+		batch_failed(p, outcome, r);
+	}
+	end_batch(p);
+}
+
 /* Writes the next batch; those that turn out to change nothing are over at once. */
 static void write_batch(struct plane *p)
 {
 	static const struct child_ops ops = { .output = NULL, .done = on_written };
-	const char *const argv[] = { p->v->restore[variant_index(p->family)], "--noflush", "-w",
-		                     "5", NULL };
 	struct err e = ERR_INIT;
 	bool done = false;
 	p->settling = false;
@@ -348,13 +422,11 @@ static void write_batch(struct plane *p)
 		p->more = model_has_more(p->model);
 		p->started_ms = clock_ms();
 		p->state = PLANE_WRITING;
-		if (child_start(p->base, argv, &p->text, PLANE_PROGRAM_TIMEOUT_MS, &ops, p,
-		                &p->child, &e) < 0)
-			batch_failed(p, &(struct child_result){ .exited = true,
-			                                        .code = EXIT_RESOURCE_PROBLEM,
-			                                        .errors = e.msg });
-		else
-			watch_own(p->watch, child_pid(p->child));
+		if (start_restore(p, &p->text, &ops, &e) < 0)
+			batch_failed(p, MODEL_BUSY,
+			             &(struct child_result){ .exited = true,
+			                                     .code = EXIT_RESOURCE_PROBLEM,
+			                                     .errors = e.msg });
 	} else {
 		int64_t retry = model_next_retry(p->model);
 		if (p->compare && p->next_comparison_ms < retry)
@@ -374,6 +446,7 @@ static void on_audited(const struct child_result *r, void *arg)
 {
 	struct plane *p = arg;
 	p->child = NULL;
+	watch_ended(p->watch);
 	save_end(&p->saved);
 	p->state = PLANE_IDLE;
 	if (r->exited && r->code == EXIT_RESOURCE_PROBLEM) {
@@ -394,15 +467,11 @@ static void on_audited(const struct child_result *r, void *arg)
 static void audit(struct plane *p)
 {
 	static const struct child_ops ops = { .output = on_saved, .done = on_audited };
-	const char *const argv[] = { p->v->restore[variant_index(p->family)], "--noflush", "-w",
-		                     "5", NULL };
-	struct err e = ERR_INIT;
 	buf_clear(&p->text);
 	buf_puts(&p->text, "*filter\n-S\nCOMMIT\n"
 	                   "*nat\n-S PREROUTING\n-S OUTPUT\n-S POSTROUTING\n-S FL-SVC\nCOMMIT\n");
 	save_fini(&p->saved);
-	if (child_start(p->base, argv, &p->text, PLANE_PROGRAM_TIMEOUT_MS, &ops, p, &p->child,
-	                &e) == 0)
+	if (start_restore(p, &p->text, &ops, NULL) == 0)
 		p->state = PLANE_AUDITING;
 }
 
@@ -452,6 +521,33 @@ static void on_foreign_change(void *arg)
 	kick(p);
 }
 
+/* ---- whether there is iptables ---- */
+
+static void on_looked(const struct child_result *r, void *arg)
+{
+	struct plane *p = arg;
+	p->child = NULL;
+	p->next_ms = clock_ms() + p->audit_ms;
+	if (r->exited && r->code == 0) {
+		log_info("iptables can be used now", KV_S("family", family_name(p)));
+		p->state = PLANE_READING;
+		p->next_ms = 0;
+		forget_error(p);
+	}
+	kick(p);
+}
+
+static void look_for_family(struct plane *p)
+{
+	static const struct child_ops ops = { .output = NULL, .done = on_looked };
+	struct variant_question q = variant_question(p->v, p->family);
+	p->next_ms = clock_ms() + p->audit_ms;
+	if (!variant_kernel_has(p->family) ||
+	    child_start(p->base, q.argv, NULL, PLANE_PROGRAM_TIMEOUT_MS, &ops, p, &p->child, NULL) <
+	            0)
+		kick(p);
+}
+
 /* ---- the machine ---- */
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -462,6 +558,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	if (p->child)
 		return;
 	switch (p->state) {
+	case PLANE_ABSENT:
+		look_for_family(p);
+		break;
 	case PLANE_READING:
 		read_kernel(p);
 		break;
@@ -500,7 +599,7 @@ static void each_state(udp_state_fn *fn, void *fn_arg, void *arg)
 static void on_udp_failed(const struct err *e, void *arg)
 {
 	struct plane *p = arg;
-	say_failed(p, "old UDP flows", e->msg);
+	say_failed(p, "old UDP flows", e->msg, true);
 }
 
 static void on_udp_idle(void *arg)
@@ -525,8 +624,8 @@ static const struct watch_ops watch_ops = { .cares = cares,
 	                                    .foreign = on_foreign_table };
 
 struct plane *plane_new(struct event_base *base, const struct variant *v,
-                        const struct render_options *o, int audit_ms, const struct plane_ops *ops,
-                        void *arg)
+                        const struct render_options *o, int audit_ms, const char *absent,
+                        const struct plane_ops *ops, void *arg)
 {
 	struct plane *p = xcalloc(1, sizeof(*p));
 	p->base = base;
@@ -544,6 +643,11 @@ struct plane *plane_new(struct event_base *base, const struct variant *v,
 	struct timeval tv = { audit_ms / 1000, audit_ms % 1000 * 1000 };
 	event_add(p->audit_timer, &tv);
 	p->state = PLANE_READING;
+	if (absent) {
+		p->state = PLANE_ABSENT;
+		p->next_ms = clock_ms() + p->audit_ms;
+		say_failed(p, p->v->iptables[variant_index(p->family)], absent, false);
+	}
 	kick(p);
 	return p;
 }
@@ -644,7 +748,10 @@ void plane_add_stats(const struct plane *p, struct proxy_stats *st)
 #include "fairlead/metrics.def"
 	if (own.last_success_ms > st->last_success_ms)
 		st->last_success_ms = own.last_success_ms;
-	st->in_sync = st->in_sync && model_in_sync(p->model) && !udp_is_running(p->udp);
+	/* Nothing can be written for a family that is absent, and nothing of it is announced. */
+	st->in_sync = st->in_sync && (p->state == PLANE_ABSENT ||
+	                              (model_in_sync(p->model) && !udp_is_running(p->udp)));
+	st->settled = st->settled && (p->state == PLANE_ABSENT || model_is_settled(p->model));
 }
 
 static void put_refused(const char *key, const char *error, void *arg)
@@ -659,9 +766,10 @@ static void put_refused(const char *key, const char *error, void *arg)
 
 void plane_status(const struct plane *p, struct out *o)
 {
-	static const char *const states[] = { "reading",   "waiting for all Services",
-		                              "comparing", "idle",
-		                              "writing",   "auditing" };
+	static const char *const states[] = {
+		"without iptables", "reading", "waiting for all Services", "comparing", "idle",
+		"writing",          "auditing"
+	};
 	struct model_stats m = model_stats(p->model);
 
 	out_object(o, NULL);
@@ -672,6 +780,7 @@ void plane_status(const struct plane *p, struct out *o)
 	out_uint(o, "pending", m.n_pending);
 	out_uint(o, "truncated", m.n_truncated);
 	out_uint(o, "repairs", m.repairs);
+	out_int(o, "program_ms", p->child ? clock_ms() - child_started_ms(p->child) : 0);
 	out_bool(o, "forward_refused", model_forward_is_refused(p->model));
 	out_list(o, "refused");
 	model_each_refused(p->model, put_refused, o);

@@ -8,6 +8,8 @@
  * comparison where that is cheap or the tables have changed in size, else at the frame alone.  With the nft variant the
  * kernel tells at once what others change (watch.h), and then everything is compared.
  *
+ * A family that iptables cannot be used for is ABSENT: what is set waits, and is never applied.
+ *
  *	READING ──► HELD (until all Services are known) ──► ADOPTING (in slices) ──► IDLE ◄──► WRITING
  *	   ▲                                                                          │  ◄──► AUDITING
  *	   └──────────────────────── in doubt: killed, flushed ───────────────────────┘
@@ -43,9 +45,10 @@ struct plane_ops {
 		void *arg); /* others' tables of nftables have changed; the nft variant alone notices */
 };
 
+/* @absent: why the family cannot be used now, NULL if it can; that is looked at again each @audit_ms. */
 struct plane *plane_new(struct event_base *base, const struct variant *v,
-                        const struct render_options *o, int audit_ms, const struct plane_ops *ops,
-                        void *arg);
+                        const struct render_options *o, int audit_ms, const char *absent,
+                        const struct plane_ops *ops, void *arg);
 void plane_free(struct plane *p);
 /* The same, once the program under way has ended. */
 void plane_end(struct plane *p);

@@ -8,8 +8,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 
@@ -25,12 +29,30 @@ struct proxy {
 	enum proxy_mode mode;
 	const struct variant *variant;
 	const struct variant *other; /* has rules of ours from an earlier life; NULL: it has none */
-	struct plane *planes[2];     /* IPv4, IPv6; NULL where not programmed */
-	struct foreign *foreign;     /* NULL in mode none */
+	struct plane *planes[2];     /* IPv4, IPv6; NULL in mode none */
+	int audit_ms;
+	struct event *remove;    /* tries to remove those; NULL in mode none */
+	struct event *removed;   /* hears of it, while that is under way */
+	struct foreign *foreign; /* NULL in mode none */
 	struct proxy_ops ops;
 	void *arg;
 	struct event *applied; /* mode none: tells the caller, from the loop */
 };
+
+/* Whatever the planes say of themselves. */
+static struct proxy_stats planes_stats(const struct proxy *p)
+{
+	struct proxy_stats st = { .in_sync = true, .settled = true };
+	for (int i = 0; i < 2; i++)
+		if (p->planes[i])
+			plane_add_stats(p->planes[i], &st);
+	return st;
+}
+
+static bool planes_are_settled(const struct proxy *p)
+{
+	return planes_stats(p).settled;
+}
 
 static void on_failed(const struct err *e, void *arg)
 {
@@ -39,22 +61,104 @@ static void on_failed(const struct err *e, void *arg)
 		p->ops.failed(e, p->arg);
 }
 
-/* When all rules are here, those that an earlier life wrote with the other programs go. */
-static void remove_others(struct proxy *p)
+/* ---- the rules of the other variant ---- */
+
+struct removal {
+	const struct variant *variant;
+	int fd; /* where the answer goes */
+};
+
+struct answer {
+	int r;
+	struct err e;
+};
+
+/* In a thread: it runs programs and waits for them, and for whoever holds iptables' lock. */
+static void *remove_in_thread(void *arg)
 {
+	struct removal *job = arg;
+	struct answer a = { .e = ERR_INIT };
+	a.r = variant_clean(job->variant, &a.e);
+	/* Where nobody listens any more, nobody needs it. */
+	(void)!send(job->fd, &a, sizeof(a), MSG_NOSIGNAL);
+	close(job->fd);
+	free(job);
+	return NULL;
+}
+
+static int start_removal(const struct variant *v, int fd)
+{
+	struct removal *job = xcalloc(1, sizeof(*job));
+	pthread_t thread;
+	*job = (struct removal){ v, fd };
+	int r = pthread_create(&thread, NULL, remove_in_thread, job);
+	if (r != 0)
+		free(job);
+	else
+		pthread_detach(thread);
+	return -r;
+}
+
+static void drop_removed(struct proxy *p)
+{
+	if (!p->removed)
+		return;
+	int fd = event_get_fd(p->removed);
+	event_free(TAKE(p->removed));
+	close(fd);
+}
+
+static void remove_later(struct proxy *p, const struct err *e)
+{
+	struct timeval tv = { p->audit_ms / 1000, p->audit_ms % 1000 * 1000 };
+	on_failed(e, p);
+	evtimer_add(p->remove, &tv);
+}
+
+static void on_removed(evutil_socket_t fd, short what, void *arg)
+{
+	struct proxy *p = arg;
+	struct answer a = { .r = -EIO, .e = ERR_INIT };
+	(void)what;
+	(void)!recv(fd, &a, sizeof(a), 0);
+	drop_removed(p);
+	if (a.r < 0) {
+		remove_later(p, &a.e);
+		return;
+	}
+	p->other = NULL;
+	if (p->ops.applied)
+		p->ops.applied(p->arg);
+}
+
+/* When all rules are here, those that an earlier life wrote with the other programs go. */
+static void on_remove(evutil_socket_t unused, short what, void *arg)
+{
+	struct proxy *p = arg;
 	struct err e = ERR_INIT;
-	const struct variant *other = TAKE(p->other);
+	int fds[2];
+	(void)unused;
+	(void)what;
+	if (p->removed || !p->other || !planes_are_settled(p))
+		return;
 	log_info("removing our rules of the other variant of iptables",
-	         KV_S("variant", other->name));
-	if (variant_clean(other, &e) < 0)
-		on_failed(&e, p);
+	         KV_S("variant", p->other->name));
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) {
+		err_set(&e, -errno, ERR_SYSTEM, "socketpair: %s", strerror(errno));
+		remove_later(p, &e);
+		return;
+	}
+	p->removed = event_new(event_get_base(p->remove), fds[0], EV_READ, on_removed, p);
+	event_add(p->removed, NULL);
+	if (start_removal(p->other, fds[1]) < 0)
+		close(fds[1]); /* which is an answer, too */
 }
 
 static void on_applied(void *arg)
 {
 	struct proxy *p = arg;
-	if (p->other && proxy_stats(p).in_sync)
-		remove_others(p);
+	if (p->other && !evtimer_pending(p->remove, NULL))
+		on_remove(-1, 0, p);
 	if (p->ops.applied)
 		p->ops.applied(p->arg);
 }
@@ -91,13 +195,13 @@ static int check_mark(uint32_t mark, struct err *e)
 }
 
 /* The first line that is no remark, as iptables-nft makes one where legacy tables exist. */
-static const char *complaint(const char *said)
+static char *complaint(const char *said)
 {
 	while (*said == '#') {
 		said += strcspn(said, "\n");
 		said += *said == '\n';
 	}
-	return said;
+	return xstrndup(said, strcspn(said, "\n"));
 }
 
 static int start_planes(struct proxy *p, struct event_base *base, const struct proxy_options *opts,
@@ -113,7 +217,7 @@ static int start_planes(struct proxy *p, struct event_base *base, const struct p
 		.drop_invalid = !tcp_is_liberal(),
 		.clamp_mss = opts->clamp_mss,
 	};
-	int audit_ms = opts->audit_ms ? opts->audit_ms : PROXY_AUDIT_MS;
+	int audit_ms = p->audit_ms = opts->audit_ms ? opts->audit_ms : PROXY_AUDIT_MS;
 	int r = check_mark(o.mark, e);
 	if (r == 0)
 		r = variant_choose(opts->variant ? opts->variant : "auto", &p->variant, e);
@@ -124,19 +228,21 @@ static int start_planes(struct proxy *p, struct event_base *base, const struct p
 		o.family = i == 0 ? 4 : 6;
 		cleanup(buf_fini) struct buf why = BUF_INIT;
 		if (variant_has_family(p->variant, o.family, &why)) {
-			p->planes[i] = plane_new(base, p->variant, &o, audit_ms, &ops, p);
+			p->planes[i] = plane_new(base, p->variant, &o, audit_ms, NULL, &ops, p);
 			continue;
 		}
-		const char *said = complaint(buf_str(&why));
+		cleanup_free char *said = complaint(buf_str(&why));
 		if (i == 0)
 			return err_set(e, -ENOTSUP, ERR_SYSTEM,
-			               "%s cannot use the kernel's nat table%s%.*s",
-			               p->variant->iptables[0], *said ? ": " : "",
-			               (int)strcspn(said, "\n"), said);
-		log_warn("no iptables for IPv6 here; Services get IPv4 rules only",
-		         KV_S("program", p->variant->iptables[1]));
+			               "%s cannot use the kernel's nat table%s%s",
+			               p->variant->iptables[0], *said ? ": " : "", said);
+		log_warn("no iptables for IPv6 here; Services get IPv4 rules only, and no IPv6 "
+		         "address is announced until there is",
+		         KV_S("program", p->variant->iptables[1]), KV_S("error", said));
+		p->planes[i] = plane_new(base, p->variant, &o, audit_ms, said, &ops, p);
 	}
 	p->foreign = foreign_new(base, p->variant == &variants[0], audit_ms, on_applied, p);
+	p->remove = evtimer_new(base, on_remove, p);
 	const struct variant *other = &variants[p->variant == &variants[0]];
 	if (variant_has_ours(other))
 		p->other = other;
@@ -175,6 +281,9 @@ void proxy_free(struct proxy *p)
 	plane_free(p->planes[0]);
 	plane_free(p->planes[1]);
 	foreign_free(p->foreign);
+	drop_removed(p);
+	if (p->remove)
+		event_free(p->remove);
 	if (p->applied)
 		event_free(p->applied);
 	free(p);
@@ -222,29 +331,22 @@ void proxy_complete(struct proxy *p)
 			plane_complete(p->planes[i]);
 }
 
-bool proxy_is_applied(const struct proxy *p, const char *key)
+bool proxy_is_applied(const struct proxy *p, const char *key, uint8_t family)
 {
-	for (int i = 0; i < 2; i++)
-		if (p->planes[i] && !plane_is_applied(p->planes[i], key))
-			return false;
-	return true;
+	const struct plane *plane = plane_of(p, family);
+	return plane ? plane_is_applied(plane, key) : p->mode == PROXY_NONE;
 }
 
-bool proxy_is_damaged(const struct proxy *p, const char *key)
+bool proxy_is_damaged(const struct proxy *p, const char *key, uint8_t family)
 {
-	for (int i = 0; i < 2; i++)
-		if (p->planes[i] && plane_is_damaged(p->planes[i], key))
-			return true;
-	return false;
+	const struct plane *plane = plane_of(p, family);
+	return plane && plane_is_damaged(plane, key);
 }
 
-const char *proxy_refusal(const struct proxy *p, const char *key)
+const char *proxy_refusal(const struct proxy *p, const char *key, uint8_t family)
 {
-	const char *why = NULL;
-	for (int i = 0; i < 2 && !why; i++)
-		if (p->planes[i])
-			why = plane_refusal(p->planes[i], key);
-	return why;
+	const struct plane *plane = plane_of(p, family);
+	return plane ? plane_refusal(plane, key) : NULL;
 }
 
 enum proxy_passage proxy_passage(const struct proxy *p, uint8_t family, const char **ret_where)
@@ -280,10 +382,8 @@ bool proxy_any_hindrance(const struct proxy *p)
 
 struct proxy_stats proxy_stats(const struct proxy *p)
 {
-	struct proxy_stats st = { .in_sync = true };
-	for (int i = 0; i < 2; i++)
-		if (p->planes[i])
-			plane_add_stats(p->planes[i], &st);
+	struct proxy_stats st = planes_stats(p);
+	st.in_sync = st.in_sync && !p->other;
 	return st;
 }
 

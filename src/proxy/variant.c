@@ -144,14 +144,24 @@ bool variant_is_used(const struct variant *v, uint8_t family)
 	       kernel_lists_table(family, "filter");
 }
 
+struct variant_question variant_question(const struct variant *v, uint8_t family)
+{
+	return (struct variant_question){ { v->iptables[variant_index(family)], "-w", "5", "-t",
+		                            "nat", "-S", "PREROUTING", NULL } };
+}
+
+bool variant_kernel_has(uint8_t family)
+{
+	return family == 4 || access("/proc/net/if_inet6", F_OK) == 0;
+}
+
 bool variant_has_family(const struct variant *v, uint8_t family, struct buf *why)
 {
-	const char *const argv[] = {
-		v->iptables[variant_index(family)], "-w", "5", "-t", "nat", "-S", "PREROUTING", NULL
-	};
-	if (family == 6 && access("/proc/net/if_inet6", F_OK) < 0)
-		return false;
-	return variant_is_installed(v, family) && succeeds(argv, why);
+	struct variant_question q = variant_question(v, family);
+	if (variant_kernel_has(family) && variant_is_installed(v, family))
+		return succeeds(q.argv, why);
+	buf_puts(why, variant_kernel_has(family) ? "not installed" : "the kernel has no IPv6");
+	return false;
 }
 
 bool variant_random_fully(const struct variant *v)

@@ -42,6 +42,12 @@ int variant_choose(const char *wish, const struct variant **ret_variant, struct 
  * @why: what iptables said if it cannot; may stay empty.
  */
 bool variant_has_family(const struct variant *v, uint8_t family, struct buf *why);
+/* The same as a program to be run, which is content if so; and whether the kernel has the family at all. */
+struct variant_question {
+	const char *argv[8];
+};
+struct variant_question variant_question(const struct variant *v, uint8_t family);
+bool variant_kernel_has(uint8_t family);
 /* Whether the programs of this family are there. */
 bool variant_is_installed(const struct variant *v, uint8_t family);
 /* Whether there may be rules: iptables-legacy must not be asked where it was never used. */

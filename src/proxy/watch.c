@@ -2,10 +2,11 @@
 /*
  * A notification carries the netlink port of the socket that asked for the change, which the kernel takes from the number of
  * the process where that is free: so our programs' changes are told from others'.  Where it is not free a change of ours
- * looks like somebody's, and costs a comparison.  Lost notifications count as a change.
+ * looks like somebody's, and costs a comparison.  Other programs may have had the same number, in other containers above
+ * all, so it counts only until the program has ended and what it caused was read.  Lost notifications count as a change.
  *
- * The legacy tables have no notifications.  One call a table says how many entries and bytes it has; what is
- * replaced by as much is left to the regular comparisons.
+ * The legacy tables have no notifications.  One call a table says how many entries and bytes it has, which is cheap enough
+ * for a look each second; what is replaced by as much is left to the regular comparisons.
  */
 #include "config.h"
 
@@ -48,10 +49,12 @@ struct watch {
 	struct nl_sock *sock;
 	struct event *readable;
 	char *datagram;
-	pid_t own[WATCH_OWN_PROGRAMS];
+	pid_t own[WATCH_OWN_PROGRAMS]; /* those whose changes may not be read yet, 0: none */
+	pid_t running;                 /* the one of them that may write still; 0: none */
 	size_t n_own;
 	/* legacy */
 	int fd;
+	struct event *look;
 	struct table_info infos[ARRAY_LEN(tables)];
 };
 
@@ -116,6 +119,14 @@ static void one_notification(struct watch *w, struct nlmsghdr *h)
 		mark(w);
 }
 
+/* All notifications were read, those of programs that have ended are among them. */
+static void forget_ended(struct watch *w)
+{
+	for (size_t i = 0; i < ARRAY_LEN(w->own); i++)
+		if (w->own[i] != w->running)
+			w->own[i] = 0;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *w = arg;
@@ -126,8 +137,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 			mark(w);
 			continue;
 		}
-		if (n <= 0)
+		if (n <= 0) {
+			forget_ended(w);
 			return;
+		}
 		int left = (int)n;
 		for (struct nlmsghdr *h = (struct nlmsghdr *)(void *)w->datagram; nlmsg_ok(h, left);
 		     h = nlmsg_next(h, &left))
@@ -167,6 +180,24 @@ static struct table_info read_info(const struct watch *w, const char *table)
 	return (struct table_info){ info.num_entries, info.size };
 }
 
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+	struct watch *w = arg;
+	(void)fd;
+	(void)what;
+	if (!w->running && !w->changed && watch_is_changed(w)) {
+		w->changed = false;
+		mark(w);
+	}
+}
+
+static void look_regularly(struct watch *w, struct event_base *base)
+{
+	const struct timeval tv = { .tv_sec = WATCH_LOOK_S };
+	w->look = event_new(base, -1, EV_PERSIST, on_look, w);
+	event_add(w->look, &tv);
+}
+
 struct watch *watch_new(struct event_base *base, const struct variant *v, uint8_t family,
                         const struct watch_ops *ops, void *arg)
 {
@@ -187,6 +218,8 @@ struct watch *watch_new(struct event_base *base, const struct variant *v, uint8_
 		         KV_S("variant", v->name),
 		         KV_S("error", r < 0 ? nl_geterror(r) : strerror(errno)));
 	watch_settle(w);
+	if (w->fd >= 0)
+		look_regularly(w, base);
 	return w;
 }
 
@@ -196,6 +229,8 @@ void watch_free(struct watch *w)
 		return;
 	if (w->readable)
 		event_free(w->readable);
+	if (w->look)
+		event_free(w->look);
 	nl_socket_free(w->sock);
 	if (w->fd >= 0)
 		close(w->fd);
@@ -205,7 +240,15 @@ void watch_free(struct watch *w)
 
 void watch_own(struct watch *w, pid_t pid)
 {
+	w->running = pid;
 	w->own[w->n_own++ % ARRAY_LEN(w->own)] = pid;
+}
+
+void watch_ended(struct watch *w)
+{
+	w->running = 0;
+	if (w->readable)
+		event_active(w->readable, EV_READ, 0);
 }
 
 void watch_settle(struct watch *w)

@@ -329,12 +329,13 @@ size_t announce_n_nowhere(const struct announce *t)
 	return t->n_nowhere;
 }
 
-void announce_settle(struct announce *t, bool (*applied)(const char *key, void *arg), void *arg)
+void announce_settle(struct announce *t,
+                     bool (*applied)(const char *key, uint8_t family, void *arg), void *arg)
 {
 	for (struct holder *h = t->holders; h && t->n_pending; h = h->hh.next)
 		for (struct announcement *a = h->first; a; a = a->next) {
 			if (!is_pending(a) || a->hindrance != REASON_Candidate ||
-			    !applied(a->key, arg))
+			    !applied(a->key, a->addr.family, arg))
 				continue;
 			t->n_pending--;
 			set_eligible(t, a, true);

@@ -39,8 +39,9 @@ void announce_free(struct announce *t);
  * comes before any change of the rules behind it.
  */
 bool announce_update(struct announce *t, const struct view *v, const struct view_service *s);
-/* Candidates whose Service is @applied become eligible. */
-void announce_settle(struct announce *t, bool (*applied)(const char *key, void *arg), void *arg);
+/* Candidates whose Service is @applied in the address's family become eligible. */
+void announce_settle(struct announce *t,
+                     bool (*applied)(const char *key, uint8_t family, void *arg), void *arg);
 /*
  * What hinders the data plane of each address, REASON_Candidate where nothing does: with a hindrance an address is not
  * eligible, though it was before.  Linear in the addresses.

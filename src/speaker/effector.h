@@ -11,6 +11,7 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "fairlead/err.h"
 #include "speaker/announce.h"
@@ -33,7 +34,7 @@ struct effector {
 	/* ---- the data plane of a Service, where it is ours: as in turn.h ---- */
 	void (*set)(struct speaker *sp, const struct view_service *s);
 	void (*remove)(struct speaker *sp, const char *key);
-	bool (*is_settled)(const struct speaker *sp, const struct view_service *s);
+	bool (*is_settled)(const struct speaker *sp, const struct view_service *s, uint8_t family);
 	void (*hinder)(struct speaker *sp);
 	void (*complete)(struct speaker *sp);
 	/* Adds what it knows of an address beyond the sentence of its reason: ": …", or nothing. */

@@ -38,10 +38,9 @@ static void remove_service(struct speaker *sp, const char *key)
 	proxy_remove(sp->proxy, key, 6);
 }
 
-static bool is_settled(const struct speaker *sp, const struct view_service *s)
+static bool is_settled(const struct speaker *sp, const struct view_service *s, uint8_t family)
 {
-	return !(forward_wanted(s, 4) || forward_wanted(s, 6)) ||
-	       proxy_is_applied(sp->proxy, s->key);
+	return !forward_wanted(s, family) || proxy_is_applied(sp->proxy, s->key, family);
 }
 
 static void complete(struct speaker *sp)
@@ -59,9 +58,10 @@ static enum reason hindrance(const struct announcement *a, void *arg)
 		return REASON_Candidate;
 	if (proxy_forward_is_refused(sp->proxy, a->addr.family))
 		return REASON_ForwardRefused;
-	if (proxy_refusal(sp->proxy, a->key))
+	if (proxy_refusal(sp->proxy, a->key, a->addr.family))
 		return REASON_RulesRefused;
-	return proxy_is_damaged(sp->proxy, a->key) ? REASON_RulesChanged : REASON_Candidate;
+	return proxy_is_damaged(sp->proxy, a->key, a->addr.family) ? REASON_RulesChanged
+	                                                           : REASON_Candidate;
 }
 
 /* Looks at all addresses only while there is something, and once when it is over. */
@@ -79,7 +79,7 @@ static void add_detail(const struct speaker *sp, const struct announcement *a, s
 	const char *why = NULL;
 
 	if (a->reason == REASON_RulesRefused && sp->proxy)
-		why = proxy_refusal(sp->proxy, a->key);
+		why = proxy_refusal(sp->proxy, a->key, a->addr.family);
 	if (a->reason == REASON_ForwardRefused && sp->proxy)
 		proxy_passage(sp->proxy, a->addr.family, &why);
 	if (why && *why)
@@ -155,7 +155,7 @@ static int clean_up(const struct speaker_options *o, struct err *e)
 
 static bool is_ready(const struct speaker *sp, struct buf *why)
 {
-	if (!sp->proxy || proxy_stats(sp->proxy).in_sync)
+	if (!sp->proxy || proxy_stats(sp->proxy).settled)
 		return true;
 	buf_puts(why, "the data plane is not in sync");
 	return false;

@@ -92,10 +92,10 @@ static void remove_service(const char *key, void *arg)
 			e->remove(arg, key);
 }
 
-static bool is_settled(const struct view_service *s, void *arg)
+static bool is_settled(const struct view_service *s, uint8_t family, void *arg)
 {
 	EACH_EFFECTOR(e)
-		if (e->is_settled && !e->is_settled(arg, s))
+		if (e->is_settled && !e->is_settled(arg, s, family))
 			return false;
 	return true;
 }

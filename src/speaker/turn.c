@@ -22,14 +22,14 @@
  */
 
 /* Whether the node is ready for what the Service's address will bring.  What others forward is theirs to have ready. */
-static bool is_applied(const char *key, void *arg)
+static bool is_applied(const char *key, uint8_t family, void *arg)
 {
 	const struct turn *t = arg;
 	const struct view_service *s = view_service_named(t->view, key);
 
 	if (t->effectors->is_held(key, t->arg))
 		return false;
-	return !t->effectors->has_rules || !s || t->effectors->has_rules(s, t->arg);
+	return !t->effectors->has_rules || !s || t->effectors->has_rules(s, family, t->arg);
 }
 
 /* A Service whose route is gone: as it is now, or not at all any more. */

@@ -40,8 +40,8 @@ struct turn_effectors {
 	/* The data plane, written after the turn.  All NULL where others forward. */
 	void (*set_rules)(const struct view_service *s, void *arg);
 	void (*remove_rules)(const char *key, void *arg);
-	/* Whether the rules set last for the Service are in the kernel, or it needs none. */
-	bool (*has_rules)(const struct view_service *s, void *arg);
+	/* Whether the rules set last for the Service in this family are in the kernel, or it needs none. */
+	bool (*has_rules)(const struct view_service *s, uint8_t family, void *arg);
 	/* Tells the announcements what others have done to rules that are there, and when it is over. */
 	void (*hinder)(void *arg);
 	/* All Services were set once: from now on it is written, and rules of an earlier life go. */

@@ -190,8 +190,9 @@ static char *forward_text(const struct view *v, const struct view_service *s)
 	return buf_take(&b);
 }
 
-static bool always(const char *key, void *arg)
+static bool always(const char *key, uint8_t family, void *arg)
 {
+	(void)family;
 	(void)key;
 	(void)arg;
 	return true;

@@ -11,6 +11,8 @@
  *	remove KEY FAMILY
  *	complete
  *	wait            until everything is in the kernel, then prints the status as one line of JSON
+ *	status          prints it now
+ *	ready KEY FAMILY  prints whether the Service may be announced: ready, pending, damaged, or refused: and why
  *	sleep MS
  * The input must be a pipe.  It exits, leaving the rules, when the input ends; non-zero if something was refused or a wait takes 60 s.
  */
@@ -173,6 +175,22 @@ static void print_status(void)
 	fflush(stdout);
 }
 
+static void print_ready(char **words)
+{
+	const char *key = strtok_r(NULL, " ", words), *family = strtok_r(NULL, " ", words);
+	if (!key || !family)
+		fail("ready", "KEY FAMILY");
+	uint8_t f = (uint8_t)atoi(family);
+	const char *why = proxy_refusal(proxy, key, f);
+	if (why)
+		printf("refused: %s\n", why);
+	else if (proxy_is_damaged(proxy, key, f))
+		printf("damaged\n");
+	else
+		printf("%s\n", proxy_is_applied(proxy, key, f) ? "ready" : "pending");
+	fflush(stdout);
+}
+
 static void pause_input(int ms)
 {
 	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
@@ -201,6 +219,10 @@ static void one_line(char *text)
 			print_status();
 		else
 			pause_input(WAIT_MS);
+	} else if (strcmp(verb, "status") == 0) {
+		print_status();
+	} else if (strcmp(verb, "ready") == 0) {
+		print_ready(&words);
 	} else if (strcmp(verb, "sleep") == 0) {
 		sleeping = true;
 		pause_input(atoi(words));

@@ -227,8 +227,9 @@ static void remove_rules(const char *key, void *arg)
 	want_rules(arg, index_of(key), NOTHING);
 }
 
-static bool has_rules(const struct view_service *s, void *arg)
+static bool has_rules(const struct view_service *s, uint8_t family, void *arg)
 {
+	(void)family;
 	const struct machine *m = arg;
 	int i = index_of(s->key);
 

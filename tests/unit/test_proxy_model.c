@@ -520,6 +520,111 @@ static void a_refused_change_keeps_what_was(void **state)
 	model_free(m);
 }
 
+/* Its owner changes it faster than iptables refuses it. */
+static void one_that_is_refused_and_changes_holds_up_nobody(void **state)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	struct model *m;
+	size_t counted;
+	bool done = false;
+	start(state, &m, 1000);
+	refused_text = "-m recent";
+	adopt(m);
+	for (int i = 0; i < 100; i++)
+		set(m,
+		    &(struct wish){ .number = i, .endpoints = 1, .first = 1, .affinity = i == 7 });
+	for (int i = 0; i < 60 && model_plan(m, 0, &text, &counted); i++) {
+		set(m, &(struct wish){
+			       .number = 7, .endpoints = 1, .first = 2 + i, .affinity = true });
+		if (text.size == 0 || restore(buf_str(&text)))
+			model_commit(m, committed, NULL);
+		else if (model_abort(m, MODEL_REFUSED, "line 7 failed", 0))
+			adopt(m);
+		buf_clear(&text);
+		done = true;
+		for (int k = 0; k < 100; k++) {
+			char key[64];
+			snprintf(key, sizeof(key), "shop/web-%d", k);
+			done = done && (k == 7 || model_is_applied(m, key));
+		}
+	}
+	assert_true(done);
+	/* From now on it is not among others in a batch. */
+	set(m, &(struct wish){ .number = 8, .endpoints = 2, .first = 1 });
+	for (int i = 0; i < 2; i++) {
+		set(m, &(struct wish){
+			       .number = 7, .endpoints = 2, .first = 2 + i, .affinity = true });
+		assert_true(model_plan(m, 0, &text, &counted));
+		assert_int_equal(model_batch_services(m), 1);
+		assert_false(model_abort(m, MODEL_REFUSED, "line 7 failed", 0));
+	}
+	model_free(m);
+}
+
+/* A large one, say, for which there is not enough memory; what the kernel has is read again each time. */
+static void one_that_kills_the_program_is_found(void **state)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	struct model *m;
+	size_t counted;
+	start(state, &m, 1000);
+	adopt(m);
+	for (int i = 0; i < 100; i++)
+		set(m,
+		    &(struct wish){ .number = i, .endpoints = 1, .first = 1, .affinity = i == 7 });
+	for (int i = 0; i < 100 && model_plan(m, 0, &text, &counted); i++) {
+		if (strstr(buf_str(&text), "-m recent")) {
+			assert_true(model_abort(m, MODEL_KILLED, "killed", 0));
+			adopt(m);
+		} else {
+			assert_true(text.size == 0 || restore(buf_str(&text)));
+			model_commit(m, committed, NULL);
+		}
+		buf_clear(&text);
+	}
+	assert_int_equal(model_stats(m).n_pending, 1);
+	assert_string_equal(model_refusal(m, "shop/web-7"), "killed");
+	assert_true(model_is_applied(m, "shop/web-99"));
+	model_free(m);
+}
+
+static void a_program_that_always_fails_blames_nobody(void **state)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	struct model *m;
+	size_t counted;
+	start(state, &m, 1000);
+	adopt(m);
+	run(m, 0);
+	set(m, &(struct wish){ .number = 1, .endpoints = 1, .first = 1 });
+	assert_true(model_plan(m, 0, &text, &counted));
+	assert_true(model_abort(m, MODEL_BROKEN, "out of order", 0));
+	adopt(m);
+	assert_int_equal(model_stats(m).n_refused, 0);
+	run(m, 0);
+	assert_true(model_in_sync(m));
+	model_free(m);
+}
+
+/* What one of them lacked was put right: the others need not wait for their minutes to be over. */
+static void when_one_is_taken_the_others_are_tried(void **state)
+{
+	struct model *m;
+	start(state, &m, 1000);
+	refused_text = "-m recent";
+	adopt(m);
+	set(m, &(struct wish){ .number = 1, .endpoints = 1, .first = 1, .affinity = true });
+	for (int64_t now = 0; now < MODEL_RETRY_MAX_MS; now += MODEL_RETRY_MIN_MS)
+		run(m, now);
+	set(m, &(struct wish){ .number = 2, .endpoints = 1, .first = 1, .affinity = true });
+	run(m, MODEL_RETRY_MAX_MS);
+	assert_int_equal(model_stats(m).n_refused, 2);
+	refused_text = NULL;
+	run(m, MODEL_RETRY_MAX_MS + MODEL_RETRY_MIN_MS);
+	assert_true(model_in_sync(m));
+	model_free(m);
+}
+
 static void a_wish_during_a_batch_is_not_lost(void **state)
 {
 	struct model *m;
@@ -688,7 +793,9 @@ static void one_batch(struct luck *l)
 		bool killed = chance(l, 2);
 		if (killed && chance(l, 2))
 			restore(buf_str(&text));
-		if (model_abort(l->m, MODEL_BUSY, "locked", l->now_ms) || killed)
+		static const enum model_outcome fatal[] = { MODEL_KILLED, MODEL_BROKEN };
+		enum model_outcome why = killed ? fatal[chance(l, 2)] : MODEL_BUSY;
+		if (model_abort(l->m, why, "no reason", l->now_ms))
 			adopt(l->m);
 	} else if (text.size == 0 || restore(buf_str(&text))) {
 		model_commit(l->m, committed, NULL);
@@ -919,6 +1026,10 @@ int main(void)
 		cmocka_unit_test(a_wish_during_a_batch_is_not_lost),
 		cmocka_unit_test(a_shared_address_has_one_guard),
 		cmocka_unit_test(busy_is_not_refused),
+		cmocka_unit_test(one_that_is_refused_and_changes_holds_up_nobody),
+		cmocka_unit_test(one_that_kills_the_program_is_found),
+		cmocka_unit_test(a_program_that_always_fails_blames_nobody),
+		cmocka_unit_test(when_one_is_taken_the_others_are_tried),
 		cmocka_unit_test(an_adoption_takes_slices),
 		cmocka_unit_test(luck_leaves_no_difference),
 	};

@@ -25,15 +25,21 @@
 static char dir[] = "/tmp/fl-plane-XXXXXX";
 static struct event_base *base;
 static struct proxy *proxy;
-static int n_applied, n_failed;
+static int n_applied, n_failed, n_broken;
 static struct err last_error;
 
-/* The answers are chosen by files: "refuse" holds what must not be in the input, "locked" and "die" are used up once. */
+/*
+ * The answers are chosen by files: "refuse" holds what must not be in the input, "locked" and "die" are used up once, and with
+ * "broken" it always fails so: with that code, or by a signal.
+ */
 static const char restore_script[] =
 	"#!/bin/sh\n"
 	"[ \"$1\" = --version ] && { echo 'iptables-restore v1.8.9 (nf_tables)'; exit 0; }\n"
 	"cd \"$FAKE\" && n=$(cat n 2>/dev/null || echo 0) && n=$((n + 1)) && echo $n >n\n"
+	"[ -e deaf ] && { rm deaf; exec >&- 2>&- <&-; while [ ! -e woken ]; do sleep 0.02; done; exit 1; }\n"
 	"cat >input.$n; echo \"$@\" >arguments\n"
+	"[ -e broken ] && { echo 'out of order' >&2; code=$(cat broken)\n"
+	"	[ $code = kill ] && kill -9 $$; exit $code; }\n"
 	"[ -e locked ] && { rm locked; echo 'Another app is currently holding the lock' >&2; exit 4; }\n"
 	"[ -e slow ] && { sleep 0.2; echo x >ended; }\n"
 	"[ -e die ] && { rm die; kill -9 $$; }\n"
@@ -56,6 +62,13 @@ static void write_file(const char *name, const char *text, mode_t mode)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 	close(fd);
+}
+
+static void remove_file(const char *name)
+{
+	char path[128];
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	assert_int_equal(unlink(path), 0);
 }
 
 static char *read_file(const char *name)
@@ -101,6 +114,7 @@ static void on_failed(const struct err *e, void *arg)
 {
 	(void)arg;
 	n_failed++;
+	n_broken += strstr(e->msg, "fails whatever it is given") != NULL;
 	last_error = *e;
 }
 
@@ -129,7 +143,7 @@ static int setup(void **state)
 	cleanup_free char *path = xasprintf("%s:/usr/bin:/bin", dir);
 	setenv("PATH", path, 1);
 	setenv("FAKE", dir, 1);
-	n_applied = n_failed = 0;
+	n_applied = n_failed = n_broken = 0;
 	base = event_base_new();
 	log_set_level(LOG_ERROR);
 	return proxy_start(base, &o, &ops, NULL, &proxy, &e);
@@ -195,7 +209,7 @@ static bool others_applied(void)
 	for (int i = 0; i < 10; i++) {
 		char key[32];
 		snprintf(key, sizeof(key), "shop/web-%d", i);
-		if (i != 7 && !proxy_is_applied(proxy, key))
+		if (i != 7 && !proxy_is_applied(proxy, key, 4))
 			return false;
 	}
 	return n_failed > 0;
@@ -211,10 +225,10 @@ static void nothing_is_written_before_all_is_known(void **state)
 	event_base_loopexit(base, &tv);
 	event_base_dispatch(base);
 	assert_int_equal(count("n"), 0);
-	assert_false(proxy_is_applied(proxy, "shop/web-1"));
+	assert_false(proxy_is_applied(proxy, "shop/web-1", 4));
 	proxy_complete(proxy);
 	run_until(in_sync);
-	assert_true(proxy_is_applied(proxy, "shop/web-1"));
+	assert_true(proxy_is_applied(proxy, "shop/web-1", 4));
 	assert_true(n_applied > 0);
 	cleanup_free char *arguments = read_file("arguments");
 	assert_string_equal(arguments, "--noflush -w 5\n");
@@ -245,7 +259,7 @@ static void the_offending_line_is_named(void **state)
 	for (int i = 0; i < 10; i++)
 		set(i, i == 7, "10.244.1.1");
 	run_until(others_applied);
-	assert_false(proxy_is_applied(proxy, "shop/web-7"));
+	assert_false(proxy_is_applied(proxy, "shop/web-7", 4));
 	assert_non_null(strstr(last_error.msg, "no such match"));
 	assert_non_null(strstr(last_error.msg, "shop/web-7:tcp"));
 	assert_null(strstr(last_error.msg, "Try `"));
@@ -253,15 +267,13 @@ static void the_offending_line_is_named(void **state)
 	print_status(proxy, &json);
 	assert_non_null(strstr(buf_str(&json), "\"refused\":[{\"service\":\"shop/web-7\""));
 	assert_true(n_failed == 1);
-	assert_non_null(strstr(proxy_refusal(proxy, "shop/web-7"), "no such match"));
-	assert_null(proxy_refusal(proxy, "shop/web-6"));
+	assert_non_null(strstr(proxy_refusal(proxy, "shop/web-7", 4), "no such match"));
+	assert_null(proxy_refusal(proxy, "shop/web-6", 4));
 	assert_true(proxy_any_hindrance(proxy));
 	/* It is tried again by itself. */
-	char path[128];
-	snprintf(path, sizeof(path), "%s/refuse", dir);
-	assert_int_equal(unlink(path), 0);
+	remove_file("refuse");
 	run_until(in_sync);
-	assert_null(proxy_refusal(proxy, "shop/web-7"));
+	assert_null(proxy_refusal(proxy, "shop/web-7", 4));
 	assert_false(proxy_any_hindrance(proxy));
 }
 
@@ -280,16 +292,16 @@ static void a_refusal_is_told(void **state)
 	set(7, true, "10.244.1.1");
 	int before = n_applied;
 	run_until(one_is_refused);
-	assert_non_null(proxy_refusal(proxy, "shop/web-7"));
+	assert_non_null(proxy_refusal(proxy, "shop/web-7", 4));
 	assert_true(n_applied > before);
 	/* Another wish is another matter, and one that is gone is none. */
 	set(7, false, "10.244.1.1");
-	assert_null(proxy_refusal(proxy, "shop/web-7"));
+	assert_null(proxy_refusal(proxy, "shop/web-7", 4));
 	run_until(in_sync);
 	set(8, true, "10.244.1.1");
 	run_until(one_is_refused);
 	proxy_remove(proxy, "shop/web-8", 4);
-	assert_null(proxy_refusal(proxy, "shop/web-8"));
+	assert_null(proxy_refusal(proxy, "shop/web-8", 4));
 	assert_false(proxy_any_hindrance(proxy));
 }
 
@@ -319,6 +331,78 @@ static void a_killed_program_means_reading_again(void **state)
 	run_until(in_sync);
 	assert_int_equal(n_saves(), 3);
 	assert_int_equal(proxy_stats(proxy).resyncs, 2);
+}
+
+static bool failed_often(void)
+{
+	return n_failed >= 4;
+}
+
+/* Whatever it is given: no Service is to blame, and it is tried less and less often until it works. */
+static void check_broken(const char *how)
+{
+	proxy_complete(proxy);
+	run_until(in_sync);
+	n_failed = 0;
+	write_file("broken", how, 0644);
+	for (int i = 0; i < 50; i++)
+		set(i, false, "10.244.1.1");
+	int before = count("n");
+	run_until(failed_often);
+	/* Halving to find one to blame, and that it is the program; then the pauses. */
+	assert_in_range(count("n") - before, 4, 25);
+	assert_int_equal(proxy_stats(proxy).refused, 0);
+	/* After a kill everything is in doubt, and that comes before any Service. */
+	assert_true(n_broken > 0 || strcmp(how, "kill") == 0);
+	remove_file("broken");
+	run_until(in_sync);
+	cleanup(buf_fini) struct buf json = BUF_INIT;
+	print_status(proxy, &json);
+	assert_non_null(strstr(buf_str(&json), "\"last_error\":null"));
+}
+
+static void a_program_that_always_fails_is_not_run_without_end(void **state)
+{
+	(void)state;
+	check_broken("1");
+}
+
+static void a_program_without_resources_may_have_one_to_blame(void **state)
+{
+	(void)state;
+	check_broken("4");
+}
+
+static void a_program_that_always_dies_is_not_run_without_end(void **state)
+{
+	(void)state;
+	check_broken("kill");
+}
+
+static void count_ticks(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	if (++*(int *)arg == 20)
+		write_file("woken", "", 0644);
+}
+
+/* It has closed all that it had from us, and lives on. */
+static void a_program_that_lingers_stops_nobody(void **state)
+{
+	(void)state;
+	int ticks = 0;
+	const struct timeval tv = { 0, 5000 };
+	proxy_complete(proxy);
+	run_until(in_sync);
+	write_file("deaf", "", 0644);
+	set(1, false, "10.244.1.1");
+	/* What the script waits for comes from this loop. */
+	struct event *timer = event_new(base, -1, EV_PERSIST, count_ticks, &ticks);
+	event_add(timer, &tv);
+	run_until(in_sync);
+	event_free(timer);
+	assert_true(ticks >= 20);
 }
 
 static void at_the_end_nothing_writes_any_more(void **state)
@@ -356,6 +440,72 @@ static void a_lock_at_the_start_costs_no_family(void **state)
 	proxy_free(p);
 }
 
+static void set_six(struct proxy *p)
+{
+	struct proxy_endpoint e = { .port = 8080 };
+	struct proxy_port port = { .name = "",
+		                   .proto = IPPROTO_TCP,
+		                   .port = 80,
+		                   .cluster = &e,
+		                   .n_cluster = 1,
+		                   .has_any = true };
+	struct proxy_service s = { .key = "shop/web-1", .family = 6, .ports = &port, .n_ports = 1 };
+	assert_int_equal(addr_parse("fd00:96::1", &s.cluster_ip), 0);
+	assert_int_equal(addr_parse("fd00:244::1", &e.addr), 0);
+	proxy_set(p, &s);
+}
+
+static bool six_is_applied(void)
+{
+	return proxy_is_applied(proxy, "shop/web-1", 6);
+}
+
+static bool four_is_applied(void)
+{
+	return proxy_is_applied(proxy, "shop/web-1", 4);
+}
+
+static void start_with_six(const char *save6, const char *iptables6)
+{
+	struct proxy_options o = { .mode = PROXY_IPTABLES, .variant = "nft", .audit_ms = 50 };
+	proxy_free(TAKE(proxy));
+	write_file("ip6tables-nft-restore", restore_script, 0755);
+	write_file("ip6tables-nft-save", save6, 0755);
+	write_file("ip6tables-nft", iptables6, 0755);
+	assert_int_equal(proxy_start(base, &o, NULL, NULL, &proxy, NULL), 0);
+	set(1, false, "10.244.1.1");
+	set_six(proxy);
+	proxy_complete(proxy);
+}
+
+static void a_family_may_come_later(void **state)
+{
+	(void)state;
+	if (access("/proc/net/if_inet6", F_OK) < 0)
+		return;
+	start_with_six(save_script, "#!/bin/sh\necho 'no such table' >&2\nexit 3\n");
+	run_until(in_sync);
+	assert_true(four_is_applied());
+	assert_false(six_is_applied());
+	cleanup(buf_fini) struct buf json = BUF_INIT;
+	print_status(proxy, &json);
+	assert_non_null(strstr(buf_str(&json), "\"last_error\":\"ip6tables-nft: no such table\""));
+	write_file("ip6tables-nft", iptables_script, 0755);
+	run_until(six_is_applied);
+}
+
+static void what_ails_one_family_is_no_concern_of_the_other(void **state)
+{
+	(void)state;
+	if (access("/proc/net/if_inet6", F_OK) < 0)
+		return;
+	start_with_six("#!/bin/sh\nexit 1\n", iptables_script);
+	run_until(four_is_applied);
+	assert_false(six_is_applied());
+	write_file("ip6tables-nft-save", save_script, 0755);
+	run_until(six_is_applied);
+}
+
 static void leftovers_are_seen_in_either_table(void **state)
 {
 	(void)state;
@@ -380,7 +530,7 @@ static void mode_none_does_nothing(void **state)
 	assert_int_equal(proxy_start(base, &o, &ops, NULL, &none, NULL), 0);
 	proxy = none;
 	set(1, false, "10.244.1.1");
-	assert_true(proxy_is_applied(none, "shop/web-1"));
+	assert_true(proxy_is_applied(none, "shop/web-1", 4));
 	assert_true(proxy_stats(none).in_sync);
 	while (n_applied == 0)
 		event_base_loop(base, EVLOOP_ONCE);
@@ -447,10 +597,21 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_lock_is_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_killed_program_means_reading_again, setup,
 		                                teardown),
+		cmocka_unit_test_setup_teardown(a_program_that_always_fails_is_not_run_without_end,
+		                                setup, teardown),
+		cmocka_unit_test_setup_teardown(a_program_without_resources_may_have_one_to_blame,
+		                                setup, teardown),
+		cmocka_unit_test_setup_teardown(a_program_that_always_dies_is_not_run_without_end,
+		                                setup, teardown),
+		cmocka_unit_test_setup_teardown(a_program_that_lingers_stops_nobody, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(at_the_end_nothing_writes_any_more, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(a_lock_at_the_start_costs_no_family, setup,
 		                                teardown),
+		cmocka_unit_test_setup_teardown(a_family_may_come_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_ails_one_family_is_no_concern_of_the_other,
+		                                setup, teardown),
 		cmocka_unit_test_setup_teardown(leftovers_are_seen_in_either_table, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(mode_none_does_nothing, setup, teardown),

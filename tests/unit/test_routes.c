@@ -47,8 +47,9 @@ static void ignore_change(const struct announcement *a, enum reason old_reason,
 	(void)arg;
 }
 
-static bool is_applied(const char *key, void *arg)
+static bool is_applied(const char *key, uint8_t family, void *arg)
 {
+	(void)family;
 	(void)key;
 	return !((const struct fixture *)arg)->unwritten;
 }

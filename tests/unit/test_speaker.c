@@ -47,8 +47,9 @@ static void expect_log(struct fixture *f, const char *expected)
 	buf_clear(&f->log);
 }
 
-static bool applied(const char *key, void *arg)
+static bool applied(const char *key, uint8_t family, void *arg)
 {
+	(void)family;
 	(void)key;
 	return ((struct fixture *)arg)->applied;
 }
