@@ -186,7 +186,7 @@ static bool is_intact(const struct record *r, const struct save_chain *c)
 	if (!r->present || r->have == CHAIN_UNKNOWN)
 		return true;
 	return c && !r->doubtful && save_chain_hash(c) == r->have &&
-	       (!r->printed || r->printed == c->printed);
+	       (!r->printed || !c->printed || r->printed == c->printed);
 }
 
 /* A bucket's lines were lost or changed, so all whose lines they were suffer. */
@@ -246,7 +246,7 @@ static void adopt_chains(struct model *m, const struct save *saved)
 		new->have = save_chain_hash(c);
 		if (old && old->doubtful)
 			new->have = CHAIN_UNKNOWN;
-		else if (old && old->have == new->have && old->printed &&
+		else if (old && old->have == new->have && old->printed && c->printed &&
 		         old->printed != c->printed)
 			new->have = CHAIN_UNKNOWN; /* the comment is ours, but not all rules are */
 		else if (new->have != CHAIN_UNKNOWN)

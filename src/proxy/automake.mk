@@ -14,6 +14,10 @@ libfairlead_a_SOURCES += \
 	src/proxy/model.c \
 	src/proxy/model.h \
 	src/proxy/model_internal.h \
+	src/proxy/native.c \
+	src/proxy/native.h \
+	src/proxy/nftables.c \
+	src/proxy/nftables.h \
 	src/proxy/pace.c \
 	src/proxy/passage.c \
 	src/proxy/passage.h \

@@ -10,6 +10,7 @@
 #include "child.h"
 #include "fairlead/mem.h"
 #include "fairlead/proxy.h"
+#include "native.h"
 #include "save.h"
 #include "variant.h"
 
@@ -56,6 +57,8 @@ static int clean(const struct variant *v, uint8_t family, struct save *saved, st
 	save_end(saved);
 	if (r == 0 && code != 0)
 		return err_set(e, -EIO, ERR_SYSTEM, "%s: %s", read[0], buf_str(&errors));
+	if (r == 0)
+		r = native_complete(family, saved, e);
 	/* The nat rules first: nothing shall be forwarded that the filter would have refused. */
 	removal(saved, "nat", &text);
 	removal(saved, "filter", &text);

@@ -13,21 +13,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 
 #include <event2/event.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <netlink/msg.h>
-#include <netlink/netlink.h>
 
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "nftables.h"
 #include "passage.h"
 
-#define FOREIGN_DATAGRAM 65536
 /* A list that changed while it was read is read again so often. */
 #define FOREIGN_TRIES 3
 
@@ -41,69 +38,12 @@ struct base_chain {
 struct look {
 	bool nft;
 	uint8_t family; /* 4 or 6 */
-	struct nl_sock *sock;
-	char *datagram;
+	struct nftables tables;
 	int error;
 	struct base_chain *chains;
 	size_t n_chains, cap_chains;
 	bool beyond; /* the bounds */
 };
-
-typedef void message_fn(struct nlmsghdr *h, void *arg);
-
-/* ---- asking the kernel ---- */
-
-static int receive(const struct look *l, message_fn *fn, void *arg)
-{
-	bool interrupted = false;
-	for (;;) {
-		ssize_t n = recv(nl_socket_get_fd(l->sock), l->datagram, FOREIGN_DATAGRAM, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		int left = (int)n;
-		for (struct nlmsghdr *h = (struct nlmsghdr *)(void *)l->datagram; nlmsg_ok(h, left);
-		     h = nlmsg_next(h, &left)) {
-			interrupted = interrupted || (h->nlmsg_flags & NLM_F_DUMP_INTR);
-			if (h->nlmsg_type == NLMSG_ERROR || h->nlmsg_type == NLMSG_DONE) {
-				int e = h->nlmsg_len >= NLMSG_LENGTH(sizeof(int))
-				                ? *(int *)NLMSG_DATA(h)
-				                : 0;
-				return e < 0 ? e : interrupted ? -EINTR : 0;
-			}
-			if (h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nfgenmsg)))
-				fn(h, arg);
-		}
-	}
-}
-
-/* Lists what there is of a kind: chains of a family, or rules of one table (and chain, if it is not NULL). */
-static int list(struct look *l, int type, uint8_t family, const char *table, const char *chain,
-                message_fn *fn, void *arg)
-{
-	struct nfgenmsg head = { .nfgen_family = family, .version = NFNETLINK_V0 };
-	struct nl_msg *msg =
-		nlmsg_alloc_simple(NFNL_SUBSYS_NFTABLES << 8 | type, NLM_F_REQUEST | NLM_F_DUMP);
-	if (!msg)
-		return -ENOMEM;
-	nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO);
-	if (table)
-		nla_put_string(msg, NFTA_RULE_TABLE, table);
-	if (chain)
-		nla_put_string(msg, NFTA_RULE_CHAIN, chain);
-	int r = nl_send_auto(l->sock, msg);
-	nlmsg_free(msg);
-	return r < 0 ? -EIO : receive(l, fn, arg);
-}
-
-static bool copy_name(const struct nlattr *a, char to[static NFT_NAME_MAXLEN])
-{
-	const char *s = a ? nla_data(a) : NULL;
-	return s &&
-	       memccpy(to, s, '\0',
-	               (size_t)nla_len(a) < NFT_NAME_MAXLEN ? (size_t)nla_len(a) : NFT_NAME_MAXLEN);
-}
 
 static uint32_t number_of(const struct nlattr *a)
 {
@@ -132,8 +72,8 @@ static void one_chain(struct nlmsghdr *h, void *arg)
 	if (nlmsg_parse(h, sizeof(*head), tb, NFTA_CHAIN_MAX, NULL) < 0 || !tb[NFTA_CHAIN_HOOK] ||
 	    nla_parse_nested(hook, NFTA_HOOK_MAX, tb[NFTA_CHAIN_HOOK], NULL) < 0 ||
 	    number_of(hook[NFTA_HOOK_HOOKNUM]) != NF_INET_FORWARD ||
-	    !copy_name(tb[NFTA_CHAIN_TABLE], c.table) || !copy_name(tb[NFTA_CHAIN_NAME], c.name) ||
-	    is_iptables_own(l, &c))
+	    !nftables_name(tb[NFTA_CHAIN_TABLE], c.table) ||
+	    !nftables_name(tb[NFTA_CHAIN_NAME], c.name) || is_iptables_own(l, &c))
 		return;
 	if (l->n_chains >= FOREIGN_MAX_BASE_CHAINS) {
 		l->beyond = true;
@@ -152,7 +92,7 @@ static void one_table(struct nlmsghdr *h, void *arg)
 	const struct nfgenmsg *head = nlmsg_data(h);
 	char name[NFT_NAME_MAXLEN];
 	if (nlmsg_parse(h, sizeof(*head), tb, NFTA_TABLE_MAX, NULL) < 0 ||
-	    !copy_name(tb[NFTA_TABLE_NAME], name) || !tb[NFTA_TABLE_FLAGS] ||
+	    !nftables_name(tb[NFTA_TABLE_NAME], name) || !tb[NFTA_TABLE_FLAGS] ||
 	    !(number_of(tb[NFTA_TABLE_FLAGS]) & NFT_TABLE_F_DORMANT))
 		return;
 	for (size_t i = l->n_chains; i-- > 0;)
@@ -184,7 +124,8 @@ static int read_rules(const char *chain, struct passage_rules *rules, void *arg)
 {
 	struct table_of *t = arg;
 	t->rules = rules;
-	int r = list(t->l, NFT_MSG_GETRULE, t->base->family, t->base->table, chain, one_rule, t);
+	int r = nftables_list(&t->l->tables, NFT_MSG_GETRULE, t->base->family, t->base->table,
+	                      chain, one_rule, t);
 	return chain && r == -ENOENT ? 0 : r;
 }
 
@@ -203,9 +144,11 @@ static int look_once(struct look *l, struct foreign_finding *ret)
 	l->error = 0;
 	for (size_t i = 0; i < ARRAY_LEN(families) && l->error == 0; i++)
 		if (families[i] != (l->family == 4 ? NFPROTO_IPV6 : NFPROTO_IPV4))
-			l->error = list(l, NFT_MSG_GETCHAIN, families[i], NULL, NULL, one_chain, l);
+			l->error = nftables_list(&l->tables, NFT_MSG_GETCHAIN, families[i], NULL,
+			                         NULL, one_chain, l);
 	if (l->error == 0 && l->n_chains > 0)
-		l->error = list(l, NFT_MSG_GETTABLE, NFPROTO_UNSPEC, NULL, NULL, one_table, l);
+		l->error = nftables_list(&l->tables, NFT_MSG_GETTABLE, NFPROTO_UNSPEC, NULL, NULL,
+		                         one_table, l);
 	for (size_t i = 0; i < l->n_chains && l->error == 0; i++) {
 		const struct base_chain *c = &l->chains[i];
 		struct table_of t = { .l = l, .base = c };
@@ -229,20 +172,14 @@ static int look_once(struct look *l, struct foreign_finding *ret)
 
 int foreign_look(bool nft, uint8_t family, struct foreign_finding *ret_finding)
 {
-	struct timeval tv = { .tv_sec = FOREIGN_TIMEOUT_MS / 1000 };
-	struct look l = { .nft = nft, .family = family, .sock = nl_socket_alloc() };
-	int r = -EINTR;
-	if (!l.sock)
-		return -ENOMEM;
-	l.datagram = xmalloc(FOREIGN_DATAGRAM);
-	if (nl_connect(l.sock, NETLINK_NETFILTER) < 0)
-		r = -EIO;
-	else
-		setsockopt(nl_socket_get_fd(l.sock), SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-	for (int i = 0; i < FOREIGN_TRIES && r == -EINTR; i++)
+	struct look l = { .nft = nft, .family = family };
+	int r = nftables_open(&l.tables, FOREIGN_TIMEOUT_MS);
+	for (int i = 0; r == 0 || (r == -EINTR && i < FOREIGN_TRIES); i++) {
 		r = look_once(&l, ret_finding);
-	nl_socket_free(l.sock);
-	free(l.datagram);
+		if (r == 0)
+			break;
+	}
+	nftables_close(&l.tables);
 	free(l.chains);
 	return r;
 }

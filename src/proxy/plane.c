@@ -13,6 +13,7 @@
 #include <event2/event.h>
 
 #include "child.h"
+#include "native.h"
 #include "pace.h"
 #include "udp.h"
 #include "watch.h"
@@ -222,8 +223,16 @@ static void on_read(const struct child_result *r, void *arg)
 		kick(p);
 		return;
 	}
-	p->read_failures = 0;
 	save_end(&p->saved);
+	struct err e = ERR_INIT;
+	if (native_complete(p->family, &p->saved, &e) < 0) {
+		p->stats.failures++;
+		say_failed(p, "reading rules", e.msg, true);
+		back_off(p, ++p->read_failures);
+		kick(p);
+		return;
+	}
+	p->read_failures = 0;
 	p->state = PLANE_HELD;
 	if (p->complete && model_matches(p->model, &p->saved)) {
 		compared(p);

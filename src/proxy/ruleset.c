@@ -207,6 +207,15 @@ static void read_target(struct reading *r, struct nlattr *data)
 	r->rule.verdict = strcmp(name, "REJECT") == 0 ? RULESET_REFUSE : RULESET_ANY;
 }
 
+/* One of iptables', too. */
+static void read_match(struct reading *r, struct nlattr *data)
+{
+	struct nlattr *tb[NFTA_MATCH_MAX + 1];
+	if (nla_parse_nested(tb, NFTA_MATCH_MAX, data, NULL) < 0 ||
+	    strcmp(get_text(tb[NFTA_MATCH_NAME]), "comment") != 0)
+		condition(r, RULESET_SOMETIMES);
+}
+
 static void read_queue(struct reading *r, struct nlattr *data)
 {
 	(void)data;
@@ -223,11 +232,22 @@ static const struct {
 	const char *name;
 	void (*read)(struct reading *r, struct nlattr *data);
 } expressions[] = {
-	{ "ct", read_ct },           { "meta", read_meta },       { "payload", read_load },
-	{ "bitwise", read_bitwise }, { "cmp", read_cmp },         { "lookup", read_lookup },
-	{ "reject", read_reject },   { "target", read_target },   { "immediate", read_immediate },
-	{ "queue", read_queue },     { "counter", read_nothing }, { "log", read_nothing },
-	{ "last", read_nothing },    { "notrack", read_nothing }, { "flow_offload", read_nothing },
+	{ "ct", read_ct },
+	{ "meta", read_meta },
+	{ "payload", read_load },
+	{ "bitwise", read_bitwise },
+	{ "cmp", read_cmp },
+	{ "lookup", read_lookup },
+	{ "reject", read_reject },
+	{ "target", read_target },
+	{ "immediate", read_immediate },
+	{ "queue", read_queue },
+	{ "counter", read_nothing },
+	{ "log", read_nothing },
+	{ "match", read_match },
+	{ "last", read_nothing },
+	{ "notrack", read_nothing },
+	{ "flow_offload", read_nothing },
 };
 
 static void read_expression(struct reading *r, struct nlattr *a)

@@ -108,13 +108,14 @@ static void udp_front(struct save *s, const char *spec)
 
 static void our_rule(struct save *s, const char *name, const char *spec)
 {
-	if (strncmp(name, "FL-B-", 5) == 0 || strncmp(name, "FL-N-", 5) == 0)
+	if (!s->native && (strncmp(name, "FL-B-", 5) == 0 || strncmp(name, "FL-N-", 5) == 0))
 		udp_front(s, spec);
 	static const char option[] = "--comment ";
 	struct save_chain *c = chain_of(s, name);
 	if (!c)
 		return;
-	c->printed = hash64(spec, strlen(spec), c->printed);
+	if (!s->native)
+		c->printed = hash64(spec, strlen(spec), c->printed);
 	if (c->n_rules++ > 0)
 		return;
 	const char *comment = strstr(spec, option);
@@ -164,11 +165,24 @@ static void set_table(struct save *s, const char *table)
 	s->seen_kube = false;
 }
 
+/* "# Table `nat' is incompatible, use 'nft' tool." */
+static void remark(struct save *s, const char *line)
+{
+	for (int t = 0; t < 2; t++) {
+		char start[64];
+		int len = snprintf(start, sizeof(start), "# Table `%s' is incompatible",
+		                   chain_table_name((enum chain_table)t));
+		s->hidden[t] = s->hidden[t] || strncmp(line, start, (size_t)len) == 0;
+	}
+}
+
 static void one_line(struct save *s, const char *line)
 {
 	char name[CHAIN_NAME_SIZE];
 	const char *at = line + 1;
-	if (*line == '*') {
+	if (*line == '#') {
+		remark(s, line);
+	} else if (*line == '*') {
 		set_table(s, line + 1);
 	} else if (*line == ':') {
 		if (word(&at, name, sizeof(name)) && is_ours(name))

@@ -31,7 +31,8 @@ struct save_chain {
 	uint64_t comment_hash;
 	size_t comment_n_rules;
 	size_t n_rules;
-	uint64_t printed; /* digest of the rules as they were printed, 0 if there are none */
+	uint64_t
+		printed; /* digest of the rules as they were printed; 0: not known, or there are none */
 };
 
 struct save_jump {
@@ -56,7 +57,10 @@ struct save {
 	size_t n_jumps, cap_jumps;
 	struct save_front *fronts;
 	size_t n_fronts, cap_fronts;
-	struct path path;  /* through the filter table */
+	struct path path; /* through the filter table */
+	bool hidden
+		[2]; /* by enum chain_table: iptables says that it cannot show the table (native.h) */
+	bool native;       /* what is fed now was not printed by iptables */
 	size_t n_left_out; /* chains, jumps and fronts beyond the bounds above */
 	/* the parser's place */
 	char table[SAVE_TABLE_SIZE];

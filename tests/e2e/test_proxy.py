@@ -917,7 +917,57 @@ def test_another_variant_takes_the_first_ones_rules_away(variant: str) -> None:
         netns.delete(ns(name))
 
 
-def test_rules_of_another_variant_go_though_that_fails_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("chain", "rule"),
+    [
+        ("ip nat POSTROUTING", 'oifname "lo" masquerade'),
+        ("ip filter FORWARD", "ct state established counter accept"),
+    ],
+)
+def test_a_table_is_shared_with_nftables(chain: str, rule: str) -> None:
+    """iptables-save shows nothing of a table with such a rule; ours are there all the same, and others' stay."""
+    name = "shared"
+    netns.create(ns(name))
+
+    def rules() -> str:
+        return "".join(netns.output(ns(name), ["nft", "list", "table", "ip", table]) for table in ("filter", "nat"))
+
+    def jumps() -> list[str]:
+        return sorted(re.findall(r"jump (FL-(?:SVC|POST|IN|OUT|FWD|ACC)$)", rules(), re.MULTILINE))
+
+    try:
+        spec = "service t/shared{} 4 cluster-ip=10.96.0.{} port=tcp/80 cluster=10.244.1.{};8080"
+        driver = Driver(name, "nft", "--audit-ms", "50")
+        driver.tell(spec.format(1, 61, 61), spec.format(2, 62, 62))
+        netns.output(ns(name), ["nft", "add", "rule", *chain.split(), *rule.split()])
+        assert "is incompatible" in netns.output(ns(name), ["iptables-nft-save"])
+        before = jumps()
+        assert len(before) == 7
+        seen_so_far = driver.tell()["resyncs"]
+        wait_for("more comparisons", lambda: driver.tell()["resyncs"] > seen_so_far + 2, 30)
+        assert driver.tell()["repairs"] == 0
+        assert jumps() == before
+        # Changes go on, and leave nothing behind.
+        driver.tell("remove t/shared1 4", spec.format(2, 62, 63))
+        assert "10.96.0.61" not in rules() and "shared1" not in rules()
+        assert "10.96.0.62" in rules()
+        # What others take away is found.
+        netns.output(ns(name), ["nft", "flush", "chain", "ip", "nat", "PREROUTING"])
+        wait_for("the jump to be back", lambda: jumps() == before, 30)
+        driver.stop()
+        # A restart finds all of it.
+        driver = Driver(name, "nft")
+        assert driver.tell(spec.format(2, 62, 63))["repairs"] == 0
+        assert jumps() == before
+        driver.stop()
+        netns.output(ns(name), [str(BUILD / "tests/proxy/proxyctl"), "--cleanup"])
+        assert "FL-" not in rules()
+        assert rule.split()[0] in netns.output(ns(name), ["nft", "list", "chain", *chain.split()])
+    finally:
+        netns.delete(ns(name))
+
+
+def test_another_variants_rules_go_though_that_fails_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody holds the lock of legacy, and one Service is refused; neither keeps the old rules for ever."""
     (tmp_path / "iptables-legacy-restore").write_text(
         f'#!/bin/sh\n[ "$1" = --noflush ] && [ ! -e {tmp_path}/held ] && {{ touch {tmp_path}/held\n'
@@ -948,7 +998,8 @@ def test_rules_of_another_variant_go_though_that_fails_at_first(tmp_path: Path, 
                 text=True,
             )
         assert process.stdin
-        process.stdin.write(f"{spec}\nservice t/refused 4 cluster-ip=10.96.0.34 affinity=60 port=tcp/80 {A}\ncomplete\n")
+        refused = f"service t/refused 4 cluster-ip=10.96.0.34 affinity=60 port=tcp/80 {A}"
+        process.stdin.write(f"{spec}\n{refused}\ncomplete\n")
         process.stdin.flush()
         wait_for("the other rules to go", lambda: "FL-" not in str(save(name, "legacy")), 30)
         assert (tmp_path / "held").exists()

@@ -126,6 +126,26 @@ static void nft_output_is_read(void **state)
 	save_fini(&s);
 }
 
+static void what_is_hidden_is_known(void **state)
+{
+	(void)state;
+	struct save s;
+	feed(&s,
+	     "# Table `mangle' is incompatible, use 'nft' tool.\n"
+	     "# Table `nat' is incompatible, use 'nft' tool.\n"
+	     "# Table `filter' contains incompatible base-chains, use 'nft' tool to list them.\n",
+	     4096);
+	assert_true(s.hidden[CHAIN_NAT]);
+	assert_false(s.hidden[CHAIN_FILTER]);
+	/* What was read in another way: how a chain is printed is not known. */
+	static const char line[] = "*nat\n-A FL-MARK -m comment --comment \"ab/1\" -j MARK\n";
+	s.native = true;
+	save_feed(&s, line, strlen(line));
+	assert_int_equal(chain(&s, "nat FL-MARK")->n_rules, 1);
+	assert_int_equal(chain(&s, "nat FL-MARK")->printed, 0);
+	save_fini(&s);
+}
+
 static void listed_chains_are_read(void **state)
 {
 	(void)state;
@@ -164,9 +184,8 @@ static void rubbish_is_survived(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(legacy_output_is_read),
-		cmocka_unit_test(nft_output_is_read),
-		cmocka_unit_test(listed_chains_are_read),
+		cmocka_unit_test(legacy_output_is_read),   cmocka_unit_test(nft_output_is_read),
+		cmocka_unit_test(what_is_hidden_is_known), cmocka_unit_test(listed_chains_are_read),
 		cmocka_unit_test(rubbish_is_survived),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
