@@ -66,6 +66,7 @@ struct plane {
 	bool compare;               /* as soon as that may be */
 	int64_t read_ms;            /* when reading began */
 	int64_t comparison_ms;      /* what the last one took */
+	int64_t compared_ms;        /* when it ended */
 	int64_t next_comparison_ms; /* no other before this, unless there is doubt */
 	struct udp *udp;
 	uint64_t repairs; /* that were told of */
@@ -161,6 +162,7 @@ static void compared(struct plane *p)
 		         KV_I("left_out", p->saved.n_left_out + p->saved.path.n_left_out));
 	save_fini(&p->saved);
 	p->comparison_ms = now - p->read_ms;
+	p->compared_ms = now;
 	p->next_comparison_ms =
 		now + (gap > PLANE_COMPARISON_GAP_MS ? gap : PLANE_COMPARISON_GAP_MS);
 	p->state = PLANE_IDLE;
@@ -484,11 +486,14 @@ static void audit(struct plane *p)
 		p->state = PLANE_AUDITING;
 }
 
-/* A complete comparison where it costs next to nothing, where something has changed, and now and then. */
+/*
+ * A complete comparison where something has changed, and as often as that may cost: a sign may have been lost, with legacy
+ * if others wrote while we did.
+ */
 static bool should_compare(struct plane *p)
 {
-	return watch_is_changed(p->watch) ||
-	       p->comparison_ms * p->v->comparison_share <= p->audit_ms ||
+	int64_t rest = p->comparison_ms * p->v->comparison_share;
+	return watch_is_changed(p->watch) || clock_ms() - p->compared_ms >= rest ||
 	       ++p->audits >= PLANE_AUDITS_TO_COMPARISON;
 }
 

@@ -48,7 +48,8 @@ static const char restore_script[] =
 	"	echo \"Error occurred at line: $line\" >&2; echo 'Try `x -h` for more' >&2; exit 2; }\n"
 	"exit 0\n";
 static const char save_script[] = "#!/bin/sh\ncd \"$FAKE\" && echo x >>saves\n"
-				  "[ -e unreadable ] && { rm unreadable; exit 1; }\nexit 0\n";
+				  "[ -e unreadable ] && { rm unreadable; exit 1; }\n"
+				  "[ -e dear ] && sleep 0.02\nexit 0\n";
 static const char iptables_script[] =
 	"#!/bin/sh\ncd \"$FAKE\" && [ -e held ] && { rm held\n"
 	"	echo 'Another app is currently holding the xtables lock. Stopped waiting after 5s.' >&2\n"
@@ -405,6 +406,23 @@ static void a_program_that_lingers_stops_nobody(void **state)
 	assert_true(ticks >= 20);
 }
 
+static bool compared_thrice(void)
+{
+	return proxy_stats(proxy).resyncs >= 4;
+}
+
+/* Dear ones are rare, but they do not wait for the hour. */
+static void comparisons_take_their_share_of_the_time(void **state)
+{
+	(void)state;
+	struct proxy_options o = { .mode = PROXY_IPTABLES, .variant = "nft", .audit_ms = 400 };
+	proxy_free(TAKE(proxy));
+	write_file("dear", "", 0644);
+	assert_int_equal(proxy_start(base, &o, NULL, NULL, &proxy, NULL), 0);
+	proxy_complete(proxy);
+	run_until(compared_thrice);
+}
+
 static void at_the_end_nothing_writes_any_more(void **state)
 {
 	(void)state;
@@ -604,6 +622,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_program_that_always_dies_is_not_run_without_end,
 		                                setup, teardown),
 		cmocka_unit_test_setup_teardown(a_program_that_lingers_stops_nobody, setup,
+		                                teardown),
+		cmocka_unit_test_setup_teardown(comparisons_take_their_share_of_the_time, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(at_the_end_nothing_writes_any_more, setup,
 		                                teardown),
