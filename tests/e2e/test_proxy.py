@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -88,6 +89,12 @@ class Driver:
         status = json.loads(answer)
         assert status["in_sync"]
         return status
+
+    def pause(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """Leaves all rules."""
@@ -1005,6 +1012,28 @@ def test_another_variants_rules_go_though_that_fails_first(tmp_path: Path, monke
         assert (tmp_path / "held").exists()
         process.communicate(timeout=20)
         assert "FL-SVC" in str(save(name, "nft"))
+    finally:
+        netns.delete(ns(name))
+
+
+def test_lost_notifications_count_as_a_change() -> None:
+    """More of them than the socket holds, and what matters is among those that are lost."""
+    name = "lost"
+    netns.create(ns(name))
+    many = "table ip crowd {\n chain crowd {\n" + "  ip saddr 192.0.2.1 counter drop\n" * 30000 + " }\n}\n"
+    try:
+        driver = Driver(name, "nft", "--audit-ms", "3600000")
+        driver.tell(f"service t/lost 4 cluster-ip=10.96.0.36 port=tcp/80 {A}")
+        before = ours(name, "nft")
+        driver.pause()
+        try:
+            with netns.entered(ns(name)):
+                subprocess.run(["nft", "-f", "-"], input=many, text=True, check=True)
+            netns.output(ns(name), ["iptables-nft", "-t", "nat", "-F", "FL-SVC"])
+        finally:
+            driver.resume()
+        wait_for("the rules to be back", lambda: ours(name, "nft") == before, 30)
+        driver.stop()
     finally:
         netns.delete(ns(name))
 

@@ -457,6 +457,50 @@ static void a_flush_is_found_and_mended(void **state)
 	model_free(m);
 }
 
+/* The kernel has told of a change that nothing shows: as many rules, and the comment is ours. */
+static void what_was_told_of_is_damage(void **state)
+{
+	struct model *m;
+	start(state, &m, 100);
+	set(m, &(struct wish){ .number = 1, .endpoints = 1, .first = 1 });
+	set(m, &(struct wish){ .number = 2, .endpoints = 1, .first = 1 });
+	adopt(m);
+	run(m, 0);
+	adopt(m);
+	assert_false(model_any_damaged(m));
+	run(m, 0);
+	model_doubt(m, "FL-B-01");
+	adopt(m);
+	assert_true(model_is_damaged(m, "shop/web-1"));
+	assert_false(model_is_damaged(m, "shop/web-2"));
+	assert_int_equal(run(m, 0), 1);
+	assert_false(model_any_damaged(m));
+	model_free(m);
+}
+
+/* The frame is back before what it leads to. */
+static void damage_lasts_until_all_is_back(void **state)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	struct model *m;
+	size_t counted;
+	start(state, &m, 100);
+	set(m, &(struct wish){ .number = 1, .endpoints = 1, .first = 1 });
+	adopt(m);
+	run(m, 0);
+	kernel_clear();
+	adopt(m);
+	assert_true(model_is_damaged(m, "shop/other"));
+	assert_true(model_plan(m, 0, &text, &counted));
+	assert_int_equal(model_batch_services(m), 0);
+	assert_true(restore(buf_str(&text)));
+	model_commit(m, committed, NULL);
+	assert_true(model_is_damaged(m, "shop/other"));
+	run(m, 0);
+	assert_false(model_any_damaged(m));
+	model_free(m);
+}
+
 static void a_refused_service_stops_nobody(void **state)
 {
 	struct model *m;
@@ -1021,6 +1065,8 @@ int main(void)
 		cmocka_unit_test(one_of_many_changes_alone),
 		cmocka_unit_test(a_restart_writes_nothing),
 		cmocka_unit_test(a_flush_is_found_and_mended),
+		cmocka_unit_test(what_was_told_of_is_damage),
+		cmocka_unit_test(damage_lasts_until_all_is_back),
 		cmocka_unit_test(a_refused_service_stops_nobody),
 		cmocka_unit_test(a_refused_change_keeps_what_was),
 		cmocka_unit_test(a_wish_during_a_batch_is_not_lost),

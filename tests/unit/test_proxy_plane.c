@@ -38,6 +38,8 @@ static const char restore_script[] =
 	"cd \"$FAKE\" && n=$(cat n 2>/dev/null || echo 0) && n=$((n + 1)) && echo $n >n\n"
 	"[ -e deaf ] && { rm deaf; exec >&- 2>&- <&-; while [ ! -e woken ]; do sleep 0.02; done; exit 1; }\n"
 	"cat >input.$n; echo \"$@\" >arguments\n"
+	"[ -e /proc/$$/fd/77 ] && echo x >file_of_ours\n"
+	"[ -e dear ] && grep -q '^-S' input.$n && exit 4\n"
 	"[ -e broken ] && { echo 'out of order' >&2; code=$(cat broken)\n"
 	"	[ $code = kill ] && kill -9 $$; exit $code; }\n"
 	"[ -e locked ] && { rm locked; echo 'Another app is currently holding the lock' >&2; exit 4; }\n"
@@ -406,12 +408,25 @@ static void a_program_that_lingers_stops_nobody(void **state)
 	assert_true(ticks >= 20);
 }
 
+/* Libraries open files that exec would keep. */
+static void programs_get_no_files_of_ours(void **state)
+{
+	(void)state;
+	assert_int_equal(dup2(STDERR_FILENO, 77), 77);
+	proxy_complete(proxy);
+	run_until(in_sync);
+	close(77);
+	cleanup_free char *seen = read_file("file_of_ours"), *ran = read_file("n");
+	assert_string_not_equal(ran, "");
+	assert_string_equal(seen, "");
+}
+
 static bool compared_thrice(void)
 {
 	return proxy_stats(proxy).resyncs >= 4;
 }
 
-/* Dear ones are rare, but they do not wait for the hour. */
+/* Dear ones are rare, but they do not wait for the hour, even if the looks in between say nothing. */
 static void comparisons_take_their_share_of_the_time(void **state)
 {
 	(void)state;
@@ -623,6 +638,7 @@ int main(void)
 		                                setup, teardown),
 		cmocka_unit_test_setup_teardown(a_program_that_lingers_stops_nobody, setup,
 		                                teardown),
+		cmocka_unit_test_setup_teardown(programs_get_no_files_of_ours, setup, teardown),
 		cmocka_unit_test_setup_teardown(comparisons_take_their_share_of_the_time, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(at_the_end_nothing_writes_any_more, setup,
