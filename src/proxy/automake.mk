@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
 	src/proxy/adoption.c \
+	src/proxy/batch.c \
 	src/proxy/chain.c \
 	src/proxy/chain.h \
 	src/proxy/child.c \
@@ -11,6 +12,7 @@ libfairlead_a_SOURCES += \
 	src/proxy/conntrack_run.c \
 	src/proxy/foreign.c \
 	src/proxy/foreign.h \
+	src/proxy/looks.c \
 	src/proxy/model.c \
 	src/proxy/model.h \
 	src/proxy/model_internal.h \
@@ -27,6 +29,7 @@ libfairlead_a_SOURCES += \
 	src/proxy/plane.c \
 	src/proxy/pace.h \
 	src/proxy/plane.h \
+	src/proxy/plane_private.h \
 	src/proxy/proxy.c \
 	src/proxy/render.c \
 	src/proxy/render.h \
