@@ -1,4 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A record is three answers to one question, which addresses?  What the Service asks for (request),
+ * what its object says now (held, condition), and what was decided last (want, reason, message).
+ * Reading moves the first two, a decision the third, and what has to be written is the difference,
+ * so that nothing is remembered about writes but what an answer has shown.
+ *
+ * The object is the memory.  What was given stands in the status, and for external IPs in an
+ * annotation that anybody may edit, which therefore counts only as far as the condition, which only
+ * controllers write, names the addresses.  A leader that begins knows all that the last one did
+ * from there, but for what is on its way: that is what `given` and `honours` are for, and they
+ * count only as long as the object agrees.
+ *
+ * A condition is compared by reason and by the hash of its message, not by text, and one that says
+ * how its holder came to the address is left as it is.  Patches carry the resourceVersion of the
+ * object that was read (writer.c).
+ */
 #include "config.h"
 
 #include "fairlead/record.h"

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The books (ipam) say who holds what; a record says what its Service asks for, has and shall have.
+ * A turn takes records in order and keeps the two in step, by one rule: an address is let go only
+ * when nothing that is written, on its way or decided names it.  So what a decision replaces stays
+ * held until the write is answered (turn_settle), and what is let go within a turn is given to
+ * nobody before its end (turn_end): whoever comes first among those that wait has to be asked
+ * first.
+ */
 #include "config.h"
 
 #include "fairlead/turn.h"

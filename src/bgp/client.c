@@ -1,4 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *	DOWN ── connect(), "enable" sent ──► ENABLING ── its reply ──► UP
+ *	  ▲                                     │                      │
+ *	  └──── error, end of file, or no reply within the time ───────┘   then again after a backoff
+ *
+ * One queue, in the order of the commands: [answered, sent) is in flight, [sent, n) waits.  The
+ * window is small because bgpd goes on executing what it has received after we are gone, so that
+ * what is in flight cannot be taken back.
+ *
+ * The timer has two meanings, the backoff while down and the deadline of the oldest command else.
+ * A callback may reset the client from within a reply: `epoch` tells the reader's loop that the
+ * connection it was reading is not there any more.
+ */
 #include "config.h"
 
 #include "bgp/client.h"

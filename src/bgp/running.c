@@ -1,4 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A reader of lines, with a section that it is in (enum section) and what was seen so far.  bgpd's
+ * configuration has no grammar that would be worth a parser: each line stands for itself, indented
+ * by its depth, and whatever is not known is somebody else's and is passed over.
+ *
+ * What is ours is told by its mark alone: the description of a neighbour, the prefix of a name, or
+ * an entry in a list that claims a neighbour while it is being made.  A neighbour is read line by
+ * line, and its mark may come last, so all are collected and judged at the end (keep_peer).  Of
+ * others' only that is kept which decides whether we may announce beside them: neighbours without
+ * an outbound policy, networks, and what new neighbours begin with.
+ */
 #include "config.h"
 
 #include "bgp/running.h"

@@ -1,4 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From peers, advertisements and addresses to the state that bgpd should have (struct bgp_state,
+ * which running.c reads back).
+ *
+ * Everything that a user wrote is checked here, once, against what bgpd can take as a word of a
+ * command, so that no later room has to quote.  What cannot be had is refused alone, with words for
+ * /status, and the rest goes on.
+ *
+ * Attributes are interned: ten thousand prefixes share a handful of classes, each a route-map named
+ * by the hash of its own lines.  A class is never changed.  Another policy is another class, and
+ * moving a prefix to it is one command; what no prefix uses goes last. That keeps every
+ * intermediate state of bgpd a valid one, wherever a batch ends.
+ *
+ * Several addresses and advertisements may want one prefix, an aggregate above all.  It then has
+ * the attributes of all of them; what does not go together is refused with words.
+ */
 #include "config.h"
 
 #include "bgp/want.h"

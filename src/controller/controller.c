@@ -1,4 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The controller's life: events in, one turn at a time.
+ *
+ *	informers ─► services (records) ─┐                      ┌─► writer (patches)
+ *	configuration ─► publish ────────┼─► on_turn: assign ───┤
+ *	lease ─► leads, resigns ─────────┘                      └─► tell (Events, log)
+ *
+ * A replica that stands by does everything but decide: it has read all Services and holds their
+ * addresses in its books.  One that is elected looks first (a list that is no older than its
+ * election), then rebuilds the books and decides about everybody.  One that is deposed sends
+ * nothing more, and what it has sent ends by its answers; one that ends waits for them, and hands
+ * the lease over only when nothing of it can take effect any more.
+ *
+ * This file composes.  What the others have to say upward comes by the callbacks in `calls`.
+ */
 #include "config.h"
 
 #include "controller/controller.h"

@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between texts and a receiver that wants objects.  The store remembers of each object its name,
+ * its UID and the version that was delivered, so a list that repeats what is known calls nobody,
+ * and one that leaves an object out is how a deletion is learned that no watch told of.
+ *
+ * A text goes one of three ways: it is parsed and taken (upsert); it has at least an outline, so
+ * the receiver is told what of it can be made out (take_unreadable); or not even a name can be made
+ * out, and it is lost.  Lost objects make every absence doubtful, so until a list without loss
+ * nothing is removed for not being in a list.
+ */
 #include "config.h"
 
 #include "delivery.h"

@@ -1,4 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A segment is its members, its claims and the frames between them and the wire.  Every input is
+ * one turn: begin_turn() notes whether we were away, the input goes to members or claims, which
+ * only collect what follows from it, and flush() sends that. No callback runs within another, and
+ * time is an argument, so that a test can be the wire.
+ *
+ * The order within flush() matters: messages to peers before gratuitous ARP, for whoever loses an
+ * address has to stop answering before clients hear of the new owner; and a heartbeat last, which
+ * carries the digest of the claims that were just told.
+ *
+ * Being away (stopped, or on a stalled machine) for longer than peers wait for us is no different
+ * from a link that was down: the claims ask again before they answer, and segment_answers() is
+ * false from the moment on, not from the first turn after it.
+ */
 #include "config.h"
 
 #include "l2/segment.h"

@@ -1,4 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Peers are slots of an array, whose numbers claims use as names, and are found by node name and by
+ * incarnation.
+ *
+ *	unknown ── proof ──► ALIVE ◄──── heard ──── DEAD ── PEER_FORGET_MS ──► forgotten
+ *	                       │  ──── silence ──────► ▲
+ *	                       ├── "restarting" ─► RESTARTING ── time over
+ *	                       └── "leaving" ────► LEFT ── PEER_FORGET_MS ───► forgotten
+ *
+ * An incarnation that is not known goes through the strangers' table first (strangers.h), and comes
+ * out of it by a proof of one of two kinds: its heartbeat repeats a recent sequence number of ours,
+ * or a peer that we believe vouches for it.  To make the first quick, we hurry our next heartbeat,
+ * which then repeats the stranger's number; replays never get further than that, and so hurrying is
+ * bounded.
+ *
+ * Being dead is a local judgement and costs nothing but a takeover that asks first (claims).  So it
+ * errs towards life: what a living peer heard of another counts as heard, and whoever was away
+ * itself excuses all others (member_excuse).
+ */
 #include "config.h"
 
 #include "fairlead/member.h"

@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Three pipes and a process group.  Input is written as the program takes it, output handed on as
+ * it comes, and errors kept up to a bound.  The end of the output says that the program is about to
+ * be gone; it is then waited for by a short timer, not by SIGCHLD, which belongs to whoever owns
+ * the process.
+ *
+ * What is killed is the whole group, for iptables may be a script that runs another program.  A
+ * program that was abandoned ends by itself when it finds its input closed; iptables-restore
+ * commits only at the end of its input, so half an input changes nothing.
+ */
 #include "config.h"
 
 #include "child.h"

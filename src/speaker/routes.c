@@ -1,4 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * BGP as the speaker sees it: one object between the turns and the engine (fairlead/bgp.h).
+ *
+ *	view, labels, passwords ─┐
+ *	announcements ───────────┼─► publish() ─► engine ─► bgpd
+ *	                         └─► sinks: what is announced and not used ends here
+ *
+ * A publication is made whole each time, and only when one of three revisions has moved (struct
+ * seen).  There are two kinds. Until all Services' rules are in the kernel, or ROUTES_BEGIN_MS are
+ * over, update_less() publishes what is *no longer* wanted: an earlier life of the speaker may have
+ * announced it, and it has to go before the rules behind it change.  From then on update_all()
+ * publishes everything.  So a restart neither withdraws what stays nor announces what nothing
+ * carries yet.
+ *
+ * The engine lives while a peer selects this node, or while something may be left in bgpd of peers
+ * that once did.  After that bgpd is left alone; a socket made anew is another bgpd, and worth
+ * another look.
+ *
+ * A Service's rules wait (holds.h) until the publication that withdraws what leads to them is in
+ * force, for ROUTES_HOLD_MS at most: a bgpd that hangs must not keep the data plane from following.
+ */
 #include "config.h"
 
 #include "speaker/routes.h"
