@@ -46,6 +46,20 @@ static void removal(const struct save *s, const char *table, struct buf *out)
 	           buf_str(&delete));
 }
 
+/* Somebody who holds the lock is waited for, as long as variant.h says. */
+static int write_patiently(const char *const argv[], const struct buf *text, int *ret_code,
+                           struct buf *errors, struct err *e)
+{
+	int r = 0;
+	for (int i = 0; r == 0 && i < VARIANT_LOCK_TRIES; i++) {
+		buf_clear(errors);
+		r = child_run(argv, text, CLEANUP_TIMEOUT_MS, NULL, NULL, ret_code, errors, e);
+		if (*ret_code != EXIT_RESOURCE_PROBLEM || !strstr(buf_str(errors), "lock"))
+			break;
+	}
+	return r;
+}
+
 /* @saved comes empty and is filled here. */
 static int clean(const struct variant *v, uint8_t family, struct save *saved, struct err *e)
 {
@@ -64,7 +78,7 @@ static int clean(const struct variant *v, uint8_t family, struct save *saved, st
 	removal(saved, "filter", &text);
 	if (r < 0 || text.size == 0)
 		return r;
-	r = child_run(write, &text, CLEANUP_TIMEOUT_MS, NULL, NULL, &code, &errors, e);
+	r = write_patiently(write, &text, &code, &errors, e);
 	if (r == 0 && code != 0)
 		return err_set(e, -EIO, ERR_SYSTEM, "%s: %s", write[0], buf_str(&errors));
 	return r;

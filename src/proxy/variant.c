@@ -16,8 +16,6 @@
 #include "fairlead/mem.h"
 
 #define VARIANT_TIMEOUT_MS 60000
-/* A lock that somebody holds says nothing of what is there, so it is waited for: so often as long as -w says. */
-#define VARIANT_LOCK_TRIES 6
 
 const struct variant variants[VARIANTS] = {
 	{ "nft",

@@ -27,6 +27,9 @@ struct variant {
 /* The programs' own exit code for "locked, or the kernel had no resources". */
 #define EXIT_RESOURCE_PROBLEM 4
 
+/* A lock that somebody holds says nothing of what is there, so it is waited for: so often as long as -w says. */
+#define VARIANT_LOCK_TRIES 6
+
 #define VARIANTS 2
 extern const struct variant variants[VARIANTS];
 

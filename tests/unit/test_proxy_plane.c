@@ -553,6 +553,24 @@ static void leftovers_are_seen_in_either_table(void **state)
 	}
 }
 
+/* After a change of the mode nobody else takes the rules away. */
+static void a_cleanup_waits_for_the_lock(void **state)
+{
+	(void)state;
+	struct err e = ERR_INIT;
+	proxy_free(TAKE(proxy));
+	write_file("iptables-nft-save",
+	           "#!/bin/sh\necho '*nat'; echo ':FL-SVC - [0:0]'; echo COMMIT\n", 0755);
+	write_file("locked", "", 0644);
+	assert_int_equal(proxy_cleanup(&e), 0);
+	cleanup_free char *input = read_file("input.2");
+	assert_non_null(strstr(input, "-X FL-SVC\n"));
+	/* What fails otherwise is told. */
+	write_file("refuse", "FL-SVC", 0644);
+	assert_true(proxy_cleanup(&e) < 0);
+	assert_int_equal(count("n"), 3);
+}
+
 static void mode_none_does_nothing(void **state)
 {
 	(void)state;
@@ -650,6 +668,7 @@ int main(void)
 		                                setup, teardown),
 		cmocka_unit_test_setup_teardown(leftovers_are_seen_in_either_table, setup,
 		                                teardown),
+		cmocka_unit_test_setup_teardown(a_cleanup_waits_for_the_lock, setup, teardown),
 		cmocka_unit_test_setup_teardown(mode_none_does_nothing, setup, teardown),
 		cmocka_unit_test(a_few_batches_follow_at_once_but_not_for_ever),
 		cmocka_unit_test_setup_teardown(options_are_checked, setup, teardown),
