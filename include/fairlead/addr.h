@@ -4,8 +4,8 @@
 
 /*
  * IP addresses, prefixes and ranges, IPv4 and IPv6 alike.  Plain values: copy, compare, zero them.
- * Addresses are in network byte order; IPv4 uses the first four bytes and leaves the rest zero, so that
- * equal addresses are equal bytes and a struct addr can be a hash key.
+ * Addresses are in network byte order; IPv4 uses the first four bytes and leaves the rest zero, so
+ * that equal addresses are equal bytes and a struct addr can be a hash key.
  */
 
 #include <netinet/in.h>
@@ -34,8 +34,9 @@ struct addr_range {
 #define ADDR_RANGE_STR_SIZE (2 * ADDR_STR_SIZE + 1)
 
 /*
- * "192.0.2.1" or "2001:db8::1"; -EINVAL for anything else.  Leading zeros in IPv4 parts are decimal, as
- * the API server reads them in old objects; an IPv4-mapped IPv6 address becomes the IPv4 one; zones are refused.
+ * "192.0.2.1" or "2001:db8::1"; -EINVAL for anything else.  Leading zeros in IPv4 parts are
+ * decimal, as the API server reads them in old objects; an IPv4-mapped IPv6 address becomes the
+ * IPv4 one; zones are refused.
  */
 int addr_parse(const char *s, struct addr *ret_addr);
 struct addr addr_from_in(struct in_addr in);
@@ -55,11 +56,17 @@ unsigned int addr_bits(const struct addr *a);
 bool addr_next(const struct addr *a, struct addr *ret_next);
 /* Ends in .0 or .255 (IPv4 only): some client routers take those for broadcast addresses. */
 bool addr_is_buggy(const struct addr *a);
-/* Unspecified (0.0.0.0/8, ::), loopback, link-local, multicast or reserved (240.0.0.0/4): never the address of a Service. */
+/*
+ * Unspecified (0.0.0.0/8, ::), loopback, link-local, multicast or reserved (240.0.0.0/4): never the
+ * address of a Service.
+ */
 bool addr_is_special(const struct addr *a);
 /* The ranges of those, in order; how many. */
 size_t addr_special_ranges(const struct addr_range **ret_ranges);
-/* Short for printf: formats into one of several thread-local buffers; good for eight uses at a time. */
+/*
+ * Short for printf: formats into one of several thread-local buffers; good for eight uses at a
+ * time.
+ */
 const char *addr_str(const struct addr *a);
 
 /* "192.0.2.0/24"; host bits are cleared.  @allow_bare: a lone address is its own /32 or /128. */

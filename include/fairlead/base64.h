@@ -9,7 +9,10 @@
 #include "fairlead/buf.h"
 
 void base64_encode(const void *data, size_t size, struct buf *out);
-/* Line breaks inside are skipped, as Go's decoder does.  -EINVAL for anything else that is not base64; @out may be longer then. */
+/*
+ * Line breaks inside are skipped, as Go's decoder does.  -EINVAL for anything else that is not
+ * base64; @out may be longer then.
+ */
 int base64_decode(const char *s, struct buf *out);
 
 #endif

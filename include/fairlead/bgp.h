@@ -5,13 +5,15 @@
 /*
  * BGP by way of FRR's bgpd (and bfdd), driven over the vty sockets that vtysh uses.
  *
- * The caller says what this node shall announce and to whom (struct bgp_want); the engine reads what bgpd has, sends
- * only the lines that differ, and reads again when something may have been lost.  What is ours carries our name:
- * every network line of ours points to a route-map FAIRLEAD-A-…, every neighbour's description begins with FAIRLEAD, and the
- * instance that we created is marked by a large-community-list FAIRLEAD-INSTANCE.  Everything else is others'
- * and stays byte for byte.  From our neighbours nothing is ever accepted.
+ * The caller says what this node shall announce and to whom (struct bgp_want); the engine reads
+ * what bgpd has, sends only the lines that differ, and reads again when something may have been
+ * lost.  What is ours carries our name: every network line of ours points to a route-map
+ * FAIRLEAD-A-…, every neighbour's description begins with FAIRLEAD, and the instance that we
+ * created is marked by a large-community-list FAIRLEAD-INSTANCE.  Everything else is others' and
+ * stays byte for byte.  From our neighbours nothing is ever accepted.
  *
- * It is not a BGP speaker, and it never writes bgpd's configuration file.  One thread: the event loop's.
+ * It is not a BGP speaker, and it never writes bgpd's configuration file.  One thread: the event
+ * loop's.
  */
 
 #include <stdbool.h>
@@ -32,8 +34,9 @@ struct bgp;
 
 /* ---- what is wanted ---- */
 
+/* of each kind, on one prefix */
 #define BGP_PEERS_MAX LIMIT_BGP_PEERS
-#define BGP_COMMUNITIES_MAX LIMIT_BGP_COMMUNITIES /* of each kind, on one prefix */
+#define BGP_COMMUNITIES_MAX LIMIT_BGP_COMMUNITIES
 #define BGP_PASSWORD_MAX CONFIG_PASSWORD_MAX
 #define BGP_NAME_MAX 64
 
@@ -41,51 +44,56 @@ struct bgp_want;
 struct bgp_want *bgp_want_new(void);
 void bgp_want_free(struct bgp_want *w);
 /*
- * One peer of this node (the caller has applied the node selectors).  The first peer's my-asn is the instance's; one
- * that differs is spoken by local-as.  -EINVAL with blame CONFIG for a string that bgpd could not take, or a second
- * peer of the same address; the want is then as before.
+ * One peer of this node (the caller has applied the node selectors).  The first peer's my-asn is
+ * the instance's; one that differs is spoken by local-as.  -EINVAL with blame CONFIG for a string
+ * that bgpd could not take, or a second peer of the same address; the want is then as before.
  */
 int bgp_want_peer(struct bgp_want *w, const struct config_peer *peer, struct err *e);
 /*
- * A peer whose password is not known, @why in words.  A neighbour of ours that bgpd has for it stays as it is there; without one
- * the peer waits (REASON_BgpNoPassword), and announcements are as if the configuration did not have it.
+ * A peer whose password is not known, @why in words.  A neighbour of ours that bgpd has for it
+ * stays as it is there; without one the peer waits (REASON_BgpNoPassword), and announcements are as
+ * if the configuration did not have it.
  */
 int bgp_want_waiting_peer(struct bgp_want *w, const struct config_peer *peer, const char *why,
                           struct err *e);
 /*
- * A peer that cannot be had (REASON_BgpPeerRefused), in these words: bgpd is not told of it, and what is said of this node has
- * it.  Announcements are as if the configuration did not have it.
+ * A peer that cannot be had (REASON_BgpPeerRefused), in these words: bgpd is not told of it, and
+ * what is said of this node has it.  Announcements are as if the configuration did not have it.
  */
 void bgp_want_refused(struct bgp_want *w, const struct config_peer *peer, const char *why);
 /* A BFD profile for bfdd, named FAIRLEAD-<name> there. */
 int bgp_want_bfd_profile(struct bgp_want *w, const struct config_bfd_profile *p, struct err *e);
 /*
- * The router id where no peer names one and the node has no IPv4 address, of which bgpd would make one: derived from @name, the
- * node's, which is the same after every restart.  To be called after the peers.
+ * The router id where no peer names one and the node has no IPv4 address, of which bgpd would make
+ * one: derived from @name, the node's, which is the same after every restart.  To be called after
+ * the peers.
  */
 void bgp_want_router_id_of(struct bgp_want *w, const char *name);
 /* The router id of this node, in place of the peers'. */
 void bgp_want_router_id(struct bgp_want *w, const struct addr *id);
 /*
- * Makes the policy classes of the pool's advertisements ready, so that the first Service that uses them costs only its
- * network lines.
+ * Makes the policy classes of the pool's advertisements ready, so that the first Service that uses
+ * them costs only its network lines.
  */
 int bgp_want_pool(struct bgp_want *w, const struct config_pool *pool, struct err *e);
 /*
- * Announces @a: one prefix for each advertisement, cut to its aggregation length, or the whole address where @local (policy
- * Local: an aggregate would attract traffic for addresses whose endpoints are elsewhere).  No advertisement at all means
- * one of default values.  Where several addresses or advertisements yield the same prefix, it gets the union of their
- * communities and the highest localpref.  A community is "65535:65281" or "large:64500:1:2".
+ * Announces @a: one prefix for each advertisement, cut to its aggregation length, or the whole
+ * address where @local (policy Local: an aggregate would attract traffic for addresses whose
+ * endpoints are elsewhere).  No advertisement at all means one of default values.  Where several
+ * addresses or advertisements yield the same prefix, it gets the union of their communities and the
+ * highest localpref.  A community is "65535:65281" or "large:64500:1:2".
  */
 int bgp_want_address(struct bgp_want *w, const struct addr *a, bool local,
                      const struct config_advertisement *ads, size_t n_ads, struct err *e);
 /*
- * For this nothing is added to bgpd: of what it has of ours, what is wanted here or leads to an address that is stays as it is,
- * and the rest goes (REASON_BgpPending until something else is published).  For what an earlier life left, before there is a
- * data plane for more.
+ * For this nothing is added to bgpd: of what it has of ours, what is wanted here or leads to an
+ * address that is stays as it is, and the rest goes (REASON_BgpPending until something else is
+ * published).  For what an earlier life left, before there is a data plane for more.
  */
 void bgp_want_only_less(struct bgp_want *w);
-/* The distinct prefixes so far that are no single address, in no order; a new array, and how many. */
+/*
+ * The distinct prefixes so far that are no single address, in no order; a new array, and how many.
+ */
 size_t bgp_want_aggregates(const struct bgp_want *w, struct prefix **ret_prefixes);
 /* The distinct prefixes so far. */
 size_t bgp_want_n_prefixes(struct bgp_want *w);
@@ -97,19 +105,25 @@ size_t bgp_want_n_prefixes(struct bgp_want *w);
 
 struct bgp_options {
 	const char *bgpd_socket, *bfdd_socket; /* NULL: the above; bfdd is used only for profiles */
-	/* The instance is shared with others on purpose: go in though their neighbours have no outbound policy. */
+	/*
+	 * The instance is shared with others on purpose: go in though their neighbours have no
+	 * outbound policy.
+	 */
 	bool shared_instance;
 	unsigned int command_timeout_ms; /* 0: 10000; no reply for so long means a hung daemon */
 	/*
-	 * 0: 2000; for so long a bgpd without any instance is left alone, for it may not have read its own configuration
-	 * yet.  Not where the instance was ours when bgpd restarted.
+	 * 0: 2000; for so long a bgpd without any instance is left alone, for it may not have read
+	 * its own configuration yet.  Not where the instance was ours when bgpd restarted.
 	 */
 	unsigned int settle_ms;
 	unsigned int resync_ms; /* 0: 30000; how often the running configuration is read again */
 };
 
 struct bgp_ops {
-	/* A session, the reason or the applied generation changed.  From the event loop, never from inside a call; may be NULL. */
+	/*
+	 * A session, the reason or the applied generation changed.  From the event loop, never from
+	 * inside a call; may be NULL.
+	 */
 	void (*changed)(void *arg);
 };
 
@@ -133,34 +147,44 @@ enum bgp_session_state {
 };
 const char *bgp_session_state_name(enum bgp_session_state s);
 
-/* Starts connecting.  Nothing is changed before the first bgp_publish(): what bgpd holds from an earlier life stays. */
+/*
+ * Starts connecting.  Nothing is changed before the first bgp_publish(): what bgpd holds from an
+ * earlier life stays.
+ */
 int bgp_start(struct event_base *base, const struct bgp_options *opts, const struct bgp_ops *ops,
               void *arg, struct bgp **ret_bgp, struct err *e);
 /* Closes the sockets and leaves everything in place: a restart changes no route. */
 void bgp_free(struct bgp *b);
 /*
- * The complete new state, from now on the engine's own.  Returns its generation, which grows by one a call.  Publications
- * that come while a batch is under way are applied together; one that takes bgpd more than a second gives way to them.
+ * The complete new state, from now on the engine's own.  Returns its generation, which grows by one
+ * a call.  Publications that come while a batch is under way are applied together; one that takes
+ * bgpd more than a second gives way to them.
  */
 uint64_t bgp_publish(struct bgp *b, struct bgp_want *want);
 /*
- * The newest generation of which bgpd has acknowledged all that could be had (bgp_reason() says what could not); whatever it
- * withdraws is withdrawn then.
+ * The newest generation of which bgpd has acknowledged all that could be had (bgp_reason() says
+ * what could not); whatever it withdraws is withdrawn then.
  */
 uint64_t bgp_applied_generation(const struct bgp *b);
 /*
- * Whether nothing is wanted of the daemons and nothing of ours is left in them (in bfdd as far as it answers): the engine may
- * go.
+ * Whether nothing is wanted of the daemons and nothing of ours is left in them (in bfdd as far as
+ * it answers): the engine may go.
  */
 bool bgp_is_done(const struct bgp *b);
-/* What stands in the way of all of BGP here (REASON_Announced: nothing), in words in @msg unless it is NULL. */
+/*
+ * What stands in the way of all of BGP here (REASON_Announced: nothing), in words in @msg unless it
+ * is NULL.
+ */
 enum reason bgp_reason(const struct bgp *b, struct buf *msg);
 /*
- * Whether @a is announced: Announced if a network line for one of the prefixes wanted for it stands and at least one session is
- * up; else why not.
+ * Whether @a is announced: Announced if a network line for one of the prefixes wanted for it stands
+ * and at least one session is up; else why not.
  */
 enum reason bgp_reason_of(const struct bgp *b, const struct addr *a, struct buf *msg);
-/* The peers in the order of the want, first those that are had, and what has become of their sessions. */
+/*
+ * The peers in the order of the want, first those that are had, and what has become of their
+ * sessions.
+ */
 struct bgp_peer_status {
 	const char *name; /* as the user wrote it */
 	struct addr address;
@@ -171,7 +195,10 @@ struct bgp_peer_status {
 	const char *waits;  /* why its password is not known; NULL: it is, or @error says it */
 };
 size_t bgp_n_peers(const struct bgp *b);
-/* What the message about an announcement says of a peer that it does not go to: what follows the rest. */
+/*
+ * What the message about an announcement says of a peer that it does not go to: what follows the
+ * rest.
+ */
 void bgp_put_left_out(const char *name, const struct addr *address, enum reason reason,
                       const char *why, struct buf *msg);
 /* Good until something happens. */
@@ -184,8 +211,8 @@ void bgp_status(const struct bgp *b, const char *key, struct out *o);
 void bgp_metrics(const struct bgp *b, struct metrics_writer *w);
 
 /*
- * Removes everything of ours from bgpd and bfdd, and nothing else; blocks for at most a few seconds each.  A daemon that
- * does not run has nothing of ours.
+ * Removes everything of ours from bgpd and bfdd, and nothing else; blocks for at most a few seconds
+ * each.  A daemon that does not run has nothing of ours.
  */
 int bgp_cleanup(const struct bgp_options *opts, struct err *e);
 

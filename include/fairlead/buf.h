@@ -37,15 +37,24 @@ void buf_putc(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 /*
- * Adds @s as a JSON string with its quotes (RFC 8259); bytes that are no UTF-8 become U+FFFD, and every control character is
- * escaped, so that the text may go to a terminal.  NULL: null.
+ * Adds @s as a JSON string with its quotes (RFC 8259); bytes that are no UTF-8 become U+FFFD, and
+ * every control character is escaped, so that the text may go to a terminal.  NULL: null.
  */
 void buf_json_str(struct buf *b, const char *s);
-/* How many bytes the control character at @s takes, those of C1 (U+0080 to U+009F) included; 0: there is none. */
+/*
+ * How many bytes the control character at @s takes, those of C1 (U+0080 to U+009F) included; 0:
+ * there is none.
+ */
 size_t buf_control_len(const char *s);
-/* Puts '?' for every control character, so that a text of others can go to a terminal, or into one line. */
+/*
+ * Puts '?' for every control character, so that a text of others can go to a terminal, or into one
+ * line.
+ */
 void buf_plain(char *s);
-/* Puts '?' in place of each byte that is no UTF-8: a JSON string of it says the same when it is read back. */
+/*
+ * Puts '?' in place of each byte that is no UTF-8: a JSON string of it says the same when it is
+ * read back.
+ */
 void buf_mend(char *s);
 /* Drops the first @size bytes. */
 void buf_consume(struct buf *b, size_t size);

@@ -3,10 +3,12 @@
 #define FAIRLEAD_CONFIGURATION_H
 
 /*
- * The ConfigMap's YAML as one immutable value: pools, external IPs, peers, communities, router ids, BFD profiles.
+ * The ConfigMap's YAML as one immutable value: pools, external IPs, peers, communities, router ids,
+ * BFD profiles.
  *
- * A configuration either parses whole or not at all; every error found carries its line and the path of
- * the key (fairlead.yaml(5)).  Reference counted, so that a snapshot can outlive the next edit.
+ * A configuration either parses whole or not at all; every error found carries its line and the
+ * path of the key (fairlead.yaml(5)).  Reference counted, so that a snapshot can outlive the next
+ * edit.
  */
 
 #include <stdbool.h>
@@ -44,7 +46,8 @@ struct config_pool {
 	bool holds_ending;    /* terminating: hold, for Services that do not say */
 	bool has_priority;
 	int32_t priority; /* lower first; pools without one come last; ties by name */
-	bool renumber; /* takes in Services whose address is retained; if any are named, only these */
+	/* takes in Services whose address is retained; if any are named, only these */
+	bool renumber;
 	char **renumber_services; /* "namespace/name" */
 	size_t n_renumber_services;
 	struct config_advertisement *advertisements;
@@ -59,7 +62,8 @@ struct config_peer {
 	uint16_t port;                          /* 179 */
 	uint32_t hold_time_s, keepalive_time_s; /* 90, a third of it */
 	char *password,
-		*password_secret; /* at most one; the second is a key in the Secret of BGP passwords */
+		/* at most one; the second is a key in the Secret of BGP passwords */
+		*password_secret;
 	char *bfd_profile;
 	bool ebgp_multihop;
 	struct label_selector *node_selectors; /* ORed; none: all nodes */
@@ -106,13 +110,13 @@ struct configuration {
 	size_t n_external_ips_allow;
 	char **external_ips_namespaces; /* where they are allowed; "*": everywhere */
 	size_t n_external_ips_namespaces;
-	struct config_range
-		*index; /* every range of every pool, by first address; they never overlap */
+	/* every range of every pool, by first address; they never overlap */
+	struct config_range *index;
 	size_t n_index;
 	/*
-	 * Addresses in use that an edit left without a pool, or without one for their use, with the settings by which they go on
-	 * being announced: pools that give nothing.  Only what the leader publishes has some.  Their names may occur twice, and may
-	 * be those of pools.
+	 * Addresses in use that an edit left without a pool, or without one for their use, with the
+	 * settings by which they go on being announced: pools that give nothing.  Only what the
+	 * leader publishes has some.  Their names may occur twice, and may be those of pools.
 	 */
 	struct config_pool *retained;
 	size_t n_retained;
@@ -133,26 +137,32 @@ struct config_problems {
 void config_problems_fini(struct config_problems *p);
 
 /*
- * Parses the YAML text.  On failure returns -EINVAL and @errors (sorted by line) says why: all of it, not only the first.
- * @warnings collects what is accepted but looks like a mistake.  An empty document is a valid, empty configuration.
+ * Parses the YAML text.  On failure returns -EINVAL and @errors (sorted by line) says why: all of
+ * it, not only the first.  @warnings collects what is accepted but looks like a mistake.  An empty
+ * document is a valid, empty configuration.
  */
 int configuration_parse(const char *yaml, size_t size, struct configuration **ret_config,
                         struct config_problems *errors, struct config_problems *warnings);
 /*
- * The same for what an administrator has in a file: the text itself, or the manifest of a ConfigMap that holds it.  Lines
- * are those of the file; where the manifest's quoting hides them, that of the key, and the message tells the text's own.
+ * The same for what an administrator has in a file: the text itself, or the manifest of a ConfigMap
+ * that holds it.  Lines are those of the file; where the manifest's quoting hides them, that of the
+ * key, and the message tells the text's own.
  */
 int configuration_parse_file(const char *text, size_t size, struct configuration **ret_config,
                              struct config_problems *errors, struct config_problems *warnings);
 /*
- * Warns of pools that nobody announces: of BGP alone, where there are no peers.  They may come later.  And of peers whose address
- * is in a pool.
+ * Warns of pools that nobody announces: of BGP alone, where there are no peers.  They may come
+ * later.  And of peers whose address is in a pool.
  */
 void configuration_warn_silent(const struct configuration *c, struct config_problems *warnings);
-/* Adds pools with IPv6 addresses that are announced by layer 2 alone, by which nobody answers for them. */
+/*
+ * Adds pools with IPv6 addresses that are announced by layer 2 alone, by which nobody answers for
+ * them.
+ */
 void configuration_find_unanswered(const struct configuration *c, struct config_problems *problems);
 /*
- * The same for what the leader has published: the text, and what is retained beside it.  NULL texts are empty ones.
+ * The same for what the leader has published: the text, and what is retained beside it.  NULL texts
+ * are empty ones.
  */
 int configuration_parse_published(const char *yaml, const char *retained,
                                   struct configuration **ret_config, struct config_problems *errors,
@@ -165,14 +175,15 @@ struct config_retention {
 /* Adds the text of these as configuration_parse_published() reads it; sorts them. */
 void configuration_print_retained(struct config_retention *items, size_t n, struct buf *out);
 /*
- * Takes such a text into a configuration without retained addresses, which nobody else has yet.  On failure it is as it was, and
- * @errors says why.
+ * Takes such a text into a configuration without retained addresses, which nobody else has yet.  On
+ * failure it is as it was, and @errors says why.
  */
 int configuration_retain(struct configuration *c, const char *retained,
                          struct config_problems *errors);
 /*
- * The configuration as an object with the keys of the YAML: every default filled in, a pool's protocol a list, durations as
- * "90s", ranges canonical, passwords "***".  @key: of the object in the one around it, or NULL.
+ * The configuration as an object with the keys of the YAML: every default filled in, a pool's
+ * protocol a list, durations as "90s", ranges canonical, passwords "***".  @key: of the object in
+ * the one around it, or NULL.
  */
 void configuration_print(const struct configuration *c, struct out *o, const char *key);
 /* The same as JSON. */
@@ -180,8 +191,8 @@ void configuration_json(const struct configuration *c, struct buf *json);
 struct configuration *configuration_ref(struct configuration *c);
 void configuration_unref(struct configuration *c);
 /*
- * The peers of a node with these labels, in the order of the file.  bgpd has one instance there, in which not all of them may
- * go together; of two that do not the first is had.
+ * The peers of a node with these labels, in the order of the file.  bgpd has one instance there, in
+ * which not all of them may go together; of two that do not the first is had.
  */
 struct config_node_peer {
 	const struct config_peer *peer;
@@ -192,7 +203,10 @@ size_t config_node_peers(const struct configuration *c, const struct labels *lab
 void config_node_peers_free(struct config_node_peer *peers, size_t n);
 /* Does the peer select a node with these labels? */
 bool config_peer_selects(const struct config_peer *p, const struct labels *labels);
-/* The pool by which @a is announced, or NULL: where it is retained, that one's settings count.  O(log n). */
+/*
+ * The pool by which @a is announced, or NULL: where it is retained, that one's settings count.
+ * O(log n).
+ */
 const struct config_pool *configuration_pool_of(const struct configuration *c,
                                                 const struct addr *a);
 /* The pool that may give @a, or NULL. */
@@ -202,20 +216,24 @@ const struct config_pool *configuration_giving_pool_of(const struct configuratio
 const struct config_pool *configuration_retained_of(const struct configuration *c,
                                                     const struct addr *a);
 /*
- * Of these PROTOCOL_… bits those by which addresses of the family (4, 6) can be announced at all: layer 2 answers for IPv4 alone, and
- * BGP needs a peer.
+ * Of these PROTOCOL_… bits those by which addresses of the family (4, 6) can be announced at all:
+ * layer 2 answers for IPv4 alone, and BGP needs a peer.
  */
 unsigned int configuration_effective_protocols(const struct configuration *c,
                                                unsigned int protocols, uint8_t family);
 /* The first peer of this address, or NULL. */
 const struct config_peer *configuration_peer_of(const struct configuration *c,
                                                 const struct addr *a);
-/* The router id for the node of this name, or NULL: the peers' then, or bgpd's own choice.  O(log n). */
+/*
+ * The router id for the node of this name, or NULL: the peers' then, or bgpd's own choice.  O(log
+ * n).
+ */
 const struct addr *configuration_router_id_of(const struct configuration *c, const char *node);
 const struct config_pool *configuration_pool_named(const struct configuration *c, const char *name);
 /*
- * May a Service of this namespace have the external IP @a that somebody wrote by hand?  Only inside external-ips.allow and
- * external-ips.namespaces; what stands in neither is denied, and so is a special address whatever the ranges.
+ * May a Service of this namespace have the external IP @a that somebody wrote by hand?  Only inside
+ * external-ips.allow and external-ips.namespaces; what stands in neither is denied, and so is a
+ * special address whatever the ranges.
  */
 bool configuration_external_ip_allowed(const struct configuration *c, const struct addr *a,
                                        const char *namespace);
@@ -223,7 +241,9 @@ bool configuration_external_ip_allowed(const struct configuration *c, const stru
 /* One of which every key has its default. */
 void config_advertisement_init(struct config_advertisement *adv);
 
-/* Which ConfigMap: the administrator's, and the one by which the leader publishes what it accepted. */
+/*
+ * Which ConfigMap: the administrator's, and the one by which the leader publishes what it accepted.
+ */
 /* What bgpd and bfdd take as one word. */
 #define CONFIG_PASSWORD_MAX 80 /* TCP_MD5SIG_MAXKEYLEN */
 #define CONFIG_BFD_PROFILE_NAME_MAX 55
@@ -235,8 +255,9 @@ void config_advertisement_init(struct config_advertisement *adv);
 /* Annotation on the active one: a number that grows with every accepted change. */
 #define CONFIG_GENERATION_ANNOTATION "fairlead.io/generation"
 /*
- * Annotation on the active one: Fairlead is being uninstalled.  Every daemon that has seen it stops for good, whatever
- * becomes of it later: speakers clean up, the leader assigns nothing more and, if so told, takes all addresses back.
+ * Annotation on the active one: Fairlead is being uninstalled.  Every daemon that has seen it stops
+ * for good, whatever becomes of it later: speakers clean up, the leader assigns nothing more and,
+ * if so told, takes all addresses back.
  */
 #define UNINSTALL_ANNOTATION "fairlead.io/uninstall"
 #define UNINSTALL_KEEP "keep-addresses"

@@ -5,8 +5,8 @@
 /*
  * Reading and writing packets within bounds.
  *
- * A read past the end yields zero and sets a sticky error, so that a decoder reads all its fields and
- * checks cursor_ok() once.  A write past the end likewise.  All integers are big-endian.
+ * A read past the end yields zero and sets a sticky error, so that a decoder reads all its fields
+ * and checks cursor_ok() once.  A write past the end likewise.  All integers are big-endian.
  */
 
 #include <stdbool.h>

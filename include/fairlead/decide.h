@@ -5,14 +5,16 @@
 /*
  * Does this node serve this address of this Service by this protocol, and why (not)?
  *
- * Decided once, in two steps: what concerns the address is the same on every node (decide_address), and what concerns a node
- * is added to that (decide_node).  What is announced, forwarded, guarded and told to a person all comes from here.
+ * Decided once, in two steps: what concerns the address is the same on every node (decide_address),
+ * and what concerns a node is added to that (decide_node).  What is announced, forwarded, guarded
+ * and told to a person all comes from here.
  *
- * Pure: the same view gives the same answer on every node and for every node, which is how a speaker knows which others may
- * own an address.  Which of the candidates really answers is settled by layer 2 (l2.h).
+ * Pure: the same view gives the same answer on every node and for every node, which is how a
+ * speaker knows which others may own an address.  Which of the candidates really answers is settled
+ * by layer 2 (l2.h).
  *
- * Beside it stands the selection of endpoints, kube-proxy's own rule: what is announced and what is forwarded must not
- * differ in what counts as usable.
+ * Beside it stands the selection of endpoints, kube-proxy's own rule: what is announced and what is
+ * forwarded must not differ in what counts as usable.
  */
 
 #include <stdbool.h>
@@ -31,14 +33,17 @@ enum decide_kind {
 	DECIDE_EXTERNAL_HANDWRITTEN /* of spec.externalIPs, where somebody else did */
 };
 const char *decide_kind_name(enum decide_kind k); /* "load-balancer" … */
-/* An external IP counts as assigned while its record is confirmed, and it is in a pool for external IPs.  @c: may be NULL. */
+/*
+ * An external IP counts as assigned while its record is confirmed, and it is in a pool for external
+ * IPs.  @c: may be NULL.
+ */
 enum decide_kind decide_kind_of(const struct configuration *c, const struct view_address *a);
 
 /*
- * Whether the other ports of an address are closed: of one of our pools', unless a machine has it, as far as this node knows.  One
- * outside all pools may be that of a machine which nobody has told us of, so it has no guard until it is announced: a
- * machine that answers for it keeps layer 2 from that.  What is not guarded is carried on the Service's ports alone, as
- * kube-proxy does.
+ * Whether the other ports of an address are closed: of one of our pools', unless a machine has it,
+ * as far as this node knows.  One outside all pools may be that of a machine which nobody has told
+ * us of, so it has no guard until it is announced: a machine that answers for it keeps layer 2 from
+ * that.  What is not guarded is carried on the Service's ports alone, as kube-proxy does.
  */
 enum decide_guard { DECIDE_OPEN, DECIDE_GUARDED_IF_ANNOUNCED, DECIDE_GUARDED };
 
@@ -48,67 +53,77 @@ struct decision {
 	const struct view_service *service;
 	const struct view_address *address; /* NULL: the Service has no such address */
 	/*
-	 * REASON_Candidate: nothing that is the same on every node keeps it from being announced, but for the protocol and
-	 * the endpoints, about which decide_node() says more.
+	 * REASON_Candidate: nothing that is the same on every node keeps it from being announced,
+	 * but for the protocol and the endpoints, about which decide_node() says more.
 	 */
 	enum reason reason;
 	const struct config_pool *pool; /* NULL: none holds the address */
 	enum decide_kind kind;
 	/*
-	 * By which something is said of the address, PROTOCOL_… bits: those of its pool.  Outside all pools an external IP
-	 * that is allowed goes by layer 2, and by BGP where the configuration has peers; of anything else layer 2 tells
-	 * why not.
+	 * By which something is said of the address, PROTOCOL_… bits: those of its pool.  Outside
+	 * all pools an external IP that is allowed goes by layer 2, and by BGP where the
+	 * configuration has peers; of anything else layer 2 tells why not.
 	 */
 	unsigned int protocols;
 	bool ours;                        /* to speak of: load balancers of another class are not */
 	const struct view_service *first; /* of those that may have the address; NULL: none may */
 	bool carried;                     /* the data plane forwards it, on every node */
 	enum decide_guard guard;
-	bool has_endpoint; /* a usable one, on some node; with any other reason this is not looked for */
-	/* Policy Local: a node that may announce has a ready one, so that those whose own are ending give way. */
+	/* a usable one, on some node; with any other reason this is not looked for */
+	bool has_endpoint;
+	/*
+	 * Policy Local: a node that may announce has a ready one, so that those whose own are
+	 * ending give way.
+	 */
 	bool has_ready;
 };
 
 /*
- * @a: one of the Service's addresses from outside, or NULL where it has none (the reason then says what stands before that).
- * Linear in the Service's ports and endpoints, where it may have the address; and in the number of Services that may, where one
- * of them has changed.
+ * @a: one of the Service's addresses from outside, or NULL where it has none (the reason then says
+ * what stands before that).  Linear in the Service's ports and endpoints, where it may have the
+ * address; and in the number of Services that may, where one of them has changed.
  */
 struct decision decide_address(const struct view *v, const struct view_service *s,
                                const struct addr *a);
-/* REASON_Candidate: the node may announce it.  With policy Local linear in the Service's endpoints. */
+/*
+ * REASON_Candidate: the node may announce it.  With policy Local linear in the Service's endpoints.
+ */
 enum reason decide_node(const struct decision *d, const char *node, enum protocol protocol);
 /*
- * REASON_Candidate: by this protocol a node may announce it, as far as Service, address and configuration tell, whatever its
- * endpoints and whichever nodes there are.
+ * REASON_Candidate: by this protocol a node may announce it, as far as Service, address and
+ * configuration tell, whatever its endpoints and whichever nodes there are.
  */
 enum reason decide_anywhere(const struct decision *d, enum protocol protocol);
 /*
- * Why no node at all may announce it, where that is a matter of the nodes; REASON_Candidate: some node may, or it is a matter
- * of the Service.  The reason is that of the first node that has one.  Linear in the nodes.
+ * Why no node at all may announce it, where that is a matter of the nodes; REASON_Candidate: some
+ * node may, or it is a matter of the Service.  The reason is that of the first node that has one.
+ * Linear in the nodes.
  */
 enum reason decide_nowhere(const struct decision *d);
 /*
- * Adds what a person should know beside the sentence of @reason, which one of the two gave; one line.  @node: the one asked
- * about.
+ * Adds what a person should know beside the sentence of @reason, which one of the two gave; one
+ * line.  @node: the one asked about.
  */
 void decide_message(const struct decision *d, enum reason reason, const char *node,
                     struct buf *out);
 
 /*
- * Of all Services that may have @a, the one that comes first; NULL: none may.  A status comes before the record of an assigned
- * external IP, and that before a list written by hand: only controllers write statuses, and whoever may write Services writes
- * lists.  Age decides among equals, then the name.  A Service that is being deleted may have none, nor may one that
- * has the address by hand without being allowed to, or has no cluster IP to forward it to.
+ * Of all Services that may have @a, the one that comes first; NULL: none may.  A status comes
+ * before the record of an assigned external IP, and that before a list written by hand: only
+ * controllers write statuses, and whoever may write Services writes lists.  Age decides among
+ * equals, then the name.  A Service that is being deleted may have none, nor may one that has the
+ * address by hand without being allowed to, or has no cluster IP to forward it to.
  */
 const struct view_service *decide_first(const struct view *v, const struct addr *a);
 
 /*
- * The endpoints of one port in one family, as kube-proxy selects them (ready ones, else serving ones that
- * terminate; the local set likewise among those of @node; an endpoint in two slices counts once, local if either says so).
- * From the cluster set hints may exclude endpoints that are meant for other nodes or zones (@zone: that of @node, NULL: none).
- * A set that the Service's policies cannot use stays empty.  Of a UDP port the endpoints that serve but are in neither are
- * kept, wherever they are: kube-proxy leaves the flows that they answer alone.  Sorted by address and port.
+ * The endpoints of one port in one family, as kube-proxy selects them (ready ones, else serving
+ * ones that terminate; the local set likewise among those of @node; an endpoint in two slices
+ * counts once, local if either says so).  From the cluster set hints may exclude endpoints that are
+ * meant for other nodes or zones (@zone: that of @node, NULL: none).  A set that the Service's
+ * policies cannot use stays empty.  Of a UDP port the endpoints that serve but are in neither are
+ * kept, wherever they are: kube-proxy leaves the flows that they answer alone.  Sorted by address
+ * and port.
  */
 struct decide_endpoints {
 	struct proxy_endpoint *cluster, *local, *kept;
@@ -118,16 +133,22 @@ struct decide_endpoints {
 void decide_endpoints(const struct view_service *s, const struct view_port *port, uint8_t family,
                       const char *node, const char *zone, struct decide_endpoints *ret);
 void decide_endpoints_fini(struct decide_endpoints *e);
-/* Whether traffic from outside can come to this port, as kube-proxy sees it: by node port, or by an address of that family. */
+/*
+ * Whether traffic from outside can come to this port, as kube-proxy sees it: by node port, or by an
+ * address of that family.
+ */
 bool decide_is_external(const struct view_service *s, const struct view_port *port, uint8_t family);
 
 /*
- * About how many rules the Service takes in one family where a rule is written for each endpoint of each port; never too few
- * up to the bound, and beyond it only that it is more.
+ * About how many rules the Service takes in one family where a rule is written for each endpoint of
+ * each port; never too few up to the bound, and beyond it only that it is more.
  */
 #define DECIDE_RULES_MAX 40000
 size_t decide_rules(const struct view_service *s, uint8_t family);
-/* Whether the Service takes more than that in either family: the speakers' data plane does not carry it, on any node. */
+/*
+ * Whether the Service takes more than that in either family: the speakers' data plane does not
+ * carry it, on any node.
+ */
 bool decide_is_too_large(const struct view_service *s);
 
 #endif

@@ -3,8 +3,8 @@
 #define FAIRLEAD_EDIT_H
 
 /*
- * What an edit of the configuration means for addresses in use.  Pure: the leader asks before it publishes, `fairlead plan`
- * before anybody writes.
+ * What an edit of the configuration means for addresses in use.  Pure: the leader asks before it
+ * publishes, `fairlead plan` before anybody writes.
  */
 
 #include <stdbool.h>
@@ -21,7 +21,10 @@ struct edit {
 	size_t n_retained, cap_retained;
 };
 
-/* Adds what the record's Service holds, or is about to, and no pool of @next would give: it has to be retained. */
+/*
+ * Adds what the record's Service holds, or is about to, and no pool of @next would give: it has to
+ * be retained.
+ */
 void edit_retain(struct edit *e, const struct record *r);
 /* Adds that as text for configuration_parse_published(); nothing where nothing is retained. */
 void edit_print_retained(struct edit *e, struct buf *out);

@@ -6,8 +6,8 @@
  * Errors as values with a reader in mind.
  *
  * A function that can fail returns 0 or a negative errno.  Where a person will read why, its last
- * parameter is a struct err *, which may be NULL and is written on failure only.  The message names the
- * object and what is wrong with it; the blame says whose move it is.  Libraries fill errors in,
+ * parameter is a struct err *, which may be NULL and is written on failure only.  The message names
+ * the object and what is wrong with it; the blame says whose move it is.  Libraries fill errors in,
  * programs log them, once, at the top.
  */
 
@@ -34,7 +34,10 @@ struct err {
 		.blame = ERR_NONE \
 	}
 
-/* Fills *@e (if not NULL) and returns @ret, so that `return err_set(e, -EINVAL, …);` reads in one line. */
+/*
+ * Fills *@e (if not NULL) and returns @ret, so that `return err_set(e, -EINVAL, …);` reads in one
+ * line.
+ */
 int err_set(struct err *e, int ret, enum err_blame blame, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* Puts "PREFIX: " before the message that is there. */

@@ -3,8 +3,8 @@
 #define FAIRLEAD_FIELDS_H
 
 /*
- * Structs whose fields are rows, so that what is done with all of them forgets none: a new row is declared, compared and
- * digested at once.
+ * Structs whose fields are rows, so that what is done with all of them forgets none: a new row is
+ * declared, compared and digested at once.
  *
  *	#define PORT_FIELDS(X)         \
  *		X(NAME, name)          \
@@ -22,7 +22,8 @@
  *	LIST(tag, name)          const struct tag *name, and n_name
  *	ARRAY(tag, name, max)    struct tag name[max], of which n_name count
  *
- * FIELD_EQ needs tag_eq() for the tags of its rows, FIELD_ADD tag_add(), both with constant pointers.
+ * FIELD_EQ needs tag_eq() for the tags of its rows, FIELD_ADD tag_add(), both with constant
+ * pointers.
  */
 
 #include <stdbool.h>
@@ -58,7 +59,10 @@
 })
 #define FIELD_EQ_ARRAY(tag, name, max) FIELD_EQ_LIST(tag, name)
 
-/* Statements that append the struct at @s to the struct buf at @b: equal structs give equal bytes, on this machine. */
+/*
+ * Statements that append the struct at @s to the struct buf at @b: equal structs give equal bytes,
+ * on this machine.
+ */
 #define FIELD_ADD(kind, ...) FIELD_ADD_##kind(__VA_ARGS__)
 #define FIELD_ADD_VALUE(type, name) buf_add(b, &s->name, sizeof(s->name));
 #define FIELD_ADD_TEXT(name) buf_add(b, s->name, strlen(s->name) + 1);

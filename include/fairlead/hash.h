@@ -3,13 +3,15 @@
 #define FAIRLEAD_HASH_H
 
 /*
- * The hash table for every room: uthash with a keyed function and an allocation failure that ends the process, and a
- * stable 64-bit hash for what nodes must agree upon.
+ * The hash table for every room: uthash with a keyed function and an allocation failure that ends
+ * the process, and a stable 64-bit hash for what nodes must agree upon.
  *
- * Keys of tables come from outside: anybody who may write a Service chooses its name.  Under a hash that everybody can compute,
- * a few hundred crafted names fall into one chain, and uthash, which sees that doubling the table does not help, never doubles
- * it again, for anybody's objects.  So tables hash by SipHash under a key that each process draws for itself and tells nobody.
- * Nothing may depend on the order that follows from it; uthash iterates in the order of insertion, which does not.
+ * Keys of tables come from outside: anybody who may write a Service chooses its name.  Under a hash
+ * that everybody can compute, a few hundred crafted names fall into one chain, and uthash, which
+ * sees that doubling the table does not help, never doubles it again, for anybody's objects.  So
+ * tables hash by SipHash under a key that each process draws for itself and tells nobody.  Nothing
+ * may depend on the order that follows from it; uthash iterates in the order of insertion, which
+ * does not.
  */
 
 #include <stddef.h>
@@ -25,7 +27,10 @@ uint32_t hash_keyed(const void *data, size_t size);
 	do {                                             \
 		(ret_hash) = hash_keyed((data), (size)); \
 	} while (0)
-/* Two doublings without effect stop uthash from growing for good; ours stops only while most of the buckets are empty. */
+/*
+ * Two doublings without effect stop uthash from growing for good; ours stops only while most of the
+ * buckets are empty.
+ */
 #define uthash_noexpand_fyi(table) \
 	((table)->noexpand = (table)->num_buckets / 4 > (table)->num_items)
 #define uthash_malloc(size) xmalloc(size)
@@ -33,8 +38,8 @@ uint32_t hash_keyed(const void *data, size_t size);
 #include <uthash.h>
 
 /*
- * FNV-1a with a final mix: the same on every machine and in every version, for digests and for what nodes agree upon.  Not for
- * tables: whoever chooses the data can choose the result.
+ * FNV-1a with a final mix: the same on every machine and in every version, for digests and for what
+ * nodes agree upon.  Not for tables: whoever chooses the data can choose the result.
  */
 uint64_t hash64(const void *data, size_t size, uint64_t seed);
 uint64_t hash64_str(const char *s, uint64_t seed);

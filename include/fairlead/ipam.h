@@ -3,16 +3,19 @@
 #define FAIRLEAD_IPAM_H
 
 /*
- * Pools and the allocator.  Pure: no clock, no network, no chance; the same inputs give the same answers.
+ * Pools and the allocator.  Pure: no clock, no network, no chance; the same inputs give the same
+ * answers.
  *
- * A struct ipam knows the pools of one configuration and which Service holds which of their addresses.  Whoever uses
- * it first lets every Service hold what its status says (ipam_hold(), in the order of ipam_order_cmp()), and only then
- * asks ipam_decide() for those that wait, in that order too.  An answer changes nothing until it is made so by
- * ipam_hold() and ipam_retain(); in between an address belongs to one Service at most.
+ * A struct ipam knows the pools of one configuration and which Service holds which of their
+ * addresses.  Whoever uses it first lets every Service hold what its status says (ipam_hold(), in
+ * the order of ipam_order_cmp()), and only then asks ipam_decide() for those that wait, in that
+ * order too.  An answer changes nothing until it is made so by ipam_hold() and ipam_retain(); in
+ * between an address belongs to one Service at most.
  *
- * A Service asks for addresses of two kinds, each in a request of its own: those of its load balancer, which stand in its
- * status, and external IPs, which stand in its spec.  All come out of the same pools, as far as these are for that use, and are
- * held under a key that messages name: "namespace/name", and for external IPs "namespace/name (external IPs)".  It is not the
+ * A Service asks for addresses of two kinds, each in a request of its own: those of its load
+ * balancer, which stand in its status, and external IPs, which stand in its spec.  All come out of
+ * the same pools, as far as these are for that use, and are held under a key that messages name:
+ * "namespace/name", and for external IPs "namespace/name (external IPs)".  It is not the
  * allocator's matter how answers reach the API server.
  */
 
@@ -27,7 +30,10 @@
 #include "fairlead/reason.h"
 
 #define IPAM_ADDRS_MAX 2 /* one of each family */
-/* Of a status that others wrote, so many are told apart; further ones are held as well, but never chosen from. */
+/*
+ * Of a status that others wrote, so many are told apart; further ones are held as well, but never
+ * chosen from.
+ */
 #define IPAM_STATUS_MAX 4
 #define IPAM_MESSAGE_SIZE 512
 
@@ -48,7 +54,8 @@ enum ipam_wish {
 
 enum ipam_renumber {
 	IPAM_RENUMBER_LATER,
-	IPAM_RENUMBER_OVERLAPPING, /* the old address stays behind the new one, until it is decided again */
+	/* the old address stays behind the new one, until it is decided again */
+	IPAM_RENUMBER_OVERLAPPING,
 	IPAM_RENUMBER_AT_ONCE,
 };
 
@@ -58,31 +65,40 @@ struct ipam_request {
 	uint8_t families[2]; /* of its cluster IPs, primary first */
 	uint8_t n_families;  /* 0: none allocated yet */
 	bool needs_both;     /* RequireDualStack */
-	bool assigned_by_us; /* our condition stands in the status, and is true; there is a record */
-	bool foreign;        /* the status holds what we never write: a host name, or too much */
+	/* our condition stands in the status, and is true; there is a record */
+	bool assigned_by_us;
+	bool foreign; /* the status holds what we never write: a host name, or too much */
 	uint8_t n_asked, n_held;
 	struct addr asked[IPAM_ADDRS_MAX];
 	struct addr held[IPAM_STATUS_MAX]; /* the status; the record of external IPs */
 	char *pool;                        /* the pool asked for; NULL: any */
-	/* What is held was given when this pool was asked for: it stays, whatever became of the pool since. */
+	/*
+	 * What is held was given when this pool was asked for: it stays, whatever became of the
+	 * pool since.
+	 */
 	bool honoured;
-	enum ipam_renumber
-		renumber; /* whether a pool that takes in Services may take this one in now */
-	bool hands_over; /* the new address stands first in the status, and the old one is to stay a while */
+	/* whether a pool that takes in Services may take this one in now */
+	enum ipam_renumber renumber;
+	/* the new address stands first in the status, and the old one is to stay a while */
+	bool hands_over;
 	char *problem; /* why nothing can be assigned; NULL: no reason */
 	enum reason problem_reason;
 	/*
-	 * External IPs that our condition names, in the record or taken out of it since.  What the record alone names may have
-	 * been written by anybody.
+	 * External IPs that our condition names, in the record or taken out of it since.  What the
+	 * record alone names may have been written by anybody.
 	 */
 	struct addr confirmed[IPAM_ADDRS_MAX];
 	uint8_t n_confirmed;
-	/* Of @held what whoever asks put there, though the status may not say so yet: a refusal says so then. */
+	/*
+	 * Of @held what whoever asks put there, though the status may not say so yet: a refusal
+	 * says so then.
+	 */
 	struct addr given[IPAM_ADDRS_MAX];
 	uint8_t n_given;
 	/*
-	 * What the object holds besides, written by others: external IPs that the record does not name; what a status holds
-	 * beyond @held.  Nobody else is given any of it, but for external IPs that the Service may not have (ipam_squat()).
+	 * What the object holds besides, written by others: external IPs that the record does not
+	 * name; what a status holds beyond @held.  Nobody else is given any of it, but for external
+	 * IPs that the Service may not have (ipam_squat()).
 	 */
 	struct addr *written;
 	size_t n_written;
@@ -90,7 +106,10 @@ struct ipam_request {
 	bool unserved; /* a list of external IPs that nothing carries: headless, or ExternalName */
 };
 
-/* Reads a Service.  @class is the load balancer class that we handle, NULL for Services without one. */
+/*
+ * Reads a Service.  @class is the load balancer class that we handle, NULL for Services without
+ * one.
+ */
 void ipam_request_of(const struct kube_service *s, const char *class,
                      struct ipam_request *ret_request);
 /* The same for external IPs; not @enabled: we may not write a Service's spec. */
@@ -109,8 +128,9 @@ void ipam_free(struct ipam *ipam);
 const struct configuration *ipam_configuration(const struct ipam *ipam);
 
 /*
- * Adds to what the Service holds; an address that another one holds, or that is in no pool and not retained, is left out.  How many it
- * holds of these now.  O(log n) for each, and a memmove where a pool is fragmented.
+ * Adds to what the Service holds; an address that another one holds, or that is in no pool and not
+ * retained, is left out.  How many it holds of these now.  O(log n) for each, and a memmove where a
+ * pool is fragmented.
  */
 size_t ipam_hold(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
 /* The same where they are in no pool any more, either. */
@@ -135,34 +155,42 @@ struct ipam_decision {
 	enum ipam_action action;
 	enum reason reason;
 	bool hands_off; /* the status is not ours to write */
-	bool renumbers; /* it is to be taken in by a pool with renumber: it is now, or the request did not let it */
-	bool partial; /* the pool has none free of the second family; it may come when another Service leaves */
+	/* it is to be taken in by a pool with renumber: it is now, or the request did not let it */
+	bool renumbers;
+	/* the pool has none free of the second family; it may come when another Service leaves */
+	bool partial;
 	struct addr addrs[IPAM_STATUS_MAX]; /* what the status shall hold, IPv4 first */
 	size_t n;
 	const struct config_pool *pool; /* of the addresses; NULL: none */
-	/* The Service that has the address in question, which the message may leave unnamed; as long as the books stand.  NULL: none. */
+	/*
+	 * The Service that has the address in question, which the message may leave unnamed; as
+	 * long as the books stand.  NULL: none.
+	 */
 	const char *holder;
 	char message[IPAM_MESSAGE_SIZE];
 };
 
-/* Is this external IP of the request's record there because we put it there?  All of a status is. */
+/*
+ * Is this external IP of the request's record there because we put it there?  All of a status is.
+ */
 bool ipam_is_confirmed(const struct ipam_request *r, const struct addr *a);
 
 /*
- * Messages are read by tenants: they name Services of the same namespace, and those of others only where the holders are
- * told (ipam_tell_holders(); at first they are not).  How a message to the Service @key names @other: its key, or words.
+ * Messages are read by tenants: they name Services of the same namespace, and those of others only
+ * where the holders are told (ipam_tell_holders(); at first they are not).  How a message to the
+ * Service @key names @other: its key, or words.
  */
 void ipam_tell_holders(struct ipam *ipam, bool tell);
 const char *ipam_name(const struct ipam *ipam, const char *key, const char *other);
 
 /*
- * Does this message of our condition, whose status @is_true, say that what is held was given from @pool, or when @pool was asked
- * for?
+ * Does this message of our condition, whose status @is_true, say that what is held was given from
+ * @pool, or when @pool was asked for?
  */
 bool ipam_message_honours(const char *message, bool is_true, const char *pool);
 /*
- * Opens the message with the external IPs that stay, and are confirmed by that (kube_external_confirmed()); "" where there
- * are none.
+ * Opens the message with the external IPs that stay, and are confirmed by that
+ * (kube_external_confirmed()); "" where there are none.
  */
 void ipam_open_message(const struct ipam_request *r, struct ipam_decision *out);
 
@@ -171,8 +199,9 @@ void ipam_decide(const struct ipam *ipam, const char *key, const struct ipam_req
                  struct ipam_decision *ret_decision);
 
 /*
- * May another decision come of what became free since ipam_freed_seen()?  True where an address that the Service asks for, or
- * that stands in its object, is free now, or where an address was freed of a pool from which it may get one.  Sometimes true in vain.
+ * May another decision come of what became free since ipam_freed_seen()?  True where an address
+ * that the Service asks for, or that stands in its object, is free now, or where an address was
+ * freed of a pool from which it may get one.  Sometimes true in vain.
  */
 bool ipam_is_concerned(const struct ipam *ipam, const char *key, const struct ipam_request *r);
 void ipam_freed_seen(struct ipam *ipam);
@@ -187,9 +216,10 @@ int ipam_order_cmp(const struct ipam_turn *a, const struct ipam_turn *b);
 /* ---- addresses that are nobody's, or taken last ---- */
 
 /*
- * A machine has the address: for @reason (NodeAddress and the like), and @what names it in messages: "Node node1".  Nobody is given
- * it; whoever holds it keeps it, and is told.  Several may have one; each is removed by what it was added with.  The BGP peers of the
- * configuration are known from the start.
+ * A machine has the address: for @reason (NodeAddress and the like), and @what names it in
+ * messages: "Node node1".  Nobody is given it; whoever holds it keeps it, and is told.  Several may
+ * have one; each is removed by what it was added with.  The BGP peers of the configuration are
+ * known from the start.
  */
 void ipam_add_machine(struct ipam *ipam, const struct addr *a, enum reason reason,
                       const char *what);
@@ -210,15 +240,17 @@ struct ipam_machine_view *ipam_machines_in_pools(const struct ipam *ipam, size_t
 void ipam_put_machine(const struct ipam_machine_view *m, struct buf *out);
 
 /*
- * These addresses, and no others, the Service names by hand though it is denied them.  Of those in pools, others are
- * given one when nothing else is free: a list that anybody may write makes no pool smaller.
+ * These addresses, and no others, the Service names by hand though it is denied them.  Of those in
+ * pools, others are given one when nothing else is free: a list that anybody may write makes no
+ * pool smaller.
  */
 void ipam_squat(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
 /* How many of them are of a pool. */
 size_t ipam_n_squatted(const struct ipam *ipam, const char *key);
 /*
- * May the Service have this external IP, which stands in its list or its record and which nothing confirms?  One of the list, if
- * external-ips allows it; one of the record also if it is of the pool that is asked for.
+ * May the Service have this external IP, which stands in its list or its record and which nothing
+ * confirms?  One of the list, if external-ips allows it; one of the record also if it is of the
+ * pool that is asked for.
  */
 bool ipam_may_claim(const struct ipam *ipam, const struct ipam_request *r, const struct addr *a);
 

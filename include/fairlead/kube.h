@@ -3,12 +3,13 @@
 #define FAIRLEAD_KUBE_H
 
 /*
- * A client of the Kubernetes API on libcurl's multi interface, driven by a libevent loop.  One thread.
+ * A client of the Kubernetes API on libcurl's multi interface, driven by a libevent loop.  One
+ * thread.
  *
  * It knows how to find and authenticate to a server, how to send one request, and how to keep a
  * local picture of one kind of object (an informer).  It does not know what the objects mean.
- * Writes share a connection (HTTP/2); each list or watch has one of its own, so that none holds up another.
- * Callbacks run from the event loop, never from inside the call that started the work.
+ * Writes share a connection (HTTP/2); each list or watch has one of its own, so that none holds up
+ * another.  Callbacks run from the event loop, never from inside the call that started the work.
  */
 
 #include <stdbool.h>
@@ -30,9 +31,10 @@ struct metrics_writer;
 /* ---- where the API server is, and who we are ---- */
 
 /*
- * From a kubeconfig file (@path; NULL: $KUBECONFIG, then ~/.kube/config) and a context of it (NULL: its current one), or,
- * where no path is given and the files of a Pod's service account are there, from those.
- * Certificates are always verified unless the kubeconfig says insecure-skip-tls-verify.
+ * From a kubeconfig file (@path; NULL: $KUBECONFIG, then ~/.kube/config) and a context of it (NULL:
+ * its current one), or, where no path is given and the files of a Pod's service account are there,
+ * from those.  Certificates are always verified unless the kubeconfig says
+ * insecure-skip-tls-verify.
  */
 int kube_access_load(const char *path, const char *context, struct kube_access **ret_access,
                      struct err *e);
@@ -51,16 +53,19 @@ struct kube_client_stats {
 struct kube_client *kube_client_new(struct event_base *base, struct kube_access *access,
                                     const char *user_agent);
 /*
- * For writes that must take effect soon or never: a connection for writes that does not bring across what was sent
- * within @stall_ms is given up, with what it has not sent.
+ * For writes that must take effect soon or never: a connection for writes that does not bring
+ * across what was sent within @stall_ms is given up, with what it has not sent.
  */
 void kube_client_bound_writes(struct kube_client *c, int stall_ms);
-/* Ends every request and informer of the client without calling back.  Not from a callback of any of them. */
+/*
+ * Ends every request and informer of the client without calling back.  Not from a callback of any
+ * of them.
+ */
 void kube_client_free(struct kube_client *c);
 struct kube_client_stats kube_client_stats(const struct kube_client *c);
 /*
- * The addresses that we reach the API server by, each once: the one that its URL names, if it names one, and the one that
- * answered last, a proxy's where there is one.  How many they are.
+ * The addresses that we reach the API server by, each once: the one that its URL names, if it names
+ * one, and the one that answered last, a proxy's where there is one.  How many they are.
  */
 #define KUBE_SERVER_ADDRESSES_MAX 2
 size_t kube_client_server_addresses(const struct kube_client *c,
@@ -78,22 +83,26 @@ struct kube_request_spec {
 	int max_retries;
 	bool urgent;     /* goes before all that wait for their turn: Lease renewals */
 	bool background; /* behind all others, but not for ever, and a few at a time: Events */
-	/* Asked with the callback's @arg right before each send, also of a retry; false ends it with status 0.  NULL: always. */
+	/*
+	 * Asked with the callback's @arg right before each send, also of a retry; false ends it
+	 * with status 0.  NULL: always.
+	 */
 	bool (*may_send)(void *arg);
 };
 
 #define KUBE_REQUEST_TIMEOUT_MS 15000
 
 /*
- * @status is the HTTP status, 0 if none was received.  @obj is the answer's JSON, or NULL; it belongs to the client.
- * @e is NULL on 2xx; otherwise it carries the server's own words (metav1.Status.message).
+ * @status is the HTTP status, 0 if none was received.  @obj is the answer's JSON, or NULL; it
+ * belongs to the client.  @e is NULL on 2xx; otherwise it carries the server's own words
+ * (metav1.Status.message).
  */
 typedef void kube_request_cb(int status, struct json_object *obj, const struct err *e, void *arg);
 struct kube_request *kube_request_start(struct kube_client *c, const struct kube_request_spec *spec,
                                         kube_request_cb *cb, void *arg);
 /*
- * Whether an answer of this status tells what became of a write.  None, or one of a server's that failed on the way, does not: the
- * write may have taken effect, or do so yet.
+ * Whether an answer of this status tells what became of a write.  None, or one of a server's that
+ * failed on the way, does not: the write may have taken effect, or do so yet.
  */
 static inline bool kube_status_is_final(int status)
 {
@@ -106,29 +115,34 @@ void kube_request_cancel(struct kube_request *r);
 
 struct kube_informer_ops {
 	/*
-	 * One object was added or changed (also once for each when a list finds it changed).  @obj belongs to the informer
-	 * for the time of the call.  An error return says that the receiver cannot read it: see unreadable().
+	 * One object was added or changed (also once for each when a list finds it changed).  @obj
+	 * belongs to the informer for the time of the call.  An error return says that the receiver
+	 * cannot read it: see unreadable().
 	 */
 	int (*upsert)(struct json_object *obj, void *arg, struct err *e);
-	/* An object is gone, also one that upsert refused.  @uid is that of the object that went. */
+	/*
+	 * An object is gone, also one that upsert refused.  @uid is that of the object that went.
+	 */
 	void (*remove)(const char *namespace, const char *name, const char *uid, void *arg);
 	/* The first complete list was delivered.  Once.  May be NULL. */
 	void (*synced)(void *arg);
 	/*
-	 * An object was added or changed, and nobody can read it: it is too large, no JSON, or upsert refused it.  This is
-	 * what its text tells; @r belongs to the informer.  Logged and counted by the informer.  May be NULL: the last good
-	 * state of that object stays with the receiver.
+	 * An object was added or changed, and nobody can read it: it is too large, no JSON, or
+	 * upsert refused it.  This is what its text tells; @r belongs to the informer.  Logged and
+	 * counted by the informer.  May be NULL: the last good state of that object stays with the
+	 * receiver.
 	 */
 	void (*unreadable)(const struct kube_remains *r, const struct err *why, void *arg);
 	/*
-	 * So many objects, by now, may be there of which not even the name and the addresses can be told; 0: none any more.  The
-	 * API server sends nothing of that kind, whatever users write.  May be NULL.
+	 * So many objects, by now, may be there of which not even the name and the addresses can be
+	 * told; 0: none any more.  The API server sends nothing of that kind, whatever users write.
+	 * May be NULL.
 	 */
 	void (*lost)(size_t n, void *arg);
 	/*
-	 * A list or a watch failed, with this HTTP status (0: no answer; 200: one that is cut short, or no list).  True: it is
-	 * tried again after a pause.  Otherwise nothing more happens; the receiver may stop the informer.  NULL: always, and
-	 * the log tells of it.
+	 * A list or a watch failed, with this HTTP status (0: no answer; 200: one that is cut
+	 * short, or no list).  True: it is tried again after a pause.  Otherwise nothing more
+	 * happens; the receiver may stop the informer.  NULL: always, and the log tells of it.
 	 */
 	bool (*failed)(int status, const struct err *e, void *arg);
 };
@@ -158,8 +172,9 @@ struct kube_informer *kube_informer_start(struct kube_client *c,
 /* Also from within its own callbacks; nothing is called any more. */
 void kube_informer_stop(struct kube_informer *inf);
 /*
- * Lists again, consistently (resourceVersion=""), delivers the difference, then calls @done once: from
- * then on the receiver has seen everything that was written before this call.  For a new leader.
+ * Lists again, consistently (resourceVersion=""), delivers the difference, then calls @done once:
+ * from then on the receiver has seen everything that was written before this call.  For a new
+ * leader.
  */
 void kube_informer_refresh(struct kube_informer *inf, void (*done)(void *arg), void *arg);
 struct kube_informer_stats kube_informer_stats(const struct kube_informer *inf);
@@ -179,8 +194,8 @@ void kube_metrics(struct metrics_writer *w, const struct kube_client *c,
 /* ---- Events ---- */
 
 /*
- * Events under way at a time, and those that are waiting or under way; more are dropped.  One that has waited for so long goes
- * beside other requests, then so many at a time.
+ * Events under way at a time, and those that are waiting or under way; more are dropped.  One that
+ * has waited for so long goes beside other requests, then so many at a time.
  */
 #define KUBE_EVENTS_IN_FLIGHT 8
 #define KUBE_EVENTS_QUEUED 16384
@@ -188,8 +203,9 @@ void kube_metrics(struct metrics_writer *w, const struct kube_client *c,
 #define KUBE_EVENTS_BESIDE_OTHERS 2
 
 /*
- * Records an Event (core/v1) about an object.  Never fails loudly: what the queue does not hold or the server does not
- * take is counted and forgotten.  Goes behind every other request.  The caller emits on change only.
+ * Records an Event (core/v1) about an object.  Never fails loudly: what the queue does not hold or
+ * the server does not take is counted and forgotten.  Goes behind every other request.  The caller
+ * emits on change only.
  */
 struct kube_event {
 	const char *kind, *api_version, *namespace, *name, *uid; /* involvedObject */
@@ -205,12 +221,16 @@ void kube_event_emit(struct kube_client *c, const char *controller, const char *
 #define KUBE_JSON_DEPTH_MAX 10000
 #define KUBE_JSON_DEPTH_READ 24
 /*
- * One JSON document in @size bytes, and nothing behind it; NULL if it is none, or deeper than KUBE_JSON_DEPTH_MAX.  What lies deeper
- * than KUBE_JSON_DEPTH_READ is null in what comes, so that whoever walks through it needs no deep stack.
+ * One JSON document in @size bytes, and nothing behind it; NULL if it is none, or deeper than
+ * KUBE_JSON_DEPTH_MAX.  What lies deeper than KUBE_JSON_DEPTH_READ is null in what comes, so that
+ * whoever walks through it needs no deep stack.
  */
 struct json_object *kube_json_parse(const char *data, size_t size);
 
-/* The member of that name and type, or NULL (missing, null or of another type; the last sets *@bad, which may be NULL). */
+/*
+ * The member of that name and type, or NULL (missing, null or of another type; the last sets *@bad,
+ * which may be NULL).
+ */
 struct json_object *kube_json_get(struct json_object *obj, const char *key, int json_type,
                                   bool *bad);
 const char *kube_json_str(struct json_object *obj, const char *key, bool *bad);

@@ -5,10 +5,11 @@
 /*
  * The Kubernetes objects we read, as typed values with only the fields we use.
  *
- * Each comes from one JSON object by its _parse function, is never changed afterwards, and is freed with
- * its _free (which accepts NULL).  Defaults of the API are filled in; what is malformed is an error that names the
- * object and the field, and concerns that object alone.  Every string and list is bounded (constants in src/kube/).
- * Source: the Kubernetes API reference, core/v1, discovery.k8s.io/v1.
+ * Each comes from one JSON object by its _parse function, is never changed afterwards, and is freed
+ * with its _free (which accepts NULL).  Defaults of the API are filled in; what is malformed is an
+ * error that names the object and the field, and concerns that object alone.  Every string and list
+ * is bounded (constants in src/kube/).  Source: the Kubernetes API reference, core/v1,
+ * discovery.k8s.io/v1.
  */
 
 #include <stdbool.h>
@@ -30,7 +31,10 @@ struct kube_meta {
 	int64_t creation_us; /* wall clock; 0 if missing */
 	bool deleting;       /* deletionTimestamp is set */
 	struct labels labels;
-	/* Only those under fairlead.io/, metallb.io/, metallb.universe.tf/ and service.kubernetes.io/. */
+	/*
+	 * Only those under fairlead.io/, metallb.io/, metallb.universe.tf/ and
+	 * service.kubernetes.io/.
+	 */
 	struct labels annotations;
 };
 
@@ -64,10 +68,15 @@ struct kube_condition {
 
 enum kube_family_policy { KUBE_SINGLE_STACK, KUBE_PREFER_DUAL_STACK, KUBE_REQUIRE_DUAL_STACK };
 
-/* External IPs from a pool: the one asked for, and the record of what was assigned, "A" or "A,B". */
+/*
+ * External IPs from a pool: the one asked for, and the record of what was assigned, "A" or "A,B".
+ */
 #define KUBE_ANNOTATION_EXTERNAL_IPS "fairlead.io/external-ips"
 #define KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED "fairlead.io/external-ips-assigned"
-/* The condition that confirms the record, and how its message then opens; the addresses follow, separated by ", ". */
+/*
+ * The condition that confirms the record, and how its message then opens; the addresses follow,
+ * separated by ", ".
+ */
 #define KUBE_CONDITION_EXTERNAL_IPS "fairlead.io/ExternalIPsAssigned"
 #define KUBE_CONFIRMS_ASSIGNED "assigned external IP "
 #define KUBE_CONFIRMS_KEPT "keeps external IP "
@@ -76,8 +85,8 @@ enum kube_family_policy { KUBE_SINGLE_STACK, KUBE_PREFER_DUAL_STACK, KUBE_REQUIR
 struct kube_service {
 	struct kube_meta meta;
 	enum kube_service_type type;
-	struct addr cluster_ips
-		[2]; /* none-terminated; empty for headless, ExternalName, or not yet allocated */
+	/* none-terminated; empty for headless, ExternalName, or not yet allocated */
+	struct addr cluster_ips[2];
 	size_t n_cluster_ips;
 	bool headless; /* clusterIP: None */
 	enum kube_family_policy family_policy;
@@ -87,7 +96,10 @@ struct kube_service {
 	struct addr *external_ips; /* spec.externalIPs, whoever wrote them */
 	size_t n_external_ips;
 	char *external_pool; /* annotation fairlead.io/external-ips; NULL if none, or blank */
-	/* Those that the controller wrote, by its record, one of each family at most; none if that is malformed. */
+	/*
+	 * Those that the controller wrote, by its record, one of each family at most; none if that
+	 * is malformed.
+	 */
 	struct addr external_assigned[2];
 	size_t n_external_assigned;
 	bool external_record_malformed;
@@ -120,7 +132,8 @@ struct kube_endpoint_port {
 struct kube_slice {
 	struct kube_meta meta;
 	char *service; /* label kubernetes.io/service-name, "" if missing */
-	char *owner_uid; /* of the Service that it was made for, by its ownerReferences; "" if none is there */
+	/* of the Service that it was made for, by its ownerReferences; "" if none is there */
+	char *owner_uid;
 	uint8_t family; /* 4, 6; 0 for FQDN */
 	struct kube_endpoint *endpoints;
 	size_t n_endpoints;
@@ -132,7 +145,8 @@ struct kube_node {
 	struct kube_meta meta;
 	bool ready;               /* condition Ready is True */
 	bool network_unavailable; /* condition NetworkUnavailable is True */
-	bool excluded; /* label node.kubernetes.io/exclude-from-external-load-balancers: true or not a bool */
+	/* label node.kubernetes.io/exclude-from-external-load-balancers: true or not a bool */
+	bool excluded;
 	bool drained;        /* annotation fairlead.io/drain: true or not a bool */
 	bool cordoned;       /* spec.unschedulable */
 	bool shutting_down;  /* the kubelet says so in condition Ready, or the cloud by its taint */
@@ -171,29 +185,36 @@ struct kube_object {
 int kube_service_parse(struct json_object *obj, struct kube_service **ret_service, struct err *e);
 void kube_service_free(struct kube_service *s);
 /*
- * The external IPs that the controller's condition names, one of each family at most: how many.  Only controllers write
- * statuses, so a record (external_assigned) is to be believed as far as it is confirmed by this, whoever wrote it.
+ * The external IPs that the controller's condition names, one of each family at most: how many.
+ * Only controllers write statuses, so a record (external_assigned) is to be believed as far as it
+ * is confirmed by this, whoever wrote it.
  */
 size_t kube_external_confirmed(const struct kube_service *s, struct addr ret[static 2]);
 /* The same by the text of such a condition's message. */
 size_t kube_external_confirmed_by(const char *message, struct addr ret[static 2]);
 
-/* What can be told of an object that cannot be read: what it is, and the addresses that a Service holds, however many. */
+/*
+ * What can be told of an object that cannot be read: what it is, and the addresses that a Service
+ * holds, however many.
+ */
 struct kube_remains {
-	struct kube_meta
-		meta; /* names, UID, version and age alone; "" and 0 where they are missing */
+	/* names, UID, version and age alone; "" and 0 where they are missing */
+	struct kube_meta meta;
 	struct addr *ingress, *external_ips;
 	size_t n_ingress, n_external_ips;
 	struct addr confirmed[2]; /* as of kube_external_confirmed() */
 	size_t n_confirmed;
 };
-/* From an object's text, which need not be readable as JSON; NULL if not even its name can be told, or not all addresses. */
+/*
+ * From an object's text, which need not be readable as JSON; NULL if not even its name can be told,
+ * or not all addresses.
+ */
 struct kube_remains *kube_remains_of(const char *text, size_t size);
 struct kube_remains *kube_remains_copy(const struct kube_remains *r);
 void kube_remains_free(struct kube_remains *r);
 /*
- * Who wrote the status last, @but apart, going by metadata.managedFields: a string of @obj, or NULL where that does not tell.
- * API reference: FieldsV1, ManagedFieldsEntry.
+ * Who wrote the status last, @but apart, going by metadata.managedFields: a string of @obj, or NULL
+ * where that does not tell.  API reference: FieldsV1, ManagedFieldsEntry.
  */
 const char *kube_service_status_writer(struct json_object *obj, const char *but);
 int kube_slice_parse(struct json_object *obj, struct kube_slice **ret_slice, struct err *e);

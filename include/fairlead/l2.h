@@ -5,9 +5,10 @@
 /*
  * Layer 2: which node answers ARP for an address, and the answering.
  *
- * Runs in a thread of its own on immutable snapshots, so that nothing the rest of the daemon does can delay an answer or
- * a heartbeat.  A snapshot says what this node would serve; ownership among the nodes of a segment is settled by
- * claims (see src/l2/claims.h), liveness by heartbeats (src/member).  What the thread did comes back as l2_state.
+ * Runs in a thread of its own on immutable snapshots, so that nothing the rest of the daemon does
+ * can delay an answer or a heartbeat.  A snapshot says what this node would serve; ownership among
+ * the nodes of a segment is settled by claims (see src/l2/claims.h), liveness by heartbeats
+ * (src/member).  What the thread did comes back as l2_state.
  */
 
 #include <stdbool.h>
@@ -25,9 +26,13 @@ struct l2;
 struct l2_want {
 	struct addr addr; /* IPv4 */
 	uint8_t uid[16];  /* the Service's UID */
-	int64_t created_us; /* the Service's creation: of two claims for one address the newer Service's wins */
+	/* the Service's creation: of two claims for one address the newer Service's wins */
+	int64_t created_us;
 	bool eligible; /* this node may own it: decide_node() said so and the data plane is up */
-	/* Nodes that this node's view holds eligible, itself included, as indexes into l2_snapshot.nodes; ascending. */
+	/*
+	 * Nodes that this node's view holds eligible, itself included, as indexes into
+	 * l2_snapshot.nodes; ascending.
+	 */
 	const uint16_t *candidates;
 	size_t n_candidates;
 };
@@ -37,7 +42,10 @@ struct l2_snapshot {
 	size_t n_nodes;
 	const struct l2_want *wants; /* sorted by address, each address once */
 	size_t n_wants;
-	/* The layer-2 pools: a segment that holds part of one is joined before the first want, which then need not wait. */
+	/*
+	 * The layer-2 pools: a segment that holds part of one is joined before the first want,
+	 * which then need not wait.
+	 */
 	const struct addr_range *ranges;
 	size_t n_ranges;
 	bool view_fresh; /* the API server was heard from lately */
@@ -51,7 +59,8 @@ enum l2_ownership {
 	L2_OTHER,          /* another node owns it */
 	L2_STILL_ANSWERED, /* its former owner, unheard, still answers ARP */
 	L2_CONFLICT,       /* a stranger on the segment uses the address */
-	L2_KERNEL_ANSWERS, /* not ours, and the kernel of this node or of a peer answers for it, whoever owns it */
+	/* not ours, and the kernel of this node or of a peer answers for it, whoever owns it */
+	L2_KERNEL_ANSWERS,
 	L2_NO_INTERFACE, /* no interface of this node holds the address's subnet */
 };
 
@@ -62,9 +71,15 @@ struct l2_state {
 	char owner[64];     /* node name, this node's own if L2_OWNER, "" if unknown */
 	uint32_t epoch;
 	uint8_t mac[6]; /* who answers; zero if unknown */
-	/* The kernel of a peer, which does not own it, answers for it: at mac in L2_KERNEL_ANSWERS, else at rival. */
+	/*
+	 * The kernel of a peer, which does not own it, answers for it: at mac in L2_KERNEL_ANSWERS,
+	 * else at rival.
+	 */
 	bool peer_kernel;
-	/* A moment ago this node and another machine, @rival, both answered for it: one of them gives way. */
+	/*
+	 * A moment ago this node and another machine, @rival, both answered for it: one of them
+	 * gives way.
+	 */
 	bool two_owners;
 	uint8_t rival[6];
 };
@@ -76,7 +91,10 @@ struct l2_peer {
 	int64_t last_heard_ms; /* clock_ms() */
 };
 
-/* Something that is wrong with layer 2 on this node, apart from single addresses; padded with zeros. */
+/*
+ * Something that is wrong with layer 2 on this node, apart from single addresses; padded with
+ * zeros.
+ */
 struct l2_trouble {
 	enum reason reason;
 	char interface[16]; /* "": all of them */
@@ -90,10 +108,10 @@ struct l2_stats {
 
 struct l2_options {
 	const char *node;
-	const char *
-		interface_pattern; /* extended regular expression of interfaces to use; NULL: all that can carry ARP */
-	const uint8_t *
-		key; /* heartbeat key; key_size 0: none, which makes every node a stranger to the others */
+	/* extended regular expression of interfaces to use; NULL: all that can carry ARP */
+	const char *interface_pattern;
+	/* heartbeat key; key_size 0: none, which makes every node a stranger to the others */
+	const uint8_t *key;
 	size_t key_size;
 	int heartbeat_ms;     /* 100 */
 	int dead_ms;          /* without a heartbeat for so long a peer is dead: 350 */
@@ -102,7 +120,10 @@ struct l2_options {
 	bool first_use_probe; /* also probe before claiming an address that nobody held */
 };
 
-/* Called from the urgent thread when states changed, or with a complaint: wake the main loop, which then asks for both. */
+/*
+ * Called from the urgent thread when states changed, or with a complaint: wake the main loop, which
+ * then asks for both.
+ */
 typedef void l2_changed_cb(void *arg);
 
 int l2_start(const struct l2_options *opts, l2_changed_cb *changed, void *arg, struct l2 **ret_l2,
@@ -110,8 +131,8 @@ int l2_start(const struct l2_options *opts, l2_changed_cb *changed, void *arg, s
 /* Publishes a snapshot; copied whole.  The thread acts on the difference to the one before. */
 void l2_publish(struct l2 *l2, const struct l2_snapshot *s);
 /*
- * When the API server last answered, in clock_ms().  A node whose view is fresh takes over from one that has lost the server only
- * if the server has answered it since.
+ * When the API server last answered, in clock_ms().  A node whose view is fresh takes over from one
+ * that has lost the server only if the server has answered it since.
  */
 void l2_set_answered(struct l2 *l2, int64_t at_ms);
 /* Copies of what is there; free() the arrays. */
@@ -119,7 +140,10 @@ void l2_states(const struct l2 *l2, struct l2_state **ret_states, size_t *ret_n)
 void l2_peers(const struct l2 *l2, struct l2_peer **ret_peers, size_t *ret_n);
 void l2_troubles(const struct l2 *l2, struct l2_trouble **ret_troubles, size_t *ret_n);
 struct l2_stats l2_stats(const struct l2 *l2);
-/* What the urgent thread has to complain of, one at a time; false if there is nothing.  It does not log: a log may block. */
+/*
+ * What the urgent thread has to complain of, one at a time; false if there is nothing.  It does not
+ * log: a log may block.
+ */
 bool l2_take_complaint(struct l2 *l2, struct err *ret_complaint);
 /* For liveness probes: clock_ms() of the urgent thread's last turn. */
 int64_t l2_last_turn_ms(const struct l2 *l2);

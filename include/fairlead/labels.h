@@ -3,8 +3,8 @@
 #define FAIRLEAD_LABELS_H
 
 /*
- * Labels as Kubernetes has them, names with a value each, and what selects by them.  Annotations and the data of a ConfigMap
- * have the same shape.
+ * Labels as Kubernetes has them, names with a value each, and what selects by them.  Annotations
+ * and the data of a ConfigMap have the same shape.
  *
  * Keys are unique; their order means nothing.  Lists are short: looking for a key walks them.
  */

@@ -3,16 +3,18 @@
 #define FAIRLEAD_LEASE_H
 
 /*
- * Leader election over a coordination.k8s.io/v1 Lease, as client-go does it (never comparing the record's times
- * with our clock), with three stricter rules:
+ * Leader election over a coordination.k8s.io/v1 Lease, as client-go does it (never comparing the
+ * record's times with our clock), with three stricter rules:
  *
- *  - a leader stops sending when its lease could run out within the time that a request may still take effect
- *    (lease_may_write()), and
- *  - a new leader, unless the lease was released cleanly, waits out the old lease plus that time before it leads, and
- *  - one that finds no Lease, or one that somebody emptied, waits as long as if a leader had renewed it just then.
+ *  - a leader stops sending when its lease could run out within the time that a request may still
+ *    take effect (lease_may_write()), and
+ *  - a new leader, unless the lease was released cleanly, waits out the old lease plus that time
+ *    before it leads, and
+ *  - one that finds no Lease, or one that somebody emptied, waits as long as if a leader had
+ *    renewed it just then.
  *
- * The state machine is pure: lease_step() takes what was observed and the time, and returns what to do.
- * lease_elector runs it against a server.
+ * The state machine is pure: lease_step() takes what was observed and the time, and returns what to
+ * do.  lease_elector runs it against a server.
  */
 
 #include <stdbool.h>
@@ -28,7 +30,8 @@ struct lease_timing {
 	int duration_s; /* 15 */
 	int renew_ms;   /* renew deadline, 10000 */
 	int retry_ms;   /* 2000, and up to a fifth more at random */
-	int effect_ms; /* how long a write that was sent may still take effect: its timeout= at the server */
+	/* how long a write that was sent may still take effect: its timeout= at the server */
+	int effect_ms;
 };
 #define LEASE_TIMING_DEFAULT                                                             \
 	{                                                                                \
@@ -43,9 +46,9 @@ struct lease_elector_ops {
 	/* Somebody else leads; for status. */
 	void (*observed)(const char *holder, void *arg);
 	/*
-	 * May there be anything that a leader of whom nobody knows could do harm to?  Asked before leading by a Lease that was
-	 * missing or had lost its holder; as long as it is so, the longest time that such a one may write is waited out.
-	 * NULL: no.
+	 * May there be anything that a leader of whom nobody knows could do harm to?  Asked before
+	 * leading by a Lease that was missing or had lost its holder; as long as it is so, the
+	 * longest time that such a one may write is waited out.  NULL: no.
 	 */
 	bool (*at_stake)(void *arg);
 };
@@ -55,8 +58,9 @@ struct lease_elector *lease_elector_start(struct kube_client *c, struct event_ba
                                           const char *identity, struct lease_timing timing,
                                           const struct lease_elector_ops *ops, void *arg);
 /*
- * Ends the election without calling ops again.  @release hands the lease over at once (holderIdentity ""), for which
- * @done (may be NULL) is called when that is through (or failed, or timed out), from the event loop.
+ * Ends the election without calling ops again.  @release hands the lease over at once
+ * (holderIdentity ""), for which @done (may be NULL) is called when that is through (or failed, or
+ * timed out), from the event loop.
  */
 void lease_elector_stop(struct lease_elector *el, bool release, void (*done)(void *arg), void *arg);
 /* Not from a callback of the elector's. */

@@ -3,9 +3,10 @@
 #define FAIRLEAD_LIMITS_H
 
 /*
- * Bounds on what comes from outside: one row each, which is the constant that the code uses, LIMIT_name, and a line of
- * docs/limits.md.  `python3 -m lab.limits` in tests prints that page, and `tests/lint limits` compares it.  The rows of
- * LIMITS_ELSEWHERE are constants of other rooms, by their names there; the lint compares their values.
+ * Bounds on what comes from outside: one row each, which is the constant that the code uses,
+ * LIMIT_name, and a line of docs/limits.md.  `python3 -m lab.limits` in tests prints that page, and
+ * `tests/lint limits` compares it.  The rows of LIMITS_ELSEWHERE are constants of other rooms, by
+ * their names there; the lint compares their values.
  *
  *	X(name, value, unit, what is bounded, what happens when it is met, where that is told)
  */

@@ -8,8 +8,8 @@
  *	log_info("address assigned", KV_S("service", key), KV_S("pool", name));
  *	time=2026-01-02T03:04:05.678Z level=info msg="address assigned" service=shop/web pool=lan
  *
- * Values are quoted when they need it and control characters are escaped, so that no input can forge a
- * line.  Safe from any thread; one write() a line.  The level can be changed while running.
+ * Values are quoted when they need it and control characters are escaped, so that no input can
+ * forge a line.  Safe from any thread; one write() a line.  The level can be changed while running.
  * Programs log; rooms that are pure return errors instead.
  */
 
@@ -46,8 +46,9 @@ void log_write(enum log_level level, const char *msg, const struct log_kv *kvs);
 #define log_debug(...) LOG_AT(LOG_DEBUG, __VA_ARGS__)
 
 /*
- * What others can cause over and over is said LIMIT_LOG_RATE_LINES times a minute.  log_rate_take() says whether it may be said
- * now, and then how often it was not said since; not safe from several threads.
+ * What others can cause over and over is said LIMIT_LOG_RATE_LINES times a minute.  log_rate_take()
+ * says whether it may be said now, and then how often it was not said since; not safe from several
+ * threads.
  */
 struct log_rate {
 	int64_t since_ms;

@@ -5,8 +5,8 @@
 /*
  * Kubernetes objects from a file: JSON, or YAML of several documents; Lists are opened.
  *
- * Plain scalars are read by YAML 1.2's core schema.  Aliases are refused, so that a file cannot be larger than it looks;
- * so are keys given twice.  It knows nothing of what the objects mean.
+ * Plain scalars are read by YAML 1.2's core schema.  Aliases are refused, so that a file cannot be
+ * larger than it looks; so are keys given twice.  It knows nothing of what the objects mean.
  */
 
 #include <stddef.h>
@@ -22,7 +22,10 @@ struct json_object;
 /* One object, with its kind ("" if it names none).  @obj is good for the time of the call. */
 typedef int manifest_object_fn(const char *kind, struct json_object *obj, void *arg, struct err *e);
 
-/* Objects that @fn refused, each with its line, from 1, and why; with too many of them the last one says so. */
+/*
+ * Objects that @fn refused, each with its line, from 1, and why; with too many of them the last one
+ * says so.
+ */
 struct manifest_problems {
 	struct manifest_problem {
 		size_t object; /* its number, from 1 */
@@ -34,8 +37,9 @@ struct manifest_problems {
 void manifest_problems_fini(struct manifest_problems *p);
 
 /*
- * An error of @fn passes that object over, for @problems, or ends the reading where that is NULL.  -EINVAL for what cannot be
- * read, or what @fn returned; *ret_line is then where, from 1.  Objects before that were delivered.
+ * An error of @fn passes that object over, for @problems, or ends the reading where that is NULL.
+ * -EINVAL for what cannot be read, or what @fn returned; *ret_line is then where, from 1.  Objects
+ * before that were delivered.
  */
 int manifest_read(const char *text, size_t size, manifest_object_fn *fn, void *arg,
                   struct manifest_problems *problems, unsigned int *ret_line, struct err *e);

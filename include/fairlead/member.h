@@ -5,16 +5,17 @@
 /*
  * Who is alive on a segment: heartbeats, judged in virtual time.
  *
- * It reads no clock and no socket: messages that carried a right signature come in with the time, and what may be
- * believed comes out.  It is not concerned with what messages are about (claims).
+ * It reads no clock and no socket: messages that carried a right signature come in with the time,
+ * and what may be believed comes out.  It is not concerned with what messages are about (claims).
  *
- * A signature says that a message was once written by a speaker, not when.  So a node's new incarnation is believed only
- * when it has proven to be there now: its heartbeat repeats our own random incarnation with a recent sequence number of
- * ours, or a peer that we believe, and that we hear now, says that it has that proof.  From then on its sequence numbers
- * must grow, and its former incarnation is never believed again.  No clock is compared with another machine's.
+ * A signature says that a message was once written by a speaker, not when.  So a node's new
+ * incarnation is believed only when it has proven to be there now: its heartbeat repeats our own
+ * random incarnation with a recent sequence number of ours, or a peer that we believe, and that we
+ * hear now, says that it has that proof.  From then on its sequence numbers must grow, and its
+ * former incarnation is never believed again.  No clock is compared with another machine's.
  *
- * A peer lives while we hear it, or while one that we hear has heard it later than we did: a filter between two nodes
- * alone makes neither dead.  Times are milliseconds.
+ * A peer lives while we hear it, or while one that we hear has heard it later than we did: a filter
+ * between two nodes alone makes neither dead.  Times are milliseconds.
  */
 
 #include <stdbool.h>
@@ -25,7 +26,10 @@
 #include "fairlead/strangers.h"
 #include "fairlead/wire.h"
 
-/* Peers known on one segment; with more, heartbeats that repeat 32 of them at a time would take too long to go round. */
+/*
+ * Peers known on one segment; with more, heartbeats that repeat 32 of them at a time would take too
+ * long to go round.
+ */
 #define MEMBER_PEERS_MAX 1024
 #define MEMBER_RETIRED_MAX 8
 #define MEMBER_BEATS_KEPT 64
@@ -36,7 +40,8 @@ struct member_options {
 	uint64_t incarnation; /* random */
 	uint64_t seed;        /* random, and never sent */
 	int heartbeat_ms, dead_ms, restart_hold_ms;
-	size_t peers_max; /* 0: MEMBER_PEERS_MAX; fewer, to see what becomes of those that find no place */
+	/* 0: MEMBER_PEERS_MAX; fewer, to see what becomes of those that find no place */
+	size_t peers_max;
 };
 
 enum member_state {
@@ -81,7 +86,8 @@ struct member {
 		uint32_t seq;
 	} beats[MEMBER_BEATS_KEPT]; /* of the last heartbeats sent */
 	size_t n_beats;
-	size_t echo_next; /* where the next heartbeat's echoes begin, if they are too many for one */
+	/* where the next heartbeat's echoes begin, if they are too many for one */
+	size_t echo_next;
 	int64_t last_beat_ms, next_beat_ms;
 	unsigned int n_hurried; /* heartbeats out of turn that were not made up for yet */
 	int64_t hurry_back_ms;  /* when one more is */
@@ -96,13 +102,19 @@ enum member_verdict {
 };
 
 enum member_event { MEMBER_DIED, MEMBER_FORGOTTEN };
-/* Called by member_tick() for each peer whose state time has changed.  A forgotten one is freed afterwards. */
+/*
+ * Called by member_tick() for each peer whose state time has changed.  A forgotten one is freed
+ * afterwards.
+ */
 typedef void member_event_cb(struct member_peer *p, enum member_event event, void *arg);
 
 void member_init(struct member *m, const struct member_options *opts, int64_t now);
 void member_fini(struct member *m);
 
-/* The cluster's Nodes by name, sorted, which must stay until the next call: strangers of these names have places. */
+/*
+ * The cluster's Nodes by name, sorted, which must stay until the next call: strangers of these
+ * names have places.
+ */
 void member_set_nodes(struct member *m, const char *const *nodes, size_t n);
 /* How many echoes a heartbeat may have; WIRE_ECHO_MAX until told otherwise. */
 void member_set_echo_room(struct member *m, size_t n);
@@ -117,7 +129,10 @@ int64_t member_deadline(const struct member *m);
 /* Fills in what every message of ours has; flags, digest and body are the caller's. */
 void member_stamp(struct member *m, struct wire_msg *msg, enum wire_type type);
 bool member_beat_due(const struct member *m, int64_t now);
-/* The smallest MTU of the peers that are there and, for heartbeats, of the strangers; @mtu if none is smaller. */
+/*
+ * The smallest MTU of the peers that are there and, for heartbeats, of the strangers; @mtu if none
+ * is smaller.
+ */
 size_t member_mtu(const struct member *m, int64_t now, size_t mtu, bool strangers);
 /* A heartbeat with its echoes, and the time of the next one. */
 void member_beat(struct member *m, int64_t now, struct wire_msg *msg);

@@ -3,10 +3,12 @@
 #define FAIRLEAD_METRICS_H
 
 /*
- * The HTTP side of a daemon: /metrics (Prometheus text format 0.0.4), /healthz, /readyz and /status.
+ * The HTTP side of a daemon: /metrics (Prometheus text format 0.0.4), /healthz, /readyz and
+ * /status.
  *
- * Metrics are collected when somebody asks: each collector appends the families it owns, through the writer below, which
- * keeps HELP and TYPE with their samples and escapes labels.  Runs on the daemon's event loop.
+ * Metrics are collected when somebody asks: each collector appends the families it owns, through
+ * the writer below, which keeps HELP and TYPE with their samples and escapes labels.  Runs on the
+ * daemon's event loop.
  *
  * Every family is a row of metrics.def, from which HELP, TYPE and docs/metrics.md are printed.
  */
@@ -76,16 +78,20 @@ struct metrics_guard {
 };
 
 /*
- * Listens on @address ("0.0.0.0:17482", "[::]:7483"; port 0: any).  PUT /loglevel with a level name as the body changes the
- * log level, for clients on this host only; GET tells it to everybody.
+ * Listens on @address ("0.0.0.0:17482", "[::]:7483"; port 0: any).  PUT /loglevel with a level name
+ * as the body changes the log level, for clients on this host only; GET tells it to everybody.
  *
- * Anybody who reaches the port is served, within the bounds of limits.h: /metrics and /status are rendered once for all who
- * ask within a while, and /healthz and /readyz are answered when everything else is refused.
+ * Anybody who reaches the port is served, within the bounds of limits.h: /metrics and /status are
+ * rendered once for all who ask within a while, and /healthz and /readyz are answered when
+ * everything else is refused.
  */
 int metrics_server_start(struct event_base *base, const char *address,
                          const struct metrics_server_ops *ops, void *arg,
                          struct metrics_server **ret_server, struct err *e);
-/* Restricts /status and /loglevel.  @g's file name stays the caller's.  -EINVAL and the like: the token cannot be read. */
+/*
+ * Restricts /status and /loglevel.  @g's file name stays the caller's.  -EINVAL and the like: the
+ * token cannot be read.
+ */
 int metrics_server_guard(struct metrics_server *s, const struct metrics_guard *g, struct err *e);
 /* The port that it listens on. */
 uint16_t metrics_server_port(const struct metrics_server *s);

@@ -5,8 +5,9 @@
 /*
  * Command lines: a table of long options that parses, prints --help and explains what is wrong.
  *
- * `--flag VALUE` and `--flag=VALUE`; `--` ends the options; operands may stand between them.  The target of each row
- * holds the default before and the answer afterwards.  --help and --version need no row.
+ * `--flag VALUE` and `--flag=VALUE`; `--` ends the options; operands may stand between them.  The
+ * target of each row holds the default before and the answer afterwards.  --help and --version need
+ * no row.
  *
  *	static const char *node;
  *	static const struct option_row rows[] = {
@@ -48,8 +49,11 @@ struct option_row {
 	enum option_kind kind;
 	void *target;
 	int min, max; /* OPTION_INT */
-	const char *
-		implied; /* the value where none is given, which then stands behind "=" only; NULL: there has to be one */
+	/*
+	 * the value where none is given, which then stands behind "=" only; NULL: there has to be
+	 * one
+	 */
+	const char *implied;
 	const char *choices; /* OPTION_CHOICE: "none|iptables" */
 };
 
@@ -72,8 +76,8 @@ void options_help(const struct options *o);
 void options_put(struct buf *out, const char *name, const char *text);
 
 /*
- * Parses argv.  Operands are moved to the front, argv[1] … argv[*ret_n_operands].  -EINVAL: @e names the flag, and what
- * would be right.
+ * Parses argv.  Operands are moved to the front, argv[1] … argv[*ret_n_operands].  -EINVAL: @e
+ * names the flag, and what would be right.
  */
 int options_parse(const struct options *o, int argc, char **argv, size_t *ret_n_operands,
                   struct err *e);
@@ -96,7 +100,8 @@ struct options_kube {
 /* clang-format on */
 
 /*
- * The namespace to use: the one given, in a Pod without --kubeconfig the Pod's own, else "fairlead-system".  A new string.
+ * The namespace to use: the one given, in a Pod without --kubeconfig the Pod's own, else
+ * "fairlead-system".  A new string.
  */
 char *options_namespace(const struct options_kube *k);
 

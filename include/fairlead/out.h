@@ -3,9 +3,11 @@
 #define FAIRLEAD_OUT_H
 
 /*
- * One writer for everything that programs say in a structured way: the same calls give JSON, YAML, aligned text or bare names.
+ * One writer for everything that programs say in a structured way: the same calls give JSON, YAML,
+ * aligned text or bare names.
  *
- *	static const struct out_table pools = { .title = "Pools", .columns = { { "name", "NAME" }, { "free", "FREE" } } };
+ *	static const struct out_table pools = { .title = "Pools", .columns = { { "name", "NAME" }, {
+ *	"free", "FREE" } } };
  *
  *	out_table(o, &pools);                      text: a table follows
  *	out_list(o, "pools");
@@ -19,12 +21,15 @@
  *	out_close(o);
  *	out_table_end(o);
  *
- * JSON and YAML hold every member, in the order of the calls.  Text holds lines (out_say) and tables.  A member whose path from the
- * row's object is the key of a column ("name", "speaker.version") fills that cell; a list's elements are joined by commas; other
- * members are not shown.  Where people should read something else than programs, out_cell() gives them their own words.
+ * JSON and YAML hold every member, in the order of the calls.  Text holds lines (out_say) and
+ * tables.  A member whose path from the row's object is the key of a column ("name",
+ * "speaker.version") fills that cell; a list's elements are joined by commas; other members are not
+ * shown.  Where people should read something else than programs, out_cell() gives them their own
+ * words.
  *
- * Strings may come from anybody: control characters are escaped in JSON and YAML, and become "?" in text, so that nothing that a
- * tenant wrote can move the cursor of whoever looks at it.  Bytes that are no UTF-8 become U+FFFD in JSON and YAML, "?" in text.
+ * Strings may come from anybody: control characters are escaped in JSON and YAML, and become "?" in
+ * text, so that nothing that a tenant wrote can move the cursor of whoever looks at it.  Bytes that
+ * are no UTF-8 become U+FFFD in JSON and YAML, "?" in text.
  */
 
 #include <stdarg.h>
@@ -85,7 +90,9 @@ struct out {
 	size_t n_cells, cap_cells;
 };
 
-/* What is written goes to @buf, which stays the caller's.  Keys and tables must last until the end. */
+/*
+ * What is written goes to @buf, which stays the caller's.  Keys and tables must last until the end.
+ */
 void out_init(struct out *o, enum out_format format, struct buf *buf);
 /* Everything that was opened must be closed. */
 void out_fini(struct out *o);
@@ -119,12 +126,18 @@ void out_gap(struct out *o);
 void out_say(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A line in this colour, where there are colours. */
 void out_say_in(struct out *o, enum out_colour colour, const char *line);
-/* A paragraph, indented by so many columns and broken between words at OUT_WIDTH, or at o->width; marks around `code` go. */
+/*
+ * A paragraph, indented by so many columns and broken between words at OUT_WIDTH, or at o->width;
+ * marks around `code` go.
+ */
 void out_wrap(struct out *o, size_t indent, const char *text);
 /* Tables do not nest.  What is written between is the table's, with out_row() before each row. */
 void out_table(struct out *o, const struct out_table *table);
 void out_table_end(struct out *o);
-/* Members of the object that is open now fill the row's cells, until it is closed; a cell that nothing fills is "-". */
+/*
+ * Members of the object that is open now fill the row's cells, until it is closed; a cell that
+ * nothing fills is "-".
+ */
 void out_row(struct out *o);
 /* Fills the cell of this key, wherever it is called. */
 void out_cell(struct out *o, const char *key, const char *fmt, ...)

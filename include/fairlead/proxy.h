@@ -5,9 +5,10 @@
 /*
  * The service proxy: what the kernel of this node shall forward, and how it is told.
  *
- * A Service comes in as one struct proxy_service: plain data, complete, already decided upon (which endpoints, which
- * addresses).  The proxy renders it to chains of its own (FL-…), compares with what it last wrote, and writes only
- * the difference, one iptables-restore --noflush a batch and family.  It knows nothing of Kubernetes.
+ * A Service comes in as one struct proxy_service: plain data, complete, already decided upon (which
+ * endpoints, which addresses).  The proxy renders it to chains of its own (FL-…), compares with
+ * what it last wrote, and writes only the difference, one iptables-restore --noflush a batch and
+ * family.  It knows nothing of Kubernetes.
  */
 
 #include <stdbool.h>
@@ -27,15 +28,16 @@ struct proxy;
 enum proxy_mode { PROXY_NONE, PROXY_IPTABLES };
 
 /*
- * What the rules are made of is a table of rows (fields.h), so that a Service in which any of them has changed is rendered again.
+ * What the rules are made of is a table of rows (fields.h), so that a Service in which any of them
+ * has changed is rendered again.
  *
- * Of a port, endpoint sets follow kube-proxy's selection: ready ones, else serving ones that terminate; the local set is a subset
- * by node, chosen by the same rule.  Those that are kept, of UDP, get nothing new but may go on answering, as they terminate or
- * policies have others.
+ * Of a port, endpoint sets follow kube-proxy's selection: ready ones, else serving ones that
+ * terminate; the local set is a subset by node, chosen by the same rule.  Those that are kept, of
+ * UDP, get nothing new but may go on answering, as they terminate or policies have others.
  *
- * Of a Service, no address may be both in vips (its ingress of mode VIP) and in external_ips.  The open ones of both are
- * those whose other ports stay open, as they may be somebody else's.  All others are guarded: what comes for a port that no
- * Service has there is refused.
+ * Of a Service, no address may be both in vips (its ingress of mode VIP) and in external_ips.  The
+ * open ones of both are those whose other ports stay open, as they may be somebody else's.  All
+ * others are guarded: what comes for a port that no Service has there is refused.
  */
 /* clang-format off */
 #define PROXY_ENDPOINT_FIELDS(X)                                                                 \
@@ -81,18 +83,19 @@ struct proxy_service {
 struct proxy_options {
 	enum proxy_mode mode;
 	const char *variant; /* "auto", "nft", "legacy" */
-	const struct prefix
-		*cluster_cidrs; /* Pod addresses: not masqueraded toward ClusterIPs; may be empty */
+	/* Pod addresses: not masqueraded toward ClusterIPs; may be empty */
+	const struct prefix *cluster_cidrs;
 	size_t n_cluster_cidrs;
-	uint32_t
-		mark; /* one bit, ours alone, of packet and connection marks; 0: PROXY_MARK_DEFAULT */
-	int clamp_mss; /* of translated TCP connections: bytes, PROXY_CLAMP_PMTU, or 0: left alone */
-	int audit_ms;  /* how often to look whether the rules still stand; 0: PROXY_AUDIT_MS */
+	/* one bit, ours alone, of packet and connection marks; 0: PROXY_MARK_DEFAULT */
+	uint32_t mark;
+	/* of translated TCP connections: bytes, PROXY_CLAMP_PMTU, or 0: left alone */
+	int clamp_mss;
+	int audit_ms; /* how often to look whether the rules still stand; 0: PROXY_AUDIT_MS */
 };
 
 /*
- * A bit that none of these uses: kube-proxy (0x4000, 0x8000), the portmap plugin (0x2000), Calico (0xffff0000), Cilium
- * (0x0f00), kube-vip (0x40), the AWS CNI (0x80), Tailscale (0xff0000).
+ * A bit that none of these uses: kube-proxy (0x4000, 0x8000), the portmap plugin (0x2000), Calico
+ * (0xffff0000), Cilium (0x0f00), kube-vip (0x40), the AWS CNI (0x80), Tailscale (0xff0000).
  */
 #define PROXY_MARK_DEFAULT 0x1000u
 
@@ -104,7 +107,8 @@ struct proxy_options {
 /* What other people's firewalls make of the packets that we forward. */
 enum proxy_passage {
 	PROXY_PASSES,
-	PROXY_UNCERTAIN, /* a chain may refuse them, or let them through: only running it would tell */
+	/* a chain may refuse them, or let them through: only running it would tell */
+	PROXY_UNCERTAIN,
 	PROXY_REFUSED,
 };
 #define PROXY_WHERE_SIZE 192
@@ -119,8 +123,9 @@ struct proxy_stats {
 };
 
 /*
- * Called from the event loop when what is asked below may have changed: when a batch that contained the Service's newest state was applied: what was set before is
- * in the kernel now ("up: data plane, then announcement"); and when others were found to have changed rules of ours.
+ * Called from the event loop when what is asked below may have changed: when a batch that contained
+ * the Service's newest state was applied: what was set before is in the kernel now ("up: data
+ * plane, then announcement"); and when others were found to have changed rules of ours.
  */
 struct proxy_ops {
 	void (*applied)(void *arg);
@@ -135,34 +140,40 @@ void proxy_free(struct proxy *p);
 /* The same, but when it returns nothing writes any more: before proxy_cleanup().  Blocks. */
 void proxy_end(struct proxy *p);
 /*
- * Wants this Service in this family so; copied, whatever its order.  Unchanged input costs no write.  Before
- * proxy_complete() nothing is written at all: rules of a former run stand untouched until all Services are known.
+ * Wants this Service in this family so; copied, whatever its order.  Unchanged input costs no
+ * write.  Before proxy_complete() nothing is written at all: rules of a former run stand untouched
+ * until all Services are known.
  */
 void proxy_set(struct proxy *p, const struct proxy_service *s);
 void proxy_remove(struct proxy *p, const char *key, uint8_t family);
 /*
- * All Services known so far were set: writing may begin, and chains of ours that belong to none of them may go.  Call
- * once, after the first sync, also if there are none.
+ * All Services known so far were set: writing may begin, and chains of ours that belong to none of
+ * them may go.  Call once, after the first sync, also if there are none.
  */
 void proxy_complete(struct proxy *p);
 /*
- * Whether the newest state given for this Service in this family is in the kernel.  Never, where the node has no iptables for the
- * family: nothing may be announced there.  What ails one family is of no concern to the other.
+ * Whether the newest state given for this Service in this family is in the kernel.  Never, where
+ * the node has no iptables for the family: nothing may be announced there.  What ails one family is
+ * of no concern to the other.
  */
 bool proxy_is_applied(const struct proxy *p, const char *key, uint8_t family);
 /*
- * Whether the Service's traffic suffers though its rules were written: others have changed them, and they are not written
- * again yet.
+ * Whether the Service's traffic suffers though its rules were written: others have changed them,
+ * and they are not written again yet.
  */
 bool proxy_is_damaged(const struct proxy *p, const char *key, uint8_t family);
 /*
- * Why the Service's rules were refused, in one line, good until the event loop runs again; NULL: they were not.  They are
- * tried again after a while; what the kernel had of it before stands until then.
+ * Why the Service's rules were refused, in one line, good until the event loop runs again; NULL:
+ * they were not.  They are tried again after a while; what the kernel had of it before stands until
+ * then.
  */
 const char *proxy_refusal(const struct proxy *p, const char *key, uint8_t family);
 /* Whether something of others refuses all forwarding in one family, and may not be gone round. */
 bool proxy_forward_is_refused(const struct proxy *p, uint8_t family);
-/* The same with what is uncertain, and where: "table inet filter, chain forward", "" where they pass. */
+/*
+ * The same with what is uncertain, and where: "table inet filter, chain forward", "" where they
+ * pass.
+ */
 enum proxy_passage proxy_passage(const struct proxy *p, uint8_t family, const char **ret_where);
 /* Whether one of these may hold for any Service at all. */
 bool proxy_any_hindrance(const struct proxy *p);
@@ -172,11 +183,14 @@ void proxy_status(const struct proxy *p, const char *key, struct out *o);
 /* Appends the metric families of the counters, and fairlead_proxy_in_sync. */
 void proxy_metrics(const struct proxy *p, struct metrics_writer *w);
 /*
- * Whether a run in another mode has left chains here, which would go on sending traffic to endpoints of then.  A look at one
- * chain of each table; changes nothing.
+ * Whether a run in another mode has left chains here, which would go on sending traffic to
+ * endpoints of then.  A look at one chain of each table; changes nothing.
  */
 bool proxy_has_leftovers(void);
-/* Removes every chain and rule of ours, in every variant and family that is installed, and nothing else.  Blocks. */
+/*
+ * Removes every chain and rule of ours, in every variant and family that is installed, and nothing
+ * else.  Blocks.
+ */
 int proxy_cleanup(struct err *e);
 
 #endif

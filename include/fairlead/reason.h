@@ -4,15 +4,18 @@
 
 /*
  * The one registry of reasons: why a Service has an address or not, why a node announces it or not.
- * Names are UpperCamelCase and stable; the same word stands in conditions, Events, metric labels, /status and logs.
+ * Names are UpperCamelCase and stable; the same word stands in conditions, Events, metric labels,
+ * /status and logs.
  *
  * The table itself is reasons.def, a row a reason.  The columns:
  *
  *   name      the word
  *   holds     what was asked for is so
  *   about     what it is said of, enum reason_about
- *   sentence  what it says, without a capital and a full stop; the default message: details go into a message of their own
- *   remedy    what a person should do, in whole sentences; "": nothing.  `code` stands in backticks.
+ *   sentence  what it says, without a capital and a full stop; the default message: details go into
+ *             a message of their own
+ *   remedy    what a person should do, in whole sentences; "": nothing.  `code` stands in
+ *             backticks.
  *
  * docs/reasons.md, the man pages and `fairlead explain` print sentence and remedy.
  */
@@ -20,7 +23,8 @@
 #include <stdbool.h>
 
 enum reason_about {
-	REASON_ABOUT_SERVICE, /* the Service: the same for each of its addresses, and on every node */
+	/* the Service: the same for each of its addresses, and on every node */
+	REASON_ABOUT_SERVICE,
 	REASON_ABOUT_ADDRESS, /* one address of it: the same on every node */
 	REASON_ABOUT_NODE,    /* the node that says so: others may announce the address */
 	REASON_ABOUT_PASSING, /* the way to an answer, which follows in a moment */

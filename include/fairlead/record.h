@@ -3,11 +3,13 @@
 #define FAIRLEAD_RECORD_H
 
 /*
- * What the controller remembers of one Service: not the object, but what it asks for, what the object says, and what was
- * decided last.  Pure: reading an object, judging whether it has to be written, and the patch that does it.
+ * What the controller remembers of one Service: not the object, but what it asks for, what the
+ * object says, and what was decided last.  Pure: reading an object, judging whether it has to be
+ * written, and the patch that does it.
  *
- * There are two parts to it, decided one by one: the load balancer's addresses, in the status, and the external IPs, in the
- * spec.  Few Services have to do with external IPs, so that part comes and goes.
+ * There are two parts to it, decided one by one: the load balancer's addresses, in the status, and
+ * the external IPs, in the spec.  Few Services have to do with external IPs, so that part comes and
+ * goes.
  */
 
 #include <stdbool.h>
@@ -45,7 +47,10 @@ enum record_flight {
 	RECORD_REST,     /* too many writes in a row; again later */
 };
 
-/* What has to be written; nothing if all are false.  External IPs are in the spec, all else in the status. */
+/*
+ * What has to be written; nothing if all are false.  External IPs are in the spec, all else in the
+ * status.
+ */
 struct record_write {
 	bool ingress, condition;
 	bool external_ips, external_condition;
@@ -57,7 +62,8 @@ enum record_list { RECORD_NO_LIST, RECORD_ON_DIRTY, RECORD_ON_QUEUE, RECORD_ON_D
 struct record_part {
 	struct ipam_request request;
 	struct record_condition condition;
-	bool lacks; /* an address without ipMode in the status; one of the record that is not in the spec */
+	/* an address without ipMode in the status; one of the record that is not in the spec */
+	bool lacks;
 
 	/* Decided last. */
 	bool decided, hands_off;
@@ -68,10 +74,15 @@ struct record_part {
 	struct addr want[IPAM_STATUS_MAX];
 	char *message;
 	char *holder; /* as in the decision, for the log; NULL: none */
-	/* It gave what was asked for then, which may be another pool than the request names by now. */
+	/*
+	 * It gave what was asked for then, which may be another pool than the request names by now.
+	 */
 	bool honours;
 	char *honoured_pool;
-	/* Wanted last, by a decision that could be made: what of it the object has is no list of somebody's. */
+	/*
+	 * Wanted last, by a decision that could be made: what of it the object has is no list of
+	 * somebody's.
+	 */
 	uint8_t n_given;
 	struct addr given[IPAM_STATUS_MAX];
 };
@@ -85,7 +96,9 @@ struct record {
 	int64_t creation_us, generation;
 	struct record_part lb;
 	struct record_part *external; /* NULL: nothing to do with external IPs */
-	/* The API server refused our external IPs, for this reason, while the object was like this. */
+	/*
+	 * The API server refused our external IPs, for this reason, while the object was like this.
+	 */
 	char *refusal;
 	uint64_t likeness, refused_likeness;
 	char *failure; /* what was heard of the last write whose outcome was open */
@@ -124,11 +137,17 @@ void record_free(struct record *r);
 /* Takes over what the object says.  @generation: metadata.generation, 0 if missing. */
 void record_read(struct record *r, const struct kube_service *s, const struct record_rules *rules,
                  int64_t generation);
-/* Takes over what is left of an object that cannot be read: it holds what stands there, and asks for nothing. */
+/*
+ * Takes over what is left of an object that cannot be read: it holds what stands there, and asks
+ * for nothing.
+ */
 void record_salvage(struct record *r, const struct kube_remains *s);
 struct ipam_turn record_turn(const struct record *r);
 void record_decided(struct record_part *p, const struct ipam_decision *d);
-/* The API server refused the external IPs: until the object changes, there is no use in asking again. */
+/*
+ * The API server refused the external IPs: until the object changes, there is no use in asking
+ * again.
+ */
 void record_refuse(struct record *r, const char *why);
 void record_forget_refusal(struct record *r);
 bool record_is_refused(const struct record *r);
@@ -136,13 +155,15 @@ bool record_is_refused(const struct record *r);
 struct record_write record_needs(const struct record *r, const struct record_server *server);
 bool record_writes(struct record_write w);
 /*
- * As much of it as one request can write: the load balancer's part first, which shall not wait for anything; what is said of
- * external IPs once they are there.
+ * As much of it as one request can write: the load balancer's part first, which shall not wait for
+ * anything; what is said of external IPs once they are there.
  */
 struct record_write record_next(struct record_write needs);
 /* What both have in common. */
 struct record_write record_both(struct record_write a, struct record_write b);
-/* The strategic merge patch that makes it so: on the object for external IPs, else on its /status. */
+/*
+ * The strategic merge patch that makes it so: on the object for external IPs, else on its /status.
+ */
 void record_patch(const struct record *r, struct record_write w, int64_t wall_us, struct buf *out);
 /* As if the write had been made, and the server's answer read. */
 void record_written(struct record *r, struct record_write w);
@@ -154,8 +175,9 @@ struct record_shown {
 };
 struct record_shown record_shown(const struct record *r);
 /*
- * What of the status was written by somebody else since: as a sentence's beginning, NULL if nothing was.  What we want there may be
- * our own write, and a status that nobody ever looked at is no news.
+ * What of the status was written by somebody else since: as a sentence's beginning, NULL if nothing
+ * was.  What we want there may be our own write, and a status that nobody ever looked at is no
+ * news.
  */
 const char *record_overwritten(const struct record *r, const struct record_shown *before);
 /* What the server has dropped of a write, going by the object as it then stood. */

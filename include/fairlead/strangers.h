@@ -5,11 +5,12 @@
 /*
  * Incarnations that were heard, rightly signed, and have not proven yet that they are no replay.
  *
- * A stranger can prove itself only if a heartbeat of ours repeats what it said, so what matters is that each gets into a
- * heartbeat soon.  Whoever can record frames can replay any number of former incarnations; so places are limited, by name
- * and for names that the cluster does not know, and where more come than there are places, lots decide until the next
- * heartbeat.  Thus replays in other names take nothing from a node that the cluster knows, and replays in its own name make
- * it wait for a few heartbeats, however many they are.
+ * A stranger can prove itself only if a heartbeat of ours repeats what it said, so what matters is
+ * that each gets into a heartbeat soon.  Whoever can record frames can replay any number of former
+ * incarnations; so places are limited, by name and for names that the cluster does not know, and
+ * where more come than there are places, lots decide until the next heartbeat.  Thus replays in
+ * other names take nothing from a node that the cluster knows, and replays in its own name make it
+ * wait for a few heartbeats, however many they are.
  *
  * Pure; times are milliseconds.
  */
@@ -21,7 +22,10 @@
 #include "fairlead/hash.h"
 #include "fairlead/wire.h"
 
-/* Places for the incarnations of one name; for all names that are no Nodes of the cluster; and at all. */
+/*
+ * Places for the incarnations of one name; for all names that are no Nodes of the cluster; and at
+ * all.
+ */
 #define STRANGERS_PER_NAME 8
 #define STRANGERS_UNKNOWN_MAX 64
 #define STRANGERS_MAX 8192
@@ -33,20 +37,20 @@ struct stranger {
 	int64_t heard_ms, vouched_ms;
 	uint32_t vouched_seq;
 	uint16_t mtu; /* as in wire_msg */
-	uint32_t
-		lot; /* the higher stays; 0: no heartbeat owes it an echo, so that anybody may have its place */
+	/* the higher stays; 0: no heartbeat owes it an echo, so that anybody may have its place */
+	uint32_t lot;
 	bool known; /* a Node of the cluster has the name */
 	UT_hash_handle hh;
 };
 
 struct strangers {
-	struct stranger
-		*all; /* hash by incarnation; its order is that in which heartbeats repeat them */
+	/* hash by incarnation; its order is that in which heartbeats repeat them */
+	struct stranger *all;
 	const char *const *nodes; /* sorted; the caller's */
 	size_t n_nodes;
 	uint64_t random;
-	uint64_t
-		turned_away; /* times that one found no place, or lost its own before a heartbeat repeated it */
+	/* times that one found no place, or lost its own before a heartbeat repeated it */
+	uint64_t turned_away;
 };
 
 /* @seed: random, and not told to anybody. */
@@ -64,7 +68,10 @@ void strangers_forget(struct strangers *st, struct stranger *s);
 bool strangers_heard(const struct strangers *st, int64_t now, int64_t ms);
 /* The smallest MTU of those heard in the last @ms; @mtu if none is smaller. */
 size_t strangers_mtu(const struct strangers *st, int64_t now, int64_t ms, size_t mtu);
-/* Adds up to @max echoes of those heard in the last @ms to the heartbeat, the longest waiting first. */
+/*
+ * Adds up to @max echoes of those heard in the last @ms to the heartbeat, the longest waiting
+ * first.
+ */
 void strangers_echo(struct strangers *st, int64_t now, int64_t ms, size_t max,
                     struct wire_msg *msg);
 

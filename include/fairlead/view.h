@@ -3,13 +3,15 @@
 #define FAIRLEAD_VIEW_H
 
 /*
- * What a node knows of the world: Services joined with their EndpointSlices, Nodes, and the configuration in force.
+ * What a node knows of the world: Services joined with their EndpointSlices, Nodes, and the
+ * configuration in force.
  *
- * Objects come in one at a time as parsed values, in any order, and are kept as compact copies; a slice may be there
- * before its Service.  What is kept about a Service is compared with what was kept before, and only a difference that
- * somebody here would act upon makes the Service dirty; so does a change of a node, of the configuration or of another
- * Service where the answers for this one depend on it.  The reader takes the dirty Services, decides anew for those, and
- * calls view_clean().
+ * Objects come in one at a time as parsed values, in any order, and are kept as compact copies; a
+ * slice may be there before its Service.  What is kept about a Service is compared with what was
+ * kept before, and only a difference that somebody here would act upon makes the Service dirty; so
+ * does a change of a node, of the configuration or of another Service where the answers for this
+ * one depend on it.  The reader takes the dirty Services, decides anew for those, and calls
+ * view_clean().
  *
  * The view does not decide: see decide.h.  It does no I/O, and one thread uses it.
  */
@@ -27,12 +29,15 @@ struct view;
 
 #define VIEW_UID_SIZE 16
 
-/* Annotation fairlead.io/terminating of a Service: none, so that its pool says it; "give-way"; "hold". */
+/*
+ * Annotation fairlead.io/terminating of a Service: none, so that its pool says it; "give-way";
+ * "hold".
+ */
 enum view_ending { VIEW_ENDING_OF_POOL, VIEW_ENDING_GIVES_WAY, VIEW_ENDING_HOLDS };
 
 /*
- * What an object says is a table of rows (fields.h): what is not a row is the view's own.  An object in which every row is as it
- * was changes nothing.
+ * What an object says is a table of rows (fields.h): what is not a row is the view's own.  An
+ * object in which every row is as it was changes nothing.
  */
 /* clang-format off */
 #define VIEW_PORT_FIELDS(X)                                                                      \
@@ -101,8 +106,8 @@ struct view_service {
 	const char *key; /* "namespace/name" */
 	const char *namespace, *name;
 	VIEW_SERVICE_FIELDS(FIELD_DECLARE)
-	const struct view_slice *
-		slices; /* in no particular order; none that an earlier Service of this name has left */
+	/* in no particular order; none that an earlier Service of this name has left */
+	const struct view_slice *slices;
 	uint32_t passes; /* how often it was taken as dirty */
 };
 
@@ -136,7 +141,10 @@ void view_free(struct view *v);
 void view_set_node_rules(struct view *v, struct view_node_rules rules);
 
 void view_upsert_service(struct view *v, const struct kube_service *s);
-/* The Service changed and cannot be read: what is known of it stays, but for addresses that it does not name any more. */
+/*
+ * The Service changed and cannot be read: what is known of it stays, but for addresses that it does
+ * not name any more.
+ */
 void view_service_unreadable(struct view *v, const struct kube_remains *r);
 void view_remove_service(struct view *v, const char *namespace, const char *name);
 /* Slices labelled as headless, of FQDNs and of no Service are taken as removed. */
@@ -145,7 +153,8 @@ void view_remove_slice(struct view *v, const char *namespace, const char *name);
 void view_upsert_node(struct view *v, const struct kube_node *n);
 void view_remove_node(struct view *v, const char *name);
 /*
- * Takes the configuration that the leader published.  What does not parse is an error, and the one before stays in force.
+ * Takes the configuration that the leader published.  What does not parse is an error, and the one
+ * before stays in force.
  */
 int view_load_configuration(struct view *v, const struct kube_config_map *map, struct err *e);
 
@@ -156,8 +165,8 @@ void view_set_configuration(struct view *v, struct configuration *c, uint64_t ge
 bool view_touch(struct view *v, const char *key, const struct addr *a);
 
 /*
- * The dirty Services, each once; counts one pass for each.  The array is good until view_clean(), which forgets them and
- * frees those that are gone; nothing may be changed in between.
+ * The dirty Services, each once; counts one pass for each.  The array is good until view_clean(),
+ * which forgets them and frees those that are gone; nothing may be changed in between.
  */
 const struct view_service *const *view_take_dirty(struct view *v, size_t *ret_n);
 void view_clean(struct view *v);
@@ -182,8 +191,8 @@ bool view_is_node_address(const struct view *v, const struct addr *a);
 /* Whether an API server has it, by the slice that they keep for the Service default/kubernetes. */
 bool view_is_api_server(const struct view *v, const struct addr *a);
 /*
- * Addresses that this node needs as they are: its gateways, and what stands before the API server.  Other nodes may not know
- * of them.
+ * Addresses that this node needs as they are: its gateways, and what stands before the API server.
+ * Other nodes may not know of them.
  */
 void view_set_needed(struct view *v, const struct addr *addrs, size_t n);
 bool view_is_needed(const struct view *v, const struct addr *a);
@@ -194,23 +203,27 @@ const struct view_service **view_services(const struct view *v, size_t *ret_n);
 /* ---- addresses from outside ---- */
 
 /*
- * Those of the Service: of its status if it is of type LoadBalancer, then its external IPs that are not among them.  A new
- * array for free().
+ * Those of the Service: of its status if it is of type LoadBalancer, then its external IPs that are
+ * not among them.  A new array for free().
  */
 struct view_address *view_addresses_of(const struct kube_service *s, size_t *ret_n);
 /* The one that is @a; NULL: the Service has no such address. */
 const struct view_address *view_address_of(const struct view_service *s, const struct addr *a);
-/* Whether the node forwards to the Service in that family: kube-proxy and we do so by its cluster IP alone. */
+/*
+ * Whether the node forwards to the Service in that family: kube-proxy and we do so by its cluster
+ * IP alone.
+ */
 bool view_has_family(const struct view_service *s, uint8_t family);
 /*
- * All Services that may have @a from outside: not those that leave it to others by ipMode Proxy, nor those that name it in
- * spec.externalIPs without a confirmed record of it and without being allowed to.  In no particular order, good until the view changes.
+ * All Services that may have @a from outside: not those that leave it to others by ipMode Proxy,
+ * nor those that name it in spec.externalIPs without a confirmed record of it and without being
+ * allowed to.  In no particular order, good until the view changes.
  */
 const struct view_service *const *view_holders(const struct view *v, const struct addr *a,
                                                size_t *ret_n);
 /*
- * Which of these comes first is judged by others (decide.h) and remembered here until one of them or the configuration
- * changes.  NULL: none of them may have it.
+ * Which of these comes first is judged by others (decide.h) and remembered here until one of them
+ * or the configuration changes.  NULL: none of them may have it.
  */
 bool view_recall_first(const struct view *v, const struct addr *a,
                        const struct view_service **ret_first);

@@ -5,32 +5,37 @@
 /*
  * What speakers say to each other on a segment, as bytes.
  *
- * Every message is one Ethernet frame with an IPv4/UDP datagram to a link-local multicast group, TTL 255 (a router would
- * have lowered it).  The payload, big-endian:
+ * Every message is one Ethernet frame with an IPv4/UDP datagram to a link-local multicast group,
+ * TTL 255 (a router would have lowered it).  The payload, big-endian:
  *
  *	magic 4  version 1  type 1  flags 1  name length 1  name  MAC 6
  *	incarnation 8  sequence 4  claims digest 8  number of claims 4
  *	body by type: a number of elements, as many as fit
  *	HMAC-SHA-256 over all of the payload before it 32
  *
- * The upper half of the flags says how large a datagram the sender's interface takes, in steps of WIRE_MTU_STEP below
- * WIRE_DATAGRAM_MAX, so that nobody sends it what its link would drop.
+ * The upper half of the flags says how large a datagram the sender's interface takes, in steps of
+ * WIRE_MTU_STEP below WIRE_DATAGRAM_MAX, so that nobody sends it what its link would drop.
  *
- * A node's incarnation is drawn at random for each start and segment, so what was said on one segment is worth nothing
- * on another; what makes a message fresh is judged in member.h.  Nothing here keeps state but the key.
+ * A node's incarnation is drawn at random for each start and segment, so what was said on one
+ * segment is worth nothing on another; what makes a message fresh is judged in member.h.  Nothing
+ * here keeps state but the key.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+/* 224.0.0.173 */
 #define WIRE_PORT 7473
-#define WIRE_GROUP 0xe00000adu /* 224.0.0.173 */
+#define WIRE_GROUP 0xe00000adu
 #define WIRE_GROUP_TEXT "224.0.0.173"
+/* with the NUL */
 #define WIRE_MAC_SIZE 6
-#define WIRE_NAME_SIZE 64      /* with the NUL */
-#define WIRE_DATAGRAM_MAX 1400 /* with the IP header */
-#define WIRE_FRAME_MAX 1414    /* and the Ethernet header */
+/* with the IP header */
+#define WIRE_NAME_SIZE 64
+/* and the Ethernet header */
+#define WIRE_DATAGRAM_MAX 1400
+#define WIRE_FRAME_MAX 1414
 #define WIRE_MTU_STEP 80
 #define WIRE_ECHO_MAX 64
 #define WIRE_CLAIM_MAX 36
@@ -103,7 +108,10 @@ struct wire_key *wire_key_new(const uint8_t *key, size_t size);
 void wire_key_free(struct wire_key *k);
 bool wire_key_empty(const struct wire_key *k);
 
-/* How many elements of that type's body fit a datagram of @mtu bytes, from a node whose name has @name_len characters. */
+/*
+ * How many elements of that type's body fit a datagram of @mtu bytes, from a node whose name has
+ * @name_len characters.
+ */
 size_t wire_room(enum wire_type type, size_t name_len, size_t mtu);
 /* The smallest MTU with which a node of that name can say everything. */
 size_t wire_mtu_min(size_t name_len);
@@ -112,8 +120,8 @@ size_t wire_mtu_min(size_t name_len);
 size_t wire_encode(struct wire_key *k, const struct wire_msg *m, uint32_t source,
                    uint8_t frame[static WIRE_FRAME_MAX]);
 /*
- * Reads a frame.  -ENOMSG: not one of ours (another protocol, port or group); -EBADMSG: damaged, routed, or not signed
- * with this key; -EPROTO: signed, but not understood.
+ * Reads a frame.  -ENOMSG: not one of ours (another protocol, port or group); -EBADMSG: damaged,
+ * routed, or not signed with this key; -EPROTO: signed, but not understood.
  */
 int wire_decode(struct wire_key *k, const void *frame, size_t size, struct wire_msg *ret_msg);
 /* The part of wire_decode() behind the signature: reads a payload without its HMAC. */

@@ -5,15 +5,18 @@
 /*
  * A JSON value as YAML in block style, the way an administrator would write it.
  *
- * Text stays text to every reader: what YAML 1.1 or 1.2 could take for something else, or for the end of the text, is in
- * quotes.  Keys keep their order.
+ * Text stays text to every reader: what YAML 1.1 or 1.2 could take for something else, or for the
+ * end of the text, is in quotes.  Keys keep their order.
  */
 
 #include "fairlead/buf.h"
 
 struct json_object;
 
-/* Adds @value with a line break behind it.  -EINVAL, and part of it may have been added, if some text is no UTF-8. */
+/*
+ * Adds @value with a line break behind it.  -EINVAL, and part of it may have been added, if some
+ * text is no UTF-8.
+ */
 int yaml_emit(struct json_object *value, struct buf *out);
 
 #endif

@@ -5,10 +5,11 @@
 /*
  * A YAML document as a tree of nodes that know their line.
  *
- * It knows YAML (through libyaml's events) and nothing of the schema.  Text comes from outside, so everything
- * is bounded: size, depth, and the number of nodes with every alias counted as often as it is used.
- * Aliases share the node they name; merge keys ("<<") are resolved, as yaml.v2 does.
- * Scalars stay text: what they mean depends on who asks (YAML 1.1: "yes" is a boolean where one is wanted).
+ * It knows YAML (through libyaml's events) and nothing of the schema.  Text comes from outside, so
+ * everything is bounded: size, depth, and the number of nodes with every alias counted as often as
+ * it is used.  Aliases share the node they name; merge keys ("<<") are resolved, as yaml.v2 does.
+ * Scalars stay text: what they mean depends on who asks (YAML 1.1: "yes" is a boolean where one is
+ * wanted).
  */
 
 #include <stdbool.h>
@@ -54,17 +55,23 @@ struct ytree_error {
 };
 
 /*
- * 0, or -EINVAL with @ret_error set; @ret_tree is then untouched.  @lines_before: lines of the file that the text is from
- * which stand before it; all lines told are those of the file.
+ * 0, or -EINVAL with @ret_error set; @ret_tree is then untouched.  @lines_before: lines of the file
+ * that the text is from which stand before it; all lines told are those of the file.
  */
 int ytree_parse(const char *yaml, size_t size, unsigned int lines_before, struct ytree *ret_tree,
                 struct ytree_error *ret_error);
-/* The same for any number of documents: those that are not empty are the items of a list, which is the root. */
+/*
+ * The same for any number of documents: those that are not empty are the items of a list, which is
+ * the root.
+ */
 int ytree_parse_stream(const char *yaml, size_t size, struct ytree *ret_tree,
                        struct ytree_error *ret_error);
 void ytree_fini(struct ytree *t);
 
-/* What a scalar means, by the rules of YAML 1.1 as yaml.v2 has them.  Each returns 0 or -EINVAL (-ERANGE). */
+/*
+ * What a scalar means, by the rules of YAML 1.1 as yaml.v2 has them.  Each returns 0 or -EINVAL
+ * (-ERANGE).
+ */
 bool ynode_is_null(const struct ynode *node);
 int ynode_bool(const struct ynode *node, bool *ret_value);
 int ynode_int(const struct ynode *node, int64_t *ret_value);

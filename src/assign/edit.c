@@ -16,7 +16,10 @@ static bool is_in_use(const struct record_part *p)
 	return p->request.wish != IPAM_WISH_OTHER && p->request.wish != IPAM_WISH_NONE;
 }
 
-/* What the object holds, and what is on its way there.  What it only names, and is denied, is not in use. */
+/*
+ * What the object holds, and what is on its way there.  What it only names, and is denied, is not
+ * in use.
+ */
 static void visit_part(const struct record_part *p, visitor *visit, void *arg)
 {
 	const struct ipam_request *q = &p->request;

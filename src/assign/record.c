@@ -131,7 +131,10 @@ static uint64_t hash_labels(const struct labels *l, uint64_t seed)
 	return seed;
 }
 
-/* What was decided of a part that has just become empty is still to be told, so it goes with the next reading. */
+/*
+ * What was decided of a part that has just become empty is still to be told, so it goes with the
+ * next reading.
+ */
 static bool is_empty(const struct record_part *p)
 {
 	return !p || (!p->request.pool && !p->request.n_held && !p->request.n_written);
@@ -158,8 +161,8 @@ static void read_external(struct record *r, const struct kube_service *s,
 static bool same_addrs(const struct record_part *p);
 
 /*
- * What is asked for is honoured if it is what the last decision gave, and the object has that.  Where there is no such decision, as
- * after a change of the leader, it goes by the condition.
+ * What is asked for is honoured if it is what the last decision gave, and the object has that.
+ * Where there is no such decision, as after a change of the leader, it goes by the condition.
  */
 static void judge_past(struct record_part *p)
 {
@@ -518,7 +521,10 @@ static void put_list(const struct addr *addrs, size_t n, const char *quote, cons
 		buf_printf(out, "%s%s%s%s", i ? "," : comma, quote, addr_str(&addrs[i]), quote);
 }
 
-/* The list is one value: those written by hand, which only a release finds there, are written as they stand. */
+/*
+ * The list is one value: those written by hand, which only a release finds there, are written as
+ * they stand.
+ */
 static void put_spec(const struct record_part *p, struct buf *out)
 {
 	const struct ipam_request *q = &p->request;

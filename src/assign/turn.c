@@ -21,6 +21,7 @@ static int record_cmp(const void *a, const void *b)
 {
 	const struct ipam_turn ta = record_turn(*(struct record *const *)a);
 	const struct ipam_turn tb = record_turn(*(struct record *const *)b);
+
 	return ipam_order_cmp(&ta, &tb);
 }
 
@@ -46,7 +47,10 @@ static bool is_given(const struct record_part *p, const struct addr *a)
 	return p->decided && addrs_contain(p->given, p->n_given, a);
 }
 
-/* Not looked at yet, and an earlier leader may have put it there just before it went; or about to be taken out by us. */
+/*
+ * Not looked at yet, and an earlier leader may have put it there just before it went; or about to
+ * be taken out by us.
+ */
 static bool is_passing(const struct record_part *p)
 {
 	return !p->decided || p->action == IPAM_RELEASE || p->action == IPAM_MOVE;
@@ -67,7 +71,10 @@ static bool is_kept(const struct ipam *ipam, const struct record_part *p, const 
 	return p->request.use != CONFIG_USE_EXTERNAL_IP || is_own(ipam, p, a);
 }
 
-/* What is confirmed stays reserved even where somebody took it out of the record, until the condition no longer names it. */
+/*
+ * What is confirmed stays reserved even where somebody took it out of the record, until the
+ * condition no longer names it.
+ */
 static void adopt_recorded(struct ipam *ipam, const struct record *r)
 {
 	const struct ipam_request *q = r->external ? &r->external->request : NULL;
@@ -98,8 +105,9 @@ static void adopt_list(struct ipam *ipam, const struct record *r, const struct a
 }
 
 /*
- * What the Service may have is nobody else's.  What it is denied takes nothing out of the pools, but nodes without our data plane
- * serve it all the same, so others are given it last.  A record that nothing confirms may have been written by hand as well.
+ * What the Service may have is nobody else's.  What it is denied takes nothing out of the pools,
+ * but nodes without our data plane serve it all the same, so others are given it last.  A record
+ * that nothing confirms may have been written by hand as well.
  */
 static void adopt_written(struct ipam *ipam, const struct record *r)
 {
@@ -142,8 +150,8 @@ bool turn_names_any(const struct record *r)
 }
 
 /*
- * A refusal puts nothing into the object.  What of that stands there is held as far as it is the Service's own: what it is
- * denied is others' to have.
+ * A refusal puts nothing into the object.  What of that stands there is held as far as it is the
+ * Service's own: what it is denied is others' to have.
  */
 static bool is_to_come(const struct record_part *p)
 {
@@ -172,8 +180,9 @@ static bool may_change(const struct ipam_decision *d)
 }
 
 /*
- * Somebody else holds an address that stands in this object.  When that one lets go it is this one's, even where nothing of it
- * is ours to decide, and must be adopted before anybody who waits is given it.
+ * Somebody else holds an address that stands in this object.  When that one lets go it is this
+ * one's, even where nothing of it is ours to decide, and must be adopted before anybody who waits
+ * is given it.
  */
 static bool is_pushed_aside(const struct ipam *ipam, const char *key, const struct record_part *p,
                             const struct addr *addrs, size_t n)
@@ -231,7 +240,10 @@ static bool hold_back(const struct record_server *server, const struct ipam_requ
 	return true;
 }
 
-/* The condition follows the spec in a second write, and shall still say how the Service came to its addresses. */
+/*
+ * The condition follows the spec in a second write, and shall still say how the Service came to its
+ * addresses.
+ */
 static void remember(const struct record_part *p, struct ipam_decision *d)
 {
 	if (d->action != IPAM_KEEP || d->reason != REASON_Kept || !p->decided ||
@@ -242,7 +254,10 @@ static void remember(const struct record_part *p, struct ipam_decision *d)
 	snprintf(d->message, sizeof(d->message), "%s", p->message);
 }
 
-/* The condition says that somebody else writes the status, too: not every Service has an Event that does. */
+/*
+ * The condition says that somebody else writes the status, too: not every Service has an Event that
+ * does.
+ */
 static void tell_contested(const struct record *r, struct ipam_decision *d)
 {
 	size_t used = strlen(d->message);
@@ -255,8 +270,9 @@ static void tell_contested(const struct record *r, struct ipam_decision *d)
 }
 
 /*
- * True if the answer is another than before.  A message quotes what users wrote, cut to a length that may end within a
- * character; the API server would mend that, and what it then shows would for ever be another message than ours.
+ * True if the answer is another than before.  A message quotes what users wrote, cut to a length
+ * that may end within a character; the API server would mend that, and what it then shows would for
+ * ever be another message than ours.
  */
 static bool take(struct record_part *p, struct ipam_decision *d)
 {
@@ -266,7 +282,10 @@ static bool take(struct record_part *p, struct ipam_decision *d)
 	return news;
 }
 
-/* The part holds what the object says, and what it shall hold if that is still to come.  True if that freed an address. */
+/*
+ * The part holds what the object says, and what it shall hold if that is still to come.  True if
+ * that freed an address.
+ */
 static bool retain(struct ipam *ipam, const char *key, const struct record_part *p, bool to_come)
 {
 	if (!p)
@@ -297,8 +316,8 @@ bool turn_let_go(struct ipam *ipam, const struct record *r)
 }
 
 /*
- * A condition is written after the spec, and may have to say no by then: that the addresses were given must stand in it all the
- * same, for else nobody would ever confirm them.
+ * A condition is written after the spec, and may have to say no by then: that the addresses were
+ * given must stand in it all the same, for else nobody would ever confirm them.
  */
 static void tell_given(struct record_part *p)
 {

@@ -11,7 +11,9 @@
 
 #include "fairlead/mem.h"
 
-/* Four decimal parts of at most three digits, leading zeros allowed: what Go's ParseIPSloppy takes. */
+/*
+ * Four decimal parts of at most three digits, leading zeros allowed: what Go's ParseIPSloppy takes.
+ */
 static int parse_v4(const char *s, uint8_t out[static 4])
 {
 	for (int part = 0; part < 4; part++) {
@@ -50,6 +52,7 @@ int addr_parse(const char *s, struct addr *ret_addr)
 struct addr addr_from_in(struct in_addr in)
 {
 	struct addr a = { .family = 4 };
+
 	memcpy(a.b, &in, 4);
 	return a;
 }
@@ -57,6 +60,7 @@ struct addr addr_from_in(struct in_addr in)
 struct addr addr_from_in6(const struct in6_addr *in6)
 {
 	struct addr a = { .family = 6 };
+
 	if (IN6_IS_ADDR_V4MAPPED(in6)) {
 		a.family = 4;
 		memcpy(a.b, in6->s6_addr + 12, 4);
@@ -98,6 +102,7 @@ bool addrs_contain(const struct addr *addrs, size_t n, const struct addr *a)
 bool addrs_same_set(const struct addr *a, size_t n_a, const struct addr *b, size_t n_b)
 {
 	size_t found = 0;
+
 	for (size_t i = 0; i < n_a; i++)
 		for (size_t k = 0; k < n_b; k++)
 			found += addr_eq(&a[i], &b[k]);
@@ -117,6 +122,7 @@ unsigned int addr_bits(const struct addr *a)
 bool addr_next(const struct addr *a, struct addr *ret_next)
 {
 	struct addr n = *a;
+
 	for (int i = (int)addr_bits(a) / 8 - 1; i >= 0; i--)
 		if (++n.b[i] != 0) {
 			*ret_next = n;
@@ -191,6 +197,7 @@ const char *addr_str(const struct addr *a)
 static struct addr mask(const struct addr *a, unsigned int len, bool set)
 {
 	struct addr m = *a;
+
 	for (unsigned int bit = len; bit < addr_bits(a); bit++) {
 		uint8_t one = (uint8_t)(0x80u >> bit % 8);
 		m.b[bit / 8] = set ? m.b[bit / 8] | one : m.b[bit / 8] & (uint8_t)~one;
@@ -228,6 +235,7 @@ int prefix_parse(const char *s, bool allow_bare, struct prefix *ret_prefix)
 const char *prefix_format(const struct prefix *p, char out[static PREFIX_STR_SIZE])
 {
 	char text[ADDR_STR_SIZE];
+
 	snprintf(out, PREFIX_STR_SIZE, "%s/%u", addr_format(&p->addr, text), p->len);
 	return out;
 }
@@ -248,6 +256,7 @@ struct prefix prefix_of(const struct addr *a, unsigned int len)
 int prefix_cmp(const struct prefix *a, const struct prefix *b)
 {
 	int c = addr_cmp(&a->addr, &b->addr);
+
 	return c ? c : (int)a->len - (int)b->len;
 }
 
@@ -274,6 +283,7 @@ bool addr_range_overlaps(const struct addr_range *a, const struct addr_range *b)
 uint64_t addr_range_count(const struct addr_range *r)
 {
 	unsigned __int128 first = 0, last = 0;
+
 	for (unsigned int i = 0; i < addr_bits(&r->first) / 8; i++) {
 		first = first << 8 | r->first.b[i];
 		last = last << 8 | r->last.b[i];
@@ -285,6 +295,7 @@ uint64_t addr_range_count(const struct addr_range *r)
 const char *addr_range_format(const struct addr_range *r, char out[static ADDR_RANGE_STR_SIZE])
 {
 	char first[ADDR_STR_SIZE], last[ADDR_STR_SIZE];
+
 	for (unsigned int len = 0; len <= addr_bits(&r->first); len++) {
 		struct prefix p = prefix_of(&r->first, len);
 		struct addr_range whole = prefix_range(&p);

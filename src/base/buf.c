@@ -37,6 +37,7 @@ void buf_advance(struct buf *b, size_t size)
 void buf_add(struct buf *b, const void *data, size_t size)
 {
 	char *to = buf_reserve(b, size);
+
 	if (size)
 		memcpy(to, data, size);
 	buf_advance(b, size);
@@ -55,6 +56,7 @@ void buf_putc(struct buf *b, char c)
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
 	va_list again;
+
 	va_copy(again, ap);
 	int n = vsnprintf(NULL, 0, fmt, again);
 	va_end(again);
@@ -68,6 +70,7 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
 	va_list ap;
+
 	va_start(ap, fmt);
 	buf_vprintf(b, fmt, ap);
 	va_end(ap);
@@ -129,7 +132,9 @@ void buf_json_str(struct buf *b, const char *s)
 			buf_puts(b, "\\ufffd");
 			p++;
 		} else if (control) {
-			/* Of two bytes, those of C1, the second one is the number of the character. */
+			/*
+			 * Of two bytes, those of C1, the second one is the number of the character.
+			 */
 			buf_printf(b, "\\u%04x", p[control - 1]);
 			p += control;
 		} else if (n > 1) {
@@ -184,6 +189,7 @@ const char *buf_str(const struct buf *b)
 char *buf_take(struct buf *b)
 {
 	char *s = b->data ? b->data : xstrdup("");
+
 	*b = (struct buf)BUF_INIT;
 	return s;
 }

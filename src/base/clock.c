@@ -14,6 +14,7 @@
 int64_t clock_ns(void)
 {
 	struct timespec ts;
+
 	clock_gettime(CLOCK_BOOTTIME, &ts);
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
@@ -26,6 +27,7 @@ int64_t clock_ms(void)
 int64_t clock_wall_us(void)
 {
 	struct timespec ts;
+
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
@@ -34,6 +36,7 @@ static const char *format(int64_t wall_us, bool micro, char *out)
 {
 	time_t seconds = (time_t)(wall_us / 1000000);
 	struct tm tm;
+
 	gmtime_r(&seconds, &tm);
 	size_t n = strftime(out, CLOCK_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
 	if (micro)
@@ -57,7 +60,8 @@ const char *clock_rfc3339_micro(int64_t wall_us, char out[static CLOCK_RFC3339_S
 static int parse_offset(const char *s, int *ret_seconds)
 {
 	int h, m, used = 0;
-	if (strcmp(s, "Z") == 0) {
+
+	if (!strcmp(s, "Z")) {
 		*ret_seconds = 0;
 		return 0;
 	}
@@ -72,6 +76,7 @@ int clock_parse_rfc3339(const char *s, int64_t *ret_wall_us)
 {
 	struct tm tm = { 0 };
 	const char *rest = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+
 	if (!rest)
 		return -EINVAL;
 	int64_t fraction_us = 0;
@@ -90,6 +95,7 @@ int clock_parse_rfc3339(const char *s, int64_t *ret_wall_us)
 void clock_random(void *out, size_t size)
 {
 	char *p = out;
+
 	while (size > 0) {
 		ssize_t n = getrandom(p, size, 0);
 		if (n < 0 && errno == EINTR)
@@ -104,6 +110,7 @@ void clock_random(void *out, size_t size)
 uint64_t clock_random_below(uint64_t bound)
 {
 	uint64_t r;
+
 	if (bound == 0)
 		return 0;
 	/* Reject the incomplete last stretch, so that every value is equally likely. */

@@ -32,6 +32,7 @@ static uint64_t read_be(struct cursor *c, size_t size)
 {
 	const uint8_t *p = cursor_view(c, size);
 	uint64_t v = 0;
+
 	for (size_t i = 0; p && i < size; i++)
 		v = v << 8 | p[i];
 	return v;
@@ -60,6 +61,7 @@ uint64_t cursor_u64(struct cursor *c)
 void cursor_bytes(struct cursor *c, void *out, size_t size)
 {
 	const uint8_t *p = cursor_view(c, size);
+
 	if (p)
 		memcpy(out, p, size);
 	else
@@ -95,6 +97,7 @@ void writer_bytes(struct writer *w, const void *data, size_t size)
 static void write_be(struct writer *w, uint64_t v, size_t size)
 {
 	uint8_t b[8];
+
 	for (size_t i = 0; i < size; i++)
 		b[i] = (uint8_t)(v >> (8 * (size - 1 - i)));
 	writer_bytes(w, b, size);

@@ -17,8 +17,8 @@
 #define DESCRIPTORS_MAX 65536
 
 /*
- * libevent writes to standard error whatever it meets, as often as it meets it: an accept() that fails, each time the loop goes
- * round.
+ * libevent writes to standard error whatever it meets, as often as it meets it: an accept() that
+ * fails, each time the loop goes round.
  */
 static void on_libevent(int severity, const char *msg)
 {
@@ -31,6 +31,7 @@ static void on_libevent(int severity, const char *msg)
 	enum log_level level = severity >= EVENT_LOG_DEBUG && severity <= EVENT_LOG_ERR
 	                               ? levels[severity]
 	                               : LOG_WARN;
+
 	unsigned long long left_out = 0;
 
 	if (!log_enabled(level))

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SipHash, Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012), with one round a word
+ * and three at the end, as Rust and Python use it for their tables.
+ */
 #include "config.h"
 
 #include "fairlead/hash.h"
@@ -7,11 +11,6 @@
 #include <string.h>
 
 #include "fairlead/clock.h"
-
-/*
- * SipHash, Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012), with one round a word and three at the end, as Rust
- * and Python use it for their tables.
- */
 
 struct sip {
 	uint64_t v0, v1, v2, v3;
@@ -83,6 +82,7 @@ uint64_t hash64(const void *data, size_t size, uint64_t seed)
 {
 	const uint8_t *p = data;
 	uint64_t h = 0xcbf29ce484222325u ^ seed;
+
 	for (size_t i = 0; i < size; i++)
 		h = (h ^ p[i]) * 0x100000001b3u;
 	/* FNV alone leaves the high bits poor for short keys: finish as splitmix64 does. */

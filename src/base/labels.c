@@ -11,7 +11,7 @@
 const char *labels_get(const struct labels *l, const char *key)
 {
 	for (size_t i = 0; i < l->n; i++)
-		if (strcmp(l->kvs[i].key, key) == 0)
+		if (!strcmp(l->kvs[i].key, key))
 			return l->kvs[i].value;
 	return NULL;
 }
@@ -53,7 +53,7 @@ void labels_fini(struct labels *l)
 static bool has_value(const struct label_requirement *r, const char *value)
 {
 	for (size_t i = 0; i < r->n_values; i++)
-		if (strcmp(r->values[i], value) == 0)
+		if (!strcmp(r->values[i], value))
 			return true;
 	return false;
 }
@@ -61,6 +61,7 @@ static bool has_value(const struct label_requirement *r, const char *value)
 static bool holds(const struct label_requirement *r, const struct labels *labels)
 {
 	const char *value = labels_get(labels, r->key);
+
 	switch (r->op) {
 	case LABEL_IN:
 		return value && has_value(r, value);

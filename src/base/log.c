@@ -12,7 +12,9 @@
 #include "fairlead/clock.h"
 #include "fairlead/limits.h"
 
-/* One line is built on the stack and written at once, so that lines of several threads never mix. */
+/*
+ * One line is built on the stack and written at once, so that lines of several threads never mix.
+ */
 #define LOG_LINE_SIZE 4096
 #define LOG_RATE_PERIOD_MS 60000
 
@@ -26,7 +28,10 @@ static const char *const level_names[] = {
 	[LOG_DEBUG] = "debug",
 };
 
-/* What always fits behind a line that is full: the quote of its last value, a word that says so, and the newline. */
+/*
+ * What always fits behind a line that is full: the quote of its last value, a word that says so,
+ * and the newline.
+ */
 #define LOG_CUT " cut=true"
 #define LOG_RESERVE (sizeof("\"" LOG_CUT "\n") - 1)
 
@@ -130,6 +135,7 @@ void log_write(enum log_level level, const char *msg, const struct log_kv *kvs)
 void log_err(const char *msg, const struct err *e)
 {
 	enum log_level level = e->blame == ERR_CONFIG ? LOG_WARN : LOG_ERROR;
+
 	if (e->blame == ERR_REMOTE)
 		level = LOG_WARN;
 	LOG_AT(level, msg, KV_S("error", e->msg), KV_S("blame", err_blame_name(e->blame)));
@@ -175,8 +181,9 @@ int log_level_parse(const char *s, enum log_level *ret_level)
 		{ "error", LOG_ERROR }, { "warn", LOG_WARN },   { "warning", LOG_WARN },
 		{ "info", LOG_INFO },   { "debug", LOG_DEBUG }, { "all", LOG_DEBUG },
 	};
+
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(s, names[i].name) == 0) {
+		if (!strcmp(s, names[i].name)) {
 			*ret_level = names[i].level;
 			return 0;
 		}

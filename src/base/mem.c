@@ -12,6 +12,7 @@
 static void *checked(void *p)
 {
 	static const char msg[] = "fairlead: out of memory\n";
+
 	if (!p) {
 		if (write(STDERR_FILENO, msg, sizeof(msg) - 1) < 0)
 			_exit(70);
@@ -38,6 +39,7 @@ void *xrealloc(void *p, size_t size)
 void *xreallocarray(void *p, size_t n, size_t size)
 {
 	size_t total;
+
 	if (__builtin_mul_overflow(n, size, &total))
 		checked(NULL);
 	return xrealloc(p, total);
@@ -62,6 +64,7 @@ char *xasprintf(const char *fmt, ...)
 {
 	char *s = NULL;
 	va_list ap;
+
 	va_start(ap, fmt);
 	if (vasprintf(&s, fmt, ap) < 0)
 		s = NULL;
@@ -72,6 +75,7 @@ char *xasprintf(const char *fmt, ...)
 void *xmemdup(const void *p, size_t size)
 {
 	void *copy = xmalloc(size);
+
 	if (size)
 		memcpy(copy, p, size);
 	return copy;

@@ -190,7 +190,10 @@ static int set_value(const struct option_row *row, const char *v, struct err *e)
 	return err_set(e, -EINVAL, ERR_BUG, "--%s: option of an unknown kind", row->name);
 }
 
-/* The row that @arg ("--name", "--name=value", "-n", "-nvalue") names; *ret_value is what is joined to it, or NULL. */
+/*
+ * The row that @arg ("--name", "--name=value", "-n", "-nvalue") names; *ret_value is what is joined
+ * to it, or NULL.
+ */
 static const struct option_row *find_row(const struct options *o, const char *arg,
                                          const char **ret_value)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stack of what is open is all that JSON and YAML need, which are written as the calls come.  Text is written table by table,
- * for the widths of columns are known at a table's end only.  A format passes over the calls that are not for it, so that callers
- * never ask which one it is.
+ * A stack of what is open is all that JSON and YAML need, which are written as the calls come.
+ * Text is written table by table, for the widths of columns are known at a table's end only.  A
+ * format passes over the calls that are not for it, so that callers never ask which one it is.
  */
 #include "config.h"
 
@@ -141,7 +141,9 @@ static struct buf *cell_of(struct out *o, const char *key, size_t len)
 	return NULL;
 }
 
-/* The member's path from the row's object; false: it is in a list of objects, or outside the row. */
+/*
+ * The member's path from the row's object; false: it is in a list of objects, or outside the row.
+ */
 static bool path_of(const struct out *o, const char *key, struct buf *path)
 {
 	if (o->depth < o->row_depth)

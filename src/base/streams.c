@@ -11,7 +11,10 @@ void streams_hold(void)
 {
 	int fd;
 
-	/* The lowest free number is given, so the first one above the three says that all of them are open. */
+	/*
+	 * The lowest free number is given, so the first one above the three says that all of them
+	 * are open.
+	 */
 	do {
 		fd = open("/dev/null", O_RDWR);
 		if (fd < 0)

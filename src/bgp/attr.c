@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config.h"
-
 /* Communities and the classes that carry them; see model.h. */
+#include "config.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -56,7 +55,7 @@ static bool parse_community(const char *s, uint32_t *ret)
 	const char *p = s;
 
 	for (size_t i = 0; i < ARRAY_LEN(well_known); i++)
-		if (strcmp(s, well_known[i].name) == 0) {
+		if (!strcmp(s, well_known[i].name)) {
 			*ret = well_known[i].value;
 			return true;
 		}
@@ -71,6 +70,7 @@ static bool parse_community(const char *s, uint32_t *ret)
 static int add_community(struct bgp_attr *a, uint32_t c)
 {
 	size_t at = 0;
+
 	while (at < a->n_communities && a->communities[at] < c)
 		at++;
 	if (at < a->n_communities && a->communities[at] == c)
@@ -96,6 +96,7 @@ static int large_cmp(const struct bgp_large *a, const struct bgp_large *b)
 static int add_large(struct bgp_attr *a, const struct bgp_large *c)
 {
 	size_t at = 0;
+
 	while (at < a->n_large && large_cmp(&a->large[at], c) < 0)
 		at++;
 	if (at < a->n_large && large_cmp(&a->large[at], c) == 0)
@@ -122,7 +123,7 @@ int bgp_attr_add(struct bgp_attr *a, const char *community, struct err *e)
 	struct bgp_large large;
 	uint32_t c;
 
-	if (strncmp(community, prefix, strlen(prefix)) == 0) {
+	if (!strncmp(community, prefix, strlen(prefix))) {
 		const char *p = community + strlen(prefix);
 		if (number(&p, UINT32_MAX, ':', &large.v[0]) &&
 		    number(&p, UINT32_MAX, ':', &large.v[1]) &&
@@ -153,7 +154,7 @@ int bgp_attr_merge(struct bgp_attr *to, const struct bgp_attr *from, struct err 
 
 static bool same(const void *a, const void *b, size_t size)
 {
-	return size == 0 || memcmp(a, b, size) == 0;
+	return size == 0 || !memcmp(a, b, size);
 }
 
 bool bgp_attr_eq(const struct bgp_attr *a, const struct bgp_attr *b)
@@ -245,7 +246,7 @@ char *bgp_canonical_line(const char *line)
 	struct bgp_attr a = { 0 };
 	struct bgp_lines l = { 0 };
 	char *out = NULL;
-	bool is_large = strncmp(line, large, strlen(large)) == 0, additive = false;
+	bool is_large = !strncmp(line, large, strlen(large)), additive = false;
 
 	if (!is_large && strncmp(line, plain, strlen(plain)) != 0)
 		return xstrdup(line);
@@ -254,7 +255,7 @@ char *bgp_canonical_line(const char *line)
 	int r = 0;
 	for (w = strtok_r(words, " ", &save); r == 0 && w; w = strtok_r(NULL, " ", &save)) {
 		cleanup_free char *token = xasprintf("%s%s", is_large ? "large:" : "", w);
-		if (strcmp(w, "additive") == 0)
+		if (!strcmp(w, "additive"))
 			additive = true;
 		else
 			r = bgp_attr_add(&a, token, NULL);
@@ -263,8 +264,9 @@ char *bgp_canonical_line(const char *line)
 		add_community_lines(&a, false, &l);
 	if (l.n == 1)
 		out = xasprintf("%s%s", l.v[0], additive ? " additive" : "");
+	/* "none": as it is */
 	else
-		out = xstrdup(line); /* "none": as it is */
+		out = xstrdup(line);
 	bgp_lines_fini(&l);
 	bgp_attr_fini(&a);
 	return out;
@@ -273,6 +275,7 @@ char *bgp_canonical_line(const char *line)
 uint64_t bgp_lines_hash(const struct bgp_lines *l)
 {
 	uint64_t h = 0;
+
 	for (size_t i = 0; i < l->n; i++)
 		h = hash64_str(l->v[i], h);
 	return h ? h : 1;

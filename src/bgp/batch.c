@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config.h"
-
 /* The engine's hands: one batch of commands on its way to bgpd. */
+#include "config.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 uint64_t engine_script_hash(const struct bgp_script *s)
 {
 	uint64_t h = 0;
+
 	for (size_t i = 0; i < s->n; i++)
 		h = hash64_str(s->v[i].text, h);
 	return s->n ? h : 0;
@@ -66,7 +66,7 @@ static void take_refusal(struct bgp *b, const struct bgp_command *c, uint8_t sta
 {
 	log_refusal(b, c, status, text);
 	b->failures++;
-	b->instance_stays |= strncmp(c->text, "no router bgp", 13) == 0;
+	b->instance_stays |= !strncmp(c->text, "no router bgp", 13);
 }
 
 static enum batch_outcome over(const struct bgp *b)
@@ -84,8 +84,8 @@ static void forget_the_rest(struct bgp *b)
 }
 
 /*
- * A bgpd that is busy may take minutes for a large batch: meanwhile something else may be wanted, and a withdrawal does not wait
- * behind what is to be added.
+ * A bgpd that is busy may take minutes for a large batch: meanwhile something else may be wanted,
+ * and a withdrawal does not wait behind what is to be added.
  */
 static bool gives_way(const struct bgp *b)
 {

@@ -57,20 +57,20 @@ static void state_add(struct bgp_bfd_state *s, const struct bgp_bfd_profile *p)
 static const struct bgp_bfd_profile *find(const struct bgp_bfd_state *s, const char *name)
 {
 	for (size_t i = 0; i < s->n; i++)
-		if (strcmp(s->v[i].name, name) == 0)
+		if (!strcmp(s->v[i].name, name))
 			return &s->v[i];
 	return NULL;
 }
 
 static void read_value(struct bgp_bfd_profile *p, const char *line)
 {
-	if (strcmp(line, "passive-mode") == 0)
+	if (!strcmp(line, "passive-mode"))
 		p->passive = true;
-	if (strcmp(line, "echo-mode") == 0)
+	if (!strcmp(line, "echo-mode"))
 		p->echo = true;
 	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
 		size_t len = strlen(values[i].word);
-		if (strncmp(line, values[i].word, len) == 0 && line[len] == ' ')
+		if (!strncmp(line, values[i].word, len) && line[len] == ' ')
 			*(uint32_t *)((char *)p + values[i].offset) =
 				(uint32_t)strtoul(line + len + 1, NULL, 10);
 	}
@@ -90,10 +90,10 @@ void bgp_bfd_parse(const char *text, size_t size, struct bgp_bfd_state *ret_stat
 		if (*line == '!' || *line == 0 || vty_check(line, NULL))
 			continue;
 		if (indent == 0) {
-			in_bfd = strcmp(line, "bfd") == 0;
+			in_bfd = !strcmp(line, "bfd");
 			in_profile = false;
 		} else if (in_bfd && indent == 1) {
-			in_profile = strncmp(line, ours, strlen(ours)) == 0 &&
+			in_profile = !strncmp(line, ours, strlen(ours)) &&
 			             strlen(line) < 2 * BGP_NAME_MAX && s.n < BGP_BFD_PROFILES_MAX;
 			if (in_profile) {
 				ARRAY_RESERVE(s.v, s.cap, s.n + 1);
@@ -165,8 +165,8 @@ struct bgp_bfd {
 	struct bgp_bfd_state want, have;
 	bool has_want, reading, known, in_sync;
 	unsigned int under_way;
-	uint64_t
-		last_commands; /* their hash: what bfdd took but does not show is not said for ever */
+	/* their hash: what bfdd took but does not show is not said for ever */
+	uint64_t last_commands;
 	char error[256];
 };
 
@@ -201,7 +201,7 @@ static void step(struct bgp_bfd *b)
 	for (size_t at = 0; at < commands.size; at += strlen(commands.data + at) + 1) {
 		struct err e = ERR_INIT;
 		const char *text = commands.data + at;
-		bool enters = strcmp(text, "bfd") == 0 || strncmp(text, "profile ", 8) == 0;
+		bool enters = !strcmp(text, "bfd") || !strncmp(text, "profile ", 8);
 		if (vty_client_send(b->client, text, enters ? VTY_WAIT : 0, TAG_SET, &e) == 0)
 			b->under_way++;
 		else

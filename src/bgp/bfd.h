@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BGP_BFD_H
-#define BGP_BFD_H
+#ifndef FAIRLEAD_BGP_BFD_H
+#define FAIRLEAD_BGP_BFD_H
 
 /*
- * The BFD profiles of ours in bfdd: profiles named FAIRLEAD-…, read, compared and corrected over bfdd's own socket.
+ * The BFD profiles of ours in bfdd: profiles named FAIRLEAD-…, read, compared and corrected over
+ * bfdd's own socket.
  *
- * bfdd prints no value that is its default and has no command to return to one, so a profile is a record with the defaults
- * filled in, and every value that differs is set.
+ * bfdd prints no value that is its default and has no command to return to one, so a profile is a
+ * record with the defaults filled in, and every value that differs is set.
  */
 
 #include "bgp/want.h"
@@ -21,7 +22,10 @@ struct bgp_bfd_state {
 void bgp_bfd_state_fini(struct bgp_bfd_state *s);
 /* Our profiles in the text of `show running-config`. */
 void bgp_bfd_parse(const char *text, size_t size, struct bgp_bfd_state *ret_state);
-/* Appends the commands from @have to @want, each with a NUL behind it; they begin in the configuration node. */
+/*
+ * Appends the commands from @have to @want, each with a NUL behind it; they begin in the
+ * configuration node.
+ */
 void bgp_bfd_diff(const struct bgp_bfd_state *want, const struct bgp_bfd_state *have,
                   struct buf *commands);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Uninstalling: an engine of its own that wants nothing, until bgpd and bfdd have nothing of ours.
+ */
 #include "config.h"
-
-/* Uninstalling: an engine of its own that wants nothing, until bgpd and bfdd have nothing of ours. */
 
 #include <errno.h>
 #include <string.h>

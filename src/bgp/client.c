@@ -2,7 +2,8 @@
 /*
  *	DOWN ── connect(), "enable" sent ──► ENABLING ── its reply ──► UP
  *	  ▲                                     │                      │
- *	  └──── error, end of file, or no reply within the time ───────┘   then again after a backoff
+ *	  └──── error, end of file, or no reply within the time ───────┘   then again after a
+ *	                                                                   backoff
  *
  * One queue, in the order of the commands: [answered, sent) is in flight, [sent, n) waits.  The
  * window is small because bgpd goes on executing what it has received after we are gone, so that
@@ -29,8 +30,9 @@
 #include "fairlead/clock.h"
 #include "fairlead/mem.h"
 
+/* before other events get their turn */
 #define READ_SIZE 65536
-#define READS_MAX 64 /* before other events get their turn */
+#define READS_MAX 64
 
 struct command {
 	char *text;
@@ -75,6 +77,7 @@ static void queue_clear(struct vty_client *c)
 static void set_timer(struct vty_client *c, unsigned int ms)
 {
 	struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
+
 	event_add(c->ev_timer, &tv);
 }
 
@@ -132,7 +135,10 @@ int vty_client_send(struct vty_client *c, const char *text, unsigned int flags, 
 		return err_set(e, -ENOBUFS, ERR_LIMIT, "%s: too many commands wait", c->path);
 	ARRAY_RESERVE(c->queue, c->cap, c->n + 1);
 	c->queue[c->n++] = (struct command){ xstrdup(text), flags, tag };
-	/* What follows may go out in the same write, so sending waits for the event loop's next turn. */
+	/*
+	 * What follows may go out in the same write, so sending waits for the event loop's next
+	 * turn.
+	 */
 	event_active(c->ev_write, EV_WRITE, 0);
 	return 0;
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BGP_CLIENT_H
-#define BGP_CLIENT_H
+#ifndef FAIRLEAD_BGP_CLIENT_H
+#define FAIRLEAD_BGP_CLIENT_H
 
 /*
  * A connection to one FRR daemon's vty socket that never blocks and always comes back.
  *
- * A socket file may outlive its daemon and a connect() may reach a dying one, so that only the reply to `enable` counts
- * as life.  Commands go out in order, at most VTY_WINDOW unanswered: a daemon executes what it has
- * received even when we are gone.  A reply that does not come in time means a hung daemon, and a new connection.
+ * A socket file may outlive its daemon and a connect() may reach a dying one, so that only the
+ * reply to `enable` counts as life.  Commands go out in order, at most VTY_WINDOW unanswered: a
+ * daemon executes what it has received even when we are gone.  A reply that does not come in time
+ * means a hung daemon, and a new connection.
  */
 
 #include <stdbool.h>
@@ -32,13 +33,16 @@ struct vty_client_ops {
 	void (*up)(void *arg); /* `enable` was answered */
 	/* The reply to the command sent with @tag, in the order of the commands. */
 	void (*reply)(uint32_t tag, uint8_t status, const char *text, size_t size, void *arg);
-	/* The connection, or an attempt at one, failed; every command not yet answered is forgotten. */
+	/*
+	 * The connection, or an attempt at one, failed; every command not yet answered is
+	 * forgotten.
+	 */
 	void (*down)(const struct err *e, void *arg);
 };
 
 /*
- * Begins to connect from the event loop.  @path is copied.  The callbacks must not free the client, but may send, cancel and
- * reset.
+ * Begins to connect from the event loop.  @path is copied.  The callbacks must not free the client,
+ * but may send, cancel and reset.
  */
 int vty_client_new(struct event_base *base, const char *path, unsigned int timeout_ms,
                    const struct vty_client_ops *ops, void *arg, struct vty_client **ret_client,

@@ -82,8 +82,8 @@ struct bgp_verdict bgp_judge(const struct bgp_state *want, const struct bgp_have
 }
 
 /*
- * The neighbour that stays for a peer whose password is not known.  Of another instance none does, for it would have to be
- * made anew; nor does one that is half made.
+ * The neighbour that stays for a peer whose password is not known.  Of another instance none does,
+ * for it would have to be made anew; nor does one that is half made.
  */
 static const struct bgp_peer *kept_for(const struct bgp_state *want, const struct bgp_have *have,
                                        const struct bgp_peer *p)
@@ -236,7 +236,10 @@ static struct bgp_command *say(struct differ *d, enum bgp_node node, const char 
 	return c;
 }
 
-/* Goes to the instance or one of its address families, in one command where the connection is in the instance already. */
+/*
+ * Goes to the instance or one of its address families, in one command where the connection is in
+ * the instance already.
+ */
 static void enter(struct differ *d, uint32_t asn, enum bgp_node node)
 {
 	if (d->out->node == node)
@@ -313,13 +316,16 @@ static void remove_entry(struct differ *d, const struct bgp_map *m)
 		->removes = true;
 }
 
-/* How much of a route-map's line follows "no": bgpd does not take the number of an `on-match goto N`. */
+/*
+ * How much of a route-map's line follows "no": bgpd does not take the number of an `on-match goto
+ * N`.
+ */
 static int negated_len(const char *line)
 {
 	static const char jump[] = "on-match goto";
 	size_t len = strlen(jump);
 
-	return (int)(strncmp(line, jump, len) == 0 ? len : strlen(line));
+	return (int)(!strncmp(line, jump, len) ? len : strlen(line));
 }
 
 static void make_map(struct differ *d, const struct bgp_map *m)
@@ -328,7 +334,10 @@ static void make_map(struct differ *d, const struct bgp_map *m)
 
 	if (old && bgp_map_eq(old, m))
 		return;
-	/* Changed in place: bgpd 8.4 may crash within seconds of the removal of a map that networks point to. */
+	/*
+	 * Changed in place: bgpd 8.4 may crash within seconds of the removal of a map that networks
+	 * point to.
+	 */
 	say(d, BGP_AT_MAP, "route-map %s %s %" PRIu32, m->name, m->permit ? "permit" : "deny",
 	    m->seq)
 		->enters = true;
@@ -382,9 +391,9 @@ static void set_instance(struct differ *d)
 		if (bgp_lines_has(to, line))
 			continue;
 		enter(d, d->to->asn, BGP_AT_BGP);
-		if (strncmp(line, "no ", 3) == 0)
+		if (!strncmp(line, "no ", 3))
 			say(d, BGP_AT_BGP, "%s", line + 3);
-		else if (strncmp(line, "bgp router-id", 13) == 0)
+		else if (!strncmp(line, "bgp router-id", 13))
 			say(d, BGP_AT_BGP, "no bgp router-id");
 	}
 	for (size_t i = 0; i < to->n; i++)
@@ -399,6 +408,7 @@ static void set_instance(struct differ *d)
 static const struct bgp_peer *peer_before(const struct differ *d, const struct bgp_peer *p)
 {
 	const struct bgp_peer *old = bgp_state_find_peer(d->have, &p->address);
+
 	return old && old->remote_as == p->remote_as ? old : NULL;
 }
 
@@ -456,7 +466,7 @@ static void drop_claims(struct differ *d)
 static bool has_keyword(const struct bgp_lines *l, const char *line, size_t len)
 {
 	for (size_t i = 0; i < l->n; i++)
-		if (bgp_peer_keyword(l->v[i]) == len && strncmp(l->v[i], line, len) == 0)
+		if (bgp_peer_keyword(l->v[i]) == len && !strncmp(l->v[i], line, len))
 			return true;
 	return false;
 }
@@ -490,7 +500,7 @@ static void set_peer(struct differ *d, const struct bgp_peer *p)
 static void set_policy(struct differ *d, int af, const struct bgp_peer *p, const char *old,
                        const char *to, const char *direction)
 {
-	if (!to || (old && strcmp(old, to) == 0))
+	if (!to || (old && !strcmp(old, to)))
 		return;
 	enter(d, d->to->asn, node_of(af));
 	say(d, node_of(af), "neighbor %s route-map %s %s", addr_str(&p->address), to, direction);
@@ -531,7 +541,10 @@ void bgp_diff(const struct bgp_state *to, const struct bgp_state *have, bool kee
 	struct differ d = { .to = to, .have = have, .out = &script };
 
 	if (have->own && have->asn != to->asn && !keep_instance) {
-		/* bgpd refuses it where VRF instances need this one: then nothing of the following is right. */
+		/*
+		 * bgpd refuses it where VRF instances need this one: then nothing of the following
+		 * is right.
+		 */
 		say(&d, BGP_AT_CONFIG, "no router bgp %" PRIu32, have->asn)->enters = true;
 		bgp_state_copy(&without, have);
 		without.asn = 0;

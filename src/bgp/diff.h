@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BGP_DIFF_H
-#define BGP_DIFF_H
+#ifndef FAIRLEAD_BGP_DIFF_H
+#define FAIRLEAD_BGP_DIFF_H
 
 /*
  * From what is wanted and what bgpd has to what it shall have, and from there to commands.
  *
- * Two pure steps.  bgp_effective() takes others' rights into account (their instance, neighbours, networks), so that its
- * result is reachable without touching a line of theirs; bgp_diff() then is a difference of two states of ours.
+ * Two pure steps.  bgp_effective() takes others' rights into account (their instance, neighbours,
+ * networks), so that its result is reachable without touching a line of theirs; bgp_diff() then is
+ * a difference of two states of ours.
  */
 
 #include "bgp/model.h"
 #include "bgp/running.h"
 #include "fairlead/reason.h"
 
-/* Where a connection stands; the parser of bgpd climbs from the inner ones to the outer ones by itself. */
+/*
+ * Where a connection stands; the parser of bgpd climbs from the inner ones to the outer ones by
+ * itself.
+ */
 enum bgp_node { BGP_AT_CONFIG, BGP_AT_MAP, BGP_AT_BGP, BGP_AT_AF4, BGP_AT_AF6 };
 
 struct bgp_command {
@@ -36,27 +40,34 @@ const struct bgp_command *bgp_script_shown(const struct bgp_script *s);
 struct bgp_verdict {
 	enum reason reason; /* REASON_Announced: nothing is in the way */
 	char message[256];
-	/* If something is: networks that lead to an address wanted here stay too; NULL: those of a wanted prefix alone. */
+	/*
+	 * If something is: networks that lead to an address wanted here stay too; NULL: those of a
+	 * wanted prefix alone.
+	 */
 	const struct bgp_want *leads;
 };
 
 /*
- * Whether we may go into the instance that is there.  @shared: others' neighbours without an outbound policy are no obstacle.
+ * Whether we may go into the instance that is there.  @shared: others' neighbours without an
+ * outbound policy are no obstacle.
  */
 struct bgp_verdict bgp_judge(const struct bgp_state *want, const struct bgp_have *have,
                              bool shared);
-/* Whether there are peers, but every one waits for its password, and bgpd has a neighbour of ours for none of them. */
+/*
+ * Whether there are peers, but every one waits for its password, and bgpd has a neighbour of ours
+ * for none of them.
+ */
 bool bgp_only_waits(const struct bgp_state *want, const struct bgp_have *have);
 /*
- * What of @want can be had.  Where the verdict is against us nothing is added, and what is not wanted any more still goes.
- * Unused classes stay unless @collect.
+ * What of @want can be had.  Where the verdict is against us nothing is added, and what is not
+ * wanted any more still goes.  Unused classes stay unless @collect.
  */
 void bgp_effective(const struct bgp_state *want, const struct bgp_have *have,
                    const struct bgp_verdict *verdict, bool collect, struct bgp_state *ret_state);
 /*
- * The commands from @have to @to, for a connection that stands at @node: withdrawals first, then classes, the instance, networks,
- * neighbours, and last the deletion of what is unused.  @keep_instance: others have lines in the instance, so it stays when
- * ours is to go.
+ * The commands from @have to @to, for a connection that stands at @node: withdrawals first, then
+ * classes, the instance, networks, neighbours, and last the deletion of what is unused.
+ * @keep_instance: others have lines in the instance, so it stays when ours is to go.
  */
 void bgp_diff(const struct bgp_state *to, const struct bgp_state *have, bool keep_instance,
               enum bgp_node node, struct bgp_script *ret_script);

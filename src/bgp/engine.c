@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config.h"
-
 /*
  * The engine: one connection, one state of bgpd in mind, one batch at a time.
  *
- *	DOWN ──up──► READING ──running-config──► IDLE ──difference──► APPLYING ──all acknowledged──► IDLE
+ *	DOWN ──up──► READING ──running-config──► IDLE ──difference──► APPLYING ──all acknowledged──►
+ *	IDLE
  *	  ▲              ▲                        │ timer                  │ refused
  *	  └── any loss   └────────────────────────┴────────────────────────┘
  *
- * After a batch that bgpd acknowledged whole, what it has is known without asking.  After anything else it is read.
- * While a batch is under way publications only replace what is wanted, so that a slow bgpd meets fewer and
- * larger batches, never a queue of old ones.  And where it takes long what is left of it is not sent: the next one begins
- * with its withdrawals.
+ * After a batch that bgpd acknowledged whole, what it has is known without asking.  After anything
+ * else it is read.  While a batch is under way publications only replace what is wanted, so that a
+ * slow bgpd meets fewer and larger batches, never a queue of old ones.  And where it takes long
+ * what is left of it is not sent: the next one begins with its withdrawals.
  *
- * The connection is left inside the instance's address family, where one more network is one command.  Rejected: entering
- * it anew for every change, which costs more commands, and where somebody has removed the instance would make an empty
- * one.  As it is, bgpd says that the object was deleted, and the state is read again.  (bgpd 8.4 crashes on a network
- * line in the 50 ms during which it takes an instance with neighbours down; no order of ours can avoid that.)
+ * The connection is left inside the instance's address family, where one more network is one
+ * command.  Rejected: entering it anew for every change, which costs more commands, and where
+ * somebody has removed the instance would make an empty one.  As it is, bgpd says that the object
+ * was deleted, and the state is read again.  (bgpd 8.4 crashes on a network line in the 50 ms
+ * during which it takes an instance with neighbours down; no order of ours can avoid that.)
  */
+#include "config.h"
 
 #include "bgp/engine.h"
 
@@ -49,6 +50,7 @@ void engine_notify(struct bgp *b)
 static void resync_in(struct bgp *b, unsigned int ms)
 {
 	struct timeval tv = timeval_of_ms(ms);
+
 	event_add(b->ev_resync, &tv);
 }
 
@@ -61,6 +63,7 @@ static unsigned int resync_interval(const struct bgp *b)
 {
 	unsigned int ms = b->opts.resync_ms;
 	int64_t since_up_ms = clock_ms() - b->up_ms;
+
 	if (since_up_ms < BGP_FIRST_RESYNC_MS)
 		since_up_ms = BGP_FIRST_RESYNC_MS;
 	if (since_up_ms < ms)
@@ -171,8 +174,8 @@ static void accept_pending(struct bgp *b)
 }
 
 /*
- * FRR's daemons start empty and are given their configuration by `vtysh -b` a moment later.  An instance that we made in
- * between would be merged with others', or refuse theirs.
+ * FRR's daemons start empty and are given their configuration by `vtysh -b` a moment later.  An
+ * instance that we made in between would be merged with others', or refuse theirs.
  */
 static bool settles(struct bgp *b)
 {
@@ -198,8 +201,8 @@ static bool settles(struct bgp *b)
 }
 
 /*
- * Others may have changed the same bgpd since the last reading: where that is cheap, a last look keeps us from touching a
- * line or a neighbour that meanwhile is theirs.
+ * Others may have changed the same bgpd since the last reading: where that is cheap, a last look
+ * keeps us from touching a line or a neighbour that meanwhile is theirs.
  */
 static bool looks_first(struct bgp *b)
 {
@@ -217,12 +220,18 @@ static void judge(struct bgp *b)
 		b->verdict.reason = REASON_BgpPending;
 		snprintf(b->verdict.message, sizeof(b->verdict.message),
 		         "nothing is added before the data plane is ready");
-		/* The prefix by which an address is announced may change only when it can have the new one. */
+		/*
+		 * The prefix by which an address is announced may change only when it can have the
+		 * new one.
+		 */
 		b->verdict.leads = b->want;
 	}
 }
 
-/* What bgpd refused is tried again at its time, or when something else is wanted; until then only what it has is looked at. */
+/*
+ * What bgpd refused is tried again at its time, or when something else is wanted; until then only
+ * what it has is looked at.
+ */
 static bool waits_to_retry(struct bgp *b)
 {
 	int64_t left_ms = b->retry_at_ms - clock_ms();
@@ -250,8 +259,9 @@ static void retry_later(struct bgp *b)
 }
 
 /*
- * What bgpd took but does not show (a default, say) is not said again after every reading.  But networks and neighbours it
- * shows: where one of those is not there that was acknowledged a moment before, somebody undoes what we do.
+ * What bgpd took but does not show (a default, say) is not said again after every reading.  But
+ * networks and neighbours it shows: where one of those is not there that was acknowledged a moment
+ * before, somebody undoes what we do.
  */
 static bool is_undone(struct bgp *b, uint64_t hash)
 {
@@ -352,7 +362,9 @@ static void on_batch_reply(struct bgp *b, size_t i, uint8_t status, const char *
 		finish_batch(b);
 		break;
 	case BATCH_GIVES_WAY:
-		/* What has become of it is read; until then nothing that it says counts any more. */
+		/*
+		 * What has become of it is read; until then nothing that it says counts any more.
+		 */
 		b->node = BGP_AT_CONFIG;
 		b->have_valid = b->verifying = false;
 		b->phase = ENGINE_IDLE;
@@ -572,7 +584,10 @@ uint64_t bgp_publish(struct bgp *b, struct bgp_want *want)
 {
 	if (!b->decided_ns)
 		b->decided_ns = clock_ns();
-	/* Classes go with the configuration that needed them, not with a Service that comes and goes. */
+	/*
+	 * Classes go with the configuration that needed them, not with a Service that comes and
+	 * goes.
+	 */
 	if (b->want && !same_classes(b->want, want))
 		b->collect = true;
 	bgp_want_free(b->want);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BGP_ENGINE_H
-#define BGP_ENGINE_H
+#ifndef FAIRLEAD_BGP_ENGINE_H
+#define FAIRLEAD_BGP_ENGINE_H
 
-/* The inside of the engine, for engine.c, batch.c and status.c; everybody else goes through the door. */
+/*
+ * The inside of the engine, for engine.c, batch.c and status.c; everybody else goes through the
+ * door.
+ */
 
 #include "bgp/bfd.h"
 #include "bgp/client.h"
@@ -13,15 +16,23 @@
 
 struct event;
 
+/* an administrator may be clearing the way */
 #define BGP_RESYNC_MS 30000
-#define BGP_REFUSED_RESYNC_MS 5000 /* an administrator may be clearing the way */
-/* After a connection was made, and then at growing intervals: bgpd may be given saved lines of ours only now. */
+#define BGP_REFUSED_RESYNC_MS 5000
+/*
+ * After a connection was made, and then at growing intervals: bgpd may be given saved lines of ours
+ * only now.
+ */
 #define BGP_FIRST_RESYNC_MS 1000
-/* A running configuration of up to this size is read within a millisecond or two, so it is before every batch. */
+/*
+ * A running configuration of up to this size is read within a millisecond or two, so it is before
+ * every batch.
+ */
 #define BGP_LOOK_FIRST_MAX_BYTES (32u << 10)
 #define BGP_COMMAND_TIMEOUT_MS 10000
+/* where the last instance was others': it will come back */
 #define BGP_SETTLE_MS 2000
-#define BGP_SETTLE_OTHERS_MS 10000 /* where the last instance was others': it will come back */
+#define BGP_SETTLE_OTHERS_MS 10000
 #define BGP_SETTLE_READ_MS 100
 #define BGP_RETRY_MIN_MS 1000
 #define BGP_RETRY_MAX_MS 60000
@@ -74,8 +85,9 @@ struct bgp {
 	enum {
 		FORMER_UNKNOWN,
 		FORMER_OWN,
+		/* whose instance was last seen */
 		FORMER_OTHERS
-	} former;               /* whose instance was last seen */
+	} former;
 	int64_t up_ms;          /* when the connection was made */
 	int64_t settle_from_ms; /* no instance since then; 0: there is one, or no reading yet */
 	bool settling;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BGP_MD5_H
-#define BGP_MD5_H
+#ifndef FAIRLEAD_BGP_MD5_H
+#define FAIRLEAD_BGP_MD5_H
 
 /*
  * What the kernel says of TCP segments that it dropped for their MD5 signature (RFC 2385).
  *
- * bgpd does not see them: a session with a wrong password looks to it like a router that does not answer.  The counters are the
- * whole host's, so what grew lately is a hint, not a proof.
+ * bgpd does not see them: a session with a wrong password looks to it like a router that does not
+ * answer.  The counters are the whole host's, so what grew lately is a hint, not a proof.
  */
 
 #include <stdbool.h>
@@ -30,7 +30,10 @@ void md5_parse(const char *text, uint64_t ret_count[static MD5_N_DROPS]);
 void md5_take(struct md5_watch *w, const uint64_t count[static MD5_N_DROPS], int64_t now_ms);
 /* Reads the counters now; without them nothing grows. */
 void md5_look(struct md5_watch *w, int64_t now_ms);
-/* A hint for a session that does not come up, with or without a password of ours; "" if there is none. */
+/*
+ * A hint for a session that does not come up, with or without a password of ours; "" if there is
+ * none.
+ */
 const char *md5_words(const struct md5_watch *w, bool password, int64_t now_ms);
 
 #endif

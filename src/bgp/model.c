@@ -24,6 +24,7 @@ void bgp_lines_fini(struct bgp_lines *l)
 static size_t lines_find(const struct bgp_lines *l, const char *line, bool *ret_there)
 {
 	size_t lo = 0, hi = l->n;
+
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
 		int c = strcmp(l->v[mid], line);
@@ -44,6 +45,7 @@ void bgp_lines_add(struct bgp_lines *l, const char *line)
 {
 	bool there;
 	size_t at = lines_find(l, line, &there);
+
 	if (there)
 		return;
 	ARRAY_RESERVE(l->v, l->cap, l->n + 1);
@@ -55,6 +57,7 @@ void bgp_lines_add(struct bgp_lines *l, const char *line)
 bool bgp_lines_has(const struct bgp_lines *l, const char *line)
 {
 	bool there;
+
 	lines_find(l, line, &there);
 	return there;
 }
@@ -93,7 +96,7 @@ void bgp_map_copy(struct bgp_map *to, const struct bgp_map *from)
 
 bool bgp_map_eq(const struct bgp_map *a, const struct bgp_map *b)
 {
-	return strcmp(a->name, b->name) == 0 && a->permit == b->permit && a->seq == b->seq &&
+	return !strcmp(a->name, b->name) && a->permit == b->permit && a->seq == b->seq &&
 	       bgp_lines_eq(&a->lines, &b->lines);
 }
 
@@ -111,7 +114,7 @@ uint64_t bgp_class_of_name(const char *name)
 	if (strncmp(name, BGP_CLASS_PREFIX, strlen(BGP_CLASS_PREFIX)) != 0)
 		return 0;
 	class = strtoull(name + strlen(BGP_CLASS_PREFIX), NULL, 16);
-	return strcmp(bgp_class_name(class, again), name) == 0 ? class : 0;
+	return !strcmp(bgp_class_name(class, again), name) ? class : 0;
 }
 
 /* ---- peers ---- */
@@ -133,7 +136,7 @@ size_t bgp_peer_keyword(const char *line)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(keywords); i++) {
 		size_t len = strlen(keywords[i]);
-		if (strncmp(line, keywords[i], len) == 0 && (line[len] == ' ' || line[len] == 0))
+		if (!strncmp(line, keywords[i], len) && (line[len] == ' ' || line[len] == 0))
 			return len;
 	}
 	return 0;
@@ -160,7 +163,7 @@ void bgp_peer_copy(struct bgp_peer *to, const struct bgp_peer *from)
 
 static bool str_eq(const char *a, const char *b)
 {
-	return a && b ? strcmp(a, b) == 0 : a == b;
+	return a && b ? !strcmp(a, b) : a == b;
 }
 
 bool bgp_peer_eq(const struct bgp_peer *a, const struct bgp_peer *b)
@@ -176,7 +179,7 @@ bool bgp_peer_eq(const struct bgp_peer *a, const struct bgp_peer *b)
 bool bgp_peer_is_described(const struct bgp_peer *p)
 {
 	for (size_t i = 0; i < p->lines.n; i++)
-		if (strncmp(p->lines.v[i], "description ", 12) == 0)
+		if (!strncmp(p->lines.v[i], "description ", 12))
 			return true;
 	return false;
 }
@@ -242,6 +245,7 @@ bool bgp_state_eq(const struct bgp_state *a, const struct bgp_state *b)
 static int network_cmp(const void *a, const void *b)
 {
 	const struct bgp_network *x = a, *y = b;
+
 	return prefix_cmp(&x->prefix, &y->prefix);
 }
 
@@ -249,12 +253,14 @@ static int map_cmp(const void *a, const void *b)
 {
 	const struct bgp_map *x = a, *y = b;
 	int c = strcmp(x->name, y->name);
+
 	return c ? c : (x->seq > y->seq) - (x->seq < y->seq);
 }
 
 static int peer_cmp(const void *a, const void *b)
 {
 	const struct bgp_peer *x = a, *y = b;
+
 	return addr_cmp(&x->address, &y->address);
 }
 
@@ -271,7 +277,7 @@ void bgp_state_sort(struct bgp_state *s)
 struct bgp_map *bgp_state_map(struct bgp_state *s, const char *name, uint32_t seq, bool *ret_new)
 {
 	for (size_t i = 0; i < s->n_maps; i++)
-		if (s->maps[i].seq == seq && strcmp(s->maps[i].name, name) == 0) {
+		if (s->maps[i].seq == seq && !strcmp(s->maps[i].name, name)) {
 			if (ret_new)
 				*ret_new = false;
 			return &s->maps[i];
@@ -288,7 +294,7 @@ const struct bgp_map *bgp_state_find_entry(const struct bgp_state *s, const char
                                            uint32_t seq)
 {
 	for (size_t i = 0; i < s->n_maps; i++)
-		if (s->maps[i].seq == seq && strcmp(s->maps[i].name, name) == 0)
+		if (s->maps[i].seq == seq && !strcmp(s->maps[i].name, name))
 			return &s->maps[i];
 	return NULL;
 }
@@ -296,7 +302,7 @@ const struct bgp_map *bgp_state_find_entry(const struct bgp_state *s, const char
 const struct bgp_map *bgp_state_find_map(const struct bgp_state *s, const char *name)
 {
 	for (size_t i = 0; i < s->n_maps; i++)
-		if (strcmp(s->maps[i].name, name) == 0)
+		if (!strcmp(s->maps[i].name, name))
 			return &s->maps[i];
 	return NULL;
 }
@@ -326,6 +332,7 @@ const struct bgp_peer *bgp_state_find_peer(const struct bgp_state *s, const stru
 const struct bgp_network *bgp_state_find_network(const struct bgp_state *s, const struct prefix *p)
 {
 	struct bgp_network key = { .prefix = *p };
+
 	if (s->n_networks == 0)
 		return NULL;
 	return bsearch(&key, s->networks, s->n_networks, sizeof(key), network_cmp);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BGP_MODEL_H
-#define BGP_MODEL_H
+#ifndef FAIRLEAD_BGP_MODEL_H
+#define FAIRLEAD_BGP_MODEL_H
 
 /*
- * What is of ours in bgpd, or shall be: one shape for both, so that the difference is a walk over two sorted lists.
+ * What is of ours in bgpd, or shall be: one shape for both, so that the difference is a walk over
+ * two sorted lists.
  *
- * Policy is content-addressed: a route-map's name is the hash of its lines, so that a class never changes once made, the change of
- * a prefix's policy is one network line, and a reader of the running configuration knows from the name what it
- * means.  Lines are kept canonical (communities as numbers, sorted), because bgpd prints others than it was given.
+ * Policy is content-addressed: a route-map's name is the hash of its lines, so that a class never
+ * changes once made, the change of a prefix's policy is one network line, and a reader of the
+ * running configuration knows from the name what it means.  Lines are kept canonical (communities
+ * as numbers, sorted), because bgpd prints others than it was given.
  */
 
 #include <stdbool.h>
@@ -25,11 +27,15 @@
 #define BGP_MAP_OUT_PREFIX BGP_MARK "-OUT-"
 #define BGP_INSTANCE_LIST BGP_MARK "-INSTANCE"
 #define BGP_CLAIM_PREFIX BGP_MARK "-PEER-"
-/* The route tag by which the outbound policy knows our networks, plus their scope; it never leaves bgpd. */
+/*
+ * The route tag by which the outbound policy knows our networks, plus their scope; it never leaves
+ * bgpd.
+ */
 #define BGP_TAG 74710179u
 /*
- * no-export, no-advertise and local-AS are for the router, but a bgpd that has a route with one of them obeys it and does not
- * send the route.  So they stand in no class: its tag says which of them (one bit each) the outbound policy adds.
+ * no-export, no-advertise and local-AS are for the router, but a bgpd that has a route with one of
+ * them obeys it and does not send the route.  So they stand in no class: its tag says which of them
+ * (one bit each) the outbound policy adds.
  */
 #define BGP_SCOPES 8u
 /* bgpd's own default is 120 s, too long to wait for a router that rebooted. */
@@ -62,7 +68,10 @@ struct bgp_attr {
 	size_t n_large, cap_large;
 };
 void bgp_attr_fini(struct bgp_attr *a);
-/* "65535:65281", "large:1:2:3"; also bgpd's names and plain numbers, as it prints them.  -EINVAL, -E2BIG. */
+/*
+ * "65535:65281", "large:1:2:3"; also bgpd's names and plain numbers, as it prints them.  -EINVAL,
+ * -E2BIG.
+ */
 int bgp_attr_add(struct bgp_attr *a, const char *community, struct err *e);
 /* Union of communities, the higher localpref. */
 int bgp_attr_merge(struct bgp_attr *to, const struct bgp_attr *from, struct err *e);
@@ -105,9 +114,10 @@ struct bgp_peer {
 };
 
 /*
- * Our word, in a list named after the address, that a neighbour of this AS number there is ours though it has no description yet.
- * Between the command that makes it and the one that describes it bgpd may stop listening to us: it does when it cannot
- * deliver a reply, because we have died or given it up.
+ * Our word, in a list named after the address, that a neighbour of this AS number there is ours
+ * though it has no description yet.  Between the command that makes it and the one that describes
+ * it bgpd may stop listening to us: it does when it cannot deliver a reply, because we have died or
+ * given it up.
  */
 struct bgp_claim {
 	struct addr address;
@@ -132,7 +142,10 @@ void bgp_state_fini(struct bgp_state *s);
 void bgp_state_copy(struct bgp_state *to, const struct bgp_state *from);
 bool bgp_state_eq(const struct bgp_state *a, const struct bgp_state *b);
 void bgp_state_sort(struct bgp_state *s);
-/* The entry, new (a permitting one) if need be; valid until the next one is made.  *ret_new may be NULL. */
+/*
+ * The entry, new (a permitting one) if need be; valid until the next one is made.  *ret_new may be
+ * NULL.
+ */
 struct bgp_map *bgp_state_map(struct bgp_state *s, const char *name, uint32_t seq, bool *ret_new);
 /* The first entry of that name. */
 const struct bgp_map *bgp_state_find_map(const struct bgp_state *s, const char *name);
@@ -157,7 +170,10 @@ const char *bgp_class_name(uint64_t class, char out[static BGP_CLASS_NAME_SIZE])
 /* 0 if the name is none of ours. */
 uint64_t bgp_class_of_name(const char *name);
 
-/* The length of the managed keyword that @line (what follows "neighbor X ") begins with, 0 if we do not manage it. */
+/*
+ * The length of the managed keyword that @line (what follows "neighbor X ") begins with, 0 if we do
+ * not manage it.
+ */
 size_t bgp_peer_keyword(const char *line);
 
 #endif

@@ -120,7 +120,10 @@ static socklen_t to_sockaddr(const struct addr *a, unsigned int port, struct soc
 	return sizeof(*in6);
 }
 
-/* A connection that came through ends with a reset, not with the farewell of one that served for something. */
+/*
+ * A connection that came through ends with a reset, not with the farewell of one that served for
+ * something.
+ */
 static int prepare(int fd, const struct probe_way *way)
 {
 	const struct linger reset = { .l_onoff = 1 };

@@ -43,6 +43,7 @@ struct parser {
 static const char *after(const char *s, const char *word)
 {
 	size_t len = strlen(word);
+
 	if (strncmp(s, word, len) != 0)
 		return NULL;
 	if (s[len] == ' ')
@@ -54,6 +55,7 @@ static const char *after(const char *s, const char *word)
 static char *cut_word(char *s)
 {
 	char *end = strchr(s, ' ');
+
 	if (!end)
 		return s + strlen(s);
 	*end = 0;
@@ -148,10 +150,10 @@ static void read_peer_af_line(struct bgp_seen_peer *s, enum bgp_af af, const cha
 {
 	const char *v = after(line, "route-map");
 	size_t len = strlen(line);
-	bool out = len > 4 && strcmp(line + len - 4, " out") == 0;
-	bool in = len > 3 && strcmp(line + len - 3, " in") == 0;
+	bool out = len > 4 && !strcmp(line + len - 4, " out");
+	bool in = len > 3 && !strcmp(line + len - 3, " in");
 
-	if (strcmp(line, "activate") == 0)
+	if (!strcmp(line, "activate"))
 		s->af[af].active = !no;
 	if (no)
 		return;
@@ -203,7 +205,7 @@ static bool read_network(struct parser *p, char *line)
 		return false;
 	map = strstr(rest, "route-map ");
 	map = map ? map + strlen("route-map ") : "";
-	if (strncmp(map, BGP_MAP_PREFIX, strlen(BGP_MAP_PREFIX)) == 0) {
+	if (!strncmp(map, BGP_MAP_PREFIX, strlen(BGP_MAP_PREFIX))) {
 		cleanup_free char *name = xstrndup(map, strcspn(map, " "));
 		bgp_state_add_network(&h->ours,
 		                      &(struct bgp_network){ prefix, bgp_class_of_name(name) });
@@ -236,8 +238,7 @@ static void read_default_family(struct bgp_have *h, const char *line)
 	const char *v = after(line, "bgp default");
 
 	if (v && strchr(v, '-') && strcmp(v, "ipv4-unicast") != 0 &&
-	    strcmp(v, "ipv6-unicast") != 0 &&
-	    (strncmp(v, "ip", 2) == 0 || strncmp(v, "l2vpn", 5) == 0))
+	    strcmp(v, "ipv6-unicast") != 0 && (!strncmp(v, "ip", 2) || !strncmp(v, "l2vpn", 5)))
 		snprintf(h->default_family, sizeof(h->default_family), "%s", v);
 }
 
@@ -245,19 +246,19 @@ static void read_instance_line(struct parser *p, const char *line)
 {
 	struct bgp_have *h = p->have;
 
-	if (strcmp(line, "no bgp network import-check") == 0)
+	if (!strcmp(line, "no bgp network import-check"))
 		h->import_check = false;
-	else if (strcmp(line, "no bgp default ipv4-unicast") == 0)
+	else if (!strcmp(line, "no bgp default ipv4-unicast"))
 		h->default_active[BGP_AF4] = false;
 	else if (!after(line, "bgp router-id")) {
 		h->foreign_lines = true;
 		read_listen_range(p, line);
 		read_default_family(h, line);
-		if (strcmp(line, "bgp default ipv6-unicast") == 0)
+		if (!strcmp(line, "bgp default ipv6-unicast"))
 			h->default_active[BGP_AF6] = true;
-		else if (strcmp(line, "no bgp ebgp-requires-policy") == 0)
+		else if (!strcmp(line, "no bgp ebgp-requires-policy"))
 			h->requires_policy = false;
-		else if (strcmp(line, "bgp ebgp-requires-policy") == 0)
+		else if (!strcmp(line, "bgp ebgp-requires-policy"))
 			h->requires_policy = true;
 		return;
 	}
@@ -270,9 +271,9 @@ static void read_in_instance(struct parser *p, char *line)
 
 	if (af) {
 		p->at = AT_AF;
-		if (strcmp(af, "ipv4 unicast") == 0)
+		if (!strcmp(af, "ipv4 unicast"))
 			p->af = BGP_AF4;
-		else if (strcmp(af, "ipv6 unicast") == 0)
+		else if (!strcmp(af, "ipv6 unicast"))
 			p->af = BGP_AF6;
 		else
 			p->at = AT_OTHER_AF;
@@ -314,7 +315,7 @@ static void read_list(struct bgp_have *h, const char *v)
 	cleanup_free char *name = xstrndup(v, strcspn(v, " "));
 	struct addr a;
 
-	if (strcmp(name, BGP_INSTANCE_LIST) == 0)
+	if (!strcmp(name, BGP_INSTANCE_LIST))
 		h->ours.marker = asn;
 	else if (strncmp(name, claim, strlen(claim)) != 0 ||
 	         addr_parse(name + strlen(claim), &a) != 0 || bgp_state_find_claim(&h->ours, &a))
@@ -399,7 +400,7 @@ void bgp_have_fini(struct bgp_have *h)
 static void drop_plain_bfd(struct bgp_lines *l)
 {
 	for (size_t i = 0; i + 1 < l->n; i++)
-		if (strcmp(l->v[i], "bfd") == 0 && after(l->v[i + 1], "bfd")) {
+		if (!strcmp(l->v[i], "bfd") && after(l->v[i + 1], "bfd")) {
 			free(l->v[i]);
 			memmove(&l->v[i], &l->v[i + 1], (l->n - i - 1) * sizeof(*l->v));
 			l->n--;
@@ -490,12 +491,14 @@ bool bgp_have_foreign_network(const struct bgp_have *h, const struct prefix *p)
 static const struct bgp_seen_peer *group_of(const struct bgp_have *h, const struct bgp_seen_peer *s)
 {
 	for (size_t i = 0; s->group && i < h->n_foreign; i++)
-		if (h->foreign[i].is_group && strcmp(h->foreign[i].name, s->group) == 0)
+		if (h->foreign[i].is_group && !strcmp(h->foreign[i].name, s->group))
 			return &h->foreign[i];
 	return s;
 }
 
-/* Surely, that is: where eBGP needs a policy, a neighbour that might be internal is one without it. */
+/*
+ * Surely, that is: where eBGP needs a policy, a neighbour that might be internal is one without it.
+ */
 static bool is_external(const struct bgp_have *h, const struct bgp_seen_peer *s)
 {
 	const struct bgp_seen_peer *from = s->as_type ? s : group_of(h, s);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BGP_RUNNING_H
-#define BGP_RUNNING_H
+#ifndef FAIRLEAD_BGP_RUNNING_H
+#define FAIRLEAD_BGP_RUNNING_H
 
 /*
  * Reads `show running-config` of bgpd into what is ours and what we must know of the rest.
  *
- * Tolerant: lines that it does not know are others'.  Only the instance of the default VRF counts.  Bounded: beyond so
- * many neighbours or networks of others it stops remembering them and says so.
+ * Tolerant: lines that it does not know are others'.  Only the instance of the default VRF counts.
+ * Bounded: beyond so many neighbours or networks of others it stops remembering them and says so.
  */
 
 #include "bgp/model.h"
@@ -35,7 +35,10 @@ struct bgp_have {
 	bool foreign_lines;    /* the instance has others' lines: it may not go */
 	bool requires_policy;  /* eBGP neighbours without policy are sent nothing */
 	bool import_check, default_active[BGP_N_AF];
-	/* "l2vpn-evpn": a family in which new neighbours begin activated, and where we set no policy; "": none. */
+	/*
+	 * "l2vpn-evpn": a family in which new neighbours begin activated, and where we set no
+	 * policy; "": none.
+	 */
 	char default_family[32];
 	bool truncated; /* a bound was reached */
 	struct bgp_seen_peer *foreign;
@@ -49,7 +52,10 @@ void bgp_running_parse(const char *text, size_t size, struct bgp_have *ret_have)
 /* A neighbour of others at this address (also by its text), or NULL. */
 const struct bgp_seen_peer *bgp_have_foreign_peer(const struct bgp_have *h, const struct addr *a);
 bool bgp_have_foreign_network(const struct bgp_have *h, const struct prefix *p);
-/* A neighbour of others that would be sent networks of this family without any outbound policy, or NULL. */
+/*
+ * A neighbour of others that would be sent networks of this family without any outbound policy, or
+ * NULL.
+ */
 const struct bgp_seen_peer *bgp_have_unfiltered(const struct bgp_have *h);
 
 #endif

@@ -31,7 +31,7 @@ const char *bgp_session_state_name(enum bgp_session_state s)
 static enum bgp_session_state state_of(const char *name)
 {
 	for (size_t i = 0; name && i < ARRAY_LEN(names); i++)
-		if (strcmp(names[i].name, name) == 0)
+		if (!strcmp(names[i].name, name))
 			return names[i].state;
 	return BGP_SESSION_UNKNOWN;
 }
@@ -41,6 +41,7 @@ static enum bgp_session_state state_of(const char *name)
 static struct json_object *member(struct json_object *o, const char *key, enum json_type type)
 {
 	struct json_object *m;
+
 	if (!json_object_is_type(o, json_type_object) || !json_object_object_get_ex(o, key, &m) ||
 	    !json_object_is_type(m, type))
 		return NULL;
@@ -50,6 +51,7 @@ static struct json_object *member(struct json_object *o, const char *key, enum j
 static const char *string(struct json_object *o, const char *key)
 {
 	struct json_object *m = member(o, key, json_type_string);
+
 	return m ? json_object_get_string(m) : NULL;
 }
 
@@ -57,6 +59,7 @@ static int64_t integer(struct json_object *o, const char *key)
 {
 	struct json_object *m = member(o, key, json_type_int);
 	int64_t v = m ? json_object_get_int64(m) : 0;
+
 	return v < 0 ? 0 : v;
 }
 
@@ -179,8 +182,11 @@ static void read_error(struct json_object *o, const char *contact, const char *h
 	struct json_object *shut = member(o, "adminShutDown", json_type_boolean);
 
 	s->error[0] = 0;
-	/* What a neighbour is told when it is made, before we activate it; of one that tries to connect it is no longer true. */
-	if (due && strcmp(due, "No AFI/SAFI activated for peer") == 0 &&
+	/*
+	 * What a neighbour is told when it is made, before we activate it; of one that tries to
+	 * connect it is no longer true.
+	 */
+	if (due && !strcmp(due, "No AFI/SAFI activated for peer") &&
 	    (s->state == BGP_SESSION_CONNECT || s->state == BGP_SESSION_ACTIVE))
 		due = NULL;
 	if (shut && json_object_get_boolean(shut)) {
@@ -203,7 +209,10 @@ static void read_error(struct json_object *o, const char *contact, const char *h
 		add_words(hint, s);
 }
 
-/* Whether a router can send packets to it: not ::, ::ffff:…, or fe80:…, which goes along with a global one only. */
+/*
+ * Whether a router can send packets to it: not ::, ::ffff:…, or fe80:…, which goes along with a
+ * global one only.
+ */
 static bool is_usable_next_hop6(const char *text)
 {
 	struct in6_addr a;

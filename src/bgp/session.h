@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BGP_SESSION_H
-#define BGP_SESSION_H
+#ifndef FAIRLEAD_BGP_SESSION_H
+#define FAIRLEAD_BGP_SESSION_H
 
 /*
  * What bgpd says of our sessions: reads the JSON of `show bgp summary` and `show bgp neighbors X`.
  *
- * Tolerant of missing and unknown members; the two cheap shows only, for the expensive ones block bgpd.
+ * Tolerant of missing and unknown members; the two cheap shows only, for the expensive ones block
+ * bgpd.
  */
 
 #include <stdbool.h>
@@ -29,19 +30,32 @@ struct bgp_session {
 	char error[SESSION_TEXT_MAX]; /* the last reset, in words; "" */
 	char bfd[32];                 /* "Up", "Down", … ; "" */
 	/*
-	 * An established IPv4 session on whose link this node has no IPv6 address but link-local ones: bgpd gives IPv6 prefixes
-	 * the next hop ::ffff:…, which routers refuse or do not install.
+	 * An established IPv4 session on whose link this node has no IPv6 address but link-local
+	 * ones: bgpd gives IPv6 prefixes the next hop ::ffff:…, which routers refuse or do not
+	 * install.
 	 */
 	bool lacks_next_hop6;
-	/* The hold time that is configured, the one of the session, and what was configured when it began; 0: not known. */
+	/*
+	 * The hold time that is configured, the one of the session, and what was configured when it
+	 * began; 0: not known.
+	 */
 	int64_t hold_ms, session_hold_ms, began_hold_ms;
 };
 
-/* Reads the summary into the sessions of these addresses; one that it does not name is UNKNOWN.  -EINVAL, -EMSGSIZE. */
+/*
+ * Reads the summary into the sessions of these addresses; one that it does not name is UNKNOWN.
+ * -EINVAL, -EMSGSIZE.
+ */
 int bgp_session_read_summary(const char *json, size_t size, struct bgp_session *sessions, size_t n);
-/* The hold time was changed since the session began, or is shorter than it: it is in force from the next one on. */
+/*
+ * The hold time was changed since the session began, or is shorter than it: it is in force from the
+ * next one on.
+ */
 bool bgp_session_hold_waits(const struct bgp_session *s);
-/* Of one that does not come up, or "": what trying to connect comes to (@contact), and more words (@hint). */
+/*
+ * Of one that does not come up, or "": what trying to connect comes to (@contact), and more words
+ * (@hint).
+ */
 int bgp_session_read_neighbor(const char *json, size_t size, const char *contact, const char *hint,
                               struct bgp_session *session);
 

@@ -166,7 +166,10 @@ static void on_summary(struct sessions *s, const char *text, size_t size)
 	}
 	if (changed)
 		s->ops->changed(s->arg);
-	/* Somebody has removed the neighbour, or the instance: it is not waited for the next reading. */
+	/*
+	 * Somebody has removed the neighbour, or the instance: it is not waited for the next
+	 * reading.
+	 */
 	if (lost)
 		s->ops->lost(s->arg);
 }
@@ -176,7 +179,7 @@ static bool has_password(const struct bgp_peer *p)
 	if (p->waits)
 		return true;
 	for (size_t i = 0; i < p->lines.n; i++)
-		if (strncmp(p->lines.v[i], "password ", 9) == 0)
+		if (!strncmp(p->lines.v[i], "password ", 9))
 			return true;
 	return false;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BGP_SESSIONS_H
-#define BGP_SESSIONS_H
+#ifndef FAIRLEAD_BGP_SESSIONS_H
+#define FAIRLEAD_BGP_SESSIONS_H
 
 /*
- * The sessions with our peers as bgpd shows them: two cheap shows, often while something is down, seldom else.  Of the engine it
- * knows the connection and what is wanted; what else it has to know it asks.
+ * The sessions with our peers as bgpd shows them: two cheap shows, often while something is down,
+ * seldom else.  Of the engine it knows the connection and what is wanted; what else it has to know
+ * it asks.
  */
 
 #include <stdbool.h>
@@ -32,7 +33,9 @@ enum {
 struct sessions_ops {
 	/* Whether bgpd has an instance that sessions of ours may be in. */
 	bool (*has_instance)(void *arg);
-	/* Whether the neighbour of that address is others', whose session carries nothing of ours. */
+	/*
+	 * Whether the neighbour of that address is others', whose session carries nothing of ours.
+	 */
 	bool (*is_foreign)(const struct addr *a, void *arg);
 	/* What is known of a session is something else now. */
 	void (*changed)(void *arg);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config.h"
-
 /* What the engine says of itself: reasons, /status, metrics. */
+#include "config.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -117,7 +116,10 @@ static size_t n_carrying(const struct bgp *b, uint8_t family)
 	return n;
 }
 
-/* The network stands; to whom it is not announced for lack of a neighbour, or to no use, is told with it. */
+/*
+ * The network stands; to whom it is not announced for lack of a neighbour, or to no use, is told
+ * with it.
+ */
 static enum reason say_set(const struct bgp *b, uint8_t family, struct buf *msg)
 {
 	enum reason reason = !bgp_n_established(b)   ? REASON_BgpNoSession

@@ -47,6 +47,7 @@ int vty_check(const char *text, struct err *e)
 int vty_frame(const char *text, struct buf *out, struct err *e)
 {
 	int r = vty_check(text, e);
+
 	if (r == 0)
 		buf_add(out, text, strlen(text) + 1);
 	return r;

@@ -262,6 +262,7 @@ void bgp_want_router_id_of(struct bgp_want *w, const char *name)
 int bgp_want_bfd_profile(struct bgp_want *w, const struct config_bfd_profile *p, struct err *e)
 {
 	int r = check_word("bfd-profile", p->name ? p->name : "", CONFIG_BFD_PROFILE_NAME_MAX, e);
+
 	if (r)
 		return r;
 	if (w->n_profiles == BGP_BFD_PROFILES_MAX)
@@ -269,7 +270,7 @@ int bgp_want_bfd_profile(struct bgp_want *w, const struct config_bfd_profile *p,
 		               BGP_BFD_PROFILES_MAX);
 	cleanup_free char *name = xasprintf(BGP_MAP_PREFIX "%s", p->name);
 	for (size_t i = 0; i < w->n_profiles; i++)
-		if (strcmp(w->profiles[i].name, name) == 0)
+		if (!strcmp(w->profiles[i].name, name))
 			return err_set(e, -EINVAL, ERR_CONFIG, "a second BFD profile %s", p->name);
 	ARRAY_RESERVE(w->profiles, w->cap_profiles, w->n_profiles + 1);
 	struct bgp_bfd_profile *n = &w->profiles[w->n_profiles++];
@@ -306,6 +307,7 @@ static unsigned int length_of(const struct config_advertisement *ad, uint8_t fam
 {
 	unsigned int bits = family == 4 ? 32 : 128;
 	unsigned int len = family == 4 ? ad->aggregation_len : ad->aggregation_len_v6;
+
 	return local || len > bits ? bits : len;
 }
 
@@ -421,7 +423,10 @@ int bgp_want_pool(struct bgp_want *w, const struct config_pool *pool, struct err
 		ads = &plain;
 		n_ads = 1;
 	}
-	/* An address's prefixes: by length as the advertisements say, and all in one for policy Local. */
+	/*
+	 * An address's prefixes: by length as the advertisements say, and all in one for policy
+	 * Local.
+	 */
 	for (int family = 4; family <= 6; family += 2)
 		for (int local = 0; local < 2; local++)
 			for (size_t i = 0; i < n_ads; i++) {
@@ -503,8 +508,9 @@ static void add_peers(const struct bgp_want *w, unsigned int scopes, struct bgp_
 			add_line(&p->lines, "local-as %" PRIu32 " no-prepend replace-as",
 			         w->peers[i].my_asn);
 		/*
-		 * An IPv4 session carries both families, with the interface's IPv6 address as next hop.  Not the other way round:
-		 * without an IPv4 address bgpd would send the next hop 0.0.0.0, at which the peer ends the session.
+		 * An IPv4 session carries both families, with the interface's IPv6 address as next
+		 * hop.  Not the other way round: without an IPv4 address bgpd would send the next
+		 * hop 0.0.0.0, at which the peer ends the session.
 		 */
 		for (int af = p->address.family == 6 ? BGP_AF6 : BGP_AF4; af < BGP_N_AF; af++) {
 			p->af[af].active = true;
@@ -518,6 +524,7 @@ static int address_cmp(const void *a, const void *b)
 {
 	const struct want_address *x = a, *y = b;
 	int c = addr_cmp(&x->addr, &y->addr);
+
 	return c ? c : prefix_cmp(&x->prefix, &y->prefix);
 }
 

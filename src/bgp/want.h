@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BGP_WANT_H
-#define BGP_WANT_H
+#ifndef FAIRLEAD_BGP_WANT_H
+#define FAIRLEAD_BGP_WANT_H
 
-/* The inside of struct bgp_want, and what becomes of it: the state that an instance of ours would have. */
+/*
+ * The inside of struct bgp_want, and what becomes of it: the state that an instance of ours would
+ * have.
+ */
 
 #include "bgp/model.h"
 #include "bgp/probe.h"
@@ -36,7 +39,9 @@ struct want_address {
 	struct prefix prefix;
 };
 
-/* bfdd's defaults are filled in, for it does not print them and has no command to return to them. */
+/*
+ * bfdd's defaults are filled in, for it does not print them and has no command to return to them.
+ */
 struct bgp_bfd_profile {
 	char *name; /* with our prefix */
 	uint32_t detect_multiplier, transmit_ms, receive_ms, echo_transmit_ms, echo_receive_ms,
@@ -66,7 +71,8 @@ struct bgp_want {
 };
 
 /*
- * The state that bgpd should have were there nobody but us: sorted, every class of it made.  Without peers it is empty.
+ * The state that bgpd should have were there nobody but us: sorted, every class of it made.
+ * Without peers it is empty.
  */
 void bgp_want_state(struct bgp_want *w, struct bgp_state *ret_state);
 /* The addresses between the two indices have the address @a. */

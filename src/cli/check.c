@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `fairlead config check`: would the controller take this configuration, and how would it read it? */
+/*
+ * `fairlead config check`: would the controller take this configuration, and how would it read it?
+ */
 #include "config.h"
 
 #include "cli/commands.h"

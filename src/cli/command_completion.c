@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `fairlead completion`: what shells have to be told to ask us.  What may be written, complete.c says, by the commands' own rows. */
+/*
+ * `fairlead completion`: what shells have to be told to ask us.  What may be written, complete.c
+ * says, by the commands' own rows.
+ */
 #include "config.h"
 
 #include <errno.h>

@@ -56,8 +56,8 @@ static int read_state(const struct command_options *o, struct state *s, struct e
 }
 
 /*
- * What was published, else what the administrator has among the manifests.  NULL: neither is there, or it cannot be used, which may
- * be why somebody plans another one.
+ * What was published, else what the administrator has among the manifests.  NULL: neither is there,
+ * or it cannot be used, which may be why somebody plans another one.
  */
 static struct configuration *read_in_force(const struct command_options *o, const struct state *s)
 {

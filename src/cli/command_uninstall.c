@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fairlead uninstall: the one command that changes something.  It marks fairlead-active, which every daemon follows, waits until
- * each speaker says that it has cleaned up, and takes the mark off again, so that who installs once more finds none; also when it
- * is interrupted.
+ * fairlead uninstall: the one command that changes something.  It marks fairlead-active, which
+ * every daemon follows, waits until each speaker says that it has cleaned up, and takes the mark
+ * off again, so that who installs once more finds none; also when it is interrupted.
  *
- * A speaker that does not answer, to us or to the API server, holds it up: nothing tells whether it has cleaned up.  It is passed
- * over only where its Node is gone or not Ready, and what stood in the kernel most likely with it.
+ * A speaker that does not answer, to us or to the API server, holds it up: nothing tells whether it
+ * has cleaned up.  It is passed over only where its Node is gone or not Ready, and what stood in
+ * the kernel most likely with it.
  */
 #include "config.h"
 
@@ -312,6 +313,7 @@ static bool is_wanted(const struct command_options *o)
 static int run_uninstall(const struct command_options *o, struct err *e)
 {
 	cleanup_free char *namespace = options_namespace(&o->kube);
+
 	if (!is_wanted(o)) {
 		fputs("Nothing was done.\n", stderr);
 		return COMMAND_FAILED;

@@ -49,7 +49,10 @@ struct command_answer {
 void command_answer_init(struct command_answer *a, const struct command_options *o);
 void command_answer_fini(struct command_answer *a);
 void command_print(struct command_answer *a);
-/* The same over what stands on the terminal; elsewhere it is one text behind the other.  False: nobody reads it any more. */
+/*
+ * The same over what stands on the terminal; elsewhere it is one text behind the other.  False:
+ * nobody reads it any more.
+ */
 bool command_redraw(struct command_answer *a);
 
 /* Groups of flags, as bits; a command refuses those of the groups that it does not look at. */
@@ -79,7 +82,9 @@ enum command_names {
 #define COMMAND_EXITS 4
 #define COMMAND_NAME_SIZE 32
 
-/* Everything about a command: each file of them exports a row or a few, and commands.c lists these. */
+/*
+ * Everything about a command: each file of them exports a row or a few, and commands.c lists these.
+ */
 struct command {
 	const char *words[2];     /* the second one NULL: one word */
 	const char *operands;     /* as usage has them; "": none */
@@ -89,10 +94,13 @@ struct command {
 	bool optional;            /* or none */
 	unsigned int flags;       /* FLAGS_… */
 	const char *summary;      /* for the list of commands */
-	const char *
-		about; /* a paragraph for its own help, behind the summary; NULL: there is no more to say */
-	const char *exits
-		[COMMAND_EXITS]; /* what the exit statuses mean; NULL: it has none of these, or 0 means only that all went well */
+	/* a paragraph for its own help, behind the summary; NULL: there is no more to say */
+	const char *about;
+	/*
+	 * what the exit statuses mean; NULL: it has none of these, or 0 means only that all went
+	 * well
+	 */
+	const char *exits[COMMAND_EXITS];
 	int (*run)(const struct command_options *o, struct err *e);
 };
 

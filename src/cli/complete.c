@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What may follow is found by the rows of commands and flags; names of what is in the cluster are asked of the API server that the
- * words before lead to, and are left out where it does not answer soon.
+ * What may follow is found by the rows of commands and flags; names of what is in the cluster are
+ * asked of the API server that the words before lead to, and are left out where it does not answer
+ * soon.
  */
 #include "config.h"
 
@@ -26,12 +27,12 @@
 struct completion {
 	struct command_options options; /* of the words before */
 	struct flag flags[FLAGS_MAX];
-	const char
-		*words[OPTION_LIST_MAX]; /* those before that are no flags, nor values of flags */
+	/* those before that are no flags, nor values of flags */
+	const char *words[OPTION_LIST_MAX];
 	size_t n_words;
 	const struct flag *pending; /* whose value the last word is */
-	const char
-		*prefix; /* what the shell has of the word, behind which it begins: "--output=" */
+	/* what the shell has of the word, behind which it begins: "--output=" */
+	const char *prefix;
 	const char *current;
 	bool files;
 	char *last; /* name that was printed, of a list in order */

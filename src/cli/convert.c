@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Objects are read kind by kind, those that others refer to first, and by name, so that neither the text nor the notes
- * depend on the order of the files.  Pools learn from the advertisements how they are announced; the text is put together
- * last, and judged.
+ * Objects are read kind by kind, those that others refer to first, and by name, so that neither the
+ * text nor the notes depend on the order of the files.  Pools learn from the advertisements how
+ * they are announced; the text is put together last, and judged.
  */
 #include "config.h"
 
@@ -123,7 +123,9 @@ void convert_origin(struct conversion *c, const char *label, const char *fmt, ..
 		(struct convert_origin){ .path = buf_take(&path), .label = label };
 }
 
-/* The innermost origin of a place of the configuration, or NULL; *@ret_rest is the path from there. */
+/*
+ * The innermost origin of a place of the configuration, or NULL; *@ret_rest is the path from there.
+ */
 static const char *find_origin(const struct conversion *c, const char *path, const char **ret_rest)
 {
 	const char *label = NULL;
@@ -252,8 +254,9 @@ static int pool_cmp(const void *a, const void *b)
 }
 
 /*
- * MetalLB assigns addresses of a pool that no advertisement selects, and announces them nowhere.  BGP without peers does
- * the same; where there are peers, the pool's own segment is the smaller circle.
+ * MetalLB assigns addresses of a pool that no advertisement selects, and announces them nowhere.
+ * BGP without peers does the same; where there are peers, the pool's own segment is the smaller
+ * circle.
  */
 static const char *protocol_of_silent_pool(struct conversion *c)
 {

@@ -5,9 +5,9 @@
 /*
  * MetalLB's custom resources into the text of Fairlead's configuration.
  *
- * Objects go in, in any order; conversion_run() then writes the text and has it judged by the parser that the controller
- * uses.  Whatever does not carry over, and whatever the parser finds wrong, is a note that names the object.  Pure.
- * Same objects, same text.
+ * Objects go in, in any order; conversion_run() then writes the text and has it judged by the
+ * parser that the controller uses.  Whatever does not carry over, and whatever the parser finds
+ * wrong, is a note that names the object.  Pure.  Same objects, same text.
  */
 
 #include <stdbool.h>
@@ -27,8 +27,8 @@ struct conversion_note {
 struct conversion *conversion_new(void);
 void conversion_free(struct conversion *c);
 /*
- * Takes an object of a manifest; of one that comes twice the later one counts.  What is none of MetalLB's becomes a note.
- * -EINVAL: it has no name that a cluster would take.
+ * Takes an object of a manifest; of one that comes twice the later one counts.  What is none of
+ * MetalLB's becomes a note.  -EINVAL: it has no name that a cluster would take.
  */
 int conversion_put(struct conversion *c, const char *kind, struct json_object *obj, struct err *e);
 /* Once, with every object in.  Is the configuration valid? */

@@ -2,9 +2,9 @@
 /*
  * MetalLB's fields, kind by kind: the key that takes each over, or what is lost without it.
  *
- * A value goes over as it is, whatever its type: the parser of the configuration is the one judge of it, and refuses the
- * wrong ones.  Where an address is announced in more places than by MetalLB, that is noted; a peer that would be the wrong
- * one is left out.
+ * A value goes over as it is, whatever its type: the parser of the configuration is the one judge
+ * of it, and refuses the wrong ones.  Where an address is announced in more places than by MetalLB,
+ * that is noted; a peer that would be the wrong one is left out.
  */
 #include "config.h"
 
@@ -216,7 +216,10 @@ static void read_dual(struct reader *r, const struct field *f, struct json_objec
 		             f->name);
 }
 
-/* Each of MetalLB's passwords has a Secret to itself; ours are keys of one, which can be named as those were. */
+/*
+ * Each of MetalLB's passwords has a Secret to itself; ours are keys of one, which can be named as
+ * those were.
+ */
 static void read_password_secret(struct reader *r, const struct field *f, struct json_object *value)
 {
 	const char *name = kube_json_str(value, "name", NULL);
@@ -296,7 +299,10 @@ static bool is_set(struct json_object *map, const char *name)
 	return json_object_object_get_ex(map, name, &value) && !is_unset(value);
 }
 
-/* A pool for some Services only would be everybody's.  Instead, nobody gets an address of it unasked. */
+/*
+ * A pool for some Services only would be everybody's.  Instead, nobody gets an address of it
+ * unasked.
+ */
 static void read_allocation(struct reader *r, const struct field *f, struct json_object *value)
 {
 	cleanup_free char *at = xasprintf("%s%s.", r->at, f->name);
@@ -377,7 +383,10 @@ static const struct field bgp_fields[] = {
 	{ "serviceSelectors", .lost = LOST_SERVICE_SELECTORS },
 };
 
-/* Keeps the advertisement, unless the pool has the same already: two may have differed in what is lost. */
+/*
+ * Keeps the advertisement, unless the pool has the same already: two may have differed in what is
+ * lost.
+ */
 static void add_advertisement(struct convert_pool *pool, struct json_object *advertisement,
                               const char *label)
 {

@@ -3,8 +3,8 @@
 #define FAIRLEAD_CLI_CONVERT_PRIVATE_H
 
 /*
- * A conversion's state, for what collects and judges (convert.c), what maps fields (convert_fields.c), and what tells the
- * pools of an advertisement (convert_select.c).
+ * A conversion's state, for what collects and judges (convert.c), what maps fields
+ * (convert_fields.c), and what tells the pools of an advertisement (convert_select.c).
  */
 
 #include <json-c/json.h>
@@ -68,7 +68,9 @@ struct conversion {
 
 /* Notes what the current object loses. */
 void convert_note(struct conversion *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Says that this place of the configuration, and all below it, came from the object of that label. */
+/*
+ * Says that this place of the configuration, and all below it, came from the object of that label.
+ */
 void convert_origin(struct conversion *c, const char *label, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which pools an advertisement selects: those that it names, those whose labels match one of its selectors, or with
- * neither all.  A selection that cannot be read selects none: nothing is announced because of a mistake.
- * AddressPools say themselves how they are announced; no advertisement selects them.
+ * Which pools an advertisement selects: those that it names, those whose labels match one of its
+ * selectors, or with neither all.  A selection that cannot be read selects none: nothing is
+ * announced because of a mistake.  AddressPools say themselves how they are announced; no
+ * advertisement selects them.
  */
 #include "config.h"
 
@@ -58,7 +59,10 @@ static bool expression_holds(struct json_object *expression, const struct labels
 	return holds(key, (enum label_op)op, values, n, labels);
 }
 
-/* metav1.LabelSelector.  Whether it is one, which *@bad tells otherwise, does not depend on the labels. */
+/*
+ * metav1.LabelSelector.  Whether it is one, which *@bad tells otherwise, does not depend on the
+ * labels.
+ */
 static bool selector_matches(struct json_object *selector, const struct labels *labels, bool *bad)
 {
 	struct json_object *pairs = kube_json_get(selector, "matchLabels", json_type_object, bad);

@@ -133,6 +133,7 @@ void explain_free(struct explain *x)
 static bool is_str(struct json_object *obj, const char *key, const char *value)
 {
 	const char *s = kube_json_str(obj, key, NULL);
+
 	return s && !strcmp(s, value);
 }
 

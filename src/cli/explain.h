@@ -3,8 +3,9 @@
 #define FAIRLEAD_CLI_EXPLAIN_H
 
 /*
- * Why a Service's addresses are announced where they are.  Pure: first what the speakers' own function decides from the
- * cluster's objects; then, on a live cluster, what each speaker says of itself takes its place.
+ * Why a Service's addresses are announced where they are.  Pure: first what the speakers' own
+ * function decides from the cluster's objects; then, on a live cluster, what each speaker says of
+ * itself takes its place.
  */
 
 #include <stdbool.h>
@@ -18,8 +19,8 @@ struct json_object;
 struct out;
 
 /*
- * @node: only this one, or NULL.  @nodes_stand_for_speakers: a node's being Ready is all that is known of its speaker.
- * The view stays as it is as long as the answer lives.
+ * @node: only this one, or NULL.  @nodes_stand_for_speakers: a node's being Ready is all that is
+ * known of its speaker.  The view stays as it is as long as the answer lives.
  */
 struct explain *explain_new(const struct view *v, const struct view_service *s,
                             const struct kube_node *const *nodes, size_t n_nodes, const char *node,

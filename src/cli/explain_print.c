@@ -141,7 +141,10 @@ static bool say_condition(const struct kube_service *service, const char *type, 
 	return false;
 }
 
-/* Addresses that it asks for and another Service has: the condition, which tenants read, may leave that one unnamed. */
+/*
+ * Addresses that it asks for and another Service has: the condition, which tenants read, may leave
+ * that one unnamed.
+ */
 static void say_holders(const struct explain *x, const struct kube_service *service, struct out *o)
 {
 	struct ipam_request r;

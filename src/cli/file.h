@@ -3,8 +3,8 @@
 #define FAIRLEAD_CLI_FILE_H
 
 /*
- * Files named on the command line: read whole, "-" being standard input; and what is wrong with a configuration among
- * them, as FILE:LINE.
+ * Files named on the command line: read whole, "-" being standard input; and what is wrong with a
+ * configuration among them, as FILE:LINE.
  */
 
 #include <stddef.h>
@@ -20,13 +20,19 @@
 int file_read(const char *path, size_t max_bytes, struct buf *out, struct err *e);
 /* Reads the objects of a manifest; @e names file and line. */
 int file_read_manifest(const char *path, manifest_object_fn *fn, void *arg, struct err *e);
-/* The same, but for what @fn refuses: each goes to @told as "FILE:LINE: message", and counts in *ret_n_refused. */
+/*
+ * The same, but for what @fn refuses: each goes to @told as "FILE:LINE: message", and counts in
+ * *ret_n_refused.
+ */
 int file_read_objects(const char *path, manifest_object_fn *fn, void *arg, struct buf *told,
                       size_t *ret_n_refused, struct err *e);
 /* "FILE:LINE: path.to.key: message" for each; @kind ("warning: ") stands before the path. */
 void file_say_problems(const char *path, const struct config_problems *p, const char *kind,
                        struct out *o);
-/* Reads and parses a configuration; what is wrong with it goes to standard error, @e says that there is something. */
+/*
+ * Reads and parses a configuration; what is wrong with it goes to standard error, @e says that
+ * there is something.
+ */
 int file_read_configuration(const char *path, struct configuration **ret_config, struct err *e);
 
 #endif

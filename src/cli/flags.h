@@ -40,7 +40,8 @@ const char *flags_choices(const struct flag *f, const struct command *c);
 /* Takes over what stands in @choices. */
 void flags_finish(struct command_options *o, const struct flag_choices *choices);
 /*
- * -EINVAL if one of @given is in a group that the command has not: what it would not look at was meant to change the answer.
+ * -EINVAL if one of @given is in a group that the command has not: what it would not look at was
+ * meant to change the answer.
  */
 int flags_check(const struct flag *flags, uint64_t given, const struct command *c,
                 const struct command_options *o, struct err *e);

@@ -105,7 +105,10 @@ static void refused(struct fetch *f, int status, const struct err *e)
 		fail(f->g, e);
 }
 
-/* What only looks like an answer, such as a proxy's page for logging in, must not pass for an object. */
+/*
+ * What only looks like an answer, such as a proxy's page for logging in, must not pass for an
+ * object.
+ */
 static void on_fetched(int status, struct json_object *obj, const struct err *e, void *arg)
 {
 	struct fetch *f = arg;

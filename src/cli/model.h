@@ -3,8 +3,9 @@
 #define FAIRLEAD_CLI_MODEL_H
 
 /*
- * What `fairlead status` shows, put together from what the API server and the speakers said.  Pure: the command fetches,
- * this combines and prints.  Services and nodes come before the speakers that speak about them.
+ * What `fairlead status` shows, put together from what the API server and the speakers said.  Pure:
+ * the command fetches, this combines and prints.  Services and nodes come before the speakers that
+ * speak about them.
  */
 
 #include <stdbool.h>
@@ -28,7 +29,9 @@ void cluster_put_wanted(struct model *m, const struct kube_config_map *map);
 /* Only those of type LoadBalancer and those with external IPs are kept. */
 void cluster_put_service(struct model *m, const struct kube_service *s);
 void cluster_put_node(struct model *m, const struct kube_node *n);
-/* @holder: "" if nobody leads.  @silent_s: for so long the Lease has been expired, 0: it has not. */
+/*
+ * @holder: "" if nobody leads.  @silent_s: for so long the Lease has been expired, 0: it has not.
+ */
 void cluster_put_leader(struct model *m, const char *holder, int64_t silent_s);
 /* What may not be read is not missing. */
 void cluster_hide_leader(struct model *m);
@@ -37,7 +40,10 @@ void cluster_hide_configuration(struct model *m);
 void cluster_put_speaker(struct model *m, const char *node, struct json_object *status,
                          const char *error);
 
-/* Of the Services only those of this namespace, and with these labels, are printed; NULL: any.  What is wrong is found nevertheless. */
+/*
+ * Of the Services only those of this namespace, and with these labels, are printed; NULL: any.
+ * What is wrong is found nevertheless.
+ */
 struct label_selector;
 void cluster_show_only(struct model *m, const char *namespace,
                        const struct label_selector *selector);
@@ -50,7 +56,8 @@ const struct addr *cluster_node_address(const struct model *m, size_t i);
 bool cluster_is_complete(const struct model *m);
 
 /*
- * Each prints what is wrong first: @f is what verdict_find() found.  Lists are as programs have known them, without it.
+ * Each prints what is wrong first: @f is what verdict_find() found.  Lists are as programs have
+ * known them, without it.
  */
 struct findings;
 /* The whole of it. */

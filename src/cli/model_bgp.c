@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `fairlead bgp`: the sessions of every node as its speaker reports them, and what stands in the way of BGP there.  The same
- * file reads and prints, for nothing else looks at these members.
+ * `fairlead bgp`: the sessions of every node as its speaker reports them, and what stands in the
+ * way of BGP there.  The same file reads and prints, for nothing else looks at these members.
  */
 #include "config.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What follows from what the API server and the speakers said, for the verdict and for what prints. */
+/*
+ * What follows from what the API server and the speakers said, for the verdict and for what prints.
+ */
 #include "config.h"
 
 #include <stdlib.h>

@@ -188,7 +188,10 @@ static void put_waiting(const struct model_service *s, const char *kind, const c
 
 static void put_waits(const struct model_service *s, struct out *o)
 {
-	/* Which class the controller handles is not known here, but whose turn it is may be told by it. */
+	/*
+	 * Which class the controller handles is not known here, but whose turn it is may be told by
+	 * it.
+	 */
 	cleanup_free char *class =
 		s->class ? xasprintf("of load balancer class %s", s->class) : NULL;
 

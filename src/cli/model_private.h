@@ -3,8 +3,8 @@
 #define FAIRLEAD_CLI_MODEL_PRIVATE_H
 
 /*
- * The tables of the model, for what fills them (model.c, model_bgp.c), what follows from them (model_derive.c, verdict.c) and what
- * prints (model_print.c, model_bgp.c).
+ * The tables of the model, for what fills them (model.c, model_bgp.c), what follows from them
+ * (model_derive.c, verdict.c) and what prints (model_print.c, model_bgp.c).
  */
 
 #include "cli/model.h"
@@ -114,22 +114,30 @@ struct model {
 /* Services and verdicts in the order in which they are printed. */
 void model_sort(struct model *m);
 uint64_t model_pool_total(const struct config_pool *p);
-/* Addresses of the pool that Services have, written by hand or not; one that two Services hold counts once. */
+/*
+ * Addresses of the pool that Services have, written by hand or not; one that two Services hold
+ * counts once.
+ */
 uint64_t model_pool_used(const struct model *m, const struct config_pool *p);
 /* "" if it is in none. */
 const char *model_pool_name(const struct model *m, const struct addr *a);
 const char *model_kind_name(const struct model *m, const struct model_address *a);
-/* What an edit of the configuration left without a pool: the next such address behind s->addresses[*i], or NULL. */
+/*
+ * What an edit of the configuration left without a pool: the next such address behind
+ * s->addresses[*i], or NULL.
+ */
 const struct addr *model_next_retained(const struct model *m, const struct model_service *s,
                                        size_t *i, const struct config_pool **ret_pool);
-/* The nodes that announce: by layer 2 it should be one.  Where both protocols do, "n3 (layer2) n1,n2,n3 (bgp)".  Of
- * more than @max by one of them the rest is a number: "n1,n2,n3+7". */
+/*
+ * The nodes that announce: by layer 2 it should be one.  Where both protocols do, "n3 (layer2)
+ * n1,n2,n3 (bgp)".  Of more than @max by one of them the rest is a number: "n1,n2,n3+7".
+ */
 void model_put_owners(const struct model_address *a, size_t max, struct buf *out);
 /* Who owns it by layer 2, before those who announce it by BGP; NULL: nobody. */
 const struct verdict *model_announcer(const struct model_address *a);
 /*
- * Why nobody announces: "NoEndpoints: sentence" where all speakers say the same, else each reason with its nodes:
- * "NodeExcluded on n1; NoLocalEndpoint on n2, n3".
+ * Why nobody announces: "NoEndpoints: sentence" where all speakers say the same, else each reason
+ * with its nodes: "NodeExcluded on n1; NoLocalEndpoint on n2, n3".
  */
 void model_put_reasons(const struct model_address *a, struct buf *out);
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * As a new leader does, every Service first adopts what its status says, then all are decided in turn.  An address is free
- * only once the status that held it was written, and whoever waits is asked again then: so the writes of one round are made,
- * and the next round begins, until a round changes nothing.
+ * As a new leader does, every Service first adopts what its status says, then all are decided in
+ * turn.  An address is free only once the status that held it was written, and whoever waits is
+ * asked again then: so the writes of one round are made, and the next round begins, until a round
+ * changes nothing.
  *
- * A Service has one row, and one or two parts in it: its load balancer's addresses, and its external IPs.
+ * A Service has one row, and one or two parts in it: its load balancer's addresses, and its
+ * external IPs.
  */
 #include "config.h"
 
@@ -82,7 +84,10 @@ static bool decide_round(struct plan *p)
 	return n > 0;
 }
 
-/* Who was woken by what the turn itself has freed is decided again before anything of it is written. */
+/*
+ * Who was woken by what the turn itself has freed is decided again before anything of it is
+ * written.
+ */
 static void write_round(struct plan *p)
 {
 	bool freed = false;
@@ -111,7 +116,10 @@ static void run(struct plan *p)
 
 /* ---- which Services, in which order ---- */
 
-/* Handled, or a holder of an address of ours; external IPs written by hand are judged, wherever they are. */
+/*
+ * Handled, or a holder of an address of ours; external IPs written by hand are judged, wherever
+ * they are.
+ */
 static bool is_of_interest(const struct configuration *c, const struct record_part *p)
 {
 	const struct ipam_request *q = p ? &p->request : NULL;
@@ -169,6 +177,7 @@ static int turn_cmp(const void *a, const void *b)
 {
 	const struct plan_row *ra = a, *rb = b;
 	const struct ipam_turn ta = record_turn(ra->record), tb = record_turn(rb->record);
+
 	return ipam_order_cmp(&ta, &tb);
 }
 

@@ -3,8 +3,9 @@
 #define FAIRLEAD_CLI_PLAN_H
 
 /*
- * What the controller would do with these Services under this configuration: the rules of its turns (controller/turn.h),
- * with every write taken as made, until nothing is left to do; and by which protocols its addresses would then be announced.  Pure.
+ * What the controller would do with these Services under this configuration: the rules of its turns
+ * (controller/turn.h), with every write taken as made, until nothing is left to do; and by which
+ * protocols its addresses would then be announced.  Pure.
  */
 
 #include <stdbool.h>
@@ -21,8 +22,8 @@ struct out;
 struct plan_input {
 	const struct kube_service *const *services;
 	size_t n_services;
-	const struct kube_remains *const
-		*remains; /* of Services that cannot be read; they keep what they hold */
+	/* of Services that cannot be read; they keep what they hold */
+	const struct kube_remains *const *remains;
 	size_t n_remains;
 	const struct kube_node *const *nodes; /* none: nothing is known of nodes */
 	size_t n_nodes;
@@ -30,8 +31,8 @@ struct plan_input {
 };
 
 /*
- * @class: the controller's --load-balancer-class, or NULL.  The configuration is kept by reference, and takes in what the leader
- * would retain; nobody else has it yet.
+ * @class: the controller's --load-balancer-class, or NULL.  The configuration is kept by reference,
+ * and takes in what the leader would retain; nobody else has it yet.
  */
 struct plan *plan_new(struct configuration *c, const char *class, const struct plan_input *in);
 void plan_free(struct plan *p);

@@ -2,7 +2,10 @@
 #ifndef FAIRLEAD_CLI_PLAN_PRIVATE_H
 #define FAIRLEAD_CLI_PLAN_PRIVATE_H
 
-/* The tables of a plan, for what runs it (plan.c), what looks at announcements (plan_air.c) and what prints (plan_print.c). */
+/*
+ * The tables of a plan, for what runs it (plan.c), what looks at announcements (plan_air.c) and
+ * what prints (plan_print.c).
+ */
 
 #include "cli/plan.h"
 #include "fairlead/ipam.h"
@@ -11,19 +14,22 @@
 /* Of one address that the Service has in the end. */
 struct plan_air {
 	struct addr addr;
-	unsigned int
-		protocols; /* by which it would be announced, PROTOCOL_… bits; 0: nobody would */
-	enum reason
-		reason; /* why nobody would; Retained: as before, and how that is, is not known */
-	char *message;  /* about the reason; NULL: it would be */
-	bool silenced;  /* the Service had one of that family on the air */
+	/* by which it would be announced, PROTOCOL_… bits; 0: nobody would */
+	unsigned int protocols;
+	/* why nobody would; Retained: as before, and how that is, is not known */
+	enum reason reason;
+	char *message; /* about the reason; NULL: it would be */
+	bool silenced; /* the Service had one of that family on the air */
 };
 
 struct plan_side {
 	bool of_interest;
 	struct addr *before;
 	size_t n_before;
-	/* How its addresses changed last; a later round may have found that it keeps them.  NULL: they have not. */
+	/*
+	 * How its addresses changed last; a later round may have found that it keeps them.  NULL:
+	 * they have not.
+	 */
 	char *message;
 	enum reason reason;
 	bool renumbered;

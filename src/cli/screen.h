@@ -8,7 +8,10 @@
 
 #include "fairlead/buf.h"
 
-/* As many lines as the screen has, of @rows; the last one says how many are left out.  0: all of them. */
+/*
+ * As many lines as the screen has, of @rows; the last one says how many are left out.  0: all of
+ * them.
+ */
 void screen_draw(const char *text, size_t rows, struct buf *out);
 
 #endif

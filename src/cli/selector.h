@@ -3,7 +3,8 @@
 #define FAIRLEAD_CLI_SELECTOR_H
 
 /*
- * Label selectors as kubectl's -l takes them: "app=web,tier!=test,region,!old,zone in (a,b),env notin (x)".
+ * Label selectors as kubectl's -l takes them: "app=web,tier!=test,region,!old,zone in (a,b),env
+ * notin (x)".
  */
 
 #include "fairlead/err.h"

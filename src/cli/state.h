@@ -3,8 +3,8 @@
 #define FAIRLEAD_CLI_STATE_H
 
 /*
- * A cluster's objects as far as the commands look at them, from manifests or from the API server.  Of an object that comes
- * twice, the later one counts.
+ * A cluster's objects as far as the commands look at them, from manifests or from the API server.
+ * Of an object that comes twice, the later one counts.
  */
 
 #include <stddef.h>
@@ -23,16 +23,22 @@ struct state {
 
 void state_fini(struct state *s);
 /*
- * Kinds that nobody here looks at are passed over.  A Service without a namespace is in "default", as for kubectl.  Of one
- * that cannot be read the addresses remain.
+ * Kinds that nobody here looks at are passed over.  A Service without a namespace is in "default",
+ * as for kubectl.  Of one that cannot be read the addresses remain.
  */
 int state_put(struct state *s, const char *kind, struct json_object *obj, struct err *e);
-/* The same for an object of the API server's; one that cannot be read is told on standard error, and counted. */
+/*
+ * The same for an object of the API server's; one that cannot be read is told on standard error,
+ * and counted.
+ */
 void state_put_live(struct state *s, const char *kind, struct json_object *obj);
 /* The same for one that nobody can read at all; @r: what its text tells, or NULL. */
 void state_pass_over(struct state *s, const char *kind, const struct kube_remains *r,
                      const struct err *why);
-/* The files of --state; an object that cannot be read is told on standard error, with its line, and counted. */
+/*
+ * The files of --state; an object that cannot be read is told on standard error, with its line, and
+ * counted.
+ */
 int state_read_files(struct state *s, const struct option_list *paths, struct err *e);
 /* Ends a command that has answered by @exit_status without what was passed over. */
 int state_exit(const struct state *s, int exit_status, struct err *e);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `fairlead status`: first the API server's lists, all at once, then every speaker, all at once; then one picture.
- * `fairlead pools` and `fairlead bgp` are parts of it: one without the speakers, one with little else.  Each may look again and
- * again, to show what changes or to wait until all is well.
+ * `fairlead status`: first the API server's lists, all at once, then every speaker, all at once;
+ * then one picture.  `fairlead pools` and `fairlead bgp` are parts of it: one without the speakers,
+ * one with little else.  Each may look again and again, to show what changes or to wait until all
+ * is well.
  */
 #include "config.h"
 
@@ -113,8 +114,8 @@ static void put_node(struct json_object *obj, void *arg)
 }
 
 /*
- * For how long the Lease has been expired by the clock of this machine, which may differ from that of the controller: seconds of
- * grace go before it counts.
+ * For how long the Lease has been expired by the clock of this machine, which may differ from that
+ * of the controller: seconds of grace go before it counts.
  */
 static int64_t expired_s(struct json_object *spec)
 {

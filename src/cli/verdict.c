@@ -145,7 +145,10 @@ static void find_nodes(const struct model *m, struct findings *f)
 
 /* ---- Services ---- */
 
-/* Whose address it is, or whether it may be one at all: no node should announce it, and nothing is wrong. */
+/*
+ * Whose address it is, or whether it may be one at all: no node should announce it, and nothing is
+ * wrong.
+ */
 static bool is_not_ours(enum reason r)
 {
 	return r == REASON_OtherClass || r == REASON_IpModeProxy || r == REASON_Deleting ||
@@ -372,7 +375,10 @@ static void move_alike(struct findings *from, size_t first, struct finding *to, 
 	}
 }
 
-/* The worse ones first; of those that are as bad, reasons in the order in which they were found, each with all it is about. */
+/*
+ * The worse ones first; of those that are as bad, reasons in the order in which they were found,
+ * each with all it is about.
+ */
 static void sort_findings(struct findings *f)
 {
 	struct finding *sorted = xcalloc(f->n + 1, sizeof(*sorted));

@@ -3,12 +3,15 @@
 #define FAIRLEAD_CLI_VERDICT_H
 
 /*
- * What is wrong with a cluster, worst first, and in one word how it is.  Pure: by what the model holds.
+ * What is wrong with a cluster, worst first, and in one word how it is.  Pure: by what the model
+ * holds.
  *
- * Down: nothing is assigned, or nothing is announced.  Degraded: something that was asked for is not so, or the next failure
- * would find no reserve.  OK findings are worth knowing and nothing to act on now.
+ * Down: nothing is assigned, or nothing is announced.  Degraded: something that was asked for is
+ * not so, or the next failure would find no reserve.  OK findings are worth knowing and nothing to
+ * act on now.
  *
- * What tenants alone do wrong and cannot do to others is none: external IPs that they may not have, Services of other classes.
+ * What tenants alone do wrong and cannot do to others is none: external IPs that they may not have,
+ * Services of other classes.
  */
 
 #include <stdbool.h>
@@ -34,7 +37,8 @@ enum verdict_part {
 struct finding {
 	enum verdict_level level;
 	char *object; /* "node n1" */
-	char *reason; /* the registry's word; a speaker of another version may have one that is not in it */
+	/* the registry's word; a speaker of another version may have one that is not in it */
+	char *reason;
 	char *message;
 };
 
@@ -43,7 +47,10 @@ struct findings {
 	size_t n, cap;
 };
 
-/* Adds what is wrong with these parts to @ret, worst first, those of one reason together, and sorts the model. */
+/*
+ * Adds what is wrong with these parts to @ret, worst first, those of one reason together, and sorts
+ * the model.
+ */
 void verdict_find(struct model *m, unsigned int parts, struct findings *ret);
 void findings_fini(struct findings *f);
 /* As bad, and of the same reason. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules between peers.  FRR has one BGP instance on a node: one local AS, one router id, one session for an address.  Which
- * peers meet on a node depends on their selectors and on the node's labels.  Those that select every node are judged at once,
- * and strictly, for a mistake there is one everywhere.  What selectors bring together is each node's own affair, which has
- * as many of them as go together.
+ * Rules between peers.  FRR has one BGP instance on a node: one local AS, one router id, one
+ * session for an address.  Which peers meet on a node depends on their selectors and on the node's
+ * labels.  Those that select every node are judged at once, and strictly, for a mistake there is
+ * one everywhere.  What selectors bring together is each node's own affair, which has as many of
+ * them as go together.
  */
 #include "config.h"
 
@@ -37,6 +38,7 @@ static bool peer_eq(const struct config_peer *a, const struct config_peer *b)
 static bool selects_all(const struct config_peer *p)
 {
 	bool all = p->n_node_selectors == 0;
+
 	for (size_t i = 0; i < p->n_node_selectors && !all; i++)
 		all = p->node_selectors[i].n == 0;
 	return all;
@@ -45,6 +47,7 @@ static bool selects_all(const struct config_peer *p)
 bool config_peer_selects(const struct config_peer *p, const struct labels *labels)
 {
 	bool selected = p->n_node_selectors == 0;
+
 	for (size_t i = 0; i < p->n_node_selectors && !selected; i++)
 		selected = label_selector_matches(&p->node_selectors[i], labels);
 	return selected;
@@ -54,6 +57,7 @@ bool config_peer_selects(const struct config_peer *p, const struct labels *label
 static size_t enter_peer(struct schema_ctx *x, size_t i, const char *key)
 {
 	size_t mark = schema_enter_key(x, "peers");
+
 	schema_enter_item(x, i);
 	if (key)
 		schema_enter_key(x, key);
@@ -95,6 +99,7 @@ static void check_address(struct schema_ctx *x, const struct configuration *c, s
                           size_t i)
 {
 	size_t mark = enter_peer(x, i, "peer-address");
+
 	schema_error(
 		x, c->peers[i].address_line,
 		"peer-address %s is also that of peer #%zu; on one node each peer-address may be "
@@ -157,8 +162,8 @@ void check_peers(struct schema_ctx *x, const struct configuration *c)
 /* ---- on one node ---- */
 
 /*
- * What bgpd cannot have twice in one instance.  An AS number other than the instance's it speaks as a local-as, but only to
- * a router that is in neither of the two.
+ * What bgpd cannot have twice in one instance.  An AS number other than the instance's it speaks as
+ * a local-as, but only to a router that is in neither of the two.
  */
 static char *why_refused(const struct config_peer *p, const struct config_node_peer *before,
                          size_t n)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The document's top level, and the configuration's life.  Parts are read in the order in which they refer to each
- * other, whatever their order in the document; reports are sorted by line at the end.
+ * The document's top level, and the configuration's life.  Parts are read in the order in which
+ * they refer to each other, whatever their order in the document; reports are sorted by line at the
+ * end.
  */
 #include "config.h"
 
@@ -102,7 +103,10 @@ static const struct schema_type bfd_profiles_type = { "list of maps", read_node,
 static const struct schema_type pools_type = { "list of maps", read_node, print_pools, NULL };
 static const struct schema_type external_type = { "map", read_node, print_external, NULL };
 
-/* Fields are those of struct top, by which the parts are read in another order; printed is the configuration. */
+/*
+ * Fields are those of struct top, by which the parts are read in another order; printed is the
+ * configuration.
+ */
 static const struct schema_key document_keys[] = {
 	{ .name = "peers",
 	  .type = &peers_type,
@@ -193,6 +197,7 @@ void draft_fini(struct draft *d)
 void make_index(struct draft *d)
 {
 	struct configuration *c = d->config;
+
 	c->index = xcalloc(d->n_ranges + 1, sizeof(*c->index));
 	c->n_index = d->n_ranges;
 	for (size_t i = 0; i < d->n_ranges; i++)
@@ -208,6 +213,7 @@ struct sortable {
 static int problem_cmp(const void *a, const void *b)
 {
 	const struct sortable *pa = a, *pb = b;
+
 	if (pa->problem.line != pb->problem.line)
 		return pa->problem.line < pb->problem.line ? -1 : 1;
 	return (pa->position > pb->position) - (pa->position < pb->position);
@@ -216,6 +222,7 @@ static int problem_cmp(const void *a, const void *b)
 static void problems_sort(struct config_problems *p)
 {
 	struct sortable *s = xcalloc(p->n + 1, sizeof(*s));
+
 	for (size_t i = 0; i < p->n; i++)
 		s[i] = (struct sortable){ .problem = p->items[i], .position = i };
 	qsort(s, p->n, sizeof(*s), problem_cmp);
@@ -314,6 +321,7 @@ static const struct config_pool *find_pool(const struct config_pool *pools,
                                            const struct addr *a)
 {
 	size_t low = 0, high = n;
+
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		if (addr_cmp(&index[mid].range.last, a) < 0)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The text in a file of its own, or as a key of a ConfigMap's manifest, beside which others may stand.  A manifest is known
- * by its kind.  What the text's parser finds is then told with the file's lines: a literal block ("|") begins on the line below
- * its mark and keeps its lines; every other way of quoting folds or escapes them, and the key's line is the best there is.
+ * The text in a file of its own, or as a key of a ConfigMap's manifest, beside which others may
+ * stand.  A manifest is known by its kind.  What the text's parser finds is then told with the
+ * file's lines: a literal block ("|") begins on the line below its mark and keeps its lines; every
+ * other way of quoting folds or escapes them, and the key's line is the best there is.
  */
 #include "config.h"
 
@@ -37,6 +38,7 @@ static const struct ynode_entry *second(const struct ynode *map, const char *key
 static bool is_manifest(const struct ynode *root)
 {
 	const struct ynode *kind = member(root, "kind");
+
 	return kind && kind->kind == YNODE_SCALAR && member(root, "apiVersion");
 }
 
@@ -112,7 +114,10 @@ static bool holds_text(const struct ynode *manifest)
 	       member(member(manifest, "data"), CONFIG_MAP_KEY);
 }
 
-/* Of several manifests, as kubectl applies them together, the one that holds the text; of one alone, this one. */
+/*
+ * Of several manifests, as kubectl applies them together, the one that holds the text; of one
+ * alone, this one.
+ */
 static int parse_manifests(const struct ynode *documents, struct configuration **ret_config,
                            struct config_problems *errors, struct config_problems *warnings)
 {

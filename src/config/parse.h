@@ -3,24 +3,30 @@
 #define FAIRLEAD_CONFIG_PARSE_H
 
 /*
- * The document's parts: what of the schema is in which file, and the rules that look at several parts at once.
- * Setters fill a struct draft, the configuration in the making; checks run on it afterwards.
+ * The document's parts: what of the schema is in which file, and the rules that look at several
+ * parts at once.  Setters fill a struct draft, the configuration in the making; checks run on it
+ * afterwards.
  */
 
 #include "config/schema.h"
 #include "fairlead/configuration.h"
 
 #define CONFIG_POOLS_MAX 1000
-/* More than fit into a ConfigMap: what is retained must be readable wherever it can be published. */
+/*
+ * More than fit into a ConfigMap: what is retained must be readable wherever it can be published.
+ */
 #define CONFIG_RANGES_MAX 100000 /* a pool */
 #define CONFIG_RETAINED_MAX 20000
 #define CONFIG_PEERS_MAX 1000
 #define CONFIG_BFD_PROFILES_MAX 1000
 #define CONFIG_COMMUNITIES_MAX 5000
+/* a pool */
 #define CONFIG_ROUTER_IDS_MAX 10000
-#define CONFIG_ADVERTISEMENTS_MAX 64 /* a pool */
-#define CONFIG_RENUMBER_MAX 10000    /* Services a pool */
-#define CONFIG_SELECTORS_MAX 64      /* a peer */
+/* Services a pool */
+#define CONFIG_ADVERTISEMENTS_MAX 64
+/* a peer */
+#define CONFIG_RENUMBER_MAX 10000
+#define CONFIG_SELECTORS_MAX 64
 #define CONFIG_ALLOW_MAX 1000
 #define CONFIG_NAMESPACES_MAX 1000
 

@@ -187,7 +187,9 @@ static bool advertisement_eq(const struct config_advertisement *a,
 	    a->aggregation_len_v6 != b->aggregation_len_v6 || a->localpref != b->localpref ||
 	    a->n_communities != b->n_communities)
 		return false;
-	/* Each list is free of duplicates, so that one contains the other only if they are equal. */
+	/*
+	 * Each list is free of duplicates, so that one contains the other only if they are equal.
+	 */
 	for (size_t i = 0; i < a->n_communities; i++) {
 		size_t k = 0;
 		while (k < b->n_communities && strcmp(a->communities[i], b->communities[k]) != 0)
@@ -202,10 +204,14 @@ static bool advertisement_eq(const struct config_advertisement *a,
 static unsigned int widest_prefix(const struct addr_range *r)
 {
 	unsigned int len;
+
 	for (len = 0; len < addr_bits(&r->first); len++) {
 		struct prefix p = prefix_of(&r->first, len);
 		struct addr_range block = prefix_range(&p);
-		/* The first aligned block: the one that starts with the range, or the one after that. */
+		/*
+		 * The first aligned block: the one that starts with the range, or the one after
+		 * that.
+		 */
 		if (!addr_eq(&block.first, &r->first)) {
 			if (!addr_next(&block.last, &block.first))
 				continue;

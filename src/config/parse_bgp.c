@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What peers and advertisements refer to by name, communities and BFD profiles; and router ids by node. */
+/*
+ * What peers and advertisements refer to by name, communities and BFD profiles; and router ids by
+ * node.
+ */
 #include "config.h"
 
 #include "config/parse.h"
@@ -14,6 +17,7 @@
 static const char *community_part(const char *s, unsigned int *ret)
 {
 	unsigned int v = 0, digits = 0;
+
 	for (; *s >= '0' && *s <= '9'; s++) {
 		if (++digits > 5)
 			return NULL;
@@ -26,6 +30,7 @@ static const char *community_part(const char *s, unsigned int *ret)
 char *community_parse(const char *s)
 {
 	unsigned int high, low;
+
 	s = community_part(s, &high);
 	if (!s || *s != ':')
 		return NULL;
@@ -42,6 +47,7 @@ char *community_resolve(const struct draft *d, const char *s)
 {
 	const struct config_community *a =
 		d->n_aliases ? bsearch(s, d->aliases, d->n_aliases, sizeof(*a), alias_cmp) : NULL;
+
 	return a ? xstrdup(a->value) : community_parse(s);
 }
 
@@ -142,6 +148,7 @@ const struct addr *configuration_router_id_of(const struct configuration *c, con
 		c->n_router_ids ? bsearch(node, c->router_ids, c->n_router_ids, sizeof(*found),
 	                                  router_id_cmp)
 				: NULL;
+
 	return found ? &found->id : NULL;
 }
 

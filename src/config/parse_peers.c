@@ -16,8 +16,9 @@
 #define PEER_PORT_DEFAULT 179
 #define SECRET_KEY_MAX 253
 #define HOLD_TIME_DEFAULT_S 90
+/* RFC 4271, 4.2: two octets */
 #define HOLD_TIME_MIN_S 3
-#define HOLD_TIME_MAX_S UINT16_MAX /* RFC 4271, 4.2: two octets */
+#define HOLD_TIME_MAX_S UINT16_MAX
 #define KEEPALIVE_UNSET UINT32_MAX
 #define NS_PER_S 1000000000
 
@@ -111,7 +112,9 @@ static void settle_times(struct schema_ctx *x, const struct ynode *node, struct 
 
 /* ---- peers ---- */
 
-/* Not every special address: somebody may well have a router at 169.254.0.1, or on the node itself. */
+/*
+ * Not every special address: somebody may well have a router at 169.254.0.1, or on the node itself.
+ */
 static void read_peer_address(struct schema_ctx *x, const struct schema_key *key,
                               const struct ynode *node, void *field)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * address-pools: the rows of its keys, and the rules for what they say together.  A row's field is the config_pool's; what
- * reading needs besides stands behind the pool in struct pool_target.
+ * address-pools: the rows of its keys, and the rules for what they say together.  A row's field is
+ * the config_pool's; what reading needs besides stands behind the pool in struct pool_target.
  */
 #include "config.h"
 
@@ -454,6 +454,7 @@ static int range_cmp(const void *a, const void *b)
 {
 	const struct draft_range *ra = a, *rb = b;
 	int c = addr_cmp(&ra->range.first, &rb->range.first);
+
 	return c ? c : (ra->order > rb->order) - (ra->order < rb->order);
 }
 
@@ -479,9 +480,9 @@ static bool report_overlap(struct schema_ctx *x, const struct configuration *c,
 }
 
 /*
- * In order of their first address.  Whoever is at fault is set aside; those that are left have nothing in common, so that
- * the last one of them is the only one that the next can overlap.  Every range that is at fault is told, and of one that
- * covers many, all of them.
+ * In order of their first address.  Whoever is at fault is set aside; those that are left have
+ * nothing in common, so that the last one of them is the only one that the next can overlap.  Every
+ * range that is at fault is told, and of one that covers many, all of them.
  */
 void check_overlap(struct schema_ctx *x, struct draft *d)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A peer's node-selectors, each a metav1.LabelSelector: both of its keys become conditions on labels. */
+/*
+ * A peer's node-selectors, each a metav1.LabelSelector: both of its keys become conditions on
+ * labels.
+ */
 #include "config.h"
 
 #include "config/parse.h"
@@ -38,6 +41,7 @@ bool is_subdomain(const char *s, size_t n)
 static bool is_label_key(const char *s)
 {
 	const char *slash = strchr(s, '/');
+
 	if (!slash)
 		return is_label_name(s, strlen(s));
 	return is_subdomain(s, (size_t)(slash - s)) && is_label_name(slash + 1, strlen(slash + 1));
@@ -63,6 +67,7 @@ static void requirement_add_value(struct label_requirement *r, const char *value
 static const char *label_value(struct schema_ctx *x, const struct ynode *node)
 {
 	const char *s = ynode_is_null(node) ? "" : schema_text(x, node);
+
 	if (s && s[0] && !is_label_name(s, strlen(s))) {
 		schema_error(x, node->line, "parsing node selector: \"%.64s\" is no label value",
 		             s);
@@ -75,6 +80,7 @@ static void match_label(struct schema_ctx *x, const char *key, unsigned int line
                         const struct ynode *node, void *target)
 {
 	const char *value = label_value(x, node);
+
 	if (!is_label_key(key))
 		schema_error(x, line, "parsing node selector: \"%.64s\" is no label key", key);
 	else if (value)

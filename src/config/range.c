@@ -12,6 +12,7 @@
 static void trim(char *s)
 {
 	size_t n = strlen(s), lead = strspn(s, " \t");
+
 	memmove(s, s + lead, n - lead + 1);
 	for (n -= lead; n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\t'); n--)
 		s[n - 1] = '\0';

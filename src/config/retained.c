@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is retained: addresses in use that an edit left without a pool, as a list of pools that give nothing.  The leader prints
- * it into a key of its own beside the administrator's text, which so stays as it was written, and which a speaker of an
- * earlier version reads as ever.
+ * What is retained: addresses in use that an edit left without a pool, as a list of pools that give
+ * nothing.  The leader prints it into a key of its own beside the administrator's text, which so
+ * stays as it was written, and which a speaker of an earlier version reads as ever.
  *
- * Neighbouring addresses of one pool become ranges; a pool is printed with what concerns announcing, and with its use, by which
- * an assigned external IP is told from one that somebody wrote.
+ * Neighbouring addresses of one pool become ranges; a pool is printed with what concerns
+ * announcing, and with its use, by which an assigned external IP is told from one that somebody
+ * wrote.
  */
 #include "config.h"
 
@@ -101,6 +102,7 @@ static void put_advertisements(struct buf *out, const struct config_pool *p)
 static void put_pool(struct buf *out, const struct config_pool *p)
 {
 	_Static_assert(CONFIG_USE_LOAD_BALANCER == 1 && CONFIG_USE_EXTERNAL_IP == 2, "bits");
+
 	buf_puts(out, "- {name: ");
 	buf_json_str(out, p->name);
 	put_words(out, "protocol", p->protocols, "layer2", "bgp");

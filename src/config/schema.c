@@ -62,6 +62,7 @@ report(struct config_problems *p, const char *path, unsigned int line, const cha
 void schema_error(struct schema_ctx *x, unsigned int line, const char *fmt, ...)
 {
 	va_list ap;
+
 	va_start(ap, fmt);
 	report(x->errors, buf_str(&x->path), line, fmt, ap);
 	va_end(ap);
@@ -70,6 +71,7 @@ void schema_error(struct schema_ctx *x, unsigned int line, const char *fmt, ...)
 void schema_warning(struct schema_ctx *x, unsigned int line, const char *fmt, ...)
 {
 	va_list ap;
+
 	va_start(ap, fmt);
 	report(x->warnings, buf_str(&x->path), line, fmt, ap);
 	va_end(ap);
@@ -80,6 +82,7 @@ void schema_warning(struct schema_ctx *x, unsigned int line, const char *fmt, ..
 size_t schema_enter_key(struct schema_ctx *x, const char *key)
 {
 	size_t mark = x->path.size;
+
 	if (mark)
 		buf_putc(&x->path, '.');
 	buf_puts(&x->path, key);
@@ -89,6 +92,7 @@ size_t schema_enter_key(struct schema_ctx *x, const char *key)
 size_t schema_enter_item(struct schema_ctx *x, size_t i)
 {
 	size_t mark = x->path.size;
+
 	buf_printf(&x->path, "[%zu]", i);
 	return mark;
 }
@@ -115,10 +119,13 @@ unsigned int schema_line(const struct ynode *map, const char *key)
 
 /* ---- unknown keys ---- */
 
-/* The key without what people write differently: "bfdProfile" and "bfd_profile" are "bfdprofile". */
+/*
+ * The key without what people write differently: "bfdProfile" and "bfd_profile" are "bfdprofile".
+ */
 static void fold(const char *s, char out[static 64])
 {
 	size_t n = 0;
+
 	for (; *s && n < 63; s++)
 		if (*s != '-' && *s != '_')
 			out[n++] = (char)tolower((unsigned char)*s);
@@ -170,6 +177,7 @@ static const struct schema_key *nearest_key(const struct schema_table *t, const 
 static bool is_word(const char *key)
 {
 	size_t n = strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+
 	return n > 0 && n <= 64 && !key[n];
 }
 

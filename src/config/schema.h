@@ -3,12 +3,14 @@
 #define FAIRLEAD_CONFIG_SCHEMA_H
 
 /*
- * The keys of the configuration's maps: each map has a table with one row a key, and by the row the key is read, printed, given
- * back and documented.  man/fairlead.yaml.5 is printed from the rows, too (make tables).
+ * The keys of the configuration's maps: each map has a table with one row a key, and by the row the
+ * key is read, printed, given back and documented.  man/fairlead.yaml.5 is printed from the rows,
+ * too (make tables).
  *
- * Where a value that is read is wrong, that is reported and the field left alone, and reading goes on: the administrator
- * gets all errors at once.  The context knows where in the document reading stands, so that every report has its
- * path ("address-pools[0].addresses[1]") without the types' help.
+ * Where a value that is read is wrong, that is reported and the field left alone, and reading goes
+ * on: the administrator gets all errors at once.  The context knows where in the document reading
+ * stands, so that every report has its path ("address-pools[0].addresses[1]") without the types'
+ * help.
  */
 
 #include <stdbool.h>
@@ -35,7 +37,10 @@ struct schema_type {
 	const char *form; /* in the documentation: "number" */
 	void (*read)(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
 	             void *field);
-	/* The member of the key's name, with the default where nothing was given; none where the key would not be written. */
+	/*
+	 * The member of the key's name, with the default where nothing was given; none where the
+	 * key would not be written.
+	 */
 	void (*print)(struct out *o, const struct schema_key *key, const void *field);
 	void (*fini)(void *field); /* NULL: it holds no memory */
 };
@@ -48,8 +53,8 @@ struct schema_key {
 	const char *required; /* what to say where the key is missing; NULL: optional */
 	int64_t min, max;     /* integers */
 	int64_t by_default;   /* integers and booleans */
-	const char *
-		invalid; /* "invalid peer IP": opens the message about a bad value; NULL: the key's name does */
+	/* "invalid peer IP": opens the message about a bad value; NULL: the key's name does */
+	const char *invalid;
 	const char *renamed; /* what older documents call it, to be pointed out; NULL: nothing */
 	/* For the documentation. */
 	const char *form;      /* NULL: the type's */
@@ -86,13 +91,19 @@ void schema_leave(struct schema_ctx *x, size_t mark);
 
 /* Every key's default into @target, whose other bytes are zero. */
 void schema_defaults(const struct schema_table *t, void *target);
-/* Reads a map by its table into @target, which has the defaults.  False, and reported, if it is no map; null is an empty one. */
+/*
+ * Reads a map by its table into @target, which has the defaults.  False, and reported, if it is no
+ * map; null is an empty one.
+ */
 bool schema_read(struct schema_ctx *x, const struct schema_table *t, const struct ynode *node,
                  void *target);
 /* The members of an object that is open. */
 void schema_print(struct out *o, const struct schema_table *t, const void *target);
 void schema_fini(const struct schema_table *t, void *target);
-/* Calls @item for each item with the path set.  False, and reported, if it is no list; null is an empty one. */
+/*
+ * Calls @item for each item with the path set.  False, and reported, if it is no list; null is an
+ * empty one.
+ */
 bool schema_list(struct schema_ctx *x, const struct ynode *node, size_t max,
                  void (*item)(struct schema_ctx *x, const struct ynode *node, void *target),
                  void *target);
@@ -101,7 +112,10 @@ bool schema_pairs(struct schema_ctx *x, const struct ynode *node, size_t max,
                   void (*pair)(struct schema_ctx *x, const char *key, unsigned int line,
                                const struct ynode *node, void *target),
                   void *target);
-/* The text of a scalar of any type, NULL and reported if there is none or it is not fit to be printed. */
+/*
+ * The text of a scalar of any type, NULL and reported if there is none or it is not fit to be
+ * printed.
+ */
 const char *schema_text(struct schema_ctx *x, const struct ynode *node);
 
 /* "a list": what the node is instead of what it should be. */
@@ -109,10 +123,15 @@ const char *schema_kind(const struct ynode *node);
 
 /* ---- types ---- */
 
-/* char *; any integer; an integer that is 0 where the key is not given, and the default another program's; bool; struct addr. */
+/*
+ * char *; any integer; an integer that is 0 where the key is not given, and the default another
+ * program's; bool; struct addr.
+ */
 extern const struct schema_type schema_string, schema_int, schema_others_int, schema_bool,
 	schema_addr;
-/* A char * that a router takes as one word: at most key->max characters of ASCII that can be seen. */
+/*
+ * A char * that a router takes as one word: at most key->max characters of ASCII that can be seen.
+ */
 extern const struct schema_type schema_word;
 
 /* Their parts, for types that are like them. */

@@ -58,7 +58,10 @@ void schema_read_bool(struct schema_ctx *x, const struct schema_key *key, const 
 		schema_error(x, node->line, "is %s; write true or false", schema_kind(node));
 }
 
-/* The table's bounds keep the value inside the field's type; signed and unsigned have the same bytes then. */
+/*
+ * The table's bounds keep the value inside the field's type; signed and unsigned have the same
+ * bytes then.
+ */
 static void store(void *field, unsigned char size, int64_t v)
 {
 	switch (size) {
@@ -105,6 +108,7 @@ void schema_read_addr(struct schema_ctx *x, const struct schema_key *key, const 
                       void *field)
 {
 	const char *s = schema_text(x, node);
+
 	if (s && !s[0] && !key->required)
 		return; /* "" is how templates leave it out */
 	if (s && addr_parse(s, field) < 0)

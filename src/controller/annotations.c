@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Annotations of ours that nobody heeds: a name that is none, or a value that means nothing.  A Service behaves as if they
- * were not there, so an Event says so.  What asks for addresses is judged with the request, and stands in the condition.
+ * Annotations of ours that nobody heeds: a name that is none, or a value that means nothing.  A
+ * Service behaves as if they were not there, so an Event says so.  What asks for addresses is
+ * judged with the request, and stands in the condition.
  */
 #include "config.h"
 

@@ -7,7 +7,10 @@
 #include "fairlead/buf.h"
 #include "fairlead/kube_types.h"
 
-/* Adds what there is to say of the first annotation under fairlead.io/ on a Service that has no effect.  False if there is none. */
+/*
+ * Adds what there is to say of the first annotation under fairlead.io/ on a Service that has no
+ * effect.  False if there is none.
+ */
 bool annotations_ignored(const struct labels *annotations, struct buf *out);
 
 #endif

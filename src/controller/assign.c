@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The turn: every record that changed since the last one is decided, in the order of creation, and those whose status is
- * not what it shall be go to the writer.  Statuses are adopted as they come in, so that whoever holds an address has
- * it before anybody who waits is looked at.
+ * The turn: every record that changed since the last one is decided, in the order of creation, and
+ * those whose status is not what it shall be go to the writer.  Statuses are adopted as they come
+ * in, so that whoever holds an address has it before anybody who waits is looked at.
  */
 #include "config.h"
 
@@ -22,7 +22,10 @@
 #include "fairlead/log.h"
 #include "fairlead/turn.h"
 
-/* Where no patch tells of a refusal (a status that is left alone), log and Event do, once and not for what was found. */
+/*
+ * Where no patch tells of a refusal (a status that is left alone), log and Event do, once and not
+ * for what was found.
+ */
 static void tell(struct record *r, const struct record_part *p, const char *key)
 {
 	struct controller *ctl = r->ctl;
@@ -35,7 +38,10 @@ static void tell(struct record *r, const struct record_part *p, const char *key)
 		tell_event_of(r, true, p->reason, "Allocate", p->message);
 }
 
-/* Whoever names addresses of pools that are not its own to name is told, and anybody who looks at its Events. */
+/*
+ * Whoever names addresses of pools that are not its own to name is told, and anybody who looks at
+ * its Events.
+ */
 static void tell_squatting(struct record *r)
 {
 	struct controller *ctl = r->ctl;

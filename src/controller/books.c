@@ -68,7 +68,10 @@ void books_schedule(struct controller *ctl)
 	event_active(ctl->turn, 0, 0);
 }
 
-/* A write whose outcome is open settles first: deciding on a state that may be past could give its address away. */
+/*
+ * A write whose outcome is open settles first: deciding on a state that may be past could give its
+ * address away.
+ */
 void books_mark(struct record *r)
 {
 	r->dirty = true;
@@ -100,8 +103,9 @@ void books_wake_waiting(struct controller *ctl)
 }
 
 /*
- * Whose object names what became free, has it from now on: the first of them, also where a write to it is under way.  Were that
- * left to the next turn, a later one of which the watch tells before would have it.
+ * Whose object names what became free, has it from now on: the first of them, also where a write to
+ * it is under way.  Were that left to the next turn, a later one of which the watch tells before
+ * would have it.
  */
 void books_wake_concerned(struct controller *ctl)
 {
@@ -129,7 +133,10 @@ void books_wake_concerned(struct controller *ctl)
 
 /* ---- books ---- */
 
-/* The books follow the status; an address that is on its way to it stays reserved as long as its patch may take effect. */
+/*
+ * The books follow the status; an address that is on its way to it stays reserved as long as its
+ * patch may take effect.
+ */
 void books_adopt(struct controller *ctl, struct record *r)
 {
 	if (!ctl->ipam)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two load balancers on one Service.  Another program that writes the addresses of a status that is ours to write is
- * answered, but not at the speed of the network, and it is named: the operator has to end one of the two, and can only do
- * so if he hears of it.  What the other one wrote is judged like any status: an address in one of our pools is kept.
+ * Two load balancers on one Service.  Another program that writes the addresses of a status that is
+ * ours to write is answered, but not at the speed of the network, and it is named: the operator has
+ * to end one of the two, and can only do so if he hears of it.  What the other one wrote is judged
+ * like any status: an address in one of our pools is kept.
  *
- * A second load balancer, as a second Fairlead by mistake, contests every Service.  Each says so in its condition, but only the
- * first has an Event of its own; how many there are, one on the ConfigMap tells, again and again while it lasts.
+ * A second load balancer, as a second Fairlead by mistake, contests every Service.  Each says so in
+ * its condition, but only the first has an Event of its own; how many there are, one on the
+ * ConfigMap tells, again and again while it lasts.
  */
 #include "config.h"
 
@@ -24,7 +26,10 @@
 /* So many writes to one status, each so soon after the one before: then a pause. */
 #define RAPID_MS 1000
 #define RAPID_MAX 10
-/* Of either kind there is one Event in that time; and after so much of silence a status is contested no more. */
+/*
+ * Of either kind there is one Event in that time; and after so much of silence a status is
+ * contested no more.
+ */
 #define TELL_AGAIN_MS 600000
 /* Contested ones are counted that long after the first, and as often. */
 #define COUNT_MS 10000

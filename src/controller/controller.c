@@ -45,7 +45,10 @@
 #include "fairlead/turn.h"
 
 #define CLOCK_MS 50
-/* After SIGTERM: for writes under way to end and the lease to be handed over.  If not, whoever comes next waits it out. */
+/*
+ * After SIGTERM: for writes under way to end and the lease to be handed over.  If not, whoever
+ * comes next waits it out.
+ */
 #define LAST_CALL_MS 8000
 
 /* ---- leading ---- */
@@ -66,6 +69,7 @@ static void take_the_lead(struct controller *ctl)
 static void looked(void *arg)
 {
 	struct controller *ctl = arg;
+
 	if (ctl->n_looks > 0 && --ctl->n_looks == 0 && ctl->elected && !ctl->stopping)
 		take_the_lead(ctl);
 }
@@ -128,7 +132,10 @@ static bool holds_anything(const struct record_part *p)
 	return p && p->request.n_held + p->request.n_written > 0;
 }
 
-/* Could a leader whose Lease was deleted still be assigning?  Only where nobody ever has, one cannot. */
+/*
+ * Could a leader whose Lease was deleted still be assigning?  Only where nobody ever has, one
+ * cannot.
+ */
 static bool at_stake(void *arg)
 {
 	struct controller *ctl = arg;
@@ -184,7 +191,10 @@ static void handed_over(void *arg)
 		event_base_loopbreak(ctl->base);
 }
 
-/* Writes under way end first: a lease that is handed over promises that nothing more comes from here. */
+/*
+ * Writes under way end first: a lease that is handed over promises that nothing more comes from
+ * here.
+ */
 static void on_last_call(evutil_socket_t fd, short what, void *arg)
 {
 	struct controller *ctl = arg;
@@ -253,6 +263,7 @@ static char *make_identity(void)
 static struct lease_timing make_timing(const struct controller_options *o)
 {
 	int fifth_ms = o->lease_duration_s * 1000 / 5;
+
 	return (struct lease_timing){
 		.duration_s = o->lease_duration_s,
 		.renew_ms = o->renew_deadline_s * 1000,
@@ -298,6 +309,7 @@ static void start_informers(struct controller *ctl)
 int controller_start(struct controller *ctl, struct err *e)
 {
 	const struct options_kube *k = &ctl->opts.daemon.kube;
+
 	ctl->calls = &calls;
 	int r = make_events(ctl, e);
 	if (r == 0)

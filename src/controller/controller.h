@@ -5,11 +5,13 @@
 /*
  * The controller's wiring.
  *
- *	informers --> records, configuration --> dirty records --turn--> ipam_decide() --> queue --> patches
+ *	informers --> records, configuration --> dirty records --turn--> ipam_decide() --> queue -->
+ *	patches
  *
- * Every replica follows Services, Nodes and ConfigMaps and keeps its books.  Only the elected leader decides and writes, and it
- * starts with a consistent look at everything.  What a record says comes from the informer, and from the
- * answer to our own patch until the informer has shown that; so its version never runs backwards.
+ * Every replica follows Services, Nodes and ConfigMaps and keeps its books.  Only the elected
+ * leader decides and writes, and it starts with a consistent look at everything.  What a record
+ * says comes from the informer, and from the answer to our own patch until the informer has shown
+ * that; so its version never runs backwards.
  */
 
 #include "controller/state.h"

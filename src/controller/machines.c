@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses that machines have.  A pool often spans a whole LAN, and the nodes, the routers and the API server stand in it too: were
- * one of their addresses given to a Service, the speakers would cut that machine off, and so they refuse.  So the books know them,
- * and nobody is given one.  Nodes are followed; BGP peers come with the configuration (ipam_new()); of the API server there is the
- * address that we talk to, for which no right is needed.
+ * Addresses that machines have.  A pool often spans a whole LAN, and the nodes, the routers and the
+ * API server stand in it too: were one of their addresses given to a Service, the speakers would
+ * cut that machine off, and so they refuse.  So the books know them, and nobody is given one.
+ * Nodes are followed; BGP peers come with the configuration (ipam_new()); of the API server there
+ * is the address that we talk to, for which no right is needed.
  *
  * A leader looks at the Nodes as at the Services before it assigns anything.
  */
@@ -31,7 +32,10 @@ struct machine {
 
 /* ---- in the books ---- */
 
-/* Whoever holds the address is to be told; whoever waits may have it now, or be refused for another reason. */
+/*
+ * Whoever holds the address is to be told; whoever waits may have it now, or be refused for another
+ * reason.
+ */
 static void decide_again(struct controller *ctl, const struct addr *a)
 {
 	const char *key = ipam_holder(ctl->ipam, a);
@@ -110,7 +114,10 @@ static void fill_one(struct ipam *ipam, const struct machine *m)
 		ipam_add_machine(ipam, &m->addrs[i], m->reason, m->what);
 }
 
-/* What is known of it now; NULL if that is less than before, since between two connections it is still where it was. */
+/*
+ * What is known of it now; NULL if that is less than before, since between two connections it is
+ * still where it was.
+ */
 static struct addr *look_for_api_server(struct controller *ctl, size_t *ret_n)
 {
 	struct addr known[KUBE_SERVER_ADDRESSES_MAX];

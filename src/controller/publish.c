@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The administrator's ConfigMap is judged, and what is good is published as fairlead-active: that one is what speakers,
- * standbys and the next leader follow, so a bad edit and a restart together leave nobody without pools.
+ * The administrator's ConfigMap is judged, and what is good is published as fairlead-active: that
+ * one is what speakers, standbys and the next leader follow, so a bad edit and a restart together
+ * leave nobody without pools.
  *
- * The leader acts by what it has published, not by what it has read: the published text and the configuration in force
- * change together.  Edits of fairlead-active by others are put right.
+ * The leader acts by what it has published, not by what it has read: the published text and the
+ * configuration in force change together.  Edits of fairlead-active by others are put right.
  */
 #include "config.h"
 
@@ -203,7 +204,8 @@ static void looked(int status, struct json_object *obj, const struct err *e, voi
 
 	ctl->config.write = NULL;
 	if (!ctl->leading)
-		return; /* the informer tells a follower, and is not to find that he knows it already */
+		/* the informer tells a follower, and is not to find that he knows it already */
+		return;
 	if (status == 404) {
 		seen_fini(&ctl->config.active);
 	} else if (status == 200 && kube_config_map_parse(obj, &m, NULL) == 0) {
@@ -235,6 +237,7 @@ static void retry(evutil_socket_t fd, short what, void *arg)
 static void retry_later(struct controller *ctl)
 {
 	const struct timeval tv = { RETRY_FIRST_S << ctl->config.n_failed, 0 };
+
 	if (ctl->config.n_failed < RETRY_DOUBLINGS_MAX)
 		ctl->config.n_failed++;
 	evtimer_add(ctl->config.retry, &tv);
@@ -323,7 +326,10 @@ static void send_active(struct controller *ctl, const char *text, const char *re
 	cs->write = kube_request_start(ctl->client, &spec, published, ctl);
 }
 
-/* An edit that leaves more addresses in use without a pool than can be retained is refused: the last good one stays. */
+/*
+ * An edit that leaves more addresses in use without a pool than can be retained is refused: the
+ * last good one stays.
+ */
 static void refuse_oversized(struct config_state *cs, size_t size, bool is_news)
 {
 	cs->judged_good = false;
@@ -476,6 +482,7 @@ static void removed(const char *namespace, const char *name, const char *uid, vo
 static void synced(void *arg)
 {
 	struct controller *ctl = arg;
+
 	/* Now it is known, and worth saying, that it is missing. */
 	if (!ctl->config.admin.exists)
 		judge(ctl);
@@ -498,7 +505,9 @@ void publish_lead(struct controller *ctl)
 	struct config_state *cs = &ctl->config;
 
 	cs->n_failed = 0;
-	/* What was published last is the last good one, whatever this process has seen in between. */
+	/*
+	 * What was published last is the last good one, whatever this process has seen in between.
+	 */
 	adopt_active(ctl);
 	if (!cs->admin.exists)
 		judge(ctl);

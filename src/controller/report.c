@@ -34,6 +34,7 @@ static bool is_ours(const struct controller *ctl, const struct record_part *p)
 static bool external_is_ours(const struct controller *ctl, const struct record *r)
 {
 	const struct record_part *p = r->external;
+
 	return p && (is_ours(ctl, p) || p->request.n_written > 0);
 }
 
@@ -73,6 +74,7 @@ static void put_problems(const char *key, const struct config_problems *p, struc
 static uint64_t count_of(const uint64_t both[2])
 {
 	uint64_t sum = both[0] + both[1];
+
 	return sum < both[0] || sum > INT64_MAX ? INT64_MAX : sum;
 }
 

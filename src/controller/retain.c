@@ -2,13 +2,14 @@
 /*
  * Edits of the pools and the addresses in use.
  *
- * What is published says, beside the administrator's text, which addresses in use that text leaves without a pool, and how they
- * were announced; speakers go on as before.  It is printed from what is in force, retained ones included, and from what Services
- * hold: so it survives restarts and further edits, is dropped when the address is free, and becomes a pool's again when the
- * range comes back.
+ * What is published says, beside the administrator's text, which addresses in use that text leaves
+ * without a pool, and how they were announced; speakers go on as before.  It is printed from what
+ * is in force, retained ones included, and from what Services hold: so it survives restarts and
+ * further edits, is dropped when the address is free, and becomes a pool's again when the range
+ * comes back.
  *
- * A pool with renumber takes such Services in, one every RENUMBER_MS: the new address is put before the old one, and
- * HANDOVER_MS later the old one is given up.
+ * A pool with renumber takes such Services in, one every RENUMBER_MS: the new address is put before
+ * the old one, and HANDOVER_MS later the old one is given up.
  */
 #include "config.h"
 

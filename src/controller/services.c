@@ -49,8 +49,9 @@ static struct record *record_get(struct controller *ctl, const struct kube_meta 
 }
 
 /*
- * An address that a Service has is not given away, though nobody knows what it asks for now.  A write that is under way or in
- * doubt was about another version, and its answer tells nothing of this one; what it would put there stays held with the rest.
+ * An address that a Service has is not given away, though nobody knows what it asks for now.  A
+ * write that is under way or in doubt was about another version, and its answer tells nothing of
+ * this one; what it would put there stays held with the rest.
  */
 static void unreadable(const struct kube_remains *remains, const struct err *why, void *arg)
 {
@@ -162,7 +163,10 @@ void services_tell_lost(struct controller *ctl)
 	           true, REASON_ServicesLost, "Allocate", note);
 }
 
-/* So many Services may be there that nobody can make out: while it is not 0, nothing new is assigned. */
+/*
+ * So many Services may be there that nobody can make out: while it is not 0, nothing new is
+ * assigned.
+ */
 static void lost(size_t n, void *arg)
 {
 	struct controller *ctl = arg;

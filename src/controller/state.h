@@ -3,9 +3,11 @@
 #define FAIRLEAD_CONTROLLER_STATE_H
 
 /*
- * What the controller's files share: its options, what it knows, and what is under way.  Nothing is decided here.
+ * What the controller's files share: its options, what it knows, and what is under way.  Nothing is
+ * decided here.
  *
- * The files stand on each other, and none calls one that stands above it but by struct controller_calls:
+ * The files stand on each other, and none calls one that stands above it but by struct
+ * controller_calls:
  *
  *	controller
  *	  assign   publish
@@ -32,7 +34,10 @@
 #define CONTROLLER_LEASE "fairlead-controller"
 #define CONTROLLER_MANAGER "fairlead-controller" /* as the API server calls us in managedFields */
 #define CONTROLLER_PATCHES_IN_FLIGHT 32
-/* A write takes effect within this time or never, unless the lease is so short that a fifth of it is less. */
+/*
+ * A write takes effect within this time or never, unless the lease is so short that a fifth of it
+ * is less.
+ */
 #define CONTROLLER_EFFECT_MS 3000
 
 struct event;
@@ -93,7 +98,10 @@ struct controller_calls {
 	void (*active_seen)(struct controller *ctl, const struct kube_config_map *active);
 	void (*republish)(
 		struct controller *ctl); /* what is published may be more or less by now */
-	/* Leads no more, and hands the lease over as soon as what is under way has ended; or is a candidate again. */
+	/*
+	 * Leads no more, and hands the lease over as soon as what is under way has ended; or is a
+	 * candidate again.
+	 */
 	void (*resign)(struct controller *ctl);
 	void (*run_again)(struct controller *ctl);
 };
@@ -128,7 +136,10 @@ struct controller {
 		CONTROLLER_KEEPS,    /* uninstalled; addresses stay in the statuses */
 		CONTROLLER_RELEASES, /* uninstalled; they do not */
 	} uninstall;
-	/* The versions of fairlead-active that ask for addresses: to be answered; being answered.  Or NULL. */
+	/*
+	 * The versions of fairlead-active that ask for addresses: to be answered; being answered.
+	 * Or NULL.
+	 */
 	char *uninstall_unanswered, *uninstall_answering;
 	struct kube_request *uninstall_answer_request;
 

@@ -3,13 +3,17 @@
 #define FAIRLEAD_CONTROLLER_TERM_H
 
 /*
- * How long this replica may write: as long as it leads, the lease lasts for the write to take effect, and nobody wants it to end.
+ * How long this replica may write: as long as it leads, the lease lasts for the write to take
+ * effect, and nobody wants it to end.
  */
 
 #include "controller/state.h"
 
 bool term_may_write(const struct controller *ctl);
-/* A write ended without an answer that tells what became of it: the lease stays ours until it can take no effect. */
+/*
+ * A write ended without an answer that tells what became of it: the lease stays ours until it can
+ * take no effect.
+ */
 void term_unanswered(struct controller *ctl);
 /* A write is under way, or got no answer, and may still take effect. */
 bool term_is_open(const struct controller *ctl);

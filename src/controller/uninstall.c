@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The end of a controller that is uninstalled.  Once the mark was seen on fairlead-active, no replica assigns anything more,
- * also where the mark has gone again since: whoever takes the lead while the last Pods end must not undo it.
+ * The end of a controller that is uninstalled.  Once the mark was seen on fairlead-active, no
+ * replica assigns anything more, also where the mark has gone again since: whoever takes the lead
+ * while the last Pods end must not undo it.
  *
- * Addresses stay in the statuses unless the mark says otherwise, for whoever installs again must not renumber Services.
- * Where they are to go, the leader answers on the mark when all of them have, each time that the mark is set.  It answers the
- * very version that it has seen: whoever has waited in vain takes the mark off, and an answer that came after that would be a mark
- * that nobody takes off, at which the next installation would end.
+ * Addresses stay in the statuses unless the mark says otherwise, for whoever installs again must
+ * not renumber Services.  Where they are to go, the leader answers on the mark when all of them
+ * have, each time that the mark is set.  It answers the very version that it has seen: whoever has
+ * waited in vain takes the mark off, and an answer that came after that would be a mark that nobody
+ * takes off, at which the next installation would end.
  */
 #include "config.h"
 
@@ -40,8 +42,9 @@ void uninstall_see(struct controller *ctl, const struct kube_config_map *active)
 	                 : "being uninstalled: nothing more is assigned");
 	ctl->uninstall = release ? CONTROLLER_RELEASES : CONTROLLER_KEEPS;
 	/*
-	 * Now, as the right to hand the lease over may be gone before this process ends, and whoever is installed next would
-	 * wait the lease out.  Who takes addresses back has to lead until that is done.
+	 * Now, as the right to hand the lease over may be gone before this process ends, and
+	 * whoever is installed next would wait the lease out.  Who takes addresses back has to lead
+	 * until that is done.
 	 */
 	if (release)
 		ctl->calls->run_again(ctl);
@@ -94,7 +97,9 @@ static void answered(int status, struct json_object *obj, const struct err *e, v
 		books_schedule(ctl);
 }
 
-/* Those that wait until the watch has shown their last write, before the next one, are on no list. */
+/*
+ * Those that wait until the watch has shown their last write, before the next one, are on no list.
+ */
 static bool is_anything_left(const struct controller *ctl)
 {
 	if (ctl->dirty || ctl->queue || ctl->due || ctl->n_in_flight > 0)

@@ -12,7 +12,10 @@ void uninstall_see(struct controller *ctl, const struct kube_config_map *active)
 void uninstall_request(struct record *r);
 /* And the decision that comes of it says so. */
 void uninstall_explain(struct record *r);
-/* Where addresses are taken back, and all have been: says so.  At the end of a turn, and after patches. */
+/*
+ * Where addresses are taken back, and all have been: says so.  At the end of a turn, and after
+ * patches.
+ */
 void uninstall_answer(struct controller *ctl);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Patches to Services, many in flight, one for each Service at most: to its status, or to itself for external IPs.
+ * Patches to Services, many in flight, one for each Service at most: to its status, or to itself
+ * for external IPs.
  *
  *	            .--------- seen again, or looked at and unchanged ---------.
  *	            v                                                          |
@@ -9,13 +10,13 @@
  *	  '--- BACKOFF <-------'------> (429, other 4xx) BACKOFF
  *	  '--- REST <-- too many writes in a row
  *
- * External IPs that are refused have no BACKOFF: the next decision says that they are, and it changes with the object.
- * What was looked at and unchanged three times in a row is refused, too, whatever the answers were: so it goes where an
- * admission webhook fails or hangs.
+ * External IPs that are refused have no BACKOFF: the next decision says that they are, and it
+ * changes with the object.  What was looked at and unchanged three times in a row is refused, too,
+ * whatever the answers were: so it goes where an admission webhook fails or hangs.
  *
- * The resourceVersion in the patch makes a repeated or late one harmless: it takes effect on exactly the object that was
- * decided on, or not at all.  The lease is asked before each send; timeout= keeps what was sent from taking effect later
- * than the lease's successor waits.
+ * The resourceVersion in the patch makes a repeated or late one harmless: it takes effect on
+ * exactly the object that was decided on, or not at all.  The lease is asked before each send;
+ * timeout= keeps what was sent from taking effect later than the lease's successor waits.
  */
 #include "config.h"
 
@@ -41,15 +42,17 @@
 #define PATCH_RETRIES \
 	1 /* of the client's own; what still fails is looked at before it is tried again */
 #define LOOK_AFTER_CONFLICT_MS 300
+/* a look of which nothing came back */
 #define LOOK_AGAIN_MS 1000
-#define LOOK_LOST_MS 60000 /* a look of which nothing came back */
+#define LOOK_LOST_MS 60000
 #define IN_VAIN_MAX 3
 #define THROTTLED_MS 1000
 #define REFUSED_FIRST_MS 30000
 #define CONTESTED_PAUSE_MS 5000
 #define REFUSED_DOUBLINGS_MAX 4
+/* of external IPs that were refused */
 #define CLOCK_MS 50
-#define SECOND_TRY_S 600 /* of external IPs that were refused */
+#define SECOND_TRY_S 600
 
 static void addrs_text(const struct addr *addrs, size_t n, struct buf *out)
 {
@@ -115,8 +118,9 @@ static void tell_written(struct record *r, struct record_write w)
 }
 
 /*
- * Older servers, and some that are not Kubernetes, do not keep every field; asking again would only go on for ever.  Where not
- * even the addresses were kept, it was somebody else: an admission webhook, say.
+ * Older servers, and some that are not Kubernetes, do not keep every field; asking again would only
+ * go on for ever.  Where not even the addresses were kept, it was somebody else: an admission
+ * webhook, say.
  */
 static void learn_server(struct controller *ctl, const struct record *r,
                          struct record_server dropped)
@@ -179,8 +183,9 @@ static void refused(struct record *r, const char *why)
 }
 
 /*
- * The object stands in @r as the answer has shown it, and lacks what is @left.  That is decided anew once the watch has shown
- * this write: two ahead of the watch, and an event of the first would take the record back behind the second.
+ * The object stands in @r as the answer has shown it, and lacks what is @left.  That is decided
+ * anew once the watch has shown this write: two ahead of the watch, and an event of the first would
+ * take the record back behind the second.
  */
 static void settle(struct record *r, struct record_write left)
 {
@@ -297,7 +302,10 @@ static void patched(int status, struct json_object *obj, const struct err *e, vo
 
 	r->request_under_way = NULL;
 	ctl->n_in_flight--;
-	/* Sent twice, the first time was without an answer; unless the second tells that it took effect, so may the first. */
+	/*
+	 * Sent twice, the first time was without an answer; unless the second tells that it took
+	 * effect, so may the first.
+	 */
 	if (r->n_sent && (!kube_status_is_final(status) || (r->n_sent > 1 && status >= 300)))
 		term_unanswered(ctl);
 	if (!ctl->leading || !ctl->ipam) {
@@ -319,6 +327,7 @@ static void patched(int status, struct json_object *obj, const struct err *e, vo
 static bool may_send(void *arg)
 {
 	struct record *r = arg;
+
 	if (!term_may_write(r->ctl))
 		return false;
 	r->n_sent++;
@@ -371,6 +380,7 @@ void writer_queue(struct record *r)
 static void arm_clock(struct controller *ctl)
 {
 	const struct timeval tv = { 0, CLOCK_MS * 1000 };
+
 	if ((ctl->due || ctl->queue) && ctl->leading && !evtimer_pending(ctl->clock, NULL))
 		evtimer_add(ctl->clock, &tv);
 }
@@ -437,13 +447,17 @@ static void look_at_due(struct controller *ctl, int64_t now_ms)
 static void on_clock(evutil_socket_t fd, short what, void *arg)
 {
 	struct controller *ctl = arg;
+
 	(void)fd;
 	(void)what;
 	if (ctl->leading)
 		look_at_due(ctl, clock_ms());
 }
 
-/* Policies and rights change without a sign at the Services: what was refused is tried again, seldom. */
+/*
+ * Policies and rights change without a sign at the Services: what was refused is tried again,
+ * seldom.
+ */
 static void on_second_try(evutil_socket_t fd, short what, void *arg)
 {
 	struct controller *ctl = arg;

@@ -10,7 +10,10 @@ int writer_start(struct controller *ctl);
 void writer_free(struct controller *ctl);
 void writer_queue(struct record *r);
 void writer_run(struct controller *ctl);
-/* The object has been seen while nobody knew whether our write took effect: if it did, log and Events tell of it now. */
+/*
+ * The object has been seen while nobody knew whether our write took effect: if it did, log and
+ * Events tell of it now.
+ */
 void writer_tell_found(struct record *r);
 
 #endif

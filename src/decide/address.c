@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reasons are looked for from the general to the particular: what is wrong with the Service, then
+ * with the address, then with the endpoints, then with the node; the first that applies is the
+ * answer.  So every node gives the same answer for as long as the matter is not the node itself.
+ *
+ * What takes time to find out, the size of the Service and its endpoints, comes last, and only for
+ * an address that the Service may have: it can write hundreds that it may not.
+ */
 #include "config.h"
 
 #include "fairlead/decide.h"
@@ -7,15 +15,6 @@
 
 #include "decide/private.h"
 #include "fairlead/configuration.h"
-
-/*
- * Reasons are looked for from the general to the particular: what is wrong with the Service, then with the address,
- * then with the endpoints, then with the node; the first that applies is the answer.  So every node gives the same
- * answer for as long as the matter is not the node itself.
- *
- * What takes time to find out, the size of the Service and its endpoints, comes last, and only for an address that the Service
- * may have: it can write hundreds that it may not.
- */
 
 /* ---- kinds and admission ---- */
 
@@ -47,8 +46,9 @@ enum decide_kind decide_kind_of(const struct configuration *c, const struct view
 }
 
 /*
- * May the Service have this address?  An external IP that somebody wrote by hand is denied unless the configuration allows
- * it, for else whoever may write Services could draw anybody's traffic to himself (CVE-2020-8554).
+ * May the Service have this address?  An external IP that somebody wrote by hand is denied unless
+ * the configuration allows it, for else whoever may write Services could draw anybody's traffic to
+ * himself (CVE-2020-8554).
  */
 static bool is_admitted(const struct configuration *c, const struct view_service *s,
                         const struct view_address *a, enum decide_kind kind)
@@ -116,7 +116,10 @@ const struct view_service *decide_first(const struct view *v, const struct addr 
 
 /* ---- machines ---- */
 
-/* An address that a machine has is not announced: that would cut the machine off.  REASON_Candidate: none has it. */
+/*
+ * An address that a machine has is not announced: that would cut the machine off.
+ * REASON_Candidate: none has it.
+ */
 static enum reason about_machine(const struct view *v, const struct addr *a)
 {
 	const struct configuration *c = view_configuration(v);

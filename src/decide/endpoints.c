@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kube-proxy's CategorizeEndpoints():
+ *
+ *   cluster set  ready ones; if there are none, all that serve and terminate.  Used unless internal
+ *                traffic is Local and nothing comes from outside.  Where every ready one has hints
+ *                of nodes and some name this one, or else the same with zones, those that do are
+ *                enough.
+ *   local set    the same rule among the endpoints of this node.  Used where either policy is
+ *                Local.
+ */
 #include "config.h"
 
 #include <netinet/in.h>
@@ -7,15 +17,6 @@
 
 #include "fairlead/decide.h"
 #include "fairlead/mem.h"
-
-/*
- * kube-proxy's CategorizeEndpoints():
- *
- *   cluster set  ready ones; if there are none, all that serve and terminate.  Used unless internal traffic is Local and
- *                nothing comes from outside.  Where every ready one has hints of nodes and some name this one, or else
- *                the same with zones, those that do are enough.
- *   local set    the same rule among the endpoints of this node.  Used where either policy is Local.
- */
 
 /* One endpoint merged over its slices. */
 struct merged {
@@ -58,7 +59,10 @@ static struct merged *merge_slices(const struct view_service *s, const struct vi
 			slice->family == family ? view_slice_port(slice, port) : NULL;
 		for (size_t i = 0; target && i < slice->n_endpoints; i++) {
 			const struct view_endpoint *ep = &slice->endpoints[i];
-			/* What serves nobody is not in the bound on a Service's size (size.c), and there may be a great many. */
+			/*
+			 * What serves nobody is not in the bound on a Service's size (size.c), and
+			 * there may be a great many.
+			 */
 			if (!ep->ready && !ep->serving)
 				continue;
 			ARRAY_RESERVE(all, cap, n + 1);
@@ -108,7 +112,10 @@ static const char *hints_of(const struct merged *m, bool by_node)
 	return by_node ? m->nodes : m->zones;
 }
 
-/* Leaves to others what is meant for them; false, and nothing left, where hints are missing or none is for us. */
+/*
+ * Leaves to others what is meant for them; false, and nothing left, where hints are missing or none
+ * is for us.
+ */
 static bool heed_hints(struct merged *all, size_t n, bool by_node, const char *name)
 {
 	bool ours = false;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What a protocol, the endpoints and the node add to the decision about an address. */
 #include "config.h"
 
 #include <string.h>
 
 #include "decide/private.h"
-
-/* What a protocol, the endpoints and the node add to the decision about an address. */
 
 enum reason decide_node_itself(const struct view *v, const struct view_node *n)
 {
@@ -43,7 +42,10 @@ static bool is_usable(const struct view_endpoint *ep)
 	return ep->ready || (ep->serving && ep->terminating);
 }
 
-/* Calls @fn for each usable endpoint of the address's family, whichever port it serves, until it returns true. */
+/*
+ * Calls @fn for each usable endpoint of the address's family, whichever port it serves, until it
+ * returns true.
+ */
 static bool any_endpoint(const struct decision *d,
                          bool (*fn)(const struct view_endpoint *ep, const void *arg),
                          const void *arg)
@@ -96,8 +98,9 @@ static bool holds_ending(const struct decision *d)
 }
 
 /*
- * Ready before terminating: a server that ends may stop listening at once, so a node that has no other gives way as soon as
- * another node has a ready one.  The data plane goes on serving here what still comes.
+ * Ready before terminating: a server that ends may stop listening at once, so a node that has no
+ * other gives way as soon as another node has a ready one.  The data plane goes on serving here
+ * what still comes.
  */
 static enum reason about_local(const struct decision *d, const char *node)
 {

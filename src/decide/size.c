@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How much a Service asks of a data plane that writes a rule for each endpoint of each port.  Counted, not rendered, from
- * what every node knows alike, so that all nodes give the same answer: a node that forwards what others refuse would
- * only be announced by itself.  The count is from above: an endpoint in two slices counts twice.
+ * How much a Service asks of a data plane that writes a rule for each endpoint of each port.
+ * Counted, not rendered, from what every node knows alike, so that all nodes give the same answer:
+ * a node that forwards what others refuse would only be announced by itself.  The count is from
+ * above: an endpoint in two slices counts twice.
  *
- * The bound is from measurements (iptables 1.8.9, an empty table, two cores): 10 000 endpoint chains, which are 40 000
- * lines, take iptables-nft 6 s and legacy 0.8 s, and the time of the first grows faster than the number.
+ * The bound is from measurements (iptables 1.8.9, an empty table, two cores): 10 000 endpoint
+ * chains, which are 40 000 lines, take iptables-nft 6 s and legacy 0.8 s, and the time of the first
+ * grows faster than the number.
  */
 #include "config.h"
 
@@ -59,7 +61,10 @@ size_t decide_rules(const struct view_service *s, uint8_t family)
 		        (s->traffic.affinity_s > 0); /* perhaps in the set of this node as well */
 	for (const struct view_slice *slice = s->slices; slice; slice = slice->next)
 		usable += slice->family == family ? n_usable(slice) : 0;
-	/* Which ports an endpoint serves takes long to find out where there are many, and matters only then. */
+	/*
+	 * Which ports an endpoint serves takes long to find out where there are many, and matters
+	 * only then.
+	 */
 	if (n + usable * s->n_ports * each <= DECIDE_RULES_MAX)
 		return n + usable * s->n_ports * each;
 	for (const struct view_slice *slice = s->slices; slice && n <= DECIDE_RULES_MAX;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The answer in words: why a Service gets nothing, and what is to happen to the object when it gets what was chosen.  Messages
- * are read again by whoever judges what a condition confirms or honours, so their beginnings are part of the interface.
+ * The answer in words: why a Service gets nothing, and what is to happen to the object when it gets
+ * what was chosen.  Messages are read again by whoever judges what a condition confirms or honours,
+ * so their beginnings are part of the interface.
  */
 #include "config.h"
 
@@ -27,6 +28,7 @@ void choice_answer_held(const struct ipam_request *r, struct ipam_decision *out)
 static void list_addrs(const struct addr *addrs, size_t n, char *out, size_t size)
 {
 	size_t used = 0;
+
 	out[0] = '\0';
 	for (size_t i = 0; i < n && used < size; i++)
 		used += (size_t)snprintf(out + used, size - used, "%s%s", i ? ", " : "",
@@ -67,7 +69,10 @@ bool choice_refuse(struct choice *c, enum reason reason, const char *fmt, ...)
 	used += more > 0 ? (size_t)more : 0;
 	if (out->n == 0)
 		return false;
-	/* What fails is something else: that what is held was given for this pool must not be forgotten over it. */
+	/*
+	 * What fails is something else: that what is held was given for this pool must not be
+	 * forgotten over it.
+	 */
 	if (c->stays && used < sizeof(out->message))
 		used += (size_t)snprintf(out->message + used, sizeof(out->message) - used,
 		                         "; what is held was" IPAM_GIVEN_FOR IPAM_NAME_TEXT,
@@ -85,7 +90,10 @@ bool choice_refuse(struct choice *c, enum reason reason, const char *fmt, ...)
 
 /* ---- of what was chosen ---- */
 
-/* Where one address has to do: why that is, and whether the other may still come, which it does from the same pool. */
+/*
+ * Where one address has to do: why that is, and whether the other may still come, which it does
+ * from the same pool.
+ */
 static void note_missing(struct choice *c)
 {
 	const struct ipam_pool *pool = choice_pool(c);
@@ -120,7 +128,9 @@ static void note_squatted(struct choice *c)
 		}
 }
 
-/* The request that was honoured, for whoever judges by this message later (ipam_message_honours()). */
+/*
+ * The request that was honoured, for whoever judges by this message later (ipam_message_honours()).
+ */
 static void note_request(struct choice *c)
 {
 	size_t used = strlen(c->out->message);
@@ -179,7 +189,10 @@ static bool is_surplus(const struct choice *c)
 	return !choice_is_external(c);
 }
 
-/* Speakers announce the new address before the old one goes.  External IPs have one of each family, so these cannot. */
+/*
+ * Speakers announce the new address before the old one goes.  External IPs have one of each family,
+ * so these cannot.
+ */
 static void leave_for_a_while(struct choice *c)
 {
 	struct ipam_decision *out = c->out;

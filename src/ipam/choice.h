@@ -3,8 +3,8 @@
 #define FAIRLEAD_IPAM_CHOICE_H
 
 /*
- * One decision in the making: decide.c knows what is not ours, choose.c chooses, answer.c puts it into words, and stays.c knows what
- * an edit of the pools must not take away.
+ * One decision in the making: decide.c knows what is not ours, choose.c chooses, answer.c puts it
+ * into words, and stays.c knows what an edit of the pools must not take away.
  */
 
 #include "ipam/ipam.h"
@@ -14,20 +14,27 @@ struct choice {
 	const char *key;
 	const struct ipam_request *r;
 	const struct ipam_pool *asked_pool;
-	bool stays;       /* the pool asked for was honoured by what is held: not asked for again */
-	bool last_resort; /* of free addresses also those that a Service names which may not have them */
+	bool stays; /* the pool asked for was honoured by what is held: not asked for again */
+	/* of free addresses also those that a Service names which may not have them */
+	bool last_resort;
 	struct addr pick[IPAM_ADDRS_MAX]; /* [0] IPv4, [1] IPv6; none: not chosen */
 	struct ipam_decision *out;
 };
 
 /* Chooses.  False if that fails, and c->out says why. */
 bool choice_make(struct choice *c);
-/* Says no.  What the status holds stays; the message says so where there is something.  Returns false. */
+/*
+ * Says no.  What the status holds stays; the message says so where there is something.  Returns
+ * false.
+ */
 bool choice_refuse(struct choice *c, enum reason reason, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The answer: what the object holds. */
 void choice_answer_held(const struct ipam_request *r, struct ipam_decision *out);
-/* The answer to what was chosen, compared with what the object holds: what is to be done, and in words. */
+/*
+ * The answer to what was chosen, compared with what the object holds: what is to be done, and in
+ * words.
+ */
 void choice_conclude(struct choice *c);
 
 bool choice_is_external(const struct choice *c);
@@ -43,7 +50,10 @@ bool choice_has_any(const struct choice *c);
 bool choice_is_complete(struct choice *c);
 /* The pool of what was chosen so far; NULL: nothing, or what is in no pool any more. */
 const struct ipam_pool *choice_pool(const struct choice *c);
-/* Takes the lowest free address of the pool for each family that lacks one.  True if none lacks one now. */
+/*
+ * Takes the lowest free address of the pool for each family that lacks one.  True if none lacks one
+ * now.
+ */
 bool choice_take_free(struct choice *c, const struct ipam_pool *pool);
 /* The same, all or nothing. */
 bool choice_take_all_free(struct choice *c, const struct ipam_pool *pool);
@@ -54,9 +64,15 @@ void choice_explain_family(const struct ipam_pool *pool, uint8_t family, const c
 void choice_explain_pool(const struct choice *c, const struct ipam_pool *pool, char *out,
                          size_t size);
 
-/* Chooses addresses of a pool that takes the Service in.  False if there is none, or it is not to be done now. */
+/*
+ * Chooses addresses of a pool that takes the Service in.  False if there is none, or it is not to
+ * be done now.
+ */
 bool choice_renumber(struct choice *c);
-/* Says, of the addresses chosen, that and why they are retained.  False if they are where they belong. */
+/*
+ * Says, of the addresses chosen, that and why they are retained.  False if they are where they
+ * belong.
+ */
 bool choice_retain(struct choice *c, const char *addrs);
 
 #endif

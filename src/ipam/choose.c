@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chooses the address of each family that a Service shall have: the one asked for, else the one it has (in its status, or on
- * its way there), else the lowest free one of the pool in question.
+ * Chooses the address of each family that a Service shall have: the one asked for, else the one it
+ * has (in its status, or on its way there), else the lowest free one of the pool in question.
  */
 #include "config.h"
 
@@ -82,8 +82,8 @@ static bool take_asked(struct choice *c, const struct addr *a)
 }
 
 /*
- * Anybody may have written it into the record: it is as good as asked for.  And what is only on its way is not yet there to stay,
- * if a machine has come to have it.
+ * Anybody may have written it into the record: it is as good as asked for.  And what is only on its
+ * way is not yet there to stay, if a machine has come to have it.
  */
 static bool may_confirm(const struct choice *c, const struct addr *a)
 {
@@ -96,7 +96,9 @@ static bool may_confirm(const struct choice *c, const struct addr *a)
 	       (pool && choice_is_for_use(c, pool) && pool == c->asked_pool);
 }
 
-/* Chooses what the Service has already, first from its status, then from what is on its way there. */
+/*
+ * Chooses what the Service has already, first from its status, then from what is on its way there.
+ */
 static void take_held(struct choice *c, const struct addr *addrs, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -112,7 +114,10 @@ static void take_held(struct choice *c, const struct addr *addrs, size_t n)
 	}
 }
 
-/* Where the one family stays with its address, so does the other, though another pool has it by now. */
+/*
+ * Where the one family stays with its address, so does the other, though another pool has it by
+ * now.
+ */
 static void take_divided(struct choice *c)
 {
 	bool stays = choice_has_any(c);

@@ -2,12 +2,14 @@
 /*
  * What shall happen to one Service.
  *
- * First the cases where nothing is ours to do.  Then the address of each family that the Service shall have is chosen:
- * the one asked for, else the one it has (in its status, or on its way there), else the lowest free one of the pool in
- * question.  Choosing may fail, and then what the Service has stays; comparing the choice with the status names the action.
- * Both families come from one pool, and a Service that has an address never leaves its pool unasked.  Two addresses whose
- * pool was divided by an edit stay together: what is held goes before the rule.  Nor does an edit move anybody: a request that
- * was honoured once is one no more, whatever became of its pool (stays.c).
+ * First the cases where nothing is ours to do.  Then the address of each family that the Service
+ * shall have is chosen: the one asked for, else the one it has (in its status, or on its way
+ * there), else the lowest free one of the pool in question.  Choosing may fail, and then what the
+ * Service has stays; comparing the choice with the status names the action.  Both families come
+ * from one pool, and a Service that has an address never leaves its pool unasked.  Two addresses
+ * whose pool was divided by an edit stay together: what is held goes before the rule.  Nor does an
+ * edit move anybody: a request that was honoured once is one no more, whatever became of its pool
+ * (stays.c).
  */
 #include "config.h"
 
@@ -28,8 +30,8 @@ const char *ipam_action_name(enum ipam_action a)
 /* ---- what is not ours ---- */
 
 /*
- * A recorded address that nobody confirms and that is in no pool stays.  One that another Service has came along with a copied
- * manifest: it is not held here, and another one takes its place.
+ * A recorded address that nobody confirms and that is in no pool stays.  One that another Service
+ * has came along with a copied manifest: it is not held here, and another one takes its place.
  */
 static bool is_foreign_record(struct choice *c)
 {
@@ -47,8 +49,9 @@ static bool is_foreign_record(struct choice *c)
 }
 
 /*
- * Does the status hold what we would not have written?  Then it is left alone, and @out says why, unless the Service asks
- * for an address or a pool: that is its own word against the status, and what is not ours goes when it gets what it asks for.
+ * Does the status hold what we would not have written?  Then it is left alone, and @out says why,
+ * unless the Service asks for an address or a pool: that is its own word against the status, and
+ * what is not ours goes when it gets what it asks for.
  */
 static bool is_foreign(struct choice *c)
 {

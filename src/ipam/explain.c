@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Why a pool did not help, in a few words that stay the same while nothing about the pool changes. */
+/*
+ * Why a pool did not help, in a few words that stay the same while nothing about the pool changes.
+ */
 #include "config.h"
 
 #include <inttypes.h>

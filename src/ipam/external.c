@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * External IPs: what a Service asks for, and what is to be said of those that somebody wrote by hand.
+ * External IPs: what a Service asks for, and what is to be said of those that somebody wrote by
+ * hand.
  *
- * spec.externalIPs is one list, written by whoever may edit the Service.  Ours in it are those that our record names, an
- * annotation written in the same patch; all others are somebody's own and are never changed.
+ * spec.externalIPs is one list, written by whoever may edit the Service.  Ours in it are those that
+ * our record names, an annotation written in the same patch; all others are somebody's own and are
+ * never changed.
  */
 #include "config.h"
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which of those that wait an address that became free concerns, lest each that goes has all of them decided again.
+ * Which of those that wait an address that became free concerns, lest each that goes has all of
+ * them decided again.
  *
- * Addresses that are asked for by name, or that stand in an object though another Service has them, are looked up.  For all
- * others a mark at the pool suffices: a Service waits for the pool that it names, or that its other address is of, or for
- * any pool that assigns automatically.
+ * Addresses that are asked for by name, or that stand in an object though another Service has them,
+ * are looked up.  For all others a mark at the pool suffices: a Service waits for the pool that it
+ * names, or that its other address is of, or for any pool that assigns automatically.
  */
 #include "config.h"
 
@@ -30,7 +31,10 @@ const char *ipam_name(const struct ipam *ipam, const char *key, const char *othe
 
 /* ---- addresses ---- */
 
-/* It stands in the object and nobody has it: it becomes this Service's, or is in no pool and that has to be said. */
+/*
+ * It stands in the object and nobody has it: it becomes this Service's, or is in no pool and that
+ * has to be said.
+ */
 static bool is_left(const struct choice *c, const struct addr *a, bool any)
 {
 	return !ipam_holder_of(c->ipam, a) &&

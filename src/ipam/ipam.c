@@ -97,12 +97,14 @@ const struct configuration *ipam_configuration(const struct ipam *ipam)
 struct ipam_pool *ipam_pool_of(const struct ipam *ipam, const struct addr *a)
 {
 	const struct config_pool *conf = configuration_giving_pool_of(ipam->config, a);
+
 	return conf ? &ipam->pools[ipam->position[conf - ipam->config->pools]] : NULL;
 }
 
 const struct ipam_service *ipam_service_find(const struct ipam *ipam, const char *key)
 {
 	struct ipam_service *s;
+
 	HASH_FIND_STR(ipam->services, key, s);
 	return s;
 }
@@ -110,6 +112,7 @@ const struct ipam_service *ipam_service_find(const struct ipam *ipam, const char
 static struct ipam_holding *holding_find(const struct ipam *ipam, const struct addr *a)
 {
 	struct ipam_holding *h;
+
 	HASH_FIND(hh, ipam->holdings, a, sizeof(*a), h);
 	return h;
 }
@@ -117,18 +120,21 @@ static struct ipam_holding *holding_find(const struct ipam *ipam, const struct a
 const struct ipam_service *ipam_holder_of(const struct ipam *ipam, const struct addr *a)
 {
 	const struct ipam_holding *h = holding_find(ipam, a);
+
 	return h ? h->service : NULL;
 }
 
 const char *ipam_holder(const struct ipam *ipam, const struct addr *a)
 {
 	const struct ipam_service *s = ipam_holder_of(ipam, a);
+
 	return s ? s->key : NULL;
 }
 
 struct ipam_service *ipam_service_get(struct ipam *ipam, const char *key)
 {
 	struct ipam_service *s;
+
 	HASH_FIND_STR(ipam->services, key, s);
 	if (!s) {
 		s = xcalloc(1, sizeof(*s));
@@ -166,6 +172,7 @@ static bool hold_one(struct ipam *ipam, const char *key, const struct addr *a, b
 size_t ipam_hold(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n)
 {
 	size_t held = 0;
+
 	for (size_t i = 0; i < n; i++)
 		held += hold_one(ipam, key, &addrs[i], false);
 	return held;
@@ -174,6 +181,7 @@ size_t ipam_hold(struct ipam *ipam, const char *key, const struct addr *addrs, s
 size_t ipam_hold_any(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n)
 {
 	size_t held = 0;
+
 	for (size_t i = 0; i < n; i++)
 		held += hold_one(ipam, key, &addrs[i], true);
 	return held;

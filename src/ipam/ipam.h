@@ -45,7 +45,10 @@ struct ipam_squat {
 	UT_hash_handle hh;
 };
 
-/* Every address that may be handed out is in one of the two, unless somebody holds it or a machine has it. */
+/*
+ * Every address that may be handed out is in one of the two, unless somebody holds it or a machine
+ * has it.
+ */
 struct ipam_pool {
 	const struct config_pool *conf;
 	struct runs runs[2], squatted[2];
@@ -73,19 +76,26 @@ static inline size_t ipam_family_index(uint8_t family)
 
 struct ipam_pool *ipam_pool_of(const struct ipam *ipam, const struct addr *a);
 /*
- * In a message about an address that stays though its pool is another than the one asked for, or though something else that is
- * asked for cannot be had; the pool's name follows, as much of it as IPAM_NAME_TEXT says.
+ * In a message about an address that stays though its pool is another than the one asked for, or
+ * though something else that is asked for cannot be had; the pool's name follows, as much of it as
+ * IPAM_NAME_TEXT says.
  */
 #define IPAM_GIVEN_FOR " given for the request for pool "
 #define IPAM_NAME_TEXT "%.100s"
-/* Names that are longer are told apart by so many bytes: a cut may have spoiled a character at the end. */
+/*
+ * Names that are longer are told apart by so many bytes: a cut may have spoiled a character at the
+ * end.
+ */
 #define IPAM_NAME_SAME 96
 
 /* Whether what is asked for is what the condition of this type says that it was honoured. */
 void ipam_read_honoured(const struct kube_service *s, const char *type, struct ipam_request *r);
 void ipam_read_families(const struct kube_service *s, struct ipam_request *r);
 bool ipam_is_our_class(const struct kube_service *s, const char *class);
-/* Of a Service that names no pool for external IPs: what there is to take back, and to say of those written by hand. */
+/*
+ * Of a Service that names no pool for external IPs: what there is to take back, and to say of those
+ * written by hand.
+ */
 void ipam_judge_written(const struct configuration *c, const struct ipam_request *r,
                         struct ipam_decision *out);
 const struct ipam_service *ipam_service_find(const struct ipam *ipam, const char *key);

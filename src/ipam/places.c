@@ -2,12 +2,14 @@
 /*
  * Which addresses of a pool are free, and in which order.
  *
- * An address is not free while somebody holds it, or while a machine has it: to announce a node's, a router's or the API
- * server's address cuts that machine off.  Free ones are of two kinds: those that no object names, and those that somebody wrote
- * into spec.externalIPs without being allowed to.  The latter come last: with a kube-proxy they may lead astray, but were they not
- * given at all, whoever may write Services could empty every pool.
+ * An address is not free while somebody holds it, or while a machine has it: to announce a node's,
+ * a router's or the API server's address cuts that machine off.  Free ones are of two kinds: those
+ * that no object names, and those that somebody wrote into spec.externalIPs without being allowed
+ * to.  The latter come last: with a kube-proxy they may lead astray, but were they not given at
+ * all, whoever may write Services could empty every pool.
  *
- * Where an address stands follows from who holds it and what is known of it; ipam_place() is called whenever that changes.
+ * Where an address stands follows from who holds it and what is known of it; ipam_place() is called
+ * whenever that changes.
  */
 #include "config.h"
 

@@ -144,7 +144,10 @@ static void read_status(const struct kube_service *s, struct ipam_request *r)
 			r->assigned_by_us = !strcmp(s->conditions[i].status, "True");
 }
 
-/* "… from pool lan", "… of pool lan, which …", "… when pool lan was asked for": after @words comes the name. */
+/*
+ * "… from pool lan", "… of pool lan, which …", "… when pool lan was asked for": after @words comes
+ * the name.
+ */
 static bool names_pool(const char *message, const char *words, const char *pool, bool *ret_same)
 {
 	const char *at = strstr(message, words);

@@ -17,6 +17,7 @@ void runs_fini(struct runs *r)
 static bool addr_before(const struct addr *a, struct addr *ret)
 {
 	struct addr p = *a;
+
 	for (int i = (int)addr_bits(a) / 8 - 1; i >= 0; i--)
 		if (p.b[i]-- != 0) {
 			*ret = p;
@@ -28,6 +29,7 @@ static bool addr_before(const struct addr *a, struct addr *ret)
 static bool adjacent(const struct addr *a, const struct addr *b)
 {
 	struct addr next;
+
 	return addr_next(a, &next) && addr_eq(&next, b);
 }
 
@@ -49,6 +51,7 @@ static void drop(struct runs *r, size_t at)
 static size_t find(const struct runs *r, const struct addr *a)
 {
 	size_t low = 0, high = r->n;
+
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		if (addr_cmp(&r->items[mid].last, a) < 0)
@@ -64,10 +67,14 @@ bool runs_usable(const struct runs *r, const struct addr *a)
 	return !addr_is_special(a) && !(r->skip_buggy && addr_is_buggy(a));
 }
 
-/* Keeps the front fit to be handed out.  What is dropped here never comes back, so the cost is paid once. */
+/*
+ * Keeps the front fit to be handed out.  What is dropped here never comes back, so the cost is paid
+ * once.
+ */
 static void prune(struct runs *r)
 {
 	size_t gone = 0;
+
 	while (r->skip_buggy && gone < r->n && addr_is_buggy(&r->items[gone].first)) {
 		if (addr_eq(&r->items[gone].first, &r->items[gone].last))
 			gone++;
@@ -103,6 +110,7 @@ void runs_add(struct runs *r, const struct addr_range *range)
 static int range_cmp(const void *a, const void *b)
 {
 	const struct addr_range *ra = a, *rb = b;
+
 	return addr_cmp(&ra->first, &rb->first);
 }
 
@@ -158,12 +166,14 @@ bool runs_first(const struct runs *r, struct addr *ret_addr)
 bool runs_has(const struct runs *r, const struct addr *a)
 {
 	size_t i = find(r, a);
+
 	return i < r->n && addr_range_contains(&r->items[i], a) && runs_usable(r, a);
 }
 
 void runs_take(struct runs *r, const struct addr *a)
 {
 	size_t i = find(r, a);
+
 	if (i == r->n || !addr_range_contains(&r->items[i], a))
 		return;
 	struct addr_range *run = &r->items[i];

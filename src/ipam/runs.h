@@ -5,9 +5,9 @@
 /*
  * The free addresses of one family in one pool, as a sorted array of runs.
  *
- * The lowest free address is the first one of the first run: a /8 or an IPv6 /64 costs no more than a /30.
- * With @skip_buggy, addresses that end in .0 or .255 are not free: those that come to the front are dropped for good, and
- * those further behind are not handed out when they get there.
+ * The lowest free address is the first one of the first run: a /8 or an IPv6 /64 costs no more than
+ * a /30.  With @skip_buggy, addresses that end in .0 or .255 are not free: those that come to the
+ * front are dropped for good, and those further behind are not handed out when they get there.
  */
 
 #include <stdbool.h>
@@ -19,12 +19,15 @@ struct runs {
 	struct addr_range *items; /* neither overlapping nor adjacent */
 	size_t n, cap;
 	bool skip_buggy;
-	uint64_t
-		total; /* addresses that may be handed out, held or free; UINT64_MAX: that or more */
+	/* addresses that may be handed out, held or free; UINT64_MAX: that or more */
+	uint64_t total;
 };
 
 void runs_fini(struct runs *r);
-/* Adds a range; they come in any order, never overlap, and special addresses are left out.  Then call runs_ready(). */
+/*
+ * Adds a range; they come in any order, never overlap, and special addresses are left out.  Then
+ * call runs_ready().
+ */
 void runs_add(struct runs *r, const struct addr_range *range);
 void runs_ready(struct runs *r);
 /* The lowest free address; false if there is none.  O(1). */

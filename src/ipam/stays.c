@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What stays.  No edit of the pools takes an address in use away: if its pool is gone, smaller, for another use or more
- * particular than before, the Service is told that its address is retained.  It goes when the Service asks for something
- * else, or when the administrator lets a pool take it in (renumber), for which the controller has a pace.
+ * What stays.  No edit of the pools takes an address in use away: if its pool is gone, smaller, for
+ * another use or more particular than before, the Service is told that its address is retained.  It
+ * goes when the Service asks for something else, or when the administrator lets a pool take it in
+ * (renumber), for which the controller has a pace.
  */
 #include "config.h"
 

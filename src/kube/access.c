@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "access.h"
+#include "kube/access.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +23,7 @@
 static int read_file(const char *path, size_t max, struct buf *ret_content, struct err *e)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
 	if (fd < 0)
 		return err_set(e, -errno, ERR_SYSTEM, "%s: %s", path, strerror(errno));
 	cleanup(buf_fini) struct buf content = BUF_INIT;
@@ -69,6 +70,7 @@ static bool is_token(const struct buf *b)
 static bool reread_token(struct kube_access *a, const struct stat *st, int64_t now_ms)
 {
 	cleanup(buf_fini) struct buf content = BUF_INIT;
+
 	a->token_read_ms = now_ms;
 	if (read_file(a->token_path, TOKEN_SIZE_MAX, &content, NULL) < 0)
 		return false;
@@ -77,7 +79,7 @@ static bool reread_token(struct kube_access *a, const struct stat *st, int64_t n
 		return false;
 	a->token_mtime = st->st_mtim;
 	a->token_inode = st->st_ino;
-	if (a->token && strcmp(a->token, content.data) == 0)
+	if (a->token && !strcmp(a->token, content.data))
 		return false;
 	free(a->token);
 	a->token = buf_take(&content);
@@ -87,6 +89,7 @@ static bool reread_token(struct kube_access *a, const struct stat *st, int64_t n
 const char *kube_access_token(struct kube_access *a, int64_t now_ms)
 {
 	struct stat st;
+
 	if (a->token_path && stat(a->token_path, &st) == 0 &&
 	    (!a->token || st.st_ino != a->token_inode ||
 	     st.st_mtim.tv_sec != a->token_mtime.tv_sec ||
@@ -99,6 +102,7 @@ const char *kube_access_token(struct kube_access *a, int64_t now_ms)
 bool kube_access_token_refused(struct kube_access *a, int64_t now_ms)
 {
 	struct stat st;
+
 	return a->token_path && stat(a->token_path, &st) == 0 && reread_token(a, &st, now_ms);
 }
 
@@ -108,6 +112,7 @@ int kube_access_load_pod(const char *dir, const char *host, const char *port,
 	struct kube_access *a = xcalloc(1, sizeof(*a));
 	cleanup(buf_fini) struct buf namespace = BUF_INIT;
 	cleanup_free char *namespace_path = xasprintf("%s/namespace", dir);
+
 	a->server = xasprintf(strchr(host, ':') ? "https://[%s]:%s" : "https://%s:%s", host, port);
 	a->ca.path = xasprintf("%s/ca.crt", dir);
 	a->token_path = xasprintf("%s/token", dir);
@@ -124,7 +129,10 @@ int kube_access_load_pod(const char *dir, const char *host, const char *port,
 	return 0;
 }
 
-/* Reads every file of the colon-separated list; those that do not exist are left out unless it is only one. */
+/*
+ * Reads every file of the colon-separated list; those that do not exist are left out unless it is
+ * only one.
+ */
 static int load_kubeconfig(const char *paths, const char *context, struct kube_access **ret_access,
                            struct err *e)
 {
@@ -180,6 +188,7 @@ int kube_access_load(const char *path, const char *context, struct kube_access *
 	const char *env = getenv("KUBECONFIG"), *home = getenv("HOME");
 	const char *host = getenv("KUBERNETES_SERVICE_HOST");
 	const char *port = getenv("KUBERNETES_SERVICE_PORT");
+
 	if (!path && env && *env)
 		path = env;
 	if (!path && host && port && access(SERVICE_ACCOUNT_DIR "/token", F_OK) == 0)

@@ -3,11 +3,12 @@
 #define FAIRLEAD_KUBE_ACCESS_H
 
 /*
- * Where the API server is and how to prove who we are: filled from a kubeconfig (kubeconfig.c) or from a Pod's service account
- * (access.c), read by the transfers.
+ * Where the API server is and how to prove who we are: filled from a kubeconfig (kubeconfig.c) or
+ * from a Pod's service account (access.c), read by the transfers.
  *
- * Certificates named by path stay paths, so that libcurl reads them anew for each connection and a renewed file is
- * taken up; embedded ones are kept as PEM.  The bearer token is read again when its file changes.
+ * Certificates named by path stay paths, so that libcurl reads them anew for each connection and a
+ * renewed file is taken up; embedded ones are kept as PEM.  The bearer token is read again when its
+ * file changes.
  */
 
 #include <stdbool.h>
@@ -50,8 +51,8 @@ struct kubeconfig_file {
 };
 
 /*
- * Looks up @context (NULL: the current one) in the files, of which the earlier ones win, and fills @a.
- * Paths are noted, not opened.
+ * Looks up @context (NULL: the current one) in the files, of which the earlier ones win, and fills
+ * @a.  Paths are noted, not opened.
  */
 int kubeconfig_resolve(const struct kubeconfig_file *files, size_t n, const char *context,
                        struct kube_access *a, struct err *e);
@@ -61,8 +62,8 @@ int kube_access_load_pod(const char *dir, const char *host, const char *port,
                          struct kube_access **ret_access, struct err *e);
 
 /*
- * The bearer token to send now, NULL if there is none.  Looks at the token file first, if there is one:
- * read again when its mtime or inode changed, and anyway every KUBE_TOKEN_REREAD_MS.
+ * The bearer token to send now, NULL if there is none.  Looks at the token file first, if there is
+ * one: read again when its mtime or inode changed, and anyway every KUBE_TOKEN_REREAD_MS.
  */
 const char *kube_access_token(struct kube_access *a, int64_t now_ms);
 /* The server answered 401: reads the token's file; true if the token is another one now. */

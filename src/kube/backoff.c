@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "backoff.h"
+#include "kube/backoff.h"
 
 int backoff_jitter_ms(int ms, uint64_t chance)
 {
@@ -11,6 +11,7 @@ int backoff_jitter_ms(int ms, uint64_t chance)
 int backoff_next_ms(struct backoff *b, uint64_t chance)
 {
 	int64_t ms = b->first_ms;
+
 	for (unsigned int i = 0; i < b->failures && ms < b->last_ms; i++)
 		ms *= 2;
 	if (ms > b->last_ms)

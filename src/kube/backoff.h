@@ -3,15 +3,16 @@
 #define FAIRLEAD_KUBE_BACKOFF_H
 
 /*
- * How long to wait before trying again: doubling from a first delay to a last one, with jitter, so that many clients
- * of a server that comes back do not return at one moment.
+ * How long to wait before trying again: doubling from a first delay to a last one, with jitter, so
+ * that many clients of a server that comes back do not return at one moment.
  */
 
 #include <stdint.h>
 
 /*
- * The longest delay of this client.  An API server that was away for minutes is followed again within this much of its
- * return, which a person waits for; a thousand nodes that ask it every few seconds meanwhile are nothing to it.
+ * The longest delay of this client.  An API server that was away for minutes is followed again
+ * within this much of its return, which a person waits for; a thousand nodes that ask it every few
+ * seconds meanwhile are nothing to it.
  */
 #define BACKOFF_LAST_MS 10000
 

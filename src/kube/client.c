@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "client.h"
+#include "kube/client.h"
 
 #include <event2/event.h>
 
-#include "access.h"
+#include "kube/access.h"
 #include "fairlead/mem.h"
 
 /* Beside those of requests: one for each informer, and room for urgent ones. */
@@ -48,6 +48,7 @@ void client_leave_lane(struct kube_client *c, const struct multi *lane)
 void client_free_lanes(struct kube_client *c)
 {
 	size_t kept = 0;
+
 	for (size_t i = 0; i < c->n_left; i++) {
 		if (multi_is_idle(c->left[i]))
 			free_lane(c, c->left[i]);
@@ -61,6 +62,7 @@ struct kube_client *kube_client_new(struct event_base *base, struct kube_access 
                                     const char *user_agent)
 {
 	struct kube_client *c = xcalloc(1, sizeof(*c));
+
 	c->base = base;
 	c->access = access;
 	c->reading = multi_new(base, access, user_agent, MULTI_HTTP1,
@@ -111,6 +113,7 @@ struct kube_client_stats kube_client_stats(const struct kube_client *c)
 {
 	struct kube_client_stats s = c->stats;
 	struct multi_stats lanes = c->past;
+
 	add_stats(&lanes, multi_stats(c->reading));
 	add_stats(&lanes, multi_stats(c->writing));
 	for (size_t i = 0; i < c->n_left; i++)

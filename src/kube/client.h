@@ -3,16 +3,18 @@
 #define FAIRLEAD_KUBE_CLIENT_H
 
 /*
- * What the parts of a client share: two lanes of connections, so that neither a large list nor a stuck watch ever delays a
- * patch or a Lease renewal, and lists of what is under way.
+ * What the parts of a client share: two lanes of connections, so that neither a large list nor a
+ * stuck watch ever delays a patch or a Lease renewal, and lists of what is under way.
  *
- * Writes share one connection of HTTP/2, which libcurl goes on using when exchanges on it time out.  Where a balancer between
- * acknowledges what a server that is gone will never see, TCP does not notice either.  So a lane on which a write got
- * no answer takes no more; it is freed when the last transfer on it has ended.
+ * Writes share one connection of HTTP/2, which libcurl goes on using when exchanges on it time out.
+ * Where a balancer between acknowledges what a server that is gone will never see, TCP does not
+ * notice either.  So a lane on which a write got no answer takes no more; it is freed when the last
+ * transfer on it has ended.
  *
- * What a write's effect may be waited for is bounded: the server gives up after its timeout=, we close after the same time, and a
- * stalled connection drops what it has not brought across by then.  Where a proxy ends the connection and passes
- * requests on when it likes, nothing but resourceVersions helps: none that holds requests back belongs in between.
+ * What a write's effect may be waited for is bounded: the server gives up after its timeout=, we
+ * close after the same time, and a stalled connection drops what it has not brought across by then.
+ * Where a proxy ends the connection and passes requests on when it likes, nothing but
+ * resourceVersions helps: none that holds requests back belongs in between.
  */
 
 #include <stdbool.h>
@@ -20,7 +22,7 @@
 #include <stdint.h>
 
 #include "fairlead/kube.h"
-#include "multi.h"
+#include "kube/multi.h"
 
 /* Requests under way at a time; more wait in order.  Urgent ones do not wait. */
 #define KUBE_IN_FLIGHT_MAX 32

@@ -4,7 +4,7 @@
 #include "fairlead/kube_types.h"
 
 #include "fairlead/mem.h"
-#include "parse.h"
+#include "kube/parse.h"
 
 /* core/v1 ConfigMap; the API keeps the whole below 1 MiB. */
 #define CONFIG_MAP_KEYS_MAX 1024
@@ -14,6 +14,7 @@ int kube_config_map_parse(struct json_object *obj, struct kube_config_map **ret_
 {
 	struct parse p = { .kind = "ConfigMap", .index = -1, .e = e };
 	struct kube_config_map *m = xcalloc(1, sizeof(*m));
+
 	parse_meta(&p, obj, &m->meta);
 	parse_at(&p, NULL);
 	m->data = parse_map(&p, obj, "data", CONFIG_MAP_KEYS_MAX, CONFIG_MAP_VALUE_MAX, NULL);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the controller has put into spec.externalIPs stands in an annotation, the record, which whoever may write Services may write
- * as well.  So the controller repeats the addresses in its condition, in the status, which only controllers write, and a record
- * counts as far as the condition names the same.
+ * What the controller has put into spec.externalIPs stands in an annotation, the record, which
+ * whoever may write Services may write as well.  So the controller repeats the addresses in its
+ * condition, in the status, which only controllers write, and a record counts as far as the
+ * condition names the same.
  *
- * The addresses open the condition's message, before anything that a user may have written, whatever the condition's status:
- * "assigned external IP 192.0.2.1, 2001:db8::1 from pool edge", "spec.externalIPs keeps 192.0.2.1; pool x was asked for, but …".
+ * The addresses open the condition's message, before anything that a user may have written,
+ * whatever the condition's status: "assigned external IP 192.0.2.1, 2001:db8::1 from pool edge",
+ * "spec.externalIPs keeps 192.0.2.1; pool x was asked for, but …".
  */
 #include "config.h"
 

@@ -11,14 +11,14 @@
  */
 #include "config.h"
 
-#include "delivery.h"
+#include "kube/delivery.h"
 
 #include <errno.h>
 #include <json-c/json.h>
 #include <string.h>
 
-#include "client.h"
-#include "scanner.h"
+#include "kube/client.h"
+#include "kube/scanner.h"
 #include "fairlead/kube_types.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
@@ -26,6 +26,7 @@
 static void report(struct delivery *d, const char *namespace, const char *name, const struct err *e)
 {
 	const struct kube_meta meta = { .namespace = (char *)namespace, .name = (char *)name };
+
 	d->malformed++;
 	log_warn("object skipped", KV_S("kind", d->what), KV_S("object", kube_key(&meta)),
 	         KV_S("error", e->msg));
@@ -39,6 +40,7 @@ struct names {
 static struct json_object *parse(const struct delivery_text *t)
 {
 	struct json_object *obj = t->cut ? NULL : kube_json_parse(t->data, t->size);
+
 	if (json_object_is_type(obj, json_type_object))
 		return obj;
 	json_object_put(obj);
@@ -52,6 +54,7 @@ static struct names names_of(struct json_object *obj)
 	const char *name = kube_json_str(meta, "name", NULL);
 	const char *uid = kube_json_str(meta, "uid", NULL);
 	const char *version = kube_json_str(meta, "resourceVersion", NULL);
+
 	return (struct names){
 		.namespace = namespace ? namespace : "",
 		.name = name ? name : "",
@@ -66,6 +69,7 @@ static void remove_entry(struct delivery *d, struct store_entry *entry)
 	cleanup_free char *namespace = xstrdup(entry->text);
 	cleanup_free char *name = xstrdup(entry->text + entry->name_at);
 	cleanup_free char *uid = xstrdup(entry->text + entry->uid_at);
+
 	store_remove(&d->store, entry);
 	d->ops.remove(namespace, name, uid, d->arg);
 }
@@ -84,8 +88,8 @@ static struct store_entry *entry_of(struct delivery *d, const char *namespace, c
 }
 
 /*
- * Whether the receiver is to see this version of the object, which counts as delivered then.  *@ret_named is false where it has no
- * name that anything can be kept by.
+ * Whether the receiver is to see this version of the object, which counts as delivered then.
+ * *@ret_named is false where it has no name that anything can be kept by.
  */
 static bool is_news(struct delivery *d, const struct names *n, bool *ret_named)
 {
@@ -212,6 +216,7 @@ void delivery_item(struct delivery *d, const struct delivery_text *t)
 static void remove_named(struct delivery *d, const char *namespace, const char *name)
 {
 	struct store_entry *entry = store_find(&d->store, namespace, name);
+
 	if (entry)
 		remove_entry(d, entry);
 }
@@ -222,7 +227,7 @@ static void take_change(struct delivery *d, const char *type, struct json_object
 {
 	struct names n = names_of(obj);
 
-	if (strcmp(type, "DELETED") == 0 && *n.name)
+	if (!strcmp(type, "DELETED") && *n.name)
 		remove_named(d, n.namespace, n.name);
 	else
 		upsert(d, obj, t, true);
@@ -230,7 +235,7 @@ static void take_change(struct delivery *d, const char *type, struct json_object
 
 static void take_unread_event(struct delivery *d, struct outline *o, const struct err *why)
 {
-	if (strcmp(o->type, "DELETED") == 0 && *o->name)
+	if (!strcmp(o->type, "DELETED") && *o->name)
 		remove_named(d, o->namespace, o->name);
 	else
 		take_unreadable(d, o, why);
@@ -268,7 +273,7 @@ void delivery_event(struct delivery *d, const struct delivery_text *t,
 		ev.kind = strcmp(o->type, "BOOKMARK") ? DELIVERY_CHANGE : DELIVERY_BOOKMARK;
 		if (ev.kind == DELIVERY_CHANGE)
 			take_unread_event(d, o, &e);
-	} else if (strcmp(type, "ERROR") == 0) {
+	} else if (!strcmp(type, "ERROR")) {
 		read_error(obj, &ev);
 	} else {
 		note_version(&ev, names_of(obj).version);

@@ -3,11 +3,12 @@
 #define FAIRLEAD_KUBE_DELIVERY_H
 
 /*
- * The receiving end of an informer: objects come in as text, from a list or a watch, and go to the receiver where they
- * differ from what it has.  What cannot be read, for whatever reason, ends in one place: it is reported, and the receiver gets
- * its outline.  What has not even that is *lost*: it may be any object, so until a list without loss came through nothing is
- * taken for gone because a list did not name it.
- * Any call to the receiver may set @stopped, after which nothing more is delivered.
+ * The receiving end of an informer: objects come in as text, from a list or a watch, and go to the
+ * receiver where they differ from what it has.  What cannot be read, for whatever reason, ends in
+ * one place: it is reported, and the receiver gets its outline.  What has not even that is *lost*:
+ * it may be any object, so until a list without loss came through nothing is taken for gone because
+ * a list did not name it.  Any call to the receiver may set @stopped, after which nothing more is
+ * delivered.
  */
 
 #include <stdbool.h>
@@ -15,8 +16,8 @@
 #include <stdint.h>
 
 #include "fairlead/kube.h"
-#include "outline.h"
-#include "store.h"
+#include "kube/outline.h"
+#include "kube/store.h"
 
 struct json_object;
 

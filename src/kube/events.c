@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Events of core/v1 with what events.k8s.io/v1 wants as well, because only that takes both kinds of
+ * times: kubectl sorts by the last timestamp, which events.k8s.io/v1 refuses to have set, and newer
+ * readers look at eventTime.  The server validates those that have an eventTime strictly: every
+ * length here is its limit.  Events are news, not state: whatever does not fit or does not arrive
+ * is counted and forgotten.
+ */
 #include "config.h"
 
 #include "fairlead/kube.h"
@@ -7,18 +14,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client.h"
+#include "kube/client.h"
 #include "fairlead/buf.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
-
-/*
- * Events of core/v1 with what events.k8s.io/v1 wants as well, because only that takes both kinds of times: kubectl sorts by the
- * last timestamp, which events.k8s.io/v1 refuses to have set, and newer readers look at eventTime.  The server validates those that
- * have an eventTime strictly: every length here is its limit.  Events are news, not state: whatever does not fit or does not
- * arrive is counted and forgotten.
- */
 
 #define EVENT_ATTEMPTS 3
 #define EVENT_NOTE_MAX 1024
@@ -30,6 +30,7 @@
 static size_t cut_len(const char *s, size_t max)
 {
 	size_t len = strnlen(s, max + 1);
+
 	if (len <= max)
 		return len;
 	for (len = max; len > 0 && ((unsigned char)s[len] & 0xc0) == 0x80;)
@@ -40,6 +41,7 @@ static size_t cut_len(const char *s, size_t max)
 static void add_member(struct buf *b, const char *key, const char *value, size_t max)
 {
 	cleanup_free char *cut = xstrndup(value ? value : "", cut_len(value ? value : "", max));
+
 	buf_printf(b, ",\"%s\":", key);
 	buf_json_str(b, cut);
 }
@@ -51,6 +53,7 @@ void kube_event_body(struct buf *b, const char *controller, const char *instance
 	const char *namespace = ev->namespace && *ev->namespace ? ev->namespace : "default";
 	/* "<object>.<16 hexadecimal digits>" must be a name. */
 	int name_len = (int)cut_len(ev->name, EVENT_NAME_MAX - 17);
+
 	buf_puts(b, "{\"apiVersion\":\"v1\",\"kind\":\"Event\",\"metadata\":{\"name\":");
 	cleanup_free char *name =
 		xasprintf("%.*s.%016llx", name_len, ev->name, (unsigned long long)unique);
@@ -96,6 +99,7 @@ static void lose(struct kube_client *c, const char *why)
 static void on_recorded(int status, struct json_object *obj, const struct err *e, void *arg)
 {
 	struct kube_client *c = arg;
+
 	(void)status;
 	(void)obj;
 	c->n_events--;
@@ -107,6 +111,7 @@ void kube_event_emit(struct kube_client *c, const char *controller, const char *
                      const struct kube_event *ev)
 {
 	cleanup(buf_fini) struct buf body = BUF_INIT;
+
 	if (c->n_events >= KUBE_EVENTS_QUEUED) {
 		lose(c, "too many are waiting to be recorded");
 		return;

@@ -1,24 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config.h"
-
-#include <errno.h>
-#include <event2/event.h>
-#include <json-c/json.h>
-#include <stdio.h>
-#include <string.h>
-#include <utlist.h>
-
-#include "access.h"
-#include "backoff.h"
-#include "client.h"
-#include "delivery.h"
-#include "refresh.h"
-#include "scanner.h"
-#include "fairlead/buf.h"
-#include "fairlead/clock.h"
-#include "fairlead/log.h"
-#include "fairlead/mem.h"
-
 /*
  * List, then watch from the list's resourceVersion, for ever.
  *
@@ -29,11 +9,31 @@
  *	  | `--------'                  v          |
  *	  `--------- the history we knew is gone, or a refresh was asked for: list again
  *
- * Every list is consistent (no resourceVersion), so that a server whose history starts anew is followed like any other.
- * A list is a diff: what it does not name is gone, and an object whose resourceVersion we know is not delivered again.
- * A watch that brought something, or lived for a while, is taken up again at once from the last resourceVersion
- * seen, bookmarks included; one that ends as soon as it started backs off.
+ * Every list is consistent (no resourceVersion), so that a server whose history starts anew is
+ * followed like any other.  A list is a diff: what it does not name is gone, and an object whose
+ * resourceVersion we know is not delivered again.  A watch that brought something, or lived for a
+ * while, is taken up again at once from the last resourceVersion seen, bookmarks included; one that
+ * ends as soon as it started backs off.
  */
+#include "config.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "kube/access.h"
+#include "kube/backoff.h"
+#include "kube/client.h"
+#include "kube/delivery.h"
+#include "kube/refresh.h"
+#include "kube/scanner.h"
+#include "fairlead/buf.h"
+#include "fairlead/clock.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
 
 #define PAGE_LIMIT 500
 #define WATCH_TIMEOUT_MIN_S 300
@@ -110,6 +110,7 @@ static void release(struct kube_informer *inf)
 static void set_timer_ms(struct kube_informer *inf, int ms)
 {
 	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
 	evtimer_add(inf->timer, &tv);
 }
 
@@ -117,6 +118,7 @@ static bool on_item(const char *data, size_t size, struct outline *cut, void *ar
 {
 	struct kube_informer *inf = arg;
 	const struct delivery_text t = { data, size, cut };
+
 	delivery_item(&inf->to, &t);
 	return !inf->to.stopped;
 }
@@ -179,6 +181,7 @@ static void add_escaped(struct buf *b, const char *s)
 static void start(struct kube_informer *inf, enum phase phase, const char *query)
 {
 	cleanup(buf_fini) struct buf path = BUF_INIT;
+
 	buf_printf(&path, "%s?%s%s%s", inf->path, inf->query ? inf->query : "",
 	           inf->query ? "&" : "", query);
 	const struct transfer_spec spec = {
@@ -204,6 +207,7 @@ static void start(struct kube_informer *inf, enum phase phase, const char *query
 static void start_list(struct kube_informer *inf)
 {
 	cleanup(buf_fini) struct buf query = BUF_INIT;
+
 	if (!inf->whole_list)
 		buf_printf(&query, "limit=%d&", PAGE_LIMIT);
 	if (inf->continue_token) {
@@ -222,6 +226,7 @@ static void start_list(struct kube_informer *inf)
 static void start_watch(struct kube_informer *inf)
 {
 	cleanup(buf_fini) struct buf query = BUF_INIT;
+
 	buf_printf(&query, "watch=1&allowWatchBookmarks=true&timeoutSeconds=%d&resourceVersion=",
 	           WATCH_TIMEOUT_MIN_S + (int)clock_random_below(WATCH_TIMEOUT_SPREAD_S));
 	add_escaped(&query, inf->version);
@@ -241,11 +246,15 @@ static void forget_list(struct kube_informer *inf)
 static void lose_sight(struct kube_informer *inf)
 {
 	const struct timeval tv = { LOST_RELIST_MS / 1000, LOST_RELIST_MS % 1000 * 1000 };
+
 	if (inf->to.lost > 0 && !inf->to.stopped && !evtimer_pending(inf->relist, NULL))
 		evtimer_add(inf->relist, &tv);
 }
 
-/* An answer that is no success, of a list or watch: says why, and whether the history that we knew is gone. */
+/*
+ * An answer that is no success, of a list or watch: says why, and whether the history that we knew
+ * is gone.
+ */
 static bool judge_status(struct kube_informer *inf, int code, const char *message)
 {
 	if (code == 410)
@@ -260,6 +269,7 @@ static bool on_event(const char *data, size_t size, struct outline *cut, void *a
 	struct kube_informer *inf = arg;
 	const struct delivery_text t = { data, size, cut };
 	struct delivery_event ev;
+
 	delivery_event(&inf->to, &t, &ev);
 	if (ev.kind == DELIVERY_ERROR) {
 		inf->error_code = ev.code;
@@ -280,6 +290,7 @@ static bool on_event(const char *data, size_t size, struct outline *cut, void *a
 static void on_open(int status, void *arg)
 {
 	struct kube_informer *inf = arg;
+
 	inf->c->stats.throttled += status == 429;
 	if (status != 200)
 		return;
@@ -291,6 +302,7 @@ static bool on_chunk(const char *data, size_t size, int status, void *arg)
 {
 	struct kube_informer *inf = arg;
 	bool go = true;
+
 	hold(inf);
 	set_timer_ms(inf, inf->silence_ms);
 	if (status != 200) {
@@ -314,6 +326,7 @@ static bool on_chunk(const char *data, size_t size, int status, void *arg)
 static void call_refreshed(struct kube_informer *inf)
 {
 	struct refresh *due = refreshes_take(&inf->refreshes, inf->to.list), *r;
+
 	while ((r = due)) {
 		due = r->next;
 		if (!inf->to.stopped)
@@ -348,6 +361,7 @@ static void page_complete(struct kube_informer *inf)
 	const char *version = kube_json_str(meta, "resourceVersion", NULL);
 	const char *token = kube_json_str(meta, "continue", NULL);
 	bool good = version && *version && strlen(version) < DELIVERY_VERSION_SIZE;
+
 	scanner_fini(&inf->page);
 	forget_list(inf);
 	if (good) {
@@ -376,6 +390,7 @@ static void page_complete(struct kube_informer *inf)
 static struct json_object *read_status(struct kube_informer *inf, int status)
 {
 	struct json_object *obj = kube_json_parse(inf->status_text.data, inf->status_text.size);
+
 	request_describe("GET", inf->path, status, obj, &inf->error);
 	buf_fini(&inf->status_text);
 	return obj;
@@ -395,6 +410,7 @@ static bool retry_with_new_token(struct kube_informer *inf, int status)
 static void on_list_end(int status, int retry_after_s, const struct err *e, void *arg)
 {
 	struct kube_informer *inf = arg;
+
 	hold(inf);
 	inf->transfer = NULL;
 	if (status == 200 && !e && scanner_complete(&inf->page)) {
@@ -411,7 +427,10 @@ static void on_list_end(int status, int retry_after_s, const struct err *e, void
 		retry_later(inf, status, 0, &inf->error);
 	} else {
 		json_object_put(read_status(inf, status));
-		/* The pages' history was compacted away while we read them: once more without pages. */
+		/*
+		 * The pages' history was compacted away while we read them: once more without
+		 * pages.
+		 */
 		if (judge_status(inf, status, inf->error.msg) && inf->continue_token)
 			inf->whole_list = true;
 		if (status != 429)
@@ -429,6 +448,7 @@ static void reconnect(struct kube_informer *inf, const char *why)
 {
 	bool good = inf->progress || clock_ms() - inf->started_ms >= HEALTHY_WATCH_MS;
 	struct err e = ERR_INIT;
+
 	if (good) {
 		backoff_reset(&inf->backoff);
 		inf->quick_used = false;
@@ -448,6 +468,7 @@ static void reconnect(struct kube_informer *inf, const char *why)
 static void on_watch_end(int status, int retry_after_s, const struct err *e, void *arg)
 {
 	struct kube_informer *inf = arg;
+
 	hold(inf);
 	inf->transfer = NULL;
 	lines_fini(&inf->lines);
@@ -494,6 +515,7 @@ static void cut(struct kube_informer *inf)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct kube_informer *inf = arg;
+
 	(void)fd, (void)what;
 	if (inf->phase == INFORMER_PAUSING) {
 		go_on(inf);
@@ -528,6 +550,7 @@ static void list_again(struct kube_informer *inf)
 static void on_relist(evutil_socket_t fd, short what, void *arg)
 {
 	struct kube_informer *inf = arg;
+
 	(void)fd, (void)what;
 	/* A list under way began before or ends with the same question. */
 	if (inf->phase != INFORMER_LISTING)
@@ -539,6 +562,7 @@ struct kube_informer *kube_informer_start(struct kube_client *c,
                                           const struct kube_informer_ops *ops, void *arg)
 {
 	struct kube_informer *inf = xcalloc(1, sizeof(*inf));
+
 	inf->c = c;
 	inf->path = xstrdup(spec->path);
 	inf->query = xstrdup_null(spec->query);
@@ -578,6 +602,7 @@ void kube_informer_refresh(struct kube_informer *inf, void (*done)(void *arg), v
 struct kube_informer_stats kube_informer_stats(const struct kube_informer *inf)
 {
 	struct kube_informer_stats s = inf->stats;
+
 	s.objects = store_count(&inf->to.store);
 	s.malformed = inf->to.malformed;
 	s.lost = inf->to.lost;

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * json-c's getters turn "80" into 80, null into 0 and 22 digits into INT64_MAX, so that a wrong
+ * document reads like a right one.  These readers look at the type first.  null counts as missing,
+ * as it does to the API server.
+ */
 #include "config.h"
 
 #include "fairlead/kube.h"
@@ -10,15 +15,10 @@
 #include "fairlead/mem.h"
 
 /*
- * json-c's getters turn "80" into 80, null into 0 and 22 digits into INT64_MAX, so that a wrong document
- * reads like a right one.  These readers look at the type first.  null counts as missing, as it
- * does to the API server.
- */
-
-/*
- * Depth.  Anybody may write metadata.managedFields of any depth, the API server takes 10 000 levels, and json-c frees and prints by
- * recursion.  So a document that is deeper than what we look at is cut first: below that level null takes the place
- * of everything.  Nothing of it is lost to a reader, and it is the exception, so the second pass costs nothing.
+ * Depth.  Anybody may write metadata.managedFields of any depth, the API server takes 10 000
+ * levels, and json-c frees and prints by recursion.  So a document that is deeper than what we look
+ * at is cut first: below that level null takes the place of everything.  Nothing of it is lost to a
+ * reader, and it is the exception, so the second pass costs nothing.
  */
 
 #define BIT_WORDS (KUBE_JSON_DEPTH_MAX / 64 + 1)
@@ -118,6 +118,7 @@ struct json_object *kube_json_get(struct json_object *obj, const char *key, int 
                                   bool *bad)
 {
 	struct json_object *v = NULL;
+
 	if (!obj || !json_object_is_type(obj, json_type_object) ||
 	    !json_object_object_get_ex(obj, key, &v) || !v)
 		return NULL;
@@ -131,6 +132,7 @@ struct json_object *kube_json_get(struct json_object *obj, const char *key, int 
 const char *kube_json_str(struct json_object *obj, const char *key, bool *bad)
 {
 	struct json_object *v = kube_json_get(obj, key, json_type_string, bad);
+
 	if (!v)
 		return NULL;
 	const char *s = json_object_get_string(v);
@@ -147,6 +149,7 @@ int64_t kube_json_int(struct json_object *obj, const char *key, int64_t min, int
 {
 	bool wrong = false;
 	struct json_object *v = kube_json_get(obj, key, json_type_int, &wrong);
+
 	if (!v) {
 		if (wrong)
 			set_bad(bad);
@@ -163,5 +166,6 @@ int64_t kube_json_int(struct json_object *obj, const char *key, int64_t min, int
 bool kube_json_bool(struct json_object *obj, const char *key, bool absent, bool *bad)
 {
 	struct json_object *v = kube_json_get(obj, key, json_type_boolean, bad);
+
 	return v ? json_object_get_boolean(v) : absent;
 }

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kubeconfig file format (client-go's clientcmd/api/v1), as far as it says where a server is
+ * and how to authenticate by certificate or token.  Ways that run other programs or speak to
+ * identity providers are refused by name rather than ignored, since going on without them would
+ * only fail later with a 401.  So is impersonation, without which more would be allowed than was
+ * asked for.
+ */
 #include "config.h"
 
-#include "access.h"
+#include "kube/access.h"
 
 #include <errno.h>
 #include <string.h>
@@ -9,13 +16,6 @@
 
 #include "fairlead/base64.h"
 #include "fairlead/mem.h"
-
-/*
- * The kubeconfig file format (client-go's clientcmd/api/v1), as far as it says where a server is and how to
- * authenticate by certificate or token.  Ways that run other programs or speak to identity providers are refused by
- * name rather than ignored, since going on without them would only fail later with a 401.  So is impersonation, without
- * which more would be allowed than was asked for.
- */
 
 #define KUBECONFIG_VALUE_MAX (1u << 20)
 
@@ -33,7 +33,7 @@ static yaml_node_t *member(yaml_document_t *doc, yaml_node_t *map, const char *k
 	     p++) {
 		yaml_node_t *k = yaml_document_get_node(doc, p->key);
 		if (k && k->type == YAML_SCALAR_NODE && k->data.scalar.length == strlen(key) &&
-		    memcmp(k->data.scalar.value, key, strlen(key)) == 0)
+		    !memcmp(k->data.scalar.value, key, strlen(key)))
 			return yaml_document_get_node(doc, p->value);
 	}
 	return NULL;
@@ -44,6 +44,7 @@ static int text_of(yaml_document_t *doc, yaml_node_t *map, const char *key, cons
                    struct err *e)
 {
 	yaml_node_t *v = member(doc, map, key);
+
 	*ret_text = NULL;
 	if (!v)
 		return 0;
@@ -54,7 +55,7 @@ static int text_of(yaml_document_t *doc, yaml_node_t *map, const char *key, cons
 		               v->start_mark.line + 1, key);
 	const char *s = (const char *)v->data.scalar.value;
 	bool null = v->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
-	            (strcmp(s, "null") == 0 || strcmp(s, "~") == 0);
+	            (!strcmp(s, "null") || !strcmp(s, "~"));
 	if (*s && !null)
 		*ret_text = s;
 	return 0;
@@ -64,6 +65,7 @@ static int text_of(yaml_document_t *doc, yaml_node_t *map, const char *key, cons
 static bool has(yaml_document_t *doc, yaml_node_t *map, const char *key)
 {
 	const char *text;
+
 	return text_of(doc, map, key, &text, NULL) < 0 || text;
 }
 
@@ -72,13 +74,14 @@ static yaml_node_t *entry(yaml_document_t *doc, const char *list, const char *na
                           const char *what)
 {
 	yaml_node_t *seq = member(doc, yaml_document_get_root_node(doc), list);
+
 	if (!seq || seq->type != YAML_SEQUENCE_NODE)
 		return NULL;
 	for (yaml_node_item_t *i = seq->data.sequence.items.start; i < seq->data.sequence.items.top;
 	     i++) {
 		yaml_node_t *item = yaml_document_get_node(doc, *i);
 		const char *s;
-		if (text_of(doc, item, "name", &s, NULL) == 0 && s && strcmp(s, name) == 0)
+		if (text_of(doc, item, "name", &s, NULL) == 0 && s && !strcmp(s, name))
 			return member(doc, item, what);
 	}
 	return NULL;
@@ -95,6 +98,7 @@ static int read_pem(struct config *c, yaml_node_t *map, const char *key, const c
 {
 	const char *path, *data;
 	int ret = text_of(&c->doc, map, key, &path, e);
+
 	if (ret == 0)
 		ret = text_of(&c->doc, map, data_key, &data, e);
 	if (ret < 0)
@@ -128,6 +132,7 @@ static int read_cluster(struct config *c, yaml_node_t *map, struct kube_access *
 {
 	const char *server, *insecure, *tls_name;
 	int ret = text_of(&c->doc, map, "server", &server, e);
+
 	if (ret == 0)
 		ret = text_of(&c->doc, map, "insecure-skip-tls-verify", &insecure, e);
 	if (ret == 0)
@@ -144,7 +149,7 @@ static int read_cluster(struct config *c, yaml_node_t *map, struct kube_access *
 	if (insecure && strcmp(insecure, "true") != 0 && strcmp(insecure, "false") != 0)
 		return err_set(e, -EINVAL, ERR_CONFIG,
 		               "insecure-skip-tls-verify is neither true nor false");
-	a->insecure = insecure && strcmp(insecure, "true") == 0;
+	a->insecure = insecure && !strcmp(insecure, "true");
 	size_t len = strlen(server);
 	while (len > 0 && server[len - 1] == '/')
 		len--;
@@ -192,6 +197,7 @@ static int read_user(struct config *c, yaml_node_t *map, struct kube_access *a, 
 static int load_yaml(const struct kubeconfig_file *file, struct config *c, struct err *e)
 {
 	yaml_parser_t parser;
+
 	if (!yaml_parser_initialize(&parser))
 		return err_set(e, -ENOMEM, ERR_SYSTEM, "no memory to parse YAML");
 	yaml_parser_set_input_string(&parser, (const unsigned char *)file->text, file->size);
@@ -227,6 +233,7 @@ static int resolve(struct config *configs, size_t n, const char *context, struct
 	struct config *c = NULL;
 	const char *cluster, *user, *namespace;
 	int ret = 0;
+
 	for (size_t i = 0; i < n && !context && ret == 0; i++)
 		ret = text_of(&configs[i].doc, yaml_document_get_root_node(&configs[i].doc),
 		              "current-context", &context, e);
@@ -263,6 +270,7 @@ int kubeconfig_resolve(const struct kubeconfig_file *files, size_t n, const char
 {
 	struct config *configs = xcalloc(n, sizeof(*configs));
 	int ret = 0;
+
 	for (size_t i = 0; i < n && ret == 0; i++)
 		ret = load_yaml(&files[i], &configs[i], e);
 	if (ret == 0)

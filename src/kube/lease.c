@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs lease_fsm against a server: one request at a time, each ahead of all others of the client.
+ * Fields of the Lease that we do not know are written back as they were read.
+ */
 #include "config.h"
 
 #include "fairlead/lease.h"
@@ -12,12 +16,7 @@
 #include "fairlead/kube.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
-#include "lease_fsm.h"
-
-/*
- * Runs lease_fsm against a server: one request at a time, each ahead of all others of the client.  Fields of the Lease
- * that we do not know are written back as they were read.
- */
+#include "kube/lease_fsm.h"
 
 /* Two tries fit into the renew deadline. */
 #define REQUEST_TIMEOUT_MAX_MS 5000
@@ -46,6 +45,7 @@ static void run(struct lease_elector *el, enum lease_seen seen, const struct lea
 static void copy_text(char *out, size_t size, const char *s)
 {
 	cleanup_free char *cut = xstrndup(s ? s : "", size - 1);
+
 	memcpy(out, cut, strlen(cut) + 1);
 }
 
@@ -55,8 +55,8 @@ static int64_t bounded(int64_t n, int64_t max)
 }
 
 /*
- * Anybody may edit a Lease.  Whatever the server lets through is read as well as it can be: were it refused, nobody would
- * lead again until somebody deletes it.
+ * Anybody may edit a Lease.  Whatever the server lets through is read as well as it can be: were it
+ * refused, nobody would lead again until somebody deletes it.
  */
 static bool read_record(struct json_object *lease, struct lease_record *r)
 {
@@ -64,6 +64,7 @@ static bool read_record(struct json_object *lease, struct lease_record *r)
 	struct json_object *spec = kube_json_get(lease, "spec", json_type_object, &bad);
 	struct json_object *meta = kube_json_get(lease, "metadata", json_type_object, &bad);
 	const char *version = kube_json_str(meta, "resourceVersion", &bad);
+
 	*r = (struct lease_record){ 0 };
 	r->duration_s =
 		(int)bounded(kube_json_int(spec, "leaseDurationSeconds", 0, INT64_MAX, 0, NULL),
@@ -84,6 +85,7 @@ static void set(struct json_object *obj, const char *key, struct json_object *va
 static struct json_object *new_lease(const struct lease_elector *el)
 {
 	struct json_object *lease = json_object_new_object(), *meta = json_object_new_object();
+
 	set(lease, "apiVersion", json_object_new_string("coordination.k8s.io/v1"));
 	set(lease, "kind", json_object_new_string("Lease"));
 	set(meta, "namespace", json_object_new_string(el->namespace));
@@ -98,6 +100,7 @@ static void fill_spec(struct json_object *lease, const char *holder, int duratio
 {
 	char now[CLOCK_RFC3339_SIZE];
 	struct json_object *spec = kube_json_get(lease, "spec", json_type_object, NULL);
+
 	if (!spec) {
 		spec = json_object_new_object();
 		set(lease, "spec", spec);
@@ -111,7 +114,10 @@ static void fill_spec(struct json_object *lease, const char *holder, int duratio
 		set(spec, "acquireTime", json_object_new_string(now));
 }
 
-/* It is written back as it was read; but for who wrote what, which the server keeps by itself, and which may be cut. */
+/*
+ * It is written back as it was read; but for who wrote what, which the server keeps by itself, and
+ * which may be cut.
+ */
 static void keep(struct lease_elector *el, struct json_object *lease)
 {
 	struct json_object *meta = kube_json_get(lease, "metadata", json_type_object, NULL);
@@ -127,6 +133,7 @@ static void on_answer(int status, struct json_object *obj, const struct err *e, 
 	struct lease_elector *el = arg;
 	struct lease_record record;
 	enum lease_seen seen = LEASE_FAILED;
+
 	el->request = NULL;
 	if (!e && read_record(obj, &record)) {
 		seen = el->sent == LEASE_GET ? LEASE_READ : LEASE_WRITTEN;
@@ -167,6 +174,7 @@ static struct kube_request *send_lease(struct lease_elector *el, enum lease_requ
 static void perform(struct lease_elector *el, const struct lease_action *a)
 {
 	int timeout_ms = el->fsm.timing.renew_ms / 2;
+
 	if (timeout_ms > REQUEST_TIMEOUT_MAX_MS)
 		timeout_ms = REQUEST_TIMEOUT_MAX_MS;
 	if (a->request == LEASE_CREATE) {
@@ -189,6 +197,7 @@ static void run(struct lease_elector *el, enum lease_seen seen, const struct lea
 		.at_stake = el->ops.at_stake && el->ops.at_stake(el->arg),
 	};
 	struct lease_action a = lease_step(&el->fsm, now, &o);
+
 	/* First of all, so that nothing is written any more. */
 	if (a.stopped && el->ops.stopped)
 		el->ops.stopped(el->arg);
@@ -226,6 +235,7 @@ struct lease_elector *lease_elector_start(struct kube_client *c, struct event_ba
 {
 	struct lease_elector *el = xcalloc(1, sizeof(*el));
 	struct timeval now = { 0, 0 };
+
 	el->c = c;
 	el->namespace = xstrdup(namespace);
 	el->name = xstrdup(name);
@@ -243,6 +253,7 @@ struct lease_elector *lease_elector_start(struct kube_client *c, struct event_ba
 static void call_released(struct lease_elector *el)
 {
 	void (*released)(void *arg) = el->released;
+
 	el->released = NULL;
 	if (released)
 		released(el->released_arg);
@@ -251,6 +262,7 @@ static void call_released(struct lease_elector *el)
 static void on_released(int status, struct json_object *obj, const struct err *e, void *arg)
 {
 	struct lease_elector *el = arg;
+
 	(void)status, (void)obj;
 	el->request = NULL;
 	if (e)
@@ -263,6 +275,7 @@ static void on_read_for_release(int status, struct json_object *obj, const struc
 {
 	struct lease_elector *el = arg;
 	struct lease_record record;
+
 	(void)status;
 	el->request = NULL;
 	if (e || !read_record(obj, &record) || strcmp(record.holder, el->fsm.identity) != 0) {
@@ -282,8 +295,12 @@ static void on_nothing_to_release(evutil_socket_t fd, short what, void *arg)
 
 void lease_elector_stop(struct lease_elector *el, bool release, void (*done)(void *arg), void *arg)
 {
-	/* One that has not led yet still waits for a predecessor's writes, and so must whoever comes next. */
+	/*
+	 * One that has not led yet still waits for a predecessor's writes, and so must whoever
+	 * comes next.
+	 */
 	bool give_up = release && el->fsm.leading;
+
 	el->stopped = true;
 	el->fsm.held = el->fsm.leading = false;
 	el->released = done;

@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client-go's algorithm (leaderelection.tryAcquireOrRenew): the holder renews by an optimistic
+ * write, everybody else reads and waits until the record has not changed for its duration by their
+ * own clock.
+ *
+ * Stricter in two ways.  The holder's time runs from when it sent its last successful write, and it
+ * stops sending once a write could take effect after the lease may have run out.  And who takes the
+ * lease from a holder that did not give it up waits until that one's writes must have taken effect
+ * or never will; only then it leads.  Anybody may delete a Lease or clear its holder, and the
+ * leader hears of that with its next renewal only: so power does not come from making a Lease, but
+ * from having waited for whoever may have had another.
+ *
+ * Looking again at the moment when the other's lease runs out, rather than at the next regular try,
+ * costs nothing and saves up to a retry period.
+ */
 #include "config.h"
 
-#include "lease_fsm.h"
+#include "kube/lease_fsm.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /*
- * client-go's algorithm (leaderelection.tryAcquireOrRenew): the holder renews by an optimistic write, everybody else
- * reads and waits until the record has not changed for its duration by their own clock.
- *
- * Stricter in two ways.  The holder's time runs from when it sent its last successful write, and it stops sending
- * once a write could take effect after the lease may have run out.  And who takes the lease from a holder that did not
- * give it up waits until that one's writes must have taken effect or never will; only then it leads.  Anybody may delete a Lease
- * or clear its holder, and the leader hears of that with its next renewal only: so power does not come from making a Lease,
- * but from having waited for whoever may have had another.
- *
- * Looking again at the moment when the other's lease runs out, rather than at the next regular try, costs nothing and
- * saves up to a retry period.
+ * Added to the moment when another's lease runs out, so that several standbys do not ask at once.
  */
-
-/* Added to the moment when another's lease runs out, so that several standbys do not ask at once. */
 #define EXPIRY_JITTER_MS 100
 
 void lease_fsm_init(struct lease_fsm *f, const char *identity, struct lease_timing timing)
@@ -31,7 +34,7 @@ void lease_fsm_init(struct lease_fsm *f, const char *identity, struct lease_timi
 
 static bool is_ours(const struct lease_fsm *f)
 {
-	return f->seen && strcmp(f->record.holder, f->identity) == 0;
+	return f->seen && !strcmp(f->record.holder, f->identity);
 }
 
 static int64_t expiry_ms(const struct lease_fsm *f)
@@ -50,13 +53,18 @@ static int64_t retry_at(const struct lease_fsm *f, int64_t now, uint64_t chance)
 	int64_t at = now + f->timing.retry_ms +
 	             (int64_t)(chance % ((uint64_t)f->timing.retry_ms / 5 + 1));
 	int64_t expiry = expiry_ms(f) + (int64_t)(chance % EXPIRY_JITTER_MS);
+
 	return is_taken(f, now) && expiry < at ? expiry : at;
 }
 
-/* The record counts as changed if any of its content did; the resourceVersion alone also follows labels. */
+/*
+ * The record counts as changed if any of its content did; the resourceVersion alone also follows
+ * labels.
+ */
 static bool note_record(struct lease_fsm *f, int64_t now, const struct lease_record *r)
 {
 	bool holder_changed = !f->seen || strcmp(f->record.holder, r->holder) != 0;
+
 	if (holder_changed || f->record.duration_s != r->duration_s ||
 	    f->record.transitions != r->transitions || strcmp(f->record.renewed, r->renewed) != 0)
 		f->observed_ms = now;
@@ -71,11 +79,15 @@ static void raise(int64_t *ms, int64_t to)
 		*ms = to;
 }
 
-/* How long a leader may go on writing without a renewal: the record may have been edited, so at least as long as we would. */
+/*
+ * How long a leader may go on writing without a renewal: the record may have been edited, so at
+ * least as long as we would.
+ */
 static int64_t longest_ms(const struct lease_fsm *f)
 {
 	int s = f->seen && f->record.duration_s > f->timing.duration_s ? f->record.duration_s
 	                                                               : f->timing.duration_s;
+
 	return (int64_t)s * 1000;
 }
 
@@ -161,6 +173,7 @@ static void take_in(struct lease_fsm *f, int64_t now, const struct lease_observa
 static int64_t next_tick(const struct lease_fsm *f, int64_t now)
 {
 	int64_t at = f->busy ? INT64_MAX : f->next_try_ms;
+
 	if (f->held && f->renewed_ms + f->timing.renew_ms < at)
 		at = f->renewed_ms + f->timing.renew_ms;
 	if (f->held && !f->leading && now < f->lead_from_ms && f->lead_from_ms < at)
@@ -173,6 +186,7 @@ static int64_t next_tick(const struct lease_fsm *f, int64_t now)
 struct lease_action lease_step(struct lease_fsm *f, int64_t now, const struct lease_observation *o)
 {
 	struct lease_action a = { .request = LEASE_NOTHING };
+
 	take_in(f, now, o, &a);
 	if (!f->busy)
 		a.request = choose_request(f, now, o);

@@ -3,12 +3,14 @@
 #define FAIRLEAD_KUBE_LEASE_FSM_H
 
 /*
- * The decisions of a leader election, without a clock, a server or a callback: what was seen goes in with the time, what is to
- * be done comes out.  Times are CLOCK_BOOTTIME in ms; the record's own times are never compared with it.
+ * The decisions of a leader election, without a clock, a server or a callback: what was seen goes
+ * in with the time, what is to be done comes out.  Times are CLOCK_BOOTTIME in ms; the record's own
+ * times are never compared with it.
  *
- * We *hold* the lease from our first successful write of it until somebody else does or we could not renew it for
- * renew_ms.  We *lead* while we hold it and what a former leader may have sent can no longer take effect.  A Lease that we
- * find missing, or without a holder, says nothing of a former leader, unless that one released it: duration 1, no holder.
+ * We *hold* the lease from our first successful write of it until somebody else does or we could
+ * not renew it for renew_ms.  We *lead* while we hold it and what a former leader may have sent can
+ * no longer take effect.  A Lease that we find missing, or without a holder, says nothing of a
+ * former leader, unless that one released it: duration 1, no holder.
  */
 
 #include <stdbool.h>
@@ -17,7 +19,10 @@
 #include "fairlead/lease.h"
 
 #define LEASE_TEXT_MAX 253
-/* leaseDurationSeconds of a Lease that its holder has released, as client-go writes it; nobody empties one by hand like this. */
+/*
+ * leaseDurationSeconds of a Lease that its holder has released, as client-go writes it; nobody
+ * empties one by hand like this.
+ */
 #define LEASE_RELEASED_S 1
 
 /* What matters of a Lease's spec. */
@@ -68,7 +73,8 @@ struct lease_fsm {
 	int64_t sent_ms;      /* the request under way */
 	int64_t renewed_ms;   /* when the last successful write was sent */
 	int64_t lead_from_ms; /* not before: a former leader's writes may still take effect */
-	int64_t doubt_until_ms; /* the same of one of whom the Lease did not tell, if anything is at stake */
+	/* the same of one of whom the Lease did not tell, if anything is at stake */
+	int64_t doubt_until_ms;
 	int64_t next_try_ms;
 };
 

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * metav1.ObjectMeta.  All labels are kept, because selectors may name any; of the annotations only
+ * those that this project or the data plane reads, since kubectl and others store whole manifests
+ * there.
+ */
 #include "config.h"
 
 #include "fairlead/kube_types.h"
@@ -7,12 +12,7 @@
 #include <string.h>
 
 #include "fairlead/mem.h"
-#include "parse.h"
-
-/*
- * metav1.ObjectMeta.  All labels are kept, because selectors may name any; of the annotations only those
- * that this project or the data plane reads, since kubectl and others store whole manifests there.
- */
+#include "kube/parse.h"
 
 /* The API's own limits on names, and generous ones where it has none. */
 #define META_NAMESPACE_MAX 63
@@ -36,7 +36,7 @@ static const char *const annotation_domains[] = {
 static bool is_known_annotation(const char *key)
 {
 	for (size_t i = 0; i < ARRAY_LEN(annotation_domains); i++)
-		if (strncmp(key, annotation_domains[i], strlen(annotation_domains[i])) == 0)
+		if (!strncmp(key, annotation_domains[i], strlen(annotation_domains[i])))
 			return true;
 	return false;
 }
@@ -90,6 +90,7 @@ int kube_object_parse(struct json_object *obj, struct kube_object **ret_object, 
 {
 	struct parse p = { .kind = "object", .index = -1, .e = e };
 	struct kube_object *o = xcalloc(1, sizeof(*o));
+
 	parse_meta(&p, obj, &o->meta);
 	if (p.ret)
 		kube_object_free(o);

@@ -11,7 +11,7 @@
  */
 #include "config.h"
 
-#include "multi.h"
+#include "kube/multi.h"
 
 #include <curl/curl.h>
 #include <event2/event.h>
@@ -22,7 +22,7 @@
 #include <sys/socket.h>
 #include <utlist.h>
 
-#include "access.h"
+#include "kube/access.h"
 #include "fairlead/clock.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
@@ -81,6 +81,7 @@ static void end_transfer(struct transfer *t, CURLcode code)
 	long status = 0, connects = 0;
 	curl_off_t retry_after = 0;
 	struct err e = ERR_INIT;
+
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
 	curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after);
@@ -99,6 +100,7 @@ static void end_transfer(struct transfer *t, CURLcode code)
 static void sweep(struct multi *m)
 {
 	struct transfer *t, *next;
+
 	DL_FOREACH_SAFE(m->transfers, t, next) {
 		if (t->dead) {
 			free_transfer(t);
@@ -120,6 +122,7 @@ static void sweep(struct multi *m)
 static void run_socket(struct multi *m, curl_socket_t fd, int what)
 {
 	int running;
+
 	m->in_curl = true;
 	curl_multi_socket_action(m->curl, fd, what, &running);
 	m->in_curl = false;
@@ -149,6 +152,7 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *userp, void 
 {
 	struct multi *m = userp;
 	struct event *ev = socketp;
+
 	(void)easy;
 	if (ev)
 		event_free(ev);
@@ -167,6 +171,7 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *userp, void 
 static int set_timer(CURLM *curl, long timeout_ms, void *userp)
 {
 	struct multi *m = userp;
+
 	(void)curl;
 	if (timeout_ms < 0) {
 		evtimer_del(m->timer);
@@ -182,8 +187,12 @@ static int set_socket_options(void *arg, curl_socket_t fd, curlsocktype purpose)
 	const struct multi *m = arg;
 	unsigned int dead_ms = m->stall_ms ? (unsigned int)m->stall_ms : DEAD_PEER_MS;
 	int probes = KEEPALIVE_PROBES, yes = 1;
-	/* What lies in the socket when it is closed is dropped, and the connection reset: it must not arrive any more. */
+	/*
+	 * What lies in the socket when it is closed is dropped, and the connection reset: it must
+	 * not arrive any more.
+	 */
 	const struct linger drop = { .l_onoff = 1 };
+
 	(void)purpose;
 	/* Each may be missing in an old kernel; the connection works without. */
 	if (m->stall_ms)
@@ -203,6 +212,7 @@ struct multi *multi_new(struct event_base *base, struct kube_access *access, con
                         enum multi_protocol protocol, long max_connections, int stall_ms)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
 	pthread_once(&once, init_curl);
 	struct multi *m = xcalloc(1, sizeof(*m));
 	m->base = base;
@@ -256,6 +266,7 @@ static size_t on_write(char *data, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
 	long status = 0;
+
 	t->m->stats.bytes_received += size * n;
 	if (t->dead)
 		return CURL_WRITEFUNC_ERROR;
@@ -270,6 +281,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 	long status = 0;
 	const char *peer = NULL;
 	bool last = size * n <= 2 && (*data == '\r' || *data == '\n');
+
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (last && curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &peer) == CURLE_OK && peer)
 		addr_parse(peer, &t->m->peer);
@@ -282,6 +294,7 @@ static void set_pem(CURL *easy, CURLoption path_option, CURLoption blob_option,
                     struct access_pem *pem)
 {
 	struct curl_blob blob = { pem->data.data, pem->data.size, CURL_BLOB_NOCOPY };
+
 	if (pem->data.size)
 		curl_easy_setopt(easy, blob_option, &blob);
 	else if (pem->path)
@@ -303,7 +316,10 @@ static void set_tls(struct transfer *t, struct kube_access *a)
 	set_pem(t->easy, CURLOPT_SSLKEY, CURLOPT_SSLKEY_BLOB, &a->key);
 }
 
-/* "https://host:port/prefix" with another name for the host where the certificate bears another one. */
+/*
+ * "https://host:port/prefix" with another name for the host where the certificate bears another
+ * one.
+ */
 static void set_url(struct transfer *t, struct kube_access *a)
 {
 	if (!a->tls_server_name) {
@@ -329,12 +345,14 @@ static void set_url(struct transfer *t, struct kube_access *a)
 static void add_header(struct transfer *t, const char *name, const char *value)
 {
 	cleanup_free char *line = xasprintf("%s: %s", name, value);
+
 	t->headers = curl_slist_append(t->headers, line);
 }
 
 static void set_request(struct transfer *t, struct multi *m)
 {
 	const char *token = kube_access_token(m->access, clock_ms());
+
 	add_header(t, "Accept", "application/json");
 	if (token) {
 		cleanup_free char *value = xasprintf("Bearer %s", token);
@@ -355,7 +373,8 @@ static void set_request(struct transfer *t, struct multi *m)
 static void set_connection(struct transfer *t, struct kube_access *a)
 {
 	/* One connection for all over HTTP/2; without TLS there is none to wait for. */
-	bool shared = t->m->protocol == MULTI_HTTP2 && strncmp(a->server, "https:", 6) == 0;
+	bool shared = t->m->protocol == MULTI_HTTP2 && !strncmp(a->server, "https:", 6);
+
 	curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	/* What the environment says of proxies is for others: the kubeconfig knows better. */
 	curl_easy_setopt(t->easy, CURLOPT_PROXY, a->proxy ? a->proxy : "");
@@ -379,6 +398,7 @@ static void set_connection(struct transfer *t, struct kube_access *a)
 struct transfer *transfer_start(struct multi *m, const struct transfer_spec *spec)
 {
 	struct transfer *t = xcalloc(1, sizeof(*t));
+
 	t->m = m;
 	t->spec = *spec;
 	t->easy = curl_easy_init();

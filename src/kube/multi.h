@@ -3,11 +3,13 @@
 #define FAIRLEAD_KUBE_MULTI_H
 
 /*
- * One libcurl multi handle (connections and their cache) driven by a libevent loop, and the HTTP exchanges on it.
+ * One libcurl multi handle (connections and their cache) driven by a libevent loop, and the HTTP
+ * exchanges on it.
  *
- * A transfer is one exchange: it is started, hands over the answer's body as it comes, and ends once, with the HTTP
- * status or an error.  libcurl forbids adding and removing handles from within its callbacks; here both are
- * allowed at any time (they are put off until libcurl has returned), but freeing the multi is not.
+ * A transfer is one exchange: it is started, hands over the answer's body as it comes, and ends
+ * once, with the HTTP status or an error.  libcurl forbids adding and removing handles from within
+ * its callbacks; here both are allowed at any time (they are put off until libcurl has returned),
+ * but freeing the multi is not.
  */
 
 #include <stdbool.h>
@@ -27,21 +29,25 @@ struct multi_stats {
 };
 
 /*
- * What its transfers are sent by.  One for all, because libcurl 7.88 notes for a host, not for a connection, whether exchanges
- * may share: with both kinds in one multi it sends a second request on a busy connection of HTTP/1.1, and the answers
- * are swapped.
+ * What its transfers are sent by.  One for all, because libcurl 7.88 notes for a host, not for a
+ * connection, whether exchanges may share: with both kinds in one multi it sends a second request
+ * on a busy connection of HTTP/1.1, and the answers are swapped.
  */
 enum multi_protocol {
-	/* A connection serves one exchange at a time: for answers that may be large or without an end.  Where several such
-	 * share a connection of HTTP/2 and one of them is cancelled, libcurl 7.88 may never deliver the end of another. */
+	/*
+	 * A connection serves one exchange at a time: for answers that may be large or without an
+	 * end.  Where several such share a connection of HTTP/2 and one of them is cancelled,
+	 * libcurl 7.88 may never deliver the end of another.
+	 */
 	MULTI_HTTP1,
 	/* HTTP/2 where the server offers it by TLS: many small exchanges on one connection. */
 	MULTI_HTTP2,
 };
 
 /*
- * @stall_ms (0: a default that suits reading): a connection whose peer does not acknowledge what was sent for that long is given
- * up, and what a connection that is closed has not sent yet is dropped rather than sent later.
+ * @stall_ms (0: a default that suits reading): a connection whose peer does not acknowledge what
+ * was sent for that long is given up, and what a connection that is closed has not sent yet is
+ * dropped rather than sent later.
  */
 struct multi *multi_new(struct event_base *base, struct kube_access *access, const char *user_agent,
                         enum multi_protocol protocol, long max_connections, int stall_ms);
@@ -64,9 +70,10 @@ struct transfer_spec {
 	/* A piece of the body; false ends the transfer as cut by us. */
 	bool (*on_data)(const char *data, size_t size, int status, void *arg);
 	/*
-	 * The end.  @status is 0 if no answer came, then (and where the answer was cut short) @e says why; it is NULL if the
-	 * exchange went through, whatever the status.  @retry_after_s is 0 if the server did not say.  Called once, from the
-	 * event loop; the transfer is freed after it.
+	 * The end.  @status is 0 if no answer came, then (and where the answer was cut short) @e
+	 * says why; it is NULL if the exchange went through, whatever the status.  @retry_after_s
+	 * is 0 if the server did not say.  Called once, from the event loop; the transfer is freed
+	 * after it.
 	 */
 	void (*on_end)(int status, int retry_after_s, const struct err *e, void *arg);
 	void *arg;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "fairlead/mem.h"
-#include "parse.h"
+#include "kube/parse.h"
 
 /* core/v1 Node: little of a large object. */
 #define NODE_CONDITIONS_MAX 256
@@ -21,7 +21,10 @@
 
 #define OUT_OF_SERVICE_TAINT "node.kubernetes.io/out-of-service"
 #define SHUTDOWN_TAINT "node.cloudprovider.kubernetes.io/shutdown"
-/* The kubelet's graceful shutdown has no reason of its own, only these words in the message of condition Ready. */
+/*
+ * The kubelet's graceful shutdown has no reason of its own, only these words in the message of
+ * condition Ready.
+ */
 #define SHUTDOWN_WORDS "node is shutting down"
 
 /* The value is read as Go's strconv.ParseBool reads it; what is no bool counts as true. */
@@ -32,7 +35,7 @@ static bool is_set(const struct labels *labels, const char *key)
 	if (!v)
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(no); i++)
-		if (strcmp(v, no[i]) == 0)
+		if (!strcmp(v, no[i]))
 			return false;
 	return true;
 }
@@ -41,6 +44,7 @@ static void parse_node_conditions(struct parse *p, struct json_object *status,
                                   struct kube_node *node)
 {
 	size_t n;
+
 	parse_at(p, "status");
 	struct json_object *list = parse_array(p, status, "conditions", NODE_CONDITIONS_MAX, &n);
 	parse_at(p, "status.conditions");
@@ -48,13 +52,13 @@ static void parse_node_conditions(struct parse *p, struct json_object *status,
 		struct json_object *o = parse_item(p, list, i);
 		const char *type = parse_str(p, o, "type", NODE_STRING_MAX + 64);
 		const char *value = parse_str(p, o, "status", 16);
-		bool yes = value && strcmp(value, "True") == 0;
-		if (type && strcmp(type, "Ready") == 0) {
+		bool yes = value && !strcmp(value, "True");
+		if (type && !strcmp(type, "Ready")) {
 			const char *message = parse_str(p, o, "message", NODE_MESSAGE_MAX);
 			node->ready = yes;
 			node->shutting_down |= !yes && message && strstr(message, SHUTDOWN_WORDS);
 		}
-		if (type && strcmp(type, "NetworkUnavailable") == 0)
+		if (type && !strcmp(type, "NetworkUnavailable"))
 			node->network_unavailable = yes;
 	}
 }
@@ -62,13 +66,14 @@ static void parse_node_conditions(struct parse *p, struct json_object *status,
 static void parse_taints(struct parse *p, struct json_object *spec, struct kube_node *node)
 {
 	size_t n;
+
 	parse_at(p, "spec");
 	struct json_object *list = parse_array(p, spec, "taints", NODE_TAINTS_MAX, &n);
 	parse_at(p, "spec.taints");
 	for (size_t i = 0; i < n && !p->ret; i++) {
 		const char *key = parse_str(p, parse_item(p, list, i), "key", 2 * NODE_STRING_MAX);
-		node->out_of_service |= key && strcmp(key, OUT_OF_SERVICE_TAINT) == 0;
-		node->shutting_down |= key && strcmp(key, SHUTDOWN_TAINT) == 0;
+		node->out_of_service |= key && !strcmp(key, OUT_OF_SERVICE_TAINT);
+		node->shutting_down |= key && !strcmp(key, SHUTDOWN_TAINT);
 	}
 }
 
@@ -76,6 +81,7 @@ static void parse_node_addresses(struct parse *p, struct json_object *status,
                                  struct kube_node *node)
 {
 	size_t n;
+
 	parse_at(p, "status");
 	struct json_object *list = parse_array(p, status, "addresses", NODE_ADDRESSES_MAX, &n);
 	if (n == 0)
@@ -87,10 +93,10 @@ static void parse_node_addresses(struct parse *p, struct json_object *status,
 		struct json_object *o = parse_item(p, list, i);
 		const char *type = parse_str(p, o, "type", NODE_STRING_MAX);
 		const char *text = parse_str(p, o, "address", NODE_STRING_MAX);
-		if (type && text && strcmp(type, "InternalIP") == 0)
+		if (type && text && !strcmp(type, "InternalIP"))
 			node->internal_ips[node->n_internal_ips++] = parse_addr(p, "address", text);
 		/* Nothing depends on such a one but that it is left alone. */
-		else if (type && text && strcmp(type, "ExternalIP") == 0 &&
+		else if (type && text && !strcmp(type, "ExternalIP") &&
 		         addr_parse(text, &node->external_ips[node->n_external_ips]) == 0)
 			node->n_external_ips++;
 	}
@@ -99,6 +105,7 @@ static void parse_node_addresses(struct parse *p, struct json_object *status,
 static void parse_pod_cidrs(struct parse *p, struct json_object *spec, struct kube_node *node)
 {
 	size_t n;
+
 	parse_at(p, "spec");
 	const char *single = parse_str(p, spec, "podCIDR", NODE_ADDR_TEXT_MAX);
 	struct json_object *list = parse_array(p, spec, "podCIDRs", ARRAY_LEN(node->pod_cidrs), &n);
@@ -114,6 +121,7 @@ int kube_node_parse(struct json_object *obj, struct kube_node **ret_node, struct
 {
 	struct parse p = { .kind = "Node", .index = -1, .e = e };
 	struct kube_node *node = xcalloc(1, sizeof(*node));
+
 	parse_meta(&p, obj, &node->meta);
 	parse_at(&p, NULL);
 	struct json_object *spec = parse_object(&p, obj, "spec");

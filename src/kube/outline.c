@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One pass, one byte at a time.  A table says which member of which collection is what; of all that
+ * it does not name only brackets are counted and strings skipped, so depth costs nothing.  What is
+ * wrong within such a part goes unnoticed: this reads what no parser would.
+ */
 #include "config.h"
 
-#include "outline.h"
+#include "kube/outline.h"
 
 #include <string.h>
 
 #include "fairlead/clock.h"
 #include "fairlead/mem.h"
-#include "parse.h"
-
-/*
- * One pass, one byte at a time.  A table says which member of which collection is what; of all that it does not name only
- * brackets are counted and strings skipped, so depth costs nothing.  What is wrong within such a part goes unnoticed:
- * this reads what no parser would.
- */
+#include "kube/parse.h"
 
 enum node {
 	NODE_OTHER,

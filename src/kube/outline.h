@@ -3,12 +3,14 @@
 #define FAIRLEAD_KUBE_OUTLINE_H
 
 /*
- * What can be told of an object without a JSON parser, whatever its size and depth and whatever pieces it comes in: how it is
- * called, how old it is, and which addresses its status and its list of external IPs name.  For objects that are too large,
- * or that nobody can read: an address that somebody has must not be lost sight of.
+ * What can be told of an object without a JSON parser, whatever its size and depth and whatever
+ * pieces it comes in: how it is called, how old it is, and which addresses its status and its list
+ * of external IPs name.  For objects that are too large, or that nobody can read: an address that
+ * somebody has must not be lost sight of.
  *
- * It takes JSON as the API server writes it, with no escapes in the keys and values that count.  Memory grows with the
- * addresses alone; OUTLINE_ADDRS_MAX of each kind are more than an object can hold that fits into etcd.
+ * It takes JSON as the API server writes it, with no escapes in the keys and values that count.
+ * Memory grows with the addresses alone; OUTLINE_ADDRS_MAX of each kind are more than an object can
+ * hold that fits into etcd.
  */
 
 #include <stdbool.h>

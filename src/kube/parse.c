@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "parse.h"
+#include "kube/parse.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -42,6 +42,7 @@ struct json_object *parse_object(struct parse *p, struct json_object *obj, const
 {
 	bool bad = false;
 	struct json_object *v = kube_json_get(obj, key, json_type_object, &bad);
+
 	if (bad)
 		parse_fail(p, key, "not an object");
 	return v;
@@ -53,6 +54,7 @@ struct json_object *parse_array(struct parse *p, struct json_object *obj, const 
 	bool bad = false;
 	struct json_object *v = kube_json_get(obj, key, json_type_array, &bad);
 	size_t n = v ? json_object_array_length(v) : 0;
+
 	if (bad)
 		parse_fail(p, key, "not a list");
 	if (n > max) {
@@ -66,6 +68,7 @@ struct json_object *parse_array(struct parse *p, struct json_object *obj, const 
 struct json_object *parse_item(struct parse *p, struct json_object *array, size_t i)
 {
 	struct json_object *v = json_object_array_get_idx(array, i);
+
 	p->index = (long)i;
 	if (!json_object_is_type(v, json_type_object)) {
 		parse_fail(p, NULL, "not an object");
@@ -102,6 +105,7 @@ const char *parse_item_str(struct parse *p, struct json_object *array, size_t i,
 const char *parse_str(struct parse *p, struct json_object *obj, const char *key, size_t max_len)
 {
 	struct json_object *v = NULL;
+
 	if (!obj || !json_object_object_get_ex(obj, key, &v) || !v)
 		return NULL;
 	return checked_str(p, key, v, max_len);
@@ -111,6 +115,7 @@ char *parse_dup(struct parse *p, struct json_object *obj, const char *key, size_
                 const char *absent)
 {
 	const char *s = parse_str(p, obj, key, max_len);
+
 	return xstrdup_null(s ? s : absent);
 }
 
@@ -119,6 +124,7 @@ int64_t parse_int(struct parse *p, struct json_object *obj, const char *key, int
 {
 	bool bad = false;
 	int64_t n = kube_json_int(obj, key, min, max, absent, &bad);
+
 	if (bad)
 		parse_fail(p, key, "not a whole number between %lld and %lld", (long long)min,
 		           (long long)max);
@@ -129,6 +135,7 @@ bool parse_bool(struct parse *p, struct json_object *obj, const char *key, bool 
 {
 	bool bad = false;
 	bool v = kube_json_bool(obj, key, absent, &bad);
+
 	if (bad)
 		parse_fail(p, key, "neither true nor false");
 	return v;
@@ -138,10 +145,11 @@ int parse_enum(struct parse *p, struct json_object *obj, const char *key, const 
                int absent)
 {
 	const char *s = parse_str(p, obj, key, 64);
+
 	if (!s || !*s)
 		return absent;
 	for (int i = 0; names[i]; i++)
-		if (strcmp(s, names[i]) == 0)
+		if (!strcmp(s, names[i]))
 			return i;
 	parse_fail(p, key, "unknown value \"%s\"", s);
 	return absent;
@@ -150,6 +158,7 @@ int parse_enum(struct parse *p, struct json_object *obj, const char *key, const 
 struct addr parse_addr(struct parse *p, const char *key, const char *s)
 {
 	struct addr a = { 0 };
+
 	if (s && addr_parse(s, &a) < 0)
 		parse_fail(p, key, "\"%.64s\" is no IP address", s);
 	return a;
@@ -158,6 +167,7 @@ struct addr parse_addr(struct parse *p, const char *key, const char *s)
 struct prefix parse_prefix(struct parse *p, const char *key, const char *s)
 {
 	struct prefix prefix = { 0 };
+
 	if (s && prefix_parse(s, false, &prefix) < 0)
 		parse_fail(p, key, "\"%.64s\" is no CIDR", s);
 	return prefix;
@@ -167,6 +177,7 @@ int64_t parse_time(struct parse *p, struct json_object *obj, const char *key)
 {
 	int64_t us = 0;
 	const char *s = parse_str(p, obj, key, 64);
+
 	if (s && clock_parse_rfc3339(s, &us) < 0)
 		parse_fail(p, key, "\"%s\" is no RFC 3339 time", s);
 	return us;
@@ -178,6 +189,7 @@ struct labels parse_map(struct parse *p, struct json_object *obj, const char *ke
 	struct labels l = { 0 };
 	struct json_object *map = parse_object(p, obj, key);
 	size_t n = 0;
+
 	if (!map)
 		return l;
 	json_object_object_foreach(map, k, ignored) {

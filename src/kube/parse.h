@@ -3,11 +3,12 @@
 #define FAIRLEAD_KUBE_PARSE_H
 
 /*
- * What the parsers of typed objects share: reading members of a JSON object with bounds, and a sticky error.
+ * What the parsers of typed objects share: reading members of a JSON object with bounds, and a
+ * sticky error.
  *
- * The first thing that is wrong is recorded with its place ("Service shop/web: spec.ports[2].port: …") and everything
- * read afterwards is harmless, so that a parser reads all its fields and checks p->ret once.
- * Nothing here keeps a reference to the JSON.
+ * The first thing that is wrong is recorded with its place ("Service shop/web: spec.ports[2].port:
+ * …") and everything read afterwards is harmless, so that a parser reads all its fields and checks
+ * p->ret once.  Nothing here keeps a reference to the JSON.
  */
 
 #include <stdbool.h>

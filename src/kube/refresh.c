@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "refresh.h"
+#include "kube/refresh.h"
 
 #include <stdlib.h>
 #include <utlist.h>

@@ -20,7 +20,10 @@ struct refreshes {
 
 void refreshes_fini(struct refreshes *r);
 void refreshes_add(struct refreshes *r, uint32_t list, void (*done)(void *arg), void *arg);
-/* Those for whom list number @list will do, in the order of asking, each for free(); they wait no longer. */
+/*
+ * Those for whom list number @list will do, in the order of asking, each for free(); they wait no
+ * longer.
+ */
 struct refresh *refreshes_take(struct refreshes *r, uint32_t list);
 
 #endif

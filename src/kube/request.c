@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One request: it waits for its turn, is sent, is perhaps sent again after a pause, and calls back
+ * once.
+ *
+ *	WAITING -> SENT -> (done)
+ *	              `--> PAUSED -> WAITING
+ */
 #include "config.h"
 
 #include <errno.h>
@@ -8,19 +15,12 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "access.h"
-#include "backoff.h"
-#include "client.h"
+#include "kube/access.h"
+#include "kube/backoff.h"
+#include "kube/client.h"
 #include "fairlead/buf.h"
 #include "fairlead/clock.h"
 #include "fairlead/mem.h"
-
-/*
- * One request: it waits for its turn, is sent, is perhaps sent again after a pause, and calls back once.
- *
- *	WAITING -> SENT -> (done)
- *	              `--> PAUSED -> WAITING
- */
 
 #define RETRY_FIRST_MS 100
 #define RETRY_AFTER_MAX_S 60
@@ -65,6 +65,7 @@ static const char *content_type(enum kube_patch_type patch)
 static void schedule_pump(struct kube_client *c)
 {
 	struct timeval now = { 0, 0 };
+
 	evtimer_add(c->pump, &now);
 }
 
@@ -88,6 +89,7 @@ static void enter(struct kube_request *r, enum request_state state)
 	struct kube_client *c = r->c;
 	struct kube_request **list = list_of(r);
 	DL_DELETE(*list, r);
+
 	count_flight(r, -1);
 	r->state = state;
 	count_flight(r, +1);
@@ -100,6 +102,7 @@ void request_free(struct kube_request *r)
 {
 	struct kube_request **list = list_of(r);
 	DL_DELETE(*list, r);
+
 	count_flight(r, -1);
 	schedule_pump(r->c);
 	transfer_cancel(r->transfer);
@@ -124,6 +127,7 @@ void request_describe(const char *method, const char *path, int status, struct j
 	const char *reason = kube_json_str(answer, "reason", NULL);
 	const char *message = kube_json_str(answer, "message", NULL);
 	int path_len = (int)strcspn(path, "?");
+
 	err_set(e, -EIO, ERR_REMOTE, "%s %.*s: %d%s%s%s%s", method, path_len, path, status,
 	        reason ? " " : "", reason ? reason : "", message ? ": " : "",
 	        message ? message : "");
@@ -136,6 +140,7 @@ static void finish(struct kube_request *r, int status, const struct err *e)
 	void *arg = r->arg;
 	struct json_object *obj = kube_json_parse(r->answer.data, r->answer.size);
 	struct err described = ERR_INIT;
+
 	if (e) {
 		described = *e;
 		err_prefix(&described, "%s %.*s", r->method, (int)strcspn(r->path, "?"), r->path);
@@ -160,6 +165,7 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 static void pause_request(struct kube_request *r, int ms)
 {
 	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
 	enter(r, REQUEST_PAUSED);
 	if (!r->timer)
 		r->timer = evtimer_new(r->c->base, on_pause_over, r);
@@ -170,6 +176,7 @@ static void on_request_end(int status, int retry_after_s, const struct err *e, v
 {
 	struct kube_request *r = arg;
 	struct err too_large = ERR_INIT;
+
 	r->transfer = NULL;
 	if (e && !r->answer_too_large)
 		client_leave_lane(r->c, r->lane);
@@ -206,6 +213,7 @@ static void on_request_end(int status, int retry_after_s, const struct err *e, v
 static bool on_answer(const char *data, size_t size, int status, void *arg)
 {
 	struct kube_request *r = arg;
+
 	(void)status;
 	if (r->answer.size + size > KUBE_ANSWER_SIZE_MAX) {
 		r->answer_too_large = true;
@@ -217,7 +225,7 @@ static bool on_answer(const char *data, size_t size, int status, void *arg)
 
 static void send_request(struct kube_request *r)
 {
-	bool reads = strcmp(r->method, "GET") == 0;
+	bool reads = !strcmp(r->method, "GET");
 	struct multi *lane = reads ? r->c->reading : r->c->writing;
 	const struct transfer_spec spec = {
 		.method = r->method,
@@ -230,6 +238,7 @@ static void send_request(struct kube_request *r)
 		.on_end = on_request_end,
 		.arg = r,
 	};
+
 	enter(r, REQUEST_SENT);
 	r->c->stats.requests++;
 	r->lane = lane;
@@ -245,7 +254,10 @@ static struct kube_request *next_waiting(struct kube_client *c)
 		return c->waiting;
 	if (!c->background || c->n_background >= KUBE_EVENTS_IN_FLIGHT)
 		return NULL;
-	/* While anything else is under way, more of it may follow at once; but that may go on for ever. */
+	/*
+	 * While anything else is under way, more of it may follow at once; but that may go on for
+	 * ever.
+	 */
 	bool patient = clock_ms() < c->background->since_ms + KUBE_EVENTS_PATIENCE_MS;
 	if (n_others > 0 && (patient || c->n_background >= KUBE_EVENTS_BESIDE_OTHERS))
 		return NULL;
@@ -283,6 +295,7 @@ struct kube_request *kube_request_start(struct kube_client *c, const struct kube
                                         kube_request_cb *cb, void *arg)
 {
 	struct kube_request *r = xcalloc(1, sizeof(*r));
+
 	r->c = c;
 	r->method = xstrdup(spec->method);
 	r->path = xstrdup(spec->path);

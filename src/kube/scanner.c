@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One pass, one byte at a time, no look-ahead: strings with their escapes are skipped, brackets
+ * counted.  At depth 1 the keys are read; inside "items" whatever opens at depth 2 is captured
+ * until it closes.  Bytes between are copied in runs.  Bracket kinds are checked down to 64 levels;
+ * deeper ones are only counted: the parser that gets the object sees to them.
+ */
 #include "config.h"
 
-#include "scanner.h"
+#include "kube/scanner.h"
 
 #include <errno.h>
 #include <string.h>
-
-/*
- * One pass, one byte at a time, no look-ahead: strings with their escapes are skipped, brackets counted.  At depth 1 the
- * keys are read; inside "items" whatever opens at depth 2 is captured until it closes.  Bytes between are copied in
- * runs.  Bracket kinds are checked down to 64 levels; deeper ones are only counted: the parser that gets
- * the object sees to them.
- */
 
 /* A page's own metadata: resourceVersion and continue token. */
 #define METADATA_SIZE_MAX (256u << 10)
@@ -39,8 +38,8 @@ void scanner_fini(struct scanner *s)
 }
 
 /*
- * Adds a run to @b, of at most @max bytes in all.  What does not fit goes into @outline alone, with all that came before it;
- * *@cut_short says that this has begun.
+ * Adds a run to @b, of at most @max bytes in all.  What does not fit goes into @outline alone, with
+ * all that came before it; *@cut_short says that this has begun.
  */
 static void add_bounded(struct buf *b, const char *data, size_t size, size_t max, bool *cut_short,
                         struct outline *outline, bool event)
@@ -61,12 +60,14 @@ static void add_bounded(struct buf *b, const char *data, size_t size, size_t max
 static void capture_run(struct scanner *s, const char *data, size_t size)
 {
 	size_t max = s->member == SCANNER_METADATA ? METADATA_SIZE_MAX : s->max;
+
 	add_bounded(&s->capture, data, size, max, &s->cut_short, &s->outline, false);
 }
 
 static bool end_capture(struct scanner *s)
 {
 	bool go_on = true;
+
 	s->capturing = false;
 	if (s->member == SCANNER_METADATA) {
 		/* The last one wins, as in the parser; one that is too large is as good as none. */
@@ -85,9 +86,9 @@ static void end_key(struct scanner *s)
 {
 	s->in_key = false;
 	s->member = SCANNER_OTHER;
-	if (s->key_len == 5 && memcmp(s->key, "items", 5) == 0)
+	if (s->key_len == 5 && !memcmp(s->key, "items", 5))
 		s->member = SCANNER_ITEMS;
-	else if (s->key_len == 8 && memcmp(s->key, "metadata", 8) == 0)
+	else if (s->key_len == 8 && !memcmp(s->key, "metadata", 8))
 		s->member = SCANNER_METADATA;
 }
 
@@ -154,6 +155,7 @@ static bool close_bracket(struct scanner *s, char c)
 static void plain_byte(struct scanner *s, char c)
 {
 	bool blank = c == ' ' || c == '\t' || c == '\r' || c == '\n';
+
 	if (s->depth == 0 && !blank)
 		s->bad = true;
 	else if (s->depth == 1 && c == ',')
@@ -179,6 +181,7 @@ static void open_string(struct scanner *s)
 int scanner_feed(struct scanner *s, const char *data, size_t size)
 {
 	size_t from = 0; /* where the run to capture starts */
+
 	for (size_t i = 0; i < size && !s->bad; i++) {
 		char c = data[i];
 		if (s->in_string) {
@@ -229,6 +232,7 @@ void lines_fini(struct lines *l)
 static bool end_line(struct lines *l, const char *data, size_t size)
 {
 	bool go_on = true;
+
 	while (size > 0 && (data[size - 1] == '\r' || data[size - 1] == ' '))
 		size--;
 	if (size > 0)

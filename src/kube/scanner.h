@@ -3,12 +3,13 @@
 #define FAIRLEAD_KUBE_SCANNER_H
 
 /*
- * Cuts what the API server streams into single objects, whatever the pieces it arrives in, without building a document of
- * the whole: memory is bounded by the largest object that is taken.
+ * Cuts what the API server streams into single objects, whatever the pieces it arrives in, without
+ * building a document of the whole: memory is bounded by the largest object that is taken.
  *
- * A list page is one JSON object; each element of its "items" is handed over as text, and its "metadata" is kept.
- * A watch is one JSON object a line.  Neither validates what it hands over: that is the JSON parser's task.  Objects above
- * SCANNER_OBJECT_SIZE_MAX are handed over cut short, with the outline of the whole; what follows them is not affected.
+ * A list page is one JSON object; each element of its "items" is handed over as text, and its
+ * "metadata" is kept.  A watch is one JSON object a line.  Neither validates what it hands over:
+ * that is the JSON parser's task.  Objects above SCANNER_OBJECT_SIZE_MAX are handed over cut short,
+ * with the outline of the whole; what follows them is not affected.
  */
 
 #include <stdbool.h>
@@ -16,11 +17,14 @@
 #include <stdint.h>
 
 #include "fairlead/buf.h"
-#include "outline.h"
+#include "kube/outline.h"
 
 #define SCANNER_OBJECT_SIZE_MAX (4u << 20)
 
-/* One object's text; @cut: the outline of one whose text is cut short, else NULL.  false: scanner_feed returns -ECANCELED. */
+/*
+ * One object's text; @cut: the outline of one whose text is cut short, else NULL.  false:
+ * scanner_feed returns -ECANCELED.
+ */
 typedef bool scanner_cb(const char *data, size_t size, struct outline *cut, void *arg);
 
 enum scanner_member { SCANNER_OTHER, SCANNER_ITEMS, SCANNER_METADATA };

@@ -8,11 +8,12 @@
 #include "fairlead/base64.h"
 #include "fairlead/buf.h"
 #include "fairlead/mem.h"
-#include "parse.h"
+#include "kube/parse.h"
 
 /* core/v1 Secret; the API keeps the whole below 1 MiB. */
+/* in base64 */
 #define SECRET_KEYS_MAX 1024
-#define SECRET_VALUE_MAX (2 << 20) /* in base64 */
+#define SECRET_VALUE_MAX (2 << 20)
 
 static void wipe(void *p, size_t size)
 {

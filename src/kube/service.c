@@ -8,9 +8,11 @@
 
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
-#include "parse.h"
+#include "kube/parse.h"
 
-/* core/v1 Service.  The API bounds few of these lists; nothing sensible comes near these numbers. */
+/*
+ * core/v1 Service.  The API bounds few of these lists; nothing sensible comes near these numbers.
+ */
 #define SERVICE_PORTS_MAX 4096
 #define SERVICE_EXTERNAL_IPS_MAX 256
 #define SERVICE_SOURCE_RANGES_MAX 4096
@@ -55,6 +57,7 @@ enum kube_proto parse_proto(struct parse *p, struct json_object *obj)
 static void parse_ports(struct parse *p, struct json_object *spec, struct kube_service *s)
 {
 	size_t n;
+
 	parse_at(p, "spec");
 	struct json_object *list = parse_array(p, spec, "ports", SERVICE_PORTS_MAX, &n);
 	if (n == 0)
@@ -76,6 +79,7 @@ static void parse_ports(struct parse *p, struct json_object *spec, struct kube_s
 static void parse_cluster_ips(struct parse *p, struct json_object *spec, struct kube_service *s)
 {
 	size_t n;
+
 	parse_at(p, "spec");
 	const char *single = parse_str(p, spec, "clusterIP", SERVICE_ADDR_TEXT_MAX);
 	struct json_object *list =
@@ -84,7 +88,7 @@ static void parse_cluster_ips(struct parse *p, struct json_object *spec, struct 
 	for (size_t i = 0; i < (n ? n : 1) && !p->ret; i++) {
 		/* An old server, or an old object, has the one field only. */
 		const char *ip = n ? parse_item_str(p, list, i, SERVICE_ADDR_TEXT_MAX) : single;
-		if (ip && strcmp(ip, "None") == 0)
+		if (ip && !strcmp(ip, "None"))
 			s->headless = true;
 		else if (ip && *ip)
 			s->cluster_ips[s->n_cluster_ips++] = parse_addr(p, NULL, ip);
@@ -94,6 +98,7 @@ static void parse_cluster_ips(struct parse *p, struct json_object *spec, struct 
 static void parse_families(struct parse *p, struct json_object *spec, struct kube_service *s)
 {
 	size_t n;
+
 	parse_at(p, "spec");
 	s->family_policy = (enum kube_family_policy)parse_enum(
 		p, spec, "ipFamilyPolicy", family_policy_names, KUBE_SINGLE_STACK);
@@ -101,9 +106,9 @@ static void parse_families(struct parse *p, struct json_object *spec, struct kub
 	parse_at(p, "spec.ipFamilies");
 	for (size_t i = 0; i < n && !p->ret; i++) {
 		const char *f = parse_item_str(p, list, i, SERVICE_ADDR_TEXT_MAX);
-		if (f && strcmp(f, "IPv4") == 0)
+		if (f && !strcmp(f, "IPv4"))
 			s->families[i] = 4;
-		else if (f && strcmp(f, "IPv6") == 0)
+		else if (f && !strcmp(f, "IPv6"))
 			s->families[i] = 6;
 		else
 			parse_fail(p, NULL, "neither IPv4 nor IPv6");
@@ -113,6 +118,7 @@ static void parse_families(struct parse *p, struct json_object *spec, struct kub
 static void parse_external_ips(struct parse *p, struct json_object *spec, struct kube_service *s)
 {
 	size_t n;
+
 	parse_at(p, "spec");
 	struct json_object *list =
 		parse_array(p, spec, "externalIPs", SERVICE_EXTERNAL_IPS_MAX, &n);
@@ -125,7 +131,10 @@ static void parse_external_ips(struct parse *p, struct json_object *spec, struct
 			parse_addr(p, NULL, parse_item_str(p, list, i, SERVICE_ADDR_TEXT_MAX));
 }
 
-/* Anybody may edit an annotation: what cannot be read counts for nothing, and is no reason to refuse the Service. */
+/*
+ * Anybody may edit an annotation: what cannot be read counts for nothing, and is no reason to
+ * refuse the Service.
+ */
 static bool read_record(const char *list, struct kube_service *s)
 {
 	while (*(list += strspn(list, " ,"))) {
@@ -163,6 +172,7 @@ static void read_external_annotations(struct kube_service *s)
 static void parse_source_ranges(struct parse *p, struct json_object *spec, struct kube_service *s)
 {
 	size_t n;
+
 	parse_at(p, "spec");
 	struct json_object *list =
 		parse_array(p, spec, "loadBalancerSourceRanges", SERVICE_SOURCE_RANGES_MAX, &n);
@@ -210,6 +220,7 @@ static void parse_policies(struct parse *p, struct json_object *spec, struct kub
 static void parse_ingress(struct parse *p, struct json_object *status, struct kube_service *s)
 {
 	size_t n;
+
 	parse_at(p, "status");
 	struct json_object *lb = parse_object(p, status, "loadBalancer");
 	struct json_object *list = parse_array(p, lb, "ingress", SERVICE_INGRESS_MAX, &n);
@@ -234,6 +245,7 @@ static void parse_ingress(struct parse *p, struct json_object *status, struct ku
 static void parse_conditions(struct parse *p, struct json_object *status, struct kube_service *s)
 {
 	size_t n;
+
 	parse_at(p, "status");
 	struct json_object *list = parse_array(p, status, "conditions", SERVICE_CONDITIONS_MAX, &n);
 	if (n == 0)
@@ -256,6 +268,7 @@ int kube_service_parse(struct json_object *obj, struct kube_service **ret_servic
 {
 	struct parse p = { .kind = "Service", .index = -1, .e = e };
 	struct kube_service *s = xcalloc(1, sizeof(*s));
+
 	parse_meta(&p, obj, &s->meta);
 	parse_at(&p, NULL);
 	struct json_object *spec = parse_object(&p, obj, "spec");

@@ -7,19 +7,23 @@
 
 #include "fairlead/buf.h"
 #include "fairlead/mem.h"
-#include "parse.h"
+#include "kube/parse.h"
 
 /* discovery.k8s.io/v1 EndpointSlice, within the limits of that API. */
 #define SLICE_ENDPOINTS_MAX 1000
 #define SLICE_PORTS_MAX 20000
 #define SLICE_ADDRESSES_MAX 100
 #define SLICE_STRING_MAX 253
+/* the API allows 8 */
 #define SLICE_OWNERS_MAX 64
-#define SLICE_HINTS_MAX 64 /* the API allows 8 */
+#define SLICE_HINTS_MAX 64
 
 #define SERVICE_NAME_LABEL "kubernetes.io/service-name"
 
-/* The UID of the first owner that is a Service; others (an Endpoints object, where slices mirror one) say nothing here. */
+/*
+ * The UID of the first owner that is a Service; others (an Endpoints object, where slices mirror
+ * one) say nothing here.
+ */
 static char *parse_owner(struct parse *p, struct json_object *obj)
 {
 	char *uid = NULL;
@@ -33,7 +37,7 @@ static char *parse_owner(struct parse *p, struct json_object *obj)
 		struct json_object *o = parse_item(p, list, i);
 		const char *kind = parse_str(p, o, "kind", SLICE_STRING_MAX);
 		const char *version = parse_str(p, o, "apiVersion", SLICE_STRING_MAX);
-		if (kind && version && strcmp(kind, "Service") == 0 && strcmp(version, "v1") == 0)
+		if (kind && version && !strcmp(kind, "Service") && !strcmp(version, "v1"))
 			uid = parse_dup(p, o, "uid", SLICE_STRING_MAX, "");
 	}
 	return uid ? uid : xstrdup("");
@@ -62,6 +66,7 @@ static void parse_endpoint(struct parse *p, struct json_object *o, struct kube_s
 	struct json_object *addresses = parse_array(p, o, "addresses", SLICE_ADDRESSES_MAX, &n);
 	struct json_object *conditions = parse_object(p, o, "conditions");
 	struct json_object *first = n ? json_object_array_get_idx(addresses, 0) : NULL;
+
 	if (!json_object_is_type(first, json_type_string)) {
 		parse_fail(p, "addresses", "no address in it");
 		return;
@@ -82,6 +87,7 @@ static void parse_endpoint(struct parse *p, struct json_object *o, struct kube_s
 static void parse_endpoints(struct parse *p, struct json_object *obj, struct kube_slice *s)
 {
 	size_t n;
+
 	parse_at(p, NULL);
 	struct json_object *list = parse_array(p, obj, "endpoints", SLICE_ENDPOINTS_MAX, &n);
 	if (n == 0 || s->family == 0)
@@ -98,6 +104,7 @@ static void parse_endpoints(struct parse *p, struct json_object *obj, struct kub
 static void parse_slice_ports(struct parse *p, struct json_object *obj, struct kube_slice *s)
 {
 	size_t n;
+
 	parse_at(p, NULL);
 	struct json_object *list = parse_array(p, obj, "ports", SLICE_PORTS_MAX, &n);
 	if (n == 0)
@@ -122,6 +129,7 @@ int kube_slice_parse(struct json_object *obj, struct kube_slice **ret_slice, str
 {
 	struct parse p = { .kind = "EndpointSlice", .index = -1, .e = e };
 	struct kube_slice *s = xcalloc(1, sizeof(*s));
+
 	parse_meta(&p, obj, &s->meta);
 	parse_at(&p, NULL);
 	const char *service = labels_get(&s->meta.labels, SERVICE_NAME_LABEL);
@@ -129,9 +137,9 @@ int kube_slice_parse(struct json_object *obj, struct kube_slice **ret_slice, str
 	s->owner_uid = parse_owner(&p, obj);
 	parse_at(&p, NULL);
 	const char *type = p.ret ? NULL : parse_str(&p, obj, "addressType", SLICE_STRING_MAX);
-	if (type && strcmp(type, "IPv4") == 0)
+	if (type && !strcmp(type, "IPv4"))
 		s->family = 4;
-	else if (type && strcmp(type, "IPv6") == 0)
+	else if (type && !strcmp(type, "IPv6"))
 		s->family = 6;
 	if (!p.ret) {
 		parse_endpoints(&p, obj, s);

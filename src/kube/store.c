@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "store.h"
+#include "kube/store.h"
 
 #include <string.h>
 
@@ -12,6 +12,7 @@
 static size_t make_key(char out[static STORE_KEY_MAX], const char *namespace, const char *name)
 {
 	size_t a = strlen(namespace), b = strlen(name);
+
 	if (a + b + 1 > STORE_KEY_MAX)
 		return 0;
 	memcpy(out, namespace, a + 1);
@@ -22,6 +23,7 @@ static size_t make_key(char out[static STORE_KEY_MAX], const char *namespace, co
 void store_fini(struct store *s)
 {
 	struct store_entry *e, *next;
+
 	HASH_ITER(hh, s->entries, e, next)
 		store_remove(s, e);
 }
@@ -36,6 +38,7 @@ struct store_entry *store_find(const struct store *s, const char *namespace, con
 	char key[STORE_KEY_MAX];
 	size_t size = make_key(key, namespace, name);
 	struct store_entry *e = NULL;
+
 	if (size)
 		HASH_FIND(hh, s->entries, key, size, e);
 	return e;
@@ -46,6 +49,7 @@ struct store_entry *store_add(struct store *s, const char *namespace, const char
 {
 	char key[STORE_KEY_MAX];
 	size_t size = make_key(key, namespace, name), uid_size = strlen(uid) + 1;
+
 	if (!size || uid_size > STORE_KEY_MAX)
 		return NULL;
 	struct store_entry *e = xcalloc(1, sizeof(*e) + size + 1 + uid_size);

@@ -3,8 +3,9 @@
 #define FAIRLEAD_KUBE_STORE_H
 
 /*
- * What an informer remembers of each object that it delivered: name, uid, and which resourceVersion, as a hash, since all it
- * has to know is whether that changed.  About 120 bytes an object.
+ * What an informer remembers of each object that it delivered: name, uid, and which
+ * resourceVersion, as a hash, since all it has to know is whether that changed.  About 120 bytes an
+ * object.
  */
 
 #include <stddef.h>
@@ -28,7 +29,9 @@ struct store {
 void store_fini(struct store *s);
 size_t store_count(const struct store *s);
 struct store_entry *store_find(const struct store *s, const char *namespace, const char *name);
-/* There must be none of that name yet.  NULL if the names are longer than any that the API allows. */
+/*
+ * There must be none of that name yet.  NULL if the names are longer than any that the API allows.
+ */
 struct store_entry *store_add(struct store *s, const char *namespace, const char *name,
                               const char *uid);
 void store_remove(struct store *s, struct store_entry *entry);

@@ -59,6 +59,7 @@ static struct arp_packet to_all(const uint8_t *mac, enum arp_op op, uint32_t sen
                                 uint32_t target)
 {
 	struct arp_packet p = { .op = op, .sender = sender, .target = target };
+
 	memcpy(p.dst, arp_broadcast, ARP_MAC_SIZE);
 	memcpy(p.src, mac, ARP_MAC_SIZE);
 	memcpy(p.sender_mac, mac, ARP_MAC_SIZE);
@@ -78,6 +79,7 @@ struct arp_packet arp_question(const uint8_t *mac, uint32_t sender, uint32_t tar
 struct arp_packet arp_gratuitous(const uint8_t *mac, uint32_t address, enum arp_op op)
 {
 	struct arp_packet p = to_all(mac, op, address, address);
+
 	if (op == ARP_REPLY)
 		memcpy(p.target_mac, arp_broadcast, ARP_MAC_SIZE);
 	return p;
@@ -86,6 +88,7 @@ struct arp_packet arp_gratuitous(const uint8_t *mac, uint32_t address, enum arp_
 struct arp_packet arp_answer(const struct arp_packet *request, const uint8_t *mac)
 {
 	struct arp_packet p = to_all(mac, ARP_REPLY, request->target, request->sender);
+
 	memcpy(p.dst, request->sender_mac, ARP_MAC_SIZE);
 	memcpy(p.target_mac, request->sender_mac, ARP_MAC_SIZE);
 	return p;

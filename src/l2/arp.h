@@ -3,16 +3,17 @@
 #define FAIRLEAD_L2_ARP_H
 
 /*
- * ARP for IPv4 over Ethernet (RFC 826), with the forms of RFC 5227: probes, announcements.  Frames in, frames out;
- * nothing here decides anything.  IPv4 addresses are numbers in host order.
+ * ARP for IPv4 over Ethernet (RFC 826), with the forms of RFC 5227: probes, announcements.  Frames
+ * in, frames out; nothing here decides anything.  IPv4 addresses are numbers in host order.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+/* Ethernet header and ARP body; the driver pads */
 #define ARP_MAC_SIZE 6
-#define ARP_FRAME_SIZE 42 /* Ethernet header and ARP body; the driver pads */
+#define ARP_FRAME_SIZE 42
 
 extern const uint8_t arp_broadcast[ARP_MAC_SIZE];
 
@@ -31,11 +32,20 @@ struct arp_packet {
 int arp_decode(const void *frame, size_t size, struct arp_packet *ret_packet);
 void arp_encode(const struct arp_packet *p, uint8_t frame[static ARP_FRAME_SIZE]);
 
-/* "Does anybody use @target?" (RFC 5227 2.1.1): broadcast, and no sender address that caches could learn. */
+/*
+ * "Does anybody use @target?" (RFC 5227 2.1.1): broadcast, and no sender address that caches could
+ * learn.
+ */
 struct arp_packet arp_probe(const uint8_t *mac, uint32_t target);
-/* "Are you there, @target?", to everybody, or to the one that the caller puts into dst; @sender 0: we have no address. */
+/*
+ * "Are you there, @target?", to everybody, or to the one that the caller puts into dst; @sender 0:
+ * we have no address.
+ */
 struct arp_packet arp_question(const uint8_t *mac, uint32_t sender, uint32_t target);
-/* "@address is at @mac" to everybody, as a request or as a reply: some hosts learn from one form only. */
+/*
+ * "@address is at @mac" to everybody, as a request or as a reply: some hosts learn from one form
+ * only.
+ */
 struct arp_packet arp_gratuitous(const uint8_t *mac, uint32_t address, enum arp_op op);
 /* The answer to @request: @mac has its target. */
 struct arp_packet arp_answer(const struct arp_packet *request, const uint8_t *mac);

@@ -18,6 +18,7 @@
 uint32_t attach_number_of(const struct addr *a)
 {
 	uint32_t n;
+
 	memcpy(&n, a->b, sizeof(n));
 	return ntohl(n);
 }
@@ -27,18 +28,21 @@ uint32_t attach_number_of(const struct addr *a)
 static int on_send(const void *frame, size_t size, void *arg)
 {
 	struct attached *at = arg;
+
 	return at->link ? link_send(at->link, frame, size) : 0;
 }
 
 static void on_changed(uint32_t addr, void *arg)
 {
 	const struct attached *at = arg;
+
 	board_change(at->of->board, addr);
 }
 
 void attached_try_open(struct attached *at, int64_t now)
 {
 	struct err e = ERR_INIT;
+
 	if (at->link || !at->iface.up || now < at->reopen_ms)
 		return;
 	if (link_open(at->iface.name, &at->link, &e) < 0) {
@@ -60,18 +64,22 @@ void attached_close_link(struct attached *at, int64_t now)
 	at->reopen_ms = now + REOPEN_MS;
 }
 
-/* Another node has our name, or we lie on the segment with two interfaces; either way peers believe one of both only. */
+/*
+ * Another node has our name, or we lie on the segment with two interfaces; either way peers believe
+ * one of both only.
+ */
 void attached_review_namesake(struct attached *at, int64_t now)
 {
 	const struct attach *a = at->of;
 	uint8_t m[6];
 	struct err e = ERR_INIT;
+
 	if (!segment_take_namesake(at->segment, m) ||
 	    (at->namesake_ms && now - at->namesake_ms < COMPLAIN_MS))
 		return;
 	at->namesake_ms = now;
 	for (size_t i = 0; i < a->n; i++)
-		if (memcmp(a->list[i]->iface.mac, m, sizeof(m)) == 0)
+		if (!memcmp(a->list[i]->iface.mac, m, sizeof(m)))
 			err_set(&e, 0, ERR_CONFIG,
 			        "interfaces %s and %s lie on one segment: leave one out by --interface",
 			        at->iface.name, a->list[i]->iface.name);
@@ -101,6 +109,7 @@ const struct attached *attach_of(const struct attach *a, const struct iface *ifa
 static struct attached *attach(struct attach *a, const struct iface *iface, int64_t now)
 {
 	struct attached *at = find(a, iface->index);
+
 	if (at)
 		return at;
 	if (a->n == ATTACH_SEGMENTS_MAX) {
@@ -127,6 +136,7 @@ static struct attached *attach(struct attach *a, const struct iface *iface, int6
 static void detach(struct attach *a, size_t i, int64_t now)
 {
 	struct attached *at = a->list[i];
+
 	segment_farewell(at->segment, now, L2_STOP_YIELD);
 	link_close(at->link);
 	segment_free(at->segment);

@@ -3,8 +3,8 @@
 #define FAIRLEAD_L2_ATTACH_H
 
 /*
- * The node's interfaces and the segments on them: which are joined, which address goes to which, and their links.  The urgent
- * thread's own; what is news goes to the board.
+ * The node's interfaces and the segments on them: which are joined, which address goes to which,
+ * and their links.  The urgent thread's own; what is news goes to the board.
  */
 
 #include <stdbool.h>
@@ -44,12 +44,16 @@ struct attach {
 
 void attach_fini(struct attach *a);
 
-/* The interfaces are these from now on; takes them over.  @s: what is wanted, NULL before the first snapshot. */
+/*
+ * The interfaces are these from now on; takes them over.  @s: what is wanted, NULL before the first
+ * snapshot.
+ */
 void attach_set_ifaces(struct attach *a, const struct ifaces *fresh, const struct l2_snapshot *s,
                        int64_t now);
 /*
- * Joins the segments that wants or pools lie on, and tells each its wants.  Of two interfaces in one subnet one stays silent
- * until the other loses its carrier: on the wire, a node is one speaker.
+ * Joins the segments that wants or pools lie on, and tells each its wants.  Of two interfaces in
+ * one subnet one stays silent until the other loses its carrier: on the wire, a node is one
+ * speaker.
  */
 void attach_distribute(struct attach *a, const struct l2_snapshot *s, int64_t now);
 /* The segment on @iface, which may be NULL; NULL if it is not joined. */

@@ -22,7 +22,7 @@ noinst_HEADERS += \
 	src/l2/attach.h \
 	src/l2/board.h \
 	src/l2/claims.h \
-	src/l2/claims_internal.h \
+	src/l2/claims_private.h \
 	src/l2/ifaces.h \
 	src/l2/link.h \
 	src/l2/segment.h \

@@ -5,8 +5,8 @@
 /*
  * The board on which the urgent thread publishes, and what it has gathered for that.
  *
- * What others read lies behind a lock that the thread only ever tries to take: readers may wait for the thread, which may not
- * wait for them.  What is still to be published is the thread's own.
+ * What others read lies behind a lock that the thread only ever tries to take: readers may wait for
+ * the thread, which may not wait for them.  What is still to be published is the thread's own.
  */
 
 #include <pthread.h>

@@ -2,32 +2,40 @@
 #include "config.h"
 
 /*
- * The decisions about ownership.  Everything goes through settle(), which looks at one address as it is known now (our
- * want, our claim, the peers' claims, the time) and brings it to the state that follows; whatever changes any of these
- * calls it again.  So there are no transitions to forget:
+ * The decisions about ownership.  Everything goes through settle(), which looks at one address as
+ * it is known now (our want, our claim, the peers' claims, the time) and brings it to the state
+ * that follows; whatever changes any of these calls it again.  So there are no transitions to
+ * forget:
  *
- *	claimed?  keep it, unless no longer entitled, or a rival's claim wins; after a silence through the gate
+ *	claimed?  keep it, unless no longer entitled, or a rival's claim wins; after a silence
+ *	          through the gate
  *	not entitled:           L2_IDLE, or L2_OTHER
  *	a rival holds it:       L2_OTHER, unless the rival's claim is outdated
- *	free:                   through the gate, L2_WAITING (turn in the rendezvous order) → L2_PROBING → claim, or
- *	                        L2_STILL_ANSWERED / L2_CONFLICT with backoff if somebody answers the probe
+ *	free:                   through the gate, L2_WAITING (turn in the rendezvous order) →
+ *	                        L2_PROBING → claim, or L2_STILL_ANSWERED / L2_CONFLICT with backoff
+ *	                        if somebody answers the probe
  *
- * Weak claims.  When a segment falls apart, both parts find the other's nodes dead and take over; when it heals, the
- * claims of the larger part should stand, so that what went on working goes on.  So a claim made while most known nodes are
- * unheard is weak, and so is one kept through a silence of our own (link down, process stopped).  It becomes a full one
- * when most nodes are heard, and nobody has contested it, for a while.
+ * Weak claims.  When a segment falls apart, both parts find the other's nodes dead and take over;
+ * when it heals, the claims of the larger part should stand, so that what went on working goes on.
+ * So a claim made while most known nodes are unheard is weak, and so is one kept through a silence
+ * of our own (link down, process stopped).  It becomes a full one when most nodes are heard, and
+ * nobody has contested it, for a while.
  *
- * Silences.  A claim is kept through a silence, so that what nobody else took in the meantime does not move.  Not through one
- * silence after the other: peers that hear from us in between wait, and we listen, and nobody would answer.
+ * Silences.  A claim is kept through a silence, so that what nobody else took in the meantime does
+ * not move.  Not through one silence after the other: peers that hear from us in between wait, and
+ * we listen, and nobody would answer.
  */
-#include "l2/claims_internal.h"
+#include "l2/claims_private.h"
 
 #include <arpa/inet.h>
 #include <string.h>
 
 #include "fairlead/mem.h"
 
-/* A node that starts listens for so many heartbeats, and for the claims of those it heard; but not for ever. */
+/*
+ * A node that starts listens for so many heartbeats, and for the claims of those it heard; but not
+ * for ever.
+ */
 #define LISTEN_HEARTBEATS 3
 #define LISTEN_PATIENCE_MS 2000
 /* How often it looks whether it still has to. */
@@ -80,6 +88,7 @@ void freed_by(struct claims_entry *e, int64_t now, const struct member_peer *p,
 static void announce(struct claims *c, int64_t now, struct claims_entry *e)
 {
 	int64_t gap = REFRESH_MS * 3 / 4;
+
 	if (e->step < ARRAY_LEN(announce_gaps_ms))
 		gap = announce_gaps_ms[e->step++];
 	else /* spread, so that many addresses do not stay in step */
@@ -109,6 +118,7 @@ static struct wire_claim claim_for(const struct claims *c, int64_t now,
 		                    .epoch = epoch,
 		                    .flags =
 		                            member_majority(c->member, now) ? 0 : WIRE_CLAIM_WEAK };
+
 	memcpy(claim.uid, e->want->uid, sizeof(claim.uid));
 	return claim;
 }
@@ -139,6 +149,7 @@ static void claim_it(struct claims *c, int64_t now, struct claims_entry *e)
 {
 	bool resumed = resumes(e, now);
 	struct wire_claim claim = claim_for(c, now, e, e->epoch_floor + (resumed ? 0 : 1));
+
 	if (resumed)
 		claim.flags = e->recalled->flags;
 	else if (orphaned(e) || e->freed == CLAIMS_LAPSED)
@@ -163,6 +174,7 @@ static void stand_by(struct claims *c, int64_t now, struct claims_entry *e,
 void settle(struct claims *c, int64_t now, struct claims_entry *e)
 {
 	const struct claims_held *rival = best_rival(c, e);
+
 	if (e->claimed && !entitled(e)) {
 		own_clear(c, e);
 		c->yields++;
@@ -186,6 +198,7 @@ void settle(struct claims *c, int64_t now, struct claims_entry *e)
 static void settle_all(struct claims *c, int64_t now)
 {
 	struct claims_entry *e, *next;
+
 	HASH_ITER(hh, c->entries, e, next)
 		settle(c, now, e);
 }
@@ -195,6 +208,7 @@ static void settle_all(struct claims *c, int64_t now)
 static int node_index(const struct l2_snapshot *s, const char *name)
 {
 	size_t low = 0, high = s->n_nodes;
+
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		int order = strcmp(s->nodes[mid], name);
@@ -232,8 +246,9 @@ void claims_set_wants(struct claims *c, int64_t now, const struct l2_snapshot *s
 }
 
 /*
- * Peers wait for an owner that falls silent for a moment, and it does not answer before it has listened again: were it silent
- * over and over, a link that flaps, nobody would answer.  So it lets go of what it owns.
+ * Peers wait for an owner that falls silent for a moment, and it does not answer before it has
+ * listened again: were it silent over and over, a link that flaps, nobody would answer.  So it lets
+ * go of what it owns.
  */
 static bool is_restless(struct claims *c, int64_t now)
 {
@@ -254,6 +269,7 @@ static void let_go(struct claims *c, struct claims_entry *e)
 void claims_listen(struct claims *c, int64_t now)
 {
 	bool restless = is_restless(c, now);
+
 	c->heard = true;
 	c->ready = false;
 	c->calm_since_ms = now;
@@ -336,6 +352,7 @@ void claims_peer_event(struct claims *c, int64_t now, struct member_peer *p,
 bool claims_answers(const struct claims *c, uint32_t addr)
 {
 	const struct claims_entry *e = entry_find(c, addr);
+
 	return e && e->state == L2_OWNER;
 }
 
@@ -376,6 +393,7 @@ static void review(struct claims *c, int64_t now)
 static void end_listening(struct claims *c, int64_t now)
 {
 	bool waiting = !c->synced || member_has_strangers(c->member, now);
+
 	if (waiting && now < c->listen_until_ms + LISTEN_PATIENCE_MS) {
 		c->listen_check_ms = now + LISTEN_POLL_MS;
 		return;
@@ -412,6 +430,7 @@ void claims_tick(struct claims *c, int64_t now)
 int64_t claims_deadline(const struct claims *c)
 {
 	int64_t at = c->n_heap > 0 ? c->heap[0]->at_ms : CLAIMS_NEVER;
+
 	if (c->heard && !c->ready && c->listen_check_ms < at)
 		at = c->listen_check_ms;
 	if (c->next_review_ms < at)
@@ -435,6 +454,7 @@ void claims_state(const struct claims *c, uint32_t addr, struct l2_state *ret_st
 	struct l2_state s = { .addr = addr_of(addr) };
 	const struct claims_entry *e = entry_find(c, addr);
 	const struct claims_held *rival = e ? best_rival(c, e) : NULL;
+
 	if (e)
 		s.ownership = (enum l2_ownership)e->state;
 	if (s.ownership == L2_OWNER) {

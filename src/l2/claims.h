@@ -5,22 +5,24 @@
 /*
  * Who owns which address on one segment, in virtual time.
  *
- * Pure: wants, messages, ARP sightings and the time come in; states, and actions to carry out, come out.  It knows peers
- * through src/member and reads neither clock nor network.
+ * Pure: wants, messages, ARP sightings and the time come in; states, and actions to carry out, come
+ * out.  It knows peers through src/member and reads neither clock nor network.
  *
- * A claim is (address, Service UID, epoch, node); only who made it may change it.  Each node keeps its own claims and a
- * copy of each peer's, brought up to date by deltas and, where the digest in a heartbeat says that something was missed,
- * by snapshots.  Of two claims for one address one wins, the same one for everybody who knows both: that of the
- * newer Service, then the one not made in a minority, then the higher epoch, then the lower node name.  The loser gives up
- * at once.  A peer that does not hear us could never learn of ours, so its claim wins over ours whatever they are.
+ * A claim is (address, Service UID, epoch, node); only who made it may change it.  Each node keeps
+ * its own claims and a copy of each peer's, brought up to date by deltas and, where the digest in a
+ * heartbeat says that something was missed, by snapshots.  Of two claims for one address one wins,
+ * the same one for everybody who knows both: that of the newer Service, then the one not made in a
+ * minority, then the higher epoch, then the lower node name.  The loser gives up at once.  A peer
+ * that does not hear us could never learn of ours, so its claim wins over ours whatever they are.
  *
- * An address that nobody holds goes to the first candidate in the order of a rendezvous hash: the first claims at once,
- * the others after a step of time each, so that no round trip is needed where views agree, and nothing is left unowned
- * where they do not.
+ * An address that nobody holds goes to the first candidate in the order of a rendezvous hash: the
+ * first claims at once, the others after a step of time each, so that no round trip is needed where
+ * views agree, and nothing is left unowned where they do not.
  *
- * Every road to answering passes one gate (gate.c): an address is asked for by ARP before this node answers for it, be it
- * new, recalled after a restart, or kept through a silence of our own, unless its holder is known to have let go.  Owners
- * that know of each other by ARP alone are found and parted by rivals.c.
+ * Every road to answering passes one gate (gate.c): an address is asked for by ARP before this node
+ * answers for it, be it new, recalled after a restart, or kept through a silence of our own, unless
+ * its holder is known to have let go.  Owners that know of each other by ARP alone are found and
+ * parted by rivals.c.
  */
 
 #include <stdbool.h>
@@ -83,8 +85,8 @@ struct claims_entry {
 	const struct l2_want *want; /* in the caller's snapshot; NULL: none */
 	struct claims_held *others;
 	struct wire_claim own; /* if claimed */
-	struct wire_claim
-		*recalled; /* what our former incarnation claimed, until recalled_until_ms */
+	/* what our former incarnation claimed, until recalled_until_ms */
+	struct wire_claim *recalled;
 	int64_t recalled_until_ms;
 	int64_t freed_ms, free_since_ms, defended_ms;
 	int64_t asked_since_ms; /* since when others' probes hold up our claim, 0: they do not */
@@ -105,9 +107,13 @@ struct claims_entry {
 	uint8_t kernel_answers; /* to our probes by a living peer that claims nothing, in a row */
 	bool claimed, contested, telling;
 	bool kernel_seen; /* a peer's kernel answers for it, too */
-	bool unproven; /* claimed, and kept through a silence of our own: not answered for before we asked */
+	/* claimed, and kept through a silence of our own: not answered for before we asked */
+	bool unproven;
 	bool two_owners; /* somebody else answered for it while we did, a moment ago */
-	/* The Ethernet address that answered, in L2_STILL_ANSWERED, L2_CONFLICT, L2_KERNEL_ANSWERS, with two_owners and kernel_seen. */
+	/*
+	 * The Ethernet address that answered, in L2_STILL_ANSWERED, L2_CONFLICT, L2_KERNEL_ANSWERS,
+	 * with two_owners and kernel_seen.
+	 */
 	uint8_t rival_mac[WIRE_MAC_SIZE];
 	UT_hash_handle hh;
 };
@@ -120,12 +126,18 @@ struct claims_table {
 	uint64_t name_hash;
 	int node_index; /* in the snapshot's nodes, -1 if not there */
 	bool synced;    /* as the peer's last message says */
-	/* The peer was dead and is back: what it claimed then counts only when it is known to claim it still. */
+	/*
+	 * The peer was dead and is back: what it claimed then counts only when it is known to claim
+	 * it still.
+	 */
 	bool unconfirmed;
 	bool request; /* its snapshot is to be asked for */
 	int64_t former_until_ms, recalled_ms;
 	uint32_t last_seq; /* of the last message from itself: a gap is a loss */
-	/* Its node's own address, as its messages have it, and what is known of whether the node answers for that. */
+	/*
+	 * Its node's own address, as its messages have it, and what is known of whether the node
+	 * answers for that.
+	 */
 	uint32_t address;
 	int64_t asked_ms;
 	uint8_t unanswered; /* questions in a row */
@@ -133,12 +145,15 @@ struct claims_table {
 };
 
 /*
- * Probes of others that are remembered.  One forgotten for others' sake does no harm: who asked says by ARP when it claims,
- * and that is before who asks after it may.
+ * Probes of others that are remembered.  One forgotten for others' sake does no harm: who asked
+ * says by ARP when it claims, and that is before who asks after it may.
  */
 #define CLAIMS_PROBES_HEARD 32
 
-/* After so many silences of our own in a short time (links that flap) this node lets go of what it owns. */
+/*
+ * After so many silences of our own in a short time (links that flap) this node lets go of what it
+ * owns.
+ */
 #define CLAIMS_SILENCES 3
 
 struct claims {
@@ -160,8 +175,8 @@ struct claims {
 		int64_t at_ms;
 		size_t n;
 	} probed, held_back;
-	struct claims_table *
-		tables; /* by the peer's slot; as many as member has slots when it was heard last */
+	/* by the peer's slot; as many as member has slots when it was heard last */
+	struct claims_table *tables;
 	size_t n_tables;
 
 	bool ready; /* listened long enough: may answer and claim */
@@ -174,7 +189,8 @@ struct claims {
 	int64_t fresh_since_ms; /* if so */
 	int64_t answered_ms;    /* when the API server last answered this node */
 	bool exposed; /* speakers may be about that we do not hear, as of the last review */
-	int64_t doubt_until_ms; /* frames were lost or refused, or two owners seen: a while longer ask more often */
+	/* frames were lost or refused, or two owners seen: a while longer ask more often */
+	int64_t doubt_until_ms;
 	int64_t calm_since_ms; /* no peer came or went since */
 	int64_t next_review_ms;
 
@@ -188,7 +204,8 @@ struct claims {
 	size_t n_tell, tell_cap;
 	bool recall_pending;
 	size_t claims_room,
-		targets_room; /* what fits a message; 0: none can be sent, and what is to be told waits */
+		/* what fits a message; 0: none can be sent, and what is to be told waits */
+		targets_room;
 	struct {
 		bool active;
 		uint32_t *addrs; /* ours, sorted, as of version */
@@ -204,7 +221,8 @@ void claims_init(struct claims *c, const struct claims_options *opts, struct mem
 void claims_fini(struct claims *c);
 
 /*
- * What this node would serve on the segment, sorted by address.  @s and @wants must live until the next call.
+ * What this node would serve on the segment, sorted by address.  @s and @wants must live until the
+ * next call.
  */
 void claims_set_wants(struct claims *c, int64_t now, const struct l2_snapshot *s,
                       const struct l2_want *const *wants, size_t n);
@@ -212,19 +230,25 @@ void claims_set_wants(struct claims *c, int64_t now, const struct l2_snapshot *s
 void claims_listen(struct claims *c, int64_t now);
 void claims_deafen(struct claims *c, int64_t now);
 
-/* A believed message of @p; @was: its state before, for a peer known before; @is_new: a new incarnation. */
+/*
+ * A believed message of @p; @was: its state before, for a peer known before; @is_new: a new
+ * incarnation.
+ */
 void claims_receive(struct claims *c, int64_t now, struct member_peer *p, enum member_state was,
                     bool is_new, const struct wire_msg *msg);
 void claims_peer_event(struct claims *c, int64_t now, struct member_peer *p,
                        enum member_event event);
 
 /*
- * Another machine said by ARP that it has @addr (@is_answer: to a probe of ours, and to nobody else); or asks whether it may
- * have it.
+ * Another machine said by ARP that it has @addr (@is_answer: to a probe of ours, and to nobody
+ * else); or asks whether it may have it.
  */
 void claims_seen(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac, bool is_answer);
 void claims_seen_probe(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac);
-/* The machine at @mac answered that it has @addr: if that is a peer's node's own address, the node is there. */
+/*
+ * The machine at @mac answered that it has @addr: if that is a peer's node's own address, the node
+ * is there.
+ */
 void claims_seen_node(struct claims *c, uint32_t addr, const uint8_t *mac);
 /* A heartbeat came that we cannot trust: a speaker with another key may be about. */
 void claims_seen_refused(struct claims *c, int64_t now);

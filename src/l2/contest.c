@@ -2,10 +2,10 @@
 #include "config.h"
 
 /*
- * Who wins, whose turn it is, and whether to ask first: the questions about one address that claims.c decides by.
- * Nothing is changed here.
+ * Who wins, whose turn it is, and whether to ask first: the questions about one address that
+ * claims.c decides by.  Nothing is changed here.
  */
-#include "l2/claims_internal.h"
+#include "l2/claims_private.h"
 
 #include <string.h>
 
@@ -37,12 +37,13 @@ bool entitled(const struct claims_entry *e)
 
 bool same_service(const struct l2_want *w, const struct wire_claim *claim)
 {
-	return w->created_us == claim->created_us && memcmp(w->uid, claim->uid, 16) == 0;
+	return w->created_us == claim->created_us && !memcmp(w->uid, claim->uid, 16);
 }
 
 static bool is_candidate(const struct l2_want *w, int node_index)
 {
 	size_t low = 0, high = w->n_candidates;
+
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		if (w->candidates[mid] == node_index)
@@ -58,7 +59,11 @@ static bool is_candidate(const struct l2_want *w, int node_index)
 static bool stands(const struct claims *c, const struct claims_held *h)
 {
 	const struct member_peer *p = h->peer;
-	/* A peer that restarts gets back only what its node may still own: not if that is drained, off or deleted. */
+
+	/*
+	 * A peer that restarts gets back only what its node may still own: not if that is drained,
+	 * off or deleted.
+	 */
 	if (p->state == MEMBER_RESTARTING && entitled(h->entry) &&
 	    !is_candidate(h->entry->want, c->tables[p->slot].node_index))
 		return false;
@@ -69,6 +74,7 @@ static bool stands(const struct claims *c, const struct claims_held *h)
 const struct claims_held *best_rival(const struct claims *c, const struct claims_entry *e)
 {
 	const struct claims_held *best = NULL;
+
 	for (const struct claims_held *h = e->others; h; h = h->next)
 		if (stands(c, h) && (!best || claims_order(&h->claim, h->peer->name, &best->claim,
 		                                           best->peer->name) > 0))
@@ -102,6 +108,7 @@ uint64_t score(uint32_t addr, uint64_t name_hash)
 {
 	uint8_t b[4] = { (uint8_t)(addr >> 24), (uint8_t)(addr >> 16), (uint8_t)(addr >> 8),
 		         (uint8_t)addr };
+
 	return hash64(b, sizeof(b), name_hash);
 }
 
@@ -110,6 +117,7 @@ size_t rank(const struct claims *c, int64_t now, const struct claims_entry *e)
 {
 	uint64_t ours = score(e->addr, c->name_hash);
 	size_t before = 0;
+
 	for (size_t i = 0; i < c->member->n_slots; i++) {
 		const struct member_peer *p = c->member->peers[i];
 		const struct claims_table *t = &c->tables[i];
@@ -130,15 +138,19 @@ bool resumes(const struct claims_entry *e, int64_t now)
 }
 
 /*
- * Why should nobody answer for it?  If that is not known, ask.  Of a silence of our own, be it before a restart or not, it is
- * never known what was claimed meanwhile by those that do not hear us.
+ * Why should nobody answer for it?  If that is not known, ask.  Of a silence of our own, be it
+ * before a restart or not, it is never known what was claimed meanwhile by those that do not hear
+ * us.
  */
 bool must_ask(const struct claims *c, int64_t now, const struct claims_entry *e)
 {
 	if (e->unproven || resumes(e, now) || backing_off(e) || orphaned(e) || !c->synced ||
 	    e->freed == CLAIMS_LAPSED || e->freed == CLAIMS_DOUBTED)
 		return true;
-	/* Somebody that we do not hear may have taken it since; who wanted it when it was let go is in time. */
+	/*
+	 * Somebody that we do not hear may have taken it since; who wanted it when it was let go is
+	 * in time.
+	 */
 	if (e->freed == CLAIMS_YIELDED && now - e->freed_ms < CLAIMS_YIELDED_MS)
 		return c->exposed && e->free_since_ms > e->freed_ms;
 	return c->opts.first_use_probe;
@@ -162,20 +174,22 @@ uint8_t asks_needed(const struct claims *c, int64_t now, const struct claims_ent
 }
 
 /*
- * A rival's claim that we may overrule: of an older Service (the address was given to another since), or by a node that
- * long had no news of the cluster.
+ * A rival's claim that we may overrule: of an older Service (the address was given to another
+ * since), or by a node that long had no news of the cluster.
  */
 bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
               const struct claims_held *rival)
 {
 	struct wire_claim ours = { .created_us = e->want->created_us, .epoch = 0 };
+
 	memcpy(ours.uid, e->want->uid, sizeof(ours.uid));
 	if (!same_service(e->want, &rival->claim))
 		return claims_order(&ours, c->opts.node, &rival->claim, rival->peer->name) > 0;
 	/*
-	 * A server that is gone for everybody is missed by one node sooner than by another, and found again sooner, which is
-	 * no reason to move anything.  Only where it answered us after the rival had missed it, and did so for as long as the
-	 * rival may take to look again, has the rival alone lost it.
+	 * A server that is gone for everybody is missed by one node sooner than by another, and
+	 * found again sooner, which is no reason to move anything.  Only where it answered us after
+	 * the rival had missed it, and did so for as long as the rival may take to look again, has
+	 * the rival alone lost it.
 	 */
 	int64_t stale_ms = member_stale_ms(rival->peer, now);
 	return c->view_fresh && now - c->fresh_since_ms >= CLAIMS_FRESH_MS &&

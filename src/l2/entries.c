@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "l2/claims_internal.h"
+#include "l2/claims_private.h"
 
 #include <string.h>
 
@@ -21,6 +21,7 @@ static void heap_place(struct claims *c, struct claims_entry *e, size_t i)
 static void heap_up(struct claims *c, size_t i)
 {
 	struct claims_entry *e = c->heap[i];
+
 	for (; i > 0 && c->heap[(i - 1) / 2]->at_ms > e->at_ms; i = (i - 1) / 2)
 		heap_place(c, c->heap[(i - 1) / 2], i);
 	heap_place(c, e, i);
@@ -29,6 +30,7 @@ static void heap_up(struct claims *c, size_t i)
 static void heap_down(struct claims *c, size_t i)
 {
 	struct claims_entry *e = c->heap[i];
+
 	for (;;) {
 		size_t child = 2 * i + 1;
 		if (child + 1 < c->n_heap && c->heap[child + 1]->at_ms < c->heap[child]->at_ms)
@@ -44,6 +46,7 @@ static void heap_down(struct claims *c, size_t i)
 static void heap_remove(struct claims *c, struct claims_entry *e)
 {
 	size_t i = e->heap_index;
+
 	if (i == NOT_IN_HEAP)
 		return;
 	struct claims_entry *last = c->heap[--c->n_heap];
@@ -77,6 +80,7 @@ void entry_wake_at(struct claims *c, struct claims_entry *e, int64_t at_ms)
 struct claims_entry *entry_find(const struct claims *c, uint32_t addr)
 {
 	struct claims_entry *e;
+
 	HASH_FIND(hh, c->entries, &addr, sizeof(addr), e);
 	return e;
 }
@@ -84,6 +88,7 @@ struct claims_entry *entry_find(const struct claims *c, uint32_t addr)
 struct claims_entry *entry_get(struct claims *c, uint32_t addr)
 {
 	struct claims_entry *e = entry_find(c, addr);
+
 	if (e)
 		return e;
 	if (HASH_COUNT(c->entries) >= CLAIMS_ENTRIES_MAX) {
@@ -123,6 +128,7 @@ void entry_prune(struct claims *c, struct claims_entry *e)
 void entries_free(struct claims *c)
 {
 	struct claims_entry *e, *next;
+
 	HASH_ITER(hh, c->entries, e, next)
 		entry_free(c, e);
 	free(c->heap);
@@ -188,6 +194,7 @@ uint64_t claim_digest(const struct wire_claim *claim)
 {
 	uint8_t bytes[40];
 	struct writer w = writer_of(bytes, sizeof(bytes));
+
 	writer_u32(&w, claim->addr);
 	writer_bytes(&w, claim->uid, sizeof(claim->uid));
 	writer_u64(&w, (uint64_t)claim->created_us);

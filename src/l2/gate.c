@@ -4,21 +4,24 @@
 /*
  * The gate that every road to answering for an address passes.
  *
- * A claim tells only those that hear us, and hear us with the same key.  So before this node answers, whether the claim is
- * new, recalled by the peers after a restart, or was kept while this node was silent (its link was down, its process was
- * stopped), it waits for its turn and asks the network by ARP probes; while it asks it does not answer.  Only an address whose
- * holder is known to have let go needs no question: not what that holder kept through a silence and had not asked for yet,
- * nor what somebody asked for or announced since; and where there may be speakers that we do not hear, only of a node that
- * waited for it at that moment.
+ * A claim tells only those that hear us, and hear us with the same key.  So before this node
+ * answers, whether the claim is new, recalled by the peers after a restart, or was kept while this
+ * node was silent (its link was down, its process was stopped), it waits for its turn and asks the
+ * network by ARP probes; while it asks it does not answer.  Only an address whose holder is known
+ * to have let go needs no question: not what that holder kept through a silence and had not asked
+ * for yet, nor what somebody asked for or announced since; and where there may be speakers that we
+ * do not hear, only of a node that waited for it at that moment.
  *
- * How often it asks.  Where peers are heard without losses one probe is enough: another owner would be a peer, and its
- * claim known.  Where no peer is heard, frames were lost or refused a moment ago, or somebody answered before, the probes
- * are all there is, so there are three of them in little more time.
+ * How often it asks.  Where peers are heard without losses one probe is enough: another owner would
+ * be a peer, and its claim known.  Where no peer is heard, frames were lost or refused a moment
+ * ago, or somebody answered before, the probes are all there is, so there are three of them in
+ * little more time.
  *
- * Probes of others that ask at the same moment are reason to wait (RFC 5227 2.1.1), but whoever asks on and on, in whatever
- * name, must not keep the address from everybody: patience with them is bounded.
+ * Probes of others that ask at the same moment are reason to wait (RFC 5227 2.1.1), but whoever
+ * asks on and on, in whatever name, must not keep the address from everybody: patience with them is
+ * bounded.
  */
-#include "l2/claims_internal.h"
+#include "l2/claims_private.h"
 
 #include <string.h>
 
@@ -26,17 +29,23 @@
 
 /* The n-th candidate waits n times so long before it claims what nobody holds. */
 #define RANK_STEP_MS 150
-/* How long the first candidate waits for the claims of a peer that is known to have claims we have not seen. */
+/*
+ * How long the first candidate waits for the claims of a peer that is known to have claims we have
+ * not seen.
+ */
 #define SYNC_PATIENCE_MS 500
 #define SYNC_POLL_MS 10
 /* Who finds an address answered for asks again after this, doubled each time. */
 #define BACKOFF_MS 200
 #define BACKOFF_STEPS 5
-/* Others that ask for an address, and do not take it, hold up its claim for so long, or up to twice that. */
+/*
+ * Others that ask for an address, and do not take it, hold up its claim for so long, or up to twice
+ * that.
+ */
 #define GIVE_WAY_MS 500
 /*
- * So many probes go out at once, and as many after each pause: the receive buffer of who should answer holds a hundred or
- * so frames, and a probe that it loses makes a second owner.
+ * So many probes go out at once, and as many after each pause: the receive buffer of who should
+ * answer holds a hundred or so frames, and a probe that it loses makes a second owner.
  */
 #define PROBES_AT_ONCE 32
 #define PROBES_PAUSE_MS 2
@@ -75,23 +84,26 @@ static void wait_until(struct claims *c, struct claims_entry *e, int64_t at_ms)
 /* ---- others that ask ---- */
 
 /*
- * Is another's probe reason to wait?  A speaker that asks claims soon after, or was answered; whoever asks on and on is some
- * other program, or lends a peer's name to its frames.  Speakers that do not know each other lose patience at different
- * times.
+ * Is another's probe reason to wait?  A speaker that asks claims soon after, or was answered;
+ * whoever asks on and on is some other program, or lends a peer's name to its frames.  Speakers
+ * that do not know each other lose patience at different times.
  */
 static bool is_patient(const struct claims *c, int64_t now, const struct claims_entry *e)
 {
 	int64_t patience = GIVE_WAY_MS + (int64_t)(score(e->addr, c->name_hash) % GIVE_WAY_MS);
+
 	return !e->asked_since_ms || now - e->asked_since_ms < patience;
 }
 
 /*
- * When somebody else last asked for the address, CLAIMS_NEVER negated if that is not known or no reason to wait.  It need not
- * be wanted here yet: news of a Service come to two nodes a moment apart.
+ * When somebody else last asked for the address, CLAIMS_NEVER negated if that is not known or no
+ * reason to wait.  It need not be wanted here yet: news of a Service come to two nodes a moment
+ * apart.
  */
 static int64_t heard_probe_ms(const struct claims *c, int64_t now, const struct claims_entry *e)
 {
 	int64_t at = -CLAIMS_NEVER;
+
 	for (size_t i = 0; is_patient(c, now, e) && i < ARRAY_LEN(c->probes_heard); i++)
 		if (c->probes_heard[i].addr == e->addr && c->probes_heard[i].at_ms > at)
 			at = c->probes_heard[i].at_ms;
@@ -101,6 +113,7 @@ static int64_t heard_probe_ms(const struct claims *c, int64_t now, const struct 
 void claims_seen_probe(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac)
 {
 	size_t i = c->next_probe_heard++ % ARRAY_LEN(c->probes_heard);
+
 	c->probes_heard[i].addr = addr;
 	c->probes_heard[i].at_ms = now;
 	struct claims_entry *e = entry_find(c, addr);
@@ -123,6 +136,7 @@ static int64_t turn_of(const struct claims *c, int64_t now, const struct claims_
 {
 	int64_t turn = e->free_since_ms;
 	int64_t give_way_until = heard_probe_ms(c, now, e) + RANK_STEP_MS;
+
 	if (!backing_off(e) && !e->claimed && !resumes(e, now))
 		turn += (int64_t)rank(c, now, e) * RANK_STEP_MS;
 	return turn > give_way_until ? turn : give_way_until;
@@ -149,10 +163,14 @@ int64_t probe_turn(struct claims *c, int64_t now)
 	return c->held_back.at_ms;
 }
 
-/* The first question, or one more; several in a row come a little closer, and the last waits its full time. */
+/*
+ * The first question, or one more; several in a row come a little closer, and the last waits its
+ * full time.
+ */
 static void ask(struct claims *c, int64_t now, struct claims_entry *e)
 {
 	int64_t turn = probe_turn(c, now);
+
 	if (turn > now && e->state == L2_PROBING) {
 		entry_wake_at(c, e, turn);
 		return;

@@ -32,7 +32,10 @@
 #include "fairlead/mem.h"
 
 #define WATCH_STACK_SIZE (256 * 1024)
-/* After a failed read; and as a check that no notification was missed, and for settings, of which there are none. */
+/*
+ * After a failed read; and as a check that no notification was missed, and for settings, of which
+ * there are none.
+ */
 #define RETRY_MS 1000
 #define RECHECK_MS 10000
 #define SETTING_FORMAT "/proc/sys/net/ipv4/conf/%s/%s"
@@ -55,8 +58,12 @@ struct ifaces_watch {
 
 bool ifaces_name_matches(const regex_t *pattern, const char *name)
 {
-	/* Of all matches regexec() finds the first and longest (POSIX), so a whole one, if there is one. */
+	/*
+	 * Of all matches regexec() finds the first and longest (POSIX), so a whole one, if there is
+	 * one.
+	 */
 	regmatch_t m;
+
 	return regexec(pattern, name, 1, &m, 0) == 0 && m.rm_so == 0 && !name[m.rm_eo];
 }
 
@@ -64,11 +71,12 @@ bool ifaces_name_matches(const regex_t *pattern, const char *name)
 static bool is_port(struct rtnl_link *link, struct nl_cache *links)
 {
 	int index = rtnl_link_get_master(link);
+
 	if (index <= 0)
 		return false;
 	struct rtnl_link *master = rtnl_link_get(links, index);
-	bool vrf = master && rtnl_link_get_type(master) &&
-	           strcmp(rtnl_link_get_type(master), "vrf") == 0;
+	bool vrf =
+		master && rtnl_link_get_type(master) && !strcmp(rtnl_link_get_type(master), "vrf");
 	if (master)
 		rtnl_link_put(master);
 	return !vrf;
@@ -79,6 +87,7 @@ static bool usable(struct rtnl_link *link, struct nl_cache *links, const regex_t
 	unsigned int flags = rtnl_link_get_flags(link);
 	const char *name = rtnl_link_get_name(link);
 	struct nl_addr *mac = rtnl_link_get_addr(link);
+
 	return name && strlen(name) < IFACE_NAME_SIZE && mac && nl_addr_get_len(mac) == 6 &&
 	       rtnl_link_get_arptype(link) == ARPHRD_ETHER &&
 	       !(flags & (IFF_LOOPBACK | IFF_NOARP)) && !is_port(link, links) &&
@@ -89,6 +98,7 @@ static bool own_addr(struct rtnl_addr *ra, struct addr *ret_addr)
 {
 	struct nl_addr *local = rtnl_addr_get_local(ra);
 	struct in_addr in;
+
 	if (!local || nl_addr_get_len(local) != 4)
 		return false;
 	memcpy(&in, nl_addr_get_binary_addr(local), sizeof(in));
@@ -99,6 +109,7 @@ static bool own_addr(struct rtnl_addr *ra, struct addr *ret_addr)
 static void add_subnet(struct iface *i, struct rtnl_addr *ra, size_t *n_left_out)
 {
 	struct addr own;
+
 	if (rtnl_addr_get_ifindex(ra) != i->index || rtnl_addr_get_scope(ra) != RT_SCOPE_UNIVERSE ||
 	    !own_addr(ra, &own))
 		return;
@@ -111,7 +122,9 @@ static void add_subnet(struct iface *i, struct rtnl_addr *ra, size_t *n_left_out
 	i->subnets[i->n_subnets++].prefix = prefix_of(&own, len >= 0 ? (unsigned int)len : 32);
 }
 
-/* The setting as the kernel takes it for the interface (IN_DEV_MAXCONF), -1 if it cannot be read. */
+/*
+ * The setting as the kernel takes it for the interface (IN_DEV_MAXCONF), -1 if it cannot be read.
+ */
 static int setting(const char *interface, const char *name)
 {
 	const char *const of[] = { "all", interface };
@@ -135,6 +148,7 @@ static void read_link(struct rtnl_link *link, struct nl_cache *addrs, size_t *n_
 {
 	struct iface i = { .index = rtnl_link_get_ifindex(link) };
 	unsigned int flags = rtnl_link_get_flags(link);
+
 	memcpy(i.name, rtnl_link_get_name(link), strlen(rtnl_link_get_name(link)) + 1);
 	memcpy(i.mac, nl_addr_get_binary_addr(rtnl_link_get_addr(link)), sizeof(i.mac));
 	i.mtu = rtnl_link_get_mtu(link);
@@ -152,12 +166,14 @@ static void read_link(struct rtnl_link *link, struct nl_cache *addrs, size_t *n_
 static int by_addr(const void *a, const void *b)
 {
 	const struct iface_local *x = a, *y = b;
+
 	return addr_cmp(&x->addr, &y->addr);
 }
 
 static void read_locals(struct nl_cache *links, struct nl_cache *addrs, struct ifaces *all)
 {
 	size_t cap = 0;
+
 	for (struct nl_object *o = nl_cache_get_first(addrs); o; o = nl_cache_get_next(o)) {
 		struct rtnl_addr *ra = (struct rtnl_addr *)o;
 		struct iface_local l = { .index = rtnl_addr_get_ifindex(ra),
@@ -179,6 +195,7 @@ static void read_locals(struct nl_cache *links, struct nl_cache *addrs, struct i
 static int by_index(const void *a, const void *b)
 {
 	const struct iface *x = a, *y = b;
+
 	return (x->index > y->index) - (x->index < y->index);
 }
 
@@ -188,6 +205,7 @@ static int read_all(struct nl_sock *sock, const regex_t *pattern, struct ifaces 
 	struct ifaces all = { 0 };
 	size_t cap = 0;
 	int r = rtnl_link_alloc_cache(sock, AF_UNSPEC, &links);
+
 	if (r >= 0)
 		r = rtnl_addr_alloc_cache(sock, &addrs);
 	for (struct nl_object *o = r < 0 ? NULL : nl_cache_get_first(links); o;
@@ -221,6 +239,7 @@ static int read_all(struct nl_sock *sock, const regex_t *pattern, struct ifaces 
 int ifaces_read(const regex_t *pattern, struct ifaces *ret_ifaces, struct err *e)
 {
 	struct nl_sock *sock = nl_socket_alloc();
+
 	if (!sock)
 		return err_set(e, -ENOMEM, ERR_SYSTEM, "netlink: out of memory");
 	int r = nl_connect(sock, NETLINK_ROUTE);
@@ -255,7 +274,7 @@ static bool iface_eq(const struct iface *a, const struct iface *b)
 static bool local_eq(const struct iface_local *a, const struct iface_local *b)
 {
 	return addr_eq(&a->addr, &b->addr) && a->index == b->index &&
-	       a->host_scope == b->host_scope && strcmp(a->interface, b->interface) == 0;
+	       a->host_scope == b->host_scope && !strcmp(a->interface, b->interface);
 }
 
 bool ifaces_eq(const struct ifaces *a, const struct ifaces *b)
@@ -282,6 +301,7 @@ const struct iface *ifaces_find(const struct ifaces *i, const struct addr *a)
 {
 	const struct iface *best = NULL;
 	int best_len = -1;
+
 	for (size_t n = 0; n < i->n; n++)
 		for (size_t s = 0; s < i->list[n].n_subnets; s++) {
 			const struct prefix *p = &i->list[n].subnets[s].prefix;
@@ -315,6 +335,7 @@ const char *ifaces_kernel_answers(const struct ifaces *i, const struct iface *if
                                   const struct addr *a)
 {
 	size_t low = 0, high = i->n_locals;
+
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		if (addr_cmp(&i->locals[mid].addr, a) < 0)
@@ -344,6 +365,7 @@ static bool has_subnet(const struct iface *iface, const struct prefix *p)
 static const struct iface *first_of(const struct ifaces *i, const struct prefix *p)
 {
 	const struct iface *first = NULL;
+
 	for (size_t n = 0; n < i->n; n++)
 		if (has_subnet(&i->list[n], p) && (!first || goes_before(&i->list[n], first)))
 			first = &i->list[n];
@@ -375,6 +397,7 @@ bool ifaces_serves(const struct ifaces *i, const struct iface *iface, const stru
 static int events_open(struct nl_sock **ret_sock)
 {
 	struct nl_sock *sock = nl_socket_alloc();
+
 	if (!sock)
 		return -NLE_NOMEM;
 	nl_socket_disable_seq_check(sock);
@@ -395,6 +418,7 @@ static int events_open(struct nl_sock **ret_sock)
 static void drain(struct ifaces_watch *w)
 {
 	char bytes[4096];
+
 	while (recv(nl_socket_get_fd(w->events), bytes, sizeof(bytes), MSG_DONTWAIT) >= 0 ||
 	       errno == ENOBUFS || errno == EINTR)
 		;
@@ -403,6 +427,7 @@ static void drain(struct ifaces_watch *w)
 static void hand_over(struct ifaces_watch *w, const struct ifaces *now)
 {
 	struct ifaces copy = { .n = now->n };
+
 	copy.list = xmemdup(now->list, now->n * sizeof(*now->list));
 	copy.locals = xmemdup(now->locals, now->n_locals * sizeof(*now->locals));
 	copy.n_locals = now->n_locals;
@@ -421,6 +446,7 @@ static int review(struct ifaces_watch *w)
 	struct ifaces now;
 	struct err e = ERR_INIT;
 	int r = ifaces_read(w->has_pattern ? &w->pattern : NULL, &now, &e);
+
 	if (r < 0) {
 		log_err("interfaces", &e);
 		return r;
@@ -443,6 +469,7 @@ static void *watch_run(void *arg)
 		{ .fd = nl_socket_get_fd(w->events), .events = POLLIN },
 	};
 	int timeout = RECHECK_MS;
+
 	for (;;) {
 		if (poll(fds, ARRAY_LEN(fds), timeout) < 0 && errno != EINTR)
 			return NULL;
@@ -484,6 +511,7 @@ static void watch_free(struct ifaces_watch *w)
 static int watch_prepare(struct ifaces_watch *w, const char *pattern, struct err *e)
 {
 	int r = pattern ? regcomp(&w->pattern, pattern, REG_EXTENDED) : 0;
+
 	if (r) {
 		char why[128];
 		regerror(r, &w->pattern, why, sizeof(why));
@@ -508,6 +536,7 @@ int ifaces_watch_start(const char *pattern, void (*notify)(void *arg), void *arg
                        struct ifaces_watch **ret_watch, struct err *e)
 {
 	struct ifaces_watch *w = xcalloc(1, sizeof(*w));
+
 	w->notify = notify;
 	w->arg = arg;
 	w->stop_fd = -1;

@@ -3,11 +3,12 @@
 #define FAIRLEAD_L2_IFACES_H
 
 /*
- * The interfaces that can carry ARP, with their IPv4 subnets and the state of their links; and for which addresses the
- * kernel of this node answers ARP by itself.
+ * The interfaces that can carry ARP, with their IPv4 subnets and the state of their links; and for
+ * which addresses the kernel of this node answers ARP by itself.
  *
- * A watch reads them by netlink in a thread of its own, since the kernel may let a reader wait while it reconfigures
- * something else.  Any notification, and the loss of one, means that all is read anew: there is nothing to get out of step.
+ * A watch reads them by netlink in a thread of its own, since the kernel may let a reader wait
+ * while it reconfigures something else.  Any notification, and the loss of one, means that all is
+ * read anew: there is nothing to get out of step.
  */
 
 #include <regex.h>
@@ -19,7 +20,10 @@
 #include "fairlead/err.h"
 
 #define IFACE_NAME_SIZE 16
-/* Subnets of an interface, interfaces with addresses, and addresses of the node at all; more are left out, and counted. */
+/*
+ * Subnets of an interface, interfaces with addresses, and addresses of the node at all; more are
+ * left out, and counted.
+ */
 #define IFACE_SUBNETS_MAX 16
 #define IFACES_MAX 4096
 #define IFACES_LOCALS_MAX 65536
@@ -32,7 +36,10 @@ struct iface {
 	bool up; /* administratively, and with carrier */
 	/* Where two serve one subnet, the one in use stays in use; the caller sets it. */
 	bool in_use;
-	/* As the kernel takes them here (the greater of conf.all's and the interface's), -1 if they cannot be read. */
+	/*
+	 * As the kernel takes them here (the greater of conf.all's and the interface's), -1 if they
+	 * cannot be read.
+	 */
 	int arp_ignore, proxy_arp;
 	struct {
 		struct addr own;
@@ -58,8 +65,9 @@ struct ifaces {
 };
 
 /*
- * Reads what is there: Ethernet, not loopback, not NOARP, not a port of a bridge or bond (one in a VRF is none), with a
- * global IPv4 address, and with a name that @pattern (NULL: any) matches as a whole.  Links that are down are in it, too.
+ * Reads what is there: Ethernet, not loopback, not NOARP, not a port of a bridge or bond (one in a
+ * VRF is none), with a global IPv4 address, and with a name that @pattern (NULL: any) matches as a
+ * whole.  Links that are down are in it, too.
  */
 int ifaces_read(const regex_t *pattern, struct ifaces *ret_ifaces, struct err *e);
 /* The whole name matches; @pattern was compiled without REG_NOSUB. */
@@ -67,18 +75,22 @@ bool ifaces_name_matches(const regex_t *pattern, const char *name);
 void ifaces_fini(struct ifaces *i);
 bool ifaces_eq(const struct ifaces *a, const struct ifaces *b);
 /*
- * The interface with the longest prefix that contains @a; of several one that is up, of these the one in use, else the
- * first.  NULL if none does.
+ * The interface with the longest prefix that contains @a; of several one that is up, of these the
+ * one in use, else the first.  NULL if none does.
  */
 const struct iface *ifaces_find(const struct ifaces *i, const struct addr *a);
 /* Each subnet of the interface is another one's, too, and ifaces_find() has that one for it. */
 bool ifaces_is_spare(const struct ifaces *i, int index);
-/* Part of the range lies in a subnet of @iface, which is the interface that ifaces_find() has for that subnet. */
+/*
+ * Part of the range lies in a subnet of @iface, which is the interface that ifaces_find() has for
+ * that subnet.
+ */
 bool ifaces_serves(const struct ifaces *i, const struct iface *iface, const struct addr_range *r);
 
 /*
- * The kernel answers requests for @a that come in on @iface, whether the speaker does or not: the address is this node's
- * and arp_ignore does not forbid it.  The name of the interface that has it, NULL if it does not answer.
+ * The kernel answers requests for @a that come in on @iface, whether the speaker does or not: the
+ * address is this node's and arp_ignore does not forbid it.  The name of the interface that has it,
+ * NULL if it does not answer.
  */
 const char *ifaces_kernel_answers(const struct ifaces *i, const struct iface *iface,
                                   const struct addr *a);

@@ -4,8 +4,9 @@
 /*
  * The urgent thread: gives the segments frames, snapshots and time, and publishes what came out.
  *
- * It waits in poll() only.  Snapshots come through an atomic pointer, interfaces from the watch, and what others
- * read lies behind a lock that the thread takes only when nobody has it; else it publishes a moment later.
+ * It waits in poll() only.  Snapshots come through an atomic pointer, interfaces from the watch,
+ * and what others read lies behind a lock that the thread takes only when nobody has it; else it
+ * publishes a moment later.
  */
 #include "fairlead/l2.h"
 
@@ -33,7 +34,10 @@
 #define STACK_SIZE (256 * 1024)
 /* Frames taken from one interface before the others have their turn. */
 #define FRAMES_PER_TURN 64
-/* Publishing again where the lock was taken; peers and counters are published no more often than this. */
+/*
+ * Publishing again where the lock was taken; peers and counters are published no more often than
+ * this.
+ */
 #define PUBLISH_RETRY_MS 1
 #define PUBLISH_PEERS_MS 100
 #define TROUBLES_MS 1000
@@ -69,6 +73,7 @@ struct l2 {
 static void take_ifaces(struct l2 *l2, int64_t now)
 {
 	struct ifaces fresh;
+
 	if (ifaces_watch_take(l2->watch, &fresh))
 		attach_set_ifaces(&l2->attach, &fresh, l2->snapshot, now);
 }
@@ -76,6 +81,7 @@ static void take_ifaces(struct l2 *l2, int64_t now)
 static void take_snapshot(struct l2 *l2, int64_t now)
 {
 	struct l2_snapshot *fresh = atomic_exchange(&l2->pending, NULL), *old = l2->snapshot;
+
 	if (!fresh)
 		return;
 	l2->snapshot = fresh;
@@ -89,6 +95,7 @@ static void state_of(const struct attach *on, const struct l2_want *w, struct l2
 {
 	const struct iface *iface = ifaces_find(&on->ifaces, &w->addr);
 	const struct attached *at = attach_of(on, iface);
+
 	if (!at) {
 		*ret_state = (struct l2_state){ .addr = w->addr, .ownership = L2_NO_INTERFACE };
 		return;
@@ -105,6 +112,7 @@ static void state_of(const struct attach *on, const struct l2_want *w, struct l2
 static int state_by_addr(const void *key, const void *element)
 {
 	const struct l2_state *s = element;
+
 	return addr_cmp(key, &s->addr);
 }
 
@@ -138,6 +146,7 @@ static void update_states(struct board *b, const struct attach *on)
 static void replace_peers(struct board *b, const struct attach *on)
 {
 	size_t n = 0, max = 0;
+
 	for (size_t i = 0; i < on->n; i++)
 		max += segment_n_slots(on->list[i]->segment);
 	b->peers = xreallocarray(b->peers, max, sizeof(*b->peers));
@@ -196,6 +205,7 @@ static bool look_for_troubles(struct l2 *l2, int64_t now)
 static void publish(struct l2 *l2, int64_t now)
 {
 	struct board *b = &l2->board;
+
 	l2->tell_troubles |= look_for_troubles(l2, now);
 	bool states = b->republish || b->n_changes > 0;
 	bool complaints = b->unsaid.n > 0 || l2->tell_troubles;
@@ -224,6 +234,7 @@ static void publish(struct l2 *l2, int64_t now)
 static int timeout_of(const struct l2 *l2, int64_t now)
 {
 	int64_t at = now + IDLE_MS;
+
 	for (size_t i = 0; i < l2->attach.n; i++) {
 		const struct attached *a = l2->attach.list[i];
 		int64_t due = segment_deadline(a->segment);
@@ -240,14 +251,19 @@ static int timeout_of(const struct l2 *l2, int64_t now)
 static void on_frame(const void *frame, size_t size, void *arg)
 {
 	struct attached *at = arg;
+
 	segment_receive(at->segment, clock_ms(), frame, size);
 }
 
-/* Waits for something to do, and receives; frames are taken before timers, or a peer seems dead that only we did not hear. */
+/*
+ * Waits for something to do, and receives; frames are taken before timers, or a peer seems dead
+ * that only we did not hear.
+ */
 static void wait_and_receive(struct l2 *l2)
 {
 	struct pollfd fds[1 + ATTACH_SEGMENTS_MAX] = { { .fd = l2->wake_fd, .events = POLLIN } };
 	size_t n = l2->attach.n;
+
 	for (size_t i = 0; i < n; i++)
 		fds[1 + i] = (struct pollfd){ .fd = l2->attach.list[i]->link
 			                                    ? link_fd(l2->attach.list[i]->link)
@@ -287,6 +303,7 @@ static void turn(struct l2 *l2)
 static void *run(void *arg)
 {
 	struct l2 *l2 = arg;
+
 	while (l2->stopping == STOP_NOT)
 		turn(l2);
 	for (size_t i = 0; i < l2->attach.n; i++)
@@ -300,6 +317,7 @@ static void *run(void *arg)
 static void wake(void *arg)
 {
 	struct l2 *l2 = arg;
+
 	(void)eventfd_write(l2->wake_fd, 1);
 }
 
@@ -321,6 +339,7 @@ static void l2_free(struct l2 *l2)
 static int check_options(const struct l2_options *o, struct err *e)
 {
 	size_t len = strlen(o->node);
+
 	if (len == 0 || len >= WIRE_NAME_SIZE)
 		return err_set(e, -EINVAL, ERR_CONFIG,
 		               "node name \"%s\" must have 1 to %d characters", o->node,
@@ -340,6 +359,7 @@ static int start_thread(struct l2 *l2, struct err *e)
 {
 	pthread_attr_t attr;
 	sigset_t all, before;
+
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
 	sigfillset(&all);
@@ -354,6 +374,7 @@ int l2_start(const struct l2_options *opts, l2_changed_cb *changed, void *arg, s
              struct err *e)
 {
 	int r = check_options(opts, e);
+
 	if (r < 0)
 		return r;
 	struct l2 *l2 = xcalloc(1, sizeof(*l2));

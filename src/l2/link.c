@@ -15,7 +15,9 @@
 #include "fairlead/mem.h"
 #include "fairlead/wire.h"
 
-/* The ring is private memory, so it is no larger than a burst of messages from a few peers needs. */
+/*
+ * The ring is private memory, so it is no larger than a burst of messages from a few peers needs.
+ */
 #define BUFFER_SIZE (256 * 1024)
 #define SNAPSHOT_SIZE 1518 /* with a tag */
 #define FILTER_FORMAT "arp or (udp dst port %d and ip dst %s)"
@@ -37,15 +39,17 @@ static int join_group(int fd, const char *interface)
 	struct packet_mreq mreq = { .mr_ifindex = (int)if_nametoindex(interface),
 		                    .mr_type = PACKET_MR_MULTICAST,
 		                    .mr_alen = WIRE_MAC_SIZE };
+
 	memcpy(mreq.mr_address, wire_group_mac, WIRE_MAC_SIZE);
 	return setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &mreq, sizeof(mreq)) < 0 ? -errno
 	                                                                                  : 0;
 }
 
 /*
- * Before the filter: frames of VLANs are other segments', and are seen again on interfaces of their own.  VLAN 0 is none, only
- * a priority (802.1Q), with which some switches and network cards send everything.  The kernel has taken the tag off by now.
- * pcap's own language cannot say this: there, a second "vlan" is a second tag.
+ * Before the filter: frames of VLANs are other segments', and are seen again on interfaces of their
+ * own.  VLAN 0 is none, only a priority (802.1Q), with which some switches and network cards send
+ * everything.  The kernel has taken the tag off by now.  pcap's own language cannot say this:
+ * there, a second "vlan" is a second tag.
  */
 static const struct bpf_insn no_vlan[] = {
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT)),
@@ -59,6 +63,7 @@ static int set_filter(pcap_t *pcap)
 {
 	char filter[128];
 	struct bpf_program program;
+
 	snprintf(filter, sizeof(filter), FILTER_FORMAT, WIRE_PORT, WIRE_GROUP_TEXT);
 	if (pcap_compile(pcap, &program, filter, 1, PCAP_NETMASK_UNKNOWN) < 0)
 		return -EINVAL;
@@ -76,6 +81,7 @@ static int set_filter(pcap_t *pcap)
 static int configure(pcap_t *pcap, const char *interface, struct err *e)
 {
 	char why[PCAP_ERRBUF_SIZE];
+
 	/* Frames one by one as they come: a batch is a delay. */
 	if (pcap_set_snaplen(pcap, SNAPSHOT_SIZE) < 0 || pcap_set_promisc(pcap, 0) < 0 ||
 	    pcap_set_immediate_mode(pcap, 1) < 0 || pcap_set_buffer_size(pcap, BUFFER_SIZE) < 0 ||
@@ -98,6 +104,7 @@ int link_open(const char *interface, struct link **ret_link, struct err *e)
 {
 	char why[PCAP_ERRBUF_SIZE];
 	pcap_t *pcap = pcap_create(interface, why);
+
 	if (!pcap)
 		return err_set(e, -EIO, ERR_SYSTEM, "%s: %s", interface, why);
 	int r = configure(pcap, interface, e);
@@ -128,6 +135,7 @@ static void on_frame(u_char *arg, const struct pcap_pkthdr *header, const u_char
 {
 	const struct receiver *r = (const struct receiver *)(const void *)arg;
 	size_t size = header->caplen;
+
 	if (size != header->len)
 		return;
 	if (size > MACS_SIZE + TAG_SIZE && frame[MACS_SIZE] == 0x81 && frame[MACS_SIZE + 1] == 0) {
@@ -145,6 +153,7 @@ int link_receive(struct link *l, int max, link_frame_fn *fn, void *arg)
 {
 	struct receiver r = { .fn = fn, .arg = arg };
 	int n = pcap_dispatch(l->pcap, max, on_frame, (u_char *)&r);
+
 	return n < 0 ? -EIO : n;
 }
 

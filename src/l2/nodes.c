@@ -4,16 +4,18 @@
 /*
  * Is the node of a restarting peer still there?
  *
- * A speaker that ends says that it restarts, and its peers hold its claims for some seconds.  But a node that is rebooted
- * ends its speaker just so, and then its network: nobody would answer for the rest of the hold, which a crash would not
- * have cost.  So while a peer restarts, its node is asked by ARP, over and over and addressed to it alone, for the address
- * that its heartbeats came from, which its kernel answers for whether a speaker runs or not.  A node that leaves a few
- * questions in a row unanswered is gone, and the hold ends.
+ * A speaker that ends says that it restarts, and its peers hold its claims for some seconds.  But a
+ * node that is rebooted ends its speaker just so, and then its network: nobody would answer for the
+ * rest of the hold, which a crash would not have cost.  So while a peer restarts, its node is asked
+ * by ARP, over and over and addressed to it alone, for the address that its heartbeats came from,
+ * which its kernel answers for whether a speaker runs or not.  A node that leaves a few questions
+ * in a row unanswered is gone, and the hold ends.
  *
- * A kernel may be set not to answer (arp_ignore 8), so silence counts only of a node that was heard to answer before; each
- * peer is asked when it is new.  Only answers count: requests a speaker may have sent.
+ * A kernel may be set not to answer (arp_ignore 8), so silence counts only of a node that was heard
+ * to answer before; each peer is asked when it is new.  Only answers count: requests a speaker may
+ * have sent.
  */
-#include "l2/claims_internal.h"
+#include "l2/claims_private.h"
 
 #include <string.h>
 
@@ -21,13 +23,15 @@
 #define ASK_MS 50
 #define ASK_PER_PEER_MS 5
 /*
- * Questions in a row without an answer; with frames being lost, more.  The losses may just have begun: so after a few they
- * follow each other faster, and there are many in the time that a takeover may take.
+ * Questions in a row without an answer; with frames being lost, more.  The losses may just have
+ * begun: so after a few they follow each other faster, and there are many in the time that a
+ * takeover may take.
  */
 #define UNANSWERED_MAX 12
 #define UNANSWERED_MAX_LOSSY 24
+/* times as fast */
 #define UNANSWERED_FEW 3
-#define URGENT 3 /* times as fast */
+#define URGENT 3
 /* A new peer is asked so often, so far apart, whether its node answers at all. */
 #define GREETINGS 3
 #define GREET_MS 1000
@@ -48,6 +52,7 @@ static int64_t due_ms(const struct claims *c, const struct member_peer *p)
 	const struct claims_table *t = &c->tables[p->slot];
 	bool asking = p->state == MEMBER_RESTARTING ||
 	              (p->state == MEMBER_ALIVE && !t->answers && t->unanswered < GREETINGS);
+
 	return asking && t->address ? t->asked_ms + ask_gap(c, p) : CLAIMS_NEVER;
 }
 
@@ -55,6 +60,7 @@ void nodes_heard(struct claims *c, int64_t now, struct member_peer *p, enum memb
                  bool is_new, uint32_t source)
 {
 	struct claims_table *t = &c->tables[p->slot];
+
 	if (t->address != source)
 		t->answers = false;
 	t->address = source;
@@ -67,6 +73,7 @@ void nodes_heard(struct claims *c, int64_t now, struct member_peer *p, enum memb
 void claims_seen_node(struct claims *c, uint32_t addr, const uint8_t *mac)
 {
 	const struct member_peer *p = member_by_mac(c->member, mac);
+
 	if (!p || c->tables[p->slot].address != addr)
 		return;
 	c->tables[p->slot].answers = true;
@@ -77,6 +84,7 @@ static void ask(struct claims *c, int64_t now, struct member_peer *p)
 {
 	struct claims_table *t = &c->tables[p->slot];
 	uint8_t max = now < c->doubt_until_ms ? UNANSWERED_MAX_LOSSY : UNANSWERED_MAX;
+
 	if (p->state == MEMBER_RESTARTING && t->answers && t->unanswered >= max) {
 		p->restart_until_ms = now; /* and so member_tick() ends the hold */
 		t->asked_ms = now;
@@ -101,6 +109,7 @@ void nodes_tick(struct claims *c, int64_t now)
 int64_t nodes_deadline(const struct claims *c)
 {
 	int64_t at = CLAIMS_NEVER;
+
 	for (size_t i = 0; c->heard && i < c->member->n_slots; i++)
 		if (c->member->peers[i] && due_ms(c, c->member->peers[i]) < at)
 			at = due_ms(c, c->member->peers[i]);

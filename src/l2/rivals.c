@@ -2,47 +2,64 @@
 #include "config.h"
 
 /*
- * Others that answer for an address of ours: strangers, speakers with another key, peers that are dead to us because
- * heartbeats are filtered.  ARP is all that we share with them (RFC 5227 2.4).
+ * Others that answer for an address of ours: strangers, speakers with another key, peers that are
+ * dead to us because heartbeats are filtered.  ARP is all that we share with them (RFC 5227 2.4).
  *
- * Meeting.  An owner sees another's gratuitous ARP by chance only, so while there may be speakers that we do not hear (a
- * Node of the cluster that is no living peer here, heartbeats refused) it asks for its own addresses by a probe, each every
- * few seconds, and all together at a bounded rate.  An owner that is asked answers, whoever asks.
+ * Meeting.  An owner sees another's gratuitous ARP by chance only, so while there may be speakers
+ * that we do not hear (a Node of the cluster that is no living peer here, heartbeats refused) it
+ * asks for its own addresses by a probe, each every few seconds, and all together at a bounded
+ * rate.  An owner that is asked answers, whoever asks.
  *
- * Proof.  What somebody sends of its own accord proves nothing: one forged frame a second would silence an address for ever.
- * It makes us say once that the address is ours, and ask.  Only an answer to that probe, to us alone and in time, makes a
- * rival.  A machine that answers each probe in another's name can do what it likes to ARP anyway; one that does not listen
- * must fill the short time after each of our probes with forged answers, and as long as it does the address is lost to it.
+ * Proof.  What somebody sends of its own accord proves nothing: one forged frame a second would
+ * silence an address for ever.  It makes us say once that the address is ours, and ask.  Only an
+ * answer to that probe, to us alone and in time, makes a rival.  A machine that answers each probe
+ * in another's name can do what it likes to ARP anyway; one that does not listen must fill the
+ * short time after each of our probes with forged answers, and as long as it does the address is
+ * lost to it.
  *
- * Parting.  Both owners know the address and both MAC addresses, and neither needs to know the other's name, so the
- * rendezvous order is over these.  Each says once more that it has the address, by which the other learns of it, and asks
- * again: after a few answers the second in the order ceases, and tries later like every node that finds an address answered
- * for.  (Had the segment been apart and healed, heartbeats come before that, and claims know better which part
- * should prevail.)  A rival that goes on answering the first for CEASE_MS is no speaker and keeps the address: then the first
- * ceases, too.
+ * Parting.  Both owners know the address and both MAC addresses, and neither needs to know the
+ * other's name, so the rendezvous order is over these.  Each says once more that it has the
+ * address, by which the other learns of it, and asks again: after a few answers the second in the
+ * order ceases, and tries later like every node that finds an address answered for.  (Had the
+ * segment been apart and healed, heartbeats come before that, and claims know better which part
+ * should prevail.)  A rival that goes on answering the first for CEASE_MS is no speaker and keeps
+ * the address: then the first ceases, too.
  *
- * Kernels.  A living peer whose claims we know may answer and claim nothing: then its kernel has the address on some
- * interface, and answers whoever owns it (kube-proxy in IPVS mode).  A node that asks before it claims gives way to it as to a
- * stranger; an owner goes on, since ceasing would end nothing.  Both say so.  An owner looks for them once a minute or so.
+ * Kernels.  A living peer whose claims we know may answer and claim nothing: then its kernel has
+ * the address on some interface, and answers whoever owns it (kube-proxy in IPVS mode).  A node
+ * that asks before it claims gives way to it as to a stranger; an owner goes on, since ceasing
+ * would end nothing.  Both say so.  An owner looks for them once a minute or so.
  */
-#include "l2/claims_internal.h"
+#include "l2/claims_private.h"
 
 #include <string.h>
 
 /* RFC 5227 2.4: defend no more often. */
 #define DEFEND_MS 10000
-/* One address is verified no more often than this, and the answer comes within so many times what a probe waits. */
+/*
+ * One address is verified no more often than this, and the answer comes within so many times what a
+ * probe waits.
+ */
 #define VERIFY_GAP_MS 500
 #define VERIFY_PROBES 4
 /* After a sighting it is verified so often more, as question or answer may be lost. */
 #define SUSPICIONS 3
-/* How often, while unheard speakers may be about; and how far apart two addresses are verified at least. */
+/*
+ * How often, while unheard speakers may be about; and how far apart two addresses are verified at
+ * least.
+ */
 #define VERIFY_EVERY_MS 5000
 #define VERIFY_SPACE_MS 20
-/* A rival that answered is spoken of for so long; and the one that comes first endures one for so long. */
+/*
+ * A rival that answered is spoken of for so long; and the one that comes first endures one for so
+ * long.
+ */
 #define TWO_OWNERS_MS 3000
 #define CEASE_MS 3000
-/* The second in the order goes on for so long, so that the first is sure to have seen it, too: it asks after VERIFY_GAP_MS. */
+/*
+ * The second in the order goes on for so long, so that the first is sure to have seen it, too: it
+ * asks after VERIFY_GAP_MS.
+ */
 #define YIELD_MS 800
 /* After frames that were lost or refused there may be more of them. */
 #define DOUBT_MS 5000
@@ -50,13 +67,17 @@
 #define PEER_TELLS_MS 200
 /* One that answered so often, and claims nothing, does not know of it: its kernel answers. */
 #define KERNEL_ANSWERS 3
-/* Where all speakers are heard, kernels are looked for so often, and so far apart; seen once, one counts for two rounds. */
+/*
+ * Where all speakers are heard, kernels are looked for so often, and so far apart; seen once, one
+ * counts for two rounds.
+ */
 #define KERNEL_EVERY_MS 60000
 #define KERNEL_SPACE_MS 100
 
 void doubt(struct claims *c, int64_t now)
 {
 	bool began = now >= c->doubt_until_ms;
+
 	c->doubt_until_ms = now + DOUBT_MS;
 	/* What is being asked for was to be asked for once. */
 	for (struct claims_entry *e = began ? c->entries : NULL; e; e = e->hh.next)
@@ -70,6 +91,7 @@ void doubt(struct claims *c, int64_t now)
 static bool is_exposed(const struct claims *c, int64_t now)
 {
 	size_t heard = 0;
+
 	if (now < c->doubt_until_ms || !c->view || member_has_strangers(c->member, now))
 		return true;
 	for (size_t i = 0; i < c->member->n_slots; i++) {
@@ -85,12 +107,14 @@ static int64_t round_ms(const struct claims *c)
 {
 	int64_t every = (int64_t)c->n_owned * (c->exposed ? VERIFY_SPACE_MS : KERNEL_SPACE_MS);
 	int64_t least = c->exposed ? VERIFY_EVERY_MS : KERNEL_EVERY_MS;
+
 	return every > least ? every : least;
 }
 
 static int64_t next_verification(const struct claims *c, int64_t now, const struct claims_entry *e)
 {
 	int64_t every = round_ms(c);
+
 	return now + every / 2 + (int64_t)(score(e->addr, (uint64_t)now) % (uint64_t)(every / 2));
 }
 
@@ -127,6 +151,7 @@ void rivals_verify(struct claims *c, int64_t now, struct claims_entry *e)
 static void verify_soon(struct claims *c, int64_t now, struct claims_entry *e)
 {
 	int64_t at = e->verified_ms ? e->verified_ms + VERIFY_GAP_MS : now;
+
 	e->suspicions = SUSPICIONS;
 	if (at < now)
 		at = now;
@@ -139,6 +164,7 @@ static void verify_soon(struct claims *c, int64_t now, struct claims_entry *e)
 void rivals_review(struct claims *c, int64_t now)
 {
 	bool was = c->exposed;
+
 	c->exposed = is_exposed(c, now);
 	if (was == c->exposed)
 		return;
@@ -165,6 +191,7 @@ static bool comes_first(const struct claims *c, const struct claims_entry *e, co
 {
 	uint64_t ours = score(e->addr, hash64(c->member->opts.mac, WIRE_MAC_SIZE, 0));
 	uint64_t theirs = score(e->addr, hash64(mac, WIRE_MAC_SIZE, 0));
+
 	if (theirs != ours)
 		return theirs > ours;
 	return memcmp(mac, c->member->opts.mac, WIRE_MAC_SIZE) < 0;
@@ -174,6 +201,7 @@ static bool comes_first(const struct claims *c, const struct claims_entry *e, co
 static void cease(struct claims *c, int64_t now, struct claims_entry *e, const uint8_t *mac)
 {
 	const struct member_peer *p = member_by_mac(c->member, mac);
+
 	if (e->claimed)
 		own_clear(c, e);
 	back_off(c, now, e, p || orphaned(e) ? L2_STILL_ANSWERED : L2_CONFLICT, mac);
@@ -227,8 +255,9 @@ void rivals_expire(struct claims *c, int64_t now, struct claims_entry *e)
 }
 
 /*
- * Is the sender a living peer whose claims we know, and that claims nothing here?  Then its claim is on the way, or it is its
- * kernel that answers.  With one that claims it, too, claims should have settled it; where they do not, it does not know ours.
+ * Is the sender a living peer whose claims we know, and that claims nothing here?  Then its claim
+ * is on the way, or it is its kernel that answers.  With one that claims it, too, claims should
+ * have settled it; where they do not, it does not know ours.
  */
 static bool is_known(const struct claims *c, const struct claims_entry *e,
                      const struct member_peer *p)
@@ -241,7 +270,9 @@ static bool is_known(const struct claims *c, const struct claims_entry *e,
 	return true;
 }
 
-/* The kernel of @p answers for an address that we own: nothing that we do ends it, so it is told. */
+/*
+ * The kernel of @p answers for an address that we own: nothing that we do ends it, so it is told.
+ */
 static void note_kernel(struct claims *c, int64_t now, struct claims_entry *e, const uint8_t *mac)
 {
 	if (!e->kernel_seen)
@@ -288,6 +319,7 @@ void claims_seen(struct claims *c, int64_t now, uint32_t addr, const uint8_t *ma
 {
 	struct claims_entry *e = entry_find(c, addr);
 	const struct member_peer *p = member_by_mac(c->member, mac);
+
 	if (!e)
 		return;
 	/* Let go by its holder, and taken since. */

@@ -23,14 +23,26 @@
 #include "fairlead/mem.h"
 #include "l2/arp.h"
 
-/* Messages sent at one turn; more wait a moment, so that receivers' buffers and our own answers keep up. */
+/*
+ * Messages sent at one turn; more wait a moment, so that receivers' buffers and our own answers
+ * keep up.
+ */
 #define MESSAGES_PER_TURN 64
 #define NEXT_TURN_MS 2
-/* So many addresses are announced in that time, two frames each: more would overflow the buffers of those who listen. */
+/*
+ * So many addresses are announced in that time, two frames each: more would overflow the buffers of
+ * those who listen.
+ */
 #define ANNOUNCED_PER_TURN 32
-/* A farewell is said several times: it is not said again when lost, and then a restart counts as a death. */
+/*
+ * A farewell is said several times: it is not said again when lost, and then a restart counts as a
+ * death.
+ */
 #define FAREWELLS 6
-/* Another speaker of our name is told of when it has said so much for so long, without a longer pause. */
+/*
+ * Another speaker of our name is told of when it has said so much for so long, without a longer
+ * pause.
+ */
 #define NAMESAKE_MESSAGES 5
 #define NAMESAKE_LASTS_MS 2000
 #define NAMESAKE_GAP_MS 2000
@@ -70,14 +82,15 @@ struct segment {
 };
 
 /*
- * Messages are no larger than everybody takes who has to hear them.  Strangers have to hear heartbeats only, so a replay in
- * the name of one with a small MTU makes no more than these small.
+ * Messages are no larger than everybody takes who has to hear them.  Strangers have to hear
+ * heartbeats only, so a replay in the name of one with a small MTU makes no more than these small.
  */
 static void fit_messages(struct segment *s, int64_t now)
 {
 	size_t name_len = strlen(s->member.opts.node);
 	size_t peers = member_mtu(&s->member, now, s->mtu, false);
 	size_t all = member_mtu(&s->member, now, s->mtu, true);
+
 	member_set_echo_room(&s->member, wire_room(WIRE_HEARTBEAT, name_len, all));
 	claims_set_room(&s->claims, wire_room(WIRE_SNAPSHOT, name_len, peers),
 	                wire_room(WIRE_REQUEST, name_len, peers));
@@ -94,6 +107,7 @@ struct segment *segment_new(const struct segment_options *opts, struct wire_key 
 		                     .dead_ms = opts->l2->dead_ms,
 		                     .restart_hold_ms = opts->l2->restart_hold_ms,
 		                     .peers_max = opts->peers_max };
+
 	memcpy(mo.mac, opts->mac, sizeof(mo.mac));
 	struct claims_options co = { .node = opts->l2->node,
 		                     .heartbeat_ms = opts->l2->heartbeat_ms,
@@ -139,6 +153,7 @@ void segment_set_mtu(struct segment *s, int64_t now, size_t mtu)
 static void send_frame(struct segment *s, const void *frame, size_t size)
 {
 	int r = s->ops.send(frame, size, s->ops.arg);
+
 	if (r >= 0)
 		return;
 	s->stats.send_failures++;
@@ -149,6 +164,7 @@ static void send_frame(struct segment *s, const void *frame, size_t size)
 static void send_arp(struct segment *s, const struct arp_packet *p)
 {
 	uint8_t frame[ARP_FRAME_SIZE];
+
 	arp_encode(p, frame);
 	send_frame(s, frame, sizeof(frame));
 }
@@ -156,6 +172,7 @@ static void send_arp(struct segment *s, const struct arp_packet *p)
 static void send_message(struct segment *s, struct wire_msg *msg)
 {
 	uint8_t frame[WIRE_FRAME_MAX];
+
 	msg->flags = s->farewell;
 	if (s->claims.view_fresh)
 		msg->flags |= WIRE_FRESH;
@@ -172,6 +189,7 @@ static void send_message(struct segment *s, struct wire_msg *msg)
 static void send_heartbeat(struct segment *s, int64_t now)
 {
 	struct wire_msg msg;
+
 	fit_messages(s, now);
 	member_beat(&s->member, now, &msg);
 	if (wire_key_empty(s->key))
@@ -183,6 +201,7 @@ static void send_heartbeat(struct segment *s, int64_t now)
 static void carry_out(struct segment *s, const struct claims_action *a)
 {
 	struct arp_packet p;
+
 	switch (a->type) {
 	case CLAIMS_CHANGED:
 		s->ops.changed(a->addr, s->ops.arg);
@@ -221,6 +240,7 @@ static void carry_out_all(struct segment *s, int64_t now)
 {
 	struct claims *c = &s->claims;
 	size_t kept = 0;
+
 	for (size_t i = 0; i < c->n_actions; i++) {
 		struct claims_action a = c->actions[i];
 		if (!s->up && a.type != CLAIMS_CHANGED)
@@ -239,13 +259,14 @@ static void carry_out_all(struct segment *s, int64_t now)
 }
 
 /*
- * Sends what came out of an input.  Peers learn of a claim before caches do: who loses it stops answering before its
- * clients are told of the new owner.
+ * Sends what came out of an input.  Peers learn of a claim before caches do: who loses it stops
+ * answering before its clients are told of the new owner.
  */
 static void flush(struct segment *s, int64_t now)
 {
 	struct wire_msg msg;
 	size_t sent = 0;
+
 	for (; s->up && sent < MESSAGES_PER_TURN && claims_next_message(&s->claims, &msg); sent++) {
 		member_stamp(&s->member, &msg, msg.type);
 		send_message(s, &msg);
@@ -261,12 +282,13 @@ static void flush(struct segment *s, int64_t now)
 static void member_event(struct member_peer *p, enum member_event event, void *arg)
 {
 	struct segment *s = arg;
+
 	claims_peer_event(&s->claims, s->last_turn_ms, p, event);
 }
 
 /*
- * Others wait for us until dead_ms after our last heartbeat, which may have gone out some time before we were stopped.
- * From then on we must not go on as if nothing had happened.
+ * Others wait for us until dead_ms after our last heartbeat, which may have gone out some time
+ * before we were stopped.  From then on we must not go on as if nothing had happened.
  */
 static bool was_away(const struct segment *s, int64_t now)
 {
@@ -277,6 +299,7 @@ static bool was_away(const struct segment *s, int64_t now)
 static void begin_turn(struct segment *s, int64_t now)
 {
 	bool away = was_away(s, now);
+
 	s->last_turn_ms = now;
 	if (s->up && away) {
 		member_excuse(&s->member, now);
@@ -311,10 +334,10 @@ void segment_set_wants(struct segment *s, int64_t now, const struct l2_snapshot 
 static void receive_arp(struct segment *s, int64_t now, const struct arp_packet *p)
 {
 	const uint8_t *mac = s->member.opts.mac;
-	if (memcmp(p->sender_mac, mac, ARP_MAC_SIZE) == 0)
+
+	if (!memcmp(p->sender_mac, mac, ARP_MAC_SIZE))
 		return;
-	bool is_answer =
-		p->op == ARP_REPLY && p->target == 0 && memcmp(p->dst, mac, ARP_MAC_SIZE) == 0;
+	bool is_answer = p->op == ARP_REPLY && p->target == 0 && !memcmp(p->dst, mac, ARP_MAC_SIZE);
 	if (p->sender) {
 		claims_seen(&s->claims, now, p->sender, p->sender_mac, is_answer);
 		if (p->op == ARP_REPLY)
@@ -323,8 +346,8 @@ static void receive_arp(struct segment *s, int64_t now, const struct arp_packet 
 		claims_seen_probe(&s->claims, now, p->target, p->sender_mac);
 	}
 
-	bool to_us = memcmp(p->dst, arp_broadcast, ARP_MAC_SIZE) == 0 ||
-	             memcmp(p->dst, mac, ARP_MAC_SIZE) == 0;
+	bool to_us =
+		!memcmp(p->dst, arp_broadcast, ARP_MAC_SIZE) || !memcmp(p->dst, mac, ARP_MAC_SIZE);
 	if (p->op != ARP_REQUEST || !to_us || p->sender == p->target ||
 	    !claims_answers(&s->claims, p->target))
 		return;
@@ -335,12 +358,14 @@ static void receive_arp(struct segment *s, int64_t now, const struct arp_packet 
 }
 
 /*
- * One that goes on is no replay of a single frame, nor our former self with its last words: a Pod that is replaced may end a
- * moment after the new one has begun.  A clone of this machine has its Ethernet address, too.
+ * One that goes on is no replay of a single frame, nor our former self with its last words: a Pod
+ * that is replaced may end a moment after the new one has begun.  A clone of this machine has its
+ * Ethernet address, too.
  */
 static void hear_namesake(struct segment *s, int64_t now, const struct wire_msg *msg)
 {
 	struct namesake *n = &s->namesake;
+
 	if (n->incarnation != msg->incarnation && now - n->heard_ms > NAMESAKE_GAP_MS)
 		*n = (struct namesake){ .incarnation = msg->incarnation, .since_ms = now };
 	if (n->incarnation != msg->incarnation || msg->seq <= n->seq)
@@ -360,6 +385,7 @@ static void receive_message(struct segment *s, int64_t now, const struct wire_ms
 	const struct member_peer *known = member_find(&s->member, msg->name);
 	enum member_state was = known ? known->state : MEMBER_DEAD;
 	enum member_verdict verdict = member_receive(&s->member, now, msg, &p);
+
 	switch (verdict) {
 	case MEMBER_BELIEVED:
 	case MEMBER_NEW:
@@ -389,6 +415,7 @@ void segment_receive(struct segment *s, int64_t now, const void *frame, size_t s
 {
 	struct arp_packet arp;
 	struct wire_msg msg;
+
 	if (!s->up)
 		return;
 	begin_turn(s, now);
@@ -424,6 +451,7 @@ int64_t segment_deadline(const struct segment *s)
 {
 	int64_t members = member_deadline(&s->member), claims = claims_deadline(&s->claims);
 	int64_t at = members < claims ? members : claims;
+
 	/* Heartbeats are not due while the link is down. */
 	if (!s->up && at <= s->last_turn_ms)
 		at = s->last_turn_ms + s->member.opts.heartbeat_ms;
@@ -496,6 +524,7 @@ size_t segment_n_slots(const struct segment *s)
 bool segment_peer(const struct segment *s, size_t slot, struct l2_peer *ret_peer)
 {
 	const struct member_peer *p = s->member.peers[slot];
+
 	if (!p)
 		return false;
 	*ret_peer = (struct l2_peer){ .alive = p->state == MEMBER_ALIVE,

@@ -5,8 +5,8 @@
 /*
  * One node's part in one segment: frames and time in, frames and states out.
  *
- * Ties heartbeats (src/member), claims and ARP together.  It is still pure: the thread gives it what pcap received and
- * sends what it wants sent, and a test does the same with a simulated wire.
+ * Ties heartbeats (src/member), claims and ARP together.  It is still pure: the thread gives it
+ * what pcap received and sends what it wants sent, and a test does the same with a simulated wire.
  */
 
 #include <stdbool.h>
@@ -79,7 +79,10 @@ void segment_health(struct segment *s, int64_t now, struct segment_health *ret_h
 /* Once for each that speaks under our node's name: its Ethernet address. */
 bool segment_take_namesake(struct segment *s, uint8_t ret_mac[static WIRE_MAC_SIZE]);
 void segment_add_stats(const struct segment *s, struct l2_stats *stats);
-/* The peer in @slot (0 .. segment_n_slots() - 1); false if it is free.  The interface is left to the caller. */
+/*
+ * The peer in @slot (0 .. segment_n_slots() - 1); false if it is free.  The interface is left to
+ * the caller.
+ */
 size_t segment_n_slots(const struct segment *s);
 bool segment_peer(const struct segment *s, size_t slot, struct l2_peer *ret_peer);
 

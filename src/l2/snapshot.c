@@ -15,6 +15,7 @@ struct block {
 static void *carve(struct block *b, size_t size)
 {
 	void *part = b->p;
+
 	b->p += size;
 	return part;
 }
@@ -24,12 +25,13 @@ static bool same_candidates(const struct l2_want *a, const struct l2_want *b)
 {
 	return a->n_candidates == b->n_candidates &&
 	       (a->candidates == b->candidates || a->n_candidates == 0 ||
-	        memcmp(a->candidates, b->candidates, a->n_candidates * sizeof(uint16_t)) == 0);
+	        !memcmp(a->candidates, b->candidates, a->n_candidates * sizeof(uint16_t)));
 }
 
 static size_t names_size(const struct l2_snapshot *s)
 {
 	size_t size = 0;
+
 	for (size_t i = 0; i < s->n_nodes; i++)
 		size += strlen(s->nodes[i]) + 1;
 	return size;
@@ -38,6 +40,7 @@ static size_t names_size(const struct l2_snapshot *s)
 static size_t candidates_size(const struct l2_snapshot *s)
 {
 	size_t n = 0;
+
 	for (size_t i = 0; i < s->n_wants; i++)
 		if (i == 0 || !same_candidates(&s->wants[i], &s->wants[i - 1]))
 			n += s->wants[i].n_candidates;
@@ -48,6 +51,7 @@ static const char **copy_names(struct block *pointers, struct block *bytes,
                                const struct l2_snapshot *s)
 {
 	const char **names = carve(pointers, s->n_nodes * sizeof(*names));
+
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		size_t size = strlen(s->nodes[i]) + 1;
 		names[i] = memcpy(carve(bytes, size), s->nodes[i], size);
@@ -61,6 +65,7 @@ static struct l2_want *copy_wants(struct block *structs, struct block *numbers,
 	struct l2_want *wants = carve(structs, s->n_wants * sizeof(*wants));
 	const uint16_t *candidates = NULL;
 	size_t n = 0;
+
 	for (size_t i = 0; i < s->n_wants; i++) {
 		const struct l2_want *in = &s->wants[i];
 		if (i == 0 || !same_candidates(in, &s->wants[i - 1])) {

@@ -4,12 +4,13 @@
 /*
  * Each peer's claims, as it told them.
  *
- * A copy is right when its digest equals the one in the peer's heartbeat.  A delta keeps it so; where one was lost, the
- * next heartbeat shows it, and a snapshot is asked for.  A snapshot comes in parts, each of which is the whole truth for
- * a range of addresses at the moment it was sent, so that a part helps even where others are lost.  Messages of one
- * peer are taken in the order of their sequence numbers only, so an old part never overwrites a newer delta.
+ * A copy is right when its digest equals the one in the peer's heartbeat.  A delta keeps it so;
+ * where one was lost, the next heartbeat shows it, and a snapshot is asked for.  A snapshot comes
+ * in parts, each of which is the whole truth for a range of addresses at the moment it was sent, so
+ * that a part helps even where others are lost.  Messages of one peer are taken in the order of
+ * their sequence numbers only, so an old part never overwrites a newer delta.
  */
-#include "l2/claims_internal.h"
+#include "l2/claims_private.h"
 
 #include <string.h>
 
@@ -33,6 +34,7 @@ void table_drop(struct claims *c, struct claims_held *h)
 {
 	struct claims_table *t = &c->tables[h->peer->slot];
 	struct claims_held **link = &h->entry->others;
+
 	while (*link != h)
 		link = &(*link)->next;
 	*link = h->next;
@@ -52,6 +54,7 @@ void table_drop(struct claims *c, struct claims_held *h)
 static struct claims_held *table_find(const struct claims_entry *e, const struct member_peer *p)
 {
 	struct claims_held *h = e->others;
+
 	while (h && h->peer != p)
 		h = h->next;
 	return h;
@@ -63,6 +66,7 @@ bool table_put(struct claims *c, struct member_peer *p, const struct wire_claim 
 	bool full = t->n >= CLAIMS_PER_PEER_MAX;
 	struct claims_entry *e = full ? entry_find(c, claim->addr) : entry_get(c, claim->addr);
 	struct claims_held *h = e ? table_find(e, p) : NULL;
+
 	if (full && !h)
 		c->refused++;
 	if (!e || (full && !h))
@@ -90,6 +94,7 @@ bool table_put(struct claims *c, struct member_peer *p, const struct wire_claim 
 void table_renew(struct claims *c, int64_t now, struct member_peer *p, bool hold)
 {
 	struct claims_table *t = &c->tables[p->slot];
+
 	if (!hold) {
 		table_clear(c, now, p, false, CLAIMS_LAPSED);
 	} else {
@@ -104,14 +109,16 @@ void table_renew(struct claims *c, int64_t now, struct member_peer *p, bool hold
 }
 
 /*
- * @h is dropped, and its address free in the way of @how.  What a peer kept through a silence of its own, or claimed in a
- * minority, may have found another owner that the peer does not hear: when it lets go of that, nobody may take it unasked.
+ * @h is dropped, and its address free in the way of @how.  What a peer kept through a silence of
+ * its own, or claimed in a minority, may have found another owner that the peer does not hear: when
+ * it lets go of that, nobody may take it unasked.
  */
 static void table_release(struct claims *c, int64_t now, struct claims_held *h,
                           enum claims_freed how)
 {
 	struct claims_entry *e = h->entry;
 	const struct member_peer *p = h->peer;
+
 	if (how == CLAIMS_YIELDED && (h->claim.flags & WIRE_CLAIM_WEAK))
 		how = CLAIMS_DOUBTED;
 	table_drop(c, h);
@@ -123,6 +130,7 @@ void table_clear(struct claims *c, int64_t now, struct member_peer *p, bool form
                  enum claims_freed how)
 {
 	struct claims_table *t = &c->tables[p->slot];
+
 	for (struct claims_held *h = t->list, *next; h; h = next) {
 		next = h->next_of;
 		if (!former_only || h->former)
@@ -155,6 +163,7 @@ static void receive_gone(struct claims *c, int64_t now, struct member_peer *p, u
 {
 	struct claims_entry *e = entry_find(c, addr);
 	struct claims_held *h = e ? table_find(e, p) : NULL;
+
 	if (h)
 		table_release(c, now, h, how);
 }
@@ -170,7 +179,10 @@ static bool part_has(const struct wire_msg *msg, uint32_t addr)
 static void receive_part(struct claims *c, int64_t now, struct member_peer *p,
                          const struct wire_msg *msg)
 {
-	/* New claims first: an address that another entry of the same part settles must not look free in between. */
+	/*
+	 * New claims first: an address that another entry of the same part settles must not look
+	 * free in between.
+	 */
 	for (size_t i = 0; i < msg->n; i++)
 		if (msg->claims[i].addr >= msg->first && msg->claims[i].addr <= msg->last)
 			receive_claim(c, now, p, &msg->claims[i]);
@@ -204,6 +216,7 @@ static void receive_recall(struct claims *c, int64_t now, const struct wire_msg 
 static int compare_addrs(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
 	return (x > y) - (x < y);
 }
 
@@ -230,6 +243,7 @@ static void receive_request(struct claims *c, const struct wire_msg *msg)
 static void remind(struct claims *c, int64_t now, struct member_peer *p)
 {
 	struct claims_table *t = &c->tables[p->slot];
+
 	if (!(p->flags & WIRE_LISTENING) || !t->former_until_ms ||
 	    now - t->recalled_ms < RECALL_GAP_MS)
 		return;
@@ -248,6 +262,7 @@ void tables_receive(struct claims *c, int64_t now, struct member_peer *p,
                     const struct wire_msg *msg)
 {
 	struct claims_table *t = &c->tables[p->slot];
+
 	switch (msg->type) {
 	case WIRE_HEARTBEAT:
 		break;
@@ -272,7 +287,10 @@ void tables_receive(struct claims *c, int64_t now, struct member_peer *p,
 		break;
 	}
 	t->synced = t->digest == msg->digest && t->n == msg->n_claims;
-	/* Only a heartbeat comes when nothing else is under way.  What there is no room for is not asked for again and again. */
+	/*
+	 * Only a heartbeat comes when nothing else is under way.  What there is no room for is not
+	 * asked for again and again.
+	 */
 	if (!t->synced && msg->type == WIRE_HEARTBEAT && has_room(c, t))
 		t->request = true;
 	remind(c, now, p);
@@ -296,7 +314,10 @@ static bool next_delta(struct claims *c, struct wire_msg *msg)
 			*claim = e->own;
 		else
 			*claim = (struct wire_claim){ .addr = addr, .flags = WIRE_CLAIM_GONE };
-		/* Given up to another that answers, or after a silence of ours: no peer may take it unasked. */
+		/*
+		 * Given up to another that answers, or after a silence of ours: no peer may take it
+		 * unasked.
+		 */
 		if ((claim->flags & WIRE_CLAIM_GONE) && (!c->ready || (e && backing_off(e))))
 			claim->flags |= WIRE_CLAIM_WEAK;
 	}
@@ -306,6 +327,7 @@ static bool next_delta(struct claims *c, struct wire_msg *msg)
 static bool next_recall(struct claims *c, struct wire_msg *msg)
 {
 	struct member_peer *to = NULL;
+
 	for (size_t i = 0; c->recall_pending && !to && i < c->member->n_slots; i++)
 		for (struct claims_held *h = c->tables[i].list; h && msg->n < c->claims_room;
 		     h = h->next_of) {

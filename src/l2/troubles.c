@@ -2,17 +2,20 @@
 #include "config.h"
 
 /*
- * Others that answer ARP for our addresses, whoever owns them.  In each case we go on as before and tell a person, since
- * nothing that we could do would end it:
+ * Others that answer ARP for our addresses, whoever owns them.  In each case we go on as before and
+ * tell a person, since nothing that we could do would end it:
  *
- *   - This node's kernel, for an address that some interface has (kube-proxy in IPVS mode binds all to kube-ipvs0).  It answers
- *     with our own Ethernet address, so owning the address makes nothing worse, and yielding it nothing better.
- *   - A peer's kernel.  The address is not claimed while it answers, as with any other that answers a probe: a second
- *     one would make it worse.
- *   - A router with proxy ARP, or whatever answers for everything.  As with a stranger that uses one address.
+ *   - This node's kernel, for an address that some interface has (kube-proxy in IPVS mode binds all
+ *     to kube-ipvs0).  It answers with our own Ethernet address, so owning the address makes
+ *     nothing worse, and yielding it nothing better.
+ *   - A peer's kernel.  The address is not claimed while it answers, as with any other that answers
+ *     a probe: a second one would make it worse.
+ *   - A router with proxy ARP, or whatever answers for everything.  As with a stranger that uses
+ *     one address.
  *
- * A second speaker of our name is believed by the peers, or we are, and the other one is a stranger: it asks by probes
- * before it claims, and so do we.  To cease at its word would let anybody silence a node who can replay old frames of it.
+ * A second speaker of our name is believed by the peers, or we are, and the other one is a
+ * stranger: it asks by probes before it claims, and so do we.  To cease at its word would let
+ * anybody silence a node who can replay old frames of it.
  */
 #include "l2/troubles.h"
 
@@ -37,14 +40,14 @@ void troubles_fini(struct troubles *t)
 
 bool troubles_eq(const struct troubles *a, const struct troubles *b)
 {
-	return a->n == b->n &&
-	       (a->n == 0 || memcmp(a->list, b->list, a->n * sizeof(*a->list)) == 0);
+	return a->n == b->n && (a->n == 0 || !memcmp(a->list, b->list, a->n * sizeof(*a->list)));
 }
 
 void troubles_add(struct troubles *t, enum reason reason, const char *interface, const char *fmt,
                   ...)
 {
 	va_list args;
+
 	ARRAY_RESERVE(t->list, t->cap, t->n + 1);
 	struct l2_trouble *one = &t->list[t->n++];
 	memset(one, 0, sizeof(*one)); /* compared as bytes */
@@ -64,6 +67,7 @@ void troubles_of_segment(struct troubles *t, struct segment *s, int64_t now,
                          const struct iface *iface)
 {
 	struct segment_health h;
+
 	segment_health(s, now, &h);
 	if (h.mtu < h.mtu_min)
 		troubles_add(
@@ -121,6 +125,7 @@ void troubles_of_kernel(struct troubles *t, const struct ifaces *ifaces,
                         const struct l2_snapshot *s)
 {
 	struct answered *answered = xcalloc(ifaces->n, sizeof(*answered));
+
 	for (size_t w = 0; w < s->n_wants; w++) {
 		const struct iface *iface = ifaces_find(ifaces, &s->wants[w].addr);
 		if (!iface)
@@ -157,15 +162,15 @@ static const uint8_t *mac_of(const struct l2_state *s)
 
 static bool is_alike(const struct l2_state *a, const struct l2_state *b)
 {
-	return a->peer_kernel == b->peer_kernel &&
-	       memcmp(mac_of(a), mac_of(b), sizeof(a->mac)) == 0 &&
-	       strcmp(a->interface, b->interface) == 0;
+	return a->peer_kernel == b->peer_kernel && !memcmp(mac_of(a), mac_of(b), sizeof(a->mac)) &&
+	       !strcmp(a->interface, b->interface);
 }
 
 static void add_answerer(struct troubles *t, const struct answerer *a)
 {
 	const struct l2_state *s = a->first;
 	char mac[18];
+
 	format_mac(mac_of(s), mac);
 	if (s->peer_kernel)
 		troubles_add(
@@ -187,6 +192,7 @@ void troubles_of_states(struct troubles *t, const struct l2_state *states, size_
 	struct answerer answerers[ANSWERERS_MAX];
 	size_t n_answerers = 0;
 	bool beyond = false;
+
 	for (size_t i = 0; i < n; i++) {
 		const struct l2_state *s = &states[i];
 		if ((s->ownership != L2_CONFLICT && !s->peer_kernel) ||

@@ -3,8 +3,8 @@
 #define FAIRLEAD_L2_TROUBLES_H
 
 /*
- * What is wrong with layer 2 on this node at the moment, apart from single addresses: gathered anew each time from what
- * segments, interfaces and states say.
+ * What is wrong with layer 2 on this node at the moment, apart from single addresses: gathered anew
+ * each time from what segments, interfaces and states say.
  */
 
 #include "fairlead/l2.h"

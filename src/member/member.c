@@ -37,7 +37,10 @@
 #define PEER_FORGET_MS 600000
 /* Heartbeats out of turn, for a stranger's sake, come no closer than this. */
 #define BEAT_GAP_MS 20
-/* So many of them in a row, and then one more in so long: replays never prove themselves, and must not keep us busy. */
+/*
+ * So many of them in a row, and then one more in so long: replays never prove themselves, and must
+ * not keep us busy.
+ */
 #define HURRIED_MAX 60
 #define HURRIED_BACK_MS 100
 
@@ -86,6 +89,7 @@ void member_set_echo_room(struct member *m, size_t n)
 struct member_peer *member_find(const struct member *m, const char *name)
 {
 	struct member_peer *p;
+
 	HASH_FIND(by_name, m->by_name, name, strlen(name), p);
 	return p;
 }
@@ -93,6 +97,7 @@ struct member_peer *member_find(const struct member *m, const char *name)
 static struct member_peer *peer_by_incarnation(const struct member *m, uint64_t incarnation)
 {
 	struct member_peer *p;
+
 	HASH_FIND(by_incarnation, m->by_incarnation, &incarnation, sizeof(incarnation), p);
 	return p;
 }
@@ -100,7 +105,7 @@ static struct member_peer *peer_by_incarnation(const struct member *m, uint64_t 
 const struct member_peer *member_by_mac(const struct member *m, const uint8_t *mac)
 {
 	for (size_t i = 0; i < m->n_slots; i++)
-		if (m->peers[i] && memcmp(m->peers[i]->mac, mac, WIRE_MAC_SIZE) == 0)
+		if (m->peers[i] && !memcmp(m->peers[i]->mac, mac, WIRE_MAC_SIZE))
 			return m->peers[i];
 	return NULL;
 }
@@ -110,10 +115,14 @@ bool member_holds(const struct member_peer *p)
 	return p->state == MEMBER_ALIVE || p->state == MEMBER_RESTARTING;
 }
 
-/* Within this time every peer that hears us has said so; with many peers, echoes take turns.  Ours have as much room. */
+/*
+ * Within this time every peer that hears us has said so; with many peers, echoes take turns.  Ours
+ * have as much room.
+ */
 static int64_t echo_window_ms(const struct member *m)
 {
 	size_t at_once = m->echo_room > 1 ? m->echo_room / 2 : 1;
+
 	return m->opts.dead_ms * (int64_t)(1 + m->n_slots / at_once);
 }
 
@@ -134,13 +143,14 @@ bool member_has_strangers(const struct member *m, int64_t now)
 }
 
 /*
- * Peers that fall silent together are found dead one after the other, so what counts is not who is not dead yet, but who
- * was heard in the last two heartbeats' time.
+ * Peers that fall silent together are found dead one after the other, so what counts is not who is
+ * not dead yet, but who was heard in the last two heartbeats' time.
  */
 bool member_majority(const struct member *m, int64_t now)
 {
 	int64_t lately = m->opts.heartbeat_ms * 9 / 4;
 	size_t known = 1, live = 1;
+
 	for (size_t i = 0; i < m->n_slots; i++)
 		if (m->peers[i] && m->peers[i]->state != MEMBER_LEFT) {
 			known++;
@@ -153,12 +163,13 @@ bool member_majority(const struct member *m, int64_t now)
 /* ---- proofs ---- */
 
 /*
- * The sequence number that our last heartbeat had @ago_ms ago, 0 if we were not there yet, so that every echo is later.
- * Where that is not remembered any more, the oldest one that is.
+ * The sequence number that our last heartbeat had @ago_ms ago, 0 if we were not there yet, so that
+ * every echo is later.  Where that is not remembered any more, the oldest one that is.
  */
 static uint32_t seq_at(const struct member *m, int64_t now, int64_t ago_ms)
 {
 	uint32_t seq = 0, oldest = UINT32_MAX;
+
 	for (size_t i = 0; i < MEMBER_BEATS_KEPT && i < m->n_beats; i++) {
 		if (m->beats[i].at_ms <= now - ago_ms && m->beats[i].seq > seq)
 			seq = m->beats[i].seq;
@@ -181,7 +192,10 @@ static bool echoes_us(const struct member *m, int64_t now, const struct wire_msg
 	return false;
 }
 
-/* When we sent the newest thing that the heartbeat says its sender heard from us; -1 if it does not say so. */
+/*
+ * When we sent the newest thing that the heartbeat says its sender heard from us; -1 if it does not
+ * say so.
+ */
 static int64_t heard_of_us_ms(const struct member *m, int64_t now, const struct wire_msg *msg)
 {
 	if (!echoes_us(m, now, msg, PROOF_RECENT_MS))
@@ -242,6 +256,7 @@ static enum member_verdict meet_stranger(struct member *m, int64_t now, const st
 static struct member_peer *peer_new(struct member *m, const char *name)
 {
 	size_t slot = 0;
+
 	while (slot < m->n_slots && m->peers[slot])
 		slot++;
 	if (slot == m->opts.peers_max)
@@ -266,12 +281,13 @@ static bool goes_before(const struct member_peer *a, const struct member_peer *b
 }
 
 /*
- * One that is gone is forgotten at the next tick, and leaves its place to one that is there.  One that is there keeps its
- * own, whoever comes.
+ * One that is gone is forgotten at the next tick, and leaves its place to one that is there.  One
+ * that is there keeps its own, whoever comes.
  */
 static void make_room(struct member *m, int64_t now)
 {
 	struct member_peer *first = NULL;
+
 	for (size_t i = 0; i < m->n_slots; i++) {
 		struct member_peer *p = m->peers[i];
 		if (p && !member_holds(p) && (!first || goes_before(p, first)))
@@ -352,7 +368,7 @@ static void adopt(struct member *m, int64_t now, const struct wire_msg *msg, str
 enum member_verdict member_receive(struct member *m, int64_t now, const struct wire_msg *msg,
                                    struct member_peer **ret_peer)
 {
-	if (strcmp(msg->name, m->opts.node) == 0)
+	if (!strcmp(msg->name, m->opts.node))
 		return MEMBER_SELF;
 	if (msg->incarnation == 0)
 		return MEMBER_REPLAYED;
@@ -418,6 +434,7 @@ void member_tick(struct member *m, int64_t now, member_event_cb *cb, void *arg)
 int64_t member_deadline(const struct member *m)
 {
 	int64_t at = m->next_beat_ms;
+
 	for (size_t i = 0; i < m->n_slots; i++)
 		if (m->peers[i] && peer_deadline(m, m->peers[i]) < at)
 			at = peer_deadline(m, m->peers[i]);
@@ -461,6 +478,7 @@ bool member_beat_due(const struct member *m, int64_t now)
 static void echo_peers(struct member *m, int64_t now, struct wire_msg *msg)
 {
 	size_t start = m->echo_next;
+
 	for (size_t i = 0; i < m->n_slots && msg->n < m->echo_room; i++) {
 		m->echo_next = (start + i + 1) % m->n_slots;
 		const struct member_peer *p = m->peers[(start + i) % m->n_slots];

@@ -2,10 +2,11 @@
 #include "config.h"
 
 /*
- * Each stranger draws a lot when a heartbeat begins to owe it an echo.  Where places are short the higher lots keep them:
- * at the next heartbeat those who are there are a fair sample of all who came since the last one, so that one real node
- * among n replays of its name waits for about n / STRANGERS_PER_NAME heartbeats, and nobody who does not know our
- * random numbers can do better by timing.  Evicting at random alone would leave the newest, that is who sends most often.
+ * Each stranger draws a lot when a heartbeat begins to owe it an echo.  Where places are short the
+ * higher lots keep them: at the next heartbeat those who are there are a fair sample of all who
+ * came since the last one, so that one real node among n replays of its name waits for about n /
+ * STRANGERS_PER_NAME heartbeats, and nobody who does not know our random numbers can do better by
+ * timing.  Evicting at random alone would leave the newest, that is who sends most often.
  */
 #include "fairlead/strangers.h"
 
@@ -31,6 +32,7 @@ void strangers_forget(struct strangers *st, struct stranger *s)
 void strangers_fini(struct strangers *st)
 {
 	struct stranger *s, *next;
+
 	HASH_ITER(hh, st->all, s, next)
 		strangers_forget(st, s);
 }
@@ -39,6 +41,7 @@ void strangers_fini(struct strangers *st)
 static uint32_t draw(struct strangers *st)
 {
 	uint64_t x = st->random += 0x9e3779b97f4a7c15u;
+
 	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
 	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
 	return (uint32_t)(x >> 32) | 1;
@@ -47,6 +50,7 @@ static uint32_t draw(struct strangers *st)
 static bool is_known(const struct strangers *st, const char *name)
 {
 	size_t low = 0, high = st->n_nodes;
+
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		int order = strcmp(st->nodes[mid], name);
@@ -71,6 +75,7 @@ void strangers_set_nodes(struct strangers *st, const char *const *nodes, size_t 
 struct stranger *strangers_find(const struct strangers *st, uint64_t incarnation)
 {
 	struct stranger *s;
+
 	HASH_FIND(hh, st->all, &incarnation, sizeof(incarnation), s);
 	return s;
 }
@@ -95,11 +100,12 @@ static struct stranger *in_the_way(const struct strangers *st, int64_t now, cons
                                    bool known)
 {
 	struct room same = { 0 }, unknown = { 0 }, all = { 0 };
+
 	for (struct stranger *s = st->all; s; s = s->hh.next) {
 		count(&all, now, s);
 		if (!s->known)
 			count(&unknown, now, s);
-		if (strcmp(s->name, name) == 0)
+		if (!strcmp(s->name, name))
 			count(&same, now, s);
 	}
 	if (same.n >= STRANGERS_PER_NAME)
@@ -115,6 +121,7 @@ static struct stranger *settle_in(struct strangers *st, int64_t now, const struc
 {
 	bool known = is_known(st, msg->name);
 	struct stranger *other = in_the_way(st, now, msg->name, known);
+
 	st->turned_away += other && other->lot;
 	if (other && other->lot >= lot)
 		return NULL;
@@ -131,6 +138,7 @@ struct stranger *strangers_meet(struct strangers *st, int64_t now, const struct 
 {
 	struct stranger *s = strangers_find(st, msg->incarnation);
 	uint32_t lot = draw(st);
+
 	if (s && msg->seq <= s->seq)
 		return NULL;
 	if (!s)
@@ -164,6 +172,7 @@ size_t strangers_mtu(const struct strangers *st, int64_t now, int64_t ms, size_t
 void strangers_echo(struct strangers *st, int64_t now, int64_t ms, size_t max, struct wire_msg *msg)
 {
 	struct stranger *s = st->all, *next;
+
 	/* Whoever is repeated goes to the end, which must not be met again. */
 	for (size_t left = HASH_COUNT(st->all), added = 0; left > 0 && added < max; left--) {
 		next = s->hh.next;

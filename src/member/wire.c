@@ -19,14 +19,17 @@
 #define UDP_SIZE 8
 #define HEADERS_SIZE (ETHERNET_SIZE + IPV4_SIZE + UDP_SIZE)
 #define PROTOCOL_UDP 17
+/* HMAC-SHA-256 */
 #define TTL 255
-#define MAC_SIZE 32   /* HMAC-SHA-256 */
-#define FIXED_SIZE 38 /* of the payload, before the body and without the name */
+/* of the payload, before the body and without the name */
+#define MAC_SIZE 32
+#define FIXED_SIZE 38
 #define COUNT_SIZE 2
 #define ECHO_SIZE 13
 #define CLAIM_SIZE 33
+/* of a snapshot; a recall's target is as large */
 #define TARGET_SIZE 8
-#define RANGE_SIZE 8 /* of a snapshot; a recall's target is as large */
+#define RANGE_SIZE 8
 #define MTU_SHIFT 4
 #define MTU_STEPS 15
 #define MAGIC 0x464c4842u
@@ -41,6 +44,7 @@ struct wire_key {
 struct wire_key *wire_key_new(const uint8_t *key, size_t size)
 {
 	struct wire_key *k = xcalloc(1, sizeof(*k));
+
 	if (size == 0)
 		return k;
 	char digest[] = "SHA256";
@@ -74,6 +78,7 @@ bool wire_key_empty(const struct wire_key *k)
 static bool sign(struct wire_key *k, const void *data, size_t size, uint8_t out[static MAC_SIZE])
 {
 	size_t n = 0;
+
 	return k->ctx && EVP_MAC_init(k->ctx, NULL, 0, NULL) &&
 	       EVP_MAC_update(k->ctx, data, size) && EVP_MAC_final(k->ctx, out, &n, MAC_SIZE) &&
 	       n == MAC_SIZE;
@@ -85,6 +90,7 @@ size_t wire_room(enum wire_type type, size_t name_len, size_t mtu)
 {
 	size_t head = IPV4_SIZE + UDP_SIZE + FIXED_SIZE + name_len + COUNT_SIZE + MAC_SIZE;
 	size_t size = CLAIM_SIZE, max = WIRE_CLAIM_MAX;
+
 	switch (type) {
 	case WIRE_HEARTBEAT:
 		size = ECHO_SIZE;
@@ -171,6 +177,7 @@ static void finish_udp(uint8_t *frame, size_t size)
 	size_t udp_size = size - ETHERNET_SIZE - IPV4_SIZE;
 	uint32_t pseudo = PROTOCOL_UDP + (uint32_t)udp_size;
 	const uint8_t *addresses = udp - 8;
+
 	for (size_t i = 0; i < 8; i += 2)
 		pseudo += (uint32_t)addresses[i] << 8 | addresses[i + 1];
 	uint16_t sum = checksum(udp, udp_size, pseudo);
@@ -220,6 +227,7 @@ static void write_body(struct writer *w, const struct wire_msg *m)
 static void write_payload(struct writer *w, const struct wire_msg *m)
 {
 	size_t name_len = strnlen(m->name, WIRE_NAME_SIZE - 1);
+
 	writer_u32(w, MAGIC);
 	writer_u8(w, WIRE_VERSION);
 	writer_u8(w, (uint8_t)m->type);
@@ -239,6 +247,7 @@ size_t wire_encode(struct wire_key *k, const struct wire_msg *m, uint32_t source
 {
 	uint8_t payload[WIRE_FRAME_MAX - HEADERS_SIZE], mac[MAC_SIZE];
 	struct writer body = writer_of(payload, sizeof(payload) - MAC_SIZE);
+
 	write_payload(&body, m);
 	if (!writer_ok(&body) || !sign(k, payload, body.size, mac))
 		return 0;
@@ -258,6 +267,7 @@ static int read_headers(const void *frame, size_t size, struct cursor *ret_paylo
                         uint32_t *ret_source)
 {
 	struct cursor c = cursor_of(frame, size);
+
 	cursor_skip(&c, 2 * WIRE_MAC_SIZE);
 	uint16_t ethertype = cursor_u16(&c);
 	uint8_t version_ihl = cursor_u8(&c);
@@ -300,6 +310,7 @@ static void read_claim(struct cursor *c, struct wire_claim *claim)
 static size_t read_count(struct cursor *c, size_t max)
 {
 	size_t n = cursor_u16(c);
+
 	if (n <= max)
 		return n;
 	cursor_skip(c, SIZE_MAX);
@@ -358,6 +369,7 @@ int wire_parse(const void *payload, size_t size, struct wire_msg *ret_msg)
 	struct wire_msg m = { 0 };
 	uint32_t magic = cursor_u32(&c);
 	uint8_t version = cursor_u8(&c);
+
 	m.type = (enum wire_type)cursor_u8(&c);
 	uint8_t flags = cursor_u8(&c), steps = flags >> MTU_SHIFT;
 	m.flags = flags & WIRE_FLAGS;
@@ -384,6 +396,7 @@ int wire_decode(struct wire_key *k, const void *frame, size_t size, struct wire_
 	uint8_t expected[MAC_SIZE];
 	uint32_t source;
 	int r = read_headers(frame, size, &c, &source);
+
 	if (r < 0)
 		return r;
 	if (c.left < MAC_SIZE)

@@ -1,4 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Anybody who reaches the port is a client, and the thread that serves them renews the lease, so
+ * nothing here grows with what they do: connections, what is kept of each one's bytes, the kernel's
+ * buffers behind it, and the time that it may take.
+ *
+ * The kubelet's probe must get through in a crowd, and cannot be told from it before its request is
+ * read.  So who comes beyond the bounds is still accepted, into a few extra places where the newest
+ * pushes out the oldest: a probe sends its request at once and is answered as soon as that is
+ * there.
+ *
+ * Descriptors may run out for reasons that are not ours.  A few are kept open on /dev/null for that
+ * time; each one makes room for a client who, as one of the extra ones, gets a probe's answer.
+ * When they are used up as well the listening socket is left alone for a moment: an accept() that
+ * fails leaves it readable, and the loop would spin.
+ *
+ * libevent's evhttp was here before.  It has no bound on connections, and a deadline only on
+ * silence.
+ */
 #include "config.h"
 
 #include "metrics/clients.h"
@@ -21,21 +39,6 @@
 #include "fairlead/limits.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
-
-/*
- * Anybody who reaches the port is a client, and the thread that serves them renews the lease, so nothing here grows with what they
- * do: connections, what is kept of each one's bytes, the kernel's buffers behind it, and the time that it may take.
- *
- * The kubelet's probe must get through in a crowd, and cannot be told from it before its request is read.  So who comes
- * beyond the bounds is still accepted, into a few extra places where the newest pushes out the oldest: a probe sends
- * its request at once and is answered as soon as that is there.
- *
- * Descriptors may run out for reasons that are not ours.  A few are kept open on /dev/null for that time; each one makes room for a
- * client who, as one of the extra ones, gets a probe's answer.  When they are used up as well the listening socket is left
- * alone for a moment: an accept() that fails leaves it readable, and the loop would spin.
- *
- * libevent's evhttp was here before.  It has no bound on connections, and a deadline only on silence.
- */
 
 #define ACCEPTS_A_TURN 16
 #define EXTRA_READ_MS 2000
@@ -183,7 +186,10 @@ static ssize_t send_more(struct client *c)
 	return sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* What else such a client sends is read: a socket that is closed over unread bytes takes back its answer. */
+/*
+ * What else such a client sends is read: a socket that is closed over unread bytes takes back its
+ * answer.
+ */
 static void drain(struct client *c)
 {
 	shutdown(c->fd, SHUT_WR);
@@ -389,7 +395,10 @@ static void welcome(struct clients *cs, int fd, const struct sockaddr_storage *p
 	bool extra = !is_within_bounds(cs, &from);
 	if (extra && cs->n_extra == LIMIT_HTTP_PROBES)
 		evict(cs);
-	/* What a client does not fetch stays in the kernel, after we closed it as well: little, and not for long. */
+	/*
+	 * What a client does not fetch stays in the kernel, after we closed it as well: little, and
+	 * not for long.
+	 */
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
 	struct client *c = xcalloc(1, sizeof(*c));

@@ -3,8 +3,8 @@
 #define FAIRLEAD_METRICS_CLIENTS_H
 
 /*
- * The connections of the HTTP server: accepted within bounds, read, answered once and closed, each within its deadlines.  What
- * they ask for is the caller's.  Runs on the daemon's event loop.
+ * The connections of the HTTP server: accepted within bounds, read, answered once and closed, each
+ * within its deadlines.  What they ask for is the caller's.  Runs on the daemon's event loop.
  */
 
 #include <stdbool.h>

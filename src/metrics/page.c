@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rendering runs in the thread that renews the lease, so what clients can make it do is bounded as
+ * a share of its time, however fast they ask and however large the cluster is: a page stays fresh
+ * for twenty times as long as it took to make.  A small cluster's page is never older than a
+ * moment; one that took 50 ms serves for a second.
+ *
+ * Memory is bounded by what is still being read: a client who does not read keeps the page it began
+ * with.  If there is no room for another, others get that same one while it is not too old, and
+ * then none until its readers are gone, for whom there are deadlines.
+ */
 #include "config.h"
 
 #include "metrics/page.h"
@@ -7,16 +17,6 @@
 
 #include "fairlead/limits.h"
 #include "fairlead/mem.h"
-
-/*
- * Rendering runs in the thread that renews the lease, so what clients can make it do is bounded as a share of its time, however
- * fast they ask and however large the cluster is: a page stays fresh for twenty times as long as it took to make.  A small
- * cluster's page is never older than a moment; one that took 50 ms serves for a second.
- *
- * Memory is bounded by what is still being read: a client who does not read keeps the page it began with.  If there is no room
- * for another, others get that same one while it is not too old, and then none until its readers are gone, for whom there are
- * deadlines.
- */
 
 #define SHARE 20
 #define FRESH_MAX_MS 10000
@@ -44,7 +44,10 @@ enum page_state page_cache_look(const struct page_cache *c, int64_t now_ms)
 
 	if (c->page && now_ms < c->fresh_until_ms)
 		return PAGE_CACHED;
-	/* Two have room, however large they are: else the first of the slow readers would keep out everybody. */
+	/*
+	 * Two have room, however large they are: else the first of the slow readers would keep out
+	 * everybody.
+	 */
 	if (others + c->last_size <= LIMIT_HTTP_PAGES_BYTES || others <= c->last_size)
 		return PAGE_RENDER;
 	return c->page && now_ms - c->made_ms < STALE_MAX_MS ? PAGE_CACHED : PAGE_NO_ROOM;

@@ -3,8 +3,8 @@
 #define FAIRLEAD_METRICS_PAGE_H
 
 /*
- * Pages that are expensive to make, /status and /metrics: rendered once for all clients who ask within a while, kept as long
- * as one of them still reads.  Times in ms, costs in ns.
+ * Pages that are expensive to make, /status and /metrics: rendered once for all clients who ask
+ * within a while, kept as long as one of them still reads.  Times in ms, costs in ns.
  */
 
 #include <stdbool.h>

@@ -52,6 +52,7 @@ static double start_time_s(void)
 {
 	char stat[1024];
 	struct timespec boot, wall;
+
 	unsigned long long ticks = 0;
 
 	read_self("/proc/self/stat", stat, sizeof(stat));

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The head is cut into lines, which end with LF; a CR before it belongs to the end.  A NUL, a line
+ * that is no field, or a length that is told twice is a bad request: whoever guesses at what was
+ * meant can be made to guess differently than a proxy in front of us.
+ */
 #include "config.h"
 
 #include "metrics/request.h"
@@ -7,12 +12,6 @@
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
-
-/*
- * The head is cut into lines, which end with LF; a CR before it belongs to the end.  A NUL, a line that is no field, or a
- * length that is told twice is a bad request: whoever guesses at what was meant can be made to guess differently than a proxy
- * in front of us.
- */
 
 struct text {
 	const char *at;
@@ -71,7 +70,9 @@ static enum request_method method_of(struct text word)
 	return REQUEST_OTHER;
 }
 
-/* The path of an origin-form or absolute-form target; one that is longer than any of ours stays "". */
+/*
+ * The path of an origin-form or absolute-form target; one that is longer than any of ours stays "".
+ */
 static void put_path(struct text target, char path[static REQUEST_PATH_SIZE])
 {
 	static const char scheme[] = "http://";
@@ -155,7 +156,10 @@ int request_parse(const char *data, size_t size, struct request *ret_request)
 	bool has_length = false;
 	int bad = 0, n_lines = 0;
 
-	/* The whole head first: what is answered does not depend on how the bytes were cut on their way. */
+	/*
+	 * The whole head first: what is answered does not depend on how the bytes were cut on their
+	 * way.
+	 */
 	while (next_line(&rest, &line) && (line.size || !n_lines)) {
 		if (memchr(line.at, '\0', line.size))
 			bad = bad ? bad : -400;

@@ -3,8 +3,8 @@
 #define FAIRLEAD_METRICS_REQUEST_H
 
 /*
- * One HTTP/1 request (RFC 9112) out of the bytes that a client sent: pure, bounded, and no more of HTTP than our paths need.
- * There are no chunked bodies and no second request on a connection.
+ * One HTTP/1 request (RFC 9112) out of the bytes that a client sent: pure, bounded, and no more of
+ * HTTP than our paths need.  There are no chunked bodies and no second request on a connection.
  */
 
 #include <stddef.h>
@@ -25,15 +25,16 @@ enum request_method {
 
 struct request {
 	enum request_method method;
-	char path
-		[REQUEST_PATH_SIZE]; /* without the query; "" where it is longer than any of ours */
+	/* without the query; "" where it is longer than any of ours */
+	char path[REQUEST_PATH_SIZE];
 	char token[REQUEST_TOKEN_SIZE]; /* Authorization: Bearer …; "": none */
 	char body[LIMIT_HTTP_BODY_BYTES + 1];
 };
 
 /*
- * Reads the first @size bytes that came.  0: *@ret_request is complete; -EAGAIN: more has to come; otherwise the status
- * code to answer, as a negative number: -400, -411 (a body without length), -413, -431.
+ * Reads the first @size bytes that came.  0: *@ret_request is complete; -EAGAIN: more has to come;
+ * otherwise the status code to answer, as a negative number: -400, -411 (a body without length),
+ * -413, -431.
  */
 int request_parse(const char *data, size_t size, struct request *ret_request);
 

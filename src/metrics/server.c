@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A table of paths over the connections of clients.c.  Every answer closes its connection: scrapers
+ * and probes come seldom, and an idle connection that nobody needs is one that nobody has to bound.
+ */
 #include "config.h"
 
 #include "fairlead/metrics.h"
@@ -20,11 +24,6 @@
 #include "metrics/clients.h"
 #include "metrics/guard.h"
 #include "metrics/page.h"
-
-/*
- * A table of paths over the connections of clients.c.  Every answer closes its connection: scrapers and probes come seldom, and
- * an idle connection that nobody needs is one that nobody has to bound.
- */
 
 /* "[ffff:…]:65535" */
 #define LISTEN_STR_SIZE (ADDR_STR_SIZE + 9)
@@ -248,7 +247,10 @@ static void serve(struct client *c, const struct request *r, void *arg)
 
 /* ---- listening ---- */
 
-/* "ADDRESS:PORT", an IPv6 address in brackets; also one of IPv4, for whoever puts in an address of either family. */
+/*
+ * "ADDRESS:PORT", an IPv6 address in brackets; also one of IPv4, for whoever puts in an address of
+ * either family.
+ */
 static int parse_listen(const char *s, struct addr *ret_addr, uint16_t *ret_port, struct err *e)
 {
 	char host[LISTEN_STR_SIZE];

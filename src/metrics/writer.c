@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The Prometheus text format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/ */
 #include "config.h"
 
 #include "fairlead/metrics.h"
@@ -6,8 +7,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
-
-/* The Prometheus text format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/ */
 
 /* Integers up to this are exact in a double, and are printed without an exponent. */
 #define EXACT_INTEGER_MAX 9007199254740992.0

@@ -2,8 +2,9 @@
 /*
  * Adoption: what the kernel's tables are found to hold, held against what is wanted.
  *
- * A chain that is as it should be is known by its digest and costs nothing any more; a Service whose chains all are needs no
- * write.  Jumps from built-in chains count only where they are right: once, bare, and before kube-proxy's.
+ * A chain that is as it should be is known by its digest and costs nothing any more; a Service
+ * whose chains all are needs no write.  Jumps from built-in chains count only where they are right:
+ * once, bare, and before kube-proxy's.
  */
 #include "config.h"
 
@@ -12,7 +13,7 @@
 
 #include <utlist.h>
 
-#include "model_internal.h"
+#include "proxy/model_private.h"
 
 /* What comparing a Service with the kernel's chains says. */
 struct verdict {
@@ -26,6 +27,7 @@ static void verify_chain(const struct chain *c, void *arg)
 {
 	struct verdict *v = arg;
 	struct record *r = model_record(v->m, c->name);
+
 	v->n_chains++;
 	if (r)
 		r->wanted = true;
@@ -45,12 +47,13 @@ static void verify_line(unsigned int bucket, bool after, const char *rule, void 
 }
 
 /*
- * A Service that the kernel serves already, if perhaps an older form of it, keeps its lines in the buckets while others are
- * written before it.  Returns how many chains were compared.
+ * A Service that the kernel serves already, if perhaps an older form of it, keeps its lines in the
+ * buckets while others are written before it.  Returns how many chains were compared.
  */
 static size_t verify_service(struct model *m, struct service *s)
 {
 	struct verdict v = { .m = m, .same = true, .reachable = true };
+
 	spec_unref(s->have);
 	s->have = NULL;
 	if (!s->want)
@@ -80,28 +83,28 @@ static size_t verify_service(struct model *m, struct service *s)
 
 static bool jump_is(const struct save_jump *j, const struct render_jump *want_jump)
 {
-	return strcmp(j->table, chain_table_name(want_jump->table)) == 0 &&
-	       strcmp(j->chain, want_jump->builtin) == 0 &&
-	       strcmp(j->target, want_jump->target) == 0;
+	return !strcmp(j->table, chain_table_name(want_jump->table)) &&
+	       !strcmp(j->chain, want_jump->builtin) && !strcmp(j->target, want_jump->target);
 }
 
 static bool accepting_jump_is_right(const struct save *saved, const struct render_jump *want_jump)
 {
 	size_t n = 0;
 	bool bare = true;
+
 	for (size_t i = 0; i < saved->n_jumps; i++) {
 		const struct save_jump *j = &saved->jumps[i];
 		if (strcmp(j->table, "filter") != 0 || strcmp(j->target, want_jump->target) != 0)
 			continue;
 		n++;
-		bare = bare && strncmp(j->spec, "-j ", 3) == 0;
+		bare = bare && !strncmp(j->spec, "-j ", 3);
 	}
 	return n == 1 && bare && path_place(&saved->path).in_place;
 }
 
 /*
- * A jump is right if it is there once, bare, and in nat before kube-proxy's, which would take the packets first.  The accepting
- * one is right where it does its work, wherever that is.
+ * A jump is right if it is there once, bare, and in nat before kube-proxy's, which would take the
+ * packets first.  The accepting one is right where it does its work, wherever that is.
  */
 static bool jump_is_right(const struct save *saved, const struct render_jump *want_jump)
 {
@@ -114,7 +117,7 @@ static bool jump_is_right(const struct save *saved, const struct render_jump *wa
 		if (!jump_is(j, want_jump))
 			continue;
 		n++;
-		right = right && strncmp(j->spec, "-j ", 3) == 0 &&
+		right = right && !strncmp(j->spec, "-j ", 3) &&
 		        !(want_jump->table == CHAIN_NAT && j->behind_kube);
 	}
 	return n == 1 && right;
@@ -124,10 +127,10 @@ static bool jump_is_right(const struct save *saved, const struct render_jump *wa
 static bool keeps_jump(const struct model *m, const struct save_jump *j)
 {
 	bool keep = !chain_is_builtin(j->chain);
+
 	for (size_t k = 0; k < RENDER_JUMPS; k++) {
 		const struct render_jump *r = &render_jumps[k];
-		if (r->accepts && strcmp(j->table, "filter") == 0 &&
-		    strcmp(j->target, r->target) == 0)
+		if (r->accepts && !strcmp(j->table, "filter") && !strcmp(j->target, r->target))
 			return !m->missing_jumps[k];
 		keep = keep || (jump_is(j, r) && !m->missing_jumps[k]);
 	}
@@ -137,20 +140,21 @@ static bool keeps_jump(const struct model *m, const struct save_jump *j)
 /* Strays are deleted first, and each one before the place moves it up. */
 static bool is_before(const struct save_jump *j, const struct path_place *place)
 {
-	return strcmp(j->table, "filter") == 0 && strcmp(j->chain, place->chain) == 0 &&
+	return !strcmp(j->table, "filter") && !strcmp(j->chain, place->chain) &&
 	       j->number < place->number;
 }
 
 static void adopt_jumps(struct model *m, const struct save *saved)
 {
 	struct path_place place = path_place(&saved->path);
+
 	m->accept = place;
 	model_drop_strays(m);
 	for (size_t k = 0; k < RENDER_JUMPS; k++)
 		m->missing_jumps[k] = !jump_is_right(saved, &render_jumps[k]);
 	for (size_t i = 0; i < saved->n_jumps; i++) {
 		const struct save_jump *j = &saved->jumps[i];
-		bool nat = strcmp(j->table, "nat") == 0;
+		bool nat = !strcmp(j->table, "nat");
 		if (keeps_jump(m, j) || (!nat && strcmp(j->table, "filter") != 0))
 			continue;
 		ARRAY_RESERVE(m->strays, m->cap_strays, m->n_strays + 1);
@@ -160,12 +164,16 @@ static void adopt_jumps(struct model *m, const struct save *saved)
 	}
 }
 
-/* Neighbours in a bucket follow each other, so that a slice of a long queue touches few buckets; those that go alone are last. */
+/*
+ * Neighbours in a bucket follow each other, so that a slice of a long queue touches few buckets;
+ * those that go alone are last.
+ */
 static int by_low_octet(const struct service *a, const struct service *b)
 {
 	const struct spec *x = a->want ? a->want : a->have, *y = b->want ? b->want : b->have;
 	const struct addr *p = x ? &x->s.cluster_ip : NULL, *q = y ? &y->s.cluster_ip : NULL;
 	int i = p ? p->b[p->family == 6 ? 15 : 3] : 0, k = q ? q->b[q->family == 6 ? 15 : 3] : 0;
+
 	if (a->suspect != b->suspect)
 		return a->suspect - b->suspect;
 	return i != k ? i - k : strcmp(a->key, b->key);
@@ -175,12 +183,16 @@ static const struct save_chain *saved_chain(const struct save *saved, const char
 {
 	char key[sizeof(((struct save_chain *)NULL)->key)];
 	const struct save_chain *c;
+
 	snprintf(key, sizeof(key), "%s %s", chain_table_name(chain_table(name)), name);
 	HASH_FIND_STR(saved->chains, key, c);
 	return c;
 }
 
-/* Whether the kernel has the chain as we wrote it; where that is not known, it is not said to be damaged. */
+/*
+ * Whether the kernel has the chain as we wrote it; where that is not known, it is not said to be
+ * damaged.
+ */
 static bool is_intact(const struct record *r, const struct save_chain *c)
 {
 	if (!r->present || r->have == CHAIN_UNKNOWN)
@@ -193,6 +205,7 @@ static bool is_intact(const struct record *r, const struct save_chain *c)
 static void damage_bucket(struct model *m, unsigned int number)
 {
 	const struct bucket *b = &m->buckets[number];
+
 	for (size_t i = 0; i < b->n; i++) {
 		model_damage(m, b->members[i]);
 		model_enqueue(m, b->members[i]);
@@ -200,12 +213,13 @@ static void damage_bucket(struct model *m, unsigned int number)
 }
 
 /*
- * What others have done to what we had written, before it is forgotten.  A Service's own chains come later, when the Service is
- * verified; all the rest, but for the buckets, is everybody's.
+ * What others have done to what we had written, before it is forgotten.  A Service's own chains
+ * come later, when the Service is verified; all the rest, but for the buckets, is everybody's.
  */
 static void find_damage(struct model *m, const struct save *saved)
 {
 	char name[CHAIN_NAME_SIZE];
+
 	for (const struct record *r = m->records; r; r = r->hh.next)
 		if (!chain_is_of_service(r->name) && !chain_is_bucket(r->name) &&
 		    !is_intact(r, saved_chain(saved, r->name)))
@@ -237,6 +251,7 @@ static void find_damaged_jumps(struct model *m, const struct save *saved)
 static void adopt_chains(struct model *m, const struct save *saved)
 {
 	struct record *before = TAKE(m->records);
+
 	for (const struct save_chain *c = saved->chains; c; c = c->hh.next) {
 		struct record *old;
 		if (!save_chain_in_place(c))
@@ -270,6 +285,7 @@ static void adopt_chains(struct model *m, const struct save *saved)
 void model_doubt(struct model *m, const char *chain)
 {
 	struct record *r = model_record(m, chain);
+
 	if (r)
 		r->doubtful = true;
 }
@@ -277,6 +293,7 @@ void model_doubt(struct model *m, const char *chain)
 bool model_matches(struct model *m, const struct save *saved)
 {
 	size_t n = 0;
+
 	if (!m->adopted || model_needs_jumps(m))
 		return false;
 	for (size_t k = 0; k < RENDER_JUMPS; k++)
@@ -317,7 +334,10 @@ void model_adopt_begin(struct model *m, const struct save *saved)
 	m->moved = false;
 }
 
-/* A Service that came, or changed, meanwhile is written like any other; so it is noted anew who is wanted (moved). */
+/*
+ * A Service that came, or changed, meanwhile is written like any other; so it is noted anew who is
+ * wanted (moved).
+ */
 bool model_adopt_more(struct model *m, size_t n_chains)
 {
 	for (size_t n = 0; m->next_unverified < m->n_unverified && n < n_chains;) {

@@ -15,7 +15,7 @@ libfairlead_a_SOURCES += \
 	src/proxy/looks.c \
 	src/proxy/model.c \
 	src/proxy/model.h \
-	src/proxy/model_internal.h \
+	src/proxy/model_private.h \
 	src/proxy/native.c \
 	src/proxy/native.h \
 	src/proxy/nftables.c \

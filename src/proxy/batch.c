@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Batches: written by one run of iptables-restore each, and what becomes of them. */
 #include "config.h"
 
-/* Batches: written by one run of iptables-restore each, and what becomes of them. */
-
-#include "plane_private.h"
+#include "proxy/plane_private.h"
 
 #include <ctype.h>
 #include <malloc.h>
@@ -35,12 +34,14 @@ static void on_committed(const struct proxy_service *before, const struct proxy_
                          void *arg)
 {
 	struct plane *p = arg;
+
 	udp_changed(p->udp, before, now);
 }
 
 static void batch_succeeded(struct plane *p, int64_t took_ms)
 {
 	int64_t now = clock_ms();
+
 	p->failures = 0;
 	p->next_ms = p->more ? now : pace_next_ms(&p->pace, now, took_ms);
 	p->stats.last_success_ms = now;
@@ -68,6 +69,7 @@ static size_t line_number(const char *errors)
 static void explain(const struct plane *p, const struct child_result *r, struct buf *out)
 {
 	const char *text = buf_str(&p->text);
+
 	if (!r->exited) {
 		buf_puts(out, "killed, or took too long");
 		return;
@@ -86,7 +88,10 @@ static void explain(const struct plane *p, const struct child_result *r, struct 
 		buf_printf(out, "; line %zu is: %.*s", line, (int)strcspn(text, "\n"), text);
 }
 
-/* iptables-nft uses the code of a lock for rules that the kernel refuses, too, but then it names them. */
+/*
+ * iptables-nft uses the code of a lock for rules that the kernel refuses, too, but then it names
+ * them.
+ */
 static enum model_outcome judge(const struct child_result *r)
 {
 	if (!r->exited)
@@ -101,6 +106,7 @@ static void batch_failed(struct plane *p, enum model_outcome outcome, const stru
 {
 	cleanup(buf_fini) struct buf why = BUF_INIT;
 	size_t n = model_batch_services(p->model);
+
 	if (outcome == MODEL_BROKEN)
 		buf_puts(&why, "fails whatever it is given: ");
 	explain(p, r, &why);
@@ -111,7 +117,10 @@ static void batch_failed(struct plane *p, enum model_outcome outcome, const stru
 		plane_back_off(p, 1); /* half of them may do */
 	else if (outcome != MODEL_REFUSED || n == 0)
 		plane_back_off(p, ++p->failures);
-	/* A lock is worth a word when it is held for long; of many Services it is not known yet which are refused. */
+	/*
+	 * A lock is worth a word when it is held for long; of many Services it is not known yet
+	 * which are refused.
+	 */
 	bool aloud = outcome == MODEL_BUSY ? p->failures % PLANE_BUSY_LIMIT == 0
 	                                   : outcome != MODEL_REFUSED || n <= 1;
 	plane_say_failed(p, p->v->restore[variant_index(p->family)], buf_str(&why), aloud);
@@ -123,6 +132,7 @@ static void batch_failed(struct plane *p, enum model_outcome outcome, const stru
 static void end_batch(struct plane *p)
 {
 	bool large = p->text.size >= PLANE_TRIM_BYTES;
+
 	buf_fini(&p->text);
 	if (large)
 		malloc_trim(0); /* a cold start's peak shall not last */
@@ -132,6 +142,7 @@ static void on_tried(const struct child_result *r, void *arg)
 {
 	struct plane *p = arg;
 	bool works = r->exited && r->code == 0;
+
 	p->child = NULL;
 	watch_ended(p->watch);
 	batch_failed(p, works ? judge(&p->refusal) : MODEL_BROKEN, &p->refusal);
@@ -139,14 +150,15 @@ static void on_tried(const struct child_result *r, void *arg)
 }
 
 /*
- * Before one Service is blamed the program gets what nothing can be wrong with: it may be the program that fails.  False: it
- * could not be started.
+ * Before one Service is blamed the program gets what nothing can be wrong with: it may be the
+ * program that fails.  False: it could not be started.
  */
 static bool try_program(struct plane *p, const struct child_result *r)
 {
 	static const char nothing[] = "*filter\nCOMMIT\n*nat\nCOMMIT\n";
 	static const struct buf input = { .data = (char *)nothing, .size = sizeof(nothing) - 1 };
 	static const struct child_ops ops = { .output = NULL, .done = on_tried };
+
 	p->refusal = *r;
 	snprintf(p->refusal_text, sizeof(p->refusal_text), "%s", r->errors);
 	p->refusal.errors = p->refusal_text;
@@ -157,6 +169,7 @@ static void on_written(const struct child_result *r, void *arg)
 {
 	struct plane *p = arg;
 	enum model_outcome outcome = judge(r);
+
 	p->child = NULL;
 	watch_ended(p->watch);
 	p->stats.batches++;
@@ -178,6 +191,7 @@ void plane_write(struct plane *p)
 	static const struct child_ops ops = { .output = NULL, .done = on_written };
 	struct err e = ERR_INIT;
 	bool done = false;
+
 	p->settling = false;
 	buf_clear(&p->text);
 	while (model_plan(p->model, clock_ms(), &p->text, &p->n_lines) && p->text.size == 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "chain.h"
+#include "proxy/chain.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -17,6 +17,7 @@ static uint64_t sha64(const void *data, size_t size)
 {
 	unsigned char md[SHA256_DIGEST_LENGTH];
 	uint64_t v = 0;
+
 	SHA256(data, size, md);
 	for (int i = 0; i < 8; i++)
 		v = v << 8 | md[i];
@@ -26,7 +27,10 @@ static uint64_t sha64(const void *data, size_t size)
 void chain_begin(struct chain *c, const char *name, const char *label)
 {
 	snprintf(c->name, sizeof(c->name), "%s", name);
-	/* The label stands between quotes in a line that iptables-restore splits: nothing in it may end either. */
+	/*
+	 * The label stands between quotes in a line that iptables-restore splits: nothing in it may
+	 * end either.
+	 */
 	size_t n = 0;
 	for (const char *p = label ? label : ""; *p && n < sizeof(c->label) - 1; p++)
 		c->label[n++] = isalnum((unsigned char)*p) || strchr("-._/:", *p) ? *p : '?';
@@ -43,6 +47,7 @@ void chain_fini(struct chain *c)
 void chain_rule(struct chain *c, const char *fmt, ...)
 {
 	va_list ap;
+
 	va_start(ap, fmt);
 	buf_vprintf(&c->rules, fmt, ap);
 	va_end(ap);
@@ -61,6 +66,7 @@ uint64_t chain_hash(const struct chain *c)
 void chain_write(const struct chain *c, uint64_t hash, struct buf *out)
 {
 	const char *rule = buf_str(&c->rules);
+
 	for (size_t i = 0; i < c->n_rules; i++) {
 		const char *end = strchr(rule, '\n');
 		if (!end)
@@ -81,7 +87,7 @@ enum chain_table chain_table(const char *name)
 		                              "FL-FLT", "FL-NPF", "FL-D-",  "FL-R-" };
 	for (size_t i = 0; i < sizeof(filter) / sizeof(filter[0]); i++) {
 		size_t len = strlen(filter[i]);
-		if (strncmp(name, filter[i], len) == 0 &&
+		if (!strncmp(name, filter[i], len) &&
 		    (filter[i][len - 1] == '-' || name[len] == '\0'))
 			return CHAIN_FILTER;
 	}
@@ -109,7 +115,7 @@ bool chain_is_builtin(const char *chain)
 	static const char *const builtin[] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT",
 		                               "POSTROUTING" };
 	for (size_t i = 0; i < ARRAY_LEN(builtin); i++)
-		if (strcmp(chain, builtin[i]) == 0)
+		if (!strcmp(chain, builtin[i]))
 			return true;
 	return false;
 }
@@ -119,6 +125,7 @@ void chain_id(const char *text, char ret_id[static CHAIN_ID_SIZE])
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 	unsigned char md[SHA256_DIGEST_LENGTH];
 	unsigned int acc = 0, bits = 0, at = 0;
+
 	SHA256((const unsigned char *)text, strlen(text), md);
 	for (size_t i = 0; i < CHAIN_ID_SIZE - 1; i++) {
 		if (bits < 5) {
@@ -134,6 +141,7 @@ void chain_id(const char *text, char ret_id[static CHAIN_ID_SIZE])
 const char *chain_next_argument(const char *p)
 {
 	bool quoted = false;
+
 	for (; *p && (quoted || *p != ' '); p++) {
 		if (*p == '\\' && p[1])
 			p++;

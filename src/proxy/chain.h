@@ -5,9 +5,10 @@
 /*
  * One chain of ours as text: a name and rules, in the words of iptables-save.
  *
- * The name says the table, and the first rule's comment says what the whole chain is: "HASH/N LABEL", a digest of all
- * rules, their number, and for people the Service.  So a later process can tell from iptables-save alone
- * whether a chain is what it would write itself.  An empty chain needs no comment.
+ * The name says the table, and the first rule's comment says what the whole chain is: "HASH/N
+ * LABEL", a digest of all rules, their number, and for people the Service.  So a later process can
+ * tell from iptables-save alone whether a chain is what it would write itself.  An empty chain
+ * needs no comment.
  */
 
 #include <stdbool.h>
@@ -34,7 +35,10 @@ struct chain {
 	size_t n_rules;
 };
 
-/* Starts over under a name, and keeps the memory.  @label may be NULL; what is not plain in it becomes '?'. */
+/*
+ * Starts over under a name, and keeps the memory.  @label may be NULL; what is not plain in it
+ * becomes '?'.
+ */
 void chain_begin(struct chain *c, const char *name, const char *label);
 void chain_fini(struct chain *c);
 /* Adds one rule, given without newline. */
@@ -47,7 +51,10 @@ void chain_write(const struct chain *c, uint64_t hash, struct buf *out);
 /* Which table a chain of ours lives in, by its name alone. */
 enum chain_table chain_table(const char *name);
 const char *chain_table_name(enum chain_table t);
-/* Whether the name is one that belongs to one Service (endpoints, sets, …) rather than to the frame. */
+/*
+ * Whether the name is one that belongs to one Service (endpoints, sets, …) rather than to the
+ * frame.
+ */
 bool chain_is_of_service(const char *name);
 /* Whether it is one of the chains that hold dispatch lines of several Services. */
 bool chain_is_bucket(const char *name);

@@ -11,7 +11,7 @@
  */
 #include "config.h"
 
-#include "child.h"
+#include "proxy/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,10 +81,14 @@ int64_t child_started_ms(const struct child *c)
 	return c->started_ms;
 }
 
-/* Whether it has ended; *ret_status is then what waitpid() says, or nothing where somebody else has heard it. */
+/*
+ * Whether it has ended; *ret_status is then what waitpid() says, or nothing where somebody else has
+ * heard it.
+ */
 static bool is_gone(const struct child *c, int *ret_status)
 {
 	pid_t pid = waitpid(c->pid, ret_status, WNOHANG);
+
 	return pid != 0 && !(pid < 0 && errno == EINTR);
 }
 
@@ -97,6 +101,7 @@ static void end_by_force(const struct child *c)
 void child_end(struct child *c)
 {
 	int status = 0;
+
 	if (!c)
 		return;
 	event_drop(&c->in);
@@ -113,17 +118,20 @@ void child_end(struct child *c)
 static void after(struct event *timer, int ms)
 {
 	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
 	evtimer_add(timer, &tv);
 }
 
 /*
- * A process whose output has ended, or that was killed, is gone or about to be.  That may take: it may have closed its output
- * and live on, until its deadline, and one that the kernel keeps busy is not killed at once.
+ * A process whose output has ended, or that was killed, is gone or about to be.  That may take: it
+ * may have closed its output and live on, until its deadline, and one that the kernel keeps busy is
+ * not killed at once.
  */
 static void finish(struct child *c)
 {
 	struct child_result r = { .exited = false };
 	int status = SIGKILL;
+
 	if (!is_gone(c, &status)) {
 		after(c->gone, c->look_ms);
 		c->look_ms =
@@ -149,6 +157,7 @@ static void on_gone(evutil_socket_t fd, short what, void *arg)
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct child *c = arg;
+
 	(void)fd;
 	(void)what;
 	end_by_force(c);
@@ -162,6 +171,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct child *c = arg;
+
 	(void)what;
 	size_t left = c->input ? c->input->size - c->sent : 0;
 	if (left > 0) {
@@ -180,6 +190,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 static ssize_t read_once(struct child *c, struct event **ev, char *data, size_t size)
 {
 	ssize_t n = read(event_get_fd(*ev), data, size);
+
 	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
 		return n;
 	event_drop(ev);
@@ -192,6 +203,7 @@ static void on_output(evutil_socket_t fd, short what, void *arg)
 {
 	struct child *c = arg;
 	char data[CHILD_READ_SIZE];
+
 	(void)fd;
 	(void)what;
 	void (*output)(const char *, size_t, void *) = c->ops->output;
@@ -205,6 +217,7 @@ static void on_errors(evutil_socket_t fd, short what, void *arg)
 {
 	struct child *c = arg;
 	char data[1024];
+
 	(void)fd;
 	(void)what;
 	ssize_t n = read_once(c, &c->err, data, sizeof(data));
@@ -217,6 +230,7 @@ static int spawn(const char *const argv[], const int fds[3], pid_t *ret_pid)
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t none, all;
+
 	sigemptyset(&none);
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&actions);
@@ -259,6 +273,7 @@ int child_start(struct event_base *base, const char *const argv[], const struct 
 	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, err[2] = { -1, -1 };
 	pid_t pid = 0;
 	int r = 0;
+
 	/* A socket rather than a pipe, because one can send on it without SIGPIPE. */
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in) < 0 ||
 	    pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0)
@@ -303,6 +318,7 @@ struct run {
 static void run_output(const char *data, size_t size, void *arg)
 {
 	struct run *r = arg;
+
 	if (r->output)
 		r->output(data, size, r->arg);
 }
@@ -310,6 +326,7 @@ static void run_output(const char *data, size_t size, void *arg)
 static void run_done(const struct child_result *result, void *arg)
 {
 	struct run *r = arg;
+
 	r->exited = result->exited;
 	r->code = result->code;
 	if (r->errors)
@@ -324,6 +341,7 @@ int child_run(const char *const argv[], const struct buf *input, int timeout_ms,
 	struct run run = { .output = output, .arg = arg, .errors = errors };
 	struct child *c;
 	struct event_base *base = event_base_new();
+
 	if (!base)
 		return err_set(e, -ENOMEM, ERR_SYSTEM, "no event base for %s", argv[0]);
 	int r = child_start(base, argv, input, timeout_ms, &ops, &run, &c, e);

@@ -5,9 +5,10 @@
 /*
  * A program that we run: input in, output and errors out, without ever blocking the event loop.
  *
- * It is found by PATH and gets no signal settings and no files of ours.  Its errors are kept up to a bound, its output is
- * handed on as it comes.  No signal handler is needed: the end of its output is the sign to look whether it has ended.  It
- * is the first of a process group, and what is killed is the group.
+ * It is found by PATH and gets no signal settings and no files of ours.  Its errors are kept up to
+ * a bound, its output is handed on as it comes.  No signal handler is needed: the end of its output
+ * is the sign to look whether it has ended.  It is the first of a process group, and what is killed
+ * is the group.
  */
 
 #include <stdbool.h>
@@ -43,7 +44,10 @@ pid_t child_pid(const struct child *c);
 int64_t child_started_ms(const struct child *c); /* clock_ms() then */
 /* Lets go of it without a call to done(): it ends by itself when it finds its input closed. */
 void child_abandon(struct child *c);
-/* The same, and waits for its end, which it is given so long for; of its input it gets no more than it has. */
+/*
+ * The same, and waits for its end, which it is given so long for; of its input it gets no more than
+ * it has.
+ */
 #define CHILD_END_MS 10000
 void child_end(struct child *c);
 

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Uninstalling: whatever variant and family a former run used, its jumps and chains go, in one transaction a table.
+ * Uninstalling: whatever variant and family a former run used, its jumps and chains go, in one
+ * transaction a table.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "child.h"
+#include "proxy/child.h"
 #include "fairlead/mem.h"
 #include "fairlead/proxy.h"
-#include "native.h"
-#include "save.h"
-#include "variant.h"
+#include "proxy/native.h"
+#include "proxy/save.h"
+#include "proxy/variant.h"
 
 #define CLEANUP_TIMEOUT_MS 300000
 
@@ -24,12 +25,14 @@ static void feed(const char *data, size_t size, void *arg)
 static bool is_in(const char *table, const char *key)
 {
 	size_t len = strlen(table);
-	return strncmp(key, table, len) == 0 && key[len] == ' ';
+
+	return !strncmp(key, table, len) && key[len] == ' ';
 }
 
 static void removal(const struct save *s, const char *table, struct buf *out)
 {
 	cleanup(buf_fini) struct buf declare = BUF_INIT, delete_rules = BUF_INIT, delete = BUF_INIT;
+
 	for (const struct save_chain *c = s->chains; c; c = c->hh.next) {
 		if (!is_in(table, c->key))
 			continue;
@@ -37,7 +40,7 @@ static void removal(const struct save *s, const char *table, struct buf *out)
 		buf_printf(&delete, "-X %s\n", c->name);
 	}
 	for (size_t i = 0; i < s->n_jumps; i++)
-		if (strcmp(s->jumps[i].table, table) == 0)
+		if (!strcmp(s->jumps[i].table, table))
 			buf_printf(&delete_rules, "-D %s %s\n", s->jumps[i].chain,
 			           s->jumps[i].spec);
 	if (declare.size + delete_rules.size == 0)
@@ -51,6 +54,7 @@ static int write_patiently(const char *const argv[], const struct buf *text, int
                            struct buf *errors, struct err *e)
 {
 	int r = 0;
+
 	for (int i = 0; r == 0 && i < VARIANT_LOCK_TRIES; i++) {
 		buf_clear(errors);
 		r = child_run(argv, text, CLEANUP_TIMEOUT_MS, NULL, NULL, ret_code, errors, e);
@@ -65,6 +69,7 @@ static int clean(const struct variant *v, uint8_t family, struct save *saved, st
 {
 	int i = variant_index(family), code = 0;
 	cleanup(buf_fini) struct buf text = BUF_INIT, errors = BUF_INIT;
+
 	const char *const read[] = { v->save[i], NULL };
 	const char *const write[] = { v->restore[i], "--noflush", "-w", "5", NULL };
 	int r = child_run(read, NULL, CLEANUP_TIMEOUT_MS, feed, saved, &code, &errors, e);
@@ -96,6 +101,7 @@ int variant_clean(const struct variant *v, struct err *e)
 {
 	static const uint8_t families[] = { 4, 6 };
 	int result = 0;
+
 	for (size_t f = 0; f < ARRAY_LEN(families); f++) {
 		if (!variant_is_used(v, families[f]) || !variant_is_installed(v, families[f]))
 			continue;
@@ -113,6 +119,7 @@ int variant_clean(const struct variant *v, struct err *e)
 int proxy_cleanup(struct err *e)
 {
 	int result = 0;
+
 	for (size_t k = 0; k < VARIANTS; k++) {
 		int r = variant_clean(&variants[k], result ? NULL : e);
 		result = result ? result : r;

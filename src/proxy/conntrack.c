@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "conntrack.h"
+#include "proxy/conntrack.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -38,6 +38,7 @@ struct conntrack_job {
 struct conntrack_job *conntrack_job_new(uint8_t family)
 {
 	struct conntrack_job *j = xcalloc(1, sizeof(*j));
+
 	j->family = family;
 	return j;
 }
@@ -46,6 +47,7 @@ void conntrack_job_free(struct conntrack_job *j)
 {
 	struct front *f, *next;
 	struct local_addr *l, *next_local;
+
 	if (!j)
 		return;
 	HASH_ITER(hh, j->fronts, f, next) {
@@ -63,6 +65,7 @@ void conntrack_job_free(struct conntrack_job *j)
 static struct endpoint_key make_key(const struct addr *a, uint16_t port)
 {
 	struct endpoint_key k = { .port = { (uint8_t)(port >> 8), (uint8_t)port } };
+
 	if (a)
 		k.addr = *a;
 	return k;
@@ -77,6 +80,7 @@ static struct front *find_front(const struct conntrack_job *j, const struct addr
 {
 	struct endpoint_key k = make_key(a, port);
 	struct front *f;
+
 	HASH_FIND(hh, j->fronts, &k, sizeof(k), f);
 	return f;
 }
@@ -84,6 +88,7 @@ static struct front *find_front(const struct conntrack_job *j, const struct addr
 static void touch_key(struct conntrack_job *j, const struct endpoint_key *k)
 {
 	struct front *f;
+
 	HASH_FIND(hh, j->fronts, k, sizeof(*k), f);
 	if (f)
 		return;
@@ -95,6 +100,7 @@ static void touch_key(struct conntrack_job *j, const struct endpoint_key *k)
 void conntrack_job_touch_front(struct conntrack_job *j, const struct addr *a, uint16_t port)
 {
 	struct endpoint_key k = make_key(a, port);
+
 	touch_key(j, &k);
 }
 
@@ -145,6 +151,7 @@ static void allow(struct conntrack_job *j, const struct addr *a, uint16_t port,
 {
 	struct front *f = find_front(j, a, port);
 	size_t n = p->n_cluster + p->n_local + p->n_kept;
+
 	if (!f || n == 0)
 		return;
 	ARRAY_RESERVE(f->back, f->cap_back, f->n_back + n);
@@ -164,6 +171,7 @@ void conntrack_job_allow(struct conntrack_job *j, const struct proxy_service *s)
 void conntrack_job_add_local(struct conntrack_job *j, const struct addr *a)
 {
 	struct local_addr *l;
+
 	HASH_FIND(hh, j->locals, a, sizeof(*a), l);
 	if (l)
 		return;
@@ -185,6 +193,7 @@ bool conntrack_job_is_empty(const struct conntrack_job *j)
 static bool is_local(const struct conntrack_job *j, const struct addr *a)
 {
 	struct local_addr *l;
+
 	HASH_FIND(hh, j->locals, a, sizeof(*a), l);
 	return l;
 }
@@ -193,7 +202,11 @@ bool conntrack_is_stale(struct conntrack_job *j, const struct addr *to, uint16_t
                         const struct addr *from, uint16_t from_port)
 {
 	struct front *f = find_front(j, to, to_port);
-	/* A flow through this node to another machine may have the number of a node port, and is nobody's business. */
+
+	/*
+	 * A flow through this node to another machine may have the number of a node port, and is
+	 * nobody's business.
+	 */
 	if (!f && is_local(j, to))
 		f = find_front(j, NULL, to_port);
 	if (!f)

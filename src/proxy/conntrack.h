@@ -3,13 +3,14 @@
 #define FAIRLEAD_PROXY_CONNTRACK_H
 
 /*
- * Old UDP flows.  nat looks at the first packet of a flow only, and a UDP flow lasts as long as somebody keeps sending: a
- * client that has one would go on talking to an endpoint that is no more.  So after the rules of a UDP port were
- * written or removed, the flows toward it that no endpoint of it answers, nor one that is kept, are deleted.  TCP needs
- * none of this: its peers notice by themselves.
+ * Old UDP flows.  nat looks at the first packet of a flow only, and a UDP flow lasts as long as
+ * somebody keeps sending: a client that has one would go on talking to an endpoint that is no more.
+ * So after the rules of a UDP port were written or removed, the flows toward it that no endpoint of
+ * it answers, nor one that is kept, are deleted.  TCP needs none of this: its peers notice by
+ * themselves.
  *
- * A job names the addresses to look at ("fronts") and, per front, the endpoints that may answer.  It is plain data; a run
- * carries it to the kernel, a slice a turn of the event loop.
+ * A job names the addresses to look at ("fronts") and, per front, the endpoints that may answer.
+ * It is plain data; a run carries it to the kernel, a slice a turn of the event loop.
  */
 
 #include <stdbool.h>
@@ -37,7 +38,10 @@ void conntrack_job_touch(struct conntrack_job *j, const struct proxy_service *s)
 void conntrack_job_touch_front(struct conntrack_job *j, const struct addr *a, uint16_t port);
 /* Adds the fronts of @from, without their endpoints. */
 void conntrack_job_touch_all(struct conntrack_job *j, const struct conntrack_job *from);
-/* Lets the Service's endpoints answer at those of its addresses that were touched; also while the job runs. */
+/*
+ * Lets the Service's endpoints answer at those of its addresses that were touched; also while the
+ * job runs.
+ */
 void conntrack_job_allow(struct conntrack_job *j, const struct proxy_service *s);
 /* An address of this node: only there are node ports looked for. */
 void conntrack_job_add_local(struct conntrack_job *j, const struct addr *a);
@@ -47,17 +51,23 @@ bool conntrack_job_is_empty(const struct conntrack_job *j);
 bool conntrack_is_stale(struct conntrack_job *j, const struct addr *to, uint16_t to_port,
                         const struct addr *from, uint16_t from_port);
 
-/* The end of a run: 0, or a negative errno and why (-EINTR: some flows may not have been seen).  Flows may have been deleted
- * all the same. */
+/*
+ * The end of a run: 0, or a negative errno and why (-EINTR: some flows may not have been seen).
+ * Flows may have been deleted all the same.
+ */
 typedef void conntrack_done_fn(int r, const struct err *e, size_t n_deleted, void *arg);
 
 /*
- * Begins to read the kernel's table, to delete what is stale.  @j stays the caller's and must outlive the run, which ends
- * with one call of @done, never before this returns, or with conntrack_run_free().
+ * Begins to read the kernel's table, to delete what is stale.  @j stays the caller's and must
+ * outlive the run, which ends with one call of @done, never before this returns, or with
+ * conntrack_run_free().
  */
 int conntrack_run_start(struct event_base *base, struct conntrack_job *j, conntrack_done_fn *done,
                         void *arg, struct conntrack_run **ret_run, struct err *e);
-/* The first slice at once, which is all where flows are few.  Calls @done then, after which the run is gone. */
+/*
+ * The first slice at once, which is all where flows are few.  Calls @done then, after which the run
+ * is gone.
+ */
 void conntrack_run_step(struct conntrack_run *r);
 /* Ends it; only before @done was called. */
 void conntrack_run_free(struct conntrack_run *r);

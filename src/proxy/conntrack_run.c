@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ctnetlink by way of libnl's core.  The table is read as a stream and each stale flow is deleted as soon as it is seen, by
- * a second socket: memory depends neither on how many flows the node has nor on how many are stale, and a turn of the
- * event loop looks at CONNTRACK_SLICE of them.  The kernel sends the next piece of a dump when this one was read, so a
- * slow reader loses nothing.  Flows that come and go meanwhile disturb nobody; a dump that the kernel says was interrupted
- * may have left out some, and ends with -EINTR.  A flow that cannot be deleted (one that hardware has taken over is busy) is
- * passed over, and the run fails at its end, when all others are gone.
+ * ctnetlink by way of libnl's core.  The table is read as a stream and each stale flow is deleted
+ * as soon as it is seen, by a second socket: memory depends neither on how many flows the node has
+ * nor on how many are stale, and a turn of the event loop looks at CONNTRACK_SLICE of them.  The
+ * kernel sends the next piece of a dump when this one was read, so a slow reader loses nothing.
+ * Flows that come and go meanwhile disturb nobody; a dump that the kernel says was interrupted may
+ * have left out some, and ends with -EINTR.  A flow that cannot be deleted (one that hardware has
+ * taken over is busy) is passed over, and the run fails at its end, when all others are gone.
  */
 #include "config.h"
 
-#include "conntrack.h"
+#include "proxy/conntrack.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -58,6 +59,7 @@ struct deletion {
 static bool read_addr(const struct nlattr *a, uint8_t family, struct addr *ret_addr)
 {
 	size_t size = family == 4 ? 4 : 16;
+
 	if (!a || (size_t)nla_len(a) != size)
 		return false;
 	*ret_addr = (struct addr){ .family = family };
@@ -68,6 +70,7 @@ static bool read_addr(const struct nlattr *a, uint8_t family, struct addr *ret_a
 static bool read_port(const struct nlattr *a, uint16_t *ret_port)
 {
 	const uint8_t *b;
+
 	if (!a || nla_len(a) != 2)
 		return false;
 	b = nla_data(a);
@@ -80,6 +83,7 @@ static bool read_tuple(struct nlattr *a, uint8_t family, struct tuple *ret_tuple
 {
 	struct nlattr *tb[CTA_TUPLE_MAX + 1], *ip[CTA_IP_MAX + 1], *proto[CTA_PROTO_MAX + 1];
 	bool four = family == 4;
+
 	if (!a || nla_parse_nested(tb, CTA_TUPLE_MAX, a, NULL) < 0 || !tb[CTA_TUPLE_IP] ||
 	    !tb[CTA_TUPLE_PROTO] || nla_parse_nested(ip, CTA_IP_MAX, tb[CTA_TUPLE_IP], NULL) < 0 ||
 	    nla_parse_nested(proto, CTA_PROTO_MAX, tb[CTA_TUPLE_PROTO], NULL) < 0)
@@ -97,6 +101,7 @@ static struct nl_msg *request(int type, int flags, uint8_t family)
 	struct nfgenmsg head = { .nfgen_family = family == 4 ? AF_INET : AF_INET6,
 		                 .version = NFNETLINK_V0 };
 	struct nl_msg *msg = nlmsg_alloc_simple(NFNL_SUBSYS_CTNETLINK << 8 | type, flags);
+
 	if (msg)
 		nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO);
 	return msg;
@@ -105,6 +110,7 @@ static struct nl_msg *request(int type, int flags, uint8_t family)
 static void put_port(struct nl_msg *msg, int type, uint16_t port)
 {
 	uint8_t b[2] = { (uint8_t)(port >> 8), (uint8_t)port };
+
 	nla_put(msg, type, sizeof(b), b);
 }
 
@@ -114,6 +120,7 @@ static void put_tuple(struct nl_msg *msg, const struct tuple *t)
 	int size = four ? 4 : 16;
 	struct nlattr *tuple = nla_nest_start(msg, CTA_TUPLE_ORIG | NLA_F_NESTED);
 	struct nlattr *part = nla_nest_start(msg, CTA_TUPLE_IP | NLA_F_NESTED);
+
 	nla_put(msg, four ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, size, t->src.b);
 	nla_put(msg, four ? CTA_IP_V4_DST : CTA_IP_V6_DST, size, t->dst.b);
 	nla_nest_end(msg, part);
@@ -129,6 +136,7 @@ static int delete_flow(struct nl_sock *sock, const struct deletion *d)
 {
 	struct nl_msg *msg =
 		request(IPCTNL_MSG_CT_DELETE, NLM_F_REQUEST | NLM_F_ACK, d->orig.src.family);
+
 	if (!msg)
 		return -NLE_NOMEM;
 	put_tuple(msg, &d->orig);
@@ -152,6 +160,7 @@ static int one_flow(struct conntrack_run *r, struct nlmsghdr *h)
 	struct nlattr *tb[CTA_MAX + 1];
 	struct deletion del = { .zone = 0 };
 	struct tuple reply;
+
 	r->n_seen++;
 	if (nlmsg_parse(h, sizeof(struct nfgenmsg), tb, CTA_MAX, NULL) < 0 ||
 	    !read_tuple(tb[CTA_TUPLE_ORIG], r->family, &del.orig) ||
@@ -177,6 +186,7 @@ static void finish(struct conntrack_run *r, int error, const char *why)
 	conntrack_done_fn *done = r->done;
 	void *arg = r->arg;
 	size_t n = r->n_deleted;
+
 	if (error < 0)
 		err_set(&e, error, ERR_SYSTEM, "conntrack: %s", why);
 	conntrack_run_free(r);
@@ -187,6 +197,7 @@ static void finish(struct conntrack_run *r, int error, const char *why)
 static void end_of_table(struct conntrack_run *r, int error)
 {
 	cleanup(buf_fini) struct buf why = BUF_INIT;
+
 	if (error < 0) {
 		finish(r, error, strerror(-error));
 	} else if (r->n_stuck > 0) {
@@ -204,12 +215,16 @@ static void end_of_table(struct conntrack_run *r, int error)
 static bool one_datagram(struct conntrack_run *r, size_t size)
 {
 	int left = (int)size;
+
 	for (struct nlmsghdr *h = (struct nlmsghdr *)(void *)r->datagram; nlmsg_ok(h, left);
 	     h = nlmsg_next(h, &left)) {
 		int e = 0;
 		r->interrupted |= h->nlmsg_flags & NLM_F_DUMP_INTR;
 		if (h->nlmsg_type == NLMSG_ERROR || h->nlmsg_type == NLMSG_DONE) {
-			/* Both begin with an error number, the second only if there is room for one. */
+			/*
+			 * Both begin with an error number, the second only if there is room for
+			 * one.
+			 */
 			bool told = h->nlmsg_len >= NLMSG_LENGTH(sizeof(int));
 			end_of_table(r, told ? *(int *)NLMSG_DATA(h) : 0);
 			return true;
@@ -227,6 +242,7 @@ static bool one_datagram(struct conntrack_run *r, size_t size)
 void conntrack_run_step(struct conntrack_run *r)
 {
 	int fd = nl_socket_get_fd(r->dump);
+
 	for (size_t until = r->n_seen + CONNTRACK_SLICE; r->n_seen < until;) {
 		ssize_t n = recv(fd, r->datagram, CONNTRACK_DATAGRAM, MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -243,6 +259,7 @@ void conntrack_run_step(struct conntrack_run *r)
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	char c;
+
 	/* Where the loop itself stood still for so long, the answer is there. */
 	if ((what & EV_TIMEOUT) && recv(fd, &c, sizeof(c), MSG_PEEK | MSG_DONTWAIT) < 0)
 		finish(arg, -ETIMEDOUT, "the kernel did not answer");
@@ -254,6 +271,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 static void add_locals(struct conntrack_job *j, uint8_t family)
 {
 	struct ifaddrs *all;
+
 	if (getifaddrs(&all) < 0)
 		return;
 	for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
@@ -272,6 +290,7 @@ static void add_locals(struct conntrack_job *j, uint8_t family)
 static int connect_netfilter(struct nl_sock **ret_sock)
 {
 	struct timeval tv = { .tv_sec = CONNTRACK_TIMEOUT_MS / 1000 };
+
 	*ret_sock = nl_socket_alloc();
 	int r = *ret_sock ? nl_connect(*ret_sock, NETLINK_NETFILTER) : -NLE_NOMEM;
 	if (r >= 0)
@@ -282,6 +301,7 @@ static int connect_netfilter(struct nl_sock **ret_sock)
 static int ask(const struct conntrack_run *r)
 {
 	struct nl_msg *msg = request(IPCTNL_MSG_CT_GET, NLM_F_REQUEST | NLM_F_DUMP, r->family);
+
 	if (!msg)
 		return -NLE_NOMEM;
 	int n = nl_send_auto(r->dump, msg);
@@ -294,6 +314,7 @@ int conntrack_run_start(struct event_base *base, struct conntrack_job *j, conntr
 {
 	static const struct timeval timeout = { .tv_sec = CONNTRACK_TIMEOUT_MS / 1000 };
 	struct conntrack_run *r = xcalloc(1, sizeof(*r));
+
 	r->family = conntrack_job_family(j);
 	r->job = j;
 	r->done = done;

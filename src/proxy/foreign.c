@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The base chains are listed, and of those at the forward hook the rules are read as passage.c asks for them.  What is found is
- * a matter of the first packet of a connection; a firewall that lets that one through lets the others through as well.  A table
- * that sleeps (`flags dormant`) refuses nothing.
+ * The base chains are listed, and of those at the forward hook the rules are read as passage.c asks
+ * for them.  What is found is a matter of the first packet of a connection; a firewall that lets
+ * that one through lets the others through as well.  A table that sleeps (`flags dormant`) refuses
+ * nothing.
  */
 #include "config.h"
 
-#include "foreign.h"
+#include "proxy/foreign.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,8 +23,8 @@
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
-#include "nftables.h"
-#include "passage.h"
+#include "proxy/nftables.h"
+#include "proxy/passage.h"
 
 /* A list that changed while it was read is read again so often. */
 #define FOREIGN_TRIES 3
@@ -48,6 +49,7 @@ struct look {
 static uint32_t number_of(const struct nlattr *a)
 {
 	uint32_t v = UINT32_MAX;
+
 	if (a && nla_len(a) == (int)sizeof(v))
 		memcpy(&v, nla_data(a), sizeof(v));
 	return ntohl(v);
@@ -57,8 +59,8 @@ static uint32_t number_of(const struct nlattr *a)
 
 static bool is_iptables_own(const struct look *l, const struct base_chain *c)
 {
-	return l->nft && c->family != NFPROTO_INET && strcmp(c->table, "filter") == 0 &&
-	       strcmp(c->name, "FORWARD") == 0;
+	return l->nft && c->family != NFPROTO_INET && !strcmp(c->table, "filter") &&
+	       !strcmp(c->name, "FORWARD");
 }
 
 static void one_chain(struct nlmsghdr *h, void *arg)
@@ -67,6 +69,7 @@ static void one_chain(struct nlmsghdr *h, void *arg)
 	struct nlattr *tb[NFTA_CHAIN_MAX + 1], *hook[NFTA_HOOK_MAX + 1];
 	const struct nfgenmsg *head = nlmsg_data(h);
 	struct base_chain c = { .family = head->nfgen_family };
+
 	if (c.family != (l->family == 4 ? NFPROTO_IPV4 : NFPROTO_IPV6) && c.family != NFPROTO_INET)
 		return;
 	if (nlmsg_parse(h, sizeof(*head), tb, NFTA_CHAIN_MAX, NULL) < 0 || !tb[NFTA_CHAIN_HOOK] ||
@@ -91,13 +94,13 @@ static void one_table(struct nlmsghdr *h, void *arg)
 	struct nlattr *tb[NFTA_TABLE_MAX + 1];
 	const struct nfgenmsg *head = nlmsg_data(h);
 	char name[NFT_NAME_MAXLEN];
+
 	if (nlmsg_parse(h, sizeof(*head), tb, NFTA_TABLE_MAX, NULL) < 0 ||
 	    !nftables_name(tb[NFTA_TABLE_NAME], name) || !tb[NFTA_TABLE_FLAGS] ||
 	    !(number_of(tb[NFTA_TABLE_FLAGS]) & NFT_TABLE_F_DORMANT))
 		return;
 	for (size_t i = l->n_chains; i-- > 0;)
-		if (l->chains[i].family == head->nfgen_family &&
-		    strcmp(l->chains[i].table, name) == 0)
+		if (l->chains[i].family == head->nfgen_family && !strcmp(l->chains[i].table, name))
 			l->chains[i] = l->chains[--l->n_chains];
 }
 
@@ -114,6 +117,7 @@ static void one_rule(struct nlmsghdr *h, void *arg)
 {
 	struct table_of *t = arg;
 	struct nlattr *tb[NFTA_RULE_MAX + 1];
+
 	if (nlmsg_parse(h, sizeof(struct nfgenmsg), tb, NFTA_RULE_MAX, NULL) < 0)
 		return;
 	struct ruleset_rule rule = ruleset_read(tb[NFTA_RULE_EXPRESSIONS], t->l->family);
@@ -123,6 +127,7 @@ static void one_rule(struct nlmsghdr *h, void *arg)
 static int read_rules(const char *chain, struct passage_rules *rules, void *arg)
 {
 	struct table_of *t = arg;
+
 	t->rules = rules;
 	int r = nftables_list(&t->l->tables, NFT_MSG_GETRULE, t->base->family, t->base->table,
 	                      chain, one_rule, t);
@@ -140,6 +145,7 @@ static int look_once(struct look *l, struct foreign_finding *ret)
 {
 	static const uint8_t families[] = { NFPROTO_INET, NFPROTO_IPV4, NFPROTO_IPV6 };
 	struct foreign_finding found = { .passage = PROXY_PASSES };
+
 	l->n_chains = 0;
 	l->error = 0;
 	for (size_t i = 0; i < ARRAY_LEN(families) && l->error == 0; i++)
@@ -174,6 +180,7 @@ int foreign_look(bool nft, uint8_t family, struct foreign_finding *ret_finding)
 {
 	struct look l = { .nft = nft, .family = family };
 	int r = nftables_open(&l.tables, FOREIGN_TIMEOUT_MS);
+
 	for (int i = 0; r == 0 || (r == -EINTR && i < FOREIGN_TRIES); i++) {
 		r = look_once(&l, ret_finding);
 		if (r == 0)
@@ -201,6 +208,7 @@ static void arm(struct foreign *f, int64_t at_ms)
 {
 	int64_t now = clock_ms(), wait = at_ms > now ? at_ms - now : 0;
 	struct timeval tv = { wait / 1000, wait % 1000 * 1000 };
+
 	f->next_ms = at_ms;
 	evtimer_add(f->timer, &tv);
 }
@@ -226,12 +234,13 @@ static bool look_at(struct foreign *f, int i)
 	} families[] = { { 4, "IPv4" }, { 6, "IPv6" } };
 	struct foreign_finding found;
 	int r = foreign_look(f->nft, families[i].family, &found);
+
 	if (r < 0 && !f->failed && r != -EINTR)
 		log_warn("cannot read nftables' chains, which may refuse what is forwarded",
 		         KV_S("error", strerror(-r)));
 	f->failed = r < 0;
-	if (r < 0 || (found.passage == f->findings[i].passage &&
-	              strcmp(found.where, f->findings[i].where) == 0))
+	if (r < 0 ||
+	    (found.passage == f->findings[i].passage && !strcmp(found.where, f->findings[i].where)))
 		return false;
 	f->findings[i] = found;
 	tell(&found, families[i].name);
@@ -242,6 +251,7 @@ static bool look(struct foreign *f)
 {
 	int64_t begun = clock_ms();
 	bool changed = false;
+
 	for (int i = 0; i < 2; i++)
 		changed = look_at(f, i) || changed;
 	f->took_ms = clock_ms() - begun;
@@ -253,6 +263,7 @@ static bool look(struct foreign *f)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct foreign *f = arg;
+
 	(void)fd;
 	(void)what;
 	if (look(f))
@@ -263,6 +274,7 @@ struct foreign *foreign_new(struct event_base *base, bool nft, int interval_ms,
                             void (*changed)(void *arg), void *arg)
 {
 	struct foreign *f = xcalloc(1, sizeof(*f));
+
 	f->nft = nft;
 	f->interval_ms = interval_ms;
 	f->changed = changed;
@@ -284,6 +296,7 @@ void foreign_hint(struct foreign *f)
 {
 	int64_t gap = FOREIGN_GAPS * f->took_ms;
 	int64_t at = clock_ms() + (gap > FOREIGN_GAP_MS ? gap : FOREIGN_GAP_MS);
+
 	if (at < f->next_ms)
 		arm(f, at);
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the kernel has: read whole and compared, or looked at in passing; and whether there is
+ * iptables at all.
+ */
 #include "config.h"
 
-/* What the kernel has: read whole and compared, or looked at in passing; and whether there is iptables at all. */
-
-#include "plane_private.h"
+#include "proxy/plane_private.h"
 
 #include <string.h>
 
-#include "native.h"
+#include "proxy/native.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 
@@ -16,16 +18,21 @@
 static void on_saved(const char *data, size_t size, void *arg)
 {
 	struct plane *p = arg;
+
 	save_feed(&p->saved, data, size);
 }
 
 static void touch_state(const struct proxy_service *s, void *arg)
 {
 	const struct plane *p = arg;
+
 	udp_changed(p->udp, NULL, s);
 }
 
-/* Endpoints and whole Services went while nobody looked, and left flows though the rules may be right by now. */
+/*
+ * Endpoints and whole Services went while nobody looked, and left flows though the rules may be
+ * right by now.
+ */
 static void look_for_old_flows(struct plane *p)
 {
 	if (p->flows_seen)
@@ -43,6 +50,7 @@ static void compared(struct plane *p)
 {
 	int64_t now = clock_ms();
 	int64_t gap = PLANE_COMPARISON_GAPS * (now - p->read_ms);
+
 	if (p->saved.n_left_out + p->saved.path.n_left_out > 0 || path_place(&p->saved.path).beyond)
 		log_warn("more rules than are looked at; what is beyond is not known",
 		         KV_S("family", plane_family(p)),
@@ -58,10 +66,14 @@ static void compared(struct plane *p)
 	plane_forget_error(p);
 }
 
-/* Others have changed something that traffic needs: it is written again, and nothing is announced until it is. */
+/*
+ * Others have changed something that traffic needs: it is written again, and nothing is announced
+ * until it is.
+ */
 static void tell_damage(struct plane *p)
 {
 	uint64_t repairs = model_stats(p->model).repairs;
+
 	if (repairs == p->repairs)
 		return;
 	p->repairs = repairs;
@@ -74,6 +86,7 @@ static void tell_damage(struct plane *p)
 void plane_adopt(struct plane *p)
 {
 	bool refused = p->was_refused;
+
 	if (!model_adopt_more(p->model, MODEL_ADOPT_CHAINS)) {
 		plane_arm(p->timer, 0);
 		return;
@@ -103,6 +116,7 @@ void plane_begin_adoption(struct plane *p)
 static void on_read(const struct child_result *r, void *arg)
 {
 	struct plane *p = arg;
+
 	p->child = NULL;
 	if (!r->exited || r->code != 0) {
 		p->stats.failures++;
@@ -134,6 +148,7 @@ static void on_read(const struct child_result *r, void *arg)
 void plane_read(struct plane *p)
 {
 	static const struct child_ops ops = { .output = on_saved, .done = on_read };
+
 	const char *const argv[] = { p->v->save[variant_index(p->family)], NULL };
 	struct err e = ERR_INIT;
 	p->state = PLANE_READING;
@@ -154,6 +169,7 @@ void plane_read(struct plane *p)
 static void on_audited(const struct child_result *r, void *arg)
 {
 	struct plane *p = arg;
+
 	p->child = NULL;
 	watch_ended(p->watch);
 	save_end(&p->saved);
@@ -170,12 +186,14 @@ static void on_audited(const struct child_result *r, void *arg)
 }
 
 /*
- * iptables-restore takes -S as well: all that matters in one process, and nothing is written.  Of the filter table that is
- * everything, since the way of forwarded packets may lead through any chain; it is the small one.
+ * iptables-restore takes -S as well: all that matters in one process, and nothing is written.  Of
+ * the filter table that is everything, since the way of forwarded packets may lead through any
+ * chain; it is the small one.
  */
 static void audit(struct plane *p)
 {
 	static const struct child_ops ops = { .output = on_saved, .done = on_audited };
+
 	buf_clear(&p->text);
 	buf_puts(&p->text, "*filter\n-S\nCOMMIT\n"
 	                   "*nat\n-S PREROUTING\n-S OUTPUT\n-S POSTROUTING\n-S FL-SVC\nCOMMIT\n");
@@ -185,12 +203,13 @@ static void audit(struct plane *p)
 }
 
 /*
- * A complete comparison where something has changed, and as often as that may cost: a sign may have been lost, with legacy
- * if others wrote while we did.
+ * A complete comparison where something has changed, and as often as that may cost: a sign may have
+ * been lost, with legacy if others wrote while we did.
  */
 static bool should_compare(struct plane *p)
 {
 	int64_t rest = p->comparison_ms * p->v->comparison_share;
+
 	return watch_is_changed(p->watch) || clock_ms() - p->compared_ms >= rest ||
 	       ++p->audits >= PLANE_AUDITS_TO_COMPARISON;
 }
@@ -207,14 +226,18 @@ void plane_look(struct plane *p)
 	plane_kick(p);
 }
 
-/* Others' chains matter in the filter table alone, where the way of forwarded packets may lead through them. */
+/*
+ * Others' chains matter in the filter table alone, where the way of forwarded packets may lead
+ * through them.
+ */
 bool plane_cares(const char *table, const char *chain, void *arg)
 {
 	const struct plane *p = arg;
-	bool filter = strcmp(table, "filter") == 0;
+	bool filter = !strcmp(table, "filter");
+
 	if (!filter && strcmp(table, "nat") != 0)
 		return false;
-	if (chain && strncmp(chain, CHAIN_PREFIX, strlen(CHAIN_PREFIX)) == 0) {
+	if (chain && !strncmp(chain, CHAIN_PREFIX, strlen(CHAIN_PREFIX))) {
 		model_doubt(p->model, chain);
 		return true;
 	}
@@ -228,6 +251,7 @@ bool plane_cares(const char *table, const char *chain, void *arg)
 static void on_looked(const struct child_result *r, void *arg)
 {
 	struct plane *p = arg;
+
 	p->child = NULL;
 	p->next_ms = clock_ms() + p->audit_ms;
 	if (r->exited && r->code == 0) {
@@ -243,6 +267,7 @@ void plane_look_for_family(struct plane *p)
 {
 	static const struct child_ops ops = { .output = NULL, .done = on_looked };
 	struct variant_question q = variant_question(p->v, p->family);
+
 	p->next_ms = clock_ms() + p->audit_ms;
 	if (!variant_kernel_has(p->family) ||
 	    child_start(p->base, q.argv, NULL, PLANE_PROGRAM_TIMEOUT_MS, &ops, p, &p->child, NULL) <

@@ -2,27 +2,30 @@
 /*
  * Services and what became of batches.
  *
- * Invariants: a Service with want != have is pending; pending ones are in the queue, in the batch, or refused and
- * in the queue with a time; a bucket's members are a superset of the Services that have lines in it.
+ * Invariants: a Service with want != have is pending; pending ones are in the queue, in the batch,
+ * or refused and in the queue with a time; a bucket's members are a superset of the Services that
+ * have lines in it.
  *
- * iptables-restore commits table by table, filter first.  When a batch fails, nat is untouched (it comes last
- * and is atomic), but filter may have been written: those chains become CHAIN_UNKNOWN and their buckets dirty, so that
- * the next batch sets them right.  Jumps from built-in chains cannot be written twice without harm, so they travel in a
- * batch of their own, and when that fails the kernel must be read again.
+ * iptables-restore commits table by table, filter first.  When a batch fails, nat is untouched (it
+ * comes last and is atomic), but filter may have been written: those chains become CHAIN_UNKNOWN
+ * and their buckets dirty, so that the next batch sets them right.  Jumps from built-in chains
+ * cannot be written twice without harm, so they travel in a batch of their own, and when that fails
+ * the kernel must be read again.
  */
 #include "config.h"
 
-#include "model.h"
+#include "proxy/model.h"
 
 #include <string.h>
 
 #include <utlist.h>
 
-#include "model_internal.h"
+#include "proxy/model_private.h"
 
 struct model *model_new(const struct render_options *o, size_t max_batch)
 {
 	struct model *m = xcalloc(1, sizeof(*m));
+
 	m->o = *o;
 	m->cidrs = xreallocarray(NULL, o->n_cluster_cidrs + 1, sizeof(*m->cidrs));
 	for (size_t i = 0; i < o->n_cluster_cidrs; i++)
@@ -43,6 +46,7 @@ void model_drop_strays(struct model *m)
 void model_drop_records(struct model *m)
 {
 	struct record *r, *next;
+
 	HASH_ITER(hh, m->records, r, next)
 		model_record_drop(m, r);
 }
@@ -88,6 +92,7 @@ void model_free(struct model *m)
 struct record *model_record(const struct model *m, const char *name)
 {
 	struct record *r;
+
 	HASH_FIND_STR(m->records, name, r);
 	return r;
 }
@@ -95,6 +100,7 @@ struct record *model_record(const struct model *m, const char *name)
 struct record *model_record_new(struct model *m, const char *name)
 {
 	struct record *r = xcalloc(1, sizeof(*r));
+
 	memccpy(r->name, name, '\0', sizeof(r->name) - 1);
 	HASH_ADD_STR(m->records, name, r);
 	return r;
@@ -110,6 +116,7 @@ void model_record_drop(struct model *m, struct record *r)
 static size_t bucket_place(const struct bucket *b, const struct service *s)
 {
 	size_t low = 0, high = b->n;
+
 	while (low < high) {
 		size_t mid = (low + high) / 2;
 		if (strcmp(b->members[mid]->key, s->key) < 0)
@@ -156,6 +163,7 @@ static void leave_bucket(unsigned int bucket, bool after, const char *rule, void
 void model_join_buckets(struct model *m, struct service *s, const struct spec *spec)
 {
 	struct membership at = { m, s };
+
 	if (spec)
 		render_dispatch(&m->o, &spec->s, join_bucket, &at);
 }
@@ -163,6 +171,7 @@ void model_join_buckets(struct model *m, struct service *s, const struct spec *s
 bool model_needs_jumps(const struct model *m)
 {
 	bool needs = m->n_strays > 0;
+
 	for (size_t i = 0; i < RENDER_JUMPS; i++)
 		needs = needs || m->missing_jumps[i];
 	return needs;
@@ -171,6 +180,7 @@ bool model_needs_jumps(const struct model *m)
 static struct service *find(const struct model *m, const char *key)
 {
 	struct service *s;
+
 	HASH_FIND_STR(m->services, key, s);
 	return s;
 }
@@ -212,6 +222,7 @@ bool model_set(struct model *m, const struct proxy_service *from)
 {
 	struct spec *spec = spec_new(from);
 	struct service *s = find(m, spec->s.key);
+
 	if (s && s->want && s->want->digest == spec->digest) {
 		spec_unref(spec);
 		return false;
@@ -229,6 +240,7 @@ bool model_set(struct model *m, const struct proxy_service *from)
 bool model_remove(struct model *m, const char *key)
 {
 	struct service *s = find(m, key);
+
 	if (!s || !s->want)
 		return false;
 	m->moved = true;
@@ -242,18 +254,21 @@ bool model_remove(struct model *m, const char *key)
 bool model_is_applied(const struct model *m, const char *key)
 {
 	const struct service *s = find(m, key);
+
 	return m->adopted && !m->adopting && !m->unproven && (!s || !s->pending);
 }
 
 bool model_is_damaged(const struct model *m, const char *key)
 {
 	const struct service *s = m->n_damaged > 0 ? find(m, key) : NULL;
+
 	return m->damaged || (s && s->damaged);
 }
 
 bool model_is_truncated(const struct model *m, const char *key)
 {
 	const struct service *s = find(m, key);
+
 	return s && s->want && s->want->truncated;
 }
 
@@ -265,6 +280,7 @@ bool model_any_damaged(const struct model *m)
 const char *model_refusal(const struct model *m, const char *key)
 {
 	const struct service *s = m->n_refused > 0 ? find(m, key) : NULL;
+
 	return s && s->refused ? s->error : NULL;
 }
 
@@ -288,6 +304,7 @@ bool model_is_settled(const struct model *m)
 {
 	bool waits = false;
 	const struct service *s;
+
 	DL_FOREACH(m->queue, s)
 		waits = waits || !s->refused;
 	return m->adopted && !m->adopting && !m->planned && !waits && !m->any_dirty &&
@@ -299,6 +316,7 @@ struct model_stats model_stats(const struct model *m)
 	struct model_stats st = { .rendered = m->rendered,
 		                  .repairs = m->repairs,
 		                  .n_refused = m->n_refused };
+
 	for (const struct service *s = m->services; s; s = s->hh.next) {
 		st.n_services += s->want != NULL;
 		st.n_pending += s->pending;
@@ -333,10 +351,13 @@ static bool may_fly(const struct service *s, int64_t now_ms)
 	return !s->refused || s->retry_ms <= now_ms;
 }
 
-/* Takes Services from the queue; one that was refused before goes alone, be it with another wish. */
+/*
+ * Takes Services from the queue; one that was refused before goes alone, be it with another wish.
+ */
 static void take_flight(struct model *m, int64_t now_ms)
 {
 	struct service *s, *next;
+
 	m->n_flight = 0;
 	DL_FOREACH_SAFE(m->queue, s, next) {
 		if (m->n_flight >= m->limit)
@@ -354,7 +375,10 @@ static void take_flight(struct model *m, int64_t now_ms)
 	}
 }
 
-/* After a batch a Service is a member where its @now has lines, and no longer where only @before had. */
+/*
+ * After a batch a Service is a member where its @now has lines, and no longer where only @before
+ * had.
+ */
 static void settle_members(struct model *m, struct service *s, const struct spec *before,
                            const struct spec *now)
 {
@@ -367,8 +391,8 @@ static void settle_members(struct model *m, struct service *s, const struct spec
 }
 
 /*
- * Back into the queue: the others in their old order at its front, but at its end one that was refused: it may come back with
- * new wishes as fast as it is tried.
+ * Back into the queue: the others in their old order at its front, but at its end one that was
+ * refused: it may come back with new wishes as fast as it is tried.
  */
 static void requeue(struct model *m, struct service *s)
 {
@@ -397,7 +421,10 @@ bool model_plan(struct model *m, int64_t now_ms, struct buf *ret_text, size_t *r
 	m->has_jumps = model_needs_jumps(m);
 	if (!m->has_jumps)
 		take_flight(m, now_ms);
-	/* A refused Service may have a form in the kernel that we do not know, and that leads to what looks unwanted. */
+	/*
+	 * A refused Service may have a form in the kernel that we do not know, and that leads to
+	 * what looks unwanted.
+	 */
 	m->has_sweep = m->sweep && !m->has_jumps && m->n_flight == 0 && !m->queue;
 	if (m->n_flight == 0 && !m->has_jumps && !m->has_sweep && !m->any_dirty)
 		return false;
@@ -480,6 +507,7 @@ void model_commit(struct model *m, model_committed_fn *fn, void *arg)
 static void refuse(struct model *m, struct service *s, const char *error, int64_t now_ms)
 {
 	int64_t wait = MODEL_RETRY_MIN_MS;
+
 	for (unsigned int i = 0; i < s->failures && wait < MODEL_RETRY_MAX_MS; i++)
 		wait *= 2;
 	model_set_refused(m, s, true);
@@ -493,6 +521,7 @@ bool model_abort(struct model *m, enum model_outcome why, const char *error, int
 {
 	bool lost = why == MODEL_KILLED || why == MODEL_BROKEN, doubt = m->has_jumps || lost;
 	bool blames = why == MODEL_REFUSED || why == MODEL_KILLED;
+
 	m->moved = true;
 	for (size_t i = 0; i < m->n_changes; i++) {
 		struct record *r = m->changes[i].record;
@@ -544,6 +573,7 @@ int64_t model_next_retry(const struct model *m)
 {
 	int64_t at = INT64_MAX;
 	const struct service *s;
+
 	DL_FOREACH(m->queue, s)
 		if (s->refused && s->retry_ms < at)
 			at = s->retry_ms;

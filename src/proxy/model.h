@@ -3,16 +3,17 @@
 #define FAIRLEAD_PROXY_MODEL_H
 
 /*
- * What the kernel's tables of one family shall hold and do hold, and the difference as text for iptables-restore.
- * No process is started here and no clock is read.
+ * What the kernel's tables of one family shall hold and do hold, and the difference as text for
+ * iptables-restore.  No process is started here and no clock is read.
  *
  *	model_set, model_remove         what is wanted, at any time
  *	model_adopt                     what is there, read once at the start and after every doubt
  *	model_plan → restore → model_commit or model_abort      one batch at a time
  *
- * A batch is a number of Services, all their chains and the buckets that they touch.  Of every chain the model keeps
- * the digest of what it last wrote, so only chains that differ become text.  A Service that iptables refuses
- * is found by halving and then waits alone; meanwhile buckets carry its last good lines.
+ * A batch is a number of Services, all their chains and the buckets that they touch.  Of every
+ * chain the model keeps the digest of what it last wrote, so only chains that differ become text.
+ * A Service that iptables refuses is found by halving and then waits alone; meanwhile buckets carry
+ * its last good lines.
  */
 
 #include <stdbool.h>
@@ -21,8 +22,8 @@
 
 #include "fairlead/buf.h"
 #include "fairlead/proxy.h"
-#include "render.h"
-#include "save.h"
+#include "proxy/render.h"
+#include "proxy/save.h"
 
 /* A refused Service is tried again after 1 s, doubling up to this. */
 #define MODEL_RETRY_MIN_MS 1000
@@ -49,8 +50,8 @@ struct model_stats {
 };
 
 /*
- * Told of every Service that a batch has changed: what the kernel had of it, and has now; NULL where that is nothing.  Both
- * live until it returns.
+ * Told of every Service that a batch has changed: what the kernel had of it, and has now; NULL
+ * where that is nothing.  Both live until it returns.
  */
 typedef void model_committed_fn(const struct proxy_service *before, const struct proxy_service *now,
                                 void *arg);
@@ -63,26 +64,32 @@ bool model_remove(struct model *m, const char *key);
 /* Whether the newest wish is in the kernel; of an unknown Service, whether it is gone. */
 bool model_is_applied(const struct model *m, const char *key);
 /*
- * Whether somebody else has changed rules that the Service's traffic needs and they are not written again yet: its newest
- * wish may be in the kernel or not, its traffic suffers.
+ * Whether somebody else has changed rules that the Service's traffic needs and they are not written
+ * again yet: its newest wish may be in the kernel or not, its traffic suffers.
  */
 bool model_is_damaged(const struct model *m, const char *key);
 /* Whether that is so of any. */
 bool model_any_damaged(const struct model *m);
 /*
- * Why the kernel's programs refuse the Service's newest wish, in one line; NULL if they do not.  It is tried again from time
- * to time, and refused until a try succeeds or another wish comes.
+ * Why the kernel's programs refuse the Service's newest wish, in one line; NULL if they do not.  It
+ * is tried again from time to time, and refused until a try succeeds or another wish comes.
  */
 const char *model_refusal(const struct model *m, const char *key);
 size_t model_n_refused(const struct model *m);
-/* Whether something of others refuses all forwarding before a network policy is asked, so that nothing may accept it. */
+/*
+ * Whether something of others refuses all forwarding before a network policy is asked, so that
+ * nothing may accept it.
+ */
 bool model_forward_is_refused(const struct model *m);
 /* Whether there is nothing left to write or to try again. */
 bool model_in_sync(const struct model *m);
 /* The same, but for refused Services. */
 bool model_is_settled(const struct model *m);
 struct model_stats model_stats(const struct model *m);
-/* Whether parts of what is wanted of the Service are left out, as they are beyond the bounds (spec.h). */
+/*
+ * Whether parts of what is wanted of the Service are left out, as they are beyond the bounds
+ * (spec.h).
+ */
 bool model_is_truncated(const struct model *m, const char *key);
 /* Each state of each Service that is wanted or in the kernel: one that changes is told twice. */
 void model_each_state(const struct model *m, void (*fn)(const struct proxy_service *s, void *arg),
@@ -93,12 +100,16 @@ void model_each_refused(const struct model *m,
 
 /* Somebody else has changed this chain: it is to be written again, whatever it looks like. */
 void model_doubt(struct model *m, const char *chain);
-/* Whether the kernel has what was last written, all of it and nothing else of ours.  Changes nothing that is to be written. */
+/*
+ * Whether the kernel has what was last written, all of it and nothing else of ours.  Changes
+ * nothing that is to be written.
+ */
 bool model_matches(struct model *m, const struct save *saved);
 /*
- * Takes the kernel's word for what is there; whatever matches what is wanted needs no write.  @saved is read at the
- * beginning; then each Service is compared, a slice of @n_chains or so a call, until model_adopt_more() says that all are.  Until then
- * nothing is planned and nothing counts as applied.
+ * Takes the kernel's word for what is there; whatever matches what is wanted needs no write.
+ * @saved is read at the beginning; then each Service is compared, a slice of @n_chains or so a
+ * call, until model_adopt_more() says that all are.  Until then nothing is planned and nothing
+ * counts as applied.
  */
 void model_adopt_begin(struct model *m, const struct save *saved);
 bool model_adopt_more(struct model *m, size_t n_chains);
@@ -108,7 +119,8 @@ void model_adopt(struct model *m, const struct save *saved);
 bool model_audit(const struct model *m, const struct save *audit);
 
 /*
- * The next batch: appends its text, false if there is nothing to do now.  An empty text needs no restore, but a commit.
+ * The next batch: appends its text, false if there is nothing to do now.  An empty text needs no
+ * restore, but a commit.
  */
 bool model_plan(struct model *m, int64_t now_ms, struct buf *ret_text, size_t *ret_n_lines);
 void model_commit(struct model *m, model_committed_fn *fn, void *arg);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "native.h"
+#include "proxy/native.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,8 +14,8 @@
 
 #include "fairlead/buf.h"
 #include "fairlead/mem.h"
-#include "nftables.h"
-#include "ruleset.h"
+#include "proxy/nftables.h"
+#include "proxy/ruleset.h"
 
 struct reading {
 	struct save *s;
@@ -32,7 +32,8 @@ static bool is_of_table(const struct reading *r, const struct nlattr *table,
                         const struct nlattr *chain, char ret_chain[static NFT_NAME_MAXLEN])
 {
 	char name[NFT_NAME_MAXLEN];
-	return nftables_name(table, name) && strcmp(name, r->table) == 0 &&
+
+	return nftables_name(table, name) && !strcmp(name, r->table) &&
 	       nftables_name(chain, ret_chain);
 }
 
@@ -41,6 +42,7 @@ static void one_chain(struct nlmsghdr *h, void *arg)
 	cleanup(buf_fini) struct buf line = BUF_INIT;
 	struct nlattr *tb[NFTA_CHAIN_MAX + 1];
 	char chain[NFT_NAME_MAXLEN];
+
 	if (nlmsg_parse(h, sizeof(struct nfgenmsg), tb, NFTA_CHAIN_MAX, NULL) < 0 ||
 	    !is_of_table(arg, tb[NFTA_CHAIN_TABLE], tb[NFTA_CHAIN_NAME], chain))
 		return;
@@ -53,6 +55,7 @@ static const char *comment_of(struct nlattr *expressions)
 {
 	struct nlattr *a, *tb[NFTA_EXPR_MAX + 1], *match[NFTA_MATCH_MAX + 1];
 	int left;
+
 	if (expressions)
 		nla_for_each_nested(a, expressions, left)
 		{
@@ -100,6 +103,7 @@ static void one_rule(struct nlmsghdr *h, void *arg)
 	cleanup(buf_fini) struct buf line = BUF_INIT;
 	struct nlattr *tb[NFTA_RULE_MAX + 1];
 	char chain[NFT_NAME_MAXLEN];
+
 	if (nlmsg_parse(h, sizeof(struct nfgenmsg), tb, NFTA_RULE_MAX, NULL) < 0 ||
 	    !is_of_table(r, tb[NFTA_RULE_TABLE], tb[NFTA_RULE_CHAIN], chain))
 		return;
@@ -109,7 +113,7 @@ static void one_rule(struct nlmsghdr *h, void *arg)
 	if (rule.when != RULESET_ALWAYS)
 		buf_puts(&line, " -m nftables"); /* which stands for any condition */
 	/* Others' may hold anything; of ours it is what is looked for. */
-	if (comment && strncmp(chain, CHAIN_PREFIX, strlen(CHAIN_PREFIX)) == 0)
+	if (comment && !strncmp(chain, CHAIN_PREFIX, strlen(CHAIN_PREFIX)))
 		buf_printf(&line, " -m comment --comment \"%.*s\"", (int)strcspn(comment, "\"\n"),
 		           comment);
 	put_verdict(&rule, &line);
@@ -121,6 +125,7 @@ static int read_table(struct nftables *n, struct reading *r)
 {
 	uint8_t family = r->family == 4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
 	cleanup(buf_fini) struct buf line = BUF_INIT;
+
 	buf_printf(&line, "*%s\n", r->table);
 	feed(r, &line);
 	int e = nftables_list(n, NFT_MSG_GETCHAIN, family, NULL, NULL, one_chain, r);
@@ -133,6 +138,7 @@ int native_complete(uint8_t family, struct save *s, struct err *e)
 {
 	struct nftables n;
 	int r = 0;
+
 	if (!s->hidden[CHAIN_NAT] && !s->hidden[CHAIN_FILTER])
 		return 0;
 	save_end(s);

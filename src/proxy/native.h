@@ -3,19 +3,21 @@
 #define FAIRLEAD_PROXY_NATIVE_H
 
 /*
- * Tables that iptables-nft shares with somebody who writes nftables rules into them (`nft add rule ip nat POSTROUTING … masquerade`).
- * iptables writes to such a table, but it does not show it: a remark is all that iptables-save prints, as if nothing of ours
- * was there.  So the kernel is asked itself.
+ * Tables that iptables-nft shares with somebody who writes nftables rules into them (`nft add rule
+ * ip nat POSTROUTING … masquerade`).  iptables writes to such a table, but it does not show it: a
+ * remark is all that iptables-save prints, as if nothing of ours was there.  So the kernel is asked
+ * itself.
  *
- * What comes of it is text as iptables-save would print it, as far as struct save looks at it: our chains with their comments, jumps
- * to them, and what forwarded packets meet.  How a chain of ours is printed is not known, so rules that somebody has replaced by as
- * many are found by the kernel's notifications alone; and no flows of an earlier life are known (save_front).
+ * What comes of it is text as iptables-save would print it, as far as struct save looks at it: our
+ * chains with their comments, jumps to them, and what forwarded packets meet.  How a chain of ours
+ * is printed is not known, so rules that somebody has replaced by as many are found by the kernel's
+ * notifications alone; and no flows of an earlier life are known (save_front).
  */
 
 #include <stdint.h>
 
 #include "fairlead/err.h"
-#include "save.h"
+#include "proxy/save.h"
 
 /* Without an answer of the kernel for so long it has failed. */
 #define NATIVE_TIMEOUT_MS 5000

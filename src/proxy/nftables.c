@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "nftables.h"
+#include "proxy/nftables.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +21,7 @@
 int nftables_open(struct nftables *n, int timeout_ms)
 {
 	struct timeval tv = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
+
 	*n = (struct nftables){ .sock = nl_socket_alloc(), .datagram = xmalloc(NFTABLES_DATAGRAM) };
 	if (!n->sock)
 		return -ENOMEM;
@@ -40,6 +41,7 @@ void nftables_close(struct nftables *n)
 static int receive(const struct nftables *n, nftables_fn *fn, void *arg)
 {
 	bool interrupted = false;
+
 	for (;;) {
 		ssize_t size = recv(nl_socket_get_fd(n->sock), n->datagram, NFTABLES_DATAGRAM, 0);
 		if (size < 0 && errno == EINTR)
@@ -68,6 +70,7 @@ int nftables_list(struct nftables *n, int type, uint8_t family, const char *tabl
 	struct nfgenmsg head = { .nfgen_family = family, .version = NFNETLINK_V0 };
 	struct nl_msg *msg =
 		nlmsg_alloc_simple(NFNL_SUBSYS_NFTABLES << 8 | type, NLM_F_REQUEST | NLM_F_DUMP);
+
 	if (!msg)
 		return -ENOMEM;
 	nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO);
@@ -83,6 +86,7 @@ int nftables_list(struct nftables *n, int type, uint8_t family, const char *tabl
 bool nftables_name(const struct nlattr *a, char to[static NFT_NAME_MAXLEN])
 {
 	const char *s = a ? nla_data(a) : NULL;
+
 	return s &&
 	       memccpy(to, s, '\0',
 	               (size_t)nla_len(a) < NFT_NAME_MAXLEN ? (size_t)nla_len(a) : NFT_NAME_MAXLEN);

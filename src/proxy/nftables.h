@@ -3,8 +3,8 @@
 #define FAIRLEAD_PROXY_NFTABLES_H
 
 /*
- * Lists of what nftables has, as the kernel tells them.  All of it blocks, for as long as the kernel takes to answer, within
- * a bound.
+ * Lists of what nftables has, as the kernel tells them.  All of it blocks, for as long as the
+ * kernel takes to answer, within a bound.
  */
 
 #include <stdbool.h>
@@ -27,8 +27,8 @@ typedef void nftables_fn(struct nlmsghdr *h, void *arg);
 int nftables_open(struct nftables *n, int timeout_ms);
 void nftables_close(struct nftables *n);
 /*
- * Calls @fn for all that there is of a kind (NFT_MSG_GET…): chains of a family, or rules of one table (and chain, if it is
- * not NULL).  -EINTR: it changed meanwhile, so something may be missing.
+ * Calls @fn for all that there is of a kind (NFT_MSG_GET…): chains of a family, or rules of one
+ * table (and chain, if it is not NULL).  -EINTR: it changed meanwhile, so something may be missing.
  */
 int nftables_list(struct nftables *n, int type, uint8_t family, const char *table,
                   const char *chain, nftables_fn *fn, void *arg);

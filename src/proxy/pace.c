@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "pace.h"
+#include "proxy/pace.h"
 
 int64_t pace_next_ms(struct pace *p, int64_t now_ms, int64_t took_ms)
 {
 	int64_t gap = 2 * took_ms;
+
 	gap = gap < PACE_GAP_MIN_MS ? PACE_GAP_MIN_MS : gap;
 	gap = gap > PACE_GAP_MAX_MS ? PACE_GAP_MAX_MS : gap;
 	int64_t refill = gap * PACE_CREDIT_GAPS;

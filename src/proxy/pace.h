@@ -3,9 +3,10 @@
 #define FAIRLEAD_PROXY_PACE_H
 
 /*
- * How soon after a batch the next one may start.  A few may follow at once, since one Service often comes in two or three
- * steps (cluster IP, endpoints, address); whoever goes on changing things then waits twice the time of a batch, so that
- * iptables takes at most a third of a processor.  Pure.
+ * How soon after a batch the next one may start.  A few may follow at once, since one Service often
+ * comes in two or three steps (cluster IP, endpoints, address); whoever goes on changing things
+ * then waits twice the time of a batch, so that iptables takes at most a third of a processor.
+ * Pure.
  */
 
 #include <stdint.h>
@@ -13,7 +14,10 @@
 /* A gap is twice what the last batch took, within these. */
 #define PACE_GAP_MIN_MS 20
 #define PACE_GAP_MAX_MS 5000
-/* A change waits for so long for what belongs to it: the address comes milliseconds after the Service. */
+/*
+ * A change waits for so long for what belongs to it: the address comes milliseconds after the
+ * Service.
+ */
 #define PACE_SETTLE_MS 4
 /* Gaps that may be left out in a row; one comes back in so many gaps of rest. */
 #define PACE_CREDITS 3

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A rule that refuses some packets only is somebody's wish about these and no finding, as in iptables' chains (path.c).  So of
- * each rule it counts whether all packets of ours come to its verdict, or some may.
+ * A rule that refuses some packets only is somebody's wish about these and no finding, as in
+ * iptables' chains (path.c).  So of each rule it counts whether all packets of ours come to its
+ * verdict, or some may.
  */
 #include "config.h"
 
-#include "passage.h"
+#include "proxy/passage.h"
 
 #include <stdlib.h>
 
@@ -43,6 +44,7 @@ static enum end apply(struct walk *w, const struct ruleset_rule *rule, unsigned 
 {
 	bool always = rule->when == RULESET_ALWAYS;
 	enum end end = END_NONE;
+
 	*ret_over = always;
 	switch (rule->verdict) {
 	case RULESET_ACCEPT:
@@ -78,6 +80,7 @@ static enum end walk(struct walk *w, const char *chain, unsigned int depth)
 	struct passage_rules r = { .n = 0 };
 	enum end end = END_NONE;
 	bool over = false;
+
 	if (depth > PASSAGE_MAX_DEPTH || ++w->n_visits > PASSAGE_MAX_VISITS) {
 		w->maybe = true;
 		return END_NONE;
@@ -92,12 +95,16 @@ static enum end walk(struct walk *w, const char *chain, unsigned int depth)
 	return over ? end : END_NONE;
 }
 
-/* Whether some chain of the table lets whatever is translated through: those that maps lead to are not followed. */
+/*
+ * Whether some chain of the table lets whatever is translated through: those that maps lead to are
+ * not followed.
+ */
 static bool accepts_translated(struct walk *w)
 {
 	struct passage_rules r = { .n = 0 };
 	bool found = false;
 	int error = w->read(NULL, &r, w->arg);
+
 	if (error < 0)
 		w->error = error;
 	for (size_t i = 0; i < r.n && !found; i++)
@@ -113,6 +120,7 @@ int passage_judge(const char *chain, bool drops, passage_read_fn *read, void *ar
 	struct walk w = { .read = read, .arg = arg, .drops = drops };
 	enum end end = walk(&w, chain, 0);
 	enum proxy_passage passage = PROXY_PASSES;
+
 	if (end == END_NONE)
 		end = drops ? END_REFUSED : END_ACCEPTED;
 	if (end == END_REFUSED && !w.maybe)

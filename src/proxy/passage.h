@@ -3,17 +3,21 @@
 #define FAIRLEAD_PROXY_PASSAGE_H
 
 /*
- * What becomes of the first packet of a connection that we translate in one base chain of nftables.  Pure: the rules are had
- * from whoever asks, chain by chain as far as jumps lead, since other people's tables may be huge.
+ * What becomes of the first packet of a connection that we translate in one base chain of nftables.
+ * Pure: the rules are had from whoever asks, chain by chain as far as jumps lead, since other
+ * people's tables may be huge.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "fairlead/proxy.h"
-#include "ruleset.h"
+#include "proxy/ruleset.h"
 
-/* Chains that are visited, one in another, and rules kept of one chain; what is beyond makes it uncertain. */
+/*
+ * Chains that are visited, one in another, and rules kept of one chain; what is beyond makes it
+ * uncertain.
+ */
 #define PASSAGE_MAX_VISITS 256
 #define PASSAGE_MAX_DEPTH 16
 #define PASSAGE_MAX_RULES 4096
@@ -29,8 +33,8 @@ struct passage_rules {
 void passage_add(struct passage_rules *r, const struct ruleset_rule *rule);
 
 /*
- * Adds the rules of @chain of the table, or with NULL those of all its chains, by passage_add().  A negative errno ends the
- * judging; a chain that is not there has no rules.
+ * Adds the rules of @chain of the table, or with NULL those of all its chains, by passage_add().  A
+ * negative errno ends the judging; a chain that is not there has no rules.
  */
 typedef int passage_read_fn(const char *chain, struct passage_rules *rules, void *arg);
 

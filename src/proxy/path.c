@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A rule refuses whatever comes if it has no match but one that each new connection passes: a comment, the protocol, the
- * state NEW.  A jump without more of a match than that is followed, so that a firewall that ends in a chain of its
- * own (ufw-reject-forward) gets our jump there, behind what the administrator refuses by name.  Where a chain of network
- * policies is only reached after that, accepting before would overrule it, so the jump stays at the end and the node says
- * that forwarding is refused.
+ * A rule refuses whatever comes if it has no match but one that each new connection passes: a
+ * comment, the protocol, the state NEW.  A jump without more of a match than that is followed, so
+ * that a firewall that ends in a chain of its own (ufw-reject-forward) gets our jump there, behind
+ * what the administrator refuses by name.  Where a chain of network policies is only reached after
+ * that, accepting before would overrule it, so the jump stays at the end and the node says that
+ * forwarding is refused.
  */
 #include "config.h"
 
-#include "path.h"
+#include "proxy/path.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,10 @@
 
 #define ACCEPT_CHAIN "FL-ACC"
 
-/* Chains in which network policies, or rules that administrators were asked to put there, refuse packets of Pods. */
+/*
+ * Chains in which network policies, or rules that administrators were asked to put there, refuse
+ * packets of Pods.
+ */
 static const char *const policies[] = {
 	"KUBE-ROUTER-", "KUBE-NWPLCY", "KUBE-POD-FW", "KUBE-NETWORK-POL", "KUBE-PROXY-FIREWALL",
 	"cali-",        "felix-",      "CILIUM_",     "OLD_CILIUM_",      "WEAVE-NPC",
@@ -27,7 +31,7 @@ static const char *const policies[] = {
 bool path_is_policy(const char *chain)
 {
 	for (size_t i = 0; i < ARRAY_LEN(policies); i++)
-		if (strncmp(chain, policies[i], strlen(policies[i])) == 0)
+		if (!strncmp(chain, policies[i], strlen(policies[i])))
 			return true;
 	return false;
 }
@@ -35,6 +39,7 @@ bool path_is_policy(const char *chain)
 void path_fini(struct path *p)
 {
 	struct path_chain *c, *next;
+
 	HASH_ITER(hh, p->chains, c, next) {
 		HASH_DEL(p->chains, c);
 		free(c->rules);
@@ -46,6 +51,7 @@ void path_fini(struct path *p)
 static struct path_chain *find(const struct path *p, const char *name)
 {
 	struct path_chain *c;
+
 	HASH_FIND_STR(p->chains, name, c);
 	return c;
 }
@@ -53,6 +59,7 @@ static struct path_chain *find(const struct path *p, const char *name)
 static struct path_chain *get(struct path *p, const char *name)
 {
 	struct path_chain *c = find(p, name);
+
 	if (c)
 		return c;
 	if (HASH_COUNT(p->chains) >= PATH_MAX_CHAINS) {
@@ -76,6 +83,7 @@ struct reading {
 static void copy_word(char *to, size_t size, const char *from)
 {
 	size_t len = strcspn(from, " ");
+
 	len = len < size ? len : size - 1;
 	memcpy(to, from, len);
 	to[len] = '\0';
@@ -84,19 +92,23 @@ static void copy_word(char *to, size_t size, const char *from)
 static bool is_word(const char *at, const char *word)
 {
 	size_t len = strlen(word);
-	return strncmp(at, word, len) == 0 && (at[len] == ' ' || at[len] == '\0');
+
+	return !strncmp(at, word, len) && (at[len] == ' ' || at[len] == '\0');
 }
 
 static bool names_new(const char *states)
 {
 	size_t len = strcspn(states, " ");
+
 	for (const char *at = states; at < states + len; at += strcspn(at, ", ") + 1)
-		if (strncmp(at, "NEW", 3) == 0 && strchr(", ", at[3]))
+		if (!strncmp(at, "NEW", 3) && strchr(", ", at[3]))
 			return true;
 	return false;
 }
 
-/* One option before the target and its value; false for a match that some connections do not pass. */
+/*
+ * One option before the target and its value; false for a match that some connections do not pass.
+ */
 static bool passes_all(const char *option, const char *value)
 {
 	static const char *const modules[] = {
@@ -117,6 +129,7 @@ static bool passes_all(const char *option, const char *value)
 static struct reading read_rule(const char *spec)
 {
 	struct reading r = { .sweeping = true, .whole = true };
+
 	for (const char *at = spec; *at;) {
 		const char *value = chain_next_argument(at);
 		if (is_word(at, "-j") || is_word(at, "-g")) {
@@ -143,7 +156,8 @@ static bool classify(const struct reading *r, enum path_kind *ret_kind)
 		{ "ACCEPT", PATH_ACCEPT },
 		{ "RETURN", PATH_RETURN },
 	};
-	if (strcmp(r->target, ACCEPT_CHAIN) == 0) {
+
+	if (!strcmp(r->target, ACCEPT_CHAIN)) {
 		*ret_kind = PATH_OURS;
 		return true;
 	}
@@ -154,7 +168,7 @@ static bool classify(const struct reading *r, enum path_kind *ret_kind)
 	if (!r->sweeping || !*r->target)
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(verdicts); i++)
-		if (strcmp(r->target, verdicts[i].target) == 0) {
+		if (!strcmp(r->target, verdicts[i].target)) {
 			*ret_kind = verdicts[i].kind;
 			return true;
 		}
@@ -167,6 +181,7 @@ void path_add_rule(struct path *p, const char *chain, const char *spec)
 {
 	struct path_chain *c;
 	enum path_kind kind;
+
 	if (path_is_policy(chain) || !(c = get(p, chain)))
 		return;
 	c->n_seen++;
@@ -213,11 +228,13 @@ static void meet(struct walk *w, const struct path_chain *c, const struct path_r
 }
 
 /*
- * Goes on behind what refuses everything, to see what would be overruled.  True: no packet comes back from the chain.
+ * Goes on behind what refuses everything, to see what would be overruled.  True: no packet comes
+ * back from the chain.
  */
 static bool walk(struct walk *w, const char *name, unsigned int depth)
 {
 	const struct path_chain *c = find(w->p, name);
+
 	for (size_t i = 0; c && i < c->n; i++) {
 		const struct path_rule *r = &c->rules[i];
 		if (w->n_steps == PATH_MAX_STEPS) {
@@ -245,6 +262,7 @@ static bool walk(struct walk *w, const char *name, unsigned int depth)
 struct path_place path_place(const struct path *p)
 {
 	struct walk w = { .p = p, .place = { .chain = "FORWARD" } };
+
 	walk(&w, "FORWARD", 0);
 	w.place.in_place = w.ours && !w.ours_is_late && !w.policy_late;
 	if (w.place.refused) {

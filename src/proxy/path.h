@@ -3,16 +3,17 @@
 #define FAIRLEAD_PROXY_PATH_H
 
 /*
- * The way of a forwarded packet through other people's chains of the filter table, as far as it matters where our accepting
- * jump stands: before the first rule that refuses whatever comes (the end of a host firewall), and behind every chain of
- * network policies, which may drop what it likes.  Rules that single out some packets by address, port or interface
- * are somebody's wish about these, and are neither.  Pure; memory is bounded.
+ * The way of a forwarded packet through other people's chains of the filter table, as far as it
+ * matters where our accepting jump stands: before the first rule that refuses whatever comes (the
+ * end of a host firewall), and behind every chain of network policies, which may drop what it
+ * likes.  Rules that single out some packets by address, port or interface are somebody's wish
+ * about these, and are neither.  Pure; memory is bounded.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "chain.h"
+#include "proxy/chain.h"
 #include "fairlead/hash.h"
 
 #define PATH_MAX_CHAINS 4096
@@ -56,12 +57,16 @@ struct path_place {
 	char chain[CHAIN_NAME_SIZE];
 	size_t number; /* the rule that it comes before, as they stand; 0: the end of the chain */
 	bool in_place; /* it stands where it does its work */
-	bool refused; /* everything is refused before a network policy is asked: no place is right */
-	bool beyond;  /* bounds were met: what lies further in was not looked at */
+	/* everything is refused before a network policy is asked: no place is right */
+	bool refused;
+	bool beyond; /* bounds were met: what lies further in was not looked at */
 };
 
 void path_fini(struct path *p);
-/* Whether network policies, or what administrators put before everything, are in a chain of this name. */
+/*
+ * Whether network policies, or what administrators put before everything, are in a chain of this
+ * name.
+ */
 bool path_is_policy(const char *chain);
 /* The next rule of a chain: what comes after "-A CHAIN ". */
 void path_add_rule(struct path *p, const char *chain, const char *spec);

@@ -2,16 +2,17 @@
 /*
  * The text of a batch.
  *
- * Of each table: first the chains that change are declared, which creates or empties them, then their rules, then the
- * ones that go are deleted; all of it is one transaction of the kernel.  A chain that goes is declared too, so that
- * neither its own rules nor its absence are in the way.  Which chains change falls out of digests: everything that
- * the batch's Services touch is rendered, and what the kernel has already is left out.
+ * Of each table: first the chains that change are declared, which creates or empties them, then
+ * their rules, then the ones that go are deleted; all of it is one transaction of the kernel.  A
+ * chain that goes is declared too, so that neither its own rules nor its absence are in the way.
+ * Which chains change falls out of digests: everything that the batch's Services touch is rendered,
+ * and what the kernel has already is left out.
  */
 #include "config.h"
 
 #include <string.h>
 
-#include "model_internal.h"
+#include "proxy/model_private.h"
 
 struct section {
 	struct buf chains, rules, deletes;
@@ -27,6 +28,7 @@ struct batch {
 static void add_change(struct batch *b, struct record *r, uint64_t hash, bool gone)
 {
 	struct model *m = b->m;
+
 	ARRAY_RESERVE(m->changes, m->cap_changes, m->n_changes + 1);
 	m->changes[m->n_changes++] = (struct change){ r, hash, gone };
 	buf_printf(&b->tables[chain_table(r->name)].chains, ":%s - [0:0]\n", r->name);
@@ -38,6 +40,7 @@ static void put_chain(const struct chain *c, void *arg)
 {
 	struct batch *b = arg;
 	struct record *r = model_record(b->m, c->name);
+
 	if (!r)
 		r = model_record_new(b->m, c->name);
 	uint64_t hash = chain_hash(c);
@@ -64,6 +67,7 @@ static void delete_if_unused(const struct chain *c, void *arg)
 {
 	struct batch *b = arg;
 	struct record *r = model_record(b->m, c->name);
+
 	if (r && r->present && r->batch != b->m->batch)
 		delete_record(b, r);
 }
@@ -93,9 +97,10 @@ struct bucket_lines {
 static bool has_rule(const struct chain *c, const char *rule)
 {
 	size_t len = strlen(rule);
+
 	for (const char *p = buf_str(&c->rules); *p;) {
 		size_t line = strcspn(p, "\n");
-		if (line == len && memcmp(p, rule, len) == 0)
+		if (line == len && !memcmp(p, rule, len))
 			return true;
 		p += line + (p[line] == '\n');
 	}
@@ -105,6 +110,7 @@ static bool has_rule(const struct chain *c, const char *rule)
 static void bucket_line(unsigned int bucket, bool after, const char *rule, void *arg)
 {
 	const struct bucket_lines *l = arg;
+
 	(void)bucket;
 	if (after != l->after)
 		return;
@@ -117,6 +123,7 @@ static void put_bucket(struct batch *b, unsigned int number)
 {
 	struct bucket *k = &b->m->buckets[number];
 	char name[CHAIN_NAME_SIZE];
+
 	bucket_name(number, name);
 	chain_begin(&b->scratch, name, NULL);
 	for (int after = 0; after <= (bucket_kind(number) == BUCKET_FILTER_ADDR); after++) {
@@ -142,6 +149,7 @@ static bool bucket_in_use(unsigned int bucket, void *arg)
 {
 	const struct model *m = arg;
 	const struct bucket *k = &m->buckets[bucket];
+
 	return k->touched ? k->next_used : k->used;
 }
 
@@ -149,6 +157,7 @@ static void put_services(struct batch *b)
 {
 	struct model *m = b->m;
 	const struct section *nat = &b->tables[CHAIN_NAT];
+
 	for (size_t i = 0; i < m->n_flight; i++) {
 		const struct spec *spec = m->flight[i]->flying;
 		if (!spec)
@@ -162,7 +171,9 @@ static void put_services(struct batch *b)
 	for (size_t i = 0; i < m->n_flight; i++) {
 		struct service *s = m->flight[i];
 		if (s->have) {
-			/* Until all was swept, chains of a form that we do not know may lead there. */
+			/*
+			 * Until all was swept, chains of a form that we do not know may lead there.
+			 */
 			if (s->have != s->flying && !m->sweep)
 				render_service(&m->o, &s->have->s, delete_if_unused, b);
 			render_dispatch(&m->o, &s->have->s, touch_line, m);
@@ -177,6 +188,7 @@ static void put_services(struct batch *b)
 static void put_buckets(struct batch *b)
 {
 	struct model *m = b->m;
+
 	for (unsigned int i = 0; m->any_dirty && i < BUCKETS; i++)
 		if (m->buckets[i].dirty)
 			touch(m, i);
@@ -187,14 +199,19 @@ static void put_buckets(struct batch *b)
 static void want_chain(const struct chain *c, void *arg)
 {
 	struct record *r = model_record(arg, c->name);
+
 	if (r)
 		r->wanted = true;
 }
 
-/* Notes anew who is wanted: what leads to somewhere in the kernel now, beside what this batch has rendered. */
+/*
+ * Notes anew who is wanted: what leads to somewhere in the kernel now, beside what this batch has
+ * rendered.
+ */
 static void note_wanted(struct model *m)
 {
 	char name[CHAIN_NAME_SIZE];
+
 	for (struct record *r = m->records; r; r = r->hh.next)
 		r->wanted = false;
 	for (const struct service *s = m->services; s; s = s->hh.next)
@@ -213,6 +230,7 @@ static void note_wanted(struct model *m)
 static void sweep(struct batch *b)
 {
 	struct record *r, *next;
+
 	if (b->m->moved)
 		note_wanted(b->m);
 	HASH_ITER(hh, b->m->records, r, next) {
@@ -225,6 +243,7 @@ static void put_jump(struct batch *b, const struct render_jump *j)
 {
 	const struct path_place *at = &b->m->accept;
 	struct buf *out = &b->tables[j->table].rules;
+
 	if (!j->accepts)
 		buf_printf(out, "-I %s 1 -j %s\n", j->builtin, j->target);
 	else if (at->number)
@@ -251,6 +270,7 @@ static void put_jumps(struct batch *b)
 static void put_table(struct batch *b, enum chain_table table, struct buf *out)
 {
 	struct section *s = &b->tables[table];
+
 	if (s->chains.size + s->rules.size + s->deletes.size > 0) {
 		buf_printf(out, "*%s\n", chain_table_name(table));
 		buf_add(out, s->chains.data, s->chains.size);
@@ -266,6 +286,7 @@ static void put_table(struct batch *b, enum chain_table table, struct buf *out)
 size_t model_render_batch(struct model *m, struct buf *ret_text)
 {
 	struct batch b = { .m = m };
+
 	m->batch++;
 	render_frame(&m->o, put_chain, &b);
 	if (!m->has_jumps) {

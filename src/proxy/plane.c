@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "plane_private.h"
+#include "proxy/plane_private.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -23,6 +23,7 @@ const char *plane_family(const struct plane *p)
 void plane_say_failed(struct plane *p, const char *what, const char *why, bool aloud)
 {
 	struct err e = ERR_INIT;
+
 	err_set(&e, -EIO, ERR_SYSTEM, "%s: %s", what, *why ? why : "no reason given");
 	size_t len = strlen(e.msg);
 	while (len > 0 && isspace((unsigned char)e.msg[len - 1]))
@@ -43,6 +44,7 @@ void plane_forget_error(struct plane *p)
 void plane_back_off(struct plane *p, unsigned int failures)
 {
 	int64_t wait = PLANE_BACKOFF_MIN_MS;
+
 	for (unsigned int i = 1; i < failures && wait < PLANE_BACKOFF_MAX_MS; i++)
 		wait *= 2;
 	if (wait > PLANE_BACKOFF_MAX_MS)
@@ -62,6 +64,7 @@ void plane_arm(struct event *timer, int64_t wait_ms)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct plane *p = arg;
+
 	(void)fd;
 	(void)what;
 	if (p->child)
@@ -101,18 +104,21 @@ void plane_kick(struct plane *p)
 static void each_state(udp_state_fn *fn, void *fn_arg, void *arg)
 {
 	const struct plane *p = arg;
+
 	model_each_state(p->model, fn, fn_arg);
 }
 
 static void on_udp_failed(const struct err *e, void *arg)
 {
 	struct plane *p = arg;
+
 	plane_say_failed(p, "old UDP flows", e->msg, true);
 }
 
 static void on_udp_idle(void *arg)
 {
 	struct plane *p = arg;
+
 	p->ops->applied(p->arg);
 }
 
@@ -123,6 +129,7 @@ static const struct udp_ops udp_ops = { .each_state = each_state,
 static void on_foreign_change(void *arg)
 {
 	struct plane *p = arg;
+
 	p->compare = true;
 	plane_kick(p);
 }
@@ -130,6 +137,7 @@ static void on_foreign_change(void *arg)
 static void on_foreign_table(void *arg)
 {
 	struct plane *p = arg;
+
 	if (p->ops->foreign)
 		p->ops->foreign(p->arg);
 }
@@ -150,6 +158,7 @@ struct plane *plane_new(struct event_base *base, const struct variant *v,
                         const struct plane_ops *ops, void *arg)
 {
 	struct plane *p = xcalloc(1, sizeof(*p));
+
 	p->base = base;
 	p->v = v;
 	p->family = o->family;
@@ -200,6 +209,7 @@ void plane_end(struct plane *p)
 static void changed(struct plane *p)
 {
 	int64_t settled = clock_ms() + PACE_SETTLE_MS;
+
 	if (!p->settling && p->next_ms < settled)
 		p->next_ms = settled;
 	p->settling = true;

@@ -3,15 +3,18 @@
 #define FAIRLEAD_PROXY_PLANE_H
 
 /*
- * One family's rules, kept in the kernel: the shell around the model.  It runs iptables-save once, then
- * iptables-restore whenever the model has a batch, and every PROXY_AUDIT_MS looks whether all is still there: by a complete
- * comparison where that is cheap or the tables have changed in size, else at the frame alone.  With the nft variant the
- * kernel tells at once what others change (watch.h), and then everything is compared.
+ * One family's rules, kept in the kernel: the shell around the model.  It runs iptables-save once,
+ * then iptables-restore whenever the model has a batch, and every PROXY_AUDIT_MS looks whether all
+ * is still there: by a complete comparison where that is cheap or the tables have changed in size,
+ * else at the frame alone.  With the nft variant the kernel tells at once what others change
+ * (watch.h), and then everything is compared.
  *
  * A family that iptables cannot be used for is ABSENT: what is set waits, and is never applied.
  *
- *	READING ──► HELD (until all Services are known) ──► ADOPTING (in slices) ──► IDLE ◄──► WRITING
- *	   ▲                                                                          │  ◄──► AUDITING
+ *	READING ──► HELD (until all Services are known) ──► ADOPTING (in slices) ──► IDLE ◄──►
+ *	WRITING
+ *	   ▲                                                                          │  ◄──►
+ *	                                                                              AUDITING
  *	   └──────────────────────── in doubt: killed, flushed ───────────────────────┘
  */
 
@@ -21,13 +24,16 @@
 #include "fairlead/buf.h"
 #include "fairlead/err.h"
 #include "fairlead/proxy.h"
-#include "model.h"
-#include "variant.h"
+#include "proxy/model.h"
+#include "proxy/variant.h"
 
 /* After a failure that no Service is to blame for, doubling. */
 #define PLANE_BACKOFF_MIN_MS 100
 #define PLANE_BACKOFF_MAX_MS 10000
-/* A comparison that somebody's change asks for waits for so many times what the last one took, and for so long. */
+/*
+ * A comparison that somebody's change asks for waits for so many times what the last one took, and
+ * for so long.
+ */
 #define PLANE_COMPARISON_GAPS 10
 #define PLANE_COMPARISON_GAP_MS 500
 /* Of so many looks one is a complete comparison in any case: an hour's. */
@@ -42,10 +48,14 @@ struct plane_ops {
 	void (*applied)(void *arg);
 	void (*failed)(const struct err *e, void *arg);
 	void (*foreign)(
-		void *arg); /* others' tables of nftables have changed; the nft variant alone notices */
+		/* others' tables of nftables have changed; the nft variant alone notices */
+		void *arg);
 };
 
-/* @absent: why the family cannot be used now, NULL if it can; that is looked at again each @audit_ms. */
+/*
+ * @absent: why the family cannot be used now, NULL if it can; that is looked at again each
+ * @audit_ms.
+ */
 struct plane *plane_new(struct event_base *base, const struct variant *v,
                         const struct render_options *o, int audit_ms, const char *absent,
                         const struct plane_ops *ops, void *arg);

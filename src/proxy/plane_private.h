@@ -2,21 +2,24 @@
 #ifndef FAIRLEAD_PROXY_PLANE_PRIVATE_H
 #define FAIRLEAD_PROXY_PLANE_PRIVATE_H
 
-/* The inside of a plane: plane.c is the machine and the door, looks.c reads what the kernel has, batch.c writes. */
+/*
+ * The inside of a plane: plane.c is the machine and the door, looks.c reads what the kernel has,
+ * batch.c writes.
+ */
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "child.h"
+#include "proxy/child.h"
 #include "fairlead/buf.h"
 #include "fairlead/err.h"
-#include "model.h"
-#include "pace.h"
-#include "plane.h"
-#include "save.h"
-#include "udp.h"
-#include "variant.h"
-#include "watch.h"
+#include "proxy/model.h"
+#include "proxy/pace.h"
+#include "proxy/plane.h"
+#include "proxy/save.h"
+#include "proxy/udp.h"
+#include "proxy/variant.h"
+#include "proxy/watch.h"
 
 struct event;
 

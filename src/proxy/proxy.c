@@ -21,9 +21,9 @@
 #include "fairlead/mem.h"
 #include "fairlead/metrics.h"
 #include "fairlead/out.h"
-#include "foreign.h"
-#include "plane.h"
-#include "variant.h"
+#include "proxy/foreign.h"
+#include "proxy/plane.h"
+#include "proxy/variant.h"
 
 struct proxy {
 	enum proxy_mode mode;
@@ -43,6 +43,7 @@ struct proxy {
 static struct proxy_stats planes_stats(const struct proxy *p)
 {
 	struct proxy_stats st = { .in_sync = true, .settled = true };
+
 	for (int i = 0; i < 2; i++)
 		if (p->planes[i])
 			plane_add_stats(p->planes[i], &st);
@@ -57,6 +58,7 @@ static bool planes_are_settled(const struct proxy *p)
 static void on_failed(const struct err *e, void *arg)
 {
 	struct proxy *p = arg;
+
 	if (p->ops.failed)
 		p->ops.failed(e, p->arg);
 }
@@ -78,6 +80,7 @@ static void *remove_in_thread(void *arg)
 {
 	struct removal *job = arg;
 	struct answer a = { .e = ERR_INIT };
+
 	a.r = variant_clean(job->variant, &a.e);
 	/* Where nobody listens any more, nobody needs it. */
 	(void)!send(job->fd, &a, sizeof(a), MSG_NOSIGNAL);
@@ -90,6 +93,7 @@ static int start_removal(const struct variant *v, int fd)
 {
 	struct removal *job = xcalloc(1, sizeof(*job));
 	pthread_t thread;
+
 	*job = (struct removal){ v, fd };
 	int r = pthread_create(&thread, NULL, remove_in_thread, job);
 	if (r != 0)
@@ -111,6 +115,7 @@ static void drop_removed(struct proxy *p)
 static void remove_later(struct proxy *p, const struct err *e)
 {
 	struct timeval tv = { p->audit_ms / 1000, p->audit_ms % 1000 * 1000 };
+
 	on_failed(e, p);
 	evtimer_add(p->remove, &tv);
 }
@@ -119,6 +124,7 @@ static void on_removed(evutil_socket_t fd, short what, void *arg)
 {
 	struct proxy *p = arg;
 	struct answer a = { .r = -EIO, .e = ERR_INIT };
+
 	(void)what;
 	(void)!recv(fd, &a, sizeof(a), 0);
 	drop_removed(p);
@@ -137,6 +143,7 @@ static void on_remove(evutil_socket_t unused, short what, void *arg)
 	struct proxy *p = arg;
 	struct err e = ERR_INIT;
 	int fds[2];
+
 	(void)unused;
 	(void)what;
 	if (p->removed || !p->other || !planes_are_settled(p))
@@ -157,6 +164,7 @@ static void on_remove(evutil_socket_t unused, short what, void *arg)
 static void on_applied(void *arg)
 {
 	struct proxy *p = arg;
+
 	if (p->other && !evtimer_pending(p->remove, NULL))
 		on_remove(-1, 0, p);
 	if (p->ops.applied)
@@ -166,6 +174,7 @@ static void on_applied(void *arg)
 static void on_foreign_rules(void *arg)
 {
 	const struct proxy *p = arg;
+
 	if (p->foreign)
 		foreign_hint(p->foreign);
 }
@@ -177,11 +186,15 @@ static void on_nothing_to_do(evutil_socket_t fd, short what, void *arg)
 	on_applied(arg);
 }
 
-/* With this sysctl on, the kernel itself lets odd packets of known flows pass translated; dropping them would undo that. */
+/*
+ * With this sysctl on, the kernel itself lets odd packets of known flows pass translated; dropping
+ * them would undo that.
+ */
 static bool tcp_is_liberal(void)
 {
 	FILE *f = fopen("/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal", "re");
 	int c = f ? fgetc(f) : EOF;
+
 	if (f)
 		fclose(f);
 	return c == '1';
@@ -219,6 +232,7 @@ static int start_planes(struct proxy *p, struct event_base *base, const struct p
 	};
 	int audit_ms = p->audit_ms = opts->audit_ms ? opts->audit_ms : PROXY_AUDIT_MS;
 	int r = check_mark(o.mark, e);
+
 	if (r == 0)
 		r = variant_choose(opts->variant ? opts->variant : "auto", &p->variant, e);
 	if (r < 0)
@@ -255,6 +269,7 @@ int proxy_start(struct event_base *base, const struct proxy_options *opts,
 {
 	struct proxy *p = xcalloc(1, sizeof(*p));
 	int r = 0;
+
 	p->mode = opts->mode;
 	p->ops = ops ? *ops : (struct proxy_ops){ .applied = NULL };
 	p->arg = arg;
@@ -304,6 +319,7 @@ static struct plane *plane_of(const struct proxy *p, uint8_t family)
 static void tell_applied(struct proxy *p)
 {
 	struct timeval now = { 0, 0 };
+
 	if (p->applied)
 		evtimer_add(p->applied, &now);
 }
@@ -311,6 +327,7 @@ static void tell_applied(struct proxy *p)
 void proxy_set(struct proxy *p, const struct proxy_service *s)
 {
 	struct plane *plane = plane_of(p, s->family);
+
 	tell_applied(p);
 	if (plane)
 		plane_set(plane, s);
@@ -319,6 +336,7 @@ void proxy_set(struct proxy *p, const struct proxy_service *s)
 void proxy_remove(struct proxy *p, const char *key, uint8_t family)
 {
 	struct plane *plane = plane_of(p, family);
+
 	tell_applied(p);
 	if (plane)
 		plane_remove(plane, key);
@@ -334,24 +352,28 @@ void proxy_complete(struct proxy *p)
 bool proxy_is_applied(const struct proxy *p, const char *key, uint8_t family)
 {
 	const struct plane *plane = plane_of(p, family);
+
 	return plane ? plane_is_applied(plane, key) : p->mode == PROXY_NONE;
 }
 
 bool proxy_is_damaged(const struct proxy *p, const char *key, uint8_t family)
 {
 	const struct plane *plane = plane_of(p, family);
+
 	return plane && plane_is_damaged(plane, key);
 }
 
 const char *proxy_refusal(const struct proxy *p, const char *key, uint8_t family)
 {
 	const struct plane *plane = plane_of(p, family);
+
 	return plane ? plane_refusal(plane, key) : NULL;
 }
 
 enum proxy_passage proxy_passage(const struct proxy *p, uint8_t family, const char **ret_where)
 {
 	const struct plane *plane = plane_of(p, family);
+
 	*ret_where = "";
 	if (!plane)
 		return PROXY_PASSES;
@@ -367,6 +389,7 @@ enum proxy_passage proxy_passage(const struct proxy *p, uint8_t family, const ch
 bool proxy_forward_is_refused(const struct proxy *p, uint8_t family)
 {
 	const char *where;
+
 	return proxy_passage(p, family, &where) == PROXY_REFUSED;
 }
 
@@ -383,6 +406,7 @@ bool proxy_any_hindrance(const struct proxy *p)
 struct proxy_stats proxy_stats(const struct proxy *p)
 {
 	struct proxy_stats st = planes_stats(p);
+
 	st.in_sync = st.in_sync && !p->other;
 	return st;
 }

@@ -5,21 +5,23 @@
  *   state                                   cluster IP            node port, address from outside
  *   no usable endpoint anywhere             REJECT                REJECT
  *   policy Cluster                          cluster set           masquerade, cluster set
- *   policy Local, local set not empty       local set             Pod: cluster set; host: masquerade, cluster set;
- *                                                                 else local set, client address kept
+ *   policy Local, local set not empty       local set             Pod: cluster set; host:
+ *                                           masquerade, cluster set;
+ *                                                                 else local set, client address
+ *                                                                 kept
  *   policy Local, local set empty           DROP                  Pod and host as above; else DROP
  *
- * Toward a cluster IP, what does not come from a Pod is masqueraded (when the Pods' addresses are known), and so is, always,
- * an endpoint that reaches itself.
+ * Toward a cluster IP, what does not come from a Pod is masqueraded (when the Pods' addresses are
+ * known), and so is, always, an endpoint that reaches itself.
  *
- * The refusing rules stand first in FORWARD, the accepting ones last, or just before the rule by which a host firewall
- * refuses whatever comes (path.c): a network policy that drops is never overruled, and what would be dropped only because
- * nobody accepts it gets through.  Flows that keep the client's address carry no packet
- * mark, so they are recognised by the connection mark.
+ * The refusing rules stand first in FORWARD, the accepting ones last, or just before the rule by
+ * which a host firewall refuses whatever comes (path.c): a network policy that drops is never
+ * overruled, and what would be dropped only because nobody accepts it gets through.  Flows that
+ * keep the client's address carry no packet mark, so they are recognised by the connection mark.
  */
 #include "config.h"
 
-#include "render.h"
+#include "proxy/render.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -45,6 +47,7 @@ static const unsigned int bucket_first[BUCKET_KINDS + 1] = {
 enum bucket_kind bucket_kind(unsigned int bucket)
 {
 	unsigned int kind = BUCKET_KINDS - 1;
+
 	while (bucket < bucket_first[kind])
 		kind--;
 	return (enum bucket_kind)kind;
@@ -54,6 +57,7 @@ void bucket_name(unsigned int bucket, char ret_name[static CHAIN_NAME_SIZE])
 {
 	enum bucket_kind kind = bucket_kind(bucket);
 	unsigned int number = bucket - bucket_first[kind];
+
 	switch (kind) {
 	case BUCKET_NAT_ADDR:
 		snprintf(ret_name, CHAIN_NAME_SIZE, "FL-B-%02x", number);
@@ -125,6 +129,7 @@ static bool plan_port(const struct render_options *o, const struct proxy_service
                       struct port_plan *ret_plan)
 {
 	const struct proxy_port *p = &s->ports[i];
+
 	if (proto_index(p->proto) < 0 || p->port == 0)
 		return false;
 	struct port_plan n = {
@@ -158,6 +163,7 @@ static void endpoint_name(const struct port_plan *n, const struct proxy_endpoint
                           char ret_name[static CHAIN_NAME_SIZE])
 {
 	char text[CHAIN_ID_SIZE + ADDR_STR_SIZE + 16], id[CHAIN_ID_SIZE];
+
 	snprintf(text, sizeof(text), "%s|%s|%d", n->id, addr_str(&e->addr), e->port);
 	chain_id(text, id);
 	snprintf(ret_name, CHAIN_NAME_SIZE, "FL-P-%s", id);
@@ -166,6 +172,7 @@ static void endpoint_name(const struct port_plan *n, const struct proxy_endpoint
 static void begin(const struct port_plan *n, struct chain *c, const char *name)
 {
 	char label[CHAIN_LABEL_SIZE];
+
 	snprintf(label, sizeof(label), "%s:%s", n->s->key, *n->p->name ? n->p->name : n->proto);
 	chain_begin(c, name, label);
 }
@@ -173,6 +180,7 @@ static void begin(const struct port_plan *n, struct chain *c, const char *name)
 static void begin_kind(const struct port_plan *n, struct chain *c, char kind)
 {
 	char name[CHAIN_NAME_SIZE];
+
 	snprintf(name, sizeof(name), "FL-%c-%s", kind, n->id);
 	begin(n, c, name);
 }
@@ -205,6 +213,7 @@ static void render_set(const struct port_plan *n, char kind, const struct proxy_
 	unsigned int bits = addr_bits(&s->cluster_ip);
 	bool internal = kind == (s->traffic.internal_local ? 'L' : 'C');
 	char name[CHAIN_NAME_SIZE];
+
 	begin_kind(n, c, kind);
 	if (internal && !addr_is_none(&s->cluster_ip) && knows_pods(n->o))
 		chain_rule(c, "-d %s/%u -p %s -m %s --dport %d -j FL-NODE",
@@ -229,6 +238,7 @@ static void render_endpoint(const struct port_plan *n, const struct proxy_endpoi
 {
 	bool six = e->addr.family == 6;
 	char name[CHAIN_NAME_SIZE], recent[CHAIN_NAME_SIZE + 32] = "";
+
 	endpoint_name(n, e, name);
 	begin(n, c, name);
 	chain_rule(c, "-s %s/%u -j FL-MARK", addr_str(&e->addr), addr_bits(&e->addr));
@@ -241,6 +251,7 @@ static void render_endpoint(const struct port_plan *n, const struct proxy_endpoi
 static void render_external(const struct port_plan *n, struct chain *c)
 {
 	char set[CHAIN_NAME_SIZE];
+
 	snprintf(set, sizeof(set), "FL-C-%s", n->id);
 	begin_kind(n, c, 'E');
 	if (!n->s->traffic.external_local) {
@@ -280,6 +291,7 @@ static bool contains(const struct proxy_endpoint *set, size_t n, const struct pr
 static void render_port(const struct port_plan *n, struct chain *c, render_chain_fn *fn, void *arg)
 {
 	const struct proxy_port *p = n->p;
+
 	if (n->external_chain) {
 		render_external(n, c);
 		fn(c, arg);
@@ -312,6 +324,7 @@ void render_service(const struct render_options *o, const struct proxy_service *
                     render_chain_fn *fn, void *arg)
 {
 	struct chain c = { .n_rules = 0 };
+
 	for (size_t i = 0; i < s->n_ports; i++) {
 		struct port_plan n;
 		if (plan_port(o, s, i, &n))
@@ -339,6 +352,7 @@ static void line(const struct line_sink *to, unsigned int bucket, bool after, co
 {
 	char rule[256];
 	va_list ap;
+
 	if (!wants(to, bucket))
 		return;
 	va_start(ap, fmt);
@@ -361,6 +375,7 @@ static void dispatch_addr(const struct port_plan *n, const struct line_sink *to,
 	char match[ADDR_STR_SIZE + 64];
 	unsigned int nat = bucket_of_addr(BUCKET_NAT_ADDR, a);
 	unsigned int filter = bucket_of_addr(BUCKET_FILTER_ADDR, a);
+
 	if (!wants(to, nat) && !wants(to, filter))
 		return;
 	snprintf(match, sizeof(match), "-d %s/%u -p %s -m %s --dport %d", addr_str(a), addr_bits(a),
@@ -381,6 +396,7 @@ static void dispatch_addr(const struct port_plan *n, const struct line_sink *to,
 static void dispatch_node_port(const struct port_plan *n, const struct line_sink *to)
 {
 	uint16_t port = n->p->node_port;
+
 	if (n->external_chain)
 		line(to, bucket_of_port(BUCKET_NAT_PORT, n->p->proto, port), false,
 		     "-p %s -m %s --dport %d -j FL-E-%s", n->proto, n->proto, port, n->id);
@@ -407,8 +423,9 @@ static void dispatch(const struct render_options *o, const struct proxy_service 
 			dispatch_node_port(&n, to);
 	}
 	/*
-	 * The guard: an address from outside has no other ports, neither here nor back at the router.  But where it may be a
-	 * machine's own, or is the node's, the machine's other ports are nobody's to close.
+	 * The guard: an address from outside has no other ports, neither here nor back at the
+	 * router.  But where it may be a machine's own, or is the node's, the machine's other ports
+	 * are nobody's to close.
 	 */
 	for (size_t v = 0; v < s->n_vips + s->n_external_ips; v++) {
 		const struct addr *a =
@@ -433,11 +450,15 @@ void render_bucket(const struct render_options *o, const struct proxy_service *s
 	dispatch(o, s, &(struct line_sink){ bucket, fn, arg });
 }
 
-/* Of flows that are translated, in both directions; where a packet too large is told of may be another node (ECMP). */
+/*
+ * Of flows that are translated, in both directions; where a packet too large is told of may be
+ * another node (ECMP).
+ */
 static void render_clamp(const struct render_options *o, struct chain *c)
 {
 	static const char match[] =
 		"-p tcp -m tcp --tcp-flags SYN,RST SYN -m conntrack --ctstate DNAT";
+
 	if (o->clamp_mss == PROXY_CLAMP_PMTU)
 		chain_rule(c, "%s -j TCPMSS --clamp-mss-to-pmtu", match);
 	else
@@ -492,6 +513,7 @@ static void index_rule(const struct render_options *o, unsigned int bucket, stru
 	enum bucket_kind kind = bucket_kind(bucket);
 	unsigned int number = bucket - bucket_first[kind];
 	char name[CHAIN_NAME_SIZE];
+
 	bucket_name(bucket, name);
 	if (kind == BUCKET_NAT_PORT || kind == BUCKET_FILTER_PORT) {
 		const char *proto = proto_names[number << BUCKET_PORT_BITS >> 16];
@@ -513,7 +535,10 @@ void render_index(const struct render_options *o, enum bucket_kind kind,
 	for (unsigned int i = bucket_first[kind]; i < bucket_first[kind + 1]; i++)
 		if (in_use(i, arg))
 			index_rule(o, i, ret_chain);
-	/* Services do not listen on loopback addresses: that would take route_localnet, which is not ours to set. */
+	/*
+	 * Services do not listen on loopback addresses: that would take route_localnet, which is
+	 * not ours to set.
+	 */
 	if (kind == BUCKET_NAT_ADDR)
 		chain_rule(ret_chain, "! -d %s -m addrtype --dst-type LOCAL -j FL-NP",
 		           o->family == 4 ? "127.0.0.0/8" : "::1/128");

@@ -6,46 +6,55 @@
  * What a Service is in iptables: pure text from plain data, the same for the same input.
  *
  *   nat                                                       filter
- *   PREROUTING, OUTPUT → FL-SVC                               INPUT   → FL-IN  → FL-FLT, and FL-NPF for node ports
+ *   PREROUTING, OUTPUT → FL-SVC                               INPUT   → FL-IN  → FL-FLT, and FL-NPF
+ *                                                             for node ports
  *     destination's low octet → FL-B-xx (bucket)              FORWARD → FL-FWD → FL-FLT
  *       cluster IP → FL-C-id or FL-L-id                       OUTPUT  → FL-OUT → FL-FLT
- *       address from outside → FL-E-id, or FL-F-id → FL-E-id    FL-FLT: low octet → FL-D-xx: REJECT, DROP, guard
+ *       address from outside → FL-E-id, or FL-F-id → FL-E-id    FL-FLT: low octet → FL-D-xx:
+ *                                                               REJECT, DROP, guard
  *     a local address → FL-NP                                   FL-NPF: port range → FL-R-xxx
- *       port range → FL-N-xxx → FL-E-id                       FORWARD, late → FL-ACC: ACCEPT what is ours
- *   FL-E external traffic: FL-MARK (masquerade) and FL-C, or the short circuits of policy Local and FL-L
- *   FL-C, FL-L the cluster and the local set → FL-P-id one endpoint: hairpin, affinity, DNAT
+ *       port range → FL-N-xxx → FL-E-id                       FORWARD, late → FL-ACC: ACCEPT what
+ *                                                             is ours
+ *   FL-E external traffic: FL-MARK (masquerade) and FL-C, or the short circuits of policy Local and
+ *   FL-L FL-C, FL-L the cluster and the local set → FL-P-id one endpoint: hairpin, affinity, DNAT
  *   POSTROUTING → FL-POST: masquerade what carries the mark
  *
- * The filter rules see only destinations that no nat rule rewrote: that is how "no endpoints" rejects and how a
- * refused source is dropped.  A bucket gathers lines of many Services, so the renderer yields a Service's dispatch
- * lines one by one, each with its bucket.
+ * The filter rules see only destinations that no nat rule rewrote: that is how "no endpoints"
+ * rejects and how a refused source is dropped.  A bucket gathers lines of many Services, so the
+ * renderer yields a Service's dispatch lines one by one, each with its bucket.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "chain.h"
+#include "proxy/chain.h"
 #include "fairlead/proxy.h"
 
 struct render_options {
 	uint8_t family;
-	uint32_t
-		mark; /* bit of the packet mark: masquerade; same bit of the connection mark: ours, not masqueraded */
+	/*
+	 * bit of the packet mark: masquerade; same bit of the connection mark: ours, not
+	 * masqueraded
+	 */
+	uint32_t mark;
 	const struct prefix *cluster_cidrs; /* of any family */
 	size_t n_cluster_cidrs;
 	bool random_fully; /* MASQUERADE knows --random-fully */
-	bool drop_invalid; /* drop Pods' packets that conntrack cannot place rather than leak them untranslated */
+	/* drop Pods' packets that conntrack cannot place rather than leak them untranslated */
+	bool drop_invalid;
 	int clamp_mss; /* as in struct proxy_options */
 };
 
 /*
- * A bucket is a chain that holds dispatch lines of several Services: by the low octet of an address, or by protocol
- * and the upper bits of a node port.  Buckets of all kinds are numbered through.
+ * A bucket is a chain that holds dispatch lines of several Services: by the low octet of an
+ * address, or by protocol and the upper bits of a node port.  Buckets of all kinds are numbered
+ * through.
  */
 enum bucket_kind { BUCKET_NAT_ADDR, BUCKET_NAT_PORT, BUCKET_FILTER_ADDR, BUCKET_FILTER_PORT };
+/* ports of one bucket differ in these low bits */
 #define BUCKET_KINDS 4
-#define BUCKET_PORT_BITS 7 /* ports of one bucket differ in these low bits */
+#define BUCKET_PORT_BITS 7
 #define BUCKETS_ADDR 256
 #define BUCKETS_PORT (3 * (65536 >> BUCKET_PORT_BITS))
 #define BUCKETS (2 * (BUCKETS_ADDR + BUCKETS_PORT))
@@ -68,7 +77,10 @@ void render_bucket(const struct render_options *o, const struct proxy_service *s
                    unsigned int bucket, render_line_fn *fn, void *arg);
 /* The frame: chains that do not depend on any Service. */
 void render_frame(const struct render_options *o, render_chain_fn *fn, void *arg);
-/* FL-SVC, FL-NP, FL-FLT or FL-NPF: the chain that leads to the buckets of this kind which are in use. */
+/*
+ * FL-SVC, FL-NP, FL-FLT or FL-NPF: the chain that leads to the buckets of this kind which are in
+ * use.
+ */
 void render_index(const struct render_options *o, enum bucket_kind kind,
                   bool (*in_use)(unsigned int bucket, void *arg), void *arg,
                   struct chain *ret_chain);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A rule is a list of expressions: some load a value into a register, some compare a register and end the rule where it
- * differs, some say a verdict.  Understood are the conditions that every new connection fulfils or none does: the state, the
- * family, and that it is translated.  All others hold sometimes, and so do expressions that we do not know: a rule
- * that we do not understand is never what refuses everything.
+ * A rule is a list of expressions: some load a value into a register, some compare a register and
+ * end the rule where it differs, some say a verdict.  Understood are the conditions that every new
+ * connection fulfils or none does: the state, the family, and that it is translated.  All others
+ * hold sometimes, and so do expressions that we do not know: a rule that we do not understand is
+ * never what refuses everything.
  */
 #include "config.h"
 
-#include "ruleset.h"
+#include "proxy/ruleset.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -34,6 +35,7 @@ struct reading {
 static uint32_t get_be32(const struct nlattr *a)
 {
 	uint32_t v = UINT32_MAX;
+
 	if (a && nla_len(a) == (int)sizeof(v)) {
 		memcpy(&v, nla_data(a), sizeof(v));
 		v = ntohl(v);
@@ -44,6 +46,7 @@ static uint32_t get_be32(const struct nlattr *a)
 static const char *get_text(const struct nlattr *a)
 {
 	const char *s = a ? nla_data(a) : NULL;
+
 	return s && memchr(s, '\0', (size_t)nla_len(a)) ? s : "";
 }
 
@@ -52,6 +55,7 @@ static uint32_t get_value(struct nlattr *data)
 {
 	struct nlattr *tb[NFTA_DATA_MAX + 1];
 	uint32_t v = 0;
+
 	if (!data || nla_parse_nested(tb, NFTA_DATA_MAX, data, NULL) < 0 || !tb[NFTA_DATA_VALUE])
 		return UINT32_MAX;
 	struct nlattr *value = tb[NFTA_DATA_VALUE];
@@ -78,6 +82,7 @@ static void load(struct reading *r, enum loaded what)
 static void read_ct(struct reading *r, struct nlattr *data)
 {
 	struct nlattr *tb[NFTA_CT_MAX + 1];
+
 	if (nla_parse_nested(tb, NFTA_CT_MAX, data, NULL) < 0 || !tb[NFTA_CT_DREG])
 		return;
 	uint32_t key = get_be32(tb[NFTA_CT_KEY]);
@@ -89,6 +94,7 @@ static void read_ct(struct reading *r, struct nlattr *data)
 static void read_meta(struct reading *r, struct nlattr *data)
 {
 	struct nlattr *tb[NFTA_META_MAX + 1];
+
 	if (nla_parse_nested(tb, NFTA_META_MAX, data, NULL) < 0 || !tb[NFTA_META_DREG])
 		return;
 	load(r, get_be32(tb[NFTA_META_KEY]) == NFT_META_NFPROTO ? LOADED_FAMILY : LOADED_OTHER);
@@ -103,6 +109,7 @@ static void read_load(struct reading *r, struct nlattr *data)
 static void read_bitwise(struct reading *r, struct nlattr *data)
 {
 	struct nlattr *tb[NFTA_BITWISE_MAX + 1];
+
 	if (nla_parse_nested(tb, NFTA_BITWISE_MAX, data, NULL) < 0 || !tb[NFTA_BITWISE_MASK])
 		load(r, LOADED_OTHER);
 	else
@@ -133,6 +140,7 @@ static enum ruleset_when equals(struct reading *r, uint32_t value)
 static void read_cmp(struct reading *r, struct nlattr *data)
 {
 	struct nlattr *tb[NFTA_CMP_MAX + 1];
+
 	if (nla_parse_nested(tb, NFTA_CMP_MAX, data, NULL) < 0) {
 		condition(r, RULESET_SOMETIMES);
 		return;
@@ -150,6 +158,7 @@ static void read_cmp(struct reading *r, struct nlattr *data)
 static void read_lookup(struct reading *r, struct nlattr *data)
 {
 	struct nlattr *tb[NFTA_LOOKUP_MAX + 1];
+
 	if (nla_parse_nested(tb, NFTA_LOOKUP_MAX, data, NULL) == 0 && tb[NFTA_LOOKUP_DREG] &&
 	    get_be32(tb[NFTA_LOOKUP_DREG]) == NFT_REG_VERDICT)
 		r->rule.verdict = RULESET_ANY;
@@ -162,6 +171,7 @@ static void read_immediate(struct reading *r, struct nlattr *data)
 {
 	struct nlattr *tb[NFTA_IMMEDIATE_MAX + 1], *value[NFTA_DATA_MAX + 1];
 	struct nlattr *verdict[NFTA_VERDICT_MAX + 1];
+
 	if (nla_parse_nested(tb, NFTA_IMMEDIATE_MAX, data, NULL) < 0 ||
 	    get_be32(tb[NFTA_IMMEDIATE_DREG]) != NFT_REG_VERDICT || !tb[NFTA_IMMEDIATE_DATA] ||
 	    nla_parse_nested(value, NFTA_DATA_MAX, tb[NFTA_IMMEDIATE_DATA], NULL) < 0 ||
@@ -202,15 +212,16 @@ static void read_target(struct reading *r, struct nlattr *data)
 	if (nla_parse_nested(tb, NFTA_TARGET_MAX, data, NULL) == 0)
 		name = get_text(tb[NFTA_TARGET_NAME]);
 	for (size_t i = 0; i < ARRAY_LEN(harmless); i++)
-		if (strcmp(name, harmless[i]) == 0)
+		if (!strcmp(name, harmless[i]))
 			return;
-	r->rule.verdict = strcmp(name, "REJECT") == 0 ? RULESET_REFUSE : RULESET_ANY;
+	r->rule.verdict = !strcmp(name, "REJECT") ? RULESET_REFUSE : RULESET_ANY;
 }
 
 /* One of iptables', too. */
 static void read_match(struct reading *r, struct nlattr *data)
 {
 	struct nlattr *tb[NFTA_MATCH_MAX + 1];
+
 	if (nla_parse_nested(tb, NFTA_MATCH_MAX, data, NULL) < 0 ||
 	    strcmp(get_text(tb[NFTA_MATCH_NAME]), "comment") != 0)
 		condition(r, RULESET_SOMETIMES);
@@ -253,9 +264,10 @@ static const struct {
 static void read_expression(struct reading *r, struct nlattr *a)
 {
 	struct nlattr *tb[NFTA_EXPR_MAX + 1];
+
 	if (nla_parse_nested(tb, NFTA_EXPR_MAX, a, NULL) == 0)
 		for (size_t i = 0; tb[NFTA_EXPR_DATA] && i < ARRAY_LEN(expressions); i++)
-			if (strcmp(get_text(tb[NFTA_EXPR_NAME]), expressions[i].name) == 0) {
+			if (!strcmp(get_text(tb[NFTA_EXPR_NAME]), expressions[i].name)) {
 				expressions[i].read(r, tb[NFTA_EXPR_DATA]);
 				return;
 			}
@@ -267,6 +279,7 @@ struct ruleset_rule ruleset_read(struct nlattr *list, uint8_t family)
 	struct reading r = { .rule = { .when = RULESET_ALWAYS }, .family = family };
 	struct nlattr *a;
 	int left;
+
 	if (list)
 		nla_for_each_nested(a, list, left) read_expression(&r, a);
 	return r.rule;

@@ -3,8 +3,8 @@
 #define FAIRLEAD_PROXY_RULESET_H
 
 /*
- * One rule of nftables as the kernel tells it, as far as it matters for the first packet of a connection that we translate.
- * Pure; survives any bytes.
+ * One rule of nftables as the kernel tells it, as far as it matters for the first packet of a
+ * connection that we translate.  Pure; survives any bytes.
  */
 
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "save.h"
+#include "proxy/save.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@ void save_init(struct save *s)
 void save_fini(struct save *s)
 {
 	struct save_chain *c, *next;
+
 	HASH_ITER(hh, s->chains, c, next) {
 		HASH_DEL(s->chains, c);
 		free(c);
@@ -29,13 +30,17 @@ void save_fini(struct save *s)
 
 static bool is_ours(const char *name)
 {
-	return strncmp(name, CHAIN_PREFIX, strlen(CHAIN_PREFIX)) == 0;
+	return !strncmp(name, CHAIN_PREFIX, strlen(CHAIN_PREFIX));
 }
 
-/* Copies the word at *@at and moves behind it and the blanks after it; false if it does not fit or is empty. */
+/*
+ * Copies the word at *@at and moves behind it and the blanks after it; false if it does not fit or
+ * is empty.
+ */
 static bool word(const char **at, char *out, size_t size)
 {
 	size_t len = strcspn(*at, " ");
+
 	if (len == 0 || len >= size)
 		return false;
 	memcpy(out, *at, len);
@@ -50,6 +55,7 @@ static struct save_chain *chain_of(struct save *s, const char *name)
 	char key[sizeof(((struct save_chain *)NULL)->key)];
 	struct save_chain *c;
 	int len = snprintf(key, sizeof(key), "%s %s", s->table, name);
+
 	if (len < 0 || (size_t)len >= sizeof(key))
 		return NULL;
 	HASH_FIND_STR(s->chains, key, c);
@@ -73,27 +79,31 @@ static bool find_target(const char *spec, char target[static CHAIN_NAME_SIZE])
 {
 	for (const char *p = spec; *p; p = chain_next_argument(p)) {
 		const char *at = p + 3;
-		if (strncmp(p, "-j ", 3) == 0 || strncmp(p, "-g ", 3) == 0)
+		if (!strncmp(p, "-j ", 3) || !strncmp(p, "-g ", 3))
 			return word(&at, target, CHAIN_NAME_SIZE);
 	}
 	return false;
 }
 
-/* A bucket's rule for UDP: "-d ADDRESS/32 -p udp … --dport PORT", without the first in a bucket of node ports. */
+/*
+ * A bucket's rule for UDP: "-d ADDRESS/32 -p udp … --dport PORT", without the first in a bucket of
+ * node ports.
+ */
 static void udp_front(struct save *s, const char *spec)
 {
 	struct save_front f = { .port = 0 };
 	struct prefix p;
 	char value[PREFIX_STR_SIZE];
 	bool udp = false;
+
 	for (const char *at = spec; *at; at = chain_next_argument(at)) {
 		const char *v = chain_next_argument(at);
-		if (strncmp(at, "-p ", 3) == 0)
-			udp = strncmp(v, "udp ", 4) == 0;
-		else if (strncmp(at, "-d ", 3) == 0 && word(&v, value, sizeof(value)) &&
+		if (!strncmp(at, "-p ", 3))
+			udp = !strncmp(v, "udp ", 4);
+		else if (!strncmp(at, "-d ", 3) && word(&v, value, sizeof(value)) &&
 		         prefix_parse(value, false, &p) == 0)
 			f.addr = p.addr;
-		else if (strncmp(at, "--dport ", 8) == 0)
+		else if (!strncmp(at, "--dport ", 8))
 			f.port = (uint16_t)strtoul(v, NULL, 10);
 	}
 	if (!udp || !f.port)
@@ -108,7 +118,7 @@ static void udp_front(struct save *s, const char *spec)
 
 static void our_rule(struct save *s, const char *name, const char *spec)
 {
-	if (!s->native && (strncmp(name, "FL-B-", 5) == 0 || strncmp(name, "FL-N-", 5) == 0))
+	if (!s->native && (!strncmp(name, "FL-B-", 5) || !strncmp(name, "FL-N-", 5)))
 		udp_front(s, spec);
 	static const char option[] = "--comment ";
 	struct save_chain *c = chain_of(s, name);
@@ -130,17 +140,18 @@ static void our_rule(struct save *s, const char *name, const char *spec)
 static void others_rule(struct save *s, const char *name, const char *spec)
 {
 	char target[CHAIN_NAME_SIZE];
+
 	if (strcmp(s->chain, name) != 0) {
 		snprintf(s->chain, sizeof(s->chain), "%s", name);
 		s->seen_kube = false;
 		s->n_rules = 0;
 	}
 	s->n_rules++;
-	if (strcmp(s->table, "filter") == 0)
+	if (!strcmp(s->table, "filter"))
 		path_add_rule(&s->path, name, spec);
 	if (!find_target(spec, target))
 		return;
-	if (strcmp(target, "KUBE-SERVICES") == 0)
+	if (!strcmp(target, "KUBE-SERVICES"))
 		s->seen_kube = true;
 	if (!is_ours(target))
 		return;
@@ -172,7 +183,7 @@ static void remark(struct save *s, const char *line)
 		char start[64];
 		int len = snprintf(start, sizeof(start), "# Table `%s' is incompatible",
 		                   chain_table_name((enum chain_table)t));
-		s->hidden[t] = s->hidden[t] || strncmp(line, start, (size_t)len) == 0;
+		s->hidden[t] = s->hidden[t] || !strncmp(line, start, (size_t)len);
 	}
 }
 
@@ -187,7 +198,7 @@ static void one_line(struct save *s, const char *line)
 	} else if (*line == ':') {
 		if (word(&at, name, sizeof(name)) && is_ours(name))
 			chain_of(s, name);
-	} else if (strncmp(line, "-A ", 3) == 0) {
+	} else if (!strncmp(line, "-A ", 3)) {
 		at = line + 3;
 		if (!word(&at, name, sizeof(name)))
 			return;
@@ -195,12 +206,12 @@ static void one_line(struct save *s, const char *line)
 			our_rule(s, name, at);
 		else
 			others_rule(s, name, at);
-	} else if (strncmp(line, "-P FORWARD ", 11) == 0) {
+	} else if (!strncmp(line, "-P FORWARD ", 11)) {
 		set_table(s,
 		          "filter"); /* -S does not name the table, but only one has this chain … */
-	} else if (strncmp(line, "-P PREROUTING ", 14) == 0) {
+	} else if (!strncmp(line, "-P PREROUTING ", 14)) {
 		set_table(s, "nat"); /* … and of those that we list, one this */
-	} else if (strncmp(line, "-N ", 3) == 0) {
+	} else if (!strncmp(line, "-N ", 3)) {
 		at = line + 3;
 		if (word(&at, name, sizeof(name)) && is_ours(name))
 			chain_of(s, name);
@@ -227,6 +238,7 @@ void save_feed(struct save *s, const char *data, size_t size)
 void save_end(struct save *s)
 {
 	s->line[s->line_len] = '\0';
+
 	if (s->line_len > 0)
 		one_line(s, s->line);
 	s->line_len = 0;
@@ -242,5 +254,6 @@ uint64_t save_chain_hash(const struct save_chain *c)
 bool save_chain_in_place(const struct save_chain *c)
 {
 	const char *table = chain_table_name(chain_table(c->name));
-	return strlen(table) == c->table_len && strncmp(c->key, table, c->table_len) == 0;
+
+	return strlen(table) == c->table_len && !strncmp(c->key, table, c->table_len);
 }

@@ -3,19 +3,20 @@
 #define FAIRLEAD_PROXY_SAVE_H
 
 /*
- * What iptables-save (or -S) says about us: our chains with the digest each one carries, and the rules of others' chains
- * that jump to ours.  Everything else is counted where its position matters and forgotten, so that memory depends on
- * our rules only.  Input comes in pieces of any size; lines of any length and kind are survived.
+ * What iptables-save (or -S) says about us: our chains with the digest each one carries, and the
+ * rules of others' chains that jump to ours.  Everything else is counted where its position matters
+ * and forgotten, so that memory depends on our rules only.  Input comes in pieces of any size;
+ * lines of any length and kind are survived.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "chain.h"
+#include "proxy/chain.h"
 #include "fairlead/addr.h"
 #include "fairlead/hash.h"
-#include "path.h"
+#include "proxy/path.h"
 
 #define SAVE_MAX_LINE 4096 /* longer lines are read up to here */
 #define SAVE_MAX_CHAINS 1000000
@@ -31,8 +32,8 @@ struct save_chain {
 	uint64_t comment_hash;
 	size_t comment_n_rules;
 	size_t n_rules;
-	uint64_t
-		printed; /* digest of the rules as they were printed; 0: not known, or there are none */
+	/* digest of the rules as they were printed; 0: not known, or there are none */
+	uint64_t printed;
 };
 
 struct save_jump {
@@ -58,8 +59,8 @@ struct save {
 	struct save_front *fronts;
 	size_t n_fronts, cap_fronts;
 	struct path path; /* through the filter table */
-	bool hidden
-		[2]; /* by enum chain_table: iptables says that it cannot show the table (native.h) */
+	/* by enum chain_table: iptables says that it cannot show the table (native.h) */
+	bool hidden[2];
 	bool native;       /* what is fed now was not printed by iptables */
 	size_t n_left_out; /* chains, jumps and fronts beyond the bounds above */
 	/* the parser's place */
@@ -76,7 +77,9 @@ void save_fini(struct save *s);
 void save_feed(struct save *s, const char *data, size_t size);
 /* After the last piece; a line without its end counts. */
 void save_end(struct save *s);
-/* The digest of a chain as it stands: CHAIN_UNKNOWN where its rules are not what its comment says. */
+/*
+ * The digest of a chain as it stands: CHAIN_UNKNOWN where its rules are not what its comment says.
+ */
 uint64_t save_chain_hash(const struct save_chain *c);
 /* Whether it lies in a table where a chain of this name of ours would be. */
 bool save_chain_in_place(const struct save_chain *c);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "spec.h"
+#include "proxy/spec.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@ static int endpoint_cmp(const void *a, const void *b)
 {
 	const struct proxy_endpoint *x = a, *y = b;
 	int r = addr_cmp(&x->addr, &y->addr);
+
 	return r ? r : (int)x->port - (int)y->port;
 }
 
@@ -31,6 +32,7 @@ static int range_cmp(const void *a, const void *b)
 static int port_cmp(const void *a, const void *b)
 {
 	const struct proxy_port *x = a, *y = b;
+
 	return x->proto != y->proto ? (int)x->proto - (int)y->proto : (int)x->port - (int)y->port;
 }
 
@@ -57,6 +59,7 @@ static size_t copy_sorted(void *to, const void *from, size_t n, size_t size,
 {
 	size_t kept = 0;
 	char *out = to;
+
 	for (size_t i = 0; i < n; i++) {
 		const char *item = (const char *)from + i * size;
 		const struct addr *a = (const struct addr *)(const void *)(item + addr_offset);
@@ -85,6 +88,7 @@ static const char *copy_str(struct carver *c, const char *s)
 {
 	size_t size = strlen(s ? s : "") + 1;
 	char *p = CARVE(c, size, char);
+
 	if (p)
 		memcpy(p, s ? s : "", size);
 	return p;
@@ -108,6 +112,7 @@ static size_t lay_out(char *memory, const struct proxy_service *from)
 	struct carver c = { .base = memory };
 	struct spec scratch = { .refs = 0 };
 	struct spec *p = CARVE(&c, 1, struct spec);
+
 	if (!p)
 		p = &scratch;
 	p->s = *from;
@@ -161,7 +166,10 @@ static size_t lay_out(char *memory, const struct proxy_service *from)
 	return c.size;
 }
 
-/* ---- the digest: every row of every struct; names of ports count only as labels, but they do count ---- */
+/*
+ * ---- the digest: every row of every struct; names of ports count only as labels, but they do
+ * count ----
+ */
 
 static void addr_add(struct buf *b, const struct addr *a)
 {
@@ -209,6 +217,7 @@ static uint64_t digest(const struct proxy_service *s)
 struct spec *spec_new(const struct proxy_service *s)
 {
 	char *memory = xcalloc(1, lay_out(NULL, s));
+
 	lay_out(memory, s);
 	struct spec *p = (struct spec *)(void *)memory;
 	p->digest = digest(&p->s);

@@ -3,8 +3,8 @@
 #define FAIRLEAD_PROXY_SPEC_H
 
 /*
- * A copy of a struct proxy_service in one piece of memory: bounded, sorted and without duplicates, so that equal
- * wishes are equal copies whatever order they came in.  Immutable and counted.
+ * A copy of a struct proxy_service in one piece of memory: bounded, sorted and without duplicates,
+ * so that equal wishes are equal copies whatever order they came in.  Immutable and counted.
  */
 
 #include <stdbool.h>
@@ -13,8 +13,9 @@
 #include "fairlead/proxy.h"
 
 /* What one Service may have; more is left out and said in the status. */
+/* a port and set */
 #define SPEC_MAX_PORTS 256
-#define SPEC_MAX_ENDPOINTS 16384 /* a port and set */
+#define SPEC_MAX_ENDPOINTS 16384
 #define SPEC_MAX_VIPS 64
 #define SPEC_MAX_EXTERNAL_IPS 256
 #define SPEC_MAX_SOURCE_RANGES 1024

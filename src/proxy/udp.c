@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What changed is kept as fronts alone; who may answer is asked at the start of a run, of all Services, since an address or
- * a node port may have gone from one Service to another.  A Service that changes during a run is added to it: its new
- * endpoints may answer, too.
+ * What changed is kept as fronts alone; who may answer is asked at the start of a run, of all
+ * Services, since an address or a node port may have gone from one Service to another.  A Service
+ * that changes during a run is added to it: its new endpoints may answer, too.
  */
 #include "config.h"
 
-#include "udp.h"
+#include "proxy/udp.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
 
 #include <event2/event.h>
 
-#include "conntrack.h"
+#include "proxy/conntrack.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 
@@ -38,6 +38,7 @@ static void allow(const struct proxy_service *s, void *arg)
 static void fail(struct udp *u, const struct err *e)
 {
 	int64_t wait = UDP_RETRY_MIN_MS;
+
 	for (unsigned int i = 0; i < u->failures && wait < UDP_RETRY_MAX_MS; i++)
 		wait *= 2;
 	if (wait > UDP_RETRY_MAX_MS)
@@ -53,6 +54,7 @@ static void fail(struct udp *u, const struct err *e)
 static void on_done(int r, const struct err *e, size_t n_deleted, void *arg)
 {
 	struct udp *u = arg;
+
 	u->run = NULL;
 	u->stats.n_deleted += n_deleted;
 	if (n_deleted > 0)
@@ -80,6 +82,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 struct udp *udp_new(struct event_base *base, uint8_t family, const struct udp_ops *ops, void *arg)
 {
 	struct udp *u = xcalloc(1, sizeof(*u));
+
 	u->base = base;
 	u->family = family;
 	u->ops = ops;
@@ -118,6 +121,7 @@ void udp_touch(struct udp *u, const struct addr *a, uint16_t port)
 void udp_run(struct udp *u)
 {
 	struct err e = ERR_INIT;
+
 	if (u->run || evtimer_pending(u->timer, NULL) || conntrack_job_is_empty(u->waiting))
 		return;
 	u->running = u->waiting;

@@ -3,8 +3,9 @@
 #define FAIRLEAD_PROXY_UDP_H
 
 /*
- * When old UDP flows are ended: after each batch that changed an address or an endpoint of a UDP port, one run at a time,
- * again after a pause where a run failed.  Nothing is forgotten until a run that looked for it has succeeded.
+ * When old UDP flows are ended: after each batch that changed an address or an endpoint of a UDP
+ * port, one run at a time, again after a pause where a run failed.  Nothing is forgotten until a
+ * run that looked for it has succeeded.
  */
 
 #include <stdbool.h>
@@ -18,7 +19,10 @@
 /* After a failure, doubling. */
 #define UDP_RETRY_MIN_MS 1000
 #define UDP_RETRY_MAX_MS 60000
-/* So many runs in a row that were interrupted, and found next to all there is, are as good as one that was not. */
+/*
+ * So many runs in a row that were interrupted, and found next to all there is, are as good as one
+ * that was not.
+ */
 #define UDP_INTERRUPTIONS_MAX 3
 
 struct event_base;
@@ -27,7 +31,9 @@ struct udp;
 typedef void udp_state_fn(const struct proxy_service *s, void *arg);
 
 struct udp_ops {
-	/* Calls @fn with each Service that is wanted or in the kernel: their endpoints may answer. */
+	/*
+	 * Calls @fn with each Service that is wanted or in the kernel: their endpoints may answer.
+	 */
 	void (*each_state)(udp_state_fn *fn, void *fn_arg, void *arg);
 	void (*failed)(const struct err *e, void *arg);
 	/* A run has ended, and no other follows at once. */

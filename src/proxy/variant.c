@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Merely asking iptables-legacy about a table creates it in the kernel, so it is asked only about tables that the kernel
- * lists already.
+ * Merely asking iptables-legacy about a table creates it in the kernel, so it is asked only about
+ * tables that the kernel lists already.
  */
 #include "config.h"
 
-#include "variant.h"
+#include "proxy/variant.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "child.h"
+#include "proxy/child.h"
 #include "fairlead/mem.h"
 
 #define VARIANT_TIMEOUT_MS 60000
@@ -43,9 +43,10 @@ static bool kernel_lists_table(uint8_t family, const char *table)
 	bool found = false;
 	FILE *f = fopen(family == 6 ? "/proc/net/ip6_tables_names" : "/proc/net/ip_tables_names",
 	                "re");
+
 	while (f && !found && fgets(line, sizeof(line), f)) {
 		line[strcspn(line, "\n")] = '\0';
-		found = strcmp(line, table) == 0;
+		found = !strcmp(line, table);
 	}
 	if (f)
 		fclose(f);
@@ -57,6 +58,7 @@ static bool succeeds(const char *const argv[], struct buf *why)
 {
 	cleanup(buf_fini) struct buf said = BUF_INIT;
 	int code = -1;
+
 	for (int i = 0; i < VARIANT_LOCK_TRIES; i++) {
 		buf_clear(&said);
 		if (child_run(argv, NULL, VARIANT_TIMEOUT_MS, NULL, NULL, &code, &said, NULL) < 0)
@@ -72,6 +74,7 @@ static bool succeeds(const char *const argv[], struct buf *why)
 static bool has_chain(const struct variant *v, const char *table, const char *chain)
 {
 	static const uint8_t families[] = { 4, 6 };
+
 	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
 		const char *const argv[] = { v->iptables[i], "-w", "5",   "-t",
 			                     table,          "-S", chain, NULL };
@@ -85,7 +88,9 @@ static bool has_chain(const struct variant *v, const char *table, const char *ch
 
 bool variant_has_ours(const struct variant *v)
 {
-	/* Tables are written one after the other: a cleanup that was cut short leaves the second. */
+	/*
+	 * Tables are written one after the other: a cleanup that was cut short leaves the second.
+	 */
 	return has_chain(v, "nat", "FL-SVC") || has_chain(v, "filter", "FL-IN");
 }
 
@@ -97,6 +102,7 @@ struct rule_count {
 static void count_rules(const char *data, size_t size, void *arg)
 {
 	struct rule_count *c = arg;
+
 	for (size_t i = 0; i < size; i++) {
 		c->n += !c->inside && data[i] == '-';
 		c->inside = data[i] != '\n';
@@ -106,6 +112,7 @@ static void count_rules(const char *data, size_t size, void *arg)
 static size_t n_rules(const struct variant *v)
 {
 	struct rule_count c = { .n = 0 };
+
 	for (int i = 0; i < 2; i++) {
 		const char *const argv[] = { v->save[i], NULL };
 		int code;
@@ -117,6 +124,7 @@ static size_t n_rules(const struct variant *v)
 static void keep_output(const char *data, size_t size, void *arg)
 {
 	struct buf *b = arg;
+
 	if (b->size < CHILD_MAX_ERRORS)
 		buf_add(b, data, size);
 }
@@ -133,6 +141,7 @@ static bool installed(const char *program, struct buf *version)
 bool variant_is_installed(const struct variant *v, uint8_t family)
 {
 	cleanup(buf_fini) struct buf version = BUF_INIT;
+
 	return installed(v->restore[variant_index(family)], &version);
 }
 
@@ -156,6 +165,7 @@ bool variant_kernel_has(uint8_t family)
 bool variant_has_family(const struct variant *v, uint8_t family, struct buf *why)
 {
 	struct variant_question q = variant_question(v, family);
+
 	if (variant_kernel_has(family) && variant_is_installed(v, family))
 		return succeeds(q.argv, why);
 	buf_puts(why, variant_kernel_has(family) ? "not installed" : "the kernel has no IPv6");
@@ -166,6 +176,7 @@ bool variant_random_fully(const struct variant *v)
 {
 	cleanup(buf_fini) struct buf version = BUF_INIT;
 	unsigned int a = 0, b = 0, c = 0;
+
 	if (!installed(v->restore[0], &version))
 		return false;
 	const char *p = strstr(buf_str(&version), " v");
@@ -192,9 +203,10 @@ int variant_choose(const char *wish, const struct variant **ret_variant, struct 
 {
 	bool there[VARIANTS];
 	const struct variant *chosen = NULL;
+
 	for (size_t i = 0; i < VARIANTS; i++) {
 		there[i] = variant_is_installed(&variants[i], 4);
-		if (strcmp(wish, variants[i].name) == 0)
+		if (!strcmp(wish, variants[i].name))
 			chosen = &variants[i];
 	}
 	if (!chosen && strcmp(wish, "auto") != 0)

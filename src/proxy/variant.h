@@ -3,23 +3,27 @@
 #define FAIRLEAD_PROXY_VARIANT_H
 
 /*
- * The two iptables: nft and legacy, whose rules live side by side in the kernel and do not see each other.  A node
- * should use one; this chooses which, before anything is written.  All functions here block: for some milliseconds, or for as
- * long as somebody holds iptables' lock, within a bound.
+ * The two iptables: nft and legacy, whose rules live side by side in the kernel and do not see each
+ * other.  A node should use one; this chooses which, before anything is written.  All functions
+ * here block: for some milliseconds, or for as long as somebody holds iptables' lock, within a
+ * bound.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "chain.h"
+#include "proxy/chain.h"
 #include "fairlead/buf.h"
 #include "fairlead/err.h"
 
 struct variant {
 	const char *name;
 	const char *iptables[2], *restore[2], *save[2]; /* IPv4, IPv6 */
-	/* Comparing everything may take such a share (one in …) of the time: more where the kernel tells nothing. */
+	/*
+	 * Comparing everything may take such a share (one in …) of the time: more where the kernel
+	 * tells nothing.
+	 */
 	unsigned int comparison_share;
 	size_t max_batch; /* Services a batch: what is cheapest differs between the two */
 };
@@ -27,7 +31,10 @@ struct variant {
 /* The programs' own exit code for "locked, or the kernel had no resources". */
 #define EXIT_RESOURCE_PROBLEM 4
 
-/* A lock that somebody holds says nothing of what is there, so it is waited for: so often as long as -w says. */
+/*
+ * A lock that somebody holds says nothing of what is there, so it is waited for: so often as long
+ * as -w says.
+ */
 #define VARIANT_LOCK_TRIES 6
 
 #define VARIANTS 2
@@ -36,16 +43,20 @@ extern const struct variant variants[VARIANTS];
 /* 0 for IPv4, 1 for IPv6: the index of the programs above. */
 int variant_index(uint8_t family);
 /*
- * "nft" or "legacy" for what the user says, "auto" for what the node shows: where our own chains are, else where the
- * kubelet's hint chain is, else its canary, else the one with more rules, else nft.
+ * "nft" or "legacy" for what the user says, "auto" for what the node shows: where our own chains
+ * are, else where the kubelet's hint chain is, else its canary, else the one with more rules, else
+ * nft.
  */
 int variant_choose(const char *wish, const struct variant **ret_variant, struct err *e);
 /*
- * Whether this family can be used with it: programs and kernel.  Creates the nat table if the kernel has none yet.
- * @why: what iptables said if it cannot; may stay empty.
+ * Whether this family can be used with it: programs and kernel.  Creates the nat table if the
+ * kernel has none yet.  @why: what iptables said if it cannot; may stay empty.
  */
 bool variant_has_family(const struct variant *v, uint8_t family, struct buf *why);
-/* The same as a program to be run, which is content if so; and whether the kernel has the family at all. */
+/*
+ * The same as a program to be run, which is content if so; and whether the kernel has the family at
+ * all.
+ */
 struct variant_question {
 	const char *argv[8];
 };

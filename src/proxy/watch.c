@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A notification carries the netlink port of the socket that asked for the change, which the kernel takes from the number of
- * the process where that is free: so our programs' changes are told from others'.  Where it is not free a change of ours
- * looks like somebody's, and costs a comparison.  Other programs may have had the same number, in other containers above
- * all, so it counts only until the program has ended and what it caused was read.  Lost notifications count as a change.
+ * A notification carries the netlink port of the socket that asked for the change, which the kernel
+ * takes from the number of the process where that is free: so our programs' changes are told from
+ * others'.  Where it is not free a change of ours looks like somebody's, and costs a comparison.
+ * Other programs may have had the same number, in other containers above all, so it counts only
+ * until the program has ended and what it caused was read.  Lost notifications count as a change.
  *
- * The legacy tables have no notifications.  One call a table says how many entries and bytes it has, which is cheap enough
- * for a look each second; what is replaced by as much is left to the regular comparisons.
+ * The legacy tables have no notifications.  One call a table says how many entries and bytes it
+ * has, which is cheap enough for a look each second; what is replaced by as much is left to the
+ * regular comparisons.
  */
 #include "config.h"
 
-#include "watch.h"
+#include "proxy/watch.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -77,13 +79,14 @@ static bool is_own(const struct watch *w, uint32_t port)
 static const char *text_of(struct nlattr *a)
 {
 	const char *s = a ? nla_data(a) : NULL;
+
 	return s && memchr(s, '\0', (size_t)nla_len(a)) ? s : NULL;
 }
 
 static bool is_iptables(const char *table)
 {
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
-		if (strcmp(table, tables[i]) == 0)
+		if (!strcmp(table, tables[i]))
 			return true;
 	return false;
 }
@@ -130,6 +133,7 @@ static void forget_ended(struct watch *w)
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *w = arg;
+
 	(void)what;
 	for (int i = 0; i < WATCH_SLICE; i++) {
 		ssize_t n = recv(fd, w->datagram, WATCH_DATAGRAM, MSG_DONTWAIT);
@@ -151,6 +155,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 static int subscribe(struct watch *w, struct event_base *base)
 {
 	int size = WATCH_BUFFER_BYTES;
+
 	w->sock = nl_socket_alloc();
 	if (!w->sock)
 		return -NLE_NOMEM;
@@ -173,6 +178,7 @@ static struct table_info read_info(const struct watch *w, const char *table)
 {
 	struct ipt_getinfo info = { .num_entries = 0 };
 	socklen_t size = sizeof(info);
+
 	memccpy(info.name, table, '\0', sizeof(info.name) - 1);
 	if (getsockopt(w->fd, w->family == 4 ? IPPROTO_IP : IPPROTO_IPV6, IPT_SO_GET_INFO, &info,
 	               &size) < 0)
@@ -183,6 +189,7 @@ static struct table_info read_info(const struct watch *w, const char *table)
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *w = arg;
+
 	(void)fd;
 	(void)what;
 	if (!w->running && !w->changed && watch_is_changed(w)) {
@@ -194,6 +201,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 static void look_regularly(struct watch *w, struct event_base *base)
 {
 	const struct timeval tv = { .tv_sec = WATCH_LOOK_S };
+
 	w->look = event_new(base, -1, EV_PERSIST, on_look, w);
 	event_add(w->look, &tv);
 }
@@ -203,6 +211,7 @@ struct watch *watch_new(struct event_base *base, const struct variant *v, uint8_
 {
 	struct watch *w = xcalloc(1, sizeof(*w));
 	int r = 0;
+
 	w->family = family;
 	w->nft = v == &variants[0];
 	w->ops = ops;

@@ -3,16 +3,17 @@
 #define FAIRLEAD_PROXY_WATCH_H
 
 /*
- * Whether somebody else has changed rules that matter to us, in one family: with the nft variant as soon as it happens, by
- * the kernel's notifications; with legacy within a second, by the number and size of each table's entries.  It says that
- * something may have changed, not what: only a comparison tells.
+ * Whether somebody else has changed rules that matter to us, in one family: with the nft variant as
+ * soon as it happens, by the kernel's notifications; with legacy within a second, by the number and
+ * size of each table's entries.  It says that something may have changed, not what: only a
+ * comparison tells.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "variant.h"
+#include "proxy/variant.h"
 
 struct event_base;
 struct watch;
@@ -30,7 +31,10 @@ struct watch_ops {
 	bool (*cares)(const char *table, const char *chain, void *arg);
 	/* Something that matters may have changed.  Once, until watch_settle(). */
 	void (*changed)(void *arg);
-	/* nft alone, and each time: a table that is none of iptables' in which we write, in this family or in inet. */
+	/*
+	 * nft alone, and each time: a table that is none of iptables' in which we write, in this
+	 * family or in inet.
+	 */
 	void (*foreign)(void *arg);
 };
 

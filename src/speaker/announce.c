@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two tables: by Service, so that one pass touches what is that Service's only, and by address
+ * (served.c), for what layer 2 reports.  decide_address() gives an address to one Service at a
+ * time, so an address stands once in the second.
+ */
 #include "config.h"
 
 #include "speaker/announce.h"
@@ -9,11 +14,6 @@
 #include "fairlead/decide.h"
 #include "fairlead/mem.h"
 #include "speaker/served.h"
-
-/*
- * Two tables: by Service, so that one pass touches what is that Service's only, and by address (served.c), for what layer 2
- * reports.  decide_address() gives an address to one Service at a time, so an address stands once in the second.
- */
 
 struct holder {
 	char *key;
@@ -121,7 +121,10 @@ static void forget_state(struct announcement *a)
 	a->owner[0] = a->former[0] = '\0';
 }
 
-/* Puts the announcement among what layer 2 is to serve, with these candidates, or takes it out (n 0). */
+/*
+ * Puts the announcement among what layer 2 is to serve, with these candidates, or takes it out (n
+ * 0).
+ */
 static void set_candidates(struct announce *t, struct announcement *a, const uint16_t *nodes,
                            size_t n)
 {
@@ -134,7 +137,10 @@ static void set_candidates(struct announce *t, struct announcement *a, const uin
 		forget_state(a);
 		return;
 	}
-	/* The Service that had the address was not looked at yet in this turn: it will find it gone. */
+	/*
+	 * The Service that had the address was not looked at yet in this turn: it will find it
+	 * gone.
+	 */
 	other = a->candidates ? NULL : served_of(t->served, &a->addr);
 	if (other) {
 		t->n_pending -= is_pending(other);

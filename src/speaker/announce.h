@@ -3,15 +3,15 @@
 #define FAIRLEAD_SPEAKER_ANNOUNCE_H
 
 /*
- * What this node could announce, address by address and protocol by protocol: the decision, whether the data plane is
- * ready for it, and what the urgent thread or bgpd made of it.  From this come what layer 2 is to
- * serve (served.h), the routes for BGP and the final reasons.
+ * What this node could announce, address by address and protocol by protocol: the decision, whether
+ * the data plane is ready for it, and what the urgent thread or bgpd made of it.  From this come
+ * what layer 2 is to serve (served.h), the routes for BGP and the final reasons.
  *
  * Pure bookkeeping: the caller brings decisions' inputs and states in, and carries snapshots out.
  *
- * Order of effects.  Up: an address becomes eligible only once its Service's rules are in the kernel.  Once eligible it
- * stays so while later rules of the same Service are under way.  Down: the snapshot without it is published before the
- * rules change; that order is the caller's to keep.
+ * Order of effects.  Up: an address becomes eligible only once its Service's rules are in the
+ * kernel.  Once eligible it stays so while later rules of the same Service are under way.  Down:
+ * the snapshot without it is published before the rules change; that order is the caller's to keep.
  */
 
 #include <stdbool.h>
@@ -35,16 +35,16 @@ struct announce *announce_new(announce_changed_cb *changed, void *arg);
 void announce_free(struct announce *t);
 
 /*
- * Decides anew for every address of @s; forgets those that it no longer has.  True if a route is to be withdrawn, which
- * comes before any change of the rules behind it.
+ * Decides anew for every address of @s; forgets those that it no longer has.  True if a route is to
+ * be withdrawn, which comes before any change of the rules behind it.
  */
 bool announce_update(struct announce *t, const struct view *v, const struct view_service *s);
 /* Candidates whose Service is @applied in the address's family become eligible. */
 void announce_settle(struct announce *t,
                      bool (*applied)(const char *key, uint8_t family, void *arg), void *arg);
 /*
- * What hinders the data plane of each address, REASON_Candidate where nothing does: with a hindrance an address is not
- * eligible, though it was before.  Linear in the addresses.
+ * What hinders the data plane of each address, REASON_Candidate where nothing does: with a
+ * hindrance an address is not eligible, though it was before.  Linear in the addresses.
  */
 void announce_hinder(struct announce *t,
                      enum reason (*hindrance)(const struct announcement *a, void *arg), void *arg);
@@ -56,7 +56,10 @@ struct served *announce_served(const struct announce *t);
 
 /* Grows with every change of what is to be announced by BGP. */
 uint64_t announce_routes_revision(const struct announce *t);
-/* Grows with every address that becomes a candidate by BGP, or none any more, be it eligible or not. */
+/*
+ * Grows with every address that becomes a candidate by BGP, or none any more, be it eligible or
+ * not.
+ */
 uint64_t announce_candidates_revision(const struct announce *t);
 /* How many candidates wait for the data plane. */
 size_t announce_n_pending(const struct announce *t);

@@ -16,7 +16,9 @@
 
 struct node_set;
 
-/* One address of one Service, of the load balancer of our class or an external IP, by one protocol. */
+/*
+ * One address of one Service, of the load balancer of our class or an external IP, by one protocol.
+ */
 struct announcement {
 	const char *key; /* of the Service */
 	struct addr addr;
@@ -32,7 +34,8 @@ struct announcement {
 	bool two_owners; /* another machine, @rival, answered for it, too, a moment ago */
 	uint8_t rival[6];
 	char *owner; /* "" if unknown */
-	char *former; /* the other node that owned it before this one did; "" unless that is just so */
+	/* the other node that owned it before this one did; "" unless that is just so */
+	char *former;
 	char interface[16];
 	/* By BGP: what bgpd made of it, and whether only nodes with an endpoint announce it. */
 	enum reason route;

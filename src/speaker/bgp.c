@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * BGP as the speaker uses it: routes.c says all of it to bgpd.  The rules that end packets to
+ * unused addresses of aggregates are its work, too, but they outlive the routes, and so they are a
+ * row of their own.
+ */
 #include "config.h"
 
 #include "fairlead/clock.h"
 #include "speaker/effector.h"
 #include "speaker/events.h"
 #include "speaker/sinks.h"
-
-/*
- * BGP as the speaker uses it: routes.c says all of it to bgpd.  The rules that end packets to unused addresses of aggregates are
- * its work, too, but they outlive the routes, and so they are a row of their own.
- */
 
 static enum reason reason_of(const struct speaker *sp, const struct announcement *a,
                              struct buf *words)

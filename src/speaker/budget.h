@@ -3,8 +3,8 @@
 #define FAIRLEAD_SPEAKER_BUDGET_H
 
 /*
- * How many Events may be sent: so many at once, and one more every so often.  Whoever has something to tell asks, and tells it later
- * if it is still true.  Pure: time is an argument.
+ * How many Events may be sent: so many at once, and one more every so often.  Whoever has something
+ * to tell asks, and tells it later if it is still true.  Pure: time is an argument.
  */
 
 #include <stdbool.h>

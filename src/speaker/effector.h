@@ -3,11 +3,13 @@
 #define FAIRLEAD_SPEAKER_EFFECTOR_H
 
 /*
- * What a speaker has an effect by: layer 2, BGP, the rules about aggregates, the data plane.  Each is one row, in a file of its own;
- * whoever asks all of them (a turn, a report, an uninstallation) walks the table.  What comes when within a turn is turn.c's.
+ * What a speaker has an effect by: layer 2, BGP, the rules about aggregates, the data plane.  Each
+ * is one row, in a file of its own; whoever asks all of them (a turn, a report, an uninstallation)
+ * walks the table.  What comes when within a turn is turn.c's.
  *
- * The order of the table is the order down: what leads packets here comes before what carries them.  They start in the other
- * direction.  A member is NULL where there is nothing to do.  An effector that is not in use, or not yet, answers all the same.
+ * The order of the table is the order down: what leads packets here comes before what carries them.
+ * They start in the other direction.  A member is NULL where there is nothing to do.  An effector
+ * that is not in use, or not yet, answers all the same.
  */
 
 #include <stdbool.h>
@@ -27,7 +29,10 @@ struct effector {
 
 	/* ---- the announcements of one protocol ---- */
 	enum protocol protocol;
-	/* What it makes of one that this node is a candidate for, with words; REASON_Candidate, without, if it does not say. */
+	/*
+	 * What it makes of one that this node is a candidate for, with words; REASON_Candidate,
+	 * without, if it does not say.
+	 */
 	enum reason (*reason_of)(const struct speaker *sp, const struct announcement *a,
 	                         struct buf *words);
 
@@ -54,7 +59,10 @@ struct effector {
 	int (*start)(struct speaker *sp, struct err *e);
 	/* As for a restart: what it did stays.  Also of one that has not started. */
 	void (*stop)(struct speaker *sp);
-	/* Being uninstalled, it takes back what leads here, and a moment later all else.  What fails is tried again. */
+	/*
+	 * Being uninstalled, it takes back what leads here, and a moment later all else.  What
+	 * fails is tried again.
+	 */
 	int (*withdraw)(struct speaker *sp, struct err *e);
 	int (*uninstall)(struct speaker *sp, struct err *e);
 	/* Takes away what an earlier process left, without a speaker that runs. */

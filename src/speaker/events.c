@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The speaker's Events.  What concerns all of BGP here, a session, or the node's firewall is of
+ * interest to whoever looks after this node, and stands on the Node; a prefix that cannot be had,
+ * or rules that are refused, hurt one Service, and stand there, and so does an address that no node
+ * may announce.
+ */
 #include "config.h"
 
 #include <string.h>
@@ -8,12 +14,6 @@
 #include "fairlead/mem.h"
 #include "speaker/effector.h"
 #include "speaker/events.h"
-
-/*
- * The speaker's Events.  What concerns all of BGP here, a session, or the node's firewall is of interest to whoever looks after
- * this node, and stands on the Node; a prefix that cannot be had, or rules that are refused, hurt one Service, and stand there,
- * and so does an address that no node may announce.
- */
 
 #define CONTROLLER "fairlead.io/speaker"
 #define ACTION "Announce"
@@ -102,7 +102,10 @@ void speaker_tell_of_service(struct speaker *sp, const struct announcement *a, e
 {
 	cleanup(buf_fini) struct buf note = BUF_INIT;
 	bool over = is_worth_telling(old) && announce_is_announced(a);
-	/* What a tenant can bring about at will must not use up what the network and the nodes have to say. */
+	/*
+	 * What a tenant can bring about at will must not use up what the network and the nodes have
+	 * to say.
+	 */
 	enum reason about = over ? old : a->reason;
 	bool network = about == REASON_TwoOwners || about == REASON_BgpPrefixTaken;
 

@@ -8,9 +8,15 @@
 
 /* An Event on this node; a news_tell. */
 void speaker_tell_of_node(enum reason reason, const char *note, void *arg);
-/* Events on the Node about what is new of BGP, what is wrong with layer 2, and firewalls that refuse to forward. */
+/*
+ * Events on the Node about what is new of BGP, what is wrong with layer 2, and firewalls that
+ * refuse to forward.
+ */
 void speaker_tell(struct speaker *sp);
-/* An Event on the Service of an address that cannot be announced for a reason of its own, or is announced again, after @old. */
+/*
+ * An Event on the Service of an address that cannot be announced for a reason of its own, or is
+ * announced again, after @old.
+ */
 void speaker_tell_of_service(struct speaker *sp, const struct announcement *a, enum reason old);
 
 /* Adds what the effectors know beyond the reason's sentence. */

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Four informers, each one kind of object.  What cannot be parsed is refused here and reported by
+ * the informer; the view keeps the last good state of that object until it is deleted.  Of a
+ * Service that cannot be read it drops the addresses that the object does not name any more: nobody
+ * else can have been given one that it does.
+ */
 #include "config.h"
 
 #include <stdlib.h>
@@ -10,12 +16,6 @@
 #include "speaker/feeds.h"
 #include "speaker/needed.h"
 #include "speaker/uninstall.h"
-
-/*
- * Four informers, each one kind of object.  What cannot be parsed is refused here and reported by the informer; the
- * view keeps the last good state of that object until it is deleted.  Of a Service that cannot be read it drops the addresses
- * that the object does not name any more: nobody else can have been given one that it does.
- */
 
 const char *const speaker_feed_names[N_FEEDS] = {
 	[FEED_CONFIG] = "configmaps",
@@ -33,7 +33,10 @@ static int upsert_config(struct json_object *obj, void *arg, struct err *e)
 
 	if (r < 0)
 		return r;
-	/* The field selector asks for one name; a server that ignores it must not put another in force. */
+	/*
+	 * The field selector asks for one name; a server that ignores it must not put another in
+	 * force.
+	 */
 	if (strcmp(m->meta.name, CONFIG_MAP_ACTIVE) != 0)
 		r = 0;
 	else if (labels_get(&m->meta.annotations, UNINSTALL_ANNOTATION))

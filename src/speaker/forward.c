@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What kube-proxy would carry, this node carries: every Service with a cluster IP, whatever its
+ * class and whether its address is announced from here or not; a packet may come to any node.
+ * Three things differ, and are decided in decide.h: an external IP that is not admitted is not
+ * carried, an address that two Services hold goes to the one that comes first alone, as it does on
+ * the wire, and the other ports of an address of our pools are closed, unless a machine has it.
+ */
 #include "config.h"
 
 #include "speaker/forward.h"
@@ -7,13 +14,6 @@
 
 #include "fairlead/decide.h"
 #include "fairlead/mem.h"
-
-/*
- * What kube-proxy would carry, this node carries: every Service with a cluster IP, whatever its class and whether its
- * address is announced from here or not; a packet may come to any node.  Three things differ, and are decided in decide.h: an
- * external IP that is not admitted is not carried, an address that two Services hold goes to the one that comes first
- * alone, as it does on the wire, and the other ports of an address of our pools are closed, unless a machine has it.
- */
 
 static const struct addr *cluster_ip(const struct view_service *s, uint8_t family)
 {

@@ -13,10 +13,14 @@
 #include "fairlead/view.h"
 #include "speaker/announce.h"
 
-/* Whether this node forwards the Service in @family: it has a cluster IP there, and is not another proxy's. */
+/*
+ * Whether this node forwards the Service in @family: it has a cluster IP there, and is not another
+ * proxy's.
+ */
 bool forward_wanted(const struct view_service *s, uint8_t family);
 /*
- * Builds the Service for the proxy, with the guards that hang on what is announced (@t; NULL: nothing is), for which forward_wanted() holds.  The result points into the view and to memory of
+ * Builds the Service for the proxy, with the guards that hang on what is announced (@t; NULL:
+ * nothing is), for which forward_wanted() holds.  The result points into the view and to memory of
  * its own, which forward_fini() frees.
  */
 void forward_build(const struct view *v, const struct announce *t, const struct view_service *s,

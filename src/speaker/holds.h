@@ -3,8 +3,8 @@
 #define FAIRLEAD_SPEAKER_HOLDS_H
 
 /*
- * Services whose rules wait until bgpd has withdrawn what leads to them, each for the publication that withdraws it, and not
- * longer than until a deadline.  Pure: time is an argument.
+ * Services whose rules wait until bgpd has withdrawn what leads to them, each for the publication
+ * that withdraws it, and not longer than until a deadline.  Pure: time is an argument.
  */
 
 #include <stdbool.h>
@@ -28,7 +28,10 @@ void holds_fini(struct holds *h);
 /* Waits for this publication; a deadline that was set stays. */
 void holds_put(struct holds *h, const char *key, uint64_t generation, int64_t until_ms);
 bool holds_has(const struct holds *h, const char *key);
-/* Calls @go for each that waits no longer, since publications up to @withdrawn are in force, or its time is up. */
+/*
+ * Calls @go for each that waits no longer, since publications up to @withdrawn are in force, or its
+ * time is up.
+ */
 void holds_release(struct holds *h, uint64_t withdrawn, int64_t now_ms,
                    void (*go)(const char *key, void *arg), void *arg);
 

@@ -3,8 +3,8 @@
 #define FAIRLEAD_SPEAKER_LASTING_H
 
 /*
- * States of which each is told once, if it lasts: since when each is known, whether it was told, and when it is over.  A state is
- * whatever bytes its key is.  Pure: time is an argument.
+ * States of which each is told once, if it lasts: since when each is known, whether it was told,
+ * and when it is over.  A state is whatever bytes its key is.  Pure: time is an argument.
  *
  * With every look the states of now are passed to lasting_see(), and lasting_forget() ends it.
  */
@@ -23,10 +23,16 @@ void lasting_free(struct lasting *l);
 
 /* The state is there now.  Good until lasting_forget(). */
 struct lasting_state *lasting_see(struct lasting *l, const void *key, size_t size, int64_t now_ms);
-/* Whether it is to be told now: it was not yet, has lasted for so long, and @budget allows it.  Counts as told then. */
+/*
+ * Whether it is to be told now: it was not yet, has lasted for so long, and @budget allows it.
+ * Counts as told then.
+ */
 bool lasting_is_due(struct lasting_state *s, int64_t lasts_ms, struct budget *budget,
                     int64_t now_ms);
-/* Forgets states that were not seen for so long, by whether they were told; one that was told goes to @over (may be NULL). */
+/*
+ * Forgets states that were not seen for so long, by whether they were told; one that was told goes
+ * to @over (may be NULL).
+ */
 void lasting_forget(struct lasting *l, int64_t untold_ms, int64_t told_ms, int64_t now_ms,
                     void (*over)(const void *key, void *arg), void *arg);
 

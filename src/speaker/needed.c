@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses that this node needs as they are, so that the data plane closes nothing of theirs even where a pool holds them: the
- * gateways of its routes, and what it reaches the API server by (often a virtual address of the control plane, which no
- * object names).
+ * Addresses that this node needs as they are, so that the data plane closes nothing of theirs even
+ * where a pool holds them: the gateways of its routes, and what it reaches the API server by (often
+ * a virtual address of the control plane, which no object names).
  *
- * Routes are read anew from time to time rather than followed: a node that a router has given a full table would hear of
- * nothing else.  The kernel tells default routes first, so a bound on the number read loses no gateway that matters.  That a
- * bound was met is logged when it begins, for the data plane may then close ports of a machine that was left out.
+ * Routes are read anew from time to time rather than followed: a node that a router has given a
+ * full table would hear of nothing else.  The kernel tells default routes first, so a bound on the
+ * number read loses no gateway that matters.  That a bound was met is logged when it begins, for
+ * the data plane may then close ports of a machine that was left out.
  */
 #include "config.h"
 

@@ -6,7 +6,10 @@
 
 #include "speaker/state.h"
 
-/* Tells the view the addresses that this node needs as they are: gateways and the API server's.  Bounded work. */
+/*
+ * Tells the view the addresses that this node needs as they are: gateways and the API server's.
+ * Bounded work.
+ */
 void speaker_look_for_needed(struct speaker *sp);
 
 #endif

@@ -3,12 +3,13 @@
 #define FAIRLEAD_SPEAKER_NEWS_H
 
 /*
- * What of BGP on this node is worth an Event: that something stands in its way, that a session is lost or does not come up, that
- * a neighbour of others is in the way, and that these are over.
+ * What of BGP on this node is worth an Event: that something stands in its way, that a session is
+ * lost or does not come up, that a neighbour of others is in the way, and that these are over.
  *
- * Told once for each change, however often bgpd is asked or a command is tried again, and only if it lasts: a restart of
- * bgpd in passing is no news.  What has been told is compared with what is, so that what had to wait because too
- * much was told lately is told later if it is still true.  Pure: time is an argument.
+ * Told once for each change, however often bgpd is asked or a command is tried again, and only if
+ * it lasts: a restart of bgpd in passing is no news.  What has been told is compared with what is,
+ * so that what had to wait because too much was told lately is told later if it is still true.
+ * Pure: time is an argument.
  */
 
 #include <stdbool.h>
@@ -19,7 +20,10 @@
 #include "fairlead/reason.h"
 #include "speaker/budget.h"
 
-/* Something has to last for so long; a session that was never up, since the speaker knows of its peer, for longer. */
+/*
+ * Something has to last for so long; a session that was never up, since the speaker knows of its
+ * peer, for longer.
+ */
 #define NEWS_LASTS_MS 3000
 #define NEWS_NEVER_UP_MS 30000
 

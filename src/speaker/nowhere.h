@@ -3,11 +3,13 @@
 #define FAIRLEAD_SPEAKER_NOWHERE_H
 
 /*
- * Addresses that no node at all may announce: which of them are worth an Event on their Service, and which speaker sends it.
- * When some node may announce one of those again, that is worth another.
+ * Addresses that no node at all may announce: which of them are worth an Event on their Service,
+ * and which speaker sends it.  When some node may announce one of those again, that is worth
+ * another.
  *
- * Once the state has lasted for NOWHERE_LASTS_MS the speaker of the first Ready node tells it, once for as long as it lasts.
- * How many Events go out at all is bounded by @budget.  Pure: time is an argument.
+ * Once the state has lasted for NOWHERE_LASTS_MS the speaker of the first Ready node tells it, once
+ * for as long as it lasts.  How many Events go out at all is bounded by @budget.  Pure: time is an
+ * argument.
  */
 
 #include <stdint.h>

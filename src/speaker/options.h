@@ -8,13 +8,16 @@
 
 /* Ends with what to do: OPTIONS_RUN, OPTIONS_DONE, or -EINVAL. */
 int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, struct err *e);
-/* The one rule for heartbeat keys, wherever they come from: -EINVAL, in words, for a size that is no key's. */
+/*
+ * The one rule for heartbeat keys, wherever they come from: -EINVAL, in words, for a size that is
+ * no key's.
+ */
 #define SPEAKER_KEY_MIN_BYTES 16
 #define SPEAKER_KEY_MAX_BYTES 4096
 int speaker_key_check(size_t size, struct err *e);
 /*
- * Reads a heartbeat key that speaker_key_check() accepts; one newline at its end is not part of it.  *ret_loose: others may
- * read the file.
+ * Reads a heartbeat key that speaker_key_check() accepts; one newline at its end is not part of it.
+ * *ret_loose: others may read the file.
  */
 int speaker_key_read(const char *path, uint8_t **ret_key, size_t *ret_size, bool *ret_loose,
                      struct err *e);

@@ -16,11 +16,14 @@ struct passwords {
 	struct kube_secret *secret; /* NULL: there is none */
 };
 void passwords_fini(struct passwords *p);
-/* Takes @s.  NULL: there is none; what was known before stays.  Returns whether anything is different. */
+/*
+ * Takes @s.  NULL: there is none; what was known before stays.  Returns whether anything is
+ * different.
+ */
 bool passwords_set(struct passwords *p, struct kube_secret *s);
 /*
- * @peer's password into @ret_password (NULL: it has none), which the caller wipes and frees.  -ENOENT and words for a
- * reader where it is not known, -EINVAL where it could be no password.
+ * @peer's password into @ret_password (NULL: it has none), which the caller wipes and frees.
+ * -ENOENT and words for a reader where it is not known, -EINVAL where it could be no password.
  */
 int passwords_of(const struct passwords *p, const struct config_peer *peer, char **ret_password,
                  struct err *e);

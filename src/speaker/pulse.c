@@ -1,4 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Is the API server still there?
+ *
+ * A watch on which nothing comes is the rule: the server has to send a bookmark only every minute
+ * or so, and a network that swallows everything looks the same.  An owner that alone has lost the
+ * server would go on for minutes with endpoints that are gone.  So where all watches were silent
+ * for a while, the server is asked for its version, which everybody may read and which costs it
+ * next to nothing; any answer will do, and so does whatever any watch brings.  Where there are many
+ * nodes to ask, the watch of Nodes is hardly ever silent: each kubelet writes its Node at least
+ * once in five minutes, so that from some eighty nodes on hardly anybody has to ask.  (TCP's
+ * keep-alive and HTTP/2's pings say less, that some kernel or proxy on the way is there; and
+ * libcurl does not tell of them.)
+ *
+ * Fresh is a view whose own watches, of Services and endpoints, each brought something not too long
+ * ago, and whose server answered just now.
+ */
 #include "config.h"
 
 #include "fairlead/clock.h"
@@ -6,23 +22,14 @@
 #include "speaker/pulse.h"
 
 /*
- * Is the API server still there?
- *
- * A watch on which nothing comes is the rule: the server has to send a bookmark only every minute or so, and a network that
- * swallows everything looks the same.  An owner that alone has lost the server would go on for minutes with endpoints that
- * are gone.  So where all watches were silent for a while, the server is asked for its version, which everybody may
- * read and which costs it next to nothing; any answer will do, and so does whatever any watch brings.  Where there are many nodes
- * to ask, the watch of Nodes is hardly ever silent: each kubelet writes its Node at least once in five minutes, so that from some
- * eighty nodes on hardly anybody has to ask.  (TCP's keep-alive and HTTP/2's pings say less, that some kernel or proxy on the way
- * is there; and libcurl does not tell of them.)
- *
- * Fresh is a view whose own watches, of Services and endpoints, each brought something not too long ago, and whose server
- * answered just now.
+ * The server sends a bookmark about once a minute; without a word for so long a watch is dead,
+ * whatever else is answered.
  */
-
-/* The server sends a bookmark about once a minute; without a word for so long a watch is dead, whatever else is answered. */
 #define WATCH_SILENCE_MS 90000
-/* After so long a silence it is asked, and again after that; unanswered for so long it counts as lost. */
+/*
+ * After so long a silence it is asked, and again after that; unanswered for so long it counts as
+ * lost.
+ */
 #define ASK_MS 4000
 #define LOST_MS 9000
 #define TIMEOUT_MS 4000

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the speaker says of itself: log lines about changes, /healthz and /readyz, /status,
+ * /metrics.
+ */
 #include "config.h"
 
 #include <inttypes.h>
@@ -20,9 +24,10 @@
 #include "speaker/segments.h"
 #include "speaker/uninstall.h"
 
-/* What the speaker says of itself: log lines about changes, /healthz and /readyz, /status, /metrics. */
-
-/* Whoever may write Services writes hundreds of such addresses at once, again and again; the Service's condition tells. */
+/*
+ * Whoever may write Services writes hundreds of such addresses at once, again and again; the
+ * Service's condition tells.
+ */
 static bool is_denied(const struct announcement *a, enum reason old_reason)
 {
 	return a->reason == REASON_ExternalIpNotAllowed && old_reason != REASON_Announced;
@@ -89,7 +94,9 @@ static bool ready(struct buf *why, void *arg)
 
 /* ---- /status ---- */
 
-/* What came of an announcement that this node is a candidate for, by the effector of its protocol. */
+/*
+ * What came of an announcement that this node is a candidate for, by the effector of its protocol.
+ */
 static enum reason reason_of(const struct speaker *sp, const struct announcement *a,
                              struct buf *words)
 {
@@ -99,7 +106,9 @@ static enum reason reason_of(const struct speaker *sp, const struct announcement
 	return REASON_Candidate;
 }
 
-/* The decision's own words, or those of what came after it.  @a: NULL where nothing is announced. */
+/*
+ * The decision's own words, or those of what came after it.  @a: NULL where nothing is announced.
+ */
 static void put_reason(const struct speaker *sp, const struct decision *d,
                        const struct announcement *a, struct out *o)
 {
@@ -166,7 +175,10 @@ static void put_service(const struct speaker *sp, const struct view_service *s, 
 	out_str(o, "type", kube_service_type_name(s->type));
 	out_bool(o, "forwarded", sp->proxy && (forward_wanted(s, 4) || forward_wanted(s, 6)));
 	out_uint(o, "passes", s->passes);
-	/* External IPs do not make up for the address that a load balancer waits for; the list has them last. */
+	/*
+	 * External IPs do not make up for the address that a load balancer waits for; the list has
+	 * them last.
+	 */
 	if (s->type == KUBE_LOAD_BALANCER && (!s->n_addresses || s->addresses[0].external)) {
 		struct decision d = decide_address(sp->view, s, NULL);
 		put_reason(sp, &d, NULL, o);

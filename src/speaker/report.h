@@ -2,7 +2,10 @@
 #ifndef FAIRLEAD_SPEAKER_REPORT_H
 #define FAIRLEAD_SPEAKER_REPORT_H
 
-/* What the speaker says of itself: log lines about changes, /healthz and /readyz, /status, /metrics. */
+/*
+ * What the speaker says of itself: log lines about changes, /healthz and /readyz, /status,
+ * /metrics.
+ */
 
 #include "speaker/state.h"
 

@@ -170,7 +170,9 @@ static bool same_socket(const struct stat *a, const struct stat *b)
 	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-/* Whether there is a bgpd in which something may be left of peers that the configuration had once. */
+/*
+ * Whether there is a bgpd in which something may be left of peers that the configuration had once.
+ */
 static bool may_have_leftovers(const struct routes *r)
 {
 	struct stat now;
@@ -286,7 +288,10 @@ static void update_all(struct routes *r, const struct view *v, struct announce *
 	r->seen = now;
 }
 
-/* Before the data plane is ready, what must go before it changes: an earlier life may have announced what now nobody wants. */
+/*
+ * Before the data plane is ready, what must go before it changes: an earlier life may have
+ * announced what now nobody wants.
+ */
 static void update_less(struct routes *r, const struct view *v, struct announce *t)
 {
 	const struct seen now = { view_revision(v), r->own_revision,

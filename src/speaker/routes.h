@@ -3,12 +3,13 @@
 #define FAIRLEAD_SPEAKER_ROUTES_H
 
 /*
- * From configuration, node labels and announcements to what bgpd shall announce, and the Services whose rules wait until a
- * route is withdrawn.
+ * From configuration, node labels and announcements to what bgpd shall announce, and the Services
+ * whose rules wait until a route is withdrawn.
  *
- * Before the announcements are complete bgpd is told only what is no longer wanted: what stands from an earlier life of the
- * speaker is taken over, not withdrawn and announced again.  While the configuration has no peer for this node, a bgpd is
- * contacted only once in its life, to take out what may be left there of peers that the configuration had before.
+ * Before the announcements are complete bgpd is told only what is no longer wanted: what stands
+ * from an earlier life of the speaker is taken over, not withdrawn and announced again.  While the
+ * configuration has no peer for this node, a bgpd is contacted only once in its life, to take out
+ * what may be left there of peers that the configuration had before.
  */
 
 #include <stdbool.h>
@@ -28,27 +29,36 @@ struct event_base;
 struct out;
 struct routes;
 
-/* The first publication that adds something waits at most so long for the data plane of all Services. */
+/*
+ * The first publication that adds something waits at most so long for the data plane of all
+ * Services.
+ */
 #define ROUTES_BEGIN_MS 10000
 /* Rules wait at most so long for bgpd to withdraw what leads to them. */
 #define ROUTES_HOLD_MS 1000
 
 /*
- * A bgpd that we have no peer for is watched for so long: it may have been reading its own configuration, with lines of ours
- * that somebody saved, when we first looked.  Longer than the engine's BGP_RESYNC_MS.
+ * A bgpd that we have no peer for is watched for so long: it may have been reading its own
+ * configuration, with lines of ours that somebody saved, when we first looked.  Longer than the
+ * engine's BGP_RESYNC_MS.
  */
 #define ROUTES_LOOK_MS 40000
 
 struct routes_options {
-	const char *
-		node; /* this node's name, of which a router id is made where there is no IPv4; NULL: bgpd's affair */
+	/*
+	 * this node's name, of which a router id is made where there is no IPv4; NULL: bgpd's
+	 * affair
+	 */
+	const char *node;
 	const char *socket_dir; /* where bgpd.vty and bfdd.vty are, NULL: no BGP at all */
 	bool shared_instance;
 	unsigned int look_ms; /* 0: ROUTES_LOOK_MS */
 	bool sinks;           /* what is announced and not used ends at this node: sinks.h */
 };
 
-/* @changed is called from the event loop when a reason may be another, or a held Service may go on. */
+/*
+ * @changed is called from the event loop when a reason may be another, or a held Service may go on.
+ */
 struct routes *routes_new(struct event_base *base, const struct routes_options *o,
                           void (*changed)(void *arg), void *arg);
 /* No more contact with bgpd, in which everything stays as it is. */
@@ -59,24 +69,30 @@ void routes_free(struct routes *r);
 void routes_set_labels(struct routes *r, const struct labels *labels);
 
 /*
- * The peers' passwords are in this Secret.  A peer whose password is not known, be it that nobody has called
- * routes_set_passwords() yet, keeps the neighbour that bgpd has for it as it is; nothing else waits for it.
+ * The peers' passwords are in this Secret.  A peer whose password is not known, be it that nobody
+ * has called routes_set_passwords() yet, keeps the neighbour that bgpd has for it as it is; nothing
+ * else waits for it.
  */
 void routes_await_passwords(struct routes *r, const char *secret);
-/* What the Secret holds; takes @s.  NULL: there is none; passwords that were known stay in force. */
+/*
+ * What the Secret holds; takes @s.  NULL: there is none; passwords that were known stay in force.
+ */
 void routes_set_passwords(struct routes *r, struct kube_secret *s);
 
 /* Publishes if anything is different, and gives the announcements their reasons. */
 void routes_update(struct routes *r, const struct view *v, struct announce *t);
 
 /*
- * After the first update: whether the data plane may be changed, because what an earlier life announced and nobody wants any
- * more is withdrawn, or cannot be.
+ * After the first update: whether the data plane may be changed, because what an earlier life
+ * announced and nobody wants any more is withdrawn, or cannot be.
  */
 bool routes_may_program(struct routes *r);
 /* Until then any Service may have a route of an earlier life. */
 bool routes_have_begun(const struct routes *r);
-/* The Service's rules wait until what was published last is applied; returns false if nothing has to wait. */
+/*
+ * The Service's rules wait until what was published last is applied; returns false if nothing has
+ * to wait.
+ */
 bool routes_hold(struct routes *r, const char *key);
 bool routes_is_held(const struct routes *r, const char *key);
 /* Calls @go for each Service that need not wait any longer. */

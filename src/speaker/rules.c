@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The data plane as the speaker uses it: what forward.c builds goes to the proxy, and what that
+ * says comes from there.
+ */
 #include "config.h"
 
 #include <stdlib.h>
@@ -11,8 +15,6 @@
 #include "speaker/effector.h"
 #include "speaker/events.h"
 #include "speaker/forward.h"
-
-/* The data plane as the speaker uses it: what forward.c builds goes to the proxy, and what that says comes from there. */
 
 /* ---- Services ---- */
 

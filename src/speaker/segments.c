@@ -135,6 +135,7 @@ int segments_start(struct speaker *sp, const uint8_t *key, size_t key_size, stru
 		.probe_ms = PROBE_MS,
 		.first_use_probe = !strcmp(sp->opts.first_use_probe, "on"),
 	};
+
 	return l2_start(&o, on_l2_changed, sp, &sp->l2, e);
 }
 

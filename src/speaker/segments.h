@@ -2,7 +2,10 @@
 #ifndef FAIRLEAD_SPEAKER_SEGMENTS_H
 #define FAIRLEAD_SPEAKER_SEGMENTS_H
 
-/* Layer 2 as the speaker uses it: the urgent thread's start and end, the snapshots for it, and its news. */
+/*
+ * Layer 2 as the speaker uses it: the urgent thread's start and end, the snapshots for it, and its
+ * news.
+ */
 
 #include <stddef.h>
 #include <stdint.h>

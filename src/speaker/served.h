@@ -3,8 +3,9 @@
 #define FAIRLEAD_SPEAKER_SERVED_H
 
 /*
- * What layer 2 is to serve: announcements by address, each with the nodes that may own it.  From this come the snapshots for the
- * urgent thread.  The announcements stay their owner's, who takes out each before it goes.
+ * What layer 2 is to serve: announcements by address, each with the nodes that may own it.  From
+ * this come the snapshots for the urgent thread.  The announcements stay their owner's, who takes
+ * out each before it goes.
  */
 
 #include <stdbool.h>
@@ -23,7 +24,10 @@ void served_free(struct served *w);
 
 /* The announcement of the address; NULL if it is not wanted. */
 struct announcement *served_of(const struct served *w, const struct addr *addr);
-/* Wants @a's address, which no other announcement has in here, with these candidates, at least one; or changes them. */
+/*
+ * Wants @a's address, which no other announcement has in here, with these candidates, at least one;
+ * or changes them.
+ */
 void served_put(struct served *w, struct announcement *a, const uint16_t *nodes, size_t n);
 /* @a was put in. */
 void served_take_out(struct served *w, struct announcement *a);

@@ -1,4 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Of an aggregate P, right before the rule of the main table (32766):
+ *
+ *	32763: to P iif lo lookup main                           what the node itself sends, and
+ *	                                                         checks of the reverse path
+ *	32764: to P lookup main suppress_prefixlength LEN(P)-1   a route for P or a part of it
+ *	32765: to P unreachable
+ *
+ * A route "unreachable P" in the main table would be less, and does more: what a process of the
+ * node sends to a Service is routed before it is translated, so it would be refused.
+ *
+ * The rules carry a protocol number of our own, by which they are found again.
+ */
 #include "config.h"
 
 #include "speaker/sinks.h"
@@ -15,19 +28,6 @@
 #include "fairlead/limits.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
-
-/*
- * Of an aggregate P, right before the rule of the main table (32766):
- *
- *	32763: to P iif lo lookup main                           what the node itself sends, and checks of the reverse path
- *	32764: to P lookup main suppress_prefixlength LEN(P)-1   a route for P or a part of it
- *	32765: to P unreachable
- *
- * A route "unreachable P" in the main table would be less, and does more: what a process of the node sends to a Service is routed
- * before it is translated, so it would be refused.
- *
- * The rules carry a protocol number of our own, by which they are found again.
- */
 
 #define RULE_PROTOCOL 171
 #define PRIORITY_FIRST 32763
@@ -334,6 +334,7 @@ void sinks_want(struct sinks *s, const struct prefix *prefixes, size_t n, bool o
 void sinks_update(struct sinks *s, bool may_remove, int64_t now_ms)
 {
 	struct err e = ERR_INIT;
+
 	unsigned long long left_out;
 	bool remove = may_remove && !s->keep_others;
 

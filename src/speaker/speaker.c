@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The speaker as a whole: what runs when, its start and its end.  The order of effects is turn.c's;
+ * here is the table of effectors, and what a turn calls of them.
+ *
+ * Before the first complete list of all kinds nothing is decided, announced or removed.
+ */
 #include "config.h"
 
 #include "speaker/speaker.h"
@@ -23,13 +29,6 @@
 #include "speaker/segments.h"
 #include "speaker/turn.h"
 #include "speaker/uninstall.h"
-
-/*
- * The speaker as a whole: what runs when, its start and its end.  The order of effects is turn.c's; here is the
- * table of effectors, and what a turn calls of them.
- *
- * Before the first complete list of all kinds nothing is decided, announced or removed.
- */
 
 #define TICK_S 2
 /* Every so many ticks this node's gateways are looked for. */
@@ -157,7 +156,10 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	/* Lists and large batches take more memory while they are under way than is needed afterwards. */
+	/*
+	 * Lists and large batches take more memory while they are under way than is needed
+	 * afterwards.
+	 */
 	if (sp->trim)
 		malloc_trim(0);
 	sp->trim = false;
@@ -188,7 +190,10 @@ static void on_announcement(const struct announcement *a, enum reason old_reason
 	struct announcement before = { .reason = old_reason };
 
 	speaker_log_change(a, old_reason, old_owner);
-	/* Where a guard hangs on it (decide.h); in the middle of a turn the Service is still to be forwarded. */
+	/*
+	 * Where a guard hangs on it (decide.h); in the middle of a turn the Service is still to be
+	 * forwarded.
+	 */
 	if (sp->proxy && announce_is_announced(a) != announce_is_announced(&before) &&
 	    view_touch(sp->view, a->key, &a->addr))
 		speaker_schedule(sp);

@@ -3,8 +3,9 @@
 #define FAIRLEAD_SPEAKER_STATE_H
 
 /*
- * What the speaker's files share: its options, what it knows, and what is under way.  Nothing is decided here.  The files stand on
- * each other: each includes those below it, and what the lower ones want of a turn goes by speaker_schedule().
+ * What the speaker's files share: its options, what it knows, and what is under way.  Nothing is
+ * decided here.  The files stand on each other: each includes those below it, and what the lower
+ * ones want of a turn goes by speaker_schedule().
  */
 
 #include <stdbool.h>
@@ -66,8 +67,8 @@ struct speaker {
 	struct l2 *l2;       /* NULL while the heartbeat key is not known */
 	uint64_t key_hash;
 	bool key_changed; /* the Secret holds another key than the one in force */
-	struct err
-		key_error; /* why the Secret's content is no key; no blame: it is one, or there is no Secret */
+	/* why the Secret's content is no key; no blame: it is one, or there is no Secret */
+	struct err key_error;
 	struct routes *routes;
 	struct news *news;
 	struct lasting *troubles, *nowhere; /* what was told of each */

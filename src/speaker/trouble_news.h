@@ -3,8 +3,9 @@
 #define FAIRLEAD_SPEAKER_TROUBLE_NEWS_H
 
 /*
- * Which of layer 2's troubles are worth an Event: each once, by reason and interface, when it has lasted for NEWS_LASTS_MS, and
- * again only if it was gone for a while in between.  Pure: time is an argument.
+ * Which of layer 2's troubles are worth an Event: each once, by reason and interface, when it has
+ * lasted for NEWS_LASTS_MS, and again only if it was gone for a while in between.  Pure: time is an
+ * argument.
  */
 
 #include <stddef.h>
@@ -17,7 +18,10 @@
 /* One that comes back sooner is the same one. */
 #define TROUBLE_FORGET_MS 60000
 
-/* Looks at what is now; @known is for these troubles alone.  How many are told at all is bounded by @budget. */
+/*
+ * Looks at what is now; @known is for these troubles alone.  How many are told at all is bounded by
+ * @budget.
+ */
 void trouble_news_look(struct lasting *known, const struct l2_trouble *list, size_t n,
                        struct budget *budget, int64_t now_ms, news_tell *tell, void *arg);
 

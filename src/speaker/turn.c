@@ -1,4 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One turn:
+ *
+ *   1. decide anew for each dirty Service
+ *   2. publish: what may no longer be announced is yielded now, and its routes are withdrawn
+ *   3. give the data plane the Services, which it writes after this turn.  Those that lost a route
+ *      wait until bgpd has acknowledged the withdrawal, but not for long
+ *   4. what is already in the kernel (where others forward: everything) becomes eligible, and what
+ *      others keep from doing its work is so no longer; publish again
+ *
+ * What has to wait for the kernel becomes eligible in a later turn.  The first thing to go is what
+ * an earlier life announced and nobody wants any more: until bgpd has acknowledged that, the rules
+ * of that life stand untouched (again not for long).
+ */
 #include "config.h"
 
 #include "speaker/turn.h"
@@ -8,20 +22,9 @@
 #include "fairlead/mem.h"
 
 /*
- * One turn:
- *
- *   1. decide anew for each dirty Service
- *   2. publish: what may no longer be announced is yielded now, and its routes are withdrawn
- *   3. give the data plane the Services, which it writes after this turn.  Those that lost a route wait until bgpd has
- *      acknowledged the withdrawal, but not for long
- *   4. what is already in the kernel (where others forward: everything) becomes eligible, and what others keep from doing
- *      its work is so no longer; publish again
- *
- * What has to wait for the kernel becomes eligible in a later turn.  The first thing to go is what an earlier life announced and
- * nobody wants any more: until bgpd has acknowledged that, the rules of that life stand untouched (again not for long).
+ * Whether the node is ready for what the Service's address will bring.  What others forward is
+ * theirs to have ready.
  */
-
-/* Whether the node is ready for what the Service's address will bring.  What others forward is theirs to have ready. */
 static bool is_applied(const char *key, uint8_t family, void *arg)
 {
 	const struct turn *t = arg;
@@ -46,7 +49,10 @@ static void set_released(const char *key, void *arg)
 		t->effectors->remove_rules(key, t->arg);
 }
 
-/* Decides anew; those of the Services that have lost a route are marked in the result, which the caller frees. */
+/*
+ * Decides anew; those of the Services that have lost a route are marked in the result, which the
+ * caller frees.
+ */
 static bool *decide_all(struct turn *t, const struct view_service *const *dirty, size_t n)
 {
 	bool *withdrawn = xcalloc(n + 1, sizeof(*withdrawn));
@@ -66,7 +72,10 @@ static bool waits_for_withdrawal(const struct turn *t, const char *key, bool wit
 	return e->is_held(key, t->arg);
 }
 
-/* @begun: before that any Service may have a route of an earlier life, of which its announcement knows nothing. */
+/*
+ * @begun: before that any Service may have a route of an earlier life, of which its announcement
+ * knows nothing.
+ */
 static void set_all(struct turn *t, const struct view_service *const *dirty, size_t n,
                     const bool *withdrawn, bool begun)
 {
@@ -75,7 +84,10 @@ static void set_all(struct turn *t, const struct view_service *const *dirty, siz
 			t->effectors->set_rules(dirty[i], t->arg);
 }
 
-/* From now on the data plane is written; until then the rules of an earlier life stand, whoever they belong to. */
+/*
+ * From now on the data plane is written; until then the rules of an earlier life stand, whoever
+ * they belong to.
+ */
 static void complete(struct turn *t)
 {
 	if (t->effectors->set_rules && !t->effectors->may_program(t->arg))
@@ -89,6 +101,7 @@ size_t turn_run(struct turn *t)
 {
 	const struct turn_effectors *e = t->effectors;
 	size_t n = 0;
+
 	const struct view_service *const *dirty = view_take_dirty(t->view, &n);
 	cleanup_free bool *withdrawn = decide_all(t, dirty, n);
 	/* The withdrawal may itself be the beginning: the last Service that was waited for goes. */

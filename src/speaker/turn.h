@@ -8,9 +8,9 @@
  *   Up: the data plane, then the announcement.
  *   Down: the announcement, then the data plane.
  *
- * A turn takes the dirty Services out of the view, has them decided anew, and calls the effectors in the one order that keeps
- * this.  What the effectors are it does not know, nor what time it is: each of them does its work at once or later, and
- * says when it is through.
+ * A turn takes the dirty Services out of the view, has them decided anew, and calls the effectors
+ * in the one order that keeps this.  What the effectors are it does not know, nor what time it is:
+ * each of them does its work at once or later, and says when it is through.
  */
 
 #include <stdbool.h>
@@ -25,11 +25,19 @@ struct turn_effectors {
 	/* Layer 2: what may be owned from now on, if that is news.  In force at once. */
 	void (*publish)(void *arg);
 
-	/* BGP: what is to be announced, if that is news.  In force when bgpd has acknowledged it. */
+	/*
+	 * BGP: what is to be announced, if that is news.  In force when bgpd has acknowledged it.
+	 */
 	void (*update_routes)(void *arg);
-	/* Whether the routes of an earlier life have been gone through: until then any Service may have one. */
+	/*
+	 * Whether the routes of an earlier life have been gone through: until then any Service may
+	 * have one.
+	 */
 	bool (*routes_have_begun)(void *arg);
-	/* The Service's rules wait for what update_routes() withdrew last; false: nothing has to wait. */
+	/*
+	 * The Service's rules wait for what update_routes() withdrew last; false: nothing has to
+	 * wait.
+	 */
 	bool (*hold)(const char *key, void *arg);
 	bool (*is_held)(const char *key, void *arg);
 	/* Calls @go for each Service that waits no longer. */
@@ -40,11 +48,19 @@ struct turn_effectors {
 	/* The data plane, written after the turn.  All NULL where others forward. */
 	void (*set_rules)(const struct view_service *s, void *arg);
 	void (*remove_rules)(const char *key, void *arg);
-	/* Whether the rules set last for the Service in this family are in the kernel, or it needs none. */
+	/*
+	 * Whether the rules set last for the Service in this family are in the kernel, or it needs
+	 * none.
+	 */
 	bool (*has_rules)(const struct view_service *s, uint8_t family, void *arg);
-	/* Tells the announcements what others have done to rules that are there, and when it is over. */
+	/*
+	 * Tells the announcements what others have done to rules that are there, and when it is
+	 * over.
+	 */
 	void (*hinder)(void *arg);
-	/* All Services were set once: from now on it is written, and rules of an earlier life go. */
+	/*
+	 * All Services were set once: from now on it is written, and rules of an earlier life go.
+	 */
 	void (*complete_rules)(void *arg);
 };
 

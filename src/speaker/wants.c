@@ -12,7 +12,9 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 
-/* One that bgpd could not take is left out; whoever wrote it is told once for each configuration. */
+/*
+ * One that bgpd could not take is left out; whoever wrote it is told once for each configuration.
+ */
 static void complain(const struct wants *x, const char *what, const char *name, const struct err *e)
 {
 	if (x->aloud)
@@ -20,7 +22,10 @@ static void complain(const struct wants *x, const char *what, const char *name, 
 		         KV_S("error", e->msg));
 }
 
-/* Until its password is known: what bgpd has for it stays.  @bad: the Secret holds one that bgpd cannot take. */
+/*
+ * Until its password is known: what bgpd has for it stays.  @bad: the Secret holds one that bgpd
+ * cannot take.
+ */
 static int want_waiting_peer(const struct wants *x, const struct config_peer *peer, bool bad,
                              struct bgp_want *w, struct err *e)
 {
@@ -29,6 +34,7 @@ static int want_waiting_peer(const struct wants *x, const struct config_peer *pe
 	                        x->passwords->name, peer->password_secret, e->msg)
 		    : xstrdup(e->msg);
 	int ret = bgp_want_waiting_peer(w, peer, why, e);
+
 	if (ret == 0)
 		ret = err_set(e, -ENOENT, ERR_CONFIG, "%s", why);
 	else
@@ -136,7 +142,10 @@ static bool has_ipv4(void)
 	return has;
 }
 
-/* The configuration's for this node, else the peers' one; where bgpd could choose none, it is made of the name. */
+/*
+ * The configuration's for this node, else the peers' one; where bgpd could choose none, it is made
+ * of the name.
+ */
 static void add_router_id(const struct wants *x, struct bgp_want *w)
 {
 	const struct addr *id =

@@ -3,8 +3,9 @@
 #define FAIRLEAD_SPEAKER_WANTS_H
 
 /*
- * What bgpd is to have on this node: peers with their passwords, policies, the router id, and the addresses that are to be
- * announced.  What bgpd could not take is left out; whoever wrote it is told in the log, if @aloud.
+ * What bgpd is to have on this node: peers with their passwords, policies, the router id, and the
+ * addresses that are to be announced.  What bgpd could not take is left out; whoever wrote it is
+ * told in the log, if @aloud.
  */
 
 #include <stdbool.h>

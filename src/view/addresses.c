@@ -1,4 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Addresses from outside, and the Services that have them.
+ *
+ * The index holds every Service that may have an address; which of them comes first is decided
+ * elsewhere (decide.h), and remembered here.  What is decided for one hangs on the others, so all
+ * are looked at again when one comes, goes or changes, and when the configuration says something
+ * else of the address.
+ *
+ * Whoever may write Services can write hundreds of external IPs into each of hundreds of Services,
+ * the same ones everywhere.  So what nobody has allowed, and no confirmed record names, is in no
+ * index: it takes an address from nobody, and a change of one such Service is no matter for the
+ * others.
+ */
 #include "config.h"
 
 #include <stdlib.h>
@@ -6,18 +19,6 @@
 
 #include "fairlead/mem.h"
 #include "view/private.h"
-
-/*
- * Addresses from outside, and the Services that have them.
- *
- * The index holds every Service that may have an address; which of them comes first is decided elsewhere (decide.h), and
- * remembered here.  What is decided for one hangs on the others, so all are looked at again when one comes, goes or changes,
- * and when the configuration says something else of the address.
- *
- * Whoever may write Services can write hundreds of external IPs into each of hundreds of Services, the same ones everywhere.  So
- * what nobody has allowed, and no confirmed record names, is in no index: it takes an address from nobody, and a change of
- * one such Service is no matter for the others.
- */
 
 /* ---- the list ---- */
 
@@ -78,7 +79,10 @@ bool view_has_family(const struct view_service *s, uint8_t family)
 
 /* ---- the index ---- */
 
-/* What kube-proxy would leave to others is no claim, nor is what somebody wrote by hand without being allowed to. */
+/*
+ * What kube-proxy would leave to others is no claim, nor is what somebody wrote by hand without
+ * being allowed to.
+ */
 static bool is_indexed(const struct configuration *c, const struct view_service *s,
                        const struct view_address *a)
 {

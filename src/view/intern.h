@@ -3,8 +3,8 @@
 #define FAIRLEAD_VIEW_INTERN_H
 
 /*
- * One copy of each string that many objects share: node names, namespaces, port names, classes.  Counted: the last
- * intern_drop() frees.  Equal strings of one table are equal pointers.
+ * One copy of each string that many objects share: node names, namespaces, port names, classes.
+ * Counted: the last intern_drop() frees.  Equal strings of one table are equal pointers.
  */
 
 struct intern;

@@ -23,13 +23,16 @@ struct slice {
 
 struct service {
 	struct view_service pub;
-	const struct view_slice *
-		strays; /* of another Service that had this name, or will have it, or for another proxy */
+	/* of another Service that had this name, or will have it, or for another proxy */
+	const struct view_slice *strays;
 	bool dirty;
 	UT_hash_handle hh;
 };
 
-/* The Services that may have an address from outside, and what was found out about which of them comes first. */
+/*
+ * The Services that may have an address from outside, and what was found out about which of them
+ * comes first.
+ */
 struct claim {
 	struct addr addr;
 	struct service **services;
@@ -78,7 +81,10 @@ void view_mark_announced(struct view *v);
 /* Takes the addresses of @s out of the index, or puts them in; marks the others that have them. */
 void view_claims_drop(struct view *v, struct service *s);
 void view_claims_add(struct view *v, struct service *s);
-/* Marks every Service that an answer about an address of @s may be different for under the new configuration. */
+/*
+ * Marks every Service that an answer about an address of @s may be different for under the new
+ * configuration.
+ */
 void view_claims_compare(struct view *v, struct service *s, const struct configuration *old,
                          const struct configuration *new);
 /* By namespace, then name. */

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Services.  What is kept is compared with what comes, field by field: the API server sends an
+ * object anew for each condition and annotation that anybody writes, and most of that changes
+ * nothing here.
+ */
 #include "config.h"
 
 #include <netinet/in.h>
@@ -7,11 +12,6 @@
 
 #include "fairlead/mem.h"
 #include "view/private.h"
-
-/*
- * Services.  What is kept is compared with what comes, field by field: the API server sends an object anew for each
- * condition and annotation that anybody writes, and most of that changes nothing here.
- */
 
 /* What becomes of a node whose local endpoints are all ending; "hold": it stays. */
 #define ANNOTATION_TERMINATING "fairlead.io/terminating"
@@ -202,7 +202,8 @@ void view_upsert_service(struct view *v, const struct kube_service *in)
 }
 
 /*
- * What is known goes on being served, but for addresses that the object does not name any more: they may be another's by now.
+ * What is known goes on being served, but for addresses that the object does not name any more:
+ * they may be another's by now.
  */
 static void narrow(struct view *v, struct service *s, const struct kube_remains *r)
 {

@@ -1,4 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * EndpointSlices.  Each keeps its own state under its Service, and they are merged where somebody
+ * reads: while the endpoint slice controller moves an endpoint it may be in two slices, or for a
+ * moment in none.
+ *
+ * A slice finds its Service by name, but says in its ownerReferences which one of that name it was
+ * made for.  Where a Service is deleted and another of its name made at once, slices of the first
+ * one live on until the garbage collector comes, and name Pods that the second may not select:
+ * these are strays, kept apart.  So is a slice labelled for another proxy under a Service that is
+ * not: kube-proxy does not look at such a slice.  Where both are, the slice says where the other
+ * proxy's endpoints are, and an address may be announced for it.
+ */
 #include "config.h"
 
 #include <stdlib.h>
@@ -6,17 +18,6 @@
 
 #include "fairlead/mem.h"
 #include "view/private.h"
-
-/*
- * EndpointSlices.  Each keeps its own state under its Service, and they are merged where somebody reads: while the
- * endpoint slice controller moves an endpoint it may be in two slices, or for a moment in none.
- *
- * A slice finds its Service by name, but says in its ownerReferences which one of that name it was made for.  Where a Service
- * is deleted and another of its name made at once, slices of the first one live on until the garbage collector comes, and
- * name Pods that the second may not select: these are strays, kept apart.  So is a slice labelled for another proxy under
- * a Service that is not: kube-proxy does not look at such a slice.  Where both are, the slice says where the other proxy's
- * endpoints are, and an address may be announced for it.
- */
 
 static void endpoint_fini(struct view *v, const struct view_endpoint *ep)
 {

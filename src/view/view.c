@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The view as a whole: its life, the dirty set, nodes and configuration.  Services are in
+ * services.c, slices in slices.c, who claims which address in addresses.c.
+ *
+ * A Service's record outlives the Service for as long as a slice points to it or a reader has still
+ * to be told that it went: view_service_reap() frees it when neither is so.
+ */
 #include "config.h"
 
 #include "fairlead/view.h"
@@ -12,14 +19,6 @@
 #include "view/private.h"
 
 #define LABEL_ZONE "topology.kubernetes.io/zone"
-
-/*
- * The view as a whole: its life, the dirty set, nodes and configuration.  Services are in services.c, slices in slices.c,
- * who claims which address in addresses.c.
- *
- * A Service's record outlives the Service for as long as a slice points to it or a reader has still to be told that it
- * went: view_service_reap() frees it when neither is so.
- */
 
 /* ---- one node ---- */
 
@@ -141,6 +140,7 @@ const struct view_service *const *view_take_dirty(struct view *v, size_t *ret_n)
 {
 	/* A struct service begins with its public part, so that the one array serves both. */
 	_Static_assert(offsetof(struct service, pub) == 0, "the public part comes first");
+
 	for (size_t i = 0; i < v->n_dirty; i++)
 		v->dirty[i]->pub.passes++;
 	v->stats.passes += v->n_dirty;

@@ -17,8 +17,9 @@
 #define DIGITS "0123456789"
 
 /*
- * May this text do without quotes?  Only where no version of YAML sees anything else in it: words but those for booleans and
- * null, dotted addresses with what belongs to them, and durations.  A colon makes base-60 numbers and times.
+ * May this text do without quotes?  Only where no version of YAML sees anything else in it: words
+ * but those for booleans and null, dotted addresses with what belongs to them, and durations.  A
+ * colon makes base-60 numbers and times.
  */
 static bool is_plain(const char *text, size_t size)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON is read by json-c (manifest_json.h), which is many times as fast as libyaml but does not tell where an object stood;
- * where one turns out to be wrong, the text is read again as YAML, which JSON is, to find its line.
+ * JSON is read by json-c (manifest_json.h), which is many times as fast as libyaml but does not
+ * tell where an object stood; where one turns out to be wrong, the text is read again as YAML,
+ * which JSON is, to find its line.
  */
 #include "config.h"
 
@@ -89,8 +90,8 @@ static int deliver_one(struct sink *sink, const char *kind, size_t kind_len,
 }
 
 /*
- * An object, or the items of a List, of which those of a "ServiceList" need not say what they are: then @kind, so much of it,
- * is what they are.
+ * An object, or the items of a List, of which those of a "ServiceList" need not say what they are:
+ * then @kind, so much of it, is what they are.
  */
 static int deliver(struct sink *sink, struct json_object *obj, const char *kind, size_t kind_len,
                    const struct places *places, struct err *e)
@@ -146,7 +147,10 @@ static int __attribute__((format(printf, 2, 3))) fail(struct builder *b, const c
 	return err_set(b->e, -EINVAL, ERR_CONFIG, "%s", text);
 }
 
-/* Puts @value, which may be null and changes hands, where the innermost open collection expects one. */
+/*
+ * Puts @value, which may be null and changes hands, where the innermost open collection expects
+ * one.
+ */
 static void place(struct builder *b, struct json_object *value)
 {
 	if (b->depth == 0) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two passes: nothing may be delivered before it is known that all of the text is JSON, for else it is YAML.  Both cut the text
- * into values by brackets and quotes alone, and leave the judgement to json-c: what was cut wrongly it refuses.
+ * Two passes: nothing may be delivered before it is known that all of the text is JSON, for else it
+ * is YAML.  Both cut the text into values by brackets and quotes alone, and leave the judgement to
+ * json-c: what was cut wrongly it refuses.
  */
 #include "config.h"
 
@@ -68,7 +69,10 @@ static size_t value_end(const char *text, size_t i, size_t end)
 	return i;
 }
 
-/* Finds the items of the document.  False if it is none; most of what may be wrong is left to the parser. */
+/*
+ * Finds the items of the document.  False if it is none; most of what may be wrong is left to the
+ * parser.
+ */
 static bool find_items(const char *text, struct document *d)
 {
 	size_t i = skip_space(text, d->from + 1, d->to), n_items = 0;
@@ -131,7 +135,10 @@ static size_t item_kind_len(struct json_object *head)
 	return len >= 4 && !strcmp(kind + len - 4, "List") ? len - 4 : SIZE_MAX;
 }
 
-/* Each of the items; @fn NULL: only whether they can be read.  -EINVAL if not, else what @fn returned. */
+/*
+ * Each of the items; @fn NULL: only whether they can be read.  -EINVAL if not, else what @fn
+ * returned.
+ */
 static int each_item(const char *text, const struct document *d, const char *kind, size_t kind_len,
                      manifest_json_fn *fn, void *arg, struct err *e)
 {

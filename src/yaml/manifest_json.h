@@ -3,8 +3,9 @@
 #define FAIRLEAD_YAML_MANIFEST_JSON_H
 
 /*
- * JSON documents, one behind another, an object at a time: the items of a List are read one by one, so that a file of a whole
- * cluster costs its text and the largest object rather than a tree of everything.
+ * JSON documents, one behind another, an object at a time: the items of a List are read one by one,
+ * so that a file of a whole cluster costs its text and the largest object rather than a tree of
+ * everything.
  */
 
 #include <stddef.h>
@@ -13,10 +14,16 @@
 
 struct json_object;
 
-/* Where each document ends, in a new array for free(), and how many there are.  -EINVAL if this is not JSON alone. */
+/*
+ * Where each document ends, in a new array for free(), and how many there are.  -EINVAL if this is
+ * not JSON alone.
+ */
 int manifest_json_check(const char *text, size_t size, size_t **ret_ends, size_t *ret_n);
 
-/* @obj is good for the time of the call.  @kind (so much of it): what it is, where it does not say so itself. */
+/*
+ * @obj is good for the time of the call.  @kind (so much of it): what it is, where it does not say
+ * so itself.
+ */
 typedef int manifest_json_fn(struct json_object *obj, const char *kind, size_t kind_len, void *arg,
                              struct err *e);
 /* Each object of checked documents; what @fn returns, if less than 0, ends it. */

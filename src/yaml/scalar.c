@@ -50,7 +50,10 @@ static int digit_value(char c)
 	return 99;
 }
 
-/* Sign, then 0x, 0b, 0o or a leading zero for octal, underscores anywhere between digits: YAML 1.1 as yaml.v2 has it. */
+/*
+ * Sign, then 0x, 0b, 0o or a leading zero for octal, underscores anywhere between digits: YAML 1.1
+ * as yaml.v2 has it.
+ */
 int ynode_int(const struct ynode *node, int64_t *ret_value)
 {
 	if (node->kind != YNODE_SCALAR || node->quoted)
@@ -95,6 +98,7 @@ static int64_t duration_unit(const char **s)
 		{ "ms", 1000000 },     { "s", 1000000000 },
 		{ "m", 60000000000 },  { "h", 3600000000000 },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
 		size_t n = strlen(units[i].name);
 		if (!strncmp(*s, units[i].name, n)) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libyaml's events become nodes by way of a stack of open collections.  A node belongs to the tree's list, not to its
- * parent, because an alias gives it several parents; the whole list is freed at once.  An anchor is known
- * only once its node is complete, so that no node can contain itself.
+ * libyaml's events become nodes by way of a stack of open collections.  A node belongs to the
+ * tree's list, not to its parent, because an alias gives it several parents; the whole list is
+ * freed at once.  An anchor is known only once its node is complete, so that no node can contain
+ * itself.
  */
 #include "config.h"
 
@@ -46,6 +47,7 @@ static int __attribute__((format(printf, 3, 4)))
 fail(struct builder *b, unsigned int line, const char *fmt, ...)
 {
 	va_list ap;
+
 	va_start(ap, fmt);
 	b->error->line = line;
 	vsnprintf(b->error->message, sizeof(b->error->message), fmt, ap);
@@ -56,6 +58,7 @@ fail(struct builder *b, unsigned int line, const char *fmt, ...)
 static struct ynode *node_new(struct builder *b, enum ynode_kind kind, unsigned int line)
 {
 	struct ynode *node = xcalloc(1, sizeof(*node));
+
 	node->kind = kind;
 	node->line = line;
 	node->weight = 1;
@@ -92,7 +95,9 @@ static struct ynode *anchor_find(const struct builder *b, const char *name)
 	return NULL;
 }
 
-/* Empty documents before and behind the one, as generators of manifests leave them, do not count. */
+/*
+ * Empty documents before and behind the one, as generators of manifests leave them, do not count.
+ */
 static int place_root(struct builder *b, struct ynode *node)
 {
 	bool had_root = b->tree.root && !ynode_is_null(b->tree.root);
@@ -208,7 +213,10 @@ static int add_scalar(struct builder *b, const yaml_event_t *ev, unsigned int li
 
 	struct ynode *node = node_new(b, YNODE_SCALAR, line);
 	node->text = xmemdup(value, ev->data.scalar.length + 1);
-	/* An escaped NUL would end the text; any other control character is refused where it stands. */
+	/*
+	 * An escaped NUL would end the text; any other control character is refused where it
+	 * stands.
+	 */
 	for (size_t i = 0; i < ev->data.scalar.length; i++)
 		if (!node->text[i])
 			node->text[i] = '\x01';
@@ -223,6 +231,7 @@ static int add_scalar(struct builder *b, const yaml_event_t *ev, unsigned int li
 static int add_alias(struct builder *b, const char *name, unsigned int line)
 {
 	struct ynode *node = anchor_find(b, name);
+
 	if (!node)
 		return fail(b, line, "the alias *%s names nothing that is complete before it",
 		            name);
@@ -281,6 +290,7 @@ static int build(struct builder *b, yaml_parser_t *parser, const char *yaml, siz
 static unsigned int count_lines(const char *text, size_t size)
 {
 	unsigned int n = 0;
+
 	for (size_t i = 0; i < size; i++)
 		n += text[i] == '\n' || i == size - 1;
 	return n > 0 ? n : 1;

@@ -21,6 +21,7 @@ struct alloc_ip {
 static struct addr first_ip(const struct prefix *range)
 {
 	struct addr ip = range->addr;
+
 	addr_next(&ip, &ip);
 	addr_next(&ip, &ip);
 	return ip;
@@ -38,6 +39,7 @@ void alloc_init(struct alloc *a, const struct prefix *ranges, size_t n_ranges)
 void alloc_fini(struct alloc *a)
 {
 	struct alloc_ip *ip, *next;
+
 	HASH_ITER(hh, a->ips, ip, next) {
 		HASH_DEL(a->ips, ip);
 		free(ip);
@@ -48,6 +50,7 @@ static void count_ip(struct alloc *a, const char *text, int sign)
 {
 	struct addr key;
 	struct alloc_ip *ip;
+
 	if (addr_parse(text, &key) < 0)
 		return;
 	HASH_FIND(hh, a->ips, &key, sizeof(key), ip);
@@ -74,6 +77,7 @@ static void count_port(struct alloc *a, int64_t port, int sign)
 void alloc_count(struct alloc *a, struct json_object *service, int sign)
 {
 	struct json_object *ips = js_array(service, "spec.clusterIPs");
+
 	for (size_t i = 0; i < js_len(ips); i++) {
 		const char *s = json_object_get_string(json_object_array_get_idx(ips, i));
 		count_ip(a, s ? s : "", sign);
@@ -95,6 +99,7 @@ const struct prefix *alloc_range(const struct alloc *a, int family)
 bool alloc_ip_taken(const struct alloc *a, const struct addr *ip)
 {
 	struct alloc_ip *found;
+
 	HASH_FIND(hh, a->ips, ip, sizeof(*ip), found);
 	return found;
 }
@@ -102,6 +107,7 @@ bool alloc_ip_taken(const struct alloc *a, const struct addr *ip)
 bool alloc_next_ip(struct alloc *a, int family, struct addr *ret_ip)
 {
 	const struct prefix *range = alloc_range(a, family);
+
 	if (!range)
 		return false;
 	struct addr *at = &a->next[range - a->ranges];

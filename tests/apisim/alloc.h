@@ -3,8 +3,9 @@
 #define APISIM_ALLOC_H
 
 /*
- * Which clusterIPs and node ports are taken.  It follows the store: the server tells it of each Service
- * that came or went, so that it can always be rebuilt and never leaks.  It hands out, it does not hold.
+ * Which clusterIPs and node ports are taken.  It follows the store: the server tells it of each
+ * Service that came or went, so that it can always be rebuilt and never leaks.  It hands out, it
+ * does not hold.
  */
 
 #include <json.h>

@@ -14,6 +14,7 @@ void rest_bind(struct server *s, const struct api_request *rq, struct reply *r)
 	cleanup(js_put) struct json_object *binding = js_parse(rq->body, rq->body_size, &err);
 	struct version *v = rest_find(s, rq, rq->name);
 	const char *node = binding ? js_str0(binding, "target.name") : "";
+
 	if (!binding) {
 		reply_bad_request(r, "%s", err.msg);
 		return;

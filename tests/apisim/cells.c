@@ -21,6 +21,7 @@ void print_duration(struct buf *b, int64_t s)
 		int64_t major, minor;
 		const char *unit, *sub;
 	} f;
+
 	if (s < 120)
 		f = (__typeof__(f)){ s < 0 ? 0 : s, 0, "s", "" };
 	else if (m < 10)
@@ -45,6 +46,7 @@ void print_duration(struct buf *b, int64_t s)
 static void print_since(struct buf *b, const char *time, int64_t now_us)
 {
 	int64_t then;
+
 	if (!time || clock_parse_rfc3339(time, &then) < 0)
 		buf_puts(b, "<unknown>");
 	else
@@ -239,6 +241,7 @@ CELL(node_status)
 CELL(node_roles)
 {
 	static const char prefix[] = "node-role.kubernetes.io/";
+
 	UNUSED_NOW;
 	size_t start = b->size;
 	struct json_object *labels = js_object(o, "metadata.labels");
@@ -256,6 +259,7 @@ CELL(node_roles)
 static void print_node_address(struct buf *b, struct json_object *o, const char *type)
 {
 	struct json_object *list = js_array(o, "status.addresses");
+
 	for (size_t i = 0; i < js_len(list); i++) {
 		struct json_object *a = json_object_array_get_idx(list, i);
 		if (!strcmp(js_str0(a, "type"), type)) {
@@ -347,6 +351,7 @@ CELL(event_seen)
 {
 	const char *paths[] = { "series.lastObservedTime", "lastTimestamp", "eventTime",
 		                "metadata.creationTimestamp" };
+
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
 		if (js_str(o, paths[i])) {
 			print_since(b, js_str(o, paths[i]), now_us);

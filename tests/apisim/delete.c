@@ -12,8 +12,8 @@
 #include "selector.h"
 
 /*
- * Deletions: at once, or marked where finalizers or a node's kubelet have the last word; a namespace
- * takes its objects along.
+ * Deletions: at once, or marked where finalizers or a node's kubelet have the last word; a
+ * namespace takes its objects along.
  */
 
 #define DEFAULT_GRACE_S 30
@@ -59,6 +59,7 @@ static int mark_deleted(struct server *s, const struct api_request *rq, struct v
 {
 	struct err err = ERR_INIT;
 	int64_t before = js_int(o, "metadata.deletionGracePeriodSeconds", INT64_MAX);
+
 	if (js_str(o, "metadata.deletionTimestamp") && grace_s >= before) {
 		rest_answer(rq, r, 200, v);
 		return 0;
@@ -79,6 +80,7 @@ static int delete_one(struct server *s, const struct api_request *rq, struct ver
 	cleanup(js_put) struct json_object *o = version_parse(v);
 	cleanup_free char *key = xstrdup(v->key), *name = xstrdup(version_name(v));
 	const char *uid = js_str0(o, "metadata.uid"), *rv = js_str0(o, "metadata.resourceVersion");
+
 	if (opt->uid && strcmp(opt->uid, uid) != 0) {
 		cleanup_free char *why = xasprintf(
 			"Precondition failed: UID in precondition: %s, UID in object meta: %s",
@@ -118,6 +120,7 @@ static int delete_options(const struct api_request *rq, struct delete_options *o
 {
 	struct err err = ERR_INIT;
 	const char *grace = request_query(rq, "gracePeriodSeconds");
+
 	*opt = (struct delete_options){ .grace_s = grace ? strtoll(grace, NULL, 10) : -1 };
 	if (!rq->body_size)
 		return 0;
@@ -138,6 +141,7 @@ void rest_delete(struct server *s, const struct api_request *rq, struct reply *r
 	cleanup(js_put) struct json_object *body = NULL;
 	struct delete_options opt;
 	struct version *v = rest_find(s, rq, rq->name);
+
 	if (delete_options(rq, &opt, &body, r))
 		return;
 	if (!v)
@@ -152,6 +156,7 @@ void rest_deletecollection(struct server *s, const struct api_request *rq, struc
 	struct delete_options opt;
 	struct err err = ERR_INIT;
 	struct selector *sel;
+
 	if (delete_options(rq, &opt, &body, r))
 		return;
 	if (selector_parse(rq->kind, request_query(rq, "labelSelector"),

@@ -86,6 +86,7 @@ static int parse_rule(struct json_object *o, struct rule *ret_rule, struct err *
 int fault_set_rules(struct fault_set *f, struct json_object *o, struct err *err)
 {
 	struct json_object *rules = js_array(o, "rules"), *silent = js_get(o, "silent");
+
 	if (js_len(rules) > FAULT_RULES_MAX)
 		return err_set(err, -E2BIG, ERR_LIMIT, "more than %d rules", FAULT_RULES_MAX);
 	fault_clear(f);
@@ -139,6 +140,7 @@ bool fault_watches_silent(const struct fault_set *f, const char *resource)
 struct json_object *fault_show(const struct fault_set *f)
 {
 	struct json_object *o = json_object_new_object(), *rules = json_object_new_array();
+
 	for (size_t i = 0; i < f->n; i++) {
 		const struct rule *rule = &f->rules[i];
 		struct json_object *e = json_object_new_object();

@@ -10,14 +10,15 @@
  *	 "silent":true | "services", "cut":true | "services", "cut_every_ms":1000, "cut_clean":true,
  *	 "drop_connections":true, "refuse_ms":5000, "deny_external_ips":true}
  *
- * A rule applies to the requests whose verb, part of the path and part of the user agent match (all of
- * them where left out), to the next N of those, to every Nth.  It delays, then answers with the code
- * (200: with a Status where an object or a list was asked for),
- * or drops the connection without an answer, or lets the request pass, or, to "lose" its answer, lets it take effect and
- * then drops the connection, or, as an admission webhook may "undo" a patch, answers it with the object as it is.
- * "silent": watches are accepted and deliver nothing.  "cut": ends watches now, "cut_every_ms" again and
- * again, in the middle of the stream unless "cut_clean".  "refuse_ms": nothing listens for that long.
- * "deny_external_ips": the admission plugin DenyServiceExternalIPs is on.
+ * A rule applies to the requests whose verb, part of the path and part of the user agent match (all
+ * of them where left out), to the next N of those, to every Nth.  It delays, then answers with the
+ * code (200: with a Status where an object or a list was asked for), or drops the connection
+ * without an answer, or lets the request pass, or, to "lose" its answer, lets it take effect and
+ * then drops the connection, or, as an admission webhook may "undo" a patch, answers it with the
+ * object as it is.  "silent": watches are accepted and deliver nothing.  "cut": ends watches now,
+ * "cut_every_ms" again and again, in the middle of the stream unless "cut_clean".  "refuse_ms":
+ * nothing listens for that long.  "deny_external_ips": the admission plugin DenyServiceExternalIPs
+ * is on.
  */
 
 #include <json.h>
@@ -42,7 +43,10 @@ struct fault_action {
 struct fault_set *fault_new(void);
 void fault_free(struct fault_set *f);
 void fault_clear(struct fault_set *f);
-/* Replaces the rules and the silence; what happens once or by a timer is the server's to read from @o. */
+/*
+ * Replaces the rules and the silence; what happens once or by a timer is the server's to read from
+ * @o.
+ */
 int fault_set_rules(struct fault_set *f, struct json_object *o, struct err *err);
 /* What to do with this request; counts it against the rules. */
 struct fault_action fault_judge(struct fault_set *f, const char *verb, const char *path,

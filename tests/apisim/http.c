@@ -26,8 +26,9 @@
 #include "table.h"
 
 /*
- * evhttp gives one request of a connection at a time and frees it once it is answered or the connection
- * is gone; only a delayed one outlives its callback, and for that one the close callback is watched.
+ * evhttp gives one request of a connection at a time and frees it once it is answered or the
+ * connection is gone; only a delayed one outlives its callback, and for that one the close callback
+ * is watched.
  */
 
 struct listener {
@@ -69,6 +70,7 @@ struct server *http_server(struct http *h)
 const char *http_body(struct evhttp_request *req, size_t *ret_size)
 {
 	struct evbuffer *in = evhttp_request_get_input_buffer(req);
+
 	*ret_size = evbuffer_get_length(in);
 	return *ret_size ? (const char *)evbuffer_pullup(in, -1) : "";
 }
@@ -119,6 +121,7 @@ static void send_json(struct evhttp_request *req, int code, struct evbuffer *bod
 void http_reply(struct evhttp_request *req, const struct reply *r)
 {
 	struct evbuffer *body = evbuffer_new();
+
 	if (r->version) {
 		list_add_text(body, r->version, 0);
 	} else {
@@ -138,6 +141,7 @@ void http_reply(struct evhttp_request *req, const struct reply *r)
 static void reply_code_only(struct evhttp_request *req, int code, int retry_after_s)
 {
 	cleanup(reply_fini) struct reply r = REPLY_INIT;
+
 	reply_code(&r, code, retry_after_s);
 	http_reply(req, &r);
 }
@@ -186,6 +190,7 @@ static void read_headers(struct evhttp_request *req, struct api_request *rq)
 		{ "application/strategic-merge-patch+json", PATCH_STRATEGIC },
 	};
 	const char *content = header(req, "Content-Type"), *accept = header(req, "Accept");
+
 	for (size_t i = 0; content && i < ARRAY_LEN(types); i++) {
 		if (!strncmp(content, types[i].type, strlen(types[i].type))) {
 			rq->patch = types[i].patch;
@@ -202,6 +207,7 @@ static void read_headers(struct evhttp_request *req, struct api_request *rq)
 static void answer(struct server *s, const struct api_request *rq, struct evhttp_request *req)
 {
 	cleanup(reply_fini) struct reply r = REPLY_INIT;
+
 	if (rq->verb == VERB_WATCH) {
 		if (watch_start(s, rq, req, &r))
 			http_reply(req, &r);
@@ -229,6 +235,7 @@ static void answer(struct server *s, const struct api_request *rq, struct evhttp
 static bool body_is_json(struct evhttp_request *req, enum evhttp_cmd_type method)
 {
 	const char *type = header(req, "Content-Type");
+
 	return method == EVHTTP_REQ_GET || method == EVHTTP_REQ_PATCH || !type ||
 	       !strncmp(type, "application/json", 16) || !strncmp(type, "*/*", 3) ||
 	       method == EVHTTP_REQ_DELETE;
@@ -242,6 +249,7 @@ static void handle_api(struct http *h, struct evhttp_request *req, const char *p
 	struct evkeyvalq query;
 	enum evhttp_cmd_type method = evhttp_request_get_command(req);
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
+
 	if (openapi_handle(req, path))
 		return;
 	if (route_parse(path, &route) < 0) {
@@ -281,6 +289,7 @@ static const char *method_verb(struct evhttp_request *req, const char *path)
 	struct route route;
 	const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(req));
 	bool watch = query && (strstr(query, "watch=1") || strstr(query, "watch=true"));
+
 	if (route_parse(path, &route) < 0)
 		return "other";
 	int verb = verb_of(evhttp_request_get_command(req), &route, watch);
@@ -290,6 +299,7 @@ static const char *method_verb(struct evhttp_request *req, const char *path)
 static const char *path_of(struct evhttp_request *req)
 {
 	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(req));
+
 	return path && *path ? path : "/";
 }
 
@@ -309,6 +319,7 @@ static void perform(struct http *h, struct evhttp_request *req, const struct fau
 static void delayed_gone(struct evhttp_connection *conn, void *arg)
 {
 	struct delayed *d = arg;
+
 	(void)conn;
 	/* As in watch.c: only what libevent let go of is ours to free. */
 	if (!evhttp_request_get_connection(d->req))
@@ -328,6 +339,7 @@ static void delayed_free(struct delayed *d)
 static void delayed_due(evutil_socket_t fd, short what, void *arg)
 {
 	struct delayed *d = arg;
+
 	(void)fd;
 	(void)what;
 	if (d->req) {
@@ -337,10 +349,14 @@ static void delayed_due(evutil_socket_t fd, short what, void *arg)
 	delayed_free(d);
 }
 
-/* Also a drop without a delay goes through the loop: a connection cannot be freed in its own callback. */
+/*
+ * Also a drop without a delay goes through the loop: a connection cannot be freed in its own
+ * callback.
+ */
 static void hold_back(struct http *h, struct evhttp_request *req, const struct fault_action *a)
 {
 	struct delayed *d = xcalloc(1, sizeof(*d));
+
 	*d = (struct delayed){
 		.next = h->delayed, .at = &h->delayed, .http = h, .req = req, .action = *a
 	};
@@ -362,6 +378,7 @@ static bool is_health(const char *path)
 static bool authorized(const struct server *s, struct evhttp_request *req)
 {
 	const char *auth = header(req, "Authorization");
+
 	return !s->token || (auth && !strncmp(auth, "Bearer ", 7) && !strcmp(auth + 7, s->token));
 }
 
@@ -369,6 +386,7 @@ static void on_request(struct evhttp_request *req, void *arg)
 {
 	struct http *h = arg;
 	const char *path = path_of(req);
+
 	if (!strncmp(path, "/sim/", 5) && sim_handle(h, req, path))
 		return;
 	struct fault_action a = fault_judge(h->server->faults, method_verb(req, path), path,
@@ -392,6 +410,7 @@ static void on_request(struct evhttp_request *req, void *arg)
 static struct bufferevent *new_connection(struct event_base *base, void *arg)
 {
 	struct http *h = arg;
+
 	if (!h->tls)
 		return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 	struct bufferevent *bev = bufferevent_openssl_socket_new(
@@ -427,6 +446,7 @@ static int bind_listener(struct http *h, struct listener *l, struct err *err)
 {
 	int on = 1;
 	int fd = socket(l->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
 	if (fd < 0)
 		return err_set(err, -errno, ERR_SYSTEM, "socket: %s", strerror(errno));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
@@ -444,6 +464,7 @@ static int bind_listener(struct http *h, struct listener *l, struct err *err)
 int http_listen(struct http *h, const char *address, struct err *err)
 {
 	const char *colon = strrchr(address, ':');
+
 	if (!colon || h->n_listeners == HTTP_MAX_LISTENERS)
 		return err_set(err, -EINVAL, ERR_CONFIG, "--listen %s: ADDRESS:PORT is wanted",
 		               address);
@@ -503,6 +524,7 @@ static void on_up(evutil_socket_t fd, short what, void *arg)
 {
 	struct http *h = arg;
 	struct err err = ERR_INIT;
+
 	(void)fd;
 	(void)what;
 	for (size_t i = 0; i < h->n_listeners; i++)
@@ -511,14 +533,15 @@ static void on_up(evutil_socket_t fd, short what, void *arg)
 }
 
 /*
- * Freeing the evhttp is what ends its listeners and every connection.  Where nobody is to be refused, a
- * copy keeps each listening socket open meanwhile.
+ * Freeing the evhttp is what ends its listeners and every connection.  Where nobody is to be
+ * refused, a copy keeps each listening socket open meanwhile.
  */
 static void on_down(evutil_socket_t fd, short what, void *arg)
 {
 	struct http *h = arg;
 	struct err err = ERR_INIT;
 	int kept[HTTP_MAX_LISTENERS];
+
 	(void)fd;
 	(void)what;
 	for (size_t i = 0; i < h->n_listeners; i++) {
@@ -539,6 +562,7 @@ static void on_down(evutil_socket_t fd, short what, void *arg)
 void http_go_down(struct http *h, int64_t ms)
 {
 	struct timeval tv = ms_timeval(HTTP_DOWN_DELAY_MS);
+
 	h->down_ms = ms;
 	event_add(h->down, &tv);
 }
@@ -546,6 +570,7 @@ void http_go_down(struct http *h, int64_t ms)
 static void on_cut(evutil_socket_t fd, short what, void *arg)
 {
 	struct http *h = arg;
+
 	(void)fd;
 	(void)what;
 	watch_cut(h->server, h->cut_resource, h->cut_clean);
@@ -566,6 +591,7 @@ int http_new(struct server *s, const char *cert, const char *key, struct http **
              struct err *err)
 {
 	struct http *h = xcalloc(1, sizeof(*h));
+
 	h->server = s;
 	if (cert) {
 		int r = setup_tls(h, cert, key, err);

@@ -3,8 +3,8 @@
 #define APISIM_HTTP_H
 
 /*
- * From HTTP to api_request and back: listeners, TLS, the token, paths, content types, faults and the
- * control paths below /sim.
+ * From HTTP to api_request and back: listeners, TLS, the token, paths, content types, faults and
+ * the control paths below /sim.
  */
 
 #include <stdbool.h>

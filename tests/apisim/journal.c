@@ -46,6 +46,7 @@ static int append(struct journal *j, struct err *err)
 {
 	off_t end = lseek(j->fd, 0, SEEK_END);
 	int r = write_all(j->fd, j->line.data, j->line.size);
+
 	if (r < 0) {
 		/* Half a line would spoil the next one. */
 		if (end >= 0 && ftruncate(j->fd, end) < 0)
@@ -97,6 +98,7 @@ static void head_line(struct buf *b, const struct store *s)
 int journal_compact(struct journal *j, const struct store *s, struct err *err)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
+
 	head_line(&b, s);
 	size_t lines = 1;
 	for (int id = 0; id < STORE_N; id++) {
@@ -122,6 +124,7 @@ int journal_compact(struct journal *j, const struct store *s, struct err *err)
 void journal_compact_if_due(struct journal *j, const struct store *s)
 {
 	size_t objects = 0;
+
 	for (int id = 0; id < STORE_N; id++)
 		objects += s->shelves[id].n;
 	if (j->lines < JOURNAL_MIN_LINES || j->lines < JOURNAL_SLACK * objects)
@@ -136,6 +139,7 @@ void journal_compact_if_due(struct journal *j, const struct store *s)
 static int load_line(struct store *s, const char *line, size_t size, struct err *err)
 {
 	cleanup(js_put) struct json_object *o = js_parse(line, size, err);
+
 	if (!o)
 		return -EINVAL;
 	const char *put = js_str(o, "put"), *del = js_str(o, "delete");
@@ -171,6 +175,7 @@ static int load(struct journal *j, struct store *s, const char *data, size_t siz
                 size_t *ret_whole, struct err *err)
 {
 	size_t at = 0;
+
 	while (at < size) {
 		const char *nl = memchr(data + at, '\n', size - at);
 		if (!nl)
@@ -207,6 +212,7 @@ static int read_file(int fd, struct buf *b)
 int journal_open(const char *path, struct store *s, struct journal **ret_journal, struct err *err)
 {
 	struct journal *j = xcalloc(1, sizeof(*j));
+
 	j->path = xstrdup(path);
 	j->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	cleanup(buf_fini) struct buf b = BUF_INIT;

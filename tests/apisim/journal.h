@@ -3,10 +3,10 @@
 #define APISIM_JOURNAL_H
 
 /*
- * The store's state in a file: one JSON line a change, written before the change is acknowledged, so
- * that kill -9 loses nothing that a client was told.  (A power cut may: nothing waits for the disk.)
- * Once most lines are superseded the file is rewritten beside and renamed.  A torn last line, which
- * nobody was told of, is cut off on opening.
+ * The store's state in a file: one JSON line a change, written before the change is acknowledged,
+ * so that kill -9 loses nothing that a client was told.  (A power cut may: nothing waits for the
+ * disk.) Once most lines are superseded the file is rewritten beside and renamed.  A torn last
+ * line, which nobody was told of, is cut off on opening.
  */
 
 #include <stddef.h>

@@ -55,6 +55,7 @@ void js_put(struct json_object **o)
 struct json_object *js_get(struct json_object *o, const char *key)
 {
 	struct json_object *v = NULL;
+
 	if (!json_object_is_type(o, json_type_object))
 		return NULL;
 	json_object_object_get_ex(o, key, &v);
@@ -65,6 +66,7 @@ struct json_object *js_get(struct json_object *o, const char *key)
 static bool path_key(const char **path, char key[static KEY_MAX])
 {
 	size_t len = strcspn(*path, ".");
+
 	if (len >= KEY_MAX)
 		return false;
 	memcpy(key, *path, len);
@@ -76,6 +78,7 @@ static bool path_key(const char **path, char key[static KEY_MAX])
 struct json_object *js_at(struct json_object *o, const char *path)
 {
 	char key[KEY_MAX];
+
 	while (o && *path) {
 		if (!path_key(&path, key))
 			return NULL;
@@ -97,36 +100,42 @@ bool js_is_str(struct json_object *o, const char *s)
 const char *js_str(struct json_object *o, const char *path)
 {
 	struct json_object *v = js_at(o, path);
+
 	return js_is(v, json_type_string) ? json_object_get_string(v) : NULL;
 }
 
 const char *js_str0(struct json_object *o, const char *path)
 {
 	const char *s = js_str(o, path);
+
 	return s ? s : "";
 }
 
 int64_t js_int(struct json_object *o, const char *path, int64_t otherwise)
 {
 	struct json_object *v = js_at(o, path);
+
 	return js_is(v, json_type_int) ? json_object_get_int64(v) : otherwise;
 }
 
 bool js_bool(struct json_object *o, const char *path, bool otherwise)
 {
 	struct json_object *v = js_at(o, path);
+
 	return js_is(v, json_type_boolean) ? json_object_get_boolean(v) : otherwise;
 }
 
 struct json_object *js_object(struct json_object *o, const char *path)
 {
 	struct json_object *v = js_at(o, path);
+
 	return js_is(v, json_type_object) ? v : NULL;
 }
 
 struct json_object *js_array(struct json_object *o, const char *path)
 {
 	struct json_object *v = js_at(o, path);
+
 	return js_is(v, json_type_array) ? v : NULL;
 }
 
@@ -145,6 +154,7 @@ bool js_equal(struct json_object *a, struct json_object *b)
 void js_set(struct json_object *o, const char *path, struct json_object *value)
 {
 	char key[KEY_MAX];
+
 	for (;;) {
 		if (!path_key(&path, key)) {
 			json_object_put(value);
@@ -175,6 +185,7 @@ void js_set_int(struct json_object *o, const char *path, int64_t value)
 void js_del(struct json_object *o, const char *path)
 {
 	char key[KEY_MAX];
+
 	while (js_is(o, json_type_object) && path_key(&path, key)) {
 		if (!*path) {
 			json_object_object_del(o, key);
@@ -205,6 +216,7 @@ void js_drop_nulls(struct json_object *o)
 struct json_object *js_copy(struct json_object *o)
 {
 	struct json_object *copy = NULL;
+
 	if (o && json_object_deep_copy(o, &copy, NULL) < 0)
 		abort();
 	return copy;
@@ -214,6 +226,7 @@ const char *js_text(struct json_object *o, size_t *ret_size)
 {
 	size_t size;
 	const char *s = json_object_to_json_string_length(o, JS_FLAGS, &size);
+
 	if (!s)
 		abort();
 	if (ret_size)

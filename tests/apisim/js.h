@@ -5,10 +5,10 @@
 /*
  * Short names for what the API server does with JSON all the time.
  *
- * Paths are keys joined by dots ("spec.type"), without array indices; keys that hold dots themselves
- * (labels, annotations) go through js_get().  Getters answer NULL or the default where the value is
- * absent or of another type: they never convert.  Ownership is json-c's: what is added belongs to the
- * container, what is returned is borrowed unless the comment says otherwise.
+ * Paths are keys joined by dots ("spec.type"), without array indices; keys that hold dots
+ * themselves (labels, annotations) go through js_get().  Getters answer NULL or the default where
+ * the value is absent or of another type: they never convert.  Ownership is json-c's: what is added
+ * belongs to the container, what is returned is borrowed unless the comment says otherwise.
  */
 
 #include <json.h>
@@ -18,7 +18,10 @@
 
 #include "fairlead/err.h"
 
-/* As deep as the real server lets a decoder go would be 10 000; no object of ours needs more than this. */
+/*
+ * As deep as the real server lets a decoder go would be 10 000; no object of ours needs more than
+ * this.
+ */
 #define JS_MAX_DEPTH 64
 #define JS_FLAGS (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 

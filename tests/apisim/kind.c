@@ -140,6 +140,7 @@ const struct kind *kind_of_resource(const char *resource)
 const char *kind_api_version(const struct kind *k)
 {
 	static char text[64];
+
 	snprintf(text, sizeof(text), "%s%s%s", k->group, *k->group ? "/" : "", k->version);
 	return text;
 }
@@ -147,6 +148,7 @@ const char *kind_api_version(const struct kind *k)
 const char *kind_qualified(const struct kind *k)
 {
 	static char text[96];
+
 	snprintf(text, sizeof(text), "%s%s%s", k->resource, *k->group ? "." : "", k->group);
 	return text;
 }
@@ -167,6 +169,7 @@ static const struct {
 static void rename_key(struct json_object *o, const char *from, const char *to)
 {
 	struct json_object *v = js_get(o, from);
+
 	if (!v)
 		return;
 	json_object_object_add(o, to, json_object_get(v));

@@ -3,9 +3,9 @@
 #define APISIM_KIND_H
 
 /*
- * The table of resources that are served: one row each, and nothing about a resource outside its row that
- * a row could say.  Two rows may share a store (core and events.k8s.io Events are the same objects in
- * two spellings); the second one converts.
+ * The table of resources that are served: one row each, and nothing about a resource outside its
+ * row that a row could say.  Two rows may share a store (core and events.k8s.io Events are the same
+ * objects in two spellings); the second one converts.
  */
 
 #include <json.h>
@@ -41,8 +41,8 @@ struct kind {
 	bool create_on_update;     /* PUT of an absent object creates it */
 	bool update_needs_version; /* PUT without resourceVersion is refused */
 	bool delete_returns_object;
-	const char *fields
-		[KIND_FIELDS_MAX]; /* paths for field selectors, besides metadata.name and .namespace */
+	/* paths for field selectors, besides metadata.name and .namespace */
+	const char *fields[KIND_FIELDS_MAX];
 };
 
 extern const struct kind kinds[];

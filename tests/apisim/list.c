@@ -15,9 +15,9 @@
 #include "table.h"
 
 /*
- * Lists, in pages if the client wants.  The first page of a longer list keeps references to everything
- * that the later pages will need, so all pages show one moment; snapshots are few, and whoever
- * comes back for one that was dropped gets 410 with a token for the rest as it is then.
+ * Lists, in pages if the client wants.  The first page of a longer list keeps references to
+ * everything that the later pages will need, so all pages show one moment; snapshots are few, and
+ * whoever comes back for one that was dropped gets 410 with a token for the rest as it is then.
  */
 
 #define SNAPSHOTS_MAX 32
@@ -31,7 +31,9 @@ struct snapshot {
 	size_t n;
 };
 
-/* What the continue token says, as "ID.RV.KEY" in hexadecimal digits; RV 0: from the present state. */
+/*
+ * What the continue token says, as "ID.RV.KEY" in hexadecimal digits; RV 0: from the present state.
+ */
 struct token {
 	uint64_t id, rv;
 	char key[TOKEN_MAX];
@@ -60,6 +62,7 @@ static const struct snapshot *snapshot_keep(struct server *s, const struct kind 
 {
 	static uint64_t last_id;
 	struct snapshot *sn = xcalloc(1, sizeof(*sn));
+
 	*sn = (struct snapshot){
 		.next = s->snapshots, .id = ++last_id, .rv = s->store.rv, .kind = k
 	};
@@ -81,6 +84,7 @@ static const struct snapshot *snapshot_keep(struct server *s, const struct kind 
 static void token_print(struct buf *out, uint64_t id, uint64_t rv, const char *key)
 {
 	cleanup(buf_fini) struct buf plain = BUF_INIT;
+
 	buf_printf(&plain, "%" PRIu64 ".%" PRIu64 ".%s", id, rv, key);
 	for (size_t i = 0; i < plain.size; i++)
 		buf_printf(out, "%02x", (unsigned char)plain.data[i]);
@@ -90,6 +94,7 @@ static int token_parse(const char *s, struct token *t)
 {
 	char plain[TOKEN_MAX];
 	size_t len = strlen(s) / 2;
+
 	if (len >= sizeof(plain) || strlen(s) % 2)
 		return -EINVAL;
 	for (size_t i = 0; i < len; i++) {
@@ -156,6 +161,7 @@ static struct version **collect(struct server *s, const struct api_request *rq,
 {
 	const struct shelf *f = &s->store.shelves[rq->kind->store];
 	size_t begin, end, n = 0;
+
 	store_range(&s->store, rq->kind->store, rq->kind->namespaced ? rq->ns : NULL, &begin, &end);
 	if (after) {
 		size_t i = store_after(&s->store, rq->kind->store, after);
@@ -210,6 +216,7 @@ static int continue_list(struct server *s, const struct api_request *rq, const c
 {
 	struct token t;
 	struct page p = { .rv = s->store.rv, .token = BUF_INIT };
+
 	if (token_parse(text, &t) < 0)
 		return reply_bad_request(r, "continue key is not valid: encoding is wrong");
 	if (!t.rv) {
@@ -243,6 +250,7 @@ static int check_version(struct server *s, const struct api_request *rq, struct 
 	const char *text = request_query(rq, "resourceVersion");
 	const char *match = request_query(rq, "resourceVersionMatch");
 	char *end;
+
 	if (!text || !*text)
 		return 0;
 	uint64_t rv = strtoull(text, &end, 10);
@@ -275,6 +283,7 @@ int list_handle(struct server *s, const struct api_request *rq, struct evbuffer 
 	const char *token = request_query(rq, "continue");
 	/* The watch cache, which answers version 0, knows no limit. */
 	size_t limit = limit_text && !(rv && !strcmp(rv, "0")) ? strtoul(limit_text, NULL, 10) : 0;
+
 	if (selector_parse(rq->kind, request_query(rq, "labelSelector"),
 	                   request_query(rq, "fieldSelector"), &sel, &err) < 0)
 		return reply_bad_request(r, "%s", err.msg);

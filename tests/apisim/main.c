@@ -53,6 +53,7 @@ static int parse_cidrs(const char *text, struct options *opt, struct err *err)
 {
 	cleanup_free char *copy = xstrdup(text);
 	char *save, *s = strtok_r(copy, ",", &save);
+
 	opt->n_cidrs = 0;
 	for (; s; s = strtok_r(NULL, ",", &save)) {
 		if (opt->n_cidrs == 2 || prefix_parse(s, false, &opt->cidrs[opt->n_cidrs]) < 0 ||
@@ -70,6 +71,7 @@ static int parse_number(const char *name, const char *text, long *ret_n, struct 
 {
 	char *end;
 	long n = strtol(text, &end, 10);
+
 	if (*end || n < 1 || n > 1000000000)
 		return err_set(err, -EINVAL, ERR_CONFIG, "--%s %s: a positive number is wanted",
 		               name, text);
@@ -95,6 +97,7 @@ static const struct option long_options[] = {
 static int parse_options(int argc, char **argv, struct options *opt, struct err *err)
 {
 	int c, r = 0;
+
 	while (r == 0 && (c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'l':
@@ -140,6 +143,7 @@ static int parse_options(int argc, char **argv, struct options *opt, struct err 
 static void count_service(struct server *s, struct version *v, int sign)
 {
 	cleanup(js_put) struct json_object *o = v ? version_parse(v) : NULL;
+
 	if (o)
 		alloc_count(&s->alloc, o, sign);
 }
@@ -147,6 +151,7 @@ static void count_service(struct server *s, struct version *v, int sign)
 static void on_event(void *arg, enum store_id id, const struct event *e)
 {
 	struct server *s = arg;
+
 	if (id == STORE_SERVICES) {
 		count_service(s, e->before, -1);
 		if (e->type != EVENT_DELETED)
@@ -159,6 +164,7 @@ static int open_files(struct server *s, const struct options *opt, struct err *e
 {
 	struct journal *journal = NULL;
 	int r = opt->data ? journal_open(opt->data, &s->store, &journal, err) : 0;
+
 	s->store.journal = journal;
 	for (size_t i = 0; r == 0 && i < s->store.shelves[STORE_SERVICES].n; i++)
 		count_service(s, s->store.shelves[STORE_SERVICES].v[i], +1);
@@ -178,6 +184,7 @@ static int serve(struct server *s, const struct options *opt, struct err *err)
 {
 	struct http *http = NULL;
 	int r = http_new(s, opt->cert, opt->key, &http, err);
+
 	for (size_t i = 0; r == 0 && i < opt->n_listen; i++)
 		r = http_listen(http, opt->listen[i], err);
 	if (r < 0) {
@@ -206,6 +213,7 @@ int main(int argc, char **argv)
 	struct err err = ERR_INIT;
 	struct options opt = { .history = DEFAULT_HISTORY, .bookmark_ms = DEFAULT_BOOKMARK_MS };
 	int r = parse_cidrs(DEFAULT_CIDR, &opt, &err);
+
 	if (r == 0)
 		r = parse_options(argc, argv, &opt, &err);
 	if (r == 1) {

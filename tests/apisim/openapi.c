@@ -41,6 +41,7 @@ static void put_group(struct buf *b, const char *group)
 static void put_groups(struct buf *b)
 {
 	bool any = false;
+
 	buf_puts(b, "{\"kind\":\"APIGroupList\",\"apiVersion\":\"v1\",\"groups\":[");
 	for (size_t i = 0; i < n_kinds; i++) {
 		if (!*kinds[i].group || !first_of_group(i))
@@ -55,6 +56,7 @@ static void put_groups(struct buf *b)
 static void put_resource(struct buf *b, const struct kind *k, bool status)
 {
 	cleanup_free char *singular = xstrdup(k->kind);
+
 	for (char *s = singular; *s; s++)
 		*s = *s >= 'A' && *s <= 'Z' ? (char)(*s + 32) : *s;
 	buf_printf(b,
@@ -79,6 +81,7 @@ static void put_resource(struct buf *b, const struct kind *k, bool status)
 static void put_resources(struct buf *b, const char *group)
 {
 	bool any = false;
+
 	buf_printf(
 		b,
 		"{\"kind\":\"APIResourceList\",\"apiVersion\":\"v1\",\"groupVersion\":\"%s%sv1\","
@@ -102,6 +105,7 @@ static void put_resources(struct buf *b, const char *group)
 static void put_openapi_index(struct buf *b)
 {
 	bool any = false;
+
 	buf_puts(b, "{\"paths\":{");
 	for (size_t i = 0; i < n_kinds; i++) {
 		if (!first_of_group(i))
@@ -131,6 +135,7 @@ static void put_openapi_group(struct buf *b, const char *group)
 	static const char parameter[] = "{\"name\":\"%s\",\"in\":\"query\",\"schema\":{\"type\":"
 					"\"string\",\"uniqueItems\":true}}";
 	bool any = false;
+
 	buf_puts(b, "{\"openapi\":\"3.0.0\",\"info\":{\"title\":\"Kubernetes\",\"version\":"
 	            "\"" K8S_VERSION "\"},\"paths\":{");
 	for (size_t i = 0; i < n_kinds; i++) {
@@ -184,6 +189,7 @@ bool openapi_handle(struct evhttp_request *req, const char *path)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 	const char *group;
+
 	if (!strcmp(path, "/version"))
 		put_version(&b);
 	else if (!strcmp(path, "/api"))

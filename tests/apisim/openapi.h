@@ -3,8 +3,8 @@
 #define APISIM_OPENAPI_H
 
 /*
- * What a client reads to find its way: /version, /api, /apis, the resource lists, and /openapi/v3 with
- * just enough for kubectl (the kinds, and that fieldValidation is understood).
+ * What a client reads to find its way: /version, /api, /apis, the resource lists, and /openapi/v3
+ * with just enough for kubectl (the kinds, and that fieldValidation is understood).
  */
 
 #include <event2/http.h>

@@ -65,6 +65,7 @@ static char *pointer_token(const char **p)
 static int array_index(struct json_object *array, const char *token, size_t *ret_i)
 {
 	size_t n = json_object_array_length(array);
+
 	if (!strcmp(token, "-")) {
 		*ret_i = n;
 		return 0;
@@ -80,6 +81,7 @@ static int array_index(struct json_object *array, const char *token, size_t *ret
 static struct json_object *child(struct json_object *o, const char *token)
 {
 	size_t i;
+
 	if (js_is(o, json_type_array))
 		return array_index(o, token, &i) < 0 ? NULL : json_object_array_get_idx(o, i);
 	return js_get(o, token);
@@ -91,6 +93,7 @@ static int pointer_parent(struct json_object *o, const char *path, struct json_o
 {
 	const char *p = path;
 	char *token = pointer_token(&p);
+
 	while (token && *p) {
 		o = child(o, token);
 		free(token);
@@ -108,6 +111,7 @@ static int pointer_parent(struct json_object *o, const char *path, struct json_o
 static struct json_object *pointer_get(struct json_object *o, const char *path)
 {
 	char *token;
+
 	while ((token = pointer_token(&path))) {
 		o = child(o, token);
 		free(token);
@@ -121,6 +125,7 @@ static struct json_object *pointer_get(struct json_object *o, const char *path)
 static bool pointer_exists(struct json_object *parent, const char *last)
 {
 	size_t i;
+
 	if (js_is(parent, json_type_array))
 		return array_index(parent, last, &i) == 0 && i < json_object_array_length(parent);
 	return json_object_object_get_ex(parent, last, NULL);
@@ -130,6 +135,7 @@ static bool pointer_exists(struct json_object *parent, const char *last)
 static void array_insert(struct json_object *array, size_t at, struct json_object *value)
 {
 	size_t n = json_object_array_length(array);
+
 	for (size_t i = n; i > at; i--)
 		json_object_array_put_idx(array, i,
 		                          json_object_get(json_object_array_get_idx(array, i - 1)));
@@ -167,6 +173,7 @@ static int op_remove(struct json_object *o, const char *path, struct err *err)
 	struct json_object *parent;
 	cleanup_free char *last = NULL;
 	int r = pointer_parent(o, path, &parent, &last, err);
+
 	if (r < 0)
 		return r;
 	if (!pointer_exists(parent, last))
@@ -206,6 +213,7 @@ static int one_op(struct json_object **o, struct json_object *op, struct err *er
 	const char *verb = js_str0(op, "op"), *path = js_str(op, "path"),
 		   *from = js_str(op, "from");
 	struct json_object *value = js_get(op, "value");
+
 	if (!path || (*path && *path != '/'))
 		return err_set(err, -EINVAL, ERR_REMOTE, "operation without a path");
 	if (!strcmp(verb, "add"))

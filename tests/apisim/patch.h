@@ -5,9 +5,8 @@
 /*
  * The three patch formats, pure: an object and a patch in, the object changed.
  *
- * merge      RFC 7386.
- * json       RFC 6902.
- * strategic  Kubernetes' own: lists that have a merge key are merged by it ("ports" by port, "conditions"
+ * merge      RFC 7386.  json       RFC 6902.  strategic  Kubernetes' own: lists that have a merge
+ * key are merged by it ("ports" by port, "conditions"
  *            by type), "finalizers" is a set, and the directives $patch, $retainKeys,
  *            $setElementOrder/LIST and $deleteFromPrimitiveList/LIST are understood.  Which list
  *            has which key is a table in strategic.c; lists that are not in it are replaced.
@@ -22,7 +21,9 @@
 
 enum patch_type { PATCH_MERGE, PATCH_JSON, PATCH_STRATEGIC };
 
-/* Changes *@o, which may become another object.  -EINVAL: the patch is malformed or does not apply. */
+/*
+ * Changes *@o, which may become another object.  -EINVAL: the patch is malformed or does not apply.
+ */
 int patch_apply(enum patch_type type, const struct kind *k, struct json_object **o,
                 struct json_object *patch, struct err *err);
 void patch_merge(struct json_object *target, struct json_object *patch);

@@ -21,6 +21,7 @@ void reply_fini(struct reply *r)
 static struct json_object *status_new(int code, const char *status, const char *reason)
 {
 	struct json_object *o = json_object_new_object();
+
 	js_set_str(o, "kind", "Status");
 	js_set_str(o, "apiVersion", "v1");
 	js_set(o, "metadata", json_object_new_object());
@@ -35,6 +36,7 @@ static struct json_object *details_new(const struct kind *k, const char *name,
                                        const char *kind_name)
 {
 	struct json_object *d = json_object_new_object();
+
 	if (name && *name)
 		js_set_str(d, "name", name);
 	if (k && *k->group)
@@ -49,6 +51,7 @@ int reply_status(struct reply *r, int code, const char *reason, const struct kin
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 	va_list ap;
+
 	va_start(ap, fmt);
 	buf_vprintf(&b, fmt, ap);
 	va_end(ap);
@@ -87,6 +90,7 @@ int reply_bad_request(struct reply *r, const char *fmt, ...)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 	va_list ap;
+
 	va_start(ap, fmt);
 	buf_vprintf(&b, fmt, ap);
 	va_end(ap);
@@ -105,6 +109,7 @@ int reply_internal(struct reply *r, const char *fmt, ...)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 	va_list ap;
+
 	va_start(ap, fmt);
 	buf_vprintf(&b, fmt, ap);
 	va_end(ap);
@@ -141,6 +146,7 @@ int reply_code(struct reply *r, int code, int retry_after_s)
 	const char *reason = NULL, *message =
 					   "an error on the server has prevented the request from "
 					   "succeeding";
+
 	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
 		if (codes[i].code == code) {
 			reason = codes[i].reason;
@@ -191,6 +197,7 @@ static void cause_add(struct causes *c, const char *reason, const char *field, c
 void cause_invalid(struct causes *c, const char *field, const char *value, const char *fmt, ...)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
+
 	buf_printf(&b, "Invalid value: %s: ", value);
 	va_list ap;
 	va_start(ap, fmt);
@@ -202,6 +209,7 @@ void cause_invalid(struct causes *c, const char *field, const char *value, const
 void cause_required(struct causes *c, const char *field, const char *detail)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
+
 	buf_printf(&b, "Required value%s%s", *detail ? ": " : "", detail);
 	cause_add(c, "FieldValueRequired", field, buf_str(&b));
 }
@@ -209,6 +217,7 @@ void cause_required(struct causes *c, const char *field, const char *detail)
 void cause_forbidden(struct causes *c, const char *field, const char *detail)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
+
 	buf_printf(&b, "Forbidden: %s", detail);
 	cause_add(c, "FieldValueForbidden", field, buf_str(&b));
 }
@@ -216,6 +225,7 @@ void cause_forbidden(struct causes *c, const char *field, const char *detail)
 void cause_duplicate(struct causes *c, const char *field, const char *value)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
+
 	buf_printf(&b, "Duplicate value: %s", value);
 	cause_add(c, "FieldValueDuplicate", field, buf_str(&b));
 }
@@ -224,6 +234,7 @@ void cause_unsupported(struct causes *c, const char *field, const char *value,
                        const char *supported)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
+
 	buf_puts(&b, "Unsupported value: ");
 	buf_json_str(&b, value);
 	buf_printf(&b, ": supported values: %s", supported);
@@ -233,6 +244,7 @@ void cause_unsupported(struct causes *c, const char *field, const char *value,
 void cause_too_long(struct causes *c, const char *field, int max)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
+
 	buf_printf(&b, "Too long: may not be more than %d bytes", max);
 	cause_add(c, "FieldValueTooLong", field, buf_str(&b));
 }
@@ -240,6 +252,7 @@ void cause_too_long(struct causes *c, const char *field, int max)
 void cause_too_many(struct causes *c, const char *field, size_t n, int max)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
+
 	buf_printf(&b, "Too many: %zu: must have at most %d items", n, max);
 	cause_add(c, "FieldValueTooMany", field, buf_str(&b));
 }
@@ -247,6 +260,7 @@ void cause_too_many(struct causes *c, const char *field, size_t n, int max)
 int reply_invalid(struct reply *r, const struct kind *k, const char *name, const struct causes *c)
 {
 	size_t n = js_len(c->list);
+
 	if (n == 0)
 		return 0;
 	cleanup(buf_fini) struct buf b = BUF_INIT;

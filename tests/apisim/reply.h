@@ -3,9 +3,10 @@
 #define APISIM_REPLY_H
 
 /*
- * What a request is answered with: an object or a stored version, or a metav1.Status with the words,
- * reasons and codes of the real API server.  Functions that can refuse a request return 0 or the HTTP
- * code (>= 400) and have filled the reply then, so that `if (…) return …;` reads in one line.
+ * What a request is answered with: an object or a stored version, or a metav1.Status with the
+ * words, reasons and codes of the real API server.  Functions that can refuse a request return 0 or
+ * the HTTP code (>= 400) and have filled the reply then, so that `if (…) return …;` reads in one
+ * line.
  */
 
 #include <json.h>

@@ -20,8 +20,8 @@
 
 /*
  * A write goes through the same steps whatever its verb: decode, take over from the old object what
- * clients may not change, default, validate, allocate, store.  A write that changes nothing keeps its
- * resourceVersion and makes no event, as the real server's does.
+ * clients may not change, default, validate, allocate, store.  A write that changes nothing keeps
+ * its resourceVersion and makes no event, as the real server's does.
  */
 
 #define GENERATE_NAME_TRIES 8
@@ -38,12 +38,14 @@ const char *request_query(const struct api_request *rq, const char *key)
 bool request_flag(const struct api_request *rq, const char *key)
 {
 	const char *v = request_query(rq, key);
+
 	return v && (!strcmp(v, "true") || !strcmp(v, "1"));
 }
 
 void rest_set_time(struct json_object *o, const char *path, int64_t plus_s)
 {
 	char text[CLOCK_RFC3339_SIZE];
+
 	js_set_str(o, path, clock_rfc3339(clock_wall_us() + plus_s * 1000000, text));
 }
 
@@ -51,6 +53,7 @@ static void set_uid(struct json_object *o)
 {
 	uint8_t b[16];
 	char text[40];
+
 	clock_random(b, sizeof(b));
 	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
 	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
@@ -64,12 +67,14 @@ static void set_uid(struct json_object *o)
 struct version *rest_find(struct server *s, const struct api_request *rq, const char *name)
 {
 	cleanup_free char *key = store_key(rq->kind->namespaced ? rq->ns : NULL, name);
+
 	return store_get(&s->store, rq->kind->store, key);
 }
 
 void rest_answer(const struct api_request *rq, struct reply *r, int code, struct version *v)
 {
 	struct version *as = version_ref(version_as(v, rq->kind));
+
 	reply_fini(r);
 	r->code = code;
 	r->version = as;
@@ -86,15 +91,19 @@ static void answer_object(const struct api_request *rq, struct reply *r, int cod
                           struct json_object *o)
 {
 	struct version *v = version_new(kind_of_store(rq->kind->store), 0, o);
+
 	rest_answer(rq, r, code, v);
 	version_unref(v);
 }
 
-/* The body as an object in the store's spelling, checked against kind and path; NULL: @r says why. */
+/*
+ * The body as an object in the store's spelling, checked against kind and path; NULL: @r says why.
+ */
 static struct json_object *decode(const struct api_request *rq, struct reply *r)
 {
 	struct err err = ERR_INIT;
 	struct json_object *o = js_parse(rq->body, rq->body_size, &err);
+
 	if (!js_is(o, json_type_object)) {
 		json_object_put(o);
 		reply_bad_request(r, "%s in version \"%s\" cannot be handled as a %s: %s",
@@ -227,6 +236,7 @@ static int settle(struct server *s, const struct api_request *rq, struct json_ob
 {
 	cleanup(causes_fini) struct causes c = { .list = NULL };
 	bool is_service = rq->kind->store == STORE_SERVICES;
+
 	if (is_service) {
 		service_carry_over(o, old);
 		service_default(o);
@@ -245,6 +255,7 @@ static void generate_name(struct server *s, const struct api_request *rq, struct
 {
 	static const char letters[] = "bcdfghjklmnpqrstvwxz2456789";
 	const char *base = js_str0(o, "metadata.generateName");
+
 	for (int tries = 0; tries < GENERATE_NAME_TRIES; tries++) {
 		char suffix[6] = "";
 		for (int i = 0; i < 5; i++)
@@ -265,6 +276,7 @@ static int create_decoded(struct server *s, const struct api_request *rq, struct
                           struct reply *r)
 {
 	int code = normalize(rq, o, r);
+
 	if (!code)
 		code = check_namespace(s, rq, o, r);
 	if (code)
@@ -305,6 +317,7 @@ static int create_decoded(struct server *s, const struct api_request *rq, struct
 static void handle_create(struct server *s, const struct api_request *rq, struct reply *r)
 {
 	cleanup(js_put) struct json_object *o = decode(rq, r);
+
 	if (o)
 		create_decoded(s, rq, o, r);
 }
@@ -355,6 +368,7 @@ static void check_finalizers(struct json_object *o, struct json_object *old, str
 {
 	struct json_object *now = js_array(o, "metadata.finalizers"),
 			   *had = js_array(old, "metadata.finalizers");
+
 	if (!js_str(old, "metadata.deletionTimestamp"))
 		return;
 	for (size_t i = 0; i < js_len(now); i++) {
@@ -374,6 +388,7 @@ static int check_preconditions(const struct api_request *rq, struct json_object 
                                struct json_object *old, const char *name, struct reply *r)
 {
 	const char *uid = js_str0(o, "metadata.uid"), *rv = js_str0(o, "metadata.resourceVersion");
+
 	if (*uid && strcmp(uid, js_str0(old, "metadata.uid")) != 0) {
 		cleanup_free char *why = xasprintf(
 			"Precondition failed: UID in precondition: %s, UID in object meta: %s", uid,
@@ -394,6 +409,7 @@ static int store_update(struct server *s, const struct api_request *rq, struct v
 {
 	struct err err = ERR_INIT;
 	struct version *v = have;
+
 	js_set(o, "metadata.resourceVersion", js_copy(js_at(old, "metadata.resourceVersion")));
 	if (json_object_equal(o, old)) {
 		rest_answer(rq, r, 200, have);
@@ -422,6 +438,7 @@ static int update_decoded(struct server *s, const struct api_request *rq, struct
                           struct json_object *o, struct json_object *old, struct reply *r)
 {
 	const char *name = rq->name, *given = js_str0(o, "metadata.name");
+
 	if (*given && strcmp(given, name) != 0)
 		return reply_bad_request(
 			r, "the name of the object (%s) does not match the name on the URL (%s)",
@@ -434,7 +451,10 @@ static int update_decoded(struct server *s, const struct api_request *rq, struct
 	if (code)
 		return code;
 	keep_identity(o, old);
-	/* Before the halves are merged: what the rest of the object says decides about the status' defaults. */
+	/*
+	 * Before the halves are merged: what the rest of the object says decides about the status'
+	 * defaults.
+	 */
 	if (rq->kind->store == STORE_SERVICES)
 		service_default(o);
 	cleanup(js_put) struct json_object *whole = merge_halves(rq, o, old);
@@ -452,6 +472,7 @@ static int update_decoded(struct server *s, const struct api_request *rq, struct
 static void handle_update(struct server *s, const struct api_request *rq, struct reply *r)
 {
 	cleanup(js_put) struct json_object *o = decode(rq, r);
+
 	if (!o)
 		return;
 	struct version *have = rest_find(s, rq, rq->name);
@@ -471,6 +492,7 @@ static void handle_update(struct server *s, const struct api_request *rq, struct
 static void handle_patch(struct server *s, const struct api_request *rq, struct reply *r)
 {
 	struct err err = ERR_INIT;
+
 	if (!rq->patch_known) {
 		reply_status(
 			r, 415, "UnsupportedMediaType", NULL, NULL,
@@ -527,6 +549,7 @@ static bool sub_is_known(const struct api_request *rq)
 static void handle_get(struct server *s, const struct api_request *rq, struct reply *r)
 {
 	struct version *v = rest_find(s, rq, rq->name);
+
 	if (v)
 		rest_answer(rq, r, 200, v);
 	else

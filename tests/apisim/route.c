@@ -11,10 +11,14 @@
 
 #define SEGMENTS_MAX 9
 
-/* Cuts @path at its slashes and decodes the segments in place; returns their number, -1 for too many. */
+/*
+ * Cuts @path at its slashes and decodes the segments in place; returns their number, -1 for too
+ * many.
+ */
 static int cut(char *path, char *seg[SEGMENTS_MAX])
 {
 	int n = 0;
+
 	for (char *s = path, *next; s; s = next) {
 		next = strchr(s, '/');
 		if (next)
@@ -38,6 +42,7 @@ int route_parse(const char *path, struct route *ret_route)
 	struct route *r = ret_route;
 	char *seg[SEGMENTS_MAX];
 	size_t len = strlen(path);
+
 	if (len >= sizeof(r->path))
 		return -ENOENT;
 	memcpy(r->path, path, len + 1);

@@ -192,6 +192,7 @@ static bool term_matches(const struct term *t, const char *value)
 {
 	bool found = false;
 	const char *p = t->values;
+
 	for (size_t i = 0; value && i < t->n_values && !found; i++, p += strlen(p) + 1)
 		found = !strcmp(p, value);
 	switch (t->op) {

@@ -17,7 +17,10 @@
 struct version;
 struct selector;
 
-/* Either text may be NULL or empty; *@ret_selector is NULL where both are.  -EINVAL with the server's words. */
+/*
+ * Either text may be NULL or empty; *@ret_selector is NULL where both are.  -EINVAL with the
+ * server's words.
+ */
 int selector_parse(const struct kind *k, const char *labels, const char *fields,
                    struct selector **ret_selector, struct err *err);
 void selector_free(struct selector *sel);

@@ -13,6 +13,7 @@
 static const char *type_of(struct json_object *svc)
 {
 	const char *type = js_str(svc, "spec.type");
+
 	return type && *type ? type : "ClusterIP";
 }
 
@@ -157,6 +158,7 @@ static bool same(struct json_object *svc, struct json_object *old, const char *p
 static bool same_node_ports(struct json_object *svc, struct json_object *old)
 {
 	struct json_object *a = js_array(svc, "spec.ports"), *b = js_array(old, "spec.ports");
+
 	for (size_t i = 0; i < js_len(a); i++) {
 		int64_t np = js_int(json_object_array_get_idx(a, i), "nodePort", 0);
 		if (np && !uses_node_port(b, np))
@@ -251,6 +253,7 @@ static void choose_families(struct alloc *a, struct json_object *svc, struct cau
 	struct json_object *ips = js_array(svc, "spec.clusterIPs");
 	struct json_object *families = js_array(svc, "spec.ipFamilies");
 	bool selectorless = is_headless(svc) && !js_object(svc, "spec.selector");
+
 	if (!families) {
 		families = json_object_new_array();
 		js_set(svc, "spec.ipFamilies", families);
@@ -299,6 +302,7 @@ static void give_ips(struct alloc *a, struct json_object *svc, struct causes *c)
 {
 	struct json_object *ips = js_array(svc, "spec.clusterIPs");
 	struct json_object *families = js_array(svc, "spec.ipFamilies");
+
 	if (!ips) {
 		ips = json_object_new_array();
 		js_set(svc, "spec.clusterIPs", ips);
@@ -333,6 +337,7 @@ static void give_ips(struct alloc *a, struct json_object *svc, struct causes *c)
 static void check_port(struct alloc *a, const char *field, int64_t port, struct causes *c)
 {
 	char value[24];
+
 	snprintf(value, sizeof(value), "%lld", (long long)port);
 	if (port < NODE_PORT_MIN || port > NODE_PORT_MAX)
 		cause_invalid(
@@ -348,6 +353,7 @@ static void check_port(struct alloc *a, const char *field, int64_t port, struct 
 static int64_t twin_port(struct json_object *ports, size_t i)
 {
 	int64_t port = js_int(json_object_array_get_idx(ports, i), "port", 0);
+
 	for (size_t j = 0; j < i; j++) {
 		struct json_object *p = json_object_array_get_idx(ports, j);
 		if (js_int(p, "port", 0) == port && js_int(p, "nodePort", 0))
@@ -361,6 +367,7 @@ static void give_node_ports(struct alloc *a, struct json_object *svc, struct cau
 	struct json_object *ports = js_array(svc, "spec.ports");
 	int64_t mine[SERVICE_MAX_PORTS + 1];
 	size_t n_mine = 0;
+
 	for (size_t i = 0; i < js_len(ports); i++) {
 		int64_t np = js_int(json_object_array_get_idx(ports, i), "nodePort", 0);
 		cleanup_free char *field = xasprintf("spec.ports[%zu].nodePort", i);

@@ -3,9 +3,9 @@
 #define APISIM_SERVICE_H
 
 /*
- * What the real server's Service registry does between decoding and validation: defaults, fields that
- * belong to another type dropped, values carried over from the old object, families, clusterIPs and
- * node ports given out.
+ * What the real server's Service registry does between decoding and validation: defaults, fields
+ * that belong to another type dropped, values carried over from the old object, families,
+ * clusterIPs and node ports given out.
  */
 
 #include <json.h>
@@ -17,7 +17,9 @@
 
 /* Defaults of the v1 API; also for status writes. */
 void service_default(struct json_object *svc);
-/* Carries over and drops; @old NULL for a creation.  Before service_default() has run on neither. */
+/*
+ * Carries over and drops; @old NULL for a creation.  Before service_default() has run on neither.
+ */
 void service_carry_over(struct json_object *svc, struct json_object *old);
 /* Families, clusterIPs, nodePorts, healthCheckNodePort.  Only on a valid Service. */
 void service_allocate(struct alloc *a, struct json_object *svc, struct json_object *old,

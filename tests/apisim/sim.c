@@ -21,6 +21,7 @@
 static bool which(struct json_object *o, const char *key, const char **ret_resource)
 {
 	struct json_object *v = js_get(o, key);
+
 	*ret_resource = js_is(v, json_type_string) ? json_object_get_string(v) : NULL;
 	return *ret_resource || js_bool(o, key, false);
 }
@@ -58,6 +59,7 @@ static int put_faults(struct http *h, struct json_object *o, struct err *err)
 static struct json_object *counts(const struct server *s)
 {
 	struct json_object *o = json_object_new_object();
+
 	for (int v = 0; v < VERB_N; v++) {
 		struct json_object *by = json_object_new_object();
 		for (int id = 0; id < STORE_N; id++)
@@ -72,6 +74,7 @@ static struct json_object *counts(const struct server *s)
 static struct json_object *stats(const struct server *s)
 {
 	struct json_object *o = json_object_new_object(), *objects = json_object_new_object();
+
 	for (int id = 0; id < STORE_N; id++)
 		js_set_int(objects, kind_of_store((enum store_id)id)->resource,
 		           (int64_t)s->store.shelves[id].n);
@@ -89,6 +92,7 @@ static struct json_object *stats(const struct server *s)
 static void reset_history(struct server *s, struct reply *r)
 {
 	struct err err = ERR_INIT;
+
 	watch_cut(s, NULL, false);
 	list_forget_snapshots(s);
 	if (store_reset_history(&s->store, &err) < 0) {
@@ -106,6 +110,7 @@ static void handle_faults(struct http *h, struct evhttp_request *req, struct rep
 	size_t size;
 	const char *body = http_body(req, &size);
 	enum evhttp_cmd_type method = evhttp_request_get_command(req);
+
 	if (method == EVHTTP_REQ_DELETE) {
 		fault_clear(s->faults);
 		http_cut_every(h, 0, NULL, false);
@@ -125,6 +130,7 @@ bool sim_handle(struct http *h, struct evhttp_request *req, const char *path)
 	cleanup(reply_fini) struct reply r = REPLY_INIT;
 	struct server *s = http_server(h);
 	enum evhttp_cmd_type method = evhttp_request_get_command(req);
+
 	if (!strcmp(path, "/sim/faults")) {
 		handle_faults(h, req, &r);
 	} else if (!strcmp(path, "/sim/stats") && method == EVHTTP_REQ_GET) {

@@ -34,6 +34,7 @@ static char *pack_labels(struct json_object *o)
 {
 	struct buf b = BUF_INIT;
 	struct json_object *labels = js_object(o, "metadata.labels");
+
 	if (labels) {
 		json_object_object_foreach(labels, key, val) {
 			const char *s = json_object_get_string(val);
@@ -48,6 +49,7 @@ static char *pack_labels(struct json_object *o)
 static char *pack_fields(const struct kind *k, struct json_object *o)
 {
 	struct buf b = BUF_INIT;
+
 	for (size_t i = 0; i < KIND_FIELDS_MAX && k->fields[i]; i++) {
 		struct json_object *v = js_at(o, k->fields[i]);
 		const char *s = v ? json_object_get_string(v) : "";
@@ -60,6 +62,7 @@ static char *pack_fields(const struct kind *k, struct json_object *o)
 struct version *version_new(const struct kind *k, uint64_t rv, struct json_object *o)
 {
 	struct version *v = xcalloc(1, sizeof(*v));
+
 	v->refs = 1;
 	v->rv = rv;
 	v->kind = k;
@@ -81,6 +84,7 @@ struct version *version_new(const struct kind *k, uint64_t rv, struct json_objec
 struct json_object *version_parse(const struct version *v)
 {
 	struct json_object *o = js_parse(v->text, v->size, NULL);
+
 	json_object_object_del(o, "kind");
 	json_object_object_del(o, "apiVersion");
 	return o;
@@ -101,12 +105,14 @@ struct version *version_as(struct version *v, const struct kind *k)
 const char *version_name(const struct version *v)
 {
 	const char *slash = strchr(v->key, '/');
+
 	return slash ? slash + 1 : v->key;
 }
 
 const char *version_field(const struct version *v, size_t i)
 {
 	const char *s = v->fields;
+
 	while (i--)
 		s += strlen(s) + 1;
 	return s;
@@ -150,6 +156,7 @@ void store_fini(struct store *s)
 static size_t shelf_find(const struct shelf *f, const char *key, bool *ret_found)
 {
 	size_t low = 0, high = f->n;
+
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		int c = strcmp(f->v[mid]->key, key);
@@ -170,6 +177,7 @@ struct version *store_get(const struct store *s, enum store_id id, const char *k
 {
 	bool found;
 	size_t i = shelf_find(&s->shelves[id], key, &found);
+
 	return found ? s->shelves[id].v[i] : NULL;
 }
 
@@ -177,6 +185,7 @@ size_t store_after(const struct store *s, enum store_id id, const char *key)
 {
 	bool found;
 	size_t i = shelf_find(&s->shelves[id], key, &found);
+
 	return i + found;
 }
 
@@ -184,6 +193,7 @@ void store_range(const struct store *s, enum store_id id, const char *ns, size_t
                  size_t *ret_end)
 {
 	const struct shelf *f = &s->shelves[id];
+
 	*ret_begin = 0;
 	*ret_end = f->n;
 	if (!ns)
@@ -216,6 +226,7 @@ static struct version *shelf_put(struct shelf *f, struct version *v)
 {
 	bool found;
 	size_t i = shelf_find(f, v->key, &found);
+
 	if (found) {
 		struct version *before = f->v[i];
 		f->v[i] = v;
@@ -232,6 +243,7 @@ static struct version *shelf_take(struct shelf *f, const char *key)
 {
 	bool found;
 	size_t i = shelf_find(f, key, &found);
+
 	if (!found)
 		return NULL;
 	struct version *v = f->v[i];
@@ -243,6 +255,7 @@ static struct version *shelf_take(struct shelf *f, const char *key)
 static void set_rv(struct json_object *o, uint64_t rv)
 {
 	char text[24];
+
 	snprintf(text, sizeof(text), "%" PRIu64, rv);
 	js_set_str(o, "metadata.resourceVersion", text);
 }
@@ -251,6 +264,7 @@ int store_put(struct store *s, enum store_id id, struct json_object *o,
               struct version **ret_version, struct err *err)
 {
 	struct shelf *f = &s->shelves[id];
+
 	set_rv(o, s->rv + 1);
 	struct version *v = version_new(kind_of_store(id), s->rv + 1, o);
 	if (s->journal) {
@@ -278,6 +292,7 @@ int store_delete(struct store *s, enum store_id id, const char *key, struct json
 {
 	struct shelf *f = &s->shelves[id];
 	struct version *have = store_get(s, id, key);
+
 	if (!have)
 		return 0;
 	if (s->journal) {
@@ -311,6 +326,7 @@ size_t store_first_event(const struct store *s, enum store_id id, uint64_t rv)
 {
 	const struct shelf *f = &s->shelves[id];
 	size_t low = 0, high = f->n_events;
+
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		if (store_event(s, id, mid)->rv <= rv)
@@ -324,12 +340,14 @@ size_t store_first_event(const struct store *s, enum store_id id, uint64_t rv)
 const struct event *store_event(const struct store *s, enum store_id id, size_t i)
 {
 	const struct shelf *f = &s->shelves[id];
+
 	return &f->ring[(f->first + i) % s->history];
 }
 
 int store_reset_history(struct store *s, struct err *err)
 {
 	uint64_t rv = 0;
+
 	for (int id = 0; id < STORE_N; id++) {
 		struct shelf *f = &s->shelves[id];
 		forget_events(s, f);
@@ -352,6 +370,7 @@ int store_reset_history(struct store *s, struct err *err)
 void store_load(struct store *s, enum store_id id, uint64_t rv, struct json_object *o)
 {
 	struct shelf *f = &s->shelves[id];
+
 	version_unref(shelf_put(f, version_new(kind_of_store(id), rv, o)));
 	f->floor = f->last = rv;
 	s->rv = rv > s->rv ? rv : s->rv;
@@ -360,6 +379,7 @@ void store_load(struct store *s, enum store_id id, uint64_t rv, struct json_obje
 void store_unload(struct store *s, enum store_id id, uint64_t rv, const char *key)
 {
 	struct shelf *f = &s->shelves[id];
+
 	version_unref(shelf_take(f, key));
 	f->floor = f->last = rv;
 	s->rv = rv > s->rv ? rv : s->rv;

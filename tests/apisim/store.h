@@ -5,10 +5,10 @@
 /*
  * The objects, their versions, and what happened to them lately.
  *
- * An object is kept as the text that goes over the wire, immutable and counted by reference, so that a
- * list, a paged snapshot and thirty watches share one copy; besides it only what selectors ask for is
- * taken out.  One counter numbers all changes of all kinds.  Each kind has a ring of recent events: a
- * watch may begin at any version that the ring still reaches back to.
+ * An object is kept as the text that goes over the wire, immutable and counted by reference, so
+ * that a list, a paged snapshot and thirty watches share one copy; besides it only what selectors
+ * ask for is taken out.  One counter numbers all changes of all kinds.  Each kind has a ring of
+ * recent events: a watch may begin at any version that the ring still reaches back to.
  *
  * The store knows nothing of HTTP, defaults or validation.  Whoever listens is told of each change.
  */
@@ -89,8 +89,8 @@ void store_range(const struct store *s, enum store_id id, const char *ns, size_t
 /* The first object whose key comes after @key. */
 size_t store_after(const struct store *s, enum store_id id, const char *key);
 /*
- * Creates or replaces the object that @o's metadata names; numbers it.  Fails only where the journal
- * cannot be written, and has changed nothing then.
+ * Creates or replaces the object that @o's metadata names; numbers it.  Fails only where the
+ * journal cannot be written, and has changed nothing then.
  */
 int store_put(struct store *s, enum store_id id, struct json_object *o,
               struct version **ret_version, struct err *err);
@@ -103,8 +103,8 @@ bool store_reaches(const struct store *s, enum store_id id, uint64_t rv);
 size_t store_first_event(const struct store *s, enum store_id id, uint64_t rv);
 const struct event *store_event(const struct store *s, enum store_id id, size_t i);
 /*
- * Numbers everything anew from 1 in a stable order and forgets all events, as a cluster restored from
- * a backup does.  Old versions are refused from then on.
+ * Numbers everything anew from 1 in a stable order and forgets all events, as a cluster restored
+ * from a backup does.  Old versions are refused from then on.
  */
 int store_reset_history(struct store *s, struct err *err);
 /* For the journal: puts what it read, without telling anybody. */

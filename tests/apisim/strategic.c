@@ -10,8 +10,8 @@
 #include "js.h"
 
 /*
- * Lists that merge, as the API's types declare them.  Paths leave list indices out, so an element of
- * spec.containers goes on as "spec.containers.env".  Key NULL: a set of primitives.
+ * Lists that merge, as the API's types declare them.  Paths leave list indices out, so an element
+ * of spec.containers goes on as "spec.containers.env".  Key NULL: a set of primitives.
  */
 static const struct {
 	int store; /* -1: every kind */
@@ -66,6 +66,7 @@ static size_t find_element(struct json_object *list, const char *key, struct jso
 {
 	struct json_object *want = key ? js_get(value, key) : value;
 	size_t n = json_object_array_length(list), i;
+
 	for (i = 0; i < n; i++) {
 		struct json_object *e = json_object_array_get_idx(list, i);
 		if (js_equal(key ? js_get(e, key) : e, want))
@@ -92,6 +93,7 @@ static int merge_list(struct merge *m, const char *path, const char *key, struct
                       struct json_object *patch)
 {
 	size_t n = json_object_array_length(patch);
+
 	for (size_t i = 0; i < n; i++) {
 		if (is_directive(json_object_array_get_idx(patch, i), "replace"))
 			json_object_array_del_idx(list, 0, json_object_array_length(list));
@@ -125,6 +127,7 @@ static void order_list(struct json_object *list, const char *key, struct json_ob
 {
 	size_t n = json_object_array_length(list), at = 0;
 	cleanup(js_put) struct json_object *sorted = json_object_new_array();
+
 	for (size_t i = 0; i < json_object_array_length(order); i++) {
 		size_t j = find_element(list, key, json_object_array_get_idx(order, i));
 		if (j < n)
@@ -147,6 +150,7 @@ static int merge_array(struct merge *m, const char *path, struct json_object *ta
 	const char *key = NULL;
 	struct json_object *list = js_get(target, name);
 	bool merges = list_merges(m->kind, path, &key);
+
 	if (!js_is(list, json_type_array) || !merges) {
 		list = json_object_new_array();
 		json_object_object_add(target, name, list);
@@ -176,6 +180,7 @@ static void retain_keys(struct json_object *target, struct json_object *keep)
 static void delete_from(struct json_object *target, const char *name, struct json_object *values)
 {
 	struct json_object *list = js_get(target, name);
+
 	if (!js_is(list, json_type_array) || !js_is(values, json_type_array))
 		return;
 	for (size_t i = 0; i < json_object_array_length(values); i++) {
@@ -249,5 +254,6 @@ int patch_strategic(const struct kind *k, struct json_object *target, struct jso
                     struct err *err)
 {
 	struct merge m = { .kind = k, .err = err };
+
 	return merge_object(&m, "", target, patch);
 }

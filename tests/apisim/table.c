@@ -34,6 +34,7 @@ static void write_row(const struct kind *k, const struct columns *cols, struct v
 	cleanup(js_put) struct json_object *o = version_parse(v);
 	cleanup(buf_fini) struct buf cell = BUF_INIT;
 	int64_t now_us = clock_wall_us();
+
 	buf_puts(b, "{\"cells\":[");
 	for (size_t i = 0; i < cols->n; i++) {
 		buf_clear(&cell);
@@ -74,6 +75,7 @@ void table_write_list(const struct kind *k, struct version **v, size_t n, uint64
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 	const struct columns *cols = columns_of(k->store);
+
 	write_head(&b, rv, token, left);
 	write_columns(cols, &b);
 	buf_puts(&b, ",\"rows\":[");
@@ -91,6 +93,7 @@ void table_write_event(const struct kind *k, struct version *v, bool full, bool 
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 	const struct columns *cols = columns_of(k->store);
+
 	write_head(&b, v->rv, NULL, 0);
 	if (columns)
 		write_columns(cols, &b);

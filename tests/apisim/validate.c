@@ -28,8 +28,8 @@ enum type {
 };
 
 /*
- * Types as decoding into the Go structs would demand them.  A path goes through an array where it says
- * "[]"; -1 is every kind.
+ * Types as decoding into the Go structs would demand them.  A path goes through an array where it
+ * says "[]"; -1 is every kind.
  */
 static const struct {
 	int store;
@@ -169,6 +169,7 @@ static bool has_type(struct json_object *v, enum type type)
 static bool type_fits(struct json_object *o, const char *path, enum type type)
 {
 	const char *brackets = strstr(path, "[].");
+
 	if (!brackets) {
 		struct json_object *v = js_at(o, path);
 		return !v || has_type(v, type);
@@ -218,6 +219,7 @@ static bool is_name(const char *s, size_t len, bool upper, const char *inner)
 bool is_dns_label(const char *s)
 {
 	size_t len = strlen(s);
+
 	return len <= LABEL_MAX_LEN && is_name(s, len, false, "-");
 }
 
@@ -244,6 +246,7 @@ bool is_qualified_name(const char *s)
 {
 	const char *slash = strchr(s, '/'), *name = slash ? slash + 1 : s;
 	size_t len = strlen(name);
+
 	if (len > LABEL_MAX_LEN || !is_name(name, len, true, "-_."))
 		return false;
 	if (!slash)
@@ -255,6 +258,7 @@ bool is_qualified_name(const char *s)
 void cause_invalid_str(struct causes *c, const char *field, const char *value, const char *msg)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
+
 	buf_json_str(&b, value);
 	cause_invalid(c, field, buf_str(&b), "%s", msg);
 }
@@ -273,6 +277,7 @@ void cause_invalid_str(struct causes *c, const char *field, const char *value, c
 static void check_name(const struct kind *k, struct json_object *o, struct causes *c)
 {
 	const char *name = js_str0(o, "metadata.name");
+
 	if (!*name) {
 		cause_required(c, "metadata.name", "name or generateName is required");
 		return;
@@ -294,6 +299,7 @@ static void check_metadata(const struct kind *k, struct json_object *o, struct c
 	struct json_object *labels = js_object(o, "metadata.labels");
 	struct json_object *annotations = js_object(o, "metadata.annotations");
 	struct json_object *finalizers = js_array(o, "metadata.finalizers");
+
 	check_name(k, o, c);
 	if (labels) {
 		json_object_object_foreach(labels, key, val) {
@@ -334,6 +340,7 @@ static void check_endpoint(struct json_object *e, size_t i, struct causes *c)
 {
 	struct json_object *addresses = js_array(e, "addresses");
 	cleanup_free char *field = xasprintf("endpoints[%zu].addresses", i);
+
 	if (!js_len(addresses))
 		cause_required(c, field, "must contain at least 1 address");
 	else if (js_len(addresses) > 100)
@@ -344,6 +351,7 @@ static void check_slice(struct json_object *o, struct json_object *old, struct c
 {
 	const char *type = js_str0(o, "addressType");
 	struct json_object *endpoints = js_array(o, "endpoints"), *ports = js_array(o, "ports");
+
 	if (!*type)
 		cause_required(c, "addressType", "");
 	else if (strcmp(type, "IPv4") != 0 && strcmp(type, "IPv6") != 0 &&
@@ -368,6 +376,7 @@ static void check_positive(struct json_object *o, const char *path, bool zero_al
                            struct causes *c)
 {
 	struct json_object *v = js_at(o, path);
+
 	if (!v || json_object_get_int64(v) > 0 || (zero_allowed && json_object_get_int64(v) == 0))
 		return;
 	cause_invalid(c, path, json_object_get_string(v), "must be greater than%s 0",
@@ -391,6 +400,7 @@ static void check_data(struct json_object *o, struct causes *c)
 {
 	size_t bytes = 0;
 	struct json_object *data = js_object(o, "data");
+
 	if (!data)
 		return;
 	json_object_object_foreach(data, key, val) {
@@ -416,6 +426,7 @@ static void check_event(struct json_object *o, struct causes *c)
 {
 	const char *ns = js_str0(o, "involvedObject.namespace");
 	const char *mine = js_str0(o, "metadata.namespace"), *type = js_str0(o, "type");
+
 	if (*ns ? strcmp(ns, mine) != 0 : strcmp(mine, "default") && strcmp(mine, "kube-system"))
 		cause_invalid_str(c, "involvedObject.namespace", ns,
 		                  "does not match event.namespace");

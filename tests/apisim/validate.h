@@ -3,9 +3,9 @@
 #define APISIM_VALIDATE_H
 
 /*
- * What the real server would refuse, in its words, as far as it matters here: types of the fields that
- * we use, names, labels, Services in depth, EndpointSlices, Leases, ConfigMaps and Events where a
- * client could plausibly get them wrong.
+ * What the real server would refuse, in its words, as far as it matters here: types of the fields
+ * that we use, names, labels, Services in depth, EndpointSlices, Leases, ConfigMaps and Events
+ * where a client could plausibly get them wrong.
  */
 
 #include <json.h>

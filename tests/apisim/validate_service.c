@@ -27,6 +27,7 @@ static void check_choice(struct json_object *o, const char *path, const char *co
                          const char *printed, struct causes *c)
 {
 	const char *value = js_str(o, path);
+
 	for (size_t i = 0; value && allowed[i]; i++)
 		if (!strcmp(value, allowed[i]))
 			return;
@@ -70,6 +71,7 @@ static void check_target(struct json_object *port, const char *prefix, struct ca
 {
 	struct json_object *target = js_get(port, "targetPort");
 	cleanup_free char *field = xasprintf("%s.targetPort", prefix);
+
 	if (js_is(target, json_type_int))
 		check_number(c, field, json_object_get_int64(target));
 	else if (target && !is_service_port_name(json_object_get_string(target)))
@@ -111,6 +113,7 @@ static void check_port(struct json_object *svc, struct json_object *port, size_t
 static void check_duplicates(struct json_object *ports, size_t i, struct causes *c)
 {
 	struct json_object *a = json_object_array_get_idx(ports, i);
+
 	for (size_t j = 0; j < i; j++) {
 		struct json_object *b = json_object_array_get_idx(ports, j);
 		bool same_protocol = !strcmp(js_str0(a, "protocol"), js_str0(b, "protocol"));
@@ -141,6 +144,7 @@ static void check_ports(struct json_object *svc, struct causes *c)
 	struct json_object *ports = js_array(svc, "spec.ports");
 	size_t n = js_len(ports);
 	bool headless = js_is_str(js_at(svc, "spec.clusterIP"), "None");
+
 	if (!n && !headless && !is(svc, "ExternalName"))
 		cause_required(c, "spec.ports", "");
 	if (n > SERVICE_MAX_PORTS) {
@@ -156,12 +160,14 @@ static void check_ports(struct json_object *svc, struct causes *c)
 static bool in_prefix(const struct addr *a, const char *prefix)
 {
 	struct prefix p;
+
 	return prefix_parse(prefix, false, &p) == 0 && prefix_contains(&p, a);
 }
 
 static void check_external_ip(const char *field, const char *text, struct causes *c)
 {
 	struct addr a;
+
 	if (addr_parse(text, &a) < 0)
 		cause_invalid_str(c, field, text, IP_MSG);
 	else if (in_prefix(&a, "0.0.0.0/32") || in_prefix(&a, "::/128"))
@@ -182,6 +188,7 @@ static void check_addresses(struct json_object *svc, struct causes *c)
 {
 	struct json_object *external = js_array(svc, "spec.externalIPs");
 	struct json_object *ranges = js_array(svc, "spec.loadBalancerSourceRanges");
+
 	for (size_t i = 0; i < js_len(external); i++) {
 		cleanup_free char *field = xasprintf("spec.externalIPs[%zu]", i);
 		check_external_ip(
@@ -207,6 +214,7 @@ static void check_one_cluster_ip(struct json_object *svc, struct json_object *ip
 	struct addr a;
 	const char *text = json_object_get_string(json_object_array_get_idx(ips, i));
 	cleanup_free char *field = xasprintf("spec.clusterIPs[%zu]", i);
+
 	if (!strcmp(text, "None")) {
 		if (js_len(ips) > 1)
 			cause_invalid_str(c, field, text,
@@ -225,6 +233,7 @@ static void check_one_cluster_ip(struct json_object *svc, struct json_object *ip
 static void check_families(struct json_object *svc, struct causes *c)
 {
 	struct json_object *families = js_array(svc, "spec.ipFamilies");
+
 	if (js_len(families) > 2)
 		cause_too_many(c, "spec.ipFamilies", js_len(families), 2);
 	for (size_t i = 0; i < js_len(families); i++) {
@@ -241,6 +250,7 @@ static void check_cluster_ips(struct json_object *svc, struct causes *c)
 {
 	struct json_object *ips = js_array(svc, "spec.clusterIPs");
 	const char *ip = js_str0(svc, "spec.clusterIP");
+
 	check_families(svc, c);
 	if (is(svc, "ExternalName")) {
 		if (js_len(ips))
@@ -268,6 +278,7 @@ static void check_type_fields(struct json_object *svc, struct causes *c)
 	const char *policy = js_str0(svc, "spec.externalTrafficPolicy");
 	bool external = lb || is(svc, "NodePort") ||
 	                (is(svc, "ClusterIP") && js_len(js_array(svc, "spec.externalIPs")));
+
 	if (js_at(svc, "spec.allocateLoadBalancerNodePorts") && !lb)
 		cause_forbidden(c, "spec.allocateLoadBalancerNodePorts", only_lb);
 	if (class && !lb)
@@ -297,6 +308,7 @@ static void check_immutable(struct json_object *svc, struct json_object *old, st
 			   *had = js_array(old, "spec.clusterIPs");
 	struct json_object *fam = js_array(svc, "spec.ipFamilies"),
 			   *had_fam = js_array(old, "spec.ipFamilies");
+
 	if (!is_external_name(svc) && !is_external_name(old)) {
 		if (js_len(now) && js_len(had) &&
 		    !js_equal(json_object_array_get_idx(now, 0), json_object_array_get_idx(had, 0)))
@@ -363,6 +375,7 @@ static void check_ingress(struct json_object *e, size_t i, struct causes *c)
 	cleanup_free char *host_field = xasprintf("status.loadBalancer.ingress[%zu].hostname", i);
 	const char *ip = js_str0(e, "ip"), *mode = js_str(e, "ipMode"),
 		   *host = js_str0(e, "hostname");
+
 	if (*ip && addr_parse(ip, &a) < 0)
 		cause_invalid_str(c, ip_field, ip, IP_MSG);
 	if (*ip && !mode)
@@ -380,6 +393,7 @@ static void check_ingress(struct json_object *e, size_t i, struct causes *c)
 void validate_service_status(struct json_object *svc, struct causes *c)
 {
 	struct json_object *ingress = js_array(svc, "status.loadBalancer.ingress");
+
 	if (js_len(ingress) && !is(svc, "LoadBalancer"))
 		cause_forbidden(c, "status.loadBalancer.ingress",
 		                "may only be used when `spec.type` is \"LoadBalancer\"");

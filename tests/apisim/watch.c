@@ -18,8 +18,8 @@
 #include "table.h"
 
 /*
- * Watches: what happened since a version, and from then on each change as it happens.  A client that
- * does not read is cut off once too much waits for it.
+ * Watches: what happened since a version, and from then on each change as it happens.  A client
+ * that does not read is cut off once too much waits for it.
  */
 
 #define WATCH_MAX_BACKLOG (64u << 20)
@@ -60,6 +60,7 @@ static void on_close(struct evhttp_connection *conn, void *arg)
 {
 	struct watcher *w = arg;
 	struct evhttp_request *http = w->http;
+
 	(void)conn;
 	watcher_free(w);
 	if (!evhttp_request_get_connection(http))
@@ -70,6 +71,7 @@ static void on_close(struct evhttp_connection *conn, void *arg)
 static void watcher_end(struct watcher *w)
 {
 	struct evhttp_request *http = w->http;
+
 	evhttp_connection_set_closecb(w->conn, NULL, NULL);
 	watcher_free(w);
 	evhttp_send_reply_end(http);
@@ -79,6 +81,7 @@ static void watcher_end(struct watcher *w)
 static void watcher_drop(struct watcher *w)
 {
 	struct evhttp_connection *conn = w->conn;
+
 	evhttp_connection_set_closecb(conn, NULL, NULL);
 	watcher_free(w);
 	evhttp_connection_free(conn);
@@ -99,6 +102,7 @@ static void send_line(struct watcher *w, struct evbuffer *line)
 static void send_version(struct watcher *w, const char *type, struct version *v)
 {
 	struct evbuffer *line = evbuffer_new();
+
 	evbuffer_add_printf(line, "{\"type\":\"%s\",\"object\":", type);
 	if (w->table) {
 		table_write_event(w->kind, v, w->table_full, !w->table_began, line);
@@ -115,6 +119,7 @@ static void send_version(struct watcher *w, const char *type, struct version *v)
 static void send_bookmark(struct watcher *w)
 {
 	struct evbuffer *line = evbuffer_new();
+
 	evbuffer_add_printf(
 		line,
 		"{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"%s\",\"apiVersion\":\"%s\","
@@ -127,14 +132,19 @@ static void send_bookmark(struct watcher *w)
 static bool in_namespace(const struct watcher *w, const struct version *v)
 {
 	size_t len = w->ns ? strlen(w->ns) : 0;
+
 	return !w->ns || (!strncmp(v->key, w->ns, len) && v->key[len] == '/');
 }
 
-/* An object that no longer matches is a deletion to the watcher: its last matching state, newly numbered. */
+/*
+ * An object that no longer matches is a deletion to the watcher: its last matching state, newly
+ * numbered.
+ */
 static void send_gone(struct watcher *w, const struct event *e)
 {
 	cleanup(js_put) struct json_object *o = version_parse(e->before);
 	cleanup_free char *rv = xasprintf("%" PRIu64, e->rv);
+
 	js_set_str(o, "metadata.resourceVersion", rv);
 	struct version *v = version_new(e->before->kind, e->rv, o);
 	send_version(w, "DELETED", v);
@@ -161,6 +171,7 @@ static void deliver(struct watcher *w, const struct event *e)
 void watch_deliver(struct server *s, enum store_id id, const struct event *e)
 {
 	struct watcher *w = s->watchers, *next;
+
 	for (; w; w = next) {
 		next = w->next;
 		if (w->kind->store == id)
@@ -173,6 +184,7 @@ void watch_deliver(struct server *s, enum store_id id, const struct event *e)
 void watch_cut(struct server *s, const char *resource, bool clean)
 {
 	struct watcher *w = s->watchers, *next;
+
 	for (; w; w = next) {
 		next = w->next;
 		if (resource && strcmp(resource, w->kind->resource) != 0)
@@ -187,6 +199,7 @@ void watch_cut(struct server *s, const char *resource, bool clean)
 static void on_timeout(evutil_socket_t fd, short what, void *arg)
 {
 	struct watcher *w = arg;
+
 	(void)fd;
 	(void)what;
 	if (w->bookmarks && !w->table)
@@ -201,11 +214,14 @@ static void on_bookmark(evutil_socket_t fd, short what, void *arg)
 	send_bookmark(arg);
 }
 
-/* A watch that cannot begin where it wants: 200, one ERROR event, the end, as the real server does. */
+/*
+ * A watch that cannot begin where it wants: 200, one ERROR event, the end, as the real server does.
+ */
 static void answer_gone(struct evhttp_request *http, uint64_t rv, uint64_t oldest)
 {
 	cleanup(reply_fini) struct reply r = REPLY_INIT;
 	struct evbuffer *line = evbuffer_new();
+
 	reply_status(&r, 410, "Expired", NULL, NULL,
 	             "too old resource version: %" PRIu64 " (%" PRIu64 ")", rv, oldest);
 	evbuffer_add_printf(line, "{\"type\":\"ERROR\",\"object\":%s}\n", js_text(r.obj, NULL));
@@ -220,6 +236,7 @@ static int parse_start(struct server *s, const struct api_request *rq, uint64_t 
 {
 	const char *text = request_query(rq, "resourceVersion");
 	char *end;
+
 	*ret_rv = text ? strtoull(text, &end, 10) : 0;
 	if (text && *end)
 		return reply_bad_request(
@@ -254,6 +271,7 @@ static void send_state(struct watcher *w)
 {
 	struct store *st = &w->server->store;
 	size_t begin, end;
+
 	store_range(st, w->kind->store, w->ns, &begin, &end);
 	for (size_t i = begin; i < end; i++)
 		if (selector_matches(w->sel, st->shelves[w->kind->store].v[i]))
@@ -264,6 +282,7 @@ static void send_history(struct watcher *w, uint64_t rv)
 {
 	struct store *st = &w->server->store;
 	size_t n = st->shelves[w->kind->store].n_events;
+
 	for (size_t i = store_first_event(st, w->kind->store, rv); i < n; i++)
 		deliver(w, store_event(st, w->kind->store, i));
 }
@@ -273,6 +292,7 @@ static struct watcher *watcher_new(struct server *s, const struct api_request *r
 {
 	const char *text = request_query(rq, "timeoutSeconds");
 	struct watcher *w = xcalloc(1, sizeof(*w));
+
 	*w = (struct watcher){ .next = s->watchers,
 		               .at = &s->watchers,
 		               .server = s,
@@ -311,6 +331,7 @@ int watch_start(struct server *s, const struct api_request *rq, struct evhttp_re
 	uint64_t rv;
 	bool from_state;
 	int code = parse_start(s, rq, &rv, &from_state, r);
+
 	if (code)
 		return code;
 	if (rv > s->store.rv && !s->store.was_reset)

@@ -25,6 +25,7 @@ struct wlog {
 int wlog_open(const char *path, struct wlog **ret_log, struct err *err)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+
 	if (fd < 0)
 		return err_set(err, -errno, ERR_SYSTEM, "%s: %s", path, strerror(errno));
 	struct wlog *l = xcalloc(1, sizeof(*l));
@@ -45,6 +46,7 @@ static void copy_member(struct json_object *to, const char *name, struct json_ob
                         const char *path)
 {
 	struct json_object *v = js_at(from, path);
+
 	if (v)
 		js_set(to, name, json_object_get(v));
 }
@@ -53,6 +55,7 @@ static void copy_member(struct json_object *to, const char *name, struct json_ob
 static struct json_object *telling_condition(struct json_object *o)
 {
 	struct json_object *list = js_array(o, "status.conditions");
+
 	for (size_t i = 0; i < js_len(list); i++) {
 		struct json_object *c = json_object_array_get_idx(list, i);
 		if (!strncmp(js_str0(c, "type"), OUR_CONDITIONS, strlen(OUR_CONDITIONS)))

@@ -3,8 +3,8 @@
 #define APISIM_WLOG_H
 
 /*
- * The log of writes, for tests to judge by: one JSON line for each write request, also the refused ones,
- * written before the answer leaves.
+ * The log of writes, for tests to judge by: one JSON line for each write request, also the refused
+ * ones, written before the answer leaves.
  *
  *	{"time":"…","verb":"patch","path":"/api/v1/…/status","agent":"fairlead-controller/0.1.0",
  *	 "code":200,"changed":true,"rv":"1234",
@@ -12,8 +12,8 @@
  *	 "ingress":["192.168.1.240"],"external":["…"],"condition":{"type":…,"status":…,"reason":…},
  *	 "holder":"…","body":"the request's first bytes"}
  *
- * "rv" to "holder" tell of the object as it was stored, and are there as far as it has them; "changed"
- * is false where the write left everything as it was.
+ * "rv" to "holder" tell of the object as it was stored, and are there as far as it has them;
+ * "changed" is false where the write left everything as it was.
  */
 
 #include "fairlead/err.h"

@@ -11,8 +11,8 @@
 #include "fairlead/mem.h"
 
 /*
- * The yardstick of tests/bench/allocate: sends as many strategic merge patches as lines come in, so many at a time, and
- * does nothing else.  It looks at no answer but for its code.
+ * The yardstick of tests/bench/allocate: sends as many strategic merge patches as lines come in, so
+ * many at a time, and does nothing else.  It looks at no answer but for its code.
  */
 
 static const char usage[] =
@@ -34,6 +34,7 @@ static struct curl_slist *make_headers(const char *token)
 {
 	cleanup_free char *authorization = xasprintf("Authorization: Bearer %s", token);
 	struct curl_slist *list = curl_slist_append(NULL, authorization);
+
 	list = curl_slist_append(list, "Content-Type: application/strategic-merge-patch+json");
 	list = curl_slist_append(list, "Accept: application/json");
 	return curl_slist_append(list, "Expect:");
@@ -42,6 +43,7 @@ static struct curl_slist *make_headers(const char *token)
 static CURL *new_easy(bool http2, const char *ca_file, struct curl_slist *headers)
 {
 	CURL *easy = curl_easy_init();
+
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
 	                 (long)(http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
 	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, http2 ? 1L : 0L);
@@ -58,6 +60,7 @@ static CURL *new_easy(bool http2, const char *ca_file, struct curl_slist *header
 static bool send_next(CURLM *multi, struct lane *lane)
 {
 	size_t size = 0;
+
 	free(lane->line);
 	lane->line = NULL;
 	if (getline(&lane->line, &size, stdin) < 0)
@@ -76,6 +79,7 @@ static bool send_next(CURLM *multi, struct lane *lane)
 static bool succeeded(const CURLMsg *msg)
 {
 	long code = 0;
+
 	curl_easy_getinfo(msg->easy_handle, CURLINFO_RESPONSE_CODE, &code);
 	if (msg->data.result == CURLE_OK && code == 200)
 		return true;
@@ -87,6 +91,7 @@ static bool succeeded(const CURLMsg *msg)
 static bool run(CURLM *multi, size_t n_busy)
 {
 	bool good = true;
+
 	while (n_busy) {
 		int running, left;
 		curl_multi_perform(multi, &running);
@@ -105,6 +110,7 @@ static bool run(CURLM *multi, size_t n_busy)
 static double now_s(void)
 {
 	struct timespec t;
+
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }

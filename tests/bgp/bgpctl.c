@@ -2,18 +2,20 @@
 #include "config.h"
 
 /*
- * Drives the room bgp by hand and by test: bgpctl [--bgpd SOCKET] [--bfdd SOCKET] [--timeout MS] [--resync MS] [--settle MS] [--shared] [--cleanup]
+ * Drives the room bgp by hand and by test: bgpctl [--bgpd SOCKET] [--bfdd SOCKET] [--timeout MS]
+ * [--resync MS] [--settle MS] [--shared] [--cleanup]
  *
- * Each line on stdin is a JSON object.  {"status":true} asks for a line with the status, {"reason":ADDRESS} for
- * one with what is said of an address; everything else is the whole of
- * what is wanted:
+ * Each line on stdin is a JSON object.  {"status":true} asks for a line with the status,
+ * {"reason":ADDRESS} for one with what is said of an address; everything else is the whole of what
+ * is wanted:
  *	{"peers":[{"name","address","my_asn","asn","port","source","hold","keepalive",
  *	           "router_id","password","bfd_profile","multihop"}],
  *	 "bfd_profiles":[{"name","transmit","receive","multiplier"}],
  *	 "pools":[[ADVERTISEMENT…]],
  *	 "addresses":[{"address","local",
  *	               "advertisements":[{"length","length_v6","localpref","communities":[…]}]}]}
- * It is answered by {"generation":N} or {"error":…}.  The end of the input ends the program, and leaves everything in place.
+ * It is answered by {"generation":N} or {"error":…}.  The end of the input ends the program, and
+ * leaves everything in place.
  */
 
 #include <errno.h>
@@ -41,6 +43,7 @@ struct driver {
 static struct json_object *get(struct json_object *o, const char *key)
 {
 	struct json_object *m = NULL;
+
 	json_object_object_get_ex(o, key, &m);
 	return m;
 }
@@ -48,6 +51,7 @@ static struct json_object *get(struct json_object *o, const char *key)
 static const char *text(struct json_object *o, const char *key)
 {
 	struct json_object *m = get(o, key);
+
 	return m ? json_object_get_string(m) : NULL;
 }
 
@@ -60,6 +64,7 @@ static struct addr address(struct json_object *o, const char *key)
 {
 	struct addr a = { 0 };
 	const char *s = text(o, key);
+
 	if (s)
 		addr_parse(s, &a);
 	return a;
@@ -121,6 +126,7 @@ static int read_peer(struct bgp_want *w, struct json_object *o, struct err *e)
 		.bfd_profile = (char *)(uintptr_t)text(o, "bfd_profile"),
 		.ebgp_multihop = json_object_get_boolean(get(o, "multihop")),
 	};
+
 	return bgp_want_peer(w, &p, e);
 }
 
@@ -132,6 +138,7 @@ static int read_profile(struct bgp_want *w, struct json_object *o, struct err *e
 		.receive_interval_ms = number(o, "receive"),
 		.detect_multiplier = (uint8_t)number(o, "multiplier"),
 	};
+
 	return bgp_want_bfd_profile(w, &p, e);
 }
 
@@ -141,6 +148,7 @@ static int read_pool(struct bgp_want *w, struct json_object *list, struct err *e
 	struct config_pool pool = { .advertisements = ads,
 		                    .n_advertisements = read_advertisements(list, ads) };
 	int r = bgp_want_pool(w, &pool, e);
+
 	free_advertisements(ads, pool.n_advertisements);
 	return r;
 }
@@ -151,6 +159,7 @@ static int read_address(struct bgp_want *w, struct json_object *o, struct err *e
 	size_t n = read_advertisements(get(o, "advertisements"), ads);
 	struct addr a = address(o, "address");
 	int r = bgp_want_address(w, &a, json_object_get_boolean(get(o, "local")), ads, n, e);
+
 	free_advertisements(ads, n);
 	return r;
 }

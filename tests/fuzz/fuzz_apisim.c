@@ -10,8 +10,9 @@
 #include "fairlead/mem.h"
 
 /*
- * Two requests to a server of their own: a POST and then a PUT or PATCH to the object that it made.  The
- * first two bytes choose the resource and the second request, the bodies are separated by a NUL.
+ * Two requests to a server of their own: a POST and then a PUT or PATCH to the object that it made.
+ * The first two bytes choose the resource and the second request, the bodies are separated by a
+ * NUL.
  */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -19,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void follow_store(void *arg, enum store_id id, const struct event *e)
 {
 	struct server *s = arg;
+
 	if (id != STORE_SERVICES)
 		return;
 	struct version *const sides[] = { e->before, e->type == EVENT_DELETED ? NULL : e->now };
@@ -33,6 +35,7 @@ static void follow_store(void *arg, enum store_id id, const struct event *e)
 static void request(struct server *s, struct api_request *rq, const char *body, size_t size)
 {
 	cleanup(reply_fini) struct reply r = REPLY_INIT;
+
 	rq->body = body;
 	rq->body_size = size;
 	rest_handle(s, rq, &r);

@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct arp_packet p;
 	uint8_t frame[ARP_FRAME_SIZE];
+
 	if (arp_decode(data, size, &p) < 0)
 		return 0;
 	arp_encode(&p, frame);

@@ -2,8 +2,8 @@
 #include "config.h"
 
 /*
- * Any text as a running configuration: what we would say to get from it to a wanted state, and to nothing, must be fit to be
- * sent.
+ * Any text as a running configuration: what we would say to get from it to a wanted state, and to
+ * nothing, must be fit to be sent.
  */
 
 #include <stdint.h>

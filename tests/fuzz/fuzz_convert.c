@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MetalLB's custom resources that an administrator was handed: whatever is in them, the text stays the document it is meant to be. */
+/*
+ * MetalLB's custom resources that an administrator was handed: whatever is in them, the text stays
+ * the document it is meant to be.
+ */
 #include "config.h"
 
 #include <stdint.h>
@@ -68,7 +71,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *yaml = conversion_text(c);
 	if (valid == has_error(c))
 		abort();
-	/* Nested as deep as the input was, and a little deeper, it may be too deep for this reader. */
+	/*
+	 * Nested as deep as the input was, and a little deeper, it may be too deep for this reader.
+	 */
 	if (manifest_read(yaml, strlen(yaml), check, &n_documents, NULL, &line, &e) < 0 &&
 	    (valid || !strstr(e.msg, "nested deeper")))
 		abort();

@@ -2,8 +2,9 @@
 #include "config.h"
 
 /*
- * Messages of speakers.  The first byte of the input says what the rest is: 0, a frame as it comes from the wire; otherwise
- * payloads, each after its size in two bytes, which are given to a node as if they had been signed.
+ * Messages of speakers.  The first byte of the input says what the rest is: 0, a frame as it comes
+ * from the wire; otherwise payloads, each after its size in two bytes, which are given to a node as
+ * if they had been signed.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -37,6 +38,7 @@ static void receive_signed(struct wire_key *key, struct cursor c)
 		                              .restart_hold_ms = 5000,
 		                              .probe_ms = 25 };
 	static const uint16_t candidates[] = { 0 };
+
 	static const char *const nodes[] = { "us" };
 	struct l2_want want = { .addr = { .family = 4, .b = { 192, 168, 1, 240 } },
 		                .eligible = true,
@@ -72,6 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct wire_key *key;
 	struct wire_msg msg;
+
 	if (!key)
 		key = wire_key_new((const uint8_t *)"key", 3);
 	if (size == 0)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-/* A client's bytes, all at once and one by one: what was answered early stays the answer, and is the same. */
+/*
+ * A client's bytes, all at once and one by one: what was answered early stays the answer, and is
+ * the same.
+ */
 
 #include <errno.h>
 #include <stdint.h>

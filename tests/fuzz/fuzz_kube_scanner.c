@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The list scanner and the watch framing: what comes out must not depend on the pieces that go in. */
+/*
+ * The list scanner and the watch framing: what comes out must not depend on the pieces that go in.
+ */
 #include "config.h"
 
 #include <stdint.h>
@@ -17,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static bool note(const char *data, size_t size, struct outline *cut, void *arg)
 {
 	struct outline own;
+
 	if (size > MAX_OBJECT)
 		abort();
 	outline_of(&own, false, data, size);
@@ -33,6 +36,7 @@ static void scan(const char *data, size_t size, size_t piece, struct buf *out)
 {
 	struct scanner s;
 	struct lines l;
+
 	scanner_init(&s, note, out);
 	lines_init(&l, note, out);
 	s.max = l.max = MAX_OBJECT;
@@ -50,6 +54,7 @@ static void scan(const char *data, size_t size, size_t piece, struct buf *out)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct buf whole = BUF_INIT, pieces = BUF_INIT;
+
 	if (size < 1)
 		return 0;
 	const char *text = (const char *)data + 1;

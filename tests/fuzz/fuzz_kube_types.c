@@ -36,6 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct json_object *obj = kube_json_parse((const char *)data, size);
 	struct err described = ERR_INIT;
 	struct kube_remains *remains = kube_remains_of((const char *)data, size);
+
 	TRY(service, obj);
 	if (remains)
 		kube_key(&remains->meta);

@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		{ text + size / 2, size - size / 2, "/b" },
 	};
 	const struct kubeconfig_file whole = { text, size, "/a" };
+
 	for (int two = 0; two < 2; two++) {
 		struct kube_access *a = xcalloc(1, sizeof(*a));
 		struct err e = ERR_INIT;

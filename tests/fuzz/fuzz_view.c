@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any history of the cluster's objects: the view with its dirty set must end where a view ends that sees only the last
- * state of each.  Two bytes are one change: which object, and what becomes of it (0: it goes).
+ * Any history of the cluster's objects: the view with its dirty set must end where a view ends that
+ * sees only the last state of each.  Two bytes are one change: which object, and what becomes of it
+ * (0: it goes).
  */
 #include "config.h"
 
@@ -201,6 +202,7 @@ static bool always(const char *key, uint8_t family, void *arg)
 static void turn(struct world *w)
 {
 	size_t n;
+
 	const struct view_service *const *dirty = view_take_dirty(w->view, &n);
 
 	for (size_t i = 0; i < n; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs a fuzz target over the files and directories named on the command line, once each: a corpus as a regression test,
- * with any compiler.
+ * Runs a fuzz target over the files and directories named on the command line, once each: a corpus
+ * as a regression test, with any compiler.
  */
 #include "config.h"
 
@@ -18,6 +18,7 @@ static size_t n_run;
 static int replay_file(const char *path)
 {
 	FILE *f = fopen(path, "rb");
+
 	if (!f) {
 		perror(path);
 		return 1;
@@ -43,6 +44,7 @@ static int replay_file(const char *path)
 static int replay(const char *path)
 {
 	struct stat st;
+
 	if (stat(path, &st) < 0) {
 		perror(path);
 		return 1;
@@ -67,6 +69,7 @@ static int replay(const char *path)
 int main(int argc, char **argv)
 {
 	int failed = 0;
+
 	for (int i = 1; i < argc; i++)
 		failed |= replay(argv[i]);
 	printf("%s: %zu inputs replayed\n", argv[0], n_run);

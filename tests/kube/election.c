@@ -24,12 +24,14 @@ struct candidate {
 static void on_started(void *arg)
 {
 	struct candidate *c = arg;
+
 	c->started++;
 }
 
 static void on_stopped(void *arg)
 {
 	struct candidate *c = arg;
+
 	c->stopped++;
 }
 
@@ -37,12 +39,14 @@ static void on_observed(const char *holder, void *arg)
 {
 	struct candidate *c = arg;
 	cleanup_free char *cut = xstrndup(holder, sizeof(c->holder) - 1);
+
 	memcpy(c->holder, cut, strlen(cut) + 1);
 }
 
 static void on_released(void *arg)
 {
 	struct candidate *c = arg;
+
 	c->released++;
 }
 
@@ -50,6 +54,7 @@ static void run_for_office(struct candidate *c, struct suite *s, const char *ide
 {
 	static const struct lease_elector_ops ops = { on_started, on_stopped, on_observed };
 	cleanup_free char *name = xasprintf("%s-lease", s->run);
+
 	*c = (struct candidate){ 0 };
 	c->el = lease_elector_start(s->client, s->base, s->namespace, name, identity, timing, &ops,
 	                            c);
@@ -58,13 +63,14 @@ static void run_for_office(struct candidate *c, struct suite *s, const char *ide
 static void one_leads_at_a_time(struct suite *s)
 {
 	struct candidate a, b, c;
+
 	run_for_office(&a, s, "a");
 	bool a_leads = suite_wait(s, &a.started, 1) && lease_may_write(a.el);
 	run_for_office(&b, s, "b");
 	/* Longer than the lease: it is renewed, and the standby stands by. */
 	suite_run_for(s, 3000);
 	bool b_waits = !b.started && !a.stopped && lease_is_leader(a.el) &&
-	               strcmp(lease_holder(b.el), "a") == 0 && strcmp(b.holder, "a") == 0;
+	               !strcmp(lease_holder(b.el), "a") && !strcmp(b.holder, "a");
 	lease_elector_stop(a.el, true, on_released, &a);
 	bool released = suite_wait(s, &a.released, 1);
 	int64_t from = clock_ms();
@@ -73,7 +79,7 @@ static void one_leads_at_a_time(struct suite *s)
 	/* Gone without a word: the next one waits for the lease to run out, and for late writes. */
 	run_for_office(&c, s, "c");
 	suite_run_for(s, 700);
-	bool c_waits = !c.started && strcmp(lease_holder(c.el), "b") == 0;
+	bool c_waits = !c.started && !strcmp(lease_holder(c.el), "b");
 	lease_elector_free(b.el);
 	from = clock_ms();
 	bool c_leads = suite_wait(s, &c.started, 1);
@@ -92,6 +98,7 @@ static void one_leads_at_a_time(struct suite *s)
 static void rivals_at_the_same_time(struct suite *s)
 {
 	struct candidate c[3];
+
 	static const char *const names[] = { "x", "y", "z" };
 	cleanup_free char *path =
 		xstrdup(suite_path(s, "/apis/coordination.k8s.io/v1", "leases", "lease"));
@@ -108,9 +115,9 @@ static void rivals_at_the_same_time(struct suite *s)
 	struct json_object *answer = NULL;
 	suite_call(s, "GET", path, NULL, KUBE_PATCH_NONE, &answer);
 	const char *holder = suite_str(answer, "spec.holderIdentity");
-	bool known = holder && strcmp(holder, lease_holder(c[0].el)) == 0 &&
-	             strcmp(holder, lease_holder(c[1].el)) == 0 &&
-	             strcmp(holder, lease_holder(c[2].el)) == 0;
+	bool known = holder && !strcmp(holder, lease_holder(c[0].el)) &&
+	             !strcmp(holder, lease_holder(c[1].el)) &&
+	             !strcmp(holder, lease_holder(c[2].el));
 	json_object_put(answer);
 	for (int i = 0; i < 3; i++)
 		lease_elector_free(c[i].el);
@@ -124,6 +131,7 @@ static void a_lease_that_somebody_edited(struct suite *s)
 {
 	struct candidate a;
 	char holder[400];
+
 	memset(holder, 'h', sizeof(holder) - 1);
 	holder[sizeof(holder) - 1] = '\0';
 	cleanup_free char *path =

@@ -75,6 +75,7 @@ int main(int argc, char **argv)
 {
 	struct suite s = { .namespace = argc > 2 ? argv[2] : "default" };
 	struct err e = ERR_INIT;
+
 	if (argc < 2 || argc > 3) {
 		fputs(usage, stderr);
 		return 2;

@@ -32,7 +32,7 @@ static void errors_carry_the_servers_words(struct suite *s)
 	                        KUBE_PATCH_NONE, &answer);
 	CHECK(s, status == 404, "GET of what is not there: %d", status);
 	const char *reason = suite_str(answer, "reason");
-	CHECK(s, reason && strcmp(reason, "NotFound") == 0, "reason %s", reason ? reason : "none");
+	CHECK(s, reason && !strcmp(reason, "NotFound"), "reason %s", reason ? reason : "none");
 }
 
 static void patches_merge(struct suite *s)
@@ -44,7 +44,7 @@ static void patches_merge(struct suite *s)
 	                        KUBE_PATCH_MERGE, &answer);
 	CHECK(s, status == 200, "merge patch: %d", status);
 	const char *w = suite_str(answer, "data.w");
-	CHECK(s, w && strcmp(w, "new") == 0 && !suite_get(answer, "data.v"), "merge patch left %s",
+	CHECK(s, w && !strcmp(w, "new") && !suite_get(answer, "data.v"), "merge patch left %s",
 	      json_object_to_json_string(suite_get(answer, "data")));
 
 	replace(&answer, NULL);
@@ -56,7 +56,7 @@ static void patches_merge(struct suite *s)
 		KUBE_PATCH_JSON, &answer);
 	w = suite_str(answer, "data.w");
 	const char *slash = suite_str(answer, "metadata.labels.slash/a");
-	CHECK(s, status == 200 && w && strcmp(w, "newer") == 0 && slash, "JSON patch: %d", status);
+	CHECK(s, status == 200 && w && !strcmp(w, "newer") && slash, "JSON patch: %d", status);
 	status = suite_call(s, "PATCH", path,
 	                    "[{\"op\":\"test\",\"path\":\"/data/w\",\"value\":\"new\"}]",
 	                    KUBE_PATCH_JSON, NULL);
@@ -89,6 +89,7 @@ static struct json_object *new_service(struct suite *s)
 {
 	struct json_object *answer = NULL;
 	cleanup(buf_fini) struct buf body = BUF_INIT;
+
 	buf_printf(
 		&body,
 		"{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"%s-web\",\"labels\":"
@@ -128,10 +129,11 @@ static struct json_object *condition(struct json_object *service, const char *ty
 {
 	struct json_object *list = suite_get(service, "status.conditions");
 	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *c = json_object_array_get_idx(list, i);
 		const char *t = suite_str(c, "type");
-		if (t && strcmp(t, type) == 0)
+		if (t && !strcmp(t, type))
 			return c;
 	}
 	return NULL;
@@ -187,6 +189,7 @@ static void everything_there_is_understood(struct suite *s)
 		{ "/api/v1/nodes", 2 },
 		{ "/api/v1/namespaces", 3 },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
 		FINALLY_PUT struct json_object *answer = NULL;
 		int status = suite_call(s, "GET", lists[i].path, NULL, KUBE_PATCH_NONE, &answer);
@@ -226,6 +229,7 @@ static void events_arrive(struct suite *s)
 		                       .note = "It \"works\"." };
 	cleanup_free char *path =
 		xasprintf("/apis/events.k8s.io/v1/namespaces/%s/events", s->namespace);
+
 	for (int i = 0; i < 3; i++)
 		kube_event_emit(s->client, "fairlead.io/suite", s->run, &ev);
 	int n = 0;
@@ -239,8 +243,7 @@ static void events_arrive(struct suite *s)
 			struct json_object *o = json_object_array_get_idx(items, i);
 			const char *about = suite_str(o, "regarding.name"),
 				   *note = suite_str(o, "note");
-			n += about && note && strcmp(about, name) == 0 &&
-			     strcmp(note, ev.note) == 0;
+			n += about && note && !strcmp(about, name) && !strcmp(note, ev.note);
 		}
 	}
 	CHECK(s, n == 3, "%d of 3 arrived", n);
@@ -258,6 +261,7 @@ static void on_exchange(int status, struct json_object *obj, const struct err *e
 {
 	struct exchange *x = arg;
 	const char *name = suite_str(obj, "metadata.name");
+
 	(void)e;
 	++*x->done;
 	*x->wrong += status != 200 || !name || strcmp(name, x->expected) != 0;
@@ -265,13 +269,14 @@ static void on_exchange(int status, struct json_object *obj, const struct err *e
 
 static void exchange(struct suite *s, struct exchange *x, const char *method)
 {
-	bool patch = strcmp(method, "PATCH") == 0;
+	bool patch = !strcmp(method, "PATCH");
 	const struct kube_request_spec spec = { .method = method,
 		                                .path = suite_path(s, "/api/v1", "configmaps",
 		                                                   x->name),
 		                                .body = patch ? "{\"data\":{\"w\":\"1\"}}" : NULL,
 		                                .patch = patch ? KUBE_PATCH_MERGE : KUBE_PATCH_NONE,
 		                                .timeout_ms = 10000 };
+
 	kube_request_start(s->client, &spec, on_exchange, x);
 }
 

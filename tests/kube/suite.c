@@ -15,6 +15,7 @@
 void suite_fail(struct suite *s, const char *fmt, ...)
 {
 	va_list ap;
+
 	if (*s->why)
 		return;
 	va_start(ap, fmt);
@@ -32,6 +33,7 @@ static bool run_loop(struct suite *s, const int *counter, int want, int ms)
 	int64_t deadline = clock_ms() + ms;
 	struct event *tick = event_new(s->base, -1, EV_PERSIST, wake, NULL);
 	struct timeval period = { 0, 20000 };
+
 	event_add(tick, &period);
 	while ((!counter || *counter < want) && clock_ms() < deadline)
 		event_base_loop(s->base, EVLOOP_ONCE);
@@ -57,6 +59,7 @@ struct call {
 static void on_answer(int status, struct json_object *obj, const struct err *e, void *arg)
 {
 	struct call *call = arg;
+
 	(void)e;
 	call->done = 1;
 	call->status = status;
@@ -70,6 +73,7 @@ int suite_call(struct suite *s, const char *method, const char *path, const char
 	const struct kube_request_spec spec = {
 		.method = method, .path = path, .body = body, .patch = patch, .timeout_ms = 10000
 	};
+
 	kube_request_start(s->client, &spec, on_answer, &call);
 	suite_wait(s, &call.done, 1);
 	if (ret_answer)
@@ -84,6 +88,7 @@ const char *suite_path(struct suite *s, const char *api, const char *resource, c
 	static char ring[4][512];
 	static unsigned int next;
 	char *out = ring[next++ % ARRAY_LEN(ring)];
+
 	snprintf(out, sizeof(ring[0]), "%s/namespaces/%s/%s%s%s%s%s", api, s->namespace, resource,
 	         *name ? "/" : "", *name ? s->run : "", *name ? "-" : "", name);
 	return out;
@@ -92,6 +97,7 @@ const char *suite_path(struct suite *s, const char *api, const char *resource, c
 int suite_put_map(struct suite *s, const char *name, const char *value)
 {
 	cleanup(buf_fini) struct buf body = BUF_INIT;
+
 	buf_printf(&body,
 	           "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"%s-%s\","
 	           "\"labels\":{\"suite\":\"%s\"}},\"data\":{\"v\":",
@@ -115,6 +121,7 @@ int suite_delete_map(struct suite *s, const char *name)
 struct json_object *suite_get(struct json_object *obj, const char *dotted)
 {
 	cleanup_free char *path = xstrdup(dotted);
+
 	for (char *save, *key = strtok_r(path, ".", &save); key && obj;
 	     key = strtok_r(NULL, ".", &save)) {
 		struct json_object *v = NULL;
@@ -127,6 +134,7 @@ struct json_object *suite_get(struct json_object *obj, const char *dotted)
 const char *suite_str(struct json_object *obj, const char *dotted)
 {
 	struct json_object *v = suite_get(obj, dotted);
+
 	return json_object_is_type(v, json_type_string) ? json_object_get_string(v) : NULL;
 }
 
@@ -136,6 +144,7 @@ const char *suite_str(struct json_object *obj, const char *dotted)
 static void note_name(struct seen *seen, char out[static SEEN_NAME_SIZE], const char *name)
 {
 	size_t prefix = strlen(seen->s->run) + 1;
+
 	snprintf(out, SEEN_NAME_SIZE, "%s", strlen(name) > prefix ? name + prefix : name);
 }
 
@@ -143,6 +152,7 @@ static int on_upsert(struct json_object *obj, void *arg, struct err *e)
 {
 	struct seen *seen = arg;
 	const char *name = suite_str(obj, "metadata.name"), *value = suite_str(obj, "data.v");
+
 	if (!name)
 		return err_set(e, -1, ERR_REMOTE, "an object without a name");
 	seen->n_upserts++;
@@ -154,6 +164,7 @@ static int on_upsert(struct json_object *obj, void *arg, struct err *e)
 static void on_remove(const char *namespace, const char *name, const char *uid, void *arg)
 {
 	struct seen *seen = arg;
+
 	(void)namespace, (void)uid;
 	seen->n_removes++;
 	note_name(seen, seen->last_removed, name);
@@ -162,12 +173,14 @@ static void on_remove(const char *namespace, const char *name, const char *uid, 
 static void on_synced(void *arg)
 {
 	struct seen *seen = arg;
+
 	seen->n_synced++;
 }
 
 static void on_refreshed(void *arg)
 {
 	struct seen *seen = arg;
+
 	seen->n_refreshed++;
 }
 
@@ -175,6 +188,7 @@ void seen_start(struct seen *seen, struct suite *s, int silence_ms)
 {
 	static const struct kube_informer_ops ops = { on_upsert, on_remove, on_synced };
 	char query[64];
+
 	*seen = (struct seen){ .s = s };
 	snprintf(query, sizeof(query), "labelSelector=suite%%3D%s", s->run);
 	const struct kube_informer_spec spec = { .path = suite_path(s, "/api/v1", "configmaps", ""),

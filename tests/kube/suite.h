@@ -3,11 +3,13 @@
 #define FAIRLEAD_TESTS_KUBE_SUITE_H
 
 /*
- * The suite of the API client against a server that runs: the embedded one, or a real kube-apiserver.
+ * The suite of the API client against a server that runs: the embedded one, or a real
+ * kube-apiserver.
  *
- * A case is a function that works synchronously: the helpers below run the event loop until what they wait for is there.  One that
- * fails says why with CHECK and returns.  Cases leave nothing behind: whatever they make is in one namespace and bears
- * the label suite=<run>, and is deleted at the end.
+ * A case is a function that works synchronously: the helpers below run the event loop until what
+ * they wait for is there.  One that fails says why with CHECK and returns.  Cases leave nothing
+ * behind: whatever they make is in one namespace and bears the label suite=<run>, and is deleted at
+ * the end.
  */
 
 #include <json-c/json.h>
@@ -57,7 +59,10 @@ void suite_run_for(struct suite *s, int ms);
 /* One request; the status, and the answer (to be put) in *@ret_answer if that is not NULL. */
 int suite_call(struct suite *s, const char *method, const char *path, const char *body,
                enum kube_patch_type patch, struct json_object **ret_answer);
-/* The path of this run's object @name in a namespaced collection ("/api/v1", "configmaps"); one of several buffers. */
+/*
+ * The path of this run's object @name in a namespaced collection ("/api/v1", "configmaps"); one of
+ * several buffers.
+ */
 const char *suite_path(struct suite *s, const char *api, const char *resource, const char *name);
 /* Makes the ConfigMap @name of this run with data.v = @value; the status. */
 int suite_put_map(struct suite *s, const char *name, const char *value);

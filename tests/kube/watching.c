@@ -26,6 +26,7 @@ struct batch {
 static void on_batch(int status, struct json_object *obj, const struct err *e, void *arg)
 {
 	struct batch *batch = arg;
+
 	(void)status, (void)obj;
 	batch->done++;
 	batch->failed += e != NULL;
@@ -35,6 +36,7 @@ static void on_batch(int status, struct json_object *obj, const struct err *e, v
 static bool write_many(struct suite *s, bool create)
 {
 	struct batch batch = { 0 };
+
 	for (int i = 0; i < MANY; i++) {
 		cleanup_free char *name = xasprintf("many-%04d", i);
 		cleanup_free char *body = xasprintf(
@@ -56,6 +58,7 @@ static void lists_come_in_pages(struct suite *s)
 {
 	struct seen seen;
 	bool written = write_many(s, true);
+
 	seen_start(&seen, s, 0);
 	bool synced = suite_wait(s, &seen.n_synced, 1);
 	int n = seen.n_upserts;
@@ -73,18 +76,19 @@ static void lists_come_in_pages(struct suite *s)
 static void changes_are_seen(struct suite *s)
 {
 	struct seen seen;
+
 	seen_start(&seen, s, 0);
 	bool synced = suite_wait(s, &seen.n_synced, 1);
 	int before = seen.n_upserts;
 	suite_put_map(s, "watched", "1");
 	bool added = suite_wait(s, &seen.n_upserts, before + 1);
-	bool right = strcmp(seen.last, "watched") == 0 && strcmp(seen.last_value, "1") == 0;
+	bool right = !strcmp(seen.last, "watched") && !strcmp(seen.last_value, "1");
 	suite_put_map(s, "watched", "2");
 	bool modified = suite_wait(s, &seen.n_upserts, before + 2);
-	right = right && strcmp(seen.last_value, "2") == 0;
+	right = right && !strcmp(seen.last_value, "2");
 	suite_delete_map(s, "watched");
 	bool removed = suite_wait(s, &seen.n_removes, 1);
-	right = right && strcmp(seen.last_removed, "watched") == 0;
+	right = right && !strcmp(seen.last_removed, "watched");
 	kube_informer_stop(seen.inf);
 	CHECK(s, synced && added && modified && removed,
 	      "synced %d, added %d, modified %d, removed %d", synced, added, modified, removed);
@@ -95,6 +99,7 @@ static void changes_are_seen(struct suite *s)
 static void watches_resume(struct suite *s)
 {
 	struct seen seen;
+
 	suite_put_map(s, "resumed", "start");
 	seen_start(&seen, s, 150);
 	bool synced = suite_wait(s, &seen.n_synced, 1);
@@ -106,7 +111,7 @@ static void watches_resume(struct suite *s)
 		suite_run_for(s, 250);
 		suite_put_map(s, "resumed", value);
 		all = suite_wait(s, &seen.n_upserts, before + i + 1) &&
-		      strcmp(seen.last_value, value) == 0;
+		      !strcmp(seen.last_value, value);
 	}
 	suite_run_for(s, 400);
 	struct kube_informer_stats stats = kube_informer_stats(seen.inf);
@@ -120,6 +125,7 @@ static void watches_resume(struct suite *s)
 static void refreshes_are_consistent(struct suite *s)
 {
 	struct seen seen;
+
 	seen_start(&seen, s, 0);
 	bool synced = suite_wait(s, &seen.n_synced, 1);
 	bool all = true;
@@ -129,8 +135,7 @@ static void refreshes_are_consistent(struct suite *s)
 		suite_put_map(s, "refreshed", value);
 		seen_refresh(&seen);
 		/* From here on it must have been seen, no matter how. */
-		all = suite_wait(s, &seen.n_refreshed, i + 1) &&
-		      strcmp(seen.last_value, value) == 0;
+		all = suite_wait(s, &seen.n_refreshed, i + 1) && !strcmp(seen.last_value, value);
 	}
 	int upserts = seen.n_upserts;
 	seen_refresh(&seen);
@@ -144,6 +149,7 @@ static void refreshes_are_consistent(struct suite *s)
 static void old_versions_are_gone(struct suite *s)
 {
 	struct seen seen;
+
 	suite_put_map(s, "forgotten", "1");
 	seen_start(&seen, s, 0);
 	bool synced = suite_wait(s, &seen.n_synced, 1);
@@ -155,13 +161,12 @@ static void old_versions_are_gone(struct suite *s)
 	bool lists = false;
 	for (int i = 0; i < 100 && !lists; i++) {
 		suite_run_for(s, 100);
-		lists = kube_informer_stats(seen.inf).lists > 1 &&
-		        strcmp(seen.last_value, "2") == 0 && seen.n_removes == 1;
+		lists = kube_informer_stats(seen.inf).lists > 1 && !strcmp(seen.last_value, "2") &&
+		        seen.n_removes == 1;
 	}
 	suite_put_map(s, "z-historic", "3");
 	int before = seen.n_upserts;
-	bool goes_on =
-		strcmp(seen.last_value, "3") == 0 || suite_wait(s, &seen.n_upserts, before + 1);
+	bool goes_on = !strcmp(seen.last_value, "3") || suite_wait(s, &seen.n_upserts, before + 1);
 	kube_informer_stop(seen.inf);
 	CHECK(s, synced && status == 200, "reset: %d", status);
 	CHECK(s, lists, "last %s=%s, %d removed", seen.last, seen.last_value, seen.n_removes);
@@ -171,6 +176,7 @@ static void old_versions_are_gone(struct suite *s)
 static void cut_watches_lose_nothing(struct suite *s)
 {
 	struct seen seen;
+
 	suite_put_map(s, "cut", "start");
 	seen_start(&seen, s, 0);
 	bool synced = suite_wait(s, &seen.n_synced, 1);
@@ -184,7 +190,7 @@ static void cut_watches_lose_nothing(struct suite *s)
 	}
 	bool all = false;
 	for (int i = 0; i < 50 && !all; i++) {
-		all = strcmp(seen.last_value, value) == 0;
+		all = !strcmp(seen.last_value, value);
 		suite_run_for(s, 50);
 	}
 	struct kube_informer_stats stats = kube_informer_stats(seen.inf);
@@ -198,6 +204,7 @@ static void cut_watches_lose_nothing(struct suite *s)
 static void silent_watches_are_replaced(struct suite *s)
 {
 	struct seen seen;
+
 	seen_start(&seen, s, 200);
 	bool synced = suite_wait(s, &seen.n_synced, 1);
 	suite_run_for(s, 50);
@@ -210,7 +217,7 @@ static void silent_watches_are_replaced(struct suite *s)
 	bool seen_at_last = false;
 	for (int i = 0; i < 100 && !seen_at_last; i++) {
 		suite_run_for(s, 50);
-		seen_at_last = strcmp(seen.last, "silent") == 0;
+		seen_at_last = !strcmp(seen.last, "silent");
 	}
 	kube_informer_stop(seen.inf);
 	CHECK(s, synced && unseen && seen_at_last, "synced %d, silent %d, recovered %d", synced,

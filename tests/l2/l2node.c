@@ -2,13 +2,15 @@
 #include "config.h"
 
 /*
- * A speaker's layer 2 alone, for tests in network namespaces: wants a few addresses, and tells who owns them.
+ * A speaker's layer 2 alone, for tests in network namespaces: wants a few addresses, and tells who
+ * owns them.
  *
  *	l2node NODE NODES KEY FIRST_ADDRESS COUNT
  *
- * NODES is the comma-separated, sorted list of all nodes; an empty KEY is none.  Commands on stdin, a line each:
- * `eligible ADDRESS 0|1`, `states`, `stats`, `peers`, `troubles`, `complaints`, `restart` and `yield` (ends the program); a lone `.`
- * follows what each prints. SIGTERM is `restart`.
+ * NODES is the comma-separated, sorted list of all nodes; an empty KEY is none.  Commands on stdin,
+ * a line each: `eligible ADDRESS 0|1`, `states`, `stats`, `peers`, `troubles`, `complaints`,
+ * `restart` and `yield` (ends the program); a lone `.` follows what each prints. SIGTERM is
+ * `restart`.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -46,6 +48,7 @@ static void print_states(const struct l2 *l2)
 {
 	cleanup_free struct l2_state *states = NULL;
 	size_t n;
+
 	l2_states(l2, &states, &n);
 	for (size_t i = 0; i < n; i++) {
 		const struct l2_state *s = &states[i];
@@ -59,6 +62,7 @@ static void print_states(const struct l2 *l2)
 static void print_stats(const struct l2 *l2)
 {
 	struct l2_stats s = l2_stats(l2);
+
 	printf("arp_requests=%llu arp_replies=%llu gratuitous=%llu probes=%llu sent=%llu "
 	       "received=%llu refused=%llu takeovers=%llu yields=%llu conflicts=%llu "
 	       "send_failures=%llu two_owners=%llu\n",
@@ -74,6 +78,7 @@ static void print_peers(const struct l2 *l2)
 {
 	cleanup_free struct l2_peer *peers = NULL;
 	size_t n;
+
 	l2_peers(l2, &peers, &n);
 	for (size_t i = 0; i < n; i++)
 		printf("%s %s %s\n", peers[i].node, peers[i].interface,
@@ -86,6 +91,7 @@ static void print_troubles(const struct l2 *l2)
 {
 	cleanup_free struct l2_trouble *list = NULL;
 	size_t n;
+
 	l2_troubles(l2, &list, &n);
 	for (size_t i = 0; i < n; i++)
 		printf("%s %s %s\n", reason_name(list[i].reason),
@@ -95,6 +101,7 @@ static void print_troubles(const struct l2 *l2)
 static void print_complaints(struct l2 *l2)
 {
 	struct err e;
+
 	while (l2_take_complaint(l2, &e))
 		printf("%s\n", e.msg);
 }
@@ -111,6 +118,7 @@ struct wants {
 static bool fill_wants(struct wants *w, char *nodes, const char *first, size_t count)
 {
 	struct addr a;
+
 	if (addr_parse(first, &a) < 0)
 		return false;
 	for (char *save, *n = strtok_r(nodes, ",", &save); n && w->view.n_nodes < NODES_MAX;
@@ -145,6 +153,7 @@ static void set_eligible(struct wants *w, const char *arguments)
 	char text[ADDR_STR_SIZE];
 	int eligible;
 	struct addr a;
+
 	if (sscanf(arguments, "%45s %d", text, &eligible) != 2 || addr_parse(text, &a) < 0)
 		return;
 	for (size_t i = 0; i < w->view.n_wants; i++)
@@ -155,21 +164,21 @@ static void set_eligible(struct wants *w, const char *arguments)
 /* Carries a command out; false if it is to end. */
 static bool command(struct l2 *l2, struct wants *w, const char *line, enum l2_stop *how)
 {
-	if (strncmp(line, "eligible ", 9) == 0) {
+	if (!strncmp(line, "eligible ", 9)) {
 		set_eligible(w, line + 9);
 		l2_publish(l2, &w->view);
-	} else if (strcmp(line, "states\n") == 0) {
+	} else if (!strcmp(line, "states\n")) {
 		print_states(l2);
-	} else if (strcmp(line, "stats\n") == 0) {
+	} else if (!strcmp(line, "stats\n")) {
 		print_stats(l2);
-	} else if (strcmp(line, "peers\n") == 0) {
+	} else if (!strcmp(line, "peers\n")) {
 		print_peers(l2);
-	} else if (strcmp(line, "troubles\n") == 0) {
+	} else if (!strcmp(line, "troubles\n")) {
 		print_troubles(l2);
-	} else if (strcmp(line, "complaints\n") == 0) {
+	} else if (!strcmp(line, "complaints\n")) {
 		print_complaints(l2);
 	} else {
-		*how = strcmp(line, "yield\n") == 0 ? L2_STOP_YIELD : L2_STOP_RESTARTING;
+		*how = !strcmp(line, "yield\n") ? L2_STOP_YIELD : L2_STOP_RESTARTING;
 		return false;
 	}
 	printf(".\n");
@@ -181,6 +190,7 @@ int main(int argc, char **argv)
 {
 	struct wants w = { .list = NULL };
 	struct err e = ERR_INIT;
+
 	if (argc != 7 || !fill_wants(&w, argv[2], argv[4], strtoul(argv[5], NULL, 10))) {
 		fprintf(stderr, "usage: l2node NODE NODES KEY FIRST_ADDRESS COUNT PROBE_MS\n");
 		return 2;

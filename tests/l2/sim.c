@@ -18,6 +18,7 @@
 uint64_t sim_random(struct sim *s, uint64_t bound)
 {
 	uint64_t x = s->random += 0x9e3779b97f4a7c15u;
+
 	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
 	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
 	return bound ? (x ^ x >> 31) % bound : 0;
@@ -28,12 +29,14 @@ uint64_t sim_random(struct sim *s, uint64_t bound)
 static void put_frame(struct sim_frame **frames, size_t *n, size_t *cap, struct sim_frame f)
 {
 	ARRAY_RESERVE(*frames, *cap, *n + 1);
+
 	(*frames)[(*n)++] = f;
 }
 
 static void stranger_answers(struct sim *s, size_t from, const uint8_t *frame, size_t size)
 {
 	struct arp_packet p;
+
 	if (arp_decode(frame, size, &p) < 0 || p.op != ARP_REQUEST ||
 	    p.target != s->stranger_address || p.sender == p.target)
 		return;
@@ -46,6 +49,7 @@ static void stranger_answers(struct sim *s, size_t from, const uint8_t *frame, s
 static void count_arp(struct sim_node *n, const uint8_t *frame, size_t size)
 {
 	struct arp_packet p;
+
 	if (arp_decode(frame, size, &p) < 0)
 		return;
 	n->probes_sent += p.op == ARP_REQUEST && p.sender == 0;
@@ -59,12 +63,12 @@ static bool takes(const struct sim_node *n, size_t size)
 
 static bool is_for(const struct sim_node *to, const uint8_t *frame)
 {
-	return (frame[0] & 1) || memcmp(frame, to->mac, sizeof(to->mac)) == 0;
+	return (frame[0] & 1) || !memcmp(frame, to->mac, sizeof(to->mac));
 }
 
 static bool is_multicast(const uint8_t *frame)
 {
-	return memcmp(frame, wire_group_mac, WIRE_MAC_SIZE) == 0;
+	return !memcmp(frame, wire_group_mac, WIRE_MAC_SIZE);
 }
 
 static void transmit(struct sim *s, const struct sim_node *from, const uint8_t *frame, size_t size)
@@ -82,6 +86,7 @@ static void transmit(struct sim *s, const struct sim_node *from, const uint8_t *
 static void kernel_receives(struct sim *s, struct sim_node *n, const uint8_t *frame, size_t size)
 {
 	struct arp_packet p;
+
 	if (n->ignores_arp || arp_decode(frame, size, &p) < 0 || p.op != ARP_REQUEST ||
 	    p.target != SIM_FIRST_NODE + (uint32_t)n->index)
 		return;
@@ -95,6 +100,7 @@ static int on_send(const void *frame, size_t size, void *arg)
 {
 	struct sim_node *from = arg;
 	struct sim *s = from->sim;
+
 	if (!takes(from, size))
 		return -EMSGSIZE;
 	from->frames_sent++;
@@ -111,6 +117,7 @@ static int on_send(const void *frame, size_t size, void *arg)
 void sim_inject(struct sim *s, size_t node, const void *frame, size_t size)
 {
 	int64_t delay = s->reorder ? (int64_t)sim_random(s, DELAY_MAX_MS + 1) : 1;
+
 	put_frame(&s->frames, &s->n_frames, &s->frames_cap,
 	          (struct sim_frame){ .at_ms = s->now + delay,
 	                              .to = node,
@@ -127,6 +134,7 @@ static void deliver(struct sim *s)
 {
 	/* What is sent meanwhile is appended, and comes in its own time. */
 	size_t n = s->n_frames, kept = 0;
+
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		s->nodes[i].received = 0;
 		if (turns(s, &s->nodes[i]))
@@ -174,6 +182,7 @@ static void on_changed(uint32_t addr, void *arg)
 static void node_init(struct sim *s, size_t i)
 {
 	struct sim_node *n = &s->nodes[i];
+
 	n->sim = s;
 	n->index = i;
 	snprintf(n->name, sizeof(n->name), "node-%zu", i);
@@ -248,6 +257,7 @@ void sim_start(struct sim *s, size_t node)
 		                        .incarnation = 1 + sim_random(s, UINT64_MAX),
 		                        .seed = s->random,
 		                        .peers_max = s->peers_max };
+
 	memcpy(opts.mac, n->mac, 6);
 	struct segment_ops ops = { .send = on_send, .changed = on_changed, .arg = n };
 	n->paused_until_ms = 0;
@@ -298,6 +308,7 @@ void sim_publish(struct sim *s, size_t node)
 {
 	struct sim_node *n = &s->nodes[node];
 	const struct l2_want *wants[SIM_ADDRESSES_MAX];
+
 	for (size_t a = 0; a < s->n_addresses; a++)
 		wants[a] = &n->wants[a];
 	segment_set_wants(n->segment, s->now, &n->view, wants, s->n_addresses);
@@ -308,6 +319,7 @@ void sim_publish(struct sim *s, size_t node)
 bool sim_answers(const struct sim *s, size_t node, size_t address)
 {
 	const struct sim_node *n = &s->nodes[node];
+
 	return turns(s, n) && n->link_up &&
 	       segment_answers(n->segment, s->now, SIM_FIRST_ADDRESS + (uint32_t)address);
 }
@@ -315,6 +327,7 @@ bool sim_answers(const struct sim *s, size_t node, size_t address)
 int sim_owner(const struct sim *s, size_t address)
 {
 	int owner = -1;
+
 	for (size_t i = 0; i < s->n_nodes; i++)
 		if (sim_answers(s, i, address)) {
 			if (owner >= 0)
@@ -327,6 +340,7 @@ int sim_owner(const struct sim *s, size_t address)
 struct l2_state sim_state(const struct sim *s, size_t node, size_t address)
 {
 	struct l2_state state;
+
 	segment_state(s->nodes[node].segment, SIM_FIRST_ADDRESS + (uint32_t)address, &state);
 	return state;
 }
@@ -334,6 +348,7 @@ struct l2_state sim_state(const struct sim *s, size_t node, size_t address)
 struct l2_stats sim_stats(const struct sim *s, size_t node)
 {
 	struct l2_stats stats = { 0 };
+
 	segment_add_stats(s->nodes[node].segment, &stats);
 	return stats;
 }
@@ -349,12 +364,14 @@ void sim_observe(struct sim *s)
 }
 
 /*
- * What every speaker would answer.  Asked each millisecond for each address they would spend most of the time on that; but it
- * is another answer only once they have received or done something, or stop or go on.
+ * What every speaker would answer.  Asked each millisecond for each address they would spend most
+ * of the time on that; but it is another answer only once they have received or done something, or
+ * stop or go on.
  */
 static void ask_for_all(struct sim *s, struct sim_node *n)
 {
 	bool there = turns(s, n) && n->link_up;
+
 	if (n->was_asked && n->was_there == there)
 		return;
 	n->was_asked = true;
@@ -366,6 +383,7 @@ static void ask_for_all(struct sim *s, struct sim_node *n)
 static void observe(struct sim *s, size_t a)
 {
 	size_t n = 0, owner = 0;
+
 	for (size_t i = 0; i < s->n_nodes; i++)
 		if (s->nodes[i].answers[a]) {
 			owner = i;

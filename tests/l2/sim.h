@@ -3,12 +3,12 @@
 #define FAIRLEAD_TESTS_L2_SIM_H
 
 /*
- * Several nodes on a simulated segment, in virtual time: frames are delayed, reordered, lost and blocked as asked for, nodes
- * are killed, stopped, restarted and rebooted, and at each millisecond it is noted which of them answer for what.  Everything
- * follows from the seed.
+ * Several nodes on a simulated segment, in virtual time: frames are delayed, reordered, lost and
+ * blocked as asked for, nodes are killed, stopped, restarted and rebooted, and at each millisecond
+ * it is noted which of them answer for what.  Everything follows from the seed.
  *
- * A node is a kernel, which answers ARP for the node's own address, and a speaker.  A speaker that is paused finds afterwards
- * what its socket's buffer has kept.
+ * A node is a kernel, which answers ARP for the node's own address, and a speaker.  A speaker that
+ * is paused finds afterwards what its socket's buffer has kept.
  */
 
 #include <stdbool.h>
@@ -18,10 +18,13 @@
 #include "l2/segment.h"
 
 #define SIM_NODES_MAX 6
+/* 192.168.1.240 */
 #define SIM_ADDRESSES_MAX 2048
-#define SIM_FIRST_ADDRESS 0xc0a801f0u /* 192.168.1.240 */
-#define SIM_FIRST_NODE 0xc0a8010bu    /* 192.168.1.11, and so on */
-#define SIM_BUFFER_FRAMES 128         /* kept for a speaker that is paused */
+/* 192.168.1.11, and so on */
+#define SIM_FIRST_ADDRESS 0xc0a801f0u
+/* kept for a speaker that is paused */
+#define SIM_FIRST_NODE 0xc0a8010bu
+#define SIM_BUFFER_FRAMES 128
 #define SIM_HEARTBEAT_MS 100
 #define SIM_DEAD_MS 350
 #define SIM_HOLD_MS 5000
@@ -47,7 +50,10 @@ struct sim_node {
 	uint64_t frames_sent, probes_sent, gratuitous_sent;
 	size_t received; /* frames in this millisecond */
 	size_t queued;   /* frames kept while it is paused */
-	/* Would it answer, by address?  As of when it was asked last, and whether it was running and connected then. */
+	/*
+	 * Would it answer, by address?  As of when it was asked last, and whether it was running
+	 * and connected then.
+	 */
 	bool answers[SIM_ADDRESSES_MAX];
 	bool was_asked, was_there;
 };
@@ -68,7 +74,8 @@ struct sim {
 	uint16_t candidates[SIM_NODES_MAX];
 	int loss_percent;
 	bool reorder;
-	size_t buffer_frames; /* what a node can receive in a millisecond; the rest is lost.  0: all */
+	/* what a node can receive in a millisecond; the rest is lost.  0: all */
+	size_t buffer_frames;
 	bool blocked[SIM_NODES_MAX][SIM_NODES_MAX];  /* [from][to] */
 	bool filtered[SIM_NODES_MAX][SIM_NODES_MAX]; /* heartbeats only */
 	bool server_away; /* the API server answers nobody, whether they have noticed or not */

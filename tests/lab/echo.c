@@ -2,12 +2,13 @@
 #include "config.h"
 
 /*
- * fairlead-echo: what the Pods of the lab run.  Answers every HTTP request with a short text that says which Pod answered
- * and from which address the request came, and every UDP datagram likewise.
+ * fairlead-echo: what the Pods of the lab run.  Answers every HTTP request with a short text that
+ * says which Pod answered and from which address the request came, and every UDP datagram likewise.
  *
- * It speaks the dialect of the public image traefik/whoami, so that one manifest serves the lab and a real cluster:
- * the environment variables WHOAMI_NAME, WHOAMI_PORT_NUMBER and HOSTNAME, the lines of the answer, and /health, whose GET
- * returns the status that the last POST had as its body (200 at first).
+ * It speaks the dialect of the public image traefik/whoami, so that one manifest serves the lab and
+ * a real cluster: the environment variables WHOAMI_NAME, WHOAMI_PORT_NUMBER and HOSTNAME, the lines
+ * of the answer, and /health, whose GET returns the status that the last POST had as its body (200
+ * at first).
  */
 
 #include <errno.h>
@@ -37,8 +38,9 @@ struct echo {
 static const char *plain_address(const char *address)
 {
 	static const char mapped[] = "::ffff:";
-	return strncmp(address, mapped, sizeof(mapped) - 1) == 0 ? address + sizeof(mapped) - 1
-	                                                         : address;
+
+	return !strncmp(address, mapped, sizeof(mapped) - 1) ? address + sizeof(mapped) - 1
+	                                                     : address;
 }
 
 static void describe(const struct echo *e, const char *address, unsigned int port,
@@ -60,6 +62,7 @@ static void answer(struct evhttp_request *request, void *arg)
 	uint16_t port = 0;
 	struct evhttp_connection *connection = evhttp_request_get_connection(request);
 	struct evbuffer *body = evbuffer_new();
+
 	if (!connection || !body) {
 		evhttp_send_error(request, HTTP_INTERNAL, NULL);
 		goto out;
@@ -78,6 +81,7 @@ out:
 static void health(struct evhttp_request *request, void *arg)
 {
 	struct echo *e = arg;
+
 	if (evhttp_request_get_command(request) != EVHTTP_REQ_POST) {
 		evhttp_send_reply(request, e->health, "health", NULL);
 		return;
@@ -121,7 +125,10 @@ static void datagram(evutil_socket_t fd, short what, void *arg)
 	evbuffer_free(out);
 }
 
-/* A socket on all addresses of both families, or of IPv4 alone where the kernel has no IPv6; -1 with errno. */
+/*
+ * A socket on all addresses of both families, or of IPv4 alone where the kernel has no IPv6; -1
+ * with errno.
+ */
 static evutil_socket_t open_socket(int type, uint16_t port)
 {
 	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
@@ -130,6 +137,7 @@ static evutil_socket_t open_socket(int type, uint16_t port)
 	evutil_socket_t fd = socket(AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	const struct sockaddr *sa = (const struct sockaddr *)&six;
 	socklen_t sa_size = sizeof(six);
+
 	if (fd >= 0) {
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	} else {
@@ -159,6 +167,7 @@ static void stop(evutil_socket_t signal_number, short what, void *arg)
 static uint16_t port_from_environment(void)
 {
 	const char *text = getenv("WHOAMI_PORT_NUMBER");
+
 	if (!text)
 		return DEFAULT_PORT;
 	char *end;
@@ -173,6 +182,7 @@ static uint16_t port_from_environment(void)
 int main(void)
 {
 	char hostname[256] = "";
+
 	gethostname(hostname, sizeof(hostname) - 1);
 	struct echo e = { getenv("WHOAMI_NAME"), getenv("HOSTNAME"), HTTP_OK };
 	if (!e.hostname)

@@ -2,19 +2,19 @@
 /*
  * Drives the service proxy from a text, for tests that look at packets.
  *
- *	proxyctl [--variant V] [--audit-ms MS] [--clamp-mss BYTES|pmtu] [--cluster-cidr CIDR]… < COMMANDS
- *	proxyctl --cleanup
+ *	proxyctl [--variant V] [--audit-ms MS] [--clamp-mss BYTES|pmtu] [--cluster-cidr CIDR]… <
+ *	COMMANDS proxyctl --cleanup
  *
  * One command a line:
- *	service KEY FAMILY [cluster-ip=A] [vip=A]… [external-ip=A]… [range=CIDR]… [external=Local] [internal=Local]
- *	        [affinity=SECONDS] [port=PROTO/PORT[/NODEPORT] [cluster=A;PORT]… [local=A;PORT]… [kept=A;PORT]… [any]]…
- *	remove KEY FAMILY
- *	complete
- *	wait            until everything is in the kernel, then prints the status as one line of JSON
- *	status          prints it now
- *	ready KEY FAMILY  prints whether the Service may be announced: ready, pending, damaged, or refused: and why
- *	sleep MS
- * The input must be a pipe.  It exits, leaving the rules, when the input ends; non-zero if something was refused or a wait takes 60 s.
+ *	service KEY FAMILY [cluster-ip=A] [vip=A]… [external-ip=A]… [range=CIDR]… [external=Local]
+ *	[internal=Local]
+ *	        [affinity=SECONDS] [port=PROTO/PORT[/NODEPORT] [cluster=A;PORT]… [local=A;PORT]…
+ *	        [kept=A;PORT]… [any]]…
+ *	remove KEY FAMILY complete wait            until everything is in the kernel, then prints
+ *	the status as one line of JSON status          prints it now ready KEY FAMILY  prints
+ *	whether the Service may be announced: ready, pending, damaged, or refused: and why sleep MS
+ * The input must be a pipe.  It exits, leaving the rules, when the input ends; non-zero if
+ * something was refused or a wait takes 60 s.
  */
 #include "config.h"
 
@@ -51,6 +51,7 @@ static _Noreturn void fail(const char *what, const char *detail)
 static struct addr parse_addr(const char *s)
 {
 	struct addr a;
+
 	if (addr_parse(s, &a) < 0)
 		fail("not an address", s);
 	return a;
@@ -59,6 +60,7 @@ static struct addr parse_addr(const char *s)
 static struct prefix parse_prefix(const char *s)
 {
 	struct prefix p;
+
 	if (prefix_parse(s, false, &p) < 0)
 		fail("not a CIDR", s);
 	return p;
@@ -76,21 +78,23 @@ struct line {
 static const char *value(const char *word, const char *name)
 {
 	size_t len = strlen(name);
-	return strncmp(word, name, len) == 0 && word[len] == '=' ? word + len + 1 : NULL;
+
+	return !strncmp(word, name, len) && word[len] == '=' ? word + len + 1 : NULL;
 }
 
 static void add_port(struct line *l, const char *v)
 {
 	char proto[8];
 	int port, node_port = 0;
+
 	if (l->s.n_ports == MAX_ITEMS || sscanf(v, "%7[^/]/%d/%d", proto, &port, &node_port) < 2)
 		fail("not a port", v);
 	struct proxy_port *p = &l->ports[l->s.n_ports];
 	*p = (struct proxy_port){ .name = "", .port = (uint16_t)port };
 	p->node_port = (uint16_t)node_port;
-	p->proto = strcmp(proto, "udp") == 0    ? IPPROTO_UDP
-	           : strcmp(proto, "sctp") == 0 ? IPPROTO_SCTP
-	                                        : IPPROTO_TCP;
+	p->proto = !strcmp(proto, "udp")    ? IPPROTO_UDP
+	           : !strcmp(proto, "sctp") ? IPPROTO_SCTP
+	                                    : IPPROTO_TCP;
 	p->cluster = l->endpoints[l->s.n_ports][0];
 	p->local = l->endpoints[l->s.n_ports][1];
 	p->kept = l->endpoints[l->s.n_ports][2];
@@ -103,6 +107,7 @@ static void add_endpoint(struct line *l, const char *v, enum set set)
 {
 	char text[ADDR_STR_SIZE];
 	int port;
+
 	if (l->s.n_ports == 0 || sscanf(v, "%45[^;];%d", text, &port) != 2)
 		fail("not an endpoint", v);
 	struct proxy_port *p = &l->ports[l->s.n_ports - 1];
@@ -118,6 +123,7 @@ static void add_endpoint(struct line *l, const char *v, enum set set)
 static void one_word(struct line *l, const char *word)
 {
 	const char *v;
+
 	if ((v = value(word, "cluster-ip")))
 		l->s.cluster_ip = parse_addr(v);
 	else if ((v = value(word, "vip")) && l->s.n_vips < MAX_ITEMS)
@@ -127,9 +133,9 @@ static void one_word(struct line *l, const char *word)
 	else if ((v = value(word, "range")) && l->s.n_source_ranges < MAX_ITEMS)
 		l->ranges[l->s.n_source_ranges++] = parse_prefix(v);
 	else if ((v = value(word, "external")))
-		l->s.traffic.external_local = strcmp(v, "Local") == 0;
+		l->s.traffic.external_local = !strcmp(v, "Local");
 	else if ((v = value(word, "internal")))
-		l->s.traffic.internal_local = strcmp(v, "Local") == 0;
+		l->s.traffic.internal_local = !strcmp(v, "Local");
 	else if ((v = value(word, "affinity")))
 		l->s.traffic.affinity_s = (uint32_t)atoi(v);
 	else if ((v = value(word, "port")))
@@ -140,7 +146,7 @@ static void one_word(struct line *l, const char *word)
 		add_endpoint(l, v, SET_LOCAL);
 	else if ((v = value(word, "kept")))
 		add_endpoint(l, v, SET_KEPT);
-	else if (strcmp(word, "any") == 0 && l->s.n_ports > 0)
+	else if (!strcmp(word, "any") && l->s.n_ports > 0)
 		l->ports[l->s.n_ports - 1].has_any = true;
 	else
 		fail("not understood", word);
@@ -150,6 +156,7 @@ static void set_service(char **words)
 {
 	struct line *l = xcalloc(1, sizeof(*l));
 	const char *key = strtok_r(NULL, " ", words), *family = strtok_r(NULL, " ", words);
+
 	if (!key || !family)
 		fail("service", "KEY FAMILY");
 	l->s.key = key;
@@ -178,6 +185,7 @@ static void print_status(void)
 static void print_ready(char **words)
 {
 	const char *key = strtok_r(NULL, " ", words), *family = strtok_r(NULL, " ", words);
+
 	if (!key || !family)
 		fail("ready", "KEY FAMILY");
 	uint8_t f = (uint8_t)atoi(family);
@@ -194,6 +202,7 @@ static void print_ready(char **words)
 static void pause_input(int ms)
 {
 	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
 	evtimer_add(resume, &tv);
 	waiting = true;
 }
@@ -202,28 +211,29 @@ static void one_line(char *text)
 {
 	char *words = NULL;
 	const char *verb = strtok_r(text, " ", &words);
+
 	if (!verb || *verb == '#')
 		return;
-	if (strcmp(verb, "service") == 0) {
+	if (!strcmp(verb, "service")) {
 		set_service(&words);
-	} else if (strcmp(verb, "remove") == 0) {
+	} else if (!strcmp(verb, "remove")) {
 		const char *key = strtok_r(NULL, " ", &words);
 		const char *family = strtok_r(NULL, " ", &words);
 		if (!key || !family)
 			fail("remove", "KEY FAMILY");
 		proxy_remove(proxy, key, (uint8_t)atoi(family));
-	} else if (strcmp(verb, "complete") == 0) {
+	} else if (!strcmp(verb, "complete")) {
 		proxy_complete(proxy);
-	} else if (strcmp(verb, "wait") == 0) {
+	} else if (!strcmp(verb, "wait")) {
 		if (proxy_stats(proxy).in_sync)
 			print_status();
 		else
 			pause_input(WAIT_MS);
-	} else if (strcmp(verb, "status") == 0) {
+	} else if (!strcmp(verb, "status")) {
 		print_status();
-	} else if (strcmp(verb, "ready") == 0) {
+	} else if (!strcmp(verb, "ready")) {
 		print_ready(&words);
-	} else if (strcmp(verb, "sleep") == 0) {
+	} else if (!strcmp(verb, "sleep")) {
 		sleeping = true;
 		pause_input(atoi(words));
 	} else {
@@ -234,6 +244,7 @@ static void one_line(char *text)
 static void run_lines(void)
 {
 	char *nl;
+
 	while (!waiting && (nl = strchr(buf_str(&pending), '\n'))) {
 		size_t size = (size_t)(nl - pending.data);
 		cleanup_free char *text = xstrndup(pending.data, size);
@@ -294,6 +305,7 @@ static void on_failed(const struct err *e, void *arg)
 static int clean_up(void)
 {
 	struct err e = ERR_INIT;
+
 	if (proxy_cleanup(&e) < 0) {
 		log_err("cleanup", &e);
 		return 1;
@@ -317,6 +329,7 @@ int main(int argc, char **argv)
 		                   .variant = "auto",
 		                   .cluster_cidrs = cidrs };
 	struct err e = ERR_INIT;
+
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		if (c == 'v')
 			o.variant = optarg;

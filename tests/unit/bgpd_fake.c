@@ -18,7 +18,8 @@ void bgpd_fake_fini(struct bgpd_fake *f)
 static const char *after(const char *s, const char *word)
 {
 	size_t len = strlen(word);
-	return strncmp(s, word, len) == 0 ? s + len : NULL;
+
+	return !strncmp(s, word, len) ? s + len : NULL;
 }
 
 static void drop_line(struct bgp_lines *l, size_t i)
@@ -31,7 +32,7 @@ static void drop_line(struct bgp_lines *l, size_t i)
 static void drop_exact(struct bgp_lines *l, const char *line)
 {
 	for (size_t i = 0; i < l->n; i++)
-		if (strcmp(l->v[i], line) == 0) {
+		if (!strcmp(l->v[i], line)) {
 			drop_line(l, i);
 			return;
 		}
@@ -47,20 +48,20 @@ static uint8_t say_map(struct bgpd_fake *f, const char *v)
 	if (sscanf(v, "%63s %7s %" SCNu32, f->map, action, &seq) != 3)
 		return VTY_NO_MATCH;
 	f->seq = seq;
-	bgp_state_map(&f->s, f->map, seq, NULL)->permit = strcmp(action, "permit") == 0;
+	bgp_state_map(&f->s, f->map, seq, NULL)->permit = !strcmp(action, "permit");
 	f->node = BGP_AT_MAP;
 	return VTY_SUCCESS;
 }
 
 static uint8_t say_no_in_map(struct bgp_map *m, const char *line)
 {
-	bool jump = strcmp(line, "on-match goto") == 0;
+	bool jump = !strcmp(line, "on-match goto");
 
 	if (!jump && after(line, "on-match goto"))
 		return VTY_NO_MATCH;
 	for (size_t i = m->lines.n; i > 0; i--)
 		if (jump ? after(m->lines.v[i - 1], line) != NULL
-		         : strcmp(m->lines.v[i - 1], line) == 0)
+		         : !strcmp(m->lines.v[i - 1], line))
 			drop_line(&m->lines, i - 1);
 	return VTY_SUCCESS;
 }
@@ -129,11 +130,11 @@ static uint8_t say_peer_af(struct bgpd_fake *f, struct bgp_peer *p, const char *
 	int af = f->node == BGP_AT_AF4 ? BGP_AF4 : BGP_AF6;
 	char map[64], way[8];
 
-	if (strcmp(rest, "activate") == 0) {
+	if (!strcmp(rest, "activate")) {
 		f->violations += !no && (!p->af[af].in || !p->af[af].out);
 		p->af[af].active = !no;
 	} else if (sscanf(rest, "route-map %63s %7s", map, way) == 2) {
-		char **at = strcmp(way, "in") == 0 ? &p->af[af].in : &p->af[af].out;
+		char **at = !strcmp(way, "in") ? &p->af[af].in : &p->af[af].out;
 		f->violations += bgp_state_find_map(&f->s, map) == NULL;
 		free(*at);
 		*at = xstrdup(map);
@@ -254,7 +255,7 @@ static uint8_t say_setting(struct bgpd_fake *f, const char *c)
 
 	if (f->node != BGP_AT_BGP)
 		return VTY_NO_MATCH;
-	if (strcmp(c, "no bgp router-id") == 0 || after(c, "bgp router-id ")) {
+	if (!strcmp(c, "no bgp router-id") || after(c, "bgp router-id ")) {
 		for (size_t i = 0; i < l->n; i++)
 			if (after(l->v[i], "bgp router-id ")) {
 				drop_line(l, i);
@@ -315,7 +316,7 @@ uint8_t bgpd_fake_say(struct bgpd_fake *f, const char *c)
 	uint32_t asn;
 
 	f->commands++;
-	if (f->refuses && strncmp(c, f->refuses, strlen(f->refuses)) == 0)
+	if (f->refuses && !strncmp(c, f->refuses, strlen(f->refuses)))
 		return VTY_CONFIG_FAILED;
 	if (vty_check(c, NULL))
 		return VTY_NO_MATCH;
@@ -334,7 +335,7 @@ uint8_t bgpd_fake_say(struct bgpd_fake *f, const char *c)
 	if ((v = after(c, "address-family "))) {
 		if (f->node < BGP_AT_BGP)
 			return VTY_NO_MATCH;
-		f->node = strcmp(v, "ipv4 unicast") == 0 ? BGP_AT_AF4 : BGP_AT_AF6;
+		f->node = !strcmp(v, "ipv4 unicast") ? BGP_AT_AF4 : BGP_AT_AF6;
 		return VTY_SUCCESS;
 	}
 	return say_setting(f, c);

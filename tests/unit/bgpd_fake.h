@@ -3,8 +3,9 @@
 #define FAIRLEAD_TESTS_BGPD_FAKE_H
 
 /*
- * As much of bgpd's command line as the room bgp speaks, over a state in memory: strict where bgpd is (nodes, objects that must
- * exist), and stricter where it silently does the wrong thing (a network whose route-map is missing).
+ * As much of bgpd's command line as the room bgp speaks, over a state in memory: strict where bgpd
+ * is (nodes, objects that must exist), and stricter where it silently does the wrong thing (a
+ * network whose route-map is missing).
  */
 
 #include "bgp/diff.h"
@@ -17,8 +18,8 @@ struct bgpd_fake {
 	uint32_t seq;
 	const char *foreign_bgp; /* lines of others inside the instance, as printed */
 	const char *foreign_af4; /* and inside its IPv4 family */
-	unsigned int
-		violations; /* a network without its map, a neighbour active without policy … */
+	/* a network without its map, a neighbour active without policy … */
+	unsigned int violations;
 	unsigned int commands;
 	unsigned int removed; /* networks */
 	unsigned int forgets; /* networks that it acknowledges and does not keep */

@@ -2,7 +2,10 @@
 #ifndef CLI_WORLD_H
 #define CLI_WORLD_H
 
-/* Models of clusters for the tests of `fairlead status`, put together from short texts: JSON with ' for ". */
+/*
+ * Models of clusters for the tests of `fairlead status`, put together from short texts: JSON with '
+ * for ".
+ */
 
 #include "cli/model.h"
 

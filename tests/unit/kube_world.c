@@ -19,6 +19,7 @@ struct kube_access *kube_world_access(const char *text)
 	struct kube_access *a = xcalloc(1, sizeof(*a));
 	const struct kubeconfig_file file = { text, strlen(text), "/nowhere" };
 	struct err e = ERR_INIT;
+
 	if (kubeconfig_resolve(&file, 1, NULL, a, &e) < 0)
 		fail_msg("%s", e.msg);
 	return a;
@@ -38,6 +39,7 @@ void kube_world_connect(struct kube_world *w, const char *scheme, const char *cl
 		" clusters: [{name: k, cluster: {server: '%s://127.0.0.1:%d/'%s}}],\n"
 		" users: [{name: u, user: {%s}}]}",
 		scheme, loopback_port(w->server), cluster_extra, user);
+
 	w->access = kube_world_access(text);
 	w->client = kube_client_new(w->base, w->access, "test/1");
 }
@@ -58,6 +60,7 @@ static void wake(evutil_socket_t fd, short what, void *arg)
 static struct event *new_tick(struct kube_world *w, int ms)
 {
 	struct event *tick = event_new(w->base, -1, EV_PERSIST, wake, NULL);
+
 	event_add(tick, &(struct timeval){ 0, ms * 1000 });
 	return tick;
 }
@@ -66,6 +69,7 @@ void kube_world_run_until(struct kube_world *w, const int *counter, int want)
 {
 	int64_t deadline = clock_ms() + PATIENCE_MS;
 	struct event *tick = new_tick(w, 100);
+
 	while (*counter < want) {
 		event_base_loop(w->base, EVLOOP_ONCE);
 		if (clock_ms() > deadline)
@@ -78,6 +82,7 @@ void kube_world_run_for(struct kube_world *w, int ms)
 {
 	int64_t until = clock_ms() + ms;
 	struct event *tick = new_tick(w, 5);
+
 	while (clock_ms() < until)
 		event_base_loop(w->base, EVLOOP_ONCE);
 	event_free(tick);

@@ -56,6 +56,7 @@ static void on_read(struct bufferevent *bev, void *arg)
 	struct loopback_conn *conn = arg;
 	struct evbuffer *in = bufferevent_get_input(bev);
 	struct evbuffer_ptr end = evbuffer_search(in, "\r\n\r\n", 4, NULL);
+
 	if (end.pos < 0)
 		return;
 	size_t head_size = (size_t)end.pos + 4, body_size = 0;
@@ -84,6 +85,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 static void on_written(struct bufferevent *bev, void *arg)
 {
 	struct loopback_conn *conn = arg;
+
 	if (conn->closing && evbuffer_get_length(bufferevent_get_output(bev)) == 0 &&
 	    evbuffer_get_length(conn->pending) == 0)
 		conn_free(conn);
@@ -92,6 +94,7 @@ static void on_written(struct bufferevent *bev, void *arg)
 static void on_step(evutil_socket_t fd, short what, void *arg)
 {
 	struct loopback_conn *conn = arg;
+
 	(void)fd, (void)what;
 	evbuffer_remove_buffer(conn->pending, bufferevent_get_output(conn->bev), 1);
 	if (evbuffer_get_length(conn->pending) > 0)
@@ -102,6 +105,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
                       int addr_size, void *arg)
 {
 	struct loopback *l = arg;
+
 	(void)listener, (void)addr, (void)addr_size;
 	struct loopback_conn *conn = xcalloc(1, sizeof(*conn));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
@@ -126,6 +130,7 @@ struct loopback *loopback_start(struct event_base *base, SSL_CTX *tls, loopback_
 	struct loopback *l = xcalloc(1, sizeof(*l));
 	struct sockaddr_in sin = { .sin_family = AF_INET,
 		                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
 	l->base = base;
 	l->tls = tls;
 	l->handler = handler;
@@ -150,6 +155,7 @@ int loopback_port(const struct loopback *l)
 {
 	struct sockaddr_in sin;
 	socklen_t size = sizeof(sin);
+
 	getsockname(evconnlistener_get_fd(l->listener), (struct sockaddr *)&sin, &size);
 	return ntohs(sin.sin_port);
 }
@@ -177,6 +183,7 @@ void loopback_send(struct loopback_conn *conn, const char *text)
 void loopback_answer(struct loopback_conn *conn, int status, const char *head, const char *body)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
+
 	buf_printf(
 		&b,
 		"HTTP/1.1 %d x\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s\r\n%s",
@@ -193,6 +200,7 @@ void loopback_open(struct loopback_conn *conn, bool chunked)
 void loopback_chunk(struct loopback_conn *conn, const char *text)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
+
 	buf_printf(&b, "%zx\r\n%s\r\n", strlen(text), text);
 	loopback_send(conn, buf_str(&b));
 }
@@ -220,6 +228,7 @@ static X509 *make_cert(EVP_PKEY *key, const char *common_name, X509 *issuer, EVP
 	static long serial = 1;
 	X509 *cert = X509_new();
 	X509V3_CTX ctx;
+
 	X509_set_version(cert, 2);
 	ASN1_INTEGER_set(X509_get_serialNumber(cert), serial++);
 	X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
@@ -242,6 +251,7 @@ static X509 *make_cert(EVP_PKEY *key, const char *common_name, X509 *issuer, EVP
 struct loopback_ca *loopback_ca_new(void)
 {
 	struct loopback_ca *ca = xcalloc(1, sizeof(*ca));
+
 	ca->key = EVP_EC_gen("P-256");
 	ca->cert = make_cert(ca->key, "loopback CA", NULL, ca->key, NULL);
 	BIO *bio = BIO_new(BIO_s_mem());
@@ -271,6 +281,7 @@ SSL_CTX *loopback_ca_server(struct loopback_ca *ca, const char *name)
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *cert = make_cert(key, "server", ca->cert, ca->key, name);
+
 	SSL_CTX_use_certificate(ctx, cert);
 	SSL_CTX_use_PrivateKey(ctx, key);
 	X509_free(cert);

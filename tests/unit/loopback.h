@@ -3,8 +3,9 @@
 #define FAIRLEAD_TESTS_LOOPBACK_H
 
 /*
- * A scripted HTTP/1.1 server on the test's own event loop: it reads whole requests and leaves every byte of the
- * answers to the test, which may cut them into single bytes, stop in the middle, or answer nothing at all.
+ * A scripted HTTP/1.1 server on the test's own event loop: it reads whole requests and leaves every
+ * byte of the answers to the test, which may cut them into single bytes, stop in the middle, or
+ * answer nothing at all.
  */
 
 #include <stdbool.h>
@@ -42,7 +43,10 @@ void loopback_chunk(struct loopback_conn *conn, const char *text);
 /* Closes once all is sent. */
 void loopback_close(struct loopback_conn *conn);
 
-/* A CA made on the spot, as PEM, and a server context with a certificate of it for @name ("IP:127.0.0.1", "DNS:a.b"). */
+/*
+ * A CA made on the spot, as PEM, and a server context with a certificate of it for @name
+ * ("IP:127.0.0.1", "DNS:a.b").
+ */
 struct loopback_ca;
 struct loopback_ca *loopback_ca_new(void);
 void loopback_ca_free(struct loopback_ca *ca);

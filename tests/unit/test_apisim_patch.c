@@ -200,5 +200,6 @@ int main(void)
 		cmocka_unit_test(strategic_pods),
 		cmocka_unit_test(parsing),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 static struct json_object *parse(const char *text)
 {
 	struct json_object *o = js_parse(text, strlen(text), NULL);
+
 	assert_non_null(o);
 	return o;
 }
@@ -22,6 +23,7 @@ static struct alloc small_cluster(void)
 {
 	struct alloc a;
 	struct prefix range;
+
 	assert_int_equal(prefix_parse("10.96.0.0/29", false, &range), 0);
 	alloc_init(&a, &range, 1);
 	return a;
@@ -31,6 +33,7 @@ static struct alloc small_cluster(void)
 static size_t settle(struct alloc *a, struct json_object *svc, struct json_object *old)
 {
 	cleanup(causes_fini) struct causes c = { .list = NULL };
+
 	service_carry_over(svc, old);
 	service_default(svc);
 	validate_service(svc, old, &c);
@@ -206,5 +209,6 @@ int main(void)
 		cmocka_unit_test(durations),
 		cmocka_unit_test(faults_strike_as_told),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@
 static struct json_object *object(const char *ns, const char *name, const char *label)
 {
 	struct json_object *o = json_object_new_object();
+
 	js_set_str(o, "metadata.name", name);
 	js_set_str(o, "metadata.namespace", ns);
 	if (label)
@@ -29,6 +30,7 @@ static struct version *put(struct store *s, enum store_id id, const char *ns, co
 {
 	cleanup(js_put) struct json_object *o = object(ns, name, NULL);
 	struct version *v;
+
 	assert_int_equal(store_put(s, id, o, &v, NULL), 0);
 	return v;
 }
@@ -72,7 +74,10 @@ static void history_reaches_back_as_far_as_it_holds(void **state)
 	assert_true(store_reaches(&s, STORE_SERVICES, 0));
 	put(&s, STORE_PODS, "n", "a");
 	put(&s, STORE_SERVICES, "n", "b");
-	/* The first event fell out, so a watch that has seen it may still begin, one before it may not. */
+	/*
+	 * The first event fell out, so a watch that has seen it may still begin, one before it may
+	 * not.
+	 */
 	assert_false(store_reaches(&s, STORE_SERVICES, 0));
 	assert_true(store_reaches(&s, STORE_SERVICES, 1));
 	assert_true(store_reaches(&s, STORE_PODS, 0));
@@ -249,5 +254,6 @@ int main(void)
 		cmocka_unit_test(selectors),
 		cmocka_unit_test(routes),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

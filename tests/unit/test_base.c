@@ -87,6 +87,7 @@ static void prefixes_parse(void **state)
 static struct addr addr(const char *s)
 {
 	struct addr a;
+
 	assert_int_equal(addr_parse(s, &a), 0);
 	return a;
 }
@@ -136,6 +137,7 @@ static void ranges_overlap_in_one_address(void **state)
 		{ "fd00::1", "fd00::5", "fd00::6", "fd00::9", false },
 		{ "0.0.0.0", "255.255.255.255", "::", "::5", false },
 	};
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		const struct addr_range a = { addr(cases[i].a_first), addr(cases[i].a_last) };
@@ -260,10 +262,14 @@ static void times_round_trip(void **state)
 
 #define ASLEEP_S 100000
 
-/* In a child, whose own children are as if the machine had slept for ASLEEP_S: 0 if one saw that, 77 if that cannot be had. */
+/*
+ * In a child, whose own children are as if the machine had slept for ASLEEP_S: 0 if one saw that,
+ * 77 if that cannot be had.
+ */
 static int look_after_sleep(void)
 {
 	const char offsets[] = "boottime 100000 0";
+
 	if (unshare(CLONE_NEWTIME) < 0)
 		return 77;
 	int fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
@@ -322,7 +328,10 @@ static void long_log_lines_are_cut_whole(void **state)
 	char value[8192], text[8192];
 	assert_int_equal(pipe(fds), 0);
 	log_set_fd(fds[1]);
-	/* Wherever the end of the line falls in an escape, the value is closed and the line says that it was cut. */
+	/*
+	 * Wherever the end of the line falls in an escape, the value is closed and the line says
+	 * that it was cut.
+	 */
 	for (size_t shift = 0; shift < 8; shift++) {
 		memset(value, 'a', shift);
 		memset(value + shift, '\x01', 5000 - shift);
@@ -345,8 +354,8 @@ static void long_log_lines_are_cut_whole(void **state)
 			assert_true(n > 0 && n <= 4096);
 			text[n] = '\0';
 			assert_ptr_equal(strchr(text, '\n'), text + n - 1);
-			bool cut = strcmp(text + n - strlen(" cut=true\n"), " cut=true\n") == 0;
-			assert_true(cut || strcmp(text + n - strlen(" n=1\n"), " n=1\n") == 0);
+			bool cut = !strcmp(text + n - strlen(" cut=true\n"), " cut=true\n");
+			assert_true(cut || !strcmp(text + n - strlen(" n=1\n"), " n=1\n"));
 			assert_int_equal(quoted, strstr(text, "k=\" ") != NULL);
 		}
 	}
@@ -358,6 +367,7 @@ static void long_log_lines_are_cut_whole(void **state)
 static void what_is_said_over_and_over_is_said_ten_times_a_minute(void **state)
 {
 	struct log_rate r = { 0 };
+
 	unsigned long long left_out = 0;
 	unsigned int n = 0;
 
@@ -382,7 +392,10 @@ static void errors_are_prefixed(void **state)
 	assert_int_equal(err_set(NULL, -5, ERR_CONFIG, "x"), -5);
 }
 
-/* Key 00 01 … 0f, data 00 01 …; the same by an implementation that gives the vectors of the paper for SipHash-2-4. */
+/*
+ * Key 00 01 … 0f, data 00 01 …; the same by an implementation that gives the vectors of the paper
+ * for SipHash-2-4.
+ */
 static void sip_hash_is_the_one_of_the_paper(void **state)
 {
 	static const struct {
@@ -426,8 +439,8 @@ static unsigned int longest_chain(const struct named *table)
 }
 
 /*
- * Names that fall into one bucket under every hash whose key is known, and after them a cluster's own.  In a table that holds
- * as many of honest ones, a chain has a handful.
+ * Names that fall into one bucket under every hash whose key is known, and after them a cluster's
+ * own.  In a table that holds as many of honest ones, a chain has a handful.
  */
 static void crafted_names_make_no_long_chains(void **state)
 {
@@ -561,5 +574,6 @@ int main(void)
 		cmocka_unit_test(crafted_names_make_no_long_chains),
 		cmocka_unit_test(tables_never_stop_growing),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

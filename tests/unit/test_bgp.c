@@ -19,6 +19,7 @@
 static struct addr addr(const char *s)
 {
 	struct addr a;
+
 	assert_int_equal(addr_parse(s, &a), 0);
 	return a;
 }
@@ -506,7 +507,10 @@ static void a_running_configuration_is_read(void **state)
 	bgp_have_fini(&h);
 }
 
-/* Lines that name our neighbours, which others may write as well: as with neighbours themselves, there is an end to them. */
+/*
+ * Lines that name our neighbours, which others may write as well: as with neighbours themselves,
+ * there is an end to them.
+ */
 static void too_many_claims_are_too_much(void **state)
 {
 	(void)state;
@@ -828,5 +832,6 @@ int main(void)
 		cmocka_unit_test(a_router_id_is_made_of_the_nodes_name),
 		cmocka_unit_test(bfd_profiles_are_compared),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

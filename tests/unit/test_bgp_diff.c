@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-/* From any state of bgpd to any wanted one, by commands, on the fake bgpd; and what single changes cost. */
+/*
+ * From any state of bgpd to any wanted one, by commands, on the fake bgpd; and what single changes
+ * cost.
+ */
 
 #include "unit.h"
 
@@ -29,6 +32,7 @@ static unsigned int rnd(unsigned int bound)
 static struct addr addr(const char *s)
 {
 	struct addr a;
+
 	assert_int_equal(addr_parse(s, &a), 0);
 	return a;
 }
@@ -39,6 +43,7 @@ static char *sets[][3] = { { plain }, { no_export, plain }, { large, plain, no_e
 static struct config_advertisement random_advertisement(void)
 {
 	unsigned int n = rnd(4);
+
 	return (struct config_advertisement){
 		.aggregation_len = rnd(3) ? 32 : 24,
 		.aggregation_len_v6 = rnd(3) ? 128 : 112,
@@ -93,7 +98,10 @@ struct outcome {
 	size_t commands;
 };
 
-/* Of unknown password none is made, and one that is there keeps its lines, unless its instance goes. */
+/*
+ * Of unknown password none is made, and one that is there keeps its lines, unless its instance
+ * goes.
+ */
 static void expect_kept(const struct bgp_state *want, const struct bgp_state *before,
                         const struct bgp_state *after)
 {
@@ -168,7 +176,10 @@ static void any_state_becomes_any_other(void **state)
 		struct bgpd_fake f = { 0 };
 		rng_state = seed * 0x9e3779b97f4a7c15u;
 		if (rnd(4) == 0) {
-			/* Others were here first, with a neighbour and networks that we may want too. */
+			/*
+			 * Others were here first, with a neighbour and networks that we may want
+			 * too.
+			 */
 			f.foreign_bgp = " neighbor 10.9.9.9 remote-as 1\n";
 			f.foreign_af4 = "  network 198.51.100.1/32\n"
 					"  network 198.51.100.0/24 route-map M\n";
@@ -300,7 +311,10 @@ static void hand_made_lines_in_a_map_of_ours_go(void **state)
 	}
 }
 
-/* With graceful restart the router keeps stale routes until the End-of-RIB: networks must be there before the session. */
+/*
+ * With graceful restart the router keeps stale routes until the End-of-RIB: networks must be there
+ * before the session.
+ */
 static void networks_come_before_neighbours_and_withdrawals_first(void **state)
 {
 	(void)state;
@@ -318,14 +332,14 @@ static void networks_come_before_neighbours_and_withdrawals_first(void **state)
 	bgp_diff(&to, &nothing.ours, false, BGP_AT_CONFIG, &script);
 	for (size_t i = 0; i < script.n; i++) {
 		const char *text = script.v[i].text;
-		if (strncmp(text, "network", 7) == 0) {
+		if (!strncmp(text, "network", 7)) {
 			last_network = i;
 			if (first_network == SIZE_MAX)
 				first_network = i;
 		}
-		if (strncmp(text, "neighbor", 8) == 0 && first_neighbor == SIZE_MAX)
+		if (!strncmp(text, "neighbor", 8) && first_neighbor == SIZE_MAX)
 			first_neighbor = i;
-		if (strncmp(text, "route-map", 9) == 0)
+		if (!strncmp(text, "route-map", 9))
 			last_class = i;
 	}
 	assert_true(last_network < first_neighbor);
@@ -486,5 +500,6 @@ int main(void)
 		cmocka_unit_test(too_many_to_remember_is_in_the_way),
 		cmocka_unit_test(held_back_it_only_removes),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,6 +120,7 @@ static bool has_network(const struct fixture *f, unsigned int i)
 		.addr = { .family = 4, .b = { 198, 51, (uint8_t)(i / 250), (uint8_t)(i % 250) } },
 		.len = 32
 	};
+
 	for (size_t k = 0; k < f->fake.s.n_networks; k++)
 		if (prefix_cmp(&f->fake.s.networks[k].prefix, &p) == 0)
 			return true;
@@ -144,7 +145,10 @@ static bool is_everything_there(const struct fixture *f)
 	return is_applied(f) && f->fake.s.n_networks == 2;
 }
 
-/* bgpd is given its own configuration a moment after it started: an instance of ours would be in its way. */
+/*
+ * bgpd is given its own configuration a moment after it started: an instance of ours would be in
+ * its way.
+ */
 static void where_others_had_the_instance_it_is_waited_for(void **state)
 {
 	struct fixture *f = *state;
@@ -219,7 +223,9 @@ static bool has_both(const struct fixture *f)
 	return has_network(f, 0) && has_network(f, 1) && reason_of_first(f) == REASON_Announced;
 }
 
-/* A setting that bgpd does not show may be as it should; a network that it does not show is none. */
+/*
+ * A setting that bgpd does not show may be as it should; a network that it does not show is none.
+ */
 static void what_somebody_undoes_is_done_again(void **state)
 {
 	struct fixture *f = *state;
@@ -344,6 +350,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_withdrawal_does_not_wait_behind_a_slow_batch,
 		                                set_up, tear_down),
 	};
+
 	signal(SIGPIPE, SIG_IGN); /* as in the speaker; either end may write to one that is gone */
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -675,5 +675,6 @@ int main(void)
 		cmocka_unit_test(a_screen_is_drawn_over),
 		cmocka_unit_test(nonsense_from_a_speaker_is_left_out),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

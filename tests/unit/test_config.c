@@ -562,7 +562,10 @@ static void test_strings_of_users(void **state)
 			if (configuration_parse(yaml, strlen(yaml), &c, &errors, &warnings) == 0)
 				fail_msg("taken: %.200s", yaml);
 			assert_int_equal(errors.items[0].line, 2);
-			/* What is wrong can be printed in one line, and is not the whole of it again. */
+			/*
+			 * What is wrong can be printed in one line, and is not the whole of it
+			 * again.
+			 */
 			for (const char *p = errors.items[0].message; *p; p++)
 				assert_true((unsigned char)*p >= ' ');
 			for (const char *p = errors.items[0].path; *p; p++)
@@ -712,6 +715,7 @@ static void test_pool_of(void **state)
 		{ "0.0.0.0", NULL },
 		{ "ffff::", NULL },
 	};
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct addr a;
@@ -726,7 +730,10 @@ static void test_pool_of(void **state)
 	configuration_unref(c);
 }
 
-/* What of these peers a node with the labels "rack: a" and "both: " has: a letter each, '-' for a refused one. */
+/*
+ * What of these peers a node with the labels "rack: a" and "both: " has: a letter each, '-' for a
+ * refused one.
+ */
 static void expect_node_peers(const char *yaml, const char *had, const char *words)
 {
 	char rack[] = "rack", a[] = "a", both[] = "both", empty[] = "";
@@ -825,6 +832,7 @@ static void test_durations(void **state)
 		{ "9999999999h", -ERANGE, 0 },
 		{ "99999999999999999999s", -ERANGE, 0 },
 	};
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		int64_t ns = 0;
@@ -837,6 +845,7 @@ static void test_durations(void **state)
 static void test_retained_comes_back(void **state)
 {
 	enum { N = 55000 };
+
 	(void)state;
 	struct configuration *c = parse_ok(
 		"address-pools:\n"
@@ -988,7 +997,10 @@ static char *print_key(const struct schema_key *key, const struct config_pool *p
 	return buf_take(&text);
 }
 
-/* Each key, but those that concern giving addresses alone: the one that is forgotten would change how they are announced. */
+/*
+ * Each key, but those that concern giving addresses alone: the one that is forgotten would change
+ * how they are announced.
+ */
 static void test_retained_has_each_key(void **state)
 {
 	static const char *const giving[] = { "addresses", "avoid-buggy-ips", "auto-assign",
@@ -1111,5 +1123,6 @@ int main(void)
 		cmocka_unit_test(test_retained_comes_back),
 		cmocka_unit_test(test_bounds_of_the_tree),
 	};
+
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }

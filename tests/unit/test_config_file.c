@@ -136,5 +136,6 @@ int main(void)
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_json_is_a_configuration),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One controller, as it is but for the network and the time, and a Service or two: what it does with a write of which nobody
- * knows what became of it, and with one that the watch has not shown yet.  tests/unit/test_leaders has whole lives; these are
- * single promises, each of which has to hold whenever the write takes effect and the connection breaks.
+ * One controller, as it is but for the network and the time, and a Service or two: what it does
+ * with a write of which nobody knows what became of it, and with one that the watch has not shown
+ * yet.  tests/unit/test_leaders has whole lives; these are single promises, each of which has to
+ * hold whenever the write takes effect and the connection breaks.
  */
 #include "config.h"
 
@@ -26,7 +27,10 @@ enum { SEEDS = 60, MANY = 6 };
 
 static const struct virtual_faults calm = { 0 };
 
-/* When the new address was sent for the first time and came to stand in the status, and when the old one went. */
+/*
+ * When the new address was sent for the first time and came to stand in the status, and when the
+ * old one went.
+ */
 struct move {
 	int64_t sent_ms, begun_ms, ended_ms;
 };
@@ -53,7 +57,10 @@ static void fail_at(const char *what)
 	         (long long)virtual_now(), what);
 }
 
-/* Renumbered from 10.0.0.x to 10.0.1.x: the new address before the old one, and only then without it. */
+/*
+ * Renumbered from 10.0.0.x to 10.0.1.x: the new address before the old one, and only then without
+ * it.
+ */
 static void note_move(struct move *m, struct json_object *ingress)
 {
 	const char *ips[2] = { "", "" };
@@ -123,8 +130,9 @@ static char *version_of_last(const struct record *r)
 }
 
 /*
- * What the client sends once more by itself is the same patch and as good as one.  A patch takes effect on the version that it
- * names alone, so one that is still on its way does no harm when the object has changed.
+ * What the client sends once more by itself is the same patch and as good as one.  A patch takes
+ * effect on the version that it names alone, so one that is still on its way does no harm when the
+ * object has changed.
  */
 static void assert_last_settled(const struct event_base *base, const struct record *r)
 {
@@ -379,9 +387,10 @@ static void test_doubt(void **state)
 }
 
 /*
- * Several writes to one Service (to its status, to itself, and the condition that confirms that) cost as many patches however
- * late the watch is: each waits until the watch has shown the one before.  Otherwise the watch would take back what is known,
- * and what is decided on that would be refused as a conflict.
+ * Several writes to one Service (to its status, to itself, and the condition that confirms that)
+ * cost as many patches however late the watch is: each waits until the watch has shown the one
+ * before.  Otherwise the watch would take back what is known, and what is decided on that would be
+ * refused as a conflict.
  */
 static void test_writes_in_a_row(void **state)
 {
@@ -471,7 +480,10 @@ static void configure_at_length(const char *pools, size_t len)
 	configure("PATCH", "/fairlead", buf_str(&text));
 }
 
-/* What would not fit into what is published is refused with what helps, and is in force as soon as it fits. */
+/*
+ * What would not fit into what is published is refused with what helps, and is in force as soon as
+ * it fits.
+ */
 static void test_retained_has_a_bound(void **state)
 {
 	(void)state;
@@ -534,7 +546,10 @@ static void put_copy(const char *name)
 		name);
 }
 
-/* Also where a write to it is under way when the address becomes free, and the later one is heard of first. */
+/*
+ * Also where a write to it is under way when the address becomes free, and the later one is heard
+ * of first.
+ */
 static void test_inheriting(void **state)
 {
 	(void)state;
@@ -616,7 +631,10 @@ static void begin_contested(void)
 	assert_int_equal(n_conditions("Assigned"), CONTESTED);
 }
 
-/* One contested Service has its Event, and all have one for all of them; each says in its condition what is the matter. */
+/*
+ * One contested Service has its Event, and all have one for all of them; each says in its condition
+ * what is the matter.
+ */
 static void test_contested(void **state)
 {
 	(void)state;
@@ -661,8 +679,8 @@ static bool all_have_moved(void)
 }
 
 /*
- * One Service after the other, four a second, and each keeps its old address for ten seconds beside the new one.  One that
- * changes meanwhile, and is decided each time, holds up nobody.
+ * One Service after the other, four a second, and each keeps its old address for ten seconds beside
+ * the new one.  One that changes meanwhile, and is decided each time, holds up nobody.
  */
 static void test_renumbered(void **state)
 {
@@ -696,7 +714,10 @@ static void test_renumbered(void **state)
 		}
 		if (last - first < (MANY - 2) * 250)
 			fail_at("several are renumbered at a time");
-		/* For the edit, twice for each of the two writes, and not for every other Service's turn. */
+		/*
+		 * For the edit, twice for each of the two writes, and not for every other Service's
+		 * turn.
+		 */
 		if (seed % 2 == 0 && scene.ctl.stats.decisions - n_decided > 6 * MANY)
 			fail_at("they are decided again and again");
 		end();
@@ -715,8 +736,9 @@ static bool has_what_it_asked_for(void)
 }
 
 /*
- * A request is honoured once the object has what was asked for, and only then does the address stay whatever becomes of the
- * pools.  A change that comes between the decision and its write makes nothing of it.
+ * A request is honoured once the object has what was asked for, and only then does the address stay
+ * whatever becomes of the pools.  A change that comes between the decision and its write makes
+ * nothing of it.
  */
 static void test_a_request_that_is_not_written_yet(void **state)
 {
@@ -776,7 +798,10 @@ static bool is_answered(void)
 	return !strcmp(mark(), UNINSTALL_RELEASED);
 }
 
-/* Addresses stay, nothing more is assigned, and whoever is installed next need not wait for the lease. */
+/*
+ * Addresses stay, nothing more is assigned, and whoever is installed next need not wait for the
+ * lease.
+ */
 static void test_uninstalled(void **state)
 {
 	(void)state;
@@ -828,7 +853,10 @@ static void test_uninstalled_with_addresses(void **state)
 	}
 }
 
-/* Whoever has waited in vain takes the mark off: an answer that was on its way then must not put it on again. */
+/*
+ * Whoever has waited in vain takes the mark off: an answer that was on its way then must not put it
+ * on again.
+ */
 static void test_an_answer_that_comes_too_late(void **state)
 {
 	size_t n_off = 0;
@@ -852,7 +880,10 @@ static void test_an_answer_that_comes_too_late(void **state)
 
 /* ---- writes in vain ---- */
 
-/* Where a webhook hangs, no write ever takes effect: after a few they are half a minute apart, then ever longer. */
+/*
+ * Where a webhook hangs, no write ever takes effect: after a few they are half a minute apart, then
+ * ever longer.
+ */
 static void test_in_vain(void **state)
 {
 	(void)state;

@@ -397,5 +397,6 @@ int main(void)
 		cmocka_unit_test(neither_order_nor_repetition_matters),
 		cmocka_unit_test(a_name_is_one_that_the_api_takes),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

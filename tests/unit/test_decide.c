@@ -181,6 +181,7 @@ static void large_service(struct view *v, size_t n_ports, size_t n_slices, size_
                           const char *more)
 {
 	cleanup(buf_fini) struct buf ports = BUF_INIT, spec = BUF_INIT;
+
 	for (size_t i = 0; i < n_ports; i++)
 		buf_printf(&ports, "%s{'name':'p%zu','port':%zu}", i ? "," : "", i, 1000 + i);
 	buf_printf(&spec, ",'ports':[%s]%s", buf_str(&ports), more);
@@ -233,8 +234,9 @@ static void a_service_has_a_size(void **state)
 }
 
 /*
- * Endpoints that serve are looked at for each port, whether they are used or not, and so they are in the bound; those that do
- * not serve are passed over.  What the Service may not have anyway is said without counting.
+ * Endpoints that serve are looked at for each port, whether they are used or not, and so they are
+ * in the bound; those that do not serve are passed over.  What the Service may not have anyway is
+ * said without counting.
  */
 static void endpoints_that_are_not_used_count(void **state)
 {
@@ -369,6 +371,7 @@ static void every_node_announces_by_bgp(void **state)
 		{ "pool of layer 2", "192.0.2.1", "", "10.1.1.1@n1", "n1",
 		  REASON_ProtocolUnsupported },
 	};
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct view *v = world();
@@ -491,6 +494,7 @@ static void external_ips(void **state)
 		{ "excluded node", "ClusterIP", "203.0.113.1", "", "", "10.1.1.1@n1", "n3", L2,
 		  REASON_NodeExcluded, NULL },
 	};
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct view *v = world();
@@ -571,7 +575,9 @@ static enum reason here(struct view *v, const char *key, const char *ip)
 	return reason_for(v, key, ip, "n1", PROTOCOL_LAYER2);
 }
 
-/* Of two statuses that name one address, the Service that was made first; one that goes makes way. */
+/*
+ * Of two statuses that name one address, the Service that was made first; one that goes makes way.
+ */
 static void age_decides_between_statuses(void **state)
 {
 	static const char one[] =
@@ -833,7 +839,10 @@ static void a_status_comes_before_a_record_and_that_before_a_hand(void **state)
 	world_slice(v, "z-assigned", "z", "10.1.1.1@n1");
 	assert_int_equal(here(v, "shop/z-assigned", "192.0.2.7"), REASON_Candidate);
 	assert_int_equal(here(v, "shop/a-hand", "192.0.2.7"), REASON_AddressShared);
-	/* One that no status confirms counts as written by hand, and not even that where another has the address. */
+	/*
+	 * One that no status confirms counts as written by hand, and not even that where another
+	 * has the address.
+	 */
 	world_put(v,
 	          "{'kind':'Service','metadata':{'namespace':'shop','name':'a-forger','uid':'f',"
 	          "'annotations':{'fairlead.io/external-ips-assigned':'192.0.2.1,2001:db8::1'}},"
@@ -849,8 +858,9 @@ static void a_status_comes_before_a_record_and_that_before_a_hand(void **state)
 }
 
 /*
- * Only what lies in our pools and is no machine's is always guarded; what a machine has is not announced, but carried on its ports.
- * In the world's pool "lan": the API server has .10, node n7 has .11 and .12, a peer .13, this node's gateway is .14.
+ * Only what lies in our pools and is no machine's is always guarded; what a machine has is not
+ * announced, but carried on its ports.  In the world's pool "lan": the API server has .10, node n7
+ * has .11 and .12, a peer .13, this node's gateway is .14.
  */
 static void machines_keep_their_ports(void **state)
 {
@@ -1119,7 +1129,10 @@ static void hints_keep_traffic_near(void **state)
 	}
 }
 
-/* Hints never say which of its own endpoints a node may use under policy Local, nor which terminate. */
+/*
+ * Hints never say which of its own endpoints a node may use under policy Local, nor which
+ * terminate.
+ */
 static void hints_are_for_the_cluster_set(void **state)
 {
 	(void)state;
@@ -1143,7 +1156,10 @@ static void hints_are_for_the_cluster_set(void **state)
 	view_free(v);
 }
 
-/* Terminating beside ready ones, or elsewhere where policy is Local; not the one that serves no more. */
+/*
+ * Terminating beside ready ones, or elsewhere where policy is Local; not the one that serves no
+ * more.
+ */
 static void udp_flows_are_kept_while_served(void **state)
 {
 	(void)state;
@@ -1247,5 +1263,6 @@ int main(void)
 		cmocka_unit_test(udp_flows_are_kept_while_served),
 		cmocka_unit_test(inner_services_use_what_they_can),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

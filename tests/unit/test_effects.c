@@ -11,12 +11,14 @@
 #include "world.h"
 
 /*
- * The order of effects in virtual time: the real view, decisions and announcements, and effectors that are made up.  Layer 2
- * answers at once for what it is given; bgpd acknowledges after a while, or hangs; the kernel has its rules after a while, or
- * the restore fails.  After each effect the two rules are judged:
+ * The order of effects in virtual time: the real view, decisions and announcements, and effectors
+ * that are made up.  Layer 2 answers at once for what it is given; bgpd acknowledges after a while,
+ * or hangs; the kernel has its rules after a while, or the restore fails.  After each effect the
+ * two rules are judged:
  *
  *   up:   what is announced has the rules of this very Service in the kernel
- *   down: rules change only when nothing leads to them any more, or bgpd has not answered for HOLD_MS
+ *   down: rules change only when nothing leads to them any more, or bgpd has not answered for
+ *   HOLD_MS
  *
  * Even Services have an address of layer 2, odd ones one of BGP.
  */
@@ -35,7 +37,10 @@ struct machine {
 	int64_t now;
 	int64_t lag_ms;
 	bool hung, failing;
-	/* The Services as the API server has them: 0 gone, else the incarnation; and whether there is an endpoint. */
+	/*
+	 * The Services as the API server has them: 0 gone, else the incarnation; and whether there
+	 * is an endpoint.
+	 */
 	int incarnation[N], last_incarnation;
 	bool endpoint[N];
 	/* Layer 2, in this life. */
@@ -85,8 +90,9 @@ static void judge_up(const struct machine *m, int i)
 }
 
 /*
- * @rules: what the kernel or the proxy is to have from now on, as was asked for at @asked_ms.  Rules that were to serve while the
- * route was wanted, and come when it was just withdrawn, lead those that still come by it where they were to go.
+ * @rules: what the kernel or the proxy is to have from now on, as was asked for at @asked_ms.
+ * Rules that were to serve while the route was wanted, and come when it was just withdrawn, lead
+ * those that still come by it where they were to go.
  */
 static void judge_down(const struct machine *m, int i, int rules, int64_t asked_ms)
 {
@@ -137,7 +143,10 @@ static void update_routes(void *arg)
 
 	if (first)
 		m->begin_ms = m->now + BEGIN_MS;
-	/* What was kept for a Service whose rules did not come in time goes then; they may come at any moment. */
+	/*
+	 * What was kept for a Service whose rules did not come in time goes then; they may come at
+	 * any moment.
+	 */
 	bool late = !m->began && announce_n_pending(m->turn.announce) && m->now >= m->begin_ms;
 	m->began |= !announce_n_pending(m->turn.announce) || m->now >= m->begin_ms;
 	memcpy(before, m->wanted, sizeof(before));
@@ -451,7 +460,10 @@ static void restart_without(struct machine *m)
 	steps(m, 50);
 }
 
-/* Recreated while no speaker ran, and gone before the new rules are there: the route is of the life before. */
+/*
+ * Recreated while no speaker ran, and gone before the new rules are there: the route is of the life
+ * before.
+ */
 static void go_before_routes_begin(struct machine *m)
 {
 	int64_t lag_ms = m->lag_ms;
@@ -481,6 +493,7 @@ static void effects_keep_their_order(void **state)
 		{ "restore failing", 0, false, true },
 		{ "bgpd hung and restore failing", 0, true, true },
 	};
+
 	static void (*const events[])(struct machine *) = {
 		all_up,
 		all_down,

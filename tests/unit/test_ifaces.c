@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-/* Which interface serves an address, for what the kernel answers by itself, and what is told of it. */
+/*
+ * Which interface serves an address, for what the kernel answers by itself, and what is told of it.
+ */
 #include "unit.h"
 
 #include <stdlib.h>
@@ -71,7 +73,10 @@ static void the_longest_subnet_has_the_address(void **state)
 	legs[1].up = false;
 	assert_ptr_equal(ifaces_find(&both, &a), &legs[0]);
 
-	/* It is spare while the other one serves, but not if it has a subnet of its own, be it part of the first. */
+	/*
+	 * It is spare while the other one serves, but not if it has a subnet of its own, be it part
+	 * of the first.
+	 */
 	legs[0].up = legs[1].up = true;
 	legs[0].in_use = legs[1].in_use = false;
 	assert_false(ifaces_is_spare(&both, 1));
@@ -94,6 +99,7 @@ static void the_longest_subnet_has_the_address(void **state)
 static struct addr addr_of(const char *text)
 {
 	struct addr a;
+
 	assert_int_equal(addr_parse(text, &a), 0);
 	return a;
 }
@@ -361,5 +367,6 @@ int main(void)
 		cmocka_unit_test(a_namesake_is_told_if_it_goes_on),
 		cmocka_unit_test(a_trouble_is_told_once_while_it_lasts),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

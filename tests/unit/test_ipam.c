@@ -28,6 +28,7 @@ static struct ipam *ipam_of(const char *yaml)
 {
 	struct configuration *c = config_of(yaml);
 	struct ipam *ipam = ipam_new(c);
+
 	configuration_unref(c);
 	return ipam;
 }
@@ -35,6 +36,7 @@ static struct ipam *ipam_of(const char *yaml)
 static struct addr addr(const char *s)
 {
 	struct addr a = { 0 };
+
 	assert_int_equal(addr_parse(s, &a), 0);
 	return a;
 }
@@ -45,6 +47,7 @@ static size_t addrs(const char *list, struct addr *out, size_t max)
 	cleanup_free char *copy = xstrdup(list);
 	char *save = NULL;
 	size_t n = 0;
+
 	for (char *w = strtok_r(copy, ",", &save); w && n < max; w = strtok_r(NULL, ",", &save))
 		out[n++] = addr(w);
 	return n;
@@ -55,6 +58,7 @@ static struct ipam_request request(const char *families, const char *asked, cons
                                    const char *held)
 {
 	struct ipam_request r = { .wish = IPAM_WISH_ADDRESS, .use = CONFIG_USE_LOAD_BALANCER };
+
 	for (; *families; families++) {
 		if (*families == '+')
 			r.needs_both = true;
@@ -71,6 +75,7 @@ static void hold(struct ipam *ipam, const char *key, const char *list)
 {
 	struct addr a[IPAM_STATUS_MAX];
 	size_t n = addrs(list, a, IPAM_STATUS_MAX);
+
 	ipam_hold(ipam, key, a, n);
 }
 
@@ -78,6 +83,7 @@ static const char *text_of(const struct ipam_decision *d)
 {
 	static char out[256];
 	size_t used = 0;
+
 	out[0] = '\0';
 	for (size_t i = 0; i < d->n; i++)
 		used += (size_t)snprintf(out + used, sizeof(out) - used, "%s%s", i ? "," : "",
@@ -562,7 +568,10 @@ static void test_squatters_come_and_go(void **state)
 	ipam_free(ipam);
 }
 
-/* What the record of external IPs names is kept if it is this Service's, and confirmed, or as good as asked for. */
+/*
+ * What the record of external IPs names is kept if it is this Service's, and confirmed, or as good
+ * as asked for.
+ */
 static void test_records(void **state)
 {
 	static const struct {
@@ -580,6 +589,7 @@ static void test_records(void **state)
 		{ "another's, though confirmed once", "shop/web=198.51.100.3", "external",
 		  "198.51.100.3", "198.51.100.3", "198.51.100.0" },
 	};
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(records); i++) {
 		struct ipam *ipam = ipam_of(world);
@@ -633,6 +643,7 @@ static void test_turns(void **state)
 		{ .creation_us = 2, .namespace = "b", .name = "a" },
 		{ .creation_us = 0, .namespace = "a", .name = "a" }, /* not known: last */
 	};
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
 		for (size_t k = 0; k < ARRAY_LEN(order); k++) {
@@ -658,6 +669,7 @@ static void test_who_is_named(void **state)
 		  false },
 		{ "another one, told", "me/web", "you/web", "you/web", true },
 	};
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct ipam *ipam = ipam_of(world);
@@ -719,13 +731,17 @@ static void test_who_is_concerned(void **state)
 		{ "not what stands elsewhere", "4", "", "", "10.0.1.2", "10.0.0.1", false },
 		{ "a pool that takes in", "4", "", "", "10.0.1.0", "10.0.4.1", true },
 	};
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct ipam *ipam = ipam_of(pools);
 		struct ipam_request r =
 			request(rows[i].families, rows[i].asked, rows[i].pool, rows[i].held);
 
-		/* Others have all that is named here but what is freed; what is held, and not freed, is ours. */
+		/*
+		 * Others have all that is named here but what is freed; what is held, and not
+		 * freed, is ours.
+		 */
 		hold(ipam, "x/goes", rows[i].freed);
 		hold(ipam, "me/me", rows[i].held);
 		hold(ipam, "x/stays", "10.0.0.2,fd00::2");
@@ -765,8 +781,8 @@ static void test_retained_is_taken(void **state)
 	"-which-nothing-forbids-and-somebody-has-chosen-for-reasons-of-his-own"
 
 /*
- * Edits of the pools: who has an address keeps it, whatever was asked for when it was given.  Each Service holds what the
- * condition's message names, and asks for @pool.
+ * Edits of the pools: who has an address keeps it, whatever was asked for when it was given.  Each
+ * Service holds what the condition's message names, and asks for @pool.
  */
 static void test_edits_move_nobody(void **state)
 {
@@ -904,7 +920,10 @@ static void test_edits_move_nobody(void **state)
 	}
 }
 
-/* Who is taken in by a pool with renumber, and when; and what was asked for and given stays, whatever became of its pool. */
+/*
+ * Who is taken in by a pool with renumber, and when; and what was asked for and given stays,
+ * whatever became of its pool.
+ */
 static void test_renumbering(void **state)
 {
 	static const char pools[] =
@@ -1124,6 +1143,7 @@ static void test_requests(void **state)
 		  "is no IP address" },
 		{ { "fairlead.io/addresses" }, { " , " }, NULL, NULL, "", NULL },
 	};
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct label kvs[3];
@@ -1166,6 +1186,7 @@ static void test_classes(void **state)
 		{ "example.com/x", "example.com/x", IPAM_WISH_ADDRESS },
 		{ "example.com/x", "example.com/y", IPAM_WISH_OTHER },
 	};
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		cleanup_free char *class = xstrdup_null(rows[i].theirs);
@@ -1205,7 +1226,9 @@ static void test_large_pools_are_cheap(void **state)
 	struct ipam_pool_usage u = ipam_usage(ipam, 0);
 	assert_int_equal(u.used[0], 20000);
 	assert_int_equal(u.total[1], UINT64_MAX);
-	/* A /8, a /7 without 0.0.0.0/8, and a /2 without 224.0.0.0/3: all without two of every 256. */
+	/*
+	 * A /8, a /7 without 0.0.0.0/8, and a /2 without 224.0.0.0/3: all without two of every 256.
+	 */
 	assert_int_equal(u.total[0], (65536 + 65536 + 2097152) * 254);
 	ipam_free(ipam);
 }
@@ -1232,6 +1255,7 @@ static void test_special_addresses_are_not_handed_out(void **state)
 static void test_runs_against_a_bitmap(void **state)
 {
 	enum { N = 600 };
+
 	(void)state;
 	for (unsigned int seed = 1; seed <= 20; seed++) {
 		struct runs runs = { .skip_buggy = seed % 2 };
@@ -1366,6 +1390,7 @@ static void things_init(struct thing *things)
 static int turn_cmp(const void *a, const void *b)
 {
 	const struct thing *ta = *(struct thing *const *)a, *tb = *(struct thing *const *)b;
+
 	return ipam_order_cmp(&(struct ipam_turn){ ta->creation_us, ta->namespace, ta->name },
 	                      &(struct ipam_turn){ tb->creation_us, tb->namespace, tb->name });
 }
@@ -1481,5 +1506,6 @@ int main(void)
 		cmocka_unit_test(test_runs_against_a_bitmap),
 		cmocka_unit_test(test_random_lives),
 	};
+
 	return cmocka_run_group_tests_name("ipam", tests, NULL, NULL);
 }

@@ -21,6 +21,7 @@ static int resolve(const char *a, const char *b, const char *context, struct kub
 		{ a, strlen(a), "/etc/a" },
 		{ b ? b : "", b ? strlen(b) : 0, "/etc/b" },
 	};
+
 	*ret = xcalloc(1, sizeof(**ret));
 	return kubeconfig_resolve(files, b ? 2 : 1, context, *ret, e);
 }
@@ -137,6 +138,7 @@ static void write_file(const char *dir, const char *name, const char *text)
 {
 	cleanup_free char *path = xasprintf("%s/%s", dir, name);
 	FILE *f = fopen(path, "w");
+
 	assert_non_null(f);
 	fputs(text, f);
 	fclose(f);
@@ -145,6 +147,7 @@ static void write_file(const char *dir, const char *name, const char *text)
 static void remove_file(const char *dir, const char *name)
 {
 	cleanup_free char *path = xasprintf("%s/%s", dir, name);
+
 	unlink(path);
 }
 
@@ -253,5 +256,6 @@ int main(void)
 		cmocka_unit_test(pods_have_an_account),
 		cmocka_unit_test(events_keep_within_limits),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

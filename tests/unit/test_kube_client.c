@@ -45,6 +45,7 @@ static void run_until(struct world *w, const int *counter, int want)
 static void done(int status, struct json_object *obj, const struct err *e, void *arg)
 {
 	struct world *w = arg;
+
 	w->n_done++;
 	w->n_failed += e != NULL;
 	w->status = status;
@@ -69,41 +70,42 @@ static void by_path(struct loopback_conn *conn, const struct loopback_request *r
 	struct world *w = arg;
 	static const char status[] =
 		"{\"kind\":\"Status\",\"reason\":\"NotFound\",\"message\":\"no such thing\"}";
+
 	w->n_requests++;
-	if (strcmp(r->path, "/good") == 0) {
+	if (!strcmp(r->path, "/good")) {
 		loopback_answer(conn, 200, "", "{\"a\":1}");
-	} else if (strcmp(r->path, "/chunked") == 0) {
+	} else if (!strcmp(r->path, "/chunked")) {
 		loopback_open(conn, true);
 		loopback_chunk(conn, "{\"a\"");
 		loopback_chunk(conn, ":1}");
 		loopback_send(conn, "0\r\n\r\n");
-	} else if (strcmp(r->path, "/missing") == 0) {
+	} else if (!strcmp(r->path, "/missing")) {
 		loopback_answer(conn, 404, "", status);
-	} else if (strcmp(r->path, "/garbage") == 0) {
+	} else if (!strcmp(r->path, "/garbage")) {
 		loopback_send(conn, "SSH-2.0-nonsense\r\n\r\n");
 		loopback_close(conn);
-	} else if (strcmp(r->path, "/cut") == 0) {
+	} else if (!strcmp(r->path, "/cut")) {
 		loopback_send(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"a\"");
 		loopback_close(conn);
-	} else if (strcmp(r->path, "/closed") == 0) {
+	} else if (!strcmp(r->path, "/closed")) {
 		loopback_close(conn);
-	} else if (strcmp(r->path, "/large") == 0) {
+	} else if (!strcmp(r->path, "/large")) {
 		cleanup_free char *body = xmalloc(KUBE_ANSWER_SIZE_MAX + 2);
 		memset(body, ' ', KUBE_ANSWER_SIZE_MAX + 1);
 		body[KUBE_ANSWER_SIZE_MAX + 1] = '\0';
 		loopback_answer(conn, 200, "", body);
-	} else if (strcmp(r->path, "/busy") == 0) {
+	} else if (!strcmp(r->path, "/busy")) {
 		if (w->n_requests < 3)
 			loopback_answer(conn, w->n_requests == 1 ? 429 : 503, "Retry-After: 0\r\n",
 			                "{}");
 		else
 			loopback_answer(conn, 200, "", "{\"n\":3}");
-	} else if (strcmp(r->path, "/later") == 0) {
+	} else if (!strcmp(r->path, "/later")) {
 		if (w->n_requests < 2)
 			loopback_answer(conn, 429, "Retry-After: 1\r\n", "{}");
 		else
 			loopback_answer(conn, 200, "", "{}");
-	} else if (strcmp(r->path, "/slow") == 0) {
+	} else if (!strcmp(r->path, "/slow")) {
 		w->held[w->n_held++ % ARRAY_LEN(w->held)] = conn;
 	} else {
 		/* Says what came. */
@@ -136,7 +138,7 @@ static void answers_are_read(void **state)
 	kube_world_connect(&w.kube, "http", "", "");
 	for (int split = 0; split < 2; split++)
 		for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-			if (split && strcmp(cases[i].path, "/large") == 0)
+			if (split && !strcmp(cases[i].path, "/large"))
 				continue;
 			loopback_split(w.kube.server, split);
 			w.n_done = 0;
@@ -275,12 +277,14 @@ struct gate {
 static bool ask_gate(void *arg)
 {
 	struct gate *g = arg;
+
 	return ++g->asked <= g->allowed;
 }
 
 static void gate_done(int status, struct json_object *obj, const struct err *e, void *arg)
 {
 	struct gate *g = arg;
+
 	(void)status, (void)obj, (void)e;
 	g->allowed = -1;
 }
@@ -335,6 +339,7 @@ struct recorder {
 static void record(struct loopback_conn *conn, const struct loopback_request *r, void *arg)
 {
 	struct recorder *rec = arg;
+
 	if (!strstr(r->path, "/events")) {
 		rec->w.n_requests++;
 		return;
@@ -368,6 +373,7 @@ static void emit(struct recorder *rec, int n)
 		                              .reason = "R",
 		                              .action = "A",
 		                              .note = "x" };
+
 	for (int i = 0; i < n; i++)
 		kube_event_emit(rec->w.kube.client, "c", "i", &ev);
 }
@@ -398,7 +404,10 @@ static void events_are_not_starved(void **state)
 	kube_world_stop(&rec.w.kube);
 }
 
-/* Without a bound, Events that nobody takes would fill the memory; those that are too many are counted. */
+/*
+ * Without a bound, Events that nobody takes would fill the memory; those that are too many are
+ * counted.
+ */
 static void events_are_bounded(void **state)
 {
 	(void)state;
@@ -444,7 +453,10 @@ static struct kube_request *put(struct world *w, const char *path, int timeout_m
 	                          done, w);
 }
 
-/* A lane that gave no answer is left, with others still under way on it; each is freed when they have ended. */
+/*
+ * A lane that gave no answer is left, with others still under way on it; each is freed when they
+ * have ended.
+ */
 static void writes_leave_what_is_silent(void **state)
 {
 	(void)state;
@@ -477,6 +489,7 @@ static void writes_leave_what_is_silent(void **state)
 static void wants_new_token(struct loopback_conn *conn, const struct loopback_request *r, void *arg)
 {
 	struct world *w = arg;
+
 	w->n_requests++;
 	bool good = strcasestr(r->head, "authorization: bearer new\r\n") != NULL;
 	loopback_answer(conn, good ? 200 : 401, "", "{}");
@@ -490,6 +503,7 @@ static void wants_ever_newer(struct loopback_conn *conn, const struct loopback_r
 {
 	struct world *w = arg;
 	cleanup_free char *next = xasprintf("token-%d", ++w->n_requests);
+
 	(void)r;
 	write_file(w->mode, next);
 	loopback_answer(conn, 401, "", "{}");
@@ -517,6 +531,7 @@ static void a_401_is_not_asked_for_ever(void **state)
 static void write_file(const char *path, const char *text)
 {
 	FILE *f = fopen(path, "w");
+
 	assert_non_null(f);
 	fputs(text, f);
 	fclose(f);
@@ -569,6 +584,7 @@ static char *base64(const char *pem)
 	static const char alphabet[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	size_t size = strlen(pem);
+
 	for (size_t i = 0; i < size; i += 3) {
 		uint32_t bits = 0;
 		for (size_t j = 0; j < 3; j++)
@@ -626,7 +642,8 @@ static void certificates_are_verified(void **state)
 static void by_proxy(struct loopback_conn *conn, const struct loopback_request *r, void *arg)
 {
 	struct world *w = arg;
-	bool good = strcmp(r->path, "http://api.invalid:6443/good") == 0;
+	bool good = !strcmp(r->path, "http://api.invalid:6443/good");
+
 	w->n_requests++;
 	loopback_answer(conn, good ? 200 : 500, "", "{}");
 }

@@ -16,8 +16,9 @@
 #include "kube_world.h"
 
 /*
- * Scripts: what the informer must ask, in this order, and what it is answered; then what it must have told its
- * receiver, as one line: "+name=version" for an upsert, "-name.uid" for a removal, "S" for synced.
+ * Scripts: what the informer must ask, in this order, and what it is answered; then what it must
+ * have told its receiver, as one line: "+name=version" for an upsert, "-name.uid" for a removal,
+ * "S" for synced.
  */
 
 enum answer {
@@ -53,6 +54,7 @@ struct script {
 static void play(struct loopback_conn *conn, const struct loopback_request *r, void *arg)
 {
 	struct script *s = arg;
+
 	if (s->at >= s->n_steps)
 		fail_msg("asked beyond the script: %s", r->path);
 	const struct step *step = &s->steps[s->at++];
@@ -83,7 +85,7 @@ static void play(struct loopback_conn *conn, const struct loopback_request *r, v
 
 static void maybe_stop(struct script *s, const char *what)
 {
-	if (s->stop_at && strcmp(s->stop_at, what) == 0)
+	if (s->stop_at && !strcmp(s->stop_at, what))
 		kube_informer_stop(TAKE(s->inf));
 }
 
@@ -92,7 +94,8 @@ static int on_upsert(struct json_object *obj, void *arg, struct err *e)
 	struct script *s = arg;
 	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
 	const char *name = kube_json_str(meta, "name", NULL);
-	if (s->refuse && strcmp(s->refuse, name) == 0)
+
+	if (s->refuse && !strcmp(s->refuse, name))
 		return err_set(e, -EINVAL, ERR_REMOTE, "refused");
 	buf_printf(&s->told, "+%s=%s ", name, kube_json_str(meta, "resourceVersion", NULL));
 	maybe_stop(s, name);
@@ -102,6 +105,7 @@ static int on_upsert(struct json_object *obj, void *arg, struct err *e)
 static void on_remove(const char *namespace, const char *name, const char *uid, void *arg)
 {
 	struct script *s = arg;
+
 	assert_string_equal(namespace, "n");
 	buf_printf(&s->told, "-%s.%s ", name, uid);
 	maybe_stop(s, "removed");
@@ -110,6 +114,7 @@ static void on_remove(const char *namespace, const char *name, const char *uid, 
 static void on_synced(void *arg)
 {
 	struct script *s = arg;
+
 	buf_puts(&s->told, "S ");
 	maybe_stop(s, "synced");
 }
@@ -117,6 +122,7 @@ static void on_synced(void *arg)
 static void on_refreshed(void *arg)
 {
 	struct script *s = arg;
+
 	buf_puts(&s->told, "R ");
 	s->n_refreshed++;
 }
@@ -127,6 +133,7 @@ static const struct kube_informer_ops ops = { on_upsert, on_remove, on_synced };
 static void on_unreadable(const struct kube_remains *r, const struct err *why, void *arg)
 {
 	struct script *s = arg;
+
 	assert_true(*why->msg);
 	buf_printf(&s->told, "?%s=%s[", r->meta.name, r->meta.resource_version);
 	for (size_t i = 0; i < r->n_ingress; i++)
@@ -139,6 +146,7 @@ static void on_unreadable(const struct kube_remains *r, const struct err *why, v
 static void on_lost(size_t n, void *arg)
 {
 	struct script *s = arg;
+
 	buf_printf(&s->told, "L%zu ", n);
 }
 
@@ -383,7 +391,10 @@ static void unreadable_objects_are_outlined(void **state)
 	script_stop(&s);
 }
 
-/* What has no name may be any of those that a list does not name; the next list that is whole ends the doubt. */
+/*
+ * What has no name may be any of those that a list does not name; the next list that is whole ends
+ * the doubt.
+ */
 static void lost_objects_are_told(void **state)
 {
 	(void)state;
@@ -470,7 +481,10 @@ static void refresh_lists_anew(void **state)
 	(void)state;
 	static const struct step steps[] = {
 		{ "limit=500&resourceVersion=", ANSWER, LIST("7", "t", OBJ("a", "ua", "1")) },
-		/* Asked for while this list was under way: it may be older than what the caller wants. */
+		/*
+		 * Asked for while this list was under way: it may be older than what the caller
+		 * wants.
+		 */
 		{ "continue=t", ANSWER, LIST("7", "", "") },
 		{ "limit=500&resourceVersion=", ANSWER, LIST("8", "", OBJ("b", "ub", "2")) },
 		{ "resourceVersion=8", STREAM, BOOKMARK("9") },
@@ -557,6 +571,7 @@ struct refused {
 static void write_token(const char *path, int n)
 {
 	FILE *f = fopen(path, "w");
+
 	assert_non_null(f);
 	fprintf(f, "token-%d", n);
 	fclose(f);
@@ -567,6 +582,7 @@ static void wants_ever_newer(struct loopback_conn *conn, const struct loopback_r
                              void *arg)
 {
 	struct refused *w = arg;
+
 	(void)r;
 	write_token(w->path, ++w->n_requests);
 	loopback_answer(conn, 401, "", "{}");
@@ -575,6 +591,7 @@ static void wants_ever_newer(struct loopback_conn *conn, const struct loopback_r
 static bool on_failed(int status, const struct err *e, void *arg)
 {
 	struct refused *w = arg;
+
 	(void)e;
 	assert_int_equal(status, 401);
 	w->n_failed++;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is told of objects without reading them, and reading those that are deep: by text, in any pieces, at any depth. */
+/*
+ * What is told of objects without reading them, and reading those that are deep: by text, in any
+ * pieces, at any depth.
+ */
 #include "config.h"
 
 #include "unit.h"
@@ -73,10 +76,14 @@ static void outlines(void **state)
 		}
 }
 
-/* A Service with managedFields so deep that all of it has @depth levels; each level is a map or a list by turns. */
+/*
+ * A Service with managedFields so deep that all of it has @depth levels; each level is a map or a
+ * list by turns.
+ */
 static void put_deep(struct buf *out, size_t depth)
 {
 	size_t levels = depth - 2;
+
 	buf_puts(out, "{\"metadata\":{\"managedFields\":");
 	for (size_t i = 0; i < levels; i++)
 		buf_puts(out, i % 2 ? "{\"f:]}\\\"\":" : "[");
@@ -206,5 +213,6 @@ int main(void)
 		cmocka_unit_test(confirmed_external_ips),
 		cmocka_unit_test(there_is_an_end_to_addresses),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

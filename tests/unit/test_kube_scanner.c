@@ -13,6 +13,7 @@
 static bool note(const char *data, size_t size, struct outline *cut, void *arg)
 {
 	struct buf *seen = arg;
+
 	buf_puts(seen, cut ? "~<" : "<");
 	buf_add(seen, data, size);
 	buf_puts(seen, ">");
@@ -204,5 +205,6 @@ int main(void)
 		cmocka_unit_test(lines_are_cut),
 		cmocka_unit_test(what_is_cut_short_is_outlined),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

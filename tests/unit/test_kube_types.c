@@ -14,6 +14,7 @@
 static struct json_object *json_of(const char *text)
 {
 	struct json_object *obj = json_tokener_parse(text);
+
 	assert_non_null(obj);
 	return obj;
 }
@@ -24,6 +25,7 @@ static struct kube_service *service_of(const char *text)
 	struct kube_service *s = NULL;
 	struct err e = ERR_INIT;
 	int r = kube_service_parse(obj, &s, &e);
+
 	if (r < 0)
 		fail_msg("%s", e.msg);
 	/* Nothing may point into the document. */
@@ -225,13 +227,13 @@ static void malformed_objects_are_refused(void **state)
 		struct err e = ERR_INIT;
 		int r = 0;
 		void *ret = NULL;
-		if (strcmp(cases[i].kind, "service") == 0)
+		if (!strcmp(cases[i].kind, "service"))
 			r = kube_service_parse(obj, (struct kube_service **)&ret, &e);
-		else if (strcmp(cases[i].kind, "slice") == 0)
+		else if (!strcmp(cases[i].kind, "slice"))
 			r = kube_slice_parse(obj, (struct kube_slice **)&ret, &e);
-		else if (strcmp(cases[i].kind, "node") == 0)
+		else if (!strcmp(cases[i].kind, "node"))
 			r = kube_node_parse(obj, (struct kube_node **)&ret, &e);
-		else if (strcmp(cases[i].kind, "map") == 0)
+		else if (!strcmp(cases[i].kind, "map"))
 			r = kube_config_map_parse(obj, (struct kube_config_map **)&ret, &e);
 		else
 			r = kube_object_parse(obj, (struct kube_object **)&ret, &e);
@@ -489,6 +491,7 @@ static void what_a_message_confirms(void **state)
 		{ "pool x was asked for: " KUBE_CONFIRMS_ASSIGNED "192.0.2.1", 0 },
 		{ "", 0 },
 	};
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct addr a[2];
@@ -514,5 +517,6 @@ int main(void)
 		cmocka_unit_test(the_latest_writer_of_a_status),
 		cmocka_unit_test(what_a_message_confirms),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

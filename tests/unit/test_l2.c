@@ -91,6 +91,7 @@ static struct wire_msg message(enum wire_type type, size_t n)
 		              .digest = 9,
 		              .n_claims = 3,
 		              .n = n };
+
 	memcpy(m.mac, mac_a, 6);
 	switch (type) {
 	case WIRE_HEARTBEAT:
@@ -150,7 +151,10 @@ static void messages_survive_the_wire(void **state)
 	wire_key_free(key);
 }
 
-/* As many elements as fit, and not one less; the steps in which a node tells its MTU are never too large. */
+/*
+ * As many elements as fit, and not one less; the steps in which a node tells its MTU are never too
+ * large.
+ */
 static void messages_fit_the_mtu(void **state)
 {
 	(void)state;
@@ -249,6 +253,7 @@ static void start_member(void)
 		                       .heartbeat_ms = 100,
 		                       .dead_ms = 350,
 		                       .restart_hold_ms = 5000 };
+
 	member_init(&member, &opts, 0);
 }
 
@@ -256,6 +261,7 @@ static void start_member(void)
 static uint32_t beat(int64_t now)
 {
 	struct wire_msg msg;
+
 	member_beat(&member, now, &msg);
 	return msg.seq;
 }
@@ -266,6 +272,7 @@ static enum member_verdict hear(int64_t now, const char *name, uint64_t incarnat
 {
 	struct wire_msg m = { .type = WIRE_HEARTBEAT, .incarnation = incarnation, .seq = seq };
 	struct member_peer *p;
+
 	strcpy(m.name, name);
 	if (echo)
 		m.echoes[m.n++] = (struct wire_echo){ 1000, echo, true };
@@ -441,7 +448,10 @@ static void a_peer_that_others_hear_lives(void **state)
 	member_fini(&member);
 }
 
-/* Somebody's word for a stranger is good for a second and for what it says next: not for what was recorded then. */
+/*
+ * Somebody's word for a stranger is good for a second and for what it says next: not for what was
+ * recorded then.
+ */
 static void a_word_for_a_stranger_is_good_for_a_while(void **state)
 {
 	(void)state;
@@ -587,5 +597,6 @@ int main(void)
 		cmocka_unit_test(of_two_claims_the_same_one_wins_for_everybody),
 		cmocka_unit_test(a_snapshot_is_copied_whole),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

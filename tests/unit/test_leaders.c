@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Several controllers, as they are but for the network and the time, on one API server: they are stopped and go on, cut off,
- * killed, ended; they see the world late and each at another time; their writes take effect late, or without an answer; and
- * tenants and administrator go on meanwhile.  Seed after seed, in virtual time: at every change of a Service no address stands in
- * two of them, and none changes that nobody asked to change; and when all is quiet, whoever can have an address has one.
+ * Several controllers, as they are but for the network and the time, on one API server: they are
+ * stopped and go on, cut off, killed, ended; they see the world late and each at another time;
+ * their writes take effect late, or without an answer; and tenants and administrator go on
+ * meanwhile.  Seed after seed, in virtual time: at every change of a Service no address stands in
+ * two of them, and none changes that nobody asked to change; and when all is quiet, whoever can
+ * have an address has one.
  *
- * What keeps two leaders apart is there to be taken out: tests/mutations names each guard, and this program must notice.
+ * What keeps two leaders apart is there to be taken out: tests/mutations names each guard, and this
+ * program must notice.
  */
 #include "config.h"
 
@@ -411,8 +414,8 @@ static struct replica *holder_to_be(void)
 }
 
 /*
- * Just when an address has become free and is being given to somebody who waits for it, something happens to the leader, and
- * others come to want it whom the next leader prefers.
+ * Just when an address has become free and is being given to somebody who waits for it, something
+ * happens to the leader, and others come to want it whom the next leader prefers.
  */
 static void a_crisis(void)
 {

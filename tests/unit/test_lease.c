@@ -7,8 +7,8 @@
 #include "kube/lease_fsm.h"
 
 /*
- * The election in virtual time: a table of scripts over one machine, then several machines over one lease with every kind of
- * bad luck, of which only the promises are checked.
+ * The election in virtual time: a table of scripts over one machine, then several machines over one
+ * lease with every kind of bad luck, of which only the promises are checked.
  */
 
 static const struct lease_timing timing = LEASE_TIMING_DEFAULT;
@@ -16,6 +16,7 @@ static const struct lease_timing timing = LEASE_TIMING_DEFAULT;
 static struct lease_record record_of(const char *holder, int renewed)
 {
 	struct lease_record r = { .duration_s = 15, .transitions = 4 };
+
 	snprintf(r.holder, sizeof(r.holder), "%s", holder);
 	snprintf(r.renewed, sizeof(r.renewed), "%d", renewed);
 	return r;
@@ -41,6 +42,7 @@ struct step {
 static void run_script(const char *name, const struct step *steps)
 {
 	struct lease_fsm f;
+
 	lease_fsm_init(&f, "me", timing);
 	for (; steps->now >= 0; steps++) {
 		struct lease_record r =
@@ -76,7 +78,10 @@ static void scripts(void **state)
 		{ 1, LEASE_READ, "other", 1, LEASE_NOTHING, "o", 2001 },
 		{ 2001, LEASE_TICK, NULL, 0, LEASE_GET, "", 0 },
 		{ 2002, LEASE_READ, "other", 2, LEASE_NOTHING, "", 4002 },
-		/* Silence from here: its time runs out 15 s after its record last changed, by our clock. */
+		/*
+		 * Silence from here: its time runs out 15 s after its record last changed, by our
+		 * clock.
+		 */
 		{ 16500, LEASE_TICK, NULL, 0, LEASE_GET, "", 0 },
 		{ 16501, LEASE_READ, "other", 2, LEASE_NOTHING, "", 17002 },
 		{ 17002, LEASE_TICK, NULL, 0, LEASE_GET, "", 0 },
@@ -94,7 +99,10 @@ static void scripts(void **state)
 		{ 2, LEASE_WRITTEN, "me", 2, LEASE_NOTHING, "so", 2002, true },
 		END,
 	};
-	/* Whoever made it may have deleted that of a leader, who learns of it with the next renewal. */
+	/*
+	 * Whoever made it may have deleted that of a leader, who learns of it with the next
+	 * renewal.
+	 */
 	static const struct step created_lease_is_not_yet_power[] = {
 		{ 0, LEASE_TICK, NULL, 0, LEASE_GET, "", 0, true },
 		{ 5, LEASE_MISSING, NULL, 0, LEASE_CREATE, "a", 0, true },
@@ -130,7 +138,10 @@ static void scripts(void **state)
 		{ 18001, LEASE_WRITTEN, "me", 7, LEASE_NOTHING, "s", 0, true },
 		END,
 	};
-	/* Another's record says that it lasts for no time: it is taken, and its holder's time waited out all the same. */
+	/*
+	 * Another's record says that it lasts for no time: it is taken, and its holder's time
+	 * waited out all the same.
+	 */
 	static const struct step shortened_by_hand[] = {
 		{ 0, LEASE_TICK, NULL, 0, LEASE_GET, "", 0, true },
 		{ 1, LEASE_READ, "other", 1, LEASE_UPDATE, "oa", 0, true, -1 },
@@ -161,7 +172,9 @@ static void scripts(void **state)
 		{ 9002, LEASE_TICK, NULL, 0, LEASE_UPDATE, "", 10001 },
 		/* 10 s after it *sent* the last write that went through. */
 		{ 10001, LEASE_TICK, NULL, 0, LEASE_NOTHING, "x", INT64_MAX },
-		/* The write went through after all: it may go on once its former writes are over. */
+		/*
+		 * The write went through after all: it may go on once its former writes are over.
+		 */
 		{ 10500, LEASE_FAILED, NULL, 0, LEASE_NOTHING, "", 12500 },
 		{ 12500, LEASE_TICK, NULL, 0, LEASE_GET, "", 0 },
 		{ 12501, LEASE_READ, "me", 2, LEASE_UPDATE, "", 0 },
@@ -198,7 +211,9 @@ static void scripts(void **state)
 		{ 2002, LEASE_TICK, NULL, 0, LEASE_UPDATE, "", 0 },
 		{ 2003, LEASE_CONFLICT, NULL, 0, LEASE_GET, "", 0 },
 		{ 2004, LEASE_READ, "me", 1, LEASE_UPDATE, "", 0 },
-		/* Refused again: no hurry, or a server that refuses all would be asked without end. */
+		/*
+		 * Refused again: no hurry, or a server that refuses all would be asked without end.
+		 */
 		{ 2005, LEASE_CONFLICT, NULL, 0, LEASE_NOTHING, "", 4005 },
 		{ 4005, LEASE_TICK, NULL, 0, LEASE_GET, "", 0 },
 		{ 4006, LEASE_READ, "me", 1, LEASE_UPDATE, "", 0 },
@@ -265,7 +280,8 @@ struct machine {
 	struct lease_observation answer;
 	struct lease_record answer_record;
 	int64_t frozen_until;
-	int64_t last_write_ms; /* of an effect that leadership allows; it lands up to effect_ms later */
+	/* of an effect that leadership allows; it lands up to effect_ms later */
+	int64_t last_write_ms;
 };
 
 struct sim {
@@ -310,6 +326,7 @@ static void step_machine(struct sim *s, struct machine *m, int64_t now,
                          const struct lease_observation *o)
 {
 	struct lease_action a = lease_step(&m->fsm, now, o);
+
 	m->tick_at = a.again_ms;
 	if (a.request == LEASE_NOTHING)
 		return;
@@ -401,5 +418,6 @@ int main(void)
 		cmocka_unit_test(writes_end_before_the_lease),
 		cmocka_unit_test(never_two_leaders),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

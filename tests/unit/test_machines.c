@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The controller's list of machines' addresses: what comes into the books and out of them, and which Services that concerns. */
+/*
+ * The controller's list of machines' addresses: what comes into the books and out of them, and
+ * which Services that concerns.
+ */
 #include "config.h"
 
 #include "unit.h"

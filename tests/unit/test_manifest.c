@@ -160,5 +160,6 @@ int main(void)
 		cmocka_unit_test(test_many_problems),
 		cmocka_unit_test(test_bounds),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

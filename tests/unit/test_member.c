@@ -2,8 +2,9 @@
 #include "config.h"
 
 /*
- * Who is known on a segment when there are very many, or when somebody replays what he recorded: two speakers in virtual
- * time, between them a recorder that says rightly signed, but old, things to both.
+ * Who is known on a segment when there are very many, or when somebody replays what he recorded:
+ * two speakers in virtual time, between them a recorder that says rightly signed, but old, things
+ * to both.
  */
 #include "unit.h"
 
@@ -15,7 +16,9 @@
 
 #define HEARTBEAT_MS 100
 #define DEAD_MS 350
-/* A node that starts is known after so long where nobody replays anything; and where somebody does. */
+/*
+ * A node that starts is known after so long where nobody replays anything; and where somebody does.
+ */
 #define QUIET_MS 300
 #define FLOODED_MS 15000
 
@@ -45,6 +48,7 @@ enum names { NAMES_GONE, NAMES_OF_THE_PEER, NAMES_KNOWN, NAMES_MIXED };
 static struct wire_msg recorded(enum names names, size_t i, uint32_t seq, const char *peer)
 {
 	struct wire_msg m = { .type = WIRE_HEARTBEAT, .incarnation = 1000000 + i, .seq = seq };
+
 	if (names == NAMES_MIXED)
 		names = (enum names)(i % NAMES_MIXED);
 	switch (names) {
@@ -72,18 +76,23 @@ static void say(struct pair *p, size_t from, int64_t now)
 {
 	struct wire_msg msg = { 0 };
 	struct member_peer *peer;
+
 	member_beat(&p->m[from], now, &msg);
 	enum member_verdict v = member_receive(&p->m[!from], now, &msg, &peer);
 	p->knows[!from] |= v == MEMBER_NEW || v == MEMBER_BELIEVED;
 }
 
-/* How long until both know each other, while @n incarnations are replayed, @per_ms messages in a millisecond. */
+/*
+ * How long until both know each other, while @n incarnations are replayed, @per_ms messages in a
+ * millisecond.
+ */
 static int64_t meeting_ms(enum names names, size_t n, size_t per_ms, uint64_t seed)
 {
 	struct pair p = { 0 };
 	struct member_peer *peer;
 	size_t next = 0;
 	int64_t now = 0;
+
 	for (size_t i = 0; i < 2; i++) {
 		struct member_options o = options_of(nodes[i], 1 + 2 * seed + i);
 		member_init(&p.m[i], &o, 0);
@@ -159,7 +168,10 @@ static void replays_do_not_keep_a_node_busy(void **state)
 	member_fini(&m);
 }
 
-/* What a peer said before it started anew proves nothing any more, though it repeats a number of ours that is still recent. */
+/*
+ * What a peer said before it started anew proves nothing any more, though it repeats a number of
+ * ours that is still recent.
+ */
 static void a_former_incarnation_does_not_come_back(void **state)
 {
 	(void)state;
@@ -207,7 +219,10 @@ static void places_of_strangers_are_bounded(void **state)
 	assert_int_equal(HASH_COUNT(m.strangers.all),
 	                 STRANGERS_UNKNOWN_MAX + 3 * STRANGERS_PER_NAME);
 	assert_true(m.strangers.turned_away > 2000);
-	/* Each is repeated once, in as many heartbeats as it takes, and not again before it says more. */
+	/*
+	 * Each is repeated once, in as many heartbeats as it takes, and not again before it says
+	 * more.
+	 */
 	size_t told = 0;
 	for (int64_t now = 1; now < 200; now += 20) {
 		member_beat(&m, now, &beat);
@@ -262,6 +277,7 @@ static enum member_verdict come(struct member *m, int64_t now, unsigned int i, u
 		.type = WIRE_HEARTBEAT, .flags = flags, .incarnation = 1000 + i, .seq = seq
 	};
 	struct member_peer *peer;
+
 	member_beat(m, now, &beat);
 	snprintf(msg.name, sizeof(msg.name), "node-%u", i);
 	msg.echoes[msg.n++] = (struct wire_echo){ 1, beat.seq, true };
@@ -340,5 +356,6 @@ int main(void)
 		cmocka_unit_test(one_more_than_can_be_known_takes_no_living_ones_place),
 		cmocka_unit_test(many_peers_take_turns_in_heartbeats),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

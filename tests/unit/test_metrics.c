@@ -76,6 +76,7 @@ static void collect(struct metrics_writer *w, void *arg)
 static bool healthy(struct buf *why, void *arg)
 {
 	const struct world *wo = arg;
+
 	if (!wo->healthy)
 		buf_puts(why, "the loop stands");
 	return wo->healthy;
@@ -293,7 +294,10 @@ static size_t n_descriptors(void)
 	return n;
 }
 
-/* Half a request, a whole one whose answer nobody reads, and nothing at all: the probes are answered all the same. */
+/*
+ * Half a request, a whole one whose answer nobody reads, and nothing at all: the probes are
+ * answered all the same.
+ */
 static void a_crowd_is_bounded_and_probes_get_through(void **state)
 {
 	static const struct {
@@ -328,7 +332,10 @@ static void a_crowd_is_bounded_and_probes_get_through(void **state)
 	}
 }
 
-/* With no descriptor left, accept() fails as often as it is tried: the loop rests, the log is short, probes are answered. */
+/*
+ * With no descriptor left, accept() fails as often as it is tried: the loop rests, the log is
+ * short, probes are answered.
+ */
 static void without_descriptors_probes_are_answered_and_the_loop_rests(void **state)
 {
 	enum { N_FILLED = 64 };
@@ -396,8 +403,8 @@ static bool is_cut_off(int fd)
 }
 
 /*
- * A client has so long for the request, and so long for the answer.  A byte now and then is no reason to wait for longer: with
- * the next one after that time it is cut off.
+ * A client has so long for the request, and so long for the answer.  A byte now and then is no
+ * reason to wait for longer: with the next one after that time it is cut off.
  */
 static void a_slow_client_is_cut_off(void **state)
 {
@@ -619,5 +626,6 @@ int main(void)
 		cmocka_unit_test(requests_are_read_as_they_are_written),
 		cmocka_unit_test(status_can_be_kept_to_a_token_or_to_the_host),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -259,5 +259,6 @@ int main(void)
 		cmocka_unit_test(what_peers_are_keeps_its_past_in_another_order),
 		cmocka_unit_test(a_flood_is_cut_and_caught_up),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

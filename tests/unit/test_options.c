@@ -122,5 +122,6 @@ int main(void)
 		cmocka_unit_test(errors_name_the_flag_and_what_is_right),
 		cmocka_unit_test(namespace_has_a_default),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

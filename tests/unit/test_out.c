@@ -383,5 +383,6 @@ int main(void)
 		cmocka_unit_test(paragraphs_are_broken_between_words),
 		cmocka_unit_test(colours_are_for_terminals),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

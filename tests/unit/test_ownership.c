@@ -2,8 +2,8 @@
 #include "config.h"
 
 /*
- * Ownership of addresses among several nodes, on a simulated segment: first one fault at a time, then a few of them at
- * random, seed after seed.
+ * Ownership of addresses among several nodes, on a simulated segment: first one fault at a time,
+ * then a few of them at random, seed after seed.
  */
 #include "unit.h"
 
@@ -13,7 +13,10 @@
 #include "fairlead/mem.h"
 #include "l2/arp.h"
 
-/* Link cut or kill to the next owner's first answer: unheard for dead_ms, one probe, and what the wire delays. */
+/*
+ * Link cut or kill to the next owner's first answer: unheard for dead_ms, one probe, and what the
+ * wire delays.
+ */
 #define TAKEOVER_MS (SIM_DEAD_MS + SIM_PROBE_MS + 20)
 /* Start to the first answer: three heartbeats of listening, one probe. */
 #define FIRST_MS (3 * SIM_HEARTBEAT_MS + SIM_PROBE_MS + 30)
@@ -39,6 +42,7 @@ static void settled(uint64_t seed, size_t n, size_t addresses)
 static size_t total_changes(void)
 {
 	size_t n = 0;
+
 	for (size_t a = 0; a < sim.n_addresses; a++)
 		n += (size_t)sim.changes[a];
 	return n;
@@ -57,6 +61,7 @@ static size_t owned_by(int node)
 static uint64_t total_probes(void)
 {
 	uint64_t n = 0;
+
 	for (size_t i = 0; i < sim.n_nodes; i++)
 		n += sim.nodes[i].probes_sent;
 	return n;
@@ -103,7 +108,10 @@ static void nodes_that_start_together_share_the_addresses(void **state)
 	sim_fini(&sim);
 }
 
-/* Snapshots of 200 addresses arrive whatever the interfaces take, so each address is asked for once. */
+/*
+ * Snapshots of 200 addresses arrive whatever the interfaces take, so each address is asked for
+ * once.
+ */
 static void messages_fit_small_and_different_mtus(void **state)
 {
 	(void)state;
@@ -151,7 +159,10 @@ static void an_mtu_that_changes_is_followed(void **state)
 	for (size_t n = 1; n < 3; n++)
 		assert_int_equal(sim_stats(&sim, n).send_failures, 0);
 
-	/* Too small for anything: counted, and what was to be told is told when there is room again. */
+	/*
+	 * Too small for anything: counted, and what was to be told is told when there is room
+	 * again.
+	 */
 	sim_mtu(&sim, 1, 68);
 	sim_run(&sim, 3000);
 	assert_true(sim_stats(&sim, 1).send_failures > 10);
@@ -443,7 +454,10 @@ static void a_wrong_key_is_stopped_by_probes(void **state)
 	sim_fini(&sim);
 }
 
-/* Many probes at once would fill the receive buffer of the only one who can say that he has the addresses. */
+/*
+ * Many probes at once would fill the receive buffer of the only one who can say that he has the
+ * addresses.
+ */
 static void many_addresses_are_asked_for_a_few_at_a_time(void **state)
 {
 	(void)state;
@@ -493,7 +507,10 @@ static void no_key_leaves_probes_only(void **state)
 	sim_fini(&sim);
 }
 
-/* Without a key nobody hears the others' claims, and all want the same at nearly the same time: probes alone decide. */
+/*
+ * Without a key nobody hears the others' claims, and all want the same at nearly the same time:
+ * probes alone decide.
+ */
 static void who_ask_together_do_not_both_take_it(void **state)
 {
 	(void)state;
@@ -541,7 +558,10 @@ static void who_only_asks_takes_nothing(void **state)
 static void replays_change_nothing(void **state)
 {
 	(void)state;
-	/* All that a node ever said, said again when it is gone, to those who knew it and to one who did not. */
+	/*
+	 * All that a node ever said, said again when it is gone, to those who knew it and to one
+	 * who did not.
+	 */
 	sim_init(&sim, 12, 4, 12);
 	sim.record_from = 0;
 	for (size_t i = 0; i < 3; i++)
@@ -720,7 +740,10 @@ static void an_owner_without_news_yields_to_one_with(void **state)
 	assert_int_equal(sim.changes[other], 0);
 	assert_in_range(sim.worst_several_ms, 0, 10);
 
-	/* A server that is gone for everybody is missed by one node sooner than by another: nothing moves. */
+	/*
+	 * A server that is gone for everybody is missed by one node sooner than by another: nothing
+	 * moves.
+	 */
 	sim.nodes[0].view.view_fresh = true;
 	sim_publish(&sim, 0);
 	sim_run(&sim, 1000);
@@ -782,6 +805,7 @@ static void random_fault(void)
 {
 	size_t node = (size_t)sim_random(&sim, sim.n_nodes), to;
 	bool running = sim.nodes[node].segment;
+
 	switch (sim_random(&sim, 8)) {
 	case 0:
 		if (running)
@@ -827,7 +851,10 @@ static void heal(void)
 	}
 }
 
-/* Whatever happened: when it is over, everything is owned once, everybody knows, and nothing moves any more. */
+/*
+ * Whatever happened: when it is over, everything is owned once, everybody knows, and nothing moves
+ * any more.
+ */
 static void after_any_faults_all_is_well_again(void **state)
 {
 	(void)state;
@@ -867,7 +894,10 @@ static void after_any_faults_all_is_well_again(void **state)
 		(unsigned long long)n, (long long)worst_none, (long long)worst_several);
 }
 
-/* Faults that leave the segment whole: never two owners; if messages are lost, no longer than until the next ones. */
+/*
+ * Faults that leave the segment whole: never two owners; if messages are lost, no longer than until
+ * the next ones.
+ */
 static void on_a_whole_segment_there_are_never_two(void **state)
 {
 	(void)state;
@@ -931,5 +961,6 @@ int main(void)
 		cmocka_unit_test(on_a_whole_segment_there_are_never_two),
 		cmocka_unit_test(after_any_faults_all_is_well_again),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

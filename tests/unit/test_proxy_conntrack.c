@@ -16,6 +16,7 @@
 static struct addr addr(const char *s)
 {
 	struct addr a;
+
 	assert_int_equal(addr_parse(s, &a), 0);
 	return a;
 }
@@ -156,7 +157,10 @@ static void note_end(int r, const struct err *e, size_t n_deleted, void *arg)
 	*(int *)arg = r;
 }
 
-/* A large batch may keep the loop for longer than the kernel has for its answer, which is there by then. */
+/*
+ * A large batch may keep the loop for longer than the kernel has for its answer, which is there by
+ * then.
+ */
 static void a_loop_that_stood_still_is_no_timeout(void **state)
 {
 	(void)state;
@@ -185,5 +189,6 @@ int main(void)
 		cmocka_unit_test(who_has_an_address_now_may_answer),
 		cmocka_unit_test(a_loop_that_stood_still_is_no_timeout),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The model against a small iptables of our own: what ends up in the tables, and how much was written for it.
+ * The model against a small iptables of our own: what ends up in the tables, and how much was
+ * written for it.
  */
 #include "config.h"
 
@@ -29,6 +30,7 @@ static struct table_chain *find_chain(const char *table, const char *name)
 {
 	char key[64];
 	struct table_chain *c;
+
 	snprintf(key, sizeof(key), "%s %s", table, name);
 	HASH_FIND_STR(kernel, key, c);
 	return c;
@@ -37,6 +39,7 @@ static struct table_chain *find_chain(const char *table, const char *name)
 static struct table_chain *make_chain(const char *table, const char *name)
 {
 	struct table_chain *c = find_chain(table, name);
+
 	if (c)
 		return c;
 	c = xcalloc(1, sizeof(*c));
@@ -55,6 +58,7 @@ static void drop_chain(struct table_chain *c)
 static void kernel_clear(void)
 {
 	struct table_chain *c, *next;
+
 	HASH_ITER(hh, kernel, c, next)
 		drop_chain(c);
 	static const char *const builtin[][2] = {
@@ -72,9 +76,10 @@ static void delete_rule(struct table_chain *c, const char *rule)
 	cleanup(buf_fini) struct buf kept = BUF_INIT;
 	bool found = false;
 	cleanup_free char *text = xstrdup(buf_str(&c->rules));
+
 	for (char *save = NULL, *line = strtok_r(text, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
-		if (!found && strcmp(line, rule) == 0)
+		if (!found && !strcmp(line, rule))
 			found = true;
 		else
 			buf_printf(&kept, "%s\n", line);
@@ -90,6 +95,7 @@ static void insert_rule(struct table_chain *c, const char *rest)
 	cleanup_free char *old = xstrdup(buf_str(&c->rules));
 	const char *at = old;
 	char *rule;
+
 	for (long before = strtol(rest, &rule, 10) - 1; before > 0; before--) {
 		at = strchr(at, '\n');
 		assert_non_null(at);
@@ -109,12 +115,13 @@ static void apply_line(const char *table, const char *line)
 	}
 	assert_true(sscanf(line + 3, "%63s %511[^\n]", name, rest) >= 1);
 	struct table_chain *c = find_chain(table, name);
+
 	assert_non_null(c);
-	if (strncmp(line, "-A ", 3) == 0) {
+	if (!strncmp(line, "-A ", 3)) {
 		buf_printf(&c->rules, "%s\n", rest);
-	} else if (strncmp(line, "-I ", 3) == 0) {
+	} else if (!strncmp(line, "-I ", 3)) {
 		insert_rule(c, rest);
-	} else if (strncmp(line, "-D ", 3) == 0) {
+	} else if (!strncmp(line, "-D ", 3)) {
 		delete_rule(c, rest);
 	} else {
 		assert_int_equal(strncmp(line, "-X ", 3), 0);
@@ -167,7 +174,7 @@ static void save_kernel(struct buf *out)
 		size_t len = strlen(tables[t]);
 		buf_printf(out, "*%s\n", tables[t]);
 		for (const struct table_chain *c = kernel; c; c = c->hh.next)
-			if (strncmp(c->key, tables[t], len) == 0)
+			if (!strncmp(c->key, tables[t], len))
 				buf_printf(out, ":%s - [0:0]\n", c->key + len + 1);
 		for (const struct table_chain *c = kernel; c; c = c->hh.next) {
 			if (strncmp(c->key, tables[t], len) != 0)
@@ -189,6 +196,7 @@ static int by_key(const struct table_chain *a, const struct table_chain *b)
 static char *kernel_text(void)
 {
 	cleanup(buf_fini) struct buf out = BUF_INIT;
+
 	HASH_SORT(kernel, by_key);
 	save_kernel(&out);
 	return buf_take(&out);
@@ -208,6 +216,7 @@ static struct addr addr_of(int a, int b, int c, int d)
 {
 	char text[ADDR_STR_SIZE];
 	struct addr r;
+
 	snprintf(text, sizeof(text), "%d.%d.%d.%d", a, b, c & 255, d & 255);
 	assert_int_equal(addr_parse(text, &r), 0);
 	return r;
@@ -219,6 +228,7 @@ static bool set(struct model *m, const struct wish *w)
 	struct proxy_endpoint e[8];
 	struct addr vip =
 		w->shared ? addr_of(192, 1, 0, 1) : addr_of(192, 0, w->number >> 8, w->number);
+
 	snprintf(key, sizeof(key), "shop/web-%d", w->number);
 	for (int i = 0; i < w->endpoints; i++)
 		e[i] = (struct proxy_endpoint){ .addr = addr_of(10, 244, w->number, w->first + i),
@@ -244,6 +254,7 @@ static bool set(struct model *m, const struct wish *w)
 static struct model *new_model(size_t max_batch)
 {
 	struct prefix cidr;
+
 	assert_int_equal(prefix_parse("10.244.0.0/16", false, &cidr), 0);
 	struct render_options o = { .family = 4, .mark = 0x100000, .random_fully = true };
 	o.cluster_cidrs = &cidr;
@@ -255,6 +266,7 @@ static void adopt(struct model *m)
 {
 	struct save s;
 	cleanup(buf_fini) struct buf text = BUF_INIT;
+
 	save_kernel(&text);
 	save_init(&s);
 	save_feed(&s, text.data, text.size);
@@ -269,6 +281,7 @@ static void adopt_slowly(struct model *m, size_t n_chains, void (*between)(void 
 	struct save s;
 	size_t n_lines_now;
 	cleanup(buf_fini) struct buf text = BUF_INIT, batch = BUF_INIT;
+
 	save_kernel(&text);
 	save_init(&s);
 	save_feed(&s, text.data, text.size);
@@ -298,6 +311,7 @@ static size_t run(struct model *m, int64_t now_ms)
 {
 	size_t n = 0, counted;
 	cleanup(buf_fini) struct buf text = BUF_INIT;
+
 	for (int i = 0; i < 1000 && model_plan(m, now_ms, &text, &counted); i++) {
 		size_t before = n_lines;
 		if (text.size == 0 || (n++, restore(buf_str(&text)))) {
@@ -322,6 +336,7 @@ static void one_of_many_changes_alone(void **state)
 {
 	enum { N = 10000 };
 	struct model *m;
+
 	start(state, &m, 1000);
 	for (int i = 0; i < N; i++)
 		set(m,
@@ -370,6 +385,7 @@ static void one_of_many_changes_alone(void **state)
 static void a_restart_writes_nothing(void **state)
 {
 	struct model *m;
+
 	start(state, &m, 100);
 	for (int i = 0; i < 300; i++)
 		set(m, &(struct wish){ .number = i,
@@ -428,6 +444,7 @@ static void a_restart_writes_nothing(void **state)
 static void a_flush_is_found_and_mended(void **state)
 {
 	struct model *m;
+
 	start(state, &m, 100);
 	for (int i = 0; i < 50; i++)
 		set(m, &(struct wish){ .number = i, .endpoints = 2, .first = 1, .vip = true });
@@ -435,7 +452,10 @@ static void a_flush_is_found_and_mended(void **state)
 	run(m, 0);
 	cleanup_free char *before = kernel_text();
 
-	/* Somebody emptied a chain of ours, put kube-proxy's jump before ours, and one of ours in twice. */
+	/*
+	 * Somebody emptied a chain of ours, put kube-proxy's jump before ours, and one of ours in
+	 * twice.
+	 */
 	buf_clear(&find_chain("nat", "FL-B-07")->rules);
 	apply_line("nat", ":KUBE-SERVICES - [0:0]");
 	apply_line("nat", "-I PREROUTING 1 -j KUBE-SERVICES");
@@ -461,6 +481,7 @@ static void a_flush_is_found_and_mended(void **state)
 static void what_was_told_of_is_damage(void **state)
 {
 	struct model *m;
+
 	start(state, &m, 100);
 	set(m, &(struct wish){ .number = 1, .endpoints = 1, .first = 1 });
 	set(m, &(struct wish){ .number = 2, .endpoints = 1, .first = 1 });
@@ -484,6 +505,7 @@ static void damage_lasts_until_all_is_back(void **state)
 	cleanup(buf_fini) struct buf text = BUF_INIT;
 	struct model *m;
 	size_t counted;
+
 	start(state, &m, 100);
 	set(m, &(struct wish){ .number = 1, .endpoints = 1, .first = 1 });
 	adopt(m);
@@ -504,6 +526,7 @@ static void damage_lasts_until_all_is_back(void **state)
 static void a_refused_service_stops_nobody(void **state)
 {
 	struct model *m;
+
 	start(state, &m, 1000);
 	/* This kernel knows no xt_recent, and all Services share one bucket of 300. */
 	refused_text = "-m recent";
@@ -542,6 +565,7 @@ static void a_refused_service_stops_nobody(void **state)
 static void a_refused_change_keeps_what_was(void **state)
 {
 	struct model *m;
+
 	start(state, &m, 1000);
 	for (int i = 0; i < 20; i++)
 		set(m, &(struct wish){ .number = i, .endpoints = 2, .first = 1, .vip = true });
@@ -571,6 +595,7 @@ static void one_that_is_refused_and_changes_holds_up_nobody(void **state)
 	struct model *m;
 	size_t counted;
 	bool done = false;
+
 	start(state, &m, 1000);
 	refused_text = "-m recent";
 	adopt(m);
@@ -605,12 +630,16 @@ static void one_that_is_refused_and_changes_holds_up_nobody(void **state)
 	model_free(m);
 }
 
-/* A large one, say, for which there is not enough memory; what the kernel has is read again each time. */
+/*
+ * A large one, say, for which there is not enough memory; what the kernel has is read again each
+ * time.
+ */
 static void one_that_kills_the_program_is_found(void **state)
 {
 	cleanup(buf_fini) struct buf text = BUF_INIT;
 	struct model *m;
 	size_t counted;
+
 	start(state, &m, 1000);
 	adopt(m);
 	for (int i = 0; i < 100; i++)
@@ -637,6 +666,7 @@ static void a_program_that_always_fails_blames_nobody(void **state)
 	cleanup(buf_fini) struct buf text = BUF_INIT;
 	struct model *m;
 	size_t counted;
+
 	start(state, &m, 1000);
 	adopt(m);
 	run(m, 0);
@@ -654,6 +684,7 @@ static void a_program_that_always_fails_blames_nobody(void **state)
 static void when_one_is_taken_the_others_are_tried(void **state)
 {
 	struct model *m;
+
 	start(state, &m, 1000);
 	refused_text = "-m recent";
 	adopt(m);
@@ -674,6 +705,7 @@ static void a_wish_during_a_batch_is_not_lost(void **state)
 	struct model *m;
 	cleanup(buf_fini) struct buf text = BUF_INIT;
 	size_t counted;
+
 	start(state, &m, 1000);
 	adopt(m);
 	run(m, 0);
@@ -705,15 +737,20 @@ static size_t n_guards(const char *address)
 	cleanup_free char *guard =
 		xasprintf("-d %s/32 -m addrtype ! --dst-type LOCAL -j REJECT", address);
 	size_t n = 0;
+
 	for (const char *p = text; (p = strstr(p, guard)); p++)
 		n++;
 	return n;
 }
 
-/* Its other ports are closed once, however many Services have the address, until the last of them goes. */
+/*
+ * Its other ports are closed once, however many Services have the address, until the last of them
+ * goes.
+ */
 static void a_shared_address_has_one_guard(void **state)
 {
 	struct model *m;
+
 	start(state, &m, 1000);
 	adopt(m);
 	for (int i = 0; i < 5; i++) {
@@ -737,6 +774,7 @@ static void busy_is_not_refused(void **state)
 	struct model *m;
 	cleanup(buf_fini) struct buf text = BUF_INIT;
 	size_t counted;
+
 	start(state, &m, 1000);
 	adopt(m);
 	run(m, 0);
@@ -753,14 +791,19 @@ static void busy_is_not_refused(void **state)
 static void change_one(void *arg)
 {
 	struct model *m = arg;
+
 	set(m, &(struct wish){ .number = 99, .endpoints = 2, .first = 7 });
 	model_remove(m, "shop/web-98");
 }
 
-/* Many large Services do not make one long turn of the event loop; and who changes meanwhile was not damaged. */
+/*
+ * Many large Services do not make one long turn of the event loop; and who changes meanwhile was
+ * not damaged.
+ */
 static void an_adoption_takes_slices(void **state)
 {
 	struct model *m;
+
 	start(state, &m, 100);
 	for (int i = 0; i < 100; i++)
 		set(m, &(struct wish){ .number = i, .endpoints = 4, .first = 1 });
@@ -803,6 +846,7 @@ static void wish_something(struct luck *l)
 	char key[64];
 	/* Half of them share one bucket. */
 	int number = (int)(i % 2 ? i << 8 : i);
+
 	l->there[i] = chance(l, 4) != 0;
 	l->wishes[i] = (struct wish){ .number = number,
 		                      .endpoints = (int)chance(l, 4),
@@ -828,6 +872,7 @@ static void one_batch(struct luck *l)
 {
 	cleanup(buf_fini) struct buf text = BUF_INIT;
 	size_t counted;
+
 	if (!model_plan(l->m, l->now_ms, &text, &counted))
 		return;
 	for (unsigned int i = chance(l, 3); i > 0; i--)
@@ -851,6 +896,7 @@ static void one_batch(struct luck *l)
 static void wish_perhaps(void *arg)
 {
 	struct luck *l = arg;
+
 	if (chance(l, 2))
 		wish_something(l);
 }
@@ -867,6 +913,7 @@ static void tamper(struct luck *l)
 {
 	unsigned int skip = chance(l, HASH_COUNT(kernel));
 	struct table_chain *c = kernel;
+
 	for (; skip > 0; skip--)
 		c = c->hh.next;
 	buf_clear(&c->rules);
@@ -1079,5 +1126,6 @@ int main(void)
 		cmocka_unit_test(an_adoption_takes_slices),
 		cmocka_unit_test(luck_leaves_no_difference),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, teardown);
 }

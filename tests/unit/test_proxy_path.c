@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where our accepting jump belongs among other people's rules, and what other people's chains of nftables make of our packets. */
+/*
+ * Where our accepting jump belongs among other people's rules, and what other people's chains of
+ * nftables make of our packets.
+ */
 #include "config.h"
 
 #include "unit.h"
@@ -156,7 +159,7 @@ static enum ruleset_verdict verdict_of(const char *word)
 		[RULESET_GOTO] = "goto",     [RULESET_RETURN] = "return", [RULESET_ANY] = "map",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (words[i] && strcmp(word, words[i]) == 0)
+		if (words[i] && !strcmp(word, words[i]))
 			return (enum ruleset_verdict)i;
 	return RULESET_NONE;
 }
@@ -165,19 +168,20 @@ static enum ruleset_verdict verdict_of(const char *word)
 static int read_chain(const char *chain, struct passage_rules *rules, void *arg)
 {
 	cleanup_free char *text = xstrdup(arg);
+
 	for (char *save = NULL, *s = strtok_r(text, ";", &save); s;
 	     s = strtok_r(NULL, ";", &save)) {
 		char name[16], when[16], verdict[16], target[16] = "";
 		assert_true(sscanf(s, " %15s %15s %15s %15s", name, when, verdict, target) >= 3);
 		if (chain && strcmp(chain, name) != 0)
 			continue;
-		if (strcmp(verdict, "error") == 0)
+		if (!strcmp(verdict, "error"))
 			return -EIO;
 		struct ruleset_rule r = { .verdict = verdict_of(verdict),
-			                  .translated = strcmp(when, "dnat") == 0 };
-		r.when = strcmp(when, "none") == 0   ? RULESET_NEVER
-		         : strcmp(when, "some") == 0 ? RULESET_SOMETIMES
-		                                     : RULESET_ALWAYS;
+			                  .translated = !strcmp(when, "dnat") };
+		r.when = !strcmp(when, "none")   ? RULESET_NEVER
+		         : !strcmp(when, "some") ? RULESET_SOMETIMES
+		                                 : RULESET_ALWAYS;
 		memcpy(r.target, target, sizeof(target));
 		passage_add(rules, &r);
 	}
@@ -203,7 +207,10 @@ static void chains_of_others_are_judged(void **state)
 		{ "f all map; f all drop; m dnat accept", PROXY_PASSES, PROXY_PASSES },
 		{ "f all map; f all drop; m all accept", PROXY_UNCERTAIN, PROXY_UNCERTAIN },
 		{ "f all jump a; a dnat accept; f all drop", PROXY_PASSES, PROXY_PASSES },
-		/* A chain that returns: back to where it was called from, out of a base chain to the policy. */
+		/*
+		 * A chain that returns: back to where it was called from, out of a base chain to
+		 * the policy.
+		 */
 		{ "f all return; f all drop", PROXY_PASSES, PROXY_REFUSED },
 		{ "f some return; f all drop", PROXY_UNCERTAIN, PROXY_REFUSED },
 		{ "f some return; f all accept", PROXY_PASSES, PROXY_PASSES },
@@ -257,6 +264,7 @@ static void chains_that_cannot_be_read_are_not_judged(void **state)
 static int read_many(const char *chain, struct passage_rules *rules, void *arg)
 {
 	const struct ruleset_rule r = { .when = RULESET_SOMETIMES, .verdict = RULESET_RETURN };
+
 	(void)chain;
 	for (size_t i = 0; i < *(size_t *)arg; i++)
 		passage_add(rules, &r);
@@ -283,5 +291,6 @@ int main(void)
 		cmocka_unit_test(chains_that_cannot_be_read_are_not_judged),
 		cmocka_unit_test(chains_beyond_the_bounds_are_uncertain),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

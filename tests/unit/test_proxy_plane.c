@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The proxy's shell with programs of our own in place of iptables: what it runs, and what it makes of their answers.
+ * The proxy's shell with programs of our own in place of iptables: what it runs, and what it makes
+ * of their answers.
  */
 #include "config.h"
 
@@ -29,8 +30,8 @@ static int n_applied, n_failed, n_broken;
 static struct err last_error;
 
 /*
- * The answers are chosen by files: "refuse" holds what must not be in the input, "locked" and "die" are used up once, and with
- * "broken" it always fails so: with that code, or by a signal.
+ * The answers are chosen by files: "refuse" holds what must not be in the input, "locked" and "die"
+ * are used up once, and with "broken" it always fails so: with that code, or by a signal.
  */
 static const char restore_script[] =
 	"#!/bin/sh\n"
@@ -60,6 +61,7 @@ static const char iptables_script[] =
 static void write_file(const char *name, const char *text, mode_t mode)
 {
 	char path[128];
+
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, mode);
 	assert_true(fd >= 0);
@@ -70,6 +72,7 @@ static void write_file(const char *name, const char *text, mode_t mode)
 static void remove_file(const char *name)
 {
 	char path[128];
+
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	assert_int_equal(unlink(path), 0);
 }
@@ -78,6 +81,7 @@ static char *read_file(const char *name)
 {
 	char path[128];
 	cleanup(buf_fini) struct buf b = BUF_INIT;
+
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	FILE *f = fopen(path, "r");
 	for (size_t n; f && (n = fread(buf_reserve(&b, 4096), 1, 4096, f)) > 0;)
@@ -90,12 +94,14 @@ static char *read_file(const char *name)
 static int count(const char *name)
 {
 	cleanup_free char *text = read_file(name);
+
 	return atoi(text);
 }
 
 static size_t n_saves(void)
 {
 	cleanup_free char *text = read_file("saves");
+
 	return strlen(text) / 2;
 }
 
@@ -124,6 +130,7 @@ static void on_failed(const struct err *e, void *arg)
 static void remove_files(void)
 {
 	cleanup_free char *command = xasprintf("/bin/rm -rf %s 2>/dev/null", dir);
+
 	/* What a script had started may write for a moment after the script was ended. */
 	for (int tries = 0; system(command) != 0; tries++) {
 		assert_true(tries < 500);
@@ -176,6 +183,7 @@ static void set(int number, bool affinity, const char *endpoint)
 		                   .traffic.affinity_s = affinity ? 60 : 0,
 		                   .ports = &port,
 		                   .n_ports = 1 };
+
 	snprintf(key, sizeof(key), "shop/web-%d", number);
 	snprintf(text, sizeof(text), "10.96.%d.%d", number / 250, number % 250);
 	assert_int_equal(addr_parse(text, &s.cluster_ip), 0);
@@ -195,6 +203,7 @@ static void run_until(bool (*done)(void))
 	bool late = false;
 	struct event *timer = evtimer_new(base, give_up, &late);
 	struct timeval tv = { DEADLINE_S, 0 };
+
 	evtimer_add(timer, &tv);
 	while (!done() && !late)
 		event_base_loop(base, EVLOOP_ONCE);
@@ -341,7 +350,9 @@ static bool failed_often(void)
 	return n_failed >= 4;
 }
 
-/* Whatever it is given: no Service is to blame, and it is tried less and less often until it works. */
+/*
+ * Whatever it is given: no Service is to blame, and it is tried less and less often until it works.
+ */
 static void check_broken(const char *how)
 {
 	proxy_complete(proxy);
@@ -356,7 +367,7 @@ static void check_broken(const char *how)
 	assert_in_range(count("n") - before, 4, 25);
 	assert_int_equal(proxy_stats(proxy).refused, 0);
 	/* After a kill everything is in doubt, and that comes before any Service. */
-	assert_true(n_broken > 0 || strcmp(how, "kill") == 0);
+	assert_true(n_broken > 0 || !strcmp(how, "kill"));
 	remove_file("broken");
 	run_until(in_sync);
 	cleanup(buf_fini) struct buf json = BUF_INIT;
@@ -426,7 +437,9 @@ static bool compared_thrice(void)
 	return proxy_stats(proxy).resyncs >= 4;
 }
 
-/* Dear ones are rare, but they do not wait for the hour, even if the looks in between say nothing. */
+/*
+ * Dear ones are rare, but they do not wait for the hour, even if the looks in between say nothing.
+ */
 static void comparisons_take_their_share_of_the_time(void **state)
 {
 	(void)state;
@@ -483,6 +496,7 @@ static void set_six(struct proxy *p)
 		                   .n_cluster = 1,
 		                   .has_any = true };
 	struct proxy_service s = { .key = "shop/web-1", .family = 6, .ports = &port, .n_ports = 1 };
+
 	assert_int_equal(addr_parse("fd00:96::1", &s.cluster_ip), 0);
 	assert_int_equal(addr_parse("fd00:244::1", &e.addr), 0);
 	proxy_set(p, &s);
@@ -501,6 +515,7 @@ static bool four_is_applied(void)
 static void start_with_six(const char *save6, const char *iptables6)
 {
 	struct proxy_options o = { .mode = PROXY_IPTABLES, .variant = "nft", .audit_ms = 50 };
+
 	proxy_free(TAKE(proxy));
 	write_file("ip6tables-nft-restore", restore_script, 0755);
 	write_file("ip6tables-nft-save", save6, 0755);
@@ -613,6 +628,7 @@ static void options_are_checked(void **state)
 static int batches_within(struct pace *p, int64_t *now, int64_t took_ms, int64_t for_ms)
 {
 	int n = 0;
+
 	for (int64_t end = *now + for_ms; *now + took_ms <= end; n++)
 		*now = pace_next_ms(p, *now + took_ms, took_ms);
 	return n;
@@ -673,5 +689,6 @@ int main(void)
 		cmocka_unit_test(a_few_batches_follow_at_once_but_not_for_ever),
 		cmocka_unit_test_setup_teardown(options_are_checked, setup, teardown),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

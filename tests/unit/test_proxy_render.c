@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The decision table of the service proxy as text: for each case, all that iptables is told.  The hashes in chain names
- * are replaced by numbers in order of appearance, so that the texts can be read.
+ * The decision table of the service proxy as text: for each case, all that iptables is told.  The
+ * hashes in chain names are replaced by numbers in order of appearance, so that the texts can be
+ * read.
  */
 #include "config.h"
 
@@ -18,6 +19,7 @@
 static struct addr addr(const char *s)
 {
 	struct addr a = { .family = 0 };
+
 	if (s)
 		assert_int_equal(addr_parse(s, &a), 0);
 	return a;
@@ -26,6 +28,7 @@ static struct addr addr(const char *s)
 static struct prefix prefix(const char *s)
 {
 	struct prefix p;
+
 	assert_int_equal(prefix_parse(s, false, &p), 0);
 	return p;
 }
@@ -44,6 +47,7 @@ struct wish {
 static size_t endpoints(const char *const *from, struct proxy_endpoint *to)
 {
 	size_t n = 0;
+
 	for (; n < 4 && from[n]; n++)
 		to[n] = (struct proxy_endpoint){ .addr = addr(from[n]), .port = 8080 };
 	return n;
@@ -64,6 +68,7 @@ static struct spec *make_spec(const struct wish *w)
 		.local = local,
 		.n_local = endpoints(w->local, local),
 	};
+
 	port.has_any = w->has_any || port.n_cluster || port.n_local;
 	struct proxy_service s = {
 		.key = "shop/web",
@@ -91,6 +96,7 @@ static void add_chain(const struct chain *c, void *arg)
 {
 	struct buf *out = arg;
 	const char *rule = buf_str(&c->rules);
+
 	assert_true(strlen(c->name) < CHAIN_NAME_SIZE);
 	for (size_t i = 0; i < c->n_rules; i++) {
 		const char *end = strchr(rule, '\n');
@@ -102,6 +108,7 @@ static void add_chain(const struct chain *c, void *arg)
 static void add_line(unsigned int bucket, bool after, const char *rule, void *arg)
 {
 	char name[CHAIN_NAME_SIZE];
+
 	bucket_name(bucket, name);
 	buf_printf(arg, "%s:%s %s\n", name, after ? " (after)" : "", rule);
 }
@@ -112,6 +119,7 @@ static char *readable(const char *text)
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	char seen[16][CHAIN_NAME_SIZE];
 	size_t n_seen = 0;
+
 	for (const char *p = text; *p;) {
 		size_t len = strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567-");
 		if (len != 21 || strncmp(p, "FL-", 3) != 0) {
@@ -141,6 +149,7 @@ static char *readable(const char *text)
 static struct render_options options(uint8_t family, bool no_pods)
 {
 	static struct prefix cidrs[3];
+
 	cidrs[0] = prefix("10.244.0.0/16");
 	cidrs[1] = prefix("fd00:244::/56");
 	cidrs[2] = prefix("10.245.0.0/16");
@@ -162,6 +171,7 @@ struct one_bucket {
 static void add_line_of(unsigned int bucket, bool after, const char *rule, void *arg)
 {
 	const struct one_bucket *one = arg;
+
 	if (bucket == one->number)
 		add_line(bucket, after, rule, one->out);
 }
@@ -181,6 +191,7 @@ static void check(const struct wish *w, const char *want)
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	struct spec *spec = make_spec(w);
 	struct render_options o = options(spec->s.family, w->no_pods);
+
 	render_dispatch(&o, &spec->s, add_line, &out);
 	render_service(&o, &spec->s, add_chain, &out);
 	check_buckets(&o, &spec->s);
@@ -478,8 +489,8 @@ static bool some_buckets(unsigned int bucket, void *arg)
 	(void)arg;
 	char name[CHAIN_NAME_SIZE];
 	bucket_name(bucket, name);
-	return strcmp(name + 4, "-09") == 0 || strcmp(name + 4, "-ff") == 0 ||
-	       strcmp(name + 4, "-0eb") == 0 || strcmp(name + 4, "-5ff") == 0;
+	return !strcmp(name + 4, "-09") || !strcmp(name + 4, "-ff") || !strcmp(name + 4, "-0eb") ||
+	       !strcmp(name + 4, "-5ff");
 }
 
 static void the_frame_is_complete(void **state)
@@ -663,5 +674,6 @@ int main(void)
 		cmocka_unit_test(names_cannot_break_a_line),
 		cmocka_unit_test(tables_follow_from_names),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When old UDP flows are looked for, with a kernel that is made up: the linker leads the runs of src/proxy/conntrack_run.c
- * here, and the loop is in virtual time.
+ * When old UDP flows are looked for, with a kernel that is made up: the linker leads the runs of
+ * src/proxy/conntrack_run.c here, and the loop is in virtual time.
  */
 #include "config.h"
 
@@ -69,6 +69,7 @@ void __wrap_conntrack_run_free(struct conntrack_run *r)
 static struct addr addr(const char *s)
 {
 	struct addr a;
+
 	assert_int_equal(addr_parse(s, &a), 0);
 	return a;
 }
@@ -77,6 +78,7 @@ static struct addr addr(const char *s)
 static bool deletes(const char *vip, const char *endpoint)
 {
 	struct addr to = addr(vip), from = addr(endpoint);
+
 	assert_non_null(kernel.run);
 	return conntrack_is_stale(kernel.run->job, &to, 53, &from, 53);
 }
@@ -85,6 +87,7 @@ static void ends(int r)
 {
 	struct conntrack_run run = *kernel.run;
 	struct err e = ERR_INIT;
+
 	free(kernel.run);
 	kernel.run = NULL;
 	run.done(r, &e, 0, run.arg);
@@ -185,7 +188,10 @@ static void a_change_is_looked_for_once(void **state)
 	assert_int_equal(kernel.n_runs, 1);
 }
 
-/* Whatever failed, and how often: what was looked for then is looked for again, after longer and longer pauses. */
+/*
+ * Whatever failed, and how often: what was looked for then is looked for again, after longer and
+ * longer pauses.
+ */
 static void what_failed_is_looked_for_again(void **state)
 {
 	(void)state;
@@ -218,7 +224,10 @@ static void what_failed_is_looked_for_again(void **state)
 	assert_true(deletes("192.0.2.9", "10.244.1.7"));
 }
 
-/* The table is never read whole where flows come and go all the time: a few such runs are as good as one. */
+/*
+ * The table is never read whole where flows come and go all the time: a few such runs are as good
+ * as one.
+ */
 static void interrupted_runs_are_enough_at_last(void **state)
 {
 	(void)state;
@@ -233,7 +242,10 @@ static void interrupted_runs_are_enough_at_last(void **state)
 	assert_int_equal(kernel.n_runs, UDP_INTERRUPTIONS_MAX);
 }
 
-/* The rules of a Service changed while flows are read: those that its new endpoint answers already stay. */
+/*
+ * The rules of a Service changed while flows are read: those that its new endpoint answers already
+ * stay.
+ */
 static void flows_of_a_new_endpoint_stay(void **state)
 {
 	(void)state;
@@ -255,7 +267,10 @@ static void flows_of_a_new_endpoint_stay(void **state)
 	assert_int_equal(n_idle, 1);
 }
 
-/* A front that was touched by itself (a leftover of an earlier life) is looked for like one of a change. */
+/*
+ * A front that was touched by itself (a leftover of an earlier life) is looked for like one of a
+ * change.
+ */
 static void a_front_alone_is_looked_for(void **state)
 {
 	(void)state;
@@ -277,5 +292,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(flows_of_a_new_endpoint_stay, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_front_alone_is_looked_for, setup, teardown),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How often a speaker asks whether the API server is there, and how soon it knows that it is not. */
+/*
+ * How often a speaker asks whether the API server is there, and how soon it knows that it is not.
+ */
 #include "config.h"
 
 #include "unit.h"

@@ -473,8 +473,8 @@ static void test_one_request_at_a_time(void **state)
 #define ASKS_FOR(pool) "\"fairlead.io/address-pool\":\"" pool "\""
 
 /*
- * A request for a pool is honoured where the last decision was about the very same and the object has what that gave.  What
- * was read in between, and never decided, counts for nothing.
+ * A request for a pool is honoured where the last decision was about the very same and the object
+ * has what that gave.  What was read in between, and never decided, counts for nothing.
  */
 static void test_honoured(void **state)
 {
@@ -575,6 +575,7 @@ static void test_off(void **state)
 {
 	static const struct record_rules off = { .external_ips = false };
 	static const struct record_server server = { 0 };
+
 	static const char *const annotations[] = { ASKS, ASKS "," RECORD("203.0.113.5"),
 		                                   RECORD("203.0.113.5") };
 
@@ -596,12 +597,13 @@ static void test_off(void **state)
 }
 
 /*
- * Whoever may write Services writes records, and may do so into an older Service: nobody loses an address by that, not even
- * when the books are made anew.
+ * Whoever may write Services writes records, and may do so into an older Service: nobody loses an
+ * address by that, not even when the books are made anew.
  */
 static void test_forged_records(void **state)
 {
 	static const struct record_server server = { 0 };
+
 	static const char *const forgeries[] = {
 		"",
 		SAID("True", "Assigned", "any"),
@@ -650,6 +652,7 @@ static void test_confirmed_without_a_record(void **state)
 		NODE_PORT ",\"loadBalancerClass\":\"example.com/x\",\"type\":\"LoadBalancer\"",
 		SAID("True", "Assigned", "assigned external IP 203.0.113.1 from pool edge"));
 	struct record *r = decided_of(s, ipam);
+
 	struct record *const all[] = { r };
 	struct addr a;
 
@@ -664,7 +667,10 @@ static void test_confirmed_without_a_record(void **state)
 	ipam_free(ipam);
 }
 
-/* What a Service is denied it does not keep from others: not in a list, not in a record, and of a headless one it says nothing. */
+/*
+ * What a Service is denied it does not keep from others: not in a list, not in a record, and of a
+ * headless one it says nothing.
+ */
 static void test_denied_lists(void **state)
 {
 	static const struct {
@@ -715,7 +721,10 @@ static void test_denied_lists(void **state)
 	}
 }
 
-/* One allocator for both kinds: what stands in a status comes first, then what is recorded, then what is written by hand. */
+/*
+ * One allocator for both kinds: what stands in a status comes first, then what is recorded, then
+ * what is written by hand.
+ */
 static void test_who_has_an_address(void **state)
 {
 	static const struct record_server server = { 0 };
@@ -782,7 +791,10 @@ static void test_what_a_server_drops(void **state)
 	kube_service_free(s);
 }
 
-/* What an annotation does that nobody heeds is told; those of others, and ours as they should be, are not. */
+/*
+ * What an annotation does that nobody heeds is told; those of others, and ours as they should be,
+ * are not.
+ */
 static void test_annotations_without_effect(void **state)
 {
 	static const struct {
@@ -804,6 +816,7 @@ static void test_annotations_without_effect(void **state)
 		{ "metallb.io/address-pool", "lan", NULL },
 		{ "example.com/terminating", "x", NULL },
 	};
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(written); i++) {
 		struct label kv = { .key = (char *)(uintptr_t)written[i].key,
@@ -836,5 +849,6 @@ int main(void)
 		cmocka_unit_test(test_what_a_server_drops),
 		cmocka_unit_test(test_annotations_without_effect),
 	};
+
 	return cmocka_run_group_tests_name("record", tests, NULL, NULL);
 }

@@ -2,8 +2,9 @@
 #include "config.h"
 
 /*
- * Ownership where heartbeats do not tell: without a key, with different keys, with the group filtered, with frames lost.
- * ARP is all that keeps two nodes from answering for one address, and all that lets two that do find out.
+ * Ownership where heartbeats do not tell: without a key, with different keys, with the group
+ * filtered, with frames lost.  ARP is all that keeps two nodes from answering for one address, and
+ * all that lets two that do find out.
  */
 #include "unit.h"
 
@@ -13,7 +14,10 @@
 #include "fairlead/mem.h"
 #include "l2/arp.h"
 
-/* How soon two owners that share ARP alone have met and parted: the longest time between two questions, and two answers. */
+/*
+ * How soon two owners that share ARP alone have met and parted: the longest time between two
+ * questions, and two answers.
+ */
 #define PARTED_MS 6500
 
 static struct sim sim;
@@ -37,6 +41,7 @@ static void deafen(enum deafness d)
 {
 	size_t last = sim.n_nodes - 1;
 	char key[] = "key a";
+
 	switch (d) {
 	case HEARING:
 	case N_DEAFNESS:
@@ -87,6 +92,7 @@ static void split(bool apart)
 static uint64_t total_two_owners(void)
 {
 	uint64_t n = 0;
+
 	for (size_t i = 0; i < sim.n_nodes; i++)
 		n += sim_stats(&sim, i).two_owners;
 	return n;
@@ -111,7 +117,10 @@ static void an_owner_that_was_stopped_asks_before_it_resumes(void **state)
 		for (uint64_t seed = 0; seed < 40; seed++) {
 			started(seed, 2 + seed % 2, 12, (enum deafness)d);
 			size_t node = (size_t)sim_random(&sim, sim.n_nodes);
-			/* On a quarter of the seeds the others are started only now, and so own nothing. */
+			/*
+			 * On a quarter of the seeds the others are started only now, and so own
+			 * nothing.
+			 */
 			sim_pause(&sim, node, pauses[seed % ARRAY_LEN(pauses)]);
 			sim_run(&sim, pauses[seed % ARRAY_LEN(pauses)] + 5000);
 			if (sim.worst_several_ms > 0)
@@ -144,7 +153,10 @@ static void an_owner_whose_link_was_down_asks_before_it_resumes(void **state)
 		}
 }
 
-/* A short stall, at the end of which peers have just taken over: the question that waits is not answered. */
+/*
+ * A short stall, at the end of which peers have just taken over: the question that waits is not
+ * answered.
+ */
 static void what_waited_during_a_stall_is_not_answered(void **state)
 {
 	(void)state;
@@ -177,7 +189,10 @@ static void what_waited_during_a_stall_is_not_answered(void **state)
 	assert_in_range(n, 20, 300);
 }
 
-/* While the owner restarts, a speaker that its peers do not hear takes the address: what they recall is not the truth. */
+/*
+ * While the owner restarts, a speaker that its peers do not hear takes the address: what they
+ * recall is not the truth.
+ */
 static void what_is_recalled_after_a_restart_is_asked_for(void **state)
 {
 	(void)state;
@@ -195,7 +210,10 @@ static void what_is_recalled_after_a_restart_is_asked_for(void **state)
 	}
 }
 
-/* The address of a Service that was owned belongs to another one after the restart: that is a claim of its own. */
+/*
+ * The address of a Service that was owned belongs to another one after the restart: that is a claim
+ * of its own.
+ */
 static void a_recalled_claim_is_not_resumed_for_another_service(void **state)
 {
 	(void)state;
@@ -219,7 +237,10 @@ static void a_recalled_claim_is_not_resumed_for_another_service(void **state)
 
 /* ---- two owners ---- */
 
-/* Nodes that do not hear each other are cut from each other, take everything each, and meet again by ARP alone. */
+/*
+ * Nodes that do not hear each other are cut from each other, take everything each, and meet again
+ * by ARP alone.
+ */
 static void two_owners_that_share_arp_alone_part(void **state)
 {
 	(void)state;
@@ -317,7 +338,10 @@ static void forged_claims_do_not_silence_an_address(void **state)
 	(void)state;
 	int64_t worst = 0;
 	for (uint64_t seed = 0; seed < 60; seed++) {
-		/* Forged answers more often than that would fill the time that we wait for true ones. */
+		/*
+		 * Forged answers more often than that would fill the time that we wait for true
+		 * ones.
+		 */
 		int64_t gap = (seed & 3) == 1 ? 100 : 1000;
 		started(seed, 3, 2, seed % 3 ? HEARING : NO_KEY);
 		for (int64_t begin = sim.now; sim.now < begin + 30000;) {
@@ -347,7 +371,10 @@ static void forged_claims_do_not_silence_an_address(void **state)
 	print_message("forged ARP kept an address unowned for at most %lld ms\n", (long long)worst);
 }
 
-/* Whoever asks over and over in a living peer's name, or a dead one's, is waited for no longer than others. */
+/*
+ * Whoever asks over and over in a living peer's name, or a dead one's, is waited for no longer than
+ * others.
+ */
 static void probes_in_a_peers_name_hold_nothing_up(void **state)
 {
 	(void)state;
@@ -416,7 +443,10 @@ static void a_node_that_never_answers_keeps_its_hold(void **state)
 	}
 }
 
-/* The cluster says that the node may not own it any more, drained or deleted: nobody waits for its speaker. */
+/*
+ * The cluster says that the node may not own it any more, drained or deleted: nobody waits for its
+ * speaker.
+ */
 static void what_a_restarting_node_may_not_own_is_not_held_for_it(void **state)
 {
 	(void)state;
@@ -447,6 +477,7 @@ static void random_fault(void)
 	size_t node = (size_t)sim_random(&sim, sim.n_nodes);
 	size_t to = (size_t)sim_random(&sim, sim.n_nodes);
 	struct sim_node *n = &sim.nodes[node];
+
 	switch (sim_random(&sim, 10)) {
 	case 0:
 		if (n->segment)
@@ -480,7 +511,10 @@ static void random_fault(void)
 	}
 }
 
-/* ARP connects all nodes again, and all are there; what keeps heartbeats away stays, and so do losses. */
+/*
+ * ARP connects all nodes again, and all are there; what keeps heartbeats away stays, and so do
+ * losses.
+ */
 static void reconnect(void)
 {
 	memset(sim.blocked, 0, sizeof(sim.blocked));
@@ -494,8 +528,9 @@ static void reconnect(void)
 }
 
 /*
- * On a third of the seeds a speaker has room for fewer peers than there are: as where a segment has more than a thousand, some
- * know others that do not know them.  And on a third somebody says again, all the while, what one of them said before.
+ * On a third of the seeds a speaker has room for fewer peers than there are: as where a segment has
+ * more than a thousand, some know others that do not know them.  And on a third somebody says
+ * again, all the while, what one of them said before.
  */
 static void crowd(void)
 {
@@ -508,6 +543,7 @@ static void crowd(void)
 static bool is_message(const struct sim_frame *f)
 {
 	struct arp_packet arp;
+
 	return arp_decode(f->data, f->size, &arp) < 0;
 }
 
@@ -539,6 +575,7 @@ static const char *scenario(uint64_t seed)
 	static const size_t mtus[] = { 0, 0, 1280, 576 };
 	static char text[160];
 	enum deafness d = (enum deafness)sim_random(&sim, N_DEAFNESS);
+
 	deafen(d);
 	sim.reorder = sim_random(&sim, 2);
 	sim.loss_percent = losses[sim_random(&sim, ARRAY_LEN(losses))];
@@ -557,8 +594,9 @@ static const char *scenario(uint64_t seed)
 }
 
 /*
- * Whatever happened, and whatever keeps heartbeats away: as long as ARP connects the nodes, each address comes to be answered
- * for by one of them, and stays so.  Where frames are lost two may answer now and then, for a moment.
+ * Whatever happened, and whatever keeps heartbeats away: as long as ARP connects the nodes, each
+ * address comes to be answered for by one of them, and stays so.  Where frames are lost two may
+ * answer now and then, for a moment.
  */
 static void whatever_keeps_heartbeats_away_one_node_answers(void **state)
 {
@@ -626,5 +664,6 @@ int main(void)
 		cmocka_unit_test(what_a_restarting_node_may_not_own_is_not_held_for_it),
 		cmocka_unit_test(whatever_keeps_heartbeats_away_one_node_answers),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -146,6 +146,7 @@ static void with_service(struct view *v, const char *endpoints)
 static bool turn(struct fixture *f)
 {
 	size_t n;
+
 	const struct view_service *const *dirty = view_take_dirty(f->view, &n);
 	bool any = n > 0, withdrawn = false;
 
@@ -233,6 +234,7 @@ static void print_status(const struct routes *r, struct buf *json)
 static bool is_applied_whole(const struct fixture *f)
 {
 	cleanup(buf_fini) struct buf status = BUF_INIT;
+
 	unsigned long long generation, applied;
 
 	print_status(f->routes, &status);
@@ -420,7 +422,10 @@ static void a_peer_may_go_and_come_back(void **state)
 
 /* ---- what an earlier life announced ---- */
 
-/* Of two Services that were announced one is gone when the next speaker begins, whose data plane is not ready. */
+/*
+ * Of two Services that were announced one is gone when the next speaker begins, whose data plane is
+ * not ready.
+ */
 static int set_up_successor(void **state)
 {
 	set_up_announced(state);
@@ -577,7 +582,9 @@ static bool has_line(const struct bgp_peer *p, const char *line)
 	return p && bgp_lines_has(&p->lines, line);
 }
 
-/* A speaker that had the password has announced, and another one began that cannot read the Secret. */
+/*
+ * A speaker that had the password has announced, and another one began that cannot read the Secret.
+ */
 static int set_up_unreadable(void **state)
 {
 	struct fixture *f = fixture_new();
@@ -985,7 +992,10 @@ static struct prefix prefix(const char *text)
 	return p;
 }
 
-/* Where a router is between the node and the rest of an aggregate, packets to unused addresses of it end at the node. */
+/*
+ * Where a router is between the node and the rest of an aggregate, packets to unused addresses of
+ * it end at the node.
+ */
 static void aggregates_outside_the_nodes_subnets_end_here(void **state)
 {
 	static const char *const subnets[] = { "192.168.1.0/24", "10.0.0.0/8", "2001:db8::/64" };
@@ -1063,6 +1073,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(rules_do_not_wait_for_a_dead_bgpd, set_up_held,
 		                                tear_down),
 	};
+
 	signal(SIGPIPE, SIG_IGN); /* as in the speaker; either end may write to one that is gone */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

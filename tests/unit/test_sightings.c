@@ -2,8 +2,9 @@
 #include "config.h"
 
 /*
- * What one node makes of single frames of others: of which it waits, which make a rival, and what they say about a peer's
- * node or kernel.  Each is a table of frames at exact times, on a simulated segment.
+ * What one node makes of single frames of others: of which it waits, which make a rival, and what
+ * they say about a peer's node or kernel.  Each is a table of frames at exact times, on a simulated
+ * segment.
  */
 #include "unit.h"
 
@@ -23,6 +24,7 @@ static struct sim sim;
 static void inject(const struct arp_packet *p)
 {
 	uint8_t frame[ARP_FRAME_SIZE];
+
 	arp_encode(p, frame);
 	sim_inject(&sim, 0, frame, sizeof(frame));
 }
@@ -31,6 +33,7 @@ static void inject(const struct arp_packet *p)
 static void until_it_asks(int64_t patience_ms)
 {
 	uint64_t before = sim.nodes[0].probes_sent;
+
 	for (int64_t end = sim.now + patience_ms; sim.nodes[0].probes_sent == before;) {
 		if (sim.now >= end)
 			fail_msg("it does not ask");
@@ -44,7 +47,10 @@ static void may_own(size_t address, bool may)
 	sim_publish(&sim, 0);
 }
 
-/* The frame may be lost that says that whoever asks has taken the address, so it is not asked for at the same time. */
+/*
+ * The frame may be lost that says that whoever asks has taken the address, so it is not asked for
+ * at the same time.
+ */
 static void who_hears_another_ask_waits(void **state)
 {
 	(void)state;
@@ -79,6 +85,7 @@ static void who_hears_another_ask_waits(void **state)
 static struct arp_packet reply(const uint8_t *to)
 {
 	struct arp_packet p = arp_gratuitous(stranger, SIM_FIRST_ADDRESS, ARP_REPLY);
+
 	if (to) {
 		memcpy(p.dst, to, sizeof(p.dst));
 		p.target = 0;
@@ -103,7 +110,10 @@ static void only_a_timely_answer_makes_a_rival(void **state)
 		{ false, true, 0, false },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		/* The second node is none that anybody hears, and so the first asks for its own addresses. */
+		/*
+		 * The second node is none that anybody hears, and so the first asks for its own
+		 * addresses.
+		 */
 		sim_init(&sim, i, 2, 1);
 		sim_start(&sim, 0);
 		for (int n = 0; n < 5000 && sim_owner(&sim, 0) != 0; n++)
@@ -122,7 +132,9 @@ static void only_a_timely_answer_makes_a_rival(void **state)
 	}
 }
 
-/* RFC 5227 2.4: whoever says over and over that it has the address is answered once in ten seconds. */
+/*
+ * RFC 5227 2.4: whoever says over and over that it has the address is answered once in ten seconds.
+ */
 static void an_owner_defends_its_address_seldom(void **state)
 {
 	(void)state;
@@ -143,8 +155,8 @@ static void an_owner_defends_its_address_seldom(void **state)
 }
 
 /*
- * A living peer that answers once, and claims nothing, may have let go of the address meanwhile.  Its kernel answers every
- * time: then the address is nobody's to claim.
+ * A living peer that answers once, and claims nothing, may have let go of the address meanwhile.
+ * Its kernel answers every time: then the address is nobody's to claim.
  */
 static void a_kernel_answers_several_times(void **state)
 {
@@ -177,7 +189,10 @@ static void a_kernel_answers_several_times(void **state)
 	}
 }
 
-/* Whether a node answers for its address is known of that address: of another one its silence says nothing yet. */
+/*
+ * Whether a node answers for its address is known of that address: of another one its silence says
+ * nothing yet.
+ */
 static void a_node_with_a_new_address_keeps_its_hold(void **state)
 {
 	(void)state;
@@ -207,5 +222,6 @@ int main(void)
 		cmocka_unit_test(a_kernel_answers_several_times),
 		cmocka_unit_test(a_node_with_a_new_address_keeps_its_hold),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

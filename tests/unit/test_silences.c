@@ -2,8 +2,8 @@
 #include "config.h"
 
 /*
- * Addresses whose owner falls silent again and again, lets go after a silence, or is taken for dead though it is there: on a
- * simulated segment.
+ * Addresses whose owner falls silent again and again, lets go after a silence, or is taken for dead
+ * though it is there: on a simulated segment.
  */
 #include "unit.h"
 
@@ -51,7 +51,8 @@ static void may_own(size_t node, size_t address, bool may)
 }
 
 /*
- * One of the two nodes that hear each other owns the one address, and the other may not.  False where the deaf node has it.
+ * One of the two nodes that hear each other owns the one address, and the other may not.  False
+ * where the deaf node has it.
  */
 static bool started_with_one_of_two(uint64_t seed, size_t *ret_owner, size_t *ret_next)
 {
@@ -68,8 +69,8 @@ static bool started_with_one_of_two(uint64_t seed, size_t *ret_owner, size_t *re
 }
 
 /*
- * A link that flaps faster than its node is given up, or comes to answer: peers hear heartbeats in between, so its addresses
- * have to be let go by itself.
+ * A link that flaps faster than its node is given up, or comes to answer: peers hear heartbeats in
+ * between, so its addresses have to be let go by itself.
  */
 static void a_link_that_flaps_leaves_no_address_unanswered(void **state)
 {
@@ -124,7 +125,10 @@ static void two_interruptions_move_nothing(void **state)
 	sim_fini(&sim);
 }
 
-/* What peers recall is good for as long as they hold it: after that this node takes its turn like others. */
+/*
+ * What peers recall is good for as long as they hold it: after that this node takes its turn like
+ * others.
+ */
 static void what_was_recalled_long_ago_gives_no_precedence(void **state)
 {
 	(void)state;
@@ -206,7 +210,10 @@ static void what_is_let_go_after_a_silence_is_asked_for(void **state)
 	assert_true(taken >= 10);
 }
 
-/* The first answer of one that was given up is reason to ask for all that was its own more than once. */
+/*
+ * The first answer of one that was given up is reason to ask for all that was its own more than
+ * once.
+ */
 static void one_that_was_given_up_and_answers_is_asked_again(void **state)
 {
 	(void)state;
@@ -223,7 +230,9 @@ static void one_that_was_given_up_and_answers_is_asked_again(void **state)
 		sim_fini(&sim);
 	}
 	print_message("%zu of %zu addresses have two owners\n", second, all);
-	/* A question or its answer is lost once in three times: of three questions, once in twenty. */
+	/*
+	 * A question or its answer is lost once in three times: of three questions, once in twenty.
+	 */
 	assert_in_range(second, 0, all / 10);
 }
 
@@ -258,5 +267,6 @@ int main(void)
 		cmocka_unit_test(one_that_was_given_up_and_answers_is_asked_again),
 		cmocka_unit_test(lost_frames_do_not_end_a_restart),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -76,6 +76,7 @@ static void fixture_fini(struct fixture *f)
 static size_t turn(struct fixture *f)
 {
 	size_t n;
+
 	const struct view_service *const *dirty = view_take_dirty(f->view, &n);
 
 	for (size_t i = 0; i < n; i++)
@@ -139,7 +140,7 @@ static void the_data_plane_comes_first(void **state)
 
 static enum reason one_is_hindered(const struct announcement *a, void *arg)
 {
-	return strcmp(a->key, "shop/web") == 0 ? *(enum reason *)arg : REASON_Candidate;
+	return !strcmp(a->key, "shop/web") ? *(enum reason *)arg : REASON_Candidate;
 }
 
 static void what_others_break_is_not_announced(void **state)
@@ -314,7 +315,9 @@ static void an_address_changes_hands(void **state)
 	world_slice(f.view, "web", "web-1", "10.1.1.1@n1");
 	world_slice(f.view, "api", "api-1", "10.1.1.2@n1");
 	turn(&f);
-	/* An earlier claimant appears ("api" before "web"), in whichever order they are looked at. */
+	/*
+	 * An earlier claimant appears ("api" before "web"), in whichever order they are looked at.
+	 */
 	world_service(f.view, "api", "192.0.2.1", "");
 	turn(&f);
 	assert_int_equal(announce_of(f.table, "shop/web")->reason, REASON_AddressShared);
@@ -439,7 +442,10 @@ static void one_change_among_many_is_one_decision(void **state)
 		if (i == 0)
 			turn(&f);
 	}
-	/* Every address is held by about forty of them, so that the first time costs more than one pass each. */
+	/*
+	 * Every address is held by about forty of them, so that the first time costs more than one
+	 * pass each.
+	 */
 	turn(&f);
 	uint64_t before = view_stats(f.view).passes;
 	world_slice(f.view, "s77", "s77-x", "10.1.1.2@n1");
@@ -487,7 +493,10 @@ static void expect_forward(const struct fixture *f, const char *key, uint8_t fam
 	forward_fini(&p);
 }
 
-/* An address outside all pools may be a machine's until layer 2 has found that nobody answers for it. */
+/*
+ * An address outside all pools may be a machine's until layer 2 has found that nobody answers for
+ * it.
+ */
 static void a_guard_outside_the_pools_comes_with_the_owner(void **state)
 {
 	static const char open[] =
@@ -744,7 +753,9 @@ static void passwords_are_had_or_refused_with_words(void **state)
 	passwords_fini(&p);
 }
 
-/* Another load balancer's Service is no business of ours: nothing is said of it, not even why not. */
+/*
+ * Another load balancer's Service is no business of ours: nothing is said of it, not even why not.
+ */
 static void other_classes_are_not_spoken_of(void **state)
 {
 	(void)state;
@@ -841,7 +852,10 @@ static void record_former(const struct announcement *a, enum reason old_reason,
 		buf_printf(&((struct fixture *)arg)->log, "%s;", a->former);
 }
 
-/* Only another node that owned it just before is one to take over from: not this one before a restart, and nobody twice. */
+/*
+ * Only another node that owned it just before is one to take over from: not this one before a
+ * restart, and nobody twice.
+ */
 static void the_former_owner_is_known_once(void **state)
 {
 	(void)state;
@@ -977,5 +991,6 @@ int main(void)
 		cmocka_unit_test(other_classes_are_not_spoken_of),
 		cmocka_unit_test(that_no_node_may_announce_is_told_once_it_lasts),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,8 +13,9 @@
 #include "unit.h"
 
 /*
- * Tables in the documentation are printed from the tables of the program: this compares them, and with --write writes
- * them anew (make tables).  In a file a table stands between two comments, of which the first names its sections:
+ * Tables in the documentation are printed from the tables of the program: this compares them, and
+ * with --write writes them anew (make tables).  In a file a table stands between two comments, of
+ * which the first names its sections:
  *
  *     <!-- reasons: SPEAKER -->        .\" reasons: SPEAKER BOTH
  *     <!-- end of reasons -->          .\" end of reasons

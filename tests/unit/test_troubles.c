@@ -110,5 +110,6 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_trouble_is_told_until_it_is_over),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

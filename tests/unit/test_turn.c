@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random lives of Services that want addresses of both kinds, or have some of hand, turn after turn: whatever happens, we
- * give no address to two of them, what was written is what the object then says, and a second look changes nothing.
+ * Random lives of Services that want addresses of both kinds, or have some of hand, turn after
+ * turn: whatever happens, we give no address to two of them, what was written is what the object
+ * then says, and a second look changes nothing.
  */
 #include "config.h"
 
@@ -266,7 +267,10 @@ static void test_lives(void **state)
 			}
 			take_turn(ipam, things);
 		}
-		/* Two turns later all has settled: what one gave up in the first, another got in the second. */
+		/*
+		 * Two turns later all has settled: what one gave up in the first, another got in
+		 * the second.
+		 */
 		for (size_t i = 0; i < MANY; i++)
 			take_turn(ipam, things);
 		for (size_t i = 0; i < MANY; i++) {
@@ -305,7 +309,10 @@ static struct record *record_of(const char *name, const char *spec, size_t n_ing
 	return r;
 }
 
-/* However many addresses stand in a status, and whatever Service it is, nobody else gets one of them. */
+/*
+ * However many addresses stand in a status, and whatever Service it is, nobody else gets one of
+ * them.
+ */
 static void test_long_statuses(void **state)
 {
 	(void)state;
@@ -376,7 +383,10 @@ static struct thing by_hand(void)
 		               .n_external = 1 };
 }
 
-/* Whoever is older: a status comes before a record that is confirmed, and that before a list that somebody wrote. */
+/*
+ * Whoever is older: a status comes before a record that is confirmed, and that before a list that
+ * somebody wrote.
+ */
 static void test_claims(void **state)
 {
 	(void)state;
@@ -436,8 +446,8 @@ static void test_what_was_read_is_held(void **state)
 }
 
 /*
- * Of two statuses that name one address the second is looked at when the first goes, though nothing of it is ours to decide: it
- * has the address then, and nobody who waits may be given it.
+ * Of two statuses that name one address the second is looked at when the first goes, though nothing
+ * of it is ours to decide: it has the address then, and nobody who waits may be given it.
  */
 static void test_who_is_pushed_aside_inherits(void **state)
 {
@@ -464,7 +474,10 @@ static void test_who_is_pushed_aside_inherits(void **state)
 	ipam_free(ipam);
 }
 
-/* While Services may be there of which nothing is known, nobody gets what it has not; who has something keeps it. */
+/*
+ * While Services may be there of which nothing is known, nobody gets what it has not; who has
+ * something keeps it.
+ */
 static void test_lost_services(void **state)
 {
 	(void)state;
@@ -528,7 +541,10 @@ static void test_a_refusal_confirms_what_was_given(void **state)
 	ipam_free(ipam);
 }
 
-/* However often it is decided that a Service may not have what it names, others are given it, if nothing else is free. */
+/*
+ * However often it is decided that a Service may not have what it names, others are given it, if
+ * nothing else is free.
+ */
 static void test_what_is_denied_is_not_held(void **state)
 {
 	(void)state;
@@ -571,7 +587,10 @@ static void decide_once(struct ipam *ipam, struct thing *t, size_t i)
 	turn_end(ipam, &t->record, 1);
 }
 
-/* An edit that takes the pool away retains what was given, confirmed yet or not, and not what a Service only names. */
+/*
+ * An edit that takes the pool away retains what was given, confirmed yet or not, and not what a
+ * Service only names.
+ */
 static void test_what_an_edit_retains(void **state)
 {
 	(void)state;
@@ -622,5 +641,6 @@ int main(void)
 		cmocka_unit_test(test_what_is_denied_is_not_held),
 		cmocka_unit_test(test_what_an_edit_retains),
 	};
+
 	return cmocka_run_group_tests_name("turn", tests, NULL, NULL);
 }

@@ -370,5 +370,6 @@ int main(void)
 		cmocka_unit_test(parts_are_looked_at_as_asked),
 		cmocka_unit_test(many_are_told_in_few_words),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,7 +97,10 @@ static void slices_may_come_first_and_move(void **state)
 	view_free(v);
 }
 
-/* What cannot be read any more goes on being served, as far as it still names the address and is the same Service. */
+/*
+ * What cannot be read any more goes on being served, as far as it still names the address and is
+ * the same Service.
+ */
 static void unreadable_services_are_narrowed(void **state)
 {
 	(void)state;
@@ -246,7 +249,10 @@ static void useless_slices_are_left_out(void **state)
 	view_free(v);
 }
 
-/* kube-proxy does not look at slices for other proxies; where the Service is another's too, they count. */
+/*
+ * kube-proxy does not look at slices for other proxies; where the Service is another's too, they
+ * count.
+ */
 static void slices_for_another_proxy_belong_to_its_services(void **state)
 {
 	(void)state;
@@ -439,7 +445,10 @@ static void addresses_have_their_kind(void **state)
 	world_external(v, "ext", "ClusterIP", "100.64.1.1,192.0.2.3", "100.64.1.1,2001:db8::1", "");
 	assert_string_equal(kind_named(v, "shop/ext", 0), "external-ip-assigned");
 	assert_string_equal(kind_named(v, "shop/ext", 1), "external-ip-handwritten");
-	/* A record that the status does not confirm, or of other addresses, may have been written by anybody. */
+	/*
+	 * A record that the status does not confirm, or of other addresses, may have been written
+	 * by anybody.
+	 */
 	static const char *const others[] = { "", "assigned external IP 100.64.1.2 from pool out",
 		                              "pool keeps external IP 100.64.1.9" };
 	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
@@ -517,7 +526,9 @@ static void what_is_allowed_concerns_all_who_hold_it(void **state)
 	view_free(v);
 }
 
-/* Many Services can name the same addresses, and whoever changes one of them makes no work for all. */
+/*
+ * Many Services can name the same addresses, and whoever changes one of them makes no work for all.
+ */
 static void what_nobody_allowed_concerns_nobody(void **state)
 {
 	(void)state;
@@ -540,7 +551,10 @@ static void what_nobody_allowed_concerns_nobody(void **state)
 	assert_int_equal(n, 1);
 	world_external(v, "a7", "ClusterIP", many, "", ",'sessionAffinity':'ClientIP'");
 	assert_int_equal(world_passes(v), 1);
-	/* What was assigned once counts for a list written by hand where its pool is gone, and comes back with the pool. */
+	/*
+	 * What was assigned once counts for a list written by hand where its pool is gone, and
+	 * comes back with the pool.
+	 */
 	world_external(v, "a8", "ClusterIP", many, "192.0.2.1", "");
 	assert_int_equal(world_passes(v), 2);
 	configure(v, "{allow: [192.0.2.2/32], namespaces: [shop]}");
@@ -675,5 +689,6 @@ int main(void)
 		cmocka_unit_test(classes_are_ours_or_not),
 		cmocka_unit_test(services_are_listed_in_order),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request is two things: what the process knows of (struct kube_request), which goes with the process, and what is on the wire
- * (struct wire), which does not.  All changes of the store stand in one journal; an informer is a place in it.
+ * A request is two things: what the process knows of (struct kube_request), which goes with the
+ * process, and what is on the wire (struct wire), which does not.  All changes of the store stand
+ * in one journal; an informer is a place in it.
  */
 #include "config.h"
 
-/* The linker leads every call of these functions here (--wrap); so the headers declare them under the names that it looks for. */
+/*
+ * The linker leads every call of these functions here (--wrap); so the headers declare them under
+ * the names that it looks for.
+ */
 #define kube_request_start __wrap_kube_request_start
 #define kube_request_cancel __wrap_kube_request_cancel
 #define kube_informer_start __wrap_kube_informer_start
@@ -380,7 +384,10 @@ static void finish(struct kube_request *r, int status, const char *why)
 	json_object_put(answer);
 }
 
-/* A write takes effect within timeout=, as the server promises; all else within the client's patience. */
+/*
+ * A write takes effect within timeout=, as the server promises; all else within the client's
+ * patience.
+ */
 static int64_t effect_bound_ms(const struct kube_request *r)
 {
 	const char *timeout = strstr(r->path, "timeout=");

@@ -3,9 +3,10 @@
 #define FAIRLEAD_TESTS_VIRTUAL_KUBE_H
 
 /*
- * The client of fairlead/kube.h without a network: its requests go to the embedded API server's store in the same process,
- * in virtual time.  A request takes effect some time after it was sent, within the `timeout=` of its path, or is lost on the
- * way; its answer may be lost as well.  Informers see each change later than it happened, each by its own lag.
+ * The client of fairlead/kube.h without a network: its requests go to the embedded API server's
+ * store in the same process, in virtual time.  A request takes effect some time after it was sent,
+ * within the `timeout=` of its path, or is lost on the way; its answer may be lost as well.
+ * Informers see each change later than it happened, each by its own lag.
  */
 
 #include <stdbool.h>
@@ -34,7 +35,10 @@ extern struct virtual_faults virtual_faults;
 extern struct addr virtual_server;
 
 struct virtual_ops {
-	/* After each change of an object; @what as in "services", @key as in "default/web", @now NULL: it is gone. */
+	/*
+	 * After each change of an object; @what as in "services", @key as in "default/web", @now
+	 * NULL: it is gone.
+	 */
 	void (*changed)(const char *what, const char *key, struct json_object *now);
 	/* A process sends a request that writes. */
 	void (*sends)(struct event_base *base, const char *path);
@@ -45,8 +49,8 @@ struct virtual_ops {
 void virtual_kube_init(const struct virtual_ops *ops);
 void virtual_kube_fini(void);
 /*
- * A request of somebody else, at once: @method as in HTTP, "PATCH" being a merge patch.  The status.  @body: printf first,
- * then each single quote becomes a double one.
+ * A request of somebody else, at once: @method as in HTTP, "PATCH" being a merge patch.  The
+ * status.  @body: printf first, then each single quote becomes a double one.
  */
 int virtual_kube_do(const char *method, const char *path, const char *body, ...)
 	__attribute__((format(printf, 3, 4)));

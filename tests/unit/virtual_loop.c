@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The linker leads every call of these functions here (--wrap).  What is pending stands in one list and the first one that is
- * due in a process that runs is taken: there are never more than some hundreds.
+ * The linker leads every call of these functions here (--wrap).  What is pending stands in one list
+ * and the first one that is due in a process that runs is taken: there are never more than some
+ * hundreds.
  */
 #include "config.h"
 
@@ -77,7 +78,10 @@ static void disarm(struct event *ev)
 	ev->pending = false;
 }
 
-/* By time; but what has piled up in a process that was stopped comes as sockets and timers happen to be looked at. */
+/*
+ * By time; but what has piled up in a process that was stopped comes as sockets and timers happen
+ * to be looked at.
+ */
 static bool is_before(const struct event *a, const struct event *b)
 {
 	bool piled_up = a->base == b->base && a->due_ms < a->base->resumed_ms &&

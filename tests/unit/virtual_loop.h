@@ -3,10 +3,12 @@
 #define FAIRLEAD_TESTS_VIRTUAL_LOOP_H
 
 /*
- * libevent's timers and our clock in virtual time, for programs that are linked with VIRTUAL_LOOP (tests/unit/automake.mk).
+ * libevent's timers and our clock in virtual time, for programs that are linked with VIRTUAL_LOOP
+ * (tests/unit/automake.mk).
  *
- * An event_base stands for one process.  It may stop (SIGSTOP) and go on, and whatever came due meanwhile then happens in any
- * order.  Only timers, events that are made active, and signals; no files.
+ * An event_base stands for one process.  It may stop (SIGSTOP) and go on, and whatever came due
+ * meanwhile then happens in any order.  Only timers, events that are made active, and signals; no
+ * files.
  */
 
 #include <stdbool.h>

@@ -68,7 +68,7 @@ static void on_read(struct bufferevent *bev, void *arg)
 		if (end.pos < 0 || (size_t)end.pos >= sizeof(command))
 			return;
 		evbuffer_copyout(in, command, (size_t)end.pos + 1);
-		if (s->hangs_at && strncmp(command, s->hangs_at, strlen(s->hangs_at)) == 0) {
+		if (s->hangs_at && !strncmp(command, s->hangs_at, strlen(s->hangs_at))) {
 			s->hangs_at = NULL;
 			s->hung = true;
 			return;

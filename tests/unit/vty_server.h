@@ -3,7 +3,8 @@
 #define FAIRLEAD_TESTS_VTY_SERVER_H
 
 /*
- * A bgpd_fake behind a socket, on the test's own event loop.  Every neighbour's session is up at once.
+ * A bgpd_fake behind a socket, on the test's own event loop.  Every neighbour's session is up at
+ * once.
  */
 
 #include <stdbool.h>

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_PROXY_MODEL_INTERNAL_H
-#define FAIRLEAD_PROXY_MODEL_INTERNAL_H
+#ifndef FAIRLEAD_PROXY_MODEL_PRIVATE_H
+#define FAIRLEAD_PROXY_MODEL_PRIVATE_H
 
 /*
- * The inside of the model, shared by its parts: model.c keeps Services and what became of batches, adoption.c takes in
- * what the kernel is found to hold, plan.c makes the text of a batch.
+ * The inside of the model, shared by its parts: model.c keeps Services and what became of batches,
+ * adoption.c takes in what the kernel is found to hold, plan.c makes the text of a batch.
  */
 
 #include "fairlead/hash.h"
-#include "model.h"
-#include "spec.h"
+#include "proxy/model.h"
+#include "proxy/spec.h"
 
 /*
- * A Service: what is wanted, what the batch under way brings, what the kernel has.  With want NULL it is going away.
+ * A Service: what is wanted, what the batch under way brings, what the kernel has.  With want NULL
+ * it is going away.
  */
 struct service {
 	UT_hash_handle hh;
@@ -71,7 +72,8 @@ struct model {
 	struct record *records;
 	struct bucket *buckets;
 	bool any_dirty;
-	bool damaged; /* the frame was, by somebody else, so that nothing is forwarded as it should be */
+	/* the frame was, by somebody else, so that nothing is forwarded as it should be */
+	bool damaged;
 	size_t n_damaged, n_refused; /* Services */
 	size_t n_damaged_before;     /* the adoption under way */
 	bool unproven;               /* adopted, but the buckets were not compared yet */

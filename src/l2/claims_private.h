@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_L2_CLAIMS_INTERNAL_H
-#define FAIRLEAD_L2_CLAIMS_INTERNAL_H
+#ifndef FAIRLEAD_L2_CLAIMS_PRIVATE_H
+#define FAIRLEAD_L2_CLAIMS_PRIVATE_H
 
 /*
- * Between the files of the claims core only: entries.c keeps addresses and timers, tables.c keeps the copies of peers'
- * claims and talks about them, contest.c answers questions about one address, gate.c asks the network, rivals.c deals with
- * others that answer, nodes.c asks whether a restarting peer's node is there, claims.c decides.
+ * Between the files of the claims core only: entries.c keeps addresses and timers, tables.c keeps
+ * the copies of peers' claims and talks about them, contest.c answers questions about one address,
+ * gate.c asks the network, rivals.c deals with others that answer, nodes.c asks whether a
+ * restarting peer's node is there, claims.c decides.
  */
 
 #include "l2/claims.h"
@@ -41,7 +42,10 @@ void tables_receive(struct claims *c, int64_t now, struct member_peer *p,
                     const struct wire_msg *msg);
 /* @p is a new incarnation: what it claimed before is held for it, or forgotten. */
 void table_renew(struct claims *c, int64_t now, struct member_peer *p, bool hold);
-/* Forgets everything that @p claimed (or only what its former incarnation did), which became free in the way of @how. */
+/*
+ * Forgets everything that @p claimed (or only what its former incarnation did), which became free
+ * in the way of @how.
+ */
 void table_clear(struct claims *c, int64_t now, struct member_peer *p, bool former_only,
                  enum claims_freed how);
 /* Recomputes c->synced. */
@@ -55,7 +59,10 @@ void tables_review_synced(struct claims *c);
 #define CLAIMS_ASKS_UNSURE 3
 /* A fresh candidate supersedes an owner whose view has been stale for so long. */
 #define CLAIMS_STALE_MS 5000
-/* And the candidate's own has been fresh for so long: a watch that broke is tried again within ten seconds. */
+/*
+ * And the candidate's own has been fresh for so long: a watch that broke is tried again within ten
+ * seconds.
+ */
 #define CLAIMS_FRESH_MS 15000
 
 /* This node may own the address. */
@@ -88,8 +95,9 @@ bool backing_off(const struct claims_entry *e);
 void back_off(struct claims *c, int64_t now, struct claims_entry *e, enum l2_ownership state,
               const uint8_t *mac);
 /*
- * This node may answer for the address as of now; else what is missing was set going, and the entry's state says what.
- * @overrule: a rival holds it and will let go, so there is no need to ask.
+ * This node may answer for the address as of now; else what is missing was set going, and the
+ * entry's state says what.  @overrule: a rival holds it and will let go, so there is no need to
+ * ask.
  */
 bool gate_passes(struct claims *c, int64_t now, struct claims_entry *e, bool overrule);
 /* When one more probe may go out, which then counts as sent if that is @now. */
