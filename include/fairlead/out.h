@@ -115,8 +115,6 @@ void out_int(struct out *o, const char *key, int64_t n);
 void out_uint(struct out *o, const char *key, uint64_t n);
 void out_bool(struct out *o, const char *key, bool yes);             /* text: yes, no */
 void out_addr(struct out *o, const char *key, const struct addr *a); /* none: "" */
-/* A member whose value is JSON already, on one line; nothing of it is shown as text. */
-void out_json(struct out *o, const char *key, const char *json);
 
 /* ---- text ---- */
 

@@ -93,10 +93,11 @@ static void yaml_lead(struct out *o, const char *key)
 		buf_putc(o->buf, '\n');
 	if (l->any || !l->in_list)
 		buf_printf(o->buf, "%*s", (int)l->indent, "");
-	if (key)
-		buf_printf(o->buf, "%s:", key);
-	else if (l->list)
-		buf_putc(o->buf, '-');
+	if (key && is_yaml_plain(key))
+		buf_puts(o->buf, key);
+	else if (key)
+		buf_json_str(o->buf, key);
+	buf_putc(o->buf, key ? ':' : '-');
 }
 
 /* Where members of what is opened now begin: a list's dashes stand under its key. */
@@ -508,9 +509,4 @@ void out_bool(struct out *o, const char *key, bool yes)
 void out_addr(struct out *o, const char *key, const struct addr *a)
 {
 	out_str(o, key, addr_is_none(a) ? "" : addr_str(a));
-}
-
-void out_json(struct out *o, const char *key, const char *json)
-{
-	put_token(o, key, json, "");
 }

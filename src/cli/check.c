@@ -30,17 +30,16 @@ static void put_answer(const char *path, const struct configuration *c,
                        const struct config_problems *errors, const struct config_problems *warnings,
                        struct out *o)
 {
-	cleanup(buf_fini) struct buf json = BUF_INIT;
-
-	if (c)
-		configuration_json(c, &json);
 	out_object(o, NULL);
 	out_bool(o, "valid", errors->n == 0);
 	put_problems("errors", errors, o);
 	file_say_problems(path, errors, "", o);
 	put_problems("warnings", warnings, o);
 	file_say_problems(path, warnings, "warning: ", o);
-	out_json(o, "config", c ? buf_str(&json) : "null");
+	if (c)
+		configuration_print(c, o, "config");
+	else
+		out_str(o, "config", NULL);
 	if (errors->n == 0)
 		out_say(o, "%s: valid: %zu pool%s, %zu peer%s, %zu BFD profile%s", path, c->n_pools,
 		        plural(c->n_pools), c->n_peers, plural(c->n_peers), c->n_bfd_profiles,

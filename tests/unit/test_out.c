@@ -124,7 +124,6 @@ static void put_document(struct out *o)
 	out_object(o, NULL);
 	out_bool(o, "fine", false);
 	out_addr(o, "address", &a);
-	out_json(o, "raw", "{\"a\":[1]}");
 	out_say(o, "All is %s.", "w\033ell");
 	out_table(o, &people);
 	out_list(o, "people");
@@ -156,12 +155,12 @@ static void a_document_in_each_format(void **state)
 		const char *text;
 	} rows[] = {
 		{ OUT_JSON, 0,
-		  "{\"fine\":false,\"address\":\"192.0.2.1\",\"raw\":{\"a\":[1]},\"people\":["
+		  "{\"fine\":false,\"address\":\"192.0.2.1\",\"people\":["
 		  "{\"name\":\"Ann\",\"age\":7,\"likes\":[\"cake\",\"tea\"]," HOME_JSON FRIENDS_JSON
 		  ",{\"name\":\"Bartholomew\",\"age\":41,\"likes\":[]," HOME_JSON FRIENDS_JSON
 		  "],\"nobody\":[],\"sum\":\"48\"}" },
 		{ OUT_YAML, 0,
-		  "fine: false\naddress: \"192.0.2.1\"\nraw: {\"a\":[1]}\npeople:\n"
+		  "fine: false\naddress: \"192.0.2.1\"\npeople:\n"
 		  "- name: Ann\n  age: 7\n  likes:\n  - cake\n  - tea\n" REST_YAML
 		  "- name: Bartholomew\n  age: 41\n  likes: []\n" REST_YAML
 		  "nobody: []\nsum: \"48\"\n" },
@@ -207,6 +206,30 @@ static void numbers_at_their_ends(void **state)
 	out_close(&o);
 	assert_string_equal(buf_str(&b),
 	                    "[-9223372036854775808,9223372036854775807,18446744073709551615]");
+}
+
+/* Keys, too, may be names that somebody chose. */
+static void keys_are_quoted_where_they_have_to(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *key, *yaml;
+	} rows[] = { { "auto_assign", "auto_assign: 1\n" },
+		     { "no", "\"no\": 1\n" },
+		     { "a: b", "\"a: b\": 1\n" },
+		     { "\033", "\"\\u001b\": 1\n" },
+		     { "7", "\"7\": 1\n" },
+		     { "", "\"\": 1\n" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup(buf_fini) struct buf b = BUF_INIT;
+		cleanup(out_fini) struct out o;
+		out_init(&o, OUT_YAML, &b);
+		out_object(&o, NULL);
+		out_int(&o, rows[i].key, 1);
+		out_close(&o);
+		assert_string_equal(buf_str(&b), rows[i].yaml);
+	}
 }
 
 static void empty_documents(void **state)
@@ -375,6 +398,7 @@ int main(void)
 		cmocka_unit_test(strings_are_escaped),
 		cmocka_unit_test(a_document_in_each_format),
 		cmocka_unit_test(numbers_at_their_ends),
+		cmocka_unit_test(keys_are_quoted_where_they_have_to),
 		cmocka_unit_test(empty_documents),
 		cmocka_unit_test(empty_tables),
 		cmocka_unit_test(a_row_ends_with_its_object),
