@@ -4,7 +4,7 @@
 
 /*
  * What the controller would do with these Services under this configuration: the rules of its turns
- * (controller/turn.h), with every write taken as made, until nothing is left to do; and by which
+ * (fairlead/turn.h), with every write taken as made, until nothing is left to do; and by which
  * protocols its addresses would then be announced.  Pure.
  */
 
