@@ -7,9 +7,8 @@
 #include <string.h>
 
 const struct command *const commands[] = {
-	&command_bgp,     &command_completion, &command_config_check, &command_config_convert,
-	&command_explain, &command_help,       &command_plan,         &command_pools,
-	&command_status,  &command_uninstall,  &command_version,      NULL,
+#define COMMAND_ENTRY(name) &command_##name,
+	COMMANDS(COMMAND_ENTRY) NULL,
 };
 
 const struct command *command_find(char *const *words, size_t n, size_t *ret_n_words)

@@ -104,11 +104,24 @@ struct command {
 	int (*run)(const struct command_options *o, struct err *e);
 };
 
-extern const struct command command_bgp, command_completion, command_config_check,
-	command_config_convert, command_explain, command_help, command_plan, command_pools,
-	command_status, command_uninstall, command_version;
+/* All of them by name: command_bgp and so on, each in its own file. */
+#define COMMANDS(X)       \
+	X(bgp)            \
+	X(completion)     \
+	X(config_check)   \
+	X(config_convert) \
+	X(explain)        \
+	X(help)           \
+	X(plan)           \
+	X(pools)          \
+	X(status)         \
+	X(uninstall)      \
+	X(version)
 
-/* By name; NULL behind the last. */
+#define COMMAND_DECLARE(name) extern const struct command command_##name;
+COMMANDS(COMMAND_DECLARE)
+
+/* NULL behind the last. */
 extern const struct command *const commands[];
 
 /* The command that these words begin with, or NULL. */
