@@ -93,7 +93,7 @@ def test_a_second_load_balancer_is_noticed(lab: Lab) -> None:
     lab.api.patch("Service", "waiting", change, subresource="status")
     wait_for("the Event", lambda: list(contests(lab)) == ["waiting"])
     writer = "fairlead-lab" if lab.real else "another program"  # the embedded server has no managedFields
-    assert f"were written by {writer};" in contests(lab)["waiting"]
+    assert f"were written by {writer}. End the other load balancer" in contests(lab)["waiting"]
     assert contested(lab) == before + 1
     assert condition(lab, "waiting")["status"] == "True"
     wait_for("ipMode", lambda: lab.api.get("Service", "waiting")["status"]["loadBalancer"]["ingress"][0].get("ipMode"))
