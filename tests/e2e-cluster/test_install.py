@@ -20,26 +20,25 @@ def _blocks(title: str) -> list[str]:
 
 
 def test_the_section_on_clusters(cluster: Cluster, tmp_path: Path) -> None:
-    install, values, look = _blocks("Run on a cluster")
+    install, values, look, service = _blocks("Run on a cluster")
     # The images are on the nodes already, made by the same Dockerfiles.
     images, install = re.split("^(?=helm install)", install, maxsplit=1, flags=re.MULTILINE)
     assert "make image" in images
     (tmp_path / "values.yaml").write_text(values, encoding="utf-8")
-    (tmp_path / "charts").symlink_to(SOURCE / "charts")
+    for directory in ("charts", "examples"):
+        (tmp_path / directory).symlink_to(SOURCE / directory)
     environment = {
         **os.environ,
         "KUBECONFIG": str(cluster.kubeconfig),
         "PATH": f"{cluster.dir / 'bin'}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
     }
-    for commands in (install, look):
+    for commands in (install, look, service):
         done = subprocess.run(
             ["bash", "-euc", commands], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
     assert "ConfigurationAccepted" in wait_for("the verdict", lambda: _verdict(cluster), 30, 0.5)
-    for example in ("webapp.yaml", "frontend.yaml"):
-        cluster.kubectl("apply", "-f", str(SOURCE / "examples" / example))
     client = cluster.network.client.namespace
     reply = wait_for("an answer from outside", lambda: web.get(client, "192.168.1.240"), 30, 0.2)
     assert reply.name.startswith("webapp")
