@@ -104,13 +104,27 @@ static void say_remedies(const struct explain_address *a, struct out *o)
 	}
 }
 
+static bool is_retained(const struct explain *x, const struct addr *a)
+{
+	const struct configuration *c = view_configuration(x->view);
+
+	return c && configuration_retained_of(c, a);
+}
+
 static void put_address(const struct explain *x, const struct explain_address *a, struct out *o)
 {
 	const struct config_pool *pool = a->decision.pool;
+	bool retained = pool && is_retained(x, &a->addr);
 
 	out_gap(o);
-	out_say(o, "%s, %s%s%s", addr_str(&a->addr), kind_words[a->decision.kind],
-	        pool ? "pool " : "in no pool", pool ? pool->name : "");
+	out_say(o, "%s, %s%s%s%s", addr_str(&a->addr), kind_words[a->decision.kind],
+	        retained ? "retained from " : "", pool ? "pool " : "in no pool",
+	        pool ? pool->name : "");
+	if (retained) {
+		out_say(o, "  %s: %s.", reason_name(REASON_Retained),
+		        reason_sentence(REASON_Retained));
+		say_remedy("  What would change that", reason_remedy(REASON_Retained), o);
+	}
 	if (a->n_rows == 0)
 		out_say(o, "  There is no Node that could announce it.");
 	say_verdict(x, a, PROTOCOL_LAYER2, o);
@@ -163,8 +177,11 @@ static void say_holders(const struct explain *x, const struct kube_service *serv
 static void say_waiting(const struct kube_service *service, struct out *o)
 {
 	out_say(o, "It asks for external IPs from pool %s, and has none.", service->external_pool);
-	if (!say_condition(service, IPAM_CONDITION_EXTERNAL, o))
+	const struct kube_condition *said = say_condition(service, IPAM_CONDITION_EXTERNAL, o);
+	if (!said)
 		out_say(o, "What the controller would do: see `fairlead plan`");
+	else if (*remedy_of(said))
+		say_remedy("What would change it", remedy_of(said), o);
 }
 
 /* "shop/web: ClusterIP, headless", "shop/web: LoadBalancer, externalTrafficPolicy Local" */
@@ -195,7 +212,10 @@ static void say_no_address(const struct explain *x, const struct kube_service *s
 		remedy = "Set `type: LoadBalancer`.";
 	decide_message(&d, d.reason, view_self(x->view), &message);
 	out_say(o, "It has no address, so nothing is announced: %s.", buf_str(&message));
-	say_condition(service, IPAM_CONDITION, o);
+	const struct kube_condition *said = say_condition(service, IPAM_CONDITION, o);
+	/* "See the condition" would be no more than what stands above. */
+	if (d.reason == REASON_NoAddress && *remedy_of(said))
+		remedy = remedy_of(said);
 	if (*remedy)
 		say_remedy("What would change it", remedy, o);
 }
