@@ -143,16 +143,25 @@ static void put_address(const struct explain *x, const struct explain_address *a
 /* ---- what is not about one address ---- */
 
 /* What the controller has said in the Service's condition of this type, if anything. */
-static bool say_condition(const struct kube_service *service, const char *type, struct out *o)
+static const struct kube_condition *say_condition(const struct kube_service *service,
+                                                  const char *type, struct out *o)
 {
 	for (size_t i = 0; i < service->n_conditions; i++) {
 		const struct kube_condition *c = &service->conditions[i];
 		if (strcmp(c->type, type) != 0)
 			continue;
 		out_say(o, "The controller says %s: %s", c->reason, c->message);
-		return true;
+		return c;
 	}
-	return false;
+	return NULL;
+}
+
+/* "" where there is no such condition, or its reason has none. */
+static const char *remedy_of(const struct kube_condition *c)
+{
+	enum reason r = c ? reason_named(c->reason) : REASON_COUNT;
+
+	return r == REASON_COUNT ? "" : reason_remedy(r);
 }
 
 /*

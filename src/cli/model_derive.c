@@ -64,6 +64,11 @@ const char *model_pool_name(const struct model *m, const struct addr *a)
 	return p ? p->name : "";
 }
 
+bool model_is_retained(const struct model *m, const struct addr *a)
+{
+	return m->config && configuration_retained_of(m->config, a);
+}
+
 const struct addr *model_next_retained(const struct model *m, const struct model_service *s,
                                        size_t *i, const struct config_pool **ret_pool)
 {

@@ -130,7 +130,7 @@ static const struct out_table services_table = {
 	.columns = { { "service", "SERVICE" },
 	             { "address", "ADDRESS" },
 	             { "kind", "KIND", .wide = true },
-	             { "pool", "POOL" },
+	             { "from", "POOL" },
 	             { "owners", "OWNER" },
 	             { "why", "REASON" } },
 };
@@ -156,6 +156,7 @@ static void put_address(const struct model *m, const struct model_service *s,
 {
 	cleanup(buf_fini) struct buf owners = BUF_INIT, reasons = BUF_INIT;
 	const struct verdict *owner = model_announcer(a);
+	const char *pool = model_pool_name(m, &a->address.addr);
 
 	model_put_owners(a, o->format == OUT_TEXT ? OWNERS_SHOWN : SIZE_MAX, &owners);
 	model_put_reasons(a, &reasons);
@@ -164,7 +165,9 @@ static void put_address(const struct model *m, const struct model_service *s,
 	out_cell(o, "service", "%s", s->key);
 	out_addr(o, "address", &a->address.addr);
 	out_str(o, "kind", model_kind_name(m, a));
-	out_str(o, "pool", model_pool_name(m, &a->address.addr));
+	out_str(o, "pool", pool);
+	out_cell(o, "from", "%s%s", model_is_retained(m, &a->address.addr) ? "retained from " : "",
+	         pool);
 	out_str(o, "owner", owner ? owner->node : "");
 	out_cell(o, "owners", "%s", buf_str(&owners));
 	out_str(o, "interface", owner ? owner->interface : "");

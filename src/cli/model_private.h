@@ -121,6 +121,8 @@ uint64_t model_pool_total(const struct config_pool *p);
 uint64_t model_pool_used(const struct model *m, const struct config_pool *p);
 /* "" if it is in none. */
 const char *model_pool_name(const struct model *m, const struct addr *a);
+/* Whether that pool is only the one that it came from. */
+bool model_is_retained(const struct model *m, const struct addr *a);
 const char *model_kind_name(const struct model *m, const struct model_address *a);
 /*
  * What an edit of the configuration left without a pool: the next such address behind

@@ -446,6 +446,8 @@ static void retained_addresses_are_listed(void **state)
 	                                       "  ADDRESS    FORMER POOL  SERVICE\n"
 	                                       "  192.0.2.9  old          shop/web\n"
 	                                       "\nServices\n"));
+	assert_non_null(strstr(buf_str(&text), "  shop/api  192.0.2.240  lan                "));
+	assert_non_null(strstr(buf_str(&text), "  shop/web  192.0.2.9    retained from old  "));
 	print_pools(m, OUT_TEXT, &pools);
 	assert_non_null(strstr(buf_str(&pools), "\n  192.0.2.9  old          shop/web\n"));
 	assert_null(strstr(buf_str(&pools), "shop/api"));
