@@ -17,16 +17,26 @@
 #define TERMINATING "fairlead.io/terminating"
 #define QUOTED_MAX 60 /* characters of a name or value */
 
+/* Those that users write come first; what follows is a record of ours. */
+static const char *const names[] = { IPAM_ANNOTATION_POOL, IPAM_ANNOTATION_ADDRESSES,
+	                             KUBE_ANNOTATION_EXTERNAL_IPS, TERMINATING,
+	                             KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED };
+#define N_WRITTEN (ARRAY_LEN(names) - 1)
+
 static bool is_ours(const char *key)
 {
-	static const char *const names[] = { IPAM_ANNOTATION_POOL, IPAM_ANNOTATION_ADDRESSES,
-		                             KUBE_ANNOTATION_EXTERNAL_IPS,
-		                             KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED, TERMINATING };
-
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (!strcmp(key, names[i]))
 			return true;
 	return false;
+}
+
+static void put_unknown(const char *key, struct buf *out)
+{
+	buf_printf(out, "the annotation %.*s is not known, and has no effect; a Service may have ",
+	           QUOTED_MAX, key);
+	for (size_t i = 0; i < N_WRITTEN; i++)
+		buf_printf(out, "%s%s", i == 0 ? "" : i < N_WRITTEN - 1 ? ", " : " and ", names[i]);
 }
 
 bool annotations_ignored(const struct labels *annotations, struct buf *out)
@@ -36,10 +46,7 @@ bool annotations_ignored(const struct labels *annotations, struct buf *out)
 		if (strncmp(kv->key, DOMAIN, strlen(DOMAIN)) != 0)
 			continue;
 		if (!is_ours(kv->key)) {
-			buf_printf(out,
-			           "the annotation %.*s is not known, and has no effect; see its "
-			           "spelling",
-			           QUOTED_MAX, kv->key);
+			put_unknown(kv->key, out);
 			return true;
 		}
 		if (!strcmp(kv->key, TERMINATING) && strcmp(kv->value, "hold") != 0 &&

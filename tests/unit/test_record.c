@@ -811,6 +811,10 @@ static void test_annotations_without_effect(void **state)
 		{ "fairlead.io/external-ips", "lan", NULL },
 		{ "fairlead.io/external-ips-assigned", "10.0.0.1", NULL },
 		{ "fairlead.io/adress-pool", "lan", "fairlead.io/adress-pool is not known" },
+		{ "fairlead.io/address", "10.0.0.1",
+		  "fairlead.io/address is not known, and has no effect; a Service may have "
+		  "fairlead.io/address-pool, fairlead.io/addresses, fairlead.io/external-ips and "
+		  "fairlead.io/terminating" },
 		{ "fairlead.io/drain", "true", "fairlead.io/drain is not known" },
 		{ "fairlead.io.example/terminating", "x", NULL },
 		{ "metallb.io/address-pool", "lan", NULL },
