@@ -51,8 +51,8 @@ static void ask(struct ipam_request *r, const struct addr *a, const char *where)
 	r->asked[r->n_asked++] = *a;
 }
 
-/* "192.0.2.1, 2001:db8::1" */
-static void ask_list(struct ipam_request *r, const char *list, const char *where)
+/* "192.0.2.1, 2001:db8::1"; @right: what to write in place of what is none. */
+static void ask_list(struct ipam_request *r, const char *list, const char *where, const char *right)
 {
 	while (*list) {
 		list += strspn(list, " ,");
@@ -63,13 +63,13 @@ static void ask_list(struct ipam_request *r, const char *list, const char *where
 		if (n == 0)
 			return;
 		if (n >= sizeof(text)) {
-			problem(r, "%s: \"%.40s…\" is no IP address", where, list);
+			problem(r, "%s: \"%.40s…\" is no IP address; write %s", where, list, right);
 			return;
 		}
 		memcpy(text, list, n);
 		text[n] = '\0';
 		if (addr_parse(text, &a) < 0) {
-			problem(r, "%s: \"%s\" is no IP address", where, text);
+			problem(r, "%s: \"%s\" is no IP address; write %s", where, text, right);
 			return;
 		}
 		ask(r, &a, where);
@@ -90,11 +90,12 @@ static void read_wishes(const struct kube_service *s, struct ipam_request *r)
 
 	r->pool = xstrdup_null(pool);
 	if (list)
-		ask_list(r, list, name);
+		ask_list(r, list, name, "one, or an IPv4 and an IPv6 address with a comma between");
 	if (!s->load_balancer_ip || !s->load_balancer_ip[0])
 		return;
 	struct ipam_request spec = { 0 };
-	ask_list(&spec, s->load_balancer_ip, "spec.loadBalancerIP");
+	ask_list(&spec, s->load_balancer_ip, "spec.loadBalancerIP",
+	         "one, or the annotation " IPAM_ANNOTATION_ADDRESSES);
 	if (spec.problem)
 		problem(r, "%s", spec.problem);
 	else if (spec.n_asked > 1)

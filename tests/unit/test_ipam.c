@@ -1085,7 +1085,8 @@ static void test_requests(void **state)
 		  "here",
 		  NULL,
 		  "",
-		  "spec.loadBalancerIP: \"here\" is no IP address" },
+		  "spec.loadBalancerIP: \"here\" is no IP address; write one, or the annotation "
+		  "fairlead.io/addresses" },
 		{ { "fairlead.io/address-pool" }, { "lan" }, NULL, "lan", "", NULL },
 		{ { "metallb.universe.tf/address-pool", "metallb.io/address-pool" },
 		  { "old", "new" },
@@ -1134,7 +1135,8 @@ static void test_requests(void **state)
 		  NULL,
 		  NULL,
 		  "",
-		  "fairlead.io/addresses: \"10.0.0.300\" is no IP address" },
+		  "fairlead.io/addresses: \"10.0.0.300\" is no IP address; write one, or an IPv4 and "
+		  "an IPv6 address with a comma between" },
 		{ { "fairlead.io/addresses" },
 		  { "0123456789012345678901234567890123456789012345678901234567890123456789" },
 		  NULL,
