@@ -49,10 +49,9 @@ static bool take_asked(struct choice *c, const struct addr *a)
 			"%s is unspecified, loopback, link-local, multicast or reserved",
 			addr_str(a));
 	if (ipam_machine_of(c->ipam, a, &machine))
-		return choice_refuse(
-			c, machine.reason,
-			"%s was asked for, but is the address of %s; ask for another one",
-			addr_str(a), machine.what);
+		return choice_refuse(c, machine.reason,
+		                     "%s was asked for, but is the address of %s", addr_str(a),
+		                     machine.what);
 	/* Also where it is retained. */
 	if (!pool && holder && strcmp(holder->key, c->key) != 0)
 		return refuse_taken(c, a, holder);

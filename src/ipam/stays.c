@@ -107,26 +107,23 @@ static bool is_in_place(const struct choice *c, const struct addr *a)
 	return pool && choice_is_for_use(c, pool) && ipam_is_assignable(c->ipam, pool, a);
 }
 
-/* What is wrong with it, and what would help. */
+/* What is wrong with it; what would help is the reason's remedy. */
 static void explain(const struct choice *c, const struct addr *a, char *out, size_t size)
 {
 	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a);
 	struct ipam_machine_view machine;
 
 	if (ipam_machine_of(c->ipam, a, &machine))
-		snprintf(
-			out, size,
-			"%s is the address of %.100s, so no node announces it: ask for another one",
-			addr_str(a), machine.what);
+		snprintf(out, size, "%s is the address of %.100s, so no node announces it",
+		         addr_str(a), machine.what);
 	else if (!pool)
-		snprintf(out, size, "%s is in no pool any more: bring it back", addr_str(a));
+		snprintf(out, size, "%s is in no pool any more", addr_str(a));
 	else if (!choice_is_for_use(c, pool))
-		snprintf(out, size, "pool " IPAM_NAME_TEXT " is no longer for %s: bring it back",
-		         pool->conf->name,
+		snprintf(out, size, "pool " IPAM_NAME_TEXT " is no longer for %s", pool->conf->name,
 		         choice_is_external(c) ? "external IPs" : "load balancers");
 	else
-		snprintf(out, size, "pool " IPAM_NAME_TEXT " no longer gives %s: bring it back",
-		         pool->conf->name, addr_str(a));
+		snprintf(out, size, "pool " IPAM_NAME_TEXT " no longer gives %s", pool->conf->name,
+		         addr_str(a));
 }
 
 bool choice_retain(struct choice *c, const char *addrs)
@@ -143,8 +140,7 @@ bool choice_retain(struct choice *c, const char *addrs)
 	out->action = IPAM_KEEP;
 	out->reason = REASON_Retained;
 	explain(c, retained, why, sizeof(why));
-	snprintf(out->message, sizeof(out->message),
-	         "%s%s%s" IPAM_NAME_TEXT "; %s, or let a pool take the Service in (renumber)",
+	snprintf(out->message, sizeof(out->message), "%s%s%s" IPAM_NAME_TEXT "; %s",
 	         choice_is_external(c) ? KUBE_CONFIRMS_KEPT : "keeps ", addrs,
 	         c->r->pool ? "," IPAM_GIVEN_FOR : "", c->r->pool ? c->r->pool : "", why);
 	return true;
