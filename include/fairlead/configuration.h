@@ -156,6 +156,11 @@ int configuration_parse_file(const char *text, size_t size, struct configuration
  */
 void configuration_warn_silent(const struct configuration *c, struct config_problems *warnings);
 /*
+ * Warns where there is no pool at all: what was to write the configuration may have failed.  A
+ * ConfigMap may well be without any.
+ */
+void configuration_warn_no_pools(const struct configuration *c, struct config_problems *warnings);
+/*
  * Adds pools with IPv6 addresses that are announced by layer 2 alone, by which nobody answers for
  * them.
  */

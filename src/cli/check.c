@@ -56,10 +56,11 @@ static int run_config_check(const struct command_options *o, struct err *e)
 	struct configuration *c = NULL;
 
 	command_answer_init(&a, o);
-	if (file_read(path, FILE_CONFIG_MAX_BYTES, &text, e) < 0)
+	if (file_read_configuration_text(path, &text, e) < 0)
 		return COMMAND_FAILED;
 	if (configuration_parse_file(buf_str(&text), text.size, &c, &errors, &warnings) == 0) {
 		configuration_warn_silent(c, &warnings);
+		configuration_warn_no_pools(c, &warnings);
 		/* The controller takes it all the same, for the sake of what else it says. */
 		configuration_find_unanswered(c, &errors);
 	}

@@ -10,6 +10,7 @@
 #include "fairlead/mem.h"
 
 #define CHUNK_BYTES 65536
+#define FILE_CONFIG_MAX_BYTES (2 << 20)
 
 int file_read(const char *path, size_t max_bytes, struct buf *out, struct err *e)
 {
@@ -87,20 +88,42 @@ void file_say_problems(const char *path, const struct config_problems *p, const 
 	}
 }
 
+int file_read_configuration_text(const char *path, struct buf *out, struct err *e)
+{
+	int r = file_read(path, FILE_CONFIG_MAX_BYTES, out, e);
+
+	if (r < 0 || buf_str(out)[strspn(buf_str(out), " \t\r\n")])
+		return r;
+	if (!strcmp(path, "-"))
+		return err_set(e, -EINVAL, ERR_CONFIG,
+		               "standard input is empty: see whether what should write the "
+		               "configuration to it failed");
+	return err_set(e, -EINVAL, ERR_CONFIG, "%s is empty: write a configuration into it", path);
+}
+
+static void tell_problems(const char *path, const struct config_problems *p, const char *kind)
+{
+	cleanup(buf_fini) struct buf told = BUF_INIT;
+	cleanup(out_fini) struct out o;
+
+	out_init(&o, OUT_TEXT, &told);
+	file_say_problems(path, p, kind, &o);
+	fputs(buf_str(&told), stderr);
+}
+
 int file_read_configuration(const char *path, struct configuration **ret_config, struct err *e)
 {
-	cleanup(buf_fini) struct buf text = BUF_INIT, told = BUF_INIT;
-	cleanup(config_problems_fini) struct config_problems errors = { 0 };
-	int r = file_read(path, FILE_CONFIG_MAX_BYTES, &text, e);
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	cleanup(config_problems_fini) struct config_problems errors = { 0 }, warnings = { 0 };
+	int r = file_read_configuration_text(path, &text, e);
 
 	if (r < 0)
 		return r;
 	r = configuration_parse_file(buf_str(&text), text.size, ret_config, &errors, NULL);
-	if (r == 0)
-		return 0;
-	cleanup(out_fini) struct out o;
-	out_init(&o, OUT_TEXT, &told);
-	file_say_problems(path, &errors, "", &o);
-	fputs(buf_str(&told), stderr);
-	return err_set(e, r, ERR_CONFIG, "%s is not a valid configuration", path);
+	tell_problems(path, &errors, "");
+	if (r < 0)
+		return err_set(e, r, ERR_CONFIG, "%s is not a valid configuration", path);
+	configuration_warn_no_pools(*ret_config, &warnings);
+	tell_problems(path, &warnings, "warning: ");
+	return 0;
 }

@@ -15,8 +15,6 @@
 #include "fairlead/manifest.h"
 #include "fairlead/out.h"
 
-#define FILE_CONFIG_MAX_BYTES (2 << 20)
-
 int file_read(const char *path, size_t max_bytes, struct buf *out, struct err *e);
 /* Reads the objects of a manifest; @e names file and line. */
 int file_read_manifest(const char *path, manifest_object_fn *fn, void *arg, struct err *e);
@@ -29,9 +27,11 @@ int file_read_objects(const char *path, manifest_object_fn *fn, void *arg, struc
 /* "FILE:LINE: path.to.key: message" for each; @kind ("warning: ") stands before the path. */
 void file_say_problems(const char *path, const struct config_problems *p, const char *kind,
                        struct out *o);
+/* Reads the text of a configuration, of which there has to be some. */
+int file_read_configuration_text(const char *path, struct buf *out, struct err *e);
 /*
  * Reads and parses a configuration; what is wrong with it goes to standard error, @e says that
- * there is something.
+ * there is something.  That it has no pools is warned of there, too.
  */
 int file_read_configuration(const char *path, struct configuration **ret_config, struct err *e);
 

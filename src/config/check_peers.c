@@ -252,6 +252,13 @@ void configuration_warn_silent(const struct configuration *c, struct config_prob
 	}
 }
 
+void configuration_warn_no_pools(const struct configuration *c, struct config_problems *warnings)
+{
+	if (c->n_pools == 0)
+		warn(warnings, 0, xstrdup("address-pools"),
+		     xstrdup("there are no pools: no Service gets an address by this"));
+}
+
 static bool has_ipv6(const struct config_pool *pool)
 {
 	for (size_t i = 0; i < pool->n_ranges; i++)
