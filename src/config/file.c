@@ -145,6 +145,32 @@ static int parse_manifests(const struct ynode *documents, struct configuration *
 	return -EINVAL;
 }
 
+/*
+ * A configuration has no key "config"; the chart's values have the whole of it there, as a map or
+ * as a text.
+ */
+static const struct ynode *chart_values(const struct ynode *documents)
+{
+	const struct ynode *config =
+		documents->n_entries == 1 ? member(documents->entries[0].value, "config") : NULL;
+
+	return config && (config->kind == YNODE_MAP || config->literal) ? config : NULL;
+}
+
+static int refuse_values(const struct ynode *config, struct config_problems *errors)
+{
+	struct schema_ctx x = { .errors = errors };
+
+	schema_enter_key(&x, "config");
+	schema_error(
+		&x, config->line,
+		"these look like values of the chart; give what it makes of them: helm template "
+		"fairlead charts/fairlead --namespace fairlead-system --values FILE | fairlead "
+		"plan --config - (or config check -)");
+	buf_fini(&x.path);
+	return -EINVAL;
+}
+
 int configuration_parse_file(const char *text, size_t size, struct configuration **ret_config,
                              struct config_problems *errors, struct config_problems *warnings)
 {
@@ -154,9 +180,14 @@ int configuration_parse_file(const char *text, size_t size, struct configuration
 	/* What is no YAML is told by the parser of the text. */
 	if (ytree_parse_stream(text, size, &tree, &broken) < 0)
 		return configuration_parse(text, size, ret_config, errors, warnings);
-	int r = all_manifests(tree.root)
-	                ? parse_manifests(tree.root, ret_config, errors, warnings)
-	                : configuration_parse(text, size, ret_config, errors, warnings);
+	const struct ynode *config = chart_values(tree.root);
+	int r;
+	if (all_manifests(tree.root))
+		r = parse_manifests(tree.root, ret_config, errors, warnings);
+	else if (config)
+		r = refuse_values(config, errors);
+	else
+		r = configuration_parse(text, size, ret_config, errors, warnings);
 	ytree_fini(&tree);
 	return r;
 }
