@@ -10,7 +10,8 @@
  * Whoever may write Services can write hundreds of external IPs into each of hundreds of Services,
  * the same ones everywhere.  So what nobody has allowed, and no confirmed record names, is in no
  * index: it takes an address from nobody, and a change of one such Service is no matter for the
- * others.
+ * others.  One that has a record of the address all the same, two at most, watches: it says whether
+ * another Service has it.
  */
 #include "config.h"
 
@@ -104,40 +105,70 @@ static void mark_others(struct view *v, const struct claim *c, const struct serv
 	for (size_t i = 0; i < c->n; i++)
 		if (c->services[i] != s)
 			view_mark(v, c->services[i]);
+	for (size_t i = 0; i < c->n_watchers; i++)
+		if (c->watchers[i] != s)
+			view_mark(v, c->watchers[i]);
+}
+
+static bool take_out(struct service **list, size_t *n, const struct service *s)
+{
+	size_t k = 0;
+
+	while (k < *n && list[k] != s)
+		k++;
+	if (k == *n)
+		return false;
+	list[k] = list[--*n];
+	return true;
 }
 
 static void drop(struct view *v, struct service *s, const struct addr *a)
 {
 	struct claim *c = claim_of(v, a);
-	size_t k = 0;
 
-	while (c && k < c->n && c->services[k] != s)
-		k++;
-	if (!c || k == c->n)
+	if (!c)
 		return;
-	c->services[k] = c->services[--c->n];
-	c->first_known = false;
-	mark_others(v, c, s);
-	if (c->n)
+	take_out(c->watchers, &c->n_watchers, s);
+	if (take_out(c->services, &c->n, s)) {
+		c->first_known = false;
+		mark_others(v, c, s);
+	}
+	if (c->n + c->n_watchers)
 		return;
 	HASH_DEL(v->claims, c);
 	free(c->services);
+	free(c->watchers);
 	free(c);
 }
 
-static void add(struct view *v, struct service *s, const struct addr *a)
+static struct claim *claim_get(struct view *v, const struct addr *a)
 {
 	struct claim *c = claim_of(v, a);
 
-	if (!c) {
-		c = xcalloc(1, sizeof(*c));
-		c->addr = *a;
-		HASH_ADD(hh, v->claims, addr, sizeof(c->addr), c);
+	if (c)
+		return c;
+	c = xcalloc(1, sizeof(*c));
+	c->addr = *a;
+	HASH_ADD(hh, v->claims, addr, sizeof(c->addr), c);
+	return c;
+}
+
+static void add(struct view *v, const struct configuration *config, struct service *s,
+                const struct view_address *a)
+{
+	struct claim *c;
+
+	if (is_indexed(config, &s->pub, a)) {
+		c = claim_get(v, &a->addr);
+		mark_others(v, c, s);
+		c->first_known = false;
+		ARRAY_RESERVE(c->services, c->cap, c->n + 1);
+		c->services[c->n++] = s;
+	} else if (a->recorded) {
+		c = claim_get(v, &a->addr);
+		ARRAY_RESERVE(c->watchers, c->cap_watchers, c->n_watchers + 1);
+		c->watchers[c->n_watchers++] = s;
 	}
-	mark_others(v, c, s);
-	c->first_known = false;
-	ARRAY_RESERVE(c->services, c->cap, c->n + 1);
-	c->services[c->n++] = s;
 }
 
 void view_claims_drop(struct view *v, struct service *s)
@@ -149,8 +180,7 @@ void view_claims_drop(struct view *v, struct service *s)
 void view_claims_add(struct view *v, struct service *s)
 {
 	for (size_t i = 0; i < s->pub.n_addresses; i++)
-		if (is_indexed(v->config, &s->pub, &s->pub.addresses[i]))
-			add(v, s, &s->pub.addresses[i].addr);
+		add(v, v->config, s, &s->pub.addresses[i]);
 }
 
 const struct view_service *const *view_holders(const struct view *v, const struct addr *a,
@@ -227,10 +257,10 @@ void view_claims_compare(struct view *v, struct service *s, const struct configu
 		if (!differs(old, new, &s->pub, a))
 			continue;
 		view_mark(v, s);
-		if (was && !is)
+		if (was != is) {
 			drop(v, s, &a->addr);
-		if (is && !was)
-			add(v, s, &a->addr);
+			add(v, new, s, a);
+		}
 		const struct claim *c = claim_of(v, &a->addr);
 		if (c)
 			mark_others(v, c, s);

@@ -37,6 +37,9 @@ struct claim {
 	struct addr addr;
 	struct service **services;
 	size_t n, cap;
+	/* Those whose record names it, and that may not have it: what they say hangs on who has. */
+	struct service **watchers;
+	size_t n_watchers, cap_watchers;
 	bool first_known;
 	uint64_t first_revision; /* of the configuration by which it was judged */
 	const struct view_service *first;
