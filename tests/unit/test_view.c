@@ -572,6 +572,38 @@ static void what_nobody_allowed_concerns_nobody(void **state)
 	view_free(v);
 }
 
+/* A record that no condition confirms takes the address from nobody, and says whose it is. */
+static void a_belied_record_watches_the_address(void **state)
+{
+	(void)state;
+	struct view *v = view_new("n1", NULL);
+	size_t n;
+	struct addr a;
+
+	addr_parse("192.0.2.1", &a);
+	configure(v, "{}");
+	world_put(v,
+	          "{'kind':'Service','metadata':{'namespace':'shop','name':'copy','uid':'c',"
+	          "'annotations':{'fairlead.io/external-ips-assigned':'192.0.2.1'}},"
+	          "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.9','clusterIPs':['10.96.0.9'],"
+	          "'externalIPs':['192.0.2.1'],'ports':[{'port':80}]}}");
+	world_passes(v);
+	view_holders(v, &a, &n);
+	assert_int_equal(n, 0);
+	world_service(v, "web", "192.0.2.1", "");
+	assert_int_equal(world_passes(v), 2);
+	assert_string_equal(decide_first(v, &a)->name, "web");
+	view_remove_service(v, "shop", "web");
+	assert_int_equal(world_passes(v), 2);
+	assert_null(decide_first(v, &a));
+	/* Its own changes concern nobody else. */
+	world_service(v, "web", "192.0.2.1", "");
+	world_passes(v);
+	view_remove_service(v, "shop", "copy");
+	assert_int_equal(world_passes(v), 1);
+	view_free(v);
+}
+
 /* Neither a record nor a list written by hand counts as much as a status. */
 static void what_a_pool_is_for_concerns_all_who_hold_it(void **state)
 {
@@ -684,6 +716,7 @@ int main(void)
 		cmocka_unit_test(addresses_have_their_kind),
 		cmocka_unit_test(what_is_allowed_concerns_all_who_hold_it),
 		cmocka_unit_test(what_nobody_allowed_concerns_nobody),
+		cmocka_unit_test(a_belied_record_watches_the_address),
 		cmocka_unit_test(what_a_pool_is_for_concerns_all_who_hold_it),
 		cmocka_unit_test(claimants_are_ordered_and_told),
 		cmocka_unit_test(classes_are_ours_or_not),
