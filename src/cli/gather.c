@@ -50,6 +50,7 @@ struct speaker_call {
 	struct evhttp_connection *connection;
 	bool answered;
 	const char *why; /* it did not */
+	char words[96];  /* what @why may point to */
 };
 
 struct calls {
@@ -332,7 +333,9 @@ static void on_speaker(struct evhttp_request *req, void *arg)
 	} else if (code == 503) {
 		call->why = "it has too many clients";
 	} else if (code) {
-		call->why = "its answer is an error";
+		snprintf(call->words, sizeof(call->words),
+		         "HTTP status %d; does another program have its port?", code);
+		call->why = call->words;
 	} else if (!call->why) {
 		call->why = "unreachable: refused";
 	}

@@ -140,12 +140,21 @@ const struct verdict *model_announcer(const struct model_address *a)
 	return first;
 }
 
-void model_put_reasons(const struct model_address *a, struct buf *out)
+bool model_any_in_service(const struct model *m)
+{
+	for (size_t i = 0; i < m->n_nodes; i++)
+		if (m->nodes[i].answered && !m->nodes[i].uninstalled)
+			return true;
+	return false;
+}
+
+void model_put_reasons(const struct model *m, const struct model_address *a, struct buf *out)
 {
 	bool same = true;
 
 	if (!a->n_verdicts) {
-		buf_puts(out, "no speaker told");
+		buf_puts(out, model_any_in_service(m) ? "no speaker knows of it"
+		                                      : "no speaker is there to announce it");
 		return;
 	}
 	for (size_t i = 1; i < a->n_verdicts; i++)

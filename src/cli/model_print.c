@@ -159,7 +159,7 @@ static void put_address(const struct model *m, const struct model_service *s,
 	const char *pool = model_pool_name(m, &a->address.addr);
 
 	model_put_owners(a, o->format == OUT_TEXT ? OWNERS_SHOWN : SIZE_MAX, &owners);
-	model_put_reasons(a, &reasons);
+	model_put_reasons(m, a, &reasons);
 	out_object(o, NULL);
 	out_row(o);
 	out_cell(o, "service", "%s", s->key);

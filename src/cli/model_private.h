@@ -137,11 +137,13 @@ const struct addr *model_next_retained(const struct model *m, const struct model
 void model_put_owners(const struct model_address *a, size_t max, struct buf *out);
 /* Who owns it by layer 2, before those who announce it by BGP; NULL: nobody. */
 const struct verdict *model_announcer(const struct model_address *a);
+/* Whether any speaker answered, and is not uninstalled. */
+bool model_any_in_service(const struct model *m);
 /*
  * Why nobody announces: "NoEndpoints: sentence" where all speakers say the same, else each reason
  * with its nodes: "NodeExcluded on n1; NoLocalEndpoint on n2, n3".
  */
-void model_put_reasons(const struct model_address *a, struct buf *out);
+void model_put_reasons(const struct model *m, const struct model_address *a, struct buf *out);
 
 /* ---- reading ---- */
 

@@ -45,13 +45,26 @@ static void add_known(struct findings *f, enum verdict_level level, enum reason 
 
 /* ---- the controller ---- */
 
+/* Neither a leader nor what one publishes: that is how a namespace without Fairlead looks. */
+static const char *elsewhere(const struct model *m)
+{
+	bool published = m->config || m->config_error || m->config_hidden || m->uninstalling;
+
+	return published ? ""
+	                 : "; there is no ConfigMap " CONFIG_MAP_ACTIVE
+	                   " either: Fairlead may not be installed in this namespace "
+	                   "(--namespace)";
+}
+
 static void find_controller(const struct model *m, struct findings *f)
 {
 	if (!*m->leader && !m->leader_hidden)
-		add_known(f, VERDICT_DOWN, REASON_NoLeader, xstrdup("controller"), NULL);
+		add_known(f, VERDICT_DOWN, REASON_NoLeader, xstrdup("controller"),
+		          xasprintf("%s%s", reason_sentence(REASON_NoLeader), elsewhere(m)));
 	else if (m->leader_silent_s > 0)
 		add_known(f, VERDICT_DOWN, REASON_NoLeader, xasprintf("controller %s", m->leader),
-		          xasprintf("its Lease has expired %" PRId64 " s ago", m->leader_silent_s));
+		          xasprintf("its Lease has expired %" PRId64 " s ago%s", m->leader_silent_s,
+		                    elsewhere(m)));
 	if (m->uninstalling)
 		add_known(f, VERDICT_DOWN, REASON_Uninstalling,
 		          xstrdup("ConfigMap " CONFIG_MAP_ACTIVE), NULL);
@@ -81,17 +94,9 @@ static bool is_in_service(const struct model_node *n)
 	return n->answered && !n->uninstalled;
 }
 
-static bool any_in_service(const struct model *m)
-{
-	for (size_t i = 0; i < m->n_nodes; i++)
-		if (is_in_service(&m->nodes[i]))
-			return true;
-	return false;
-}
-
 static void find_speakers(const struct model *m, struct findings *f)
 {
-	enum verdict_level level = any_in_service(m) ? VERDICT_DEGRADED : VERDICT_DOWN;
+	enum verdict_level level = model_any_in_service(m) ? VERDICT_DEGRADED : VERDICT_DOWN;
 
 	for (size_t i = 0; i < m->n_nodes; i++) {
 		const struct model_node *n = &m->nodes[i];
@@ -174,15 +179,13 @@ static const char *principal(const struct model_address *a)
 }
 
 /* Of that reason alone if all say the same, else who says what. */
-static char *why_nobody(const struct model_address *a)
+static char *why_nobody(const struct model *m, const struct model_address *a)
 {
 	struct buf all = BUF_INIT;
 	const char *reason = principal(a);
 	size_t len = strlen(reason);
 
-	if (!a->n_verdicts)
-		return xstrdup("no speaker knows of it");
-	model_put_reasons(a, &all);
+	model_put_reasons(m, a, &all);
 	/* "NoEndpoints: because": the word stands before it already. */
 	if (!strncmp(buf_str(&all), reason, len) && !strncmp(buf_str(&all) + len, ": ", 2))
 		buf_consume(&all, len + 2);
@@ -254,7 +257,7 @@ static enum verdict_level level_of_silence(const struct model *m)
 static void find_services(const struct model *m, struct findings *f)
 {
 	enum verdict_level silence = level_of_silence(m);
-	bool asked = any_in_service(m);
+	bool asked = model_any_in_service(m);
 
 	for (const struct model_service *s = m->services; s; s = s->hh.next) {
 		for (size_t i = 0; i < s->n_addresses; i++) {
@@ -262,7 +265,7 @@ static void find_services(const struct model *m, struct findings *f)
 			find_owners(s, a, f);
 			if (asked && !model_announcer(a) && is_expected(a))
 				add(f, is_its_own(principal(a)) ? VERDICT_DEGRADED : silence,
-				    principal(a), address_object(s, a), why_nobody(a));
+				    principal(a), address_object(s, a), why_nobody(m, a));
 		}
 		if (s->waits)
 			find_waiting(s, s->reason, s->message, f);

@@ -130,6 +130,11 @@ def uninstalled(c: Cluster) -> None:
         s.update(uninstalled="done", services=[])
 
 
+def not_here(c: Cluster) -> None:
+    c["objects"].clear()
+    all_silent(c)
+
+
 def being_uninstalled(c: Cluster) -> None:
     c["objects"][ACTIVE]["metadata"]["annotations"]["fairlead.io/uninstall"] = "keep-addresses"
 
@@ -221,6 +226,7 @@ STATES: list[tuple[str, Break, list[str]]] = [
     ("denied", denied, ["status --summary"]),
     ("nothing-published", nothing_published, ["status --summary", "pools"]),
     ("uninstalled", uninstalled, ["status"]),
+    ("not-here", not_here, ["status"]),
     ("being-uninstalled", being_uninstalled, ["status --summary"]),
     ("silent", silent, ["status", "bgp"]),
     ("all-silent", all_silent, ["status --summary"]),

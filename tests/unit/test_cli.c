@@ -343,7 +343,7 @@ static void external_ips_are_shown(void **state)
 		"  shop/lb        -            -                        -     -      no address "
 		"yet\n"
 		"  shop/lb        192.0.2.242  external-ip-assigned     out   -      no speaker "
-		"told\n"
+		"knows of it\n"
 		"  shop/refused   -            external-ip              -     -      "
 		"ExternalIpsRefused: not here\n"));
 	cluster_free(m);
@@ -647,7 +647,7 @@ static void nonsense_from_a_speaker_is_left_out(void **state)
 		cluster_put_speaker(m, "n1", obj, NULL);
 		cluster_put_speaker(m, "nobody", obj, NULL);
 		print_status(m, OUT_TEXT, &out);
-		assert_non_null(strstr(buf_str(&out), "no speaker told"));
+		assert_non_null(strstr(buf_str(&out), "no speaker knows of it"));
 		cluster_free(m);
 		json_object_put(obj);
 	}

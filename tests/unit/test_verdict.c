@@ -53,6 +53,15 @@ static const struct row {
 	  .leader = "",
 	  .expected = "down\ndown NoLeader controller: no controller leads, so no address is "
 	              "assigned or taken back\n" },
+	{ .name = "no leader, and nothing published",
+	  .leader = "",
+	  .pools = "",
+	  .service = "",
+	  .expected = "down\ndown NoLeader controller: no controller leads, so no address is "
+	              "assigned or taken back; there is no ConfigMap fairlead-active either: "
+	              "Fairlead may not be installed in this namespace (--namespace)\n"
+	              "down NoConfiguration ConfigMap fairlead-active: no accepted "
+	              "configuration was published yet\n" },
 	{ .name = "a leader that is gone",
 	  .leader_silent_s = 93,
 	  .expected = "down\ndown NoLeader controller c-1: its Lease has expired 93 s ago\n" },
