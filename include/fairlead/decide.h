@@ -90,6 +90,11 @@ struct decision decide_address(const struct view *v, const struct view_service *
  */
 enum reason decide_node(const struct decision *d, const char *node, enum protocol protocol);
 /*
+ * What keeps the node from announcing anything; REASON_Candidate: nothing.  @n: NULL if the API
+ * server has no such Node.
+ */
+enum reason decide_node_itself(const struct view *v, const struct view_node *n);
+/*
  * REASON_Candidate: by this protocol a node may announce it, as far as Service, address and
  * configuration tell, whatever its endpoints and whichever nodes there are.
  */

@@ -187,12 +187,26 @@ void cluster_put_service(struct model *m, const struct kube_service *in)
 	HASH_ADD_KEYPTR(hh, m->services, s->key, strlen(s->key), s);
 }
 
+/* What holds whatever the speakers' flags are. */
+static enum reason away_of(const struct kube_node *n)
+{
+	struct view *v = view_new("", NULL);
+
+	view_set_node_rules(v, (struct view_node_rules){ .ignore_exclude_label = true });
+	view_upsert_node(v, n);
+	enum reason reason = decide_node_itself(v, view_node_named(v, n->meta.name));
+	view_free(v);
+	return reason;
+}
+
 void cluster_put_node(struct model *m, const struct kube_node *n)
 {
 	ARRAY_RESERVE(m->nodes, m->cap_nodes, m->n_nodes + 1);
 	struct model_node *node = &m->nodes[m->n_nodes++];
 
-	*node = (struct model_node){ .name = xstrdup(n->meta.name), .ready = n->ready };
+	*node = (struct model_node){ .name = xstrdup(n->meta.name),
+		                     .ready = n->ready,
+		                     .away = away_of(n) };
 	if (n->n_internal_ips)
 		node->addr = n->internal_ips[0];
 }
@@ -264,6 +278,10 @@ static void put_verdict(struct model_service *s, struct json_object *obj, struct
 			.announce = kube_json_bool(obj, "announce", false, NULL),
 		};
 		node->n_announced += d->announce && !before;
+		enum reason reason = reason_named(d->reason);
+		if (node->away == REASON_Candidate &&
+		    (reason == REASON_NodeExcluded || reason == REASON_NodeCordoned))
+			node->away = reason;
 		return;
 	}
 }

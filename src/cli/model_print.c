@@ -243,7 +243,7 @@ static const struct out_table nodes_table = {
 	.title = "Nodes",
 	.columns = { { "name", "NODE" },
 	             { "address", "ADDRESS" },
-	             { "ready", "READY" },
+	             { "state", "READY" },
 	             { "said", "SPEAKER" },
 	             { "speaker.generation", "GENERATION", .wide = true },
 	             { "api", "API" },
@@ -277,11 +277,15 @@ static void put_speaker(const struct model_node *n, struct out *o)
 
 static void put_node(const struct model_node *n, struct out *o)
 {
+	bool away = n->away != REASON_Candidate;
+
 	out_object(o, NULL);
 	out_row(o);
 	out_str(o, "name", n->name);
 	out_addr(o, "address", &n->addr);
 	out_bool(o, "ready", n->ready);
+	out_cell(o, "state", "%s%s%s", n->ready ? "yes" : "no", away ? ", " : "",
+	         away ? reason_name(n->away) : "");
 	out_object(o, "speaker");
 	out_bool(o, "reachable", n->answered);
 	if (n->answered) {

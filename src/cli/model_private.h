@@ -80,6 +80,11 @@ struct model_node {
 	char *name;
 	struct addr addr;
 	bool ready;
+	/*
+	 * What keeps it from announcing anything, as the Node says, or its speaker where flags of
+	 * that count; Candidate: nothing.
+	 */
+	enum reason away;
 	bool asked, answered;
 	char *error;
 	char *version, *proxy;

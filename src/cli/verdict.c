@@ -141,11 +141,23 @@ static void find_node(const struct model *m, const struct model_node *n, struct 
 	find_rules(n, f);
 }
 
+/*
+ * Meant so, most likely, and easily forgotten.  That a node is excluded is a matter of its
+ * installation, which the table shows.
+ */
+static void find_away(const struct model_node *n, struct findings *f)
+{
+	if (n->away != REASON_Candidate && n->away != REASON_NodeExcluded)
+		add_known(f, VERDICT_OK, n->away, node_object(n), NULL);
+}
+
 static void find_nodes(const struct model *m, struct findings *f)
 {
-	for (size_t i = 0; i < m->n_nodes; i++)
+	for (size_t i = 0; i < m->n_nodes; i++) {
 		if (is_in_service(&m->nodes[i]))
 			find_node(m, &m->nodes[i], f);
+		find_away(&m->nodes[i], f);
+	}
 }
 
 /* ---- Services ---- */

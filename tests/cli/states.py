@@ -130,6 +130,14 @@ def uninstalled(c: Cluster) -> None:
         s.update(uninstalled="done", services=[])
 
 
+def drained(c: Cluster) -> None:
+    """One by its annotation; that cordons and labels count is for the speakers to say."""
+    c["nodes"][0]["spec"] = c["nodes"][2]["spec"] = {"unschedulable": True}
+    c["nodes"][1]["metadata"]["annotations"] = {"fairlead.io/drain": "true"}
+    for name in ("api", "web"):
+        say_all(c, name, "192.0.2.241" if name == "api" else "192.0.2.240", ("Announced", "NodeDrained", "NodeCordoned"))
+
+
 def not_here(c: Cluster) -> None:
     c["objects"].clear()
     all_silent(c)
@@ -226,6 +234,7 @@ STATES: list[tuple[str, Break, list[str]]] = [
     ("denied", denied, ["status --summary"]),
     ("nothing-published", nothing_published, ["status --summary", "pools"]),
     ("uninstalled", uninstalled, ["status"]),
+    ("drained", drained, ["status"]),
     ("not-here", not_here, ["status"]),
     ("being-uninstalled", being_uninstalled, ["status --summary"]),
     ("silent", silent, ["status", "bgp"]),
