@@ -108,6 +108,7 @@ struct record {
 	bool awaits; /* our last write succeeded and the watch has not shown it yet */
 	bool moved;  /* the object changed while it was under way: our write, or another's */
 	bool dirty, waiting;
+	bool may_move; /* its turn has come to move into a pool that takes it in (renumber) */
 	struct record_write under_way; /* what the patch that was sent holds */
 	uint8_t n_sent;                /* how often the request under way went out */
 	uint8_t n_refused;             /* in a row */

@@ -46,6 +46,21 @@ void turn_reserve(struct ipam *ipam, const struct record *r);
  */
 struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
                                 const struct record_server *server);
+/*
+ * Renumbering.  A Service that a pool takes in has an address, and only moves: so whoever has none
+ * comes first.  It is decided without the move, and let move (may_move) when nobody who has none is
+ * still to be decided; in a turn with others it is the last.
+ */
+/* Waits to be let move. */
+bool turn_awaits_move(const struct record *r);
+/* Is to have an address, or external IPs, and has none. */
+bool turn_has_none(const struct record *r);
+bool turn_is_earlier(const struct record *a, const struct record *b);
+/* Of records in order: those that may move behind the others, and else as they were. */
+void turn_put_movers_last(struct record **records, size_t n);
+/* Before a decision: if it may move, it does so like this.  The decision uses that up. */
+void turn_request_move(struct record *r, enum ipam_renumber how);
+
 /* May what became free since ipam_freed_seen() change what was decided of the record? */
 bool turn_is_concerned(const struct ipam *ipam, const struct record *r);
 /* Lets go of what none of these has or shall have.  True if that freed an address. */

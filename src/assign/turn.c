@@ -30,6 +30,11 @@ void turn_sort(struct record **records, size_t n)
 	qsort(records, n, sizeof(struct record *), record_cmp);
 }
 
+bool turn_is_earlier(const struct record *a, const struct record *b)
+{
+	return record_cmp(&a, &b) < 0;
+}
+
 static void adopt_status(struct ipam *ipam, const struct record *r)
 {
 	const struct ipam_request *q = &r->lb.request;
@@ -355,9 +360,56 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 		adopt_written(ipam, r);
 	}
 	t.waits |= may_inherit(ipam, r);
+	r->may_move = false;
 	t.write = record_needs(r, server);
 	return t;
 }
+
+/* ---- renumbering ---- */
+
+static bool awaits_move(const struct record_part *p)
+{
+	return p && p->decided && p->renumbers && p->action != IPAM_MOVE;
+}
+
+bool turn_awaits_move(const struct record *r)
+{
+	return awaits_move(&r->lb) || awaits_move(r->external);
+}
+
+static bool has_none(const struct record_part *p)
+{
+	return p && p->request.wish == IPAM_WISH_ADDRESS && p->request.n_held == 0;
+}
+
+bool turn_has_none(const struct record *r)
+{
+	return has_none(&r->lb) || has_none(r->external);
+}
+
+void turn_put_movers_last(struct record **records, size_t n)
+{
+	struct record **movers = xcalloc(n + 1, sizeof(*movers));
+	size_t n_movers = 0, n_others = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (records[i]->may_move)
+			movers[n_movers++] = records[i];
+		else
+			records[n_others++] = records[i];
+	for (size_t i = 0; i < n_movers; i++)
+		records[n_others + i] = movers[i];
+	free(movers);
+}
+
+void turn_request_move(struct record *r, enum ipam_renumber how)
+{
+	r->lb.request.renumber = r->may_move ? how : IPAM_RENUMBER_LATER;
+	if (r->external)
+		r->external->request.renumber = r->lb.request.renumber;
+}
+
+/* ---- what became free ---- */
 
 bool turn_is_concerned(const struct ipam *ipam, const struct record *r)
 {

@@ -68,9 +68,7 @@ static bool decide_round(struct plan *p)
 		struct plan_row *row = &p->rows[i];
 		if (!row->dirty)
 			continue;
-		row->record->lb.request.renumber = IPAM_RENUMBER_AT_ONCE;
-		if (row->record->external)
-			row->record->external->request.renumber = IPAM_RENUMBER_AT_ONCE;
+		turn_request_move(row->record, IPAM_RENUMBER_AT_ONCE);
 		struct turn_outcome t = turn_decide(p->ipam, row->record, &server);
 		row->dirty = false;
 		row->waits = t.waits;
@@ -105,10 +103,24 @@ static void write_round(struct plan *p)
 		wake_waiting(p);
 }
 
+/* Nobody is left who could have what is free and has none.  True if anybody moves now. */
+static bool let_move(struct plan *p)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < p->n; i++) {
+		struct plan_row *row = &p->rows[i];
+		if (row->record->may_move || !turn_awaits_move(row->record))
+			continue;
+		row->record->may_move = row->dirty = any = true;
+	}
+	return any;
+}
+
 static void run(struct plan *p)
 {
 	for (size_t i = 0; i < ROUNDS_MAX; i++) {
-		if (!decide_round(p))
+		if (!decide_round(p) && !let_move(p))
 			return;
 		write_round(p);
 	}

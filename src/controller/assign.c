@@ -99,6 +99,7 @@ void assign_turn(struct controller *ctl)
 	}
 	turn_sort(order, n);
 	turn_adopt_all(ctl->ipam, order, n);
+	turn_put_movers_last(order, n);
 	for (size_t i = 0; i < n; i++)
 		decide(order[i]);
 	ctl->taking_over = false;

@@ -195,6 +195,7 @@ void books_rebuild(struct controller *ctl)
 		if (ctl->ipam && (r->flight == RECORD_PATCHING || r->flight == RECORD_DOUBT))
 			turn_reserve(ctl->ipam, r);
 		record_forget_refusal(r);
+		r->may_move = false; /* as the pools were then */
 		if (ctl->leading)
 			books_mark(r);
 	}

@@ -95,7 +95,7 @@ static void elected(void *arg)
 static void drop_work(struct controller *ctl)
 {
 	for (struct record *r = ctl->records; r; r = r->hh.next) {
-		r->dirty = r->awaits = r->lb.decided = false;
+		r->dirty = r->awaits = r->may_move = r->lb.decided = false;
 		r->handover_ms = r->contested_ms = 0;
 		if (r->external)
 			r->external->decided = false;

@@ -8,7 +8,8 @@
  * further edits, is dropped when the address is free, and becomes a pool's again when the range
  * comes back.
  *
- * A pool with renumber takes such Services in, one every RENUMBER_MS: the new address is put before
+ * A pool with renumber takes such Services in, one every RENUMBER_MS, when nobody is left who could
+ * have the address and has none (turn.h): the new address is put before
  * the old one, and HANDOVER_MS later the old one is given up.
  */
 #include "config.h"
@@ -23,6 +24,7 @@
 #include "fairlead/clock.h"
 #include "fairlead/edit.h"
 #include "fairlead/mem.h"
+#include "fairlead/turn.h"
 
 #define RENUMBER_MS 250
 #define HANDOVER_MS 10000
@@ -90,51 +92,54 @@ static void on_freed(evutil_socket_t fd, short what, void *arg)
 
 void retain_request(struct record *r, int64_t now_ms)
 {
-	r->lb.request.renumber =
-		r->ctl->may_renumber ? IPAM_RENUMBER_OVERLAPPING : IPAM_RENUMBER_LATER;
+	turn_request_move(r, IPAM_RENUMBER_OVERLAPPING);
 	r->lb.request.hands_over = r->handover_ms > now_ms;
-	if (r->external)
-		r->external->request.renumber = r->lb.request.renumber;
-}
-
-static bool waits(const struct record_part *p)
-{
-	return p && p->decided && p->renumbers && p->action != IPAM_MOVE;
 }
 
 void retain_decided(struct record *r, int64_t now_ms)
 {
-	struct controller *ctl = r->ctl;
-	bool lb = r->lb.renumbers && r->lb.action == IPAM_MOVE;
-	bool external = r->external && r->external->renumbers && r->external->action == IPAM_MOVE;
-
-	if (lb)
+	if (r->lb.renumbers && r->lb.action == IPAM_MOVE)
 		r->handover_ms = now_ms + HANDOVER_MS;
 	else if (r->handover_ms <= now_ms)
 		r->handover_ms = 0;
-	if (lb || external)
-		ctl->may_renumber = false;
-	if (r->handover_ms || waits(&r->lb) || waits(r->external))
-		arm(ctl->renumber, RENUMBER_MS);
+	if (r->handover_ms || turn_awaits_move(r))
+		arm(r->ctl->renumber, RENUMBER_MS);
+}
+
+/*
+ * The first of those that are to move.  NULL: nobody; or somebody who has no address is to be
+ * decided again as soon as the answer to a write is in, and what is free may be for that one.
+ */
+static struct record *next_mover(const struct controller *ctl)
+{
+	struct record *first = NULL;
+
+	for (struct record *r = ctl->records; r; r = r->hh.next) {
+		if (r->dirty && r->flight != RECORD_REST && turn_has_none(r))
+			return NULL;
+		if (turn_awaits_move(r) && r->flight == RECORD_IDLE && !r->dirty &&
+		    (!first || turn_is_earlier(r, first)))
+			first = r;
+	}
+	return first;
 }
 
 static void on_renumber(evutil_socket_t fd, short what, void *arg)
 {
 	struct controller *ctl = arg;
+	struct record *mover = ctl->leading ? next_mover(ctl) : NULL;
 	int64_t now_ms = clock_ms();
 	bool pending = false;
 
 	(void)fd;
 	(void)what;
-	ctl->may_renumber = false;
+	if (mover)
+		mover->may_move = true;
 	for (struct record *r = ctl->records; r && ctl->leading; r = r->hh.next) {
 		bool ends = r->handover_ms && r->handover_ms <= now_ms;
-		bool next = !ctl->may_renumber && (waits(&r->lb) || waits(r->external)) &&
-		            r->flight == RECORD_IDLE && !r->dirty;
-		ctl->may_renumber |= next;
-		if (ends || next)
+		if (ends || r == mover)
 			books_mark(r);
-		pending |= r->handover_ms || waits(&r->lb) || waits(r->external);
+		pending |= r->handover_ms || turn_awaits_move(r);
 	}
 	if (pending)
 		arm(ctl->renumber, RENUMBER_MS);

@@ -150,7 +150,6 @@ struct controller {
 	size_t n_in_flight;
 	int64_t open_until_ms;      /* a write that got no answer may take effect until then */
 	size_t n_lost;              /* Services that may be there, and that nobody can make out */
-	bool may_renumber;          /* one Service, until the clock lets the next one */
 	int64_t contest_told_ms;    /* an Event last told of one contested Service; 0: none has */
 	int64_t contests_told_ms;   /* an Event last told of several */
 	struct machine *nodes;      /* by name */

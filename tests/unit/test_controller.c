@@ -727,6 +727,98 @@ static void test_renumbered(void **state)
 	}
 }
 
+static bool is_first_at(const char *name, const char *ip)
+{
+	cleanup_free char *path = xasprintf("/api/v1/namespaces/default/services/%s", name);
+	cleanup(js_put) struct json_object *o = virtual_kube_get(path);
+	struct json_object *ingress = o ? js_array(o, "status.loadBalancer.ingress") : NULL;
+
+	return js_len(ingress) > 0 &&
+	       !strcmp(js_str0(json_object_array_get_idx(ingress, 0), "ip"), ip);
+}
+
+static void wait_to_be_at(const char *name, const char *ip)
+{
+	for (int64_t until = virtual_now() + PATIENCE_MS; !is_first_at(name, ip); step())
+		if (virtual_now() > until)
+			fail_msg("seed %llu: %s never gets %s", (unsigned long long)scene.seed,
+			         name, ip);
+}
+
+static bool some_service_waits(void)
+{
+	return scene.ctl.waiting;
+}
+
+static void take_in(const char *addresses)
+{
+	cleanup_free char *pools =
+		xasprintf(POOL("lan", "addresses: [%s], renumber: true"), addresses);
+
+	configure("PATCH", "/fairlead", pools);
+	/* Longer than all that could move takes. */
+	run_for(20000);
+}
+
+/*
+ * Whoever has no address is served before anybody moves, however long ago that one was made and
+ * let move where there was no room.  Those that move do so in the order of turns, not in that in
+ * which they were seen.
+ */
+static void test_who_waits_is_served_before_any_move(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		begin(seed, 5);
+		configure("PATCH", "/fairlead", LAN("10.0.0.0/31"));
+		run_for(1000);
+		put_service("b", "");
+		put_service("a", "");
+		wait_to_be_at("a", "10.0.0.0");
+		wait_to_be_at("b", "10.0.0.1");
+		put_service("c", "");
+		run_until(some_service_waits, "there is room for a third one");
+		take_in("10.0.1.0/31");
+		if (!is_first_at("c", "10.0.1.0") || !is_first_at("a", "10.0.1.1") ||
+		    !is_first_at("b", "10.0.0.1"))
+			fail_at("another one has the room that there is");
+		put_service("d", "");
+		run_for(1000);
+		take_in("10.0.1.0/31, 10.0.2.0/32");
+		if (!is_first_at("d", "10.0.2.0") || !is_first_at("b", "10.0.0.1"))
+			fail_at("one that merely moves comes before one that has no address");
+		take_in("10.0.1.0/31, 10.0.2.0/32, 10.0.3.0/32");
+		if (!is_first_at("b", "10.0.3.0"))
+			fail_at("what is free in the end is given to nobody");
+		end();
+	}
+}
+
+/*
+ * Whoever has no address, and of whose last write nobody knows yet what became of it, is waited
+ * for: what is free may be for that one.
+ */
+static void test_a_move_waits_for_an_open_write(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		begin(seed, 5);
+		configure("PATCH", "/fairlead", LAN("10.0.0.0/32"));
+		run_for(1000);
+		put_service("a", "");
+		wait_to_be_at("a", "10.0.0.0");
+		scene.part = "/services/c";
+		scene.faults = (struct virtual_faults){ .late = 1000, .unanswered = 1000 };
+		put_service("c", "");
+		run_until(writes, "nobody says that there is no room");
+		scene.part = NULL;
+		take_in("10.0.1.0/32");
+		if (!is_first_at("c", "10.0.1.0") || !is_first_at("a", "10.0.0.0"))
+			fail_at("one that merely moves comes before one that has no address");
+		end();
+	}
+}
+
 /* ---- what a Service asked for ---- */
 
 static bool has_what_it_asked_for(void)
@@ -1045,6 +1137,8 @@ int main(void)
 		cmocka_unit_test(test_inheriting),
 		cmocka_unit_test(test_contested),
 		cmocka_unit_test(test_renumbered),
+		cmocka_unit_test(test_who_waits_is_served_before_any_move),
+		cmocka_unit_test(test_a_move_waits_for_an_open_write),
 		cmocka_unit_test(test_a_request_that_is_not_written_yet),
 		cmocka_unit_test(test_unreadable),
 		cmocka_unit_test(test_lost),

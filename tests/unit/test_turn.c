@@ -628,6 +628,56 @@ static void test_what_an_edit_retains(void **state)
 	ipam_free(next);
 }
 
+static void decide_move(struct ipam *ipam, struct record *r)
+{
+	turn_request_move(r, IPAM_RENUMBER_AT_ONCE);
+	turn_decide(ipam, r, &server);
+}
+
+/*
+ * Of two Services and one address, whoever has none gets it, and not the earlier one that may move
+ * there; that one moves when there is room and it is let again.
+ */
+static void test_who_has_none_comes_before_who_moves(void **state)
+{
+	(void)state;
+	struct ipam *ipam = ipam_of("address-pools:\n"
+	                            "- {name: lan, protocol: layer2, renumber: true, addresses: "
+	                            "[10.0.0.1/32]}\n");
+	struct thing mover = { .exists = true, .lb = true, .lb_pool = "", .pool = "" };
+	struct thing waits = mover;
+
+	assert_int_equal(addr_parse("10.0.9.1", &mover.ingress[mover.n_ingress++]), 0);
+	read_again(&mover, 1);
+	mover.record->lb.request.assigned_by_us = true;
+	read_again(&waits, 0);
+	assert_true(turn_has_none(waits.record));
+	assert_false(turn_has_none(mover.record));
+	assert_true(turn_is_earlier(mover.record, waits.record));
+	mover.record->may_move = true;
+	struct record *records[] = { mover.record, waits.record };
+	turn_adopt_all(ipam, records, 2);
+	turn_put_movers_last(records, 2);
+	for (size_t i = 0; i < 2; i++)
+		decide_move(ipam, records[i]);
+	assert_int_equal(waits.record->lb.action, IPAM_ASSIGN);
+	assert_int_equal(mover.record->lb.action, IPAM_KEEP);
+	assert_false(turn_awaits_move(mover.record));
+
+	ipam_release(ipam, waits.record->key);
+	decide_move(ipam, mover.record);
+	assert_int_equal(mover.record->lb.action, IPAM_KEEP);
+	assert_true(turn_awaits_move(mover.record));
+	mover.record->may_move = true;
+	decide_move(ipam, mover.record);
+	assert_int_equal(mover.record->lb.action, IPAM_MOVE);
+	assert_false(turn_awaits_move(mover.record));
+	assert_false(mover.record->may_move);
+	record_free(mover.record);
+	record_free(waits.record);
+	ipam_free(ipam);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -640,6 +690,7 @@ int main(void)
 		cmocka_unit_test(test_a_refusal_confirms_what_was_given),
 		cmocka_unit_test(test_what_is_denied_is_not_held),
 		cmocka_unit_test(test_what_an_edit_retains),
+		cmocka_unit_test(test_who_has_none_comes_before_who_moves),
 	};
 
 	return cmocka_run_group_tests_name("turn", tests, NULL, NULL);
