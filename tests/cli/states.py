@@ -134,8 +134,8 @@ def drained(c: Cluster) -> None:
     """One by its annotation; that cordons and labels count is for the speakers to say."""
     c["nodes"][0]["spec"] = c["nodes"][2]["spec"] = {"unschedulable": True}
     c["nodes"][1]["metadata"]["annotations"] = {"fairlead.io/drain": "true"}
-    for name in ("api", "web"):
-        say_all(c, name, "192.0.2.241" if name == "api" else "192.0.2.240", ("Announced", "NodeDrained", "NodeCordoned"))
+    for name, ip in (("api", "192.0.2.241"), ("web", "192.0.2.240")):
+        say_all(c, name, ip, ("Announced", "NodeDrained", "NodeCordoned"))
 
 
 def not_here(c: Cluster) -> None:
