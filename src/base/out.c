@@ -183,20 +183,26 @@ static size_t width_of(const char *s)
 	return n;
 }
 
-/* Adds the first @room characters of it at most, the last one being "…" if there are more. */
+/*
+ * Adds the first @room characters of it at most, the last one being "…" if there are more; cut
+ * behind a word, since half a flag or address is worse than none.
+ */
 static void put_cut(const char *s, size_t room, struct buf *out)
 {
+	size_t len = 0, words = 0;
+
 	if (width_of(s) <= room) {
 		buf_puts(out, s);
 		return;
 	}
 	for (size_t n = 1; n < room; n++) {
-		size_t len = 1;
-		while (((unsigned char)s[len] & 0xc0) == 0x80)
+		do
 			len++;
-		buf_add(out, s, len);
-		s += len;
+		while (((unsigned char)s[len] & 0xc0) == 0x80);
+		if (s[len] == ' ')
+			words = len;
 	}
+	buf_add(out, s, words ? words : len);
 	buf_puts(out, "…");
 }
 

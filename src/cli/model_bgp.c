@@ -220,8 +220,41 @@ static void put_node(const struct model_node *n, struct out *o)
 	out_close(o);
 }
 
+static bool is_without(const struct model_bgp *b)
+{
+	enum reason r = reason_named(b->reason);
+
+	return r == REASON_BgpNoPeer || r == REASON_ProtocolUnsupported;
+}
+
+/* Why no node has BGP, where all that say anything say the same; NULL: some node has. */
+static const struct model_bgp *lack_of_all(const struct model *m)
+{
+	const struct model_bgp *first = NULL;
+
+	for (size_t i = 0; i < m->n_nodes; i++) {
+		const struct model_bgp *b = &m->nodes[i].bgp;
+		if (!b->reason)
+			continue;
+		if (!is_without(b) || (first && strcmp(first->message, b->message) != 0))
+			return NULL;
+		first = b;
+	}
+	return first;
+}
+
+/* Without what would be the same in each row of the table, and too long for it. */
+static void say_lack(const struct model_bgp *lack, struct out *o)
+{
+	cleanup_free char *text =
+		xasprintf("No node that answers has BGP, and each says: %s.", lack->message);
+
+	out_gap(o);
+	out_wrap(o, 0, text);
+}
+
 /* People get the nodes in a table of their own, behind all sessions. */
-static void put_instance(const struct model_node *n, struct out *o)
+static void put_instance(const struct model_node *n, bool all_lack, struct out *o)
 {
 	const struct model_bgp *b = &n->bgp;
 
@@ -237,7 +270,7 @@ static void put_instance(const struct model_node *n, struct out *o)
 	}
 	out_cell(o, "wanted", "%" PRId64, b->wanted);
 	out_cell(o, "set", "%" PRId64, b->set);
-	if (!strcmp(b->reason, reason_name(REASON_Announced)))
+	if (all_lack || !strcmp(b->reason, reason_name(REASON_Announced)))
 		out_cell(o, "why", "%s", b->reason);
 	else
 		out_cell(o, "why", "%s: %s", b->reason, b->message);
@@ -245,8 +278,12 @@ static void put_instance(const struct model_node *n, struct out *o)
 
 void cluster_bgp_print(struct model *m, const struct findings *f, struct out *o)
 {
+	const struct model_bgp *lack = lack_of_all(m);
+
 	if (out_is_text(o))
 		verdict_print(f, NULL, o);
+	if (lack)
+		say_lack(lack, o);
 	out_table(o, &sessions_table);
 	out_list(o, NULL);
 	for (size_t i = 0; i < m->n_nodes; i++)
@@ -255,6 +292,6 @@ void cluster_bgp_print(struct model *m, const struct findings *f, struct out *o)
 	out_table_end(o);
 	out_table(o, &instances_table);
 	for (size_t i = 0; i < m->n_nodes && out_is_text(o); i++)
-		put_instance(&m->nodes[i], o);
+		put_instance(&m->nodes[i], lack, o);
 	out_table_end(o);
 }

@@ -138,6 +138,19 @@ def drained(c: Cluster) -> None:
         say_all(c, name, ip, ("Announced", "NodeDrained", "NodeCordoned"))
 
 
+def no_bgp(c: Cluster) -> None:
+    message = "BGP is switched off on this node (--bgp-socket-dir none)"
+    for s in c["speakers"].values():
+        s["bgp"].update(reason="ProtocolUnsupported", message=message)
+
+
+def bgp_on_one(c: Cluster) -> None:
+    """What has to be cut is cut behind a word."""
+    no_bgp(c)
+    c["speakers"][NODES["n1"]]["bgp"].update(reason="BgpUnreachable", message="bgpd does not answer")
+    c["nodes"][1]["metadata"]["name"] = "a-worker-with-a-long-name"
+
+
 def not_here(c: Cluster) -> None:
     c["objects"].clear()
     all_silent(c)
@@ -235,6 +248,8 @@ STATES: list[tuple[str, Break, list[str]]] = [
     ("nothing-published", nothing_published, ["status --summary", "pools"]),
     ("uninstalled", uninstalled, ["status"]),
     ("drained", drained, ["status"]),
+    ("no-bgp", no_bgp, ["bgp"]),
+    ("bgp-on-one", bgp_on_one, ["bgp"]),
     ("not-here", not_here, ["status"]),
     ("being-uninstalled", being_uninstalled, ["status --summary"]),
     ("silent", silent, ["status", "bgp"]),
