@@ -133,7 +133,8 @@ struct claims_table {
 	bool unconfirmed;
 	bool request; /* its snapshot is to be asked for */
 	int64_t former_until_ms, recalled_ms;
-	uint32_t last_seq; /* of the last message from itself: a gap is a loss */
+	int64_t requested_ms; /* when the peer last asked for our snapshot, 0: never */
+	uint32_t last_seq;    /* of the last message from itself: a gap is a loss */
 	/*
 	 * Its node's own address, as its messages have it, and what is known of whether the node
 	 * answers for that.
@@ -203,6 +204,7 @@ struct claims {
 	uint32_t *tell; /* addresses whose change is to be told */
 	size_t n_tell, tell_cap;
 	bool recall_pending;
+	int64_t small_until_ms; /* what was larger did not arrive: until then messages are small */
 	size_t claims_room,
 		/* what fits a message; 0: none can be sent, and what is to be told waits */
 		targets_room;
@@ -258,6 +260,8 @@ bool claims_answers(const struct claims *c, uint32_t addr);
 void claims_tick(struct claims *c, int64_t now);
 int64_t claims_deadline(const struct claims *c);
 
+/* Peers asked over and over for what was sent to them: larger messages may get lost. */
+bool claims_small(const struct claims *c, int64_t now);
 /* So many claims, or targets, fit a message. */
 void claims_set_room(struct claims *c, size_t claims, size_t targets);
 /* The next message to send, but for its stamp; false if there is none. */

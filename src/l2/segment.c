@@ -29,6 +29,8 @@
  */
 #define MESSAGES_PER_TURN 64
 #define NEXT_TURN_MS 2
+/* A datagram that every host takes, and all but every network carries (RFC 791). */
+#define SMALL_DATAGRAM 576
 /*
  * So many addresses are announced in that time, two frames each: more would overflow the buffers of
  * those who listen.
@@ -82,8 +84,9 @@ struct segment {
 };
 
 /*
- * Messages are no larger than everybody takes who has to hear them.  Strangers have to hear
- * heartbeats only, so a replay in the name of one with a small MTU makes no more than these small.
+ * Messages are no larger than everybody takes who has to hear them, and small where larger ones got
+ * lost.  Strangers have to hear heartbeats only, so a replay in the name of one with a small MTU
+ * makes no more than these small.
  */
 static void fit_messages(struct segment *s, int64_t now)
 {
@@ -91,6 +94,8 @@ static void fit_messages(struct segment *s, int64_t now)
 	size_t peers = member_mtu(&s->member, now, s->mtu, false);
 	size_t all = member_mtu(&s->member, now, s->mtu, true);
 
+	if (claims_small(&s->claims, now) && peers > SMALL_DATAGRAM)
+		peers = SMALL_DATAGRAM;
 	member_set_echo_room(&s->member, wire_room(WIRE_HEARTBEAT, name_len, all));
 	claims_set_room(&s->claims, wire_room(WIRE_SNAPSHOT, name_len, peers),
 	                wire_room(WIRE_REQUEST, name_len, peers));
@@ -390,9 +395,9 @@ static void receive_message(struct segment *s, int64_t now, const struct wire_ms
 	case MEMBER_BELIEVED:
 	case MEMBER_NEW:
 		s->stats.heartbeats_received++;
-		if (msg->mtu)
-			fit_messages(s, now);
 		claims_receive(&s->claims, now, p, was, verdict == MEMBER_NEW, msg);
+		if (msg->mtu || msg->type == WIRE_REQUEST)
+			fit_messages(s, now);
 		break;
 	case MEMBER_REPLAYED:
 		s->stats.heartbeats_refused++;

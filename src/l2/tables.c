@@ -18,6 +18,10 @@
 
 /* How often a node that listens is told what it claimed before. */
 #define RECALL_GAP_MS 150
+/* Who asks for our snapshot again within so many heartbeats did not get it. */
+#define REPEATED_HEARTBEATS 10
+/* Then messages are small for so long. */
+#define SMALL_MS 60000
 
 /* ---- the copy ---- */
 
@@ -232,11 +236,30 @@ static void snapshot_begin(struct claims *c)
 	c->snapshot.active = true;
 }
 
-static void receive_request(struct claims *c, const struct wire_msg *msg)
+/*
+ * The peer asked a heartbeat or a few ago, was sent the snapshot, and asks again: it was lost.
+ * That may be chance; or the wire carries less than the interfaces promise, and would never let it
+ * pass.
+ */
+static bool asks_again(const struct claims *c, int64_t now, const struct claims_table *t)
 {
-	for (size_t i = 0; i < msg->n; i++)
-		if (msg->targets[i] == c->member->opts.incarnation && !c->snapshot.active)
-			snapshot_begin(c);
+	int64_t ago = now - t->requested_ms;
+
+	return t->requested_ms && ago >= c->opts.heartbeat_ms / 2 &&
+	       ago <= (int64_t)REPEATED_HEARTBEATS * c->opts.heartbeat_ms;
+}
+
+static void receive_request(struct claims *c, int64_t now, struct claims_table *t,
+                            const struct wire_msg *msg)
+{
+	for (size_t i = 0; i < msg->n; i++) {
+		if (msg->targets[i] != c->member->opts.incarnation || c->snapshot.active)
+			continue;
+		if (asks_again(c, now, t))
+			c->small_until_ms = now + SMALL_MS;
+		t->requested_ms = now;
+		snapshot_begin(c);
+	}
 }
 
 /* A peer that listens may have lost what it knew: what it claimed before is told to it. */
@@ -280,7 +303,7 @@ void tables_receive(struct claims *c, int64_t now, struct member_peer *p,
 		receive_part(c, now, p, msg);
 		break;
 	case WIRE_REQUEST:
-		receive_request(c, msg);
+		receive_request(c, now, t, msg);
 		break;
 	case WIRE_RECALL:
 		receive_recall(c, now, msg);
@@ -376,6 +399,11 @@ static bool next_request(struct claims *c, struct wire_msg *msg)
 	}
 	msg->type = WIRE_REQUEST;
 	return msg->n > 0;
+}
+
+bool claims_small(const struct claims *c, int64_t now)
+{
+	return now < c->small_until_ms;
 }
 
 void claims_set_room(struct claims *c, size_t claims, size_t targets)

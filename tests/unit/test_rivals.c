@@ -593,6 +593,47 @@ static const char *scenario(uint64_t seed)
 	return text;
 }
 
+/* What came of them all. */
+struct lives {
+	int64_t worst_none, worst_several;
+	uint64_t n, crowded, replayed;
+};
+
+/* Faults by chance, then ARP connects all nodes again: one answers soon, and stays. */
+static void live(uint64_t seed, struct lives *lives)
+{
+	sim_init(&sim, seed, 2 + seed % 4, seed % 10 ? 4 : 60);
+	const char *what = scenario(seed);
+	for (size_t i = 0; i < sim.n_nodes; i++)
+		sim_start(&sim, i);
+	for (uint64_t faults = 3 + sim_random(&sim, 6); faults > 0; faults--) {
+		run((int64_t)sim_random(&sim, 2500));
+		random_fault();
+	}
+	reconnect();
+	sim_observe(&sim);
+	/* Longer than it may take, so that it can be seen to. */
+	int64_t patience = sim.loss_percent ? 2 * PARTED_MS : PARTED_MS;
+	run(sim.loss_percent ? patience + 1000 : 10000);
+	if (sim.worst_several_ms > patience || sim.worst_none_ms > SIM_HOLD_MS + 1500)
+		fail_msg("%s: two owners for %lld ms, none for %lld ms", what,
+		         (long long)sim.worst_several_ms, (long long)sim.worst_none_ms);
+	if (sim.worst_none_ms > lives->worst_none)
+		lives->worst_none = sim.worst_none_ms;
+	if (sim.worst_several_ms > lives->worst_several)
+		lives->worst_several = sim.worst_several_ms;
+	sim_observe(&sim);
+	run(8000);
+	int64_t several = sim.loss_percent ? PARTED_MS : 0, none = sim.loss_percent ? 2500 : 0;
+	if (sim.worst_several_ms > several || sim.worst_none_ms > none)
+		fail_msg("%s is not quiet: two owners for %lld ms, none for %lld ms", what,
+		         (long long)sim.worst_several_ms, (long long)sim.worst_none_ms);
+	lives->n++;
+	lives->crowded += some_found_no_place();
+	lives->replayed += sim.record_from >= 0;
+	sim_fini(&sim);
+}
+
 /*
  * Whatever happened, and whatever keeps heartbeats away: as long as ARP connects the nodes, each
  * address comes to be answered for by one of them, and stays so.  Where frames are lost two may
@@ -601,49 +642,23 @@ static const char *scenario(uint64_t seed)
 static void whatever_keeps_heartbeats_away_one_node_answers(void **state)
 {
 	(void)state;
+	/* What failed once, and is beyond those that always run. */
+	static const uint64_t failed_once[] = { 6150 };
 	const char *env = getenv("FAIRLEAD_SEEDS");
 	uint64_t n = env ? strtoull(env, NULL, 10) : 500;
-	int64_t worst_none = 0, worst_several = 0;
-	uint64_t crowded = 0, replayed = 0;
-	for (uint64_t seed = 0; seed < n; seed++) {
-		sim_init(&sim, seed, 2 + seed % 4, seed % 10 ? 4 : 60);
-		const char *what = scenario(seed);
-		for (size_t i = 0; i < sim.n_nodes; i++)
-			sim_start(&sim, i);
-		for (uint64_t faults = 3 + sim_random(&sim, 6); faults > 0; faults--) {
-			run((int64_t)sim_random(&sim, 2500));
-			random_fault();
-		}
-		reconnect();
-		sim_observe(&sim);
-		run(10000);
-		int64_t patience = sim.loss_percent ? 2 : 1;
-		if (sim.worst_several_ms > patience * PARTED_MS ||
-		    sim.worst_none_ms > SIM_HOLD_MS + 1500)
-			fail_msg("%s: two owners for %lld ms, none for %lld ms", what,
-			         (long long)sim.worst_several_ms, (long long)sim.worst_none_ms);
-		if (sim.worst_none_ms > worst_none)
-			worst_none = sim.worst_none_ms;
-		if (sim.worst_several_ms > worst_several)
-			worst_several = sim.worst_several_ms;
-		sim_observe(&sim);
-		run(8000);
-		int64_t several = sim.loss_percent ? PARTED_MS : 0,
-			none = sim.loss_percent ? 2500 : 0;
-		if (sim.worst_several_ms > several || sim.worst_none_ms > none)
-			fail_msg("%s is not quiet: two owners for %lld ms, none for %lld ms", what,
-			         (long long)sim.worst_several_ms, (long long)sim.worst_none_ms);
-		crowded += some_found_no_place();
-		replayed += sim.record_from >= 0;
-		sim_fini(&sim);
-	}
+	struct lives lives = { 0 };
+
+	for (uint64_t seed = 0; seed < n; seed++)
+		live(seed, &lives);
+	for (size_t i = 0; i < ARRAY_LEN(failed_once); i++)
+		live(failed_once[i], &lives);
 	/* Peers that came too late, and messages that came again, are among it. */
-	assert_true(n < 100 || (crowded > n / 20 && replayed > n / 10));
+	assert_true(n < 100 || (lives.crowded > n / 20 && lives.replayed > n / 10));
 	print_message(
 		"%llu scenarios, %llu without room for all: connected again, at worst %lld ms unowned, "
 		"%lld ms two owners\n",
-		(unsigned long long)n, (unsigned long long)crowded, (long long)worst_none,
-		(long long)worst_several);
+		(unsigned long long)lives.n, (unsigned long long)lives.crowded,
+		(long long)lives.worst_none, (long long)lives.worst_several);
 }
 
 int main(void)
