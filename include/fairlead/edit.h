@@ -37,4 +37,16 @@ struct edit_effect {
 /* On the Service of the record. */
 struct edit_effect edit_effect_on(const struct edit *e, const struct record *r);
 
+struct edit_fate {
+	bool moves; /* a pool takes the Service in, and has room for it */
+	bool stays; /* some of its addresses are retained all the same */
+};
+/*
+ * Who moves under the configuration of these books, in the order of the controller's turns
+ * (turn.h).  The books have adopted the records, which are sorted; they serve for nothing else
+ * afterwards.
+ */
+void edit_foresee(struct ipam *ipam, struct record *const *records, size_t n,
+                  struct edit_fate *ret_fates);
+
 #endif

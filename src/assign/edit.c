@@ -118,3 +118,43 @@ struct edit_effect edit_effect_on(const struct edit *e, const struct record *r)
 	visit_record(r, add_effect, &x);
 	return x.found;
 }
+
+/* ---- who moves ---- */
+
+/* Takes what is given; what the record says stays as it is. */
+static void foresee_part(struct ipam *ipam, const char *key, const struct record_part *p,
+                         enum ipam_renumber renumber, struct edit_fate *fate)
+{
+	struct ipam_decision d;
+
+	if (!p)
+		return;
+	struct ipam_request q = p->request; /* borrows all that it points to */
+	q.renumber = renumber;
+	ipam_decide(ipam, key, &q, &d);
+	if (d.action == IPAM_ASSIGN || d.action == IPAM_MOVE)
+		ipam_hold(ipam, key, d.addrs, d.n);
+	fate->moves |= d.renumbers && (d.action == IPAM_MOVE || renumber == IPAM_RENUMBER_LATER);
+	fate->stays |= d.reason == REASON_Retained;
+}
+
+static struct edit_fate foresee(struct ipam *ipam, const struct record *r,
+                                enum ipam_renumber renumber)
+{
+	struct edit_fate fate = { .moves = false };
+
+	foresee_part(ipam, r->key, &r->lb, renumber, &fate);
+	foresee_part(ipam, r->external_key, r->external, renumber, &fate);
+	return fate;
+}
+
+/* First without any move, as turns are; then those that a pool would take in. */
+void edit_foresee(struct ipam *ipam, struct record *const *records, size_t n,
+                  struct edit_fate *ret_fates)
+{
+	for (size_t i = 0; i < n; i++)
+		ret_fates[i] = foresee(ipam, records[i], IPAM_RENUMBER_LATER);
+	for (size_t i = 0; i < n; i++)
+		if (ret_fates[i].moves)
+			ret_fates[i] = foresee(ipam, records[i], IPAM_RENUMBER_AT_ONCE);
+}

@@ -137,6 +137,9 @@ static void put_effect(const struct retain_effect *effect, struct buf *note)
 			"%s: the protocols of the pool announce nothing here (BGP needs peers, layer 2 "
 			"is for IPv4)",
 			effect->n_silenced, effect->n_silenced == 1 ? "" : "s", effect->silenced);
+	if (effect->n_moving > 0)
+		buf_printf(note, "; %zu Service%s to another address (renumber)", effect->n_moving,
+		           effect->n_moving == 1 ? " moves" : "s move");
 	if (effect->n_retained > 0)
 		buf_printf(note,
 		           "; no pool would give %zu Service%s the address in use any more: it is "
@@ -383,14 +386,15 @@ static void take_effect(struct controller *ctl, const char *text)
 {
 	struct config_state *cs = &ctl->config;
 	bool news = cs->judged_good && !str_eq(cs->text, text);
-	struct retain_effect effect = { 0 };
+	struct configuration *was = cs->in_force ? configuration_ref(cs->in_force) : NULL;
 
-	if (news)
-		effect = retain_effect_of(ctl, cs->judged);
 	adopt_active(ctl);
-	if (news)
+	if (news) {
+		struct retain_effect effect = retain_effect_of(ctl, was, cs->judged);
 		tell_accepted(ctl, &effect);
-	free(effect.silenced);
+		free(effect.silenced);
+	}
+	configuration_unref(was);
 }
 
 /* What shall be published: the administrator's if it is good, else what was accepted last. */

@@ -44,19 +44,46 @@ void retain_print(const struct controller *ctl, const struct configuration *next
 	edit_fini(&edit);
 }
 
-struct retain_effect retain_effect_of(const struct controller *ctl,
+static bool takes_in(const struct configuration *c)
+{
+	size_t i = 0;
+
+	while (i < c->n_pools && !c->pools[i].renumber)
+		i++;
+	return i < c->n_pools;
+}
+
+/* The books are used up by that, and made anew. */
+static void foresee(struct controller *ctl, struct record *const *records, size_t n,
+                    struct edit_fate *fates)
+{
+	if (!ctl->ipam || !takes_in(ctl->config.in_force))
+		return;
+	edit_foresee(ctl->ipam, records, n, fates);
+	books_rebuild(ctl);
+}
+
+struct retain_effect retain_effect_of(struct controller *ctl, const struct configuration *was,
                                       const struct configuration *next)
 {
-	const struct edit edit = { .now = ctl->config.in_force, .next = next };
+	const struct edit edit = { .now = was, .next = next };
 	struct retain_effect found = { 0 };
+	size_t n = HASH_COUNT(ctl->records), i = 0;
 
 	if (!edit.now || !next)
 		return found;
-	for (const struct record *r = ctl->records; r; r = r->hh.next) {
-		struct edit_effect effect = edit_effect_on(&edit, r);
-		found.n_retained += effect.orphans;
+	cleanup_free struct record **records = xcalloc(n + 1, sizeof(*records));
+	cleanup_free struct edit_fate *fates = xcalloc(n + 1, sizeof(*fates));
+	for (struct record *r = ctl->records; r; r = r->hh.next)
+		records[i++] = r;
+	turn_sort(records, n);
+	foresee(ctl, records, n, fates);
+	for (i = 0; i < n; i++) {
+		struct edit_effect effect = edit_effect_on(&edit, records[i]);
+		found.n_moving += fates[i].moves;
+		found.n_retained += effect.orphans && (!fates[i].moves || fates[i].stays);
 		if (effect.silences && found.n_silenced++ == 0)
-			found.silenced = xstrdup(r->key);
+			found.silenced = xstrdup(records[i]->key);
 	}
 	return found;
 }

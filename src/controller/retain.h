@@ -12,11 +12,13 @@ void retain_free(struct controller *ctl);
 void retain_print(const struct controller *ctl, const struct configuration *next, struct buf *out);
 /* What an edit does to addresses in use: counted by Service. */
 struct retain_effect {
-	size_t n_retained; /* that were in a pool before */
+	size_t n_moving;   /* into a pool that takes them in */
+	size_t n_retained; /* that were in a pool before, and do not move */
 	size_t n_silenced; /* that were announced by some protocol, and are by none */
 	char *silenced;    /* the first of these, for free(); NULL: none */
 };
-struct retain_effect retain_effect_of(const struct controller *ctl,
+/* When @next has just come into force in place of @was (NULL: nothing was). */
+struct retain_effect retain_effect_of(struct controller *ctl, const struct configuration *was,
                                       const struct configuration *next);
 /* An address was freed: what is retained is looked at again, soon. */
 void retain_freed(struct controller *ctl);

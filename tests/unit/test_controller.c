@@ -52,6 +52,7 @@ static struct {
 	} sent[64];
 	unsigned int n_service_events, n_other_events; /* about contested statuses */
 	char note[512];                                /* of the last one */
+	char accepted[512];                            /* of the last accepted configuration */
 } scene;
 
 static void fail_at(const char *what)
@@ -169,6 +170,8 @@ static void on_send(struct event_base *base, const char *path)
 
 static void on_event(const struct kube_event *ev)
 {
+	if (!strcmp(ev->reason, "ConfigurationAccepted"))
+		snprintf(scene.accepted, sizeof(scene.accepted), "%s", ev->note);
 	if (strcmp(ev->reason, "StatusContested") != 0)
 		return;
 	if (!strcmp(ev->kind, "Service"))
@@ -760,6 +763,17 @@ static void take_in(const char *addresses)
 	run_for(20000);
 }
 
+/* What the Event of the last edit says beyond that it is in force. */
+static void judge_note(const char *effect)
+{
+	const char *said = strchr(scene.accepted, ';');
+
+	said = said ? said + strlen("; ") : "";
+	if (strncmp(said, effect, strlen(effect)) != 0 || (!*effect && *said))
+		fail_msg("seed %llu: not \"%s\": %s", (unsigned long long)scene.seed, effect,
+		         scene.accepted);
+}
+
 /*
  * Whoever has no address is served before anybody moves, however long ago that one was made and
  * let move where there was no room.  Those that move do so in the order of turns, not in that in
@@ -782,14 +796,18 @@ static void test_who_waits_is_served_before_any_move(void **state)
 		if (!is_first_at("c", "10.0.1.0") || !is_first_at("a", "10.0.1.1") ||
 		    !is_first_at("b", "10.0.0.1"))
 			fail_at("another one has the room that there is");
+		judge_note("1 Service moves to another address (renumber); no pool would give 1 "
+		           "Service the address in use any more");
 		put_service("d", "");
 		run_for(1000);
 		take_in("10.0.1.0/31, 10.0.2.0/32");
 		if (!is_first_at("d", "10.0.2.0") || !is_first_at("b", "10.0.0.1"))
 			fail_at("one that merely moves comes before one that has no address");
+		judge_note("");
 		take_in("10.0.1.0/31, 10.0.2.0/32, 10.0.3.0/32");
 		if (!is_first_at("b", "10.0.3.0"))
 			fail_at("what is free in the end is given to nobody");
+		judge_note("1 Service moves to another address (renumber)");
 		end();
 	}
 }

@@ -678,6 +678,41 @@ static void test_who_has_none_comes_before_who_moves(void **state)
 	ipam_free(ipam);
 }
 
+/*
+ * What is foreseen of an edit is what then happens: whoever has no address first, then the earlier
+ * ones as long as there is room, and the rest stay.
+ */
+static void test_who_will_move(void **state)
+{
+	(void)state;
+	struct ipam *ipam = ipam_of("address-pools:\n"
+	                            "- {name: lan, protocol: layer2, renumber: true, addresses: "
+	                            "[10.0.0.0/30]}\n");
+	struct thing things[6] = { { .exists = false } };
+	struct record *records[6];
+	struct edit_fate fates[6];
+
+	for (size_t i = 0; i < 6; i++) {
+		things[i] = (struct thing){ .exists = true, .lb = true, .lb_pool = "", .pool = "" };
+		things[i].n_ingress = i < 5; /* the last one waits */
+		if (i < 5) {
+			cleanup_free char *ip = xasprintf("10.0.9.%zu", i);
+			assert_int_equal(addr_parse(ip, &things[i].ingress[0]), 0);
+		}
+		read_again(&things[i], 2 * i);
+		things[i].record->lb.request.assigned_by_us = i < 5;
+		records[i] = things[i].record;
+	}
+	turn_adopt_all(ipam, records, 6);
+	edit_foresee(ipam, records, 6, fates);
+	for (size_t i = 0; i < 6; i++) {
+		assert_int_equal(fates[i].moves, i < 3);
+		assert_int_equal(fates[i].stays, i == 3 || i == 4);
+		record_free(records[i]);
+	}
+	ipam_free(ipam);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -691,6 +726,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_denied_is_not_held),
 		cmocka_unit_test(test_what_an_edit_retains),
 		cmocka_unit_test(test_who_has_none_comes_before_who_moves),
+		cmocka_unit_test(test_who_will_move),
 	};
 
 	return cmocka_run_group_tests_name("turn", tests, NULL, NULL);
