@@ -323,7 +323,8 @@ void out_cell(struct out *o, const char *key, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void put_plain_line(struct buf *out, const char *fmt, va_list ap)
+static __attribute__((format(printf, 2, 0))) void put_plain_line(struct buf *out, const char *fmt,
+                                                                 va_list ap)
 {
 	cleanup(buf_fini) struct buf line = BUF_INIT;
 

@@ -151,7 +151,12 @@ def test_the_chart_is_upgraded(cluster: Cluster, installation: Installation) -> 
     with installation.load("lan-cluster", "routed-cluster") as loads:
         installation.upgrade(logLevel="debug")
     none_failed(loads)
-    assert not before & {p["metadata"]["name"] for c in ("speaker", "controller") for p in installation.pods(c)}
+
+    def now() -> set[str]:
+        return {p["metadata"]["name"] for c in ("speaker", "controller") for p in installation.pods(c)}
+
+    # helm waits for the new ones to be ready, not for the last of the old ones to be gone.
+    wait_for("each Pod to be a new one", lambda: not before & now(), 30, 0.5)
 
 
 def test_a_node_is_killed(cluster: Cluster, installation: Installation) -> None:
