@@ -378,8 +378,9 @@ static const struct schema_key pool_keys[] = {
 	  .otherwise = "false",
 	  .doc = "With `true` the pool takes in Services whose address is retained (see `EDITS`), "
 	         "with a list of `namespace/name` only these. A Service that asks for a pool is "
-	         "taken in only by that one, if it exists. Four a second move; the new address is "
-	         "put before the old one in the status, and the old one is given up ten seconds "
+	         "taken in only by that one, if it exists. Four a second move, the oldest first, "
+	         "when no Service waits that has no address and could have one of the pool; the "
+	         "new address is put before the old one in the status, and the old one is given up ten seconds "
 	         "later. External IPs change at once." },
 	{ .name = "bgp-advertisements",
 	  .type = &advertisements_type,
