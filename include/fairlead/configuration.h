@@ -135,6 +135,8 @@ struct config_problems {
 	size_t n, cap;
 };
 void config_problems_fini(struct config_problems *p);
+/* A list of them, as `config check` and /status have it: line, path, message. */
+void config_problems_put(const struct config_problems *p, const char *key, struct out *o);
 
 /*
  * Parses the YAML text.  On failure returns -EINVAL and @errors (sorted by line) says why: all of

@@ -8,19 +8,6 @@
 #include "cli/file.h"
 #include "fairlead/mem.h"
 
-static void put_problems(const char *key, const struct config_problems *p, struct out *o)
-{
-	out_list(o, key);
-	for (size_t i = 0; i < p->n; i++) {
-		out_object(o, NULL);
-		out_uint(o, "line", p->items[i].line);
-		out_str(o, "path", p->items[i].path);
-		out_str(o, "message", p->items[i].message);
-		out_close(o);
-	}
-	out_close(o);
-}
-
 static const char *plural(size_t n)
 {
 	return n == 1 ? "" : "s";
@@ -32,9 +19,9 @@ static void put_answer(const char *path, const struct configuration *c,
 {
 	out_object(o, NULL);
 	out_bool(o, "valid", errors->n == 0);
-	put_problems("errors", errors, o);
+	config_problems_put(errors, "errors", o);
 	file_say_problems(path, errors, "", o);
-	put_problems("warnings", warnings, o);
+	config_problems_put(warnings, "warnings", o);
 	file_say_problems(path, warnings, "warning: ", o);
 	if (c)
 		configuration_print(c, o, "config");

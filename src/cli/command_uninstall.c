@@ -25,6 +25,7 @@
 #include "fairlead/clock.h"
 #include "fairlead/configuration.h"
 #include "fairlead/kube.h"
+#include "fairlead/kube_types.h"
 #include "fairlead/mem.h"
 
 #define ANSWER_SIZE 16
@@ -95,38 +96,19 @@ static int set_mark(const struct command_options *o, const char *namespace, cons
 
 /* ---- how far it has come ---- */
 
-static bool is_ready(struct json_object *status)
-{
-	struct json_object *conditions =
-		status ? kube_json_get(status, "conditions", json_type_array, NULL) : NULL;
-
-	for (size_t i = 0; conditions && i < json_object_array_length(conditions); i++) {
-		struct json_object *c = json_object_array_get_idx(conditions, i);
-		const char *type = kube_json_str(c, "type", NULL);
-		const char *value = kube_json_str(c, "status", NULL);
-		if (type && value && !strcmp(type, "Ready"))
-			return !strcmp(value, "True");
-	}
-	return false;
-}
-
 static void put_pod(struct json_object *obj, void *arg)
 {
 	struct round *u = arg;
-	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
-	struct json_object *spec = kube_json_get(obj, "spec", json_type_object, NULL);
 	struct json_object *status = kube_json_get(obj, "status", json_type_object, NULL);
-	const char *namespace = meta ? kube_json_str(meta, "namespace", NULL) : NULL;
-	const char *name = meta ? kube_json_str(meta, "name", NULL) : NULL;
-	const char *node = spec ? kube_json_str(spec, "nodeName", NULL) : NULL;
 	const char *ip = status ? kube_json_str(status, "podIP", NULL) : NULL;
+	const char *node;
+	char *path = gather_pod_path(obj, &node);
 
-	if (!node || !name || !namespace)
+	if (!path)
 		return;
 	ARRAY_RESERVE(u->pods, u->cap, u->n + 1);
 	struct pod *p = &u->pods[u->n++];
-	*p = (struct pod){ .node = xstrdup(node),
-		           .path = xasprintf("namespaces/%s/pods/%s", namespace, name) };
+	*p = (struct pod){ .node = xstrdup(node), .path = path };
 	if (ip)
 		addr_parse(ip, &p->address);
 }
@@ -134,13 +116,14 @@ static void put_pod(struct json_object *obj, void *arg)
 static void put_node(struct json_object *obj, void *arg)
 {
 	struct round *u = arg;
-	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
-	const char *name = meta ? kube_json_str(meta, "name", NULL) : NULL;
+	struct kube_node *n = NULL;
+	struct err ignored = ERR_INIT;
 
-	if (!name || !is_ready(kube_json_get(obj, "status", json_type_object, NULL)))
-		return;
-	ARRAY_RESERVE(u->ready, u->cap_ready, u->n_ready + 1);
-	u->ready[u->n_ready++] = xstrdup(name);
+	if (kube_node_parse(obj, &n, &ignored) == 0 && n->ready) {
+		ARRAY_RESERVE(u->ready, u->cap_ready, u->n_ready + 1);
+		u->ready[u->n_ready++] = xstrdup(n->meta.name);
+	}
+	kube_node_free(n);
 }
 
 static void put_active(struct json_object *obj, void *arg)

@@ -411,18 +411,29 @@ char *gather_pods_path(const char *namespace)
 	                 namespace);
 }
 
-static void put_pod(struct json_object *obj, void *arg)
+char *gather_pod_path(struct json_object *pod, const char **ret_node)
 {
-	struct calls *calls = arg;
-	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
-	struct json_object *spec = kube_json_get(obj, "spec", json_type_object, NULL);
+	struct json_object *meta = kube_json_get(pod, "metadata", json_type_object, NULL);
+	struct json_object *spec = kube_json_get(pod, "spec", json_type_object, NULL);
 	const char *namespace = meta ? kube_json_str(meta, "namespace", NULL) : NULL;
 	const char *name = meta ? kube_json_str(meta, "name", NULL) : NULL;
 	const char *node = spec ? kube_json_str(spec, "nodeName", NULL) : NULL;
 
-	for (size_t i = 0; i < calls->n && node && namespace && name; i++)
+	if (!namespace || !name || !node)
+		return NULL;
+	*ret_node = node;
+	return xasprintf("namespaces/%s/pods/%s", namespace, name);
+}
+
+static void put_pod(struct json_object *obj, void *arg)
+{
+	struct calls *calls = arg;
+	const char *node;
+	cleanup_free char *path = gather_pod_path(obj, &node);
+
+	for (size_t i = 0; path && i < calls->n; i++)
 		if (!calls->list[i].pod && !strcmp(calls->list[i].node, node))
-			calls->list[i].pod = xasprintf("namespaces/%s/pods/%s", namespace, name);
+			calls->list[i].pod = xstrdup(path);
 }
 
 static void no_pods(const struct err *why, void *arg)

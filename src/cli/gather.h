@@ -53,6 +53,11 @@ int gather_request(const struct options_kube *kube, const struct kube_request_sp
  * it.
  */
 char *gather_pods_path(const char *namespace);
+/*
+ * "namespaces/NAMESPACE/pods/POD", for gather_speaker, and the node that it runs on, which is the
+ * object's; NULL if it is on none yet.  The caller frees it.
+ */
+char *gather_pod_path(struct json_object *pod, const char **ret_node);
 
 /* Where the speakers are asked. */
 struct gather_port {

@@ -14,6 +14,7 @@
 
 #include "config/parse.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 
 struct top {
 	const struct ynode *peers, *communities, *router_ids, *bfd_profiles, *pools, *external_ips;
@@ -410,4 +411,17 @@ void config_problems_fini(struct config_problems *p)
 	}
 	free(p->items);
 	*p = (struct config_problems){ 0 };
+}
+
+void config_problems_put(const struct config_problems *p, const char *key, struct out *o)
+{
+	out_list(o, key);
+	for (size_t i = 0; i < p->n; i++) {
+		out_object(o, NULL);
+		out_uint(o, "line", p->items[i].line);
+		out_str(o, "path", p->items[i].path);
+		out_str(o, "message", p->items[i].message);
+		out_close(o);
+	}
+	out_close(o);
 }

@@ -57,19 +57,6 @@ static int by_key(const struct record *a, const struct record *b)
 
 /* ---- /status ---- */
 
-static void put_problems(const char *key, const struct config_problems *p, struct out *o)
-{
-	out_list(o, key);
-	for (size_t i = 0; i < p->n; i++) {
-		out_object(o, NULL);
-		out_uint(o, "line", p->items[i].line);
-		out_str(o, "path", p->items[i].path);
-		out_str(o, "message", p->items[i].message);
-		out_close(o);
-	}
-	out_close(o);
-}
-
 /* JSON readers have 63 bits at best. */
 static uint64_t count_of(const uint64_t both[2])
 {
@@ -181,8 +168,8 @@ static void put_config(const struct controller *ctl, struct out *o)
 	out_object(o, "config");
 	out_int(o, "generation", ctl->config.generation);
 	out_bool(o, "accepted", ctl->config.judged_good);
-	put_problems("errors", &ctl->config.errors, o);
-	put_problems("warnings", &ctl->config.warnings, o);
+	config_problems_put(&ctl->config.errors, "errors", o);
+	config_problems_put(&ctl->config.warnings, "warnings", o);
 	out_close(o);
 }
 
