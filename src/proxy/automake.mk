@@ -1,50 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
-	src/proxy/adoption.c \
-	src/proxy/batch.c \
-	src/proxy/chain.c \
-	src/proxy/chain.h \
 	src/proxy/child.c \
 	src/proxy/child.h \
-	src/proxy/cleanup.c \
 	src/proxy/conntrack.c \
 	src/proxy/conntrack.h \
 	src/proxy/conntrack_run.c \
 	src/proxy/foreign.c \
 	src/proxy/foreign.h \
-	src/proxy/looks.c \
-	src/proxy/model.c \
-	src/proxy/model.h \
-	src/proxy/model_private.h \
-	src/proxy/native.c \
-	src/proxy/native.h \
 	src/proxy/nftables.c \
 	src/proxy/nftables.h \
 	src/proxy/pace.c \
+	src/proxy/pace.h \
 	src/proxy/passage.c \
 	src/proxy/passage.h \
-	src/proxy/path.c \
-	src/proxy/path.h \
-	src/proxy/plan.c \
-	src/proxy/plane.c \
-	src/proxy/pace.h \
-	src/proxy/plane.h \
-	src/proxy/plane_private.h \
 	src/proxy/proxy.c \
-	src/proxy/render.c \
-	src/proxy/render.h \
 	src/proxy/ruleset.c \
 	src/proxy/ruleset.h \
-	src/proxy/save.c \
-	src/proxy/save.h \
 	src/proxy/spec.c \
 	src/proxy/spec.h \
 	src/proxy/udp.c \
 	src/proxy/udp.h \
-	src/proxy/variant.c \
-	src/proxy/variant.h \
-	src/proxy/watch.c \
-	src/proxy/watch.h
+	src/proxy/iptables/adoption.c \
+	src/proxy/iptables/batch.c \
+	src/proxy/iptables/chain.c \
+	src/proxy/iptables/chain.h \
+	src/proxy/iptables/cleanup.c \
+	src/proxy/iptables/looks.c \
+	src/proxy/iptables/model.c \
+	src/proxy/iptables/model.h \
+	src/proxy/iptables/model_private.h \
+	src/proxy/iptables/native.c \
+	src/proxy/iptables/native.h \
+	src/proxy/iptables/path.c \
+	src/proxy/iptables/path.h \
+	src/proxy/iptables/plan.c \
+	src/proxy/iptables/plane.c \
+	src/proxy/iptables/plane.h \
+	src/proxy/iptables/plane_private.h \
+	src/proxy/iptables/render.c \
+	src/proxy/iptables/render.h \
+	src/proxy/iptables/save.c \
+	src/proxy/iptables/save.h \
+	src/proxy/iptables/variant.c \
+	src/proxy/iptables/variant.h \
+	src/proxy/iptables/watch.c \
+	src/proxy/iptables/watch.h
 noinst_HEADERS += \
 	include/fairlead/proxy.h
 

@@ -22,8 +22,8 @@
 #include "fairlead/metrics.h"
 #include "fairlead/out.h"
 #include "proxy/foreign.h"
-#include "proxy/plane.h"
-#include "proxy/variant.h"
+#include "proxy/iptables/plane.h"
+#include "proxy/iptables/variant.h"
 
 struct proxy {
 	enum proxy_mode mode;

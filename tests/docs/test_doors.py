@@ -23,6 +23,8 @@ FILES = {
     "src/top/lower_private.h": '#include "lower.h"\n',
     "src/top/lower.c": '#include "top/lower_private.h"\n',
     "src/top/upper.h": '#include "top/lower.h"\n',
+    "src/top/attic/box.h": '#include "top/lower.h"\n',
+    "src/top/attic/box.c": '#include "top/attic/box.h"\n',
     "src/top/top.c": '#include "fairlead/low.h"\n#include "fairlead/mid.h"\n#include "fairlead/base.h"\n',
 }
 
@@ -59,6 +61,9 @@ def test_rooms_that_keep_to_their_doors(tree: Callable[..., list[str]]) -> None:
         ("src__fifth__automake_dot_mk", "", "docs/design.md: fifth is missing among the rooms"),
         ("docs__design_dot_md", FILES["docs/design.md"].replace("l | |", "l | `top` |"), "low → top → low"),
         ("src__top__lower_dot_c", '#include "top/upper.h"\n', "src/top: the files include each other in a circle"),
+        ("src__top__attic__box_dot_c", '#include "low/inner.h"\n', "box.c: low/inner.h is a private header of low"),
+        ("src__low__low_dot_c", '#include "top/attic/box.h"\n', "low.c: top/attic/box.h is a private header of top"),
+        ("src__top__lower_dot_h", '#include "top/attic/box.h"\n', "in a circle: attic/box → lower → attic/box"),
     ],
 )
 def test_what_is_refused(tree: Callable[..., list[str]], name: str, text: str, problem: str) -> None:

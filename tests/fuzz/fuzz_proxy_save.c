@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "proxy/save.h"
+#include "proxy/iptables/save.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether the rooms of src/ keep to their doors: `python3 -m lab.doors [DIRECTORY OF A BUILD]`.
 
-A header in include/fairlead is public, and belongs to the room whose automake.mk lists it; one in src/ROOM is for that
-room and for tests.  Which rooms a room uses is said by the table of rooms in docs/design.md, `base` apart, which all
-may use.  It is a problem to include another room's private header, to use a room (its header, or with a build one of
-its functions) that the table does not name, to name one that is not used, and to name them in a circle.  Nor do the
-files of a room include each other in a circle, X.c, X.h, X_private.h and X_internal.h being one.
+A header in include/fairlead is public, and belongs to the room whose automake.mk lists it; one in src/ROOM, or a
+folder of it, is for that room and for tests.  Which rooms a room uses is said by the table of rooms in docs/design.md,
+`base` apart, which all may use.  It is a problem to include another room's private header, to use a room (its header,
+or with a build one of its functions) that the table does not name, to name one that is not used, and to name them in a
+circle.  Nor do the files of a room include each other in a circle, X.c, X.h, X_private.h and X_internal.h being one.
 """
 
 import re
@@ -33,6 +33,11 @@ def arrows(root: Path) -> dict[str, set[str]]:
     return {room: set(re.findall(r"`(\w+)`", used)) for room, used in _ROW.findall(rooms)}
 
 
+def _room(path: Path) -> str:
+    """Of a path below src/."""
+    return path.parts[0]
+
+
 def _owners(root: Path) -> dict[str, str]:
     """Whose each public header is."""
     return {
@@ -45,7 +50,7 @@ def _owners(root: Path) -> dict[str, str]:
 def _includes(root: Path) -> Iterator[Use | str]:
     """Each include that leads out of its room, or what is wrong with it."""
     owners = _owners(root)
-    files = [(path, path.parent.name) for path in root.glob("src/*/*.[ch]")]
+    files = [(path, _room(path.relative_to(root / "src"))) for path in root.glob("src/*/**/*.[ch]")]
     for path in root.glob("include/fairlead/*"):
         room = owners.get(f"fairlead/{path.name}")
         if room:
@@ -69,13 +74,13 @@ def _includes(root: Path) -> Iterator[Use | str]:
 
 def _symbols(root: Path, build: Path) -> Iterator[Use]:
     """Each symbol that one room's objects take from another's."""
-    objects = [o for o in build.glob("src/*/*.o") if (root / o.relative_to(build)).with_suffix(".c").exists()]
+    objects = [o for o in build.glob("src/*/**/*.o") if (root / o.relative_to(build)).with_suffix(".c").exists()]
     printed = subprocess.run(["nm", "-A", "-g", *objects], check=True, capture_output=True, text=True).stdout
     found = re.findall(r"^(\S+):\s*\w* ([A-Za-z]) (\w+)$", printed, re.MULTILINE)
-    home = {symbol: Path(path).parent.name for path, kind, symbol in found if kind != "U"}
+    home = {symbol: _room(Path(path).relative_to(build / "src")) for path, kind, symbol in found if kind != "U"}
     for path, kind, symbol in found:
         if kind == "U" and symbol in home:
-            yield str(Path(path).relative_to(build)), Path(path).parent.name, home[symbol], symbol
+            yield str(Path(path).relative_to(build)), _room(Path(path).relative_to(build / "src")), home[symbol], symbol
 
 
 def _circle(said: dict[str, set[str]], path: list[str]) -> list[str]:
@@ -88,14 +93,20 @@ def _circle(said: dict[str, set[str]], path: list[str]) -> list[str]:
     return []
 
 
+def _family(path: Path) -> str:
+    return str(path.with_name(_FAMILY.sub("", path.stem)))
+
+
 def _files(root: Path, room: str) -> dict[str, set[str]]:
-    """Per file of a room those that it includes."""
+    """Per file of a room, with its folder, those that it includes."""
     found: dict[str, set[str]] = {}
-    for path in (root / "src" / room).glob("*.[ch]"):
-        name = _FAMILY.sub("", path.stem)
+    home = root / "src" / room
+    for path in home.glob("**/*.[ch]"):
+        name = _family(path.relative_to(home))
         for header in _INCLUDE.findall(path.read_text(encoding="utf-8")):
-            if (root / "src" / room / header.removeprefix(f"{room}/")).exists():
-                found.setdefault(name, set()).add(_FAMILY.sub("", Path(header).stem))
+            for place in (path.parent / header, home.parent / header):
+                if place.is_relative_to(home) and place.exists():
+                    found.setdefault(name, set()).add(_family(place.relative_to(home)))
         found.setdefault(name, set()).discard(name)
     return found
 

@@ -6,7 +6,8 @@
 - Equality is `!strcmp(a, b)`, inequality `strcmp(a, b) != 0`; so with its like.
 - A header of the own room is included as "room/header.h", and a private one is called …_private.h, or private.h.
 - A file's essay stands on top, before config.h.
-- Include guards are FAIRLEAD_ROOM_FILE_H; FAIRLEAD_FILE_H in include/fairlead.
+- Include guards are FAIRLEAD_ROOM_FILE_H, FAIRLEAD_ROOM_FOLDER_FILE_H in a folder of a room; FAIRLEAD_FILE_H in
+  include/fairlead.
 
 After --fix run clang-format.  What it cannot mend stays named.
 """
@@ -191,20 +192,27 @@ def equality(_path: Path, text: str) -> str:
 # ---- headers ----
 
 
+def place(path: Path) -> tuple[str, ...]:
+    """A file's room, and its folder there; empty for one that is not in src/."""
+    for depth in (1, 2):
+        if path.parents[depth].name == "src":
+            return path.parts[-1 - depth : -1]
+    return ()
+
+
 def includes(path: Path, text: str) -> str:
-    room = path.parent
+    at = "/".join(place(path))
 
     def whole(found: re.Match[str]) -> str:
-        return f'#include "{room.name}/{found[1]}"' if (room / found[1]).exists() else found[0]
+        return f'#include "{at}/{found[1]}"' if (path.parent / found[1]).exists() else found[0]
 
-    return re.sub(r'^#include "(\w+\.h)"', whole, text, flags=re.MULTILINE) if room.parent.name == "src" else text
+    return re.sub(r'^#include "(\w+\.h)"', whole, text, flags=re.MULTILINE) if at else text
 
 
 def guards(path: Path, text: str) -> str:
-    if path.suffix != ".h" or path.parent.parent.name not in ("src", "include"):
+    if path.suffix != ".h" or not (place(path) or path.parent.parent.name == "include"):
         return text
-    room = "" if path.parent.name == "fairlead" else f"{path.parent.name}_"
-    name = f"FAIRLEAD_{room}{path.stem}_H".upper()
+    name = "_".join(("FAIRLEAD", *place(path), path.stem, "H")).upper()
     if re.search(r"^#pragma once\n", text, re.MULTILINE):
         return re.sub(r"^#pragma once\n", f"#ifndef {name}\n#define {name}\n", text, flags=re.MULTILINE) + "\n#endif\n"
     old = re.search(r"^#ifndef (\w+_H_?)\n#define \1\n", text, re.MULTILINE)
@@ -217,7 +225,7 @@ _ESSAY = re.compile(r"(/\*\n(?: \*[^\n]*\n)+? \*/\n|/\* (?!----)[^\n]* \*/\n)\n"
 
 
 def essays(path: Path, text: str) -> str:
-    if path.suffix != ".c" or path.parent.parent.name != "src":
+    if path.suffix != ".c" or not place(path):
         return text
     preamble = _PREAMBLE.match(text)
     found = _ESSAY.match(text, preamble.end()) if preamble else None
@@ -237,7 +245,7 @@ FIXES: dict[str, Fix] = {
 
 
 def sources(root: Path) -> Iterator[Path]:
-    for pattern in ("src/*/*.[ch]", "include/fairlead/*.h", "tests/*/*.[ch]", "tests/mutations/*.mut"):
+    for pattern in ("src/*/**/*.[ch]", "include/fairlead/*.h", "tests/*/*.[ch]", "tests/mutations/*.mut"):
         yield from sorted(root.glob(pattern))
 
 

@@ -72,7 +72,7 @@ def wrong_elsewhere() -> list[str]:
     text = HEADER.read_text(encoding="utf-8")
     tables = re.findall(r"^#define LIMITS_\w+_ELSEWHERE\(X\)((?:.*\\\n)*.*)", text, flags=re.M)
     names = set(re.findall(r"\bX\((\w+),", "".join(tables)))
-    sources = [*SOURCE.glob("src/*/*.[ch]"), *SOURCE.glob("include/fairlead/*.h")]
+    sources = [*SOURCE.glob("src/*/**/*.[ch]"), *SOURCE.glob("include/fairlead/*.h")]
     defined: dict[str, int] = {}
     for path in sources:
         for name, value in re.findall(r"^#define (\w+) ([^/\n]+)", path.read_text(encoding="utf-8"), flags=re.M):

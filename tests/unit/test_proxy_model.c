@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "fairlead/mem.h"
-#include "proxy/model.h"
+#include "proxy/iptables/model.h"
 #include "proxy/spec.h"
 
 /* ---- iptables-restore and iptables-save, as far as we use them ---- */

@@ -11,7 +11,7 @@
 
 #include "fairlead/mem.h"
 #include "proxy/passage.h"
-#include "proxy/save.h"
+#include "proxy/iptables/save.h"
 
 static struct save saved;
 

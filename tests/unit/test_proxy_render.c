@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "fairlead/mem.h"
-#include "proxy/render.h"
+#include "proxy/iptables/render.h"
 #include "proxy/spec.h"
 
 static struct addr addr(const char *s)

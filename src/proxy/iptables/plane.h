@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_PROXY_PLANE_H
-#define FAIRLEAD_PROXY_PLANE_H
+#ifndef FAIRLEAD_PROXY_IPTABLES_PLANE_H
+#define FAIRLEAD_PROXY_IPTABLES_PLANE_H
 
 /*
  * One family's rules, kept in the kernel: the shell around the model.  It runs iptables-save once,
@@ -24,8 +24,8 @@
 #include "fairlead/buf.h"
 #include "fairlead/err.h"
 #include "fairlead/proxy.h"
-#include "proxy/model.h"
-#include "proxy/variant.h"
+#include "proxy/iptables/model.h"
+#include "proxy/iptables/variant.h"
 
 /* After a failure that no Service is to blame for, doubling. */
 #define PLANE_BACKOFF_MIN_MS 100

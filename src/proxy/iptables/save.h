@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_PROXY_SAVE_H
-#define FAIRLEAD_PROXY_SAVE_H
+#ifndef FAIRLEAD_PROXY_IPTABLES_SAVE_H
+#define FAIRLEAD_PROXY_IPTABLES_SAVE_H
 
 /*
  * What iptables-save (or -S) says about us: our chains with the digest each one carries, and the
@@ -13,10 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "proxy/chain.h"
+#include "proxy/iptables/chain.h"
 #include "fairlead/addr.h"
 #include "fairlead/hash.h"
-#include "proxy/path.h"
+#include "proxy/iptables/path.h"
 
 #define SAVE_MAX_LINE 4096 /* longer lines are read up to here */
 #define SAVE_MAX_CHAINS 1000000

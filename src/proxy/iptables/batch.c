@@ -2,7 +2,7 @@
 /* Batches: written by one run of iptables-restore each, and what becomes of them. */
 #include "config.h"
 
-#include "proxy/plane_private.h"
+#include "proxy/iptables/plane_private.h"
 
 #include <ctype.h>
 #include <malloc.h>

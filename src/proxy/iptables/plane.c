@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "proxy/plane_private.h"
+#include "proxy/iptables/plane_private.h"
 
 #include <ctype.h>
 #include <errno.h>

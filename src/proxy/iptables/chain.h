@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_PROXY_CHAIN_H
-#define FAIRLEAD_PROXY_CHAIN_H
+#ifndef FAIRLEAD_PROXY_IPTABLES_CHAIN_H
+#define FAIRLEAD_PROXY_IPTABLES_CHAIN_H
 
 /*
  * One chain of ours as text: a name and rules, in the words of iptables-save.

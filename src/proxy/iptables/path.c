@@ -9,7 +9,7 @@
  */
 #include "config.h"
 
-#include "proxy/path.h"
+#include "proxy/iptables/path.h"
 
 #include <stdlib.h>
 #include <string.h>

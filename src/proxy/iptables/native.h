@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_PROXY_NATIVE_H
-#define FAIRLEAD_PROXY_NATIVE_H
+#ifndef FAIRLEAD_PROXY_IPTABLES_NATIVE_H
+#define FAIRLEAD_PROXY_IPTABLES_NATIVE_H
 
 /*
  * Tables that iptables-nft shares with somebody who writes nftables rules into them (`nft add rule
@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "fairlead/err.h"
-#include "proxy/save.h"
+#include "proxy/iptables/save.h"
 
 /* Without an answer of the kernel for so long it has failed. */
 #define NATIVE_TIMEOUT_MS 5000

@@ -12,7 +12,7 @@
  */
 #include "config.h"
 
-#include "proxy/watch.h"
+#include "proxy/iptables/watch.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_PROXY_MODEL_PRIVATE_H
-#define FAIRLEAD_PROXY_MODEL_PRIVATE_H
+#ifndef FAIRLEAD_PROXY_IPTABLES_MODEL_PRIVATE_H
+#define FAIRLEAD_PROXY_IPTABLES_MODEL_PRIVATE_H
 
 /*
  * The inside of the model, shared by its parts: model.c keeps Services and what became of batches,
@@ -8,7 +8,7 @@
  */
 
 #include "fairlead/hash.h"
-#include "proxy/model.h"
+#include "proxy/iptables/model.h"
 #include "proxy/spec.h"
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "proxy/save.h"
+#include "proxy/iptables/save.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-#include "proxy/model_private.h"
+#include "proxy/iptables/model_private.h"
 
 struct section {
 	struct buf chains, rules, deletes;

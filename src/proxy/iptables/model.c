@@ -14,13 +14,13 @@
  */
 #include "config.h"
 
-#include "proxy/model.h"
+#include "proxy/iptables/model.h"
 
 #include <string.h>
 
 #include <utlist.h>
 
-#include "proxy/model_private.h"
+#include "proxy/iptables/model_private.h"
 
 struct model *model_new(const struct render_options *o, size_t max_batch)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_PROXY_WATCH_H
-#define FAIRLEAD_PROXY_WATCH_H
+#ifndef FAIRLEAD_PROXY_IPTABLES_WATCH_H
+#define FAIRLEAD_PROXY_IPTABLES_WATCH_H
 
 /*
  * Whether somebody else has changed rules that matter to us, in one family: with the nft variant as
@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "proxy/variant.h"
+#include "proxy/iptables/variant.h"
 
 struct event_base;
 struct watch;

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "proxy/variant.h"
+#include "proxy/iptables/variant.h"
 
 #include <errno.h>
 #include <stdio.h>

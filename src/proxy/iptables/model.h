@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_PROXY_MODEL_H
-#define FAIRLEAD_PROXY_MODEL_H
+#ifndef FAIRLEAD_PROXY_IPTABLES_MODEL_H
+#define FAIRLEAD_PROXY_IPTABLES_MODEL_H
 
 /*
  * What the kernel's tables of one family shall hold and do hold, and the difference as text for
@@ -22,8 +22,8 @@
 
 #include "fairlead/buf.h"
 #include "fairlead/proxy.h"
-#include "proxy/render.h"
-#include "proxy/save.h"
+#include "proxy/iptables/render.h"
+#include "proxy/iptables/save.h"
 
 /* A refused Service is tried again after 1 s, doubling up to this. */
 #define MODEL_RETRY_MIN_MS 1000

@@ -5,11 +5,11 @@
  */
 #include "config.h"
 
-#include "proxy/plane_private.h"
+#include "proxy/iptables/plane_private.h"
 
 #include <string.h>
 
-#include "proxy/native.h"
+#include "proxy/iptables/native.h"
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 

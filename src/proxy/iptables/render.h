@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_PROXY_RENDER_H
-#define FAIRLEAD_PROXY_RENDER_H
+#ifndef FAIRLEAD_PROXY_IPTABLES_RENDER_H
+#define FAIRLEAD_PROXY_IPTABLES_RENDER_H
 
 /*
  * What a Service is in iptables: pure text from plain data, the same for the same input.
@@ -28,7 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "proxy/chain.h"
+#include "proxy/iptables/chain.h"
 #include "fairlead/proxy.h"
 
 struct render_options {

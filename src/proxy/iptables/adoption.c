@@ -13,7 +13,7 @@
 
 #include <utlist.h>
 
-#include "proxy/model_private.h"
+#include "proxy/iptables/model_private.h"
 
 /* What comparing a Service with the kernel's chains says. */
 struct verdict {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_PROXY_VARIANT_H
-#define FAIRLEAD_PROXY_VARIANT_H
+#ifndef FAIRLEAD_PROXY_IPTABLES_VARIANT_H
+#define FAIRLEAD_PROXY_IPTABLES_VARIANT_H
 
 /*
  * The two iptables: nft and legacy, whose rules live side by side in the kernel and do not see each
@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "proxy/chain.h"
+#include "proxy/iptables/chain.h"
 #include "fairlead/buf.h"
 #include "fairlead/err.h"
 

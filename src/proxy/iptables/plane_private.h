@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_PROXY_PLANE_PRIVATE_H
-#define FAIRLEAD_PROXY_PLANE_PRIVATE_H
+#ifndef FAIRLEAD_PROXY_IPTABLES_PLANE_PRIVATE_H
+#define FAIRLEAD_PROXY_IPTABLES_PLANE_PRIVATE_H
 
 /*
  * The inside of a plane: plane.c is the machine and the door, looks.c reads what the kernel has,
@@ -13,13 +13,13 @@
 #include "proxy/child.h"
 #include "fairlead/buf.h"
 #include "fairlead/err.h"
-#include "proxy/model.h"
+#include "proxy/iptables/model.h"
 #include "proxy/pace.h"
-#include "proxy/plane.h"
-#include "proxy/save.h"
+#include "proxy/iptables/plane.h"
+#include "proxy/iptables/save.h"
 #include "proxy/udp.h"
-#include "proxy/variant.h"
-#include "proxy/watch.h"
+#include "proxy/iptables/variant.h"
+#include "proxy/iptables/watch.h"
 
 struct event;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_PROXY_PATH_H
-#define FAIRLEAD_PROXY_PATH_H
+#ifndef FAIRLEAD_PROXY_IPTABLES_PATH_H
+#define FAIRLEAD_PROXY_IPTABLES_PATH_H
 
 /*
  * The way of a forwarded packet through other people's chains of the filter table, as far as it
@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "proxy/chain.h"
+#include "proxy/iptables/chain.h"
 #include "fairlead/hash.h"
 
 #define PATH_MAX_CHAINS 4096

@@ -11,9 +11,9 @@
 #include "proxy/child.h"
 #include "fairlead/mem.h"
 #include "fairlead/proxy.h"
-#include "proxy/native.h"
-#include "proxy/save.h"
-#include "proxy/variant.h"
+#include "proxy/iptables/native.h"
+#include "proxy/iptables/save.h"
+#include "proxy/iptables/variant.h"
 
 #define CLEANUP_TIMEOUT_MS 300000
 

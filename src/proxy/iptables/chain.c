@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "proxy/chain.h"
+#include "proxy/iptables/chain.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "proxy/native.h"
+#include "proxy/iptables/native.h"
 
 #include <errno.h>
 #include <string.h>

@@ -21,7 +21,7 @@
  */
 #include "config.h"
 
-#include "proxy/render.h"
+#include "proxy/iptables/render.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
