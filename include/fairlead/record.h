@@ -116,6 +116,7 @@ struct record {
 	uint8_t n_rapid;               /* writes in a row that came soon after another */
 	int64_t written_ms;            /* the last one was queued */
 	int64_t due_ms;                /* DOUBT, BACKOFF */
+	int64_t behind_ms;             /* lets an earlier one go first since then; 0: it does not */
 	int64_t handover_ms;           /* renumbered: the old address goes then; 0: it is not */
 	uint64_t ignored;     /* hash of what was found of annotations without effect; 0: none */
 	int64_t contested_ms; /* somebody else last wrote the status; 0: not lately */

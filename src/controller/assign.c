@@ -2,7 +2,8 @@
 /*
  * The turn: every record that changed since the last one is decided, in the order of creation, and
  * those whose status is not what it shall be go to the writer.  Statuses are adopted as they come
- * in, so that whoever holds an address has it before anybody who waits is looked at.
+ * in, so that whoever holds an address has it before anybody who waits is looked at.  Of those that
+ * wait, none is decided before an earlier one whose last write has yet to settle.
  */
 #include "config.h"
 
@@ -21,6 +22,10 @@
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/turn.h"
+
+/* for which a Service lets an earlier one go first, and how often it asks */
+#define PATIENCE_MS 1000
+#define ASK_MS 20
 
 /*
  * Where no patch tells of a refusal (a status that is left alone), log and Event do, once and not
@@ -78,9 +83,58 @@ static void decide(struct record *r)
 		tell_squatting(r);
 }
 
+/*
+ * The first of those that wait and cannot be decided before the answer to a write, or the watch,
+ * has come: what became free may be for that one.  NULL: there is none.
+ */
+static const struct record *first_held_up(const struct controller *ctl)
+{
+	const struct record *r, *first = NULL;
+
+	DL_FOREACH2(ctl->waiting, r, waiting_next)
+	if (r->dirty && (r->flight == RECORD_PATCHING || r->awaits) &&
+	    (!first || turn_is_earlier(r, first)))
+		first = r;
+	return first;
+}
+
+/* For a moment only: somebody else's Services may always have a write under way. */
+static bool gives_way(struct record *r, const struct record *first, int64_t now_ms)
+{
+	if (!first || !(r->waiting || turn_has_none(r)) || !turn_is_earlier(first, r)) {
+		r->behind_ms = 0;
+		return false;
+	}
+	if (!r->behind_ms)
+		r->behind_ms = now_ms;
+	if (now_ms - r->behind_ms < PATIENCE_MS)
+		return true;
+	r->behind_ms = 0;
+	return false;
+}
+
+/* Those that are to be decided now; the rest stays on the list. */
+static size_t take_dirty(struct controller *ctl, struct record **order)
+{
+	const struct record *first = first_held_up(ctl);
+	int64_t now_ms = clock_ms();
+	struct record *r, *next;
+	size_t n = 0;
+
+	DL_FOREACH_SAFE(ctl->dirty, r, next) {
+		if (gives_way(r, first, now_ms))
+			continue;
+		order[n++] = r;
+		r->dirty = false;
+		books_set_flight(r, RECORD_IDLE, 0);
+	}
+	return n;
+}
+
 void assign_turn(struct controller *ctl)
 {
-	struct record *r, *next, **order;
+	static const struct timeval soon = { 0, ASK_MS * 1000 };
+	struct record *r, **order;
 	size_t n = 0;
 
 	/* A configuration on its way to be published comes first. */
@@ -91,12 +145,9 @@ void assign_turn(struct controller *ctl)
 	ctl->stats.turns++;
 	DL_COUNT(ctl->dirty, r, n);
 	order = xcalloc(n, sizeof(*order));
-	n = 0;
-	DL_FOREACH_SAFE(ctl->dirty, r, next) {
-		order[n++] = r;
-		r->dirty = false;
-		books_set_flight(r, RECORD_IDLE, 0);
-	}
+	n = take_dirty(ctl, order);
+	if (ctl->dirty)
+		event_add(ctl->turn, &soon);
 	turn_sort(order, n);
 	turn_adopt_all(ctl->ipam, order, n);
 	turn_put_movers_last(order, n);

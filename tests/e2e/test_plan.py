@@ -3,8 +3,8 @@
 
 The state is made at random from a seed, with statuses as if written before; then the plan is asked, live and from what
 the API server lists, and then the controller is let loose.  At most one Service of a state gives an address up that
-others may want: with more, or with a server that is slow about some of the writes, the order in which it answers them
-decides who of those that wait comes first (fairlead(1) says so).  Who has an address keeps it in any case.
+others may want: with more, the order in which the server answers these writes decides who of those that wait comes
+first.  Who has an address keeps it in any case.
 """
 
 import json

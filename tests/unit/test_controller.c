@@ -580,6 +580,63 @@ static void test_inheriting(void **state)
 	}
 }
 
+/* ---- of those that wait the first is served first ---- */
+
+static bool has_address(const char *name)
+{
+	cleanup_free char *path = xasprintf("/api/v1/namespaces/default/services/%s", name);
+
+	return is_served_at(path);
+}
+
+static bool one_has_it(void)
+{
+	return has_address("b") || has_address("c") || has_address("d");
+}
+
+/* a has the only address, b and c wait, and a write to b suffers when a goes and d comes. */
+static void compete(uint64_t seed, struct virtual_faults faults)
+{
+	begin(seed, 5);
+	configure("PATCH", "/fairlead", LAN("10.0.0.0/32"));
+	run_for(1000);
+	for (const char *const *name = (const char *const[]){ "a", "b", "c", NULL }; *name;
+	     name++) {
+		put_service(*name, "");
+		run_for(1000);
+	}
+	assert_true(has_address("a"));
+	scene.part = "/services/b/";
+	scene.faults = faults;
+	virtual_kube_do("PATCH", "/api/v1/namespaces/default/services/b",
+	                "{'metadata':{'annotations':{'fairlead.io/addresses':'%s'}}}", "10.0.0.0");
+	run_until(writes, "nothing is sent");
+	virtual_kube_do("DELETE", "/api/v1/namespaces/default/services/a", "%s", "");
+	put_service("d", "");
+	run_until(one_has_it, "nobody is given what became free");
+}
+
+/* Also where its condition is being written when the address becomes free. */
+static void test_who_comes_first_is_served_first(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		compete(seed, calm);
+		if (!has_address("b"))
+			fail_at("a later one is served first");
+		end();
+	}
+}
+
+/* One of which nobody knows when it can be decided does not hold up those behind it for long. */
+static void test_a_lost_write_holds_up_nobody(void **state)
+{
+	(void)state;
+	compete(1, (struct virtual_faults){ .unanswered = 1000 });
+	assert_true(has_address("c"));
+	end();
+}
+
 /* ---- another load balancer ---- */
 
 enum { CONTESTED = 31, FIRST = 10 }; /* s10 to s40: no name begins with another */
@@ -1153,6 +1210,8 @@ int main(void)
 		cmocka_unit_test(test_retained),
 		cmocka_unit_test(test_retained_has_a_bound),
 		cmocka_unit_test(test_inheriting),
+		cmocka_unit_test(test_who_comes_first_is_served_first),
+		cmocka_unit_test(test_a_lost_write_holds_up_nobody),
 		cmocka_unit_test(test_contested),
 		cmocka_unit_test(test_renumbered),
 		cmocka_unit_test(test_who_waits_is_served_before_any_move),
