@@ -18,6 +18,8 @@ libfairlead_a_SOURCES += \
 	src/proxy/ruleset.h \
 	src/proxy/spec.c \
 	src/proxy/spec.h \
+	src/proxy/traffic.c \
+	src/proxy/traffic.h \
 	src/proxy/udp.c \
 	src/proxy/udp.h \
 	src/proxy/iptables/adoption.c \
@@ -47,6 +49,11 @@ libfairlead_a_SOURCES += \
 	src/proxy/iptables/watch.h
 noinst_HEADERS += \
 	include/fairlead/proxy.h
+
+check_PROGRAMS += tests/unit/test_proxy_traffic
+TESTS += tests/unit/test_proxy_traffic
+tests_unit_test_proxy_traffic_SOURCES = tests/unit/test_proxy_traffic.c tests/unit/unit.h
+tests_unit_test_proxy_traffic_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_proxy_render
 TESTS += tests/unit/test_proxy_render

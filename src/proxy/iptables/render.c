@@ -1,18 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The decision table, per destination class:
- *
- *   state                                   cluster IP            node port, address from outside
- *   no usable endpoint anywhere             REJECT                REJECT
- *   policy Cluster                          cluster set           masquerade, cluster set
- *   policy Local, local set not empty       local set             Pod: cluster set; host:
- *                                           masquerade, cluster set;
- *                                                                 else local set, client address
- *                                                                 kept
- *   policy Local, local set empty           DROP                  Pod and host as above; else DROP
- *
- * Toward a cluster IP, what does not come from a Pod is masqueraded (when the Pods' addresses are
- * known), and so is, always, an endpoint that reaches itself.
+ * The decision table (traffic.h) as chains.
  *
  * The refusing rules stand first in FORWARD, the accepting ones last, or just before the rule by
  * which a host firewall refuses whatever comes (path.c): a network policy that drops is never
@@ -26,6 +14,8 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "proxy/traffic.h"
 
 const struct render_jump render_jumps[RENDER_JUMPS] = {
 	{ CHAIN_FILTER, "INPUT", "FL-IN", false },
@@ -102,58 +92,37 @@ static unsigned int bucket_of_port(enum bucket_kind kind, uint8_t proto, uint16_
 	       (((unsigned int)proto_index(proto) << 16 | port) >> BUCKET_PORT_BITS);
 }
 
-/* What becomes of a packet toward one destination class of a port. */
-enum fate { FATE_FORWARD, FATE_REJECT, FATE_DROP };
-
-static enum fate fate(const struct proxy_port *p, bool policy_local)
-{
-	if (!p->has_any || (!policy_local && p->n_cluster == 0))
-		return FATE_REJECT;
-	return policy_local && p->n_local == 0 ? FATE_DROP : FATE_FORWARD;
-}
-
-/* One port of one Service, with what follows from it. */
+/* One port of one Service, with the names of what follows from it. */
 struct port_plan {
 	const struct render_options *o;
 	const struct proxy_service *s;
 	const struct proxy_port *p;
 	const char *proto;
-	enum fate internal, external;
-	bool outside;                        /* reachable from outside the cluster */
-	bool filtered;                       /* only some sources may use the VIPs */
-	bool cluster, local, external_chain; /* which chains there are */
+	struct traffic_port traffic;
+	bool external_chain; /* some of what comes from outside is forwarded, or dropped */
 	char id[CHAIN_ID_SIZE];
 };
+
+static bool knows_pods(const struct render_options *o)
+{
+	for (size_t i = 0; i < o->n_cluster_cidrs; i++)
+		if (o->cluster_cidrs[i].addr.family == o->family)
+			return true;
+	return false;
+}
 
 static bool plan_port(const struct render_options *o, const struct proxy_service *s, size_t i,
                       struct port_plan *ret_plan)
 {
-	const struct proxy_port *p = &s->ports[i];
-
-	if (proto_index(p->proto) < 0 || p->port == 0)
-		return false;
-	struct port_plan n = {
-		.o = o, .s = s, .p = p, .proto = proto_names[proto_index(p->proto)]
-	};
-	if (i > 0 && s->ports[i - 1].proto == p->proto && s->ports[i - 1].port == p->port)
-		return false;
-
-	bool inside = !addr_is_none(&s->cluster_ip);
-	n.outside = p->node_port || s->n_vips || s->n_external_ips;
-	n.internal = fate(p, s->traffic.internal_local);
-	n.external = fate(p, s->traffic.external_local);
-	n.filtered = s->n_source_ranges > 0;
-	for (size_t r = 0; r < s->n_source_ranges; r++)
-		n.filtered = n.filtered && s->source_ranges[r].len > 0;
-	n.external_chain = n.outside && n.external != FATE_REJECT;
-	n.cluster =
-		p->has_any && p->n_cluster && ((inside && !s->traffic.internal_local) || n.outside);
-	n.local =
-		p->has_any && p->n_local &&
-		((inside && s->traffic.internal_local) || (n.outside && s->traffic.external_local));
-
+	struct port_plan n = { .o = o, .s = s, .p = &s->ports[i] };
 	char text[CHAIN_NAME_SIZE + 320];
-	snprintf(text, sizeof(text), "%s|%s|%d", s->key, n.proto, p->port);
+
+	if (!traffic_plan(s, i, knows_pods(o), &n.traffic))
+		return false;
+	n.proto = proto_names[proto_index(n.p->proto)];
+	n.external_chain =
+		n.traffic.outside && n.traffic.external[TRAFFIC_OUTSIDE].fate != TRAFFIC_REJECT;
+	snprintf(text, sizeof(text), "%s|%s|%d", s->key, n.proto, n.p->port);
 	chain_id(text, n.id);
 	*ret_plan = n;
 	return true;
@@ -185,14 +154,6 @@ static void begin_kind(const struct port_plan *n, struct chain *c, char kind)
 	begin(n, c, name);
 }
 
-static bool knows_pods(const struct render_options *o)
-{
-	for (size_t i = 0; i < o->n_cluster_cidrs; i++)
-		if (o->cluster_cidrs[i].addr.family == o->family)
-			return true;
-	return false;
-}
-
 /* Adds "-s CIDR MATCH -j TARGET" for all Pods' addresses. */
 static void rules_from_pods(const struct render_options *o, struct chain *c, const char *match,
                             const char *target)
@@ -205,23 +166,27 @@ static void rules_from_pods(const struct render_options *o, struct chain *c, con
 	}
 }
 
-/* The cluster or the local set: masquerade toward the cluster IP, known clients, then by lot. */
-static void render_set(const struct port_plan *n, char kind, const struct proxy_endpoint *e,
-                       size_t n_e, struct chain *c)
+static char set_letter(enum traffic_set set)
 {
-	const struct proxy_service *s = n->s;
-	unsigned int bits = addr_bits(&s->cluster_ip);
-	bool internal = kind == (s->traffic.internal_local ? 'L' : 'C');
+	return set == TRAFFIC_LOCAL_SET ? 'L' : 'C';
+}
+
+/* The cluster or the local set: masquerade toward the cluster IP, known clients, then by lot. */
+static void render_set(const struct port_plan *n, enum traffic_set set,
+                       const struct proxy_endpoint *e, size_t n_e, struct chain *c)
+{
+	const struct addr *ip = &n->s->cluster_ip;
+	const struct traffic_way *way = &n->traffic.internal[TRAFFIC_OUTSIDE];
 	char name[CHAIN_NAME_SIZE];
 
-	begin_kind(n, c, kind);
-	if (internal && !addr_is_none(&s->cluster_ip) && knows_pods(n->o))
-		chain_rule(c, "-d %s/%u -p %s -m %s --dport %d -j FL-NODE",
-		           addr_str(&s->cluster_ip), bits, n->proto, n->proto, n->p->port);
-	for (size_t i = 0; s->traffic.affinity_s && i < n_e; i++) {
+	begin_kind(n, c, set_letter(set));
+	if (n->traffic.inside && way->set == set && way->masquerade)
+		chain_rule(c, "-d %s/%u -p %s -m %s --dport %d -j FL-NODE", addr_str(ip),
+		           addr_bits(ip), n->proto, n->proto, n->p->port);
+	for (size_t i = 0; n->traffic.affinity_s && i < n_e; i++) {
 		endpoint_name(n, &e[i], name);
 		chain_rule(c, "-m recent --name %s --rcheck --seconds %u --reap -j %s", name,
-		           s->traffic.affinity_s, name);
+		           n->traffic.affinity_s, name);
 	}
 	for (size_t i = 0; i < n_e; i++) {
 		endpoint_name(n, &e[i], name);
@@ -242,32 +207,44 @@ static void render_endpoint(const struct port_plan *n, const struct proxy_endpoi
 	endpoint_name(n, e, name);
 	begin(n, c, name);
 	chain_rule(c, "-s %s/%u -j FL-MARK", addr_str(&e->addr), addr_bits(&e->addr));
-	if (n->s->traffic.affinity_s)
+	if (n->traffic.affinity_s)
 		snprintf(recent, sizeof(recent), "-m recent --name %s --set ", name);
 	chain_rule(c, "-p %s %s-j DNAT --to-destination %s%s%s:%d", n->proto, recent,
 	           six ? "[" : "", addr_str(&e->addr), six ? "]" : "", e->port);
 }
 
-static void render_external(const struct port_plan *n, struct chain *c)
+/* Those whose way is not everybody's. */
+static void render_short_circuits(const struct port_plan *n, struct chain *c)
 {
+	static const char from_node[] = "-m addrtype --src-type LOCAL";
+	const struct traffic_way *ways = n->traffic.external;
+	const struct traffic_way *pod = &ways[TRAFFIC_POD], *node = &ways[TRAFFIC_NODE];
 	char set[CHAIN_NAME_SIZE];
 
-	snprintf(set, sizeof(set), "FL-C-%s", n->id);
-	begin_kind(n, c, 'E');
-	if (!n->s->traffic.external_local) {
-		chain_rule(c, "-j FL-MARK");
-		chain_rule(c, "-j %s", set);
-		return;
-	}
-	if (n->cluster) {
+	if (!traffic_way_eq(pod, &ways[TRAFFIC_OUTSIDE])) {
+		snprintf(set, sizeof(set), "FL-%c-%s", set_letter(pod->set), n->id);
 		rules_from_pods(n->o, c, "", set);
-		chain_rule(c, "-m addrtype --src-type LOCAL -j FL-MARK");
-		chain_rule(c, "-m addrtype --src-type LOCAL -j %s", set);
 	}
-	if (n->local) {
-		chain_rule(c, "-j CONNMARK --set-xmark 0x%x/0x%x", n->o->mark, n->o->mark);
-		chain_rule(c, "-j FL-L-%s", n->id);
+	if (!traffic_way_eq(node, &ways[TRAFFIC_OUTSIDE])) {
+		chain_rule(c, "%s -j FL-MARK", from_node);
+		chain_rule(c, "%s -j FL-%c-%s", from_node, set_letter(node->set), n->id);
 	}
+}
+
+static void render_external(const struct port_plan *n, struct chain *c)
+{
+	const struct traffic_way *way = &n->traffic.external[TRAFFIC_OUTSIDE];
+	uint32_t m = n->o->mark;
+
+	begin_kind(n, c, 'E');
+	render_short_circuits(n, c);
+	if (way->fate != TRAFFIC_FORWARD)
+		return;
+	if (way->masquerade)
+		chain_rule(c, "-j FL-MARK");
+	else
+		chain_rule(c, "-j CONNMARK --set-xmark 0x%x/0x%x", m, m);
+	chain_rule(c, "-j FL-%c-%s", set_letter(way->set), n->id);
 }
 
 static void render_source_ranges(const struct port_plan *n, struct chain *c)
@@ -291,29 +268,31 @@ static bool contains(const struct proxy_endpoint *set, size_t n, const struct pr
 static void render_port(const struct port_plan *n, struct chain *c, render_chain_fn *fn, void *arg)
 {
 	const struct proxy_port *p = n->p;
+	bool cluster = n->traffic.uses[TRAFFIC_CLUSTER_SET];
+	bool local = n->traffic.uses[TRAFFIC_LOCAL_SET];
 
 	if (n->external_chain) {
 		render_external(n, c);
 		fn(c, arg);
 	}
-	if (n->external_chain && n->filtered && n->s->n_vips) {
+	if (n->external_chain && n->traffic.restricted && n->s->n_vips) {
 		render_source_ranges(n, c);
 		fn(c, arg);
 	}
-	if (n->cluster) {
-		render_set(n, 'C', p->cluster, p->n_cluster, c);
+	if (cluster) {
+		render_set(n, TRAFFIC_CLUSTER_SET, p->cluster, p->n_cluster, c);
 		fn(c, arg);
 	}
-	if (n->local) {
-		render_set(n, 'L', p->local, p->n_local, c);
+	if (local) {
+		render_set(n, TRAFFIC_LOCAL_SET, p->local, p->n_local, c);
 		fn(c, arg);
 	}
-	for (size_t i = 0; n->cluster && i < p->n_cluster; i++) {
+	for (size_t i = 0; cluster && i < p->n_cluster; i++) {
 		render_endpoint(n, &p->cluster[i], c);
 		fn(c, arg);
 	}
-	for (size_t i = 0; n->local && i < p->n_local; i++) {
-		if (n->cluster && contains(p->cluster, p->n_cluster, &p->local[i]))
+	for (size_t i = 0; local && i < p->n_local; i++) {
+		if (cluster && contains(p->cluster, p->n_cluster, &p->local[i]))
 			continue;
 		render_endpoint(n, &p->local[i], c);
 		fn(c, arg);
@@ -361,93 +340,81 @@ static void line(const struct line_sink *to, unsigned int bucket, bool after, co
 	to->fn(bucket, after, rule, to->arg);
 }
 
-static const char *refusal(enum fate f)
+static const char *refusal(enum traffic_fate f)
 {
-	return f == FATE_DROP ? "DROP" : "REJECT";
+	return f == TRAFFIC_DROP ? "DROP" : "REJECT";
 }
 
-/* What the address is to the Service. */
-enum place { PLACE_CLUSTER_IP, PLACE_VIP, PLACE_EXTERNAL_IP };
+struct dispatch {
+	const struct port_plan *n;
+	const struct line_sink *to;
+};
 
-static void dispatch_addr(const struct port_plan *n, const struct line_sink *to,
-                          const struct addr *a, enum place place)
+/* The chain that nat leads to, '\0' if to none. */
+static char first_chain(const struct port_plan *n, enum traffic_class class)
 {
-	char match[ADDR_STR_SIZE + 64];
-	unsigned int nat = bucket_of_addr(BUCKET_NAT_ADDR, a);
-	unsigned int filter = bucket_of_addr(BUCKET_FILTER_ADDR, a);
+	const struct traffic_way *inside = &n->traffic.internal[TRAFFIC_OUTSIDE];
 
-	if (!wants(to, nat) && !wants(to, filter))
+	if (class == TRAFFIC_CLUSTER_IP)
+		return inside->fate == TRAFFIC_FORWARD ? set_letter(inside->set) : '\0';
+	if (!n->external_chain)
+		return '\0';
+	return class == TRAFFIC_VIP && n->traffic.restricted ? 'F' : 'E';
+}
+
+static void dispatch_destination(const struct traffic_destination *d, void *arg)
+{
+	const struct dispatch *at = arg;
+	const struct port_plan *n = at->n;
+	/* Filter sees what no nat rule took, and so nobody who may come in. */
+	enum traffic_fate left = traffic_way(&n->traffic, d->class, TRAFFIC_OUTSIDE, false).fate;
+	unsigned int nat = d->addr ? bucket_of_addr(BUCKET_NAT_ADDR, d->addr)
+	                           : bucket_of_port(BUCKET_NAT_PORT, d->proto, d->port);
+	unsigned int filter = d->addr ? bucket_of_addr(BUCKET_FILTER_ADDR, d->addr)
+	                              : bucket_of_port(BUCKET_FILTER_PORT, d->proto, d->port);
+	char to_addr[ADDR_STR_SIZE + 16] = "", chain = first_chain(n, d->class);
+
+	if (!wants(at->to, nat) && !wants(at->to, filter))
 		return;
-	snprintf(match, sizeof(match), "-d %s/%u -p %s -m %s --dport %d", addr_str(a), addr_bits(a),
-	         n->proto, n->proto, n->p->port);
-	bool outside = place != PLACE_CLUSTER_IP, filtered = place == PLACE_VIP && n->filtered;
-	enum fate f = outside ? n->external : n->internal;
-	if (!outside && f == FATE_FORWARD)
-		line(to, nat, false, "%s -j FL-%c-%s", match,
-		     n->s->traffic.internal_local ? 'L' : 'C', n->id);
-	if (outside && n->external_chain)
-		line(to, nat, false, "%s -j FL-%c-%s", match, filtered ? 'F' : 'E', n->id);
-	if (f != FATE_FORWARD)
-		line(to, filter, false, "%s -j %s", match, refusal(f));
-	else if (filtered)
-		line(to, filter, false, "%s -j DROP", match);
+	if (d->addr)
+		snprintf(to_addr, sizeof(to_addr), "-d %s/%u ", addr_str(d->addr),
+		         addr_bits(d->addr));
+	if (chain)
+		line(at->to, nat, false, "%s-p %s -m %s --dport %d -j FL-%c-%s", to_addr, n->proto,
+		     n->proto, d->port, chain, n->id);
+	if (left != TRAFFIC_FORWARD)
+		line(at->to, filter, false, "%s-p %s -m %s --dport %d -j %s", to_addr, n->proto,
+		     n->proto, d->port, refusal(left));
 }
 
-static void dispatch_node_port(const struct port_plan *n, const struct line_sink *to)
+static void dispatch_guard(const struct addr *a, void *arg)
 {
-	uint16_t port = n->p->node_port;
-
-	if (n->external_chain)
-		line(to, bucket_of_port(BUCKET_NAT_PORT, n->p->proto, port), false,
-		     "-p %s -m %s --dport %d -j FL-E-%s", n->proto, n->proto, port, n->id);
-	if (n->external != FATE_FORWARD)
-		line(to, bucket_of_port(BUCKET_FILTER_PORT, n->p->proto, port), false,
-		     "-p %s -m %s --dport %d -j %s", n->proto, n->proto, port,
-		     refusal(n->external));
+	line(arg, bucket_of_addr(BUCKET_FILTER_ADDR, a), true,
+	     "-d %s/%u -m addrtype ! --dst-type LOCAL -j REJECT", addr_str(a), addr_bits(a));
 }
 
 static void dispatch(const struct render_options *o, const struct proxy_service *s,
-                     const struct line_sink *to)
+                     struct line_sink to)
 {
 	for (size_t i = 0; i < s->n_ports; i++) {
 		struct port_plan n;
-		if (!plan_port(o, s, i, &n))
-			continue;
-		if (!addr_is_none(&s->cluster_ip))
-			dispatch_addr(&n, to, &s->cluster_ip, PLACE_CLUSTER_IP);
-		for (size_t v = 0; v < s->n_vips; v++)
-			dispatch_addr(&n, to, &s->vips[v], PLACE_VIP);
-		for (size_t v = 0; v < s->n_external_ips; v++)
-			dispatch_addr(&n, to, &s->external_ips[v], PLACE_EXTERNAL_IP);
-		if (n.p->node_port)
-			dispatch_node_port(&n, to);
+		if (plan_port(o, s, i, &n))
+			traffic_each_destination(&n.traffic, dispatch_destination,
+			                         &(struct dispatch){ &n, &to });
 	}
-	/*
-	 * The guard: an address from outside has no other ports, neither here nor back at the
-	 * router.  But where it may be a machine's own, or is the node's, the machine's other ports
-	 * are nobody's to close.
-	 */
-	for (size_t v = 0; v < s->n_vips + s->n_external_ips; v++) {
-		const struct addr *a =
-			v < s->n_vips ? &s->vips[v] : &s->external_ips[v - s->n_vips];
-		if (addrs_contain(s->open, s->n_open, a))
-			continue;
-		line(to, bucket_of_addr(BUCKET_FILTER_ADDR, a), true,
-		     "-d %s/%u -m addrtype ! --dst-type LOCAL -j REJECT", addr_str(a),
-		     addr_bits(a));
-	}
+	traffic_each_guarded(s, dispatch_guard, &to);
 }
 
 void render_dispatch(const struct render_options *o, const struct proxy_service *s,
                      render_line_fn *fn, void *arg)
 {
-	dispatch(o, s, &(struct line_sink){ BUCKETS, fn, arg });
+	dispatch(o, s, (struct line_sink){ BUCKETS, fn, arg });
 }
 
 void render_bucket(const struct render_options *o, const struct proxy_service *s,
                    unsigned int bucket, render_line_fn *fn, void *arg)
 {
-	dispatch(o, s, &(struct line_sink){ bucket, fn, arg });
+	dispatch(o, s, (struct line_sink){ bucket, fn, arg });
 }
 
 /*

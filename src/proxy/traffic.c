@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table, which is kube-proxy's:
+ *
+ *   state                              cluster IP          node port, address from outside
+ *   no usable endpoint anywhere        REJECT              REJECT
+ *   policy Cluster                     cluster set         masquerade, cluster set
+ *   policy Local, local set not empty  local set           Pod: cluster set
+ *                                                          node: masquerade, cluster set
+ *                                                          else: local set, client address kept
+ *   policy Local, local set empty      DROP                Pod and node as above; else DROP
+ *
+ * Toward a cluster IP, what does not come from a Pod is masqueraded.  Where the Pods' addresses are
+ * not known, nothing is toward a cluster IP, and from outside a Pod is like everybody else.
+ */
+#include "config.h"
+
+#include "proxy/traffic.h"
+
+#include <netinet/in.h>
+
+/* What becomes of everybody, but for the short circuits of policy Local. */
+static struct traffic_way common_way(const struct proxy_port *p, bool policy_local)
+{
+	if (!p->has_any || (!policy_local && p->n_cluster == 0))
+		return (struct traffic_way){ .fate = TRAFFIC_REJECT };
+	if (policy_local && p->n_local == 0)
+		return (struct traffic_way){ .fate = TRAFFIC_DROP };
+	return (struct traffic_way){
+		.fate = TRAFFIC_FORWARD,
+		.set = policy_local ? TRAFFIC_LOCAL_SET : TRAFFIC_CLUSTER_SET,
+	};
+}
+
+static void plan_internal(struct traffic_port *t, bool knows_pods)
+{
+	struct traffic_way way = common_way(t->port, t->service->traffic.internal_local);
+
+	t->internal[TRAFFIC_POD] = way;
+	way.masquerade = way.fate == TRAFFIC_FORWARD && knows_pods;
+	t->internal[TRAFFIC_NODE] = t->internal[TRAFFIC_OUTSIDE] = way;
+}
+
+static void plan_external(struct traffic_port *t, bool knows_pods)
+{
+	bool policy_local = t->service->traffic.external_local;
+	struct traffic_way way = common_way(t->port, policy_local);
+
+	way.masquerade = way.fate == TRAFFIC_FORWARD && !policy_local;
+	for (int i = 0; i < TRAFFIC_ORIGINS; i++)
+		t->external[i] = way;
+	if (!policy_local || way.fate == TRAFFIC_REJECT || t->port->n_cluster == 0)
+		return;
+	way = (struct traffic_way){ .fate = TRAFFIC_FORWARD, .set = TRAFFIC_CLUSTER_SET };
+	if (knows_pods)
+		t->external[TRAFFIC_POD] = way;
+	way.masquerade = true;
+	t->external[TRAFFIC_NODE] = way;
+}
+
+static void note_sets(struct traffic_port *t, const struct traffic_way *ways)
+{
+	for (int i = 0; i < TRAFFIC_ORIGINS; i++)
+		if (ways[i].fate == TRAFFIC_FORWARD)
+			t->uses[ways[i].set] = true;
+}
+
+/* A range of everybody is no restriction. */
+static bool is_restricted(const struct proxy_service *s)
+{
+	for (size_t i = 0; i < s->n_source_ranges; i++)
+		if (s->source_ranges[i].len == 0)
+			return false;
+	return s->n_source_ranges > 0;
+}
+
+bool traffic_plan(const struct proxy_service *s, size_t i, bool knows_pods,
+                  struct traffic_port *ret_port)
+{
+	const struct proxy_port *p = &s->ports[i], *before = i > 0 ? p - 1 : NULL;
+
+	if (p->port == 0 ||
+	    (p->proto != IPPROTO_TCP && p->proto != IPPROTO_UDP && p->proto != IPPROTO_SCTP))
+		return false;
+	if (before && before->proto == p->proto && before->port == p->port)
+		return false;
+	struct traffic_port t = {
+		.service = s,
+		.port = p,
+		.inside = !addr_is_none(&s->cluster_ip),
+		.outside = p->node_port || s->n_vips || s->n_external_ips,
+		.restricted = is_restricted(s),
+		.affinity_s = s->traffic.affinity_s,
+	};
+	plan_internal(&t, knows_pods);
+	plan_external(&t, knows_pods);
+	if (t.inside)
+		note_sets(&t, t.internal);
+	if (t.outside)
+		note_sets(&t, t.external);
+	*ret_port = t;
+	return true;
+}
+
+struct traffic_way traffic_way(const struct traffic_port *t, enum traffic_class class,
+                               enum traffic_origin origin, bool in_ranges)
+{
+	struct traffic_way way =
+		class == TRAFFIC_CLUSTER_IP ? t->internal[origin] : t->external[origin];
+
+	if (class == TRAFFIC_VIP && t->restricted && !in_ranges && way.fate == TRAFFIC_FORWARD)
+		return (struct traffic_way){ .fate = TRAFFIC_DROP };
+	return way;
+}
+
+bool traffic_way_eq(const struct traffic_way *a, const struct traffic_way *b)
+{
+	return a->fate == b->fate && a->set == b->set && a->masquerade == b->masquerade;
+}
+
+void traffic_each_destination(const struct traffic_port *t, traffic_destination_fn *fn, void *arg)
+{
+	const struct proxy_service *s = t->service;
+	struct traffic_destination d = { .proto = t->port->proto, .port = t->port->port };
+
+	if (t->inside) {
+		d.class = TRAFFIC_CLUSTER_IP;
+		d.addr = &s->cluster_ip;
+		fn(&d, arg);
+	}
+	d.class = TRAFFIC_VIP;
+	for (size_t i = 0; i < s->n_vips; i++) {
+		d.addr = &s->vips[i];
+		fn(&d, arg);
+	}
+	d.class = TRAFFIC_EXTERNAL_IP;
+	for (size_t i = 0; i < s->n_external_ips; i++) {
+		d.addr = &s->external_ips[i];
+		fn(&d, arg);
+	}
+	if (t->port->node_port) {
+		d.class = TRAFFIC_NODE_PORT;
+		d.addr = NULL;
+		d.port = t->port->node_port;
+		fn(&d, arg);
+	}
+}
+
+static void guard(const struct proxy_service *s, const struct addr *a, size_t n,
+                  traffic_guarded_fn *fn, void *arg)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!addrs_contain(s->open, s->n_open, &a[i]))
+			fn(&a[i], arg);
+}
+
+void traffic_each_guarded(const struct proxy_service *s, traffic_guarded_fn *fn, void *arg)
+{
+	guard(s, s->vips, s->n_vips, fn, arg);
+	guard(s, s->external_ips, s->n_external_ips, fn, arg);
+}
