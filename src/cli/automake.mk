@@ -30,6 +30,16 @@ libfairlead_a_SOURCES += \
 	src/cli/selector.h \
 	src/cli/state.c \
 	src/cli/state.h \
+	src/cli/test_cluster.c \
+	src/cli/test_cluster.h \
+	src/cli/test_judge.c \
+	src/cli/test_judge.h \
+	src/cli/test_objects.c \
+	src/cli/test_objects.h \
+	src/cli/test_probe.c \
+	src/cli/test_probe.h \
+	src/cli/test_world.c \
+	src/cli/test_world.h \
 	src/cli/verdict.c \
 	src/cli/verdict.h \
 	src/cli/verdict_print.c
@@ -42,6 +52,7 @@ src_cli_fairlead_SOURCES = \
 	src/cli/command_convert.c \
 	src/cli/command_explain.c \
 	src/cli/command_plan.c \
+	src/cli/command_test.c \
 	src/cli/command_uninstall.c \
 	src/cli/commands.c \
 	src/cli/commands.h \
@@ -52,7 +63,11 @@ src_cli_fairlead_SOURCES = \
 	src/cli/help.c \
 	src/cli/help.h \
 	src/cli/main.c \
-	src/cli/status.c
+	src/cli/status.c \
+	src/cli/test_pods.c \
+	src/cli/test_pods.h \
+	src/cli/test_report.c \
+	src/cli/test_report.h
 
 dist_man_MANS += man/fairlead.1
 
@@ -85,6 +100,11 @@ check_PROGRAMS += tests/unit/test_cli
 TESTS += tests/unit/test_cli
 tests_unit_test_cli_SOURCES = tests/unit/test_cli.c tests/unit/cli_world.c tests/unit/cli_world.h tests/unit/unit.h
 tests_unit_test_cli_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_cli_test
+TESTS += tests/unit/test_cli_test
+tests_unit_test_cli_test_SOURCES = tests/unit/test_cli_test.c tests/unit/cli_world.c tests/unit/cli_world.h tests/unit/unit.h
+tests_unit_test_cli_test_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_verdict
 TESTS += tests/unit/test_verdict

@@ -21,14 +21,22 @@ enum command_exit {
 	COMMAND_DEGRADED = 1, /* status, pools, bgp: the verdict */
 	COMMAND_DOWN = 2,
 	COMMAND_CHANGES = 2, /* plan: something moves or fails; config convert: something is lost */
+	COMMAND_NOT_RUN = 2, /* test: nothing is known of what was to be tested */
 	COMMAND_INCOMPLETE = 3, /* explain: printed, but a speaker did not answer */
 	COMMAND_USAGE = 64,     /* wrong command line; as in sysexits.h */
+};
+
+struct command_test_options {
+	const char *image, *address_pool, *namespace; /* NULL: not given */
+	int port;
+	bool keep, clean_up, host_network;
 };
 
 struct command_options {
 	struct options_kube kube;
 	enum out_format format;
 	bool release_addresses, yes;
+	struct command_test_options test;
 	struct gather_port speaker;
 	int timeout_s;
 	int wait_s; /* until the verdict is OK; 0: not at all */
@@ -66,6 +74,7 @@ enum command_flags {
 		1 << 5, /* --kubeconfig and the like; anybody may be told these, as by an alias */
 	FLAGS_SPEAKERS = 1 << 6, /* where speakers are asked; likewise */
 	FLAGS_OUTPUT = 1 << 7,   /* likewise */
+	FLAGS_TEST = 1 << 8,     /* --image and the like */
 };
 
 /* What words on the command line stand for, to complete them. */
@@ -101,6 +110,8 @@ struct command {
 	 * well
 	 */
 	const char *exits[COMMAND_EXITS];
+	/* the one where an object or the API server could not be read; 0: COMMAND_FAILED */
+	int unreadable;
 	int (*run)(const struct command_options *o, struct err *e);
 };
 
@@ -115,6 +126,7 @@ struct command {
 	X(plan)           \
 	X(pools)          \
 	X(status)         \
+	X(test)           \
 	X(uninstall)      \
 	X(version)
 

@@ -12,9 +12,11 @@
 /* What holds unless told otherwise. */
 #define FLAGS_SPEAKER_PORT 17482
 #define FLAGS_TIMEOUT_S 60
-#define COMMAND_OPTIONS_INIT                                                     \
-	{                                                                        \
-		.speaker.port = FLAGS_SPEAKER_PORT, .timeout_s = FLAGS_TIMEOUT_S \
+#define FLAGS_TEST_PORT 8080
+#define COMMAND_OPTIONS_INIT                                                      \
+	{                                                                         \
+		.speaker.port = FLAGS_SPEAKER_PORT, .timeout_s = FLAGS_TIMEOUT_S, \
+		.test.port = FLAGS_TEST_PORT                                      \
 	}
 #define FLAG_CHOICES_INIT                                \
 	{                                                \

@@ -112,7 +112,8 @@ static void put_exits(const struct command *c, struct buf *out)
 			buf_puts(&means, c->exits[code]);
 		else if (code == COMMAND_OK)
 			buf_puts(&means, "answered");
-		if (code == COMMAND_FAILED && (c->flags & FLAGS_CLUSTER))
+		if (code == (c->unreadable ? c->unreadable : COMMAND_FAILED) &&
+		    (c->flags & FLAGS_CLUSTER))
 			buf_printf(&means, "%s%s", means.size ? "; or " : "", no_answer);
 		if (means.size)
 			put_exit(code, buf_str(&means), out);
@@ -159,7 +160,7 @@ void help_print(const struct command *c)
 	cleanup_free char *sentence =
 		c ? about(c)
 		  : xstrdup("Says what Fairlead does in this cluster, what it would do, and why. "
-	                    "It changes nothing, but for uninstall. `fairlead help COMMAND` says "
+	                    "It changes nothing, but for uninstall and test. `fairlead help COMMAND` says "
 	                    "more of a command.");
 	const struct options options = {
 		.usage = usage, .about = sentence, .rows = rows, .after = buf_str(&after)

@@ -10,6 +10,7 @@
 #include "cli/complete.h"
 #include "cli/flags.h"
 #include "cli/help.h"
+#include "cli/test_pods.h"
 #include "fairlead/buf.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
@@ -109,6 +110,10 @@ int main(int argc, char **argv)
 		complete(argv + 2, (size_t)argc - 2);
 		return flush(COMMAND_OK);
 	}
+	if (argc > 1 && !strcmp(argv[1], TEST_ECHO_WORD))
+		return test_echo_main(argv + 2);
+	if (argc > 1 && !strcmp(argv[1], TEST_PROBE_WORD))
+		return test_probe_main(argv + 2);
 	int r = parse(argc, argv, &o, &command, &e);
 
 	if (r == OPTIONS_DONE)

@@ -239,7 +239,7 @@ class Lab:
                 str(self.kubeconfig),
                 *(["--no-slices"] if self.plane else []),
                 "--programs",
-                str(Path(self.program("fairlead-echo")).parent),
+                *(str(Path(self.program(p)).parent) for p in ("fairlead-echo", "fairlead")),
                 "--logs",
                 str(self.dir / "logs"),
             ],
@@ -250,11 +250,13 @@ class Lab:
         self.wait_up(process, f"{n} Nodes registered", lambda: len(self.api.objects("Node")) == n)
         return process
 
-    def start_cluster(self) -> None:
-        """What is not ours to test: API server, Nodes, Pod runner; with a real one Kubernetes' EndpointSlices."""
+    def start_cluster(self, *controllers: str) -> None:
+        """What is not ours to test: API server, Nodes, Pod runner; with a real one Kubernetes' EndpointSlices, and what
+        else of its controllers is named."""
         self.start_api()
         if self.plane:
-            self.plane.start_controller_manager("endpointslice-controller", "garbage-collector-controller")
+            own = ("endpointslice-controller", "garbage-collector-controller")
+            self.plane.start_controller_manager(*own, *controllers)
         self.start_kubelet()
 
     def start_controller(self, name: str, *flags: str) -> Process:

@@ -4,8 +4,9 @@
 It registers the Nodes, binds Pods to them in turn, runs each Pod as one process in a namespace of its own, probes its
 readiness over HTTP, keeps its status, and gives every Service with a selector its EndpointSlices, unless
 kube-controller-manager does.  Of a Pod it honours:
-the first container's image (which names a program, see IMAGES), env, ports, readinessProbe.httpGet and
-lifecycle.preStop.sleep; nodeName, nodeSelector and terminationGracePeriodSeconds.
+the first container's image (which names a program, see IMAGES), command, env (values, and the Pod's and node's names),
+ports, readinessProbe.httpGet, lifecycle.preStop.sleep and terminationMessagePath; nodeName, nodeSelector, the affinity
+to a node by its name, hostNetwork, restartPolicy Never and terminationGracePeriodSeconds.
 
 One thread watches each kind, one runs each Pod; all of them only put events into a queue, and the main thread alone
 decides and writes.  With the API server away it retries.
@@ -27,7 +28,7 @@ from .api import ApiError, Object
 from .waiting import LabError
 
 # Which program stands in for an image; the tag does not matter.
-IMAGES = {"traefik/whoami": "fairlead-echo"}
+IMAGES = {"traefik/whoami": "fairlead-echo", "fairlead": "fairlead"}
 
 TICK_SECONDS = 0.2  # between readiness probes, and between retries
 RESTART_SECONDS = 1.0
@@ -86,11 +87,15 @@ class PodRunner(threading.Thread):
         self, pod: Object, node: net.Host, namespace: str, address: str, program: Path, log: Path, changed: Any
     ) -> None:
         super().__init__(daemon=True)
-        self.pod, self.node, self.address = pod, node, address
+        self.pod, self.node = pod, node
+        self._on_host = bool(pod["spec"].get("hostNetwork"))
+        self.address = node.address if self._on_host else address
         self.started_running = False
         self.ready = False
         self.gone = False
-        self._namespace, self._program, self._log = namespace, program, log
+        self.ended: int | None = None  # the exit status of one that is not restarted
+        self._namespace = node.namespace if self._on_host else namespace
+        self._program, self._log = program, log
         self._changed = changed
         self._stop = threading.Event()
         self._starting = threading.Lock()
@@ -111,16 +116,31 @@ class PodRunner(threading.Thread):
             if self._process:
                 self._process.kill()
                 self._process.wait()
-        netns.delete(self._namespace)
+        self._delete_namespace()
+
+    def _delete_namespace(self) -> None:
+        if not self._on_host:
+            netns.delete(self._namespace)
+
+    @property
+    def message(self) -> str:
+        """What the container left behind at its terminationMessagePath."""
+        path = self._message_path
+        return path.read_text(encoding="utf-8")[:4096] if path.exists() else ""
+
+    @property
+    def _message_path(self) -> Path:
+        return self._log.with_suffix(".message")
 
     def run(self) -> None:
-        net.create_pod(self._namespace, self.node.namespace, self.node.pod_prefix, self.address)
+        if not self._on_host:
+            net.create_pod(self._namespace, self.node.namespace, self.node.pod_prefix, self.address)
         while not self._stop.wait(self._turn()):
             pass
         sleep = ((self._container.get("lifecycle") or {}).get("preStop") or {}).get("sleep") or {}
         self._drain(float(sleep.get("seconds", 0)))
         self._end()
-        netns.delete(self._namespace)
+        self._delete_namespace()
         self.gone = True
         self._changed()
 
@@ -128,6 +148,9 @@ class PodRunner(threading.Thread):
         """Starts what does not run, probes what does; returns the seconds until the next turn."""
         if not self._process or self._process.poll() is not None:
             again = self._process is not None
+            if self._process and self.pod["spec"].get("restartPolicy") == "Never":
+                self._set_ended(self._process.returncode)
+                return TICK_SECONDS
             self._set_ready(False)
             if again and self._stop.wait(RESTART_SECONDS):
                 return 0
@@ -140,7 +163,7 @@ class PodRunner(threading.Thread):
             if self._stop.is_set():
                 return
             self._process = subprocess.Popen(
-                [self._program],
+                self._command(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -149,10 +172,24 @@ class PodRunner(threading.Thread):
         self.started_running = True
         self._changed()
 
+    def _command(self) -> list[str]:
+        """The image's program with what follows it in the command; a Pod here has the files of the machine."""
+        path = self._container.get("terminationMessagePath", "/dev/termination-log")
+        words = (self._container.get("command") or [""])[1:]
+        return [str(self._program), *(str(self._message_path) if w == path else w for w in words)]
+
     def _environment(self) -> dict[str, str]:
+        fields = {"metadata.name": self.pod["metadata"]["name"], "spec.nodeName": self.node.name}
         values = {"HOSTNAME": self.pod["metadata"]["name"]}
-        values |= {e["name"]: str(e.get("value", "")) for e in self._container.get("env") or []}
+        for entry in self._container.get("env") or []:
+            field = ((entry.get("valueFrom") or {}).get("fieldRef") or {}).get("fieldPath", "")
+            values[entry["name"]] = fields.get(field, str(entry.get("value", "")))
         return values
+
+    def _set_ended(self, status: int) -> None:
+        if self.ended is None:
+            self.ended = status
+            self._changed()
 
     def _probe(self) -> None:
         probe = self._container.get("readinessProbe")
@@ -202,7 +239,7 @@ class PodRunner(threading.Thread):
 
 class Kubelet:
     def __init__(
-        self, client: api.Client, network: net.Network, programs: Path, logs: Path, keeps_slices: bool
+        self, client: api.Client, network: net.Network, programs: list[Path], logs: Path, keeps_slices: bool
     ) -> None:
         self._keeps_slices = keeps_slices
         self._client, self._network, self._programs, self._logs = client, network, programs, logs
@@ -357,11 +394,13 @@ class Kubelet:
 
     def _bind(self, pod: Object) -> None:
         wanted = pod["spec"].get("nodeSelector") or {}
+        named = _nodes_of_affinity(pod)
         fitting = [
             name
             for name in (n.name for n in self._network.nodes)
             if (node := self._objects["Node"].get("/" + name))
             and not node["spec"].get("unschedulable")
+            and (named is None or name in named)
             and wanted.items() <= (node["metadata"].get("labels") or {}).items()
         ]
         if not fitting:
@@ -391,7 +430,7 @@ class Kubelet:
             node,
             self._free_namespace(meta["name"]),
             self._free_address(node),
-            self._programs / program,
+            next(d / program for d in self._programs if (d / program).exists()),
             self._logs / f"pod-{meta['namespace']}-{meta['name']}.log",
             changed,
         )
@@ -421,6 +460,9 @@ class Kubelet:
     def _write_status(self, pod: Object, runner: PodRunner) -> None:
         if not runner.started_running:
             return
+        if runner.ended is not None:
+            self._write_ended(pod, runner, runner.ended)
+            return
         node = self._objects["Node"].get("/" + runner.node.name, {})
         node_ready = any(
             c["type"] == "Ready" and c["status"] == "True" for c in (node.get("status") or {}).get("conditions") or []
@@ -443,6 +485,29 @@ class Kubelet:
         meta = pod["metadata"]
         self._client.patch("Pod", meta["name"], {"status": want}, meta["namespace"], "status")
 
+    def _write_ended(self, pod: Object, runner: PodRunner, ended: int) -> None:
+        phase = "Failed" if ended else "Succeeded"
+        if (pod.get("status") or {}).get("phase") == phase:
+            return
+        container = pod["spec"]["containers"][0]
+        state = {
+            "name": container["name"],
+            "image": container["image"],
+            "imageID": "",
+            "ready": False,
+            "restartCount": 0,
+            "state": {
+                "terminated": {
+                    "exitCode": ended,
+                    "reason": "Error" if ended else "Completed",
+                    "message": runner.message,
+                }
+            },
+        }
+        meta = pod["metadata"]
+        status = {"phase": phase, "containerStatuses": [state]}
+        self._client.patch("Pod", meta["name"], {"status": status}, meta["namespace"], "status")
+
     def _reconcile_slices(self, key: str) -> None:
         if not self._keeps_slices:
             return
@@ -464,6 +529,16 @@ class Kubelet:
             self._client.delete("EndpointSlice", slice_name, namespace)
 
 
+def _nodes_of_affinity(pod: Object) -> list[str] | None:
+    """The nodes that its affinity names, as DaemonSets do; None: any."""
+    affinity = ((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ) or {}
+    fields = [f for term in affinity.get("nodeSelectorTerms") or [] for f in term.get("matchFields") or []]
+    named: list[str] = [v for f in fields if f["key"] == "metadata.name" for v in f["values"]]
+    return named or None
+
+
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
@@ -475,7 +550,7 @@ def main() -> int:
     parser.add_argument("--cordoned", default="", help="nodes that take no Pods, separated by commas")
     parser.add_argument("--kubeconfig", type=Path, required=True, help="where the API server is")
     parser.add_argument("--no-slices", action="store_true", help="somebody else keeps the EndpointSlices")
-    parser.add_argument("--programs", type=Path, required=True, help="directory of the Pods' programs")
+    parser.add_argument("--programs", type=Path, nargs="+", required=True, help="directories of the Pods' programs")
     parser.add_argument("--logs", type=Path, required=True, help="directory for the Pods' logs")
     options = parser.parse_args()
 

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_CLI_TEST_CLUSTER_H
+#define FAIRLEAD_CLI_TEST_CLUSTER_H
+
+/*
+ * What `fairlead test` reads from the cluster into its world, and what it writes: its own namespace
+ * and what lies in it, nothing else.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cli/commands.h"
+#include "cli/test_objects.h"
+#include "cli/test_world.h"
+#include "fairlead/err.h"
+
+struct test_cluster {
+	const struct command_options *o;
+	struct test_plan plan; /* points into what follows, and into the options */
+	struct test_world world;
+	char *namespace, *image, *class;
+	char *uid;     /* of the namespace, once it is ours; NULL: it cannot be told */
+	bool made;     /* the namespace is ours */
+	int round;     /* of Pods that ask */
+	char **pods;   /* of speakers, by node, as gather_speaker has them */
+	size_t n_pods; /* as many as the world has nodes */
+};
+
+void test_cluster_fini(struct test_cluster *c);
+
+/* The nodes, and Fairlead's image as its DaemonSet has it.  -ENOENT: there is no image to use. */
+int test_cluster_open(struct test_cluster *c, const struct command_options *o, struct err *e);
+/* Makes the namespace, the Deployment and the Service. */
+int test_cluster_make(struct test_cluster *c, struct err *e);
+int test_cluster_set_local(struct test_cluster *c, struct err *e);
+/* To one of the nodes of the world with is_place. */
+int test_cluster_move_echo(struct test_cluster *c, struct err *e);
+/*
+ * Makes the Pods of the next round, one on each peer, which ask the targets of @asked for so long.
+ * What keeps one from being made becomes its node's trouble.
+ */
+void test_cluster_ask(struct test_cluster *c, const struct test_asked *asked, size_t n,
+                      int seconds);
+
+/* Each of these reads anew. */
+int test_cluster_look_speakers(struct test_cluster *c, struct err *e);
+int test_cluster_look_service(struct test_cluster *c, struct err *e);
+int test_cluster_look_echo(struct test_cluster *c, struct err *e);
+/* Service, echo and speakers. */
+int test_cluster_look_all(struct test_cluster *c, struct err *e);
+/* The Pods of this round. */
+int test_cluster_look_asking(struct test_cluster *c, struct err *e);
+
+/*
+ * Removes Service and namespace, and waits until that is gone, so many seconds at most.  0: nothing
+ * is left; else @e says what is.
+ */
+int test_cluster_remove(struct test_cluster *c, int timeout_s, struct err *e);
+
+/* ---- what is left of others ---- */
+
+struct test_remains {
+	char *namespace, *uid, *since, *until; /* "" where it does not say */
+};
+
+struct test_remains_list {
+	struct test_remains *items;
+	size_t n, cap;
+};
+
+void test_remains_fini(struct test_remains_list *l);
+/* Namespaces with our label. */
+int test_remains_find(const struct command_options *o, struct test_remains_list *ret,
+                      struct err *e);
+/* Whether a test may be running in it yet. */
+bool test_remains_are_in_use(const struct test_remains *r, int64_t now_us);
+/* Starts their removal, which goes on by itself; -EIO. */
+int test_remains_remove(const struct command_options *o, const struct test_remains *r,
+                        struct err *e);
+
+#endif

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fairlead test` with real packets: what it finds where all is well, and where one part is broken."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import NODES, open_lab
+
+from lab import netns
+from lab.cluster import Lab
+from lab.waiting import wait_for
+
+# The embedded API server has no Deployments.
+pytestmark = pytest.mark.kubernetes
+
+NAMESPACE = "fairlead-system"
+CONTROLLERS = ("deployment-controller", "replicaset-controller", "namespace-controller")
+LABELS = {"app.kubernetes.io/name": "fairlead", "app.kubernetes.io/component": "speaker"}
+
+
+def daemon_set() -> dict[str, Any]:
+    """The chart's, of which the image is read; the lab runs its speakers without Pods."""
+    container = {"name": "speaker", "image": "fairlead:0.1.0", "args": []}
+    pod = {"nodeSelector": {"no": "where"}, "containers": [container]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "fairlead-speaker", "namespace": NAMESPACE, "labels": LABELS},
+        "spec": {"selector": {"matchLabels": LABELS}, "template": {"metadata": {"labels": LABELS}, "spec": pod}},
+    }
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with open_lab() as opened:
+        opened.start_cluster(*CONTROLLERS)
+        opened.apply("fairlead.yaml")
+        opened.api.call("POST", f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets", daemon_set())
+        opened.start_controller("a")
+        for node in NODES:
+            opened.start_speaker(node)
+        for node in NODES:
+            wait_for(f"{node}'s speaker to be ready", lambda n=node: opened.daemon(n, "/readyz"))
+        yield opened
+        opened.stop_daemons()
+
+
+def command(lab: Lab, *flags: str) -> list[str]:
+    return [str(lab.program("fairlead")), "test", "--kubeconfig", str(lab.kubeconfig), *flags]
+
+
+def run(lab: Lab, *flags: str, host: str = "client") -> subprocess.CompletedProcess[str]:
+    with netns.entered(lab.host(host).namespace):
+        return subprocess.run(command(lab, *flags), capture_output=True, text=True, check=False)
+
+
+def told(lab: Lab, *flags: str, host: str = "client") -> tuple[int, dict[tuple[str, str | None], tuple[str, str]], Any]:
+    """The exit status, result and message of each check by its name and policy, and all that was said."""
+    done = run(lab, "-o", "json", *flags, host=host)
+    assert done.stderr == ""
+    said = json.loads(done.stdout)
+    checks = {(c["check"], c["policy"]): (c["result"], c["message"]) for c in said["checks"]}
+    return done.returncode, checks, said
+
+
+def namespaces(lab: Lab) -> list[str]:
+    return [n["metadata"]["name"] for n in lab.api.objects("Namespace") if "fairlead-test" in n["metadata"]["name"]]
+
+
+def test_all_is_well(lab: Lab) -> None:
+    """Under the level `restricted`, which the API server enforces."""
+    done = run(lab)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].endswith("image fairlead:0.1.0")
+    assert lines[-1] == "17 ok, 0 failed, 1 skipped", done.stdout
+    assert [line for line in lines if line.startswith("skipped")] == [
+        "skipped  policy Local, node ports from the nodes: policy Local may take Pods for clients of the cluster; "
+        "--host-network asks as the nodes"
+    ]
+    assert "ok       policy Local, client's address: the Pod sees 192.168.1.100, which is this machine" in lines
+    assert namespaces(lab) == []
+
+
+def test_on_the_network_of_the_hosts(lab: Lab) -> None:
+    status, checks, said = told(lab, "--host-network")
+    assert status == 0, said
+    assert said["passed"] and said["left"] is None and said["ended"] is None
+    assert {c[0] for c in checks.values()} == {"ok"}
+    assert checks["client-address-of-nodes", "Local"][1] == "the Pod sees the nodes that ask"
+    assert checks["node-ports-from-nodes", "Local"][1] == "from 3 nodes"
+
+
+def test_another_image(lab: Lab) -> None:
+    status, checks, said = told(lab, "--image", "docker.io/traefik/whoami:v1.10.3", "--port", "80")
+    assert status == 0, said
+    assert checks["address-from-here", "Local"] == ("ok", f"{said['address']}:80 answers")
+    assert checks["client-address", "Local"] == ("skipped", "the image's answer does not say who asked")
+
+
+def test_the_echo_goes_where_the_address_may_be_announced(lab: Lab) -> None:
+    """It begins on node1, which is drained; afterwards node2 takes Pods, too."""
+    drain = {"metadata": {"annotations": {"fairlead.io/drain": "true"}}}
+    lab.api.patch("Node", "node1", drain, "")
+    lab.api.patch("Node", "node2", {"spec": {"unschedulable": True}}, "")
+    with netns.entered(lab.client):
+        process = subprocess.Popen(command(lab, "-o", "json"), stdout=subprocess.PIPE, text=True)
+    try:
+        wait_for("the echo's Pod", lambda: [p for p in lab.api.objects("Pod") if "echo" in p["metadata"]["name"]], 20)
+        wait_for("it to run", lambda: lab.api.objects("Pod")[0].get("status", {}).get("podIP"), 20)
+    finally:
+        lab.api.patch("Node", "node2", {"spec": {"unschedulable": None}}, "")
+        said = json.loads(process.communicate()[0])
+        lab.api.patch("Node", "node1", {"metadata": {"annotations": {"fairlead.io/drain": None}}}, "")
+    assert process.returncode == 0, said
+    assert [c["message"] for c in said["checks"] if c["check"] == "pod"] == ["on node1", "on node2"]
+    announced = [c["message"] for c in said["checks"] if c["check"] == "announced" and c["policy"] == "Local"]
+    assert announced == ["by layer 2: node2"]
+
+
+# ---- what it finds ----
+
+
+def test_no_such_pool(lab: Lab) -> None:
+    status, checks, said = told(lab, "--address-pool", "nowhere", "--timeout", "5")
+    result, why = checks["address", None]
+    assert (status, result) == (1, "failed")
+    assert why.startswith("none: NoSuchPool: ") and "nowhere" in why and why.endswith("or add the pool.")
+    assert list(checks)[-1] == ("address", None)
+    assert said["left"] is None and namespaces(lab) == []
