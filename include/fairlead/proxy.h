@@ -6,9 +6,9 @@
  * The service proxy: what the kernel of this node shall forward, and how it is told.
  *
  * A Service comes in as one struct proxy_service: plain data, complete, already decided upon (which
- * endpoints, which addresses).  The proxy renders it to chains of its own (FL-…), compares with
- * what it last wrote, and writes only the difference, one iptables-restore --noflush a batch and
- * family.  It knows nothing of Kubernetes.
+ * endpoints, which addresses), a half for each family.  The proxy renders it to chains of its own
+ * (FL-…), compares with what it last wrote, and writes only the difference, one iptables-restore
+ * --noflush a batch and family.  It knows nothing of Kubernetes.
  */
 
 #include <stdbool.h>
@@ -35,7 +35,7 @@ enum proxy_mode { PROXY_NONE, PROXY_IPTABLES };
  * terminate; the local set is a subset by node, chosen by the same rule.  Those that are kept, of
  * UDP, get nothing new but may go on answering, as they terminate or policies have others.
  *
- * Of a Service, no address may be both in vips (its ingress of mode VIP) and in external_ips.  The
+ * Of a half, no address may be both in vips (its ingress of mode VIP) and in external_ips.  The
  * open ones of both are those whose other ports stay open, as they may be somebody else's.  All
  * others are guarded: what comes for a port that no Service has there is refused.
  */
@@ -54,7 +54,7 @@ enum proxy_mode { PROXY_NONE, PROXY_IPTABLES };
 	X(LIST, proxy_endpoint, kept)                                                            \
 	X(VALUE, bool, has_any)        /* any usable endpoint anywhere; else all reject */
 
-#define PROXY_SERVICE_FIELDS(X)                                                                  \
+#define PROXY_HALF_FIELDS(X)                                                                     \
 	X(VALUE, uint8_t, family)      /* 4 or 6 */                                              \
 	X(STRUCT, addr, cluster_ip)    /* none: no ClusterIP rules */                            \
 	X(LIST, addr, vips)                                                                      \
@@ -75,9 +75,17 @@ struct proxy_port {
 	PROXY_PORT_FIELDS(FIELD_DECLARE)
 };
 
-struct proxy_service {
+/* A Service in one family. */
+struct proxy_half {
 	const char *key; /* "namespace/name" */
-	PROXY_SERVICE_FIELDS(FIELD_DECLARE)
+	PROXY_HALF_FIELDS(FIELD_DECLARE)
+};
+
+#define PROXY_HALVES 2
+
+struct proxy_service {
+	const char *key;
+	const struct proxy_half *halves[PROXY_HALVES]; /* IPv4, IPv6; NULL: not carried there */
 };
 
 struct proxy_options {
@@ -140,12 +148,12 @@ void proxy_free(struct proxy *p);
 /* The same, but when it returns nothing writes any more: before proxy_cleanup().  Blocks. */
 void proxy_end(struct proxy *p);
 /*
- * Wants this Service in this family so; copied, whatever its order.  Unchanged input costs no
+ * Wants this Service so, in both families; copied, whatever its order.  Unchanged input costs no
  * write.  Before proxy_complete() nothing is written at all: rules of a former run stand untouched
  * until all Services are known.
  */
 void proxy_set(struct proxy *p, const struct proxy_service *s);
-void proxy_remove(struct proxy *p, const char *key, uint8_t family);
+void proxy_remove(struct proxy *p, const char *key);
 /*
  * All Services known so far were set: writing may begin, and chains of ours that belong to none of
  * them may go.  Call once, after the first sync, also if there are none.

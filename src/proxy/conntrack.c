@@ -111,7 +111,7 @@ void conntrack_job_touch_all(struct conntrack_job *j, const struct conntrack_job
 }
 
 /* Calls @fn for each address by which clients reach the port. */
-static void each_front(struct conntrack_job *j, const struct proxy_service *s,
+static void each_front(struct conntrack_job *j, const struct proxy_half *s,
                        const struct proxy_port *p,
                        void (*fn)(struct conntrack_job *j, const struct addr *a, uint16_t port,
                                   const struct proxy_port *p))
@@ -133,7 +133,7 @@ static void touch(struct conntrack_job *j, const struct addr *a, uint16_t port,
 	conntrack_job_touch_front(j, a, port);
 }
 
-void conntrack_job_touch(struct conntrack_job *j, const struct proxy_service *s)
+void conntrack_job_touch(struct conntrack_job *j, const struct proxy_half *s)
 {
 	for (size_t i = 0; i < s->n_ports; i++)
 		if (s->ports[i].proto == IPPROTO_UDP)
@@ -161,7 +161,7 @@ static void allow(struct conntrack_job *j, const struct addr *a, uint16_t port,
 	f->sorted = false;
 }
 
-void conntrack_job_allow(struct conntrack_job *j, const struct proxy_service *s)
+void conntrack_job_allow(struct conntrack_job *j, const struct proxy_half *s)
 {
 	for (size_t i = 0; i < s->n_ports; i++)
 		if (s->ports[i].proto == IPPROTO_UDP)

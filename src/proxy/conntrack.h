@@ -33,7 +33,7 @@ struct conntrack_run;
 struct conntrack_job *conntrack_job_new(uint8_t family);
 void conntrack_job_free(struct conntrack_job *j);
 /* Adds the addresses of the Service's UDP ports, with nobody who may answer. */
-void conntrack_job_touch(struct conntrack_job *j, const struct proxy_service *s);
+void conntrack_job_touch(struct conntrack_job *j, const struct proxy_half *s);
 /* The same for one address, or with NULL a node port. */
 void conntrack_job_touch_front(struct conntrack_job *j, const struct addr *a, uint16_t port);
 /* Adds the fronts of @from, without their endpoints. */
@@ -42,7 +42,7 @@ void conntrack_job_touch_all(struct conntrack_job *j, const struct conntrack_job
  * Lets the Service's endpoints answer at those of its addresses that were touched; also while the
  * job runs.
  */
-void conntrack_job_allow(struct conntrack_job *j, const struct proxy_service *s);
+void conntrack_job_allow(struct conntrack_job *j, const struct proxy_half *s);
 /* An address of this node: only there are node ports looked for. */
 void conntrack_job_add_local(struct conntrack_job *j, const struct addr *a);
 uint8_t conntrack_job_family(const struct conntrack_job *j);

@@ -326,20 +326,18 @@ static void tell_applied(struct proxy *p)
 
 void proxy_set(struct proxy *p, const struct proxy_service *s)
 {
-	struct plane *plane = plane_of(p, s->family);
-
 	tell_applied(p);
-	if (plane)
-		plane_set(plane, s);
+	for (int i = 0; i < PROXY_HALVES; i++) {
+		if (p->planes[i] && s->halves[i])
+			plane_set(p->planes[i], s->halves[i]);
+		else if (p->planes[i])
+			plane_remove(p->planes[i], s->key);
+	}
 }
 
-void proxy_remove(struct proxy *p, const char *key, uint8_t family)
+void proxy_remove(struct proxy *p, const char *key)
 {
-	struct plane *plane = plane_of(p, family);
-
-	tell_applied(p);
-	if (plane)
-		plane_remove(plane, key);
+	proxy_set(p, &(struct proxy_service){ .key = key });
 }
 
 void proxy_complete(struct proxy *p)

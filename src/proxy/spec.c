@@ -107,7 +107,7 @@ static const struct proxy_endpoint *copy_endpoints(struct carver *c,
 }
 
 /* The copy itself, run twice: once to measure, once to fill. */
-static size_t lay_out(char *memory, const struct proxy_service *from)
+static size_t lay_out(char *memory, const struct proxy_half *from)
 {
 	struct carver c = { .base = memory };
 	struct spec scratch = { .refs = 0 };
@@ -197,24 +197,24 @@ static void proxy_port_add(struct buf *b, const struct proxy_port *s)
 	PROXY_PORT_FIELDS(FIELD_ADD)
 }
 
-static void proxy_service_add(struct buf *b, const struct proxy_service *s)
+static void proxy_half_add(struct buf *b, const struct proxy_half *s)
 {
-	PROXY_SERVICE_FIELDS(FIELD_ADD)
+	PROXY_HALF_FIELDS(FIELD_ADD)
 }
 
-static uint64_t digest(const struct proxy_service *s)
+static uint64_t digest(const struct proxy_half *s)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 	unsigned char md[SHA256_DIGEST_LENGTH];
 	uint64_t v;
 
-	proxy_service_add(&b, s);
+	proxy_half_add(&b, s);
 	SHA256((const unsigned char *)b.data, b.size, md);
 	memcpy(&v, md, sizeof(v));
 	return v;
 }
 
-struct spec *spec_new(const struct proxy_service *s)
+struct spec *spec_new(const struct proxy_half *s)
 {
 	char *memory = xcalloc(1, lay_out(NULL, s));
 

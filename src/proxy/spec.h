@@ -3,7 +3,7 @@
 #define FAIRLEAD_PROXY_SPEC_H
 
 /*
- * A copy of a struct proxy_service in one piece of memory: bounded, sorted and without duplicates,
+ * A copy of a struct proxy_half in one piece of memory: bounded, sorted and without duplicates,
  * so that equal wishes are equal copies whatever order they came in.  Immutable and counted.
  */
 
@@ -21,13 +21,13 @@
 #define SPEC_MAX_SOURCE_RANGES 1024
 
 struct spec {
-	struct proxy_service s;
+	struct proxy_half s;
 	uint64_t digest; /* equal for equal content */
 	bool truncated;
 	unsigned int refs;
 };
 
-struct spec *spec_new(const struct proxy_service *s);
+struct spec *spec_new(const struct proxy_half *s);
 struct spec *spec_ref(struct spec *p);
 void spec_unref(struct spec *p);
 

@@ -66,7 +66,7 @@ static void note_sets(struct traffic_port *t, const struct traffic_way *ways)
 }
 
 /* A range of everybody is no restriction. */
-static bool is_restricted(const struct proxy_service *s)
+static bool is_restricted(const struct proxy_half *s)
 {
 	for (size_t i = 0; i < s->n_source_ranges; i++)
 		if (s->source_ranges[i].len == 0)
@@ -74,7 +74,7 @@ static bool is_restricted(const struct proxy_service *s)
 	return s->n_source_ranges > 0;
 }
 
-bool traffic_plan(const struct proxy_service *s, size_t i, bool knows_pods,
+bool traffic_plan(const struct proxy_half *s, size_t i, bool knows_pods,
                   struct traffic_port *ret_port)
 {
 	const struct proxy_port *p = &s->ports[i], *before = i > 0 ? p - 1 : NULL;
@@ -120,7 +120,7 @@ bool traffic_way_eq(const struct traffic_way *a, const struct traffic_way *b)
 
 void traffic_each_destination(const struct traffic_port *t, traffic_destination_fn *fn, void *arg)
 {
-	const struct proxy_service *s = t->service;
+	const struct proxy_half *s = t->service;
 	struct traffic_destination d = { .proto = t->port->proto, .port = t->port->port };
 
 	if (t->inside) {
@@ -146,7 +146,7 @@ void traffic_each_destination(const struct traffic_port *t, traffic_destination_
 	}
 }
 
-static void guard(const struct proxy_service *s, const struct addr *a, size_t n,
+static void guard(const struct proxy_half *s, const struct addr *a, size_t n,
                   traffic_guarded_fn *fn, void *arg)
 {
 	for (size_t i = 0; i < n; i++)
@@ -154,7 +154,7 @@ static void guard(const struct proxy_service *s, const struct addr *a, size_t n,
 			fn(&a[i], arg);
 }
 
-void traffic_each_guarded(const struct proxy_service *s, traffic_guarded_fn *fn, void *arg)
+void traffic_each_guarded(const struct proxy_half *s, traffic_guarded_fn *fn, void *arg)
 {
 	guard(s, s->vips, s->n_vips, fn, arg);
 	guard(s, s->external_ips, s->n_external_ips, fn, arg);

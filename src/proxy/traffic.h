@@ -48,7 +48,7 @@ struct traffic_way {
 
 /* One port of a Service in one family, with all that follows from it. */
 struct traffic_port {
-	const struct proxy_service *service;
+	const struct proxy_half *service;
 	const struct proxy_port *port;
 	bool inside, outside; /* it has a cluster IP; destinations of the other classes */
 	struct traffic_way internal[TRAFFIC_ORIGINS], external[TRAFFIC_ORIGINS];
@@ -69,7 +69,7 @@ struct traffic_destination {
  * same as one before it (they are sorted, spec.h).  @knows_pods: the node can tell Pods of this
  * family from others.
  */
-bool traffic_plan(const struct proxy_service *s, size_t i, bool knows_pods,
+bool traffic_plan(const struct proxy_half *s, size_t i, bool knows_pods,
                   struct traffic_port *ret_port);
 /*
  * The way of a packet.  @in_ranges: its source is in one of the Service's source ranges, which
@@ -88,6 +88,6 @@ void traffic_each_destination(const struct traffic_port *t, traffic_destination_
  * other ports are nobody's to close.
  */
 typedef void traffic_guarded_fn(const struct addr *a, void *arg);
-void traffic_each_guarded(const struct proxy_service *s, traffic_guarded_fn *fn, void *arg);
+void traffic_each_guarded(const struct proxy_half *s, traffic_guarded_fn *fn, void *arg);
 
 #endif

@@ -30,7 +30,7 @@ struct udp {
 	struct udp_stats stats;
 };
 
-static void allow(const struct proxy_service *s, void *arg)
+static void allow(const struct proxy_half *s, void *arg)
 {
 	conntrack_job_allow(arg, s);
 }
@@ -103,7 +103,7 @@ void udp_free(struct udp *u)
 	free(u);
 }
 
-void udp_changed(struct udp *u, const struct proxy_service *before, const struct proxy_service *now)
+void udp_changed(struct udp *u, const struct proxy_half *before, const struct proxy_half *now)
 {
 	if (before)
 		conntrack_job_touch(u->waiting, before);

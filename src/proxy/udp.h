@@ -28,7 +28,7 @@
 struct event_base;
 struct udp;
 
-typedef void udp_state_fn(const struct proxy_service *s, void *arg);
+typedef void udp_state_fn(const struct proxy_half *s, void *arg);
 
 struct udp_ops {
 	/*
@@ -47,8 +47,7 @@ struct udp_stats {
 struct udp *udp_new(struct event_base *base, uint8_t family, const struct udp_ops *ops, void *arg);
 void udp_free(struct udp *u);
 /* A batch took the Service from @before to @now; either may be NULL. */
-void udp_changed(struct udp *u, const struct proxy_service *before,
-                 const struct proxy_service *now);
+void udp_changed(struct udp *u, const struct proxy_half *before, const struct proxy_half *now);
 /* Somebody may have flows toward this address, or with NULL toward this node port. */
 void udp_touch(struct udp *u, const struct addr *a, uint16_t port);
 /* Starts a run if there is anything to look for. */

@@ -43,7 +43,7 @@ static bool is_open(const struct decision *d, const struct announce *t)
 }
 
 static void build_addresses(const struct view *v, const struct announce *t,
-                            const struct view_service *s, uint8_t family, struct proxy_service *p)
+                            const struct view_service *s, uint8_t family, struct proxy_half *p)
 {
 	size_t n = s->n_addresses;
 
@@ -71,8 +71,7 @@ static void build_addresses(const struct view *v, const struct announce *t,
 }
 
 /* Those of the family; a /0 among them lets everybody in, which is no filter. */
-static void build_source_ranges(const struct view_service *s, uint8_t family,
-                                struct proxy_service *p)
+static void build_source_ranges(const struct view_service *s, uint8_t family, struct proxy_half *p)
 {
 	struct prefix *ranges =
 		s->n_source_ranges ? xcalloc(s->n_source_ranges, sizeof(*ranges)) : NULL;
@@ -90,7 +89,7 @@ static void build_source_ranges(const struct view_service *s, uint8_t family,
 }
 
 static void build_ports(const struct view *v, const struct view_service *s, uint8_t family,
-                        struct proxy_service *p)
+                        struct proxy_half *p)
 {
 	struct proxy_port *ports = xcalloc(s->n_ports, sizeof(*ports));
 	bool has_node_ports = s->type == KUBE_NODE_PORT || s->type == KUBE_LOAD_BALANCER;
@@ -116,23 +115,35 @@ static void build_ports(const struct view *v, const struct view_service *s, uint
 	p->n_ports = s->n_ports;
 }
 
-void forward_build(const struct view *v, const struct announce *t, const struct view_service *s,
-                   uint8_t family, struct proxy_service *ret)
+static void build_half(const struct view *v, const struct announce *t, const struct view_service *s,
+                       uint8_t family, struct proxy_half *ret)
 {
-	struct proxy_service p = {
+	*ret = (struct proxy_half){
 		.key = s->key,
 		.family = family,
 		.cluster_ip = *cluster_ip(s, family),
 		.traffic = s->traffic,
 	};
-
-	build_addresses(v, t, s, family, &p);
-	build_source_ranges(s, family, &p);
-	build_ports(v, s, family, &p);
-	*ret = p;
+	build_addresses(v, t, s, family, ret);
+	build_source_ranges(s, family, ret);
+	build_ports(v, s, family, ret);
 }
 
-void forward_fini(struct proxy_service *p)
+void forward_build(const struct view *v, const struct announce *t, const struct view_service *s,
+                   struct forward *ret)
+{
+	static const uint8_t families[PROXY_HALVES] = { 4, 6 };
+
+	*ret = (struct forward){ .service.key = s->key };
+	for (int i = 0; i < PROXY_HALVES; i++) {
+		if (!forward_wanted(s, families[i]))
+			continue;
+		build_half(v, t, s, families[i], &ret->halves[i]);
+		ret->service.halves[i] = &ret->halves[i];
+	}
+}
+
+static void half_fini(struct proxy_half *p)
 {
 	for (size_t i = 0; i < p->n_ports; i++) {
 		free((void *)p->ports[i].cluster);
@@ -144,5 +155,11 @@ void forward_fini(struct proxy_service *p)
 	free((void *)p->external_ips);
 	free((void *)p->open);
 	free((void *)p->source_ranges);
-	*p = (struct proxy_service){ 0 };
+}
+
+void forward_fini(struct forward *f)
+{
+	for (int i = 0; i < PROXY_HALVES; i++)
+		half_fini(&f->halves[i]);
+	*f = (struct forward){ .service.key = NULL };
 }

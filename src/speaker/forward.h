@@ -18,13 +18,19 @@
  * proxy's.
  */
 bool forward_wanted(const struct view_service *s, uint8_t family);
+
+struct forward {
+	struct proxy_service service; /* with those of the halves that are wanted */
+	struct proxy_half halves[PROXY_HALVES];
+};
+
 /*
  * Builds the Service for the proxy, with the guards that hang on what is announced (@t; NULL:
- * nothing is), for which forward_wanted() holds.  The result points into the view and to memory of
- * its own, which forward_fini() frees.
+ * nothing is).  The result points into the view, into itself and to memory of its own, which
+ * forward_fini() frees.
  */
 void forward_build(const struct view *v, const struct announce *t, const struct view_service *s,
-                   uint8_t family, struct proxy_service *ret);
-void forward_fini(struct proxy_service *p);
+                   struct forward *ret);
+void forward_fini(struct forward *f);
 
 #endif

@@ -20,24 +20,16 @@
 
 static void set(struct speaker *sp, const struct view_service *s)
 {
-	static const uint8_t families[] = { 4, 6 };
+	struct forward f;
 
-	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
-		struct proxy_service p;
-		if (!forward_wanted(s, families[i])) {
-			proxy_remove(sp->proxy, s->key, families[i]);
-			continue;
-		}
-		forward_build(sp->view, sp->announce, s, families[i], &p);
-		proxy_set(sp->proxy, &p);
-		forward_fini(&p);
-	}
+	forward_build(sp->view, sp->announce, s, &f);
+	proxy_set(sp->proxy, &f.service);
+	forward_fini(&f);
 }
 
 static void remove_service(struct speaker *sp, const char *key)
 {
-	proxy_remove(sp->proxy, key, 4);
-	proxy_remove(sp->proxy, key, 6);
+	proxy_remove(sp->proxy, key);
 }
 
 static bool is_settled(const struct speaker *sp, const struct view_service *s, uint8_t family)

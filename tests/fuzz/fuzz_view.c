@@ -173,11 +173,12 @@ static void change(struct view *v, size_t object, uint8_t p)
 static char *forward_text(const struct view *v, const struct view_service *s)
 {
 	struct buf b = BUF_INIT;
-	struct proxy_service p;
+	struct forward f;
 
 	if (!forward_wanted(s, 4))
 		return NULL;
-	forward_build(v, NULL, s, 4, &p);
+	forward_build(v, NULL, s, &f);
+	const struct proxy_half p = f.halves[0];
 	buf_printf(&b, "%zu vips %d%d", p.n_vips, p.traffic.external_local,
 	           p.traffic.internal_local);
 	for (size_t i = 0; i < p.n_external_ips; i++)
@@ -187,7 +188,7 @@ static char *forward_text(const struct view *v, const struct view_service *s)
 	for (size_t i = 0; i < p.ports[0].n_local; i++)
 		buf_printf(&b, " local %s", addr_str(&p.ports[0].local[i].addr));
 	buf_printf(&b, " any %d", p.ports[0].has_any);
-	forward_fini(&p);
+	forward_fini(&f);
 	return buf_take(&b);
 }
 

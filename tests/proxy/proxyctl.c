@@ -68,12 +68,64 @@ static struct prefix parse_prefix(const char *s)
 
 /* Everything that one line may fill. */
 struct line {
-	struct proxy_service s;
+	struct proxy_half s;
 	struct addr vips[MAX_ITEMS], external_ips[MAX_ITEMS];
 	struct prefix ranges[MAX_ITEMS];
 	struct proxy_port ports[MAX_ITEMS];
 	struct proxy_endpoint endpoints[MAX_ITEMS][3][MAX_ITEMS];
 };
+
+/* What the proxy was last given of a Service: it takes both families at once. */
+struct given {
+	struct given *next;
+	struct line *lines[PROXY_HALVES];
+	char key[];
+};
+
+static struct given *all_given;
+
+static struct given *given_of(const char *key)
+{
+	struct given *g = all_given;
+	size_t size = strlen(key) + 1;
+
+	while (g && strcmp(g->key, key) != 0)
+		g = g->next;
+	if (g)
+		return g;
+	g = xcalloc(1, sizeof(*g) + size);
+	memcpy(g->key, key, size);
+	g->next = all_given;
+	all_given = g;
+	return g;
+}
+
+/* @l, or NULL for nothing, takes the place of what was given in the family. */
+static void give(const char *key, int family, struct line *l)
+{
+	struct given *g = given_of(key);
+	struct proxy_service s = { .key = g->key };
+
+	free(g->lines[family == 6]);
+	g->lines[family == 6] = l;
+	for (int i = 0; i < PROXY_HALVES; i++)
+		if (g->lines[i]) {
+			g->lines[i]->s.key = g->key;
+			s.halves[i] = &g->lines[i]->s;
+		}
+	proxy_set(proxy, &s);
+}
+
+static void free_given(void)
+{
+	while (all_given) {
+		struct given *g = all_given;
+		all_given = g->next;
+		free(g->lines[0]);
+		free(g->lines[1]);
+		free(g);
+	}
+}
 
 static const char *value(const char *word, const char *name)
 {
@@ -159,7 +211,6 @@ static void set_service(char **words)
 
 	if (!key || !family)
 		fail("service", "KEY FAMILY");
-	l->s.key = key;
 	l->s.family = (uint8_t)atoi(family);
 	for (const char *word; (word = strtok_r(NULL, " ", words));)
 		one_word(l, word);
@@ -167,8 +218,7 @@ static void set_service(char **words)
 	l->s.external_ips = l->external_ips;
 	l->s.source_ranges = l->ranges;
 	l->s.ports = l->ports;
-	proxy_set(proxy, &l->s);
-	free(l);
+	give(key, l->s.family, l);
 }
 
 static void print_status(void)
@@ -221,7 +271,7 @@ static void one_line(char *text)
 		const char *family = strtok_r(NULL, " ", &words);
 		if (!key || !family)
 			fail("remove", "KEY FAMILY");
-		proxy_remove(proxy, key, (uint8_t)atoi(family));
+		give(key, atoi(family), NULL);
 	} else if (!strcmp(verb, "complete")) {
 		proxy_complete(proxy);
 	} else if (!strcmp(verb, "wait")) {
@@ -354,6 +404,7 @@ int main(int argc, char **argv)
 		fail("input", "give it through a pipe");
 	event_base_dispatch(base);
 	proxy_free(proxy);
+	free_given();
 	event_free(resume);
 	event_base_free(base);
 	buf_fini(&pending);

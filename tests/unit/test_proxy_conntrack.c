@@ -48,15 +48,15 @@ static void stale_flows_are_told_from_others(void **state)
 		  .n_cluster = 1,
 		  .has_any = true },
 	};
-	const struct proxy_service s = { .key = "a/b",
-		                         .family = 4,
-		                         .cluster_ip = addr("10.96.0.10"),
-		                         .vips = &vip,
-		                         .n_vips = 1,
-		                         .external_ips = &external_ip,
-		                         .n_external_ips = 1,
-		                         .ports = ports,
-		                         .n_ports = 3 };
+	const struct proxy_half s = { .key = "a/b",
+		                      .family = 4,
+		                      .cluster_ip = addr("10.96.0.10"),
+		                      .vips = &vip,
+		                      .n_vips = 1,
+		                      .external_ips = &external_ip,
+		                      .n_external_ips = 1,
+		                      .ports = ports,
+		                      .n_ports = 3 };
 	static const struct {
 		const char *to;
 		uint16_t to_port;
@@ -88,11 +88,11 @@ static void stale_flows_are_told_from_others(void **state)
 	const struct proxy_port former_port = {
 		.name = "dns", .proto = IPPROTO_UDP, .port = 53, .node_port = 30077
 	};
-	const struct proxy_service former = { .key = "a/b",
-		                              .family = 4,
-		                              .cluster_ip = addr("10.96.0.77"),
-		                              .ports = &former_port,
-		                              .n_ports = 1 };
+	const struct proxy_half former = { .key = "a/b",
+		                           .family = 4,
+		                           .cluster_ip = addr("10.96.0.77"),
+		                           .ports = &former_port,
+		                           .n_ports = 1 };
 	const struct addr node = addr("192.168.1.11");
 	struct conntrack_job *j = conntrack_job_new(4);
 	assert_true(conntrack_job_is_empty(j));
@@ -127,13 +127,13 @@ static void who_has_an_address_now_may_answer(void **state)
 		  .n_cluster = 1,
 		  .has_any = true },
 	};
-	const struct proxy_service loser = { .key = "a/b",
-		                             .family = 4,
-		                             .vips = &vip,
-		                             .n_vips = 1,
-		                             .ports = &ports[0],
-		                             .n_ports = 1 };
-	struct proxy_service winner = loser;
+	const struct proxy_half loser = { .key = "a/b",
+		                          .family = 4,
+		                          .vips = &vip,
+		                          .n_vips = 1,
+		                          .ports = &ports[0],
+		                          .n_ports = 1 };
+	struct proxy_half winner = loser;
 	winner.key = "c/d";
 	winner.ports = &ports[1];
 	struct conntrack_job *j = conntrack_job_new(4), *again = conntrack_job_new(4);

@@ -240,14 +240,14 @@ static bool set(struct model *m, const struct wish *w)
 		                   .cluster = e,
 		                   .n_cluster = (size_t)w->endpoints,
 		                   .has_any = w->endpoints > 0 };
-	struct proxy_service s = { .key = key,
-		                   .family = 4,
-		                   .cluster_ip = addr_of(10, 96, w->number >> 8, w->number),
-		                   .vips = &vip,
-		                   .n_vips = w->vip ? 1 : 0,
-		                   .traffic.affinity_s = w->affinity ? 600 : 0,
-		                   .ports = &port,
-		                   .n_ports = 1 };
+	struct proxy_half s = { .key = key,
+		                .family = 4,
+		                .cluster_ip = addr_of(10, 96, w->number >> 8, w->number),
+		                .vips = &vip,
+		                .n_vips = w->vip ? 1 : 0,
+		                .traffic.affinity_s = w->affinity ? 600 : 0,
+		                .ports = &port,
+		                .n_ports = 1 };
 	return model_set(m, &s);
 }
 
@@ -298,8 +298,7 @@ static void adopt_slowly(struct model *m, size_t n_chains, void (*between)(void 
 
 static size_t n_committed;
 
-static void committed(const struct proxy_service *before, const struct proxy_service *now,
-                      void *arg)
+static void committed(const struct proxy_half *before, const struct proxy_half *now, void *arg)
 {
 	(void)arg;
 	assert_true(before || now);
@@ -976,7 +975,7 @@ static int teardown(void **state)
 
 /* ---- every row counts ---- */
 
-static uint64_t digest_of(const struct proxy_service *s)
+static uint64_t digest_of(const struct proxy_half *s)
 {
 	struct spec *spec = spec_new(s);
 	uint64_t digest = spec->digest;
@@ -986,7 +985,7 @@ static uint64_t digest_of(const struct proxy_service *s)
 }
 
 /* A Service all of whose rows have something, and its digest; flip_… change one row at a time. */
-static struct proxy_service whole;
+static struct proxy_half whole;
 static uint64_t whole_digest;
 
 static void expect_noticed(const char *row)
@@ -1048,9 +1047,9 @@ static void flip_proxy_port(struct proxy_port *s)
 	PROXY_PORT_FIELDS(FLIP)
 }
 
-static void flip_proxy_service(struct proxy_service *s)
+static void flip_proxy_service(struct proxy_half *s)
 {
-	PROXY_SERVICE_FIELDS(FLIP)
+	PROXY_HALF_FIELDS(FLIP)
 }
 
 static void every_row_is_noticed_and_copied(void **state)
@@ -1070,7 +1069,7 @@ static void every_row_is_noticed_and_copied(void **state)
 	struct spec *spec;
 
 	(void)state;
-	whole = (struct proxy_service){
+	whole = (struct proxy_half){
 		.key = "a/b",
 		.family = 4,
 		.cluster_ip = addrs[0],
@@ -1095,8 +1094,8 @@ static void every_row_is_noticed_and_copied(void **state)
 #define COPIED_STRUCT(tag, name)
 #define COPIED_LIST(tag, name) assert_ptr_not_equal(copy->name, from->name);
 	{
-		const struct proxy_service *copy = &spec->s, *from = &whole;
-		PROXY_SERVICE_FIELDS(COPIED)
+		const struct proxy_half *copy = &spec->s, *from = &whole;
+		PROXY_HALF_FIELDS(COPIED)
 	}
 	{
 		const struct proxy_port *copy = &spec->s.ports[0], *from = ports;

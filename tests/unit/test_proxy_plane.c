@@ -178,17 +178,17 @@ static void set(int number, bool affinity, const char *endpoint)
 		                   .cluster = &e,
 		                   .n_cluster = 1,
 		                   .has_any = true };
-	struct proxy_service s = { .key = key,
-		                   .family = 4,
-		                   .traffic.affinity_s = affinity ? 60 : 0,
-		                   .ports = &port,
-		                   .n_ports = 1 };
+	struct proxy_half s = { .key = key,
+		                .family = 4,
+		                .traffic.affinity_s = affinity ? 60 : 0,
+		                .ports = &port,
+		                .n_ports = 1 };
 
 	snprintf(key, sizeof(key), "shop/web-%d", number);
 	snprintf(text, sizeof(text), "10.96.%d.%d", number / 250, number % 250);
 	assert_int_equal(addr_parse(text, &s.cluster_ip), 0);
 	assert_int_equal(addr_parse(endpoint, &e.addr), 0);
-	proxy_set(proxy, &s);
+	proxy_set(proxy, &(struct proxy_service){ .key = key, .halves = { &s } });
 }
 
 static void give_up(evutil_socket_t fd, short what, void *arg)
@@ -312,7 +312,7 @@ static void a_refusal_is_told(void **state)
 	run_until(in_sync);
 	set(8, true, "10.244.1.1");
 	run_until(one_is_refused);
-	proxy_remove(proxy, "shop/web-8", 4);
+	proxy_remove(proxy, "shop/web-8");
 	assert_null(proxy_refusal(proxy, "shop/web-8", 4));
 	assert_false(proxy_any_hindrance(proxy));
 }
@@ -486,20 +486,28 @@ static void a_lock_at_the_start_costs_no_family(void **state)
 	proxy_free(p);
 }
 
-static void set_six(struct proxy *p)
+static void set_both(struct proxy *p)
 {
-	struct proxy_endpoint e = { .port = 8080 };
-	struct proxy_port port = { .name = "",
-		                   .proto = IPPROTO_TCP,
-		                   .port = 80,
-		                   .cluster = &e,
-		                   .n_cluster = 1,
-		                   .has_any = true };
-	struct proxy_service s = { .key = "shop/web-1", .family = 6, .ports = &port, .n_ports = 1 };
+	static const char *const ips[] = { "10.96.0.1", "fd00:96::1" };
+	static const char *const pods[] = { "10.244.1.1", "fd00:244::1" };
+	struct proxy_endpoint e[2] = { { .port = 8080 }, { .port = 8080 } };
+	struct proxy_port ports[2];
+	struct proxy_half halves[2];
 
-	assert_int_equal(addr_parse("fd00:96::1", &s.cluster_ip), 0);
-	assert_int_equal(addr_parse("fd00:244::1", &e.addr), 0);
-	proxy_set(p, &s);
+	for (int i = 0; i < 2; i++) {
+		ports[i] = (struct proxy_port){ .name = "",
+			                        .proto = IPPROTO_TCP,
+			                        .port = 80,
+			                        .cluster = &e[i],
+			                        .n_cluster = 1,
+			                        .has_any = true };
+		halves[i] = (struct proxy_half){
+			.key = "shop/web-1", .family = i ? 6 : 4, .ports = &ports[i], .n_ports = 1
+		};
+		assert_int_equal(addr_parse(ips[i], &halves[i].cluster_ip), 0);
+		assert_int_equal(addr_parse(pods[i], &e[i].addr), 0);
+	}
+	proxy_set(p, &(struct proxy_service){ "shop/web-1", { &halves[0], &halves[1] } });
 }
 
 static bool six_is_applied(void)
@@ -521,8 +529,7 @@ static void start_with_six(const char *save6, const char *iptables6)
 	write_file("ip6tables-nft-save", save6, 0755);
 	write_file("ip6tables-nft", iptables6, 0755);
 	assert_int_equal(proxy_start(base, &o, NULL, NULL, &proxy, NULL), 0);
-	set(1, false, "10.244.1.1");
-	set_six(proxy);
+	set_both(proxy);
 	proxy_complete(proxy);
 }
 

@@ -70,7 +70,7 @@ static struct spec *make_spec(const struct wish *w)
 	};
 
 	port.has_any = w->has_any || port.n_cluster || port.n_local;
-	struct proxy_service s = {
+	struct proxy_half s = {
 		.key = "shop/web",
 		.family = strchr(w->cluster_ip ? w->cluster_ip : w->vip, ':') ? 6 : 4,
 		.cluster_ip = addr(w->cluster_ip),
@@ -176,7 +176,7 @@ static void add_line_of(unsigned int bucket, bool after, const char *rule, void 
 		add_line(bucket, after, rule, one->out);
 }
 
-static void check_buckets(const struct render_options *o, const struct proxy_service *s)
+static void check_buckets(const struct render_options *o, const struct proxy_half *s)
 {
 	for (unsigned int i = 0; i < BUCKETS; i++) {
 		cleanup(buf_fini) struct buf all = BUF_INIT, one = BUF_INIT;
@@ -590,7 +590,7 @@ static void any_difference_is_a_change(void **state)
 	}
 }
 
-static char *rules_of(const struct proxy_service *s)
+static char *rules_of(const struct proxy_half *s)
 {
 	struct buf out = BUF_INIT;
 	struct render_options o = options(s->family, false);
@@ -613,7 +613,7 @@ static void each_row_of_traffic_is_in_the_rules(void **state)
 	(void)state;
 #define USED(kind, type, name)                                                  \
 	{                                                                       \
-		struct proxy_service other = spec->s;                           \
+		struct proxy_half other = spec->s;                              \
 		other.traffic.name = (type)!other.traffic.name;                 \
 		cleanup_free char *rules = rules_of(&other);                    \
 		if (!strcmp(rules, plain))                                      \

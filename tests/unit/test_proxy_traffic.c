@@ -35,7 +35,7 @@ struct world {
 	struct prefix range;
 	struct proxy_endpoint here, there, all[2];
 	struct proxy_port port;
-	struct proxy_service s;
+	struct proxy_half s;
 };
 
 static struct addr addr(uint8_t family, const char *four, const char *six)

@@ -463,13 +463,16 @@ static void expect_forward(const struct fixture *f, const char *key, uint8_t fam
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 	const struct view_service *s = view_service_named(f->view, key);
-	struct proxy_service p;
+	struct forward w;
 
+	forward_build(f->view, f->table, s, &w);
+	const struct proxy_half p = w.halves[family == 6];
+	assert_int_equal(w.service.halves[family == 6] != NULL, forward_wanted(s, family));
 	if (!forward_wanted(s, family)) {
 		assert_string_equal("none", expected);
+		forward_fini(&w);
 		return;
 	}
-	forward_build(f->view, f->table, s, family, &p);
 	buf_printf(&b, "%s ip=%s", p.key, addr_str(&p.cluster_ip));
 	for (size_t i = 0; i < p.n_vips; i++)
 		buf_printf(&b, " vip=%s", addr_str(&p.vips[i]));
@@ -490,7 +493,7 @@ static void expect_forward(const struct fixture *f, const char *key, uint8_t fam
 		           p.ports[i].node_port, p.ports[i].n_cluster, p.ports[i].n_local,
 		           p.ports[i].has_any);
 	assert_string_equal(buf_str(&b), expected);
-	forward_fini(&p);
+	forward_fini(&w);
 }
 
 /*

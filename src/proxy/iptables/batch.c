@@ -30,8 +30,7 @@ int plane_start_restore(struct plane *p, const struct buf *input, const struct c
 	return r;
 }
 
-static void on_committed(const struct proxy_service *before, const struct proxy_service *now,
-                         void *arg)
+static void on_committed(const struct proxy_half *before, const struct proxy_half *now, void *arg)
 {
 	struct plane *p = arg;
 

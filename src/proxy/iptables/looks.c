@@ -22,7 +22,7 @@ static void on_saved(const char *data, size_t size, void *arg)
 	save_feed(&p->saved, data, size);
 }
 
-static void touch_state(const struct proxy_service *s, void *arg)
+static void touch_state(const struct proxy_half *s, void *arg)
 {
 	const struct plane *p = arg;
 

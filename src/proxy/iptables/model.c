@@ -218,7 +218,7 @@ static void want(struct model *m, struct service *s, struct spec *spec)
 	model_enqueue(m, s);
 }
 
-bool model_set(struct model *m, const struct proxy_service *from)
+bool model_set(struct model *m, const struct proxy_half *from)
 {
 	struct spec *spec = spec_new(from);
 	struct service *s = find(m, spec->s.key);
@@ -325,7 +325,7 @@ struct model_stats model_stats(const struct model *m)
 	return st;
 }
 
-void model_each_state(const struct model *m, void (*fn)(const struct proxy_service *s, void *arg),
+void model_each_state(const struct model *m, void (*fn)(const struct proxy_half *s, void *arg),
                       void *arg)
 {
 	for (const struct service *s = m->services; s; s = s->hh.next) {

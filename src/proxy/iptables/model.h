@@ -53,13 +53,13 @@ struct model_stats {
  * Told of every Service that a batch has changed: what the kernel had of it, and has now; NULL
  * where that is nothing.  Both live until it returns.
  */
-typedef void model_committed_fn(const struct proxy_service *before, const struct proxy_service *now,
+typedef void model_committed_fn(const struct proxy_half *before, const struct proxy_half *now,
                                 void *arg);
 
 struct model *model_new(const struct render_options *o, size_t max_batch);
 void model_free(struct model *m);
 /* Whether this changed anything. */
-bool model_set(struct model *m, const struct proxy_service *s);
+bool model_set(struct model *m, const struct proxy_half *s);
 bool model_remove(struct model *m, const char *key);
 /* Whether the newest wish is in the kernel; of an unknown Service, whether it is gone. */
 bool model_is_applied(const struct model *m, const char *key);
@@ -92,7 +92,7 @@ struct model_stats model_stats(const struct model *m);
  */
 bool model_is_truncated(const struct model *m, const char *key);
 /* Each state of each Service that is wanted or in the kernel: one that changes is told twice. */
-void model_each_state(const struct model *m, void (*fn)(const struct proxy_service *s, void *arg),
+void model_each_state(const struct model *m, void (*fn)(const struct proxy_half *s, void *arg),
                       void *arg);
 /* Each refused Service with the error. */
 void model_each_refused(const struct model *m,

@@ -216,7 +216,7 @@ static void changed(struct plane *p)
 	plane_kick(p);
 }
 
-void plane_set(struct plane *p, const struct proxy_service *s)
+void plane_set(struct plane *p, const struct proxy_half *s)
 {
 	if (!model_set(p->model, s))
 		return;

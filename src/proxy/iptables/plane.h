@@ -62,7 +62,7 @@ struct plane *plane_new(struct event_base *base, const struct variant *v,
 void plane_free(struct plane *p);
 /* The same, once the program under way has ended. */
 void plane_end(struct plane *p);
-void plane_set(struct plane *p, const struct proxy_service *s);
+void plane_set(struct plane *p, const struct proxy_half *s);
 void plane_remove(struct plane *p, const char *key);
 void plane_complete(struct plane *p);
 /* As in the model. */

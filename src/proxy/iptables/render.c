@@ -95,7 +95,7 @@ static unsigned int bucket_of_port(enum bucket_kind kind, uint8_t proto, uint16_
 /* One port of one Service, with the names of what follows from it. */
 struct port_plan {
 	const struct render_options *o;
-	const struct proxy_service *s;
+	const struct proxy_half *s;
 	const struct proxy_port *p;
 	const char *proto;
 	struct traffic_port traffic;
@@ -111,7 +111,7 @@ static bool knows_pods(const struct render_options *o)
 	return false;
 }
 
-static bool plan_port(const struct render_options *o, const struct proxy_service *s, size_t i,
+static bool plan_port(const struct render_options *o, const struct proxy_half *s, size_t i,
                       struct port_plan *ret_plan)
 {
 	struct port_plan n = { .o = o, .s = s, .p = &s->ports[i] };
@@ -299,8 +299,8 @@ static void render_port(const struct port_plan *n, struct chain *c, render_chain
 	}
 }
 
-void render_service(const struct render_options *o, const struct proxy_service *s,
-                    render_chain_fn *fn, void *arg)
+void render_service(const struct render_options *o, const struct proxy_half *s, render_chain_fn *fn,
+                    void *arg)
 {
 	struct chain c = { .n_rules = 0 };
 
@@ -393,7 +393,7 @@ static void dispatch_guard(const struct addr *a, void *arg)
 	     "-d %s/%u -m addrtype ! --dst-type LOCAL -j REJECT", addr_str(a), addr_bits(a));
 }
 
-static void dispatch(const struct render_options *o, const struct proxy_service *s,
+static void dispatch(const struct render_options *o, const struct proxy_half *s,
                      struct line_sink to)
 {
 	for (size_t i = 0; i < s->n_ports; i++) {
@@ -405,14 +405,14 @@ static void dispatch(const struct render_options *o, const struct proxy_service 
 	traffic_each_guarded(s, dispatch_guard, &to);
 }
 
-void render_dispatch(const struct render_options *o, const struct proxy_service *s,
-                     render_line_fn *fn, void *arg)
+void render_dispatch(const struct render_options *o, const struct proxy_half *s, render_line_fn *fn,
+                     void *arg)
 {
 	dispatch(o, s, (struct line_sink){ BUCKETS, fn, arg });
 }
 
-void render_bucket(const struct render_options *o, const struct proxy_service *s,
-                   unsigned int bucket, render_line_fn *fn, void *arg)
+void render_bucket(const struct render_options *o, const struct proxy_half *s, unsigned int bucket,
+                   render_line_fn *fn, void *arg)
 {
 	dispatch(o, s, (struct line_sink){ bucket, fn, arg });
 }

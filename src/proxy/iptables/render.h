@@ -67,14 +67,14 @@ typedef void render_line_fn(unsigned int bucket, bool after, const char *rule, v
 typedef void render_chain_fn(const struct chain *c, void *arg);
 
 /* The Service's own chains, each once. */
-void render_service(const struct render_options *o, const struct proxy_service *s,
-                    render_chain_fn *fn, void *arg);
+void render_service(const struct render_options *o, const struct proxy_half *s, render_chain_fn *fn,
+                    void *arg);
 /* The lines by which packets find those chains, or are refused. */
-void render_dispatch(const struct render_options *o, const struct proxy_service *s,
-                     render_line_fn *fn, void *arg);
+void render_dispatch(const struct render_options *o, const struct proxy_half *s, render_line_fn *fn,
+                     void *arg);
 /* Of those only the lines of one bucket; much less work where there are many. */
-void render_bucket(const struct render_options *o, const struct proxy_service *s,
-                   unsigned int bucket, render_line_fn *fn, void *arg);
+void render_bucket(const struct render_options *o, const struct proxy_half *s, unsigned int bucket,
+                   render_line_fn *fn, void *arg);
 /* The frame: chains that do not depend on any Service. */
 void render_frame(const struct render_options *o, render_chain_fn *fn, void *arg);
 /*
