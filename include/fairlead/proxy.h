@@ -3,12 +3,13 @@
 #define FAIRLEAD_PROXY_H
 
 /*
- * The service proxy: what the kernel of this node shall forward, and how it is told.
+ * The service proxy: what the kernel of this node shall forward, and how it is told.  Which of the
+ * backends tells it is the mode; in mode none it is told nothing, as others do all this.
  *
  * A Service comes in as one struct proxy_service: plain data, complete, already decided upon (which
- * endpoints, which addresses), a half for each family.  The proxy renders it to chains of its own
- * (FL-…), compares with what it last wrote, and writes only the difference, one iptables-restore
- * --noflush a batch and family.  It knows nothing of Kubernetes.
+ * endpoints, which addresses), a half for each family.  A backend turns it into what the kernel
+ * understands, compares with what it last wrote, and writes only the difference.  Nothing here
+ * knows of Kubernetes.
  */
 
 #include <stdbool.h>
@@ -25,7 +26,14 @@ struct metrics_writer;
 struct out;
 struct proxy;
 
+/* As --proxy-mode names them; a row each in proxy.c. */
 enum proxy_mode { PROXY_NONE, PROXY_IPTABLES };
+#define PROXY_MODES "none|iptables"
+
+/* PROXY_NONE for a name that is none of them. */
+enum proxy_mode proxy_mode_named(const char *name);
+/* Whether the node carries the traffic itself then. */
+bool proxy_mode_forwards(enum proxy_mode mode);
 
 /*
  * What the rules are made of is a table of rows (fields.h), so that a Service in which any of them
@@ -127,7 +135,7 @@ struct proxy_stats {
 #include "fairlead/metrics.def"
 	int64_t last_success_ms; /* clock_ms(); 0: never */
 	bool in_sync; /* everything wanted is in the kernel, and no old flow is looked for */
-	bool settled; /* all that iptables takes is in the kernel */
+	bool settled; /* all that the kernel takes is in it */
 };
 
 /*
@@ -140,13 +148,21 @@ struct proxy_ops {
 	void (*failed)(const struct err *e, void *arg);
 };
 
-/* Chooses the variant, which blocks for some milliseconds, and begins to read what is there. */
+/*
+ * Begins to read what is there; blocks for some milliseconds.  In mode none it removes what a run
+ * in another mode has left, which may take longer; where that fails, it is only logged.
+ */
 int proxy_start(struct event_base *base, const struct proxy_options *opts,
                 const struct proxy_ops *ops, void *arg, struct proxy **ret_proxy, struct err *e);
 /* Leaves every rule in place.  A batch under way is left to end by itself. */
 void proxy_free(struct proxy *p);
-/* The same, but when it returns nothing writes any more: before proxy_cleanup().  Blocks. */
-void proxy_end(struct proxy *p);
+/*
+ * Takes everything of ours out of the kernel, and then is as in mode none.  Blocks.  If it fails,
+ * it may be called again.  Nothing to do where it was started in mode none.
+ */
+int proxy_uninstall(struct proxy *p, struct err *e);
+/* Whether the node carries the traffic: not in mode none. */
+bool proxy_forwards(const struct proxy *p);
 /*
  * Wants this Service so, in both families; copied, whatever its order.  Unchanged input costs no
  * write.  Before proxy_complete() nothing is written at all: rules of a former run stand untouched
@@ -186,19 +202,18 @@ enum proxy_passage proxy_passage(const struct proxy *p, uint8_t family, const ch
 /* Whether one of these may hold for any Service at all. */
 bool proxy_any_hindrance(const struct proxy *p);
 struct proxy_stats proxy_stats(const struct proxy *p);
-/* An object: mode, variant, counters, last error. */
+/* An object: the mode, and where the node forwards counters and what the backend has to say. */
 void proxy_status(const struct proxy *p, const char *key, struct out *o);
-/* Appends the metric families of the counters, and fairlead_proxy_in_sync. */
+/*
+ * Appends the metric families of the counters, and fairlead_proxy_in_sync; nothing in mode none.
+ */
 void proxy_metrics(const struct proxy *p, struct metrics_writer *w);
 /*
- * Whether a run in another mode has left chains here, which would go on sending traffic to
- * endpoints of then.  A look at one chain of each table; changes nothing.
+ * Whether a run in any mode has left something here, which would go on sending traffic to endpoints
+ * of then.  A short look; changes nothing.
  */
 bool proxy_has_leftovers(void);
-/*
- * Removes every chain and rule of ours, in every variant and family that is installed, and nothing
- * else.  Blocks.
- */
+/* Removes everything of ours, whatever mode wrote it, and nothing else.  Blocks. */
 int proxy_cleanup(struct err *e);
 
 #endif

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
+	src/proxy/backend.h \
 	src/proxy/child.c \
 	src/proxy/child.h \
 	src/proxy/conntrack.c \
@@ -14,6 +15,8 @@ libfairlead_a_SOURCES += \
 	src/proxy/passage.c \
 	src/proxy/passage.h \
 	src/proxy/proxy.c \
+	src/proxy/removal.c \
+	src/proxy/removal.h \
 	src/proxy/ruleset.c \
 	src/proxy/ruleset.h \
 	src/proxy/spec.c \
@@ -27,6 +30,7 @@ libfairlead_a_SOURCES += \
 	src/proxy/iptables/chain.c \
 	src/proxy/iptables/chain.h \
 	src/proxy/iptables/cleanup.c \
+	src/proxy/iptables/iptables.c \
 	src/proxy/iptables/looks.c \
 	src/proxy/iptables/model.c \
 	src/proxy/iptables/model.h \

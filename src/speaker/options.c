@@ -69,7 +69,7 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 		{ "proxy-mode", 0, "MODE",
 		  "who carries the traffic to the endpoints: kube-proxy or "
 		  "the like (none), or the speaker itself",
-		  OPTION_CHOICE, &o.proxy_mode, .choices = "none|iptables" },
+		  OPTION_CHOICE, &o.proxy_mode, .choices = PROXY_MODES },
 		{ "iptables-variant", 0, "VARIANT", "which iptables", OPTION_CHOICE,
 		  &o.iptables_variant, .choices = "auto|nft|legacy" },
 		{ "cluster-cidr", 0, "CIDR[,CIDR]",

@@ -173,7 +173,8 @@ static void put_service(const struct speaker *sp, const struct view_service *s, 
 	out_str(o, "namespace", s->namespace);
 	out_str(o, "name", s->name);
 	out_str(o, "type", kube_service_type_name(s->type));
-	out_bool(o, "forwarded", sp->proxy && (forward_wanted(s, 4) || forward_wanted(s, 6)));
+	out_bool(o, "forwarded",
+	         proxy_forwards(sp->proxy) && (forward_wanted(s, 4) || forward_wanted(s, 6)));
 	out_uint(o, "passes", s->passes);
 	/*
 	 * External IPs do not make up for the address that a load balancer waits for; the list has

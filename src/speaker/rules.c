@@ -72,9 +72,9 @@ static void add_detail(const struct speaker *sp, const struct announcement *a, s
 {
 	const char *why = NULL;
 
-	if (a->reason == REASON_RulesRefused && sp->proxy)
+	if (a->reason == REASON_RulesRefused)
 		why = proxy_refusal(sp->proxy, a->key, a->addr.family);
-	if (a->reason == REASON_ForwardRefused && sp->proxy)
+	if (a->reason == REASON_ForwardRefused)
 		proxy_passage(sp->proxy, a->addr.family, &why);
 	if (why && *why)
 		buf_printf(out, ": %s", why);
@@ -93,50 +93,28 @@ static void on_failed(const struct err *e, void *arg)
 	log_err("the data plane could not be written; trying again", e);
 }
 
-/* Not worth ending for: announcing is what this node is here for. */
-static void remove_leftovers(void)
-{
-	struct err e = ERR_INIT;
-
-	if (!proxy_has_leftovers())
-		return;
-	log_info("removing the rules of an earlier proxy mode");
-	if (proxy_cleanup(&e) < 0)
-		log_err("the rules of an earlier proxy mode are still there; --cleanup removes them",
-		        &e);
-}
-
 static int start(struct speaker *sp, struct err *e)
 {
 	static const struct proxy_ops ops = { .applied = on_applied, .failed = on_failed };
 	const struct proxy_options o = {
-		.mode = PROXY_IPTABLES,
+		.mode = proxy_mode_named(sp->opts.proxy_mode),
 		.variant = sp->opts.iptables_variant,
 		.cluster_cidrs = sp->opts.cluster_cidrs,
 		.n_cluster_cidrs = sp->opts.n_cluster_cidrs,
 		.clamp_mss = sp->opts.clamp_mss_bytes,
 	};
 
-	if (strcmp(sp->opts.proxy_mode, "iptables") != 0) {
-		remove_leftovers();
-		return 0;
-	}
 	return proxy_start(sp->base, &o, &ops, sp, &sp->proxy, e);
 }
 
 static void stop(struct speaker *sp)
 {
-	if (sp->proxy)
-		proxy_free(TAKE(sp->proxy));
+	proxy_free(TAKE(sp->proxy));
 }
 
 static int uninstall(struct speaker *sp, struct err *e)
 {
-	if (!strcmp(sp->opts.proxy_mode, "none"))
-		return 0;
-	if (sp->proxy)
-		proxy_end(TAKE(sp->proxy));
-	return proxy_cleanup(e);
+	return proxy_uninstall(sp->proxy, e);
 }
 
 static int clean_up(const struct speaker_options *o, struct err *e)
@@ -149,7 +127,7 @@ static int clean_up(const struct speaker_options *o, struct err *e)
 
 static bool is_ready(const struct speaker *sp, struct buf *why)
 {
-	if (!sp->proxy || proxy_stats(sp->proxy).settled)
+	if (proxy_stats(sp->proxy).settled)
 		return true;
 	buf_puts(why, "the data plane is not in sync");
 	return false;
@@ -157,13 +135,7 @@ static bool is_ready(const struct speaker *sp, struct buf *why)
 
 static void status(const struct speaker *sp, struct out *o)
 {
-	if (sp->proxy) {
-		proxy_status(sp->proxy, "proxy", o);
-		return;
-	}
-	out_object(o, "proxy");
-	out_str(o, "mode", "none");
-	out_close(o);
+	proxy_status(sp->proxy, "proxy", o);
 }
 
 static void collect_passages(const struct speaker *sp, struct metrics_writer *w)
@@ -184,10 +156,9 @@ static void collect_passages(const struct speaker *sp, struct metrics_writer *w)
 
 static void metrics(const struct speaker *sp, struct metrics_writer *w)
 {
-	if (!sp->proxy)
-		return;
 	proxy_metrics(sp->proxy, w);
-	collect_passages(sp, w);
+	if (proxy_forwards(sp->proxy))
+		collect_passages(sp, w);
 }
 
 /* Once for each change of what firewalls of others make of forwarded packets. */
@@ -214,8 +185,6 @@ static void tell_of_passage(struct speaker *sp, uint8_t family)
 
 static void tell(struct speaker *sp)
 {
-	if (!sp->proxy)
-		return;
 	tell_of_passage(sp, 4);
 	tell_of_passage(sp, 6);
 }

@@ -132,7 +132,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	struct speaker *sp = arg;
 	struct turn t = { .view = sp->view,
 		          .announce = sp->announce,
-		          .effectors = sp->proxy ? &effectors_proxy : &effectors_none,
+		          .effectors =
+		                  proxy_forwards(sp->proxy) ? &effectors_proxy : &effectors_none,
 		          .arg = sp,
 		          .complete = sp->complete };
 
@@ -194,7 +195,8 @@ static void on_announcement(const struct announcement *a, enum reason old_reason
 	 * Where a guard hangs on it (decide.h); in the middle of a turn the Service is still to be
 	 * forwarded.
 	 */
-	if (sp->proxy && announce_is_announced(a) != announce_is_announced(&before) &&
+	if (proxy_forwards(sp->proxy) &&
+	    announce_is_announced(a) != announce_is_announced(&before) &&
 	    view_touch(sp->view, a->key, &a->addr))
 		speaker_schedule(sp);
 	if (old_reason != a->reason)
@@ -238,7 +240,7 @@ int speaker_start(struct speaker *sp, struct err *e)
 	sp->base = event_base_new();
 	sp->namespace = options_namespace(k);
 	sp->view = view_new(sp->opts.node, sp->opts.daemon.load_balancer_class);
-	sp->opts.node_rules.forwards = !strcmp(sp->opts.proxy_mode, "iptables");
+	sp->opts.node_rules.forwards = proxy_mode_forwards(proxy_mode_named(sp->opts.proxy_mode));
 	view_set_node_rules(sp->view, sp->opts.node_rules);
 	sp->announce = announce_new(on_announcement, sp);
 	sp->news = news_new();

@@ -63,8 +63,8 @@ struct speaker {
 	struct kube_informer *secrets[N_SECRETS]; /* NULL: not asked for */
 	struct view *view;
 	struct announce *announce;
-	struct proxy *proxy; /* NULL in mode none */
-	struct l2 *l2;       /* NULL while the heartbeat key is not known */
+	struct proxy *proxy;
+	struct l2 *l2; /* NULL while the heartbeat key is not known */
 	uint64_t key_hash;
 	bool key_changed; /* the Secret holds another key than the one in force */
 	/* why the Secret's content is no key; no blame: it is one, or there is no Secret */

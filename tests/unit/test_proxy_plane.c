@@ -461,7 +461,7 @@ static void at_the_end_nothing_writes_any_more(void **state)
 	set(1, false, "10.244.1.1");
 	while (count("n") == before)
 		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-	proxy_end(TAKE(proxy));
+	assert_int_equal(proxy_uninstall(proxy, NULL), 0);
 	cleanup_free char *ended = read_file("ended");
 	assert_string_equal(ended, "x\n");
 }
@@ -599,18 +599,26 @@ static void mode_none_does_nothing(void **state)
 	static const struct proxy_ops ops = { .applied = on_applied };
 	struct proxy_options o = { .mode = PROXY_NONE };
 	struct proxy *none, *saved = proxy;
-	n_applied = 0;
+	assert_int_equal(proxy_mode_named("none"), PROXY_NONE);
+	assert_int_equal(proxy_mode_named("iptables"), PROXY_IPTABLES);
+	assert_true(proxy_mode_forwards(PROXY_IPTABLES));
+	assert_false(proxy_mode_forwards(PROXY_NONE));
 	assert_int_equal(proxy_start(base, &o, &ops, NULL, &none, NULL), 0);
+	assert_false(proxy_forwards(none));
 	proxy = none;
 	set(1, false, "10.244.1.1");
 	assert_true(proxy_is_applied(none, "shop/web-1", 4));
 	assert_true(proxy_stats(none).in_sync);
-	while (n_applied == 0)
-		event_base_loop(base, EVLOOP_ONCE);
+	assert_true(proxy_stats(none).settled);
+	assert_false(proxy_any_hindrance(none));
+	assert_null(proxy_refusal(none, "shop/web-1", 4));
+	proxy_remove(none, "shop/web-1");
 	proxy_complete(none);
 	cleanup(buf_fini) struct buf json = BUF_INIT;
 	print_status(none, &json);
-	assert_non_null(strstr(buf_str(&json), "\"mode\":\"none\""));
+	assert_string_equal(buf_str(&json), "{\"mode\":\"none\"}");
+	assert_int_equal(proxy_uninstall(none, NULL), 0);
+	assert_int_equal(count("n"), 0);
 	proxy_free(none);
 	proxy = saved;
 }

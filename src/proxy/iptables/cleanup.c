@@ -10,7 +10,6 @@
 
 #include "proxy/child.h"
 #include "fairlead/mem.h"
-#include "fairlead/proxy.h"
 #include "proxy/iptables/native.h"
 #include "proxy/iptables/save.h"
 #include "proxy/iptables/variant.h"
@@ -89,14 +88,6 @@ static int clean(const struct variant *v, uint8_t family, struct save *saved, st
 	return r;
 }
 
-bool proxy_has_leftovers(void)
-{
-	for (size_t k = 0; k < VARIANTS; k++)
-		if (variant_has_ours(&variants[k]))
-			return true;
-	return false;
-}
-
 int variant_clean(const struct variant *v, struct err *e)
 {
 	static const uint8_t families[] = { 4, 6 };
@@ -112,17 +103,6 @@ int variant_clean(const struct variant *v, struct err *e)
 		result = result ? result : r;
 		save_fini(saved);
 		free(saved);
-	}
-	return result;
-}
-
-int proxy_cleanup(struct err *e)
-{
-	int result = 0;
-
-	for (size_t k = 0; k < VARIANTS; k++) {
-		int r = variant_clean(&variants[k], result ? NULL : e);
-		result = result ? result : r;
 	}
 	return result;
 }

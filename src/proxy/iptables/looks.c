@@ -190,7 +190,7 @@ static void on_audited(const struct child_result *r, void *arg)
  * the filter table that is everything, since the way of forwarded packets may lead through any
  * chain; it is the small one.
  */
-static void audit(struct plane *p)
+static void audit_frame(struct plane *p)
 {
 	static const struct child_ops ops = { .output = on_saved, .done = on_audited };
 
@@ -214,12 +214,12 @@ static bool should_compare(struct plane *p)
 	       ++p->audits >= PLANE_AUDITS_TO_COMPARISON;
 }
 
-void plane_look(struct plane *p)
+void plane_audit(struct plane *p)
 {
 	if (p->state != PLANE_IDLE || model_needs_frame(p->model))
 		return;
 	if (!should_compare(p)) {
-		audit(p);
+		audit_frame(p);
 		return;
 	}
 	p->compare = true;

@@ -146,13 +146,6 @@ static const struct watch_ops watch_ops = { .cares = plane_cares,
 	                                    .changed = on_foreign_change,
 	                                    .foreign = on_foreign_table };
 
-static void on_audit_timer(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	plane_look(arg);
-}
-
 struct plane *plane_new(struct event_base *base, const struct variant *v,
                         const struct render_options *o, int audit_ms, const char *absent,
                         const struct plane_ops *ops, void *arg)
@@ -170,9 +163,6 @@ struct plane *plane_new(struct event_base *base, const struct variant *v,
 	p->audit_ms = audit_ms;
 	save_init(&p->saved);
 	p->timer = evtimer_new(base, on_timer, p);
-	p->audit_timer = event_new(base, -1, EV_PERSIST, on_audit_timer, p);
-	struct timeval tv = { audit_ms / 1000, audit_ms % 1000 * 1000 };
-	event_add(p->audit_timer, &tv);
 	p->state = PLANE_READING;
 	if (absent) {
 		p->state = PLANE_ABSENT;
@@ -189,7 +179,6 @@ void plane_free(struct plane *p)
 		return;
 	child_abandon(p->child);
 	event_free(p->timer);
-	event_free(p->audit_timer);
 	model_free(p->model);
 	udp_free(p->udp);
 	watch_free(p->watch);

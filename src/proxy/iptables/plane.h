@@ -4,8 +4,8 @@
 
 /*
  * One family's rules, kept in the kernel: the shell around the model.  It runs iptables-save once,
- * then iptables-restore whenever the model has a batch, and every PROXY_AUDIT_MS looks whether all
- * is still there: by a complete comparison where that is cheap or the tables have changed in size,
+ * then iptables-restore whenever the model has a batch, and when it is audited looks whether all is
+ * still there: by a complete comparison where that is cheap or the tables have changed in size,
  * else at the frame alone.  With the nft variant the kernel tells at once what others change
  * (watch.h), and then everything is compared.
  *
@@ -65,6 +65,11 @@ void plane_end(struct plane *p);
 void plane_set(struct plane *p, const struct proxy_half *s);
 void plane_remove(struct plane *p, const char *key);
 void plane_complete(struct plane *p);
+/*
+ * Looks whether all that was written is still there: by a complete comparison, or at the frame
+ * alone.
+ */
+void plane_audit(struct plane *p);
 /* As in the model. */
 bool plane_is_damaged(const struct plane *p, const char *key);
 bool plane_any_damaged(const struct plane *p);

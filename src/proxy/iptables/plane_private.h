@@ -55,7 +55,7 @@ struct plane {
 	unsigned int failures, read_failures; /* in a row */
 	struct child_result refusal; /* of one Service, while the program itself is tried */
 	char refusal_text[CHILD_MAX_ERRORS];
-	struct event *timer, *audit_timer;
+	struct event *timer;
 	struct watch *watch;
 	int64_t audit_ms;
 	unsigned int audits;        /* since the last complete comparison */
@@ -92,8 +92,6 @@ void plane_read(struct plane *p);
 /* Takes over what was read; more of it with each call. */
 void plane_begin_adoption(struct plane *p);
 void plane_adopt(struct plane *p);
-/* Looks whether all is still there: by a complete comparison, or at the frame alone. */
-void plane_look(struct plane *p);
 /* Whether a change of others' is of interest: as struct watch_ops asks. */
 bool plane_cares(const char *table, const char *chain, void *arg);
 /* Whether there is iptables for the family by now. */

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_PROXY_BACKEND_H
+#define FAIRLEAD_PROXY_BACKEND_H
+
+/*
+ * What programs the kernel: one row a mode, with a file or a folder of its own; proxy.c has the
+ * table and is all that the rest of the speaker knows.  What a Service's traffic is due is decided
+ * in traffic.h, for all of them.
+ *
+ * A member is NULL where there is nothing to do or to say, and so is all but the name where others
+ * carry the traffic.  Where nothing else is said, a function is as its namesake in
+ * fairlead/proxy.h.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fairlead/err.h"
+#include "fairlead/proxy.h"
+
+struct event_base;
+struct out;
+
+struct backend {
+	const char *name; /* as --proxy-mode has it */
+
+	/* ---- its life ---- */
+	/* @ops has all functions, and none is called before this has returned. */
+	int (*start)(struct event_base *base, const struct proxy_options *opts,
+	             const struct proxy_ops *ops, void *arg, void **ret_self, struct err *e);
+	/* Leaves every rule in place.  @wait: when it returns, nothing writes any more. */
+	void (*stop)(void *self, bool wait);
+
+	/* ---- what is wanted ---- */
+	void (*set)(void *self, const struct proxy_service *s);
+	void (*remove)(void *self, const char *key);
+	void (*complete)(void *self);
+
+	/* ---- what became of it ---- */
+	bool (*is_applied)(const void *self, const char *key, uint8_t family);
+	bool (*is_damaged)(const void *self, const char *key, uint8_t family);
+	const char *(*refusal)(const void *self, const char *key, uint8_t family);
+	enum proxy_passage (*passage)(const void *self, uint8_t family, const char **ret_where);
+	bool (*any_hindrance)(const void *self);
+	/* Looks whether all that was written still stands; called every audit_ms. */
+	void (*audit)(void *self);
+
+	/* ---- what it says of itself ---- */
+	/* Adds to the counters; in_sync and settled become false where they are not so. */
+	void (*add_stats)(const void *self, struct proxy_stats *st);
+	/* Adds members of its own to the object that is open. */
+	void (*status)(const void *self, struct out *o);
+
+	/* ---- what an earlier process left, without one that runs ---- */
+	bool (*has_leftovers)(void);
+	int (*clean_up)(struct err *e);
+};
+
+extern const struct backend iptables_backend;
+
+#endif
