@@ -102,6 +102,13 @@ struct proxy_options {
 	/* Pod addresses: not masqueraded toward ClusterIPs; may be empty */
 	const struct prefix *cluster_cidrs;
 	size_t n_cluster_cidrs;
+	/*
+	 * Of the node's addresses those with node ports, of either family; a family without one has
+	 * them at all of its addresses.  Loopback addresses never have.
+	 */
+	const struct prefix *node_port_cidrs;
+	size_t n_node_port_cidrs;
+	bool masquerade_all; /* also Pods, toward cluster IPs */
 	/* one bit, ours alone, of packet and connection marks; 0: PROXY_MARK_DEFAULT */
 	uint32_t mark;
 	/* of translated TCP connections: bytes, PROXY_CLAMP_PMTU, or 0: left alone */

@@ -11,7 +11,8 @@
  *   policy Local, local set empty      DROP                Pod and node as above; else DROP
  *
  * Toward a cluster IP, what does not come from a Pod is masqueraded.  Where the Pods' addresses are
- * not known, nothing is toward a cluster IP, and from outside a Pod is like everybody else.
+ * not known, nothing is toward a cluster IP, and from outside a Pod is like everybody else.  Where
+ * the node is told to masquerade all, all is toward a cluster IP.
  */
 #include "config.h"
 
@@ -32,16 +33,17 @@ static struct traffic_way common_way(const struct proxy_port *p, bool policy_loc
 	};
 }
 
-static void plan_internal(struct traffic_port *t, bool knows_pods)
+static void plan_internal(struct traffic_port *t, const struct traffic_node *node)
 {
 	struct traffic_way way = common_way(t->port, t->service->traffic.internal_local);
 
+	way.masquerade = way.fate == TRAFFIC_FORWARD && node->masquerade_all;
 	t->internal[TRAFFIC_POD] = way;
-	way.masquerade = way.fate == TRAFFIC_FORWARD && knows_pods;
+	way.masquerade |= way.fate == TRAFFIC_FORWARD && node->knows_pods;
 	t->internal[TRAFFIC_NODE] = t->internal[TRAFFIC_OUTSIDE] = way;
 }
 
-static void plan_external(struct traffic_port *t, bool knows_pods)
+static void plan_external(struct traffic_port *t, const struct traffic_node *node)
 {
 	bool policy_local = t->service->traffic.external_local;
 	struct traffic_way way = common_way(t->port, policy_local);
@@ -52,7 +54,7 @@ static void plan_external(struct traffic_port *t, bool knows_pods)
 	if (!policy_local || way.fate == TRAFFIC_REJECT || t->port->n_cluster == 0)
 		return;
 	way = (struct traffic_way){ .fate = TRAFFIC_FORWARD, .set = TRAFFIC_CLUSTER_SET };
-	if (knows_pods)
+	if (node->knows_pods)
 		t->external[TRAFFIC_POD] = way;
 	way.masquerade = true;
 	t->external[TRAFFIC_NODE] = way;
@@ -74,7 +76,7 @@ static bool is_restricted(const struct proxy_half *s)
 	return s->n_source_ranges > 0;
 }
 
-bool traffic_plan(const struct proxy_half *s, size_t i, bool knows_pods,
+bool traffic_plan(const struct traffic_node *node, const struct proxy_half *s, size_t i,
                   struct traffic_port *ret_port)
 {
 	const struct proxy_port *p = &s->ports[i], *before = i > 0 ? p - 1 : NULL;
@@ -92,8 +94,8 @@ bool traffic_plan(const struct proxy_half *s, size_t i, bool knows_pods,
 		.restricted = is_restricted(s),
 		.affinity_s = s->traffic.affinity_s,
 	};
-	plan_internal(&t, knows_pods);
-	plan_external(&t, knows_pods);
+	plan_internal(&t, node);
+	plan_external(&t, node);
 	if (t.inside)
 		note_sets(&t, t.internal);
 	if (t.outside)

@@ -46,6 +46,12 @@ struct traffic_way {
 	bool masquerade;
 };
 
+/* What of the node matters, in one family. */
+struct traffic_node {
+	bool knows_pods;     /* it can tell Pods from others */
+	bool masquerade_all; /* all that goes to a cluster IP */
+};
+
 /* One port of a Service in one family, with all that follows from it. */
 struct traffic_port {
 	const struct proxy_half *service;
@@ -66,10 +72,9 @@ struct traffic_destination {
 
 /*
  * False for a port that nothing is done for: of another protocol than TCP, UDP and SCTP, or the
- * same as one before it (they are sorted, spec.h).  @knows_pods: the node can tell Pods of this
- * family from others.
+ * same as one before it (they are sorted, spec.h).
  */
-bool traffic_plan(const struct proxy_half *s, size_t i, bool knows_pods,
+bool traffic_plan(const struct traffic_node *node, const struct proxy_half *s, size_t i,
                   struct traffic_port *ret_port);
 /*
  * The way of a packet.  @in_ranges: its source is in one of the Service's source ranges, which

@@ -15,21 +15,25 @@
 #define CLAMP_MSS_MIN 536
 #define CLAMP_MSS_MAX 9000
 
-static int parse_cidrs(struct speaker_options *o, struct err *e)
+/* @option: its name; @given: its value, NULL for none. */
+static int parse_cidrs(const char *option, const char *given,
+                       struct prefix ret_cidrs[static SPEAKER_CIDRS_MAX], size_t *ret_n,
+                       struct err *e)
 {
-	cleanup_free char *copy = xstrdup(o->cluster_cidr ? o->cluster_cidr : "");
+	cleanup_free char *copy = xstrdup(given ? given : "");
 	char *save = NULL;
+	size_t n = 0;
 
 	for (char *word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
-		if (o->n_cluster_cidrs == SPEAKER_CLUSTER_CIDRS_MAX)
-			return err_set(e, -EINVAL, ERR_CONFIG, "--cluster-cidr: at most %d of them",
-			               SPEAKER_CLUSTER_CIDRS_MAX);
-		if (prefix_parse(word, false, &o->cluster_cidrs[o->n_cluster_cidrs++]) < 0)
+		if (n == SPEAKER_CIDRS_MAX)
+			return err_set(e, -EINVAL, ERR_CONFIG, "%s: at most %d of them", option,
+			               SPEAKER_CIDRS_MAX);
+		if (prefix_parse(word, false, &ret_cidrs[n++]) < 0)
 			return err_set(e, -EINVAL, ERR_CONFIG,
-			               "--cluster-cidr: \"%.100s\" is no CIDR; it is like "
-			               "10.244.0.0/16",
-			               word);
+			               "%s: \"%.100s\" is no CIDR; it is like 10.244.0.0/16",
+			               option, word);
 	}
+	*ret_n = n;
 	return 0;
 }
 
@@ -76,6 +80,12 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 		  "the Pods' addresses, which are not masqueraded "
 		  "on their way to a cluster IP",
 		  OPTION_STRING, &o.cluster_cidr },
+		{ "nodeport-addresses", 0, "CIDR[,CIDR]",
+		  "which of the node's addresses have node ports; all if not given", OPTION_STRING,
+		  &o.nodeport_addresses },
+		{ "masquerade-all", 0, NULL,
+		  "masquerade everything on its way to a cluster IP, also what comes from Pods",
+		  OPTION_SWITCH, &o.masquerade_all },
 		{ "clamp-mss", 0, "BYTES",
 		  "bound the segment size of the TCP connections that the speaker carries: so many bytes, "
 		  "pmtu (what fits the node's routes), or off; for paths with a smaller MTU behind "
@@ -138,7 +148,11 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 	if (!*o.bgp_socket_dir || !strcmp(o.bgp_socket_dir, "none"))
 		o.bgp_socket_dir = NULL;
 	if (r == OPTIONS_RUN)
-		r = parse_cidrs(&o, e);
+		r = parse_cidrs("--cluster-cidr", o.cluster_cidr, o.cluster_cidrs,
+		                &o.n_cluster_cidrs, e);
+	if (r == OPTIONS_RUN)
+		r = parse_cidrs("--nodeport-addresses", o.nodeport_addresses, o.node_port_cidrs,
+		                &o.n_node_port_cidrs, e);
 	if (r == OPTIONS_RUN)
 		r = parse_clamp(&o, e);
 	if (r == OPTIONS_RUN && o.heartbeat_key_file && o.heartbeat_key_secret)

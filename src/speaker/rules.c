@@ -101,6 +101,9 @@ static int start(struct speaker *sp, struct err *e)
 		.variant = sp->opts.iptables_variant,
 		.cluster_cidrs = sp->opts.cluster_cidrs,
 		.n_cluster_cidrs = sp->opts.n_cluster_cidrs,
+		.node_port_cidrs = sp->opts.node_port_cidrs,
+		.n_node_port_cidrs = sp->opts.n_node_port_cidrs,
+		.masquerade_all = sp->opts.masquerade_all,
 		.clamp_mss = sp->opts.clamp_mss_bytes,
 	};
 

@@ -28,7 +28,7 @@
 struct event;
 struct event_base;
 
-#define SPEAKER_CLUSTER_CIDRS_MAX 8
+#define SPEAKER_CIDRS_MAX 8
 
 struct speaker_options {
 	struct options_daemon daemon;
@@ -37,8 +37,12 @@ struct speaker_options {
 	const char *clamp_mss;    /* as given */
 	int clamp_mss_bytes;      /* as in struct proxy_options */
 	const char *cluster_cidr; /* as given; parsed into cluster_cidrs */
-	struct prefix cluster_cidrs[SPEAKER_CLUSTER_CIDRS_MAX];
+	struct prefix cluster_cidrs[SPEAKER_CIDRS_MAX];
 	size_t n_cluster_cidrs;
+	const char *nodeport_addresses; /* as given; parsed into node_port_cidrs */
+	struct prefix node_port_cidrs[SPEAKER_CIDRS_MAX];
+	size_t n_node_port_cidrs;
+	bool masquerade_all;
 	const char *heartbeat_key_file, *heartbeat_key_secret; /* at most one of them */
 	const char *bgp_password_secret;
 	const char *interface;

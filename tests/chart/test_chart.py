@@ -48,6 +48,8 @@ SETS: dict[str, tuple[Object, set[tuple[str, str]]]] = {
             "speaker": {
                 **RULES,
                 "clampMss": "pmtu",
+                "nodePortAddresses": ["192.0.2.0/24", "2001:db8::/64"],
+                "masqueradeAll": True,
                 "firstUseProbe": False,
                 "http": {"address": "192.0.2.7"},
                 "podLabels": {"a": "b"},
@@ -354,6 +356,8 @@ def test_everything_at_once(render: Render) -> None:
         "--log-level=debug",
         "--proxy-mode=iptables",
         "--cluster-cidr=10.244.0.0/16,fd00:10:244::/56",
+        "--nodeport-addresses=192.0.2.0/24,2001:db8::/64",
+        "--masquerade-all",
         "--first-use-probe=off",
         "--load-balancer-class=example.com/bare-metal",
     ):
@@ -470,6 +474,7 @@ REFUSED: dict[str, tuple[Object, str]] = {
     "port": ({"controller": {"http": {"port": 70000}}}, "/controller/http/port"),
     "address": ({"speaker": {"http": {"address": "eth0"}}}, "/speaker/http/address"),
     "cidr": ({"speaker": {"clusterCIDRs": ["10.244.0.0"]}}, "/speaker/clusterCIDRs/0"),
+    "node-ports": ({"speaker": {"nodePortAddresses": ["primary"]}}, "/speaker/nodePortAddresses/0"),
     "segments": ({"speaker": {"clampMss": 100}}, "/speaker/clampMss"),
     "level": ({"logLevel": "trace"}, "/logLevel"),
     "config": ({"config": ["address-pools"]}, "/config"),

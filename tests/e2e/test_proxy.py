@@ -534,6 +534,52 @@ def segment_size(sniffer: socket.socket, family: int) -> int:
         return int.from_bytes(tcp[22:24], "big")
 
 
+@contextlib.contextmanager
+def started_with(driver: Driver, options: tuple[str, ...], *lines: str) -> Iterator[None]:
+    plain = driver.options
+    driver.stop()
+    driver.options = (*plain, *options)
+    driver.start(*lines)
+    try:
+        yield
+    finally:
+        driver.stop()
+        driver.options = plain
+        driver.start()
+
+
+def test_everything_is_masqueraded_where_one_wishes(proxies: Proxies) -> None:
+    spec = f"service t/masquerade 4 cluster-ip=10.96.0.35 vip=203.0.113.35 external=Local port=tcp/80 {BOTH}"
+    proxies.made.add(("node1", "t/masquerade", 4))
+    with started_with(proxies.drivers["node1"], ("--masquerade-all",), f"{spec} local={POD['node1']};8080"):
+        assert seen("pod1", "10.96.0.35") == {"pod1": GATE["node1"], "pod2": NODE["node1"]}
+        # From outside policy Local keeps the address all the same.
+        assert seen("client", "203.0.113.35") == {"pod1": CLIENT}
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_node_ports_at_chosen_addresses(proxies: Proxies, family: int) -> None:
+    chosen, other = (NODE["node1"], GATE["node1"]) if family == 4 else ("fd00:77::11", "fd00:244:1::1")
+    ip, pod = ("10.96.0.36", POD["node1"]) if family == 4 else ("fd00:96::36", POD6["node1"])
+    lines = [
+        f"service t/chosen {family} cluster-ip={ip} port=tcp/80/30036 cluster={pod};8080",
+        f"service t/nobody {family} cluster-ip={ip} port=tcp/81/30037",
+    ]
+    proxies.made |= {("node1", "t/chosen", family), ("node1", "t/nobody", family)}
+    options = ("--nodeport-address", f"{chosen}/{32 if family == 4 else 128}")
+    with started_with(proxies.drivers["node1"], options, *lines):
+        assert set(seen("client", chosen, 30036, tries=5)) == {"pod1"}
+        assert outcome("client", chosen, 30037) == "refused"
+        # Elsewhere the ports are the node's own.
+        assert outcome("pod1", other, 30036) == "refused"
+        for port in (30036, 30037):
+            with netns.entered(ns("node1")):
+                where = socket.AF_INET if family == 4 else socket.AF_INET6
+                listener = socket.create_server((other, port), family=where)
+            with listener, netns.entered(ns("pod1")):
+                socket.create_connection((other, port), timeout=DROPPED_S).close()
+
+
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("clamp", ["off", "600", "pmtu"])
 def test_segments_are_bounded_in_both_directions(proxies: Proxies, clamp: str, family: int) -> None:

@@ -2,8 +2,9 @@
 /*
  * Drives the service proxy from a text, for tests that look at packets.
  *
- *	proxyctl [--variant V] [--audit-ms MS] [--clamp-mss BYTES|pmtu] [--cluster-cidr CIDR]… <
- *	COMMANDS proxyctl --cleanup
+ *	proxyctl [--variant V] [--audit-ms MS] [--clamp-mss BYTES|pmtu] [--cluster-cidr CIDR]…
+ *	         [--nodeport-address CIDR]… [--masquerade-all] < COMMANDS
+ *	proxyctl --cleanup
  *
  * One command a line:
  *	service KEY FAMILY [cluster-ip=A] [vip=A]… [external-ip=A]… [range=CIDR]… [external=Local]
@@ -370,14 +371,17 @@ int main(int argc, char **argv)
 		{ "cluster-cidr", required_argument, NULL, 'c' },
 		{ "audit-ms", required_argument, NULL, 'a' },
 		{ "clamp-mss", required_argument, NULL, 'm' },
+		{ "nodeport-address", required_argument, NULL, 'n' },
+		{ "masquerade-all", no_argument, NULL, 'q' },
 		{ "cleanup", no_argument, NULL, 'x' },
 		{ NULL, 0, NULL, 0 },
 	};
 	static const struct proxy_ops ops = { .applied = on_applied, .failed = on_failed };
-	struct prefix cidrs[MAX_ITEMS];
+	struct prefix cidrs[MAX_ITEMS], node_ports[MAX_ITEMS];
 	struct proxy_options o = { .mode = PROXY_IPTABLES,
 		                   .variant = "auto",
-		                   .cluster_cidrs = cidrs };
+		                   .cluster_cidrs = cidrs,
+		                   .node_port_cidrs = node_ports };
 	struct err e = ERR_INIT;
 
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -389,6 +393,10 @@ int main(int argc, char **argv)
 			o.clamp_mss = strcmp(optarg, "pmtu") ? atoi(optarg) : PROXY_CLAMP_PMTU;
 		else if (c == 'c' && o.n_cluster_cidrs < MAX_ITEMS)
 			cidrs[o.n_cluster_cidrs++] = parse_prefix(optarg);
+		else if (c == 'n' && o.n_node_port_cidrs < MAX_ITEMS)
+			node_ports[o.n_node_port_cidrs++] = parse_prefix(optarg);
+		else if (c == 'q')
+			o.masquerade_all = true;
 		else
 			return c == 'x' ? clean_up() : 2;
 	}

@@ -493,6 +493,13 @@ static bool some_buckets(unsigned int bucket, void *arg)
 	       !strcmp(name + 4, "-5ff");
 }
 
+static bool no_buckets(unsigned int bucket, void *arg)
+{
+	(void)bucket;
+	(void)arg;
+	return false;
+}
+
 static void the_frame_is_complete(void **state)
 {
 	(void)state;
@@ -543,6 +550,80 @@ static void the_frame_is_complete(void **state)
 		"FL-SVC: -d ::9/::ff -j FL-B-09\n"
 		"FL-SVC: -d ::ff/::ff -j FL-B-ff\n"
 		"FL-SVC: ! -d ::1/128 -m addrtype --dst-type LOCAL -j FL-NP\n");
+}
+
+static void node_ports_at_chosen_addresses(void **state)
+{
+	(void)state;
+	static const char *const given[] = { "192.0.2.0/28", "2001:db8::/64", "192.0.2.64/32" };
+	static const char all4[] =
+		"FL-SVC: ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j FL-NP\n"
+		"FL-IN: -m conntrack --ctstate NEW -j FL-FLT\n"
+		"FL-IN: -m conntrack --ctstate NEW -m addrtype --dst-type LOCAL -j FL-NPF\n";
+	static const struct {
+		uint8_t family;
+		size_t n;
+		bool everywhere;
+		const char *want;
+	} rows[] = {
+		{ 4, 3, false,
+		  "FL-SVC: -d 127.0.0.0/8 -j RETURN\n"
+		  "FL-SVC: -d 192.0.2.0/28 -m addrtype --dst-type LOCAL -j FL-NP\n"
+		  "FL-SVC: -d 192.0.2.64/32 -m addrtype --dst-type LOCAL -j FL-NP\n"
+		  "FL-IN: -m conntrack --ctstate NEW -j FL-FLT\n"
+		  "FL-IN: -d 192.0.2.0/28 -m conntrack --ctstate NEW -m addrtype --dst-type LOCAL "
+		  "-j FL-NPF\n"
+		  "FL-IN: -d 192.0.2.64/32 -m conntrack --ctstate NEW -m addrtype --dst-type LOCAL "
+		  "-j FL-NPF\n" },
+		{ 6, 2, false,
+		  "FL-SVC: -d ::1/128 -j RETURN\n"
+		  "FL-SVC: -d 2001:db8::/64 -m addrtype --dst-type LOCAL -j FL-NP\n"
+		  "FL-IN: -m conntrack --ctstate NEW -j FL-FLT\n"
+		  "FL-IN: -d 2001:db8::/64 -m conntrack --ctstate NEW -m addrtype --dst-type LOCAL "
+		  "-j FL-NPF\n" },
+		/* One of everybody is no choice; nor is none of the family. */
+		{ 4, 3, true, all4 },
+		{ 6, 1, false,
+		  "FL-SVC: ! -d ::1/128 -m addrtype --dst-type LOCAL -j FL-NP\n"
+		  "FL-IN: -m conntrack --ctstate NEW -j FL-FLT\n"
+		  "FL-IN: -m conntrack --ctstate NEW -m addrtype --dst-type LOCAL -j FL-NPF\n" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup(buf_fini) struct buf out = BUF_INIT, frame = BUF_INIT;
+		struct render_options o = options(rows[i].family, false);
+		struct prefix cidrs[ARRAY_LEN(given)];
+		struct chain c = { .n_rules = 0 };
+		for (size_t k = 0; k < rows[i].n; k++)
+			cidrs[k] = prefix(given[k]);
+		if (rows[i].everywhere)
+			cidrs[2] = prefix("0.0.0.0/0");
+		o.node_port_cidrs = cidrs;
+		o.n_node_port_cidrs = rows[i].n;
+		render_index(&o, BUCKET_NAT_ADDR, no_buckets, NULL, &c);
+		add_chain(&c, &out);
+		render_frame(&o, add_chain, &frame);
+		const char *end = strstr(buf_str(&frame), "FL-OUT");
+		buf_add(&out, buf_str(&frame), (size_t)(end - buf_str(&frame)));
+		assert_string_equal(buf_str(&out), rows[i].want);
+		chain_fini(&c);
+	}
+}
+
+static void masquerading_all_asks_nobody(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	struct spec *spec = make_spec(
+		&(struct wish){ .cluster_ip = "10.96.0.17", .cluster = { "10.244.1.7" } });
+	struct render_options o = options(4, false);
+	o.masquerade_all = true;
+	render_service(&o, &spec->s, add_chain, &out);
+	spec_unref(spec);
+	cleanup_free char *got = readable(buf_str(&out));
+	assert_string_equal(got, "C: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j FL-MARK\n"
+	                         "C: -j P1\n"
+	                         "P1: -s 10.244.1.7/32 -j FL-MARK\n"
+	                         "P1: -p tcp -j DNAT --to-destination 10.244.1.7:8080\n");
 }
 
 static void equal_wishes_are_equal_copies(void **state)
@@ -668,6 +749,8 @@ int main(void)
 		cmocka_unit_test(affinity),
 		cmocka_unit_test(ipv6),
 		cmocka_unit_test(the_frame_is_complete),
+		cmocka_unit_test(node_ports_at_chosen_addresses),
+		cmocka_unit_test(masquerading_all_asks_nobody),
 		cmocka_unit_test(equal_wishes_are_equal_copies),
 		cmocka_unit_test(any_difference_is_a_change),
 		cmocka_unit_test(each_row_of_traffic_is_in_the_rules),

@@ -29,6 +29,8 @@ static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP };
 static const enum traffic_class classes[] = { TRAFFIC_CLUSTER_IP, TRAFFIC_VIP, TRAFFIC_EXTERNAL_IP,
 	                                      TRAFFIC_NODE_PORT };
 
+static const struct traffic_node pods = { .knows_pods = true };
+
 /* A Service with a port and everything that it may be reached by. */
 struct world {
 	struct addr vip, external_ip;
@@ -163,8 +165,9 @@ static void check_row(const struct row *r, uint8_t family, uint8_t proto, bool o
 	w.s.traffic.internal_local = r->inside ? r->policy_local : other;
 	w.s.traffic.external_local = r->inside ? other : r->policy_local;
 	for (int known = 0; known < 2; known++) {
+		const struct traffic_node node = { .knows_pods = known };
 		struct traffic_port t;
-		assert_true(traffic_plan(&w.s, 0, known, &t));
+		assert_true(traffic_plan(&node, &w.s, 0, &t));
 		for (size_t i = 0; i < ARRAY_LEN(classes); i++)
 			if ((classes[i] == TRAFFIC_CLUSTER_IP) == r->inside)
 				check_ways(&t, classes[i], known ? &r->known : &r->unknown);
@@ -183,6 +186,34 @@ static void every_class_policy_state_and_origin(void **state)
 			}
 }
 
+static void masquerade_all_is_for_the_cluster_ip(void **state)
+{
+	(void)state;
+	static const struct {
+		bool policy_local;
+		enum state state;
+		const char *inside;
+		struct expectation outside;
+	} rows[] = {
+		{ false, NONE, "reject", SAME("reject") },
+		{ false, BOTH, "cluster masq", SAME("cluster masq") },
+		{ true, NONE, "reject", SAME("reject") },
+		{ true, REMOTE, "drop", { "cluster", "cluster masq", "drop" } },
+		{ true, BOTH, "local masq", { "cluster", "cluster masq", "local" } },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct traffic_node node = { .knows_pods = true, .masquerade_all = true };
+		const struct expectation inside = SAME(rows[i].inside);
+		struct world w;
+		struct traffic_port t;
+		build(&w, 4, IPPROTO_TCP, rows[i].state);
+		w.s.traffic.internal_local = w.s.traffic.external_local = rows[i].policy_local;
+		assert_true(traffic_plan(&node, &w.s, 0, &t));
+		check_ways(&t, TRAFFIC_CLUSTER_IP, &inside);
+		check_ways(&t, TRAFFIC_VIP, &rows[i].outside);
+	}
+}
+
 /* The cluster set is not even known where nothing may lead to it. */
 static void inside_policy_local_needs_no_cluster_set(void **state)
 {
@@ -192,7 +223,7 @@ static void inside_policy_local_needs_no_cluster_set(void **state)
 	build(&w, 4, IPPROTO_TCP, REMOTE);
 	w.s.traffic.internal_local = true;
 	w.s.n_vips = w.s.n_external_ips = w.port.node_port = w.port.n_cluster = 0;
-	assert_true(traffic_plan(&w.s, 0, true, &t));
+	assert_true(traffic_plan(&pods, &w.s, 0, &t));
 	check_ways(&t, TRAFFIC_CLUSTER_IP, &(struct expectation)SAME("drop"));
 }
 
@@ -228,7 +259,7 @@ static void source_ranges_close_vips_alone(void **state)
 		w.s.source_ranges = &w.range;
 		w.s.n_source_ranges = 1;
 		w.s.traffic.external_local = r->policy_local;
-		assert_true(traffic_plan(&w.s, 0, true, &t));
+		assert_true(traffic_plan(&pods, &w.s, 0, &t));
 		/* Pods and the node are asked for their addresses, too. */
 		for (int origin = 0; origin < TRAFFIC_ORIGINS; origin++) {
 			enum traffic_origin from = (enum traffic_origin)origin;
@@ -249,7 +280,7 @@ static void a_range_of_everybody_closes_nothing(void **state)
 		                   { addr(4, "198.51.100.0", ""), 24 } };
 	w.s.source_ranges = ranges;
 	w.s.n_source_ranges = ARRAY_LEN(ranges);
-	assert_true(traffic_plan(&w.s, 0, true, &t));
+	assert_true(traffic_plan(&pods, &w.s, 0, &t));
 	assert_string_equal(words(traffic_way(&t, TRAFFIC_VIP, TRAFFIC_OUTSIDE, false)),
 	                    "cluster masq");
 }
@@ -288,7 +319,7 @@ static void only_what_is_led_to_is_used(void **state)
 			w.port.node_port = rows[i].outside && by == 2 ? 30080 : 0;
 			w.s.traffic.internal_local = rows[i].internal_local;
 			w.s.traffic.external_local = rows[i].external_local;
-			assert_true(traffic_plan(&w.s, 0, true, &t));
+			assert_true(traffic_plan(&pods, &w.s, 0, &t));
 			assert_int_equal(t.inside, rows[i].inside);
 			assert_int_equal(t.outside, rows[i].outside);
 			assert_int_equal(t.uses[TRAFFIC_CLUSTER_SET], rows[i].cluster);
@@ -321,7 +352,7 @@ static void each_destination_once(void **state)
 	struct traffic_port t;
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	build(&w, 4, IPPROTO_UDP, BOTH);
-	assert_true(traffic_plan(&w.s, 0, true, &t));
+	assert_true(traffic_plan(&pods, &w.s, 0, &t));
 	traffic_each_destination(&t, print_destination, &out);
 	traffic_each_guarded(&w.s, print_guarded, &out);
 	/* One that may be somebody else's is not guarded. */
@@ -350,18 +381,19 @@ static void ports_that_nobody_can_use(void **state)
 	w.s.ports = ports;
 	w.s.n_ports = ARRAY_LEN(ports);
 	w.s.traffic.affinity_s = 10800;
-	assert_true(traffic_plan(&w.s, 0, true, &t));
+	assert_true(traffic_plan(&pods, &w.s, 0, &t));
 	assert_int_equal(t.affinity_s, 10800);
-	assert_false(traffic_plan(&w.s, 1, true, &t));
-	assert_true(traffic_plan(&w.s, 2, true, &t));
-	assert_false(traffic_plan(&w.s, 3, true, &t));
-	assert_false(traffic_plan(&w.s, 4, true, &t));
+	assert_false(traffic_plan(&pods, &w.s, 1, &t));
+	assert_true(traffic_plan(&pods, &w.s, 2, &t));
+	assert_false(traffic_plan(&pods, &w.s, 3, &t));
+	assert_false(traffic_plan(&pods, &w.s, 4, &t));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_class_policy_state_and_origin),
+		cmocka_unit_test(masquerade_all_is_for_the_cluster_ip),
 		cmocka_unit_test(inside_policy_local_needs_no_cluster_set),
 		cmocka_unit_test(source_ranges_close_vips_alone),
 		cmocka_unit_test(a_range_of_everybody_closes_nothing),

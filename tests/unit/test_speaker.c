@@ -616,9 +616,12 @@ static void options_have_defaults_and_bounds(void **state)
 	struct speaker_options o = { 0 };
 	struct err e = ERR_INIT;
 	char name[] = "fairlead-speaker", cidr[] = "--cluster-cidr=10.244.0.0/16,fd00:10::/56",
-	     bad[] = "--cluster-cidr=10.244.0.0/16,pods";
+	     bad[] = "--cluster-cidr=10.244.0.0/16,pods", all[] = "--masquerade-all",
+	     ports[] = "--nodeport-addresses=192.0.2.0/24",
+	     bad_ports[] = "--nodeport-addresses=eth0";
 	char *plain[] = { name, NULL }, *cidrs[] = { name, cidr, NULL },
-	     *wrong[] = { name, bad, NULL };
+	     *wrong[] = { name, bad, NULL }, *rules[] = { name, all, ports, NULL },
+	     *wrong_ports[] = { name, bad_ports, NULL };
 
 	assert_int_equal(speaker_options_parse(1, plain, &o, &e), OPTIONS_RUN);
 	assert_string_equal(o.proxy_mode, "none");
@@ -628,7 +631,14 @@ static void options_have_defaults_and_bounds(void **state)
 	assert_int_equal(o.n_cluster_cidrs, 2);
 	assert_int_equal(o.cluster_cidrs[1].len, 56);
 	assert_int_equal(speaker_options_parse(2, wrong, &o, &e), -EINVAL);
-	assert_non_null(strstr(e.msg, "\"pods\" is no CIDR"));
+	assert_non_null(strstr(e.msg, "--cluster-cidr: \"pods\" is no CIDR"));
+	assert_false(o.masquerade_all);
+	assert_int_equal(o.n_node_port_cidrs, 0);
+	assert_int_equal(speaker_options_parse(3, rules, &o, &e), OPTIONS_RUN);
+	assert_true(o.masquerade_all);
+	assert_int_equal(o.n_node_port_cidrs, 1);
+	assert_int_equal(speaker_options_parse(2, wrong_ports, &o, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "--nodeport-addresses: \"eth0\" is no CIDR"));
 }
 
 static int read_key(const void *content, size_t size, mode_t mode, size_t *ret_size,

@@ -27,10 +27,10 @@ struct model *model_new(const struct render_options *o, size_t max_batch)
 	struct model *m = xcalloc(1, sizeof(*m));
 
 	m->o = *o;
-	m->cidrs = xreallocarray(NULL, o->n_cluster_cidrs + 1, sizeof(*m->cidrs));
-	for (size_t i = 0; i < o->n_cluster_cidrs; i++)
-		m->cidrs[i] = o->cluster_cidrs[i];
-	m->o.cluster_cidrs = m->cidrs;
+	m->o.cluster_cidrs = m->cidrs =
+		xmemdup(o->cluster_cidrs, o->n_cluster_cidrs * sizeof(*m->cidrs));
+	m->o.node_port_cidrs = m->node_port_cidrs =
+		xmemdup(o->node_port_cidrs, o->n_node_port_cidrs * sizeof(*m->node_port_cidrs));
 	m->max_batch = m->limit = max_batch;
 	m->buckets = xcalloc(BUCKETS, sizeof(*m->buckets));
 	return m;
@@ -86,6 +86,7 @@ void model_free(struct model *m)
 	free(m->changes);
 	free(m->touched);
 	free(m->cidrs);
+	free(m->node_port_cidrs);
 	free(m);
 }
 

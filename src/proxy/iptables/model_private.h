@@ -64,7 +64,7 @@ struct stray {
 
 struct model {
 	struct render_options o;
-	struct prefix *cidrs;
+	struct prefix *cidrs, *node_port_cidrs;
 	size_t max_batch, limit;
 	bool adopted;
 	struct service *services;

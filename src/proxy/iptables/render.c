@@ -117,7 +117,10 @@ static bool plan_port(const struct render_options *o, const struct proxy_half *s
 	struct port_plan n = { .o = o, .s = s, .p = &s->ports[i] };
 	char text[CHAIN_NAME_SIZE + 320];
 
-	if (!traffic_plan(s, i, knows_pods(o), &n.traffic))
+	const struct traffic_node node = { .knows_pods = knows_pods(o),
+		                           .masquerade_all = o->masquerade_all };
+
+	if (!traffic_plan(&node, s, i, &n.traffic))
 		return false;
 	n.proto = proto_names[proto_index(n.p->proto)];
 	n.external_chain =
@@ -177,12 +180,13 @@ static void render_set(const struct port_plan *n, enum traffic_set set,
 {
 	const struct addr *ip = &n->s->cluster_ip;
 	const struct traffic_way *way = &n->traffic.internal[TRAFFIC_OUTSIDE];
+	const char *who = n->traffic.internal[TRAFFIC_POD].masquerade ? "FL-MARK" : "FL-NODE";
 	char name[CHAIN_NAME_SIZE];
 
 	begin_kind(n, c, set_letter(set));
 	if (n->traffic.inside && way->set == set && way->masquerade)
-		chain_rule(c, "-d %s/%u -p %s -m %s --dport %d -j FL-NODE", addr_str(ip),
-		           addr_bits(ip), n->proto, n->proto, n->p->port);
+		chain_rule(c, "-d %s/%u -p %s -m %s --dport %d -j %s", addr_str(ip), addr_bits(ip),
+		           n->proto, n->proto, n->p->port, who);
 	for (size_t i = 0; n->traffic.affinity_s && i < n_e; i++) {
 		endpoint_name(n, &e[i], name);
 		chain_rule(c, "-m recent --name %s --rcheck --seconds %u --reap -j %s", name,
@@ -432,6 +436,38 @@ static void render_clamp(const struct render_options *o, struct chain *c)
 		chain_rule(c, "%s -j TCPMSS --set-mss %d", match, o->clamp_mss);
 }
 
+/* Whether not all of the node's addresses have node ports. */
+static bool chooses_addresses(const struct render_options *o)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < o->n_node_port_cidrs; i++) {
+		const struct prefix *p = &o->node_port_cidrs[i];
+		if (p->addr.family != o->family)
+			continue;
+		if (p->len == 0)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+/* Adds rules for what goes to an address with node ports. */
+static void rules_to_node_ports(const struct render_options *o, struct chain *c, const char *match,
+                                const char *target)
+{
+	char cidr[PREFIX_STR_SIZE];
+
+	if (!chooses_addresses(o)) {
+		chain_rule(c, "%s-m addrtype --dst-type LOCAL -j %s", match, target);
+		return;
+	}
+	for (size_t i = 0; i < o->n_node_port_cidrs; i++)
+		if (o->node_port_cidrs[i].addr.family == o->family)
+			chain_rule(c, "-d %s %s-m addrtype --dst-type LOCAL -j %s",
+			           prefix_format(&o->node_port_cidrs[i], cidr), match, target);
+}
+
 void render_frame(const struct render_options *o, render_chain_fn *fn, void *arg)
 {
 	struct chain c = { .n_rules = 0 };
@@ -439,7 +475,7 @@ void render_frame(const struct render_options *o, render_chain_fn *fn, void *arg
 
 	chain_begin(&c, "FL-IN", NULL);
 	chain_rule(&c, "-m conntrack --ctstate NEW -j FL-FLT");
-	chain_rule(&c, "-m conntrack --ctstate NEW -m addrtype --dst-type LOCAL -j FL-NPF");
+	rules_to_node_ports(o, &c, "-m conntrack --ctstate NEW ", "FL-NPF");
 	fn(&c, arg);
 	chain_begin(&c, "FL-OUT", NULL);
 	chain_rule(&c, "-m conntrack --ctstate NEW -j FL-FLT");
@@ -494,6 +530,22 @@ static void index_rule(const struct render_options *o, unsigned int bucket, stru
 	}
 }
 
+/*
+ * Services do not listen on loopback addresses: that would take route_localnet, which is not ours
+ * to set.
+ */
+static void index_node_ports(const struct render_options *o, struct chain *c)
+{
+	const char *loopback = o->family == 4 ? "127.0.0.0/8" : "::1/128";
+
+	if (!chooses_addresses(o)) {
+		chain_rule(c, "! -d %s -m addrtype --dst-type LOCAL -j FL-NP", loopback);
+		return;
+	}
+	chain_rule(c, "-d %s -j RETURN", loopback);
+	rules_to_node_ports(o, c, "", "FL-NP");
+}
+
 void render_index(const struct render_options *o, enum bucket_kind kind,
                   bool (*in_use)(unsigned int bucket, void *arg), void *arg,
                   struct chain *ret_chain)
@@ -502,11 +554,6 @@ void render_index(const struct render_options *o, enum bucket_kind kind,
 	for (unsigned int i = bucket_first[kind]; i < bucket_first[kind + 1]; i++)
 		if (in_use(i, arg))
 			index_rule(o, i, ret_chain);
-	/*
-	 * Services do not listen on loopback addresses: that would take route_localnet, which is
-	 * not ours to set.
-	 */
 	if (kind == BUCKET_NAT_ADDR)
-		chain_rule(ret_chain, "! -d %s -m addrtype --dst-type LOCAL -j FL-NP",
-		           o->family == 4 ? "127.0.0.0/8" : "::1/128");
+		index_node_ports(o, ret_chain);
 }

@@ -40,6 +40,10 @@ struct render_options {
 	uint32_t mark;
 	const struct prefix *cluster_cidrs; /* of any family */
 	size_t n_cluster_cidrs;
+	/* of any family: where node ports are, of the node's addresses; none: at all of them */
+	const struct prefix *node_port_cidrs;
+	size_t n_node_port_cidrs;
+	bool masquerade_all;
 	bool random_fully; /* MASQUERADE knows --random-fully */
 	/* drop Pods' packets that conntrack cannot place rather than leak them untranslated */
 	bool drop_invalid;
