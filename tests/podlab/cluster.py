@@ -204,12 +204,15 @@ class Cluster:
 
     def start_node(self, name: str) -> None:
         """A killed node comes back."""
+        came_back = self.nodes[name]
+        came_back.boot()
         self.network.heal(name)
-        self.nodes[name].boot()
-        self.nodes[name].start_containerd()
-        self.nodes[name].start_kubelet()
+        came_back.start_containerd()
         if self.kube_proxy:
-            self.nodes[name].start_proxy()
+            # Who announces an address beside kube-proxy cannot tell whether its rules are there; so they are first.
+            came_back.start_proxy()
+            wait_for(f"rules of kube-proxy on {name}", came_back.is_proxied, 60, 0.2)
+        came_back.start_kubelet()
 
     # ---- questions ----
 

@@ -144,13 +144,15 @@ class Node:
         return process
 
     def boot(self) -> None:
-        """What a machine has before anything of Kubernetes starts on it."""
+        """What a machine has before anything of Kubernetes starts on it: no rules, and no connections it would know."""
+        for forget in (["nft", "flush", "ruleset"], ["conntrack", "-F"]):
+            netns.output(self.host.namespace, forget)
         shutil.rmtree(self.run, ignore_errors=True)
         self.frr.mkdir(parents=True)
         cgroups.create(self.cgroup)
         unshare = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", _INIT, _INIT]
         self._run_program("init", [*unshare, str(self.disk), str(self.run)])
-        wait_for(f"{self.name} to be up", (self.run / "up").exists)
+        wait_for(f"{self.name} to be up", (self.run / "up").exists, 30)
 
     def start_containerd(self) -> Process:
         return self._run_program("containerd", ["containerd", "--config", str(self.disk / "containerd.toml")])
@@ -180,6 +182,10 @@ class Node:
             "--conntrack-tcp-timeout-close-wait=0",
         ]
         return self._run_program("kube-proxy", argv)
+
+    def is_proxied(self) -> bool:
+        """Whether kube-proxy's rules are there."""
+        return "KUBE-SERVICES" in netns.output(self.host.namespace, ["iptables-save", "-t", "nat"])
 
     def stop_proxy(self) -> None:
         self._processes["kube-proxy"].stop()
