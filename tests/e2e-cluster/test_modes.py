@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from lab import arp, netns, web
+from lab.load import Outcome
 from lab.router import ASN
 from lab.waiting import LabError, wait_for
 from podlab import cgroups
 from podlab.cluster import Cluster
-from podlab.installation import NAMESPACE, Installation, none_failed, service
+from podlab.installation import NAMESPACE, Installation, service
+from podlab.load import ServiceLoad, none_failed
 
 SERVICES = ("lan-cluster", "lan-local", "routed-cluster", "routed-local")
 NET_ADMIN_AND_RAW = 1 << 12 | 1 << 13
@@ -161,30 +163,44 @@ def test_the_chart_is_upgraded(cluster: Cluster, installation: Installation) -> 
 
 def test_a_node_is_killed(cluster: Cluster, installation: Installation) -> None:
     """What had an endpoint on it, or went by way of it, fails until that is noticed; afterwards nothing does."""
-    address = installation.address("lan-cluster")
-    client = cluster.network.client
-    owner = cluster.network.host_of_mac(arp.ask(client.namespace, client.mac, client.address, address)[0].mac)
+    owner = wait_for("the owner's answer", lambda: _owner(cluster, installation.address("lan-cluster")), 10)
+    others = sorted(set(cluster.nodes) - {owner})
     try:
         with installation.load("lan-cluster", "routed-cluster") as loads:
             killed = time.monotonic()
             cluster.kill_node(owner)
             wait_for("the node to be missed", lambda: owner not in cluster.ready_nodes(), 60, 0.2)
             wait_for("its endpoints to go", lambda: not _forwarded_to(cluster, owner), 60, 0.2)
-            noticed = time.monotonic() + 0.2
+            wait_for("its paths to go", lambda: _announce(cluster, installation, nodes=others), 60, 0.2)
+            noticed = time.monotonic()
             wait_for("a while without it", lambda: time.monotonic() > noticed + 5.0, 30)
-    finally:  # whatever comes next needs it
+
+        def was_before(_one: ServiceLoad, o: Outcome) -> bool:
+            """Under way when the node was killed, or begun before that was noticed."""
+            return o.ended > killed and o.started < noticed
+
+        note = f"{owner} was killed at 0 s; its endpoints and paths were gone at {noticed - killed:.2f} s"
+        none_failed(loads, was_before, killed, note)
+        for one in loads:
+            # Two of three endpoints live all the time, and by one of them or another node every connection may go.
+            assert any(not o.error and killed + 4.0 < o.started < noticed for o in one.outcomes), one.summary(killed)
+    except BaseException:  # whatever comes next needs it
         cluster.start_node(owner)
-    for one in loads:
-        late = [o for o in one.failures if not killed - 1.0 < o.started < noticed]
-        assert not late, f"{len(late)} later than {noticed - killed:.1f} s: {one.summary()}"
-        # Two of three endpoints live all the time, and by one of them or another node every connection may go.
-        assert any(not o.error and killed + 4.0 < o.started < noticed for o in one.outcomes), one.summary()
-    print(f"noticed after {noticed - killed:.1f} s; {'; '.join(one.summary() for one in loads)}")
-    wait_for("the node to be back", lambda: owner in cluster.ready_nodes(), 60, 0.5)
-    installation.wait_rolled_out("daemonset/fairlead-speaker")
+        raise
     with installation.load("lan-cluster", "routed-cluster") as loads:
+        back = time.monotonic()
+        cluster.start_node(owner)
+        wait_for("the node to be back", lambda: owner in cluster.ready_nodes(), 60, 0.5)
+        installation.wait_rolled_out("daemonset/fairlead-speaker")
         wait_for("all of it to be as before", lambda: _announce(cluster, installation), 60, 0.5)
-    none_failed(loads, moved=2)
+    none_failed(loads, ServiceLoad.moved, back, f"{owner} was started again at 0 s")
+
+
+def _owner(cluster: Cluster, address: str) -> str:
+    """The node that answers for an address; empty if none does in time."""
+    client = cluster.network.client
+    answers = arp.ask(client.namespace, client.mac, client.address, address)
+    return cluster.network.host_of_mac(answers[0].mac) if answers else ""
 
 
 def _forwarded_to(cluster: Cluster, dead: str) -> bool:
@@ -194,10 +210,12 @@ def _forwarded_to(cluster: Cluster, dead: str) -> bool:
     return any(f"--to-destination {pods}." in netns.output(n, ["iptables-save", "-t", "nat"]) for n in living)
 
 
-def _announce(cluster: Cluster, installation: Installation, name: str = "routed-cluster") -> bool:
-    """Whether the router sends a Service's packets to every node; all have an endpoint."""
+def _announce(
+    cluster: Cluster, installation: Installation, name: str = "routed-cluster", nodes: list[str] | None = None
+) -> bool:
+    """Whether the router sends a Service's packets to these nodes, or to every node, as all have an endpoint."""
     hops = installation.router.next_hops(f"{installation.address(name)}/32")
-    if hops != sorted(cluster.nodes):
+    if hops != (sorted(cluster.nodes) if nodes is None else nodes):
         raise LabError(f"the router sends to {hops}")
     return True
 

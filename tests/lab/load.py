@@ -18,8 +18,13 @@ from . import netns
 class Outcome:
     started: float  # time.monotonic()
     ended: float
+    port: int  # the client's
     pod: str  # who answered; empty if nobody did
     error: str  # why not
+
+    @property
+    def was_reset(self) -> bool:
+        return self.error == os.strerror(errno.ECONNRESET)
 
 
 class Load:
@@ -35,7 +40,8 @@ class Load:
         self, namespace: str, address: str, port: int = 80, per_second: int = 100, timeout: float = 10.0
     ) -> None:
         self.outcomes: list[Outcome] = []
-        self._namespace, self._address, self._port = namespace, address, port
+        self.address = address
+        self._namespace, self._port = namespace, port
         self._every, self._timeout = 1 / per_second, timeout
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -53,15 +59,16 @@ class Load:
     def failures(self) -> list[Outcome]:
         return [o for o in list(self.outcomes) if o.error]
 
-    def summary(self) -> str:
-        """One line for a person: how many, and which failed, with seconds since the start."""
+    def summary(self, since: float | None = None) -> str:
+        """One line for a person: how many, and which failed, with seconds since the start or another moment."""
         done = sorted(self.outcomes, key=lambda o: o.started)
-        start = done[0].started if done else 0.0
-        failed = [f"{o.started - start:.2f} s: {o.error}" for o in done if o.error]
+        if since is None:
+            since = done[0].started if done else 0.0
+        failed = [f"{o.started - since:.2f} s: {o.error}" for o in done if o.error]
         which = failed if len(failed) <= 8 else [*failed[:4], "…", *failed[-4:]]
         slowest = max((o.ended - o.started for o in done), default=0.0)
         what = f"{len(done)} connections, {len(failed)} failed ({', '.join(which)}), slowest {slowest:.2f} s"
-        return f"{self._address}: {what}"
+        return f"{self.address}: {what}"
 
     def _run(self) -> None:
         with netns.entered(self._namespace):
@@ -80,28 +87,24 @@ class Load:
 
     async def _one(self) -> None:
         started = time.monotonic()
-        pod = error = ""
-        try:
-            pod = await asyncio.wait_for(self._get(), self._timeout)
-        except TimeoutError:
-            error = "timeout"
-        except OSError as problem:
-            error = os.strerror(problem.errno) if problem.errno else str(problem)
-        self.outcomes.append(Outcome(started, time.monotonic(), pod, error))
-
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         while True:
-            own = ("0.0.0.0", next(Load._ports))
+            port = next(Load._ports)
+            pod = error = ""
             try:
-                return await asyncio.open_connection(self._address, self._port, local_addr=own)
+                pod = await asyncio.wait_for(self._get(port), self._timeout)
+            except TimeoutError:
+                error = "timeout"
             except OSError as problem:
-                if problem.errno != errno.EADDRINUSE:  # somebody else on this host has the port
-                    raise
+                if problem.errno == errno.EADDRINUSE:  # somebody else on this host has the port
+                    continue
+                error = os.strerror(problem.errno) if problem.errno else str(problem)
+            break
+        self.outcomes.append(Outcome(started, time.monotonic(), port, pod, error))
 
-    async def _get(self) -> str:
-        reader, writer = await self._connect()
+    async def _get(self, port: int) -> str:
+        reader, writer = await asyncio.open_connection(self.address, self._port, local_addr=("0.0.0.0", port))
         try:
-            writer.write(f"GET / HTTP/1.1\r\nHost: {self._address}\r\nConnection: close\r\n\r\n".encode())
+            writer.write(f"GET / HTTP/1.1\r\nHost: {self.address}\r\nConnection: close\r\n\r\n".encode())
             answer = (await reader.read()).decode()
         finally:
             writer.close()

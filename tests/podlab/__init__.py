@@ -13,5 +13,6 @@ the host network see their node's namespace.  What is missing: DNS, storage, and
   cgroups   the cgroups of a node: making, counting, ending
   node      one node
   cluster   all of it together: what `tests/cluster` and the tests use
+  load      a client's load on a Service, and what became of its connections
   door      the API server on the loopback address of this machine, for people
 """

@@ -9,13 +9,13 @@ from typing import Any
 import yaml
 
 from lab import frr
-from lab.load import Load
 from lab.router import ADDRESS as ROUTER
-from lab.router import ASN, NODES_ASN, Router
+from lab.router import ASN, NODES_ASN, Paths, Router
 from lab.waiting import wait_for
 
 from .cluster import SOURCE, Cluster
 from .images import ECHO
+from .load import ServiceLoad
 
 NAMESPACE = "fairlead-system"
 CHART = SOURCE / "charts" / "fairlead"
@@ -184,23 +184,16 @@ class Installation:
     # ---- load ----
 
     @contextmanager
-    def load(self, *service_names: str) -> Iterator[list[Load]]:
+    def load(self, *service_names: str) -> Iterator[list[ServiceLoad]]:
         """A hundred connections a second to each Service while the block runs, and before it until all are answered."""
         with ExitStack() as stack:
-            loads = [Load(self.client_of(s), self.address(s)) for s in service_names]
+            loads = [self._load(s) for s in service_names]
             for one in loads:
                 stack.enter_context(one)
                 wait_for("answers", lambda one=one: len(one.outcomes) > 50, 30)
             yield loads
 
-
-def none_failed(loads: list[Load], moved: int = 0) -> None:
-    """To be asked once the block of the load has ended.
-
-    Where a node's route comes back, the router moves some of the connections that are under way to that node, which
-    knows nothing of them: @moved so many.
-    """
-    for one in loads:
-        print(one.summary())
-        if len(one.failures) > moved:
-            raise AssertionError(one.summary())
+    def _load(self, service_name: str) -> ServiceLoad:
+        address = self.address(service_name)
+        paths = Paths(self.router, f"{address}/32") if service_name.startswith("routed") else None
+        return ServiceLoad(self.cluster, self.client_of(service_name), address, paths)

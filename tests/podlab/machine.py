@@ -11,7 +11,7 @@ from pathlib import Path
 from lab import kubernetes
 
 CNI = Path("/usr/lib/cni")
-_PROGRAMS = ("unshare", "containerd", "containerd-shim-runc-v2", "ctr", "runc", "nsenter", "openssl")
+_PROGRAMS = ("unshare", "containerd", "containerd-shim-runc-v2", "ctr", "runc", "nsenter", "openssl", "conntrack")
 _CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "freezer")
 
 
