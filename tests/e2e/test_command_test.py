@@ -2,8 +2,10 @@
 """`fairlead test` with real packets: what it finds where all is well, and where one part is broken."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -131,3 +133,116 @@ def test_no_such_pool(lab: Lab) -> None:
     assert why.startswith("none: NoSuchPool: ") and "nowhere" in why and why.endswith("or add the pool.")
     assert list(checks)[-1] == ("address", None)
     assert said["left"] is None and namespaces(lab) == []
+
+
+@contextmanager
+def without_speakers(lab: Lab, *nodes: str) -> Iterator[None]:
+    """They are killed, and so what is new gets no rules there."""
+    for node in nodes:
+        lab.speaker(node).kill()
+    try:
+        yield
+    finally:
+        for node in nodes:
+            lab.restart(f"speaker-{node}")
+        for node in nodes:
+            wait_for(f"{node}'s speaker to be ready", lambda n=node: lab.daemon(n, "/readyz"), 30)
+
+
+def test_a_node_without_speaker_and_rules(lab: Lab) -> None:
+    with without_speakers(lab, "node3"):
+        status, checks, said = told(lab, "--timeout", "5")
+    assert status == 1, said
+    failed = {check: c[1] for check, c in checks.items() if c[0] == "failed"}
+    assert failed[("speakers", None)] == "node3: unreachable: refused"
+    assert failed["node-ports-from-here", "Cluster"].startswith("node3: 192.168.1.13:")
+    assert failed["node-ports-from-nodes", "Cluster"].startswith("from node1: node3 (192.168.1.13:")
+    assert failed["cluster-ip-from-nodes", "Cluster"].startswith("from node3: ")
+    for check in ("announced", "arp", "address-from-here"):
+        assert checks[check, "Cluster"][0] == checks[check, "Local"][0] == "ok"
+
+
+def test_a_firewall_before_node_ports(lab: Lab) -> None:
+    rule = ["PREROUTING", "-p", "tcp", "-d", "192.168.1.13", "--dport", "30000:32767", "-j", "DROP"]
+    node3 = lab.host("node3").namespace
+    netns.output(node3, ["iptables", "-t", "raw", "-I", *rule])
+    try:
+        status, checks, said = told(lab, "--timeout", "5")
+    finally:
+        netns.output(node3, ["iptables", "-t", "raw", "-D", *rule])
+    assert status == 1, said
+    failed = {check: c[1] for check, c in checks.items() if c[0] == "failed"}
+    assert failed.keys() == {("node-ports-from-here", "Cluster"), ("node-ports-from-nodes", "Cluster")}
+    assert failed["node-ports-from-here", "Cluster"].endswith(" timed out")
+
+
+def test_nobody_announces(lab: Lab) -> None:
+    with without_speakers(lab, *NODES):
+        status, checks, _ = told(lab, "--timeout", "1")
+    assert status == 1
+    assert checks["announced", "Cluster"] == ("failed", "by nobody; no speaker answers")
+    assert not [policy for _, policy in checks if policy == "Local"]
+
+
+# ---- what it leaves ----
+
+
+def start(lab: Lab, *flags: str) -> subprocess.Popen[str]:
+    """A test that has its Service and is under way."""
+    with netns.entered(lab.client):
+        process = subprocess.Popen(command(lab, *flags), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for("its Service", lambda: [s for s in lab.api.objects("Service") if s["metadata"]["name"] == "echo"], 20)
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_it_cleans_up(lab: Lab, number: int) -> None:
+    process = start(lab)
+    process.send_signal(number)
+    out, error = process.communicate()
+    assert process.returncode == 2, out
+    assert error == "fairlead: removing what was made; a second signal leaves it\n"
+    assert "ended early: interrupted" in out and "FAILED" not in out
+    assert namespaces(lab) == []
+
+
+def test_what_a_killed_one_leaves(lab: Lab) -> None:
+    process = start(lab, "--test-namespace", "fairlead-test-killed")
+    process.kill()
+    process.communicate()
+    assert namespaces(lab) == ["fairlead-test-killed"]
+    done = run(lab, "--clean-up")
+    assert done.returncode == 1
+    assert done.stdout == (
+        "namespace fairlead-test-killed: a test may be using it; --yes removes it nevertheless\n"
+    )
+    mark = {"metadata": {"annotations": {"fairlead.io/test-until": "2026-01-01T00:00:00Z"}}}
+    lab.api.patch("Namespace", "fairlead-test-killed", mark, "")
+    again = run(lab, "--address-pool", "nowhere", "--timeout", "1")
+    assert "namespace fairlead-test-killed, of " in again.stderr and "fairlead test --clean-up" in again.stderr
+    done = run(lab, "--clean-up")
+    assert (done.returncode, done.stdout) == (0, "namespace fairlead-test-killed: removed\n")
+    wait_for("it to go", lambda: namespaces(lab) == [], 30)
+
+
+def test_keep(lab: Lab) -> None:
+    done = run(lab, "--keep", "--address-pool", "nowhere", "--timeout", "1", "--test-namespace", "fairlead-test-kept")
+    assert "left behind: namespace fairlead-test-kept, as --keep asks" in done.stdout
+    assert namespaces(lab) == ["fairlead-test-kept"]
+    assert run(lab, "--clean-up").returncode == 0
+    wait_for("it to go", lambda: namespaces(lab) == [], 30)
+    assert run(lab, "--clean-up").stdout == "nothing is left of earlier tests\n"
+
+
+def test_a_namespace_of_others_is_left_alone(lab: Lab) -> None:
+    done = run(lab, "--test-namespace", "default")
+    assert done.returncode == 2
+    assert "ended early: namespace default is there already; the test only uses one that it made" in done.stdout
+    assert lab.api.find("Namespace", "default", "")
+    assert not [s for s in lab.api.objects("Service", "default") if s["metadata"]["name"] == "echo"]
+
+
+def test_without_an_image(lab: Lab) -> None:
+    done = run(lab, "--namespace", "default")
+    assert done.returncode == 2
+    assert "give --image IMAGE (and --port), or --namespace" in done.stderr
