@@ -287,9 +287,13 @@ static size_t take_answers(struct run *r, const char *policy, struct test_asked 
 static void judge_asked(struct run *r, enum test_check which, const char *policy,
                         const struct test_asked *asked, size_t n, const char *what)
 {
+	bool by_pods = r->cluster.world.local && !r->o->test.host_network;
 	cleanup(buf_fini) struct buf why = BUF_INIT;
 	enum test_result result = test_judge_asked(asked, n, what, &why);
 
+	if (result == TEST_FAILED && by_pods && which == TEST_CHECK_VIP_NODES)
+		buf_puts(&why, "; do the speakers, or kube-proxy, know the Pods' addresses by "
+		               "--cluster-cidr?");
 	tell(r, which, policy, result, &why);
 }
 

@@ -4,6 +4,7 @@
 #include "cli/test_cluster.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -88,9 +89,14 @@ static void put_daemon_set(struct json_object *obj, void *arg)
 	}
 }
 
-static void ignore_denial(const struct err *why, void *arg)
+/* Without them less is known, which may be enough. */
+static void tell_denial(const struct err *why, void *arg)
 {
-	(void)why, (void)arg;
+	struct err plain = *why;
+
+	(void)arg;
+	buf_plain(plain.msg);
+	fprintf(stderr, "fairlead: %s\n", plain.msg);
 }
 
 static void put_speaker_pod(struct json_object *obj, void *arg)
@@ -135,11 +141,9 @@ int test_cluster_open(struct test_cluster *c, const struct command_options *o, s
 	cleanup_free char *pods = gather_pods_path(namespace);
 	const struct gather_row rows[] = {
 		{ "/api/v1/nodes", true, false, put_node },
-		{ sets, true, true, put_daemon_set, NULL, ignore_denial },
+		{ sets, true, true, put_daemon_set, NULL, tell_denial },
 	};
-	const struct gather_row pod_row = {
-		pods, true, true, put_speaker_pod, NULL, ignore_denial
-	};
+	const struct gather_row pod_row = { pods, true, true, put_speaker_pod, NULL, tell_denial };
 
 	*c = (struct test_cluster){ .o = o };
 	int r = gather_api(&o->kube, rows, ARRAY_LEN(rows), c, e);
@@ -381,14 +385,7 @@ static int remove_namespace(const struct command_options *o, const char *name, c
 	cleanup(buf_fini) struct buf body = BUF_INIT;
 	cleanup_free char *path = xasprintf(NAMESPACES "/%s", name);
 
-	buf_puts(&body, "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\"");
-	/* One of the same name that somebody has made meanwhile is not ours. */
-	if (uid && *uid) {
-		buf_puts(&body, ",\"preconditions\":{\"uid\":");
-		buf_json_str(&body, uid);
-		buf_putc(&body, '}');
-	}
-	buf_putc(&body, '}');
+	test_objects_delete(uid, &body);
 	const struct kube_request_spec spec = {
 		.method = "DELETE", .path = path, .body = buf_str(&body), .max_retries = 3
 	};

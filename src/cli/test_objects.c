@@ -60,6 +60,23 @@ void test_objects_namespace(const struct test_plan *p, int64_t until_us, struct 
 	out_close(&o);
 }
 
+void test_objects_delete(const char *uid, struct buf *out)
+{
+	cleanup(out_fini) struct out o;
+
+	out_init(&o, OUT_JSON, out);
+	out_object(&o, NULL);
+	out_str(&o, "apiVersion", "v1");
+	out_str(&o, "kind", "DeleteOptions");
+	/* One of the same name that somebody has made meanwhile is not ours. */
+	if (uid && *uid) {
+		out_object(&o, "preconditions");
+		out_str(&o, "uid", uid);
+		out_close(&o);
+	}
+	out_close(&o);
+}
+
 void test_objects_service(const struct test_plan *p, struct buf *out)
 {
 	cleanup(out_fini) struct out o;

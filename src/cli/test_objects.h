@@ -37,6 +37,8 @@ struct test_plan {
 void test_objects_namespace(const struct test_plan *p, int64_t until_us, struct buf *out);
 void test_objects_service(const struct test_plan *p, struct buf *out);
 void test_objects_deployment(const struct test_plan *p, struct buf *out);
+/* How to delete what has this UID, and nothing else of its name; "" or NULL: whatever it has. */
+void test_objects_delete(const char *uid, struct buf *out);
 /* A merge patch of that Deployment, so that its Pod runs on one of the nodes with is_place. */
 void test_objects_move(const struct test_world *w, struct buf *out);
 /* A Pod of that round and name on the node, however that is tainted, which asks once. */

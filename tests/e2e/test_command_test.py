@@ -51,7 +51,8 @@ def lab() -> Iterator[Lab]:
 
 
 def command(lab: Lab, *flags: str) -> list[str]:
-    return [str(lab.program("fairlead")), "test", "--kubeconfig", str(lab.kubeconfig), *flags]
+    access = () if "--kubeconfig" in flags else ("--kubeconfig", str(lab.kubeconfig))
+    return [str(lab.program("fairlead")), "test", *access, *flags]
 
 
 def run(lab: Lab, *flags: str, host: str = "client") -> subprocess.CompletedProcess[str]:
@@ -246,3 +247,31 @@ def test_without_an_image(lab: Lab) -> None:
     done = run(lab, "--namespace", "default")
     assert done.returncode == 2
     assert "give --image IMAGE (and --port), or --namespace" in done.stderr
+
+
+# ---- what it takes ----
+
+# As fairlead(1) lists them, for the whole cluster, since the namespace is not there yet.
+RIGHTS = (
+    ("", ["nodes"], ["list"]),
+    ("", ["namespaces"], ["create", "get", "list", "delete"]),
+    ("", ["services"], ["create", "get", "patch", "delete"]),
+    ("apps", ["deployments"], ["create", "get", "patch"]),
+    ("", ["pods"], ["create", "list"]),
+    ("apps", ["daemonsets"], ["list"]),
+)
+
+
+def test_the_rights_that_the_manual_lists_are_enough(lab: Lab) -> None:
+    assert lab.plane
+    user, rbac = "fairlead-speaker", "/apis/rbac.authorization.k8s.io/v1"
+    kubeconfig = lab.plane.kubeconfig(user, lab.dir / "tester.kubeconfig")
+    meta = {"name": "tester"}
+    rules = [{"apiGroups": [group], "resources": what, "verbs": verbs} for group, what, verbs in RIGHTS]
+    subject = {"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}
+    reference = {"kind": "ClusterRole", "name": "tester", "apiGroup": "rbac.authorization.k8s.io"}
+    lab.api.call("POST", f"{rbac}/clusterroles", {"metadata": meta, "rules": rules})
+    binding = {"metadata": meta, "roleRef": reference, "subjects": [subject]}
+    lab.api.call("POST", f"{rbac}/clusterrolebindings", binding)
+    done = run(lab, "--kubeconfig", str(kubeconfig))
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -646,6 +647,8 @@ static pid_t serve(const char *answer, uint16_t *ret_port)
 			close(fd);
 		return pid;
 	}
+	/* A failed test ends without us, and whoever reads its output would wait. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
 		int client = accept(fd, NULL, NULL);
 		if (client < 0 || read(client, request, sizeof(request)) < 0 ||
@@ -831,6 +834,18 @@ static void pods_have_no_privileges(void **state)
 	free(node.name);
 }
 
+static void only_what_was_made_is_deleted(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf one = BUF_INIT, any = BUF_INIT;
+
+	test_objects_delete("u-1", &one);
+	assert_string_equal(buf_str(&one), "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\","
+	                                   "\"preconditions\":{\"uid\":\"u-1\"}}");
+	test_objects_delete(NULL, &any);
+	assert_string_equal(buf_str(&any), "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\"}");
+}
+
 static void a_test_that_may_run_yet_is_let_be(void **state)
 {
 	(void)state;
@@ -870,6 +885,7 @@ int main(void)
 		cmocka_unit_test(the_namespace_says_whose_it_is),
 		cmocka_unit_test(the_service_takes_one_address),
 		cmocka_unit_test(pods_have_no_privileges),
+		cmocka_unit_test(only_what_was_made_is_deleted),
 		cmocka_unit_test(a_test_that_may_run_yet_is_let_be),
 	};
 
