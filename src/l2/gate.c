@@ -40,9 +40,11 @@
 #define BACKOFF_STEPS 5
 /*
  * Others that ask for an address, and do not take it, hold up its claim for so long, or up to twice
- * that.
+ * that.  Not for less than so many times what a probe waits: the longest asking takes four times
+ * that, and whoever waits must not be out of patience before it ends.
  */
 #define GIVE_WAY_MS 500
+#define GIVE_WAY_PROBES 8
 /*
  * So many probes go out at once, and as many after each pause: the receive buffer of who should
  * answer holds a hundred or so frames, and a probe that it loses makes a second owner.
@@ -90,7 +92,11 @@ static void wait_until(struct claims *c, struct claims_entry *e, int64_t at_ms)
  */
 static bool is_patient(const struct claims *c, int64_t now, const struct claims_entry *e)
 {
-	int64_t patience = GIVE_WAY_MS + (int64_t)(score(e->addr, c->name_hash) % GIVE_WAY_MS);
+	int64_t least = GIVE_WAY_PROBES * (int64_t)c->opts.probe_ms;
+
+	if (least < GIVE_WAY_MS)
+		least = GIVE_WAY_MS;
+	int64_t patience = least + (int64_t)(score(e->addr, c->name_hash) % (uint64_t)least);
 
 	return !e->asked_since_ms || now - e->asked_since_ms < patience;
 }
@@ -110,6 +116,17 @@ static int64_t heard_probe_ms(const struct claims *c, int64_t now, const struct 
 	return at;
 }
 
+/*
+ * Patience is used up only by probes for which we wait: not by those that came while it was not our
+ * turn, or while we waited for an owner that answered.  Else those that follow the same owner would
+ * be out of patience with each other before one of them has asked.
+ */
+static void held_up(struct claims_entry *e, int64_t now)
+{
+	if (!e->asked_since_ms)
+		e->asked_since_ms = now;
+}
+
 void claims_seen_probe(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac)
 {
 	size_t i = c->next_probe_heard++ % ARRAY_LEN(c->probes_heard);
@@ -121,24 +138,26 @@ void claims_seen_probe(struct claims *c, int64_t now, uint32_t addr, const uint8
 		return;
 	if (e->freed == CLAIMS_YIELDED)
 		e->freed = CLAIMS_DOUBTED; /* who asks takes it */
-	if (e->free_since_ms && !e->asked_since_ms)
-		e->asked_since_ms = now;
 	/* RFC 5227 2.1.1 has both give way; so that one goes on, it is the lower address here. */
 	if (e->state == L2_PROBING && is_patient(c, now, e) &&
-	    memcmp(mac, c->member->opts.mac, WIRE_MAC_SIZE) < 0)
+	    memcmp(mac, c->member->opts.mac, WIRE_MAC_SIZE) < 0) {
+		held_up(e, now);
 		wait_until(c, e, now + RANK_STEP_MS);
+	}
 }
 
 /* ---- asking ---- */
 
 /* When this node may ask for what nobody holds, or claim it. */
-static int64_t turn_of(const struct claims *c, int64_t now, const struct claims_entry *e)
+static int64_t turn_of(const struct claims *c, int64_t now, struct claims_entry *e)
 {
 	int64_t turn = e->free_since_ms;
 	int64_t give_way_until = heard_probe_ms(c, now, e) + RANK_STEP_MS;
 
 	if (!backing_off(e) && !e->claimed && !resumes(e, now))
 		turn += (int64_t)rank(c, now, e) * RANK_STEP_MS;
+	if (now >= turn && now < give_way_until)
+		held_up(e, now);
 	return turn > give_way_until ? turn : give_way_until;
 }
 

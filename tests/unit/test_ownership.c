@@ -565,6 +565,89 @@ static void who_ask_together_do_not_both_take_it(void **state)
 	}
 }
 
+static void inject_probe(size_t to, const uint8_t *mac, uint32_t target)
+{
+	struct arp_packet probe = arp_probe(mac, target);
+	uint8_t frame[ARP_FRAME_SIZE];
+
+	arp_encode(&probe, frame);
+	sim_inject(&sim, to, frame, sizeof(frame));
+}
+
+static void run_until(size_t node, enum l2_ownership ownership, int64_t ms)
+{
+	for (int64_t end = sim.now + ms; sim_state(&sim, node, 0).ownership != ownership;) {
+		assert_true(sim.now < end);
+		sim_run(&sim, 1);
+	}
+}
+
+static void start_without_key(size_t node, int probe_ms)
+{
+	sim_key(&sim, node, "");
+	sim.nodes[node].opts.probe_ms = probe_ms;
+	sim_start(&sim, node);
+}
+
+/*
+ * A node that waits for an owner to be gone hears another ask for the same, long before its own
+ * turn: that has held it up in nothing, and so it still gives way when both ask at one moment.
+ */
+static void who_waits_for_an_owner_keeps_its_patience(void **state)
+{
+	(void)state;
+	static const uint8_t lower[] = { 0, 0, 0, 0, 0, 9 };
+	sim_init(&sim, 31, 2, 1);
+	start_without_key(0, SIM_PROBE_MS);
+	sim_run(&sim, 5000);
+	start_without_key(1, SIM_PROBE_MS);
+	sim_run(&sim, 10000); /* and so it asks again only after some seconds */
+	run_until(1, L2_PROBING, 5000);
+	run_until(1, L2_CONFLICT, 100);
+	inject_probe(1, lower, SIM_FIRST_ADDRESS);
+	sim_kill(&sim, 0);
+	sim_run(&sim, 1500);
+	run_until(1, L2_PROBING, 5000);
+	inject_probe(1, lower, SIM_FIRST_ADDRESS);
+	sim_run(&sim, 3);
+	assert_int_equal(sim_state(&sim, 1, 0).ownership, L2_WAITING);
+	/* Who asked does not take it. */
+	sim_run(&sim, 500);
+	assert_int_equal(sim_owner(&sim, 0), 1);
+	sim_fini(&sim);
+}
+
+/* @n nodes without a key; the owner of an address is stopped for some seconds, and goes on. */
+static void follow_a_stopped_owner(uint64_t seed, size_t n, int probe_ms)
+{
+	sim_init(&sim, seed, n, 12);
+	sim.reorder = seed & 1;
+	for (size_t i = 0; i < n; i++) {
+		start_without_key(i, probe_ms);
+		sim_run(&sim, (int64_t)sim_random(&sim, 3));
+	}
+	sim_run(&sim, 18000 + (int64_t)sim_random(&sim, 4000));
+	int owner = sim_owner(&sim, 0);
+	assert_true(owner >= 0);
+	sim_pause(&sim, (size_t)owner, 6000);
+	sim_run(&sim, 12000);
+	assert_int_equal(sim.worst_several_ms, 0);
+	for (size_t a = 0; a < 12; a++)
+		assert_true(sim_owner(&sim, a) >= 0);
+	sim_fini(&sim);
+}
+
+/* Those that the owner has answered for long ask in step with each other. */
+static void who_wait_for_the_same_owner_do_not_both_follow_it(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 150; seed < 250; seed++)
+		follow_a_stopped_owner(seed, 5, SIM_PROBE_MS);
+	/* Where the asking takes long, patience does, too. */
+	for (uint64_t seed = 0; seed < 100; seed++)
+		follow_a_stopped_owner(seed, 5, 10 * SIM_PROBE_MS);
+}
+
 /* Whoever asks for an address over and over never takes it: giving way to him must end. */
 static void who_only_asks_takes_nothing(void **state)
 {
@@ -573,13 +656,10 @@ static void who_only_asks_takes_nothing(void **state)
 		sim_init(&sim, 31, 3, 3);
 		for (size_t i = 0; i < 3; i++)
 			sim_start(&sim, i);
-		struct arp_packet probe =
-			arp_probe((const uint8_t[]){ 0, 0, 0, 0, 0, 9 }, SIM_FIRST_ADDRESS + 1);
-		uint8_t frame[ARP_FRAME_SIZE];
-		arp_encode(&probe, frame);
+		static const uint8_t mac[] = { 0, 0, 0, 0, 0, 9 };
 		for (int64_t begin = sim.now; sim.now < begin + 3000; sim_run(&sim, gap))
 			for (size_t i = 0; i < 3; i++)
-				sim_inject(&sim, i, frame, sizeof(frame));
+				inject_probe(i, mac, SIM_FIRST_ADDRESS + 1);
 		assert_int_equal(sim.worst_several_ms, 0);
 		assert_agreed();
 		sim_fini(&sim);
@@ -981,6 +1061,8 @@ int main(void)
 		cmocka_unit_test(many_addresses_are_asked_for_a_few_at_a_time),
 		cmocka_unit_test(no_key_leaves_probes_only),
 		cmocka_unit_test(who_ask_together_do_not_both_take_it),
+		cmocka_unit_test(who_waits_for_an_owner_keeps_its_patience),
+		cmocka_unit_test(who_wait_for_the_same_owner_do_not_both_follow_it),
 		cmocka_unit_test(who_only_asks_takes_nothing),
 		cmocka_unit_test(replays_change_nothing),
 		cmocka_unit_test(a_stranger_keeps_its_address),
