@@ -157,6 +157,29 @@ struct kube_node {
 	size_t n_pod_cidrs;
 };
 
+struct kube_container {
+	char *name;
+	bool is_init;
+	bool runs, has_ended;   /* neither: it waits */
+	char *reason, *message; /* why it waits, or has ended; NULL: nothing says */
+	/* how it ended, or did so the last time; 0 and NULL: it did not, or well */
+	int exit_code;
+	char *exit_reason;
+};
+
+struct kube_pod {
+	struct kube_meta meta;
+	char *node; /* that it is on, or that a DaemonSet's waits for; NULL: none yet */
+	struct addr ip;
+	char *phase;
+	char *reason, *message; /* of its phase; NULL: nothing says */
+	char *unscheduled;      /* why no node takes it; NULL: one has, or nobody has tried */
+	/* as far as the kubelet has begun with them, those for its beginning first */
+	struct kube_container *containers;
+	size_t n_containers;
+	uint16_t http_port; /* a container's port of the name "http"; 0: there is none */
+};
+
 struct kube_config_map {
 	struct kube_meta meta;
 	struct labels data;
@@ -177,7 +200,7 @@ struct kube_secret {
 /* The item of @key, or NULL. */
 const struct kube_secret_item *kube_secret_get(const struct kube_secret *s, const char *key);
 
-/* Namespaces, Pods and other kinds of which only metadata matters. */
+/* Namespaces and other kinds of which only metadata matters. */
 struct kube_object {
 	struct kube_meta meta;
 };
@@ -223,6 +246,8 @@ int kube_node_parse(struct json_object *obj, struct kube_node **ret_node, struct
 void kube_node_free(struct kube_node *n);
 /* Its internal and external addresses, each once: a new array, of *ret_n. */
 struct addr *kube_node_addresses(const struct kube_node *n, size_t *ret_n);
+int kube_pod_parse(struct json_object *obj, struct kube_pod **ret_pod, struct err *e);
+void kube_pod_free(struct kube_pod *pod);
 int kube_config_map_parse(struct json_object *obj, struct kube_config_map **ret_map, struct err *e);
 void kube_config_map_free(struct kube_config_map *m);
 int kube_secret_parse(struct json_object *obj, struct kube_secret **ret_secret, struct err *e);

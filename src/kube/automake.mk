@@ -18,6 +18,7 @@ libfairlead_a_SOURCES += \
 	src/kube/node.c \
 	src/kube/outline.c \
 	src/kube/parse.c \
+	src/kube/pod.c \
 	src/kube/refresh.c \
 	src/kube/request.c \
 	src/kube/scanner.c \

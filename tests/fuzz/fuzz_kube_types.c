@@ -43,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	kube_remains_free(remains);
 	TRY(slice, obj);
 	TRY(node, obj);
+	TRY(pod, obj);
 	TRY(config_map, obj);
 	TRY(secret, obj);
 	TRY(object, obj);

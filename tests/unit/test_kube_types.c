@@ -233,6 +233,8 @@ static void malformed_objects_are_refused(void **state)
 			r = kube_slice_parse(obj, (struct kube_slice **)&ret, &e);
 		else if (!strcmp(cases[i].kind, "node"))
 			r = kube_node_parse(obj, (struct kube_node **)&ret, &e);
+		else if (!strcmp(cases[i].kind, "pod"))
+			r = kube_pod_parse(obj, (struct kube_pod **)&ret, &e);
 		else if (!strcmp(cases[i].kind, "map"))
 			r = kube_config_map_parse(obj, (struct kube_config_map **)&ret, &e);
 		else
@@ -340,6 +342,51 @@ static void node_reads_everything(void **state)
 		assert_int_equal(n->pod_cidrs[1].len, 64);
 		kube_node_free(n);
 	}
+}
+
+static void pod_reads_everything(void **state)
+{
+	(void)state;
+	struct json_object *obj = json_of(
+		"{'metadata':{'namespace':'ns','name':'p'},'spec':{'nodeName':'n1','containers':[{"
+		"'name':'frr'},{'name':'speaker','ports':[{'name':'x','containerPort':1},{'name':"
+		"'http','containerPort':17482}]}]},'status':{'phase':'Running','podIP':'192.0.2.1',"
+		"'initContainerStatuses':[{'name':'i','state':{'terminated':{'exitCode':0}}}],"
+		"'containerStatuses':[{'name':'speaker','state':{'waiting':{'reason':"
+		"'CrashLoopBackOff','message':'back-off'}},'lastState':{'terminated':{'exitCode':"
+		"137,'reason':'OOMKilled'}}},{'name':'frr','state':{'running':{}}}]}}");
+	struct kube_pod *pod = NULL;
+	assert_int_equal(kube_pod_parse(obj, &pod, NULL), 0);
+	json_object_put(obj);
+	assert_string_equal(pod->node, "n1");
+	assert_string_equal(addr_str(&pod->ip), "192.0.2.1");
+	assert_string_equal(pod->phase, "Running");
+	assert_int_equal(pod->http_port, 17482);
+	assert_int_equal(pod->n_containers, 3);
+	assert_true(pod->containers[0].is_init && pod->containers[0].has_ended);
+	assert_true(!pod->containers[1].is_init && !pod->containers[1].runs);
+	assert_string_equal(pod->containers[1].reason, "CrashLoopBackOff");
+	assert_string_equal(pod->containers[1].message, "back-off");
+	assert_int_equal(pod->containers[1].exit_code, 137);
+	assert_string_equal(pod->containers[1].exit_reason, "OOMKilled");
+	assert_true(pod->containers[2].runs);
+	assert_null(pod->unscheduled);
+	kube_pod_free(pod);
+
+	/* A DaemonSet's that waits for its node, which its affinity names. */
+	obj = json_of(
+		"{'metadata':{'name':'p'},'spec':{'affinity':{'nodeAffinity':{"
+		"'requiredDuringSchedulingIgnoredDuringExecution':{'nodeSelectorTerms':[{},{"
+		"'matchFields':[{'key':'x','values':['n7']},{'key':'metadata.name','operator':"
+		"'In','values':['n2']}]}]}}}},'status':{'conditions':[{'type':'PodScheduled',"
+		"'status':'False','message':'no memory'}]}}");
+	assert_int_equal(kube_pod_parse(obj, &pod, NULL), 0);
+	json_object_put(obj);
+	assert_string_equal(pod->node, "n2");
+	assert_string_equal(pod->phase, "Pending");
+	assert_string_equal(pod->unscheduled, "no memory");
+	assert_true(addr_is_none(&pod->ip));
+	kube_pod_free(pod);
 }
 
 static void secret_is_decoded(void **state)
@@ -510,6 +557,7 @@ int main(void)
 		cmocka_unit_test(lists_are_bounded),
 		cmocka_unit_test(slice_reads_everything),
 		cmocka_unit_test(node_reads_everything),
+		cmocka_unit_test(pod_reads_everything),
 		cmocka_unit_test(secret_is_decoded),
 		cmocka_unit_test(config_map_keeps_its_data),
 		cmocka_unit_test(selectors_match),
