@@ -259,6 +259,8 @@ void config_advertisement_init(struct config_advertisement *adv);
 #define CONFIG_MAP_KEY "config"
 #define CONFIG_MAP_ACTIVE "fairlead-active"
 #define CONFIG_MAP_RETAINED "retained" /* key of the published one */
+/* Annotation on the active one: the name of the administrator's that it was published from. */
+#define CONFIG_SOURCE_ANNOTATION "fairlead.io/config-map"
 /* Annotation on the active one: a number that grows with every accepted change. */
 #define CONFIG_GENERATION_ANNOTATION "fairlead.io/generation"
 /*

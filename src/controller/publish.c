@@ -46,6 +46,7 @@ static void seen_fini(struct config_map_seen *s)
 	free(s->version);
 	free(s->text);
 	free(s->retained);
+	free(s->source);
 	*s = (struct config_map_seen){ .exists = false };
 }
 
@@ -59,6 +60,7 @@ static void seen_read(struct config_map_seen *s, const struct kube_config_map *m
 	s->version = xstrdup(m->meta.resource_version);
 	s->text = xstrdup_null(labels_get(&m->data, CONFIG_MAP_KEY));
 	s->retained = xstrdup_null(labels_get(&m->data, CONFIG_MAP_RETAINED));
+	s->source = xstrdup_null(labels_get(&m->meta.annotations, CONFIG_SOURCE_ANNOTATION));
 	s->generation = generation ? strtoll(generation, NULL, 10) : 0;
 	if (s->generation < 0 || s->generation > INT64_MAX / 2)
 		s->generation = 0;
@@ -309,8 +311,12 @@ static void send_active(struct controller *ctl, const char *text, const char *re
 		buf_puts(&body, ",\"resourceVersion\":");
 		buf_json_str(&body, cs->active.version);
 	}
-	buf_printf(&body, ",\"annotations\":{\"%s\":\"%" PRId64 "\"}},\"data\":{\"%s\":",
-	           CONFIG_GENERATION_ANNOTATION, last + 1, CONFIG_MAP_KEY);
+	buf_printf(&body,
+	           ",\"annotations\":{\"" CONFIG_GENERATION_ANNOTATION "\":\"%" PRId64
+	           "\",\"" CONFIG_SOURCE_ANNOTATION "\":",
+	           last + 1);
+	buf_json_str(&body, ctl->opts.config_map);
+	buf_puts(&body, "}},\"data\":{\"" CONFIG_MAP_KEY "\":");
 	buf_json_str(&body, text);
 	if (retained || cs->active.retained) {
 		buf_puts(&body, ",\"" CONFIG_MAP_RETAINED "\":");
@@ -412,7 +418,8 @@ static void publish_act(struct controller *ctl)
 	if (!text)
 		adopt_active(ctl);
 	else if (cs->active.exists && str_eq(cs->active.text, text) &&
-	         (!cs->in_force || str_eq(cs->active.retained, retained)))
+	         (!cs->in_force || (str_eq(cs->active.retained, retained) &&
+	                            str_eq(cs->active.source, ctl->opts.config_map))))
 		take_effect(ctl, text);
 	else if (term_may_write(ctl))
 		send_active(ctl, text, retained);

@@ -166,6 +166,7 @@ static void put_stats(const struct controller *ctl, struct out *o)
 static void put_config(const struct controller *ctl, struct out *o)
 {
 	out_object(o, "config");
+	out_str(o, "config_map", ctl->opts.config_map);
 	out_int(o, "generation", ctl->config.generation);
 	out_bool(o, "accepted", ctl->config.judged_good);
 	config_problems_put(&ctl->config.errors, "errors", o);

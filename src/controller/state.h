@@ -59,7 +59,9 @@ struct controller_options {
 struct config_map_seen {
 	bool exists;
 	char *uid, *version, *text, *retained; /* the last two NULL: no such key */
-	int64_t generation;                    /* of the annotation; 0: none */
+	/* of the annotations; NULL and 0: none */
+	char *source;
+	int64_t generation;
 };
 
 /* The administrator's ConfigMap, the published one, and what is in force. */

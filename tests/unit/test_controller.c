@@ -1153,6 +1153,32 @@ static void test_uninstalled_with_addresses(void **state)
 	}
 }
 
+static bool names_its_source(void)
+{
+	cleanup(js_put) struct json_object *o = virtual_kube_get(ACTIVE);
+	struct json_object *a = o ? js_object(o, "metadata.annotations") : NULL;
+	struct json_object *v = a ? json_object_object_get(a, CONFIG_SOURCE_ANNOTATION) : NULL;
+
+	return v && !strcmp(json_object_get_string(v), "fairlead");
+}
+
+/* Also one that a version before published, which did not. */
+static void test_what_is_published_names_its_source(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 50);
+		put_service("web", "");
+		run_until(is_served, "no address ever arrives");
+		run_until(names_its_source, "it does not say what it was published from");
+		virtual_kube_do("PATCH", ACTIVE,
+		                "{'metadata':{'annotations':{'" CONFIG_SOURCE_ANNOTATION
+		                "':null}}}");
+		run_until(names_its_source, "it does not say so again");
+		end();
+	}
+}
+
 /*
  * Whoever has waited in vain takes the mark off: an answer that was on its way then must not put it
  * on again.
@@ -1220,6 +1246,7 @@ int main(void)
 		cmocka_unit_test(test_unreadable),
 		cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_report),
+		cmocka_unit_test(test_what_is_published_names_its_source),
 		cmocka_unit_test(test_uninstalled),
 		cmocka_unit_test(test_uninstalled_with_addresses),
 		cmocka_unit_test(test_an_answer_that_comes_too_late),
