@@ -173,6 +173,10 @@
 	  "conditions of a Node", \
 	  "as above", \
 	  "`fairlead_kube_malformed_total`, the log") \
+	X(POD_CONTAINERS_MAX, 256, "containers", \
+	  "containers of a Pod of Fairlead's", \
+	  "`fairlead status` names the Pod, and is without it", \
+	  "standard error") \
 	X(META_LABELS_MAX, 512, "labels", \
 	  "labels of an object", \
 	  "the object counts as one that cannot be read", \
@@ -404,9 +408,9 @@
 	  "a file with a configuration", \
 	  "the command fails", \
 	  "its error") \
-	X(SPEAKER_BODY_MAX_BYTES, 67108864, "bytes", \
-	  "a speaker's /status", \
-	  "the speaker counts as one that did not answer", \
+	X(DAEMON_BODY_MAX_BYTES, 67108864, "bytes", \
+	  "a daemon's /status", \
+	  "the daemon counts as one that did not answer", \
 	  "`SpeakerSilent`, whose message says so")
 
 #define LIMITS_ELSEWHERE(X) \

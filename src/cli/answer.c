@@ -47,7 +47,7 @@ bool command_redraw(struct command_answer *a)
 	cleanup(buf_fini) struct buf drawn = BUF_INIT;
 
 	if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
-		screen_draw(buf_str(&a->text), size.ws_row, &drawn);
+		screen_draw(buf_str(&a->text), size.ws_row, size.ws_col, &drawn);
 		fputs(buf_str(&drawn), stdout);
 	} else {
 		command_print(a);

@@ -13,23 +13,30 @@ libfairlead_a_SOURCES += \
 	src/cli/file.h \
 	src/cli/gather.c \
 	src/cli/gather.h \
+	src/cli/gather_daemons.c \
+	src/cli/gather_private.h \
 	src/cli/model.c \
 	src/cli/model.h \
 	src/cli/model_bgp.c \
+	src/cli/model_daemons.c \
 	src/cli/model_derive.c \
 	src/cli/model_print.c \
 	src/cli/model_private.h \
+	src/cli/model_version.c \
 	src/cli/plan.c \
 	src/cli/plan_air.c \
 	src/cli/plan_print.c \
 	src/cli/plan.h \
 	src/cli/plan_private.h \
+	src/cli/pods.c \
+	src/cli/pods.h \
 	src/cli/screen.c \
 	src/cli/screen.h \
 	src/cli/selector.c \
 	src/cli/selector.h \
 	src/cli/state.c \
 	src/cli/state.h \
+	src/cli/state_live.c \
 	src/cli/test_cluster.c \
 	src/cli/test_cluster.h \
 	src/cli/test_judge.c \
@@ -42,7 +49,10 @@ libfairlead_a_SOURCES += \
 	src/cli/test_world.h \
 	src/cli/verdict.c \
 	src/cli/verdict.h \
-	src/cli/verdict_print.c
+	src/cli/verdict_daemons.c \
+	src/cli/verdict_print.c \
+	src/cli/verdict_private.h \
+	src/cli/verdict_services.c
 
 bin_PROGRAMS += src/cli/fairlead
 src_cli_fairlead_SOURCES = \
@@ -54,6 +64,7 @@ src_cli_fairlead_SOURCES = \
 	src/cli/command_plan.c \
 	src/cli/command_test.c \
 	src/cli/command_uninstall.c \
+	src/cli/command_version.c \
 	src/cli/commands.c \
 	src/cli/commands.h \
 	src/cli/complete.c \
@@ -63,6 +74,8 @@ src_cli_fairlead_SOURCES = \
 	src/cli/help.c \
 	src/cli/help.h \
 	src/cli/main.c \
+	src/cli/picture.c \
+	src/cli/picture.h \
 	src/cli/status.c \
 	src/cli/test_pods.c \
 	src/cli/test_pods.h \

@@ -17,67 +17,15 @@
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
 
-static void put_service(struct json_object *obj, void *arg)
-{
-	state_put_live(arg, "Service", obj);
-}
-
-static void pass_over_service(const struct kube_remains *r, const struct err *why, void *arg)
-{
-	state_pass_over(arg, "Service", r, why);
-}
-
-static void put_slice(struct json_object *obj, void *arg)
-{
-	state_put_live(arg, "EndpointSlice", obj);
-}
-
-static void pass_over_slice(const struct kube_remains *r, const struct err *why, void *arg)
-{
-	state_pass_over(arg, "EndpointSlice", r, why);
-}
-
-static void put_node(struct json_object *obj, void *arg)
-{
-	state_put_live(arg, "Node", obj);
-}
-
-static void pass_over_node(const struct kube_remains *r, const struct err *why, void *arg)
-{
-	state_pass_over(arg, "Node", r, why);
-}
-
-static void put_config_map(struct json_object *obj, void *arg)
-{
-	state_put_live(arg, "ConfigMap", obj);
-}
-
-static int ask_api(const struct command_options *o, struct state *s, struct err *e)
-{
-	cleanup_free char *namespace = options_namespace(&o->kube);
-	cleanup_free char *path =
-		xasprintf("/api/v1/namespaces/%s/configmaps/%s", namespace, CONFIG_MAP_ACTIVE);
-	const struct gather_row rows[] = {
-		{ path, false, true, put_config_map },
-		{ "/api/v1/services", true, false, put_service, pass_over_service },
-		{ "/apis/discovery.k8s.io/v1/endpointslices", true, false, put_slice,
-		  pass_over_slice },
-		{ "/api/v1/nodes", true, false, put_node, pass_over_node },
-	};
-
-	return gather_api(&o->kube, rows, ARRAY_LEN(rows), s, e);
-}
-
 /* --config, else the published one among the objects, else that of the administrator. */
 static int configure(const struct command_options *o, const struct state *s, struct view *v,
                      struct err *e)
 {
 	cleanup_free char *namespace = options_namespace(&o->kube);
-	const struct kube_config_map *map = state_config_map(s, namespace, CONFIG_MAP_ACTIVE);
+	const struct kube_config_map *map =
+		state_configuration(s, namespace, o->state.n == 0, o->config_map);
 	struct configuration *c = NULL;
 
-	if (!map && o->state.n)
-		map = state_config_map(s, namespace, CONFIG_MAP_NAME);
 	if (o->config) {
 		int r = file_read_configuration(o->config, &c, e);
 		if (r == 0)
@@ -115,21 +63,20 @@ static void heard(const char *node, struct json_object *status, const char *why,
 	explain_put_speaker(arg, node, status, why);
 }
 
-static void ask_speakers(const struct command_options *o, const struct kube_node *const *nodes,
-                         size_t n, struct explain *x)
+static void ask_speakers(const struct command_options *o, struct gather *g, const struct pods *pods,
+                         const struct kube_node *const *nodes, size_t n, struct explain *x)
 {
 	static const struct addr none;
-	struct gather_speaker *speakers = xcalloc(n + 1, sizeof(*speakers));
+	struct gather_daemon *speakers = xcalloc(n + 1, sizeof(*speakers));
 	size_t n_asked = 0;
 
 	for (size_t i = 0; i < n; i++)
 		if (!o->node || !strcmp(o->node, nodes[i]->meta.name))
-			speakers[n_asked++] = (struct gather_speaker){
-				.node = nodes[i]->meta.name,
-				.address = nodes[i]->n_internal_ips ? &nodes[i]->internal_ips[0]
-				                                    : &none,
-			};
-	gather_speakers(&o->kube, speakers, n_asked, &o->speaker, heard, x);
+			speakers[n_asked++] = pods_ask_speaker(
+				pods, nodes[i]->meta.name,
+				nodes[i]->n_internal_ips ? &nodes[i]->internal_ips[0] : &none,
+				o->speaker.port);
+	gather_daemons(g, speakers, n_asked, o->speaker.token_file, heard, x);
 	free(speakers);
 }
 
@@ -161,10 +108,11 @@ static const char *elsewhere(const struct state *s, const char *name, char out[s
 	return out;
 }
 
-static int answer(const struct command_options *o, const struct state *s, struct view *v,
-                  const struct kube_node *const *nodes, size_t n_nodes, struct err *e)
+/* @g: NULL: nobody is asked. */
+static int answer(const struct command_options *o, const struct state *s, struct gather *g,
+                  struct view *v, const struct kube_node *const *nodes, size_t n_nodes,
+                  struct err *e)
 {
-	bool is_live = o->state.n == 0;
 	const char *name = o->operands[0];
 	cleanup_free char *key = xasprintf("%s%s", strchr(name, '/') ? "" : "default/", name);
 	cleanup(command_answer_fini) struct command_answer a;
@@ -178,9 +126,9 @@ static int answer(const struct command_options *o, const struct state *s, struct
 		        elsewhere(s, name, hint));
 		return COMMAND_FAILED;
 	}
-	struct explain *x = explain_new(v, vs, nodes, n_nodes, o->node, !is_live);
-	if (is_live)
-		ask_speakers(o, nodes, n_nodes, x);
+	struct explain *x = explain_new(v, vs, nodes, n_nodes, o->node, !g);
+	if (g)
+		ask_speakers(o, g, &s->pods, nodes, n_nodes, x);
 	explain_print(x, service, &a.out);
 	command_print(&a);
 	int exit_status = explain_is_complete(x) ? COMMAND_OK : COMMAND_INCOMPLETE;
@@ -188,28 +136,40 @@ static int answer(const struct command_options *o, const struct state *s, struct
 	return exit_status;
 }
 
-static int run_explain(const struct command_options *o, struct err *e)
+static int explain(const struct command_options *o, struct gather *g, struct err *e)
 {
 	cleanup(state_fini) struct state s = { 0 };
+	cleanup_free char *namespace = options_namespace(&o->kube);
 	int exit_status = COMMAND_FAILED;
 	size_t n_nodes;
+	int r = g ? state_read_live(&s, g, namespace, true, e) : state_read_files(&s, &o->state, e);
 
-	if (o->config && !o->state.n) {
-		err_set(e, -EINVAL, ERR_CONFIG,
-		        "explain takes --config only with --state: a live cluster has its own");
-		return COMMAND_USAGE;
-	}
-	int r = o->state.n ? state_read_files(&s, &o->state, e) : ask_api(o, &s, e);
 	if (r < 0)
 		return COMMAND_FAILED;
 	const struct kube_node **nodes = state_nodes(&s, &n_nodes);
 	struct view *v = view_new(o->node ? o->node : "", o->load_balancer_class);
 	fill(v, &s, nodes, n_nodes);
 	if (configure(o, &s, v, e) == 0)
-		exit_status = answer(o, &s, v, nodes, n_nodes, e);
+		exit_status = answer(o, &s, g, v, nodes, n_nodes, e);
 	view_free(v);
 	free(nodes);
 	return exit_status == COMMAND_OK ? state_exit(&s, exit_status, e) : exit_status;
+}
+
+static int run_explain(const struct command_options *o, struct err *e)
+{
+	struct gather *g = NULL;
+
+	if (o->config && !o->state.n) {
+		err_set(e, -EINVAL, ERR_CONFIG,
+		        "explain takes --config only with --state: a live cluster has its own");
+		return COMMAND_USAGE;
+	}
+	if (!o->state.n && gather_open(&o->kube, &g, e) < 0)
+		return COMMAND_FAILED;
+	int exit_status = explain(o, g, e);
+	gather_close(g);
+	return exit_status;
 }
 
 const struct command command_explain = {
@@ -217,7 +177,8 @@ const struct command command_explain = {
 	.operands = "[NAMESPACE/]SERVICE",
 	.names = NAMES_SERVICES,
 	.n = 1,
-	.flags = FLAGS_NODE | FLAGS_CONFIG | FLAGS_CLUSTER | FLAGS_SPEAKERS | FLAGS_OUTPUT,
+	.flags = FLAGS_NODE | FLAGS_CONFIG | FLAGS_ADMIN | FLAGS_CLUSTER | FLAGS_SPEAKERS |
+	         FLAGS_OUTPUT,
 	.summary = "where the Service's addresses are announced, where not and why, and what would "
 		   "change it",
 	.about = "The namespace is default if none is given.  With --state nobody is asked: the "

@@ -14,45 +14,19 @@
 #include "fairlead/mem.h"
 
 /* The controller passes over what it cannot read, too, but for the addresses in it. */
-static void put_service(struct json_object *obj, void *arg)
-{
-	state_put_live(arg, "Service", obj);
-}
-
-static void pass_over_service(const struct kube_remains *r, const struct err *why, void *arg)
-{
-	state_pass_over(arg, "Service", r, why);
-}
-
-static void put_node(struct json_object *obj, void *arg)
-{
-	state_put_live(arg, "Node", obj);
-}
-
-static void pass_over_node(const struct kube_remains *r, const struct err *why, void *arg)
-{
-	state_pass_over(arg, "Node", r, why);
-}
-
-static void put_config_map(struct json_object *obj, void *arg)
-{
-	state_put_live(arg, "ConfigMap", obj);
-}
-
 static int read_state(const struct command_options *o, struct state *s, struct err *e)
 {
 	cleanup_free char *namespace = options_namespace(&o->kube);
-	cleanup_free char *path =
-		xasprintf("/api/v1/namespaces/%s/configmaps/" CONFIG_MAP_ACTIVE, namespace);
-	const struct gather_row rows[] = {
-		{ path, false, true, put_config_map },
-		{ "/api/v1/services", true, false, put_service, pass_over_service },
-		{ "/api/v1/nodes", true, false, put_node, pass_over_node },
-	};
+	struct gather *g;
 
 	if (o->state.n)
 		return state_read_files(s, &o->state, e);
-	return gather_api(&o->kube, rows, ARRAY_LEN(rows), s, e);
+	int r = gather_open(&o->kube, &g, e);
+	if (r < 0)
+		return r;
+	r = state_read_live(s, g, namespace, false, e);
+	gather_close(g);
+	return r;
 }
 
 /*
@@ -62,12 +36,11 @@ static int read_state(const struct command_options *o, struct state *s, struct e
 static struct configuration *read_in_force(const struct command_options *o, const struct state *s)
 {
 	cleanup_free char *namespace = options_namespace(&o->kube);
-	const struct kube_config_map *map = state_config_map(s, namespace, CONFIG_MAP_ACTIVE);
+	const struct kube_config_map *map =
+		state_configuration(s, namespace, o->state.n == 0, o->config_map);
 	struct config_problems problems = { 0 };
 	struct configuration *c = NULL;
 
-	if (!map && o->state.n)
-		map = state_config_map(s, namespace, CONFIG_MAP_NAME);
 	if (map && labels_get(&map->data, CONFIG_MAP_KEY))
 		configuration_parse_published(labels_get(&map->data, CONFIG_MAP_KEY),
 		                              labels_get(&map->data, CONFIG_MAP_RETAINED), &c,
@@ -121,7 +94,7 @@ static int run_plan(const struct command_options *o, struct err *e)
 const struct command command_plan = {
 	.words = { "plan" },
 	.operands = "--config FILE [--state FILE…]",
-	.flags = FLAGS_CONFIG | FLAGS_CLUSTER | FLAGS_OUTPUT,
+	.flags = FLAGS_CONFIG | FLAGS_ADMIN | FLAGS_CLUSTER | FLAGS_OUTPUT,
 	.summary = "what the controller would do with the Services' addresses under this "
 		   "configuration, in the live cluster or in that of the manifests; nothing is "
 		   "written",

@@ -22,6 +22,7 @@
 #include <time.h>
 
 #include "cli/commands.h"
+#include "cli/gather.h"
 #include "cli/test_cluster.h"
 #include "cli/test_judge.h"
 #include "cli/test_report.h"
@@ -441,12 +442,12 @@ static char *remove_all(struct run *r)
 
 /* ---- what earlier tests have left ---- */
 
-static void name_remains(const struct command_options *o)
+static void name_remains(struct gather *g)
 {
 	cleanup(test_remains_fini) struct test_remains_list l = { .n = 0 };
 	struct err ignored = ERR_INIT;
 
-	if (test_remains_find(o, &l, &ignored) < 0)
+	if (test_remains_find(g, &l, &ignored) < 0)
 		return;
 	for (size_t i = 0; i < l.n; i++) {
 		const struct test_remains *x = &l.items[i];
@@ -458,12 +459,12 @@ static void name_remains(const struct command_options *o)
 	}
 }
 
-static bool remove_remains(const struct command_options *o, const struct test_remains *x,
-                           struct out *out)
+static bool remove_remains(const struct command_options *o, struct gather *g,
+                           const struct test_remains *x, struct out *out)
 {
 	bool may = o->yes || !test_remains_are_in_use(x, clock_wall_us());
 	struct err e = ERR_INIT;
-	bool done = may && test_remains_remove(o, x, &e) == 0;
+	bool done = may && test_remains_remove(g, x, &e) == 0;
 	const char *said = done  ? "removed"
 	                   : may ? e.msg
 	                         : "a test may be using it; --yes removes it nevertheless";
@@ -477,18 +478,18 @@ static bool remove_remains(const struct command_options *o, const struct test_re
 	return done;
 }
 
-static int clean_up(const struct command_options *o, struct err *e)
+static int clean_up(const struct command_options *o, struct gather *g, struct err *e)
 {
 	cleanup(test_remains_fini) struct test_remains_list l = { .n = 0 };
 	cleanup(command_answer_fini) struct command_answer a;
 	size_t n = 0;
 
 	command_answer_init(&a, o);
-	if (test_remains_find(o, &l, e) < 0)
+	if (test_remains_find(g, &l, e) < 0)
 		return COMMAND_NOT_RUN;
 	out_list(&a.out, NULL);
 	for (size_t i = 0; i < l.n; i++)
-		n += remove_remains(o, &l.items[i], &a.out);
+		n += remove_remains(o, g, &l.items[i], &a.out);
 	if (l.n == 0)
 		out_say(&a.out, "nothing is left of earlier tests");
 	out_close(&a.out);
@@ -513,20 +514,29 @@ static int run(struct run *r)
 	return exit_status;
 }
 
-static int run_test(const struct command_options *o, struct err *e)
+static int test(const struct command_options *o, struct gather *g, struct err *e)
 {
 	struct run r = { .o = o };
 	int exit_status = COMMAND_NOT_RUN;
 
-	if (o->test.clean_up)
-		return clean_up(o, e);
 	catch_signals();
-	name_remains(o);
-	if (test_cluster_open(&r.cluster, o, e) == 0)
+	name_remains(g);
+	if (test_cluster_open(&r.cluster, o, g, e) == 0)
 		exit_status = run(&r);
 	test_cluster_fini(&r.cluster);
 	free(r.before);
 	free(r.ended);
+	return exit_status;
+}
+
+static int run_test(const struct command_options *o, struct err *e)
+{
+	struct gather *g;
+
+	if (gather_open(&o->kube, &g, e) < 0)
+		return COMMAND_NOT_RUN;
+	int exit_status = o->test.clean_up ? clean_up(o, g, e) : test(o, g, e);
+	gather_close(g);
 	return exit_status;
 }
 

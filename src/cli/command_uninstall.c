@@ -22,6 +22,7 @@
 
 #include "cli/commands.h"
 #include "cli/gather.h"
+#include "cli/pods.h"
 #include "fairlead/clock.h"
 #include "fairlead/configuration.h"
 #include "fairlead/kube.h"
@@ -32,16 +33,16 @@
 #define AGAIN_S 1
 #define ATTEMPTS 5
 
-struct pod {
-	char *node, *path;
-	struct addr address;
+struct speaker {
+	const struct kube_pod *pod;
 	char said[128]; /* how far its speaker has come, or why that is not known; "": done */
 	bool silent;
 };
 
 struct round {
-	struct pod *pods;
-	size_t n, cap;
+	struct pods pods;
+	struct speaker *speakers; /* those of them whose node is known */
+	size_t n;
 	char **ready; /* Nodes, by name */
 	size_t n_ready, cap_ready;
 	bool released;
@@ -49,21 +50,17 @@ struct round {
 
 static void round_fini(struct round *u)
 {
-	for (size_t i = 0; i < u->n; i++) {
-		free(u->pods[i].node);
-		free(u->pods[i].path);
-	}
 	for (size_t i = 0; i < u->n_ready; i++)
 		free(u->ready[i]);
 	free(u->ready);
-	free(u->pods);
+	free(u->speakers);
+	pods_fini(&u->pods);
 }
 
 /* ---- the mark ---- */
 
 /* @mark NULL takes it off. */
-static int set_mark(const struct command_options *o, const char *namespace, const char *mark,
-                    struct err *e)
+static int set_mark(struct gather *g, const char *namespace, const char *mark, struct err *e)
 {
 	cleanup(buf_fini) struct buf body = BUF_INIT;
 	cleanup_free char *maps = xasprintf("/api/v1/namespaces/%s/configmaps", namespace);
@@ -81,7 +78,7 @@ static int set_mark(const struct command_options *o, const char *namespace, cons
 		                                 .body = buf_str(&body),
 		                                 .patch = KUBE_PATCH_MERGE,
 		                                 .max_retries = ATTEMPTS - 1 };
-	int r = gather_request(&o->kube, &patch, &status, e);
+	int r = gather_request(g, &patch, &status, e);
 	if (status != 404)
 		return r;
 	*e = (struct err)ERR_INIT;
@@ -91,7 +88,7 @@ static int set_mark(const struct command_options *o, const char *namespace, cons
 	const struct kube_request_spec post = {
 		.method = "POST", .path = maps, .body = buf_str(&body), .max_retries = ATTEMPTS - 1
 	};
-	return gather_request(&o->kube, &post, &status, e);
+	return gather_request(g, &post, &status, e);
 }
 
 /* ---- how far it has come ---- */
@@ -99,18 +96,9 @@ static int set_mark(const struct command_options *o, const char *namespace, cons
 static void put_pod(struct json_object *obj, void *arg)
 {
 	struct round *u = arg;
-	struct json_object *status = kube_json_get(obj, "status", json_type_object, NULL);
-	const char *ip = status ? kube_json_str(status, "podIP", NULL) : NULL;
-	const char *node;
-	char *path = gather_pod_path(obj, &node);
+	struct err ignored = ERR_INIT;
 
-	if (!path)
-		return;
-	ARRAY_RESERVE(u->pods, u->cap, u->n + 1);
-	struct pod *p = &u->pods[u->n++];
-	*p = (struct pod){ .node = xstrdup(node), .path = path };
-	if (ip)
-		addr_parse(ip, &p->address);
+	pods_put(&u->pods, obj, &ignored);
 }
 
 static void put_node(struct json_object *obj, void *arg)
@@ -138,14 +126,14 @@ static void put_active(struct json_object *obj, void *arg)
 	u->released = mark && !strcmp(mark, UNINSTALL_RELEASED);
 }
 
-static void put_speaker(const char *node, struct json_object *status, const char *why, void *arg)
+static void put_speaker(const char *pod, struct json_object *status, const char *why, void *arg)
 {
 	struct round *u = arg;
 	const char *said = status ? kube_json_str(status, "uninstalled", NULL) : why;
 
 	for (size_t i = 0; i < u->n; i++) {
-		struct pod *p = &u->pods[i];
-		if (p->node != node)
+		struct speaker *p = &u->speakers[i];
+		if (p->pod->meta.name != pod)
 			continue;
 		p->silent = !status;
 		snprintf(p->said, sizeof(p->said), "%s",
@@ -160,8 +148,24 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int look(const struct command_options *o, const char *namespace, struct round *u,
-                struct err *e)
+static void ask_speakers(const struct command_options *o, struct gather *g, struct round *u)
+{
+	struct gather_daemon *daemons = xcalloc(u->pods.n + 1, sizeof(*daemons));
+
+	u->speakers = xcalloc(u->pods.n + 1, sizeof(*u->speakers));
+	for (size_t i = 0; i < u->pods.n; i++) {
+		const struct kube_pod *pod = u->pods.items[i];
+		if (!pod_is(pod, PODS_SPEAKER) || !pod->node)
+			continue;
+		daemons[u->n] = pods_ask(pod, o->speaker.port);
+		u->speakers[u->n++].pod = pod;
+	}
+	gather_daemons(g, daemons, u->n, o->speaker.token_file, put_speaker, u);
+	free(daemons);
+}
+
+static int look(const struct command_options *o, struct gather *g, const char *namespace,
+                struct round *u, struct err *e)
 {
 	cleanup_free char *pods = gather_pods_path(namespace);
 	cleanup_free char *active =
@@ -171,29 +175,23 @@ static int look(const struct command_options *o, const char *namespace, struct r
 		{ "/api/v1/nodes", true, false, put_node },
 		{ active, false, true, put_active },
 	};
-	int r = gather_api(&o->kube, rows, ARRAY_LEN(rows), u, e);
+	int r = gather_api(g, rows, ARRAY_LEN(rows), u, e);
 
 	if (r < 0)
 		return r;
-	struct gather_speaker *speakers = xcalloc(u->n + 1, sizeof(*speakers));
-	for (size_t i = 0; i < u->n; i++)
-		speakers[i] = (struct gather_speaker){ .node = u->pods[i].node,
-			                               .address = &u->pods[i].address,
-			                               .pod = u->pods[i].path };
-	gather_speakers(&o->kube, speakers, u->n, &o->speaker, put_speaker, u);
-	free(speakers);
+	ask_speakers(o, g, u);
 	qsort(u->ready, u->n_ready, sizeof(*u->ready), by_name);
 	return 0;
 }
 
 /* Its Node is gone or not Ready, and nobody can ask it. */
-static bool is_passed_over(const struct round *u, const struct pod *p)
+static bool is_passed_over(const struct round *u, const struct speaker *p)
 {
-	return p->silent && (!u->n_ready ||
-	                     !bsearch(&p->node, u->ready, u->n_ready, sizeof(*u->ready), by_name));
+	return p->silent && (!u->n_ready || !bsearch(&p->pod->node, u->ready, u->n_ready,
+	                                             sizeof(*u->ready), by_name));
 }
 
-static bool is_done(const struct round *u, const struct pod *p)
+static bool is_done(const struct round *u, const struct speaker *p)
 {
 	return !*p->said || is_passed_over(u, p);
 }
@@ -201,7 +199,7 @@ static bool is_done(const struct round *u, const struct pod *p)
 static bool all_done(const struct command_options *o, const struct round *u)
 {
 	for (size_t i = 0; i < u->n; i++)
-		if (!is_done(u, &u->pods[i]))
+		if (!is_done(u, &u->speakers[i]))
 			return false;
 	return u->n > 0 && (u->released || !o->release_addresses);
 }
@@ -212,7 +210,7 @@ static bool may_end(const struct command_options *o, const struct round *u)
 	return all_done(o, u) || (u->n == 0 && (u->released || !o->release_addresses));
 }
 
-static void put_said(const struct round *u, const struct pod *p, struct buf *out)
+static void put_said(const struct round *u, const struct speaker *p, struct buf *out)
 {
 	buf_printf(out, "%s%s%s", p->silent && !is_passed_over(u, p) ? "not verified: " : "",
 	           *p->said ? p->said : "cleaned up",
@@ -223,15 +221,15 @@ static void put_pods(const struct round *u, struct out *out)
 {
 	out_list(out, "nodes");
 	for (size_t i = 0; i < u->n; i++) {
-		const struct pod *p = &u->pods[i];
+		const struct speaker *p = &u->speakers[i];
 		cleanup(buf_fini) struct buf said = BUF_INIT;
 		put_said(u, p, &said);
 		out_object(out, NULL);
-		out_str(out, "node", p->node);
+		out_str(out, "node", p->pod->node);
 		out_bool(out, "done", is_done(u, p));
 		out_str(out, "message", buf_str(&said));
 		out_close(out);
-		out_say(out, "node %s: %s", p->node, buf_str(&said));
+		out_say(out, "node %s: %s", p->pod->node, buf_str(&said));
 	}
 	out_close(out);
 }
@@ -293,39 +291,53 @@ static bool is_wanted(const struct command_options *o)
 	       (!strcasecmp(answer, "y\n") || !strcasecmp(answer, "yes\n"));
 }
 
-static int run_uninstall(const struct command_options *o, struct err *e)
+/* True: all has been cleaned up; what has become of it is printed. */
+static bool wait_for_speakers(const struct command_options *o, struct gather *g,
+                              const char *namespace, struct err *e)
+{
+	int64_t until_ms = clock_ms() + o->timeout_s * INT64_C(1000);
+
+	for (;;) {
+		cleanup(round_fini) struct round u = { 0 };
+		*e = (struct err)ERR_INIT;
+		int r = look(o, g, namespace, &u, e);
+		if ((r == 0 && may_end(o, &u)) || interrupted || clock_ms() >= until_ms) {
+			print(o, namespace, &u);
+			return r == 0 && all_done(o, &u);
+		}
+		sleep(AGAIN_S);
+	}
+}
+
+static int uninstall(const struct command_options *o, struct gather *g, struct err *e)
 {
 	cleanup_free char *namespace = options_namespace(&o->kube);
+	const char *mark = o->release_addresses ? UNINSTALL_RELEASE : UNINSTALL_KEEP;
+
+	catch_signals();
+	if (set_mark(g, namespace, mark, e) < 0)
+		return COMMAND_FAILED;
+	bool done = wait_for_speakers(o, g, namespace, e);
+	/* Also where the last look failed; what was wrong with that comes first. */
+	struct err left = ERR_INIT;
+	if (set_mark(g, namespace, NULL, &left) < 0 && e->blame == ERR_NONE)
+		*e = left;
+	return done && e->blame == ERR_NONE ? COMMAND_OK : COMMAND_FAILED;
+}
+
+static int run_uninstall(const struct command_options *o, struct err *e)
+{
+	struct gather *g;
 
 	if (!is_wanted(o)) {
 		fputs("Nothing was done.\n", stderr);
 		return COMMAND_FAILED;
 	}
-	int64_t until_ms = clock_ms() + o->timeout_s * INT64_C(1000);
-	bool done = false;
-
-	catch_signals();
-	int r = set_mark(o, namespace, o->release_addresses ? UNINSTALL_RELEASE : UNINSTALL_KEEP,
-	                 e);
-
-	if (r < 0)
+	if (gather_open(&o->kube, &g, e) < 0)
 		return COMMAND_FAILED;
-	for (;;) {
-		cleanup(round_fini) struct round u = { 0 };
-		*e = (struct err)ERR_INIT;
-		r = look(o, namespace, &u, e);
-		done = r == 0 && all_done(o, &u);
-		if ((r == 0 && may_end(o, &u)) || interrupted || clock_ms() >= until_ms) {
-			print(o, namespace, &u);
-			break;
-		}
-		sleep(AGAIN_S);
-	}
-	if (r < 0)
-		return COMMAND_FAILED;
-	if (set_mark(o, namespace, NULL, e) < 0)
-		return COMMAND_FAILED;
-	return done ? COMMAND_OK : COMMAND_FAILED;
+	int exit_status = uninstall(o, g, e);
+	gather_close(g);
+	return exit_status;
 }
 
 const struct command command_uninstall = {

@@ -44,8 +44,10 @@ struct command_options {
 	bool exit_by_answer;                             /* 0 whatever the verdict */
 	const char *service_namespace, *selector;        /* of the Services to show; NULL: all */
 	const char *config, *load_balancer_class, *node; /* NULL: not given */
-	struct option_list state;                        /* manifests; none: the live cluster */
-	char **operands;                                 /* behind the command's words */
+	const char *config_map; /* the name of the administrator's; likewise */
+	bool client_only;
+	struct option_list state; /* manifests; none: the live cluster */
+	char **operands;          /* behind the command's words */
 	size_t n_operands;
 };
 
@@ -75,6 +77,8 @@ enum command_flags {
 	FLAGS_SPEAKERS = 1 << 6, /* where speakers are asked; likewise */
 	FLAGS_OUTPUT = 1 << 7,   /* likewise */
 	FLAGS_TEST = 1 << 8,     /* --image and the like */
+	FLAGS_ADMIN = 1 << 9,    /* --config-map */
+	FLAGS_CLIENT = 1 << 10,  /* --client */
 };
 
 /* What words on the command line stand for, to complete them. */

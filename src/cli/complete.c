@@ -92,11 +92,15 @@ static void put_node(struct json_object *obj, void *arg)
 
 static void put_live(struct completion *c, const struct gather_row *row)
 {
+	struct gather *g;
 	struct err e = ERR_INIT;
 
+	if (gather_open(&c->options.kube, &g, &e) < 0)
+		return;
 	alarm(PATIENCE_S);
-	gather_api(&c->options.kube, row, 1, c, &e);
+	gather_api(g, row, 1, c, &e);
 	alarm(0);
+	gather_close(g);
 }
 
 /* The first words, or the second ones behind a first that has several. */

@@ -3,8 +3,9 @@
 #define FAIRLEAD_CLI_GATHER_H
 
 /*
- * Asking a live cluster: the API server's lists and objects, all at once, and the nodes' speakers,
- * all at once.  Each call waits for its answers.
+ * Asking a live cluster: the API server's lists and objects, all at once, and the daemons, all at
+ * once.  Each call waits for its answers.  A command opens the cluster once and closes it in the
+ * end, so that what it asks shares connections.
  */
 
 #include <stdbool.h>
@@ -14,8 +15,15 @@
 #include "fairlead/err.h"
 #include "fairlead/options.h"
 
+struct gather;
 struct json_object;
 struct kube_remains;
+struct kube_request_spec;
+
+/* Nothing is sent yet: an error is one of the kubeconfig's. */
+int gather_open(const struct options_kube *kube, struct gather **ret_gather, struct err *e);
+/* Accepts NULL. */
+void gather_close(struct gather *g);
 
 /*
  * One thing to ask of the API server; a list comes in pages, and is read an object at a time, as
@@ -35,8 +43,7 @@ struct gather_row {
 	void (*denied)(const struct err *why, void *arg);
 };
 
-int gather_api(const struct options_kube *kube, const struct gather_row *rows, size_t n, void *arg,
-               struct err *e);
+int gather_api(struct gather *g, const struct gather_row *rows, size_t n, void *arg, struct err *e);
 
 /* Tells of a live object that cannot be read, and counts it. */
 void gather_pass_over(const struct err *e, size_t *n_unreadable);
@@ -44,44 +51,39 @@ void gather_pass_over(const struct err *e, size_t *n_unreadable);
 /*
  * One request; *ret_status is the HTTP status, also of a refusal, which is an error nevertheless.
  */
-struct kube_request_spec;
-int gather_request(const struct options_kube *kube, const struct kube_request_spec *spec,
-                   int *ret_status, struct err *e);
+int gather_request(struct gather *g, const struct kube_request_spec *spec, int *ret_status,
+                   struct err *e);
 
 /*
- * Where the Pods of speakers are listed, by the labels that the chart gives them; the caller frees
+ * Where the Pods of Fairlead are listed, by the label that the chart gives them; the caller frees
  * it.
  */
 char *gather_pods_path(const char *namespace);
-/*
- * "namespaces/NAMESPACE/pods/POD", for gather_speaker, and the node that it runs on, which is the
- * object's; NULL if it is on none yet.  The caller frees it.
- */
-char *gather_pod_path(struct json_object *pod, const char **ret_node);
 
-/* Where the speakers are asked. */
+/* How the daemons are asked. */
 struct gather_port {
-	int port;
+	int port;               /* of speakers */
 	const char *token_file; /* of a token that they want to see; NULL: none */
 };
 
-struct gather_speaker {
-	const char *node;
+struct gather_daemon {
+	const char *name;           /* for @put: a speaker's is that of its node */
 	const struct addr *address; /* none: it has no address to be asked at */
-	/* "namespaces/NAMESPACE/pods/POD", whose proxy subresource to ask; NULL: the node's */
-	const char *pod;
+	int port;
+	/* its Pod, whose proxy subresource to ask; NULL: none is known */
+	const char *namespace, *pod;
+	/* whose proxy subresource to ask where no Pod is known: a right to far more; NULL: none */
+	const char *node;
 };
 
 /*
- * Calls @put once for each, with what it answered to /status, or with NULL and why.  With @kube (or
- * NULL) those that cannot be reached from here are asked by way of the API server, for which one
- * needs the right: by the proxy subresource of their Pods, as far as these are given or can be
- * listed, else of their nodes, which is a right to far more.
+ * Calls @put once for each, with what it answered to /status, or with NULL and why.  Those that
+ * cannot be reached from here are asked by way of the API server, for which one needs the right.
  */
-void gather_speakers(const struct options_kube *kube, const struct gather_speaker *speakers,
-                     size_t n, const struct gather_port *port,
-                     void (*put)(const char *node, struct json_object *status, const char *why,
-                                 void *arg),
-                     void *arg);
+void gather_daemons(struct gather *g, const struct gather_daemon *daemons, size_t n,
+                    const char *token_file,
+                    void (*put)(const char *name, struct json_object *status, const char *why,
+                                void *arg),
+                    void *arg);
 
 #endif

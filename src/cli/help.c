@@ -170,7 +170,7 @@ void help_print(const struct command *c)
 		free(helps[i]);
 }
 
-/* ---- help and version, as commands ---- */
+/* ---- as a command ---- */
 
 static int run_help(const struct command_options *o, struct err *e)
 {
@@ -195,26 +195,4 @@ const struct command command_help = {
 	.more = true,
 	.summary = "what a command does, its flags and its exit statuses",
 	.run = run_help,
-};
-
-static int run_version(const struct command_options *o, struct err *e)
-{
-	cleanup(command_answer_fini) struct command_answer a;
-
-	(void)e;
-	command_answer_init(&a, o);
-	out_object(&a.out, NULL);
-	out_str(&a.out, "version", PACKAGE_VERSION);
-	out_say(&a.out, "fairlead %s", PACKAGE_VERSION);
-	out_close(&a.out);
-	command_print(&a);
-	return COMMAND_OK;
-}
-
-const struct command command_version = {
-	.words = { "version" },
-	.operands = "",
-	.flags = FLAGS_OUTPUT,
-	.summary = "the version of this program; fairlead status has those of the speakers",
-	.run = run_version,
 };

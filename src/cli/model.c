@@ -13,6 +13,9 @@
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
 
+/* Where controllers serve /status unless their Pods say otherwise. */
+#define CONTROLLER_PORT 17481
+
 struct model *cluster_new(void)
 {
 	struct model *m = xcalloc(1, sizeof(*m));
@@ -96,6 +99,15 @@ void cluster_free(struct model *m)
 	free(m->config_error);
 	free(m->rejected);
 	free(m->leader);
+	free(m->wanted);
+	free(m->source);
+	for (size_t i = 0; i < m->n_controllers; i++) {
+		free(m->controllers[i].pod);
+		free(m->controllers[i].version);
+		free(m->controllers[i].error);
+	}
+	free(m->controllers);
+	pods_fini(&m->pods);
 	free(m);
 }
 
@@ -118,6 +130,8 @@ void cluster_put_configuration(struct model *m, const struct kube_config_map *ma
 	struct configuration *c = NULL;
 
 	m->generation = generation ? strtoll(generation, NULL, 10) : 0;
+	free(m->source);
+	m->source = xstrdup_null(labels_get(&map->meta.annotations, CONFIG_SOURCE_ANNOTATION));
 	m->uninstalling = labels_get(&map->meta.annotations, UNINSTALL_ANNOTATION);
 	free(m->config_error);
 	m->config_error = NULL;
@@ -139,6 +153,8 @@ void cluster_put_wanted(struct model *m, const struct kube_config_map *map)
 
 	free(m->rejected);
 	m->rejected = NULL;
+	free(m->wanted);
+	m->wanted = xstrdup(map->meta.name ? map->meta.name : CONFIG_MAP_NAME);
 	if (!text)
 		m->rejected = xstrdup("there is no key " CONFIG_MAP_KEY);
 	else if (configuration_parse(text, strlen(text), &c, &errors, &warnings) < 0)
@@ -206,6 +222,7 @@ void cluster_put_node(struct model *m, const struct kube_node *n)
 
 	*node = (struct model_node){ .name = xstrdup(n->meta.name),
 		                     .ready = n->ready,
+		                     .excluded = n->excluded,
 		                     .away = away_of(n) };
 	if (n->n_internal_ips)
 		node->addr = n->internal_ips[0];
@@ -228,185 +245,19 @@ void cluster_hide_configuration(struct model *m)
 	m->config_hidden = true;
 }
 
-/* ---- speakers ---- */
-
-char *model_dup_str(struct json_object *obj, const char *key)
+void cluster_hide_pods(struct model *m)
 {
-	const char *s = kube_json_str(obj, key, NULL);
-
-	return xstrdup(s ? s : "");
+	m->pods_hidden = true;
 }
 
-static enum protocol protocol_of(struct json_object *obj)
+int cluster_put_pod(struct model *m, struct json_object *obj, struct err *e)
 {
-	const char *protocol = kube_json_str(obj, "protocol", NULL);
-
-	return protocol && !strcmp(protocol, protocol_name(PROTOCOL_BGP)) ? PROTOCOL_BGP
-	                                                                  : PROTOCOL_LAYER2;
+	return pods_put(&m->pods, obj, e);
 }
 
-static bool is_announced_by(const struct model_address *a, const char *node)
+void cluster_end_pods(struct model *m)
 {
-	for (size_t i = 0; i < a->n_verdicts; i++)
-		if (a->verdicts[i].announce && !strcmp(a->verdicts[i].node, node))
-			return true;
-	return false;
-}
-
-static void put_verdict(struct model_service *s, struct json_object *obj, struct model_node *node)
-{
-	const char *text = kube_json_str(obj, "address", NULL);
-	struct addr addr;
-
-	if (!text || addr_parse(text, &addr) < 0)
-		return;
-	for (size_t i = 0; i < s->n_addresses; i++) {
-		struct model_address *a = &s->addresses[i];
-		if (!addr_eq(&a->address.addr, &addr))
-			continue;
-		bool before = is_announced_by(a, node->name);
-		a->verdicts = xreallocarray(a->verdicts, a->n_verdicts + 1, sizeof(*a->verdicts));
-		struct verdict *d = &a->verdicts[a->n_verdicts++];
-		*d = (struct verdict){
-			.node = xstrdup(node->name),
-			.reason = model_dup_str(obj, "reason"),
-			.message = model_dup_str(obj, "message"),
-			.owner = model_dup_str(obj, "owner"),
-			.interface = model_dup_str(obj, "interface"),
-			.mac = model_dup_str(obj, "mac"),
-			.protocol = protocol_of(obj),
-			.announce = kube_json_bool(obj, "announce", false, NULL),
-		};
-		node->n_announced += d->announce && !before;
-		enum reason reason = reason_named(d->reason);
-		if (node->away == REASON_Candidate &&
-		    (reason == REASON_NodeExcluded || reason == REASON_NodeCordoned))
-			node->away = reason;
-		return;
-	}
-}
-
-static void put_services(struct model *m, struct json_object *status, struct model_node *node)
-{
-	struct json_object *list = kube_json_get(status, "services", json_type_array, NULL);
-	size_t n = list ? json_object_array_length(list) : 0;
-
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *obj = json_object_array_get_idx(list, i);
-		const char *namespace = kube_json_str(obj, "namespace", NULL);
-		const char *name = kube_json_str(obj, "name", NULL);
-		struct json_object *addresses =
-			kube_json_get(obj, "addresses", json_type_array, NULL);
-		struct model_service *s;
-		if (!namespace || !name)
-			continue;
-		cleanup_free char *key = xasprintf("%s/%s", namespace, name);
-		HASH_FIND(hh, m->services, key, strlen(key), s);
-		size_t n_addresses = addresses ? json_object_array_length(addresses) : 0;
-		for (size_t k = 0; s && k < n_addresses; k++)
-			put_verdict(s, json_object_array_get_idx(addresses, k), node);
-	}
-}
-
-static void put_peers(struct json_object *status, struct model_node *node)
-{
-	struct json_object *l2 = kube_json_get(status, "l2", json_type_object, NULL);
-	struct json_object *peers = l2 ? kube_json_get(l2, "peers", json_type_array, NULL) : NULL;
-
-	node->n_peers = peers ? json_object_array_length(peers) : 0;
-	for (size_t i = 0; i < node->n_peers; i++)
-		node->n_peers_alive +=
-			kube_json_bool(json_object_array_get_idx(peers, i), "alive", false, NULL);
-}
-
-static void put_troubles(struct json_object *status, struct model_node *node)
-{
-	struct json_object *l2 = kube_json_get(status, "l2", json_type_object, NULL);
-	struct json_object *list = l2 ? kube_json_get(l2, "troubles", json_type_array, NULL) : NULL;
-	size_t n = list ? json_object_array_length(list) : 0;
-
-	node->troubles = xcalloc(n + 1, sizeof(*node->troubles));
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *obj = json_object_array_get_idx(list, i);
-		if (!json_object_is_type(obj, json_type_object))
-			continue;
-		node->troubles[node->n_troubles++] =
-			(struct model_trouble){ .interface = model_dup_str(obj, "interface"),
-			                        .reason = model_dup_str(obj, "reason"),
-			                        .message = model_dup_str(obj, "message") };
-	}
-}
-
-static void put_refused(struct json_object *family, struct model_rules *r)
-{
-	struct json_object *list = kube_json_get(family, "refused", json_type_array, NULL);
-	size_t n = list ? json_object_array_length(list) : 0;
-
-	r->refused = xreallocarray(r->refused, r->n_refused + n + 1, sizeof(*r->refused));
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *obj = json_object_array_get_idx(list, i);
-		if (json_object_is_type(obj, json_type_object))
-			r->refused[r->n_refused++] =
-				(struct model_refused){ .service = model_dup_str(obj, "service"),
-				                        .error = model_dup_str(obj, "error") };
-	}
-}
-
-static void put_rules(struct json_object *proxy, struct model_rules *r)
-{
-	struct json_object *list = kube_json_get(proxy, "families", json_type_array, NULL);
-	size_t n = list ? json_object_array_length(list) : 0;
-
-	r->pending = !kube_json_bool(proxy, "in_sync", true, NULL);
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *family = json_object_array_get_idx(list, i);
-		if (!json_object_is_type(family, json_type_object))
-			continue;
-		if (!r->error)
-			r->error = xstrdup_null(kube_json_str(family, "last_error", NULL));
-		put_refused(family, r);
-	}
-}
-
-static void put_state(struct json_object *status, struct model_node *node)
-{
-	struct json_object *config = kube_json_get(status, "config", json_type_object, NULL);
-	struct json_object *api = kube_json_get(status, "api", json_type_object, NULL);
-	struct json_object *l2 = kube_json_get(status, "l2", json_type_object, NULL);
-	const char *uninstalled = kube_json_str(status, "uninstalled", NULL);
-	const char *key = l2 ? kube_json_str(l2, "heartbeat_key", NULL) : NULL;
-
-	node->version = model_dup_str(status, "version");
-	node->generation = config ? kube_json_int(config, "generation", 0, INT64_MAX, 0, NULL) : 0;
-	node->fresh = api && kube_json_bool(api, "fresh", false, NULL);
-	node->uninstalled = uninstalled && strcmp(uninstalled, "no") != 0;
-	node->key_awaited = key && !strcmp(key, "awaited");
-}
-
-void cluster_put_speaker(struct model *m, const char *name, struct json_object *status,
-                         const char *error)
-{
-	struct model_node *node = NULL;
-
-	for (size_t i = 0; i < m->n_nodes && !node; i++)
-		if (!strcmp(m->nodes[i].name, name))
-			node = &m->nodes[i];
-	if (!node || node->asked)
-		return;
-	node->asked = true;
-	node->answered = status != NULL;
-	node->error = xstrdup_null(error);
-	if (!status)
-		return;
-	struct json_object *proxy = kube_json_get(status, "proxy", json_type_object, NULL);
-	node->proxy = proxy ? model_dup_str(proxy, "mode") : xstrdup("");
-	if (proxy)
-		put_rules(proxy, &node->rules);
-	put_state(status, node);
-	put_services(m, status, node);
-	put_peers(status, node);
-	put_troubles(status, node);
-	model_read_bgp(status, &node->bgp);
+	m->pods.known = !m->pods_hidden;
 }
 
 void cluster_show_only(struct model *m, const char *namespace,
@@ -419,19 +270,39 @@ void cluster_show_only(struct model *m, const char *namespace,
 
 /* ---- reading ---- */
 
-size_t cluster_nodes(const struct model *m)
+struct gather_daemon *cluster_speakers(const struct model *m, int port, size_t *ret_n)
 {
-	return m->n_nodes;
+	struct gather_daemon *all = xcalloc(m->n_nodes + 1, sizeof(*all));
+
+	for (size_t i = 0; i < m->n_nodes; i++)
+		all[i] = pods_ask_speaker(&m->pods, m->nodes[i].name, &m->nodes[i].addr, port);
+	*ret_n = m->n_nodes;
+	return all;
 }
 
-const char *cluster_node_name(const struct model *m, size_t i)
+struct gather_daemon *cluster_controllers(const struct model *m, size_t *ret_n)
 {
-	return m->nodes[i].name;
+	struct gather_daemon *all = xcalloc(m->pods.n + 1, sizeof(*all));
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->pods.n; i++) {
+		const struct kube_pod *pod = m->pods.items[i];
+		int port = pod->http_port ? pod->http_port : CONTROLLER_PORT;
+		if (pod_is(pod, PODS_CONTROLLER) && pod_runs(pod))
+			all[n++] = pods_ask(pod, port);
+	}
+	*ret_n = n;
+	return all;
 }
 
-const struct addr *cluster_node_address(const struct model *m, size_t i)
+bool cluster_is_blank(const struct model *m)
 {
-	return &m->nodes[i].addr;
+	return !m->config && !m->config_error && !m->config_hidden;
+}
+
+const char *cluster_source(const struct model *m)
+{
+	return m->source;
 }
 
 bool cluster_is_complete(const struct model *m)

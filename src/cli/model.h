@@ -15,6 +15,7 @@
 #include "fairlead/buf.h"
 #include "fairlead/kube_types.h"
 
+struct gather_daemon;
 struct json_object;
 struct model;
 struct out;
@@ -36,6 +37,14 @@ void cluster_put_leader(struct model *m, const char *holder, int64_t silent_s);
 /* What may not be read is not missing. */
 void cluster_hide_leader(struct model *m);
 void cluster_hide_configuration(struct model *m);
+void cluster_hide_pods(struct model *m);
+/* A Pod of Fairlead's.  Those of speakers that run by hand are not there. */
+int cluster_put_pod(struct model *m, struct json_object *obj, struct err *e);
+/* All of them have been put. */
+void cluster_end_pods(struct model *m);
+/* What the controller in that Pod answered to /status, or why it did not. */
+void cluster_put_controller(struct model *m, const char *pod, struct json_object *status,
+                            const char *error);
 /* What the speaker of that node answered to /status, or why it did not. */
 void cluster_put_speaker(struct model *m, const char *node, struct json_object *status,
                          const char *error);
@@ -48,25 +57,31 @@ struct label_selector;
 void cluster_show_only(struct model *m, const char *namespace,
                        const struct label_selector *selector);
 
-/* The nodes, with the address their speaker may be asked at (none: none is known). */
-size_t cluster_nodes(const struct model *m);
-const char *cluster_node_name(const struct model *m, size_t i);
-const struct addr *cluster_node_address(const struct model *m, size_t i);
+/*
+ * How the nodes' speakers are asked, as many as there are nodes: an array for free(), of what
+ * belongs to the model.
+ */
+struct gather_daemon *cluster_speakers(const struct model *m, int port, size_t *ret_n);
+/* The same of the controllers that run in Pods. */
+struct gather_daemon *cluster_controllers(const struct model *m, size_t *ret_n);
+/* Whether nothing is published, as far as one may know. */
+bool cluster_is_blank(const struct model *m);
+/* The name of the administrator's ConfigMap by what the controller says; NULL: nothing. */
+const char *cluster_source(const struct model *m);
 /* Whether every node's speaker answered. */
 bool cluster_is_complete(const struct model *m);
 
-/*
- * Each prints what is wrong first: @f is what verdict_find() found.  Lists are as programs have
- * known them, without it.
- */
+/* Each prints what is wrong first: @f is what verdict_find() found. */
 struct findings;
 /* The whole of it. */
 void cluster_print(struct model *m, const struct findings *f, struct out *o);
 /* The verdict alone. */
 void cluster_summary_print(struct model *m, const struct findings *f, struct out *o);
-/* The pools alone: a list of them. */
+/* The pools alone. */
 void cluster_pools_print(struct model *m, const struct findings *f, struct out *o);
-/* BGP: a list of nodes; as text, a table of sessions and one of nodes. */
+/* BGP: nodes with their sessions; as text, a table of each. */
 void cluster_bgp_print(struct model *m, const struct findings *f, struct out *o);
+/* The versions of this program and of all daemons. */
+void cluster_version_print(struct model *m, const struct findings *f, struct out *o);
 
 #endif

@@ -280,12 +280,12 @@ void cluster_bgp_print(struct model *m, const struct findings *f, struct out *o)
 {
 	const struct model_bgp *lack = lack_of_all(m);
 
-	if (out_is_text(o))
-		verdict_print(f, NULL, o);
+	out_object(o, NULL);
+	verdict_print(f, "verdict", o);
 	if (lack)
 		say_lack(lack, o);
 	out_table(o, &sessions_table);
-	out_list(o, NULL);
+	out_list(o, "nodes");
 	for (size_t i = 0; i < m->n_nodes; i++)
 		put_node(&m->nodes[i], o);
 	out_close(o);
@@ -294,4 +294,5 @@ void cluster_bgp_print(struct model *m, const struct findings *f, struct out *o)
 	for (size_t i = 0; i < m->n_nodes && out_is_text(o); i++)
 		put_instance(&m->nodes[i], lack, o);
 	out_table_end(o);
+	out_close(o);
 }

@@ -94,8 +94,20 @@ static int verdict_cmp(const void *a, const void *b)
 	return c ? c : (int)va->protocol - (int)vb->protocol;
 }
 
+/* Each node's together, those without a node last. */
+static int pod_cmp(const void *a, const void *b)
+{
+	const struct kube_pod *pa = *(struct kube_pod *const *)a,
+			      *pb = *(struct kube_pod *const *)b;
+	int c = pa->node && pb->node ? strcmp(pa->node, pb->node) : !pa->node - !pb->node;
+
+	return c ? c : strcmp(pa->meta.name, pb->meta.name);
+}
+
 void model_sort(struct model *m)
 {
+	if (m->pods.n)
+		qsort(m->pods.items, m->pods.n, sizeof(struct kube_pod *), pod_cmp);
 	HASH_SORT(m->services, by_key);
 	for (struct model_service *s = m->services; s; s = s->hh.next)
 		for (size_t i = 0; i < s->n_addresses; i++)
@@ -138,6 +150,41 @@ const struct verdict *model_announcer(const struct model_address *a)
 			first = d;
 	}
 	return first;
+}
+
+enum reason model_silence(const struct model *m, const struct model_node *n, struct buf *why)
+{
+	size_t n_pods = pods_count(&m->pods, PODS_SPEAKER);
+	/* Where there is no Pod at all and others answer, speakers run by hand. */
+	bool in_pods = m->pods.known && (n_pods > 0 || !model_any_in_service(m));
+	const struct kube_pod *pod = in_pods ? pods_speaker_of(&m->pods, n->name) : NULL;
+	const char *error = n->error ? n->error : "not asked";
+	enum reason reason = REASON_SpeakerSilent;
+
+	if (pod && !pod_runs(pod)) {
+		cleanup_free char *trouble = pod_trouble(pod);
+		reason = REASON_SpeakerNotRunning;
+		buf_puts(why, trouble);
+	} else if (pod) {
+		buf_printf(why, "Pod %s runs; %s", pod->meta.name, error);
+	} else if (in_pods) {
+		reason = REASON_SpeakerMissing;
+		buf_puts(why, n_pods ? reason_sentence(reason)
+		                     : "no node has a Pod of a speaker of this namespace");
+	} else {
+		buf_printf(why, "%s%s", error,
+		           m->pods_hidden ? "; whether its Pod runs may not be asked" : "");
+	}
+	if (!n->ready)
+		buf_puts(why, "; the Node is not Ready");
+	return reason;
+}
+
+const char *model_silence_word(enum reason r)
+{
+	return r == REASON_SpeakerMissing      ? "no Pod"
+	       : r == REASON_SpeakerNotRunning ? "not running"
+	                                       : "silent";
 }
 
 bool model_any_in_service(const struct model *m)

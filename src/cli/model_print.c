@@ -14,16 +14,10 @@
 /* So many nodes are named that announce one address, unless more is asked for. */
 #define OWNERS_SHOWN 2
 
-/* Programs get a list, in which there is no place for it. */
-static void say_verdict(const struct findings *f, struct out *o)
-{
-	if (out_is_text(o))
-		verdict_print(f, NULL, o);
-}
-
 /* ---- pools ---- */
 
 static const struct out_table pools_table = {
+	.title = "Pools",
 	.columns = { { "name", "NAME" },
 	             { "protocols", "PROTOCOLS" },
 	             { "use", "USE", .wide = true },
@@ -75,14 +69,11 @@ static void put_pool(const struct model *m, const struct config_pool *p, struct 
 	out_close(o);
 }
 
-static void put_pools(const struct model *m, const char *key, const char *title, struct out *o)
+static void put_pools(const struct model *m, struct out *o)
 {
-	struct out_table table = pools_table;
-
-	table.title = title;
 	if (m->config)
-		out_table(o, &table);
-	out_list(o, key);
+		out_table(o, &pools_table);
+	out_list(o, "pools");
 	for (size_t i = 0; m->config && i < m->config->n_pools; i++)
 		put_pool(m, &m->config->pools[i], o);
 	out_close(o);
@@ -90,13 +81,13 @@ static void put_pools(const struct model *m, const char *key, const char *title,
 		out_table_end(o);
 }
 
-static void put_retained(const struct model *m, const char *key, struct out *o)
+static void put_retained(const struct model *m, struct out *o)
 {
 	const struct config_pool *pool;
 	const struct addr *a;
 
 	out_table(o, &retained_table);
-	out_list(o, key);
+	out_list(o, "retained");
 	for (const struct model_service *s = m->services; s; s = s->hh.next)
 		for (size_t i = 0; (a = model_next_retained(m, s, &i, &pool));) {
 			out_object(o, NULL);
@@ -112,15 +103,15 @@ static void put_retained(const struct model *m, const char *key, struct out *o)
 
 void cluster_pools_print(struct model *m, const struct findings *f, struct out *o)
 {
-	say_verdict(f, o);
+	out_object(o, NULL);
+	verdict_print(f, "verdict", o);
 	for (size_t i = 0; m->config && i < m->config->n_pools; i++)
 		out_name(o, "%s", m->config->pools[i].name);
 	if (!m->config)
 		out_say(o, "No configuration was published yet.");
-	put_pools(m, NULL, "Pools", o);
-	/* Programs get a list of pools, and find these in the status. */
-	if (out_is_text(o))
-		put_retained(m, NULL, o);
+	put_pools(m, o);
+	put_retained(m, o);
+	out_close(o);
 }
 
 /* ---- Services ---- */
@@ -275,7 +266,18 @@ static void put_speaker(const struct model_node *n, struct out *o)
 	out_close(o);
 }
 
-static void put_node(const struct model_node *n, struct out *o)
+/* Why, the verdict says in more words. */
+static void put_silence(const struct model *m, const struct model_node *n, struct out *o)
+{
+	cleanup(buf_fini) struct buf why = BUF_INIT;
+	enum reason reason = model_silence(m, n, &why);
+
+	out_str(o, "error", n->error ? n->error : "not asked");
+	out_str(o, "reason", reason_name(reason));
+	out_cell(o, "said", "%s", model_silence_word(reason));
+}
+
+static void put_node(const struct model *m, const struct model_node *n, struct out *o)
 {
 	bool away = n->away != REASON_Candidate;
 
@@ -288,13 +290,10 @@ static void put_node(const struct model_node *n, struct out *o)
 	         away ? reason_name(n->away) : "");
 	out_object(o, "speaker");
 	out_bool(o, "reachable", n->answered);
-	if (n->answered) {
+	if (n->answered)
 		put_speaker(n, o);
-	} else {
-		out_str(o, "error", n->error ? n->error : "not asked");
-		/* Why, the verdict says. */
-		out_cell(o, "said", "silent");
-	}
+	else
+		put_silence(m, n, o);
 	out_close(o);
 	out_close(o);
 }
@@ -304,7 +303,7 @@ static void put_nodes(const struct model *m, struct out *o)
 	out_table(o, &nodes_table);
 	out_list(o, "nodes");
 	for (size_t i = 0; i < m->n_nodes; i++)
-		put_node(&m->nodes[i], o);
+		put_node(m, &m->nodes[i], o);
 	out_close(o);
 	out_table_end(o);
 }
@@ -338,8 +337,8 @@ void cluster_print(struct model *m, const struct findings *f, struct out *o)
 	verdict_print(f, "verdict", o);
 	out_gap(o);
 	put_head(m, o);
-	put_pools(m, "pools", "Pools", o);
-	put_retained(m, "retained", o);
+	put_pools(m, o);
+	put_retained(m, o);
 	put_services(m, o);
 	put_nodes(m, o);
 	out_close(o);

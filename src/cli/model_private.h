@@ -8,6 +8,7 @@
  */
 
 #include "cli/model.h"
+#include "cli/pods.h"
 #include "fairlead/configuration.h"
 #include "fairlead/decide.h"
 #include "fairlead/hash.h"
@@ -80,6 +81,7 @@ struct model_node {
 	char *name;
 	struct addr addr;
 	bool ready;
+	bool excluded; /* by its label, which speakers may be told to ignore */
 	/*
 	 * What keeps it from announcing anything, as the Node says, or its speaker where flags of
 	 * that count; Candidate: nothing.
@@ -99,11 +101,20 @@ struct model_node {
 	struct model_bgp bgp;
 };
 
+/* A controller by its Pod, as far as it was asked. */
+struct model_controller {
+	char *pod;
+	bool answered, leads;
+	char *version, *error;
+};
+
 struct model {
 	struct configuration *config;
 	char *config_error; /* NULL: it parsed, or there is none */
 	char *rejected;     /* the first error of the administrator's; NULL: none is known */
 	size_t n_rejected;
+	char *wanted; /* the name of the administrator's; NULL: it is not known */
+	char *source; /* of that which the controller follows, as it says; likewise */
 	bool config_hidden, leader_hidden; /* may not be read */
 	bool uninstalling;                 /* fairlead-active is marked */
 	int64_t generation;
@@ -112,11 +123,15 @@ struct model {
 	struct model_service *services;
 	struct model_node *nodes;
 	size_t n_nodes, cap_nodes;
+	struct model_controller *controllers;
+	size_t n_controllers;
+	struct pods pods;
+	bool pods_hidden; /* may not be read */
 };
 
 /* ---- what follows ---- */
 
-/* Services and verdicts in the order in which they are printed. */
+/* Services, verdicts and Pods in the order in which they are printed. */
 void model_sort(struct model *m);
 uint64_t model_pool_total(const struct config_pool *p);
 /*
@@ -142,6 +157,13 @@ const struct addr *model_next_retained(const struct model *m, const struct model
 void model_put_owners(const struct model_address *a, size_t max, struct buf *out);
 /* Who owns it by layer 2, before those who announce it by BGP; NULL: nobody. */
 const struct verdict *model_announcer(const struct model_address *a);
+/*
+ * Why the node's speaker, which did not answer, is silent: the reason, and in @why, which is empty,
+ * what tells of it.
+ */
+enum reason model_silence(const struct model *m, const struct model_node *n, struct buf *why);
+/* The same in a word or two, for a table: "silent". */
+const char *model_silence_word(enum reason r);
 /* Whether any speaker answered, and is not uninstalled. */
 bool model_any_in_service(const struct model *m);
 /*

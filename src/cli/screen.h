@@ -9,9 +9,9 @@
 #include "fairlead/buf.h"
 
 /*
- * As many lines as the screen has, of @rows; the last one says how many are left out.  0: all of
- * them.
+ * As many lines as a screen of so many rows and columns has room for; the last one says how many
+ * are left out.  Without rows: all of them; without columns no line is too long for one row.
  */
-void screen_draw(const char *text, size_t rows, struct buf *out);
+void screen_draw(const char *text, size_t rows, size_t columns, struct buf *out);
 
 #endif

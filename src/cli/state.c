@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/file.h"
 #include "cli/gather.h"
+#include "fairlead/configuration.h"
 #include "fairlead/hash.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
@@ -90,6 +91,7 @@ void state_fini(struct state *s)
 		HASH_DEL(s->entries, entry);
 		entry_free(entry);
 	}
+	pods_fini(&s->pods);
 }
 
 /* One that names no apiVersion, as the items of a "ServiceList", is what it is called. */
@@ -186,14 +188,6 @@ int state_put(struct state *s, const char *name, struct json_object *obj, struct
 	return r;
 }
 
-void state_put_live(struct state *s, const char *kind, struct json_object *obj)
-{
-	struct err e = ERR_INIT;
-
-	if (state_put(s, kind, obj, &e) < 0)
-		gather_pass_over(&e, &s->n_unreadable);
-}
-
 static int put_object(const char *kind, struct json_object *obj, void *arg, struct err *e)
 {
 	/* A configuration, most likely: to pass it over would be an answer about nothing. */
@@ -266,6 +260,20 @@ const struct kube_slice **state_slices(const struct state *s, size_t *ret_n)
 const struct kube_node **state_nodes(const struct state *s, size_t *ret_n)
 {
 	return (const struct kube_node **)list(s, STATE_NODE, ret_n);
+}
+
+const char *state_config_map_name(const char *given, const char *told)
+{
+	return given ? given : told ? told : CONFIG_MAP_NAME;
+}
+
+const struct kube_config_map *state_configuration(const struct state *s, const char *namespace,
+                                                  bool is_live, const char *given)
+{
+	const struct kube_config_map *map = state_config_map(s, namespace, CONFIG_MAP_ACTIVE);
+
+	return map || is_live ? map
+	                      : state_config_map(s, namespace, state_config_map_name(given, NULL));
 }
 
 const struct kube_config_map *state_config_map(const struct state *s, const char *namespace,

@@ -27,9 +27,7 @@
 
 void test_cluster_fini(struct test_cluster *c)
 {
-	for (size_t i = 0; i < c->n_pods; i++)
-		free(c->pods[i]);
-	free(c->pods);
+	pods_fini(&c->pods);
 	free(c->namespace);
 	free(c->image);
 	free(c->class);
@@ -101,14 +99,9 @@ static void tell_denial(const struct err *why, void *arg)
 
 static void put_speaker_pod(struct json_object *obj, void *arg)
 {
-	struct test_cluster *c = arg;
-	const char *name;
-	char *path = gather_pod_path(obj, &name);
+	struct err ignored = ERR_INIT;
 
-	for (size_t i = 0; path && i < c->n_pods; i++)
-		if (!c->pods[i] && !strcmp(c->world.nodes[i].name, name))
-			c->pods[i] = TAKE(path);
-	free(path);
+	pods_put(&((struct test_cluster *)arg)->pods, obj, &ignored);
 }
 
 static void choose(struct test_cluster *c)
@@ -131,7 +124,8 @@ static void choose(struct test_cluster *c)
 	};
 }
 
-int test_cluster_open(struct test_cluster *c, const struct command_options *o, struct err *e)
+int test_cluster_open(struct test_cluster *c, const struct command_options *o, struct gather *g,
+                      struct err *e)
 {
 	cleanup_free char *namespace = options_namespace(&o->kube);
 	cleanup_free char *sets = xasprintf("/apis/apps/v1/namespaces/%s/daemonsets"
@@ -142,29 +136,26 @@ int test_cluster_open(struct test_cluster *c, const struct command_options *o, s
 	const struct gather_row rows[] = {
 		{ "/api/v1/nodes", true, false, put_node },
 		{ sets, true, true, put_daemon_set, NULL, tell_denial },
+		{ pods, true, true, put_speaker_pod, NULL, tell_denial },
 	};
-	const struct gather_row pod_row = { pods, true, true, put_speaker_pod, NULL, tell_denial };
 
-	*c = (struct test_cluster){ .o = o };
-	int r = gather_api(&o->kube, rows, ARRAY_LEN(rows), c, e);
+	*c = (struct test_cluster){ .o = o, .gather = g };
+	int r = gather_api(g, rows, ARRAY_LEN(rows), c, e);
 	if (r < 0)
 		return r;
-	c->n_pods = c->world.n_nodes;
-	c->pods = xcalloc(c->n_pods + 1, sizeof(*c->pods));
-	r = gather_api(&o->kube, &pod_row, 1, c, e);
 	choose(c);
 	test_world_choose_peers(&c->world);
-	if (r == 0 && !c->plan.image)
+	if (!c->plan.image)
 		return err_set(e, -ENOENT, ERR_CONFIG,
 		               "no DaemonSet of the speakers in namespace %s, whose image the test "
 		               "would use: give --image IMAGE (and --port), or --namespace",
 		               namespace);
-	return r;
+	return 0;
 }
 
 static int look(struct test_cluster *c, const struct gather_row *rows, size_t n, struct err *e)
 {
-	return gather_api(&c->o->kube, rows, n, c, e);
+	return gather_api(c->gather, rows, n, c, e);
 }
 
 static void heard(const char *node, struct json_object *status, const char *why, void *arg)
@@ -176,7 +167,7 @@ int test_cluster_look_speakers(struct test_cluster *c, struct err *e)
 {
 	static const struct addr none;
 	struct test_world *w = &c->world;
-	struct gather_speaker *speakers = xcalloc(w->n_nodes + 1, sizeof(*speakers));
+	struct gather_daemon *speakers = xcalloc(w->n_nodes + 1, sizeof(*speakers));
 	size_t n = 0;
 
 	(void)e;
@@ -186,11 +177,10 @@ int test_cluster_look_speakers(struct test_cluster *c, struct err *e)
 		const struct addr *ip = &node->ips[addr_is_none(&node->ips[0])];
 		if (node->ready)
 			speakers[n++] =
-				(struct gather_speaker){ .node = node->name,
-				                         .address = addr_is_none(ip) ? &none : ip,
-				                         .pod = c->pods[i] };
+				pods_ask_speaker(&c->pods, node->name,
+			                         addr_is_none(ip) ? &none : ip, c->o->speaker.port);
 	}
-	gather_speakers(&c->o->kube, speakers, n, &c->o->speaker, heard, c);
+	gather_daemons(c->gather, speakers, n, c->o->speaker.token_file, heard, c);
 	free(speakers);
 	return 0;
 }
@@ -272,7 +262,7 @@ static int send_request(const struct test_cluster *c, const char *method, const 
 		.patch = !strcmp(method, "PATCH") ? KUBE_PATCH_MERGE : KUBE_PATCH_NONE,
 	};
 
-	return gather_request(&c->o->kube, &spec, ret_status, e);
+	return gather_request(c->gather, &spec, ret_status, e);
 }
 
 static void put_uid(struct json_object *obj, void *arg)
@@ -379,8 +369,8 @@ void test_cluster_ask(struct test_cluster *c, const struct test_asked *asked, si
 
 /* ---- taking it away ---- */
 
-static int remove_namespace(const struct command_options *o, const char *name, const char *uid,
-                            int *ret_status, struct err *e)
+static int remove_namespace(struct gather *g, const char *name, const char *uid, int *ret_status,
+                            struct err *e)
 {
 	cleanup(buf_fini) struct buf body = BUF_INIT;
 	cleanup_free char *path = xasprintf(NAMESPACES "/%s", name);
@@ -389,7 +379,7 @@ static int remove_namespace(const struct command_options *o, const char *name, c
 	const struct kube_request_spec spec = {
 		.method = "DELETE", .path = path, .body = buf_str(&body), .max_retries = 3
 	};
-	int r = gather_request(&o->kube, &spec, ret_status, e);
+	int r = gather_request(g, &spec, ret_status, e);
 	if (*ret_status == 404) {
 		*e = (struct err)ERR_INIT;
 		return 0;
@@ -412,7 +402,7 @@ static int wait_gone(struct test_cluster *c, int timeout_s, struct err *e)
 	for (;;) {
 		bool there = false;
 		*e = (struct err)ERR_INIT;
-		int r = gather_api(&c->o->kube, &row, 1, &there, e);
+		int r = gather_api(c->gather, &row, 1, &there, e);
 		if (r == 0 && !there)
 			return 0;
 		if (clock_ms() >= until_ms)
@@ -436,7 +426,7 @@ int test_cluster_remove(struct test_cluster *c, int timeout_s, struct err *e)
 	if (!c->made)
 		return 0;
 	send_request(c, "DELETE", service, NULL, &status, &ignored);
-	int r = remove_namespace(c->o, c->namespace, c->uid, &status, e);
+	int r = remove_namespace(c->gather, c->namespace, c->uid, &status, e);
 	if (r == 0)
 		r = wait_gone(c, timeout_s, e);
 	if (r < 0)
@@ -480,13 +470,13 @@ static void put_remains(struct json_object *obj, void *arg)
 	};
 }
 
-int test_remains_find(const struct command_options *o, struct test_remains_list *ret, struct err *e)
+int test_remains_find(struct gather *g, struct test_remains_list *ret, struct err *e)
 {
 	const struct gather_row row = { NAMESPACES "?labelSelector="
 		                                   "app.kubernetes.io%2Fmanaged-by%3D" TEST_NAME,
 		                        true, false, put_remains };
 
-	return gather_api(&o->kube, &row, 1, ret, e);
+	return gather_api(g, &row, 1, ret, e);
 }
 
 bool test_remains_are_in_use(const struct test_remains *r, int64_t now_us)
@@ -496,10 +486,9 @@ bool test_remains_are_in_use(const struct test_remains *r, int64_t now_us)
 	return clock_parse_rfc3339(r->until, &until) == 0 && now_us < until;
 }
 
-int test_remains_remove(const struct command_options *o, const struct test_remains *r,
-                        struct err *e)
+int test_remains_remove(struct gather *g, const struct test_remains *r, struct err *e)
 {
 	int status;
 
-	return remove_namespace(o, r->namespace, r->uid, &status, e);
+	return remove_namespace(g, r->namespace, r->uid, &status, e);
 }

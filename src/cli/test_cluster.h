@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "cli/commands.h"
+#include "cli/pods.h"
 #include "cli/test_objects.h"
 #include "cli/test_world.h"
 #include "fairlead/err.h"
@@ -21,17 +22,18 @@ struct test_cluster {
 	struct test_plan plan; /* points into what follows, and into the options */
 	struct test_world world;
 	char *namespace, *image, *class;
-	char *uid;     /* of the namespace, once it is ours; NULL: it cannot be told */
-	bool made;     /* the namespace is ours */
-	int round;     /* of Pods that ask */
-	char **pods;   /* of speakers, by node, as gather_speaker has them */
-	size_t n_pods; /* as many as the world has nodes */
+	char *uid;             /* of the namespace, once it is ours; NULL: it cannot be told */
+	bool made;             /* the namespace is ours */
+	int round;             /* of Pods that ask */
+	struct gather *gather; /* the caller's */
+	struct pods pods;
 };
 
 void test_cluster_fini(struct test_cluster *c);
 
 /* The nodes, and Fairlead's image as its DaemonSet has it.  -ENOENT: there is no image to use. */
-int test_cluster_open(struct test_cluster *c, const struct command_options *o, struct err *e);
+int test_cluster_open(struct test_cluster *c, const struct command_options *o, struct gather *g,
+                      struct err *e);
 /* Makes the namespace, the Deployment and the Service. */
 int test_cluster_make(struct test_cluster *c, struct err *e);
 int test_cluster_set_local(struct test_cluster *c, struct err *e);
@@ -72,12 +74,10 @@ struct test_remains_list {
 
 void test_remains_fini(struct test_remains_list *l);
 /* Namespaces with our label. */
-int test_remains_find(const struct command_options *o, struct test_remains_list *ret,
-                      struct err *e);
+int test_remains_find(struct gather *g, struct test_remains_list *ret, struct err *e);
 /* Whether a test may be running in it yet. */
 bool test_remains_are_in_use(const struct test_remains *r, int64_t now_us);
 /* Starts their removal, which goes on by itself; -EIO. */
-int test_remains_remove(const struct command_options *o, const struct test_remains *r,
-                        struct err *e);
+int test_remains_remove(struct gather *g, const struct test_remains *r, struct err *e);
 
 #endif

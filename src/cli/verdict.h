@@ -32,6 +32,7 @@ enum verdict_part {
 	VERDICT_SPEAKERS = 1 << 3, /* whether they answer */
 	VERDICT_NODES = 1 << 4,    /* what they say of themselves, but for BGP */
 	VERDICT_BGP = 1 << 5,
+	VERDICT_VERSIONS = 1 << 6,
 };
 
 struct finding {

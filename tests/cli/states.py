@@ -28,6 +28,7 @@ NODES = {"n1": "127.0.0.11", "n2": "127.0.0.12", "n3": "127.0.0.13"}
 POOLS = "address-pools:\n- {name: lan, protocol: layer2, addresses: [192.0.2.240-192.0.2.250]}\n"
 ACTIVE = "/api/v1/namespaces/fairlead-system/configmaps/fairlead-active"
 WANTED = "/api/v1/namespaces/fairlead-system/configmaps/fairlead"
+PODS = "/api/v1/namespaces/fairlead-system/pods"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/fairlead-system/leases/fairlead-controller"
 
 DENIED = {"kind": "Status", "code": 403, "message": "configmaps \"fairlead\" is forbidden"}
@@ -60,6 +61,17 @@ def node(name: str) -> dict[str, Any]:
     }
 
 
+def pod(component: str, node: str) -> dict[str, Any]:
+    """One that runs."""
+    name = f"fairlead-{component}-{node}"
+    labels = {"app.kubernetes.io/name": "fairlead", "app.kubernetes.io/component": component}
+    return {
+        "metadata": {"namespace": "fairlead-system", "name": name, "uid": name, "labels": labels},
+        "spec": {"nodeName": node},
+        "status": {"phase": "Running", "containerStatuses": [{"name": component, "state": {"running": {}}}]},
+    }
+
+
 def says(name: str, ip: str, reason: str, message: str = "") -> dict[str, Any]:
     said = {"address": ip, "announce": reason == "Announced", "reason": reason, "message": message}
     where = {"protocol": "layer2", "owner": "n1", "interface": "eth0", "mac": ""}
@@ -85,6 +97,11 @@ def speaker(name: str) -> dict[str, Any]:
     }
 
 
+def controller(name: str) -> dict[str, Any]:
+    config = {"config_map": "fairlead", "generation": 3}
+    return {"identity": f"{name}_1", "version": "0.1.0", "leader": name == "n1", "config": config}
+
+
 def healthy() -> Cluster:
     now = datetime.datetime.now(datetime.UTC)
     return {
@@ -102,7 +119,9 @@ def healthy() -> Cluster:
         },
         "services": [service("api", "192.0.2.241"), service("web", "192.0.2.240")],
         "nodes": [node(n) for n in NODES],
+        "pods": [*(pod("controller", n) for n in ("n1", "n2")), *(pod("speaker", n) for n in NODES)],
         "speakers": {NODES[n]: speaker(n) for n in NODES},
+        "controllers": {f"fairlead-controller-{n}": controller(n) for n in ("n1", "n2")},
     }
 
 
@@ -115,6 +134,21 @@ def no_leader(c: Cluster) -> None:
 
 def refused(c: Cluster) -> None:
     c["objects"][WANTED]["data"]["config"] = POOLS + "peers: 1\n"
+
+
+def refused_elsewhere(c: Cluster) -> None:
+    """The controller follows a ConfigMap of another name, as it says where it publishes."""
+    del c["objects"][WANTED]
+    c["objects"][f"{Path(WANTED).parent}/pools"] = config_map("pools", POOLS + "peers: 1\n")
+    c["objects"][ACTIVE]["metadata"]["annotations"]["fairlead.io/config-map"] = "pools"
+
+
+def never_accepted(c: Cluster) -> None:
+    """The first edit is wrong: only the controllers say where it is."""
+    refused_elsewhere(c)
+    nothing_published(c)
+    for said in c["controllers"].values():
+        said["config"] = {"config_map": "pools"}
 
 
 def denied(c: Cluster) -> None:
@@ -153,6 +187,7 @@ def bgp_on_one(c: Cluster) -> None:
 
 def not_here(c: Cluster) -> None:
     c["objects"].clear()
+    c["pods"].clear()
     all_silent(c)
 
 
@@ -162,6 +197,65 @@ def being_uninstalled(c: Cluster) -> None:
 
 def silent(c: Cluster) -> None:
     c["speakers"][NODES["n3"]] = None
+
+
+def pod_of(c: Cluster, component: str, node: str) -> Any:
+    return next(p for p in c["pods"] if p["metadata"]["name"] == f"fairlead-{component}-{node}")
+
+
+def waits(c: Cluster, component: str, node: str, reason: str, message: str, **last: Any) -> None:
+    state = {"state": {"waiting": {"reason": reason, "message": message}}, "lastState": last}
+    pod_of(c, component, node)["status"]["containerStatuses"][0].update(state)
+
+
+def no_pod(c: Cluster) -> None:
+    """A Node that the DaemonSet passes over, and one where that is meant so."""
+    say_all(c, "web", "192.0.2.240", ("Announced", "NotOwner", "NotOwner"))
+    for name in ("n2", "n3"):
+        c["speakers"][NODES[name]] = None
+        c["pods"].remove(pod_of(c, "speaker", name))
+    c["nodes"][1]["metadata"]["labels"] = {"node.kubernetes.io/exclude-from-external-load-balancers": "true"}
+
+
+def not_running(c: Cluster) -> None:
+    """One that crashes, one whose image is not there, one that waits for its node."""
+    all_silent(c)
+    killed = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    waits(c, "speaker", "n1", "CrashLoopBackOff", "back-off 5m0s restarting failed container", **killed)
+    waits(c, "speaker", "n2", "ImagePullBackOff", "Back-off pulling image \"registry.example/fairlead:0.2.0\"")
+    pending = pod_of(c, "speaker", "n3")
+    field = {"key": "metadata.name", "operator": "In", "values": ["n3"]}
+    terms = {"nodeSelectorTerms": [{"matchFields": [field]}]}
+    pending["spec"] = {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}}
+    message = "0/3 nodes are available: 1 Insufficient memory"
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    pending["status"] = {"phase": "Pending", "conditions": [condition]}
+
+
+def no_controller(c: Cluster) -> None:
+    no_leader(c)
+    c["pods"] = [p for p in c["pods"] if "controller" not in p["metadata"]["name"]]
+
+
+def controllers_crash(c: Cluster) -> None:
+    no_leader(c)
+    one_controller_crashes(c)
+    waits(c, "controller", "n1", "CreateContainerConfigError", "secret \"token\" not found")
+
+
+def one_controller_crashes(c: Cluster) -> None:
+    failed = {"terminated": {"exitCode": 1, "reason": "Error"}}
+    waits(c, "controller", "n2", "CrashLoopBackOff", "back-off 40s restarting failed container", **failed)
+
+
+def pods_denied(c: Cluster) -> None:
+    silent(c)
+    c["pods"] = DENIED
+
+
+def by_hand(c: Cluster) -> None:
+    silent(c)
+    c["pods"] = []
 
 
 def all_silent(c: Cluster) -> None:
@@ -229,13 +323,34 @@ def stale(c: Cluster) -> None:
     c["speakers"][NODES["n3"]]["l2"]["troubles"] = [trouble]
 
 
+def skewed(c: Cluster) -> None:
+    c["controllers"]["fairlead-controller-n1"]["version"] = "0.2.0"
+    c["controllers"]["fairlead-controller-n2"] = None
+    c["speakers"][NODES["n1"]]["version"] = "0.2.0"
+    c["pods"].append(pod("controller", "n3"))
+    waits(c, "controller", "n3", "ImagePullBackOff", "Back-off pulling image")
+    silent(c)
+
+
+def newer(c: Cluster) -> None:
+    for said in [*c["controllers"].values(), *c["speakers"].values()]:
+        said["version"] = "0.2.0"
+
+
+def lost(c: Cluster) -> None:
+    c["nodes"] = DENIED
+
+
 def fine(c: Cluster) -> None:
     del c
 
 
 # Name of the file, what is broken, and the commands whose output goes into it.
 STATES: list[tuple[str, Break, list[str]]] = [
-    ("healthy", fine, ["status", "pools", "bgp", "status --summary"]),
+    ("healthy", fine, ["status", "pools", "bgp", "status --summary", "version"]),
+    ("version-skew", skewed, ["version", "version -o json"]),
+    ("version-newer", newer, ["version"]),
+    ("version-lost", lost, ["version", "version -o json", "version --client"]),
     ("formats", silent, ["status -o wide", "status -o json", "status -o yaml", "status -o name", "pools -o name"]),
     (
         "chosen",
@@ -243,7 +358,9 @@ STATES: list[tuple[str, Break, list[str]]] = [
         ["status -n shop -l app=web", "status -l !app", "status -l app,", "status --exit-code=answer --summary"],
     ),
     ("no-leader", no_leader, ["status", "pools"]),
-    ("refused", refused, ["status --summary"]),
+    ("refused", refused, ["status --summary", "pools -o json"]),
+    ("refused-elsewhere", refused_elsewhere, ["status --summary", "status --summary --config-map fairlead"]),
+    ("never-accepted", never_accepted, ["status --summary", "status --summary --config-map other"]),
     ("denied", denied, ["status --summary"]),
     ("nothing-published", nothing_published, ["status --summary", "pools"]),
     ("uninstalled", uninstalled, ["status"]),
@@ -254,6 +371,13 @@ STATES: list[tuple[str, Break, list[str]]] = [
     ("being-uninstalled", being_uninstalled, ["status --summary"]),
     ("silent", silent, ["status", "bgp"]),
     ("all-silent", all_silent, ["status --summary"]),
+    ("no-pod", no_pod, ["status", "status -o json"]),
+    ("not-running", not_running, ["status"]),
+    ("no-controller", no_controller, ["status --summary"]),
+    ("controllers-crash", controllers_crash, ["status --summary"]),
+    ("one-controller-crashes", one_controller_crashes, ["status --summary"]),
+    ("pods-denied", pods_denied, ["status --summary"]),
+    ("by-hand", by_hand, ["status --summary"]),
     ("unannounced", unannounced, ["status"]),
     ("two-owners", two_owners, ["status"]),
     ("contested", contested, ["status --summary"]),
@@ -322,9 +446,13 @@ class Fake:
         c = self.cluster
         if address != API:
             return c["speakers"][address] if path == "/status" else None
-        lists = {"/api/v1/services": "services", "/api/v1/nodes": "nodes"}
-        if path in lists:
+        lists = {"/api/v1/services": "services", "/api/v1/nodes": "nodes", PODS: "pods"}
+        if path in lists and c[lists[path]] is not DENIED:
             return {"metadata": {"resourceVersion": "1"}, "items": c[lists[path]]}
+        if path in lists:
+            return DENIED
+        if path.startswith(PODS) and path.endswith(":17481/proxy/status"):
+            return c["controllers"].get(path[len(PODS) + 1 :].split(":")[0])
         return c["objects"].get(path)
 
 

@@ -208,7 +208,8 @@ def test_plan_and_controller_agree(lab: Lab, seed: int) -> None:
         assert {name: done[name] for name in left_alone} == left_alone
         again = fairlead(lab, "plan", "--config", pools, "--kubeconfig", str(lab.kubeconfig), codes=(0, 2))
         assert {row["change"] for row in again} <= {"none", "keep", "fail"}
-        pool = {p["name"]: p for p in fairlead(lab, "pools", "--kubeconfig", str(lab.kubeconfig), codes=(0, 1, 2))}
+        pools_seen = fairlead(lab, "pools", "--kubeconfig", str(lab.kubeconfig), codes=(0, 1, 2))["pools"]
+        pool = {p["name"]: p for p in pools_seen}
         assert pool["tiny"]["total"] == 2
     finally:
         assert lab.processes["controller-a"].stop() == 0

@@ -106,6 +106,58 @@ def test_status_names_a_speaker_that_does_not_answer(lab: Lab) -> None:
     assert reachable == {"node1": True, "node2": False, "node3": True}
 
 
+@pytest.mark.embedded
+def test_status_tells_a_missing_speaker_from_a_silent_one(lab: Lab) -> None:
+    """Speakers get Pods, which the lab runs without; its kubelet is not to touch them."""
+    namespace = "fairlead-system"
+    labels = {"app.kubernetes.io/name": "fairlead", "app.kubernetes.io/component": "speaker"}
+    runs = {"phase": "Running", "containerStatuses": [{"name": "speaker", "state": {"running": {}}}]}
+    waiting = {"reason": "CrashLoopBackOff", "message": "back-off 10s"}
+    crashes = {"phase": "Running", "containerStatuses": [{"name": "speaker", "state": {"waiting": waiting}}]}
+
+    def found() -> list[tuple[str, str, str]]:
+        findings = json.loads(status(lab, "-o", "json", code=1))["verdict"]["findings"]
+        return [(f["object"], f["reason"], f["message"]) for f in findings if f["reason"].startswith("Speaker")]
+
+    lab.processes["kubelet"].pause()
+    lab.speaker("node2").pause()
+    try:
+        for node in NODES:
+            meta = {"name": f"speaker-{node}", "namespace": namespace, "labels": labels}
+            spec = {"nodeName": node, "containers": [{"name": "speaker", "image": "fairlead"}]}
+            lab.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
+            lab.api.patch("Pod", meta["name"], {"status": runs}, namespace, "status")
+        ((where, reason, message),) = found()
+        assert (where, reason) == ("node node2", "SpeakerSilent")
+        assert message.startswith("Pod speaker-node2 runs; unreachable")
+        lab.api.patch("Pod", "speaker-node2", {"status": crashes}, namespace, "status")
+        crashing = "Pod speaker-node2, container speaker: CrashLoopBackOff: back-off 10s"
+        assert found() == [("node node2", "SpeakerNotRunning", crashing)]
+        lab.api.delete("Pod", "speaker-node2", namespace, 0)
+        assert found() == [("node node2", "SpeakerMissing", "the node has no Pod of a speaker")]
+    finally:
+        for pod in lab.api.objects("Pod", namespace):
+            lab.api.delete("Pod", pod["metadata"]["name"], namespace, 0)
+        lab.speaker("node2").resume()
+        lab.processes["kubelet"].resume()
+
+
+def test_version_asks_every_daemon(lab: Lab) -> None:
+    """Controllers that run by hand have no Pods to be found by."""
+    seen = json.loads(fairlead(lab, "version", "-o", "json"))
+    assert seen["verdict"]["level"] == "OK" and seen["controllers"] == []
+    assert {s["node"]: s["version"] for s in seen["speakers"]} == dict.fromkeys(NODES, seen["version"])
+    assert fairlead(lab, "version", "--client") == f"fairlead {seen['version']}\n"
+    text = fairlead(lab, "version", "--speaker-port", "1", code=2)
+    assert text.startswith(f"fairlead {seen['version']}\ndown\n  SpeakerMissing\n")
+
+
+def test_what_is_published_names_its_config_map(lab: Lab) -> None:
+    annotations = lab.api.get("ConfigMap", "fairlead-active", "fairlead-system")["metadata"]["annotations"]
+    assert annotations["fairlead.io/config-map"] == "fairlead"
+    assert lab.daemon("controller-a")["config"]["config_map"] == "fairlead"
+
+
 @pytest.mark.kubernetes
 def test_who_reaches_the_api_server_alone_asks_by_way_of_it(lab: Lab) -> None:
     """Of the node that has no speaker nothing is known; why is what was found on the way to it."""

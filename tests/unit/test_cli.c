@@ -227,7 +227,8 @@ static void sessions_as_json(void **state)
 
 	print_bgp(m, OUT_JSON, &out);
 	struct json_object *expected = world_parse(
-		"[{'node':'n1','reachable':true,'connected':true,'reason':'Announced','message':'yes',"
+		"{'verdict':{'level':'OK','findings':[]},'nodes':["
+		"{'node':'n1','reachable':true,'connected':true,'reason':'Announced','message':'yes',"
 		"'instance':{'asn':64512,'own':true},'prefixes':{'wanted':4,'set':4},'peers':["
 		"{'name':'tor-a'," SESSION
 		"'state':'Established','established':true,'last_error':'',"
@@ -243,7 +244,7 @@ static void sessions_as_json(void **state)
 		"'established':false,'uptime_ms':0,'prefixes_wanted':0,'prefixes_sent':0,'resets':0,"
 		"'last_error':'peer-1 has it','reason':'BgpPeerRefused'}]},"
 		"{'node':'n4','reachable':true,'error':'its speaker says nothing of BGP'},"
-		"{'node':'n5','reachable':false,'error':'unreachable: timed out'}]");
+		"{'node':'n5','reachable':false,'error':'unreachable: timed out'}]}");
 	struct json_object *said = json_tokener_parse(buf_str(&out));
 	assert_non_null(said);
 	if (!json_object_equal(said, expected))
@@ -611,19 +612,25 @@ static void a_screen_is_drawn_over(void **state)
 	(void)state;
 	static const struct {
 		const char *text;
-		size_t rows;
+		size_t rows, columns;
 		const char *drawn;
 	} cases[] = {
-		{ "a\nb\n", 0, "\033[Ha\033[K\nb\033[K\n\033[J" },
-		{ "a\nb\n", 3, "\033[Ha\033[K\nb\033[K\n\033[J" },
-		{ "a\nb\nc\n", 3, "\033[Ha\033[K\nb\033[K\n… 1 more lines\033[K\033[J" },
-		{ "a\n", 1, "\033[H… 1 more lines\033[K\033[J" },
-		{ "", 5, "\033[H\033[J" },
+		{ "a\nb\n", 0, 0, "\033[Ha\033[K\nb\033[K\n\033[J" },
+		{ "a\nb\n", 3, 80, "\033[Ha\033[K\nb\033[K\n\033[J" },
+		{ "a\nb\nc\n", 3, 80, "\033[Ha\033[K\nb\033[K\n… 1 more lines\033[K\033[J" },
+		{ "a\n", 1, 80, "\033[H… 1 more lines\033[K\033[J" },
+		{ "", 5, 80, "\033[H\033[J" },
+		/* A line that is longer than a row takes several. */
+		{ "a b c\nd\ne\n", 4, 4, "\033[Ha b c\033[K\nd\033[K\n… 1 more lines\033[K\033[J" },
+		{ "a b c\n\nd\n", 5, 4, "\033[Ha b c\033[K\n\033[K\nd\033[K\n\033[J" },
+		{ "a b c\n", 2, 4, "\033[H… 1 more lines\033[K\033[J" },
+		/* What fills its row leaves nothing to erase; colours have no width. */
+		{ "abcd\n\033[32m….OK\033[0m\n", 3, 4, "\033[Habcd\n\033[32m….OK\033[0m\n\033[J" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		cleanup(buf_fini) struct buf out = BUF_INIT;
-		screen_draw(cases[i].text, cases[i].rows, &out);
+		screen_draw(cases[i].text, cases[i].rows, cases[i].columns, &out);
 		assert_string_equal(buf_str(&out), cases[i].drawn);
 	}
 }

@@ -31,6 +31,17 @@
 /* What a speaker says beside its Services. */
 #define SPEAKER "'config':{'generation':3},'api':{'fresh':true}"
 
+#define POD(component, node, status)                                                      \
+	"{'metadata':{'namespace':'ns','name':'" component "-" node "','labels':{"        \
+	"'app.kubernetes.io/component':'" component "'}},'spec':{'nodeName':'" node "'}," \
+	"'status':{" status "}}"
+#define RUNS "'phase':'Running'"
+/* The name of the container is the Pod's only one. */
+#define CRASHES                                                                    \
+	"'phase':'Running','containerStatuses':[{'name':'%s','state':{'waiting':{" \
+	"'reason':'CrashLoopBackOff','message':'back-off'}}}]"
+#define EVICTED "'phase':'Failed','reason':'Evicted','message':'low on memory'"
+
 /* One cluster: NULL, and "" of a speaker, for what is healthy. */
 static const struct row {
 	const char *name;
@@ -40,6 +51,7 @@ static const struct row {
 	const char *wanted; /* the administrator's */
 	const char *service;
 	const char *speakers[2]; /* "-": no answer; what it says, without braces */
+	const char *pods[4];     /* NULL: none of them are known; "-": they may not be read */
 	const char *expected;
 } rows[] = {
 	{ .name = "a healthy cluster", .expected = "OK\n" },
@@ -70,6 +82,87 @@ static const struct row {
 	  .expected = "degraded\ndegraded ConfigurationRejected ConfigMap fairlead: line 1: "
 	              "address-pools[0].protocol: address pool is missing the protocol field; "
 	              "write protocol: layer2 or protocol: bgp; and 1 more\n" },
+	{ .name = "no leader, and Pods that run",
+	  .leader = "",
+	  .pods = { POD("controller", "n1", RUNS), POD("controller", "n2", RUNS) },
+	  .expected = "down\ndown NoLeader controller: no controller leads, so no address is "
+	              "assigned or taken back; 2 of its Pods run\n" },
+	{ .name = "no leader, and one Pod that runs",
+	  .leader = "",
+	  .pods = { POD("controller", "n1", RUNS), POD("controller", "n2", CRASHES) },
+	  .expected = "down\ndown NoLeader controller: no controller leads, so no address is "
+	              "assigned or taken back; 1 of its Pods runs\n"
+	              "degraded ControllerNotRunning controller on node n2: Pod controller-n2, "
+	              "container controller: CrashLoopBackOff: back-off\n" },
+	{ .name = "no controller, and speakers' Pods",
+	  .leader = "",
+	  .pods = { POD("speaker", "n1", RUNS), POD("speaker", "n2", RUNS) },
+	  .expected = "down\ndown NoController controller: no Pod of a controller is there, and "
+	              "nobody leads\n" },
+	{ .name = "no controller runs",
+	  .leader_silent_s = 93,
+	  .pods = { POD("controller", "n1", CRASHES) },
+	  .expected = "down\ndown ControllerNotRunning controller on node n1: Pod controller-n1, "
+	              "container controller: CrashLoopBackOff: back-off\n" },
+	{ .name = "a controller that was evicted, and its replacement",
+	  .pods = { POD("controller", "n1", EVICTED), POD("controller", "n2", RUNS) },
+	  .expected = "OK\n" },
+	{ .name = "the only controller was evicted",
+	  .leader = "",
+	  .pods = { POD("controller", "n1", EVICTED) },
+	  .expected = "down\ndown ControllerNotRunning controller on node n1: Pod controller-n1: "
+	              "Evicted: low on memory\n" },
+	{ .name = "a speaker that is silent though its Pod runs",
+	  .speakers = { NULL, "-" },
+	  .pods = { POD("speaker", "n1", RUNS), POD("speaker", "n2", RUNS) },
+	  .expected = "degraded\ndegraded SpeakerSilent node n2: Pod speaker-n2 runs; "
+	              "unreachable\n" },
+	{ .name = "FRR beside the speaker crashes",
+	  .speakers = { NULL, "-" },
+	  .pods = { POD("speaker", "n2",
+	                "'phase':'Running','containerStatuses':[{'name':'speaker','state':{"
+	                "'running':{}}},{'name':'frr','state':{'waiting':{}}}]") },
+	  .expected = "degraded\ndegraded SpeakerSilent node n2: Pod speaker-n2 runs; "
+	              "unreachable\n" },
+	{ .name = "a speaker that crashes",
+	  .speakers = { NULL, "-" },
+	  .pods = { POD("speaker", "n1", RUNS), POD("speaker", "n2", CRASHES) },
+	  .expected = "degraded\ndegraded SpeakerNotRunning node n2: Pod speaker-n2, container "
+	              "speaker: CrashLoopBackOff: back-off\n" },
+	{ .name = "what comes before a speaker fails",
+	  .speakers = { NULL, "-" },
+	  .pods = { POD("speaker", "n2",
+	                "'phase':'Pending','initContainerStatuses':[{'name':'done','state':{"
+	                "'terminated':{'exitCode':0}}},{'name':'init','state':{'terminated':{"
+	                "'exitCode':3,'reason':'Error'}}}],'containerStatuses':[{'name':"
+	                "'speaker','state':{'waiting':{'reason':'PodInitializing'}}}]") },
+	  .expected = "degraded\ndegraded SpeakerNotRunning node n2: Pod speaker-n2, container "
+	              "init: Error; its last exit status was 3\n" },
+	{ .name = "a speaker that crashes, and another in its place",
+	  .speakers = { NULL, "-" },
+	  .pods = { POD("speaker", "n2", CRASHES), POD("speaker", "n2", RUNS) },
+	  .expected = "degraded\ndegraded SpeakerSilent node n2: Pod speaker-n2 runs; "
+	              "unreachable\n" },
+	{ .name = "a node without a speaker",
+	  .speakers = { NULL, "-" },
+	  .pods = { POD("speaker", "n1", RUNS) },
+	  .expected = "degraded\ndegraded SpeakerMissing node n2: the node has no Pod of a "
+	              "speaker\n" },
+	{ .name = "no Pod on any node, where one speaker runs by hand",
+	  .speakers = { NULL, "-" },
+	  .pods = { POD("controller", "n1", RUNS) },
+	  .expected = "degraded\ndegraded SpeakerSilent node n2: unreachable\n" },
+	{ .name = "no speaker anywhere",
+	  .speakers = { "-", "-" },
+	  .pods = { POD("controller", "n1", RUNS) },
+	  .expected = "down\ndown SpeakerMissing node n1: no node has a Pod of a speaker of this "
+	              "namespace\ndown SpeakerMissing node n2: no node has a Pod of a speaker of "
+	              "this namespace\n" },
+	{ .name = "Pods that may not be read",
+	  .speakers = { NULL, "-" },
+	  .pods = { "-" },
+	  .expected = "degraded\ndegraded SpeakerSilent node n2: unreachable; whether its Pod "
+	              "runs may not be asked\n" },
 	{ .name = "a speaker that is silent",
 	  .speakers = { NULL, "-" },
 	  .expected = "degraded\ndegraded SpeakerSilent node n2: unreachable\n" },
@@ -226,6 +319,30 @@ static void put_wanted(struct model *m, const char *yaml)
 	free(data.value);
 }
 
+/* In a template of a Pod its container is called as its component. */
+static void put_pods(struct model *m, const char *const pods[static 4])
+{
+	for (size_t i = 0; i < 4 && pods[i]; i++) {
+		const char *name =
+			strstr(pods[i], "component':'controller'") ? "controller" : "speaker";
+		const char *gap = strstr(pods[i], "%s");
+		cleanup_free char *text =
+			gap ? xasprintf("%.*s%s%s", (int)(gap - pods[i]), pods[i], name, gap + 2)
+			    : xstrdup(pods[i]);
+		struct err e = ERR_INIT;
+		if (!strcmp(text, "-")) {
+			cluster_hide_pods(m);
+			continue;
+		}
+		struct json_object *obj = world_parse(text);
+		if (cluster_put_pod(m, obj, &e) < 0)
+			fail_msg("%s", e.msg);
+		json_object_put(obj);
+	}
+	if (pods[0])
+		cluster_end_pods(m);
+}
+
 static struct model *model_of(const struct row *row)
 {
 	struct model *m = cluster_new();
@@ -238,6 +355,7 @@ static struct model *model_of(const struct row *row)
 		put_wanted(m, row->wanted);
 	if (!row->service || *row->service)
 		world_put_service(m, row->service ? row->service : WEB);
+	put_pods(m, row->pods);
 	world_put_node(m, "n1", "192.0.2.11");
 	world_put_node(m, "n2", "192.0.2.12");
 	put_said(m, "n1",
@@ -269,6 +387,73 @@ static void each_broken_state(void **state)
 		if (strcmp(buf_str(&said), rows[i].expected) != 0)
 			fail_msg("%s:\n%sinstead of\n%s", rows[i].name, buf_str(&said),
 			         rows[i].expected);
+		cluster_free(m);
+	}
+}
+
+static void the_rejected_is_called_by_its_name(void **state)
+{
+	(void)state;
+	struct model *m = cluster_new();
+	const struct kube_config_map map = { .meta = { .name = (char[]){ "pools" } } };
+	cleanup(findings_fini) struct findings f = { .items = NULL };
+
+	m->config_hidden = m->leader_hidden = true;
+	cluster_put_wanted(m, &map);
+	verdict_find(m, VERDICT_CONTROLLER, &f);
+	assert_int_equal(f.n, 1);
+	assert_string_equal(f.items[0].object, "ConfigMap pools");
+	cluster_free(m);
+}
+
+static void put_version(struct model *m, const char *daemon, const char *version)
+{
+	cleanup_free char *text = xasprintf("{'version':'%s'}", version);
+	struct json_object *obj = world_parse(text);
+
+	if (daemon[0] == 'n')
+		cluster_put_speaker(m, daemon, obj, NULL);
+	else
+		cluster_put_controller(m, daemon, obj, NULL);
+	json_object_put(obj);
+}
+
+static void versions_are_one_or_not(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *versions[4]; /* of two controllers and two speakers */
+		const char *expected;
+	} cases[] = {
+		{ { PACKAGE_VERSION, PACKAGE_VERSION, PACKAGE_VERSION, PACKAGE_VERSION }, "OK\n" },
+		{ { "9.1", "9.1", "9.1", "9.1" },
+		  "OK\nOK VersionSkew this program: it is " PACKAGE_VERSION
+		  ", and all daemons are 9.1\n" },
+		{ { "9.1", "9.1", "9.1", "9.0" },
+		  "degraded\ndegraded VersionSkew version 9.1: controller on n1, n2; speaker on "
+		  "n1\ndegraded VersionSkew version 9.0: speaker on n2\n" },
+		{ { "9.1", "9.0", "9.0", "9.0" },
+		  "degraded\ndegraded VersionSkew version 9.1: controller on n1\ndegraded "
+		  "VersionSkew version 9.0: controller on n2; speaker on n1, n2\n" },
+		/* A speaker that says nothing of it is not of another. */
+		{ { PACKAGE_VERSION, PACKAGE_VERSION, PACKAGE_VERSION, "" }, "OK\n" },
+	};
+	static const char *const pods[4] = { POD("controller", "n1", RUNS),
+		                             POD("controller", "n2", RUNS) };
+	static const char *const names[] = { "controller-n1", "controller-n2", "n1", "n2" };
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup(buf_fini) struct buf said = BUF_INIT;
+		cleanup(findings_fini) struct findings f = { .items = NULL };
+		struct model *m = cluster_new();
+		put_pods(m, pods);
+		world_put_node(m, "n1", "192.0.2.11");
+		world_put_node(m, "n2", "192.0.2.12");
+		for (size_t k = 0; k < ARRAY_LEN(names); k++)
+			put_version(m, names[k], cases[i].versions[k]);
+		verdict_find(m, VERDICT_VERSIONS | VERDICT_SPEAKERS, &f);
+		put_findings(&f, &said);
+		assert_string_equal(buf_str(&said), cases[i].expected);
 		cluster_free(m);
 	}
 }
@@ -374,6 +559,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_broken_state),
+		cmocka_unit_test(the_rejected_is_called_by_its_name),
+		cmocka_unit_test(versions_are_one_or_not),
 		cmocka_unit_test(a_mark_of_uninstalling_counts),
 		cmocka_unit_test(a_pool_is_nearly_full),
 		cmocka_unit_test(parts_are_looked_at_as_asked),

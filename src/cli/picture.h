@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_CLI_PICTURE_H
+#define FAIRLEAD_CLI_PICTURE_H
+
+/* What a live cluster is at one moment, by what the API server and the daemons answer. */
+
+#include <stddef.h>
+
+#include "cli/commands.h"
+#include "cli/verdict.h"
+
+struct gather;
+struct model;
+
+struct picture {
+	struct model *model; /* the caller's, and new */
+	size_t n_unreadable; /* objects that were told of and passed over */
+};
+
+/* What is taken, as bits; Nodes and Pods in any case. */
+enum picture_part {
+	PICTURE_ALL = 1 << 0, /* the configuration, the Services and who leads */
+	PICTURE_SPEAKERS = 1 << 1,
+	PICTURE_CONTROLLERS = 1 << 2,
+};
+
+int picture_take(const struct command_options *o, struct gather *g, unsigned int what,
+                 struct picture *p, struct err *e);
+/* Of a command that has answered by this verdict. */
+int picture_exit_status(const struct command_options *o, const struct picture *p,
+                        enum verdict_level level, struct err *e);
+
+#endif

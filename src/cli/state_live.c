@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A cluster's objects by what the API server answers. */
+#include "config.h"
+
+#include "cli/gather.h"
+#include "cli/state.h"
+#include "fairlead/configuration.h"
+#include "fairlead/mem.h"
+
+/* One that cannot be read is told on standard error, and counted. */
+static void put(struct state *s, const char *kind, struct json_object *obj)
+{
+	struct err e = ERR_INIT;
+
+	if (state_put(s, kind, obj, &e) < 0)
+		gather_pass_over(&e, &s->n_unreadable);
+}
+
+#define ADAPT(name, kind)                                                                 \
+	static void put_##name(struct json_object *obj, void *arg)                        \
+	{                                                                                 \
+		put(arg, kind, obj);                                                      \
+	}                                                                                 \
+	static void pass_over_##name(const struct kube_remains *r, const struct err *why, \
+	                             void *arg)                                           \
+	{                                                                                 \
+		state_pass_over(arg, kind, r, why);                                       \
+	}
+ADAPT(service, "Service")
+ADAPT(slice, "EndpointSlice")
+ADAPT(node, "Node")
+
+static void put_config_map(struct json_object *obj, void *arg)
+{
+	put(arg, "ConfigMap", obj);
+}
+
+static void put_pod(struct json_object *obj, void *arg)
+{
+	struct state *s = arg;
+	struct err e = ERR_INIT;
+
+	if (pods_put(&s->pods, obj, &e) < 0)
+		gather_pass_over(&e, &s->n_unreadable);
+}
+
+/* Then speakers that cannot be reached from here are asked by way of their nodes. */
+static void denied_pods(const struct err *why, void *arg)
+{
+	(void)why, (void)arg;
+}
+
+int state_read_live(struct state *s, struct gather *g, const char *namespace, bool with_speakers,
+                    struct err *e)
+{
+	cleanup_free char *active =
+		xasprintf("/api/v1/namespaces/%s/configmaps/" CONFIG_MAP_ACTIVE, namespace);
+	cleanup_free char *pods = gather_pods_path(namespace);
+	const struct gather_row rows[] = {
+		{ active, false, true, put_config_map },
+		{ "/api/v1/services", true, false, put_service, pass_over_service },
+		{ "/api/v1/nodes", true, false, put_node, pass_over_node },
+		{ "/apis/discovery.k8s.io/v1/endpointslices", true, false, put_slice,
+		  pass_over_slice },
+		{ pods, true, false, put_pod, NULL, denied_pods },
+	};
+
+	return gather_api(g, rows, with_speakers ? ARRAY_LEN(rows) : 3, s, e);
+}
