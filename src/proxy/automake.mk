@@ -21,6 +21,8 @@ libfairlead_a_SOURCES += \
 	src/proxy/ruleset.h \
 	src/proxy/spec.c \
 	src/proxy/spec.h \
+	src/proxy/takeover.c \
+	src/proxy/takeover.h \
 	src/proxy/traffic.c \
 	src/proxy/traffic.h \
 	src/proxy/udp.c \
@@ -58,6 +60,11 @@ check_PROGRAMS += tests/unit/test_proxy_traffic
 TESTS += tests/unit/test_proxy_traffic
 tests_unit_test_proxy_traffic_SOURCES = tests/unit/test_proxy_traffic.c tests/unit/unit.h
 tests_unit_test_proxy_traffic_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_proxy_takeover
+TESTS += tests/unit/test_proxy_takeover
+tests_unit_test_proxy_takeover_SOURCES = tests/unit/test_proxy_takeover.c tests/unit/unit.h
+tests_unit_test_proxy_takeover_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_proxy_render
 TESTS += tests/unit/test_proxy_render

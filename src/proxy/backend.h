@@ -13,6 +13,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "fairlead/err.h"
@@ -20,6 +21,16 @@
 
 struct event_base;
 struct out;
+
+/* Somewhere in the kernel where what we write may be, of this process or of an earlier one. */
+struct place {
+	const char *name; /* for people: "iptables-legacy" */
+	const void *what; /* what the functions get; lives for ever */
+	/* A short look; changes nothing. */
+	bool (*has_ours)(const void *what);
+	/* Removes all that is ours there, and nothing else.  Blocks; may be called in a thread. */
+	int (*clean)(const void *what, struct err *e);
+};
 
 struct backend {
 	const char *name; /* as --proxy-mode has it */
@@ -51,9 +62,10 @@ struct backend {
 	/* Adds members of its own to the object that is open. */
 	void (*status)(const void *self, struct out *o);
 
-	/* ---- what an earlier process left, without one that runs ---- */
-	bool (*has_leftovers)(void);
-	int (*clean_up)(struct err *e);
+	/* ---- where it writes ---- */
+	const struct place *places; /* all of them, in the order in which they are cleaned */
+	size_t n_places;
+	const struct place *(*place)(const void *self);
 };
 
 extern const struct backend iptables_backend;

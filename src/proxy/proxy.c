@@ -17,6 +17,7 @@
 #include "fairlead/metrics.h"
 #include "fairlead/out.h"
 #include "proxy/backend.h"
+#include "proxy/takeover.h"
 
 /* Others carry the traffic: all is as it should be, always. */
 static const struct backend none_backend = { .name = "none" };
@@ -31,6 +32,7 @@ struct proxy {
 	const struct backend *b;
 	void *self; /* the backend's own; NULL where it has nothing to start */
 	struct event *audit;
+	struct takeover *takeover; /* NULL where others carry the traffic */
 	struct proxy_ops ops;
 	void *arg;
 };
@@ -52,22 +54,38 @@ bool proxy_mode_forwards(enum proxy_mode mode)
 
 /* ---- what earlier processes left ---- */
 
+#define PLACES_MAX 8
+
+/* Those of all backends. */
+static size_t all_places(const struct place *ret_places[static PLACES_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(backends); i++)
+		for (size_t k = 0; k < backends[i]->n_places && n < PLACES_MAX; k++)
+			ret_places[n++] = &backends[i]->places[k];
+	return n;
+}
+
 bool proxy_has_leftovers(void)
 {
-	for (size_t i = 0; i < ARRAY_LEN(backends); i++)
-		if (backends[i]->has_leftovers && backends[i]->has_leftovers())
+	const struct place *places[PLACES_MAX];
+	size_t n = all_places(places);
+
+	for (size_t i = 0; i < n; i++)
+		if (places[i]->has_ours(places[i]->what))
 			return true;
 	return false;
 }
 
 int proxy_cleanup(struct err *e)
 {
+	const struct place *places[PLACES_MAX];
+	size_t n = all_places(places);
 	int result = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(backends); i++) {
-		if (!backends[i]->clean_up)
-			continue;
-		int r = backends[i]->clean_up(result ? NULL : e);
+	for (size_t i = 0; i < n; i++) {
+		int r = places[i]->clean(places[i]->what, result ? NULL : e);
 		result = result ? result : r;
 	}
 	return result;
@@ -88,10 +106,21 @@ static void remove_leftovers(void)
 
 /* ---- its life ---- */
 
+static bool is_settled(void *arg)
+{
+	struct proxy_stats st = { .in_sync = true, .settled = true };
+	const struct proxy *p = arg;
+
+	p->b->add_stats(p->self, &st);
+	return st.settled;
+}
+
 static void on_applied(void *arg)
 {
 	const struct proxy *p = arg;
 
+	if (p->takeover)
+		takeover_run(p->takeover);
 	if (p->ops.applied)
 		p->ops.applied(p->arg);
 }
@@ -120,6 +149,17 @@ static int check_mark(uint32_t mark, struct err *e)
 	return 0;
 }
 
+static void start_takeover(struct proxy *p, struct event_base *base, int retry_ms)
+{
+	static const struct takeover_ops ops = { .is_settled = is_settled,
+		                                 .failed = on_failed,
+		                                 .done = on_applied };
+	const struct place *places[PLACES_MAX];
+
+	p->takeover = takeover_new(base, places, all_places(places), p->b->place(p->self), retry_ms,
+	                           &ops, p);
+}
+
 static int start_backend(struct proxy *p, struct event_base *base, const struct proxy_options *opts,
                          struct err *e)
 {
@@ -133,6 +173,7 @@ static int start_backend(struct proxy *p, struct event_base *base, const struct 
 		r = p->b->start(base, &o, &ops, p, &p->self, e);
 	if (r < 0)
 		return r;
+	start_takeover(p, base, o.audit_ms);
 	struct timeval tv = { o.audit_ms / 1000, o.audit_ms % 1000 * 1000 };
 	p->audit = event_new(base, -1, EV_PERSIST, on_audit, p);
 	event_add(p->audit, &tv);
@@ -166,6 +207,7 @@ static void stop_backend(struct proxy *p, bool wait)
 {
 	if (p->audit)
 		event_free(TAKE(p->audit));
+	takeover_free(TAKE(p->takeover));
 	if (p->b->stop)
 		p->b->stop(TAKE(p->self), wait);
 	p->b = &none_backend;
@@ -255,6 +297,7 @@ struct proxy_stats proxy_stats(const struct proxy *p)
 
 	if (p->b->add_stats)
 		p->b->add_stats(p->self, &st);
+	st.in_sync = st.in_sync && (!p->takeover || takeover_is_done(p->takeover));
 	return st;
 }
 

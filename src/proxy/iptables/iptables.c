@@ -19,73 +19,15 @@
 #include "proxy/foreign.h"
 #include "proxy/iptables/plane.h"
 #include "proxy/iptables/variant.h"
-#include "proxy/removal.h"
 
 struct iptables {
 	const struct variant *variant;
-	const struct variant *other; /* has rules of ours from an earlier life; NULL: it has none */
 	struct plane *planes[PROXY_HALVES];
 	struct foreign *foreign;
 	int audit_ms;
-	struct event *remove;    /* tries to remove the other one's rules */
-	struct removal *removal; /* while that is under way */
 	const struct proxy_ops *ops;
 	void *arg;
 };
-
-/* ---- the rules of the other variant ---- */
-
-static int clean_variant(const void *what, struct err *e)
-{
-	return variant_clean(what, e);
-}
-
-static void remove_later(struct iptables *t, const struct err *e)
-{
-	struct timeval tv = { t->audit_ms / 1000, t->audit_ms % 1000 * 1000 };
-
-	t->ops->failed(e, t->arg);
-	evtimer_add(t->remove, &tv);
-}
-
-static void on_removed(int r, const struct err *e, void *arg)
-{
-	struct iptables *t = arg;
-
-	t->removal = NULL;
-	if (r < 0) {
-		remove_later(t, e);
-		return;
-	}
-	t->other = NULL;
-	t->ops->applied(t->arg);
-}
-
-static bool are_settled(const struct iptables *t)
-{
-	struct proxy_stats st = { .settled = true };
-
-	for (int i = 0; i < PROXY_HALVES; i++)
-		plane_add_stats(t->planes[i], &st);
-	return st.settled;
-}
-
-/* When all rules are here, those that an earlier life wrote with the other programs go. */
-static void on_remove(evutil_socket_t unused, short what, void *arg)
-{
-	struct iptables *t = arg;
-	struct err e = ERR_INIT;
-
-	(void)unused;
-	(void)what;
-	if (t->removal || !t->other || !are_settled(t))
-		return;
-	log_info("removing our rules of the other variant of iptables",
-	         KV_S("variant", t->other->name));
-	if (removal_start(event_get_base(t->remove), clean_variant, t->other, on_removed, t,
-	                  &t->removal, &e) < 0)
-		remove_later(t, &e);
-}
 
 /* ---- its life ---- */
 
@@ -93,8 +35,6 @@ static void on_applied(void *arg)
 {
 	struct iptables *t = arg;
 
-	if (t->other && !evtimer_pending(t->remove, NULL))
-		on_remove(-1, 0, t);
 	t->ops->applied(t->arg);
 }
 
@@ -196,9 +136,6 @@ static void stop(void *self, bool wait)
 		else
 			plane_free(t->planes[i]);
 	foreign_free(t->foreign);
-	removal_free(t->removal);
-	if (t->remove)
-		event_free(t->remove);
 	free(t);
 }
 
@@ -216,10 +153,6 @@ static int start(struct event_base *base, const struct proxy_options *opts,
 		return r;
 	}
 	t->foreign = foreign_new(base, t->variant == &variants[0], t->audit_ms, on_applied, t);
-	t->remove = evtimer_new(base, on_remove, t);
-	const struct variant *other = &variants[t->variant == &variants[0]];
-	if (variant_has_ours(other))
-		t->other = other;
 	log_info("service proxy programs iptables", KV_S("variant", t->variant->name));
 	*ret_self = t;
 	return 0;
@@ -314,7 +247,6 @@ static void add_stats(const void *self, struct proxy_stats *st)
 
 	for (int i = 0; i < PROXY_HALVES; i++)
 		plane_add_stats(t->planes[i], st);
-	st->in_sync = st->in_sync && !t->other;
 }
 
 static void status(const void *self, struct out *o)
@@ -328,25 +260,28 @@ static void status(const void *self, struct out *o)
 	out_close(o);
 }
 
-/* ---- what an earlier process left ---- */
+/* ---- where it writes ---- */
 
-static bool has_leftovers(void)
+static bool has_ours(const void *what)
 {
-	for (size_t k = 0; k < VARIANTS; k++)
-		if (variant_has_ours(&variants[k]))
-			return true;
-	return false;
+	return variant_has_ours(what);
 }
 
-static int clean_up(struct err *e)
+static int clean(const void *what, struct err *e)
 {
-	int result = 0;
+	return variant_clean(what, e);
+}
 
-	for (size_t k = 0; k < VARIANTS; k++) {
-		int r = variant_clean(&variants[k], result ? NULL : e);
-		result = result ? result : r;
-	}
-	return result;
+static const struct place places[VARIANTS] = {
+	{ "iptables-nft", &variants[0], has_ours, clean },
+	{ "iptables-legacy", &variants[1], has_ours, clean },
+};
+
+static const struct place *place(const void *self)
+{
+	const struct iptables *t = self;
+
+	return &places[t->variant - variants];
 }
 
 const struct backend iptables_backend = {
@@ -364,6 +299,7 @@ const struct backend iptables_backend = {
 	.audit = audit,
 	.add_stats = add_stats,
 	.status = status,
-	.has_leftovers = has_leftovers,
-	.clean_up = clean_up,
+	.places = places,
+	.n_places = VARIANTS,
+	.place = place,
 };
