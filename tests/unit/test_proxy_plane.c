@@ -21,7 +21,7 @@
 #include "fairlead/proxy.h"
 #include "proxy/pace.h"
 
-#define DEADLINE_S 20
+#define DEADLINE_S 60
 
 static char dir[] = "/tmp/fl-plane-XXXXXX";
 static struct event_base *base;
