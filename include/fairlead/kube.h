@@ -88,6 +88,12 @@ struct kube_request_spec {
 	 * with status 0.  NULL: always.
 	 */
 	bool (*may_send)(void *arg);
+	/*
+	 * For an answer that is no JSON: called with all of it right before the callback, whose
+	 * @obj is NULL then; not for one that is an error.
+	 */
+	void (*text)(const char *data, size_t size, void *arg);
+	size_t max_bytes; /* of the answer; 0: KUBE_ANSWER_SIZE_MAX */
 };
 
 #define KUBE_REQUEST_TIMEOUT_MS 15000

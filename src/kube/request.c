@@ -35,6 +35,8 @@ struct kube_request {
 	int timeout_ms, retries_left;
 	bool urgent, background, may_ask_again /* with another token, once */, after_failure;
 	bool (*may_send)(void *arg);
+	void (*text)(const char *data, size_t size, void *arg);
+	size_t max_bytes;
 	struct backoff backoff;
 	struct transfer *transfer;
 	const struct multi *lane; /* that it was sent by last */
@@ -133,21 +135,38 @@ void request_describe(const char *method, const char *path, int status, struct j
 	        message ? message : "");
 }
 
+/* What refuses where text was asked for says why in its first line, or in a Status. */
+static void describe_text(const struct kube_request *r, int status, struct err *e)
+{
+	const char *said = buf_str(&r->answer);
+	cleanup_free char *line = xstrndup(said, strcspn(said, "\r\n"));
+
+	err_set(e, -EIO, ERR_REMOTE, "%s %.*s: %d%s%.200s", r->method, (int)strcspn(r->path, "?"),
+	        r->path, status, *line ? ": " : "", line);
+}
+
 /* Frees the request, then tells. */
 static void finish(struct kube_request *r, int status, const struct err *e)
 {
 	kube_request_cb *cb = r->cb;
 	void *arg = r->arg;
-	struct json_object *obj = kube_json_parse(r->answer.data, r->answer.size);
+	bool is_good = !e && status >= 200 && status <= 299;
+	struct json_object *obj =
+		r->text && is_good ? NULL : kube_json_parse(r->answer.data, r->answer.size);
 	struct err described = ERR_INIT;
 
 	if (e) {
 		described = *e;
 		err_prefix(&described, "%s %.*s", r->method, (int)strcspn(r->path, "?"), r->path);
 		e = &described;
-	} else if (status < 200 || status > 299) {
-		request_describe(r->method, r->path, status, obj, &described);
+	} else if (!is_good) {
+		if (r->text && !obj)
+			describe_text(r, status, &described);
+		else
+			request_describe(r->method, r->path, status, obj, &described);
 		e = &described;
+	} else if (r->text) {
+		r->text(buf_str(&r->answer), r->answer.size, arg);
 	}
 	r->c->stats.errors += e != NULL;
 	request_free(r);
@@ -183,8 +202,8 @@ static void on_request_end(int status, int retry_after_s, const struct err *e, v
 	if (status == 429)
 		r->c->stats.throttled++;
 	if (r->answer_too_large) {
-		err_set(&too_large, -EMSGSIZE, ERR_LIMIT, "the answer is larger than %u bytes",
-		        KUBE_ANSWER_SIZE_MAX);
+		err_set(&too_large, -EMSGSIZE, ERR_LIMIT, "the answer is larger than %zu bytes",
+		        r->max_bytes);
 		finish(r, status, &too_large);
 		return;
 	}
@@ -215,7 +234,7 @@ static bool on_answer(const char *data, size_t size, int status, void *arg)
 	struct kube_request *r = arg;
 
 	(void)status;
-	if (r->answer.size + size > KUBE_ANSWER_SIZE_MAX) {
+	if (r->answer.size + size > r->max_bytes) {
 		r->answer_too_large = true;
 		return false;
 	}
@@ -306,6 +325,8 @@ struct kube_request *kube_request_start(struct kube_client *c, const struct kube
 	r->urgent = spec->urgent;
 	r->background = spec->background;
 	r->may_send = spec->may_send;
+	r->text = spec->text;
+	r->max_bytes = spec->max_bytes ? spec->max_bytes : KUBE_ANSWER_SIZE_MAX;
 	r->may_ask_again = true;
 	r->since_ms = clock_ms();
 	r->backoff = (struct backoff){ .first_ms = RETRY_FIRST_MS, .last_ms = BACKOFF_LAST_MS };

@@ -28,7 +28,7 @@ struct world {
 	const char *mode;
 	/* What the last callbacks said. */
 	int n_done, status, n_failed;
-	char error[ERR_MSG_SIZE], json[256];
+	char error[ERR_MSG_SIZE], json[256], text[256];
 };
 
 static void world_start(struct world *w, SSL_CTX *tls, loopback_handler *handler)
@@ -81,6 +81,10 @@ static void by_path(struct loopback_conn *conn, const struct loopback_request *r
 		loopback_send(conn, "0\r\n\r\n");
 	} else if (!strcmp(r->path, "/missing")) {
 		loopback_answer(conn, 404, "", status);
+	} else if (!strcmp(r->path, "/plain")) {
+		loopback_answer(conn, 200, "", "line 1\nline 2\n");
+	} else if (!strcmp(r->path, "/forbidden")) {
+		loopback_answer(conn, 403, "", "not for you\nat all\n");
 	} else if (!strcmp(r->path, "/garbage")) {
 		loopback_send(conn, "SSH-2.0-nonsense\r\n\r\n");
 		loopback_close(conn);
@@ -148,6 +152,51 @@ static void answers_are_read(void **state)
 			    !strstr(w.error, cases[i].error) || !*w.error != !*cases[i].error)
 				fail_msg("%s: %d %s %s", cases[i].path, w.status, w.json, w.error);
 		}
+	kube_world_stop(&w.kube);
+}
+
+static void take_text(const char *data, size_t size, void *arg)
+{
+	struct world *w = arg;
+
+	assert_int_equal(w->n_done, 0);
+	assert_int_equal(strlen(data), size);
+	snprintf(w->text, sizeof(w->text), "%s", data);
+}
+
+/* As it came, and only where it is an answer; a refusal may be JSON or text, too. */
+static void texts_are_read(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *path;
+		size_t max_bytes;
+		const char *text, *error;
+	} cases[] = {
+		{ "/good", 0, "{\"a\":1}", "" },
+		{ "/good", 7, "{\"a\":1}", "" },
+		{ "/good", 6, "", "GET /good: the answer is larger than 6 bytes" },
+		{ "/plain", 0, "line 1\nline 2\n", "" },
+		{ "/missing", 0, "", "GET /missing: 404 NotFound: no such thing" },
+		{ "/forbidden", 0, "", "GET /forbidden: 403: not for you" },
+	};
+	struct world w;
+
+	world_start(&w, NULL, by_path);
+	kube_world_connect(&w.kube, "http", "", "");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct kube_request_spec spec = { .method = "GET",
+			                                .path = cases[i].path,
+			                                .timeout_ms = 5000,
+			                                .text = take_text,
+			                                .max_bytes = cases[i].max_bytes };
+		w.n_done = 0;
+		*w.text = '\0';
+		kube_request_start(w.kube.client, &spec, done, &w);
+		run_until(&w, &w.n_done, 1);
+		assert_string_equal(w.text, cases[i].text);
+		assert_string_equal(w.error, cases[i].error);
+	}
 	kube_world_stop(&w.kube);
 }
 
@@ -690,6 +739,7 @@ int main(void)
 	log_set_level(LOG_ERROR);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_are_read),
+		cmocka_unit_test(texts_are_read),
 		cmocka_unit_test(bodies_and_types_are_sent),
 		cmocka_unit_test(failures_are_tried_again),
 		cmocka_unit_test(flight_is_bounded),
