@@ -211,6 +211,16 @@ void bgp_status(const struct bgp *b, const char *key, struct out *o);
 void bgp_metrics(const struct bgp *b, struct metrics_writer *w);
 
 /*
+ * What bgpd at this socket says of its version, its sessions, the routes of its own and its
+ * configuration, without passwords, up to LIMIT_HTTP_DUMP_BYTES.  Over a connection of its own;
+ * changes nothing.  @done is called once, from the event loop, and takes the text's bytes; after
+ * that, or after cancel(), there is no dump any more.
+ */
+struct bgp_dump;
+struct bgp_dump *bgp_dump_start(struct event_base *base, const char *socket,
+                                void (*done)(struct buf *text, void *arg), void *arg);
+void bgp_dump_cancel(struct bgp_dump *d);
+/*
  * Removes everything of ours from bgpd and bfdd, and nothing else; blocks for at most a few seconds
  * each.  A daemon that does not run has nothing of ours.
  */

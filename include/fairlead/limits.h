@@ -49,7 +49,15 @@
 	X(HTTP_PAGES_BYTES, 33554432, "bytes", \
 	  "pages of /status that clients are still reading, all of them together, and of /metrics; two always have room", \
 	  "new clients get the page that the others read, if it is younger than 15 s, else 503", \
-	  "`fairlead_http_refused_total{reason=\"memory\"}`, a log line")
+	  "`fairlead_http_refused_total{reason=\"memory\"}`, a log line") \
+	X(HTTP_DUMP_BYTES, 16777216, "bytes", \
+	  "a page of /dump/rules or /dump/bgp", \
+	  "the rest is left out", \
+	  "the last line of the page") \
+	X(HTTP_DUMP_MS, 20000, "ms", \
+	  "time that a client waits for such a page, while iptables-save or bgpd make it", \
+	  "its connection is closed; iptables-save is killed sooner, and bgpd left alone", \
+	  "`fairlead_http_refused_total{reason=\"slow\"}`, a line of the page")
 
 /* ---- Logs ---- */
 #define LIMITS_LOG(X) \

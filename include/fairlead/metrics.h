@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fairlead/addr.h"
 #include "fairlead/buf.h"
 #include "fairlead/out.h"
 #include "fairlead/err.h"
@@ -63,15 +64,33 @@ void metrics_stats_put(const struct metrics_stat *rows, size_t n, const void *st
 /* What every daemon says of itself: fairlead_build_info and the usual process_… families. */
 void metrics_process(struct metrics_writer *w);
 
+/*
+ * A page that takes a while to make and is asked for seldom, by somebody who looks for a fault:
+ * served to this host, to a token, and to whom metrics_server_ops.may_dump lets in.  One of a kind
+ * is made at a time, for all who wait for it; it stays fresh as others do.
+ */
+struct metrics_dump {
+	const char *path; /* "/dump/rules"; NULL: the end of the list */
+	/*
+	 * Begins, never blocks, and calls @done once from the event loop, never from within;
+	 * @done takes the bytes of the text.  What comes is for cancel(), until then.
+	 */
+	void *(*start)(void *arg, void (*done)(struct buf *text, void *done_arg), void *done_arg);
+	void (*cancel)(void *job);
+};
+
 struct metrics_server_ops {
 	void (*collect)(struct metrics_writer *w, void *arg); /* /metrics */
 	/* Each returns true for 200, false for 503, and may say why in @why. */
 	bool (*healthy)(struct buf *why, void *arg);
 	bool (*ready)(struct buf *why, void *arg);
 	void (*status)(struct out *o, void *arg); /* /status: one object */
+	const struct metrics_dump *dumps;         /* NULL: none */
+	/* Whether clients at this address of another host may have them; NULL: never. */
+	bool (*may_dump)(const struct addr *from, void *arg);
 };
 
-/* What clients of other hosts may see of /status and /loglevel. */
+/* What clients of other hosts may see of /status, /loglevel and dumps. */
 struct metrics_guard {
 	const char *token_file; /* they need the token in it; NULL: there is none */
 	bool host_only;         /* without a token they may not even read */

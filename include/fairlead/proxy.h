@@ -216,6 +216,17 @@ void proxy_status(const struct proxy *p, const char *key, struct out *o);
  */
 void proxy_metrics(const struct proxy *p, struct metrics_writer *w);
 /*
+ * The node's rules, everybody's, of both families, as the programs of the mode print them, up to
+ * LIMIT_HTTP_DUMP_BYTES.  Runs beside all else, blocks nothing and changes nothing.  @done is
+ * called once, from the event loop, and takes the text's bytes; after that, or after cancel(),
+ * there is no dump any more.  It does not need @p any more when this returns.  NULL: others carry
+ * the traffic.
+ */
+struct proxy_dump;
+struct proxy_dump *proxy_dump_start(const struct proxy *p, struct event_base *base,
+                                    void (*done)(struct buf *text, void *arg), void *arg);
+void proxy_dump_cancel(struct proxy_dump *d);
+/*
  * Whether a run in any mode has left something here, which would go on sending traffic to endpoints
  * of then.  A short look; changes nothing.
  */

@@ -6,6 +6,7 @@ libfairlead_a_SOURCES += \
 	src/bgp/cleanup.c \
 	src/bgp/client.c \
 	src/bgp/diff.c \
+	src/bgp/dump.c \
 	src/bgp/engine.c \
 	src/bgp/md5.c \
 	src/bgp/model.c \

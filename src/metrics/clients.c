@@ -48,7 +48,7 @@
 #define N_SPARES 4
 #define HEAD_SIZE 512
 
-enum state { READING, WRITING, DRAINING };
+enum state { READING, HELD, WRITING, DRAINING };
 
 struct client {
 	TAILQ_ENTRY(client) entry;
@@ -57,6 +57,7 @@ struct client {
 	struct addr from; /* the address; of IPv6 the /64 */
 	bool extra;       /* beyond the bounds */
 	enum state state;
+	const void *held_for;
 	int64_t deadline_ms;
 	struct event *io;
 	short waits_for; /* EV_READ or EV_WRITE */
@@ -269,6 +270,24 @@ void client_answer_page(struct client *c, const char *type, struct page *page)
 	c->page = page_ref(page);
 }
 
+void client_hold(struct client *c, const void *what, int ms)
+{
+	c->state = HELD;
+	c->held_for = what;
+	c->deadline_ms = clock_ms() + ms;
+}
+
+void clients_answer_held(struct clients *cs, const void *what, const char *type, struct page *page)
+{
+	struct client *c;
+
+	TAILQ_FOREACH(c, &cs->all, entry)
+	if (c->state == HELD && c->held_for == what) {
+		client_answer_page(c, type, page);
+		wait_for(c, EV_WRITE);
+	}
+}
+
 static void refuse_malformed(struct client *c, int code)
 {
 	cleanup(buf_fini) struct buf text = BUF_INIT;
@@ -306,7 +325,10 @@ static void read_request(struct client *c)
 		c->head_only = r.method == REQUEST_HEAD;
 		c->of->serve(c, &r, c->of->arg);
 	}
-	write_answer(c);
+	if (c->state == HELD)
+		wait_for(c, EV_READ);
+	else
+		write_answer(c);
 }
 
 static void on_io(evutil_socket_t fd, short what, void *arg)
@@ -322,6 +344,7 @@ static void on_io(evutil_socket_t fd, short what, void *arg)
 	} else if (c->state == WRITING) {
 		write_answer(c);
 	} else if (recv(fd, c->in, sizeof(c->in), MSG_DONTWAIT) > 0) {
+		/* One that is held, too, may send what it likes, or go. */
 		wait_for(c, EV_READ);
 	} else {
 		client_free(c);
@@ -341,6 +364,16 @@ static struct addr address_of(const struct sockaddr_storage *ss)
 		return addr_from_in(in);
 	}
 	return addr_from_in6(in6);
+}
+
+struct addr client_address(const struct client *c)
+{
+	struct sockaddr_storage peer;
+	socklen_t size = sizeof(peer);
+
+	if (getpeername(c->fd, (struct sockaddr *)&peer, &size) < 0)
+		return (struct addr){ .family = 0 };
+	return address_of(&peer);
 }
 
 bool client_is_of_this_host(const struct client *c)

@@ -42,7 +42,7 @@ struct clients_stats {
 	uint64_t refused[CLIENTS_N_REFUSALS];
 };
 
-/* Answers the request, before it returns, by one of the functions below. */
+/* Answers the request, or holds it, before it returns, by one of the functions below. */
 typedef void clients_serve_fn(struct client *c, const struct request *r, void *arg);
 
 /* Listens on @fd, a bound socket, which it owns from now on. */
@@ -54,6 +54,8 @@ const struct clients_stats *clients_stats(const struct clients *cs);
 bool client_is_extra(const struct client *c);
 /* It called over the loopback, or from the very address that it called. */
 bool client_is_of_this_host(const struct client *c);
+/* The address that it called from. */
+struct addr client_address(const struct client *c);
 /* Counts, and logs now and then, that @c does not get what it came for. */
 void client_refused(struct client *c, enum clients_refusal why);
 
@@ -61,5 +63,13 @@ void client_refused(struct client *c, enum clients_refusal why);
 void client_answer(struct client *c, int code, const char *type, const char *header,
                    const char *body, size_t size);
 void client_answer_page(struct client *c, const char *type, struct page *page);
+
+/*
+ * It waits for an answer that is being made, which many may wait for: @what tells it from others.
+ * Whoever waits longer than @ms goes without.
+ */
+void client_hold(struct client *c, const void *what, int ms);
+/* From the event loop, not from a callback of ours: all who wait for @what get the page. */
+void clients_answer_held(struct clients *cs, const void *what, const char *type, struct page *page);
 
 #endif

@@ -32,12 +32,25 @@
 #define EXPIRE_S 1
 #define TEXT "text/plain; charset=utf-8"
 
+#define DUMPS_MAX 4
+
+/* A page that takes a while, as far as it is made. */
+struct dump {
+	struct metrics_server *of;
+	const struct metrics_dump *row;
+	struct page_cache cache;
+	void *job; /* NULL: nobody makes one */
+	int64_t started_ms;
+};
+
 struct metrics_server {
 	struct clients *clients;
 	struct metrics_server_ops ops;
 	void *arg;
 	struct metrics_guard guard;
 	struct page_cache metrics, status;
+	struct dump dumps[DUMPS_MAX];
+	size_t n_dumps;
 	struct event *expire;
 	uint16_t port;
 };
@@ -48,6 +61,7 @@ struct route {
 	const char *allow;
 	bool is_probe;   /* answered to clients beyond the bounds as well */
 	bool is_guarded; /* by guard.h */
+	bool is_dump;    /* and from other hosts only for whom may_dump() lets in, or a token */
 	void (*serve)(struct metrics_server *s, struct client *c, const struct request *r);
 };
 
@@ -94,6 +108,13 @@ static void render_status(struct metrics_server *s, struct buf *out)
 	buf_putc(out, '\n');
 }
 
+static void refuse_page(struct client *c)
+{
+	client_refused(c, CLIENTS_memory);
+	answer_text(c, 503, "Retry-After: 5\r\n",
+	            "others are still reading as many of these as there is memory for");
+}
+
 static void serve_page(struct metrics_server *s, struct client *c, struct page_cache *cache,
                        const char *type, void (*render)(struct metrics_server *, struct buf *))
 {
@@ -110,9 +131,7 @@ static void serve_page(struct metrics_server *s, struct client *c, struct page_c
 		client_answer_page(c, type, cache->page);
 		return;
 	case PAGE_NO_ROOM:
-		client_refused(c, CLIENTS_memory);
-		answer_text(c, 503, "Retry-After: 5\r\n",
-		            "others are still reading as many of these as there is memory for");
+		refuse_page(c);
 		return;
 	}
 }
@@ -129,6 +148,40 @@ static void serve_status(struct metrics_server *s, struct client *c, const struc
 	serve_page(s, c, &s->status, "application/json", render_status);
 }
 
+static void on_dumped(struct buf *text, void *arg)
+{
+	struct dump *d = arg;
+	int64_t now_ms = clock_ms();
+
+	d->job = NULL;
+	page_cache_put(&d->cache, text, now_ms, (now_ms - d->started_ms) * 1000000);
+	clients_answer_held(d->of->clients, d, TEXT, d->cache.page);
+}
+
+static void serve_dump(struct metrics_server *s, struct client *c, const struct request *r)
+{
+	struct dump *d = s->dumps;
+	int64_t now_ms = clock_ms();
+
+	while (strcmp(d->row->path, r->path) != 0)
+		d++;
+	switch (d->job ? PAGE_RENDER : page_cache_look(&d->cache, now_ms)) {
+	case PAGE_RENDER:
+		client_hold(c, d, LIMIT_HTTP_DUMP_MS);
+		if (!d->job) {
+			d->started_ms = now_ms;
+			d->job = d->row->start(s->arg, on_dumped, d);
+		}
+		return;
+	case PAGE_CACHED:
+		client_answer_page(c, TEXT, d->cache.page);
+		return;
+	case PAGE_NO_ROOM:
+		refuse_page(c);
+		return;
+	}
+}
+
 static void on_expire(evutil_socket_t fd, short what, void *arg)
 {
 	struct metrics_server *s = arg;
@@ -137,6 +190,8 @@ static void on_expire(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	page_cache_expire(&s->metrics, clock_ms());
 	page_cache_expire(&s->status, clock_ms());
+	for (size_t i = 0; i < s->n_dumps; i++)
+		page_cache_expire(&s->dumps[i].cache, clock_ms());
 }
 
 /* ---- probes ---- */
@@ -189,14 +244,30 @@ static void serve_loglevel(struct metrics_server *s, struct client *c, const str
 /* ---- the table ---- */
 
 #define READ (REQUEST_GET | REQUEST_HEAD)
+static const struct route dump_route = { .methods = READ,
+	                                 .allow = "GET, HEAD",
+	                                 .is_guarded = true,
+	                                 .is_dump = true,
+	                                 .serve = serve_dump };
 
 static const struct route routes[] = {
-	{ "/metrics", READ, "GET, HEAD", false, false, serve_metrics },
-	{ "/healthz", READ, "GET, HEAD", true, false, serve_healthz },
-	{ "/readyz", READ, "GET, HEAD", true, false, serve_readyz },
-	{ "/status", READ, "GET, HEAD", false, true, serve_status },
-	{ "/loglevel", READ | REQUEST_PUT, "GET, HEAD, PUT", false, true, serve_loglevel },
+	{ "/metrics", READ, "GET, HEAD", false, false, false, serve_metrics },
+	{ "/healthz", READ, "GET, HEAD", true, false, false, serve_healthz },
+	{ "/readyz", READ, "GET, HEAD", true, false, false, serve_readyz },
+	{ "/status", READ, "GET, HEAD", false, true, false, serve_status },
+	{ "/loglevel", READ | REQUEST_PUT, "GET, HEAD, PUT", false, true, false, serve_loglevel },
 };
+
+/* Whether a client of another host needs more than to be there. */
+static bool is_kept(const struct metrics_server *s, const struct client *c, const struct request *r,
+                    const struct route *route)
+{
+	struct addr from = client_address(c);
+
+	if (!route->is_dump)
+		return r->method == REQUEST_PUT;
+	return !s->ops.may_dump || !s->ops.may_dump(&from, s->arg);
+}
 
 static void serve_route(struct metrics_server *s, struct client *c, const struct request *r,
                         const struct route *route)
@@ -207,7 +278,7 @@ static void serve_route(struct metrics_server *s, struct client *c, const struct
 		return;
 	}
 	switch (route->is_guarded ? guard_ask(&s->guard, client_is_of_this_host(c),
-	                                      r->method == REQUEST_PUT, r->token)
+	                                      is_kept(s, c, r, route), r->token)
 	                          : GUARD_PASS) {
 	case GUARD_PASS:
 		route->serve(s, c, r);
@@ -221,28 +292,42 @@ static void serve_route(struct metrics_server *s, struct client *c, const struct
 			c, 403, "",
 			r->method == REQUEST_PUT
 				? "the log level can be set from this host only, or with a token"
+			: route->is_dump
+				? "this is for clients on this host, with a token, and by way of the API server"
 				: "this is for clients on this host only");
 		return;
 	}
 }
 
+static const struct route *route_of(const struct metrics_server *s, const char *path)
+{
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+		if (!strcmp(path, routes[i].path))
+			return &routes[i];
+	for (size_t i = 0; i < s->n_dumps; i++)
+		if (!strcmp(path, s->dumps[i].row->path))
+			return &dump_route;
+	return NULL;
+}
+
 static void serve(struct client *c, const struct request *r, void *arg)
 {
-	cleanup(buf_fini) struct buf allow = BUF_INIT;
+	struct metrics_server *s = arg;
+	const struct route *route = route_of(s, r->path);
+	cleanup(buf_fini) struct buf words = BUF_INIT;
 
-	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
-		if (strcmp(r->path, routes[i].path) != 0)
-			continue;
-		if (r->method & routes[i].methods) {
-			serve_route(arg, c, r, &routes[i]);
-			return;
-		}
-		buf_printf(&allow, "Allow: %s\r\n", routes[i].allow);
-		answer_text(c, 405, buf_str(&allow), "this path does not take that method");
-		return;
+	if (route && r->method & route->methods) {
+		serve_route(s, c, r, route);
+	} else if (route) {
+		buf_printf(&words, "Allow: %s\r\n", route->allow);
+		answer_text(c, 405, buf_str(&words), "this path does not take that method");
+	} else {
+		buf_puts(&words, "no such path; there are /metrics, /healthz, /readyz, /status");
+		for (size_t i = 0; i < s->n_dumps; i++)
+			buf_printf(&words, ", %s", s->dumps[i].row->path);
+		buf_puts(&words, " and /loglevel");
+		answer_text(c, 404, "", buf_str(&words));
 	}
-	answer_text(c, 404, "",
-	            "no such path; there are /metrics, /healthz, /readyz, /status and /loglevel");
 }
 
 /* ---- listening ---- */
@@ -331,6 +416,8 @@ int metrics_server_start(struct event_base *base, const char *address,
 		               strerror(-fd));
 	struct metrics_server *s = xcalloc(1, sizeof(*s));
 	*s = (struct metrics_server){ .ops = *ops, .arg = arg, .port = port_of(fd) };
+	for (const struct metrics_dump *d = ops->dumps; d && d->path && s->n_dumps < DUMPS_MAX; d++)
+		s->dumps[s->n_dumps++] = (struct dump){ .of = s, .row = d };
 	s->clients = clients_new(base, fd, serve, s);
 	s->expire = event_new(base, -1, EV_PERSIST, on_expire, s);
 	event_add(s->expire, &expire);
@@ -354,6 +441,11 @@ void metrics_server_stop(struct metrics_server *s)
 	if (!s)
 		return;
 	clients_free(s->clients);
+	for (size_t i = 0; i < s->n_dumps; i++) {
+		if (s->dumps[i].job)
+			s->dumps[i].row->cancel(s->dumps[i].job);
+		page_cache_fini(&s->dumps[i].cache);
+	}
 	page_cache_fini(&s->metrics);
 	page_cache_fini(&s->status);
 	event_free(s->expire);

@@ -6,6 +6,8 @@ libfairlead_a_SOURCES += \
 	src/proxy/conntrack.c \
 	src/proxy/conntrack.h \
 	src/proxy/conntrack_run.c \
+	src/proxy/dump.c \
+	src/proxy/dump.h \
 	src/proxy/foreign.c \
 	src/proxy/foreign.h \
 	src/proxy/nftables.c \

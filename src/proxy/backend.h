@@ -19,6 +19,7 @@
 #include "fairlead/err.h"
 #include "fairlead/proxy.h"
 
+struct dump_program;
 struct event_base;
 struct out;
 
@@ -61,6 +62,9 @@ struct backend {
 	void (*add_stats)(const void *self, struct proxy_stats *st);
 	/* Adds members of its own to the object that is open. */
 	void (*status)(const void *self, struct out *o);
+
+	/* The programs that print all rules of the node, and how many they are: see dump.h. */
+	size_t (*dump)(const void *self, struct dump_program *ret_programs);
 
 	/* ---- where it writes ---- */
 	const struct place *places; /* all of them, in the order in which they are cleaned */

@@ -17,6 +17,7 @@
 #include "fairlead/metrics.h"
 #include "fairlead/out.h"
 #include "proxy/backend.h"
+#include "proxy/dump.h"
 #include "proxy/takeover.h"
 
 /* Others carry the traffic: all is as it should be, always. */
@@ -305,6 +306,16 @@ static const struct metrics_stat stat_rows[] = {
 #define PROXY_STAT(member, from, name, type, help) METRICS_STAT(struct proxy_stats, member, name),
 #include "fairlead/metrics.def"
 };
+
+struct proxy_dump *proxy_dump_start(const struct proxy *p, struct event_base *base,
+                                    void (*done)(struct buf *text, void *arg), void *arg)
+{
+	struct dump_program programs[DUMP_PROGRAMS_MAX];
+
+	if (!p->b->dump)
+		return NULL;
+	return dump_start(base, programs, p->b->dump(p->self, programs), done, arg);
+}
 
 void proxy_metrics(const struct proxy *p, struct metrics_writer *w)
 {

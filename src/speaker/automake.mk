@@ -6,6 +6,8 @@ libfairlead_a_SOURCES += \
 	src/speaker/bgp.c \
 	src/speaker/budget.c \
 	src/speaker/budget.h \
+	src/speaker/dump.c \
+	src/speaker/dump.h \
 	src/speaker/effector.h \
 	src/speaker/events.c \
 	src/speaker/events.h \

@@ -15,6 +15,7 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
+#include "speaker/dump.h"
 #include "speaker/effector.h"
 #include "speaker/events.h"
 #include "speaker/feeds.h"
@@ -293,4 +294,6 @@ const struct metrics_server_ops speaker_http_ops = {
 	.healthy = healthy,
 	.ready = ready,
 	.status = status,
+	.dumps = speaker_dumps,
+	.may_dump = speaker_may_dump,
 };

@@ -331,6 +331,58 @@ static void a_withdrawal_does_not_wait_behind_a_slow_batch(void **state)
 	assert_int_equal(bgp_stats(f->bgp).failures, 0);
 }
 
+struct dumped {
+	int n;
+	char *text;
+};
+
+static void take_dump(struct buf *text, void *arg)
+{
+	struct dumped *d = arg;
+
+	d->n++;
+	d->text = buf_take(text);
+}
+
+/*
+ * Passwords stay here, whoever's they are; commands that this bgpd does not know are no reason to
+ * stop.
+ */
+static void a_dump_says_all_but_passwords(void **state)
+{
+	struct fixture *f = *state;
+	struct dumped d = { 0 };
+
+	vty_server_running(f->server, "router bgp 65001\n neighbor 10.0.0.1 password s3cret\r\n"
+	                              " neighbor 10.0.0.1 bfd\nenable password s3cret\n");
+	bgp_dump_start(f->base, f->socket, take_dump, &d);
+	while (!d.n)
+		event_base_loop(f->base, EVLOOP_ONCE);
+	assert_non_null(strstr(d.text, "# show bgp neighbors\n# status: "));
+	assert_non_null(strstr(d.text, "# show running-config\nrouter bgp 65001\n"
+	                               " neighbor 10.0.0.1 password ***\n neighbor 10.0.0.1 "
+	                               "bfd\nenable password ***\n"));
+	assert_null(strstr(d.text, "s3cret"));
+	free(d.text);
+}
+
+static void a_dump_without_bgpd_says_so(void **state)
+{
+	struct fixture *f = *state;
+	struct dumped d = { 0 };
+
+	bgp_dump_start(f->base, "/nonexistent/bgpd.vty", take_dump, &d);
+	while (!d.n)
+		event_base_loop(f->base, EVLOOP_ONCE);
+	assert_string_equal(d.text,
+	                    "# /nonexistent/bgpd.vty: connect: No such file or directory\n");
+	free(d.text);
+	/* One that is given up says nothing any more. */
+	bgp_dump_cancel(bgp_dump_start(f->base, f->socket, take_dump, &d));
+	event_base_loop(f->base, EVLOOP_NONBLOCK);
+	assert_int_equal(d.n, 1);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -345,6 +397,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			what_stands_beside_a_refusal_is_known_before_it_is_tried_again, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(a_dump_says_all_but_passwords, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_dump_without_bgpd_says_so, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_thousand_refusals_are_a_few_lines, set_up,
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(a_withdrawal_does_not_wait_behind_a_slow_batch,

@@ -610,6 +610,103 @@ static void status_can_be_kept_to_a_token_or_to_the_host(void **state)
 	unlink(path);
 }
 
+/* ---- pages that take a while ---- */
+
+struct maker {
+	int n_started, n_cancelled;
+	void (*done)(struct buf *text, void *done_arg);
+	void *done_arg;
+};
+
+static void *start_making(void *arg, void (*done)(struct buf *text, void *done_arg), void *done_arg)
+{
+	struct maker *m = arg;
+
+	m->n_started++;
+	m->done = done;
+	m->done_arg = done_arg;
+	return m;
+}
+
+static void cancel_making(void *job)
+{
+	((struct maker *)job)->n_cancelled++;
+}
+
+static const struct metrics_dump dumps[] = {
+	{ "/dump/a", start_making, cancel_making },
+	{ "/dump/b", start_making, cancel_making },
+	{ .path = NULL },
+};
+
+static int ask_dump(struct event_base *base, uint16_t port, const char *path)
+{
+	cleanup_free char *request = xasprintf("GET %s HTTP/1.0\r\n\r\n", path);
+	struct sockaddr_in in = { .sin_family = AF_INET,
+		                  .sin_port = htons(port),
+		                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	assert_int_equal(write(fd, request, strlen(request)), strlen(request));
+	/* One turn accepts, one reads. */
+	for (int i = 0; i < 4; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	return fd;
+}
+
+static void expect_dump(struct event_base *base, int fd, const char *body)
+{
+	cleanup(buf_fini) struct buf all = BUF_INIT;
+	char chunk[4096];
+	ssize_t n;
+
+	do {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		n = recv(fd, chunk, sizeof(chunk), MSG_DONTWAIT);
+		if (n > 0)
+			buf_add(&all, chunk, (size_t)n);
+	} while (n != 0);
+	close(fd);
+	assert_int_equal(strncmp(buf_str(&all), "HTTP/1.1 200 ", 13), 0);
+	assert_non_null(strstr(buf_str(&all), body));
+}
+
+/* All who ask meanwhile wait for the one that is made; who goes is forgotten, and probes go on. */
+static void a_dump_is_made_once_for_all_who_wait(void **state)
+{
+	(void)state;
+	static const struct metrics_server_ops ops = { .dumps = dumps };
+	struct event_base *base = event_base_new();
+	struct maker m = { 0 };
+	struct metrics_server *s;
+	struct err e = ERR_INIT;
+	cleanup(buf_fini) struct buf text = BUF_INIT, answer = BUF_INIT;
+
+	assert_int_equal(metrics_server_start(base, "127.0.0.1:0", &ops, &m, &s, &e), 0);
+	uint16_t port = metrics_server_port(s);
+	int first = ask_dump(base, port, "/dump/a"), second = ask_dump(base, port, "/dump/a");
+	int gone = ask_dump(base, port, "/dump/a");
+	assert_int_equal(m.n_started, 1);
+	close(gone);
+	ask(base, AF_INET, port, "GET /x HTTP/1.0\r\n\r\n", &answer);
+	assert_non_null(strstr(buf_str(&answer), "/status, /dump/a, /dump/b and /loglevel"));
+	ask(base, AF_INET, port, "POST /dump/a HTTP/1.0\r\nContent-Length: 0\r\n\r\n", &answer);
+	assert_non_null(strstr(buf_str(&answer), " 405 "));
+	buf_puts(&text, "the rules\n");
+	m.done(&text, m.done_arg);
+	expect_dump(base, first, "\r\n\r\nthe rules\n");
+	expect_dump(base, second, "\r\n\r\nthe rules\n");
+	/* Another page is another work; one that nobody waits for any more ends with the server. */
+	int other = ask_dump(base, port, "/dump/b");
+	assert_int_equal(m.n_started, 2);
+	close(other);
+	assert_int_equal(m.n_cancelled, 0);
+	metrics_server_stop(s);
+	assert_int_equal(m.n_cancelled, 1);
+	event_base_free(base);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -625,6 +722,7 @@ int main(void)
 		cmocka_unit_test(pages_that_are_still_read_are_bounded),
 		cmocka_unit_test(requests_are_read_as_they_are_written),
 		cmocka_unit_test(status_can_be_kept_to_a_token_or_to_the_host),
+		cmocka_unit_test(a_dump_is_made_once_for_all_who_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

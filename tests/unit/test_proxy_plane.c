@@ -19,6 +19,8 @@
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
 #include "fairlead/proxy.h"
+#include "fairlead/limits.h"
+#include "proxy/dump.h"
 #include "proxy/pace.h"
 
 #define DEADLINE_S 60
@@ -668,12 +670,85 @@ static void a_few_batches_follow_at_once_but_not_for_ever(void **state)
 	assert_int_equal(batches_within(&p, &now, 15, 45), 3);
 }
 
+/* ---- dumps ---- */
+
+static void take_text(struct buf *text, void *arg)
+{
+	*(char **)arg = buf_take(text);
+}
+
+static char *dump_of(const struct dump_program *programs, size_t n)
+{
+	char *text = NULL;
+
+	dump_start(base, programs, n, take_text, &text);
+	assert_null(text);
+	while (!text)
+		event_base_loop(base, EVLOOP_ONCE);
+	return text;
+}
+
+/* What a program says goes in, and what became of it; none keeps the next from its turn. */
+static void a_dump_tells_all_and_goes_on(void **state)
+{
+	(void)state;
+	static const struct dump_program programs[][DUMP_PROGRAMS_MAX] = {
+		{ { { "sh", "-c", "echo :FL-X; echo broken >&2; exit 3" } },
+		  { { "sh", "-c", "echo last" } } },
+		{ { { "/nonexistent/save", "-c" } }, { { "sh" }, "the kernel has no IPv6" } },
+		{ { { "sh", "-c", "kill -9 $$" } }, { { "sh", "-c", "echo last" } } },
+	};
+	static const char *const want[] = {
+		"# sh -c echo :FL-X; echo broken >&2; exit 3\n:FL-X\n# sh: exit status 3\n"
+		"# sh: broken\n# sh -c echo last\nlast\n",
+		"# /nonexistent/save -c\n# /nonexistent/save: No such file or directory\n# sh\n"
+		"# the kernel has no IPv6\n",
+		"# sh -c kill -9 $$\n# sh: killed, or it took longer than 8000 ms\n"
+		"# sh -c echo last\nlast\n",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		cleanup_free char *text = dump_of(programs[i], DUMP_PROGRAMS_MAX);
+		assert_string_equal(text, want[i]);
+	}
+}
+
+static void a_dump_is_cut_where_it_says(void **state)
+{
+	(void)state;
+	static const struct dump_program much = {
+		{ "sh", "-c", "head -c 17000000 /dev/zero | tr '\\0' x; echo" }
+	};
+	cleanup_free char *text = dump_of(&much, 1);
+	const char *end = strstr(text, "\n# sh: cut here: a page has at most 16777216 bytes\n");
+
+	assert_non_null(end);
+	assert_int_equal(end - text, LIMIT_HTTP_DUMP_BYTES);
+}
+
+static void a_dump_that_is_given_up_says_nothing(void **state)
+{
+	(void)state;
+	static const struct dump_program slow = { { "sh", "-c", "sleep 0.1; echo late" } };
+	char *text = NULL;
+	struct proxy_dump *d = dump_start(base, &slow, 1, take_text, &text);
+
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	proxy_dump_cancel(d);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_null(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(nothing_is_written_before_all_is_known, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(a_burst_is_one_batch, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_dump_tells_all_and_goes_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_dump_is_cut_where_it_says, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_dump_that_is_given_up_says_nothing, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(the_offending_line_is_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_refusal_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_lock_is_waited_for, setup, teardown),

@@ -27,6 +27,7 @@ struct vty_server {
 	const char *hangs_at; /* NULL: nothing */
 	const char *summary;  /* that it shows instead of its own */
 	uint8_t summary_status;
+	const char *running; /* likewise */
 	unsigned int accepted;
 };
 
@@ -47,6 +48,8 @@ static uint8_t execute(const struct vty_server *s, const char *command, struct b
 		f->node = BGP_AT_CONFIG;
 	else if (!strcmp(command, "do show running-config"))
 		bgpd_fake_show(f, out);
+	else if (!strcmp(command, "show running-config") && s->running)
+		buf_puts(out, s->running);
 	else if (!strcmp(command, "do show bgp summary json") && s->summary) {
 		buf_puts(out, s->summary);
 		return s->summary_status;
@@ -161,6 +164,11 @@ void vty_server_summary(struct vty_server *s, const char *text, uint8_t status)
 {
 	s->summary = text;
 	s->summary_status = status;
+}
+
+void vty_server_running(struct vty_server *s, const char *text)
+{
+	s->running = text;
 }
 
 unsigned int vty_server_accepted(const struct vty_server *s)

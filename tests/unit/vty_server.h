@@ -25,6 +25,8 @@ void vty_server_hang_at(struct vty_server *s, const char *word);
 bool vty_server_is_hung(const struct vty_server *s);
 /* Shows @text as its summary of sessions, with this status; NULL: its own. */
 void vty_server_summary(struct vty_server *s, const char *text, uint8_t status);
+/* What somebody sees who asks outside of its configuration; NULL: its own. */
+void vty_server_running(struct vty_server *s, const char *text);
 unsigned int vty_server_accepted(const struct vty_server *s);
 unsigned int vty_server_open(const struct vty_server *s);
 

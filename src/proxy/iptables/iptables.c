@@ -16,6 +16,7 @@
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
 #include "proxy/backend.h"
+#include "proxy/dump.h"
 #include "proxy/foreign.h"
 #include "proxy/iptables/plane.h"
 #include "proxy/iptables/variant.h"
@@ -284,6 +285,22 @@ static const struct place *place(const void *self)
 	return &places[t->variant - variants];
 }
 
+static size_t dump(const void *self, struct dump_program *programs)
+{
+	static const uint8_t families[] = { 4, 6 };
+	const struct variant *v = ((const struct iptables *)self)->variant;
+
+	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+		const char *skip = !variant_kernel_has(families[i])   ? "the kernel has no IPv6"
+		                   : !variant_is_used(v, families[i]) ? "it was never used here"
+		                                                      : NULL;
+		/* -c: how often each rule was met, which often is the question. */
+		programs[i] = (struct dump_program){ { v->save[variant_index(families[i])], "-c" },
+			                             skip };
+	}
+	return ARRAY_LEN(families);
+}
+
 const struct backend iptables_backend = {
 	.name = "iptables",
 	.start = start,
@@ -299,6 +316,7 @@ const struct backend iptables_backend = {
 	.audit = audit,
 	.add_stats = add_stats,
 	.status = status,
+	.dump = dump,
 	.places = places,
 	.n_places = VARIANTS,
 	.place = place,
