@@ -2,6 +2,7 @@
 """Fairlead on a cluster with real Pods, installed by helm: first beside kube-proxy, then in its place."""
 
 import grp
+import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from lab import arp, netns, web
 from lab.load import Outcome
-from lab.router import ASN
+from lab.router import ADDRESS as ROUTER
+from lab.router import ASN, OUTSIDE, Router
 from lab.waiting import LabError, wait_for
 from podlab import cgroups
 from podlab.cluster import Cluster
@@ -95,6 +97,34 @@ def test_one_node_answers_arp(cluster: Cluster, installation: Installation) -> N
     client = cluster.network.client
     answers = arp.ask(client.namespace, client.mac, client.address, installation.address("lan-cluster"), seconds=2)
     assert len(answers) == 1
+
+
+def _fairlead_test(cluster: Cluster, client: str, *flags: str) -> list[str]:
+    """What `fairlead test` prints of its checks, by its exit status all well."""
+    # The cluster's own leads to the API server by way of this machine's loopback.
+    kubeconfig = cluster.plane.kubeconfig("admin", cluster.dir / "tester.kubeconfig")
+    argv = [str(cluster.build / "src/cli/fairlead"), "test", "--kubeconfig", str(kubeconfig), *flags]
+    with netns.entered(client):
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "fairlead-test" not in cluster.kubectl("get", "namespaces")
+    return done.stdout.splitlines()
+
+
+def test_fairlead_test_by_layer_2(cluster: Cluster, installation: Installation) -> None:
+    """With Pods under the level `restricted`, of the image that the chart has installed."""
+    lines = _fairlead_test(cluster, cluster.network.client.namespace)
+    skipped = [line.split(": ")[0] for line in lines if line.startswith("skipped")]
+    assert skipped == ["skipped  policy Local, node ports from the nodes"]
+
+
+def test_fairlead_test_by_bgp(cluster: Cluster, installation: Installation, router: Router) -> None:
+    """From behind the router, from where the API server is reached, too; with Pods on the network of the hosts."""
+    netns.configure(cluster.network.control_plane.namespace, [f"route replace {OUTSIDE}/32 via {ROUTER}"])
+    lines = _fairlead_test(cluster, router.outside, "--host-network", "--address-pool", "routed")
+    skipped = [line.split(": ")[0] for line in lines if line.startswith("skipped")]
+    assert skipped == [f"skipped  policy {p}, ARP from this machine" for p in ("Cluster", "Local")]
+    assert any(line.startswith("ok       policy Local, announced: by BGP: ") for line in lines)
 
 
 def test_describe_says_why_there_is_no_address(cluster: Cluster, installation: Installation) -> None:
