@@ -130,10 +130,11 @@ static enum test_result check(struct run *r, enum test_check which, const char *
 	return result;
 }
 
+/* What a signal cut short would have another reason, which is none. */
 static void end(struct run *r, const char *why)
 {
 	if (!r->ended)
-		r->ended = xstrdup(why);
+		r->ended = xstrdup(interrupted ? "interrupted" : why);
 }
 
 /* ---- targets ---- */
