@@ -8,7 +8,7 @@
  * `tests/lint limits` compares it.  The rows of LIMITS_ELSEWHERE are constants of other rooms, by
  * their names there; the lint compares their values.
  *
- *	X(name, value, unit, what is bounded, what happens when it is met, where that is told)
+ *	X(name, value, unit, what is bounded, what happens when it is met, where that is shown)
  */
 
 /* clang-format off */
@@ -92,7 +92,7 @@
 #define LIMITS_BGP_ELSEWHERE(X) \
 	X(BGP_FOREIGN_PEERS_MAX, 4096, "neighbours", \
 	  "neighbours of the instance in bgpd, others' and ours, and lines that claim some", \
-	  "bgpd is left as it is, since what is others' cannot be told", \
+	  "bgpd is left as it is, since what is others' cannot be identified", \
 	  "`BgpForeignInstance`, whose message says so") \
 	X(BGP_FOREIGN_NETWORKS_MAX, 1000000, "networks", \
 	  "networks of others in the instance", \
@@ -206,7 +206,7 @@
 #define LIMITS_L2_ELSEWHERE(X) \
 	X(MEMBER_PEERS_MAX, 1024, "speakers", \
 	  "speakers on a segment", \
-	  "messages of further ones are not taken; who has been gone for longest makes room", \
+	  "messages of further ones are ignored; the one that has been gone for longest makes room", \
 	  "`fairlead_l2_peers_refused_total`") \
 	X(STRANGERS_UNKNOWN_MAX, 64, "speakers", \
 	  "speakers of unknown names that have not proven yet that they hear us", \
@@ -238,7 +238,7 @@
 	  "`LimitReached`") \
 	X(IFACES_LOCALS_MAX, 65536, "addresses", \
 	  "addresses of the node itself", \
-	  "an address of a Service that the kernel has too, beyond these, is not told (`KernelAnswers`)", \
+	  "an address of a Service that the kernel has too, beyond these, is not reported (`KernelAnswers`)", \
 	  "`LimitReached`") \
 	X(ANSWERERS_MAX, 16, "machines", \
 	  "machines that answer ARP for addresses that they do not own", \
@@ -394,7 +394,7 @@
 	  "as above", \
 	  "as above") \
 	X(SCHEMA_PROBLEMS_MAX, 200, "problems", \
-	  "errors, and warnings, that are told of one text", \
+	  "errors, and warnings, reported for one text", \
 	  "the rest is left out", \
 	  "the last one says so") \
 	X(PUBLISHED_MAX, 1044480, "bytes", \

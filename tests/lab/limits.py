@@ -60,7 +60,7 @@ def page() -> str:
     out = [HEAD]
     for title, rows in sections():
         out.append(f"## {title}\n")
-        out.append("| bound | of what | when it is met | told by |\n|---|---|---|---|")
+        out.append("| bound | of what | when it is met | shown by |\n|---|---|---|---|")
         for _, value, (unit, what, when, where) in rows:
             out.append(f"| {human(value, unit)} | {what} | {when} | {where} |")
         out.append("")
