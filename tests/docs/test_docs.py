@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from docs.commands import commands as commands_of
 from lab.limits import number
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -30,6 +31,7 @@ PAGES = (
     *sorted(f"docs/{p.name}" for p in SOURCE.glob("docs/*.md")),
 )
 FLAGS = "docs/running.md"
+COMMANDS = ("sh", "console")  # languages of blocks with commands
 PROGRAMS = {
     "fairlead": "src/cli/fairlead",
     "fairlead-controller": "src/controller/fairlead-controller",
@@ -108,7 +110,7 @@ def sources() -> str:
 def named(words: list[str]) -> Iterator[str]:
     """Command lines of ours among lines of a shell: pipes are taken apart, comments and prompts left out."""
     for line in words:
-        for part in re.split(r" \| | \|$|&&", re.sub(r"^# ", "", line)):
+        for part in re.split(r" \| | \|$|&&", re.sub(r"^\$ ", "", line)):
             part = re.sub(r"(^|\s)#.*", "", part).strip()
             if re.match(r"(kubectl )?fairlead(-controller|-speaker)?( |$)", part):
                 yield part.removeprefix("kubectl ")
@@ -116,7 +118,7 @@ def named(words: list[str]) -> Iterator[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands(page: str, commands: set[str], flags: dict[str, set[str]]) -> None:
-    lines = [line for language, body in blocks(page) if not language for line in body.splitlines()]
+    lines = [line for language, body in blocks(page) if language in COMMANDS for line in body.splitlines()]
     for line in [*named(lines), *named(spans(page))]:
         words = shlex.split(re.sub(r"[<>].*", "", line).replace("[", "").replace("]", ""))
         name, rest = words[0], [w for w in words[1:] if not w.startswith("-")]
@@ -145,7 +147,7 @@ def configure_flags() -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_scripts_take_their_flags(page: str) -> None:
-    lines = [line for language, body in blocks(page) if not language for line in body.splitlines()]
+    lines = [line for language, body in blocks(page) if language in COMMANDS for line in body.splitlines()]
     for line in [*lines, *spans(page)]:
         script = line.strip().split(" ")[0]
         if script in SCRIPTS:
@@ -252,7 +254,7 @@ def test_chart_values(page: str) -> None:
     values = yaml.safe_load(text("charts/fairlead/values.yaml"))
     settings = [s for _, body in blocks(page) for s in re.findall(r"--set (\S+)", body)]
     for span in [*spans(page), *settings]:
-        span = span.removeprefix("helm upgrade --reuse-values --set ")
+        span = re.sub(r"^helm upgrade .* --set ", "", span)
         path = re.split(r"[=:]", span)[0]
         if not re.fullmatch(r"[a-zA-Z]+(\.[a-zA-Z]+)+", path) or path.split(".")[0] not in values:
             continue
@@ -294,12 +296,12 @@ def test_reasons(page: str, sources: str) -> None:
 
 
 def test_migration_prints_what_is_printed() -> None:
-    (shown,) = [body for _, body in blocks("docs/migration.md") if body.startswith("SERVICE ")]
+    (shown,) = [c.shown for c in commands_of("docs/migration.md") if c.shown]
     resources = (EXAMPLE / "custom-resources.yaml").read_text(encoding="utf-8")
     converted = program("fairlead", "config", "convert", "-", stdin=resources)
     for config in (converted, (EXAMPLE / "config.yaml").read_text(encoding="utf-8")):
         planned = program("fairlead", "plan", "--config", "-", "--state", str(EXAMPLE / "services.yaml"), stdin=config)
-        assert [line.rstrip() for line in planned.splitlines()] == shown.splitlines()
+        assert [line.rstrip() for line in planned.splitlines()] == list(shown)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from conftest import NODES, open_lab
 
+from docs.commands import difference, given_to
 from lab import netns
 from lab.cluster import Lab
 from lab.waiting import wait_for
@@ -86,6 +87,8 @@ def test_all_is_well(lab: Lab) -> None:
     ]
     assert "ok       policy Local, client's address: the Pod sees 192.168.1.100, which is this machine" in lines
     assert namespaces(lab) == []
+    for page in given_to("tests/e2e/test_command_test.py::test_all_is_well"):
+        assert not page.shown or not (wrong := difference(page.shown, done.stdout)), f"{page}\n{wrong}"
 
 
 def test_on_the_network_of_the_hosts(lab: Lab) -> None:

@@ -11,6 +11,7 @@ from conftest import open_lab
 
 from lab import arp, netns, rundir, slices
 from lab.capture import decode_ipv4
+from lab.cluster import SOURCE
 from lab.waiting import wait_for
 
 
@@ -117,3 +118,26 @@ def test_one_lab_of_an_id() -> None:
     assert rundir.clean(lab_id)
     wait_for("everything to be gone", lambda: netns.names(f"fl-{lab_id}-") == [])
     assert not rundir.clean(lab_id)
+
+
+def test_a_lab_by_hand() -> None:
+    """`python3 -m lab up`, until Ctrl-C."""
+    lab_id = f"{os.environ.get('FAIRLEAD_LAB_ID', 'e2e')}h"
+    argv = [sys.executable, "-m", "lab", "up", lab_id]
+    # Ctrl-C counts also where these tests run in the background, which would have it ignored.
+    running = subprocess.Popen(
+        argv,
+        cwd=SOURCE / "tests",
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert running.stdout
+    try:
+        assert running.stdout.readline().startswith(f"lab {lab_id} is up; kubeconfig ")
+        listed = subprocess.run([*argv[:3], "list"], cwd=SOURCE / "tests", capture_output=True, text=True, check=True)
+        assert lab_id in listed.stdout.split()
+    finally:
+        running.send_signal(signal.SIGINT)
+        assert running.wait(20) == 130
+    assert netns.names(f"fl-{lab_id}-") == []

@@ -28,7 +28,7 @@ INSIDE, OUTSIDE = "198.51.100.7", "203.0.113.7"
 def configuration(first: str) -> list[str]:
     """The block of the page that begins with this line, without it."""
     page = (SOURCE / "docs/bgp.md").read_text(encoding="utf-8")
-    (block,) = re.findall(rf"^```\n{re.escape(first)}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (block,) = re.findall(rf"^```text\n{re.escape(first)}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     return str(block).splitlines()
 
 
