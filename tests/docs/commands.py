@@ -283,6 +283,7 @@ ROWS: tuple[Row, ...] = (
         "docs/reasons.md",
         ("make -C build tables", _never("it writes docs/ and man/; tests/unit/test_tables.c compares")),
         ("fairlead explain --state", _never(_A_NAME)),
+        ("kubectl logs --previous", _never(_A_NAME)),
     ),
     *_rows(
         "docs/running.md",
