@@ -59,6 +59,21 @@
 	  "its connection is closed; iptables-save is killed sooner, and bgpd left alone", \
 	  "`fairlead_http_refused_total{reason=\"slow\"}`, a line of the page")
 
+/* ---- Health checks ---- */
+#define LIMITS_HEALTH(X) \
+	X(HEALTH_PORTS, 4096, "ports", \
+	  "health-check node ports that a node listens on; fewer where RLIMIT_NOFILE is below 8192: half of it", \
+	  "further ones are not listened on", \
+	  "`HealthPortFailed`: an Event on the Service, `fairlead_health_ports{state=\"failing\"}`, `health.failing` in `/status`") \
+	X(HEALTH_CLIENTS, 128, "connections", \
+	  "clients of all health-check ports at a time", \
+	  "further ones share the places of HTTP_PROBES, and are answered all the same", \
+	  "`fairlead_health_refused_total{reason=\"evicted\"}`, when these are full as well") \
+	X(HEALTH_CLIENTS_PER_PORT, 16, "connections", \
+	  "of them, clients of one port", \
+	  "as above", \
+	  "as above")
+
 /* ---- Logs ---- */
 #define LIMITS_LOG(X) \
 	X(LOG_RATE_LINES, 10, "lines a minute", \
@@ -425,7 +440,7 @@
 	LIMITS_KUBE_ELSEWHERE(X) LIMITS_L2_ELSEWHERE(X) LIMITS_PROXY_ELSEWHERE(X) LIMITS_CONFIG_ELSEWHERE(X) \
 	LIMITS_CLI_ELSEWHERE(X) LIMITS_BGP_ELSEWHERE(X)
 
-#define LIMITS(X) LIMITS_HTTP(X) LIMITS_LOG(X) LIMITS_BGP(X) LIMITS_NODE(X)
+#define LIMITS(X) LIMITS_HTTP(X) LIMITS_HEALTH(X) LIMITS_LOG(X) LIMITS_BGP(X) LIMITS_NODE(X)
 /* clang-format on */
 
 enum {

@@ -2,15 +2,19 @@
 libfairlead_a_SOURCES += \
 	src/metrics/clients.c \
 	src/metrics/guard.c \
+	src/metrics/listen.c \
 	src/metrics/page.c \
+	src/metrics/ports.c \
 	src/metrics/process.c \
 	src/metrics/request.c \
 	src/metrics/server.c \
 	src/metrics/writer.c
 noinst_HEADERS += \
+	include/fairlead/http_ports.h \
 	include/fairlead/metrics.h \
 	src/metrics/clients.h \
 	src/metrics/guard.h \
+	src/metrics/listen.h \
 	src/metrics/page.h \
 	src/metrics/request.h
 

@@ -53,6 +53,7 @@ enum state { READING, HELD, WRITING, DRAINING };
 struct client {
 	TAILQ_ENTRY(client) entry;
 	struct clients *of;
+	struct listener *by;
 	int fd;
 	struct addr from; /* the address; of IPv6 the /64 */
 	bool extra;       /* beyond the bounds */
@@ -69,14 +70,26 @@ struct client {
 	size_t sent; /* of both */
 };
 
+struct listener {
+	LIST_ENTRY(listener) entry;
+	struct clients *of;
+	int fd;
+	void *tag;
+	struct event *acceptable;
+	bool paused;
+	size_t n_full; /* of its clients */
+};
+
 struct clients {
 	struct event_base *base;
 	clients_serve_fn *serve;
 	void *arg;
-	int listener, spares[N_SPARES];
-	struct event *acceptable, *pause;
+	struct clients_bounds bounds;
+	int spares[N_SPARES];
+	struct event *pause;
+	LIST_HEAD(, listener) listeners;
 	TAILQ_HEAD(, client) all; /* in the order in which they came */
-	size_t n_full, n_extra, max_full;
+	size_t n_full, n_extra;
 	struct clients_stats stats;
 	struct log_rate rate[CLIENTS_N_REFUSALS];
 };
@@ -117,6 +130,7 @@ static void client_free(struct client *c)
 
 	TAILQ_REMOVE(&cs->all, c, entry);
 	*(c->extra ? &cs->n_extra : &cs->n_full) -= 1;
+	c->by->n_full -= !c->extra;
 	cs->stats.n--;
 	if (c->io)
 		event_free(c->io);
@@ -127,18 +141,24 @@ static void client_free(struct client *c)
 	fill_spares(cs);
 }
 
-static void say(struct clients *cs, enum clients_refusal why, const struct addr *from)
+const char *clients_refusal_name(enum clients_refusal why)
 {
 	static const char *const names[] = {
 #define X(name) #name,
 		CLIENTS_REFUSALS(X)
 #undef X
 	};
+
+	return names[why];
+}
+
+static void say(struct clients *cs, enum clients_refusal why, const struct addr *from)
+{
 	unsigned long long left_out;
 
 	cs->stats.refused[why]++;
 	if (log_rate_take(&cs->rate[why], clock_ms(), &left_out))
-		log_warn("an HTTP client was refused", KV_S("reason", names[why]),
+		log_warn("an HTTP client was refused", KV_S("reason", clients_refusal_name(why)),
 		         KV_S("client", from ? addr_str(from) : ""), KV_I("clients", cs->stats.n),
 		         KV_I("left_out", left_out));
 }
@@ -151,6 +171,11 @@ void client_refused(struct client *c, enum clients_refusal why)
 bool client_is_extra(const struct client *c)
 {
 	return c->extra;
+}
+
+void *client_tag(const struct client *c)
+{
+	return c->by->tag;
 }
 
 static void on_io(evutil_socket_t fd, short what, void *arg);
@@ -392,15 +417,16 @@ bool client_is_of_this_host(const struct client *c)
 
 /* ---- accepting ---- */
 
-static bool is_within_bounds(const struct clients *cs, const struct addr *from)
+static bool is_within_bounds(const struct listener *l, const struct addr *from)
 {
+	const struct clients *cs = l->of;
 	const struct client *c;
 	size_t n = 0;
 
 	TAILQ_FOREACH(c, &cs->all, entry)
 	n += !c->extra && addr_eq(&c->from, from);
-	return cs->n_full < cs->max_full && n < LIMIT_HTTP_CLIENTS_PER_ADDRESS &&
-	       has_all_spares(cs);
+	return cs->n_full < cs->bounds.all && l->n_full < cs->bounds.per_listener &&
+	       n < LIMIT_HTTP_CLIENTS_PER_ADDRESS && has_all_spares(cs);
 }
 
 /* The oldest of those beyond the bounds; false: there is none. */
@@ -418,14 +444,15 @@ static bool evict(struct clients *cs)
 	return true;
 }
 
-static void welcome(struct clients *cs, int fd, const struct sockaddr_storage *peer)
+static void welcome(struct listener *l, int fd, const struct sockaddr_storage *peer)
 {
+	struct clients *cs = l->of;
 	const int bytes = SEND_BUFFER_BYTES, ms = LIMIT_HTTP_STALL_MS;
 	struct addr from = address_of(peer);
 
 	if (from.family == 6)
 		memset(from.b + 8, 0, 8);
-	bool extra = !is_within_bounds(cs, &from);
+	bool extra = !is_within_bounds(l, &from);
 	if (extra && cs->n_extra == LIMIT_HTTP_PROBES)
 		evict(cs);
 	/*
@@ -435,37 +462,44 @@ static void welcome(struct clients *cs, int fd, const struct sockaddr_storage *p
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
 	struct client *c = xcalloc(1, sizeof(*c));
-	*c = (struct client){ .of = cs, .fd = fd, .from = from, .extra = extra };
+	*c = (struct client){ .of = cs, .by = l, .fd = fd, .from = from, .extra = extra };
 	c->deadline_ms = clock_ms() + (extra ? EXTRA_READ_MS : LIMIT_HTTP_READ_MS);
 	TAILQ_INSERT_TAIL(&cs->all, c, entry);
 	*(extra ? &cs->n_extra : &cs->n_full) += 1;
+	l->n_full += !extra;
 	cs->stats.n++;
 	wait_for(c, EV_READ);
 }
 
 /* The listening socket stays readable, and would be tried again at once. */
-static void pause_accepting(struct clients *cs)
+static void pause_accepting(struct listener *l)
 {
 	static const struct timeval tv = { .tv_usec = PAUSE_MS * 1000 };
 
-	say(cs, CLIENTS_descriptors, NULL);
-	event_del(cs->acceptable);
-	event_add(cs->pause, &tv);
+	say(l->of, CLIENTS_descriptors, NULL);
+	event_del(l->acceptable);
+	l->paused = true;
+	event_add(l->of->pause, &tv);
 }
 
 static void on_paused(evutil_socket_t fd, short what, void *arg)
 {
 	struct clients *cs = arg;
+	struct listener *l;
 
 	(void)fd;
 	(void)what;
 	fill_spares(cs);
-	event_add(cs->acceptable, NULL);
+	LIST_FOREACH(l, &cs->listeners, entry)
+	if (l->paused) {
+		l->paused = false;
+		event_add(l->acceptable, NULL);
+	}
 }
 
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
-	struct clients *cs = arg;
+	struct listener *l = arg;
 
 	(void)what;
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
@@ -474,57 +508,81 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 		int got =
 			accept4(fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (got >= 0) {
-			welcome(cs, got, &peer);
+			welcome(l, got, &peer);
 			continue;
 		}
 		if (errno == EAGAIN)
 			return;
 		if (errno == EINTR || errno == ECONNABORTED)
 			continue;
-		if ((errno != EMFILE && errno != ENFILE) || !(spare_one(cs) || evict(cs))) {
-			pause_accepting(cs);
+		if ((errno != EMFILE && errno != ENFILE) || !(spare_one(l->of) || evict(l->of))) {
+			pause_accepting(l);
 			return;
 		}
 	}
 }
 
 /* A quarter of the descriptors at most: the others are for the API server, sockets and programs. */
-static size_t most_clients(void)
+static size_t most_clients(size_t n)
 {
 	struct rlimit r;
 
-	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur / 4 < LIMIT_HTTP_CLIENTS)
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur / 4 < n)
 		return (size_t)(r.rlim_cur / 4);
-	return LIMIT_HTTP_CLIENTS;
+	return n;
 }
 
-struct clients *clients_new(struct event_base *base, int fd, clients_serve_fn *serve, void *arg)
+struct clients *clients_new(struct event_base *base, const struct clients_bounds *bounds,
+                            clients_serve_fn *serve, void *arg)
 {
 	struct clients *cs = xcalloc(1, sizeof(*cs));
 
-	*cs = (struct clients){ .base = base, .serve = serve, .arg = arg, .listener = fd };
+	*cs = (struct clients){ .base = base, .serve = serve, .arg = arg, .bounds = *bounds };
 	TAILQ_INIT(&cs->all);
-	cs->max_full = most_clients();
+	LIST_INIT(&cs->listeners);
+	cs->bounds.all = most_clients(bounds->all);
 	for (size_t i = 0; i < N_SPARES; i++)
 		cs->spares[i] = -1;
 	fill_spares(cs);
-	cs->acceptable = event_new(base, fd, EV_READ | EV_PERSIST, on_acceptable, cs);
 	cs->pause = evtimer_new(base, on_paused, cs);
-	event_add(cs->acceptable, NULL);
 	return cs;
+}
+
+struct listener *clients_listen(struct clients *cs, int fd, void *tag)
+{
+	struct listener *l = xcalloc(1, sizeof(*l));
+
+	*l = (struct listener){ .of = cs, .fd = fd, .tag = tag };
+	l->acceptable = event_new(cs->base, fd, EV_READ | EV_PERSIST, on_acceptable, l);
+	event_add(l->acceptable, NULL);
+	LIST_INSERT_HEAD(&cs->listeners, l, entry);
+	return l;
+}
+
+void listener_close(struct listener *l)
+{
+	struct client *c, *next;
+
+	for (c = TAILQ_FIRST(&l->of->all); c; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (c->by == l)
+			client_free(c);
+	}
+	LIST_REMOVE(l, entry);
+	event_free(l->acceptable);
+	close(l->fd);
+	free(l);
 }
 
 void clients_free(struct clients *cs)
 {
-	struct client *c;
+	struct listener *l;
 
 	if (!cs)
 		return;
-	while ((c = TAILQ_FIRST(&cs->all)))
-		client_free(c);
-	event_free(cs->acceptable);
+	while ((l = LIST_FIRST(&cs->listeners)))
+		listener_close(l);
 	event_free(cs->pause);
-	close(cs->listener);
 	while (spare_one(cs))
 		;
 	free(cs);

@@ -19,6 +19,7 @@
 struct event_base;
 struct client;
 struct clients;
+struct listener;
 
 /* Why clients went away without what they came for; each a value of the label "reason". */
 #define CLIENTS_REFUSALS(X) \
@@ -36,6 +37,8 @@ enum clients_refusal {
 		CLIENTS_N_REFUSALS
 };
 
+const char *clients_refusal_name(enum clients_refusal why);
+
 struct clients_stats {
 	size_t n;          /* connected */
 	uint64_t requests; /* read completely */
@@ -45,13 +48,26 @@ struct clients_stats {
 /* Answers the request, or holds it, before it returns, by one of the functions below. */
 typedef void clients_serve_fn(struct client *c, const struct request *r, void *arg);
 
-/* Listens on @fd, a bound socket, which it owns from now on. */
-struct clients *clients_new(struct event_base *base, int fd, clients_serve_fn *serve, void *arg);
+/* How many at a time; who comes beyond them gets one of LIMIT_HTTP_PROBES places. */
+struct clients_bounds {
+	size_t all, per_listener;
+};
+
+/* A crowd with one set of bounds, whichever sockets they come by. */
+struct clients *clients_new(struct event_base *base, const struct clients_bounds *bounds,
+                            clients_serve_fn *serve, void *arg);
+/* Closes all listeners and connections. */
 void clients_free(struct clients *cs);
+/* Listens on @fd, a bound socket, which it owns from now on.  @tag: the caller's. */
+struct listener *clients_listen(struct clients *cs, int fd, void *tag);
+/* With all connections that came by it. */
+void listener_close(struct listener *l);
 const struct clients_stats *clients_stats(const struct clients *cs);
 
 /* It came beyond the bounds: only a probe gets its answer. */
 bool client_is_extra(const struct client *c);
+/* The tag of the listener that it came by. */
+void *client_tag(const struct client *c);
 /* It called over the loopback, or from the very address that it called. */
 bool client_is_of_this_host(const struct client *c);
 /* The address that it called from. */

@@ -7,27 +7,21 @@
 
 #include "fairlead/metrics.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <event2/event.h>
 
-#include "fairlead/addr.h"
 #include "fairlead/clock.h"
+#include "fairlead/http_ports.h"
 #include "fairlead/limits.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "metrics/clients.h"
 #include "metrics/guard.h"
+#include "metrics/listen.h"
 #include "metrics/page.h"
 
-/* "[ffff:…]:65535" */
-#define LISTEN_STR_SIZE (ADDR_STR_SIZE + 9)
-#define BACKLOG 128
 /* How often pages that nobody asks for any more are looked for. */
 #define EXPIRE_S 1
 #define TEXT "text/plain; charset=utf-8"
@@ -77,11 +71,6 @@ static void answer_text(struct client *c, int code, const char *header, const ch
 
 static void render_metrics(struct metrics_server *s, struct buf *out)
 {
-	static const char *const reasons[] = {
-#define X(name) #name,
-		CLIENTS_REFUSALS(X)
-#undef X
-	};
 	const struct clients_stats *st = clients_stats(s->clients);
 	struct metrics_writer w = { .out = out };
 
@@ -90,8 +79,9 @@ static void render_metrics(struct metrics_server *s, struct buf *out)
 	metrics_value(&w, METRIC_fairlead_http_clients, (double)st->n);
 	metrics_value(&w, METRIC_fairlead_http_requests_total, (double)st->requests);
 	metrics_family(&w, METRIC_fairlead_http_refused_total);
-	for (size_t i = 0; i < CLIENTS_N_REFUSALS; i++)
-		metrics_sample(&w, (double)st->refused[i], "reason", reasons[i], NULL);
+	for (int i = 0; i < CLIENTS_N_REFUSALS; i++)
+		metrics_sample(&w, (double)st->refused[i], "reason",
+		               clients_refusal_name((enum clients_refusal)i), NULL);
 }
 
 static void render_status(struct metrics_server *s, struct buf *out)
@@ -330,83 +320,17 @@ static void serve(struct client *c, const struct request *r, void *arg)
 	}
 }
 
-/* ---- listening ---- */
-
-/*
- * "ADDRESS:PORT", an IPv6 address in brackets; also one of IPv4, for whoever puts in an address of
- * either family.
- */
-static int parse_listen(const char *s, struct addr *ret_addr, uint16_t *ret_port, struct err *e)
-{
-	char host[LISTEN_STR_SIZE];
-	const char *colon = strrchr(s, ':');
-	unsigned long port = 0;
-	char *end = NULL;
-	size_t len = colon ? (size_t)(colon - s) : 0;
-	bool brackets = len >= 2 && s[0] == '[' && s[len - 1] == ']';
-
-	if (colon && colon[1] >= '0' && colon[1] <= '9')
-		port = strtoul(colon + 1, &end, 10);
-	if (len && len < sizeof(host) && end && !*end && port <= UINT16_MAX) {
-		memcpy(host, s + brackets, len - 2 * brackets);
-		host[len - 2 * brackets] = '\0';
-		if (addr_parse(host, ret_addr) == 0 && (ret_addr->family == 4 || brackets)) {
-			*ret_port = (uint16_t)port;
-			return 0;
-		}
-	}
-	return err_set(e, -EINVAL, ERR_CONFIG,
-	               "\"%.100s\" is no address to listen on; it is ADDRESS:PORT, as in "
-	               "0.0.0.0:17482 or [::]:17482",
-	               s);
-}
-
-/* A bound socket, or a negative errno. */
-static int listen_on(const struct addr *a, uint16_t port)
-{
-	const int on = 1, off = 0;
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-	bool is_v4 = a->family == 4;
-	int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd < 0)
-		return -errno;
-	memcpy(&in.sin_addr, a->b, sizeof(in.sin_addr));
-	memcpy(&in6.sin6_addr, a->b, sizeof(in6.sin6_addr));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	/* [::] is both families, whatever the host's default. */
-	if (!is_v4)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-	if (bind(fd, is_v4 ? (struct sockaddr *)&in : (struct sockaddr *)&in6,
-	         is_v4 ? sizeof(in) : sizeof(in6)) < 0 ||
-	    listen(fd, BACKLOG) < 0) {
-		int r = -errno;
-		close(fd);
-		return r;
-	}
-	return fd;
-}
-
-static uint16_t port_of(int fd)
-{
-	struct sockaddr_storage ss;
-	socklen_t size = sizeof(ss);
-
-	if (getsockname(fd, (struct sockaddr *)&ss, &size) < 0)
-		return 0;
-	return ss.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)(void *)&ss)->sin6_port)
-	                                : ntohs(((struct sockaddr_in *)(void *)&ss)->sin_port);
-}
+/* ---- its life ---- */
 
 int metrics_server_start(struct event_base *base, const char *address,
                          const struct metrics_server_ops *ops, void *arg,
                          struct metrics_server **ret_server, struct err *e)
 {
 	static const struct timeval expire = { .tv_sec = EXPIRE_S };
+	static const struct clients_bounds bounds = { LIMIT_HTTP_CLIENTS, LIMIT_HTTP_CLIENTS };
 	struct addr a;
 	uint16_t port = 0;
-	int r = parse_listen(address, &a, &port, e);
+	int r = http_address_parse(address, &a, &port, e);
 
 	if (r < 0)
 		return r;
@@ -415,10 +339,11 @@ int metrics_server_start(struct event_base *base, const char *address,
 		return err_set(e, fd, ERR_SYSTEM, "cannot listen on %s: %s", address,
 		               strerror(-fd));
 	struct metrics_server *s = xcalloc(1, sizeof(*s));
-	*s = (struct metrics_server){ .ops = *ops, .arg = arg, .port = port_of(fd) };
+	*s = (struct metrics_server){ .ops = *ops, .arg = arg, .port = listen_port(fd) };
 	for (const struct metrics_dump *d = ops->dumps; d && d->path && s->n_dumps < DUMPS_MAX; d++)
 		s->dumps[s->n_dumps++] = (struct dump){ .of = s, .row = d };
-	s->clients = clients_new(base, fd, serve, s);
+	s->clients = clients_new(base, &bounds, serve, s);
+	clients_listen(s->clients, fd, NULL);
 	s->expire = event_new(base, -1, EV_PERSIST, on_expire, s);
 	event_add(s->expire, &expire);
 	*ret_server = s;

@@ -14,6 +14,7 @@
 #include <event2/event.h>
 
 #include "fairlead/buf.h"
+#include "fairlead/http_ports.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "fairlead/metrics.h"
@@ -565,6 +566,144 @@ static void requests_are_read_as_they_are_written(void **state)
 	assert_int_equal(request_parse(long_one, LIMIT_HTTP_HEAD_BYTES + 1, &r), -431);
 }
 
+/* ---- ports of health checks ---- */
+
+static void say_port(const char *path, struct http_answer *ret, void *arg)
+{
+	ret->code = strcmp(path, "/down") ? 200 : 503;
+	ret->type = "application/json";
+	buf_puts(&ret->header, "X-Some: thing\r\n");
+	buf_printf(&ret->body, "%s says %s", (const char *)arg, path);
+}
+
+static uint16_t free_port(void)
+{
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET };
+	socklen_t size = sizeof(in6);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&in6, sizeof(struct sockaddr_in)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&in6, &size), 0);
+	close(fd);
+	return ntohs(in6.sin6_port);
+}
+
+static void each_port_has_its_own_answers(void **state)
+{
+	static char one[] = "one", two[] = "two";
+
+	static const char *const requests[] = {
+		"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n",
+		"GET /healthz?x HTTP/1.0\r\n\r\n",
+		"OPTIONS /healthz HTTP/1.1\r\n\r\n",
+		"POST /healthz HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi",
+	};
+	struct event_base *base = event_base_new();
+	struct http_ports *ps = http_ports_new(base);
+	struct http_port *a = NULL, *b = NULL, *c = NULL;
+	uint16_t port_a = free_port(), port_b = free_port();
+	cleanup(buf_fini) struct buf got = BUF_INIT;
+
+	(void)state;
+	assert_int_equal(http_port_open(ps, NULL, port_a, say_port, one, &a), 0);
+	assert_int_equal(http_port_open(ps, NULL, port_b, say_port, two, &b), 0);
+	for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+		ask(base, AF_INET, port_a, requests[i], &got);
+		assert_non_null(strstr(buf_str(&got), "\r\nX-Some: thing\r\n"));
+		assert_non_null(strstr(buf_str(&got), "\r\n\r\none says /healthz"));
+		assert_int_equal(strncmp(buf_str(&got) + strlen("HTTP/1.x "), "200", 3), 0);
+	}
+	ask(base, AF_INET, port_b, "GET /down HTTP/1.1\r\n\r\n", &got);
+	assert_non_null(strstr(buf_str(&got), "503 Service Unavailable\r\n"));
+	assert_non_null(strstr(buf_str(&got), "\r\n\r\ntwo says /down"));
+	ask(base, AF_INET, port_b, "HEAD / HTTP/1.1\r\n\r\n", &got);
+	assert_non_null(strstr(buf_str(&got), "\r\nContent-Length: 10\r\n"));
+	assert_null(strstr(buf_str(&got), "says"));
+	/* A port that somebody has is not taken, and is free when it is closed. */
+	assert_int_equal(http_port_open(ps, NULL, port_a, say_port, two, &c), -EADDRINUSE);
+	assert_null(c);
+	http_port_close(a);
+	assert_int_equal(http_port_open(ps, NULL, port_a, say_port, two, &c), 0);
+	ask(base, AF_INET, port_a, "GET / HTTP/1.1\r\n\r\n", &got);
+	assert_non_null(strstr(buf_str(&got), "two says /"));
+	http_port_close(NULL);
+	http_ports_free(ps);
+	event_base_free(base);
+}
+
+/* Who sends nothing on one port, or on all of them, keeps no probe from its answer. */
+static void crowds_on_ports_are_bounded_together(void **state)
+{
+	enum { PORTS = 12, EACH = 24 };
+	static char name[] = "port";
+	struct event_base *base = event_base_new();
+	struct http_ports *ps = http_ports_new(base);
+	uint16_t ports[PORTS];
+	int fds[PORTS * EACH];
+	cleanup(buf_fini) struct buf got = BUF_INIT;
+	size_t before;
+
+	(void)state;
+	for (size_t i = 0; i < PORTS; i++) {
+		struct http_port *p = NULL;
+		ports[i] = free_port();
+		assert_int_equal(http_port_open(ps, NULL, ports[i], say_port, name, &p), 0);
+	}
+	before = n_descriptors();
+	for (size_t i = 0; i < PORTS * EACH; i++) {
+		struct sockaddr_in to = { .sin_family = AF_INET,
+			                  .sin_port = htons(ports[i / EACH]),
+			                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		struct sockaddr_in from = { .sin_family = AF_INET,
+			                    .sin_addr.s_addr = htonl(0x7f000100u + (uint32_t)i) };
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(bind(fds[i], (struct sockaddr *)&from, sizeof(from)), 0);
+		assert_int_equal(connect(fds[i], (struct sockaddr *)&to, sizeof(to)), 0);
+		for (int t = 0; t < 8; t++)
+			event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		if (i + 1 == EACH) {
+			/* of one port */
+			size_t ours = n_descriptors() - before - EACH;
+			assert_true(ours <= LIMIT_HEALTH_CLIENTS_PER_PORT + LIMIT_HTTP_PROBES);
+		}
+	}
+	size_t ours = n_descriptors() - before - PORTS * EACH;
+	assert_true(ours <= LIMIT_HEALTH_CLIENTS + LIMIT_HTTP_PROBES);
+	for (size_t i = 0; i < PORTS; i++) {
+		ask(base, AF_INET, ports[i], "GET / HTTP/1.1\r\n\r\n", &got);
+		assert_non_null(strstr(buf_str(&got), "port says /"));
+	}
+	for (size_t i = 0; i < PORTS * EACH; i++)
+		close(fds[i]);
+	http_ports_free(ps);
+	event_base_free(base);
+}
+
+/* Whoever makes Services does not use up the descriptors. */
+static void ports_take_half_of_the_descriptors(void **state)
+{
+	static char name[] = "port";
+	struct event_base *base = event_base_new();
+	struct http_ports *ps = http_ports_new(base);
+	struct http_port *p[4] = { NULL };
+	struct rlimit was, few;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	few = was;
+	few.rlim_cur = 6;
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(http_port_open(ps, NULL, free_port(), say_port, name, &p[i]), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	int r = http_port_open(ps, NULL, 1, say_port, name, &p[3]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_int_equal(r, -ENFILE);
+	http_port_close(p[0]);
+	assert_int_equal(http_port_open(ps, NULL, free_port(), say_port, name, &p[3]), 0);
+	http_ports_free(ps);
+	event_base_free(base);
+}
+
 static void status_can_be_kept_to_a_token_or_to_the_host(void **state)
 {
 	char path[] = "/tmp/fairlead-token-XXXXXX";
@@ -721,6 +860,9 @@ int main(void)
 		cmocka_unit_test(pages_are_shared_by_those_who_ask_at_a_time),
 		cmocka_unit_test(pages_that_are_still_read_are_bounded),
 		cmocka_unit_test(requests_are_read_as_they_are_written),
+		cmocka_unit_test(each_port_has_its_own_answers),
+		cmocka_unit_test(crowds_on_ports_are_bounded_together),
+		cmocka_unit_test(ports_take_half_of_the_descriptors),
 		cmocka_unit_test(status_can_be_kept_to_a_token_or_to_the_host),
 		cmocka_unit_test(a_dump_is_made_once_for_all_who_wait),
 	};
