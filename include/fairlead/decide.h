@@ -95,6 +95,11 @@ enum reason decide_node(const struct decision *d, const char *node, enum protoco
  */
 enum reason decide_node_itself(const struct view *v, const struct view_node *n);
 /*
+ * What has the node take no new traffic of its own either, whoever sends it here: a maintenance, or
+ * its end.  REASON_Candidate: nothing.
+ */
+enum reason decide_node_ends(const struct view *v, const struct view_node *n);
+/*
  * REASON_Candidate: by this protocol a node may announce it, as far as Service, address and
  * configuration tell, whatever its endpoints and whichever nodes there are.
  */

@@ -106,7 +106,6 @@ struct kube_service {
 	char *load_balancer_ip;    /* spec.loadBalancerIP as written, NULL if none */
 	char *load_balancer_class; /* NULL if none */
 	struct traffic traffic;
-	uint16_t health_check_node_port;
 	struct prefix *source_ranges;
 	size_t n_source_ranges;
 	struct kube_ingress *ingress; /* status.loadBalancer.ingress */
@@ -151,6 +150,7 @@ struct kube_node {
 	bool cordoned;       /* spec.unschedulable */
 	bool shutting_down;  /* the kubelet says so in condition Ready, or the cloud by its taint */
 	bool out_of_service; /* taint node.kubernetes.io/out-of-service */
+	bool to_be_deleted;  /* taint ToBeDeletedByClusterAutoscaler */
 	struct addr *internal_ips, *external_ips; /* status.addresses of these two types */
 	size_t n_internal_ips, n_external_ips;
 	struct prefix pod_cidrs[2];

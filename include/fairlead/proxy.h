@@ -206,6 +206,8 @@ bool proxy_forward_is_refused(const struct proxy *p, uint8_t family);
  * pass.
  */
 enum proxy_passage proxy_passage(const struct proxy *p, uint8_t family, const char **ret_where);
+/* Whether the node has what it takes to carry this family. */
+bool proxy_has_family(const struct proxy *p, uint8_t family);
 /* Whether one of these may hold for any Service at all. */
 bool proxy_any_hindrance(const struct proxy *p);
 struct proxy_stats proxy_stats(const struct proxy *p);

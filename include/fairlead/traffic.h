@@ -10,10 +10,11 @@
 
 #include "fairlead/fields.h"
 
-#define TRAFFIC_FIELDS(X)                                                 \
-	X(VALUE, bool, external_local) /* externalTrafficPolicy: Local */ \
-	X(VALUE, bool, internal_local) /* internalTrafficPolicy: Local */ \
-	X(VALUE, uint32_t, affinity_s) /* sessionAffinity ClientIP: its timeout; 0: none */
+#define TRAFFIC_FIELDS(X)                                                                    \
+	X(VALUE, bool, external_local)  /* externalTrafficPolicy: Local */                   \
+	X(VALUE, bool, internal_local)  /* internalTrafficPolicy: Local */                   \
+	X(VALUE, uint32_t, affinity_s)  /* sessionAffinity ClientIP: its timeout; 0: none */ \
+	X(VALUE, uint16_t, health_port) /* healthCheckNodePort; 0: none, or of no use */
 
 struct traffic {
 	TRAFFIC_FIELDS(FIELD_DECLARE)

@@ -114,7 +114,8 @@ struct view_service {
 struct view_node {
 	const char *name;
 	bool excluded, drained, cordoned, shutting_down, out_of_service, network_unavailable;
-	bool ready; /* decides nothing: an unready kubelet says little about the speaker */
+	bool leaving; /* deleted, or about to be: kube-proxy's /healthz; decides nothing else */
+	bool ready;   /* decides nothing: an unready kubelet says little about the speaker */
 	const struct addr *addresses; /* InternalIP */
 	size_t n_addresses;
 	const struct addr *external_ips; /* ExternalIP */

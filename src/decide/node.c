@@ -6,22 +6,28 @@
 
 #include "decide/private.h"
 
-enum reason decide_node_itself(const struct view *v, const struct view_node *n)
+enum reason decide_node_ends(const struct view *v, const struct view_node *n)
 {
-	struct view_node_rules rules = view_node_rules(v);
-
-	if (!n)
-		return REASON_NodeUnknown;
-	if (n->excluded && !rules.ignore_exclude_label)
-		return REASON_NodeExcluded;
 	if (n->drained)
 		return REASON_NodeDrained;
-	if (n->cordoned && rules.drain_on_cordon)
+	if (n->cordoned && view_node_rules(v).drain_on_cordon)
 		return REASON_NodeCordoned;
 	if (n->out_of_service)
 		return REASON_NodeOutOfService;
 	if (n->shutting_down)
 		return REASON_NodeShuttingDown;
+	return REASON_Candidate;
+}
+
+enum reason decide_node_itself(const struct view *v, const struct view_node *n)
+{
+	if (!n)
+		return REASON_NodeUnknown;
+	if (n->excluded && !view_node_rules(v).ignore_exclude_label)
+		return REASON_NodeExcluded;
+	enum reason ends = decide_node_ends(v, n);
+	if (ends != REASON_Candidate)
+		return ends;
 	if (n->network_unavailable)
 		return REASON_NetworkUnavailable;
 	return REASON_Candidate;

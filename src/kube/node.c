@@ -20,6 +20,8 @@
 #define DRAIN_ANNOTATION "fairlead.io/drain"
 
 #define OUT_OF_SERVICE_TAINT "node.kubernetes.io/out-of-service"
+/* The cluster autoscaler's: the machine goes as soon as its Pods are gone. */
+#define TO_BE_DELETED_TAINT "ToBeDeletedByClusterAutoscaler"
 #define SHUTDOWN_TAINT "node.cloudprovider.kubernetes.io/shutdown"
 /*
  * The kubelet's graceful shutdown has no reason of its own, only these words in the message of
@@ -74,6 +76,7 @@ static void parse_taints(struct parse *p, struct json_object *spec, struct kube_
 		const char *key = parse_str(p, parse_item(p, list, i), "key", 2 * NODE_STRING_MAX);
 		node->out_of_service |= key && !strcmp(key, OUT_OF_SERVICE_TAINT);
 		node->shutting_down |= key && !strcmp(key, SHUTDOWN_TAINT);
+		node->to_be_deleted |= key && !strcmp(key, TO_BE_DELETED_TAINT);
 	}
 }
 

@@ -199,8 +199,9 @@ static void parse_policies(struct parse *p, struct json_object *spec, struct kub
 		parse_enum(p, spec, "externalTrafficPolicy", traffic_policy_names, 0) == 1;
 	s->traffic.internal_local =
 		parse_enum(p, spec, "internalTrafficPolicy", traffic_policy_names, 0) == 1;
-	s->health_check_node_port =
-		(uint16_t)parse_int(p, spec, "healthCheckNodePort", 0, UINT16_MAX, 0);
+	int64_t health_port = parse_int(p, spec, "healthCheckNodePort", 0, UINT16_MAX, 0);
+	if (s->type == KUBE_LOAD_BALANCER && s->traffic.external_local)
+		s->traffic.health_port = (uint16_t)health_port;
 	s->load_balancer_ip = parse_dup(p, spec, "loadBalancerIP", SERVICE_STRING_MAX, NULL);
 	if (s->load_balancer_ip && !*s->load_balancer_ip) {
 		free(s->load_balancer_ip);

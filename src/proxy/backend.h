@@ -54,6 +54,7 @@ struct backend {
 	const char *(*refusal)(const void *self, const char *key, uint8_t family);
 	enum proxy_passage (*passage)(const void *self, uint8_t family, const char **ret_where);
 	bool (*any_hindrance)(const void *self);
+	bool (*has_family)(const void *self, uint8_t family);
 	/* Looks whether all that was written still stands; called every audit_ms. */
 	void (*audit)(void *self);
 

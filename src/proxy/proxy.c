@@ -285,6 +285,11 @@ bool proxy_forward_is_refused(const struct proxy *p, uint8_t family)
 	return proxy_passage(p, family, &where) == PROXY_REFUSED;
 }
 
+bool proxy_has_family(const struct proxy *p, uint8_t family)
+{
+	return p->b->has_family && p->b->has_family(p->self, family);
+}
+
 bool proxy_any_hindrance(const struct proxy *p)
 {
 	return p->b->any_hindrance && p->b->any_hindrance(p->self);

@@ -15,6 +15,9 @@ libfairlead_a_SOURCES += \
 	src/speaker/feeds.h \
 	src/speaker/forward.c \
 	src/speaker/forward.h \
+	src/speaker/health.c \
+	src/speaker/health.h \
+	src/speaker/health_ports.c \
 	src/speaker/holds.c \
 	src/speaker/holds.h \
 	src/speaker/lasting.c \
@@ -72,6 +75,11 @@ check_PROGRAMS += tests/unit/test_effects
 TESTS += tests/unit/test_effects
 tests_unit_test_effects_SOURCES = tests/unit/test_effects.c tests/unit/unit.h tests/unit/world.c tests/unit/world.h
 tests_unit_test_effects_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_health
+TESTS += tests/unit/test_health
+tests_unit_test_health_SOURCES = tests/unit/test_health.c tests/unit/unit.h tests/unit/world.c tests/unit/world.h
+tests_unit_test_health_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_routes
 TESTS += tests/unit/test_routes

@@ -69,7 +69,8 @@ struct effector {
 	int (*clean_up)(const struct speaker_options *o, struct err *e);
 };
 
-extern const struct effector segments_effector, bgp_effector, sinks_effector, rules_effector;
+extern const struct effector segments_effector, bgp_effector, sinks_effector, health_effector,
+	rules_effector;
 /* All of them, in their order; the end is NULL. */
 extern const struct effector *const speaker_effectors[];
 

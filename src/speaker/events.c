@@ -30,7 +30,8 @@ static void emit(const struct speaker *sp, struct kube_event *ev, enum reason re
 	ev->api_version = "v1";
 	ev->warning = !reason_holds(reason);
 	ev->reason = reason_name(reason);
-	ev->action = ACTION;
+	if (!ev->action)
+		ev->action = ACTION;
 	kube_event_emit(sp->client, CONTROLLER, sp->opts.node, ev);
 }
 
@@ -72,23 +73,31 @@ void speaker_add_detail(const struct speaker *sp, const struct announcement *a, 
 			e->add_detail(sp, a, out);
 }
 
+void speaker_tell_on_service(const struct speaker *sp, const char *key,
+                             const uint8_t uid[static VIEW_UID_SIZE], const char *action,
+                             enum reason reason, const char *note)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	const char *slash = strchr(key, '/');
+
+	if (!slash)
+		return;
+	cleanup_free char *namespace = xstrndup(key, (size_t)(slash - key));
+	uuid_format(uid, &text);
+	struct kube_event ev = { .kind = "Service",
+		                 .namespace = namespace,
+		                 .name = slash + 1,
+		                 .uid = buf_str(&text),
+		                 .action = action,
+		                 .note = note };
+	emit(sp, &ev, reason);
+}
+
 /* On the Service of @a. */
 static void emit_on_service(const struct speaker *sp, const struct announcement *a,
                             enum reason reason, const char *note)
 {
-	cleanup(buf_fini) struct buf uid = BUF_INIT;
-	const char *slash = strchr(a->key, '/');
-
-	if (!slash)
-		return;
-	cleanup_free char *namespace = xstrndup(a->key, (size_t)(slash - a->key));
-	uuid_format(a->uid, &uid);
-	struct kube_event ev = { .kind = "Service",
-		                 .namespace = namespace,
-		                 .name = slash + 1,
-		                 .uid = buf_str(&uid),
-		                 .note = note };
-	emit(sp, &ev, reason);
+	speaker_tell_on_service(sp, a->key, a->uid, ACTION, reason, note);
 }
 
 /* Reasons of one Service that are worth an Event on it. */

@@ -19,6 +19,11 @@ void speaker_tell(struct speaker *sp);
  */
 void speaker_tell_of_service(struct speaker *sp, const struct announcement *a, enum reason old);
 
+/* An Event on a Service, @action being what was done. */
+void speaker_tell_on_service(const struct speaker *sp, const char *key,
+                             const uint8_t uid[static VIEW_UID_SIZE], const char *action,
+                             enum reason reason, const char *note);
+
 /* Adds what the effectors know beyond the reason's sentence. */
 void speaker_add_detail(const struct speaker *sp, const struct announcement *a, struct buf *out);
 

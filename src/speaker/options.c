@@ -91,6 +91,10 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 		  "pmtu (what fits the node's routes), or off; for paths with a smaller MTU behind "
 		  "routers that spread flows over nodes",
 		  OPTION_STRING, &o.clamp_mss },
+		{ "healthz-bind-address", 0, "ADDRESS:PORT",
+		  "answer /healthz and /livez there as kube-proxy does on its port 10256, for load "
+		  "balancers and clouds that ask; with --proxy-mode iptables",
+		  OPTION_STRING, &o.healthz_bind_address },
 		{ "heartbeat-key-file", 0, "FILE",
 		  "the key that all speakers share, for the "
 		  "heartbeats between them",
@@ -158,6 +162,10 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 	if (r == OPTIONS_RUN && o.heartbeat_key_file && o.heartbeat_key_secret)
 		r = err_set(e, -EINVAL, ERR_CONFIG,
 		            "--heartbeat-key-file and --heartbeat-key-secret: give one of them");
+	if (r == OPTIONS_RUN && o.healthz_bind_address && !strcmp(o.proxy_mode, "none"))
+		r = err_set(e, -EINVAL, ERR_CONFIG,
+		            "--healthz-bind-address: with --proxy-mode none kube-proxy, or what "
+		            "carries the traffic in its place, answers");
 	if (r == OPTIONS_RUN)
 		*ret = o;
 	return r;

@@ -37,7 +37,7 @@
 /* ---- one turn ---- */
 
 const struct effector *const speaker_effectors[] = {
-	&segments_effector, &bgp_effector, &sinks_effector, &rules_effector, NULL,
+	&segments_effector, &bgp_effector, &sinks_effector, &health_effector, &rules_effector, NULL,
 };
 
 static void publish(void *arg)

@@ -27,6 +27,7 @@
 
 struct event;
 struct event_base;
+struct health_ports;
 
 #define SPEAKER_CIDRS_MAX 8
 
@@ -34,9 +35,10 @@ struct speaker_options {
 	struct options_daemon daemon;
 	const char *node;
 	const char *proxy_mode, *iptables_variant;
-	const char *clamp_mss;    /* as given */
-	int clamp_mss_bytes;      /* as in struct proxy_options */
-	const char *cluster_cidr; /* as given; parsed into cluster_cidrs */
+	const char *healthz_bind_address; /* NULL: none */
+	const char *clamp_mss;            /* as given */
+	int clamp_mss_bytes;              /* as in struct proxy_options */
+	const char *cluster_cidr;         /* as given; parsed into cluster_cidrs */
 	struct prefix cluster_cidrs[SPEAKER_CIDRS_MAX];
 	size_t n_cluster_cidrs;
 	const char *nodeport_addresses; /* as given; parsed into node_port_cidrs */
@@ -68,7 +70,8 @@ struct speaker {
 	struct view *view;
 	struct announce *announce;
 	struct proxy *proxy;
-	struct l2 *l2; /* NULL while the heartbeat key is not known */
+	struct health_ports *health; /* NULL where others forward */
+	struct l2 *l2;               /* NULL while the heartbeat key is not known */
 	uint64_t key_hash;
 	bool key_changed; /* the Secret holds another key than the one in force */
 	/* why the Secret's content is no key; no blame: it is one, or there is no Secret */

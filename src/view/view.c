@@ -70,6 +70,7 @@ static struct view_node node_of(struct view *v, const struct kube_node *n)
 		.shutting_down = n->shutting_down,
 		.out_of_service = n->out_of_service,
 		.network_unavailable = n->network_unavailable,
+		.leaving = n->meta.deleting || n->to_be_deleted,
 		.ready = n->ready,
 		.addresses = copy_addresses(v, n->internal_ips, n->n_internal_ips),
 		.n_addresses = n->n_internal_ips,
@@ -248,6 +249,7 @@ void view_upsert_node(struct view *v, const struct kube_node *n)
 		set_zone(v, labels_get(&n->meta.labels, LABEL_ZONE));
 	if (found && node_is(&v->nodes[at], n)) {
 		v->nodes[at].ready = n->ready;
+		v->nodes[at].leaving = n->meta.deleting || n->to_be_deleted;
 		v->stats.unchanged++;
 		return;
 	}

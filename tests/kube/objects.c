@@ -118,7 +118,7 @@ static void services_are_understood(struct suite *s)
 	CHECK(s, ret == 0, "%s", e.msg);
 	bool good = svc->type == KUBE_LOAD_BALANCER && svc->n_cluster_ips >= 1 &&
 	            svc->traffic.external_local && !svc->traffic.internal_local &&
-	            svc->health_check_node_port && svc->n_ports == 2 && svc->ports[0].node_port &&
+	            svc->traffic.health_port && svc->n_ports == 2 && svc->ports[0].node_port &&
 	            svc->ports[1].proto == KUBE_UDP && svc->families[0] && *svc->meta.uid &&
 	            svc->meta.creation_us && svc->load_balancer_class;
 	kube_service_free(svc);

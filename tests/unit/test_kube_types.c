@@ -81,7 +81,7 @@ static void service_reads_everything(void **state)
 /* Each row is given above, and no parser may be missing. */
 #define PARSED(kind, type, name) assert_true(s->traffic.name);
 	TRAFFIC_FIELDS(PARSED)
-	assert_int_equal(s->health_check_node_port, 31000);
+	assert_int_equal(s->traffic.health_port, 31000);
 	assert_int_equal(s->traffic.affinity_s, 60);
 	assert_int_equal(s->source_ranges[0].len, 8);
 	assert_int_equal(s->n_ingress, 2);

@@ -40,6 +40,7 @@ struct wish {
 	const char *cluster[4], *local[4]; /* endpoints, all on port 8080 */
 	int proto;
 	uint16_t node_port;
+	uint16_t health_port;
 	bool external_local, internal_local, no_pods, has_any, open;
 	uint32_t affinity_s;
 };
@@ -84,6 +85,7 @@ static struct spec *make_spec(const struct wish *w)
 		.traffic.external_local = w->external_local,
 		.traffic.internal_local = w->internal_local,
 		.traffic.affinity_s = w->affinity_s,
+		.traffic.health_port = w->health_port,
 		.ports = &port,
 		.n_ports = 1,
 	};
@@ -319,6 +321,26 @@ static void external_ips_are_from_outside(void **state)
 	      "FL-D-09: (after) -d 203.0.113.9/32 -m addrtype ! --dst-type LOCAL -j REJECT\n");
 }
 
+/* With endpoints here or without: what is asked for is which of the two it is. */
+static void health_checks_are_let_in(void **state)
+{
+	(void)state;
+	check(&(struct wish){ .cluster_ip = "10.96.0.17", .health_port = 31000 },
+	      "FL-D-11: -d 10.96.0.17/32 -p tcp -m tcp --dport 80 -j REJECT\n"
+	      "FL-R-0f2: -p tcp -m tcp --dport 31000 -j CONNMARK --set-xmark 0x100000/0x100000\n"
+	      "FL-R-0f2: -p tcp -m tcp --dport 31000 -j ACCEPT\n");
+	check(&(struct wish){ .cluster_ip = "fd00:96::17",
+	                      .cluster = { "fd00:244::7" },
+	                      .no_pods = true,
+	                      .health_port = 31000 },
+	      "FL-B-17: -d fd00:96::17/128 -p tcp -m tcp --dport 80 -j C\n"
+	      "FL-R-0f2: -p tcp -m tcp --dport 31000 -j CONNMARK --set-xmark 0x100000/0x100000\n"
+	      "FL-R-0f2: -p tcp -m tcp --dport 31000 -j ACCEPT\n"
+	      "C: -j P1\n"
+	      "P1: -s fd00:244::7/128 -j FL-MARK\n"
+	      "P1: -p tcp -j DNAT --to-destination [fd00:244::7]:8080\n");
+}
+
 static void source_ranges_are_for_vips_alone(void **state)
 {
 	(void)state;
@@ -520,6 +542,8 @@ static void the_frame_is_complete(void **state)
 		buf_str(&out),
 		"FL-IN: -m conntrack --ctstate NEW -j FL-FLT\n"
 		"FL-IN: -m conntrack --ctstate NEW -m addrtype --dst-type LOCAL -j FL-NPF\n"
+		"FL-IN: -m connmark --mark 0x100000/0x100000 -m conntrack ! --ctstate DNAT -j "
+		"ACCEPT\n"
 		"FL-OUT: -m conntrack --ctstate NEW -j FL-FLT\n"
 		"FL-FWD: -s 10.244.0.0/16 -m conntrack --ctstate INVALID -j DROP\n"
 		"FL-FWD: -s 10.245.0.0/16 -m conntrack --ctstate INVALID -j DROP\n"
@@ -602,7 +626,7 @@ static void node_ports_at_chosen_addresses(void **state)
 		render_index(&o, BUCKET_NAT_ADDR, no_buckets, NULL, &c);
 		add_chain(&c, &out);
 		render_frame(&o, add_chain, &frame);
-		const char *end = strstr(buf_str(&frame), "FL-OUT");
+		const char *end = strstr(buf_str(&frame), "FL-IN: -m connmark");
 		buf_add(&out, buf_str(&frame), (size_t)(end - buf_str(&frame)));
 		assert_string_equal(buf_str(&out), rows[i].want);
 		chain_fini(&c);
@@ -741,6 +765,7 @@ int main(void)
 		cmocka_unit_test(no_endpoints_reject),
 		cmocka_unit_test(policy_cluster_from_outside),
 		cmocka_unit_test(external_ips_are_from_outside),
+		cmocka_unit_test(health_checks_are_let_in),
 		cmocka_unit_test(source_ranges_are_for_vips_alone),
 		cmocka_unit_test(policy_local_with_local_endpoint),
 		cmocka_unit_test(policy_local_without_local_endpoint),

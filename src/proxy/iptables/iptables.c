@@ -232,6 +232,11 @@ static bool any_hindrance(const void *self)
 	return false;
 }
 
+static bool has_family(const void *self, uint8_t family)
+{
+	return plane_is_there(plane_of(self, family));
+}
+
 static void audit(void *self)
 {
 	struct iptables *t = self;
@@ -313,6 +318,7 @@ const struct backend iptables_backend = {
 	.refusal = refusal,
 	.passage = passage,
 	.any_hindrance = any_hindrance,
+	.has_family = has_family,
 	.audit = audit,
 	.add_stats = add_stats,
 	.status = status,

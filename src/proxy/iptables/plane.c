@@ -259,6 +259,11 @@ bool plane_is_applied(const struct plane *p, const char *key)
 	return model_is_applied(p->model, key);
 }
 
+bool plane_is_there(const struct plane *p)
+{
+	return p->state != PLANE_ABSENT;
+}
+
 void plane_add_stats(const struct plane *p, struct proxy_stats *st)
 {
 	const struct model_stats model = model_stats(p->model);

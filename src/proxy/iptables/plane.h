@@ -77,6 +77,8 @@ const char *plane_refusal(const struct plane *p, const char *key);
 size_t plane_n_refused(const struct plane *p);
 bool plane_forward_is_refused(const struct plane *p);
 bool plane_is_applied(const struct plane *p, const char *key);
+/* Not ABSENT. */
+bool plane_is_there(const struct plane *p);
 /* Adds to the counters; in_sync becomes false if it is not so here. */
 void plane_add_stats(const struct plane *p, struct proxy_stats *st);
 /* An object of the list that is open. */

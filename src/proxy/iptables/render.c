@@ -397,6 +397,20 @@ static void dispatch_guard(const struct addr *a, void *arg)
 	     "-d %s/%u -m addrtype ! --dst-type LOCAL -j REJECT", addr_str(a), addr_bits(a));
 }
 
+/*
+ * Here the speaker answers for this node, and no firewall of the host keeps that from whoever asks.
+ * Only the first packet comes here: the others are known by the mark.
+ */
+static void dispatch_health(const struct render_options *o, uint16_t port,
+                            const struct line_sink *to)
+{
+	unsigned int bucket = bucket_of_port(BUCKET_FILTER_PORT, IPPROTO_TCP, port);
+
+	line(to, bucket, false, "-p tcp -m tcp --dport %d -j CONNMARK --set-xmark 0x%x/0x%x", port,
+	     o->mark, o->mark);
+	line(to, bucket, false, "-p tcp -m tcp --dport %d -j ACCEPT", port);
+}
+
 static void dispatch(const struct render_options *o, const struct proxy_half *s,
                      struct line_sink to)
 {
@@ -406,6 +420,8 @@ static void dispatch(const struct render_options *o, const struct proxy_half *s,
 			traffic_each_destination(&n.traffic, dispatch_destination,
 			                         &(struct dispatch){ &n, &to });
 	}
+	if (s->traffic.health_port)
+		dispatch_health(o, s->traffic.health_port, &to);
 	traffic_each_guarded(s, dispatch_guard, &to);
 }
 
@@ -476,6 +492,8 @@ void render_frame(const struct render_options *o, render_chain_fn *fn, void *arg
 	chain_begin(&c, "FL-IN", NULL);
 	chain_rule(&c, "-m conntrack --ctstate NEW -j FL-FLT");
 	rules_to_node_ports(o, &c, "-m conntrack --ctstate NEW ", "FL-NPF");
+	chain_rule(&c, "-m connmark --mark 0x%x/0x%x -m conntrack ! --ctstate DNAT -j ACCEPT", m,
+	           m);
 	fn(&c, arg);
 	chain_begin(&c, "FL-OUT", NULL);
 	chain_rule(&c, "-m conntrack --ctstate NEW -j FL-FLT");

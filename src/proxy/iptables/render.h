@@ -17,6 +17,7 @@
  *                                                             is ours
  *   FL-E external traffic: FL-MARK (masquerade) and FL-C, or the short circuits of policy Local and
  *   FL-L FL-C, FL-L the cluster and the local set → FL-P-id one endpoint: hairpin, affinity, DNAT
+ *   FL-R also accepts health checks of Services, and FL-IN what follows them
  *   POSTROUTING → FL-POST: masquerade what carries the mark
  *
  * The filter rules see only destinations that no nat rule rewrote: that is how "no endpoints"
