@@ -9,7 +9,7 @@ FROM ${BASE} AS build
 RUN apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends \
 	build-essential autoconf automake pkg-config iptables \
 	libcurl4-openssl-dev libjson-c-dev libevent-dev libnl-3-dev libnl-route-3-dev libpcap-dev \
-	libyaml-dev libssl-dev uthash-dev libcmocka-dev
+	libyaml-dev libssl-dev zlib1g-dev uthash-dev libcmocka-dev
 COPY . /source
 WORKDIR /build
 # What was built in the source tree itself is not of this system.

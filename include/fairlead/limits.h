@@ -434,7 +434,23 @@
 	X(DAEMON_BODY_MAX_BYTES, 67108864, "bytes", \
 	  "a daemon's /status", \
 	  "the daemon counts as one that did not answer", \
-	  "`SpeakerSilent`, whose message says so")
+	  "`SpeakerSilent`, whose message says so") \
+	X(SYSDUMP_LIST_MAX_BYTES, 134217728, "bytes", \
+	  "objects of one kind in an archive of `fairlead sysdump`", \
+	  "the rest is left out", \
+	  "`missing.txt` in it, standard error") \
+	X(SYSDUMP_LOG_MAX_BYTES, 16777216, "bytes", \
+	  "a log in it, besides `--tail-lines`", \
+	  "the end is left out", \
+	  "as above") \
+	X(SYSDUMP_PAGE_MAX_BYTES, 67108864, "bytes", \
+	  "a page of a daemon in it", \
+	  "it is left out", \
+	  "as above") \
+	X(ARCHIVE_MAX_BYTES, 1073741824, "bytes", \
+	  "all of it together, before it is compressed", \
+	  "what comes then is left out", \
+	  "as above")
 
 #define LIMITS_ELSEWHERE(X) \
 	LIMITS_KUBE_ELSEWHERE(X) LIMITS_L2_ELSEWHERE(X) LIMITS_PROXY_ELSEWHERE(X) LIMITS_CONFIG_ELSEWHERE(X) \

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
+	src/cli/archive.c \
+	src/cli/archive.h \
 	src/cli/convert.c \
 	src/cli/convert.h \
 	src/cli/convert_fields.c \
 	src/cli/convert_private.h \
 	src/cli/convert_select.c \
+	src/cli/dump.c \
+	src/cli/dump.h \
+	src/cli/dump_pods.c \
+	src/cli/dump_pods.h \
 	src/cli/explain.c \
 	src/cli/explain.h \
 	src/cli/explain_print.c \
@@ -15,6 +21,8 @@ libfairlead_a_SOURCES += \
 	src/cli/gather.h \
 	src/cli/gather_daemons.c \
 	src/cli/gather_private.h \
+	src/cli/http.c \
+	src/cli/http.h \
 	src/cli/model.c \
 	src/cli/model.h \
 	src/cli/model_bgp.c \
@@ -30,6 +38,8 @@ libfairlead_a_SOURCES += \
 	src/cli/plan_private.h \
 	src/cli/pods.c \
 	src/cli/pods.h \
+	src/cli/redact.c \
+	src/cli/redact.h \
 	src/cli/screen.c \
 	src/cli/screen.h \
 	src/cli/selector.c \
@@ -47,6 +57,8 @@ libfairlead_a_SOURCES += \
 	src/cli/test_probe.h \
 	src/cli/test_world.c \
 	src/cli/test_world.h \
+	src/cli/texts.c \
+	src/cli/texts.h \
 	src/cli/verdict.c \
 	src/cli/verdict.h \
 	src/cli/verdict_daemons.c \
@@ -62,6 +74,7 @@ src_cli_fairlead_SOURCES = \
 	src/cli/command_convert.c \
 	src/cli/command_explain.c \
 	src/cli/command_plan.c \
+	src/cli/command_sysdump.c \
 	src/cli/command_test.c \
 	src/cli/command_uninstall.c \
 	src/cli/command_version.c \
@@ -77,6 +90,7 @@ src_cli_fairlead_SOURCES = \
 	src/cli/picture.c \
 	src/cli/picture.h \
 	src/cli/status.c \
+	src/cli/status.h \
 	src/cli/test_pods.c \
 	src/cli/test_pods.h \
 	src/cli/test_report.c \
@@ -119,6 +133,11 @@ TESTS += tests/unit/test_cli_test
 tests_unit_test_cli_test_SOURCES = tests/unit/test_cli_test.c tests/unit/cli_world.c tests/unit/cli_world.h tests/unit/unit.h
 tests_unit_test_cli_test_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += tests/unit/test_sysdump
+TESTS += tests/unit/test_sysdump
+tests_unit_test_sysdump_SOURCES = tests/unit/test_sysdump.c tests/unit/cli_world.c tests/unit/cli_world.h tests/unit/unit.h
+tests_unit_test_sysdump_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += tests/unit/test_verdict
 TESTS += tests/unit/test_verdict
 tests_unit_test_verdict_SOURCES = tests/unit/test_verdict.c tests/unit/cli_world.c tests/unit/cli_world.h tests/unit/unit.h
@@ -129,7 +148,7 @@ tests_fuzz_fuzz_status_SOURCES = tests/fuzz/fuzz_status.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_status_LDFLAGS = $(FUZZ_LINK)
 FUZZ_TARGETS += tests/fuzz/fuzz_status
 
-TESTS += tests/cli/golden tests/cli/manuals tests/cli/states
+TESTS += tests/cli/golden tests/cli/manuals tests/cli/states tests/cli/sysdump
 # Named one by one: with the whole directory, what `make check` left in the build's would go into the tarball.
 EXTRA_DIST += \
 	tests/cli/bad.yaml \
@@ -157,6 +176,8 @@ EXTRA_DIST += \
 	tests/cli/shared.yaml \
 	tests/cli/states \
 	tests/cli/states.py \
+	tests/cli/sysdump \
+	tests/cli/sysdump.py \
 	tests/cli/state.yaml
 
 check_PROGRAMS += tests/unit/test_convert

@@ -22,6 +22,7 @@ enum command_exit {
 	COMMAND_DOWN = 2,
 	COMMAND_CHANGES = 2, /* plan: something moves or fails; config convert: something is lost */
 	COMMAND_NOT_RUN = 2, /* test: nothing is known of what was to be tested */
+	COMMAND_NOTHING = 2, /* sysdump */
 	COMMAND_INCOMPLETE = 3, /* explain: printed, but a speaker did not answer */
 	COMMAND_USAGE = 64,     /* wrong command line; as in sysexits.h */
 };
@@ -46,6 +47,8 @@ struct command_options {
 	const char *config, *load_balancer_class, *node; /* NULL: not given */
 	const char *config_map; /* the name of the administrator's; likewise */
 	bool client_only;
+	const char *file, *since; /* of sysdump; NULL: not given */
+	int tail_lines;
 	struct option_list state; /* manifests; none: the live cluster */
 	char **operands;          /* behind the command's words */
 	size_t n_operands;
@@ -79,6 +82,7 @@ enum command_flags {
 	FLAGS_TEST = 1 << 8,     /* --image and the like */
 	FLAGS_ADMIN = 1 << 9,    /* --config-map */
 	FLAGS_CLIENT = 1 << 10,  /* --client */
+	FLAGS_SYSDUMP = 1 << 11, /* --file, --since, --tail-lines */
 };
 
 /* What words on the command line stand for, to complete them. */
@@ -130,6 +134,7 @@ struct command {
 	X(plan)           \
 	X(pools)          \
 	X(status)         \
+	X(sysdump)        \
 	X(test)           \
 	X(uninstall)      \
 	X(version)

@@ -13,10 +13,11 @@
 #define FLAGS_SPEAKER_PORT 17482
 #define FLAGS_TIMEOUT_S 60
 #define FLAGS_TEST_PORT 8080
+#define FLAGS_TAIL_LINES 10000
 #define COMMAND_OPTIONS_INIT                                                      \
 	{                                                                         \
 		.speaker.port = FLAGS_SPEAKER_PORT, .timeout_s = FLAGS_TIMEOUT_S, \
-		.test.port = FLAGS_TEST_PORT                                      \
+		.test.port = FLAGS_TEST_PORT, .tail_lines = FLAGS_TAIL_LINES      \
 	}
 #define FLAG_CHOICES_INIT                                \
 	{                                                \

@@ -74,7 +74,16 @@ struct gather_daemon {
 	const char *namespace, *pod;
 	/* whose proxy subresource to ask where no Pod is known: a right to far more; NULL: none */
 	const char *node;
+	/* Becomes true where it answered by way of the API server; NULL: nobody asks. */
+	bool *ret_by_proxy;
 };
+
+struct buf;
+/*
+ * "Bearer …" from the first line of the file, for the header Authorization; nothing with NULL.
+ * That it cannot be read is told on standard error: a speaker that wants one then refuses.
+ */
+void gather_read_token(const char *path, struct buf *out);
 
 /*
  * Calls @put once for each, with what it answered to /status, or with NULL and why.  Those that

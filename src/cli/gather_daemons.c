@@ -98,8 +98,7 @@ static void on_daemon(struct evhttp_request *req, void *arg)
 	gather_one_less(call->calls->g);
 }
 
-/* The first line of the file; a speaker that wants one it is not then refuses. */
-static void read_token(const char *path, struct buf *out)
+void gather_read_token(const char *path, struct buf *out)
 {
 	FILE *f = path ? fopen(path, "re") : NULL;
 	char line[TOKEN_SIZE];
@@ -145,6 +144,8 @@ static void on_proxied(int status, struct json_object *obj, const struct err *e,
 
 	/* What was wrong on the direct way, if there is one, says more. */
 	if (!e && obj) {
+		if (call->daemon->ret_by_proxy)
+			*call->daemon->ret_by_proxy = true;
 		answered(call, obj);
 	} else if (addr_is_none(call->daemon->address)) {
 		snprintf(call->words, sizeof(call->words),
@@ -164,7 +165,8 @@ static void ask_by_proxy(struct daemon_call *call)
 		       : xasprintf("/api/v1/nodes/%s:%d/proxy/status", d->node, d->port);
 	const struct kube_request_spec spec = { .method = "GET",
 		                                .path = path,
-		                                .timeout_ms = PROXY_TIMEOUT_MS };
+		                                .timeout_ms = PROXY_TIMEOUT_MS,
+		                                .max_bytes = DAEMON_BODY_MAX_BYTES };
 
 	call->calls->g->n_pending++;
 	kube_request_start(call->calls->g->client, &spec, on_proxied, call);
@@ -181,7 +183,7 @@ void gather_daemons(struct gather *g, const struct gather_daemon *daemons, size_
 	};
 	cleanup(buf_fini) struct buf authorization = BUF_INIT;
 
-	read_token(token_file, &authorization);
+	gather_read_token(token_file, &authorization);
 	for (size_t i = 0; i < n; i++) {
 		struct daemon_call *c = &calls.list[i];
 		*c = (struct daemon_call){ .calls = &calls, .daemon = &daemons[i] };

@@ -23,20 +23,25 @@
 #define LEASE_MAX_S 86400
 #define LEASE_GRACE_S 30
 
+static void tell_of(struct picture *p, const struct err *why)
+{
+	gather_pass_over(why, &p->n_unreadable);
+	if (p->tee)
+		p->tee->passed_over(why->msg, p->tee->arg);
+}
+
 static void pass_over(const struct kube_remains *r, const struct err *why, void *arg)
 {
 	struct picture *p = arg;
 	struct err e = *why;
 
 	err_prefix(&e, "%s", r ? kube_key(&r->meta) : "(no name)");
-	gather_pass_over(&e, &p->n_unreadable);
+	tell_of(p, &e);
 }
 
 static void denied(const struct err *why, void *arg)
 {
-	struct picture *p = arg;
-
-	gather_pass_over(why, &p->n_unreadable);
+	tell_of(arg, why);
 }
 
 static void denied_configuration(const struct err *why, void *arg)
@@ -67,7 +72,7 @@ static void read_config_map(struct json_object *obj, struct picture *p,
 	if (kube_config_map_parse(obj, &m, &e) == 0)
 		put(p->model, m);
 	else
-		gather_pass_over(&e, &p->n_unreadable);
+		tell_of(p, &e);
 	kube_config_map_free(m);
 }
 
@@ -90,7 +95,7 @@ static void put_service(struct json_object *obj, void *arg)
 	if (kube_service_parse(obj, &s, &e) == 0)
 		cluster_put_service(p->model, s);
 	else
-		gather_pass_over(&e, &p->n_unreadable);
+		tell_of(p, &e);
 	kube_service_free(s);
 }
 
@@ -103,7 +108,7 @@ static void put_node(struct json_object *obj, void *arg)
 	if (kube_node_parse(obj, &n, &e) == 0)
 		cluster_put_node(p->model, n);
 	else
-		gather_pass_over(&e, &p->n_unreadable);
+		tell_of(p, &e);
 	kube_node_free(n);
 }
 
@@ -113,7 +118,7 @@ static void put_pod(struct json_object *obj, void *arg)
 	struct err e = ERR_INIT;
 
 	if (cluster_put_pod(p->model, obj, &e) < 0)
-		gather_pass_over(&e, &p->n_unreadable);
+		tell_of(p, &e);
 }
 
 /*
@@ -139,11 +144,6 @@ static void put_lease(struct json_object *obj, void *arg)
 
 	cluster_put_leader(((struct picture *)arg)->model, holder ? holder : "",
 	                   spec ? expired_s(spec) : 0);
-}
-
-static void put_speaker(const char *node, struct json_object *status, const char *why, void *arg)
-{
-	cluster_put_speaker(arg, node, status, why);
 }
 
 static void put_controller(const char *pod, struct json_object *status, const char *why, void *arg)
@@ -188,22 +188,35 @@ static int ask_wanted(const struct command_options *o, struct gather *g, struct 
 	return gather_api(g, &row, 1, p, e);
 }
 
-static void ask(const struct command_options *o, struct gather *g, struct gather_daemon *daemons,
-                size_t n,
-                void (*put)(const char *name, struct json_object *status, const char *why,
-                            void *arg),
-                struct model *m)
+struct asked {
+	struct picture *p;
+	const struct gather_daemon *speakers;
+	size_t n;
+};
+
+static void put_speaker(const char *node, struct json_object *status, const char *why, void *arg)
 {
-	gather_daemons(g, daemons, n, o->speaker.token_file, put, m);
-	free(daemons);
+	const struct asked *a = arg;
+	const struct picture_tee *tee = a->p->tee;
+
+	cluster_put_speaker(a->p->model, node, status, why);
+	for (size_t i = 0; tee && i < a->n; i++)
+		if (a->speakers[i].name == node)
+			tee->speaker(&a->speakers[i], status, why, tee->arg);
 }
 
-static void ask_speakers(const struct command_options *o, struct gather *g, struct model *m)
+static void ask_speakers(const struct command_options *o, struct gather *g, struct picture *p)
 {
 	size_t n;
-	struct gather_daemon *daemons = cluster_speakers(m, o->speaker.port, &n);
+	struct gather_daemon *daemons = cluster_speakers(p->model, o->speaker.port, &n);
+	struct asked a = { p, daemons, n };
+	bool *by_proxy = xcalloc(n + 1, sizeof(*by_proxy));
 
-	ask(o, g, daemons, n, put_speaker, m);
+	for (size_t i = 0; i < n; i++)
+		daemons[i].ret_by_proxy = &by_proxy[i];
+	gather_daemons(g, daemons, n, o->speaker.token_file, put_speaker, &a);
+	free(by_proxy);
+	free(daemons);
 }
 
 static void ask_controllers(const struct command_options *o, struct gather *g, struct model *m)
@@ -211,7 +224,8 @@ static void ask_controllers(const struct command_options *o, struct gather *g, s
 	size_t n;
 	struct gather_daemon *daemons = cluster_controllers(m, &n);
 
-	ask(o, g, daemons, n, put_controller, m);
+	gather_daemons(g, daemons, n, o->speaker.token_file, put_controller, m);
+	free(daemons);
 }
 
 int picture_take(const struct command_options *o, struct gather *g, unsigned int what,
@@ -228,7 +242,7 @@ int picture_take(const struct command_options *o, struct gather *g, unsigned int
 	if (what & PICTURE_ALL)
 		r = ask_wanted(o, g, p, e);
 	if (r == 0 && (what & PICTURE_SPEAKERS))
-		ask_speakers(o, g, p->model);
+		ask_speakers(o, g, p);
 	return r;
 }
 

@@ -10,11 +10,24 @@
 #include "cli/verdict.h"
 
 struct gather;
+struct gather_daemon;
+struct json_object;
 struct model;
 
+/* What others want to hear of it meanwhile. */
+struct picture_tee {
+	/* Each node's speaker: what it said, or NULL and why. */
+	void (*speaker)(const struct gather_daemon *d, struct json_object *status, const char *why,
+	                void *arg);
+	/* Something could not be read; it stands on standard error, too. */
+	void (*passed_over)(const char *why, void *arg);
+	void *arg;
+};
+
 struct picture {
-	struct model *model; /* the caller's, and new */
-	size_t n_unreadable; /* objects that were told of and passed over */
+	struct model *model;           /* the caller's, and new */
+	size_t n_unreadable;           /* objects that were told of and passed over */
+	const struct picture_tee *tee; /* NULL: nobody else listens */
 };
 
 /* What is taken, as bits; Nodes and Pods in any case. */

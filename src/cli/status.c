@@ -14,6 +14,7 @@
 #include "cli/model.h"
 #include "cli/picture.h"
 #include "cli/selector.h"
+#include "cli/status.h"
 #include "cli/verdict.h"
 #include "fairlead/clock.h"
 #include "fairlead/mem.h"
@@ -97,16 +98,45 @@ static int show(const struct command_options *o, const struct look *look, struct
 	return status;
 }
 
+#define WHOLE                                                                       \
+	(VERDICT_CONTROLLER | VERDICT_POOLS | VERDICT_SERVICES | VERDICT_SPEAKERS | \
+	 VERDICT_NODES | VERDICT_BGP)
+
 static int run_status(const struct command_options *o, struct err *e)
 {
 	const struct look look = {
 		.what = PICTURE_ALL | PICTURE_SPEAKERS,
-		.parts = VERDICT_CONTROLLER | VERDICT_POOLS | VERDICT_SERVICES | VERDICT_SPEAKERS |
-		         VERDICT_NODES | VERDICT_BGP,
+		.parts = WHOLE,
 		.print = o->summary ? cluster_summary_print : cluster_print,
 	};
 
 	return show(o, &look, e);
+}
+
+static void print_as(struct model *m, const struct findings *f, enum out_format format,
+                     struct buf *text)
+{
+	cleanup(out_fini) struct out out;
+
+	out_init(&out, format, text);
+	out.width = format == OUT_TEXT ? OUT_WIDTH : 0;
+	cluster_print(m, f, &out);
+}
+
+int status_both(const struct command_options *o, struct gather *g, const struct picture_tee *tee,
+                struct buf *text, struct buf *json, struct err *e)
+{
+	cleanup(findings_fini) struct findings f = { .items = NULL };
+	struct picture p = { .model = cluster_new(), .tee = tee };
+	int r = picture_take(o, g, PICTURE_ALL | PICTURE_SPEAKERS, &p, e);
+
+	if (r == 0) {
+		verdict_find(p.model, WHOLE, &f);
+		print_as(p.model, &f, OUT_TEXT, text);
+		print_as(p.model, &f, OUT_JSON, json);
+	}
+	cluster_free(p.model);
+	return r;
 }
 
 static int run_pools(const struct command_options *o, struct err *e)

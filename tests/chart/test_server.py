@@ -4,7 +4,9 @@
 import json
 import os
 import subprocess
+import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,11 +163,31 @@ def test_a_viewer_may_run_what_reads(server: Server, installed: Any, words: list
 def test_a_viewer_may_reach_speakers_by_their_pods_and_nothing_more(server: Server, installed: Any) -> None:
     installed({"view": {"subjects": VIEWERS}})
     may = [("get", "pods/proxy", NAMESPACE), ("list", "pods", NAMESPACE), ("list", "nodes", "")]
+    may += [("get", "pods/log", NAMESPACE), ("list", "events", "default")]
     may_not = [
-        *(("get", "pods/proxy", "default"), ("get", "nodes/proxy", ""), ("update", "pods/proxy", NAMESPACE)),
+        *(("get", "pods/proxy", "default"), ("get", "pods/log", "default"), ("get", "nodes/proxy", "")),
+        ("update", "pods/proxy", NAMESPACE),
         *(("get", "secrets", NAMESPACE), ("patch", "configmaps", NAMESPACE), ("patch", "services", "default")),
     ]
     assert [allowed(server, *what) for what in (*may, *may_not)] == [True] * len(may) + [False] * len(may_not)
+
+
+def test_a_viewer_may_make_a_sysdump(server: Server, installed: Any, tmp_path: Path) -> None:
+    """And is told which right is missing, when one is taken away."""
+    installed({"view": {"subjects": VIEWERS}})
+    done = server.fairlead("viewer", "sysdump", "--file", str(tmp_path / "whole.tar.gz"))
+    assert "forbidden" not in done.stderr, done.stderr
+    role = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles/fairlead-view"
+    rules = [r for r in server.plane.client().call("GET", role)["rules"] if r["resources"] != ["pods"]]
+    server.plane.client().call("PATCH", role, {"rules": rules})
+    wait_for("the right to be gone", lambda: not allowed(server, "list", "pods", NAMESPACE), 30, 0.2)
+    done = server.fairlead("viewer", "sysdump", "--file", str(tmp_path / "part.tar.gz"))
+    assert done.returncode == 1
+    (told,) = [line for line in done.stderr.splitlines() if "forbidden" in line]
+    assert told.startswith("fairlead: missing: objects/pods.json: GET /api/v1/namespaces/"), told
+    with tarfile.open(tmp_path / "part.tar.gz") as tar:
+        (missing,) = [tar.extractfile(m) for m in tar.getmembers() if m.name.endswith("/missing.txt")]
+        assert missing and told.removeprefix("fairlead: missing: ") in missing.read().decode()
 
 
 def allowed(server: Server, verb: str, resource: str, namespace: str) -> bool:

@@ -19,6 +19,7 @@ PACKAGES = (
     "libpcap-dev",
     "libyaml-dev",
     "libssl-dev",
+    "zlib1g-dev",
     "libcmocka-dev",
 )
 
