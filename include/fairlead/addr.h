@@ -47,18 +47,21 @@ const char *addr_format(const struct addr *a, char out[static ADDR_STR_SIZE]);
 int addr_cmp(const struct addr *a, const struct addr *b);
 bool addr_eq(const struct addr *a, const struct addr *b);
 bool addrs_contain(const struct addr *addrs, size_t n, const struct addr *a);
-/* The same ones, in whatever order. */
+/* Whether both hold the same addresses, in any order. */
 bool addrs_same_set(const struct addr *a, size_t n_a, const struct addr *b, size_t n_b);
 bool addr_is_none(const struct addr *a);
 /* Bits in an address of this family: 32 or 128. */
 unsigned int addr_bits(const struct addr *a);
 /* *@a + 1 into *@ret; false where it would wrap. */
 bool addr_next(const struct addr *a, struct addr *ret_next);
-/* Ends in .0 or .255 (IPv4 only): some client routers take those for broadcast addresses. */
+/*
+ * Whether it ends in .0 or .255 (IPv4 only): some client routers take those for broadcast
+ * addresses.
+ */
 bool addr_is_buggy(const struct addr *a);
 /*
- * Unspecified (0.0.0.0/8, ::), loopback, link-local, multicast or reserved (240.0.0.0/4): never the
- * address of a Service.
+ * Whether it is unspecified (0.0.0.0/8, ::), loopback, link-local, multicast or reserved
+ * (240.0.0.0/4): never the address of a Service.
  */
 bool addr_is_special(const struct addr *a);
 /* The ranges of those, in order; how many. */
@@ -69,7 +72,9 @@ size_t addr_special_ranges(const struct addr_range **ret_ranges);
  */
 const char *addr_str(const struct addr *a);
 
-/* "192.0.2.0/24"; host bits are cleared.  @allow_bare: a lone address is its own /32 or /128. */
+/*
+ * "192.0.2.0/24"; host bits are cleared.  @allow_bare: also takes a lone address, as a /32 or /128.
+ */
 int prefix_parse(const char *s, bool allow_bare, struct prefix *ret_prefix);
 const char *prefix_format(const struct prefix *p, char out[static PREFIX_STR_SIZE]);
 bool prefix_contains(const struct prefix *p, const struct addr *a);

@@ -5,12 +5,12 @@
 /*
  * BGP by way of FRR's bgpd (and bfdd), driven over the vty sockets that vtysh uses.
  *
- * The caller says what this node shall announce and to whom (struct bgp_want); the engine reads
+ * The caller says what this node is to announce and to whom (struct bgp_want); the engine reads
  * what bgpd has, sends only the lines that differ, and reads again when something may have been
  * lost.  What is ours carries our name: every network line of ours points to a route-map
  * FAIRLEAD-A-…, every neighbour's description begins with FAIRLEAD, and the instance that we
- * created is marked by a large-community-list FAIRLEAD-INSTANCE.  Everything else is others' and
- * stays byte for byte.  From our neighbours nothing is ever accepted.
+ * created is marked by a large-community-list FAIRLEAD-INSTANCE.  Everything else belongs to others
+ * and stays as it is, byte for byte.  No route is ever accepted from our neighbours.
  *
  * It is not a BGP speaker, and it never writes bgpd's configuration file.  One thread: the event
  * loop's.
@@ -45,31 +45,32 @@ struct bgp_want *bgp_want_new(void);
 void bgp_want_free(struct bgp_want *w);
 /*
  * One peer of this node (the caller has applied the node selectors).  The first peer's my-asn is
- * the instance's; one that differs is spoken by local-as.  -EINVAL with blame CONFIG for a string
- * that bgpd could not take, or a second peer of the same address; the want is then as before.
+ * the instance's; a peer with another my-asn gets it by local-as. -EINVAL with blame CONFIG for a
+ * string that bgpd could not take, or a second peer with the same address; the want is then
+ * unchanged.
  */
 int bgp_want_peer(struct bgp_want *w, const struct config_peer *peer, struct err *e);
 /*
- * A peer whose password is not known, @why in words.  A neighbour of ours that bgpd has for it
- * stays as it is there; without one the peer waits (REASON_BgpNoPassword), and announcements are as
- * if the configuration did not have it.
+ * A peer whose password is not known, @why in words.  If bgpd already has a neighbour of ours for
+ * it, that stays as it is; otherwise the peer waits (REASON_BgpNoPassword), and announcements are
+ * as if the configuration did not have it.
  */
 int bgp_want_waiting_peer(struct bgp_want *w, const struct config_peer *peer, const char *why,
                           struct err *e);
 /*
- * A peer that cannot be had (REASON_BgpPeerRefused), in these words: bgpd is not told of it, and
- * what is said of this node has it.  Announcements are as if the configuration did not have it.
+ * A peer that bgpd cannot run (REASON_BgpPeerRefused), and why: bgpd is not configured with it, and
+ * this node's status shows it.  Announcements are as if the configuration did not have it.
  */
 void bgp_want_refused(struct bgp_want *w, const struct config_peer *peer, const char *why);
 /* A BFD profile for bfdd, named FAIRLEAD-<name> there. */
 int bgp_want_bfd_profile(struct bgp_want *w, const struct config_bfd_profile *p, struct err *e);
 /*
- * The router id where no peer names one and the node has no IPv4 address, of which bgpd would make
- * one: derived from @name, the node's, which is the same after every restart.  To be called after
- * the peers.
+ * The router id for a node without an IPv4 address, from which bgpd would otherwise take one, where
+ * no peer names one: derived from @name, the node's name, and so the same after every restart.
+ * Call it after adding the peers.
  */
 void bgp_want_router_id_of(struct bgp_want *w, const char *name);
-/* The router id of this node, in place of the peers'. */
+/* This node's router id, which overrides those of its peers. */
 void bgp_want_router_id(struct bgp_want *w, const struct addr *id);
 /*
  * Makes the policy classes of the pool's advertisements ready, so that the first Service that uses
@@ -79,20 +80,21 @@ int bgp_want_pool(struct bgp_want *w, const struct config_pool *pool, struct err
 /*
  * Announces @a: one prefix for each advertisement, cut to its aggregation length, or the whole
  * address where @local (policy Local: an aggregate would attract traffic for addresses whose
- * endpoints are elsewhere).  No advertisement at all means one of default values.  Where several
+ * endpoints are elsewhere).  No advertisement at all means one with default values.  Where several
  * addresses or advertisements yield the same prefix, it gets the union of their communities and the
  * highest localpref.  A community is "65535:65281" or "large:64500:1:2".
  */
 int bgp_want_address(struct bgp_want *w, const struct addr *a, bool local,
                      const struct config_advertisement *ads, size_t n_ads, struct err *e);
 /*
- * For this nothing is added to bgpd: of what it has of ours, what is wanted here or leads to an
- * address that is stays as it is, and the rest goes (REASON_BgpPending until something else is
- * published).  For what an earlier life left, before there is a data plane for more.
+ * With this, nothing is added to bgpd: whatever of ours it holds that is wanted here, or that leads
+ * to a wanted address, stays as it is, and the rest is removed (REASON_BgpPending until something
+ * else is published).  For what an earlier run left, while there is no data plane yet for more.
  */
 void bgp_want_only_less(struct bgp_want *w);
 /*
- * The distinct prefixes so far that are no single address, in no order; a new array, and how many.
+ * The distinct prefixes so far that are not single addresses, in no particular order: a new array,
+ * and how many.
  */
 size_t bgp_want_aggregates(const struct bgp_want *w, struct prefix **ret_prefixes);
 /* The distinct prefixes so far. */
@@ -106,14 +108,14 @@ size_t bgp_want_n_prefixes(struct bgp_want *w);
 struct bgp_options {
 	const char *bgpd_socket, *bfdd_socket; /* NULL: the above; bfdd is used only for profiles */
 	/*
-	 * The instance is shared with others on purpose: go in though their neighbours have no
+	 * The instance is shared with others on purpose: use it even if their neighbours have no
 	 * outbound policy.
 	 */
 	bool shared_instance;
 	unsigned int command_timeout_ms; /* 0: 10000; no reply for so long means a hung daemon */
 	/*
-	 * 0: 2000; for so long a bgpd without any instance is left alone, for it may not have read
-	 * its own configuration yet.  Not where the instance was ours when bgpd restarted.
+	 * 0: 2000; a bgpd without any instance is left alone for this long, as it may not have read
+	 * its own configuration yet.  Does not apply if the instance was ours when bgpd restarted.
 	 */
 	unsigned int settle_ms;
 	unsigned int resync_ms; /* 0: 30000; how often the running configuration is read again */
@@ -149,21 +151,22 @@ const char *bgp_session_state_name(enum bgp_session_state s);
 
 /*
  * Starts connecting.  Nothing is changed before the first bgp_publish(): what bgpd holds from an
- * earlier life stays.
+ * earlier run stays.
  */
 int bgp_start(struct event_base *base, const struct bgp_options *opts, const struct bgp_ops *ops,
               void *arg, struct bgp **ret_bgp, struct err *e);
 /* Closes the sockets and leaves everything in place: a restart changes no route. */
 void bgp_free(struct bgp *b);
 /*
- * The complete new state, from now on the engine's own.  Returns its generation, which grows by one
- * a call.  Publications that come while a batch is under way are applied together; one that takes
- * bgpd more than a second gives way to them.
+ * The complete new state, which the engine takes over.  Returns its generation, which grows by one
+ * with each call.  Publications that come while a batch is under way are applied together; a batch
+ * that takes bgpd more than a second gives way to them.
  */
 uint64_t bgp_publish(struct bgp *b, struct bgp_want *want);
 /*
- * The newest generation of which bgpd has acknowledged all that could be had (bgp_reason() says
- * what could not); whatever it withdraws is withdrawn then.
+ * The newest generation for which bgpd has acknowledged everything that it could apply
+ * (bgp_reason() says what it could not); whatever that generation withdraws has been withdrawn by
+ * then.
  */
 uint64_t bgp_applied_generation(const struct bgp *b);
 /*
@@ -182,8 +185,7 @@ enum reason bgp_reason(const struct bgp *b, struct buf *msg);
  */
 enum reason bgp_reason_of(const struct bgp *b, const struct addr *a, struct buf *msg);
 /*
- * The peers in the order of the want, first those that are had, and what has become of their
- * sessions.
+ * The peers in the order of the want, those that bgpd runs first, and the state of their sessions.
  */
 struct bgp_peer_status {
 	const char *name; /* as the user wrote it */
@@ -192,12 +194,11 @@ struct bgp_peer_status {
 	enum bgp_session_state state;
 	enum reason reason; /* Announced: the session is established */
 	const char *error;  /* in words; "" */
-	const char *waits;  /* why its password is not known; NULL: it is, or @error says it */
+	const char *waits;  /* why the password is not known; NULL: it is, or see @error */
 };
 size_t bgp_n_peers(const struct bgp *b);
 /*
- * What the message about an announcement says of a peer that it does not go to: what follows the
- * rest.
+ * Adds to the message about an announcement the peer that does not get it.
  */
 void bgp_put_left_out(const char *name, const struct addr *address, enum reason reason,
                       const char *why, struct buf *msg);
@@ -211,10 +212,10 @@ void bgp_status(const struct bgp *b, const char *key, struct out *o);
 void bgp_metrics(const struct bgp *b, struct metrics_writer *w);
 
 /*
- * What bgpd at this socket says of its version, its sessions, the routes of its own and its
+ * What bgpd at this socket reports about its version, its sessions, its own routes and its
  * configuration, without passwords, up to LIMIT_HTTP_DUMP_BYTES.  Over a connection of its own;
  * changes nothing.  @done is called once, from the event loop, and takes the text's bytes; after
- * that, or after cancel(), there is no dump any more.
+ * that, or after cancel(), the dump no longer exists.
  */
 struct bgp_dump;
 struct bgp_dump *bgp_dump_start(struct event_base *base, const char *socket,

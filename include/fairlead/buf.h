@@ -37,7 +37,7 @@ void buf_putc(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 /*
- * Adds @s as a JSON string with its quotes (RFC 8259); bytes that are no UTF-8 become U+FFFD, and
+ * Adds @s as a JSON string with its quotes (RFC 8259); bytes that are not UTF-8 become U+FFFD, and
  * every control character is escaped, so that the text may go to a terminal.  NULL: null.
  */
 void buf_json_str(struct buf *b, const char *s);
@@ -47,13 +47,13 @@ void buf_json_str(struct buf *b, const char *s);
  */
 size_t buf_control_len(const char *s);
 /*
- * Puts '?' for every control character, so that a text of others can go to a terminal, or into one
- * line.
+ * Replaces every control character by '?', so that text from others can go to a terminal, or into
+ * one line.
  */
 void buf_plain(char *s);
 /*
- * Puts '?' in place of each byte that is no UTF-8: a JSON string of it says the same when it is
- * read back.
+ * Replaces each byte that is not UTF-8 by '?', so that a JSON string made of it reads back the
+ * same.
  */
 void buf_mend(char *s);
 /* Drops the first @size bytes. */

@@ -3,7 +3,7 @@
 #define FAIRLEAD_CLOCK_H
 
 /*
- * Time and chance.  Decisions take time as an argument; only the shells around them read these
+ * Time and randomness.  Decisions take time as an argument; only the shells around them read these
  * clocks.
  */
 
@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 /*
- * CLOCK_BOOTTIME, which goes on while the machine sleeps: who wakes up must know that others did
- * not wait for him, be it with an address or with a lease.
+ * CLOCK_BOOTTIME, which goes on while the machine sleeps: a node that wakes up must know that
+ * others did not wait for it, be it with an address or with a lease.
  */
 int64_t clock_ms(void);
 int64_t clock_ns(void);

@@ -43,7 +43,7 @@ struct config_pool {
 	size_t n_ranges;
 	bool auto_assign;     /* true */
 	bool avoid_buggy_ips; /* false */
-	bool holds_ending;    /* terminating: hold, for Services that do not say */
+	bool holds_ending;    /* terminating: hold, for Services that do not set it */
 	bool has_priority;
 	int32_t priority; /* lower first; pools without one come last; ties by name */
 	/* takes in Services whose address is retained; if any are named, only these */
@@ -106,7 +106,7 @@ struct configuration {
 	size_t n_communities;
 	struct config_router_id *router_ids; /* bgp-router-ids, by node */
 	size_t n_router_ids;
-	struct addr_range *external_ips_allow; /* of hand-written external IPs, as written */
+	struct addr_range *external_ips_allow; /* for hand-written external IPs, as written */
 	size_t n_external_ips_allow;
 	char **external_ips_namespaces; /* where they are allowed; "*": everywhere */
 	size_t n_external_ips_namespaces;
@@ -115,8 +115,9 @@ struct configuration {
 	size_t n_index;
 	/*
 	 * Addresses in use that an edit left without a pool, or without one for their use, with the
-	 * settings by which they go on being announced: pools that give nothing.  Only what the
-	 * leader publishes has some.  Their names may occur twice, and may be those of pools.
+	 * settings by which they are still announced: pools that give out nothing.  Only the
+	 * configuration that the leader publishes has any.  Their names may occur twice, and may be
+	 * those of pools.
 	 */
 	struct config_pool *retained;
 	size_t n_retained;
@@ -127,7 +128,7 @@ struct configuration {
 struct config_problem {
 	unsigned int line; /* from 1; 0: the document as a whole */
 	char *path;        /* "address-pools[0].addresses[1]" */
-	char *message;     /* what is wrong, what would be right */
+	char *message;     /* what is wrong, and what would be right */
 };
 
 struct config_problems {
@@ -139,32 +140,32 @@ void config_problems_fini(struct config_problems *p);
 void config_problems_put(const struct config_problems *p, const char *key, struct out *o);
 
 /*
- * Parses the YAML text.  On failure returns -EINVAL and @errors (sorted by line) says why: all of
- * it, not only the first.  @warnings collects what is accepted but looks like a mistake.  An empty
- * document is a valid, empty configuration.
+ * Parses the YAML text.  On failure returns -EINVAL and fills @errors (sorted by line) with every
+ * error, not only the first.  @warnings collects what is accepted but looks like a mistake.  An
+ * empty document is a valid, empty configuration.
  */
 int configuration_parse(const char *yaml, size_t size, struct configuration **ret_config,
                         struct config_problems *errors, struct config_problems *warnings);
 /*
  * The same for what an administrator has in a file: the text itself, or the manifest of a ConfigMap
- * that holds it.  Lines are those of the file; where the manifest's quoting hides them, that of the
- * key, and the message tells the text's own.
+ * that holds it.  Lines are those of the file; where the manifest's quoting hides them, the line is
+ * that of the key, and the message gives the line within the text.
  */
 int configuration_parse_file(const char *text, size_t size, struct configuration **ret_config,
                              struct config_problems *errors, struct config_problems *warnings);
 /*
- * Warns of pools that nobody announces: of BGP alone, where there are no peers.  They may come
- * later.  And of peers whose address is in a pool.
+ * Warns of pools that nobody announces, because they are for BGP alone and there are no peers
+ * (which may come later), and of peers whose address is in a pool.
  */
 void configuration_warn_silent(const struct configuration *c, struct config_problems *warnings);
 /*
- * Warns where there is no pool at all: what was to write the configuration may have failed.  A
- * ConfigMap may well be without any.
+ * Warns if there is no pool at all: whatever generates the configuration may have failed.  An empty
+ * ConfigMap is still valid.
  */
 void configuration_warn_no_pools(const struct configuration *c, struct config_problems *warnings);
 /*
- * Adds pools with IPv6 addresses that are announced by layer 2 alone, by which nobody answers for
- * them.
+ * Adds pools with IPv6 addresses that are announced by layer 2 alone, which does not answer for
+ * IPv6.
  */
 void configuration_find_unanswered(const struct configuration *c, struct config_problems *problems);
 /*
@@ -183,14 +184,14 @@ struct config_retention {
 void configuration_print_retained(struct config_retention *items, size_t n, struct buf *out);
 /*
  * Takes such a text into a configuration without retained addresses, which nobody else has yet.  On
- * failure it is as it was, and @errors says why.
+ * failure it is unchanged, and @errors says why.
  */
 int configuration_retain(struct configuration *c, const char *retained,
                          struct config_problems *errors);
 /*
  * The configuration as an object with the keys of the YAML: every default filled in, a pool's
- * protocol a list, durations as "90s", ranges canonical, passwords "***".  @key: of the object in
- * the one around it, or NULL.
+ * protocol a list, durations as "90s", ranges canonical, passwords "***".  @key: the object's key
+ * in the enclosing one, or NULL.
  */
 void configuration_print(const struct configuration *c, struct out *o, const char *key);
 /* The same as JSON. */
@@ -199,11 +200,11 @@ struct configuration *configuration_ref(struct configuration *c);
 void configuration_unref(struct configuration *c);
 /*
  * The peers of a node with these labels, in the order of the file.  bgpd has one instance there, in
- * which not all of them may go together; of two that do not the first is had.
+ * which not all of them may work together; of two that do not, the first is used.
  */
 struct config_node_peer {
 	const struct config_peer *peer;
-	char *refused; /* why it cannot be had, in words; NULL: it can */
+	char *refused; /* why it cannot be used, in words; NULL: it can */
 };
 size_t config_node_peers(const struct configuration *c, const struct labels *labels,
                          struct config_node_peer **ret_peers);
@@ -223,8 +224,8 @@ const struct config_pool *configuration_giving_pool_of(const struct configuratio
 const struct config_pool *configuration_retained_of(const struct configuration *c,
                                                     const struct addr *a);
 /*
- * Of these PROTOCOL_… bits those by which addresses of the family (4, 6) can be announced at all:
- * layer 2 answers for IPv4 alone, and BGP needs a peer.
+ * The subset of these PROTOCOL_… bits by which addresses of the family (4, 6) can be announced at
+ * all: layer 2 answers for IPv4 alone, and BGP needs a peer.
  */
 unsigned int configuration_effective_protocols(const struct configuration *c,
                                                unsigned int protocols, uint8_t family);
@@ -232,20 +233,20 @@ unsigned int configuration_effective_protocols(const struct configuration *c,
 const struct config_peer *configuration_peer_of(const struct configuration *c,
                                                 const struct addr *a);
 /*
- * The router id for the node of this name, or NULL: the peers' then, or bgpd's own choice.  O(log
- * n).
+ * The router id for the node of this name, or NULL: then the peers' applies, or bgpd chooses.
+ * O(log n).
  */
 const struct addr *configuration_router_id_of(const struct configuration *c, const char *node);
 const struct config_pool *configuration_pool_named(const struct configuration *c, const char *name);
 /*
  * May a Service of this namespace have the external IP @a that somebody wrote by hand?  Only inside
- * external-ips.allow and external-ips.namespaces; what stands in neither is denied, and so is a
- * special address whatever the ranges.
+ * external-ips.allow and external-ips.namespaces; anything else is denied, and so is a special
+ * address whatever the ranges.
  */
 bool configuration_external_ip_allowed(const struct configuration *c, const struct addr *a,
                                        const char *namespace);
 
-/* One of which every key has its default. */
+/* A configuration with every key at its default. */
 void config_advertisement_init(struct config_advertisement *adv);
 
 /*
@@ -265,8 +266,8 @@ void config_advertisement_init(struct config_advertisement *adv);
 #define CONFIG_GENERATION_ANNOTATION "fairlead.io/generation"
 /*
  * Annotation on the active one: Fairlead is being uninstalled.  Every daemon that has seen it stops
- * for good, whatever becomes of it later: speakers clean up, the leader assigns nothing more and,
- * if so told, takes all addresses back.
+ * for good, whatever becomes of it later: speakers clean up, and the leader assigns nothing more
+ * and, if asked to, takes all addresses back.
  */
 #define UNINSTALL_ANNOTATION "fairlead.io/uninstall"
 #define UNINSTALL_KEEP "keep-addresses"

@@ -4,11 +4,11 @@
 
 /*
  * What every daemon does first: it holds its standard streams (streams.h), ignores SIGPIPE, raises
- * its bound on descriptors as far as it may, and takes what libevent has to say into its own log, a
+ * its limit on file descriptors as far as it may, and sends libevent's messages to its own log, a
  * few lines a minute.
  */
 
-/* To be called before any thread and any libevent object is made. */
+/* Call it before any thread or libevent object is created. */
 void daemon_begin(void);
 
 #endif

@@ -5,9 +5,9 @@
 /*
  * Does this node serve this address of this Service by this protocol, and why (not)?
  *
- * Decided once, in two steps: what concerns the address is the same on every node (decide_address),
- * and what concerns a node is added to that (decide_node).  What is announced, forwarded, guarded
- * and told to a person all comes from here.
+ * Decided once, in two steps: first what concerns the address, which is the same on every node
+ * (decide_address), then what concerns one node (decide_node).  What is announced, forwarded,
+ * guarded and shown to people all comes from here.
  *
  * Pure: the same view gives the same answer on every node and for every node, which is how a
  * speaker knows which others may own an address.  Which of the candidates really answers is settled
@@ -40,10 +40,11 @@ const char *decide_kind_name(enum decide_kind k); /* "load-balancer" … */
 enum decide_kind decide_kind_of(const struct configuration *c, const struct view_address *a);
 
 /*
- * Whether the other ports of an address are closed: of one of our pools', unless a machine has it,
- * as far as this node knows.  One outside all pools may be that of a machine which nobody has told
- * us of, so it has no guard until it is announced: a machine that answers for it keeps layer 2 from
- * that.  What is not guarded is carried on the Service's ports alone, as kube-proxy does.
+ * Whether the other ports of an address are closed: they are for an address of our pools, unless a
+ * machine has it, as far as this node knows.  An address outside all pools may belong to a machine
+ * that we do not know of, so it has no guard until it is announced: layer 2 does not announce it
+ * while a machine answers for it.  An unguarded address is carried on the Service's ports alone, as
+ * kube-proxy does.
  */
 enum decide_guard { DECIDE_OPEN, DECIDE_GUARDED_IF_ANNOUNCED, DECIDE_GUARDED };
 
@@ -60,20 +61,20 @@ struct decision {
 	const struct config_pool *pool; /* NULL: none holds the address */
 	enum decide_kind kind;
 	/*
-	 * By which something is said of the address, PROTOCOL_… bits: those of its pool.  Outside
+	 * The protocols that report on the address, PROTOCOL_… bits: those of its pool.  Outside
 	 * all pools an external IP that is allowed goes by layer 2, and by BGP where the
-	 * configuration has peers; of anything else layer 2 tells why not.
+	 * configuration has peers; for anything else layer 2 reports why not.
 	 */
 	unsigned int protocols;
-	bool ours;                        /* to speak of: load balancers of another class are not */
+	bool ours;                        /* reported: load balancers of another class are not */
 	const struct view_service *first; /* of those that may have the address; NULL: none may */
 	bool carried;                     /* the data plane forwards it, on every node */
 	enum decide_guard guard;
-	/* a usable one, on some node; with any other reason this is not looked for */
+	/* a usable one, on some node; not looked for with any other reason */
 	bool has_endpoint;
 	/*
-	 * Policy Local: a node that may announce has a ready one, so that those whose own are
-	 * ending give way.
+	 * Policy Local: a node that may announce has a ready one, so that nodes whose own endpoints
+	 * are terminating give way.
 	 */
 	bool has_ready;
 };
@@ -101,13 +102,13 @@ enum reason decide_node_itself(const struct view *v, const struct view_node *n);
 enum reason decide_node_ends(const struct view *v, const struct view_node *n);
 /*
  * REASON_Candidate: by this protocol a node may announce it, as far as Service, address and
- * configuration tell, whatever its endpoints and whichever nodes there are.
+ * configuration go, whatever its endpoints and whichever nodes there are.
  */
 enum reason decide_anywhere(const struct decision *d, enum protocol protocol);
 /*
- * Why no node at all may announce it, where that is a matter of the nodes; REASON_Candidate: some
- * node may, or it is a matter of the Service.  The reason is that of the first node that has one.
- * Linear in the nodes.
+ * Why no node at all may announce it, if the cause is in the nodes; REASON_Candidate: some node
+ * may, or the cause is in the Service.  The reason is that of the first node that has one.  Linear
+ * in the nodes.
  */
 enum reason decide_nowhere(const struct decision *d);
 /*
@@ -120,7 +121,7 @@ void decide_message(const struct decision *d, enum reason reason, const char *no
 /*
  * Of all Services that may have @a, the one that comes first; NULL: none may.  A status comes
  * before the record of an assigned external IP, and that before a list written by hand: only
- * controllers write statuses, and whoever may write Services writes lists.  Age decides among
+ * controllers write statuses, and anybody who may write Services writes lists.  Age decides among
  * equals, then the name.  A Service that is being deleted may have none, nor may one that has the
  * address by hand without being allowed to, or has no cluster IP to forward it to.
  */
@@ -131,7 +132,7 @@ const struct view_service *decide_first(const struct view *v, const struct addr 
  * ones that terminate; the local set likewise among those of @node; an endpoint in two slices
  * counts once, local if either says so).  From the cluster set hints may exclude endpoints that are
  * meant for other nodes or zones (@zone: that of @node, NULL: none).  A set that the Service's
- * policies cannot use stays empty.  Of a UDP port the endpoints that serve but are in neither are
+ * policies cannot use stays empty.  Endpoints of a UDP port that serve but are in neither set are
  * kept, wherever they are: kube-proxy leaves the flows that they answer alone.  Sorted by address
  * and port.
  */
@@ -151,7 +152,8 @@ bool decide_is_external(const struct view_service *s, const struct view_port *po
 
 /*
  * About how many rules the Service takes in one family where a rule is written for each endpoint of
- * each port; never too few up to the bound, and beyond it only that it is more.
+ * each port.  Up to the bound it is never too low; beyond the bound it only tells that there are
+ * more.
  */
 #define DECIDE_RULES_MAX 40000
 size_t decide_rules(const struct view_service *s, uint8_t family);

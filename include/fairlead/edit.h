@@ -15,15 +15,15 @@
 #include "fairlead/record.h"
 
 struct edit {
-	const struct configuration *now, *next; /* in force, and what shall be */
+	const struct configuration *now, *next; /* in force, and to come */
 	/* Found so far. */
 	struct config_retention *retained;
 	size_t n_retained, cap_retained;
 };
 
 /*
- * Adds what the record's Service holds, or is about to, and no pool of @next would give: it has to
- * be retained.
+ * Adds the addresses that the record's Service holds, or is about to, and that no pool of @next
+ * would give: they have to be retained.
  */
 void edit_retain(struct edit *e, const struct record *r);
 /* Adds that as text for configuration_parse_published(); nothing where nothing is retained. */
@@ -42,8 +42,8 @@ struct edit_fate {
 	bool stays; /* some of its addresses are retained all the same */
 };
 /*
- * Who moves under the configuration of these books, in the order of the controller's turns
- * (turn.h).  The books have adopted the records, which are sorted; they serve for nothing else
+ * Which Services move under the configuration of these books, in the order of the controller's
+ * turns (turn.h).  The books have adopted the records, which are sorted; they are of no other use
  * afterwards.
  */
 void edit_foresee(struct ipam *ipam, struct record *const *records, size_t n,

@@ -18,7 +18,7 @@ enum err_blame {
 	ERR_CONFIG, /* what a user wrote: ConfigMap, Service, flag */
 	ERR_REMOTE, /* the API server, a router, another speaker */
 	ERR_SYSTEM, /* the kernel, a file, a program we ran */
-	ERR_LIMIT,  /* a bound of ours was reached */
+	ERR_LIMIT,  /* a limit of ours was reached */
 	ERR_BUG,    /* this program */
 };
 
@@ -40,7 +40,7 @@ struct err {
  */
 int err_set(struct err *e, int ret, enum err_blame blame, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* Puts "PREFIX: " before the message that is there. */
+/* Puts "PREFIX: " before the message. */
 void err_prefix(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The word for metric labels and logs: "config", "remote", "system", "limit", "bug". */
 const char *err_blame_name(enum err_blame blame);

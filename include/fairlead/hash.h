@@ -4,14 +4,13 @@
 
 /*
  * The hash table for every room: uthash with a keyed function and an allocation failure that ends
- * the process, and a stable 64-bit hash for what nodes must agree upon.
+ * the process, and a stable 64-bit hash for what nodes must agree on.
  *
  * Keys of tables come from outside: anybody who may write a Service chooses its name.  Under a hash
  * that everybody can compute, a few hundred crafted names fall into one chain, and uthash, which
  * sees that doubling the table does not help, never doubles it again, for anybody's objects.  So
- * tables hash by SipHash under a key that each process draws for itself and tells nobody.  Nothing
- * may depend on the order that follows from it; uthash iterates in the order of insertion, which
- * does not.
+ * tables hash by SipHash under a random key that each process keeps to itself.  Nothing may depend
+ * on the order that follows from it; uthash iterates in the order of insertion, which does not.
  */
 
 #include <stddef.h>
@@ -39,7 +38,7 @@ uint32_t hash_keyed(const void *data, size_t size);
 
 /*
  * FNV-1a with a final mix: the same on every machine and in every version, for digests and for what
- * nodes agree upon.  Not for tables: whoever chooses the data can choose the result.
+ * nodes agree on.  Not for tables: anybody who chooses the data can choose the result.
  */
 uint64_t hash64(const void *data, size_t size, uint64_t seed);
 uint64_t hash64_str(const char *s, uint64_t seed);

@@ -3,20 +3,20 @@
 #define FAIRLEAD_IPAM_H
 
 /*
- * Pools and the allocator.  Pure: no clock, no network, no chance; the same inputs give the same
- * answers.
+ * Pools and the allocator.  Pure: no clock, no network, no randomness; the same inputs give the
+ * same answers.
  *
  * A struct ipam knows the pools of one configuration and which Service holds which of their
- * addresses.  Whoever uses it first lets every Service hold what its status says (ipam_hold(), in
- * the order of ipam_order_cmp()), and only then asks ipam_decide() for those that wait, in that
- * order too.  An answer changes nothing until it is made so by ipam_hold() and ipam_retain(); in
+ * addresses.  The caller first lets every Service hold what its status says (ipam_hold(), in the
+ * order of ipam_order_cmp()), and only then asks ipam_decide() for those that wait, in that order
+ * too.  An answer changes nothing until the caller applies it by ipam_hold() and ipam_retain(); in
  * between an address belongs to one Service at most.
  *
  * A Service asks for addresses of two kinds, each in a request of its own: those of its load
  * balancer, which stand in its status, and external IPs, which stand in its spec.  All come out of
  * the same pools, as far as these are for that use, and are held under a key that messages name:
- * "namespace/name", and for external IPs "namespace/name (external IPs)".  It is not the
- * allocator's matter how answers reach the API server.
+ * "namespace/name", and for external IPs "namespace/name (external IPs)".  How answers reach the
+ * API server is not the allocator's concern.
  */
 
 #include <stdbool.h>
@@ -31,8 +31,8 @@
 
 #define IPAM_ADDRS_MAX 2 /* one of each family */
 /*
- * Of a status that others wrote, so many are told apart; further ones are held as well, but never
- * chosen from.
+ * So many addresses of a status that others wrote are told apart; further ones are held as well,
+ * but never chosen from.
  */
 #define IPAM_STATUS_MAX 4
 #define IPAM_MESSAGE_SIZE 512
@@ -48,7 +48,7 @@ enum ipam_wish {
 	IPAM_WISH_OTHER,      /* of another load balancer class: never touched */
 	IPAM_WISH_NONE,       /* not of type LoadBalancer; names no pool for external IPs */
 	IPAM_WISH_DELETING,   /* keeps what it has until it is gone */
-	IPAM_WISH_UNREADABLE, /* nobody knows; keeps what it has */
+	IPAM_WISH_UNREADABLE, /* not known; keeps what it has */
 	IPAM_WISH_ADDRESS,
 };
 
@@ -77,9 +77,9 @@ struct ipam_request {
 	 * pool since.
 	 */
 	bool honoured;
-	/* whether a pool that takes in Services may take this one in now */
+	/* whether a pool with renumber may take this Service in now */
 	enum ipam_renumber renumber;
-	/* the new address stands first in the status, and the old one is to stay a while */
+	/* the new address stands first in the status, and the old one stays for a while */
 	bool hands_over;
 	char *problem; /* why nothing can be assigned; NULL: no reason */
 	enum reason problem_reason;
@@ -90,8 +90,8 @@ struct ipam_request {
 	struct addr confirmed[IPAM_ADDRS_MAX];
 	uint8_t n_confirmed;
 	/*
-	 * Of @held what whoever asks put there, though the status may not say so yet: a refusal
-	 * says so then.
+	 * The part of @held that the caller put there, though the status may not show it yet: a
+	 * refusal then says so.
 	 */
 	struct addr given[IPAM_ADDRS_MAX];
 	uint8_t n_given;
@@ -128,12 +128,12 @@ void ipam_free(struct ipam *ipam);
 const struct configuration *ipam_configuration(const struct ipam *ipam);
 
 /*
- * Adds to what the Service holds; an address that another one holds, or that is in no pool and not
- * retained, is left out.  How many it holds of these now.  O(log n) for each, and a memmove where a
- * pool is fragmented.
+ * Adds to what the Service holds; an address that another Service holds, or that is in no pool and
+ * not retained, is left out.  Returns how many of these it holds now.  O(log n) for each, and a
+ * memmove where a pool is fragmented.
  */
 size_t ipam_hold(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
-/* The same where they are in no pool any more, either. */
+/* The same, even for addresses that are no longer in any pool. */
 size_t ipam_hold_any(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
 /* Frees all that the Service holds but these.  True if anything was freed. */
 bool ipam_retain(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
@@ -143,11 +143,11 @@ const char *ipam_holder(const struct ipam *ipam, const struct addr *a);
 
 enum ipam_action {
 	IPAM_NONE,    /* wants nothing and holds nothing of ours, or is not ours to touch */
-	IPAM_KEEP,    /* holds what it shall hold */
+	IPAM_KEEP,    /* holds what it should hold */
 	IPAM_ASSIGN,  /* gets its addresses, or the one of the second family */
 	IPAM_RELEASE, /* gives up what its status holds */
 	IPAM_FAIL,    /* cannot have what it asks for; what it holds stays */
-	IPAM_MOVE,    /* holds something and shall hold something else */
+	IPAM_MOVE,    /* holds something and should hold something else */
 };
 const char *ipam_action_name(enum ipam_action a); /* "none" … */
 
@@ -155,16 +155,16 @@ struct ipam_decision {
 	enum ipam_action action;
 	enum reason reason;
 	bool hands_off; /* the status is not ours to write */
-	/* it is to be taken in by a pool with renumber: it is now, or the request did not let it */
+	/* a pool with renumber is to take it in: it does now, or the request did not allow it */
 	bool renumbers;
 	/* the pool has none free of the second family; it may come when another Service leaves */
 	bool partial;
-	struct addr addrs[IPAM_STATUS_MAX]; /* what the status shall hold, IPv4 first */
+	struct addr addrs[IPAM_STATUS_MAX]; /* what the status is to hold, IPv4 first */
 	size_t n;
 	const struct config_pool *pool; /* of the addresses; NULL: none */
 	/*
-	 * The Service that has the address in question, which the message may leave unnamed; as
-	 * long as the books stand.  NULL: none.
+	 * The Service that has the address in question, which the message may leave unnamed; valid
+	 * until the books change.  NULL: none.
 	 */
 	const char *holder;
 	char message[IPAM_MESSAGE_SIZE];
@@ -176,9 +176,8 @@ struct ipam_decision {
 bool ipam_is_confirmed(const struct ipam_request *r, const struct addr *a);
 
 /*
- * Messages are read by tenants: they name Services of the same namespace, and those of others only
- * where the holders are told (ipam_tell_holders(); at first they are not).  How a message to the
- * Service @key names @other: its key, or words.
+ * Tenants read the messages: they name Services of the same namespace, and those of others only
+ * after ipam_tell_holders().  How a message to the Service @key names @other: its key, or words.
  */
 void ipam_tell_holders(struct ipam *ipam, bool tell);
 const char *ipam_name(const struct ipam *ipam, const char *key, const char *other);
@@ -194,14 +193,14 @@ bool ipam_message_honours(const char *message, bool is_true, const char *pool);
  */
 void ipam_open_message(const struct ipam_request *r, struct ipam_decision *out);
 
-/* What shall happen to this Service.  O(pools), next free address included. */
+/* What should happen to this Service.  O(pools), next free address included. */
 void ipam_decide(const struct ipam *ipam, const char *key, const struct ipam_request *r,
                  struct ipam_decision *ret_decision);
 
 /*
- * May another decision come of what became free since ipam_freed_seen()?  True where an address
- * that the Service asks for, or that stands in its object, is free now, or where an address was
- * freed of a pool from which it may get one.  Sometimes true in vain.
+ * Could the addresses freed since ipam_freed_seen() change the decision?  True if an address that
+ * the Service asks for, or that stands in its object, is free now, or if a pool from which it may
+ * get one has freed an address.  Sometimes true when nothing changes.
  */
 bool ipam_is_concerned(const struct ipam *ipam, const char *key, const struct ipam_request *r);
 void ipam_freed_seen(struct ipam *ipam);
@@ -213,13 +212,13 @@ struct ipam_turn {
 };
 int ipam_order_cmp(const struct ipam_turn *a, const struct ipam_turn *b);
 
-/* ---- addresses that are nobody's, or taken last ---- */
+/* ---- addresses that nobody is given, or that are given last ---- */
 
 /*
  * A machine has the address: for @reason (NodeAddress and the like), and @what names it in
- * messages: "Node node1".  Nobody is given it; whoever holds it keeps it, and is told.  Several may
- * have one; each is removed by what it was added with.  The BGP peers of the configuration are
- * known from the start.
+ * messages: "Node node1".  Nobody is given it; a Service that holds it keeps it, and its messages
+ * say so.  Several machines may have one address; each is removed with the arguments it was added
+ * with.  The BGP peers of the configuration are known from the start.
  */
 void ipam_add_machine(struct ipam *ipam, const struct addr *a, enum reason reason,
                       const char *what);
@@ -240,17 +239,17 @@ struct ipam_machine_view *ipam_machines_in_pools(const struct ipam *ipam, size_t
 void ipam_put_machine(const struct ipam_machine_view *m, struct buf *out);
 
 /*
- * These addresses, and no others, the Service names by hand though it is denied them.  Of those in
- * pools, others are given one when nothing else is free: a list that anybody may write makes no
- * pool smaller.
+ * Sets the addresses that the Service names by hand though it is denied them.  Those that are in
+ * pools are given to other Services only when nothing else is free, but they are given: a list that
+ * anybody may write must not make a pool smaller.
  */
 void ipam_squat(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
-/* How many of them are of a pool. */
+/* How many of them are in a pool. */
 size_t ipam_n_squatted(const struct ipam *ipam, const char *key);
 /*
  * May the Service have this external IP, which stands in its list or its record and which nothing
- * confirms?  One of the list, if external-ips allows it; one of the record also if it is of the
- * pool that is asked for.
+ * confirms?  One from the list may if external-ips allows it; one from the record also if it is in
+ * the pool that is asked for.
  */
 bool ipam_may_claim(const struct ipam *ipam, const struct ipam_request *r, const struct addr *a);
 
@@ -258,7 +257,7 @@ bool ipam_may_claim(const struct ipam *ipam, const struct ipam_request *r, const
 
 struct ipam_pool_usage {
 	const struct config_pool *pool;
-	/* [0] IPv4, [1] IPv6.  Total counts what may be assigned; UINT64_MAX: that or more. */
+	/* [0] IPv4, [1] IPv6.  Total counts what may be assigned; UINT64_MAX: that many or more. */
 	uint64_t total[2], used[2], free[2];
 	uint64_t squatted; /* named by Services that are denied them, held by others or free */
 };

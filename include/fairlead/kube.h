@@ -53,8 +53,8 @@ struct kube_client_stats {
 struct kube_client *kube_client_new(struct event_base *base, struct kube_access *access,
                                     const char *user_agent);
 /*
- * For writes that must take effect soon or never: a connection for writes that does not bring
- * across what was sent within @stall_ms is given up, with what it has not sent.
+ * For writes that must take effect soon or never: a connection for writes that does not get its
+ * data across within @stall_ms is closed, along with what it has not sent.
  */
 void kube_client_bound_writes(struct kube_client *c, int stall_ms);
 /*
@@ -64,8 +64,8 @@ void kube_client_bound_writes(struct kube_client *c, int stall_ms);
 void kube_client_free(struct kube_client *c);
 struct kube_client_stats kube_client_stats(const struct kube_client *c);
 /*
- * The addresses that we reach the API server by, each once: the one that its URL names, if it names
- * one, and the one that answered last, a proxy's where there is one.  How many they are.
+ * The addresses by which we reach the API server, each once: the one in its URL, if there is one,
+ * and the one that answered last (the proxy's, if there is a proxy).  Returns how many.
  */
 #define KUBE_SERVER_ADDRESSES_MAX 2
 size_t kube_client_server_addresses(const struct kube_client *c,
@@ -79,18 +79,18 @@ struct kube_request_spec {
 	const char *body;   /* JSON or NULL; copied */
 	enum kube_patch_type patch;
 	int timeout_ms; /* the whole exchange; 0: KUBE_REQUEST_TIMEOUT_MS */
-	/* Of transport errors, 429 and 5xx: by backoff with jitter, or as Retry-After says. */
+	/* After transport errors, 429 and 5xx: by backoff with jitter, or as Retry-After says. */
 	int max_retries;
-	bool urgent;     /* goes before all that wait for their turn: Lease renewals */
-	bool background; /* behind all others, but not for ever, and a few at a time: Events */
+	bool urgent;     /* goes ahead of all waiting requests: Lease renewals */
+	bool background; /* goes after all others, but not for ever, and a few at a time: Events */
 	/*
-	 * Asked with the callback's @arg right before each send, also of a retry; false ends it
-	 * with status 0.  NULL: always.
+	 * Called with the callback's @arg right before each send, including retries; false ends the
+	 * request with status 0.  NULL: always.
 	 */
 	bool (*may_send)(void *arg);
 	/*
-	 * For an answer that is no JSON: called with all of it right before the callback, whose
-	 * @obj is NULL then; not for one that is an error.
+	 * For an answer that is not JSON: called with all of it right before the callback, whose
+	 * @obj is then NULL; not called for errors.
 	 */
 	void (*text)(const char *data, size_t size, void *arg);
 	size_t max_bytes; /* of the answer; 0: KUBE_ANSWER_SIZE_MAX */
@@ -107,14 +107,17 @@ typedef void kube_request_cb(int status, struct json_object *obj, const struct e
 struct kube_request *kube_request_start(struct kube_client *c, const struct kube_request_spec *spec,
                                         kube_request_cb *cb, void *arg);
 /*
- * Whether an answer of this status tells what became of a write.  None, or one of a server's that
- * failed on the way, does not: the write may have taken effect, or do so yet.
+ * Whether an answer with this status tells what became of a write.  No answer, or one from a server
+ * that failed on the way, does not: the write may have taken effect, or may still do so.
  */
 static inline bool kube_status_is_final(int status)
 {
 	return status >= 200 && status < 500;
 }
-/* Gives up without calling back; not after @cb was called.  What was sent may still take effect. */
+/*
+ * Gives up without calling back; must not be called after @cb.  What was sent may still take
+ * effect.
+ */
 void kube_request_cancel(struct kube_request *r);
 
 /* ---- an informer: list, watch, resume, relist by diff ---- */
@@ -122,33 +125,33 @@ void kube_request_cancel(struct kube_request *r);
 struct kube_informer_ops {
 	/*
 	 * One object was added or changed (also once for each when a list finds it changed).  @obj
-	 * belongs to the informer for the time of the call.  An error return says that the receiver
-	 * cannot read it: see unreadable().
+	 * belongs to the informer and is valid during the call.  An error return says that the
+	 * receiver cannot read it: see unreadable().
 	 */
 	int (*upsert)(struct json_object *obj, void *arg, struct err *e);
 	/*
-	 * An object is gone, also one that upsert refused.  @uid is that of the object that went.
+	 * An object is gone, possibly one that upsert refused.  @uid is the UID it had.
 	 */
 	void (*remove)(const char *namespace, const char *name, const char *uid, void *arg);
-	/* The first complete list was delivered.  Once.  May be NULL. */
+	/* The first complete list was delivered.  Called once.  May be NULL. */
 	void (*synced)(void *arg);
 	/*
-	 * An object was added or changed, and nobody can read it: it is too large, no JSON, or
-	 * upsert refused it.  This is what its text tells; @r belongs to the informer.  Logged and
-	 * counted by the informer.  May be NULL: the last good state of that object stays with the
+	 * An object was added or changed, and cannot be read: it is too large, not JSON, or upsert
+	 * refused it.  @r is what its text tells; it belongs to the informer.  Logged and counted
+	 * by the informer.  May be NULL: the last good state of that object stays with the
 	 * receiver.
 	 */
 	void (*unreadable)(const struct kube_remains *r, const struct err *why, void *arg);
 	/*
-	 * So many objects, by now, may be there of which not even the name and the addresses can be
-	 * told; 0: none any more.  The API server sends nothing of that kind, whatever users write.
-	 * May be NULL.
+	 * How many objects there may be by now whose very name and addresses cannot be read; 0:
+	 * none any more.  The API server sends nothing of that kind, whatever users write.  May be
+	 * NULL.
 	 */
 	void (*lost)(size_t n, void *arg);
 	/*
-	 * A list or a watch failed, with this HTTP status (0: no answer; 200: one that is cut
-	 * short, or no list).  True: it is tried again after a pause.  Otherwise nothing more
-	 * happens; the receiver may stop the informer.  NULL: always, and the log tells of it.
+	 * A list or a watch failed, with this HTTP status (0: no answer; 200: an answer that is cut
+	 * short, or not a list).  True: it is tried again after a pause.  Otherwise nothing more
+	 * happens; the receiver may stop the informer.  NULL: always retried, and logged.
 	 */
 	bool (*failed)(int status, const struct err *e, void *arg);
 };
@@ -157,7 +160,7 @@ struct kube_informer_spec {
 	const char *path;  /* collection, e.g. "/api/v1/services" */
 	const char *query; /* selectors, e.g. "labelSelector=…", or NULL; escaped */
 	const char *what;  /* "services", for logs and metrics */
-	/* A watch or list on which nothing came for this long is dead; 0: KUBE_WATCH_SILENCE_MS. */
+	/* A watch or list is dead if nothing comes for this long; 0: KUBE_WATCH_SILENCE_MS. */
 	int silence_ms;
 };
 
@@ -175,7 +178,7 @@ struct kube_informer_stats {
 struct kube_informer *kube_informer_start(struct kube_client *c,
                                           const struct kube_informer_spec *spec,
                                           const struct kube_informer_ops *ops, void *arg);
-/* Also from within its own callbacks; nothing is called any more. */
+/* May be called from its own callbacks; no callback follows. */
 void kube_informer_stop(struct kube_informer *inf);
 /*
  * Lists again, consistently (resourceVersion=""), delivers the difference, then calls @done once:
@@ -200,8 +203,9 @@ void kube_metrics(struct metrics_writer *w, const struct kube_client *c,
 /* ---- Events ---- */
 
 /*
- * Events under way at a time, and those that are waiting or under way; more are dropped.  One that
- * has waited for so long goes beside other requests, then so many at a time.
+ * How many Events are under way at a time, and how many are waiting or under way; more are dropped.
+ * An Event that has waited for so long is sent alongside other requests, and then so many at a
+ * time.
  */
 #define KUBE_EVENTS_IN_FLIGHT 8
 #define KUBE_EVENTS_QUEUED 16384
@@ -209,8 +213,8 @@ void kube_metrics(struct metrics_writer *w, const struct kube_client *c,
 #define KUBE_EVENTS_BESIDE_OTHERS 2
 
 /*
- * Records an Event (core/v1) about an object.  Never fails loudly: what the queue does not hold or
- * the server does not take is counted and forgotten.  Goes behind every other request.  The caller
+ * Records an Event (core/v1) about an object.  Never fails visibly: what the queue cannot hold or
+ * the server does not accept is counted and dropped.  Goes behind every other request.  The caller
  * emits on change only.
  */
 struct kube_event {
@@ -223,13 +227,13 @@ void kube_event_emit(struct kube_client *c, const char *controller, const char *
 
 /* ---- strict readers over json-c, which converts silently where it should refuse ---- */
 
-/* The API server's own bound on depth; and how deep what we read lies at most. */
+/* The API server's own limit on depth; and the greatest depth of what we read. */
 #define KUBE_JSON_DEPTH_MAX 10000
 #define KUBE_JSON_DEPTH_READ 24
 /*
- * One JSON document in @size bytes, and nothing behind it; NULL if it is none, or deeper than
- * KUBE_JSON_DEPTH_MAX.  What lies deeper than KUBE_JSON_DEPTH_READ is null in what comes, so that
- * whoever walks through it needs no deep stack.
+ * One JSON document in @size bytes, and nothing after it; NULL if it is not JSON, or deeper than
+ * KUBE_JSON_DEPTH_MAX.  What lies deeper than KUBE_JSON_DEPTH_READ is null in the result, so that
+ * walking through it needs no deep stack.
  */
 struct json_object *kube_json_parse(const char *data, size_t size);
 

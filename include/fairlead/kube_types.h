@@ -6,7 +6,7 @@
  * The Kubernetes objects we read, as typed values with only the fields we use.
  *
  * Each comes from one JSON object by its _parse function, is never changed afterwards, and is freed
- * with its _free (which accepts NULL).  Defaults of the API are filled in; what is malformed is an
+ * with its _free (which accepts NULL).  Defaults of the API are filled in; a malformed field is an
  * error that names the object and the field, and concerns that object alone.  Every string and list
  * is bounded (constants in src/kube/).  Source: the Kubernetes API reference, core/v1,
  * discovery.k8s.io/v1.
@@ -161,23 +161,23 @@ struct kube_container {
 	char *name;
 	bool is_init;
 	bool runs, has_ended;   /* neither: it waits */
-	char *reason, *message; /* why it waits, or has ended; NULL: nothing says */
-	/* how it ended, or did so the last time; 0 and NULL: it did not, or well */
+	char *reason, *message; /* why it waits, or has ended; NULL: not given */
+	/* how it ended, now or the last time; 0 and NULL: it did not end, or ended well */
 	int exit_code;
 	char *exit_reason;
 };
 
 struct kube_pod {
 	struct kube_meta meta;
-	char *node; /* that it is on, or that a DaemonSet's waits for; NULL: none yet */
+	char *node; /* the node it runs on, or that a DaemonSet's Pod waits for; NULL: none yet */
 	struct addr ip;
 	char *phase;
-	char *reason, *message; /* of its phase; NULL: nothing says */
-	char *unscheduled;      /* why no node takes it; NULL: one has, or nobody has tried */
-	/* as far as the kubelet has begun with them, those for its beginning first */
+	char *reason, *message; /* for its phase; NULL: not given */
+	char *unscheduled;      /* why it is not scheduled; NULL: it is, or nobody tried */
+	/* those that the kubelet has started on, init containers first */
 	struct kube_container *containers;
 	size_t n_containers;
-	uint16_t http_port; /* a container's port of the name "http"; 0: there is none */
+	uint16_t http_port; /* the container port named "http"; 0: there is none */
 };
 
 struct kube_config_map {
@@ -209,15 +209,15 @@ int kube_service_parse(struct json_object *obj, struct kube_service **ret_servic
 void kube_service_free(struct kube_service *s);
 /*
  * The external IPs that the controller's condition names, one of each family at most: how many.
- * Only controllers write statuses, so a record (external_assigned) is to be believed as far as it
- * is confirmed by this, whoever wrote it.
+ * Only controllers write statuses, so a record (external_assigned) can be trusted as far as this
+ * confirms it, whoever wrote it.
  */
 size_t kube_external_confirmed(const struct kube_service *s, struct addr ret[static 2]);
-/* The same by the text of such a condition's message. */
+/* The same, from the text of such a condition's message. */
 size_t kube_external_confirmed_by(const char *message, struct addr ret[static 2]);
 
 /*
- * What can be told of an object that cannot be read: what it is, and the addresses that a Service
+ * What is known about an object that cannot be read: what it is, and the addresses that a Service
  * holds, however many.
  */
 struct kube_remains {
@@ -229,22 +229,22 @@ struct kube_remains {
 	size_t n_confirmed;
 };
 /*
- * From an object's text, which need not be readable as JSON; NULL if not even its name can be told,
- * or not all addresses.
+ * From an object's text, which need not be readable as JSON; NULL if its name or some of its
+ * addresses cannot be found.
  */
 struct kube_remains *kube_remains_of(const char *text, size_t size);
 struct kube_remains *kube_remains_copy(const struct kube_remains *r);
 void kube_remains_free(struct kube_remains *r);
 /*
- * Who wrote the status last, @but apart, going by metadata.managedFields: a string of @obj, or NULL
- * where that does not tell.  API reference: FieldsV1, ManagedFieldsEntry.
+ * Who wrote the status last, other than @but, according to metadata.managedFields: a string of
+ * @obj, or NULL if it does not tell.  API reference: FieldsV1, ManagedFieldsEntry.
  */
 const char *kube_service_status_writer(struct json_object *obj, const char *but);
 int kube_slice_parse(struct json_object *obj, struct kube_slice **ret_slice, struct err *e);
 void kube_slice_free(struct kube_slice *s);
 int kube_node_parse(struct json_object *obj, struct kube_node **ret_node, struct err *e);
 void kube_node_free(struct kube_node *n);
-/* Its internal and external addresses, each once: a new array, of *ret_n. */
+/* Its internal and external addresses, each once: a new array of *ret_n. */
 struct addr *kube_node_addresses(const struct kube_node *n, size_t *ret_n);
 int kube_pod_parse(struct json_object *obj, struct kube_pod **ret_pod, struct err *e);
 void kube_pod_free(struct kube_pod *pod);

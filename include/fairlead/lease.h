@@ -46,9 +46,9 @@ struct lease_elector_ops {
 	/* Somebody else leads; for status. */
 	void (*observed)(const char *holder, void *arg);
 	/*
-	 * May there be anything that a leader of whom nobody knows could do harm to?  Asked before
-	 * leading by a Lease that was missing or had lost its holder; as long as it is so, the
-	 * longest time that such a one may write is waited out.  NULL: no.
+	 * Could there be anything that a leader unknown to us could harm?  Asked before leading by
+	 * a Lease that was missing or had lost its holder; while the answer is yes, the elector
+	 * waits out the longest time for which such a leader may write.  NULL: no.
 	 */
 	bool (*at_stake)(void *arg);
 };
@@ -59,13 +59,13 @@ struct lease_elector *lease_elector_start(struct kube_client *c, struct event_ba
                                           const struct lease_elector_ops *ops, void *arg);
 /*
  * Ends the election without calling ops again.  @release hands the lease over at once
- * (holderIdentity ""), for which @done (may be NULL) is called when that is through (or failed, or
- * timed out), from the event loop.
+ * (holderIdentity ""); @done (may be NULL) is called from the event loop when that has succeeded,
+ * failed or timed out.
  */
 void lease_elector_stop(struct lease_elector *el, bool release, void (*done)(void *arg), void *arg);
 /* Not from a callback of the elector's. */
 void lease_elector_free(struct lease_elector *el);
-/* at_stake() may have another answer now. */
+/* at_stake() may give another answer now. */
 void lease_elector_look_again(struct lease_elector *el);
 bool lease_is_leader(const struct lease_elector *el);
 /* Leading, and a write sent now would take effect before the lease can run out. */
