@@ -198,7 +198,7 @@ struct bgp_peer_status {
 };
 size_t bgp_n_peers(const struct bgp *b);
 /*
- * Adds to the message about an announcement the peer that does not get it.
+ * Adds to the message about an announcement that this peer does not get it.
  */
 void bgp_put_left_out(const char *name, const struct addr *address, enum reason reason,
                       const char *why, struct buf *msg);

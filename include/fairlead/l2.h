@@ -52,12 +52,12 @@ struct l2_snapshot {
 };
 
 enum l2_ownership {
-	L2_IDLE,           /* nothing of ours: no interface, or not eligible */
+	L2_IDLE,           /* not ours: no interface, or not eligible */
 	L2_WAITING,        /* listening before the first claim, or another node has precedence */
-	L2_PROBING,        /* asking whether anybody still answers */
+	L2_PROBING,        /* asking whether anybody still answers for it */
 	L2_OWNER,          /* ours: answering */
 	L2_OTHER,          /* another node owns it */
-	L2_STILL_ANSWERED, /* its former owner, unheard, still answers ARP */
+	L2_STILL_ANSWERED, /* its former owner, from which nothing is heard, still answers ARP */
 	L2_CONFLICT,       /* a stranger on the segment uses the address */
 	/* not ours, and the kernel of this node or of a peer answers for it, whoever owns it */
 	L2_KERNEL_ANSWERS,
@@ -77,8 +77,8 @@ struct l2_state {
 	 */
 	bool peer_kernel;
 	/*
-	 * A moment ago this node and another machine, @rival, both answered for it: one of them
-	 * gives way.
+	 * Just now this node and another machine, @rival, both answered for it: one of them gives
+	 * way.
 	 */
 	bool two_owners;
 	uint8_t rival[6];
@@ -92,8 +92,7 @@ struct l2_peer {
 };
 
 /*
- * Something that is wrong with layer 2 on this node, apart from single addresses; padded with
- * zeros.
+ * A layer-2 problem of this node that is not about a single address; padded with zeros.
  */
 struct l2_trouble {
 	enum reason reason;
@@ -114,21 +113,24 @@ struct l2_options {
 	const uint8_t *key;
 	size_t key_size;
 	int heartbeat_ms;     /* 100 */
-	int dead_ms;          /* without a heartbeat for so long a peer is dead: 350 */
+	int dead_ms;          /* a peer without a heartbeat for this long is dead: 350 */
 	int restart_hold_ms;  /* how long a peer that said `restarting` keeps its claims: 5000 */
 	int probe_ms;         /* how long an ARP probe waits for an answer: 25 */
-	bool first_use_probe; /* also probe before claiming an address that nobody held */
+	bool first_use_probe; /* also probe before claiming an address that nobody has held */
 };
 
 /*
- * Called from the urgent thread when states changed, or with a complaint: wake the main loop, which
- * then asks for both.
+ * Called from the urgent thread when states changed or there is a complaint: should wake the main
+ * loop, which then fetches both.
  */
 typedef void l2_changed_cb(void *arg);
 
 int l2_start(const struct l2_options *opts, l2_changed_cb *changed, void *arg, struct l2 **ret_l2,
              struct err *e);
-/* Publishes a snapshot; copied whole.  The thread acts on the difference to the one before. */
+/*
+ * Publishes a snapshot, which is copied whole.  The thread acts on the difference from the previous
+ * one.
+ */
 void l2_publish(struct l2 *l2, const struct l2_snapshot *s);
 /*
  * When the API server last answered, in clock_ms().  A node whose view is fresh takes over from one
@@ -141,8 +143,8 @@ void l2_peers(const struct l2 *l2, struct l2_peer **ret_peers, size_t *ret_n);
 void l2_troubles(const struct l2 *l2, struct l2_trouble **ret_troubles, size_t *ret_n);
 struct l2_stats l2_stats(const struct l2 *l2);
 /*
- * What the urgent thread has to complain of, one at a time; false if there is nothing.  It does not
- * log: a log may block.
+ * The urgent thread's complaints, one at a time; false if there are none.  The thread does not log
+ * by itself, as that may block.
  */
 bool l2_take_complaint(struct l2 *l2, struct err *ret_complaint);
 /* For liveness probes: clock_ms() of the urgent thread's last turn. */

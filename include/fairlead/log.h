@@ -46,9 +46,9 @@ void log_write(enum log_level level, const char *msg, const struct log_kv *kvs);
 #define log_debug(...) LOG_AT(LOG_DEBUG, __VA_ARGS__)
 
 /*
- * What others can cause over and over is said LIMIT_LOG_RATE_LINES times a minute.  log_rate_take()
- * says whether it may be said now, and then how often it was not said since; not safe from several
- * threads.
+ * What others can cause over and over is logged at most LIMIT_LOG_RATE_LINES times a minute.
+ * log_rate_take() says whether it may be logged now and, if so, how many lines have been
+ * suppressed; not safe from several threads.
  */
 struct log_rate {
 	int64_t since_ms;

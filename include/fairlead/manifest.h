@@ -37,9 +37,9 @@ struct manifest_problems {
 void manifest_problems_fini(struct manifest_problems *p);
 
 /*
- * An error of @fn passes that object over, for @problems, or ends the reading where that is NULL.
- * -EINVAL for what cannot be read, or what @fn returned; *ret_line is then where, from 1.  Objects
- * before that were delivered.
+ * If @fn fails, the object is skipped and goes to @problems, or reading ends if that is NULL.
+ * Returns -EINVAL for what cannot be read, or what @fn returned; *ret_line is then the line, from
+ * 1.  Objects before it were delivered.
  */
 int manifest_read(const char *text, size_t size, manifest_object_fn *fn, void *arg,
                   struct manifest_problems *problems, unsigned int *ret_line, struct err *e);

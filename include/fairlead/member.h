@@ -5,8 +5,8 @@
 /*
  * Who is alive on a segment: heartbeats, judged in virtual time.
  *
- * It reads no clock and no socket: messages that carried a right signature come in with the time,
- * and what may be believed comes out.  It is not concerned with what messages are about (claims).
+ * It reads no clock and no socket: correctly signed messages come in together with the time, and
+ * what may be believed comes out.  What messages are about (claims) is not its concern.
  *
  * A signature says that a message was once written by a speaker, not when.  So a node's new
  * incarnation is believed only when it has proven to be there now: its heartbeat repeats our own
@@ -14,8 +14,8 @@
  * hear now, says that it has that proof.  From then on its sequence numbers must grow, and its
  * former incarnation is never believed again.  No clock is compared with another machine's.
  *
- * A peer lives while we hear it, or while one that we hear has heard it later than we did: a filter
- * between two nodes alone makes neither dead.  Times are milliseconds.
+ * A peer lives while we hear it, or while one that we hear has heard it later than we did: so a
+ * filter between just two nodes makes neither dead.  Times are milliseconds.
  */
 
 #include <stdbool.h>
@@ -40,7 +40,7 @@ struct member_options {
 	uint64_t incarnation; /* random */
 	uint64_t seed;        /* random, and never sent */
 	int heartbeat_ms, dead_ms, restart_hold_ms;
-	/* 0: MEMBER_PEERS_MAX; fewer, to see what becomes of those that find no place */
+	/* 0: MEMBER_PEERS_MAX; fewer for tests of what becomes of those that find no place */
 	size_t peers_max;
 };
 
@@ -54,7 +54,7 @@ enum member_state {
 struct member_peer {
 	char name[WIRE_NAME_SIZE];
 	uint8_t mac[WIRE_MAC_SIZE];
-	uint16_t slot; /* its place in member.peers; stays while the peer is known */
+	uint16_t slot; /* its index in member.peers; stays while the peer is known */
 	enum member_state state;
 	uint64_t incarnation;
 	uint32_t seq;              /* the highest heard from itself */
@@ -65,7 +65,7 @@ struct member_peer {
 	int64_t restart_until_ms;
 	int64_t fresh_ms; /* when it last said that its view is fresh */
 	uint8_t flags;    /* of its last message */
-	uint16_t mtu;     /* so large a datagram it takes; 0: any */
+	uint16_t mtu;     /* the largest datagram it takes; 0: any */
 	uint64_t retired[MEMBER_RETIRED_MAX];
 	size_t n_retired; /* ever; the oldest are overwritten */
 	UT_hash_handle by_name, by_incarnation;
@@ -89,7 +89,7 @@ struct member {
 	/* where the next heartbeat's echoes begin, if they are too many for one */
 	size_t echo_next;
 	int64_t last_beat_ms, next_beat_ms;
-	unsigned int n_hurried; /* heartbeats out of turn that were not made up for yet */
+	unsigned int n_hurried; /* heartbeats out of turn that were not compensated for yet */
 	int64_t hurry_back_ms;  /* when one more is */
 };
 
@@ -116,10 +116,10 @@ void member_fini(struct member *m);
  * names have places.
  */
 void member_set_nodes(struct member *m, const char *const *nodes, size_t n);
-/* How many echoes a heartbeat may have; WIRE_ECHO_MAX until told otherwise. */
+/* How many echoes a heartbeat may have; at first WIRE_ECHO_MAX. */
 void member_set_echo_room(struct member *m, size_t n);
 
-/* Judges a message; the peer it comes from in *@ret_peer for MEMBER_BELIEVED and MEMBER_NEW. */
+/* Judges a message; *@ret_peer is the sending peer for MEMBER_BELIEVED and MEMBER_NEW. */
 enum member_verdict member_receive(struct member *m, int64_t now, const struct wire_msg *msg,
                                    struct member_peer **ret_peer);
 void member_tick(struct member *m, int64_t now, member_event_cb *cb, void *arg);
@@ -136,7 +136,7 @@ bool member_beat_due(const struct member *m, int64_t now);
 size_t member_mtu(const struct member *m, int64_t now, size_t mtu, bool strangers);
 /* A heartbeat with its echoes, and the time of the next one. */
 void member_beat(struct member *m, int64_t now, struct wire_msg *msg);
-/* We were away ourselves: nobody is dead yet for our not having listened. */
+/* We were away ourselves: nobody counts as dead because we did not listen. */
 void member_excuse(struct member *m, int64_t now);
 
 /* Alive, or restarting within its hold: what it claimed holds. */

@@ -58,22 +58,23 @@ uint64_t metrics_stat_of(const struct metrics_stat *row, const void *stats);
 /* A family of one sample for each. */
 void metrics_stats(struct metrics_writer *w, const struct metrics_stat *rows, size_t n,
                    const void *stats);
-/* The same as members of the object that is open. */
+/* The same, as members of the open object. */
 void metrics_stats_put(const struct metrics_stat *rows, size_t n, const void *stats, struct out *o);
 
-/* What every daemon says of itself: fairlead_build_info and the usual process_… families. */
+/* What every daemon reports about itself: fairlead_build_info and the usual process_… families. */
 void metrics_process(struct metrics_writer *w);
 
 /*
- * A page that takes a while to make and is asked for seldom, by somebody who looks for a fault:
- * served to this host, to a token, and to whom metrics_server_ops.may_dump lets in.  One of a kind
- * is made at a time, for all who wait for it; it stays fresh as others do.
+ * A page that takes a while to make and is requested rarely, for troubleshooting: served to this
+ * host, to clients with the token, and to those that metrics_server_ops.may_dump lets in.  One of a
+ * kind is made at a time, for all clients that wait for it; it is cached like the others.
  */
 struct metrics_dump {
 	const char *path; /* "/dump/rules"; NULL: the end of the list */
 	/*
-	 * Begins, never blocks, and calls @done once from the event loop, never from within;
-	 * @done takes the bytes of the text.  What comes is for cancel(), until then.
+	 * Starts without blocking and calls @done once from the event loop, never from within this
+	 * call; @done takes the bytes of the text.  The returned value is for cancel(), until @done
+	 * is called.
 	 */
 	void *(*start)(void *arg, void (*done)(struct buf *text, void *done_arg), void *done_arg);
 	void (*cancel)(void *job);
@@ -86,23 +87,23 @@ struct metrics_server_ops {
 	bool (*ready)(struct buf *why, void *arg);
 	void (*status)(struct out *o, void *arg); /* /status: one object */
 	const struct metrics_dump *dumps;         /* NULL: none */
-	/* Whether clients at this address of another host may have them; NULL: never. */
+	/* Whether clients of another host, at this address, may get dumps; NULL: never. */
 	bool (*may_dump)(const struct addr *from, void *arg);
 };
 
 /* What clients of other hosts may see of /status, /loglevel and dumps. */
 struct metrics_guard {
-	const char *token_file; /* they need the token in it; NULL: there is none */
+	const char *token_file; /* the file of the token that they need; NULL: none */
 	bool host_only;         /* without a token they may not even read */
 };
 
 /*
  * Listens on @address ("0.0.0.0:17482", "[::]:7483"; port 0: any).  PUT /loglevel with a level name
- * as the body changes the log level, for clients on this host only; GET tells it to everybody.
+ * as the body changes the log level, for clients on this host only; GET shows it to everybody.
  *
  * Anybody who reaches the port is served, within the bounds of limits.h: /metrics and /status are
- * rendered once for all who ask within a while, and /healthz and /readyz are answered when
- * everything else is refused.
+ * rendered once for all clients that ask within a short time, and /healthz and /readyz are answered
+ * when everything else is refused.
  */
 int metrics_server_start(struct event_base *base, const char *address,
                          const struct metrics_server_ops *ops, void *arg,

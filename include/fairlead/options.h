@@ -50,8 +50,7 @@ struct option_row {
 	void *target;
 	int min, max; /* OPTION_INT */
 	/*
-	 * the value where none is given, which then stands behind "=" only; NULL: there has to be
-	 * one
+	 * the value if none is given (a given one then follows "=" only); NULL: a value is required
 	 */
 	const char *implied;
 	const char *choices; /* OPTION_CHOICE: "none|iptables" */
@@ -63,16 +62,16 @@ struct options {
 	const char *after; /* printed last by --help: commands, exit codes; NULL: nothing */
 	const struct option_row *rows;
 	size_t max_operands;
-	/* Set rather than that the help is printed at once; NULL: it is. */
+	/* Set instead of printing the help at once; NULL: it is printed. */
 	bool *help;
-	uint64_t *given; /* a bit for each row that was on the command line; NULL: nobody asks */
+	uint64_t *given; /* a bit for each row that was on the command line; NULL: not needed */
 };
 
 enum { OPTIONS_RUN = 0, OPTIONS_DONE = 1 /* --help or --version was printed: exit 0 */ };
 
 /* Prints what --help prints. */
 void options_help(const struct options *o);
-/* Adds @name, and @text as a column of its own beside it, as --help has its flags. */
+/* Adds @name, and @text in a column beside it, as --help shows its flags. */
 void options_put(struct buf *out, const char *name, const char *text);
 
 /*

@@ -24,12 +24,12 @@
  * JSON and YAML hold every member, in the order of the calls.  Text holds lines (out_say) and
  * tables.  A member whose path from the row's object is the key of a column ("name",
  * "speaker.version") fills that cell; a list's elements are joined by commas; other members are not
- * shown.  Where people should read something else than programs, out_cell() gives them their own
- * words.
+ * shown.  Where people should read something other than programs do, out_cell() sets the text for
+ * them.
  *
  * Strings may come from anybody: control characters are escaped in JSON and YAML, and become "?" in
- * text, so that nothing that a tenant wrote can move the cursor of whoever looks at it.  Bytes that
- * are no UTF-8 become U+FFFD in JSON and YAML, "?" in text.
+ * text, so that nothing that a tenant wrote can move the reader's cursor.  Bytes that are not UTF-8
+ * become U+FFFD in JSON and YAML, "?" in text.
  */
 
 #include <stdarg.h>
@@ -48,7 +48,7 @@ enum out_format {
 	OUT_JSON, /* compact, on one line */
 	OUT_YAML,
 	OUT_TEXT,
-	OUT_WIDE, /* text with the columns for which there is not always room */
+	OUT_WIDE, /* text, including the columns for which there is not always room */
 	OUT_NAME, /* one name a line, as out_name() says */
 };
 
@@ -61,16 +61,16 @@ struct out_column {
 };
 
 struct out_table {
-	const char *title; /* the line above, behind an empty one; NULL: none */
+	const char *title; /* the line above, after an empty one; NULL: none */
 	bool indented;     /* rows are, as always below a title */
-	bool if_any;       /* nothing is printed where there is no row, not even the head */
+	bool if_any;       /* without rows nothing is printed, not even the header */
 	struct out_column columns[OUT_COLUMNS_MAX + 1];
 };
 
 struct out_level {
-	const char *key; /* of the list or object in the one around it */
+	const char *key; /* the key of the list or object in the enclosing one */
 	bool list, any;
-	bool in_list;  /* YAML: its first member stands behind the dash */
+	bool in_list;  /* YAML: its first member follows the dash */
 	size_t indent; /* YAML */
 };
 
@@ -78,8 +78,8 @@ struct out {
 	struct buf *buf;
 	enum out_format format;
 	bool lines;   /* JSON: each element of the outermost list begins a line */
-	size_t width; /* text: tables' last column ends here, with "…"; 0: it is never cut */
-	bool colour;  /* text: for a terminal that has some */
+	size_t width; /* text: a table's last column is cut here, with "…"; 0: it is never cut */
+	bool colour;  /* text: for a terminal that has colours */
 	/* The rest is the writer's own. */
 	struct out_level levels[OUT_DEPTH_MAX];
 	size_t depth;
@@ -97,7 +97,7 @@ void out_init(struct out *o, enum out_format format, struct buf *buf);
 /* Everything that was opened must be closed. */
 void out_fini(struct out *o);
 
-/* Whether it is for people; what only they see need not be made for others. */
+/* Whether it is for people; what only they see need not be made otherwise. */
 bool out_is_text(const struct out *o);
 
 /* ---- every format ---- */
@@ -118,7 +118,7 @@ void out_addr(struct out *o, const char *key, const struct addr *a); /* none: ""
 
 /* ---- text ---- */
 
-/* An empty line, unless the text begins here. */
+/* An empty line, unless this is the start of the text. */
 void out_gap(struct out *o);
 /* A line. */
 void out_say(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -126,7 +126,7 @@ void out_say(struct out *o, const char *fmt, ...) __attribute__((format(printf, 
 void out_say_in(struct out *o, enum out_colour colour, const char *line);
 /*
  * A paragraph, indented by so many columns and broken between words at OUT_WIDTH, or at o->width;
- * marks around `code` go.
+ * the backticks around `code` are removed.
  */
 void out_wrap(struct out *o, size_t indent, const char *text);
 /* Tables do not nest.  What is written between is the table's, with out_row() before each row. */

@@ -3,8 +3,8 @@
 #define FAIRLEAD_PROXY_H
 
 /*
- * The service proxy: what the kernel of this node shall forward, and how it is told.  Which of the
- * backends tells it is the mode; in mode none it is told nothing, as others do all this.
+ * The service proxy: what the kernel of this node should forward, and how it learns that.  The mode
+ * selects the backend; in mode none there is none, as others do all this.
  *
  * A Service comes in as one struct proxy_service: plain data, complete, already decided upon (which
  * endpoints, which addresses), a half for each family.  A backend turns it into what the kernel
@@ -41,11 +41,11 @@ bool proxy_mode_forwards(enum proxy_mode mode);
  *
  * Of a port, endpoint sets follow kube-proxy's selection: ready ones, else serving ones that
  * terminate; the local set is a subset by node, chosen by the same rule.  Those that are kept, of
- * UDP, get nothing new but may go on answering, as they terminate or policies have others.
+ * UDP, get no new flows but may go on answering, as they are terminating or policies select others.
  *
  * Of a half, no address may be both in vips (its ingress of mode VIP) and in external_ips.  The
- * open ones of both are those whose other ports stay open, as they may be somebody else's.  All
- * others are guarded: what comes for a port that no Service has there is refused.
+ * open ones of both are those whose other ports stay open, as the addresses may belong to somebody
+ * else.  All others are guarded: traffic to a port that no Service has there is refused.
  */
 /* clang-format off */
 #define PROXY_ENDPOINT_FIELDS(X)                                                                 \
@@ -75,7 +75,7 @@ bool proxy_mode_forwards(enum proxy_mode mode);
 
 struct proxy_endpoint {
 	PROXY_ENDPOINT_FIELDS(FIELD_DECLARE)
-	bool local; /* on this node; for whoever chooses, not for the rules */
+	bool local; /* on this node; for the selection, not for the rules */
 };
 
 /* One port of one Service in one family. */
@@ -103,8 +103,8 @@ struct proxy_options {
 	const struct prefix *cluster_cidrs;
 	size_t n_cluster_cidrs;
 	/*
-	 * Of the node's addresses those with node ports, of either family; a family without one has
-	 * them at all of its addresses.  Loopback addresses never have.
+	 * The node's addresses, of either family, at which node ports are served; a family without
+	 * any serves them at all of its addresses.  Never at loopback addresses.
 	 */
 	const struct prefix *node_port_cidrs;
 	size_t n_node_port_cidrs;
@@ -113,7 +113,7 @@ struct proxy_options {
 	uint32_t mark;
 	/* of translated TCP connections: bytes, PROXY_CLAMP_PMTU, or 0: left alone */
 	int clamp_mss;
-	int audit_ms; /* how often to look whether the rules still stand; 0: PROXY_AUDIT_MS */
+	int audit_ms; /* how often to check that the rules still stand; 0: PROXY_AUDIT_MS */
 };
 
 /*
@@ -124,13 +124,13 @@ struct proxy_options {
 
 #define PROXY_AUDIT_MS 30000
 
-/* What fits the path as far as this node knows it. */
+/* Whatever fits the path, as far as this node knows it. */
 #define PROXY_CLAMP_PMTU (-1)
 
-/* What other people's firewalls make of the packets that we forward. */
+/* What other firewalls on the node do with the packets that we forward. */
 enum proxy_passage {
 	PROXY_PASSES,
-	/* a chain may refuse them, or let them through: only running it would tell */
+	/* a chain may refuse them or let them through: only running it would tell */
 	PROXY_UNCERTAIN,
 	PROXY_REFUSED,
 };
@@ -146,9 +146,10 @@ struct proxy_stats {
 };
 
 /*
- * Called from the event loop when what is asked below may have changed: when a batch that contained
- * the Service's newest state was applied: what was set before is in the kernel now ("up: data
- * plane, then announcement"); and when others were found to have changed rules of ours.
+ * Called from the event loop when the answers to the questions below may have changed: when a batch
+ * that contained the Service's newest state was applied, so that what was set before is in the
+ * kernel now ("up: data plane, then announcement"); and when others were found to have changed our
+ * rules.
  */
 struct proxy_ops {
 	void (*applied)(void *arg);
@@ -156,24 +157,24 @@ struct proxy_ops {
 };
 
 /*
- * Begins to read what is there; blocks for some milliseconds.  In mode none it removes what a run
- * in another mode has left, which may take longer; where that fails, it is only logged.
+ * Starts to read what is there; blocks for some milliseconds.  In mode none it removes what a run
+ * in another mode has left, which may take longer; a failure of that is only logged.
  */
 int proxy_start(struct event_base *base, const struct proxy_options *opts,
                 const struct proxy_ops *ops, void *arg, struct proxy **ret_proxy, struct err *e);
 /* Leaves every rule in place.  A batch under way is left to end by itself. */
 void proxy_free(struct proxy *p);
 /*
- * Takes everything of ours out of the kernel, and then is as in mode none.  Blocks.  If it fails,
+ * Takes everything of ours out of the kernel, and is then as in mode none.  Blocks.  If it fails,
  * it may be called again.  Nothing to do where it was started in mode none.
  */
 int proxy_uninstall(struct proxy *p, struct err *e);
 /* Whether the node carries the traffic: not in mode none. */
 bool proxy_forwards(const struct proxy *p);
 /*
- * Wants this Service so, in both families; copied, whatever its order.  Unchanged input costs no
- * write.  Before proxy_complete() nothing is written at all: rules of a former run stand untouched
- * until all Services are known.
+ * Sets the wanted state of this Service, in both families; copied, in any order.  Unchanged input
+ * costs no write.  Before proxy_complete() nothing is written at all: rules of a former run stand
+ * untouched until all Services are known.
  */
 void proxy_set(struct proxy *p, const struct proxy_service *s);
 void proxy_remove(struct proxy *p, const char *key);
@@ -183,27 +184,26 @@ void proxy_remove(struct proxy *p, const char *key);
  */
 void proxy_complete(struct proxy *p);
 /*
- * Whether the newest state given for this Service in this family is in the kernel.  Never, where
- * the node has no iptables for the family: nothing may be announced there.  What ails one family is
- * of no concern to the other.
+ * Whether the newest state given for this Service in this family is in the kernel.  Never if the
+ * node has no iptables for the family: nothing may be announced there.  Trouble in one family does
+ * not affect the other.
  */
 bool proxy_is_applied(const struct proxy *p, const char *key, uint8_t family);
 /*
- * Whether the Service's traffic suffers though its rules were written: others have changed them,
- * and they are not written again yet.
+ * Whether the Service's traffic suffers even though its rules were written: others have changed
+ * them, and they are not restored yet.
  */
 bool proxy_is_damaged(const struct proxy *p, const char *key, uint8_t family);
 /*
  * Why the Service's rules were refused, in one line, good until the event loop runs again; NULL:
- * they were not.  They are tried again after a while; what the kernel had of it before stands until
- * then.
+ * they were not.  They are tried again after a while; until then the kernel keeps what it had.
  */
 const char *proxy_refusal(const struct proxy *p, const char *key, uint8_t family);
-/* Whether something of others refuses all forwarding in one family, and may not be gone round. */
+/* Whether rules of others refuse all forwarding in one family, and must not be bypassed. */
 bool proxy_forward_is_refused(const struct proxy *p, uint8_t family);
 /*
- * The same with what is uncertain, and where: "table inet filter, chain forward", "" where they
- * pass.
+ * The same, including what is uncertain, and where: "table inet filter, chain forward", "" where
+ * they pass.
  */
 enum proxy_passage proxy_passage(const struct proxy *p, uint8_t family, const char **ret_where);
 /* Whether the node has what it takes to carry this family. */
@@ -211,26 +211,26 @@ bool proxy_has_family(const struct proxy *p, uint8_t family);
 /* Whether one of these may hold for any Service at all. */
 bool proxy_any_hindrance(const struct proxy *p);
 struct proxy_stats proxy_stats(const struct proxy *p);
-/* An object: the mode, and where the node forwards counters and what the backend has to say. */
+/* An object: the mode and, if the node forwards, counters and the backend's own status. */
 void proxy_status(const struct proxy *p, const char *key, struct out *o);
 /*
  * Appends the metric families of the counters, and fairlead_proxy_in_sync; nothing in mode none.
  */
 void proxy_metrics(const struct proxy *p, struct metrics_writer *w);
 /*
- * The node's rules, everybody's, of both families, as the programs of the mode print them, up to
- * LIMIT_HTTP_DUMP_BYTES.  Runs beside all else, blocks nothing and changes nothing.  @done is
- * called once, from the event loop, and takes the text's bytes; after that, or after cancel(),
- * there is no dump any more.  It does not need @p any more when this returns.  NULL: others carry
- * the traffic.
+ * All rules of the node, whoever made them, of both families, as the programs of the mode print
+ * them, up to LIMIT_HTTP_DUMP_BYTES.  Runs in parallel, blocks nothing and changes nothing.  @done
+ * is called once, from the event loop, and takes the text's bytes; after that, or after cancel(),
+ * the dump no longer exists.  It does not need @p once this has returned.  NULL: others carry the
+ * traffic.
  */
 struct proxy_dump;
 struct proxy_dump *proxy_dump_start(const struct proxy *p, struct event_base *base,
                                     void (*done)(struct buf *text, void *arg), void *arg);
 void proxy_dump_cancel(struct proxy_dump *d);
 /*
- * Whether a run in any mode has left something here, which would go on sending traffic to endpoints
- * of then.  A short look; changes nothing.
+ * Whether a run in any mode has left something here that would go on sending traffic to its
+ * endpoints.  A quick check; changes nothing.
  */
 bool proxy_has_leftovers(void);
 /* Removes everything of ours, whatever mode wrote it, and nothing else.  Blocks. */

@@ -11,7 +11,7 @@
  *
  *   name      the word
  *   holds     what was asked for is so
- *   about     what it is said of, enum reason_about
+ *   about what it applies to, enum reason_about
  *   sentence  what it says, without a capital and a full stop; the default message: details go into
  *             a message of their own
  *   remedy    what a person should do, in whole sentences; "": nothing.  `code` stands in
@@ -30,8 +30,8 @@ enum reason_about {
 	REASON_ABOUT_PASSING, /* the way to an answer, which follows in a moment */
 	REASON_ABOUT_BGP,     /* all of BGP on the node that says so */
 	REASON_ABOUT_PEER,    /* a BGP peer of the node that says so */
-	REASON_ABOUT_EVENT,   /* something that has happened; only told by Events */
-	REASON_ABOUT_CLUSTER, /* Fairlead as a whole, or a pool; only told by `fairlead status` */
+	REASON_ABOUT_EVENT,   /* something that has happened; only in Events */
+	REASON_ABOUT_CLUSTER, /* Fairlead as a whole, or a pool; only in `fairlead status` */
 };
 
 enum reason {

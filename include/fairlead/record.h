@@ -7,9 +7,8 @@
  * object says, and what was decided last.  Pure: reading an object, judging whether it has to be
  * written, and the patch that does it.
  *
- * There are two parts to it, decided one by one: the load balancer's addresses, in the status, and
- * the external IPs, in the spec.  Few Services have to do with external IPs, so that part comes and
- * goes.
+ * It has two parts, which are decided separately: the load balancer's addresses, in the status, and
+ * the external IPs, in the spec.  Few Services use external IPs, so that part comes and goes.
  */
 
 #include <stdbool.h>
@@ -42,7 +41,7 @@ enum record_flight {
 	RECORD_IDLE,
 	RECORD_QUEUED,   /* a patch waits for its turn */
 	RECORD_PATCHING, /* it is under way */
-	RECORD_DOUBT,    /* nobody knows whether it took effect, until the object is seen again */
+	RECORD_DOUBT,    /* until the object is seen again it may or may not have taken effect */
 	RECORD_BACKOFF,  /* it was refused; again later, or when the object changes */
 	RECORD_REST,     /* too many writes in a row; again later */
 };
@@ -67,7 +66,7 @@ struct record_part {
 
 	/* Decided last. */
 	bool decided, hands_off;
-	bool renumbers; /* a pool takes the Service in, now or when it is let */
+	bool renumbers; /* a pool takes the Service in, now or when it may move */
 	enum ipam_action action;
 	enum reason reason;
 	uint8_t n_want;
@@ -75,13 +74,14 @@ struct record_part {
 	char *message;
 	char *holder; /* as in the decision, for the log; NULL: none */
 	/*
-	 * It gave what was asked for then, which may be another pool than the request names by now.
+	 * The decision gave what was asked for then, possibly from another pool than the request
+	 * names by now.
 	 */
 	bool honours;
 	char *honoured_pool;
 	/*
-	 * Wanted last, by a decision that could be made: what of it the object has is no list of
-	 * somebody's.
+	 * What the last completed decision wanted: where the object has that, it is not a list that
+	 * somebody wrote.
 	 */
 	uint8_t n_given;
 	struct addr given[IPAM_STATUS_MAX];
@@ -101,7 +101,7 @@ struct record {
 	 */
 	char *refusal;
 	uint64_t likeness, refused_likeness;
-	char *failure; /* what was heard of the last write whose outcome was open */
+	char *failure; /* what is known of the last write whose outcome was open */
 
 	/* Work. */
 	enum record_flight flight;
@@ -116,9 +116,9 @@ struct record {
 	uint8_t n_rapid;               /* writes in a row that came soon after another */
 	int64_t written_ms;            /* the last one was queued */
 	int64_t due_ms;                /* DOUBT, BACKOFF */
-	int64_t behind_ms;             /* lets an earlier one go first since then; 0: it does not */
-	int64_t handover_ms;           /* renumbered: the old address goes then; 0: it is not */
-	uint64_t ignored;     /* hash of what was found of annotations without effect; 0: none */
+	int64_t behind_ms;             /* since when it has let an earlier one go first; 0: never */
+	int64_t handover_ms;           /* renumbered: when the old address goes; 0: it is not */
+	uint64_t ignored;     /* hash of the annotations found to have no effect; 0: none */
 	int64_t contested_ms; /* somebody else last wrote the status; 0: not lately */
 	char *contested_by;   /* NULL: nobody knows who */
 	struct kube_request *request_under_way;
@@ -128,10 +128,10 @@ struct record {
 	UT_hash_handle hh;
 };
 
-/* What the API server does with our fields and the objects, learned from its answers. */
+/* What the API server does with our fields and objects, learned from its answers. */
 struct record_server {
 	bool drops_ip_mode, drops_conditions;
-	bool hides; /* Services may be there that we know nothing of */
+	bool hides; /* there may be Services that we do not know */
 };
 
 struct record *record_new(struct controller *ctl, const struct kube_meta *meta);
@@ -140,14 +140,14 @@ void record_free(struct record *r);
 void record_read(struct record *r, const struct kube_service *s, const struct record_rules *rules,
                  int64_t generation);
 /*
- * Takes over what is left of an object that cannot be read: it holds what stands there, and asks
- * for nothing.
+ * Takes over what is left of an object that cannot be read: the Service holds the addresses found
+ * there, and asks for nothing.
  */
 void record_salvage(struct record *r, const struct kube_remains *s);
 struct ipam_turn record_turn(const struct record *r);
 void record_decided(struct record_part *p, const struct ipam_decision *d);
 /*
- * The API server refused the external IPs: until the object changes, there is no use in asking
+ * The API server refused the external IPs: until the object changes, there is no point in trying
  * again.
  */
 void record_refuse(struct record *r, const char *why);
@@ -157,8 +157,8 @@ bool record_is_refused(const struct record *r);
 struct record_write record_needs(const struct record *r, const struct record_server *server);
 bool record_writes(struct record_write w);
 /*
- * As much of it as one request can write: the load balancer's part first, which shall not wait for
- * anything; what is said of external IPs once they are there.
+ * As much of it as one request can write: first the load balancer's part, which must not wait for
+ * anything; the external IPs' condition once they are there.
  */
 struct record_write record_next(struct record_write needs);
 /* What both have in common. */
@@ -177,12 +177,11 @@ struct record_shown {
 };
 struct record_shown record_shown(const struct record *r);
 /*
- * What of the status was written by somebody else since: as a sentence's beginning, NULL if nothing
- * was.  What we want there may be our own write, and a status that nobody ever looked at is no
- * news.
+ * Which part of the status somebody else has written since, as the beginning of a sentence; NULL if
+ * none.  What we want there may be our own write, and a status that was never looked at is no news.
  */
 const char *record_overwritten(const struct record *r, const struct record_shown *before);
-/* What the server has dropped of a write, going by the object as it then stood. */
+/* What the server has dropped of a write, judging by the object as it was afterwards. */
 struct record_server record_dropped(const struct kube_service *s, struct record_write w);
 /* Who else writes the status. */
 const char *record_contender(const struct record *r);

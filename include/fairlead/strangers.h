@@ -3,14 +3,15 @@
 #define FAIRLEAD_STRANGERS_H
 
 /*
- * Incarnations that were heard, rightly signed, and have not proven yet that they are no replay.
+ * Incarnations that were heard, correctly signed, but have not yet proven that they are not
+ * replays.
  *
  * A stranger can prove itself only if a heartbeat of ours repeats what it said, so what matters is
- * that each gets into a heartbeat soon.  Whoever can record frames can replay any number of former
- * incarnations; so places are limited, by name and for names that the cluster does not know, and
- * where more come than there are places, lots decide until the next heartbeat.  Thus replays in
- * other names take nothing from a node that the cluster knows, and replays in its own name make it
- * wait for a few heartbeats, however many they are.
+ * that each gets into a heartbeat soon.  Anybody who can record frames can replay any number of
+ * former incarnations; so places are limited, by name and for names that the cluster does not know.
+ * If more come than there are places, lots decide until the next heartbeat.  Thus replays in other
+ * names take nothing from a node that the cluster knows, and replays in its own name make it wait
+ * for a few heartbeats, however many they are.
  *
  * Pure; times are milliseconds.
  */
@@ -23,8 +24,8 @@
 #include "fairlead/wire.h"
 
 /*
- * Places for the incarnations of one name; for all names that are no Nodes of the cluster; and at
- * all.
+ * Places for the incarnations of one name; for all names that are not Nodes of the cluster; and in
+ * total.
  */
 #define STRANGERS_PER_NAME 8
 #define STRANGERS_UNKNOWN_MAX 64
@@ -44,16 +45,16 @@ struct stranger {
 };
 
 struct strangers {
-	/* hash by incarnation; its order is that in which heartbeats repeat them */
+	/* hash by incarnation, in the order in which heartbeats repeat them */
 	struct stranger *all;
 	const char *const *nodes; /* sorted; the caller's */
 	size_t n_nodes;
 	uint64_t random;
-	/* times that one found no place, or lost its own before a heartbeat repeated it */
+	/* how often one found no place, or lost its own before a heartbeat repeated it */
 	uint64_t turned_away;
 };
 
-/* @seed: random, and not told to anybody. */
+/* @seed: random, and kept secret. */
 void strangers_init(struct strangers *st, uint64_t seed);
 void strangers_fini(struct strangers *st);
 /* The cluster's Nodes by name, sorted; they must stay until the next call. */
@@ -62,7 +63,7 @@ void strangers_set_nodes(struct strangers *st, const char *const *nodes, size_t 
 struct stranger *strangers_find(const struct strangers *st, uint64_t incarnation);
 /* @msg came from a stranger.  NULL: it is a replay, or there is no place for it. */
 struct stranger *strangers_meet(struct strangers *st, int64_t now, const struct wire_msg *msg);
-/* It is one no more; NULL is accepted. */
+/* It is no longer a stranger; NULL is accepted. */
 void strangers_forget(struct strangers *st, struct stranger *s);
 /* One was heard in the last @ms. */
 bool strangers_heard(const struct strangers *st, int64_t now, int64_t ms);

@@ -3,9 +3,9 @@
 #define FAIRLEAD_TRAFFIC_H
 
 /*
- * What a Service's spec says of its traffic, as it comes from the API server and as the rules need
- * it: the parser fills it in, the view keeps it, the data plane reads it, and nobody in between
- * looks inside to pass it on.
+ * What a Service's spec says about its traffic, as it comes from the API server and as the rules
+ * need it: the parser fills it in, the view keeps it, the data plane reads it, and everything in
+ * between passes it on without looking inside.
  */
 
 #include "fairlead/fields.h"

@@ -30,14 +30,14 @@ struct view;
 #define VIEW_UID_SIZE 16
 
 /*
- * Annotation fairlead.io/terminating of a Service: none, so that its pool says it; "give-way";
+ * Annotation fairlead.io/terminating of a Service: none, so that its pool decides; "give-way";
  * "hold".
  */
 enum view_ending { VIEW_ENDING_OF_POOL, VIEW_ENDING_GIVES_WAY, VIEW_ENDING_HOLDS };
 
 /*
  * What an object says is a table of rows (fields.h): what is not a row is the view's own.  An
- * object in which every row is as it was changes nothing.
+ * object in which every row is unchanged changes nothing.
  */
 /* clang-format off */
 #define VIEW_PORT_FIELDS(X)                                                                      \
@@ -106,7 +106,7 @@ struct view_service {
 	const char *key; /* "namespace/name" */
 	const char *namespace, *name;
 	VIEW_SERVICE_FIELDS(FIELD_DECLARE)
-	/* in no particular order; none that an earlier Service of this name has left */
+	/* in no particular order; without those that an earlier Service of this name has left */
 	const struct view_slice *slices;
 	uint32_t passes; /* how often it was taken as dirty */
 };
@@ -122,7 +122,10 @@ struct view_node {
 	size_t n_external_ips;
 };
 
-/* What of a Node counts.  All speakers of a cluster have to agree on it: each judges every node. */
+/*
+ * Which properties of a Node count.  All speakers of a cluster have to agree on them: each judges
+ * every node.
+ */
 struct view_node_rules {
 	bool ignore_exclude_label; /* node.kubernetes.io/exclude-from-external-load-balancers */
 	bool drain_on_cordon;      /* an unschedulable node is drained */
@@ -138,13 +141,13 @@ struct view_stats {
 /* @node: this node's name.  @load_balancer_class: NULL: Services without a class are ours. */
 struct view *view_new(const char *node, const char *load_balancer_class);
 void view_free(struct view *v);
-/* To be called before the first Node comes in; without it the label counts, and cordons do not. */
+/* Call it before the first Node comes in; without it the label counts, and cordons do not. */
 void view_set_node_rules(struct view *v, struct view_node_rules rules);
 
 void view_upsert_service(struct view *v, const struct kube_service *s);
 /*
- * The Service changed and cannot be read: what is known of it stays, but for addresses that it does
- * not name any more.
+ * The Service changed and cannot be read: what is known of it stays, except for addresses that it
+ * no longer names.
  */
 void view_service_unreadable(struct view *v, const struct kube_remains *r);
 void view_remove_service(struct view *v, const char *namespace, const char *name);
@@ -154,15 +157,15 @@ void view_remove_slice(struct view *v, const char *namespace, const char *name);
 void view_upsert_node(struct view *v, const struct kube_node *n);
 void view_remove_node(struct view *v, const char *name);
 /*
- * Takes the configuration that the leader published.  What does not parse is an error, and the one
- * before stays in force.
+ * Takes the configuration that the leader published.  One that does not parse is an error, and the
+ * previous one stays in force.
  */
 int view_load_configuration(struct view *v, const struct kube_config_map *map, struct err *e);
 
 /* Takes one that was parsed already; the reference changes hands. */
 void view_set_configuration(struct view *v, struct configuration *c, uint64_t generation);
 
-/* Makes the Service dirty where its address is in no pool; returns whether it did. */
+/* Makes the Service dirty if its address is in no pool; returns whether it did. */
 bool view_touch(struct view *v, const char *key, const struct addr *a);
 
 /*
@@ -192,8 +195,8 @@ bool view_is_node_address(const struct view *v, const struct addr *a);
 /* Whether an API server has it, by the slice that they keep for the Service default/kubernetes. */
 bool view_is_api_server(const struct view *v, const struct addr *a);
 /*
- * Addresses that this node needs as they are: its gateways, and what stands before the API server.
- * Other nodes may not know of them.
+ * Addresses that this node itself depends on: its gateways, and a load balancer in front of the API
+ * server.  Other nodes may not know of them.
  */
 void view_set_needed(struct view *v, const struct addr *addrs, size_t n);
 bool view_is_needed(const struct view *v, const struct addr *a);
@@ -211,26 +214,26 @@ struct view_address *view_addresses_of(const struct kube_service *s, size_t *ret
 /* The one that is @a; NULL: the Service has no such address. */
 const struct view_address *view_address_of(const struct view_service *s, const struct addr *a);
 /*
- * Whether the node forwards to the Service in that family: kube-proxy and we do so by its cluster
- * IP alone.
+ * Whether the node forwards to the Service in that family: kube-proxy and we do so only with a
+ * cluster IP.
  */
 bool view_has_family(const struct view_service *s, uint8_t family);
 /*
- * All Services that may have @a from outside: not those that leave it to others by ipMode Proxy,
- * nor those that name it in spec.externalIPs without a confirmed record of it and without being
- * allowed to.  In no particular order, good until the view changes.
+ * All Services that may have @a from outside: excludes those that leave it to others by ipMode
+ * Proxy, and those that name it in spec.externalIPs without a confirmed record of it and without
+ * being allowed to.  In no particular order, good until the view changes.
  */
 const struct view_service *const *view_holders(const struct view *v, const struct addr *a,
                                                size_t *ret_n);
 /*
- * Which of these comes first is judged by others (decide.h) and remembered here until one of them
- * or the configuration changes.  NULL: none of them may have it.
+ * Which of these comes first: decide.h judges that, and it is remembered here until one of them or
+ * the configuration changes.  NULL: none of them may have it.
  */
 bool view_recall_first(const struct view *v, const struct addr *a,
                        const struct view_service **ret_first);
 void view_remember_first(const struct view *v, const struct addr *a,
                          const struct view_service *first);
-/* The slice's port of that name and protocol; NULL: it serves none such.  O(log n). */
+/* The slice's port of that name and protocol; NULL: it has none.  O(log n). */
 const struct view_port *view_slice_port(const struct view_slice *s, const struct view_port *port);
 struct view_stats view_stats(const struct view *v);
 

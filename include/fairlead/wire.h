@@ -14,11 +14,11 @@
  *	HMAC-SHA-256 over all of the payload before it 32
  *
  * The upper half of the flags says how large a datagram the sender's interface takes, in steps of
- * WIRE_MTU_STEP below WIRE_DATAGRAM_MAX, so that nobody sends it what its link would drop.
+ * WIRE_MTU_STEP below WIRE_DATAGRAM_MAX, so that nobody sends it anything that its link would drop.
  *
  * A node's incarnation is drawn at random for each start and segment, so what was said on one
  * segment is worth nothing on another; what makes a message fresh is judged in member.h.  Nothing
- * here keeps state but the key.
+ * here keeps state except the key.
  */
 
 #include <stdbool.h>
@@ -61,10 +61,10 @@ enum wire_type {
 struct wire_echo {
 	uint64_t incarnation;
 	uint32_t seq;
-	bool proven; /* the sender knows that it is no replay */
+	bool proven; /* the sender knows that it is not a replay */
 };
 
-/* Made while most of the known nodes were unheard, or kept through a silence of ours. */
+/* Made while most of the known nodes were not heard, or kept through a silence of ours. */
 #define WIRE_CLAIM_WEAK 0x01
 /* In a delta: given up; if weak, too, because another answers for it. */
 #define WIRE_CLAIM_GONE 0x80
@@ -109,7 +109,7 @@ void wire_key_free(struct wire_key *k);
 bool wire_key_empty(const struct wire_key *k);
 
 /*
- * How many elements of that type's body fit a datagram of @mtu bytes, from a node whose name has
+ * How many elements of that type fit into a datagram of @mtu bytes, from a node whose name has
  * @name_len characters.
  */
 size_t wire_room(enum wire_type type, size_t name_len, size_t mtu);

@@ -5,8 +5,8 @@
 /*
  * A JSON value as YAML in block style, the way an administrator would write it.
  *
- * Text stays text to every reader: what YAML 1.1 or 1.2 could take for something else, or for the
- * end of the text, is in quotes.  Keys keep their order.
+ * Text stays text to every reader: anything that YAML 1.1 or 1.2 could take for something else, or
+ * for the end of the text, is quoted.  Keys keep their order.
  */
 
 #include "fairlead/buf.h"
@@ -14,8 +14,8 @@
 struct json_object;
 
 /*
- * Adds @value with a line break behind it.  -EINVAL, and part of it may have been added, if some
- * text is no UTF-8.
+ * Adds @value and a line break. -EINVAL, and part of it may have been added, if some text is not
+ * UTF-8.
  */
 int yaml_emit(struct json_object *value, struct buf *out);
 

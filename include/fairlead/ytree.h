@@ -55,8 +55,8 @@ struct ytree_error {
 };
 
 /*
- * 0, or -EINVAL with @ret_error set; @ret_tree is then untouched.  @lines_before: lines of the file
- * that the text is from which stand before it; all lines told are those of the file.
+ * 0, or -EINVAL with @ret_error set; @ret_tree is then untouched.  @lines_before: how many lines of
+ * the file come before the text; all lines reported are those of the file.
  */
 int ytree_parse(const char *yaml, size_t size, unsigned int lines_before, struct ytree *ret_tree,
                 struct ytree_error *ret_error);
