@@ -178,8 +178,9 @@ def test_a_viewer_may_make_a_sysdump(server: Server, installed: Any, tmp_path: P
     done = server.fairlead("viewer", "sysdump", "--file", str(tmp_path / "whole.tar.gz"))
     assert "forbidden" not in done.stderr, done.stderr
     role = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles/fairlead-view"
-    rules = [r for r in server.plane.client().call("GET", role)["rules"] if r["resources"] != ["pods"]]
-    server.plane.client().call("PATCH", role, {"rules": rules})
+    given = server.plane.client().call("GET", role)
+    given["rules"] = [r for r in given["rules"] if r["resources"] != ["pods"]]
+    server.plane.client().call("PUT", role, given)
     wait_for("the right to be gone", lambda: not allowed(server, "list", "pods", NAMESPACE), 30, 0.2)
     done = server.fairlead("viewer", "sysdump", "--file", str(tmp_path / "part.tar.gz"))
     assert done.returncode == 1
