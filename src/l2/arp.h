@@ -4,7 +4,7 @@
 
 /*
  * ARP for IPv4 over Ethernet (RFC 826), with the forms of RFC 5227: probes, announcements.  Frames
- * in, frames out; nothing here decides anything.  IPv4 addresses are numbers in host order.
+ * in, frames out; nothing is decided here.  IPv4 addresses are numbers in host order.
  */
 
 #include <stdbool.h>
@@ -43,8 +43,8 @@ struct arp_packet arp_probe(const uint8_t *mac, uint32_t target);
  */
 struct arp_packet arp_question(const uint8_t *mac, uint32_t sender, uint32_t target);
 /*
- * "@address is at @mac" to everybody, as a request or as a reply: some hosts learn from one form
- * only.
+ * "@address is at @mac" to everybody, as a request or as a reply: some hosts learn from only one of
+ * the two.
  */
 struct arp_packet arp_gratuitous(const uint8_t *mac, uint32_t address, enum arp_op op);
 /* The answer to @request: @mac has its target. */

@@ -10,9 +10,9 @@
 #include "fairlead/clock.h"
 #include "fairlead/mem.h"
 
-/* An interface that could not be opened, or failed, is tried again after this. */
+/* When an interface that could not be opened, or failed, is tried again. */
 #define REOPEN_MS 500
-/* How often the same is said. */
+/* How often the same complaint is repeated. */
 #define COMPLAIN_MS 60000
 
 uint32_t attach_number_of(const struct addr *a)
@@ -65,8 +65,8 @@ void attached_close_link(struct attached *at, int64_t now)
 }
 
 /*
- * Another node has our name, or we lie on the segment with two interfaces; either way peers believe
- * one of both only.
+ * Another node has our name, or two of our interfaces are on the segment; either way peers believe
+ * only one of the two.
  */
 void attached_review_namesake(struct attached *at, int64_t now)
 {

@@ -4,7 +4,7 @@
 
 /*
  * The node's interfaces and the segments on them: which are joined, which address goes to which,
- * and their links.  The urgent thread's own; what is news goes to the board.
+ * and their links.  Only the urgent thread uses it; news goes to the board.
  */
 
 #include <stdbool.h>
@@ -29,7 +29,7 @@ struct attached {
 	struct segment *segment;
 	int64_t reopen_ms;
 	bool complained;
-	int64_t namesake_ms; /* when one was complained of, 0: never */
+	int64_t namesake_ms; /* when we last complained of one, 0: never */
 };
 
 struct attach {
@@ -39,20 +39,20 @@ struct attach {
 	struct ifaces ifaces;
 	struct attached *list[ATTACH_SEGMENTS_MAX];
 	size_t n;
-	bool full; /* more interfaces have segments to serve */
+	bool full; /* more interfaces than fit have segments to serve */
 };
 
 void attach_fini(struct attach *a);
 
 /*
- * The interfaces are these from now on; takes them over.  @s: what is wanted, NULL before the first
+ * Replaces the interfaces by these, which it takes over.  @s: what is wanted, NULL before the first
  * snapshot.
  */
 void attach_set_ifaces(struct attach *a, const struct ifaces *fresh, const struct l2_snapshot *s,
                        int64_t now);
 /*
- * Joins the segments that wants or pools lie on, and tells each its wants.  Of two interfaces in
- * one subnet one stays silent until the other loses its carrier: on the wire, a node is one
+ * Joins the segments that wants or pools lie on, and gives each its wants.  If two interfaces are
+ * in one subnet, one stays silent until the other loses its carrier: on the wire, a node is one
  * speaker.
  */
 void attach_distribute(struct attach *a, const struct l2_snapshot *s, int64_t now);
@@ -62,10 +62,10 @@ const struct attached *attach_of(const struct attach *a, const struct iface *ifa
 /* As segments have it: host order. */
 uint32_t attach_number_of(const struct addr *a);
 
-/* Opens the link, if it is to be and it is time. */
+/* Opens the link if it should be open and it is time to try. */
 void attached_try_open(struct attached *at, int64_t now);
 void attached_close_link(struct attached *at, int64_t now);
-/* Complains, now and then, of whoever else calls itself by our name here. */
+/* Complains now and then of another speaker that uses our name here. */
 void attached_review_namesake(struct attached *at, int64_t now);
 
 #endif

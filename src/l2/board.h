@@ -6,7 +6,7 @@
  * The board on which the urgent thread publishes, and what it has gathered for that.
  *
  * What others read lies behind a lock that the thread only ever tries to take: readers may wait for
- * the thread, which may not wait for them.  What is still to be published is the thread's own.
+ * the thread, but it may not wait for them.  What is still to be published belongs to the thread.
  */
 
 #include <pthread.h>
@@ -50,14 +50,14 @@ void board_fini(struct board *b);
 /* ---- for the thread ---- */
 
 void board_complain(struct board *b, const struct err *e);
-/* The state of @addr is another. */
+/* The state of @addr has changed. */
 void board_change(struct board *b, uint32_t addr);
 /* Complaints become readable.  The lock is held. */
 void board_say(struct board *b);
 
 /* ---- for readers ---- */
 
-/* As l2.h has them: copies, for free(). */
+/* As in l2.h: copies, for free(). */
 void board_states(const struct board *b, struct l2_state **ret_states, size_t *ret_n);
 void board_peers(const struct board *b, struct l2_peer **ret_peers, size_t *ret_n);
 void board_troubles(const struct board *b, struct l2_trouble **ret_troubles, size_t *ret_n);

@@ -15,15 +15,15 @@
  *	                        L2_PROBING → claim, or L2_STILL_ANSWERED / L2_CONFLICT with backoff
  *	                        if somebody answers the probe
  *
- * Weak claims.  When a segment falls apart, both parts find the other's nodes dead and take over;
- * when it heals, the claims of the larger part should stand, so that what went on working goes on.
- * So a claim made while most known nodes are unheard is weak, and so is one kept through a silence
- * of our own (link down, process stopped).  It becomes a full one when most nodes are heard, and
- * nobody has contested it, for a while.
+ * Weak claims.  When a segment falls apart, each part finds the other's nodes dead and takes over;
+ * when it heals, the claims of the larger part should stand, so that what kept working goes on.  So
+ * a claim made while most known nodes are not heard is weak, and so is one kept through a silence
+ * of our own (link down, process stopped).  It becomes a full one when, for a while, most nodes are
+ * heard and nobody has contested it.
  *
  * Silences.  A claim is kept through a silence, so that what nobody else took in the meantime does
- * not move.  Not through one silence after the other: peers that hear from us in between wait, and
- * we listen, and nobody would answer.
+ * not move.  It is not kept through one silence after another: peers that hear from us in between
+ * wait, we listen, and nobody would answer.
  */
 #include "l2/claims_private.h"
 
@@ -33,17 +33,19 @@
 #include "fairlead/mem.h"
 
 /*
- * A node that starts listens for so many heartbeats, and for the claims of those it heard; but not
- * for ever.
+ * A starting node listens for so many heartbeats, and for the claims of those it heard; but not for
+ * ever.
  */
 #define LISTEN_HEARTBEATS 3
 #define LISTEN_PATIENCE_MS 2000
-/* How often it looks whether it still has to. */
+/* How often it checks whether it still has to. */
 #define LISTEN_POLL_MS 10
 #define REVIEW_MS 1000
-/* CLAIMS_SILENCES of our own within this time: what we own is better owned by somebody else. */
+/*
+ * After CLAIMS_SILENCES of our own within this time, what we own is better owned by another node.
+ */
 #define RESTLESS_MS 10000
-/* After so long without a peer coming or going a weak claim becomes a full one. */
+/* A weak claim becomes a full one after this long without a peer coming or going. */
 #define CALM_MS 1000
 /* When gratuitous ARP goes out after becoming owner, and how often after that. */
 static const int announce_gaps_ms[] = { 100, 200, 700, 1000, 3000 };
@@ -97,7 +99,7 @@ static void announce(struct claims *c, int64_t now, struct claims_entry *e)
 	e->announce_at_ms = now + gap;
 }
 
-/* What an owner does in the course of time. */
+/* What an owner does as time passes. */
 static void maintain(struct claims *c, int64_t now, struct claims_entry *e)
 {
 	if (now >= e->announce_at_ms)
@@ -133,7 +135,7 @@ static void keep(struct claims *c, int64_t now, struct claims_entry *e, bool con
 		struct wire_claim claim = claim_for(c, now, e, e->epoch_floor + 1);
 		own_set(c, e, &claim);
 	}
-	/* Who lost to us may have told caches on the segment otherwise. */
+	/* The node that lost to us may have told caches on the segment otherwise. */
 	bool won = e->contested && !contested;
 	e->contested = contested;
 	if (e->state != L2_OWNER || won) {
@@ -247,8 +249,8 @@ void claims_set_wants(struct claims *c, int64_t now, const struct l2_snapshot *s
 
 /*
  * Peers wait for an owner that falls silent for a moment, and it does not answer before it has
- * listened again: were it silent over and over, a link that flaps, nobody would answer.  So it lets
- * go of what it owns.
+ * listened again: if it fell silent over and over, as with a flapping link, nobody would answer.
+ * So it lets go of what it owns.
  */
 static bool is_restless(struct claims *c, int64_t now)
 {
@@ -294,7 +296,7 @@ void claims_deafen(struct claims *c, int64_t now)
 	settle_all(c, now);
 }
 
-/* @p came, went, or came back: whoever holds what it holds is a question again. */
+/* @p came, went, or came back: who owns what it holds is an open question again. */
 static void settle_peer(struct claims *c, int64_t now, const struct member_peer *p)
 {
 	for (struct claims_held *h = c->tables[p->slot].list, *next; h; h = next) {
@@ -328,7 +330,10 @@ void claims_receive(struct claims *c, int64_t now, struct member_peer *p, enum m
 	bool confirmed = t->unconfirmed && t->synced;
 	if (confirmed)
 		t->unconfirmed = false;
-	/* One that does not hear us wins over us; when it stopped to hear us, no message says. */
+	/*
+	 * A peer that does not hear us wins over us, and no message says when it stopped hearing
+	 * us.
+	 */
 	if (was != p->state || confirmed || (t->n > 0 && member_deaf(c->member, p, now)))
 		settle_peer(c, now, p);
 }
@@ -421,7 +426,7 @@ void claims_tick(struct claims *c, int64_t now)
 		struct claims_entry *e = c->heap[0];
 		int64_t at = e->at_ms;
 		settle(c, now, e);
-		/* Whatever was due must have moved on; an entry that did not would spin. */
+		/* Whatever was due must have been rescheduled; an entry that was not would spin. */
 		if (c->n_heap > 0 && c->heap[0] == e && e->at_ms == at)
 			entry_wake_at(c, e, now + 1);
 	}

@@ -8,21 +8,22 @@
  * Pure: wants, messages, ARP sightings and the time come in; states, and actions to carry out, come
  * out.  It knows peers through src/member and reads neither clock nor network.
  *
- * A claim is (address, Service UID, epoch, node); only who made it may change it.  Each node keeps
- * its own claims and a copy of each peer's, brought up to date by deltas and, where the digest in a
- * heartbeat says that something was missed, by snapshots.  Of two claims for one address one wins,
- * the same one for everybody who knows both: that of the newer Service, then the one not made in a
- * minority, then the higher epoch, then the lower node name.  The loser gives up at once.  A peer
- * that does not hear us could never learn of ours, so its claim wins over ours whatever they are.
+ * A claim is (address, Service UID, epoch, node); only the node that made it may change it.  Each
+ * node keeps its own claims and a copy of each peer's, brought up to date by deltas and, where the
+ * digest in a heartbeat says that something was missed, by snapshots.  Of two claims for one
+ * address one wins, and every node that knows both agrees which: that of the newer Service, then
+ * the one not made in a minority, then the higher epoch, then the lower node name.  The loser gives
+ * up at once.  A peer that does not hear us could never learn of ours, so its claim wins over ours
+ * whatever they are.
  *
  * An address that nobody holds goes to the first candidate in the order of a rendezvous hash: the
- * first claims at once, the others after a step of time each, so that no round trip is needed where
- * views agree, and nothing is left unowned where they do not.
+ * first claims at once, each of the others one time step later, so that no round trip is needed
+ * where views agree, and nothing is left unowned where they do not.
  *
- * Every road to answering passes one gate (gate.c): an address is asked for by ARP before this node
+ * Every way to answering passes one gate (gate.c): an address is asked for by ARP before this node
  * answers for it, be it new, recalled after a restart, or kept through a silence of our own, unless
- * its holder is known to have let go.  Owners that know of each other by ARP alone are found and
- * parted by rivals.c.
+ * its holder is known to have let go.  Owners that know of each other by ARP alone are detected and
+ * separated by rivals.c.
  */
 
 #include <stdbool.h>
@@ -35,7 +36,7 @@
 
 #define CLAIMS_NEVER INT64_MAX
 #define CLAIMS_NOBODY MEMBER_PEERS_MAX
-/* Claims remembered of one peer; and addresses known at all, ours included. */
+/* How many claims of one peer are remembered; and how many addresses in total, ours included. */
 #define CLAIMS_PER_PEER_MAX 16384
 #define CLAIMS_ENTRIES_MAX 65536
 
@@ -49,7 +50,7 @@ enum claims_action_type {
 	CLAIMS_PROBE,    /* send an ARP probe */
 	CLAIMS_ANNOUNCE, /* send gratuitous ARP */
 	CLAIMS_CHANGED,  /* the state of the address, as claims_state() tells it, changed */
-	CLAIMS_ASK_PEER, /* ask the peer of that slot for its node's own address, by ARP */
+	CLAIMS_ASK_PEER, /* ask the peer in that slot for its node's own address, by ARP */
 };
 
 struct claims_action {
@@ -65,7 +66,7 @@ struct claims_held {
 	struct wire_claim claim;
 	struct member_peer *peer;
 	struct claims_entry *entry;
-	bool former; /* made by an incarnation before the peer's present one, and held for it */
+	bool former; /* made by an incarnation before the peer's current one, and held for it */
 	bool recall_pending;                   /* to be told to it */
 	struct claims_held *next;              /* of the entry */
 	struct claims_held *prev_of, *next_of; /* of the peer */
@@ -75,8 +76,8 @@ struct claims_held {
 enum claims_freed {
 	CLAIMS_UNKNOWN, /* nobody known held it */
 	CLAIMS_YIELDED, /* its holder let go, at freed_ms */
-	CLAIMS_DOUBTED, /* its holder let go, at freed_ms, and somebody else may answer for it */
-	CLAIMS_LAPSED,  /* its holder was given up */
+	CLAIMS_DOUBTED, /* its holder let go, at freed_ms, but somebody else may answer for it */
+	CLAIMS_LAPSED,  /* its holder was given up for dead */
 };
 
 struct claims_entry {
@@ -89,27 +90,32 @@ struct claims_entry {
 	struct wire_claim *recalled;
 	int64_t recalled_until_ms;
 	int64_t freed_ms, free_since_ms, defended_ms;
-	int64_t asked_since_ms; /* since when others' probes hold up our claim, 0: they do not */
+	int64_t asked_since_ms; /* since when others' probes delay our claim, 0: they do not */
 	int64_t at_ms;          /* when to look at it again */
-	/* As an owner: when to announce it again, and to ask whether somebody else answers, too. */
+	/*
+	 * As an owner: when to announce it again, and when to ask whether somebody else answers,
+	 * too.
+	 */
 	int64_t announce_at_ms, verify_at_ms;
 	int64_t verified_ms;     /* when that was last asked, 0: not since it is ours */
-	int64_t kernel_until_ms; /* until then kernel_seen holds */
+	int64_t kernel_until_ms; /* until when kernel_seen holds */
 	int64_t rival_since_ms, rival_until_ms; /* when two owners were seen, if two_owners */
 	size_t heap_index;
-	uint16_t yielder; /* slot of the peer that let go last */
-	uint16_t holder;  /* slot of the peer that holds it, CLAIMS_NOBODY if none does */
-	uint8_t step;     /* of the schedule of gratuitous ARP, or of the backoff */
-	uint8_t state;    /* enum l2_ownership */
-	uint8_t freed;    /* enum claims_freed */
-	uint8_t asks;     /* probes still to send before the answer counts as none, in L2_PROBING */
-	uint8_t suspicions;     /* verifications still to come because of what was seen */
-	uint8_t kernel_answers; /* to our probes by a living peer that claims nothing, in a row */
+	uint16_t yielder;   /* slot of the peer that let go last */
+	uint16_t holder;    /* slot of the peer that holds it, CLAIMS_NOBODY if none does */
+	uint8_t step;       /* of the schedule of gratuitous ARP, or of the backoff */
+	uint8_t state;      /* enum l2_ownership */
+	uint8_t freed;      /* enum claims_freed */
+	uint8_t asks;       /* in L2_PROBING: probes still to send before silence means that nobody
+                           * answers */
+	uint8_t suspicions; /* verifications still to come because of what was seen */
+	uint8_t kernel_answers; /* answers to our probes by a living peer that claims nothing, in a
+                                 * row */
 	bool claimed, contested, telling;
 	bool kernel_seen; /* a peer's kernel answers for it, too */
-	/* claimed, and kept through a silence of our own: not answered for before we asked */
+	/* claimed, and kept through a silence of our own: not answered for until we have asked */
 	bool unproven;
-	bool two_owners; /* somebody else answered for it while we did, a moment ago */
+	bool two_owners; /* somebody else answered for it just now while we did, too */
 	/*
 	 * The Ethernet address that answered, in L2_STILL_ANSWERED, L2_CONFLICT, L2_KERNEL_ANSWERS,
 	 * with two_owners and kernel_seen.
@@ -127,32 +133,32 @@ struct claims_table {
 	int node_index; /* in the snapshot's nodes, -1 if not there */
 	bool synced;    /* as the peer's last message says */
 	/*
-	 * The peer was dead and is back: what it claimed then counts only when it is known to claim
-	 * it still.
+	 * The peer was dead and is back: its former claims count only once it is known to make them
+	 * still.
 	 */
 	bool unconfirmed;
-	bool request; /* its snapshot is to be asked for */
+	bool request; /* we have to ask for its snapshot */
 	int64_t former_until_ms, recalled_ms;
 	int64_t requested_ms; /* when the peer last asked for our snapshot, 0: never */
-	uint32_t last_seq;    /* of the last message from itself: a gap is a loss */
+	uint32_t last_seq;    /* of its own last message: a gap is a loss */
 	/*
-	 * Its node's own address, as its messages have it, and what is known of whether the node
-	 * answers for that.
+	 * Its node's own address, according to its messages, and what is known about whether the
+	 * node answers for it.
 	 */
 	uint32_t address;
 	int64_t asked_ms;
 	uint8_t unanswered; /* questions in a row */
-	bool answers;       /* it did once */
+	bool answers;       /* it has answered once */
 };
 
 /*
- * Probes of others that are remembered.  One forgotten for others' sake does no harm: who asked
- * says by ARP when it claims, and that is before who asks after it may.
+ * How many probes of others are remembered.  Forgetting one to make room does no harm: a node that
+ * asked announces by ARP when it claims, and that is before any that asked later may claim.
  */
 #define CLAIMS_PROBES_HEARD 32
 
 /*
- * After so many silences of our own in a short time (links that flap) this node lets go of what it
+ * After so many silences of our own in a short time (flapping links) this node lets go of what it
  * owns.
  */
 #define CLAIMS_SILENCES 3
@@ -171,7 +177,7 @@ struct claims {
 		int64_t at_ms;
 	} probes_heard[CLAIMS_PROBES_HEARD]; /* the oldest is replaced */
 	size_t next_probe_heard;
-	/* Probes sent since at_ms; and those that wait for their turn at at_ms. */
+	/* Probes sent since at_ms; and those whose turn is at at_ms. */
 	struct {
 		int64_t at_ms;
 		size_t n;
@@ -189,8 +195,8 @@ struct claims {
 	bool view_fresh;
 	int64_t fresh_since_ms; /* if so */
 	int64_t answered_ms;    /* when the API server last answered this node */
-	bool exposed; /* speakers may be about that we do not hear, as of the last review */
-	/* frames were lost or refused, or two owners seen: a while longer ask more often */
+	bool exposed; /* at the last review, there might be speakers that we do not hear */
+	/* frames were lost or refused, or two owners seen: until when to ask more often */
 	int64_t doubt_until_ms;
 	int64_t calm_since_ms; /* no peer came or went since */
 	int64_t next_review_ms;
@@ -201,12 +207,12 @@ struct claims {
 
 	struct claims_action *actions;
 	size_t n_actions, actions_cap;
-	uint32_t *tell; /* addresses whose change is to be told */
+	uint32_t *tell; /* addresses whose change peers have to be told */
 	size_t n_tell, tell_cap;
 	bool recall_pending;
-	int64_t small_until_ms; /* what was larger did not arrive: until then messages are small */
+	int64_t small_until_ms; /* until when messages are small, as larger ones did not arrive */
 	size_t claims_room,
-		/* what fits a message; 0: none can be sent, and what is to be told waits */
+		/* what fits a message; 0: none can be sent, and changes wait */
 		targets_room;
 	struct {
 		bool active;
@@ -216,7 +222,7 @@ struct claims {
 	} snapshot;
 
 	uint64_t takeovers, yields, conflicts, two_owners;
-	uint64_t refused; /* times that an address or a claim found no place */
+	uint64_t refused; /* how often an address or a claim found no place */
 };
 
 void claims_init(struct claims *c, const struct claims_options *opts, struct member *m);
@@ -242,17 +248,17 @@ void claims_peer_event(struct claims *c, int64_t now, struct member_peer *p,
                        enum member_event event);
 
 /*
- * Another machine said by ARP that it has @addr (@is_answer: to a probe of ours, and to nobody
- * else); or asks whether it may have it.
+ * Another machine said by ARP that it has @addr (@is_answer: in answer to a probe of ours, and to
+ * us alone), or asks whether it may have it.
  */
 void claims_seen(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac, bool is_answer);
 void claims_seen_probe(struct claims *c, int64_t now, uint32_t addr, const uint8_t *mac);
 /*
- * The machine at @mac answered that it has @addr: if that is a peer's node's own address, the node
- * is there.
+ * The machine at @mac answered that it has @addr: if that is the own address of a peer's node, the
+ * node is there.
  */
 void claims_seen_node(struct claims *c, uint32_t addr, const uint8_t *mac);
-/* A heartbeat came that we cannot trust: a speaker with another key may be about. */
+/* A heartbeat came that we cannot trust: there may be a speaker with another key. */
 void claims_seen_refused(struct claims *c, int64_t now);
 /* This node answers for @addr. */
 bool claims_answers(const struct claims *c, uint32_t addr);
@@ -260,11 +266,11 @@ bool claims_answers(const struct claims *c, uint32_t addr);
 void claims_tick(struct claims *c, int64_t now);
 int64_t claims_deadline(const struct claims *c);
 
-/* Peers asked over and over for what was sent to them: larger messages may get lost. */
+/* Peers keep asking for what was sent to them: larger messages may get lost. */
 bool claims_small(const struct claims *c, int64_t now);
-/* So many claims, or targets, fit a message. */
+/* How many claims, or targets, fit a message. */
 void claims_set_room(struct claims *c, size_t claims, size_t targets);
-/* The next message to send, but for its stamp; false if there is none. */
+/* The next message to send, except for its stamp; false if there is none. */
 bool claims_next_message(struct claims *c, struct wire_msg *msg);
 /* Gives everything up, for a farewell. */
 void claims_yield_all(struct claims *c, int64_t now);

@@ -3,7 +3,7 @@
 #define FAIRLEAD_L2_CLAIMS_PRIVATE_H
 
 /*
- * Between the files of the claims core only: entries.c keeps addresses and timers, tables.c keeps
+ * Shared only by the files of the claims core: entries.c keeps addresses and timers, tables.c keeps
  * the copies of peers' claims and talks about them, contest.c answers questions about one address,
  * gate.c asks the network, rivals.c deals with others that answer, nodes.c asks whether a
  * restarting peer's node is there, claims.c decides.
@@ -14,7 +14,7 @@
 /* ---- entries.c ---- */
 
 struct claims_entry *entry_find(const struct claims *c, uint32_t addr);
-/* Finds or makes; NULL if there are too many. */
+/* Finds or creates an entry; NULL if there are too many. */
 struct claims_entry *entry_get(struct claims *c, uint32_t addr);
 /* Frees the entry if nothing is left to remember. */
 void entry_prune(struct claims *c, struct claims_entry *e);
@@ -27,13 +27,13 @@ void entries_free(struct claims *c);
 
 void action_add(struct claims *c, enum claims_action_type type, uint32_t addr);
 void set_state(struct claims *c, struct claims_entry *e, enum l2_ownership state);
-/* Makes @claim ours, in place of what was there, or gives ours up, and has the peers told. */
+/* Makes @claim ours, in place of what was there, or gives ours up, and has the peers informed. */
 void own_set(struct claims *c, struct claims_entry *e, const struct wire_claim *claim);
 void own_clear(struct claims *c, struct claims_entry *e);
 
 /* ---- tables.c ---- */
 
-/* There are tables for so many slots. */
+/* Makes room for the tables of so many slots. */
 void tables_reserve(struct claims *c, size_t n_slots);
 void table_drop(struct claims *c, struct claims_held *h);
 /* Makes @claim one of @p's; false if there are too many. */
@@ -43,8 +43,8 @@ void tables_receive(struct claims *c, int64_t now, struct member_peer *p,
 /* @p is a new incarnation: what it claimed before is held for it, or forgotten. */
 void table_renew(struct claims *c, int64_t now, struct member_peer *p, bool hold);
 /*
- * Forgets everything that @p claimed (or only what its former incarnation did), which became free
- * in the way of @how.
+ * Forgets everything that @p claimed (or only what its former incarnation did); @how says in which
+ * way it became free.
  */
 void table_clear(struct claims *c, int64_t now, struct member_peer *p, bool former_only,
                  enum claims_freed how);
@@ -53,14 +53,17 @@ void tables_review_synced(struct claims *c);
 
 /* ---- contest.c ---- */
 
-/* For so long an address is known to have been let go, and who did is no candidate. */
+/*
+ * For this long an address is known to have been let go, and the node that did so is not a
+ * candidate.
+ */
 #define CLAIMS_YIELDED_MS 2000
-/* Probes to send where one that is lost makes two owners. */
+/* Probes to send where losing one would make two owners. */
 #define CLAIMS_ASKS_UNSURE 3
-/* A fresh candidate supersedes an owner whose view has been stale for so long. */
+/* A fresh candidate supersedes an owner whose view has been stale for this long, */
 #define CLAIMS_STALE_MS 5000
 /*
- * And the candidate's own has been fresh for so long: a watch that broke is tried again within ten
+ * provided that its own view has been fresh for this long: a broken watch is retried within ten
  * seconds.
  */
 #define CLAIMS_FRESH_MS 15000
@@ -80,9 +83,9 @@ uint64_t score(uint32_t addr, uint64_t name_hash);
 size_t rank(const struct claims *c, int64_t now, const struct claims_entry *e);
 /* It was ours before we restarted, and the peers still hold it for us. */
 bool resumes(const struct claims_entry *e, int64_t now);
-/* Why should nobody answer for it?  If that is not known, ask. */
+/* Whether we have to ask, as it is not certain that nobody answers for it. */
 bool must_ask(const struct claims *c, int64_t now, const struct claims_entry *e);
-/* How many probes must go unanswered until nobody answers. */
+/* How many probes must go unanswered before we conclude that nobody answers. */
 uint8_t asks_needed(const struct claims *c, int64_t now, const struct claims_entry *e);
 /* @rival may be overruled: see contest.c. */
 bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
@@ -95,27 +98,30 @@ bool backing_off(const struct claims_entry *e);
 void back_off(struct claims *c, int64_t now, struct claims_entry *e, enum l2_ownership state,
               const uint8_t *mac);
 /*
- * This node may answer for the address as of now; else what is missing was set going, and the
- * entry's state says what.  @overrule: a rival holds it and will let go, so there is no need to
- * ask.
+ * True if this node may answer for the address from now on; otherwise what is missing was started,
+ * and the entry's state says what.  @overrule: a rival holds it and will let go, so there is no
+ * need to ask.
  */
 bool gate_passes(struct claims *c, int64_t now, struct claims_entry *e, bool overrule);
-/* When one more probe may go out, which then counts as sent if that is @now. */
+/* When one more probe may go out; if that is @now, it counts as sent. */
 int64_t probe_turn(struct claims *c, int64_t now);
-/* An address that was answered, lost or held by somebody else: nothing is waited for any more. */
+/* An address that was answered, lost or held by somebody else: stop waiting. */
 void gate_close(struct claims_entry *e);
 
 /* ---- rivals.c ---- */
 
 /* This node owns the address from now on. */
 void rivals_begin(struct claims *c, int64_t now, struct claims_entry *e);
-/* As an owner: asks whether somebody else answers, too, if that is due. */
+/* As an owner: asks whether somebody else answers, too, when that is due. */
 void rivals_verify(struct claims *c, int64_t now, struct claims_entry *e);
 /* Two owners were seen, and not again for a while. */
 void rivals_expire(struct claims *c, int64_t now, struct claims_entry *e);
 /* Recomputes c->exposed. */
 void rivals_review(struct claims *c, int64_t now);
-/* For a while from now on there is reason to ask more often, also for what is being asked for. */
+/*
+ * For a while from now on there is reason to ask more often, including for addresses that are
+ * already being probed.
+ */
 void doubt(struct claims *c, int64_t now);
 
 /* ---- nodes.c ---- */

@@ -9,9 +9,9 @@
 
 #include <string.h>
 
-/* A peer that fell silent so short a time ago was heard well until then. */
+/* A peer that fell silent no longer ago than this was heard well until then. */
 #define HEARD_LATELY_MS 2000
-/* Probes to send where somebody answered before, and there is no hurry. */
+/* Probes to send if somebody answered before and there is no hurry. */
 #define ASKS_ANSWERED 6
 
 int claims_order(const struct wire_claim *a, const char *a_node, const struct wire_claim *b,
@@ -61,7 +61,7 @@ static bool stands(const struct claims *c, const struct claims_held *h)
 	const struct member_peer *p = h->peer;
 
 	/*
-	 * A peer that restarts gets back only what its node may still own: not if that is drained,
+	 * A restarting peer gets back only what its node may still own: nothing if that is drained,
 	 * off or deleted.
 	 */
 	if (p->state == MEMBER_RESTARTING && entitled(h->entry) &&
@@ -138,9 +138,9 @@ bool resumes(const struct claims_entry *e, int64_t now)
 }
 
 /*
- * Why should nobody answer for it?  If that is not known, ask.  Of a silence of our own, be it
- * before a restart or not, it is never known what was claimed meanwhile by those that do not hear
- * us.
+ * Whether we have to ask, as it is not certain that nobody answers for it.  After a silence of our
+ * own, whether by a restart or not, we never know what was claimed meanwhile by speakers that do
+ * not hear us.
  */
 bool must_ask(const struct claims *c, int64_t now, const struct claims_entry *e)
 {
@@ -148,8 +148,8 @@ bool must_ask(const struct claims *c, int64_t now, const struct claims_entry *e)
 	    e->freed == CLAIMS_LAPSED || e->freed == CLAIMS_DOUBTED)
 		return true;
 	/*
-	 * Somebody that we do not hear may have taken it since; who wanted it when it was let go is
-	 * in time.
+	 * Somebody that we do not hear may have taken it since; a node that wanted it when it was
+	 * let go is in time.
 	 */
 	if (e->freed == CLAIMS_YIELDED && now - e->freed_ms < CLAIMS_YIELDED_MS)
 		return c->exposed && e->free_since_ms > e->freed_ms;
@@ -174,8 +174,8 @@ uint8_t asks_needed(const struct claims *c, int64_t now, const struct claims_ent
 }
 
 /*
- * A rival's claim that we may overrule: of an older Service (the address was given to another
- * since), or by a node that long had no news of the cluster.
+ * A rival's claim that we may overrule: one of an older Service (the address was given to another
+ * since), or by a node that has had no news of the cluster for long.
  */
 bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
               const struct claims_held *rival)
@@ -186,10 +186,10 @@ bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
 	if (!same_service(e->want, &rival->claim))
 		return claims_order(&ours, c->opts.node, &rival->claim, rival->peer->name) > 0;
 	/*
-	 * A server that is gone for everybody is missed by one node sooner than by another, and
-	 * found again sooner, which is no reason to move anything.  Only where it answered us after
-	 * the rival had missed it, and did so for as long as the rival may take to look again, has
-	 * the rival alone lost it.
+	 * When the server is gone for everybody, some nodes notice sooner than others, both that it
+	 * is gone and that it is back, which is no reason to move anything.  The rival alone has
+	 * lost it only if it answered us after the rival had missed it, for as long as the rival
+	 * may take to look again.
 	 */
 	int64_t stale_ms = member_stale_ms(rival->peer, now);
 	return c->view_fresh && now - c->fresh_since_ms >= CLAIMS_FRESH_MS &&

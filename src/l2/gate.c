@@ -2,24 +2,24 @@
 #include "config.h"
 
 /*
- * The gate that every road to answering for an address passes.
+ * The gate that every way to answering for an address passes.
  *
  * A claim tells only those that hear us, and hear us with the same key.  So before this node
  * answers, whether the claim is new, recalled by the peers after a restart, or was kept while this
  * node was silent (its link was down, its process was stopped), it waits for its turn and asks the
  * network by ARP probes; while it asks it does not answer.  Only an address whose holder is known
- * to have let go needs no question: not what that holder kept through a silence and had not asked
- * for yet, nor what somebody asked for or announced since; and where there may be speakers that we
- * do not hear, only of a node that waited for it at that moment.
+ * to have let go needs no question.  That excludes what the holder kept through a silence and had
+ * not asked for yet, and what somebody asked for or announced since; and if there may be speakers
+ * that we do not hear, only a node that was waiting for it at that moment may skip the question.
  *
  * How often it asks.  Where peers are heard without losses one probe is enough: another owner would
  * be a peer, and its claim known.  Where no peer is heard, frames were lost or refused a moment
  * ago, or somebody answered before, the probes are all there is, so there are three of them in
  * little more time.
  *
- * Probes of others that ask at the same moment are reason to wait (RFC 5227 2.1.1), but whoever
- * asks on and on, in whatever name, must not keep the address from everybody: patience with them is
- * bounded.
+ * Probes of others that ask at the same moment are reason to wait (RFC 5227 2.1.1), but a machine
+ * that keeps asking, in whatever name, must not keep the address from everybody: patience with them
+ * is bounded.
  */
 #include "l2/claims_private.h"
 
@@ -27,7 +27,7 @@
 
 #include "fairlead/mem.h"
 
-/* The n-th candidate waits n times so long before it claims what nobody holds. */
+/* The n-th candidate waits n times this long before it claims what nobody holds. */
 #define RANK_STEP_MS 150
 /*
  * How long the first candidate waits for the claims of a peer that is known to have claims we have
@@ -35,19 +35,19 @@
  */
 #define SYNC_PATIENCE_MS 500
 #define SYNC_POLL_MS 10
-/* Who finds an address answered for asks again after this, doubled each time. */
+/* A node that finds an address answered for asks again after this time, doubled each time. */
 #define BACKOFF_MS 200
 #define BACKOFF_STEPS 5
 /*
- * Others that ask for an address, and do not take it, hold up its claim for so long, or up to twice
- * that.  Not for less than so many times what a probe waits: the longest asking takes four times
- * that, and whoever waits must not be out of patience before it ends.
+ * Others that ask for an address but do not take it delay its claim for this long, or up to twice
+ * that, and for at least so many times what a probe waits: the longest series of probes takes four
+ * times that, and a waiting node must not lose patience before it ends.
  */
 #define GIVE_WAY_MS 500
 #define GIVE_WAY_PROBES 8
 /*
- * So many probes go out at once, and as many after each pause: the receive buffer of who should
- * answer holds a hundred or so frames, and a probe that it loses makes a second owner.
+ * So many probes go out at once, and as many after each pause: the receive buffer of the machine
+ * that should answer holds a hundred or so frames, and a lost probe makes a second owner.
  */
 #define PROBES_AT_ONCE 32
 #define PROBES_PAUSE_MS 2
@@ -75,7 +75,7 @@ void gate_close(struct claims_entry *e)
 	e->kernel_answers = 0;
 }
 
-/* Who has found the address answered for still says so while he waits. */
+/* A node that has found the address answered for still reports that while it waits. */
 static void wait_until(struct claims *c, struct claims_entry *e, int64_t at_ms)
 {
 	if (!backing_off(e))
@@ -86,8 +86,8 @@ static void wait_until(struct claims *c, struct claims_entry *e, int64_t at_ms)
 /* ---- others that ask ---- */
 
 /*
- * Is another's probe reason to wait?  A speaker that asks claims soon after, or was answered;
- * whoever asks on and on is some other program, or lends a peer's name to its frames.  Speakers
+ * Is another's probe reason to wait?  A speaker that asks claims soon after, or was answered; a
+ * machine that keeps asking is some other program, or forges frames in a peer's name.  Speakers
  * that do not know each other lose patience at different times.
  */
 static bool is_patient(const struct claims *c, int64_t now, const struct claims_entry *e)
@@ -103,8 +103,8 @@ static bool is_patient(const struct claims *c, int64_t now, const struct claims_
 
 /*
  * When somebody else last asked for the address, CLAIMS_NEVER negated if that is not known or no
- * reason to wait.  It need not be wanted here yet: news of a Service come to two nodes a moment
- * apart.
+ * reason to wait.  The address need not be wanted here yet: news of a Service reaches two nodes a
+ * moment apart.
  */
 static int64_t heard_probe_ms(const struct claims *c, int64_t now, const struct claims_entry *e)
 {
@@ -117,9 +117,9 @@ static int64_t heard_probe_ms(const struct claims *c, int64_t now, const struct 
 }
 
 /*
- * Patience is used up only by probes for which we wait: not by those that came while it was not our
- * turn, or while we waited for an owner that answered.  Else those that follow the same owner would
- * be out of patience with each other before one of them has asked.
+ * Only probes for which we wait use up patience: not those that came while it was not our turn, or
+ * while we waited for an owner that answered.  Otherwise nodes that follow the same owner would
+ * lose patience with each other before one of them has asked.
  */
 static void held_up(struct claims_entry *e, int64_t now)
 {
@@ -137,8 +137,8 @@ void claims_seen_probe(struct claims *c, int64_t now, uint32_t addr, const uint8
 	if (!e)
 		return;
 	if (e->freed == CLAIMS_YIELDED)
-		e->freed = CLAIMS_DOUBTED; /* who asks takes it */
-	/* RFC 5227 2.1.1 has both give way; so that one goes on, it is the lower address here. */
+		e->freed = CLAIMS_DOUBTED; /* the one that asks takes it */
+	/* In RFC 5227 2.1.1 both give way; here the lower address goes on. */
 	if (e->state == L2_PROBING && is_patient(c, now, e) &&
 	    memcmp(mac, c->member->opts.mac, WIRE_MAC_SIZE) < 0) {
 		held_up(e, now);
@@ -183,8 +183,8 @@ int64_t probe_turn(struct claims *c, int64_t now)
 }
 
 /*
- * The first question, or one more; several in a row come a little closer, and the last waits its
- * full time.
+ * The first question, or one more; several in a row come a little closer together, and the last
+ * waits its full time.
  */
 static void ask(struct claims *c, int64_t now, struct claims_entry *e)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Notifications say only that something changed.  To follow each of them would need a copy of the
- * kernel's state that a lost one puts out of step, so all is read anew, compared with what was read
- * last, and handed over if it differs.  As settings under /proc have no notifications, that is done
- * every ten seconds in any case.
+ * Notifications say only that something changed.  Following each of them would need a copy of the
+ * kernel's state that a lost one puts out of step, so everything is read anew, compared with what
+ * was read last, and handed over if it differs.  As settings under /proc have no notifications,
+ * that is done every ten seconds in any case.
  *
- * The thread that reads owns `last`.  `fresh` is the one thing that two threads touch: the reader
- * puts a copy there, and the urgent thread takes it away if the lock is free at that moment, or
- * else at its next turn; it waits for nobody.
+ * The thread that reads owns `last`. `fresh` is the only thing that two threads touch: the reader
+ * puts a copy there, and the urgent thread takes it if the lock is free at that moment, otherwise
+ * at its next turn; it waits for nobody.
  */
 #include "config.h"
 
@@ -33,8 +33,8 @@
 
 #define WATCH_STACK_SIZE (256 * 1024)
 /*
- * After a failed read; and as a check that no notification was missed, and for settings, of which
- * there are none.
+ * When to read again after a failure; and otherwise, as notifications may be missed and settings
+ * have none.
  */
 #define RETRY_MS 1000
 #define RECHECK_MS 10000
@@ -59,15 +59,15 @@ struct ifaces_watch {
 bool ifaces_name_matches(const regex_t *pattern, const char *name)
 {
 	/*
-	 * Of all matches regexec() finds the first and longest (POSIX), so a whole one, if there is
-	 * one.
+	 * regexec() finds the first and longest match (POSIX), and so the whole name if that
+	 * matches.
 	 */
 	regmatch_t m;
 
 	return regexec(pattern, name, 1, &m, 0) == 0 && m.rm_so == 0 && !name[m.rm_eo];
 }
 
-/* A bridge, a bond or the like has the interface's frames.  A VRF only has its routes. */
+/* A bridge, a bond or the like takes the interface's frames.  A VRF only takes its routes. */
 static bool is_port(struct rtnl_link *link, struct nl_cache *links)
 {
 	int index = rtnl_link_get_master(link);
@@ -315,7 +315,7 @@ const struct iface *ifaces_find(const struct ifaces *i, const struct addr *a)
 	return best;
 }
 
-/* As arp_ignore() of the kernel's net/ipv4/arp.c. */
+/* As arp_ignore() in the kernel's net/ipv4/arp.c does. */
 static bool ignored(const struct iface_local *l, const struct iface *iface)
 {
 	switch (iface->arp_ignore) {
@@ -361,7 +361,7 @@ static bool has_subnet(const struct iface *iface, const struct prefix *p)
 	return false;
 }
 
-/* The one that ifaces_find() prefers of those that have the very subnet. */
+/* The one that ifaces_find() prefers among those with exactly this subnet. */
 static const struct iface *first_of(const struct ifaces *i, const struct prefix *p)
 {
 	const struct iface *first = NULL;
@@ -414,7 +414,7 @@ static int events_open(struct nl_sock **ret_sock)
 	return 0;
 }
 
-/* What the notifications say does not matter, only that there were some. */
+/* The contents of the notifications do not matter, only that there were some. */
 static void drain(struct ifaces_watch *w)
 {
 	char bytes[4096];
@@ -482,7 +482,10 @@ static void *watch_run(void *arg)
 
 bool ifaces_watch_take(struct ifaces_watch *w, struct ifaces *ret_ifaces)
 {
-	/* The lock is held for a few instructions only, but who must not wait need not. */
+	/*
+	 * The lock is held for a few instructions only, but a thread that must not wait does not
+	 * have to.
+	 */
 	if (pthread_mutex_trylock(&w->lock) != 0)
 		return false;
 	bool has = w->has_fresh;

@@ -7,8 +7,8 @@
  * which addresses the kernel of this node answers ARP by itself.
  *
  * A watch reads them by netlink in a thread of its own, since the kernel may let a reader wait
- * while it reconfigures something else.  Any notification, and the loss of one, means that all is
- * read anew: there is nothing to get out of step.
+ * while it reconfigures something else.  Any notification, and the loss of one, means that
+ * everything is read anew: nothing can get out of step.
  */
 
 #include <regex.h>
@@ -21,8 +21,8 @@
 
 #define IFACE_NAME_SIZE 16
 /*
- * Subnets of an interface, interfaces with addresses, and addresses of the node at all; more are
- * left out, and counted.
+ * Limits on the subnets of an interface, on interfaces with addresses, and on the node's addresses
+ * in total; more are left out, and counted.
  */
 #define IFACE_SUBNETS_MAX 16
 #define IFACES_MAX 4096
@@ -34,11 +34,11 @@ struct iface {
 	uint8_t mac[6];
 	unsigned int mtu;
 	bool up; /* administratively, and with carrier */
-	/* Where two serve one subnet, the one in use stays in use; the caller sets it. */
+	/* If two serve one subnet, the one in use stays in use; the caller sets this. */
 	bool in_use;
 	/*
-	 * As the kernel takes them here (the greater of conf.all's and the interface's), -1 if they
-	 * cannot be read.
+	 * As the kernel applies them here (the greater of conf.all's and the interface's), -1 if
+	 * they cannot be read.
 	 */
 	int arp_ignore, proxy_arp;
 	struct {
@@ -61,13 +61,13 @@ struct ifaces {
 	size_t n;
 	struct iface_local *locals; /* by address */
 	size_t n_locals;
-	size_t n_left_out; /* interfaces, subnets and addresses beyond the bounds */
+	size_t n_left_out; /* interfaces, subnets and addresses beyond the limits */
 };
 
 /*
  * Reads what is there: Ethernet, not loopback, not NOARP, not a port of a bridge or bond (one in a
  * VRF is none), with a global IPv4 address, and with a name that @pattern (NULL: any) matches as a
- * whole.  Links that are down are in it, too.
+ * whole.  Includes links that are down.
  */
 int ifaces_read(const regex_t *pattern, struct ifaces *ret_ifaces, struct err *e);
 /* The whole name matches; @pattern was compiled without REG_NOSUB. */
@@ -79,11 +79,11 @@ bool ifaces_eq(const struct ifaces *a, const struct ifaces *b);
  * one in use, else the first.  NULL if none does.
  */
 const struct iface *ifaces_find(const struct ifaces *i, const struct addr *a);
-/* Each subnet of the interface is another one's, too, and ifaces_find() has that one for it. */
+/* Each subnet of the interface is also on another one, which ifaces_find() returns for it. */
 bool ifaces_is_spare(const struct ifaces *i, int index);
 /*
- * Part of the range lies in a subnet of @iface, which is the interface that ifaces_find() has for
- * that subnet.
+ * Part of the range lies in a subnet of @iface, which is the interface that ifaces_find() returns
+ * for that subnet.
  */
 bool ifaces_serves(const struct ifaces *i, const struct iface *iface, const struct addr_range *r);
 
@@ -99,7 +99,7 @@ struct ifaces_watch;
 /* Calls @notify(arg) from its thread when there is something to take. */
 int ifaces_watch_start(const char *pattern, void (*notify)(void *arg), void *arg,
                        struct ifaces_watch **ret_watch, struct err *e);
-/* The newest state, if there is one that was not taken yet. */
+/* The newest state, if it has not been taken yet. */
 bool ifaces_watch_take(struct ifaces_watch *w, struct ifaces *ret_ifaces);
 void ifaces_watch_stop(struct ifaces_watch *w);
 

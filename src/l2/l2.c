@@ -5,8 +5,8 @@
  * The urgent thread: gives the segments frames, snapshots and time, and publishes what came out.
  *
  * It waits in poll() only.  Snapshots come through an atomic pointer, interfaces from the watch,
- * and what others read lies behind a lock that the thread takes only when nobody has it; else it
- * publishes a moment later.
+ * and what others read lies behind a lock that the thread takes only when nobody holds it;
+ * otherwise it publishes a moment later.
  */
 #include "fairlead/l2.h"
 
@@ -32,10 +32,10 @@
 #include "l2/troubles.h"
 
 #define STACK_SIZE (256 * 1024)
-/* Frames taken from one interface before the others have their turn. */
+/* How many frames are taken from one interface before the others have their turn. */
 #define FRAMES_PER_TURN 64
 /*
- * Publishing again where the lock was taken; peers and counters are published no more often than
+ * When to publish again if the lock was taken; peers and counters are published no more often than
  * this.
  */
 #define PUBLISH_RETRY_MS 1
@@ -172,7 +172,7 @@ static void replace_troubles(struct board *b, const struct troubles *found)
 		b->troubles.list[b->troubles.n++] = found->list[i];
 }
 
-/* Anew from time to time; true if something has changed. */
+/* Gathers it anew from time to time; true if something has changed. */
 static bool look_for_troubles(struct l2 *l2, int64_t now)
 {
 	if (now - l2->found_ms < TROUBLES_MS)
@@ -256,8 +256,8 @@ static void on_frame(const void *frame, size_t size, void *arg)
 }
 
 /*
- * Waits for something to do, and receives; frames are taken before timers, or a peer seems dead
- * that only we did not hear.
+ * Waits for something to do, and receives; frames are taken before timers, otherwise a peer would
+ * seem dead just because we had not read its frames.
  */
 static void wait_and_receive(struct l2 *l2)
 {

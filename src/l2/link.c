@@ -33,7 +33,7 @@ struct receiver {
 	void *arg;
 };
 
-/* Has the network card let the group through; the port need not be promiscuous. */
+/* Makes the network card accept the group; the port need not be promiscuous. */
 static int join_group(int fd, const char *interface)
 {
 	struct packet_mreq mreq = { .mr_ifindex = (int)if_nametoindex(interface),
@@ -47,8 +47,8 @@ static int join_group(int fd, const char *interface)
 
 /*
  * Before the filter: frames of VLANs are other segments', and are seen again on interfaces of their
- * own.  VLAN 0 is none, only a priority (802.1Q), with which some switches and network cards send
- * everything.  The kernel has taken the tag off by now.  pcap's own language cannot say this:
+ * own.  VLAN 0 is not a VLAN, only a priority (802.1Q), with which some switches and network cards
+ * send everything.  The kernel has removed the tag by now. pcap's own language cannot express this:
  * there, a second "vlan" is a second tag.
  */
 static const struct bpf_insn no_vlan[] = {
@@ -82,7 +82,7 @@ static int configure(pcap_t *pcap, const char *interface, struct err *e)
 {
 	char why[PCAP_ERRBUF_SIZE];
 
-	/* Frames one by one as they come: a batch is a delay. */
+	/* Frames one by one as they come: batching would delay them. */
 	if (pcap_set_snaplen(pcap, SNAPSHOT_SIZE) < 0 || pcap_set_promisc(pcap, 0) < 0 ||
 	    pcap_set_immediate_mode(pcap, 1) < 0 || pcap_set_buffer_size(pcap, BUFFER_SIZE) < 0 ||
 	    pcap_activate(pcap) < 0)

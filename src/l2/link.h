@@ -3,8 +3,8 @@
 #define FAIRLEAD_L2_LINK_H
 
 /*
- * Raw frames on one interface, through libpcap.  A filter in the kernel lets through what concerns
- * us only: ARP, and the speakers' messages.  Never waits.
+ * Raw frames on one interface, through libpcap.  A filter in the kernel lets through only what
+ * concerns us: ARP, and the speakers' messages.  Never waits.
  */
 
 #include <stddef.h>
@@ -20,11 +20,11 @@ void link_close(struct link *l);
 /* Readable when there is a frame. */
 int link_fd(const struct link *l);
 /*
- * Hands over the frames that are there, but no more than @max; how many, or -EIO when the interface
- * went away.
+ * Hands over the available frames, at most @max; returns how many, or -EIO when the interface went
+ * away.
  */
 int link_receive(struct link *l, int max, link_frame_fn *fn, void *arg);
-/* Sends a frame or loses it, as the wire might; -errno says why the kernel did not take it. */
+/* Sends a frame, or loses it, as the wire might; -errno says why the kernel did not accept it. */
 int link_send(struct link *l, const void *frame, size_t size);
 
 #endif

@@ -5,34 +5,37 @@
  * Is the node of a restarting peer still there?
  *
  * A speaker that ends says that it restarts, and its peers hold its claims for some seconds.  But a
- * node that is rebooted ends its speaker just so, and then its network: nobody would answer for the
- * rest of the hold, which a crash would not have cost.  So while a peer restarts, its node is asked
- * by ARP, over and over and addressed to it alone, for the address that its heartbeats came from,
- * which its kernel answers for whether a speaker runs or not.  A node that leaves a few questions
- * in a row unanswered is gone, and the hold ends.
+ * node that is rebooted ends its speaker in the same way, and then its network: nobody would answer
+ * for the rest of the hold, which would be worse than a crash.  So while a peer restarts, its node
+ * is asked by ARP, over and over and addressed to it alone, for the address that its heartbeats
+ * came from, for which its kernel answers whether a speaker runs or not.  A node that leaves a few
+ * questions in a row unanswered is gone, and the hold ends.
  *
- * A kernel may be set not to answer (arp_ignore 8), so silence counts only of a node that was heard
- * to answer before; each peer is asked when it is new.  Only answers count: requests a speaker may
- * have sent.
+ * A kernel may be set not to answer (arp_ignore 8), so silence counts only for a node that has
+ * answered before; each peer is asked when it is new.  Only answers count: a request may come from
+ * the speaker.
  */
 #include "l2/claims_private.h"
 
 #include <string.h>
 
-/* Between two questions to one node; with many peers, which all ask, so much more for each. */
+/*
+ * The time between two questions to one node; with many peers, which all ask, it grows by this much
+ * for each.
+ */
 #define ASK_MS 50
 #define ASK_PER_PEER_MS 5
 /*
- * Questions in a row without an answer; with frames being lost, more.  The losses may just have
- * begun: so after a few they follow each other faster, and there are many in the time that a
- * takeover may take.
+ * Questions in a row without an answer; more if frames are being lost.  The losses may just have
+ * begun: so after a few the questions come faster, and there are many in the time that a takeover
+ * may take.
  */
 #define UNANSWERED_MAX 12
 #define UNANSWERED_MAX_LOSSY 24
 /* times as fast */
 #define UNANSWERED_FEW 3
 #define URGENT 3
-/* A new peer is asked so often, so far apart, whether its node answers at all. */
+/* How often, and at which interval, a new peer is asked whether its node answers at all. */
 #define GREETINGS 3
 #define GREET_MS 1000
 
@@ -46,7 +49,7 @@ static int64_t ask_gap(const struct claims *c, const struct member_peer *p)
 	return c->tables[p->slot].unanswered < UNANSWERED_FEW ? gap : gap / URGENT;
 }
 
-/* When the next question to @p is due, or what follows from those before. */
+/* When the next question to @p is due, or the conclusion from the previous ones. */
 static int64_t due_ms(const struct claims *c, const struct member_peer *p)
 {
 	const struct claims_table *t = &c->tables[p->slot];
@@ -86,7 +89,7 @@ static void ask(struct claims *c, int64_t now, struct member_peer *p)
 	uint8_t max = now < c->doubt_until_ms ? UNANSWERED_MAX_LOSSY : UNANSWERED_MAX;
 
 	if (p->state == MEMBER_RESTARTING && t->answers && t->unanswered >= max) {
-		p->restart_until_ms = now; /* and so member_tick() ends the hold */
+		p->restart_until_ms = now; /* so that member_tick() ends the hold */
 		t->asked_ms = now;
 		return;
 	}

@@ -8,27 +8,26 @@
  * Meeting.  An owner sees another's gratuitous ARP by chance only, so while there may be speakers
  * that we do not hear (a Node of the cluster that is no living peer here, heartbeats refused) it
  * asks for its own addresses by a probe, each every few seconds, and all together at a bounded
- * rate.  An owner that is asked answers, whoever asks.
+ * rate.  An owner answers whoever asks.
  *
- * Proof.  What somebody sends of its own accord proves nothing: one forged frame a second would
- * silence an address for ever.  It makes us say once that the address is ours, and ask.  Only an
- * answer to that probe, to us alone and in time, makes a rival.  A machine that answers each probe
- * in another's name can do what it likes to ARP anyway; one that does not listen must fill the
- * short time after each of our probes with forged answers, and as long as it does the address is
- * lost to it.
+ * Proof.  Unsolicited frames prove nothing: one forged frame a second would silence an address for
+ * ever.  Such a frame makes us say once that the address is ours, and ask.  Only an answer to that
+ * probe, to us alone and in time, makes a rival.  A machine that answers each probe in another's
+ * name can do what it likes with ARP anyway; one that cannot hear our probes must fill the short
+ * time after each of them with forged answers, and as long as it does so, it takes the address.
  *
  * Parting.  Both owners know the address and both MAC addresses, and neither needs to know the
- * other's name, so the rendezvous order is over these.  Each says once more that it has the
- * address, by which the other learns of it, and asks again: after a few answers the second in the
- * order ceases, and tries later like every node that finds an address answered for.  (Had the
+ * other's name, so the rendezvous order is over these.  Each announces once more that it has the
+ * address, from which the other learns of it, and asks again: after a few answers the second in the
+ * order stops, and tries later like every node that finds an address answered for.  (Had the
  * segment been apart and healed, heartbeats come before that, and claims know better which part
- * should prevail.)  A rival that goes on answering the first for CEASE_MS is no speaker and keeps
- * the address: then the first ceases, too.
+ * should prevail.)  A rival that goes on answering the first for CEASE_MS is not a speaker and
+ * keeps the address: then the first stops, too.
  *
  * Kernels.  A living peer whose claims we know may answer and claim nothing: then its kernel has
  * the address on some interface, and answers whoever owns it (kube-proxy in IPVS mode).  A node
- * that asks before it claims gives way to it as to a stranger; an owner goes on, since ceasing
- * would end nothing.  Both say so.  An owner looks for them once a minute or so.
+ * that asks before it claims gives way to it as to a stranger; an owner goes on, since stopping
+ * would not help.  Both report it.  An owner looks for them once a minute or so.
  */
 #include "l2/claims_private.h"
 
@@ -37,12 +36,12 @@
 /* RFC 5227 2.4: defend no more often. */
 #define DEFEND_MS 10000
 /*
- * One address is verified no more often than this, and the answer comes within so many times what a
+ * One address is verified no more often than this; the answer must come within so many times what a
  * probe waits.
  */
 #define VERIFY_GAP_MS 500
 #define VERIFY_PROBES 4
-/* After a sighting it is verified so often more, as question or answer may be lost. */
+/* After a sighting it is verified this many times more, as question or answer may be lost. */
 #define SUSPICIONS 3
 /*
  * How often, while unheard speakers may be about; and how far apart two addresses are verified at
@@ -51,24 +50,24 @@
 #define VERIFY_EVERY_MS 5000
 #define VERIFY_SPACE_MS 20
 /*
- * A rival that answered is spoken of for so long; and the one that comes first endures one for so
- * long.
+ * How long a rival that answered is reported; and for how long the first in the order puts up with
+ * one.
  */
 #define TWO_OWNERS_MS 3000
 #define CEASE_MS 3000
 /*
- * The second in the order goes on for so long, so that the first is sure to have seen it, too: it
- * asks after VERIFY_GAP_MS.
+ * How long the second in the order goes on, so that the first is sure to have seen it, too: it asks
+ * after VERIFY_GAP_MS.
  */
 #define YIELD_MS 800
 /* After frames that were lost or refused there may be more of them. */
 #define DOUBT_MS 5000
 /* A living peer that answers has claimed the address, and its claim comes within that time. */
 #define PEER_TELLS_MS 200
-/* One that answered so often, and claims nothing, does not know of it: its kernel answers. */
+/* A peer that answered this often and claims nothing does not know of it: its kernel answers. */
 #define KERNEL_ANSWERS 3
 /*
- * Where all speakers are heard, kernels are looked for so often, and so far apart; seen once, one
+ * If all speakers are heard, how often kernels are looked for, and how far apart; one that was seen
  * counts for two rounds.
  */
 #define KERNEL_EVERY_MS 60000
@@ -79,7 +78,7 @@ void doubt(struct claims *c, int64_t now)
 	bool began = now >= c->doubt_until_ms;
 
 	c->doubt_until_ms = now + DOUBT_MS;
-	/* What is being asked for was to be asked for once. */
+	/* An address that is being probed was to be probed once. */
 	for (struct claims_entry *e = began ? c->entries : NULL; e; e = e->hh.next)
 		if (e->state == L2_PROBING && !e->asks)
 			e->asks = CLAIMS_ASKS_UNSURE - 1;
@@ -87,7 +86,7 @@ void doubt(struct claims *c, int64_t now)
 
 /* ---- looking for them ---- */
 
-/* Are there speakers, or may there be some, that do not hear our claims? */
+/* Are there, or could there be, speakers that do not hear our claims? */
 static bool is_exposed(const struct claims *c, int64_t now)
 {
 	size_t heard = 0;
@@ -197,7 +196,7 @@ static bool comes_first(const struct claims *c, const struct claims_entry *e, co
 	return memcmp(mac, c->member->opts.mac, WIRE_MAC_SIZE) < 0;
 }
 
-/* Gives the address up to whoever answers at @mac. */
+/* Gives the address up to the machine that answers at @mac. */
 static void cease(struct claims *c, int64_t now, struct claims_entry *e, const uint8_t *mac)
 {
 	const struct member_peer *p = member_by_mac(c->member, mac);
@@ -207,7 +206,7 @@ static void cease(struct claims *c, int64_t now, struct claims_entry *e, const u
 	back_off(c, now, e, p || orphaned(e) ? L2_STILL_ANSWERED : L2_CONFLICT, mac);
 }
 
-/* A machine sent something of its own accord as if it had the address. */
+/* A machine sent an unsolicited frame as if it had the address. */
 static void defend(struct claims *c, int64_t now, struct claims_entry *e)
 {
 	if (now - e->defended_ms >= DEFEND_MS) {
@@ -256,8 +255,8 @@ void rivals_expire(struct claims *c, int64_t now, struct claims_entry *e)
 
 /*
  * Is the sender a living peer whose claims we know, and that claims nothing here?  Then its claim
- * is on the way, or it is its kernel that answers.  With one that claims it, too, claims should
- * have settled it; where they do not, it does not know ours.
+ * is on the way, or its kernel answers.  If the peer claims it, too, claims should have settled it;
+ * if they have not, it does not know ours.
  */
 static bool is_known(const struct claims *c, const struct claims_entry *e,
                      const struct member_peer *p)
@@ -271,7 +270,8 @@ static bool is_known(const struct claims *c, const struct claims_entry *e,
 }
 
 /*
- * The kernel of @p answers for an address that we own: nothing that we do ends it, so it is told.
+ * The kernel of @p answers for an address that we own: nothing that we do ends that, so we report
+ * it.
  */
 static void note_kernel(struct claims *c, int64_t now, struct claims_entry *e, const uint8_t *mac)
 {
@@ -293,7 +293,7 @@ static void seen_while_asking(struct claims *c, int64_t now, struct claims_entry
 		return;
 	}
 	if (p && p->state == MEMBER_ALIVE && c->tables[p->slot].synced) {
-		/* It claimed the address meanwhile, and will tell. */
+		/* It has claimed the address meanwhile, and its message will say so. */
 		entry_wake_at(c, e, now + PEER_TELLS_MS);
 		e->free_since_ms = e->at_ms;
 		set_state(c, e, L2_WAITING);
@@ -301,13 +301,14 @@ static void seen_while_asking(struct claims *c, int64_t now, struct claims_entry
 	}
 	if (p)
 		doubt(c,
-		      now); /* it was given up, and is there: what else was its may still be, too */
+		      now); /* it was given up and is there after all: its other addresses may still
+                             * be in use, too */
 	else
 		c->conflicts++;
 	cease(c, now, e, mac);
 }
 
-/* What came answers the last question of ours, as an owner. */
+/* The frame answers the last question that we asked as an owner. */
 static bool is_timely(const struct claims *c, int64_t now, const struct claims_entry *e,
                       bool is_answer)
 {

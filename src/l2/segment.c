@@ -5,9 +5,9 @@
  * only collect what follows from it, and flush() sends that. No callback runs within another, and
  * time is an argument, so that a test can be the wire.
  *
- * The order within flush() matters: messages to peers before gratuitous ARP, for whoever loses an
- * address has to stop answering before clients hear of the new owner; and a heartbeat last, which
- * carries the digest of the claims that were just told.
+ * The order within flush() matters: messages to peers before gratuitous ARP, as a node that loses
+ * an address has to stop answering before clients hear of the new owner; and a heartbeat last,
+ * which carries the digest of the claims that were just sent.
  *
  * Being away (stopped, or on a stalled machine) for longer than peers wait for us is no different
  * from a link that was down: the claims ask again before they answer, and segment_answers() is
@@ -24,26 +24,26 @@
 #include "l2/arp.h"
 
 /*
- * Messages sent at one turn; more wait a moment, so that receivers' buffers and our own answers
- * keep up.
+ * How many messages are sent in one turn; more wait a moment, so that receivers' buffers and our
+ * own answers keep up.
  */
 #define MESSAGES_PER_TURN 64
 #define NEXT_TURN_MS 2
-/* A datagram that every host takes, and all but every network carries (RFC 791). */
+/* A datagram that every host accepts, and nearly every network carries (RFC 791). */
 #define SMALL_DATAGRAM 576
 /*
- * So many addresses are announced in that time, two frames each: more would overflow the buffers of
- * those who listen.
+ * How many addresses are announced in how much time, two frames each: more would overflow the
+ * receivers' buffers.
  */
 #define ANNOUNCED_PER_TURN 32
 /*
- * A farewell is said several times: it is not said again when lost, and then a restart counts as a
+ * A farewell is sent several times: a lost one is not repeated, and then a restart would count as a
  * death.
  */
 #define FAREWELLS 6
 /*
- * Another speaker of our name is told of when it has said so much for so long, without a longer
- * pause.
+ * Another speaker of our name is reported when it has sent so many messages for so long, without a
+ * longer pause.
  */
 #define NAMESAKE_MESSAGES 5
 #define NAMESAKE_LASTS_MS 2000
@@ -77,16 +77,16 @@ struct segment {
 	struct namesake namesake;
 	uint64_t claims_refused; /* as seen last, at claims_refused_ms */
 	int64_t claims_refused_ms;
-	int send_error; /* of the last frame that could not be sent, negative errno */
+	int send_error; /* of the last frame that could not be sent: negative errno */
 	int64_t send_error_ms;
-	uint8_t farewell; /* WIRE_RESTARTING or WIRE_LEAVING once said */
+	uint8_t farewell; /* WIRE_RESTARTING or WIRE_LEAVING once sent */
 	struct l2_stats stats;
 };
 
 /*
- * Messages are no larger than everybody takes who has to hear them, and small where larger ones got
- * lost.  Strangers have to hear heartbeats only, so a replay in the name of one with a small MTU
- * makes no more than these small.
+ * Messages are no larger than all their receivers accept, and small where larger ones got lost.
+ * Strangers only have to hear heartbeats, so a replay in the name of one with a small MTU makes
+ * only these small.
  */
 static void fit_messages(struct segment *s, int64_t now)
 {
@@ -240,7 +240,7 @@ static bool may_announce(struct segment *s, int64_t now)
 	return s->n_announced < ANNOUNCED_PER_TURN;
 }
 
-/* Carries out the actions, but for announcements that have to wait. */
+/* Carries out the actions, except for announcements that have to wait. */
 static void carry_out_all(struct segment *s, int64_t now)
 {
 	struct claims *c = &s->claims;
@@ -264,8 +264,8 @@ static void carry_out_all(struct segment *s, int64_t now)
 }
 
 /*
- * Sends what came out of an input.  Peers learn of a claim before caches do: who loses it stops
- * answering before its clients are told of the new owner.
+ * Sends what came out of an input.  Peers learn of a claim before caches do: a node that loses it
+ * stops answering before its clients learn of the new owner.
  */
 static void flush(struct segment *s, int64_t now)
 {
@@ -363,9 +363,9 @@ static void receive_arp(struct segment *s, int64_t now, const struct arp_packet 
 }
 
 /*
- * One that goes on is no replay of a single frame, nor our former self with its last words: a Pod
- * that is replaced may end a moment after the new one has begun.  A clone of this machine has its
- * Ethernet address, too.
+ * A speaker that goes on is neither a replay of a single frame nor the last words of our previous
+ * incarnation: a replaced Pod may end a moment after the new one has started.  A clone of this
+ * machine has its Ethernet address, too.
  */
 static void hear_namesake(struct segment *s, int64_t now, const struct wire_msg *msg)
 {

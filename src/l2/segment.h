@@ -34,7 +34,7 @@ struct segment;
 typedef int segment_send_fn(const void *frame, size_t size, void *arg);
 typedef void segment_changed_fn(uint32_t addr, void *arg);
 
-/* What carries out the segment's wishes; called from within the functions below. */
+/* The callbacks that carry out what the segment wants; called from within the functions below. */
 struct segment_ops {
 	segment_send_fn *send;
 	segment_changed_fn *changed; /* the state of an address changed */
@@ -46,7 +46,7 @@ struct segment *segment_new(const struct segment_options *opts, struct wire_key 
                             const struct segment_ops *ops, int64_t now);
 void segment_free(struct segment *s);
 
-/* The link is up or down; down until told otherwise. */
+/* The link is up or down; it is down at first. */
 void segment_link(struct segment *s, int64_t now, bool up);
 void segment_set_source(struct segment *s, uint32_t source);
 /* The interface's MTU; messages become no larger than it, and than the peers' interfaces take. */
@@ -63,9 +63,9 @@ int64_t segment_deadline(const struct segment *s);
 void segment_farewell(struct segment *s, int64_t now, enum l2_stop how);
 
 void segment_state(const struct segment *s, uint32_t addr, struct l2_state *ret_state);
-/* A request for @addr that came now would be answered. */
+/* Whether a request for @addr that came now would be answered. */
 bool segment_answers(const struct segment *s, int64_t now, uint32_t addr);
-/* What there is to complain of; times are 0 for never. */
+/* Complaints; times are 0 for never. */
 struct segment_health {
 	size_t mtu, mtu_min; /* the interface's, and what it takes to say everything */
 	int send_error;      /* negative errno of the last frame that could not be sent */
@@ -76,12 +76,12 @@ struct segment_health {
 	uint8_t namesake_mac[WIRE_MAC_SIZE];
 };
 void segment_health(struct segment *s, int64_t now, struct segment_health *ret_health);
-/* Once for each that speaks under our node's name: its Ethernet address. */
+/* Yields, once for each other speaker under our node's name, its Ethernet address. */
 bool segment_take_namesake(struct segment *s, uint8_t ret_mac[static WIRE_MAC_SIZE]);
 void segment_add_stats(const struct segment *s, struct l2_stats *stats);
 /*
- * The peer in @slot (0 .. segment_n_slots() - 1); false if it is free.  The interface is left to
- * the caller.
+ * The peer in @slot (0 .. segment_n_slots() - 1); false if it is free.  The caller fills in the
+ * interface.
  */
 size_t segment_n_slots(const struct segment *s);
 bool segment_peer(const struct segment *s, size_t slot, struct l2_peer *ret_peer);

@@ -20,7 +20,7 @@ static void *carve(struct block *b, size_t size)
 	return part;
 }
 
-/* Services that are alike have the same candidates one after the other: those are kept once. */
+/* Similar Services in a row have the same candidates: those are stored once. */
 static bool same_candidates(const struct l2_want *a, const struct l2_want *b)
 {
 	return a->n_candidates == b->n_candidates &&

@@ -2,13 +2,13 @@
 #include "config.h"
 
 /*
- * Each peer's claims, as it told them.
+ * Each peer's claims, as it reported them.
  *
- * A copy is right when its digest equals the one in the peer's heartbeat.  A delta keeps it so;
- * where one was lost, the next heartbeat shows it, and a snapshot is asked for.  A snapshot comes
- * in parts, each of which is the whole truth for a range of addresses at the moment it was sent, so
- * that a part helps even where others are lost.  Messages of one peer are taken in the order of
- * their sequence numbers only, so an old part never overwrites a newer delta.
+ * A copy is right when its digest equals the one in the peer's heartbeat.  A delta keeps it right;
+ * if one was lost, the next heartbeat shows it, and we ask for a snapshot.  A snapshot comes in
+ * parts, each of which is the whole truth for a range of addresses at the moment it was sent, so
+ * that a part helps even where others are lost.  Messages of one peer are accepted only in the
+ * order of their sequence numbers, so an old part never overwrites a newer delta.
  */
 #include "l2/claims_private.h"
 
@@ -18,9 +18,9 @@
 
 /* How often a node that listens is told what it claimed before. */
 #define RECALL_GAP_MS 150
-/* Who asks for our snapshot again within so many heartbeats did not get it. */
+/* A peer that asks for our snapshot again within so many heartbeats did not get it. */
 #define REPEATED_HEARTBEATS 10
-/* Then messages are small for so long. */
+/* How long messages are then small. */
 #define SMALL_MS 60000
 
 /* ---- the copy ---- */
@@ -113,9 +113,9 @@ void table_renew(struct claims *c, int64_t now, struct member_peer *p, bool hold
 }
 
 /*
- * @h is dropped, and its address free in the way of @how.  What a peer kept through a silence of
- * its own, or claimed in a minority, may have found another owner that the peer does not hear: when
- * it lets go of that, nobody may take it unasked.
+ * @h is dropped, and its address becomes free as @how says.  An address that a peer kept through a
+ * silence of its own, or claimed in a minority, may have another owner that the peer does not hear:
+ * when the peer lets go of it, nobody may take it without asking.
  */
 static void table_release(struct claims *c, int64_t now, struct claims_held *h,
                           enum claims_freed how)
@@ -237,9 +237,8 @@ static void snapshot_begin(struct claims *c)
 }
 
 /*
- * The peer asked a heartbeat or a few ago, was sent the snapshot, and asks again: it was lost.
- * That may be chance; or the wire carries less than the interfaces promise, and would never let it
- * pass.
+ * The peer asked a few heartbeats ago, was sent the snapshot, and asks again: it was lost.  That
+ * may be chance; or the wire carries less than the interfaces promise, and would never let it pass.
  */
 static bool asks_again(const struct claims *c, int64_t now, const struct claims_table *t)
 {
@@ -262,7 +261,7 @@ static void receive_request(struct claims *c, int64_t now, struct claims_table *
 	}
 }
 
-/* A peer that listens may have lost what it knew: what it claimed before is told to it. */
+/* A peer that listens may have lost what it knew: we tell it what it claimed before. */
 static void remind(struct claims *c, int64_t now, struct member_peer *p)
 {
 	struct claims_table *t = &c->tables[p->slot];
@@ -311,8 +310,8 @@ void tables_receive(struct claims *c, int64_t now, struct member_peer *p,
 	}
 	t->synced = t->digest == msg->digest && t->n == msg->n_claims;
 	/*
-	 * Only a heartbeat comes when nothing else is under way.  What there is no room for is not
-	 * asked for again and again.
+	 * Only a heartbeat comes when nothing else is under way.  Claims for which there is no room
+	 * are not requested over and over.
 	 */
 	if (!t->synced && msg->type == WIRE_HEARTBEAT && has_room(c, t))
 		t->request = true;
@@ -338,8 +337,8 @@ static bool next_delta(struct claims *c, struct wire_msg *msg)
 		else
 			*claim = (struct wire_claim){ .addr = addr, .flags = WIRE_CLAIM_GONE };
 		/*
-		 * Given up to another that answers, or after a silence of ours: no peer may take it
-		 * unasked.
+		 * Given up to another machine that answers, or after a silence of ours: no peer may
+		 * take it without asking.
 		 */
 		if ((claim->flags & WIRE_CLAIM_GONE) && (!c->ready || (e && backing_off(e))))
 			claim->flags |= WIRE_CLAIM_WEAK;

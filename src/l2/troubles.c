@@ -3,7 +3,7 @@
 
 /*
  * Others that answer ARP for our addresses, whoever owns them.  In each case we go on as before and
- * tell a person, since nothing that we could do would end it:
+ * report it, since nothing that we could do would end it:
  *
  *   - This node's kernel, for an address that some interface has (kube-proxy in IPVS mode binds all
  *     to kube-ipvs0).  It answers with our own Ethernet address, so owning the address makes
@@ -14,8 +14,8 @@
  *     one address.
  *
  * A second speaker of our name is believed by the peers, or we are, and the other one is a
- * stranger: it asks by probes before it claims, and so do we.  To cease at its word would let
- * anybody silence a node who can replay old frames of it.
+ * stranger: it asks by probes before it claims, and so do we.  If we stopped at its word, anybody
+ * who can replay a node's old frames could silence it.
  */
 #include "l2/troubles.h"
 
@@ -25,11 +25,11 @@
 
 #include "fairlead/mem.h"
 
-/* What was seen so lately counts as lasting. */
+/* What was seen within this time counts as lasting. */
 #define LATELY_MS 30000
-/* A stranger that answers for so many addresses does not just use one. */
+/* A stranger that answers for so many addresses is not just a user of one. */
 #define PROXY_ANSWERS 3
-/* Of so many it is told apart who they are; more are as bad. */
+/* So many strangers are told apart; more are just as bad. */
 #define ANSWERERS_MAX 16
 
 void troubles_fini(struct troubles *t)
@@ -154,7 +154,7 @@ static void format_mac(const uint8_t *m, char out[static 18])
 	snprintf(out, 18, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
 }
 
-/* Of the one that answers without owning it. */
+/* About the machine that answers without owning it. */
 static const uint8_t *mac_of(const struct l2_state *s)
 {
 	return s->ownership == L2_OWNER ? s->rival : s->mac;

@@ -3,8 +3,8 @@
 #define FAIRLEAD_L2_TROUBLES_H
 
 /*
- * What is wrong with layer 2 on this node at the moment, apart from single addresses: gathered anew
- * each time from what segments, interfaces and states say.
+ * The current layer-2 problems of this node that are not about single addresses: gathered anew each
+ * time from segments, interfaces and states.
  */
 
 #include "fairlead/l2.h"
@@ -21,7 +21,7 @@ bool troubles_eq(const struct troubles *a, const struct troubles *b);
 void troubles_add(struct troubles *t, enum reason reason, const char *interface, const char *fmt,
                   ...) __attribute__((format(printf, 4, 5)));
 
-/* Messages that cannot be sent, bounds that were met, another speaker of our name. */
+/* Messages that cannot be sent, limits that were reached, another speaker of our name. */
 void troubles_of_segment(struct troubles *t, struct segment *s, int64_t now,
                          const struct iface *iface);
 /* The kernel answers ARP by itself for what the node wants, or may answer for anything. */

@@ -15,7 +15,7 @@
  * bounded.
  *
  * Being dead is a local judgement and costs nothing but a takeover that asks first (claims).  So it
- * errs towards life: what a living peer heard of another counts as heard, and whoever was away
+ * errs towards life: what a living peer heard of another counts as heard, and a node that was away
  * itself excuses all others (member_excuse).
  */
 #include "config.h"
@@ -26,20 +26,20 @@
 
 #include "fairlead/mem.h"
 
-/* How old the sequence number of ours may be that a new incarnation repeats. */
+/* How old our sequence number may be that a new incarnation repeats. */
 #define PROOF_RECENT_MS 2000
-/* A peer's word for another is good for so long, and for so many messages since. */
+/* How long, and for how many messages, a peer's word for another is good. */
 #define VOUCH_MS 1000
 #define VOUCH_MESSAGES 64
 /* Strangers hold up our first claims for a few heartbeats only. */
 #define STRANGER_HEARTBEATS 3
-/* A dead peer's claims are remembered, and it counts among the nodes known, for so long. */
+/* How long a dead peer's claims are remembered and it counts as a known node. */
 #define PEER_FORGET_MS 600000
-/* Heartbeats out of turn, for a stranger's sake, come no closer than this. */
+/* Heartbeats out of turn, for a stranger, come no closer together than this. */
 #define BEAT_GAP_MS 20
 /*
- * So many of them in a row, and then one more in so long: replays never prove themselves, and must
- * not keep us busy.
+ * How many of them come in a row, and then how often one more: replays never prove themselves, and
+ * must not keep us busy.
  */
 #define HURRIED_MAX 60
 #define HURRIED_BACK_MS 100
@@ -143,8 +143,8 @@ bool member_has_strangers(const struct member *m, int64_t now)
 }
 
 /*
- * Peers that fall silent together are found dead one after the other, so what counts is not who is
- * not dead yet, but who was heard in the last two heartbeats' time.
+ * Peers that fall silent together are found dead one after the other, so what counts is not which
+ * ones are not dead yet, but which were heard within the last two heartbeat intervals.
  */
 bool member_majority(const struct member *m, int64_t now)
 {
@@ -163,8 +163,8 @@ bool member_majority(const struct member *m, int64_t now)
 /* ---- proofs ---- */
 
 /*
- * The sequence number that our last heartbeat had @ago_ms ago, 0 if we were not there yet, so that
- * every echo is later.  Where that is not remembered any more, the oldest one that is.
+ * The sequence number of our last heartbeat @ago_ms ago, 0 if we were not there yet, so that every
+ * echo is later.  If that is no longer remembered, the oldest one that is.
  */
 static uint32_t seq_at(const struct member *m, int64_t now, int64_t ago_ms)
 {
@@ -272,7 +272,7 @@ static struct member_peer *peer_new(struct member *m, const char *name)
 	return p;
 }
 
-/* Those that left go before those that died, and of these the longest gone. */
+/* Peers that left go before those that died, and the longest gone go first. */
 static bool goes_before(const struct member_peer *a, const struct member_peer *b)
 {
 	if (a->state != b->state)
@@ -281,8 +281,8 @@ static bool goes_before(const struct member_peer *a, const struct member_peer *b
 }
 
 /*
- * One that is gone is forgotten at the next tick, and leaves its place to one that is there.  One
- * that is there keeps its own, whoever comes.
+ * A peer that is gone is forgotten at the next tick, and leaves its place to one that is there.  A
+ * peer that is there keeps its place, whoever comes.
  */
 static void make_room(struct member *m, int64_t now)
 {
@@ -491,7 +491,7 @@ void member_beat(struct member *m, int64_t now, struct wire_msg *msg)
 {
 	member_stamp(m, msg, WIRE_HEARTBEAT);
 	msg->n = 0;
-	/* Strangers first, who wait for it; but replays must not leave peers without echoes. */
+	/* Strangers first, as they wait for it; but replays must not leave peers without echoes. */
 	size_t share = m->n_slots > 0 ? (m->echo_room + 1) / 2 : m->echo_room;
 	strangers_echo(&m->strangers, now, m->opts.dead_ms, share, msg);
 	echo_peers(m, now, msg);

@@ -3,16 +3,16 @@
 
 /*
  * Each stranger draws a lot when a heartbeat begins to owe it an echo.  Where places are short the
- * higher lots keep them: at the next heartbeat those who are there are a fair sample of all who
+ * higher lots keep them: at the next heartbeat the strangers left are a fair sample of all that
  * came since the last one, so that one real node among n replays of its name waits for about n /
- * STRANGERS_PER_NAME heartbeats, and nobody who does not know our random numbers can do better by
- * timing.  Evicting at random alone would leave the newest, that is who sends most often.
+ * STRANGERS_PER_NAME heartbeats, and nobody without our random numbers can do better by timing.
+ * Evicting at random alone would favour the newest, that is whoever sends most often.
  */
 #include "fairlead/strangers.h"
 
 #include <string.h>
 
-/* One without a word for so long may be forgotten. */
+/* A stranger that was silent for this long may be forgotten. */
 #define FORGET_MS 10000
 
 void strangers_init(struct strangers *st, uint64_t seed)
@@ -80,7 +80,7 @@ struct stranger *strangers_find(const struct strangers *st, uint64_t incarnation
 	return s;
 }
 
-/* Those who compete for the same places; the one to go first. */
+/* Of the strangers that compete for the same places, the one to go first. */
 struct room {
 	size_t n;
 	struct stranger *last;
@@ -95,7 +95,7 @@ static void count(struct room *r, int64_t now, struct stranger *s)
 		r->last = s;
 }
 
-/* Who would have to go for a new one of that name; NULL: there is room. */
+/* The one that would have to go for a new one of that name; NULL: there is room. */
 static struct stranger *in_the_way(const struct strangers *st, int64_t now, const char *name,
                                    bool known)
 {
@@ -173,7 +173,7 @@ void strangers_echo(struct strangers *st, int64_t now, int64_t ms, size_t max, s
 {
 	struct stranger *s = st->all, *next;
 
-	/* Whoever is repeated goes to the end, which must not be met again. */
+	/* A repeated one moves to the end, and must not be repeated again in this round. */
 	for (size_t left = HASH_COUNT(st->all), added = 0; left > 0 && added < max; left--) {
 		next = s->hh.next;
 		if (s->lot && now - s->heard_ms <= ms) {

@@ -262,7 +262,10 @@ size_t wire_encode(struct wire_key *k, const struct wire_msg *m, uint32_t source
 
 /* ---- decoding ---- */
 
-/* Checks the headers; the UDP payload and the source address, or what wire_decode() says. */
+/*
+ * Checks the headers; yields the UDP payload and the source address, or fails as wire_decode()
+ * does.
+ */
 static int read_headers(const void *frame, size_t size, struct cursor *ret_payload,
                         uint32_t *ret_source)
 {
@@ -351,7 +354,7 @@ static bool read_body(struct cursor *c, struct wire_msg *m)
 	return true;
 }
 
-/* Node names are DNS names (RFC 1123); what is shown to people is checked before. */
+/* Node names are DNS names (RFC 1123); checked here because they are shown to people. */
 static bool name_ok(const char *s)
 {
 	if (!*s)
