@@ -31,7 +31,7 @@ static void visit_part(const struct record_part *p, visitor *visit, void *arg)
 		if (ipam_is_confirmed(q, &q->held[i]) ||
 		    (p->decided && addrs_contain(p->given, p->n_given, &q->held[i])))
 			visit(&q->held[i], q->use, arg);
-	/* Those that a long status has beyond the first ones. */
+	/* The addresses that a long status has beyond the first ones. */
 	for (size_t i = 0; q->use == CONFIG_USE_LOAD_BALANCER && i < q->n_written; i++)
 		visit(&q->written[i], q->use, arg);
 	for (size_t i = 0; comes && i < p->n_want; i++)
@@ -148,7 +148,7 @@ static struct edit_fate foresee(struct ipam *ipam, const struct record *r,
 	return fate;
 }
 
-/* First without any move, as turns are; then those that a pool would take in. */
+/* First without any move, as in turns; then the Services that a pool would take in. */
 void edit_foresee(struct ipam *ipam, struct record *const *records, size_t n,
                   struct edit_fate *ret_fates)
 {

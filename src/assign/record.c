@@ -2,14 +2,14 @@
 /*
  * A record is three answers to one question, which addresses?  What the Service asks for (request),
  * what its object says now (held, condition), and what was decided last (want, reason, message).
- * Reading moves the first two, a decision the third, and what has to be written is the difference,
- * so that nothing is remembered about writes but what an answer has shown.
+ * Reading changes the first two, a decision the third, and what has to be written is the
+ * difference, so that nothing is remembered about writes except what an answer has shown.
  *
  * The object is the memory.  What was given stands in the status, and for external IPs in an
  * annotation that anybody may edit, which therefore counts only as far as the condition, which only
- * controllers write, names the addresses.  A leader that begins knows all that the last one did
- * from there, but for what is on its way: that is what `given` and `honours` are for, and they
- * count only as long as the object agrees.
+ * controllers write, names the addresses.  A new leader knows from there all that the last one did,
+ * except for what is on its way: that is what `given` and `honours` are for, and they count only as
+ * long as the object agrees.
  *
  * A condition is compared by reason and by the hash of its message, not by text, and one that says
  * how its holder came to the address is left as it is.  Patches carry the resourceVersion of the
@@ -132,8 +132,8 @@ static uint64_t hash_labels(const struct labels *l, uint64_t seed)
 }
 
 /*
- * What was decided of a part that has just become empty is still to be told, so it goes with the
- * next reading.
+ * The decision about a part that has just become empty is still to be reported, so the part goes
+ * with the next reading.
  */
 static bool is_empty(const struct record_part *p)
 {
@@ -161,8 +161,8 @@ static void read_external(struct record *r, const struct kube_service *s,
 static bool same_addrs(const struct record_part *p);
 
 /*
- * What is asked for is honoured if it is what the last decision gave, and the object has that.
- * Where there is no such decision, as after a change of the leader, it goes by the condition.
+ * What is asked for is honoured if it is what the last decision gave, and the object has that.  If
+ * there is no such decision, as after a change of leader, the condition decides.
  */
 static void judge_past(struct record_part *p)
 {
@@ -189,7 +189,7 @@ void record_read(struct record *r, const struct kube_service *s, const struct re
 	judge_past(r->external);
 }
 
-/* What it asked for is not known any more; what a decision put on its way there, stays. */
+/* What it asked for is no longer known; what a decision has put on its way stays. */
 static void forget_wishes(struct record_part *p, unsigned int use)
 {
 	ipam_request_fini(&p->request);
@@ -319,7 +319,7 @@ static bool same_addrs(const struct record_part *p)
 	return holds_just(p, p->want, p->n_want);
 }
 
-/* Of external IPs the condition names each, or they would not be believed. */
+/* For external IPs the condition names each one, otherwise they would not be trusted. */
 static bool names_all(const struct record_part *p)
 {
 	for (size_t i = 0; i < p->n_want; i++)
@@ -371,7 +371,7 @@ static bool needs_condition(const struct record_part *p, const struct record_ser
 	return !says_it(p) && !(server->drops_conditions && !p->condition.present);
 }
 
-/* What we once said must not go on standing there; who never heard of us stays so. */
+/* What we once wrote must not stay there; a Service without a condition of ours gets none. */
 static bool needs_correction(const struct record_part *p)
 {
 	return p->condition.present && !condition_is_right(p);
@@ -400,7 +400,7 @@ static struct record_write needs_of_status(const struct record_part *p,
 	}
 	w.condition = needs_condition(p, server);
 	w.ingress = !same_addrs(p) || (p->n_want > 0 && p->lacks && !server->drops_ip_mode);
-	/* Where the ingress is written, the condition goes along. */
+	/* Whenever the ingress is written, the condition is written, too. */
 	w.condition |= w.ingress;
 	return w;
 }
@@ -522,8 +522,8 @@ static void put_list(const struct addr *addrs, size_t n, const char *quote, cons
 }
 
 /*
- * The list is one value: those written by hand, which only a release finds there, are written as
- * they stand.
+ * The list is one value: addresses written by hand, which are present only on release, are written
+ * unchanged.
  */
 static void put_spec(const struct record_part *p, struct buf *out)
 {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The books (ipam) say who holds what; a record says what its Service asks for, has and shall have.
- * A turn takes records in order and keeps the two in step, by one rule: an address is let go only
- * when nothing that is written, on its way or decided names it.  So what a decision replaces stays
- * held until the write is answered (turn_settle), and what is let go within a turn is given to
- * nobody before its end (turn_end): whoever comes first among those that wait has to be asked
- * first.
+ * The books (ipam) say who holds what; a record says what its Service asks for, has and should
+ * have.  A turn takes records in order and keeps the two in step, by one rule: an address is let go
+ * only when nothing that is written, on its way or decided names it.  So what a decision replaces
+ * stays held until the write is answered (turn_settle), and what is let go within a turn is given
+ * to nobody before its end (turn_end): the first among those that wait must have the first chance.
  */
 #include "config.h"
 
@@ -46,22 +45,22 @@ static void adopt_status(struct ipam *ipam, const struct record *r)
 	ipam_hold(ipam, r->key, q->written, q->n_written);
 }
 
-/* Did we put it there, though the status may not say so yet? */
+/* Did we assign it, though the status may not show it yet? */
 static bool is_given(const struct record_part *p, const struct addr *a)
 {
 	return p->decided && addrs_contain(p->given, p->n_given, a);
 }
 
 /*
- * Not looked at yet, and an earlier leader may have put it there just before it went; or about to
- * be taken out by us.
+ * Not looked at yet, and an earlier leader may have put it there just before it ended; or we are
+ * about to take it out.
  */
 static bool is_passing(const struct record_part *p)
 {
 	return !p->decided || p->action == IPAM_RELEASE || p->action == IPAM_MOVE;
 }
 
-/* Is this external IP, which stands in the object, its own?  Else it only names it. */
+/* Does this external IP in the object belong to the Service?  Otherwise it only names it. */
 static bool is_own(const struct ipam *ipam, const struct record_part *p, const struct addr *a)
 {
 	const struct ipam_request *q = &p->request;
@@ -70,7 +69,7 @@ static bool is_own(const struct ipam *ipam, const struct record_part *p, const s
 	       is_given(p, a) || (is_passing(p) && addrs_contain(q->held, q->n_held, a));
 }
 
-/* A load balancer's are, whoever wrote them. */
+/* A load balancer's addresses do, whoever wrote them. */
 static bool is_kept(const struct ipam *ipam, const struct record_part *p, const struct addr *a)
 {
 	return p->request.use != CONFIG_USE_EXTERNAL_IP || is_own(ipam, p, a);
@@ -92,7 +91,7 @@ static void adopt_recorded(struct ipam *ipam, const struct record *r)
 			ipam_hold(ipam, r->external_key, &q->held[i], 1);
 }
 
-/* What is not the Service's to have goes to @denied. */
+/* What the Service may not have goes to @denied. */
 static void adopt_list(struct ipam *ipam, const struct record *r, const struct addr *addrs,
                        size_t n, struct addr *denied, size_t *n_denied)
 {
@@ -110,9 +109,9 @@ static void adopt_list(struct ipam *ipam, const struct record *r, const struct a
 }
 
 /*
- * What the Service may have is nobody else's.  What it is denied takes nothing out of the pools,
- * but nodes without our data plane serve it all the same, so others are given it last.  A record
- * that nothing confirms may have been written by hand as well.
+ * What the Service may have belongs to nobody else.  What it is denied takes nothing out of the
+ * pools, but nodes without our data plane serve it all the same, so other Services get it last.  A
+ * record that nothing confirms may have been written by hand as well.
  */
 static void adopt_written(struct ipam *ipam, const struct record *r)
 {
@@ -155,8 +154,8 @@ bool turn_names_any(const struct record *r)
 }
 
 /*
- * A refusal puts nothing into the object.  What of that stands there is held as far as it is the
- * Service's own: what it is denied is others' to have.
+ * A refusal puts nothing into the object.  What is already there is held as far as it is the
+ * Service's own: others may have what it is denied.
  */
 static bool is_to_come(const struct record_part *p)
 {
@@ -185,9 +184,9 @@ static bool may_change(const struct ipam_decision *d)
 }
 
 /*
- * Somebody else holds an address that stands in this object.  When that one lets go it is this
- * one's, even where nothing of it is ours to decide, and must be adopted before anybody who waits
- * is given it.
+ * Another Service holds an address that stands in this object.  When that one lets go, it belongs
+ * to this one, even if we have nothing to decide about it, and must be adopted before a waiting
+ * Service is given it.
  */
 static bool is_pushed_aside(const struct ipam *ipam, const char *key, const struct record_part *p,
                             const struct addr *addrs, size_t n)
@@ -213,7 +212,7 @@ static bool may_inherit(const struct ipam *ipam, const struct record *r)
 	                         e->request.n_written)));
 }
 
-/* Where something would have to be written, what was refused before would be refused again. */
+/* If anything had to be written, what was refused before would be refused again. */
 static void refuse(const struct record *r, struct ipam_decision *d)
 {
 	const struct ipam_request *q = &r->external->request;
@@ -231,7 +230,7 @@ static void refuse(const struct record *r, struct ipam_decision *d)
 	         r->refusal);
 }
 
-/* An address that is new to this Service may be another's, of which nothing is known. */
+/* An address that is new to this Service may belong to another one that we do not know. */
 static bool hold_back(const struct record_server *server, const struct ipam_request *q,
                       struct ipam_decision *d)
 {
@@ -246,7 +245,7 @@ static bool hold_back(const struct record_server *server, const struct ipam_requ
 }
 
 /*
- * The condition follows the spec in a second write, and shall still say how the Service came to its
+ * The condition follows the spec in a second write, and must still say how the Service got its
  * addresses.
  */
 static void remember(const struct record_part *p, struct ipam_decision *d)
@@ -260,8 +259,8 @@ static void remember(const struct record_part *p, struct ipam_decision *d)
 }
 
 /*
- * The condition says that somebody else writes the status, too: not every Service has an Event that
- * does.
+ * The condition says that somebody else writes the status, too: not every Service gets an Event
+ * that says so.
  */
 static void tell_contested(const struct record *r, struct ipam_decision *d)
 {
@@ -275,9 +274,9 @@ static void tell_contested(const struct record *r, struct ipam_decision *d)
 }
 
 /*
- * True if the answer is another than before.  A message quotes what users wrote, cut to a length
- * that may end within a character; the API server would mend that, and what it then shows would for
- * ever be another message than ours.
+ * True if the answer differs from the previous one.  A message quotes what users wrote, cut to a
+ * length that may end within a character; the API server would repair that, and what it then shows
+ * would for ever differ from our message.
  */
 static bool take(struct record_part *p, struct ipam_decision *d)
 {
@@ -288,7 +287,7 @@ static bool take(struct record_part *p, struct ipam_decision *d)
 }
 
 /*
- * The part holds what the object says, and what it shall hold if that is still to come.  True if
+ * The part holds what the object says, and what it is to hold if that is still to come.  True if
  * that freed an address.
  */
 static bool retain(struct ipam *ipam, const char *key, const struct record_part *p, bool to_come)
@@ -321,8 +320,8 @@ bool turn_let_go(struct ipam *ipam, const struct record *r)
 }
 
 /*
- * A condition is written after the spec, and may have to say no by then: that the addresses were
- * given must stand in it all the same, for else nobody would ever confirm them.
+ * A condition is written after the spec, and may have to report a refusal by then: it must still
+ * say that the addresses were given, otherwise nothing would ever confirm them.
  */
 static void tell_given(struct record_part *p)
 {

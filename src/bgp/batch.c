@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine's hands: one batch of commands on its way to bgpd. */
+/* One batch of the engine's commands on its way to bgpd. */
 #include "config.h"
 
 #include <inttypes.h>
@@ -41,7 +41,7 @@ void engine_batch_send(struct bgp *b)
 	}
 }
 
-/* Of a thousand networks that bgpd refuses the first few say it all. */
+/* If bgpd refuses a thousand networks, the first few say it all. */
 #define REFUSALS_LOGGED 3
 
 static void log_refusal(struct bgp *b, const struct bgp_command *c, uint8_t status,
@@ -84,8 +84,8 @@ static void forget_the_rest(struct bgp *b)
 }
 
 /*
- * A bgpd that is busy may take minutes for a large batch: meanwhile something else may be wanted,
- * and a withdrawal does not wait behind what is to be added.
+ * A busy bgpd may take minutes for a large batch: meanwhile something else may be wanted, and a
+ * withdrawal must not wait behind additions.
  */
 static bool gives_way(const struct bgp *b)
 {
@@ -105,7 +105,7 @@ enum batch_outcome engine_batch_reply(struct bgp *b, size_t i, uint8_t status, c
 	else if (!missing)
 		take_refusal(b, c, status, text);
 	if (c->enters && status != VTY_SUCCESS && !missing) {
-		/* What follows was meant for another node. */
+		/* The commands that follow were meant for another node. */
 		forget_the_rest(b);
 		return over(b);
 	}

@@ -165,7 +165,7 @@ struct bgp_bfd {
 	struct bgp_bfd_state want, have;
 	bool has_want, reading, known, in_sync;
 	unsigned int under_way;
-	/* their hash: what bfdd took but does not show is not said for ever */
+	/* their hash: what bfdd accepted but does not show is not repeated for ever */
 	uint64_t last_commands;
 	char error[256];
 };

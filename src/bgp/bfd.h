@@ -3,8 +3,8 @@
 #define FAIRLEAD_BGP_BFD_H
 
 /*
- * The BFD profiles of ours in bfdd: profiles named FAIRLEAD-…, read, compared and corrected over
- * bfdd's own socket.
+ * Our BFD profiles in bfdd: profiles named FAIRLEAD-…, read, compared and corrected over bfdd's own
+ * socket.
  *
  * bfdd prints no value that is its default and has no command to return to one, so a profile is a
  * record with the defaults filled in, and every value that differs is set.
@@ -23,7 +23,7 @@ void bgp_bfd_state_fini(struct bgp_bfd_state *s);
 /* Our profiles in the text of `show running-config`. */
 void bgp_bfd_parse(const char *text, size_t size, struct bgp_bfd_state *ret_state);
 /*
- * Appends the commands from @have to @want, each with a NUL behind it; they begin in the
+ * Appends the commands that lead from @have to @want, each followed by a NUL; they begin in the
  * configuration node.
  */
 void bgp_bfd_diff(const struct bgp_bfd_state *want, const struct bgp_bfd_state *have,

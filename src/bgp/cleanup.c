@@ -27,7 +27,7 @@ static int probe(const char *path)
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return ENAMETOOLONG;
 	memcpy(sa.sun_path, path, strlen(path) + 1);
-	/* Of a daemon that hangs the queue may be full, for which connect() otherwise waits. */
+	/* The queue of a hung daemon may be full, for which connect() would otherwise wait. */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return errno;

@@ -6,12 +6,12 @@
  *	                                                                   backoff
  *
  * One queue, in the order of the commands: [answered, sent) is in flight, [sent, n) waits.  The
- * window is small because bgpd goes on executing what it has received after we are gone, so that
- * what is in flight cannot be taken back.
+ * window is small because bgpd goes on executing what it has received even after we are gone, so
+ * that what is in flight cannot be taken back.
  *
  * The timer has two meanings, the backoff while down and the deadline of the oldest command else.
  * A callback may reset the client from within a reply: `epoch` tells the reader's loop that the
- * connection it was reading is not there any more.
+ * connection it was reading no longer exists.
  */
 #include "config.h"
 
@@ -226,7 +226,7 @@ static void on_reply(struct vty_client *c, uint8_t status)
 	c->ops.reply(tag, status, buf_str(&c->reader.text), c->reader.text.size, c->arg);
 }
 
-/* Returns false when the connection is no longer the one that the bytes came from. */
+/* Returns false if the connection is no longer the one that the bytes came from. */
 static bool feed(struct vty_client *c, const char *data, size_t size)
 {
 	unsigned int epoch = c->epoch;

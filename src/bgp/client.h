@@ -5,10 +5,10 @@
 /*
  * A connection to one FRR daemon's vty socket that never blocks and always comes back.
  *
- * A socket file may outlive its daemon and a connect() may reach a dying one, so that only the
- * reply to `enable` counts as life.  Commands go out in order, at most VTY_WINDOW unanswered: a
- * daemon executes what it has received even when we are gone.  A reply that does not come in time
- * means a hung daemon, and a new connection.
+ * A socket file may outlive its daemon and a connect() may reach a dying one, so only the reply to
+ * `enable` counts as a sign of life.  Commands go out in order, at most VTY_WINDOW unanswered: a
+ * daemon executes what it has received even when we are gone.  If a reply does not come in time,
+ * the daemon hangs, and the client connects anew.
  */
 
 #include <stdbool.h>
@@ -26,7 +26,7 @@ struct vty_client;
 #define VTY_QUEUE_MAX 4000000
 
 enum {
-	VTY_WAIT = 1 << 0, /* nothing is sent behind it before its reply */
+	VTY_WAIT = 1 << 0, /* nothing is sent after it before its reply */
 };
 
 struct vty_client_ops {
@@ -41,7 +41,7 @@ struct vty_client_ops {
 };
 
 /*
- * Begins to connect from the event loop.  @path is copied.  The callbacks must not free the client,
+ * Starts to connect from the event loop.  @path is copied.  The callbacks must not free the client,
  * but may send, cancel and reset.
  */
 int vty_client_new(struct event_base *base, const char *path, unsigned int timeout_ms,
@@ -51,7 +51,7 @@ void vty_client_free(struct vty_client *c);
 bool vty_client_is_up(const struct vty_client *c);
 /* Connections that came up so far. */
 uint64_t vty_client_n_up(const struct vty_client *c);
-/* Queues a command; -EINVAL for a text that may not go out, -ENOTCONN, -ENOBUFS. */
+/* Queues a command; -EINVAL for a text that must not be sent, -ENOTCONN, -ENOBUFS. */
 int vty_client_send(struct vty_client *c, const char *text, unsigned int flags, uint32_t tag,
                     struct err *e);
 /* Forgets the commands that were not sent yet. */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands in an order in which every state on the way is one that may stay, for the connection may
- * break after each.  What is withdrawn goes first: networks, then neighbours.  Route-maps are made
- * before the networks and neighbours that use them, and removed when nobody uses them any more.
- * The mark of our instance is set before the instance is made, and a neighbour is claimed before it
- * is made, so that what an interruption leaves is known as ours; a neighbour has its policies
- * before it is activated, so that at no moment it gets more than it should.
+ * Commands in such an order that every intermediate state may stay, as the connection may break
+ * after each.  Withdrawals go first: networks, then neighbours.  Route-maps are made before the
+ * networks and neighbours that use them, and removed once nothing uses them.  The mark of our
+ * instance is set before the instance is made, and a neighbour is claimed before it is made, so
+ * that what an interruption leaves is known as ours; a neighbour has its policies before it is
+ * activated, so that at no moment it gets more than it should.
  *
- * Entering a node costs a command, so the family in which the connection stands comes first.  Where
- * the instance has to be another one, all in it goes with the old one, and only the route-maps are
- * left to compare with.
+ * Entering a node costs a command, so the family in which the connection stands comes first.  If
+ * the instance has to be replaced, everything in it goes with the old one, and only the route-maps
+ * are left to compare with.
  */
 #include "config.h"
 
@@ -23,7 +23,7 @@
 #include "bgp/want.h"
 #include "fairlead/mem.h"
 
-/* ---- what can be had ---- */
+/* ---- what can be applied ---- */
 
 static struct bgp_verdict verdict_of(enum reason reason, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -82,8 +82,8 @@ struct bgp_verdict bgp_judge(const struct bgp_state *want, const struct bgp_have
 }
 
 /*
- * The neighbour that stays for a peer whose password is not known.  Of another instance none does,
- * for it would have to be made anew; nor does one that is half made.
+ * The neighbour that stays for a peer whose password is not known.  None stays if the instance is
+ * replaced, as it would have to be made anew; nor does one that is half made.
  */
 static const struct bgp_peer *kept_for(const struct bgp_state *want, const struct bgp_have *have,
                                        const struct bgp_peer *p)
@@ -112,7 +112,7 @@ static void add_peer(struct bgp_state *s, const struct bgp_state *want, const st
 	bgp_peer_copy(n, p);
 	if (!old)
 		return;
-	/* Its policies are another matter: they follow the networks. */
+	/* Its policies are separate: they follow the networks. */
 	n->waits = false;
 	n->remote_as = old->remote_as;
 	bgp_lines_fini(&n->lines);
@@ -138,7 +138,7 @@ static void keep_used_maps(struct bgp_state *s, const struct bgp_state *have, bo
 	}
 }
 
-/* Nothing new, and less where less is wanted. */
+/* Nothing new, and less if less is wanted. */
 static void effective_frozen(const struct bgp_state *want, const struct bgp_have *have,
                              const struct bgp_want *leads, struct bgp_state *s)
 {
@@ -237,8 +237,8 @@ static struct bgp_command *say(struct differ *d, enum bgp_node node, const char 
 }
 
 /*
- * Goes to the instance or one of its address families, in one command where the connection is in
- * the instance already.
+ * Enters the instance or one of its address families, with one command if the connection is in the
+ * instance already.
  */
 static void enter(struct differ *d, uint32_t asn, enum bgp_node node)
 {
@@ -256,7 +256,7 @@ static enum bgp_node node_of(int af)
 	return af == BGP_AF4 ? BGP_AT_AF4 : BGP_AT_AF6;
 }
 
-/* The family where the connection stands comes first: one entering less. */
+/* The family where the connection stands comes first, which saves a command. */
 static int first_af(const struct bgp_script *s)
 {
 	return s->node == BGP_AT_AF6 ? BGP_AF6 : BGP_AF4;
@@ -449,7 +449,7 @@ static void claim_peers(struct differ *d)
 	}
 }
 
-/* When all that there are have their descriptions. */
+/* Once all neighbours have their descriptions. */
 static void drop_claims(struct differ *d)
 {
 	for (size_t i = 0; i < d->to->n_peers; i++)
@@ -513,7 +513,7 @@ static void set_peer_family(struct differ *d, const struct bgp_peer *p, int af)
 
 	set_policy(d, af, p, old ? old->af[af].in : NULL, p->af[af].in, "in");
 	set_policy(d, af, p, old ? old->af[af].out : NULL, p->af[af].out, "out");
-	/* Where the instance is others', a new neighbour may begin with IPv4 activated. */
+	/* In an instance of others, a new neighbour may begin with IPv4 activated. */
 	bool before = old ? old->af[af].active
 	                  : af == BGP_AF4 && !bgp_lines_has(&d->to->instance,
 	                                                    "no bgp default ipv4-unicast");
@@ -542,8 +542,8 @@ void bgp_diff(const struct bgp_state *to, const struct bgp_state *have, bool kee
 
 	if (have->own && have->asn != to->asn && !keep_instance) {
 		/*
-		 * bgpd refuses it where VRF instances need this one: then nothing of the following
-		 * is right.
+		 * bgpd refuses it if VRF instances need this one: then none of the following
+		 * commands is right.
 		 */
 		say(&d, BGP_AT_CONFIG, "no router bgp %" PRIu32, have->asn)->enters = true;
 		bgp_state_copy(&without, have);

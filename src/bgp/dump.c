@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What bgpd says of itself, for somebody who looks for a fault.
+ * What bgpd reports about itself, for troubleshooting.
  *
- * It is asked over a connection of its own, so that neither the engine's commands nor their
- * deadlines wait for the answers.  Of routes only bgpd's own are asked for: in an instance with
- * others' peers the whole table may have a million, and bgpd does nothing else while it prints
- * them.  Passwords stand in the running configuration; they are taken out here, before the text
- * goes anywhere.
+ * It is asked over a separate connection, so that neither the engine's commands nor their deadlines
+ * wait for the answers.  Only bgpd's own routes are asked for: in an instance with others' peers
+ * the whole table may have a million, and bgpd does nothing else while it prints them.  Passwords
+ * stand in the running configuration; they are taken out here, before the text goes anywhere.
  */
 #include "config.h"
 
@@ -36,7 +35,8 @@ static const char *const commands[] = {
 
 struct bgp_dump {
 	struct vty_client *client;
-	struct event *end; /* the deadline; and when all is there, at once, outside of callbacks */
+	struct event *end; /* the deadline; and fires at once, outside of callbacks, when everything
+                            * is there */
 	struct buf text;
 	bool cut, ended;
 	void (*done)(struct buf *text, void *arg);

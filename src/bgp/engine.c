@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The engine: one connection, one state of bgpd in mind, one batch at a time.
+ * The engine: one connection, one known state of bgpd, one batch at a time.
  *
  *	DOWN ──up──► READING ──running-config──► IDLE ──difference──► APPLYING ──all acknowledged──►
  *	IDLE
  *	  ▲              ▲                        │ timer                  │ refused
  *	  └── any loss   └────────────────────────┴────────────────────────┘
  *
- * After a batch that bgpd acknowledged whole, what it has is known without asking.  After anything
- * else it is read.  While a batch is under way publications only replace what is wanted, so that a
- * slow bgpd meets fewer and larger batches, never a queue of old ones.  And where it takes long
- * what is left of it is not sent: the next one begins with its withdrawals.
+ * After a batch that bgpd acknowledged completely, its state is known without asking.  After
+ * anything else it is read.  While a batch is under way publications only replace what is wanted,
+ * so that a slow bgpd meets fewer and larger batches, never a queue of old ones.  And if a batch
+ * takes long, the rest of it is not sent: the next one begins with its withdrawals.
  *
  * The connection is left inside the instance's address family, where one more network is one
- * command.  Rejected: entering it anew for every change, which costs more commands, and where
- * somebody has removed the instance would make an empty one.  As it is, bgpd says that the object
- * was deleted, and the state is read again.  (bgpd 8.4 crashes on a network line in the 50 ms
- * during which it takes an instance with neighbours down; no order of ours can avoid that.)
+ * command.  Rejected: entering it anew for every change, which costs more commands, and would make
+ * an empty instance if somebody has removed it.  As it is, bgpd says that the object was deleted,
+ * and the state is read again. (bgpd 8.4 crashes on a network line in the 50 ms during which it
+ * takes an instance with neighbours down; no order of ours can avoid that.)
  */
 #include "config.h"
 
@@ -80,7 +80,7 @@ static void read_running(struct bgp *b)
 		b->phase = ENGINE_READING;
 }
 
-/* Goes where the next change will most likely be, at a time when nobody waits. */
+/* Moves to where the next change will most likely be, while nobody waits. */
 static void park(struct bgp *b)
 {
 	char text[32];
@@ -96,7 +96,7 @@ static void on_parked(struct bgp *b, uint32_t tag, uint8_t status)
 {
 	b->parking = false;
 	if (status != VTY_SUCCESS) {
-		/* Somebody changed the instance: what we know of it is old. */
+		/* Somebody changed the instance: what we know of it is out of date. */
 		b->have_valid = false;
 		resync_in(b, 0);
 		return;
@@ -126,7 +126,7 @@ static void on_running(struct bgp *b, uint8_t status, const char *text, size_t s
 	bgp_running_parse(text, size, &b->have);
 	b->have_bytes = size;
 	if (ours->asn != asn)
-		b->node = BGP_AT_CONFIG; /* whatever instance the connection was in, it is gone */
+		b->node = BGP_AT_CONFIG; /* the instance that the connection was in is gone */
 	b->instance_stays &= ours->asn == asn;
 	b->have.foreign_lines |= b->instance_stays;
 	b->have_valid = true;
@@ -161,7 +161,7 @@ static void accept_pending(struct bgp *b)
 	struct bgp_state *ours = &b->have.ours;
 
 	if (b->pending.asn == 0 && b->have.foreign_lines) {
-		/* The instance stays, as others'. */
+		/* The instance stays, as it belongs to others. */
 		b->pending.asn = ours->asn;
 		bgp_lines_copy(&b->pending.instance, &ours->instance);
 	}
@@ -201,8 +201,8 @@ static bool settles(struct bgp *b)
 }
 
 /*
- * Others may have changed the same bgpd since the last reading: where that is cheap, a last look
- * keeps us from touching a line or a neighbour that meanwhile is theirs.
+ * Others may have changed the same bgpd since the last reading: if it is cheap, a last look keeps
+ * us from touching a line or a neighbour that is theirs by now.
  */
 static bool looks_first(struct bgp *b)
 {
@@ -221,16 +221,16 @@ static void judge(struct bgp *b)
 		snprintf(b->verdict.message, sizeof(b->verdict.message),
 		         "nothing is added before the data plane is ready");
 		/*
-		 * The prefix by which an address is announced may change only when it can have the
-		 * new one.
+		 * The prefix by which an address is announced may change only when the new one can
+		 * be announced.
 		 */
 		b->verdict.leads = b->want;
 	}
 }
 
 /*
- * What bgpd refused is tried again at its time, or when something else is wanted; until then only
- * what it has is looked at.
+ * What bgpd refused is tried again when its time comes, or when something else is wanted; until
+ * then only bgpd's state is read.
  */
 static bool waits_to_retry(struct bgp *b)
 {
@@ -259,9 +259,9 @@ static void retry_later(struct bgp *b)
 }
 
 /*
- * What bgpd took but does not show (a default, say) is not said again after every reading.  But
- * networks and neighbours it shows: where one of those is not there that was acknowledged a moment
- * before, somebody undoes what we do.
+ * What bgpd accepted but does not show (a default, say) is not repeated after every reading.  But
+ * bgpd does show networks and neighbours: if one is missing that was acknowledged a moment ago,
+ * somebody undoes what we do.
  */
 static bool is_undone(struct bgp *b, uint64_t hash)
 {
@@ -277,7 +277,7 @@ static bool is_undone(struct bgp *b, uint64_t hash)
 
 static void step(struct bgp *b)
 {
-	/* Commands are made for the node where the connection stands: not while it moves. */
+	/* Commands are made for the node where the connection stands, so not while it moves. */
 	if (b->phase != ENGINE_IDLE || b->parking || !b->have_valid || !b->want)
 		return;
 	if (settles(b) || waits_to_retry(b))
@@ -363,7 +363,7 @@ static void on_batch_reply(struct bgp *b, size_t i, uint8_t status, const char *
 		break;
 	case BATCH_GIVES_WAY:
 		/*
-		 * What has become of it is read; until then nothing that it says counts any more.
+		 * Its outcome is read; until then nothing that it reports counts.
 		 */
 		b->node = BGP_AT_CONFIG;
 		b->have_valid = b->verifying = false;
@@ -484,7 +484,7 @@ static void on_session_changed(void *arg)
 	engine_notify(arg);
 }
 
-/* It is not waited for the next reading. */
+/* Does not wait for the next reading. */
 static void on_session_lost(void *arg)
 {
 	engine_doubt(arg);
@@ -597,7 +597,7 @@ uint64_t bgp_publish(struct bgp *b, struct bgp_want *want)
 	sessions_set(b->sessions, want);
 	publish_bfd(b);
 	b->generation++;
-	/* After a refusal the next attempt waits its turn, but a new state is worth one at once. */
+	/* After a refusal the next attempt waits its turn, but a new state is tried at once. */
 	if (b->phase == ENGINE_IDLE && !b->have_valid)
 		resync_in(b, 0);
 	event_active(b->ev_kick, EV_TIMEOUT, 0);

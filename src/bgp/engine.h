@@ -3,8 +3,8 @@
 #define FAIRLEAD_BGP_ENGINE_H
 
 /*
- * The inside of the engine, for engine.c, batch.c and status.c; everybody else goes through the
- * door.
+ * The inside of the engine, for engine.c, batch.c and status.c; everything else uses
+ * fairlead/bgp.h.
  */
 
 #include "bgp/bfd.h"
@@ -25,12 +25,12 @@ struct event;
  */
 #define BGP_FIRST_RESYNC_MS 1000
 /*
- * A running configuration of up to this size is read within a millisecond or two, so it is before
- * every batch.
+ * A running configuration of up to this size is read within a millisecond or two, so it is read
+ * before every batch.
  */
 #define BGP_LOOK_FIRST_MAX_BYTES (32u << 10)
 #define BGP_COMMAND_TIMEOUT_MS 10000
-/* where the last instance was others': it will come back */
+/* if the last instance belonged to others: it will come back */
 #define BGP_SETTLE_MS 2000
 #define BGP_SETTLE_OTHERS_MS 10000
 #define BGP_SETTLE_READ_MS 100
@@ -69,13 +69,13 @@ struct bgp {
 	uint64_t generation, applied;
 
 	enum engine_phase phase;
-	bool tried; /* the first attempt to connect has come to something */
+	bool tried; /* the first attempt to connect has ended */
 	enum bgp_node node;
 	bool parking; /* the connection is on its way to another node */
 	struct bgp_have have;
 	bool have_valid;
 	size_t have_bytes;   /* of the running configuration read last */
-	bool looking_first;  /* it is being read only because there is something to say */
+	bool looking_first;  /* it is being read only because there is something to send */
 	bool looked;         /* that was done */
 	bool just_read;      /* no diff was made since the running configuration was read */
 	bool collect;        /* classes that nothing wants go with the next batch */
@@ -91,8 +91,8 @@ struct bgp {
 	int64_t up_ms;          /* when the connection was made */
 	int64_t settle_from_ms; /* no instance since then; 0: there is one, or no reading yet */
 	bool settling;
-	bool seen_instance;  /* on this connection, so that its absence is somebody's will */
-	bool instance_stays; /* bgpd refused to let it go: as good as others' */
+	bool seen_instance;  /* on this connection, so its absence is deliberate */
+	bool instance_stays; /* bgpd refused to remove it: treated as others' */
 	bool held;           /* something of ours was in bgpd once */
 	unsigned int retry_ms;
 	int64_t retry_at_ms; /* of what was refused */
@@ -117,7 +117,7 @@ uint64_t engine_script_hash(const struct bgp_script *s);
 void engine_batch_send(struct bgp *b);
 enum batch_outcome {
 	BATCH_GOES_ON,
-	BATCH_IS_OVER,   /* all of it is answered, or nothing more is sent of it */
+	BATCH_IS_OVER,   /* all of it is answered, or no more of it is sent */
 	BATCH_GIVES_WAY, /* likewise; some of it is still to be answered */
 };
 /* The reply to its command @i. */

@@ -3,10 +3,10 @@
 #define FAIRLEAD_BGP_MD5_H
 
 /*
- * What the kernel says of TCP segments that it dropped for their MD5 signature (RFC 2385).
+ * What the kernel reports about TCP segments that it dropped for their MD5 signature (RFC 2385).
  *
  * bgpd does not see them: a session with a wrong password looks to it like a router that does not
- * answer.  The counters are the whole host's, so what grew lately is a hint, not a proof.
+ * answer.  The counters cover the whole host, so recent growth is a hint, not a proof.
  */
 
 #include <stdbool.h>
@@ -22,7 +22,7 @@ enum md5_drop { MD5_MISSING, MD5_UNEXPECTED, MD5_WRONG, MD5_N_DROPS };
 struct md5_watch {
 	bool began; /* there is a count to compare with */
 	uint64_t count[MD5_N_DROPS];
-	int64_t grew_ms[MD5_N_DROPS]; /* when it last did, 0: never */
+	int64_t grew_ms[MD5_N_DROPS]; /* when it last grew, 0: never */
 };
 
 /* The three counters out of the text of netstat; a missing one is 0. */

@@ -3,13 +3,13 @@
 #define FAIRLEAD_BGP_MODEL_H
 
 /*
- * What is of ours in bgpd, or shall be: one shape for both, so that the difference is a walk over
+ * What we have in bgpd, or want there: one shape for both, so that the difference is a walk over
  * two sorted lists.
  *
  * Policy is content-addressed: a route-map's name is the hash of its lines, so that a class never
- * changes once made, the change of a prefix's policy is one network line, and a reader of the
- * running configuration knows from the name what it means.  Lines are kept canonical (communities
- * as numbers, sorted), because bgpd prints others than it was given.
+ * changes once made, changing a prefix's policy takes one network line, and the name in the running
+ * configuration already tells what it means.  Lines are kept canonical (communities as numbers,
+ * sorted), because bgpd prints them differently from how they were entered.
  */
 
 #include <stdbool.h>
@@ -99,14 +99,14 @@ enum bgp_af { BGP_AF4, BGP_AF6, BGP_N_AF };
 
 struct bgp_network {
 	struct prefix prefix;
-	uint64_t class; /* the hash in the route-map's name; 0: ours, but of no name that we give */
+	uint64_t class; /* the hash in the route-map's name; 0: ours, but not a name that we give */
 };
 
 struct bgp_peer {
 	struct addr address;
-	bool waits; /* of one wanted: its password is not known, so it may stay but not be made */
+	bool waits; /* if wanted: its password is not known, so it may stay but not be made */
 	uint32_t remote_as;
-	struct bgp_lines lines; /* what follows "neighbor X ", of the keywords that we manage */
+	struct bgp_lines lines; /* what follows "neighbor X ", for the keywords that we manage */
 	struct {
 		bool active;
 		char *in, *out; /* route-maps */
@@ -114,10 +114,10 @@ struct bgp_peer {
 };
 
 /*
- * Our word, in a list named after the address, that a neighbour of this AS number there is ours
+ * Our claim, in a list named after the address, that a neighbour with this AS number there is ours
  * though it has no description yet.  Between the command that makes it and the one that describes
- * it bgpd may stop listening to us: it does when it cannot deliver a reply, because we have died or
- * given it up.
+ * it bgpd may stop listening to us: it does so when it cannot deliver a reply, because we have died
+ * or given up.
  */
 struct bgp_claim {
 	struct addr address;
@@ -143,8 +143,8 @@ void bgp_state_copy(struct bgp_state *to, const struct bgp_state *from);
 bool bgp_state_eq(const struct bgp_state *a, const struct bgp_state *b);
 void bgp_state_sort(struct bgp_state *s);
 /*
- * The entry, new (a permitting one) if need be; valid until the next one is made.  *ret_new may be
- * NULL.
+ * The entry, created (as a permitting one) if need be; valid until the next one is made. *ret_new
+ * may be NULL.
  */
 struct bgp_map *bgp_state_map(struct bgp_state *s, const char *name, uint32_t seq, bool *ret_new);
 /* The first entry of that name. */
@@ -162,7 +162,7 @@ void bgp_peer_fini(struct bgp_peer *p);
 void bgp_map_copy(struct bgp_map *to, const struct bgp_map *from);
 bool bgp_map_eq(const struct bgp_map *a, const struct bgp_map *b);
 bool bgp_peer_eq(const struct bgp_peer *a, const struct bgp_peer *b);
-/* It has its description; if not, it is ours by a claim alone. */
+/* It has its description; if not, only a claim makes it ours. */
 bool bgp_peer_is_described(const struct bgp_peer *p);
 
 #define BGP_CLASS_NAME_SIZE 32

@@ -18,7 +18,7 @@
 #include "fairlead/mem.h"
 
 #define BGP_PORT 179
-/* Not asked about for so long: the session was up meanwhile, or nobody wants it any more. */
+/* Not asked about for this long: the session was up meanwhile, or is no longer wanted. */
 #define PAUSE_MS 5000
 
 struct probe {
@@ -121,8 +121,7 @@ static socklen_t to_sockaddr(const struct addr *a, unsigned int port, struct soc
 }
 
 /*
- * A connection that came through ends with a reset, not with the farewell of one that served for
- * something.
+ * A connection that succeeded ends with a reset, not with the regular close of one that was used.
  */
 static int prepare(int fd, const struct probe_way *way)
 {
@@ -195,7 +194,7 @@ static bool same_way(const struct probe_way *a, const struct probe_way *b)
 	       a->one_hop == b->one_hop;
 }
 
-/* The one of this way, a new one if need be; those that are not asked about any more go. */
+/* The probe for this path, a new one if need be; probes that nobody asks about any more go. */
 static struct probe *probe_of(struct probes *all, const struct probe_way *way, int64_t now_ms)
 {
 	struct probe *p, *next, *found = NULL;

@@ -3,12 +3,12 @@
 #define FAIRLEAD_BGP_PROBE_H
 
 /*
- * What becomes of a connection to a router, of which bgpd only says that it tries: refused, no
- * route, no answer.
+ * What becomes of a connection to a router, as bgpd only says that it is trying: refused, no route,
+ * no answer.
  *
  * Now and then, while a session is down, a connection like bgpd's own (address, port, hops) is
- * begun and, whatever becomes of it, ended.  It says nothing, and it is unsigned: where the session
- * has a password, that there is no answer means nothing.
+ * opened and closed again, whatever its outcome.  It sends nothing, and it is unsigned: if the
+ * session has a password, a missing answer means nothing.
  */
 
 #include <stdbool.h>
@@ -28,22 +28,22 @@ struct event_base;
 struct probes;
 
 struct probe_way {
-	struct addr to, from; /* from none: as the kernel chooses */
+	struct addr to, from; /* none: the kernel chooses */
 	uint16_t port;        /* 0: 179 */
-	bool one_hop;         /* as bgpd does, the packet goes to the next router and no further */
+	bool one_hop;         /* as with bgpd, the packet goes to the next router and no further */
 };
 
 struct probes *probes_new(struct event_base *base);
 void probes_free(struct probes *p);
 /*
- * Words about the last attempt; "": none yet, or it came through, or no answer where @signed_only.
- * To be asked about once a second as long as the session is down; one that was not asked about for
- * a while begins anew.
+ * Words about the last attempt; "": none yet, or it succeeded, or there was no answer and
+ * @signed_only.  Call it about once a second while the session is down; a probe that was not asked
+ * about for a while starts over.
  */
 const char *probes_ask(struct probes *p, const struct probe_way *way, bool signed_only,
                        int64_t now_ms);
 
-/* The words for the outcome of connect(), as an errno; "": it came through. */
+/* The words for the outcome of connect(), as an errno; "": it succeeded. */
 void probe_words(const struct probe_way *way, int error, char out[static PROBE_WORDS_SIZE]);
 
 #endif

@@ -2,13 +2,13 @@
 /*
  * A reader of lines, with a section that it is in (enum section) and what was seen so far.  bgpd's
  * configuration has no grammar that would be worth a parser: each line stands for itself, indented
- * by its depth, and whatever is not known is somebody else's and is passed over.
+ * by its depth, and unknown lines belong to somebody else and are skipped.
  *
- * What is ours is told by its mark alone: the description of a neighbour, the prefix of a name, or
- * an entry in a list that claims a neighbour while it is being made.  A neighbour is read line by
- * line, and its mark may come last, so all are collected and judged at the end (keep_peer).  Of
- * others' only that is kept which decides whether we may announce beside them: neighbours without
- * an outbound policy, networks, and what new neighbours begin with.
+ * What is ours is recognised by its mark alone: the description of a neighbour, the prefix of a
+ * name, or an entry in a list that claims a neighbour while it is being made.  A neighbour is read
+ * line by line, and its mark may come last, so all are collected and judged at the end (keep_peer).
+ * What belongs to others is kept only as far as it decides whether we may announce beside them:
+ * neighbours without an outbound policy, networks, and what new neighbours start with.
  */
 #include "config.h"
 
@@ -22,7 +22,7 @@
 #include "fairlead/hash.h"
 #include "fairlead/mem.h"
 
-#define LINE_MAX_BYTES (VTY_COMMAND_MAX - 128) /* leaves room for what a command says before it */
+#define LINE_MAX_BYTES (VTY_COMMAND_MAX - 128) /* leaves room for the command's words before it */
 
 enum section { AT_TOP, AT_BGP, AT_AF, AT_OTHER_AF, AT_MAP, AT_OTHER };
 
@@ -359,7 +359,7 @@ static void read_line(struct parser *p, char *line)
 	if (*line == 0 || *line == '!' || *line == '#')
 		return;
 	if (strlen(line) > LINE_MAX_BYTES || vty_check(line, NULL)) {
-		/* Nothing that we could have written, nor could name in a command. */
+		/* We could neither have written it nor name it in a command. */
 		p->have->foreign_lines |= p->at == AT_BGP || p->at == AT_AF || p->at == AT_OTHER_AF;
 		if (top)
 			p->at = AT_OTHER;
@@ -396,7 +396,7 @@ void bgp_have_fini(struct bgp_have *h)
 	*h = (struct bgp_have){ 0 };
 }
 
-/* bgpd prints "bfd" and "bfd profile NAME" where one line says both. */
+/* bgpd prints "bfd" and "bfd profile NAME" though one line implies both. */
 static void drop_plain_bfd(struct bgp_lines *l)
 {
 	for (size_t i = 0; i + 1 < l->n; i++)
@@ -408,7 +408,7 @@ static void drop_plain_bfd(struct bgp_lines *l)
 		}
 }
 
-/* It was being made by us, and there it ended. */
+/* We were making it when we were interrupted. */
 static bool is_claimed(const struct bgp_have *h, const struct bgp_seen_peer *s,
                        const struct addr *a)
 {
@@ -497,7 +497,8 @@ static const struct bgp_seen_peer *group_of(const struct bgp_have *h, const stru
 }
 
 /*
- * Surely, that is: where eBGP needs a policy, a neighbour that might be internal is one without it.
+ * To be on the safe side: where eBGP needs a policy, a neighbour that might be internal counts as
+ * one without it.
  */
 static bool is_external(const struct bgp_have *h, const struct bgp_seen_peer *s)
 {

@@ -5,8 +5,9 @@
 /*
  * Reads `show running-config` of bgpd into what is ours and what we must know of the rest.
  *
- * Tolerant: lines that it does not know are others'.  Only the instance of the default VRF counts.
- * Bounded: beyond so many neighbours or networks of others it stops remembering them and says so.
+ * Tolerant: lines that it does not know belong to others.  Only the instance of the default VRF
+ * counts.  Bounded: beyond a number of neighbours or networks of others it stops remembering them
+ * and says so.
  */
 
 #include "bgp/model.h"
@@ -25,14 +26,14 @@ struct bgp_seen_peer {
 	enum bgp_as_type as_type;
 	struct {
 		signed char active; /* -1: not said */
-		bool filtered;      /* some outbound policy */
+		bool filtered;      /* has some outbound policy */
 	} af[BGP_N_AF];
 	struct bgp_peer peer; /* for ours */
 };
 
 struct bgp_have {
 	struct bgp_state ours; /* asn also where the instance is others' */
-	bool foreign_lines;    /* the instance has others' lines: it may not go */
+	bool foreign_lines;    /* the instance has others' lines: it must not be removed */
 	bool requires_policy;  /* eBGP neighbours without policy are sent nothing */
 	bool import_check, default_active[BGP_N_AF];
 	/*
@@ -40,7 +41,7 @@ struct bgp_have {
 	 * policy; "": none.
 	 */
 	char default_family[32];
-	bool truncated; /* a bound was reached */
+	bool truncated; /* a limit was reached */
 	struct bgp_seen_peer *foreign;
 	size_t n_foreign, cap_foreign;
 	struct prefix *foreign_networks; /* sorted */

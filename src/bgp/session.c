@@ -95,7 +95,7 @@ static void read_peer(struct json_object *o, struct bgp_session *s, int af)
 		s->state = state;
 	int64_t uptime_ms = state == BGP_SESSION_ESTABLISHED ? integer(o, "peerUptimeMsec") : 0;
 	int64_t ordinal = integer(o, "connectionsEstablished");
-	/* Another one; it may already be older than the last one was when it was looked at. */
+	/* Another session; it may already be older than the last one was when we looked. */
 	if (uptime_ms < s->seen_uptime_ms || ordinal != s->seen_ordinal)
 		forget_established(s);
 	s->uptime_ms = s->seen_uptime_ms = uptime_ms;
@@ -138,7 +138,7 @@ int bgp_session_read_summary(const char *json, size_t size, struct bgp_session *
 
 /* ---- one neighbour ---- */
 
-/* Strings of bgpd's, or of a router behind it: printable, and cut. */
+/* Strings from bgpd, or from a router behind it: made printable, and cut. */
 static void set_text(char *out, size_t size, const char *a, const char *b)
 {
 	snprintf(out, size, "%s%s", a, b);
@@ -147,7 +147,7 @@ static void set_text(char *out, size_t size, const char *a, const char *b)
 			*p = '?';
 }
 
-/* Whose number is wrong, and which it is: bgpd does not say what the router sent. */
+/* Which side's number is wrong, and which number it is: bgpd does not say what the router sent. */
 static void add_as_numbers(struct json_object *o, const char *why, bool received,
                            struct bgp_session *s)
 {
@@ -183,8 +183,8 @@ static void read_error(struct json_object *o, const char *contact, const char *h
 
 	s->error[0] = 0;
 	/*
-	 * What a neighbour is told when it is made, before we activate it; of one that tries to
-	 * connect it is no longer true.
+	 * What bgpd reports for a new neighbour, before we activate it; for one that is connecting
+	 * it is no longer true.
 	 */
 	if (due && !strcmp(due, "No AFI/SAFI activated for peer") &&
 	    (s->state == BGP_SESSION_CONNECT || s->state == BGP_SESSION_ACTIVE))
@@ -234,7 +234,7 @@ static void read_established(struct json_object *o, struct bgp_session *s)
 
 bool bgp_session_hold_waits(const struct bgp_session *s)
 {
-	/* Of both ends' times the shorter one is the session's. */
+	/* The session uses the shorter of both ends' times. */
 	return s->state == BGP_SESSION_ESTABLISHED && s->hold_ms &&
 	       (s->hold_ms != s->began_hold_ms || s->hold_ms < s->session_hold_ms);
 }

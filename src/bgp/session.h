@@ -3,10 +3,11 @@
 #define FAIRLEAD_BGP_SESSION_H
 
 /*
- * What bgpd says of our sessions: reads the JSON of `show bgp summary` and `show bgp neighbors X`.
+ * What bgpd reports about our sessions: reads the JSON of `show bgp summary` and `show bgp
+ * neighbors X`.
  *
- * Tolerant of missing and unknown members; the two cheap shows only, for the expensive ones block
- * bgpd.
+ * Tolerant of missing and unknown members; uses only the two cheap shows, as the expensive ones
+ * block bgpd.
  */
 
 #include <stdbool.h>
@@ -43,18 +44,18 @@ struct bgp_session {
 };
 
 /*
- * Reads the summary into the sessions of these addresses; one that it does not name is UNKNOWN.
+ * Reads the summary into the sessions of these addresses; one that is missing in it is UNKNOWN.
  * -EINVAL, -EMSGSIZE.
  */
 int bgp_session_read_summary(const char *json, size_t size, struct bgp_session *sessions, size_t n);
 /*
- * The hold time was changed since the session began, or is shorter than it: it is in force from the
- * next one on.
+ * The hold time was changed since the session began, or is shorter than it: it takes effect with
+ * the next session.
  */
 bool bgp_session_hold_waits(const struct bgp_session *s);
 /*
- * Of one that does not come up, or "": what trying to connect comes to (@contact), and more words
- * (@hint).
+ * For a session that does not come up, or "": the outcome of connecting (@contact), and a further
+ * hint (@hint).
  */
 int bgp_session_read_neighbor(const char *json, size_t size, const char *contact, const char *hint,
                               struct bgp_session *session);

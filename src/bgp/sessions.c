@@ -103,7 +103,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (s->polling || !vty_client_is_up(s->client))
 		return;
-	/* Also while one command is refused again and again: the other peers' sessions live on. */
+	/* Also while one command is refused over and over: the other peers' sessions live on. */
 	if (s->n == 0 || !s->ops->has_instance(s->arg)) {
 		poll_again(s);
 		return;
@@ -148,7 +148,7 @@ static void on_summary(struct sessions *s, const char *text, size_t size)
 	md5_look(&s->md5, clock_ms());
 	for (size_t i = 0; i < s->n; i++) {
 		struct bgp_session *one = &s->list[i];
-		/* A session of others with that address carries nothing of ours. */
+		/* A session of others with that address carries none of our routes. */
 		if (s->ops->is_foreign(&one->address, s->arg))
 			*one = (struct bgp_session){ .address = one->address };
 		if (before[i] != one->state) {
@@ -167,8 +167,7 @@ static void on_summary(struct sessions *s, const char *text, size_t size)
 	if (changed)
 		s->ops->changed(s->arg);
 	/*
-	 * Somebody has removed the neighbour, or the instance: it is not waited for the next
-	 * reading.
+	 * Somebody has removed the neighbour, or the instance: do not wait for the next reading.
 	 */
 	if (lost)
 		s->ops->lost(s->arg);
@@ -184,7 +183,7 @@ static bool has_password(const struct bgp_peer *p)
 	return false;
 }
 
-/* What is known of why a session does not come up, beyond what bgpd says. */
+/* Why a session does not come up, as far as known beyond what bgpd says. */
 static void hints_of(struct sessions *s, size_t i, const char **ret_contact, const char **ret_hint)
 {
 	const struct want_peer *p = &s->want->peers[i];
@@ -201,7 +200,7 @@ static void hints_of(struct sessions *s, size_t i, const char **ret_contact, con
 bool sessions_reply(struct sessions *s, uint32_t tag, uint8_t status, const char *text, size_t size)
 {
 	if (tag == SESSIONS_TAG_SUMMARY) {
-		/* Of no instance bgpd warns, and has a summary of nothing. */
+		/* Without an instance bgpd prints a warning and an empty summary. */
 		on_summary(s, text, status == VTY_SUCCESS || status == VTY_WARNING ? size : 0);
 		poll_again(s);
 		return true;

@@ -4,8 +4,8 @@
 
 /*
  * The sessions with our peers as bgpd shows them: two cheap shows, often while something is down,
- * seldom else.  Of the engine it knows the connection and what is wanted; what else it has to know
- * it asks.
+ * otherwise rarely.  It knows the engine's connection and what is wanted; anything else it asks
+ * for.
  */
 
 #include <stdbool.h>
@@ -23,7 +23,7 @@ struct sessions;
 #define BGP_POLL_SLOW_MS 5000
 #define BGP_NEIGHBORS_POLLED_MAX LIMIT_BGP_NEIGHBORS_POLLED
 
-/* The tags of its commands; others on the same connection have other ones. */
+/* The tags of its commands; other commands on the same connection have other tags. */
 enum {
 	SESSIONS_TAG_SUMMARY = 0x0fff,
 	SESSIONS_TAG_NEIGHBOR = 0x1000, /* + the index of the session */
@@ -34,16 +34,17 @@ struct sessions_ops {
 	/* Whether bgpd has an instance that sessions of ours may be in. */
 	bool (*has_instance)(void *arg);
 	/*
-	 * Whether the neighbour of that address is others', whose session carries nothing of ours.
+	 * Whether the neighbour at that address belongs to others; its session then carries none of
+	 * our routes.
 	 */
 	bool (*is_foreign)(const struct addr *a, void *arg);
-	/* What is known of a session is something else now. */
+	/* What is known about a session has changed. */
 	void (*changed)(void *arg);
 	/* Somebody has removed a neighbour, or the instance. */
 	void (*lost)(void *arg);
 };
 
-/* Both outlive it. */
+/* Both must outlive it. */
 struct sessions *sessions_new(struct event_base *base, struct vty_client *client,
                               const struct sessions_ops *ops, void *arg);
 void sessions_free(struct sessions *s);
@@ -53,9 +54,9 @@ void sessions_set(struct sessions *s, const struct bgp_want *want);
 void sessions_poll(struct sessions *s);
 /* The connection is lost, and with it what was known. */
 void sessions_stop(struct sessions *s);
-/* Nothing that was sent will be answered: the client was told to forget it. */
+/* No command that was sent will be answered: the client has forgotten it. */
 void sessions_forget_questions(struct sessions *s);
-/* True if the reply was to a question of these. */
+/* True if the reply was to one of these commands. */
 bool sessions_reply(struct sessions *s, uint32_t tag, uint8_t status, const char *text,
                     size_t size);
 

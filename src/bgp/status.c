@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the engine says of itself: reasons, /status, metrics. */
+/* What the engine reports about itself: reasons, /status, metrics. */
 #include "config.h"
 
 #include <inttypes.h>
@@ -24,7 +24,7 @@ size_t bgp_n_peers(const struct bgp *b)
 	return sessions_n(b->sessions) + n_refused(b);
 }
 
-/* There is no neighbour of ours for it in bgpd. */
+/* bgpd has no neighbour of ours for it. */
 static bool is_left_out(enum reason peer)
 {
 	return peer != REASON_Announced && peer != REASON_BgpNoSession;
@@ -105,7 +105,7 @@ void bgp_put_left_out(const char *name, const struct addr *address, enum reason 
 	           why);
 }
 
-/* Sessions by which prefixes of the family get somewhere. */
+/* How many sessions carry prefixes of the family. */
 static size_t n_carrying(const struct bgp *b, uint8_t family)
 {
 	size_t n = 0;
@@ -117,8 +117,8 @@ static size_t n_carrying(const struct bgp *b, uint8_t family)
 }
 
 /*
- * The network stands; to whom it is not announced for lack of a neighbour, or to no use, is told
- * with it.
+ * The network is there; the message also names the peers that do not get it, for lack of a
+ * neighbour, or that cannot use it.
  */
 static enum reason say_set(const struct bgp *b, uint8_t family, struct buf *msg)
 {
@@ -161,7 +161,7 @@ enum reason bgp_reason_of(const struct bgp *b, const struct addr *a, struct buf 
 	return say(msg, worst, NULL);
 }
 
-/* Of the families that the session carries. */
+/* For the families that the session carries. */
 static size_t n_wanted(const struct bgp *b, const struct bgp_peer_status *peer)
 {
 	const struct bgp_peer *p = bgp_state_find_peer(&b->want_state, &peer->address);
@@ -214,7 +214,7 @@ static void put_session(const struct bgp *b, size_t i, struct out *o)
 	out_str(o, "reason", reason_name(now.reason));
 	if (p->bfd_profile) {
 		out_str(o, "bfd_profile", p->bfd_profile);
-		/* What bgpd remembers of a bfdd that is gone is no state. */
+		/* What bgpd remembers of a bfdd that is gone does not count. */
 		out_str(o, "bfd", b->bfd && bgp_bfd_is_down(b->bfd) ? "Unknown" : s->bfd);
 	}
 	out_close(o);

@@ -80,7 +80,7 @@ int vty_reader_feed(struct vty_reader *r, const void *data, size_t size, size_t 
 {
 	const uint8_t *p = data, *end = p + size;
 
-	if (r->nuls == 4) { /* the reply given out last time */
+	if (r->nuls == 4) { /* the reply returned last */
 		buf_clear(&r->text);
 		r->nuls = 0;
 	}

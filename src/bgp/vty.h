@@ -7,8 +7,8 @@
  *
  * A request is its text and one NUL; a reply is text (no NUL in it), three NULs and a status byte.
  * There is no other framing, no greeting and no escape.  A daemon's input buffer is 4096 bytes, and
- * it executes the tail of a longer line as a command of its own, so that a bound and a check of
- * every byte here are a matter of safety.
+ * it executes the tail of a longer line as a command of its own, so limiting the length and
+ * checking every byte here is a matter of safety.
  */
 
 #include <stdbool.h>
@@ -40,15 +40,15 @@ int vty_check(const char *text, struct err *e);
 /* Appends the request to @out. */
 int vty_frame(const char *text, struct buf *out, struct err *e);
 /*
- * Copies @text for a reader's eyes: what follows the word password is ***, other bytes than
- * printable ones are '?'.
+ * Copies @text for display: what follows the word password becomes ***, bytes that are not
+ * printable become '?'.
  */
 void vty_redact(const char *text, struct buf *out);
 
 /* The replies of one connection, put together from whatever pieces read() yields. */
 struct vty_reader {
 	struct buf text;   /* of the reply under way */
-	unsigned int nuls; /* of the three that end the text, so many came */
+	unsigned int nuls; /* how many of the three that end the text have come */
 	size_t max_bytes;  /* of a text; VTY_REPLY_MAX but in tests */
 };
 void vty_reader_init(struct vty_reader *r);

@@ -4,16 +4,16 @@
  * which running.c reads back).
  *
  * Everything that a user wrote is checked here, once, against what bgpd can take as a word of a
- * command, so that no later room has to quote.  What cannot be had is refused alone, with words for
- * /status, and the rest goes on.
+ * command, so that nothing later has to quote.  What bgpd cannot take is refused individually, with
+ * words for /status, and the rest goes on.
  *
  * Attributes are interned: ten thousand prefixes share a handful of classes, each a route-map named
  * by the hash of its own lines.  A class is never changed.  Another policy is another class, and
- * moving a prefix to it is one command; what no prefix uses goes last. That keeps every
- * intermediate state of bgpd a valid one, wherever a batch ends.
+ * moving a prefix to it takes one command; classes that no prefix uses are removed last.  That
+ * keeps every intermediate state of bgpd a valid one, wherever a batch ends.
  *
- * Several addresses and advertisements may want one prefix, an aggregate above all.  It then has
- * the attributes of all of them; what does not go together is refused with words.
+ * Several addresses and advertisements may want one prefix, an aggregate above all.  It then gets
+ * the attributes of all of them; combinations that do not work are refused with an explanation.
  */
 #include "config.h"
 
@@ -92,7 +92,7 @@ static int check_word(const char *what, const char *s, size_t max, struct err *e
 	return 0;
 }
 
-/* A description of any user's string: what bgpd might read otherwise becomes '_'. */
+/* Makes a description of any user string: what bgpd might interpret becomes '_'. */
 static void add_description(struct bgp_lines *lines, const char *name)
 {
 	char text[sizeof("description " BGP_MARK " ") + BGP_NAME_MAX];
@@ -160,7 +160,7 @@ static void add_timers(struct bgp_lines *lines, uint32_t hold, uint32_t keepaliv
 		keepalive = hold / 3;
 	add_line(lines, "timers %" PRIu32 " %" PRIu32, keepalive, hold);
 	add_line(lines, "timers connect %d", BGP_CONNECT_RETRY_S);
-	/* eBGP's default of some bgpd's is 30 s between updates. */
+	/* Some bgpds wait 30 s between updates by default for eBGP. */
 	add_line(lines, "advertisement-interval 0");
 }
 
@@ -244,7 +244,7 @@ void bgp_want_router_id(struct bgp_want *w, const struct addr *id)
 	w->router_id = *id;
 }
 
-/* Not of 0/8, 127/8 or 224/3, at which routers refuse the session. */
+/* Not from 0/8, 127/8 or 224/3, with which routers refuse the session. */
 void bgp_want_router_id_of(struct bgp_want *w, const char *name)
 {
 	uint64_t h = hash64_str(name, 0);
@@ -311,7 +311,7 @@ static unsigned int length_of(const struct config_advertisement *ad, uint8_t fam
 	return local || len > bits ? bits : len;
 }
 
-/* The index of these attributes; takes what @attr holds. */
+/* The index of these attributes; takes over what @attr holds. */
 static size_t intern(struct bgp_want *w, struct bgp_attr *attr)
 {
 	for (size_t i = 0; i < w->n_attrs; i++)
@@ -424,8 +424,8 @@ int bgp_want_pool(struct bgp_want *w, const struct config_pool *pool, struct err
 		n_ads = 1;
 	}
 	/*
-	 * An address's prefixes: by length as the advertisements say, and all in one for policy
-	 * Local.
+	 * An address's prefixes: with the advertisements' lengths, or the whole address alone for
+	 * policy Local.
 	 */
 	for (int family = 4; family <= 6; family += 2)
 		for (int local = 0; local < 2; local++)
@@ -473,7 +473,7 @@ static uint64_t class_of_attr(struct bgp_state *s, const struct bgp_attr *attr)
 	return class;
 }
 
-/* Makes the outbound policy for networks of these scopes; of none in any case. */
+/* Makes the outbound policy for networks of these scopes, and always for those of none. */
 static void add_out_map(struct bgp_state *s, unsigned int scopes,
                         char ret_name[static BGP_CLASS_NAME_SIZE])
 {
@@ -510,7 +510,7 @@ static void add_peers(const struct bgp_want *w, unsigned int scopes, struct bgp_
 		/*
 		 * An IPv4 session carries both families, with the interface's IPv6 address as next
 		 * hop.  Not the other way round: without an IPv4 address bgpd would send the next
-		 * hop 0.0.0.0, at which the peer ends the session.
+		 * hop 0.0.0.0, for which the peer ends the session.
 		 */
 		for (int af = p->address.family == 6 ? BGP_AF6 : BGP_AF4; af < BGP_N_AF; af++) {
 			p->af[af].active = true;

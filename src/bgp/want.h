@@ -27,7 +27,7 @@ struct want_peer {
 	struct probe_way way;
 };
 
-/* Of a peer that cannot be had, what /status says. */
+/* What /status says about a peer that bgpd cannot run. */
 struct want_refused {
 	char *name, *why;
 	struct addr address;
@@ -63,7 +63,7 @@ struct bgp_want {
 	size_t n_attrs, cap_attrs;
 	struct want_address *addresses; /* sorted by bgp_want_state() */
 	size_t n_addresses, cap_addresses;
-	struct bgp_lines *classes; /* that are to stand even if unused */
+	struct bgp_lines *classes; /* those that are to stay even if unused */
 	size_t n_classes, cap_classes;
 	unsigned int scopes; /* of the classes, one bit for each */
 	struct bgp_bfd_profile *profiles;
@@ -71,11 +71,11 @@ struct bgp_want {
 };
 
 /*
- * The state that bgpd should have were there nobody but us: sorted, every class of it made.
+ * The state that bgpd should have if there were nobody but us: sorted, with every class of it.
  * Without peers it is empty.
  */
 void bgp_want_state(struct bgp_want *w, struct bgp_state *ret_state);
-/* The addresses between the two indices have the address @a. */
+/* The entries between the two indices have the address @a. */
 void bgp_want_find(const struct bgp_want *w, const struct addr *a, size_t *ret_first,
                    size_t *ret_end);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The answer in words: why a Service gets nothing, and what is to happen to the object when it gets
- * what was chosen.  Messages are read again by whoever judges what a condition confirms or honours,
- * so their beginnings are part of the interface.
+ * what was chosen.  Messages are parsed again to judge what a condition confirms or honours, so
+ * their beginnings are part of the interface.
  */
 #include "config.h"
 
@@ -70,8 +70,8 @@ bool choice_refuse(struct choice *c, enum reason reason, const char *fmt, ...)
 	if (out->n == 0)
 		return false;
 	/*
-	 * What fails is something else: that what is held was given for this pool must not be
-	 * forgotten over it.
+	 * Something else fails: that must not make us forget that what is held was given for this
+	 * pool.
 	 */
 	if (c->stays && used < sizeof(out->message))
 		used += (size_t)snprintf(out->message + used, sizeof(out->message) - used,
@@ -91,8 +91,8 @@ bool choice_refuse(struct choice *c, enum reason reason, const char *fmt, ...)
 /* ---- of what was chosen ---- */
 
 /*
- * Where one address has to do: why that is, and whether the other may still come, which it does
- * from the same pool.
+ * For a Service that makes do with one address: why, and whether the other, which comes from the
+ * same pool, may still follow.
  */
 static void note_missing(struct choice *c)
 {
@@ -110,7 +110,7 @@ static void note_missing(struct choice *c)
 	}
 }
 
-/* Nothing better was free. */
+/* No better address was free. */
 static void note_squatted(struct choice *c)
 {
 	struct ipam_decision *out = c->out;
@@ -129,7 +129,7 @@ static void note_squatted(struct choice *c)
 }
 
 /*
- * The request that was honoured, for whoever judges by this message later (ipam_message_honours()).
+ * The request that was honoured, for later judgement by this message (ipam_message_honours()).
  */
 static void note_request(struct choice *c)
 {
@@ -176,7 +176,7 @@ static void say_released(struct choice *c, const char *text)
 	         text, choice_pool(c) ? choice_pool(c)->conf->name : "", list);
 }
 
-/* Is there an address of each family that the status had one of?  Then only surplus goes. */
+/* Is there an address of each family of which the status had one?  Then only surplus goes. */
 static bool is_surplus(const struct choice *c)
 {
 	for (size_t i = 0; i < c->r->n_held; i++) {
@@ -210,7 +210,7 @@ static void leave_for_a_while(struct choice *c)
 		         "; %s goes when that has been announced", addr_str(&out->addrs[n]));
 }
 
-/* The pool has taken it in, and its turn to be is over. */
+/* The pool has taken it in, which uses up its turn. */
 static void keep_all(struct choice *c, const char *text)
 {
 	struct ipam_decision *out = c->out;

@@ -15,7 +15,7 @@ struct choice {
 	const struct ipam_request *r;
 	const struct ipam_pool *asked_pool;
 	bool stays; /* the pool asked for was honoured by what is held: not asked for again */
-	/* of free addresses also those that a Service names which may not have them */
+	/* also free addresses that a Service names without being allowed to have them */
 	bool last_resort;
 	struct addr pick[IPAM_ADDRS_MAX]; /* [0] IPv4, [1] IPv6; none: not chosen */
 	struct ipam_decision *out;
@@ -24,7 +24,7 @@ struct choice {
 /* Chooses.  False if that fails, and c->out says why. */
 bool choice_make(struct choice *c);
 /*
- * Says no.  What the status holds stays; the message says so where there is something.  Returns
+ * Refuses.  What the status holds stays, and the message says so if there is anything.  Returns
  * false.
  */
 bool choice_refuse(struct choice *c, enum reason reason, const char *fmt, ...)
@@ -32,8 +32,8 @@ bool choice_refuse(struct choice *c, enum reason reason, const char *fmt, ...)
 /* The answer: what the object holds. */
 void choice_answer_held(const struct ipam_request *r, struct ipam_decision *out);
 /*
- * The answer to what was chosen, compared with what the object holds: what is to be done, and in
- * words.
+ * The answer to what was chosen, compared with what the object holds: what is to be done, as an
+ * action and in words.
  */
 void choice_conclude(struct choice *c);
 
@@ -51,27 +51,26 @@ bool choice_is_complete(struct choice *c);
 /* The pool of what was chosen so far; NULL: nothing, or what is in no pool any more. */
 const struct ipam_pool *choice_pool(const struct choice *c);
 /*
- * Takes the lowest free address of the pool for each family that lacks one.  True if none lacks one
- * now.
+ * Takes the lowest free address of the pool for each family that lacks one.  True if no family
+ * lacks one now.
  */
 bool choice_take_free(struct choice *c, const struct ipam_pool *pool);
 /* The same, all or nothing. */
 bool choice_take_all_free(struct choice *c, const struct ipam_pool *pool);
 
-/* Why the pool, as @who, gives no address of this family.  Why it did not help. */
+/* Says why the pool, called @who, gives no address of this family. */
 void choice_explain_family(const struct ipam_pool *pool, uint8_t family, const char *who, char *out,
                            size_t size);
 void choice_explain_pool(const struct choice *c, const struct ipam_pool *pool, char *out,
                          size_t size);
 
 /*
- * Chooses addresses of a pool that takes the Service in.  False if there is none, or it is not to
- * be done now.
+ * Chooses addresses of a pool that takes the Service in.  False if there is none, or it is not the
+ * time to do so.
  */
 bool choice_renumber(struct choice *c);
 /*
- * Says, of the addresses chosen, that and why they are retained.  False if they are where they
- * belong.
+ * Says that the chosen addresses are retained, and why.  False if they are where they belong.
  */
 bool choice_retain(struct choice *c, const char *addrs);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chooses the address of each family that a Service shall have: the one asked for, else the one it
+ * Chooses the address of each family that a Service should have: the one asked for, else the one it
  * has (in its status, or on its way there), else the lowest free one of the pool in question.
  */
 #include "config.h"
@@ -36,7 +36,7 @@ static bool take_asked(struct choice *c, const struct addr *a)
 		return choice_refuse(c, REASON_FamilyMismatch,
 		                     "%s was asked for, but the Service has no IPv%u cluster IP",
 		                     addr_str(a), a->family);
-	/* What became of its pool since is no reason to give it up. */
+	/* What became of its pool since then is no reason to give it up. */
 	bool stays = c->stays || !c->asked_pool || pool == c->asked_pool;
 	if (stays && choice_is_held(c->r, a) && choice_is_mine(c, a) &&
 	    ipam_is_confirmed(c->r, a)) {
@@ -81,8 +81,8 @@ static bool take_asked(struct choice *c, const struct addr *a)
 }
 
 /*
- * Anybody may have written it into the record: it is as good as asked for.  And what is only on its
- * way is not yet there to stay, if a machine has come to have it.
+ * Anybody may have written it into the record, so it counts as asked for.  And an address that is
+ * still on its way does not stay if a machine has it by now.
  */
 static bool may_confirm(const struct choice *c, const struct addr *a)
 {
@@ -114,8 +114,7 @@ static void take_held(struct choice *c, const struct addr *addrs, size_t n)
 }
 
 /*
- * Where the one family stays with its address, so does the other, though another pool has it by
- * now.
+ * If one family stays with its address, so does the other, even if another pool has it by now.
  */
 static void take_divided(struct choice *c)
 {
@@ -162,7 +161,7 @@ static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 	                     named > POOLS_NAMED_MAX ? "; and more pools" : "");
 }
 
-/* Fills up from the pool where the Service already has something chosen. */
+/* Fills up from the pool of the addresses that are already chosen. */
 static bool choose_in(struct choice *c, const struct ipam_pool *pool)
 {
 	c->last_resort = true;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What shall happen to one Service.
+ * What should happen to one Service.
  *
- * First the cases where nothing is ours to do.  Then the address of each family that the Service
- * shall have is chosen: the one asked for, else the one it has (in its status, or on its way
- * there), else the lowest free one of the pool in question.  Choosing may fail, and then what the
- * Service has stays; comparing the choice with the status names the action.  Both families come
- * from one pool, and a Service that has an address never leaves its pool unasked.  Two addresses
- * whose pool was divided by an edit stay together: what is held goes before the rule.  Nor does an
- * edit move anybody: a request that was honoured once is one no more, whatever became of its pool
- * (stays.c).
+ * First come the cases in which there is nothing for us to do.  Then the address of each family
+ * that the Service should have is chosen: the one asked for, else the one it has (in its status, or
+ * on its way there), else the lowest free one of the pool in question.  Choosing may fail, and then
+ * what the Service has stays; comparing the choice with the status names the action.  Both families
+ * come from one pool, and a Service that has an address never leaves its pool unasked.  Two
+ * addresses whose pool was divided by an edit stay together: what is held takes precedence over the
+ * rule.  Nor does an edit move any Service: a request that was honoured once no longer counts,
+ * whatever became of its pool (stays.c).
  */
 #include "config.h"
 
@@ -31,7 +31,7 @@ const char *ipam_action_name(enum ipam_action a)
 
 /*
  * A recorded address that nobody confirms and that is in no pool stays.  One that another Service
- * has came along with a copied manifest: it is not held here, and another one takes its place.
+ * has came with a copied manifest: it is not held here, and gets replaced.
  */
 static bool is_foreign_record(struct choice *c)
 {
@@ -50,8 +50,8 @@ static bool is_foreign_record(struct choice *c)
 
 /*
  * Does the status hold what we would not have written?  Then it is left alone, and @out says why,
- * unless the Service asks for an address or a pool: that is its own word against the status, and
- * what is not ours goes when it gets what it asks for.
+ * unless the Service asks for an address or a pool: that overrides the status, and what is not ours
+ * goes when the Service gets what it asks for.
  */
 static bool is_foreign(struct choice *c)
 {
@@ -96,7 +96,9 @@ static void say(struct ipam_decision *out, enum ipam_action action, enum reason 
 	snprintf(out->message, sizeof(out->message), "%s", reason_sentence(reason));
 }
 
-/* All of our pools: what a server that keeps the status when the type changes has left there. */
+/*
+ * All addresses of our pools: left there by a server that keeps the status when the type changes.
+ */
 static bool holds_only_ours(const struct choice *c)
 {
 	const struct ipam_request *r = c->r;

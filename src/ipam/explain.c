@@ -25,7 +25,7 @@ void choice_explain_family(const struct ipam_pool *pool, uint8_t family, const c
 		         family);
 }
 
-/* Of those in use some are named by a Service that may not have them. */
+/* Some of those in use are named by a Service that may not have them. */
 static void add_squatter(const struct choice *c, const struct ipam_pool *pool, char *out,
                          size_t size)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * External IPs: what a Service asks for, and what is to be said of those that somebody wrote by
+ * External IPs: what a Service asks for, and what to report about those that somebody wrote by
  * hand.
  *
- * spec.externalIPs is one list, written by whoever may edit the Service.  Ours in it are those that
- * our record names, an annotation written in the same patch; all others are somebody's own and are
- * never changed.
+ * spec.externalIPs is one list, written by anybody who may edit the Service.  Ours are the
+ * addresses that our record names, an annotation written in the same patch; all others belong to
+ * somebody else and are never changed.
  */
 #include "config.h"
 
@@ -111,7 +111,7 @@ static const struct addr *find_denied(const struct configuration *c, const struc
 	return NULL;
 }
 
-/* Those of pools are of interest to more than this Service. */
+/* Addresses of pools are of interest to more than this Service. */
 static void note_squatted(const struct configuration *c, const struct ipam_request *r, char *out,
                           size_t size)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which of those that wait an address that became free concerns, lest each that goes has all of
- * them decided again.
+ * Which waiting Services an address that became free concerns, so that not all of them are decided
+ * again for each one.
  *
  * Addresses that are asked for by name, or that stand in an object though another Service has them,
  * are looked up.  For all others a mark at the pool suffices: a Service waits for the pool that it
@@ -32,8 +32,8 @@ const char *ipam_name(const struct ipam *ipam, const char *key, const char *othe
 /* ---- addresses ---- */
 
 /*
- * It stands in the object and nobody has it: it becomes this Service's, or is in no pool and that
- * has to be said.
+ * It stands in the object and nobody has it: it becomes this Service's, or is in no pool, which has
+ * to be reported.
  */
 static bool is_left(const struct choice *c, const struct addr *a, bool any)
 {
@@ -54,7 +54,7 @@ static bool inherits(const struct choice *c)
 	return false;
 }
 
-/* None is another's, and at least one is to be had. */
+/* No other Service has any of them, and at least one is free. */
 static bool gets_asked(const struct choice *c)
 {
 	const struct ipam_request *r = c->r;

@@ -12,7 +12,7 @@
 struct ipam_service {
 	char *key;
 	size_t n, cap;
-	struct addr *held; /* those that stand in the object, and those on their way to it */
+	struct addr *held; /* those in the object, and those on their way to it */
 	size_t n_squatted, cap_squatted;
 	struct addr *squatted; /* named by hand, and denied */
 	UT_hash_handle hh;
@@ -37,7 +37,7 @@ struct ipam_machine {
 	UT_hash_handle hh;
 };
 
-/* A pool's address that Services name though they are denied it. */
+/* An address of a pool that Services name though they are denied it. */
 struct ipam_squat {
 	struct addr addr;
 	struct ipam_service **services; /* the first is named */
@@ -76,48 +76,50 @@ static inline size_t ipam_family_index(uint8_t family)
 
 struct ipam_pool *ipam_pool_of(const struct ipam *ipam, const struct addr *a);
 /*
- * In a message about an address that stays though its pool is another than the one asked for, or
- * though something else that is asked for cannot be had; the pool's name follows, as much of it as
+ * For a message about an address that stays though its pool is not the one asked for, or though
+ * something else that is asked for is not available; the pool's name follows, as much of it as
  * IPAM_NAME_TEXT says.
  */
 #define IPAM_GIVEN_FOR " given for the request for pool "
 #define IPAM_NAME_TEXT "%.100s"
 /*
- * Names that are longer are told apart by so many bytes: a cut may have spoiled a character at the
- * end.
+ * Longer names are distinguished by so many bytes: a cut may have damaged a character at the end.
  */
 #define IPAM_NAME_SAME 96
 
-/* Whether what is asked for is what the condition of this type says that it was honoured. */
+/* Whether the condition of this type says that what is asked for was honoured. */
 void ipam_read_honoured(const struct kube_service *s, const char *type, struct ipam_request *r);
 void ipam_read_families(const struct kube_service *s, struct ipam_request *r);
 bool ipam_is_our_class(const struct kube_service *s, const char *class);
 /*
- * Of a Service that names no pool for external IPs: what there is to take back, and to say of those
- * written by hand.
+ * For a Service that names no pool for external IPs: what there is to take back, and to report
+ * about those written by hand.
  */
 void ipam_judge_written(const struct configuration *c, const struct ipam_request *r,
                         struct ipam_decision *out);
 const struct ipam_service *ipam_service_find(const struct ipam *ipam, const char *key);
-/* Made where there is none; dropped once it holds nothing and names nothing. */
+/* Created if there is none; dropped once it holds nothing and names nothing. */
 struct ipam_service *ipam_service_get(struct ipam *ipam, const char *key);
 void ipam_service_drop(struct ipam *ipam, struct ipam_service *s);
 const struct ipam_service *ipam_holder_of(const struct ipam *ipam, const struct addr *a);
 
 /* ---- places.c ---- */
 
-/* Who has it held, or what kind of address it is, has changed: it is free or not, first or last. */
+/*
+ * The holder of the address, or what kind of address it is, has changed: works out whether it is
+ * free, and first or last.
+ */
 void ipam_place(struct ipam *ipam, const struct addr *a);
 /* May this pool hand the address out, held or not? */
 bool ipam_is_assignable(const struct ipam *ipam, const struct ipam_pool *pool,
                         const struct addr *a);
-/* So many may be handed out, held or not; UINT64_MAX: that or more. */
+/* How many may be handed out, held or not; UINT64_MAX: that many or more. */
 uint64_t ipam_total(const struct ipam_pool *pool, size_t family_index);
 /* The lowest free address that nobody names; with @squatted, else the lowest that somebody does. */
 bool ipam_first_free(const struct ipam_pool *pool, size_t family_index, bool squatted,
                      struct addr *ret_addr);
 const struct ipam_squat *ipam_squat_of(const struct ipam *ipam, const struct addr *a);
-/* The first Service that names an address of the pool which it is denied; NULL: there is none. */
+/* The first Service that names an address of the pool that it is denied; NULL: there is none. */
 const char *ipam_squatter_in(const struct ipam *ipam, const struct ipam_pool *pool);
 void ipam_free_marks(struct ipam *ipam);
 

@@ -5,11 +5,11 @@
  * An address is not free while somebody holds it, or while a machine has it: to announce a node's,
  * a router's or the API server's address cuts that machine off.  Free ones are of two kinds: those
  * that no object names, and those that somebody wrote into spec.externalIPs without being allowed
- * to.  The latter come last: with a kube-proxy they may lead astray, but were they not given at
- * all, whoever may write Services could empty every pool.
+ * to.  The latter come last: with a kube-proxy their traffic may go astray, but if they were not
+ * given at all, anybody who may write Services could empty every pool.
  *
- * Where an address stands follows from who holds it and what is known of it; ipam_place() is called
- * whenever that changes.
+ * The place of an address follows from its holder and from what is known about it; ipam_place() is
+ * called whenever that changes.
  */
 #include "config.h"
 
@@ -78,7 +78,10 @@ bool ipam_first_free(const struct ipam_pool *pool, size_t family_index, bool squ
 
 /* ---- machines ---- */
 
-/* What a machine has is no longer counted among what the pool may hand out; or is again. */
+/*
+ * An address that a machine has no longer counts among those that the pool may hand out, or counts
+ * again.
+ */
 static void count_machine(struct ipam *ipam, const struct addr *a, bool added)
 {
 	struct ipam_pool *pool = ipam_pool_of(ipam, a);
@@ -257,7 +260,7 @@ size_t ipam_n_squatted(const struct ipam *ipam, const char *key)
 	return s ? s->n_squatted : 0;
 }
 
-/* The earliest in the order of keys, so that the answer does not depend on who was read first. */
+/* The earliest in the order of keys, so that the answer does not depend on which was read first. */
 const char *ipam_squatter_in(const struct ipam *ipam, const struct ipam_pool *pool)
 {
 	const char *first = NULL;

@@ -9,7 +9,7 @@
 #include "fairlead/mem.h"
 #include "ipam/ipam.h"
 
-/* The first of the spellings that is there; ours wins. */
+/* The first spelling that is present; ours wins. */
 static const char *annotation(const struct kube_service *s, const char *const *names, size_t n,
                               const char **ret_name)
 {
@@ -51,7 +51,7 @@ static void ask(struct ipam_request *r, const struct addr *a, const char *where)
 	r->asked[r->n_asked++] = *a;
 }
 
-/* "192.0.2.1, 2001:db8::1"; @right: what to write in place of what is none. */
+/* "192.0.2.1, 2001:db8::1"; @right: what to write in place of anything that is not an address. */
 static void ask_list(struct ipam_request *r, const char *list, const char *where, const char *right)
 {
 	while (*list) {
@@ -168,7 +168,7 @@ bool ipam_message_honours(const char *message, bool is_true, const char *pool)
 	static const char *const words[] = { IPAM_GIVEN_FOR, " from pool ", " of pool " };
 	bool same = false;
 
-	/* One that fails names other pools as well. */
+	/* A failure message names other pools as well. */
 	for (size_t i = 0; i < (is_true ? ARRAY_LEN(words) : 1); i++)
 		if (names_pool(message, words[i], pool, &same))
 			return same;

@@ -47,7 +47,7 @@ static void drop(struct runs *r, size_t at)
 	memmove(&r->items[at], &r->items[at + 1], (r->n - at) * sizeof(*r->items));
 }
 
-/* The first run that ends at @a or behind it; r->n if there is none. */
+/* The first run that ends at @a or after it; r->n if there is none. */
 static size_t find(const struct runs *r, const struct addr *a)
 {
 	size_t low = 0, high = r->n;
@@ -68,8 +68,8 @@ bool runs_usable(const struct runs *r, const struct addr *a)
 }
 
 /*
- * Keeps the front fit to be handed out.  What is dropped here never comes back, so the cost is paid
- * once.
+ * Makes sure that the front may be handed out.  What is dropped here never comes back, so the cost
+ * is paid once.
  */
 static void prune(struct runs *r)
 {

@@ -7,7 +7,7 @@
  *
  * The lowest free address is the first one of the first run: a /8 or an IPv6 /64 costs no more than
  * a /30.  With @skip_buggy, addresses that end in .0 or .255 are not free: those that come to the
- * front are dropped for good, and those further behind are not handed out when they get there.
+ * front are dropped for good, and those further back are not handed out when they get there.
  */
 
 #include <stdbool.h>
@@ -19,7 +19,7 @@ struct runs {
 	struct addr_range *items; /* neither overlapping nor adjacent */
 	size_t n, cap;
 	bool skip_buggy;
-	/* addresses that may be handed out, held or free; UINT64_MAX: that or more */
+	/* addresses that may be handed out, held or free; UINT64_MAX: that many or more */
 	uint64_t total;
 };
 
@@ -35,7 +35,7 @@ bool runs_first(const struct runs *r, struct addr *ret_addr);
 bool runs_has(const struct runs *r, const struct addr *a);
 /* Takes a free address out; nothing happens if it is not free. */
 void runs_take(struct runs *r, const struct addr *a);
-/* Gives back one that was taken. */
+/* Returns one that was taken. */
 void runs_give(struct runs *r, const struct addr *a);
 /* May this one be handed out at all? */
 bool runs_usable(const struct runs *r, const struct addr *a);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What stays.  No edit of the pools takes an address in use away: if its pool is gone, smaller, for
- * another use or more particular than before, the Service is told that its address is retained.  It
- * goes when the Service asks for something else, or when the administrator lets a pool take it in
- * (renumber), for which the controller has a pace.
+ * another use or more restrictive than before, the Service's message says that its address is
+ * retained.  It goes when the Service asks for something else, or when the administrator lets a
+ * pool take it in (renumber), which the controller does at a limited pace.
  */
 #include "config.h"
 
@@ -107,7 +107,7 @@ static bool is_in_place(const struct choice *c, const struct addr *a)
 	return pool && choice_is_for_use(c, pool) && ipam_is_assignable(c->ipam, pool, a);
 }
 
-/* What is wrong with it; what would help is the reason's remedy. */
+/* What is wrong with it; how to fix that is the reason's remedy. */
 static void explain(const struct choice *c, const struct addr *a, char *out, size_t size)
 {
 	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a);
@@ -160,7 +160,7 @@ static bool is_named(const struct config_pool *pool, const char *key)
 	return pool->n_renumber_services == 0;
 }
 
-/* Where what is held belongs no more, or was asked for from another pool. */
+/* If what is held is no longer where it belongs, or was asked for from another pool. */
 static bool is_displaced(const struct choice *c)
 {
 	for (size_t i = 0; i < c->r->n_held; i++) {

@@ -137,7 +137,7 @@ void claims_seen_probe(struct claims *c, int64_t now, uint32_t addr, const uint8
 	if (!e)
 		return;
 	if (e->freed == CLAIMS_YIELDED)
-		e->freed = CLAIMS_DOUBTED; /* the one that asks takes it */
+		e->freed = CLAIMS_DOUBTED; /* who asks takes it */
 	/* In RFC 5227 2.1.1 both give way; here the lower address goes on. */
 	if (e->state == L2_PROBING && is_patient(c, now, e) &&
 	    memcmp(mac, c->member->opts.mac, WIRE_MAC_SIZE) < 0) {
