@@ -35,8 +35,7 @@ static const char *const commands[] = {
 
 struct bgp_dump {
 	struct vty_client *client;
-	struct event *end; /* the deadline; and fires at once, outside of callbacks, when everything
-                            * is there */
+	struct event *end; /* the deadline; or, when all is there, at once */
 	struct buf text;
 	bool cut, ended;
 	void (*done)(struct buf *text, void *arg);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two tables: by Service, so that one pass touches what is that Service's only, and by address
- * (served.c), for what layer 2 reports.  decide_address() gives an address to one Service at a
- * time, so an address stands once in the second.
+ * Two tables: by Service, so that one pass touches only what belongs to that Service, and by
+ * address (served.c), for what layer 2 reports. decide_address() gives an address to one Service at
+ * a time, so an address stands once in the second.
  */
 #include "config.h"
 
@@ -75,7 +75,7 @@ static enum reason final_reason(const struct announcement *a)
 	return REASON_Candidate;
 }
 
-/* Sets what follows from the rest, and tells of the difference; @owner: the one before. */
+/* Sets what follows from the rest, and reports any difference; @owner: the previous one. */
 static void refresh(struct announce *t, struct announcement *a, const char *owner)
 {
 	enum reason old = a->reason;
@@ -122,8 +122,7 @@ static void forget_state(struct announcement *a)
 }
 
 /*
- * Puts the announcement among what layer 2 is to serve, with these candidates, or takes it out (n
- * 0).
+ * Adds the announcement to what layer 2 is to serve, with these candidates, or takes it out (n 0).
  */
 static void set_candidates(struct announce *t, struct announcement *a, const uint16_t *nodes,
                            size_t n)
@@ -138,7 +137,7 @@ static void set_candidates(struct announce *t, struct announcement *a, const uin
 		return;
 	}
 	/*
-	 * The Service that had the address was not looked at yet in this turn: it will find it
+	 * The Service that had the address has not been looked at yet in this turn: it will find it
 	 * gone.
 	 */
 	other = a->candidates ? NULL : served_of(t->served, &a->addr);
@@ -189,7 +188,7 @@ static void update_one(struct announce *t, const struct decision *d, struct anno
 	if (a->protocol == PROTOCOL_LAYER2 && d->reason == REASON_Candidate)
 		nodes = candidate_nodes(d, &n);
 	if (memcmp(a->uid, s->uid, sizeof(a->uid)) || a->created_us != s->created_us) {
-		/* Another Service under the same name: its rules are not the old one's. */
+		/* Another Service with the same name: its rules are not the old one's. */
 		memcpy(a->uid, s->uid, sizeof(a->uid));
 		a->created_us = s->created_us;
 		set_eligible(t, a, false);
@@ -278,7 +277,7 @@ static struct announcement **update_address(struct announce *t, const struct dec
 		somewhere |= a->candidates || a->decided == REASON_Candidate;
 		first = first ? first : a;
 	}
-	/* Mostly it is known by now that some node may, and no node need be asked again. */
+	/* Usually we know by now that some node may, and need not check the nodes again. */
 	if (first && !somewhere)
 		set_nowhere(t, first, decide_nowhere(d));
 	return end;

@@ -7,11 +7,13 @@
  * the data plane is ready for it, and what the urgent thread or bgpd made of it.  From this come
  * what layer 2 is to serve (served.h), the routes for BGP and the final reasons.
  *
- * Pure bookkeeping: the caller brings decisions' inputs and states in, and carries snapshots out.
+ * Pure bookkeeping: the caller brings in the inputs of decisions and the states, and takes out
+ * snapshots.
  *
  * Order of effects.  Up: an address becomes eligible only once its Service's rules are in the
  * kernel.  Once eligible it stays so while later rules of the same Service are under way.  Down:
- * the snapshot without it is published before the rules change; that order is the caller's to keep.
+ * the snapshot without it is published before the rules change; keeping that order is up to the
+ * caller.
  */
 
 #include <stdbool.h>
@@ -27,7 +29,7 @@
 struct announce;
 struct served;
 
-/* @changed is called when the reason or the owner of an address became another. */
+/* @changed is called when the reason or the owner of an address has changed. */
 typedef void announce_changed_cb(const struct announcement *a, enum reason old_reason,
                                  const char *old_owner, void *arg);
 
@@ -43,8 +45,8 @@ bool announce_update(struct announce *t, const struct view *v, const struct view
 void announce_settle(struct announce *t,
                      bool (*applied)(const char *key, uint8_t family, void *arg), void *arg);
 /*
- * What hinders the data plane of each address, REASON_Candidate where nothing does: with a
- * hindrance an address is not eligible, though it was before.  Linear in the addresses.
+ * Sets what hinders the data plane of each address, REASON_Candidate if nothing does: with a
+ * hindrance an address is not eligible, even if it was before.  Linear in the addresses.
  */
 void announce_hinder(struct announce *t,
                      enum reason (*hindrance)(const struct announcement *a, void *arg), void *arg);
@@ -57,19 +59,19 @@ struct served *announce_served(const struct announce *t);
 /* Grows with every change of what is to be announced by BGP. */
 uint64_t announce_routes_revision(const struct announce *t);
 /*
- * Grows with every address that becomes a candidate by BGP, or none any more, be it eligible or
+ * Grows with every address that becomes a candidate by BGP, or stops being one, whether eligible or
  * not.
  */
 uint64_t announce_candidates_revision(const struct announce *t);
 /* How many candidates wait for the data plane. */
 size_t announce_n_pending(const struct announce *t);
-/* Takes in what @reason_of says of each address that is eligible by BGP. */
+/* Takes in what @reason_of says about each address that is eligible by BGP. */
 void announce_routes(struct announce *t, enum reason (*reason_of)(const struct addr *a, void *arg),
                      void *arg);
 
 /* Whether the address is announced by this node, or by another one of its segment. */
 bool announce_is_announced(const struct announcement *a);
-/* The same of an address of the Service, by any protocol. */
+/* The same for an address of the Service, by any protocol. */
 bool announce_has(const struct announce *t, const char *key, const struct addr *addr);
 /* The announcements of a Service by its key, NULL if none. */
 const struct announcement *announce_of(const struct announce *t, const char *key);

@@ -2,7 +2,7 @@
 #ifndef FAIRLEAD_SPEAKER_ANNOUNCEMENT_H
 #define FAIRLEAD_SPEAKER_ANNOUNCEMENT_H
 
-/* One row of the table of verdicts (announce.h), as everybody may read it. */
+/* One row of the table of announcements (announce.h), which everything may read. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,16 +25,16 @@ struct announcement {
 	enum protocol protocol;
 	enum reason decided; /* by decide_node() for this one */
 	enum reason reason;  /* with the data plane and layer 2 taken into account */
-	bool eligible; /* candidate, and the data plane was ready once since, and is not hindered */
-	enum reason hindrance; /* REASON_Candidate: the data plane has none */
+	bool eligible; /* candidate, the data plane was ready once since, and is not hindered */
+	enum reason hindrance; /* REASON_Candidate: the data plane has no hindrance */
 	enum reason nowhere;   /* decide_nowhere(); of the first protocol of an address only */
 	/* What layer 2 says. */
 	enum l2_ownership ownership;
 	uint8_t mac[6];
-	bool two_owners; /* another machine, @rival, answered for it, too, a moment ago */
+	bool two_owners; /* another machine, @rival, answered for it just now, too */
 	uint8_t rival[6];
 	char *owner; /* "" if unknown */
-	/* the other node that owned it before this one did; "" unless that is just so */
+	/* the other node that owned it just before this one; "" if none */
 	char *former;
 	char interface[16];
 	/* By BGP: what bgpd made of it, and whether only nodes with an endpoint announce it. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * BGP as the speaker uses it: routes.c says all of it to bgpd.  The rules that end packets to
- * unused addresses of aggregates are its work, too, but they outlive the routes, and so they are a
+ * BGP as the speaker uses it: routes.c passes all of it to bgpd.  The rules that stop packets to
+ * unused addresses of aggregates are its work, too, but they outlive the routes, and so they have a
  * row of their own.
  */
 #include "config.h"

@@ -3,8 +3,9 @@
 #define FAIRLEAD_SPEAKER_BUDGET_H
 
 /*
- * How many Events may be sent: so many at once, and one more every so often.  Whoever has something
- * to tell asks, and tells it later if it is still true.  Pure: time is an argument.
+ * How many Events may be sent: a number at once, and one more every so often.  A caller with
+ * something to report asks, and if refused reports it later if it is still true.  Pure: time is an
+ * argument.
  */
 
 #include <stdbool.h>
@@ -19,7 +20,7 @@ struct budget {
 	int64_t refill_ms;  /* when one comes back */
 };
 
-/* Whether one more may be told now, which then counts as told. */
+/* Whether one more may be sent now, which then counts as sent. */
 bool budget_take(struct budget *b, int64_t now_ms);
 
 #endif

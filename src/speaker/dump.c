@@ -9,7 +9,7 @@
 #include "fairlead/mem.h"
 #include "speaker/state.h"
 
-/* A dump that is under way, or one that has nothing but a word to say. */
+/* A dump that is under way, or one that consists of a single message. */
 struct job {
 	struct proxy_dump *rules;
 	struct bgp_dump *bgp;
@@ -34,7 +34,7 @@ static void on_done(struct buf *text, void *arg)
 {
 	struct job *j = arg;
 
-	/* Whoever calls frees the dump by itself. */
+	/* The caller frees the dump itself. */
 	j->rules = NULL;
 	j->bgp = NULL;
 	j->done(text, j->done_arg);
@@ -74,7 +74,7 @@ static void *start_rules(void *arg, void (*done)(struct buf *text, void *done_ar
 	const struct speaker *sp = arg;
 	struct job *j = job_new(done, done_arg);
 
-	/* Of one that is uninstalled there is no proxy any more. */
+	/* An uninstalled speaker no longer has a proxy. */
 	j->rules = sp->proxy ? proxy_dump_start(sp->proxy, sp->base, on_done, j) : NULL;
 	if (!j->rules)
 		say(j, sp->base, "this speaker carries no traffic");

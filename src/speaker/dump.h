@@ -3,11 +3,11 @@
 #define FAIRLEAD_SPEAKER_DUMP_H
 
 /*
- * /dump/rules and /dump/bgp: what iptables and bgpd of this node say, for `fairlead sysdump`.
+ * /dump/rules and /dump/bgp: the output of iptables and bgpd on this node, for `fairlead sysdump`.
  *
- * They tell more than /status: everybody's rules, and bgpd's configuration without its passwords.
- * So they are for this host, for a token, and for the API server, which passes on what those ask
- * who may use the Pods' proxy subresource.
+ * They contain more than /status: everybody's rules, and bgpd's configuration without its
+ * passwords.  So they are served to this host, to clients with the token, and to the API server,
+ * which forwards the requests of those that may use the Pods' proxy subresource.
  */
 
 #include "fairlead/metrics.h"

@@ -3,12 +3,12 @@
 #define FAIRLEAD_SPEAKER_EFFECTOR_H
 
 /*
- * What a speaker has an effect by: layer 2, BGP, the rules about aggregates, the data plane.  Each
- * is one row, in a file of its own; whoever asks all of them (a turn, a report, an uninstallation)
- * walks the table.  What comes when within a turn is turn.c's.
+ * The means by which a speaker takes effect: layer 2, BGP, the rules about aggregates, the data
+ * plane.  Each is one row, in a file of its own; a turn, a report or an uninstallation walks the
+ * table to reach all of them. turn.c decides on the order within a turn.
  *
  * The order of the table is the order down: what leads packets here comes before what carries them.
- * They start in the other direction.  A member is NULL where there is nothing to do.  An effector
+ * They start in the opposite order.  A member is NULL where there is nothing to do.  An effector
  * that is not in use, or not yet, answers all the same.
  */
 
@@ -30,8 +30,8 @@ struct effector {
 	/* ---- the announcements of one protocol ---- */
 	enum protocol protocol;
 	/*
-	 * What it makes of one that this node is a candidate for, with words; REASON_Candidate,
-	 * without, if it does not say.
+	 * What has become of an announcement that this node is a candidate for, with words;
+	 * REASON_Candidate, without words, if it cannot say.
 	 */
 	enum reason (*reason_of)(const struct speaker *sp, const struct announcement *a,
 	                         struct buf *words);
@@ -42,11 +42,13 @@ struct effector {
 	bool (*is_settled)(const struct speaker *sp, const struct view_service *s, uint8_t family);
 	void (*hinder)(struct speaker *sp);
 	void (*complete)(struct speaker *sp);
-	/* Adds what it knows of an address beyond the sentence of its reason: ": …", or nothing. */
+	/*
+	 * Adds what it knows about an address beyond the sentence of its reason: ": …", or nothing.
+	 */
 	void (*add_detail)(const struct speaker *sp, const struct announcement *a, struct buf *out);
 
-	/* ---- what it says of itself ---- */
-	/* Each returns false if something is wrong, and then says what. */
+	/* ---- what it reports about itself ---- */
+	/* Each returns false if something is wrong, and says what. */
 	bool (*is_healthy)(const struct speaker *sp, struct buf *why);
 	bool (*is_ready)(const struct speaker *sp, struct buf *why);
 	/* Its member of /status. */
@@ -57,21 +59,21 @@ struct effector {
 
 	/* ---- its life ---- */
 	int (*start)(struct speaker *sp, struct err *e);
-	/* As for a restart: what it did stays.  Also of one that has not started. */
+	/* As for a restart: its effects stay.  May be called if it has not started. */
 	void (*stop)(struct speaker *sp);
 	/*
-	 * Being uninstalled, it takes back what leads here, and a moment later all else.  What
-	 * fails is tried again.
+	 * When uninstalled, it takes back what leads packets here, and a moment later everything
+	 * else.  Failures are retried.
 	 */
 	int (*withdraw)(struct speaker *sp, struct err *e);
 	int (*uninstall)(struct speaker *sp, struct err *e);
-	/* Takes away what an earlier process left, without a speaker that runs. */
+	/* Removes what an earlier process left, without a running speaker. */
 	int (*clean_up)(const struct speaker_options *o, struct err *e);
 };
 
 extern const struct effector segments_effector, bgp_effector, sinks_effector, health_effector,
 	rules_effector;
-/* All of them, in their order; the end is NULL. */
+/* All of them, in order, ended by NULL. */
 extern const struct effector *const speaker_effectors[];
 
 #define EACH_EFFECTOR(e)                                                                          \

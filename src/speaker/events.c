@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The speaker's Events.  What concerns all of BGP here, a session, or the node's firewall is of
- * interest to whoever looks after this node, and stands on the Node; a prefix that cannot be had,
- * or rules that are refused, hurt one Service, and stand there, and so does an address that no node
- * may announce.
+ * interest to the administrator of this node, and goes to the Node; a prefix that cannot be
+ * announced, or rules that are refused, affect one Service, and go there, and so does an address
+ * that no node may announce.
  */
 #include "config.h"
 
@@ -18,7 +18,7 @@
 #define CONTROLLER "fairlead.io/speaker"
 #define ACTION "Announce"
 
-/* Says what a person should do behind the note of @ev. */
+/* Adds what a person should do after the note of @ev. */
 static void emit(const struct speaker *sp, struct kube_event *ev, enum reason reason)
 {
 	cleanup(buf_fini) struct buf note = BUF_INIT;
@@ -100,7 +100,7 @@ static void emit_on_service(const struct speaker *sp, const struct announcement 
 	speaker_tell_on_service(sp, a->key, a->uid, ACTION, reason, note);
 }
 
-/* Reasons of one Service that are worth an Event on it. */
+/* Reasons that are worth an Event on their Service. */
 static bool is_worth_telling(enum reason r)
 {
 	return r == REASON_BgpPrefixTaken || r == REASON_TooLarge || r == REASON_TwoOwners ||
@@ -112,8 +112,8 @@ void speaker_tell_of_service(struct speaker *sp, const struct announcement *a, e
 	cleanup(buf_fini) struct buf note = BUF_INIT;
 	bool over = is_worth_telling(old) && announce_is_announced(a);
 	/*
-	 * What a tenant can bring about at will must not use up what the network and the nodes have
-	 * to say.
+	 * Events that a tenant can cause at will must not use up the budget for those about the
+	 * network and the nodes.
 	 */
 	enum reason about = over ? old : a->reason;
 	bool network = about == REASON_TwoOwners || about == REASON_BgpPrefixTaken;

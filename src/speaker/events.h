@@ -9,8 +9,7 @@
 /* An Event on this node; a news_tell. */
 void speaker_tell_of_node(enum reason reason, const char *note, void *arg);
 /*
- * Events on the Node about what is new of BGP, what is wrong with layer 2, and firewalls that
- * refuse to forward.
+ * Events on the Node about news of BGP, layer-2 problems, and firewalls that refuse to forward.
  */
 void speaker_tell(struct speaker *sp);
 /*

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Four informers, each one kind of object.  What cannot be parsed is refused here and reported by
- * the informer; the view keeps the last good state of that object until it is deleted.  Of a
- * Service that cannot be read it drops the addresses that the object does not name any more: nobody
- * else can have been given one that it does.
+ * the informer; the view keeps the last good state of that object until it is deleted.  For a
+ * Service that cannot be read it drops the addresses that the object no longer names; no other
+ * Service can have been given one that it still names.
  */
 #include "config.h"
 
@@ -34,8 +34,8 @@ static int upsert_config(struct json_object *obj, void *arg, struct err *e)
 	if (r < 0)
 		return r;
 	/*
-	 * The field selector asks for one name; a server that ignores it must not put another in
-	 * force.
+	 * The field selector asks for one name; a server that ignores it must not make another one
+	 * take effect.
 	 */
 	if (strcmp(m->meta.name, CONFIG_MAP_ACTIVE) != 0)
 		r = 0;

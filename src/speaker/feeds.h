@@ -2,15 +2,15 @@
 #ifndef FAIRLEAD_SPEAKER_FEEDS_H
 #define FAIRLEAD_SPEAKER_FEEDS_H
 
-/* The API server's objects, into the view. */
+/* Feeds the API server's objects into the view. */
 
 #include "speaker/state.h"
 
 extern const char *const speaker_feed_names[N_FEEDS];
 void speaker_feeds_start(struct speaker *sp);
-/* When all of what decisions depend on was last heard of. */
+/* When news of everything that decisions depend on last came in. */
 int64_t speaker_last_contact_ms(const struct speaker *sp);
-/* When anything was last heard of the API server, by whichever watch; 0: nothing yet. */
+/* When anything last came from the API server, by any watch; 0: nothing yet. */
 int64_t speaker_last_word_ms(const struct speaker *sp);
 
 #endif

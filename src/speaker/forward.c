@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What kube-proxy would carry, this node carries: every Service with a cluster IP, whatever its
- * class and whether its address is announced from here or not; a packet may come to any node.
+ * This node carries what kube-proxy would carry: every Service with a cluster IP, whatever its
+ * class and whether its address is announced from here or not; a packet may arrive at any node.
  * Three things differ, and are decided in decide.h: an external IP that is not admitted is not
- * carried, an address that two Services hold goes to the one that comes first alone, as it does on
+ * carried, an address that two Services hold goes only to the one that comes first, as it does on
  * the wire, and the other ports of an address of our pools are closed, unless a machine has it.
  */
 #include "config.h"
@@ -70,7 +70,7 @@ static void build_addresses(const struct view *v, const struct announce *t,
 	p->open = open;
 }
 
-/* Those of the family; a /0 among them lets everybody in, which is no filter. */
+/* The ranges of the family; a /0 among them lets everybody in, so there is no filter. */
 static void build_source_ranges(const struct view_service *s, uint8_t family, struct proxy_half *p)
 {
 	struct prefix *ranges =

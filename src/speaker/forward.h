@@ -3,7 +3,7 @@
 #define FAIRLEAD_SPEAKER_FORWARD_H
 
 /*
- * From a Service in the view to what the proxy shall do for it.
+ * From a Service in the view to what the proxy should do for it.
  */
 
 #include <stdbool.h>
@@ -25,7 +25,7 @@ struct forward {
 };
 
 /*
- * Builds the Service for the proxy, with the guards that hang on what is announced (@t; NULL:
+ * Builds the Service for the proxy, with the guards that depend on what is announced (@t; NULL:
  * nothing is).  The result points into the view, into itself and to memory of its own, which
  * forward_fini() frees.
  */

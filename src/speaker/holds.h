@@ -4,7 +4,7 @@
 
 /*
  * Services whose rules wait until bgpd has withdrawn what leads to them, each for the publication
- * that withdraws it, and not longer than until a deadline.  Pure: time is an argument.
+ * that withdraws it, but no longer than a deadline.  Pure: time is an argument.
  */
 
 #include <stdbool.h>
@@ -25,11 +25,11 @@ struct holds {
 };
 
 void holds_fini(struct holds *h);
-/* Waits for this publication; a deadline that was set stays. */
+/* Waits for this publication; an earlier deadline stays. */
 void holds_put(struct holds *h, const char *key, uint64_t generation, int64_t until_ms);
 bool holds_has(const struct holds *h, const char *key);
 /*
- * Calls @go for each that waits no longer, since publications up to @withdrawn are in force, or its
+ * Calls @go for each that waits no longer, as publications up to @withdrawn are in force or its
  * time is up.
  */
 void holds_release(struct holds *h, uint64_t withdrawn, int64_t now_ms,

@@ -20,7 +20,7 @@ static int run(struct speaker *sp)
 	struct err e = ERR_INIT;
 
 	if (speaker_start(sp, &e) < 0) {
-		/* Whoever is to blame, for this process it is the end: said at any log level. */
+		/* Whoever is to blame, this process ends: logged at any log level. */
 		log_error("cannot start", KV_S("error", e.msg),
 		          KV_S("blame", err_blame_name(e.blame)));
 		speaker_stop(sp);
@@ -35,7 +35,9 @@ static int clean_up(const struct speaker_options *o)
 {
 	int status = EXIT_SUCCESS;
 
-	/* Down as always: what leads here first.  One that fails keeps none of the others. */
+	/*
+	 * Down, as always: first what leads packets here.  A failing one does not stop the others.
+	 */
 	EACH_EFFECTOR(effector) {
 		struct err e = ERR_INIT;
 		if (!effector->clean_up || effector->clean_up(o, &e) == 0)

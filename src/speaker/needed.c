@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses that this node needs as they are, so that the data plane closes nothing of theirs even
- * where a pool holds them: the gateways of its routes, and what it reaches the API server by (often
- * a virtual address of the control plane, which no object names).
+ * Addresses that this node itself depends on, so that the data plane closes none of their ports
+ * even if a pool contains them: the gateways of its routes, and the address by which it reaches the
+ * API server (often a virtual one of the control plane, which no object names).
  *
- * Routes are read anew from time to time rather than followed: a node that a router has given a
- * full table would hear of nothing else.  The kernel tells default routes first, so a bound on the
- * number read loses no gateway that matters.  That a bound was met is logged when it begins, for
- * the data plane may then close ports of a machine that was left out.
+ * Routes are read anew from time to time rather than followed: a node with a full table from a
+ * router would get nothing but notifications.  The kernel lists default routes first, so a limit on
+ * the number read loses no gateway that matters.  Reaching the limit is logged once, as the data
+ * plane may then close ports of a machine that was left out.
  */
 #include "config.h"
 
@@ -111,7 +111,7 @@ void speaker_look_for_needed(struct speaker *sp)
 
 	for (size_t i = 0; i < n_server; i++)
 		add(&d, &server[i]);
-	/* What could not be read stays as it was. */
+	/* What cannot be read stays as it was. */
 	if (!add_gateways(&d, AF_INET) || !add_gateways(&d, AF_INET6))
 		return;
 	view_set_needed(sp->view, d.addrs, d.n);

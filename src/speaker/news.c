@@ -12,9 +12,9 @@ enum seen { SEEN_UNKNOWN, SEEN_UP, SEEN_DOWN, SEEN_TAKEN, SEEN_REFUSED, SEEN_NO_
 
 struct session {
 	struct addr address;
-	bool refused; /* beside one that is had there may be others of its address */
+	bool refused; /* beside one that bgpd runs there may be others with its address */
 	enum seen now, told;
-	int64_t since_ms; /* of now */
+	int64_t since_ms; /* the current one */
 	bool was_up;
 };
 
@@ -63,7 +63,7 @@ static void look_at_all(struct news *n, const struct news_view *v, struct budget
 		tell(REASON_BgpReady, reason_sentence(REASON_BgpReady), arg);
 		n->told = REASON_Announced;
 	} else if (n->reason == REASON_BgpNoPeer) {
-		n->told = REASON_Announced; /* nobody minds any more */
+		n->told = REASON_Announced; /* no longer of interest */
 	}
 }
 
@@ -99,7 +99,7 @@ static bool is_of(const struct session *s, const struct bgp_peer_status *p)
 	       s->refused == (p->reason == REASON_BgpPeerRefused);
 }
 
-/* The sessions of these peers, with what is known of those that were there before. */
+/* The sessions of these peers, with what is known about those that existed before. */
 static void follow_peers(struct news *n, const struct news_view *v, int64_t now_ms)
 {
 	struct session *fresh = xcalloc(v->n_peers + 1, sizeof(*fresh));
@@ -128,7 +128,7 @@ static bool same_peers(const struct news *n, const struct news_view *v)
 	return true;
 }
 
-/* Whether what is now has lasted long enough, and differs from what was told. */
+/* Whether the current state has lasted long enough and differs from what was reported. */
 static bool is_news(const struct session *s, int64_t now_ms)
 {
 	bool never = s->now == SEEN_DOWN && !s->was_up;
@@ -170,7 +170,7 @@ static void look_at_session(struct session *s, const struct bgp_peer_status *p,
 		s->now = seen_of(p);
 		s->since_ms = now_ms;
 	}
-	/* That a session comes up for the first time is as it should be. */
+	/* A session that comes up for the first time is no news. */
 	if (s->now == SEEN_UP && s->told == SEEN_UNKNOWN)
 		s->told = SEEN_UP;
 	if (is_news(s, now_ms) && budget_take(budget, now_ms)) {

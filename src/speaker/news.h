@@ -3,13 +3,14 @@
 #define FAIRLEAD_SPEAKER_NEWS_H
 
 /*
- * What of BGP on this node is worth an Event: that something stands in its way, that a session is
- * lost or does not come up, that a neighbour of others is in the way, and that these are over.
+ * Which changes of BGP on this node are worth an Event: that something stands in its way, that a
+ * session is lost or does not come up, that a neighbour of others is in the way, and that these are
+ * over.
  *
- * Told once for each change, however often bgpd is asked or a command is tried again, and only if
- * it lasts: a restart of bgpd in passing is no news.  What has been told is compared with what is,
- * so that what had to wait because too much was told lately is told later if it is still true.
- * Pure: time is an argument.
+ * Reported once for each change, however often bgpd is asked or a command is retried, and only if
+ * it lasts: a brief restart of bgpd is no news.  What has been reported is compared with the
+ * current state, so that news that had to wait because there was too much lately is reported later
+ * if it is still true.  Pure: time is an argument.
  */
 
 #include <stdbool.h>
@@ -21,8 +22,8 @@
 #include "speaker/budget.h"
 
 /*
- * Something has to last for so long; a session that was never up, since the speaker knows of its
- * peer, for longer.
+ * How long something has to last; longer for a session that was never up since the speaker learned
+ * of its peer.
  */
 #define NEWS_LASTS_MS 3000
 #define NEWS_NEVER_UP_MS 30000
@@ -33,16 +34,16 @@ struct news *news_new(void);
 void news_free(struct news *n);
 
 struct news_view {
-	enum reason reason; /* of all of BGP, as bgp_reason() says */
+	enum reason reason; /* for all of BGP, as bgp_reason() says */
 	const char *message;
 	const struct bgp_peer_status *peers;
 	size_t n_peers;
 };
 
-/* @note is good for the time of the call. */
+/* @note is valid during the call. */
 typedef void news_tell(enum reason reason, const char *note, void *arg);
 
-/* Looks at what is now; to be called with every change, and every few seconds without any. */
+/* Looks at the current state; call it with every change, and every few seconds without any. */
 void news_look(struct news *n, const struct news_view *v, struct budget *budget, int64_t now_ms,
                news_tell *tell, void *arg);
 

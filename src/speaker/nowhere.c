@@ -7,7 +7,7 @@
 
 #include "fairlead/mem.h"
 
-/* What is known goes by address and Service. */
+/* States are known by address and Service. */
 struct key {
 	struct addr addr;
 	uint8_t uid[VIEW_UID_SIZE];
@@ -19,12 +19,12 @@ struct look {
 	struct lasting *known;
 	const struct announce *table;
 	int64_t now_ms;
-	struct budget *budget; /* NULL: another speaker tells */
+	struct budget *budget; /* NULL: another speaker reports */
 	nowhere_tell *tell;
 	void *arg;
 };
 
-/* The first Ready node's; where none is Ready, the first node's. */
+/* The speaker of the first Ready node; if none is Ready, of the first node. */
 static bool is_ours_to_tell(const struct view *v)
 {
 	size_t n, i = 0;
@@ -51,7 +51,7 @@ static void look_at(const struct announcement *a, void *arg)
 		l->tell(a, l->arg);
 }
 
-/* Where the Service has the address still, some node may announce it now. */
+/* If the Service still has the address, some node may announce it now. */
 static void over(const void *state, void *arg)
 {
 	const struct key *key = state;

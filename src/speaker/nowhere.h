@@ -7,9 +7,9 @@
  * and which speaker sends it.  When some node may announce one of those again, that is worth
  * another.
  *
- * Once the state has lasted for NOWHERE_LASTS_MS the speaker of the first Ready node tells it, once
- * for as long as it lasts.  How many Events go out at all is bounded by @budget.  Pure: time is an
- * argument.
+ * Once the state has lasted for NOWHERE_LASTS_MS, the speaker of the first Ready node reports it,
+ * once for as long as it lasts.  How many Events go out at all is bounded by @budget.  Pure: time
+ * is an argument.
  */
 
 #include <stdint.h>
@@ -20,10 +20,10 @@
 
 #define NOWHERE_LASTS_MS 10000
 
-/* @a->nowhere is REASON_Candidate where it is over. */
+/* @a->nowhere is REASON_Candidate if it is over. */
 typedef void nowhere_tell(const struct announcement *a, void *arg);
 
-/* Looks at what is now; to be called every few seconds.  @known is for these addresses alone. */
+/* Looks at the current state; call it every few seconds.  @known is for these addresses alone. */
 void nowhere_look(struct lasting *known, const struct view *v, const struct announce *t,
                   struct budget *budget, int64_t now_ms, nowhere_tell *tell, void *arg);
 

@@ -2,15 +2,15 @@
 #ifndef FAIRLEAD_SPEAKER_OPTIONS_H
 #define FAIRLEAD_SPEAKER_OPTIONS_H
 
-/* The command line, and files that it names. */
+/* The command line, and the files that it names. */
 
 #include "speaker/state.h"
 
-/* Ends with what to do: OPTIONS_RUN, OPTIONS_DONE, or -EINVAL. */
+/* Returns what to do: OPTIONS_RUN, OPTIONS_DONE, or -EINVAL. */
 int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, struct err *e);
 /*
- * The one rule for heartbeat keys, wherever they come from: -EINVAL, in words, for a size that is
- * no key's.
+ * The one rule for heartbeat keys, wherever they come from: -EINVAL, in words, for a size that a
+ * key cannot have.
  */
 #define SPEAKER_KEY_MIN_BYTES 16
 #define SPEAKER_KEY_MAX_BYTES 4096

@@ -9,7 +9,7 @@
 
 struct ownership {
 	struct ownership_change first[OWNERSHIP_EACH_MAX];
-	size_t n;         /* also those for which there is no room */
+	size_t n;         /* including those for which there is no room */
 	int64_t since_ms; /* of the first */
 };
 

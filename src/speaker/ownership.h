@@ -3,8 +3,8 @@
 #define FAIRLEAD_SPEAKER_OWNERSHIP_H
 
 /*
- * Addresses that this node took over from other nodes, for Events: a few have one each, on their
- * Services; many at a time, as after the death of a node, have one together, on this Node.  So they
+ * Addresses that this node took over from other nodes, for Events: a few get one each, on their
+ * Services; many at a time, as after the death of a node, get one together, on this Node.  So they
  * are collected for a moment.  Pure: time is an argument.
  */
 
@@ -37,8 +37,8 @@ void ownership_add(struct ownership *o, const struct announcement *a, const char
 typedef void ownership_tell(const struct ownership_change *changes, size_t n, void *arg);
 
 /*
- * Tells what was collected, if that is due and @budget allows it; else later, with what is added
- * until then.
+ * Reports what was collected, if that is due and @budget allows it; otherwise later, with what is
+ * added until then.
  */
 void ownership_look(struct ownership *o, struct budget *budget, int64_t now_ms,
                     ownership_tell *tell, void *arg);

@@ -62,7 +62,7 @@ int passwords_of(const struct passwords *p, const struct config_peer *peer, char
 	if (!item)
 		return err_set(e, -ENOENT, ERR_CONFIG, "password-secret: Secret %s has no key %s",
 		               p->name, peer->password_secret);
-	/* A file's last line break got in with it. */
+	/* It includes the last line break of a file. */
 	size_t size = item->size;
 	if (size && item->value[size - 1] == '\n')
 		size--;

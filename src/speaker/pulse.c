@@ -2,18 +2,17 @@
 /*
  * Is the API server still there?
  *
- * A watch on which nothing comes is the rule: the server has to send a bookmark only every minute
- * or so, and a network that swallows everything looks the same.  An owner that alone has lost the
- * server would go on for minutes with endpoints that are gone.  So where all watches were silent
- * for a while, the server is asked for its version, which everybody may read and which costs it
- * next to nothing; any answer will do, and so does whatever any watch brings.  Where there are many
- * nodes to ask, the watch of Nodes is hardly ever silent: each kubelet writes its Node at least
- * once in five minutes, so that from some eighty nodes on hardly anybody has to ask.  (TCP's
- * keep-alive and HTTP/2's pings say less, that some kernel or proxy on the way is there; and
- * libcurl does not tell of them.)
+ * A silent watch is normal: the server has to send a bookmark only every minute or so, and a
+ * network that swallows everything looks the same.  An owner that alone has lost the server would
+ * go on for minutes with endpoints that are gone.  So if all watches were silent for a while, we
+ * ask the server for its version, which everybody may read and which costs it next to nothing; any
+ * answer will do, and so does anything from any watch.  In large clusters the watch of Nodes is
+ * hardly ever silent: each kubelet writes its Node at least once in five minutes, so that from some
+ * eighty nodes on hardly any speaker has to ask.  (TCP keep-alives and HTTP/2 pings tell less: only
+ * that some kernel or proxy on the way is there; and libcurl does not report them.)
  *
- * Fresh is a view whose own watches, of Services and endpoints, each brought something not too long
- * ago, and whose server answered just now.
+ * A view is fresh if its own watches, of Services and endpoints, each brought something not too
+ * long ago, and the server answered just now.
  */
 #include "config.h"
 
@@ -22,13 +21,13 @@
 #include "speaker/pulse.h"
 
 /*
- * The server sends a bookmark about once a minute; without a word for so long a watch is dead,
+ * The server sends a bookmark about once a minute; a watch that is silent for this long is dead,
  * whatever else is answered.
  */
 #define WATCH_SILENCE_MS 90000
 /*
- * After so long a silence it is asked, and again after that; unanswered for so long it counts as
- * lost.
+ * After how long a silence the server is asked, and after how long it is asked again; and for how
+ * long it may not answer before it counts as lost.
  */
 #define ASK_MS 4000
 #define LOST_MS 9000
@@ -43,7 +42,7 @@ static void on_answer(int status, struct json_object *obj, const struct err *e, 
 	sp->pulse.request = NULL;
 	if (status == 0 || status >= 500)
 		return;
-	/* As of the question: it may have been on its way for long. */
+	/* The time of the question: the answer may have been on its way for long. */
 	sp->pulse.answered_ms = sp->pulse.asked_ms;
 	speaker_schedule(sp);
 }

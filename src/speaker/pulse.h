@@ -6,11 +6,11 @@
 
 #include "speaker/state.h"
 
-/* Asks it, if it is time; to be called every two seconds or so. */
+/* Asks it, if it is time; call this every two seconds or so. */
 void speaker_pulse(struct speaker *sp);
-/* When the API server was last known to be there: it answered, or a watch brought something. */
+/* When the API server last answered, or a watch brought something. */
 int64_t speaker_answered_ms(const struct speaker *sp);
-/* What the speaker knows of the cluster is as new as can be. */
+/* What the speaker knows of the cluster is up to date. */
 bool speaker_is_fresh(const struct speaker *sp);
 
 #endif

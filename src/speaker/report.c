@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the speaker says of itself: log lines about changes, /healthz and /readyz, /status,
+ * What the speaker reports about itself: log lines about changes, /healthz and /readyz, /status,
  * /metrics.
  */
 #include "config.h"
@@ -26,7 +26,7 @@
 #include "speaker/uninstall.h"
 
 /*
- * Whoever may write Services writes hundreds of such addresses at once, again and again; the
+ * Anybody who may write Services can write hundreds of such addresses at once, again and again; the
  * Service's condition tells.
  */
 static bool is_denied(const struct announcement *a, enum reason old_reason)
@@ -96,7 +96,8 @@ static bool ready(struct buf *why, void *arg)
 /* ---- /status ---- */
 
 /*
- * What came of an announcement that this node is a candidate for, by the effector of its protocol.
+ * What has become of an announcement that this node is a candidate for, according to the effector
+ * of its protocol.
  */
 static enum reason reason_of(const struct speaker *sp, const struct announcement *a,
                              struct buf *words)
@@ -108,7 +109,7 @@ static enum reason reason_of(const struct speaker *sp, const struct announcement
 }
 
 /*
- * The decision's own words, or those of what came after it.  @a: NULL where nothing is announced.
+ * The decision's own words, or those of a later stage.  @a: NULL if nothing is announced.
  */
 static void put_reason(const struct speaker *sp, const struct decision *d,
                        const struct announcement *a, struct out *o)
@@ -128,7 +129,7 @@ static void put_reason(const struct speaker *sp, const struct decision *d,
 	out_str(o, "message", buf_str(&message));
 }
 
-/* @a: NULL where nothing is known of the address, as for a load balancer of another class. */
+/* @a: NULL if nothing is known about the address, as for a load balancer of another class. */
 static void put_address(const struct speaker *sp, const struct decision *d,
                         const struct announcement *a, struct out *o)
 {
@@ -147,7 +148,7 @@ static void put_address(const struct speaker *sp, const struct decision *d,
 	out_close(o);
 }
 
-/* One entry for each protocol by which there is something to say. */
+/* One entry for each protocol that has something to report. */
 static void put_addresses(const struct speaker *sp, const struct view_service *s, struct out *o)
 {
 	const struct announcement *list = announce_of(sp->announce, s->key);
@@ -195,7 +196,7 @@ static void put_services(const struct speaker *sp, struct out *o)
 	const struct view_service **services = view_services(sp->view, &n);
 
 	out_list(o, "services");
-	/* One that is uninstalled decides nothing any more. */
+	/* An uninstalled speaker no longer decides anything. */
 	for (size_t i = 0; i < n && sp->uninstall == UNINSTALL_NOT; i++)
 		if (services[i]->type == KUBE_LOAD_BALANCER || services[i]->n_addresses)
 			put_service(sp, services[i], o);

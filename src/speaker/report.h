@@ -3,7 +3,7 @@
 #define FAIRLEAD_SPEAKER_REPORT_H
 
 /*
- * What the speaker says of itself: log lines about changes, /healthz and /readyz, /status,
+ * What the speaker reports about itself: log lines about changes, /healthz and /readyz, /status,
  * /metrics.
  */
 

@@ -7,14 +7,14 @@
  *	                         └─► sinks: what is announced and not used ends here
  *
  * A publication is made whole each time, and only when one of three revisions has moved (struct
- * seen).  There are two kinds. Until all Services' rules are in the kernel, or ROUTES_BEGIN_MS are
- * over, update_less() publishes what is *no longer* wanted: an earlier life of the speaker may have
+ * seen).  There are two kinds.  Until all Services' rules are in the kernel, or ROUTES_BEGIN_MS are
+ * over, update_less() publishes what is *no longer* wanted: an earlier run of the speaker may have
  * announced it, and it has to go before the rules behind it change.  From then on update_all()
  * publishes everything.  So a restart neither withdraws what stays nor announces what nothing
  * carries yet.
  *
  * The engine lives while a peer selects this node, or while something may be left in bgpd of peers
- * that once did.  After that bgpd is left alone; a socket made anew is another bgpd, and worth
+ * that once did.  After that bgpd is left alone; a new socket means another bgpd, which is worth
  * another look.
  *
  * A Service's rules wait (holds.h) until the publication that withdraws what leads to them is in
@@ -58,17 +58,17 @@ struct routes {
 	struct passwords passwords;
 	uint64_t own_revision; /* of these two */
 	struct bgp *bgp;       /* NULL while there is no peer and nothing left over */
-	char *error;           /* why there is none though there is a peer */
+	char *error;           /* why there is none although there is a peer */
 	unsigned int look_ms;
 	int64_t look_until_ms; /* while there is no peer but an engine */
 	struct stat looked_at; /* bgpd's socket when the last engine began */
 	bool began;
-	int64_t begin_ms;   /* when the first full publication waits no longer; 0: not asked yet */
+	int64_t begin_ms;   /* when the first full publication stops waiting; 0: not asked yet */
 	int64_t program_ms; /* when the data plane does, likewise */
 	uint64_t published; /* generation */
 	struct seen seen, seen_less; /* by the last full publication, and by the last before it */
 	struct holds holds;
-	struct sinks *sinks; /* NULL: not asked for */
+	struct sinks *sinks; /* NULL: not configured */
 };
 
 /* ---- life ---- */
@@ -163,7 +163,7 @@ static void on_changed(void *arg)
 	r->changed(r->arg);
 }
 
-/* A socket made anew is another daemon's, or another life of the same. */
+/* A new socket belongs to another daemon, or to the same one after a restart. */
 static bool same_socket(const struct stat *a, const struct stat *b)
 {
 	return a->st_ino == b->st_ino && a->st_dev == b->st_dev &&
@@ -171,7 +171,7 @@ static bool same_socket(const struct stat *a, const struct stat *b)
 }
 
 /*
- * Whether there is a bgpd in which something may be left of peers that the configuration had once.
+ * Whether there is a bgpd in which something may be left of former peers.
  */
 static bool may_have_leftovers(const struct routes *r)
 {
@@ -180,7 +180,7 @@ static bool may_have_leftovers(const struct routes *r)
 	return stat(r->bgpd_socket, &now) == 0 && !same_socket(&now, &r->looked_at);
 }
 
-/* Without a peer bgpd is not kept company. */
+/* Without a peer we do not stay connected to bgpd. */
 static void leave_engine(struct routes *r)
 {
 	if (!r->bgp || !bgp_is_done(r->bgp) || clock_ms() < r->look_until_ms)
@@ -210,7 +210,7 @@ static void start_engine(struct routes *r, bool peers)
 	r->error = xstrdup(e.msg);
 }
 
-/* Before anything leads here. */
+/* Before anything leads packets here. */
 static void want_sinks(struct routes *r, const struct bgp_want *w, bool only_less)
 {
 	struct prefix *prefixes;
@@ -289,8 +289,8 @@ static void update_all(struct routes *r, const struct view *v, struct announce *
 }
 
 /*
- * Before the data plane is ready, what must go before it changes: an earlier life may have
- * announced what now nobody wants.
+ * While the data plane is not ready: what must go before that changes, as an earlier run may have
+ * announced what nobody wants now.
  */
 static void update_less(struct routes *r, const struct view *v, struct announce *t)
 {
@@ -303,7 +303,7 @@ static void update_less(struct routes *r, const struct view *v, struct announce 
 	r->seen_less = now;
 }
 
-/* Publications up to this one are in force, or will not be: without bgpd nothing leads here. */
+/* Publications up to this one are in force, or never will be: without bgpd nothing leads here. */
 static uint64_t withdrawn_generation(const struct routes *r)
 {
 	return r->bgp && bgp_reason(r->bgp, NULL) != REASON_BgpUnreachable
@@ -324,7 +324,7 @@ void routes_update(struct routes *r, const struct view *v, struct announce *t)
 	else if (r->enabled)
 		update_less(r, v, t);
 	else if (r->sinks)
-		sinks_want(r->sinks, NULL, 0, false); /* an earlier life may have had BGP */
+		sinks_want(r->sinks, NULL, 0, false); /* an earlier run may have used BGP */
 	announce_routes(t, reason_of, r);
 	if (r->sinks)
 		sinks_update(r->sinks, is_withdrawn(r), clock_ms());
@@ -378,7 +378,7 @@ void routes_release(struct routes *r, void (*go)(const char *key, void *arg), vo
 		look_again_in(r, 50);
 }
 
-/* ---- what it says of itself ---- */
+/* ---- what it reports about itself ---- */
 
 static enum reason say(struct buf *msg, enum reason reason, const char *words)
 {

@@ -3,13 +3,13 @@
 #define FAIRLEAD_SPEAKER_ROUTES_H
 
 /*
- * From configuration, node labels and announcements to what bgpd shall announce, and the Services
+ * From configuration, node labels and announcements to what bgpd should announce, and the Services
  * whose rules wait until a route is withdrawn.
  *
- * Before the announcements are complete bgpd is told only what is no longer wanted: what stands
- * from an earlier life of the speaker is taken over, not withdrawn and announced again.  While the
- * configuration has no peer for this node, a bgpd is contacted only once in its life, to take out
- * what may be left there of peers that the configuration had before.
+ * Before the announcements are complete, bgpd only gets withdrawals: what stands from an earlier
+ * run of the speaker is taken over, not withdrawn and announced again.  While the configuration has
+ * no peer for this node, each bgpd is contacted only once, to remove what may be left there of
+ * former peers.
  */
 
 #include <stdbool.h>
@@ -30,15 +30,15 @@ struct out;
 struct routes;
 
 /*
- * The first publication that adds something waits at most so long for the data plane of all
+ * How long the first publication that adds something waits at most for the data plane of all
  * Services.
  */
 #define ROUTES_BEGIN_MS 10000
-/* Rules wait at most so long for bgpd to withdraw what leads to them. */
+/* How long rules wait at most for bgpd to withdraw what leads to them. */
 #define ROUTES_HOLD_MS 1000
 
 /*
- * A bgpd that we have no peer for is watched for so long: it may have been reading its own
+ * How long a bgpd for which we have no peer is watched: it may have been reading its own
  * configuration, with lines of ours that somebody saved, when we first looked.  Longer than the
  * engine's BGP_RESYNC_MS.
  */
@@ -46,8 +46,8 @@ struct routes;
 
 struct routes_options {
 	/*
-	 * this node's name, of which a router id is made where there is no IPv4; NULL: bgpd's
-	 * affair
+	 * this node's name, from which a router id is derived if there is no IPv4; NULL: bgpd
+	 * chooses
 	 */
 	const char *node;
 	const char *socket_dir; /* where bgpd.vty and bfdd.vty are, NULL: no BGP at all */
@@ -57,7 +57,8 @@ struct routes_options {
 };
 
 /*
- * @changed is called from the event loop when a reason may be another, or a held Service may go on.
+ * @changed is called from the event loop when a reason may have changed, or a held Service may go
+ * on.
  */
 struct routes *routes_new(struct event_base *base, const struct routes_options *o,
                           void (*changed)(void *arg), void *arg);
@@ -69,29 +70,30 @@ void routes_free(struct routes *r);
 void routes_set_labels(struct routes *r, const struct labels *labels);
 
 /*
- * The peers' passwords are in this Secret.  A peer whose password is not known, be it that nobody
- * has called routes_set_passwords() yet, keeps the neighbour that bgpd has for it as it is; nothing
- * else waits for it.
+ * The peers' passwords are in this Secret.  A peer whose password is not known, or not yet (before
+ * routes_set_passwords()), keeps the neighbour that bgpd has for it as it is; nothing else waits
+ * for it.
  */
 void routes_await_passwords(struct routes *r, const char *secret);
 /*
- * What the Secret holds; takes @s.  NULL: there is none; passwords that were known stay in force.
+ * What the Secret holds; takes over @s.  NULL: there is none; passwords that were known stay in
+ * force.
  */
 void routes_set_passwords(struct routes *r, struct kube_secret *s);
 
-/* Publishes if anything is different, and gives the announcements their reasons. */
+/* Publishes if anything has changed, and gives the announcements their reasons. */
 void routes_update(struct routes *r, const struct view *v, struct announce *t);
 
 /*
- * After the first update: whether the data plane may be changed, because what an earlier life
+ * After the first update: whether the data plane may be changed, because what an earlier run
  * announced and nobody wants any more is withdrawn, or cannot be.
  */
 bool routes_may_program(struct routes *r);
-/* Until then any Service may have a route of an earlier life. */
+/* Until then any Service may have a route from an earlier run. */
 bool routes_have_begun(const struct routes *r);
 /*
- * The Service's rules wait until what was published last is applied; returns false if nothing has
- * to wait.
+ * The Service's rules wait until the last publication is applied; returns false if nothing has to
+ * wait.
  */
 bool routes_hold(struct routes *r, const char *key);
 bool routes_is_held(const struct routes *r, const char *key);
@@ -100,12 +102,12 @@ void routes_release(struct routes *r, void (*go)(const char *key, void *arg), vo
 
 /* Why an eligible address is announced or not. */
 enum reason routes_reason_of(const struct routes *r, const struct addr *a, struct buf *msg);
-/* Lets @news look at what is. */
+/* Lets @news look at the current state. */
 void routes_tell(const struct routes *r, struct news *news, struct budget *budget, int64_t now_ms,
                  news_tell *tell, void *arg);
 void routes_status(const struct routes *r, const char *key, struct out *o);
 void routes_metrics(const struct routes *r, struct metrics_writer *w);
-/* Takes everything of ours out of bgpd and bfdd. */
+/* Removes everything of ours from bgpd and bfdd. */
 int routes_cleanup(const char *socket_dir, struct err *e);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The data plane as the speaker uses it: what forward.c builds goes to the proxy, and what that
- * says comes from there.
+ * The data plane as the speaker uses it: passes what forward.c builds to the proxy, and reports
+ * what the proxy says.
  */
 #include "config.h"
 
@@ -42,7 +42,7 @@ static void complete(struct speaker *sp)
 	proxy_complete(sp->proxy);
 }
 
-/* What others have done to the data plane; nothing where it is not ours. */
+/* What others have done to the data plane; nothing if it is not ours. */
 static enum reason hindrance(const struct announcement *a, void *arg)
 {
 	const struct speaker *sp = arg;
@@ -58,7 +58,7 @@ static enum reason hindrance(const struct announcement *a, void *arg)
 	                                                           : REASON_Candidate;
 }
 
-/* Looks at all addresses only while there is something, and once when it is over. */
+/* Looks at all addresses only while there is a problem, and once when it is over. */
 static void hinder(struct speaker *sp)
 {
 	bool any = proxy_any_hindrance(sp->proxy);
@@ -126,7 +126,7 @@ static int clean_up(const struct speaker_options *o, struct err *e)
 	return proxy_cleanup(e);
 }
 
-/* ---- what it says of itself ---- */
+/* ---- what it reports about itself ---- */
 
 static bool is_ready(const struct speaker *sp, struct buf *why)
 {
@@ -164,7 +164,7 @@ static void metrics(const struct speaker *sp, struct metrics_writer *w)
 		collect_passages(sp, w);
 }
 
-/* Once for each change of what firewalls of others make of forwarded packets. */
+/* Once for each change in what others' firewalls do with forwarded packets. */
 static void tell_of_passage(struct speaker *sp, uint8_t family)
 {
 	enum proxy_passage *told = &sp->passages[family == 6];

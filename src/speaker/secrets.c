@@ -3,10 +3,10 @@
  * What the speaker reads from Secrets, each of which it watches by name, so that the right to these
  * names is enough.
  *
- * The heartbeat key is taken once: layer 2 starts with it, and a changed one is in force after the
- * next start.  All speakers change over together only if all of them restart; until then those with
- * another key are strangers to each other, whom the probe before a takeover keeps from having two
- * owners.
+ * The heartbeat key is taken once: layer 2 starts with it, and a changed one takes effect with the
+ * next start.  All speakers change over together only if all of them restart; until then speakers
+ * with different keys ignore each other's heartbeats, and only the probe before a takeover prevents
+ * two owners.
  */
 #include "config.h"
 
@@ -79,7 +79,8 @@ static void take_key(struct speaker *sp, const struct kube_secret *s)
 /* ---- the feeds ---- */
 
 /*
- * Into @ret_secret, unless it is another: a server that ignores the field selector sends those too.
+ * Into @ret_secret, unless it is another Secret: a server that ignores the field selector sends
+ * those too.
  */
 static int read_secret(const struct speaker *sp, enum speaker_secret which, struct json_object *obj,
                        struct kube_secret **ret_secret, struct err *e)
@@ -144,7 +145,7 @@ static void remove_passwords(const char *namespace, const char *name, const char
 		         KV_S("secret", name));
 }
 
-/* Now it is known whether there is one. */
+/* Now we know whether there is one. */
 static void passwords_synced(void *arg)
 {
 	struct speaker *sp = arg;

@@ -27,7 +27,7 @@
 #define HEARTBEAT_DEAD_MS 350
 #define RESTART_HOLD_MS 5000
 #define PROBE_MS 25
-/* The urgent thread turns at least with every heartbeat. */
+/* The urgent thread takes a turn at least with every heartbeat. */
 #define URGENT_STALL_MS 5000
 
 const char *segments_mac(const uint8_t mac[static 6], char out[static SEGMENTS_MAC_SIZE])
@@ -90,7 +90,7 @@ static void on_l2_changed(void *arg)
 {
 	const struct speaker *sp = arg;
 
-	/* A counter that is full has been noticed already. */
+	/* A full counter has been noticed already. */
 	(void)!write(sp->wake_fd, &(uint64_t){ 1 }, sizeof(uint64_t));
 }
 
@@ -149,7 +149,7 @@ static int start_events(struct speaker *sp, struct err *e)
 	return 0;
 }
 
-/* Where the key is a Secret's, layer 2 starts when it was read. */
+/* If the key is in a Secret, layer 2 starts when it has been read. */
 static int start(struct speaker *sp, struct err *e)
 {
 	cleanup_free uint8_t *key = NULL;
@@ -190,13 +190,13 @@ static int withdraw(struct speaker *sp, struct err *e)
 	return 0;
 }
 
-/* ---- what it says of itself ---- */
+/* ---- what it reports about itself ---- */
 
 static bool is_healthy(const struct speaker *sp, struct buf *why)
 {
 	int64_t stalled_ms = sp->l2 ? clock_ms() - l2_last_turn_ms(sp->l2) : 0;
 
-	/* The main loop is the one that answers here. */
+	/* The answer comes from the main loop, so that is alive. */
 	if (stalled_ms < URGENT_STALL_MS)
 		return true;
 	buf_printf(why, "the urgent thread has not turned for %" PRId64 " ms", stalled_ms);
@@ -214,7 +214,7 @@ static bool is_ready(const struct speaker *sp, struct buf *why)
 	return false;
 }
 
-/* Nobody is heard before layer 2 has started. */
+/* No peer is heard before layer 2 has started. */
 static struct l2_peer *take_peers(const struct speaker *sp, size_t *ret_n)
 {
 	struct l2_peer *peers = NULL;

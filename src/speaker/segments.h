@@ -16,7 +16,7 @@ struct speaker;
 
 /* Starts the urgent thread, with the heartbeat key once it is known. */
 int segments_start(struct speaker *sp, const uint8_t *key, size_t key_size, struct err *e);
-/* Gives it what is to be served, if that is news. */
+/* Gives it what is to be served, if that has changed. */
 void segments_publish(struct speaker *sp);
 
 #define SEGMENTS_MAC_SIZE 18

@@ -9,7 +9,7 @@
 #include "fairlead/hash.h"
 #include "fairlead/mem.h"
 
-/* The sets of candidate nodes repeat (mostly it is "all of them"), so equal ones are one. */
+/* The sets of candidate nodes repeat (usually "all of them"), so equal ones are shared. */
 struct node_set {
 	UT_hash_handle hh;
 	unsigned int refs;
@@ -95,7 +95,7 @@ void served_touch(struct served *w)
 
 bool served_is_dirty(const struct served *w, const struct view *v)
 {
-	/* Candidates are indexes: other nodes may stand behind equal ones. */
+	/* Candidates are indexes: equal ones may stand for other nodes. */
 	return w->dirty || w->revision != view_revision(v);
 }
 

@@ -4,8 +4,8 @@
 
 /*
  * What layer 2 is to serve: announcements by address, each with the nodes that may own it.  From
- * this come the snapshots for the urgent thread.  The announcements stay their owner's, who takes
- * out each before it goes.
+ * this come the snapshots for the urgent thread.  The announcements stay with their owner, which
+ * takes each one out before freeing it.
  */
 
 #include <stdbool.h>
@@ -25,13 +25,13 @@ void served_free(struct served *w);
 /* The announcement of the address; NULL if it is not wanted. */
 struct announcement *served_of(const struct served *w, const struct addr *addr);
 /*
- * Wants @a's address, which no other announcement has in here, with these candidates, at least one;
+ * Adds @a's address, which no other announcement in here has, with these candidates, at least one;
  * or changes them.
  */
 void served_put(struct served *w, struct announcement *a, const uint16_t *nodes, size_t n);
-/* @a was put in. */
+/* Takes out @a, which was put in before. */
 void served_take_out(struct served *w, struct announcement *a);
-/* Something of an announcement has changed that snapshots hold. */
+/* Something in an announcement that snapshots contain has changed. */
 void served_touch(struct served *w);
 
 /* Whether a new snapshot would differ from the last one taken. */

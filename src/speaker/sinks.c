@@ -7,8 +7,8 @@
  *	32764: to P lookup main suppress_prefixlength LEN(P)-1   a route for P or a part of it
  *	32765: to P unreachable
  *
- * A route "unreachable P" in the main table would be less, and does more: what a process of the
- * node sends to a Service is routed before it is translated, so it would be refused.
+ * A route "unreachable P" in the main table would be simpler, but would do too much: what a process
+ * of the node sends to a Service is routed before it is translated, so it would be refused.
  *
  * The rules carry a protocol number of our own, by which they are found again.
  */
@@ -231,7 +231,7 @@ static int work_begin(struct work *w, struct err *e)
 	return r;
 }
 
-/* All three or none: what stands half could refuse too much. */
+/* All three or none: half of them could refuse too much. */
 static int add_one(struct work *w, const struct prefix *p, struct err *e)
 {
 	int r = 0;
@@ -244,7 +244,7 @@ static int add_one(struct work *w, const struct prefix *p, struct err *e)
 	return r;
 }
 
-/* What refuses goes first. */
+/* The rule that refuses goes first. */
 static int remove_others(const struct work *w, struct err *e)
 {
 	int r = 0;
@@ -291,7 +291,7 @@ struct sinks *sinks_new(void)
 {
 	struct sinks *s = xcalloc(1, sizeof(*s));
 
-	/* What an earlier life left is looked at only once it is known what is wanted. */
+	/* What an earlier run left is looked at only once it is known what is wanted. */
 	s->keep_others = true;
 	return s;
 }
@@ -340,7 +340,7 @@ void sinks_update(struct sinks *s, bool may_remove, int64_t now_ms)
 
 	if (!s->changed && now_ms < s->next_ms)
 		return;
-	/* What is to go, goes as soon as it may. */
+	/* Unwanted rules are removed as soon as they may be. */
 	s->changed = s->changed && !s->keep_others && !may_remove;
 	int r = synchronize(s, remove, &e);
 	s->next_ms = r == 0 && remove && !s->want.n ? INT64_MAX : now_ms + RECHECK_MS;

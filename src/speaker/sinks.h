@@ -3,10 +3,10 @@
 #define FAIRLEAD_SPEAKER_SINKS_H
 
 /*
- * What is announced and not used ends at this node.  An aggregate attracts packets to addresses
- * that no Service has; the node would send them by its default route, to the router, which sends
- * them back, until their TTL is used up.  So for each aggregate there are rules of policy routing
- * in the kernel that answer such packets with "unreachable".
+ * Packets to announced but unused addresses end at this node.  An aggregate attracts packets to
+ * addresses that no Service has; the node would send them by its default route, to the router,
+ * which sends them back, until their TTL is used up.  So for each aggregate there are rules of
+ * policy routing in the kernel that answer such packets with "unreachable".
  *
  * They apply to forwarded packets alone, after the data plane has translated what is for a Service:
  * addresses that are used, and what the node itself sends, are not concerned.  A route of the main
@@ -31,18 +31,18 @@ struct sinks *sinks_new(void);
 /* Leaves the rules in place. */
 void sinks_free(struct sinks *s);
 /*
- * These, n of them, in any order; with @only_less those that are there stay as well, for the
- * moment.
+ * Sets the wanted aggregates, n of them, in any order; with @only_less the existing ones stay as
+ * well, for the moment.
  */
 void sinks_want(struct sinks *s, const struct prefix *prefixes, size_t n, bool only_less);
 /*
- * Adds what is missing, and, if nothing leads here any more of what is not wanted (@may_remove),
- * takes away the rest; at once when something else is wanted, and every half minute because others
- * may have changed it.  What fails is logged, and counted by the metric.
+ * Adds what is missing and, if nothing unwanted leads here any more (@may_remove), removes the
+ * rest; at once when the wanted set changes, and every half minute because others may have changed
+ * the rules.  Failures are logged, and counted by the metric.
  */
 void sinks_update(struct sinks *s, bool may_remove, int64_t now_ms);
 void sinks_metrics(const struct sinks *s, struct metrics_writer *w);
-/* Takes away all rules of ours. */
+/* Removes all our rules. */
 int sinks_cleanup(struct err *e);
 
 /* Whether an aggregate needs them, on a node with these subnets. */

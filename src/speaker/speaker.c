@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The speaker as a whole: what runs when, its start and its end.  The order of effects is turn.c's;
- * here is the table of effectors, and what a turn calls of them.
+ * The speaker as a whole: what runs when, its start and its end. turn.c has the order of effects;
+ * here are the table of effectors, and the calls that a turn makes.
  *
  * Before the first complete list of all kinds nothing is decided, announced or removed.
  */
@@ -31,7 +31,7 @@
 #include "speaker/uninstall.h"
 
 #define TICK_S 2
-/* Every so many ticks this node's gateways are looked for. */
+/* After how many ticks this node's gateways are looked up again. */
 #define LOOK_TICKS 5
 
 /* ---- one turn ---- */
@@ -192,7 +192,7 @@ static void on_announcement(const struct announcement *a, enum reason old_reason
 
 	speaker_log_change(a, old_reason, old_owner);
 	/*
-	 * Where a guard hangs on it (decide.h); in the middle of a turn the Service is still to be
+	 * If a guard depends on it (decide.h); in the middle of a turn the Service is still to be
 	 * forwarded.
 	 */
 	if (proxy_forwards(sp->proxy) &&

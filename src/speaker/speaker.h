@@ -3,8 +3,8 @@
 #define FAIRLEAD_SPEAKER_SPEAKER_H
 
 /*
- * The speaker: informers feed the view, and once an event-loop turn the dirty Services are decided
- * upon, layer 2 gets a new snapshot, bgpd its routes, and the proxy its Services.
+ * The speaker: informers feed the view, and once in each turn of the event loop the dirty Services
+ * are decided, layer 2 gets a new snapshot, bgpd its routes, and the proxy its Services.
  */
 
 #include "speaker/state.h"

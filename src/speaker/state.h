@@ -4,8 +4,8 @@
 
 /*
  * What the speaker's files share: its options, what it knows, and what is under way.  Nothing is
- * decided here.  The files stand on each other: each includes those below it, and what the lower
- * ones want of a turn goes by speaker_schedule().
+ * decided here.  The files are layered: each includes those below it, and the lower ones request a
+ * turn by speaker_schedule().
  */
 
 #include <stdbool.h>
@@ -73,24 +73,23 @@ struct speaker {
 	struct health_ports *health; /* NULL where others forward */
 	struct l2 *l2;               /* NULL while the heartbeat key is not known */
 	uint64_t key_hash;
-	bool key_changed; /* the Secret holds another key than the one in force */
-	/* why the Secret's content is no key; no blame: it is one, or there is no Secret */
+	bool key_changed; /* the Secret holds a key that differs from the one in force */
+	/* why the Secret's content is not a key; no blame: it is one, or there is no Secret */
 	struct err key_error;
 	struct routes *routes;
 	struct news *news;
-	struct lasting *troubles, *nowhere; /* what was told of each */
+	struct lasting *troubles, *nowhere; /* what was reported about each */
 	struct ownership *ownership;        /* addresses taken over from others */
 	struct budget ownership_events;
-	struct budget events,
-		tenant_events; /* the second one for what tenants can bring about at will */
-	char *node_uid;        /* of this node's Node; NULL: there is none */
+	struct budget events, tenant_events; /* the second one for what tenants can cause at will */
+	char *node_uid;                      /* of this node's Node; NULL: there is none */
 	struct metrics_server *http;
 	struct event *turn, *tick, *wake, *sigterm, *sigint, *sighup;
 	int wake_fd; /* the urgent thread has news */
 	unsigned int n_synced;
 	enum speaker_uninstall uninstall; /* how far it has come; never goes back */
 	bool failed;                      /* and so it ends */
-	bool complete;                    /* everything was synced and acted upon once */
+	bool complete;                    /* everything was synced and acted on once */
 	bool hindered;                    /* some address was, at the last turn */
 	enum proxy_passage passages[2];   /* IPv4, IPv6: as last told by an Event */
 	bool view_fresh;                  /* as last published */
@@ -103,7 +102,7 @@ struct speaker {
 	uint64_t turns, publishes, ticks;
 };
 
-/* Something changed: look at it when the callbacks of this event-loop turn are through. */
+/* Something changed: look at it when the callbacks of this turn of the event loop are done. */
 void speaker_schedule(struct speaker *sp);
 
 #endif

@@ -3,8 +3,8 @@
 #define FAIRLEAD_SPEAKER_TROUBLE_NEWS_H
 
 /*
- * Which of layer 2's troubles are worth an Event: each once, by reason and interface, when it has
- * lasted for NEWS_LASTS_MS, and again only if it was gone for a while in between.  Pure: time is an
+ * Which layer-2 problems are worth an Event: each once, by reason and interface, when it has lasted
+ * for NEWS_LASTS_MS, and again only if it was gone for a while in between.  Pure: time is an
  * argument.
  */
 
@@ -15,12 +15,12 @@
 #include "speaker/lasting.h"
 #include "speaker/news.h"
 
-/* One that comes back sooner is the same one. */
+/* A problem that comes back sooner is the same one. */
 #define TROUBLE_FORGET_MS 60000
 
 /*
- * Looks at what is now; @known is for these troubles alone.  How many are told at all is bounded by
- * @budget.
+ * Looks at the current state; @known is for these problems alone.  @budget limits how many are
+ * reported at all.
  */
 void trouble_news_look(struct lasting *known, const struct l2_trouble *list, size_t n,
                        struct budget *budget, int64_t now_ms, news_tell *tell, void *arg);

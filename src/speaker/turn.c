@@ -10,8 +10,8 @@
  *      others keep from doing its work is so no longer; publish again
  *
  * What has to wait for the kernel becomes eligible in a later turn.  The first thing to go is what
- * an earlier life announced and nobody wants any more: until bgpd has acknowledged that, the rules
- * of that life stand untouched (again not for long).
+ * an earlier run announced and nobody wants any more: until bgpd has acknowledged that, the rules
+ * of that run stand untouched (again not for long).
  */
 #include "config.h"
 
@@ -22,8 +22,8 @@
 #include "fairlead/mem.h"
 
 /*
- * Whether the node is ready for what the Service's address will bring.  What others forward is
- * theirs to have ready.
+ * Whether the node is ready for the traffic to the Service's address.  If others forward, that is
+ * their job.
  */
 static bool is_applied(const char *key, uint8_t family, void *arg)
 {
@@ -35,7 +35,7 @@ static bool is_applied(const char *key, uint8_t family, void *arg)
 	return !t->effectors->has_rules || !s || t->effectors->has_rules(s, family, t->arg);
 }
 
-/* A Service whose route is gone: as it is now, or not at all any more. */
+/* A Service whose route is gone: in its present state, or removed. */
 static void set_released(const char *key, void *arg)
 {
 	const struct turn *t = arg;
@@ -73,8 +73,8 @@ static bool waits_for_withdrawal(const struct turn *t, const char *key, bool wit
 }
 
 /*
- * @begun: before that any Service may have a route of an earlier life, of which its announcement
- * knows nothing.
+ * @begun: before that any Service may have a route from an earlier run, which its announcement does
+ * not show.
  */
 static void set_all(struct turn *t, const struct view_service *const *dirty, size_t n,
                     const bool *withdrawn, bool begun)
@@ -85,8 +85,8 @@ static void set_all(struct turn *t, const struct view_service *const *dirty, siz
 }
 
 /*
- * From now on the data plane is written; until then the rules of an earlier life stand, whoever
- * they belong to.
+ * From now on the data plane is written; until then the rules of an earlier run stand, whatever
+ * they are for.
  */
 static void complete(struct turn *t)
 {
@@ -104,7 +104,9 @@ size_t turn_run(struct turn *t)
 
 	const struct view_service *const *dirty = view_take_dirty(t->view, &n);
 	cleanup_free bool *withdrawn = decide_all(t, dirty, n);
-	/* The withdrawal may itself be the beginning: the last Service that was waited for goes. */
+	/*
+	 * The withdrawal may itself complete the start: the last Service that was waited for goes.
+	 */
 	bool begun = e->routes_have_begun(t->arg);
 
 	e->publish(t->arg);

@@ -9,8 +9,8 @@
  *   Down: the announcement, then the data plane.
  *
  * A turn takes the dirty Services out of the view, has them decided anew, and calls the effectors
- * in the one order that keeps this.  What the effectors are it does not know, nor what time it is:
- * each of them does its work at once or later, and says when it is through.
+ * in the one order that keeps this.  It knows neither what the effectors are nor what time it is:
+ * each of them does its work at once or later, and says when it is done.
  */
 
 #include <stdbool.h>
@@ -20,17 +20,18 @@
 #include "fairlead/view.h"
 #include "speaker/announce.h"
 
-/* All get the @arg of the turn.  A Service goes by its key where it may be gone already. */
+/* All get the @arg of the turn.  A Service is passed by its key if it may be gone already. */
 struct turn_effectors {
-	/* Layer 2: what may be owned from now on, if that is news.  In force at once. */
+	/* Layer 2: what may be owned from now on, if that has changed.  In force at once. */
 	void (*publish)(void *arg);
 
 	/*
-	 * BGP: what is to be announced, if that is news.  In force when bgpd has acknowledged it.
+	 * BGP: what is to be announced, if that has changed.  In force when bgpd has acknowledged
+	 * it.
 	 */
 	void (*update_routes)(void *arg);
 	/*
-	 * Whether the routes of an earlier life have been gone through: until then any Service may
+	 * Whether the routes of an earlier run have been dealt with: until then any Service may
 	 * have one.
 	 */
 	bool (*routes_have_begun)(void *arg);
@@ -42,7 +43,7 @@ struct turn_effectors {
 	bool (*is_held)(const char *key, void *arg);
 	/* Calls @go for each Service that waits no longer. */
 	void (*release)(void (*go)(const char *key, void *go_arg), void *go_arg, void *arg);
-	/* Whether rules of an earlier life may go: what led to them is withdrawn, or cannot be. */
+	/* Whether rules of an earlier run may go: what led to them is withdrawn, or cannot be. */
 	bool (*may_program)(void *arg);
 
 	/* The data plane, written after the turn.  All NULL where others forward. */
@@ -59,7 +60,7 @@ struct turn_effectors {
 	 */
 	void (*hinder)(void *arg);
 	/*
-	 * All Services were set once: from now on it is written, and rules of an earlier life go.
+	 * All Services were set once: from now on it is written, and rules of an earlier run go.
 	 */
 	void (*complete_rules)(void *arg);
 };
@@ -69,7 +70,7 @@ struct turn {
 	struct announce *announce;
 	const struct turn_effectors *effectors;
 	void *arg;
-	bool complete; /* everything was known and acted upon once */
+	bool complete; /* everything was known and acted on once */
 };
 
 /* Only once everything that decisions depend on is known.  Returns how many Services were dirty. */

@@ -3,7 +3,7 @@
  * The end of a speaker that is uninstalled, in the order of every end: it stops announcing, and on
  * the next tick, when routers have heard of that, its rules go.  What fails is tried again with
  * each tick.  The process lives on, doing nothing, and /status says how far it has come, for
- * whoever waits for it.
+ * `fairlead uninstall` or anybody else who waits.
  */
 #include "config.h"
 

@@ -7,7 +7,8 @@
 #include "speaker/state.h"
 
 /*
- * The cluster says that we are uninstalled: from now on this process only takes away what it made.
+ * The cluster says that we are being uninstalled: from now on this process only removes what it
+ * made.
  */
 void speaker_uninstall(struct speaker *sp);
 /* The next step, if there is one. */

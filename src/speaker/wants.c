@@ -13,7 +13,7 @@
 #include "fairlead/mem.h"
 
 /*
- * One that bgpd could not take is left out; whoever wrote it is told once for each configuration.
+ * A peer that bgpd could not take is left out; this is logged once for each configuration.
  */
 static void complain(const struct wants *x, const char *what, const char *name, const struct err *e)
 {
@@ -23,7 +23,7 @@ static void complain(const struct wants *x, const char *what, const char *name, 
 }
 
 /*
- * Until its password is known: what bgpd has for it stays.  @bad: the Secret holds one that bgpd
+ * Until its password is known, what bgpd has for it stays.  @bad: the Secret holds one that bgpd
  * cannot take.
  */
 static int want_waiting_peer(const struct wants *x, const struct config_peer *peer, bool bad,
@@ -42,7 +42,7 @@ static int want_waiting_peer(const struct wants *x, const struct config_peer *pe
 	return ret;
 }
 
-/* Never without the password that it is to have. */
+/* Never without its password. */
 static int want_peer(const struct wants *x, const struct config_peer *peer, struct bgp_want *w,
                      struct err *e)
 {
@@ -79,7 +79,7 @@ size_t wants_add_peers(const struct wants *x, struct bgp_want *w)
 			ret = err_set(&e, -EINVAL, ERR_CONFIG, "%s", peers[i].refused);
 			bgp_want_refused(w, peers[i].peer, peers[i].refused);
 		}
-		/* That a Secret was not read yet is no news while it is being read. */
+		/* A Secret that has not been read yet is no news while it is being read. */
 		if (ret < 0 && (x->passwords->known || !peers[i].peer->password_secret))
 			complain(x, "peer", peers[i].peer->name, &e);
 	}
@@ -127,7 +127,7 @@ static void add_address(const struct announcement *a, void *arg)
 		complain(x, "address", addr_str(&a->addr), &e);
 }
 
-/* Any that bgpd could make its router id of. */
+/* Any that bgpd could use as its router id. */
 static bool has_ipv4(void)
 {
 	struct ifaddrs *all;
@@ -143,8 +143,8 @@ static bool has_ipv4(void)
 }
 
 /*
- * The configuration's for this node, else the peers' one; where bgpd could choose none, it is made
- * of the name.
+ * The configuration's router id for this node, else the peers'; if bgpd could not choose one, it is
+ * derived from the name.
  */
 static void add_router_id(const struct wants *x, struct bgp_want *w)
 {
