@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Annotations of ours that nobody heeds: a name that is none, or a value that means nothing.  A
- * Service behaves as if they were not there, so an Event says so.  What asks for addresses is
- * judged with the request, and stands in the condition.
+ * Annotations of ours that have no effect: an unknown name, or a value that means nothing.  A
+ * Service behaves as if they were not there, so an Event says so.  Those that ask for addresses are
+ * judged with the request, and are reported in the condition.
  */
 #include "config.h"
 

@@ -8,8 +8,8 @@
 #include "fairlead/kube_types.h"
 
 /*
- * Adds what there is to say of the first annotation under fairlead.io/ on a Service that has no
- * effect.  False if there is none.
+ * Adds a message about the first annotation under fairlead.io/ on a Service that has no effect.
+ * False if there is none.
  */
 bool annotations_ignored(const struct labels *annotations, struct buf *out);
 

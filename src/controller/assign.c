@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The turn: every record that changed since the last one is decided, in the order of creation, and
- * those whose status is not what it shall be go to the writer.  Statuses are adopted as they come
- * in, so that whoever holds an address has it before anybody who waits is looked at.  Of those that
- * wait, none is decided before an earlier one whose last write has yet to settle.
+ * those whose status is not what it should be go to the writer.  Statuses are adopted as they come
+ * in, so that a Service that holds an address has it before any waiting one is looked at.  Of those
+ * that wait, none is decided before an earlier one whose last write has yet to settle.
  */
 #include "config.h"
 
@@ -28,8 +28,8 @@
 #define ASK_MS 20
 
 /*
- * Where no patch tells of a refusal (a status that is left alone), log and Event do, once and not
- * for what was found.
+ * If no patch shows a refusal (a status that is left alone), log and Event do, once, and not for
+ * what was already there.
  */
 static void tell(struct record *r, const struct record_part *p, const char *key)
 {
@@ -44,8 +44,7 @@ static void tell(struct record *r, const struct record_part *p, const char *key)
 }
 
 /*
- * Whoever names addresses of pools that are not its own to name is told, and anybody who looks at
- * its Events.
+ * A Service that names addresses of pools without being allowed to gets an Event.
  */
 static void tell_squatting(struct record *r)
 {
@@ -84,8 +83,8 @@ static void decide(struct record *r)
 }
 
 /*
- * The first of those that wait and cannot be decided before the answer to a write, or the watch,
- * has come: what became free may be for that one.  NULL: there is none.
+ * The first waiting Service that cannot be decided before the answer to a write, or the watch, has
+ * come: what became free may be for that one.  NULL: there is none.
  */
 static const struct record *first_held_up(const struct controller *ctl)
 {
@@ -98,7 +97,7 @@ static const struct record *first_held_up(const struct controller *ctl)
 	return first;
 }
 
-/* For a moment only: somebody else's Services may always have a write under way. */
+/* Only for a moment: other Services may always have a write under way. */
 static bool gives_way(struct record *r, const struct record *first, int64_t now_ms)
 {
 	if (!first || !(r->waiting || turn_has_none(r)) || !turn_is_earlier(first, r)) {

@@ -69,8 +69,8 @@ void books_schedule(struct controller *ctl)
 }
 
 /*
- * A write whose outcome is open settles first: deciding on a state that may be past could give its
- * address away.
+ * A write whose outcome is open settles first: deciding on a state that may be outdated could give
+ * its address away.
  */
 void books_mark(struct record *r)
 {
@@ -103,9 +103,8 @@ void books_wake_waiting(struct controller *ctl)
 }
 
 /*
- * Whose object names what became free, has it from now on: the first of them, also where a write to
- * it is under way.  Were that left to the next turn, a later one of which the watch tells before
- * would have it.
+ * The first Service whose object names what became free has it from now on, even if a write to it
+ * is under way.  Left to the next turn, it could go to a later one that the watch reports first.
  */
 void books_wake_concerned(struct controller *ctl)
 {
@@ -134,8 +133,8 @@ void books_wake_concerned(struct controller *ctl)
 /* ---- books ---- */
 
 /*
- * The books follow the status; an address that is on its way to it stays reserved as long as its
- * patch may take effect.
+ * The books follow the status; an address on its way there stays reserved as long as its patch may
+ * take effect.
  */
 void books_adopt(struct controller *ctl, struct record *r)
 {
@@ -185,7 +184,7 @@ void books_rebuild(struct controller *ctl)
 	}
 	for (struct record *r = ctl->records; r; r = r->hh.next)
 		all[n++] = r;
-	/* Of two that hold one address, the earlier Service has it. */
+	/* If two Services hold one address, the earlier one has it. */
 	turn_sort(all, n);
 	if (ctl->ipam)
 		turn_adopt_all(ctl->ipam, all, n);

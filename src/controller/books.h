@@ -6,9 +6,9 @@
 
 #include "controller/state.h"
 
-/* A turn is to be made, when the callbacks of this one are through. */
+/* Schedules a turn, for when the callbacks of this one are done. */
 void books_schedule(struct controller *ctl);
-/* From scratch under the configuration in force; everybody is to be decided again. */
+/* Rebuilds the books under the configuration in force; every Service is to be decided again. */
 void books_rebuild(struct controller *ctl);
 void books_free(struct controller *ctl);
 
@@ -21,7 +21,7 @@ void books_drop(struct record *r);
 void books_mark(struct record *r); /* to be decided in the next turn */
 void books_set_flight(struct record *r, enum record_flight flight, int64_t due_ms);
 void books_set_waiting(struct record *r, bool waiting);
-/* All that wait for something are decided again; only those whom what became free concerns. */
+/* Decides again all that wait for something; or only those that what became free concerns. */
 void books_wake_waiting(struct controller *ctl);
 void books_wake_concerned(struct controller *ctl);
 

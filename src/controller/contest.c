@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two load balancers on one Service.  Another program that writes the addresses of a status that is
- * ours to write is answered, but not at the speed of the network, and it is named: the operator has
- * to end one of the two, and can only do so if he hears of it.  What the other one wrote is judged
- * like any status: an address in one of our pools is kept.
+ * Two load balancers on one Service.  If another program writes the addresses of a status that is
+ * ours to write, we write ours again, but not at the speed of the network, and name the program:
+ * the operator has to stop one of the two, and has to know about it.  What the other one wrote is
+ * judged like any status: an address in one of our pools is kept.
  *
  * A second load balancer, as a second Fairlead by mistake, contests every Service.  Each says so in
- * its condition, but only the first has an Event of its own; how many there are, one on the
- * ConfigMap tells, again and again while it lasts.
+ * its condition, but only the first gets an Event; one on the ConfigMap says how many there are,
+ * repeatedly while it lasts.
  */
 #include "config.h"
 
@@ -23,12 +23,12 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 
-/* So many writes to one status, each so soon after the one before: then a pause. */
+/* After so many writes to one status, each so soon after the previous one, there is a pause. */
 #define RAPID_MS 1000
 #define RAPID_MAX 10
 /*
- * Of either kind there is one Event in that time; and after so much of silence a status is
- * contested no more.
+ * Each kind gets one Event in that time; and after that much silence a status is no longer
+ * contested.
  */
 #define TELL_AGAIN_MS 600000
 /* Contested ones are counted that long after the first, and as often. */
@@ -117,7 +117,7 @@ static void on_count(evutil_socket_t fd, short what, void *arg)
 			continue;
 		if (now_ms - r->contested_ms >= TELL_AGAIN_MS) {
 			r->contested_ms = 0;
-			books_mark(r); /* the condition says so no more */
+			books_mark(r); /* the condition no longer says so */
 			continue;
 		}
 		lasts = true;

@@ -6,13 +6,13 @@
  *	configuration ─► publish ────────┼─► on_turn: assign ───┤
  *	lease ─► leads, resigns ─────────┘                      └─► tell (Events, log)
  *
- * A replica that stands by does everything but decide: it has read all Services and holds their
- * addresses in its books.  One that is elected looks first (a list that is no older than its
- * election), then rebuilds the books and decides about everybody.  One that is deposed sends
+ * A standby replica does everything except decide: it has read all Services and holds their
+ * addresses in its books.  A newly elected one looks first (a list that is no older than its
+ * election), then rebuilds the books and decides about every Service.  One that is deposed sends
  * nothing more, and what it has sent ends by its answers; one that ends waits for them, and hands
  * the lease over only when nothing of it can take effect any more.
  *
- * This file composes.  What the others have to say upward comes by the callbacks in `calls`.
+ * This file composes.  The others call upward only by the callbacks in `calls`.
  */
 #include "config.h"
 
@@ -46,8 +46,8 @@
 
 #define CLOCK_MS 50
 /*
- * After SIGTERM: for writes under way to end and the lease to be handed over.  If not, whoever
- * comes next waits it out.
+ * After SIGTERM: for writes under way to end and the lease to be handed over.  If that fails, the
+ * next leader waits it out.
  */
 #define LAST_CALL_MS 8000
 
@@ -133,8 +133,7 @@ static bool holds_anything(const struct record_part *p)
 }
 
 /*
- * Could a leader whose Lease was deleted still be assigning?  Only where nobody ever has, one
- * cannot.
+ * Could a leader whose Lease was deleted still be assigning?  Not if nothing was ever assigned.
  */
 static bool at_stake(void *arg)
 {

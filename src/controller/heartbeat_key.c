@@ -2,9 +2,9 @@
 /*
  * The key that the speakers share, made once.
  *
- * A leader creates the Secret; where it exists the server says so (409), and it is never read nor
+ * A leader creates the Secret; if it exists the server says so (409), and it is neither read nor
  * written: the right to create Secrets in one namespace is all that this needs.  Two leaders at
- * once are no matter, since the server lets one create it.
+ * once do no harm, since the server lets only one create it.
  */
 #include "config.h"
 

@@ -8,7 +8,7 @@
 
 #define CONTROLLER_KEY_NAME "key"
 int heartbeat_key_start(struct controller *ctl);
-/* A leader makes it unless it is there. */
+/* A leader creates it unless it exists. */
 void heartbeat_key_lead(struct controller *ctl);
 
 #endif

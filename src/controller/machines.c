@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Addresses that machines have.  A pool often spans a whole LAN, and the nodes, the routers and the
- * API server stand in it too: were one of their addresses given to a Service, the speakers would
+ * API server are in it too: if one of their addresses were given to a Service, the speakers would
  * cut that machine off, and so they refuse.  So the books know them, and nobody is given one.
- * Nodes are followed; BGP peers come with the configuration (ipam_new()); of the API server there
- * is the address that we talk to, for which no right is needed.
+ * Nodes are followed; BGP peers come with the configuration (ipam_new()); of the API server we know
+ * the address that we talk to, which needs no permission.
  *
  * A leader looks at the Nodes as at the Services before it assigns anything.
  */
@@ -24,7 +24,7 @@
 struct machine {
 	char *name;
 	char *what;         /* "Node node1" */
-	enum reason reason; /* why its addresses are nobody's */
+	enum reason reason; /* why nobody is given its addresses */
 	struct addr *addrs;
 	size_t n;
 	UT_hash_handle hh;
@@ -33,8 +33,8 @@ struct machine {
 /* ---- in the books ---- */
 
 /*
- * Whoever holds the address is to be told; whoever waits may have it now, or be refused for another
- * reason.
+ * A Service that holds the address must be told; one that waits may get it now, or be refused for
+ * another reason.
  */
 static void decide_again(struct controller *ctl, const struct addr *a)
 {
@@ -115,7 +115,7 @@ static void fill_one(struct ipam *ipam, const struct machine *m)
 }
 
 /*
- * What is known of it now; NULL if that is less than before, since between two connections it is
+ * What is known about it now; NULL if that is less than before, since between two connections it is
  * still where it was.
  */
 static struct addr *look_for_api_server(struct controller *ctl, size_t *ret_n)

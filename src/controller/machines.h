@@ -7,11 +7,11 @@
 #include "controller/state.h"
 
 extern const struct kube_informer_ops machines_ops;
-/* Puts those that are known into new books. */
+/* Enters the known ones into new books. */
 void machines_fill(struct controller *ctl);
 /* The API server may answer from another address by now. */
 void machines_see_api_server(struct controller *ctl);
-/* Adds "; pool … holds …" for those that lie in pools. */
+/* Adds "; pool … holds …" for those in pools. */
 void machines_tell(const struct controller *ctl, struct buf *note);
 void machines_free(struct controller *ctl);
 

@@ -5,7 +5,7 @@
  * leave nobody without pools.
  *
  * The leader acts by what it has published, not by what it has read: the published text and the
- * configuration in force change together.  Edits of fairlead-active by others are put right.
+ * configuration in force change together.  Edits of fairlead-active by others are undone.
  */
 #include "config.h"
 
@@ -209,7 +209,7 @@ static void looked(int status, struct json_object *obj, const struct err *e, voi
 
 	ctl->config.write = NULL;
 	if (!ctl->leading)
-		/* the informer tells a follower, and is not to find that he knows it already */
+		/* the informer tells a follower, and must not find that it knows this already */
 		return;
 	if (status == 404) {
 		seen_fini(&ctl->config.active);
@@ -224,7 +224,7 @@ static void looked(int status, struct json_object *obj, const struct err *e, voi
 	books_schedule(ctl);
 }
 
-/* Looks at what is there, and goes on from that. */
+/* Reads what is there, and goes on from that. */
 static void retry(evutil_socket_t fd, short what, void *arg)
 {
 	struct controller *ctl = arg;
@@ -352,7 +352,7 @@ static void refuse_oversized(struct config_state *cs, size_t size, bool is_news)
 		log_problems(&cs->errors, LOG_ERROR, "configuration rejected");
 }
 
-/* It is judged by what is in use now: addresses may have become free since. */
+/* Judged by what is in use now: addresses may have become free since. */
 static void judge_size(struct config_state *cs, const struct buf *retained)
 {
 	size_t size = retained->size + strlen(cs->admin.text);
@@ -403,7 +403,7 @@ static void take_effect(struct controller *ctl, const char *text)
 	configuration_unref(was);
 }
 
-/* What shall be published: the administrator's if it is good, else what was accepted last. */
+/* What to publish: the administrator's text if it is good, else what was accepted last. */
 static void publish_act(struct controller *ctl)
 {
 	struct config_state *cs = &ctl->config;
@@ -494,7 +494,7 @@ static void synced(void *arg)
 {
 	struct controller *ctl = arg;
 
-	/* Now it is known, and worth saying, that it is missing. */
+	/* Now we know that it is missing, which is worth reporting. */
 	if (!ctl->config.admin.exists)
 		judge(ctl);
 	if (ctl->elector)
@@ -517,7 +517,8 @@ void publish_lead(struct controller *ctl)
 
 	cs->n_failed = 0;
 	/*
-	 * What was published last is the last good one, whatever this process has seen in between.
+	 * The last publication is the last good configuration, whatever this process has seen in
+	 * between.
 	 */
 	adopt_active(ctl);
 	if (!cs->admin.exists)

@@ -8,7 +8,7 @@
 
 extern const struct kube_informer_ops publish_ops;
 int publish_start(struct controller *ctl);
-/* A leader has seen everything: puts the configuration in force and publishes what has to be. */
+/* The leader has seen everything: puts the configuration in force and publishes what is needed. */
 void publish_lead(struct controller *ctl);
 void publish_free(struct controller *ctl);
 /* What is published may be more or less by now: addresses were freed. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the controller says of itself. */
+/* What the controller reports about itself. */
 #include "config.h"
 
 #include <inttypes.h>
@@ -12,7 +12,7 @@
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
 
-/* ---- what is said of one Service ---- */
+/* ---- what is reported about one Service ---- */
 
 static bool any_in_pools(const struct controller *ctl, const struct addr *addrs, size_t n)
 {
@@ -38,7 +38,7 @@ static bool external_is_ours(const struct controller *ctl, const struct record *
 	return p && (is_ours(ctl, p) || p->request.n_written > 0);
 }
 
-/* The leader says what it decided, a standby what it reads. */
+/* The leader reports what it decided, a standby what it reads. */
 static enum reason reason_of(const struct controller *ctl, const struct record_part *p)
 {
 	if (!ctl->config.in_force)
@@ -245,7 +245,7 @@ static uint64_t count_retained(const struct configuration *c, const char *name, 
 	return n;
 }
 
-/* By the pool that they were of; those of one name are one. */
+/* By the pool that they were in; pools of one name count as one. */
 static void collect_retained(const struct controller *ctl, struct metrics_writer *w)
 {
 	const struct configuration *c = ctl->config.in_force;
@@ -327,7 +327,7 @@ static bool healthy(struct buf *why, void *arg)
 {
 	(void)why;
 	(void)arg;
-	return true; /* the loop answers, so it turns */
+	return true; /* the loop answers, so it runs */
 }
 
 static bool ready(struct buf *why, void *arg)

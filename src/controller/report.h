@@ -2,7 +2,7 @@
 #ifndef FAIRLEAD_CONTROLLER_REPORT_H
 #define FAIRLEAD_CONTROLLER_REPORT_H
 
-/* What the controller says of itself: /metrics, /healthz, /readyz, /status. */
+/* What the controller reports about itself: /metrics, /healthz, /readyz, /status. */
 
 #include "controller/state.h"
 

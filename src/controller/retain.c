@@ -2,15 +2,15 @@
 /*
  * Edits of the pools and the addresses in use.
  *
- * What is published says, beside the administrator's text, which addresses in use that text leaves
- * without a pool, and how they were announced; speakers go on as before.  It is printed from what
- * is in force, retained ones included, and from what Services hold: so it survives restarts and
- * further edits, is dropped when the address is free, and becomes a pool's again when the range
- * comes back.
+ * Besides the administrator's text, the publication lists the addresses in use that this text
+ * leaves without a pool, and how they were announced; speakers go on as before.  It is printed from
+ * what is in force, retained ones included, and from what Services hold: so it survives restarts
+ * and further edits, is dropped when the address is free, and belongs to a pool again when the
+ * range comes back.
  *
- * A pool with renumber takes such Services in, one every RENUMBER_MS, when nobody is left who could
- * have the address and has none (turn.h): the new address is put before
- * the old one, and HANDOVER_MS later the old one is given up.
+ * A pool with renumber takes such Services in, one every RENUMBER_MS, when no Service is left that
+ * could have the address and has none (turn.h): the new address is put before the old one, and
+ * HANDOVER_MS later the old one is given up.
  */
 #include "config.h"
 
@@ -53,7 +53,7 @@ static bool takes_in(const struct configuration *c)
 	return i < c->n_pools;
 }
 
-/* The books are used up by that, and made anew. */
+/* That uses the books up, so they are made anew. */
 static void foresee(struct controller *ctl, struct record *const *records, size_t n,
                     struct edit_fate *fates)
 {
@@ -134,8 +134,8 @@ void retain_decided(struct record *r, int64_t now_ms)
 }
 
 /*
- * The first of those that are to move.  NULL: nobody; or somebody who has no address is to be
- * decided again as soon as the answer to a write is in, and what is free may be for that one.
+ * The first Service that is to move.  NULL: none; or one without an address is to be decided again
+ * as soon as the answer to a write is in, and what is free may be for that one.
  */
 static struct record *next_mover(const struct controller *ctl)
 {

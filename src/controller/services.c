@@ -30,7 +30,7 @@ static void forget(struct controller *ctl, struct record *r)
 	books_drop(r);
 }
 
-/* One of that UID; a former Service of the name is gone. */
+/* The Service has that UID; an earlier one of the name is gone. */
 static struct record *record_get(struct controller *ctl, const struct kube_meta *meta)
 {
 	const char *key = kube_key(meta);
@@ -49,9 +49,9 @@ static struct record *record_get(struct controller *ctl, const struct kube_meta 
 }
 
 /*
- * An address that a Service has is not given away, though nobody knows what it asks for now.  A
- * write that is under way or in doubt was about another version, and its answer tells nothing of
- * this one; what it would put there stays held with the rest.
+ * An address that a Service has is not given away, even if we do not know what it asks for now.  A
+ * write that is under way or in doubt was about another version, and its answer tells nothing about
+ * this one; what it would assign stays held with the rest.
  */
 static void unreadable(const struct kube_remains *remains, const struct err *why, void *arg)
 {
@@ -73,7 +73,10 @@ static void unreadable(const struct kube_remains *remains, const struct err *why
 		books_mark(r);
 }
 
-/* Annotations that nobody heeds are told once, by the leader, and not for what it found. */
+/*
+ * Annotations without effect are reported once, by the leader, and not those that it found at its
+ * start.
+ */
 static void look_at_annotations(struct record *r, const struct kube_service *s)
 {
 	struct controller *ctl = r->ctl;
@@ -164,7 +167,7 @@ void services_tell_lost(struct controller *ctl)
 }
 
 /*
- * So many Services may be there that nobody can make out: while it is not 0, nothing new is
+ * How many Services there may be that cannot be read at all: while it is not 0, nothing new is
  * assigned.
  */
 static void lost(size_t n, void *arg)

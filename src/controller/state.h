@@ -6,8 +6,7 @@
  * What the controller's files share: its options, what it knows, and what is under way.  Nothing is
  * decided here.
  *
- * The files stand on each other, and none calls one that stands above it but by struct
- * controller_calls:
+ * The files are layered, and none calls one above it except by struct controller_calls:
  *
  *	controller
  *	  assign   publish
@@ -68,7 +67,7 @@ struct config_map_seen {
 struct config_state {
 	struct config_map_seen admin, active;
 	bool judged_good;                        /* admin.text is a configuration */
-	bool oversized;                          /* it is, but for what has to be retained */
+	bool oversized;                          /* it is, except for what has to be retained */
 	struct config_problems errors, warnings; /* of it */
 	struct configuration *judged;            /* admin.text, if that is one */
 	struct configuration *in_force;          /* NULL: none was ever accepted */
@@ -90,7 +89,7 @@ struct controller_stats {
 };
 
 struct controller;
-/* What the lower files have to say to the upper ones; given at the start. */
+/* The calls from lower files to upper ones; set at the start. */
 struct controller_calls {
 	void (*fill)(struct controller
 	                     *ctl); /* the books are new: the addresses of machines into them */
@@ -101,7 +100,7 @@ struct controller_calls {
 	void (*republish)(
 		struct controller *ctl); /* what is published may be more or less by now */
 	/*
-	 * Leads no more, and hands the lease over as soon as what is under way has ended; or is a
+	 * No longer leads, and hands the lease over as soon as what is under way has ended; or is a
 	 * candidate again.
 	 */
 	void (*resign)(struct controller *ctl);
@@ -127,7 +126,7 @@ struct controller {
 	bool taking_over; /* the first turn of a leader: nothing in it is news */
 	bool stopping;
 	bool resigning, resigned; /* no longer a candidate, and the lease is handed over */
-	unsigned int n_looks;     /* refreshes that are still to come in */
+	unsigned int n_looks;     /* refreshes that are still pending */
 
 	struct kube_request *key_request; /* the heartbeat key is being made */
 	struct event *key_retry;
@@ -151,11 +150,11 @@ struct controller {
 	struct record *queue; /* QUEUED, in the order of their decisions */
 	size_t n_in_flight;
 	int64_t open_until_ms;      /* a write that got no answer may take effect until then */
-	size_t n_lost;              /* Services that may be there, and that nobody can make out */
-	int64_t contest_told_ms;    /* an Event last told of one contested Service; 0: none has */
-	int64_t contests_told_ms;   /* an Event last told of several */
+	size_t n_lost;              /* Services that may exist and cannot be read at all */
+	int64_t contest_told_ms;    /* when an Event last named one contested Service; 0: never */
+	int64_t contests_told_ms;   /* when an Event last reported several */
 	struct machine *nodes;      /* by name */
-	struct machine *api_server; /* NULL: nothing is known of it yet */
+	struct machine *api_server; /* NULL: nothing is known about it yet */
 	struct record_server server;
 	struct controller_stats stats;
 };

@@ -7,8 +7,7 @@
 #include "controller/state.h"
 
 /*
- * An Event about an object: @what, in the words of this case, and then what a person should do
- * about @reason.
+ * An Event about an object: @what, in the words of this case, followed by the remedy of @reason.
  */
 void tell_event(struct controller *ctl, const char *kind, const char *namespace, const char *name,
                 const char *uid, bool warning, enum reason reason, const char *action,

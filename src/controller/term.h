@@ -3,8 +3,8 @@
 #define FAIRLEAD_CONTROLLER_TERM_H
 
 /*
- * How long this replica may write: as long as it leads, the lease lasts for the write to take
- * effect, and nobody wants it to end.
+ * How long this replica may write: as long as it leads, the lease outlasts the write, and it was
+ * not asked to end.
  */
 
 #include "controller/state.h"

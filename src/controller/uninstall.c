@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The end of a controller that is uninstalled.  Once the mark was seen on fairlead-active, no
- * replica assigns anything more, also where the mark has gone again since: whoever takes the lead
- * while the last Pods end must not undo it.
+ * replica assigns anything more, also where the mark has gone again since: a replica that takes the
+ * lead while the last Pods end must not undo it.
  *
- * Addresses stay in the statuses unless the mark says otherwise, for whoever installs again must
- * not renumber Services.  Where they are to go, the leader answers on the mark when all of them
- * have, each time that the mark is set.  It answers the very version that it has seen: whoever has
- * waited in vain takes the mark off, and an answer that came after that would be a mark that nobody
- * takes off, at which the next installation would end.
+ * Addresses stay in the statuses unless the mark says otherwise, as a new installation must not
+ * renumber Services.  Where they are to go, the leader answers on the mark when all of them have,
+ * each time that the mark is set.  It answers exactly the version that it has seen: a program that
+ * has waited in vain removes the mark, and a later answer would be a mark that nobody removes, at
+ * which the next installation would end.
  */
 #include "config.h"
 
@@ -42,9 +42,9 @@ void uninstall_see(struct controller *ctl, const struct kube_config_map *active)
 	                 : "being uninstalled: nothing more is assigned");
 	ctl->uninstall = release ? CONTROLLER_RELEASES : CONTROLLER_KEEPS;
 	/*
-	 * Now, as the right to hand the lease over may be gone before this process ends, and
-	 * whoever is installed next would wait the lease out.  Who takes addresses back has to lead
-	 * until that is done.
+	 * Now, as the right to hand the lease over may be gone before this process ends, and the
+	 * next installation would wait the lease out.  A controller that takes addresses back has
+	 * to lead until that is done.
 	 */
 	if (release)
 		ctl->calls->run_again(ctl);

@@ -8,12 +8,12 @@
 
 /* @active NULL: that is gone. */
 void uninstall_see(struct controller *ctl, const struct kube_config_map *active);
-/* Where addresses are taken back, no Service wants one. */
+/* If addresses are taken back, no Service wants one. */
 void uninstall_request(struct record *r);
 /* And the decision that comes of it says so. */
 void uninstall_explain(struct record *r);
 /*
- * Where addresses are taken back, and all have been: says so.  At the end of a turn, and after
+ * If addresses are taken back, and all have been: says so.  Called at the end of a turn, and after
  * patches.
  */
 void uninstall_answer(struct controller *ctl);

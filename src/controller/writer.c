@@ -12,7 +12,7 @@
  *
  * External IPs that are refused have no BACKOFF: the next decision says that they are, and it
  * changes with the object.  What was looked at and unchanged three times in a row is refused, too,
- * whatever the answers were: so it goes where an admission webhook fails or hangs.
+ * whatever the answers were: this happens when an admission webhook fails or hangs.
  *
  * The resourceVersion in the patch makes a repeated or late one harmless: it takes effect on
  * exactly the object that was decided on, or not at all.  The lease is asked before each send;
@@ -62,7 +62,7 @@ static void addrs_text(const struct addr *addrs, size_t n, struct buf *out)
 
 /* ---- what became of it ---- */
 
-/* The object now says what was decided: this is the change that log and Events tell of. */
+/* The object now says what was decided: this is the change that log and Events report. */
 static void tell_part(struct record *r, const struct record_part *p, const char *key)
 {
 	cleanup(buf_fini) struct buf addrs = BUF_INIT;
@@ -105,7 +105,10 @@ static void tell_part(struct record *r, const struct record_part *p, const char 
 	}
 }
 
-/* Of external IPs the change itself is told, and a failure, of which only the condition tells. */
+/*
+ * For external IPs the change itself is reported, and so is a failure, which only the condition
+ * shows.
+ */
 static void tell_written(struct record *r, struct record_write w)
 {
 	const struct record_part *e = r->external;
@@ -118,8 +121,8 @@ static void tell_written(struct record *r, struct record_write w)
 }
 
 /*
- * Older servers, and some that are not Kubernetes, do not keep every field; asking again would only
- * go on for ever.  Where not even the addresses were kept, it was somebody else: an admission
+ * Older servers, and some that are not Kubernetes, do not keep every field; trying again would go
+ * on for ever.  If not even the addresses were kept, something else dropped them: an admission
  * webhook, say.
  */
 static void learn_server(struct controller *ctl, const struct record *r,
@@ -175,7 +178,7 @@ static void refused(struct record *r, const char *why)
 	}
 	if (r->n_refused < REFUSED_DOUBLINGS_MAX)
 		r->n_refused++;
-	/* Nothing was written, so nobody has what was set aside. */
+	/* Nothing was written, so nobody has what was reserved. */
 	bool freed = turn_settle(ctl->ipam, r, (struct record_write){ .ingress = false });
 	books_set_flight(r, RECORD_BACKOFF, clock_ms() + pause_ms);
 	if (freed)
@@ -303,13 +306,13 @@ static void patched(int status, struct json_object *obj, const struct err *e, vo
 	r->request_under_way = NULL;
 	ctl->n_in_flight--;
 	/*
-	 * Sent twice, the first time was without an answer; unless the second tells that it took
-	 * effect, so may the first.
+	 * Sent twice, the first time without an answer: unless the second answer shows that it took
+	 * effect, the first may still do so.
 	 */
 	if (r->n_sent && (!kube_status_is_final(status) || (r->n_sent > 1 && status >= 300)))
 		term_unanswered(ctl);
 	if (!ctl->leading || !ctl->ipam) {
-		/* Whoever leads next looks at everything first. */
+		/* The next leader looks at everything first. */
 		r->dirty = false;
 		books_set_flight(r, RECORD_IDLE, 0);
 		return;
@@ -413,7 +416,7 @@ static void looked(int status, struct json_object *obj, const struct err *e, voi
 			wake(r);
 		return;
 	}
-	/* Changed or gone: the informer will say how.  Not to be reached: later. */
+	/* Changed or gone: the informer will say how.  Not reachable: later. */
 	books_set_flight(r, RECORD_DOUBT, clock_ms() + LOOK_AGAIN_MS);
 	arm_clock(r->ctl);
 }
@@ -455,8 +458,8 @@ static void on_clock(evutil_socket_t fd, short what, void *arg)
 }
 
 /*
- * Policies and rights change without a sign at the Services: what was refused is tried again,
- * seldom.
+ * Policies and permissions change without a trace in the Services: what was refused is tried again
+ * now and then.
  */
 static void on_second_try(evutil_socket_t fd, short what, void *arg)
 {

@@ -11,8 +11,8 @@ void writer_free(struct controller *ctl);
 void writer_queue(struct record *r);
 void writer_run(struct controller *ctl);
 /*
- * The object has been seen while nobody knew whether our write took effect: if it did, log and
- * Events tell of it now.
+ * The object was seen while it was not known whether our write took effect: if it did, log and
+ * Events report it now.
  */
 void writer_tell_found(struct record *r);
 
