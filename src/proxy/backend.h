@@ -4,12 +4,11 @@
 
 /*
  * What programs the kernel: one row a mode, with a file or a folder of its own; proxy.c has the
- * table and is all that the rest of the speaker knows.  What a Service's traffic is due is decided
- * in traffic.h, for all of them.
+ * table and is all that the rest of the speaker knows. traffic.h decides what happens to a
+ * Service's traffic, for all of them.
  *
- * A member is NULL where there is nothing to do or to say, and so is all but the name where others
- * carry the traffic.  Where nothing else is said, a function is as its namesake in
- * fairlead/proxy.h.
+ * A member is NULL if there is nothing to do or to report, and so are all but the name if others
+ * carry the traffic.  Unless noted otherwise, a function is like its namesake in fairlead/proxy.h.
  */
 
 #include <stdbool.h>
@@ -23,13 +22,15 @@ struct dump_program;
 struct event_base;
 struct out;
 
-/* Somewhere in the kernel where what we write may be, of this process or of an earlier one. */
+/* A place in the kernel where rules of ours may be, of this process or of an earlier one. */
 struct place {
 	const char *name; /* for people: "iptables-legacy" */
-	const void *what; /* what the functions get; lives for ever */
-	/* A short look; changes nothing. */
+	const void *what; /* the functions' argument; lives for ever */
+	/* A quick check; changes nothing. */
 	bool (*has_ours)(const void *what);
-	/* Removes all that is ours there, and nothing else.  Blocks; may be called in a thread. */
+	/*
+	 * Removes everything of ours there, and nothing else.  Blocks; may be called in a thread.
+	 */
 	int (*clean)(const void *what, struct err *e);
 };
 
@@ -55,11 +56,11 @@ struct backend {
 	enum proxy_passage (*passage)(const void *self, uint8_t family, const char **ret_where);
 	bool (*any_hindrance)(const void *self);
 	bool (*has_family)(const void *self, uint8_t family);
-	/* Looks whether all that was written still stands; called every audit_ms. */
+	/* Checks whether everything that was written still stands; called every audit_ms. */
 	void (*audit)(void *self);
 
-	/* ---- what it says of itself ---- */
-	/* Adds to the counters; in_sync and settled become false where they are not so. */
+	/* ---- what it reports about itself ---- */
+	/* Adds to the counters; clears in_sync and settled if they do not hold here. */
 	void (*add_stats)(const void *self, struct proxy_stats *st);
 	/* Adds members of its own to the object that is open. */
 	void (*status)(const void *self, struct out *o);

@@ -28,7 +28,7 @@
 #include "fairlead/mem.h"
 
 #define CHILD_READ_SIZE 16384
-/* Between two looks whether a process has ended, which begin at a millisecond. */
+/* The time between two checks whether a process has ended, which starts at a millisecond. */
 #define CHILD_LOOK_MAX_MS 100
 #define END_LOOK_MS 10
 
@@ -82,8 +82,8 @@ int64_t child_started_ms(const struct child *c)
 }
 
 /*
- * Whether it has ended; *ret_status is then what waitpid() says, or nothing where somebody else has
- * heard it.
+ * Whether it has ended; *ret_status is then what waitpid() says, or nothing if somebody else has
+ * reaped it.
  */
 static bool is_gone(const struct child *c, int *ret_status)
 {
@@ -92,7 +92,7 @@ static bool is_gone(const struct child *c, int *ret_status)
 	return pid != 0 && !(pid < 0 && errno == EINTR);
 }
 
-/* With what it has started, as a script does that stands in for a program. */
+/* Together with what it has started, as it may be a script in place of the program. */
 static void end_by_force(const struct child *c)
 {
 	kill(-c->pid, SIGKILL);
@@ -123,9 +123,9 @@ static void after(struct event *timer, int ms)
 }
 
 /*
- * A process whose output has ended, or that was killed, is gone or about to be.  That may take: it
- * may have closed its output and live on, until its deadline, and one that the kernel keeps busy is
- * not killed at once.
+ * A process whose output has ended, or that was killed, is gone or about to be.  That may take
+ * time: it may have closed its output and live on, until its deadline, and one that is busy in the
+ * kernel is not killed at once.
  */
 static void finish(struct child *c)
 {
@@ -183,10 +183,10 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 		if (n > 0 && c->sent < c->input->size)
 			return;
 	}
-	event_drop(&c->in); /* all said, or nobody listens any more */
+	event_drop(&c->in); /* all written, or nobody reads any more */
 }
 
-/* Reads once; at the end of file, forgets the pipe and sees whether that was the last. */
+/* Reads once; at the end of file, closes the pipe and checks whether that was the last. */
 static ssize_t read_once(struct child *c, struct event **ev, char *data, size_t size)
 {
 	ssize_t n = read(event_get_fd(*ev), data, size);

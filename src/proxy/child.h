@@ -7,8 +7,8 @@
  *
  * It is found by PATH and gets no signal settings and no files of ours.  Its errors are kept up to
  * a bound, its output is handed on as it comes.  No signal handler is needed: the end of its output
- * is the sign to look whether it has ended.  It is the first of a process group, and what is killed
- * is the group.
+ * is the cue to check whether it has ended.  It leads a process group, and the group is what gets
+ * killed.
  */
 
 #include <stdbool.h>
@@ -25,7 +25,7 @@ struct child;
 #define CHILD_MAX_ERRORS 4096
 
 struct child_result {
-	bool exited; /* by itself, with the code; else killed by a signal or by our deadline */
+	bool exited; /* by itself, with the code; otherwise killed by a signal or by our deadline */
 	int code;
 	const char *errors;
 };
@@ -45,8 +45,7 @@ int64_t child_started_ms(const struct child *c); /* clock_ms() then */
 /* Lets go of it without a call to done(): it ends by itself when it finds its input closed. */
 void child_abandon(struct child *c);
 /*
- * The same, and waits for its end, which it is given so long for; of its input it gets no more than
- * it has.
+ * The same, and waits up to that long for its end; it gets no more input.
  */
 #define CHILD_END_MS 10000
 void child_end(struct child *c);

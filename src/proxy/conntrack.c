@@ -204,8 +204,8 @@ bool conntrack_is_stale(struct conntrack_job *j, const struct addr *to, uint16_t
 	struct front *f = find_front(j, to, to_port);
 
 	/*
-	 * A flow through this node to another machine may have the number of a node port, and is
-	 * nobody's business.
+	 * A flow through this node to another machine may use the number of a node port, and is
+	 * none of our business.
 	 */
 	if (!f && is_local(j, to))
 		f = find_front(j, NULL, to_port);

@@ -3,14 +3,14 @@
 #define FAIRLEAD_PROXY_CONNTRACK_H
 
 /*
- * Old UDP flows.  nat looks at the first packet of a flow only, and a UDP flow lasts as long as
- * somebody keeps sending: a client that has one would go on talking to an endpoint that is no more.
- * So after the rules of a UDP port were written or removed, the flows toward it that no endpoint of
- * it answers, nor one that is kept, are deleted.  TCP needs none of this: its peers notice by
- * themselves.
+ * Old UDP flows. nat looks at the first packet of a flow only, and a UDP flow lasts as long as
+ * somebody keeps sending: a client that has one would go on talking to an endpoint that no longer
+ * exists.  So after the rules of a UDP port were written or removed, the flows toward it are
+ * deleted unless one of its endpoints, or one that is kept, answers them.  TCP needs none of this:
+ * its peers notice by themselves.
  *
  * A job names the addresses to look at ("fronts") and, per front, the endpoints that may answer.
- * It is plain data; a run carries it to the kernel, a slice a turn of the event loop.
+ * It is plain data; a run applies it to the kernel, a slice in each turn of the event loop.
  */
 
 #include <stdbool.h>
@@ -25,9 +25,9 @@ struct event_base;
 struct conntrack_job;
 struct conntrack_run;
 
-/* Flows that one turn of the event loop looks at, about; each stale one is deleted at once. */
+/* About how many flows one turn of the event loop looks at; each stale one is deleted at once. */
 #define CONNTRACK_SLICE 1000
-/* Without an answer of the kernel for so long, a run has failed. */
+/* A run has failed if the kernel does not answer for this long. */
 #define CONNTRACK_TIMEOUT_MS 5000
 
 struct conntrack_job *conntrack_job_new(uint8_t family);
@@ -43,7 +43,7 @@ void conntrack_job_touch_all(struct conntrack_job *j, const struct conntrack_job
  * job runs.
  */
 void conntrack_job_allow(struct conntrack_job *j, const struct proxy_half *s);
-/* An address of this node: only there are node ports looked for. */
+/* An address of this node: node ports are looked for only there. */
 void conntrack_job_add_local(struct conntrack_job *j, const struct addr *a);
 uint8_t conntrack_job_family(const struct conntrack_job *j);
 bool conntrack_job_is_empty(const struct conntrack_job *j);
@@ -58,15 +58,15 @@ bool conntrack_is_stale(struct conntrack_job *j, const struct addr *to, uint16_t
 typedef void conntrack_done_fn(int r, const struct err *e, size_t n_deleted, void *arg);
 
 /*
- * Begins to read the kernel's table, to delete what is stale.  @j stays the caller's and must
+ * Starts to read the kernel's table, to delete what is stale.  @j stays with the caller and must
  * outlive the run, which ends with one call of @done, never before this returns, or with
  * conntrack_run_free().
  */
 int conntrack_run_start(struct event_base *base, struct conntrack_job *j, conntrack_done_fn *done,
                         void *arg, struct conntrack_run **ret_run, struct err *e);
 /*
- * The first slice at once, which is all where flows are few.  Calls @done then, after which the run
- * is gone.
+ * Does the first slice at once, which is all if there are few flows.  Calls @done then, after which
+ * the run is gone.
  */
 void conntrack_run_step(struct conntrack_run *r);
 /* Ends it; only before @done was called. */

@@ -4,7 +4,7 @@
  * as soon as it is seen, by a second socket: memory depends neither on how many flows the node has
  * nor on how many are stale, and a turn of the event loop looks at CONNTRACK_SLICE of them.  The
  * kernel sends the next piece of a dump when this one was read, so a slow reader loses nothing.
- * Flows that come and go meanwhile disturb nobody; a dump that the kernel says was interrupted may
+ * Flows that come and go meanwhile do no harm; a dump that the kernel reports as interrupted may
  * have left out some, and ends with -EINTR.  A flow that cannot be deleted (one that hardware has
  * taken over is busy) is passed over, and the run fails at its end, when all others are gone.
  */
@@ -149,7 +149,7 @@ static int delete_flow(struct nl_sock *sock, const struct deletion *d)
 	return r == -NLE_OBJ_NOTFOUND ? 0 : r; /* ended by itself */
 }
 
-/* Whether it is the socket that fails, rather than one flow. */
+/* Whether the socket fails, rather than one flow. */
 static bool is_fatal(int e)
 {
 	return e == -NLE_AGAIN || e == -NLE_BAD_SOCK || e == -NLE_NOMEM || e == -NLE_PERM;
@@ -260,14 +260,14 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	char c;
 
-	/* Where the loop itself stood still for so long, the answer is there. */
+	/* If the event loop itself stood still for so long, the answer is already there. */
 	if ((what & EV_TIMEOUT) && recv(fd, &c, sizeof(c), MSG_PEEK | MSG_DONTWAIT) < 0)
 		finish(arg, -ETIMEDOUT, "the kernel did not answer");
 	else
 		conntrack_run_step(arg);
 }
 
-/* Without them, node ports' flows stay; all others are found all the same. */
+/* Without them, flows to node ports stay; all others are found all the same. */
 static void add_locals(struct conntrack_job *j, uint8_t family)
 {
 	struct ifaddrs *all;

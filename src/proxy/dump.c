@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * They run beside whatever the backend runs, and only read: none of them waits for a lock.  One
- * that takes too long is killed; what did not fit is read and thrown away, since a program whose
- * output nobody reads would stand there until its deadline.
+ * They run in parallel with the backend's programs, and only read: none of them waits for a lock.
+ * One that takes too long is killed; output that does not fit is read and thrown away, since a
+ * program whose output nobody reads would hang until its deadline.
  */
 #include "config.h"
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The base chains are listed, and of those at the forward hook the rules are read as passage.c asks
- * for them.  What is found is a matter of the first packet of a connection; a firewall that lets
- * that one through lets the others through as well.  A table that sleeps (`flags dormant`) refuses
- * nothing.
+ * for them.  The finding is about the first packet of a connection; a firewall that lets that one
+ * through lets the others through as well.  A dormant table (`flags dormant`) refuses nothing.
  */
 #include "config.h"
 
@@ -26,7 +25,7 @@
 #include "proxy/nftables.h"
 #include "proxy/passage.h"
 
-/* A list that changed while it was read is read again so often. */
+/* How often a list that changed while it was read is read again. */
 #define FOREIGN_TRIES 3
 
 struct base_chain {
@@ -87,7 +86,7 @@ static void one_chain(struct nlmsghdr *h, void *arg)
 	l->chains[l->n_chains++] = c;
 }
 
-/* The chains of a table that sleeps are as if they were not there. */
+/* The chains of a dormant table are ignored. */
 static void one_table(struct nlmsghdr *h, void *arg)
 {
 	struct look *l = arg;

@@ -3,14 +3,14 @@
 #define FAIRLEAD_PROXY_FOREIGN_H
 
 /*
- * What others' chains of nftables at the forward hook make of the packets that we forward.  Each
- * base chain there is asked by itself, so what iptables accepts may be refused by another table all
- * the same, and no rule of ours can help.
+ * What others' nftables chains at the forward hook do with the packets that we forward.  Each base
+ * chain there decides for itself, so what iptables accepts may still be refused by another table,
+ * and no rule of ours can help.
  *
  * Only what is certain counts as refused: a chain that ends every new connection, by its policy or
- * by a rule without a condition, and in which nothing comes before that might let some through.
- * Where something might, nobody can tell without running the rules, and that is uncertain.  `ct
- * status dnat accept` lets ours through in any case.
+ * by a rule without a condition, and in which nothing comes before that might let some through.  If
+ * something might, only running the rules could tell, and that counts as uncertain. `ct status dnat
+ * accept` lets ours through in any case.
  */
 
 #include <stdbool.h>
@@ -21,17 +21,16 @@
 struct event_base;
 struct foreign;
 
-/* Base chains of one look; what is beyond makes it uncertain. */
+/* How many base chains one look covers; more make it uncertain. */
 #define FOREIGN_MAX_BASE_CHAINS 256
-/* Without an answer of the kernel for so long, a look has failed. */
+/* A look has failed if the kernel does not answer for this long. */
 #define FOREIGN_TIMEOUT_MS 1000
 /*
- * A look that somebody's change asks for waits for so long, and for so many times what the last one
- * took.
+ * A look caused by somebody's change waits this long, and so many times what the last one took.
  */
 #define FOREIGN_GAP_MS 500
 #define FOREIGN_GAPS 20
-/* Looks without a sign take at most one part in so many of the time. */
+/* Looks without a cause take at most one part in so many of the time. */
 #define FOREIGN_SHARE 100
 
 struct foreign_finding {
@@ -41,7 +40,7 @@ struct foreign_finding {
 
 /*
  * Looks at all chains of one family; @nft: those of iptables-nft's filter table are ours to look
- * after.  A negative errno where nftables cannot be asked, or changed all the time.
+ * after.  A negative errno if nftables cannot be read, or kept changing.
  */
 int foreign_look(bool nft, uint8_t family, struct foreign_finding *ret_finding);
 

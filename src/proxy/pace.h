@@ -4,9 +4,8 @@
 
 /*
  * How soon after a batch the next one may start.  A few may follow at once, since one Service often
- * comes in two or three steps (cluster IP, endpoints, address); whoever goes on changing things
- * then waits twice the time of a batch, so that iptables takes at most a third of a processor.
- * Pure.
+ * comes in two or three steps (cluster IP, endpoints, address); if changes keep coming, they then
+ * wait twice the time of a batch, so that iptables takes at most a third of a processor.  Pure.
  */
 
 #include <stdint.h>
@@ -15,8 +14,7 @@
 #define PACE_GAP_MIN_MS 20
 #define PACE_GAP_MAX_MS 5000
 /*
- * A change waits for so long for what belongs to it: the address comes milliseconds after the
- * Service.
+ * How long a change waits for what belongs to it: the address comes milliseconds after the Service.
  */
 #define PACE_SETTLE_MS 4
 /* Gaps that may be left out in a row; one comes back in so many gaps of rest. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A rule that refuses some packets only is somebody's wish about these and no finding, as in
+ * A rule that refuses only some packets is somebody's wish about these and not a finding, as in
  * iptables' chains (path.c).  So of each rule it counts whether all packets of ours come to its
  * verdict, or some may.
  */
@@ -38,7 +38,7 @@ void passage_add(struct passage_rules *r, const struct ruleset_rule *rule)
 
 static enum end walk(struct walk *w, const char *chain, unsigned int depth);
 
-/* What a rule makes of the packets that come to it; *ret_over: none goes on to the next rule. */
+/* What a rule does with the packets that reach it; *ret_over: none goes on to the next rule. */
 static enum end apply(struct walk *w, const struct ruleset_rule *rule, unsigned int depth,
                       bool *ret_over)
 {

@@ -4,8 +4,8 @@
 
 /*
  * What becomes of the first packet of a connection that we translate in one base chain of nftables.
- * Pure: the rules are had from whoever asks, chain by chain as far as jumps lead, since other
- * people's tables may be huge.
+ * Pure: the caller supplies the rules, chain by chain as far as jumps lead, since other people's
+ * tables may be huge.
  */
 
 #include <stdbool.h>

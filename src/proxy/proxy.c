@@ -20,7 +20,7 @@
 #include "proxy/dump.h"
 #include "proxy/takeover.h"
 
-/* Others carry the traffic: all is as it should be, always. */
+/* Others carry the traffic: everything is always as it should be. */
 static const struct backend none_backend = { .name = "none" };
 
 static const struct backend *const backends[] = {
@@ -92,7 +92,7 @@ int proxy_cleanup(struct err *e)
 	return result;
 }
 
-/* Not worth ending for: announcing is what the node is here for. */
+/* Not worth exiting for: the node is here to announce. */
 static void remove_leftovers(void)
 {
 	struct err e = ERR_INIT;
@@ -295,7 +295,7 @@ bool proxy_any_hindrance(const struct proxy *p)
 	return p->b->any_hindrance && p->b->any_hindrance(p->self);
 }
 
-/* ---- what it says of itself ---- */
+/* ---- what it reports about itself ---- */
 
 struct proxy_stats proxy_stats(const struct proxy *p)
 {

@@ -20,7 +20,7 @@ struct removal {
 	void *arg;
 };
 
-/* The thread's own: it may outlive who asked. */
+/* Owned by the thread: it may outlive the caller. */
 struct job {
 	removal_fn *fn;
 	const void *what;
@@ -38,7 +38,7 @@ static void *work(void *arg)
 	struct answer a = { .e = ERR_INIT };
 
 	a.r = job->fn(job->what, &a.e);
-	/* Where nobody listens any more, nobody needs it. */
+	/* If nobody waits for it any more, nobody needs it. */
 	(void)!send(job->fd, &a, sizeof(a), MSG_NOSIGNAL);
 	close(job->fd);
 	free(job);

@@ -3,8 +3,8 @@
 #define FAIRLEAD_PROXY_REMOVAL_H
 
 /*
- * A cleanup beside the event loop, in a thread: it runs programs and waits for them, and for
- * whoever holds a lock.
+ * A cleanup beside the event loop, in a thread: it runs programs and waits for them, and for locks
+ * that others hold.
  */
 
 #include "fairlead/err.h"

@@ -3,8 +3,8 @@
 #define FAIRLEAD_PROXY_SPEC_H
 
 /*
- * A copy of a struct proxy_half in one piece of memory: bounded, sorted and without duplicates,
- * so that equal wishes are equal copies whatever order they came in.  Immutable and counted.
+ * A copy of a struct proxy_half in one piece of memory: bounded, sorted and without duplicates, so
+ * that equal wishes are equal copies, in whatever order they came in.  Immutable and counted.
  */
 
 #include <stdbool.h>
@@ -12,7 +12,7 @@
 
 #include "fairlead/proxy.h"
 
-/* What one Service may have; more is left out and said in the status. */
+/* What one Service may have; more is left out, which the status shows. */
 /* a port and set */
 #define SPEC_MAX_PORTS 256
 #define SPEC_MAX_ENDPOINTS 16384

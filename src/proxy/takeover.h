@@ -3,9 +3,9 @@
 #define FAIRLEAD_PROXY_TAKEOVER_H
 
 /*
- * What an earlier life has left in other places than the one that is written now: another variant
- * of iptables, another mode.  It goes on carrying traffic until everything is in force here, and
- * then it is removed, beside the event loop, and again if that fails.
+ * What an earlier run has left in places other than the one that is written now: another variant of
+ * iptables, another mode.  It goes on carrying traffic until everything is in force here, and then
+ * it is removed, beside the event loop, and again if that fails.
  */
 
 #include <stdbool.h>

@@ -11,8 +11,8 @@
  *   policy Local, local set empty      DROP                Pod and node as above; else DROP
  *
  * Toward a cluster IP, what does not come from a Pod is masqueraded.  Where the Pods' addresses are
- * not known, nothing is toward a cluster IP, and from outside a Pod is like everybody else.  Where
- * the node is told to masquerade all, all is toward a cluster IP.
+ * not known, nothing is toward a cluster IP, and from outside a Pod is like everybody else.  If the
+ * node is set to masquerade all, everything toward a cluster IP is.
  */
 #include "config.h"
 
@@ -20,7 +20,7 @@
 
 #include <netinet/in.h>
 
-/* What becomes of everybody, but for the short circuits of policy Local. */
+/* What happens to all sources, except for the short circuits of policy Local. */
 static struct traffic_way common_way(const struct proxy_port *p, bool policy_local)
 {
 	if (!p->has_any || (!policy_local && p->n_cluster == 0))

@@ -4,12 +4,12 @@
 
 /*
  * What becomes of a packet that is meant for a Service: the one decision table of the data plane,
- * for every backend to write down in its own words.  Pure, and knows nothing of any kernel.
+ * for every backend to express in its own terms.  Pure, and knows nothing of any kernel.
  *
- * A port has destinations, each of a class.  Class and origin of a packet say its way: forwarded
- * to one endpoint of a set, with the source address kept or masqueraded, or refused.  Whatever the
- * way says, an endpoint that reaches itself is masqueraded, since its answer would not come back
- * through the node otherwise.
+ * A port has destinations, each of a class.  Class and origin of a packet say its way: forwarded to
+ * one endpoint of a set, with the source address kept or masqueraded, or refused.  Whatever the
+ * way, an endpoint that reaches itself is masqueraded, since its answer would not come back through
+ * the node otherwise.
  */
 
 #include <stdbool.h>
@@ -46,7 +46,7 @@ struct traffic_way {
 	bool masquerade;
 };
 
-/* What of the node matters, in one family. */
+/* What matters about the node, in one family. */
 struct traffic_node {
 	bool knows_pods;     /* it can tell Pods from others */
 	bool masquerade_all; /* all that goes to a cluster IP */
@@ -71,8 +71,8 @@ struct traffic_destination {
 };
 
 /*
- * False for a port that nothing is done for: of another protocol than TCP, UDP and SCTP, or the
- * same as one before it (they are sorted, spec.h).
+ * False for a port that is left alone: of another protocol than TCP, UDP and SCTP, or the same as
+ * one before it (they are sorted, spec.h).
  */
 bool traffic_plan(const struct traffic_node *node, const struct proxy_half *s, size_t i,
                   struct traffic_port *ret_port);
@@ -89,8 +89,8 @@ void traffic_each_destination(const struct traffic_port *t, traffic_destination_
 
 /*
  * The guard: of these addresses all other ports are refused, so that nothing goes back to the
- * router that sent it.  Where the address may be a machine's own, or is the node's, the machine's
- * other ports are nobody's to close.
+ * router that sent it.  If the address may belong to a machine, or is the node's, the machine's
+ * other ports must not be closed.
  */
 typedef void traffic_guarded_fn(const struct addr *a, void *arg);
 void traffic_each_guarded(const struct proxy_half *s, traffic_guarded_fn *fn, void *arg);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What changed is kept as fronts alone; who may answer is asked at the start of a run, of all
- * Services, since an address or a node port may have gone from one Service to another.  A Service
- * that changes during a run is added to it: its new endpoints may answer, too.
+ * What changed is kept only as fronts; which endpoints may answer is collected at the start of a
+ * run, from all Services, since an address or a node port may have gone from one Service to
+ * another.  A Service that changes during a run is added to it: its new endpoints may answer, too.
  */
 #include "config.h"
 

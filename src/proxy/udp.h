@@ -20,8 +20,8 @@
 #define UDP_RETRY_MIN_MS 1000
 #define UDP_RETRY_MAX_MS 60000
 /*
- * So many runs in a row that were interrupted, and found next to all there is, are as good as one
- * that was not.
+ * So many interrupted runs in a row, which found nearly everything, are as good as one that was not
+ * interrupted.
  */
 #define UDP_INTERRUPTIONS_MAX 3
 

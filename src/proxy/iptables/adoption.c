@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Adoption: what the kernel's tables are found to hold, held against what is wanted.
+ * Adoption: compares what is found in the kernel's tables with what is wanted.
  *
  * A chain that is as it should be is known by its digest and costs nothing any more; a Service
  * whose chains all are needs no write.  Jumps from built-in chains count only where they are right:
@@ -15,7 +15,7 @@
 
 #include "proxy/iptables/model_private.h"
 
-/* What comparing a Service with the kernel's chains says. */
+/* The result of comparing a Service with the kernel's chains. */
 struct verdict {
 	const struct model *m;
 	size_t n_chains;
@@ -104,7 +104,7 @@ static bool accepting_jump_is_right(const struct save *saved, const struct rende
 
 /*
  * A jump is right if it is there once, bare, and in nat before kube-proxy's, which would take the
- * packets first.  The accepting one is right where it does its work, wherever that is.
+ * packets first.  The accepting one is right wherever it does its work.
  */
 static bool jump_is_right(const struct save *saved, const struct render_jump *want_jump)
 {
@@ -123,7 +123,7 @@ static bool jump_is_right(const struct save *saved, const struct render_jump *wa
 	return n == 1 && right;
 }
 
-/* Others may jump to ours from chains of theirs, but to the accepting one nobody does but us. */
+/* Others may jump to our chains from theirs, but only we jump to the accepting one. */
 static bool keeps_jump(const struct model *m, const struct save_jump *j)
 {
 	bool keep = !chain_is_builtin(j->chain);
@@ -190,7 +190,7 @@ static const struct save_chain *saved_chain(const struct save *saved, const char
 }
 
 /*
- * Whether the kernel has the chain as we wrote it; where that is not known, it is not said to be
+ * Whether the kernel has the chain as we wrote it; if that is not known, it does not count as
  * damaged.
  */
 static bool is_intact(const struct record *r, const struct save_chain *c)
@@ -201,7 +201,7 @@ static bool is_intact(const struct record *r, const struct save_chain *c)
 	       (!r->printed || !c->printed || r->printed == c->printed);
 }
 
-/* A bucket's lines were lost or changed, so all whose lines they were suffer. */
+/* A bucket's lines were lost or changed, so all Services with lines in it suffer. */
 static void damage_bucket(struct model *m, unsigned int number)
 {
 	const struct bucket *b = &m->buckets[number];
@@ -214,7 +214,8 @@ static void damage_bucket(struct model *m, unsigned int number)
 
 /*
  * What others have done to what we had written, before it is forgotten.  A Service's own chains
- * come later, when the Service is verified; all the rest, but for the buckets, is everybody's.
+ * come later, when the Service is verified; all the rest, except for the buckets, belongs to all
+ * Services.
  */
 static void find_damage(struct model *m, const struct save *saved)
 {
@@ -232,7 +233,7 @@ static void find_damage(struct model *m, const struct save *saved)
 	}
 }
 
-/* Whether packets miss the jump, rather than that it stands in a place that we do not like. */
+/* Whether packets miss the jump; otherwise it is merely in the wrong place. */
 static bool is_missing(const struct save *saved, const struct render_jump *want_jump)
 {
 	for (size_t i = 0; !want_jump->accepts && i < saved->n_jumps; i++)

@@ -16,7 +16,7 @@
 
 /* After a batch of this size memory goes back to the system. */
 #define PLANE_TRIM_BYTES (256u << 10)
-/* Busy so often in a row is worth saying. */
+/* After how many times busy in a row it is worth logging. */
 #define PLANE_BUSY_LIMIT 5
 
 int plane_start_restore(struct plane *p, const struct buf *input, const struct child_ops *ops,
@@ -64,7 +64,7 @@ static size_t line_number(const char *errors)
 	return 0;
 }
 
-/* The program's words on one line, and the line of input that it means. */
+/* The program's message on one line, and the line of input that it refers to. */
 static void explain(const struct plane *p, const struct child_result *r, struct buf *out)
 {
 	const char *text = buf_str(&p->text);
@@ -117,8 +117,8 @@ static void batch_failed(struct plane *p, enum model_outcome outcome, const stru
 	else if (outcome != MODEL_REFUSED || n == 0)
 		plane_back_off(p, ++p->failures);
 	/*
-	 * A lock is worth a word when it is held for long; of many Services it is not known yet
-	 * which are refused.
+	 * A lock is worth reporting when it is held for long; among many Services we do not know
+	 * yet which are refused.
 	 */
 	bool aloud = outcome == MODEL_BUSY ? p->failures % PLANE_BUSY_LIMIT == 0
 	                                   : outcome != MODEL_REFUSED || n <= 1;
@@ -134,7 +134,7 @@ static void end_batch(struct plane *p)
 
 	buf_fini(&p->text);
 	if (large)
-		malloc_trim(0); /* a cold start's peak shall not last */
+		malloc_trim(0); /* a cold start's peak must not last */
 }
 
 static void on_tried(const struct child_result *r, void *arg)
@@ -149,8 +149,8 @@ static void on_tried(const struct child_result *r, void *arg)
 }
 
 /*
- * Before one Service is blamed the program gets what nothing can be wrong with: it may be the
- * program that fails.  False: it could not be started.
+ * Before one Service is blamed, the program gets input that cannot be wrong: the program itself may
+ * fail.  False: it could not be started.
  */
 static bool try_program(struct plane *p, const struct child_result *r)
 {

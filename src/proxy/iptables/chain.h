@@ -5,10 +5,10 @@
 /*
  * One chain of ours as text: a name and rules, in the words of iptables-save.
  *
- * The name says the table, and the first rule's comment says what the whole chain is: "HASH/N
- * LABEL", a digest of all rules, their number, and for people the Service.  So a later process can
- * tell from iptables-save alone whether a chain is what it would write itself.  An empty chain
- * needs no comment.
+ * The name tells the table, and the first rule's comment describes the whole chain: "HASH/N LABEL",
+ * a digest of all rules, their number, and for people the Service.  So a later process can tell
+ * from iptables-save alone whether a chain is what it would write itself.  An empty chain needs no
+ * comment.
  */
 
 #include <stdbool.h>
@@ -36,8 +36,8 @@ struct chain {
 };
 
 /*
- * Starts over under a name, and keeps the memory.  @label may be NULL; what is not plain in it
- * becomes '?'.
+ * Starts over under a name, and keeps the memory.  @label may be NULL; characters in it that are
+ * not plain become '?'.
  */
 void chain_begin(struct chain *c, const char *name, const char *label);
 void chain_fini(struct chain *c);
@@ -62,7 +62,7 @@ bool chain_is_bucket(const char *name);
 bool chain_is_builtin(const char *name);
 /* The 16 characters that stand for @text in chain names. */
 void chain_id(const char *text, char ret_id[static CHAIN_ID_SIZE]);
-/* The next argument of a rule, or its end; what stands in quotes is one, whatever it contains. */
+/* The next argument of a rule, or its end; quoted text is one argument, whatever it contains. */
 const char *chain_next_argument(const char *p);
 /* Reads what chain_write() put into a comment: 0, or -EINVAL. */
 int chain_parse_comment(const char *comment, uint64_t *ret_hash, size_t *ret_n_rules);

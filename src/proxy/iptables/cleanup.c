@@ -48,7 +48,7 @@ static void removal(const struct save *s, const char *table, struct buf *out)
 	           buf_str(&delete));
 }
 
-/* Somebody who holds the lock is waited for, as long as variant.h says. */
+/* If somebody holds the lock, we wait as long as variant.h says. */
 static int write_patiently(const char *const argv[], const struct buf *text, int *ret_code,
                            struct buf *errors, struct err *e)
 {
@@ -77,7 +77,7 @@ static int clean(const struct variant *v, uint8_t family, struct save *saved, st
 		return err_set(e, -EIO, ERR_SYSTEM, "%s: %s", read[0], buf_str(&errors));
 	if (r == 0)
 		r = native_complete(family, saved, e);
-	/* The nat rules first: nothing shall be forwarded that the filter would have refused. */
+	/* The nat rules first: nothing must be forwarded that the filter would have refused. */
 	removal(saved, "nat", &text);
 	removal(saved, "filter", &text);
 	if (r < 0 || text.size == 0)

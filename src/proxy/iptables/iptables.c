@@ -245,7 +245,7 @@ static void audit(void *self)
 		plane_audit(t->planes[i]);
 }
 
-/* ---- what it says of itself ---- */
+/* ---- what it reports about itself ---- */
 
 static void add_stats(const void *self, struct proxy_stats *st)
 {
@@ -299,7 +299,7 @@ static size_t dump(const void *self, struct dump_program *programs)
 		const char *skip = !variant_kernel_has(families[i])   ? "the kernel has no IPv6"
 		                   : !variant_is_used(v, families[i]) ? "it was never used here"
 		                                                      : NULL;
-		/* -c: how often each rule was met, which often is the question. */
+		/* -c: how often each rule was hit, which is often the question. */
 		programs[i] = (struct dump_program){ { v->save[variant_index(families[i])], "-c" },
 			                             skip };
 	}

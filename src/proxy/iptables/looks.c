@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the kernel has: read whole and compared, or looked at in passing; and whether there is
+ * What the kernel has: read completely and compared, or checked briefly; and whether there is
  * iptables at all.
  */
 #include "config.h"
@@ -30,8 +30,8 @@ static void touch_state(const struct proxy_half *s, void *arg)
 }
 
 /*
- * Endpoints and whole Services went while nobody looked, and left flows though the rules may be
- * right by now.
+ * Endpoints and whole Services disappeared while nobody looked, and left flows even if the rules
+ * are right by now.
  */
 static void look_for_old_flows(struct plane *p)
 {
@@ -45,7 +45,7 @@ static void look_for_old_flows(struct plane *p)
 	model_each_state(p->model, touch_state, p);
 }
 
-/* What the kernel has was compared: when that may be done again follows from what it took. */
+/* What the kernel has was compared: how long that took determines when it may be done again. */
 static void compared(struct plane *p)
 {
 	int64_t now = clock_ms();
@@ -175,7 +175,7 @@ static void on_audited(const struct child_result *r, void *arg)
 	save_end(&p->saved);
 	p->state = PLANE_IDLE;
 	if (r->exited && r->code == EXIT_RESOURCE_PROBLEM) {
-		/* Locked by somebody: no news. */
+		/* Somebody holds the lock: no news. */
 	} else if (!r->exited || r->code != 0 || !model_audit(p->model, &p->saved)) {
 		p->compare = true;
 		p->next_ms = p->next_comparison_ms = 0;

@@ -3,7 +3,7 @@
 #define FAIRLEAD_PROXY_IPTABLES_MODEL_H
 
 /*
- * What the kernel's tables of one family shall hold and do hold, and the difference as text for
+ * What the kernel's tables of one family should hold and do hold, and the difference as text for
  * iptables-restore.  No process is started here and no clock is read.
  *
  *	model_set, model_remove         what is wanted, at any time
@@ -38,8 +38,8 @@ struct model;
 enum model_outcome {
 	MODEL_REFUSED, /* something in the batch is wrong */
 	MODEL_BUSY,    /* nothing is wrong with it, and nothing was written; try again */
-	MODEL_KILLED,  /* it took too long, and nobody knows what was written */
-	MODEL_BROKEN, /* the same, but the program fails whatever it is given: nobody is to blame */
+	MODEL_KILLED,  /* it took too long, and it is not known what was written */
+	MODEL_BROKEN,  /* the same, but the program fails with any input: no Service is to blame */
 };
 
 struct model_stats {
@@ -50,8 +50,8 @@ struct model_stats {
 };
 
 /*
- * Told of every Service that a batch has changed: what the kernel had of it, and has now; NULL
- * where that is nothing.  Both live until it returns.
+ * Called for every Service that a batch has changed: what the kernel had of it, and what it has
+ * now; NULL if nothing.  Both live until it returns.
  */
 typedef void model_committed_fn(const struct proxy_half *before, const struct proxy_half *now,
                                 void *arg);
@@ -68,7 +68,7 @@ bool model_is_applied(const struct model *m, const char *key);
  * again yet: its newest wish may be in the kernel or not, its traffic suffers.
  */
 bool model_is_damaged(const struct model *m, const char *key);
-/* Whether that is so of any. */
+/* Whether that is so for any Service. */
 bool model_any_damaged(const struct model *m);
 /*
  * Why the kernel's programs refuse the Service's newest wish, in one line; NULL if they do not.  It
@@ -81,9 +81,9 @@ size_t model_n_refused(const struct model *m);
  * nothing may accept it.
  */
 bool model_forward_is_refused(const struct model *m);
-/* Whether there is nothing left to write or to try again. */
+/* Whether there is nothing left to write or to retry. */
 bool model_in_sync(const struct model *m);
-/* The same, but for refused Services. */
+/* The same, except for refused Services. */
 bool model_is_settled(const struct model *m);
 struct model_stats model_stats(const struct model *m);
 /*
@@ -91,7 +91,7 @@ struct model_stats model_stats(const struct model *m);
  * (spec.h).
  */
 bool model_is_truncated(const struct model *m, const char *key);
-/* Each state of each Service that is wanted or in the kernel: one that changes is told twice. */
+/* Each state of each Service that is wanted or in the kernel: one that is changing comes twice. */
 void model_each_state(const struct model *m, void (*fn)(const struct proxy_half *s, void *arg),
                       void *arg);
 /* Each refused Service with the error. */

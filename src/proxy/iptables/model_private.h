@@ -20,7 +20,7 @@ struct service {
 	struct service *prev, *next; /* in the queue, while queued */
 	struct spec *want, *flying, *have;
 	bool queued, in_batch, pending, refused;
-	bool suspect;    /* alone it was refused, and nothing of it was taken since */
+	bool suspect;    /* it was refused alone, and nothing of it was accepted since */
 	bool unverified; /* the adoption under way has not come to it */
 	bool stood;      /* it was in the kernel as it should be when that began */
 	bool damaged; /* somebody changed its rules in the kernel; until they are written again */
@@ -78,7 +78,7 @@ struct model {
 	size_t n_damaged_before;     /* the adoption under way */
 	bool unproven;               /* adopted, but the buckets were not compared yet */
 	bool sweep;                  /* records that nobody wants are to be removed */
-	bool moved; /* since adoption, which noted who is wanted: somebody may no longer be */
+	bool moved; /* since adoption, which noted what is wanted: some of it may no longer be */
 	bool missing_jumps[RENDER_JUMPS];
 	struct path_place accept; /* where the accepting jump belongs, once the strays are gone */
 	struct stray *strays;     /* rules to be deleted first */

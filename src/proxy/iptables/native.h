@@ -4,8 +4,8 @@
 
 /*
  * Tables that iptables-nft shares with somebody who writes nftables rules into them (`nft add rule
- * ip nat POSTROUTING … masquerade`).  iptables writes to such a table, but it does not show it: a
- * remark is all that iptables-save prints, as if nothing of ours was there.  So the kernel is asked
+ * ip nat POSTROUTING … masquerade`). iptables writes to such a table but does not show it:
+ * iptables-save prints only a remark, as if nothing of ours was there.  So we ask the kernel
  * itself.
  *
  * What comes of it is text as iptables-save would print it, as far as struct save looks at it: our
@@ -19,7 +19,7 @@
 #include "fairlead/err.h"
 #include "proxy/iptables/save.h"
 
-/* Without an answer of the kernel for so long it has failed. */
+/* It has failed if the kernel does not answer for this long. */
 #define NATIVE_TIMEOUT_MS 5000
 
 /* Reads those tables that @s could not be told of; 0 if there are none.  Blocks. */

@@ -172,7 +172,7 @@ static bool classify(const struct reading *r, enum path_kind *ret_kind)
 			*ret_kind = verdicts[i].kind;
 			return true;
 		}
-	/* A target like LOG is taken for a chain that nobody has. */
+	/* A target like LOG is taken for a chain that does not exist. */
 	*ret_kind = r->goes ? PATH_GOTO : PATH_JUMP;
 	return strncmp(r->target, CHAIN_PREFIX, strlen(CHAIN_PREFIX)) != 0;
 }
@@ -228,8 +228,8 @@ static void meet(struct walk *w, const struct path_chain *c, const struct path_r
 }
 
 /*
- * Goes on behind what refuses everything, to see what would be overruled.  True: no packet comes
- * back from the chain.
+ * Goes on after the rule that refuses everything, to see what would be overruled.  True: no packet
+ * returns from the chain.
  */
 static bool walk(struct walk *w, const char *name, unsigned int depth)
 {

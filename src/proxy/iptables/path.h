@@ -6,7 +6,7 @@
  * The way of a forwarded packet through other people's chains of the filter table, as far as it
  * matters where our accepting jump stands: before the first rule that refuses whatever comes (the
  * end of a host firewall), and behind every chain of network policies, which may drop what it
- * likes.  Rules that single out some packets by address, port or interface are somebody's wish
+ * likes.  Rules that single out some packets by address, port or interface express somebody's wish
  * about these, and are neither.  Pure; memory is bounded.
  */
 

@@ -35,7 +35,7 @@ static void add_change(struct batch *b, struct record *r, uint64_t hash, bool go
 	b->n_lines++;
 }
 
-/* Writes the chain unless the kernel has it so. */
+/* Writes the chain unless the kernel already has it like that. */
 static void put_chain(const struct chain *c, void *arg)
 {
 	struct batch *b = arg;
@@ -172,7 +172,7 @@ static void put_services(struct batch *b)
 		struct service *s = m->flight[i];
 		if (s->have) {
 			/*
-			 * Until all was swept, chains of a form that we do not know may lead there.
+			 * Until everything was swept, chains of unknown form may lead there.
 			 */
 			if (s->have != s->flying && !m->sweep)
 				render_service(&m->o, &s->have->s, delete_if_unused, b);

@@ -27,16 +27,16 @@
 #include "proxy/iptables/model.h"
 #include "proxy/iptables/variant.h"
 
-/* After a failure that no Service is to blame for, doubling. */
+/* The pause after a failure for which no Service is to blame, doubling. */
 #define PLANE_BACKOFF_MIN_MS 100
 #define PLANE_BACKOFF_MAX_MS 10000
 /*
- * A comparison that somebody's change asks for waits for so many times what the last one took, and
- * for so long.
+ * A comparison caused by somebody's change waits so many times what the last one took, and this
+ * long.
  */
 #define PLANE_COMPARISON_GAPS 10
 #define PLANE_COMPARISON_GAP_MS 500
-/* Of so many looks one is a complete comparison in any case: an hour's. */
+/* One look in so many, about one an hour, is a complete comparison in any case. */
 #define PLANE_AUDITS_TO_COMPARISON 120
 #define PLANE_PROGRAM_TIMEOUT_MS 120000
 
@@ -66,8 +66,8 @@ void plane_set(struct plane *p, const struct proxy_half *s);
 void plane_remove(struct plane *p, const char *key);
 void plane_complete(struct plane *p);
 /*
- * Looks whether all that was written is still there: by a complete comparison, or at the frame
- * alone.
+ * Checks whether everything that was written is still there: by a complete comparison, or at the
+ * frame alone.
  */
 void plane_audit(struct plane *p);
 /* As in the model. */
@@ -79,9 +79,9 @@ bool plane_forward_is_refused(const struct plane *p);
 bool plane_is_applied(const struct plane *p, const char *key);
 /* Not ABSENT. */
 bool plane_is_there(const struct plane *p);
-/* Adds to the counters; in_sync becomes false if it is not so here. */
+/* Adds to the counters; clears in_sync if it does not hold here. */
 void plane_add_stats(const struct plane *p, struct proxy_stats *st);
-/* An object of the list that is open. */
+/* An object in the open list. */
 void plane_status(const struct plane *p, struct out *o);
 
 #endif

@@ -78,11 +78,11 @@ struct plane {
 const char *plane_family(const struct plane *p);
 /* For /status, on one line, and @aloud for the log. */
 void plane_say_failed(struct plane *p, const char *what, const char *why, bool aloud);
-/* What was said of a failure holds no longer. */
+/* What was reported about a failure no longer holds. */
 void plane_forget_error(struct plane *p);
 void plane_back_off(struct plane *p, unsigned int failures);
 void plane_arm(struct event *timer, int64_t wait_ms);
-/* Sees to it that the machine runs: at once after a rest, else when the gap is over. */
+/* Makes the machine run: at once after a rest, otherwise when the gap is over. */
 void plane_kick(struct plane *p);
 
 /* ---- looks.c ---- */

@@ -66,7 +66,7 @@ void bucket_name(unsigned int bucket, char ret_name[static CHAIN_NAME_SIZE])
 
 static const char *const proto_names[] = { "tcp", "udp", "sctp" };
 
-/* The protocol's place among proto_names, -1 for one that the API does not know. */
+/* The protocol's index in proto_names, -1 for one that the API does not know. */
 static int proto_index(uint8_t proto)
 {
 	switch (proto) {
@@ -217,7 +217,7 @@ static void render_endpoint(const struct port_plan *n, const struct proxy_endpoi
 	           six ? "[" : "", addr_str(&e->addr), six ? "]" : "", e->port);
 }
 
-/* Those whose way is not everybody's. */
+/* Packets that do not take the usual way. */
 static void render_short_circuits(const struct port_plan *n, struct chain *c)
 {
 	static const char from_node[] = "-m addrtype --src-type LOCAL";
@@ -370,7 +370,7 @@ static void dispatch_destination(const struct traffic_destination *d, void *arg)
 {
 	const struct dispatch *at = arg;
 	const struct port_plan *n = at->n;
-	/* Filter sees what no nat rule took, and so nobody who may come in. */
+	/* Filter sees what no nat rule took, and so no source that may come in. */
 	enum traffic_fate left = traffic_way(&n->traffic, d->class, TRAFFIC_OUTSIDE, false).fate;
 	unsigned int nat = d->addr ? bucket_of_addr(BUCKET_NAT_ADDR, d->addr)
 	                           : bucket_of_port(BUCKET_NAT_PORT, d->proto, d->port);

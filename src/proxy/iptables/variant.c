@@ -53,7 +53,7 @@ static bool kernel_lists_table(uint8_t family, const char *table)
 	return found;
 }
 
-/* Whether the program is content.  @why: gets what it said; may be NULL. */
+/* Whether the program succeeds.  @why: gets its output; may be NULL. */
 static bool succeeds(const char *const argv[], struct buf *why)
 {
 	cleanup(buf_fini) struct buf said = BUF_INIT;

@@ -32,8 +32,8 @@ struct variant {
 #define EXIT_RESOURCE_PROBLEM 4
 
 /*
- * A lock that somebody holds says nothing of what is there, so it is waited for: so often as long
- * as -w says.
+ * A lock that somebody holds says nothing about what is there, so we wait for it: so many times as
+ * long as -w says.
  */
 #define VARIANT_LOCK_TRIES 6
 
@@ -54,8 +54,7 @@ int variant_choose(const char *wish, const struct variant **ret_variant, struct 
  */
 bool variant_has_family(const struct variant *v, uint8_t family, struct buf *why);
 /*
- * The same as a program to be run, which is content if so; and whether the kernel has the family at
- * all.
+ * The same as a program to run, which succeeds if so; and whether the kernel has the family at all.
  */
 struct variant_question {
 	const char *argv[8];

@@ -20,10 +20,10 @@ struct watch;
 
 /* Datagrams of notifications read a turn of the event loop. */
 #define WATCH_SLICE 64
-/* Of programs of ours so many are known at a time. */
+/* How many of our programs are known at a time. */
 #define WATCH_OWN_PROGRAMS 32
 #define WATCH_BUFFER_BYTES (4 << 20)
-/* Between two looks at the sizes of legacy tables. */
+/* The time between two looks at the sizes of legacy tables. */
 #define WATCH_LOOK_S 1
 
 struct watch_ops {
