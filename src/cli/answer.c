@@ -55,7 +55,7 @@ bool command_redraw(struct command_answer *a)
 	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return true;
-	/* Who has closed the pipe wanted no more, which is no error. */
+	/* A reader that closes the pipe has seen enough, which is not an error. */
 	if (errno == EPIPE)
 		clearerr(stdout);
 	return false;

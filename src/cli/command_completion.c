@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `fairlead completion`: what shells have to be told to ask us.  What may be written, complete.c
- * says, by the commands' own rows.
+ * `fairlead completion`: the scripts that make shells ask us. complete.c works out what may follow,
+ * from the commands' own rows.
  */
 #include "config.h"
 

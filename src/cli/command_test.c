@@ -130,7 +130,7 @@ static enum test_result check(struct run *r, enum test_check which, const char *
 	return result;
 }
 
-/* What a signal cut short would have another reason, which is none. */
+/* If a signal cut the test short, that is the reason, and not @why. */
 static void end(struct run *r, const char *why)
 {
 	if (!r->ended)
@@ -185,7 +185,7 @@ static struct test_neighbour neighbour_of(const struct addr *a)
 	return test_neighbour_find(buf_str(&table), a);
 }
 
-/* Who answered before may be remembered for a while, so the address is asked again. */
+/* An earlier answer may be cached for a while, so the address is asked again. */
 static void check_arp(struct run *r, const char *policy, struct test_probe vip)
 {
 	const struct test_world *w = &r->cluster.world;
@@ -245,7 +245,10 @@ static void fill_targets(const struct run *r, struct test_asked *a)
 
 	add_target(a->probes, &a->n, "vip", "", &w->vip, 80, false);
 	add_target(a->probes, &a->n, "cluster-ip", "", &w->cluster_ip, 80, false);
-	/* Who asks from a Pod may be taken for anybody by policy Local: nothing could be told. */
+	/*
+	 * With policy Local, a request from a Pod may be treated like any other: the result would
+	 * tell nothing.
+	 */
 	if (!w->local)
 		add_node_ports(w, "", a->probes, &a->n);
 	else if (r->o->test.host_network)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `fairlead version`: this program's version, and those of the daemons.  The first is printed
- * whatever becomes of asking for the others.
+ * `fairlead version`: this program's version, and those of the daemons.  The first is printed even
+ * if asking for the others fails.
  */
 #include "config.h"
 

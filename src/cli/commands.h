@@ -21,7 +21,7 @@ enum command_exit {
 	COMMAND_DEGRADED = 1, /* status, pools, bgp: the verdict */
 	COMMAND_DOWN = 2,
 	COMMAND_CHANGES = 2, /* plan: something moves or fails; config convert: something is lost */
-	COMMAND_NOT_RUN = 2, /* test: nothing is known of what was to be tested */
+	COMMAND_NOT_RUN = 2, /* test: nothing is known about what was to be tested */
 	COMMAND_NOTHING = 2, /* sysdump */
 	COMMAND_INCOMPLETE = 3, /* explain: printed, but a speaker did not answer */
 	COMMAND_USAGE = 64,     /* wrong command line; as in sysexits.h */
@@ -75,14 +75,13 @@ enum command_flags {
 	FLAGS_UNINSTALL = 1 << 2, /* --release-addresses, --timeout, --yes */
 	FLAGS_VERDICT = 1 << 3,   /* --watch, --wait, --exit-code, and the formats wide and name */
 	FLAGS_SERVICES = 1 << 4,  /* --service-namespace, --selector, --summary */
-	FLAGS_CLUSTER =
-		1 << 5, /* --kubeconfig and the like; anybody may be told these, as by an alias */
-	FLAGS_SPEAKERS = 1 << 6, /* where speakers are asked; likewise */
-	FLAGS_OUTPUT = 1 << 7,   /* likewise */
-	FLAGS_TEST = 1 << 8,     /* --image and the like */
-	FLAGS_ADMIN = 1 << 9,    /* --config-map */
-	FLAGS_CLIENT = 1 << 10,  /* --client */
-	FLAGS_SYSDUMP = 1 << 11, /* --file, --since, --tail-lines */
+	FLAGS_CLUSTER = 1 << 5,   /* --kubeconfig and the like; every command accepts these */
+	FLAGS_SPEAKERS = 1 << 6,  /* where speakers are asked; likewise */
+	FLAGS_OUTPUT = 1 << 7,    /* likewise */
+	FLAGS_TEST = 1 << 8,      /* --image and the like */
+	FLAGS_ADMIN = 1 << 9,     /* --config-map */
+	FLAGS_CLIENT = 1 << 10,   /* --client */
+	FLAGS_SYSDUMP = 1 << 11,  /* --file, --since, --tail-lines */
 };
 
 /* What words on the command line stand for, to complete them. */
@@ -111,7 +110,7 @@ struct command {
 	bool optional;            /* or none */
 	unsigned int flags;       /* FLAGS_… */
 	const char *summary;      /* for the list of commands */
-	/* a paragraph for its own help, behind the summary; NULL: there is no more to say */
+	/* a paragraph for its own help, after the summary; NULL: none */
 	const char *about;
 	/*
 	 * what the exit statuses mean; NULL: it has none of these, or 0 means only that all went

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What may follow is found by the rows of commands and flags; names of what is in the cluster are
- * asked of the API server that the words before lead to, and are left out where it does not answer
- * soon.
+ * The rows of commands and flags say what may follow; names of cluster objects come from the API
+ * server that the words before lead to, and are left out if it does not answer soon.
  */
 #include "config.h"
 
@@ -27,7 +26,7 @@
 struct completion {
 	struct command_options options; /* of the words before */
 	struct flag flags[FLAGS_MAX];
-	/* those before that are no flags, nor values of flags */
+	/* those before that are neither flags nor values of flags */
 	const char *words[OPTION_LIST_MAX];
 	size_t n_words;
 	const struct flag *pending; /* whose value the last word is */
@@ -201,7 +200,7 @@ static const struct flag *flag_of(const struct completion *c, const char *word)
 	return NULL;
 }
 
-/* Whether the value of the flag is a word of its own, behind this one. */
+/* Whether the flag's value is a separate word, after this one. */
 static bool wants_word(const struct flag *f, const char *word)
 {
 	bool alone = word[1] == '-' ? !strchr(word, '=') : !word[2];

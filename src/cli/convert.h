@@ -27,8 +27,8 @@ struct conversion_note {
 struct conversion *conversion_new(void);
 void conversion_free(struct conversion *c);
 /*
- * Takes an object of a manifest; of one that comes twice the later one counts.  What is none of
- * MetalLB's becomes a note.  -EINVAL: it has no name that a cluster would take.
+ * Takes an object of a manifest; if one comes twice, the later one counts.  An object that is not
+ * MetalLB's becomes a note. -EINVAL: it has no name that a cluster would accept.
  */
 int conversion_put(struct conversion *c, const char *kind, struct json_object *obj, struct err *e);
 /* Once, with every object in.  Is the configuration valid? */

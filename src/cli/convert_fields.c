@@ -238,7 +238,7 @@ static void read_password_secret(struct reader *r, const struct field *f, struct
 	json_object_object_add(r->to, "password-secret", json_object_new_string(name));
 }
 
-/* MetalLB takes three times the keepalive time where it is told no hold time. */
+/* Without a hold time, MetalLB takes three times the keepalive time. */
 static void read_keepalive(struct reader *r, const struct field *f, struct json_object *value)
 {
 	int64_t ns;
@@ -300,8 +300,8 @@ static bool is_set(struct json_object *map, const char *name)
 }
 
 /*
- * A pool for some Services only would be everybody's.  Instead, nobody gets an address of it
- * unasked.
+ * A pool for some Services only would be open to all.  Instead, no Service gets an address from it
+ * without asking.
  */
 static void read_allocation(struct reader *r, const struct field *f, struct json_object *value)
 {

@@ -14,7 +14,7 @@
 #include "fairlead/hash.h"
 #include "fairlead/kube_types.h"
 
-/* In this order they are read: who is referred to comes first. */
+/* The order in which they are read: objects that others refer to come first. */
 enum convert_kind {
 	CONVERT_COMMUNITY,
 	CONVERT_BFD_PROFILE,

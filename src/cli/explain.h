@@ -4,8 +4,8 @@
 
 /*
  * Why a Service's addresses are announced where they are.  Pure: first what the speakers' own
- * function decides from the cluster's objects; then, on a live cluster, what each speaker says of
- * itself takes its place.
+ * function decides from the cluster's objects; then, on a live cluster, what each speaker reports
+ * about itself takes its place.
  */
 
 #include <stdbool.h>

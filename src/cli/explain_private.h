@@ -7,7 +7,7 @@
 #include "cli/explain.h"
 #include "fairlead/decide.h"
 
-/* What is said of one address on one node by one protocol. */
+/* What is reported about one address on one node by one protocol. */
 struct explain_row {
 	char *node;
 	enum protocol protocol;

@@ -27,7 +27,7 @@ int file_read_objects(const char *path, manifest_object_fn *fn, void *arg, struc
 /* "FILE:LINE: path.to.key: message" for each; @kind ("warning: ") stands before the path. */
 void file_say_problems(const char *path, const struct config_problems *p, const char *kind,
                        struct out *o);
-/* Reads the text of a configuration, of which there has to be some. */
+/* Reads the text of a configuration, which must not be empty. */
 int file_read_configuration_text(const char *path, struct buf *out, struct err *e);
 /*
  * Reads and parses a configuration; what is wrong with it goes to standard error, @e says that

@@ -35,8 +35,8 @@ struct gather_row {
 	bool may_be_missing;
 	void (*put)(struct json_object *obj, void *arg); /* the object, or each of the list */
 	/*
-	 * One of the list that nobody can read, with what its text tells; @r NULL: not even its
-	 * name.
+	 * An object of the list that cannot be read, with what its text tells; @r NULL: not even
+	 * its name.
 	 */
 	void (*pass_over)(const struct kube_remains *r, const struct err *why, void *arg);
 	/* The right to ask for it is missing, as @why says; NULL: that ends the whole. */
@@ -45,7 +45,7 @@ struct gather_row {
 
 int gather_api(struct gather *g, const struct gather_row *rows, size_t n, void *arg, struct err *e);
 
-/* Tells of a live object that cannot be read, and counts it. */
+/* Reports a live object that cannot be read, and counts it. */
 void gather_pass_over(const struct err *e, size_t *n_unreadable);
 
 /*

@@ -155,7 +155,7 @@ static void on_proxied(int status, struct json_object *obj, const struct err *e,
 	gather_one_less(call->calls->g);
 }
 
-/* Whoever sits elsewhere may reach the API server alone, which reaches its Pods and nodes. */
+/* From elsewhere one may reach only the API server, which reaches its Pods and nodes. */
 static void ask_by_proxy(struct daemon_call *call)
 {
 	const struct gather_daemon *d = call->daemon;

@@ -21,7 +21,7 @@ struct gather {
 	struct err error; /* the first of this call */
 };
 
-/* One of those that are awaited has answered, or will not. */
+/* One of the awaited answers has come, or will not. */
 void gather_one_less(struct gather *g);
 /* Waits until all have. */
 void gather_wait(struct gather *g);

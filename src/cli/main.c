@@ -86,7 +86,10 @@ static int parse(int argc, char **argv, struct command_options *o,
 	return r < 0 ? r : OPTIONS_RUN;
 }
 
-/* An answer that could not be written is none; whoever closed the pipe wanted no more. */
+/*
+ * An answer that could not be written is a failure, unless the reader closed the pipe because it
+ * has seen enough.
+ */
 static int flush(int exit_status)
 {
 	errno = 0;

@@ -50,8 +50,8 @@ void cluster_put_speaker(struct model *m, const char *node, struct json_object *
                          const char *error);
 
 /*
- * Of the Services only those of this namespace, and with these labels, are printed; NULL: any.
- * What is wrong is found nevertheless.
+ * Only Services of this namespace, and with these labels, are printed; NULL: any.  Problems are
+ * found in all of them.
  */
 struct label_selector;
 void cluster_show_only(struct model *m, const char *namespace,
@@ -66,7 +66,7 @@ struct gather_daemon *cluster_speakers(const struct model *m, int port, size_t *
 struct gather_daemon *cluster_controllers(const struct model *m, size_t *ret_n);
 /* Whether nothing is published, as far as one may know. */
 bool cluster_is_blank(const struct model *m);
-/* The name of the administrator's ConfigMap by what the controller says; NULL: nothing. */
+/* The name of the administrator's ConfigMap as the controller reports it; NULL: not reported. */
 const char *cluster_source(const struct model *m);
 /* Whether every node's speaker answered. */
 bool cluster_is_complete(const struct model *m);

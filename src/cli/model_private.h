@@ -49,7 +49,7 @@ struct model_session {
 	bool established;
 };
 
-/* What a speaker says of BGP; NULL strings where it says nothing. */
+/* What a speaker reports about BGP; strings are NULL if it reports nothing. */
 struct model_bgp {
 	char *reason, *message;
 	bool connected, own_instance;
@@ -69,7 +69,7 @@ struct model_refused {
 	char *service, *error;
 };
 
-/* The data plane of a node, where it has one. */
+/* The data plane of a node, if it has one. */
 struct model_rules {
 	bool pending; /* the kernel has not all that is wanted */
 	char *error;  /* the last one; NULL: none */
@@ -81,7 +81,7 @@ struct model_node {
 	char *name;
 	struct addr addr;
 	bool ready;
-	bool excluded; /* by its label, which speakers may be told to ignore */
+	bool excluded; /* by its label, which speakers may be set to ignore */
 	/*
 	 * What keeps it from announcing anything, as the Node says, or its speaker where flags of
 	 * that count; Candidate: nothing.
@@ -155,7 +155,7 @@ const struct addr *model_next_retained(const struct model *m, const struct model
  * n1,n2,n3 (bgp)".  Of more than @max by one of them the rest is a number: "n1,n2,n3+7".
  */
 void model_put_owners(const struct model_address *a, size_t max, struct buf *out);
-/* Who owns it by layer 2, before those who announce it by BGP; NULL: nobody. */
+/* The layer-2 owner, before the nodes that announce it by BGP; NULL: none. */
 const struct verdict *model_announcer(const struct model_address *a);
 /*
  * Why the node's speaker, which did not answer, is silent: the reason, and in @why, which is empty,

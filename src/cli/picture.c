@@ -56,7 +56,7 @@ static void denied_leader(const struct err *why, void *arg)
 	cluster_hide_leader(((struct picture *)arg)->model);
 }
 
-/* It matters only where a daemon does not answer, and is told then. */
+/* It matters only if a daemon does not answer, and is shown then. */
 static void denied_pods(const struct err *why, void *arg)
 {
 	(void)why;

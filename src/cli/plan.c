@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * As a new leader does, every Service first adopts what its status says, then all are decided in
- * turn.  An address is free only once the status that held it was written, and whoever waits is
- * asked again then: so the writes of one round are made, and the next round begins, until a round
+ * turn.  An address is free only once the status that held it was written, and waiting Services are
+ * decided again then: so the writes of one round are made, and the next round begins, until a round
  * changes nothing.
  *
  * A Service has one row, and one or two parts in it: its load balancer's addresses, and its
@@ -83,8 +83,8 @@ static bool decide_round(struct plan *p)
 }
 
 /*
- * Who was woken by what the turn itself has freed is decided again before anything of it is
- * written.
+ * A Service that is woken by what the turn itself has freed is decided again before anything of it
+ * is written.
  */
 static void write_round(struct plan *p)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who would announce the addresses that the Services have in the end: the speakers' own decision,
- * on the objects as they would be by then.  Endpoints are left out, and of nodes only counts
- * whether one has a peer: they come and go by themselves, and an edit of the configuration changes
- * neither.
+ * Which nodes would announce the addresses that the Services have in the end: the speakers' own
+ * decision, on the objects as they would be by then.  Endpoints are left out, and of nodes only
+ * counts whether one has a peer: they come and go by themselves, and an edit of the configuration
+ * changes neither.
  */
 #include "config.h"
 
@@ -142,8 +142,8 @@ static bool is_on_air(const struct world *now, const char *key, const struct add
 }
 
 /*
- * Where nobody knows what is in force, all is taken to be on the air that a configuration could
- * bring there.
+ * If it is not known what is in force, everything that a configuration could announce counts as
+ * announced.
  */
 static bool is_silenced(const struct plan_row *row, const struct plan_side *side,
                         const struct decision *d, const struct addr *a, const struct world *now)

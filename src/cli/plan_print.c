@@ -52,7 +52,7 @@ static const char *pool_of(const struct plan *p, const struct plan_row *row, siz
 	return pool ? pool->name : NULL;
 }
 
-/* Of two changes the one that matters more to whoever reads it. */
+/* Of two changes the one that matters more to the reader. */
 static size_t weightier(const struct plan_row *row)
 {
 	static const int weight[] = {
@@ -186,7 +186,7 @@ static void put_announced(const struct plan_side *side, struct buf *out)
 		buf_puts(out, "nobody");
 }
 
-/* Which of them nobody would announce, unless what is said already says it. */
+/* Which of them nobody would announce, unless the text already says so. */
 static void put_silent(const struct plan_side *side, enum reason said, struct buf *out)
 {
 	for (size_t i = 0; i < side->n_air; i++) {

@@ -73,8 +73,8 @@ const struct kube_pod *pods_speaker_of(const struct pods *p, const char *node)
 /* ---- whether it runs ---- */
 
 /*
- * The container that keeps the daemon from running: one of those for the Pod's beginning, or its
- * own.  Others beside it, as FRR's, have their own troubles.  NULL: none does.
+ * The container that keeps the daemon from running: an init container, or its own.  Problems of
+ * other containers, such as FRR's, are not counted.  NULL: none does.
  */
 static const struct kube_container *hindrance(const struct kube_pod *pod)
 {

@@ -10,7 +10,7 @@
 #include "fairlead/err.h"
 #include "fairlead/labels.h"
 
-/* -EINVAL: @e quotes the part that is none. */
+/* -EINVAL: @e quotes the part that is not a selector. */
 int selector_parse(const char *text, struct label_selector *ret, struct err *e);
 
 #endif

@@ -34,14 +34,14 @@ int state_put(struct state *s, const char *kind, struct json_object *obj, struct
 void state_pass_over(struct state *s, const char *kind, const struct kube_remains *r,
                      const struct err *why);
 /*
- * The files of --state; an object that cannot be read is told on standard error, with its line, and
- * counted.
+ * The files of --state; an object that cannot be read is reported on standard error, with its line,
+ * and counted.
  */
 int state_read_files(struct state *s, const struct option_list *paths, struct err *e);
 /*
  * What a live cluster has: the published configuration, Services and Nodes; with what speakers are
- * asked by and know, slices and Fairlead's Pods, too.  One that cannot be read is told and counted
- * likewise.
+ * asked by and know, slices and Fairlead's Pods, too.  One that cannot be read is reported and
+ * counted likewise.
  */
 int state_read_live(struct state *s, struct gather *g, const char *namespace, bool with_speakers,
                     struct err *e);

@@ -7,7 +7,7 @@
 #include "fairlead/configuration.h"
 #include "fairlead/mem.h"
 
-/* One that cannot be read is told on standard error, and counted. */
+/* One that cannot be read is reported on standard error, and counted. */
 static void put(struct state *s, const char *kind, struct json_object *obj)
 {
 	struct err e = ERR_INIT;

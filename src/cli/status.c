@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `fairlead status`: a picture of the cluster, and what is wrong with it.  `fairlead pools` and
- * `fairlead bgp` are parts of it, one without the speakers, one with little else.  Each may look
- * again and again, to show what changes or to wait until all is well.
+ * `fairlead status`: a picture of the cluster, and its problems. `fairlead pools` and `fairlead
+ * bgp` are parts of it, one without the speakers, one with little else.  Each may look repeatedly,
+ * to show changes or to wait until all is well.
  */
 #include "config.h"
 

@@ -41,7 +41,7 @@ int test_cluster_set_local(struct test_cluster *c, struct err *e);
 int test_cluster_move_echo(struct test_cluster *c, struct err *e);
 /*
  * Makes the Pods of the next round, one on each peer, which ask the targets of @asked for so long.
- * What keeps one from being made becomes its node's trouble.
+ * If one cannot be made, the cause becomes its node's trouble.
  */
 void test_cluster_ask(struct test_cluster *c, const struct test_asked *asked, size_t n,
                       int seconds);

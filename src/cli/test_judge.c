@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What cannot be seen from where one looks is skipped, and never held against Fairlead: a machine
- * of another network, a firewall before node ports, an image that does not say who asked.  But a
- * skipped check must not hide a fault either, so each of these needs a sign of its own: where one
- * node port answers, the others have to.
+ * What cannot be seen from this machine is skipped, and never held against Fairlead: a machine of
+ * another network, a firewall before node ports, an image that does not say who asked.  But a
+ * skipped check must not hide a fault either, so each of these needs its own evidence: if one node
+ * port answers, the others must, too.
  */
 #include "config.h"
 

@@ -68,7 +68,7 @@ void test_objects_delete(const char *uid, struct buf *out)
 	out_object(&o, NULL);
 	out_str(&o, "apiVersion", "v1");
 	out_str(&o, "kind", "DeleteOptions");
-	/* One of the same name that somebody has made meanwhile is not ours. */
+	/* An object of the same name that somebody has made meanwhile is not ours. */
 	if (uid && *uid) {
 		out_object(&o, "preconditions");
 		out_str(&o, "uid", uid);

@@ -5,10 +5,10 @@
 /*
  * The receiving end of an informer: objects come in as text, from a list or a watch, and go to the
  * receiver where they differ from what it has.  What cannot be read, for whatever reason, ends in
- * one place: it is reported, and the receiver gets its outline.  What has not even that is *lost*:
- * it may be any object, so until a list without loss came through nothing is taken for gone because
- * a list did not name it.  Any call to the receiver may set @stopped, after which nothing more is
- * delivered.
+ * one place: it is reported, and the receiver gets its outline.  An object without even that is
+ * *lost*: it may be any object, so until a list without loss has come in, nothing counts as gone
+ * because a list did not name it.  Any call to the receiver may set @stopped, after which nothing
+ * more is delivered.
  */
 
 #include <stdbool.h>

@@ -252,8 +252,8 @@ static void lose_sight(struct kube_informer *inf)
 }
 
 /*
- * An answer that is no success, of a list or watch: says why, and whether the history that we knew
- * is gone.
+ * An unsuccessful answer to a list or watch: says why, and whether the history that we knew is
+ * gone.
  */
 static bool judge_status(struct kube_informer *inf, int code, const char *message)
 {
@@ -543,7 +543,7 @@ static void list_again(struct kube_informer *inf)
 		cut(inf);
 	if (!inf->need_list)
 		forget_list(inf);
-	/* Whoever asks needs it now, however long the pause was to be. */
+	/* The caller needs it now, however long the pause was to be. */
 	pause_for(inf, 0);
 }
 

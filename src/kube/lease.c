@@ -296,8 +296,8 @@ static void on_nothing_to_release(evutil_socket_t fd, short what, void *arg)
 void lease_elector_stop(struct lease_elector *el, bool release, void (*done)(void *arg), void *arg)
 {
 	/*
-	 * One that has not led yet still waits for a predecessor's writes, and so must whoever
-	 * comes next.
+	 * A candidate that has not led yet still waits for a predecessor's writes, and so must the
+	 * next one.
 	 */
 	bool give_up = release && el->fsm.leading;
 

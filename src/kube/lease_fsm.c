@@ -5,11 +5,11 @@
  * own clock.
  *
  * Stricter in two ways.  The holder's time runs from when it sent its last successful write, and it
- * stops sending once a write could take effect after the lease may have run out.  And who takes the
- * lease from a holder that did not give it up waits until that one's writes must have taken effect
- * or never will; only then it leads.  Anybody may delete a Lease or clear its holder, and the
- * leader hears of that with its next renewal only: so power does not come from making a Lease, but
- * from having waited for whoever may have had another.
+ * stops sending once a write could take effect after the lease may have run out.  And a candidate
+ * that takes the lease from a holder that did not give it up waits until that holder's writes have
+ * taken effect or never will; only then does it lead.  Anybody may delete a Lease or clear its
+ * holder, and the leader hears of that with its next renewal only: so power does not come from
+ * making a Lease, but from having waited for whoever may have had another.
  *
  * Looking again at the moment when the other's lease runs out, rather than at the next regular try,
  * costs nothing and saves up to a retry period.

@@ -25,7 +25,7 @@
  */
 #define LEASE_RELEASED_S 1
 
-/* What matters of a Lease's spec. */
+/* What matters in a Lease's spec. */
 struct lease_record {
 	char holder[LEASE_TEXT_MAX + 1]; /* "" if nobody */
 	int duration_s;
@@ -40,14 +40,14 @@ enum lease_seen {
 	LEASE_MISSING,  /* no Lease is there */
 	LEASE_WRITTEN,  /* our write went through: this record is there */
 	LEASE_CONFLICT, /* our write was refused: another one came before it */
-	LEASE_FAILED,   /* no answer, or one that says nothing of the Lease */
+	LEASE_FAILED,   /* no answer, or one that says nothing about the Lease */
 };
 
 struct lease_observation {
 	enum lease_seen seen;
 	const struct lease_record *record; /* READ, WRITTEN */
 	uint64_t chance;                   /* a random number, for jitter */
-	/* A leader of whom nobody knows could do harm by its last writes. */
+	/* A leader that we do not know of could do harm by its last writes. */
 	bool at_stake;
 };
 

@@ -376,7 +376,7 @@ static void set_connection(struct transfer *t, struct kube_access *a)
 	bool shared = t->m->protocol == MULTI_HTTP2 && !strncmp(a->server, "https:", 6);
 
 	curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	/* What the environment says of proxies is for others: the kubeconfig knows better. */
+	/* Proxy settings of the environment are for others: the kubeconfig knows better. */
 	curl_easy_setopt(t->easy, CURLOPT_PROXY, a->proxy ? a->proxy : "");
 	curl_easy_setopt(t->easy, CURLOPT_NOPROXY, "");
 	curl_easy_setopt(t->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);

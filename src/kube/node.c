@@ -8,7 +8,7 @@
 #include "fairlead/mem.h"
 #include "kube/parse.h"
 
-/* core/v1 Node: little of a large object. */
+/* core/v1 Node: a small part of a large object. */
 #define NODE_CONDITIONS_MAX 256
 #define NODE_ADDRESSES_MAX 256
 #define NODE_TAINTS_MAX 1024
@@ -29,7 +29,9 @@
  */
 #define SHUTDOWN_WORDS "node is shutting down"
 
-/* The value is read as Go's strconv.ParseBool reads it; what is no bool counts as true. */
+/*
+ * The value is read as Go's strconv.ParseBool reads it; anything that is not a bool counts as true.
+ */
 static bool is_set(const struct labels *labels, const char *key)
 {
 	static const char *const no[] = { "0", "f", "F", "false", "False", "FALSE" };

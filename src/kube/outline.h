@@ -3,10 +3,10 @@
 #define FAIRLEAD_KUBE_OUTLINE_H
 
 /*
- * What can be told of an object without a JSON parser, whatever its size and depth and whatever
- * pieces it comes in: how it is called, how old it is, and which addresses its status and its list
- * of external IPs name.  For objects that are too large, or that nobody can read: an address that
- * somebody has must not be lost sight of.
+ * What can be found out about an object without a JSON parser, whatever its size and depth and
+ * whatever pieces it comes in: its name, its age, and which addresses its status and its list of
+ * external IPs name.  For objects that are too large, or cannot be read: an address that is in use
+ * must not be forgotten.
  *
  * It takes JSON as the API server writes it, with no escapes in the keys and values that count.
  * Memory grows with the addresses alone; OUTLINE_ADDRS_MAX of each kind are more than an object can
@@ -49,7 +49,7 @@ struct outline {
 	char message[OUTLINE_TEXT_SIZE]; /* of the condition under way, as much as fits */
 	bool overflow;                   /* there were more addresses than OUTLINE_ADDRS_MAX */
 	bool closed;                     /* the outermost bracket */
-	bool bad;                        /* this is no JSON object */
+	bool bad;                        /* this is not a JSON object */
 };
 
 /* @event: the object is the member "object" of what comes. */

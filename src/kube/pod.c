@@ -8,7 +8,7 @@
 #include "fairlead/mem.h"
 #include "kube/parse.h"
 
-/* core/v1 Pod: little of a large object. */
+/* core/v1 Pod: a small part of a large object. */
 #define POD_CONTAINERS_MAX 256
 #define POD_PORTS_MAX 256
 #define POD_CONDITIONS_MAX 256

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct refresh {
-	uint32_t list; /* the number of the first that will do */
+	uint32_t list; /* the number of the first one that will do */
 	void (*done)(void *arg);
 	void *arg;
 	struct refresh *next;
