@@ -300,7 +300,7 @@ void test_probe_put(const struct test_probe *probes, size_t n, struct buf *out)
 		const struct test_probe *p = &probes[i];
 		buf_printf(out, "%s{\"good\":%s,\"answered\":%s", i ? "," : "",
 		           p->good ? "true" : "false", p->answered ? "true" : "false");
-		if (*p->why && !p->answered) {
+		if (*p->why) {
 			buf_puts(out, ",\"why\":");
 			buf_json_str(out, p->why);
 		}

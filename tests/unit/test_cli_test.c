@@ -6,6 +6,7 @@
 
 #include "cli_world.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -174,6 +175,21 @@ static void speakers_that_are_silent_are_named(void **state)
 	assert_judged(test_judge_speakers(&none, &why), TEST_FAILED, "no Node is Ready");
 }
 
+static void of_many_some_are_named(void **state)
+{
+	(void)state;
+	struct test_world w = { .n_nodes = 0 };
+
+	for (size_t i = 1; i <= 7; i++) {
+		cleanup_free char *name = xasprintf("n%zu", i);
+		put_node(&w, name, "10.0.0.1", "10.244.1.0/24");
+	}
+	assert_judged(test_judge_speakers(&w, &why), TEST_FAILED,
+	              "n1: not asked, n2: not asked, n3: not asked, n4: not asked, n5: not asked "
+	              "and 2 more");
+	test_world_fini(&w);
+}
+
 static void the_echo_runs_or_why_not(void **state)
 {
 	(void)state;
@@ -227,6 +243,60 @@ static void the_echo_has_to_be_where_the_address_may_be_announced(void **state)
 	put_pod(w, "echo", "n3", READY);
 	assert_judged(test_judge_echo(w, &why), TEST_OK, "on n3");
 	end(w);
+}
+
+/* While it moves, that which is ready counts, and not one that goes. */
+static void of_two_echoes_the_ready_one_counts(void **state)
+{
+	(void)state;
+	struct test_world *w = well("Cluster");
+	struct json_object *goes = world_parse(
+		"{'metadata':{'name':'q','deletionTimestamp':'2026-01-01T00:00:00Z','labels':{"
+		"'app.kubernetes.io/component':'echo'}},'spec':{'nodeName':'n3'},'status':{" READY
+		"}}");
+
+	put_pod(w, "echo", "n1", "");
+	assert_judged(test_judge_echo(w, &why), TEST_OK, "on n2");
+	test_world_put_pod(w, goes);
+	assert_judged(test_judge_echo(w, &why), TEST_OK, "on n2");
+	test_world_clear_echo(w);
+	assert_false(w->echo_ready);
+	put_pod(w, "echo", "n1", "");
+	put_pod(w, "echo", "n3", READY);
+	assert_judged(test_judge_echo(w, &why), TEST_OK, "on n3");
+	json_object_put(goes);
+	end(w);
+}
+
+/* They neither ask nor are asked, and what they may announce is not to be counted on. */
+static void nodes_that_are_not_ready_are_left_out(void **state)
+{
+	(void)state;
+	struct test_world *w = well("Cluster");
+
+	w->nodes[0].ready = false;
+	test_world_choose_peers(w);
+	assert_int_equal(test_world_peers(w), 2);
+	assert_false(w->nodes[0].is_peer);
+	put_says(w, "n2", SAY("layer2", "false", "NodeDrained"));
+	assert_false(test_world_is_well_placed(w));
+	assert_false(w->nodes[0].is_place);
+	assert_true(w->nodes[2].is_place);
+	put_says(w, "n3", SAY("layer2", "false", "NodeDrained"));
+	assert_false(test_world_is_announceable(w));
+	end(w);
+}
+
+static void so_many_nodes_ask_at_most(void **state)
+{
+	(void)state;
+	struct test_world w = { .n_nodes = 0 };
+
+	for (size_t i = 0; i <= TEST_NODES_MAX; i++)
+		put_node(&w, "n", "10.0.0.1", "10.244.1.0/24");
+	test_world_choose_peers(&w);
+	assert_int_equal(test_world_peers(&w), TEST_NODES_MAX);
+	test_world_fini(&w);
 }
 
 static void one_node_announces_by_layer_2(void **state)
@@ -426,6 +496,7 @@ static void node_ports_with_policy_local(void **state)
 	fill(before);
 	fill(p);
 	p[1].silent = true;
+	p[1].self = (struct addr){ 0 }; /* of no connection, which is of no node */
 	is_silent(&p[1]);
 	answers(&p[2]);
 	assert_judged(test_judge_node_ports_here(w, p, 3, before, &why), TEST_SKIPPED,
@@ -539,6 +610,9 @@ static void a_pod_that_asks_leaves_a_message(void **state)
 	        "'containerStatuses':[{'state':{'waiting':{'reason':'ContainerCreating'}}}]");
 	assert_string_equal(n1->pod_trouble, "ContainerCreating");
 	assert_true(n1->pod_waits);
+	test_world_clear_asking(w);
+	assert_null(n1->pod_trouble);
+	assert_false(n1->pod_waits);
 	put_pod(w, "probe", "n1",
 	        "'phase':'Succeeded','containerStatuses':[{'state':{'terminated':{'exitCode':0,"
 	        "'message':'[]'}}}]");
@@ -576,9 +650,16 @@ static void targets_are_words(void **state)
 		"+vip=:80",
 		"+vip=192.0.2.9:80x",
 	};
+	char name[TEST_PROBE_NAME_SIZE + 1] = "";
 	struct err e = ERR_INIT;
 	struct test_probe p;
 
+	/* A name of a byte more than there is room for, and one that just fits. */
+	memset(name, 'x', TEST_PROBE_NAME_SIZE);
+	for (size_t i = 0; i < 2; i++) {
+		cleanup_free char *word = xasprintf("+%s=192.0.2.9:80", name + i);
+		assert_int_equal(test_probe_parse(word, &p, &e), i == 0 ? -EINVAL : 0);
+	}
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
 		assert_int_equal(test_probe_parse(good[i], &p, &e), 0);
 		cleanup_free char *again = test_probe_word(&p);
@@ -627,8 +708,13 @@ static void all_that_is_found_fits_into_a_message(void **state)
 	free(p);
 }
 
-/* A server in a process of its own that gives each client this answer; its port. */
-static pid_t serve(const char *answer, uint16_t *ret_port)
+/*
+ * A server in a process of its own that gives each client this answer, or keeps it waiting; its
+ * port.
+ */
+enum serving { EACH, THE_FIRST, ALL_BUT_THE_FIRST };
+
+static pid_t serve(const char *answer, enum serving serving, uint16_t *ret_port)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET,
 		                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -649,11 +735,15 @@ static pid_t serve(const char *answer, uint16_t *ret_port)
 	}
 	/* A failed test ends without us, and whoever reads its output would wait. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (;;) {
+	signal(SIGPIPE, SIG_IGN);
+	for (bool first = true;; first = false) {
 		int client = accept(fd, NULL, NULL);
-		if (client < 0 || read(client, request, sizeof(request)) < 0 ||
-		    write(client, answer, strlen(answer)) < 0)
+		if (client < 0 || read(client, request, sizeof(request)) < 0)
 			_exit(1);
+		if (serving == (first ? ALL_BUT_THE_FIRST : THE_FIRST))
+			continue;
+		/* Who has heard enough goes, which is no error of ours. */
+		(void)!write(client, answer, strlen(answer));
 		close(client);
 	}
 }
@@ -668,17 +758,23 @@ static void targets_are_asked_until_they_are_as_they_should_be(void **state)
 		NULL, /* nobody listens */
 		"HTTP/1.0 200 OK\r\n\r\n<p>",
 	};
-	struct test_probe p[5] = { { .port = 0 } };
-	pid_t pids[5];
+	cleanup_free char *much = xcalloc(1, 80001);
+	struct test_probe p[7] = { { .port = 0 } };
+	pid_t pids[7];
 
-	for (size_t i = 0; i < 5; i++) {
-		pids[i] = serve(replies[i], &p[i].port);
+	memset(much, ' ', 80000);
+	memcpy(much, replies[4], strlen(replies[4]));
+	for (size_t i = 0; i < 7; i++) {
+		pids[i] = serve(i < 5    ? replies[i]
+		                : i == 5 ? much
+		                         : replies[0],
+		                i == 6, &p[i].port);
 		p[i].addr = ip("127.0.0.1");
 	}
 	p[3].silent = true;
 	p[4].silent = true;
-	test_probe_all(p, 5, 1, NULL);
-	for (size_t i = 0; i < 5; i++)
+	test_probe_all(p, 7, 1, NULL);
+	for (size_t i = 0; i < 7; i++)
 		if (pids[i] > 0) {
 			kill(pids[i], SIGKILL);
 			waitpid(pids[i], NULL, 0);
@@ -696,6 +792,24 @@ static void targets_are_asked_until_they_are_as_they_should_be(void **state)
 	assert_true(p[4].answered);
 	assert_false(p[4].good);
 	assert_string_equal(p[4].node, "");
+	assert_false(p[5].good || p[5].answered);
+	assert_string_equal(p[5].why, "the answer is too long");
+	/* Once is not enough, and is not remembered. */
+	assert_false(p[6].good || p[6].answered);
+	assert_string_equal(p[6].why, "timed out");
+}
+
+/* Else a connection that got lost would take all the time that there is. */
+static void whoever_keeps_silent_is_asked_again(void **state)
+{
+	(void)state;
+	struct test_probe p = { .addr = ip("127.0.0.1") };
+	pid_t pid = serve("HTTP/1.0 200 OK\r\n\r\n", ALL_BUT_THE_FIRST, &p.port);
+
+	test_probe_all(&p, 1, 60, NULL);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_true(p.good);
 }
 
 static void a_signal_ends_the_asking(void **state)
@@ -756,6 +870,10 @@ static void assert_restricted(struct json_object *pod)
 	                    "false");
 	assert_string_equal(text_at(pod, "containers 0 securityContext capabilities drop 0"),
 	                    "ALL");
+	assert_string_equal(text_at(pod, "containers 0 securityContext readOnlyRootFilesystem"),
+	                    "true");
+	assert_string_equal(text_at(pod, "containers 0 resources limits memory"), "64Mi");
+	assert_string_equal(text_at(pod, "enableServiceLinks"), "false");
 	assert_null(at(pod, "volumes"));
 }
 
@@ -763,12 +881,14 @@ static void the_namespace_says_whose_it_is(void **state)
 {
 	(void)state;
 	struct test_plan p = plan;
-	const char *const levels[] = { "restricted", "baseline", "privileged" };
+	/* The last: no Pod asks, so that none needs the host's network. */
+	const char *const levels[] = { "restricted", "baseline", "privileged", "baseline" };
 
 	for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
 		cleanup(buf_fini) struct buf text = BUF_INIT;
 		p.own_image = i == 0;
-		p.host_network = i == 2;
+		p.host_network = i >= 2;
+		p.probe_image = i == 3 ? NULL : plan.probe_image;
 		test_objects_namespace(&p, INT64_C(1767225600000000), &text);
 		struct json_object *obj = parse(&text);
 		assert_string_equal(text_at(obj,
@@ -817,6 +937,8 @@ static void pods_have_no_privileges(void **state)
 	struct json_object *obj = parse(&echo);
 	assert_restricted(at(obj, "spec template spec"));
 	assert_string_equal(text_at(obj, "spec template spec containers 0 command 1"), "__echo");
+	/* There is never a second one that could answer elsewhere. */
+	assert_string_equal(text_at(obj, "spec strategy type"), "Recreate");
 	json_object_put(obj);
 	test_objects_probe(&p, 1, "probe-1-0", &asked, 20, &asks);
 	obj = parse(&asks);
@@ -825,11 +947,20 @@ static void pods_have_no_privileges(void **state)
 	assert_string_equal(text_at(obj, "spec nodeName"), "n1");
 	assert_string_equal(text_at(obj, "spec containers 0 command 4"), "+vip=192.0.2.9:80");
 	assert_null(at(obj, "spec containers 0 ports"));
+	/* It asks once, on a node of any taint, and is found by its round. */
+	assert_string_equal(text_at(obj, "spec restartPolicy"), "Never");
+	assert_string_equal(text_at(obj, "spec tolerations 0 operator"), "Exists");
+	assert_string_equal(text_at(obj, "metadata labels fairlead.io/test-round"), "1");
 	json_object_put(obj);
 	p.own_image = false;
 	test_objects_deployment(&p, &other);
 	obj = parse(&other);
 	assert_null(at(obj, "spec template spec containers 0 command"));
+	struct json_object *pod = at(obj, "spec template spec");
+	assert_string_equal(text_at(pod, "containers 0 securityContext "
+	                                 "allowPrivilegeEscalation"),
+	                    "false");
+	assert_string_equal(text_at(pod, "securityContext seccompProfile type"), "RuntimeDefault");
 	json_object_put(obj);
 	free(node.name);
 }
@@ -863,8 +994,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_address_or_why_there_is_none),
 		cmocka_unit_test(speakers_that_are_silent_are_named),
+		cmocka_unit_test(of_many_some_are_named),
 		cmocka_unit_test(the_echo_runs_or_why_not),
 		cmocka_unit_test(the_echo_has_to_be_where_the_address_may_be_announced),
+		cmocka_unit_test(of_two_echoes_the_ready_one_counts),
+		cmocka_unit_test(nodes_that_are_not_ready_are_left_out),
+		cmocka_unit_test(so_many_nodes_ask_at_most),
 		cmocka_unit_test(one_node_announces_by_layer_2),
 		cmocka_unit_test(nobody_announces),
 		cmocka_unit_test(every_node_announces_by_bgp),
@@ -881,6 +1016,7 @@ int main(void)
 		cmocka_unit_test(what_was_found_is_read_back),
 		cmocka_unit_test(all_that_is_found_fits_into_a_message),
 		cmocka_unit_test(targets_are_asked_until_they_are_as_they_should_be),
+		cmocka_unit_test(whoever_keeps_silent_is_asked_again),
 		cmocka_unit_test(a_signal_ends_the_asking),
 		cmocka_unit_test(the_namespace_says_whose_it_is),
 		cmocka_unit_test(the_service_takes_one_address),
