@@ -45,6 +45,7 @@ static struct {
 	const char *part;             /* writes to paths with this part suffer from: */
 	struct virtual_faults faults; /* until the step that sends them ends */
 	unsigned int n_writes;        /* to such paths */
+	int64_t free_ms;              /* when the address became free */
 	bool handed_over;
 	struct move moves[MANY];
 	struct {
@@ -594,10 +595,26 @@ static bool one_has_it(void)
 	return has_address("b") || has_address("c") || has_address("d");
 }
 
-/* a has the only address, b and c wait, and a write to b suffers when a goes and d comes. */
-static void compete(uint64_t seed, struct virtual_faults faults)
+/* Has something written to the Service, and takes the only address from another meanwhile. */
+static void take_away(const char *from, const char *writes_to)
 {
-	begin(seed, 5);
+	cleanup_free char *path = xasprintf("/api/v1/namespaces/default/services/%s", writes_to);
+	cleanup_free char *gone = xasprintf("/api/v1/namespaces/default/services/%s", from);
+
+	scene.n_writes = 0;
+	virtual_kube_do("PATCH", path,
+	                "{'metadata':{'annotations':{'fairlead.io/addresses':'%s'}}}", "10.0.0.0");
+	run_until(writes, "nothing is sent");
+	virtual_kube_do("DELETE", gone, "%s", "");
+	scene.free_ms = virtual_now();
+}
+
+/*
+ * a has the only address, b and c wait, and a write to one of them suffers when a goes and d comes.
+ */
+static void compete(uint64_t seed, int lag_ms, const char *held, struct virtual_faults faults)
+{
+	begin(seed, lag_ms);
 	configure("PATCH", "/fairlead", LAN("10.0.0.0/32"));
 	run_for(1000);
 	for (const char *const *name = (const char *const[]){ "a", "b", "c", NULL }; *name;
@@ -606,12 +623,9 @@ static void compete(uint64_t seed, struct virtual_faults faults)
 		run_for(1000);
 	}
 	assert_true(has_address("a"));
-	scene.part = "/services/b/";
+	scene.part = *held == 'b' ? "/services/b/" : "/services/c/";
 	scene.faults = faults;
-	virtual_kube_do("PATCH", "/api/v1/namespaces/default/services/b",
-	                "{'metadata':{'annotations':{'fairlead.io/addresses':'%s'}}}", "10.0.0.0");
-	run_until(writes, "nothing is sent");
-	virtual_kube_do("DELETE", "/api/v1/namespaces/default/services/a", "%s", "");
+	take_away("a", held);
 	put_service("d", "");
 	run_until(one_has_it, "nobody is given what became free");
 }
@@ -621,9 +635,30 @@ static void test_who_comes_first_is_served_first(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-		compete(seed, calm);
+		/* The watch may be later than the answer, too. */
+		compete(seed, seed % 2 ? 5 : 300, "b", calm);
 		if (!has_address("b"))
 			fail_at("a later one is served first");
+		/* Whoever has waited behind another once waits as long the next time. */
+		run_for(2000);
+		scene.part = "/services/c/";
+		take_away("b", "c");
+		run_until(one_has_it, "nobody is given what became free again");
+		if (!has_address("c"))
+			fail_at("a later one is served first the next time");
+		end();
+	}
+}
+
+/* It is those behind it that wait, not those before it. */
+static void test_a_later_one_holds_up_nobody(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		compete(seed, 5, "c", (struct virtual_faults){ .unanswered = 1000 });
+		assert_true(has_address("b"));
+		if (virtual_now() - scene.free_ms >= 1000)
+			fail_at("the first one is held up by a later one");
 		end();
 	}
 }
@@ -632,7 +667,7 @@ static void test_who_comes_first_is_served_first(void **state)
 static void test_a_lost_write_holds_up_nobody(void **state)
 {
 	(void)state;
-	compete(1, (struct virtual_faults){ .unanswered = 1000 });
+	compete(1, 5, "b", (struct virtual_faults){ .unanswered = 1000 });
 	assert_true(has_address("c"));
 	end();
 }
@@ -1237,6 +1272,7 @@ int main(void)
 		cmocka_unit_test(test_retained_has_a_bound),
 		cmocka_unit_test(test_inheriting),
 		cmocka_unit_test(test_who_comes_first_is_served_first),
+		cmocka_unit_test(test_a_later_one_holds_up_nobody),
 		cmocka_unit_test(test_a_lost_write_holds_up_nobody),
 		cmocka_unit_test(test_contested),
 		cmocka_unit_test(test_renumbered),
