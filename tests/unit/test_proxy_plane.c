@@ -466,6 +466,10 @@ static void at_the_end_nothing_writes_any_more(void **state)
 	assert_int_equal(proxy_uninstall(proxy, NULL), 0);
 	cleanup_free char *ended = read_file("ended");
 	assert_string_equal(ended, "x\n");
+	/* Nor does anything wait, and what is wanted from now on is nobody's business here. */
+	assert_int_equal(event_base_loop(base, EVLOOP_NONBLOCK), 1);
+	assert_false(proxy_forwards(proxy));
+	set(2, false, "10.244.1.1");
 }
 
 static void a_lock_at_the_start_costs_no_family(void **state)
@@ -595,6 +599,60 @@ static void a_cleanup_waits_for_the_lock(void **state)
 	assert_int_equal(count("n"), 3);
 }
 
+/* What works does not hide it: neither the other family nor the other variant. */
+static void a_cleanup_tells_what_failed(void **state)
+{
+	(void)state;
+	struct err e = ERR_INIT;
+	proxy_free(TAKE(proxy));
+	write_file("ip6tables-nft-restore", restore_script, 0755);
+	write_file("ip6tables-nft-save", save_script, 0755);
+	write_file("unreadable", "", 0644);
+	assert_true(proxy_cleanup(&e) < 0);
+	assert_non_null(strstr(e.msg, "iptables-nft-save: "));
+	assert_int_equal(proxy_cleanup(&e), 0);
+}
+
+static void leave_rules(void)
+{
+	write_file("iptables-nft", "#!/bin/sh\nexit 0\n", 0755);
+	write_file("iptables-nft-save",
+	           "#!/bin/sh\necho '*nat'; echo ':FL-SVC - [0:0]'; echo COMMIT\n", 0755);
+}
+
+static void assert_rules_are_gone(void)
+{
+	cleanup_free char *name = xasprintf("input.%d", count("n"));
+	cleanup_free char *input = read_file(name);
+
+	assert_non_null(strstr(input, "-X FL-SVC\n"));
+}
+
+static void rules_of_another_variant_go_in_the_end(void **state)
+{
+	(void)state;
+	struct proxy_options o = { .mode = PROXY_IPTABLES, .variant = "legacy" };
+	proxy_free(TAKE(proxy));
+	leave_rules();
+	write_file("iptables-legacy-restore", restore_script, 0755);
+	write_file("iptables-legacy-save", save_script, 0755);
+	write_file("iptables-legacy", iptables_script, 0755);
+	assert_int_equal(proxy_start(base, &o, NULL, NULL, &proxy, NULL), 0);
+	proxy_complete(proxy);
+	run_until(in_sync);
+	assert_rules_are_gone();
+}
+
+static void rules_of_another_mode_go_at_once(void **state)
+{
+	(void)state;
+	struct proxy_options o = { .mode = PROXY_NONE };
+	proxy_free(TAKE(proxy));
+	leave_rules();
+	assert_int_equal(proxy_start(base, &o, NULL, NULL, &proxy, NULL), 0);
+	assert_rules_are_gone();
+}
+
 static void mode_none_does_nothing(void **state)
 {
 	(void)state;
@@ -619,7 +677,9 @@ static void mode_none_does_nothing(void **state)
 	cleanup(buf_fini) struct buf json = BUF_INIT;
 	print_status(none, &json);
 	assert_string_equal(buf_str(&json), "{\"mode\":\"none\"}");
+	const size_t saves = n_saves();
 	assert_int_equal(proxy_uninstall(none, NULL), 0);
+	assert_int_equal(n_saves(), saves);
 	assert_int_equal(count("n"), 0);
 	proxy_free(none);
 	proxy = saved;
@@ -775,6 +835,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(leftovers_are_seen_in_either_table, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(a_cleanup_waits_for_the_lock, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_cleanup_tells_what_failed, setup, teardown),
+		cmocka_unit_test_setup_teardown(rules_of_another_variant_go_in_the_end, setup,
+		                                teardown),
+		cmocka_unit_test_setup_teardown(rules_of_another_mode_go_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(mode_none_does_nothing, setup, teardown),
 		cmocka_unit_test(a_few_batches_follow_at_once_but_not_for_ever),
 		cmocka_unit_test_setup_teardown(options_are_checked, setup, teardown),

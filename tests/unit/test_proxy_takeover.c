@@ -25,7 +25,7 @@ struct ground {
 static struct ground grounds[3];
 static struct event_base *base;
 static bool settled;
-static int n_done, n_failed;
+static int n_done, n_failed, n_asked;
 
 static bool has_ours(const void *what)
 {
@@ -58,6 +58,7 @@ static const struct place *const all[] = { &places[0], &places[1], &places[2] };
 static bool is_settled(void *arg)
 {
 	(void)arg;
+	n_asked++;
 	return settled;
 }
 
@@ -153,7 +154,22 @@ static void it_may_be_let_go_of_at_any_time(void **state)
 	/* The thread ends by itself. */
 	while (!grounds[0].cleaned)
 		usleep(1000);
+	assert_int_equal(event_base_loop(base, EVLOOP_NONBLOCK), 1);
 	assert_int_equal(n_done, 0);
+
+	/* Also while it waits to try again, of which nothing is left. */
+	t = begin(true, false, false);
+	grounds[0].failures = 1;
+	settled = true;
+	takeover_run(t);
+	while (n_failed == 0)
+		assert_int_equal(event_base_loop(base, EVLOOP_ONCE), 0);
+	n_asked = 0;
+	takeover_run(t);
+	assert_int_equal(n_asked, 0);
+	takeover_free(t);
+	assert_int_equal(event_base_loop(base, EVLOOP_NONBLOCK), 1);
+	assert_int_equal(grounds[0].cleaned, 0);
 }
 
 int main(void)

@@ -151,6 +151,7 @@ static void check_ways(const struct traffic_port *t, enum traffic_class class,
 		struct traffic_way in = traffic_way(t, class, (enum traffic_origin)origin, true);
 		struct traffic_way out = traffic_way(t, class, (enum traffic_origin)origin, false);
 		assert_string_equal(words(in), wanted[origin]);
+		assert_true(in.fate == TRAFFIC_FORWARD || !in.masquerade);
 		/* There are no source ranges. */
 		assert_true(traffic_way_eq(&in, &out));
 	}
@@ -368,6 +369,26 @@ static void each_destination_once(void **state)
 	                                   "guard 203.0.113.9\n");
 }
 
+/* Whatever the counts say of each other, nothing is led to a set without members. */
+static void an_empty_set_rejects(void **state)
+{
+	(void)state;
+	const struct expectation reject = SAME("reject");
+
+	for (int policy_local = 0; policy_local < 2; policy_local++) {
+		struct world w;
+		struct traffic_port t;
+		build(&w, 4, IPPROTO_TCP, REMOTE);
+		w.s.traffic.external_local = policy_local;
+		if (policy_local)
+			w.port.has_any = false;
+		else
+			w.port.n_cluster = 0;
+		assert_true(traffic_plan(&pods, &w.s, 0, &t));
+		check_ways(&t, TRAFFIC_VIP, &reject);
+	}
+}
+
 static void ports_that_nobody_can_use(void **state)
 {
 	(void)state;
@@ -399,6 +420,7 @@ int main(void)
 		cmocka_unit_test(a_range_of_everybody_closes_nothing),
 		cmocka_unit_test(only_what_is_led_to_is_used),
 		cmocka_unit_test(each_destination_once),
+		cmocka_unit_test(an_empty_set_rejects),
 		cmocka_unit_test(ports_that_nobody_can_use),
 	};
 

@@ -618,10 +618,12 @@ static void options_have_defaults_and_bounds(void **state)
 	char name[] = "fairlead-speaker", cidr[] = "--cluster-cidr=10.244.0.0/16,fd00:10::/56",
 	     bad[] = "--cluster-cidr=10.244.0.0/16,pods", all[] = "--masquerade-all",
 	     ports[] = "--nodeport-addresses=192.0.2.0/24",
-	     bad_ports[] = "--nodeport-addresses=eth0";
+	     bad_ports[] = "--nodeport-addresses=eth0",
+	     many[] = "--nodeport-addresses=10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,"
+		      "10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8";
 	char *plain[] = { name, NULL }, *cidrs[] = { name, cidr, NULL },
 	     *wrong[] = { name, bad, NULL }, *rules[] = { name, all, ports, NULL },
-	     *wrong_ports[] = { name, bad_ports, NULL };
+	     *wrong_ports[] = { name, bad_ports, NULL }, *too_many[] = { name, many, NULL };
 
 	assert_int_equal(speaker_options_parse(1, plain, &o, &e), OPTIONS_RUN);
 	assert_string_equal(o.proxy_mode, "none");
@@ -639,6 +641,8 @@ static void options_have_defaults_and_bounds(void **state)
 	assert_int_equal(o.n_node_port_cidrs, 1);
 	assert_int_equal(speaker_options_parse(2, wrong_ports, &o, &e), -EINVAL);
 	assert_non_null(strstr(e.msg, "--nodeport-addresses: \"eth0\" is no CIDR"));
+	assert_int_equal(speaker_options_parse(2, too_many, &o, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "--nodeport-addresses: at most 8 of them"));
 }
 
 static int read_key(const void *content, size_t size, mode_t mode, size_t *ret_size,
