@@ -218,6 +218,12 @@ static void malformed_objects_are_refused(void **state)
 		  "x'}]}}",
 		  "Node n: status.addresses[0].address" },
 		{ "node", "{'metadata':{'name':'n'},'spec':{'podCIDR':'10.0.0.0'}}", "no CIDR" },
+		{ "pod",
+		  "{'metadata':{'name':'p'},'spec':{'containers':[{'ports':[{'name':'http',"
+		  "'containerPort':70000}]}]}}",
+		  "containerPort: not a whole number between 1 and 65535" },
+		{ "pod", "{'metadata':{'name':'p'},'status':{'podIP':'x'}}",
+		  "\"x\" is no IP address" },
 		{ "map", "{'metadata':{'name':'m'},'data':{'config':{}}}",
 		  "ConfigMap m: data: not a string" },
 		{ "object", "{'metadata':{'name':''}}", "missing" },
@@ -260,6 +266,17 @@ static void lists_are_bounded(void **state)
 	struct err e = ERR_INIT;
 	assert_int_equal(kube_slice_parse(obj, &s, &e), -EINVAL);
 	assert_non_null(strstr(e.msg, "1001 entries, more than the 1000"));
+	json_object_put(obj);
+
+	buf_clear(&b);
+	buf_puts(&b, "{\"metadata\":{\"name\":\"p\"},\"status\":{\"containerStatuses\":[");
+	for (int i = 0; i < 257; i++)
+		buf_printf(&b, "%s{}", i ? "," : "");
+	buf_puts(&b, "]}}");
+	obj = json_of(buf_str(&b));
+	struct kube_pod *pod = NULL;
+	assert_int_equal(kube_pod_parse(obj, &pod, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "257 entries, more than the 256"));
 	json_object_put(obj);
 }
 
@@ -350,7 +367,9 @@ static void pod_reads_everything(void **state)
 	struct json_object *obj = json_of(
 		"{'metadata':{'namespace':'ns','name':'p'},'spec':{'nodeName':'n1','containers':[{"
 		"'name':'frr'},{'name':'speaker','ports':[{'name':'x','containerPort':1},{'name':"
-		"'http','containerPort':17482}]}]},'status':{'phase':'Running','podIP':'192.0.2.1',"
+		"'http','containerPort':17482},{'name':'http','containerPort':2}]}]},'status':{"
+		"'phase':'Running','podIP':'192.0.2.1','conditions':[{'type':'PodScheduled',"
+		"'status':'True','message':'x'},{'type':'Ready','status':'False','message':'y'}],"
 		"'initContainerStatuses':[{'name':'i','state':{'terminated':{'exitCode':0}}}],"
 		"'containerStatuses':[{'name':'speaker','state':{'waiting':{'reason':"
 		"'CrashLoopBackOff','message':'back-off'}},'lastState':{'terminated':{'exitCode':"
@@ -378,8 +397,10 @@ static void pod_reads_everything(void **state)
 		"{'metadata':{'name':'p'},'spec':{'affinity':{'nodeAffinity':{"
 		"'requiredDuringSchedulingIgnoredDuringExecution':{'nodeSelectorTerms':[{},{"
 		"'matchFields':[{'key':'x','values':['n7']},{'key':'metadata.name','operator':"
-		"'In','values':['n2']}]}]}}}},'status':{'conditions':[{'type':'PodScheduled',"
-		"'status':'False','message':'no memory'}]}}");
+		"'In','values':['n8','n9']},{'key':'metadata.name','operator':'In','values':["
+		"'n2']}]}]}}}},'status':{'podIP':'','conditions':[{'type':'PodScheduled',"
+		"'status':'False','message':'no memory'},{'type':'PodScheduled','status':'False',"
+		"'message':'no disk'}]}}");
 	assert_int_equal(kube_pod_parse(obj, &pod, NULL), 0);
 	json_object_put(obj);
 	assert_string_equal(pod->node, "n2");

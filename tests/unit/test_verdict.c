@@ -36,6 +36,14 @@
 	"'app.kubernetes.io/component':'" component "'}},'spec':{'nodeName':'" node "'}," \
 	"'status':{" status "}}"
 #define RUNS "'phase':'Running'"
+/* A Pod with these metadata and this spec. */
+#define POD_OF(component, meta, spec, status)                                       \
+	"{'metadata':{'namespace':'ns','name':'" component "-x'," meta "'labels':{" \
+	"'app.kubernetes.io/component':'" component "'}},'spec':{" spec "},'status':{" status "}}"
+#define GOES "'deletionTimestamp':'2026-01-01T00:00:00Z',"
+#define UNSCHEDULED                                                                              \
+	"'phase':'Pending','conditions':[{'type':'PodScheduled','status':'False','message':'no " \
+	"memory'}]"
 /* The name of the container is the Pod's only one. */
 #define CRASHES                                                                    \
 	"'phase':'Running','containerStatuses':[{'name':'%s','state':{'waiting':{" \
@@ -52,6 +60,7 @@ static const struct row {
 	const char *service;
 	const char *speakers[2]; /* "-": no answer; what it says, without braces */
 	const char *pods[4];     /* NULL: none of them are known; "-": they may not be read */
+	bool unready, excluded;  /* the second node */
 	const char *expected;
 } rows[] = {
 	{ .name = "a healthy cluster", .expected = "OK\n" },
@@ -163,6 +172,88 @@ static const struct row {
 	  .pods = { "-" },
 	  .expected = "degraded\ndegraded SpeakerSilent node n2: unreachable; whether its Pod "
 	              "runs may not be asked\n" },
+	{ .name = "Pods that may not be read, and neither leader nor speakers",
+	  .leader = "",
+	  .speakers = { "-", "-" },
+	  .pods = { "-" },
+	  .expected = "down\ndown NoLeader controller: no controller leads, so no address is "
+	              "assigned or taken back\ndown SpeakerSilent node n1: unreachable; whether "
+	              "its Pod runs may not be asked\ndown SpeakerSilent node n2: unreachable; "
+	              "whether its Pod runs may not be asked\n" },
+	{ .name = "a speaker whose Pod is being deleted",
+	  .speakers = { NULL, "-" },
+	  .pods = { POD_OF("speaker", GOES, "'nodeName':'n2'", RUNS) },
+	  .expected = "degraded\ndegraded SpeakerNotRunning node n2: Pod speaker-x: it is being "
+	              "deleted\n" },
+	{ .name = "a speaker's Pod that is on no node",
+	  .speakers = { NULL, "-" },
+	  .pods = { POD_OF("speaker", "", "", UNSCHEDULED) },
+	  .expected = "degraded\ndegraded SpeakerMissing node n2: the node has no Pod of a "
+	              "speaker\n" },
+	{ .name = "a speaker that was killed",
+	  .speakers = { NULL, "-" },
+	  .pods = { POD("speaker", "n2",
+	                RUNS
+	                ",'containerStatuses':[{'name':'speaker','state':{'waiting':{}},"
+	                "'lastState':{'terminated':{'exitCode':137,'reason':'OOMKilled'}}}]") },
+	  .expected = "degraded\ndegraded SpeakerNotRunning node n2: Pod speaker-n2, container "
+	              "speaker: waits; its last exit status was 137 (OOMKilled)\n" },
+	{ .name = "the only container has another name",
+	  .speakers = { NULL, "-" },
+	  .pods = { POD("speaker", "n2",
+	                RUNS ",'containerStatuses':[{'name':'x','state':{'waiting':{}}}]") },
+	  .expected = "degraded\ndegraded SpeakerNotRunning node n2: Pod speaker-n2, container x: "
+	              "waits\n" },
+	{ .name = "a node that is not Ready",
+	  .speakers = { NULL, "-" },
+	  .unready = true,
+	  .expected = "degraded\ndegraded SpeakerSilent node n2: unreachable; the Node is not "
+	              "Ready\n" },
+	{ .name = "an excluded node without a speaker",
+	  .speakers = { NULL, "-" },
+	  .pods = { POD("speaker", "n1", RUNS) },
+	  .excluded = true,
+	  .expected = "OK\nOK SpeakerMissing node n2: the node has no Pod of a speaker\n" },
+	{ .name = "an excluded node whose speaker is silent",
+	  .speakers = { NULL, "-" },
+	  .pods = { POD("speaker", "n2", RUNS) },
+	  .excluded = true,
+	  .expected = "degraded\ndegraded SpeakerSilent node n2: Pod speaker-n2 runs; "
+	              "unreachable\n" },
+	{ .name = "no speaker anywhere, and an excluded node",
+	  .speakers = { "-", "-" },
+	  .pods = { POD("controller", "n1", RUNS) },
+	  .excluded = true,
+	  .expected = "down\ndown SpeakerMissing node n1: no node has a Pod of a speaker of this "
+	              "namespace\ndown SpeakerMissing node n2: no node has a Pod of a speaker of "
+	              "this namespace\n" },
+	{ .name = "a controller's Pod that no node takes",
+	  .leader = "",
+	  .pods = { POD_OF("controller", "", "", UNSCHEDULED) },
+	  .expected = "down\ndown ControllerNotRunning controller: Pod controller-x: no node takes "
+	              "it: no memory\n" },
+	{ .name = "a controller that was evicted, and one that leads without a Pod",
+	  .pods = { POD("controller", "n1", EVICTED) },
+	  .expected = "OK\n" },
+	{ .name = "a controller that was evicted, and its replacement crashes",
+	  .leader = "",
+	  .pods = { POD("controller", "n1", EVICTED), POD("controller", "n2", CRASHES) },
+	  .expected = "down\ndown ControllerNotRunning controller on node n2: Pod controller-n2, "
+	              "container controller: CrashLoopBackOff: back-off\n" },
+	{ .name = "controllers that have ended, and their replacement",
+	  .pods = { POD("controller", "n1", "'phase':'Succeeded'"),
+	            POD_OF("controller", GOES, "'nodeName':'n1'", RUNS),
+	            POD("controller", "n2", RUNS) },
+	  .expected = "OK\n" },
+	{ .name = "no controller's Pod runs, and one leads",
+	  .pods = { POD("controller", "n1", CRASHES) },
+	  .expected = "degraded\ndegraded ControllerNotRunning controller on node n1: Pod "
+	              "controller-n1, container controller: CrashLoopBackOff: back-off\n" },
+	{ .name = "refusals that are none",
+	  .speakers = { SPEAKER
+	                ",'proxy':{'families':[null,7,{'refused':[null,3]}]},'services':[" WEB_SAYS(
+				"true", "Announced") "]" },
+	  .expected = "OK\n" },
 	{ .name = "a speaker that is silent",
 	  .speakers = { NULL, "-" },
 	  .expected = "degraded\ndegraded SpeakerSilent node n2: unreachable\n" },
@@ -358,6 +449,8 @@ static struct model *model_of(const struct row *row)
 	put_pods(m, row->pods);
 	world_put_node(m, "n1", "192.0.2.11");
 	world_put_node(m, "n2", "192.0.2.12");
+	m->nodes[1].ready = !row->unready;
+	m->nodes[1].excluded = row->excluded;
 	put_said(m, "n1",
 	         row->speakers[0] ? row->speakers[0]
 	                          : SPEAKER ",'services':[" WEB_SAYS("true", "Announced") "]");
@@ -408,8 +501,8 @@ static void the_rejected_is_called_by_its_name(void **state)
 
 static void put_version(struct model *m, const char *daemon, const char *version)
 {
-	cleanup_free char *text = xasprintf("{'version':'%s'}", version);
-	struct json_object *obj = world_parse(text);
+	cleanup_free char *text = xasprintf("{'version':'%s'}", version ? version : "");
+	struct json_object *obj = version ? world_parse(text) : NULL;
 
 	if (daemon[0] == 'n')
 		cluster_put_speaker(m, daemon, obj, NULL);
@@ -422,7 +515,7 @@ static void versions_are_one_or_not(void **state)
 {
 	(void)state;
 	static const struct {
-		const char *versions[4]; /* of two controllers and two speakers */
+		const char *versions[4]; /* of two controllers and two speakers; NULL: silent */
 		const char *expected;
 	} cases[] = {
 		{ { PACKAGE_VERSION, PACKAGE_VERSION, PACKAGE_VERSION, PACKAGE_VERSION }, "OK\n" },
@@ -437,6 +530,8 @@ static void versions_are_one_or_not(void **state)
 		  "VersionSkew version 9.0: controller on n2; speaker on n1, n2\n" },
 		/* A speaker that says nothing of it is not of another. */
 		{ { PACKAGE_VERSION, PACKAGE_VERSION, PACKAGE_VERSION, "" }, "OK\n" },
+		{ { "", PACKAGE_VERSION, PACKAGE_VERSION, PACKAGE_VERSION }, "OK\n" },
+		{ { NULL, PACKAGE_VERSION, PACKAGE_VERSION, PACKAGE_VERSION }, "OK\n" },
 	};
 	static const char *const pods[4] = { POD("controller", "n1", RUNS),
 		                             POD("controller", "n2", RUNS) };
@@ -456,6 +551,55 @@ static void versions_are_one_or_not(void **state)
 		assert_string_equal(buf_str(&said), cases[i].expected);
 		cluster_free(m);
 	}
+}
+
+/* Those of which an answer is to be had, at the port that they name. */
+static void controllers_that_run_are_asked(void **state)
+{
+	(void)state;
+	static const char *const pods[4] = {
+		POD("controller", "n1", RUNS),
+		POD_OF("controller", "",
+		       "'nodeName':'n2','containers':[{'ports':[{'name':'http','containerPort':"
+		       "1234}]}]",
+		       RUNS),
+		POD("controller", "n3", EVICTED),
+		POD("other", "n1", RUNS),
+	};
+	struct model *m = cluster_new();
+	size_t n;
+
+	put_pods(m, pods);
+	assert_int_equal(m->pods.n, 3);
+	struct gather_daemon *asked = cluster_controllers(m, &n);
+	assert_int_equal(n, 2);
+	assert_string_equal(asked[0].name, "controller-n1");
+	assert_int_equal(asked[0].port, 17481);
+	assert_string_equal(asked[1].name, "controller-x");
+	assert_int_equal(asked[1].port, 1234);
+	free(asked);
+	cluster_free(m);
+}
+
+/* Of a speaker, and of those that say where the configuration comes from. */
+static void the_first_answer_counts(void **state)
+{
+	(void)state;
+	static const char *const maps[] = { "pools", "others" };
+	struct model *m = model_of(&(struct row){ .name = "healthy" });
+	cleanup(findings_fini) struct findings f = { .items = NULL };
+
+	put_said(m, "n1", "-");
+	verdict_find(m, ALL, &f);
+	assert_int_equal(f.n, 0);
+	for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
+		cleanup_free char *text = xasprintf("{'config':{'config_map':'%s'}}", maps[i]);
+		struct json_object *obj = world_parse(text);
+		cluster_put_controller(m, "c", obj, NULL);
+		json_object_put(obj);
+	}
+	assert_string_equal(cluster_source(m), "pools");
+	cluster_free(m);
 }
 
 static void a_mark_of_uninstalling_counts(void **state)
@@ -561,6 +705,8 @@ int main(void)
 		cmocka_unit_test(each_broken_state),
 		cmocka_unit_test(the_rejected_is_called_by_its_name),
 		cmocka_unit_test(versions_are_one_or_not),
+		cmocka_unit_test(controllers_that_run_are_asked),
+		cmocka_unit_test(the_first_answer_counts),
 		cmocka_unit_test(a_mark_of_uninstalling_counts),
 		cmocka_unit_test(a_pool_is_nearly_full),
 		cmocka_unit_test(parts_are_looked_at_as_asked),
