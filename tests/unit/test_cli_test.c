@@ -727,6 +727,7 @@ static pid_t serve(const char *answer, enum serving serving, uint16_t *ret_port)
 	*ret_port = ntohs(sa.sin_port);
 	if (answer)
 		assert_int_equal(listen(fd, 16), 0);
+	const pid_t parent = getpid();
 	pid_t pid = answer ? fork() : 0;
 	if (pid || !answer) {
 		if (answer)
@@ -735,6 +736,8 @@ static pid_t serve(const char *answer, enum serving serving, uint16_t *ret_port)
 	}
 	/* A failed test ends without us, and whoever reads its output would wait. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
 	signal(SIGPIPE, SIG_IGN);
 	for (bool first = true;; first = false) {
 		int client = accept(fd, NULL, NULL);
@@ -806,7 +809,7 @@ static void whoever_keeps_silent_is_asked_again(void **state)
 	struct test_probe p = { .addr = ip("127.0.0.1") };
 	pid_t pid = serve("HTTP/1.0 200 OK\r\n\r\n", ALL_BUT_THE_FIRST, &p.port);
 
-	test_probe_all(&p, 1, 60, NULL);
+	test_probe_all(&p, 1, 20, NULL);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	assert_true(p.good);
