@@ -592,32 +592,40 @@ static bool has_address(const char *name)
 
 static bool one_has_it(void)
 {
-	return has_address("b") || has_address("c") || has_address("d");
+	return has_address("b") || has_address("c") || has_address("d") || has_address("e");
 }
 
-/* Has something written to the Service, and takes the only address from another meanwhile. */
+static void ask_for_the_address(const char *name)
+{
+	cleanup_free char *path = xasprintf("/api/v1/namespaces/default/services/%s", name);
+
+	virtual_kube_do("PATCH", path,
+	                "{'metadata':{'annotations':{'fairlead.io/addresses':'%s'}}}", "10.0.0.0");
+}
+
+/* Has something written to the Service and to the last one, and deletes who has the address. */
 static void take_away(const char *from, const char *writes_to)
 {
-	cleanup_free char *path = xasprintf("/api/v1/namespaces/default/services/%s", writes_to);
 	cleanup_free char *gone = xasprintf("/api/v1/namespaces/default/services/%s", from);
 
 	scene.n_writes = 0;
-	virtual_kube_do("PATCH", path,
-	                "{'metadata':{'annotations':{'fairlead.io/addresses':'%s'}}}", "10.0.0.0");
+	ask_for_the_address("e");
+	ask_for_the_address(writes_to);
 	run_until(writes, "nothing is sent");
 	virtual_kube_do("DELETE", gone, "%s", "");
 	scene.free_ms = virtual_now();
 }
 
 /*
- * a has the only address, b and c wait, and a write to one of them suffers when a goes and d comes.
+ * a has the only address, b, c and e wait, and a write to one of them suffers when a goes and d
+ * comes.
  */
 static void compete(uint64_t seed, int lag_ms, const char *held, struct virtual_faults faults)
 {
 	begin(seed, lag_ms);
 	configure("PATCH", "/fairlead", LAN("10.0.0.0/32"));
 	run_for(1000);
-	for (const char *const *name = (const char *const[]){ "a", "b", "c", NULL }; *name;
+	for (const char *const *name = (const char *const[]){ "a", "b", "c", "e", NULL }; *name;
 	     name++) {
 		put_service(*name, "");
 		run_for(1000);
