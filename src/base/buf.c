@@ -76,7 +76,7 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Length of the UTF-8 sequence at @s (RFC 3629), 0 if it is none. */
+/* Length of the UTF-8 sequence at @s (RFC 3629), 0 if it is not one. */
 static size_t utf8_sequence_size(const unsigned char *s)
 {
 	size_t n;

@@ -177,7 +177,7 @@ int configuration_parse_file(const char *text, size_t size, struct configuration
 	struct ytree tree;
 	struct ytree_error broken;
 
-	/* What is no YAML is told by the parser of the text. */
+	/* What is not YAML is reported by the parser of the text. */
 	if (ytree_parse_stream(text, size, &tree, &broken) < 0)
 		return configuration_parse(text, size, ret_config, errors, warnings);
 	const struct ynode *config = chart_values(tree.root);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * external-ips: where external IPs that somebody wrote by hand are served.  Whoever may create a
- * Service can name any address there (CVE-2020-8554), so nothing is allowed that is not written:
+ * external-ips: where external IPs that somebody wrote by hand are served.  Anybody who may create
+ * a Service can name any address there (CVE-2020-8554), so nothing is allowed unless it is listed:
  * both lists are empty unless given, and a list that an edit has left empty means what it says.
  */
 #include "config.h"

@@ -481,9 +481,9 @@ static bool report_overlap(struct schema_ctx *x, const struct configuration *c,
 }
 
 /*
- * In order of their first address.  Whoever is at fault is set aside; those that are left have
- * nothing in common, so that the last one of them is the only one that the next can overlap.  Every
- * range that is at fault is told, and of one that covers many, all of them.
+ * In order of their first address.  Ranges at fault are set aside; those that are left have nothing
+ * in common, so the last of them is the only one that the next can overlap.  Every range at fault
+ * is reported, and if one covers many, all of them.
  */
 void check_overlap(struct schema_ctx *x, struct draft *d)
 {

@@ -49,7 +49,7 @@ static bool parse_ends(const char *s, const char *dash, struct addr_range *ret,
 	return true;
 }
 
-/* What of "ADDRESS/LENGTH" is none. */
+/* Which part of "ADDRESS/LENGTH" is wrong. */
 static void blame_prefix(const char *s, const char *slash, char why[static 256])
 {
 	cleanup_free char *first = xstrndup(s, (size_t)(slash - s));

@@ -47,8 +47,8 @@ enum decide_kind decide_kind_of(const struct configuration *c, const struct view
 
 /*
  * May the Service have this address?  An external IP that somebody wrote by hand is denied unless
- * the configuration allows it, for else whoever may write Services could draw anybody's traffic to
- * himself (CVE-2020-8554).
+ * the configuration allows it, otherwise anybody who may write Services could attract anybody's
+ * traffic (CVE-2020-8554).
  */
 static bool is_admitted(const struct configuration *c, const struct view_service *s,
                         const struct view_address *a, enum decide_kind kind)

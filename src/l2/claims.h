@@ -101,16 +101,14 @@ struct claims_entry {
 	int64_t kernel_until_ms; /* until when kernel_seen holds */
 	int64_t rival_since_ms, rival_until_ms; /* when two owners were seen, if two_owners */
 	size_t heap_index;
-	uint16_t yielder;   /* slot of the peer that let go last */
-	uint16_t holder;    /* slot of the peer that holds it, CLAIMS_NOBODY if none does */
-	uint8_t step;       /* of the schedule of gratuitous ARP, or of the backoff */
-	uint8_t state;      /* enum l2_ownership */
-	uint8_t freed;      /* enum claims_freed */
-	uint8_t asks;       /* in L2_PROBING: probes still to send before silence means that nobody
-                           * answers */
-	uint8_t suspicions; /* verifications still to come because of what was seen */
-	uint8_t kernel_answers; /* answers to our probes by a living peer that claims nothing, in a
-                                 * row */
+	uint16_t yielder;       /* slot of the peer that let go last */
+	uint16_t holder;        /* slot of the peer that holds it, CLAIMS_NOBODY if none does */
+	uint8_t step;           /* of the schedule of gratuitous ARP, or of the backoff */
+	uint8_t state;          /* enum l2_ownership */
+	uint8_t freed;          /* enum claims_freed */
+	uint8_t asks;           /* in L2_PROBING: probes still to send */
+	uint8_t suspicions;     /* verifications still to come because of what was seen */
+	uint8_t kernel_answers; /* answers by a living peer that claims nothing, in a row */
 	bool claimed, contested, telling;
 	bool kernel_seen; /* a peer's kernel answers for it, too */
 	/* claimed, and kept through a silence of our own: not answered for until we have asked */

@@ -300,9 +300,7 @@ static void seen_while_asking(struct claims *c, int64_t now, struct claims_entry
 		return;
 	}
 	if (p)
-		doubt(c,
-		      now); /* it was given up and is there after all: its other addresses may still
-                             * be in use, too */
+		doubt(c, now); /* given up, yet there: its other addresses may still be in use */
 	else
 		c->conflicts++;
 	cease(c, now, e, mac);

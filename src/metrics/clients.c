@@ -5,7 +5,7 @@
  * buffers behind it, and the time that it may take.
  *
  * The kubelet's probe must get through in a crowd, and cannot be told from it before its request is
- * read.  So who comes beyond the bounds is still accepted, into a few extra places where the newest
+ * read.  So a client beyond the limits is still accepted, into a few extra places where the newest
  * pushes out the oldest: a probe sends its request at once and is answered as soon as that is
  * there.
  *

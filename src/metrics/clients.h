@@ -81,8 +81,8 @@ void client_answer(struct client *c, int code, const char *type, const char *hea
 void client_answer_page(struct client *c, const char *type, struct page *page);
 
 /*
- * It waits for an answer that is being made, which many may wait for: @what tells it from others.
- * Whoever waits longer than @ms goes without.
+ * It waits for an answer that is being made, for which many may wait: @what identifies it.  A
+ * client that waits longer than @ms goes without.
  */
 void client_hold(struct client *c, const void *what, int ms);
 /* From the event loop, not from a callback of ours: all who wait for @what get the page. */

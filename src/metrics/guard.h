@@ -2,7 +2,10 @@
 #ifndef FAIRLEAD_METRICS_GUARD_H
 #define FAIRLEAD_METRICS_GUARD_H
 
-/* Who may read what names other people's Services, /status, and who may change the log level. */
+/*
+ * Decides which clients may read /status, which names other people's Services, and which may change
+ * the log level.
+ */
 
 #include <stdbool.h>
 

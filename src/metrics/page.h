@@ -13,7 +13,7 @@
 
 #include "fairlead/buf.h"
 
-/* A finished page, shared by whoever sends it. */
+/* A finished page, shared by all that send it. */
 struct page {
 	size_t n_refs;
 	struct page_cache *of; /* where its size is counted; outlives it */

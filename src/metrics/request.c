@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The head is cut into lines, which end with LF; a CR before it belongs to the end.  A NUL, a line
- * that is no field, or a length that is told twice is a bad request: whoever guesses at what was
- * meant can be made to guess differently than a proxy in front of us.
+ * that is no field, or a length that is given twice is a bad request: a server that guesses what
+ * was meant can be made to guess differently from a proxy in front of it.
  */
 #include "config.h"
 

@@ -3,8 +3,8 @@
  * The view as a whole: its life, the dirty set, nodes and configuration.  Services are in
  * services.c, slices in slices.c, who claims which address in addresses.c.
  *
- * A Service's record outlives the Service for as long as a slice points to it or a reader has still
- * to be told that it went: view_service_reap() frees it when neither is so.
+ * A Service's record outlives the Service for as long as a slice points to it or a reader has yet
+ * to learn that it is gone: view_service_reap() frees it when neither is so.
  */
 #include "config.h"
 

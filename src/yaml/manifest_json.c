@@ -70,8 +70,7 @@ static size_t value_end(const char *text, size_t i, size_t end)
 }
 
 /*
- * Finds the items of the document.  False if it is none; most of what may be wrong is left to the
- * parser.
+ * Finds the items of the document.  False if it is not an object; the parser finds most errors.
  */
 static bool find_items(const char *text, struct document *d)
 {

@@ -2,7 +2,7 @@
 #ifndef FAIRLEAD_YAML_YPROBLEM_H
 #define FAIRLEAD_YAML_YPROBLEM_H
 
-/* What libyaml says of a text that is no YAML, with the line, and in words for whoever wrote it. */
+/* What libyaml says about a text that is not YAML, with the line, and in words for its author. */
 
 #include <stddef.h>
 #include <yaml.h>
