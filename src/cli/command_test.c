@@ -298,7 +298,7 @@ static void judge_asked(struct run *r, enum test_check which, const char *policy
 
 	if (result == TEST_FAILED && by_pods && which == TEST_CHECK_VIP_NODES)
 		buf_puts(&why, "; do the speakers, or kube-proxy, know the Pods' addresses by "
-		               "--cluster-cidr?");
+		               "--cluster-cidr (chart: speaker.clusterCIDRs)?");
 	tell(r, which, policy, result, &why);
 }
 

@@ -21,6 +21,7 @@ cluster {id} is up; the images fairlead and fairlead-frr of this tree are on its
   kubectl get nodes -o wide                     # then on as the README says: helm install …
   tests/cluster import IMAGE…                   # of this machine's docker, or an archive, to every node
   ip netns exec {client} curl ADDRESS   # from outside the cluster, on its LAN
+  ip netns exec {client} {fairlead} test --kubeconfig {dir}/client.kubeconfig
   ip netns exec {node} ip address      # a node; its Pods' logs: kubectl logs
   ls {dir}/logs
   tests/cluster down
@@ -33,11 +34,14 @@ def _up(cluster_id: str, kube_proxy: bool) -> None:
     with Cluster(cluster_id, build, "tests/cluster") as made:
         made.start(kube_proxy)
         made.import_product()
+        # The machine's own leads to the API server by way of its loopback, which the client does not share.
+        made.plane.kubeconfig("admin", made.dir / "client.kubeconfig").chmod(0o600)
         made.keep()
         print(
             _LOOK_AROUND.format(
                 id=cluster_id,
                 dir=made.dir,
+                fairlead=build / "src/cli/fairlead",
                 client=made.network.client.namespace,
                 node=made.network.nodes[0].namespace,
             )
