@@ -14,6 +14,7 @@
 #include "cli/file.h"
 #include "cli/gather.h"
 #include "cli/state.h"
+#include "fairlead/buf.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
 
@@ -58,9 +59,18 @@ static void fill(struct view *v, const struct state *s, const struct kube_node *
 		view_upsert_node(v, nodes[i]);
 }
 
+struct hearing {
+	struct explain *x;
+	const struct pods *pods;
+};
+
 static void heard(const char *node, struct json_object *status, const char *why, void *arg)
 {
-	explain_put_speaker(arg, node, status, why);
+	const struct hearing *h = arg;
+	cleanup(buf_fini) struct buf words = BUF_INIT;
+	enum reason silence = status ? REASON_Announced : pods_silence(h->pods, node, why, &words);
+
+	explain_put_speaker(h->x, node, status, silence, buf_str(&words));
 }
 
 static void ask_speakers(const struct command_options *o, struct gather *g, const struct pods *pods,
@@ -68,6 +78,7 @@ static void ask_speakers(const struct command_options *o, struct gather *g, cons
 {
 	static const struct addr none;
 	struct gather_daemon *speakers = xcalloc(n + 1, sizeof(*speakers));
+	struct hearing h = { .x = x, .pods = pods };
 	size_t n_asked = 0;
 
 	for (size_t i = 0; i < n; i++)
@@ -76,7 +87,7 @@ static void ask_speakers(const struct command_options *o, struct gather *g, cons
 				pods, nodes[i]->meta.name,
 				nodes[i]->n_internal_ips ? &nodes[i]->internal_ips[0] : &none,
 				o->speaker.port);
-	gather_daemons(g, speakers, n_asked, o->speaker.token_file, heard, x);
+	gather_daemons(g, speakers, n_asked, o->speaker.token_file, heard, &h);
 	free(speakers);
 }
 

@@ -172,7 +172,7 @@ static void hear(struct explain_row *row, const struct addr *a, struct json_obje
 }
 
 void explain_put_speaker(struct explain *x, const char *node, struct json_object *status,
-                         const char *why)
+                         enum reason silence, const char *why)
 {
 	struct json_object *list = status ? addresses_of(x->service, status) : NULL;
 
@@ -186,9 +186,10 @@ void explain_put_speaker(struct explain *x, const char *node, struct json_object
 			if (status) {
 				hear(row, &a->addr, list);
 			} else if (!strcmp(row->reason, reason_name(REASON_Candidate))) {
-				cleanup_free char *message = xasprintf(
+				cleanup_free char *silent = xasprintf(
 					"%s: %s", reason_sentence(REASON_SpeakerSilent), why);
-				set_row(row, false, reason_name(REASON_SpeakerSilent), message);
+				set_row(row, false, reason_name(silence),
+				        silence == REASON_SpeakerSilent ? silent : why);
 			}
 		}
 	}

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "fairlead/kube_types.h"
+#include "fairlead/reason.h"
 #include "fairlead/view.h"
 
 struct explain;
@@ -26,9 +27,9 @@ struct explain *explain_new(const struct view *v, const struct view_service *s,
                             const struct kube_node *const *nodes, size_t n_nodes, const char *node,
                             bool nodes_stand_for_speakers);
 void explain_free(struct explain *x);
-/* What the node's speaker answered to /status, or NULL and why it did not. */
+/* What the node's speaker answered to /status, or NULL, the reason that it did not, and why. */
 void explain_put_speaker(struct explain *x, const char *node, struct json_object *status,
-                         const char *why);
+                         enum reason silence, const char *why);
 /* Did every speaker that was put answer? */
 bool explain_is_complete(const struct explain *x);
 

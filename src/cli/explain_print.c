@@ -27,6 +27,13 @@ static const struct out_table rows_table = {
 /* ---- an address ---- */
 
 /* "Announced by n1." and the like, for one protocol; nothing where the pool has it not. */
+static bool is_silent(const struct explain_row *row)
+{
+	return !strcmp(row->reason, reason_name(REASON_SpeakerSilent)) ||
+	       !strcmp(row->reason, reason_name(REASON_SpeakerNotRunning)) ||
+	       !strcmp(row->reason, reason_name(REASON_SpeakerMissing));
+}
+
 static void say_verdict(const struct explain *x, const struct explain_address *a,
                         enum protocol protocol, struct out *o)
 {
@@ -39,7 +46,7 @@ static void say_verdict(const struct explain *x, const struct explain_address *a
 		n_asked++;
 		if (a->rows[i].announce)
 			buf_printf(&nodes, "%s%s", n++ ? ", " : "", a->rows[i].node);
-		else if (!strcmp(a->rows[i].reason, reason_name(REASON_SpeakerSilent)))
+		else if (is_silent(&a->rows[i]))
 			buf_printf(&silent, "%s%s", silent.size ? ", " : "", a->rows[i].node);
 	}
 	if (n_asked == 0)

@@ -132,6 +132,23 @@ char *pod_trouble(const struct kube_pod *pod)
 
 /* ---- how it is asked ---- */
 
+enum reason pods_silence(const struct pods *p, const char *node, const char *error, struct buf *why)
+{
+	const struct kube_pod *pod = pods_speaker_of(p, node);
+
+	if (pod && !pod_runs(pod)) {
+		cleanup_free char *trouble = pod_trouble(pod);
+		buf_puts(why, trouble);
+		return REASON_SpeakerNotRunning;
+	}
+	if (!pod && pods_count(p, PODS_SPEAKER) > 0) {
+		buf_puts(why, reason_sentence(REASON_SpeakerMissing));
+		return REASON_SpeakerMissing;
+	}
+	buf_puts(why, error);
+	return REASON_SpeakerSilent;
+}
+
 struct gather_daemon pods_ask_speaker(const struct pods *p, const char *node,
                                       const struct addr *address, int port)
 {

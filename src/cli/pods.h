@@ -11,7 +11,9 @@
 #include <stddef.h>
 
 #include "cli/gather.h"
+#include "fairlead/buf.h"
 #include "fairlead/kube_types.h"
+#include "fairlead/reason.h"
 
 struct json_object;
 
@@ -39,6 +41,12 @@ bool pod_runs(const struct kube_pod *pod);
  * frees it.
  */
 char *pod_trouble(const struct kube_pod *pod);
+
+/*
+ * Why the speaker of that node did not answer, as far as the Pods tell; @error: what asking it met.
+ */
+enum reason pods_silence(const struct pods *p, const char *node, const char *error,
+                         struct buf *why);
 
 /*
  * How the speaker of that node is asked, which need not run in a Pod; @address is the node's.  It

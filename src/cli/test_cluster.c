@@ -12,6 +12,7 @@
 #include <json-c/json.h>
 
 #include "cli/gather.h"
+#include "fairlead/buf.h"
 #include "fairlead/clock.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
@@ -160,7 +161,12 @@ static int look(struct test_cluster *c, const struct gather_row *rows, size_t n,
 
 static void heard(const char *node, struct json_object *status, const char *why, void *arg)
 {
-	test_world_put_speaker(&((struct test_cluster *)arg)->world, node, status, why);
+	struct test_cluster *c = arg;
+	cleanup(buf_fini) struct buf words = BUF_INIT;
+
+	if (!status)
+		pods_silence(&c->pods, node, why, &words);
+	test_world_put_speaker(&c->world, node, status, buf_str(&words));
 }
 
 int test_cluster_look_speakers(struct test_cluster *c, struct err *e)

@@ -29,6 +29,7 @@ POOLS = "address-pools:\n- {name: lan, protocol: layer2, addresses: [192.0.2.240
 ACTIVE = "/api/v1/namespaces/fairlead-system/configmaps/fairlead-active"
 WANTED = "/api/v1/namespaces/fairlead-system/configmaps/fairlead"
 PODS = "/api/v1/namespaces/fairlead-system/pods"
+SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/fairlead-system/leases/fairlead-controller"
 
 DENIED = {"kind": "Status", "code": 403, "message": "configmaps \"fairlead\" is forbidden"}
@@ -48,6 +49,17 @@ def service(name: str, ip: str | None, reason: str = "Assigned", message: str = 
         "metadata": {"namespace": "shop", "name": name, "uid": name, "resourceVersion": "1", "labels": {"app": name}},
         "spec": {"type": "LoadBalancer", "clusterIP": "10.96.0.1", "ports": [{"port": 80}]},
         "status": {"conditions": [status], "loadBalancer": {"ingress": [{"ip": ip}] if ip else []}},
+    }
+
+
+def slice_of(service: str) -> dict[str, Any]:
+    labels = {"kubernetes.io/service-name": service}
+    endpoint = {"addresses": ["10.244.1.2"], "nodeName": "n1", "conditions": {"ready": True}}
+    return {
+        "metadata": {"namespace": "shop", "name": service, "uid": service, "resourceVersion": "1", "labels": labels},
+        "addressType": "IPv4",
+        "endpoints": [endpoint],
+        "ports": [{"port": 80}],
     }
 
 
@@ -119,6 +131,7 @@ def healthy() -> Cluster:
         },
         "services": [service("api", "192.0.2.241"), service("web", "192.0.2.240")],
         "nodes": [node(n) for n in NODES],
+        "slices": [slice_of("web")],
         "pods": [*(pod("controller", n) for n in ("n1", "n2")), *(pod("speaker", n) for n in NODES)],
         "speakers": {NODES[n]: speaker(n) for n in NODES},
         "controllers": {f"fairlead-controller-{n}": controller(n) for n in ("n1", "n2")},
@@ -371,8 +384,8 @@ STATES: list[tuple[str, Break, list[str]]] = [
     ("being-uninstalled", being_uninstalled, ["status --summary"]),
     ("silent", silent, ["status", "bgp"]),
     ("all-silent", all_silent, ["status --summary"]),
-    ("no-pod", no_pod, ["status", "status -o json"]),
-    ("not-running", not_running, ["status"]),
+    ("no-pod", no_pod, ["status", "status -o json", "explain shop/web"]),
+    ("not-running", not_running, ["status", "explain shop/web"]),
     ("no-controller", no_controller, ["status --summary"]),
     ("controllers-crash", controllers_crash, ["status --summary"]),
     ("one-controller-crashes", one_controller_crashes, ["status --summary"]),
@@ -446,7 +459,7 @@ class Fake:
         c = self.cluster
         if address != API:
             return c["speakers"][address] if path == "/status" else None
-        lists = {"/api/v1/services": "services", "/api/v1/nodes": "nodes", PODS: "pods"}
+        lists = {"/api/v1/services": "services", "/api/v1/nodes": "nodes", PODS: "pods", SLICES: "slices"}
         if path in lists and c[lists[path]] is not DENIED:
             return {"metadata": {"resourceVersion": "1"}, "items": c[lists[path]]}
         if path in lists:
