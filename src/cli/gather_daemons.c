@@ -19,6 +19,8 @@
 #include "fairlead/mem.h"
 
 #define DAEMON_TIMEOUT_S 2
+/* For all of them together: who sends a byte now and then is never silent for that long. */
+#define DAEMONS_TIMEOUT_S 20
 #define PROXY_TIMEOUT_MS 3000
 /* A daemon's /status is about 300 bytes for each Service. */
 #define DAEMON_BODY_MAX_BYTES (64 << 20)
@@ -29,6 +31,7 @@ struct daemon_call {
 	struct calls *calls;
 	const struct gather_daemon *daemon;
 	struct evhttp_connection *connection;
+	struct evhttp_request *request; /* NULL: none is under way */
 	bool answered;
 	const char *why; /* it did not */
 	char words[96];  /* what @why may point to */
@@ -76,6 +79,7 @@ static void on_daemon(struct evhttp_request *req, void *arg)
 	struct daemon_call *call = arg;
 	int code = req ? evhttp_request_get_response_code(req) : 0;
 
+	call->request = NULL;
 	if (code == 200) {
 		struct json_object *status = parse_status(evhttp_request_get_input_buffer(req));
 		if (status)
@@ -132,10 +136,37 @@ static void ask_directly(struct daemon_call *call, const char *authorization)
 		evhttp_add_header(evhttp_request_get_output_headers(req), "Authorization",
 		                  authorization);
 	g->n_pending++;
+	call->request = req;
 	if (evhttp_make_request(call->connection, req, EVHTTP_REQ_GET, "/status") < 0) {
+		call->request = NULL;
 		call->why = "unreachable";
 		g->n_pending--;
 	}
+}
+
+static void give_up(evutil_socket_t fd, short what, void *arg)
+{
+	struct calls *calls = arg;
+
+	(void)fd, (void)what;
+	for (size_t i = 0; i < calls->n; i++) {
+		struct daemon_call *c = &calls->list[i];
+		if (!c->request)
+			continue;
+		evhttp_cancel_request(TAKE(c->request));
+		c->why = "its answer does not end; does another program have its port?";
+		gather_one_less(calls->g);
+	}
+}
+
+static void wait_directly(struct calls *calls)
+{
+	const struct timeval timeout = { DAEMONS_TIMEOUT_S, 0 };
+	struct event *end = evtimer_new(calls->g->base, give_up, calls);
+
+	evtimer_add(end, &timeout);
+	gather_wait(calls->g);
+	event_free(end);
 }
 
 static void on_proxied(int status, struct json_object *obj, const struct err *e, void *arg)
@@ -192,7 +223,7 @@ void gather_daemons(struct gather *g, const struct gather_daemon *daemons, size_
 		else
 			ask_directly(c, buf_str(&authorization));
 	}
-	gather_wait(g);
+	wait_directly(&calls);
 	for (size_t i = 0; i < n; i++)
 		if (!calls.list[i].answered && (daemons[i].pod || daemons[i].node))
 			ask_by_proxy(&calls.list[i]);
