@@ -19,6 +19,8 @@ libfairlead_a_SOURCES += \
 	src/cli/file.h \
 	src/cli/gather.c \
 	src/cli/gather.h \
+	src/cli/interrupt.c \
+	src/cli/interrupt.h \
 	src/cli/gather_daemons.c \
 	src/cli/gather_private.h \
 	src/cli/http.c \
@@ -148,7 +150,7 @@ tests_fuzz_fuzz_status_SOURCES = tests/fuzz/fuzz_status.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_status_LDFLAGS = $(FUZZ_LINK)
 FUZZ_TARGETS += tests/fuzz/fuzz_status
 
-TESTS += tests/cli/golden tests/cli/manuals tests/cli/states tests/cli/sysdump
+TESTS += tests/cli/golden tests/cli/manuals tests/cli/mishaps tests/cli/states tests/cli/sysdump
 # Named one by one: with the whole directory, what `make check` left in the build's would go into the tarball.
 EXTRA_DIST += \
 	tests/cli/bad.yaml \
@@ -168,6 +170,8 @@ EXTRA_DIST += \
 	tests/cli/metallb-hostile.yaml \
 	tests/cli/metallb-lossy.yaml \
 	tests/cli/metallb-nameless.yaml \
+	tests/cli/mishaps \
+	tests/cli/mishaps.py \
 	tests/cli/out \
 	tests/cli/pools.yaml \
 	tests/cli/quoted.json \

@@ -15,7 +15,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +22,7 @@
 
 #include "cli/commands.h"
 #include "cli/gather.h"
+#include "cli/interrupt.h"
 #include "cli/test_cluster.h"
 #include "cli/test_judge.h"
 #include "cli/test_report.h"
@@ -53,22 +53,6 @@ struct run {
 	size_t n_before;
 	char *ended; /* why there are no more checks; NULL: there are */
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int sig)
-{
-	interrupted = sig;
-}
-
-/* A second signal ends the command at once. */
-static void catch_signals(void)
-{
-	struct sigaction action = { .sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND };
-
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
 
 static int at_most(int s, int bound)
 {
@@ -383,6 +367,10 @@ static bool check_policy(struct run *r, const char *policy)
 	check(r, TEST_CHECK_ANNOUNCED, policy, test_cluster_look_all, test_judge_announced,
 	      r->o->timeout_s);
 	bool may = test_world_is_announceable(&r->cluster.world);
+	if (addr_is_none(&r->cluster.world.vip)) {
+		end(r, "the Service has lost its address");
+		return false;
+	}
 	if (!interrupted)
 		check_here(r, policy);
 	if (!interrupted)
@@ -486,19 +474,26 @@ static int clean_up(const struct command_options *o, struct gather *g, struct er
 {
 	cleanup(test_remains_fini) struct test_remains_list l = { .n = 0 };
 	cleanup(command_answer_fini) struct command_answer a;
-	size_t n = 0;
+	size_t n = 0, n_removed = 0;
 
 	command_answer_init(&a, o);
 	if (test_remains_find(g, &l, e) < 0)
 		return COMMAND_NOT_RUN;
 	out_list(&a.out, NULL);
-	for (size_t i = 0; i < l.n; i++)
-		n += remove_remains(o, g, &l.items[i], &a.out);
-	if (l.n == 0)
+	for (size_t i = 0; i < l.n; i++) {
+		if (o->test.namespace && strcmp(o->test.namespace, l.items[i].namespace) != 0)
+			continue;
+		n++;
+		n_removed += remove_remains(o, g, &l.items[i], &a.out);
+	}
+	if (n == 0 && o->test.namespace)
+		out_say(&a.out, "namespace %s is none that is left of an earlier test",
+		        o->test.namespace);
+	else if (n == 0)
 		out_say(&a.out, "nothing is left of earlier tests");
 	out_close(&a.out);
 	command_print(&a);
-	return n == l.n ? COMMAND_OK : COMMAND_FAILED;
+	return n_removed == n ? COMMAND_OK : COMMAND_FAILED;
 }
 
 static int run(struct run *r)
@@ -523,7 +518,7 @@ static int test(const struct command_options *o, struct gather *g, struct err *e
 	struct run r = { .o = o };
 	int exit_status = COMMAND_NOT_RUN;
 
-	catch_signals();
+	interrupt_catch();
 	name_remains(g);
 	if (test_cluster_open(&r.cluster, o, g, e) == 0)
 		exit_status = run(&r);

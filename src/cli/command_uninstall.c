@@ -11,7 +11,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +21,7 @@
 
 #include "cli/commands.h"
 #include "cli/gather.h"
+#include "cli/interrupt.h"
 #include "cli/pods.h"
 #include "fairlead/clock.h"
 #include "fairlead/configuration.h"
@@ -60,12 +60,12 @@ static void round_fini(struct round *u)
 /* ---- the mark ---- */
 
 /* @mark NULL takes it off. */
-static int set_mark(struct gather *g, const char *namespace, const char *mark, struct err *e)
+static int set_mark(struct gather *g, const char *namespace, const char *mark, int *ret_status,
+                    struct err *e)
 {
 	cleanup(buf_fini) struct buf body = BUF_INIT;
 	cleanup_free char *maps = xasprintf("/api/v1/namespaces/%s/configmaps", namespace);
 	cleanup_free char *active = xasprintf("%s/" CONFIG_MAP_ACTIVE, maps);
-	int status = 0;
 
 	buf_puts(
 		&body,
@@ -78,8 +78,8 @@ static int set_mark(struct gather *g, const char *namespace, const char *mark, s
 		                                 .body = buf_str(&body),
 		                                 .patch = KUBE_PATCH_MERGE,
 		                                 .max_retries = ATTEMPTS - 1 };
-	int r = gather_request(g, &patch, &status, e);
-	if (status != 404)
+	int r = gather_request(g, &patch, ret_status, e);
+	if (*ret_status != 404)
 		return r;
 	*e = (struct err)ERR_INIT;
 	if (!mark)
@@ -88,7 +88,21 @@ static int set_mark(struct gather *g, const char *namespace, const char *mark, s
 	const struct kube_request_spec post = {
 		.method = "POST", .path = maps, .body = buf_str(&body), .max_retries = ATTEMPTS - 1
 	};
-	return gather_request(g, &post, &status, e);
+	return gather_request(g, &post, ret_status, e);
+}
+
+/* What went wrong before comes first. */
+static void take_off(struct gather *g, const char *namespace, struct err *e)
+{
+	struct err left = ERR_INIT;
+	int status = 0;
+
+	if (set_mark(g, namespace, NULL, &status, &left) == 0)
+		return;
+	if (e->blame == ERR_NONE)
+		*e = left;
+	err_prefix(e, "annotation " UNINSTALL_ANNOTATION
+	              " may be left at ConfigMap " CONFIG_MAP_ACTIVE ", and is to be taken off");
 }
 
 /* ---- how far it has come ---- */
@@ -258,22 +272,6 @@ static void print(const struct command_options *o, const char *namespace, const 
 	command_print(&a);
 }
 
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int sig)
-{
-	interrupted = sig;
-}
-
-/* A mark that stayed would end the next installation.  A second signal ends the command at once. */
-static void catch_signals(void)
-{
-	struct sigaction action = { .sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND };
-
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
-
 /* Somebody at a terminal is asked; what runs by itself has no one to ask. */
 static bool is_wanted(const struct command_options *o)
 {
@@ -313,15 +311,19 @@ static int uninstall(const struct command_options *o, struct gather *g, struct e
 {
 	cleanup_free char *namespace = options_namespace(&o->kube);
 	const char *mark = o->release_addresses ? UNINSTALL_RELEASE : UNINSTALL_KEEP;
+	int status = 0;
 
-	catch_signals();
-	if (set_mark(g, namespace, mark, e) < 0)
+	/* A mark that stayed would end the next installation. */
+	interrupt_catch();
+	if (set_mark(g, namespace, mark, &status, e) < 0) {
+		/* Where no answer came, or one that says nothing, it may be there nevertheless. */
+		if (!kube_status_is_final(status))
+			take_off(g, namespace, e);
 		return COMMAND_FAILED;
+	}
 	bool done = wait_for_speakers(o, g, namespace, e);
 	/* Also where the last look failed; what was wrong with that comes first. */
-	struct err left = ERR_INIT;
-	if (set_mark(g, namespace, NULL, &left) < 0 && e->blame == ERR_NONE)
-		*e = left;
+	take_off(g, namespace, e);
 	return done && e->blame == ERR_NONE ? COMMAND_OK : COMMAND_FAILED;
 }
 

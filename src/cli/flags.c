@@ -107,8 +107,8 @@ void flags_fill(struct command_options *o, struct flag_choices *choices,
 		  FLAGS_TEST,
 		  NAMES_NONE },
 		{ { "test-namespace", 0, "NAME",
-		    "what the test's namespace is to be called, which must not be there yet; "
-		    "fairlead-test-XXXXX unless told",
+		    "what the test's namespace is to be called, which must not be there yet, "
+		    "fairlead-test-XXXXX unless told; with --clean-up, the only one to remove",
 		    OPTION_STRING, &o->test.namespace },
 		  FLAGS_TEST,
 		  NAMES_NONE },

@@ -241,6 +241,7 @@ void gather_pass_over(const struct err *e, size_t *n_unreadable)
 
 struct answer {
 	struct gather *g;
+	void (*put)(struct json_object *obj, void *arg);
 	int status;
 };
 
@@ -248,19 +249,27 @@ static void on_answer(int status, struct json_object *obj, const struct err *e, 
 {
 	struct answer *a = arg;
 
-	(void)obj;
 	a->status = status;
 	if (e)
 		a->g->error = *e;
+	else if (a->put)
+		a->put(obj, a->g->arg);
 	gather_one_less(a->g);
 }
 
 int gather_request(struct gather *g, const struct kube_request_spec *spec, int *ret_status,
                    struct err *e)
 {
-	struct answer a = { .g = g };
+	return gather_request_object(g, spec, NULL, NULL, ret_status, e);
+}
 
-	begin(g, 1, NULL);
+int gather_request_object(struct gather *g, const struct kube_request_spec *spec,
+                          void (*put)(struct json_object *obj, void *arg), void *arg,
+                          int *ret_status, struct err *e)
+{
+	struct answer a = { .g = g, .put = put };
+
+	begin(g, 1, arg);
 	kube_request_start(g->client, spec, on_answer, &a);
 	int r = end(g, e);
 	*ret_status = a.status;

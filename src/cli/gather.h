@@ -53,6 +53,10 @@ void gather_pass_over(const struct err *e, size_t *n_unreadable);
  */
 int gather_request(struct gather *g, const struct kube_request_spec *spec, int *ret_status,
                    struct err *e);
+/* The same; @put gets the object that was made, changed or deleted. */
+int gather_request_object(struct gather *g, const struct kube_request_spec *spec,
+                          void (*put)(struct json_object *obj, void *arg), void *arg,
+                          int *ret_status, struct err *e);
 
 /*
  * Where the Pods of Fairlead are listed, by the label that the chart gives them; the caller frees

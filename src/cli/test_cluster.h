@@ -17,13 +17,17 @@
 #include "cli/test_world.h"
 #include "fairlead/err.h"
 
+struct json_object;
+
 struct test_cluster {
 	const struct command_options *o;
 	struct test_plan plan; /* points into what follows, and into the options */
 	struct test_world world;
 	char *namespace, *image, *class;
-	char *uid;             /* of the namespace, once it is ours; NULL: it cannot be told */
 	bool made;             /* the namespace is ours */
+	char *uid;             /* its; NULL: it cannot be told */
+	char *service_uid;     /* NULL: as far as is known, there is no Service */
+	int64_t until_us;      /* as the namespace says */
 	int round;             /* of Pods that ask */
 	struct gather *gather; /* the caller's */
 	struct pods pods;
@@ -73,7 +77,9 @@ struct test_remains_list {
 };
 
 void test_remains_fini(struct test_remains_list *l);
-/* Namespaces with our label. */
+/* Takes a namespace, if it says that it is of a test and is not being deleted yet. */
+void test_remains_put(struct test_remains_list *l, struct json_object *namespace);
+/* Namespaces with our label and annotation, which a label alone that somebody gave is not. */
 int test_remains_find(struct gather *g, struct test_remains_list *ret, struct err *e);
 /* Whether a test may be running in it yet. */
 bool test_remains_are_in_use(const struct test_remains *r, int64_t now_us);

@@ -54,7 +54,7 @@ void test_objects_namespace(const struct test_plan *p, int64_t until_us, struct 
 	out_str(&o, "pod-security.kubernetes.io/enforce", pod_security(p));
 	out_close(&o);
 	out_object(&o, "annotations");
-	out_str(&o, TEST_ANNOTATION_UNTIL, clock_rfc3339(until_us, until));
+	out_str(&o, TEST_ANNOTATION_UNTIL, clock_rfc3339_micro(until_us, until));
 	out_close(&o);
 	out_close(&o);
 	out_close(&o);
@@ -233,6 +233,9 @@ void test_objects_deployment(const struct test_plan *p, struct buf *out)
 	open_pod(p->image, p->own_image, &o);
 	put_echo_container(p, &o);
 	close_pod_container(&o);
+	out_object(&o, "nodeSelector");
+	out_str(&o, "kubernetes.io/os", "linux");
+	out_close(&o);
 	out_close(&o);
 	out_close(&o);
 	out_close(&o);

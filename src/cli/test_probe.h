@@ -20,7 +20,7 @@
 #include "fairlead/buf.h"
 #include "fairlead/err.h"
 
-#define TEST_PROBE_NAME_SIZE 80
+#define TEST_PROBE_NAME_SIZE 272 /* a node's has 253 characters at most */
 #define TEST_PROBE_WHY_SIZE 64
 #define TEST_PROBE_NODE_SIZE 256
 #define TEST_PROBES_MAX 64

@@ -13,6 +13,8 @@
 #include "fairlead/mem.h"
 #include "fairlead/reason.h"
 
+#define OS_LABEL "kubernetes.io/os"
+
 static void set(char **s, const char *value)
 {
 	char *copy = xstrdup_null(value);
@@ -77,10 +79,14 @@ void test_world_fini(struct test_world *w)
 
 void test_world_put_node(struct test_world *w, const struct kube_node *n)
 {
+	const char *os = labels_get(&n->meta.labels, OS_LABEL);
+
 	ARRAY_RESERVE(w->nodes, w->cap_nodes, w->n_nodes + 1);
 	struct test_node *node = &w->nodes[w->n_nodes++];
 	*node = (struct test_node){ .name = xstrdup(n->meta.name),
 		                    .ready = n->ready,
+		                    .excluded = n->excluded,
+		                    .is_windows = os && !strcmp(os, "windows"),
 		                    .n_pods = n->n_pod_cidrs };
 	memcpy(node->pods, n->pod_cidrs, sizeof(node->pods));
 	for (size_t i = 0; i < n->n_internal_ips; i++) {
@@ -95,7 +101,8 @@ void test_world_choose_peers(struct test_world *w)
 	size_t n = 0;
 
 	for (size_t i = 0; i < w->n_nodes; i++) {
-		w->nodes[i].is_peer = w->nodes[i].ready && n < TEST_NODES_MAX;
+		const struct test_node *node = &w->nodes[i];
+		w->nodes[i].is_peer = node->ready && !node->is_windows && n < TEST_NODES_MAX;
 		n += w->nodes[i].is_peer;
 	}
 }
@@ -162,11 +169,19 @@ void test_world_put_service(struct test_world *w, const struct kube_service *s)
 
 /* ---- Pods ---- */
 
-static struct json_object *first(struct json_object *obj, const char *key)
+/* What the cluster puts beside it, such as a mesh's proxy, has its own troubles. */
+static struct json_object *our_container(struct json_object *status)
 {
-	struct json_object *list = kube_json_get(obj, key, json_type_array, NULL);
+	struct json_object *list =
+		kube_json_get(status, "containerStatuses", json_type_array, NULL);
 
-	return list && json_object_array_length(list) ? json_object_array_get_idx(list, 0) : NULL;
+	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+		struct json_object *c = json_object_array_get_idx(list, i);
+		const char *name = kube_json_str(c, "name", NULL);
+		if (name && !strcmp(name, TEST_NAME))
+			return c;
+	}
+	return NULL;
 }
 
 /* The condition of that type; NULL: it has none. */
@@ -204,7 +219,7 @@ static char *words_of(struct json_object *obj)
 
 static struct json_object *container_state(struct json_object *status, const char *key)
 {
-	struct json_object *container = first(status, "containerStatuses");
+	struct json_object *container = our_container(status);
 
 	return kube_json_get(kube_json_get(container, "state", json_type_object, NULL), key,
 	                     json_type_object, NULL);

@@ -39,6 +39,8 @@ struct test_node {
 	struct prefix pods[2];
 	size_t n_pods;
 	bool ready;
+	bool excluded; /* by its label; so it need not have a speaker */
+	bool is_windows;
 	bool is_peer;  /* it is among those that are asked, and that ask */
 	bool is_place; /* the echo may be on it */
 	bool heard;    /* its speaker answered */
@@ -78,7 +80,10 @@ void test_world_fini(struct test_world *w);
 /* ---- what is there ---- */
 
 void test_world_put_node(struct test_world *w, const struct kube_node *n);
-/* Chooses those that are asked, and ask: Nodes that are Ready, TEST_NODES_MAX at most. */
+/*
+ * Chooses those that are asked, and ask: Nodes that are Ready and can run our Pods, TEST_NODES_MAX
+ * at most.
+ */
 void test_world_choose_peers(struct test_world *w);
 size_t test_world_peers(const struct test_world *w);
 struct test_node *test_world_node(const struct test_world *w, const char *name);

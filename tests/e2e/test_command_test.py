@@ -199,7 +199,7 @@ def start(lab: Lab, *flags: str) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_and_it_cleans_up(lab: Lab, number: int) -> None:
     process = start(lab)
     process.send_signal(number)

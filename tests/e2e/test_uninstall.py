@@ -223,7 +223,7 @@ def test_a_silent_speaker_holds_it_up_while_its_node_is_ready(lab: Lab, router: 
     assert (code, told["addresses_taken_back"]) == (0, None)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["int", "term", "hup"])
 def test_who_interrupts_it_leaves_no_mark(lab: Lab, router: Router, number: signal.Signals) -> None:
     tell_pods(lab)
     lab.speaker("node2").kill()

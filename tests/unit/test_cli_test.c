@@ -52,6 +52,22 @@ static void put_node(struct test_world *w, const char *name, const char *address
 	json_object_put(obj);
 }
 
+static void put_labelled_node(struct test_world *w, const char *name, const char *labels)
+{
+	cleanup_free char *text = xasprintf("{'metadata':{'name':'%s','uid':'u','labels':{%s}},"
+	                                    "'status':{'conditions':[{'type':'Ready',"
+	                                    "'status':'True'}]}}",
+	                                    name, labels);
+	struct json_object *obj = world_parse(text);
+	struct kube_node *n = NULL;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(kube_node_parse(obj, &n, &e), 0);
+	test_world_put_node(w, n);
+	kube_node_free(n);
+	json_object_put(obj);
+}
+
 static void put_service(struct test_world *w, const char *policy, const char *status)
 {
 	cleanup_free char *text =
@@ -190,6 +206,31 @@ static void of_many_some_are_named(void **state)
 	test_world_fini(&w);
 }
 
+/* One whose label keeps it from announcing, and one of another system. */
+static void nodes_that_need_no_speaker(void **state)
+{
+	(void)state;
+	struct test_world *w = well("Cluster");
+
+	put_labelled_node(w, "edge",
+	                  "'node.kubernetes.io/exclude-from-external-load-balancers':''");
+	put_labelled_node(w, "win", "'kubernetes.io/os':'windows'");
+	test_world_choose_peers(w);
+	test_world_put_speaker(w, "edge", NULL, "unreachable: refused");
+	assert_judged(test_judge_speakers(w, &why), TEST_OK,
+	              "3 nodes, each answers; 2 without, which need none");
+	assert_true(test_world_node(w, "edge")->is_peer);
+	assert_false(test_world_node(w, "win")->is_peer);
+	test_world_put_speaker(w, "n1", NULL, "unreachable: refused");
+	assert_judged(test_judge_speakers(w, &why), TEST_FAILED, "n1: unreachable: refused");
+	end(w);
+	struct test_world alone = { .n_nodes = 0 };
+	put_labelled_node(&alone, "win", "'kubernetes.io/os':'windows'");
+	assert_judged(test_judge_speakers(&alone, &why), TEST_FAILED,
+	              "none answers, and no Node is meant to have one");
+	test_world_fini(&alone);
+}
+
 static void the_echo_runs_or_why_not(void **state)
 {
 	(void)state;
@@ -212,7 +253,7 @@ static void the_echo_runs_or_why_not(void **state)
 	              "Pod p is on no node: Unschedulable: 0/3 nodes");
 	test_world_clear_echo(w);
 	put_pod(w, "echo", "n2",
-	        "'containerStatuses':[{'state':{'waiting':{'reason':'ImagePullBackOff',"
+	        "'containerStatuses':[{'name':'fairlead-test','state':{'waiting':{'reason':'ImagePullBackOff',"
 	        "'message':'no such image'}}}]");
 	assert_judged(test_judge_echo(w, &why), TEST_FAILED,
 	              "Pod p on n2 is not ready: ImagePullBackOff: no such image");
@@ -467,6 +508,28 @@ static void the_address_from_here(void **state)
 	              "192.0.2.9:80 answers from n2");
 }
 
+/* Its pool was edited, or somebody else wrote its status. */
+static void an_address_that_is_lost_in_between(void **state)
+{
+	(void)state;
+	struct test_world *w = well("Cluster");
+	struct test_probe p[3];
+	struct test_neighbour none = { .there = false };
+
+	put_service(w, "Cluster", "");
+	assert_judged(test_judge_announced(w, &why), TEST_FAILED,
+	              "the Service has lost its address");
+	fill(p);
+	answers(&p[1]);
+	assert_judged(test_judge_vip_here(p + 1, 2, &none, &why), TEST_SKIPPED,
+	              "the Service has no address");
+	assert_judged(test_judge_vip_here(p, 0, &none, &why), TEST_SKIPPED,
+	              "the Service has no address");
+	assert_judged(test_judge_node_ports_here(w, p, 0, NULL, &why), TEST_SKIPPED,
+	              "the Service has no node port, or no node an address");
+	end(w);
+}
+
 static void node_ports_from_here(void **state)
 {
 	(void)state;
@@ -607,27 +670,33 @@ static void a_pod_that_asks_leaves_a_message(void **state)
 	const struct test_node *n1 = test_world_node(w, "n1");
 
 	put_pod(w, "probe", "n1",
-	        "'containerStatuses':[{'state':{'waiting':{'reason':'ContainerCreating'}}}]");
+	        "'containerStatuses':[{'name':'fairlead-test','state':{'waiting':{'reason':'ContainerCreating'}}}]");
 	assert_string_equal(n1->pod_trouble, "ContainerCreating");
 	assert_true(n1->pod_waits);
 	test_world_clear_asking(w);
 	assert_null(n1->pod_trouble);
 	assert_false(n1->pod_waits);
 	put_pod(w, "probe", "n1",
-	        "'phase':'Succeeded','containerStatuses':[{'state':{'terminated':{'exitCode':0,"
+	        "'phase':'Succeeded','containerStatuses':[{'name':'fairlead-test','state':{'terminated':{'exitCode':0,"
 	        "'message':'[]'}}}]");
 	assert_null(n1->pod_trouble);
 	assert_string_equal(n1->found, "[]");
 	put_pod(w, "probe", "n1",
-	        "'phase':'Failed','containerStatuses':[{'state':{'terminated':{'exitCode':1,"
+	        "'phase':'Failed','containerStatuses':[{'name':'fairlead-test','state':{'terminated':{'exitCode':1,"
 	        "'reason':'Error','message':'no'}}}]");
 	assert_null(n1->found);
 	assert_string_equal(n1->pod_trouble, "Error: no");
 	put_pod(w, "probe", "n1", "'phase':'Failed','reason':'Evicted','message':'disk'");
 	assert_string_equal(n1->pod_trouble, "Evicted: disk");
 	put_pod(w, "probe", "n1",
-	        "'phase':'Succeeded','containerStatuses':[{'state':{'terminated':{'exitCode':0}}}]");
+	        "'phase':'Succeeded','containerStatuses':[{'name':'fairlead-test','state':{'terminated':{'exitCode':0}}}]");
 	assert_string_equal(n1->pod_trouble, "it left no message behind");
+	put_pod(w, "probe", "n1",
+	        "'phase':'Running','containerStatuses':[{'name':'envoy','state':{'terminated':{"
+	        "'exitCode':9}}},{'name':'fairlead-test','state':{'terminated':{'exitCode':0,"
+	        "'message':'[]'}}}]");
+	assert_null(n1->pod_trouble);
+	assert_string_equal(n1->found, "[]");
 	end(w);
 }
 
@@ -900,7 +969,7 @@ static void the_namespace_says_whose_it_is(void **state)
 		assert_string_equal(text_at(obj, "metadata labels app.kubernetes.io/managed-by"),
 		                    "fairlead-test");
 		assert_string_equal(text_at(obj, "metadata annotations fairlead.io/test-until"),
-		                    "2026-01-01T00:00:00Z");
+		                    "2026-01-01T00:00:00.000000Z");
 		json_object_put(obj);
 	}
 }
@@ -992,12 +1061,44 @@ static void a_test_that_may_run_yet_is_let_be(void **state)
 	assert_false(test_remains_are_in_use(&r, 0));
 }
 
+/* A label alone comes from anybody: from a tenant, or from a tool that puts its own on all. */
+static void a_namespace_of_others_is_no_remains(void **state)
+{
+	(void)state;
+	static const char deleting[] =
+		"{'metadata':{'name':'shop','uid':'u','deletionTimestamp':'x','annotations':{"
+		"'fairlead.io/test-until':'2026-01-01T00:00:00Z'}}}";
+	static const char *const others[] = {
+		"{'metadata':{'name':'shop','uid':'u'}}",
+		"{'metadata':{'name':'shop','uid':'u','annotations':{}}}",
+		"{'metadata':{'name':'shop','uid':'u','annotations':{'fairlead.io/test-until':'x'}}}",
+		deleting,
+	};
+	cleanup(test_remains_fini) struct test_remains_list l = { .n = 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		struct json_object *obj = world_parse(others[i]);
+		test_remains_put(&l, obj);
+		json_object_put(obj);
+	}
+	assert_int_equal(l.n, 0);
+	struct json_object *ours = world_parse(
+		"{'metadata':{'name':'t','uid':'u-1','creationTimestamp':'2026-01-01T00:00:00Z',"
+		"'annotations':{'fairlead.io/test-until':'2026-01-01T00:05:00.000001Z'}}}");
+	test_remains_put(&l, ours);
+	json_object_put(ours);
+	assert_int_equal(l.n, 1);
+	assert_string_equal(l.items[0].namespace, "t");
+	assert_string_equal(l.items[0].uid, "u-1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_address_or_why_there_is_none),
 		cmocka_unit_test(speakers_that_are_silent_are_named),
 		cmocka_unit_test(of_many_some_are_named),
+		cmocka_unit_test(nodes_that_need_no_speaker),
 		cmocka_unit_test(the_echo_runs_or_why_not),
 		cmocka_unit_test(the_echo_has_to_be_where_the_address_may_be_announced),
 		cmocka_unit_test(of_two_echoes_the_ready_one_counts),
@@ -1009,6 +1110,7 @@ int main(void)
 		cmocka_unit_test(policy_local_is_announced_where_the_endpoint_is),
 		cmocka_unit_test(an_answer_to_arp_is_the_owner_s),
 		cmocka_unit_test(the_address_from_here),
+		cmocka_unit_test(an_address_that_is_lost_in_between),
 		cmocka_unit_test(node_ports_from_here),
 		cmocka_unit_test(node_ports_with_policy_local),
 		cmocka_unit_test(the_client_s_address),
@@ -1026,6 +1128,7 @@ int main(void)
 		cmocka_unit_test(pods_have_no_privileges),
 		cmocka_unit_test(only_what_was_made_is_deleted),
 		cmocka_unit_test(a_test_that_may_run_yet_is_let_be),
+		cmocka_unit_test(a_namespace_of_others_is_no_remains),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
