@@ -323,5 +323,8 @@ ROWS: tuple[Row, ...] = (
         ("kubectl -n fairlead-system describe pod POD", _by(_CLUSTER)),
         ("kubectl -n fairlead-system logs POD", _by(_CLUSTER)),
         ("curl -X PUT -d debug ADDRESS:17482/loglevel", {"on": "node1", "words": ("192.168.1.11",)}),
+        # The lab's daemons are no Pods, whose logs it misses, and their dumps are for their own nodes.
+        ("fairlead sysdump --since 2h", {"status": 1}),
+        ("curl ADDRESS:17482/dump/…", {"on": "node1", "words": ("192.168.1.11",)}),
     ),
 )

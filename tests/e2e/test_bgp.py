@@ -121,7 +121,7 @@ def test_the_sessions_of_every_node_are_told(lab: Lab, router: Router, make_serv
     router.wait_next_hops(f"{address}/32", list(WITH_PODS))
 
     def sent() -> dict[str, Any]:
-        nodes = {n["node"]: n for n in json.loads(fairlead(lab, "bgp", "-o", "json"))}
+        nodes = {n["node"]: n for n in json.loads(fairlead(lab, "bgp", "-o", "json"))["nodes"]}
         if [n["peers"][0]["prefixes_sent"] for n in nodes.values()] != [1, 1, 0]:
             raise LabError(f"{nodes}")
         return nodes
