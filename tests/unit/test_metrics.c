@@ -634,7 +634,7 @@ static void each_port_has_its_own_answers(void **state)
 /* Who sends nothing on one port, or on all of them, keeps no probe from its answer. */
 static void crowds_on_ports_are_bounded_together(void **state)
 {
-	enum { PORTS = 12, EACH = 24 };
+	enum { PORTS = 12, EACH = LIMIT_HEALTH_CLIENTS_PER_PORT + LIMIT_HTTP_PROBES + 8 };
 	static char name[] = "port";
 	struct event_base *base = event_base_new();
 	struct http_ports *ps = http_ports_new(base);
