@@ -124,7 +124,8 @@ class Switch:
     def _receive_arp(self, name: str, packet: arp.Frame) -> None:
         if packet.op == arp.REPLY and packet.dst.startswith("02:cc:"):
             number = int.from_bytes(arp.mac_bytes(packet.dst)[2:], "big")
-            self.requests[number].answers.append(packet.sender_mac)
+            if number < len(self.requests):  # else it is for a node, whose MAC, made by lot, begins like ours
+                self.requests[number].answers.append(packet.sender_mac)
         if self.stranger and packet.op == arp.REQUEST and packet.target_ip == self.stranger[0]:
             address, mac = self.stranger
             self.send(

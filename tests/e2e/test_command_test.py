@@ -155,7 +155,7 @@ def without_speakers(lab: Lab, *nodes: str) -> Iterator[None]:
 
 def test_a_node_without_speaker_and_rules(lab: Lab) -> None:
     with without_speakers(lab, "node3"):
-        status, checks, said = told(lab, "--timeout", "5")
+        status, checks, said = told(lab, "--timeout", "10")
     assert status == 1, said
     failed = {check: c[1] for check, c in checks.items() if c[0] == "failed"}
     assert failed[("speakers", None)] == "node3: unreachable: refused"
@@ -171,7 +171,7 @@ def test_a_firewall_before_node_ports(lab: Lab) -> None:
     node3 = lab.host("node3").namespace
     netns.output(node3, ["iptables", "-t", "raw", "-I", *rule])
     try:
-        status, checks, said = told(lab, "--timeout", "5")
+        status, checks, said = told(lab, "--timeout", "10")
     finally:
         netns.output(node3, ["iptables", "-t", "raw", "-D", *rule])
     assert status == 1, said
@@ -182,7 +182,7 @@ def test_a_firewall_before_node_ports(lab: Lab) -> None:
 
 def test_nobody_announces(lab: Lab) -> None:
     with without_speakers(lab, *NODES):
-        status, checks, _ = told(lab, "--timeout", "1")
+        status, checks, _ = told(lab, "--timeout", "8")
     assert status == 1
     assert checks["announced", "Cluster"] == ("failed", "by nobody; no speaker answers")
     assert not [policy for _, policy in checks if policy == "Local"]
