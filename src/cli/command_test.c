@@ -188,6 +188,13 @@ static void check_arp(struct run *r, const char *policy, struct test_probe vip)
 	}
 }
 
+/* The Pod sees somebody else than this machine, though nothing needs to be on the way. */
+static bool is_translated(const struct test_world *w, const struct test_probe *vip)
+{
+	return vip->good && !addr_is_none(&vip->client) && !addr_eq(&vip->client, &vip->self) &&
+	       !test_world_node_of(w, &vip->self);
+}
+
 /*
  * The address may move to a node a moment before that node's rules are those of policy Local, and
  * who asks in between is translated as with policy Cluster.
@@ -195,13 +202,15 @@ static void check_arp(struct run *r, const char *policy, struct test_probe vip)
 static void settle_client(struct run *r, struct test_probe *vip)
 {
 	int64_t until_ms = clock_ms() + ask_s(r) * INT64_C(1000);
-	cleanup(buf_fini) struct buf ignored = BUF_INIT;
 
-	while (test_judge_client(&r->cluster.world, vip, &ignored) == TEST_FAILED && !interrupted &&
-	       clock_ms() < until_ms) {
+	while (is_translated(&r->cluster.world, vip) && !interrupted && clock_ms() < until_ms) {
+		struct test_probe again[1];
+		size_t n = 0;
 		pause_a_moment();
-		test_probe_all(vip, 1, 1, &interrupted);
-		buf_clear(&ignored);
+		add_target(again, &n, vip->name, "", &vip->addr, vip->port, false);
+		test_probe_all(again, n, ask_s(r), &interrupted);
+		if (again[0].good)
+			*vip = again[0];
 	}
 }
 

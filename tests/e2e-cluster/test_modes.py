@@ -115,7 +115,7 @@ def test_fairlead_test_by_layer_2(cluster: Cluster, installation: Installation) 
     """With Pods under the level `restricted`, of the image that the chart has installed."""
     lines = _fairlead_test(cluster, cluster.network.client.namespace)
     skipped = [line.split(": ")[0] for line in lines if line.startswith("skipped")]
-    assert skipped == ["skipped  policy Local, node ports from the nodes"]
+    assert skipped == ["skipped  policy Local, node ports from the nodes"], "\n".join(lines)
 
 
 def test_fairlead_test_by_bgp(cluster: Cluster, installation: Installation, router: Router) -> None:
@@ -123,7 +123,7 @@ def test_fairlead_test_by_bgp(cluster: Cluster, installation: Installation, rout
     netns.configure(cluster.network.control_plane.namespace, [f"route replace {OUTSIDE}/32 via {ROUTER}"])
     lines = _fairlead_test(cluster, router.outside, "--host-network", "--address-pool", "routed")
     skipped = [line.split(": ")[0] for line in lines if line.startswith("skipped")]
-    assert skipped == [f"skipped  policy {p}, ARP from this machine" for p in ("Cluster", "Local")]
+    assert skipped == [f"skipped  policy {p}, ARP from this machine" for p in ("Cluster", "Local")], "\n".join(lines)
     assert any(line.startswith("ok       policy Local, announced: by BGP: ") for line in lines)
 
 
