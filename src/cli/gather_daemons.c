@@ -8,12 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/buffer.h>
 #include <event2/event.h>
-#include <event2/http.h>
 #include <json-c/json.h>
 
 #include "cli/gather_private.h"
+#include "cli/http.h"
 #include "fairlead/buf.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
@@ -24,15 +23,13 @@
 #define PROXY_TIMEOUT_MS 3000
 /* A daemon's /status is about 300 bytes for each Service. */
 #define DAEMON_BODY_MAX_BYTES (64 << 20)
-#define DAEMON_HEADERS_MAX_BYTES 8192
 #define TOKEN_SIZE 512
 
 struct daemon_call {
 	struct calls *calls;
 	const struct gather_daemon *daemon;
-	struct evhttp_connection *connection;
-	struct evhttp_request *request; /* NULL: none is under way */
-	bool answered;
+	struct http_call *call; /* NULL: it was not asked directly */
+	bool under_way, answered;
 	const char *why; /* it did not */
 	char words[96];  /* what @why may point to */
 };
@@ -51,21 +48,10 @@ static void answered(struct daemon_call *call, struct json_object *status)
 	call->calls->put(call->daemon->name, status, NULL, call->calls->arg);
 }
 
-static void on_daemon_error(enum evhttp_request_error error, void *arg)
+static struct json_object *parse_status(const struct http_answer *a)
 {
-	struct daemon_call *call = arg;
-
-	call->why = error == EVREQ_HTTP_TIMEOUT         ? "unreachable: timed out"
-	            : error == EVREQ_HTTP_DATA_TOO_LONG ? "its answer is too long"
-	                                                : "unreachable: no answer";
-}
-
-static struct json_object *parse_status(struct evbuffer *body)
-{
-	size_t size = evbuffer_get_length(body);
 	struct json_tokener *tok = json_tokener_new();
-	struct json_object *status =
-		json_tokener_parse_ex(tok, (char *)evbuffer_pullup(body, -1), (int)size);
+	struct json_object *status = json_tokener_parse_ex(tok, a->data, (int)a->size);
 
 	json_tokener_free(tok);
 	if (json_object_is_type(status, json_type_object))
@@ -74,30 +60,29 @@ static struct json_object *parse_status(struct evbuffer *body)
 	return NULL;
 }
 
-static void on_daemon(struct evhttp_request *req, void *arg)
+static void on_daemon(const struct http_answer *a, void *arg)
 {
 	struct daemon_call *call = arg;
-	int code = req ? evhttp_request_get_response_code(req) : 0;
 
-	call->request = NULL;
-	if (code == 200) {
-		struct json_object *status = parse_status(evhttp_request_get_input_buffer(req));
+	call->under_way = false;
+	if (a->code == 200) {
+		struct json_object *status = parse_status(a);
 		if (status)
 			answered(call, status);
 		else
 			call->why = "its answer is no JSON";
 		json_object_put(status);
-	} else if (code == 401 || code == 403) {
+	} else if (a->code == 401 || a->code == 403) {
 		call->why =
 			"it refuses: /status is kept to its host, or to a token (--speaker-token-file)";
-	} else if (code == 503) {
+	} else if (a->code == 503) {
 		call->why = "it has too many clients";
-	} else if (code) {
+	} else if (a->code) {
 		snprintf(call->words, sizeof(call->words),
-		         "HTTP status %d; does another program have its port?", code);
+		         "HTTP status %d; does another program have its port?", a->code);
 		call->why = call->words;
-	} else if (!call->why) {
-		call->why = "unreachable: refused";
+	} else {
+		call->why = a->why;
 	}
 	gather_one_less(call->calls->g);
 }
@@ -121,27 +106,16 @@ void gather_read_token(const char *path, struct buf *out)
 static void ask_directly(struct daemon_call *call, const char *authorization)
 {
 	struct gather *g = call->calls->g;
-	char host[ADDR_STR_SIZE];
+	const struct http_question q = { .address = call->daemon->address,
+		                         .port = call->daemon->port,
+		                         .path = "/status",
+		                         .authorization = authorization,
+		                         .silence_s = DAEMON_TIMEOUT_S,
+		                         .max_bytes = DAEMON_BODY_MAX_BYTES };
 
-	addr_format(call->daemon->address, host);
-	call->connection =
-		evhttp_connection_base_new(g->base, NULL, host, (uint16_t)call->daemon->port);
-	evhttp_connection_set_timeout(call->connection, DAEMON_TIMEOUT_S);
-	evhttp_connection_set_max_headers_size(call->connection, DAEMON_HEADERS_MAX_BYTES);
-	evhttp_connection_set_max_body_size(call->connection, DAEMON_BODY_MAX_BYTES);
-	struct evhttp_request *req = evhttp_request_new(on_daemon, call);
-	evhttp_request_set_error_cb(req, on_daemon_error);
-	evhttp_add_header(evhttp_request_get_output_headers(req), "Host", host);
-	if (*authorization)
-		evhttp_add_header(evhttp_request_get_output_headers(req), "Authorization",
-		                  authorization);
 	g->n_pending++;
-	call->request = req;
-	if (evhttp_make_request(call->connection, req, EVHTTP_REQ_GET, "/status") < 0) {
-		call->request = NULL;
-		call->why = "unreachable";
-		g->n_pending--;
-	}
+	call->under_way = true;
+	call->call = http_get(g->base, &q, on_daemon, call);
 }
 
 static void give_up(evutil_socket_t fd, short what, void *arg)
@@ -151,9 +125,10 @@ static void give_up(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	for (size_t i = 0; i < calls->n; i++) {
 		struct daemon_call *c = &calls->list[i];
-		if (!c->request)
+		if (!c->under_way)
 			continue;
-		evhttp_cancel_request(TAKE(c->request));
+		c->under_way = false;
+		http_call_free(TAKE(c->call));
 		c->why = "its answer does not end; does another program have its port?";
 		gather_one_less(calls->g);
 	}
@@ -232,8 +207,7 @@ void gather_daemons(struct gather *g, const struct gather_daemon *daemons, size_
 		struct daemon_call *c = &calls.list[i];
 		if (!c->answered)
 			put(c->daemon->name, NULL, c->why, arg);
-		if (c->connection)
-			evhttp_connection_free(c->connection);
+		http_call_free(c->call);
 	}
 	free(calls.list);
 }

@@ -28,7 +28,8 @@ struct http_question {
 };
 
 /*
- * @done is called once, from the event loop or from here; the call is freed when the loop is over.
+ * @done is called once, from the event loop or from here.  The call is the caller's to free, but
+ * not from @done; freed before its answer it ends without one.
  */
 struct http_call *http_get(struct event_base *base, const struct http_question *q,
                            void (*done)(const struct http_answer *a, void *arg), void *arg);
