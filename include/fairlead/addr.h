@@ -46,10 +46,16 @@ const char *addr_format(const struct addr *a, char out[static ADDR_STR_SIZE]);
 /* Families first (4 before 6), then numerically. */
 int addr_cmp(const struct addr *a, const struct addr *b);
 bool addr_eq(const struct addr *a, const struct addr *b);
+void addrs_sort(struct addr *addrs, size_t n);
 bool addrs_contain(const struct addr *addrs, size_t n, const struct addr *a);
 /* Whether both hold the same addresses, in any order. */
 bool addrs_same_set(const struct addr *a, size_t n_a, const struct addr *b, size_t n_b);
 bool addr_is_none(const struct addr *a);
+/* Bytes of b in an address of this family: 4 or 16. */
+static inline size_t addr_size(uint8_t family)
+{
+	return family == 4 ? 4 : 16;
+}
 /* Bits in an address of this family: 32 or 128. */
 unsigned int addr_bits(const struct addr *a);
 /* *@a + 1 into *@ret; false where it would wrap. */
@@ -85,9 +91,17 @@ struct addr_range prefix_range(const struct prefix *p);
 
 bool addr_range_contains(const struct addr_range *r, const struct addr *a);
 bool addr_range_overlaps(const struct addr_range *a, const struct addr_range *b);
+/* Of @n ranges in order without overlaps, the first that ends at @a or after it; @n: none does. */
+size_t addr_ranges_find(const struct addr_range *ranges, size_t n, const struct addr *a);
 /* How many addresses, UINT64_MAX if more. */
 uint64_t addr_range_count(const struct addr_range *r);
 /* "first-last", or the CIDR where it is exactly one. */
 const char *addr_range_format(const struct addr_range *r, char out[static ADDR_RANGE_STR_SIZE]);
+
+/*
+ * All addresses of all interfaces, in a new array for free().  Blocks for the kernel alone; a
+ * negative errno.
+ */
+int addrs_of_machine(struct addr **ret_addrs, size_t *ret_n);
 
 #endif

@@ -47,8 +47,9 @@ void buf_json_str(struct buf *b, const char *s);
  */
 size_t buf_control_len(const char *s);
 /*
- * Replaces every control character by '?', so that text from others can go to a terminal, or into
- * one line.
+ * Replaces every control character, and each byte that is not UTF-8, by '?', so that text from
+ * others can go to a terminal, or into one line: in another encoding such bytes may be control
+ * characters.
  */
 void buf_plain(char *s);
 /*

@@ -4,7 +4,7 @@
 
 /*
  * The ConfigMap's YAML as one immutable value: pools, external IPs, peers, communities, router ids,
- * BFD profiles.
+ * BFD profiles, how fast a dead node is noticed.
  *
  * A configuration either parses whole or not at all; every error found carries its line and the
  * path of the key (fairlead.yaml(5)).  Reference counted, so that a snapshot can outlive the next
@@ -35,21 +35,45 @@ struct config_advertisement {
 	size_t n_communities;
 };
 
+/*
+ * Whose Services a pool is for.  Of namespaces, one that is named or selected suffices; where both
+ * namespaces and Services are given, both must match.
+ */
+struct config_audience {
+	char **namespaces;
+	size_t n_namespaces;
+	struct label_selectors namespace_selectors; /* by the Namespace's labels */
+	struct label_selectors service_selectors;   /* by the Service's labels */
+};
+
+/* An address that is for one Service. */
+struct config_reservation {
+	char *service; /* "namespace/name" */
+	struct addr address;
+	unsigned int line;
+};
+
 struct config_pool {
 	char *name;
 	unsigned int protocols;    /* PROTOCOL_… bits */
 	unsigned int uses;         /* CONFIG_USE_… bits; load balancers alone */
 	struct addr_range *ranges; /* as written, in order; a CIDR is one range */
 	size_t n_ranges;
-	bool auto_assign;     /* true */
-	bool avoid_buggy_ips; /* false */
-	bool holds_ending;    /* terminating: hold, for Services that do not set it */
+	bool auto_assign;            /* true */
+	bool avoid_buggy_ips;        /* false */
+	bool disabled;               /* false: gives nothing new */
+	struct addr_range *excluded; /* never given; by first address, apart from each other */
+	size_t n_excluded;
+	struct config_reservation *reservations; /* no two of one address */
+	size_t n_reservations;
+	bool holds_ending; /* terminating: hold, for Services that do not set it */
 	bool has_priority;
 	int32_t priority; /* lower first; pools without one come last; ties by name */
 	/* takes in Services whose address is retained; if any are named, only these */
 	bool renumber;
 	char **renumber_services; /* "namespace/name" */
 	size_t n_renumber_services;
+	struct config_audience audience;
 	struct config_advertisement *advertisements;
 	size_t n_advertisements;
 	unsigned int line; /* of the name */
@@ -66,8 +90,7 @@ struct config_peer {
 		*password_secret;
 	char *bfd_profile;
 	bool ebgp_multihop;
-	struct label_selector *node_selectors; /* ORed; none: all nodes */
-	size_t n_node_selectors;
+	struct label_selectors node_selectors; /* none: all nodes */
 	unsigned int line, asn_line, address_line, router_id_line;
 };
 
@@ -87,6 +110,14 @@ struct config_router_id {
 	char *node;
 	struct addr id;
 	unsigned int line;
+};
+
+/* How fast a dead node is noticed by layer 2: names for timings that were measured together. */
+enum failover { FAILOVER_NORMAL, FAILOVER_FAST, FAILOVER_CALM };
+struct config_layer2_timing {
+	uint16_t heartbeat_ms; /* how often a node says something */
+	uint16_t probe_ms;     /* how long an answer to a probe is waited for */
+	uint8_t multiplier;    /* dead after so many intervals without anything */
 };
 
 struct config_range {
@@ -110,6 +141,8 @@ struct configuration {
 	size_t n_external_ips_allow;
 	char **external_ips_namespaces; /* where they are allowed; "*": everywhere */
 	size_t n_external_ips_namespaces;
+	enum failover failover;
+	struct config_layer2_timing layer2_timing; /* that of failover where nothing else is said */
 	/* every range of every pool, by first address; they never overlap */
 	struct config_range *index;
 	size_t n_index;
@@ -163,11 +196,6 @@ void configuration_warn_silent(const struct configuration *c, struct config_prob
  * ConfigMap is still valid.
  */
 void configuration_warn_no_pools(const struct configuration *c, struct config_problems *warnings);
-/*
- * Adds pools with IPv6 addresses that are announced by layer 2 alone, which does not answer for
- * IPv6.
- */
-void configuration_find_unanswered(const struct configuration *c, struct config_problems *problems);
 /*
  * The same for what the leader has published: the text, and what is retained beside it.  NULL texts
  * are empty ones.
@@ -224,11 +252,10 @@ const struct config_pool *configuration_giving_pool_of(const struct configuratio
 const struct config_pool *configuration_retained_of(const struct configuration *c,
                                                     const struct addr *a);
 /*
- * The subset of these PROTOCOL_… bits by which addresses of the family (4, 6) can be announced at
- * all: layer 2 answers for IPv4 alone, and BGP needs a peer.
+ * The subset of these PROTOCOL_… bits by which addresses can be announced at all: BGP needs a peer.
  */
 unsigned int configuration_effective_protocols(const struct configuration *c,
-                                               unsigned int protocols, uint8_t family);
+                                               unsigned int protocols);
 /* The first peer of this address, or NULL. */
 const struct config_peer *configuration_peer_of(const struct configuration *c,
                                                 const struct addr *a);
@@ -237,6 +264,27 @@ const struct config_peer *configuration_peer_of(const struct configuration *c,
  * O(log n).
  */
 const struct addr *configuration_router_id_of(const struct configuration *c, const char *node);
+bool config_pool_excludes(const struct config_pool *pool, const struct addr *a);
+/* Is the pool for some Services alone? */
+bool config_pool_is_reserved(const struct config_pool *pool);
+enum config_match { CONFIG_MATCHES_NOT, CONFIG_MATCHES, CONFIG_MATCHES_PERHAPS };
+/*
+ * Is the pool for a Service with these labels in this namespace, whose own labels are
+ * @namespace_labels?  Perhaps, if these are not known (NULL) and decide it.
+ */
+enum config_match config_pool_matches(const struct config_pool *pool, const char *namespace,
+                                      const struct labels *namespace_labels,
+                                      const struct labels *labels);
+/*
+ * For whom a reserved pool is, in words: "namespaces shop, env=prod; Services app=web".  And as an
+ * object, the member @key; nothing for other pools.
+ */
+void config_pool_say_audience(const struct config_pool *pool, struct buf *out);
+void config_pool_put_audience(const struct config_pool *pool, const char *key, struct out *o);
+/* The order in which pools are tried: those for some Services first, by priority, by name. */
+int config_pool_cmp(const struct config_pool *a, const struct config_pool *b);
+/* A pool that has to know the labels of Namespaces, or NULL. */
+const struct config_pool *configuration_selects_namespaces(const struct configuration *c);
 const struct config_pool *configuration_pool_named(const struct configuration *c, const char *name);
 /*
  * May a Service of this namespace have the external IP @a that somebody wrote by hand?  Only inside
@@ -245,6 +293,9 @@ const struct config_pool *configuration_pool_named(const struct configuration *c
  */
 bool configuration_external_ip_allowed(const struct configuration *c, const struct addr *a,
                                        const char *namespace);
+
+/* What the name stands for. */
+struct config_layer2_timing config_failover_timing(enum failover f);
 
 /* A configuration with every key at its default. */
 void config_advertisement_init(struct config_advertisement *adv);

@@ -151,16 +151,20 @@ void decide_endpoints_fini(struct decide_endpoints *e);
 bool decide_is_external(const struct view_service *s, const struct view_port *port, uint8_t family);
 
 /*
- * About how many rules the Service takes in one family where a rule is written for each endpoint of
- * each port.  Up to the bound it is never too low; beyond the bound it only tells that there are
- * more.
+ * What a Service may take in one family: where a rule is written for each endpoint of each port,
+ * and where elements of maps are.
  */
 #define DECIDE_RULES_MAX 40000
-size_t decide_rules(const struct view_service *s, uint8_t family);
+#define DECIDE_ELEMENTS_MAX 2500000
 /*
  * Whether the Service takes more than that in either family: the speakers' data plane does not
- * carry it, on any node.
+ * carry it, on any node.  @by_rules: by which of the two they do it.
  */
-bool decide_is_too_large(const struct view_service *s);
+bool decide_is_too_large(const struct view_service *s, bool by_rules);
+/*
+ * Whether it takes long to build (forward.h): it is too large to be carried by rules, whoever
+ * carries it.
+ */
+bool decide_is_large(const struct view_service *s);
 
 #endif

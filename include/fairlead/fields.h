@@ -18,6 +18,7 @@
  *	NAME(name)               a string of which equal ones are one pointer
  *	TEXT(name)               another string, never NULL
  *	BYTES(name, size)        uint8_t name[size]
+ *	WORD(name, size)         a string in char name[size]
  *	STRUCT(tag, name)
  *	LIST(tag, name)          const struct tag *name, and n_name
  *	ARRAY(tag, name, max)    struct tag name[max], of which n_name count
@@ -39,6 +40,7 @@
 #define FIELD_DECLARE_NAME(name) const char *name;
 #define FIELD_DECLARE_TEXT(name) const char *name;
 #define FIELD_DECLARE_BYTES(name, size) uint8_t name[size];
+#define FIELD_DECLARE_WORD(name, size) char name[size];
 #define FIELD_DECLARE_STRUCT(tag, name) struct tag name;
 #define FIELD_DECLARE_LIST(tag, name) const struct tag *name; size_t n_##name;
 #define FIELD_DECLARE_ARRAY(tag, name, max) struct tag name[max]; size_t n_##name;
@@ -50,6 +52,7 @@
 #define FIELD_EQ_NAME(name) a->name == b->name
 #define FIELD_EQ_TEXT(name) !strcmp(a->name, b->name)
 #define FIELD_EQ_BYTES(name, size) !memcmp(a->name, b->name, size)
+#define FIELD_EQ_WORD(name, size) !strcmp(a->name, b->name)
 #define FIELD_EQ_STRUCT(tag, name) tag##_eq(&a->name, &b->name)
 #define FIELD_EQ_LIST(tag, name) ({                                                     \
 	bool same_ = a->n_##name == b->n_##name;                                        \
@@ -66,6 +69,7 @@
 #define FIELD_ADD(kind, ...) FIELD_ADD_##kind(__VA_ARGS__)
 #define FIELD_ADD_VALUE(type, name) buf_add(b, &s->name, sizeof(s->name));
 #define FIELD_ADD_TEXT(name) buf_add(b, s->name, strlen(s->name) + 1);
+#define FIELD_ADD_WORD(name, size) buf_add(b, s->name, strlen(s->name) + 1);
 #define FIELD_ADD_STRUCT(tag, name) tag##_add(b, &s->name);
 #define FIELD_ADD_LIST(tag, name)                                                       \
 	buf_add(b, &s->n_##name, sizeof(s->n_##name));                                  \

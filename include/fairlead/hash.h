@@ -43,4 +43,9 @@ uint32_t hash_keyed(const void *data, size_t size);
 uint64_t hash64(const void *data, size_t size, uint64_t seed);
 uint64_t hash64_str(const char *s, uint64_t seed);
 
+/* FNV-1a without that mix, piece by piece: the first @h is HASH_FNV_BEGIN. */
+#define HASH_FNV_BEGIN 0xcbf29ce484222325u
+#define HASH_FNV_PRIME 0x100000001b3u
+uint64_t hash_fnv(uint64_t h, const void *data, size_t size);
+
 #endif

@@ -43,6 +43,9 @@ void http_ports_free(struct http_ports *ps);
  */
 int http_port_open(struct http_ports *ps, const struct addr *a, uint16_t port,
                    http_port_serve_fn *serve, void *arg, struct http_port **ret_port);
+/* The same on @a, where :: is all addresses of IPv6 alone. */
+int http_port_open_apart(struct http_ports *ps, const struct addr *a, uint16_t port,
+                         http_port_serve_fn *serve, void *arg, struct http_port **ret_port);
 /* With its connections.  Accepts NULL; not to be called while it serves. */
 void http_port_close(struct http_port *p);
 /* As a family has it: clients that went without an answer, by reason. */

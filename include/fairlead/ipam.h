@@ -102,7 +102,8 @@ struct ipam_request {
 	 */
 	struct addr *written;
 	size_t n_written;
-	char *namespace; /* of a request for external IPs; else NULL */
+	char *namespace;      /* of a request for external IPs; else NULL */
+	struct labels labels; /* the Service's, by which pools select it */
 	bool unserved; /* a list of external IPs that nothing carries: headless, or ExternalName */
 };
 
@@ -211,6 +212,14 @@ struct ipam_turn {
 	const char *namespace, *name;
 };
 int ipam_order_cmp(const struct ipam_turn *a, const struct ipam_turn *b);
+
+/* ---- whose a pool is ---- */
+
+/*
+ * The labels of a Namespace, by which pools select it; NULL: they are not known.  Until they are,
+ * its Services are given nothing that they would decide about (NamespaceUnknown).
+ */
+void ipam_set_namespace(struct ipam *ipam, const char *name, const struct labels *labels);
 
 /* ---- addresses that nobody is given, or that are given last ---- */
 

@@ -68,6 +68,11 @@ struct kube_condition {
 
 enum kube_family_policy { KUBE_SINGLE_STACK, KUBE_PREFER_DUAL_STACK, KUBE_REQUIRE_DUAL_STACK };
 
+/* How IPVS picks an endpoint. */
+#define KUBE_ANNOTATION_SCHEDULER "fairlead.io/scheduler"
+/* False: it cannot be the name of a scheduler. */
+bool kube_scheduler_parse(const char *text, char ret[static TRAFFIC_SCHEDULER_SIZE]);
+
 /*
  * External IPs from a pool: the one asked for, and the record of what was assigned, "A" or "A,B".
  */
@@ -133,6 +138,11 @@ struct kube_slice {
 	char *service; /* label kubernetes.io/service-name, "" if missing */
 	/* of the Service that it was made for, by its ownerReferences; "" if none is there */
 	char *owner_uid;
+	/*
+	 * When the Pod or Service changed that this version of it is for, wall clock; 0: not said,
+	 * or not in a way that can be read.
+	 */
+	int64_t trigger_us;
 	uint8_t family; /* 4, 6; 0 for FQDN */
 	struct kube_endpoint *endpoints;
 	size_t n_endpoints;

@@ -3,12 +3,12 @@
 #define FAIRLEAD_L2_H
 
 /*
- * Layer 2: which node answers ARP for an address, and the answering.
+ * Layer 2: which node answers for an address, by ARP or neighbour discovery, and the answering.
  *
  * Runs in a thread of its own on immutable snapshots, so that nothing the rest of the daemon does
  * can delay an answer or a heartbeat.  A snapshot says what this node would serve; ownership among
- * the nodes of a segment is settled by claims (see src/l2/claims.h), liveness by heartbeats
- * (src/member).  What the thread did comes back as l2_state.
+ * the nodes of a segment is settled by claims (see include/fairlead/claims.h), liveness by
+ * heartbeats (src/claims).  What the thread did comes back as l2_state.
  */
 
 #include <stdbool.h>
@@ -18,71 +18,10 @@
 #include "fairlead/addr.h"
 #include "fairlead/buf.h"
 #include "fairlead/err.h"
+#include "fairlead/ownership.h"
 #include "fairlead/reason.h"
 
 struct l2;
-
-/* One address of one Service, as this node's view has it. */
-struct l2_want {
-	struct addr addr; /* IPv4 */
-	uint8_t uid[16];  /* the Service's UID */
-	/* the Service's creation: of two claims for one address the newer Service's wins */
-	int64_t created_us;
-	bool eligible; /* this node may own it: decide_node() said so and the data plane is up */
-	/*
-	 * Nodes that this node's view holds eligible, itself included, as indexes into
-	 * l2_snapshot.nodes; ascending.
-	 */
-	const uint16_t *candidates;
-	size_t n_candidates;
-};
-
-struct l2_snapshot {
-	const char *const *nodes; /* every node of the cluster, sorted by name */
-	size_t n_nodes;
-	const struct l2_want *wants; /* sorted by address, each address once */
-	size_t n_wants;
-	/*
-	 * The layer-2 pools: a segment that holds part of one is joined before the first want,
-	 * which then need not wait.
-	 */
-	const struct addr_range *ranges;
-	size_t n_ranges;
-	bool view_fresh; /* the API server was heard from lately */
-};
-
-enum l2_ownership {
-	L2_IDLE,           /* not ours: no interface, or not eligible */
-	L2_WAITING,        /* listening before the first claim, or another node has precedence */
-	L2_PROBING,        /* asking whether anybody still answers for it */
-	L2_OWNER,          /* ours: answering */
-	L2_OTHER,          /* another node owns it */
-	L2_STILL_ANSWERED, /* its former owner, from which nothing is heard, still answers ARP */
-	L2_CONFLICT,       /* a stranger on the segment uses the address */
-	/* not ours, and the kernel of this node or of a peer answers for it, whoever owns it */
-	L2_KERNEL_ANSWERS,
-	L2_NO_INTERFACE, /* no interface of this node holds the address's subnet */
-};
-
-struct l2_state {
-	struct addr addr;
-	enum l2_ownership ownership;
-	char interface[16]; /* "" if none */
-	char owner[64];     /* node name, this node's own if L2_OWNER, "" if unknown */
-	uint32_t epoch;
-	uint8_t mac[6]; /* who answers; zero if unknown */
-	/*
-	 * The kernel of a peer, which does not own it, answers for it: at mac in L2_KERNEL_ANSWERS,
-	 * else at rival.
-	 */
-	bool peer_kernel;
-	/*
-	 * Just now this node and another machine, @rival, both answered for it: one of them gives
-	 * way.
-	 */
-	bool two_owners;
-	uint8_t rival[6];
-};
 
 struct l2_peer {
 	char node[64];
@@ -112,11 +51,9 @@ struct l2_options {
 	/* heartbeat key; key_size 0: none, which makes every node a stranger to the others */
 	const uint8_t *key;
 	size_t key_size;
-	int heartbeat_ms;     /* 100 */
-	int dead_ms;          /* a peer without a heartbeat for this long is dead: 350 */
-	int restart_hold_ms;  /* how long a peer that said `restarting` keeps its claims: 5000 */
-	int probe_ms;         /* how long an ARP probe waits for an answer: 25 */
-	bool first_use_probe; /* also probe before claiming an address that nobody has held */
+	struct l2_timing timing; /* until a snapshot brings another */
+	int restart_hold_ms;     /* how long a peer that said `restarting` keeps its claims: 5000 */
+	bool first_use_probe;    /* also probe before claiming an address that nobody has held */
 };
 
 /*

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct buf;
+
 struct label {
 	char *key;
 	char *value;
@@ -28,7 +30,7 @@ bool labels_eq(const struct labels *a, const struct labels *b);
 struct labels labels_copy(const struct labels *l);
 void labels_fini(struct labels *l);
 
-/* metav1.LabelSelector, as in node-selectors. */
+/* metav1.LabelSelector, as in node-selectors and the like. */
 enum label_op { LABEL_IN, LABEL_NOT_IN, LABEL_EXISTS, LABEL_DOES_NOT_EXIST };
 struct label_requirement {
 	char *key;
@@ -41,6 +43,17 @@ struct label_selector {
 	size_t n;
 };
 bool label_selector_matches(const struct label_selector *sel, const struct labels *labels);
+/* As kubectl writes it: "rack=a,tier in (x,y),!spare". */
+void label_selector_put(const struct label_selector *sel, struct buf *out);
 void label_selector_fini(struct label_selector *sel);
+
+/* Several of them, ORed. */
+struct label_selectors {
+	struct label_selector *items;
+	size_t n;
+};
+/* Does one of them match?  None: no. */
+bool label_selectors_match(const struct label_selectors *s, const struct labels *labels);
+void label_selectors_fini(struct label_selectors *s);
 
 #endif

@@ -51,13 +51,17 @@
 	  "new clients get the page that the others read, if it is younger than 15 s, else 503", \
 	  "`fairlead_http_refused_total{reason=\"memory\"}`, a log line") \
 	X(HTTP_DUMP_BYTES, 16777216, "bytes", \
-	  "a page of /dump/rules or /dump/bgp", \
+	  "a page of /dump/rules, /dump/diff or /dump/bgp", \
 	  "the rest is left out", \
 	  "the last line of the page") \
 	X(HTTP_DUMP_MS, 20000, "ms", \
 	  "time that a client waits for such a page, while iptables-save or bgpd make it", \
 	  "its connection is closed; iptables-save is killed sooner, and bgpd left alone", \
-	  "`fairlead_http_refused_total{reason=\"slow\"}`, a line of the page")
+	  "`fairlead_http_refused_total{reason=\"slow\"}`, a line of the page") \
+	X(PROXY_DIFFERENCES, 1000, "differences", \
+	  "what /dump/diff tells of one family", \
+	  "further ones are counted", \
+	  "`left_out` in it, a line of `fairlead proxy diff`")
 
 /* ---- Health checks ---- */
 #define LIMITS_HEALTH(X) \
@@ -65,6 +69,10 @@
 	  "health-check node ports that a node listens on; fewer where RLIMIT_NOFILE is below 8192: half of it", \
 	  "further ones are not listened on", \
 	  "`HealthPortFailed`: an Event on the Service, `fairlead_health_ports{state=\"failing\"}`, `health.failing` in `/status`") \
+	X(HEALTH_ADDRESSES, 16, "addresses", \
+	  "addresses of a node that health-check node ports listen on, where `--nodeport-addresses` chooses some", \
+	  "further ones are not listened on", \
+	  "a log line, `health.left_out` in `/status`") \
 	X(HEALTH_CLIENTS, 128, "connections", \
 	  "clients of all health-check ports at a time", \
 	  "further ones share the places of HTTP_PROBES, and are answered all the same", \
@@ -256,7 +264,7 @@
 	  "an address of a Service that the kernel has too, beyond these, is not reported (`KernelAnswers`)", \
 	  "`LimitReached`") \
 	X(ANSWERERS_MAX, 16, "machines", \
-	  "machines that answer ARP for addresses that they do not own", \
+	  "machines that answer for addresses that they do not own", \
 	  "further ones are not named (`KernelAnswers`, `ProxyArp`)", \
 	  "`LimitReached`")
 
@@ -274,9 +282,14 @@
 /* ---- The data plane ---- */
 #define LIMITS_PROXY_ELSEWHERE(X) \
 	X(DECIDE_RULES_MAX, 40000, "rules", \
-	  "rules that a Service takes in one family", \
+	  "rules that a Service takes in one family, in mode `iptables`", \
 	  "it is not carried and not announced, on any node", \
 	  "`TooLarge`: an Event on the Service, `fairlead_decision`, `fairlead explain`") \
+	X(DECIDE_ELEMENTS_MAX, 2500000, "elements", \
+	  "elements that a Service takes in one family, in the modes `nftables` and `ipvs`; all Services together have no bound, " \
+	  "and an element takes about 60 bytes of the speaker's memory and two or three times as much of the kernel's", \
+	  "as above", \
+	  "as above") \
 	X(SPEC_MAX_PORTS, 256, "ports", \
 	  "ports of a Service that are carried", \
 	  "it is carried without the others", \
@@ -289,6 +302,18 @@
 	  "`loadBalancerSourceRanges` of a Service", \
 	  "as above: clients of the others are refused", \
 	  "`proxy.truncated` in `/status`, the log") \
+	X(KEEPER_ODD_KINDS_MAX, 64, "kinds", \
+	  "pairs of a number of endpoints and a `timeoutSeconds` other than 60, 600, 3600, 10800 and 86400 that sets of endpoints have, in mode `nftables`, of one family", \
+	  "sets of further ones keep their clients for the next of these times", \
+	  "`proxy.families.rounded` in `/status`") \
+	X(TALLY_SERVICES_MAX, 5000, "Services", \
+	  "Services whose traffic is counted with `--service-metrics`", \
+	  "further ones have no metrics until one of these is deleted", \
+	  "`fairlead_service_metrics_cut`, the log") \
+	X(FRAME_COUNTED_MAX, 65536, "destinations", \
+	  "addresses with port and protocol, of one family, that have had traffic within an hour and are counted in mode `nftables`; for packets each direction is one", \
+	  "traffic to further ones is not counted", \
+	  "`fairlead_service_metrics_cut`, the log") \
 	X(CONNTRACK_SLICE, 1000, "flows", \
 	  "flows of the kernel that are looked at in one turn, when UDP flows are ended", \
 	  "the rest follows in the next turns; there is no bound on all of them", \
@@ -364,6 +389,14 @@
 	  "BFD profiles that are written", \
 	  "as above", \
 	  "as above") \
+	X(CONFIG_EXCLUDED_MAX, 1000, "ranges", \
+	  "ranges that a pool excludes", \
+	  "as above", \
+	  "as above") \
+	X(CONFIG_RESERVATIONS_MAX, 1000, "addresses", \
+	  "addresses that a pool reserves", \
+	  "as above", \
+	  "as above") \
 	X(CONFIG_COMMUNITIES_MAX, 5000, "names", \
 	  "names of BGP communities", \
 	  "as above", \
@@ -377,7 +410,7 @@
 	  "as above", \
 	  "as above") \
 	X(CONFIG_SELECTORS_MAX, 64, "selectors", \
-	  "node selectors of a peer, and expressions of one of them", \
+	  "selectors of a peer or in a list of a pool, and expressions of one of them", \
 	  "as above", \
 	  "as above") \
 	X(CONFIG_ALLOW_MAX, 1000, "ranges", \
@@ -385,7 +418,7 @@
 	  "as above", \
 	  "as above") \
 	X(CONFIG_NAMESPACES_MAX, 1000, "namespaces", \
-	  "namespaces that may write them by hand", \
+	  "namespaces that may write them by hand, and that a pool names", \
 	  "as above", \
 	  "as above") \
 	X(CONFIG_RENUMBER_MAX, 10000, "Services", \

@@ -16,6 +16,12 @@
  *
  * A peer lives while we hear it, or while one that we hear has heard it later than we did: so a
  * filter between just two nodes makes neither dead.  Times are milliseconds.
+ *
+ * How long a peer may be silent is the peer's own affair: each heartbeat says how often there is
+ * one and after how many of these intervals its sender is dead, and a sender that has been silent
+ * for so long knows that the others have given it up.  So nodes of different settings understand
+ * each other.  What others heard of a peer does not say that, so one that only they hear may be
+ * silent for as long as we may ourselves, if that is longer.
  */
 
 #include <stdbool.h>
@@ -39,7 +45,8 @@ struct member_options {
 	uint8_t mac[WIRE_MAC_SIZE];
 	uint64_t incarnation; /* random */
 	uint64_t seed;        /* random, and never sent */
-	int heartbeat_ms, dead_ms, restart_hold_ms;
+	/* see struct l2_timing; and how long a peer that restarts may take */
+	int heartbeat_ms, multiplier, restart_hold_ms;
 	/* 0: MEMBER_PEERS_MAX; fewer for tests of what becomes of those that find no place */
 	size_t peers_max;
 };
@@ -66,6 +73,9 @@ struct member_peer {
 	int64_t fresh_ms; /* when it last said that its view is fresh */
 	uint8_t flags;    /* of its last message */
 	uint16_t mtu;     /* the largest datagram it takes; 0: any */
+	uint8_t version;  /* of what it says: 1 or 2 */
+	/* how often it says something, and how long it may be silent */
+	int64_t heartbeat_ms, dead_ms;
 	uint64_t retired[MEMBER_RETIRED_MAX];
 	size_t n_retired; /* ever; the oldest are overwritten */
 	UT_hash_handle by_name, by_incarnation;
@@ -89,6 +99,13 @@ struct member {
 	/* where the next heartbeat's echoes begin, if they are too many for one */
 	size_t echo_next;
 	int64_t last_beat_ms, next_beat_ms;
+	/* What peers may still believe after a change: good for so many more heartbeats. */
+	struct {
+		int64_t heartbeat_ms, dead_ms;
+		unsigned int beats;
+	} former;
+	/* until when there may be peers that know version 1 only, and strangers */
+	int64_t v1_until_ms, v1_stranger_until_ms;
 	unsigned int n_hurried; /* heartbeats out of turn that were not compensated for yet */
 	int64_t hurry_back_ms;  /* when one more is */
 };
@@ -116,6 +133,19 @@ void member_fini(struct member *m);
  * names have places.
  */
 void member_set_nodes(struct member *m, const char *const *nodes, size_t n);
+/*
+ * Another heartbeat interval and multiplier from now on.  Peers learn of it at once; what is slower
+ * than before takes effect when they surely have.
+ */
+void member_set_timing(struct member *m, int64_t now, int heartbeat_ms, int multiplier);
+/* How long this node may have been silent without any peer's having given it up. */
+int64_t member_patience_ms(const struct member *m, int64_t now);
+/*
+ * There may be speakers that understand version 1 only: ones that were proven to be there, or also
+ * strangers, which may be replays.
+ */
+bool member_knows_v1(const struct member *m, int64_t now);
+bool member_speaks_v1(const struct member *m, int64_t now);
 /* How many echoes a heartbeat may have; at first WIRE_ECHO_MAX. */
 void member_set_echo_room(struct member *m, size_t n);
 

@@ -21,6 +21,7 @@
 #include "fairlead/buf.h"
 #include "fairlead/out.h"
 #include "fairlead/err.h"
+#include "fairlead/histogram.h"
 
 struct event_base;
 struct metrics_server;
@@ -43,6 +44,9 @@ void metrics_sample(struct metrics_writer *w, double value, ... /* label, value,
 	__attribute__((sentinel));
 /* A family of one sample, without labels. */
 void metrics_value(struct metrics_writer *w, enum metric family, double value);
+
+/* A family of one histogram, without labels. */
+void metrics_histogram(struct metrics_writer *w, enum metric family, const struct histogram *h);
 
 /* A counter that is a member of a struct: of type uint64_t, at @offset. */
 struct metrics_stat {

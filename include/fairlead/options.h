@@ -81,6 +81,12 @@ void options_put(struct buf *out, const char *name, const char *text);
 int options_parse(const struct options *o, int argc, char **argv, size_t *ret_n_operands,
                   struct err *e);
 
+/*
+ * Whether a rule can name an interface so: 1 to 15 letters, digits, '.', '_' and '-', no '-' first.
+ * The kernel allows more, of which iptables or nft would take some for a pattern.
+ */
+bool options_is_interface(const char *name);
+
 /* ---- what the programs have in common ---- */
 
 struct options_kube {

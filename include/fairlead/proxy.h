@@ -12,6 +12,7 @@
  * knows of Kubernetes.
  */
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +20,7 @@
 #include "fairlead/addr.h"
 #include "fairlead/buf.h"
 #include "fairlead/err.h"
+#include "fairlead/histogram.h"
 #include "fairlead/traffic.h"
 
 struct event_base;
@@ -27,8 +29,8 @@ struct out;
 struct proxy;
 
 /* As --proxy-mode names them; a row each in proxy.c. */
-enum proxy_mode { PROXY_NONE, PROXY_IPTABLES };
-#define PROXY_MODES "none|iptables"
+enum proxy_mode { PROXY_NONE, PROXY_IPTABLES, PROXY_NFTABLES, PROXY_IPVS };
+#define PROXY_MODES "none|iptables|nftables|ipvs"
 
 /* PROXY_NONE for a name that is none of them. */
 enum proxy_mode proxy_mode_named(const char *name);
@@ -64,6 +66,7 @@ bool proxy_mode_forwards(enum proxy_mode mode);
 
 #define PROXY_HALF_FIELDS(X)                                                                     \
 	X(VALUE, uint8_t, family)      /* 4 or 6 */                                              \
+	X(VALUE, int64_t, created_us)  /* of two that claim one port, the older has it */        \
 	X(STRUCT, addr, cluster_ip)    /* none: no ClusterIP rules */                            \
 	X(LIST, addr, vips)                                                                      \
 	X(LIST, addr, external_ips)                                                              \
@@ -78,10 +81,27 @@ struct proxy_endpoint {
 	bool local; /* on this node; for the selection, not for the rules */
 };
 
+/*
+ * The endpoints of a port: copied, sorted and without duplicates.  Immutable and counted, so that
+ * what is made of a large Service again and again shares those of the ports that have not changed.
+ */
+struct proxy_lists;
+
 /* One port of one Service in one family. */
 struct proxy_port {
 	PROXY_PORT_FIELDS(FIELD_DECLARE)
+	/* The three lists are these; NULL: they are the caller's, and are copied. */
+	struct proxy_lists *lists;
 };
+
+/* Of the port's lists, of one family. */
+struct proxy_lists *proxy_lists_new(const struct proxy_port *p, uint8_t family);
+struct proxy_lists *proxy_lists_ref(struct proxy_lists *l);
+/* Accepts NULL. */
+void proxy_lists_unref(struct proxy_lists *l);
+bool proxy_lists_eq(const struct proxy_lists *a, const struct proxy_lists *b);
+/* The port has these; it does not hold them. */
+void proxy_lists_put(struct proxy_lists *l, struct proxy_port *p);
 
 /* A Service in one family. */
 struct proxy_half {
@@ -96,24 +116,32 @@ struct proxy_service {
 	const struct proxy_half *halves[PROXY_HALVES]; /* IPv4, IPv6; NULL: not carried there */
 };
 
+/* By what the packets of Pods are told from all others. */
+enum proxy_pods {
+	PROXY_PODS_BY_SOURCE,           /* the source address: pod_cidrs of the struct proxy_node */
+	PROXY_PODS_BY_INTERFACE,        /* they came in by the one named pod_interface */
+	PROXY_PODS_BY_INTERFACE_PREFIX, /* by one whose name begins with pod_interface */
+};
+
+/* As it is for the process's life; what may come late, or change, is in struct proxy_node. */
 struct proxy_options {
 	enum proxy_mode mode;
 	const char *variant; /* "auto", "nft", "legacy" */
-	/* Pod addresses: not masqueraded toward ClusterIPs; may be empty */
-	const struct prefix *cluster_cidrs;
-	size_t n_cluster_cidrs;
+	enum proxy_pods pods_by;
+	/* letters, digits, '.', '_' and '-'; "" if they are known by their source */
+	char pod_interface[IFNAMSIZ];
 	/*
-	 * The node's addresses, of either family, at which node ports are served; a family without
-	 * any serves them at all of its addresses.  Never at loopback addresses.
+	 * IPv4: node ports also at the node's loopback addresses, for the node itself alone.  Takes
+	 * a sysctl, which is set once the rules that keep others away from there are in force.
 	 */
-	const struct prefix *node_port_cidrs;
-	size_t n_node_port_cidrs;
+	bool localhost_node_ports;
 	bool masquerade_all; /* also Pods, toward cluster IPs */
 	/* one bit, ours alone, of packet and connection marks; 0: PROXY_MARK_DEFAULT */
 	uint32_t mark;
 	/* of translated TCP connections: bytes, PROXY_CLAMP_PMTU, or 0: left alone */
 	int clamp_mss;
-	int audit_ms; /* how often to check that the rules still stand; 0: PROXY_AUDIT_MS */
+	int audit_ms;         /* how often to check that the rules still stand; 0: PROXY_AUDIT_MS */
+	bool service_metrics; /* connections of each Service, and in mode nftables packets */
 };
 
 /*
@@ -126,6 +154,42 @@ struct proxy_options {
 
 /* Whatever fits the path, as far as this node knows it. */
 #define PROXY_CLAMP_PMTU (-1)
+
+#define PROXY_CIDRS_MAX 16
+
+/*
+ * What the rules have to know of the node; a plain value.  All zero, as before the first
+ * proxy_set_node(): no Pod is known, and node ports are nowhere.
+ */
+struct proxy_node {
+	/*
+	 * Pods' addresses of both families, not masqueraded toward cluster IPs.  Without any in a
+	 * family, Pods are like everybody else there; of no concern if an interface tells.
+	 */
+	struct prefix pod_cidrs[PROXY_CIDRS_MAX];
+	size_t n_pod_cidrs;
+	/*
+	 * Which of the node's addresses have node ports: those in one of these.  A family's /0: all
+	 * of them; none of a family: nowhere.  Loopback addresses never have by this.
+	 */
+	struct prefix node_port_cidrs[PROXY_CIDRS_MAX];
+	size_t n_node_port_cidrs;
+};
+
+bool proxy_node_eq(const struct proxy_node *a, const struct proxy_node *b);
+
+/* In one list of a flag; a node has room for what is added to it. */
+#define PROXY_CIDRS_GIVEN_MAX 8
+/*
+ * The values of flags: "10.244.0.0/16,fd00::/56", NULL for none; "off", "pmtu" or bytes, as
+ * clamp_mss has them.  -EINVAL: @e names the flag (@option) and what would be right.
+ */
+int proxy_parse_cidrs(const char *option, const char *given,
+                      struct prefix ret_cidrs[static PROXY_CIDRS_GIVEN_MAX], size_t *ret_n,
+                      struct err *e);
+/* A family for which no address was chosen has node ports at all of the node's. */
+void proxy_node_complete(struct proxy_node *n);
+int proxy_parse_clamp(const char *given, int *ret_bytes, struct err *e);
 
 /* What other firewalls on the node do with the packets that we forward. */
 enum proxy_passage {
@@ -140,7 +204,8 @@ enum proxy_passage {
 struct proxy_stats {
 #define PROXY_STAT(member, from, name, type, help) uint64_t member;
 #include "fairlead/metrics.def"
-	int64_t last_success_ms; /* clock_ms(); 0: never */
+	struct histogram batch_seconds; /* how long each of the batches took */
+	int64_t last_success_ms;        /* clock_ms(); 0: never */
 	bool in_sync; /* everything wanted is in the kernel, and no old flow is looked for */
 	bool settled; /* all that the kernel takes is in it */
 };
@@ -169,6 +234,12 @@ void proxy_free(struct proxy *p);
  * it may be called again.  Nothing to do where it was started in mode none.
  */
 int proxy_uninstall(struct proxy *p, struct err *e);
+/*
+ * What the node is like from now on; copied.  What is in the kernel is changed to that without a
+ * gap, or nothing is written where it is the same.  Call it before proxy_complete() with what is
+ * known by then.
+ */
+void proxy_set_node(struct proxy *p, const struct proxy_node *n);
 /* Whether the node carries the traffic: not in mode none. */
 bool proxy_forwards(const struct proxy *p);
 /*
@@ -199,6 +270,12 @@ bool proxy_is_damaged(const struct proxy *p, const char *key, uint8_t family);
  * they were not.  They are tried again after a while; until then the kernel keeps what it had.
  */
 const char *proxy_refusal(const struct proxy *p, const char *key, uint8_t family);
+/*
+ * The scheduler by which the Service's endpoints are picked in place of the one that it names,
+ * which the kernel does not have; NULL: by that one.  Whether there may be any such Service at all.
+ */
+const char *proxy_substitute(const struct proxy *p, const char *key, uint8_t family);
+bool proxy_any_substitute(const struct proxy *p);
 /* Whether rules of others refuse all forwarding in one family, and must not be bypassed. */
 bool proxy_forward_is_refused(const struct proxy *p, uint8_t family);
 /*
@@ -210,11 +287,24 @@ enum proxy_passage proxy_passage(const struct proxy *p, uint8_t family, const ch
 bool proxy_has_family(const struct proxy *p, uint8_t family);
 /* Whether one of these may hold for any Service at all. */
 bool proxy_any_hindrance(const struct proxy *p);
+/*
+ * Whether some Service is yet to be set to a state that is wanted: while it is so, the proxy is not
+ * in sync.  For the answers that come next.
+ */
+void proxy_set_behind(struct proxy *p, bool behind);
 struct proxy_stats proxy_stats(const struct proxy *p);
+/* Conntrack's table, as at the last audit. */
+struct proxy_flows {
+	uint64_t count, max; /* connections, and how many have room; 0: not known */
+	bool full;           /* or nearly: new ones are dropped once it is */
+};
+struct proxy_flows proxy_flows(const struct proxy *p);
 /* An object: the mode and, if the node forwards, counters and the backend's own status. */
 void proxy_status(const struct proxy *p, const char *key, struct out *o);
 /*
  * Appends the metric families of the counters, and fairlead_proxy_in_sync; nothing in mode none.
+ * With service_metrics, also what the Services' traffic amounts to: as far as that can be read in a
+ * moment now, and otherwise as it was when this was called before.
  */
 void proxy_metrics(const struct proxy *p, struct metrics_writer *w);
 /*
@@ -228,6 +318,26 @@ struct proxy_dump;
 struct proxy_dump *proxy_dump_start(const struct proxy *p, struct event_base *base,
                                     void (*done)(struct buf *text, void *arg), void *arg);
 void proxy_dump_cancel(struct proxy_dump *d);
+/*
+ * Whether the kernel has what is wanted, and nothing else of ours: as JSON, what is missing,
+ * changed and foreign in each family, up to LIMIT_PROXY_DIFFERENCES of them.  It blocks nothing,
+ * and neither repairs anything nor has anything repaired.  @done is called once, from the event
+ * loop, and takes the text's bytes; after that, or after cancel(), there is no comparison any more.
+ * Without @p, when that is freed or uninstalled meanwhile, it ends with no family, and says why.
+ * NULL: others carry the traffic.
+ */
+struct proxy_diff;
+struct proxy_diff *proxy_diff_start(struct proxy *p, struct event_base *base,
+                                    void (*done)(struct buf *text, void *arg), void *arg);
+void proxy_diff_cancel(struct proxy_diff *d);
+/*
+ * What such a node with these options would program for these Services in this family, if it had no
+ * rules and these were all: pure text, the same for any order.  -ENOTSUP in a mode in which others
+ * carry the traffic.
+ */
+int proxy_render(const struct proxy_options *opts, const struct proxy_node *node, uint8_t family,
+                 const struct proxy_service *const *services, size_t n, struct buf *ret_text,
+                 struct err *e);
 /*
  * Whether a run in any mode has left something here that would go on sending traffic to its
  * endpoints.  A quick check; changes nothing.

@@ -10,11 +10,15 @@
 
 #include "fairlead/fields.h"
 
+/* As the kernel bounds it, with the NUL. */
+#define TRAFFIC_SCHEDULER_SIZE 16
+
 #define TRAFFIC_FIELDS(X)                                                                    \
 	X(VALUE, bool, external_local)  /* externalTrafficPolicy: Local */                   \
 	X(VALUE, bool, internal_local)  /* internalTrafficPolicy: Local */                   \
 	X(VALUE, uint32_t, affinity_s)  /* sessionAffinity ClientIP: its timeout; 0: none */ \
-	X(VALUE, uint16_t, health_port) /* healthCheckNodePort; 0: none, or of no use */
+	X(VALUE, uint16_t, health_port) /* healthCheckNodePort; 0: none, or of no use */     \
+	X(WORD, scheduler, TRAFFIC_SCHEDULER_SIZE) /* of IPVS; "": the default one */
 
 struct traffic {
 	TRAFFIC_FIELDS(FIELD_DECLARE)

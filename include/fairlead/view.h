@@ -29,6 +29,9 @@ struct view;
 
 #define VIEW_UID_SIZE 16
 
+/* Of a Node. */
+#define VIEW_LABEL_ZONE "topology.kubernetes.io/zone"
+
 /*
  * Annotation fairlead.io/terminating of a Service: none, so that its pool decides; "give-way";
  * "hold".
@@ -120,6 +123,8 @@ struct view_node {
 	size_t n_addresses;
 	const struct addr *external_ips; /* ExternalIP */
 	size_t n_external_ips;
+	struct prefix pod_cidrs[2]; /* spec.podCIDRs */
+	size_t n_pod_cidrs;
 };
 
 /*
@@ -130,6 +135,7 @@ struct view_node_rules {
 	bool ignore_exclude_label; /* node.kubernetes.io/exclude-from-external-load-balancers */
 	bool drain_on_cordon;      /* an unschedulable node is drained */
 	bool forwards; /* the speakers carry the traffic, rather than kube-proxy or the like */
+	bool by_rules; /* and by a rule for each endpoint of each port: mode iptables */
 };
 
 struct view_stats {
@@ -151,8 +157,11 @@ void view_upsert_service(struct view *v, const struct kube_service *s);
  */
 void view_service_unreadable(struct view *v, const struct kube_remains *r);
 void view_remove_service(struct view *v, const char *namespace, const char *name);
-/* Slices labelled as headless, of FQDNs and of no Service are taken as removed. */
-void view_upsert_slice(struct view *v, const struct kube_slice *s);
+/*
+ * Slices labelled as headless, of FQDNs and of no Service are taken as removed.  Whether anything
+ * that is kept has changed.
+ */
+bool view_upsert_slice(struct view *v, const struct kube_slice *s);
 void view_remove_slice(struct view *v, const char *namespace, const char *name);
 void view_upsert_node(struct view *v, const struct kube_node *n);
 void view_remove_node(struct view *v, const char *name);

@@ -5,13 +5,30 @@
 /*
  * What speakers say to each other on a segment, as bytes.
  *
- * Every message is one Ethernet frame with an IPv4/UDP datagram to a link-local multicast group,
- * TTL 255 (a router would have lowered it).  The payload, big-endian:
+ * Every message is one Ethernet frame with a UDP datagram to a link-local multicast group, hop
+ * limit 255 (a router would have lowered it): by IPv4 where the sender's interface has an address
+ * of it, else by IPv6.  Claims of both families go in either.  The payload, big-endian:
  *
  *	magic 4  version 1  type 1  flags 1  name length 1  name  MAC 6
  *	incarnation 8  sequence 4  claims digest 8  number of claims 4
- *	body by type: a number of elements, as many as fit
+ *	body by type:
+ *	  heartbeat  interval in ms 2  multiplier 1  number 2  echoes (incarnation 8  sequence 4
+ *	             proven 1)
+ *	  request    number 2  targets (incarnation 8)
+ *	  snapshot   first address 16  last address 16  number 2  claims
+ *	  recall     target's incarnation 8  number 2  claims
+ *	  delta      number 2  claims
+ *	  a claim    address 16  identity 16  since when it exists 8  epoch 4  flags 1
  *	HMAC-SHA-256 over all of the payload before it 32
+ *
+ * An IPv4 address is an IPv4-mapped one (RFC 4291 2.5.5.2).  What stands behind the last element is
+ * ignored, so that a later speaker may say more.
+ *
+ * Version 1 is the same with IPv4 addresses of 4 bytes, and no others, without interval and
+ * multiplier, which are always those of WIRE_V1_…, and to another port.  Its digest and number are
+ * those of the claims for IPv4 addresses.  A speaker that may have peers of version 1 says
+ * everything twice, under one sequence number: to them as much as version 1 can tell, from a source
+ * port by which those who understand version 2 know that they need not listen.
  *
  * The upper half of the flags says how large a datagram the sender's interface takes, in steps of
  * WIRE_MTU_STEP below WIRE_DATAGRAM_MAX, so that nobody sends it anything that its link would drop.
@@ -25,23 +42,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* 224.0.0.173 */
-#define WIRE_PORT 7473
-#define WIRE_GROUP 0xe00000adu
+#include "fairlead/addr.h"
+#include "fairlead/identity.h"
+
+#define WIRE_PORT 7474
+#define WIRE_PORT_V1 7473
 #define WIRE_GROUP_TEXT "224.0.0.173"
-/* with the NUL */
+#define WIRE_GROUP6_TEXT "ff02::1"
 #define WIRE_MAC_SIZE 6
-/* with the IP header */
+/* with the NUL */
 #define WIRE_NAME_SIZE 64
-/* and the Ethernet header */
+/* with the IP header; and with the Ethernet header, too */
 #define WIRE_DATAGRAM_MAX 1400
 #define WIRE_FRAME_MAX 1414
 #define WIRE_MTU_STEP 80
 #define WIRE_ECHO_MAX 64
+/* What a message of version 1 may have; one of version 2 has room for WIRE_CLAIM_FIT at most. */
 #define WIRE_CLAIM_MAX 36
+#define WIRE_CLAIM_FIT 27
 #define WIRE_TARGET_MAX 64
+/* How often a speaker of version 1 says something, and how long it waits for others. */
+#define WIRE_V1_HEARTBEAT_MS 100
+#define WIRE_V1_DEAD_MS 350
 
-extern const uint8_t wire_group_mac[WIRE_MAC_SIZE];
+extern const uint8_t wire_group_mac[WIRE_MAC_SIZE], wire_group6_mac[WIRE_MAC_SIZE];
+/* The lowest and the highest address that can be claimed. */
+extern const struct addr wire_first, wire_last;
 
 enum wire_type {
 	WIRE_HEARTBEAT = 1, /* with echoes */
@@ -71,14 +97,14 @@ struct wire_echo {
 #define WIRE_CLAIM_FLAGS 0x81
 
 struct wire_claim {
-	uint32_t addr; /* host order, as everywhere in l2 and member */
-	uint8_t uid[16];
-	int64_t created_us;
+	struct addr addr;
+	struct identity identity;
 	uint32_t epoch;
 	uint8_t flags;
 };
 
 struct wire_msg {
+	uint8_t version; /* 1, else 2 */
 	enum wire_type type;
 	uint8_t flags;
 	char name[WIRE_NAME_SIZE];
@@ -87,16 +113,26 @@ struct wire_msg {
 	uint32_t seq;
 	uint64_t digest;   /* of the sender's claims, after this message */
 	uint32_t n_claims; /* how many they are */
-	uint16_t mtu;      /* the sender's, in steps of WIRE_MTU_STEP; 0: it takes any message */
-	uint32_t source;   /* of the IP header, which is not signed; wire_decode() alone knows it */
+	/* The same of IPv4 addresses alone; known of a decoded message in version 1 only. */
+	uint64_t digest_v4;
+	uint32_t n_claims_v4;
+	uint16_t mtu; /* the sender's, in steps of WIRE_MTU_STEP; 0: it takes any message */
+	/* of the IP header, which is not signed; wire_decode() alone knows it */
+	struct addr source;
+	/*
+	 * WIRE_HEARTBEAT: how often the sender says something, and after how many intervals without
+	 * anything it is dead; 0: not told (version 1).
+	 */
+	uint16_t heartbeat_ms;
+	uint8_t multiplier;
 
 	size_t n; /* elements in use of the array that the type has */
 	union {
 		struct wire_echo echoes[WIRE_ECHO_MAX];
 		uint64_t targets[WIRE_TARGET_MAX];
 		struct {
-			uint32_t first, last; /* WIRE_SNAPSHOT */
-			uint64_t target;      /* WIRE_RECALL */
+			struct addr first, last; /* WIRE_SNAPSHOT */
+			uint64_t target;         /* WIRE_RECALL */
 			struct wire_claim claims[WIRE_CLAIM_MAX];
 		};
 	};
@@ -116,12 +152,16 @@ size_t wire_room(enum wire_type type, size_t name_len, size_t mtu);
 /* The smallest MTU with which a node of that name can say everything. */
 size_t wire_mtu_min(size_t name_len);
 
-/* Writes the frame, from @source (an IPv4 address) and m->mac; its size, 0 with an empty key. */
-size_t wire_encode(struct wire_key *k, const struct wire_msg *m, uint32_t source,
+/*
+ * Writes the frame, from @source and m->mac; its size, 0 with an empty key.  In version 1, which
+ * needs an IPv4 source, claims of other families are left out.
+ */
+size_t wire_encode(struct wire_key *k, const struct wire_msg *m, const struct addr *source,
                    uint8_t frame[static WIRE_FRAME_MAX]);
 /*
- * Reads a frame.  -ENOMSG: not one of ours (another protocol, port or group); -EBADMSG: damaged,
- * routed, or not signed with this key; -EPROTO: signed, but not understood.
+ * Reads a frame.  -ENOMSG: not one of ours (another protocol, port or group), or one in version 1
+ * that was said in version 2, too; -EBADMSG: damaged, routed, or not signed with this key; -EPROTO:
+ * signed, but not understood.
  */
 int wire_decode(struct wire_key *k, const void *frame, size_t size, struct wire_msg *ret_msg);
 /* The part of wire_decode() behind the signature: reads a payload without its HMAC. */

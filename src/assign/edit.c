@@ -90,10 +90,9 @@ struct effect {
 	struct edit_effect found;
 };
 
-static bool is_announced(const struct configuration *c, const struct config_pool *pool,
-                         const struct addr *a)
+static bool is_announced(const struct configuration *c, const struct config_pool *pool)
 {
-	return configuration_effective_protocols(c, pool->protocols, a->family) != 0;
+	return configuration_effective_protocols(c, pool->protocols) != 0;
 }
 
 static void add_effect(const struct addr *a, unsigned int use, void *arg)
@@ -108,7 +107,7 @@ static void add_effect(const struct addr *a, unsigned int use, void *arg)
 	if (!before)
 		return;
 	x->found.orphans |= !keeps_pool && has_pool(now, a, use);
-	x->found.silences |= is_announced(now, before, a) && !is_announced(next, after, a);
+	x->found.silences |= is_announced(now, before) && !is_announced(next, after);
 }
 
 struct edit_effect edit_effect_on(const struct edit *e, const struct record *r)

@@ -91,6 +91,17 @@ bool addr_eq(const struct addr *a, const struct addr *b)
 	return addr_cmp(a, b) == 0;
 }
 
+static int compare(const void *a, const void *b)
+{
+	return addr_cmp(a, b);
+}
+
+void addrs_sort(struct addr *addrs, size_t n)
+{
+	if (n)
+		qsort(addrs, n, sizeof(*addrs), compare);
+}
+
 bool addrs_contain(const struct addr *addrs, size_t n, const struct addr *a)
 {
 	for (size_t i = 0; i < n; i++)
@@ -278,6 +289,20 @@ bool addr_range_contains(const struct addr_range *r, const struct addr *a)
 bool addr_range_overlaps(const struct addr_range *a, const struct addr_range *b)
 {
 	return addr_cmp(&a->first, &b->last) <= 0 && addr_cmp(&b->first, &a->last) <= 0;
+}
+
+size_t addr_ranges_find(const struct addr_range *ranges, size_t n, const struct addr *a)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (addr_cmp(&ranges[mid].last, a) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
 }
 
 uint64_t addr_range_count(const struct addr_range *r)

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
 	src/base/addr.c \
+	src/base/addr_local.c \
 	src/base/base64.c \
 	src/base/buf.c \
+	src/base/checksum.c \
 	src/base/clock.c \
 	src/base/cursor.c \
 	src/base/daemon.c \
 	src/base/err.c \
 	src/base/hash.c \
+	src/base/histogram.c \
 	src/base/labels.c \
 	src/base/log.c \
 	src/base/mem.c \
@@ -19,12 +22,14 @@ noinst_HEADERS += \
 	include/fairlead/addr.h \
 	include/fairlead/base64.h \
 	include/fairlead/buf.h \
+	include/fairlead/checksum.h \
 	include/fairlead/clock.h \
 	include/fairlead/cursor.h \
 	include/fairlead/daemon.h \
 	include/fairlead/err.h \
 	include/fairlead/fields.h \
 	include/fairlead/hash.h \
+	include/fairlead/histogram.h \
 	include/fairlead/labels.h \
 	include/fairlead/limits.h \
 	include/fairlead/log.h \

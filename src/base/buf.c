@@ -164,9 +164,17 @@ void buf_plain(char *s)
 {
 	char *to = s;
 
-	for (size_t len; *s; s += len ? len : 1) {
-		len = buf_control_len(s);
-		*to++ = len ? '?' : *s;
+	while (*s) {
+		size_t n = utf8_sequence_size((const unsigned char *)s),
+		       control = buf_control_len(s);
+		if (n == 0 || control) {
+			*to++ = '?';
+			s += control ? control : 1;
+			continue;
+		}
+		memmove(to, s, n);
+		to += n;
+		s += n;
 	}
 	*to = '\0';
 }

@@ -78,13 +78,19 @@ uint32_t hash_keyed(const void *data, size_t size)
 	return (uint32_t)hash_sip13(data, size, key);
 }
 
-uint64_t hash64(const void *data, size_t size, uint64_t seed)
+uint64_t hash_fnv(uint64_t h, const void *data, size_t size)
 {
 	const uint8_t *p = data;
-	uint64_t h = 0xcbf29ce484222325u ^ seed;
 
 	for (size_t i = 0; i < size; i++)
-		h = (h ^ p[i]) * 0x100000001b3u;
+		h = (h ^ p[i]) * HASH_FNV_PRIME;
+	return h;
+}
+
+uint64_t hash64(const void *data, size_t size, uint64_t seed)
+{
+	uint64_t h = hash_fnv(HASH_FNV_BEGIN ^ seed, data, size);
+
 	/* FNV alone leaves the high bits poor for short keys: finish as splitmix64 does. */
 	h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9u;
 	h = (h ^ h >> 27) * 0x94d049bb133111ebu;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fairlead/buf.h"
 #include "fairlead/mem.h"
 
 const char *labels_get(const struct labels *l, const char *key)
@@ -83,6 +84,28 @@ bool label_selector_matches(const struct label_selector *sel, const struct label
 	return true;
 }
 
+static void put_values(const struct label_requirement *r, struct buf *out)
+{
+	buf_puts(out, r->op == LABEL_IN ? " in (" : " notin (");
+	for (size_t i = 0; i < r->n_values; i++)
+		buf_printf(out, "%s%s", i ? "," : "", r->values[i]);
+	buf_putc(out, ')');
+}
+
+void label_selector_put(const struct label_selector *sel, struct buf *out)
+{
+	for (size_t i = 0; i < sel->n; i++) {
+		const struct label_requirement *r = &sel->requirements[i];
+		bool is_pair = r->op == LABEL_IN && r->n_values == 1;
+		buf_printf(out, "%s%s%s", i ? "," : "", r->op == LABEL_DOES_NOT_EXIST ? "!" : "",
+		           r->key);
+		if (is_pair)
+			buf_printf(out, "=%s", r->values[0]);
+		else if (r->n_values > 0)
+			put_values(r, out);
+	}
+}
+
 void label_selector_fini(struct label_selector *sel)
 {
 	for (size_t i = 0; i < sel->n; i++) {
@@ -94,4 +117,20 @@ void label_selector_fini(struct label_selector *sel)
 	}
 	free(sel->requirements);
 	*sel = (struct label_selector){ 0 };
+}
+
+bool label_selectors_match(const struct label_selectors *s, const struct labels *labels)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (label_selector_matches(&s->items[i], labels))
+			return true;
+	return false;
+}
+
+void label_selectors_fini(struct label_selectors *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		label_selector_fini(&s->items[i]);
+	free(s->items);
+	*s = (struct label_selectors){ 0 };
 }

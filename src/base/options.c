@@ -4,6 +4,7 @@
 #include "fairlead/options.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -290,4 +291,13 @@ char *options_namespace(const struct options_kube *k)
 			return xstrdup(name);
 	}
 	return xstrdup(DEFAULT_NAMESPACE);
+}
+
+bool options_is_interface(const char *name)
+{
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	size_t len = strlen(name);
+
+	return len > 0 && len < IFNAMSIZ && strspn(name, allowed) == len && *name != '-';
 }

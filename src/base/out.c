@@ -243,13 +243,6 @@ static void put_line(struct out *o, const struct buf *cells, const size_t *width
 	buf_putc(o->buf, '\n');
 }
 
-/* Bytes that are no UTF-8 may be control characters of a terminal that reads another encoding. */
-static void make_safe(char *s)
-{
-	buf_mend(s);
-	buf_plain(s);
-}
-
 static void finish_cells(struct out *o, size_t n, size_t *widths)
 {
 	for (size_t i = 0; i < n; i++)
@@ -257,7 +250,7 @@ static void finish_cells(struct out *o, size_t n, size_t *widths)
 	for (size_t i = 0; i < o->n_cells; i++) {
 		if (!o->cells[i].size)
 			buf_putc(&o->cells[i], '-');
-		make_safe(o->cells[i].data);
+		buf_plain(o->cells[i].data);
 		size_t w = width_of(o->cells[i].data);
 		if (w > widths[i % n])
 			widths[i % n] = w;
@@ -330,7 +323,7 @@ static __attribute__((format(printf, 2, 0))) void put_plain_line(struct buf *out
 
 	buf_vprintf(&line, fmt, ap);
 	if (line.data)
-		make_safe(line.data);
+		buf_plain(line.data);
 	buf_printf(out, "%s\n", buf_str(&line));
 }
 
@@ -355,7 +348,7 @@ static char *plain_of(const char *text)
 		if (*text != '`')
 			buf_putc(&plain, *text);
 	char *s = buf_take(&plain);
-	make_safe(s);
+	buf_plain(s);
 	return s;
 }
 

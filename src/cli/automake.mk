@@ -13,10 +13,15 @@ libfairlead_a_SOURCES += \
 	src/cli/dump_pods.h \
 	src/cli/explain.c \
 	src/cli/explain.h \
+	src/cli/explain_pools.c \
 	src/cli/explain_print.c \
 	src/cli/explain_private.h \
 	src/cli/file.c \
 	src/cli/file.h \
+	src/cli/follow.c \
+	src/cli/follow.h \
+	src/cli/follow_print.c \
+	src/cli/follow_private.h \
 	src/cli/gather.c \
 	src/cli/gather.h \
 	src/cli/interrupt.c \
@@ -53,6 +58,8 @@ libfairlead_a_SOURCES += \
 	src/cli/test_cluster.h \
 	src/cli/test_judge.c \
 	src/cli/test_judge.h \
+	src/cli/test_neighbour.c \
+	src/cli/test_neighbour.h \
 	src/cli/test_objects.c \
 	src/cli/test_objects.h \
 	src/cli/test_probe.c \
@@ -76,6 +83,8 @@ src_cli_fairlead_SOURCES = \
 	src/cli/command_convert.c \
 	src/cli/command_explain.c \
 	src/cli/command_plan.c \
+	src/cli/command_proxy.c \
+	src/cli/command_proxy_diff.c \
 	src/cli/command_sysdump.c \
 	src/cli/command_test.c \
 	src/cli/command_uninstall.c \
@@ -91,6 +100,8 @@ src_cli_fairlead_SOURCES = \
 	src/cli/main.c \
 	src/cli/picture.c \
 	src/cli/picture.h \
+	src/cli/scene.c \
+	src/cli/scene.h \
 	src/cli/status.c \
 	src/cli/status.h \
 	src/cli/test_pods.c \
@@ -145,6 +156,11 @@ TESTS += tests/unit/test_verdict
 tests_unit_test_verdict_SOURCES = tests/unit/test_verdict.c tests/unit/cli_world.c tests/unit/cli_world.h tests/unit/unit.h
 tests_unit_test_verdict_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += tests/unit/test_follow
+TESTS += tests/unit/test_follow
+tests_unit_test_follow_SOURCES = tests/unit/test_follow.c tests/unit/world.c tests/unit/world.h tests/unit/unit.h
+tests_unit_test_follow_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += tests/fuzz/fuzz_status
 tests_fuzz_fuzz_status_SOURCES = tests/fuzz/fuzz_status.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_status_LDFLAGS = $(FUZZ_LINK)
@@ -164,6 +180,9 @@ EXTRA_DIST += \
 	tests/cli/edge.yaml \
 	tests/cli/external.yaml \
 	tests/cli/golden \
+	tests/cli/kube-proxy.yaml \
+	tests/cli/kube-proxy-all.yaml \
+	tests/cli/kube-proxy-bad.yaml \
 	tests/cli/legacy.yaml \
 	tests/cli/manuals \
 	tests/cli/metallb.yaml \
@@ -173,6 +192,7 @@ EXTRA_DIST += \
 	tests/cli/mishaps \
 	tests/cli/mishaps.py \
 	tests/cli/out \
+	tests/cli/packet.yaml \
 	tests/cli/pools.yaml \
 	tests/cli/quoted.json \
 	tests/cli/racks.yaml \
@@ -182,7 +202,9 @@ EXTRA_DIST += \
 	tests/cli/states.py \
 	tests/cli/sysdump \
 	tests/cli/sysdump.py \
-	tests/cli/state.yaml
+	tests/cli/state.yaml \
+	tests/cli/tenants.yaml \
+	tests/cli/tenants-state.yaml
 
 check_PROGRAMS += tests/unit/test_convert
 TESTS += tests/unit/test_convert

@@ -11,56 +11,15 @@
 
 #include "cli/commands.h"
 #include "cli/explain.h"
-#include "cli/file.h"
+#include "cli/follow.h"
 #include "cli/gather.h"
-#include "cli/state.h"
+#include "cli/scene.h"
 #include "fairlead/buf.h"
-#include "fairlead/kube.h"
 #include "fairlead/mem.h"
-
-/* --config, else the published one among the objects, else that of the administrator. */
-static int configure(const struct command_options *o, const struct state *s, struct view *v,
-                     struct err *e)
-{
-	cleanup_free char *namespace = options_namespace(&o->kube);
-	const struct kube_config_map *map =
-		state_configuration(s, namespace, o->state.n == 0, o->config_map);
-	struct configuration *c = NULL;
-
-	if (o->config) {
-		int r = file_read_configuration(o->config, &c, e);
-		if (r == 0)
-			view_set_configuration(v, c, 0);
-		return r;
-	}
-	if (map)
-		return view_load_configuration(v, map, e);
-	if (o->state.n)
-		return err_set(e, -EINVAL, ERR_CONFIG,
-		               "no configuration: give --config FILE, or the ConfigMap among the "
-		               "manifests");
-	return 0;
-}
-
-static void fill(struct view *v, const struct state *s, const struct kube_node *const *nodes,
-                 size_t n_nodes)
-{
-	size_t n;
-	const struct kube_service **services = state_services(s, &n);
-
-	for (size_t i = 0; i < n; i++)
-		view_upsert_service(v, services[i]);
-	free(services);
-	const struct kube_slice **slices = state_slices(s, &n);
-	for (size_t i = 0; i < n; i++)
-		view_upsert_slice(v, slices[i]);
-	free(slices);
-	for (size_t i = 0; i < n_nodes; i++)
-		view_upsert_node(v, nodes[i]);
-}
 
 struct hearing {
 	struct explain *x;
+	struct follow *f; /* NULL: no packet is followed */
 	const struct pods *pods;
 };
 
@@ -71,14 +30,17 @@ static void heard(const char *node, struct json_object *status, const char *why,
 	enum reason silence = status ? REASON_Announced : pods_silence(h->pods, node, why, &words);
 
 	explain_put_speaker(h->x, node, status, silence, buf_str(&words));
+	if (h->f && status)
+		follow_put_speaker(h->f, node, status);
 }
 
 static void ask_speakers(const struct command_options *o, struct gather *g, const struct pods *pods,
-                         const struct kube_node *const *nodes, size_t n, struct explain *x)
+                         const struct kube_node *const *nodes, size_t n, struct explain *x,
+                         struct follow *f)
 {
 	static const struct addr none;
 	struct gather_daemon *speakers = xcalloc(n + 1, sizeof(*speakers));
-	struct hearing h = { .x = x, .pods = pods };
+	struct hearing h = { .x = x, .f = f, .pods = pods };
 	size_t n_asked = 0;
 
 	for (size_t i = 0; i < n; i++)
@@ -91,86 +53,94 @@ static void ask_speakers(const struct command_options *o, struct gather *g, cons
 	free(speakers);
 }
 
-static const struct kube_service *service_named(const struct state *s, const char *key)
-{
-	const struct kube_service *found = NULL;
-	size_t n;
-	const struct kube_service **services = state_services(s, &n);
+/* What @x says, or what becomes of the packet. */
+struct question {
+	bool follows;
+	struct packet packet;
+	struct scene_plane plane;
+};
 
-	for (size_t i = 0; i < n && !found; i++)
-		if (!strcmp(kube_key(&services[i]->meta), key))
-			found = services[i];
-	free(services);
-	return found;
+static int read_question(const struct command_options *o, struct question *q, struct err *e)
+{
+	int r = scene_plane(o, &q->plane, e);
+
+	q->follows = o->packet.from && o->packet.to;
+	if (r == 0 && !o->packet.from != !o->packet.to)
+		r = err_set(e, -EINVAL, ERR_CONFIG, "--from and --to: give both, or none");
+	if (r == 0 && q->follows)
+		r = follow_parse(o->packet.from, o->packet.to, &q->packet, e);
+	return r;
 }
 
-/* "; give its namespace: shop/web", if there is one of that name elsewhere. */
-static const char *elsewhere(const struct state *s, const char *name, char out[static 400])
+static struct follow *follow_of(const struct scene *s, const struct question *q,
+                                const struct view_service *known, const struct explain *x)
 {
-	size_t n;
-	const struct kube_service **services = state_services(s, &n);
+	const struct follow_input in = { .view = s->view,
+		                         .service = known,
+		                         .nodes = s->nodes,
+		                         .n_nodes = s->n_nodes,
+		                         .node = s->o->node,
+		                         .explain = x,
+		                         .options = &q->plane.options,
+		                         .flags = &q->plane.flags };
 
-	out[0] = '\0';
-	for (size_t i = 0; i < n && !out[0]; i++)
-		if (!strcmp(services[i]->meta.name, name))
-			snprintf(out, 400, "; give its namespace: %s",
-			         kube_key(&services[i]->meta));
-	free(services);
-	return out;
+	return q->follows ? follow_new(&in, &q->packet) : NULL;
 }
 
 /* @g: NULL: nobody is asked. */
-static int answer(const struct command_options *o, const struct state *s, struct gather *g,
-                  struct view *v, const struct kube_node *const *nodes, size_t n_nodes,
-                  struct err *e)
+static int answer(const struct scene *s, const struct question *q, struct gather *g, struct err *e)
 {
-	const char *name = o->operands[0];
-	cleanup_free char *key = xasprintf("%s%s", strchr(name, '/') ? "" : "default/", name);
+	const struct command_options *o = s->o;
 	cleanup(command_answer_fini) struct command_answer a;
-	const struct kube_service *service = service_named(s, key);
-	const struct view_service *vs = service ? view_service_named(v, key) : NULL;
+	const struct kube_service *service;
+	const struct view_service *known;
 
 	command_answer_init(&a, o);
-	if (!vs) {
-		char hint[400];
-		err_set(e, -ENOENT, ERR_CONFIG, "there is no Service %.320s%s", key,
-		        elsewhere(s, name, hint));
+	if (scene_service(s, o->operands[0], &service, &known, e) < 0)
 		return COMMAND_FAILED;
-	}
-	struct explain *x = explain_new(v, vs, nodes, n_nodes, o->node, !g);
+	struct explain *x = explain_new(s->view, known, s->nodes, s->n_nodes, o->node, !g);
+	struct follow *f = follow_of(s, q, known, x);
+	const struct kube_object *namespace = scene_namespace(s, service->meta.namespace);
+	if (namespace)
+		explain_put_namespace(x, &namespace->meta.labels);
 	if (g)
-		ask_speakers(o, g, &s->pods, nodes, n_nodes, x);
-	explain_print(x, service, &a.out);
+		ask_speakers(o, g, &s->state.pods, s->nodes, s->n_nodes, x, f);
+	if (f)
+		follow_print(f, &a.out);
+	else
+		explain_print(x, service, &a.out);
 	command_print(&a);
 	int exit_status = explain_is_complete(x) ? COMMAND_OK : COMMAND_INCOMPLETE;
+	follow_free(f);
 	explain_free(x);
 	return exit_status;
 }
 
-static int explain(const struct command_options *o, struct gather *g, struct err *e)
+static int explain(const struct command_options *o, const struct question *q, struct gather *g,
+                   struct err *e)
 {
-	cleanup(state_fini) struct state s = { 0 };
-	cleanup_free char *namespace = options_namespace(&o->kube);
-	int exit_status = COMMAND_FAILED;
-	size_t n_nodes;
-	int r = g ? state_read_live(&s, g, namespace, true, e) : state_read_files(&s, &o->state, e);
+	struct scene s;
 
-	if (r < 0)
+	if (scene_open(&s, o, g, e) < 0)
 		return COMMAND_FAILED;
-	const struct kube_node **nodes = state_nodes(&s, &n_nodes);
-	struct view *v = view_new(o->node ? o->node : "", o->load_balancer_class);
-	fill(v, &s, nodes, n_nodes);
-	if (configure(o, &s, v, e) == 0)
-		exit_status = answer(o, &s, g, v, nodes, n_nodes, e);
-	view_free(v);
-	free(nodes);
-	return exit_status == COMMAND_OK ? state_exit(&s, exit_status, e) : exit_status;
+	const struct configuration *c = view_configuration(s.view);
+	int exit_status = COMMAND_FAILED;
+	if (!g || !c || !configuration_selects_namespaces(c) ||
+	    state_read_namespaces(&s.state, g, e) == 0)
+		exit_status = answer(&s, q, g, e);
+	if (exit_status == COMMAND_OK)
+		exit_status = state_exit(&s.state, exit_status, e);
+	scene_close(&s);
+	return exit_status;
 }
 
 static int run_explain(const struct command_options *o, struct err *e)
 {
 	struct gather *g = NULL;
+	struct question q = { .follows = false };
 
+	if (read_question(o, &q, e) < 0)
+		return COMMAND_USAGE;
 	if (o->config && !o->state.n) {
 		err_set(e, -EINVAL, ERR_CONFIG,
 		        "explain takes --config only with --state: a live cluster has its own");
@@ -178,7 +148,7 @@ static int run_explain(const struct command_options *o, struct err *e)
 	}
 	if (!o->state.n && gather_open(&o->kube, &g, e) < 0)
 		return COMMAND_FAILED;
-	int exit_status = explain(o, g, e);
+	int exit_status = explain(o, &q, g, e);
 	gather_close(g);
 	return exit_status;
 }
@@ -189,11 +159,15 @@ const struct command command_explain = {
 	.names = NAMES_SERVICES,
 	.n = 1,
 	.flags = FLAGS_NODE | FLAGS_CONFIG | FLAGS_ADMIN | FLAGS_CLUSTER | FLAGS_SPEAKERS |
-	         FLAGS_OUTPUT,
+	         FLAGS_OUTPUT | FLAGS_PROXY | FLAGS_PACKET,
 	.summary = "where the Service's addresses are announced, where not and why, and what would "
-		   "change it",
-	.about = "The namespace is default if none is given.  With --state nobody is asked: the "
-		 "answer is what the speakers' own function decides from the manifests.",
+		   "change it; or where a packet to it goes",
+	.about =
+		"The namespace is default if none is given.  With --state nobody is asked: the "
+		"answer is what the speakers' own function decides from the manifests.  With --from "
+		"and --to it follows a packet: at each node that it may come to, which rule "
+		"catches it, which endpoints it can reach and what they see as its source, or why "
+		"it is dropped or refused.",
 	.exits = { [COMMAND_FAILED] = "there is no such Service",
 	           [COMMAND_INCOMPLETE] = "the answer was printed, but a speaker did not answer" },
 	.run = run_explain,

@@ -14,7 +14,8 @@
 #include "fairlead/mem.h"
 
 /* The controller passes over what it cannot read, too, but for the addresses in it. */
-static int read_state(const struct command_options *o, struct state *s, struct err *e)
+static int read_state(const struct command_options *o, const struct configuration *c,
+                      struct state *s, struct err *e)
 {
 	cleanup_free char *namespace = options_namespace(&o->kube);
 	struct gather *g;
@@ -25,6 +26,8 @@ static int read_state(const struct command_options *o, struct state *s, struct e
 	if (r < 0)
 		return r;
 	r = state_read_live(s, g, namespace, false, e);
+	if (r == 0 && configuration_selects_namespaces(c))
+		r = state_read_namespaces(s, g, e);
 	gather_close(g);
 	return r;
 }
@@ -65,16 +68,18 @@ static int run_plan(const struct command_options *o, struct err *e)
 	}
 	if (file_read_configuration(o->config, &c, e) < 0)
 		return COMMAND_FAILED;
-	if (read_state(o, &s, e) < 0) {
+	if (read_state(o, c, &s, e) < 0) {
 		configuration_unref(c);
 		return COMMAND_FAILED;
 	}
 	const struct kube_service **services = state_services(&s, &in.n_services);
 	const struct kube_remains **remains = state_remains(&s, &in.n_remains);
 	const struct kube_node **nodes = state_nodes(&s, &in.n_nodes);
+	const struct kube_object **namespaces = state_namespaces(&s, &in.n_namespaces);
 	in.services = services;
 	in.remains = remains;
 	in.nodes = nodes;
+	in.namespaces = namespaces;
 	in.in_force = read_in_force(o, &s);
 	struct plan *p = plan_new(c, o->load_balancer_class, &in);
 	plan_warnings(p, &warnings);
@@ -83,6 +88,7 @@ static int run_plan(const struct command_options *o, struct err *e)
 	command_print(&a);
 	int exit_status = plan_is_bad(p) ? COMMAND_CHANGES : COMMAND_OK;
 	plan_free(p);
+	free(namespaces);
 	free(nodes);
 	free(remains);
 	free(services);

@@ -288,13 +288,13 @@ static void ask(struct questions *qs, const struct text_question *q)
 	qs->list[qs->n++] = *q;
 }
 
-static void ask_speaker(struct work *w, const struct alive *s, const char *page, const char *path,
-                        struct questions *qs)
+static void ask_speaker(struct work *w, const struct alive *s, const char *page, const char *suffix,
+                        const char *path, struct questions *qs)
 {
 	const struct dump_pod *pod = dump_pods_on_node(&w->pods, "speaker", s->node);
 	int port = w->o->speaker.port;
 	const struct text_question q = {
-		.file = dump_name("speakers", s->node, page, ".txt"),
+		.file = dump_name("speakers", s->node, page, suffix),
 		.address = s->by_proxy ? NULL : &s->address,
 		.port = port,
 		.path = path,
@@ -382,9 +382,10 @@ static void dump_texts(struct work *w)
 	cleanup(questions_fini) struct questions qs = { 0 };
 
 	for (size_t i = 0; i < w->n_alive; i++) {
-		ask_speaker(w, &w->alive[i], "metrics", "/metrics", &qs);
-		ask_speaker(w, &w->alive[i], "rules", "/dump/rules", &qs);
-		ask_speaker(w, &w->alive[i], "bgp", "/dump/bgp", &qs);
+		ask_speaker(w, &w->alive[i], "metrics", ".txt", "/metrics", &qs);
+		ask_speaker(w, &w->alive[i], "rules", ".txt", "/dump/rules", &qs);
+		ask_speaker(w, &w->alive[i], "differences", ".json", "/dump/diff", &qs);
+		ask_speaker(w, &w->alive[i], "bgp", ".txt", "/dump/bgp", &qs);
 	}
 	for (size_t i = 0; i < w->pods.n; i++)
 		ask_pod(w, &w->pods.list[i], &qs);
@@ -420,7 +421,8 @@ static const char about[] =
 	"objects/        from the API server; `fairlead plan --state` takes services.json and nodes.json\n"
 	"logs/           of each container of our Pods: the last %d lines, %u bytes at most; .previous: before\n"
 	"                it was started again\n"
-	"speakers/       of each node: /status, /metrics, the rules as iptables-save has them, what bgpd says\n"
+	"speakers/       of each node: /status, /metrics, the rules as iptables-save or nft has them, what in them\n"
+	"                differs from what is wanted (`fairlead proxy diff`), what bgpd says\n"
 	"controllers/    of each Pod: /status, /metrics\n"
 	"\n"
 	"Passwords and tokens are ***, and so are the values of environment variables; Secrets were not\n"

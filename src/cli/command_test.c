@@ -25,6 +25,7 @@
 #include "cli/interrupt.h"
 #include "cli/test_cluster.h"
 #include "cli/test_judge.h"
+#include "cli/test_neighbour.h"
 #include "cli/test_report.h"
 #include "fairlead/clock.h"
 #include "fairlead/kube.h"
@@ -41,8 +42,6 @@
 #define ASK_MIN_S 12
 #define ASK_MAX_S 30
 #define REMOVE_S 60
-#define NEIGHBOURS "/proc/net/arp"
-#define NEIGHBOURS_MAX_BYTES (1 << 20)
 
 struct run {
 	const struct command_options *o;
@@ -150,25 +149,6 @@ static void add_node_ports(const struct test_world *w, const char *but, struct t
 
 /* ---- from here ---- */
 
-static void read_neighbours(struct buf *out)
-{
-	FILE *f = fopen(NEIGHBOURS, "re");
-	char line[256];
-
-	while (f && out->size < NEIGHBOURS_MAX_BYTES && fgets(line, sizeof(line), f))
-		buf_puts(out, line);
-	if (f)
-		fclose(f);
-}
-
-static struct test_neighbour neighbour_of(const struct addr *a)
-{
-	cleanup(buf_fini) struct buf table = BUF_INIT;
-
-	read_neighbours(&table);
-	return test_neighbour_find(buf_str(&table), a);
-}
-
 /* An earlier answer may be cached for a while, so the address is asked again. */
 static void check_arp(struct run *r, const char *policy, struct test_probe vip)
 {
@@ -177,7 +157,7 @@ static void check_arp(struct run *r, const char *policy, struct test_probe vip)
 	cleanup(buf_fini) struct buf why = BUF_INIT;
 
 	for (;;) {
-		struct test_neighbour n = neighbour_of(&w->vip);
+		struct test_neighbour n = test_neighbour_look(&w->vip);
 		buf_clear(&why);
 		enum test_result result = test_judge_arp(w, &n, &why);
 		if (result != TEST_FAILED || interrupted || clock_ms() >= until_ms) {
@@ -217,7 +197,7 @@ static void settle_client(struct run *r, struct test_probe *vip)
 static void judge_here(struct run *r, const char *policy, const struct test_probe *probes, size_t n)
 {
 	const struct test_world *w = &r->cluster.world;
-	struct test_neighbour neighbour = neighbour_of(&w->vip);
+	struct test_neighbour neighbour = test_neighbour_look(&w->vip);
 	cleanup(buf_fini) struct buf vip = BUF_INIT, ports = BUF_INIT, client = BUF_INIT;
 	const struct test_probe *before = w->local && n == r->n_before ? r->before : NULL;
 	enum test_result result = test_judge_vip_here(probes, n, &neighbour, &vip);

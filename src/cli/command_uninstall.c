@@ -32,10 +32,12 @@
 #define ANSWER_SIZE 16
 #define AGAIN_S 1
 #define ATTEMPTS 5
+/* A word, and an error. */
+#define SAID_SIZE (64 + ERR_MSG_SIZE)
 
 struct speaker {
 	const struct kube_pod *pod;
-	char said[128]; /* how far its speaker has come, or why that is not known; "": done */
+	char said[SAID_SIZE]; /* how far its speaker has come, or why that is not known; "": done */
 	bool silent;
 };
 
@@ -144,16 +146,18 @@ static void put_speaker(const char *pod, struct json_object *status, const char 
 {
 	struct round *u = arg;
 	const char *said = status ? kube_json_str(status, "uninstalled", NULL) : why;
+	const char *error = status ? kube_json_str(status, "uninstall_error", NULL) : NULL;
 
 	for (size_t i = 0; i < u->n; i++) {
 		struct speaker *p = &u->speakers[i];
 		if (p->pod->meta.name != pod)
 			continue;
 		p->silent = !status;
-		snprintf(p->said, sizeof(p->said), "%s",
+		snprintf(p->said, sizeof(p->said), "%s%s%s",
 		         !said                             ? "it knows of no uninstalling"
 		         : status && !strcmp(said, "done") ? ""
-		                                           : said);
+		                                           : said,
+		         error ? ": " : "", error ? error : "");
 	}
 }
 

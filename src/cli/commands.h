@@ -11,6 +11,7 @@
 
 #include "cli/gather.h"
 #include "fairlead/err.h"
+#include "fairlead/facts.h"
 #include "fairlead/options.h"
 #include "fairlead/out.h"
 
@@ -20,9 +21,9 @@ enum command_exit {
 		1, /* no answer, or an answer of no; @e says why where nothing was printed */
 	COMMAND_DEGRADED = 1, /* status, pools, bgp: the verdict */
 	COMMAND_DOWN = 2,
-	COMMAND_CHANGES = 2, /* plan: something moves or fails; config convert: something is lost */
-	COMMAND_NOT_RUN = 2, /* test: nothing is known about what was to be tested */
-	COMMAND_NOTHING = 2, /* sysdump */
+	COMMAND_CHANGES = 2,    /* plan, proxy diff, config convert: moved, different, lost */
+	COMMAND_NOT_RUN = 2,    /* test: nothing is known about what was to be tested */
+	COMMAND_NOTHING = 2,    /* sysdump */
 	COMMAND_INCOMPLETE = 3, /* explain: printed, but a speaker did not answer */
 	COMMAND_USAGE = 64,     /* wrong command line; as in sysexits.h */
 };
@@ -33,11 +34,24 @@ struct command_test_options {
 	bool keep, clean_up, host_network;
 };
 
+/* The speakers' flags of the same names, and what else the data plane is asked. */
+struct command_proxy_options {
+	const char *mode, *family; /* "any": both */
+	struct facts_flags flags;
+};
+
+/* --from, --to; NULL: not given */
+struct command_packet_options {
+	const char *from, *to;
+};
+
 struct command_options {
 	struct options_kube kube;
 	enum out_format format;
 	bool release_addresses, yes;
 	struct command_test_options test;
+	struct command_proxy_options proxy;
+	struct command_packet_options packet;
 	struct gather_port speaker;
 	int timeout_s;
 	int wait_s; /* until the verdict is OK; 0: not at all */
@@ -47,7 +61,8 @@ struct command_options {
 	const char *config, *load_balancer_class, *node; /* NULL: not given */
 	const char *config_map; /* the name of the administrator's; likewise */
 	bool client_only;
-	const char *file, *since; /* of sysdump; NULL: not given */
+	const char *file, *since;    /* of sysdump; NULL: not given */
+	const char *kube_proxy_args; /* of config convert; likewise */
 	int tail_lines;
 	struct option_list state; /* manifests; none: the live cluster */
 	char **operands;          /* behind the command's words */
@@ -82,6 +97,10 @@ enum command_flags {
 	FLAGS_ADMIN = 1 << 9,     /* --config-map */
 	FLAGS_CLIENT = 1 << 10,   /* --client */
 	FLAGS_SYSDUMP = 1 << 11,  /* --file, --since, --tail-lines */
+	FLAGS_PROXY = 1 << 12,  /* --mode, --cluster-cidr and the like, as the speakers have them */
+	FLAGS_FAMILY = 1 << 13, /* --family */
+	FLAGS_PACKET = 1 << 14, /* --from, --to */
+	FLAGS_CONVERT = 1 << 15, /* --kube-proxy-args */
 };
 
 /* What words on the command line stand for, to complete them. */
@@ -106,7 +125,7 @@ struct command {
 	const char *operands;     /* as usage has them; "": none */
 	enum command_names names; /* what they are */
 	size_t n;                 /* how many; behind them may stand more files of --state */
-	bool more;                /* n, or more of the same */
+	bool more;                /* n, or more of the same, which are no files of --state */
 	bool optional;            /* or none */
 	unsigned int flags;       /* FLAGS_… */
 	const char *summary;      /* for the list of commands */
@@ -132,6 +151,8 @@ struct command {
 	X(help)           \
 	X(plan)           \
 	X(pools)          \
+	X(proxy_diff)     \
+	X(proxy_render)   \
 	X(status)         \
 	X(sysdump)        \
 	X(test)           \

@@ -192,7 +192,10 @@ static void pass_over(struct conversion *c, const char *kind, const char *versio
 		xasprintf(
 			"passed over: no custom resource of MetalLB, whose apiVersion is " API_GROUP
 			"v1beta1 or v1beta2%s",
-			is_config_map ? "; its ConfigMap of up to 0.12 is taken as it is" : ""),
+			is_config_map ? "; its ConfigMap of up to 0.12 is taken as it is, and "
+					"kube-proxy's has a KubeProxyConfiguration under the key "
+					"config.conf"
+				      : ""),
 		false);
 }
 
@@ -376,8 +379,6 @@ static bool judge(struct conversion *c)
 	bool valid = true;
 
 	configuration_parse(buf_str(&c->text), c->text.size, &config, &errors, &warnings);
-	if (config)
-		configuration_find_unanswered(config, &errors);
 	configuration_unref(config);
 	note_problems(c, &warnings, false);
 	note_problems(c, &errors, true);
@@ -408,7 +409,8 @@ static void read_objects(struct conversion *c)
 		convert_read(c, sorted[i]);
 	free(sorted);
 	if (n == 0)
-		convert_note(c, "there is no custom resource of MetalLB in what was read");
+		convert_note(c, "there is neither a custom resource of MetalLB nor a "
+		                "configuration of kube-proxy in what was read");
 }
 
 bool conversion_run(struct conversion *c)

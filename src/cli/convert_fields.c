@@ -287,45 +287,82 @@ static const struct field peer_fields[] = {
 
 static const struct field allocation_fields[] = {
 	{ "priority", .read = read_value, .key = "priority", .omit = "0" },
-	{ "namespaces" }, /* read_allocation() looks at these */
-	{ "namespaceSelectors" },
-	{ "serviceSelectors" },
+	{ "namespaces", .read = read_value, .key = "namespaces" },
+	{ "namespaceSelectors", .read = read_selectors, .key = "namespace-selectors" },
+	{ "serviceSelectors", .read = read_selectors, .key = "service-selectors" },
 };
 
-static bool is_set(struct json_object *map, const char *name)
+static bool is_empty_selector(struct json_object *selector)
 {
-	struct json_object *value = NULL;
+	bool any = false;
 
-	return json_object_object_get_ex(map, name, &value) && !is_unset(value);
+	if (!json_object_is_type(selector, json_type_object))
+		return false;
+	json_object_object_foreach(selector, key, value) {
+		(void)key;
+		any |= !is_unset(value);
+	}
+	return !any;
 }
 
 /*
- * A pool for some Services only would be open to all.  Instead, no Service gets an address from it
- * without asking.
+ * A selector without conditions selects everything in Kubernetes, and so does a list that has one.
  */
+static bool selects_all(struct json_object *map, const char *key)
+{
+	struct json_object *list = NULL;
+
+	json_object_object_get_ex(map, key, &list);
+	for (size_t i = 0; is_list(list) && i < json_object_array_length(list); i++)
+		if (is_empty_selector(json_object_array_get_idx(list, i)))
+			return true;
+	return false;
+}
+
+/* What selects all is no condition; with it the names of namespaces are none either. */
+static void drop_conditions_on_none(struct reader *r)
+{
+	bool all_namespaces = selects_all(r->to, "namespace-selectors");
+	bool all_services = selects_all(r->to, "service-selectors");
+
+	if (all_namespaces) {
+		json_object_object_del(r->to, "namespaces");
+		json_object_object_del(r->to, "namespace-selectors");
+	}
+	if (all_services)
+		json_object_object_del(r->to, "service-selectors");
+	if (all_namespaces)
+		convert_note(r->c, "serviceAllocation.namespaceSelectors: one is empty, which "
+		                   "selects every namespace; left out, as it is no condition");
+	if (all_services)
+		convert_note(r->c, "serviceAllocation.serviceSelectors: one is empty, which "
+		                   "selects every Service; left out, as it is no condition");
+}
+
 static void read_allocation(struct reader *r, const struct field *f, struct json_object *value)
 {
 	cleanup_free char *at = xasprintf("%s%s.", r->at, f->name);
 	struct reader nested = { .c = r->c, .at = at, .from = value, .to = r->to };
-	bool restricted = !json_object_is_type(value, json_type_object);
+	bool is_narrow = false;
 
 	read_fields(&nested, allocation_fields, ARRAY_LEN(allocation_fields));
-	for (size_t i = 1; i < ARRAY_LEN(allocation_fields); i++)
-		restricted |= is_set(value, allocation_fields[i].name);
-	if (restricted) {
-		convert_note(r->c,
-		             "%s: Fairlead does not keep a pool for some namespaces or Services; "
-		             "auto-assign: false is written, so that nobody gets an address of it "
-		             "unasked; annotate the Services it is for with "
-		             "fairlead.io/address-pool",
-		             f->name);
+	if (!json_object_is_type(value, json_type_object)) {
+		convert_note(
+			r->c,
+			"%s: whom the pool is for is not known; auto-assign: false is written, "
+			"so that nobody gets an address of it unasked",
+			f->name);
 		json_object_object_add(r->to, "auto-assign", json_object_new_boolean(false));
-	} else if (!is_set(value, "priority")) {
+		return;
+	}
+	drop_conditions_on_none(r);
+	for (size_t i = 1; i < ARRAY_LEN(allocation_fields); i++)
+		is_narrow |= json_object_object_get_ex(r->to, allocation_fields[i].key, NULL);
+	if (!is_narrow && !json_object_object_get_ex(r->to, "priority", NULL))
 		convert_note(r->c,
 		             "%s: MetalLB tries such a pool before those without; give it a "
 		             "priority",
 		             f->name);
-	}
 }
 
 static int text_cmp(const void *a, const void *b)

@@ -195,6 +195,24 @@ void explain_put_speaker(struct explain *x, const char *node, struct json_object
 	}
 }
 
+void explain_put_namespace(struct explain *x, const struct labels *labels)
+{
+	x->namespace_labels = labels;
+}
+
+bool explain_announces(const struct explain *x, const struct addr *addr, const char *node)
+{
+	for (size_t i = 0; i < x->n_addresses; i++) {
+		const struct explain_address *a = &x->addresses[i];
+		if (!addr_eq(&a->addr, addr))
+			continue;
+		for (size_t k = 0; k < a->n_rows; k++)
+			if (a->rows[k].announce && !strcmp(a->rows[k].node, node))
+				return true;
+	}
+	return false;
+}
+
 bool explain_is_complete(const struct explain *x)
 {
 	return !x->incomplete;

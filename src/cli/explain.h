@@ -17,6 +17,7 @@
 
 struct explain;
 struct json_object;
+struct labels;
 struct out;
 
 /*
@@ -30,8 +31,16 @@ void explain_free(struct explain *x);
 /* What the node's speaker answered to /status, or NULL, the reason that it did not, and why. */
 void explain_put_speaker(struct explain *x, const char *node, struct json_object *status,
                          enum reason silence, const char *why);
+/*
+ * The labels of the Service's Namespace, which stay as long as the answer; without this call they
+ * are not known.
+ */
+void explain_put_namespace(struct explain *x, const struct labels *labels);
 /* Did every speaker that was put answer? */
 bool explain_is_complete(const struct explain *x);
+
+/* Whether the node announces the address, or would as far as the objects tell. */
+bool explain_announces(const struct explain *x, const struct addr *a, const char *node);
 
 /* A list of addresses.  @service: its conditions say why it has none. */
 void explain_print(const struct explain *x, const struct kube_service *service, struct out *o);

@@ -250,6 +250,7 @@ void explain_print(const struct explain *x, const struct kube_service *service, 
 	if (x->n_addresses == 0 && !(waits && s->type != KUBE_LOAD_BALANCER))
 		say_no_address(x, service, o);
 	say_holders(x, service, o);
+	explain_say_pools(x, service, o);
 	out_list(o, NULL);
 	for (size_t i = 0; i < x->n_addresses; i++)
 		put_address(x, &x->addresses[i], o);

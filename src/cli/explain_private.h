@@ -27,8 +27,12 @@ struct explain {
 	const struct view_service *service;
 	struct explain_address *addresses;
 	size_t n_addresses;
-	bool is_live; /* speakers were asked */
+	const struct labels *namespace_labels; /* NULL: not known */
+	bool is_live;                          /* speakers were asked */
 	bool incomplete;
 };
+
+/* From which pools the Service may be given addresses, where some are not for everybody. */
+void explain_say_pools(const struct explain *x, const struct kube_service *service, struct out *o);
 
 #endif

@@ -44,24 +44,35 @@ int file_read(const char *path, size_t max_bytes, struct buf *out, struct err *e
 	return r;
 }
 
-static int read_manifest(const char *path, manifest_object_fn *fn, void *arg,
-                         struct manifest_problems *problems, struct err *e)
+static int parse_manifest(const char *path, const struct buf *text, manifest_object_fn *fn,
+                          void *arg, struct manifest_problems *problems, struct err *e)
 {
-	cleanup(buf_fini) struct buf text = BUF_INIT;
 	unsigned int line = 0;
-	int r = file_read(path, MANIFEST_MAX_BYTES, &text, e);
+	int r = manifest_read(buf_str(text), text->size, fn, arg, problems, &line, e);
 
-	if (r < 0)
-		return r;
-	r = manifest_read(buf_str(&text), text.size, fn, arg, problems, &line, e);
 	if (r < 0)
 		err_prefix(e, "%s:%u", path, line ? line : 1);
 	return r;
 }
 
+static int read_manifest(const char *path, manifest_object_fn *fn, void *arg,
+                         struct manifest_problems *problems, struct err *e)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	int r = file_read(path, MANIFEST_MAX_BYTES, &text, e);
+
+	return r < 0 ? r : parse_manifest(path, &text, fn, arg, problems, e);
+}
+
 int file_read_manifest(const char *path, manifest_object_fn *fn, void *arg, struct err *e)
 {
 	return read_manifest(path, fn, arg, NULL, e);
+}
+
+int file_parse_manifest(const char *path, const struct buf *text, manifest_object_fn *fn, void *arg,
+                        struct err *e)
+{
+	return parse_manifest(path, text, fn, arg, NULL, e);
 }
 
 int file_read_objects(const char *path, manifest_object_fn *fn, void *arg, struct buf *told,
@@ -101,7 +112,7 @@ int file_read_configuration_text(const char *path, struct buf *out, struct err *
 	return err_set(e, -EINVAL, ERR_CONFIG, "%s is empty: write a configuration into it", path);
 }
 
-static void tell_problems(const char *path, const struct config_problems *p, const char *kind)
+void file_tell_problems(const char *path, const struct config_problems *p, const char *kind)
 {
 	cleanup(buf_fini) struct buf told = BUF_INIT;
 	cleanup(out_fini) struct out o;
@@ -120,10 +131,10 @@ int file_read_configuration(const char *path, struct configuration **ret_config,
 	if (r < 0)
 		return r;
 	r = configuration_parse_file(buf_str(&text), text.size, ret_config, &errors, NULL);
-	tell_problems(path, &errors, "");
+	file_tell_problems(path, &errors, "");
 	if (r < 0)
 		return err_set(e, r, ERR_CONFIG, "%s is not a valid configuration", path);
 	configuration_warn_no_pools(*ret_config, &warnings);
-	tell_problems(path, &warnings, "warning: ");
+	file_tell_problems(path, &warnings, "warning: ");
 	return 0;
 }

@@ -18,6 +18,9 @@
 int file_read(const char *path, size_t max_bytes, struct buf *out, struct err *e);
 /* Reads the objects of a manifest; @e names file and line. */
 int file_read_manifest(const char *path, manifest_object_fn *fn, void *arg, struct err *e);
+/* The same for what file_read() has read. */
+int file_parse_manifest(const char *path, const struct buf *text, manifest_object_fn *fn, void *arg,
+                        struct err *e);
 /*
  * The same, but for what @fn refuses: each goes to @told as "FILE:LINE: message", and counts in
  * *ret_n_refused.
@@ -27,6 +30,8 @@ int file_read_objects(const char *path, manifest_object_fn *fn, void *arg, struc
 /* "FILE:LINE: path.to.key: message" for each; @kind ("warning: ") stands before the path. */
 void file_say_problems(const char *path, const struct config_problems *p, const char *kind,
                        struct out *o);
+/* The same to standard error. */
+void file_tell_problems(const char *path, const struct config_problems *p, const char *kind);
 /* Reads the text of a configuration, which must not be empty. */
 int file_read_configuration_text(const char *path, struct buf *out, struct err *e);
 /*

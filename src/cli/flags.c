@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "fairlead/mem.h"
+#include "fairlead/proxy.h"
 
+#define TIMEOUT_MAX_S 3600
 /* Anybody may be told these. */
 #define FLAGS_COMMON (FLAGS_CLUSTER | FLAGS_SPEAKERS | FLAGS_OUTPUT)
 
@@ -16,6 +18,7 @@ void flags_fill(struct command_options *o, struct flag_choices *choices,
                 struct flag ret[static FLAGS_MAX])
 {
 	const struct option_row kube[] = { OPTIONS_KUBE(o->kube) };
+	const struct option_row plane[] = { OPTIONS_FACTS(o->proxy.flags) };
 	const struct flag flags[] = {
 		{ { "output", 'o', "FORMAT", "what to print", OPTION_CHOICE, &choices->output,
 		    .choices = "text|wide|json|yaml|name" },
@@ -89,7 +92,7 @@ void flags_fill(struct command_options *o, struct flag_choices *choices,
 		  FLAGS_UNINSTALL | FLAGS_TEST,
 		  NAMES_NONE },
 		{ { "timeout", 0, "SECONDS", "how long to wait", OPTION_INT, &o->timeout_s,
-		    .min = 0, .max = 3600 },
+		    .min = 0, .max = TIMEOUT_MAX_S },
 		  FLAGS_UNINSTALL | FLAGS_TEST,
 		  NAMES_NONE },
 		{ { "image", 0, "IMAGE",
@@ -141,6 +144,38 @@ void flags_fill(struct command_options *o, struct flag_choices *choices,
 		    OPTION_INT, &o->tail_lines, .min = 1, .max = 1000000 },
 		  FLAGS_SYSDUMP,
 		  NAMES_NONE },
+		{ { "kube-proxy-args", 0, "ARGS",
+		    "kube-proxy's command line, instead of a FILE: in quotes, its flags with spaces "
+		    "between them",
+		    OPTION_STRING, &o->kube_proxy_args },
+		  FLAGS_CONVERT,
+		  NAMES_NONE },
+		{ { "from", 0, "ADDRESS", "who sends the packet that is followed", OPTION_STRING,
+		    &o->packet.from },
+		  FLAGS_PACKET,
+		  NAMES_NONE },
+		{ { "to", 0, "ADDRESS:PORT[/PROTO]",
+		    "where it goes, by TCP unless told; an IPv6 address stands in brackets",
+		    OPTION_STRING, &o->packet.to },
+		  FLAGS_PACKET,
+		  NAMES_NONE },
+		{ { "mode", 0, "MODE", "who carries the traffic (the speakers' --proxy-mode)",
+		    OPTION_CHOICE, &o->proxy.mode, .choices = PROXY_MODES },
+		  FLAGS_PROXY,
+		  NAMES_NONE },
+		{ plane[0], FLAGS_PROXY, NAMES_NONE },
+		{ plane[1], FLAGS_PROXY, NAMES_NONE },
+		{ plane[2], FLAGS_PROXY, NAMES_NONE },
+		{ plane[3], FLAGS_PROXY, NAMES_NONE },
+		{ plane[4], FLAGS_PROXY, NAMES_NONE },
+		{ plane[5], FLAGS_PROXY, NAMES_NONE },
+		{ plane[6], FLAGS_PROXY, NAMES_NONE },
+		{ plane[7], FLAGS_PROXY, NAMES_NONE },
+		{ { "family", 0, "FAMILY",
+		    "IPv4 or IPv6 alone; without it those that the Services have", OPTION_CHOICE,
+		    &o->proxy.family, .choices = "any|4|6" },
+		  FLAGS_FAMILY,
+		  NAMES_NONE },
 		{ { "speaker-port", 0, "PORT", "where the speakers serve /status on their nodes",
 		    OPTION_INT, &o->speaker.port, .min = 1, .max = UINT16_MAX },
 		  FLAGS_SPEAKERS,
@@ -152,7 +187,9 @@ void flags_fill(struct command_options *o, struct flag_choices *choices,
 		  NAMES_FILES },
 	};
 
-	_Static_assert(ARRAY_LEN(kube) == 3 && ARRAY_LEN(flags) < FLAGS_MAX, "rows");
+	_Static_assert(ARRAY_LEN(kube) == 3 && ARRAY_LEN(plane) == OPTIONS_FACTS_N &&
+	                       ARRAY_LEN(flags) < FLAGS_MAX,
+	               "rows");
 	memcpy(ret, flags, sizeof(flags));
 	ret[ARRAY_LEN(flags)] = (struct flag){ .row = { .name = NULL } };
 }
@@ -187,6 +224,12 @@ int flags_check(const struct flag *flags, uint64_t given, const struct command *
 		if ((given & UINT64_C(1) << i) && !(flags[i].group & (c->flags | FLAGS_COMMON)))
 			return err_set(e, -EINVAL, ERR_CONFIG, "%s takes no --%s",
 			               command_name(c, name), flags[i].row.name);
+	if ((c->flags & FLAGS_TEST) && o->timeout_s == 0)
+		return err_set(
+			e, -EINVAL, ERR_CONFIG,
+			"%s: --timeout 0 leaves no time for any check: it is a whole number from "
+			"1 to %d",
+			command_name(c, name), TIMEOUT_MAX_S);
 	if ((o->format == OUT_WIDE || o->format == OUT_NAME) && !(c->flags & FLAGS_VERDICT))
 		return err_set(e, -EINVAL, ERR_CONFIG, "%s takes no --output %s",
 		               command_name(c, name), o->format == OUT_WIDE ? "wide" : "name");

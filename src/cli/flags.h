@@ -8,16 +8,20 @@
 
 #include "cli/commands.h"
 
-#define FLAGS_MAX 32
+#define FLAGS_MAX 48
 /* What holds unless told otherwise. */
 #define FLAGS_SPEAKER_PORT 17482
 #define FLAGS_TIMEOUT_S 60
 #define FLAGS_TEST_PORT 8080
 #define FLAGS_TAIL_LINES 10000
-#define COMMAND_OPTIONS_INIT                                                      \
-	{                                                                         \
-		.speaker.port = FLAGS_SPEAKER_PORT, .timeout_s = FLAGS_TIMEOUT_S, \
-		.test.port = FLAGS_TEST_PORT, .tail_lines = FLAGS_TAIL_LINES      \
+#define COMMAND_OPTIONS_INIT                                                             \
+	{                                                                                \
+		.speaker.port = FLAGS_SPEAKER_PORT, .timeout_s = FLAGS_TIMEOUT_S,        \
+		.test.port = FLAGS_TEST_PORT, .tail_lines = FLAGS_TAIL_LINES, .proxy = { \
+			.mode = "iptables",                                              \
+			.family = "any",                                                 \
+			.flags = FACTS_FLAGS_INIT                                        \
+		}                                                                        \
 	}
 #define FLAG_CHOICES_INIT                                \
 	{                                                \

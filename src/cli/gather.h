@@ -71,6 +71,8 @@ struct gather_port {
 };
 
 struct gather_daemon {
+	const char *path;           /* NULL: /status */
+	int patience_s;             /* how long it may be silent; 0: as for /status */
 	const char *name;           /* for @put: a speaker's is that of its node */
 	const struct addr *address; /* none: it has no address to be asked at */
 	int port;
@@ -90,7 +92,7 @@ struct buf;
 void gather_read_token(const char *path, struct buf *out);
 
 /*
- * Calls @put once for each, with what it answered to /status, or with NULL and why.  Those that
+ * Calls @put once for each, with what it answered, which is JSON, or with NULL and why.  Those that
  * cannot be reached from here are asked by way of the API server, for which one needs the right.
  */
 void gather_daemons(struct gather *g, const struct gather_daemon *daemons, size_t n,

@@ -42,6 +42,11 @@ struct calls {
 	void *arg;
 };
 
+static const char *path_of(const struct gather_daemon *d)
+{
+	return d->path ? d->path : "/status";
+}
+
 static void answered(struct daemon_call *call, struct json_object *status)
 {
 	call->answered = true;
@@ -73,8 +78,10 @@ static void on_daemon(const struct http_answer *a, void *arg)
 			call->why = "its answer is no JSON";
 		json_object_put(status);
 	} else if (a->code == 401 || a->code == 403) {
-		call->why =
-			"it refuses: /status is kept to its host, or to a token (--speaker-token-file)";
+		snprintf(call->words, sizeof(call->words),
+		         "it refuses: %s is kept to its host, or to a token (--speaker-token-file)",
+		         path_of(call->daemon));
+		call->why = call->words;
 	} else if (a->code == 503) {
 		call->why = "it has too many clients";
 	} else if (a->code) {
@@ -108,9 +115,11 @@ static void ask_directly(struct daemon_call *call, const char *authorization)
 	struct gather *g = call->calls->g;
 	const struct http_question q = { .address = call->daemon->address,
 		                         .port = call->daemon->port,
-		                         .path = "/status",
+		                         .path = path_of(call->daemon),
 		                         .authorization = authorization,
-		                         .silence_s = DAEMON_TIMEOUT_S,
+		                         .silence_s = call->daemon->patience_s
+		                                              ? call->daemon->patience_s
+		                                              : DAEMON_TIMEOUT_S,
 		                         .max_bytes = DAEMON_BODY_MAX_BYTES };
 
 	g->n_pending++;
@@ -136,9 +145,12 @@ static void give_up(evutil_socket_t fd, short what, void *arg)
 
 static void wait_directly(struct calls *calls)
 {
-	const struct timeval timeout = { DAEMONS_TIMEOUT_S, 0 };
+	struct timeval timeout = { DAEMONS_TIMEOUT_S, 0 };
 	struct event *end = evtimer_new(calls->g->base, give_up, calls);
 
+	for (size_t i = 0; i < calls->n; i++)
+		if (calls->list[i].daemon->patience_s > timeout.tv_sec)
+			timeout.tv_sec = calls->list[i].daemon->patience_s;
 	evtimer_add(end, &timeout);
 	gather_wait(calls->g);
 	event_free(end);
@@ -166,12 +178,13 @@ static void ask_by_proxy(struct daemon_call *call)
 {
 	const struct gather_daemon *d = call->daemon;
 	cleanup_free char *path =
-		d->pod ? xasprintf("/api/v1/namespaces/%s/pods/%s:%d/proxy/status", d->namespace,
-	                           d->pod, d->port)
-		       : xasprintf("/api/v1/nodes/%s:%d/proxy/status", d->node, d->port);
+		d->pod ? xasprintf("/api/v1/namespaces/%s/pods/%s:%d/proxy%s", d->namespace, d->pod,
+	                           d->port, path_of(d))
+		       : xasprintf("/api/v1/nodes/%s:%d/proxy%s", d->node, d->port, path_of(d));
 	const struct kube_request_spec spec = { .method = "GET",
 		                                .path = path,
-		                                .timeout_ms = PROXY_TIMEOUT_MS,
+		                                .timeout_ms = d->patience_s ? d->patience_s * 1000
+		                                                            : PROXY_TIMEOUT_MS,
 		                                .max_bytes = DAEMON_BODY_MAX_BYTES };
 
 	call->calls->g->n_pending++;

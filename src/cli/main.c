@@ -38,7 +38,7 @@ static int take_operands(const struct command *c, struct command_options *o, siz
 	char name[COMMAND_NAME_SIZE];
 	size_t i = c->n;
 
-	while (o->state.n && o->state.n < OPTION_LIST_MAX && i < n)
+	while (!c->more && o->state.n && o->state.n < OPTION_LIST_MAX && i < n)
 		o->state.items[o->state.n++] = o->operands[i++];
 	n -= i - c->n;
 	o->n_operands = n;
@@ -122,6 +122,7 @@ int main(int argc, char **argv)
 	if (r == OPTIONS_DONE)
 		return flush(COMMAND_OK);
 	if (r < 0) {
+		buf_plain(e.msg);
 		fprintf(stderr, "fairlead: %s\n", e.msg);
 		return COMMAND_USAGE;
 	}

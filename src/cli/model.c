@@ -55,13 +55,21 @@ static void service_free(struct model_service *s)
 	free(s);
 }
 
+static void refusals_fini(struct model_refusals *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		free(r->items[i].service);
+		free(r->items[i].error);
+	}
+	free(r->items);
+}
+
 static void rules_fini(struct model_rules *r)
 {
-	for (size_t i = 0; i < r->n_refused; i++) {
-		free(r->refused[i].service);
-		free(r->refused[i].error);
-	}
-	free(r->refused);
+	refusals_fini(&r->refused);
+	refusals_fini(&r->substituted);
+	for (size_t i = 0; i < ARRAY_LEN(r->passages); i++)
+		free(r->passages[i].where);
 	free(r->error);
 }
 
@@ -91,6 +99,7 @@ void cluster_free(struct model *m)
 		free(m->nodes[i].version);
 		free(m->nodes[i].proxy);
 		rules_fini(&m->nodes[i].rules);
+		refusals_fini(&m->nodes[i].health_ports);
 		troubles_fini(&m->nodes[i]);
 		model_bgp_fini(&m->nodes[i].bgp);
 	}

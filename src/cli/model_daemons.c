@@ -118,18 +118,57 @@ static void put_troubles(struct json_object *status, struct model_node *node)
 	}
 }
 
-static void put_refused(struct json_object *family, struct model_rules *r)
+static void put_refusals(struct json_object *parent, const char *key, const char *what,
+                         struct model_refusals *r)
 {
-	struct json_object *list = kube_json_get(family, "refused", json_type_array, NULL);
+	struct json_object *list = kube_json_get(parent, key, json_type_array, NULL);
 	size_t n = list ? json_object_array_length(list) : 0;
 
-	r->refused = xreallocarray(r->refused, r->n_refused + n + 1, sizeof(*r->refused));
+	r->items = xreallocarray(r->items, r->n + n + 1, sizeof(*r->items));
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *obj = json_object_array_get_idx(list, i);
 		if (json_object_is_type(obj, json_type_object))
-			r->refused[r->n_refused++] =
-				(struct model_refused){ .service = model_dup_str(obj, "service"),
-				                        .error = model_dup_str(obj, "error") };
+			r->items[r->n++] = (struct model_refused){
+				.service = model_dup_str(obj, "service"),
+				.error = model_dup_str(obj, what),
+				.port = kube_json_int(obj, "port", 0, UINT16_MAX, 0, NULL),
+			};
+	}
+}
+
+/* A firewall in the way of a family that no Service has is nobody's trouble. */
+static bool is_carried(struct json_object *proxy, int64_t family)
+{
+	struct json_object *list = kube_json_get(proxy, "families", json_type_array, NULL);
+	size_t n = list ? json_object_array_length(list) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *obj = json_object_array_get_idx(list, i);
+		if (json_object_is_type(obj, json_type_object) &&
+		    kube_json_int(obj, "family", 0, 6, 0, NULL) == family)
+			return kube_json_int(obj, "services", 0, INT64_MAX, 0, NULL) > 0;
+	}
+	return false;
+}
+
+static void put_passages(struct json_object *proxy, struct model_rules *r)
+{
+	struct json_object *list = kube_json_get(proxy, "forward", json_type_array, NULL);
+	size_t n = list ? json_object_array_length(list) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *obj = json_object_array_get_idx(list, i);
+		if (!json_object_is_type(obj, json_type_object))
+			continue;
+		int64_t family = kube_json_int(obj, "family", 0, 6, 0, NULL);
+		const char *passage = kube_json_str(obj, "passage", NULL);
+		struct model_passage *p = &r->passages[family == 6];
+		if (p->is_told || !passage || !strcmp(passage, "passes") ||
+		    !is_carried(proxy, family))
+			continue;
+		*p = (struct model_passage){ .is_told = true,
+			                     .is_refused = !strcmp(passage, "refused"),
+			                     .where = model_dup_str(obj, "where") };
 	}
 }
 
@@ -145,8 +184,10 @@ static void put_rules(struct json_object *proxy, struct model_rules *r)
 			continue;
 		if (!r->error)
 			r->error = xstrdup_null(kube_json_str(family, "last_error", NULL));
-		put_refused(family, r);
+		put_refusals(family, "refused", "error", &r->refused);
+		put_refusals(family, "substituted", "scheduler", &r->substituted);
 	}
+	put_passages(proxy, r);
 }
 
 static void put_state(struct json_object *status, struct model_node *node)
@@ -202,6 +243,9 @@ void cluster_put_speaker(struct model *m, const char *name, struct json_object *
 	node->proxy = proxy ? model_dup_str(proxy, "mode") : xstrdup("");
 	if (proxy)
 		put_rules(proxy, &node->rules);
+	struct json_object *health = kube_json_get(status, "health", json_type_object, NULL);
+	if (health)
+		put_refusals(health, "failing", "error", &node->health_ports);
 	put_state(status, node);
 	put_services(m, status, node);
 	put_peers(status, node);

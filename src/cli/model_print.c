@@ -27,6 +27,19 @@ static const struct out_table pools_table = {
 	             { "ranges", "RANGES" } },
 };
 
+/* Where some are not for everybody. */
+static const struct out_table reserved_pools_table = {
+	.title = "Pools",
+	.columns = { { "name", "NAME" },
+	             { "protocols", "PROTOCOLS" },
+	             { "use", "USE", .wide = true },
+	             { "total", "TOTAL" },
+	             { "used", "USED" },
+	             { "free", "FREE" },
+	             { "whose", "FOR" },
+	             { "ranges", "RANGES" } },
+};
+
 static const struct out_table retained_table = {
 	.title = "Retained: in use, and in no pool any more",
 	.if_any = true,
@@ -44,6 +57,28 @@ static void put_words(struct out *o, const char *key, unsigned int bits, const c
 	out_close(o);
 }
 
+static bool any_reserved(const struct configuration *c)
+{
+	for (size_t i = 0; i < c->n_pools; i++)
+		if (config_pool_is_reserved(&c->pools[i]))
+			return true;
+	return false;
+}
+
+static void put_reservations(const struct config_pool *p, struct out *o)
+{
+	if (p->n_reservations == 0)
+		return;
+	out_list(o, "reservations");
+	for (size_t i = 0; i < p->n_reservations; i++) {
+		out_object(o, NULL);
+		out_str(o, "service", p->reservations[i].service);
+		out_addr(o, "address", &p->reservations[i].address);
+		out_close(o);
+	}
+	out_close(o);
+}
+
 static void put_pool(const struct model *m, const struct config_pool *p, struct out *o)
 {
 	static const char *const protocols[] = { "layer2", "bgp", NULL };
@@ -52,6 +87,7 @@ static void put_pool(const struct model *m, const struct config_pool *p, struct 
 	_Static_assert(CONFIG_USE_LOAD_BALANCER == 1 && CONFIG_USE_EXTERNAL_IP == 2, "bits");
 	uint64_t total = model_pool_total(p), used = model_pool_used(m, p);
 	char text[ADDR_RANGE_STR_SIZE];
+	cleanup(buf_fini) struct buf whose = BUF_INIT;
 
 	out_object(o, NULL);
 	out_row(o);
@@ -63,8 +99,18 @@ static void put_pool(const struct model *m, const struct config_pool *p, struct 
 		out_str(o, NULL, addr_range_format(&p->ranges[i], text));
 	out_close(o);
 	out_bool(o, "auto_assign", p->auto_assign);
+	if (p->disabled) {
+		out_bool(o, "disabled", true);
+		out_cell(o, "name", "%s (disabled)", p->name);
+	}
+	config_pool_put_audience(p, "for", o);
+	config_pool_say_audience(p, &whose);
+	if (any_reserved(m->config))
+		out_cell(o, "whose", "%s", whose.size ? buf_str(&whose) : "all");
 	out_uint(o, "total", total);
 	out_uint(o, "used", used);
+	put_reservations(p, o);
+	used += model_pool_reserved(m, p);
 	out_uint(o, "free", total > used ? total - used : 0);
 	out_close(o);
 }
@@ -72,7 +118,7 @@ static void put_pool(const struct model *m, const struct config_pool *p, struct 
 static void put_pools(const struct model *m, struct out *o)
 {
 	if (m->config)
-		out_table(o, &pools_table);
+		out_table(o, any_reserved(m->config) ? &reserved_pools_table : &pools_table);
 	out_list(o, "pools");
 	for (size_t i = 0; m->config && i < m->config->n_pools; i++)
 		put_pool(m, &m->config->pools[i], o);

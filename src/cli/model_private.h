@@ -64,17 +64,28 @@ struct model_trouble {
 	char *interface, *reason, *message;
 };
 
-/* A Service whose rules the node's data plane refuses. */
+/* Services of which the node cannot do something: have their rules, or listen on a port. */
 struct model_refused {
 	char *service, *error;
+	int64_t port; /* 0: it is about none */
+};
+struct model_refusals {
+	struct model_refused *items;
+	size_t n;
+};
+
+/* Of a family that the node carries: others' firewalls refuse what it forwards, or may. */
+struct model_passage {
+	bool is_told, is_refused;
+	char *where;
 };
 
 /* The data plane of a node, if it has one. */
 struct model_rules {
 	bool pending; /* the kernel has not all that is wanted */
 	char *error;  /* the last one; NULL: none */
-	struct model_refused *refused;
-	size_t n_refused;
+	struct model_refusals refused, substituted;
+	struct model_passage passages[2]; /* IPv4, IPv6 */
 };
 
 struct model_node {
@@ -92,8 +103,9 @@ struct model_node {
 	char *version, *proxy;
 	int64_t generation;
 	bool fresh;
-	bool uninstalled; /* or about to be */
-	bool key_awaited; /* the heartbeat key */
+	bool uninstalled;                   /* or about to be */
+	bool key_awaited;                   /* the heartbeat key */
+	struct model_refusals health_ports; /* that are failing */
 	struct model_rules rules;
 	size_t n_announced, n_peers, n_peers_alive;
 	struct model_trouble *troubles;
@@ -139,6 +151,8 @@ uint64_t model_pool_total(const struct config_pool *p);
  * counts once.
  */
 uint64_t model_pool_used(const struct model *m, const struct config_pool *p);
+/* Addresses that the pool reserves and that no Service has. */
+uint64_t model_pool_reserved(const struct model *m, const struct config_pool *p);
 /* "" if it is in none. */
 const char *model_pool_name(const struct model *m, const struct addr *a);
 /* Whether that pool is only the one that it came from. */

@@ -290,6 +290,9 @@ struct plan *plan_new(struct configuration *c, const char *class, const struct p
 	ipam_tell_holders(p->ipam, true);
 	for (size_t i = 0; i < in->n_nodes; i++)
 		add_machines(p, in->nodes[i]);
+	for (size_t i = 0; i < in->n_namespaces; i++)
+		ipam_set_namespace(p->ipam, in->namespaces[i]->meta.name,
+		                   &in->namespaces[i]->meta.labels);
 	note_idle_peers(p, in);
 	qsort(p->rows, p->n, sizeof(*p->rows), turn_cmp);
 	run(p);

@@ -27,6 +27,9 @@ struct plan_input {
 	size_t n_remains;
 	const struct kube_node *const *nodes; /* none: nothing is known of nodes */
 	size_t n_nodes;
+	/* as far as their labels are known */
+	const struct kube_object *const *namespaces;
+	size_t n_namespaces;
 	struct configuration *in_force; /* NULL: not known */
 };
 

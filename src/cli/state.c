@@ -23,6 +23,7 @@ enum state_kind {
 	STATE_SLICE,
 	STATE_NODE,
 	STATE_CONFIG_MAP,
+	STATE_NAMESPACE,
 	STATE_REMAINS, /* of a Service; no kind of the API's */
 	STATE_KINDS
 };
@@ -55,6 +56,7 @@ ADAPT(service)
 ADAPT(slice)
 ADAPT(node)
 ADAPT(config_map)
+ADAPT(object)
 
 static void free_remains(void *object)
 {
@@ -73,6 +75,7 @@ static const struct {
 	[STATE_SLICE] = { "EndpointSlice", "discovery.k8s.io", true, parse_slice, free_slice },
 	[STATE_NODE] = { "Node", "", false, parse_node, free_node },
 	[STATE_CONFIG_MAP] = { "ConfigMap", "", true, parse_config_map, free_config_map },
+	[STATE_NAMESPACE] = { "Namespace", "", false, parse_object, free_object },
 	[STATE_REMAINS] = { "remains of Service", "", true, NULL, free_remains },
 };
 
@@ -260,6 +263,11 @@ const struct kube_slice **state_slices(const struct state *s, size_t *ret_n)
 const struct kube_node **state_nodes(const struct state *s, size_t *ret_n)
 {
 	return (const struct kube_node **)list(s, STATE_NODE, ret_n);
+}
+
+const struct kube_object **state_namespaces(const struct state *s, size_t *ret_n)
+{
+	return (const struct kube_object **)list(s, STATE_NAMESPACE, ret_n);
 }
 
 const char *state_config_map_name(const char *given, const char *told)

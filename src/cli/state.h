@@ -45,6 +45,11 @@ int state_read_files(struct state *s, const struct option_list *paths, struct er
  */
 int state_read_live(struct state *s, struct gather *g, const char *namespace, bool with_speakers,
                     struct err *e);
+/*
+ * Its Namespaces, for pools that select by their labels.  Where one may not list them, that is told
+ * on standard error, and none are known.
+ */
+int state_read_namespaces(struct state *s, struct gather *g, struct err *e);
 /* Ends a command that has answered by @exit_status without what was passed over. */
 int state_exit(const struct state *s, int exit_status, struct err *e);
 
@@ -54,6 +59,7 @@ const struct kube_service **state_services(const struct state *s, size_t *ret_n)
 const struct kube_remains **state_remains(const struct state *s, size_t *ret_n);
 const struct kube_slice **state_slices(const struct state *s, size_t *ret_n);
 const struct kube_node **state_nodes(const struct state *s, size_t *ret_n);
+const struct kube_object **state_namespaces(const struct state *s, size_t *ret_n);
 /*
  * The name of the administrator's ConfigMap: what the command line says (@given), else what the
  * controller says (@told), else the usual one; NULL where one says nothing.

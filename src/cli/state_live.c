@@ -2,6 +2,8 @@
 /* A cluster's objects by what the API server answers. */
 #include "config.h"
 
+#include <stdio.h>
+
 #include "cli/gather.h"
 #include "cli/state.h"
 #include "fairlead/configuration.h"
@@ -29,6 +31,7 @@ static void put(struct state *s, const char *kind, struct json_object *obj)
 ADAPT(service, "Service")
 ADAPT(slice, "EndpointSlice")
 ADAPT(node, "Node")
+ADAPT(namespace, "Namespace")
 
 static void put_config_map(struct json_object *obj, void *arg)
 {
@@ -66,4 +69,21 @@ int state_read_live(struct state *s, struct gather *g, const char *namespace, bo
 	};
 
 	return gather_api(g, rows, with_speakers ? ARRAY_LEN(rows) : 3, s, e);
+}
+
+static void denied_namespaces(const struct err *why, void *arg)
+{
+	(void)arg;
+	fprintf(stderr, "warning: what pools select by the labels of Namespaces is not known: %s\n",
+	        why->msg);
+}
+
+int state_read_namespaces(struct state *s, struct gather *g, struct err *e)
+{
+	static const struct gather_row row = {
+		"/api/v1/namespaces", true, false, put_namespace, pass_over_namespace,
+		denied_namespaces
+	};
+
+	return gather_api(g, &row, 1, s, e);
 }

@@ -150,10 +150,9 @@ enum test_result test_judge_address(const struct test_world *w, struct buf *why)
 static bool is_in_order(const struct test_world *w, const struct test_node *n, enum reason r)
 {
 	static const enum reason fine[] = {
-		REASON_NotOwner,         REASON_NodeExcluded,     REASON_NodeDrained,
-		REASON_NodeCordoned,     REASON_NodeShuttingDown, REASON_NodeOutOfService,
-		REASON_NoInterface,      REASON_BgpNoPeer,        REASON_ProtocolUnsupported,
-		REASON_FamilyUnsupported
+		REASON_NotOwner,     REASON_NodeExcluded,     REASON_NodeDrained,
+		REASON_NodeCordoned, REASON_NodeShuttingDown, REASON_NodeOutOfService,
+		REASON_NoInterface,  REASON_BgpNoPeer,        REASON_ProtocolUnsupported,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(fine); i++)
@@ -255,28 +254,7 @@ enum test_result test_judge_announced(const struct test_world *w, struct buf *wh
 	return TEST_OK;
 }
 
-/* ---- ARP ---- */
-
-struct test_neighbour test_neighbour_find(const char *table, const struct addr *a)
-{
-	struct test_neighbour n = { .there = false };
-	const char *line = strchr(table, '\n');
-	char ip[64], mac[18];
-	unsigned int flags;
-	struct addr of;
-
-	for (; line; line = strchr(line + 1, '\n')) {
-		if (sscanf(line, " %63s 0x%*x 0x%x %17s", ip, &flags, mac) != 3 ||
-		    addr_parse(ip, &of) < 0 || !addr_eq(&of, a))
-			continue;
-		n.there = true;
-		n.complete = flags & 2; /* ATF_COM */
-		memcpy(n.mac, mac, sizeof(n.mac));
-		if (n.complete)
-			return n;
-	}
-	return n;
-}
+/* ---- ARP and neighbour discovery ---- */
 
 enum test_result test_judge_arp(const struct test_world *w, const struct test_neighbour *n,
                                 struct buf *why)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cli/test_neighbour.h"
 #include "cli/test_probe.h"
 #include "cli/test_world.h"
 #include "fairlead/buf.h"
@@ -23,13 +24,7 @@ enum test_result test_judge_address(const struct test_world *w, struct buf *why)
 /* By the policy that the Service has. */
 enum test_result test_judge_announced(const struct test_world *w, struct buf *why);
 
-/* An entry of the kernel's table of neighbours. */
-struct test_neighbour {
-	bool there, complete;
-	char mac[18];
-};
-/* Finds @a in a text as that of /proc/net/arp. */
-struct test_neighbour test_neighbour_find(const char *table, const struct addr *a);
+/* By ARP or neighbour discovery; @n: whom this machine's kernel has for the address. */
 enum test_result test_judge_arp(const struct test_world *w, const struct test_neighbour *n,
                                 struct buf *why);
 

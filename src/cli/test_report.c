@@ -14,7 +14,7 @@ static const struct {
 	[TEST_CHECK_POD] = { "pod", "the test's Pod" },
 	[TEST_CHECK_ADDRESS] = { "address", "address" },
 	[TEST_CHECK_ANNOUNCED] = { "announced", "announced" },
-	[TEST_CHECK_ARP] = { "arp", "ARP from this machine" },
+	[TEST_CHECK_ARP] = { "arp", "ARP/ND from this machine" },
 	[TEST_CHECK_VIP_HERE] = { "address-from-here", "address from this machine" },
 	[TEST_CHECK_NODE_PORTS_HERE] = { "node-ports-from-here", "node ports from this machine" },
 	[TEST_CHECK_CLIENT_HERE] = { "client-address", "client's address" },

@@ -154,17 +154,48 @@ void verdict_find_speakers(const struct model *m, struct findings *f)
 	}
 }
 
+static char *service_object(const struct model_node *n, const struct model_refused *r)
+{
+	return xasprintf("Service %s on node %s", r->service, n->name);
+}
+
 static void find_rules(const struct model_node *n, struct findings *f)
 {
 	const struct model_rules *r = &n->rules;
 
-	for (size_t i = 0; i < r->n_refused; i++)
+	for (size_t i = 0; i < r->refused.n; i++)
 		verdict_add(f, VERDICT_DEGRADED, REASON_RulesRefused,
-		            xasprintf("Service %s on node %s", r->refused[i].service, n->name),
-		            xstrdup(r->refused[i].error));
-	if (r->pending && !r->n_refused)
+		            service_object(n, &r->refused.items[i]),
+		            xstrdup(r->refused.items[i].error));
+	for (size_t i = 0; i < r->substituted.n; i++)
+		verdict_add(f, VERDICT_OK, REASON_SchedulerMissing,
+		            service_object(n, &r->substituted.items[i]),
+		            xasprintf("%s is used in its place", r->substituted.items[i].error));
+	if (r->pending && !r->refused.n)
 		verdict_add(f, VERDICT_DEGRADED, REASON_RulesPending, node_object(n),
 		            xstrdup_null(r->error));
+}
+
+/* Other nodes may announce in its place, but what they send to its Pods may be refused, too. */
+static void find_passages(const struct model_node *n, struct findings *f)
+{
+	for (size_t i = 0; i < ARRAY_LEN(n->rules.passages); i++) {
+		const struct model_passage *p = &n->rules.passages[i];
+		if (p->is_told)
+			verdict_add(f, p->is_refused ? VERDICT_DEGRADED : VERDICT_OK,
+			            p->is_refused ? REASON_ForwardRefused : REASON_ForwardUncertain,
+			            node_object(n),
+			            xasprintf("IPv%d: %s", i == 0 ? 4 : 6, p->where));
+	}
+}
+
+static void find_health_ports(const struct model_node *n, struct findings *f)
+{
+	for (size_t i = 0; i < n->health_ports.n; i++) {
+		const struct model_refused *r = &n->health_ports.items[i];
+		verdict_add(f, VERDICT_DEGRADED, REASON_HealthPortFailed, service_object(n, r),
+		            xasprintf("port %" PRId64 ": %s", r->port, r->error));
+	}
 }
 
 static void find_node(const struct model *m, const struct model_node *n, struct findings *f)
@@ -185,6 +216,8 @@ static void find_node(const struct model *m, const struct model_node *n, struct 
 		                           n->troubles[i].interface),
 		                 xstrdup(n->troubles[i].message));
 	find_rules(n, f);
+	find_passages(n, f);
+	find_health_ports(n, f);
 }
 
 /*

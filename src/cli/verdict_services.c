@@ -144,7 +144,8 @@ void verdict_find_services(const struct model *m, struct findings *f)
 
 static uint64_t pool_free(const struct model *m, const struct config_pool *p)
 {
-	uint64_t total = model_pool_total(p), used = model_pool_used(m, p);
+	uint64_t total = model_pool_total(p);
+	uint64_t used = model_pool_used(m, p) + model_pool_reserved(m, p);
 
 	return total > used ? total - used : 0;
 }
@@ -152,8 +153,9 @@ static uint64_t pool_free(const struct model *m, const struct config_pool *p)
 /* Whether a Service that asks for no pool in particular may be served by either. */
 static bool stands_in(const struct config_pool *p, const struct config_pool *other)
 {
-	return other != p && other->auto_assign && (other->uses & p->uses) && other->n_ranges &&
-	       p->n_ranges && other->ranges[0].first.family == p->ranges[0].first.family;
+	return other != p && other->auto_assign && !other->disabled && (other->uses & p->uses) &&
+	       other->n_ranges && p->n_ranges &&
+	       other->ranges[0].first.family == p->ranges[0].first.family;
 }
 
 /* A full pool is fine as long as nobody has to ask for it, or another one takes over. */
@@ -171,6 +173,8 @@ void verdict_find_pools(const struct model *m, struct findings *f)
 {
 	for (size_t i = 0; m->config && i < m->config->n_pools; i++) {
 		const struct config_pool *p = &m->config->pools[i];
+		if (p->disabled)
+			continue; /* as somebody wants it */
 		uint64_t total = model_pool_total(p), free_ones = pool_free(m, p);
 		char *object = xasprintf("pool %s", p->name);
 		if (!free_ones)

@@ -37,20 +37,16 @@ static bool peer_eq(const struct config_peer *a, const struct config_peer *b)
 
 static bool selects_all(const struct config_peer *p)
 {
-	bool all = p->n_node_selectors == 0;
+	bool all = p->node_selectors.n == 0;
 
-	for (size_t i = 0; i < p->n_node_selectors && !all; i++)
-		all = p->node_selectors[i].n == 0;
+	for (size_t i = 0; i < p->node_selectors.n && !all; i++)
+		all = p->node_selectors.items[i].n == 0;
 	return all;
 }
 
 bool config_peer_selects(const struct config_peer *p, const struct labels *labels)
 {
-	bool selected = p->n_node_selectors == 0;
-
-	for (size_t i = 0; i < p->n_node_selectors && !selected; i++)
-		selected = label_selector_matches(&p->node_selectors[i], labels);
-	return selected;
+	return p->node_selectors.n == 0 || label_selectors_match(&p->node_selectors, labels);
 }
 
 /* Reports about the peer at @i. */
@@ -242,7 +238,7 @@ void configuration_warn_silent(const struct configuration *c, struct config_prob
 	warn_peers_in_pools(c, warnings);
 	for (size_t i = 0; i < c->n_pools; i++) {
 		const struct config_pool *pool = &c->pools[i];
-		if (configuration_effective_protocols(c, pool->protocols, 4))
+		if (configuration_effective_protocols(c, pool->protocols))
 			continue;
 		warn(warnings, pool->line, xasprintf("address-pools[%zu].protocol", i),
 		     xasprintf(
@@ -257,31 +253,4 @@ void configuration_warn_no_pools(const struct configuration *c, struct config_pr
 	if (c->n_pools == 0)
 		warn(warnings, 0, xstrdup("address-pools"),
 		     xstrdup("there are no pools: no Service gets an address by this"));
-}
-
-static bool has_ipv6(const struct config_pool *pool)
-{
-	for (size_t i = 0; i < pool->n_ranges; i++)
-		if (pool->ranges[i].first.family == 6)
-			return true;
-	return false;
-}
-
-void configuration_find_unanswered(const struct configuration *c, struct config_problems *problems)
-{
-	for (size_t i = 0; i < c->n_pools; i++) {
-		const struct config_pool *pool = &c->pools[i];
-		if (pool->protocols != PROTOCOL_LAYER2 || !has_ipv6(pool))
-			continue;
-		ARRAY_RESERVE(problems->items, problems->cap, problems->n + 1);
-		problems->items[problems->n++] = (struct config_problem){
-			.line = pool->line,
-			.path = xasprintf("address-pools[%zu].addresses", i),
-			.message = xasprintf(
-				"pool \"%.64s\" has IPv6 addresses and is announced by layer 2 "
-				"alone, which answers for IPv4 only; remove them, or announce the "
-				"pool by bgp as well",
-				pool->name),
-		};
-	}
 }

@@ -17,7 +17,8 @@
 #include "fairlead/out.h"
 
 struct top {
-	const struct ynode *peers, *communities, *router_ids, *bfd_profiles, *pools, *external_ips;
+	const struct ynode *peers, *communities, *router_ids, *bfd_profiles, *pools, *external_ips,
+		*failover, *layer2_timing;
 };
 
 static void read_node(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
@@ -96,13 +97,39 @@ static void print_external(struct out *o, const struct schema_key *key, const vo
 	out_close(o);
 }
 
-static const struct schema_type peers_type = { "list of maps", read_node, print_peers, NULL };
-static const struct schema_type communities_type = { "map", read_node, print_communities, NULL };
-static const struct schema_type router_ids_type = { "map", read_node, print_router_ids, NULL };
-static const struct schema_type bfd_profiles_type = { "list of maps", read_node, print_bfd_profiles,
-	                                              NULL };
-static const struct schema_type pools_type = { "list of maps", read_node, print_pools, NULL };
-static const struct schema_type external_type = { "map", read_node, print_external, NULL };
+static void print_timing(struct out *o, const struct schema_key *key, const void *field)
+{
+	const struct configuration *c = field;
+
+	out_object(o, key->name);
+	schema_print(o, &timing_table, &c->layer2_timing);
+	out_close(o);
+}
+
+static const struct schema_type peers_type = { .form = "list of maps",
+	                                       .read = read_node,
+	                                       .print = print_peers };
+static const struct schema_type communities_type = { .form = "map",
+	                                             .read = read_node,
+	                                             .print = print_communities };
+static const struct schema_type router_ids_type = { .form = "map",
+	                                            .read = read_node,
+	                                            .print = print_router_ids };
+static const struct schema_type bfd_profiles_type = { .form = "list of maps",
+	                                              .read = read_node,
+	                                              .print = print_bfd_profiles };
+static const struct schema_type pools_type = { .form = "list of maps",
+	                                       .read = read_node,
+	                                       .print = print_pools };
+static const struct schema_type external_type = { .form = "map",
+	                                          .read = read_node,
+	                                          .print = print_external };
+static const struct schema_type failover_type = { .form = "fast, normal or calm",
+	                                          .read = read_node,
+	                                          .print = print_failover };
+static const struct schema_type timing_type = { .form = "map",
+	                                        .read = read_node,
+	                                        .print = print_timing };
 
 /*
  * Fields are those of struct top, by which the parts are read in another order; printed is the
@@ -134,6 +161,15 @@ static const struct schema_key document_keys[] = {
 	  .type = &external_type,
 	  SCHEMA_FIELD(struct top, external_ips),
 	  .doc = "Which external IPs that somebody wrote by hand are served." },
+	{ .name = "failover",
+	  .type = &failover_type,
+	  SCHEMA_FIELD(struct top, failover),
+	  .otherwise = "normal",
+	  .doc = "How fast a dead owner of an address of layer 2 is replaced." },
+	{ .name = "layer2-timing",
+	  .type = &timing_type,
+	  SCHEMA_FIELD(struct top, layer2_timing),
+	  .doc = "The same in numbers." },
 };
 
 const struct schema_table document_table = SCHEMA_TABLE("document", document_keys);
@@ -178,6 +214,8 @@ static void read_document(struct schema_ctx *x, const struct ynode *root, struct
 	read_part(x, "bgp-router-ids", top.router_ids, d, parse_router_ids);
 	read_part(x, "address-pools", top.pools, d, parse_pools);
 	read_part(x, "external-ips", top.external_ips, d, parse_external_ips);
+	read_part(x, "failover", top.failover, d, parse_failover);
+	read_part(x, "layer2-timing", top.layer2_timing, d, parse_layer2_timing);
 	check_peers(x, d->config);
 	check_overlap(x, d);
 }
@@ -192,6 +230,7 @@ void draft_fini(struct draft *d)
 	for (size_t i = 0; i < d->n_ranges; i++)
 		free(d->ranges[i].path);
 	free(d->ranges);
+	free_seen_reservations(d);
 	configuration_unref(d->config);
 }
 
@@ -260,6 +299,7 @@ int parse_text(const char *yaml, size_t size, unsigned int lines_before,
 		return -EINVAL;
 	}
 	make_index(&d);
+	fill_layer2_timing(d.config);
 	d.config->communities = TAKE(d.aliases);
 	d.config->n_communities = d.n_aliases;
 	d.n_aliases = 0;
@@ -348,13 +388,9 @@ const struct config_pool *configuration_retained_of(const struct configuration *
 }
 
 unsigned int configuration_effective_protocols(const struct configuration *c,
-                                               unsigned int protocols, uint8_t family)
+                                               unsigned int protocols)
 {
-	unsigned int effective = family == 4 ? PROTOCOL_LAYER2 : 0;
-
-	if (c->n_peers > 0)
-		effective |= PROTOCOL_BGP;
-	return protocols & effective;
+	return c->n_peers > 0 ? protocols : protocols & PROTOCOL_LAYER2;
 }
 
 const struct config_pool *configuration_pool_of(const struct configuration *c, const struct addr *a)

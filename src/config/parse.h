@@ -17,6 +17,9 @@
  */
 #define CONFIG_RANGES_MAX 100000 /* a pool */
 #define CONFIG_RETAINED_MAX 20000
+#define CONFIG_EXCLUDED_MAX 1000
+/* a pool */
+#define CONFIG_RESERVATIONS_MAX 1000
 #define CONFIG_PEERS_MAX 1000
 #define CONFIG_BFD_PROFILES_MAX 1000
 #define CONFIG_COMMUNITIES_MAX 5000
@@ -44,6 +47,8 @@ struct draft {
 	struct configuration *config;
 	struct config_community *aliases; /* bgp-communities, by name */
 	size_t n_aliases, cap_aliases;
+	struct reserved_address *reserved_addresses;
+	struct reserved_service *reserved_services;
 	struct draft_range *ranges;
 	size_t n_ranges, cap_ranges;
 	size_t cap_pools, cap_peers, cap_bfd_profiles, cap_router_ids;
@@ -68,9 +73,16 @@ void make_index(struct draft *d);
 
 /* The keys of each map: of the whole document, of its parts, and of the maps in these. */
 extern const struct schema_table document_table, pool_table, advertisement_table, external_table,
-	peer_table, selector_table, expression_table, bfd_table;
-/* The types of a pool's bgp-advertisements and of a peer's node-selectors. */
-extern const struct schema_type advertisements_type, selectors_type;
+	peer_table, reservation_table, selector_table, expression_table, bfd_table, timing_table;
+/*
+ * The types of a pool's bgp-advertisements, of a peer's node-selectors, and of a pool's selectors,
+ * none of which may be empty.
+ */
+extern const struct schema_type advertisements_type, selectors_type, narrow_selectors_type;
+/* The types of exclude and reservations, at a struct config_pool. */
+extern const struct schema_type exclude_type, reservations_type;
+/* The type of a pool's namespaces, at a struct config_audience. */
+extern const struct schema_type pool_namespaces_type;
 
 /* Each reads one top-level key's value; what others refer to comes first. */
 void parse_communities(struct schema_ctx *x, const struct ynode *node, struct draft *d);
@@ -81,10 +93,20 @@ void parse_pools(struct schema_ctx *x, const struct ynode *node, struct draft *d
 /* A list of pools that were checked once, when they were the administrator's. */
 void parse_retained(struct schema_ctx *x, const struct ynode *node, struct draft *d);
 void parse_external_ips(struct schema_ctx *x, const struct ynode *node, struct draft *d);
+void parse_failover(struct schema_ctx *x, const struct ynode *node, struct draft *d);
+void parse_layer2_timing(struct schema_ctx *x, const struct ynode *node, struct draft *d);
+/* The member of the key's name. */
+void print_failover(struct out *o, const struct schema_key *key, const void *config);
+/* What layer2-timing leaves open is as failover says. */
+void fill_layer2_timing(struct configuration *c);
 
 /* A CIDR or a range.  False, and reported, for anything else. */
 bool range_parse(struct schema_ctx *x, const struct ynode *node, struct addr_range *ret_range);
 
+/* "namespace/name" */
+bool is_service_key(const char *s);
+/* RFC 1123: small letters, digits and hyphens, none of those at either end. */
+bool is_namespace(const char *s);
 /* A DNS subdomain of @n characters: lower-case labels with dots. */
 bool is_subdomain(const char *s, size_t n);
 
@@ -96,7 +118,10 @@ char *community_resolve(const struct draft *d, const char *s);
 /* Rules across parts, on a whole draft. */
 void check_peers(struct schema_ctx *x, const struct configuration *c);
 void check_overlap(struct schema_ctx *x, struct draft *d);
-/* Rules of one pool. */
+/* Rules of one pool, beside those before it; @node: the pool. */
+void check_reservations(struct schema_ctx *x, struct draft *d, const struct config_pool *pool);
+void free_seen_reservations(struct draft *d);
+void check_excluded(struct schema_ctx *x, const struct ynode *node, const struct config_pool *pool);
 void check_advertisements(struct schema_ctx *x, const struct pool_target *t);
 
 #endif

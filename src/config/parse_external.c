@@ -61,8 +61,7 @@ static const struct schema_type allow_type = {
 	.fini = free_allow,
 };
 
-/* RFC 1123: small letters, digits and hyphens, none of those at either end. */
-static bool is_namespace(const char *s)
+bool is_namespace(const char *s)
 {
 	size_t n = strlen(s);
 

@@ -260,6 +260,7 @@ static const struct schema_key peer_keys[] = {
 	         "node; where there is none, one is made of the node's name." },
 	{ .name = "node-selectors",
 	  .type = &selectors_type,
+	  SCHEMA_FIELD(struct config_peer, node_selectors),
 	  .otherwise = "all nodes",
 	  .doc = "The peer is for nodes that one of these selects; see below." },
 	{ .name = "password",

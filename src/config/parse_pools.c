@@ -206,15 +206,21 @@ static const struct schema_type use_type = {
 
 /* ---- renumber ---- */
 
+bool is_service_key(const char *s)
+{
+	const char *slash = strchr(s, '/');
+
+	return slash && slash != s && slash[1] && !strchr(slash + 1, '/');
+}
+
 static void renumber_item(struct schema_ctx *x, const struct ynode *node, void *target)
 {
 	struct pool_target *t = target;
 	const char *s = schema_text(x, node);
-	const char *slash = s ? strchr(s, '/') : NULL;
 
 	if (!s)
 		return;
-	if (!slash || slash == s || !slash[1] || strchr(slash + 1, '/')) {
+	if (!is_service_key(s)) {
 		schema_error(x, node->line, "invalid Service \"%.128s\"; write namespace/name", s);
 		return;
 	}
@@ -352,6 +358,20 @@ static const struct schema_key pool_keys[] = {
 	  .type = &schema_bool,
 	  SCHEMA_FIELD(struct config_pool, avoid_buggy_ips),
 	  .doc = "IPv4 addresses that end in .0 or .255 are not assigned." },
+	{ .name = "exclude",
+	  .type = &exclude_type,
+	  .otherwise = "none",
+	  .doc = "Addresses among `addresses`, written likewise, that are not assigned, such as those "
+	         "of routers. Who has one keeps it (`Retained`)." },
+	{ .name = "reservations",
+	  .type = &reservations_type,
+	  .otherwise = "none",
+	  .doc = "Addresses that each are for one Service; see below." },
+	{ .name = "disabled",
+	  .type = &schema_bool,
+	  SCHEMA_FIELD(struct config_pool, disabled),
+	  .doc = "The pool gives nothing new, not even to those who ask for it (`PoolDisabled`). Who "
+	         "has an address of it keeps it, and it is announced as before." },
 	{ .name = "auto-assign",
 	  .type = &schema_bool,
 	  .by_default = true,
@@ -365,7 +385,24 @@ static const struct schema_key pool_keys[] = {
 	  .size = sizeof(int32_t),
 	  .form = "whole number",
 	  .otherwise = "none",
-	  .doc = "Pools with lower ones are tried first, pools without one last, ties by name." },
+	  .doc = "Pools with lower ones are tried first, pools without one last, ties by name; but "
+	         "pools that are for some Services alone come before all others." },
+	{ .name = "namespaces",
+	  .type = &pool_namespaces_type,
+	  SCHEMA_FIELD(struct config_pool, audience),
+	  .otherwise = "all",
+	  .doc = "The pool is for Services of these namespaces; see `POOLS FOR SOME`." },
+	{ .name = "namespace-selectors",
+	  .type = &narrow_selectors_type,
+	  SCHEMA_FIELD(struct config_pool, audience.namespace_selectors),
+	  .otherwise = "all",
+	  .doc = "And for Services of namespaces that one of these selects by the labels of the "
+	         "Namespace. The controller then has to list and watch Namespaces." },
+	{ .name = "service-selectors",
+	  .type = &narrow_selectors_type,
+	  SCHEMA_FIELD(struct config_pool, audience.service_selectors),
+	  .otherwise = "all",
+	  .doc = "The pool is for Services that one of these selects by the labels of the Service." },
 	{ .name = "terminating",
 	  .type = &terminating_type,
 	  .otherwise = "give-way",
@@ -418,6 +455,8 @@ static void read_pool(struct schema_ctx *x, const struct ynode *node, struct dra
 	schema_read(x, &pool_table, node, &t);
 	if (!retained) {
 		check_advertisements(x, &t);
+		check_excluded(x, node, &t.pool);
+		check_reservations(x, d, &t.pool);
 		check_name_unique(x, c, &t.pool);
 	}
 	if (t.pool.uses == 0)

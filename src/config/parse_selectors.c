@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A peer's node-selectors, each a metav1.LabelSelector: both of its keys become conditions on
- * labels.
+ * Lists of selectors, of a peer's nodes or a pool's namespaces and Services: each is a
+ * metav1.LabelSelector, both of whose keys become conditions on labels.
+ *
+ * In Kubernetes an empty selector matches everything, and an empty list nothing.  For a peer's
+ * nodes that is taken as it stands.  A pool's lists must say something: whoever leaves a list empty
+ * by mistake would otherwise open the pool to everybody, or close it to all.
  */
 #include "config.h"
 
@@ -69,8 +73,7 @@ static const char *label_value(struct schema_ctx *x, const struct ynode *node)
 	const char *s = ynode_is_null(node) ? "" : schema_text(x, node);
 
 	if (s && s[0] && !is_label_name(s, strlen(s))) {
-		schema_error(x, node->line, "parsing node selector: \"%.64s\" is no label value",
-		             s);
+		schema_error(x, node->line, "parsing selector: \"%.64s\" is no label value", s);
 		return NULL;
 	}
 	return s;
@@ -82,7 +85,7 @@ static void match_label(struct schema_ctx *x, const char *key, unsigned int line
 	const char *value = label_value(x, node);
 
 	if (!is_label_key(key))
-		schema_error(x, line, "parsing node selector: \"%.64s\" is no label key", key);
+		schema_error(x, line, "parsing selector: \"%.64s\" is no label key", key);
 	else if (value)
 		requirement_add_value(requirement_new(target, key, LABEL_IN), value);
 }
@@ -173,14 +176,13 @@ static const struct schema_type operator_type = {
 static const struct schema_key expression_keys[] = {
 	{ .name = "key",
 	  .type = &schema_string,
-	  .required = "parsing node selector: the expression has no key; write key: LABEL",
+	  .required = "parsing selector: the expression has no key; write key: LABEL",
 	  SCHEMA_FIELD(struct expression_target, key),
 	  .doc = "The label's." },
 	{ .name = "operator",
 	  .type = &operator_type,
-	  .required =
-	          "parsing node selector: the expression has no operator; write In, NotIn, Exists "
-	          "or DoesNotExist",
+	  .required = "parsing selector: the expression has no operator; write In, NotIn, Exists "
+	              "or DoesNotExist",
 	  SCHEMA_FIELD(struct expression_target, op),
 	  .doc = "`In`, `NotIn`, `Exists` or `DoesNotExist`." },
 	{ .name = "values",
@@ -201,7 +203,7 @@ expression_error(struct schema_ctx *x, const struct ynode *node, const char *key
 	va_start(ap, fmt);
 	buf_vprintf(&why, fmt, ap);
 	va_end(ap);
-	schema_error(x, schema_line(node, key), "parsing node selector: %s", buf_str(&why));
+	schema_error(x, schema_line(node, key), "parsing selector: %s", buf_str(&why));
 	schema_leave(x, mark);
 }
 
@@ -301,40 +303,40 @@ static const struct schema_type match_expressions_type = {
 static const struct schema_key selector_keys[] = {
 	{ .name = "match-labels",
 	  .type = &match_labels_type,
-	  .doc = "Labels that the node must have, with these values." },
+	  .doc = "Labels that it must have, with these values." },
 	{ .name = "match-expressions",
 	  .type = &match_expressions_type,
 	  .doc = "Conditions on labels, all of which must hold: maps of `key`, `operator` and "
 	         "`values`." },
 };
 
-const struct schema_table selector_table = SCHEMA_TABLE("node-selectors", selector_keys);
+const struct schema_table selector_table = SCHEMA_TABLE("selectors", selector_keys);
 
 static void selector_item(struct schema_ctx *x, const struct ynode *node, void *target)
 {
-	struct config_peer *p = target;
+	struct label_selectors *s = target;
 
-	schema_read(x, &selector_table, node, &p->node_selectors[p->n_node_selectors++]);
+	schema_read(x, &selector_table, node, &s->items[s->n++]);
 }
 
 static void read_selectors(struct schema_ctx *x, const struct schema_key *key,
                            const struct ynode *node, void *field)
 {
-	struct config_peer *p = field;
+	struct label_selectors *s = field;
 
 	(void)key;
-	p->node_selectors = xcalloc(node->n_entries + 1, sizeof(*p->node_selectors));
-	schema_list(x, node, CONFIG_SELECTORS_MAX, selector_item, p);
+	s->items = xcalloc(node->n_entries + 1, sizeof(*s->items));
+	schema_list(x, node, CONFIG_SELECTORS_MAX, selector_item, s);
 }
 
 static void print_selectors(struct out *o, const struct schema_key *key, const void *field)
 {
-	const struct config_peer *p = field;
+	const struct label_selectors *s = field;
 
 	out_list(o, key->name);
-	for (size_t i = 0; i < p->n_node_selectors; i++) {
+	for (size_t i = 0; i < s->n; i++) {
 		out_object(o, NULL);
-		schema_print(o, &selector_table, &p->node_selectors[i]);
+		schema_print(o, &selector_table, &s->items[i]);
 		out_close(o);
 	}
 	out_close(o);
@@ -342,16 +344,59 @@ static void print_selectors(struct out *o, const struct schema_key *key, const v
 
 static void free_selectors(void *field)
 {
-	struct config_peer *p = field;
-
-	for (size_t i = 0; i < p->n_node_selectors; i++)
-		schema_fini(&selector_table, &p->node_selectors[i]);
-	free(p->node_selectors);
+	label_selectors_fini(field);
 }
 
 const struct schema_type selectors_type = {
 	.form = "list of maps",
 	.read = read_selectors,
 	.print = print_selectors,
+	.fini = free_selectors,
+};
+
+/* ---- those that must say something ---- */
+
+static void narrow_item(struct schema_ctx *x, const struct ynode *node, void *target)
+{
+	struct label_selectors *s = target;
+	size_t before = x->errors->n;
+
+	selector_item(x, node, s);
+	if (s->items[s->n - 1].n == 0 && x->errors->n == before)
+		schema_error(x, node->line,
+		             "an empty selector names nobody; write match-labels: {KEY: VALUE}, "
+		             "or leave the selector out");
+}
+
+static void read_narrow(struct schema_ctx *x, const struct schema_key *key,
+                        const struct ynode *node, void *field)
+{
+	struct label_selectors *s = field;
+
+	if (ynode_is_null(node) || (node->kind == YNODE_LIST && node->n_entries == 0)) {
+		schema_error(x, node->line,
+		             "an empty list names nobody; write [{match-labels: {KEY: VALUE}}], "
+		             "or leave %s out",
+		             key->name);
+		return;
+	}
+	s->items = xcalloc(node->n_entries + 1, sizeof(*s->items));
+	schema_list(x, node, CONFIG_SELECTORS_MAX, narrow_item, s);
+}
+
+/* Without them nothing is printed: a list that is empty would be an error. */
+static void print_narrow(struct out *o, const struct schema_key *key, const void *field)
+{
+	const struct label_selectors *s = field;
+
+	if (s->n > 0)
+		print_selectors(o, key, field);
+}
+
+const struct schema_type narrow_selectors_type = {
+	.form = "list of maps",
+	.reads_null = true,
+	.read = read_narrow,
+	.print = print_narrow,
 	.fini = free_selectors,
 };

@@ -231,7 +231,7 @@ static void read_entry(struct schema_ctx *x, const struct schema_table *t,
 	size_t mark = schema_enter_key(x, key->name);
 	if (*line) {
 		schema_error(x, e->line, "given twice, first on line %u; keep one", *line);
-	} else if (!ynode_is_null(e->value)) {
+	} else if (!ynode_is_null(e->value) || key->type->reads_null) {
 		*line = e->line;
 		key->type->read(x, key, e->value, (char *)target + key->offset);
 	}

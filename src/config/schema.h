@@ -35,6 +35,8 @@ struct schema_key;
 /* What a key's value may be.  Each function gets the key's field, at its offset. */
 struct schema_type {
 	const char *form; /* in the documentation: "number" */
+	/* a key without a value is read, too; else it is as if it were not there */
+	bool reads_null;
 	void (*read)(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
 	             void *field);
 	/*

@@ -18,9 +18,10 @@
 #define QUOTED_MAX 60 /* characters of a name or value */
 
 /* Those that users write come first; what follows is a record of ours. */
-static const char *const names[] = { IPAM_ANNOTATION_POOL, IPAM_ANNOTATION_ADDRESSES,
-	                             KUBE_ANNOTATION_EXTERNAL_IPS, TERMINATING,
-	                             KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED };
+static const char *const names[] = {
+	IPAM_ANNOTATION_POOL, IPAM_ANNOTATION_ADDRESSES, KUBE_ANNOTATION_EXTERNAL_IPS,
+	TERMINATING,          KUBE_ANNOTATION_SCHEDULER, KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED
+};
 #define N_WRITTEN (ARRAY_LEN(names) - 1)
 
 static bool is_ours(const char *key)
@@ -39,6 +40,20 @@ static void put_unknown(const char *key, struct buf *out)
 		buf_printf(out, "%s%s", i == 0 ? "" : i < N_WRITTEN - 1 ? ", " : " and ", names[i]);
 }
 
+/* What to write in place of a value that means nothing; NULL: it does. */
+static const char *better_value(const struct label *kv)
+{
+	char scheduler[TRAFFIC_SCHEDULER_SIZE];
+
+	if (!strcmp(kv->key, TERMINATING) && strcmp(kv->value, "hold") != 0 &&
+	    strcmp(kv->value, "give-way") != 0)
+		return "hold or give-way";
+	if (!strcmp(kv->key, KUBE_ANNOTATION_SCHEDULER) &&
+	    !kube_scheduler_parse(kv->value, scheduler))
+		return "the name of one of IPVS' schedulers, such as mh, rr or wlc";
+	return NULL;
+}
+
 bool annotations_ignored(const struct labels *annotations, struct buf *out)
 {
 	for (size_t i = 0; i < annotations->n; i++) {
@@ -49,12 +64,10 @@ bool annotations_ignored(const struct labels *annotations, struct buf *out)
 			put_unknown(kv->key, out);
 			return true;
 		}
-		if (!strcmp(kv->key, TERMINATING) && strcmp(kv->value, "hold") != 0 &&
-		    strcmp(kv->value, "give-way") != 0) {
-			buf_printf(out,
-			           "the annotation " TERMINATING
-			           ": \"%.*s\" has no effect; write hold or give-way",
-			           QUOTED_MAX, kv->value);
+		const char *better = better_value(kv);
+		if (better) {
+			buf_printf(out, "the annotation %s: \"%.*s\" has no effect; write %s",
+			           kv->key, QUOTED_MAX, kv->value, better);
 			return true;
 		}
 	}

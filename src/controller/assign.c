@@ -15,6 +15,7 @@
 #include "controller/assign.h"
 #include "controller/books.h"
 #include "controller/machines.h"
+#include "controller/namespaces.h"
 #include "controller/retain.h"
 #include "controller/tell.h"
 #include "controller/uninstall.h"
@@ -136,9 +137,9 @@ void assign_turn(struct controller *ctl)
 	struct record *r, **order;
 	size_t n = 0;
 
-	/* A configuration on its way to be published comes first. */
+	/* A configuration on its way to be published comes first, and what it has to know. */
 	if (!ctl->leading || ctl->stopping || !ctl->ipam || !ctl->dirty || ctl->config.write ||
-	    ctl->uninstall == CONTROLLER_KEEPS)
+	    ctl->uninstall == CONTROLLER_KEEPS || namespaces_are_awaited(ctl))
 		return;
 	machines_see_api_server(ctl);
 	ctl->stats.turns++;

@@ -17,6 +17,8 @@ CONTROLLER = \
 	src/controller/heartbeat_key.h \
 	src/controller/machines.c \
 	src/controller/machines.h \
+	src/controller/namespaces.c \
+	src/controller/namespaces.h \
 	src/controller/publish.c \
 	src/controller/publish.h \
 	src/controller/report.c \

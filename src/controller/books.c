@@ -111,6 +111,7 @@ void books_wake_concerned(struct controller *ctl)
 	struct record *r, **heirs = NULL;
 	size_t n = 0, cap = 0;
 
+	ctl->wake = false;
 	ctl->calls->freed(ctl);
 	DL_FOREACH2(ctl->waiting, r, waiting_next)
 	{
@@ -128,6 +129,13 @@ void books_wake_concerned(struct controller *ctl)
 		turn_adopt_all(ctl->ipam, heirs, n);
 	}
 	free(heirs);
+}
+
+void books_settle(struct controller *ctl)
+{
+	if (ctl->wake && ctl->leading && ctl->ipam)
+		books_wake_concerned(ctl);
+	ctl->wake = false;
 }
 
 /* ---- books ---- */
@@ -157,8 +165,11 @@ void books_drop(struct record *r)
 	books_set_waiting(r, false);
 	HASH_DEL(ctl->records, r);
 	record_free(r);
-	if (freed && ctl->leading)
-		books_wake_concerned(ctl);
+	/* Of many that go at once, each would have all that wait looked at. */
+	if (freed && ctl->leading) {
+		ctl->wake = true;
+		books_schedule(ctl);
+	}
 }
 
 void books_read(struct record *r, const struct kube_service *s, struct json_object *obj)

@@ -16,7 +16,10 @@ void books_free(struct controller *ctl);
 void books_read(struct record *r, const struct kube_service *s, struct json_object *obj);
 /* The books follow what the record has read. */
 void books_adopt(struct controller *ctl, struct record *r);
-/* The Service is gone: nothing is held for it any more, and nothing of it is under way. */
+/*
+ * The Service is gone: nothing is held for it any more, and nothing of it is under way.  Whoever
+ * waits for what it had is woken by books_settle().
+ */
 void books_drop(struct record *r);
 void books_mark(struct record *r); /* to be decided in the next turn */
 void books_set_flight(struct record *r, enum record_flight flight, int64_t due_ms);
@@ -24,5 +27,10 @@ void books_set_waiting(struct record *r, bool waiting);
 /* Decides again all that wait for something; or only those that what became free concerns. */
 void books_wake_waiting(struct controller *ctl);
 void books_wake_concerned(struct controller *ctl);
+/*
+ * Wakes those that what dropped Services had concerns.  Due before anything is read or decided, so
+ * that it does not go to one that is heard of later.
+ */
+void books_settle(struct controller *ctl);
 
 #endif

@@ -32,6 +32,7 @@
 #include "controller/contest.h"
 #include "controller/heartbeat_key.h"
 #include "controller/machines.h"
+#include "controller/namespaces.h"
 #include "controller/publish.h"
 #include "controller/report.h"
 #include "controller/retain.h"
@@ -74,6 +75,24 @@ static void looked(void *arg)
 		take_the_lead(ctl);
 }
 
+/* Also where they are out of reach: what they would decide about waits (namespaces.c). */
+static void looked_at_namespaces(struct controller *ctl)
+{
+	if (!ctl->looks_at_namespaces)
+		return;
+	ctl->looks_at_namespaces = false;
+	looked(ctl);
+}
+
+/* The last of them is the one that began last. */
+static void namespaces_seen(void *arg)
+{
+	struct controller *ctl = arg;
+
+	if (ctl->n_namespace_looks > 0 && --ctl->n_namespace_looks == 0)
+		looked_at_namespaces(ctl);
+}
+
 /* Looks of an earlier time at the top that are still under way end first and do not count. */
 static void look(struct controller *ctl)
 {
@@ -81,6 +100,13 @@ static void look(struct controller *ctl)
 	kube_informer_refresh(ctl->services, looked, ctl);
 	kube_informer_refresh(ctl->node_feed, looked, ctl);
 	kube_informer_refresh(ctl->config_maps, looked, ctl);
+	if (!namespaces_are_followed(ctl))
+		return;
+	ctl->n_looks += !ctl->looks_at_namespaces;
+	ctl->looks_at_namespaces = true;
+	ctl->namespaces.failing_ms = 0; /* patience begins anew */
+	ctl->n_namespace_looks++;
+	kube_informer_refresh(ctl->namespaces.feed, namespaces_seen, ctl);
 }
 
 static void elected(void *arg)
@@ -111,6 +137,7 @@ static void drop_work(struct controller *ctl)
 static void stop_leading(struct controller *ctl)
 {
 	ctl->elected = ctl->leading = false;
+	ctl->namespaces.told = false;
 	drop_work(ctl);
 	books_rebuild(ctl);
 }
@@ -175,6 +202,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
+	books_settle(arg);
+	publish_tell_effect(arg);
 	assign_turn(arg);
 	uninstall_answer(arg);
 }
@@ -237,12 +266,19 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 
 /* ---- start and stop ---- */
 
+static void fill(struct controller *ctl)
+{
+	machines_fill(ctl);
+	namespaces_fill(ctl);
+}
+
 static const struct controller_calls calls = {
-	.fill = machines_fill,
+	.fill = fill,
 	.freed = retain_freed,
 	.written = uninstall_answer,
 	.active_seen = uninstall_see,
 	.republish = publish_again,
+	.looked_at_namespaces = looked_at_namespaces,
 	.resign = resign,
 	.run_again = run_again,
 };
@@ -348,6 +384,7 @@ void controller_stop(struct controller *ctl)
 	kube_access_free(ctl->access);
 	books_free(ctl);
 	machines_free(ctl);
+	namespaces_free(ctl);
 	ipam_free(ctl->ipam);
 	publish_free(ctl);
 	retain_free(ctl);

@@ -19,6 +19,7 @@
 
 #include "controller/books.h"
 #include "controller/machines.h"
+#include "controller/namespaces.h"
 #include "controller/publish.h"
 #include "controller/retain.h"
 #include "controller/tell.h"
@@ -387,6 +388,32 @@ static char *retained_of(struct controller *ctl)
 	return NULL;
 }
 
+static void forget_effect(struct config_state *cs)
+{
+	configuration_unref(TAKE(cs->effect.was));
+	configuration_unref(TAKE(cs->effect.next));
+	cs->effect.is_due = false;
+}
+
+static void tell_effect(struct controller *ctl)
+{
+	struct config_state *cs = &ctl->config;
+
+	if (!cs->effect.is_due)
+		return;
+	struct retain_effect effect = retain_effect_of(ctl, cs->effect.was, cs->effect.next);
+	forget_effect(cs);
+	tell_accepted(ctl, &effect);
+	free(effect.silenced);
+}
+
+/* Who moves, and what is retained, may depend on labels that are being asked for. */
+void publish_tell_effect(struct controller *ctl)
+{
+	if (ctl->leading && !ctl->stopping && !namespaces_are_awaited(ctl))
+		tell_effect(ctl);
+}
+
 /* What was published is in force from now on. */
 static void take_effect(struct controller *ctl, const char *text)
 {
@@ -396,9 +423,11 @@ static void take_effect(struct controller *ctl, const char *text)
 
 	adopt_active(ctl);
 	if (news) {
-		struct retain_effect effect = retain_effect_of(ctl, was, cs->judged);
-		tell_accepted(ctl, &effect);
-		free(effect.silenced);
+		forget_effect(cs);
+		cs->effect.was = TAKE(was);
+		cs->effect.next = configuration_ref(cs->judged);
+		cs->effect.is_due = true;
+		publish_tell_effect(ctl);
 	}
 	configuration_unref(was);
 }
@@ -437,6 +466,9 @@ void publish_again(struct controller *ctl)
 
 static void changed(struct controller *ctl, bool is_admin)
 {
+	/* While its warnings are those of the edit before. */
+	if (is_admin && ctl->leading)
+		tell_effect(ctl);
 	if (is_admin)
 		judge(ctl);
 	/* A follower takes what is published; a leader only what it has published itself. */
@@ -516,6 +548,7 @@ void publish_lead(struct controller *ctl)
 	struct config_state *cs = &ctl->config;
 
 	cs->n_failed = 0;
+	forget_effect(cs);
 	/*
 	 * The last publication is the last good configuration, whatever this process has seen in
 	 * between.
@@ -536,6 +569,7 @@ void publish_free(struct controller *ctl)
 	seen_fini(&cs->active);
 	config_problems_fini(&cs->errors);
 	config_problems_fini(&cs->warnings);
+	forget_effect(cs);
 	configuration_unref(cs->judged);
 	configuration_unref(cs->in_force);
 	free(cs->text);

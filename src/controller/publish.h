@@ -10,6 +10,8 @@ extern const struct kube_informer_ops publish_ops;
 int publish_start(struct controller *ctl);
 /* The leader has seen everything: puts the configuration in force and publishes what is needed. */
 void publish_lead(struct controller *ctl);
+/* Tells of the last edit by an Event, as soon as it is known what that does. */
+void publish_tell_effect(struct controller *ctl);
 void publish_free(struct controller *ctl);
 /* What is published may be more or less by now: addresses were freed. */
 void publish_again(struct controller *ctl);

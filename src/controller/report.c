@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "controller/namespaces.h"
 #include "controller/report.h"
 #include "fairlead/clock.h"
 #include "fairlead/hash.h"
@@ -92,6 +93,9 @@ static void put_pool(const struct ipam_pool_usage *u, struct out *o)
 	out_close(o);
 	put_words("use", pool->uses, uses, o);
 	out_bool(o, "auto_assign", pool->auto_assign);
+	if (pool->disabled)
+		out_bool(o, "disabled", true);
+	config_pool_put_audience(pool, "for", o);
 	out_uint(o, "total", count_of(u->total));
 	out_uint(o, "used", count_of(u->used));
 	out_uint(o, "free", count_of(u->free));
@@ -163,6 +167,15 @@ static void put_stats(const struct controller *ctl, struct out *o)
 	out_close(o);
 }
 
+static void put_namespaces(const struct controller *ctl, struct out *o)
+{
+	out_object(o, "namespaces");
+	out_bool(o, "watched", ctl->namespaces.feed != NULL);
+	out_uint(o, "known", namespaces_count(ctl));
+	out_str(o, "error", namespaces_error(ctl));
+	out_close(o);
+}
+
 static void put_config(const struct controller *ctl, struct out *o)
 {
 	out_object(o, "config");
@@ -184,6 +197,7 @@ static void status(struct out *o, void *arg)
 	out_bool(o, "leader", ctl->leading);
 	out_str(o, "holder", ctl->elector ? lease_holder(ctl->elector) : "");
 	put_config(ctl, o);
+	put_namespaces(ctl, o);
 	out_list(o, "pools");
 	for (size_t i = 0; ctl->ipam && i < ipam_n_pools(ctl->ipam); i++) {
 		const struct ipam_pool_usage u = ipam_usage(ctl->ipam, i);
@@ -313,10 +327,16 @@ static void collect(struct metrics_writer *w, void *arg)
 		const struct kube_informer_stats config_maps =
 			kube_informer_stats(ctl->config_maps);
 		const struct kube_informer_stats nodes = kube_informer_stats(ctl->node_feed);
+		const bool follows = ctl->namespaces.feed;
+		const struct kube_informer_stats namespaces =
+			follows ? kube_informer_stats(ctl->namespaces.feed)
+				: (struct kube_informer_stats){ .synced = false };
 		const struct kube_metrics_informer informers[] = { { "services", &services },
 			                                           { "configmaps", &config_maps },
-			                                           { "nodes", &nodes } };
-		kube_metrics(w, ctl->client, informers, ARRAY_LEN(informers), clock_ms());
+			                                           { "nodes", &nodes },
+			                                           { "namespaces", &namespaces } };
+		kube_metrics(w, ctl->client, informers, ARRAY_LEN(informers) - !follows,
+		             clock_ms());
 	}
 	metrics_process(w);
 }

@@ -44,23 +44,31 @@ void retain_print(const struct controller *ctl, const struct configuration *next
 	edit_fini(&edit);
 }
 
-static bool takes_in(const struct configuration *c)
-{
-	size_t i = 0;
-
-	while (i < c->n_pools && !c->pools[i].renumber)
-		i++;
-	return i < c->n_pools;
-}
-
 /* That uses the books up, so they are made anew. */
 static void foresee(struct controller *ctl, struct record *const *records, size_t n,
                     struct edit_fate *fates)
 {
-	if (!ctl->ipam || !takes_in(ctl->config.in_force))
+	if (!ctl->ipam)
 		return;
 	edit_foresee(ctl->ipam, records, n, fates);
 	books_rebuild(ctl);
+}
+
+static bool was_retained(const struct record_part *p)
+{
+	return p && (!p->decided || p->reason == REASON_Retained);
+}
+
+/*
+ * Also what keeps its pool, if that is for others now, excludes it or reserves it: then the
+ * decision before was another one.
+ */
+static bool retains(const struct record *r, const struct edit_effect *effect,
+                    const struct edit_fate *fate)
+{
+	bool news = !was_retained(&r->lb) && !was_retained(r->external);
+
+	return (effect->orphans && (!fate->moves || fate->stays)) || (fate->stays && news);
 }
 
 struct retain_effect retain_effect_of(struct controller *ctl, const struct configuration *was,
@@ -81,7 +89,7 @@ struct retain_effect retain_effect_of(struct controller *ctl, const struct confi
 	for (i = 0; i < n; i++) {
 		struct edit_effect effect = edit_effect_on(&edit, records[i]);
 		found.n_moving += fates[i].moves;
-		found.n_retained += effect.orphans && (!fates[i].moves || fates[i].stays);
+		found.n_retained += retains(records[i], &effect, &fates[i]);
 		if (effect.silences && found.n_silenced++ == 0)
 			found.silenced = xstrdup(records[i]->key);
 	}

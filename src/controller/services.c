@@ -58,6 +58,7 @@ static void unreadable(const struct kube_remains *remains, const struct err *why
 	struct controller *ctl = arg;
 	struct record *r = record_get(ctl, &remains->meta);
 
+	books_settle(ctl);
 	if (ctl->leading && r->lb.request.wish != IPAM_WISH_UNREADABLE)
 		tell_event_of(r, true, REASON_Unreadable, "Allocate", why->msg);
 	record_salvage(r, remains);
@@ -107,6 +108,7 @@ static int upsert(struct json_object *obj, void *arg, struct err *e)
 	if (ret < 0)
 		return ret;
 	struct record *r = record_get(ctl, &s->meta);
+	books_settle(ctl);
 	bool moved = strcmp(r->version, s->meta.resource_version) != 0;
 	const struct record_shown before = record_shown(r);
 	books_read(r, s, obj);

@@ -12,7 +12,7 @@
  *	  assign   publish
  *	    uninstall   retain   services
  *	      writer
- *	        contest   machines
+ *	        contest   machines   namespaces
  *	          books   heartbeat_key
  *	            tell   term
  */
@@ -43,6 +43,7 @@ struct event;
 struct event_base;
 struct json_object;
 struct machine;
+struct namespace_seen;
 struct record;
 
 struct controller_options {
@@ -79,6 +80,11 @@ struct config_state {
 	unsigned int n_failed; /* publications, in a row */
 	uint64_t publications;
 	uint64_t sent_hash; /* of the text that was sent last to be published */
+	/* What an edit does is told when Namespaces are known; @was may be NULL. */
+	struct {
+		bool is_due;
+		struct configuration *was, *next;
+	} effect;
 };
 
 struct controller_stats {
@@ -91,14 +97,16 @@ struct controller_stats {
 struct controller;
 /* The calls from lower files to upper ones; set at the start. */
 struct controller_calls {
-	void (*fill)(struct controller
-	                     *ctl); /* the books are new: the addresses of machines into them */
+	/* The books are new: the addresses of machines, and Namespaces, into them. */
+	void (*fill)(struct controller *ctl);
 	void (*freed)(struct controller *ctl);   /* an address is free */
 	void (*written)(struct controller *ctl); /* a patch has ended */
 	/* fairlead-active was seen; NULL: it is gone. */
 	void (*active_seen)(struct controller *ctl, const struct kube_config_map *active);
 	void (*republish)(
 		struct controller *ctl); /* what is published may be more or less by now */
+	/* A new leader need not wait for them any more: seen, or out of reach. */
+	void (*looked_at_namespaces)(struct controller *ctl);
 	/*
 	 * No longer leads, and hands the lease over as soon as what is under way has ended; or is a
 	 * candidate again.
@@ -124,9 +132,12 @@ struct controller {
 	bool elected;     /* the lease is ours */
 	bool leading;     /* and everything was seen since then */
 	bool taking_over; /* the first turn of a leader: nothing in it is news */
+	bool wake;        /* Services are gone that had addresses: books_settle() */
 	bool stopping;
-	bool resigning, resigned; /* no longer a candidate, and the lease is handed over */
-	unsigned int n_looks;     /* refreshes that are still pending */
+	bool resigning, resigned;       /* no longer a candidate, and the lease is handed over */
+	unsigned int n_looks;           /* refreshes that are still pending */
+	bool looks_at_namespaces;       /* those of Namespaces count as one of them */
+	unsigned int n_namespace_looks; /* how many, of earlier times at the top as well */
 
 	struct kube_request *key_request; /* the heartbeat key is being made */
 	struct event *key_retry;
@@ -155,6 +166,15 @@ struct controller {
 	int64_t contests_told_ms;   /* when an Event last reported several */
 	struct machine *nodes;      /* by name */
 	struct machine *api_server; /* NULL: nothing is known about it yet */
+	struct {
+		struct kube_informer *feed; /* NULL: no pool asks for their labels */
+		struct namespace_seen *all; /* by name */
+		bool known;                 /* all of them were seen once */
+		char *error;                /* why they cannot be seen; NULL: they can */
+		int64_t failing_ms;         /* since when; 0: they can */
+		bool unseen;                /* nothing waits for them any more */
+		bool told;                  /* by an Event, while this one leads */
+	} namespaces;
 	struct record_server server;
 	struct controller_stats stats;
 };

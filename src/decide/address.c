@@ -175,8 +175,10 @@ static enum reason about_service(const struct decision *d)
 
 static enum reason about_size(const struct decision *d)
 {
-	return view_node_rules(d->view).forwards && !d->service->foreign_proxy &&
-	                       decide_is_too_large(d->service)
+	const struct view_node_rules rules = view_node_rules(d->view);
+
+	return rules.forwards && !d->service->foreign_proxy &&
+	                       decide_is_too_large(d->service, rules.by_rules)
 	               ? REASON_TooLarge
 	               : REASON_Candidate;
 }

@@ -33,6 +33,14 @@ static void about_pool(const struct decision *d, struct buf *out)
 	add_generation(d->view, out);
 }
 
+static void about_size(const struct view *v, struct buf *out)
+{
+	if (view_node_rules(v).by_rules)
+		buf_printf(out, ": more than %d rules in one family", DECIDE_RULES_MAX);
+	else
+		buf_printf(out, ": more than %d elements in one family", DECIDE_ELEMENTS_MAX);
+}
+
 void decide_message(const struct decision *d, enum reason reason, const char *node, struct buf *out)
 {
 	const struct view_service *s = d->service;
@@ -59,7 +67,7 @@ void decide_message(const struct decision *d, enum reason reason, const char *no
 		buf_printf(out, ": %s, peer %s", addr_str(a),
 		           configuration_peer_of(view_configuration(d->view), a)->name);
 	else if (reason == REASON_TooLarge)
-		buf_printf(out, ": more than %d rules in one family", DECIDE_RULES_MAX);
+		about_size(d->view, out);
 	else if (reason == REASON_NodeAddress || reason == REASON_AddressOfApiServer)
 		buf_printf(out, ": %s", addr_str(a));
 }

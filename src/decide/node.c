@@ -150,10 +150,6 @@ static enum reason about_protocol(const struct decision *d, enum protocol protoc
 		return d->reason;
 	if (!(d->protocols & protocol))
 		return REASON_ProtocolUnsupported;
-	if (protocol == PROTOCOL_LAYER2 &&
-	    !configuration_effective_protocols(view_configuration(d->view), protocol,
-	                                       d->address->addr.family))
-		return REASON_FamilyUnsupported;
 	return REASON_Candidate;
 }
 
@@ -162,8 +158,7 @@ enum reason decide_anywhere(const struct decision *d, enum protocol protocol)
 	enum reason reason = about_protocol(d, protocol);
 
 	if (reason != REASON_Candidate ||
-	    configuration_effective_protocols(view_configuration(d->view), protocol,
-	                                      d->address->addr.family))
+	    configuration_effective_protocols(view_configuration(d->view), protocol))
 		return reason;
 	return REASON_BgpNoPeer;
 }

@@ -1,22 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How much a Service asks of a data plane that writes a rule for each endpoint of each port.
- * Counted, not rendered, from what every node knows alike, so that all nodes give the same answer:
- * a node that forwards what others refuse would only be announced by itself.  The count is from
- * above: an endpoint in two slices counts twice.
+ * How much a Service asks of the data plane.  Counted, not rendered, from what every node knows
+ * alike, so that all nodes give the same answer: a node that forwards what others refuse would only
+ * be announced by itself.  The count is from above: an endpoint in two slices counts twice.
  *
- * The bound is from measurements (iptables 1.8.9, an empty table, two cores): 10 000 endpoint
- * chains, which are 40 000 lines, take iptables-nft 6 s and legacy 0.8 s, and the time of the first
- * grows faster than the number.
+ * Mode iptables writes a rule for each endpoint of each port.  Its bound is from measurements
+ * (iptables 1.8.9, an empty table, two cores): 10 000 endpoint chains, which are 40 000 lines, take
+ * iptables-nft 6 s and legacy 0.8 s, and the time of the first grows faster than the number.
+ *
+ * The tables of the modes nftables and ipvs have elements, which are planned and written piece by
+ * piece, so that a large Service holds up nobody.  What it costs is memory: an element takes about
+ * 60 bytes here, and two or three times as much of the kernel's.
  */
 #include "config.h"
 
 #include "fairlead/decide.h"
 
-/* A chain for the endpoint, two rules in it, and one that leads there. */
-#define RULES_ENDPOINT 4
-/* One in each table. */
-#define RULES_ADDRESS 2
+struct cost {
+	size_t endpoint;        /* of each port */
+	size_t affinity, local; /* more of them, with session affinity, in the set of the node */
+	size_t address;         /* of each port */
+	size_t max;
+};
+
+/*
+ * A chain for the endpoint, two rules in it, and one that leads there; an address has a rule in
+ * each table.
+ */
+static const struct cost by_rule = {
+	.endpoint = 4, .affinity = 1, .local = 1, .address = 2, .max = DECIDE_RULES_MAX
+};
+/* An endpoint may be in both sets of its port; addresses have a way, and perhaps a short cut. */
+static const struct cost by_element = {
+	.endpoint = 1, .affinity = 1, .local = 1, .address = 2, .max = DECIDE_ELEMENTS_MAX
+};
 
 /* Also those that serve without being used, which are looked at for each port, and kept of UDP. */
 static size_t n_usable(const struct view_slice *slice)
@@ -39,42 +56,52 @@ static size_t n_ports_of(const struct view_service *s, const struct view_slice *
 	return n;
 }
 
-static size_t n_of_addresses(const struct view_service *s, uint8_t family)
+static size_t n_of_addresses(const struct cost *c, const struct view_service *s, uint8_t family)
 {
-	size_t n = 2 * RULES_ADDRESS; /* a cluster IP and a node port */
+	size_t n = 2 * c->address; /* a cluster IP and a node port */
 
 	for (size_t i = 0; i < s->n_addresses; i++)
 		if (s->addresses[i].addr.family == family)
-			n += RULES_ADDRESS;
+			n += c->address;
 	for (size_t i = 0; i < s->n_source_ranges; i++)
 		n += s->source_ranges[i].addr.family == family;
 	return s->n_ports * n;
 }
 
-size_t decide_rules(const struct view_service *s, uint8_t family)
+/* Up to the bound it is never too low; beyond the bound it only tells that there is more. */
+static size_t size_of(const struct cost *c, const struct view_service *s, uint8_t family)
 {
-	size_t n = n_of_addresses(s, family), usable = 0;
-	size_t each = RULES_ENDPOINT + (s->traffic.affinity_s > 0);
+	size_t n = n_of_addresses(c, s, family), usable = 0;
+	size_t affinity = s->traffic.affinity_s > 0 ? c->affinity : 0;
+	size_t each = c->endpoint + affinity;
 
 	if (s->traffic.external_local || s->traffic.internal_local)
-		each += 1 +
-		        (s->traffic.affinity_s > 0); /* perhaps in the set of this node as well */
+		each += c->local + affinity; /* perhaps in the set of this node as well */
 	for (const struct view_slice *slice = s->slices; slice; slice = slice->next)
 		usable += slice->family == family ? n_usable(slice) : 0;
 	/*
 	 * Which ports an endpoint serves takes long to find out where there are many, and matters
 	 * only then.
 	 */
-	if (n + usable * s->n_ports * each <= DECIDE_RULES_MAX)
+	if (n + usable * s->n_ports * each <= c->max)
 		return n + usable * s->n_ports * each;
-	for (const struct view_slice *slice = s->slices; slice && n <= DECIDE_RULES_MAX;
-	     slice = slice->next)
+	for (const struct view_slice *slice = s->slices; slice && n <= c->max; slice = slice->next)
 		if (slice->family == family)
 			n += n_usable(slice) * n_ports_of(s, slice) * each;
 	return n;
 }
 
-bool decide_is_too_large(const struct view_service *s)
+static bool exceeds(const struct cost *c, const struct view_service *s)
 {
-	return decide_rules(s, 4) > DECIDE_RULES_MAX || decide_rules(s, 6) > DECIDE_RULES_MAX;
+	return size_of(c, s, 4) > c->max || size_of(c, s, 6) > c->max;
+}
+
+bool decide_is_too_large(const struct view_service *s, bool by_rules)
+{
+	return exceeds(by_rules ? &by_rule : &by_element, s);
+}
+
+bool decide_is_large(const struct view_service *s)
+{
+	return exceeds(&by_rule, s);
 }

@@ -10,19 +10,13 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static int addr_cmp_void(const void *a, const void *b)
-{
-	return addr_cmp(a, b);
-}
 
 void choice_answer_held(const struct ipam_request *r, struct ipam_decision *out)
 {
 	memcpy(out->addrs, r->held, sizeof(r->held));
 	out->n = r->n_held;
-	qsort(out->addrs, out->n, sizeof(out->addrs[0]), addr_cmp_void);
+	addrs_sort(out->addrs, out->n);
 }
 
 static void list_addrs(const struct addr *addrs, size_t n, char *out, size_t size)
@@ -102,7 +96,7 @@ static void note_missing(struct choice *c)
 
 	for (size_t i = 0; i < c->r->n_families; i++) {
 		uint8_t family = c->r->families[i];
-		if (!pool || !addr_is_none(choice_pick(c, family)) || !choice_is_for_use(c, pool))
+		if (!pool || !addr_is_none(choice_pick(c, family)) || !choice_is_giving(c, pool))
 			continue;
 		out->partial = ipam_total(pool, ipam_family_index(family)) > 0;
 		choice_explain_family(pool, family, ", which", out->message + used,

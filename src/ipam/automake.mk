@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
 	src/ipam/answer.c \
+	src/ipam/audience.c \
 	src/ipam/choose.c \
 	src/ipam/decide.c \
 	src/ipam/explain.c \
@@ -9,6 +10,7 @@ libfairlead_a_SOURCES += \
 	src/ipam/places.c \
 	src/ipam/ipam.c \
 	src/ipam/request.c \
+	src/ipam/reserved.c \
 	src/ipam/runs.c \
 	src/ipam/stays.c
 noinst_HEADERS += \
@@ -21,3 +23,8 @@ check_PROGRAMS += tests/unit/test_ipam
 TESTS += tests/unit/test_ipam
 tests_unit_test_ipam_SOURCES = tests/unit/test_ipam.c tests/unit/unit.h
 tests_unit_test_ipam_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_ipam_oracle
+TESTS += tests/unit/test_ipam_oracle
+tests_unit_test_ipam_oracle_SOURCES = tests/unit/test_ipam_oracle.c tests/unit/unit.h
+tests_unit_test_ipam_oracle_LDADD = $(UNIT_LDADD)

@@ -13,6 +13,7 @@ struct choice {
 	const struct ipam *ipam;
 	const char *key;
 	const struct ipam_request *r;
+	char namespace[256]; /* the Service's; longer ones do not exist */
 	const struct ipam_pool *asked_pool;
 	bool stays; /* the pool asked for was honoured by what is held: not asked for again */
 	/* also free addresses that a Service names without being allowed to have them */
@@ -20,6 +21,9 @@ struct choice {
 	struct addr pick[IPAM_ADDRS_MAX]; /* [0] IPv4, [1] IPv6; none: not chosen */
 	struct ipam_decision *out;
 };
+
+/* Everything but @ipam, @key and @r is for whoever chooses. */
+struct choice choice_of(const struct ipam *ipam, const char *key, const struct ipam_request *r);
 
 /* Chooses.  False if that fails, and c->out says why. */
 bool choice_make(struct choice *c);
@@ -39,6 +43,15 @@ void choice_conclude(struct choice *c);
 
 bool choice_is_external(const struct choice *c);
 bool choice_is_for_use(const struct choice *c, const struct ipam_pool *pool);
+/* Is the pool for this Service? */
+enum config_match choice_match(const struct choice *c, const struct ipam_pool *pool);
+/* It is for this use, and for this Service. */
+bool choice_may_use(const struct choice *c, const struct ipam_pool *pool);
+/* And gives new addresses. */
+bool choice_is_giving(const struct choice *c, const struct ipam_pool *pool);
+/* Whether it would give to this Service is not known yet. */
+bool choice_may_give(const struct choice *c, const struct ipam_pool *pool);
+/* It gives, and does so to those who do not ask for it. */
 bool choice_is_automatic(const struct choice *c, const struct ipam_pool *pool);
 /* Does the object hold it?  Do the books say that it is this Service's? */
 bool choice_is_held(const struct ipam_request *r, const struct addr *a);
@@ -50,6 +63,14 @@ bool choice_has_any(const struct choice *c);
 bool choice_is_complete(struct choice *c);
 /* The pool of what was chosen so far; NULL: nothing, or what is in no pool any more. */
 const struct ipam_pool *choice_pool(const struct choice *c);
+/*
+ * The address of the family that the pool reserves for the Service, or NULL.  Another Service may
+ * have it from before; one that the Service's other part has does not count.
+ */
+const struct addr *choice_reserved(const struct choice *c, const struct ipam_pool *pool,
+                                   uint8_t family);
+/* Is there one of any family that the Service wants? */
+bool choice_has_reserved(const struct choice *c, const struct ipam_pool *pool);
 /*
  * Takes the lowest free address of the pool for each family that lacks one.  True if no family
  * lacks one now.

@@ -19,6 +19,24 @@ static bool refuse_use(struct choice *c, const struct ipam_pool *pool)
 	                     choice_is_external(c) ? "external IPs" : "load balancers");
 }
 
+/* It is for other Services, or may be. */
+static bool refuse_match(struct choice *c, const struct ipam_pool *pool)
+{
+	if (choice_match(c, pool) == CONFIG_MATCHES_PERHAPS)
+		return choice_refuse(c, REASON_NamespaceUnknown,
+		                     "pool %s is for namespaces by their labels, and those of "
+		                     "namespace %s are not known",
+		                     pool->conf->name, c->namespace);
+	return choice_refuse(c, REASON_PoolNotForService, "pool %s is for other Services",
+	                     pool->conf->name);
+}
+
+static bool refuse_disabled(struct choice *c, const struct ipam_pool *pool)
+{
+	return choice_refuse(c, REASON_PoolDisabled, "pool %s is disabled, and gives nothing new",
+	                     pool->conf->name);
+}
+
 static bool refuse_taken(struct choice *c, const struct addr *a, const struct ipam_service *holder)
 {
 	c->out->holder = holder->key;
@@ -60,6 +78,14 @@ static bool take_asked(struct choice *c, const struct addr *a)
 		                     "%s was asked for, but is in no pool", addr_str(a));
 	if (!choice_is_for_use(c, pool))
 		return refuse_use(c, pool);
+	if (!choice_may_use(c, pool))
+		return refuse_match(c, pool);
+	if (pool->conf->disabled)
+		return refuse_disabled(c, pool);
+	if (ipam_is_anothers(c->ipam, c->key, a) && !choice_is_mine(c, a))
+		return choice_refuse(c, REASON_AddressReserved,
+		                     "%s was asked for, but is reserved for %s", addr_str(a),
+		                     ipam_name(c->ipam, c->key, ipam_reserved_for(c->ipam, a)));
 	if (c->asked_pool && pool != c->asked_pool)
 		return choice_refuse(c, REASON_AddressNotInNamedPool,
 		                     "%s was asked for from pool %s, but is in pool %s",
@@ -73,26 +99,32 @@ static bool take_asked(struct choice *c, const struct addr *a)
 	if (holder && strcmp(holder->key, c->key) != 0)
 		return refuse_taken(c, a, holder);
 	if (!holder && !ipam_is_assignable(c->ipam, pool, a))
-		return choice_refuse(c, REASON_AddressUnusable,
-		                     "%s was asked for, but pool %s has avoid-buggy-ips",
-		                     addr_str(a), pool->conf->name);
+		return choice_refuse(c, REASON_AddressUnusable, "%s was asked for, but pool %s %s",
+		                     addr_str(a), pool->conf->name,
+		                     config_pool_excludes(pool->conf, a) ? "excludes it"
+		                                                         : "has avoid-buggy-ips");
 	*choice_pick(c, a->family) = *a;
 	return true;
 }
 
 /*
- * Anybody may have written it into the record, so it counts as asked for.  And an address that is
- * still on its way does not stay if a machine has it by now.
+ * Anybody may have written it into the record, so it counts as asked for: unless we know that we
+ * gave it, it must be one that its pool would give to this Service.  And an address that is still
+ * on its way does not stay if a machine has it by now.
  */
 static bool may_confirm(const struct choice *c, const struct addr *a)
 {
 	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a);
 	struct ipam_machine_view machine;
 
-	if (!choice_is_held(c->r, a) && ipam_machine_of(c->ipam, a, &machine))
+	if (!choice_is_held(c->r, a))
+		return !ipam_machine_of(c->ipam, a, &machine);
+	if (ipam_is_confirmed(c->r, a))
+		return true;
+	if (!pool || !choice_is_giving(c, pool) || pool != c->asked_pool)
 		return false;
-	return !choice_is_held(c->r, a) || ipam_is_confirmed(c->r, a) ||
-	       (pool && choice_is_for_use(c, pool) && pool == c->asked_pool);
+	return addrs_contain(c->r->given, c->r->n_given, a) ||
+	       (ipam_is_assignable(c->ipam, pool, a) && !ipam_is_anothers(c->ipam, c->key, a));
 }
 
 /*
@@ -130,6 +162,64 @@ static void take_divided(struct choice *c)
 	}
 }
 
+/* There is none that it may use. */
+static bool refuse_poolless(struct choice *c)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < c->ipam->n_pools; i++)
+		any |= choice_is_for_use(c, &c->ipam->pools[i]);
+	if (any)
+		return choice_refuse(c, REASON_NoPoolForService,
+		                     "every pool for %s is for other Services",
+		                     choice_is_external(c) ? "external IPs" : "load balancers");
+	return choice_refuse(c, REASON_NoPools, "the configuration has no address pools%s",
+	                     c->ipam->n_pools ? " for load balancers" : "");
+}
+
+/* False: the pool's reservation for it is another's now, and it has nothing, so it waits. */
+static bool take_reserved_in(struct choice *c, const struct ipam_pool *pool)
+{
+	for (size_t i = 0; i < c->r->n_families; i++) {
+		uint8_t family = c->r->families[i];
+		const struct addr *a = choice_reserved(c, pool, family);
+		if (!a || !addr_is_none(choice_pick(c, family)) ||
+		    (choice_has_any(c) && choice_pool(c) != pool))
+			continue;
+		const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
+		if (!holder || !strcmp(holder->key, c->key)) {
+			*choice_pick(c, family) = *a;
+		} else if (!choice_has_any(c)) {
+			c->out->holder = holder->key;
+			return choice_refuse(c, REASON_AddressTaken,
+			                     "%s is reserved for it, but belongs to %s",
+			                     addr_str(a), ipam_name(c->ipam, c->key, holder->key));
+		}
+	}
+	return true;
+}
+
+/*
+ * What it asks for comes first, and then what it has: a reservation moves nobody.  So one of a pool
+ * that may be for the Service is waited for: what another pool gave would stay.
+ */
+static bool take_reserved(struct choice *c)
+{
+	for (size_t i = 0; i < c->ipam->n_pools; i++) {
+		const struct ipam_pool *pool = &c->ipam->pools[i];
+		if (c->asked_pool && pool != c->asked_pool && !c->stays)
+			continue;
+		if (choice_is_giving(c, pool)) {
+			if (!take_reserved_in(c, pool))
+				return false;
+		} else if (choice_may_give(c, pool) && !choice_has_any(c) &&
+		           choice_has_reserved(c, pool)) {
+			return refuse_match(c, pool);
+		}
+	}
+	return true;
+}
+
 static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 {
 	char list[IPAM_MESSAGE_SIZE / 2] = "";
@@ -138,10 +228,10 @@ static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 
 	for (size_t i = 0; i < c->ipam->n_pools; i++) {
 		const struct ipam_pool *pool = &c->ipam->pools[i];
-		if (only ? pool != only : !choice_is_for_use(c, pool))
+		if (only ? pool != only : !choice_may_use(c, pool))
 			continue;
 		for (size_t f = 0; f < c->r->n_families; f++)
-			any_auto |= pool->conf->auto_assign &&
+			any_auto |= pool->conf->auto_assign && !pool->conf->disabled &&
 			            ipam_total(pool, ipam_family_index(c->r->families[f])) > 0;
 		if (named++ < POOLS_NAMED_MAX && used < sizeof(list)) {
 			char why[256];
@@ -151,8 +241,7 @@ static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 		}
 	}
 	if (named == 0)
-		return choice_refuse(c, REASON_NoPools, "the configuration has no address pools%s",
-		                     c->ipam->n_pools ? " for load balancers" : "");
+		return refuse_poolless(c);
 	if (!any_auto)
 		return choice_refuse(c, REASON_NoAutoAssignPool,
 		                     "no pool of the Service's family assigns automatically: %s",
@@ -166,7 +255,7 @@ static bool choose_in(struct choice *c, const struct ipam_pool *pool)
 {
 	c->last_resort = true;
 	/* PreferDualStack makes do with one. */
-	if (pool && choice_is_for_use(c, pool) && choice_take_free(c, pool))
+	if (pool && choice_is_giving(c, pool) && choice_take_free(c, pool))
 		return true;
 	if (!c->r->needs_both && choice_has_any(c))
 		return true;
@@ -178,36 +267,90 @@ static bool choose_in(struct choice *c, const struct ipam_pool *pool)
 	return refuse_exhausted(c, pool);
 }
 
-static bool choose_any_pool(struct choice *c)
+/*
+ * Of the pools for some, or those for all.  One that may be for the Service comes before all that
+ * give to everybody: what is given too early would stay.  So nothing behind it is tried, and it is
+ * *@ret_open.
+ */
+static bool choose_among(struct choice *c, bool for_some, const struct ipam_pool **ret_open)
 {
 	const struct ipam *ipam = c->ipam;
 
+	for (size_t i = 0; i < ipam->n_pools; i++) {
+		const struct ipam_pool *pool = &ipam->pools[i];
+		if (config_pool_is_reserved(pool->conf) != for_some)
+			continue;
+		if (choice_is_automatic(c, pool) && choice_take_all_free(c, pool))
+			return true;
+		if (pool->conf->auto_assign && choice_may_give(c, pool)) {
+			*ret_open = pool;
+			return false;
+		}
+	}
+	return false;
+}
+
+/* One family alone. */
+static bool choose_one(struct choice *c, uint8_t family, bool for_some)
+{
+	const struct ipam *ipam = c->ipam;
+	size_t index = ipam_family_index(family);
+
 	for (size_t i = 0; i < ipam->n_pools; i++)
-		if (choice_is_automatic(c, &ipam->pools[i]) &&
-		    choice_take_all_free(c, &ipam->pools[i]))
+		if (config_pool_is_reserved(ipam->pools[i].conf) == for_some &&
+		    choice_is_automatic(c, &ipam->pools[i]) &&
+		    ipam_first_free(&ipam->pools[i], index, true, &c->pick[index]))
 			return true;
 	return false;
 }
 
-static bool choose_anywhere(struct choice *c)
+/* PreferDualStack makes do with its primary family where a pool for some has that. */
+static bool choose_for_some(struct choice *c, const struct ipam_pool **ret_open)
 {
-	const struct ipam *ipam = c->ipam;
+	bool makes_do = c->r->n_families > 1 && !c->r->needs_both;
 
-	if (choose_any_pool(c))
+	c->last_resort = false;
+	if (choose_among(c, true, ret_open))
+		return true;
+	if (*ret_open)
+		return false;
+	c->last_resort = true;
+	return choose_among(c, true, ret_open) ||
+	       (makes_do && choose_one(c, c->r->families[0], true));
+}
+
+static bool choose_for_all(struct choice *c)
+{
+	const struct ipam_pool *open = NULL;
+
+	c->last_resort = false;
+	if (choose_among(c, false, &open))
 		return true;
 	c->last_resort = true;
-	if (choose_any_pool(c))
+	return choose_among(c, false, &open);
+}
+
+/*
+ * All that the pools for some have comes before those for all, also what somebody named who may not
+ * have it: who is sent elsewhere stays there, and lists of hand must not do that.
+ */
+static bool choose_anywhere(struct choice *c)
+{
+	const struct ipam_pool *open = NULL;
+
+	if (choose_for_some(c, &open))
+		return true;
+	if (open)
+		return refuse_match(c, open);
+	if (choose_for_all(c))
 		return true;
 	if (c->r->n_families < 2 || c->r->needs_both)
 		return refuse_exhausted(c, NULL);
 	/* PreferDualStack: no pool has both; the primary family, else the other. */
-	for (size_t f = 0; f < c->r->n_families; f++) {
-		size_t index = ipam_family_index(c->r->families[f]);
-		for (size_t i = 0; i < ipam->n_pools; i++)
-			if (choice_is_automatic(c, &ipam->pools[i]) &&
-			    ipam_first_free(&ipam->pools[i], index, true, &c->pick[index]))
-				return true;
-	}
+	for (size_t f = 0; f < c->r->n_families; f++)
+		if (choose_one(c, c->r->families[f], true) ||
+		    choose_one(c, c->r->families[f], false))
+			return true;
 	return refuse_exhausted(c, NULL);
 }
 
@@ -219,6 +362,10 @@ static bool check_asked_pool(struct choice *c)
 		                     "pool %.100s was asked for, but does not exist", c->r->pool);
 	if (c->asked_pool && !choice_is_for_use(c, c->asked_pool))
 		return refuse_use(c, c->asked_pool);
+	if (c->asked_pool && !choice_may_use(c, c->asked_pool))
+		return refuse_match(c, c->asked_pool);
+	if (c->asked_pool && c->asked_pool->conf->disabled)
+		return refuse_disabled(c, c->asked_pool);
 	return true;
 }
 
@@ -238,6 +385,10 @@ bool choice_make(struct choice *c)
 	take_divided(c);
 	if (mine)
 		take_held(c, mine->held, mine->n);
+	if (choice_is_complete(c))
+		return true;
+	if (!take_reserved(c))
+		return false;
 	if (choice_is_complete(c))
 		return true;
 	if (c->stays && choice_has_any(c))

@@ -151,8 +151,9 @@ static bool is_settled(struct choice *c)
 void ipam_decide(const struct ipam *ipam, const char *key, const struct ipam_request *r,
                  struct ipam_decision *ret_decision)
 {
-	struct choice c = { .ipam = ipam, .key = key, .r = r, .out = ret_decision };
+	struct choice c = choice_of(ipam, key, r);
 
+	c.out = ret_decision;
 	c.stays = r->pool && r->honoured && r->n_held > 0;
 	*ret_decision = (struct ipam_decision){ .action = IPAM_NONE };
 	if (is_settled(&c))

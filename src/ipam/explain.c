@@ -21,8 +21,8 @@ void choice_explain_family(const struct ipam_pool *pool, uint8_t family, const c
 	else if (total == 0)
 		snprintf(out, size, "%s has no IPv%u addresses but those of machines", who, family);
 	else
-		snprintf(out, size, "%s has all its %" PRIu64 " IPv%u addresses in use", who, total,
-		         family);
+		snprintf(out, size, "%s has all its %" PRIu64 " IPv%u addresses in use%s", who,
+		         total, family, pool->conf->n_reservations ? " or reserved" : "");
 }
 
 /* Some of those in use are named by a Service that may not have them. */
@@ -51,6 +51,21 @@ void choice_explain_pool(const struct choice *c, const struct ipam_pool *pool, c
 
 	if (!choice_is_for_use(c, pool)) {
 		snprintf(out, size, "%s is not for this use", name);
+		return;
+	}
+	if (pool->conf->disabled) {
+		snprintf(out, size, "%s is disabled", name);
+		return;
+	}
+	switch (choice_match(c, pool)) {
+	case CONFIG_MATCHES:
+		break;
+	case CONFIG_MATCHES_NOT:
+		snprintf(out, size, "%s is for other Services", name);
+		return;
+	case CONFIG_MATCHES_PERHAPS:
+		snprintf(out, size, "%s is for namespaces by their labels, which are not known",
+		         name);
 		return;
 	}
 	if (!pool->conf->auto_assign && pool != c->asked_pool && pool != choice_pool(c)) {

@@ -83,6 +83,7 @@ void ipam_external_request_of(const struct kube_service *s, const char *class, b
 		r.wish = IPAM_WISH_NONE;
 	if (r.wish == IPAM_WISH_ADDRESS) {
 		r.pool = xstrdup_null(s->external_pool);
+		r.labels = labels_copy(&s->meta.labels);
 		ipam_read_honoured(s, IPAM_CONDITION_EXTERNAL, &r);
 		ipam_read_families(s, &r);
 		find_problem(s, enabled, &r);
@@ -99,7 +100,9 @@ bool ipam_may_claim(const struct ipam *ipam, const struct ipam_request *r, const
 	if (configuration_external_ip_allowed(ipam->config, a, r->namespace))
 		return true;
 	return is_recorded(r, a) && pool && pool->conf->uses & CONFIG_USE_EXTERNAL_IP && r->pool &&
-	       !strcmp(r->pool, pool->conf->name);
+	       !strcmp(r->pool, pool->conf->name) && !pool->conf->disabled &&
+	       ipam_is_assignable(ipam, pool, a) && !ipam_reserved_for(ipam, a) &&
+	       ipam_match(ipam, pool, r->namespace, &r->labels) == CONFIG_MATCHES;
 }
 
 /* The first that is not allowed, or NULL. */

@@ -102,12 +102,35 @@ static bool has_in(const struct choice *c, const struct ipam_pool *pool)
 
 static bool may_come_from(const struct choice *c, const struct ipam_pool *pool)
 {
-	if (!choice_is_for_use(c, pool))
+	if (!choice_is_giving(c, pool))
 		return false;
 	if (pool->conf->renumber || has_in(c, pool) ||
 	    (c->r->pool && !strcmp(c->r->pool, pool->conf->name)))
 		return true;
 	return !c->r->pool && pool->conf->auto_assign && !has_in(c, NULL);
+}
+
+static bool has_family(const struct choice *c, uint8_t family)
+{
+	for (size_t i = 0; i < c->r->n_held; i++)
+		if (c->r->held[i].family == family && choice_is_mine(c, &c->r->held[i]))
+			return true;
+	return false;
+}
+
+/* What is reserved for it is free, and it has none of that family, or may move there. */
+static bool gets_reserved(const struct choice *c)
+{
+	for (size_t i = 0; i < c->ipam->n_pools; i++)
+		for (size_t f = 0; f < c->r->n_families; f++) {
+			const struct ipam_pool *pool = &c->ipam->pools[i];
+			uint8_t family = c->r->families[f];
+			const struct addr *a = choice_reserved(c, pool, family);
+			if (a && !ipam_holder_of(c->ipam, a) &&
+			    (pool->conf->renumber || !has_family(c, family)))
+				return true;
+		}
+	return false;
 }
 
 static bool gets_any(const struct choice *c)
@@ -120,9 +143,10 @@ static bool gets_any(const struct choice *c)
 
 bool ipam_is_concerned(const struct ipam *ipam, const char *key, const struct ipam_request *r)
 {
-	const struct choice c = { .ipam = ipam, .key = key, .r = r };
+	const struct choice c = choice_of(ipam, key, r);
 
-	return inherits(&c) || (r->wish == IPAM_WISH_ADDRESS && (gets_asked(&c) || gets_any(&c)));
+	return inherits(&c) || (r->wish == IPAM_WISH_ADDRESS &&
+	                        (gets_asked(&c) || gets_reserved(&c) || gets_any(&c)));
 }
 
 void ipam_freed_seen(struct ipam *ipam)

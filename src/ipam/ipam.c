@@ -8,14 +8,8 @@
 
 static int pool_cmp(const void *a, const void *b)
 {
-	const struct config_pool *pa = ((const struct ipam_pool *)a)->conf;
-	const struct config_pool *pb = ((const struct ipam_pool *)b)->conf;
-
-	if (pa->has_priority != pb->has_priority)
-		return pa->has_priority ? -1 : 1;
-	if (pa->has_priority && pa->priority != pb->priority)
-		return pa->priority < pb->priority ? -1 : 1;
-	return strcmp(pa->name, pb->name);
+	return config_pool_cmp(((const struct ipam_pool *)a)->conf,
+	                       ((const struct ipam_pool *)b)->conf);
 }
 
 struct ipam *ipam_new(struct configuration *c)
@@ -38,10 +32,16 @@ struct ipam *ipam_new(struct configuration *c)
 		}
 		for (size_t f = 0; f < 2; f++)
 			runs_ready(&pool->runs[f]);
+		for (size_t k = 0; k < c->pools[i].n_excluded; k++) {
+			const struct addr_range *r = &c->pools[i].excluded[k];
+			runs_exclude(&pool->runs[ipam_family_index(r->first.family)], r);
+		}
 	}
 	qsort(ipam->pools, ipam->n_pools, sizeof(*ipam->pools), pool_cmp);
 	for (size_t i = 0; i < ipam->n_pools; i++)
 		ipam->position[ipam->pools[i].conf - c->pools] = i;
+	for (size_t i = 0; i < c->n_pools; i++)
+		ipam_reserve(ipam, &c->pools[i]);
 	for (size_t i = 0; i < c->n_peers; i++) {
 		cleanup_free char *what = xasprintf("BGP peer %s", c->peers[i].name);
 		ipam_add_machine(ipam, &c->peers[i].address, REASON_AddressOfPeer, what);
@@ -78,6 +78,8 @@ void ipam_free(struct ipam *ipam)
 	HASH_ITER(hh, ipam->services, s, next)
 		service_free(ipam, s);
 	ipam_free_marks(ipam);
+	ipam_free_namespaces(ipam);
+	ipam_free_reservations(ipam);
 	for (size_t i = 0; i < ipam->n_pools; i++)
 		for (size_t f = 0; f < 2; f++) {
 			runs_fini(&ipam->pools[i].runs[f]);
@@ -254,7 +256,9 @@ struct ipam_pool_usage ipam_usage(const struct ipam *ipam, size_t i)
 		uint64_t total = ipam_total(pool, f);
 		u.total[f] = total;
 		u.used[f] = pool->used[f];
-		u.free[f] = total == UINT64_MAX ? total : total - pool->used_assignable[f];
+		u.free[f] = total;
+		if (total != UINT64_MAX)
+			u.free[f] -= pool->used_assignable[f] + ipam_n_reserved_free(ipam, pool, f);
 		u.squatted += pool->n_squatted[f];
 	}
 	return u;

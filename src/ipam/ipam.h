@@ -45,6 +45,28 @@ struct ipam_squat {
 	UT_hash_handle hh;
 };
 
+/* An address that is for one Service. */
+struct ipam_reservation {
+	struct addr addr;
+	const char *service; /* the configuration's */
+	UT_hash_handle hh;
+};
+
+/* What is reserved for a Service, all of it in one pool. */
+struct ipam_booking {
+	const char *service; /* the configuration's */
+	const struct config_pool *pool;
+	struct addr addrs[IPAM_ADDRS_MAX]; /* by family; none: no such */
+	UT_hash_handle hh;
+};
+
+/* A Namespace whose labels are known. */
+struct ipam_namespace {
+	char *name;
+	struct labels labels;
+	UT_hash_handle hh;
+};
+
 /*
  * Every address that may be handed out is in one of the two, unless somebody holds it or a machine
  * has it.
@@ -66,6 +88,9 @@ struct ipam {
 	bool tells_holders;
 	struct ipam_machine *machines;
 	struct ipam_squat *squats;
+	struct ipam_namespace *namespaces;
+	struct ipam_reservation *reservations; /* by address */
+	struct ipam_booking *bookings;         /* by Service */
 };
 
 /* 0 for IPv4, 1 for IPv6. */
@@ -102,6 +127,25 @@ const struct ipam_service *ipam_service_find(const struct ipam *ipam, const char
 struct ipam_service *ipam_service_get(struct ipam *ipam, const char *key);
 void ipam_service_drop(struct ipam *ipam, struct ipam_service *s);
 const struct ipam_service *ipam_holder_of(const struct ipam *ipam, const struct addr *a);
+
+/* ---- audience.c ---- */
+
+/* Is the pool for a Service with these labels? */
+enum config_match ipam_match(const struct ipam *ipam, const struct ipam_pool *pool,
+                             const char *namespace, const struct labels *labels);
+void ipam_free_namespaces(struct ipam *ipam);
+
+/* ---- reserved.c ---- */
+
+/* Takes the pool's reservations in, once the pools are in order. */
+void ipam_reserve(struct ipam *ipam, const struct config_pool *pool);
+void ipam_free_reservations(struct ipam *ipam);
+/* The Service that the address is reserved for, or NULL. */
+const char *ipam_reserved_for(const struct ipam *ipam, const struct addr *a);
+/* Is it reserved, and not for the Service with this key? */
+bool ipam_is_anothers(const struct ipam *ipam, const char *key, const struct addr *a);
+/* How many wait for their Services. */
+uint64_t ipam_n_reserved_free(const struct ipam *ipam, const struct ipam_pool *pool, size_t f);
 
 /* ---- places.c ---- */
 

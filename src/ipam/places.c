@@ -44,9 +44,16 @@ const struct ipam_squat *ipam_squat_of(const struct ipam *ipam, const struct add
 
 /* ---- free or not ---- */
 
+/* Whoever has it now. */
+static bool gives(const struct ipam_pool *pool, const struct addr *a)
+{
+	return runs_usable(&pool->runs[ipam_family_index(a->family)], a) &&
+	       !config_pool_excludes(pool->conf, a);
+}
+
 bool ipam_is_assignable(const struct ipam *ipam, const struct ipam_pool *pool, const struct addr *a)
 {
-	return runs_usable(&pool->runs[ipam_family_index(a->family)], a) && !machine_find(ipam, a);
+	return gives(pool, a) && !machine_find(ipam, a);
 }
 
 void ipam_place(struct ipam *ipam, const struct addr *a)
@@ -58,7 +65,8 @@ void ipam_place(struct ipam *ipam, const struct addr *a)
 		return;
 	runs_take(&pool->runs[f], a);
 	runs_take(&pool->squatted[f], a);
-	if (!ipam_holder_of(ipam, a) && ipam_is_assignable(ipam, pool, a))
+	if (!ipam_holder_of(ipam, a) && !ipam_reserved_for(ipam, a) &&
+	    ipam_is_assignable(ipam, pool, a))
 		runs_give(squat_find(ipam, a) ? &pool->squatted[f] : &pool->runs[f], a);
 }
 
@@ -87,7 +95,7 @@ static void count_machine(struct ipam *ipam, const struct addr *a, bool added)
 	struct ipam_pool *pool = ipam_pool_of(ipam, a);
 	size_t f = ipam_family_index(a->family);
 
-	if (!pool || !runs_usable(&pool->runs[f], a))
+	if (!pool || !gives(pool, a))
 		return;
 	pool->n_machines[f] += added ? 1 : -1ULL;
 	if (ipam_holder_of(ipam, a))

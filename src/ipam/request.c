@@ -205,6 +205,7 @@ void ipam_request_of(const struct kube_service *s, const char *class,
 		r.wish = IPAM_WISH_DELETING;
 	if (r.wish == IPAM_WISH_ADDRESS) {
 		read_wishes(s, &r);
+		r.labels = labels_copy(&s->meta.labels);
 		ipam_read_honoured(s, IPAM_CONDITION, &r);
 		ipam_read_families(s, &r);
 	}
@@ -216,6 +217,7 @@ void ipam_request_fini(struct ipam_request *r)
 	free(r->pool);
 	free(r->written);
 	free(r->namespace);
+	labels_fini(&r->labels);
 	free(r->problem);
 	*r = (struct ipam_request){ 0 };
 }

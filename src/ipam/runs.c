@@ -50,16 +50,7 @@ static void drop(struct runs *r, size_t at)
 /* The first run that ends at @a or after it; r->n if there is none. */
 static size_t find(const struct runs *r, const struct addr *a)
 {
-	size_t low = 0, high = r->n;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		if (addr_cmp(&r->items[mid].last, a) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return addr_ranges_find(r->items, r->n, a);
 }
 
 bool runs_usable(const struct runs *r, const struct addr *a)
@@ -152,6 +143,40 @@ void runs_ready(struct runs *r)
 			r->items[n++] = r->items[i];
 	}
 	r->n = n;
+	prune(r);
+}
+
+static void uncount(struct runs *r, const struct addr_range *range)
+{
+	uint64_t count = addr_range_count(range);
+
+	if (r->skip_buggy)
+		count -= count_buggy(range);
+	if (r->total != UINT64_MAX)
+		r->total -= count;
+}
+
+void runs_exclude(struct runs *r, const struct addr_range *range)
+{
+	for (size_t i = find(r, &range->first);
+	     i < r->n && addr_range_overlaps(&r->items[i], range);) {
+		struct addr_range run = r->items[i], cut = run, rest = run;
+		bool has_head = addr_cmp(&run.first, &range->first) < 0 &&
+		                addr_before(&range->first, &rest.last);
+		bool has_tail = addr_cmp(&range->last, &run.last) < 0;
+
+		if (has_head)
+			cut.first = range->first;
+		if (has_tail)
+			cut.last = range->last;
+		uncount(r, &cut);
+		drop(r, i);
+		if (has_head)
+			insert(r, i++, &rest);
+		rest = run;
+		if (has_tail && addr_next(&range->last, &rest.first))
+			insert(r, i++, &rest);
+	}
 	prune(r);
 }
 

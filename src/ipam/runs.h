@@ -30,6 +30,11 @@ void runs_fini(struct runs *r);
  */
 void runs_add(struct runs *r, const struct addr_range *range);
 void runs_ready(struct runs *r);
+/*
+ * Takes a range out for good, after runs_ready() and before anything else: it does not count any
+ * more.
+ */
+void runs_exclude(struct runs *r, const struct addr_range *range);
 /* The lowest free address; false if there is none.  O(1). */
 bool runs_first(const struct runs *r, struct addr *ret_addr);
 bool runs_has(const struct runs *r, const struct addr *a);

@@ -14,6 +14,14 @@
 
 /* ---- the choice ---- */
 
+struct choice choice_of(const struct ipam *ipam, const char *key, const struct ipam_request *r)
+{
+	struct choice c = { .ipam = ipam, .key = key, .r = r };
+
+	snprintf(c.namespace, sizeof(c.namespace), "%.*s", (int)strcspn(key, "/"), key);
+	return c;
+}
+
 bool choice_is_external(const struct choice *c)
 {
 	return c->r->use == CONFIG_USE_EXTERNAL_IP;
@@ -24,9 +32,30 @@ bool choice_is_for_use(const struct choice *c, const struct ipam_pool *pool)
 	return pool->conf->uses & c->r->use;
 }
 
+enum config_match choice_match(const struct choice *c, const struct ipam_pool *pool)
+{
+	return ipam_match(c->ipam, pool, c->namespace, &c->r->labels);
+}
+
+bool choice_may_use(const struct choice *c, const struct ipam_pool *pool)
+{
+	return choice_is_for_use(c, pool) && choice_match(c, pool) == CONFIG_MATCHES;
+}
+
+bool choice_is_giving(const struct choice *c, const struct ipam_pool *pool)
+{
+	return !pool->conf->disabled && choice_may_use(c, pool);
+}
+
+bool choice_may_give(const struct choice *c, const struct ipam_pool *pool)
+{
+	return !pool->conf->disabled && choice_is_for_use(c, pool) &&
+	       choice_match(c, pool) == CONFIG_MATCHES_PERHAPS;
+}
+
 bool choice_is_automatic(const struct choice *c, const struct ipam_pool *pool)
 {
-	return pool->conf->auto_assign && choice_is_for_use(c, pool);
+	return pool->conf->auto_assign && choice_is_giving(c, pool);
 }
 
 bool choice_is_held(const struct ipam_request *r, const struct addr *a)
@@ -99,12 +128,13 @@ bool choice_take_all_free(struct choice *c, const struct ipam_pool *pool)
 
 /* ---- retained ---- */
 
-/* Would its pool give it for this use? */
+/* Would its pool give it for this use, and to this Service as far as is known? */
 static bool is_in_place(const struct choice *c, const struct addr *a)
 {
 	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a);
 
-	return pool && choice_is_for_use(c, pool) && ipam_is_assignable(c->ipam, pool, a);
+	return pool && choice_is_for_use(c, pool) && choice_match(c, pool) != CONFIG_MATCHES_NOT &&
+	       ipam_is_assignable(c->ipam, pool, a) && !ipam_is_anothers(c->ipam, c->key, a);
 }
 
 /* What is wrong with it; how to fix that is the reason's remedy. */
@@ -121,6 +151,12 @@ static void explain(const struct choice *c, const struct addr *a, char *out, siz
 	else if (!choice_is_for_use(c, pool))
 		snprintf(out, size, "pool " IPAM_NAME_TEXT " is no longer for %s", pool->conf->name,
 		         choice_is_external(c) ? "external IPs" : "load balancers");
+	else if (ipam_is_anothers(c->ipam, c->key, a))
+		snprintf(out, size, "%s is reserved for %.160s", addr_str(a),
+		         ipam_name(c->ipam, c->key, ipam_reserved_for(c->ipam, a)));
+	else if (choice_match(c, pool) == CONFIG_MATCHES_NOT)
+		snprintf(out, size, "pool " IPAM_NAME_TEXT " is for other Services",
+		         pool->conf->name);
 	else
 		snprintf(out, size, "pool " IPAM_NAME_TEXT " no longer gives %s", pool->conf->name,
 		         addr_str(a));
@@ -173,37 +209,82 @@ static bool is_displaced(const struct choice *c)
 	return false;
 }
 
-/* What it holds of the pool already stays. */
-static bool try_pool(struct choice *c, const struct ipam_pool *pool)
+/* Does the pool take the Service in, if it is for it? */
+static bool takes_in(const struct choice *c, const struct ipam_pool *pool)
 {
-	struct addr before[IPAM_ADDRS_MAX];
+	return pool->conf->renumber && is_named(pool->conf, c->key) &&
+	       (choice_is_giving(c, pool) || choice_may_give(c, pool)) &&
+	       (c->asked_pool ? pool == c->asked_pool
+	                      : pool->conf->auto_assign || choice_has_reserved(c, pool));
+}
 
-	memcpy(before, c->pick, sizeof(before));
+/*
+ * The pool that reserves an address for the Service, which is one at most, and takes it in; NULL:
+ * none.  It comes before all others, also where another Service has that address from before: what
+ * another pool gave would stay.
+ */
+static const struct ipam_pool *pool_with_reserved(const struct choice *c)
+{
+	for (size_t i = 0; i < c->ipam->n_pools; i++)
+		if (takes_in(c, &c->ipam->pools[i]) && choice_has_reserved(c, &c->ipam->pools[i]))
+			return &c->ipam->pools[i];
+	return NULL;
+}
+
+/* What it holds of the pool already stays. */
+static void take_in_place(struct choice *c, const struct ipam_pool *pool)
+{
 	for (size_t i = 0; i < c->r->n_held; i++) {
 		const struct addr *a = &c->r->held[i];
 		if (choice_is_mine(c, a) && ipam_pool_of(c->ipam, a) == pool && is_in_place(c, a) &&
 		    choice_wants(c->r, a->family))
 			*choice_pick(c, a->family) = *a;
 	}
-	if (choice_take_free(c, pool))
+}
+
+/* False: another Service has what is reserved for this one. */
+static bool take_reserved(struct choice *c, const struct ipam_pool *pool)
+{
+	for (size_t i = 0; i < c->r->n_families; i++) {
+		uint8_t family = c->r->families[i];
+		const struct addr *a = choice_reserved(c, pool, family);
+		if (!a || !addr_is_none(choice_pick(c, family)))
+			continue;
+		if (ipam_holder_of(c->ipam, a) && !choice_is_mine(c, a))
+			return false;
+		*choice_pick(c, family) = *a;
+	}
+	return true;
+}
+
+static bool try_pool(struct choice *c, const struct ipam_pool *pool)
+{
+	struct addr before[IPAM_ADDRS_MAX];
+
+	memcpy(before, c->pick, sizeof(before));
+	take_in_place(c, pool);
+	if (take_reserved(c, pool) && choice_take_free(c, pool))
 		return true;
 	memcpy(c->pick, before, sizeof(before));
 	return false;
 }
 
+/* A pool that may be for the Service is waited for, as for one that has no address. */
 bool choice_renumber(struct choice *c)
 {
-	bool found = false;
+	const struct ipam_pool *reserved;
+	bool found = false, waits = false;
 
 	if (c->r->n_asked > 0 || !is_displaced(c))
 		return false;
+	reserved = pool_with_reserved(c);
 	c->last_resort = true;
-	for (size_t i = 0; i < c->ipam->n_pools && !found; i++) {
+	for (size_t i = 0; i < c->ipam->n_pools && !found && !waits; i++) {
 		const struct ipam_pool *pool = &c->ipam->pools[i];
-		bool fits = c->asked_pool ? pool == c->asked_pool && choice_is_for_use(c, pool)
-		                          : choice_is_automatic(c, pool);
-		found = fits && pool->conf->renumber && is_named(pool->conf, c->key) &&
-		        try_pool(c, pool);
+		if (!takes_in(c, pool) || (reserved && pool != reserved))
+			continue;
+		waits = choice_may_give(c, pool);
+		found = !waits && try_pool(c, pool);
 	}
 	c->last_resort = false;
 	c->out->renumbers = found;

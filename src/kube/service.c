@@ -155,6 +155,25 @@ static bool read_record(const char *list, struct kube_service *s)
 	return true;
 }
 
+bool kube_scheduler_parse(const char *text, char ret[static TRAFFIC_SCHEDULER_SIZE])
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len >= TRAFFIC_SCHEDULER_SIZE ||
+	    strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") != len)
+		return false;
+	memcpy(ret, text, len + 1);
+	return true;
+}
+
+static void read_scheduler(struct kube_service *s)
+{
+	const char *name = labels_get(&s->meta.annotations, KUBE_ANNOTATION_SCHEDULER);
+
+	if (name)
+		kube_scheduler_parse(name, s->traffic.scheduler);
+}
+
 static void read_external_annotations(struct kube_service *s)
 {
 	const struct labels *notes = &s->meta.annotations;
@@ -280,6 +299,7 @@ int kube_service_parse(struct json_object *obj, struct kube_service **ret_servic
 	parse_ports(&p, spec, s);
 	parse_external_ips(&p, spec, s);
 	read_external_annotations(s);
+	read_scheduler(s);
 	parse_source_ranges(&p, spec, s);
 	parse_ingress(&p, status, s);
 	parse_conditions(&p, status, s);

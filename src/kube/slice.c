@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "fairlead/buf.h"
+#include "fairlead/clock.h"
+#include "fairlead/kube.h"
 #include "fairlead/mem.h"
 #include "kube/parse.h"
 
@@ -19,6 +21,7 @@
 #define SLICE_HINTS_MAX 64
 
 #define SERVICE_NAME_LABEL "kubernetes.io/service-name"
+#define TRIGGER_ANNOTATION "endpoints.kubernetes.io/last-change-trigger-time"
 
 /*
  * The UID of the first owner that is a Service; others (an Endpoints object, where slices mirror
@@ -41,6 +44,19 @@ static char *parse_owner(struct parse *p, struct json_object *obj)
 			uid = parse_dup(p, o, "uid", SLICE_STRING_MAX, "");
 	}
 	return uid ? uid : xstrdup("");
+}
+
+/* For a metric alone, so that nonsense in it is no reason to refuse the slice. */
+static int64_t parse_trigger(struct json_object *obj)
+{
+	struct json_object *meta = kube_json_get(obj, "metadata", json_type_object, NULL);
+	struct json_object *notes = kube_json_get(meta, "annotations", json_type_object, NULL);
+	const char *text = kube_json_str(notes, TRIGGER_ANNOTATION, NULL);
+	int64_t us = 0;
+
+	if (!text || clock_parse_rfc3339(text, &us) < 0)
+		return 0;
+	return us;
 }
 
 /* The names of one list of hints in one text, which many endpoints share. */
@@ -135,6 +151,7 @@ int kube_slice_parse(struct json_object *obj, struct kube_slice **ret_slice, str
 	const char *service = labels_get(&s->meta.labels, SERVICE_NAME_LABEL);
 	s->service = xstrdup(service ? service : "");
 	s->owner_uid = parse_owner(&p, obj);
+	s->trigger_us = parse_trigger(obj);
 	parse_at(&p, NULL);
 	const char *type = p.ret ? NULL : parse_str(&p, obj, "addressType", SLICE_STRING_MAX);
 	if (type && !strcmp(type, "IPv4"))

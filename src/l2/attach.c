@@ -9,19 +9,12 @@
 
 #include "fairlead/clock.h"
 #include "fairlead/mem.h"
+#include "l2/neighbor.h"
 
 /* When an interface that could not be opened, or failed, is tried again. */
 #define REOPEN_MS 500
 /* How often the same complaint is repeated. */
 #define COMPLAIN_MS 60000
-
-uint32_t attach_number_of(const struct addr *a)
-{
-	uint32_t n;
-
-	memcpy(&n, a->b, sizeof(n));
-	return ntohl(n);
-}
 
 /* ---- links ---- */
 
@@ -32,7 +25,7 @@ static int on_send(const void *frame, size_t size, void *arg)
 	return at->link ? link_send(at->link, frame, size) : 0;
 }
 
-static void on_changed(uint32_t addr, void *arg)
+static void on_changed(const struct addr *addr, void *arg)
 {
 	const struct attached *at = arg;
 
@@ -106,6 +99,12 @@ const struct attached *attach_of(const struct attach *a, const struct iface *ifa
 	return iface ? find(a, iface->index) : NULL;
 }
 
+static struct segment_sources sources_of(const struct iface *iface)
+{
+	return (struct segment_sources){ .v4 = iface_source(iface, 4),
+		                         .v6 = iface_source(iface, 6) };
+}
+
 static struct attached *attach(struct attach *a, const struct iface *iface, int64_t now)
 {
 	struct attached *at = find(a, iface->index);
@@ -118,7 +117,7 @@ static struct attached *attach(struct attach *a, const struct iface *iface, int6
 	}
 	at = xcalloc(1, sizeof(*at));
 	struct segment_options so = { .l2 = a->opts,
-		                      .source = attach_number_of(&iface->subnets[0].own),
+		                      .sources = sources_of(iface),
 		                      .mtu = iface->mtu };
 	struct segment_ops ops = { .send = on_send, .changed = on_changed, .arg = at };
 	memcpy(so.mac, iface->mac, sizeof(so.mac));
@@ -152,6 +151,25 @@ static void leave_silent(struct attach *a, int64_t now)
 			detach(a, i, now);
 }
 
+/*
+ * The groups to which questions for the wanted addresses go, whether this node owns them or not:
+ * others' probes are heard, and after a takeover no switch has to learn where to deliver.
+ */
+static void join_groups(struct attach *a, const struct l2_snapshot *s,
+                        const struct attached *const *place)
+{
+	cleanup_free struct group *groups = xcalloc(s->n_wants + 1, sizeof(*groups));
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_wants; i++) {
+		const struct neighbor_ops *ops = neighbor_of(s->wants[i].addr.family);
+		if (!place[i] || !ops->join(&s->wants[i].addr, &groups[n].addr))
+			continue;
+		groups[n++].interface = place[i]->iface.index;
+	}
+	groups_set(a->groups, groups, n);
+}
+
 void attach_distribute(struct attach *a, const struct l2_snapshot *s, int64_t now)
 {
 	if (!s)
@@ -175,6 +193,7 @@ void attach_distribute(struct attach *a, const struct l2_snapshot *s, int64_t no
 				part[n++] = &s->wants[i];
 		segment_set_wants(a->list[k]->segment, now, s, part, n);
 	}
+	join_groups(a, s, place);
 	free(part);
 	free(place);
 	a->board->republish = true;
@@ -206,7 +225,8 @@ void attach_set_ifaces(struct attach *a, const struct ifaces *fresh, const struc
 			continue;
 		}
 		at->iface = *iface;
-		segment_set_source(at->segment, attach_number_of(&iface->subnets[0].own));
+		const struct segment_sources sources = sources_of(iface);
+		segment_set_sources(at->segment, &sources);
 		segment_set_mtu(at->segment, now, iface->mtu);
 		if (!iface->up && at->link)
 			attached_close_link(at, now);

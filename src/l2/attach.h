@@ -13,6 +13,7 @@
 
 #include "fairlead/l2.h"
 #include "l2/board.h"
+#include "l2/groups.h"
 #include "l2/ifaces.h"
 #include "l2/link.h"
 #include "l2/segment.h"
@@ -36,6 +37,7 @@ struct attach {
 	const struct l2_options *opts;
 	struct wire_key *key;
 	struct board *board;
+	struct groups *groups;
 	struct ifaces ifaces;
 	struct attached *list[ATTACH_SEGMENTS_MAX];
 	size_t n;
@@ -58,9 +60,6 @@ void attach_set_ifaces(struct attach *a, const struct ifaces *fresh, const struc
 void attach_distribute(struct attach *a, const struct l2_snapshot *s, int64_t now);
 /* The segment on @iface, which may be NULL; NULL if it is not joined. */
 const struct attached *attach_of(const struct attach *a, const struct iface *iface);
-
-/* As segments have it: host order. */
-uint32_t attach_number_of(const struct addr *a);
 
 /* Opens the link if it should be open and it is time to try. */
 void attached_try_open(struct attached *at, int64_t now);

@@ -32,10 +32,10 @@ void board_complain(struct board *b, const struct err *e)
 	put(&b->unsaid, e);
 }
 
-void board_change(struct board *b, uint32_t addr)
+void board_change(struct board *b, const struct addr *addr)
 {
 	ARRAY_RESERVE(b->changes, b->changes_cap, b->n_changes + 1);
-	b->changes[b->n_changes++] = addr;
+	b->changes[b->n_changes++] = *addr;
 }
 
 void board_say(struct board *b)

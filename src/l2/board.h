@@ -39,7 +39,7 @@ struct board {
 
 	/* The thread's own. */
 	struct board_complaints unsaid;
-	uint32_t *changes; /* addresses whose state is to be published */
+	struct addr *changes; /* addresses whose state is to be published */
 	size_t n_changes, changes_cap;
 	bool republish; /* all states */
 };
@@ -51,7 +51,7 @@ void board_fini(struct board *b);
 
 void board_complain(struct board *b, const struct err *e);
 /* The state of @addr has changed. */
-void board_change(struct board *b, uint32_t addr);
+void board_change(struct board *b, const struct addr *addr);
 /* Complaints become readable.  The lock is held. */
 void board_say(struct board *b);
 

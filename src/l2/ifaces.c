@@ -14,6 +14,7 @@
 #include "l2/ifaces.h"
 
 #include <errno.h>
+#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -97,29 +98,61 @@ static bool usable(struct rtnl_link *link, struct nl_cache *links, const regex_t
 static bool own_addr(struct rtnl_addr *ra, struct addr *ret_addr)
 {
 	struct nl_addr *local = rtnl_addr_get_local(ra);
-	struct in_addr in;
+	unsigned int size = local ? nl_addr_get_len(local) : 0;
 
-	if (!local || nl_addr_get_len(local) != 4)
+	/* Another machine has it. */
+	if (rtnl_addr_get_flags(ra) & IFA_F_DADFAILED)
 		return false;
-	memcpy(&in, nl_addr_get_binary_addr(local), sizeof(in));
-	*ret_addr = addr_from_in(in);
+	if (size != 4 && size != 16)
+		return false;
+	struct addr a = { .family = size == 4 ? 4 : 6 };
+	memcpy(a.b, nl_addr_get_binary_addr(local), size);
+	*ret_addr = a;
 	return true;
+}
+
+/*
+ * Addresses of one IPv6 prefix may be many and change all the time (RFC 8981), and one of them
+ * tells the subnet.
+ */
+static bool is_told(const struct iface *i, const struct prefix *p)
+{
+	for (size_t s = 0; p->addr.family == 6 && s < i->n_subnets; s++)
+		if (prefix_eq(&i->subnets[s].prefix, p))
+			return true;
+	return false;
 }
 
 static void add_subnet(struct iface *i, struct rtnl_addr *ra, size_t *n_left_out)
 {
 	struct addr own;
 
-	if (rtnl_addr_get_ifindex(ra) != i->index || rtnl_addr_get_scope(ra) != RT_SCOPE_UNIVERSE ||
-	    !own_addr(ra, &own))
+	if (rtnl_addr_get_ifindex(ra) != i->index || !own_addr(ra, &own))
+		return;
+	if (own.family == 6 && rtnl_addr_get_scope(ra) == RT_SCOPE_LINK && !i->link_local.family)
+		i->link_local = own;
+	if (rtnl_addr_get_scope(ra) != RT_SCOPE_UNIVERSE)
+		return;
+	int len = rtnl_addr_get_prefixlen(ra);
+	struct prefix prefix = prefix_of(&own, len >= 0 ? (unsigned int)len : addr_bits(&own));
+	if (is_told(i, &prefix))
 		return;
 	if (i->n_subnets == IFACE_SUBNETS_MAX) {
 		++*n_left_out;
 		return;
 	}
-	int len = rtnl_addr_get_prefixlen(ra);
 	i->subnets[i->n_subnets].own = own;
-	i->subnets[i->n_subnets++].prefix = prefix_of(&own, len >= 0 ? (unsigned int)len : 32);
+	i->subnets[i->n_subnets++].prefix = prefix;
+}
+
+struct addr iface_source(const struct iface *i, uint8_t family)
+{
+	if (family == 6 && i->link_local.family)
+		return i->link_local;
+	for (size_t s = 0; s < i->n_subnets; s++)
+		if (i->subnets[s].own.family == family)
+			return i->subnets[s].own;
+	return (struct addr){ 0 };
 }
 
 /*
@@ -156,7 +189,7 @@ static void read_link(struct rtnl_link *link, struct nl_cache *addrs, size_t *n_
 	for (struct nl_object *o = nl_cache_get_first(addrs); o; o = nl_cache_get_next(o))
 		add_subnet(&i, (struct rtnl_addr *)o, n_left_out);
 	i.arp_ignore = i.proxy_arp = -1;
-	if (i.n_subnets > 0) {
+	if (iface_source(&i, 4).family) {
 		i.arp_ignore = setting(i.name, "arp_ignore");
 		i.proxy_arp = setting(i.name, "proxy_arp");
 	}
@@ -178,7 +211,8 @@ static void read_locals(struct nl_cache *links, struct nl_cache *addrs, struct i
 		struct rtnl_addr *ra = (struct rtnl_addr *)o;
 		struct iface_local l = { .index = rtnl_addr_get_ifindex(ra),
 			                 .host_scope = rtnl_addr_get_scope(ra) == RT_SCOPE_HOST };
-		if (!own_addr(ra, &l.addr))
+		if (!own_addr(ra, &l.addr) ||
+		    (l.addr.family == 6 && rtnl_addr_get_scope(ra) == RT_SCOPE_LINK))
 			continue;
 		if (all->n_locals == IFACES_LOCALS_MAX) {
 			all->n_left_out++;
@@ -262,7 +296,8 @@ static bool iface_eq(const struct iface *a, const struct iface *b)
 {
 	if (strcmp(a->name, b->name) != 0 || a->index != b->index || a->up != b->up ||
 	    a->mtu != b->mtu || a->arp_ignore != b->arp_ignore || a->proxy_arp != b->proxy_arp ||
-	    memcmp(a->mac, b->mac, sizeof(a->mac)) != 0 || a->n_subnets != b->n_subnets)
+	    memcmp(a->mac, b->mac, sizeof(a->mac)) != 0 || a->n_subnets != b->n_subnets ||
+	    !addr_eq(&a->link_local, &b->link_local))
 		return false;
 	for (size_t i = 0; i < a->n_subnets; i++)
 		if (!addr_eq(&a->subnets[i].own, &b->subnets[i].own) ||
@@ -315,10 +350,17 @@ const struct iface *ifaces_find(const struct ifaces *i, const struct addr *a)
 	return best;
 }
 
-/* As arp_ignore() in the kernel's net/ipv4/arp.c does. */
+/*
+ * As arp_ignore() in the kernel's net/ipv4/arp.c does, and ndisc_recv_ns() in net/ipv6/ndisc.c,
+ * which looks at the addresses of the interface alone.
+ */
 static bool ignored(const struct iface_local *l, const struct iface *iface)
 {
+	if (l->addr.family == 6)
+		return l->index != iface->index;
 	switch (iface->arp_ignore) {
+	case -1: /* not known */
+		return true;
 	case 1:
 	case 2:
 		return l->index != iface->index;
@@ -343,7 +385,7 @@ const char *ifaces_kernel_answers(const struct ifaces *i, const struct iface *if
 		else
 			high = mid;
 	}
-	for (; iface->arp_ignore >= 0 && low < i->n_locals; low++) {
+	for (; low < i->n_locals; low++) {
 		if (!addr_eq(&i->locals[low].addr, a))
 			break;
 		if (!ignored(&i->locals[low], iface))
@@ -385,7 +427,7 @@ bool ifaces_serves(const struct ifaces *i, const struct iface *iface, const stru
 {
 	for (size_t s = 0; s < iface->n_subnets; s++) {
 		struct addr_range subnet = prefix_range(&iface->subnets[s].prefix);
-		if (r->first.family == 4 && addr_range_overlaps(&subnet, r) &&
+		if (addr_range_overlaps(&subnet, r) &&
 		    ifaces_find(i, &iface->subnets[s].own) == iface)
 			return true;
 	}
@@ -403,7 +445,8 @@ static int events_open(struct nl_sock **ret_sock)
 	nl_socket_disable_seq_check(sock);
 	int r = nl_connect(sock, NETLINK_ROUTE);
 	if (r >= 0)
-		r = nl_socket_add_memberships(sock, RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, 0);
+		r = nl_socket_add_memberships(sock, RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR,
+		                              RTNLGRP_IPV6_IFADDR, 0);
 	if (r >= 0)
 		r = nl_socket_set_nonblocking(sock);
 	if (r < 0) {

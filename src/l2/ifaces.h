@@ -3,8 +3,8 @@
 #define FAIRLEAD_L2_IFACES_H
 
 /*
- * The interfaces that can carry ARP, with their IPv4 subnets and the state of their links; and for
- * which addresses the kernel of this node answers ARP by itself.
+ * The interfaces that can carry ARP and neighbour discovery, with their subnets of both families
+ * and the state of their links; and for which addresses the kernel of this node answers by itself.
  *
  * A watch reads them by netlink in a thread of its own, since the kernel may let a reader wait
  * while it reconfigures something else.  Any notification, and the loss of one, means that
@@ -38,9 +38,11 @@ struct iface {
 	bool in_use;
 	/*
 	 * As the kernel applies them here (the greater of conf.all's and the interface's), -1 if
-	 * they cannot be read.
+	 * they cannot be read, or if the interface has no IPv4 address.
 	 */
 	int arp_ignore, proxy_arp;
+	struct addr link_local; /* of IPv6; none if it has none */
+	/* Of IPv4 one for each address of the interface, of IPv6 one for each prefix. */
 	struct {
 		struct addr own;
 		struct prefix prefix;
@@ -48,7 +50,10 @@ struct iface {
 	size_t n_subnets;
 };
 
-/* An IPv4 address of this node, on any interface: also on dummies, on lo, on those without ARP. */
+/*
+ * An address of this node, on any interface: also on dummies, on lo, on those without ARP.  Of IPv6
+ * without those that hold on one link only.
+ */
 struct iface_local {
 	struct addr addr;
 	int index;
@@ -66,14 +71,19 @@ struct ifaces {
 
 /*
  * Reads what is there: Ethernet, not loopback, not NOARP, not a port of a bridge or bond (one in a
- * VRF is none), with a global IPv4 address, and with a name that @pattern (NULL: any) matches as a
- * whole.  Includes links that are down.
+ * VRF is none), with a global address of either family, and with a name that @pattern (NULL: any)
+ * matches as a whole.  Includes links that are down.
  */
 int ifaces_read(const regex_t *pattern, struct ifaces *ret_ifaces, struct err *e);
 /* The whole name matches; @pattern was compiled without REG_NOSUB. */
 bool ifaces_name_matches(const regex_t *pattern, const char *name);
 void ifaces_fini(struct ifaces *i);
 bool ifaces_eq(const struct ifaces *a, const struct ifaces *b);
+/*
+ * What the node sends from on the interface: its first IPv4 address, or its link-local IPv6 one,
+ * else a global one.  None if it has none of the family.
+ */
+struct addr iface_source(const struct iface *i, uint8_t family);
 /*
  * The interface with the longest prefix that contains @a; of several one that is up, of these the
  * one in use, else the first.  NULL if none does.
@@ -88,9 +98,9 @@ bool ifaces_is_spare(const struct ifaces *i, int index);
 bool ifaces_serves(const struct ifaces *i, const struct iface *iface, const struct addr_range *r);
 
 /*
- * The kernel answers requests for @a that come in on @iface, whether the speaker does or not: the
- * address is this node's and arp_ignore does not forbid it.  The name of the interface that has it,
- * NULL if it does not answer.
+ * The kernel answers questions for @a that come in on @iface, whether the speaker does or not: the
+ * address is this node's and arp_ignore does not forbid it; of IPv6, it is this interface's.  The
+ * name of the interface that has it, NULL if it does not answer.
  */
 const char *ifaces_kernel_answers(const struct ifaces *i, const struct iface *iface,
                                   const struct addr *a);

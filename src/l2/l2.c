@@ -100,7 +100,7 @@ static void state_of(const struct attach *on, const struct l2_want *w, struct l2
 		*ret_state = (struct l2_state){ .addr = w->addr, .ownership = L2_NO_INTERFACE };
 		return;
 	}
-	segment_state(at->segment, attach_number_of(&w->addr), ret_state);
+	segment_state(at->segment, &w->addr, ret_state);
 	memcpy(ret_state->interface, iface->name, sizeof(ret_state->interface));
 	if (ret_state->ownership != L2_OWNER &&
 	    ifaces_kernel_answers(&on->ifaces, iface, &w->addr)) {
@@ -135,8 +135,7 @@ static void replace_states(struct board *b, const struct attach *on, const struc
 static void update_states(struct board *b, const struct attach *on)
 {
 	for (size_t i = 0; i < b->n_changes; i++) {
-		struct in_addr in = { .s_addr = htonl(b->changes[i]) };
-		struct l2_want key = { .addr = addr_from_in(in) };
+		struct l2_want key = { .addr = b->changes[i] };
 		struct l2_state *s = find_state(b, &key.addr);
 		if (s)
 			state_of(on, &key, s);
@@ -179,6 +178,8 @@ static bool look_for_troubles(struct l2 *l2, int64_t now)
 		return false;
 	const struct attach *on = &l2->attach;
 	struct troubles t = { 0 };
+	int error;
+	size_t n_failed = groups_n_failed(on->groups, &error);
 	for (size_t i = 0; i < on->n; i++)
 		troubles_of_segment(&t, on->list[i]->segment, now, &on->list[i]->iface);
 	if (l2->snapshot)
@@ -195,6 +196,7 @@ static bool look_for_troubles(struct l2 *l2, int64_t now)
 			"%zu interfaces, subnets or addresses of this node are beyond what can be "
 			"known",
 			on->ifaces.n_left_out);
+	troubles_of_groups(&t, n_failed, error);
 	l2->found_ms = now;
 	bool changed = !troubles_eq(&t, &l2->found);
 	troubles_fini(&l2->found);
@@ -248,11 +250,11 @@ static int timeout_of(const struct l2 *l2, int64_t now)
 	return at > now ? (int)(at - now) : 0;
 }
 
-static void on_frame(const void *frame, size_t size, void *arg)
+static void on_frame(int64_t waited_ms, const void *frame, size_t size, void *arg)
 {
 	struct attached *at = arg;
 
-	segment_receive(at->segment, clock_ms(), frame, size);
+	segment_receive(at->segment, clock_ms(), waited_ms, frame, size);
 }
 
 /*
@@ -324,6 +326,7 @@ static void wake(void *arg)
 static void l2_free(struct l2 *l2)
 {
 	ifaces_watch_stop(l2->watch);
+	groups_stop(l2->attach.groups);
 	attach_fini(&l2->attach);
 	free(l2->snapshot);
 	free(atomic_exchange(&l2->pending, NULL));
@@ -347,8 +350,8 @@ static int check_options(const struct l2_options *o, struct err *e)
 	if (strspn(o->node, "abcdefghijklmnopqrstuvwxyz0123456789-.") != len)
 		return err_set(e, -EINVAL, ERR_CONFIG,
 		               "node name \"%s\" must be a lower-case DNS name", o->node);
-	if (o->heartbeat_ms <= 0 || o->dead_ms <= o->heartbeat_ms || o->restart_hold_ms < 0 ||
-	    o->probe_ms <= 0)
+	if (o->timing.heartbeat_ms <= 0 || o->timing.multiplier < 2 || o->timing.probe_ms <= 0 ||
+	    o->restart_hold_ms < 0)
 		return err_set(
 			e, -EINVAL, ERR_CONFIG,
 			"heartbeat times must be positive, and death later than a heartbeat");
@@ -393,6 +396,8 @@ int l2_start(const struct l2_options *opts, l2_changed_cb *changed, void *arg, s
 	if (r == 0 && opts->key_size > 0 && wire_key_empty(l2->key))
 		r = err_set(e, -EIO, ERR_SYSTEM, "libcrypto has no HMAC-SHA-256");
 	if (r == 0)
+		r = groups_start(&l2->attach.groups, e);
+	if (r == 0)
 		r = ifaces_watch_start(opts->interface_pattern, wake, l2, &l2->watch, e);
 	if (r == 0)
 		r = start_thread(l2, e);
@@ -401,9 +406,8 @@ int l2_start(const struct l2_options *opts, l2_changed_cb *changed, void *arg, s
 		return r;
 	}
 	if (opts->key_size == 0)
-		log_warn(
-			"no heartbeat key: speakers do not hear each other, and only ARP probes keep"
-			" them from owning an address twice");
+		log_warn("no heartbeat key: speakers do not hear each other, and only probes keep"
+		         " them from owning an address twice");
 	*ret_l2 = l2;
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "fairlead/clock.h"
 #include "fairlead/mem.h"
 #include "fairlead/wire.h"
 
@@ -20,7 +21,10 @@
  */
 #define BUFFER_SIZE (256 * 1024)
 #define SNAPSHOT_SIZE 1518 /* with a tag */
-#define FILTER_FORMAT "arp or (udp dst port %d and ip dst %s)"
+/* 135 and 136 are the messages of neighbour discovery by which addresses are resolved. */
+#define FILTER_FORMAT                                              \
+	"arp or (icmp6 and (ip6[40] == 135 or ip6[40] == 136)) or" \
+	" (udp and (dst port %d or dst port %d) and (ip dst %s or ip6 dst %s))"
 #define MACS_SIZE 12
 #define TAG_SIZE 4
 
@@ -33,14 +37,14 @@ struct receiver {
 	void *arg;
 };
 
-/* Makes the network card accept the group; the port need not be promiscuous. */
-static int join_group(int fd, const char *interface)
+/* Makes the network card accept a group; the port need not be promiscuous. */
+static int join_group(int fd, const char *interface, const uint8_t *mac)
 {
 	struct packet_mreq mreq = { .mr_ifindex = (int)if_nametoindex(interface),
 		                    .mr_type = PACKET_MR_MULTICAST,
 		                    .mr_alen = WIRE_MAC_SIZE };
 
-	memcpy(mreq.mr_address, wire_group_mac, WIRE_MAC_SIZE);
+	memcpy(mreq.mr_address, mac, WIRE_MAC_SIZE);
 	return setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &mreq, sizeof(mreq)) < 0 ? -errno
 	                                                                                  : 0;
 }
@@ -61,10 +65,11 @@ static const struct bpf_insn no_vlan[] = {
 
 static int set_filter(pcap_t *pcap)
 {
-	char filter[128];
+	char filter[256];
 	struct bpf_program program;
 
-	snprintf(filter, sizeof(filter), FILTER_FORMAT, WIRE_PORT, WIRE_GROUP_TEXT);
+	snprintf(filter, sizeof(filter), FILTER_FORMAT, WIRE_PORT, WIRE_PORT_V1, WIRE_GROUP_TEXT,
+	         WIRE_GROUP6_TEXT);
 	if (pcap_compile(pcap, &program, filter, 1, PCAP_NETMASK_UNKNOWN) < 0)
 		return -EINVAL;
 	struct bpf_program whole = { .bf_len = (u_int)ARRAY_LEN(no_vlan) + program.bf_len };
@@ -76,6 +81,14 @@ static int set_filter(pcap_t *pcap)
 	free(whole.bf_insns);
 	pcap_freecode(&program);
 	return r < 0 ? -EIO : 0;
+}
+
+/* Nodes that have only IPv6 send to its group, for which the kernel asks where IPv6 is on alone. */
+static int join_groups(int fd, const char *interface)
+{
+	int r = join_group(fd, interface, wire_group_mac);
+
+	return r < 0 ? r : join_group(fd, interface, wire_group6_mac);
 }
 
 static int configure(pcap_t *pcap, const char *interface, struct err *e)
@@ -93,9 +106,9 @@ static int configure(pcap_t *pcap, const char *interface, struct err *e)
 		return err_set(e, -EIO, ERR_SYSTEM, "%s: %s", interface, why);
 	if (pcap_setdirection(pcap, PCAP_D_IN) < 0 || set_filter(pcap) < 0)
 		return err_set(e, -EIO, ERR_SYSTEM, "%s: %s", interface, pcap_geterr(pcap));
-	int r = join_group(pcap_get_selectable_fd(pcap), interface);
+	int r = join_groups(pcap_get_selectable_fd(pcap), interface);
 	if (r < 0)
-		return err_set(e, r, ERR_SYSTEM, "%s: joining the group: %s", interface,
+		return err_set(e, r, ERR_SYSTEM, "%s: joining the groups: %s", interface,
 		               strerror(-r));
 	return 0;
 }
@@ -131,10 +144,19 @@ int link_fd(const struct link *l)
 	return pcap_get_selectable_fd(l->pcap);
 }
 
+/* The kernel notes by the wall clock when a frame arrived. */
+static int64_t waited_ms(const struct timeval *arrived)
+{
+	int64_t us = clock_wall_us() - ((int64_t)arrived->tv_sec * 1000000 + arrived->tv_usec);
+
+	return us > 0 ? us / 1000 : 0;
+}
+
 static void on_frame(u_char *arg, const struct pcap_pkthdr *header, const u_char *frame)
 {
 	const struct receiver *r = (const struct receiver *)(const void *)arg;
 	size_t size = header->caplen;
+	int64_t waited = waited_ms(&header->ts);
 
 	if (size != header->len)
 		return;
@@ -143,10 +165,10 @@ static void on_frame(u_char *arg, const struct pcap_pkthdr *header, const u_char
 		memcpy(plain, frame, MACS_SIZE);
 		memcpy(plain + MACS_SIZE, frame + MACS_SIZE + TAG_SIZE,
 		       size - MACS_SIZE - TAG_SIZE);
-		r->fn(plain, size - TAG_SIZE, r->arg);
+		r->fn(waited, plain, size - TAG_SIZE, r->arg);
 		return;
 	}
-	r->fn(frame, size, r->arg);
+	r->fn(waited, frame, size, r->arg);
 }
 
 int link_receive(struct link *l, int max, link_frame_fn *fn, void *arg)

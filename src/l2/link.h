@@ -4,16 +4,22 @@
 
 /*
  * Raw frames on one interface, through libpcap.  A filter in the kernel lets through only what
- * concerns us: ARP, and the speakers' messages.  Never waits.
+ * concerns us: ARP, neighbour discovery, and the speakers' messages.  The groups to which questions
+ * for IPv6 addresses go are groups.h's matter.  Never waits.
  */
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "fairlead/err.h"
 
 struct link;
 
-typedef void link_frame_fn(const void *frame, size_t size, void *arg);
+/*
+ * @waited_ms: between its arrival and now; wrong for frames that wait while the machine's clock is
+ * set, and never negative.
+ */
+typedef void link_frame_fn(int64_t waited_ms, const void *frame, size_t size, void *arg);
 
 int link_open(const char *interface, struct link **ret_link, struct err *e);
 void link_close(struct link *l);

@@ -11,7 +11,8 @@
  *
  * Being away (stopped, or on a stalled machine) for longer than peers wait for us is no different
  * from a link that was down: the claims ask again before they answer, and segment_answers() is
- * false from the moment on, not from the first turn after it.
+ * false from the moment on, not from the first turn after it.  Of shorter stalls the frames tell
+ * that waited meanwhile: see gate.c.
  */
 #include "config.h"
 
@@ -21,7 +22,7 @@
 #include <string.h>
 
 #include "fairlead/mem.h"
-#include "l2/arp.h"
+#include "l2/neighbor.h"
 
 /*
  * How many messages are sent in one turn; more wait a moment, so that receivers' buffers and our
@@ -58,14 +59,18 @@ struct namesake {
 	int64_t since_ms, heard_ms, told_ms;
 };
 
+/* Frames of one neighbour protocol. */
+struct counts {
+	uint64_t questions, answers, announcements, probes;
+};
+
 struct segment {
 	struct member member;
 	struct claims claims;
 	struct wire_key *key;
 	struct segment_ops ops;
-	uint32_t source;
+	struct segment_sources sources;
 	size_t mtu;
-	int dead_ms;
 	bool up;
 	bool more; /* messages or announcements are waiting for the next turn */
 	/* Announced since then. */
@@ -81,7 +86,13 @@ struct segment {
 	int64_t send_error_ms;
 	uint8_t farewell; /* WIRE_RESTARTING or WIRE_LEAVING once sent */
 	struct l2_stats stats;
+	struct counts arp, ndp;
 };
+
+static struct counts *counts_of(struct segment *s, const struct neighbor_ops *ops)
+{
+	return ops->family == 4 ? &s->arp : &s->ndp;
+}
 
 /*
  * Messages are no larger than all their receivers accept, and small where larger ones got lost.
@@ -108,25 +119,23 @@ struct segment *segment_new(const struct segment_options *opts, struct wire_key 
 	struct member_options mo = { .node = opts->l2->node,
 		                     .incarnation = opts->incarnation,
 		                     .seed = opts->seed,
-		                     .heartbeat_ms = opts->l2->heartbeat_ms,
-		                     .dead_ms = opts->l2->dead_ms,
+		                     .heartbeat_ms = opts->l2->timing.heartbeat_ms,
+		                     .multiplier = opts->l2->timing.multiplier,
 		                     .restart_hold_ms = opts->l2->restart_hold_ms,
 		                     .peers_max = opts->peers_max };
 
 	memcpy(mo.mac, opts->mac, sizeof(mo.mac));
 	struct claims_options co = { .node = opts->l2->node,
-		                     .heartbeat_ms = opts->l2->heartbeat_ms,
+		                     .timing = opts->l2->timing,
 		                     .restart_hold_ms = opts->l2->restart_hold_ms,
-		                     .probe_ms = opts->l2->probe_ms,
 		                     .first_use_probe = opts->l2->first_use_probe };
 	member_init(&s->member, &mo, now);
 	claims_init(&s->claims, &co, &s->member);
 	s->key = key;
 	s->ops = *ops;
-	s->source = opts->source;
+	s->sources = opts->sources;
 	s->mtu = opts->mtu ? opts->mtu : WIRE_DATAGRAM_MAX;
 	fit_messages(s, now);
-	s->dead_ms = opts->l2->dead_ms;
 	s->last_turn_ms = now;
 	return s;
 }
@@ -140,9 +149,9 @@ void segment_free(struct segment *s)
 	free(s);
 }
 
-void segment_set_source(struct segment *s, uint32_t source)
+void segment_set_sources(struct segment *s, const struct segment_sources *sources)
 {
-	s->source = source;
+	s->sources = *sources;
 }
 
 void segment_set_mtu(struct segment *s, int64_t now, size_t mtu)
@@ -166,14 +175,6 @@ static void send_frame(struct segment *s, const void *frame, size_t size)
 	s->send_error_ms = s->last_turn_ms;
 }
 
-static void send_arp(struct segment *s, const struct arp_packet *p)
-{
-	uint8_t frame[ARP_FRAME_SIZE];
-
-	arp_encode(p, frame);
-	send_frame(s, frame, sizeof(frame));
-}
-
 static void send_message(struct segment *s, struct wire_msg *msg)
 {
 	uint8_t frame[WIRE_FRAME_MAX];
@@ -185,10 +186,22 @@ static void send_message(struct segment *s, struct wire_msg *msg)
 		msg->flags |= WIRE_LISTENING;
 	msg->mtu = s->mtu < WIRE_DATAGRAM_MAX ? (uint16_t)s->mtu : 0;
 	msg->digest = s->claims.digest;
+	msg->digest_v4 = s->claims.digest_v4;
 	msg->n_claims = (uint32_t)s->claims.n_owned;
-	size_t size = wire_encode(s->key, msg, s->source, frame);
-	if (size > 0)
-		send_frame(s, frame, size);
+	msg->n_claims_v4 = (uint32_t)s->claims.n_owned_v4;
+	/* One stream, also where there are both families: who has one of them hears it. */
+	const struct addr *source = s->sources.v4.family ? &s->sources.v4 : &s->sources.v6;
+	/*
+	 * Version 1 as well, where somebody may know no other; and while we listen, as those who
+	 * would have to tell us what they own may not have said anything yet.
+	 */
+	bool v1 = member_speaks_v1(&s->member, s->last_turn_ms) || !s->claims.ready;
+	for (uint8_t version = 2; version >= (v1 && source->family == 4 ? 1 : 2); version--) {
+		msg->version = version;
+		size_t size = wire_encode(s->key, msg, source, frame);
+		if (size > 0)
+			send_frame(s, frame, size);
+	}
 }
 
 static void send_heartbeat(struct segment *s, int64_t now)
@@ -203,30 +216,63 @@ static void send_heartbeat(struct segment *s, int64_t now)
 	s->stats.heartbeats_sent++;
 }
 
+static void announce(struct segment *s, const struct neighbor_ops *ops, const struct addr *addr)
+{
+	uint8_t frame[NEIGHBOR_FRAME_MAX];
+	size_t size;
+
+	for (size_t i = 0; (size = ops->announce(s->member.opts.mac, addr, i, frame)) > 0; i++) {
+		send_frame(s, frame, size);
+		counts_of(s, ops)->announcements++;
+	}
+}
+
+/*
+ * Without an address of ours a question by neighbour discovery would be a probe, at which a machine
+ * that is about to use the very address gives it up (RFC 4862 5.4.3).  So nothing is asked, and
+ * whether the peer answers is not known.
+ */
+static void ask_peer(struct segment *s, const struct neighbor_ops *ops,
+                     const struct claims_action *a)
+{
+	uint8_t frame[NEIGHBOR_FRAME_MAX];
+	const struct addr *source = a->addr.family == 4 ? &s->sources.v4 : &s->sources.v6;
+
+	if (a->addr.family == 6 && !source->family) {
+		s->claims.tables[a->slot].answers = false;
+		return;
+	}
+	size_t size = ops->ask(s->member.opts.mac, s->member.peers[a->slot]->mac, source, &a->addr,
+	                       frame);
+
+	send_frame(s, frame, size);
+}
+
+static void probe(struct segment *s, const struct neighbor_ops *ops, const struct addr *addr)
+{
+	uint8_t frame[NEIGHBOR_FRAME_MAX];
+	size_t size = ops->probe(s->member.opts.mac, addr, frame);
+
+	send_frame(s, frame, size);
+	counts_of(s, ops)->probes++;
+}
+
 static void carry_out(struct segment *s, const struct claims_action *a)
 {
-	struct arp_packet p;
+	const struct neighbor_ops *ops = neighbor_of(a->addr.family);
 
 	switch (a->type) {
 	case CLAIMS_CHANGED:
-		s->ops.changed(a->addr, s->ops.arg);
+		s->ops.changed(&a->addr, s->ops.arg);
 		break;
 	case CLAIMS_PROBE:
-		p = arp_probe(s->member.opts.mac, a->addr);
-		send_arp(s, &p);
-		s->stats.probes++;
+		probe(s, ops, &a->addr);
 		break;
 	case CLAIMS_ASK_PEER:
-		p = arp_question(s->member.opts.mac, s->source, a->addr);
-		memcpy(p.dst, s->member.peers[a->slot]->mac, ARP_MAC_SIZE);
-		send_arp(s, &p);
+		ask_peer(s, ops, a);
 		break;
 	case CLAIMS_ANNOUNCE:
-		p = arp_gratuitous(s->member.opts.mac, a->addr, ARP_REQUEST);
-		send_arp(s, &p);
-		p = arp_gratuitous(s->member.opts.mac, a->addr, ARP_REPLY);
-		send_arp(s, &p);
-		s->stats.gratuitous += 2;
+		announce(s, ops, &a->addr);
 		break;
 	}
 }
@@ -254,7 +300,7 @@ static void carry_out_all(struct segment *s, int64_t now)
 			carry_out(s, &a);
 		} else if (!may_announce(s, now)) {
 			c->actions[kept++] = a;
-		} else if (claims_answers(c, a.addr)) { /* still */
+		} else if (claims_answers(c, &a.addr)) { /* still */
 			carry_out(s, &a);
 			s->n_announced++;
 		}
@@ -292,12 +338,14 @@ static void member_event(struct member_peer *p, enum member_event event, void *a
 }
 
 /*
- * Others wait for us until dead_ms after our last heartbeat, which may have gone out some time
- * before we were stopped.  From then on we must not go on as if nothing had happened.
+ * Others wait for us for so long after our last heartbeat, which may have gone out some time before
+ * we were stopped.  From then on we must not go on as if nothing had happened.
  */
 static bool was_away(const struct segment *s, int64_t now)
 {
-	return now - s->member.last_beat_ms > s->dead_ms || now - s->last_turn_ms > s->dead_ms;
+	int64_t patience = member_patience_ms(&s->member, now);
+
+	return now - s->member.last_beat_ms > patience || now - s->last_turn_ms > patience;
 }
 
 /* Every input begins here. */
@@ -331,35 +379,39 @@ void segment_set_wants(struct segment *s, int64_t now, const struct l2_snapshot 
                        const struct l2_want *const *wants, size_t n)
 {
 	begin_turn(s, now);
+	if (view->timing.heartbeat_ms)
+		member_set_timing(&s->member, now, view->timing.heartbeat_ms,
+		                  view->timing.multiplier);
 	member_set_nodes(&s->member, view->nodes, view->n_nodes);
 	claims_set_wants(&s->claims, now, view, wants, n);
 	flush(s, now);
 }
 
-static void receive_arp(struct segment *s, int64_t now, const struct arp_packet *p)
+static void receive_neighbor(struct segment *s, int64_t now, int64_t waited_ms,
+                             const struct neighbor_ops *ops, const struct neighbor_packet *p)
 {
 	const uint8_t *mac = s->member.opts.mac;
+	bool to_us = p->to_all || !memcmp(p->dst, mac, NEIGHBOR_MAC_SIZE);
 
-	if (!memcmp(p->sender_mac, mac, ARP_MAC_SIZE))
+	if (!memcmp(p->mac, mac, NEIGHBOR_MAC_SIZE))
 		return;
-	bool is_answer = p->op == ARP_REPLY && p->target == 0 && !memcmp(p->dst, mac, ARP_MAC_SIZE);
-	if (p->sender) {
-		claims_seen(&s->claims, now, p->sender, p->sender_mac, is_answer);
-		if (p->op == ARP_REPLY)
-			claims_seen_node(&s->claims, p->sender, p->sender_mac);
-	} else if (p->op == ARP_REQUEST) {
-		claims_seen_probe(&s->claims, now, p->target, p->sender_mac);
+	bool answers = claims_answers(&s->claims, &p->target);
+	if (p->sender.family) {
+		claims_seen(&s->claims, now, waited_ms, &p->sender, p->mac,
+		            p->may_answer_probe && to_us);
+		if (!p->asks)
+			claims_seen_node(&s->claims, &p->sender, p->mac);
+	} else if (p->asks) {
+		answers = claims_seen_probe(&s->claims, now, waited_ms, &p->target, p->mac);
 	}
 
-	bool to_us =
-		!memcmp(p->dst, arp_broadcast, ARP_MAC_SIZE) || !memcmp(p->dst, mac, ARP_MAC_SIZE);
-	if (p->op != ARP_REQUEST || !to_us || p->sender == p->target ||
-	    !claims_answers(&s->claims, p->target))
+	if (!p->asks || !to_us || addr_eq(&p->sender, &p->target) || !answers)
 		return;
-	s->stats.arp_requests++;
-	s->stats.arp_replies++;
-	struct arp_packet answer = arp_answer(p, mac);
-	send_arp(s, &answer);
+	uint8_t frame[NEIGHBOR_FRAME_MAX];
+	size_t size = ops->answer(mac, p, frame);
+	counts_of(s, ops)->questions++;
+	counts_of(s, ops)->answers++;
+	send_frame(s, frame, size);
 }
 
 /*
@@ -416,19 +468,20 @@ static void receive_message(struct segment *s, int64_t now, const struct wire_ms
 	}
 }
 
-void segment_receive(struct segment *s, int64_t now, const void *frame, size_t size)
+void segment_receive(struct segment *s, int64_t now, int64_t waited_ms, const void *frame,
+                     size_t size)
 {
-	struct arp_packet arp;
+	const struct neighbor_ops *ops;
+	struct neighbor_packet packet;
 	struct wire_msg msg;
 
 	if (!s->up)
 		return;
 	begin_turn(s, now);
-	int r = arp_decode(frame, size, &arp);
-	if (r == 0) {
-		receive_arp(s, now, &arp);
+	if (neighbor_decode(frame, size, &ops, &packet) == 0) {
+		receive_neighbor(s, now, waited_ms, ops, &packet);
 	} else {
-		r = wire_decode(s->key, frame, size, &msg);
+		int r = wire_decode(s->key, frame, size, &msg);
 		if (r == 0)
 			receive_message(s, now, &msg);
 		else if (r != -ENOMSG) {
@@ -478,12 +531,12 @@ void segment_farewell(struct segment *s, int64_t now, enum l2_stop how)
 
 /* ---- questions ---- */
 
-void segment_state(const struct segment *s, uint32_t addr, struct l2_state *ret_state)
+void segment_state(const struct segment *s, const struct addr *addr, struct l2_state *ret_state)
 {
 	claims_state(&s->claims, addr, ret_state);
 }
 
-bool segment_answers(const struct segment *s, int64_t now, uint32_t addr)
+bool segment_answers(const struct segment *s, int64_t now, const struct addr *addr)
 {
 	return s->up && !was_away(s, now) && claims_answers(&s->claims, addr);
 }

@@ -5,8 +5,9 @@
 /*
  * One node's part in one segment: frames and time in, frames and states out.
  *
- * Ties heartbeats (src/member), claims and ARP together.  It is still pure: the thread gives it
- * what pcap received and sends what it wants sent, and a test does the same with a simulated wire.
+ * Ties heartbeats (src/claims), claims and the neighbour protocols together.  It is still pure: the
+ * thread gives it what pcap received and sends what it wants sent, and a test does the same with a
+ * simulated wire.
  */
 
 #include <stdbool.h>
@@ -16,13 +17,18 @@
 #include "fairlead/l2.h"
 #include "fairlead/member.h"
 #include "fairlead/wire.h"
-#include "l2/claims.h"
+#include "fairlead/claims.h"
+
+/* The interface's own addresses, from which we send; none where it has none of the family. */
+struct segment_sources {
+	struct addr v4, v6;
+};
 
 struct segment_options {
 	const struct l2_options *l2;
 	uint8_t mac[WIRE_MAC_SIZE];
-	uint32_t source; /* the interface's own IPv4 address */
-	size_t mtu;      /* of the interface; 0: not known, so that messages may have any size */
+	struct segment_sources sources;
+	size_t mtu; /* of the interface; 0: not known, so that messages may have any size */
 	uint64_t incarnation; /* random, not 0 */
 	uint64_t seed;        /* random, and never sent */
 	size_t peers_max;     /* as in member_options */
@@ -32,7 +38,7 @@ struct segment;
 
 /* 0, or -errno for a frame that could not be sent. */
 typedef int segment_send_fn(const void *frame, size_t size, void *arg);
-typedef void segment_changed_fn(uint32_t addr, void *arg);
+typedef void segment_changed_fn(const struct addr *addr, void *arg);
 
 /* The callbacks that carry out what the segment wants; called from within the functions below. */
 struct segment_ops {
@@ -48,7 +54,7 @@ void segment_free(struct segment *s);
 
 /* The link is up or down; it is down at first. */
 void segment_link(struct segment *s, int64_t now, bool up);
-void segment_set_source(struct segment *s, uint32_t source);
+void segment_set_sources(struct segment *s, const struct segment_sources *sources);
 /* The interface's MTU; messages become no larger than it, and than the peers' interfaces take. */
 void segment_set_mtu(struct segment *s, int64_t now, size_t mtu);
 /* As claims_set_wants(). */
@@ -56,15 +62,17 @@ void segment_set_wants(struct segment *s, int64_t now, const struct l2_snapshot 
                        const struct l2_want *const *wants, size_t n);
 /* The API server answered this node at @at_ms. */
 void segment_set_answered(struct segment *s, int64_t at_ms);
-void segment_receive(struct segment *s, int64_t now, const void *frame, size_t size);
+/* @waited_ms: how long ago the frame arrived here. */
+void segment_receive(struct segment *s, int64_t now, int64_t waited_ms, const void *frame,
+                     size_t size);
 void segment_tick(struct segment *s, int64_t now);
 int64_t segment_deadline(const struct segment *s);
 /* The last words. */
 void segment_farewell(struct segment *s, int64_t now, enum l2_stop how);
 
-void segment_state(const struct segment *s, uint32_t addr, struct l2_state *ret_state);
-/* Whether a request for @addr that came now would be answered. */
-bool segment_answers(const struct segment *s, int64_t now, uint32_t addr);
+void segment_state(const struct segment *s, const struct addr *addr, struct l2_state *ret_state);
+/* Whether a question for @addr that came now would be answered. */
+bool segment_answers(const struct segment *s, int64_t now, const struct addr *addr);
 /* Complaints; times are 0 for never. */
 struct segment_health {
 	size_t mtu, mtu_min; /* the interface's, and what it takes to say everything */

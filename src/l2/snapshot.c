@@ -60,11 +60,10 @@ static const char **copy_names(struct block *pointers, struct block *bytes,
 }
 
 static struct l2_want *copy_wants(struct block *structs, struct block *numbers,
-                                  const struct l2_snapshot *s, size_t *ret_n)
+                                  const struct l2_snapshot *s)
 {
 	struct l2_want *wants = carve(structs, s->n_wants * sizeof(*wants));
 	const uint16_t *candidates = NULL;
-	size_t n = 0;
 
 	for (size_t i = 0; i < s->n_wants; i++) {
 		const struct l2_want *in = &s->wants[i];
@@ -75,12 +74,9 @@ static struct l2_want *copy_wants(struct block *structs, struct block *numbers,
 				memcpy(copy, in->candidates, size);
 			candidates = copy;
 		}
-		if (in->addr.family != 4)
-			continue;
-		wants[n] = *in;
-		wants[n++].candidates = candidates;
+		wants[i] = *in;
+		wants[i].candidates = candidates;
 	}
-	*ret_n = n;
 	return wants;
 }
 
@@ -96,7 +92,7 @@ struct l2_snapshot *snapshot_copy(const struct l2_snapshot *s)
 
 	*copy = *s;
 	copy->nodes = copy_names(&b, &bytes, s);
-	copy->wants = copy_wants(&structs, &words, s, &copy->n_wants);
+	copy->wants = copy_wants(&structs, &words, s);
 	if (s->n_ranges)
 		copy->ranges = memcpy(words.p, s->ranges, ranges);
 	return copy;

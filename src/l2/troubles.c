@@ -2,8 +2,8 @@
 #include "config.h"
 
 /*
- * Others that answer ARP for our addresses, whoever owns them.  In each case we go on as before and
- * report it, since nothing that we could do would end it:
+ * Others that answer by ARP or neighbour discovery for our addresses, whoever owns them.  In each
+ * case we go on as before and report it, since nothing that we could do would end it:
  *
  *   - This node's kernel, for an address that some interface has (kube-proxy in IPVS mode binds all
  *     to kube-ipvs0).  It answers with our own Ethernet address, so owning the address makes
@@ -19,6 +19,7 @@
  */
 #include "l2/troubles.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,20 +101,40 @@ void troubles_of_segment(struct troubles *t, struct segment *s, int64_t now,
 	}
 }
 
+/* What a process or the kernel has no room for: other errors are no bound. */
+static bool is_bound(int error)
+{
+	return error == -ENOMEM || error == -ENOBUFS || error == -EMFILE || error == -ENFILE;
+}
+
+void troubles_of_groups(struct troubles *t, size_t n, int error)
+{
+	if (n > 0)
+		troubles_add(
+			t, is_bound(error) ? REASON_LimitReached : REASON_JoinFailed, "",
+			"%zu multicast groups to which questions for IPv6 addresses go could not be "
+			"joined: %s",
+			n, strerror(-error));
+}
+
 /* What the kernel answers for on one interface. */
 struct answered {
 	const struct l2_want *first;
 	const char *where;
-	size_t n, served;
+	size_t n, served; /* served: by ARP */
 };
 
 static void add_kernel(struct troubles *t, const struct iface *iface, const struct answered *a)
 {
+	char ignores[32] = "";
+
+	if (a->first && a->first->addr.family == 4)
+		snprintf(ignores, sizeof(ignores), ", and arp_ignore is %d", iface->arp_ignore);
 	if (a->first)
 		troubles_add(t, REASON_KernelAnswers, iface->name,
-		             "%s is an address of this node's own on %s, and arp_ignore is %d: its "
-		             "kernel answers ARP for it whether it owns it or not (%zu addresses)",
-		             addr_str(&a->first->addr), a->where, iface->arp_ignore, a->n);
+		             "%s is an address of this node's own on %s%s: its kernel answers for "
+		             "it whether it owns it or not (%zu addresses)",
+		             addr_str(&a->first->addr), a->where, ignores, a->n);
 	if (a->served && iface->proxy_arp > 0)
 		troubles_add(
 			t, REASON_ProxyArp, iface->name,
@@ -132,7 +153,7 @@ void troubles_of_kernel(struct troubles *t, const struct ifaces *ifaces,
 			continue;
 		struct answered *a = &answered[iface - ifaces->list];
 		const char *where = ifaces_kernel_answers(ifaces, iface, &s->wants[w].addr);
-		a->served++;
+		a->served += s->wants[w].addr.family == 4;
 		if (where && a->n++ == 0) {
 			a->first = &s->wants[w];
 			a->where = where;
@@ -175,15 +196,14 @@ static void add_answerer(struct troubles *t, const struct answerer *a)
 	if (s->peer_kernel)
 		troubles_add(
 			t, REASON_KernelAnswers, s->interface,
-			"the kernel of the node at %s answers ARP for %s, which that node does not "
+			"the kernel of the node at %s answers for %s, which that node does not "
 			"own (%zu addresses)",
 			mac, addr_str(&s->addr), a->n);
 	else if (a->n >= PROXY_ANSWERS)
-		troubles_add(
-			t, REASON_ProxyArp, s->interface,
-			"%s, which is no node of ours, answers ARP for %zu of our addresses, such "
-			"as %s",
-			mac, a->n, addr_str(&s->addr));
+		troubles_add(t, REASON_ProxyArp, s->interface,
+		             "%s, which is no node of ours, answers for %zu of our addresses, such "
+		             "as %s",
+		             mac, a->n, addr_str(&s->addr));
 }
 
 void troubles_of_states(struct troubles *t, const struct l2_state *states, size_t n)
@@ -213,7 +233,7 @@ void troubles_of_states(struct troubles *t, const struct l2_state *states, size_
 		add_answerer(t, &answerers[k]);
 	if (beyond)
 		troubles_add(t, REASON_LimitReached, "",
-		             "more than %d machines answer ARP for addresses that they do not own; "
+		             "more than %d machines answer for addresses that they do not own; "
 		             "those beyond are not looked at",
 		             ANSWERERS_MAX);
 }

@@ -24,7 +24,12 @@ void troubles_add(struct troubles *t, enum reason reason, const char *interface,
 /* Messages that cannot be sent, limits that were reached, another speaker of our name. */
 void troubles_of_segment(struct troubles *t, struct segment *s, int64_t now,
                          const struct iface *iface);
-/* The kernel answers ARP by itself for what the node wants, or may answer for anything. */
+/*
+ * Questions for IPv6 addresses that may not reach the node: of so many groups as could not be
+ * joined, @error (a negative errno) says why.
+ */
+void troubles_of_groups(struct troubles *t, size_t n, int error);
+/* The kernel answers by itself for what the node wants, or may answer for anything. */
 void troubles_of_kernel(struct troubles *t, const struct ifaces *ifaces,
                         const struct l2_snapshot *s);
 /* A peer's kernel answers; or one and the same stranger answers for several addresses. */

@@ -42,9 +42,9 @@ int http_address_parse(const char *s, struct addr *ret_addr, uint16_t *ret_port,
 	               s);
 }
 
-int listen_on(const struct addr *a, uint16_t port)
+int listen_on(const struct addr *a, uint16_t port, bool apart)
 {
-	const int on = 1, off = 0;
+	const int on = 1, only = apart;
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 	bool is_v4 = a->family == 4;
@@ -56,7 +56,7 @@ int listen_on(const struct addr *a, uint16_t port)
 	memcpy(&in6.sin6_addr, a->b, sizeof(in6.sin6_addr));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (!is_v4)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only));
 	if (bind(fd, is_v4 ? (struct sockaddr *)&in : (struct sockaddr *)&in6,
 	         is_v4 ? sizeof(in) : sizeof(in6)) < 0 ||
 	    listen(fd, BACKLOG) < 0) {
@@ -70,10 +70,10 @@ int listen_on(const struct addr *a, uint16_t port)
 int listen_on_all(uint16_t port)
 {
 	static const struct addr v4 = { .family = 4 }, v6 = { .family = 6 };
-	int fd = listen_on(&v6, port);
+	int fd = listen_on(&v6, port, false);
 
 	/* A kernel without IPv6, or with it switched off. */
-	return fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL ? listen_on(&v4, port) : fd;
+	return fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL ? listen_on(&v4, port, false) : fd;
 }
 
 uint16_t listen_port(int fd)

@@ -77,12 +77,12 @@ static size_t most_ports(void)
 	return LIMIT_HEALTH_PORTS;
 }
 
-int http_port_open(struct http_ports *ps, const struct addr *a, uint16_t port,
-                   http_port_serve_fn *serve_fn, void *arg, struct http_port **ret_port)
+static int open_port(struct http_ports *ps, const struct addr *a, uint16_t port, bool apart,
+                     http_port_serve_fn *serve_fn, void *arg, struct http_port **ret_port)
 {
 	if (ps->n >= most_ports())
 		return -ENFILE;
-	int fd = a ? listen_on(a, port) : listen_on_all(port);
+	int fd = a ? listen_on(a, port, apart) : listen_on_all(port);
 	if (fd < 0)
 		return fd;
 	struct http_port *p = xcalloc(1, sizeof(*p));
@@ -92,6 +92,18 @@ int http_port_open(struct http_ports *ps, const struct addr *a, uint16_t port,
 	ps->n++;
 	*ret_port = p;
 	return 0;
+}
+
+int http_port_open(struct http_ports *ps, const struct addr *a, uint16_t port,
+                   http_port_serve_fn *serve_fn, void *arg, struct http_port **ret_port)
+{
+	return open_port(ps, a, port, false, serve_fn, arg, ret_port);
+}
+
+int http_port_open_apart(struct http_ports *ps, const struct addr *a, uint16_t port,
+                         http_port_serve_fn *serve_fn, void *arg, struct http_port **ret_port)
+{
+	return open_port(ps, a, port, true, serve_fn, arg, ret_port);
 }
 
 void http_port_close(struct http_port *p)

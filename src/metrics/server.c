@@ -334,7 +334,7 @@ int metrics_server_start(struct event_base *base, const char *address,
 
 	if (r < 0)
 		return r;
-	int fd = listen_on(&a, port);
+	int fd = listen_on(&a, port, false);
 	if (fd < 0)
 		return err_set(e, fd, ERR_SYSTEM, "cannot listen on %s: %s", address,
 		               strerror(-fd));

@@ -16,6 +16,7 @@ static const struct {
 } families[] = {
 #define TYPE_COUNTER "counter"
 #define TYPE_GAUGE "gauge"
+#define TYPE_HISTOGRAM "histogram"
 #define METRIC(name, type, labels, help) [METRIC_##name] = { #name, TYPE_##type, help },
 #include "fairlead/metrics.def"
 };
@@ -82,6 +83,24 @@ void metrics_value(struct metrics_writer *w, enum metric family, double value)
 {
 	metrics_family(w, family);
 	metrics_sample(w, value, NULL);
+}
+
+/* Each bucket has all that is below its bound, those of smaller ones included. */
+void metrics_histogram(struct metrics_writer *w, enum metric family, const struct histogram *h)
+{
+	const char *name = families[family].name;
+	uint64_t n = 0;
+
+	metrics_family(w, family);
+	for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++) {
+		n += h->counts[i];
+		buf_printf(w->out, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, histogram_bounds[i],
+		           n);
+	}
+	n += h->counts[HISTOGRAM_BOUNDS];
+	buf_printf(w->out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum ", name, n, name);
+	put_value(w->out, h->sum);
+	buf_printf(w->out, "\n%s_count %" PRIu64 "\n", name, n);
 }
 
 uint64_t metrics_stat_of(const struct metrics_stat *row, const void *stats)

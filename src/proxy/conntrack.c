@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fairlead/hash.h"
+#include "proxy/traffic.h"
 
 /* Bytes only, so that equal keys are equal memory. */
 struct endpoint_key {
@@ -33,6 +34,9 @@ struct conntrack_job {
 	uint8_t family;
 	struct front *fronts;
 	struct local_addr *locals;
+	bool has_node, localhost;
+	struct proxy_node node;
+	uint32_t refusal;
 };
 
 struct conntrack_job *conntrack_job_new(uint8_t family)
@@ -140,6 +144,13 @@ void conntrack_job_touch(struct conntrack_job *j, const struct proxy_half *s)
 			each_front(j, s, &s->ports[i], touch);
 }
 
+void conntrack_job_touch_node_ports(struct conntrack_job *j, const struct proxy_half *s)
+{
+	for (size_t i = 0; i < s->n_ports; i++)
+		if (s->ports[i].proto == IPPROTO_UDP && s->ports[i].node_port)
+			conntrack_job_touch_front(j, NULL, s->ports[i].node_port);
+}
+
 static void add_back(struct front *f, const struct proxy_endpoint *e, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -168,6 +179,13 @@ void conntrack_job_allow(struct conntrack_job *j, const struct proxy_half *s)
 			each_front(j, s, &s->ports[i], allow);
 }
 
+void conntrack_job_set_node(struct conntrack_job *j, const struct proxy_node *n, bool localhost)
+{
+	j->node = *n;
+	j->localhost = localhost;
+	j->has_node = true;
+}
+
 void conntrack_job_add_local(struct conntrack_job *j, const struct addr *a)
 {
 	struct local_addr *l;
@@ -178,6 +196,21 @@ void conntrack_job_add_local(struct conntrack_job *j, const struct addr *a)
 	l = xcalloc(1, sizeof(*l));
 	l->addr = *a;
 	HASH_ADD(hh, j->locals, addr, sizeof(l->addr), l);
+}
+
+void conntrack_job_refuse(struct conntrack_job *j, uint32_t mark)
+{
+	j->refusal = mark;
+}
+
+uint32_t conntrack_refusal(uint32_t tag)
+{
+	return 0x464c0000 & ~(tag << 1 | tag | tag >> 1);
+}
+
+uint32_t conntrack_job_refusal(const struct conntrack_job *j)
+{
+	return j->refusal;
 }
 
 uint8_t conntrack_job_family(const struct conntrack_job *j)
@@ -198,8 +231,36 @@ static bool is_local(const struct conntrack_job *j, const struct addr *a)
 	return l;
 }
 
-bool conntrack_is_stale(struct conntrack_job *j, const struct addr *to, uint16_t to_port,
-                        const struct addr *from, uint16_t from_port)
+bool conntrack_job_is_here(const struct conntrack_job *j, const struct addr *from,
+                           const struct addr *to)
+{
+	return is_local(j, from) || is_local(j, to);
+}
+
+/* Whoever sends there: only the node itself has any use for a loopback address. */
+static bool has_node_ports(const struct conntrack_job *j, const struct addr *a)
+{
+	const struct proxy_options o = { .localhost_node_ports = j->localhost };
+
+	return !j->has_node || traffic_has_node_ports(&o, &j->node, TRAFFIC_NODE, a);
+}
+
+static bool is_translated(const struct addr *to, uint16_t to_port, const struct addr *from,
+                          uint16_t from_port)
+{
+	return to_port != from_port || !addr_eq(to, from);
+}
+
+/* What is not translated is answered by whoever has the address. */
+static enum conntrack_fate deserted(const struct addr *to, uint16_t to_port,
+                                    const struct addr *from, uint16_t from_port,
+                                    enum conntrack_fate else_fate)
+{
+	return is_translated(to, to_port, from, from_port) ? CONNTRACK_DESERTED : else_fate;
+}
+
+enum conntrack_fate conntrack_judge(struct conntrack_job *j, const struct addr *to,
+                                    uint16_t to_port, const struct addr *from, uint16_t from_port)
 {
 	struct front *f = find_front(j, to, to_port);
 
@@ -207,13 +268,25 @@ bool conntrack_is_stale(struct conntrack_job *j, const struct addr *to, uint16_t
 	 * A flow through this node to another machine may use the number of a node port, and is
 	 * none of our business.
 	 */
-	if (!f && is_local(j, to))
+	if (!f && is_local(j, to)) {
 		f = find_front(j, NULL, to_port);
+		if (f && !has_node_ports(j, to))
+			return deserted(to, to_port, from, from_port, CONNTRACK_OTHER);
+	}
 	if (!f)
-		return false;
-	if (!f->sorted && f->n_back)
+		return CONNTRACK_OTHER;
+	if (!f->n_back)
+		return deserted(to, to_port, from, from_port, CONNTRACK_STALE);
+	if (!f->sorted)
 		qsort(f->back, f->n_back, sizeof(*f->back), by_key);
 	f->sorted = true;
 	struct endpoint_key answer = make_key(from, from_port);
-	return !f->n_back || !bsearch(&answer, f->back, f->n_back, sizeof(*f->back), by_key);
+	return bsearch(&answer, f->back, f->n_back, sizeof(*f->back), by_key) ? CONNTRACK_RIGHT
+	                                                                      : CONNTRACK_STALE;
+}
+
+bool conntrack_is_stale(struct conntrack_job *j, const struct addr *to, uint16_t to_port,
+                        const struct addr *from, uint16_t from_port)
+{
+	return conntrack_judge(j, to, to_port, from, from_port) >= CONNTRACK_STALE;
 }

@@ -9,6 +9,10 @@
  * deleted unless one of its endpoints, or one that is kept, answers them.  TCP needs none of this:
  * its peers notice by themselves.
  *
+ * IPVS remembers a flow for itself, and by its addresses alone, so one that is deleted here would
+ * go on where nothing leads any more.  With it, such a flow is marked instead, for as long as IPVS
+ * may remember it, and the rules refuse what has the mark.
+ *
  * A job names the addresses to look at ("fronts") and, per front, the endpoints that may answer.
  * It is plain data; a run applies it to the kernel, a slice in each turn of the event loop.
  */
@@ -27,6 +31,8 @@ struct conntrack_run;
 
 /* About how many flows one turn of the event loop looks at; each stale one is deleted at once. */
 #define CONNTRACK_SLICE 1000
+/* How long a flow is refused: IPVS forgets one that was silent for 300 s. */
+#define CONNTRACK_REFUSED_S 310
 /* A run has failed if the kernel does not answer for this long. */
 #define CONNTRACK_TIMEOUT_MS 5000
 
@@ -34,6 +40,8 @@ struct conntrack_job *conntrack_job_new(uint8_t family);
 void conntrack_job_free(struct conntrack_job *j);
 /* Adds the addresses of the Service's UDP ports, with nobody who may answer. */
 void conntrack_job_touch(struct conntrack_job *j, const struct proxy_half *s);
+/* Of them the node ports alone. */
+void conntrack_job_touch_node_ports(struct conntrack_job *j, const struct proxy_half *s);
 /* The same for one address, or with NULL a node port. */
 void conntrack_job_touch_front(struct conntrack_job *j, const struct addr *a, uint16_t port);
 /* Adds the fronts of @from, without their endpoints. */
@@ -43,11 +51,36 @@ void conntrack_job_touch_all(struct conntrack_job *j, const struct conntrack_job
  * job runs.
  */
 void conntrack_job_allow(struct conntrack_job *j, const struct proxy_half *s);
+/*
+ * Which of the node's addresses have node ports, as far as @n and @localhost (proxy_options) say:
+ * at the others nobody may answer.  Without it, all of them have.
+ */
+void conntrack_job_set_node(struct conntrack_job *j, const struct proxy_node *n, bool localhost);
 /* An address of this node: node ports are looked for only there. */
 void conntrack_job_add_local(struct conntrack_job *j, const struct addr *a);
+/*
+ * Flows that pass IPVS on this node are not deleted but get this mark, where nobody may answer;
+ * when somebody may again, those that have it are deleted.  0: all are deleted.
+ */
+void conntrack_job_refuse(struct conntrack_job *j, uint32_t mark);
+uint32_t conntrack_job_refusal(const struct conntrack_job *j);
+/* Whether a flow between these addresses begins or ends on this node, where IPVS would see it. */
+bool conntrack_job_is_here(const struct conntrack_job *j, const struct addr *from,
+                           const struct addr *to);
 uint8_t conntrack_job_family(const struct conntrack_job *j);
 bool conntrack_job_is_empty(const struct conntrack_job *j);
-/* Whether a UDP flow toward @to, answered by @from, is one to delete. */
+
+enum conntrack_fate {
+	CONNTRACK_OTHER,    /* none of our business */
+	CONNTRACK_RIGHT,    /* one that may answer does */
+	CONNTRACK_STALE,    /* another one should */
+	CONNTRACK_DESERTED, /* an endpoint answers, but nobody may any more */
+};
+
+/* Of a UDP flow toward @to, answered by @from. */
+enum conntrack_fate conntrack_judge(struct conntrack_job *j, const struct addr *to,
+                                    uint16_t to_port, const struct addr *from, uint16_t from_port);
+/* Whether it must not go on as it is: one of the latter two. */
 bool conntrack_is_stale(struct conntrack_job *j, const struct addr *to, uint16_t to_port,
                         const struct addr *from, uint16_t from_port);
 
@@ -71,5 +104,16 @@ int conntrack_run_start(struct event_base *base, struct conntrack_job *j, conntr
 void conntrack_run_step(struct conntrack_run *r);
 /* Ends it; only before @done was called. */
 void conntrack_run_free(struct conntrack_run *r);
+
+/* ---- with IPVS ---- */
+
+/* "FL", which is no bit of anybody's: the mark of flows that are refused, where @tag is the bit. */
+uint32_t conntrack_refusal(uint32_t tag);
+/*
+ * Forgets all flows, of whatever protocol, that have the bit @tag in their mark, or the mark above,
+ * and whose destination connection tracking does not translate (before Linux 5.18: these, too).
+ * Blocks for the kernel alone.
+ */
+int conntrack_forget(uint32_t tag, struct err *e);
 
 #endif

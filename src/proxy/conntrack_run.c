@@ -3,10 +3,11 @@
  * ctnetlink by way of libnl's core.  The table is read as a stream and each stale flow is deleted
  * as soon as it is seen, by a second socket: memory depends neither on how many flows the node has
  * nor on how many are stale, and a turn of the event loop looks at CONNTRACK_SLICE of them.  The
- * kernel sends the next piece of a dump when this one was read, so a slow reader loses nothing.
- * Flows that come and go meanwhile do no harm; a dump that the kernel reports as interrupted may
- * have left out some, and ends with -EINTR.  A flow that cannot be deleted (one that hardware has
- * taken over is busy) is passed over, and the run fails at its end, when all others are gone.
+ * kernel sends the next piece of a dump when this one was read, so a slow reader loses nothing.  A
+ * flow that is to be refused is changed in place.  Flows that come and go meanwhile do no harm; a
+ * dump that the kernel reports as interrupted may have left out some, and ends with -EINTR.  A flow
+ * that cannot be deleted (one that hardware has taken over is busy) is passed over, and the run
+ * fails at its end, when all others are gone.
  */
 #include "config.h"
 
@@ -14,7 +15,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +22,7 @@
 #include <sys/time.h>
 
 #include <event2/event.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netlink/msg.h>
@@ -51,14 +52,15 @@ struct tuple {
 	uint16_t src_port, dst_port;
 };
 
-struct deletion {
-	struct tuple orig;
+struct flow {
+	struct tuple orig, reply;
 	uint16_t zone;
+	uint32_t mark, status;
 };
 
 static bool read_addr(const struct nlattr *a, uint8_t family, struct addr *ret_addr)
 {
-	size_t size = family == 4 ? 4 : 16;
+	size_t size = addr_size(family);
 
 	if (!a || (size_t)nla_len(a) != size)
 		return false;
@@ -117,7 +119,7 @@ static void put_port(struct nl_msg *msg, int type, uint16_t port)
 static void put_tuple(struct nl_msg *msg, const struct tuple *t)
 {
 	bool four = t->src.family == 4;
-	int size = four ? 4 : 16;
+	int size = (int)addr_size(t->src.family);
 	struct nlattr *tuple = nla_nest_start(msg, CTA_TUPLE_ORIG | NLA_F_NESTED);
 	struct nlattr *part = nla_nest_start(msg, CTA_TUPLE_IP | NLA_F_NESTED);
 
@@ -132,16 +134,23 @@ static void put_tuple(struct nl_msg *msg, const struct tuple *t)
 	nla_nest_end(msg, tuple);
 }
 
-static int delete_flow(struct nl_sock *sock, const struct deletion *d)
+/* Of the flow that it names; deletes it, or changes it to be refused. */
+static int tell(struct nl_sock *sock, const struct flow *f, uint32_t refusal)
 {
-	struct nl_msg *msg =
-		request(IPCTNL_MSG_CT_DELETE, NLM_F_REQUEST | NLM_F_ACK, d->orig.src.family);
+	struct nl_msg *msg = request(refusal ? IPCTNL_MSG_CT_NEW : IPCTNL_MSG_CT_DELETE,
+	                             NLM_F_REQUEST | NLM_F_ACK, f->orig.src.family);
 
 	if (!msg)
 		return -NLE_NOMEM;
-	put_tuple(msg, &d->orig);
-	if (d->zone)
-		put_port(msg, CTA_ZONE, d->zone);
+	put_tuple(msg, &f->orig);
+	if (f->zone)
+		put_port(msg, CTA_ZONE, f->zone);
+	if (refusal) {
+		nla_put_u32(msg, CTA_MARK, htonl(refusal));
+		nla_put_u32(msg, CTA_TIMEOUT, htonl(CONNTRACK_REFUSED_S));
+		/* Else each packet would make it last, and silence end it before its time. */
+		nla_put_u32(msg, CTA_STATUS, htonl(f->status | IPS_FIXED_TIMEOUT));
+	}
 	int r = nl_send_auto(sock, msg);
 	nlmsg_free(msg);
 	if (r >= 0)
@@ -155,23 +164,45 @@ static bool is_fatal(int e)
 	return e == -NLE_AGAIN || e == -NLE_BAD_SOCK || e == -NLE_NOMEM || e == -NLE_PERM;
 }
 
-static int one_flow(struct conntrack_run *r, struct nlmsghdr *h)
+static uint32_t read_number(const struct nlattr *a)
+{
+	return a && nla_len(a) == sizeof(uint32_t) ? ntohl(nla_get_u32(a)) : 0;
+}
+
+/* False for what is no UDP flow. */
+static bool read_flow(const struct conntrack_run *r, struct nlmsghdr *h, struct flow *ret_flow)
 {
 	struct nlattr *tb[CTA_MAX + 1];
-	struct deletion del = { .zone = 0 };
-	struct tuple reply;
+
+	if (nlmsg_parse(h, sizeof(struct nfgenmsg), tb, CTA_MAX, NULL) < 0 ||
+	    !read_tuple(tb[CTA_TUPLE_ORIG], r->family, &ret_flow->orig) ||
+	    !read_tuple(tb[CTA_TUPLE_REPLY], r->family, &ret_flow->reply))
+		return false;
+	if (tb[CTA_ZONE])
+		read_port(tb[CTA_ZONE], &ret_flow->zone);
+	ret_flow->mark = read_number(tb[CTA_MARK]);
+	ret_flow->status = read_number(tb[CTA_STATUS]);
+	return true;
+}
+
+static int one_flow(struct conntrack_run *r, struct nlmsghdr *h)
+{
+	uint32_t refusal = conntrack_job_refusal(r->job);
+	struct flow f = { .zone = 0 };
 
 	r->n_seen++;
-	if (nlmsg_parse(h, sizeof(struct nfgenmsg), tb, CTA_MAX, NULL) < 0 ||
-	    !read_tuple(tb[CTA_TUPLE_ORIG], r->family, &del.orig) ||
-	    !read_tuple(tb[CTA_TUPLE_REPLY], r->family, &reply))
+	if (!read_flow(r, h, &f))
 		return 0;
-	if (!conntrack_is_stale(r->job, &del.orig.dst, del.orig.dst_port, &reply.src,
-	                        reply.src_port))
+	enum conntrack_fate fate = conntrack_judge(r->job, &f.orig.dst, f.orig.dst_port,
+	                                           &f.reply.src, f.reply.src_port);
+	bool refused = refusal && f.mark == refusal;
+	if (fate != CONNTRACK_DESERTED || !conntrack_job_is_here(r->job, &f.orig.src, &f.orig.dst))
+		refusal = 0;
+	/* It is as it should be: refused, or not. */
+	if (fate == CONNTRACK_OTHER || (fate == CONNTRACK_RIGHT && !refused) ||
+	    (refusal && refused))
 		return 0;
-	if (tb[CTA_ZONE])
-		read_port(tb[CTA_ZONE], &del.zone);
-	int e = delete_flow(r->erase, &del);
+	int e = tell(r->erase, &f, refusal);
 	r->n_deleted += e >= 0;
 	if (e >= 0 || is_fatal(e))
 		return e;
@@ -270,21 +301,30 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 /* Without them, flows to node ports stay; all others are found all the same. */
 static void add_locals(struct conntrack_job *j, uint8_t family)
 {
-	struct ifaddrs *all;
+	cleanup_free struct addr *all = NULL;
+	size_t n = 0;
 
-	if (getifaddrs(&all) < 0)
+	if (addrs_of_machine(&all, &n) < 0)
 		return;
-	for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
-		struct addr a = { .family = family };
-		if (!i->ifa_addr || i->ifa_addr->sa_family != (family == 4 ? AF_INET : AF_INET6))
-			continue;
-		if (family == 4)
-			memcpy(a.b, &((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr, 4);
-		else
-			memcpy(a.b, &((struct sockaddr_in6 *)(void *)i->ifa_addr)->sin6_addr, 16);
-		conntrack_job_add_local(j, &a);
-	}
-	freeifaddrs(all);
+	for (size_t i = 0; i < n; i++)
+		if (all[i].family == family)
+			conntrack_job_add_local(j, &all[i]);
+}
+
+/* In both families, which is what the kernel takes the version for. */
+static int forget(struct nl_sock *sock, uint32_t mark, uint32_t mask)
+{
+	struct nl_msg *msg = request(IPCTNL_MSG_CT_DELETE, NLM_F_REQUEST | NLM_F_ACK, 4);
+
+	if (!msg)
+		return -NLE_NOMEM;
+	nla_put_u32(msg, CTA_MARK, htonl(mark));
+	nla_put_u32(msg, CTA_MARK_MASK, htonl(mask));
+	nla_put_u32(msg, CTA_STATUS, 0);
+	nla_put_u32(msg, CTA_STATUS_MASK, htonl(IPS_DST_NAT));
+	int r = nl_send_auto(sock, msg);
+	nlmsg_free(msg);
+	return r < 0 ? r : nl_wait_for_ack(sock);
 }
 
 static int connect_netfilter(struct nl_sock **ret_sock)
@@ -296,6 +336,21 @@ static int connect_netfilter(struct nl_sock **ret_sock)
 	if (r >= 0)
 		setsockopt(nl_socket_get_fd(*ret_sock), SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	return r;
+}
+
+int conntrack_forget(uint32_t tag, struct err *e)
+{
+	struct nl_sock *sock;
+	int r = connect_netfilter(&sock);
+
+	if (r >= 0)
+		r = forget(sock, tag, tag);
+	if (r >= 0)
+		r = forget(sock, conntrack_refusal(tag), UINT32_MAX);
+	nl_socket_free(sock);
+	if (r < 0)
+		return err_set(e, -EIO, ERR_SYSTEM, "conntrack: %s", nl_geterror(r));
+	return 0;
 }
 
 static int ask(const struct conntrack_run *r)

@@ -18,3 +18,12 @@ int64_t pace_next_ms(struct pace *p, int64_t now_ms, int64_t took_ms)
 		p->refill_ms = now_ms + refill;
 	return now_ms;
 }
+
+int64_t pace_pause_ms(unsigned int failures, int64_t min_ms, int64_t max_ms)
+{
+	int64_t pause = min_ms;
+
+	for (unsigned int i = 0; i < failures && pause < max_ms; i++)
+		pause *= 2;
+	return pause < max_ms ? pause : max_ms;
+}

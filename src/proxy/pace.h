@@ -29,4 +29,7 @@ struct pace {
 /* A batch that took @took_ms has ended at @now_ms: the time before which no other shall start. */
 int64_t pace_next_ms(struct pace *p, int64_t now_ms, int64_t took_ms);
 
+/* The pause after so many failures before this one: doubling from @min_ms, never over @max_ms. */
+int64_t pace_pause_ms(unsigned int failures, int64_t min_ms, int64_t max_ms);
+
 #endif

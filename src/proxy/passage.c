@@ -96,10 +96,10 @@ static enum end walk(struct walk *w, const char *chain, unsigned int depth)
 }
 
 /*
- * Whether some chain of the table lets whatever is translated through: those that maps lead to are
+ * Whether some chain of the table lets all connections of ours through: those that maps lead to are
  * not followed.
  */
-static bool accepts_translated(struct walk *w)
+static bool accepts_ours(struct walk *w)
 {
 	struct passage_rules r = { .n = 0 };
 	bool found = false;
@@ -108,7 +108,7 @@ static bool accepts_translated(struct walk *w)
 	if (error < 0)
 		w->error = error;
 	for (size_t i = 0; i < r.n && !found; i++)
-		found = r.list[i].translated && r.list[i].when == RULESET_ALWAYS &&
+		found = r.list[i].is_for_ours && r.list[i].when == RULESET_ALWAYS &&
 		        r.list[i].verdict == RULESET_ACCEPT;
 	free(r.list);
 	return found;
@@ -125,7 +125,7 @@ int passage_judge(const char *chain, bool drops, passage_read_fn *read, void *ar
 		end = drops ? END_REFUSED : END_ACCEPTED;
 	if (end == END_REFUSED && !w.maybe)
 		passage = PROXY_REFUSED;
-	else if (end == END_REFUSED && !accepts_translated(&w))
+	else if (end == END_REFUSED && !accepts_ours(&w))
 		passage = PROXY_UNCERTAIN;
 	if (w.error == 0)
 		*ret_passage = passage;

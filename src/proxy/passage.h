@@ -3,7 +3,7 @@
 #define FAIRLEAD_PROXY_PASSAGE_H
 
 /*
- * What becomes of the first packet of a connection that we translate in one base chain of nftables.
+ * What becomes of a packet of a connection of ours in one base chain of nftables.
  * Pure: the caller supplies the rules, chain by chain as far as jumps lead, since other people's
  * tables may be huge.
  */

@@ -17,8 +17,13 @@
 #include "fairlead/metrics.h"
 #include "fairlead/out.h"
 #include "proxy/backend.h"
+#include "proxy/diffs.h"
 #include "proxy/dump.h"
+#include "proxy/flows.h"
+#include "proxy/localnet.h"
+#include "proxy/sole.h"
 #include "proxy/takeover.h"
+#include "proxy/tally.h"
 
 /* Others carry the traffic: everything is always as it should be. */
 static const struct backend none_backend = { .name = "none" };
@@ -26,14 +31,33 @@ static const struct backend none_backend = { .name = "none" };
 static const struct backend *const backends[] = {
 	[PROXY_NONE] = &none_backend,
 	[PROXY_IPTABLES] = &iptables_backend,
+	[PROXY_NFTABLES] = &nftables_backend,
+	[PROXY_IPVS] = &ipvs_backend,
 };
+
+const struct backend *backend_of(enum proxy_mode mode)
+{
+	return backends[mode];
+}
 
 struct proxy {
 	enum proxy_mode mode; /* that it was started in */
 	const struct backend *b;
 	void *self; /* the backend's own; NULL where it has nothing to start */
 	struct event *audit;
-	struct takeover *takeover; /* NULL where others carry the traffic */
+	struct sole *sole;         /* both NULL where others carry the traffic */
+	struct takeover *takeover; /* not before this is the sole proxy here */
+	bool complete, behind;
+	struct event_base *base;
+	int retry_ms;
+	struct proxy_node node; /* as the backend was told */
+	struct proxy_flows flows;
+	bool masquerade_all, localhost_node_ports;
+	enum proxy_pods pods_by;
+	/* Why they are not there, or the sysctl still is; no blame: nothing is wrong. */
+	struct err localhost_error;
+	struct diffs diffs;
+	struct tally *tally; /* NULL: Services' traffic is not counted */
 	struct proxy_ops ops;
 	void *arg;
 };
@@ -76,14 +100,15 @@ bool proxy_has_leftovers(void)
 	for (size_t i = 0; i < n; i++)
 		if (places[i]->has_ours(places[i]->what))
 			return true;
-	return false;
+	return localnet_is_ours();
 }
 
 int proxy_cleanup(struct err *e)
 {
 	const struct place *places[PLACES_MAX];
 	size_t n = all_places(places);
-	int result = 0;
+	/* The rules that guard 127.0.0.1 go after what they are for. */
+	int result = localnet_close(e);
 
 	for (size_t i = 0; i < n; i++) {
 		int r = places[i]->clean(places[i]->what, result ? NULL : e);
@@ -116,16 +141,6 @@ static bool is_settled(void *arg)
 	return st.settled;
 }
 
-static void on_applied(void *arg)
-{
-	const struct proxy *p = arg;
-
-	if (p->takeover)
-		takeover_run(p->takeover);
-	if (p->ops.applied)
-		p->ops.applied(p->arg);
-}
-
 static void on_failed(const struct err *e, void *arg)
 {
 	const struct proxy *p = arg;
@@ -134,13 +149,60 @@ static void on_failed(const struct err *e, void *arg)
 		p->ops.failed(e, p->arg);
 }
 
+/*
+ * Once the rules that guard 127.0.0.1 are in force; looked at again with each audit, as others may
+ * change the sysctl.  A failure is told of once.
+ */
+static void open_localhost(struct proxy *p)
+{
+	struct err e = ERR_INIT;
+
+	if (!p->localhost_node_ports || !p->complete || !is_settled(p))
+		return;
+	if (localnet_open(&e) < 0 && strcmp(e.msg, p->localhost_error.msg) != 0)
+		on_failed(&e, p);
+	p->localhost_error = e;
+}
+
+static void on_applied(void *arg)
+{
+	struct proxy *p = arg;
+
+	open_localhost(p);
+	if (p->takeover)
+		takeover_run(p->takeover);
+	if (p->ops.applied)
+		p->ops.applied(p->arg);
+}
+
+static void look_at_flows(struct proxy *p)
+{
+	bool was_full = p->flows.full;
+
+	flows_read(&p->flows);
+	if (p->flows.full == was_full)
+		return;
+	if (p->flows.full)
+		log_warn("the kernel's table of connections is nearly full; the packets of new "
+		         "connections are dropped once it is: raise the sysctl "
+		         "net.netfilter.nf_conntrack_max",
+		         KV_I("connections", p->flows.count), KV_I("max", p->flows.max));
+	else
+		log_info("the kernel's table of connections has room again",
+		         KV_I("connections", p->flows.count), KV_I("max", p->flows.max));
+	if (p->ops.applied)
+		p->ops.applied(p->arg);
+}
+
 static void on_audit(evutil_socket_t fd, short what, void *arg)
 {
-	const struct proxy *p = arg;
+	struct proxy *p = arg;
 
 	(void)fd;
 	(void)what;
 	p->b->audit(p->self);
+	open_localhost(p);
+	look_at_flows(p);
 }
 
 static int check_mark(uint32_t mark, struct err *e)
@@ -150,34 +212,94 @@ static int check_mark(uint32_t mark, struct err *e)
 	return 0;
 }
 
-static void start_takeover(struct proxy *p, struct event_base *base, int retry_ms)
+static bool writes_to(const struct proxy *p, const struct place *place)
+{
+	const struct place *own;
+
+	for (size_t i = 0; (own = p->b->place(p->self, i)); i++)
+		if (own == place)
+			return true;
+	return false;
+}
+
+static void start_takeover(struct proxy *p)
 {
 	static const struct takeover_ops ops = { .is_settled = is_settled,
 		                                 .failed = on_failed,
 		                                 .done = on_applied };
 	const struct place *places[PLACES_MAX];
+	size_t n = 0, n_all = all_places(places);
 
-	p->takeover = takeover_new(base, places, all_places(places), p->b->place(p->self), retry_ms,
-	                           &ops, p);
+	for (size_t i = 0; i < n_all; i++)
+		if (!writes_to(p, places[i]))
+			places[n++] = places[i];
+	p->takeover = takeover_new(p->base, places, n, p->retry_ms, &ops, p);
+}
+
+static void on_alone(void *arg)
+{
+	struct proxy *p = arg;
+
+	log_info("the other service proxy is gone; this one writes the rules now");
+	start_takeover(p);
+	if (p->complete)
+		p->b->complete(p->self);
+}
+
+static void on_another(pid_t other, void *arg)
+{
+	(void)arg;
+	log_warn("another service proxy writes the rules of this network namespace; nothing is "
+	         "written until it ends",
+	         KV_I("process", other));
+}
+
+static void find_others(struct proxy *p)
+{
+	static const struct sole_ops ops = { .waits = on_another, .alone = on_alone };
+
+	p->sole = sole_new(p->base, SOLE_NAME, &ops, p);
+	if (sole_is(p->sole))
+		start_takeover(p);
+}
+
+/*
+ * What an earlier run has opened is closed before its guard goes; if that fails, the guard stays.
+ */
+static void begin_localhost(struct proxy *p)
+{
+	if (!p->localhost_node_ports && localnet_close(&p->localhost_error) < 0)
+		log_err("an earlier run had node ports at 127.0.0.1", &p->localhost_error);
+}
+
+struct proxy_options backend_options(const struct proxy_options *opts)
+{
+	struct proxy_options o = *opts;
+
+	o.mark = o.mark ? o.mark : PROXY_MARK_DEFAULT;
+	o.audit_ms = o.audit_ms ? o.audit_ms : PROXY_AUDIT_MS;
+	return o;
 }
 
 static int start_backend(struct proxy *p, struct event_base *base, const struct proxy_options *opts,
                          struct err *e)
 {
 	static const struct proxy_ops ops = { .applied = on_applied, .failed = on_failed };
-	struct proxy_options o = *opts;
+	const struct proxy_options o = backend_options(opts);
 
-	o.mark = o.mark ? o.mark : PROXY_MARK_DEFAULT;
-	o.audit_ms = o.audit_ms ? o.audit_ms : PROXY_AUDIT_MS;
 	int r = check_mark(o.mark, e);
+	begin_localhost(p);
 	if (r == 0)
 		r = p->b->start(base, &o, &ops, p, &p->self, e);
 	if (r < 0)
 		return r;
-	start_takeover(p, base, o.audit_ms);
+	p->base = base;
+	p->retry_ms = o.audit_ms;
+	find_others(p);
 	struct timeval tv = { o.audit_ms / 1000, o.audit_ms % 1000 * 1000 };
 	p->audit = event_new(base, -1, EV_PERSIST, on_audit, p);
 	event_add(p->audit, &tv);
+	flows_read(&p->flows);
 	return 0;
 }
 
@@ -189,6 +311,10 @@ int proxy_start(struct event_base *base, const struct proxy_options *opts,
 
 	p->mode = opts->mode;
 	p->b = backends[p->mode];
+	p->masquerade_all = opts->masquerade_all;
+	p->localhost_node_ports = opts->localhost_node_ports;
+	p->pods_by = opts->pods_by;
+	p->tally = opts->service_metrics && p->b->count ? tally_new() : NULL;
 	p->ops = ops ? *ops : (struct proxy_ops){ .applied = NULL };
 	p->arg = arg;
 	if (p->b->start)
@@ -196,6 +322,7 @@ int proxy_start(struct event_base *base, const struct proxy_options *opts,
 	else
 		remove_leftovers();
 	if (r < 0) {
+		tally_free(p->tally);
 		free(p);
 		return r;
 	}
@@ -203,11 +330,23 @@ int proxy_start(struct event_base *base, const struct proxy_options *opts,
 	return 0;
 }
 
+/* ---- comparisons ---- */
+
+struct proxy_diff *proxy_diff_start(struct proxy *p, struct event_base *base,
+                                    void (*done)(struct buf *text, void *arg), void *arg)
+{
+	return p->b->set ? diffs_start(&p->diffs, p->b, p->self, base, done, arg) : NULL;
+}
+
+/* ---- its end ---- */
+
 /* From then on others carry the traffic. */
 static void stop_backend(struct proxy *p, bool wait)
 {
+	diffs_stop(&p->diffs);
 	if (p->audit)
 		event_free(TAKE(p->audit));
+	sole_free(TAKE(p->sole));
 	takeover_free(TAKE(p->takeover));
 	if (p->b->stop)
 		p->b->stop(TAKE(p->self), wait);
@@ -219,6 +358,7 @@ void proxy_free(struct proxy *p)
 	if (!p)
 		return;
 	stop_backend(p, false);
+	tally_free(p->tally);
 	free(p);
 }
 
@@ -246,8 +386,54 @@ void proxy_remove(struct proxy *p, const char *key)
 
 void proxy_complete(struct proxy *p)
 {
-	if (p->b->complete)
+	p->complete = true;
+	if (p->b->complete && sole_is(p->sole))
 		p->b->complete(p->self);
+}
+
+static bool prefixes_eq(const struct prefix *a, size_t n_a, const struct prefix *b, size_t n_b)
+{
+	bool same = n_a == n_b;
+
+	for (size_t i = 0; same && i < n_a; i++)
+		same = prefix_cmp(&a[i], &b[i]) == 0;
+	return same;
+}
+
+bool proxy_node_eq(const struct proxy_node *a, const struct proxy_node *b)
+{
+	return prefixes_eq(a->pod_cidrs, a->n_pod_cidrs, b->pod_cidrs, b->n_pod_cidrs) &&
+	       prefixes_eq(a->node_port_cidrs, a->n_node_port_cidrs, b->node_port_cidrs,
+	                   b->n_node_port_cidrs);
+}
+
+void proxy_set_node(struct proxy *p, const struct proxy_node *n)
+{
+	if (!p->b->set_node || proxy_node_eq(&p->node, n))
+		return;
+	p->node = *n;
+	p->b->set_node(p->self, n);
+}
+
+int proxy_render(const struct proxy_options *opts, const struct proxy_node *node, uint8_t family,
+                 const struct proxy_service *const *services, size_t n, struct buf *ret_text,
+                 struct err *e)
+{
+	const struct backend *b = backends[opts->mode];
+	const struct proxy_options o = backend_options(opts);
+	size_t n_halves = 0;
+
+	if (!b->render)
+		return err_set(e, -ENOTSUP, ERR_CONFIG,
+		               "in mode %s there is nothing to show: others carry the traffic",
+		               b->name);
+	const struct proxy_half **halves = xcalloc(n + 1, sizeof(*halves));
+	for (size_t i = 0; i < n; i++)
+		if (services[i]->halves[family == 6])
+			halves[n_halves++] = services[i]->halves[family == 6];
+	b->render(&o, node, family, halves, n_halves, ret_text);
+	free(halves);
+	return 0;
 }
 
 /* ---- what became of it ---- */
@@ -270,6 +456,16 @@ bool proxy_is_damaged(const struct proxy *p, const char *key, uint8_t family)
 const char *proxy_refusal(const struct proxy *p, const char *key, uint8_t family)
 {
 	return p->b->refusal ? p->b->refusal(p->self, key, family) : NULL;
+}
+
+const char *proxy_substitute(const struct proxy *p, const char *key, uint8_t family)
+{
+	return p->b->substitute ? p->b->substitute(p->self, key, family) : NULL;
+}
+
+bool proxy_any_substitute(const struct proxy *p)
+{
+	return p->b->any_substitute && p->b->any_substitute(p->self);
 }
 
 enum proxy_passage proxy_passage(const struct proxy *p, uint8_t family, const char **ret_where)
@@ -297,14 +493,26 @@ bool proxy_any_hindrance(const struct proxy *p)
 
 /* ---- what it reports about itself ---- */
 
+void proxy_set_behind(struct proxy *p, bool behind)
+{
+	p->behind = behind;
+}
+
 struct proxy_stats proxy_stats(const struct proxy *p)
 {
 	struct proxy_stats st = { .in_sync = true, .settled = true };
 
 	if (p->b->add_stats)
 		p->b->add_stats(p->self, &st);
-	st.in_sync = st.in_sync && (!p->takeover || takeover_is_done(p->takeover));
+	if (p->sole)
+		st.in_sync = st.in_sync && p->takeover && takeover_is_done(p->takeover);
+	st.in_sync = st.in_sync && !p->behind;
 	return st;
+}
+
+struct proxy_flows proxy_flows(const struct proxy *p)
+{
+	return p->flows;
 }
 
 static const struct metrics_stat stat_rows[] = {
@@ -330,6 +538,22 @@ void proxy_metrics(const struct proxy *p, struct metrics_writer *w)
 		return;
 	metrics_stats(w, stat_rows, ARRAY_LEN(stat_rows), &st);
 	metrics_value(w, METRIC_fairlead_proxy_in_sync, st.in_sync);
+	metrics_histogram(w, METRIC_fairlead_proxy_batch_duration_seconds, &st.batch_seconds);
+	metrics_value(w, METRIC_fairlead_conntrack_entries, (double)p->flows.count);
+	metrics_value(w, METRIC_fairlead_conntrack_entries_limit, (double)p->flows.max);
+	if (!p->tally)
+		return;
+	p->b->count(p->self, p->tally);
+	tally_metrics(p->tally, p->b->counts_packets, w);
+}
+
+static void put_flows(const struct proxy *p, struct out *o)
+{
+	out_object(o, "conntrack");
+	out_uint(o, "entries", p->flows.count);
+	out_uint(o, "max", p->flows.max);
+	out_bool(o, "full", p->flows.full);
+	out_close(o);
 }
 
 static void put_passages(const struct proxy *p, struct out *o)
@@ -351,6 +575,33 @@ static void put_passages(const struct proxy *p, struct out *o)
 	out_close(o);
 }
 
+static void put_cidrs(const char *key, const struct prefix *cidrs, size_t n, struct out *o)
+{
+	char text[PREFIX_STR_SIZE];
+
+	out_list(o, key);
+	for (size_t i = 0; i < n; i++)
+		out_str(o, NULL, prefix_format(&cidrs[i], text));
+	out_close(o);
+}
+
+/* What `fairlead explain` follows packets by. */
+static void put_node(const struct proxy *p, struct out *o)
+{
+	static const char *const words[] = { [PROXY_PODS_BY_SOURCE] = "source",
+		                             [PROXY_PODS_BY_INTERFACE] = "interface",
+		                             [PROXY_PODS_BY_INTERFACE_PREFIX] = "interface" };
+
+	out_object(o, "node");
+	out_str(o, "pods_by", words[p->pods_by]);
+	put_cidrs("pod_cidrs", p->node.pod_cidrs, p->node.n_pod_cidrs, o);
+	put_cidrs("node_port_cidrs", p->node.node_port_cidrs, p->node.n_node_port_cidrs, o);
+	out_bool(o, "localhost_node_ports", p->localhost_node_ports && !p->localhost_error.blame);
+	out_bool(o, "masquerade_all", p->masquerade_all);
+	out_str(o, "localhost_error", p->localhost_error.blame ? p->localhost_error.msg : NULL);
+	out_close(o);
+}
+
 static void put_forwarding(const struct proxy *p, struct out *o)
 {
 	struct proxy_stats st = proxy_stats(p);
@@ -358,7 +609,11 @@ static void put_forwarding(const struct proxy *p, struct out *o)
 	out_bool(o, "in_sync", st.in_sync);
 	metrics_stats_put(stat_rows, ARRAY_LEN(stat_rows), &st, o);
 	out_int(o, "last_success_ms", st.last_success_ms);
+	out_bool(o, "waits_for_another", !sole_is(p->sole));
+	out_int(o, "other_process", sole_other(p->sole));
+	put_flows(p, o);
 	put_passages(p, o);
+	put_node(p, o);
 	p->b->status(p->self, o);
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A rule is a list of expressions: some load a value into a register, some compare a register and
- * end the rule where it differs, some say a verdict.  Understood are the conditions that every new
- * connection fulfils or none does: the state, the family, and that it is translated.  All others
- * hold sometimes, and so do expressions that we do not know: a rule that we do not understand is
- * never what refuses everything.
+ * end the rule where it differs, some say a verdict.  Understood are the conditions that every
+ * packet of ours fulfils or none does: the state, the family, our mark, and that it is translated.
+ * All others hold sometimes, and so do expressions that we do not know: a rule that we do not
+ * understand is never what refuses everything.
  */
 #include "config.h"
 
@@ -21,13 +21,14 @@
 #include "fairlead/mem.h"
 
 #define STATE_NEW NF_CT_STATE_BIT(IP_CT_NEW)
+#define STATE_ESTABLISHED NF_CT_STATE_BIT(IP_CT_ESTABLISHED)
 
 /* What the last load left behind. */
-enum loaded { LOADED_OTHER, LOADED_STATE, LOADED_STATUS, LOADED_FAMILY };
+enum loaded { LOADED_OTHER, LOADED_STATE, LOADED_STATUS, LOADED_MARK, LOADED_FAMILY };
 
 struct reading {
 	struct ruleset_rule rule;
-	uint8_t family;
+	const struct ruleset_packet *packet;
 	enum loaded loaded;
 	uint32_t mask;
 };
@@ -67,10 +68,10 @@ static uint32_t get_value(struct nlattr *data)
 	return v;
 }
 
-static void condition(struct reading *r, enum ruleset_when when)
+static void condition(struct reading *r, enum ruleset_when held)
 {
-	if (when < r->rule.when)
-		r->rule.when = when;
+	if (held < r->rule.when)
+		r->rule.when = held;
 }
 
 static void load(struct reading *r, enum loaded what)
@@ -88,6 +89,7 @@ static void read_ct(struct reading *r, struct nlattr *data)
 	uint32_t key = get_be32(tb[NFTA_CT_KEY]);
 	load(r, key == NFT_CT_STATE    ? LOADED_STATE
 	        : key == NFT_CT_STATUS ? LOADED_STATUS
+	        : key == NFT_CT_MARK   ? LOADED_MARK
 	                               : LOADED_OTHER);
 }
 
@@ -116,21 +118,47 @@ static void read_bitwise(struct reading *r, struct nlattr *data)
 		r->mask = get_value(tb[NFTA_BITWISE_MASK]);
 }
 
+static enum ruleset_when when(bool it_is)
+{
+	return it_is ? RULESET_ALWAYS : RULESET_NEVER;
+}
+
+static enum ruleset_when status_equals(struct reading *r, uint32_t value)
+{
+	if (value != 0 || !(r->mask & IPS_DST_NAT) || r->mask == UINT32_MAX)
+		return RULESET_SOMETIMES;
+	if (!r->packet->translated)
+		return r->mask == IPS_DST_NAT ? RULESET_ALWAYS : RULESET_SOMETIMES;
+	r->rule.is_for_ours = true;
+	return RULESET_NEVER;
+}
+
+/* Some bits, or our own alone. */
+static enum ruleset_when mark_equals(struct reading *r, uint32_t value)
+{
+	uint32_t ours = r->packet->mark;
+	bool some = value == 0 && r->mask != UINT32_MAX && (r->mask & ours);
+
+	if (!some && (ours == 0 || r->mask != ours))
+		return RULESET_SOMETIMES;
+	r->rule.is_for_ours = true;
+	return when(!some && value == ours);
+}
+
 /* Whether what was loaded and masked is zero, or a value: how that is for our packets. */
 static enum ruleset_when equals(struct reading *r, uint32_t value)
 {
+	const struct ruleset_packet *p = r->packet;
+
 	switch (r->loaded) {
 	case LOADED_STATE:
-		return (STATE_NEW & r->mask) == value ? RULESET_ALWAYS : RULESET_NEVER;
+		return when(((p->answers ? STATE_ESTABLISHED : STATE_NEW) & r->mask) == value);
 	case LOADED_FAMILY:
-		return value == (r->family == 4 ? NFPROTO_IPV4 : NFPROTO_IPV6) ? RULESET_ALWAYS
-		                                                               : RULESET_NEVER;
+		return when(value == (p->family == 4 ? NFPROTO_IPV4 : NFPROTO_IPV6));
 	case LOADED_STATUS:
-		if (value == 0 && (r->mask & IPS_DST_NAT) && r->mask != UINT32_MAX) {
-			r->rule.translated = true;
-			return RULESET_NEVER;
-		}
-		return RULESET_SOMETIMES;
+		return status_equals(r, value);
+	case LOADED_MARK:
+		return mark_equals(r, value);
 	case LOADED_OTHER:
 		break;
 	}
@@ -146,12 +174,12 @@ static void read_cmp(struct reading *r, struct nlattr *data)
 		return;
 	}
 	uint32_t op = get_be32(tb[NFTA_CMP_OP]);
-	enum ruleset_when when = RULESET_SOMETIMES;
+	enum ruleset_when held = RULESET_SOMETIMES;
 	if (op == NFT_CMP_EQ || op == NFT_CMP_NEQ)
-		when = equals(r, get_value(tb[NFTA_CMP_DATA]));
-	if (op == NFT_CMP_NEQ && when != RULESET_SOMETIMES)
-		when = when == RULESET_ALWAYS ? RULESET_NEVER : RULESET_ALWAYS;
-	condition(r, when);
+		held = equals(r, get_value(tb[NFTA_CMP_DATA]));
+	if (op == NFT_CMP_NEQ && held != RULESET_SOMETIMES)
+		held = when(held != RULESET_ALWAYS);
+	condition(r, held);
 }
 
 /* In a set, or a map: of values, or of verdicts. */
@@ -274,9 +302,9 @@ static void read_expression(struct reading *r, struct nlattr *a)
 	condition(r, RULESET_SOMETIMES);
 }
 
-struct ruleset_rule ruleset_read(struct nlattr *list, uint8_t family)
+struct ruleset_rule ruleset_read(struct nlattr *list, const struct ruleset_packet *packet)
 {
-	struct reading r = { .rule = { .when = RULESET_ALWAYS }, .family = family };
+	struct reading r = { .rule = { .when = RULESET_ALWAYS }, .packet = packet };
 	struct nlattr *a;
 	int left;
 

@@ -3,8 +3,8 @@
 #define FAIRLEAD_PROXY_RULESET_H
 
 /*
- * One rule of nftables as the kernel tells it, as far as it matters for the first packet of a
- * connection that we translate.  Pure; survives any bytes.
+ * One rule of nftables as the kernel tells it, as far as it matters for a packet of a connection of
+ * ours.  Pure; survives any bytes.
  */
 
 #include <stdbool.h>
@@ -27,14 +27,22 @@ enum ruleset_verdict {
 
 struct ruleset_rule {
 	enum ruleset_when when;
-	bool translated; /* its condition is that the connection is translated */
+	bool is_for_ours; /* its condition is what tells our connections: translated, or the mark */
 	enum ruleset_verdict verdict;
 	char target[NFT_NAME_MAXLEN]; /* of a jump */
 };
 
+/* The packet that meets it. */
+struct ruleset_packet {
+	uint8_t family;  /* 4 or 6 */
+	bool answers;    /* its connection is established; false: it opens it */
+	bool translated; /* the connection has another destination, as conntrack has it */
+	uint32_t mark;   /* bits of the connection's mark; 0: not known */
+};
+
 struct nlattr;
 
-/* @expressions: NFTA_RULE_EXPRESSIONS, NULL for none. @family: 4 or 6, of the packet. */
-struct ruleset_rule ruleset_read(struct nlattr *expressions, uint8_t family);
+/* @expressions: NFTA_RULE_EXPRESSIONS, NULL for none. */
+struct ruleset_rule ruleset_read(struct nlattr *expressions, const struct ruleset_packet *packet);
 
 #endif

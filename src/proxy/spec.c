@@ -106,7 +106,91 @@ static const struct proxy_endpoint *copy_endpoints(struct carver *c,
 	return to;
 }
 
-/* The copy itself, run twice: once to measure, once to fill. */
+/* ---- lists of their own ---- */
+
+struct proxy_lists {
+	uint64_t digest;
+	unsigned int refs;
+	bool truncated;
+	const struct proxy_endpoint *cluster, *local, *kept;
+	size_t n_cluster, n_local, n_kept;
+};
+
+static size_t lay_out_lists(char *memory, const struct proxy_port *from, uint8_t family)
+{
+	struct carver c = { .base = memory };
+	struct proxy_lists scratch = { .refs = 0 };
+	struct proxy_lists *l = CARVE(&c, 1, struct proxy_lists);
+
+	if (!l)
+		l = &scratch;
+	l->refs = 1;
+	l->cluster = copy_endpoints(&c, from->cluster, from->n_cluster, family, &l->n_cluster,
+	                            &l->truncated);
+	l->local =
+		copy_endpoints(&c, from->local, from->n_local, family, &l->n_local, &l->truncated);
+	l->kept = copy_endpoints(&c, from->kept, from->n_kept, family, &l->n_kept, &l->truncated);
+	return c.size;
+}
+
+static uint64_t digest_of_lists(const struct proxy_lists *l);
+
+struct proxy_lists *proxy_lists_new(const struct proxy_port *p, uint8_t family)
+{
+	char *memory = xcalloc(1, lay_out_lists(NULL, p, family));
+	struct proxy_lists *l = (struct proxy_lists *)(void *)memory;
+
+	lay_out_lists(memory, p, family);
+	l->digest = digest_of_lists(l);
+	return l;
+}
+
+struct proxy_lists *proxy_lists_ref(struct proxy_lists *l)
+{
+	l->refs++;
+	return l;
+}
+
+void proxy_lists_unref(struct proxy_lists *l)
+{
+	if (l && --l->refs == 0)
+		free(l);
+}
+
+bool proxy_lists_eq(const struct proxy_lists *a, const struct proxy_lists *b)
+{
+	return a->digest == b->digest;
+}
+
+void proxy_lists_put(struct proxy_lists *l, struct proxy_port *p)
+{
+	p->lists = l;
+	p->cluster = l->cluster;
+	p->n_cluster = l->n_cluster;
+	p->local = l->local;
+	p->n_local = l->n_local;
+	p->kept = l->kept;
+	p->n_kept = l->n_kept;
+}
+
+/* ---- the copy itself, run twice: once to measure, once to fill ---- */
+
+static void copy_port(struct carver *c, const struct proxy_port *from, uint8_t family,
+                      struct proxy_port *ret, bool *truncated)
+{
+	*ret = *from;
+	ret->name = copy_str(c, from->name);
+	if (from->lists) {
+		*truncated = *truncated || from->lists->truncated;
+		return;
+	}
+	ret->cluster = copy_endpoints(c, from->cluster, from->n_cluster, family, &ret->n_cluster,
+	                              truncated);
+	ret->local =
+		copy_endpoints(c, from->local, from->n_local, family, &ret->n_local, truncated);
+	ret->kept = copy_endpoints(c, from->kept, from->n_kept, family, &ret->n_kept, truncated);
+}
+
 static size_t lay_out(char *memory, const struct proxy_half *from)
 {
 	struct carver c = { .base = memory };
@@ -122,15 +206,8 @@ static size_t lay_out(char *memory, const struct proxy_half *from)
 	size_t n_ports = bounded(from->n_ports, SPEC_MAX_PORTS, &p->truncated);
 	struct proxy_port *ports = CARVE(&c, n_ports, struct proxy_port);
 	for (size_t i = 0; i < n_ports; i++) {
-		const struct proxy_port *q = &from->ports[i];
-		struct proxy_port copy = *q;
-		copy.name = copy_str(&c, q->name);
-		copy.cluster = copy_endpoints(&c, q->cluster, q->n_cluster, from->family,
-		                              &copy.n_cluster, &p->truncated);
-		copy.local = copy_endpoints(&c, q->local, q->n_local, from->family, &copy.n_local,
-		                            &p->truncated);
-		copy.kept = copy_endpoints(&c, q->kept, q->n_kept, from->family, &copy.n_kept,
-		                           &p->truncated);
+		struct proxy_port copy;
+		copy_port(&c, &from->ports[i], from->family, &copy, &p->truncated);
 		if (ports)
 			ports[i] = copy;
 	}
@@ -192,9 +269,20 @@ static void proxy_endpoint_add(struct buf *b, const struct proxy_endpoint *s)
 	PROXY_ENDPOINT_FIELDS(FIELD_ADD)
 }
 
-static void proxy_port_add(struct buf *b, const struct proxy_port *s)
+static void all_of_port_add(struct buf *b, const struct proxy_port *s)
 {
 	PROXY_PORT_FIELDS(FIELD_ADD)
+}
+
+static void proxy_port_add(struct buf *b, const struct proxy_port *s)
+{
+	struct proxy_port rest = *s;
+
+	if (s->lists) {
+		buf_add(b, &s->lists->digest, sizeof(s->lists->digest));
+		rest.n_cluster = rest.n_local = rest.n_kept = 0;
+	}
+	all_of_port_add(b, &rest);
 }
 
 static void proxy_half_add(struct buf *b, const struct proxy_half *s)
@@ -202,16 +290,32 @@ static void proxy_half_add(struct buf *b, const struct proxy_half *s)
 	PROXY_HALF_FIELDS(FIELD_ADD)
 }
 
-static uint64_t digest(const struct proxy_half *s)
+static uint64_t digest_of(const struct buf *b)
 {
-	cleanup(buf_fini) struct buf b = BUF_INIT;
 	unsigned char md[SHA256_DIGEST_LENGTH];
 	uint64_t v;
 
-	proxy_half_add(&b, s);
-	SHA256((const unsigned char *)b.data, b.size, md);
+	SHA256((const unsigned char *)b->data, b->size, md);
 	memcpy(&v, md, sizeof(v));
 	return v;
+}
+
+static uint64_t digest(const struct proxy_half *s)
+{
+	cleanup(buf_fini) struct buf b = BUF_INIT;
+
+	proxy_half_add(&b, s);
+	return digest_of(&b);
+}
+
+static uint64_t digest_of_lists(const struct proxy_lists *l)
+{
+	cleanup(buf_fini) struct buf b = BUF_INIT;
+	struct proxy_port port = { .name = "" };
+
+	proxy_lists_put((struct proxy_lists *)(uintptr_t)l, &port);
+	all_of_port_add(&b, &port);
+	return digest_of(&b);
 }
 
 struct spec *spec_new(const struct proxy_half *s)
@@ -220,6 +324,9 @@ struct spec *spec_new(const struct proxy_half *s)
 
 	lay_out(memory, s);
 	struct spec *p = (struct spec *)(void *)memory;
+	for (size_t i = 0; i < p->s.n_ports; i++)
+		if (p->s.ports[i].lists)
+			proxy_lists_ref(p->s.ports[i].lists);
 	p->digest = digest(&p->s);
 	return p;
 }
@@ -233,6 +340,9 @@ struct spec *spec_ref(struct spec *p)
 
 void spec_unref(struct spec *p)
 {
-	if (p && --p->refs == 0)
-		free(p);
+	if (!p || --p->refs > 0)
+		return;
+	for (size_t i = 0; i < p->s.n_ports; i++)
+		proxy_lists_unref(p->s.ports[i].lists);
+	free(p);
 }

@@ -13,7 +13,7 @@
 
 struct takeover {
 	struct event_base *base;
-	const struct place **left; /* one after the other */
+	const struct place **left; /* the last one first */
 	size_t n_left;
 	struct event *retry;
 	struct removal *removal; /* of the last one, while that is under way */
@@ -53,8 +53,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 }
 
 struct takeover *takeover_new(struct event_base *base, const struct place *const *places, size_t n,
-                              const struct place *own, int retry_ms, const struct takeover_ops *ops,
-                              void *arg)
+                              int retry_ms, const struct takeover_ops *ops, void *arg)
 {
 	struct takeover *t = xcalloc(1, sizeof(*t));
 
@@ -64,8 +63,8 @@ struct takeover *takeover_new(struct event_base *base, const struct place *const
 	t->arg = arg;
 	t->retry = evtimer_new(base, on_retry, t);
 	t->left = xcalloc(n + 1, sizeof(*t->left));
-	for (size_t i = 0; i < n; i++)
-		if (places[i] != own && places[i]->has_ours(places[i]->what))
+	for (size_t i = n; i-- > 0;)
+		if (places[i]->has_ours(places[i]->what))
 			t->left[t->n_left++] = places[i];
 	return t;
 }

@@ -25,11 +25,11 @@ struct takeover_ops {
 };
 
 /*
- * Looks at once what there is in those of @places that are not @own; blocks for some milliseconds.
+ * Looks at once what there is in @places, which nothing writes to any more; blocks for some
+ * milliseconds.
  */
 struct takeover *takeover_new(struct event_base *base, const struct place *const *places, size_t n,
-                              const struct place *own, int retry_ms, const struct takeover_ops *ops,
-                              void *arg);
+                              int retry_ms, const struct takeover_ops *ops, void *arg);
 /* Lets go of a removal that is under way, which ends by itself. */
 void takeover_free(struct takeover *t);
 /* Goes on, if everything is in force by now. */

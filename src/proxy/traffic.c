@@ -10,8 +10,8 @@
  *                                                          else: local set, client address kept
  *   policy Local, local set empty      DROP                Pod and node as above; else DROP
  *
- * Toward a cluster IP, what does not come from a Pod is masqueraded.  Where the Pods' addresses are
- * not known, nothing is toward a cluster IP, and from outside a Pod is like everybody else.  If the
+ * Toward a cluster IP, what does not come from a Pod is masqueraded.  Where Pods are not known,
+ * nothing is toward a cluster IP, and from outside a Pod is like everybody else.  If the
  * node is set to masquerade all, everything toward a cluster IP is.
  */
 #include "config.h"
@@ -19,14 +19,41 @@
 #include "proxy/traffic.h"
 
 #include <netinet/in.h>
+#include <string.h>
+
+bool traffic_knows_pods(enum proxy_pods by, const struct proxy_node *n, uint8_t family)
+{
+	if (by != PROXY_PODS_BY_SOURCE)
+		return true;
+	for (size_t i = 0; i < n->n_pod_cidrs; i++)
+		if (n->pod_cidrs[i].addr.family == family)
+			return true;
+	return false;
+}
+
+enum traffic_addresses traffic_node_port_addresses(const struct proxy_node *n, uint8_t family)
+{
+	enum traffic_addresses which = TRAFFIC_NO_ADDRESS;
+
+	for (size_t i = 0; i < n->n_node_port_cidrs; i++) {
+		const struct prefix *p = &n->node_port_cidrs[i];
+		if (p->addr.family != family)
+			continue;
+		if (p->len == 0)
+			return TRAFFIC_ALL_ADDRESSES;
+		which = TRAFFIC_CHOSEN_ADDRESSES;
+	}
+	return which;
+}
 
 /* What happens to all sources, except for the short circuits of policy Local. */
 static struct traffic_way common_way(const struct proxy_port *p, bool policy_local)
 {
 	if (!p->has_any || (!policy_local && p->n_cluster == 0))
-		return (struct traffic_way){ .fate = TRAFFIC_REJECT };
+		return (struct traffic_way){ .fate = TRAFFIC_REJECT, .why = TRAFFIC_NO_ENDPOINT };
 	if (policy_local && p->n_local == 0)
-		return (struct traffic_way){ .fate = TRAFFIC_DROP };
+		return (struct traffic_way){ .fate = TRAFFIC_DROP,
+			                     .why = TRAFFIC_NO_LOCAL_ENDPOINT };
 	return (struct traffic_way){
 		.fate = TRAFFIC_FORWARD,
 		.set = policy_local ? TRAFFIC_LOCAL_SET : TRAFFIC_CLUSTER_SET,
@@ -111,13 +138,43 @@ struct traffic_way traffic_way(const struct traffic_port *t, enum traffic_class 
 		class == TRAFFIC_CLUSTER_IP ? t->internal[origin] : t->external[origin];
 
 	if (class == TRAFFIC_VIP && t->restricted && !in_ranges && way.fate == TRAFFIC_FORWARD)
-		return (struct traffic_way){ .fate = TRAFFIC_DROP };
+		return (struct traffic_way){ .fate = TRAFFIC_DROP, .why = TRAFFIC_NOT_IN_RANGES };
 	return way;
 }
 
 bool traffic_way_eq(const struct traffic_way *a, const struct traffic_way *b)
 {
 	return a->fate == b->fate && a->set == b->set && a->masquerade == b->masquerade;
+}
+
+int traffic_precedence(const struct proxy_half *a, const struct proxy_half *b)
+{
+	if (a->created_us != b->created_us)
+		return a->created_us < b->created_us ? -1 : 1;
+	return strcmp(a->key, b->key);
+}
+
+bool traffic_in_any(const struct prefix *prefixes, size_t n, const struct addr *a)
+{
+	for (size_t i = 0; i < n; i++)
+		if (prefixes[i].addr.family == a->family && prefix_contains(&prefixes[i], a))
+			return true;
+	return false;
+}
+
+bool traffic_is_loopback(const struct addr *a)
+{
+	static const struct addr six = { .family = 6, .b = { [15] = 1 } };
+
+	return a->family == 4 ? a->b[0] == 127 : addr_eq(a, &six);
+}
+
+bool traffic_has_node_ports(const struct proxy_options *o, const struct proxy_node *n,
+                            enum traffic_origin from, const struct addr *a)
+{
+	if (traffic_is_loopback(a))
+		return o->localhost_node_ports && a->family == 4 && from == TRAFFIC_NODE;
+	return traffic_in_any(n->node_port_cidrs, n->n_node_port_cidrs, a);
 }
 
 void traffic_each_destination(const struct traffic_port *t, traffic_destination_fn *fn, void *arg)

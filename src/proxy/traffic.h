@@ -16,31 +16,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fairlead/packet.h"
 #include "fairlead/proxy.h"
-
-enum traffic_class {
-	TRAFFIC_CLUSTER_IP,
-	TRAFFIC_VIP,
-	TRAFFIC_EXTERNAL_IP,
-	TRAFFIC_NODE_PORT, /* at any address of the node but loopback */
-};
-
-/* Of several that are true, the first. */
-enum traffic_origin {
-	TRAFFIC_POD,  /* as far as the Pods' addresses are known */
-	TRAFFIC_NODE, /* an address of this node */
-	TRAFFIC_OUTSIDE,
-};
-#define TRAFFIC_ORIGINS 3
-
-enum traffic_fate { TRAFFIC_FORWARD, TRAFFIC_REJECT, TRAFFIC_DROP };
-
-/* Which endpoints of the port one is chosen from. */
-enum traffic_set { TRAFFIC_CLUSTER_SET, TRAFFIC_LOCAL_SET };
-#define TRAFFIC_SETS 2
 
 struct traffic_way {
 	enum traffic_fate fate;
+	enum traffic_why why; /* it is not forwarded */
 	/* If it is forwarded: */
 	enum traffic_set set; /* never an empty one */
 	bool masquerade;
@@ -51,6 +32,17 @@ struct traffic_node {
 	bool knows_pods;     /* it can tell Pods from others */
 	bool masquerade_all; /* all that goes to a cluster IP */
 };
+
+/* Whether Pods can be told from others in the family. */
+bool traffic_knows_pods(enum proxy_pods by, const struct proxy_node *n, uint8_t family);
+
+/* Which of the node's addresses have node ports, loopback apart. */
+enum traffic_addresses {
+	TRAFFIC_NO_ADDRESS,
+	TRAFFIC_CHOSEN_ADDRESSES, /* those in one of node_port_cidrs */
+	TRAFFIC_ALL_ADDRESSES,
+};
+enum traffic_addresses traffic_node_port_addresses(const struct proxy_node *n, uint8_t family);
 
 /* One port of a Service in one family, with all that follows from it. */
 struct traffic_port {
@@ -83,6 +75,22 @@ bool traffic_plan(const struct traffic_node *node, const struct proxy_half *s, s
 struct traffic_way traffic_way(const struct traffic_port *t, enum traffic_class class,
                                enum traffic_origin origin, bool in_ranges);
 bool traffic_way_eq(const struct traffic_way *a, const struct traffic_way *b);
+
+/* ---- which addresses are whose ---- */
+
+/*
+ * The order of Services that claim a port of one address, or a node port: the first has it.  The
+ * older comes first, as in decide_first(); of the same age, the one whose key is the lower.
+ */
+int traffic_precedence(const struct proxy_half *a, const struct proxy_half *b);
+
+bool traffic_in_any(const struct prefix *prefixes, size_t n, const struct addr *a);
+bool traffic_is_loopback(const struct addr *a);
+/* Whether what @from sends to that one of the node's own addresses may be for a node port. */
+bool traffic_has_node_ports(const struct proxy_options *o, const struct proxy_node *n,
+                            enum traffic_origin from, const struct addr *a);
+
+/* ---- where packets are caught ---- */
 
 typedef void traffic_destination_fn(const struct traffic_destination *d, void *arg);
 void traffic_each_destination(const struct traffic_port *t, traffic_destination_fn *fn, void *arg);

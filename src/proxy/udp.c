@@ -14,6 +14,7 @@
 #include <event2/event.h>
 
 #include "proxy/conntrack.h"
+#include "proxy/pace.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 
@@ -27,6 +28,9 @@ struct udp {
 	struct event *timer;        /* pending: the pause after a failure */
 	unsigned int failures;      /* in a row */
 	unsigned int interruptions; /* of them, again in a row */
+	struct proxy_node node;     /* as the kernel's rules have it */
+	bool knows_node, localhost;
+	uint32_t refusal;
 	struct udp_stats stats;
 };
 
@@ -37,14 +41,9 @@ static void allow(const struct proxy_half *s, void *arg)
 
 static void fail(struct udp *u, const struct err *e)
 {
-	int64_t wait = UDP_RETRY_MIN_MS;
-
-	for (unsigned int i = 0; i < u->failures && wait < UDP_RETRY_MAX_MS; i++)
-		wait *= 2;
-	if (wait > UDP_RETRY_MAX_MS)
-		wait = UDP_RETRY_MAX_MS;
+	int64_t wait = pace_pause_ms(u->failures++, UDP_RETRY_MIN_MS, UDP_RETRY_MAX_MS);
 	struct timeval tv = { wait / 1000, wait % 1000 * 1000 };
-	u->failures++;
+
 	u->stats.failures++;
 	conntrack_job_touch_all(u->waiting, u->running);
 	evtimer_add(u->timer, &tv);
@@ -103,6 +102,11 @@ void udp_free(struct udp *u)
 	free(u);
 }
 
+void udp_refuse(struct udp *u, uint32_t mark)
+{
+	u->refusal = mark;
+}
+
 void udp_changed(struct udp *u, const struct proxy_half *before, const struct proxy_half *now)
 {
 	if (before)
@@ -118,6 +122,21 @@ void udp_touch(struct udp *u, const struct addr *a, uint16_t port)
 	conntrack_job_touch_front(u->waiting, a, port);
 }
 
+static void touch_node_ports(const struct proxy_half *s, void *arg)
+{
+	conntrack_job_touch_node_ports(arg, s);
+}
+
+void udp_set_node(struct udp *u, const struct proxy_node *n, bool localhost)
+{
+	if (u->knows_node && proxy_node_eq(&u->node, n))
+		return;
+	u->node = *n;
+	u->localhost = localhost;
+	u->knows_node = true;
+	u->ops->each_state(touch_node_ports, u->waiting, u->arg);
+}
+
 void udp_run(struct udp *u)
 {
 	struct err e = ERR_INIT;
@@ -126,6 +145,9 @@ void udp_run(struct udp *u)
 		return;
 	u->running = u->waiting;
 	u->waiting = conntrack_job_new(u->family);
+	conntrack_job_refuse(u->running, u->refusal);
+	if (u->knows_node)
+		conntrack_job_set_node(u->running, &u->node, u->localhost);
 	u->ops->each_state(allow, u->running, u->arg);
 	if (conntrack_run_start(u->base, u->running, on_done, u, &u->run, &e) < 0) {
 		fail(u, &e);

@@ -46,10 +46,17 @@ struct udp_stats {
 
 struct udp *udp_new(struct event_base *base, uint8_t family, const struct udp_ops *ops, void *arg);
 void udp_free(struct udp *u);
+/* Flows that nobody may answer any more are refused, as conntrack_job_refuse() says. */
+void udp_refuse(struct udp *u, uint32_t mark);
 /* A batch took the Service from @before to @now; either may be NULL. */
 void udp_changed(struct udp *u, const struct proxy_half *before, const struct proxy_half *now);
-/* Somebody may have flows toward this address, or with NULL toward this node port. */
+/* Somebody may have flows toward this address and port, or with NULL toward this node port. */
 void udp_touch(struct udp *u, const struct addr *a, uint16_t port);
+/*
+ * Which of the node's addresses have node ports in the kernel from now on, as
+ * conntrack_job_set_node() says; flows toward the others end.  At first none has.
+ */
+void udp_set_node(struct udp *u, const struct proxy_node *n, bool localhost);
 /* Starts a run if there is anything to look for. */
 void udp_run(struct udp *u);
 bool udp_is_running(const struct udp *u);

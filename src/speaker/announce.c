@@ -29,7 +29,8 @@ struct announce {
 	size_t n_pending;      /* candidates that are not eligible yet */
 	size_t n_nowhere;
 	uint64_t routes_revision, candidates_revision;
-	bool withdrawn; /* a route, since announce_update() began */
+	uint64_t n_waits; /* how often a candidate began to wait */
+	bool withdrawn;   /* a route, since announce_update() began */
 };
 
 struct announce *announce_new(announce_changed_cb *changed, void *arg)
@@ -180,10 +181,10 @@ static void update_one(struct announce *t, const struct decision *d, struct anno
 	const struct view_service *s = d->service;
 	cleanup_free char *owner = xstrdup(a->owner);
 	cleanup_free uint16_t *nodes = NULL;
-	bool had_route = may_have_route(a);
+	bool had_route = may_have_route(a), waited = is_pending(a);
 	size_t n = 0;
 
-	t->n_pending -= is_pending(a);
+	t->n_pending -= waited;
 	a->decided = decide_node(d, view_self(d->view), a->protocol);
 	if (a->protocol == PROTOCOL_LAYER2 && d->reason == REASON_Candidate)
 		nodes = candidate_nodes(d, &n);
@@ -192,6 +193,7 @@ static void update_one(struct announce *t, const struct decision *d, struct anno
 		memcpy(a->uid, s->uid, sizeof(a->uid));
 		a->created_us = s->created_us;
 		set_eligible(t, a, false);
+		waited = false;
 		if (a->candidates)
 			served_touch(t->served);
 	}
@@ -203,6 +205,8 @@ static void update_one(struct announce *t, const struct decision *d, struct anno
 	a->local = s->traffic.external_local;
 	t->candidates_revision += may_have_route(a) != had_route;
 	t->n_pending += is_pending(a);
+	if (is_pending(a) && !waited)
+		a->waits_since = ++t->n_waits;
 	refresh(t, a, owner);
 }
 
@@ -402,6 +406,15 @@ uint64_t announce_candidates_revision(const struct announce *t)
 size_t announce_n_pending(const struct announce *t)
 {
 	return t->n_pending;
+}
+
+uint64_t announce_waits_since(const struct announce *t, const char *key)
+{
+	uint64_t last = 0;
+
+	for (const struct announcement *a = announce_of(t, key); a; a = a->next)
+		last = a->waits_since > last ? a->waits_since : last;
+	return last;
 }
 
 void announce_routes(struct announce *t, enum reason (*reason_of)(const struct addr *a, void *arg),

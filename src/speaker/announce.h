@@ -65,6 +65,11 @@ uint64_t announce_routes_revision(const struct announce *t);
 uint64_t announce_candidates_revision(const struct announce *t);
 /* How many candidates wait for the data plane. */
 size_t announce_n_pending(const struct announce *t);
+/*
+ * A number that grows whenever an address of the Service becomes a candidate: it waits for what the
+ * data plane is given from then on.
+ */
+uint64_t announce_waits_since(const struct announce *t, const char *key);
 /* Takes in what @reason_of says about each address that is eligible by BGP. */
 void announce_routes(struct announce *t, enum reason (*reason_of)(const struct addr *a, void *arg),
                      void *arg);

@@ -26,6 +26,7 @@ struct announcement {
 	enum reason decided; /* by decide_node() for this one */
 	enum reason reason;  /* with the data plane and layer 2 taken into account */
 	bool eligible; /* candidate, the data plane was ready once since, and is not hindered */
+	uint64_t waits_since;  /* announce_waits_since(); good while it waits for the data plane */
 	enum reason hindrance; /* REASON_Candidate: the data plane has no hindrance */
 	enum reason nowhere;   /* decide_nowhere(); of the first protocol of an address only */
 	/* What layer 2 says. */

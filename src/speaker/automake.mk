@@ -13,8 +13,6 @@ libfairlead_a_SOURCES += \
 	src/speaker/events.h \
 	src/speaker/feeds.c \
 	src/speaker/feeds.h \
-	src/speaker/forward.c \
-	src/speaker/forward.h \
 	src/speaker/health.c \
 	src/speaker/health.h \
 	src/speaker/health_ports.c \
@@ -22,6 +20,8 @@ libfairlead_a_SOURCES += \
 	src/speaker/holds.h \
 	src/speaker/lasting.c \
 	src/speaker/lasting.h \
+	src/speaker/latency.c \
+	src/speaker/latency.h \
 	src/speaker/needed.c \
 	src/speaker/needed.h \
 	src/speaker/news.c \
@@ -41,6 +41,8 @@ libfairlead_a_SOURCES += \
 	src/speaker/routes.c \
 	src/speaker/routes.h \
 	src/speaker/rules.c \
+	src/speaker/large.c \
+	src/speaker/large.h \
 	src/speaker/secrets.c \
 	src/speaker/secrets.h \
 	src/speaker/segments.c \
@@ -66,10 +68,20 @@ sbin_PROGRAMS += src/speaker/fairlead-speaker
 src_speaker_fairlead_speaker_SOURCES = src/speaker/main.c
 dist_man_MANS += man/fairlead-speaker.8
 
+check_PROGRAMS += tests/unit/test_facts
+TESTS += tests/unit/test_facts
+tests_unit_test_facts_SOURCES = tests/unit/test_facts.c tests/unit/unit.h tests/unit/world.c tests/unit/world.h
+tests_unit_test_facts_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += tests/unit/test_speaker
 TESTS += tests/unit/test_speaker
 tests_unit_test_speaker_SOURCES = tests/unit/test_speaker.c tests/unit/unit.h tests/unit/world.c tests/unit/world.h
 tests_unit_test_speaker_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_large
+TESTS += tests/unit/test_large
+tests_unit_test_large_SOURCES = tests/unit/test_large.c tests/unit/unit.h
+tests_unit_test_large_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_effects
 TESTS += tests/unit/test_effects
@@ -80,6 +92,11 @@ check_PROGRAMS += tests/unit/test_health
 TESTS += tests/unit/test_health
 tests_unit_test_health_SOURCES = tests/unit/test_health.c tests/unit/unit.h tests/unit/world.c tests/unit/world.h
 tests_unit_test_health_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_latency
+TESTS += tests/unit/test_latency
+tests_unit_test_latency_SOURCES = tests/unit/test_latency.c tests/unit/unit.h
+tests_unit_test_latency_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_routes
 TESTS += tests/unit/test_routes

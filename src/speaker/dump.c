@@ -12,6 +12,7 @@
 /* A dump that is under way, or one that consists of a single message. */
 struct job {
 	struct proxy_dump *rules;
+	struct proxy_diff *diff;
 	struct bgp_dump *bgp;
 	struct event *word_said;
 	const char *word;
@@ -24,6 +25,7 @@ static void cancel(void *arg)
 	struct job *j = arg;
 
 	proxy_dump_cancel(j->rules);
+	proxy_diff_cancel(j->diff);
 	bgp_dump_cancel(j->bgp);
 	if (j->word_said)
 		event_free(j->word_said);
@@ -36,6 +38,7 @@ static void on_done(struct buf *text, void *arg)
 
 	/* The caller frees the dump itself. */
 	j->rules = NULL;
+	j->diff = NULL;
 	j->bgp = NULL;
 	j->done(text, j->done_arg);
 	cancel(j);
@@ -48,7 +51,7 @@ static void on_word(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	buf_printf(&text, "# %s\n", j->word);
+	buf_puts(&text, j->word);
 	on_done(&text, j);
 }
 
@@ -77,7 +80,18 @@ static void *start_rules(void *arg, void (*done)(struct buf *text, void *done_ar
 	/* An uninstalled speaker no longer has a proxy. */
 	j->rules = sp->proxy ? proxy_dump_start(sp->proxy, sp->base, on_done, j) : NULL;
 	if (!j->rules)
-		say(j, sp->base, "this speaker carries no traffic");
+		say(j, sp->base, "# this speaker carries no traffic\n");
+	return j;
+}
+
+static void *start_diff(void *arg, void (*done)(struct buf *text, void *done_arg), void *done_arg)
+{
+	const struct speaker *sp = arg;
+	struct job *j = job_new(done, done_arg);
+
+	j->diff = sp->proxy ? proxy_diff_start(sp->proxy, sp->base, on_done, j) : NULL;
+	if (!j->diff)
+		say(j, sp->base, "{\"mode\":\"none\",\"families\":[]}");
 	return j;
 }
 
@@ -90,13 +104,14 @@ static void *start_bgp(void *arg, void (*done)(struct buf *text, void *done_arg)
 		cleanup_free char *path = xasprintf("%s/bgpd.vty", sp->opts.bgp_socket_dir);
 		j->bgp = bgp_dump_start(sp->base, path, on_done, j);
 	} else {
-		say(j, sp->base, "this speaker does no BGP (--bgp-socket-dir none)");
+		say(j, sp->base, "# this speaker does no BGP (--bgp-socket-dir none)\n");
 	}
 	return j;
 }
 
 const struct metrics_dump speaker_dumps[] = {
 	{ "/dump/rules", start_rules, cancel },
+	{ "/dump/diff", start_diff, cancel },
 	{ "/dump/bgp", start_bgp, cancel },
 	{ .path = NULL },
 };

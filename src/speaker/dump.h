@@ -3,7 +3,9 @@
 #define FAIRLEAD_SPEAKER_DUMP_H
 
 /*
- * /dump/rules and /dump/bgp: the output of iptables and bgpd on this node, for `fairlead sysdump`.
+ * /dump/rules and /dump/bgp: the output of iptables and bgpd on this node; /dump/diff: whether the
+ * kernel has the rules that are wanted.  `fairlead sysdump` has all, `fairlead proxy diff` the
+ * last.
  *
  * They contain more than /status: everybody's rules, and bgpd's configuration without its
  * passwords.  So they are served to this host, to clients with the token, and to the API server,

@@ -36,12 +36,17 @@ struct effector {
 	enum reason (*reason_of)(const struct speaker *sp, const struct announcement *a,
 	                         struct buf *words);
 
+	/* Before each turn; @changed: sp->facts did. */
+	void (*follow_node)(struct speaker *sp, bool changed);
+
 	/* ---- the data plane of a Service, where it is ours: as in turn.h ---- */
 	void (*set)(struct speaker *sp, const struct view_service *s);
 	void (*remove)(struct speaker *sp, const char *key);
 	bool (*is_settled)(const struct speaker *sp, const struct view_service *s, uint8_t family);
 	void (*hinder)(struct speaker *sp);
 	void (*complete)(struct speaker *sp);
+	/* After each turn: with what the turn interrupted. */
+	void (*go_on)(struct speaker *sp);
 	/*
 	 * Adds what it knows about an address beyond the sentence of its reason: ": …", or nothing.
 	 */

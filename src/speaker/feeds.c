@@ -10,10 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fairlead/clock.h"
 #include "fairlead/kube_types.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "speaker/feeds.h"
+#include "fairlead/forward.h"
+#include "speaker/latency.h"
 #include "speaker/needed.h"
 #include "speaker/uninstall.h"
 
@@ -124,6 +127,17 @@ static void unreadable_service(const struct kube_remains *r, const struct err *w
 	speaker_schedule(sp);
 }
 
+/* What came with the first lists is no news. */
+static void note_change(struct speaker *sp, const struct kube_slice *s)
+{
+	cleanup_free char *key = xasprintf("%s/%s", s->meta.namespace, s->service);
+	const struct view_service *service = view_service_named(sp->view, key);
+
+	if (service &&
+	    (forward_wanted(sp->view, service, 4) || forward_wanted(sp->view, service, 6)))
+		latency_note(sp->latency, key, s->trigger_us, clock_wall_us());
+}
+
 static int upsert_slice(struct json_object *obj, void *arg, struct err *e)
 {
 	struct speaker *sp = arg;
@@ -132,7 +146,8 @@ static int upsert_slice(struct json_object *obj, void *arg, struct err *e)
 
 	if (r < 0)
 		return r;
-	view_upsert_slice(sp->view, s);
+	if (view_upsert_slice(sp->view, s) && sp->latency && sp->complete)
+		note_change(sp, s);
 	kube_slice_free(s);
 	speaker_schedule(sp);
 	return 0;

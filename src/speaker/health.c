@@ -16,17 +16,11 @@
 
 /* ---- endpoints ---- */
 
-static int cmp_addrs(const void *a, const void *b)
-{
-	return addr_cmp(a, b);
-}
-
 static size_t unique(struct addr *addrs, size_t n)
 {
 	size_t kept = 0;
 
-	if (n)
-		qsort(addrs, n, sizeof(*addrs), cmp_addrs);
+	addrs_sort(addrs, n);
 	for (size_t i = 0; i < n; i++)
 		if (!kept || !addr_eq(&addrs[kept - 1], &addrs[i]))
 			addrs[kept++] = addrs[i];
@@ -56,6 +50,57 @@ size_t health_local_endpoints(const struct view_service *s, const char *node)
 size_t health_told(size_t known, size_t wanted, bool applied)
 {
 	return applied || wanted < known ? wanted : known;
+}
+
+/* ---- addresses ---- */
+
+/* One that nobody else can ask at is not listened on; nor can one be without its interface. */
+static bool is_of_use(const struct addr *a)
+{
+	static const struct prefix no_use[] = {
+		{ { .family = 4, .b = { 127 } }, 8 },
+		{ { .family = 6, .b = { [15] = 1 } }, 128 },
+		{ { .family = 6, .b = { 0xfe, 0x80 } }, 10 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(no_use); i++)
+		if (prefix_contains(&no_use[i], a))
+			return false;
+	return true;
+}
+
+static bool is_chosen(const struct proxy_node *n, const struct addr *a)
+{
+	for (size_t i = 0; i < n->n_node_port_cidrs; i++)
+		if (prefix_contains(&n->node_port_cidrs[i], a))
+			return is_of_use(a);
+	return false;
+}
+
+static bool has_all(const struct proxy_node *n, uint8_t family)
+{
+	for (size_t i = 0; i < n->n_node_port_cidrs; i++)
+		if (n->node_port_cidrs[i].addr.family == family && !n->node_port_cidrs[i].len)
+			return true;
+	return false;
+}
+
+size_t health_addresses(const struct proxy_node *n, const struct addr *local, size_t n_local,
+                        struct addr ret_addrs[static LIMIT_HEALTH_ADDRESSES], bool *ret_all)
+{
+	cleanup_free struct addr *found = xcalloc(n_local + 1, sizeof(*found));
+	size_t n_found = 0;
+
+	*ret_all = has_all(n, 4) && has_all(n, 6);
+	for (size_t i = 0; i < n_local && !*ret_all; i++)
+		if (has_all(n, local[i].family))
+			found[n_found++] = (struct addr){ .family = local[i].family };
+		else if (is_chosen(n, &local[i]))
+			found[n_found++] = local[i];
+	n_found = unique(found, n_found);
+	for (size_t i = 0; i < n_found && i < LIMIT_HEALTH_ADDRESSES; i++)
+		ret_addrs[i] = found[i];
+	return n_found;
 }
 
 /* ---- the data plane ---- */

@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 #include "fairlead/http_ports.h"
+#include "fairlead/limits.h"
+#include "fairlead/proxy.h"
 #include "fairlead/view.h"
 
 /*
@@ -26,6 +28,15 @@ size_t health_local_endpoints(const struct view_service *s, const char *node);
  * counts at once, one that has come as soon as rules lead to it (@applied).
  */
 size_t health_told(size_t known, size_t wanted, bool applied);
+
+/*
+ * Where health-check node ports listen: with node ports at all addresses of both families *ret_all,
+ * and no list.  Else those of the node's addresses (@local) that have node ports, each once; all of
+ * a family are its address of zeros.  Returns how many there are, of which only the first
+ * LIMIT_HEALTH_ADDRESSES are given.
+ */
+size_t health_addresses(const struct proxy_node *n, const struct addr *local, size_t n_local,
+                        struct addr ret_addrs[static LIMIT_HEALTH_ADDRESSES], bool *ret_all);
 
 /* The health of the data plane: something waits for longer than this, and nothing gets through. */
 #define HEALTH_PENDING_MAX_MS 60000

@@ -22,6 +22,7 @@
 
 #include "fairlead/clock.h"
 #include "fairlead/decide.h"
+#include "fairlead/forward.h"
 #include "fairlead/hash.h"
 #include "fairlead/http_ports.h"
 #include "fairlead/log.h"
@@ -29,7 +30,6 @@
 #include "fairlead/out.h"
 #include "speaker/effector.h"
 #include "speaker/events.h"
-#include "speaker/forward.h"
 #include "speaker/health.h"
 
 #define RETRY_S 2
@@ -45,8 +45,12 @@ struct service_port {
 	uint8_t family; /* the first one of the Service's */
 	uint16_t port;
 	size_t known, wanted; /* as health_told() has them */
-	struct http_port *open;
-	/* While it cannot be opened. */
+	struct listener {
+		struct addr addr; /* none: all addresses */
+		struct http_port *port;
+	} open[LIMIT_HEALTH_ADDRESSES];
+	size_t n_open;
+	/* While it cannot be opened, or not at all addresses. */
 	int error; /* negative errno; 0: it was not tried, or is open */
 	int64_t failing_since_ms, retry_ms;
 	bool told;
@@ -57,6 +61,9 @@ struct health_ports {
 	struct http_ports *http;
 	struct service_port *services;
 	struct event *open;
+	struct addr addrs[LIMIT_HEALTH_ADDRESSES]; /* to listen on; one that is none: on all */
+	size_t n_addrs, n_left_out;
+	int64_t looked_ms; /* for them; 0: not yet */
 	int64_t started_ms;
 	struct health_sync sync;
 	bool ending;                  /* uninstalled */
@@ -157,10 +164,43 @@ static void try_again_in(struct health_ports *h, int seconds)
 	event_add(h->open, &tv);
 }
 
+static bool is_open(const struct service_port *p)
+{
+	return p->n_open > 0 && p->n_open == p->of->n_addrs;
+}
+
+static bool listens_on(const struct service_port *p, const struct addr *a)
+{
+	for (size_t i = 0; i < p->n_open; i++)
+		if (addr_eq(&p->open[i].addr, a))
+			return true;
+	return false;
+}
+
+static int listen_at(struct service_port *p, const struct addr *a)
+{
+	struct listener *l = &p->open[p->n_open];
+	struct http_ports *http = p->of->http;
+	int r = addr_is_none(a)
+	                ? http_port_open(http, NULL, p->port, serve_service, p, &l->port)
+	                : http_port_open_apart(http, a, p->port, serve_service, p, &l->port);
+
+	if (r < 0)
+		return r;
+	l->addr = *a;
+	p->n_open++;
+	return 0;
+}
+
 static void open_port(struct service_port *p, int64_t now_ms)
 {
-	int r = http_port_open(p->of->http, NULL, p->port, serve_service, p, &p->open);
+	const struct health_ports *h = p->of;
+	int r = h->n_addrs ? 0 : -EADDRNOTAVAIL;
 
+	for (size_t i = 0; i < h->n_addrs; i++) {
+		int one = listens_on(p, &h->addrs[i]) ? 0 : listen_at(p, &h->addrs[i]);
+		r = r ? r : one;
+	}
 	p->retry_ms = now_ms + RETRY_MS;
 	if (!p->failing_since_ms)
 		p->failing_since_ms = now_ms;
@@ -178,9 +218,9 @@ static void on_open(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	for (struct service_port *p = h->services; p; p = p->hh.next) {
-		if (!p->open && p->retry_ms <= now_ms)
+		if (!is_open(p) && p->retry_ms <= now_ms)
 			open_port(p, now_ms);
-		failing |= !p->open;
+		failing |= !is_open(p);
 	}
 	if (failing)
 		try_again_in(h, RETRY_S);
@@ -188,7 +228,8 @@ static void on_open(evutil_socket_t fd, short what, void *arg)
 
 static void close_port(struct service_port *p)
 {
-	http_port_close(TAKE(p->open));
+	while (p->n_open > 0)
+		http_port_close(p->open[--p->n_open].port);
 	p->error = 0;
 	p->failing_since_ms = p->retry_ms = 0;
 	p->told = false;
@@ -231,13 +272,75 @@ static void remove_service(struct speaker *sp, const char *key)
 		service_port_free(p);
 }
 
+/* Gives up the listeners at addresses that are no longer chosen; the others go on. */
+static void close_unwanted(struct service_port *p)
+{
+	const struct health_ports *h = p->of;
+
+	for (size_t i = p->n_open; i-- > 0;)
+		if (!addrs_contain(h->addrs, h->n_addrs, &p->open[i].addr)) {
+			http_port_close(p->open[i].port);
+			p->open[i] = p->open[--p->n_open];
+		}
+	p->retry_ms = 0;
+}
+
+static void set_addresses(struct health_ports *h, const struct addr *addrs, size_t n)
+{
+	if (h->looked_ms && addrs_same_set(h->addrs, h->n_addrs, addrs, n))
+		return;
+	memcpy(h->addrs, addrs, n * sizeof(*addrs));
+	h->n_addrs = n;
+	for (struct service_port *p = h->services; p; p = p->hh.next)
+		close_unwanted(p);
+	if (h->services)
+		try_again_in(h, 0);
+}
+
+static void leave_out(struct health_ports *h, size_t n)
+{
+	if (n > 0 && !h->n_left_out)
+		log_warn("the node has more addresses with node ports than health-check node ports "
+		         "listen on; --nodeport-addresses may choose fewer",
+		         KV_I("limit", LIMIT_HEALTH_ADDRESSES), KV_I("left_out", n));
+	h->n_left_out = n;
+}
+
+/*
+ * The kernel's addresses come and go without a word to us, and are asked for only where some are
+ * chosen.
+ */
+static void follow_node(struct speaker *sp, bool changed)
+{
+	struct health_ports *h = sp->health;
+	cleanup_free struct addr *local = NULL;
+	struct addr addrs[LIMIT_HEALTH_ADDRESSES] = { { 0 } };
+	size_t n_local = 0;
+	bool all;
+
+	if (!h || (!changed && h->looked_ms && clock_ms() < h->looked_ms + RETRY_MS))
+		return;
+	size_t n = health_addresses(&sp->facts, NULL, 0, addrs, &all);
+	/* What cannot be read stays as it was. */
+	if (!all && addrs_of_machine(&local, &n_local) < 0)
+		return;
+	if (all)
+		n = 1;
+	else
+		n = health_addresses(&sp->facts, local, n_local, addrs, &all);
+	size_t listened = n < LIMIT_HEALTH_ADDRESSES ? n : LIMIT_HEALTH_ADDRESSES;
+	leave_out(h, n - listened);
+	set_addresses(h, addrs, listened);
+	h->looked_ms = clock_ms();
+}
+
 /* Comes before the rules are set: what is in force is as it was last told here. */
 static void set(struct speaker *sp, const struct view_service *s)
 {
 	if (!sp->health)
 		return;
 	if (!s->traffic.health_port || !s->n_cluster_ips ||
-	    !forward_wanted(s, s->cluster_ips[0].family)) {
+	    !forward_wanted(sp->view, s, s->cluster_ips[0].family)) {
 		remove_service(sp, s->key);
 		return;
 	}
@@ -250,7 +353,7 @@ static void set(struct speaker *sp, const struct view_service *s)
 	if (p->port != s->traffic.health_port)
 		close_port(p);
 	p->port = s->traffic.health_port;
-	if (!p->open && !p->failing_since_ms)
+	if (!is_open(p) && !p->failing_since_ms)
 		try_again_in(sp->health, 0);
 }
 
@@ -261,6 +364,8 @@ static const char *why(int error)
 	switch (error) {
 	case -EADDRINUSE:
 		return "the port is in use";
+	case -EADDRNOTAVAIL:
+		return "the node has none of the addresses of --nodeport-addresses";
 	case -ENFILE:
 		return "the node listens on as many ports as it may";
 	default:
@@ -275,7 +380,8 @@ static void tell_of(struct service_port *p, int64_t now_ms)
 	cleanup(buf_fini) struct buf note = BUF_INIT;
 	bool failing = p->error && now_ms - p->failing_since_ms >= RETRY_MS;
 
-	if (failing == p->told || (p->open && !p->told) || !budget_take(&sp->tenant_events, now_ms))
+	if (failing == p->told || (is_open(p) && !p->told) ||
+	    !budget_take(&sp->tenant_events, now_ms))
 		return;
 	p->told = failing;
 	enum reason reason = failing ? REASON_HealthPortFailed : REASON_HealthPortOpen;
@@ -304,7 +410,7 @@ static size_t count_open(const struct health_ports *h)
 	size_t n = 0;
 
 	for (const struct service_port *p = h->services; p; p = p->hh.next)
-		n += p->open != NULL;
+		n += is_open(p);
 	return n;
 }
 
@@ -320,6 +426,11 @@ static void status(const struct speaker *sp, struct out *o)
 	out_bool(o, "healthy", is_in_sync(h));
 	out_bool(o, "eligible", is_eligible(h));
 	out_uint(o, "open", count_open(h));
+	out_list(o, "addresses");
+	for (size_t i = 0; i < h->n_addrs; i++)
+		out_str(o, NULL, addr_is_none(&h->addrs[i]) ? "all" : addr_str(&h->addrs[i]));
+	out_close(o);
+	out_uint(o, "left_out", h->n_left_out);
 	out_list(o, "failing");
 	for (const struct service_port *p = h->services; p; p = p->hh.next) {
 		if (!p->error)
@@ -424,6 +535,7 @@ static int uninstall(struct speaker *sp, struct err *e)
 
 const struct effector health_effector = {
 	.what = "health checks",
+	.follow_node = follow_node,
 	.set = set,
 	.remove = remove_service,
 	.status = status,

@@ -11,57 +11,13 @@
 #include "fairlead/mem.h"
 #include "speaker/options.h"
 
-/* Every host takes segments of 536 bytes; 9000 is what jumbo frames hold. */
-#define CLAMP_MSS_MIN 536
-#define CLAMP_MSS_MAX 9000
-
-/* @option: its name; @given: its value, NULL for none. */
-static int parse_cidrs(const char *option, const char *given,
-                       struct prefix ret_cidrs[static SPEAKER_CIDRS_MAX], size_t *ret_n,
-                       struct err *e)
-{
-	cleanup_free char *copy = xstrdup(given ? given : "");
-	char *save = NULL;
-	size_t n = 0;
-
-	for (char *word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
-		if (n == SPEAKER_CIDRS_MAX)
-			return err_set(e, -EINVAL, ERR_CONFIG, "%s: at most %d of them", option,
-			               SPEAKER_CIDRS_MAX);
-		if (prefix_parse(word, false, &ret_cidrs[n++]) < 0)
-			return err_set(e, -EINVAL, ERR_CONFIG,
-			               "%s: \"%.100s\" is no CIDR; it is like 10.244.0.0/16",
-			               option, word);
-	}
-	*ret_n = n;
-	return 0;
-}
-
-static int parse_clamp(struct speaker_options *o, struct err *e)
-{
-	char *end;
-
-	if (!strcmp(o->clamp_mss, "off") || !strcmp(o->clamp_mss, "pmtu")) {
-		o->clamp_mss_bytes = *o->clamp_mss == 'p' ? PROXY_CLAMP_PMTU : 0;
-		return OPTIONS_RUN;
-	}
-	unsigned long n = strtoul(o->clamp_mss, &end, 10);
-	if (*end || n < CLAMP_MSS_MIN || n > CLAMP_MSS_MAX)
-		return err_set(
-			e, -EINVAL, ERR_CONFIG,
-			"--clamp-mss: \"%s\" is neither off, pmtu nor a number from %d to %d",
-			o->clamp_mss, CLAMP_MSS_MIN, CLAMP_MSS_MAX);
-	o->clamp_mss_bytes = (int)n;
-	return OPTIONS_RUN;
-}
-
 int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, struct err *e)
 {
 	struct speaker_options o = {
 		.daemon = { .http = "0.0.0.0:17482", .http_status = "all", .log_level = LOG_INFO },
 		.proxy_mode = "none",
 		.iptables_variant = "auto",
-		.clamp_mss = "off",
+		.plane = FACTS_FLAGS_INIT,
 		.first_use_probe = "on",
 		.bgp_socket_dir = "/run/frr",
 	};
@@ -76,24 +32,14 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 		  OPTION_CHOICE, &o.proxy_mode, .choices = PROXY_MODES },
 		{ "iptables-variant", 0, "VARIANT", "which iptables", OPTION_CHOICE,
 		  &o.iptables_variant, .choices = "auto|nft|legacy" },
-		{ "cluster-cidr", 0, "CIDR[,CIDR]",
-		  "the Pods' addresses, which are not masqueraded "
-		  "on their way to a cluster IP",
-		  OPTION_STRING, &o.cluster_cidr },
-		{ "nodeport-addresses", 0, "CIDR[,CIDR]",
-		  "which of the node's addresses have node ports; all if not given", OPTION_STRING,
-		  &o.nodeport_addresses },
-		{ "masquerade-all", 0, NULL,
-		  "masquerade everything on its way to a cluster IP, also what comes from Pods",
-		  OPTION_SWITCH, &o.masquerade_all },
-		{ "clamp-mss", 0, "BYTES",
-		  "bound the segment size of the TCP connections that the speaker carries: so many bytes, "
-		  "pmtu (what fits the node's routes), or off; for paths with a smaller MTU behind "
-		  "routers that spread flows over nodes",
-		  OPTION_STRING, &o.clamp_mss },
+		OPTIONS_FACTS(o.plane),
+		{ "service-metrics", 0, NULL,
+		  "count connections by Service, and with --proxy-mode nftables or ipvs packets and "
+		  "bytes, for /metrics",
+		  OPTION_SWITCH, &o.service_metrics },
 		{ "healthz-bind-address", 0, "ADDRESS:PORT",
 		  "answer /healthz and /livez there as kube-proxy does on its port 10256, for load "
-		  "balancers and clouds that ask; with --proxy-mode iptables",
+		  "balancers and clouds that ask; with --proxy-mode iptables or nftables",
 		  OPTION_STRING, &o.healthz_bind_address },
 		{ "heartbeat-key-file", 0, "FILE",
 		  "the key that all speakers share, for the "
@@ -130,7 +76,7 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 		  "of theirs has no outbound policy",
 		  OPTION_SWITCH, &o.bgp_shared_instance },
 		{ "cleanup", 0, NULL,
-		  "remove every iptables rule and chain of ours, and all of ours from bgpd, and exit",
+		  "remove every rule, chain and table of ours, and all of ours from bgpd, and exit",
 		  OPTION_SWITCH, &o.cleanup },
 		{ 0 },
 	};
@@ -151,14 +97,8 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 
 	if (!*o.bgp_socket_dir || !strcmp(o.bgp_socket_dir, "none"))
 		o.bgp_socket_dir = NULL;
-	if (r == OPTIONS_RUN)
-		r = parse_cidrs("--cluster-cidr", o.cluster_cidr, o.cluster_cidrs,
-		                &o.n_cluster_cidrs, e);
-	if (r == OPTIONS_RUN)
-		r = parse_cidrs("--nodeport-addresses", o.nodeport_addresses, o.node_port_cidrs,
-		                &o.n_node_port_cidrs, e);
-	if (r == OPTIONS_RUN)
-		r = parse_clamp(&o, e);
+	if (r == OPTIONS_RUN && facts_flags_parse(&o.plane, e) < 0)
+		r = -EINVAL;
 	if (r == OPTIONS_RUN && o.heartbeat_key_file && o.heartbeat_key_secret)
 		r = err_set(e, -EINVAL, ERR_CONFIG,
 		            "--heartbeat-key-file and --heartbeat-key-secret: give one of them");
@@ -166,6 +106,16 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 		r = err_set(e, -EINVAL, ERR_CONFIG,
 		            "--healthz-bind-address: with --proxy-mode none kube-proxy, or what "
 		            "carries the traffic in its place, answers");
+	if (r == OPTIONS_RUN && o.plane.localhost_nodeports && !strcmp(o.proxy_mode, "none"))
+		r = err_set(e, -EINVAL, ERR_CONFIG,
+		            "--localhost-nodeports: with --proxy-mode none kube-proxy, or what "
+		            "carries the traffic in its place, has the node ports");
+	if (r == OPTIONS_RUN && o.plane.localhost_nodeports && !strcmp(o.proxy_mode, "ipvs"))
+		r = err_set(
+			e, -EINVAL, ERR_CONFIG,
+			"--localhost-nodeports: IPVS sends nothing from 127.0.0.1 to other "
+			"machines; use --proxy-mode nftables, or reach node ports at the node's "
+			"other addresses");
 	if (r == OPTIONS_RUN)
 		*ret = o;
 	return r;

@@ -12,6 +12,7 @@
 
 #include "fairlead/clock.h"
 #include "fairlead/decide.h"
+#include "fairlead/forward.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
@@ -19,7 +20,6 @@
 #include "speaker/effector.h"
 #include "speaker/events.h"
 #include "speaker/feeds.h"
-#include "speaker/forward.h"
 #include "speaker/pulse.h"
 #include "speaker/report.h"
 #include "speaker/segments.h"
@@ -176,7 +176,8 @@ static void put_service(const struct speaker *sp, const struct view_service *s, 
 	out_str(o, "name", s->name);
 	out_str(o, "type", kube_service_type_name(s->type));
 	out_bool(o, "forwarded",
-	         proxy_forwards(sp->proxy) && (forward_wanted(s, 4) || forward_wanted(s, 6)));
+	         proxy_forwards(sp->proxy) &&
+	                 (forward_wanted(sp->view, s, 4) || forward_wanted(sp->view, s, 6)));
 	out_uint(o, "passes", s->passes);
 	/*
 	 * External IPs do not make up for the address that a load balancer waits for; the list has
@@ -235,6 +236,8 @@ static void status(struct out *o, void *arg)
 	out_int(o, "last_contact_ms", contact ? clock_ms() - contact : -1);
 	out_close(o);
 	out_str(o, "uninstalled", speaker_uninstall_name(sp));
+	out_str(o, "uninstall_error",
+	        sp->uninstall_error.blame != ERR_NONE ? sp->uninstall_error.msg : NULL);
 	EACH_EFFECTOR(e)
 		if (e->status)
 			e->status(sp, o);

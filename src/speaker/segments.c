@@ -23,10 +23,7 @@
 #include "speaker/pulse.h"
 #include "speaker/served.h"
 
-#define HEARTBEAT_MS 100
-#define HEARTBEAT_DEAD_MS 350
 #define RESTART_HOLD_MS 5000
-#define PROBE_MS 25
 /* The urgent thread takes a turn at least with every heartbeat. */
 #define URGENT_STALL_MS 5000
 
@@ -129,10 +126,8 @@ int segments_start(struct speaker *sp, const uint8_t *key, size_t key_size, stru
 		.interface_pattern = sp->opts.interface,
 		.key = key,
 		.key_size = key_size,
-		.heartbeat_ms = HEARTBEAT_MS,
-		.dead_ms = HEARTBEAT_DEAD_MS,
+		.timing = served_timing(NULL),
 		.restart_hold_ms = RESTART_HOLD_MS,
-		.probe_ms = PROBE_MS,
 		.first_use_probe = !strcmp(sp->opts.first_use_probe, "on"),
 	};
 

@@ -106,15 +106,11 @@ static int cmp_wants(const void *a, const void *b)
 	return addr_cmp(&x->addr, &y->addr);
 }
 
-/* Adds those that layer 2 can serve. */
 static size_t add_ranges(struct addr_range *to, const struct addr_range *ranges, size_t n)
 {
-	size_t added = 0;
-
-	for (size_t i = 0; i < n; i++)
-		if (ranges[i].first.family == 4)
-			to[added++] = ranges[i];
-	return added;
+	if (n)
+		memcpy(to, ranges, n * sizeof(*ranges));
+	return n;
 }
 
 /* The pools of layer 2, and where hand-written external IPs may be. */
@@ -134,6 +130,14 @@ static size_t layer2_ranges(const struct configuration *c, struct addr_range **r
 	return n;
 }
 
+struct l2_timing served_timing(const struct configuration *c)
+{
+	struct config_layer2_timing t =
+		c ? c->layer2_timing : config_failover_timing(FAILOVER_NORMAL);
+
+	return (struct l2_timing){ t.heartbeat_ms, t.multiplier, t.probe_ms };
+}
+
 void served_snapshot(struct served *w, const struct view *v, bool view_fresh,
                      struct served_snapshot *ret)
 {
@@ -147,14 +151,15 @@ void served_snapshot(struct served *w, const struct view *v, bool view_fresh,
 	for (const struct announcement *a = w->list; a; a = a->hh.next) {
 		struct l2_want *x = &s.wants[s.l2.n_wants++];
 		x->addr = a->addr;
-		memcpy(x->uid, a->uid, sizeof(x->uid));
-		x->created_us = a->created_us;
+		memcpy(x->identity.id, a->uid, sizeof(x->identity.id));
+		x->identity.since_us = a->created_us;
 		x->eligible = a->eligible;
 		x->candidates = a->candidates->nodes;
 		x->n_candidates = a->candidates->n;
 	}
 	qsort(s.wants, s.l2.n_wants, sizeof(*s.wants), cmp_wants);
 	s.l2.n_ranges = layer2_ranges(view_configuration(v), &s.ranges);
+	s.l2.timing = served_timing(view_configuration(v));
 	s.l2.nodes = s.nodes;
 	s.l2.wants = s.wants;
 	s.l2.ranges = s.ranges;

@@ -43,6 +43,8 @@ struct served_snapshot {
 	struct l2_want *wants;
 	struct addr_range *ranges;
 };
+/* What a configuration says of it; NULL: what holds before there is one. */
+struct l2_timing served_timing(const struct configuration *c);
 /* Good until the view or the table changes. */
 void served_snapshot(struct served *w, const struct view *v, bool view_fresh,
                      struct served_snapshot *ret);

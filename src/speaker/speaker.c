@@ -113,6 +113,13 @@ static void complete(void *arg)
 			e->complete(arg);
 }
 
+static void go_on(struct speaker *sp)
+{
+	EACH_EFFECTOR(e)
+		if (e->go_on)
+			e->go_on(sp);
+}
+
 #define ANNOUNCING                                                                           \
 	.publish = publish, .update_routes = update_routes, .routes_have_begun = have_begun, \
 	.hold = hold, .is_held = is_held, .release = release, .may_program = may_program
@@ -126,6 +133,16 @@ static const struct turn_effectors effectors_proxy = {
 	.hinder = hinder,
 	.complete_rules = complete,
 };
+
+static void follow_node(struct speaker *sp)
+{
+	bool changed = facts_update(&sp->opts.plane, view_node_named(sp->view, view_self(sp->view)),
+	                            &sp->facts);
+
+	EACH_EFFECTOR(e)
+		if (e->follow_node)
+			e->follow_node(sp, changed);
+}
 
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
@@ -141,6 +158,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (sp->n_synced < N_FEEDS || sp->uninstall != UNINSTALL_NOT)
 		return;
+	follow_node(sp);
 	sp->turns++;
 	sp->trim |= turn_run(&t) > 0;
 	if (t.complete && !sp->complete)
@@ -149,6 +167,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 		         KV_I("nodes", view_stats(sp->view).nodes));
 	sp->complete = t.complete;
 	speaker_tell(sp);
+	go_on(sp);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -240,12 +259,15 @@ int speaker_start(struct speaker *sp, struct err *e)
 	sp->base = event_base_new();
 	sp->namespace = options_namespace(k);
 	sp->view = view_new(sp->opts.node, sp->opts.daemon.load_balancer_class);
-	sp->opts.node_rules.forwards = proxy_mode_forwards(proxy_mode_named(sp->opts.proxy_mode));
+	enum proxy_mode mode = proxy_mode_named(sp->opts.proxy_mode);
+	sp->opts.node_rules.forwards = proxy_mode_forwards(mode);
+	sp->opts.node_rules.by_rules = mode == PROXY_IPTABLES;
 	view_set_node_rules(sp->view, sp->opts.node_rules);
 	sp->announce = announce_new(on_announcement, sp);
 	sp->news = news_new();
 	sp->troubles = lasting_new();
 	sp->nowhere = lasting_new();
+	sp->substitutes = lasting_new();
 	sp->ownership = ownership_new();
 	const struct metrics_guard guard = { .token_file = sp->opts.daemon.http_token_file,
 		                             .host_only =
@@ -291,6 +313,7 @@ void speaker_stop(struct speaker *sp)
 	news_free(sp->news);
 	lasting_free(sp->troubles);
 	lasting_free(sp->nowhere);
+	lasting_free(sp->substitutes);
 	ownership_free(sp->ownership);
 	announce_free(sp->announce);
 	view_free(sp->view);

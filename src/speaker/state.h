@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fairlead/facts.h"
 #include "fairlead/kube.h"
 #include "fairlead/l2.h"
 #include "fairlead/metrics.h"
@@ -28,23 +29,15 @@
 struct event;
 struct event_base;
 struct health_ports;
-
-#define SPEAKER_CIDRS_MAX 8
+struct large;
 
 struct speaker_options {
 	struct options_daemon daemon;
 	const char *node;
 	const char *proxy_mode, *iptables_variant;
 	const char *healthz_bind_address; /* NULL: none */
-	const char *clamp_mss;            /* as given */
-	int clamp_mss_bytes;              /* as in struct proxy_options */
-	const char *cluster_cidr;         /* as given; parsed into cluster_cidrs */
-	struct prefix cluster_cidrs[SPEAKER_CIDRS_MAX];
-	size_t n_cluster_cidrs;
-	const char *nodeport_addresses; /* as given; parsed into node_port_cidrs */
-	struct prefix node_port_cidrs[SPEAKER_CIDRS_MAX];
-	size_t n_node_port_cidrs;
-	bool masquerade_all;
+	struct facts_flags plane;
+	bool service_metrics;
 	const char *heartbeat_key_file, *heartbeat_key_secret; /* at most one of them */
 	const char *bgp_password_secret;
 	const char *interface;
@@ -70,6 +63,8 @@ struct speaker {
 	struct view *view;
 	struct announce *announce;
 	struct proxy *proxy;
+	struct large *large;         /* NULL where others carry the traffic */
+	struct proxy_node facts;     /* of this node: facts.h */
 	struct health_ports *health; /* NULL where others forward */
 	struct l2 *l2;               /* NULL while the heartbeat key is not known */
 	uint64_t key_hash;
@@ -78,7 +73,9 @@ struct speaker {
 	struct err key_error;
 	struct routes *routes;
 	struct news *news;
+	struct latency *latency;            /* NULL where others carry the traffic */
 	struct lasting *troubles, *nowhere; /* what was reported about each */
+	struct lasting *substitutes;        /* of schedulers, likewise, by Service */
 	struct ownership *ownership;        /* addresses taken over from others */
 	struct budget ownership_events;
 	struct budget events, tenant_events; /* the second one for what tenants can cause at will */
@@ -88,10 +85,12 @@ struct speaker {
 	int wake_fd; /* the urgent thread has news */
 	unsigned int n_synced;
 	enum speaker_uninstall uninstall; /* how far it has come; never goes back */
+	struct err uninstall_error;       /* why it comes no further; no blame: nothing is wrong */
 	bool failed;                      /* and so it ends */
 	bool complete;                    /* everything was synced and acted on once */
 	bool hindered;                    /* some address was, at the last turn */
 	enum proxy_passage passages[2];   /* IPv4, IPv6: as last told by an Event */
+	bool told_full;                   /* conntrack's table, likewise */
 	bool view_fresh;                  /* as last published */
 	bool needed_left_out;             /* more gateways than speaker_look_for_needed() reads */
 	struct {

@@ -43,6 +43,7 @@ void speaker_uninstall_tick(struct speaker *sp)
 	struct err e = ERR_INIT;
 	int r = 0;
 
+	sp->uninstall_error = e;
 	switch (sp->uninstall) {
 	case UNINSTALL_NOT:
 	case UNINSTALL_DONE:
@@ -56,6 +57,7 @@ void speaker_uninstall_tick(struct speaker *sp)
 	}
 	if (r < 0) {
 		log_err("cannot clean up; trying again", &e);
+		sp->uninstall_error = e;
 		return;
 	}
 	sp->uninstall++;

@@ -208,7 +208,7 @@ void view_remove_slice(struct view *v, const char *namespace, const char *name)
 		view_slice_free(v, s);
 }
 
-void view_upsert_slice(struct view *v, const struct kube_slice *in)
+bool view_upsert_slice(struct view *v, const struct kube_slice *in)
 {
 	cleanup_free char *key = xasprintf("%s/%s", in->meta.namespace, in->meta.name);
 	struct slice *s = find(v, key);
@@ -216,7 +216,7 @@ void view_upsert_slice(struct view *v, const struct kube_slice *in)
 	if (!in->family || !*in->service || labels_get(&in->meta.labels, VIEW_LABEL_HEADLESS)) {
 		if (s)
 			view_slice_free(v, s);
-		return;
+		return s != NULL;
 	}
 	struct view_slice content = content_of(v, in);
 	struct service *service = view_service_get(v, in->meta.namespace, in->service);
@@ -227,7 +227,7 @@ void view_upsert_slice(struct view *v, const struct kube_slice *in)
 	    !memcmp(s->owner, owner, sizeof(owner)) && content_eq(&s->pub, &content)) {
 		v->stats.unchanged++;
 		content_fini(v, &content);
-		return;
+		return false;
 	}
 	if (!s) {
 		s = xcalloc(1, sizeof(*s));
@@ -242,4 +242,5 @@ void view_upsert_slice(struct view *v, const struct kube_slice *in)
 	content.next = s->pub.next;
 	content.name = s->pub.name;
 	s->pub = content;
+	return true;
 }

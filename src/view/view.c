@@ -18,8 +18,6 @@
 #include "fairlead/mem.h"
 #include "view/private.h"
 
-#define LABEL_ZONE "topology.kubernetes.io/zone"
-
 /* ---- one node ---- */
 
 static void count_address(struct view *v, const struct addr *a)
@@ -58,6 +56,15 @@ static void free_addresses(struct view *v, const struct addr *addrs, size_t n)
 	for (size_t i = 0; i < n; i++)
 		discount_address(v, &addrs[i]);
 	free((void *)addrs);
+}
+
+/* Only this node's own matter, to its rules. */
+static void set_pod_cidrs(struct view_node *node, const struct kube_node *n)
+{
+	_Static_assert(sizeof(node->pod_cidrs) == sizeof(n->pod_cidrs), "as many as come in");
+
+	memcpy(node->pod_cidrs, n->pod_cidrs, sizeof(node->pod_cidrs));
+	node->n_pod_cidrs = n->n_pod_cidrs;
 }
 
 static struct view_node node_of(struct view *v, const struct kube_node *n)
@@ -246,10 +253,11 @@ void view_upsert_node(struct view *v, const struct kube_node *n)
 	size_t at = node_position(v, n->meta.name, &found);
 
 	if (!strcmp(n->meta.name, v->self))
-		set_zone(v, labels_get(&n->meta.labels, LABEL_ZONE));
+		set_zone(v, labels_get(&n->meta.labels, VIEW_LABEL_ZONE));
 	if (found && node_is(&v->nodes[at], n)) {
 		v->nodes[at].ready = n->ready;
 		v->nodes[at].leaving = n->meta.deleting || n->to_be_deleted;
+		set_pod_cidrs(&v->nodes[at], n);
 		v->stats.unchanged++;
 		return;
 	}
@@ -262,6 +270,7 @@ void view_upsert_node(struct view *v, const struct kube_node *n)
 		v->n_nodes++;
 	}
 	v->nodes[at] = node;
+	set_pod_cidrs(&v->nodes[at], n);
 	nodes_changed(v);
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.cluster import Lab, end_on_signals
 from lab.waiting import LabError
 
-from . import allocate, announce, bgp, failover, figures, memory, plan
+from . import allocate, announce, bgp, failover, figures, memory, plan, proxy
 
 BENCHES = {
     "allocate": allocate.run,
@@ -17,6 +17,7 @@ BENCHES = {
     "failover": failover.run,
     "memory": memory.run,
     "plan": plan.run,
+    "proxy": proxy.run,
 }
 
 
@@ -25,7 +26,8 @@ def main(names: list[str]) -> int:
     print(figures.machine())
     for name in names or BENCHES:
         real = name == "allocate"
-        with Lab("bench", Path(os.environ["FAIRLEAD_BUILD"]), "tests/bench/run", real=real) as lab:
+        lab_id = os.environ.get("FAIRLEAD_LAB_ID", "bench")
+        with Lab(lab_id, Path(os.environ["FAIRLEAD_BUILD"]), "tests/bench/run", real=real) as lab:
             BENCHES[name](lab)
     return 0
 

@@ -3,6 +3,7 @@ noinst_PROGRAMS += tests/bench/patcher
 tests_bench_patcher_SOURCES = tests/bench/patcher.c
 EXTRA_DIST += \
 	tests/bench/allocate \
+	tests/bench/proxy \
 	tests/bench/run \
 	tests/bench/__init__.py \
 	tests/bench/__main__.py \
@@ -12,4 +13,6 @@ EXTRA_DIST += \
 	tests/bench/figures.py \
 	tests/bench/memory.py \
 	tests/bench/objects.py \
-	tests/bench/plan.py
+	tests/bench/plan.py \
+	tests/bench/proxy.py \
+	tests/bench/proxyroom.py

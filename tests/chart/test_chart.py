@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the chart makes of every kind of values, and what it refuses."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -29,7 +30,34 @@ SETS: dict[str, tuple[Object, set[tuple[str, str]]]] = {
     "config-map": ({"config": CONFIG}, set()),
     "config-text": ({"config": yaml.safe_dump(CONFIG)}, set()),
     "rules": ({"speaker": RULES}, {XTABLES}),
+    "rules-without-pods": ({"speaker": {"proxyMode": "iptables"}}, {XTABLES}),
     "rules-legacy": ({"speaker": {**RULES, "iptablesVariant": "legacy", "interfaces": "eth[0-9]+"}}, {XTABLES}),
+    "rules-by-node": (
+        {"speaker": {"proxyMode": "iptables", "detectLocalMode": "node-cidr", "nodePortAddresses": ["primary"]}},
+        {XTABLES},
+    ),
+    "rules-by-bridge": (
+        {
+            "speaker": {
+                "proxyMode": "iptables",
+                "detectLocalMode": "bridge-interface",
+                "podBridgeInterface": "cni0",
+                "localhostNodePorts": True,
+            }
+        },
+        {XTABLES},
+    ),
+    "rules-by-prefix": (
+        {
+            "speaker": {
+                "proxyMode": "iptables",
+                "detectLocalMode": "interface-name-prefix",
+                "podInterfaceNamePrefix": "cali",
+            }
+        },
+        {XTABLES},
+    ),
+    "localhost-of-kube-proxy": ({"speaker": {"localhostNodePorts": True}}, set()),
     "segments": ({"speaker": {**RULES, "clampMss": 1400}}, {XTABLES}),
     "healthz": ({"speaker": {**RULES, "healthzBindAddress": "[::]:10256"}}, {XTABLES}),
     "healthz-of-kube-proxy": ({"speaker": {"healthzBindAddress": "0.0.0.0:10256"}}, set()),
@@ -52,6 +80,7 @@ SETS: dict[str, tuple[Object, set[tuple[str, str]]]] = {
                 "clampMss": "pmtu",
                 "nodePortAddresses": ["192.0.2.0/24", "2001:db8::/64"],
                 "masqueradeAll": True,
+                "serviceMetrics": True,
                 "firstUseProbe": False,
                 "http": {"address": "192.0.2.7"},
                 "podLabels": {"a": "b"},
@@ -75,6 +104,16 @@ SETS: dict[str, tuple[Object, set[tuple[str, str]]]] = {
     "no-hook": ({"uninstall": {"cleanup": False}}, set()),
 }
 every_set = pytest.mark.parametrize("name", SETS)
+
+
+@pytest.mark.parametrize("name", ("kube-proxy", "kube-proxy-all"))
+def test_values_of_kube_proxys_configuration(name: str, render: Render) -> None:
+    """What `fairlead config convert` prints is what the chart takes, and makes the options that it names."""
+    argv = [str(BUILD / "src/cli/fairlead"), "config", "convert", "-o", "json", str(SOURCE / f"tests/cli/{name}.yaml")]
+    answer = json.loads(subprocess.run(argv, capture_output=True, check=False).stdout)
+    args = flags(render(yaml.safe_load(answer["values"])), "DaemonSet", "speaker", {})
+    wanted = re.sub(r" (?!--)", "=", answer["flags"]).split()
+    assert len(wanted) > 2 and set(wanted) <= set(args)
 
 
 def name_of(values: Object) -> str:
@@ -137,8 +176,15 @@ def test_pods_have_no_right_that_they_do_not_use(name: str, render: Render) -> N
         }
         for c in spec["containers"]:
             context = c["securityContext"]
+            assert context["readOnlyRootFilesystem"]
+            # A writable /proc/sys takes it.
+            speaker = values.get("speaker", {})
+            needs_sysctl = speaker.get("localhostNodePorts") and speaker.get("proxyMode", "none") != "none"
+            if c["name"] == "speaker" and needs_sysctl:
+                assert context["privileged"] is True
+                continue
             assert "privileged" not in context
-            assert context["readOnlyRootFilesystem"] and context["allowPrivilegeEscalation"] is False
+            assert context["allowPrivilegeEscalation"] is False
             assert context["capabilities"]["drop"] == ["ALL"]
             added = context["capabilities"].get("add", [])
             if c["name"] == "speaker":
@@ -292,6 +338,37 @@ def test_services_are_written_only_for_external_ips(enabled: bool, render: Rende
     assert f"--external-ips={'on' if enabled else 'off'}" in flags(objects, "Deployment", "controller", {})
 
 
+SELECTED = [
+    {
+        "name": "shop",
+        "protocol": "layer2",
+        "addresses": ["192.0.2.0/24"],
+        "namespace-selectors": [{"match-labels": {"a": "b"}}],
+    }
+]
+
+
+@pytest.mark.parametrize(
+    ("config", "watch", "granted"),
+    [
+        ({}, "auto", False),
+        (CONFIG, "auto", False),
+        ({"address-pools": SELECTED}, "auto", True),
+        (yaml.safe_dump({"address-pools": SELECTED}), "auto", True),
+        ("address-pools: []\n# namespace-selectors: none\n", "auto", False),
+        ({"address-pools": SELECTED}, False, False),
+        ({}, True, True),
+    ],
+)
+def test_namespaces_are_seen_only_where_pools_select_by_them(
+    config: Any, watch: Any, granted: bool, render: Render
+) -> None:
+    objects = render({"config": config, "controller": {"watchNamespaces": watch}})
+    for role, verbs in (("fairlead-controller", ["list", "watch"]), ("fairlead-view", ["list"])):
+        rules = one(objects, "ClusterRole", f"{role}.{NAMESPACE}")["rules"]
+        assert [r["verbs"] for r in rules if "namespaces" in r["resources"]] == ([verbs] if granted else [])
+
+
 def test_frr_in_a_pod_of_its_own(render: Render) -> None:
     objects = render(SETS["frr-daemonset"][0])
     frr = one(objects, "DaemonSet", "fairlead-frr")["spec"]["template"]["spec"]
@@ -360,6 +437,7 @@ def test_everything_at_once(render: Render) -> None:
         "--cluster-cidr=10.244.0.0/16,fd00:10:244::/56",
         "--nodeport-addresses=192.0.2.0/24,2001:db8::/64",
         "--masquerade-all",
+        "--service-metrics",
         "--first-use-probe=off",
         "--load-balancer-class=example.com/bare-metal",
     ):
@@ -468,7 +546,11 @@ def test_alerts_as_prometheus_reads_them(render: Render, tmp_path: Path) -> None
 REFUSED: dict[str, tuple[Object, str]] = {
     "unknown": ({"speakers": {}}, "'speakers' not allowed"),
     "misspelt": ({"speaker": {"proxymode": "iptables"}}, "'proxymode' not allowed"),
-    "mode": ({"speaker": {"proxyMode": "nftables"}}, "/speaker/proxyMode"),
+    "mode": ({"speaker": {"proxyMode": "userspace"}}, "/speaker/proxyMode"),
+    "localhost": (
+        {"speaker": {"proxyMode": "ipvs", "localhostNodePorts": True}},
+        "/speaker/localhostNodePorts",
+    ),
     "frr": ({"frr": {"mode": "pod"}}, "/frr/mode"),
     "group": ({"frr": {"vtyGroup": "frrvty"}}, "/frr/vtyGroup"),
     "directory": ({"frr": {"socketDir": "run/frr"}}, "/frr/socketDir"),
@@ -476,7 +558,20 @@ REFUSED: dict[str, tuple[Object, str]] = {
     "port": ({"controller": {"http": {"port": 70000}}}, "/controller/http/port"),
     "address": ({"speaker": {"http": {"address": "eth0"}}}, "/speaker/http/address"),
     "cidr": ({"speaker": {"clusterCIDRs": ["10.244.0.0"]}}, "/speaker/clusterCIDRs/0"),
-    "node-ports": ({"speaker": {"nodePortAddresses": ["primary"]}}, "/speaker/nodePortAddresses/0"),
+    "node-ports": ({"speaker": {"nodePortAddresses": ["eth0"]}}, "/speaker/nodePortAddresses/0"),
+    "primary": ({"speaker": {"nodePortAddresses": ["primary", "192.0.2.0/24"]}}, "/speaker/nodePortAddresses"),
+    "detection": ({"speaker": {"detectLocalMode": "ClusterCIDR"}}, "/speaker/detectLocalMode"),
+    "bridge": ({"speaker": {"detectLocalMode": "bridge-interface"}}, "/speaker/podBridgeInterface"),
+    "bridge-of-none": ({"speaker": {"podBridgeInterface": "cni0"}}, "/speaker/podBridgeInterface"),
+    "prefix": ({"speaker": {"detectLocalMode": "interface-name-prefix"}}, "/speaker/podInterfaceNamePrefix"),
+    "prefix-long": (
+        {"speaker": {"detectLocalMode": "interface-name-prefix", "podInterfaceNamePrefix": "calicalicalicali"}},
+        "/speaker/podInterfaceNamePrefix",
+    ),
+    "two-ways": (
+        {"speaker": {"detectLocalMode": "node-cidr", "clusterCIDRs": ["10.244.0.0/16"]}},
+        "/speaker/clusterCIDRs",
+    ),
     "segments": ({"speaker": {"clampMss": 100}}, "/speaker/clampMss"),
     "healthz": ({"speaker": {"healthzBindAddress": "10256"}}, "/speaker/healthzBindAddress"),
     "level": ({"logLevel": "trace"}, "/logLevel"),

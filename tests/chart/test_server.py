@@ -92,6 +92,10 @@ def test_the_server_takes_every_object(name: str, server: Server, installed: Any
     said = installed(values)
     notes = said.split("NOTES:")[1]
     assert [line.split()[0] for line in notes.splitlines() if line.startswith("  ")] == ["kubectl"] * 3
+    speaker = values.get("speaker", {})
+    by_cidr = speaker.get("detectLocalMode", "cluster-cidr") == "cluster-cidr"
+    blind = speaker.get("proxyMode", "none") != "none" and by_cidr and not speaker.get("clusterCIDRs")
+    assert ("WARNING: the speakers carry the traffic" in notes) == blind
     # What it did not know it would have dropped without a word.
     manifest = server.helm({}, "get", "manifest", "fairlead")
     argv = [kubernetes.program("kubectl"), "--kubeconfig", str(server.kubeconfig), "apply", "-f", "-"]

@@ -327,6 +327,9 @@ def start_dripping() -> subprocess.Popen[str]:
 
 def test_an_answer_that_does_not_end() -> None:
     out = DRIPPED.communicate(timeout=120)[0]
+    for _ in range(3):
+        if "timed out" in out:  # on a busy machine the drips themselves come late
+            out = start_dripping().communicate(timeout=120)[0]
     assert "its answer does not end; does another program have its port?" in out, out
 
 

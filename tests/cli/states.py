@@ -327,6 +327,10 @@ def rules(c: Cluster) -> None:
     c["speakers"][NODES["n2"]]["proxy"].update(in_sync=False)
     refuses = {"service": "shop/web", "error": "no such match: recent"}
     c["speakers"][NODES["n2"]]["proxy"]["families"][0]["refused"] = [refuses]
+    lacks = {"service": "shop/api", "scheduler": "mh"}
+    c["speakers"][NODES["n2"]]["proxy"]["families"][0]["substituted"] = [lacks]
+    port = {"service": "shop/web", "port": 30100, "error": "Address already in use"}
+    c["speakers"][NODES["n2"]]["health"] = {"failing": [port]}
 
 
 def stale(c: Cluster) -> None:

@@ -188,6 +188,8 @@ class Fake:
             return 403, "this is for clients on this host\n"
         if path == "/dump/rules":
             return 200, "*nat\n-A FL-X -j ACCEPT\n"
+        if path == "/dump/diff":
+            return 200, {"mode": "iptables", "families": []}
         if path == "/dump/bgp":
             return 200, f"router bgp 64500\n neighbor 192.0.2.1 password {PLANTED}\n neighbor 192.0.2.1 bfd\n"
         return 404, "no such path\n"
@@ -234,7 +236,8 @@ def contents(data: bytes) -> dict[str, str]:
 
 
 def expected() -> set[str]:
-    pages = {f"speakers/{n}/{p}" for n in NODES for p in ("status.json", "metrics.txt", "rules.txt", "bgp.txt")}
+    of_each = ("status.json", "metrics.txt", "rules.txt", "differences.json", "bgp.txt")
+    pages = {f"speakers/{n}/{page}" for n in NODES for page in of_each}
     logs = {f"logs/{p}/speaker.log" for p in (LONG, "speaker-n2", "speaker-n3")}
     logs |= {"logs/controller-a/controller.log", "logs/controller-a/controller.previous.log"}
     objects = ("pods", "configmap-fairlead", "configmap-fairlead-active", "lease", "nodes", "services")

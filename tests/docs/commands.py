@@ -21,6 +21,7 @@ LANGUAGES = ("sh", "console", "text", "yaml", "python")
 PROGRAMS = """
     arping cd curl fairlead fairlead-controller fairlead-speaker git head helm ip kubectl make python3 vtysh
     tests/cluster tests/demo tests/install tests/lint tests/mutate tests/run tests/cli/golden tests/bench/allocate
+    tests/bench/proxy tests/upstream tests/vm
 """.split()
 
 
@@ -55,6 +56,7 @@ class Row:
 def blocks(page: str) -> Iterator[tuple[int, str, list[str]]]:
     """The fenced blocks: the number of their first line, the language, the lines."""
     inside: tuple[int, str, int] | None = None
+    found: list[str] = []
     for number, line in enumerate((SOURCE / page).read_text(encoding="utf-8").splitlines(), 1):
         if fence := re.match(r"( *)```(\w*)$", line):
             if inside:
@@ -194,9 +196,13 @@ _METALLB = "tests/e2e/test_documents_metallb.py::test_moving_over"
 _BGP = "tests/e2e/test_documents_bgp.py"
 _README = "tests/e2e-cluster/test_install.py::test_the_section_on_clusters"
 _CLUSTER = "tests/e2e-cluster/test_install.py::test_the_pages_on_a_cluster"
+_NAMES = "tests/e2e/test_external_dns.py"
+_COREDNS = "tests/e2e-cluster/test_names.py::test_load_balancers_have_names"
+_INGRESS = "tests/e2e-cluster/test_ingress.py::test_the_page"
 _UNINSTALL = "tests/e2e-cluster/test_install.py::test_uninstalling"
 _IS_THIS = "it runs the tests, this one among them"
 _A_NAME = "it names a flag, and is nothing to type"
+_KUBE_PROXY = "the cluster of the tests has no kube-proxy in Pods; tests/e2e/test_replacement.py does the same without"
 _PACKAGES = "it installs packages, which tests/run does with `tests/install dev` before anything else"
 _DISTCHECK = "tests/run: dist/distcheck make"
 
@@ -216,7 +222,7 @@ def _never(why: str) -> dict[str, object]:
 ROWS: tuple[Row, ...] = (
     *_rows(
         "README.md",
-        ("tests/demo", _by("tests/run: try demo/all-steps tests/demo")),
+        ("tests/demo", _by("tests/run: start_demo all-steps")),
         ("tests/run", _never(_IS_THIS)),
         ("tests/demo --keep", _never("it leaves a lab running, for a person to look around in")),
         ("tests/install image && …", _never(_PACKAGES)),
@@ -261,6 +267,42 @@ ROWS: tuple[Row, ...] = (
         ("ip rule", {**_by(f"{_BGP}::test_on_nodes_with_a_router"), "on": "node1"}),
         ("fairlead bgp", {**_by(f"{_BGP}::test_on_nodes_with_a_router"), "status": 1}),
     ),
+    *_rows(
+        "docs/dataplane.md",
+        ("tests/demo --proxy=nftables --keep", _never("it leaves a lab running, for a person to look around in")),
+        (
+            "fairlead explain SERVICE --from CLIENT --to ADDRESS:PORT",
+            {"words": ("web", "203.0.113.9", "192.168.1.240", "80")},
+        ),
+        ("kubectl get configmap -n kube-system …", _never(_KUBE_PROXY)),
+        ("fairlead proxy render --node NAME --mode ipvs", {"words": ("node1",)}),
+        # Flags alone have no file for the API server, and a line says what to write in its place.
+        ("fairlead config convert --kube-proxy-args …", {"status": 2}),
+        ("helm upgrade …", _by("tests/e2e-cluster/test_modes.py::test_the_chart_is_upgraded")),
+        ("kubectl -n fairlead-system rollout …", _by(_CLUSTER)),
+        ("kubectl -n kube-system …", _never(_KUBE_PROXY)),
+        ("kubectl debug …", _never(_KUBE_PROXY)),
+        ("fairlead status", _by("tests/e2e/test_command_test.py::test_all_is_well")),
+        ("fairlead test", _by("tests/e2e/test_command_test.py::test_all_is_well")),
+    ),
+    *_rows(
+        "docs/dns.md",
+        ("kubectl -n kube-system rollout …", _by(_COREDNS)),
+        ("kubectl apply -f examples/dns.yaml", _by(_COREDNS)),
+        ("dig @192.168.1.250 …", _by(_COREDNS)),
+        ("kubectl create namespace external-dns", _by(f"{_NAMES}::server")),
+        ("kubectl -n external-dns create secret …", _by(f"{_NAMES}::server")),
+        ("kubectl apply -f examples/external-dns/external-dns.yaml", _by(f"{_NAMES}::server")),
+        ("kubectl apply -f examples/external-dns/frontend.yaml", _by(f"{_NAMES}::test_the_page")),
+        ("dig +short …", {**_by(f"{_NAMES}::test_the_page"), "on": "client"}),
+    ),
+    *_rows(
+        "docs/ingress.md",
+        ("kubectl apply …", _by(_INGRESS)),
+        ("kubectl --namespace ingress rollout …", _by(_INGRESS)),
+        ("kubectl get ingress shop", _by(_INGRESS)),
+        ("curl --header …", {**_by(f"{_INGRESS}_by_hand"), "on": "client"}),
+    ),
     *_rows("docs/limits.md", ("cd tests && python3 -m lab.limits", _by("tests/lint: -m lab.limits --check"))),
     *_rows(
         "docs/migration.md",
@@ -280,6 +322,10 @@ ROWS: tuple[Row, ...] = (
         ("kubectl -n fairlead-system rollout …", _by(_CLUSTER)),
     ),
     *_rows(
+        "docs/performance.md",
+        ("tests/bench/proxy …", _never("it measures; tests/e2e/test_bench.py shows that it runs")),
+    ),
+    *_rows(
         "docs/reasons.md",
         ("make -C build tables", _never("it writes docs/ and man/; tests/unit/test_tables.c compares")),
         ("fairlead explain --state", _never(_A_NAME)),
@@ -293,6 +339,13 @@ ROWS: tuple[Row, ...] = (
         ("fairlead config convert FILE…", {"words": ("metallb.yaml",)}),
         ("fairlead plan --config FILE [--state FILE…]", {"words": ("config.yaml", "state.yaml")}),
         ("fairlead explain [NAMESPACE/]SERVICE [--state FILE…]", {"words": ("default", "web", "state.yaml")}),
+        (
+            "fairlead explain SERVICE --from CLIENT --to ADDRESS:PORT",
+            {"words": ("web", "192.0.2.9", "192.168.1.240", "80")},
+        ),
+        # The lab has no slice of its API servers, which alone may ask all speakers for this.
+        ("fairlead proxy diff", {"status": 3}),
+        ("fairlead proxy render --node NAME [--state FILE]", {"words": ("node1", "state.yaml")}),
         ("fairlead-speaker --cleanup", {**_by(_DAEMONS), "on": "node1"}),
         ("fairlead uninstall", _by("tests/e2e/test_uninstall.py::test_addresses_go_where_that_is_asked_for")),
         ("fairlead test", _by("tests/e2e/test_command_test.py::test_all_is_well")),
@@ -302,9 +355,12 @@ ROWS: tuple[Row, ...] = (
     *_rows(
         "docs/testing.md",
         ("tests/bench/allocate [N]", _never("it measures; figures.md has what came of it")),
+        ("tests/bench/proxy --services N", _by("tests/e2e/test_bench.py::test_our_own_proxy")),
         ("cd tests && python3 -m lab up mine", _by("tests/e2e/test_lab.py::test_a_lab_by_hand")),
         ("tests/demo --keep", _never("it leaves a lab running, for a person to look around in")),
         ("tests/demo --clean", _by("tests/e2e/test_demo.py::test_leftovers_of_a_killed_demo")),
+        ("tests/vm run COMMAND", _by("tests/e2e-vm/test_vm.py::test_commands_in_two_machines_at_a_time")),
+        ("tests/vm run env …", _by("tests/e2e-vm/test_vm.py::test_commands_in_two_machines_at_a_time")),
         ("tests/mutate lease-", _by("tests/run: tests/mutate >")),
         ("tests/mutate --check", _by("tests/lint: tests/mutate --check")),
         (". tests/lib.sh && …", _never("another build, of the whole tree")),
@@ -318,6 +374,10 @@ ROWS: tuple[Row, ...] = (
     *_rows(
         "docs/troubleshooting.md",
         ("kubectl -n fairlead-system get lease,pods", _by(_CLUSTER)),
+        (
+            "fairlead explain SERVICE --from CLIENT --to ADDRESS:PORT",
+            {"words": ("web", "203.0.113.9", "192.168.1.240", "80")},
+        ),
         ("arping -c 3 192.168.1.240", _never("no package of the tests has it; tests/lab/arp.py asks the same")),
         ("ip neigh show 192.168.1.240", {"on": "client"}),
         ("kubectl -n fairlead-system describe pod POD", _by(_CLUSTER)),

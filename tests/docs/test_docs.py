@@ -19,6 +19,7 @@ import yaml
 
 from docs.commands import commands as commands_of
 from lab.limits import number
+from packets.differences import DIFFERENCES, SIDES
 
 SOURCE = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build"))
@@ -38,7 +39,9 @@ PROGRAMS = {
     "fairlead-speaker": "src/speaker/fairlead-speaker",
 }
 DAEMONS = {"fairlead-controller", "fairlead-speaker"}
-SCRIPTS = ("tests/demo", "tests/run", "tests/cluster", "tests/mutate", "tests/bench/run")
+SCRIPTS = """
+    tests/demo tests/run tests/cluster tests/upstream tests/mutate tests/bench/run tests/bench/proxy tests/vm
+""".split()
 # Flags that stand in backticks by themselves, and whose they are.
 OTHERS_FLAGS = {
     "--lb-class": "MetalLB",
@@ -183,11 +186,15 @@ def test_the_page_lists_each_flag_with_its_programs(flags: dict[str, set[str]]) 
     for name, some in flags.items():
         for flag in some - {"--help", "--version"}:
             theirs.setdefault(flag, set()).add(name)
-    # Those of single commands stand beside the commands; `explain` has a --node of its own.
+    # Those of single commands stand beside the commands; `explain` has a --node of its own, and some of the speakers'.
     for flag in ("--config", "--state"):
         assert flag in text(FLAGS)
         del theirs[flag]
-    theirs["--node"].discard("fairlead")
+    of_both = {"--node", "--detect-local-mode", "--cluster-cidr", "--pod-bridge-interface"}
+    of_both |= {"--pod-interface-name-prefix", "--nodeport-addresses", "--localhost-nodeports", "--masquerade-all"}
+    of_both |= {"--clamp-mss"}
+    for flag in of_both:
+        theirs[flag].discard("fairlead")
     assert said == theirs
 
 
@@ -327,7 +334,8 @@ def test_the_man_page_names_all_changes_of_a_plan() -> None:
 
 def test_the_man_page_has_all_keys_of_the_json() -> None:
     (said,) = re.findall(r"^\.SH OUTPUT\n(.*?)^\.SH ", text("man/fairlead.1"), re.MULTILINE | re.DOTALL)
-    printers = "model_print model_bgp explain_print plan_print command_convert command_uninstall check"
+    printers = "model_print model_bgp explain_print follow_print plan_print"
+    printers += " command_proxy command_proxy_diff command_convert command_uninstall check"
     printed = "".join(text(f"src/cli/{name}.c") for name in printers.split())
     # What the one that writes the mark sends to the API server is no output.
     keys = re.findall(r'\\"(\w+)\\":|(?:out_(?!cell\b)[a-z]+|put_words)\(o, "(\w+)"', printed.replace("\\n", ""))
@@ -340,6 +348,12 @@ def test_examples_that_are_configurations_are_valid() -> None:
         program("fairlead", "config", "check", str(SOURCE / "examples" / name))
 
 
+def test_the_example_has_the_external_dns_that_is_tested() -> None:
+    built = text("tests/kube/external-dns/go.mod")
+    (version,) = re.findall(r"\bsigs\.k8s\.io/external-dns (v[0-9.]+)$", built, re.MULTILINE)
+    assert f"external-dns/external-dns:{version}\n" in text("examples/external-dns/external-dns.yaml")
+
+
 def test_the_version_is_one() -> None:
     (version,) = re.findall(r"AC_INIT\(\[[^]]*\], \[([0-9.]+)\]", text("configure.ac"))
     assert f"fairlead:{version}, fairlead-frr:{version}" in text("README.md")
@@ -349,19 +363,19 @@ def test_the_version_is_one() -> None:
 # What a page says, and the constant behind it: "{}" in the phrase is the number.
 NUMBERS = (
     ("docs/layer2.md", "{} other speakers on a segment", "include/fairlead/member.h", "MEMBER_PEERS_MAX"),
-    ("docs/layer2.md", "{} claims of one peer", "src/l2/claims.h", "CLAIMS_PER_PEER_MAX"),
-    ("docs/layer2.md", "{} addresses on a segment", "src/l2/claims.h", "CLAIMS_ENTRIES_MAX"),
-    ("docs/layer2.md", "stale for {} s", "src/l2/claims_private.h", "CLAIMS_STALE_MS"),
-    ("docs/layer2.md", "fresh for {} s", "src/l2/claims_private.h", "CLAIMS_FRESH_MS"),
+    ("docs/layer2.md", "{} claims of one peer", "include/fairlead/claims.h", "CLAIMS_PER_PEER_MAX"),
+    ("docs/layer2.md", "{} addresses on a segment", "include/fairlead/claims.h", "CLAIMS_ENTRIES_MAX"),
+    ("docs/layer2.md", "stale for {} s", "src/claims/private.h", "CLAIMS_STALE_MS"),
+    ("docs/layer2.md", "fresh for {} s", "src/claims/private.h", "CLAIMS_FRESH_MS"),
     ("docs/layer2.md", "answered within the last {} s", "src/speaker/pulse.c", "LOST_MS"),
     ("docs/layer2.md", "brought something within the last {} s", "src/speaker/pulse.c", "WATCH_SILENCE_MS"),
-    ("docs/design.md", "fresh for {} seconds", "src/l2/claims_private.h", "CLAIMS_FRESH_MS"),
+    ("docs/design.md", "fresh for {} seconds", "src/claims/private.h", "CLAIMS_FRESH_MS"),
     ("docs/layer2.md", "{} interfaces with segments", "src/l2/attach.h", "ATTACH_SEGMENTS_MAX"),
     ("docs/layer2.md", "{} interfaces with addresses", "src/l2/ifaces.h", "IFACES_MAX"),
     ("docs/layer2.md", "{} subnets of one", "src/l2/ifaces.h", "IFACE_SUBNETS_MAX"),
     ("docs/layer2.md", "{} addresses of the node", "src/l2/ifaces.h", "IFACES_LOCALS_MAX"),
     ("docs/layer2.md", "larger than {} bytes", "include/fairlead/wire.h", "WIRE_DATAGRAM_MAX"),
-    ("docs/layer2.md", "in place of {}.", "include/fairlead/wire.h", "WIRE_CLAIM_MAX"),
+    ("docs/layer2.md", "in place of {}.", "include/fairlead/wire.h", "WIRE_CLAIM_FIT"),
     ("docs/layer2.md", "{} places for each name", "include/fairlead/strangers.h", "STRANGERS_PER_NAME"),
     ("docs/layer2.md", "{} for all names", "include/fairlead/strangers.h", "STRANGERS_UNKNOWN_MAX"),
     ("docs/reasons.md", "{} others can be known", "include/fairlead/member.h", "MEMBER_PEERS_MAX"),
@@ -371,6 +385,9 @@ NUMBERS = (
     ("docs/bgp.md", "{}: from all to 198.51.100.0/24 iif lo", "src/speaker/sinks.c", "PRIORITY_FIRST"),
     ("docs/bgp.md", "set tag {}", "src/bgp/model.h", "BGP_TAG"),
     ("docs/running.md", "{}/udp", "include/fairlead/wire.h", "WIRE_PORT"),
+    ("docs/running.md", "{}/udp", "include/fairlead/wire.h", "WIRE_PORT_V1"),
+    ("docs/layer2.md", "goes to {}/udp", "include/fairlead/wire.h", "WIRE_PORT_V1"),
+    ("docs/layer2.md", "datagram of at most 1400 bytes to {}/udp", "include/fairlead/wire.h", "WIRE_PORT"),
     ("docs/running.md", "{} to 4096 bytes", "src/speaker/options.h", "SPEAKER_KEY_MIN_BYTES"),
     ("docs/running.md", "16 to {} bytes", "src/speaker/options.h", "SPEAKER_KEY_MAX_BYTES"),
     ("docs/migration.md", "{}/udp of a multicast group", "include/fairlead/wire.h", "WIRE_PORT"),
@@ -384,3 +401,30 @@ def test_numbers(page: str, phrase: str, header: str, macro: str) -> None:
     value = number(found.group(1)) // (1000 if macro.endswith("_MS") else 1)  # pages tell seconds
     words = re.sub(r"(?<=\d) (?=\d{3}\b)", "", " ".join(text(page).split()))
     assert phrase.format(value) in words, f"{page} does not say {phrase.format(value)!r}"
+
+
+def test_the_packages_of_a_build_are_the_same_everywhere() -> None:
+    """README.md lists what configure asks for; tests/install and the image's Dockerfile install it."""
+    checks = re.findall(r"^(?:FL_LIBRARY|AC_CHECK_HEADER)\(.*", text("configure.ac"), re.MULTILINE)
+    asked = {package for check in checks for package in re.findall(r"[a-z0-9-]+", check.rsplit("[", 1)[1])}
+    assert {"libnl-genl-3-dev", "uthash-dev"} <= asked
+    (listed,) = re.findall(r"a build needs(.*?)\. `tests/install`", text("README.md"), re.DOTALL)
+    tools = {"build-essential", "autoconf", "automake", "pkg-config"}
+    assert set(re.findall(r"`([^`]+)`", listed)) == asked | tools
+    for page in ("tests/install", "Dockerfile"):
+        assert asked | tools <= set(text(page).split()), page
+
+
+def test_every_difference_from_kube_proxy_is_documented() -> None:
+    """And says who departs, as what the table of packets lets pass."""
+    section = text("docs/dataplane.md").split("\n## Differences from kube-proxy\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    documented = {}
+    for row in rows:
+        cells = dict(zip(head, row, strict=True))
+        assert cells["why"], f"{row[0]}: no reason"
+        sides = set(cells) - {"difference", "why"}
+        documented[row[0].strip("`")] = {s for s in sides if not cells[s].startswith("as specified")}
+    assert set(head) == {"difference", "why", *SIDES.values()}
+    assert documented == {d.name: {SIDES.get(by, by) for by in d.fates} for d in DIFFERENCES}

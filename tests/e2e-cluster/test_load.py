@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab import netns
+from lab.changes import Change
 from lab.load import Outcome
-from lab.router import Change
 from podlab.cluster import Cluster
 from podlab.load import ServiceLoad, none_failed
 
@@ -63,6 +63,17 @@ def test_what_the_router_moved(
         none_failed([load])
 
 
+@pytest.mark.parametrize("started, ended, error, excused", [
+    (9.9, 10.1, _RESET, True),
+    (19.9, 20.3, _RESET, True),
+    (19.9, 20.3, "timeout", False),
+    (20.3, 20.4, _RESET, False),
+])
+def test_what_the_router_took_away(started: float, ended: float, error: str, excused: bool) -> None:
+    load = _Failed()
+    assert load.moved_or_bereft(Outcome(started, ended, 10001, "", error)) == excused
+
+
 def test_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(netns, "output", _flows)
     load = _Failed(Outcome(12.0, 22.0, 10001, "", "timeout"), Outcome(11.0, 11.1, 10002, "", _RESET))
@@ -74,6 +85,6 @@ def test_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         "2 of 3 connections to 198.51.100.10:",
         f"  2.00 s to 2.10 s, from port 10002: {_RESET} (node2: CLOSE to 10.244.1.7:8080)",
         "  3.00 s to 13.00 s, from port 10001: timeout (node1: SYN_SENT to 10.244.2.3:8080)",
-        "  1.00 s to 1.20 s: the router sends to node1, node2, and before that to node1",
-        "  11.00 s to 11.20 s: the router sends to node1, and before that to node1, node2",
+        "  1.00 s to 1.20 s: packets go to node1, node2, and before that to node1",
+        "  11.00 s to 11.20 s: packets go to node1, and before that to node1, node2",
     ]

@@ -57,6 +57,7 @@ def _pods_of(cluster: Cluster, app: str) -> set[str]:
     ("fairlead-speaker", "0", NET_ADMIN_AND_RAW),
     ("fairlead-controller", "65532", 0),
 ])
+@pytest.mark.data_plane
 def test_daemons_have_these_privileges_and_no_more(
     cluster: Cluster, installation: Installation, program: str, uid: str, capabilities: int
 ) -> None:
@@ -72,6 +73,7 @@ def test_daemons_have_these_privileges_and_no_more(
         assert _root_is_read_only(pid)
 
 
+@pytest.mark.data_plane
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_is_reached_from_outside(cluster: Cluster, installation: Installation, name: str) -> None:
     _reach(installation, name)
@@ -111,6 +113,7 @@ def _fairlead_test(cluster: Cluster, client: str, *flags: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.data_plane
 def test_fairlead_test_by_layer_2(cluster: Cluster, installation: Installation) -> None:
     """With Pods under the level `restricted`, of the image that the chart has installed."""
     lines = _fairlead_test(cluster, cluster.network.client.namespace)
@@ -123,7 +126,7 @@ def test_fairlead_test_by_bgp(cluster: Cluster, installation: Installation, rout
     netns.configure(cluster.network.control_plane.namespace, [f"route replace {OUTSIDE}/32 via {ROUTER}"])
     lines = _fairlead_test(cluster, router.outside, "--host-network", "--address-pool", "routed")
     skipped = [line.split(": ")[0] for line in lines if line.startswith("skipped")]
-    assert skipped == [f"skipped  policy {p}, ARP from this machine" for p in ("Cluster", "Local")], "\n".join(lines)
+    assert skipped == [f"skipped  policy {p}, ARP/ND from this machine" for p in ("Cluster", "Local")], "\n".join(lines)
     assert any(line.startswith("ok       policy Local, announced: by BGP: ") for line in lines)
 
 
@@ -160,13 +163,14 @@ def test_a_lost_session_is_told(cluster: Cluster, installation: Installation) ->
 # ---- whatever happens, while a client opens a hundred connections a second to each of them ----
 
 
+@pytest.mark.data_plane
 def test_a_deployment_is_rolled(cluster: Cluster, installation: Installation) -> None:
     with installation.load(*SERVICES) as loads:
         old = _pods_of(cluster, "web")
         cluster.kubectl("rollout", "restart", "deployment/web")
         installation.wait_rolled_out("deployment/web", "default")
         wait_for("the old Pods to go", lambda: not old & _pods_of(cluster, "web"), 30, 0.5)
-    none_failed(loads)
+    none_failed(loads, ServiceLoad.moved_or_bereft)
 
 
 def test_the_leader_is_deleted(cluster: Cluster, installation: Installation) -> None:
@@ -203,6 +207,7 @@ def test_the_chart_is_upgraded(cluster: Cluster, installation: Installation) -> 
     wait_for("each Pod to be a new one", lambda: not before & now(), 30, 0.5)
 
 
+@pytest.mark.data_plane
 def test_a_node_is_killed(cluster: Cluster, installation: Installation) -> None:
     """What had an endpoint on it, or went by way of it, fails until that is noticed; afterwards nothing does."""
     owner = wait_for("the owner's answer", lambda: _owner(cluster, installation.address("lan-cluster")), 10)
@@ -249,7 +254,9 @@ def _forwarded_to(cluster: Cluster, dead: str) -> bool:
     """Whether the rules of a living node still name Pods of the dead one."""
     pods = cluster.nodes[dead].host.pod_prefix
     living = [n.host.namespace for n in cluster.nodes.values() if n.name != dead]
-    return any(f"--to-destination {pods}." in netns.output(n, ["iptables-save", "-t", "nat"]) for n in living)
+    rules = "".join(netns.output(n, ["iptables-save", "-t", "nat"]) for n in living)
+    tables = "".join(netns.output(n, ["nft", "list", "ruleset"]) for n in living)
+    return f"--to-destination {pods}." in rules or f": {pods}." in tables
 
 
 def _announce(
@@ -270,6 +277,7 @@ def test_frr_as_a_sidecar(cluster: Cluster, installation: Installation) -> None:
     assert installation.pods("frr") == []
 
 
+@pytest.mark.data_plane
 def test_uninstalling_leaves_nothing(cluster: Cluster, installation: Installation) -> None:
     """With FRR on the nodes, where it stays."""
     addresses = {name: installation.address(name) for name in SERVICES}
@@ -299,6 +307,7 @@ def _ours(cluster: Cluster, kinds: str) -> list[str]:
 def _holds_nothing_of_ours(node: str, addresses: list[str]) -> None:
     for save in ("iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save"):
         assert "FL-" not in netns.output(node, [save]), f"{save} on {node}"
+    assert "table ip fairlead" not in netns.output(node, ["nft", "list", "tables"])
     for what in (["ip", "address"], ["ip", "route", "show", "table", "all"]):
         said = netns.output(node, what)
         assert not any(a in said for a in addresses), f"{what} on {node}"

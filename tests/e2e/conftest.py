@@ -5,7 +5,7 @@ A module may set SPEAKER_FLAGS, flags for every speaker.  node3 takes no Pods, s
 
 With --server=kubernetes the same tests run against a real API server (lab/kubernetes.py).  Marked `embedded` is what
 only the embedded one can do (faults, above all) or what the API server has no part in; marked `kubernetes` what needs
-the real one.  Neither is counted where it does not apply.
+the real one; and `ipvs` what takes a kernel that has it.  None is counted where it does not apply.
 """
 
 import os
@@ -18,12 +18,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `pytest tests/e2e` by hand
 
-pytest.register_assert_rewrite("bgproom")  # before any module imports it
+pytest.register_assert_rewrite("bgproom", "proxyroom")  # before any module imports it
 
-from lab import netns, rundir
+from lab import ipvs, netns, rundir
 from lab.cluster import SOURCE, Lab, end_on_signals
 from lab.router import Router
-from lab.waiting import LabError, wait_for
+from lab.waiting import WAIT_SECONDS, LabError, wait_for
 
 NODES = ("node1", "node2", "node3")
 WITH_PODS = ("node1", "node2")
@@ -31,6 +31,12 @@ PODS = ("webapp-a", "webapp-b", "webapp-c")
 
 MakeService = Callable[..., dict[str, Any]]
 
+
+# Begun first, so that none of these modules is left to one lab at the end.
+LONGEST = (
+    *("documents", "controller", "kubernetes", "command_test", "packets", "daemons", "demo", "proxy", "proxy_faults"),
+    *("l2", "faults", "bgp", "l2_others"),
+)
 
 _server = "embedded"
 
@@ -45,28 +51,37 @@ def pytest_configure(config: pytest.Config) -> None:
     _server = config.getoption("--server")
     config.addinivalue_line("markers", "embedded: for the embedded API server alone")
     config.addinivalue_line("markers", "kubernetes: for a real API server alone")
+    config.addinivalue_line("markers", "ipvs: for a kernel with IPVS alone")
     end_on_signals()
     if worker := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"):  # each has a lab of its own
         os.environ["FAIRLEAD_LAB_ID"] = os.environ.get("FAIRLEAD_LAB_ID", "e2e") + worker
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    other = "embedded" if _server == "kubernetes" else "kubernetes"
-    elsewhere = [i for i in items if i.get_closest_marker(other)]
+    others = {"embedded" if _server == "kubernetes" else "kubernetes"}
+    if any(i.get_closest_marker("ipvs") for i in items) and ipvs.missing():
+        others.add("ipvs")
+    elsewhere = [i for i in items if any(i.get_closest_marker(other) for other in others)]
     config.hook.pytest_deselected(items=elsewhere)
-    items[:] = [i for i in items if not i.get_closest_marker(other)]
+    items[:] = sorted((i for i in items if i not in elsewhere), key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    name = item.path.stem.removeprefix("test_")
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Keeps the logs of a lab in which a test failed, and what was there at that moment."""
+    """Keeps the logs of a lab in which a test failed, and what was there at that moment; tells the ends of the logs."""
     outcome = yield
     report = outcome.get_result()
-    lab = getattr(item, "funcargs", {}).get("lab")
-    if report.failed and report.when != "teardown" and lab is not None:
+    if not report.failed or report.when == "teardown":
+        return
+    for lab in {id(v): v for v in getattr(item, "funcargs", {}).values() if isinstance(v, Lab)}.values():
         where = lab.save_logs()
         lab.save_state(where)
-        report.sections.append(("logs", str(where)))
+        report.sections.append(("logs", f"{where}\n{lab.ends_of_logs()}"))
 
 
 def open_lab() -> Lab:
@@ -173,7 +188,7 @@ def condition(lab: Lab, service: str, kind: str = "AddressAssigned") -> dict[str
 
 
 def wait_condition(
-    lab: Lab, service: str, reason: str, seconds: float = 10.0, kind: str = "AddressAssigned"
+    lab: Lab, service: str, reason: str, seconds: float = WAIT_SECONDS, kind: str = "AddressAssigned"
 ) -> dict[str, Any]:
     def has_reason() -> dict[str, Any]:
         found = condition(lab, service, kind)

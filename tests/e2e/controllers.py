@@ -45,11 +45,11 @@ def start_controllers(lab: Lab, *flags: str) -> None:
     for replica in ("a", "b"):
         lab.start_controller(replica, *LEASE, *flags)
         wait_for("it to answer", lambda r=replica: status(lab, r))
-        wait_for("a leader", lambda: any_leader(lab))
+        wait_leader(lab)
 
 
 def any_leader(lab: Lab) -> str:
-    """The replica that leads; "" if none does, or is up to say so."""
+    """The replica that leads; "" if none does at the moment, or is up to say so."""
     for replica in ("a", "b"):
         process = lab.processes.get(f"controller-{replica}")
         try:
@@ -58,6 +58,25 @@ def any_leader(lab: Lab) -> str:
         except ApiError:
             continue
     return ""
+
+
+def wait_leader(lab: Lab) -> str:
+    """Leases of three seconds change hands on a busy machine: who leads now may soon not, and sometimes nobody does."""
+    return wait_for("a leader", lambda: any_leader(lab), 20)
+
+
+def leader_status(lab: Lab) -> Any:
+    """What the leader says; one that has just begun to lead has decided about nothing yet."""
+    return status(lab, wait_leader(lab))
+
+
+def in_status(lab: Lab, name: str) -> Any:
+    """What the leader says of a Service, once it has decided about it."""
+
+    def found() -> Any:
+        return next((s for s in leader_status(lab)["services"] if s["name"] == name), None)
+
+    return wait_for(f"{name} in the leader's status", found)
 
 
 def holder(lab: Lab) -> str:
@@ -142,19 +161,19 @@ def settle(lab: Lab, pools: str) -> None:
     configure(lab, pools)
     if not any(p.running() for name, p in lab.processes.items() if name.startswith("controller-")):
         start_controllers(lab)
-    wait_for("a leader", lambda: any_leader(lab))
+    wait_leader(lab)
     wait_active(lab, pools)
-    wait_for("the books to be empty", lambda: all(p["used"] == 0 for p in status(lab, any_leader(lab))["pools"]))
+    wait_for("the books to be empty", lambda: all(p["used"] == 0 for p in leader_status(lab)["pools"]))
 
 
-def wait_addresses(lab: Lab, name: str, *addresses: str, seconds: float = 5.0) -> None:
+def wait_addresses(lab: Lab, name: str, *addresses: str) -> None:
     def has_them() -> bool:
         found = lab.addresses(name)
         if found != list(addresses):
             raise LabError(str(found))
         return True
 
-    wait_for(f"{name} to have {addresses}", has_them, seconds)
+    wait_for(f"{name} to have {addresses}", has_them)
 
 
 def events(lab: Lab, name: str, namespace: str = "default") -> list[str]:
@@ -171,6 +190,6 @@ def settled(lab: Lab, seconds: float = 0.5) -> None:
     def quiet() -> bool:
         before = lab.write_log.stat().st_size
         time.sleep(seconds)
-        return not [w for w in lab.writes(before) if w.get("kind") != "Lease"]
+        return not [w for w in lab.writes(before) if "/leases/" not in w["path"]]
 
     wait_for("the writes to end", quiet, 20)

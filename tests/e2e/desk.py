@@ -46,10 +46,10 @@ class Desk:
             "PATH": f"{programs}:{os.environ['PATH']}",
         }
 
-    def run(self, command: Command) -> str:
-        """What it prints; standard error with it, as at a terminal."""
+    def run(self, command: Command, **words: str) -> str:
+        """What it prints; standard error with it, as at a terminal.  @words are typed for words in capitals."""
         found = row(command)
-        done = self._bash(typed(command, **VALUES), found.on if found else "cp")
+        done = self._bash(typed(command, **(VALUES | words)), found.on if found else "cp")
         assert done.returncode == (found.status if found else 0), f"{command}\n{done.stdout}"
         return done.stdout
 
@@ -71,15 +71,15 @@ class Desk:
                 check=False,
             )
 
-    def follow(self, command: Command, seconds: float = 20.0) -> None:
+    def follow(self, command: Command, seconds: float = 20.0, **words: str) -> None:
         """Runs it until it prints what the page shows, which daemons may need a moment for."""
-        wrong = self._otherwise(command)
+        wrong = self._otherwise(command, words)
         if wrong and not CHANGES.search(command.text):
             with suppress(NotInTime):
-                wait_for("what the page shows", lambda: not self._otherwise(command), seconds, 0.5)
-            wrong = self._otherwise(command)
+                wait_for("what the page shows", lambda: not self._otherwise(command, words), seconds, 0.5)
+            wrong = self._otherwise(command, words)
         assert not wrong, f"{command}\n{wrong}"
 
-    def _otherwise(self, command: Command) -> str:
-        printed = self.run(command)
+    def _otherwise(self, command: Command, words: dict[str, str]) -> str:
+        printed = self.run(command, **words)
         return difference(command.shown, printed) if command.shown else ""

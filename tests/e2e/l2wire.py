@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A switch of our own, and speakers' layer 2 alone (tests/l2/l2node) on its ports.
+"""A switch of our own, and speakers' layer 2 alone (tests/l2/l2node) on its ports, in one family of addresses.
 
 The switch floods every frame to every other port, unless told to hold it back, and keeps all of them; so loss in one
-direction, replays and forgeries need no help from the kernel.  It is the client, too: each ARP request comes from
+direction, replays and forgeries need no help from the kernel.  It is the client, too: each question comes from
 a MAC address of its own, so that every answer can be laid beside the very request that it answers.
 
 Nodes and switch stand for machines of their own, and a wire that is late by a tenth of a second is none.  So they run
@@ -21,17 +21,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from lab import arp, netns, processes
+from lab import arp, ndp, netns, processes
 from lab.cluster import SOURCE
-from lab.waiting import LabError, wait_for
+from lab.waiting import WAIT_SECONDS, LabError, wait_for
 
 PREFIX = f"fl2-{os.environ.get('FAIRLEAD_LAB_ID', 'e2e')}-"
 SWITCH = PREFIX + "switch"
-CLIENT = "10.9.0.200"
 NAMES = ("a", "b", "c")
-ADDRESSES = [f"10.9.0.{100 + i}" for i in range(12)]
 KEY = "a key for tests"
+PORTS = [struct.pack("!H", port) for port in (7473, 7474)]
 # Where the answer to a probe is all that keeps a second owner away, it may be late: the switch is a program.
 PATIENT_MS = 250
 PACKET_OUTGOING = 4
@@ -45,9 +45,41 @@ PAUSE = 0.05
 Block = Callable[[str, str, bytes], bool]
 
 
+@dataclass(frozen=True)
+class Family:
+    name: str
+    codec: Any  # lab.arp, lab.ndp
+    network: str
+    prefix: int
+    client: str
+    addresses: tuple[str, ...]
+
+    def host(self, number: int, longer: int = 0) -> str:
+        """An address of a node, for `ip addr add`; with a prefix that is so many bits longer."""
+        return f"{self.network}{number}/{self.prefix + longer}{' nodad' if self.codec is ndp else ''}"
+
+
+IPV4 = Family("IPv4", arp, "10.9.0.", 24, "10.9.0.200", tuple(f"10.9.0.{100 + i}" for i in range(12)))
+IPV6 = Family("IPv6", ndp, "fd00:9::", 64, "fd00:9::200", tuple(f"fd00:9::{0x100 + i:x}" for i in range(12)))
+FAMILIES = (IPV4, IPV6)
+
+
+def payload_at(frame: bytes) -> int:
+    """Where the payload of a UDP datagram begins."""
+    return 42 if frame[12:14] == b"\x08\x00" else 62
+
+
 def is_message(frame: bytes) -> bool:
-    """Of one speaker to the others."""
-    return frame[12:14] == b"\x08\x00" and frame[36:38] == struct.pack("!H", 7473)
+    """Of one speaker to the others, in either version."""
+    udp = payload_at(frame) - 8
+    protocol = {b"\x08\x00": 23, b"\x86\xdd": 20}.get(frame[12:14], 0)
+    return frame[protocol : protocol + 1] == b"\x11" and frame[udp + 2 : udp + 4] in PORTS
+
+
+def is_copy(frame: bytes) -> bool:
+    """Said to speakers of version 1, and by others left alone."""
+    udp = payload_at(frame) - 8
+    return frame[udp + 2 : udp + 4] == PORTS[0]
 
 
 @contextmanager
@@ -72,7 +104,8 @@ class Request:
 
 
 class Switch:
-    def __init__(self, names: tuple[str, ...]) -> None:
+    def __init__(self, family: Family, names: tuple[str, ...]) -> None:
+        self.family = family
         self.frames: list[tuple[float, str, bytes]] = []  # when, from whom
         self.pauses: list[tuple[float, float]] = []  # when it went on, and for how long it had not run
         self.requests: list[Request] = []
@@ -118,25 +151,22 @@ class Switch:
                 continue
             self.frames.append((time.monotonic(), name, frame))
             self.flood(name, frame)
-            if packet := arp.decode(frame):
-                self._receive_arp(name, packet)
+            if packet := self.family.codec.decode(frame):
+                self._receive_neighbor(name, packet)
 
-    def _receive_arp(self, name: str, packet: arp.Frame) -> None:
+    def _receive_neighbor(self, name: str, packet: arp.Frame) -> None:
         if packet.op == arp.REPLY and packet.dst.startswith("02:cc:"):
             number = int.from_bytes(arp.mac_bytes(packet.dst)[2:], "big")
             if number < len(self.requests):  # else it is for a node, whose MAC, made by lot, begins like ours
                 self.requests[number].answers.append(packet.sender_mac)
         if self.stranger and packet.op == arp.REQUEST and packet.target_ip == self.stranger[0]:
             address, mac = self.stranger
-            self.send(
-                name,
-                arp.encode(arp.Frame(arp.REPLY, mac, address, packet.sender_mac, packet.sender_ip, mac, packet.src)),
-            )
+            self.send(name, self.family.codec.reply(mac, address, packet))
 
     def _ask(self, target: str) -> None:
         mac = arp.mac_text(b"\x02\xcc" + len(self.requests).to_bytes(4, "big"))
         self.requests.append(Request(time.monotonic(), target))
-        frame = arp.request(mac, CLIENT, target)
+        frame = self.family.codec.request(mac, self.family.client, target)
         frame = frame[:12] + self.tag + frame[12:]
         for name in self._sockets:
             if not self.block("client", name, frame):
@@ -176,15 +206,15 @@ class State:
 class Node:
     """A program that owns addresses, or none at the moment."""
 
-    def __init__(self, name: str, key: str, probe_ms: int) -> None:
-        self.name, self.key, self.probe_ms = name, key, probe_ms
+    def __init__(self, family: Family, name: str, key: str, probe_ms: int) -> None:
+        self.family, self.name, self.key, self.probe_ms = family, name, key, probe_ms
         self.namespace = PREFIX + name
         self.mac = ""
         self._popen: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         program = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build")) / "tests/l2/l2node"
-        wants = [ADDRESSES[0], str(len(ADDRESSES))]
+        wants = [self.family.addresses[0], str(len(self.family.addresses))]
         argv = [str(program), self.name, ",".join(NAMES), self.key, *wants, str(self.probe_ms)]
         with netns.entered(self.namespace), urgent():
             self._popen = subprocess.Popen(
@@ -196,7 +226,7 @@ class Node:
 
     def _ended(self) -> None:
         assert self._popen
-        self._popen.wait(10)
+        self._popen.wait(WAIT_SECONDS)
         for pipe in (self._popen.stdin, self._popen.stdout):
             if pipe:
                 pipe.close()
@@ -240,17 +270,20 @@ class Node:
 class Wire:
     def __init__(
         self,
+        family: Family,
         names: tuple[str, ...] = NAMES,
         keys: dict[str, str] | None = None,
         probe_ms: int = 25,
         second_legs: tuple[str, ...] = (),
     ) -> None:
-        self.nodes = {n: Node(n, (keys or {}).get(n, KEY), probe_ms) for n in names}
+        self.family, self.addresses = family, list(family.addresses)
+        self.nodes = {n: Node(family, n, (keys or {}).get(n, KEY), probe_ms) for n in names}
         remove()
         netns.create(SWITCH)
         for node in self.nodes.values():
             netns.create(node.namespace)
             netns.configure(node.namespace, ["link set lo up"])
+            netns.set_sysctls(node.namespace, {"ipv6/conf/default/accept_dad": "0"})
             self._plug(node, f"port-{node.name}", "eth0", 11 + NAMES.index(node.name))
         for name in second_legs:
             self._plug(self.nodes[name], f"port-{name}2", "eth1", 21 + NAMES.index(name))
@@ -260,15 +293,14 @@ class Wire:
             packet.bind(("eth0", 0))
             node.mac = arp.mac_text(packet.getsockname()[4])
             packet.close()
-        self.switch = Switch((*names, *(f"{name}2" for name in second_legs)))
+        self.switch = Switch(family, (*names, *(f"{name}2" for name in second_legs)))
         for node in self.nodes.values():
             node.start()
 
-    @staticmethod
-    def _plug(node: Node, port: str, interface: str, host: int) -> None:
+    def _plug(self, node: Node, port: str, interface: str, host: int) -> None:
         peer = f"peer name {interface} netns {node.namespace}"
         netns.configure(SWITCH, [f"link add {port} type veth {peer}", f"link set {port} up"])
-        commands = [f"addr add 10.9.0.{host}/24 dev {interface}", f"link set {interface} up"]
+        commands = [f"addr add {self.family.host(host)} dev {interface}", f"link set {interface} up"]
         netns.configure(node.namespace, commands)
 
     def close(self) -> None:
@@ -291,11 +323,11 @@ class Wire:
                     if address in found:
                         raise LabError(f"{address} is owned by {found[address]} and {node.name}")
                     found[address] = node.name
-        if len(found) < len(ADDRESSES):
+        if len(found) < len(self.addresses):
             raise LabError(f"{len(found)} addresses are owned")
         return found
 
-    def wait_owners(self, seconds: float = 10.0) -> dict[str, str]:
+    def wait_owners(self, seconds: float = WAIT_SECONDS) -> dict[str, str]:
         return wait_for("every address to have one owner", self.owners, seconds)
 
     def agreed(self) -> dict[str, str]:
@@ -306,7 +338,7 @@ class Wire:
                 raise LabError(f"{node.name} tells of other owners")
         return owners
 
-    def wait_agreed(self, seconds: float = 10.0) -> dict[str, str]:
+    def wait_agreed(self, seconds: float = WAIT_SECONDS) -> dict[str, str]:
         return wait_for("every node to know who owns what", self.agreed, seconds)
 
     def owned_by_itself(self, name: str) -> list[str]:
@@ -321,7 +353,7 @@ class Wire:
     def observe(self, seconds: float, meanwhile: Callable[[], None] | None = None) -> "Observed":
         """Asks for all addresses in turn, and does something a moment after it began."""
         first = len(self.switch.requests)
-        self.switch.asking = ADDRESSES
+        self.switch.asking = self.addresses
         time.sleep(0.2)
         if meanwhile:
             meanwhile()
@@ -330,20 +362,23 @@ class Wire:
         self.switch.asking = []
         time.sleep(0.1)
         names = {node.mac: node.name for node in self.nodes.values()}
-        return Observed(self.switch.requests[first:], began, names, list(self.switch.frames), list(self.switch.pauses))
+        return Observed(
+            self.family, self.switch.requests[first:], began, names, list(self.switch.frames), list(self.switch.pauses)
+        )
 
     def probes(self, name: str, address: str, since: float) -> int:
-        """How often a node asked by ARP probe for an address."""
+        """How often a node asked by probe for an address."""
         found = 0
         for at, origin, frame in list(self.switch.frames):
-            packet = arp.decode(frame)
-            if at >= since and origin == name and packet and packet.sender_ip == "0.0.0.0":
+            packet = self.family.codec.decode(frame)
+            if at >= since and origin == name and packet and packet.sender_ip == self.family.codec.NOBODY:
                 found += packet.target_ip == address
         return found
 
 
 @dataclass(frozen=True)
 class Observed:
+    family: Family
     requests: list[Request]
     began: float = 0.0  # when what was to happen meanwhile had happened; times are told from then on
     names: dict[str, str] = field(default_factory=dict)  # of nodes, by MAC
@@ -368,7 +403,7 @@ class Observed:
 
     def answered_twice(self) -> float:
         """The longest stretch in which two nodes answered the same requests."""
-        return max(self._longest(a, lambda r: len(set(r.answers)) > 1) for a in ADDRESSES)
+        return max(self._longest(a, lambda r: len(set(r.answers)) > 1) for a in self.family.addresses)
 
     def assert_one_owner(self, but_for: float = 0.0) -> None:
         """No request was answered by two nodes, but for so many seconds at most."""
@@ -392,13 +427,13 @@ class Observed:
     def _said(self, address: str, since: float, until: float) -> list[str]:
         said = [(at, f"the switch had paused for {seconds:.3f} s") for at, seconds in self.pauses]
         for at, origin, frame in self.frames:
-            packet = arp.decode(frame) if since <= at <= until else None
+            packet = self.family.codec.decode(frame) if since <= at <= until else None
             if not packet or address not in (packet.sender_ip, packet.target_ip):
                 continue
             what = "answers"
             if packet.op == arp.REQUEST:
-                what = "asks" if packet.sender_ip == "0.0.0.0" else "announces"
-            if what != "answers" or packet.gratuitous or packet.target_ip == "0.0.0.0":
+                what = "asks" if packet.sender_ip == self.family.codec.NOBODY else "announces"
+            if what != "answers" or packet.gratuitous or packet.target_ip == self.family.codec.NOBODY:
                 to = self.names.get(packet.dst, "all")
                 said.append((at, f"{origin} {what}{f' {to}' if what == 'answers' else ''}"))
         return [f"  {at - self.began:8.3f} {what}" for at, what in sorted(said) if since <= at <= until]

@@ -148,7 +148,7 @@ class Server(Client):
         self.end()
 
     def end(self) -> int:
-        code = self.process.wait(10)
+        code = self.process.wait(30)
         self.process.stdout.close()
         return code
 

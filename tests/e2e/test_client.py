@@ -26,7 +26,7 @@ from lab.waiting import wait_for
 
 SOURCE = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build"))
-TIMEOUT_S = 180
+TIMEOUT_S = 600
 TOKEN = "a-token-of-the-suite"
 
 
@@ -37,7 +37,7 @@ def running(argv: list[str]) -> Iterator[subprocess.Popen[str]]:
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        process.wait(30)
         process.stdout.close()
 
 

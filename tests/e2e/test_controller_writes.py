@@ -14,14 +14,15 @@ from conftest import wait_condition
 from controllers import (
     SYSTEM,
     active,
-    any_leader,
     configure,
     events,
+    in_status,
     lab_fixtures,
+    leader_status,
     restart,
-    status,
     wait_active,
     wait_addresses,
+    wait_leader,
 )
 from test_controller import annotate
 from test_external_pools import patches, wait_external
@@ -52,7 +53,7 @@ def struck(lab: Lab) -> int:
 
 
 def wait_in_flight(lab: Lab) -> None:
-    wait_for("the patch", lambda: status(lab, any_leader(lab))["stats"]["in_flight"])
+    wait_for("the patch", lambda: leader_status(lab)["stats"]["in_flight"])
 
 
 # ---- an API server that fails for one object, as it does where an admission webhook is away ----
@@ -111,7 +112,7 @@ def test_a_configuration_that_is_undone_is_not_published_at_full_speed(lab: Lab)
     assert 1 <= struck(lab) <= 4
     assert active(lab) == (generation, before)
     lab.set_faults()
-    wait_for("it to be published", lambda: active(lab)[1] == OTHER, 10)
+    wait_for("it to be published", lambda: active(lab)[1] == OTHER)
 
 
 def test_a_publication_without_an_answer_is_told(lab: Lab) -> None:
@@ -143,16 +144,13 @@ def test_a_service_that_becomes_unreadable_keeps_its_address(lab: Lab) -> None:
     wait_addresses(lab, "web", "192.168.1.240")
     offset = lab.write_log.stat().st_size
     annotate(lab, "web", junk=20000 * "x", addresses="192.168.1.249")
-
-    def said() -> dict[str, Any]:
-        return next(s for s in status(lab, any_leader(lab))["services"] if s["name"] == "web")
-
-    wait_for("the reason", lambda: said()["reason"] == "Unreadable")
+    wait_for("the reason", lambda: in_status(lab, "web")["reason"] == "Unreadable")
     configure(lab, OTHER)
     wait_active(lab, OTHER)
     test_controller.create(lab, "next")
     wait_addresses(lab, "next", "192.168.1.241")
-    assert (said()["reason"], said()["addresses"]) == ("Unreadable", ["192.168.1.240"])
+    told = in_status(lab, "web")
+    assert (told["reason"], told["addresses"]) == ("Unreadable", ["192.168.1.240"])
     assert patches(lab, "web", offset) == []
     annotate(lab, "web", junk=None)
     wait_addresses(lab, "web", "192.168.1.249")
@@ -164,7 +162,7 @@ def test_a_service_that_becomes_unreadable_keeps_its_address(lab: Lab) -> None:
 def test_a_write_that_is_put_off_does_not_put_off_the_end(lab: Lab) -> None:
     fail(lab, "/services/web/status", code=429, retry_after=60)
     test_controller.create(lab, "web")
-    leader = any_leader(lab)
+    leader = wait_leader(lab)
     wait_for("the patch", lambda: struck(lab))
     assert lab.processes[f"controller-{leader}"].stop(10) == 0
     restart(lab, leader)

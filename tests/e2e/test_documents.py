@@ -77,7 +77,13 @@ def desk(lab: Lab, tmp_path: Path) -> Desk:
     return made
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if without_test(p)])
+def _pages() -> list[object]:
+    """What the page about tests has people type takes minutes, and no API server."""
+    apart = {"docs/testing.md": pytest.mark.embedded}
+    return [pytest.param(p, marks=[apart[p]] if p in apart else []) for p in PAGES if without_test(p)]
+
+
+@pytest.mark.parametrize("page", _pages())
 def test_page(desk: Desk, page: str) -> None:
     todo = without_test(page)
     if not kubernetes.kubectl() and any("kubectl" in c.text for c in todo):

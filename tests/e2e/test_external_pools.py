@@ -12,11 +12,12 @@ from typing import Any
 import conftest
 import pytest
 from controllers import (
-    any_leader,
     configure,
     events,
     holder,
+    in_status,
     lab_fixtures,
+    leader_status,
     restart,
     settled,
     start_controllers,
@@ -24,6 +25,7 @@ from controllers import (
     stop_controllers,
     wait_active,
     wait_addresses,
+    wait_leader,
 )
 
 from lab.api import ApiError, Object
@@ -73,7 +75,7 @@ def external(lab: Lab, name: str) -> tuple[list[str], str | None]:
     return found["spec"].get("externalIPs", []), found["metadata"].get("annotations", {}).get(RECORD)
 
 
-def wait_external(lab: Lab, name: str, *addresses: str, seconds: float = 5.0) -> None:
+def wait_external(lab: Lab, name: str, *addresses: str) -> None:
     """The Service has them, all recorded."""
     want = (list(addresses), ",".join(addresses) or None)
 
@@ -83,7 +85,7 @@ def wait_external(lab: Lab, name: str, *addresses: str, seconds: float = 5.0) ->
             raise LabError(str(found))
         return True
 
-    wait_for(f"{name} to have {addresses}", has_them, seconds)
+    wait_for(f"{name} to have {addresses}", has_them)
 
 
 def patches(lab: Lab, name: str, offset: int) -> list[str]:
@@ -177,9 +179,9 @@ def test_what_cannot_be_had_is_said(lab: Lab, pool: str, spec: dict[str, Any], r
     settled(lab)
     now = lab.api.get("Service", "web")
     assert (now["spec"], now["metadata"]["annotations"]) == (before["spec"], before["metadata"]["annotations"])
-    in_status = next(s for s in status(lab, any_leader(lab))["services"] if s["name"] == "web")["external_ips"]
-    assert (in_status["reason"], in_status["message"]) == (reason, said["message"])
-    metrics = lab.daemon(f"controller-{any_leader(lab)}", "/metrics")
+    told = in_status(lab, "web")["external_ips"]
+    assert (told["reason"], told["message"]) == (reason, said["message"])
+    metrics = lab.daemon(f"controller-{wait_leader(lab)}", "/metrics")
     assert f'fairlead_external_ips{{reason="{reason}"}} 1\n' in metrics
 
 
@@ -314,7 +316,7 @@ def test_two_leaders_give_no_address_twice(lab: Lab, number: int) -> None:
     lab.set_faults(rules=[{"verb": "patch", "path": "/services/", "agent": "controller", "delay_ms": 200}])
     for i in range(n):
         create(lab, f"s{i}", "wide")
-    victim = any_leader(lab)
+    victim = wait_leader(lab)
     lab.processes[f"controller-{victim}"].signal(number)
     wait_for("the standby to have the Lease", lambda: holder(lab) not in ("", f"controller-{victim}"), 20)
 
@@ -355,19 +357,19 @@ def test_patches_that_fail_are_made_good(lab: Lab, rule: dict[str, Any]) -> None
     for i in range(3):
         create(lab, f"s{i}")
     for i in range(3):
-        wait_external(lab, f"s{i}", f"203.0.113.{i + 1}", seconds=15)
-        wait_for("the condition", lambda i=i: condition(lab, f"s{i}").get("status") == "True", 15)
+        wait_external(lab, f"s{i}", f"203.0.113.{i + 1}")
+        wait_for("the condition", lambda i=i: condition(lab, f"s{i}").get("status") == "True")
 
 
 @pytest.mark.embedded
 def test_changed_while_its_patch_is_in_flight(lab: Lab) -> None:
     lab.set_faults(rules=[{"verb": "patch", "path": "/services/web", "agent": "controller", "delay_ms": 300}])
     create(lab, "web")
-    wait_for("the patch", lambda: status(lab, any_leader(lab))["stats"]["in_flight"])
+    wait_for("the patch", lambda: leader_status(lab)["stats"]["in_flight"])
     annotate(lab, "web", pool="both")
     wait_external(lab, "web", "10.61.0.1")
     settled(lab)
-    used = {p["name"]: p["used"] for p in status(lab, any_leader(lab))["pools"]}
+    used = {p["name"]: p["used"] for p in leader_status(lab)["pools"]}
     assert used == {"edge": 0, "lan": 0, "both": 1}, "the address that was set aside first is free again"
 
 
@@ -388,7 +390,7 @@ def test_an_admission_plugin_that_denies(lab: Lab) -> None:
     assert patches(lab, "web", offset).count("") == 1, "a status of others is no reason to ask again"
     create(lab, "next")
     wait_condition(lab, "next", "ExternalIpsRefused")
-    used = {p["name"]: p["used"] for p in status(lab, any_leader(lab))["pools"]}
+    used = {p["name"]: p["used"] for p in leader_status(lab)["pools"]}
     assert used["edge"] == 0, "what nobody got is free"
     # A change of the Service is tried at once.
     lab.set_faults()

@@ -225,7 +225,7 @@ def test_failed_node_loses_its_endpoints(lab: Lab, web_address: str) -> None:
             "its Pods to leave the Service",
             lambda: node not in {e["nodeName"] for e in lab.ready_endpoints("web")},
         )
-        wait_for("answers", lambda: [lab.get(web_address, timeout=0.3) for _ in range(10)], 10)
+        wait_for("answers", lambda: [lab.get(web_address, timeout=0.3) for _ in range(10)])
     finally:
         lab.heal(node)
         ready = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
@@ -371,7 +371,7 @@ def test_stopped_leader_hands_over_at_once(lab: Lab, make_service: MakeService) 
     leader = wait_for("a leader", lambda: [r for r in "ab" if lab.daemon(f"controller-{r}")["leader"]])[0]
     assert lab.processes[f"controller-{leader}"].stop() == 0
     make_service("web")
-    lab.wait_address("web", seconds=10)
+    lab.wait_address("web")
     lab.restart(f"controller-{leader}")
 
 

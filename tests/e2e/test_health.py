@@ -45,14 +45,14 @@ def probe(
         connection.close()
 
 
-def wait_says(lab: Lab, node: str, port: int, status: int, path: str = "/healthz", seconds: float = 10.0) -> Health:
+def wait_says(lab: Lab, node: str, port: int, status: int, path: str = "/healthz") -> Health:
     def says() -> Health:
         found = probe(lab, node, port, path)
         if found.status != status:
             raise LabError(f"{found}")
         return found
 
-    return wait_for(f"{node}:{port}{path} to say {status}", says, seconds)
+    return wait_for(f"{node}:{port}{path} to say {status}", says)
 
 
 def wait_closed(lab: Lab, node: str, port: int) -> None:

@@ -95,9 +95,12 @@ def test_one_patch_a_service_and_events_last(lab: Lab, controllers: Callable[...
 
     wait_for("an Event for each Service", lambda: len(events()) == n, 60, 0.3)
     patches = [r for r in requests(lab, offset) if r["objectRef"]["resource"] == "services" and r["verb"] == "patch"]
-    assert Counter((r["objectRef"]["subresource"], r["code"]) for r in patches) == {("status", 200): n}
-    assert len({r["objectRef"]["name"] for r in patches}) == n
-    last_patch = max(r["stageTimestamp"] for r in patches)
+    assert {r["objectRef"]["subresource"] for r in patches} == {"status"}
+    # On a busy server one may conflict, and comes a second time.
+    assert {r["code"] for r in patches} <= {200, 409}
+    assert Counter(r["objectRef"]["name"] for r in patches if r["code"] == 200) == {f"one{i}": 1 for i in range(n)}
+    first_of_each = {r["objectRef"]["name"]: r for r in reversed(patches)}.values()
+    last_patch = max(r["stageTimestamp"] for r in first_of_each)
     assert min(r["requestReceivedTimestamp"] for r in events()) >= last_patch
 
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ownership of addresses by ARP, with real frames: what a client is answered while nodes and links fail."""
+"""Ownership of addresses by ARP and neighbour discovery, with real frames: what a client is answered while nodes and
+links fail.  Of IPv6 on a segment that has nothing else, so that heartbeats go by it, too."""
 
 import signal
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from l2wire import ADDRESSES, NAMES, PATIENT_MS, Wire, is_message
+from l2wire import FAMILIES, NAMES, PATIENT_MS, Family, Wire, is_copy, is_message, payload_at
 
 from lab import netns
 from lab.waiting import wait_for
@@ -17,12 +18,17 @@ TAKEOVER = 1.0
 SETTLED = 0.5
 
 
+@pytest.fixture(params=FAMILIES, ids=lambda family: family.name)
+def family(request: pytest.FixtureRequest) -> Family:
+    return request.param
+
+
 @pytest.fixture
-def make_wire() -> Iterator[Callable[..., Wire]]:
+def make_wire(family: Family) -> Iterator[Callable[..., Wire]]:
     wires: list[Wire] = []
 
     def make(*args: object, **kwargs: object) -> Wire:
-        wires.append(Wire(*args, **kwargs))  # type: ignore[arg-type]
+        wires.append(Wire(family, *args, **kwargs))  # type: ignore[arg-type]
         return wires[-1]
 
     yield make
@@ -56,17 +62,17 @@ def test_requests_with_a_tag(wire: Wire) -> None:
     owners = wire.owners()
     wire.switch.tag = b"\x81\x00\xe0\x00"
     seen = wire.observe(1.0)
-    assert seen.unanswered(ADDRESSES) < 0.2
+    assert seen.unanswered(wire.addresses) < 0.2
     for address, owner in owners.items():
         assert seen.macs([address]) == {wire.nodes[owner].mac}
     wire.switch.tag = b"\x81\x00\x00\x05"
-    assert not wire.observe(0.5).macs(ADDRESSES)
+    assert not wire.observe(0.5).macs(wire.addresses)
 
 
 def gone(wire: Wire, fail: Callable[[], None]) -> list[str]:
     """Node a fails: others take over what it owned, after a probe, and nothing else moves. Returns what it owned."""
     before, lost, began = wire.owners(), wire.owned_by("a"), time.monotonic()
-    kept = [address for address in ADDRESSES if address not in lost]
+    kept = [address for address in wire.addresses if address not in lost]
     seen = wire.observe(1.5, fail)
     assert seen.unanswered(lost) < TAKEOVER
     seen.assert_one_owner()
@@ -77,7 +83,7 @@ def gone(wire: Wire, fail: Callable[[], None]) -> list[str]:
         heirs = seen.macs([address]) - {wire.nodes["a"].mac}
         assert len(heirs) == 1
         heir = next(n.name for n in wire.nodes.values() if n.mac in heirs)
-        assert wire.probes(heir, address, began) == 1
+        assert 1 <= wire.probes(heir, address, began) <= 3  # more than one if the heir was slow to read
     return lost
 
 
@@ -85,8 +91,8 @@ def back(wire: Wire, lost: list[str], restore: Callable[[], None]) -> None:
     """Node a returns, and takes nothing."""
     seen = wire.observe(2.0, restore)
     seen.assert_one_owner()
-    assert wire.nodes["a"].mac not in seen.macs(ADDRESSES)
-    assert seen.unanswered(ADDRESSES) < 0.2
+    assert wire.nodes["a"].mac not in seen.macs(wire.addresses)
+    assert seen.unanswered(wire.addresses) < 0.2
     owners = wire.owners()
     assert all(owners[address] != "a" for address in lost)
 
@@ -121,7 +127,7 @@ def test_cut_off_behind_the_switch(wire: Wire) -> None:
     seen = wire.observe(2.0, restore)
     seen.assert_one_owner(but_for=SETTLED)
     owners = wire.owners()
-    assert all(owners[address] != "a" for address in ADDRESSES), lost
+    assert all(owners[address] != "a" for address in wire.addresses), lost
 
 
 def test_a_restart_keeps_ownership(wire: Wire) -> None:
@@ -187,7 +193,7 @@ def test_a_wrong_key_makes_no_second_owner(make_wire: Callable[..., Wire]) -> No
     assert wire.nodes["c"].command("peers") == []
     seen = wire.observe(1.0)
     seen.assert_one_owner()
-    assert seen.unanswered(ADDRESSES) < 0.3
+    assert seen.unanswered(wire.addresses) < 0.3
 
 
 def test_forged_messages_are_refused(wire: Wire) -> None:
@@ -197,10 +203,10 @@ def test_forged_messages_are_refused(wire: Wire) -> None:
 
     def forge() -> None:
         for i, (name, frame) in enumerate(messages):
-            forged = bytearray(frame)
-            forged[42 + i % (len(frame) - 42)] ^= 0x55  # anywhere in what is signed, or in the signature
+            forged, at = bytearray(frame), payload_at(frame)
+            forged[at + i % (len(frame) - at)] ^= 0x55  # anywhere in what is signed, or in the signature
             wire.switch.flood(name, bytes(forged))
-            wire.switch.flood(name, frame[: 42 + i])  # cut short
+            wire.switch.flood(name, frame[: at + i])  # cut short
 
     seen = wire.observe(1.0, forge)
     seen.assert_one_owner()
@@ -210,7 +216,7 @@ def test_forged_messages_are_refused(wire: Wire) -> None:
 
 def test_replayed_messages_are_refused(wire: Wire) -> None:
     """Node a is dead; what it said is said again, to those who knew it and to one that is new."""
-    recorded = [frame for _, name, frame in list(wire.switch.frames) if name == "a" and is_message(frame)]
+    recorded = [f for _, name, f in list(wire.switch.frames) if name == "a" and is_message(f) and not is_copy(f)]
     lost = gone(wire, lambda: wire.nodes["a"].signal(signal.SIGKILL))
     wire.nodes["c"].signal(signal.SIGTERM)
     wire.nodes["c"].start()
@@ -226,7 +232,7 @@ def test_replayed_messages_are_refused(wire: Wire) -> None:
     seen = wire.observe(1.0, replay)
     assert wire.owners() == before
     seen.assert_one_owner()
-    assert seen.unanswered(ADDRESSES) < 0.2
+    assert seen.unanswered(wire.addresses) < 0.2
     assert wire.nodes["b"].stats()["refused"] >= refused + len(recorded) - 1  # c never knew who that was
     back(wire, lost, wire.nodes["a"].start)  # the real one is welcome
 
@@ -244,7 +250,7 @@ def test_one_direction_blocked(make_wire: Callable[..., Wire], names: tuple[str,
 
     seen = wire.observe(3.0, block)
     seen.assert_one_owner(but_for=SETTLED)
-    assert seen.unanswered(ADDRESSES) < TAKEOVER
+    assert seen.unanswered(wire.addresses) < TAKEOVER
     if len(names) == 3:  # node c hears both
         assert wire.owners() == before
         seen.assert_one_owner()
@@ -254,7 +260,7 @@ def test_one_direction_blocked(make_wire: Callable[..., Wire], names: tuple[str,
 
     seen = wire.observe(2.0, unblock)
     seen.assert_one_owner(but_for=SETTLED)
-    assert seen.unanswered(ADDRESSES) < TAKEOVER
+    assert seen.unanswered(wire.addresses) < TAKEOVER
     wire.wait_owners()
 
 
@@ -274,14 +280,14 @@ def test_an_owner_that_was_stopped_asks_before_it_resumes(make_wire: Callable[..
     """Without a key nobody tells it that another has taken its addresses meanwhile."""
     wire = make_wire(keys=dict.fromkeys(NAMES, ""), probe_ms=PATIENT_MS)
     owners = wire.wait_owners(20)
-    stopped = wire.nodes[owners[ADDRESSES[0]]]
+    stopped = wire.nodes[owners[wire.addresses[0]]]
     lost = [address for address, owner in owners.items() if owner == stopped.name]
     others = [name for name in NAMES if name != stopped.name]
 
     def stop_until_others_own_everything() -> None:
         stopped.signal(signal.SIGSTOP)
         owned = lambda: {address for name in others for address in wire.owned_by_itself(name)}  # noqa: E731
-        wait_for("others to take over", lambda: owned() == set(ADDRESSES), 20)
+        wait_for("others to take over", lambda: owned() == set(wire.addresses), 20)
         stopped.signal(signal.SIGCONT)
 
     seen = wire.observe(5.0, stop_until_others_own_everything)
@@ -291,6 +297,24 @@ def test_an_owner_that_was_stopped_asks_before_it_resumes(make_wire: Callable[..
     wire.observe(2.0).assert_one_owner()
 
 
+def test_an_owner_that_somebody_asked_while_it_stalled_asks_itself(wire: Wire) -> None:
+    """The stall is one that peers wait for, unless the machine is slow: then the address may move."""
+    address = wire.addresses[0]
+    owner = wire.nodes[wire.wait_owners()[address]]
+    codec, since = wire.family.codec, time.monotonic()
+
+    def asks_after_a_stall() -> bool:
+        owner.signal(signal.SIGSTOP)
+        wire.switch.send(owner.name, codec.request("02:dd:00:00:00:01", codec.NOBODY, address))
+        time.sleep(0.1)
+        owner.signal(signal.SIGCONT)
+        time.sleep(0.1)
+        return wire.probes(owner.name, address, since) > 0 or owner.states()[address].ownership != "owner"
+
+    wait_for("the owner to ask", asks_after_a_stall)
+    wire.wait_owners()
+
+
 @pytest.mark.parametrize("keys", ["none", "one each"])
 def test_two_owners_that_share_arp_alone_part(make_wire: Callable[..., Wire], keys: str) -> None:
     wire = make_wire(keys={name: "" if keys == "none" else f"the key of {name}" for name in NAMES}, probe_ms=PATIENT_MS)
@@ -298,12 +322,12 @@ def test_two_owners_that_share_arp_alone_part(make_wire: Callable[..., Wire], ke
     wire.switch.block = lambda origin, to, _frame: "a" in (origin, to)
     for part in (("a",), ("b", "c")):
         owned = lambda: {address for name in part for address in wire.owned_by_itself(name)}  # noqa: B023, E731
-        wait_for("both parts to own everything", lambda: owned() == set(ADDRESSES), 20)  # noqa: B023
+        wait_for("both parts to own everything", lambda: owned() == set(wire.addresses), 20)  # noqa: B023
     wire.switch.block = lambda _origin, _to, _frame: False
     wire.wait_owners(20)
     seen = wire.observe(3.0)
     seen.assert_one_owner()
-    assert seen.unanswered(ADDRESSES) < 0.3
+    assert seen.unanswered(wire.addresses) < 0.3
     assert wire.nodes["a"].stats()["two_owners"] > 0
     assert sum(wire.nodes[name].stats()["two_owners"] for name in ("b", "c")) > 0
 
@@ -318,7 +342,7 @@ def test_filtered_messages_make_no_second_owner(make_wire: Callable[..., Wire]) 
 
     seen = wire.observe(3.0, filter_group)
     seen.assert_one_owner()
-    assert seen.unanswered(ADDRESSES) < 0.2
+    assert seen.unanswered(wire.addresses) < 0.2
     for node in wire.nodes.values():
         for address, state in node.states().items():
             expected = {"owner"} if before[address] == node.name else {"still-answered", "probing"}
@@ -361,7 +385,7 @@ def test_two_subnets_of_a_node_in_one_network_are_told(make_wire: Callable[..., 
     wire = make_wire(("a", "b"), second_legs=("a",))
     wire.wait_owners()
     # Of the longer prefix, so that both interfaces have addresses to serve.
-    netns.configure(wire.nodes["a"].namespace, ["addr add 10.9.0.126/25 dev eth1"])
+    netns.configure(wire.nodes["a"].namespace, [f"addr add {wire.family.host(126, longer=1)} dev eth1"])
     told = wait_for("node a to hear itself", lambda: wire.nodes["a"].command("complaints"))
     assert told[0] in [
         f"interfaces {one} and {other} lie on one segment: leave one out by --interface"
@@ -372,13 +396,13 @@ def test_two_subnets_of_a_node_in_one_network_are_told(make_wire: Callable[..., 
 def test_a_stranger_keeps_its_address(make_wire: Callable[..., Wire]) -> None:
     wire = make_wire(probe_ms=PATIENT_MS)
     mac = "06:00:00:00:00:99"
-    wire.switch.stranger = (ADDRESSES[3], mac)
+    wire.switch.stranger = (wire.addresses[3], mac)
     wait_for(
         "the conflict to be seen",
         lambda: any(s.ownership == "conflict" for n in wire.nodes.values() for s in n.states().values()),
     )
     time.sleep(2)
-    states = [n.states()[ADDRESSES[3]] for n in wire.nodes.values()]
+    states = [n.states()[wire.addresses[3]] for n in wire.nodes.values()]
     assert all(s.ownership != "owner" for s in states)
     assert mac in {s.mac for s in states if s.ownership == "conflict"} or any(s.ownership == "probing" for s in states)
     wire.switch.stranger = None

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from l2wire import ADDRESSES, PATIENT_MS, SWITCH, Node, Wire
+from l2wire import IPV4, PATIENT_MS, SWITCH, Node, Wire
 
 from lab import netns
 from lab.waiting import wait_for
@@ -17,7 +17,7 @@ def make_wire() -> Iterator[Callable[..., Wire]]:
     wires: list[Wire] = []
 
     def make(*args: object, **kwargs: object) -> Wire:
-        wires.append(Wire(*args, **kwargs))  # type: ignore[arg-type]
+        wires.append(Wire(IPV4, *args, **kwargs))  # type: ignore[arg-type]
         return wires[-1]
 
     yield make
@@ -70,10 +70,10 @@ def test_all_kernels_answer(make_wire: Callable[..., Wire]) -> None:
     for node in wire.nodes.values():
         node.signal(signal.SIGKILL)
         sysctl(node, "arp_ignore", 0)
-        bind(node, *ADDRESSES)
+        bind(node, *wire.addresses)
         node.start()
     for node in wire.nodes.values():
-        wait_for(f"{node.name} to say so", lambda n=node: ownership(n, ADDRESSES[0]) == "kernel-answers")
+        wait_for(f"{node.name} to say so", lambda n=node: ownership(n, wire.addresses[0]) == "kernel-answers")
         wait_for(f"{node.name} to complain", lambda n=node: "KernelAnswers" in troubles(n))
     for node in wire.nodes.values():
         sysctl(node, "arp_ignore", 1)

@@ -139,5 +139,5 @@ def test_a_lab_by_hand() -> None:
         assert lab_id in listed.stdout.split()
     finally:
         running.send_signal(signal.SIGINT)
-        assert running.wait(20) == 130
+        assert running.wait(60) == 130
     assert netns.names(f"fl-{lab_id}-") == []

@@ -99,7 +99,7 @@ def test_two_that_start_together_agree(control_plane: Lab) -> None:
     create(lab, "together")
     for replica in ("a", "b"):
         lab.restart(f"controller-{replica}")
-    lab.wait_address("together", seconds=20)
+    lab.wait_address("together")
     statuses = [lab.daemon(f"controller-{r}") for r in ("a", "b")]
     assert sorted(s["leader"] for s in statuses) == [False, True]
 
@@ -108,7 +108,7 @@ def test_a_deleted_lease_makes_no_second_leader(control_plane: Lab) -> None:
     """Its leader hears of that at its next renewal; a replica that starts meanwhile waits as long as it may write."""
     lab = control_plane
     create(lab, "before")
-    lab.wait_address("before", seconds=20)
+    lab.wait_address("before")
     first = leader(lab)
     other = {"a": "b", "b": "a"}[first]
     for number in range(3):
@@ -127,7 +127,7 @@ def test_a_deleted_lease_makes_no_second_leader(control_plane: Lab) -> None:
                 create(lab, f"while-{number}-{step}")
             assert not (leads(first) and leads(other)), "two lead"
             time.sleep(0.05)
-        lab.wait_address(f"while-{number}-32", seconds=20)
+        lab.wait_address(f"while-{number}-32")
         first = leader(lab)
         other = {"a": "b", "b": "a"}[first]
     holders = [a for s in lab.api.objects("Service") for a in lab.addresses(s["metadata"]["name"])]

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The service proxy alone, judged by packets: no Kubernetes, proxyctl says what is wanted, in both variants.
+"""The service proxy alone, judged by packets, in both variants of iptables.
 
-A client and two nodes on one LAN, a Pod on each node; the client reaches addresses of Services by way of node1.
 Every test uses an address of its own and takes its Service away again.
 """
 
@@ -9,7 +8,6 @@ import contextlib
 import json
 import os
 import re
-import signal
 import socket
 import struct
 import subprocess
@@ -19,172 +17,36 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from proxyroom import (
+    BOTH,
+    BUILD,
+    BY_NFTABLES,
+    CLIENT,
+    DROPPED_S,
+    FOREIGN,
+    FOREIGN6,
+    GATE,
+    MODES,
+    NODE,
+    POD,
+    POD6,
+    A,
+    B,
+    Driver,
+    nft,
+    ns,
+    outcome,
+    save,
+    seen,
+    sniffer_of,
+    talk,
+    udp_client,
+)
 
-from lab import netns, web
-from lab.cluster import SOURCE
+from lab import ipvs, netns, web
 from lab.waiting import wait_for
 
-BUILD = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build"))
-PREFIX = f"flpx{os.getpid()}"
-CLIENT = "192.168.77.100"
-NODE = {"node1": "192.168.77.11", "node2": "192.168.77.12"}
-POD = {"node1": "10.244.1.2", "node2": "10.244.2.2"}
-GATE = {"node1": "10.244.1.1", "node2": "10.244.2.1"}  # each node's address on its Pod's link
-POD6 = {"node1": "fd00:244:1::2", "node2": "fd00:244:2::2"}
-CIDRS = ("--cluster-cidr", "10.244.0.0/16", "--cluster-cidr", "fd00:244::/32")
-BOTH = f"cluster={POD['node1']};8080 cluster={POD['node2']};8080"
-A = f"cluster={POD['node1']};8080"
-B = f"cluster={POD['node2']};8080"
-# No answer for so long is none.  Longer than a SYN takes to be sent again: over veth a refusal may come so fast that
-# the client's socket is still held by connect(), and then it is the second one that counts.
-DROPPED_S = 1.6
-FOREIGN = """*nat
-:KUBE-SERVICES - [0:0]
--A PREROUTING -m comment --comment "a rule of others, not -j FL-SVC" -j KUBE-SERVICES
--A KUBE-SERVICES -d 10.96.250.250/32 -p tcp -m tcp --dport 80 -j RETURN
-COMMIT
-*filter
-:FLUSHABLE - [0:0]
--A FORWARD -s 198.51.100.0/24 -j FLUSHABLE
--A FLUSHABLE -j DROP
-COMMIT
-"""
-FOREIGN6 = FOREIGN.replace("10.96.250.250/32", "fd00:96::250/128").replace("198.51.100.0/24", "fd00:51::/64")
-
-
-def ns(name: str) -> str:
-    return f"{PREFIX}-{name}"
-
-
-def save(node: str, variant: str) -> list[str]:
-    """All rules of a node in both families, without counters and dates."""
-    text = "".join(netns.output(ns(node), [f"{f}-{variant}-save"]) for f in ("iptables", "ip6tables"))
-    return [re.sub(r" \[\d+:\d+\]$", "", line) for line in text.splitlines() if not line.startswith("#")]
-
-
-class Driver:
-    """proxyctl on a node, told line by line."""
-
-    def __init__(self, node: str, variant: str, *options: str) -> None:
-        self.node, self.variant, self.options = node, variant, options
-        self.start()
-
-    def start(self, *lines: str) -> dict[str, Any]:
-        with netns.entered(ns(self.node)):
-            self._process = subprocess.Popen(
-                [BUILD / "tests/proxy/proxyctl", "--variant", self.variant, *CIDRS, *self.options],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-        return self.tell(*lines, "complete")
-
-    def tell(self, *lines: str) -> dict[str, Any]:
-        """Has these lines done, and returns the status then."""
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.write("".join(f"{line}\n" for line in (*lines, "wait")))
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        assert answer, "proxyctl gave up"
-        status = json.loads(answer)
-        assert status["in_sync"]
-        return status
-
-    def pause(self) -> None:
-        self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        self._process.send_signal(signal.SIGCONT)
-
-    def stop(self) -> None:
-        """Leaves all rules."""
-        self._process.communicate(timeout=20)
-        assert self._process.returncode == 0
-
-
-def make_network() -> None:
-    for name in ("lan", "client", "node1", "node2", "pod1", "pod2"):
-        netns.create(ns(name))
-        # Nobody waits here for a second to hear whether his address is another's.
-        netns.set_sysctls(ns(name), {f"ipv6/conf/{which}/accept_dad": "0" for which in ("all", "default")})
-        netns.configure(ns(name), ["link set lo up"])
-    netns.configure(ns("lan"), ["link add br0 type bridge", "link set br0 up"])
-    for name, host in (("client", 100), ("node1", 11), ("node2", 12)):
-        netns.configure(
-            ns("lan"),
-            [
-                f"link add {name} type veth peer name eth0 netns {ns(name)}",
-                f"link set {name} master br0",
-                f"link set {name} up",
-            ],
-        )
-        netns.configure(
-            ns(name),
-            [
-                f"addr add 192.168.77.{host}/24 dev eth0",
-                f"addr add fd00:77::{host}/64 dev eth0 nodad",
-                "link set eth0 up",
-            ],
-        )
-    for number in (1, 2):
-        node, pod, other = ns(f"node{number}"), ns(f"pod{number}"), 3 - number
-        netns.set_sysctls(
-            node,
-            {
-                "ipv4/ip_forward": "1",
-                "ipv6/conf/all/forwarding": "1",
-                "ipv4/icmp_ratelimit": "0",  # redirects on this one LAN would use it up
-                "ipv6/icmp/ratelimit": "0",
-            },
-        )
-        netns.configure(
-            node,
-            [
-                f"link add pod0 type veth peer name eth0 netns {pod}",
-                f"addr add 10.244.{number}.1/24 dev pod0",
-                f"addr add fd00:244:{number}::1/64 dev pod0 nodad",
-                "link set pod0 up",
-                f"route add 10.244.{other}.0/24 via 192.168.77.1{other}",
-                f"route add fd00:244:{other}::/64 via fd00:77::1{other}",
-                f"route add default via {CLIENT}",
-                "route add default via fd00:77::100",
-            ],
-        )
-        netns.configure(
-            pod,
-            [
-                f"addr add 10.244.{number}.2/24 dev eth0",
-                f"addr add fd00:244:{number}::2/64 dev eth0 nodad",
-                "link set eth0 up",
-                f"route add default via 10.244.{number}.1",
-                f"route add default via fd00:244:{number}::1",
-            ],
-        )
-    netns.configure(
-        ns("client"),
-        [
-            f"route add 203.0.113.0/24 via {NODE['node1']}",
-            "route add fd00:203::/64 via fd00:77::11",
-        ],
-    )
-
-
-@pytest.fixture(scope="module")
-def network() -> Iterator[None]:
-    echoes = []
-    try:
-        make_network()
-        for number in (1, 2):
-            environment = {"WHOAMI_PORT_NUMBER": "8080", "HOSTNAME": f"pod{number}", "WHOAMI_NAME": "echo"}
-            with netns.entered(ns(f"pod{number}")):
-                echoes.append(subprocess.Popen([BUILD / "tests/lab/fairlead-echo"], env=environment))
-        yield
-    finally:
-        for echo in echoes:
-            echo.kill()
-            echo.wait()
-        for name in netns.names(f"{PREFIX}-"):
-            netns.delete(name)
+pytest_plugins = ["proxyroom"]
 
 
 class Proxies:
@@ -200,13 +62,22 @@ class Proxies:
         return self.drivers[node].tell(f"service {key} {family} {spec}")
 
 
-@pytest.fixture(scope="module", params=["nft", "legacy"])
+# Of both variants of iptables, for what a mode nftables has no part in.
+iptables_alone = pytest.mark.parametrize("drivers", ["nft", "legacy"], indirect=True)
+
+
+def iptables_of(variant: str) -> str:
+    """The variant of the programs by which others write rules: beside tables of nftables that of nftables."""
+    return "nft" if variant in BY_NFTABLES else variant
+
+
+@pytest.fixture(scope="module", params=MODES)
 def drivers(network: None, request: pytest.FixtureRequest) -> Iterator[Proxies]:
     before = {}
     for node in NODE:
         with netns.entered(ns(node)):
             for family, rules in (("iptables", FOREIGN), ("ip6tables", FOREIGN6)):
-                restore = [f"{family}-{request.param}-restore", "--noflush"]
+                restore = [f"{family}-{iptables_of(request.param)}-restore", "--noflush"]
                 subprocess.run(restore, input=rules, text=True, check=True)
         before[node] = save(node, request.param)
     proxies = Proxies(request.param)
@@ -219,7 +90,7 @@ def drivers(network: None, request: pytest.FixtureRequest) -> Iterator[Proxies]:
         for family in ("iptables", "ip6tables"):
             for table in ("nat", "filter"):
                 for command in ("-F", "-X"):
-                    netns.output(ns(node), [f"{family}-{request.param}", "-t", table, command])
+                    netns.output(ns(node), [f"{family}-{iptables_of(request.param)}", "-t", table, command])
 
 
 @pytest.fixture
@@ -228,21 +99,6 @@ def proxies(drivers: Proxies) -> Iterator[Proxies]:
     for node, key, family in drivers.made:
         drivers.drivers[node].tell(f"remove {key} {family}")
     drivers.made.clear()
-
-
-def seen(namespace: str, host: str, port: int = 80, tries: int = 30) -> dict[str, str]:
-    """Which Pods answer, and the address that each saw."""
-    replies = [web.get(ns(namespace), host, port) for _ in range(tries)]
-    return {reply.pod: reply.peer for reply in replies}
-
-
-def outcome(namespace: str, host: str, port: int = 80) -> str:
-    """How a connection fails: "refused", or "timeout" where its packets are dropped."""
-    try:
-        web.get(ns(namespace), host, port, timeout=DROPPED_S)
-    except web.Unreachable as error:
-        return error.kind
-    return "answered"
 
 
 def test_cluster_ip(proxies: Proxies) -> None:
@@ -308,11 +164,13 @@ def test_policy_local(proxies: Proxies) -> None:
     spec = f"cluster-ip=10.96.0.13 vip=203.0.113.13 external=Local port=tcp/80/30013 {A}"
     proxies.service("node1", "t/local", f"{spec} local={POD['node1']};8080")
     proxies.service("node2", "t/local", spec)
-    # The client's address is kept, even where FORWARD drops by default.
-    netns.output(ns("node1"), [f"iptables-{proxies.variant}", "-P", "FORWARD", "DROP"])
+    # The client's address is kept, even where FORWARD drops by default; in mode nftables nothing could help there.
+    firewall = [f"iptables-{iptables_of(proxies.variant)}", "-P", "FORWARD"]
+    if proxies.variant not in BY_NFTABLES:
+        netns.output(ns("node1"), [*firewall, "DROP"])
     assert seen("client", "203.0.113.13") == {"pod1": CLIENT}
     assert seen("client", NODE["node1"], 30013) == {"pod1": CLIENT}
-    netns.output(ns("node1"), [f"iptables-{proxies.variant}", "-P", "FORWARD", "ACCEPT"])
+    netns.output(ns("node1"), [*firewall, "ACCEPT"])
     # The node without an endpoint drops what comes from outside, and serves its Pods and itself.
     assert outcome("client", NODE["node2"], 30013) == "timeout"
     netns.configure(ns("client"), [f"route add 203.0.113.13/32 via {NODE['node2']}"])
@@ -359,6 +217,7 @@ def undo(node: str, variant: str, rules: list[str]) -> None:
             iptables(node, variant, [rule.replace(verb, "-D", 1)])
 
 
+@iptables_alone
 @pytest.mark.parametrize("late", [False, True], ids=["before-us", "after-us"])
 @pytest.mark.parametrize("firewall", FIREWALLS)
 def test_a_host_firewall_lets_ours_through(proxies: Proxies, firewall: str, late: bool) -> None:
@@ -391,6 +250,7 @@ def test_a_host_firewall_lets_ours_through(proxies: Proxies, firewall: str, late
         undo("node1", variant, rules)
 
 
+@iptables_alone
 def test_a_host_firewall_does_not_overrule_policies(proxies: Proxies) -> None:
     variant = proxies.variant
     proxies.service("node1", "t/policy", f"cluster-ip=10.96.0.29 vip=203.0.113.29 port=tcp/80 {A}")
@@ -405,9 +265,22 @@ def test_a_host_firewall_does_not_overrule_policies(proxies: Proxies) -> None:
         undo("node1", variant, rules)
 
 
-def table(rules: str = "", policy: str = "drop", family: str = "inet", more: str = "") -> str:
+def test_marks_on_the_way_back(proxies: Proxies) -> None:
+    """Where the look-up of a packet's source takes its mark along, as wg-quick has it, marks of ours mean nothing."""
+    vip = "203.0.113.47"
+    proxies.service("node1", "t/way-back", f"cluster-ip=10.96.0.47 vip={vip} port=tcp/80 {A}")
+    netns.set_sysctls(ns("node1"), {"ipv4/conf/all/src_valid_mark": "1"})
+    try:
+        assert outcome("client", vip) == "answered"
+    finally:
+        netns.set_sysctls(ns("node1"), {"ipv4/conf/all/src_valid_mark": "0"})
+
+
+def table(
+    rules: str = "", policy: str = "drop", family: str = "inet", more: str = "", hook: str = "forward"
+) -> str:
     """A firewall that others made with nft."""
-    chain = f"type filter hook forward priority 0; policy {policy}\n{rules}"
+    chain = f"type filter hook {hook} priority 0; policy {policy}\n{rules}"
     return f"table {family} fw {{\n{more}\nchain forward {{\n{chain}\n}}\n}}"
 
 
@@ -419,7 +292,7 @@ TABLES = {
     "policy": (table(), "refused"),
     "ip": (table(family="ip"), "refused passes"),
     "ip6": (table(family="ip6"), "passes refused"),
-    "input": (table().replace("hook forward", "hook input"), "passes"),
+    "input": (table(hook="input"), "passes"),
     "dormant": (table(more="flags dormant"), "passes"),
     "established": (table("ct state established,related accept\nct state invalid drop"), "refused"),
     "reject": (table("ct state established,related accept\ncounter reject", "accept"), "refused"),
@@ -448,27 +321,26 @@ TABLES = {
 }
 
 
-def nft(namespace: str, text: str) -> None:
-    with netns.entered(namespace):
-        subprocess.run(["nft", "-f", "-"], input=text, text=True, check=True)
+OURS = "ct mark and 0x1000 != 0 accept"
 
 
 def test_tables_of_nftables_are_judged() -> None:
     """For one alone, all of them; what is certain is refused, and what nobody can tell is not."""
-    name, found = ns("judge"), {}
+    name, found, tables = ns("judge"), {}, TABLES
     netns.create(name)
     try:
-        for case, (text, _) in TABLES.items():
+        for case, (text, _) in tables.items():
             nft(name, f"flush ruleset\n{text}\n")
+            how = ["--variant", "legacy" if case == "log" else "nft"]
             with netns.entered(name):
-                argv = [str(BUILD / "tests/proxy/proxyctl"), "--variant", "legacy" if case == "log" else "nft"]
+                argv = [str(BUILD / "tests/proxy/proxyctl"), *how]
                 done = subprocess.run(argv, input="complete\nwait\n", capture_output=True, text=True, check=True)
             forward = json.loads(done.stdout)["forward"]
             found[case] = " ".join(one["passage"] for one in forward)
-            assert ("fw, chain forward" in str(forward)) == (found[case] != "passes passes")
+            assert ("fw, chain" in str(forward)) == (found[case] != "passes passes")
     finally:
         netns.delete(name)
-    assert found == {case: said if " " in said else f"{said} {said}" for case, (_, said) in TABLES.items()}
+    assert found == {case: said if " " in said else f"{said} {said}" for case, (_, said) in tables.items()}
 
 
 def test_a_table_of_nftables_that_refuses_is_noticed(proxies: Proxies) -> None:
@@ -486,6 +358,9 @@ def test_a_table_of_nftables_that_refuses_is_noticed(proxies: Proxies) -> None:
         nft(ns("node1"), "add rule inet fw forward iifname eth0 accept")
         says("uncertain")
         nft(ns("node1"), "flush chain inet fw forward\nadd rule inet fw forward ct status dnat accept")
+        if proxies.variant == "ipvs":
+            says("refused")
+            nft(ns("node1"), f"add rule inet fw forward {OURS}")
         says("passes")
         assert outcome("client", vip) == "answered"
     finally:
@@ -512,14 +387,6 @@ def test_flows_that_are_not_ours_may_be_lopsided(proxies: Proxies) -> None:
             packet = sniffer.recv(2048)
             if packet[9] == 6 and packet[20:24] == struct.pack(">HH", 4711, 4712):
                 break
-
-
-def sniffer_of(namespace: str, family: int) -> socket.socket:
-    """Gets what comes in, from the network's header on."""
-    with netns.entered(ns(namespace)):
-        sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800 if family == 4 else 0x86DD))
-    sniffer.settimeout(5)
-    return sniffer
 
 
 def segment_size(sniffer: socket.socket, family: int) -> int:
@@ -688,28 +555,6 @@ def test_udp_stays_with_an_endpoint_that_terminates(proxies: Proxies) -> None:
             assert f"Hostname: {pod}" in s.recv(2048).decode()
 
 
-def talk(s: socket.socket) -> str:
-    """Which Pod answers on this socket, so by the flow that conntrack remembers; else how it fails."""
-    try:
-        s.send(b"hello")
-        return re.search(r"Hostname: (\S+)", s.recv(2048).decode())[1]  # type: ignore[index]
-    except ConnectionRefusedError:
-        return "refused"
-    except TimeoutError:
-        return "timeout"
-
-
-@contextlib.contextmanager
-def udp_client(host: str, port: int) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with netns.entered(ns("client")):
-        s = socket.socket(family, socket.SOCK_DGRAM)
-    with s:
-        s.settimeout(DROPPED_S)
-        s.connect((host, port))
-        yield s
-
-
 UDP_ENDS = {
     "endpoint": "cluster-ip=10.96.0.25 vip=203.0.113.25 port=udp/53/30025",
     "port": f"cluster-ip=10.96.0.25 vip=203.0.113.25 port=tcp/53/30025 {A}",
@@ -732,6 +577,26 @@ def test_udp_flows_end_with_what_they_used(proxies: Proxies, what: str) -> None:
         wait_for("the flows to end", lambda: talk(vip) != "pod1" and talk(node_port) != "pod1", 20)
 
 
+def test_udp_flows_to_node_ports_end_where_they_are_no_more(proxies: Proxies) -> None:
+    """At an address that is no longer chosen, while the node runs and over a restart; not at the others."""
+    spec = f"service t/udp-moves 4 cluster-ip=10.96.0.29 port=udp/53/30029 {A}"
+    proxies.made.add(("node1", "t/udp-moves", 4))
+    pods = "pods=10.244.0.0/16 pods=fd00:244::/32"
+    driver = proxies.drivers["node1"]
+    netns.configure(ns("client"), [f"route replace {GATE['node1']}/32 via {NODE['node1']}"])
+    with udp_client(NODE["node1"], 30029) as ends, udp_client(GATE["node1"], 30029) as stays:
+        driver.tell(spec)
+        assert talk(ends) == talk(stays) == "pod1"
+        driver.tell(f"node {pods} ports={GATE['node1']}/32 ports=::/0")
+        wait_for("the flow to end", lambda: talk(ends) != "pod1", 20)
+        assert talk(stays) == "pod1"
+        driver.tell(f"node {pods} ports=0.0.0.0/0 ports=::/0")
+        wait_for("the flow to be led again", lambda: talk(ends) == "pod1", 20)
+        with started_with(driver, ("--nodeport-address", f"{GATE['node1']}/32"), spec):
+            wait_for("the flow to end", lambda: talk(ends) != "pod1", 20)
+            assert talk(stays) == "pod1"
+
+
 def test_udp_flows_of_an_earlier_life_end(proxies: Proxies) -> None:
     """Also where the rules are right at the start, and where the Service went while nobody looked."""
     keep = f"service t/udp-keep 4 cluster-ip=10.96.0.26 vip=203.0.113.26 port=udp/53 {A}"
@@ -739,19 +604,21 @@ def test_udp_flows_of_an_earlier_life_end(proxies: Proxies) -> None:
     driver = proxies.drivers["node1"]
     proxies.made.update({("node1", "t/udp-keep", 4), ("node1", "t/udp-gone", 4)})
     driver.tell(keep, gone)
-    nat = [f"iptables-{proxies.variant}", "-t", "nat"]
-    rules = [
-        f"PREROUTING -d 203.0.113.26/32 -p udp -j DNAT --to-destination {POD['node2']}:8080".split(),
-        f"POSTROUTING -d {POD['node2']}/32 -p udp -j MASQUERADE".split(),
-    ]
+    # Before all of ours, in whatever mode.
+    earlier = f"""table ip earlier {{
+        chain to {{
+            type nat hook prerouting priority -190; ip daddr 203.0.113.26 udp dport 53 dnat to {POD["node2"]}:8080;
+        }}
+        chain from {{
+            type nat hook postrouting priority 50; ip daddr {POD["node2"]} meta l4proto udp masquerade;
+        }}
+    }}"""
     with udp_client("203.0.113.26", 53) as kept, udp_client("203.0.113.27", 53) as going:
         assert talk(going) == "pod1"
         driver.stop()
-        for rule in rules:
-            netns.output(ns("node1"), [*nat, "-I", *rule])
+        nft(ns("node1"), earlier)
         assert talk(kept) == "pod2"  # as if that endpoint had gone while nobody looked
-        for rule in rules:
-            netns.output(ns("node1"), [*nat, "-D", *rule])
+        nft(ns("node1"), "delete table ip earlier")
         assert talk(kept) == "pod2"
         driver.start(keep)
         wait_for("the flow to follow", lambda: talk(kept) == "pod1", 20)
@@ -839,6 +706,12 @@ def test_ipv6_has_all_that_ipv4_has(proxies: Proxies) -> None:
             assert f"Hostname: {pod}" in s.recv(2048).decode()
 
 
+def kinds_of_sets(node: str, family: str) -> set[str]:
+    """For which there are chains, with tables of our own."""
+    listed = netns.output(ns(node), ["nft", "list", "table", family, "fairlead"])
+    return set(re.findall(r"chain near-(\d\S*)", listed))
+
+
 def test_a_restart_changes_nothing(proxies: Proxies) -> None:
     driver = proxies.drivers["node1"]
     lines = [
@@ -848,6 +721,9 @@ def test_a_restart_changes_nothing(proxies: Proxies) -> None:
     ]
     proxies.made.update({("node1", "t/keep", 4), ("node1", "t/keep6", 6), ("node1", "t/keep-none", 4)})
     driver.tell(*lines)
+    if proxies.variant in BY_NFTABLES:  # a look takes away what the tests before this one used
+        wait_for("other chains to go", lambda: kinds_of_sets("node1", "ip") == {"2-for-60s"})
+        wait_for("other chains of IPv6 to go", lambda: kinds_of_sets("node1", "ip6") <= {"1"})
     before = save("node1", proxies.variant)
     connection = web.Connection(ns("client"), "203.0.113.20", 80, 2)
     connection.request("GET", "/")
@@ -870,6 +746,35 @@ def test_a_restart_changes_nothing(proxies: Proxies) -> None:
     assert seen("client", "203.0.113.20", tries=1)
 
 
+@iptables_alone
+def test_a_node_without_the_match_bpf(proxies: Proxies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel has it not, each endpoint has a chain, and carries the same; when it has it, those chains go."""
+    for family in ("iptables", "ip6tables"):
+        program = tmp_path / f"{family}-{proxies.variant}"
+        program.write_text(
+            '#!/bin/sh\n[ "$*" = "-m bpf --help" ] && echo "Extension bpf revision 1 not supported" >&2\n'
+            f'exec /usr/sbin/{program.name} "$@"\n'
+        )
+        program.chmod(0o755)
+    driver = proxies.drivers["node1"]
+    lines = [
+        f"service t/old 4 cluster-ip=10.96.0.36 vip=203.0.113.36 port=tcp/80 {BOTH}",
+        f"service t/old6 6 cluster-ip=fd00:96::36 port=tcp/80 cluster={POD6['node1']};8080",
+    ]
+    proxies.made.update({("node1", "t/old", 4), ("node1", "t/old6", 6)})
+    path = os.environ["PATH"]
+    for has_match in (False, True):
+        monkeypatch.setenv("PATH", path if has_match else f"{tmp_path}:{path}")
+        with started_with(driver, (), *lines):
+            rules = save("node1", proxies.variant)
+            assert any("-m bpf" in r for r in rules) == has_match
+            assert any("FL-P-" in r for r in rules) != has_match
+            assert seen("pod1", "10.96.0.36") == {"pod1": GATE["node1"], "pod2": POD["node1"]}
+            assert seen("client", "203.0.113.36") == {"pod1": GATE["node1"], "pod2": NODE["node1"]}
+            assert seen("pod1", "fd00:96::36") == {"pod1": "[fd00:244:1::1]"}
+
+
+@iptables_alone
 def test_kube_proxys_jump_stays_behind_ours(proxies: Proxies) -> None:
     """kube-proxy prepends its jump when it starts; the next look at the rules puts ours before it."""
     driver = proxies.drivers["node1"]
@@ -902,6 +807,7 @@ def ours(node: str, variant: str) -> list[str]:
     return sorted(line for line in save(node, variant) if "FL-" in line and "others" not in line)
 
 
+@iptables_alone
 @pytest.mark.parametrize("what", BREAKAGES)
 def test_what_others_break_is_repaired(proxies: Proxies, what: str) -> None:
     variant, command = proxies.variant, f"iptables-{proxies.variant}"
@@ -1097,6 +1003,28 @@ def test_legacy_tables_are_looked_at_all_the_time() -> None:
         driver.stop()
     finally:
         netns.delete(ns(name))
+
+
+@pytest.mark.skipif(not ipvs.kernel_lacks(), reason="this kernel has IPVS")
+def test_a_kernel_without_ipvs_is_named() -> None:
+    """In the mode that needs it, which then leaves the node as it is; and there is nothing to clean."""
+    name = ns("without")
+    netns.create(name)
+
+    def kernel() -> str:
+        return netns.output(name, ["nft", "list", "ruleset"]) + netns.output(name, ["ip", "rule"])
+
+    try:
+        before = kernel()
+        proxyctl = str(BUILD / "tests/proxy/proxyctl")
+        with netns.entered(name):
+            argv = [proxyctl, "--mode", "ipvs"]
+            done = subprocess.run(argv, input="complete\nwait\n", capture_output=True, text=True, check=False)
+        assert done.returncode != 0 and "the kernel has no IPVS (module ip_vs)" in done.stderr, done.stderr
+        assert kernel() == before
+        netns.output(name, [proxyctl, "--cleanup"])
+    finally:
+        netns.delete(name)
 
 
 @pytest.mark.parametrize("sign", ["KUBE-IPTABLES-HINT", "KUBE-KUBELET-CANARY", "", "ours"])

@@ -268,8 +268,11 @@ def test_log_level_is_set_from_the_node_only(lab: Lab, level: str) -> None:
 
 def test_every_metric_has_the_labels_that_are_documented(lab: Lab) -> None:
     page = (SOURCE / "docs" / "metrics.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)` \| \w+ \| ([^|]*)\|", page, re.MULTILINE)
-    documented = {name: re.findall(r"\w+", labels) for name, labels in rows}
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]*)\|", page, re.MULTILINE)
+    documented = {name: re.findall(r"\w+", labels) for name, _, labels in rows}
+    for name in [name for name, kind, _ in rows if kind == "histogram"]:
+        labels = documented.pop(name)
+        documented |= {f"{name}_sum": labels, f"{name}_count": labels, f"{name}_bucket": [*labels, "le"]}
     here = lab.network.control_plane.namespace
     for url in (f"http://{lab.host('node1').address}:17482", f"http://{net.CONTROL_PLANE}:17481"):
         samples = re.findall(r"^(\w+)(?:\{(.*)\})? \S+$", curl(here, f"{url}/metrics"), re.MULTILINE)

@@ -120,6 +120,8 @@ def assert_dumps(files: dict[str, str], node: str) -> None:
     rules, bgp = files[f"speakers/{node}/rules.txt"], files[f"speakers/{node}/bgp.txt"]
     assert ":FL-" in rules and "# ip6tables-" in rules and "\n# Completed" in rules, rules
     assert f"neighbor {ADDRESS} password ***\n" in bgp and "BGP router identifier" in bgp, bgp
+    compared = json.loads(files[f"speakers/{node}/differences.json"])["families"]
+    assert compared[0]["state"] == "compared" and not compared[0]["differences"], compared
     assert "fairlead_announced" in files[f"speakers/{node}/metrics.txt"]
     assert f'"node":"{node}"' in files[f"speakers/{node}/status.json"]
 

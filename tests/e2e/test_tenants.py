@@ -24,12 +24,11 @@ from typing import Any
 
 import pytest
 from conftest import open_lab
-from controllers import SYSTEM, any_leader, configure, restart, settled, start_controllers
+from controllers import SYSTEM, configure, restart, settled, start_controllers, wait_leader
 
 from lab import netns
 from lab.api import ApiError, Object
 from lab.cluster import Lab
-from lab.waiting import wait_for
 
 STEPS, SERVICES = 16, 8
 RECORD = "fairlead.io/external-ips-assigned"
@@ -164,7 +163,7 @@ def tenant(lab: Lab, chance: random.Random, held: list[str]) -> set[str]:
 
 
 def leader_suffers(lab: Lab, chance: random.Random) -> None:
-    replica = any_leader(lab)
+    replica = wait_leader(lab)
     if not replica:
         return
     process = lab.processes[f"controller-{replica}"]
@@ -254,7 +253,7 @@ def test_nobody_takes_an_address(lab: Lab, seed: int) -> None:
         if act > 0.9:
             leader_suffers(lab, chance)
             what += " leader"
-        wait_for("a leader", lambda: any_leader(lab), 30)
+        wait_leader(lab)
         settled(lab)
         after = State(lab)
         judge(before, after, touched, f"seed {seed}, step {number} ({what})")

@@ -2,6 +2,7 @@
 """What is wrong with layer 2 on a node, as a person sees it: reasons, `fairlead status`, metrics, Events."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from conftest import NODES, MakeService
@@ -48,3 +49,36 @@ def test_a_kernel_that_answers_is_told_everywhere(lab: Lab, make_service: MakeSe
     lab.wait_reason(node, "bound", address, "NotOwner")
     wait_for("the complaint to end", lambda: troubles(lab, node) == {})
     assert lab.owners(address) == [owner]
+
+
+def notes(lab: Lab, node: str, reason: str) -> list[str]:
+    about = [e for e in lab.api.objects("Event") if e["regarding"]["name"] == node]
+    return [e["note"] for e in about if e["reason"] == reason]
+
+
+def test_a_full_table_of_connections_is_told_everywhere(lab: Lab, tmp_path: Path) -> None:
+    """The kernel has one bound for all namespaces, so the speaker sees another one than there is."""
+    node = NODES[-1]
+    usual = lab.speaker(node)
+    bound = tmp_path / "max"
+    bound.write_text("1\n", encoding="ascii")
+    script = f'mount --bind {bound} /proc/sys/net/netfilter/nf_conntrack_max && exec "$0" "$@"'
+    usual.stop()
+    changed = lab.start(usual.name, ["unshare", "-m", "sh", "-c", script, *usual.argv], usual.namespace)
+    try:
+        # Its own connections to the API server are in the table.
+        note = wait_for("an Event", lambda: notes(lab, node, "ConntrackFull"), 90)[0]
+        assert " of 1. " in note, note
+        seen = lab.daemon(node)["proxy"]["conntrack"]
+        assert seen["full"] and seen["max"] == 1
+        metrics = lab.daemon(node, "/metrics")
+        assert "\nfairlead_conntrack_entries_limit 1\n" in metrics
+        assert "\nfairlead_conntrack_entries 0\n" not in metrics
+        bound.write_text("100000\n", encoding="ascii")
+        over = "the kernel's table of connections has room again: "
+        wait_for("the end of it", lambda: any(n.startswith(over) for n in notes(lab, node, "TroubleOver")), 90)
+        assert not lab.daemon(node)["proxy"]["conntrack"]["full"]
+    finally:
+        changed.stop()
+        lab.start(usual.name, usual.argv, usual.namespace)
+    wait_for("the speaker to be ready", lambda: lab.daemon(node, "/readyz"))

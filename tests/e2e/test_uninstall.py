@@ -284,3 +284,19 @@ def test_at_a_terminal_it_asks_first(lab: Lab, router: Router, answer: str, told
         os.close(theirs)
     assert running.returncode == (0 if told else 1)
     assert ("node node1: cleaned up" in said) == told
+
+
+def test_a_node_that_cannot_take_its_sysctl_back_says_so(lab: Lab) -> None:
+    """As after node ports at 127.0.0.1 were given up, and with them the privileged container."""
+    speaker = lab.speaker("node1")
+    speaker.stop()
+    sysctl = "ipv4/conf/all/route_localnet"
+    netns.set_sysctls(lab.host("node1").namespace, {sysctl: "2"})
+    read_only = 'mount -o bind,ro /proc/sys /proc/sys && exec "$0" "$@"'
+    speaker.argv = ["unshare", "-m", "sh", "-c", read_only, *speaker.argv]
+    speaker.start()
+    tell_pods(lab)
+    why = "node node1: withdrawn: cannot take back the sysctl net.ipv4.conf.all.route_localnet: Read-only"
+    wait_for("the reason", lambda: uninstall(lab, "--timeout=1")[1][0].startswith(why), SLOW)
+    netns.set_sysctls(lab.host("node1").namespace, {sysctl: "0"})
+    assert uninstall(lab) == (0, [f"node {n}: cleaned up" for n in NODES])

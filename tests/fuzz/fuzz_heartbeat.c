@@ -13,6 +13,9 @@
 #include "fairlead/cursor.h"
 #include "l2/segment.h"
 
+/* In a frame of IPv4 without options. */
+#define UDP_AT 34
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int send_nothing(const void *frame, size_t size, void *arg)
@@ -23,7 +26,7 @@ static int send_nothing(const void *frame, size_t size, void *arg)
 	return 0;
 }
 
-static void note_nothing(uint32_t addr, void *arg)
+static void note_nothing(const struct addr *addr, void *arg)
 {
 	(void)addr;
 	(void)arg;
@@ -33,10 +36,8 @@ static void note_nothing(uint32_t addr, void *arg)
 static void receive_signed(struct wire_key *key, struct cursor c)
 {
 	static const struct l2_options l2 = { .node = "us",
-		                              .heartbeat_ms = 100,
-		                              .dead_ms = 350,
-		                              .restart_hold_ms = 5000,
-		                              .probe_ms = 25 };
+		                              .timing = { 70, 5, 25 },
+		                              .restart_hold_ms = 5000 };
 	static const uint16_t candidates[] = { 0 };
 
 	static const char *const nodes[] = { "us" };
@@ -54,14 +55,17 @@ static void receive_signed(struct wire_key *key, struct cursor c)
 	struct segment *s = segment_new(&opts, key, &ops, now);
 	segment_link(s, now, true);
 	segment_set_wants(s, now, &view, wants, 1);
+	const struct addr source = { .family = 4, .b = { 192, 168, 1, 11 } };
 	while (c.left > 0) {
 		struct wire_msg msg;
 		uint8_t frame[WIRE_FRAME_MAX];
 		size_t n = cursor_u16(&c);
 		n = n < c.left ? n : c.left;
 		if (wire_parse(cursor_view(&c, n), n, &msg) == 0) {
-			size_t frame_size = wire_encode(key, &msg, 1, frame);
-			segment_receive(s, now, frame, frame_size);
+			size_t frame_size = wire_encode(key, &msg, &source, frame);
+			if (msg.version == 1)
+				frame[UDP_AT + 1] = 0; /* not a copy of version 2 */
+			segment_receive(s, now, 0, frame, frame_size);
 		}
 		now += 50;
 		segment_tick(s, now);

@@ -12,10 +12,10 @@
 #include <string.h>
 
 #include "fairlead/buf.h"
+#include "fairlead/forward.h"
 #include "fairlead/mem.h"
 #include "fairlead/view.h"
 #include "speaker/announce.h"
-#include "speaker/forward.h"
 #include "speaker/served.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -175,9 +175,10 @@ static char *forward_text(const struct view *v, const struct view_service *s)
 	struct buf b = BUF_INIT;
 	struct forward f;
 
-	if (!forward_wanted(s, 4))
+	if (!forward_wanted(v, s, 4))
 		return NULL;
-	forward_build(v, NULL, s, &f);
+	forward_build(v, &(struct forward_node){ .name = view_self(v), .zone = view_zone(v) }, s,
+	              NULL, &f);
 	const struct proxy_half p = f.halves[0];
 	buf_printf(&b, "%zu vips %d%d", p.n_vips, p.traffic.external_local,
 	           p.traffic.internal_local);
@@ -245,7 +246,7 @@ static void describe(struct world *w, struct buf *out)
 	for (size_t i = 0; i < s.l2.n_wants; i++) {
 		const struct l2_want *want = &s.l2.wants[i];
 		buf_printf(out, "%s%s %d %d:", addr_str(&want->addr), want->eligible ? "+" : "-",
-		           want->uid[0], (int)want->created_us);
+		           want->identity.id[0], (int)want->identity.since_us);
 		for (size_t k = 0; k < want->n_candidates; k++)
 			buf_printf(out, " %s", s.l2.nodes[want->candidates[k]]);
 		buf_putc(out, '\n');

@@ -296,10 +296,10 @@ static void answers_belong_to_their_questions(struct suite *s)
 	for (int round = 0; round < ROUNDS; round++) {
 		exchange(s, &x[round % OBJECTS], "GET");
 		want++;
-		CHECK(s, suite_wait(s, &done, want), "%d of %d answers", done, want);
+		suite_wait_for_ends(s, &done, want);
 		for (int i = 0; i < OBJECTS; i++, want++)
 			exchange(s, &x[i], (i + round) % 3 ? "PATCH" : "GET");
-		CHECK(s, suite_wait(s, &done, want), "%d of %d answers", done, want);
+		suite_wait_for_ends(s, &done, want);
 		CHECK(s, wrong == 0, "round %d: %d answers to other questions", round, wrong);
 	}
 	for (int i = 0; i < OBJECTS; i++)

@@ -46,6 +46,12 @@ bool suite_wait(struct suite *s, const int *counter, int want)
 	return run_loop(s, counter, want, SUITE_PATIENCE_MS);
 }
 
+void suite_wait_for_ends(struct suite *s, const int *counter, int want)
+{
+	while (!suite_wait(s, counter, want))
+		continue;
+}
+
 void suite_run_for(struct suite *s, int ms)
 {
 	run_loop(s, NULL, 0, ms);
@@ -75,7 +81,7 @@ int suite_call(struct suite *s, const char *method, const char *path, const char
 	};
 
 	kube_request_start(s->client, &spec, on_answer, &call);
-	suite_wait(s, &call.done, 1);
+	suite_wait_for_ends(s, &call.done, 1);
 	if (ret_answer)
 		*ret_answer = call.answer;
 	else

@@ -40,7 +40,7 @@ extern const struct suite_case suite_object_cases[];
 extern const struct suite_case suite_watch_cases[];
 extern const struct suite_case suite_lease_cases[];
 
-#define SUITE_PATIENCE_MS 20000
+#define SUITE_PATIENCE_MS 60000
 
 void suite_fail(struct suite *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -55,6 +55,11 @@ void suite_fail(struct suite *s, const char *fmt, ...) __attribute__((format(pri
 /* Runs the loop until *@counter is at least @want; false after SUITE_PATIENCE_MS. */
 bool suite_wait(struct suite *s, const int *counter, int want);
 void suite_run_for(struct suite *s, int ms);
+/*
+ * Runs the loop until so many requests have ended.  Each does, by its own timeout; until then it
+ * has the counter, which may be gone once its caller has returned.
+ */
+void suite_wait_for_ends(struct suite *s, const int *counter, int want);
 
 /* One request; the status, and the answer (to be put) in *@ret_answer if that is not NULL. */
 int suite_call(struct suite *s, const char *method, const char *path, const char *body,

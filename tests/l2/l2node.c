@@ -5,7 +5,7 @@
  * A speaker's layer 2 alone, for tests in network namespaces: wants a few addresses, and tells who
  * owns them.
  *
- *	l2node NODE NODES KEY FIRST_ADDRESS COUNT
+ *	l2node NODE NODES KEY FIRST_ADDRESS COUNT PROBE_MS
  *
  * NODES is the comma-separated, sorted list of all nodes; an empty KEY is none.  Commands on stdin,
  * a line each: `eligible ADDRESS 0|1`, `states`, `stats`, `peers`, `troubles`, `complaints`,
@@ -63,11 +63,14 @@ static void print_stats(const struct l2 *l2)
 {
 	struct l2_stats s = l2_stats(l2);
 
-	printf("arp_requests=%llu arp_replies=%llu gratuitous=%llu probes=%llu sent=%llu "
-	       "received=%llu refused=%llu takeovers=%llu yields=%llu conflicts=%llu "
+	printf("arp_requests=%llu arp_replies=%llu gratuitous=%llu probes=%llu "
+	       "ndp_solicitations=%llu ndp_advertisements=%llu ndp_unsolicited=%llu ndp_probes=%llu "
+	       "sent=%llu received=%llu refused=%llu takeovers=%llu yields=%llu conflicts=%llu "
 	       "send_failures=%llu two_owners=%llu\n",
 	       (unsigned long long)s.arp_requests, (unsigned long long)s.arp_replies,
 	       (unsigned long long)s.gratuitous, (unsigned long long)s.probes,
+	       (unsigned long long)s.ndp_solicitations, (unsigned long long)s.ndp_advertisements,
+	       (unsigned long long)s.ndp_unsolicited, (unsigned long long)s.ndp_probes,
 	       (unsigned long long)s.heartbeats_sent, (unsigned long long)s.heartbeats_received,
 	       (unsigned long long)s.heartbeats_refused, (unsigned long long)s.takeovers,
 	       (unsigned long long)s.yields, (unsigned long long)s.conflicts,
@@ -130,8 +133,8 @@ static bool fill_wants(struct wants *w, char *nodes, const char *first, size_t c
 	w->list = xcalloc(count, sizeof(*w->list));
 	for (size_t i = 0; i < count; i++) {
 		w->list[i] = (struct l2_want){ .addr = a,
-			                       .uid = { (uint8_t)i, (uint8_t)(i >> 8), 1 },
-			                       .created_us = 1,
+			                       .identity = { { (uint8_t)i, (uint8_t)(i >> 8), 1 },
+			                                     .since_us = 1 },
 			                       .eligible = true,
 			                       .candidates = w->candidates,
 			                       .n_candidates = w->view.n_nodes };
@@ -198,10 +201,8 @@ int main(int argc, char **argv)
 	struct l2_options opts = { .node = argv[1],
 		                   .key = (const uint8_t *)argv[3],
 		                   .key_size = strlen(argv[3]),
-		                   .heartbeat_ms = 100,
-		                   .dead_ms = 350,
+		                   .timing = { 70, 5, (int)strtoul(argv[6], NULL, 10) },
 		                   .restart_hold_ms = 5000,
-		                   .probe_ms = (int)strtoul(argv[6], NULL, 10),
 		                   .first_use_probe = true };
 	struct sigaction sa = { .sa_handler = on_sigterm };
 	sigaction(SIGTERM, &sa, NULL);

@@ -10,10 +10,13 @@
 #include <string.h>
 
 #include "fairlead/mem.h"
-#include "l2/arp.h"
+#include "l2/neighbor.h"
 
 #define DELAY_MAX_MS 2
+/* in a frame of IPv6 */
 #define ETHERNET_SIZE 14
+#define PROTOCOL6_AT 20
+#define UDP_AT 34
 
 uint64_t sim_random(struct sim *s, uint64_t bound)
 {
@@ -33,27 +36,77 @@ static void put_frame(struct sim_frame **frames, size_t *n, size_t *cap, struct 
 	(*frames)[(*n)++] = f;
 }
 
-static void stranger_answers(struct sim *s, size_t from, const uint8_t *frame, size_t size)
-{
-	struct arp_packet p;
+static uint8_t family = 4;
+static bool both_families;
 
-	if (arp_decode(frame, size, &p) < 0 || p.op != ARP_REQUEST ||
-	    p.target != s->stranger_address || p.sender == p.target)
-		return;
-	struct arp_packet answer = arp_answer(&p, s->stranger_mac);
-	uint8_t bytes[ARP_FRAME_SIZE];
-	arp_encode(&answer, bytes);
-	sim_inject(s, from, bytes, sizeof(bytes));
+void sim_use_family(uint8_t f)
+{
+	family = f;
 }
 
-static void count_arp(struct sim_node *n, const uint8_t *frame, size_t size)
+void sim_use_both_families(void)
 {
-	struct arp_packet p;
+	both_families = true;
+}
 
-	if (arp_decode(frame, size, &p) < 0)
+/* 192.168.1.0 or fd00::, and then so many. */
+static struct addr addr_at(uint8_t f, size_t n)
+{
+	struct addr a = { .family = f };
+
+	if (f == 4)
+		return addr_from_in((struct in_addr){ .s_addr = htonl(0xc0a80100 + (uint32_t)n) });
+	a.b[0] = 0xfd;
+	a.b[14] = (uint8_t)(n >> 8);
+	a.b[15] = (uint8_t)n;
+	return a;
+}
+
+const struct addr *sim_address(size_t a)
+{
+	static struct addr all[SIM_ADDRESSES_MAX];
+
+	all[a] = addr_at(both_families && a % 2 ? 6 : family, 0xf0 + a);
+	return &all[a];
+}
+
+struct addr sim_node_address(size_t node)
+{
+	return addr_at(family, 0x0b + node);
+}
+
+/* The answer to a question for @own; its size, 0 if the frame is none. */
+static size_t answer_for(const struct addr *own, const uint8_t *mac, const uint8_t *frame,
+                         size_t size, uint8_t answer[static NEIGHBOR_FRAME_MAX])
+{
+	const struct neighbor_ops *ops;
+	struct neighbor_packet p;
+
+	if (neighbor_decode(frame, size, &ops, &p) < 0 || !p.asks || !addr_eq(&p.target, own) ||
+	    addr_eq(&p.sender, &p.target))
+		return 0;
+	return ops->answer(mac, &p, answer);
+}
+
+static void stranger_answers(struct sim *s, size_t from, const uint8_t *frame, size_t size)
+{
+	uint8_t answer[NEIGHBOR_FRAME_MAX];
+	size_t n = answer_for(&s->stranger_address, s->stranger_mac, frame, size, answer);
+
+	if (n > 0)
+		sim_inject(s, from, answer, n);
+}
+
+/* Of neighbour discovery an answer to a probe is not told from an announcement. */
+static void count_neighbor(struct sim_node *n, const uint8_t *frame, size_t size)
+{
+	const struct neighbor_ops *ops;
+	struct neighbor_packet p;
+
+	if (neighbor_decode(frame, size, &ops, &p) < 0)
 		return;
-	n->probes_sent += p.op == ARP_REQUEST && p.sender == 0;
-	n->gratuitous_sent += p.sender == p.target;
+	n->probes_sent += p.asks && !p.sender.family;
+	n->gratuitous_sent += addr_eq(&p.sender, &p.target) || (p.may_answer_probe && p.to_all);
 }
 
 static bool takes(const struct sim_node *n, size_t size)
@@ -68,7 +121,8 @@ static bool is_for(const struct sim_node *to, const uint8_t *frame)
 
 static bool is_multicast(const uint8_t *frame)
 {
-	return !memcmp(frame, wire_group_mac, WIRE_MAC_SIZE);
+	return !memcmp(frame, wire_group_mac, WIRE_MAC_SIZE) ||
+	       (!memcmp(frame, wire_group6_mac, WIRE_MAC_SIZE) && frame[PROTOCOL6_AT] == 17);
 }
 
 static void transmit(struct sim *s, const struct sim_node *from, const uint8_t *frame, size_t size)
@@ -85,15 +139,40 @@ static void transmit(struct sim *s, const struct sim_node *from, const uint8_t *
 /* As Linux does, for the address of its interface. */
 static void kernel_receives(struct sim *s, struct sim_node *n, const uint8_t *frame, size_t size)
 {
-	struct arp_packet p;
+	struct addr own = sim_node_address(n->index);
+	uint8_t answer[NEIGHBOR_FRAME_MAX];
+	size_t answer_size = n->ignores_arp ? 0 : answer_for(&own, n->mac, frame, size, answer);
 
-	if (n->ignores_arp || arp_decode(frame, size, &p) < 0 || p.op != ARP_REQUEST ||
-	    p.target != SIM_FIRST_NODE + (uint32_t)n->index)
-		return;
-	struct arp_packet answer = arp_answer(&p, n->mac);
-	uint8_t bytes[ARP_FRAME_SIZE];
-	arp_encode(&answer, bytes);
-	transmit(s, n, bytes, sizeof(bytes));
+	if (answer_size > 0)
+		transmit(s, n, answer, answer_size);
+}
+
+uint16_t sim_port(const uint8_t *frame)
+{
+	return is_multicast(frame) ? (uint16_t)(frame[UDP_AT + 2] << 8 | frame[UDP_AT + 3]) : 0;
+}
+
+void sim_make_original(uint8_t *frame)
+{
+	frame[UDP_AT] = WIRE_PORT_V1 >> 8;
+	frame[UDP_AT + 1] = WIRE_PORT_V1 & 0xff;
+}
+
+/* What a speaker of version 1 would have said instead; its size, 0: nothing. */
+static size_t say_in_v1(struct sim_node *from, const void *frame, size_t size,
+                        uint8_t out[static WIRE_FRAME_MAX])
+{
+	struct addr source = sim_node_address(from->index);
+	struct wire_msg msg;
+
+	if (sim_port(frame) == WIRE_PORT_V1 || wire_decode(from->key, frame, size, &msg) < 0)
+		return 0;
+	msg.version = 1;
+	msg.digest_v4 = msg.digest;
+	msg.n_claims_v4 = msg.n_claims;
+	size = wire_encode(from->key, &msg, &source, out);
+	sim_make_original(out);
+	return size;
 }
 
 static int on_send(const void *frame, size_t size, void *arg)
@@ -103,13 +182,20 @@ static int on_send(const void *frame, size_t size, void *arg)
 
 	if (!takes(from, size))
 		return -EMSGSIZE;
+	uint8_t v1[WIRE_FRAME_MAX];
+	if (from->v1 && sim_port(frame)) {
+		size = say_in_v1(from, frame, size, v1);
+		frame = v1;
+	}
+	if (size == 0)
+		return 0;
 	from->frames_sent++;
-	count_arp(from, frame, size);
+	count_neighbor(from, frame, size);
 	if (s->record_from == (int)from->index)
 		put_frame(&s->recorded, &s->n_recorded, &s->recorded_cap,
 		          (struct sim_frame){ .size = size, .data = xmemdup(frame, size) });
 	transmit(s, from, frame, size);
-	if (s->stranger_address && from->link_up)
+	if (s->stranger_address.family && from->link_up)
 		stranger_answers(s, from->index, frame, size);
 	return 0;
 }
@@ -160,8 +246,14 @@ static void deliver(struct sim *s)
 			s->frames[kept++] = f;
 			continue;
 		}
+		if (to->v1 && sim_port(f.data) == WIRE_PORT) {
+			free(f.data);
+			continue;
+		}
+		if (to->v1 && sim_port(f.data))
+			sim_make_original(f.data);
 		if (turns(s, to)) {
-			segment_receive(to->segment, s->now, f.data, f.size);
+			segment_receive(to->segment, s->now, s->now - f.at_ms, f.data, f.size);
 			to->was_asked = false;
 		}
 		free(f.data);
@@ -173,7 +265,7 @@ static void deliver(struct sim *s)
 
 /* ---- the nodes ---- */
 
-static void on_changed(uint32_t addr, void *arg)
+static void on_changed(const struct addr *addr, void *arg)
 {
 	(void)addr;
 	(void)arg;
@@ -192,20 +284,17 @@ static void node_init(struct sim *s, size_t i)
 	n->key = wire_key_new((const uint8_t *)"the key", 7);
 	n->link_up = true;
 	n->opts = (struct l2_options){ .node = n->name,
-		                       .heartbeat_ms = SIM_HEARTBEAT_MS,
-		                       .dead_ms = SIM_DEAD_MS,
+		                       .timing = { SIM_HEARTBEAT_MS, SIM_MULTIPLIER, SIM_PROBE_MS },
 		                       .restart_hold_ms = SIM_HOLD_MS,
-		                       .probe_ms = SIM_PROBE_MS,
 		                       .first_use_probe = true };
 	n->wants = xcalloc(s->n_addresses, sizeof(*n->wants));
 	for (size_t a = 0; a < s->n_addresses; a++) {
-		struct in_addr in = { .s_addr = htonl(SIM_FIRST_ADDRESS + (uint32_t)a) };
-		n->wants[a] = (struct l2_want){ .addr = addr_from_in(in),
-			                        .created_us = 1000,
+		n->wants[a] = (struct l2_want){ .addr = *sim_address(a),
+			                        .identity.since_us = 1000,
 			                        .eligible = true,
 			                        .candidates = s->candidates,
 			                        .n_candidates = s->n_nodes };
-		n->wants[a].uid[0] = (uint8_t)(a + 1);
+		n->wants[a].identity.id[0] = (uint8_t)(a + 1);
 	}
 	n->view = (struct l2_snapshot){ .nodes = s->names,
 		                        .n_nodes = s->n_nodes,
@@ -229,6 +318,8 @@ void sim_init(struct sim *s, uint64_t seed, size_t n_nodes, size_t n_addresses)
 
 void sim_fini(struct sim *s)
 {
+	family = 4;
+	both_families = false;
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		segment_free(s->nodes[i].segment);
 		wire_key_free(s->nodes[i].key);
@@ -248,11 +339,19 @@ void sim_key(struct sim *s, size_t node, const char *key)
 	s->nodes[node].key = wire_key_new((const uint8_t *)key, strlen(key));
 }
 
+static struct segment_sources sources_of(size_t node)
+{
+	struct addr own = sim_node_address(node);
+
+	return own.family == 4 ? (struct segment_sources){ .v4 = own }
+	                       : (struct segment_sources){ .v6 = own };
+}
+
 void sim_start(struct sim *s, size_t node)
 {
 	struct sim_node *n = &s->nodes[node];
 	struct segment_options opts = { .l2 = &n->opts,
-		                        .source = SIM_FIRST_NODE + (uint32_t)node,
+		                        .sources = sources_of(node),
 		                        .mtu = n->mtu,
 		                        .incarnation = 1 + sim_random(s, UINT64_MAX),
 		                        .seed = s->random,
@@ -321,7 +420,7 @@ bool sim_answers(const struct sim *s, size_t node, size_t address)
 	const struct sim_node *n = &s->nodes[node];
 
 	return turns(s, n) && n->link_up &&
-	       segment_answers(n->segment, s->now, SIM_FIRST_ADDRESS + (uint32_t)address);
+	       segment_answers(n->segment, s->now, sim_address(address));
 }
 
 int sim_owner(const struct sim *s, size_t address)
@@ -341,7 +440,7 @@ struct l2_state sim_state(const struct sim *s, size_t node, size_t address)
 {
 	struct l2_state state;
 
-	segment_state(s->nodes[node].segment, SIM_FIRST_ADDRESS + (uint32_t)address, &state);
+	segment_state(s->nodes[node].segment, sim_address(address), &state);
 	return state;
 }
 
@@ -361,6 +460,15 @@ void sim_observe(struct sim *s)
 		s->none_ms[a] = s->several_ms[a] = 0;
 	}
 	s->worst_none_ms = s->worst_several_ms = 0;
+}
+
+size_t sim_total_changes(const struct sim *s)
+{
+	size_t n = 0;
+
+	for (size_t a = 0; a < s->n_addresses; a++)
+		n += (size_t)s->changes[a];
+	return n;
 }
 
 /*

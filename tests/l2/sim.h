@@ -7,7 +7,7 @@
  * blocked as asked for, nodes are killed, stopped, restarted and rebooted, and at each millisecond
  * it is noted which of them answer for what.  Everything follows from the seed.
  *
- * A node is a kernel, which answers ARP for the node's own address, and a speaker.  A speaker that
+ * A node is a kernel, which answers for the node's own address, and a speaker.  A speaker that
  * is paused finds afterwards what its socket's buffer has kept.
  */
 
@@ -18,19 +18,26 @@
 #include "l2/segment.h"
 
 #define SIM_NODES_MAX 6
-/* 192.168.1.240 */
 #define SIM_ADDRESSES_MAX 2048
-/* 192.168.1.11, and so on */
-#define SIM_FIRST_ADDRESS 0xc0a801f0u
 /* kept for a speaker that is paused */
-#define SIM_FIRST_NODE 0xc0a8010bu
 #define SIM_BUFFER_FRAMES 128
-#define SIM_HEARTBEAT_MS 100
-#define SIM_DEAD_MS 350
+#define SIM_HEARTBEAT_MS 70
+#define SIM_MULTIPLIER 5
+#define SIM_DEAD_MS (SIM_HEARTBEAT_MS * SIM_MULTIPLIER)
+#define SIM_LISTEN_MS SIM_DEAD_MS
 #define SIM_HOLD_MS 5000
 #define SIM_PROBE_MS 25
 
 struct sim;
+
+/* The family of all addresses until sim_fini(): 6, or 4 unless told. */
+void sim_use_family(uint8_t f);
+/* Every other address is of IPv6, until sim_fini(). */
+void sim_use_both_families(void);
+/* 192.168.1.240 or fd00::f0, and so on. */
+const struct addr *sim_address(size_t a);
+/* Of the node itself: 192.168.1.11 or fd00::b, and so on. */
+struct addr sim_node_address(size_t node);
 
 struct sim_node {
 	struct sim *sim;
@@ -40,6 +47,11 @@ struct sim_node {
 	struct segment *segment; /* NULL: not running */
 	struct wire_key *key;
 	bool link_up, host_down;
+	/*
+	 * Its speaker is one of version 1: what it says is put into that version, and of what is
+	 * said to it only that arrives.
+	 */
+	bool v1;
 	bool ignores_arp; /* its kernel does not answer for its own address */
 	size_t mtu; /* of its interface: larger datagrams are neither sent nor received; 0: any */
 	int64_t paused_until_ms;
@@ -91,7 +103,7 @@ struct sim {
 	int64_t worst_none_ms, worst_several_ms;
 
 	/* A stranger that uses an address, 0: none. */
-	uint32_t stranger_address;
+	struct addr stranger_address;
 	uint8_t stranger_mac[6];
 	/* Frames of node record_from are kept, up to the capacity. */
 	int record_from;
@@ -120,8 +132,17 @@ void sim_publish(struct sim *s, size_t node);
 void sim_run(struct sim *s, int64_t ms);
 /* Begins observing anew. */
 void sim_observe(struct sim *s);
+/* How often an owner changed since then, of all addresses. */
+size_t sim_total_changes(const struct sim *s);
 /* Gives a frame to a node, as if it came from the wire. */
 void sim_inject(struct sim *s, size_t node, const void *frame, size_t size);
+/* To which port a message goes; 0: the frame is something else. */
+uint16_t sim_port(const uint8_t *frame);
+/*
+ * Makes a message of version 1 what a speaker of that version sends, not a copy of what was said in
+ * version 2.
+ */
+void sim_make_original(uint8_t *frame);
 
 bool sim_answers(const struct sim *s, size_t node, size_t address);
 struct l2_state sim_state(const struct sim *s, size_t node, size_t address);

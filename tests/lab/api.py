@@ -18,7 +18,7 @@ from urllib.parse import urlencode, urlsplit
 import yaml
 
 from . import web
-from .waiting import LabError
+from .waiting import PATIENCE, LabError
 
 Object = dict[str, Any]
 
@@ -80,7 +80,12 @@ class Client:
         return cls(namespace, url.hostname or "", url.port or 443, tls, user.get("token", ""))
 
     def call(
-        self, method: str, path: str, body: object = None, content_type: str = "application/json", timeout: float = 10.0
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        content_type: str = "application/json",
+        timeout: float = 10.0 * PATIENCE,
     ) -> Any:
         """One request; the decoded answer."""
         data = None if body is None else json.dumps(body)

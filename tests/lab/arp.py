@@ -13,6 +13,7 @@ from . import netns
 ETHERTYPE = 0x0806
 REQUEST, REPLY = 1, 2
 BROADCAST = "ff:ff:ff:ff:ff:ff"
+NOBODY = "0.0.0.0"  # the sender of a probe
 _HEADER = struct.Struct("!6s6sH")
 _BODY = struct.Struct("!HHBBH6s4s6s4s")
 
@@ -89,6 +90,11 @@ def open_socket(namespace: str, interface: str = "eth0") -> socket.socket:
 
 def request(mac: str, address: str, target: str) -> bytes:
     return encode(Frame(REQUEST, mac, address, "00:00:00:00:00:00", target, mac, BROADCAST))
+
+
+def reply(mac: str, address: str, question: Frame) -> bytes:
+    """That `address` is at `mac`, to who asked."""
+    return encode(Frame(REPLY, mac, address, question.sender_mac, question.sender_ip, mac, question.src))
 
 
 def ask(namespace: str, mac: str, address: str, target: str, seconds: float = 0.3) -> list[Answer]:

@@ -23,7 +23,7 @@ import yaml
 
 from . import api, arp, kubernetes, net, netns, rundir, web, writes
 from .processes import Process
-from .waiting import LabError, wait_for
+from .waiting import PATIENCE, WAIT_SECONDS, LabError, wait_for
 
 SOURCE = Path(__file__).resolve().parents[2]
 EXAMPLES = SOURCE / "examples"
@@ -83,7 +83,7 @@ class Lab:
             return
         with uninterrupted():
             if kind is not None and not issubclass(kind, (KeyboardInterrupt, SystemExit)):
-                self.save_logs()
+                print(f"{self.save_logs()}\n{self.ends_of_logs()}")
             self._run_dir.remove()
 
     def keep(self) -> None:
@@ -97,6 +97,15 @@ class Lab:
         shutil.rmtree(where, ignore_errors=True)
         shutil.copytree(self.dir / "logs", where)
         return where
+
+    def ends_of_logs(self) -> str:
+        """What servers and daemons said last, so that a test's report tells why it failed."""
+        told = []
+        for process in self.processes.values():
+            status = process.status()
+            state = "runs" if status is None else f"ended with status {status}"
+            told += [f"-- {process.name}, which {state}", *(line[:300] for line in process.log_lines()[-15:])]
+        return "\n".join(told)
 
     def save_state(self, where: Path) -> None:
         """Beside the logs: what the API server, the daemons and the nodes' kernels hold now, as far as they tell."""
@@ -204,7 +213,8 @@ class Lab:
             ],
             self.network.control_plane.namespace,
         )
-        self.wait_up(process, "the API server", lambda: self.api.objects("Namespace") is not None)
+        # It may have much to read before it listens.
+        self.wait_up(process, "the API server", lambda: self.api.objects("Namespace") is not None, 60)
 
     def stop_api(self) -> None:
         """The API server is away, until start_api(); a real one by a crash, as its clean end waits for every client."""
@@ -280,8 +290,7 @@ class Lab:
             str(self.kubeconfig),
             "--node",
             node,
-            "--cluster-cidr",
-            net.POD_NETWORK,
+            *(() if "--detect-local-mode" in flags else ("--cluster-cidr", net.POD_NETWORK)),
             *(() if "--heartbeat-key-secret" in flags else ("--heartbeat-key-file", str(self.dir / "heartbeat.key"))),
             *(() if "--proxy-mode" in flags else ("--proxy-mode", "iptables")),
             *flags,
@@ -291,7 +300,7 @@ class Lab:
     def speaker(self, node: str) -> Process:
         return self.processes[f"speaker-{node}"]
 
-    def wait_up(self, process: Process, what: str, probe: Any, seconds: float = 10.0) -> None:
+    def wait_up(self, process: Process, what: str, probe: Any, seconds: float = WAIT_SECONDS) -> None:
         """Waits for what a process shall do, and gives up at once if the process ends."""
 
         def ready_or_dead() -> bool:
@@ -379,7 +388,7 @@ class Lab:
         status = self.api.get("Service", service, namespace).get("status") or {}
         return [i["ip"] for i in (status.get("loadBalancer") or {}).get("ingress") or [] if "ip" in i]
 
-    def wait_address(self, service: str, namespace: str = "default", seconds: float = 10.0) -> str:
+    def wait_address(self, service: str, namespace: str = "default", seconds: float = WAIT_SECONDS) -> str:
         return wait_for(
             f"an address in the status of Service {service}", lambda: self.addresses(service, namespace), seconds
         )[0]
@@ -404,7 +413,9 @@ class Lab:
                 return next((a for a in s["addresses"] if a["address"] == address), {})
         return {}
 
-    def wait_reason(self, node: str, service: str, address: str, reason: str, seconds: float = 10.0) -> None:
+    def wait_reason(
+        self, node: str, service: str, address: str, reason: str, seconds: float = WAIT_SECONDS
+    ) -> None:
         """Waits until a node's speaker gives that reason for an address."""
 
         def says() -> bool:
@@ -415,7 +426,7 @@ class Lab:
 
         wait_for(f"the speaker of {node} to say {reason} of {address}", says, seconds)
 
-    def wait_owner(self, address: str, seconds: float = 10.0, among: list[str] | None = None) -> str:
+    def wait_owner(self, address: str, seconds: float = WAIT_SECONDS, among: list[str] | None = None) -> str:
         """Waits until exactly one node answers for the address (one of `among`), and returns its name."""
 
         def one_owner() -> str:
@@ -426,15 +437,15 @@ class Lab:
 
         return wait_for(f"one ARP answer for {address}", one_owner, seconds)
 
-    def get(self, host: str, port: int = 80, path: str = "/", timeout: float = 2.0) -> web.Reply:
+    def get(self, host: str, port: int = 80, path: str = "/", timeout: float = 2.0 * PATIENCE) -> web.Reply:
         """HTTP from the client."""
         return web.get(self.client, host, port, path, timeout)
 
-    def get_from(self, namespace_of: str, host: str, port: int = 80, timeout: float = 2.0) -> web.Reply:
+    def get_from(self, namespace_of: str, host: str, port: int = 80, timeout: float = 2.0 * PATIENCE) -> web.Reply:
         """HTTP from a host of the LAN."""
         return web.get(self.host(namespace_of).namespace, host, port, "/", timeout)
 
-    def get_from_pod(self, pod: str, host: str, port: int = 80, timeout: float = 2.0) -> web.Reply:
+    def get_from_pod(self, pod: str, host: str, port: int = 80, timeout: float = 2.0 * PATIENCE) -> web.Reply:
         return web.get(f"{self.network.prefix}pod-{pod}", host, port, "/", timeout)
 
     def daemon(self, what: str, path: str = "/status") -> Any:
@@ -461,9 +472,11 @@ class Lab:
         def carried() -> bool:
             wanted = {e["addresses"][0] for e in self.ready_endpoints(service, namespace)}
             for host in self.network.nodes:
-                # An endpoint's chain begins with the rule for what it sends to itself.
-                rules = [r for r in self.iptables(host.name, "nat", save) if f" {namespace}/{service}:" in r]
-                missing = [ip for ip in wanted if not any(f" -s {ip}/32 " in r for r in rules)]
+                # A chain names its Service with its first rule alone.
+                rules = self.iptables(host.name, "nat", save)
+                chains = {r.split()[1] for r in rules if f" {namespace}/{service}:" in r}
+                lines = [r for r in rules if r.startswith("-A ") and r.split()[1] in chains]
+                missing = [ip for ip in wanted if not any(f" --to-destination {ip}:" in r for r in lines)]
                 if missing or not wanted:
                     raise LabError(f"{host.name} knows no way to {missing}")
             return True

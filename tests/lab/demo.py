@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from . import net, rundir, web
+from . import coredns, dual, net, netns, rundir, web
 from .capture import Capture
 from .cluster import Lab, end_on_signals
 from .router import OUTSIDE, Router
@@ -18,13 +18,19 @@ from .waiting import LabError, wait_for
 SERVICE = "frontend"
 PUBLIC = "public"
 INNER = "inner"
+BOTH = "both"
+PARTNER = "partner"
 NODES = ("node1", "node2", "node3")
 BARE_NODE = "node3"  # takes no Pods, so never has an endpoint
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 PARTS = ("arp", "rules", "controller", "bgp")
-STEP_SECONDS = 8.0
-GAP_SECONDS = 10.0
-SESSION_SECONDS = 20.0  # a session comes up by timers of whole seconds
+STEP_SECONDS = 30.0
+GAP_SECONDS = 30.0
+SESSION_SECONDS = 60.0  # a session comes up by timers of whole seconds
+
+
+# What prints them, by who made them.
+_RULES = {"iptables": "iptables-save", "nftables": "nft list ruleset", "ipvs": "nft list ruleset"}
 
 
 class StepFailed(Exception):
@@ -34,8 +40,8 @@ class StepFailed(Exception):
 
 
 class Demo:
-    def __init__(self, lab: Lab, broken: str, keep: bool) -> None:
-        self.lab, self.broken, self.keep = lab, broken, keep
+    def __init__(self, lab: Lab, broken: str, keep: bool, proxy: str) -> None:
+        self.lab, self.broken, self.keep, self.proxy = lab, broken, keep, proxy
         self.router = Router(lab)
         self.address = ""
         self.node_port = 0
@@ -57,8 +63,10 @@ class Demo:
             ("nodeport", self.node_port_without_endpoint),
             ("local", self.policy_local),
             ("failover", self.failover),
+            ("ipv6", self.both_families),
             ("bgp", self.bgp),
             ("external", self.external_ips),
+            ("name", self.external_name),
         ]
         if not self.keep:
             steps.append(("stop", self.stop))
@@ -87,7 +95,8 @@ class Demo:
         if self.broken != "controller":
             for replica in ("a", "b"):
                 lab.start_controller(replica)
-        flags = {"arp": ("--interface", "^$"), "rules": ("--proxy-mode", "none")}.get(self.broken, ())
+        broken = {"arp": ("--interface", "^$"), "rules": ("--proxy-mode", "none")}
+        flags = broken.get(self.broken, ("--proxy-mode", self.proxy))
         for node in NODES:
             sockets = "none" if self.broken == "bgp" else str(self.router.socket_directory(node))
             lab.start_speaker(node, "--bgp-socket-dir", sockets, *flags)
@@ -217,6 +226,35 @@ class Demo:
         self.check(lab.network.host_of_mac(arp.mac) == owner, f"{owner} owns the address now, not the first to answer")
         lab.heal(BARE_NODE)
 
+    def both_families(self) -> None:
+        lab = self.lab
+        dual.add_lan(lab)
+        pods = [f"webapp-{x}" for x in "abc"]
+        for pod in pods:
+            dual.add_pod(lab, pod)
+        lab.apply("dual/fairlead.yaml")
+        lab.apply("dual/frontend.yaml")
+        dual.endpoints(lab, BOTH, pods, 8080)
+        four, six = wait_for("two addresses", lambda: (found := lab.addresses(BOTH))[1:] and found, STEP_SECONDS)
+        self.say(f"LAN and Pods get IPv6 as well; Service {BOTH}, RequireDualStack, was given {four} and {six};")
+        owner = dual.wait_owner(lab, six, STEP_SECONDS)
+        answers = wait_for(f"an answer for {six}", lambda: dual.answers(lab, six), STEP_SECONDS)
+        self.check(len(answers) == 1, f"{len(answers)} neighbour advertisements instead of one: {answers}")
+        self.check(lab.wait_owner(four, STEP_SECONDS) == owner, f"{owner} owns {six} and not {four}")
+        self.say(f"the client solicits {six}: one advertisement, {answers[0].mac}, of {owner}, which owns both;")
+        for address in (four, six):
+            reply = wait_for(f"HTTP from {address}", lambda a=address: lab.get(a, timeout=1), STEP_SECONDS)
+            self.say(f"http://{f'[{address}]' if address == six else address}/ from the client: {_quote(reply)}")
+        others = [n for n in NODES if n != owner]
+        lab.cut(owner)
+        heir = dual.wait_owner(lab, six, STEP_SECONDS, others)
+        self.check(lab.wait_owner(four, STEP_SECONDS, others) == heir, f"{heir} took over {six} and not {four}")
+        reply = wait_for(f"HTTP from {six}", lambda: lab.get(six, timeout=1), STEP_SECONDS)
+        self.say(f"the link of {owner} is cut: {heir} takes over both, and {_quote(reply)} answers")
+        lab.heal(owner)
+        for kind, name in (("Service", BOTH), ("EndpointSlice", f"{BOTH}-ipv6")):
+            lab.api.delete(kind, name)
+
     def bgp(self) -> None:
         lab, router = self.lab, self.router
         others = [n for n in NODES if n != BARE_NODE]
@@ -269,16 +307,53 @@ class Demo:
         lab.api.patch("Service", SERVICE, {"spec": {"externalIPs": [by_hand]}})
         for node in NODES:
             lab.wait_reason(node, SERVICE, by_hand, "ExternalIpNotAllowed", STEP_SECONDS)
-            rules = [rule for rule in lab.iptables(node, "nat") if by_hand in rule]
-            self.check(not rules, f"{node} has rules for {by_hand}: {rules}")
+            rules = netns.output(lab.host(node).namespace, _RULES[self.proxy].split())
+            self.check(address in rules, f"{node} has no rules for {address}")
+            self.check(by_hand not in rules, f"{node} has rules for {by_hand}")
         self.check(router.next_hops(f"{by_hand}/32") == [], f"the router has a route to {by_hand}")
         self.say(f"{by_hand}, written by hand into {SERVICE}, gets neither route nor rule: ExternalIpNotAllowed")
+
+    def external_name(self) -> None:
+        if why := coredns.missing():
+            self.say(f"not shown, since a cluster's DNS does it: {os.environ.get('FAIRLEAD_NO_COREDNS') or why}")
+            return
+        lab, outside, asker = self.lab, net.CONTROL_PLANE, NODES[0]
+        coredns.start(lab)
+        environment = {"WHOAMI_NAME": "outside", "WHOAMI_PORT_NUMBER": "80"}
+        lab.start("outside", [lab.program("fairlead-echo")], lab.network.control_plane.namespace, environment)
+        name = f"{PARTNER}.default.svc.{coredns.DOMAIN}"
+        lab.apply("name/outside.yaml")
+        wanted = [f"{coredns.OUTSIDE}.", outside]
+        wait_for("the CNAME", lambda: coredns.ask(lab, asker, name) == wanted, STEP_SECONDS)
+        reply = self._by_name(asker, name, "outside")
+        peer = lab.host(asker).address
+        self.check(reply.peer == peer, f"{reply.name} saw {reply.peer}, wanted {peer}")
+        made = lab.api.get("Service", PARTNER)
+        addresses = [*lab.addresses(PARTNER), *made["spec"].get("clusterIPs", [])]
+        self.check(not addresses, f"{PARTNER} has {addresses}")
+        self.say(f"Service {PARTNER}, of type ExternalName, is only a name: CoreDNS answers {' '.join(wanted)};")
+        self.say(f'{asker} goes there itself: "{reply.name}", which saw {reply.peer}; no address, no rule;')
+        lab.apply("name/inside.yaml")
+        reply = self._by_name(asker, name, "webapp")
+        address = coredns.ask(lab, asker, name)[0]
+        self.say(f"a ClusterIP takes its place under the same name, {address}: {_quote(reply)}")
 
     def stop(self) -> None:
         self.lab.stop_daemons()
         self.say("SIGTERM: every daemon ended in good order; now everything is cleaned up")
 
     # ---- help ----
+
+    def _by_name(self, host: str, name: str, wanted: str) -> web.Reply:
+        """What a host gets that asks CoreDNS for a name and goes where that leads, once it is who it should be."""
+        namespace = self.lab.host(host).namespace
+
+        def reached() -> web.Reply | None:
+            found = coredns.ask(self.lab, host, name)
+            reply = web.get(namespace, found[-1], timeout=1) if found else web.Reply(404, "")
+            return reply if reply.name.startswith(wanted) else None
+
+        return wait_for(f"an answer of {wanted} by {name}", reached, STEP_SECONDS)
 
     def _take_part(self, pods: list[str], on: bool) -> None:
         """Makes the Services select these Pods, or not."""
@@ -308,7 +383,7 @@ def _how_to_look(lab: Lab, demo: Demo) -> str:
     if shutil.which("kubectl"):
         lines.append(("kubectl", f"{cp} kubectl --kubeconfig {lab.kubeconfig} get services"))
     lines += [
-        ("a node's rules", f"ip netns exec {lab.network.nodes[0].namespace} iptables-save"),
+        ("a node's rules", f"ip netns exec {lab.network.nodes[0].namespace} {_RULES[demo.proxy]}"),
         ("logs", str(lab.dir / "logs")),
         ("end it", rundir.clean_command(lab.id, lab.command)),
     ]
@@ -320,16 +395,16 @@ def main(argv: list[str]) -> int:
     if "--clean" in argv:
         print("removed" if rundir.clean(lab_id) else f"there is no lab '{lab_id}'")
         return 0
-    broken = next((a.removeprefix("--break=") for a in argv if a.startswith("--break=")), "")
+    chosen = {"--break": "", "--proxy": "iptables"} | dict(a.split("=", 1) for a in argv if "=" in a)
     end_on_signals()
     keep = "--keep" in argv
     lab = Lab(lab_id, Path(os.environ["FAIRLEAD_BUILD"]), "tests/demo", cordoned=(BARE_NODE,))
     with lab:
-        demo = Demo(lab, broken, keep)
+        demo = Demo(lab, chosen["--break"], keep, chosen["--proxy"])
         try:
             demo.run()
         except StepFailed as failure:
-            print(f"\n{failure}\nlogs: {lab.save_logs()}", flush=True)
+            print(f"\n{lab.ends_of_logs()}\n\n{failure}\nlogs: {lab.save_logs()}", flush=True)
             print(f"tests/demo: step '{failure.step}' failed", flush=True)
             return 1
         if keep:

@@ -25,6 +25,7 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <event2/util.h>
 
 enum { DEFAULT_PORT = 80, REQUEST_MAX_BYTES = 64 * 1024, DATAGRAM_MAX_BYTES = 2048 };
@@ -55,6 +56,15 @@ static void describe(const struct echo *e, const char *address, unsigned int por
 	                    plain, port);
 }
 
+/* What came, with the headers that a proxy on the way has added. */
+static void describe_request(struct evhttp_request *request, struct evbuffer *out)
+{
+	evbuffer_add_printf(out, "GET %s HTTP/1.1\n", evhttp_request_get_uri(request));
+	struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
+	for (struct evkeyval *h = headers->tqh_first; h; h = h->next.tqe_next)
+		evbuffer_add_printf(out, "%s: %s\n", h->key, h->value);
+}
+
 static void answer(struct evhttp_request *request, void *arg)
 {
 	const struct echo *e = arg;
@@ -69,7 +79,7 @@ static void answer(struct evhttp_request *request, void *arg)
 	}
 	evhttp_connection_get_peer(connection, &address, &port);
 	describe(e, address ? address : "", port, body);
-	evbuffer_add_printf(body, "GET %s HTTP/1.1\n", evhttp_request_get_uri(request));
+	describe_request(request, body);
 	evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type",
 	                  "text/plain; charset=utf-8");
 	evhttp_send_reply(request, HTTP_OK, "OK", body);

@@ -6,6 +6,7 @@
 - Equality is `!strcmp(a, b)`, inequality `strcmp(a, b) != 0`; so with its like.
 - A header of the own room is included as "room/header.h", and a private one is called …_private.h, or private.h.
 - A file's essay stands on top, before config.h.
+- Hash tables are of "fairlead/hash.h", whose hash has a key that nobody knows, not of <uthash.h>.
 - Include guards are FAIRLEAD_ROOM_FILE_H, FAIRLEAD_ROOM_FOLDER_FILE_H in a folder of a room; FAIRLEAD_FILE_H in
   include/fairlead.
 
@@ -219,6 +220,12 @@ def guards(path: Path, text: str) -> str:
     return re.sub(rf"\b{old[1]}\b", name, text) if old else text
 
 
+def hashes(path: Path, text: str) -> str:
+    if path.name == "hash.h":
+        return text
+    return re.sub(r"^#include <uthash.h>\n", '#include "fairlead/hash.h"\n', text, flags=re.MULTILINE)
+
+
 # Includes and constants, and a comment behind them that belongs to no declaration.
 _PREAMBLE = re.compile(r"(/\* SPDX[^\n]*\n)((?:(?:#(?:include|define)\b[^\n]*(?<!\\))?\n)+)")
 _ESSAY = re.compile(r"(/\*\n(?: \*[^\n]*\n)+? \*/\n|/\* (?!----)[^\n]* \*/\n)\n")
@@ -239,6 +246,7 @@ FIXES: dict[str, Fix] = {
     "essay before config.h": essays,
     'include "room/header.h"': includes,
     "include guard": guards,
+    "hash table": hashes,
     "blank line after declarations": declarations,
     "!strcmp()": equality,
 }
@@ -252,7 +260,7 @@ def sources(root: Path) -> Iterator[Path]:
 def main(arguments: list[str]) -> int:
     fix, bad = "--fix" in arguments, 0
     for path in sources(SOURCE):
-        text = path.read_text(encoding="utf-8")
+        text = before = path.read_text(encoding="utf-8")
         name = path.relative_to(SOURCE)
         if path.stem.endswith("_internal"):
             print(f"{name}: a private header is called …_private.h")
@@ -267,7 +275,7 @@ def main(arguments: list[str]) -> int:
                 print(f"{name}: {habit}")
                 bad += 1
             text = mended
-        if fix:
+        if fix and text != before:  # or make would build it all again
             path.write_text(text, encoding="utf-8")
         for number, line in enumerate(text.split("\n"), 1):
             if fix and width(line) > COLUMNS and re.search(r"/\*|^\s*\*", line):

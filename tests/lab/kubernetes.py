@@ -208,6 +208,14 @@ class ControlPlane:
         path.write_text(yaml.safe_dump(config), encoding="utf-8")
         return path
 
+    def service_account(self, namespace: str, name: str, path: Path) -> Path:
+        """Writes a kubeconfig of a service account, with a token such as its Pods have."""
+        where = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+        made = self.client().call("POST", where, {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"})
+        user = f"system:serviceaccount:{namespace}:{name}"
+        self._tokens[user] = made["status"]["token"]
+        return self.kubeconfig(user, path)
+
     def token(self, user: str) -> str:
         return self._tokens[user]
 

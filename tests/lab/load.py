@@ -37,12 +37,20 @@ class Load:
     _ports: Iterator[int] = itertools.cycle(range(10000, 60000))
 
     def __init__(
-        self, namespace: str, address: str, port: int = 80, per_second: int = 100, timeout: float = 10.0
+        self,
+        namespace: str,
+        address: str,
+        port: int = 80,
+        per_second: int = 100,
+        timeout: float = 10.0,
+        url: str = "",
     ) -> None:
+        """@url: of what is asked for there, such as "www.example.org/path"; "": the address itself."""
         self.outcomes: list[Outcome] = []
         self.address = address
         self._namespace, self._port = namespace, port
         self._every, self._timeout = 1 / per_second, timeout
+        self._host, _, self._path = (url or address).partition("/")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -104,7 +112,8 @@ class Load:
     async def _get(self, port: int) -> str:
         reader, writer = await asyncio.open_connection(self.address, self._port, local_addr=("0.0.0.0", port))
         try:
-            writer.write(f"GET / HTTP/1.1\r\nHost: {self.address}\r\nConnection: close\r\n\r\n".encode())
+            head = f"GET /{self._path} HTTP/1.1\r\nHost: {self._host}\r\nConnection: close\r\n\r\n"
+            writer.write(head.encode())
             answer = (await reader.read()).decode()
         finally:
             writer.close()

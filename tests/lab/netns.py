@@ -73,6 +73,17 @@ def output(name: str, argv: list[str]) -> str:
         return _run(argv)
 
 
+def dig(name: str, server: str, of: str, kind: str = "A") -> list[str]:
+    """The data of the records with which a name server answers somebody in a namespace; LabError without an answer."""
+    return output(name, ["dig", "+short", "+tries=1", "+time=3", f"@{server}", of, kind]).splitlines()
+
+
+def feed(name: str, argv: list[str], text: str) -> str:
+    """The same for a command that reads its input."""
+    with entered(name):
+        return _run(argv, text)
+
+
 def set_sysctls(name: str, values: dict[str, str]) -> None:
     """Sets sysctls under net.*, which are the namespace's own."""
     with entered(name):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import netns
-from .waiting import LabError
+from .waiting import WAIT_SECONDS, LabError
 
 
 def start_time(pid: int) -> int | None:
@@ -107,13 +107,13 @@ class Process:
         self.signal(signal.SIGKILL)
         self.wait()
 
-    def stop(self, seconds: float = 5.0) -> int:
+    def stop(self, seconds: float = WAIT_SECONDS) -> int:
         """SIGTERM, and waits; LabError if it does not end in time."""
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
         return self.wait(seconds)
 
-    def wait(self, seconds: float = 5.0) -> int:
+    def wait(self, seconds: float = WAIT_SECONDS) -> int:
         if not self._popen:
             raise LabError(f"{self.name} was never started")
         try:

@@ -10,15 +10,13 @@ client outside reaches Services through them.
 
 import json
 import shutil
-import threading
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from typing import Protocol
 
 from . import frr, net, netns, web
-from .waiting import LabError, wait_for
+from .changes import Watched
+from .waiting import WAIT_SECONDS, LabError, wait_for
 
 ADDRESS = f"{net.LAN_PREFIX}.2"
 OUTSIDE = "203.0.113.10"
@@ -132,7 +130,7 @@ class Router:
                 path.pop("lastUpdate", None)  # computed anew each time, to the second
         return {"version": table["tableVersion"], "routes": table["routes"]}
 
-    def wait_next_hops(self, prefix: str, nodes: list[str], seconds: float = 30.0) -> None:
+    def wait_next_hops(self, prefix: str, nodes: list[str], seconds: float = WAIT_SECONDS) -> None:
         def as_wanted() -> bool:
             if (hops := self.next_hops(prefix)) != sorted(nodes):
                 raise LabError(f"{hops}")
@@ -145,47 +143,8 @@ class Router:
         return web.get(self.outside, address, port, "/", timeout)
 
 
-@dataclass(frozen=True)
-class Change:
-    """The nodes to which the router sends packets became others: between two looks, at moments of time.monotonic()."""
-
-    after: float
-    before: float
-    was: list[str]
-    now: list[str]
-
-    def within(self, started: float, ended: float) -> bool:
-        """Whether it may have been within that time."""
-        return started < self.before and ended > self.after
-
-
-class Paths:
-    """Looks again and again, in a thread, where the router sends a prefix's packets, and keeps every change."""
+class Paths(Watched):
+    """Where the router sends a prefix's packets."""
 
     def __init__(self, router: Router, prefix: str, every: float = 0.1) -> None:
-        self.changes: list[Change] = []
-        self._router, self._prefix, self._every = router, prefix, every
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> "Paths":
-        self._looked = time.monotonic()
-        self._hops = self._router.next_hops(self._prefix)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._look()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._every):
-            self._look()
-
-    def _look(self) -> None:
-        looked = time.monotonic()
-        hops = self._router.next_hops(self._prefix)
-        if hops != self._hops:
-            self.changes.append(Change(self._looked, time.monotonic(), self._hops, hops))
-        self._looked, self._hops = looked, hops
+        super().__init__(lambda: router.next_hops(prefix), every)

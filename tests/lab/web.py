@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from . import netns
-from .waiting import LabError
+from .waiting import PATIENCE, LabError
 
 
 class Connection(http.client.HTTPConnection):
@@ -70,9 +70,16 @@ class Unreachable(LabError):
 
 
 def get(
-    namespace: str, host: str, port: int = 80, path: str = "/", timeout: float = 2.0, source: str | None = None
+    namespace: str,
+    host: str,
+    port: int = 80,
+    path: str = "/",
+    timeout: float = 2.0 * PATIENCE,
+    source: str | None = None,
+    name: str = "",
 ) -> Reply:
-    return request(namespace, "GET", host, port, path, None, timeout, source)
+    """@name: what the client calls the host, as a browser does with the name that it looked up; "": as it is."""
+    return request(namespace, "GET", host, port, path, None, timeout, source, name)
 
 
 def request(
@@ -82,13 +89,14 @@ def request(
     port: int = 80,
     path: str = "/",
     body: str | None = None,
-    timeout: float = 2.0,
+    timeout: float = 2.0 * PATIENCE,
     source: str | None = None,
+    name: str = "",
 ) -> Reply:
     where = f"{method} http://{host}:{port}{path}"
     connection = Connection(namespace, host, port, timeout, source)
     try:
-        connection.request(method, path, body, {"Connection": "close"})
+        connection.request(method, path, body, {"Connection": "close"} | ({"Host": name} if name else {}))
         response = connection.getresponse()
         return Reply(response.status, response.read().decode())
     except ConnectionRefusedError as error:
@@ -101,7 +109,7 @@ def request(
         connection.close()
 
 
-def udp(namespace: str, host: str, port: int, timeout: float = 2.0) -> Reply:
+def udp(namespace: str, host: str, port: int, timeout: float = 2.0 * PATIENCE) -> Reply:
     """Sends one datagram to fairlead-echo and returns its answer."""
     where = f"udp {host}:{port}"
     with netns.entered(namespace):

@@ -28,10 +28,10 @@ cluster {id} is up; the images fairlead and fairlead-frr of this tree are on its
 """
 
 
-def _up(cluster_id: str, kube_proxy: bool) -> None:
+def _up(cluster_id: str, kube_proxy: bool, dual_stack: bool) -> None:
     end_on_signals()
     build = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build"))
-    with Cluster(cluster_id, build, "tests/cluster") as made:
+    with Cluster(cluster_id, build, "tests/cluster", dual_stack) as made:
         made.start(kube_proxy)
         made.import_product()
         # The machine's own leads to the API server by way of its loopback, which the client does not share.
@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
     cluster_id = os.environ.get("FAIRLEAD_LAB_ID", "cluster")
     match argv:
         case ["up", *flags]:
-            _up(cluster_id, "--no-kube-proxy" not in flags)
+            _up(cluster_id, "--no-kube-proxy" not in flags, "--dual-stack" in flags)
         case ["vacant"]:
             rundir.check_vacant(cluster_id, "tests/cluster", cluster.CLEANER)
         case ["import", *what]:

@@ -26,7 +26,7 @@ from lab.kubernetes import PORT, ControlPlane, programs
 from lab.processes import Process
 from lab.waiting import LabError, wait_for
 
-from . import dockerfile, images, machine, node
+from . import dns, dockerfile, dual, images, machine, node
 from .node import Node
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -48,13 +48,16 @@ _DISK = Path("/var/lib/fairlead-lab")
 
 
 class Cluster:
-    def __init__(self, cluster_id: str, build: Path, command: str) -> None:
-        self.id, self.build, self.command = cluster_id, build.resolve(), command
+    def __init__(self, cluster_id: str, build: Path, command: str, dual_stack: bool = False) -> None:
+        """@dual_stack: with IPv6 as the second family (dual.py)."""
+        self.id, self.build, self.command, self.dual_stack = cluster_id, build.resolve(), command, dual_stack
         self.network = net.Network(cluster_id)
         self.disk = _DISK / cluster_id
         self.dir = rundir.ROOT / cluster_id
         self.processes: dict[str, Process] = {}
-        self.nodes = {h.name: Node(h, self.dir, self.disk, self.start_process) for h in self.network.nodes}
+        self.nodes = {
+            h.name: Node(h, self.dir, self.disk, self.start_process, dual_stack) for h in self.network.nodes
+        }
         self.kubeconfig = self.dir / "kubeconfig"
         self.kube_proxy = False
         self._run: rundir.RunDir | None = None
@@ -70,6 +73,8 @@ class Cluster:
             (self.dir / "logs").mkdir()
             self.disk.mkdir(parents=True)
             self.network.create()
+            if self.dual_stack:
+                dual.enable(self.network)
             # The API server answers Pods, whose addresses are not masqueraded.
             routes = [f"route add {n.pod_cidr} via {n.address}" for n in self.network.nodes]
             netns.configure(self.network.control_plane.namespace, routes)
@@ -136,11 +141,10 @@ class Cluster:
             net.CONTROL_PLANE,
             lambda name, argv: self.start_process(name, argv, namespace),
             namespace,
-            service_cidrs=SERVICE_NETWORK,
+            service_cidrs=",".join([SERVICE_NETWORK, *([dual.SERVICE_NETWORK] if self.dual_stack else [])]),
             users=_USERS | {f"system:node:{n}": "system:nodes" for n in self.nodes},
             names=("IP:127.0.0.1",),
         )
-        archives = [images.pause(self.disk), images.echo(self.disk, self.build / "tests/lab/fairlead-echo")]
         for n in self.nodes.values():
             n.prepare(self.plane)
             n.boot()
@@ -151,6 +155,13 @@ class Cluster:
         admin = self.plane.kubeconfig("admin", self.disk / "scheduler.kubeconfig")
         scheduler = [str(programs() / "kube-scheduler"), f"--kubeconfig={admin}", "--leader-elect=false"]
         self.start_process("kube-scheduler", scheduler, namespace)
+        kubeadm = dns.configure(self, SERVICE_NETWORK)
+        archives = [
+            images.pause(self.disk),
+            images.echo(self.disk, self.build / "tests/lab/fairlead-echo"),
+            images.client(self.disk),
+            dns.image(self, kubeadm),
+        ]
         for n in self.nodes.values():
             wait_for(f"containerd of {n.name}", lambda n=n: bool(n.ctr("version")), 30)
             for archive in archives:
@@ -158,6 +169,7 @@ class Cluster:
             n.start_kubelet()
             if kube_proxy:
                 n.start_proxy()
+        dns.install(self, kubeadm)
         wait_for("three nodes to be ready", lambda: self.ready_nodes() == sorted(self.nodes), 120, 0.5)
 
     def _open_door(self) -> None:
@@ -168,22 +180,19 @@ class Cluster:
         self.start_process("door", [sys.executable, "-m", "podlab.door", str(port), *where], "")
         self.plane.kubeconfig("admin", self.kubeconfig, f"https://127.0.0.1:{port}").chmod(0o600)
         (self.dir / "bin").mkdir()
-        for name in ("kubectl", "helm"):
+        for name in ("kubectl", "helm", "kubeadm"):
             (self.dir / "bin" / name).symlink_to(programs() / name)
 
     def import_product(self) -> None:
-        """Builds our images (seconds if nothing has changed) and gives them to every node."""
-        directory = self.build / "images"
-        directory.mkdir(exist_ok=True)
-        version = yaml.safe_load((SOURCE / "charts/fairlead/Chart.yaml").read_text(encoding="utf-8"))["appVersion"]
-        for name, file in (("fairlead", "Dockerfile"), ("fairlead-frr", "images/frr/Dockerfile")):
-            reference, archive = f"docker.io/library/{name}:{version}", directory / f"{name}.tar"
-            dockerfile.build(SOURCE, SOURCE / file, reference, archive)
+        """Gives our images to every node."""
+        for archive in build_product(self.build):
             for n in self.nodes.values():
                 n.import_image(archive)
 
     def stop_kube_proxy(self) -> None:
         """Ends it on every node, and removes its rules."""
+        if not self.kube_proxy:
+            return
         self.kube_proxy = False
         for n in self.nodes.values():
             n.stop_proxy()
@@ -217,7 +226,7 @@ class Cluster:
     # ---- questions ----
 
     def run(self, program: str, *arguments: str, text: str | None = None) -> str:
-        """kubectl or helm with the cluster's kubeconfig; LabError with what it said if it fails."""
+        """kubectl, helm or kubeadm with the cluster's kubeconfig; LabError with what it said if it fails."""
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "HOME": str(self.disk)}
         argv = [str(self.dir / "bin" / program), *arguments]
         done = subprocess.run(argv, input=text, capture_output=True, text=True, env=environment, check=False)
@@ -241,6 +250,18 @@ class Cluster:
             return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
         return sorted(n["metadata"]["name"] for n in self.get("nodes")["items"] if ready(n))
+
+
+def build_product(build: Path) -> list[Path]:
+    """Builds our images, seconds if nothing has changed; their archives."""
+    directory = build / "images"
+    directory.mkdir(exist_ok=True)
+    version = yaml.safe_load((SOURCE / "charts/fairlead/Chart.yaml").read_text(encoding="utf-8"))["appVersion"]
+    files = {"fairlead": "Dockerfile", "fairlead-frr": "images/frr/Dockerfile"}
+    return [
+        dockerfile.build(SOURCE, SOURCE / file, f"docker.io/library/{name}:{version}", directory / f"{name}.tar")
+        for name, file in files.items()
+    ]
 
 
 def import_images(cluster_id: str, archives: list[Path]) -> None:

@@ -3,7 +3,7 @@
 seen through an overlay that takes all changes and vanishes.  So it must be a Debian with apt, and what apt-get would
 install is there already.
 
-What our two Dockerfiles use is understood, and nothing else: ARG, FROM, RUN, COPY, WORKDIR, ENV, USER and ENTRYPOINT,
+What our Dockerfiles use is understood, and nothing else: ARG, FROM, RUN, COPY, WORKDIR, ENV, USER, ENTRYPOINT and CMD,
 and that the last stage takes one directory of the first.
 """
 
@@ -66,13 +66,16 @@ def _script(text: str) -> tuple[str, dict[str, object]]:
                 config["User"] = rest
             case "ENTRYPOINT", 2:
                 config["Entrypoint"] = json.loads(rest)
+            case "CMD", 2:
+                config["Cmd"] = json.loads(rest)
             case _:
                 raise LabError(f"{word} {rest}: not understood")
     return "\n".join(steps), config
 
 
 def _context_files(source: Path) -> list[Path]:
-    ignored = (source / ".dockerignore").read_text(encoding="utf-8").split()
+    ignore = source / ".dockerignore"
+    ignored = ignore.read_text(encoding="utf-8").split() if ignore.exists() else []
 
     def wanted(path: Path) -> bool:
         top = path.relative_to(source).parts[0]
@@ -81,17 +84,18 @@ def _context_files(source: Path) -> list[Path]:
     return [p for p in sorted(source.rglob("*")) if wanted(p) and p.is_file() and "__pycache__" not in p.parts]
 
 
-def _digest(files: list[Path], dockerfile: Path) -> str:
-    digest = hashlib.sha256(str(dockerfile).encode())
-    for path in files:
+def _digest(files: list[Path], dockerfile: Path, references: tuple[str, ...]) -> str:
+    digest = hashlib.sha256("\0".join([str(dockerfile), *references]).encode())
+    for path in [dockerfile, *files]:
         digest.update(str(path).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 
-def build(source: Path, dockerfile: Path, reference: str, archive: Path) -> Path:
+def build(source: Path, dockerfile: Path, references: str | tuple[str, ...], archive: Path) -> Path:
     """Writes the archive of the image that a Dockerfile describes, unless it is there and nothing has changed."""
+    references = (references,) if isinstance(references, str) else references
     files = _context_files(source)
-    stamp, digest = archive.with_suffix(".digest"), _digest(files, dockerfile)
+    stamp, digest = archive.with_suffix(".digest"), _digest(files, dockerfile, references)
     if archive.exists() and stamp.exists() and stamp.read_text(encoding="ascii") == digest:
         return archive
     script, config = _script(dockerfile.read_text(encoding="utf-8"))
@@ -114,6 +118,6 @@ def build(source: Path, dockerfile: Path, reference: str, archive: Path) -> Path
         archive.with_suffix(".log").write_text(done.stdout, encoding="utf-8")
         if done.returncode != 0:
             raise LabError(f"{dockerfile}: {done.stdout[-1000:]}")
-        images.write(archive, reference, layer.read_bytes(), config)
+        images.write(archive, references, layer.read_bytes(), config)
     stamp.write_text(digest, encoding="ascii")
     return archive

@@ -6,12 +6,15 @@ import io
 import json
 import platform
 import re
+import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
 PAUSE = "docker.io/local/pause:1"
 ECHO = "docker.io/traefik/whoami:v1.10.3"  # the image that examples/ name
+CLIENT = "docker.io/local/client:1"  # /curl and /dig, for tests that ask from within a Pod
 
 # What holds a Pod's namespaces: reaps whoever is orphaned in it, and ends when told to.
 _PAUSE_SOURCE = """
@@ -56,18 +59,24 @@ def _libraries(program: Path) -> list[Path]:
     return [Path(p) for p in re.findall(r"(/\S+) \(0x", done.stdout)]
 
 
-def _program_layer(program: Path) -> bytes:
-    """A program as /NAME, what it is linked with, and nothing else."""
+def _program_layer(program: Path, links: Iterable[str] = (), more: Iterable[Path] = ()) -> bytes:
+    """A program as /NAME, links to it, more programs, what they are linked with, and nothing else."""
+    programs = [program, *more]
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
-        _add(tar, program.name, program.read_bytes(), 0o755)
-        for library in _libraries(program):
+        for one in programs:
+            _add(tar, one.name, one.read_bytes(), 0o755)
+        for link in links:
+            entry = tarfile.TarInfo(link)
+            entry.type, entry.linkname = tarfile.SYMTYPE, f"/{program.name}"
+            tar.addfile(entry)
+        for library in sorted({library for one in programs for library in _libraries(one)}):
             _add(tar, str(library).lstrip("/"), library.read_bytes(), 0o755)
     return layer.getvalue()
 
 
-def write(path: Path, reference: str, layer: bytes, config: dict[str, object]) -> Path:
-    """Writes the archive of an image with one layer."""
+def write(path: Path, references: tuple[str, ...], layer: bytes, config: dict[str, object]) -> Path:
+    """Writes the archive of an image with one layer, by all its names."""
     digest = hashlib.sha256(layer).hexdigest()
     image = {
         "architecture": platform.machine().replace("x86_64", "amd64").replace("aarch64", "arm64"),
@@ -77,7 +86,7 @@ def write(path: Path, reference: str, layer: bytes, config: dict[str, object]) -
     }
     image_bytes = json.dumps(image).encode()
     image_name = hashlib.sha256(image_bytes).hexdigest() + ".json"
-    manifest = [{"Config": image_name, "RepoTags": [reference], "Layers": [f"{digest}/layer.tar"]}]
+    manifest = [{"Config": image_name, "RepoTags": list(references), "Layers": [f"{digest}/layer.tar"]}]
     with tarfile.open(path, mode="w") as tar:
         _add(tar, image_name, image_bytes)
         _add(tar, f"{digest}/layer.tar", layer)
@@ -85,14 +94,35 @@ def write(path: Path, reference: str, layer: bytes, config: dict[str, object]) -
     return path
 
 
-def pause(directory: Path) -> Path:
-    """Writes the archive of the pause image into a directory."""
+def pause(directory: Path, *names: str) -> Path:
+    """Writes the archive of the pause image into a directory, by more names if told some."""
+    return of_program(directory / "pause.tar", (PAUSE, *names), _pause(directory))
+
+
+def _pause(directory: Path) -> Path:
     source, program = directory / "pause.c", directory / "pause"
     source.write_text(_PAUSE_SOURCE, encoding="ascii")
     subprocess.run(["cc", "-static", "-Os", "-o", str(program), str(source)], check=True)
-    return write(directory / "pause.tar", PAUSE, _program_layer(program), {"Entrypoint": ["/pause"]})
+    return program
+
+
+def client(directory: Path) -> Path:
+    """Writes the archive of an image that does nothing, with this machine's curl and dig in it, into a directory."""
+    programs = [Path(shutil.which(name) or f"/usr/bin/{name}") for name in ("curl", "dig")]
+    return of_program(directory / "client.tar", (CLIENT,), _pause(directory), *programs)
 
 
 def echo(directory: Path, program: Path) -> Path:
     """Writes the archive of the examples' image, with the lab's program in it, into a directory."""
-    return write(directory / "echo.tar", ECHO, _program_layer(program), {"Entrypoint": [f"/{program.name}"]})
+    return of_program(directory / "echo.tar", (ECHO,), program)
+
+
+def of_program(path: Path, references: tuple[str, ...], program: Path, *more: Path) -> Path:
+    """Writes the archive of an image that runs a program, and has some more."""
+    return write(path, references, _program_layer(program, more=more), {"Entrypoint": [f"/{program.name}"]})
+
+
+def busybox(path: Path, references: tuple[str, ...], program: Path) -> Path:
+    """Writes the archive of an image that has busybox by all its names."""
+    done = subprocess.run([str(program), "--list-full"], capture_output=True, text=True, check=True)
+    return write(path, references, _program_layer(program, done.stdout.split()), {"Cmd": ["sh"]})

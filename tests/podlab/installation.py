@@ -8,11 +8,12 @@ from typing import Any
 
 import yaml
 
-from lab import frr
+from lab import frr, net
 from lab.router import ADDRESS as ROUTER
 from lab.router import ASN, NODES_ASN, Paths, Router
 from lab.waiting import wait_for
 
+from . import dual
 from .cluster import SOURCE, Cluster
 from .images import ECHO
 from .load import ServiceLoad
@@ -21,7 +22,7 @@ NAMESPACE = "fairlead-system"
 CHART = SOURCE / "charts" / "fairlead"
 
 # Beside kube-proxy, and instead of it.
-MODES = ("none", "iptables")
+MODES = ("none", "iptables", "nftables")
 
 _CONFIG = {
     "peers": [{"peer-address": ROUTER, "my-asn": NODES_ASN, "peer-asn": ASN, "hold-time": "3s"}],
@@ -34,8 +35,9 @@ _CONFIG = {
 
 def values(mode: str, cluster: Cluster) -> dict[str, Any]:
     chosen: dict[str, Any] = {"config": _CONFIG, "frr": {"mode": "daemonset"}}
-    if mode == "iptables":
-        chosen["speaker"] = {"proxyMode": "iptables", "clusterCIDRs": ["10.244.0.0/16"]}
+    if mode != "none":
+        cidrs = [net.POD_NETWORK, *([dual.POD_NETWORK] if cluster.dual_stack else [])]
+        chosen["speaker"] = {"proxyMode": mode, "clusterCIDRs": cidrs}
         # Until a speaker has made its rules nobody carries the Service `kubernetes`.
         chosen["apiServer"] = {"host": cluster.plane.address, "port": "6443"}
     return chosen
@@ -111,7 +113,7 @@ class Installation:
     # ---- the chart ----
 
     def install(self) -> None:
-        if self.mode == "iptables":
+        if self.mode != "none":
             self.cluster.stop_kube_proxy()
         self._helm("install", "--create-namespace")
         self._installed = True
@@ -160,9 +162,9 @@ class Installation:
     def wait_rolled_out(self, what: str, namespace: str = NAMESPACE) -> None:
         self.cluster.kubectl("rollout", "status", what, "--namespace", namespace, "--timeout", "120s")
 
-    def address(self, service_name: str) -> str:
+    def address(self, service_name: str, namespace: str = "default") -> str:
         def assigned() -> str:
-            status = self.cluster.get("service", service_name).get("status", {})
+            status = self.cluster.get("service", service_name, "--namespace", namespace).get("status", {})
             ingress = status.get("loadBalancer", {}).get("ingress") or [{}]
             return ingress[0].get("ip", "")
 

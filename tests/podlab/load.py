@@ -3,10 +3,11 @@
 
 import re
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from lab import netns
+from lab.changes import Change, Watched
 from lab.load import Load, Outcome
-from lab.router import Change, Paths
 
 from .cluster import Cluster
 
@@ -16,10 +17,12 @@ _AT_MOST = 12  # connections that are told of one by one
 
 
 class ServiceLoad(Load):
-    """With the router's paths to the address, where it is one that the router learns."""
+    """With the nodes to which packets to the address are sent, where that may change."""
 
-    def __init__(self, cluster: Cluster, namespace: str, address: str, paths: Paths | None = None) -> None:
-        super().__init__(namespace, address)
+    def __init__(
+        self, cluster: Cluster, namespace: str, address: str, paths: Watched | None = None, **more: Any
+    ) -> None:
+        super().__init__(namespace, address, **more)
         self._cluster, self._paths = cluster, paths
 
     def __enter__(self) -> "ServiceLoad":
@@ -43,8 +46,15 @@ class ServiceLoad(Load):
         The router then sends some of the connections that are under way by that node, which knows nothing of them, and
         whose Pod resets them.  How many are under way depends on how busy the machine is; so they are not counted.
         """
-        more = [c for c in self.changes if set(c.was) < set(c.now)]
-        return outcome.was_reset and any(c.within(outcome.started, outcome.ended) for c in more)
+        return self._was_reset_at([c for c in self.changes if set(c.was) < set(c.now)], outcome)
+
+    def moved_or_bereft(self, outcome: Outcome) -> bool:
+        """The same, or because the path of a connection went while its last packets were still under way."""
+        return self._was_reset_at(self.changes, outcome)
+
+    @staticmethod
+    def _was_reset_at(changes: list[Change], outcome: Outcome) -> bool:
+        return outcome.was_reset and any(c.within(outcome.started, outcome.ended) for c in changes)
 
     def tell(self, outcomes: list[Outcome], since: float) -> str:
         """All that is known of some connections, in seconds since a moment."""
@@ -59,7 +69,7 @@ class ServiceLoad(Load):
         for c in self.changes:
             when = f"{c.after - since:.2f} s to {c.before - since:.2f} s"
             was, now = (", ".join(hops) or "nobody" for hops in (c.was, c.now))
-            lines.append(f"  {when}: the router sends to {now}, and before that to {was}")
+            lines.append(f"  {when}: packets go to {now}, and before that to {was}")
         return "\n".join(lines)
 
     def _flows(self) -> dict[int, list[str]]:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One node: containerd, kubelet and perhaps kube-proxy, and the containers that they start.
 
-A node is a network namespace and a mount namespace, in which /run, /var/log and /var/lib/kubelet are its own, so that a
-hostPath there is as private as on a machine.  Its init is a process that only sleeps: everything of the node enters its
-mount namespace, and the mounts go when the last of them ends.  All Pods are in one cgroup, which is how everything that
-a killed node leaves running is found.
+A node is a network namespace, a host name of its own, and a mount namespace, in which /run, /var/log and
+/var/lib/kubelet are its own, so that a hostPath there is as private as on a machine.  Its init is a process that only
+sleeps: everything of the node enters its namespaces, and the mounts go when the last of them ends.  All Pods are in one
+cgroup, which is how everything that a killed node leaves running is found.
 """
 
 import json
@@ -21,11 +21,15 @@ from lab.kubernetes import ControlPlane, program
 from lab.processes import Process, end, identity
 from lab.waiting import LabError, wait_for
 
-from . import cgroups, images, machine
+from . import cgroups, dns, dual, images, machine
+
+# What kube-proxy sets, where nobody told it otherwise; without it that is for the machine's sysctl.d.
+_SYSCTLS = {"netfilter/nf_conntrack_tcp_timeout_close_wait": "3600"}
 
 Start = Callable[[str, list[str], str], Process]
 
-# $1: the node's directory on disk, $2: that for its sockets, which are reached from outside.  $0: this script.
+# $0: this script, $1: the node's directory on disk, $2: that for its sockets, which are reached from outside,
+# $3: its name.
 # In a chroot, the root that the tests see becomes that of the mount namespace, for whoever enters it gets that one:
 # kubelet and containerd do, and so does each `kubectl exec` and probe.
 _INIT = """
@@ -34,6 +38,7 @@ if [ "$(stat -c %d:%i /)" != "$($enter stat -c %d:%i /)" ]; then
 	$enter mount --rbind "/proc/$$/root" /
 	exec $enter sh -ec "$0" "$0" "$@"
 fi
+hostname "$3"
 mount -t tmpfs node-run "$1/run"
 mkdir -p "$1/run/frr" "$1/run${2#/run}"
 mount --bind "$2" "$1/run${2#/run}"
@@ -75,8 +80,8 @@ def _cni_config(node: "Node") -> dict[str, object]:
     """Each Pod on a link of its own with a /32 route: Pods of one node, too, reach each other through its netfilter."""
     ipam = {
         "type": "host-local",
-        "ranges": [[{"subnet": node.host.pod_cidr}]],
-        "routes": [{"dst": "0.0.0.0/0"}],
+        "ranges": [[{"subnet": cidr}] for cidr in node.pod_cidrs],
+        "routes": [{"dst": "::/0" if ":" in cidr else "0.0.0.0/0"} for cidr in node.pod_cidrs],
         "dataDir": f"{node.disk}/ipam",
     }
     portmap = {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True}
@@ -97,9 +102,10 @@ def _kubelet_config(node: "Node") -> dict[str, object]:
         "enforceNodeAllocatable": [],
         "failCgroupV1": False,
         "failSwapOn": False,
-        "localStorageCapacityIsolation": False,
         "makeIPTablesUtilChains": False,
-        "resolvConf": "",
+        "resolvConf": str(node.disk / "resolv.conf"),
+        "clusterDNS": [dns.ADDRESS],
+        "clusterDomain": dns.DOMAIN,
         "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "imageMinimumGCAge": "24h",
         # A node that dies is noticed within ten seconds, so it says often that it lives.
@@ -111,8 +117,13 @@ def _kubelet_config(node: "Node") -> dict[str, object]:
 
 
 class Node:
-    def __init__(self, host: net.Host, run: Path, disk: Path, start: Start) -> None:
+    def __init__(self, host: net.Host, run: Path, disk: Path, start: Start, dual_stack: bool = False) -> None:
         self.host, self.name = host, host.name
+        self.addresses, self.pod_cidrs, self._pod_networks = [host.address], [host.pod_cidr], [net.POD_NETWORK]
+        if dual_stack:
+            self.addresses.append(dual.address(host))
+            self.pod_cidrs.append(dual.pod_cidr(host))
+            self._pod_networks.append(dual.POD_NETWORK)
         self.run, self.disk = run / host.name, disk / host.name
         self.socket = self.run / "containerd.sock"
         self.frr = self.run / "frr"  # the node's /run/frr
@@ -130,6 +141,7 @@ class Node:
         Path("/var/lib/kubelet").mkdir(exist_ok=True)
         (self.disk / "cni" / "10-lab.conflist").write_text(json.dumps(_cni_config(self)), encoding="ascii")
         (self.disk / "containerd.toml").write_text(_containerd_config(self), encoding="ascii")
+        (self.disk / "resolv.conf").write_text(dns.RESOLV_CONF, encoding="ascii")
         (self.disk / "kubelet.yaml").write_text(yaml.safe_dump(_kubelet_config(self)), encoding="ascii")
         plane.kubeconfig(f"system:node:{self.name}", self.disk / "kubelet.kubeconfig")
         plane.kubeconfig("system:kube-proxy", self.disk / "proxy.kubeconfig")
@@ -138,7 +150,7 @@ class Node:
         if name != "init":
             # With init's root directory too: entering a mount namespace would leave a chroot.
             init = str(self._processes["init"].pid)
-            argv = ["nsenter", "--target", init, "--mount", "--root", "--", *argv]
+            argv = ["nsenter", "--target", init, "--mount", "--uts", "--root", "--", *argv]
         process = self._start(f"{name}-{self.name}", argv, self.host.namespace)
         self._processes[name] = process
         return process
@@ -147,11 +159,12 @@ class Node:
         """What a machine has before anything of Kubernetes starts on it: no rules, and no connections it would know."""
         for forget in (["nft", "flush", "ruleset"], ["conntrack", "-F"]):
             netns.output(self.host.namespace, forget)
+        netns.set_sysctls(self.host.namespace, _SYSCTLS)
         shutil.rmtree(self.run, ignore_errors=True)
         self.frr.mkdir(parents=True)
         cgroups.create(self.cgroup)
-        unshare = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", _INIT, _INIT]
-        self._run_program("init", [*unshare, str(self.disk), str(self.run)])
+        unshare = ["unshare", "--mount", "--uts", "--propagation", "private", "sh", "-ec", _INIT, _INIT]
+        self._run_program("init", [*unshare, str(self.disk), str(self.run), self.name])
         wait_for(f"{self.name} to be up", (self.run / "up").exists, 30)
 
     def start_containerd(self) -> Process:
@@ -165,7 +178,7 @@ class Node:
             f"--config={self.disk / 'kubelet.yaml'}",
             f"--kubeconfig={self.disk / 'kubelet.kubeconfig'}",
             f"--hostname-override={self.name}",
-            f"--node-ip={self.host.address}",
+            f"--node-ip={','.join(self.addresses)}",
         ]
         return self._run_program("kubelet", argv)
 
@@ -175,7 +188,7 @@ class Node:
             program("kube-proxy"),
             f"--kubeconfig={self.disk / 'proxy.kubeconfig'}",
             f"--hostname-override={self.name}",
-            f"--cluster-cidr={net.POD_NETWORK}",
+            f"--cluster-cidr={','.join(self._pod_networks)}",
             "--proxy-mode=iptables",
             "--conntrack-max-per-core=0",
             "--conntrack-tcp-timeout-established=0",

@@ -2,8 +2,11 @@
 /*
  * Drives the service proxy from a text, for tests that look at packets.
  *
- *	proxyctl [--variant V] [--audit-ms MS] [--clamp-mss BYTES|pmtu] [--cluster-cidr CIDR]…
- *	         [--nodeport-address CIDR]… [--masquerade-all] < COMMANDS
+ *	proxyctl [--mode M] [--variant V] [--audit-ms MS] [--clamp-mss BYTES|pmtu]
+ *	[--masquerade-all] [--service-metrics]
+ *	         [--cluster-cidr CIDR]… | [--pod-bridge-interface NAME] |
+ *	         [--pod-interface-name-prefix PREFIX]
+ *	         [--nodeport-address CIDR]… [--localhost-nodeports] < COMMANDS
  *	proxyctl --cleanup
  *
  * One command a line:
@@ -11,11 +14,15 @@
  *	[internal=Local]
  *	        [affinity=SECONDS] [port=PROTO/PORT[/NODEPORT] [cluster=A;PORT]… [local=A;PORT]…
  *	        [kept=A;PORT]… [any]]…
+ *	node [pods=CIDR]… [ports=CIDR]…            what it is like from now on; a family's
+ *	                                           node ports are nowhere without any ports=
  *	remove KEY FAMILY complete wait            until everything is in the kernel, then prints
  *	the status as one line of JSON status          prints it now ready KEY FAMILY  prints
  *	whether the Service may be announced: ready, pending, damaged, or refused: and why sleep MS
+ * metrics: prints what is told of Services, as one line.
+ * diff: prints what the kernel has otherwise than is wanted, as one line of JSON.
  * The input must be a pipe.  It exits, leaving the rules, when the input ends; non-zero if
- * something was refused or a wait takes 60 s.
+ * something was refused.  A wait ends after 60 s at the latest, and the status tells.
  */
 #include "config.h"
 
@@ -30,6 +37,7 @@
 
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "fairlead/metrics.h"
 #include "fairlead/out.h"
 #include "fairlead/proxy.h"
 
@@ -222,6 +230,46 @@ static void set_service(char **words)
 	give(key, l->s.family, l);
 }
 
+static struct proxy_node node;
+
+static void add_prefix(struct prefix *list, size_t *n, const char *text)
+{
+	if (*n == PROXY_CIDRS_MAX)
+		fail("too many CIDRs", text);
+
+	list[(*n)++] = parse_prefix(text);
+}
+
+static void set_node(char **words)
+{
+	const char *v;
+
+	node = (struct proxy_node){ .n_pod_cidrs = 0 };
+	for (const char *word; (word = strtok_r(NULL, " ", words));)
+		if ((v = value(word, "pods")))
+			add_prefix(node.pod_cidrs, &node.n_pod_cidrs, v);
+		else if ((v = value(word, "ports")))
+			add_prefix(node.node_port_cidrs, &node.n_node_port_cidrs, v);
+		else
+			fail("not understood", word);
+	proxy_set_node(proxy, &node);
+}
+
+/* A family for which none was given has node ports at all addresses. */
+static void start_node(void)
+{
+	static const char *const all[] = { "0.0.0.0/0", "::/0" };
+
+	for (int i = 0; i < PROXY_HALVES; i++) {
+		bool any = false;
+		for (size_t k = 0; k < node.n_node_port_cidrs; k++)
+			any |= node.node_port_cidrs[k].addr.family == (i == 0 ? 4 : 6);
+		if (!any)
+			add_prefix(node.node_port_cidrs, &node.n_node_port_cidrs, all[i]);
+	}
+	proxy_set_node(proxy, &node);
+}
+
 static void print_status(void)
 {
 	cleanup(buf_fini) struct buf json = BUF_INIT;
@@ -250,12 +298,47 @@ static void print_ready(char **words)
 	fflush(stdout);
 }
 
+static void run_lines(void);
+
 static void pause_input(int ms)
 {
 	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
 
 	evtimer_add(resume, &tv);
 	waiting = true;
+}
+
+static void on_compared(struct buf *text, void *arg)
+{
+	(void)arg;
+	printf("%s\n", buf_str(text));
+	fflush(stdout);
+	waiting = sleeping = false;
+	run_lines();
+}
+
+/* Nothing else is done until the answer is there. */
+static void compare(void)
+{
+	waiting = sleeping = true;
+	proxy_diff_start(proxy, base, on_compared, NULL);
+}
+
+/* The samples of fairlead_service_…, on one line. */
+static void print_metrics(void)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	struct metrics_writer w = { .out = &text };
+	const char *separator = "";
+
+	proxy_metrics(proxy, &w);
+	for (const char *line = buf_str(&text); *line; line += strcspn(line, "\n") + 1)
+		if (!strncmp(line, "fairlead_service_", 17)) {
+			printf("%s%.*s", separator, (int)strcspn(line, "\n"), line);
+			separator = ";";
+		}
+	printf("\n");
+	fflush(stdout);
 }
 
 static void one_line(char *text)
@@ -267,6 +350,8 @@ static void one_line(char *text)
 		return;
 	if (!strcmp(verb, "service")) {
 		set_service(&words);
+	} else if (!strcmp(verb, "node")) {
+		set_node(&words);
 	} else if (!strcmp(verb, "remove")) {
 		const char *key = strtok_r(NULL, " ", &words);
 		const char *family = strtok_r(NULL, " ", &words);
@@ -282,6 +367,10 @@ static void one_line(char *text)
 			pause_input(WAIT_MS);
 	} else if (!strcmp(verb, "status")) {
 		print_status();
+	} else if (!strcmp(verb, "diff")) {
+		compare();
+	} else if (!strcmp(verb, "metrics")) {
+		print_metrics();
 	} else if (!strcmp(verb, "ready")) {
 		print_ready(&words);
 	} else if (!strcmp(verb, "sleep")) {
@@ -327,10 +416,8 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	waiting = false;
-	if (!sleeping) {
+	if (!sleeping)
 		print_status();
-		status = 1;
-	}
 	sleeping = false;
 	run_lines();
 }
@@ -364,39 +451,54 @@ static int clean_up(void)
 	return 0;
 }
 
+static void know_by_interface(struct proxy_options *o, bool prefix, const char *name)
+{
+	o->pods_by = prefix ? PROXY_PODS_BY_INTERFACE_PREFIX : PROXY_PODS_BY_INTERFACE;
+	snprintf(o->pod_interface, sizeof(o->pod_interface), "%s", name);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "mode", required_argument, NULL, 'M' },
 		{ "variant", required_argument, NULL, 'v' },
 		{ "cluster-cidr", required_argument, NULL, 'c' },
+		{ "pod-bridge-interface", required_argument, NULL, 'b' },
+		{ "pod-interface-name-prefix", required_argument, NULL, 'p' },
+		{ "localhost-nodeports", no_argument, NULL, 'l' },
 		{ "audit-ms", required_argument, NULL, 'a' },
 		{ "clamp-mss", required_argument, NULL, 'm' },
 		{ "nodeport-address", required_argument, NULL, 'n' },
 		{ "masquerade-all", no_argument, NULL, 'q' },
+		{ "service-metrics", no_argument, NULL, 's' },
 		{ "cleanup", no_argument, NULL, 'x' },
 		{ NULL, 0, NULL, 0 },
 	};
 	static const struct proxy_ops ops = { .applied = on_applied, .failed = on_failed };
-	struct prefix cidrs[MAX_ITEMS], node_ports[MAX_ITEMS];
-	struct proxy_options o = { .mode = PROXY_IPTABLES,
-		                   .variant = "auto",
-		                   .cluster_cidrs = cidrs,
-		                   .node_port_cidrs = node_ports };
+	struct proxy_options o = { .mode = PROXY_IPTABLES, .variant = "auto" };
 	struct err e = ERR_INIT;
 
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		if (c == 'v')
+		if (c == 'M')
+			o.mode = proxy_mode_named(optarg);
+		else if (c == 'v')
 			o.variant = optarg;
 		else if (c == 'a')
 			o.audit_ms = atoi(optarg);
 		else if (c == 'm')
 			o.clamp_mss = strcmp(optarg, "pmtu") ? atoi(optarg) : PROXY_CLAMP_PMTU;
-		else if (c == 'c' && o.n_cluster_cidrs < MAX_ITEMS)
-			cidrs[o.n_cluster_cidrs++] = parse_prefix(optarg);
-		else if (c == 'n' && o.n_node_port_cidrs < MAX_ITEMS)
-			node_ports[o.n_node_port_cidrs++] = parse_prefix(optarg);
+		else if (c == 'c')
+			add_prefix(node.pod_cidrs, &node.n_pod_cidrs, optarg);
+		else if (c == 'n')
+			add_prefix(node.node_port_cidrs, &node.n_node_port_cidrs, optarg);
+		else if (c == 'b' || c == 'p')
+			know_by_interface(&o, c == 'p', optarg);
+		else if (c == 'l')
+			o.localhost_node_ports = true;
 		else if (c == 'q')
 			o.masquerade_all = true;
+		else if (c == 's')
+			o.service_metrics = true;
 		else
 			return c == 'x' ? clean_up() : 2;
 	}
@@ -405,6 +507,7 @@ int main(int argc, char **argv)
 		log_err("cannot start", &e);
 		return 1;
 	}
+	start_node();
 	resume = evtimer_new(base, on_resume, NULL);
 	evutil_make_socket_nonblocking(STDIN_FILENO);
 	input = event_new(base, STDIN_FILENO, EV_READ | EV_PERSIST, on_input, NULL);

@@ -8,6 +8,13 @@ VIRTUAL_LOOP = -Wl,--wrap=event_base_new,--wrap=event_base_free,--wrap=event_bas
 	-Wl,--wrap=event_new,--wrap=event_free,--wrap=event_add,--wrap=event_del,--wrap=event_active,--wrap=event_pending \
 	-Wl,--wrap=event_get_base,--wrap=clock_ms,--wrap=clock_wall_us,--wrap=clock_random,--wrap=clock_random_below
 
+# And these to tests/unit/nft_kernel.c.
+NFT_KERNEL = -Wl,--wrap=wire_begin,--wrap=wire_added,--wrap=wire_commit,--wrap=wire_list,--wrap=wire_step,--wrap=wire_read
+
+# And these to tests/unit/ipvs_kernel.c.
+IPVS_KERNEL = -Wl,--wrap=channel_open,--wrap=channel_close,--wrap=channel_apply,--wrap=channel_list_servers \
+	-Wl,--wrap=channel_ask_server,--wrap=channel_list_endpoints,--wrap=channel_step
+
 check_PROGRAMS += tests/unit/test_base
 TESTS += tests/unit/test_base
 tests_unit_test_base_SOURCES = tests/unit/test_base.c tests/unit/unit.h

@@ -538,7 +538,10 @@ static void test_plain(void **state)
 		{ "\xc2\x9b"
 		  "31m\xc2\xa0\xc2\x85",
 		  "?31m\xc2\xa0?" },
-		{ "\xc2", "\xc2" }, /* cut off */
+		{ "\xc2", "?" }, /* cut off */
+		{ "a\xff\xc3\xa9\x9b"
+		  "31m\xe2\x80",
+		  "a?\xc3\xa9?31m??" },
 	};
 
 	(void)state;

@@ -7,7 +7,10 @@
 #include "cli_world.h"
 
 #include <errno.h>
+#include <linux/neighbour.h>
 #include <netinet/in.h>
+#include <netlink/netlink.h>
+#include <netlink/route/neighbour.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -19,6 +22,7 @@
 
 #include "cli/test_cluster.h"
 #include "cli/test_judge.h"
+#include "cli/test_neighbour.h"
 #include "cli/test_objects.h"
 #include "cli/test_probe.h"
 #include "cli/test_world.h"
@@ -415,38 +419,92 @@ static void policy_local_is_announced_where_the_endpoint_is(void **state)
 	end(w);
 }
 
-/* ---- ARP ---- */
+/* ---- ARP and neighbour discovery ---- */
 
-#define ARP_HEAD "IP address       HW type     Flags       HW address            Mask     Device\n"
-#define ARP_LINE(a, flags, mac) \
-	a "        0x1         " flags "         " mac "     *        eth0\n"
+#define VIP6 "2001:db8::40"
+#define OTHER_MAC "02:00:00:00:00:07"
 
-static void an_answer_to_arp_is_the_owner_s(void **state)
+static void put_neighbour(struct nl_cache *cache, int interface, const char *address, int state,
+                          const char *mac)
+{
+	struct rtnl_neigh *n = rtnl_neigh_alloc();
+	struct nl_addr *dst, *at;
+	const struct addr a = ip(address);
+
+	assert_int_equal(nl_addr_parse(address, AF_UNSPEC, &dst), 0);
+	rtnl_neigh_set_family(n, a.family == 6 ? AF_INET6 : AF_INET);
+	rtnl_neigh_set_ifindex(n, interface);
+	rtnl_neigh_set_dst(n, dst);
+	rtnl_neigh_set_state(n, state);
+	nl_addr_put(dst);
+	if (mac) {
+		assert_int_equal(nl_addr_parse(mac, AF_LLC, &at), 0);
+		rtnl_neigh_set_lladdr(n, at);
+		nl_addr_put(at);
+	}
+	assert_int_equal(nl_cache_add(cache, OBJ_CAST(n)), 0);
+	rtnl_neigh_put(n);
+}
+
+static void whom_the_kernel_has_found(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *what, *address;
+		int state, state_elsewhere; /* of what another interface has; 0: nothing */
+		const char *mac;
+		bool there, complete;
+	} cases[] = {
+		{ "it answers", VIP, NUD_REACHABLE, 0, OTHER_MAC, true, true },
+		{ "by IPv6", VIP6, NUD_REACHABLE, 0, OTHER_MAC, true, true },
+		{ "a while ago", VIP6, NUD_STALE, 0, OTHER_MAC, true, true },
+		{ "written by hand", VIP, NUD_PERMANENT, 0, OTHER_MAC, true, true },
+		{ "not yet", VIP6, NUD_INCOMPLETE, 0, NULL, true, false },
+		{ "not in time", VIP, NUD_FAILED, 0, NULL, true, false },
+		{ "not here", VIP6, NUD_FAILED, NUD_DELAY, OTHER_MAC, true, true },
+		{ "not there", VIP6, NUD_DELAY, NUD_FAILED, OTHER_MAC, true, true },
+		{ "nobody is asked", VIP6, NUD_NOARP, 0, OTHER_MAC, false, false },
+		{ "nobody was asked", VIP, NUD_NONE, 0, NULL, false, false },
+		{ "of another address", "192.0.2.99", NUD_REACHABLE, 0, OTHER_MAC, false, false },
+		{ "of another one of IPv6", "2001:db8::41", NUD_STALE, 0, OTHER_MAC, false, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct nl_cache *cache;
+		assert_int_equal(nl_cache_alloc_name("route/neigh", &cache), 0);
+		put_neighbour(cache, 1, cases[i].address, cases[i].state, cases[i].mac);
+		if (cases[i].state_elsewhere)
+			put_neighbour(cache, 2, cases[i].address, cases[i].state_elsewhere,
+			              cases[i].mac);
+		const struct addr vip = ip(strchr(cases[i].address, ':') ? VIP6 : VIP);
+		struct test_neighbour n = test_neighbour_find(cache, &vip);
+		if (n.there != cases[i].there || n.complete != cases[i].complete)
+			fail_msg("%s: %d %d", cases[i].what, n.there, n.complete);
+		assert_string_equal(n.mac, n.complete ? OTHER_MAC : "");
+		nl_cache_free(cache);
+	}
+}
+
+static void who_answers_is_the_owner(void **state)
 {
 	(void)state;
 	struct test_world *w = well("Cluster");
-	const struct addr vip = ip(VIP);
-	struct test_neighbour n = test_neighbour_find(
-		ARP_HEAD ARP_LINE("192.0.2.99", "0x2", "02:00:00:00:00:09"), &vip);
+	struct test_neighbour n = { .there = false };
 
-	assert_false(n.there);
 	assert_judged(test_judge_arp(w, &n, &why), TEST_SKIPPED,
 	              "this machine is not on the address's segment, or is one of the nodes");
-	n = test_neighbour_find(ARP_HEAD ARP_LINE(VIP, "0x0", "00:00:00:00:00:00"), &vip);
+	n.there = true;
 	assert_judged(test_judge_arp(w, &n, &why), TEST_FAILED,
 	              "nobody answers this machine for " VIP);
-	n = test_neighbour_find(ARP_HEAD ARP_LINE(VIP, "0x0", "00:00:00:00:00:00")
-	                                ARP_LINE(VIP, "0x2", "02:00:00:00:00:01"),
-	                        &vip);
+	n = (struct test_neighbour){ true, true, "02:00:00:00:00:01" };
 	assert_judged(test_judge_arp(w, &n, &why), TEST_OK,
 	              "02:00:00:00:00:01 answers, which is n1");
-	n = test_neighbour_find(ARP_LINE("", "", "") ARP_LINE(VIP, "0x2", "02:00:00:00:00:07"),
-	                        &vip);
+	n = (struct test_neighbour){ true, true, OTHER_MAC };
 	assert_judged(test_judge_arp(w, &n, &why), TEST_FAILED,
-	              "02:00:00:00:00:07 answers, which is not 02:00:00:00:00:01 of n1");
+	              OTHER_MAC " answers, which is not 02:00:00:00:00:01 of n1");
 	test_world_clear_says(w);
 	assert_judged(test_judge_arp(w, &n, &why), TEST_FAILED,
-	              "02:00:00:00:00:07 answers, though no speaker announces it");
+	              OTHER_MAC " answers, though no speaker announces it");
 	n.there = false;
 	assert_judged(test_judge_arp(w, &n, &why), TEST_SKIPPED, "not announced by layer 2");
 	end(w);
@@ -845,7 +903,7 @@ static void targets_are_asked_until_they_are_as_they_should_be(void **state)
 	}
 	p[3].silent = true;
 	p[4].silent = true;
-	test_probe_all(p, 7, 1, NULL);
+	test_probe_all(p, 7, 4, NULL);
 	for (size_t i = 0; i < 7; i++)
 		if (pids[i] > 0) {
 			kill(pids[i], SIGKILL);
@@ -1108,7 +1166,8 @@ int main(void)
 		cmocka_unit_test(nobody_announces),
 		cmocka_unit_test(every_node_announces_by_bgp),
 		cmocka_unit_test(policy_local_is_announced_where_the_endpoint_is),
-		cmocka_unit_test(an_answer_to_arp_is_the_owner_s),
+		cmocka_unit_test(whom_the_kernel_has_found),
+		cmocka_unit_test(who_answers_is_the_owner),
 		cmocka_unit_test(the_address_from_here),
 		cmocka_unit_test(an_address_that_is_lost_in_between),
 		cmocka_unit_test(node_ports_from_here),

@@ -252,6 +252,76 @@ static const struct {
 	{ POOL "  addresses: [10.0.0.0/24]\n  uses: [external-ip]\n", 5, "address-pools[0].uses",
 	  "write \"use\"" },
 
+	/* what it does not give */
+	{ POOL "  addresses: [10.0.0.0/24]\n  exclude: [10.0.0.1]\n", 5,
+	  "address-pools[0].exclude[0]", "10.0.0.1 is a single address; write 10.0.0.1/32 or" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  exclude: 10.0.0.1/32\n", 5,
+	  "address-pools[0].exclude", "write a list" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  disabled: 1\n", 5, "address-pools[0].disabled",
+	  "neither true nor false" },
+
+	{ POOL "  addresses: [10.0.0.0/24]\n  reservations: [{service: web, address: 10.0.0.1}]\n",
+	  5, "address-pools[0].reservations[0].service",
+	  "invalid Service \"web\"; write namespace/name" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  reservations: [{service: a/b}]\n", 5,
+	  "address-pools[0].reservations[0].address", "missing address" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  reservations: [{service: a/b, address: 10.0.1.1}]\n",
+	  5, "address-pools[0].reservations[0]", "10.0.1.1 is not among the pool's addresses" },
+	{ POOL
+	  "  addresses: [10.0.0.0/24]\n  reservations:\n  - {service: a/b, address: 10.0.0.1}\n"
+	  "  - {service: c/d, address: 10.0.0.1}\n",
+	  7, "address-pools[0].reservations[1]",
+	  "the address is reserved already, on line 6; keep one" },
+	{ POOL
+	  "  addresses: [10.0.0.0/24]\n  reservations:\n  - {service: a/b, address: 10.0.0.1}\n"
+	  "  - {service: a/b, address: 10.0.0.2}\n",
+	  7, "address-pools[0].reservations[1]", "of this family already, on line 6" },
+	{ POOL
+	  "  addresses: [10.0.0.0/24]\n  reservations:\n  - {service: a/b, address: 10.0.0.1}\n"
+	  "- name: other\n  protocol: layer2\n  addresses: ['fd00::/120']\n"
+	  "  reservations: [{service: a/b, address: 'fd00::1'}]\n",
+	  10, "address-pools[1].reservations[0]", "in another pool already, on line 6" },
+	{ POOL "  addresses: [10.0.0.0/24, 'fd00::/120']\n  reservations:\n"
+	       "  - {service: a/b, address: 10.0.0.1}\n  - {service: c/d, address: 10.0.0.2}\n"
+	       "  - {service: a/b, address: 'fd00::1'}\n  - {service: a/b, address: 'fd00::2'}\n",
+	  9, "address-pools[0].reservations[3]", "of this family already, on line 8" },
+
+	/* for whom; what could mean everybody and nobody alike is an error */
+	{ POOL "  addresses: [10.0.0.0/24]\n  namespaces: []\n", 5, "address-pools[0].namespaces",
+	  "an empty list names nobody; write [NAME], or leave namespaces out" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  namespaces:\n", 5, "address-pools[0].namespaces",
+	  "an empty list names nobody" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  namespaces: shop\n", 5, "address-pools[0].namespaces",
+	  "is a single value; write a list" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  namespaces: [shop, Edge]\n", 5,
+	  "address-pools[0].namespaces[1]", "\"Edge\" is no name of a namespace; write one" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  namespaces: ['*']\n", 5,
+	  "address-pools[0].namespaces[0]", "or leave namespaces out if the pool is for all" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  namespace-selectors: []\n", 5,
+	  "address-pools[0].namespace-selectors", "or leave namespace-selectors out" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  namespace-selectors:\n", 5,
+	  "address-pools[0].namespace-selectors", "an empty list names nobody" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  namespace-selectors: [{}]\n", 5,
+	  "address-pools[0].namespace-selectors[0]", "an empty selector names nobody" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  service-selectors: [{match-labels: {a: b}},]\n"
+	       "  namespace-selectors: [{match-labels: {}}]\n",
+	  6, "address-pools[0].namespace-selectors[0]", "an empty selector names nobody" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  service-selectors:\n  - match-labels:\n", 6,
+	  "address-pools[0].service-selectors[0]", "an empty selector names nobody" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  service-selectors: [{match-label: {a: b}}]\n", 5,
+	  "address-pools[0].service-selectors[0].match-label", "write \"match-labels\"" },
+	/* failover, layer2-timing */
+	{ "failover: quick\n", 1, "failover",
+	  "invalid failover \"quick\": write fast, normal or calm" },
+	{ "failover: [fast]\n", 1, "failover", "is a list; write a single value" },
+	{ "layer2-timing: fast\n", 1, "layer2-timing", "is a single value; write a map" },
+	{ "layer2-timing:\n  heartbeat: 9\n", 2, "layer2-timing.heartbeat",
+	  "invalid heartbeat interval 9: write a number from 10 to 1000" },
+	{ "layer2-timing:\n  heartbeat: 40ms\n", 2, "layer2-timing.heartbeat",
+	  "write a whole number" },
+	{ "layer2-timing:\n  multiplier: 2\n", 2, "layer2-timing.multiplier", "from 3 to 50" },
+	{ "layer2-timing: {probe: 1001}\n", 1, "layer2-timing.probe", "from 10 to 1000" },
+	{ "layer2-timing: {probes: 20}\n", 1, "layer2-timing.probes", "write \"probe\"" },
 	/* external-ips */
 	{ "external-ips: [203.0.113.0/24]\n", 1, "external-ips", "is a list; write a map" },
 	{ "externalIPs: {allow: [203.0.113.0/24]}\n", 1, "externalIPs", "write \"external-ips\"" },
@@ -576,6 +646,47 @@ static void test_strings_of_users(void **state)
 }
 
 /* Nothing is allowed that is not written. */
+static void test_timing(void **state)
+{
+	static const struct {
+		const char *text;
+		enum failover failover;
+		struct config_layer2_timing timing;
+		size_t warnings;
+	} cases[] = {
+		{ "", FAILOVER_NORMAL, { 70, 25, 5 }, 0 },
+		{ "failover: normal\n", FAILOVER_NORMAL, { 70, 25, 5 }, 0 },
+		{ "failover: fast\n", FAILOVER_FAST, { 20, 15, 4 }, 0 },
+		{ "failover: calm\nlayer2-timing:\n", FAILOVER_CALM, { 250, 100, 4 }, 0 },
+		/* What is given counts, and the rest is as failover says, wherever that stands. */
+		{ "layer2-timing: {multiplier: 6}\nfailover: fast\n",
+		  FAILOVER_FAST,
+		  { 20, 15, 6 },
+		  0 },
+		{ "layer2-timing: {heartbeat: 100, multiplier: 3, probe: 50}\n",
+		  FAILOVER_NORMAL,
+		  { 100, 50, 3 },
+		  0 },
+		{ "layer2-timing: {heartbeat: 10}\n", FAILOVER_NORMAL, { 10, 25, 5 }, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct config_problems errors = { 0 }, warnings = { 0 };
+		struct configuration *c = NULL;
+		assert_int_equal(configuration_parse(cases[i].text, strlen(cases[i].text), &c,
+		                                     &errors, &warnings),
+		                 0);
+		assert_int_equal(c->failover, cases[i].failover);
+		assert_int_equal(c->layer2_timing.heartbeat_ms, cases[i].timing.heartbeat_ms);
+		assert_int_equal(c->layer2_timing.multiplier, cases[i].timing.multiplier);
+		assert_int_equal(c->layer2_timing.probe_ms, cases[i].timing.probe_ms);
+		assert_int_equal(warnings.n, cases[i].warnings);
+		config_problems_fini(&warnings);
+		configuration_unref(c);
+	}
+}
+
 static void test_allowed_external_ips(void **state)
 {
 	static const struct {
@@ -1003,14 +1114,20 @@ static char *print_key(const struct schema_key *key, const struct config_pool *p
  */
 static void test_retained_has_each_key(void **state)
 {
-	static const char *const giving[] = { "addresses", "avoid-buggy-ips", "auto-assign",
-		                              "priority", "renumber" };
+	static const char *const giving[] = {
+		"addresses",    "avoid-buggy-ips",     "exclude",          "disabled",
+		"reservations", "auto-assign",         "priority",         "renumber",
+		"namespaces",   "namespace-selectors", "service-selectors"
+	};
 	struct configuration *again,
 		*c = parse_ok(
 			"address-pools:\n"
 			"- {name: whole, protocol: bgp, use: external-ip, addresses: "
-			"[10.0.0.0/24], avoid-buggy-ips: true,\n"
+			"[10.0.0.0/24], avoid-buggy-ips: true, exclude: [10.0.0.1/32], disabled: true, "
+			"reservations: [{service: a/b, address: 10.0.0.2}],\n"
 			"   auto-assign: false, priority: 7, renumber: true, terminating: hold, "
+			"namespaces: [a], namespace-selectors: [{match-labels: {a: b}}], "
+			"service-selectors: [{match-labels: {a: b}}], "
 			"bgp-advertisements: [{localpref: 7}]}\n",
 			NULL);
 	cleanup(config_problems_fini) struct config_problems errors = { 0 };
@@ -1109,6 +1226,7 @@ int main(void)
 		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_pools_that_are_silent),
 		cmocka_unit_test(test_strings_of_users),
+		cmocka_unit_test(test_timing),
 		cmocka_unit_test(test_allowed_external_ips),
 		cmocka_unit_test(test_all_errors_at_once_by_line),
 		cmocka_unit_test(test_problems_are_bounded),

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "../apisim/js.h"
+#include "controller/books.h"
 #include "controller/controller.h"
 #include "controller/report.h"
 #include "controller/services.h"
@@ -937,6 +938,54 @@ static void test_a_move_waits_for_an_open_write(void **state)
 	}
 }
 
+static unsigned int n_freed;
+
+static void count_freed(struct controller *ctl)
+{
+	(void)ctl;
+	n_freed++;
+}
+
+/*
+ * Thousands may be missing at once from the list of a server that has lost its data: what they had
+ * is offered to those that wait once, and not each address to all of them.
+ */
+static void test_many_that_go_wake_those_that_wait_once(void **state)
+{
+	(void)state;
+	static const struct controller_calls counting = { .freed = count_freed };
+
+	begin(1, 5);
+	for (size_t i = 0; i < MANY; i++) {
+		cleanup_free char *name = xasprintf("w%zu", i);
+		put_service(name, "");
+	}
+	run_until(some_service_waits, "there is room for all");
+	run_for(1000);
+	const struct controller_calls *calls = scene.ctl.calls;
+	struct record *r, *next;
+	unsigned int n_holders = 0;
+
+	scene.ctl.calls = &counting;
+	n_freed = 0;
+	HASH_ITER(hh, scene.ctl.records, r, next) {
+		if (r->waiting)
+			continue;
+		n_holders++;
+		services_ops.remove("default", r->name, "", &scene.ctl);
+	}
+	assert_int_equal(n_holders, 4);
+	assert_int_equal(n_freed, 0);
+	books_settle(&scene.ctl);
+	assert_int_equal(n_freed, 1);
+	for (r = scene.ctl.waiting; r; r = r->waiting_next)
+		assert_true(r->dirty);
+	books_settle(&scene.ctl);
+	assert_int_equal(n_freed, 1);
+	scene.ctl.calls = calls;
+	end();
+}
+
 /* ---- what a Service asked for ---- */
 
 static bool has_what_it_asked_for(void)
@@ -1270,6 +1319,205 @@ static void test_in_vain(void **state)
 	end();
 }
 
+/* ---- pools for some ---- */
+
+#define RED                                                                                    \
+	"- {name: red, protocol: layer2, namespace-selectors: [{match-labels: {team: red}}], " \
+	"addresses: [10.0.1.0/30]}\\n"
+
+static void label_namespace(const char *value)
+{
+	virtual_kube_do("PATCH", "/api/v1/namespaces/default",
+	                "{'metadata':{'labels':{'team':%s}}}", value);
+}
+
+/* When all has settled; "": it has none. */
+static const char *address_of(const char *name)
+{
+	static char found[32];
+	cleanup_free char *path = xasprintf("/api/v1/namespaces/default/services/%s", name);
+
+	run_for(1000);
+	cleanup(js_put) struct json_object *o = virtual_kube_get(path);
+	struct json_object *list = js_array(o, "status.loadBalancer.ingress");
+	snprintf(found, sizeof(found), "%s",
+	         js_len(list) ? js_str0(json_object_array_get_idx(list, 0), "ip") : "");
+	return found;
+}
+
+static enum reason reason_of(const char *name)
+{
+	cleanup_free char *path = xasprintf("/services/%s", name);
+
+	return record_of(path)->lb.reason;
+}
+
+/*
+ * Namespaces are followed while a pool selects by their labels, and only then.  What the labels
+ * decide is decided by them at that time; no change of them moves anybody.
+ */
+static void test_namespaces(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 50);
+		put_service("a", "");
+		assert_string_equal(address_of("a"), "10.0.0.0");
+		assert_null(scene.ctl.namespaces.feed);
+		configure("PATCH", "/fairlead", LAN("10.0.0.0/30") RED);
+		assert_string_equal(address_of("a"), "10.0.0.0");
+		assert_non_null(scene.ctl.namespaces.feed);
+		put_service("b", "");
+		assert_string_equal(address_of("b"), "10.0.0.1");
+		put_service("c", "'fairlead.io/address-pool':'red'");
+		assert_string_equal(address_of("c"), "");
+		assert_int_equal(reason_of("c"), REASON_PoolNotForService);
+		label_namespace("'red'");
+		assert_string_equal(address_of("c"), "10.0.1.0");
+		put_service("d", "");
+		assert_string_equal(address_of("d"), "10.0.1.1");
+		assert_string_equal(address_of("b"), "10.0.0.1");
+		label_namespace("null");
+		assert_string_equal(address_of("d"), "10.0.1.1");
+		assert_int_equal(reason_of("d"), REASON_Retained);
+		configure("PATCH", "/fairlead", LAN("10.0.0.0/30"));
+		assert_string_equal(address_of("d"), "10.0.1.1");
+		assert_null(scene.ctl.namespaces.feed);
+		end();
+	}
+}
+
+/* A Service of a Namespace that nobody has seen yet waits, and no longer. */
+static void test_namespaces_unknown(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 50);
+		configure("PATCH", "/fairlead", LAN("10.0.0.0/30") RED);
+		run_for(1000);
+		ipam_set_namespace(scene.ctl.ipam, "default", NULL);
+		put_service("a", "");
+		assert_string_equal(address_of("a"), "");
+		assert_int_equal(reason_of("a"), REASON_NamespaceUnknown);
+		label_namespace("'blue'");
+		assert_string_equal(address_of("a"), "10.0.0.0");
+		end();
+	}
+}
+
+/*
+ * Where Namespaces cannot be listed, nobody is decided about while that may pass, so that who comes
+ * first is served first; without the right nobody waits for them but whom the labels decide about.
+ */
+static void test_namespaces_fail(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 50);
+		label_namespace("'red'");
+		virtual_kube_fail_lists("namespaces", seed % 2 ? 500 : 403);
+		configure("PATCH", "/fairlead", LAN("10.0.0.0/30") RED);
+		run_for(1000);
+		put_service("a", "");
+		put_service("b", "'fairlead.io/address-pool':'lan'");
+		assert_string_equal(address_of("b"), seed % 2 ? "" : "10.0.0.0");
+		if (seed % 2)
+			assert_false(record_of("/services/a")->lb.decided);
+		if (seed % 3)
+			run_for(10000);
+		assert_string_equal(address_of("a"), "");
+		if (seed % 3)
+			assert_int_equal(reason_of("a"), REASON_NamespaceUnknown);
+		virtual_kube_fail_lists("namespaces", 0);
+		assert_string_equal(address_of("a"), "10.0.1.0");
+		assert_string_equal(address_of("b"), "10.0.0.0");
+		end();
+	}
+}
+
+/*
+ * The Event of an edit that first asks for Namespaces says what that then does, and counts those
+ * whose pool remains and is for others.
+ */
+static void test_an_edit_for_some(void **state)
+{
+	(void)state;
+	static const char all[] = POOL("all", "addresses: [10.0.1.0/31]");
+	static const char all_in[] = POOL("all", "addresses: [10.0.1.0/31], renumber: true");
+	static const char some[] = "- {name: lan, protocol: layer2, addresses: [10.0.0.0/30], "
+				   "namespace-selectors: [{match-labels: {team: red}}]}\\n";
+	static const struct {
+		const char *team, *pools, *effect;
+	} rows[] = {
+		{ "'red'", all, "" },
+		{ "'blue'", all, "no pool would give 3 Services the address in use any more" },
+		{ "'red'", all_in, "" },
+		{ "'blue'", all_in,
+		  "2 Services move to another address (renumber); no pool would "
+		  "give 1 Service the address" },
+	};
+
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		size_t i = seed % ARRAY_LEN(rows);
+		cleanup_free char *pools = xasprintf("%s%s", some, rows[i].pools);
+		begin(seed, 50);
+		label_namespace(rows[i].team);
+		put_service("a", "");
+		put_service("b", "");
+		put_service("c", "");
+		assert_string_equal(address_of("c"), "10.0.0.2");
+		configure("PATCH", "/fairlead", pools);
+		run_for(5000);
+		judge_note(rows[i].effect);
+		end();
+	}
+}
+
+static void take_lease(void)
+{
+	virtual_kube_do("PATCH",
+	                "/apis/coordination.k8s.io/v1/namespaces/fairlead-system/leases/"
+	                "fairlead-controller",
+	                "{'spec':{'holderIdentity':'other','leaseDurationSeconds':5}}");
+}
+
+static bool is_elected(void)
+{
+	return scene.ctl.elected;
+}
+
+static bool is_deposed(void)
+{
+	return !scene.ctl.elected;
+}
+
+/* A look at Namespaces that began in an earlier time at the top does not count for the next one. */
+static void test_namespaces_are_looked_at_anew(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 50);
+		configure("PATCH", "/fairlead", LAN("10.0.0.0/30") RED);
+		run_for(1000);
+		virtual_kube_fail_lists("namespaces", -1);
+		for (int i = 0; i < 2; i++) {
+			take_lease();
+			run_until(is_deposed, "it still leads");
+			run_until(is_elected, "it is not elected");
+			run_for(1000);
+			if (i == 0)
+				label_namespace("'red'");
+		}
+		put_service("a", "");
+		run_for(1000);
+		assert_false(scene.ctl.leading);
+		virtual_kube_fail_lists("namespaces", 0);
+		run_until(leads, "it does not lead");
+		assert_string_equal(address_of("a"), "10.0.1.0");
+		end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1286,6 +1534,7 @@ int main(void)
 		cmocka_unit_test(test_renumbered),
 		cmocka_unit_test(test_who_waits_is_served_before_any_move),
 		cmocka_unit_test(test_a_move_waits_for_an_open_write),
+		cmocka_unit_test(test_many_that_go_wake_those_that_wait_once),
 		cmocka_unit_test(test_a_request_that_is_not_written_yet),
 		cmocka_unit_test(test_unreadable),
 		cmocka_unit_test(test_lost),
@@ -1295,6 +1544,11 @@ int main(void)
 		cmocka_unit_test(test_uninstalled_with_addresses),
 		cmocka_unit_test(test_an_answer_that_comes_too_late),
 		cmocka_unit_test(test_in_vain),
+		cmocka_unit_test(test_namespaces),
+		cmocka_unit_test(test_namespaces_unknown),
+		cmocka_unit_test(test_namespaces_fail),
+		cmocka_unit_test(test_an_edit_for_some),
+		cmocka_unit_test(test_namespaces_are_looked_at_anew),
 	};
 
 	log_set_level(LOG_ERROR);

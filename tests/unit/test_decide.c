@@ -116,7 +116,7 @@ static void announce_rules(void **state)
 		  REASON_AddressNotInPool, "203.0.113.1" },
 		{ "pool of BGP only", "198.51.100.1", "", "10.1.1.1@n1", "n1",
 		  REASON_ProtocolUnsupported, "far" },
-		{ "IPv6", "2001:db8::1", "", "10.1.1.1@n1", "n1", REASON_FamilyUnsupported, NULL },
+		{ "IPv6", "2001:db8::1", "", "10.1.1.1@n1", "n1", REASON_NoEndpoints, NULL },
 		{ "other class", "192.0.2.1", ",'loadBalancerClass':'example.com/x'", "10.1.1.1@n1",
 		  "n1", REASON_OtherClass, "example.com/x" },
 		{ "other port name", "192.0.2.1", ",'ports':[{'name':'x','port':80}]",
@@ -206,23 +206,30 @@ static void a_service_has_a_size(void **state)
 	static const struct {
 		size_t ports, slices, endpoints;
 		const char *more;
-		bool forwards;
+		bool forwards, by_rules;
 		enum reason reason;
 	} cases[] = {
-		{ 1, 1, 1000, "", true, REASON_Candidate },
-		{ 9, 1, 1000, "", true, REASON_Candidate },
-		{ 10, 1, 1000, "", true, REASON_TooLarge },
-		{ 1, 10, 1000, "", true, REASON_TooLarge },
-		{ 50, 1, 1000, "", true, REASON_TooLarge },
-		{ 256, 4, 1000, "", true, REASON_TooLarge },
-		{ 9, 1, 1000, ",'sessionAffinity':'ClientIP'", true, REASON_TooLarge },
-		{ 9, 1, 1000, LOCAL, true, REASON_TooLarge },
-		{ 50, 1, 1000, "", false, REASON_Candidate }, /* kube-proxy's to judge */
+		{ 1, 1, 1000, "", true, true, REASON_Candidate },
+		{ 9, 1, 1000, "", true, true, REASON_Candidate },
+		{ 10, 1, 1000, "", true, true, REASON_TooLarge },
+		{ 1, 10, 1000, "", true, true, REASON_TooLarge },
+		{ 50, 1, 1000, "", true, true, REASON_TooLarge },
+		{ 256, 4, 1000, "", true, true, REASON_TooLarge },
+		{ 9, 1, 1000, ",'sessionAffinity':'ClientIP'", true, true, REASON_TooLarge },
+		{ 9, 1, 1000, LOCAL, true, true, REASON_TooLarge },
+		{ 50, 1, 1000, "", false, true, REASON_Candidate }, /* kube-proxy's to judge */
+		{ 50, 1, 1000, "", true, false, REASON_Candidate },
+		{ 256, 4, 1000, "", true, false, REASON_Candidate },
+		{ 256, 4, 1000, LOCAL, true, false, REASON_Candidate },
+		{ 256, 4, 1000, ",'sessionAffinity':'ClientIP'", true, false, REASON_Candidate },
+		{ 256, 10, 1000, "", true, false, REASON_TooLarge },
+		{ 256, 5, 1000, LOCAL, true, false, REASON_TooLarge },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct view *v = world();
 		struct addr a;
-		view_set_node_rules(v, (struct view_node_rules){ .forwards = cases[i].forwards });
+		view_set_node_rules(v, (struct view_node_rules){ .forwards = cases[i].forwards,
+		                                                 .by_rules = cases[i].by_rules });
 		large_service(v, cases[i].ports, cases[i].slices, cases[i].endpoints,
 		              cases[i].more);
 		addr_parse("192.0.2.1", &a);
@@ -256,7 +263,8 @@ static void endpoints_that_are_not_used_count(void **state)
 		cleanup(buf_fini) struct buf ports = BUF_INIT, eps = BUF_INIT;
 		struct addr a;
 
-		view_set_node_rules(v, (struct view_node_rules){ .forwards = true });
+		view_set_node_rules(v,
+		                    (struct view_node_rules){ .forwards = true, .by_rules = true });
 		for (size_t k = 0; k < 50; k++)
 			buf_printf(&ports, "%s{'name':'p%zu','port':%zu,'protocol':'UDP'}",
 			           k ? "," : "", k, k + 1);
@@ -324,8 +332,8 @@ static void a_configuration_brings_addresses_on_the_air(void **state)
 		{ "192.0.2.1", "bgp", "", REASON_ProtocolUnsupported, REASON_BgpNoPeer },
 		{ "192.0.2.1", "bgp", peer, REASON_ProtocolUnsupported, REASON_Candidate },
 		{ "192.0.2.1", "[layer2, bgp]", "", REASON_Candidate, REASON_BgpNoPeer },
-		{ "2001:db8::1", "[layer2, bgp]", peer, REASON_FamilyUnsupported,
-		  REASON_Candidate },
+		{ "2001:db8::1", "[layer2, bgp]", peer, REASON_Candidate, REASON_Candidate },
+		{ "2001:db8::1", "layer2", "", REASON_Candidate, REASON_ProtocolUnsupported },
 		{ "192.0.2.9", "layer2", peer, REASON_AddressNotInPool, REASON_AddressNotInPool },
 	};
 

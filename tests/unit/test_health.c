@@ -27,6 +27,53 @@ static void answer_fini(struct http_answer *a)
 	buf_fini(&a->body);
 }
 
+/* ---- where it is asked ---- */
+
+static void node_ports_addresses_are_listened_on(void **state)
+{
+	static const char *const local[] = { "127.0.0.1", "192.0.2.7",   "10.244.1.1",
+		                             "192.0.2.7", "192.0.2.9",   "::1",
+		                             "fe80::1",   "2001:db8::7", "2001:db8:9::7" };
+	static const struct {
+		const char *cidrs[3];
+		const char *want; /* "all": one socket for everything */
+	} rows[] = {
+		{ { "0.0.0.0/0", "::/0" }, "all" },
+		{ { "192.0.2.7/32", "::/0" }, "192.0.2.7 ::" },
+		{ { "0.0.0.0/0", "2001:db8::/64" }, "0.0.0.0 2001:db8::7" },
+		{ { "192.0.2.0/24", "10.0.0.0/8" }, "10.244.1.1 192.0.2.7 192.0.2.9" },
+		/* Neither where nobody else can ask, nor where it takes an interface. */
+		{ { "127.0.0.0/8", "::1/128", "fe80::/10" }, "" },
+		{ { "198.51.100.7/32" }, "" },
+	};
+	struct addr addrs[ARRAY_LEN(local)], many[40], got[LIMIT_HEALTH_ADDRESSES + 1];
+	bool all;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(local); i++)
+		assert_int_equal(addr_parse(local[i], &addrs[i]), 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup(buf_fini) struct buf text = BUF_INIT;
+		struct proxy_node n = { .n_pod_cidrs = 0 };
+		for (size_t k = 0; k < ARRAY_LEN(rows[i].cidrs) && rows[i].cidrs[k]; k++)
+			prefix_parse(rows[i].cidrs[k], false,
+			             &n.node_port_cidrs[n.n_node_port_cidrs++]);
+		size_t n_got = health_addresses(&n, addrs, ARRAY_LEN(addrs), got, &all);
+		for (size_t k = 0; k < n_got; k++)
+			buf_printf(&text, "%s%s", k ? " " : "", addr_str(&got[k]));
+		assert_string_equal(all ? "all" : buf_str(&text), rows[i].want);
+		assert_true(!all || n_got == 0);
+	}
+	/* As many as there are are told, and some are given. */
+	struct proxy_node n = { .node_port_cidrs = { { { .family = 4, .b = { 10 } }, 8 } },
+		                .n_node_port_cidrs = 1 };
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		many[i] = (struct addr){ .family = 4, .b = { 10, 0, 0, (uint8_t)i } };
+	got[LIMIT_HEALTH_ADDRESSES] = many[0];
+	assert_int_equal(health_addresses(&n, many, ARRAY_LEN(many), got, &all), ARRAY_LEN(many));
+	assert_true(addr_eq(&got[LIMIT_HEALTH_ADDRESSES], &many[0]));
+}
+
 static void a_service_is_answered_as_kube_proxy_does(void **state)
 {
 	static const struct {
@@ -268,6 +315,7 @@ static void a_node_that_goes_is_known(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(node_ports_addresses_are_listened_on),
 		cmocka_unit_test(a_service_is_answered_as_kube_proxy_does),
 		cmocka_unit_test(the_data_plane_is_answered_as_kube_proxy_does),
 		cmocka_unit_test(ready_local_endpoints_count_once),

@@ -255,7 +255,7 @@ static int send_nothing(const void *frame, size_t size, void *arg)
 	return 0;
 }
 
-static void change_nothing(uint32_t addr, void *arg)
+static void change_nothing(const struct addr *addr, void *arg)
 {
 	(void)addr;
 	(void)arg;
@@ -277,14 +277,11 @@ static void a_namesake_is_told_if_it_goes_on(void **state)
 		{ 2, 9, 100, false, false }, /* one frame, replayed */
 		{ 2, 9, 3000, true, false }, /* now and then */
 	};
-	struct l2_options lo = { .node = "us",
-		                 .heartbeat_ms = 100,
-		                 .dead_ms = 350,
-		                 .restart_hold_ms = 5000,
-		                 .probe_ms = 25 };
+	struct l2_options lo = { .node = "us", .timing = { 70, 5, 25 }, .restart_hold_ms = 5000 };
 	struct segment_options o = { .l2 = &lo, .mac = { 2, 0, 0, 0, 0, 1 }, .incarnation = 1 };
 	struct segment_ops ops = { .send = send_nothing, .changed = change_nothing };
 	struct wire_key *key = wire_key_new((const uint8_t *)"sixteen letters!", 16);
+	const struct addr source = { .family = 4, .b = { 192, 168, 1, 11 } };
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct segment *s = segment_new(&o, key, &ops, 0);
 		struct segment_health h;
@@ -299,10 +296,12 @@ static void a_namesake_is_told_if_it_goes_on(void **state)
 				                .name = "us",
 				                .mac = { 2, 0, 0, 0, 0, cases[i].mac },
 				                .incarnation = cases[i].incarnation,
+				                .heartbeat_ms = 70,
+				                .multiplier = 5,
 				                .seq = seq };
 			uint8_t frame[WIRE_FRAME_MAX];
 			seq += cases[i].counts;
-			segment_receive(s, now, frame, wire_encode(key, &msg, 1, frame));
+			segment_receive(s, now, 0, frame, wire_encode(key, &msg, &source, frame));
 			segment_health(s, now, &h);
 			if (now <= 1000) /* a Pod that ends while the next one has begun */
 				assert_int_equal(h.namesake_ms, 0);

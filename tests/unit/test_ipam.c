@@ -104,6 +104,13 @@ static const char world[] =
 	"- {name: v6, protocol: layer2, priority: 9, addresses: ['2001:db8::/64']}\n"
 	"- {name: external, protocol: layer2, priority: 1, use: [external-ip], "
 	"addresses: [198.51.100.0/28, '2001:db8:1::/64']}\n"
+	"- {name: gaps, protocol: layer2, auto-assign: false, exclude: [10.8.0.1-10.8.0.2, "
+	"10.8.0.3/32, 10.9.9.9/32], addresses: [10.8.0.0-10.8.0.4]}\n"
+	"- {name: z-booked, protocol: layer2, auto-assign: false, addresses: [10.6.0.0-10.6.0.2, "
+	"'fd00:6::/126'], reservations: [{service: shop/web, address: 10.6.0.1}, "
+	"{service: shop/web, address: 'fd00:6::2'}, {service: x/y, address: 10.6.0.2}]}\n"
+	"- {name: off, protocol: layer2, disabled: true, priority: 0, "
+	"addresses: [10.7.0.0/30, 'fd00:7::/126']}\n"
 	"- {name: any-use, protocol: layer2, auto-assign: false, use: [external-ip, load-balancer], "
 	"addresses: [198.51.101.0/28]}\n";
 
@@ -170,6 +177,28 @@ static const struct {
 	  REASON_AddressNotInNamedPool, "", "is in pool b-lan" },
 	{ "asked buggy", "", "4", "10.9.0.255", "", "", IPAM_FAIL, REASON_AddressUnusable, "",
 	  "avoid-buggy-ips" },
+	{ "asked for what is excluded", "", "4", "10.8.0.2", "", "", IPAM_FAIL,
+	  REASON_AddressUnusable, "", "10.8.0.2 was asked for, but pool gaps excludes it" },
+	{ "asked pool without what it excludes", "x/a=10.8.0.0", "4", "", "gaps", "", IPAM_ASSIGN,
+	  REASON_Assigned, "10.8.0.4", "" },
+	{ "holders keep what is excluded", "", "4", "", "", "10.8.0.2", IPAM_KEEP, REASON_Retained,
+	  "10.8.0.2", "pool gaps no longer gives 10.8.0.2" },
+	{ "a pool with nothing but what is held and excluded", "x/a=10.8.0.0 x/b=10.8.0.4", "4", "",
+	  "gaps", "", IPAM_FAIL, REASON_PoolExhausted, "", "gaps has all its 2 IPv4" },
+	{ "reserved for another", "", "4", "10.6.0.1", "", "", IPAM_FAIL, REASON_AddressReserved,
+	  "", "10.6.0.1 was asked for, but is reserved for a Service of another namespace" },
+	{ "of those that nobody reserves", "x/a=10.6.0.0", "4", "", "z-booked", "", IPAM_FAIL,
+	  REASON_PoolExhausted, "", "booked has all its 3 IPv4 addresses in use or reserved" },
+	{ "who has what is reserved for another keeps it", "", "4", "", "", "10.6.0.1", IPAM_KEEP,
+	  REASON_Retained, "10.6.0.1", "10.6.0.1 is reserved for a Service of another namespace" },
+	{ "asked for a pool that is disabled", "", "4", "", "off", "", IPAM_FAIL,
+	  REASON_PoolDisabled, "", "pool off is disabled, and gives nothing new" },
+	{ "asked for an address of one", "", "4", "10.7.0.1", "", "", IPAM_FAIL,
+	  REASON_PoolDisabled, "", "" },
+	{ "who has one of it keeps it", "", "4", "", "", "10.7.0.1", IPAM_KEEP, REASON_Kept,
+	  "10.7.0.1", "of pool off" },
+	{ "and gets no second one", "", "46", "", "", "10.7.0.1", IPAM_KEEP, REASON_Kept,
+	  "10.7.0.1", "" },
 	{ "asked special", "", "4", "224.0.0.1", "", "", IPAM_FAIL, REASON_AddressUnusable, "",
 	  "multicast" },
 	{ "asked no pool", "", "4", "", "nowhere", "", IPAM_FAIL, REASON_NoSuchPool, "",
@@ -291,6 +320,297 @@ static void test_cases(void **state)
 		ipam_request_fini(&r);
 		ipam_free(ipam);
 	}
+}
+
+/* ---- reservations ---- */
+
+static void hold_others(struct ipam *ipam, const char *others)
+{
+	cleanup_free char *copy = xstrdup(others);
+	char *save = NULL;
+
+	for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		char *eq = strchr(word, '=');
+		*eq = '\0';
+		hold(ipam, word, eq + 1);
+	}
+}
+
+static void test_reservations(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *what, *key, *others, *families, *asked, *pool, *held;
+		enum reason reason;
+		const char *addrs, *message;
+	} rows[] = {
+		{ "what is reserved, though nothing else of the pool is given unasked", "shop/web",
+		  "", "4", "", "", "", REASON_Assigned, "10.6.0.1", "from pool z-booked" },
+		{ "both", "shop/web", "", "46", "", "", "", REASON_Assigned, "10.6.0.1,fd00:6::2",
+		  "" },
+		{ "a reservation of one family, and another of its pool", "x/y", "", "64", "", "",
+		  "", REASON_Assigned, "10.6.0.2,fd00:6::", "" },
+		{ "the second one", "shop/web", "", "46", "", "", "10.6.0.1", REASON_Assigned,
+		  "10.6.0.1,fd00:6::2", "" },
+		{ "another Service of its namespace", "shop/other", "", "4", "10.6.0.1", "", "",
+		  REASON_AddressReserved, "", "is reserved for shop/web" },
+		{ "one whose name begins so", "shop/we", "", "4", "10.6.0.1", "", "",
+		  REASON_AddressReserved, "", "" },
+		{ "somebody has it from before", "shop/web", "x/a=10.6.0.1", "4", "", "", "",
+		  REASON_AddressTaken, "", "10.6.0.1 is reserved for it, but belongs to" },
+		{ "it asks for something else", "shop/web", "", "4", "192.168.1.240", "", "",
+		  REASON_Assigned, "192.168.1.240", "" },
+		{ "it asks for another pool", "shop/web", "", "4", "", "a-manual", "",
+		  REASON_Assigned, "172.16.0.0", "" },
+		{ "it has something else", "shop/web", "", "4", "", "", "192.168.1.240",
+		  REASON_Kept, "192.168.1.240", "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ipam *ipam = ipam_of(world);
+		struct ipam_request r =
+			request(rows[i].families, rows[i].asked, rows[i].pool, rows[i].held);
+		struct ipam_decision d;
+		hold_others(ipam, rows[i].others);
+		ipam_hold(ipam, rows[i].key, r.held, r.n_held);
+		ipam_decide(ipam, rows[i].key, &r, &d);
+		if (d.reason != rows[i].reason || strcmp(text_of(&d), rows[i].addrs) != 0 ||
+		    !strstr(d.message, rows[i].message))
+			fail_msg("%s: %s \"%s\" %s", rows[i].what, reason_name(d.reason),
+			         text_of(&d), d.message);
+		ipam_request_fini(&r);
+		ipam_free(ipam);
+	}
+}
+
+/* However many reservations there are, each Service finds its own without a search. */
+static void test_many_reservations(void **state)
+{
+	enum { N = 1000 };
+	cleanup(buf_fini) struct buf yaml = BUF_INIT;
+	struct ipam_request r = request("4", "", "", "");
+	struct ipam_decision d;
+	char key[32], address[32];
+
+	(void)state;
+	buf_puts(&yaml, "address-pools:\n- {name: lan, protocol: layer2, addresses: [10.0.0.0/16], "
+	                "reservations: [");
+	for (int i = 0; i < N; i++)
+		buf_printf(&yaml, "%s{service: a/s%d, address: 10.0.%d.%d}", i ? ", " : "", i,
+		           (i + 9) / 256, (i + 9) % 256);
+	buf_puts(&yaml, "]}\n");
+	struct ipam *ipam = ipam_of(buf_str(&yaml));
+	for (int i = 0; i < N; i++) {
+		snprintf(key, sizeof(key), "a/s%d%s", i, i % 2 ? " (external IPs)" : "");
+		snprintf(address, sizeof(address), "10.0.%d.%d", (i + 9) / 256, (i + 9) % 256);
+		ipam_decide(ipam, key, &r, &d);
+		assert_string_equal(text_of(&d), address);
+	}
+	ipam_decide(ipam, "a/s", &r, &d);
+	assert_string_equal(text_of(&d), "10.0.0.0");
+	ipam_request_fini(&r);
+	ipam_free(ipam);
+}
+
+/* Who waits for what is reserved for it is woken when that is free, and others are not. */
+static void test_reservation_is_free_again(void **state)
+{
+	(void)state;
+	struct ipam *ipam = ipam_of(world);
+	struct ipam_request r = request("4", "", "", "");
+
+	hold(ipam, "x/a", "10.6.0.1");
+	ipam_freed_seen(ipam);
+	assert_false(ipam_is_concerned(ipam, "shop/web", &r));
+	ipam_release(ipam, "x/a");
+	assert_true(ipam_is_concerned(ipam, "shop/web", &r));
+	ipam_freed_seen(ipam);
+	assert_false(ipam_is_concerned(ipam, "x/other", &r));
+	for (size_t i = 0; i < ipam_n_pools(ipam); i++) {
+		const struct ipam_pool_usage u = ipam_usage(ipam, i);
+		if (!strcmp(u.pool->name, "z-booked"))
+			assert_int_equal(u.free[0], 1);
+	}
+	ipam_request_fini(&r);
+	ipam_free(ipam);
+}
+
+/* ---- pools for some ---- */
+
+static const char reserved_world[] =
+	"address-pools:\n"
+	"- {name: a-all, protocol: layer2, priority: 1, addresses: [10.0.0.1-10.0.0.2]}\n"
+	"- {name: by-name, protocol: layer2, priority: 9, namespaces: [shop, edge], "
+	"addresses: [10.0.1.1/32]}\n"
+	"- {name: by-team, protocol: layer2, namespaces: [edge], "
+	"namespace-selectors: [{match-labels: {team: red}}], addresses: [10.0.2.1/32, 10.0.2.9/32], "
+	"reservations: [{service: shop/booked, address: 10.0.2.9}]}\n"
+	"- {name: by-tier, protocol: layer2, priority: 3, "
+	"service-selectors: [{match-labels: {tier: db}}, {match-expressions: "
+	"[{key: public, operator: Exists}]}], addresses: [10.0.3.1/32]}\n"
+	"- {name: both, protocol: layer2, priority: 2, namespaces: [shop], auto-assign: false, "
+	"service-selectors: [{match-labels: {tier: db}}], addresses: [10.0.4.1/32]}\n"
+	"- {name: outside, protocol: layer2, use: external-ip, namespaces: [edge], "
+	"addresses: [10.0.5.1/32]}\n";
+
+static const struct {
+	const char *what, *key, *team; /* of its Namespace; NULL: not known */
+	const char *tier;              /* of the Service; "": none */
+	const char *others, *asked, *pool, *held;
+	enum ipam_action action;
+	enum reason reason;
+	const char *addrs, *message;
+} reserved_cases[] = {
+	{ "for all, whatever their priority, after those for some", "shop/web", "", "", "", "", "",
+	  "", IPAM_ASSIGN, REASON_Assigned, "10.0.1.1", "from pool by-name" },
+	{ "not for this one", "x/web", "", "", "", "", "", "", IPAM_ASSIGN, REASON_Assigned,
+	  "10.0.0.1", "from pool a-all" },
+	{ "among those for some by priority", "shop/web", "", "db", "", "", "", "", IPAM_ASSIGN,
+	  REASON_Assigned, "10.0.3.1", "by-tier" },
+	{ "full: the next one that is for it", "shop/web", "", "db", "x/a=10.0.3.1", "", "", "",
+	  IPAM_ASSIGN, REASON_Assigned, "10.0.1.1", "by-name" },
+	{ "full: at last from one for all", "shop/web", "", "", "x/a=10.0.1.1", "", "", "",
+	  IPAM_ASSIGN, REASON_Assigned, "10.0.0.1", "a-all" },
+	{ "by another selector", "x/web", "", "public", "", "", "", "", IPAM_ASSIGN,
+	  REASON_Assigned, "10.0.3.1", "by-tier" },
+	{ "by the Namespace's labels", "x/web", "red", "", "", "", "", "", IPAM_ASSIGN,
+	  REASON_Assigned, "10.0.2.1", "by-team" },
+	{ "by the Namespace's name in the same rule", "edge/web", "blue", "", "x/a=10.0.1.1", "",
+	  "", "", IPAM_ASSIGN, REASON_Assigned, "10.0.2.1", "by-team" },
+	{ "by its name, with labels that nobody knows", "edge/web", NULL, "", "x/a=10.0.1.1", "",
+	  "", "", IPAM_ASSIGN, REASON_Assigned, "10.0.2.1", "by-team" },
+	{ "both rules", "shop/web", "", "db", "", "", "both", "", IPAM_ASSIGN, REASON_Assigned,
+	  "10.0.4.1", "" },
+	{ "one of both rules", "shop/web", "", "", "", "", "both", "", IPAM_FAIL,
+	  REASON_PoolNotForService, "", "pool both is for other Services" },
+	{ "the other of both rules", "edge/web", "", "db", "", "", "both", "", IPAM_FAIL,
+	  REASON_PoolNotForService, "", "" },
+	{ "asked for by address", "x/web", "", "", "", "10.0.1.1", "", "", IPAM_FAIL,
+	  REASON_PoolNotForService, "", "pool by-name is for other Services" },
+	{ "asked for by address, and for it", "edge/web", "", "", "", "10.0.1.1", "", "",
+	  IPAM_ASSIGN, REASON_Assigned, "10.0.1.1", "" },
+	{ "a failed request costs nothing", "x/web", "", "", "", "", "by-name", "10.0.0.2",
+	  IPAM_FAIL, REASON_PoolNotForService, "10.0.0.2", "the status keeps 10.0.0.2" },
+	{ "who is in one for all stays there", "shop/web", "", "", "", "", "", "10.0.0.2",
+	  IPAM_KEEP, REASON_Kept, "10.0.0.2", "of pool a-all" },
+	{ "who is no longer meant keeps what it has", "x/web", "", "", "", "", "", "10.0.1.1",
+	  IPAM_KEEP, REASON_Retained, "10.0.1.1", "pool by-name is for other Services" },
+	{ "whom the labels may mean keeps what it has", "x/web", NULL, "", "", "", "", "10.0.2.1",
+	  IPAM_KEEP, REASON_Kept, "10.0.2.1", "" },
+	{ "all full, and others' are not named", "x/web", "", "", "x/a=10.0.0.1 x/b=10.0.0.2", "",
+	  "", "", IPAM_FAIL, REASON_PoolExhausted, "", "no free address: a-all has all its 2" },
+	{ "labels that nobody knows, and that may mean it", "x/web", NULL, "", "", "", "", "",
+	  IPAM_FAIL, REASON_NamespaceUnknown, "",
+	  "pool by-team is for namespaces by their labels, and those of namespace x are not known" },
+	{ "something before that is free", "shop/web", NULL, "", "", "", "", "", IPAM_ASSIGN,
+	  REASON_Assigned, "10.0.1.1", "" },
+	{ "nothing before that is free", "shop/web", NULL, "", "x/a=10.0.1.1", "", "", "",
+	  IPAM_FAIL, REASON_NamespaceUnknown, "", "" },
+	{ "asked for, with labels that nobody knows", "x/web", NULL, "", "", "", "by-team", "",
+	  IPAM_FAIL, REASON_NamespaceUnknown, "", "" },
+	{ "asked for another one meanwhile", "x/web", NULL, "", "", "", "a-all", "", IPAM_ASSIGN,
+	  REASON_Assigned, "10.0.0.1", "" },
+	{ "what is reserved for it", "shop/booked", "red", "", "", "", "", "", IPAM_ASSIGN,
+	  REASON_Assigned, "10.0.2.9", "" },
+	{ "reserved in a pool for others", "shop/booked", "blue", "", "", "", "", "", IPAM_ASSIGN,
+	  REASON_Assigned, "10.0.1.1", "" },
+	{ "reserved in a pool that may be for it", "shop/booked", NULL, "", "", "", "", "",
+	  IPAM_FAIL, REASON_NamespaceUnknown, "", "pool by-team is for namespaces by their" },
+	{ "the same, and another has it", "shop/booked", NULL, "", "x/a=10.0.2.9", "", "", "",
+	  IPAM_FAIL, REASON_NamespaceUnknown, "", "" },
+	{ "the same, and it asks for something else", "shop/booked", NULL, "", "", "", "by-name",
+	  "", IPAM_ASSIGN, REASON_Assigned, "10.0.1.1", "" },
+	{ "the same, and it has something", "shop/booked", NULL, "", "", "", "", "10.0.0.1",
+	  IPAM_KEEP, REASON_Kept, "10.0.0.1", "" },
+};
+
+static struct labels label(const char *key, const char *value)
+{
+	struct label one = { .key = (char *)(uintptr_t)key, .value = (char *)(uintptr_t)value };
+	const struct labels l = { .kvs = &one, .n = *value ? 1 : 0 };
+
+	return labels_copy(&l);
+}
+
+static void know_namespace(struct ipam *ipam, const char *key, const char *team)
+{
+	cleanup_free char *name = xstrndup(key, strcspn(key, "/"));
+	struct labels l = label("team", team ? team : "");
+
+	ipam_set_namespace(ipam, name, team ? &l : NULL);
+	labels_fini(&l);
+}
+
+static void test_reserved(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(reserved_cases); i++) {
+		const char *key = reserved_cases[i].key, *tier = reserved_cases[i].tier;
+		struct ipam *ipam = ipam_of(reserved_world);
+		struct ipam_request r = request("4", reserved_cases[i].asked,
+		                                reserved_cases[i].pool, reserved_cases[i].held);
+		struct ipam_decision d;
+		r.labels = label(strcmp(tier, "public") != 0 ? "tier" : tier, tier);
+		hold_others(ipam, reserved_cases[i].others);
+		know_namespace(ipam, key, reserved_cases[i].team);
+		ipam_hold(ipam, key, r.held, r.n_held);
+		ipam_decide(ipam, key, &r, &d);
+		if (d.action != reserved_cases[i].action || d.reason != reserved_cases[i].reason ||
+		    strcmp(text_of(&d), reserved_cases[i].addrs) != 0 ||
+		    !strstr(d.message, reserved_cases[i].message) || strstr(d.message, "outside"))
+			fail_msg("%s: %s %s \"%s\" %s", reserved_cases[i].what,
+			         ipam_action_name(d.action), reason_name(d.reason), text_of(&d),
+			         d.message);
+		ipam_request_fini(&r);
+		ipam_free(ipam);
+	}
+}
+
+/* No pool is for it; and one that is for nobody else takes in who is in one that is. */
+static void test_no_pool_for_service(void **state)
+{
+	(void)state;
+	struct ipam *ipam = ipam_of(
+		"address-pools:\n"
+		"- {name: a, protocol: layer2, namespaces: [shop], addresses: [10.0.0.0/30]}\n"
+		"- {name: b, protocol: layer2, namespaces: [edge], renumber: true, "
+		"addresses: [10.0.1.0/30]}\n");
+	struct ipam_request r = request("4", "", "", "");
+	struct ipam_decision d;
+
+	ipam_decide(ipam, "x/web", &r, &d);
+	assert_int_equal(d.action, IPAM_FAIL);
+	assert_int_equal(d.reason, REASON_NoPoolForService);
+	assert_string_equal(d.message, "every pool for load balancers is for other Services");
+	/* A label moved on: what it holds stays, unless a pool that is for it takes it in. */
+	hold(ipam, "edge/web", "10.0.0.1");
+	hold(ipam, "x/web", "10.0.0.2");
+	r.n_held = (uint8_t)addrs("10.0.0.1", r.held, 1);
+	r.renumber = IPAM_RENUMBER_AT_ONCE;
+	ipam_decide(ipam, "edge/web", &r, &d);
+	assert_int_equal(d.action, IPAM_MOVE);
+	assert_string_equal(text_of(&d), "10.0.1.0");
+	r.n_held = (uint8_t)addrs("10.0.0.2", r.held, 1);
+	ipam_decide(ipam, "x/web", &r, &d);
+	assert_int_equal(d.reason, REASON_Retained);
+	ipam_request_fini(&r);
+	ipam_free(ipam);
+}
+
+/* Freed addresses concern whom their pool is for. */
+static void test_freed_for_some(void **state)
+{
+	(void)state;
+	struct ipam *ipam = ipam_of(reserved_world);
+	struct ipam_request r = request("4", "", "", "");
+
+	hold(ipam, "x/a", "10.0.1.1");
+	ipam_freed_seen(ipam);
+	ipam_release(ipam, "x/a");
+	assert_true(ipam_is_concerned(ipam, "shop/web", &r));
+	assert_false(ipam_is_concerned(ipam, "x/web", &r));
+	ipam_request_fini(&r);
+	ipam_free(ipam);
 }
 
 /* ---- machines ---- */
@@ -530,6 +850,46 @@ static void test_squatted(void **state)
 		if (strcmp(text_of(&d), rows[i].addrs) != 0 ||
 		    !strstr(d.message, rows[i].message) ||
 		    (!*rows[i].message && strstr(d.message, "also stands")))
+			fail_msg("%s: \"%s\" %s", rows[i].what, text_of(&d), d.message);
+		ipam_request_fini(&r);
+		ipam_free(ipam);
+	}
+}
+
+/* Whatever somebody names by hand, pools for some come before those for all. */
+static void test_for_some_first(void **state)
+{
+	static const char pools[] =
+		"address-pools:\n"
+		"- {name: all, protocol: layer2, addresses: [10.0.0.1-10.0.0.2, 'fd00::1-fd00::2']}\n"
+		"- {name: mine, protocol: layer2, namespaces: [me], addresses: [10.0.1.1-10.0.1.2]}\n";
+	static const struct {
+		const char *what, *squatted, *others, *families, *addrs, *message;
+	} rows[] = {
+		{ "nobody names it", "", "", "4", "10.0.1.1", "" },
+		{ "one is named", "10.0.1.1", "", "4", "10.0.1.2", "" },
+		{ "all are named", "10.0.1.1,10.0.1.2", "", "4", "10.0.1.1", "also stands in" },
+		{ "all are held", "", "10.0.1.1,10.0.1.2", "4", "10.0.0.1", "" },
+		{ "all are held, and the others named", "10.0.0.1,10.0.0.2", "10.0.1.1,10.0.1.2",
+		  "4", "10.0.0.1", "also stands in" },
+		{ "both families preferred", "", "", "46", "10.0.1.1", "no IPv6 addresses" },
+		{ "and named", "10.0.1.1,10.0.1.2", "", "46", "10.0.1.1", "also stands in" },
+		{ "but the primary one is not there", "", "", "64", "10.0.0.1,fd00::1", "" },
+		{ "but it is held", "", "10.0.1.1,10.0.1.2", "46", "10.0.0.1,fd00::1", "" },
+		{ "both needed", "", "", "46+", "10.0.0.1,fd00::1", "" },
+		{ "the primary one nowhere", "", "fd00::1,fd00::2", "64", "10.0.1.1", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ipam *ipam = ipam_of(pools);
+		struct ipam_request r = request(rows[i].families, "", "", "");
+		struct ipam_decision d;
+
+		squat(ipam, "x/evil (external IPs)", rows[i].squatted);
+		hold(ipam, "x/other", rows[i].others);
+		ipam_decide(ipam, "me/me", &r, &d);
+		if (strcmp(text_of(&d), rows[i].addrs) != 0 || !strstr(d.message, rows[i].message))
 			fail_msg("%s: \"%s\" %s", rows[i].what, text_of(&d), d.message);
 		ipam_request_fini(&r);
 		ipam_free(ipam);
@@ -989,6 +1349,60 @@ static void test_renumbering(void **state)
 	}
 }
 
+/*
+ * A pool takes in whom it is for, with what it reserves for it, and nobody moves elsewhere while
+ * one may be for it.
+ */
+static void test_renumbering_for_some(void **state)
+{
+	static const char pools[] =
+		"address-pools:\n"
+		"- {name: all, protocol: layer2, renumber: true, addresses: [10.0.5.0/30]}\n"
+		"- {name: red, protocol: layer2, renumber: true, "
+		"namespace-selectors: [{match-labels: {team: red}}], addresses: [10.0.2.0/30], "
+		"reservations: [{service: me/booked, address: 10.0.2.3}]}\n"
+		"- {name: still, protocol: layer2, priority: 1, "
+		"namespace-selectors: [{match-labels: {team: red}}], addresses: [10.0.3.0/30]}\n"
+		"- {name: z-hand, protocol: layer2, renumber: true, auto-assign: false, "
+		"addresses: [10.0.4.0/30], reservations: [{service: me/late, address: 10.0.4.2}]}\n";
+	static const struct {
+		const char *what, *key, *team, *others, *pool, *addrs; /* "": it does not move */
+	} rows[] = {
+		{ "for it", "me/me", "red", "", "", "10.0.2.0" },
+		{ "for others", "me/me", "blue", "", "", "10.0.5.0" },
+		{ "perhaps for it", "me/me", NULL, "", "", "" },
+		{ "perhaps for it, and it asks for another", "me/me", NULL, "", "all", "10.0.5.0" },
+		{ "perhaps for it, and it asks for that", "me/me", NULL, "", "red", "" },
+		{ "full", "me/me", "red", "x/a=10.0.2.0 x/b=10.0.2.1 x/c=10.0.2.2", "",
+		  "10.0.5.0" },
+		{ "reserved", "me/booked", "red", "", "", "10.0.2.3" },
+		{ "reserved, and another has it", "me/booked", "red", "x/a=10.0.2.3", "", "" },
+		{ "reserved where it may not be", "me/booked", "blue", "", "", "10.0.5.0" },
+		{ "reserved behind others", "me/late", "red", "", "", "10.0.4.2" },
+		{ "reserved, and it asks for another", "me/late", "red", "", "red", "10.0.2.0" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ipam *ipam = ipam_of(pools);
+		struct ipam_request r = request("4", "", rows[i].pool, "10.0.9.1");
+		struct ipam_decision d;
+		const char *addrs = *rows[i].addrs ? rows[i].addrs : "10.0.9.1";
+
+		r.assigned_by_us = r.honoured = true;
+		r.renumber = IPAM_RENUMBER_AT_ONCE;
+		know_namespace(ipam, rows[i].key, rows[i].team);
+		ipam_hold_any(ipam, rows[i].key, r.held, r.n_held);
+		hold_others(ipam, rows[i].others);
+		ipam_decide(ipam, rows[i].key, &r, &d);
+		if (d.renumbers != (*rows[i].addrs != '\0') || strcmp(text_of(&d), addrs) != 0)
+			fail_msg("%s: %s \"%s\" %s", rows[i].what, reason_name(d.reason),
+			         text_of(&d), d.message);
+		ipam_request_fini(&r);
+		ipam_free(ipam);
+	}
+}
+
 static void test_wishes(void **state)
 {
 	struct ipam *ipam = ipam_of(world);
@@ -1254,22 +1668,54 @@ static void test_special_addresses_are_not_handed_out(void **state)
 }
 
 /* The runs against the simplest thing that could work: a bitmap. */
+static struct addr numbered(unsigned int i)
+{
+	struct addr a = addr("10.0.0.0");
+
+	a.b[2] = (uint8_t)(i >> 8);
+	a.b[3] = (uint8_t)i;
+	return a;
+}
+
+/* Ranges may overlap those before. */
+static void exclude(struct runs *runs, unsigned int first, unsigned int more, bool *excluded)
+{
+	const struct addr_range range = { .first = numbered(first),
+		                          .last = numbered(first + more) };
+
+	runs_exclude(runs, &range);
+	for (unsigned int i = first; i <= first + more; i++)
+		excluded[i] = true;
+}
+
 static void test_runs_against_a_bitmap(void **state)
 {
 	enum { N = 600 };
 
 	(void)state;
-	for (unsigned int seed = 1; seed <= 20; seed++) {
+	for (unsigned int seed = 1; seed <= 40; seed++) {
 		struct runs runs = { .skip_buggy = seed % 2 };
 		struct addr_range range = { .first = addr("10.0.0.0"), .last = addr("10.0.2.87") };
-		bool taken[N] = { false };
+		bool taken[N] = { false }, excluded[N] = { false };
 		unsigned int rnd = seed;
 
 		runs_add(&runs, &range);
 		runs_ready(&runs);
+		/* Neither the first nor the last, so that something is always free. */
+		for (size_t k = 0; k < 3 && seed > 20; k++) {
+			rnd = rnd * 1103515245 + 12345;
+			exclude(&runs, 1 + (rnd >> 8) % (N - 80), (rnd >> 20) % 70, excluded);
+		}
+		uint64_t total = 0;
+		for (unsigned int i = 0; i < N; i++)
+			total += !excluded[i] &&
+			         !(runs.skip_buggy && (i % 256 == 0 || i % 256 == 255));
+		assert_int_equal(runs.total, total);
 		for (int step = 0; step < 4000; step++) {
 			rnd = rnd * 1103515245 + 12345;
 			unsigned int i = (rnd >> 8) % N;
+			if (excluded[i])
+				continue;
 			struct addr a = range.first;
 			a.b[2] = (uint8_t)(i >> 8);
 			a.b[3] = (uint8_t)i;
@@ -1281,7 +1727,7 @@ static void test_runs_against_a_bitmap(void **state)
 
 			unsigned int lowest = 0;
 			while (lowest < N &&
-			       (taken[lowest] ||
+			       (taken[lowest] || excluded[lowest] ||
 			        (runs.skip_buggy && (lowest % 256 == 0 || lowest % 256 == 255))))
 				lowest++;
 			struct addr first;
@@ -1483,15 +1929,23 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_reservations),
+		cmocka_unit_test(test_many_reservations),
+		cmocka_unit_test(test_reservation_is_free_again),
+		cmocka_unit_test(test_reserved),
+		cmocka_unit_test(test_no_pool_for_service),
+		cmocka_unit_test(test_freed_for_some),
 		cmocka_unit_test(test_machines),
 		cmocka_unit_test(test_machines_come_and_go),
 		cmocka_unit_test(test_a_machine_comes_in_between),
 		cmocka_unit_test(test_machines_in_pools),
 		cmocka_unit_test(test_renumber_off_a_machine),
 		cmocka_unit_test(test_squatted),
+		cmocka_unit_test(test_for_some_first),
 		cmocka_unit_test(test_squatters_come_and_go),
 		cmocka_unit_test(test_edits_move_nobody),
 		cmocka_unit_test(test_renumbering),
+		cmocka_unit_test(test_renumbering_for_some),
 		cmocka_unit_test(test_retained_is_taken),
 		cmocka_unit_test(test_who_is_named),
 		cmocka_unit_test(test_who_is_concerned),

@@ -430,7 +430,7 @@ static void silent_watches_are_replaced(void **state)
 		{ "resourceVersion=9", STREAM, EVENT("ADDED", OBJ("b", "ub", "10")) },
 	};
 	struct script s = { 0 };
-	script_start(&s, steps, ARRAY_LEN(steps), 100);
+	script_start(&s, steps, ARRAY_LEN(steps), 1000);
 	script_run(&s, "S +a=9 +b=10 ");
 	script_stop(&s);
 }

@@ -40,7 +40,7 @@ static void service_reads_everything(void **state)
 		"{'metadata':{'namespace':'shop','name':'web','uid':'u1','resourceVersion':'7',"
 		"'creationTimestamp':'2026-01-02T03:04:05Z','labels':{'app':'web'},"
 		"'annotations':{'fairlead.io/address-pool':'lan','kubectl.kubernetes.io/x':'y',"
-		"'fairlead.io/external-ips':'edge','fairlead.io/external-ips-assigned':'203.0.113.1'}},"
+		"'fairlead.io/scheduler':'wlc','fairlead.io/external-ips':'edge','fairlead.io/external-ips-assigned':'203.0.113.1'}},"
 		"'spec':{'type':'LoadBalancer','clusterIP':'10.96.0.9','clusterIPs':['10.96.0.9','"
 		"fd00::9'],"
 		"'ipFamilies':['IPv4','IPv6'],'ipFamilyPolicy':'PreferDualStack',"
@@ -61,7 +61,8 @@ static void service_reads_everything(void **state)
 	assert_string_equal(kube_key(&s->meta), "shop/web");
 	assert_true(s->meta.creation_us == 1767323045000000);
 	assert_string_equal(labels_get(&s->meta.labels, "app"), "web");
-	assert_int_equal(s->meta.annotations.n, 3);
+	assert_int_equal(s->meta.annotations.n, 4);
+	assert_string_equal(s->traffic.scheduler, "wlc");
 	assert_string_equal(s->external_pool, "edge");
 	assert_int_equal(s->n_external_assigned, 1);
 	assert_string_equal(addr_str(&s->external_assigned[0]), "203.0.113.1");
@@ -79,7 +80,9 @@ static void service_reads_everything(void **state)
 	assert_string_equal(s->load_balancer_ip, "192.0.2.7");
 	assert_string_equal(s->load_balancer_class, "fairlead.io/a");
 /* Each row is given above, and no parser may be missing. */
-#define PARSED(kind, type, name) assert_true(s->traffic.name);
+#define PARSED(kind, ...) PARSED_##kind(__VA_ARGS__)
+#define PARSED_VALUE(type, name) assert_true(s->traffic.name);
+#define PARSED_WORD(name, size) assert_true(*s->traffic.name);
 	TRAFFIC_FIELDS(PARSED)
 	assert_int_equal(s->traffic.health_port, 31000);
 	assert_int_equal(s->traffic.affinity_s, 60);
@@ -298,6 +301,7 @@ static void slice_reads_everything(void **state)
 	json_object_put(obj);
 	assert_string_equal(s->service, "web");
 	assert_string_equal(s->owner_uid, "s");
+	assert_int_equal(s->trigger_us, 0);
 	assert_int_equal(s->family, 4);
 	assert_int_equal(s->n_ports, 2);
 	assert_int_equal(s->ports[0].port, 8080);
@@ -314,6 +318,29 @@ static void slice_reads_everything(void **state)
 	assert_true(!s->endpoints[1].ready && s->endpoints[1].serving &&
 	            s->endpoints[1].terminating);
 	kube_slice_free(s);
+
+	/* What is no time is no reason to refuse the slice. */
+	static const struct {
+		const char *said;
+		int64_t us;
+	} times[] = {
+		{ "'2026-01-01T00:00:00.123456789Z'", INT64_C(1767225600123456) },
+		{ "'2026-01-01T01:00:00+01:00'", INT64_C(1767225600000000) },
+		{ "'yesterday'", 0 },
+		{ "7", 0 },
+		{ "null", 0 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+		cleanup_free char *text =
+			xasprintf("{'metadata':{'name':'x','annotations':{'endpoints.kubernetes.io/"
+		                  "last-change-trigger-time':%s}},'addressType':'IPv4'}",
+		                  times[i].said);
+		obj = json_of(text);
+		assert_int_equal(kube_slice_parse(obj, &s, NULL), 0);
+		assert_int_equal(s->trigger_us, times[i].us);
+		kube_slice_free(s);
+		json_object_put(obj);
+	}
 
 	obj = json_of("{'metadata':{'name':'x'},'addressType':'FQDN','endpoints':[{'addresses':['a."
 	              "b']}]}");

@@ -14,8 +14,8 @@
 #include "fairlead/mem.h"
 #include "fairlead/member.h"
 
-#define HEARTBEAT_MS 100
-#define DEAD_MS 350
+#define HEARTBEAT_MS 70
+#define MULTIPLIER 5
 /*
  * A node that starts is known after so long where nobody replays anything; and where somebody does.
  */
@@ -30,7 +30,7 @@ static struct member_options options_of(const char *node, uint64_t incarnation)
 		                        .incarnation = incarnation,
 		                        .seed = incarnation * 77,
 		                        .heartbeat_ms = HEARTBEAT_MS,
-		                        .dead_ms = DEAD_MS,
+		                        .multiplier = MULTIPLIER,
 		                        .restart_hold_ms = 5000 };
 }
 
@@ -203,6 +203,61 @@ static void a_former_incarnation_does_not_come_back(void **state)
 	member_fini(&p.m[1]);
 }
 
+/*
+ * Frames of version 1 that somebody kept have us say things twice for a moment; only who is there
+ * has us keep to what version 1 knows.
+ */
+static void replays_do_not_bring_version_1_back(void **state)
+{
+	(void)state;
+	struct member_options o = options_of("node-a", 1);
+	struct member m;
+	struct member_peer *peer;
+	struct wire_msg beat, msg = {
+		.version = 2, .type = WIRE_HEARTBEAT, .name = "node-b", .incarnation = 7, .seq = 9
+	};
+	o.heartbeat_ms = 250;
+	o.multiplier = 4;
+	member_init(&m, &o, 0);
+	member_beat(&m, 0, &beat);
+	msg.echoes[msg.n++] = (struct wire_echo){ 1, beat.seq, true };
+	assert_int_equal(member_receive(&m, 1, &msg, &peer), MEMBER_NEW);
+
+	/* Of the peer, as one that listens says everything in both versions; of a stranger. */
+	static const struct {
+		const char *name;
+		uint64_t incarnation;
+		uint32_t seq;
+		enum member_verdict verdict;
+	} replays[] = {
+		{ "node-b", 7, 5, MEMBER_REPLAYED },
+		{ "node-b", 7, 10, MEMBER_REPLAYED },
+		{ "node-c", 8, 1, MEMBER_STRANGER },
+		{ "node-c", 8, 1, MEMBER_REPLAYED },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(replays); i++) {
+		msg = (struct wire_msg){ .version = 1,
+			                 .type = WIRE_HEARTBEAT,
+			                 .incarnation = replays[i].incarnation,
+			                 .seq = replays[i].seq };
+		strcpy(msg.name, replays[i].name);
+		assert_int_equal(member_receive(&m, 10, &msg, &peer), replays[i].verdict);
+		assert_int_equal(member_patience_ms(&m, 10), 1000);
+		assert_int_equal(member_speaks_v1(&m, 10), i >= 2);
+	}
+	member_beat(&m, 20, &beat);
+	assert_int_equal(m.next_beat_ms, 270);
+	assert_int_equal(member_find(&m, "node-b")->dead_ms, 1000);
+	assert_false(member_speaks_v1(&m, 5000));
+
+	msg.echoes[msg.n++] = (struct wire_echo){ 1, beat.seq, true };
+	msg.seq++;
+	assert_int_equal(member_receive(&m, 30, &msg, &peer), MEMBER_NEW);
+	assert_int_equal(member_patience_ms(&m, 30), WIRE_V1_DEAD_MS);
+	assert_true(member_speaks_v1(&m, 500000));
+	member_fini(&m);
+}
+
 static void places_of_strangers_are_bounded(void **state)
 {
 	(void)state;
@@ -351,6 +406,7 @@ int main(void)
 		cmocka_unit_test(replays_keep_nobody_from_being_known),
 		cmocka_unit_test(replays_do_not_keep_a_node_busy),
 		cmocka_unit_test(a_former_incarnation_does_not_come_back),
+		cmocka_unit_test(replays_do_not_bring_version_1_back),
 		cmocka_unit_test(places_of_strangers_are_bounded),
 		cmocka_unit_test(strangers_leave_peers_their_echoes),
 		cmocka_unit_test(one_more_than_can_be_known_takes_no_living_ones_place),

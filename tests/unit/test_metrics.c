@@ -50,6 +50,44 @@ static void text_is_escaped_and_grouped(void **state)
 		"fairlead_leader{x=\"nan\"} NaN\n");
 }
 
+static void histograms_are_cumulative(void **state)
+{
+	(void)state;
+	cleanup(buf_fini) struct buf b = BUF_INIT;
+	struct metrics_writer w = { .out = &b };
+	struct histogram h = { .sum = 0 };
+
+	histogram_observe(&h, 0.004);
+	histogram_observe(&h, 0.25);
+	histogram_observe(&h, 1000.5);
+	metrics_histogram(&w, METRIC_fairlead_proxy_batch_duration_seconds, &h);
+	assert_string_equal(
+		buf_str(&b),
+		"# HELP fairlead_proxy_batch_duration_seconds How long batches took until the "
+		"kernel had them, those that failed included.\n"
+		"# TYPE fairlead_proxy_batch_duration_seconds histogram\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"0.001\"} 0\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"0.0025\"} 0\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"0.005\"} 1\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"0.01\"} 1\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"0.025\"} 1\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"0.05\"} 1\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"0.1\"} 1\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"0.25\"} 2\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"0.5\"} 2\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"1\"} 2\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"2.5\"} 2\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"5\"} 2\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"10\"} 2\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"30\"} 2\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"60\"} 2\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"120\"} 2\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"300\"} 2\n"
+		"fairlead_proxy_batch_duration_seconds_bucket{le=\"+Inf\"} 3\n"
+		"fairlead_proxy_batch_duration_seconds_sum 1000.754\n"
+		"fairlead_proxy_batch_duration_seconds_count 3\n");
+}
+
 static void process_families_have_values(void **state)
 {
 	(void)state;
@@ -850,6 +888,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_is_escaped_and_grouped),
+		cmocka_unit_test(histograms_are_cumulative),
 		cmocka_unit_test(process_families_have_values),
 		cmocka_unit_test(server_answers),
 		cmocka_unit_test(bad_listen_addresses_are_named),

@@ -111,6 +111,113 @@ static void stale_flows_are_told_from_others(void **state)
 	conntrack_job_free(NULL);
 }
 
+/* Which of the node's addresses have node ports is its own choice, and may change. */
+static void flows_to_node_ports_elsewhere_are_stale(void **state)
+{
+	/* clang-format off */
+	static const struct {
+		const char *ports; /* NULL: not known */
+		bool localhost;
+		const char *to, *from;
+		bool stale;
+	} cases[] = {
+		{ NULL, false, "192.168.1.11", "10.244.1.7", false },
+		{ "0.0.0.0/0", false, "192.168.1.11", "10.244.1.7", false },
+		{ "192.168.1.11/32", false, "192.168.1.11", "10.244.1.7", false },
+		{ "192.168.1.11/32", false, "192.168.1.11", "10.244.3.7", true },
+		{ "192.168.1.11/32", false, "10.0.0.11", "10.244.1.7", true },
+		{ "2001:db8::/32", false, "192.168.1.11", "10.244.1.7", true },
+		/* A process of the node's own answers. */
+		{ "192.168.1.11/32", false, "10.0.0.11", "10.0.0.11", false },
+		/* It passes through this node. */
+		{ "192.168.1.11/32", false, "198.51.100.7", "10.244.1.7", false },
+		{ "0.0.0.0/0", false, "127.0.0.1", "10.244.1.7", true },
+		{ "192.168.1.11/32", true, "127.0.0.1", "10.244.1.7", false },
+	};
+	/* clang-format on */
+	const struct addr locals[] = { addr("192.168.1.11"), addr("10.0.0.11"), addr("127.0.0.1") };
+	const struct proxy_endpoint e = { .addr = addr("10.244.1.7"), .port = 30053 };
+	const struct proxy_port ports[] = {
+		{ .name = "dns",
+		  .proto = IPPROTO_UDP,
+		  .port = 53,
+		  .node_port = 30053,
+		  .cluster = &e,
+		  .n_cluster = 1,
+		  .has_any = true },
+	};
+	const struct proxy_half s = { .key = "a/b", .family = 4, .ports = ports, .n_ports = 1 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct conntrack_job *j = conntrack_job_new(4);
+		struct proxy_node node = { .n_node_port_cidrs = 1 };
+		struct addr to = addr(cases[i].to), from = addr(cases[i].from);
+		conntrack_job_touch_node_ports(j, &s);
+		conntrack_job_allow(j, &s);
+		for (size_t k = 0; k < ARRAY_LEN(locals); k++)
+			conntrack_job_add_local(j, &locals[k]);
+		if (cases[i].ports) {
+			assert_int_equal(
+				prefix_parse(cases[i].ports, false, &node.node_port_cidrs[0]), 0);
+			conntrack_job_set_node(j, &node, cases[i].localhost);
+		}
+		if (conntrack_is_stale(j, &to, 30053, &from, 30053) != cases[i].stale)
+			fail_msg("case %zu: %s at %s", i, cases[i].to, cases[i].ports);
+		conntrack_job_free(j);
+	}
+}
+
+/* What IPVS would go on with by itself is told from what only has to begin anew. */
+static void flows_that_nobody_may_answer_are_deserted(void **state)
+{
+	static const struct {
+		const char *to;
+		uint16_t to_port;
+		const char *from;
+		enum conntrack_fate fate;
+	} cases[] = {
+		{ "192.0.2.9", 53, "10.244.1.7", CONNTRACK_RIGHT },
+		{ "192.0.2.9", 53, "10.244.3.7", CONNTRACK_STALE },
+		{ "192.0.2.8", 53, "10.244.1.7", CONNTRACK_DESERTED },
+		/* Some process of the node's has the address, or it leads to another machine. */
+		{ "192.0.2.8", 53, "192.0.2.8", CONNTRACK_STALE },
+		{ "192.168.1.11", 30077, "10.244.1.7", CONNTRACK_DESERTED },
+		{ "192.0.2.9", 54, "10.244.1.7", CONNTRACK_OTHER },
+		{ "198.51.100.7", 30077, "10.244.1.7", CONNTRACK_OTHER },
+	};
+	const struct addr vip = addr("192.0.2.9"), former = addr("192.0.2.8"),
+			  node = addr("192.168.1.11"), client = addr("192.0.2.200");
+	const struct proxy_endpoint e = { .addr = addr("10.244.1.7"), .port = 53 };
+	const struct proxy_port port = { .name = "dns",
+		                         .proto = IPPROTO_UDP,
+		                         .port = 53,
+		                         .cluster = &e,
+		                         .n_cluster = 1,
+		                         .has_any = true };
+	const struct proxy_half s = {
+		.key = "a/b", .family = 4, .vips = &vip, .n_vips = 1, .ports = &port, .n_ports = 1
+	};
+	struct conntrack_job *j = conntrack_job_new(4);
+
+	(void)state;
+	conntrack_job_touch(j, &s);
+	conntrack_job_touch_front(j, &former, 53);
+	conntrack_job_touch_front(j, NULL, 30077);
+	conntrack_job_allow(j, &s);
+	conntrack_job_add_local(j, &node);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct addr to = addr(cases[i].to), from = addr(cases[i].from);
+		if (conntrack_judge(j, &to, cases[i].to_port, &from, 53) != cases[i].fate)
+			fail_msg("to %s:%u, answered by %s", cases[i].to, cases[i].to_port,
+			         cases[i].from);
+	}
+	assert_true(conntrack_job_is_here(j, &client, &node));
+	assert_true(conntrack_job_is_here(j, &node, &former));
+	assert_false(conntrack_job_is_here(j, &client, &former));
+	conntrack_job_free(j);
+}
+
 /* An address that went from one Service to another in two batches. */
 static void who_has_an_address_now_may_answer(void **state)
 {
@@ -186,6 +293,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stale_flows_are_told_from_others),
+		cmocka_unit_test(flows_to_node_ports_elsewhere_are_stale),
+		cmocka_unit_test(flows_that_nobody_may_answer_are_deserted),
 		cmocka_unit_test(who_has_an_address_now_may_answer),
 		cmocka_unit_test(a_loop_that_stood_still_is_no_timeout),
 	};

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 
 #include "fairlead/mem.h"
+#include "proxy/iptables/compare.h"
 #include "proxy/iptables/model.h"
+#include "proxy/iptables/show.h"
 #include "proxy/spec.h"
 
 /* ---- iptables-restore and iptables-save, as far as we use them ---- */
@@ -108,6 +110,8 @@ static void insert_rule(struct table_chain *c, const char *rest)
 static void apply_line(const char *table, const char *line)
 {
 	char name[64], rest[512] = "";
+	if (*line == '#')
+		return;
 	if (*line == ':') {
 		assert_int_equal(sscanf(line, ":%63s", name), 1);
 		buf_clear(&make_chain(table, name)->rules);
@@ -209,7 +213,10 @@ struct wish {
 	int endpoints; /* how many, and the last octet of the first */
 	int first;
 	bool vip, affinity;
-	bool shared; /* its address is that of all such, each on a port of its own */
+	bool shared;         /* its address is that of all such, each on a port of its own */
+	bool external_local; /* names Pods in a chain of its own */
+	uint16_t node_port;  /* 0: of its own */
+	int64_t created_us;
 };
 
 static struct addr addr_of(int a, int b, int c, int d)
@@ -222,12 +229,17 @@ static struct addr addr_of(int a, int b, int c, int d)
 	return r;
 }
 
-static bool set(struct model *m, const struct wish *w)
+typedef void half_fn(const struct proxy_half *s, void *arg);
+
+/* Calls @fn with the Service. */
+static void with_half(const struct wish *w, half_fn *fn, void *arg)
 {
 	char key[64];
 	struct proxy_endpoint e[8];
 	struct addr vip =
 		w->shared ? addr_of(192, 1, 0, 1) : addr_of(192, 0, w->number >> 8, w->number);
+
+	uint16_t own_port = (uint16_t)(w->vip ? 30000 + w->number % 2000 : 0);
 
 	snprintf(key, sizeof(key), "shop/web-%d", w->number);
 	for (int i = 0; i < w->endpoints; i++)
@@ -236,30 +248,63 @@ static bool set(struct model *m, const struct wish *w)
 	struct proxy_port port = { .name = "http",
 		                   .proto = IPPROTO_TCP,
 		                   .port = (uint16_t)(w->shared ? 80 + w->number : 80),
-		                   .node_port = (uint16_t)(w->vip ? 30000 + w->number % 2000 : 0),
+		                   .node_port = w->node_port ? w->node_port : own_port,
 		                   .cluster = e,
 		                   .n_cluster = (size_t)w->endpoints,
 		                   .has_any = w->endpoints > 0 };
 	struct proxy_half s = { .key = key,
 		                .family = 4,
+		                .created_us = w->created_us,
 		                .cluster_ip = addr_of(10, 96, w->number >> 8, w->number),
 		                .vips = &vip,
 		                .n_vips = w->vip ? 1 : 0,
-		                .traffic.affinity_s = w->affinity ? 600 : 0,
+		                .traffic = { .external_local = w->external_local,
+		                             .affinity_s = w->affinity ? 600 : 0 },
 		                .ports = &port,
 		                .n_ports = 1 };
-	return model_set(m, &s);
+	fn(&s, arg);
+}
+
+struct setting {
+	struct model *m;
+	bool changed;
+};
+
+static void set_half(const struct proxy_half *s, void *arg)
+{
+	struct setting *at = arg;
+
+	at->changed = model_set(at->m, s);
+}
+
+static bool set(struct model *m, const struct wish *w)
+{
+	struct setting at = { .m = m };
+
+	with_half(w, set_half, &at);
+	return at.changed;
+}
+
+static size_t max_bytes = 256u << 10;
+
+/* Whether there is the match by which endpoints need no chains; each test begins without. */
+static bool with_bpf;
+
+static const struct render_options *options(void)
+{
+	static struct render_options o = { .family = 4, .mark = 0x100000, .random_fully = true };
+	struct proxy_node *n = &o.node;
+
+	assert_int_equal(prefix_parse("10.244.0.0/16", false, &n->pod_cidrs[0]), 0);
+	assert_int_equal(prefix_parse("0.0.0.0/0", false, &n->node_port_cidrs[0]), 0);
+	n->n_pod_cidrs = n->n_node_port_cidrs = 1;
+	o.knows_bpf = with_bpf;
+	return &o;
 }
 
 static struct model *new_model(size_t max_batch)
 {
-	struct prefix cidr;
-
-	assert_int_equal(prefix_parse("10.244.0.0/16", false, &cidr), 0);
-	struct render_options o = { .family = 4, .mark = 0x100000, .random_fully = true };
-	o.cluster_cidrs = &cidr;
-	o.n_cluster_cidrs = 1;
-	return model_new(&o, max_batch);
+	return model_new(options(), max_batch, max_bytes);
 }
 
 static void adopt(struct model *m)
@@ -328,6 +373,7 @@ static void start(void **state, struct model **ret_model, size_t max_batch)
 {
 	(void)state;
 	kernel_clear();
+	with_bpf = false;
 	*ret_model = new_model(max_batch);
 }
 
@@ -378,6 +424,175 @@ static void one_of_many_changes_alone(void **state)
 	assert_string_equal(before, after);
 	free(before);
 	free(after);
+	model_free(m);
+}
+
+static struct proxy_node node_with(const char *pods)
+{
+	struct proxy_node n = { .n_pod_cidrs = 1, .n_node_port_cidrs = 1 };
+
+	assert_int_equal(prefix_parse(pods, false, &n.pod_cidrs[0]), 0);
+	assert_int_equal(prefix_parse("0.0.0.0/0", false, &n.node_port_cidrs[0]), 0);
+	return n;
+}
+
+static bool kernel_has(const char *text)
+{
+	cleanup_free char *all = kernel_text();
+
+	return strstr(all, text) != NULL;
+}
+
+static void the_node_changes(void **state)
+{
+	const struct proxy_node other = node_with("10.99.0.0/16"),
+				third = node_with("10.98.0.0/16");
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	struct model *m;
+	size_t counted;
+
+	start(state, &m, 100);
+	for (int i = 0; i < 300; i++)
+		set(m,
+		    &(struct wish){ .number = i, .endpoints = 2, .first = 1, .vip = i % 3 == 0 });
+	adopt(m);
+	run(m, 0);
+	assert_true(kernel_has("-s 10.244.0.0/16 -j RETURN"));
+
+	/* Only the frame names Pods here: one chain in one batch, though all are rendered. */
+	n_lines = 0;
+	n_restores = 0;
+	model_set_node(m, &other);
+	assert_false(model_in_sync(m) || model_is_settled(m));
+	run(m, 0);
+	assert_true(model_in_sync(m));
+	assert_int_equal(n_restores, 1);
+	assert_int_equal(n_lines, 1 + 2);
+	assert_true(kernel_has("-s 10.99.0.0/16 -j RETURN"));
+	assert_false(kernel_has("10.244.0.0/16"));
+
+	/* During a batch, which was rendered for the old one, whatever becomes of it. */
+	for (int fails = 0; fails < 2; fails++) {
+		set(m, &(struct wish){ .number = 7,
+		                       .endpoints = 2,
+		                       .first = 5 + fails,
+		                       .vip = true,
+		                       .external_local = true });
+		assert_true(model_plan(m, 0, &text, &counted));
+		model_set_node(m, fails ? &other : &third);
+		if (fails)
+			assert_false(model_abort(m, MODEL_BUSY, "later", 0));
+		else if (restore(buf_str(&text)))
+			model_commit(m, committed, NULL);
+		buf_clear(&text);
+		assert_false(model_in_sync(m));
+		run(m, 0);
+		assert_true(model_in_sync(m));
+		assert_true(kernel_has(fails ? "-s 10.99.0.0/16" : "-s 10.98.0.0/16"));
+		assert_false(kernel_has(fails ? "10.98.0.0/16" : "10.99.0.0/16"));
+	}
+	/* A node of which no Pod is known needs no chain for them. */
+	model_set_node(m, &(struct proxy_node){ .n_pod_cidrs = 0 });
+	run(m, 0);
+	assert_true(model_in_sync(m));
+	assert_false(kernel_has("10.99.0.0/16"));
+	model_free(m);
+}
+
+static void change_node(void *arg)
+{
+	static int n;
+	const struct proxy_node a = node_with("10.98.0.0/16"), b = node_with("10.97.0.0/16");
+
+	model_set_node(arg, n++ % 2 ? &a : &b);
+	model_set_node(arg, &a);
+}
+
+static void the_node_changes_while_it_is_compared(void **state)
+{
+	struct model *m;
+
+	start(state, &m, 10);
+	for (int i = 0; i < 50; i++)
+		set(m, &(struct wish){ .number = i,
+		                       .endpoints = 2,
+		                       .first = 1,
+		                       .vip = true,
+		                       .external_local = true });
+	adopt(m);
+	run(m, 0);
+	adopt_slowly(m, 40, change_node, m);
+	run(m, 0);
+	assert_true(model_in_sync(m));
+	assert_false(model_any_damaged(m));
+	assert_int_equal(model_stats(m).repairs, 0);
+	assert_true(kernel_has("-s 10.98.0.0/16 -j RETURN"));
+	assert_false(kernel_has("10.244.0.0/16"));
+	model_free(m);
+}
+
+/* What is written, and by how many restores, is what a change and a cold start cost. */
+static void with_the_match_there_is_less_to_write(void **state)
+{
+	enum { N = 2000 };
+	struct model *m;
+	size_t lines[2], restores[2];
+
+	for (int i = 0; i < 2; i++) {
+		start(state, &m, 1000);
+		model_free(m);
+		with_bpf = i == 1;
+		m = new_model(1000);
+		for (int k = 0; k < N; k++)
+			set(m, &(struct wish){ .number = k, .endpoints = 2, .first = 1 });
+		adopt(m);
+		run(m, 0);
+		assert_true(model_in_sync(m));
+		lines[i] = n_lines;
+		restores[i] = n_restores;
+
+		/* Its set alone: declared, and a rule for the node and each endpoint. */
+		n_lines = 0;
+		set(m, &(struct wish){ .number = 77, .endpoints = 2, .first = 2 });
+		assert_int_equal(run(m, 0), 1);
+		if (with_bpf)
+			assert_int_equal(n_lines, 1 + 3);
+		model_free(m);
+	}
+	assert_in_range(lines[1], 5 * N, 6 * N);
+	assert_true(2 * lines[1] < lines[0]);
+	assert_true(restores[1] < restores[0]);
+}
+
+/* The kernel has it since the last start: the chains of endpoints go, and nothing is lost. */
+static void chains_of_endpoints_go_with_the_match(void **state)
+{
+	struct model *m;
+
+	start(state, &m, 100);
+	for (int i = 0; i < 20; i++)
+		set(m, &(struct wish){ .number = i, .endpoints = 2, .first = 1 });
+	adopt(m);
+	run(m, 0);
+	model_free(m);
+	cleanup_free char *before = kernel_text();
+	assert_non_null(strstr(before, "FL-P-"));
+	with_bpf = true;
+	m = new_model(100);
+	for (int i = 0; i < 20; i++)
+		set(m, &(struct wish){ .number = i, .endpoints = 2, .first = 1 });
+	adopt(m);
+	run(m, 0);
+	assert_true(model_in_sync(m));
+	model_free(m);
+	cleanup_free char *after = kernel_text();
+	assert_null(strstr(after, "FL-P-"));
+	assert_non_null(strstr(after, "-m bpf"));
+	m = new_model(100);
+	for (int i = 0; i < 20; i++)
+		set(m, &(struct wish){ .number = i, .endpoints = 2, .first = 1 });
+	adopt(m);
+	assert_int_equal(run(m, 0), 0);
 	model_free(m);
 }
 
@@ -558,6 +773,38 @@ static void a_refused_service_stops_nobody(void **state)
 	refused_text = NULL;
 	run(m, 10 * MODEL_RETRY_MIN_MS);
 	assert_true(model_in_sync(m));
+	model_free(m);
+}
+
+/* Of a Service that went while nobody looked: its chains, which the kernel does not let go of. */
+static void what_cannot_go_is_tried_again(void **state)
+{
+	struct model *m;
+
+	start(state, &m, 100);
+	adopt(m);
+	for (int i = 0; i < 2; i++)
+		set(m, &(struct wish){ .number = i, .endpoints = 1, .first = 1 + i });
+	run(m, 0);
+	model_free(m);
+	m = new_model(100);
+	set(m, &(struct wish){ .number = 0, .endpoints = 1, .first = 1 });
+	adopt(m);
+	refused_text = "-X FL-P-";
+	run(m, 0);
+	/* Nobody waits for that. */
+	assert_true(model_in_sync(m));
+	for (int64_t at = 1000, wait = 1000; wait < 64000; wait *= 2, at += wait) {
+		assert_int_equal(model_next_retry(m), at);
+		assert_int_equal(run(m, at - 1), 0);
+		assert_int_equal(run(m, at), 1);
+	}
+	refused_text = NULL;
+	assert_int_equal(run(m, model_next_retry(m)), 1);
+	assert_true(model_next_retry(m) == INT64_MAX);
+	assert_true(model_in_sync(m));
+	cleanup_free char *text = kernel_text();
+	assert_null(strstr(text, "shop/web-1"));
 	model_free(m);
 }
 
@@ -768,6 +1015,47 @@ static void a_shared_address_has_one_guard(void **state)
 	model_free(m);
 }
 
+/* The rule that packets to the node port meet first. */
+static char *first_rule(const struct model *m, const char *port)
+{
+	cleanup_free char *text = kernel_text();
+	const char *at = strstr(text, port);
+
+	assert_true(model_in_sync(m));
+	assert_non_null(at);
+	return xstrndup(at, strcspn(at, "\n"));
+}
+
+static void a_node_port_is_the_olders(void **state)
+{
+	static const char port[] = "--dport 30080 -j ";
+	struct wish young = { .number = 1, .endpoints = 1, .node_port = 30080, .created_us = 2000 };
+	struct wish old = young;
+	struct model *m;
+
+	old.number = 2;
+	old.created_us = 1000;
+	for (int order = 0; order < 2; order++) {
+		start(state, &m, 1000);
+		adopt(m);
+		set(m, order ? &old : &young);
+		run(m, 0);
+		cleanup_free char *alone = first_rule(m, port);
+		set(m, order ? &young : &old);
+		run(m, 0);
+		cleanup_free char *both = first_rule(m, port);
+		assert_int_equal(!strcmp(alone, both), order);
+		/* What was deleted and made again under its name comes last. */
+		old.created_us = 3000;
+		set(m, &old);
+		run(m, 0);
+		cleanup_free char *anew = first_rule(m, port);
+		assert_string_not_equal(both, anew);
+		old.created_us = 1000;
+		model_free(m);
+	}
+}
+
 static void busy_is_not_refused(void **state)
 {
 	struct model *m;
@@ -941,6 +1229,7 @@ static void luck_leaves_no_difference(void **state)
 				tamper(&l);
 			} else {
 				model_free(l.m);
+				with_bpf = chance(&l, 2);
 				l.m = new_model(8);
 				wish_all(&l, l.m);
 				adopt_somehow(&l);
@@ -962,6 +1251,240 @@ static void luck_leaves_no_difference(void **state)
 			         want);
 		model_free(l.m);
 	}
+}
+
+/* ---- what is shown ---- */
+
+struct shown {
+	struct spec *specs[100];
+	const struct proxy_half *halves[100];
+	size_t n;
+};
+
+static void keep_half(const struct proxy_half *s, void *arg)
+{
+	struct shown *to = arg;
+
+	to->specs[to->n] = spec_new(s);
+	to->halves[to->n] = &to->specs[to->n]->s;
+	to->n++;
+}
+
+static struct wish wish_number(int i)
+{
+	return (struct wish){ .number = i,
+		              .endpoints = i % 4,
+		              .first = 1,
+		              .vip = i % 3 == 0,
+		              .affinity = i % 5 == 0,
+		              .shared = i % 6 == 0 };
+}
+
+/* Whoever restores the text has what the batches lead to, and in whatever order Services came. */
+static void what_is_shown_is_what_is_written(void **state)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT, other = BUF_INIT;
+	struct shown shown = { .n = 0 }, reversed = { .n = 0 };
+	struct model *m;
+
+	start(state, &m, 8);
+	for (int i = 0; i < 100; i++) {
+		const struct wish w = wish_number(i), last = wish_number(99 - i);
+		set(m, &w);
+		with_half(&w, keep_half, &shown);
+		with_half(&last, keep_half, &reversed);
+	}
+	adopt(m);
+	run(m, 0);
+	model_free(m);
+	cleanup_free char *written = kernel_text();
+	kernel_clear();
+	show(options(), shown.halves, shown.n, &text);
+	assert_true(restore(buf_str(&text)));
+	cleanup_free char *restored = kernel_text();
+	assert_string_equal(restored, written);
+	show(options(), reversed.halves, reversed.n, &other);
+	assert_string_equal(buf_str(&other), buf_str(&text));
+	for (size_t i = 0; i < 100; i++) {
+		spec_unref(shown.specs[i]);
+		spec_unref(reversed.specs[i]);
+	}
+}
+
+/* ---- what differs ---- */
+
+static void put_finding(const struct report_finding *f, void *arg)
+{
+	buf_printf(arg, "%s %s %s%s%s%s%s\n", report_what_name(f->what), f->table, f->chain,
+	           f->rule ? " " : "", f->rule ? f->rule : "", f->service ? " of " : "",
+	           f->service ? f->service : "");
+}
+
+/* All that differs now, a line each, in their order. */
+static char *differences(struct model *m, size_t piece, size_t n_chains)
+{
+	struct buf text = BUF_INIT, found = BUF_INIT;
+	struct compare *c = compare_new(m);
+
+	save_kernel(&text);
+	for (size_t at = 0; at < text.size; at += piece)
+		compare_feed(c, text.data + at, text.size - at < piece ? text.size - at : piece);
+	compare_end(c);
+	while (compare_step(c, n_chains, put_finding, &found))
+		;
+	compare_free(c);
+	buf_fini(&text);
+	return buf_take(&found);
+}
+
+/* As iptables-save prints it. */
+static void rewrite(const char *chain, const char *from, const char *to)
+{
+	struct table_chain *c = find_chain("nat", chain);
+	cleanup_free char *old = xstrdup(buf_str(&c->rules));
+	char *at = strstr(old, from);
+
+	assert_non_null(at);
+	*at = '\0';
+	buf_clear(&c->rules);
+	buf_printf(&c->rules, "%s%s%s", old, to, at + strlen(from));
+}
+
+struct tampering {
+	const char *table, *line; /* what somebody does; "": the rule of the chain is rewritten */
+	const char *from, *to;
+	const char *expected;
+};
+
+/*
+ * The endpoints of shop/web-7 are three, and clients stay with theirs where the number is divided
+ * by five.
+ */
+static const struct tampering tamperings[] = {
+	{ "nat", "-I FL-B-07 1 -s 10.9.9.9/32 -j ACCEPT", NULL, NULL,
+	  "foreign nat FL-B-07 -s 10.9.9.9/32 -j ACCEPT\n" },
+	{ "nat", "-A FL-MARK -j RETURN", NULL, NULL, "foreign nat FL-MARK -j RETURN\n" },
+	{ "nat", "-A FL-MARK -j MARK --set-xmark 0x1000/0x1000", NULL, NULL,
+	  "foreign nat FL-MARK -j MARK --set-xmark 0x1000/0x1000\n" },
+	{ "nat", ":FL-B-07 - [0:0]", NULL, NULL,
+	  "missing nat FL-B-07 -d 10.96.0.7/32 -p tcp -m tcp --dport 80 -j FL-C-ID of shop/web-7\n" },
+	{ "nat", ":FL-OLD - [0:0]", NULL, NULL, "foreign nat FL-OLD\n" },
+	{ "filter", ":FL-MARK - [0:0]", NULL, NULL, "foreign filter FL-MARK\n" },
+	{ "nat", "-D PREROUTING -j FL-SVC", NULL, NULL, "missing nat PREROUTING -j FL-SVC\n" },
+	{ "nat", "-I PREROUTING 1 -j FL-SVC", NULL, NULL, "changed nat PREROUTING -j FL-SVC\n" },
+	{ "nat", "-A PREROUTING -j FL-POST", NULL, NULL, "foreign nat PREROUTING -j FL-POST\n" },
+	{ "filter", "-A OUTPUT -s 10.9.9.9/32 -j ACCEPT", NULL, NULL, "" },
+	{ NULL, "FL-B-07", "--dport 80", "--dport 81", "" },
+	{ NULL, "FL-B-07", "/1\"", "/2\"", "changed nat FL-B-07\n" },
+};
+
+/* The names of Services' chains are digests. */
+static void hide_ids(char *text)
+{
+	for (char *p = text; (p = strstr(p, "-j FL-C-")); p += 8)
+		memmove(p + 10, p + 8 + CHAIN_ID_SIZE - 1, strlen(p + 8 + CHAIN_ID_SIZE - 1) + 1),
+			memcpy(p + 8, "ID", 2);
+}
+
+static void what_differs_is_told(void **state)
+{
+	struct model *m;
+
+	for (size_t i = 0; i < ARRAY_LEN(tamperings); i++) {
+		const struct tampering *t = &tamperings[i];
+		start(state, &m, 8);
+		for (int k = 0; k < 20; k++) {
+			const struct wish w = wish_number(k);
+			set(m, &w);
+		}
+		adopt(m);
+		run(m, 0);
+		adopt(m); /* it is known how all of it is printed */
+		run(m, 0);
+		cleanup_free char *none = differences(m, 7, 3);
+		assert_string_equal(none, "");
+		cleanup_free char *before = kernel_text();
+		if (t->table)
+			apply_line(t->table, t->line);
+		else
+			rewrite(t->line, t->from, t->to);
+		cleanup_free char *tampered = kernel_text();
+		cleanup_free char *found = differences(m, 4096, SIZE_MAX);
+		hide_ids(found);
+		if (!t->table && !*t->expected)
+			assert_non_null(strstr(found, "missing nat FL-B-07 -d 10.96.0.7/32"));
+		else if (strcmp(found, t->expected) != 0)
+			fail_msg("%s: %s rather than %s", t->line, found, t->expected);
+		/* It has mended nothing, and keeps nothing from being mended. */
+		cleanup_free char *after = kernel_text();
+		assert_string_equal(after, tampered);
+		assert_true(model_in_sync(m));
+		adopt(m);
+		run(m, 0);
+		cleanup_free char *mended = kernel_text();
+		if (strcmp(t->table ? t->table : "", "filter") != 0)
+			assert_string_equal(mended, before);
+		model_free(m);
+	}
+}
+
+/*
+ * What iptables-save prints in other words is no difference where something else in the chain is
+ * one.
+ */
+static void other_words_for_the_same_are_none(void **state)
+{
+	struct model *m;
+	char name[CHAIN_NAME_SIZE] = "";
+
+	start(state, &m, 8);
+	set(m, &(struct wish){ .number = 5, .endpoints = 2, .first = 1, .affinity = true });
+	adopt(m);
+	run(m, 0);
+	for (const struct table_chain *c = kernel; c; c = c->hh.next)
+		if (!strncmp(c->key, "nat FL-C-", 9))
+			snprintf(name, sizeof(name), "%s", c->key + 4);
+	rewrite(name, "--probability 0.5000000000", "--probability 0.50000000000");
+	rewrite(name, " --reap ", " --reap --mask 255.255.255.255 --rsource ");
+	apply_line("nat", "-A FL-MARK -j RETURN");
+	cleanup_free char *line = xasprintf("-A %s -j RETURN", name);
+	apply_line("nat", line);
+	cleanup_free char *found = differences(m, 100, SIZE_MAX);
+	cleanup_free char *expected = xasprintf("foreign nat %s -j RETURN of shop/web-5\n"
+	                                        "foreign nat FL-MARK -j RETURN\n",
+	                                        name);
+	assert_string_equal(found, expected);
+	model_free(m);
+}
+
+static void count(const struct report_finding *f, void *arg)
+{
+	(void)f;
+	++*(size_t *)arg;
+}
+
+/* Lines and names that no iptables has, from whatever is in its place. */
+static void any_text_is_compared(void **state)
+{
+	static const char begin[] = "*nat\n:FL-MARK - [0:0]\n-A FL-";
+	struct model *m;
+	size_t n = 0;
+
+	start(state, &m, 8);
+	for (size_t len = 10; len < 4 * SAVE_MAX_LINE; len *= 2) {
+		struct compare *c = compare_new(m);
+		cleanup_free char *name = xcalloc(1, len);
+		memset(name, 'X', len);
+		compare_feed(c, begin, strlen(begin));
+		compare_feed(c, name, len);
+		compare_feed(c, " -j RETURN\n", 11);
+		compare_end(c);
+		while (compare_step(c, 10, count, &n))
+			;
+		compare_free(c);
+	}
+	assert_true(n > 0);
+	model_free(m);
 }
 
 static int teardown(void **state)
@@ -1010,6 +1533,10 @@ static void expect_noticed(const char *row)
 		s->name = old_;             \
 	}
 #define FLIP_STRUCT(tag, name) flip_##tag(&s->name);
+#define FLIP_WORD(name, size)  \
+	s->name[0] ^= 'x';     \
+	expect_noticed(#name); \
+	s->name[0] ^= 'x';
 #define FLIP_LIST(tag, name)                \
 	assert_int_equal(s->n_##name, 1);   \
 	s->n_##name = 0;                    \
@@ -1109,14 +1636,20 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_row_is_noticed_and_copied),
 		cmocka_unit_test(one_of_many_changes_alone),
+		cmocka_unit_test(the_node_changes),
+		cmocka_unit_test(the_node_changes_while_it_is_compared),
+		cmocka_unit_test(with_the_match_there_is_less_to_write),
+		cmocka_unit_test(chains_of_endpoints_go_with_the_match),
 		cmocka_unit_test(a_restart_writes_nothing),
 		cmocka_unit_test(a_flush_is_found_and_mended),
 		cmocka_unit_test(what_was_told_of_is_damage),
 		cmocka_unit_test(damage_lasts_until_all_is_back),
 		cmocka_unit_test(a_refused_service_stops_nobody),
+		cmocka_unit_test(what_cannot_go_is_tried_again),
 		cmocka_unit_test(a_refused_change_keeps_what_was),
 		cmocka_unit_test(a_wish_during_a_batch_is_not_lost),
 		cmocka_unit_test(a_shared_address_has_one_guard),
+		cmocka_unit_test(a_node_port_is_the_olders),
 		cmocka_unit_test(busy_is_not_refused),
 		cmocka_unit_test(one_that_is_refused_and_changes_holds_up_nobody),
 		cmocka_unit_test(one_that_kills_the_program_is_found),
@@ -1124,6 +1657,10 @@ int main(void)
 		cmocka_unit_test(when_one_is_taken_the_others_are_tried),
 		cmocka_unit_test(an_adoption_takes_slices),
 		cmocka_unit_test(luck_leaves_no_difference),
+		cmocka_unit_test(what_is_shown_is_what_is_written),
+		cmocka_unit_test(what_differs_is_told),
+		cmocka_unit_test(any_text_is_compared),
+		cmocka_unit_test(other_words_for_the_same_are_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, teardown);

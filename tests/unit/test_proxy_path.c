@@ -178,7 +178,7 @@ static int read_chain(const char *chain, struct passage_rules *rules, void *arg)
 		if (!strcmp(verdict, "error"))
 			return -EIO;
 		struct ruleset_rule r = { .verdict = verdict_of(verdict),
-			                  .translated = !strcmp(when, "dnat") };
+			                  .is_for_ours = !strcmp(when, "dnat") };
 		r.when = !strcmp(when, "none")   ? RULESET_NEVER
 		         : !strcmp(when, "some") ? RULESET_SOMETIMES
 		                                 : RULESET_ALWAYS;

@@ -22,8 +22,9 @@
 #include "fairlead/limits.h"
 #include "proxy/dump.h"
 #include "proxy/pace.h"
+#include "proxy/sole.h"
 
-#define DEADLINE_S 60
+#define DEADLINE_S 240
 
 static char dir[] = "/tmp/fl-plane-XXXXXX";
 static struct event_base *base;
@@ -59,6 +60,19 @@ static const char iptables_script[] =
 	"#!/bin/sh\ncd \"$FAKE\" && [ -e held ] && { rm held\n"
 	"	echo 'Another app is currently holding the xtables lock. Stopped waiting after 5s.' >&2\n"
 	"	exit 4; }\nexit 0\n";
+
+struct sole *__real_sole_new(struct event_base *b, const char *name, const struct sole_ops *ops,
+                             void *arg);
+struct sole *__wrap_sole_new(struct event_base *b, const char *name, const struct sole_ops *ops,
+                             void *arg);
+
+/* On this machine there may be a service proxy, or this test a second time. */
+struct sole *__wrap_sole_new(struct event_base *b, const char *name, const struct sole_ops *ops,
+                             void *arg)
+{
+	(void)name;
+	return __real_sole_new(b, dir, ops, arg);
+}
 
 static void write_file(const char *name, const char *text, mode_t mode)
 {
@@ -246,6 +260,32 @@ static void nothing_is_written_before_all_is_known(void **state)
 	assert_true(n_applied > 0);
 	cleanup_free char *arguments = read_file("arguments");
 	assert_string_equal(arguments, "--noflush -w 5\n");
+}
+
+/* And what it had read in the meantime is read again, if it is to write at last. */
+static void while_another_is_at_work_nothing_is_written(void **state)
+{
+	struct proxy_options o = { .mode = PROXY_IPTABLES, .variant = "nft" };
+	struct proxy *second;
+	cleanup(buf_fini) struct buf json = BUF_INIT;
+
+	(void)state;
+	proxy_complete(proxy);
+	run_until(in_sync);
+	assert_int_equal(proxy_start(base, &o, NULL, NULL, &second, NULL), 0);
+	proxy_complete(second);
+	for (int i = 0; i < 50; i++) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		usleep(2000);
+	}
+	assert_false(proxy_stats(second).in_sync);
+	assert_int_equal(proxy_stats(second).batches, 0);
+	print_status(second, &json);
+	assert_non_null(strstr(buf_str(&json), "\"waits_for_another\":true"));
+	proxy_free(proxy);
+	proxy = second;
+	run_until(in_sync);
+	assert_int_equal(proxy_stats(proxy).batches, 1);
 }
 
 static void a_burst_is_one_batch(void **state)
@@ -803,6 +843,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(nothing_is_written_before_all_is_known, setup,
+		                                teardown),
+		cmocka_unit_test_setup_teardown(while_another_is_at_work_nothing_is_written, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(a_burst_is_one_batch, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_dump_tells_all_and_goes_on, setup, teardown),

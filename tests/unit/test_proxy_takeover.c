@@ -18,20 +18,19 @@
 
 /* Somewhere in a kernel: looked at by the loop, cleaned by threads. */
 struct ground {
-	atomic_int has_ours, failures, cleaned;
-	int looked;
+	atomic_int has_ours, failures, cleaned, turn;
 };
 
-static struct ground grounds[3];
+static struct ground grounds[2];
 static struct event_base *base;
 static bool settled;
 static int n_done, n_failed, n_asked;
+static atomic_int turns;
 
 static bool has_ours(const void *what)
 {
-	struct ground *g = (struct ground *)what;
+	const struct ground *g = what;
 
-	g->looked++;
 	return g->has_ours;
 }
 
@@ -45,15 +44,15 @@ static int clean(const void *what, struct err *e)
 	}
 	g->has_ours = 0;
 	g->cleaned++;
+	g->turn = ++turns;
 	return 0;
 }
 
 static const struct place places[] = {
 	{ "first", &grounds[0], has_ours, clean },
 	{ "second", &grounds[1], has_ours, clean },
-	{ "third", &grounds[2], has_ours, clean },
 };
-static const struct place *const all[] = { &places[0], &places[1], &places[2] };
+static const struct place *const all[] = { &places[0], &places[1] };
 
 static bool is_settled(void *arg)
 {
@@ -75,18 +74,17 @@ static void done(void *arg)
 	n_done++;
 }
 
-static struct takeover *begin(bool first, bool second, bool third)
+static struct takeover *begin(bool first, bool second)
 {
 	static const struct takeover_ops ops = { is_settled, failed, done };
 
 	for (size_t i = 0; i < ARRAY_LEN(grounds); i++)
-		grounds[i] = (struct ground){ .looked = 0 };
+		grounds[i] = (struct ground){ .cleaned = 0 };
 	grounds[0].has_ours = first;
 	grounds[1].has_ours = second;
-	grounds[2].has_ours = third;
 	settled = false;
 	n_done = n_failed = 0;
-	return takeover_new(base, all, ARRAY_LEN(all), &places[1], RETRY_MS, &ops, NULL);
+	return takeover_new(base, all, ARRAY_LEN(all), RETRY_MS, &ops, NULL);
 }
 
 static void run_until_done(const struct takeover *t)
@@ -98,20 +96,18 @@ static void run_until_done(const struct takeover *t)
 static void nothing_goes_before_all_is_in_force(void **state)
 {
 	(void)state;
-	struct takeover *t = begin(true, true, true);
+	struct takeover *t = begin(true, true);
 	takeover_run(t);
 	event_base_loop(base, EVLOOP_NONBLOCK);
-	assert_int_equal(grounds[0].cleaned + grounds[2].cleaned, 0);
+	assert_int_equal(grounds[0].cleaned + grounds[1].cleaned, 0);
 	assert_false(takeover_is_done(t));
 	settled = true;
 	takeover_run(t);
 	takeover_run(t); /* one at a time */
 	run_until_done(t);
 	assert_int_equal(grounds[0].cleaned, 1);
-	assert_int_equal(grounds[2].cleaned, 1);
-	/* The own place is not even looked at. */
-	assert_int_equal(grounds[1].looked, 0);
-	assert_int_equal(grounds[1].cleaned, 0);
+	assert_int_equal(grounds[1].cleaned, 1);
+	assert_true(grounds[0].turn < grounds[1].turn); /* what leads to another goes first */
 	assert_int_equal(n_done, 1);
 	assert_int_equal(n_failed, 0);
 	takeover_free(t);
@@ -120,11 +116,11 @@ static void nothing_goes_before_all_is_in_force(void **state)
 static void where_nothing_is_nothing_is_cleaned(void **state)
 {
 	(void)state;
-	struct takeover *t = begin(false, true, false);
+	struct takeover *t = begin(false, false);
 	settled = true;
 	assert_true(takeover_is_done(t));
 	takeover_run(t);
-	assert_int_equal(grounds[0].cleaned + grounds[2].cleaned, 0);
+	assert_int_equal(grounds[0].cleaned + grounds[1].cleaned, 0);
 	assert_int_equal(n_done, 0); /* which is no news */
 	takeover_free(t);
 }
@@ -132,14 +128,14 @@ static void where_nothing_is_nothing_is_cleaned(void **state)
 static void what_fails_is_tried_again(void **state)
 {
 	(void)state;
-	struct takeover *t = begin(true, false, true);
-	grounds[2].failures = 2;
+	struct takeover *t = begin(true, true);
+	grounds[1].failures = 2;
 	settled = true;
 	takeover_run(t);
 	run_until_done(t);
 	assert_int_equal(n_failed, 2);
 	assert_int_equal(grounds[0].cleaned, 1);
-	assert_int_equal(grounds[2].cleaned, 1);
+	assert_int_equal(grounds[1].cleaned, 1);
 	assert_int_equal(n_done, 1);
 	takeover_free(t);
 }
@@ -147,7 +143,7 @@ static void what_fails_is_tried_again(void **state)
 static void it_may_be_let_go_of_at_any_time(void **state)
 {
 	(void)state;
-	struct takeover *t = begin(true, false, false);
+	struct takeover *t = begin(true, false);
 	settled = true;
 	takeover_run(t);
 	takeover_free(t);
@@ -158,7 +154,7 @@ static void it_may_be_let_go_of_at_any_time(void **state)
 	assert_int_equal(n_done, 0);
 
 	/* Also while it waits to try again, of which nothing is left. */
-	t = begin(true, false, false);
+	t = begin(true, false);
 	grounds[0].failures = 1;
 	settled = true;
 	takeover_run(t);

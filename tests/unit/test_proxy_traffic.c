@@ -215,6 +215,62 @@ static void masquerade_all_is_for_the_cluster_ip(void **state)
 	}
 }
 
+static struct prefix prefix(const char *text)
+{
+	struct prefix p;
+
+	assert_int_equal(prefix_parse(text, false, &p), 0);
+	return p;
+}
+
+static void pods_are_known_by_family(void **state)
+{
+	(void)state;
+	static const struct {
+		enum proxy_pods by;
+		const char *cidr; /* NULL: none */
+		bool four, six;
+	} rows[] = {
+		{ PROXY_PODS_BY_SOURCE, NULL, false, false },
+		{ PROXY_PODS_BY_SOURCE, "10.244.0.0/16", true, false },
+		{ PROXY_PODS_BY_SOURCE, "fd00:10::/56", false, true },
+		{ PROXY_PODS_BY_INTERFACE, NULL, true, true },
+		{ PROXY_PODS_BY_INTERFACE_PREFIX, NULL, true, true },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct proxy_node n = { .n_pod_cidrs = rows[i].cidr != NULL };
+		if (rows[i].cidr)
+			n.pod_cidrs[0] = prefix(rows[i].cidr);
+		assert_int_equal(traffic_knows_pods(rows[i].by, &n, 4), rows[i].four);
+		assert_int_equal(traffic_knows_pods(rows[i].by, &n, 6), rows[i].six);
+	}
+}
+
+static void node_ports_have_addresses_by_family(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *cidrs[3];
+		enum traffic_addresses four, six;
+	} rows[] = {
+		{ { NULL }, TRAFFIC_NO_ADDRESS, TRAFFIC_NO_ADDRESS },
+		{ { "192.0.2.0/24" }, TRAFFIC_CHOSEN_ADDRESSES, TRAFFIC_NO_ADDRESS },
+		{ { "2001:db8::/64", "0.0.0.0/0" },
+		  TRAFFIC_ALL_ADDRESSES,
+		  TRAFFIC_CHOSEN_ADDRESSES },
+		{ { "192.0.2.0/24", "0.0.0.0/0", "::/0" },
+		  TRAFFIC_ALL_ADDRESSES,
+		  TRAFFIC_ALL_ADDRESSES },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct proxy_node n = { .n_node_port_cidrs = 0 };
+		for (size_t k = 0; k < ARRAY_LEN(rows[i].cidrs) && rows[i].cidrs[k]; k++)
+			n.node_port_cidrs[n.n_node_port_cidrs++] = prefix(rows[i].cidrs[k]);
+		assert_int_equal(traffic_node_port_addresses(&n, 4), rows[i].four);
+		assert_int_equal(traffic_node_port_addresses(&n, 6), rows[i].six);
+	}
+}
+
 /* The cluster set is not even known where nothing may lead to it. */
 static void inside_policy_local_needs_no_cluster_set(void **state)
 {
@@ -415,6 +471,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_class_policy_state_and_origin),
 		cmocka_unit_test(masquerade_all_is_for_the_cluster_ip),
+		cmocka_unit_test(pods_are_known_by_family),
+		cmocka_unit_test(node_ports_have_addresses_by_family),
 		cmocka_unit_test(inside_policy_local_needs_no_cluster_set),
 		cmocka_unit_test(source_ranges_close_vips_alone),
 		cmocka_unit_test(a_range_of_everybody_closes_nothing),

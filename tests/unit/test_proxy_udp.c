@@ -188,6 +188,34 @@ static void a_change_is_looked_for_once(void **state)
 	assert_int_equal(kernel.n_runs, 1);
 }
 
+/* Flows to node ports are looked for when other addresses have them, and then alone. */
+static void node_ports_that_move_are_looked_for(void **state)
+{
+	struct proxy_node node = { .n_node_port_cidrs = 1 };
+	const struct addr at = addr("192.0.2.11"), endpoint = new.endpoint.addr;
+
+	(void)state;
+	new.port.node_port = 30053;
+	assert_int_equal(prefix_parse("192.0.2.11/32", false, &node.node_port_cidrs[0]), 0);
+	for (int moves = 1; moves <= 2; moves++) {
+		for (int again = 0; again < 2; again++) {
+			udp_set_node(udp, &node, false);
+			udp_run(udp);
+			if (again > 0)
+				continue;
+			assert_int_equal(kernel.n_runs, moves);
+			conntrack_job_add_local(kernel.run->job, &at);
+			assert_int_equal(conntrack_is_stale(kernel.run->job, &at, 30053, &endpoint,
+			                                    53),
+			                 moves == 2);
+			assert_false(deletes("192.0.2.9", "10.244.1.7"));
+			ends(0);
+		}
+		assert_int_equal(kernel.n_runs, moves);
+		assert_int_equal(prefix_parse("10.0.0.0/8", false, &node.node_port_cidrs[0]), 0);
+	}
+}
+
 /*
  * Whatever failed, and how often: what was looked for then is looked for again, after longer and
  * longer pauses.
@@ -286,6 +314,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_change_is_looked_for_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(node_ports_that_move_are_looked_for, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(what_failed_is_looked_for_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(interrupted_runs_are_enough_at_last, setup,
 		                                teardown),

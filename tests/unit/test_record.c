@@ -806,6 +806,7 @@ static void test_annotations_without_effect(void **state)
 		  "\"Hold\" has no effect; write hold or give-way" },
 		{ "fairlead.io/terminating", "true", "\"true\" has no effect" },
 		{ "fairlead.io/terminating", "", "\"\" has no effect" },
+		{ "fairlead.io/scheduler", "wlc", NULL },
 		{ "fairlead.io/address-pool", "lan", NULL },
 		{ "fairlead.io/addresses", "10.0.0.1", NULL },
 		{ "fairlead.io/external-ips", "lan", NULL },
@@ -813,8 +814,8 @@ static void test_annotations_without_effect(void **state)
 		{ "fairlead.io/adress-pool", "lan", "fairlead.io/adress-pool is not known" },
 		{ "fairlead.io/address", "10.0.0.1",
 		  "fairlead.io/address is not known, and has no effect; a Service may have "
-		  "fairlead.io/address-pool, fairlead.io/addresses, fairlead.io/external-ips and "
-		  "fairlead.io/terminating" },
+		  "fairlead.io/address-pool, fairlead.io/addresses, fairlead.io/external-ips, "
+		  "fairlead.io/terminating and fairlead.io/scheduler" },
 		{ "fairlead.io/drain", "true", "fairlead.io/drain is not known" },
 		{ "fairlead.io.example/terminating", "x", NULL },
 		{ "metallb.io/address-pool", "lan", NULL },

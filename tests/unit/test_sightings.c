@@ -68,7 +68,7 @@ static void who_hears_another_ask_waits(void **state)
 		sim.nodes[0].wants[1].eligible = false;
 		sim_start(&sim, 0);
 		sim_run(&sim, 2000);
-		struct arp_packet probe = arp_probe(stranger, SIM_FIRST_ADDRESS + cases[i].asked);
+		struct arp_packet probe = arp_probe(stranger, sim_address(cases[i].asked));
 		inject(&probe);
 		sim_run(&sim, 2 + cases[i].ago_ms);
 		int64_t begin = sim.now;
@@ -84,11 +84,11 @@ static void who_hears_another_ask_waits(void **state)
 
 static struct arp_packet reply(const uint8_t *to)
 {
-	struct arp_packet p = arp_gratuitous(stranger, SIM_FIRST_ADDRESS, ARP_REPLY);
+	struct arp_packet p = arp_gratuitous(stranger, sim_address(0), ARP_REPLY);
 
 	if (to) {
 		memcpy(p.dst, to, sizeof(p.dst));
-		p.target = 0;
+		p.target = (struct addr){ 0 };
 	}
 	return p;
 }
@@ -170,9 +170,9 @@ static void a_kernel_answers_several_times(void **state)
 		sim_run(&sim, 3000);
 		may_own(1, true);
 		struct arp_packet answer =
-			arp_gratuitous(sim.nodes[1].mac, SIM_FIRST_ADDRESS + 1, ARP_REPLY);
+			arp_gratuitous(sim.nodes[1].mac, sim_address(1), ARP_REPLY);
 		memcpy(answer.dst, sim.nodes[0].mac, sizeof(answer.dst));
-		answer.target = 0;
+		answer.target = (struct addr){ 0 };
 		for (int n = 0; n < n_answers; n++) {
 			until_it_asks(2000);
 			assert_int_not_equal(sim_state(&sim, 0, 1).ownership, L2_KERNEL_ANSWERS);
@@ -202,7 +202,8 @@ static void a_node_with_a_new_address_keeps_its_hold(void **state)
 			sim_start(&sim, i);
 		sim_run(&sim, 8000);
 		/* As if its kernel, which answered for the old one, were set not to. */
-		segment_set_source(sim.nodes[1].segment, SIM_FIRST_NODE + 100);
+		struct addr other = sim_node_address(100);
+		segment_set_sources(sim.nodes[1].segment, &(struct segment_sources){ .v4 = other });
 		sim_run(&sim, 5000);
 		sim_observe(&sim);
 		sim_stop(&sim, 1, L2_STOP_RESTARTING);

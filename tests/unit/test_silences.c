@@ -31,6 +31,7 @@ static void settled(uint64_t seed, size_t nodes, size_t addresses)
 
 static void started(uint64_t seed, size_t nodes, size_t addresses)
 {
+	sim_use_family(seed % 2 ? 6 : 4);
 	sim_init(&sim, seed, nodes, addresses);
 	settled(seed, nodes, addresses);
 }
@@ -38,6 +39,7 @@ static void started(uint64_t seed, size_t nodes, size_t addresses)
 /* Only ARP connects the last node with the others. */
 static void started_with_a_deaf_node(uint64_t seed, size_t nodes, size_t addresses)
 {
+	sim_use_family(seed % 2 ? 6 : 4);
 	sim_init(&sim, seed, nodes, addresses);
 	for (size_t i = 0; i + 1 < nodes; i++)
 		sim.filtered[i][nodes - 1] = sim.filtered[nodes - 1][i] = true;
@@ -147,8 +149,8 @@ static void what_was_recalled_long_ago_gives_no_precedence(void **state)
 		sim_link(&sim, 0, false);
 		sim_run(&sim, late ? SIM_HOLD_MS + 500 : SIM_DEAD_MS / 2);
 		sim_link(&sim, 0, true);
-		/* Three heartbeats of listening, and a question. */
-		sim_run(&sim, 3 * SIM_HEARTBEAT_MS + SIM_PROBE_MS + 60);
+		/* Listening, and a question. */
+		sim_run(&sim, SIM_LISTEN_MS + SIM_PROBE_MS + 60);
 		for (size_t a = 0; a < ADDRESSES; a++)
 			owned[late] += sim_owner(&sim, a) == 0;
 		sim_run(&sim, 1000);

@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "fairlead/buf.h"
+#include "fairlead/forward.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "speaker/announce.h"
-#include "speaker/forward.h"
 #include "speaker/news.h"
 #include "speaker/nowhere.h"
 #include "speaker/options.h"
@@ -216,6 +216,12 @@ static void routes_come_after_the_data_plane_and_go_before_it(void **state)
 	expect_log(&f, "shop/far 198.51.100.1 RulesPending()\n");
 	assert_int_equal(announce_n_pending(f.table), 1);
 	assert_int_equal(announce_routes_revision(f.table), revision);
+	/* While it waits, changes do not make it wait anew. */
+	uint64_t since = announce_waits_since(f.table, "shop/far");
+	world_slice(f.view, "far", "far-1", "10.1.1.1@n1 10.1.1.2@n1");
+	turn(&f);
+	assert_int_equal(announce_n_pending(f.table), 1);
+	assert_int_equal(announce_waits_since(f.table, "shop/far"), since);
 	f.applied = true;
 	turn(&f);
 	assert_int_equal(announce_n_pending(f.table), 0);
@@ -237,6 +243,11 @@ static void routes_come_after_the_data_plane_and_go_before_it(void **state)
 	assert_int_equal(announce_routes_revision(f.table), revision + 2);
 	expect_log(&f, "shop/far 198.51.100.1 NoLocalEndpoint()\n");
 	assert_false(announce_update(f.table, f.view, s));
+	/* Whoever becomes a candidate once more waits for what comes from then on. */
+	assert_int_equal(announce_waits_since(f.table, "shop/far"), since);
+	world_slice(f.view, "far", "far-1", "10.1.1.1@n1");
+	announce_update(f.table, f.view, s);
+	assert_true(announce_waits_since(f.table, "shop/far") > since);
 	fixture_fini(&f);
 }
 
@@ -409,8 +420,8 @@ static void a_new_node_renumbers_the_candidates(void **state)
 static void the_snapshot_names_the_ranges_of_layer_2(void **state)
 {
 	(void)state;
-	static const char *const ranges[] = { "192.0.2.0/24", "100.64.1.0/24", "203.0.113.0/25",
-		                              "198.51.100.0/25" };
+	static const char *const ranges[] = { "192.0.2.0/24", "2001:db8::/64", "100.64.1.0/24",
+		                              "203.0.113.0/25", "198.51.100.0/25" };
 	struct fixture f = fixture_new();
 	f.table = announce_new(record_change, &f);
 	struct served_snapshot s;
@@ -458,6 +469,11 @@ static void one_change_among_many_is_one_decision(void **state)
 
 /* ---- forwarding ---- */
 
+static bool is_announced(const char *key, const struct addr *a, const void *arg)
+{
+	return announce_has(arg, key, a);
+}
+
 static void expect_forward(const struct fixture *f, const char *key, uint8_t family,
                            const char *expected)
 {
@@ -465,10 +481,15 @@ static void expect_forward(const struct fixture *f, const char *key, uint8_t fam
 	const struct view_service *s = view_service_named(f->view, key);
 	struct forward w;
 
-	forward_build(f->view, f->table, s, &w);
+	forward_build(f->view,
+	              &(struct forward_node){ .name = view_self(f->view),
+	                                      .zone = view_zone(f->view),
+	                                      .is_announced = f->table ? is_announced : NULL,
+	                                      .arg = f->table },
+	              s, NULL, &w);
 	const struct proxy_half p = w.halves[family == 6];
-	assert_int_equal(w.service.halves[family == 6] != NULL, forward_wanted(s, family));
-	if (!forward_wanted(s, family)) {
+	assert_int_equal(w.service.halves[family == 6] != NULL, forward_wanted(f->view, s, family));
+	if (!forward_wanted(f->view, s, family)) {
 		assert_string_equal("none", expected);
 		forward_fini(&w);
 		return;
@@ -579,6 +600,50 @@ static void services_become_forwarding(void **state)
 	          "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.8',"
 	          "'clusterIPs':['10.96.0.8','fd00::8'],'ports':[{'name':'a','port':80}]}}");
 	expect_forward(&f, "shop/dual", 6, "shop/dual ip=fd00::8 a:80/0>0,0,0");
+	/* A cluster IP that it has kept, and a node port that is no more. */
+	world_put(f.view,
+	          "{'kind':'Service','metadata':{'namespace':'shop','name':'dual','uid':'u'},"
+	          "'spec':{'type':'ExternalName','externalName':'example.com',"
+	          "'clusterIP':'10.96.0.8','clusterIPs':['10.96.0.8'],'ports':[{'port':80}]}}");
+	expect_forward(&f, "shop/dual", 4, "none");
+	world_put(f.view,
+	          "{'kind':'Service','metadata':{'namespace':'shop','name':'dual','uid':'u'},"
+	          "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.8',"
+	          "'clusterIPs':['10.96.0.8'],'ports':[{'port':80,'nodePort':30080}]}}");
+	expect_forward(&f, "shop/dual", 4, "shop/dual ip=10.96.0.8 :80/0>0,0,0");
+	fixture_fini(&f);
+}
+
+/* It does so from the VIP itself, where that is bound on the node. */
+static void a_node_in_the_ranges_reaches_the_vip(void **state)
+{
+	static const char node[] = "{'kind':'Node','metadata':{'name':'%s','uid':'u-%s'},"
+				   "'status':{'addresses':[{'type':'InternalIP','address':'%s'}]}}";
+	static const char ranges[] = ",'loadBalancerSourceRanges':['10.0.0.0/8','2001:db8::/32']";
+	static const char without[] =
+		"shop/web ip=10.96.0.9 vip=192.0.2.1 from=10.0.0.0/8 :80/30080>0,0,0";
+	static const char with[] = "shop/web ip=10.96.0.9 vip=192.0.2.1 from=10.0.0.0/8 "
+				   "from=192.0.2.1/32 :80/30080>0,0,0";
+	struct fixture f = fixture_new();
+
+	(void)state;
+	f.table = announce_new(record_change, &f);
+	world_service(f.view, "web", "192.0.2.1", ranges);
+	turn(&f);
+	expect_forward(&f, "shop/web", 4, without);
+	world_put(f.view, node, "n2", "n2", "10.0.0.2");
+	turn(&f);
+	expect_forward(&f, "shop/web", 4, without);
+	world_put(f.view, node, "n1", "n1", "10.0.0.1");
+	assert_int_equal(turn(&f), 1);
+	expect_forward(&f, "shop/web", 4, with);
+	world_put(f.view, node, "n1", "n1", "198.51.100.1");
+	assert_int_equal(turn(&f), 1);
+	expect_forward(&f, "shop/web", 4, without);
+	/* Nobody is kept out, and nobody has to be let in. */
+	world_service(f.view, "web", "192.0.2.1",
+	              ",'loadBalancerSourceRanges':['198.51.100.0/24','0.0.0.0/0']");
+	expect_forward(&f, "shop/web", 4, "shop/web ip=10.96.0.9 vip=192.0.2.1 :80/30080>0,0,0");
 	fixture_fini(&f);
 }
 
@@ -630,15 +695,15 @@ static void options_have_defaults_and_bounds(void **state)
 	assert_string_equal(o.daemon.http, "0.0.0.0:17482");
 	assert_string_equal(o.first_use_probe, "on");
 	assert_int_equal(speaker_options_parse(2, cidrs, &o, &e), OPTIONS_RUN);
-	assert_int_equal(o.n_cluster_cidrs, 2);
-	assert_int_equal(o.cluster_cidrs[1].len, 56);
+	assert_int_equal(o.plane.n_cluster_cidrs, 2);
+	assert_int_equal(o.plane.cluster_cidrs[1].len, 56);
 	assert_int_equal(speaker_options_parse(2, wrong, &o, &e), -EINVAL);
 	assert_non_null(strstr(e.msg, "--cluster-cidr: \"pods\" is no CIDR"));
-	assert_false(o.masquerade_all);
-	assert_int_equal(o.n_node_port_cidrs, 0);
+	assert_false(o.plane.masquerade_all);
+	assert_int_equal(o.plane.n_node_port_cidrs, 0);
 	assert_int_equal(speaker_options_parse(3, rules, &o, &e), OPTIONS_RUN);
-	assert_true(o.masquerade_all);
-	assert_int_equal(o.n_node_port_cidrs, 1);
+	assert_true(o.plane.masquerade_all);
+	assert_int_equal(o.plane.n_node_port_cidrs, 1);
 	assert_int_equal(speaker_options_parse(2, wrong_ports, &o, &e), -EINVAL);
 	assert_non_null(strstr(e.msg, "--nodeport-addresses: \"eth0\" is no CIDR"));
 	assert_int_equal(speaker_options_parse(2, too_many, &o, &e), -EINVAL);
@@ -1000,6 +1065,7 @@ int main(void)
 		cmocka_unit_test(one_change_among_many_is_one_decision),
 		cmocka_unit_test(a_guard_outside_the_pools_comes_with_the_owner),
 		cmocka_unit_test(services_become_forwarding),
+		cmocka_unit_test(a_node_in_the_ranges_reaches_the_vip),
 		cmocka_unit_test(only_admitted_external_ips_are_forwarded),
 		cmocka_unit_test(options_have_defaults_and_bounds),
 		cmocka_unit_test(keys_are_bounded),

@@ -111,6 +111,7 @@ static const struct metric_row {
 } metric_rows[] = {
 #define TYPE_COUNTER "counter"
 #define TYPE_GAUGE "gauge"
+#define TYPE_HISTOGRAM "histogram"
 #define METRIC_SECTION(name) { #name, NULL, NULL, NULL },
 #define METRIC(name, type, labels, help) { #name, TYPE_##type, labels, help },
 #include "fairlead/metrics.def"
@@ -150,8 +151,8 @@ static void print_metrics(const char *opening, struct buf *out)
 /* ---- keys of the configuration ---- */
 
 static const struct schema_table *const key_tables[] = {
-	&document_table, &pool_table,     &advertisement_table, &external_table,
-	&peer_table,     &selector_table, &expression_table,    &bfd_table,
+	&document_table,    &pool_table,     &advertisement_table, &external_table, &peer_table,
+	&reservation_table, &selector_table, &expression_table,    &bfd_table,      &timing_table,
 };
 
 static void print_default(const struct schema_key *key, struct buf *out)

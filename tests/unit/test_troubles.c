@@ -4,6 +4,8 @@
 /* What a segment has to complain of, and that it ceases to: on a simulated segment. */
 #include "unit.h"
 
+#include <errno.h>
+
 #include "../l2/sim.h"
 #include "fairlead/mem.h"
 #include "l2/troubles.h"
@@ -105,10 +107,40 @@ static void each_trouble_is_told_until_it_is_over(void **state)
 	}
 }
 
+static void groups_that_are_not_joined_are_told(void **state)
+{
+	(void)state;
+	static const struct {
+		size_t n;
+		int error;
+		enum reason reason;
+	} cases[] = {
+		{ 0, 0, REASON_COUNT },
+		{ 0, -ENODEV, REASON_COUNT }, /* earlier */
+		{ 3, -ENOMEM, REASON_LimitReached },
+		{ 3, -ENOBUFS, REASON_LimitReached },
+		{ 3, -EMFILE, REASON_LimitReached },
+		{ 3, -ENODEV, REASON_JoinFailed },
+		{ 3, -EINVAL, REASON_JoinFailed },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct troubles t = { 0 };
+		troubles_of_groups(&t, cases[i].n, cases[i].error);
+		assert_int_equal(t.n, cases[i].reason != REASON_COUNT);
+		if (t.n) {
+			assert_int_equal(t.list[0].reason, cases[i].reason);
+			assert_non_null(strstr(t.list[0].message, "3 multicast groups "));
+		}
+		troubles_fini(&t);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_trouble_is_told_until_it_is_over),
+		cmocka_unit_test(groups_that_are_not_joined_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

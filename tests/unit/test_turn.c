@@ -588,6 +588,55 @@ static void decide_once(struct ipam *ipam, struct thing *t, size_t i)
 }
 
 /*
+ * Whoever writes the record by hand, with the address in the list, asks for it, and is not given
+ * what the pool would not give him: neither to a new Service nor to one that just gave something
+ * up.
+ */
+static void test_a_record_takes_nothing_special(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *what, *addr, *gets;
+	} rows[] = {
+		{ "one like any other", "10.0.2.5", "10.0.2.5" },
+		{ "excluded", "10.0.2.1", "10.0.2.3" },
+		{ "reserved for another", "10.0.2.2", "10.0.2.3" },
+		{ "reserved for itself", "10.0.2.3", "10.0.2.3" },
+		{ "a BGP peer's", "10.0.2.6", "10.0.2.3" },
+	};
+	static const char yaml[] =
+		"peers: [{peer-address: 10.0.2.6, my-asn: 65000, peer-asn: 65001}]\n"
+		"address-pools:\n"
+		"- {name: edge, protocol: bgp, use: external-ip, addresses: [10.0.2.0/29], exclude: "
+		"[10.0.2.1/32], reservations: [{service: x/y, address: 10.0.2.2}, "
+		"{service: b/s00, address: 10.0.2.3}]}\n";
+
+	for (size_t i = 0; i < 2 * ARRAY_LEN(rows); i++) {
+		struct ipam *ipam = ipam_of(yaml);
+		struct thing t = { .exists = true, .lb_pool = "", .unconfirmed = true };
+		const struct record_part *p;
+		struct addr gets;
+
+		t.pool = i % 2 ? "" : "edge";
+		assert_int_equal(addr_parse(rows[i / 2].addr, &t.recorded[t.n_recorded++]), 0);
+		assert_int_equal(addr_parse(rows[i / 2].gets, &gets), 0);
+		t.external[t.n_external++] = t.recorded[0];
+		decide_once(ipam, &t, 0);
+		if (i % 2) { /* its last action was a release */
+			assert_int_equal(t.record->external->action, IPAM_RELEASE);
+			t.pool = "edge";
+			decide_once(ipam, &t, 0);
+		}
+		p = t.record->external;
+		if (p->n_want != 1 || !addr_eq(&p->want[0], &gets) || p->action == IPAM_FAIL)
+			fail_msg("%s: gets %s: %s", rows[i / 2].what,
+			         p->n_want ? addr_str(&p->want[0]) : "nothing", p->message);
+		record_free(t.record);
+		ipam_free(ipam);
+	}
+}
+
+/*
  * An edit that takes the pool away retains what was given, confirmed yet or not, and not what a
  * Service only names.
  */
@@ -724,6 +773,7 @@ int main(void)
 		cmocka_unit_test(test_lost_services),
 		cmocka_unit_test(test_a_refusal_confirms_what_was_given),
 		cmocka_unit_test(test_what_is_denied_is_not_held),
+		cmocka_unit_test(test_a_record_takes_nothing_special),
 		cmocka_unit_test(test_what_an_edit_retains),
 		cmocka_unit_test(test_who_has_none_comes_before_who_moves),
 		cmocka_unit_test(test_who_will_move),

@@ -251,7 +251,7 @@ static const struct row {
 	              "controller-n1, container controller: CrashLoopBackOff: back-off\n" },
 	{ .name = "refusals that are none",
 	  .speakers = { SPEAKER
-	                ",'proxy':{'families':[null,7,{'refused':[null,3]}]},'services':[" WEB_SAYS(
+	                ",'proxy':{'families':[null,7,{'refused':[null,3]}]},'health':{'failing':[null,3]},'services':[" WEB_SAYS(
 				"true", "Announced") "]" },
 	  .expected = "OK\n" },
 	{ .name = "a speaker that is silent",
@@ -362,6 +362,26 @@ static const struct row {
 	                              "[{'refused':[{'service':'shop/web','error':'no module'}"
 	                              "]}]}" },
 	  .expected = "degraded\ndegraded RulesRefused Service shop/web on node n2: no module\n" },
+	{ .name = "a firewall refuses what the node forwards, of a family that it carries",
+	  .speakers = { NULL, SPEAKER ",'proxy':{'mode':'nftables','in_sync':true,'forward':[null,"
+	                              "{'family':4,'passage':'refused','where':'table inet fw'},"
+	                              "{'family':6,'passage':'refused','where':'table inet fw'}],"
+	                              "'families':[null,{'family':4,'services':1},"
+	                              "{'family':6,'services':0}]}" },
+	  .expected = "degraded\ndegraded ForwardRefused node n2: IPv4: table inet fw\n" },
+	{ .name = "a firewall may refuse what the node forwards",
+	  .speakers = { NULL, SPEAKER ",'proxy':{'mode':'iptables','in_sync':true,'forward':["
+	                              "{'family':4,'passage':'passes','where':''},"
+	                              "{'family':6,'passage':'uncertain','where':'table inet fw'}],"
+	                              "'families':[{'family':6,'services':2}]}" },
+	  .expected = "OK\nOK ForwardUncertain node n2: IPv6: table inet fw\n" },
+	{ .name = "a health-check node port that is somebody else's",
+	  .speakers = { NULL,
+	                SPEAKER ",'health':{'failing':[null,{'service':'shop/web','port':30100,"
+	                        "'error':'Address already in use'}]}" },
+	  .expected =
+	          "degraded\ndegraded HealthPortFailed Service shop/web on node n2: port 30100: "
+	          "Address already in use\n" },
 	{ .name = "BGP sessions that are down, together though found apart",
 	  .speakers = { SPEAKER ",'services':[" WEB_SAYS(
 				"true",

@@ -73,6 +73,8 @@ static struct {
 	const struct virtual_ops *ops;
 	struct kube_client *clients;
 	struct wire *wires;
+	const char *lists_fail; /* NULL: none */
+	int list_status;
 } world;
 
 struct addr virtual_server = { .family = 4, .b = { 10, 255, 0, 1 } };
@@ -610,6 +612,25 @@ static void list_complete(struct kube_informer *inf)
 	inf->n_due = 0;
 }
 
+/* True if this list is refused, or its answer still on its way. */
+static bool fail_list(struct kube_informer *inf)
+{
+	bool fails = world.lists_fail && inf->listing &&
+	             !strcmp(kind_of_store(inf->id)->resource, world.lists_fail);
+	struct err e = ERR_INIT;
+
+	if (!fails || (world.list_status < 0 && !inf->list))
+		return false;
+	if (world.list_status > 0) {
+		drop_list(inf);
+		err_set(&e, -EIO, ERR_REMOTE, "refused with %d", world.list_status);
+		if (inf->ops.failed)
+			inf->ops.failed(world.list_status, &e, inf->arg);
+	}
+	arm(inf->timer, LIST_AGAIN_MS);
+	return true;
+}
+
 static void on_informer(evutil_socket_t fd, short what, void *arg)
 {
 	struct kube_informer *inf = arg;
@@ -620,6 +641,8 @@ static void on_informer(evutil_socket_t fd, short what, void *arg)
 		arm(inf->timer, LIST_AGAIN_MS);
 		return;
 	}
+	if (fail_list(inf))
+		return;
 	if (inf->listing && !inf->list) {
 		take_list(inf);
 		arm(inf->timer, short_while());
@@ -743,6 +766,12 @@ void virtual_kube_cut(struct event_base *base, bool cut)
 	DL_FOREACH(world.clients, c)
 		if (c->base == base)
 			c->cut = cut;
+}
+
+void virtual_kube_fail_lists(const char *what, int status)
+{
+	world.lists_fail = status ? what : NULL;
+	world.list_status = status;
 }
 
 /* A connection that stalls is what effect_bound_ms() says. */

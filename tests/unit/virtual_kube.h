@@ -61,4 +61,10 @@ bool virtual_kube_is_open(const struct event_base *base, const char *part);
 /* Nothing gets through between this process and the API server. */
 void virtual_kube_cut(struct event_base *base, bool cut);
 
+/*
+ * Lists of @what, as in "namespaces", are refused with this status from now on; -1: their answers
+ * do not come in; 0: no longer.
+ */
+void virtual_kube_fail_lists(const char *what, int status);
+
 #endif

@@ -36,7 +36,7 @@ struct event {
 
 static struct event *pending, *signals;
 static int64_t now_ms;
-static uint64_t n_armed, chance;
+static uint64_t n_armed, n_turns, chance;
 
 void virtual_loop_init(uint64_t seed)
 {
@@ -49,6 +49,11 @@ void virtual_loop_init(uint64_t seed)
 int64_t virtual_now(void)
 {
 	return now_ms;
+}
+
+void virtual_loop_spend(int64_t ms)
+{
+	now_ms += ms;
 }
 
 /* splitmix64 */
@@ -114,10 +119,16 @@ void virtual_loop_run(int64_t until_ms)
 			continue;
 		}
 		disarm(ev);
+		n_turns++;
 		ev->cb(-1, EV_TIMEOUT, ev->arg);
 	}
 	if (until_ms > now_ms)
 		now_ms = until_ms;
+}
+
+uint64_t virtual_loop_turns(void)
+{
+	return n_turns;
 }
 
 void virtual_loop_pause(struct event_base *base, bool paused)

@@ -19,10 +19,14 @@ struct event_base;
 /* Time starts anew, and chance with @seed.  Every base of before is gone. */
 void virtual_loop_init(uint64_t seed);
 int64_t virtual_now(void);
+/* What runs now takes so long. */
+void virtual_loop_spend(int64_t ms);
 /* Uniform in [0, below). */
 uint64_t virtual_random(uint64_t below);
 /* Runs everything that comes due until @until_ms. */
 void virtual_loop_run(int64_t until_ms);
+/* How often anything was run. */
+uint64_t virtual_loop_turns(void);
 void virtual_loop_pause(struct event_base *base, bool paused);
 /* As if a signal came. */
 void virtual_loop_signal(struct event_base *base, int sig);

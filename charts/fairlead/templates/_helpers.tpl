@@ -69,6 +69,17 @@ secret:
   defaultMode: 0444
 {{- end }}
 
+{{/* "true" where pools select by the labels of Namespaces: auto looks for the key in the configuration of the values. */}}
+{{- define "fairlead.watchNamespaces" -}}
+{{- $config := kindIs "string" .Values.config | ternary .Values.config (toYaml .Values.config) }}
+{{- $watch := .Values.controller.watchNamespaces }}
+{{- if kindIs "bool" $watch }}
+{{- $watch | ternary "true" "" }}
+{{- else if regexMatch "(?m)^[^#\\n]*namespace-selectors" $config -}}
+true
+{{- end }}
+{{- end }}
+
 {{- define "fairlead.frrSocketDir" -}}
 {{ .Values.frr.socketDir | default (eq .Values.frr.mode "host" | ternary "/run/frr" "/run/fairlead/frr") }}
 {{- end }}

@@ -65,6 +65,7 @@ static size_t verify_service(struct model *m, struct service *s)
 		s->have = spec_ref(s->want);
 		model_join_buckets(m, s, s->want);
 	}
+	s->outdated = false;
 	s->pending = s->damaged || !(v.same && v.reachable);
 	if (!s->pending) {
 		model_set_refused(m, s, false);
@@ -106,7 +107,7 @@ static bool accepting_jump_is_right(const struct save *saved, const struct rende
  * A jump is right if it is there once, bare, and in nat before kube-proxy's, which would take the
  * packets first.  The accepting one is right wherever it does its work.
  */
-static bool jump_is_right(const struct save *saved, const struct render_jump *want_jump)
+bool model_jump_is_right(const struct save *saved, const struct render_jump *want_jump)
 {
 	if (want_jump->accepts)
 		return accepting_jump_is_right(saved, want_jump);
@@ -137,6 +138,16 @@ static bool keeps_jump(const struct model *m, const struct save_jump *j)
 	return keep;
 }
 
+bool model_jump_is_stray(const struct save_jump *j)
+{
+	for (size_t k = 0; k < RENDER_JUMPS; k++)
+		if (render_jumps[k].accepts ? !strcmp(j->table, "filter") &&
+		                                      !strcmp(j->target, render_jumps[k].target)
+		                            : jump_is(j, &render_jumps[k]))
+			return false;
+	return chain_is_builtin(j->chain);
+}
+
 /* Strays are deleted first, and each one before the place moves it up. */
 static bool is_before(const struct save_jump *j, const struct path_place *place)
 {
@@ -151,7 +162,7 @@ static void adopt_jumps(struct model *m, const struct save *saved)
 	m->accept = place;
 	model_drop_strays(m);
 	for (size_t k = 0; k < RENDER_JUMPS; k++)
-		m->missing_jumps[k] = !jump_is_right(saved, &render_jumps[k]);
+		m->missing_jumps[k] = !model_jump_is_right(saved, &render_jumps[k]);
 	for (size_t i = 0; i < saved->n_jumps; i++) {
 		const struct save_jump *j = &saved->jumps[i];
 		bool nat = !strcmp(j->table, "nat");
@@ -233,8 +244,7 @@ static void find_damage(struct model *m, const struct save *saved)
 	}
 }
 
-/* Whether packets miss the jump; otherwise it is merely in the wrong place. */
-static bool is_missing(const struct save *saved, const struct render_jump *want_jump)
+bool model_jump_is_missing(const struct save *saved, const struct render_jump *want_jump)
 {
 	for (size_t i = 0; !want_jump->accepts && i < saved->n_jumps; i++)
 		if (jump_is(&saved->jumps[i], want_jump))
@@ -245,8 +255,8 @@ static bool is_missing(const struct save *saved, const struct render_jump *want_
 static void find_damaged_jumps(struct model *m, const struct save *saved)
 {
 	for (size_t k = 0; k < RENDER_JUMPS; k++)
-		m->damaged = m->damaged || (!jump_is_right(saved, &render_jumps[k]) &&
-		                            is_missing(saved, &render_jumps[k]));
+		m->damaged = m->damaged || (!model_jump_is_right(saved, &render_jumps[k]) &&
+		                            model_jump_is_missing(saved, &render_jumps[k]));
 }
 
 static void adopt_chains(struct model *m, const struct save *saved)
@@ -298,7 +308,7 @@ bool model_matches(struct model *m, const struct save *saved)
 	if (!m->adopted || model_needs_jumps(m))
 		return false;
 	for (size_t k = 0; k < RENDER_JUMPS; k++)
-		if (!jump_is_right(saved, &render_jumps[k]))
+		if (!model_jump_is_right(saved, &render_jumps[k]))
 			return false;
 	if (path_place(&saved->path).refused != m->accept.refused)
 		return false;
@@ -372,7 +382,7 @@ void model_adopt(struct model *m, const struct save *saved)
 bool model_audit(const struct model *m, const struct save *audit)
 {
 	for (size_t k = 0; k < RENDER_JUMPS; k++)
-		if (!jump_is_right(audit, &render_jumps[k]))
+		if (!model_jump_is_right(audit, &render_jumps[k]))
 			return false;
 	for (const struct save_chain *c = audit->chains; c; c = c->hh.next) {
 		const struct record *r = model_record(m, c->name);

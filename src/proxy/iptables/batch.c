@@ -37,6 +37,12 @@ static void on_committed(const struct proxy_half *before, const struct proxy_hal
 	udp_changed(p->udp, before, now);
 }
 
+static void end_flows(struct plane *p)
+{
+	udp_set_node(p->udp, &p->written, p->localhost_node_ports);
+	udp_run(p->udp);
+}
+
 static void batch_succeeded(struct plane *p, int64_t took_ms)
 {
 	int64_t now = clock_ms();
@@ -47,7 +53,7 @@ static void batch_succeeded(struct plane *p, int64_t took_ms)
 	plane_forget_error(p);
 	watch_wrote(p->watch);
 	model_commit(p->model, on_committed, p);
-	udp_run(p->udp);
+	end_flows(p);
 	p->state = PLANE_IDLE;
 	plane_kick(p);
 	p->ops->applied(p->arg);
@@ -168,13 +174,15 @@ static void on_written(const struct child_result *r, void *arg)
 {
 	struct plane *p = arg;
 	enum model_outcome outcome = judge(r);
+	int64_t took_ms = clock_ms() - p->started_ms;
 
 	p->child = NULL;
 	watch_ended(p->watch);
 	p->stats.batches++;
+	histogram_observe(&p->stats.batch_seconds, (double)took_ms / 1000);
 	if (r->exited && r->code == 0) {
 		p->stats.lines_written += p->n_lines;
-		batch_succeeded(p, clock_ms() - p->started_ms);
+		batch_succeeded(p, took_ms);
 	} else if (outcome != MODEL_BUSY && model_batch_services(p->model) == 1) {
 		if (try_program(p, r))
 			return;
@@ -192,6 +200,7 @@ void plane_write(struct plane *p)
 	bool done = false;
 
 	p->settling = false;
+	p->written = p->node;
 	buf_clear(&p->text);
 	while (model_plan(p->model, clock_ms(), &p->text, &p->n_lines) && p->text.size == 0) {
 		model_commit(p->model, on_committed, p);
@@ -214,7 +223,7 @@ void plane_write(struct plane *p)
 			plane_arm(p->timer, retry - clock_ms());
 	}
 	if (done) {
-		udp_run(p->udp);
+		end_flows(p);
 		p->ops->applied(p->arg);
 	}
 }

@@ -55,6 +55,25 @@ void chain_rule(struct chain *c, const char *fmt, ...)
 	c->n_rules++;
 }
 
+static bool has_rule(const struct chain *c, const char *rule)
+{
+	size_t len = strlen(rule);
+
+	for (const char *p = buf_str(&c->rules); *p;) {
+		size_t line = strcspn(p, "\n");
+		if (line == len && !memcmp(p, rule, len))
+			return true;
+		p += line + (p[line] == '\n');
+	}
+	return false;
+}
+
+void chain_bucket_rule(struct chain *c, bool after, const char *rule)
+{
+	if (!after || !has_rule(c, rule))
+		chain_rule(c, "%s", rule);
+}
+
 uint64_t chain_hash(const struct chain *c)
 {
 	if (c->n_rules == 0)

@@ -43,6 +43,11 @@ void chain_begin(struct chain *c, const char *name, const char *label);
 void chain_fini(struct chain *c);
 /* Adds one rule, given without newline. */
 void chain_rule(struct chain *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * Adds a line to a bucket; of those that come @after others each one once, as Services that share
+ * an address have the same guard.
+ */
+void chain_bucket_rule(struct chain *c, bool after, const char *rule);
 /* A digest of the rules; never CHAIN_UNKNOWN. */
 uint64_t chain_hash(const struct chain *c);
 /* Appends "-A NAME …" lines, the first one with its comment. */

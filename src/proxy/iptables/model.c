@@ -21,17 +21,16 @@
 #include <utlist.h>
 
 #include "proxy/iptables/model_private.h"
+#include "proxy/pace.h"
 
-struct model *model_new(const struct render_options *o, size_t max_batch)
+struct model *model_new(const struct render_options *o, size_t max_batch, size_t max_bytes)
 {
 	struct model *m = xcalloc(1, sizeof(*m));
 
 	m->o = *o;
-	m->o.cluster_cidrs = m->cidrs =
-		xmemdup(o->cluster_cidrs, o->n_cluster_cidrs * sizeof(*m->cidrs));
-	m->o.node_port_cidrs = m->node_port_cidrs =
-		xmemdup(o->node_port_cidrs, o->n_node_port_cidrs * sizeof(*m->node_port_cidrs));
 	m->max_batch = m->limit = max_batch;
+	m->sweep_again_ms = INT64_MAX;
+	m->max_bytes = max_bytes;
 	m->buckets = xcalloc(BUCKETS, sizeof(*m->buckets));
 	return m;
 }
@@ -85,8 +84,6 @@ void model_free(struct model *m)
 	free(m->flight);
 	free(m->changes);
 	free(m->touched);
-	free(m->cidrs);
-	free(m->node_port_cidrs);
 	free(m);
 }
 
@@ -252,6 +249,22 @@ bool model_remove(struct model *m, const char *key)
 	return true;
 }
 
+/*
+ * The frame goes with the first batch, and what names Pods by their addresses in a Service's own
+ * chains follows: chains that come out the same cost no write.
+ */
+void model_set_node(struct model *m, const struct proxy_node *n)
+{
+	m->o.node = *n;
+	m->any_dirty = m->reframe = true;
+	m->sweep = m->moved = true; /* a chain of the frame may be of no more use */
+	for (struct service *s = m->services; s; s = s->hh.next) {
+		s->outdated = true;
+		s->stood = false;
+		model_enqueue(m, s);
+	}
+}
+
 bool model_is_applied(const struct model *m, const char *key)
 {
 	const struct service *s = find(m, key);
@@ -276,6 +289,13 @@ bool model_is_truncated(const struct model *m, const char *key)
 bool model_any_damaged(const struct model *m)
 {
 	return m->damaged || m->n_damaged > 0;
+}
+
+bool model_has(const struct model *m, const char *key)
+{
+	const struct service *s = find(m, key);
+
+	return s && s->want;
 }
 
 const char *model_refusal(const struct model *m, const char *key)
@@ -369,6 +389,7 @@ static void take_flight(struct model *m, int64_t now_ms)
 		s->queued = false;
 		s->in_batch = true;
 		s->flying = spec_ref(s->want);
+		s->outdated = false;
 		ARRAY_RESERVE(m->flight, m->cap_flight, m->n_flight + 1);
 		m->flight[m->n_flight++] = s;
 		if (s->suspect)
@@ -422,6 +443,10 @@ bool model_plan(struct model *m, int64_t now_ms, struct buf *ret_text, size_t *r
 	m->has_jumps = model_needs_jumps(m);
 	if (!m->has_jumps)
 		take_flight(m, now_ms);
+	if (now_ms >= m->sweep_again_ms) {
+		m->sweep = true;
+		m->sweep_again_ms = INT64_MAX;
+	}
 	/*
 	 * A refused Service may have a form in the kernel that we do not know, and that leads to
 	 * what looks unwanted.
@@ -430,6 +455,7 @@ bool model_plan(struct model *m, int64_t now_ms, struct buf *ret_text, size_t *r
 	if (m->n_flight == 0 && !m->has_jumps && !m->has_sweep && !m->any_dirty)
 		return false;
 	m->planned = true;
+	m->reframe = m->reframe && m->has_jumps;
 	*ret_n_lines = model_render_batch(m, ret_text);
 	return true;
 }
@@ -459,7 +485,7 @@ static void commit_service(struct model *m, struct service *s, model_committed_f
 	s->in_batch = false;
 	m->n_damaged -= s->damaged;
 	s->damaged = false;
-	s->pending = s->want != s->have;
+	s->pending = s->want != s->have || s->outdated;
 	if (s->refused)
 		model_try_refused(m); /* what was missing is there now, perhaps for all */
 	s->suspect = false;
@@ -494,10 +520,14 @@ void model_commit(struct model *m, model_committed_fn *fn, void *arg)
 		memset(m->missing_jumps, 0, sizeof(m->missing_jumps));
 		model_drop_strays(m);
 	} else {
-		m->any_dirty = m->unproven = false;
+		m->any_dirty = m->reframe;
+		m->unproven = false;
 	}
-	if (m->has_sweep)
-		m->sweep = false;
+	if (m->has_sweep) {
+		m->sweep = m->reframe;
+		m->sweep_failures = 0;
+		m->sweep_again_ms = INT64_MAX;
+	}
 	for (size_t i = 0; i < m->n_flight; i++)
 		commit_service(m, m->flight[i], fn, arg);
 	m->damaged = m->damaged && (m->any_dirty || model_needs_jumps(m));
@@ -505,15 +535,16 @@ void model_commit(struct model *m, model_committed_fn *fn, void *arg)
 	end_batch(m);
 }
 
+/* How long what was refused waits, after so many failures before. */
+static int64_t retry_pause(unsigned int failures)
+{
+	return pace_pause_ms(failures, MODEL_RETRY_MIN_MS, MODEL_RETRY_MAX_MS);
+}
+
 static void refuse(struct model *m, struct service *s, const char *error, int64_t now_ms)
 {
-	int64_t wait = MODEL_RETRY_MIN_MS;
-
-	for (unsigned int i = 0; i < s->failures && wait < MODEL_RETRY_MAX_MS; i++)
-		wait *= 2;
 	model_set_refused(m, s, true);
-	s->failures++;
-	s->retry_ms = now_ms + (wait < MODEL_RETRY_MAX_MS ? wait : MODEL_RETRY_MAX_MS);
+	s->retry_ms = now_ms + retry_pause(s->failures++);
 	free(s->error);
 	s->error = xstrdup(error);
 }
@@ -541,8 +572,11 @@ bool model_abort(struct model *m, enum model_outcome why, const char *error, int
 	m->any_dirty = m->any_dirty || m->n_touched > 0;
 	if (blames && m->n_flight > 1)
 		m->limit = m->n_flight / 2;
-	if (why == MODEL_REFUSED && m->has_sweep)
-		m->sweep = false; /* somebody else's rule holds on to a chain of ours */
+	/* A rule of others may hold on to a chain of ours: nothing that others wait for. */
+	if (why == MODEL_REFUSED && m->has_sweep) {
+		m->sweep = false;
+		m->sweep_again_ms = now_ms + retry_pause(m->sweep_failures++);
+	}
 	if (blames && m->n_flight == 1) {
 		m->flight[0]->suspect = true;
 		if (m->flight[0]->want == m->flight[0]->flying)
@@ -572,7 +606,7 @@ size_t model_batch_services(const struct model *m)
 
 int64_t model_next_retry(const struct model *m)
 {
-	int64_t at = INT64_MAX;
+	int64_t at = m->sweep_again_ms;
 	const struct service *s;
 
 	DL_FOREACH(m->queue, s)

@@ -28,8 +28,6 @@
 /* A refused Service is tried again after 1 s, doubling up to this. */
 #define MODEL_RETRY_MIN_MS 1000
 #define MODEL_RETRY_MAX_MS (5 * 60 * 1000)
-/* A batch ends early when its text has this size. */
-#define MODEL_BATCH_BYTES (256u << 10)
 /* A slice of an adoption ends when so many chains were compared: some ten milliseconds. */
 #define MODEL_ADOPT_CHAINS 2000
 
@@ -56,11 +54,14 @@ struct model_stats {
 typedef void model_committed_fn(const struct proxy_half *before, const struct proxy_half *now,
                                 void *arg);
 
-struct model *model_new(const struct render_options *o, size_t max_batch);
+/* A batch has so many Services at most, and ends early when its text has @max_bytes. */
+struct model *model_new(const struct render_options *o, size_t max_batch, size_t max_bytes);
 void model_free(struct model *m);
 /* Whether this changed anything. */
 bool model_set(struct model *m, const struct proxy_half *s);
 bool model_remove(struct model *m, const char *key);
+/* What the node is like from now on; everything is to be rendered again. */
+void model_set_node(struct model *m, const struct proxy_node *n);
 /* Whether the newest wish is in the kernel; of an unknown Service, whether it is gone. */
 bool model_is_applied(const struct model *m, const char *key);
 /*
@@ -70,6 +71,8 @@ bool model_is_applied(const struct model *m, const char *key);
 bool model_is_damaged(const struct model *m, const char *key);
 /* Whether that is so for any Service. */
 bool model_any_damaged(const struct model *m);
+/* Whether the Service is wanted. */
+bool model_has(const struct model *m, const char *key);
 /*
  * Why the kernel's programs refuse the Service's newest wish, in one line; NULL if they do not.  It
  * is tried again from time to time, and refused until a try succeeds or another wish comes.
@@ -132,7 +135,9 @@ bool model_has_more(const struct model *m);
 bool model_needs_frame(const struct model *m);
 /* How many Services the batch under way has. */
 size_t model_batch_services(const struct model *m);
-/* When the next refused Service is due, INT64_MAX if none is. */
+/*
+ * When the next refused Service is due, or the removal of what nobody wants; INT64_MAX: nothing is.
+ */
 int64_t model_next_retry(const struct model *m);
 
 #endif

@@ -20,6 +20,7 @@ struct service {
 	struct service *prev, *next; /* in the queue, while queued */
 	struct spec *want, *flying, *have;
 	bool queued, in_batch, pending, refused;
+	bool outdated;   /* the node has changed since it was rendered, or is to be */
 	bool suspect;    /* it was refused alone, and nothing of it was accepted since */
 	bool unverified; /* the adoption under way has not come to it */
 	bool stood;      /* it was in the kernel as it should be when that began */
@@ -64,20 +65,22 @@ struct stray {
 
 struct model {
 	struct render_options o;
-	struct prefix *cidrs, *node_port_cidrs;
-	size_t max_batch, limit;
+	size_t max_batch, limit, max_bytes;
 	bool adopted;
 	struct service *services;
 	struct service *queue;
 	struct record *records;
 	struct bucket *buckets;
 	bool any_dirty;
+	bool reframe; /* the node has changed since a batch was rendered */
 	/* the frame was, by somebody else, so that nothing is forwarded as it should be */
 	bool damaged;
 	size_t n_damaged, n_refused; /* Services */
 	size_t n_damaged_before;     /* the adoption under way */
 	bool unproven;               /* adopted, but the buckets were not compared yet */
 	bool sweep;                  /* records that nobody wants are to be removed */
+	unsigned int sweep_failures; /* in a row */
+	int64_t sweep_again_ms;      /* it was refused, and is due then; INT64_MAX: it was not */
 	bool moved; /* since adoption, which noted what is wanted: some of it may no longer be */
 	bool missing_jumps[RENDER_JUMPS];
 	struct path_place accept; /* where the accepting jump belongs, once the strays are gone */
@@ -116,6 +119,14 @@ void model_try_refused(struct model *m);
 void model_enqueue(struct model *m, struct service *s);
 /* Makes the Service a member of every bucket in which @spec (may be NULL) has lines. */
 void model_join_buckets(struct model *m, struct service *s, const struct spec *spec);
+/*
+ * A jump of the frame in what was read: whether it is as it should be; if not, whether packets miss
+ * it, or it is merely in the wrong place; and whether one in a built-in chain is none of the
+ * frame's.
+ */
+bool model_jump_is_right(const struct save *saved, const struct render_jump *want_jump);
+bool model_jump_is_missing(const struct save *saved, const struct render_jump *want_jump);
+bool model_jump_is_stray(const struct save_jump *j);
 /* Leaves only the first @n Services in the batch. */
 void model_shorten_flight(struct model *m, size_t n);
 bool model_needs_jumps(const struct model *m);

@@ -14,7 +14,7 @@
 
 #include "fairlead/buf.h"
 #include "fairlead/mem.h"
-#include "proxy/nftables.h"
+#include "proxy/nftlist.h"
 #include "proxy/ruleset.h"
 
 struct reading {
@@ -33,8 +33,8 @@ static bool is_of_table(const struct reading *r, const struct nlattr *table,
 {
 	char name[NFT_NAME_MAXLEN];
 
-	return nftables_name(table, name) && !strcmp(name, r->table) &&
-	       nftables_name(chain, ret_chain);
+	return nftlist_name(table, name) && !strcmp(name, r->table) &&
+	       nftlist_name(chain, ret_chain);
 }
 
 static void one_chain(struct nlmsghdr *h, void *arg)
@@ -107,7 +107,8 @@ static void one_rule(struct nlmsghdr *h, void *arg)
 	if (nlmsg_parse(h, sizeof(struct nfgenmsg), tb, NFTA_RULE_MAX, NULL) < 0 ||
 	    !is_of_table(r, tb[NFTA_RULE_TABLE], tb[NFTA_RULE_CHAIN], chain))
 		return;
-	struct ruleset_rule rule = ruleset_read(tb[NFTA_RULE_EXPRESSIONS], r->family);
+	const struct ruleset_packet packet = { .family = r->family, .translated = true };
+	struct ruleset_rule rule = ruleset_read(tb[NFTA_RULE_EXPRESSIONS], &packet);
 	const char *comment = comment_of(tb[NFTA_RULE_EXPRESSIONS]);
 	buf_printf(&line, "-A %s", chain);
 	if (rule.when != RULESET_ALWAYS)
@@ -121,35 +122,35 @@ static void one_rule(struct nlmsghdr *h, void *arg)
 	feed(arg, &line);
 }
 
-static int read_table(struct nftables *n, struct reading *r)
+static int read_table(struct nftlist *n, struct reading *r)
 {
 	uint8_t family = r->family == 4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
 	cleanup(buf_fini) struct buf line = BUF_INIT;
 
 	buf_printf(&line, "*%s\n", r->table);
 	feed(r, &line);
-	int e = nftables_list(n, NFT_MSG_GETCHAIN, family, NULL, NULL, one_chain, r);
+	int e = nftlist_read(n, NFT_MSG_GETCHAIN, family, NULL, NULL, one_chain, r);
 	if (e == 0)
-		e = nftables_list(n, NFT_MSG_GETRULE, family, r->table, NULL, one_rule, r);
+		e = nftlist_read(n, NFT_MSG_GETRULE, family, r->table, NULL, one_rule, r);
 	return e;
 }
 
 int native_complete(uint8_t family, struct save *s, struct err *e)
 {
-	struct nftables n;
+	struct nftlist n;
 	int r = 0;
 
 	if (!s->hidden[CHAIN_NAT] && !s->hidden[CHAIN_FILTER])
 		return 0;
 	save_end(s);
 	s->native = true;
-	r = nftables_open(&n, NATIVE_TIMEOUT_MS);
+	r = nftlist_open(&n, NATIVE_TIMEOUT_MS);
 	for (int t = 0; t < 2 && r == 0; t++) {
 		struct reading reading = { s, chain_table_name((enum chain_table)t), family };
 		if (s->hidden[t])
 			r = read_table(&n, &reading);
 	}
-	nftables_close(&n);
+	nftlist_close(&n);
 	if (r < 0)
 		return err_set(e, r, ERR_SYSTEM,
 		               "a table has rules that iptables cannot show, and the kernel does "

@@ -10,9 +10,12 @@
  */
 #include "config.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "fairlead/mem.h"
 #include "proxy/iptables/model_private.h"
+#include "proxy/traffic.h"
 
 struct section {
 	struct buf chains, rules, deletes;
@@ -94,46 +97,52 @@ struct bucket_lines {
 	struct chain *c;
 };
 
-static bool has_rule(const struct chain *c, const char *rule)
-{
-	size_t len = strlen(rule);
-
-	for (const char *p = buf_str(&c->rules); *p;) {
-		size_t line = strcspn(p, "\n");
-		if (line == len && !memcmp(p, rule, len))
-			return true;
-		p += line + (p[line] == '\n');
-	}
-	return false;
-}
-
 static void bucket_line(unsigned int bucket, bool after, const char *rule, void *arg)
 {
 	const struct bucket_lines *l = arg;
 
 	(void)bucket;
-	if (after != l->after)
-		return;
-	/* Services that share an address have the same guard. */
-	if (!after || !has_rule(l->c, rule))
-		chain_rule(l->c, "%s", rule);
+	if (after == l->after)
+		chain_bucket_rule(l->c, after, rule);
+}
+
+static int by_precedence(const void *a, const void *b)
+{
+	const struct proxy_half *const *x = a, *const *y = b;
+
+	return traffic_precedence(*x, *y);
+}
+
+/* What the batch leaves in the bucket, as packets are to meet it; how many, for free(). */
+static size_t members_of(const struct bucket *k, const struct proxy_half ***ret)
+{
+	const struct proxy_half **halves = xcalloc(k->n + 1, sizeof(*halves));
+	size_t n = 0;
+
+	for (size_t i = 0; i < k->n; i++) {
+		const struct service *s = k->members[i];
+		const struct spec *spec = s->in_batch ? s->flying : s->have;
+		if (spec)
+			halves[n++] = &spec->s;
+	}
+	qsort(halves, n, sizeof(*halves), by_precedence);
+	*ret = halves;
+	return n;
 }
 
 static void put_bucket(struct batch *b, unsigned int number)
 {
 	struct bucket *k = &b->m->buckets[number];
+	cleanup_free const struct proxy_half **halves = NULL;
+	size_t n = members_of(k, &halves);
 	char name[CHAIN_NAME_SIZE];
 
 	bucket_name(number, name);
 	chain_begin(&b->scratch, name, NULL);
 	for (int after = 0; after <= (bucket_kind(number) == BUCKET_FILTER_ADDR); after++) {
 		struct bucket_lines lines = { after, &b->scratch };
-		for (size_t i = 0; i < k->n; i++) {
-			const struct service *s = k->members[i];
-			const struct spec *spec = s->in_batch ? s->flying : s->have;
-			if (spec)
-				render_bucket(&b->m->o, &spec->s, number, bucket_line, &lines);
-		}
+		for (size_t i = 0; i < n; i++)
+			render_bucket(&b->m->o, halves[i], number, bucket_line, &lines);
 	}
 	k->next_used = b->scratch.n_rules > 0;
 	if (k->next_used) {
@@ -162,7 +171,7 @@ static void put_services(struct batch *b)
 		const struct spec *spec = m->flight[i]->flying;
 		if (!spec)
 			continue;
-		if (nat->chains.size + nat->rules.size > MODEL_BATCH_BYTES)
+		if (nat->chains.size + nat->rules.size > m->max_bytes)
 			model_shorten_flight(m, i);
 		else
 			render_service(&m->o, &spec->s, put_chain, b);

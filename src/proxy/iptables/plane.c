@@ -43,12 +43,9 @@ void plane_forget_error(struct plane *p)
 
 void plane_back_off(struct plane *p, unsigned int failures)
 {
-	int64_t wait = PLANE_BACKOFF_MIN_MS;
+	int64_t wait = pace_pause_ms(failures ? failures - 1 : 0, PLANE_BACKOFF_MIN_MS,
+	                             PLANE_BACKOFF_MAX_MS);
 
-	for (unsigned int i = 1; i < failures && wait < PLANE_BACKOFF_MAX_MS; i++)
-		wait *= 2;
-	if (wait > PLANE_BACKOFF_MAX_MS)
-		wait = PLANE_BACKOFF_MAX_MS;
 	p->next_ms = clock_ms() + wait + (int64_t)clock_random_below((uint64_t)wait / 2);
 }
 
@@ -155,9 +152,10 @@ struct plane *plane_new(struct event_base *base, const struct variant *v,
 	p->base = base;
 	p->v = v;
 	p->family = o->family;
+	p->localhost_node_ports = o->localhost_node_ports;
 	p->ops = ops;
 	p->arg = arg;
-	p->model = model_new(o, v->max_batch);
+	p->model = model_new(o, v->max_batch, v->max_bytes);
 	p->udp = udp_new(base, p->family, &udp_ops, p);
 	p->watch = watch_new(base, v, p->family, &watch_ops, p);
 	p->audit_ms = audit_ms;
@@ -226,7 +224,17 @@ void plane_remove(struct plane *p, const char *key)
 void plane_complete(struct plane *p)
 {
 	p->complete = true;
+	/* What was read meanwhile may be old: another proxy may have been at work until now. */
+	if (p->state == PLANE_HELD && watch_is_changed(p->watch))
+		p->state = PLANE_READING;
 	plane_kick(p);
+}
+
+void plane_set_node(struct plane *p, const struct proxy_node *n)
+{
+	model_set_node(p->model, n);
+	p->node = *n;
+	changed(p);
 }
 
 bool plane_is_damaged(const struct plane *p, const char *key)
@@ -259,6 +267,11 @@ bool plane_is_applied(const struct plane *p, const char *key)
 	return model_is_applied(p->model, key);
 }
 
+bool plane_has(const struct plane *p, const char *key)
+{
+	return model_has(p->model, key);
+}
+
 bool plane_is_there(const struct plane *p)
 {
 	return p->state != PLANE_ABSENT;
@@ -272,6 +285,7 @@ void plane_add_stats(const struct plane *p, struct proxy_stats *st)
 
 #define PROXY_STAT(member, from, name, type, help) st->member += from;
 #include "fairlead/metrics.def"
+	histogram_add(&st->batch_seconds, &own.batch_seconds);
 	if (own.last_success_ms > st->last_success_ms)
 		st->last_success_ms = own.last_success_ms;
 	/* Nothing can be written for a family that is absent, and nothing of it is announced. */

@@ -65,6 +65,7 @@ void plane_end(struct plane *p);
 void plane_set(struct plane *p, const struct proxy_half *s);
 void plane_remove(struct plane *p, const char *key);
 void plane_complete(struct plane *p);
+void plane_set_node(struct plane *p, const struct proxy_node *n);
 /*
  * Checks whether everything that was written is still there: by a complete comparison, or at the
  * frame alone.
@@ -77,6 +78,8 @@ const char *plane_refusal(const struct plane *p, const char *key);
 size_t plane_n_refused(const struct plane *p);
 bool plane_forward_is_refused(const struct plane *p);
 bool plane_is_applied(const struct plane *p, const char *key);
+/* Whether the Service is wanted. */
+bool plane_has(const struct plane *p, const char *key);
 /* Not ABSENT. */
 bool plane_is_there(const struct plane *p);
 /* Adds to the counters; clears in_sync if it does not hold here. */

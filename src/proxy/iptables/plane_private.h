@@ -65,6 +65,8 @@ struct plane {
 	int64_t compared_ms;        /* when it ended */
 	int64_t next_comparison_ms; /* no other before this, unless there is doubt */
 	struct udp *udp;
+	struct proxy_node node, written; /* as it should be; as the batch under way has it */
+	bool localhost_node_ports;
 	uint64_t repairs; /* that were told of */
 	bool was_refused; /* forwarding, before the adoption under way */
 	bool flows_seen;  /* those of an earlier life were looked for */

@@ -43,6 +43,11 @@ enum bucket_kind bucket_kind(unsigned int bucket)
 	return (enum bucket_kind)kind;
 }
 
+const char *render_index_name(enum bucket_kind kind)
+{
+	return index_names[kind];
+}
+
 void bucket_name(unsigned int bucket, char ret_name[static CHAIN_NAME_SIZE])
 {
 	enum bucket_kind kind = bucket_kind(bucket);
@@ -105,10 +110,7 @@ struct port_plan {
 
 static bool knows_pods(const struct render_options *o)
 {
-	for (size_t i = 0; i < o->n_cluster_cidrs; i++)
-		if (o->cluster_cidrs[i].addr.family == o->family)
-			return true;
-	return false;
+	return traffic_knows_pods(o->pods_by, &o->node, o->family);
 }
 
 static bool plan_port(const struct render_options *o, const struct proxy_half *s, size_t i,
@@ -157,21 +159,64 @@ static void begin_kind(const struct port_plan *n, struct chain *c, char kind)
 	begin(n, c, name);
 }
 
-/* Adds "-s CIDR MATCH -j TARGET" for all Pods' addresses. */
+/* Adds "MATCH -j TARGET" for what Pods sent.  In OUTPUT no interface matches, as none came in. */
 static void rules_from_pods(const struct render_options *o, struct chain *c, const char *match,
                             const char *target)
 {
-	for (size_t i = 0; i < o->n_cluster_cidrs; i++) {
+	const char *space = *match ? " " : "", *plus = "";
+
+	/* A prefix that is as long as names can be is a name. */
+	if (o->pods_by == PROXY_PODS_BY_INTERFACE_PREFIX && strlen(o->pod_interface) < IFNAMSIZ - 1)
+		plus = "+";
+	if (o->pods_by != PROXY_PODS_BY_SOURCE) {
+		chain_rule(c, "-i %s%s %s%s-j %s", o->pod_interface, plus, match, space, target);
+		return;
+	}
+	for (size_t i = 0; i < o->node.n_pod_cidrs; i++) {
 		char cidr[PREFIX_STR_SIZE];
-		if (o->cluster_cidrs[i].addr.family == o->family)
-			chain_rule(c, "-s %s %s%s-j %s", prefix_format(&o->cluster_cidrs[i], cidr),
-			           match, *match ? " " : "", target);
+		if (o->node.pod_cidrs[i].addr.family == o->family)
+			chain_rule(c, "-s %s %s%s-j %s", prefix_format(&o->node.pod_cidrs[i], cidr),
+			           match, space, target);
 	}
 }
 
 static char set_letter(enum traffic_set set)
 {
 	return set == TRAFFIC_LOCAL_SET ? 'L' : 'C';
+}
+
+/* Whether an endpoint has a chain of its own, rather than a rule in each set's. */
+static bool has_endpoint_chains(const struct port_plan *n)
+{
+	return n->traffic.affinity_s || !n->o->knows_bpf;
+}
+
+#define DNAT_SIZE (ADDR_STR_SIZE + 32)
+
+static const char *dnat(const struct proxy_endpoint *e, char ret_text[static DNAT_SIZE])
+{
+	bool six = e->addr.family == 6;
+
+	snprintf(ret_text, DNAT_SIZE, "DNAT --to-destination %s%s%s:%d", six ? "[" : "",
+	         addr_str(&e->addr), six ? "]" : "", e->port);
+	return ret_text;
+}
+
+/* One of @n_left endpoints, if it is drawn. */
+static void rule_of_lot(const struct port_plan *n, const struct proxy_endpoint *e, size_t n_left,
+                        struct chain *c)
+{
+	char lot[64] = "", target[DNAT_SIZE];
+
+	if (n_left > 1)
+		snprintf(lot, sizeof(lot), "-m statistic --mode random --probability %.10f ",
+		         1.0 / (double)n_left);
+	if (has_endpoint_chains(n)) {
+		endpoint_name(n, e, target);
+		chain_rule(c, "%s-j %s", lot, target);
+	} else {
+		chain_rule(c, "-p %s %s-j %s", n->proto, lot, dnat(e, target));
+	}
 }
 
 /* The cluster or the local set: masquerade toward the cluster IP, known clients, then by lot. */
@@ -184,7 +229,9 @@ static void render_set(const struct port_plan *n, enum traffic_set set,
 	char name[CHAIN_NAME_SIZE];
 
 	begin_kind(n, c, set_letter(set));
-	if (n->traffic.inside && way->set == set && way->masquerade)
+	if (n->traffic.inside && way->set == set && way->masquerade && !n->external_chain)
+		chain_rule(c, "-j %s", who); /* nothing else comes here */
+	else if (n->traffic.inside && way->set == set && way->masquerade)
 		chain_rule(c, "-d %s/%u -p %s -m %s --dport %d -j %s", addr_str(ip), addr_bits(ip),
 		           n->proto, n->proto, n->p->port, who);
 	for (size_t i = 0; n->traffic.affinity_s && i < n_e; i++) {
@@ -192,29 +239,22 @@ static void render_set(const struct port_plan *n, enum traffic_set set,
 		chain_rule(c, "-m recent --name %s --rcheck --seconds %u --reap -j %s", name,
 		           n->traffic.affinity_s, name);
 	}
-	for (size_t i = 0; i < n_e; i++) {
-		endpoint_name(n, &e[i], name);
-		if (i + 1 < n_e)
-			chain_rule(c, "-m statistic --mode random --probability %.10f -j %s",
-			           1.0 / (double)(n_e - i), name);
-		else
-			chain_rule(c, "-j %s", name);
-	}
+	for (size_t i = 0; i < n_e; i++)
+		rule_of_lot(n, &e[i], n_e - i, c);
 }
 
 static void render_endpoint(const struct port_plan *n, const struct proxy_endpoint *e,
                             struct chain *c)
 {
-	bool six = e->addr.family == 6;
-	char name[CHAIN_NAME_SIZE], recent[CHAIN_NAME_SIZE + 32] = "";
+	char name[CHAIN_NAME_SIZE], to[DNAT_SIZE], recent[CHAIN_NAME_SIZE + 32] = "";
 
 	endpoint_name(n, e, name);
 	begin(n, c, name);
-	chain_rule(c, "-s %s/%u -j FL-MARK", addr_str(&e->addr), addr_bits(&e->addr));
+	if (!n->o->knows_bpf)
+		chain_rule(c, "-s %s/%u -j FL-MARK", addr_str(&e->addr), addr_bits(&e->addr));
 	if (n->traffic.affinity_s)
 		snprintf(recent, sizeof(recent), "-m recent --name %s --set ", name);
-	chain_rule(c, "-p %s %s-j DNAT --to-destination %s%s%s:%d", n->proto, recent,
-	           six ? "[" : "", addr_str(&e->addr), six ? "]" : "", e->port);
+	chain_rule(c, "-p %s %s-j %s", n->proto, recent, dnat(e, to));
 }
 
 /* Packets that do not take the usual way. */
@@ -291,6 +331,8 @@ static void render_port(const struct port_plan *n, struct chain *c, render_chain
 		render_set(n, TRAFFIC_LOCAL_SET, p->local, p->n_local, c);
 		fn(c, arg);
 	}
+	if (!has_endpoint_chains(n))
+		return;
 	for (size_t i = 0; cluster && i < p->n_cluster; i++) {
 		render_endpoint(n, &p->cluster[i], c);
 		fn(c, arg);
@@ -437,6 +479,21 @@ void render_bucket(const struct render_options *o, const struct proxy_half *s, u
 	dispatch(o, s, (struct line_sink){ bucket, fn, arg });
 }
 
+void render_caught(const struct render_options *o, const struct proxy_half *s, size_t port,
+                   const struct traffic_destination *d, render_line_fn *fn, void *arg)
+{
+	struct line_sink to = { BUCKETS, fn, arg };
+	struct port_plan n;
+
+	if (plan_port(o, s, port, &n))
+		dispatch_destination(d, &(struct dispatch){ &n, &to });
+}
+
+void render_guard(const struct addr *a, render_line_fn *fn, void *arg)
+{
+	dispatch_guard(a, &(struct line_sink){ BUCKETS, fn, arg });
+}
+
 /*
  * Of flows that are translated, in both directions; where a packet too large is told of may be
  * another node (ECMP).
@@ -452,37 +509,51 @@ static void render_clamp(const struct render_options *o, struct chain *c)
 		chain_rule(c, "%s -j TCPMSS --set-mss %d", match, o->clamp_mss);
 }
 
-/* Whether not all of the node's addresses have node ports. */
-static bool chooses_addresses(const struct render_options *o)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < o->n_node_port_cidrs; i++) {
-		const struct prefix *p = &o->node_port_cidrs[i];
-		if (p->addr.family != o->family)
-			continue;
-		if (p->len == 0)
-			return false;
-		any = true;
-	}
-	return any;
-}
-
 /* Adds rules for what goes to an address with node ports. */
 static void rules_to_node_ports(const struct render_options *o, struct chain *c, const char *match,
                                 const char *target)
 {
+	const struct proxy_node *n = &o->node;
 	char cidr[PREFIX_STR_SIZE];
 
-	if (!chooses_addresses(o)) {
+	if (traffic_node_port_addresses(n, o->family) == TRAFFIC_ALL_ADDRESSES) {
 		chain_rule(c, "%s-m addrtype --dst-type LOCAL -j %s", match, target);
 		return;
 	}
-	for (size_t i = 0; i < o->n_node_port_cidrs; i++)
-		if (o->node_port_cidrs[i].addr.family == o->family)
+	for (size_t i = 0; i < n->n_node_port_cidrs; i++)
+		if (n->node_port_cidrs[i].addr.family == o->family)
 			chain_rule(c, "-d %s %s-m addrtype --dst-type LOCAL -j %s",
-			           prefix_format(&o->node_port_cidrs[i], cidr), match, target);
+			           prefix_format(&n->node_port_cidrs[i], cidr), match, target);
 }
+
+static bool serves_localhost(const struct render_options *o)
+{
+	return o->localhost_node_ports && o->family == 4;
+}
+
+/*
+ * The sysctl that lets answers to 127.0.0.1 in lets in all that others send there, whatever source
+ * it claims.  What belongs to a flow, or was translated, may pass.
+ */
+static void render_localhost(const struct render_options *o, struct chain *c)
+{
+	if (o->localhost_guard && o->family == 4)
+		chain_rule(c, "-d 127.0.0.0/8 ! -i lo -m conntrack ! --ctstate "
+		              "RELATED,ESTABLISHED,DNAT -j DROP");
+	if (serves_localhost(o) &&
+	    traffic_node_port_addresses(&o->node, 4) != TRAFFIC_ALL_ADDRESSES)
+		chain_rule(c, "-d 127.0.0.0/8 -i lo -m conntrack --ctstate NEW -j FL-NPF");
+}
+
+/*
+ * Whether source and destination are the same, in the classic instructions of BPF: each word of the
+ * one is compared with its like of the other.
+ */
+static const char to_itself4[] = "6,32 0 0 12,7 0 0 0,32 0 0 16,29 0 1 0,6 0 0 65535,6 0 0 0";
+static const char to_itself6[] =
+	"18,32 0 0 8,7 0 0 0,32 0 0 24,29 0 13 0,32 0 0 12,7 0 0 0,32 0 0 28,29 0 9 0,"
+	"32 0 0 16,7 0 0 0,32 0 0 32,29 0 5 0,32 0 0 20,7 0 0 0,32 0 0 36,29 0 1 0,"
+	"6 0 0 65535,6 0 0 0";
 
 void render_frame(const struct render_options *o, render_chain_fn *fn, void *arg)
 {
@@ -490,6 +561,7 @@ void render_frame(const struct render_options *o, render_chain_fn *fn, void *arg
 	uint32_t m = o->mark;
 
 	chain_begin(&c, "FL-IN", NULL);
+	render_localhost(o, &c);
 	chain_rule(&c, "-m conntrack --ctstate NEW -j FL-FLT");
 	rules_to_node_ports(o, &c, "-m conntrack --ctstate NEW ", "FL-NPF");
 	chain_rule(&c, "-m connmark --mark 0x%x/0x%x -m conntrack ! --ctstate DNAT -j ACCEPT", m,
@@ -522,6 +594,9 @@ void render_frame(const struct render_options *o, render_chain_fn *fn, void *arg
 		fn(&c, arg);
 	}
 	chain_begin(&c, "FL-POST", NULL);
+	if (o->knows_bpf)
+		chain_rule(&c, "-m conntrack --ctstate DNAT -m bpf --bytecode \"%s\" -j FL-MARK",
+		           o->family == 4 ? to_itself4 : to_itself6);
 	chain_rule(&c, "-m mark ! --mark 0x%x/0x%x -j RETURN", m, m);
 	chain_rule(&c, "-j MARK --set-xmark 0x0/0x%x", m);
 	chain_rule(&c, "-j MASQUERADE%s", o->random_fully ? " --random-fully" : "");
@@ -548,19 +623,24 @@ static void index_rule(const struct render_options *o, unsigned int bucket, stru
 	}
 }
 
+static const char *loopback(const struct render_options *o)
+{
+	return o->family == 4 ? "127.0.0.0/8" : "::1/128";
+}
+
 /*
- * Services do not listen on loopback addresses: that would take route_localnet, which is not ours
- * to set.
+ * On loopback addresses only where that was chosen, and only for what the node itself sends: of
+ * what comes in from elsewhere nothing goes out by lo.
  */
 static void index_node_ports(const struct render_options *o, struct chain *c)
 {
-	const char *loopback = o->family == 4 ? "127.0.0.0/8" : "::1/128";
-
-	if (!chooses_addresses(o)) {
-		chain_rule(c, "! -d %s -m addrtype --dst-type LOCAL -j FL-NP", loopback);
+	if (serves_localhost(o))
+		chain_rule(c, "-d %s -o lo -j FL-NP", loopback(o));
+	if (traffic_node_port_addresses(&o->node, o->family) == TRAFFIC_ALL_ADDRESSES) {
+		chain_rule(c, "! -d %s -m addrtype --dst-type LOCAL -j FL-NP", loopback(o));
 		return;
 	}
-	chain_rule(c, "-d %s -j RETURN", loopback);
+	chain_rule(c, "-d %s -j RETURN", loopback(o));
 	rules_to_node_ports(o, c, "", "FL-NP");
 }
 
@@ -569,6 +649,9 @@ void render_index(const struct render_options *o, enum bucket_kind kind,
                   struct chain *ret_chain)
 {
 	chain_begin(ret_chain, index_names[kind], NULL);
+	/* Where no node port is served, who listens there on the same port is not to be cut off. */
+	if (kind == BUCKET_FILTER_PORT && !serves_localhost(o))
+		chain_rule(ret_chain, "-d %s -j RETURN", loopback(o));
 	for (unsigned int i = bucket_first[kind]; i < bucket_first[kind + 1]; i++)
 		if (in_use(i, arg))
 			index_rule(o, i, ret_chain);

@@ -16,9 +16,12 @@
  *       port range → FL-N-xxx → FL-E-id                       FORWARD, late → FL-ACC: ACCEPT what
  *                                                             is ours
  *   FL-E external traffic: FL-MARK (masquerade) and FL-C, or the short circuits of policy Local and
- *   FL-L FL-C, FL-L the cluster and the local set → FL-P-id one endpoint: hairpin, affinity, DNAT
+ *   FL-L FL-C, FL-L the cluster and the local set: DNAT; with affinity → FL-P-id one endpoint
  *   FL-R also accepts health checks of Services, and FL-IN what follows them
- *   POSTROUTING → FL-POST: masquerade what carries the mark
+ *   POSTROUTING → FL-POST: masquerade what carries the mark, and an endpoint that reaches itself
+ *
+ * That one rule finds all who reach themselves needs the match "bpf".  Where there is none, each
+ * endpoint of each port has a chain FL-P with a rule for what comes from it: twice as many rules.
  *
  * The filter rules see only destinations that no nat rule rewrote: that is how "no endpoints"
  * rejects and how a refused source is dropped.  A bucket gathers lines of many Services, so the
@@ -32,6 +35,8 @@
 #include "proxy/iptables/chain.h"
 #include "fairlead/proxy.h"
 
+struct traffic_destination;
+
 struct render_options {
 	uint8_t family;
 	/*
@@ -39,13 +44,14 @@ struct render_options {
 	 * masqueraded
 	 */
 	uint32_t mark;
-	const struct prefix *cluster_cidrs; /* of any family */
-	size_t n_cluster_cidrs;
-	/* of any family: where node ports are, of the node's addresses; none: at all of them */
-	const struct prefix *node_port_cidrs;
-	size_t n_node_port_cidrs;
+	struct proxy_node node;
+	enum proxy_pods pods_by;
+	char pod_interface[IFNAMSIZ];
+	bool localhost_node_ports; /* IPv4 alone */
+	bool localhost_guard;      /* keep others from there */
 	bool masquerade_all;
 	bool random_fully; /* MASQUERADE knows --random-fully */
+	bool knows_bpf;    /* there is the match "bpf" */
 	/* drop Pods' packets that conntrack cannot place rather than leak them untranslated */
 	bool drop_invalid;
 	int clamp_mss; /* as in struct proxy_options */
@@ -80,6 +86,10 @@ void render_dispatch(const struct render_options *o, const struct proxy_half *s,
 /* Of those only the lines of one bucket; much less work where there are many. */
 void render_bucket(const struct render_options *o, const struct proxy_half *s, unsigned int bucket,
                    render_line_fn *fn, void *arg);
+/* The lines for one destination of one port, and the one of the guard of an address. */
+void render_caught(const struct render_options *o, const struct proxy_half *s, size_t port,
+                   const struct traffic_destination *d, render_line_fn *fn, void *arg);
+void render_guard(const struct addr *a, render_line_fn *fn, void *arg);
 /* The frame: chains that do not depend on any Service. */
 void render_frame(const struct render_options *o, render_chain_fn *fn, void *arg);
 /*
@@ -89,6 +99,9 @@ void render_frame(const struct render_options *o, render_chain_fn *fn, void *arg
 void render_index(const struct render_options *o, enum bucket_kind kind,
                   bool (*in_use)(unsigned int bucket, void *arg), void *arg,
                   struct chain *ret_chain);
+
+/* The name of that chain. */
+const char *render_index_name(enum bucket_kind kind);
 
 /* Where the built-in chains must jump to ours. */
 struct render_jump {

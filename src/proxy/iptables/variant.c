@@ -23,13 +23,15 @@ const struct variant variants[VARIANTS] = {
 	  { "iptables-nft-restore", "ip6tables-nft-restore" },
 	  { "iptables-nft-save", "ip6tables-nft-save" },
 	  100,
-	  1000 },
+	  1000,
+	  256u << 10 },
 	{ "legacy",
 	  { "iptables-legacy", "ip6tables-legacy" },
 	  { "iptables-legacy-restore", "ip6tables-legacy-restore" },
 	  { "iptables-legacy-save", "ip6tables-legacy-save" },
 	  20,
-	  5000 },
+	  20000,
+	  2u << 20 },
 };
 
 int variant_index(uint8_t family)
@@ -183,6 +185,19 @@ bool variant_random_fully(const struct variant *v)
 	if (!p || sscanf(p, " v%u.%u.%u", &a, &b, &c) != 3)
 		return false;
 	return a > 1 || (a == 1 && (b > 6 || (b == 6 && c >= 2)));
+}
+
+/*
+ * Asked for help on a match, the program asks the kernel for it.  Where the kernel has none, it
+ * says so, or, before 1.8.8, fails.
+ */
+bool variant_knows_match(const struct variant *v, uint8_t family, const char *match)
+{
+	const char *const argv[] = { v->iptables[variant_index(family)], "-m", match, "--help",
+		                     NULL };
+	cleanup(buf_fini) struct buf said = BUF_INIT;
+
+	return succeeds(argv, &said) && !strstr(buf_str(&said), "not supported");
 }
 
 static const struct variant *judge(void)

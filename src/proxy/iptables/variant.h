@@ -25,7 +25,12 @@ struct variant {
 	 * tells nothing.
 	 */
 	unsigned int comparison_share;
-	size_t max_batch; /* Services a batch: what is cheapest differs between the two */
+	/*
+	 * Services a batch, and bytes of its text: what is cheapest differs between the two.  With
+	 * nft a batch costs more than twice as much where it is twice as large; with legacy each
+	 * costs as much as the whole table.
+	 */
+	size_t max_batch, max_bytes;
 };
 
 /* The programs' own exit code for "locked, or the kernel had no resources". */
@@ -71,5 +76,7 @@ bool variant_has_ours(const struct variant *v);
 int variant_clean(const struct variant *v, struct err *e);
 /* Whether MASQUERADE knows --random-fully: since 1.6.2. */
 bool variant_random_fully(const struct variant *v);
+/* Whether rules of this family may use the match: the program has it, and so has the kernel. */
+bool variant_knows_match(const struct variant *v, uint8_t family, const char *match);
 
 #endif

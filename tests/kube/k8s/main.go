@@ -21,6 +21,7 @@ import (
 	manager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+	kubeadm "k8s.io/kubernetes/cmd/kubeadm/app"
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 )
 
@@ -42,13 +43,17 @@ func main() {
 			return
 		}
 	}
-	fmt.Fprintln(os.Stderr, "usage: k8s etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kube-proxy|kubelet|kubectl …")
+	fmt.Fprintln(os.Stderr, "usage: k8s etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kube-proxy|kubelet|kubectl|kubeadm …")
 	os.Exit(2)
 }
 
 func run(part string) bool {
 	if part == "etcd" {
 		etcdmain.Main(os.Args)
+		return true
+	}
+	if part == "kubeadm" {
+		util.CheckErr(kubeadm.Run())
 		return true
 	}
 	if part == "kubectl" {

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_OWNERSHIP_H
+#define FAIRLEAD_OWNERSHIP_H
+
+/*
+ * What a node would serve on layer 2, and who owns it: what comes into the decisions about
+ * ownership, and what comes out of them.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/addr.h"
+#include "fairlead/identity.h"
+
+/* How soon a node's death is noticed, and how long an answer to a probe may take. */
+struct l2_timing {
+	int heartbeat_ms; /* a node says something at least this often; */
+	int multiplier;   /* after so many intervals of its own without anything it is dead */
+	int probe_ms;
+};
+
+/* One address, as this node's view has it. */
+struct l2_want {
+	struct addr addr;
+	struct identity identity; /* whom it is for */
+	bool eligible; /* this node may own it: decide_node() said so and the data plane is up */
+	/*
+	 * Nodes that this node's view holds eligible, itself included, as indexes into
+	 * l2_snapshot.nodes; ascending.
+	 */
+	const uint16_t *candidates;
+	size_t n_candidates;
+};
+
+struct l2_snapshot {
+	const char *const *nodes; /* every node of the cluster, sorted by name */
+	size_t n_nodes;
+	const struct l2_want *wants; /* sorted by address, each address once */
+	size_t n_wants;
+	/*
+	 * The layer-2 pools: a segment that holds part of one is joined before the first want,
+	 * which then need not wait.
+	 */
+	const struct addr_range *ranges;
+	size_t n_ranges;
+	bool view_fresh;         /* the API server was heard from lately */
+	struct l2_timing timing; /* heartbeat_ms 0: what the options say */
+};
+
+enum l2_ownership {
+	L2_IDLE,           /* not ours: no interface, or not eligible */
+	L2_WAITING,        /* listening before the first claim, or another node has precedence */
+	L2_PROBING,        /* asking whether anybody still answers for it */
+	L2_OWNER,          /* ours: answering */
+	L2_OTHER,          /* another node owns it */
+	L2_STILL_ANSWERED, /* its former owner, from which nothing is heard, still answers ARP */
+	L2_CONFLICT,       /* a stranger on the segment uses the address */
+	/* not ours, and the kernel of this node or of a peer answers for it, whoever owns it */
+	L2_KERNEL_ANSWERS,
+	L2_NO_INTERFACE, /* no interface of this node holds the address's subnet */
+};
+
+struct l2_state {
+	struct addr addr;
+	enum l2_ownership ownership;
+	char interface[16]; /* "" if none */
+	char owner[64];     /* node name, this node's own if L2_OWNER, "" if unknown */
+	uint32_t epoch;
+	uint8_t mac[6]; /* who answers; zero if unknown */
+	/*
+	 * The kernel of a peer, which does not own it, answers for it: at mac in L2_KERNEL_ANSWERS,
+	 * else at rival.
+	 */
+	bool peer_kernel;
+	/*
+	 * Just now this node and another machine, @rival, both answered for it: one of them gives
+	 * way.
+	 */
+	bool two_owners;
+	uint8_t rival[6];
+};
+
+#endif

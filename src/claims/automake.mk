@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+libfairlead_a_SOURCES += \
+	src/claims/claims.c \
+	src/claims/contest.c \
+	src/claims/datagram.c \
+	src/claims/entries.c \
+	src/claims/gate.c \
+	src/claims/identity.c \
+	src/claims/member.c \
+	src/claims/nodes.c \
+	src/claims/rivals.c \
+	src/claims/strangers.c \
+	src/claims/tables.c \
+	src/claims/wire.c
+noinst_HEADERS += \
+	include/fairlead/claims.h \
+	include/fairlead/identity.h \
+	include/fairlead/member.h \
+	include/fairlead/ownership.h \
+	include/fairlead/strangers.h \
+	include/fairlead/wire.h \
+	src/claims/datagram.h \
+	src/claims/private.h
+
+check_PROGRAMS += tests/unit/test_member
+TESTS += tests/unit/test_member
+tests_unit_test_member_SOURCES = tests/unit/test_member.c tests/unit/unit.h
+tests_unit_test_member_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_timing
+TESTS += tests/unit/test_timing
+tests_unit_test_timing_SOURCES = tests/unit/test_timing.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
+tests_unit_test_timing_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
+tests_unit_test_timing_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_versions
+TESTS += tests/unit/test_versions
+tests_unit_test_versions_SOURCES = tests/unit/test_versions.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
+tests_unit_test_versions_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
+tests_unit_test_versions_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_wire
+TESTS += tests/unit/test_wire
+tests_unit_test_wire_SOURCES = tests/unit/test_wire.c tests/unit/unit.h
+tests_unit_test_wire_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_ownership
+TESTS += tests/unit/test_ownership
+tests_unit_test_ownership_SOURCES = tests/unit/test_ownership.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
+tests_unit_test_ownership_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
+tests_unit_test_ownership_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_rivals
+TESTS += tests/unit/test_rivals
+tests_unit_test_rivals_SOURCES = tests/unit/test_rivals.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
+tests_unit_test_rivals_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
+tests_unit_test_rivals_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_silences
+TESTS += tests/unit/test_silences
+tests_unit_test_silences_SOURCES = tests/unit/test_silences.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
+tests_unit_test_silences_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
+tests_unit_test_silences_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_sightings
+TESTS += tests/unit/test_sightings
+tests_unit_test_sightings_SOURCES = tests/unit/test_sightings.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
+tests_unit_test_sightings_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
+tests_unit_test_sightings_LDADD = $(UNIT_LDADD)

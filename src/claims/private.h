@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_CLAIMS_PRIVATE_H
+#define FAIRLEAD_CLAIMS_PRIVATE_H
+
+/*
+ * Shared only by the files of the claims core: entries.c keeps addresses and timers, tables.c keeps
+ * the copies of peers' claims and talks about them, contest.c answers questions about one address,
+ * gate.c asks the network, rivals.c deals with others that answer, nodes.c asks whether a
+ * restarting peer's node is there, claims.c decides.
+ */
+
+#include "fairlead/claims.h"
+
+/* ---- entries.c ---- */
+
+struct claims_entry *entry_find(const struct claims *c, const struct addr *addr);
+/* Finds or creates an entry; NULL if there are too many. */
+struct claims_entry *entry_get(struct claims *c, const struct addr *addr);
+/* Frees the entry if nothing is left to remember. */
+void entry_prune(struct claims *c, struct claims_entry *e);
+/* What a claim adds to the digest of its table. */
+uint64_t claim_digest(const struct wire_claim *claim);
+/* Sets when to look at the entry again. */
+void entry_wake_at(struct claims *c, struct claims_entry *e, int64_t at_ms);
+void entry_forget_recalled(struct claims_entry *e);
+void entries_free(struct claims *c);
+
+void action_add(struct claims *c, enum claims_action_type type, const struct addr *addr);
+void set_state(struct claims *c, struct claims_entry *e, enum l2_ownership state);
+/* Makes @claim ours, in place of what was there, or gives ours up, and has the peers informed. */
+void own_set(struct claims *c, struct claims_entry *e, const struct wire_claim *claim);
+void own_clear(struct claims *c, struct claims_entry *e);
+
+/* ---- tables.c ---- */
+
+/* Makes room for the tables of so many slots. */
+void tables_reserve(struct claims *c, size_t n_slots);
+void table_drop(struct claims *c, struct claims_held *h);
+/* Makes @claim one of @p's; false if there are too many. */
+bool table_put(struct claims *c, struct member_peer *p, const struct wire_claim *claim);
+void tables_receive(struct claims *c, int64_t now, struct member_peer *p,
+                    const struct wire_msg *msg);
+/* @p is a new incarnation: what it claimed before is held for it, or forgotten. */
+void table_renew(struct claims *c, int64_t now, struct member_peer *p, bool hold);
+/*
+ * Forgets everything that @p claimed (or only what its former incarnation did); @how says in which
+ * way it became free.
+ */
+void table_clear(struct claims *c, int64_t now, struct member_peer *p, bool former_only,
+                 enum claims_freed how);
+/* Recomputes c->synced. */
+void tables_review_synced(struct claims *c);
+
+/* ---- contest.c ---- */
+
+/*
+ * For this long an address is known to have been let go, and the node that did so is not a
+ * candidate.
+ */
+#define CLAIMS_YIELDED_MS 2000
+/* Probes to send where losing one would make two owners. */
+#define CLAIMS_ASKS_UNSURE 3
+/* A fresh candidate supersedes an owner whose view has been stale for this long, */
+#define CLAIMS_STALE_MS 5000
+/*
+ * provided that its own view has been fresh for this long: a broken watch is retried within ten
+ * seconds.
+ */
+#define CLAIMS_FRESH_MS 15000
+
+/* This node may own the address. */
+bool entitled(const struct claims_entry *e);
+bool same_identity(const struct l2_want *w, const struct wire_claim *claim);
+/* The best claim of a peer that still stands; NULL if none. */
+const struct claims_held *best_rival(const struct claims *c, const struct claims_entry *e);
+/* The last holder known is a peer that died. */
+bool orphaned(const struct claims_entry *e);
+/* Ours is claimed, and a claim that stands wins over it. */
+bool contested_and_lost(const struct claims *c, int64_t now, const struct claims_entry *e);
+/* A node's weight for an address in the rendezvous order; the highest comes first. */
+uint64_t score(const struct addr *addr, uint64_t name_hash);
+/* How many living candidates come before us for this address. */
+size_t rank(const struct claims *c, int64_t now, const struct claims_entry *e);
+/* It was ours before we restarted, and the peers still hold it for us. */
+bool resumes(const struct claims_entry *e, int64_t now);
+/* Whether we have to ask, as it is not certain that nobody answers for it. */
+bool must_ask(const struct claims *c, int64_t now, const struct claims_entry *e);
+/* How many probes must go unanswered before we conclude that nobody answers. */
+uint8_t asks_needed(const struct claims *c, int64_t now, const struct claims_entry *e);
+/* @rival may be overruled: see contest.c. */
+bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
+              const struct claims_held *rival);
+
+/* ---- gate.c ---- */
+
+/* Somebody answered for it: it is asked for again after a while. */
+bool backing_off(const struct claims_entry *e);
+void back_off(struct claims *c, int64_t now, struct claims_entry *e, enum l2_ownership state,
+              const uint8_t *mac);
+/*
+ * True if this node may answer for the address from now on; otherwise what is missing was started,
+ * and the entry's state says what.  @overrule: a rival holds it and will let go, so there is no
+ * need to ask.
+ */
+bool gate_passes(struct claims *c, int64_t now, struct claims_entry *e, bool overrule);
+/* When one more probe may go out; if that is @now, it counts as sent. */
+int64_t probe_turn(struct claims *c, int64_t now);
+/* An address that was answered, lost or held by somebody else: stop waiting. */
+void gate_close(struct claims_entry *e);
+/* What another machine sent waited for so long that it may have taken an address of ours. */
+bool came_late(const struct claims *c, int64_t waited_ms);
+/* As an owner: does not answer any more until it has asked. */
+void ask_again(struct claims *c, int64_t now, struct claims_entry *e);
+
+/* ---- rivals.c ---- */
+
+/* This node owns the address from now on. */
+void rivals_begin(struct claims *c, int64_t now, struct claims_entry *e);
+/* As an owner: asks whether somebody else answers, too, when that is due. */
+void rivals_verify(struct claims *c, int64_t now, struct claims_entry *e);
+/* Two owners were seen, and not again for a while. */
+void rivals_expire(struct claims *c, int64_t now, struct claims_entry *e);
+/* Recomputes c->exposed. */
+void rivals_review(struct claims *c, int64_t now);
+/*
+ * For a while from now on there is reason to ask more often, including for addresses that are
+ * already being probed.
+ */
+void doubt(struct claims *c, int64_t now);
+
+/* ---- nodes.c ---- */
+
+/* A believed message of @p came from @source. */
+void nodes_heard(struct claims *c, int64_t now, struct member_peer *p, enum member_state was,
+                 bool is_new, const struct addr *source);
+void nodes_tick(struct claims *c, int64_t now);
+int64_t nodes_deadline(const struct claims *c);
+
+/* ---- claims.c ---- */
+
+/* Decides about the entry from what is known now; may free it. */
+void settle(struct claims *c, int64_t now, struct claims_entry *e);
+/* The entry lost a claim of @p's. */
+void freed_by(struct claims_entry *e, int64_t now, const struct member_peer *p,
+              enum claims_freed how);
+
+#endif

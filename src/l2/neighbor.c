@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "l2/neighbor.h"
+
+#include <errno.h>
+
+#include "fairlead/mem.h"
+
+static const struct neighbor_ops *const table[] = { &neighbor_arp, &neighbor_ndp };
+
+const struct neighbor_ops *neighbor_of(uint8_t family)
+{
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		if (table[i]->family == family)
+			return table[i];
+	return NULL;
+}
+
+int neighbor_decode(const void *frame, size_t size, const struct neighbor_ops **ret_ops,
+                    struct neighbor_packet *ret_packet)
+{
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		if (table[i]->decode(frame, size, ret_packet) == 0) {
+			*ret_ops = table[i];
+			return 0;
+		}
+	return -EINVAL;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_PROXY_NFTABLES_KEEPER_PRIVATE_H
+#define FAIRLEAD_PROXY_NFTABLES_KEEPER_PRIVATE_H
+
+/*
+ * The inside of a keeper: keeper.c is the machine and the door, services.c has the Services,
+ * planning.c turns them into wishes, reading.c compares with the kernel, writing.c writes.
+ */
+
+#include "fairlead/hash.h"
+#include "proxy/nftables/keeper.h"
+#include "proxy/nftables/plan.h"
+#include "proxy/nftables/store.h"
+#include "proxy/spec.h"
+#include "proxy/udp.h"
+
+struct event;
+struct virtual_server;
+struct wire;
+
+enum keeper_state {
+	KEEPER_ABSENT,
+	KEEPER_READING,
+	KEEPER_LISTING,
+	KEEPER_HELD,
+	KEEPER_PLANNING,
+	KEEPER_KEEPING,
+};
+
+/* A set that IPVS has been told of; when nobody wants it, until nothing leads there any more. */
+struct keeper_virtual {
+	uint32_t set;
+	bool wanted;
+};
+
+struct keeper_service {
+	struct store_owner owner; /* first: see keeper_service_of() */
+	struct keeper *k;
+	struct spec *want;          /* NULL: to be removed */
+	struct spec *planned;       /* what the store has of it */
+	struct spec *have;          /* what the kernel had when the store was last written */
+	int64_t created_us;         /* as it was wanted last */
+	uint32_t *ids;              /* of the planned one's ports */
+	struct keeper_group *group; /* of its source ranges; NULL: none */
+	struct keeper_virtual *virtuals;
+	size_t n_virtuals, cap_virtuals;
+	uint64_t stamp; /* of the store, when it was planned */
+	bool unplanned, waiting, lost;
+	bool rounded; /* clients stay longer than it says */
+	struct keeper_service *prev_unplanned, *next_unplanned;
+	struct keeper_service *prev_waiting, *next_waiting;
+	struct keeper_service *prev_lost, *next_lost;
+	char *error; /* refused */
+	UT_hash_handle hh;
+	char key[];
+};
+
+/* A number that one Service's source ranges have. */
+struct keeper_group {
+	uint32_t number;
+	size_t refs;
+	const struct keeper_service *owner;
+	UT_hash_handle hh;
+};
+
+struct keeper_kind {
+	frame_kind kind;
+	size_t sets;  /* that want it */
+	bool there;   /* in the kernel, and right */
+	bool wrong;   /* in the kernel, but not right */
+	bool written; /* by the transaction under way */
+	bool stood;   /* right and in use, before it was forgotten */
+	UT_hash_handle hh;
+};
+
+/* One Service that is being planned. */
+struct keeper_planning {
+	struct keeper_service *s; /* NULL: none */
+	struct spec *to;          /* what it is to be */
+	uint32_t *ids;
+	struct keeper_group *group;
+	size_t part, n; /* parts that are done; elements that they were about */
+	bool again;     /* the node has changed meanwhile */
+};
+
+struct keeper {
+	struct store_owner owner; /* of what belongs to all */
+	struct frame frame;
+	struct traffic_node node;
+	const struct keeper_ops *ops;
+	void *arg;
+
+	enum keeper_state state;
+	bool complete;
+	bool adopted; /* everything was compared once */
+	struct wire *wire;
+	struct store *store;
+	struct virtuals *virtuals; /* NULL: without IPVS */
+	/* In its place; NULL: it is told itself. */
+	void (*show_virtual)(const struct virtual_server *server, void *arg);
+	void *show_arg;
+	struct udp *udp;
+	struct event *timer;
+
+	struct keeper_service *services;
+	struct keeper_service *unplanned, *waiting, *losers;
+	struct keeper_planning planning; /* of one that is unplanned, and still is */
+	size_t n_refused;
+	bool retry_losers;
+	struct keeper_kind *kinds;
+	struct keeper_group *groups;
+	bool sweep; /* kinds that nobody uses may go */
+
+	/* what is known of the frame */
+	bool no_table, wrong_table, wrong_rules;
+	bool due;        /* the frame is to be written: what it lacks nobody else took away */
+	bool look_again; /* or than when they were looked at, for the first time */
+	bool damaged;    /* by others, and not mended yet */
+	bool doubt;      /* to be read again */
+	bool unsure;     /* what our last transaction did, so nobody else is blamed */
+	struct frame_list list;        /* of what the kernel has, while it is read */
+	int64_t read_ms, next_read_ms; /* when reading began; not again before */
+	unsigned int audits;           /* since everything was read */
+
+	size_t batch;           /* the largest transaction now */
+	size_t n_kinds_written; /* by the one under way */
+	unsigned int failures;
+	unsigned int refusals;  /* of elements alone, since something was taken */
+	int64_t next_ms;        /* nothing is tried before */
+	bool pause_for_refused; /* only what was refused waits for that */
+	bool doubted;           /* since a transaction succeeded */
+	uint64_t rendered, repairs;
+	size_t n_services, n_truncated, n_rounded, n_pending;
+	struct proxy_stats stats;
+	char last_error[ERR_MSG_SIZE];
+};
+
+static inline struct keeper_service *keeper_service_of(const struct store_owner *owner)
+{
+	return (struct keeper_service *)(uintptr_t)owner;
+}
+
+/* ---- keeper.c ---- */
+
+const char *keeper_family(const struct keeper *k);
+void keeper_kick(struct keeper *k);
+void keeper_say_failed(struct keeper *k, const struct err *e, bool aloud);
+void keeper_back_off(struct keeper *k);
+struct keeper_kind *keeper_kind_of(struct keeper *k, frame_kind kind);
+/* The kind by which a set is served that wants this one: its own, or the rounded one. */
+frame_kind keeper_kind_for(const struct keeper *k, frame_kind kind);
+
+/* ---- services.c ---- */
+
+extern const struct store_ops keeper_store_ops;
+/* As traffic_precedence(). */
+int keeper_precedence(const struct keeper_service *a, const struct keeper_service *b);
+/* Of no kernel's yet; takes @want. */
+struct keeper_service *keeper_service_new(struct keeper *k, struct spec *want);
+/* Takes @want, NULL: nothing. */
+void keeper_want(struct keeper_service *s, struct spec *want);
+/* It is planned later. */
+void keeper_postpone(struct keeper_service *s);
+/* It is planned at once, or later if that takes long. */
+void keeper_wish(struct keeper_service *s);
+/* The store wants what the Service wanted when its planning began; it may have to be again. */
+void keeper_planned(struct keeper_service *s, bool again);
+void keeper_unlose(struct keeper_service *s);
+/* Those that lost a key try again, as one is free. */
+void keeper_retry_losers(struct keeper *k);
+/* The Service waits until all that is queued now is in the kernel. */
+void keeper_wait(struct keeper_service *s);
+/* What is in the kernel now: Services that waited for it are applied, or gone. */
+void keeper_settle(struct keeper *k);
+/* The kernel does not take an element of the Service's, which waits for it on. */
+void keeper_refuse(struct keeper_service *s, const char *error);
+/* The same for one that is not one Service's alone. */
+void keeper_refuse_sharers(struct keeper *k, enum frame_map map, const void *key,
+                           const char *error);
+void keeper_service_free(struct keeper_service *s);
+
+/* ---- planning.c ---- */
+
+/* Makes the store want what the Service wants. */
+void keeper_plan(struct keeper_service *s);
+/* A piece of that for one of those that are postponed; how many elements it was about. */
+size_t keeper_plan_some(struct keeper *k);
+void keeper_give_up_planning(struct keeper_planning *p);
+/* Whether it can be planned in one go. */
+bool keeper_is_small(const struct keeper_service *s);
+/* Whether it has a share in an element, as it is planned. */
+bool keeper_shares(const struct keeper_service *s, enum frame_map map, const void *key);
+void keeper_drop_group(struct keeper *k, struct keeper_group *g);
+/* ---- virtuals.c: sets that IPVS picks from ---- */
+
+bool keeper_is_virtual(const struct keeper *k, const struct plan_set *set);
+void keeper_want_virtual(struct keeper_service *s, const struct plan_set *set,
+                         const char *scheduler);
+/* Those that are wanted no more stand until what led there is gone. */
+void keeper_unwant_virtuals(struct keeper_service *s);
+void keeper_settle_virtuals(struct keeper_service *s);
+bool keeper_virtuals_are_applied(const struct keeper_service *s);
+/* NULL: none is refused. */
+const char *keeper_virtuals_refusal(const struct keeper_service *s);
+/* The scheduler in place of the one that the Service names; NULL: it has that one. */
+const char *keeper_virtuals_substitute(const struct keeper_service *s);
+/* Nothing may be written that leads to what is not there yet. */
+bool keeper_waits_for_virtuals(const struct keeper *k);
+
+/* ---- reading.c ---- */
+
+void keeper_read(struct keeper *k);
+void keeper_list(struct keeper *k);
+/* What was read is compared with what is wanted. */
+void keeper_compare(struct keeper *k);
+
+/* ---- writing.c ---- */
+
+void keeper_write(struct keeper *k);
+/* Whether there is anything to write. */
+bool keeper_has_work(const struct keeper *k);
+
+#endif

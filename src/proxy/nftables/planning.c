@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A Service as wishes to the store, port by port, since one may have 256 ports of thousands of
+ * endpoints each.  What is new is wished for before what is old is released: so what stays is not
+ * touched.
+ */
+#include "config.h"
+
+#include "proxy/nftables/keeper_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "fairlead/mem.h"
+#include "proxy/nftables/order.h"
+#include "proxy/nftables/queue.h"
+
+/* A port has two numbers: of its cluster set, and of its local set. */
+#define ID_STEP 2u
+
+/* A Service as it is wanted, or as it was planned, and the numbers of its parts. */
+struct form {
+	struct keeper_service *s;
+	const struct spec *spec; /* NULL: it is gone */
+	uint32_t *ids;
+	const struct keeper_group *group;
+};
+
+/* ---- numbers of sets ---- */
+
+/* With IPVS a set's number is part of a mark. */
+static uint32_t port_mask(const struct keeper *k)
+{
+	return FRAME_PORT_MASK & ~(k->frame.ipvs ? k->frame.mark : 0);
+}
+
+static bool is_free(const struct keeper_service *s, const uint32_t *ids, size_t n, uint32_t id,
+                    bool unused)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ids[i] == id)
+			return false;
+	for (uint32_t set = id; set < id + ID_STEP; set++) {
+		const struct store_owner *owner = store_owner(s->k->store, FRAME_SETS, &set);
+		if (owner ? owner != &s->owner
+		          : unused && store_value(s->k->store, FRAME_SETS, &set))
+			return false;
+	}
+	return true;
+}
+
+/* Before the kernel was read, what it has there is most likely the port's own. */
+static bool may_be_its_own(const struct keeper_service *s, uint32_t id)
+{
+	const uint32_t local = id + 1;
+
+	return !s->k->adopted || store_owner(s->k->store, FRAME_SETS, &id) == &s->owner ||
+	       store_owner(s->k->store, FRAME_SETS, &local) == &s->owner;
+}
+
+struct search {
+	const struct form *f;
+	size_t port;
+	uint32_t id; /* 0: none was found */
+};
+
+static void read_id(struct search *at, enum frame_map map, const unsigned char *key)
+{
+	const void *value = store_value(at->f->s->k->store, map, key);
+	uint32_t way = 0;
+
+	if (value)
+		memcpy(&way, value, sizeof(way));
+	way &= port_mask(at->f->s->k);
+	if (!at->id && way >= FRAME_SET_FIRST && may_be_its_own(at->f->s, way) &&
+	    is_free(at->f->s, at->f->ids, at->port, way, false))
+		at->id = way;
+}
+
+static void find_id(const struct traffic_destination *d, void *arg)
+{
+	unsigned char key[FRAME_KEY_MAX];
+	struct search *at = arg;
+
+	plan_key(d, at->f->spec->s.family, key);
+	read_id(at, d->addr ? FRAME_WAYS : FRAME_NODE_WAYS, key);
+	read_id(at, d->addr ? FRAME_SHORTCUTS : FRAME_NODE_SHORTCUTS, key);
+}
+
+/*
+ * The number that the port has in the kernel or had so far, by its addresses; else one that follows
+ * from its name, so that it is the same after a restart.
+ */
+static uint32_t choose_id(const struct form *f, size_t port)
+{
+	struct search at = { f, port, 0 };
+	struct traffic_port t;
+
+	if (!traffic_plan(&f->s->k->node, &f->spec->s, port, &t) ||
+	    (!t.uses[TRAFFIC_CLUSTER_SET] && !t.uses[TRAFFIC_LOCAL_SET]))
+		return 0;
+	traffic_each_destination(&t, find_id, &at);
+	for (uint32_t attempt = 0; !at.id; attempt++) {
+		uint32_t id = plan_set_number(&f->spec->s, port, attempt) & port_mask(f->s->k);
+		/* Where nothing leads to it, only this tells that it was the port's before. */
+		bool unused = attempt > 0 && f->s->k->adopted;
+		if (id >= FRAME_SET_FIRST && is_free(f->s, f->ids, port, id, unused))
+			at.id = id;
+	}
+	return at.id;
+}
+
+/* ---- numbers of groups of source ranges ---- */
+
+static struct keeper_group *choose_group(struct keeper_service *s, const struct spec *spec)
+{
+	struct keeper_group *g;
+	uint32_t number;
+
+	if (!spec || !plan_has_group(&s->k->node, &spec->s))
+		return NULL;
+	/* The last number is left out, so that the end of the last range has a place. */
+	for (uint32_t attempt = 0;; attempt++) {
+		number = plan_group_number(&spec->s, attempt);
+		HASH_FIND(hh, s->k->groups, &number, sizeof(number), g);
+		if (number != UINT32_MAX && (!g || g->owner == s))
+			break;
+	}
+	if (!g) {
+		g = xcalloc(1, sizeof(*g));
+		g->number = number;
+		g->owner = s;
+		HASH_ADD(hh, s->k->groups, number, sizeof(number), g);
+	}
+	g->refs++;
+	return g;
+}
+
+void keeper_drop_group(struct keeper *k, struct keeper_group *g)
+{
+	if (!g || --g->refs > 0)
+		return;
+	HASH_DEL(k->groups, g);
+	free(g);
+}
+
+/* ---- parts ---- */
+
+/* Source ranges, each port, guarded addresses: in this order what comes leads to what is there. */
+static size_t n_parts(const struct spec *spec)
+{
+	return spec ? spec->s.n_ports + 2 : 0;
+}
+
+static void plan_part(const struct form *f, size_t part, struct plan *ret)
+{
+	const struct proxy_half *half = &f->spec->s;
+	const uint32_t group = f->group ? f->group->number : 0;
+
+	*ret = (struct plan){ .n_elements = 0 };
+	if (part > half->n_ports)
+		plan_guards(half, ret);
+	else if (part > 0)
+		plan_port(&f->s->k->node, half, part - 1, f->ids[part - 1], group, ret);
+	else if (f->group)
+		plan_ranges(half, group, ret);
+}
+
+bool keeper_shares(const struct keeper_service *s, enum frame_map map, const void *key)
+{
+	const struct form f = { (struct keeper_service *)(uintptr_t)s, s->planned, s->ids,
+		                s->group };
+	size_t size = frame_shape(s->k->frame.family, map).key;
+	bool found = false;
+
+	for (size_t part = 0; part < n_parts(s->planned) && !found; part++) {
+		struct plan p;
+		plan_part(&f, part, &p);
+		for (size_t i = 0; i < p.n_elements && !found; i++)
+			found = p.elements[i].map == map && !memcmp(p.elements[i].key, key, size);
+		plan_fini(&p);
+	}
+	return found;
+}
+
+/* ---- endpoints ---- */
+
+static struct proxy_endpoint endpoint_of(uint8_t family, const unsigned char *value)
+{
+	struct proxy_endpoint e = { .addr = { .family = family } };
+	size_t size = addr_size(family);
+
+	memcpy(e.addr.b, value, size);
+	e.port = (uint16_t)(value[size] << 8 | value[size + 1]);
+	return e;
+}
+
+/* Which of two maps has the set's endpoints by index. */
+static enum frame_map by_index(const struct plan_set *set)
+{
+	return set->affinity ? FRAME_TICKETS : FRAME_ENDPOINTS;
+}
+
+static bool read_endpoint(const struct keeper *k, const struct plan_set *set, uint32_t index,
+                          struct proxy_endpoint *ret)
+{
+	unsigned char key[FRAME_KEY_MAX];
+	uint32_t ticket;
+
+	plan_pair(set->set, index, key);
+	const unsigned char *value = store_value(k->store, by_index(set), key);
+	if (value && set->affinity) {
+		memcpy(&ticket, value, sizeof(ticket));
+		plan_pair(set->set, ticket, key);
+		value = store_value(k->store, FRAME_MEMBERS, key);
+	}
+	if (value)
+		*ret = endpoint_of(k->frame.family, value);
+	return value != NULL;
+}
+
+static size_t read_set(const struct keeper *k, const struct plan_set *set,
+                       struct proxy_endpoint **ret)
+{
+	struct proxy_endpoint e;
+	size_t n = 0, cap = 0;
+
+	*ret = NULL;
+	while (read_endpoint(k, set, (uint32_t)n, &e)) {
+		ARRAY_RESERVE(*ret, cap, n + 1);
+		(*ret)[n++] = e;
+	}
+	return n;
+}
+
+static void want_endpoints(struct keeper_service *s, const struct plan_set *set)
+{
+	cleanup_free struct proxy_endpoint *have = NULL;
+	cleanup_free size_t *places = xcalloc(set->n + 1, sizeof(*places));
+	unsigned char key[FRAME_KEY_MAX], value[FRAME_VALUE_MAX] = { 0 };
+	size_t n = read_set(s->k, set, &have);
+
+	order_endpoints(have, n, set->list, set->n, places);
+	for (size_t i = 0; i < set->n; i++) {
+		const struct proxy_endpoint *e = &set->list[places[i]];
+		const uint32_t ticket = plan_ticket(e);
+		plan_pair(set->set, (uint32_t)i, key);
+		if (set->affinity)
+			memcpy(value, &ticket, sizeof(ticket));
+		else
+			plan_endpoint(e, value);
+		store_want(s->k->store, by_index(set), key, value, &s->owner);
+	}
+}
+
+static void want_set(const struct form *f, const struct plan_set *set)
+{
+	if (keeper_is_virtual(f->s->k, set))
+		keeper_want_virtual(f->s, set, f->spec->s.traffic.scheduler);
+	else
+		want_endpoints(f->s, set);
+}
+
+static void release_set(struct keeper_service *s, const struct plan_set *set)
+{
+	unsigned char key[FRAME_KEY_MAX];
+
+	if (keeper_is_virtual(s->k, set))
+		return;
+	for (size_t i = set->n; i-- > 0;) {
+		plan_pair(set->set, (uint32_t)i, key);
+		store_release_old(s->k->store, by_index(set), key, &s->owner);
+	}
+}
+
+/* ---- elements ---- */
+
+static void set_rounded(struct keeper_service *s, bool rounded)
+{
+	s->k->n_rounded += rounded;
+	s->k->n_rounded -= s->rounded;
+	s->rounded = rounded;
+}
+
+static void want_kind(struct keeper_service *s, const struct plan_element *e)
+{
+	frame_kind wanted, kind;
+
+	memcpy(&wanted, e->value, sizeof(wanted));
+	kind = keeper_kind_for(s->k, wanted);
+	if (kind != wanted && kind != FRAME_KIND_VIRTUAL)
+		set_rounded(s, true);
+	store_want(s->k->store, FRAME_SETS, e->key, &kind, &s->owner);
+}
+
+/*
+ * Whose way it is has all that the address's port has.  The map of ways that one of the others goes
+ * with, or the map itself.
+ */
+static enum frame_map goes_with(enum frame_map map)
+{
+	if (map == FRAME_RESTRICTED || map == FRAME_SHORTCUTS)
+		return FRAME_WAYS;
+	return map == FRAME_NODE_SHORTCUTS ? FRAME_NODE_WAYS : map;
+}
+
+static bool may_have(const struct keeper_service *s, enum frame_map map, const void *key)
+{
+	const struct store_owner *owner = store_owner(s->k->store, goes_with(map), key);
+
+	return goes_with(map) == map || !owner || owner == &s->owner ||
+	       keeper_store_ops.goes_first(&s->owner, owner);
+}
+
+/* What the one who had the way before has left. */
+static void take_rest(struct keeper_service *s, enum frame_map ways, const void *key)
+{
+	static const enum frame_map rest[] = { FRAME_RESTRICTED, FRAME_SHORTCUTS,
+		                               FRAME_NODE_SHORTCUTS };
+	struct store *store = s->k->store;
+
+	if (store_owner(store, ways, key) != &s->owner)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(rest); i++) {
+		const struct store_owner *owner =
+			goes_with(rest[i]) == ways ? store_owner(store, rest[i], key) : NULL;
+		if (owner && owner != &s->owner)
+			store_release(store, rest[i], key, owner);
+	}
+}
+
+static void want_element(struct keeper_service *s, const struct plan_element *e)
+{
+	enum frame_map map = (enum frame_map)e->map;
+
+	if (map == FRAME_SETS) {
+		want_kind(s, e);
+	} else if (plan_is_shared(map)) {
+		store_share(s->k->store, map, e->key);
+	} else if (may_have(s, map, e->key)) {
+		store_want(s->k->store, map, e->key, e->value, &s->owner);
+		if (map == FRAME_WAYS || map == FRAME_NODE_WAYS)
+			take_rest(s, map, e->key);
+	}
+}
+
+static size_t size_of(const struct plan *p)
+{
+	size_t n = 1 + p->n_elements;
+
+	for (size_t i = 0; i < p->n_sets; i++)
+		n += p->sets[i].n;
+	return n;
+}
+
+static size_t want_part(const struct form *f, size_t part)
+{
+	struct plan p;
+
+	if (part > 0 && part <= f->spec->s.n_ports)
+		f->ids[part - 1] = choose_id(f, part - 1);
+	plan_part(f, part, &p);
+	size_t n = size_of(&p);
+	for (size_t i = 0; i < p.n_sets; i++)
+		want_set(f, &p.sets[i]);
+	for (size_t i = 0; i < p.n_elements; i++)
+		want_element(f->s, &p.elements[i]);
+	plan_fini(&p);
+	return n;
+}
+
+/* Unless it has just been wanted again; of what is shared, its share was counted twice. */
+static size_t release_part(const struct form *f, size_t part)
+{
+	struct store *store = f->s->k->store;
+	struct plan p;
+
+	plan_part(f, part, &p);
+	size_t n = size_of(&p);
+	for (size_t i = p.n_elements; i-- > 0;) {
+		const struct plan_element *e = &p.elements[i];
+		enum frame_map map = (enum frame_map)e->map;
+		if (plan_is_shared(map))
+			store_unshare(store, map, e->key);
+		else
+			store_release_old(store, map, e->key, &f->s->owner);
+	}
+	for (size_t i = 0; i < p.n_sets; i++)
+		release_set(f->s, &p.sets[i]);
+	plan_fini(&p);
+	return n;
+}
+
+/* ---- a Service ---- */
+
+static void begin(struct keeper_planning *p, struct keeper_service *s)
+{
+	*p = (struct keeper_planning){ .s = s };
+	p->to = s->want ? spec_ref(s->want) : NULL;
+	p->ids = p->to ? xcalloc(p->to->s.n_ports + 1, sizeof(*p->ids)) : NULL;
+	p->group = choose_group(s, p->to);
+	s->owner.turn = !s->owner.turn;
+	keeper_unlose(s);
+	keeper_unwant_virtuals(s);
+	set_rounded(s, false);
+}
+
+static bool is_done(const struct keeper_planning *p)
+{
+	return p->part == n_parts(p->to) + n_parts(p->s->planned);
+}
+
+/* A bounded piece; how many elements it was about. */
+static size_t go_on(struct keeper_planning *p)
+{
+	struct keeper_service *s = p->s;
+	const struct form new = { s, p->to, p->ids, p->group };
+	const struct form old = { s, s->planned, s->ids, s->group };
+	size_t part = p->part++, n_new = n_parts(p->to), n;
+
+	if (part < n_new)
+		n = want_part(&new, part);
+	else
+		n = release_part(&old, n_parts(s->planned) - 1 - (part - n_new));
+	p->n += n;
+	/* One that fills rounds of its own is written port by port. */
+	if (p->n >= QUEUE_ROUND || is_done(p))
+		store_cut(s->k->store);
+	return n;
+}
+
+static void end(struct keeper_planning *p)
+{
+	struct keeper_service *s = p->s;
+
+	keeper_drop_group(s->k, s->group);
+	s->group = p->group;
+	free(s->ids);
+	s->ids = p->ids;
+	spec_unref(s->planned);
+	s->planned = p->to;
+	p->s = NULL;
+	keeper_planned(s, p->again);
+}
+
+void keeper_give_up_planning(struct keeper_planning *p)
+{
+	if (!p->s)
+		return;
+	keeper_drop_group(p->s->k, p->group);
+	free(p->ids);
+	spec_unref(p->to);
+	p->s = NULL;
+}
+
+void keeper_plan(struct keeper_service *s)
+{
+	struct keeper_planning p;
+
+	begin(&p, s);
+	while (!is_done(&p))
+		go_on(&p);
+	end(&p);
+}
+
+size_t keeper_plan_some(struct keeper *k)
+{
+	struct keeper_planning *p = &k->planning;
+
+	if (!p->s)
+		begin(p, k->unplanned);
+	size_t n = is_done(p) ? 0 : go_on(p);
+	if (is_done(p))
+		end(p);
+	return n;
+}
+
+static size_t size_of_spec(const struct spec *spec)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; spec && i < spec->s.n_ports; i++)
+		n += 1 + spec->s.ports[i].n_cluster + spec->s.ports[i].n_local;
+	return n;
+}
+
+bool keeper_is_small(const struct keeper_service *s)
+{
+	return size_of_spec(s->want) + size_of_spec(s->planned) <= KEEPER_SLICE_ELEMENTS / 2;
+}

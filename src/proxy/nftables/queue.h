@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_PROXY_NFTABLES_QUEUE_H
+#define FAIRLEAD_PROXY_NFTABLES_QUEUE_H
+
+/*
+ * The order in which elements are written: what is new, by rounds, then what is old, then what was
+ * deferred.  In a round maps come in their order, among what is old the other way round.  A round
+ * is some Services whole, so that they are all there when it is written, however many follow.
+ *
+ * So what is written leads to what is there already, wherever the queue is cut, if all that
+ * anything in a round leads to is in that round or before it.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proxy/nftables/frame.h"
+
+/* A round takes no further Service when it has so many elements. */
+#define QUEUE_ROUND 2048
+
+enum queue_part { QUEUE_NEW, QUEUE_OLD, QUEUE_DEFERRED };
+
+struct queue_list {
+	uint32_t first, last; /* 0: none */
+};
+
+struct queue_round {
+	struct queue_list maps[FRAME_MAPS];
+	size_t n;      /* that are in it */
+	size_t n_ever; /* that were put into it */
+};
+
+/* A place in the queue. */
+struct queue_item {
+	uint32_t prev, next; /* in its list, or among those that are free */
+	uint32_t element;    /* its number in its map */
+	uint32_t round;      /* of what is new */
+	uint64_t stamp;      /* grows from item to item of a list */
+	uint8_t map, part;
+};
+
+struct queue {
+	struct queue_item *items; /* by number, from 1 */
+	size_t cap_items;
+	uint32_t last, free;
+	struct queue_round *rounds; /* from first_round on; there is always one */
+	size_t n_rounds, cap_rounds;
+	uint32_t first_round;
+	struct queue_list old[FRAME_MAPS], deferred;
+	size_t n, n_deferred;
+	uint64_t stamp;
+};
+
+void queue_init(struct queue *q);
+void queue_fini(struct queue *q);
+
+/* The round that what comes next is put into. */
+uint32_t queue_round(const struct queue *q);
+/* Between Services: the round is full, or takes what comes next, too. */
+void queue_cut(struct queue *q);
+/* So many rounds more, of which this is the first. */
+uint32_t queue_add_rounds(struct queue *q, size_t n);
+
+/* At the end of its list; its number, not 0.  @round: for what is new. */
+uint32_t queue_put(struct queue *q, enum queue_part part, uint32_t round, enum frame_map map,
+                   uint32_t element);
+void queue_take_out(struct queue *q, uint32_t item);
+
+const struct queue_item *queue_at(const struct queue *q, uint32_t item);
+/* 0: none. */
+uint32_t queue_first(const struct queue *q);
+uint32_t queue_next(const struct queue *q, uint32_t item);
+/* No item has this stamp or an earlier one. */
+uint64_t queue_done_stamp(const struct queue *q);
+
+#endif

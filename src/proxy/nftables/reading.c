@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the kernel has: the frame at once, elements datagram by datagram. */
+#include "config.h"
+
+#include "proxy/nftables/keeper_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+
+#include "fairlead/clock.h"
+#include "fairlead/log.h"
+#include "proxy/nftables/frame_private.h"
+#include "proxy/nftables/wire.h"
+
+static void note_kind(frame_kind kind, bool right, void *arg)
+{
+	struct keeper_kind *d = keeper_kind_of(arg, kind);
+
+	d->there = right;
+	d->wrong = !right;
+}
+
+static void forget_kinds(struct keeper *k)
+{
+	for (struct keeper_kind *d = k->kinds; d; d = d->hh.next) {
+		d->stood = d->stood || (d->there && d->sets > 0);
+		d->there = d->wrong = false;
+	}
+}
+
+static void read_failed(struct keeper *k, int r, struct err *e)
+{
+	k->state = KEEPER_READING;
+	/* It changed while it was read: others, or we, were faster. */
+	if (r != -EINTR) {
+		k->stats.failures++;
+		keeper_say_failed(k, e, true);
+	}
+	keeper_back_off(k);
+	keeper_kick(k);
+}
+
+static void list_failed(struct keeper *k, int r)
+{
+	struct err e = ERR_INIT;
+
+	err_set(&e, r, ERR_SYSTEM, "nftables cannot be read: %s", strerror(-r));
+	read_failed(k, r, &e);
+}
+
+/* There is none that is of any use. */
+static void give_up_table(struct keeper *k)
+{
+	k->wrong_table = !k->no_table;
+	forget_kinds(k);
+	store_forget(k->store);
+}
+
+static void hold(struct keeper *k)
+{
+	k->state = KEEPER_HELD;
+	keeper_kick(k);
+}
+
+void keeper_read(struct keeper *k)
+{
+	enum frame_state state = FRAME_ABSENT;
+	struct err e = ERR_INIT;
+
+	k->doubt = k->look_again = false;
+	k->audits = 0;
+	k->read_ms = clock_ms();
+	forget_kinds(k);
+	int r = frame_look(&k->frame, k->wire, note_kind, k, &state, &e);
+	if (r < 0) {
+		read_failed(k, r, &e);
+		return;
+	}
+	k->no_table = state == FRAME_ABSENT;
+	k->wrong_table = state == FRAME_FOREIGN;
+	k->wrong_rules = state == FRAME_DAMAGED;
+	store_forget(k->store);
+	if (k->no_table || k->wrong_table) {
+		give_up_table(k);
+		hold(k);
+		return;
+	}
+	r = frame_list_begin(&k->frame, k->wire, &k->list);
+	if (r < 0) {
+		list_failed(k, r);
+		return;
+	}
+	k->state = KEEPER_LISTING;
+	keeper_kick(k);
+}
+
+static void one_element(enum frame_map map, const void *key, const void *value, void *arg)
+{
+	const struct keeper *k = arg;
+
+	store_found(k->store, map, key, value);
+}
+
+void keeper_list(struct keeper *k)
+{
+	int64_t until = clock_ms() + KEEPER_SLICE_MS;
+	int r;
+
+	do
+		r = frame_list_step(&k->frame, k->wire, &k->list, one_element, k);
+	while (r == 1 && clock_ms() < until);
+	if (r < 0) {
+		list_failed(k, r);
+		return;
+	}
+	if (r == 1) {
+		keeper_kick(k);
+		return;
+	}
+	if (k->list.odd || k->list.in_interval)
+		give_up_table(k);
+	hold(k);
+}
+
+/* ---- comparing ---- */
+
+static uint16_t port_at(const unsigned char *bytes)
+{
+	return (uint16_t)(bytes[0] << 8 | bytes[1]);
+}
+
+/* What a former life served by UDP: there may be flows. */
+static void touch_stray_addr(const void *key, void *arg)
+{
+	struct keeper *k = arg;
+	struct addr a = { .family = k->frame.family };
+	size_t size = addr_size(a.family);
+	const unsigned char *bytes = key;
+
+	memcpy(a.b, bytes, size);
+	if (bytes[size] == IPPROTO_UDP)
+		udp_touch(k->udp, &a, port_at(bytes + size + 4));
+}
+
+static void touch_stray_port(const void *key, void *arg)
+{
+	struct keeper *k = arg;
+	const unsigned char *bytes = key;
+
+	if (bytes[0] == IPPROTO_UDP)
+		udp_touch(k->udp, NULL, port_at(bytes + 4));
+}
+
+/*
+ * What was queued is queued anew, so those that wait for it go on waiting for all of it.  At the
+ * start they were planned after the reading.
+ */
+static void renew_stamps(struct keeper *k)
+{
+	for (struct keeper_service *s = k->waiting; s; s = s->next_waiting)
+		s->stamp = store_stamp(k->store);
+}
+
+static bool find_damage(struct keeper *k)
+{
+	bool frame = k->no_table || k->wrong_table || k->wrong_rules;
+	bool damaged = frame && !k->due;
+
+	k->due = frame;
+	for (struct keeper_kind *d = k->kinds; d; d = d->hh.next) {
+		damaged = damaged || (d->stood && !d->there);
+		d->stood = false;
+	}
+	return damaged;
+}
+
+void keeper_compare(struct keeper *k)
+{
+	int64_t now = clock_ms(), gap = KEEPER_READ_GAPS * (now - k->read_ms);
+	bool first = !k->adopted;
+
+	if (first) {
+		store_each_stray(k->store, FRAME_WAYS, touch_stray_addr, k);
+		store_each_stray(k->store, FRAME_NODE_WAYS, touch_stray_port, k);
+	}
+	size_t n_damaged = store_compared(k->store);
+	if (k->adopted)
+		renew_stamps(k);
+	bool damaged = find_damage(k) || n_damaged > 0;
+	damaged = damaged && k->adopted && !k->unsure;
+	k->unsure = false;
+	k->next_read_ms = now + (gap > KEEPER_READ_GAP_MS ? gap : KEEPER_READ_GAP_MS);
+	k->adopted = true;
+	k->state = KEEPER_KEEPING;
+	if (first && k->virtuals)
+		k->ops->planned(k->arg);
+	k->stats.resyncs++;
+	if (damaged) {
+		k->damaged = true;
+		k->repairs++;
+		log_warn("somebody changed the service proxy's rules; writing them again",
+		         KV_S("family", keeper_family(k)));
+		k->ops->applied(k->arg);
+	}
+	keeper_kick(k);
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Services and what they wait for: to be planned, and to be in the kernel. */
+#include "config.h"
+
+#include "proxy/nftables/keeper_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "fairlead/mem.h"
+
+/* ---- what the store asks ---- */
+
+int keeper_precedence(const struct keeper_service *a, const struct keeper_service *b)
+{
+	const struct proxy_half x = { .key = a->key, .created_us = a->created_us };
+	const struct proxy_half y = { .key = b->key, .created_us = b->created_us };
+
+	return traffic_precedence(&x, &y);
+}
+
+static bool goes_first(const struct store_owner *a, const struct store_owner *b)
+{
+	return keeper_precedence(keeper_service_of(a), keeper_service_of(b)) < 0;
+}
+
+static void lost(struct store_owner *owner)
+{
+	struct keeper_service *s = keeper_service_of(owner);
+
+	if (s->lost)
+		return;
+	s->lost = true;
+	DL_APPEND2(s->k->losers, s, prev_lost, next_lost);
+}
+
+static void freed(void *arg)
+{
+	struct keeper *k = arg;
+
+	k->retry_losers = true;
+	keeper_kick(k);
+}
+
+static void kind_wanted(frame_kind kind, bool wanted, void *arg)
+{
+	struct keeper_kind *d = keeper_kind_of(arg, kind);
+
+	d->sets += wanted;
+	d->sets -= !wanted;
+}
+
+const struct store_ops keeper_store_ops = {
+	.goes_first = goes_first,
+	.lost = lost,
+	.freed = freed,
+	.kind_wanted = kind_wanted,
+};
+
+/* ---- a Service ---- */
+
+void keeper_unlose(struct keeper_service *s)
+{
+	if (!s->lost)
+		return;
+	s->lost = false;
+	DL_DELETE2(s->k->losers, s, prev_lost, next_lost);
+}
+
+static void set_pending(struct keeper_service *s, bool waiting, bool unplanned)
+{
+	s->k->n_pending += waiting || unplanned;
+	s->k->n_pending -= s->waiting || s->unplanned;
+	s->waiting = waiting;
+	s->unplanned = unplanned;
+}
+
+void keeper_want(struct keeper_service *s, struct spec *want)
+{
+	struct keeper *k = s->k;
+
+	k->n_services += want != NULL;
+	k->n_services -= s->want != NULL;
+	k->n_truncated += want && want->truncated;
+	k->n_truncated -= s->want && s->want->truncated;
+	if (want) {
+		/* Made anew under its name, it comes after others that it came before. */
+		k->retry_losers = k->retry_losers ||
+		                  (s->planned && k->losers && want->s.created_us > s->created_us);
+		s->created_us = want->s.created_us;
+	}
+	spec_unref(s->want);
+	s->want = want;
+}
+
+struct keeper_service *keeper_service_new(struct keeper *k, struct spec *want)
+{
+	size_t size = strlen(want->s.key) + 1;
+	struct keeper_service *s = xcalloc(1, sizeof(*s) + size);
+
+	s->k = k;
+	memcpy(s->key, want->s.key, size);
+	HASH_ADD_STR(k->services, key, s);
+	keeper_want(s, want);
+	return s;
+}
+
+void keeper_postpone(struct keeper_service *s)
+{
+	if (s->unplanned)
+		return;
+	set_pending(s, s->waiting, true);
+	DL_APPEND2(s->k->unplanned, s, prev_unplanned, next_unplanned);
+}
+
+static void set_refused(struct keeper_service *s, const char *error)
+{
+	s->k->n_refused -= s->error != NULL;
+	free(s->error);
+	s->error = xstrdup_null(error);
+	s->k->n_refused += s->error != NULL;
+}
+
+void keeper_wait(struct keeper_service *s)
+{
+	struct keeper *k = s->k;
+
+	if (s->waiting)
+		DL_DELETE2(k->waiting, s, prev_waiting, next_waiting);
+	set_pending(s, true, s->unplanned);
+	s->stamp = store_stamp(k->store);
+	DL_APPEND2(k->waiting, s, prev_waiting, next_waiting);
+}
+
+void keeper_planned(struct keeper_service *s, bool again)
+{
+	struct keeper *k = s->k;
+
+	/* It may have changed meanwhile, and is planned once more. */
+	if (s->unplanned) {
+		DL_DELETE2(k->unplanned, s, prev_unplanned, next_unplanned);
+		set_pending(s, s->waiting, false);
+		if (again || s->want != s->planned)
+			keeper_postpone(s);
+	}
+	k->rendered++;
+	set_refused(s, NULL);
+	keeper_wait(s);
+	if (k->pause_for_refused)
+		k->next_ms = 0;
+}
+
+/* Before the kernel was read once, nobody knows what numbers it uses. */
+void keeper_wish(struct keeper_service *s)
+{
+	if (s->k->adopted && !s->unplanned && keeper_is_small(s))
+		keeper_plan(s);
+	else
+		keeper_postpone(s);
+	keeper_kick(s->k);
+}
+
+void keeper_retry_losers(struct keeper *k)
+{
+	struct keeper_service **list = NULL, *s;
+	size_t n = 0, cap = 0;
+
+	k->retry_losers = false;
+	/* They may take keys from each other, and lose them once more. */
+	while ((s = k->losers)) {
+		ARRAY_RESERVE(list, cap, n + 1);
+		list[n++] = s;
+		keeper_unlose(s);
+	}
+	for (size_t i = 0; i < n; i++)
+		keeper_wish(list[i]);
+	free(list);
+}
+
+void keeper_settle(struct keeper *k)
+{
+	uint64_t written = store_written_stamp(k->store);
+
+	while (k->waiting && k->waiting->stamp <= written) {
+		struct keeper_service *s = k->waiting;
+		DL_DELETE2(k->waiting, s, prev_waiting, next_waiting);
+		set_pending(s, false, s->unplanned);
+		set_refused(s, NULL);
+		keeper_settle_virtuals(s);
+		if (s->have || s->planned)
+			udp_changed(k->udp, s->have ? &s->have->s : NULL,
+			            s->planned ? &s->planned->s : NULL);
+		spec_unref(s->have);
+		s->have = s->planned ? spec_ref(s->planned) : NULL;
+		if (!s->want && !s->unplanned)
+			keeper_service_free(s);
+	}
+}
+
+void keeper_refuse(struct keeper_service *s, const char *error)
+{
+	set_refused(s, error);
+	keeper_wait(s);
+}
+
+void keeper_refuse_sharers(struct keeper *k, enum frame_map map, const void *key, const char *error)
+{
+	struct keeper_service *s, *next;
+
+	if (!plan_is_shared(map))
+		return;
+	HASH_ITER(hh, k->services, s, next)
+		if (keeper_shares(s, map, key))
+			keeper_refuse(s, error);
+}
+
+void keeper_service_free(struct keeper_service *s)
+{
+	struct keeper *k = s->k;
+
+	if (k->planning.s == s)
+		keeper_give_up_planning(&k->planning);
+	keeper_unlose(s);
+	set_refused(s, NULL);
+	if (s->unplanned)
+		DL_DELETE2(k->unplanned, s, prev_unplanned, next_unplanned);
+	if (s->waiting)
+		DL_DELETE2(k->waiting, s, prev_waiting, next_waiting);
+	HASH_DEL(k->services, s);
+	set_pending(s, false, false);
+	k->n_rounded -= s->rounded;
+	keeper_want(s, NULL);
+	store_drop_owner(k->store, &s->owner);
+	spec_unref(s->planned);
+	spec_unref(s->have);
+	keeper_drop_group(k, s->group);
+	free(s->virtuals);
+	free(s->ids);
+	free(s);
+}

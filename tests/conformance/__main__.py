@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests/upstream runs once everything is built."""
+
+import argparse
+import os
+import re
+import sys
+from pathlib import Path
+
+from lab.cluster import end_on_signals
+from lab.waiting import LabError
+from podlab import cluster as podlab
+from podlab.cluster import SOURCE, Cluster
+
+from . import exceptions, outcomes, page, pictures, place, suite
+
+_BUILD = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build"))
+
+
+def _results(mode: str) -> Path:
+    return place.results(_BUILD) / f"{mode}.json"
+
+
+def _earlier(mode: str, known: list[str], listed: exceptions.Exceptions) -> dict[str, outcomes.Outcome]:
+    """What earlier runs have left, of tests that would still be run."""
+    found = outcomes.load(_results(mode))
+    return {name: found[name] for name in known if name in found and not listed.is_never(name, mode)}
+
+
+def _shard(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", text)
+    if not found or int(found[1]) > int(found[2]):
+        raise argparse.ArgumentTypeError(f"{text!r}: wants I/N, with I from 1 to N")
+    return int(found[1]), int(found[2])
+
+
+def _regex(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as problem:
+        raise argparse.ArgumentTypeError(f"{text!r}: {problem}") from problem
+
+
+def _arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("tests/upstream")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("build")
+    verbs.add_parser("page")
+    run = verbs.add_parser("run")
+    run.add_argument("--mode", choices=place.MODES, default=place.MODES[0])
+    run.add_argument("--focus", type=_regex, default=re.compile(""))
+    run.add_argument("--shard", type=_shard, default=(1, 1))
+    run.add_argument("--processes", type=int, default=6)
+    run.add_argument("--all", action="store_true")
+    return parser.parse_args(argv)
+
+
+def _run(arguments: argparse.Namespace) -> bool:
+    mode, (shard, shards) = arguments.mode, arguments.shard
+    listed = exceptions.load(place.MODES)
+    archives = pictures.build(_BUILD / "images/upstream") + podlab.build_product(_BUILD)
+    known = [t.name for t in suite.tests()]
+    wanted = [n for n in known if arguments.focus.search(n) and (arguments.all or not listed.is_never(n, mode))]
+    wanted = wanted[shard - 1 :: shards]
+    if not wanted:
+        raise LabError("no test is left to be run")
+    cluster_id = os.environ["FAIRLEAD_LAB_ID"]
+    podlab.remove(cluster_id)  # of a killed run; refuses if it is in use
+    end_on_signals()
+    with Cluster(cluster_id, _BUILD, "tests/upstream", dual_stack=True) as cluster:
+        cluster.start(kube_proxy=mode == place.YARDSTICK)
+        with place.prepared(cluster, mode, archives):
+            print(f"{len(wanted)} of {len(known)} tests in mode {mode}", flush=True)
+            found = place.run(cluster, mode, wanted, arguments.processes)
+        if wrong := outcomes.problems(mode, found, known, listed):
+            print(f"logs of the cluster: {cluster.save_logs()}")
+    outcomes.save(_results(mode), _earlier(mode, known, listed) | found)
+    print(outcomes.table(mode, found))
+    for line in wrong:
+        print(f"WRONG {line}")
+    return not wrong
+
+
+def main(argv: list[str]) -> int:
+    if argv[:1] == ["check"]:
+        _arguments(argv[1:])
+        exceptions.load(place.MODES)
+        return 0
+    arguments = _arguments(argv)
+    match arguments.verb:
+        case "build":
+            pictures.build(_BUILD / "images/upstream")
+        case "page":
+            tests, listed = suite.tests(), exceptions.load(place.MODES)
+            runs = {m: _earlier(m, [t.name for t in tests], listed) for m in place.MODES}
+            print(page.text(suite.version(), tests, {m: r for m, r in runs.items() if r}, listed), end="")
+        case _:
+            return 0 if _run(arguments) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except LabError as problem:
+        sys.exit(str(problem))
+    except KeyboardInterrupt:
+        sys.exit(130)

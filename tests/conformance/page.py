@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/conformance.md, from what the last run in each mode has left.  Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from .exceptions import NEVER, Exceptions
+from .outcomes import PASS, Outcome, summary
+from .suite import Test
+
+_HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
+<!-- printed by tests/upstream page -->
+# Kubernetes' own network tests
+
+What Kubernetes' end-to-end suite ({version}), as far as it is about the network, says of a cluster whose Services
+Fairlead carries, in each mode, and of the same cluster with kube-proxy, which then carries what Fairlead announces.
+The cluster is that of `tests/cluster`, and `tests/upstream run` makes the run
+([testing.md](testing.md#kubernetes-own-tests)).  A test that fails in one of Fairlead's modes and passes with
+kube-proxy is a defect, unless it stands among the [exceptions](#exceptions).  {conformance} of the tests belong to
+Kubernetes' Conformance; they are marked ✓.
+"""
+
+
+def text(
+    version: str,
+    tests: Sequence[Test],
+    runs: Mapping[str, Mapping[str, Outcome]],
+    exceptions: Exceptions,
+) -> str:
+    """@runs: by mode, in the order of the columns."""
+    lines = [_HEAD.format(version=version, conformance=sum(t.conformance for t in tests))]
+    lines += ["| mode | |", "|---|---|", *(f"| `{mode}` | {summary(run)} |" for mode, run in runs.items())]
+    lines += ["", "## Exceptions", "", "| tests | mode | outcome | why |", "|---|---|---|---|"]
+    for entry in exceptions.entries:
+        names = "<br>".join(_short(p) for p in entry.tests)
+        modes = ", ".join(f"`{m}`" for m in entry.modes) or "all"
+        lines.append(f"| {names} | {modes} | {'not run' if entry.outcome == NEVER else entry.outcome} | {entry.why} |")
+    modes = " | ".join(f"`{m}`" for m in runs)
+    lines += ["", "## Test by test", "", f"| test | | {modes} |", f"|---|---|{'---|' * len(runs)}"]
+    for test in tests:
+        if any(test.name in run for run in runs.values()):
+            cells = " | ".join(_cell(run.get(test.name)) for run in runs.values())
+            lines.append(f"| {_short(test.name)} | {'✓' if test.conformance else ''} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+def _short(name: str) -> str:
+    """Without what all names begin with, and as Markdown takes it."""
+    for before, after in (("[sig-network] ", ""), (" [Conformance]", ""), ("|", "\\|"), ("<", "&lt;"), ("*", "…")):
+        name = name.replace(before, after)
+    return name.strip()
+
+
+def _cell(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "–"
+    return outcome.what if outcome.what == PASS else f"**{outcome.what}**"

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kubernetes' end-to-end suite as `tests/kube/build --suite` has made it: its tests, and running some of them."""
+
+import json
+import re
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import netns
+from lab.kubernetes import program
+from lab.waiting import LabError
+
+from .outcomes import FAIL, PASS, SKIP, Outcome
+
+_OUTCOMES = {"passed": PASS, "skipped": SKIP}  # of what ginkgo calls states; all others are failures
+_CONFORMANCE = "Conformance"
+ABOUT = "[sig-network] "
+
+
+@dataclass(frozen=True)
+class Test:
+    name: str
+    conformance: bool
+
+
+def images() -> list[str]:
+    """The full names of all images that the suite may ask for."""
+    done = subprocess.run([program("e2e.test"), "--list-images"], capture_output=True, text=True, check=False)
+    names = [line.strip() for line in done.stdout.splitlines() if "/" in line and ":" in line]
+    if done.returncode != 0 or not names:
+        raise LabError(f"e2e.test --list-images: {done.stderr.strip() or 'names none'}")
+    return names
+
+
+def version() -> str:
+    """Of Kubernetes, "v1.34.4"."""
+    done = subprocess.run([program("kubectl"), "version", "--client"], capture_output=True, text=True, check=False)
+    found = re.search(r"Client Version: (\S+)", done.stdout)
+    if not found:
+        raise LabError(f"kubectl version --client: {done.stderr.strip() or done.stdout.strip()}")
+    return found[1]
+
+
+def tests() -> list[Test]:
+    """All tests of the suite that are about the network, by name."""
+    with tempfile.TemporaryDirectory() as directory:
+        report = Path(directory, "report.json")
+        argv = [program("e2e.test"), "--provider=local", "--ginkgo.dry-run", f"--ginkgo.json-report={report}"]
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode != 0:
+            raise LabError(f"{' '.join(argv)}: {done.stdout[-1000:]}")
+        specs = _specs(report)
+    found = [Test(_name(s), _CONFORMANCE in _labels(s)) for s in specs]
+    return sorted((t for t in found if t.name.startswith(ABOUT)), key=lambda t: t.name)
+
+
+def run(
+    names: Iterable[str], namespace: str, kubeconfig: Path, processes: int, report: Path, log: Path
+) -> dict[str, Outcome]:
+    """Runs the tests of these names in a namespace, some side by side, and says what became of each.
+
+    What ginkgo says of the whole is of no interest: it fails with any of its tests."""
+    wanted = list(names)
+    report.unlink(missing_ok=True)
+    focus = "|".join(f"{re.escape(name)}$" for name in wanted)  # behind the name of the suite
+    argv = [
+        program("ginkgo"),
+        f"--procs={processes}",
+        "--timeout=4h",
+        "--no-color",
+        "--json-report=" + report.name,
+        f"--output-dir={report.parent}",
+        f"--focus={focus}",
+        program("e2e.test"),
+        "--",
+        "--provider=local",
+        f"--kubeconfig={kubeconfig}",
+        f"--kubectl-path={program('kubectl')}",
+        "--node-os-distro=debian",
+        "--allowed-not-ready-nodes=-1",
+        "--num-nodes=3",
+    ]
+    with log.open("wb") as out:
+        with netns.entered(namespace):
+            running = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        try:
+            running.wait()
+        except BaseException:
+            running.send_signal(signal.SIGTERM)
+            running.wait()
+            raise
+    if not report.exists():
+        raise LabError(f"ginkgo has left no report; what it said is in {log}")
+    outcomes = {_name(s): _outcome(s) for s in _specs(report)}
+    if lost := [name for name in wanted if name not in outcomes]:
+        raise LabError(f"{len(lost)} tests are not in ginkgo's report, as {lost[0]!r}; what it said is in {log}")
+    return {name: outcomes[name] for name in wanted}
+
+
+def _specs(report: Path) -> list[dict[str, Any]]:
+    """The tests in a report of ginkgo's, without what is done before and after all of them."""
+    suites = json.loads(report.read_text(encoding="utf-8"))
+    return [s for suite in suites for s in suite["SpecReports"] if s["LeafNodeType"] == "It"]
+
+
+def _name(spec: dict[str, Any]) -> str:
+    return " ".join([*(spec["ContainerHierarchyTexts"] or []), spec["LeafNodeText"]])
+
+
+def _labels(spec: dict[str, Any]) -> list[str]:
+    nested = spec["ContainerHierarchyLabels"] or []
+    return [label for group in nested for label in group or []] + (spec["LeafNodeLabels"] or [])
+
+
+def _outcome(spec: dict[str, Any]) -> Outcome:
+    said = (spec.get("Failure") or {}).get("Message", "")
+    if spec["State"] == "skipped" and not said:
+        return Outcome(FAIL, 0, "it was not run")
+    return Outcome(_OUTCOMES.get(spec["State"], FAIL), round(spec["RunTime"] / 1e9), " ".join(said.split())[:500])

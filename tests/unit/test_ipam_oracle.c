@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The allocator beside one so plain that it is right at a glance: addresses are numbers, who has
+ * one is found by looking at everybody, and every choice walks all pools and all addresses.  Both
+ * live through the same random histories of Services, labels, Namespaces, machines, edits and
+ * restarts, and must give the same answer to everybody at every step.
+ *
+ * At each step it also holds that no address belongs to two, that nobody is given one that his pool
+ * would not give, that nobody loses one who asked for nothing else, and (since the plain one looks
+ * everywhere) that nobody waits for what would fit.
+ */
+#include "config.h"
+
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include "fairlead/ipam.h"
+#include "fairlead/mem.h"
+
+enum { POOLS = 5, SPAN = 4, SPANS = 8, ADDRS = SPAN * SPANS, SERVICES = 14, NAMESPACES = 3 };
+enum { STEPS = 250, SEEDS = 120 };
+#define NONE (-1)
+#define WAITS (-2) /* an answer: it has nothing, or keeps what it has, since it cannot have more */
+
+static unsigned int rnd_state, seed_now, step_now;
+
+static unsigned int rnd(unsigned int below)
+{
+	rnd_state = rnd_state * 1664525 + 1013904223;
+	return (rnd_state >> 8) % below;
+}
+
+/* One of so many, or with the same chance NONE. */
+static int rnd_or_none(unsigned int n)
+{
+	return (int)rnd(n + 1) - 1;
+}
+
+/* ---- the world ---- */
+
+struct pool {
+	bool is_there; /* has addresses */
+	bool auto_assign, avoids_buggy, is_disabled;
+	int excluded;            /* of each of its spans this one; NONE: none */
+	int priority;            /* NONE: none */
+	unsigned int namespaces; /* bits: by name; 0: not named */
+	/* which Namespaces' and Services' label value; NONE: not selected by */
+	int team, tier;
+};
+
+struct service {
+	bool exists;
+	int namespace, tier; /* labels; NONE: no such label */
+	int asked_pool;      /* POOLS: one that is not there */
+	int asked, held;
+	char message[IPAM_MESSAGE_SIZE];
+	bool is_true;
+	int before;   /* what it held before this step */
+	bool changed; /* what it asks for, in this step */
+};
+
+static struct {
+	struct pool pools[POOLS];
+	int owner[SPANS]; /* of so many addresses each; NONE: no pool's */
+	struct service services[SERVICES];
+	int reserved[ADDRS]; /* for which Service; NONE: for nobody in particular */
+	int team[NAMESPACES];
+	bool known[NAMESPACES];
+	bool machine[ADDRS];
+	struct ipam *ipam;
+} w;
+
+static const char *addr_text(int a)
+{
+	static char text[16];
+
+	snprintf(text, sizeof(text), "10.0.%d.%d", a / 8, a % 8);
+	return text;
+}
+
+static struct addr addr_of(int a)
+{
+	struct addr out;
+
+	assert_int_equal(addr_parse(addr_text(a), &out), 0);
+	return out;
+}
+
+static int number_of(const struct addr *a)
+{
+	return a->b[2] * 8 + a->b[3];
+}
+
+static bool is_reserved(const struct pool *p)
+{
+	return p->namespaces || p->team != NONE || p->tier != NONE;
+}
+
+static void random_pools(void)
+{
+	memset(w.pools, 0, sizeof(w.pools));
+	for (int i = 0; i < SPANS; i++) {
+		w.owner[i] = rnd_or_none(POOLS);
+		if (w.owner[i] != NONE)
+			w.pools[w.owner[i]].is_there = true;
+	}
+	for (int i = 0; i < POOLS; i++) {
+		struct pool *p = &w.pools[i];
+		p->auto_assign = rnd(4);
+		p->avoids_buggy = rnd(3) == 0;
+		p->is_disabled = rnd(6) == 0;
+		p->excluded = rnd_or_none(2);
+		p->priority = rnd_or_none(2);
+		p->namespaces = rnd(3) == 0 ? 1 + rnd(7) : 0;
+		p->team = rnd(3) == 0 ? (int)rnd(2) : NONE;
+		p->tier = rnd(4) == 0 ? (int)rnd(2) : NONE;
+	}
+}
+
+static void print_excluded(int i, struct buf *out)
+{
+	const char *comma = "";
+
+	if (w.pools[i].excluded == NONE)
+		return;
+	buf_puts(out, ", exclude: [");
+	for (int k = 0; k < SPANS; k++)
+		if (w.owner[k] == i) {
+			buf_printf(out, "%s%s/32", comma,
+			           addr_text(k * SPAN + w.pools[i].excluded));
+			comma = ", ";
+		}
+	buf_putc(out, ']');
+}
+
+static const char *key_of(int i);
+
+/* The first one of each Service is it, in whatever pool. */
+static void random_reservations(void)
+{
+	bool has[SERVICES] = { false };
+
+	for (int a = 0; a < ADDRS; a++) {
+		int i = rnd(5) ? NONE : (int)rnd(SERVICES);
+		w.reserved[a] = NONE;
+		if (i == NONE || has[i] || w.owner[a / SPAN] == NONE)
+			continue;
+		w.reserved[a] = i;
+		has[i] = true;
+	}
+}
+
+static void print_reservations(int i, struct buf *out)
+{
+	const char *comma = "";
+
+	buf_puts(out, ", reservations: [");
+	for (int a = 0; a < ADDRS; a++)
+		if (w.owner[a / SPAN] == i && w.reserved[a] != NONE) {
+			buf_printf(out, "%s{service: %s, address: %s}", comma,
+			           key_of(w.reserved[a]), addr_text(a));
+			comma = ", ";
+		}
+	buf_putc(out, ']');
+}
+
+static void print_pool(int i, struct buf *out)
+{
+	const struct pool *p = &w.pools[i];
+	const char *comma = "";
+
+	buf_printf(out, "- {name: p%d, protocol: layer2, auto-assign: %s, avoid-buggy-ips: %s", i,
+	           p->auto_assign ? "true" : "false", p->avoids_buggy ? "true" : "false");
+	if (p->priority != NONE)
+		buf_printf(out, ", priority: %d", p->priority);
+	if (p->is_disabled)
+		buf_puts(out, ", disabled: true");
+	print_excluded(i, out);
+	print_reservations(i, out);
+	if (p->namespaces) {
+		buf_puts(out, ", namespaces: [");
+		for (int n = 0; n < NAMESPACES; n++)
+			if (p->namespaces & 1u << n) {
+				buf_printf(out, "%sn%d", comma, n);
+				comma = ", ";
+			}
+		buf_putc(out, ']');
+	}
+	if (p->team != NONE)
+		buf_printf(out, ", namespace-selectors: [{match-labels: {team: t%d}}]", p->team);
+	if (p->tier != NONE)
+		buf_printf(out, ", service-selectors: [{match-labels: {tier: t%d}}]", p->tier);
+	buf_puts(out, ", addresses: [");
+	comma = "";
+	for (int k = 0; k < SPANS; k++)
+		if (w.owner[k] == i) {
+			buf_printf(out, "%s%s-", comma, addr_text(k * SPAN));
+			buf_puts(out, addr_text(k * SPAN + SPAN - 1));
+			comma = ", ";
+		}
+	buf_puts(out, "]}\n");
+}
+
+/* ---- the plain allocator ---- */
+
+static int holder_of(int a)
+{
+	for (int i = 0; i < SERVICES; i++)
+		if (w.services[i].exists && w.services[i].held == a)
+			return i;
+	return NONE;
+}
+
+static enum config_match matches(const struct pool *p, const struct service *s)
+{
+	if (p->tier != NONE && p->tier != s->tier)
+		return CONFIG_MATCHES_NOT;
+	if ((!p->namespaces && p->team == NONE) || (p->namespaces & 1u << s->namespace))
+		return CONFIG_MATCHES;
+	if (p->team == NONE)
+		return CONFIG_MATCHES_NOT;
+	if (!w.known[s->namespace])
+		return CONFIG_MATCHES_PERHAPS;
+	return w.team[s->namespace] == p->team ? CONFIG_MATCHES : CONFIG_MATCHES_NOT;
+}
+
+/* Is it one that the pool may give, held or not? */
+static bool is_given_by(int a, int pool)
+{
+	return w.owner[a / SPAN] == pool && !w.machine[a] &&
+	       !(w.pools[pool].avoids_buggy && a % 8 == 0) && a % SPAN != w.pools[pool].excluded;
+}
+
+static int lowest_free(int pool)
+{
+	for (int a = 0; a < ADDRS; a++)
+		if (is_given_by(a, pool) && holder_of(a) == NONE && w.reserved[a] == NONE)
+			return a;
+	return NONE;
+}
+
+/* Is @a tried before @b? */
+static bool is_before(int a, int b)
+{
+	const struct pool *pa = &w.pools[a], *pb = &w.pools[b];
+	int ka = pa->priority == NONE ? 99 : pa->priority,
+	    kb = pb->priority == NONE ? 99 : pb->priority;
+
+	if (is_reserved(pa) != is_reserved(pb))
+		return is_reserved(pa);
+	return ka != kb ? ka < kb : a < b;
+}
+
+static int first_pool_but(unsigned int tried)
+{
+	int best = NONE;
+
+	for (int i = 0; i < POOLS; i++)
+		if (w.pools[i].is_there && !(tried & 1u << i) &&
+		    (best == NONE || is_before(i, best)))
+			best = i;
+	return best;
+}
+
+static int from_any_pool(const struct service *s)
+{
+	unsigned int tried = 0;
+
+	for (int i; (i = first_pool_but(tried)) != NONE; tried |= 1u << i) {
+		if (!w.pools[i].auto_assign || w.pools[i].is_disabled ||
+		    matches(&w.pools[i], s) == CONFIG_MATCHES_NOT)
+			continue;
+		if (matches(&w.pools[i], s) == CONFIG_MATCHES_PERHAPS)
+			return WAITS;
+		if (lowest_free(i) != NONE)
+			return lowest_free(i);
+	}
+	return WAITS;
+}
+
+static int asked_address(int i, bool stays)
+{
+	const struct service *s = &w.services[i];
+	int owner = w.owner[s->asked / SPAN], holder = holder_of(s->asked);
+	bool is_named =
+		s->asked_pool != NONE && s->asked_pool < POOLS && w.pools[s->asked_pool].is_there;
+	bool is_elsewhere = is_named && owner != s->asked_pool;
+
+	if (holder == i && (stays || !is_elsewhere))
+		return s->asked;
+	if (owner == NONE || is_elsewhere || matches(&w.pools[owner], s) != CONFIG_MATCHES ||
+	    w.pools[owner].is_disabled || w.machine[s->asked])
+		return WAITS;
+	if (holder != NONE)
+		return holder == i ? s->asked : WAITS;
+	if (w.reserved[s->asked] != NONE && w.reserved[s->asked] != i)
+		return WAITS;
+	return is_given_by(s->asked, owner) ? s->asked : WAITS;
+}
+
+/* What a pool that gives to the Service, or may, reserves for it; NONE: nothing. */
+static int reserved_for(int i)
+{
+	for (int a = 0; a < ADDRS; a++) {
+		int owner = w.owner[a / SPAN];
+		if (w.reserved[a] == i && is_given_by(a, owner) && !w.pools[owner].is_disabled &&
+		    matches(&w.pools[owner], &w.services[i]) != CONFIG_MATCHES_NOT)
+			return a;
+	}
+	return NONE;
+}
+
+/* It waits for one that is another's, or whose pool may be for it. */
+static int take_booked(int i, int a)
+{
+	bool is_known = matches(&w.pools[w.owner[a / SPAN]], &w.services[i]) == CONFIG_MATCHES;
+
+	return is_known && holder_of(a) == NONE ? a : WAITS;
+}
+
+/* @honoured: what it holds was given when it asked for this pool, which so does not count. */
+static int plain_answer(int i, bool honoured)
+{
+	const struct service *s = &w.services[i];
+	bool stays = honoured && s->held != NONE;
+	int pool = stays ? NONE : s->asked_pool;
+
+	if (pool != NONE &&
+	    (pool == POOLS || !w.pools[pool].is_there || w.pools[pool].is_disabled ||
+	     matches(&w.pools[pool], s) != CONFIG_MATCHES))
+		return WAITS;
+	if (s->asked != NONE)
+		return asked_address(i, stays);
+	if (s->held != NONE && (pool == NONE || w.owner[s->held / SPAN] == pool))
+		return s->held;
+	int booked = reserved_for(i);
+	if (booked != NONE && (pool == NONE || w.owner[booked / SPAN] == pool))
+		return take_booked(i, booked);
+	if (pool == NONE)
+		return from_any_pool(s);
+	return lowest_free(pool) == NONE ? WAITS : lowest_free(pool);
+}
+
+/* ---- the allocator ---- */
+
+static const char *key_of(int i)
+{
+	static char key[16];
+
+	snprintf(key, sizeof(key), "n%d/s%02d", i % NAMESPACES, i);
+	return key;
+}
+
+static struct labels label(const char *key, int value)
+{
+	char text[8];
+
+	snprintf(text, sizeof(text), "t%d", value);
+	struct label one = { .key = (char *)(uintptr_t)key, .value = text };
+	const struct labels l = { .kvs = &one, .n = value != NONE };
+	return labels_copy(&l);
+}
+
+static struct ipam_request request_of(const struct service *s)
+{
+	struct ipam_request r = { .wish = IPAM_WISH_ADDRESS,
+		                  .use = CONFIG_USE_LOAD_BALANCER,
+		                  .assigned_by_us = true,
+		                  .families = { 4 },
+		                  .n_families = 1 };
+
+	r.labels = label("tier", s->tier);
+	if (s->asked != NONE)
+		r.asked[r.n_asked++] = addr_of(s->asked);
+	if (s->held != NONE)
+		r.held[r.n_held++] = addr_of(s->held);
+	if (s->asked_pool != NONE)
+		r.pool = xasprintf("p%d", s->asked_pool);
+	r.honoured = r.pool && ipam_message_honours(s->message, s->is_true, r.pool);
+	return r;
+}
+
+static void tell_namespace(int n)
+{
+	char name[8];
+	struct labels l = label("team", w.team[n]);
+
+	snprintf(name, sizeof(name), "n%d", n);
+	ipam_set_namespace(w.ipam, name, w.known[n] ? &l : NULL);
+	labels_fini(&l);
+}
+
+/* A new leader, or a new configuration: everybody holds first what he has. */
+static void start(void)
+{
+	cleanup(buf_fini) struct buf yaml = BUF_INIT;
+	struct config_problems errors = { 0 };
+	struct configuration *c = NULL;
+
+	ipam_free(w.ipam);
+	buf_puts(&yaml, "address-pools:\n");
+	for (int i = 0; i < POOLS; i++)
+		if (w.pools[i].is_there)
+			print_pool(i, &yaml);
+	if (configuration_parse(buf_str(&yaml), yaml.size, &c, &errors, NULL) < 0)
+		fail_msg("%s: %s", errors.items[0].message, buf_str(&yaml));
+	config_problems_fini(&errors);
+	w.ipam = ipam_new(c);
+	configuration_unref(c);
+	for (int n = 0; n < NAMESPACES; n++)
+		tell_namespace(n);
+	for (int a = 0; a < ADDRS; a++)
+		if (w.machine[a]) {
+			const struct addr at = addr_of(a);
+			ipam_add_machine(w.ipam, &at, REASON_NodeAddress, "Node node1");
+		}
+	for (int i = 0; i < SERVICES; i++)
+		if (w.services[i].exists && w.services[i].held != NONE) {
+			const struct addr a = addr_of(w.services[i].held);
+			assert_int_equal(ipam_hold_any(w.ipam, key_of(i), &a, 1), 1);
+		}
+}
+
+/* ---- both ---- */
+
+static void decide(int i)
+{
+	struct service *s = &w.services[i];
+	struct ipam_request r = request_of(s);
+	struct ipam_decision d;
+
+	ipam_decide(w.ipam, key_of(i), &r, &d);
+	int plain = plain_answer(i, r.honoured);
+	int answer = d.action == IPAM_FAIL ? WAITS : number_of(&d.addrs[0]);
+	if (answer != plain)
+		fail_msg("seed %u, step %u: s%02d is given %d instead of %d: %s %s", seed_now,
+		         step_now, i, answer, plain, reason_name(d.reason), d.message);
+	if (answer != WAITS) {
+		assert_int_equal(d.n, 1);
+		ipam_hold_any(w.ipam, key_of(i), d.addrs, d.n);
+		ipam_retain(w.ipam, key_of(i), d.addrs, d.n);
+		s->held = answer;
+	}
+	snprintf(s->message, sizeof(s->message), "%s", d.message);
+	s->is_true = reason_holds(d.reason);
+	ipam_request_fini(&r);
+}
+
+static void check(int i)
+{
+	const struct service *s = &w.services[i];
+	int pool = s->held == NONE ? NONE : w.owner[s->held / SPAN];
+
+	if (!s->exists || s->held == NONE)
+		return;
+	for (int k = 0; k < i; k++)
+		assert_false(w.services[k].exists && w.services[k].held == s->held);
+	if (s->held != s->before)
+		assert_true(pool != NONE && is_given_by(s->held, pool) &&
+		            !w.pools[pool].is_disabled &&
+		            matches(&w.pools[pool], s) == CONFIG_MATCHES);
+	if (s->before != NONE && s->held != s->before)
+		assert_true(s->changed || s->asked != NONE || s->asked_pool != NONE);
+}
+
+static void random_wish(struct service *s)
+{
+	s->asked = rnd(4) ? NONE : (int)rnd(ADDRS);
+	s->asked_pool = rnd(2) ? NONE : (int)rnd(POOLS + 1);
+	s->changed = true;
+}
+
+static void come_or_go(int i)
+{
+	struct service *s = &w.services[i];
+
+	if (s->exists) {
+		ipam_release(w.ipam, key_of(i));
+		*s = (struct service){ .held = NONE };
+		return;
+	}
+	*s = (struct service){ .exists = true,
+		               .namespace = i % NAMESPACES,
+		               .tier = rnd_or_none(2),
+		               .held = NONE,
+		               .before = NONE };
+	random_wish(s);
+}
+
+static void toggle_machine(int a)
+{
+	const struct addr at = addr_of(a);
+
+	w.machine[a] = !w.machine[a];
+	if (w.machine[a])
+		ipam_add_machine(w.ipam, &at, REASON_NodeAddress, "Node node1");
+	else
+		ipam_remove_machine(w.ipam, &at, REASON_NodeAddress, "Node node1");
+}
+
+static void happen(void)
+{
+	int i = (int)rnd(SERVICES), n = (int)rnd(NAMESPACES);
+
+	switch (rnd(12)) {
+	case 0: /* another leader */
+		start();
+		break;
+	case 1: /* an edit */
+		random_pools();
+		random_reservations();
+		start();
+		break;
+	case 2: /* a smaller one */
+		random_reservations();
+		w.pools[rnd(POOLS)].tier = rnd_or_none(2);
+		w.pools[rnd(POOLS)].is_disabled ^= true;
+		w.pools[rnd(POOLS)].excluded = rnd_or_none(SPAN - 1);
+		start();
+		break;
+	case 3:
+		w.team[n] = rnd_or_none(2);
+		w.known[n] = rnd(4);
+		tell_namespace(n);
+		break;
+	case 4:
+		toggle_machine((int)rnd(ADDRS));
+		break;
+	case 5:
+		w.services[i].tier = rnd_or_none(2);
+		break;
+	case 6:
+	case 7:
+		if (w.services[i].exists)
+			random_wish(&w.services[i]);
+		break;
+	default:
+		come_or_go(i);
+		break;
+	}
+}
+
+static void test_same_answers(void **state)
+{
+	(void)state;
+	for (seed_now = 1; seed_now <= SEEDS; seed_now++) {
+		rnd_state = seed_now;
+		memset(&w, 0, sizeof(w));
+		for (int i = 0; i < SERVICES; i++)
+			w.services[i].held = NONE;
+		random_pools();
+		random_reservations();
+		start();
+		for (step_now = 0; step_now < STEPS; step_now++) {
+			for (int i = 0; i < SERVICES; i++) {
+				w.services[i].before = w.services[i].held;
+				w.services[i].changed = false;
+			}
+			happen();
+			for (int i = 0; i < SERVICES; i++)
+				if (w.services[i].exists)
+					decide(i);
+			for (int i = 0; i < SERVICES; i++)
+				check(i);
+		}
+		ipam_free(w.ipam);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_same_answers),
+	};
+
+	return cmocka_run_group_tests_name("ipam beside a plain one", tests, NULL, NULL);
+}

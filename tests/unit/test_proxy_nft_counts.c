@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How often what was counted is read, however often somebody asks; in virtual time. */
+#include "config.h"
+
+#include "unit.h"
+
+#include <event2/event.h>
+
+#include "fairlead/mem.h"
+#include "proxy/nftables/counts.h"
+#include "proxy/nftables/wire.h"
+#include "proxy/tally.h"
+#include "virtual_loop.h"
+
+#define ASKED_MS 50
+#define LONG_MS 600000
+
+/* ---- a kernel that takes its time ---- */
+
+static int64_t set_ms;
+static size_t n_readings;
+
+int __wrap_wire_new(struct wire **ret_wire, struct err *e);
+void __wrap_wire_free(struct wire *w);
+int __wrap_frame_counts_begin(const struct frame *f, struct wire *w, enum frame_count count);
+int __wrap_frame_counts_step(const struct frame *f, struct wire *w, enum frame_count count,
+                             frame_counted_fn *fn, void *arg);
+
+int __wrap_wire_new(struct wire **ret_wire, struct err *e)
+{
+	(void)e;
+	*ret_wire = NULL;
+	return 0;
+}
+
+void __wrap_wire_free(struct wire *w)
+{
+	(void)w;
+}
+
+int __wrap_frame_counts_begin(const struct frame *f, struct wire *w, enum frame_count count)
+{
+	(void)f, (void)w, (void)count;
+	return 0;
+}
+
+int __wrap_frame_counts_step(const struct frame *f, struct wire *w, enum frame_count count,
+                             frame_counted_fn *fn, void *arg)
+{
+	(void)f, (void)w, (void)count, (void)fn, (void)arg;
+	virtual_loop_spend(set_ms);
+	return 0;
+}
+
+static void counted(const struct frame_counted *c, void *arg)
+{
+	(void)c, (void)arg;
+}
+
+static void done(bool whole, bool full, void *arg)
+{
+	(void)arg;
+	assert_true(whole && !full);
+	n_readings++;
+}
+
+/* ---- those who ask ---- */
+
+/* Of LONG_MS, in which somebody asks all the time. */
+static size_t readings(int64_t each_set_ms)
+{
+	static const struct counts_ops ops = { .counted = counted, .done = done };
+	struct counts *c;
+
+	virtual_loop_init(1);
+	struct event_base *base = event_base_new();
+	assert_int_equal(counts_new(base, 4, &ops, NULL, &c, NULL), 0);
+	set_ms = each_set_ms;
+	n_readings = 0;
+	const int64_t end_ms = virtual_now() + LONG_MS;
+	while (virtual_now() < end_ms) {
+		if (counts_may_read(c))
+			counts_read(c);
+		virtual_loop_run(virtual_now() + ASKED_MS);
+	}
+	counts_free(c);
+	event_base_free(base);
+	return n_readings;
+}
+
+static void whoever_asks_it_takes_a_small_part_of_the_time(void **state)
+{
+	static const int64_t each_set_ms[] = { 1, 4, 20, 300 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(each_set_ms); i++) {
+		size_t n = readings(each_set_ms[i]);
+		int64_t spent = (int64_t)n * FRAME_COUNTS * each_set_ms[i];
+		assert_true(n > 1);
+		assert_true(spent <= LONG_MS / TALLY_GAPS + FRAME_COUNTS * each_set_ms[i]);
+	}
+}
+
+static void a_short_one_is_done_whenever_somebody_asks(void **state)
+{
+	(void)state;
+	assert_true(readings(0) >= LONG_MS / ASKED_MS - 1);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(whoever_asks_it_takes_a_small_part_of_the_time),
+		cmocka_unit_test(a_short_one_is_done_whenever_somebody_asks),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

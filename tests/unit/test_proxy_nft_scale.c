@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What does not grow with the number of Services, or with the size of one: what waits before a
+ * Service is in the kernel, and the work of one turn of the event loop.  Counted in elements, with
+ * a kernel that is made up (nft_kernel.h), in virtual time.
+ */
+#include "config.h"
+
+#include "unit.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include <event2/event.h>
+
+#include "fairlead/mem.h"
+#include "nft_kernel.h"
+#include "proxy/nftables/keeper.h"
+#include "proxy/nftables/queue.h"
+#include "proxy/nftables/store.h"
+#include "virtual_loop.h"
+
+#define SERVICES 3000
+#define PORTS 256
+#define ENDPOINTS 200
+#define KEY_SIZE 16
+
+/* ---- how much is done in one turn ---- */
+
+static struct {
+	uint64_t turn;
+	size_t n, most, total;
+} work;
+
+static void count(void)
+{
+	if (work.turn != virtual_loop_turns())
+		work.n = 0;
+	work.turn = virtual_loop_turns();
+	work.total++;
+	if (++work.n > work.most)
+		work.most = work.n;
+}
+
+void __real_store_want(struct store *s, enum frame_map map, const void *key, const void *value,
+                       struct store_owner *owner);
+void __wrap_store_want(struct store *s, enum frame_map map, const void *key, const void *value,
+                       struct store_owner *owner);
+void __real_store_share(struct store *s, enum frame_map map, const void *key);
+void __wrap_store_share(struct store *s, enum frame_map map, const void *key);
+void __real_store_release_old(struct store *s, enum frame_map map, const void *key,
+                              const struct store_owner *owner);
+void __wrap_store_release_old(struct store *s, enum frame_map map, const void *key,
+                              const struct store_owner *owner);
+void __real_store_unshare(struct store *s, enum frame_map map, const void *key);
+void __wrap_store_unshare(struct store *s, enum frame_map map, const void *key);
+
+void __wrap_store_want(struct store *s, enum frame_map map, const void *key, const void *value,
+                       struct store_owner *owner)
+{
+	count();
+	__real_store_want(s, map, key, value, owner);
+}
+
+void __wrap_store_share(struct store *s, enum frame_map map, const void *key)
+{
+	count();
+	__real_store_share(s, map, key);
+}
+
+void __wrap_store_release_old(struct store *s, enum frame_map map, const void *key,
+                              const struct store_owner *owner)
+{
+	count();
+	__real_store_release_old(s, map, key, owner);
+}
+
+void __wrap_store_unshare(struct store *s, enum frame_map map, const void *key)
+{
+	count();
+	__real_store_unshare(s, map, key);
+}
+
+/* ---- a keeper and its Services ---- */
+
+static struct {
+	struct event_base *base;
+	struct keeper *k;
+	void (*written)(void);
+	bool may_fail;
+	size_t n_steps, largest_step, last; /* of what a test looks at after each transaction */
+} w;
+
+static void applied(void *arg)
+{
+	(void)arg;
+}
+
+static void failed(const struct err *e, void *arg)
+{
+	(void)arg;
+	if (!w.may_fail)
+		fail_msg("%s", e->msg);
+}
+
+static void committed(void)
+{
+	if (w.written)
+		w.written();
+}
+
+static void begin(void)
+{
+	static const struct keeper_ops ops = { .applied = applied, .failed = failed };
+	const struct frame frame = { .family = 4,
+		                     .mark = PROXY_MARK_DEFAULT,
+		                     .pods_by = PROXY_PODS_BY_SOURCE };
+
+	virtual_loop_init(1);
+	nft_kernel_init();
+	memset(&w, 0, sizeof(w));
+	memset(&work, 0, sizeof(work));
+	kernel.committed = committed;
+	w.base = event_base_new();
+	assert_int_equal(keeper_new(w.base, &frame, false, NULL, &ops, NULL, &w.k, NULL), 0);
+}
+
+static void end(void)
+{
+	keeper_free(w.k);
+	event_base_free(w.base);
+	nft_kernel_fini();
+}
+
+static void pass(int64_t ms)
+{
+	virtual_loop_run(virtual_now() + ms);
+}
+
+static struct proxy_endpoint endpoint(size_t i)
+{
+	return (struct proxy_endpoint){
+		.addr = { .family = 4, .b = { 10, 244, (uint8_t)(i >> 8), (uint8_t)i } },
+		.port = 8080,
+	};
+}
+
+static void key_of(size_t i, char ret[static KEY_SIZE])
+{
+	snprintf(ret, KEY_SIZE, "shop/%zu", i);
+}
+
+static void set_ports(size_t i, struct proxy_port *ports, size_t n)
+{
+	char key[KEY_SIZE];
+	const struct proxy_half half = {
+		.key = key,
+		.family = 4,
+		.cluster_ip = { .family = 4, .b = { 10, 96, (uint8_t)(i >> 8), (uint8_t)i } },
+		.ports = ports,
+		.n_ports = n,
+	};
+
+	key_of(i, key);
+	keeper_set(w.k, &half);
+}
+
+static void set(size_t i, size_t n_endpoints)
+{
+	struct proxy_endpoint *list = xcalloc(n_endpoints, sizeof(*list));
+	struct proxy_port port = { .name = "",
+		                   .proto = IPPROTO_TCP,
+		                   .port = 80,
+		                   .cluster = list,
+		                   .n_cluster = n_endpoints,
+		                   .has_any = true };
+
+	for (size_t e = 0; e < n_endpoints; e++)
+		list[e] = endpoint(i + e);
+	set_ports(i, &port, 1);
+	free(list);
+}
+
+/* Many ports with the same endpoints; the lists may be of their own. */
+static void set_list(const struct proxy_endpoint *list, size_t n, bool of_their_own)
+{
+	struct proxy_port ports[PORTS];
+
+	for (size_t p = 0; p < PORTS; p++) {
+		ports[p] = (struct proxy_port){ .name = "",
+			                        .proto = IPPROTO_TCP,
+			                        .port = (uint16_t)(1000 + p),
+			                        .cluster = list,
+			                        .n_cluster = n,
+			                        .has_any = true };
+		if (of_their_own)
+			proxy_lists_put(proxy_lists_new(&ports[p], 4), &ports[p]);
+	}
+	set_ports(0, ports, PORTS);
+	for (size_t p = 0; p < PORTS; p++)
+		proxy_lists_unref(ports[p].lists);
+}
+
+/* Many of them, from the @first one on. */
+static void set_large(size_t first)
+{
+	struct proxy_endpoint list[ENDPOINTS];
+
+	for (size_t e = 0; e < ENDPOINTS; e++)
+		list[e] = endpoint(first + e);
+	set_list(list, ENDPOINTS, false);
+}
+
+static void note_step(size_t now)
+{
+	size_t step = now - w.last;
+
+	w.n_steps += step > 0;
+	w.largest_step = step > w.largest_step ? step : w.largest_step;
+	w.last = now;
+}
+
+/* ---- Services come into the kernel one after another ---- */
+
+static void note_applied(void)
+{
+	char key[KEY_SIZE];
+	size_t n = 0;
+
+	for (size_t i = 0; i < SERVICES; i++) {
+		key_of(i, key);
+		n += keeper_is_applied(w.k, key);
+	}
+	note_step(n);
+}
+
+static void note_ways(void)
+{
+	note_step(nft_kernel_table(FRAME_TABLE) ? nft_kernel_set("ways")->n : 0);
+}
+
+static void begin_with_services(void)
+{
+	begin();
+	for (size_t i = 0; i < SERVICES; i++)
+		set(i, 1);
+}
+
+static void each_transaction_brings_services(void **state)
+{
+	(void)state;
+	begin_with_services();
+	keeper_complete(w.k);
+	w.written = note_applied;
+	pass(60000);
+	note_applied();
+	assert_int_equal(w.last, SERVICES);
+	/* Each has an endpoint, its hairpin, a set and a way. */
+	assert_true(w.n_steps >= SERVICES * 4 / KEEPER_BATCH);
+	assert_true(w.largest_step <= KEEPER_BATCH / 4 + 1);
+	end();
+}
+
+/* Others have deleted everything. */
+static void each_transaction_of_a_repair_brings_services(void **state)
+{
+	(void)state;
+	begin_with_services();
+	keeper_complete(w.k);
+	pass(60000);
+	assert_int_equal(nft_kernel_set("ways")->n, SERVICES);
+	nft_kernel_delete_table(FRAME_TABLE);
+	w.written = note_ways;
+	keeper_doubt(w.k);
+	pass(60000);
+	assert_int_equal(w.last, SERVICES);
+	assert_true(w.n_steps >= SERVICES * 4 / KEEPER_BATCH);
+	assert_true(w.largest_step <= KEEPER_BATCH);
+	end();
+}
+
+/* ---- the work of one turn ---- */
+
+/* One port is the least that is done. */
+#define WORK_MAX (KEEPER_SLICE_ELEMENTS + 2 * (ENDPOINTS + 2))
+
+static void a_large_service_is_planned_in_pieces(void **state)
+{
+	(void)state;
+	begin();
+	set_large(0);
+	keeper_complete(w.k);
+	/* Nothing is written before everything is planned. */
+	while (work.total < 2 * PORTS * ENDPOINTS)
+		pass(1);
+	assert_true(work.most <= WORK_MAX);
+	end();
+}
+
+/* And neither is it in the call that brings it, nor in the one that takes it away. */
+static void a_large_service_is_changed_in_pieces(void **state)
+{
+	(void)state;
+	begin();
+	keeper_complete(w.k);
+	pass(1000);
+	for (int round = 0; round < 3; round++) {
+		size_t total = work.total;
+		if (round < 2)
+			set_large((size_t)round);
+		else
+			keeper_remove(w.k, "shop/0");
+		assert_int_equal(work.total, total);
+		/* The kernel that is made up would take long for all of it. */
+		while (work.total < total + 2 * PORTS * ENDPOINTS)
+			pass(1);
+		assert_true(work.most <= WORK_MAX);
+	}
+	end();
+}
+
+/* While that is under way, what is small does not wait for it. */
+static void a_small_service_overtakes_a_large_one(void **state)
+{
+	(void)state;
+	begin();
+	keeper_complete(w.k);
+	pass(1000);
+	size_t total = work.total;
+	set_large(0);
+	set(1, 1);
+	assert_int_equal(work.total, total + 4);
+	end();
+}
+
+static void note_chains(void)
+{
+	if (nft_kernel_table(FRAME_TABLE))
+		note_step(nft_kernel_table(FRAME_TABLE)->n_chains);
+}
+
+static void a_transaction_has_few_new_kinds(void **state)
+{
+	(void)state;
+	begin();
+	keeper_complete(w.k);
+	pass(1000);
+	note_chains();
+	w.largest_step = 0;
+	w.written = note_chains;
+	for (size_t i = 0; i < 3 * KEEPER_BATCH_KINDS; i++)
+		set(i, i + 1);
+	pass(60000);
+	assert_int_equal(nft_kernel_set("ways")->n, 3 * KEEPER_BATCH_KINDS);
+	assert_true(w.largest_step <= 2 * KEEPER_BATCH_KINDS);
+	end();
+}
+
+#define FEW_ENDPOINTS 7
+
+/* Of each port, and that it may reach itself. */
+static void one_endpoint_of_many_ports_is_one_element_of_each(void **state)
+{
+	struct proxy_endpoint list[FEW_ENDPOINTS];
+
+	(void)state;
+	for (int own = 0; own < 2; own++) {
+		begin();
+		keeper_complete(w.k);
+		for (size_t e = 0; e < FEW_ENDPOINTS; e++)
+			list[e] = endpoint(e);
+		set_list(list, FEW_ENDPOINTS, own);
+		pass(60000);
+		assert_int_equal(nft_kernel_set("endpoints")->n, PORTS * FEW_ENDPOINTS);
+		kernel.n_added = kernel.n_deleted = 0;
+		list[3] = endpoint(FEW_ENDPOINTS);
+		set_list(list, FEW_ENDPOINTS, own);
+		pass(60000);
+		assert_int_equal(kernel.n_added, PORTS + 1);
+		assert_int_equal(kernel.n_deleted, PORTS + 1);
+		set_list(list, FEW_ENDPOINTS, own);
+		pass(60000);
+		assert_int_equal(kernel.n_added, PORTS + 1);
+		end();
+	}
+}
+
+/* ---- nothing can be written ---- */
+
+/* How many transactions may fail in so many seconds: some dozens before each pause. */
+static size_t failures_in(int seconds)
+{
+	return (size_t)(seconds * 1000 / KEEPER_BACKOFF_MAX_MS + 8) * KEEPER_REFUSALS;
+}
+
+static void a_kernel_that_refuses_everything_is_left_in_peace(void **state)
+{
+	(void)state;
+	begin();
+	keeper_complete(w.k);
+	pass(1000);
+	w.may_fail = true;
+	kernel.error = -ENOMEM;
+	kernel.n_errors = UINT32_MAX;
+	for (size_t i = 0; i < SERVICES; i++)
+		set(i, 1);
+	pass(100000);
+	assert_true(kernel.n_refused <= failures_in(100));
+	kernel.n_errors = 0;
+	pass(60000);
+	assert_int_equal(nft_kernel_set("ways")->n, SERVICES);
+	end();
+}
+
+/* An item that stands, and one that goes from round to round. */
+static void rounds_that_are_empty_do_not_pile_up(void **state)
+{
+	struct queue q;
+
+	(void)state;
+	queue_init(&q);
+	uint32_t first = queue_put(&q, QUEUE_NEW, queue_round(&q), FRAME_ENDPOINTS, 1), last = 0;
+	for (int i = 0; i < 1000 * QUEUE_ROUND; i++) {
+		uint32_t before = last;
+		last = queue_put(&q, QUEUE_NEW, queue_round(&q), FRAME_ENDPOINTS, 2);
+		if (before)
+			queue_take_out(&q, before);
+		queue_cut(&q);
+	}
+	assert_true(q.n_rounds <= 32);
+	assert_int_equal(queue_first(&q), first);
+	assert_int_equal(queue_next(&q, first), last);
+	assert_int_equal(queue_next(&q, last), 0);
+	queue_take_out(&q, first);
+	assert_int_equal(queue_first(&q), last);
+	queue_take_out(&q, last);
+	assert_int_equal(q.n, 0);
+	queue_fini(&q);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_transaction_brings_services),
+		cmocka_unit_test(each_transaction_of_a_repair_brings_services),
+		cmocka_unit_test(a_large_service_is_planned_in_pieces),
+		cmocka_unit_test(a_large_service_is_changed_in_pieces),
+		cmocka_unit_test(a_small_service_overtakes_a_large_one),
+		cmocka_unit_test(a_transaction_has_few_new_kinds),
+		cmocka_unit_test(one_endpoint_of_many_ports_is_one_element_of_each),
+		cmocka_unit_test(a_kernel_that_refuses_everything_is_left_in_peace),
+		cmocka_unit_test(rounds_that_are_empty_do_not_pile_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
