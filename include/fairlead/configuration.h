@@ -27,12 +27,17 @@ enum protocol { PROTOCOL_LAYER2 = 1 << 0, PROTOCOL_BGP = 1 << 1 };
 const char *protocol_name(enum protocol p); /* "layer2" */
 enum { CONFIG_USE_LOAD_BALANCER = 1 << 0, CONFIG_USE_EXTERNAL_IP = 1 << 1 };
 
+#define CONFIG_ADVERTISEMENTS_MAX 64 /* a pool */
 struct config_advertisement {
 	uint8_t aggregation_len, aggregation_len_v6;
 	uint32_t localpref; /* 0: none */
 	bool has_localpref;
 	char **communities; /* resolved: "65535:65281" */
 	size_t n_communities;
+	char **peers; /* their names; none: all */
+	size_t n_peers;
+	struct label_selectors node_selectors, service_selectors; /* none: all */
+	unsigned int line;
 };
 
 /*
@@ -81,6 +86,7 @@ struct config_pool {
 
 struct config_peer {
 	char *name; /* "peer-1" … by position if none is given */
+	bool is_named;
 	uint32_t my_asn, peer_asn;
 	struct addr address, source_address, router_id;
 	uint16_t port;                          /* 179 */
@@ -188,7 +194,7 @@ int configuration_parse_file(const char *text, size_t size, struct configuration
                              struct config_problems *errors, struct config_problems *warnings);
 /*
  * Warns of pools that nobody announces, because they are for BGP alone and there are no peers
- * (which may come later), and of peers whose address is in a pool.
+ * (which may come later).
  */
 void configuration_warn_silent(const struct configuration *c, struct config_problems *warnings);
 /*
@@ -267,6 +273,33 @@ const struct addr *configuration_router_id_of(const struct configuration *c, con
 bool config_pool_excludes(const struct config_pool *pool, const struct addr *a);
 /* Is the pool for some Services alone? */
 bool config_pool_is_reserved(const struct config_pool *pool);
+/*
+ * Which of a pool's bgp-advertisements apply: the set of those, bit i for bgp-advertisements[i],
+ * that are for a Service with these labels; and of a set those that are for a node with these, and
+ * for a peer of it or for all peers.  A pool without any has one with default values.
+ */
+uint64_t config_pool_advertisements_for_service(const struct config_pool *pool,
+                                                const struct labels *service);
+uint64_t config_pool_advertisements_for_node(const struct configuration *c,
+                                             const struct config_pool *pool,
+                                             uint64_t advertisements, const struct labels *node);
+/* For whom it is, in words: "to tor-a, tor-b; from nodes rack=a; for Services app=web". */
+void config_advertisement_say(const struct config_advertisement *adv, struct buf *out);
+/*
+ * Adds which of the pool's are in the set, where any is not for everybody: "; by
+ * bgp-advertisements[0] (to tor-a)".  @pool: may be NULL.
+ */
+void config_pool_say_advertisements(const struct config_pool *pool, uint64_t set, struct buf *out);
+/* Is it for this peer? */
+bool config_advertisement_reaches(const struct config_advertisement *adv, const char *peer);
+/*
+ * Whether the advertisements of two pools are for the same Services, nodes and peers, one by one.
+ * Those that name peers are not, as these may have changed.
+ */
+bool config_pools_advertise_alike(const struct config_pool *a, const struct config_pool *b);
+/* Whether some pool would announce elsewhere if a node had the second labels, not the first. */
+bool configuration_tells_nodes_apart(const struct configuration *c, const struct labels *a,
+                                     const struct labels *b);
 enum config_match { CONFIG_MATCHES_NOT, CONFIG_MATCHES, CONFIG_MATCHES_PERHAPS };
 /*
  * Is the pool for a Service with these labels in this namespace, whose own labels are
@@ -299,7 +332,6 @@ struct config_layer2_timing config_failover_timing(enum failover f);
 
 /* A configuration with every key at its default. */
 void config_advertisement_init(struct config_advertisement *adv);
-
 /*
  * Which ConfigMap: the administrator's, and the one by which the leader publishes what it accepted.
  */

@@ -66,6 +66,11 @@ struct decision {
 	 * configuration has peers; for anything else layer 2 reports why not.
 	 */
 	unsigned int protocols;
+	/*
+	 * Of the pool's bgp-advertisements those that are for the Service; without any 1, for the
+	 * one with default values.
+	 */
+	uint64_t advertisements;
 	bool ours;                        /* reported: load balancers of another class are not */
 	const struct view_service *first; /* of those that may have the address; NULL: none may */
 	bool carried;                     /* the data plane forwards it, on every node */
@@ -90,6 +95,10 @@ struct decision decide_address(const struct view *v, const struct view_service *
  * REASON_Candidate: the node may announce it.  With policy Local linear in the Service's endpoints.
  */
 enum reason decide_node(const struct decision *d, const char *node, enum protocol protocol);
+/*
+ * Which of these are for the node, too, and for a peer of it, or for all peers.
+ */
+uint64_t decide_advertisements(const struct decision *d, const char *node);
 /*
  * What keeps the node from announcing anything; REASON_Candidate: nothing.  @n: NULL if the API
  * server has no such Node.

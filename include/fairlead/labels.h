@@ -52,6 +52,10 @@ struct label_selectors {
 	struct label_selector *items;
 	size_t n;
 };
+/* The same selectors, as they are written. */
+bool label_selectors_eq(const struct label_selectors *a, const struct label_selectors *b);
+/* As label_selector_put(), with commas between them. */
+void label_selectors_put(const struct label_selectors *s, struct buf *out);
 /* Does one of them match?  None: no. */
 bool label_selectors_match(const struct label_selectors *s, const struct labels *labels);
 void label_selectors_fini(struct label_selectors *s);

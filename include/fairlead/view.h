@@ -24,6 +24,7 @@
 #include "fairlead/configuration.h"
 #include "fairlead/err.h"
 #include "fairlead/kube_types.h"
+#include "fairlead/labels.h"
 
 struct view;
 
@@ -80,6 +81,7 @@ enum view_ending { VIEW_ENDING_OF_POOL, VIEW_ENDING_GIVES_WAY, VIEW_ENDING_HOLDS
 	X(VALUE, enum view_ending, ending)                                                       \
 	X(VALUE, bool, proxyless)      /* label VIEW_LABEL_HEADLESS: no proxy carries it */      \
 	X(NAME, class)                 /* NULL: none */                                          \
+	X(STRUCT, labels, labels)      /* by which layer2 of its pool selects it */              \
 	X(STRUCT, traffic, traffic)                                                              \
 	X(ARRAY, addr, cluster_ips, 2) /* none for headless ones and ExternalName */             \
 	X(LIST, view_port, ports)                                                                \
@@ -119,6 +121,7 @@ struct view_node {
 	bool excluded, drained, cordoned, shutting_down, out_of_service, network_unavailable;
 	bool leaving; /* deleted, or about to be: kube-proxy's /healthz; decides nothing else */
 	bool ready;   /* decides nothing: an unready kubelet says little about the speaker */
+	struct labels labels;         /* decide where layer2 of a pool selects by them */
 	const struct addr *addresses; /* InternalIP */
 	size_t n_addresses;
 	const struct addr *external_ips; /* ExternalIP */

@@ -119,6 +119,44 @@ void label_selector_fini(struct label_selector *sel)
 	*sel = (struct label_selector){ 0 };
 }
 
+void label_selectors_put(const struct label_selectors *s, struct buf *out)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		buf_puts(out, i ? ", " : "");
+		label_selector_put(&s->items[i], out);
+	}
+}
+
+static bool requirement_eq(const struct label_requirement *a, const struct label_requirement *b)
+{
+	if (a->op != b->op || a->n_values != b->n_values || strcmp(a->key, b->key) != 0)
+		return false;
+	for (size_t i = 0; i < a->n_values; i++)
+		if (strcmp(a->values[i], b->values[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool selector_eq(const struct label_selector *a, const struct label_selector *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!requirement_eq(&a->requirements[i], &b->requirements[i]))
+			return false;
+	return true;
+}
+
+bool label_selectors_eq(const struct label_selectors *a, const struct label_selectors *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!selector_eq(&a->items[i], &b->items[i]))
+			return false;
+	return true;
+}
+
 bool label_selectors_match(const struct label_selectors *s, const struct labels *labels)
 {
 	for (size_t i = 0; i < s->n; i++)

@@ -211,26 +211,43 @@ static void add_community_lines(const struct bgp_attr *a, bool scoped, struct bg
 	}
 }
 
-void bgp_attr_lines(const struct bgp_attr *a, struct bgp_lines *out)
+static void add_number(struct bgp_lines *out, const char *what, uint32_t number)
 {
 	char line[64];
 
-	add_community_lines(a, true, out);
-	if (a->has_localpref) {
-		snprintf(line, sizeof(line), "set local-preference %" PRIu32, a->localpref);
-		bgp_lines_add(out, line);
-	}
-	snprintf(line, sizeof(line), "set tag %u", BGP_TAG + bgp_attr_scope(a));
+	snprintf(line, sizeof(line), "%s %" PRIu32, what, number);
 	bgp_lines_add(out, line);
+}
+
+static void add_attr_lines(const struct bgp_attr *a, bool scoped, struct bgp_lines *out)
+{
+	add_community_lines(a, scoped, out);
+	if (a->has_localpref)
+		add_number(out, "set local-preference", a->localpref);
+}
+
+void bgp_tag_line(uint32_t tag, struct bgp_lines *out)
+{
+	add_number(out, "set tag", tag);
+}
+
+void bgp_attr_lines(const struct bgp_attr *a, struct bgp_lines *out)
+{
+	add_attr_lines(a, true, out);
+	bgp_tag_line(BGP_TAG + bgp_attr_scope(a), out);
+}
+
+void bgp_attr_out_lines(const struct bgp_attr *a, uint32_t tag, struct bgp_lines *out)
+{
+	add_number(out, "match tag", tag);
+	add_attr_lines(a, false, out);
 }
 
 void bgp_scope_lines(unsigned int scope, struct bgp_lines *out)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
-	char line[64];
 
-	snprintf(line, sizeof(line), "match tag %u", BGP_TAG + scope);
-	bgp_lines_add(out, line);
+	add_number(out, "match tag", BGP_TAG + scope);
 	for (size_t i = 0; i < ARRAY_LEN(scope_communities); i++)
 		if (scope & 1u << i)
 			put_community(&b, scope_communities[i]);

@@ -7,9 +7,11 @@ libfairlead_a_SOURCES += \
 	src/bgp/client.c \
 	src/bgp/diff.c \
 	src/bgp/dump.c \
+	src/bgp/effective.c \
 	src/bgp/engine.c \
 	src/bgp/md5.c \
 	src/bgp/model.c \
+	src/bgp/policy.c \
 	src/bgp/probe.c \
 	src/bgp/running.c \
 	src/bgp/session.c \

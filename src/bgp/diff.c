@@ -2,10 +2,11 @@
 /*
  * Commands in such an order that every intermediate state may stay, as the connection may break
  * after each.  Withdrawals go first: networks, then neighbours.  Route-maps are made before the
- * networks and neighbours that use them, and removed once nothing uses them.  The mark of our
- * instance is set before the instance is made, and a neighbour is claimed before it is made, so
- * that what an interruption leaves is known as ours; a neighbour has its policies before it is
- * activated, so that at no moment it gets more than it should.
+ * networks and neighbours that use them, and removed once nothing uses them; what lets a network
+ * out is set before the network asks for it.  The mark of our instance is set before the instance
+ * is made, and a neighbour is claimed before it is made, so that what an interruption leaves is
+ * known as ours; a neighbour has its policies before it is activated, so that at no moment it gets
+ * more than it should.
  *
  * Entering a node costs a command, so the family in which the connection stands comes first.  If
  * the instance has to be replaced, everything in it goes with the old one, and only the route-maps
@@ -22,179 +23,6 @@
 
 #include "bgp/want.h"
 #include "fairlead/mem.h"
-
-/* ---- what can be applied ---- */
-
-static struct bgp_verdict verdict_of(enum reason reason, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-static struct bgp_verdict verdict_of(enum reason reason, const char *fmt, ...)
-{
-	struct bgp_verdict v = { .reason = reason };
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(v.message, sizeof(v.message), fmt, ap);
-	va_end(ap);
-	return v;
-}
-
-struct bgp_verdict bgp_judge(const struct bgp_state *want, const struct bgp_have *have, bool shared)
-{
-	const struct bgp_state *ours = &have->ours;
-	const struct bgp_seen_peer *open;
-
-	if (want->asn == 0)
-		return verdict_of(REASON_BgpNoPeer, "%s", reason_sentence(REASON_BgpNoPeer));
-	if (ours->asn && ours->asn != want->asn && (!ours->own || have->foreign_lines))
-		return verdict_of(REASON_BgpAsMismatch,
-		                  "bgpd runs router bgp %" PRIu32
-		                  " %s, the configuration says my-asn %" PRIu32,
-		                  ours->asn, ours->own ? "that others need too" : "of others",
-		                  want->asn);
-	if (have->truncated)
-		return verdict_of(REASON_BgpForeignInstance,
-		                  "router bgp %" PRIu32
-		                  " has more than %d neighbours or %d networks, too many to know "
-		                  "what is others'",
-		                  ours->asn, BGP_FOREIGN_PEERS_MAX, BGP_FOREIGN_NETWORKS_MAX);
-	if (ours->asn == 0 || ours->own)
-		return verdict_of(REASON_Announced, "%s", "");
-	if (have->import_check)
-		return verdict_of(REASON_BgpImportCheck,
-		                  "router bgp %" PRIu32
-		                  " is others' and announces only what is in the routing table: it "
-		                  "needs `no bgp network import-check`",
-		                  ours->asn);
-	open = shared ? NULL : bgp_have_unfiltered(have);
-	if (open)
-		return verdict_of(REASON_BgpForeignInstance,
-		                  "neighbour %.64s of others in router bgp %" PRIu32
-		                  " has no outbound policy and would receive our networks",
-		                  open->name, ours->asn);
-	if (!shared && have->default_family[0])
-		return verdict_of(
-			REASON_BgpForeignInstance,
-			"router bgp %" PRIu32
-			" is others' and has `bgp default %s`: our neighbours would begin "
-			"with that family, and without any policy in it",
-			ours->asn, have->default_family);
-	return verdict_of(REASON_Announced, "%s", "");
-}
-
-/*
- * The neighbour that stays for a peer whose password is not known.  None stays if the instance is
- * replaced, as it would have to be made anew; nor does one that is half made.
- */
-static const struct bgp_peer *kept_for(const struct bgp_state *want, const struct bgp_have *have,
-                                       const struct bgp_peer *p)
-{
-	const struct bgp_peer *old = bgp_state_find_peer(&have->ours, &p->address);
-
-	return old && have->ours.asn == want->asn && bgp_peer_is_described(old) ? old : NULL;
-}
-
-bool bgp_only_waits(const struct bgp_state *want, const struct bgp_have *have)
-{
-	for (size_t i = 0; i < want->n_peers; i++)
-		if (!want->peers[i].waits || kept_for(want, have, &want->peers[i]))
-			return false;
-	return want->n_peers > 0;
-}
-
-static void add_peer(struct bgp_state *s, const struct bgp_state *want, const struct bgp_have *have,
-                     const struct bgp_peer *p)
-{
-	const struct bgp_peer *old = p->waits ? kept_for(want, have, p) : NULL;
-
-	if (bgp_have_foreign_peer(have, &p->address) || (p->waits && !old))
-		return;
-	struct bgp_peer *n = bgp_state_add_peer(s, &p->address);
-	bgp_peer_copy(n, p);
-	if (!old)
-		return;
-	/* Its policies are separate: they follow the networks. */
-	n->waits = false;
-	n->remote_as = old->remote_as;
-	bgp_lines_fini(&n->lines);
-	bgp_lines_copy(&n->lines, &old->lines);
-}
-
-static void add_map(struct bgp_state *s, const struct bgp_map *m)
-{
-	ARRAY_RESERVE(s->maps, s->cap_maps, s->n_maps + 1);
-	bgp_map_copy(&s->maps[s->n_maps++], m);
-}
-
-static void keep_used_maps(struct bgp_state *s, const struct bgp_state *have, bool collect)
-{
-	for (size_t i = 0; i < have->n_maps; i++) {
-		const struct bgp_map *m = &have->maps[i];
-		uint64_t class = bgp_class_of_name(m->name);
-		bool keep = !collect && class != 0;
-		for (size_t k = 0; !keep && class && k < s->n_networks; k++)
-			keep = s->networks[k].class == class;
-		if (keep && !bgp_state_find_map(s, m->name))
-			add_map(s, m);
-	}
-}
-
-/* Nothing new, and less if less is wanted. */
-static void effective_frozen(const struct bgp_state *want, const struct bgp_have *have,
-                             const struct bgp_want *leads, struct bgp_state *s)
-{
-	const struct bgp_state *ours = &have->ours;
-
-	s->asn = ours->asn;
-	s->own = ours->own;
-	s->marker = ours->own ? ours->marker : 0;
-	bgp_lines_copy(&s->instance, &ours->instance);
-	for (size_t i = 0; i < ours->n_networks; i++)
-		if (bgp_state_find_network(want, &ours->networks[i].prefix) ||
-		    (leads && bgp_want_leads(leads, &ours->networks[i].prefix)))
-			bgp_state_add_network(s, &ours->networks[i]);
-	for (size_t i = 0; i < ours->n_peers; i++)
-		if (bgp_state_find_peer(want, &ours->peers[i].address) &&
-		    bgp_peer_is_described(&ours->peers[i])) {
-			struct bgp_peer *p = bgp_state_add_peer(s, &ours->peers[i].address);
-			bgp_peer_copy(p, &ours->peers[i]);
-		}
-	/* What the neighbours that stay refer to, and their classes. */
-	for (size_t i = 0; i < ours->n_maps; i++)
-		if (s->n_peers || s->n_networks)
-			add_map(s, &ours->maps[i]);
-	bgp_state_sort(s);
-}
-
-void bgp_effective(const struct bgp_state *want, const struct bgp_have *have,
-                   const struct bgp_verdict *verdict, bool collect, struct bgp_state *ret_state)
-{
-	const struct bgp_state *ours = &have->ours;
-	struct bgp_state s = { 0 };
-
-	if (want->asn == 0 || bgp_only_waits(want, have)) {
-		*ret_state = s;
-		return;
-	}
-	if (!reason_holds(verdict->reason)) {
-		effective_frozen(want, have, verdict->leads, &s);
-		*ret_state = s;
-		return;
-	}
-	s.asn = want->asn;
-	s.own = ours->asn == 0 || ours->own;
-	s.marker = s.own ? want->asn : 0;
-	bgp_lines_copy(&s.instance, s.own ? &want->instance : &ours->instance);
-	for (size_t i = 0; i < want->n_networks; i++)
-		if (!bgp_have_foreign_network(have, &want->networks[i].prefix))
-			bgp_state_add_network(&s, &want->networks[i]);
-	for (size_t i = 0; i < want->n_peers; i++)
-		add_peer(&s, want, have, &want->peers[i]);
-	for (size_t i = 0; i < want->n_maps; i++)
-		add_map(&s, &want->maps[i]);
-	keep_used_maps(&s, ours, collect);
-	bgp_state_sort(&s);
-	*ret_state = s;
-}
 
 /* ---- commands ---- */
 
@@ -512,7 +340,8 @@ static void set_peer_family(struct differ *d, const struct bgp_peer *p, int af)
 	const struct bgp_peer *old = peer_before(d, p);
 
 	set_policy(d, af, p, old ? old->af[af].in : NULL, p->af[af].in, "in");
-	set_policy(d, af, p, old ? old->af[af].out : NULL, p->af[af].out, "out");
+	if (!old || !old->af[af].out)
+		set_policy(d, af, p, NULL, p->af[af].out, "out");
 	/* In an instance of others, a new neighbour may begin with IPv4 activated. */
 	bool before = old ? old->af[af].active
 	                  : af == BGP_AF4 && !bgp_lines_has(&d->to->instance,
@@ -522,6 +351,16 @@ static void set_peer_family(struct differ *d, const struct bgp_peer *p, int af)
 	enter(d, d->to->asn, node_of(af));
 	say(d, node_of(af), "%sneighbor %s activate", p->af[af].active ? "" : "no ",
 	    addr_str(&p->address));
+}
+
+/* Before the networks move to classes that the former policies do not know. */
+static void change_outs(struct differ *d, int af)
+{
+	for (size_t i = 0; i < d->to->n_peers; i++) {
+		const struct bgp_peer *p = &d->to->peers[i], *old = peer_before(d, p);
+		if (old && old->af[af].out)
+			set_policy(d, af, p, old->af[af].out, p->af[af].out, "out");
+	}
 }
 
 static void set_peers(struct differ *d)
@@ -566,8 +405,11 @@ void bgp_diff(const struct bgp_state *to, const struct bgp_state *have, bool kee
 		set_instance(&d);
 	}
 	first = first_af(&script);
-	add_networks(&d, first);
-	add_networks(&d, BGP_AF6 - first);
+	for (int i = 0; i < BGP_N_AF; i++) {
+		int af = i == 0 ? first : BGP_AF6 - first;
+		change_outs(&d, af);
+		add_networks(&d, af);
+	}
 	set_peers(&d);
 	drop_claims(&d);
 	remove_maps(&d);

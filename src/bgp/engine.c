@@ -570,30 +570,20 @@ static void publish_bfd(struct bgp *b)
 	bgp_bfd_set(b->bfd, b->want->profiles, b->want->n_profiles);
 }
 
-static bool same_classes(const struct bgp_want *a, const struct bgp_want *b)
-{
-	if (a->n_classes != b->n_classes)
-		return false;
-	for (size_t i = 0; i < a->n_classes; i++)
-		if (!bgp_lines_eq(&a->classes[i], &b->classes[i]))
-			return false;
-	return true;
-}
-
 uint64_t bgp_publish(struct bgp *b, struct bgp_want *want)
 {
 	if (!b->decided_ns)
 		b->decided_ns = clock_ns();
+	bgp_state_fini(&b->want_state);
+	bgp_want_state(want, &b->want_state);
 	/*
 	 * Classes go with the configuration that needed them, not with a Service that comes and
 	 * goes.
 	 */
-	if (b->want && !same_classes(b->want, want))
+	if (b->want && b->want->ready != want->ready)
 		b->collect = true;
 	bgp_want_free(b->want);
 	b->want = want;
-	bgp_state_fini(&b->want_state);
-	bgp_want_state(want, &b->want_state);
 	sessions_set(b->sessions, want);
 	publish_bfd(b);
 	b->generation++;

@@ -81,7 +81,7 @@ void bgp_lines_copy(struct bgp_lines *to, const struct bgp_lines *from)
 
 /* ---- maps ---- */
 
-static void map_fini(struct bgp_map *m)
+void bgp_map_fini(struct bgp_map *m)
 {
 	free(m->name);
 	bgp_lines_fini(&m->lines);
@@ -115,6 +115,34 @@ uint64_t bgp_class_of_name(const char *name)
 		return 0;
 	class = strtoull(name + strlen(BGP_CLASS_PREFIX), NULL, 16);
 	return !strcmp(bgp_class_name(class, again), name) ? class : 0;
+}
+
+static int entry_cmp(const void *a, const void *b)
+{
+	const struct bgp_lines *x = a, *y = b;
+	size_t i = 0;
+
+	while (i < x->n && i < y->n && !strcmp(x->v[i], y->v[i]))
+		i++;
+	return i < x->n && i < y->n ? strcmp(x->v[i], y->v[i]) : (x->n > y->n) - (x->n < y->n);
+}
+
+void bgp_out_map(struct bgp_state *s, struct bgp_lines *entries, size_t n,
+                 char ret_name[static BGP_CLASS_NAME_SIZE])
+{
+	uint64_t hash = 0;
+
+	qsort(entries, n, sizeof(*entries), entry_cmp);
+	for (size_t i = 0; i < n; i++)
+		hash ^= bgp_lines_hash(&entries[i]);
+	snprintf(ret_name, BGP_CLASS_NAME_SIZE, BGP_MAP_OUT_PREFIX "%08" PRIx32, (uint32_t)hash);
+	for (size_t i = 0; i < n; i++) {
+		bool is_new;
+		struct bgp_map *m =
+			bgp_state_map(s, ret_name, BGP_SEQ * (uint32_t)(i + 1), &is_new);
+		if (is_new)
+			bgp_lines_copy(&m->lines, &entries[i]);
+	}
 }
 
 /* ---- peers ---- */
@@ -190,7 +218,7 @@ void bgp_state_fini(struct bgp_state *s)
 {
 	bgp_lines_fini(&s->instance);
 	for (size_t i = 0; i < s->n_maps; i++)
-		map_fini(&s->maps[i]);
+		bgp_map_fini(&s->maps[i]);
 	for (size_t i = 0; i < s->n_peers; i++)
 		bgp_peer_fini(&s->peers[i]);
 	free(s->networks);

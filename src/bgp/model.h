@@ -38,6 +38,8 @@
  * (one bit each) the outbound policy adds.
  */
 #define BGP_SCOPES 8u
+/* From here on: the tags of policies that are not the same for all peers. */
+#define BGP_TAG_FIRST 0x80000000u
 /* bgpd's own default is 120 s, too long to wait for a router that rebooted. */
 #define BGP_CONNECT_RETRY_S 5
 /* What our maps begin with; further entries follow at the same distance. */
@@ -79,8 +81,11 @@ bool bgp_attr_eq(const struct bgp_attr *a, const struct bgp_attr *b);
 unsigned int bgp_attr_scope(const struct bgp_attr *a);
 /* The canonical `set` lines of a class of ours. */
 void bgp_attr_lines(const struct bgp_attr *a, struct bgp_lines *out);
-/* The lines of the outbound policy's entry for that scope. */
+/* The line of a class that has nothing but a tag. */
+void bgp_tag_line(uint32_t tag, struct bgp_lines *out);
+/* The lines of the outbound policy's entry for that scope, and for a tag with these attributes. */
 void bgp_scope_lines(unsigned int scope, struct bgp_lines *out);
+void bgp_attr_out_lines(const struct bgp_attr *a, uint32_t tag, struct bgp_lines *out);
 /* A route-map's line as bgpd prints it, made canonical. */
 char *bgp_canonical_line(const char *line);
 uint64_t bgp_lines_hash(const struct bgp_lines *l);
@@ -94,6 +99,8 @@ struct bgp_map {
 };
 
 /* ---- state ---- */
+
+#define BGP_CLASS_NAME_SIZE 32
 
 enum bgp_af { BGP_AF4, BGP_AF6, BGP_N_AF };
 
@@ -151,6 +158,12 @@ struct bgp_map *bgp_state_map(struct bgp_state *s, const char *name, uint32_t se
 const struct bgp_map *bgp_state_find_map(const struct bgp_state *s, const char *name);
 const struct bgp_map *bgp_state_find_entry(const struct bgp_state *s, const char *name,
                                            uint32_t seq);
+/*
+ * An outbound policy of these entries, made if need be; sorts them.  Its name follows from what
+ * they say.
+ */
+void bgp_out_map(struct bgp_state *s, struct bgp_lines *entries, size_t n,
+                 char ret_name[static BGP_CLASS_NAME_SIZE]);
 void bgp_state_claim(struct bgp_state *s, const struct addr *a, uint32_t remote_as);
 const struct bgp_claim *bgp_state_find_claim(const struct bgp_state *s, const struct addr *a);
 const struct bgp_peer *bgp_state_find_peer(const struct bgp_state *s, const struct addr *a);
@@ -159,13 +172,13 @@ void bgp_state_add_network(struct bgp_state *s, const struct bgp_network *n);
 struct bgp_peer *bgp_state_add_peer(struct bgp_state *s, const struct addr *a);
 void bgp_peer_copy(struct bgp_peer *to, const struct bgp_peer *from);
 void bgp_peer_fini(struct bgp_peer *p);
+void bgp_map_fini(struct bgp_map *m);
 void bgp_map_copy(struct bgp_map *to, const struct bgp_map *from);
 bool bgp_map_eq(const struct bgp_map *a, const struct bgp_map *b);
 bool bgp_peer_eq(const struct bgp_peer *a, const struct bgp_peer *b);
 /* It has its description; if not, only a claim makes it ours. */
 bool bgp_peer_is_described(const struct bgp_peer *p);
 
-#define BGP_CLASS_NAME_SIZE 32
 const char *bgp_class_name(uint64_t class, char out[static BGP_CLASS_NAME_SIZE]);
 /* 0 if the name is none of ours. */
 uint64_t bgp_class_of_name(const char *name);

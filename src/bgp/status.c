@@ -105,45 +105,84 @@ void bgp_put_left_out(const char *name, const struct addr *address, enum reason 
 	           why);
 }
 
-/* How many sessions carry prefixes of the family. */
-static size_t n_carrying(const struct bgp *b, uint8_t family)
-{
-	size_t n = 0;
+/* The sessions by which a prefix is sent. */
+struct reach {
+	size_t n_peers, n_established, n_carrying;
+};
 
-	for (size_t i = 0; i < sessions_n(b->sessions); i++)
-		n += sessions_at(b->sessions, i)->state == BGP_SESSION_ESTABLISHED &&
-		     !(family == 6 && sessions_at(b->sessions, i)->lacks_next_hop6);
-	return n;
+static bool gets(const struct bgp *b, const struct prefix *p, size_t i)
+{
+	size_t n = sessions_n(b->sessions);
+
+	return bgp_want_reaches(b->want, p,
+	                        i < n ? b->want->peers[i].recipient
+	                              : b->want->refused[i - n].recipient);
+}
+
+/* The session does not carry prefixes of the family. */
+static bool lacks_next_hop(const struct bgp *b, size_t i, uint8_t family)
+{
+	return family == 6 && sessions_at(b->sessions, i)->lacks_next_hop6;
+}
+
+static struct reach reach_of(const struct bgp *b, const struct prefix *p)
+{
+	struct reach r = { 0 };
+
+	for (size_t i = 0; i < sessions_n(b->sessions); i++) {
+		bool up = sessions_at(b->sessions, i)->state == BGP_SESSION_ESTABLISHED;
+		if (!gets(b, p, i))
+			continue;
+		r.n_peers++;
+		r.n_established += up;
+		r.n_carrying += up && !lacks_next_hop(b, i, p->addr.family);
+	}
+	return r;
 }
 
 /*
- * The network is there; the message also names the peers that do not get it, for lack of a
- * neighbour, or that cannot use it.
+ * The network is there; the message also names the peers that do not get it though it is for them,
+ * for lack of a neighbour, or that cannot use it.
  */
-static enum reason say_set(const struct bgp *b, uint8_t family, struct buf *msg)
+static enum reason say_set(const struct bgp *b, const struct prefix *p, struct buf *msg)
 {
-	enum reason reason = !bgp_n_established(b)   ? REASON_BgpNoSession
-	                     : n_carrying(b, family) ? REASON_Announced
-	                                             : REASON_BgpNoNextHop;
+	const struct reach r = reach_of(b, p);
+	enum reason reason = !r.n_established ? REASON_BgpNoSession
+	                     : r.n_carrying   ? REASON_Announced
+	                                      : REASON_BgpNoNextHop;
 
-	say(msg, reason, NULL);
-	for (size_t i = 0;
-	     msg && family == 6 && reason == REASON_Announced && i < sessions_n(b->sessions); i++)
-		if (sessions_at(b->sessions, i)->lacks_next_hop6)
+	say(msg, reason,
+	    reason == REASON_BgpNoSession && bgp_n_established(b)
+	            ? "no session with a peer that the advertisements are for is established"
+	            : NULL);
+	for (size_t i = 0; msg && reason == REASON_Announced && i < sessions_n(b->sessions); i++)
+		if (gets(b, p, i) && lacks_next_hop(b, i, p->addr.family))
 			bgp_put_left_out(b->want->peers[i].name,
 			                 &sessions_at(b->sessions, i)->address, REASON_BgpNoNextHop,
 			                 reason_sentence(REASON_BgpNoNextHop), msg);
 	for (size_t i = 0; msg && i < bgp_n_peers(b); i++) {
-		const struct bgp_peer_status p = bgp_peer_status(b, i);
-		if (is_left_out(p.reason))
-			bgp_put_left_out(p.name, &p.address, p.reason, p.error, msg);
+		const struct bgp_peer_status peer = bgp_peer_status(b, i);
+		if (is_left_out(peer.reason) && gets(b, p, i))
+			bgp_put_left_out(peer.name, &peer.address, peer.reason, peer.error, msg);
 	}
 	return reason;
+}
+
+/* Why a prefix that is for refused peers alone is not sent; NULL: it is for others, too. */
+static const char *why_refused(const struct bgp *b, const struct prefix *p)
+{
+	if (reach_of(b, p).n_peers)
+		return NULL;
+	for (size_t i = 0; i < n_refused(b); i++)
+		if (bgp_want_reaches(b->want, p, b->want->refused[i].recipient))
+			return b->want->refused[i].why;
+	return NULL;
 }
 
 enum reason bgp_reason_of(const struct bgp *b, const struct addr *a, struct buf *msg)
 {
 	enum reason r = bgp_reason(b, NULL), worst = REASON_BgpPending;
+	const char *why = NULL;
 	size_t first, end;
 
 	if (!reason_holds(r) && r != REASON_BgpRefused)
@@ -151,27 +190,32 @@ enum reason bgp_reason_of(const struct bgp *b, const struct addr *a, struct buf 
 	bgp_want_find(b->want, a, &first, &end);
 	for (size_t i = first; i < end; i++) {
 		const struct prefix *p = &b->want->addresses[i].prefix;
-		if (bgp_state_find_network(&b->have.ours, p))
-			return say_set(b, a->family, msg);
-		if (bgp_have_foreign_network(&b->have, p))
+		why = why_refused(b, p);
+		if (why)
+			worst = REASON_BgpPeerRefused;
+		else if (bgp_state_find_network(&b->have.ours, p))
+			return say_set(b, p, msg);
+		else if (bgp_have_foreign_network(&b->have, p))
 			worst = REASON_BgpPrefixTaken;
 	}
 	if (worst == REASON_BgpPending && r == REASON_BgpRefused)
 		return bgp_reason(b, msg);
-	return say(msg, worst, NULL);
+	return say(msg, worst, worst == REASON_BgpPeerRefused ? why : NULL);
 }
 
-/* For the families that the session carries. */
-static size_t n_wanted(const struct bgp *b, const struct bgp_peer_status *peer)
+/* Those that are for it, of the families that the session carries. */
+static size_t n_wanted(const struct bgp *b, const struct bgp_peer_status *peer, size_t recipient)
 {
 	const struct bgp_peer *p = bgp_state_find_peer(&b->want_state, &peer->address);
 	size_t n = 0;
 
 	if (peer->reason == REASON_BgpNoPassword)
 		return 0;
-	for (size_t i = 0; p && i < b->want_state.n_networks; i++)
-		n += p->af[b->want_state.networks[i].prefix.addr.family == 6 ? BGP_AF6 : BGP_AF4]
-		             .active;
+	for (size_t i = 0; p && i < b->want_state.n_networks; i++) {
+		const struct prefix *prefix = &b->want_state.networks[i].prefix;
+		n += p->af[prefix->addr.family == 6 ? BGP_AF6 : BGP_AF4].active &&
+		     bgp_want_reaches(b->want, prefix, recipient);
+	}
 	return n;
 }
 
@@ -207,7 +251,7 @@ static void put_session(const struct bgp *b, size_t i, struct out *o)
 	out_str(o, "state", bgp_session_state_name(s->state));
 	out_bool(o, "established", s->state == BGP_SESSION_ESTABLISHED);
 	out_int(o, "uptime_ms", s->uptime_ms);
-	out_uint(o, "prefixes_wanted", n_wanted(b, &now));
+	out_uint(o, "prefixes_wanted", n_wanted(b, &now, p->recipient));
 	out_int(o, "prefixes_sent", s->sent[BGP_AF4] + s->sent[BGP_AF6]);
 	out_int(o, "resets", s->resets);
 	put_error(b, &now, s, o);

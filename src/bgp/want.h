@@ -14,8 +14,14 @@
 
 struct want_prefix {
 	struct prefix prefix; /* the key: no padding in it */
-	size_t attr;          /* an index of bgp_want.attrs */
+	size_t policy;        /* an index of bgp_want.policies */
 	UT_hash_handle hh;
+};
+
+/* How a prefix is sent: for each recipient the number of its attributes, from 1; 0: it is not. */
+struct want_policy {
+	uint32_t *attrs;
+	bool ready; /* to stay even if unused */
 };
 
 struct want_peer {
@@ -23,6 +29,7 @@ struct want_peer {
 	char *bfd_profile;
 	char *waits; /* why its password is not known; NULL: it is, or there is none */
 	uint32_t my_asn;
+	size_t recipient;
 	struct bgp_peer peer; /* without local-as and policies */
 	struct probe_way way;
 };
@@ -32,6 +39,7 @@ struct want_refused {
 	char *name, *why;
 	struct addr address;
 	uint32_t my_asn, asn;
+	size_t recipient;
 };
 
 struct want_address {
@@ -58,14 +66,17 @@ struct bgp_want {
 	size_t n_peers, cap_peers;
 	struct want_refused *refused;
 	size_t n_refused, cap_refused;
+	/* The names of the peers, refused ones too: advertisements name whom they are for. */
+	const char **recipients;
+	size_t n_recipients, cap_recipients;
 	struct want_prefix *prefixes;
 	struct bgp_attr *attrs; /* distinct: ten thousand prefixes have a handful */
 	size_t n_attrs, cap_attrs;
+	struct want_policy *policies; /* distinct */
+	size_t n_policies, cap_policies;
+	uint64_t ready; /* set by bgp_want_state(): equal where the ready ones are */
 	struct want_address *addresses; /* sorted by bgp_want_state() */
 	size_t n_addresses, cap_addresses;
-	struct bgp_lines *classes; /* those that are to stay even if unused */
-	size_t n_classes, cap_classes;
-	unsigned int scopes; /* of the classes, one bit for each */
 	struct bgp_bfd_profile *profiles;
 	size_t n_profiles, cap_profiles;
 };
@@ -78,6 +89,9 @@ void bgp_want_state(struct bgp_want *w, struct bgp_state *ret_state);
 /* The entries between the two indices have the address @a. */
 void bgp_want_find(const struct bgp_want *w, const struct addr *a, size_t *ret_first,
                    size_t *ret_end);
+
+/* Whether @prefix is for this recipient, a peer's or a refused one's. */
+bool bgp_want_reaches(const struct bgp_want *w, const struct prefix *prefix, size_t recipient);
 
 /* Whether @p leads to an address that is wanted, be it announced by that prefix or by another. */
 bool bgp_want_leads(const struct bgp_want *w, const struct prefix *p);

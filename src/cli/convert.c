@@ -38,7 +38,6 @@ struct conversion *conversion_new(void)
 	c->peers = json_object_new_array();
 	c->bfd_profiles = json_object_new_array();
 	c->communities = json_object_new_object();
-	c->large_communities = json_object_new_object();
 	return c;
 }
 
@@ -82,7 +81,6 @@ void conversion_free(struct conversion *c)
 	json_object_put(c->peers);
 	json_object_put(c->bfd_profiles);
 	json_object_put(c->communities);
-	json_object_put(c->large_communities);
 	buf_fini(&c->text);
 	free(c);
 }
@@ -354,24 +352,6 @@ static void put_section(struct conversion *c, const char *key, struct json_objec
 	json_object_put(section);
 }
 
-/* Peers have no names of their own here; a comment says which is which. */
-static void put_peers(struct conversion *c)
-{
-	size_t n = json_object_array_length(c->peers);
-
-	if (n)
-		buf_puts(&c->text, "peers:\n");
-	for (size_t i = 0; i < n; i++) {
-		cleanup_free char *path = xasprintf("peers[%zu]", i);
-		const char *rest, *label = find_origin(c, path, &rest);
-		struct json_object *one = json_object_new_array();
-		json_object_array_add(one, json_object_get(json_object_array_get_idx(c->peers, i)));
-		buf_printf(&c->text, "# %s\n", strchr(label, '/') + 1);
-		put_value(c, one);
-		json_object_put(one);
-	}
-}
-
 static bool judge(struct conversion *c)
 {
 	cleanup(config_problems_fini) struct config_problems errors = { 0 }, warnings = { 0 };
@@ -421,7 +401,7 @@ bool conversion_run(struct conversion *c)
 	pools = finish_pools(c);
 	put_section(c, "address-pools", pools);
 	json_object_put(pools);
-	put_peers(c);
+	put_section(c, "peers", c->peers);
 	put_section(c, "bgp-communities", c->communities);
 	put_section(c, "bfd-profiles", c->bfd_profiles);
 	return judge(c);

@@ -143,17 +143,10 @@ static void take_alias(struct conversion *c, size_t i, struct json_object *item)
 	if (!name || !value) {
 		convert_note(c, "communities[%zu]: has no name and value, and is not carried over",
 		             i);
-	} else if (json_object_object_get_ex(c->communities, name, NULL) ||
-	           json_object_object_get_ex(c->large_communities, name, NULL)) {
+	} else if (json_object_object_get_ex(c->communities, name, NULL)) {
 		convert_note(c,
 		             "communities[%zu]: \"%.64s\" is defined already; this one is left out",
 		             i, name);
-	} else if (!strncmp(value, "large:", 6)) {
-		convert_note(c,
-		             "communities[%zu]: \"%.64s\" is a large community, which Fairlead "
-		             "does not send; write one of two numbers up to 65535",
-		             i, name);
-		json_object_object_add(c->large_communities, name, NULL);
 	} else {
 		json_object_object_add(c->communities, name, json_object_new_string(value));
 		convert_origin(c, c->current->label, "bgp-communities.%s", name);
@@ -380,18 +373,8 @@ static void read_communities(struct reader *r, const struct field *f, struct jso
 		return;
 	}
 	struct json_object *list = json_object_new_array();
-	for (size_t i = 0; i < json_object_array_length(value); i++) {
-		struct json_object *item = json_object_array_get_idx(value, i);
-		const char *text = item ? json_object_get_string(item) : "null";
-		if (!strncmp(text, "large:", 6) ||
-		    json_object_object_get_ex(r->c->large_communities, text, NULL))
-			convert_note(r->c,
-			             "%s%s[%zu]: \"%.64s\" is a large community, which Fairlead "
-			             "does not send",
-			             r->at, f->name, i, text);
-		else
-			json_object_array_add(list, json_object_get(item));
-	}
+	for (size_t i = 0; i < json_object_array_length(value); i++)
+		json_object_array_add(list, json_object_get(json_object_array_get_idx(value, i)));
 	json_object_array_sort(list, text_cmp);
 	if (json_object_array_length(list))
 		json_object_object_add(r->to, f->key, list);
@@ -399,9 +382,50 @@ static void read_communities(struct reader *r, const struct field *f, struct jso
 		json_object_put(list);
 }
 
-#define LOST_SERVICE_SELECTORS                                       \
-	"announced for every Service with an address of its pools; " \
-	"give these Services a pool of their own"
+/* Selectors of which one selects all are no condition. */
+static void read_condition(struct reader *r, const struct field *f, struct json_object *value)
+{
+	read_selectors(r, f, value);
+	if (selects_all(r->to, f->key))
+		json_object_object_del(r->to, f->key);
+}
+
+static bool is_peer(const struct conversion *c, const char *name)
+{
+	for (size_t i = 0; i < json_object_array_length(c->peers); i++) {
+		const char *other =
+			kube_json_str(json_object_array_get_idx(c->peers, i), "name", NULL);
+		if (other && !strcmp(other, name))
+			return true;
+	}
+	return false;
+}
+
+/* MetalLB announces to those of them that there are. */
+static void read_peers(struct reader *r, const struct field *f, struct json_object *value)
+{
+	size_t n = is_list(value) ? json_object_array_length(value) : 0;
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *item = json_object_array_get_idx(value, i);
+		const char *name = item ? json_object_get_string(item) : "null";
+		if (is_peer(r->c, name))
+			json_object_array_add(list, json_object_get(item));
+		else
+			convert_note(r->c,
+			             "%s%s[%zu]: there is no peer \"%.64s\" in what is written",
+			             r->at, f->name, i, name);
+	}
+	if (json_object_array_length(list)) {
+		json_object_object_add(r->to, f->key, json_object_get(list));
+	} else if (!is_unset(value)) {
+		convert_note(r->c, "%s%s: none of them is a peer; the advertisement is left out",
+		             r->at, f->name);
+		r->left_out = true;
+	}
+	json_object_put(list);
+}
 
 /* The first of the table, which an AddressPool's own advertisements have too. */
 #define LEGACY_ADVERTISEMENT_FIELDS 4
@@ -414,10 +438,9 @@ static const struct field bgp_fields[] = {
 	{ "communities", .read = read_communities, .key = "communities" },
 	{ "ipAddressPools" }, /* convert_select() looks at these */
 	{ "ipAddressPoolSelectors" },
-	{ "nodeSelectors",
-	  .lost = "every node that has a peer announces; give the peers node-selectors" },
-	{ "peers", .lost = "announced to every peer; have the routers filter" },
-	{ "serviceSelectors", .lost = LOST_SERVICE_SELECTORS },
+	{ "nodeSelectors", .read = read_condition, .key = "node-selectors" },
+	{ "peers", .read = read_peers, .key = "peers" },
+	{ "serviceSelectors", .read = read_condition, .key = "service-selectors" },
 };
 
 /*
@@ -485,7 +508,9 @@ static const struct field l2_fields[] = {
 	          "node.kubernetes.io/exclude-from-external-load-balancers keeps a node out" },
 	{ "interfaces",
 	  .lost = "announced on every interface; the speakers' --interface names them for all pools" },
-	{ "serviceSelectors", .lost = LOST_SERVICE_SELECTORS },
+	{ "serviceSelectors",
+	  .lost = "announced for every Service with an address of its pools; give these Services a "
+	          "pool of their own" },
 	{ "preferredNodeSelectors", .lost = "no node is preferred to another" },
 };
 
@@ -551,12 +576,12 @@ void convert_read(struct conversion *c, const struct convert_object *object)
 	c->current = object;
 	if (object->kind == CONVERT_POOL || object->kind == CONVERT_LEGACY_POOL)
 		add_pool(&r, object);
-	else if (object->kind == CONVERT_BFD_PROFILE)
+	else if (object->kind == CONVERT_BFD_PROFILE || object->kind == CONVERT_PEER)
 		add_name(&r, object);
 	read_fields(&r, tables[object->kind].fields, tables[object->kind].n);
 	if (object->kind == CONVERT_L2_ADVERTISEMENT) {
 		convert_select(c, spec, take_layer2, NULL);
-	} else if (object->kind == CONVERT_BGP_ADVERTISEMENT) {
+	} else if (object->kind == CONVERT_BGP_ADVERTISEMENT && !r.left_out) {
 		convert_select(c, spec, take_bgp, &r);
 	} else if (object->kind == CONVERT_BFD_PROFILE) {
 		add_to_list(&r, c->bfd_profiles, "bfd-profiles");

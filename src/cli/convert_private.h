@@ -58,7 +58,6 @@ struct conversion {
 	size_t n_pools, cap_pools;
 	struct json_object *peers, *bfd_profiles; /* lists of maps */
 	struct json_object *communities;          /* a map */
-	struct json_object *large_communities;    /* aliases that cannot be defined, a map */
 	struct convert_origin *origins;
 	size_t n_origins, cap_origins;
 	struct conversion_note *notes;

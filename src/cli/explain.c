@@ -50,6 +50,14 @@ static enum reason speaker_reason(const struct kube_node *node, enum protocol pr
 	return REASON_Candidate;
 }
 
+static void put_candidate(const struct explain_address *a, const char *node, const char *refused,
+                          struct buf *out)
+{
+	buf_printf(out, "this node may announce the address to its peers%s", refused);
+	config_pool_say_advertisements(a->decision.pool, decide_advertisements(&a->decision, node),
+	                               out);
+}
+
 /* @node is NULL where there is only a @name. */
 static void add_row(struct explain *x, struct explain_address *a, const char *name,
                     const struct kube_node *node, enum protocol protocol)
@@ -61,8 +69,7 @@ static void add_row(struct explain *x, struct explain_address *a, const char *na
 	if (reason == REASON_Candidate && !x->is_live && node)
 		reason = speaker_reason(node, protocol, n_peers);
 	if (reason == REASON_Candidate && protocol == PROTOCOL_BGP)
-		buf_printf(&message, "this node may announce the address to its peers%s",
-		           buf_str(&refused));
+		put_candidate(a, name, buf_str(&refused), &message);
 	else
 		decide_message(&a->decision, reason, name, &message);
 	a->rows = xreallocarray(a->rows, a->n_rows + 1, sizeof(*a->rows));

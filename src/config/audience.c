@@ -33,6 +33,11 @@ static void namespace_item(struct schema_ctx *x, const struct ynode *node, void 
 		                     : ", or leave namespaces out if the pool is for all");
 		return;
 	}
+	for (size_t i = 0; i < a->n_namespaces; i++)
+		if (!strcmp(a->namespaces[i], s)) {
+			schema_repeated(x, node, s);
+			return;
+		}
 	a->namespaces[a->n_namespaces++] = xstrdup(s);
 }
 
@@ -138,28 +143,20 @@ int config_pool_cmp(const struct config_pool *a, const struct config_pool *b)
 
 /* ---- in words ---- */
 
-static void say_selectors(const struct label_selectors *s, struct buf *out, size_t start)
-{
-	for (size_t i = 0; i < s->n; i++) {
-		buf_puts(out, out->size > start ? ", " : "");
-		label_selector_put(&s->items[i], out);
-	}
-}
-
 void config_pool_say_audience(const struct config_pool *pool, struct buf *out)
 {
 	const struct config_audience *a = &pool->audience;
 
 	if (is_narrowed(a)) {
 		buf_puts(out, "namespaces ");
-		size_t start = out->size;
 		for (size_t i = 0; i < a->n_namespaces; i++)
 			buf_printf(out, "%s%s", i ? ", " : "", a->namespaces[i]);
-		say_selectors(&a->namespace_selectors, out, start);
+		buf_puts(out, a->n_namespaces && a->namespace_selectors.n ? ", " : "");
+		label_selectors_put(&a->namespace_selectors, out);
 	}
 	if (a->service_selectors.n > 0) {
 		buf_printf(out, "%sServices ", is_narrowed(a) ? "; " : "");
-		say_selectors(&a->service_selectors, out, out->size);
+		label_selectors_put(&a->service_selectors, out);
 	}
 }
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
+	src/config/advertisements.c \
 	src/config/audience.c \
 	src/config/check_peers.c \
 	src/config/configuration.c \
@@ -26,6 +27,11 @@ noinst_HEADERS += \
 	src/config/kube_proxy_fields.h \
 	src/config/parse.h \
 	src/config/schema.h
+
+check_PROGRAMS += tests/unit/test_advertisements
+TESTS += tests/unit/test_advertisements
+tests_unit_test_advertisements_SOURCES = tests/unit/test_advertisements.c tests/unit/unit.h tests/unit/world.c tests/unit/world.h
+tests_unit_test_advertisements_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_config
 TESTS += tests/unit/test_config

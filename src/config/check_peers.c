@@ -15,10 +15,10 @@
 #include "config/parse.h"
 #include "fairlead/mem.h"
 
-/* Whether every key says the same; passwords are not printed. */
+/* Whether every key but the name says the same; passwords are not printed. */
 static bool peer_eq(const struct config_peer *a, const struct config_peer *b)
 {
-	const struct config_peer *both[] = { a, b };
+	struct config_peer both[] = { *a, *b };
 	cleanup(buf_fini) struct buf first = BUF_INIT, second = BUF_INIT;
 
 	if (!addr_eq(&a->address, &b->address) || !a->password != !b->password ||
@@ -28,7 +28,8 @@ static bool peer_eq(const struct config_peer *a, const struct config_peer *b)
 		struct out o;
 		out_init(&o, OUT_JSON, i == 0 ? &first : &second);
 		out_object(&o, NULL);
-		schema_print(&o, &peer_table, both[i]);
+		both[i].name = NULL;
+		schema_print(&o, &peer_table, &both[i]);
 		out_close(&o);
 		out_fini(&o);
 	}
@@ -155,6 +156,44 @@ void check_peers(struct schema_ctx *x, const struct configuration *c)
 	free(everywhere);
 }
 
+/* ---- beside the pools ---- */
+
+/* The range that may hold @a; they are in the order of their first addresses. */
+static const struct draft_range *range_before(const struct draft *d, const struct addr *a)
+{
+	size_t low = 0, high = d->n_ranges;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (addr_cmp(&d->ranges[mid].range.first, a) <= 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low > 0 ? &d->ranges[low - 1] : NULL;
+}
+
+/* What is a router's own is given to nobody, and should not look as if it were. */
+void check_peers_apart_from_pools(struct schema_ctx *x, const struct draft *d)
+{
+	for (size_t i = 0; i < d->config->n_peers; i++) {
+		const struct config_peer *p = &d->config->peers[i];
+		const struct draft_range *r = range_before(d, &p->address);
+		if (addr_is_none(&p->address) || !r || !addr_range_contains(&r->range, &p->address))
+			continue;
+		const struct config_pool *pool = &d->config->pools[r->pool];
+		if (config_pool_excludes(pool, &p->address))
+			continue;
+		size_t mark = enter_peer(x, i, "peer-address");
+		schema_refuse(x, p->address_line,
+		              "pool \"%.64s\", on line %u, holds %s, the address of BGP peer %s: "
+		              "write exclude: [%s/%u] there, or take it out of addresses",
+		              pool->name ? pool->name : "", r->line, addr_str(&p->address), p->name,
+		              addr_str(&p->address), addr_bits(&p->address));
+		schema_leave(x, mark);
+	}
+}
+
 /* ---- on one node ---- */
 
 /*
@@ -219,23 +258,8 @@ static void warn(struct config_problems *warnings, unsigned int line, char *path
 		(struct config_problem){ .line = line, .path = path, .message = message };
 }
 
-/* What is a router's own is assigned to nobody. */
-static void warn_peers_in_pools(const struct configuration *c, struct config_problems *warnings)
-{
-	for (size_t i = 0; i < c->n_peers; i++) {
-		const struct config_peer *p = &c->peers[i];
-		const struct config_pool *pool = configuration_giving_pool_of(c, &p->address);
-		if (pool)
-			warn(warnings, p->address_line, xasprintf("peers[%zu].peer-address", i),
-			     xasprintf("pool \"%.64s\" holds %s, the address of BGP peer %s: it is "
-			               "assigned to nobody",
-			               pool->name, addr_str(&p->address), p->name));
-	}
-}
-
 void configuration_warn_silent(const struct configuration *c, struct config_problems *warnings)
 {
-	warn_peers_in_pools(c, warnings);
 	for (size_t i = 0; i < c->n_pools; i++) {
 		const struct config_pool *pool = &c->pools[i];
 		if (configuration_effective_protocols(c, pool->protocols))

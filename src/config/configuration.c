@@ -218,6 +218,7 @@ static void read_document(struct schema_ctx *x, const struct ynode *root, struct
 	read_part(x, "layer2-timing", top.layer2_timing, d, parse_layer2_timing);
 	check_peers(x, d->config);
 	check_overlap(x, d);
+	check_peers_apart_from_pools(x, d);
 }
 
 void draft_fini(struct draft *d)
@@ -271,11 +272,11 @@ static void problems_sort(struct config_problems *p)
 	free(s);
 }
 
-int parse_text(const char *yaml, size_t size, unsigned int lines_before,
+int parse_text(const char *yaml, size_t size, unsigned int lines_before, bool accepted,
                struct configuration **ret_config, struct config_problems *errors,
                struct config_problems *warnings)
 {
-	struct schema_ctx x = { .errors = errors, .warnings = warnings };
+	struct schema_ctx x = { .errors = errors, .warnings = warnings, .accepted = accepted };
 	struct ytree tree;
 	struct ytree_error broken;
 	size_t before = errors->n;
@@ -311,7 +312,7 @@ int parse_text(const char *yaml, size_t size, unsigned int lines_before,
 int configuration_parse(const char *yaml, size_t size, struct configuration **ret_config,
                         struct config_problems *errors, struct config_problems *warnings)
 {
-	return parse_text(yaml, size, 0, ret_config, errors, warnings);
+	return parse_text(yaml, size, 0, false, ret_config, errors, warnings);
 }
 
 struct configuration *configuration_ref(struct configuration *c)
@@ -330,10 +331,8 @@ void configuration_unref(struct configuration *c)
 		schema_fini(&pool_table, &c->retained[i]);
 	free(c->retained);
 	free(c->retained_index);
-	for (size_t i = 0; i < c->n_peers; i++) {
+	for (size_t i = 0; i < c->n_peers; i++)
 		schema_fini(&peer_table, &c->peers[i]);
-		free(c->peers[i].name);
-	}
 	for (size_t i = 0; i < c->n_bfd_profiles; i++)
 		schema_fini(&bfd_table, &c->bfd_profiles[i]);
 	schema_fini(&external_table, c);

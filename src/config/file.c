@@ -90,7 +90,7 @@ static int parse_manifest(const struct ynode *root, struct configuration **ret_c
 	buf_fini(&x.path);
 	if (errors->n > n_errors)
 		return -EINVAL;
-	int r = parse_text(text->text, strlen(text->text), text->literal ? text->line : 0,
+	int r = parse_text(text->text, strlen(text->text), text->literal ? text->line : 0, false,
 	                   ret_config, errors, warnings);
 	if (!text->literal) {
 		pin_lines(errors, n_errors, text);

@@ -16,18 +16,17 @@
  * More than fit into a ConfigMap: what is retained must be readable wherever it can be published.
  */
 #define CONFIG_RANGES_MAX 100000 /* a pool */
-#define CONFIG_RETAINED_MAX 20000
-#define CONFIG_EXCLUDED_MAX 1000
 /* a pool */
+#define CONFIG_RETAINED_MAX 20000
+/* a pool */
+#define CONFIG_EXCLUDED_MAX 1000
 #define CONFIG_RESERVATIONS_MAX 1000
 #define CONFIG_PEERS_MAX 1000
 #define CONFIG_BFD_PROFILES_MAX 1000
 #define CONFIG_COMMUNITIES_MAX 5000
-/* a pool */
-#define CONFIG_ROUTER_IDS_MAX 10000
 /* Services a pool */
-#define CONFIG_ADVERTISEMENTS_MAX 64
-/* a peer */
+#define CONFIG_ROUTER_IDS_MAX 10000
+/* a key */
 #define CONFIG_RENUMBER_MAX 10000
 #define CONFIG_SELECTORS_MAX 64
 #define CONFIG_ALLOW_MAX 1000
@@ -47,6 +46,7 @@ struct draft {
 	struct configuration *config;
 	struct config_community *aliases; /* bgp-communities, by name */
 	size_t n_aliases, cap_aliases;
+	bool retained; /* checked once, with the rest of the configuration that it was in */
 	struct reserved_address *reserved_addresses;
 	struct reserved_service *reserved_services;
 	struct draft_range *ranges;
@@ -62,8 +62,11 @@ struct pool_target {
 	const struct ynode *advertisement_nodes[CONFIG_ADVERTISEMENTS_MAX];
 };
 
-/* configuration_parse() for a text with so many lines of its file before it. */
-int parse_text(const char *yaml, size_t size, unsigned int lines_before,
+/*
+ * configuration_parse() for a text with so many lines of its file before it.  @accepted: see
+ * schema_refuse().
+ */
+int parse_text(const char *yaml, size_t size, unsigned int lines_before, bool accepted,
                struct configuration **ret_config, struct config_problems *errors,
                struct config_problems *warnings);
 
@@ -100,17 +103,26 @@ void print_failover(struct out *o, const struct schema_key *key, const void *con
 /* What layer2-timing leaves open is as failover says. */
 void fill_layer2_timing(struct configuration *c);
 
+/* Whether two advertisements are for the same peers, nodes and Services, as they are written. */
+bool config_advertisements_are_for_the_same(const struct config_advertisement *a,
+                                            const struct config_advertisement *b);
+
 /* A CIDR or a range.  False, and reported, for anything else. */
 bool range_parse(struct schema_ctx *x, const struct ynode *node, struct addr_range *ret_range);
 
 /* "namespace/name" */
 bool is_service_key(const char *s);
+/* None of 0/8, 127/8 and 224/3, for which routers refuse a session. */
+bool is_router_id(const struct addr *a);
 /* RFC 1123: small letters, digits and hyphens, none of those at either end. */
 bool is_namespace(const char *s);
 /* A DNS subdomain of @n characters: lower-case labels with dots. */
 bool is_subdomain(const char *s, size_t n);
 
-/* "65535:65281": two numbers of 16 bits; canonical text to be freed, or NULL. */
+/*
+ * "65535:65281", two numbers of 16 bits, or "large:64500:1:2", three of 32 (RFC 8092); canonical
+ * text to be freed, or NULL.
+ */
 char *community_parse(const char *s);
 /* The value of a community or of an alias; the text to be freed, or NULL. */
 char *community_resolve(const struct draft *d, const char *s);
@@ -118,6 +130,8 @@ char *community_resolve(const struct draft *d, const char *s);
 /* Rules across parts, on a whole draft. */
 void check_peers(struct schema_ctx *x, const struct configuration *c);
 void check_overlap(struct schema_ctx *x, struct draft *d);
+/* Once check_overlap() has put the ranges in order. */
+void check_peers_apart_from_pools(struct schema_ctx *x, const struct draft *d);
 /* Rules of one pool, beside those before it; @node: the pool. */
 void check_reservations(struct schema_ctx *x, struct draft *d, const struct config_pool *pool);
 void free_seen_reservations(struct draft *d);

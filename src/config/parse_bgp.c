@@ -7,6 +7,7 @@
 
 #include "config/parse.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,28 +15,34 @@
 
 /* ---- bgp-communities ---- */
 
-static const char *community_part(const char *s, unsigned int *ret)
+/* @n decimal numbers of at most @max, with colons between them; nothing else. */
+static bool read_numbers(const char *s, size_t n, uint32_t max, uint32_t *ret)
 {
-	unsigned int v = 0, digits = 0;
-
-	for (; *s >= '0' && *s <= '9'; s++) {
-		if (++digits > 5)
-			return NULL;
-		v = v * 10 + (unsigned int)(*s - '0');
+	for (size_t i = 0; i < n; i++) {
+		uint64_t v = 0;
+		const char *start = s;
+		for (; *s >= '0' && *s <= '9' && s - start < 11; s++)
+			v = v * 10 + (uint64_t)(*s - '0');
+		if (s == start || v > max || *s != (i + 1 < n ? ':' : '\0'))
+			return false;
+		ret[i] = (uint32_t)v;
+		s++;
 	}
-	*ret = v;
-	return digits && v <= UINT16_MAX ? s : NULL;
+	return true;
 }
 
 char *community_parse(const char *s)
 {
-	unsigned int high, low;
+	static const char large[] = "large:";
+	uint32_t v[3];
 
-	s = community_part(s, &high);
-	if (!s || *s != ':')
-		return NULL;
-	s = community_part(s + 1, &low);
-	return s && !*s ? xasprintf("%u:%u", high, low) : NULL;
+	if (!strncmp(s, large, strlen(large)))
+		return read_numbers(s + strlen(large), 3, UINT32_MAX, v)
+		               ? xasprintf("large:%" PRIu32 ":%" PRIu32 ":%" PRIu32, v[0], v[1],
+		                           v[2])
+		               : NULL;
+	return read_numbers(s, 2, UINT16_MAX, v) ? xasprintf("%" PRIu32 ":%" PRIu32, v[0], v[1])
+	                                         : NULL;
 }
 
 static int alias_cmp(const void *key, const void *item)
@@ -63,7 +70,7 @@ static void alias_pair(struct schema_ctx *x, const char *key, unsigned int line,
 	if (s && !value)
 		schema_error(x, node->line,
 		             "parsing community \"%.64s\": write two numbers up to 65535, such as "
-		             "\"65535:65281\", in quotes",
+		             "\"65535:65281\", or \"large:\" and three up to 4294967295, in quotes",
 		             s);
 	if (!value)
 		return;
@@ -79,8 +86,7 @@ void parse_communities(struct schema_ctx *x, const struct ynode *node, struct dr
 
 /* ---- bgp-router-ids ---- */
 
-/* 0/8, 127/8 and 224/3: routers refuse a session with such an id. */
-static bool is_router_id(const struct addr *a)
+bool is_router_id(const struct addr *a)
 {
 	return a->family == 4 && a->b[0] != 0 && a->b[0] != 127 && a->b[0] < 224;
 }

@@ -82,6 +82,11 @@ static void namespace_item(struct schema_ctx *x, const struct ynode *node, void 
 		             "\"%.64s\" is no name of a namespace; write one, or \"*\" for all", s);
 		return;
 	}
+	for (size_t i = 0; i < c->n_external_ips_namespaces; i++)
+		if (!strcmp(c->external_ips_namespaces[i], s)) {
+			schema_repeated(x, node, s);
+			return;
+		}
 	ARRAY_RESERVE(c->external_ips_namespaces, t->cap_namespaces,
 	              c->n_external_ips_namespaces + 1);
 	c->external_ips_namespaces[c->n_external_ips_namespaces++] = xstrdup(s);

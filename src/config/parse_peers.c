@@ -14,6 +14,7 @@
 #include "fairlead/mem.h"
 
 #define PEER_PORT_DEFAULT 179
+#define PEER_NAME_MAX 253
 #define SECRET_KEY_MAX 253
 #define HOLD_TIME_DEFAULT_S 90
 /* RFC 4271, 4.2: two octets */
@@ -112,15 +113,30 @@ static void settle_times(struct schema_ctx *x, const struct ynode *node, struct 
 
 /* ---- peers ---- */
 
-/*
- * Not every special address: somebody may well have a router at 169.254.0.1, or on the node itself.
- */
+/* Not every special address: somebody may well have a router at 169.254.0.1. */
 static void read_peer_address(struct schema_ctx *x, const struct schema_key *key,
                               const struct ynode *node, void *field)
 {
+	static const struct {
+		const char *range, *what;
+	} nowhere[] = {
+		{ "0.0.0.0/8", "unspecified" },         { "::/128", "unspecified" },
+		{ "127.0.0.0/8", "the node's own" },    { "::1/128", "the node's own" },
+		{ "224.0.0.0/4", "a multicast group" }, { "ff00::/8", "a multicast group" },
+		{ "255.255.255.255/32", "broadcast" },
+	};
 	const struct addr *a = field;
 
 	schema_read_addr(x, key, node, field);
+	for (size_t i = 0; i < ARRAY_LEN(nowhere); i++) {
+		struct prefix p;
+		prefix_parse(nowhere[i].range, false, &p);
+		if (a->family == p.addr.family && prefix_contains(&p, a))
+			schema_refuse(x, node->line,
+			              "%s %s: it is %s; write the address that the router has on "
+			              "the network",
+			              key->invalid, addr_str(a), nowhere[i].what);
+	}
 	if (a->family == 6 && a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80)
 		schema_warning(x, node->line,
 		               "%s is link-local, and needs an interface, which cannot be given "
@@ -143,6 +159,11 @@ static void read_router_id(struct schema_ctx *x, const struct schema_key *key,
 	if (s && s[0] && (addr_parse(s, id) < 0 || id->family != 4))
 		schema_error(x, node->line, "%s \"%.64s\": write it as an IPv4 address",
 		             key->invalid, s);
+	else if (s && s[0] && !is_router_id(id))
+		schema_refuse(x, node->line,
+		              "%s \"%.64s\": write an IPv4 address from 1.0.0.0 to "
+		              "223.255.255.255, and none of 127.0.0.0/8",
+		              key->invalid, s);
 }
 
 static const struct schema_type router_id_type = {
@@ -201,6 +222,14 @@ static const struct schema_type password_secret_type = {
 };
 
 static const struct schema_key peer_keys[] = {
+	{ .name = "name",
+	  .type = &schema_word,
+	  .max = PEER_NAME_MAX,
+	  SCHEMA_FIELD(struct config_peer, name),
+	  .otherwise = "peer-1 and so on",
+	  .doc = "By this `bgp-advertisements` name the peer, and what Fairlead reports does. No two "
+	         "peers may have the same. Peers without one are counted, and no advertisement can "
+	         "name them." },
 	{ .name = "my-asn",
 	  .type = &schema_int,
 	  .required = "missing local ASN; write my-asn: NUMBER",
@@ -222,8 +251,9 @@ static const struct schema_key peer_keys[] = {
 	  .required = "missing peer address; write peer-address: ADDRESS",
 	  .invalid = "invalid peer IP",
 	  SCHEMA_FIELD(struct config_peer, address),
-	  .doc = "The router's address. A link-local one of IPv6 gives a warning: no session can "
-	         "come up without its interface, which cannot be given." },
+	  .doc = "The router's address; unspecified, loopback and multicast ones are none, nor is "
+	         "one that a pool gives (see `exclude`). A link-local one of IPv6 gives a warning: no "
+	         "session can come up without its interface, which cannot be given." },
 	{ .name = "source-address",
 	  .type = &schema_addr,
 	  .invalid = "invalid source IP",
@@ -329,6 +359,26 @@ static void check_references(struct schema_ctx *x, const struct draft *d, const 
 	}
 }
 
+/* What is counted must not be somebody's name, either. */
+static void settle_name(struct schema_ctx *x, const struct configuration *c,
+                        const struct ynode *node, struct config_peer *p)
+{
+	p->is_named = p->name != NULL;
+	if (!p->is_named)
+		p->name = xasprintf("peer-%zu", c->n_peers + 1);
+	for (size_t i = 0; i < c->n_peers; i++) {
+		if (strcmp(c->peers[i].name, p->name) != 0)
+			continue;
+		size_t mark = schema_enter_key(x, "name");
+		schema_error(
+			x, schema_line(node, "name"),
+			"the name %.64s is also that of peer #%zu, on line %u; give each its own",
+			p->name, i + 1, c->peers[i].line);
+		schema_leave(x, mark);
+		return;
+	}
+}
+
 static void peer_item(struct schema_ctx *x, const struct ynode *node, void *target)
 {
 	struct draft *d = target;
@@ -346,7 +396,7 @@ static void peer_item(struct schema_ctx *x, const struct ynode *node, void *targ
 		peer.port = PEER_PORT_DEFAULT;
 	settle_times(x, node, &peer);
 	check_references(x, d, node, &peer);
-	peer.name = xasprintf("peer-%zu", c->n_peers + 1);
+	settle_name(x, c, node, &peer);
 	ARRAY_RESERVE(c->peers, d->cap_peers, c->n_peers + 1);
 	c->peers[c->n_peers++] = peer;
 }

@@ -117,6 +117,7 @@ static void protocol_item(struct schema_ctx *x, const struct ynode *node, void *
 
 	if (!s)
 		return;
+	const unsigned int before = t->pool.protocols;
 	if (!strcmp(s, "layer2")) {
 		t->pool.protocols |= PROTOCOL_LAYER2;
 	} else if (!strcmp(s, "bgp")) {
@@ -125,7 +126,10 @@ static void protocol_item(struct schema_ctx *x, const struct ynode *node, void *
 		bool old = !strcmp(s, "arp") || !strcmp(s, "ndp") || !strcmp(s, "l2");
 		schema_error(x, node->line, "unknown protocol \"%.64s\"; write layer2%s", s,
 		             old ? "" : " or bgp");
+		return;
 	}
+	if (t->pool.protocols == before)
+		schema_repeated(x, node, s);
 }
 
 static void read_protocol(struct schema_ctx *x, const struct schema_key *key,
@@ -165,6 +169,7 @@ static void use_item(struct schema_ctx *x, const struct ynode *node, void *targe
 
 	if (!s)
 		return;
+	const unsigned int before = t->pool.uses;
 	if (!strcmp(s, "load-balancer"))
 		t->pool.uses |= CONFIG_USE_LOAD_BALANCER;
 	else if (!strcmp(s, "external-ip"))
@@ -172,6 +177,8 @@ static void use_item(struct schema_ctx *x, const struct ynode *node, void *targe
 	else
 		schema_error(x, node->line,
 		             "unknown use \"%.64s\"; write load-balancer or external-ip", s);
+	if (before && t->pool.uses == before)
+		schema_repeated(x, node, s);
 }
 
 static void read_use(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,

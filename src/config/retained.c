@@ -24,7 +24,7 @@ int configuration_retain(struct configuration *c, const char *retained,
                          struct config_problems *errors)
 {
 	struct schema_ctx x = { .errors = errors };
-	struct draft d = { .config = xcalloc(1, sizeof(*d.config)) };
+	struct draft d = { .config = xcalloc(1, sizeof(*d.config)), .retained = true };
 	struct ytree tree;
 	struct ytree_error broken;
 	size_t before = errors->n, mark = schema_enter_key(&x, CONFIG_MAP_RETAINED);
@@ -57,8 +57,8 @@ int configuration_parse_published(const char *yaml, const char *retained,
                                   struct config_problems *warnings)
 {
 	struct configuration *c;
-	int r = configuration_parse(yaml ? yaml : "", yaml ? strlen(yaml) : 0, &c, errors,
-	                            warnings);
+	int r = parse_text(yaml ? yaml : "", yaml ? strlen(yaml) : 0, 0, true, &c, errors,
+	                   warnings);
 
 	if (r < 0)
 		return r;
@@ -80,6 +80,28 @@ static void put_words(struct buf *out, const char *key, unsigned int bits, const
 	           bits & 2 ? second : "");
 }
 
+/*
+ * The lists by which it is for some alone, as JSON, which is YAML too; nothing where it is for all.
+ */
+static void put_limits(struct buf *out, const struct config_advertisement *a)
+{
+	const struct schema_table *t = &advertisement_table;
+
+	for (const struct schema_key *key = t->keys; key < t->keys + t->n_keys; key++) {
+		cleanup(buf_fini) struct buf value = BUF_INIT;
+		struct schema_key unnamed = *key;
+		struct out o;
+		if (!key->type->reads_null)
+			continue;
+		unnamed.name = NULL;
+		out_init(&o, OUT_JSON, &value);
+		key->type->print(&o, &unnamed, (const char *)a + key->offset);
+		out_fini(&o);
+		if (value.size)
+			buf_printf(out, ", %s: %s", key->name, buf_str(&value));
+	}
+}
+
 static void put_advertisements(struct buf *out, const struct config_pool *p)
 {
 	buf_puts(out, ", bgp-advertisements: [");
@@ -94,7 +116,9 @@ static void put_advertisements(struct buf *out, const struct config_pool *p)
 			buf_puts(out, k ? ", " : "");
 			buf_json_str(out, a->communities[k]);
 		}
-		buf_puts(out, "]}");
+		buf_putc(out, ']');
+		put_limits(out, a);
+		buf_putc(out, '}');
 	}
 	buf_putc(out, ']');
 }

@@ -77,6 +77,20 @@ void schema_warning(struct schema_ctx *x, unsigned int line, const char *fmt, ..
 	va_end(ap);
 }
 
+void schema_refuse(struct schema_ctx *x, unsigned int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(x->accepted ? x->warnings : x->errors, buf_str(&x->path), line, fmt, ap);
+	va_end(ap);
+}
+
+void schema_repeated(struct schema_ctx *x, const struct ynode *node, const char *value)
+{
+	schema_warning(x, node->line, "\"%.64s\" stands here twice; keep one", value);
+}
+
 /* ---- the path ---- */
 
 size_t schema_enter_key(struct schema_ctx *x, const char *key)

@@ -27,6 +27,8 @@
 
 struct schema_ctx {
 	struct config_problems *errors, *warnings;
+	/* the leader has published it: what it may not say any more stays in force */
+	bool accepted;
 	struct buf path;
 };
 
@@ -83,6 +85,15 @@ void schema_error(struct schema_ctx *x, unsigned int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void schema_warning(struct schema_ctx *x, unsigned int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/*
+ * An error by a rule that came after the first version: in what was accepted once, before that, it
+ * is a warning, for nobody may lose a configuration that works to an upgrade.
+ */
+void schema_refuse(struct schema_ctx *x, unsigned int line, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Warns of a value that its list has twice. */
+void schema_repeated(struct schema_ctx *x, const struct ynode *node, const char *value);
 
 /* Extends the path, and what schema_leave() takes to cut it again. */
 size_t schema_enter_key(struct schema_ctx *x, const char *key);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
 	src/decide/address.c \
+	src/decide/advertisements.c \
 	src/decide/endpoints.c \
 	src/decide/facts.c \
 	src/decide/forward.c \

@@ -3,6 +3,7 @@
 
 #include "fairlead/decide.h"
 
+#include "decide/private.h"
 #include "fairlead/configuration.h"
 #include "fairlead/kube_types.h"
 
@@ -47,7 +48,9 @@ void decide_message(const struct decision *d, enum reason reason, const char *no
 	const struct addr *a = d->address ? &d->address->addr : NULL;
 
 	buf_puts(out, reason_sentence(reason));
-	if (reason_about(reason) == REASON_ABOUT_NODE)
+	if (reason == REASON_NotAdvertised)
+		decide_say_unadvertised(d, out);
+	else if (reason_about(reason) == REASON_ABOUT_NODE)
 		buf_printf(out, ": %s", node);
 	else if (reason == REASON_AddressShared)
 		buf_printf(out, ": %s has %s", d->first->key, addr_str(a));

@@ -150,6 +150,8 @@ static enum reason about_protocol(const struct decision *d, enum protocol protoc
 		return d->reason;
 	if (!(d->protocols & protocol))
 		return REASON_ProtocolUnsupported;
+	if (protocol == PROTOCOL_BGP && !d->advertisements)
+		return REASON_NotAdvertised;
 	return REASON_Candidate;
 }
 
@@ -174,5 +176,7 @@ enum reason decide_node(const struct decision *d, const char *node, enum protoco
 	reason = decide_node_itself(d->view, view_node_named(d->view, node));
 	if (reason != REASON_Candidate)
 		return reason;
+	if (protocol == PROTOCOL_BGP && !decide_advertisements(d, node))
+		return REASON_NotAdvertised;
 	return d->service->traffic.external_local ? about_local(d, node) : REASON_Candidate;
 }

@@ -9,4 +9,7 @@
 /* Sets has_endpoint and has_ready. */
 void decide_count_endpoints(struct decision *d);
 
+/* What the pool has, where nothing of it applies. */
+void decide_say_unadvertised(const struct decision *d, struct buf *out);
+
 #endif

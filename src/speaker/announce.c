@@ -181,6 +181,7 @@ static void update_one(struct announce *t, const struct decision *d, struct anno
 	const struct view_service *s = d->service;
 	cleanup_free char *owner = xstrdup(a->owner);
 	cleanup_free uint16_t *nodes = NULL;
+	const uint64_t advertisements = decide_advertisements(d, view_self(d->view));
 	bool had_route = may_have_route(a), waited = is_pending(a);
 	size_t n = 0;
 
@@ -200,9 +201,11 @@ static void update_one(struct announce *t, const struct decision *d, struct anno
 	set_candidates(t, a, nodes, n);
 	if (a->decided != REASON_Candidate)
 		set_eligible(t, a, false);
-	if (a->local != s->traffic.external_local && a->eligible && a->protocol == PROTOCOL_BGP)
+	if (a->eligible && a->protocol == PROTOCOL_BGP &&
+	    (a->local != s->traffic.external_local || a->advertisements != advertisements))
 		t->routes_revision++;
 	a->local = s->traffic.external_local;
+	a->advertisements = advertisements;
 	t->candidates_revision += may_have_route(a) != had_route;
 	t->n_pending += is_pending(a);
 	if (is_pending(a) && !waited)

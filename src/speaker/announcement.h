@@ -41,6 +41,7 @@ struct announcement {
 	/* By BGP: what bgpd made of it, and whether only nodes with an endpoint announce it. */
 	enum reason route;
 	bool local;
+	uint64_t advertisements; /* decide_advertisements() of this node */
 	/* For the snapshot. */
 	uint8_t uid[VIEW_UID_SIZE];
 	int64_t created_us;

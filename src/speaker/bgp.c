@@ -16,10 +16,14 @@ static enum reason reason_of(const struct speaker *sp, const struct announcement
 {
 	if (a->reason == REASON_Candidate)
 		return a->reason;
-	if (a->eligible)
+	if (a->eligible) {
 		routes_reason_of(sp->routes, &a->addr, words);
-	else
+		config_pool_say_advertisements(configuration_pool_of(view_configuration(sp->view),
+		                                                     &a->addr),
+		                               a->advertisements, words);
+	} else {
 		buf_puts(words, reason_sentence(a->reason));
+	}
 	return a->reason;
 }
 

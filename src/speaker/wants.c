@@ -87,6 +87,32 @@ size_t wants_add_peers(const struct wants *x, struct bgp_want *w)
 	return n;
 }
 
+/* Those of the set; what they hold stays the pool's. */
+static size_t choose(const struct config_pool *pool, uint64_t set,
+                     struct config_advertisement ret_ads[static CONFIG_ADVERTISEMENTS_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < pool->n_advertisements; i++)
+		if (set >> i & 1)
+			ret_ads[n++] = pool->advertisements[i];
+	return n;
+}
+
+static void add_pool(const struct wants *x, const struct config_pool *pool, struct bgp_want *w)
+{
+	const uint64_t here =
+		config_pool_advertisements_for_node(x->configuration, pool, UINT64_MAX, x->labels);
+	struct config_advertisement ads[CONFIG_ADVERTISEMENTS_MAX];
+	struct config_pool some = *pool;
+	struct err e = ERR_INIT;
+
+	some.advertisements = ads;
+	some.n_advertisements = choose(pool, here, ads);
+	if (some.n_advertisements > 0 && bgp_want_pool(w, &some, &e) < 0)
+		complain(x, "pool", pool->name, &e);
+}
+
 static void add_policies(const struct wants *x, struct bgp_want *w)
 {
 	const struct configuration *c = x->configuration;
@@ -96,11 +122,9 @@ static void add_policies(const struct wants *x, struct bgp_want *w)
 		if (bgp_want_bfd_profile(w, &c->bfd_profiles[i], &e) < 0)
 			complain(x, "BFD profile", c->bfd_profiles[i].name, &e);
 	}
-	for (size_t i = 0; i < c->n_pools; i++) {
-		struct err e = ERR_INIT;
-		if (c->pools[i].protocols & PROTOCOL_BGP && bgp_want_pool(w, &c->pools[i], &e) < 0)
-			complain(x, "pool", c->pools[i].name, &e);
-	}
+	for (size_t i = 0; i < c->n_pools; i++)
+		if (c->pools[i].protocols & PROTOCOL_BGP)
+			add_pool(x, &c->pools[i], w);
 	/* Their policy class, as for a pool: default values cannot fail. */
 	if (c->n_external_ips_allow)
 		bgp_want_pool(w, &(const struct config_pool){ .name = NULL }, NULL);
@@ -120,10 +144,13 @@ static void add_address(const struct announcement *a, void *arg)
 	if (a->protocol != PROTOCOL_BGP ||
 	    !(x->only_less ? a->decided == REASON_Candidate : a->eligible))
 		return;
+	struct config_advertisement ads[CONFIG_ADVERTISEMENTS_MAX];
 	/* An external IP may be outside all pools, and is then advertised with default values. */
 	const struct config_pool *pool = configuration_pool_of(x->configuration, &a->addr);
-	if (bgp_want_address(to->want, &a->addr, a->local, pool ? pool->advertisements : NULL,
-	                     pool ? pool->n_advertisements : 0, &e) < 0)
+	size_t n = pool ? choose(pool, a->advertisements, ads) : 0;
+	if (pool && n == 0 && pool->n_advertisements > 0)
+		return;
+	if (bgp_want_address(to->want, &a->addr, a->local, ads, n, &e) < 0)
 		complain(x, "address", addr_str(&a->addr), &e);
 }
 

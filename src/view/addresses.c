@@ -227,7 +227,8 @@ static bool pools_differ(const struct config_pool *p, const struct config_pool *
 	if (!p || !q)
 		return p != q;
 	return p->protocols != q->protocols || p->uses != q->uses ||
-	       p->holds_ending != q->holds_ending || strcmp(p->name, q->name) != 0;
+	       p->holds_ending != q->holds_ending || strcmp(p->name, q->name) != 0 ||
+	       !config_pools_advertise_alike(p, q);
 }
 
 /* Whether anything that is decided about the address of @s may be different. */

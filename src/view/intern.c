@@ -4,9 +4,11 @@
 #include "view/intern.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fairlead/hash.h"
+#include "fairlead/labels.h"
 #include "fairlead/mem.h"
 
 struct intern {
@@ -43,4 +45,26 @@ void intern_drop(struct intern **table, const char *s)
 		return;
 	HASH_DEL(*table, i);
 	free(i);
+}
+
+struct labels intern_labels(struct intern **table, const struct labels *l)
+{
+	struct labels copy = { .n = l->n };
+
+	if (l->n)
+		copy.kvs = xcalloc(l->n, sizeof(*copy.kvs));
+	for (size_t i = 0; i < l->n; i++)
+		copy.kvs[i] = (struct label){ .key = (char *)intern_get(table, l->kvs[i].key),
+			                      .value = (char *)intern_get(table, l->kvs[i].value) };
+	return copy;
+}
+
+void intern_drop_labels(struct intern **table, struct labels *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		intern_drop(table, l->kvs[i].key);
+		intern_drop(table, l->kvs[i].value);
+	}
+	free(l->kvs);
+	*l = (struct labels){ 0 };
 }

@@ -8,9 +8,15 @@
  */
 
 struct intern;
+struct labels;
 
 /* A counted copy of @s; NULL for NULL.  The table starts as NULL and grows as needed. */
 const char *intern_get(struct intern **table, const char *s);
 void intern_drop(struct intern **table, const char *s);
+/*
+ * The same for labels, whose keys and values are all counted; only intern_drop_labels() frees it.
+ */
+struct labels intern_labels(struct intern **table, const struct labels *l);
+void intern_drop_labels(struct intern **table, struct labels *l);
 
 #endif

@@ -23,6 +23,7 @@ static void content_fini(struct view *v, struct view_service *s)
 	for (size_t i = 0; i < s->n_ports; i++)
 		intern_drop(&v->strings, s->ports[i].name);
 	intern_drop(&v->strings, s->class);
+	intern_drop_labels(&v->strings, &s->labels);
 	free((void *)s->ports);
 	free((void *)s->addresses);
 	free((void *)s->source_ranges);
@@ -112,6 +113,7 @@ static struct view_service content_of(struct view *v, const struct kube_service 
 		.foreign_proxy = labels_get(&in->meta.labels, VIEW_LABEL_PROXY_NAME) != NULL,
 		.proxyless = labels_get(&in->meta.labels, VIEW_LABEL_HEADLESS) != NULL,
 		.class = intern_get(&v->strings, in->load_balancer_class),
+		.labels = intern_labels(&v->strings, &in->meta.labels),
 		.n_cluster_ips = in->headless ? 0 : in->n_cluster_ips,
 	};
 
@@ -215,6 +217,7 @@ static void narrow(struct view *v, struct service *s, const struct kube_remains 
 		ports[i].name = intern_get(&v->strings, ports[i].name);
 	content.ports = ports;
 	content.class = intern_get(&v->strings, content.class);
+	content.labels = intern_labels(&v->strings, &s->pub.labels);
 	content.source_ranges = xmemdup(s->pub.source_ranges,
 	                                s->pub.n_source_ranges * sizeof(*s->pub.source_ranges));
 	content.addresses = kept;

@@ -79,6 +79,7 @@ static struct view_node node_of(struct view *v, const struct kube_node *n)
 		.network_unavailable = n->network_unavailable,
 		.leaving = n->meta.deleting || n->to_be_deleted,
 		.ready = n->ready,
+		.labels = intern_labels(&v->strings, &n->meta.labels),
 		.addresses = copy_addresses(v, n->internal_ips, n->n_internal_ips),
 		.n_addresses = n->n_internal_ips,
 		.external_ips = copy_addresses(v, n->external_ips, n->n_external_ips),
@@ -90,6 +91,7 @@ static void node_fini(struct view *v, struct view_node *n)
 {
 	free_addresses(v, n->addresses, n->n_addresses);
 	free_addresses(v, n->external_ips, n->n_external_ips);
+	intern_drop_labels(&v->strings, &n->labels);
 	intern_drop(&v->strings, n->name);
 }
 
@@ -224,7 +226,12 @@ static bool same_addresses(const struct addr *a, size_t n_a, const struct addr *
 	return true;
 }
 
-static bool node_is(const struct view_node *old, const struct kube_node *n)
+static bool same_to_pools(const struct view *v, const struct labels *a, const struct labels *b)
+{
+	return !v->config || !configuration_tells_nodes_apart(v->config, a, b);
+}
+
+static bool node_is(const struct view *v, const struct view_node *old, const struct kube_node *n)
 {
 	return old->excluded == n->excluded && old->drained == n->drained &&
 	       old->cordoned == n->cordoned && old->shutting_down == n->shutting_down &&
@@ -233,7 +240,20 @@ static bool node_is(const struct view_node *old, const struct kube_node *n)
 	       same_addresses(old->addresses, old->n_addresses, n->internal_ips,
 	                      n->n_internal_ips) &&
 	       same_addresses(old->external_ips, old->n_external_ips, n->external_ips,
-	                      n->n_external_ips);
+	                      n->n_external_ips) &&
+	       same_to_pools(v, &old->labels, &n->meta.labels);
+}
+
+/* What decides nothing now. */
+static void refresh_node(struct view *v, struct view_node *node, const struct kube_node *n)
+{
+	node->ready = n->ready;
+	node->leaving = n->meta.deleting || n->to_be_deleted;
+	set_pod_cidrs(node, n);
+	if (labels_eq(&node->labels, &n->meta.labels))
+		return;
+	intern_drop_labels(&v->strings, &node->labels);
+	node->labels = intern_labels(&v->strings, &n->meta.labels);
 }
 
 /* Endpoints may be meant for some zones only, of any Service. */
@@ -254,10 +274,8 @@ void view_upsert_node(struct view *v, const struct kube_node *n)
 
 	if (!strcmp(n->meta.name, v->self))
 		set_zone(v, labels_get(&n->meta.labels, VIEW_LABEL_ZONE));
-	if (found && node_is(&v->nodes[at], n)) {
-		v->nodes[at].ready = n->ready;
-		v->nodes[at].leaving = n->meta.deleting || n->to_be_deleted;
-		set_pod_cidrs(&v->nodes[at], n);
+	if (found && node_is(v, &v->nodes[at], n)) {
+		refresh_node(v, &v->nodes[at], n);
 		v->stats.unchanged++;
 		return;
 	}

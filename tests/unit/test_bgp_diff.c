@@ -40,9 +40,12 @@ static struct addr addr(const char *s)
 static char no_export[] = "65535:65281", plain[] = "65000:100", large[] = "large:1:2:3";
 static char *sets[][3] = { { plain }, { no_export, plain }, { large, plain, no_export } };
 
+static char peer1[] = "10.0.0.1", peer2[] = "10.0.0.2", peer3[] = "2001:db8:ffff::1";
+static char *names[][2] = { { peer1, peer2 }, { peer2, peer3 }, { peer3, peer1 } };
+
 static struct config_advertisement random_advertisement(void)
 {
-	unsigned int n = rnd(4);
+	unsigned int n = rnd(4), n_peers = rnd(3) ? 0 : 1 + rnd(2);
 
 	return (struct config_advertisement){
 		.aggregation_len = rnd(3) ? 32 : 24,
@@ -51,6 +54,8 @@ static struct config_advertisement random_advertisement(void)
 		.localpref = 100 * rnd(3),
 		.communities = n ? sets[n - 1] : NULL,
 		.n_communities = n,
+		.peers = names[rnd(3)],
+		.n_peers = n_peers,
 	};
 }
 
@@ -65,6 +70,7 @@ static struct bgp_want *random_want(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
 		struct config_peer p = {
+			.name = (char *)peers[i],
 			.address = addr(peers[i]),
 			.my_asn = rnd(6) ? asn : 65010,
 			.peer_asn = 65100 + rnd(2),
@@ -121,6 +127,56 @@ static void expect_kept(const struct bgp_state *want, const struct bgp_state *be
 	}
 }
 
+/* The number behind "set tag" or "match tag" among the lines; NULL: none. */
+static const char *tag_of(const struct bgp_lines *lines, const char *what)
+{
+	for (size_t i = 0; i < lines->n; i++)
+		if (!strncmp(lines->v[i], what, strlen(what)))
+			return lines->v[i] + strlen(what);
+	return NULL;
+}
+
+/* Does the neighbour get the prefix? */
+static bool gets(const struct bgp_state *s, const struct addr *peer, const struct prefix *prefix)
+{
+	char name[BGP_CLASS_NAME_SIZE];
+	const struct bgp_peer *p = bgp_state_find_peer(s, peer);
+	const struct bgp_network *n = NULL;
+	int af = prefix->addr.family == 6 ? BGP_AF6 : BGP_AF4;
+
+	for (size_t i = 0; i < s->n_networks && !n; i++)
+		if (prefix_cmp(&s->networks[i].prefix, prefix) == 0)
+			n = &s->networks[i];
+	if (!p || !n || !p->af[af].active || !p->af[af].out)
+		return false;
+	const struct bgp_map *class = bgp_state_find_map(s, bgp_class_name(n->class, name));
+	const char *tag = class ? tag_of(&class->lines, "set tag ") : NULL;
+	for (size_t i = 0; tag && i < s->n_maps; i++) {
+		const char *match = tag_of(&s->maps[i].lines, "match tag ");
+		if (!strcmp(s->maps[i].name, p->af[af].out) && match && !strcmp(match, tag))
+			return true;
+	}
+	return false;
+}
+
+/* What a neighbour gets before and after it gets all the while, and nothing else. */
+static void expect_steady(const struct bgp_state *before, const struct bgp_state *after,
+                          const struct bgp_state *now)
+{
+	for (size_t i = 0; i < after->n_peers; i++)
+		for (size_t k = 0; k < now->n_networks; k++) {
+			const struct addr *peer = &after->peers[i].address;
+			const struct prefix *p = &now->networks[k].prefix;
+			const struct bgp_peer *old = bgp_state_find_peer(before, peer);
+			bool was = gets(before, peer, p), will = gets(after, peer, p);
+			if (!old || old->remote_as != after->peers[i].remote_as ||
+			    before->asn != after->asn)
+				continue;
+			if (was == will)
+				assert_int_equal(gets(now, peer, p), was);
+		}
+}
+
 /* One turn of the engine: read, judge, differ, apply the first @limit commands. */
 static struct outcome turn(struct bgpd_fake *f, struct bgp_want *w, bool collect, size_t limit)
 {
@@ -146,6 +202,8 @@ static struct outcome turn(struct bgpd_fake *f, struct bgp_want *w, bool collect
 		if (f->violations)
 			print_error("violates: %s\n", script.v[i].text);
 		assert_int_equal(f->violations, 0);
+		if (reason_holds(out.verdict.reason))
+			expect_steady(&have.ours, &to, &f->s);
 	}
 	if (script.n <= limit) {
 		buf_clear(&text);

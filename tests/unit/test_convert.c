@@ -334,8 +334,8 @@ static void neither_order_nor_repetition_matters(void **state)
 	static const char *const specs[][3] = {
 		{ "IPAddressPool", "b", "{addresses: [192.0.2.0/25]}" },
 		{ "IPAddressPool", "a", "{addresses: [192.0.2.128/25]}" },
-		{ "BGPAdvertisement", "y", "{localPref: 2, communities: [two], peers: [n]}" },
-		{ "BGPAdvertisement", "x", "{localPref: 1, ipAddressPools: [a]}" },
+		{ "BGPAdvertisement", "y", "{localPref: 2, communities: [two], peers: [n, o]}" },
+		{ "BGPAdvertisement", "x", "{localPref: 1, ipAddressPools: [a], peers: [m]}" },
 		{ "L2Advertisement", "z", "{interfaces: [eth0]}" },
 		{ "Community", "w", "{communities: [{name: two, value: '2:2'}]}" },
 		{ "BGPPeer", "n", "{myASN: 1, peerASN: 2, peerAddress: 10.0.0.1, bfdProfile: f}" },

@@ -11,11 +11,12 @@
 
 /* ---- helpers ---- */
 
+/* What was accepted once may have peers in its pools. */
 static struct configuration *config_of(const char *yaml)
 {
 	struct config_problems errors = { 0 };
 	struct configuration *c = NULL;
-	int r = configuration_parse(yaml, strlen(yaml), &c, &errors, NULL);
+	int r = configuration_parse_published(yaml, NULL, &c, &errors, NULL);
 
 	for (size_t i = 0; i < errors.n; i++)
 		print_error("%u %s\n", errors.items[i].line, errors.items[i].message);
