@@ -80,9 +80,11 @@ int bgp_want_pool(struct bgp_want *w, const struct config_pool *pool, struct err
 /*
  * Announces @a: one prefix for each advertisement, cut to its aggregation length, or the whole
  * address where @local (policy Local: an aggregate would attract traffic for addresses whose
- * endpoints are elsewhere).  No advertisement at all means one with default values.  Where several
- * addresses or advertisements yield the same prefix, it gets the union of their communities and the
- * highest localpref.  A community is "65535:65281" or "large:64500:1:2".
+ * endpoints are elsewhere).  Advertisements are those that apply on this node; each is for the
+ * peers that it names, or for all.  No advertisement at all means one with default values.  Where
+ * several addresses or advertisements yield the same prefix, a peer gets the union of the
+ * communities, and the highest localpref, of those that are for it.  A community is "65535:65281"
+ * or "large:64500:1:2".  Call it, and bgp_want_pool(), after adding the peers.
  */
 int bgp_want_address(struct bgp_want *w, const struct addr *a, bool local,
                      const struct config_advertisement *ads, size_t n_ads, struct err *e);
