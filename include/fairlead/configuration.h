@@ -51,6 +51,27 @@ struct config_audience {
 	struct label_selectors service_selectors;   /* by the Service's labels */
 };
 
+/* Nodes that are preferred to others, by so much. */
+struct config_preference {
+	uint8_t weight; /* 1 to 100 */
+	struct label_selector nodes;
+};
+
+/*
+ * An entry of a pool's layer2: for these Services, these nodes announce the addresses on these
+ * interfaces.  What is not given does not narrow anything.
+ */
+struct config_layer2 {
+	/* extended regular expressions (POSIX), each of a whole name */
+	char **interfaces;
+	size_t n_interfaces;
+	struct label_selectors node_selectors, service_selectors;
+	struct config_preference *preferred_nodes;
+	size_t n_preferred_nodes;
+	unsigned int line;
+};
+#define CONFIG_LAYER2_MAX 64 /* a pool: a set of them is a uint64_t */
+
 /* An address that is for one Service. */
 struct config_reservation {
 	char *service; /* "namespace/name" */
@@ -81,6 +102,8 @@ struct config_pool {
 	struct config_audience audience;
 	struct config_advertisement *advertisements;
 	size_t n_advertisements;
+	struct config_layer2 *layer2; /* none: everywhere */
+	size_t n_layer2;
 	unsigned int line; /* of the name */
 };
 
@@ -297,6 +320,31 @@ bool config_advertisement_reaches(const struct config_advertisement *adv, const 
  * Those that name peers are not, as these may have changed.
  */
 bool config_pools_advertise_alike(const struct config_pool *a, const struct config_pool *b);
+/*
+ * Where a pool's addresses are announced by layer 2: the set of its entries, bit i for layer2[i],
+ * that are for a Service with these labels, and of a set those that are for a node with these.  A
+ * pool without entries has only these two sets, all and none, and all is what it gives.
+ */
+#define CONFIG_LAYER2_ALL UINT64_MAX
+uint64_t config_pool_layer2_for_service(const struct config_pool *pool,
+                                        const struct labels *service);
+uint64_t config_pool_layer2_for_node(const struct config_pool *pool, uint64_t entries,
+                                     const struct labels *node);
+/* By how much a node is preferred: the weights that it has in these entries, added up. */
+uint32_t config_pool_preference(const struct config_pool *pool, uint64_t entries,
+                                const struct labels *node);
+/*
+ * The interfaces of these entries, at least one, as one extended regular expression of the whole
+ * name; "": all.
+ */
+void config_pool_put_interfaces(const struct config_pool *pool, uint64_t entries, struct buf *out);
+/* What an entry narrows, in words: "interfaces eth1; nodes rack=a; Services app=web". */
+void config_layer2_say(const struct config_layer2 *entry, struct buf *out);
+/* Whether two pools announce in the same places, whatever Services and nodes there are. */
+bool config_pool_layer2_eq(const struct config_pool *a, const struct config_pool *b);
+/* Whether a node with the second labels would announce otherwise than with the first. */
+bool config_pool_layer2_tells_apart(const struct config_pool *pool, const struct labels *a,
+                                    const struct labels *b);
 /* Whether some pool would announce elsewhere if a node had the second labels, not the first. */
 bool configuration_tells_nodes_apart(const struct configuration *c, const struct labels *a,
                                      const struct labels *b);

@@ -71,6 +71,8 @@ struct decision {
 	 * one with default values.
 	 */
 	uint64_t advertisements;
+	/* Of the pool's layer2 entries those that are for the Service; all where it has none. */
+	uint64_t layer2;
 	bool ours;                        /* reported: load balancers of another class are not */
 	const struct view_service *first; /* of those that may have the address; NULL: none may */
 	bool carried;                     /* the data plane forwards it, on every node */
@@ -78,10 +80,10 @@ struct decision {
 	/* a usable one, on some node; not looked for with any other reason */
 	bool has_endpoint;
 	/*
-	 * Policy Local: a node that may announce has a ready one, so that nodes whose own endpoints
-	 * are terminating give way.
+	 * Policy Local: the protocols by which a node that may announce has a ready one, so that
+	 * nodes whose own endpoints are terminating give way.
 	 */
-	bool has_ready;
+	unsigned int ready;
 };
 
 /*
@@ -99,6 +101,13 @@ enum reason decide_node(const struct decision *d, const char *node, enum protoco
  * Which of these are for the node, too, and for a peer of it, or for all peers.
  */
 uint64_t decide_advertisements(const struct decision *d, const char *node);
+/*
+ * The entries of the pool's layer2 by which the node may announce the address; CONFIG_LAYER2_ALL
+ * where the pool has none, or there is no pool.
+ */
+uint64_t decide_layer2(const struct decision *d, const struct view_node *n);
+/* By how much layer 2 prefers the node, if it may announce the address. */
+uint32_t decide_preference(const struct decision *d, const struct view_node *n);
 /*
  * What keeps the node from announcing anything; REASON_Candidate: nothing.  @n: NULL if the API
  * server has no such Node.

@@ -52,7 +52,8 @@ struct label_selectors {
 	struct label_selector *items;
 	size_t n;
 };
-/* The same selectors, as they are written. */
+/* The same, as they are written. */
+bool label_selector_eq(const struct label_selector *a, const struct label_selector *b);
 bool label_selectors_eq(const struct label_selectors *a, const struct label_selectors *b);
 /* As label_selector_put(), with commas between them. */
 void label_selectors_put(const struct label_selectors *s, struct buf *out);

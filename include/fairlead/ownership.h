@@ -32,6 +32,21 @@ struct l2_want {
 	 */
 	const uint16_t *candidates;
 	size_t n_candidates;
+	/* By how much each is preferred to others, in the same order; NULL: none is. */
+	const uint32_t *preferences;
+	uint32_t preference; /* of this node */
+	/* 0: on any interface of its subnet; else one that places[place - 1] allows */
+	uint16_t place;
+};
+
+/* Where addresses are announced, as the configuration has it. */
+struct l2_place {
+	const char *interfaces; /* an extended regular expression of the whole name; "": all */
+};
+
+struct l2_range {
+	struct addr_range range;
+	uint16_t place; /* as in l2_want */
 };
 
 struct l2_snapshot {
@@ -43,8 +58,10 @@ struct l2_snapshot {
 	 * The layer-2 pools: a segment that holds part of one is joined before the first want,
 	 * which then need not wait.
 	 */
-	const struct addr_range *ranges;
+	const struct l2_range *ranges;
 	size_t n_ranges;
+	const struct l2_place *places;
+	size_t n_places;
 	bool view_fresh;         /* the API server was heard from lately */
 	struct l2_timing timing; /* heartbeat_ms 0: what the options say */
 };
@@ -60,6 +77,8 @@ enum l2_ownership {
 	/* not ours, and the kernel of this node or of a peer answers for it, whoever owns it */
 	L2_KERNEL_ANSWERS,
 	L2_NO_INTERFACE, /* no interface of this node holds the address's subnet */
+	/* one does, @interface of the state, and its place allows none that does */
+	L2_NOT_SELECTED,
 };
 
 struct l2_state {

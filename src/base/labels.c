@@ -137,7 +137,7 @@ static bool requirement_eq(const struct label_requirement *a, const struct label
 	return true;
 }
 
-static bool selector_eq(const struct label_selector *a, const struct label_selector *b)
+bool label_selector_eq(const struct label_selector *a, const struct label_selector *b)
 {
 	if (a->n != b->n)
 		return false;
@@ -152,7 +152,7 @@ bool label_selectors_eq(const struct label_selectors *a, const struct label_sele
 	if (a->n != b->n)
 		return false;
 	for (size_t i = 0; i < a->n; i++)
-		if (!selector_eq(&a->items[i], &b->items[i]))
+		if (!label_selector_eq(&a->items[i], &b->items[i]))
 			return false;
 	return true;
 }

@@ -39,20 +39,26 @@ bool same_identity(const struct l2_want *w, const struct wire_claim *claim)
 	return identity_eq(&w->identity, &claim->identity);
 }
 
-static bool is_candidate(const struct l2_want *w, int node_index)
+/* Its place among the candidates, or -1. */
+static int position(const struct l2_want *w, int node_index)
 {
 	size_t low = 0, high = w->n_candidates;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		if (w->candidates[mid] == node_index)
-			return true;
+			return (int)mid;
 		if (w->candidates[mid] < node_index)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return false;
+	return -1;
+}
+
+static bool is_candidate(const struct l2_want *w, int node_index)
+{
+	return position(w, node_index) >= 0;
 }
 
 static bool stands(const struct claims *c, const struct claims_held *h)
@@ -126,11 +132,22 @@ static uint64_t weight(const struct claims_entry *e, uint64_t name_hash, bool v1
 	return hash64(e->want->identity.id, sizeof(e->want->identity.id), name_hash);
 }
 
+/* The preferred ones come first, and among equals those of greater weight. */
+static bool goes_before(const struct claims *c, const struct claims_entry *e,
+                        const struct claims_table *t, bool v1)
+{
+	const struct l2_want *w = e->want;
+	uint32_t theirs = w->preferences ? w->preferences[position(w, t->node_index)] : 0;
+
+	if (theirs != w->preference)
+		return theirs > w->preference;
+	return weight(e, t->name_hash, v1) > weight(e, c->name_hash, v1);
+}
+
 /* How many living candidates come before us for this address. */
 size_t rank(const struct claims *c, int64_t now, const struct claims_entry *e)
 {
 	bool v1 = member_knows_v1(c->member, now);
-	uint64_t ours = weight(e, c->name_hash, v1);
 	size_t before = 0;
 
 	for (size_t i = 0; i < c->member->n_slots; i++) {
@@ -142,7 +159,7 @@ size_t rank(const struct claims *c, int64_t now, const struct claims_entry *e)
 		if (e->yielder == i && (e->freed == CLAIMS_YIELDED || e->freed == CLAIMS_DOUBTED) &&
 		    now - e->freed_ms < CLAIMS_YIELDED_MS)
 			continue;
-		before += weight(e, t->name_hash, v1) > ours;
+		before += goes_before(c, e, t, v1);
 	}
 	return before;
 }

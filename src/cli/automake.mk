@@ -13,6 +13,7 @@ libfairlead_a_SOURCES += \
 	src/cli/dump_pods.h \
 	src/cli/explain.c \
 	src/cli/explain.h \
+	src/cli/explain_layer2.c \
 	src/cli/explain_pools.c \
 	src/cli/explain_print.c \
 	src/cli/explain_private.h \

@@ -53,8 +53,10 @@ static void object_free(struct convert_object *object)
 static void pool_fini(struct convert_pool *pool)
 {
 	json_object_put(pool->map);
-	json_object_put(pool->advertisements);
-	free(pool->advertisement_labels);
+	json_object_put(pool->layer2.maps);
+	json_object_put(pool->bgp.maps);
+	free(pool->layer2.labels);
+	free(pool->bgp.labels);
 }
 
 void conversion_free(struct conversion *c)
@@ -279,30 +281,33 @@ static const char *protocol_of_silent_pool(struct conversion *c)
 
 static struct json_object *protocol_of(struct conversion *c, const struct convert_pool *pool)
 {
-	if (pool->layer2 && pool->bgp) {
+	if (pool->layer2.any && pool->bgp.any) {
 		struct json_object *both = json_object_new_array();
 		json_object_array_add(both, json_object_new_string("layer2"));
 		json_object_array_add(both, json_object_new_string("bgp"));
 		return both;
 	}
-	return json_object_new_string(pool->layer2 ? "layer2"
-	                              : pool->bgp  ? "bgp"
-	                                           : protocol_of_silent_pool(c));
+	return json_object_new_string(pool->layer2.any ? "layer2"
+	                              : pool->bgp.any  ? "bgp"
+	                                               : protocol_of_silent_pool(c));
 }
 
-/* One advertisement with all defaults needs no writing. */
-static void finish_advertisements(struct conversion *c, struct convert_pool *pool, size_t i)
+static bool is_empty(struct json_object *map)
 {
-	size_t n = json_object_array_length(pool->advertisements);
+	return json_object_object_length(map) == 0;
+}
 
-	if (n == 0 || (n == 1 && json_object_object_length(
-					 json_object_array_get_idx(pool->advertisements, 0)) == 0))
+/* Where there is nothing but one with all defaults, the key needs no writing. */
+static void finish_list(struct conversion *c, const struct convert_pool *pool, size_t i,
+                        const struct convert_list *list, const char *key)
+{
+	size_t n = json_object_array_length(list->maps);
+
+	if (n == 0 || (n == 1 && is_empty(json_object_array_get_idx(list->maps, 0))))
 		return;
 	for (size_t k = 0; k < n; k++)
-		convert_origin(c, pool->advertisement_labels[k],
-		               "address-pools[%zu].bgp-advertisements[%zu]", i, k);
-	json_object_object_add(pool->map, "bgp-advertisements",
-	                       json_object_get(pool->advertisements));
+		convert_origin(c, list->labels[k], "address-pools[%zu].%s[%zu]", i, key, k);
+	json_object_object_add(pool->map, key, json_object_get(list->maps));
 }
 
 static struct json_object *finish_pools(struct conversion *c)
@@ -317,7 +322,8 @@ static struct json_object *finish_pools(struct conversion *c)
 		if (pool->from->kind == CONVERT_POOL)
 			json_object_object_add(pool->map, "protocol", protocol_of(c, pool));
 		convert_origin(c, pool->from->label, "address-pools[%zu]", i);
-		finish_advertisements(c, pool, i);
+		finish_list(c, pool, i, &pool->layer2, "layer2");
+		finish_list(c, pool, i, &pool->bgp, "bgp-advertisements");
 		json_object_array_add(list, json_object_get(pool->map));
 	}
 	c->current = NULL;

@@ -444,22 +444,20 @@ static const struct field bgp_fields[] = {
 };
 
 /*
- * Keeps the advertisement, unless the pool has the same already: two may have differed in what is
- * lost.
+ * Keeps what an advertisement makes, unless the pool has the same already: two may have differed in
+ * what is lost.
  */
-static void add_advertisement(struct convert_pool *pool, struct json_object *advertisement,
-                              const char *label)
+static void add_map(struct convert_list *list, struct json_object *map, const char *label)
 {
-	size_t n = json_object_array_length(pool->advertisements);
+	size_t n = json_object_array_length(list->maps);
 
-	pool->bgp = true;
+	list->any = true;
 	for (size_t i = 0; i < n; i++)
-		if (json_object_equal(json_object_array_get_idx(pool->advertisements, i),
-		                      advertisement))
+		if (json_object_equal(json_object_array_get_idx(list->maps, i), map))
 			return;
-	json_object_array_add(pool->advertisements, json_object_get(advertisement));
-	ARRAY_RESERVE(pool->advertisement_labels, pool->cap_advertisement_labels, n + 1);
-	pool->advertisement_labels[n] = label;
+	json_object_array_add(list->maps, json_object_get(map));
+	ARRAY_RESERVE(list->labels, list->cap_labels, n + 1);
+	list->labels[n] = label;
 }
 
 static void read_legacy_advertisements(struct reader *r, const struct field *f,
@@ -478,7 +476,7 @@ static void read_legacy_advertisements(struct reader *r, const struct field *f,
 			                 .from = json_object_array_get_idx(value, i),
 			                 .to = json_object_new_object() };
 		read_fields(&nested, bgp_fields, LEGACY_ADVERTISEMENT_FIELDS);
-		add_advertisement(pool, nested.to, pool->from->label);
+		add_map(&pool->bgp, nested.to, pool->from->label);
 		json_object_put(nested.to);
 	}
 }
@@ -500,18 +498,75 @@ static const struct field legacy_pool_fields[] = {
 
 /* ---- L2Advertisement ---- */
 
+/* MetalLB's are names, ours expressions. */
+static struct json_object *interface_pattern(struct json_object *name)
+{
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+
+	if (!json_object_is_type(name, json_type_string))
+		return json_object_get(name);
+	for (const char *s = json_object_get_string(name); *s; s++)
+		buf_printf(&out, "%s%c", strchr(".[]()*+?^$|{}\\", *s) ? "\\" : "", *s);
+	return json_object_new_string(buf_str(&out));
+}
+
+static void read_interfaces(struct reader *r, const struct field *f, struct json_object *value)
+{
+	if (!is_list(value) || json_object_array_length(value) == 0) {
+		read_value(r, f, value);
+		return;
+	}
+	struct json_object *list = json_object_new_array();
+	for (size_t i = 0; i < json_object_array_length(value); i++)
+		json_object_array_add(list, interface_pattern(json_object_array_get_idx(value, i)));
+	json_object_object_add(r->to, f->key, list);
+}
+
+static void read_preference(struct reader *r, const struct field *f, struct json_object *value)
+{
+	cleanup_free char *at = xasprintf("%s%s.", r->at, f->name);
+	struct reader nested = { .c = r->c, .at = at, .from = value, .to = r->to };
+
+	read_fields(&nested, selector_fields, ARRAY_LEN(selector_fields));
+}
+
+static const struct field preferred_fields[] = {
+	{ "weight", .read = read_value, .key = "weight" },
+	{ "preference", .read = read_preference },
+};
+
+/* One without conditions prefers every node to every other, and so none. */
+static void read_preferred(struct reader *r, const struct field *f, struct json_object *value)
+{
+	if (!is_list(value)) {
+		read_value(r, f, value);
+		return;
+	}
+	struct json_object *list = json_object_new_array();
+	for (size_t i = 0; i < json_object_array_length(value); i++) {
+		cleanup_free char *at = xasprintf("%s%s[%zu].", r->at, f->name, i);
+		struct reader nested = { .c = r->c,
+			                 .at = at,
+			                 .from = json_object_array_get_idx(value, i),
+			                 .to = json_object_new_object() };
+		read_fields(&nested, preferred_fields, ARRAY_LEN(preferred_fields));
+		if (json_object_object_get_ex(nested.to, "match-labels", NULL) ||
+		    json_object_object_get_ex(nested.to, "match-expressions", NULL))
+			json_object_array_add(list, json_object_get(nested.to));
+		json_object_put(nested.to);
+	}
+	if (json_object_array_length(list) > 0)
+		json_object_object_add(r->to, f->key, json_object_get(list));
+	json_object_put(list);
+}
+
 static const struct field l2_fields[] = {
 	{ "ipAddressPools" }, /* convert_select() looks at these */
 	{ "ipAddressPoolSelectors" },
-	{ "nodeSelectors",
-	  .lost = "every node may announce; the label "
-	          "node.kubernetes.io/exclude-from-external-load-balancers keeps a node out" },
-	{ "interfaces",
-	  .lost = "announced on every interface; the speakers' --interface names them for all pools" },
-	{ "serviceSelectors",
-	  .lost = "announced for every Service with an address of its pools; give these Services a "
-	          "pool of their own" },
-	{ "preferredNodeSelectors", .lost = "no node is preferred to another" },
+	{ "interfaces", .read = read_interfaces, .key = "interfaces" },
+	{ "nodeSelectors", .read = read_condition, .key = "node-selectors" },
+	{ "serviceSelectors", .read = read_condition, .key = "service-selectors" },
+	{ "preferredNodeSelectors", .read = read_preferred, .key = "preferred-nodes" },
 };
 
 /* ---- objects ---- */
@@ -541,7 +596,8 @@ static void add_pool(const struct reader *r, const struct convert_object *object
 	ARRAY_RESERVE(c->pools, c->cap_pools, c->n_pools + 1);
 	c->pools[c->n_pools++] = (struct convert_pool){ .from = object,
 		                                        .map = json_object_get(r->to),
-		                                        .advertisements = json_object_new_array() };
+		                                        .layer2.maps = json_object_new_array(),
+		                                        .bgp.maps = json_object_new_array() };
 	add_name(r, object);
 	/* Its place; the advertisements fill it. */
 	json_object_object_add(r->to, "protocol", NULL);
@@ -549,15 +605,16 @@ static void add_pool(const struct reader *r, const struct convert_object *object
 
 static void take_layer2(struct convert_pool *pool, void *arg)
 {
-	(void)arg;
-	pool->layer2 = true;
+	const struct reader *r = arg;
+
+	add_map(&pool->layer2, r->to, r->c->current->label);
 }
 
 static void take_bgp(struct convert_pool *pool, void *arg)
 {
 	const struct reader *r = arg;
 
-	add_advertisement(pool, r->to, r->c->current->label);
+	add_map(&pool->bgp, r->to, r->c->current->label);
 }
 
 static void add_to_list(const struct reader *r, struct json_object *list, const char *key)
@@ -580,7 +637,7 @@ void convert_read(struct conversion *c, const struct convert_object *object)
 		add_name(&r, object);
 	read_fields(&r, tables[object->kind].fields, tables[object->kind].n);
 	if (object->kind == CONVERT_L2_ADVERTISEMENT) {
-		convert_select(c, spec, take_layer2, NULL);
+		convert_select(c, spec, take_layer2, &r);
 	} else if (object->kind == CONVERT_BGP_ADVERTISEMENT && !r.left_out) {
 		convert_select(c, spec, take_bgp, &r);
 	} else if (object->kind == CONVERT_BFD_PROFILE) {

@@ -35,14 +35,19 @@ struct convert_object {
 	UT_hash_handle hh;
 };
 
+/* What advertisements of one kind make of a pool: maps, each with the label of whose it is. */
+struct convert_list {
+	bool any; /* some advertisement selects the pool */
+	struct json_object *maps;
+	const char **labels;
+	size_t cap_labels;
+};
+
 /* A pool in the making. */
 struct convert_pool {
 	const struct convert_object *from;
 	struct json_object *map;
-	bool layer2, bgp;
-	struct json_object *advertisements; /* a list */
-	const char **advertisement_labels;  /* whose they are */
-	size_t cap_advertisement_labels;
+	struct convert_list layer2, bgp;
 };
 
 /* Which object a place of the configuration came from. */

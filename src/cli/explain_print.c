@@ -136,11 +136,13 @@ static void put_address(const struct explain *x, const struct explain_address *a
 		out_say(o, "  There is no Node that could announce it.");
 	say_verdict(x, a, PROTOCOL_LAYER2, o);
 	say_verdict(x, a, PROTOCOL_BGP, o);
+	explain_say_layer2(&a->decision, o);
 	out_table(o, &rows_table);
 	out_object(o, NULL);
 	out_addr(o, "address", &a->addr);
 	out_str(o, "kind", decide_kind_name(a->decision.kind));
 	out_str(o, "pool", pool ? pool->name : NULL);
+	explain_put_layer2(&a->decision, o);
 	put_rows(a, o);
 	out_close(o);
 	out_table_end(o);

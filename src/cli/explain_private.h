@@ -32,6 +32,10 @@ struct explain {
 	bool incomplete;
 };
 
+/* Which entries of the pool's layer2 are for the Service, and for which nodes. */
+void explain_say_layer2(const struct decision *d, struct out *o);
+void explain_put_layer2(const struct decision *d, struct out *o);
+
 /* From which pools the Service may be given addresses, where some are not for everybody. */
 void explain_say_pools(const struct explain *x, const struct kube_service *service, struct out *o);
 

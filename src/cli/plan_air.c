@@ -2,8 +2,8 @@
 /*
  * Which nodes would announce the addresses that the Services have in the end: the speakers' own
  * decision, on the objects as they would be by then.  Endpoints are left out, and of nodes only
- * counts whether one has a peer: they come and go by themselves, and an edit of the configuration
- * changes neither.
+ * counts whether one has a peer, or is selected by layer2 of a pool: they come and go by
+ * themselves, and an edit of the configuration changes neither.
  */
 #include "config.h"
 
@@ -100,11 +100,23 @@ static void put_after(struct view *v, const struct plan_row *row)
 
 /* ---- the decision ---- */
 
+/* By layer 2; where no Nodes are known, some may be. */
+static bool selects_a_node(const struct decision *d)
+{
+	size_t n;
+	const struct view_node *nodes = view_nodes(d->view, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (decide_layer2(d, &nodes[i]))
+			return true;
+	return n == 0;
+}
+
 static unsigned int protocols_of(const struct world *w, const struct decision *d)
 {
 	unsigned int protocols = 0;
 
-	if (decide_anywhere(d, PROTOCOL_LAYER2) == REASON_Candidate)
+	if (decide_anywhere(d, PROTOCOL_LAYER2) == REASON_Candidate && selects_a_node(d))
 		protocols |= PROTOCOL_LAYER2;
 	if (w->has_session && decide_anywhere(d, PROTOCOL_BGP) == REASON_Candidate)
 		protocols |= PROTOCOL_BGP;
@@ -116,7 +128,10 @@ static enum reason reason_of(const struct decision *d)
 {
 	if (d->reason != REASON_Candidate)
 		return d->reason;
-	return d->protocols & PROTOCOL_BGP ? REASON_BgpNoPeer : decide_anywhere(d, PROTOCOL_LAYER2);
+	if (d->protocols & PROTOCOL_BGP)
+		return REASON_BgpNoPeer;
+	enum reason reason = decide_anywhere(d, PROTOCOL_LAYER2);
+	return reason == REASON_Candidate ? REASON_NodeNotSelected : reason;
 }
 
 static char *message_of(const struct decision *d, enum reason reason)
@@ -127,6 +142,11 @@ static char *message_of(const struct decision *d, enum reason reason)
 		return xstrdup(view_configuration(d->view)->n_peers > 0
 		                       ? "no BGP peer of the configuration selects any of the Nodes"
 		                       : "the configuration has no BGP peer");
+	if (reason == REASON_NodeNotSelected)
+		return xasprintf(
+			"no layer2 entry of pool %s that is for the Service selects any of "
+			"the Nodes",
+			d->pool->name);
 	decide_message(d, reason, "", &out);
 	return buf_take(&out);
 }

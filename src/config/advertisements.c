@@ -94,8 +94,9 @@ static bool tell_apart(const struct configuration *c, const struct config_pool *
                        const struct labels *a, const struct labels *b)
 {
 	for (size_t i = 0; i < n; i++)
-		if (config_pool_advertisements_for_node(c, &pools[i], UINT64_MAX, a) !=
-		    config_pool_advertisements_for_node(c, &pools[i], UINT64_MAX, b))
+		if (config_pool_layer2_tells_apart(&pools[i], a, b) ||
+		    config_pool_advertisements_for_node(c, &pools[i], UINT64_MAX, a) !=
+		            config_pool_advertisements_for_node(c, &pools[i], UINT64_MAX, b))
 			return true;
 	return false;
 }

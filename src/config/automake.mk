@@ -10,9 +10,11 @@ libfairlead_a_SOURCES += \
 	src/config/kube_proxy_fields.c \
 	src/config/kube_proxy_file.c \
 	src/config/kube_proxy_flags.c \
+	src/config/layer2.c \
 	src/config/parse_advertisements.c \
 	src/config/parse_bgp.c \
 	src/config/parse_external.c \
+	src/config/parse_layer2.c \
 	src/config/parse_peers.c \
 	src/config/parse_pools.c \
 	src/config/parse_selectors.c \

@@ -76,12 +76,19 @@ void make_index(struct draft *d);
 
 /* The keys of each map: of the whole document, of its parts, and of the maps in these. */
 extern const struct schema_table document_table, pool_table, advertisement_table, external_table,
-	peer_table, reservation_table, selector_table, expression_table, bfd_table, timing_table;
+	peer_table, reservation_table, selector_table, expression_table, bfd_table, timing_table,
+	layer2_table, preference_table;
 /*
  * The types of a pool's bgp-advertisements, of a peer's node-selectors, and of a pool's selectors,
  * none of which may be empty.
  */
 extern const struct schema_type advertisements_type, selectors_type, narrow_selectors_type;
+/* The types of the two keys of one selector, at a struct label_selector; only one frees it. */
+extern const struct schema_type match_labels_type, match_expressions_type;
+/* The type of a pool's layer2, at a struct config_pool. */
+extern const struct schema_type layer2_type;
+/* Its entries, a member of the open object or, without a key, the value. */
+void print_layer2(struct out *o, const char *key, const struct config_pool *pool);
 /* The types of exclude and reservations, at a struct config_pool. */
 extern const struct schema_type exclude_type, reservations_type;
 /* The type of a pool's namespaces, at a struct config_audience. */
@@ -137,5 +144,6 @@ void check_reservations(struct schema_ctx *x, struct draft *d, const struct conf
 void free_seen_reservations(struct draft *d);
 void check_excluded(struct schema_ctx *x, const struct ynode *node, const struct config_pool *pool);
 void check_advertisements(struct schema_ctx *x, const struct pool_target *t);
+void check_layer2(struct schema_ctx *x, const struct config_pool *pool);
 
 #endif

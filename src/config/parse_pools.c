@@ -432,6 +432,12 @@ static const struct schema_key pool_keys[] = {
 	  .otherwise = "one with all defaults",
 	  .doc = "How BGP announces the addresses, only with protocol `bgp`; see below. No two "
 	         "may be equal." },
+	{ .name = "layer2",
+	  .type = &layer2_type,
+	  .otherwise = "one without any key",
+	  .doc = "Where layer 2 announces the addresses, only with protocol `layer2`; see below. Of "
+	         "several entries each adds to the others: an address may be announced by every "
+	         "node that one of them selects, on every interface that those name." },
 };
 
 const struct schema_table pool_table = SCHEMA_TABLE("address-pools", pool_keys);
@@ -462,6 +468,7 @@ static void read_pool(struct schema_ctx *x, const struct ynode *node, struct dra
 	schema_read(x, &pool_table, node, &t);
 	if (!retained) {
 		check_advertisements(x, &t);
+		check_layer2(x, &t.pool);
 		check_excluded(x, node, &t.pool);
 		check_reservations(x, d, &t.pool);
 		check_name_unique(x, c, &t.pool);

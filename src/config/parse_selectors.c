@@ -105,7 +105,7 @@ static void print_nothing(struct out *o, const struct schema_key *key, const voi
 	(void)field;
 }
 
-static const struct schema_type match_labels_type = {
+const struct schema_type match_labels_type = {
 	.form = "map of labels",
 	.read = read_match_labels,
 	.print = print_nothing,
@@ -293,7 +293,7 @@ static void free_selector(void *field)
 	label_selector_fini(field);
 }
 
-static const struct schema_type match_expressions_type = {
+const struct schema_type match_expressions_type = {
 	.form = "list of maps",
 	.read = read_match_expressions,
 	.print = print_match_expressions,

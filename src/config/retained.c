@@ -123,6 +123,17 @@ static void put_advertisements(struct buf *out, const struct config_pool *p)
 	buf_putc(out, ']');
 }
 
+/* JSON is YAML, too. */
+static void put_layer2(struct buf *out, const struct config_pool *p)
+{
+	struct out o;
+
+	buf_puts(out, ", layer2: ");
+	out_init(&o, OUT_JSON, out);
+	print_layer2(&o, NULL, p);
+	out_fini(&o);
+}
+
 static void put_pool(struct buf *out, const struct config_pool *p)
 {
 	_Static_assert(CONFIG_USE_LOAD_BALANCER == 1 && CONFIG_USE_EXTERNAL_IP == 2, "bits");
@@ -135,6 +146,8 @@ static void put_pool(struct buf *out, const struct config_pool *p)
 		buf_puts(out, ", terminating: hold");
 	if (p->n_advertisements > 0)
 		put_advertisements(out, p);
+	if (p->n_layer2 > 0)
+		put_layer2(out, p);
 	buf_puts(out, ", addresses: [");
 }
 

@@ -223,6 +223,8 @@ struct decision decide_address(const struct view *v, const struct view_service *
 		d.protocols = protocols_of(&d, admitted);
 		d.advertisements =
 			d.pool ? config_pool_advertisements_for_service(d.pool, &s->labels) : 1;
+		d.layer2 = d.pool ? config_pool_layer2_for_service(d.pool, &s->labels)
+		                  : CONFIG_LAYER2_ALL;
 		d.first = first_of(v, d.pool, a);
 		d.carried = !d.address->ip_mode_proxy && admitted && (!d.first || d.first == s);
 		d.guard = guard_of(&d);

@@ -23,3 +23,8 @@ check_PROGRAMS += tests/unit/test_forward
 TESTS += tests/unit/test_forward
 tests_unit_test_forward_SOURCES = tests/unit/test_forward.c tests/unit/unit.h tests/unit/world.c tests/unit/world.h
 tests_unit_test_forward_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_where
+TESTS += tests/unit/test_where
+tests_unit_test_where_SOURCES = tests/unit/test_where.c tests/unit/unit.h tests/unit/world.c tests/unit/world.h
+tests_unit_test_where_LDADD = $(UNIT_LDADD)

@@ -42,6 +42,15 @@ static void about_size(const struct view *v, struct buf *out)
 		buf_printf(out, ": more than %d elements in one family", DECIDE_ELEMENTS_MAX);
 }
 
+/* The entries of the pool's layer2 that are for the Service, whatever the node. */
+static void about_layer2(const struct decision *d, struct buf *out)
+{
+	buf_printf(out, "; for this Service pool %s has", d->pool->name);
+	for (size_t i = 0, n = 0; i < d->pool->n_layer2; i++)
+		if (d->layer2 >> i & 1)
+			buf_printf(out, "%s layer2[%zu]", n++ ? "," : "", i);
+}
+
 void decide_message(const struct decision *d, enum reason reason, const char *node, struct buf *out)
 {
 	const struct view_service *s = d->service;
@@ -52,6 +61,10 @@ void decide_message(const struct decision *d, enum reason reason, const char *no
 		decide_say_unadvertised(d, out);
 	else if (reason_about(reason) == REASON_ABOUT_NODE)
 		buf_printf(out, ": %s", node);
+	if (reason == REASON_NodeNotSelected)
+		about_layer2(d, out);
+	else if (reason == REASON_ServiceNotSelected)
+		buf_printf(out, ": pool %s", d->pool->name);
 	else if (reason == REASON_AddressShared)
 		buf_printf(out, ": %s has %s", d->first->key, addr_str(a));
 	else if (reason == REASON_OtherClass)

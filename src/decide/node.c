@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "decide/private.h"
+#include "fairlead/mem.h"
 
 enum reason decide_node_ends(const struct view *v, const struct view_node *n)
 {
@@ -31,6 +32,27 @@ enum reason decide_node_itself(const struct view *v, const struct view_node *n)
 	if (n->network_unavailable)
 		return REASON_NetworkUnavailable;
 	return REASON_Candidate;
+}
+
+uint64_t decide_layer2(const struct decision *d, const struct view_node *n)
+{
+	return d->pool ? config_pool_layer2_for_node(d->pool, d->layer2, &n->labels)
+	               : CONFIG_LAYER2_ALL;
+}
+
+uint32_t decide_preference(const struct decision *d, const struct view_node *n)
+{
+	return d->pool ? config_pool_preference(d->pool, decide_layer2(d, n), &n->labels) : 0;
+}
+
+static enum reason about_node(const struct decision *d, const struct view_node *n,
+                              enum protocol protocol)
+{
+	enum reason reason = decide_node_itself(d->view, n);
+
+	if (reason == REASON_Candidate && protocol == PROTOCOL_LAYER2 && !decide_layer2(d, n))
+		return REASON_NodeNotSelected;
+	return reason;
 }
 
 /* ---- endpoints ---- */
@@ -83,18 +105,31 @@ static bool is_ready_here(const struct view_endpoint *ep, const void *node)
 	return ep->ready && is_here(ep, node);
 }
 
+struct asking {
+	const struct decision *d;
+	enum protocol protocol;
+};
+
 /* On a node that may not announce it makes up for nothing. */
-static bool is_ready_somewhere(const struct view_endpoint *ep, const void *view)
+static bool is_ready_somewhere(const struct view_endpoint *ep, const void *asking)
 {
+	const struct asking *x = asking;
+
 	return ep->ready && ep->node &&
-	       decide_node_itself(view, view_node_named(view, ep->node)) == REASON_Candidate;
+	       about_node(x->d, view_node_named(x->d->view, ep->node), x->protocol) ==
+	               REASON_Candidate;
 }
 
 void decide_count_endpoints(struct decision *d)
 {
+	static const enum protocol protocols[] = { PROTOCOL_LAYER2, PROTOCOL_BGP };
+
 	d->has_endpoint = any_endpoint(d, is_any, NULL);
-	d->has_ready =
-		d->service->traffic.external_local && any_endpoint(d, is_ready_somewhere, d->view);
+	for (size_t i = 0; d->service->traffic.external_local && i < ARRAY_LEN(protocols); i++) {
+		const struct asking x = { d, protocols[i] };
+		if (d->protocols & x.protocol && any_endpoint(d, is_ready_somewhere, &x))
+			d->ready |= x.protocol;
+	}
 }
 
 static bool holds_ending(const struct decision *d)
@@ -108,11 +143,11 @@ static bool holds_ending(const struct decision *d)
  * other gives way as soon as another node has a ready one.  The data plane goes on serving here
  * what still comes.
  */
-static enum reason about_local(const struct decision *d, const char *node)
+static enum reason about_local(const struct decision *d, const char *node, enum protocol protocol)
 {
 	if (!any_endpoint(d, is_here, node))
 		return REASON_NoLocalEndpoint;
-	if (d->has_ready && !holds_ending(d) && !any_endpoint(d, is_ready_here, node))
+	if (d->ready & protocol && !holds_ending(d) && !any_endpoint(d, is_ready_here, node))
 		return REASON_LocalEndpointEnding;
 	return REASON_Candidate;
 }
@@ -136,7 +171,9 @@ enum reason decide_nowhere(const struct decision *d)
 	for (size_t i = 0; i < n; i++) {
 		if (may_announce(d, nodes[i].name))
 			return REASON_Candidate;
-		enum reason reason = decide_node_itself(d->view, &nodes[i]);
+		enum reason reason =
+			about_node(d, &nodes[i],
+		                   d->protocols & PROTOCOL_LAYER2 ? PROTOCOL_LAYER2 : PROTOCOL_BGP);
 		if (first == REASON_Candidate)
 			first = reason;
 	}
@@ -152,6 +189,8 @@ static enum reason about_protocol(const struct decision *d, enum protocol protoc
 		return REASON_ProtocolUnsupported;
 	if (protocol == PROTOCOL_BGP && !d->advertisements)
 		return REASON_NotAdvertised;
+	if (protocol == PROTOCOL_LAYER2 && !d->layer2)
+		return REASON_ServiceNotSelected;
 	return REASON_Candidate;
 }
 
@@ -173,10 +212,11 @@ enum reason decide_node(const struct decision *d, const char *node, enum protoco
 		return reason;
 	if (!d->has_endpoint)
 		return REASON_NoEndpoints;
-	reason = decide_node_itself(d->view, view_node_named(d->view, node));
+	reason = about_node(d, view_node_named(d->view, node), protocol);
 	if (reason != REASON_Candidate)
 		return reason;
 	if (protocol == PROTOCOL_BGP && !decide_advertisements(d, node))
 		return REASON_NotAdvertised;
-	return d->service->traffic.external_local ? about_local(d, node) : REASON_Candidate;
+	return d->service->traffic.external_local ? about_local(d, node, protocol)
+	                                          : REASON_Candidate;
 }

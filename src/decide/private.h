@@ -6,7 +6,7 @@
 
 #include "fairlead/decide.h"
 
-/* Sets has_endpoint and has_ready. */
+/* Sets has_endpoint and ready. */
 void decide_count_endpoints(struct decision *d);
 
 /* What the pool has, where nothing of it applies. */

@@ -74,7 +74,8 @@ void attached_review_namesake(struct attached *at, int64_t now)
 	for (size_t i = 0; i < a->n; i++)
 		if (!memcmp(a->list[i]->iface.mac, m, sizeof(m)))
 			err_set(&e, 0, ERR_CONFIG,
-			        "interfaces %s and %s lie on one segment: leave one out by --interface",
+			        "interfaces %s and %s lie on one segment: leave one out by --interface, or have "
+			        "layer2 of all pools name the same one",
 			        at->iface.name, a->list[i]->iface.name);
 	if (e.blame == ERR_NONE)
 		err_set(&e, 0, ERR_CONFIG,
@@ -144,10 +145,49 @@ static void detach(struct attach *a, size_t i, int64_t now)
 	a->board->republish = true;
 }
 
-static void leave_silent(struct attach *a, int64_t now)
+const struct iface *attach_iface_for(const struct attach *a, const struct l2_want *w)
+{
+	return ifaces_find(&a->ifaces, places_allowed(&a->places, w->place), &w->addr);
+}
+
+/* By position, which interfaces are to be joined; and by want, where it goes (NULL: nowhere). */
+static void choose(const struct attach *a, const struct l2_snapshot *s, bool *chosen,
+                   const struct iface **where)
+{
+	const struct ifaces *all = &a->ifaces;
+
+	for (size_t i = 0; i < s->n_wants; i++) {
+		where[i] = attach_iface_for(a, &s->wants[i]);
+		if (where[i])
+			chosen[where[i] - all->list] = true;
+	}
+	for (size_t r = 0; r < s->n_ranges; r++) {
+		const bool *allowed = places_allowed(&a->places, s->ranges[r].place);
+		for (size_t i = 0; i < all->n; i++)
+			chosen[i] |=
+				ifaces_serves(all, allowed, &all->list[i], &s->ranges[r].range);
+	}
+}
+
+/* Where places choose, another one of the subnet was chosen, and this one was not. */
+static bool is_silent(const struct attach *a, const bool *chosen, const struct iface *iface)
+{
+	bool meets = false;
+
+	if (a->places.n == 0)
+		return ifaces_is_spare(&a->ifaces, iface->index);
+	for (size_t i = 0; i < a->ifaces.n; i++) {
+		if (chosen[i] && a->ifaces.list[i].index == iface->index)
+			return false;
+		meets |= chosen[i] && ifaces_meet(&a->ifaces.list[i], iface);
+	}
+	return meets;
+}
+
+static void leave_silent(struct attach *a, const bool *chosen, int64_t now)
 {
 	for (size_t i = a->n; i-- > 0;)
-		if (ifaces_is_spare(&a->ifaces, a->list[i]->iface.index))
+		if (is_silent(a, chosen, &a->list[i]->iface))
 			detach(a, i, now);
 }
 
@@ -175,17 +215,18 @@ void attach_distribute(struct attach *a, const struct l2_snapshot *s, int64_t no
 	if (!s)
 		return;
 	a->full = false;
-	leave_silent(a, now);
+	places_set(&a->places, s, &a->ifaces);
+	bool *chosen = xcalloc(a->ifaces.n + 1, sizeof(*chosen));
+	const struct iface **where = xcalloc(s->n_wants, sizeof(const struct iface *));
 	const struct attached **place = xcalloc(s->n_wants, sizeof(const struct attached *));
 	const struct l2_want **part = xcalloc(s->n_wants, sizeof(const struct l2_want *));
-	for (size_t i = 0; i < s->n_wants; i++) {
-		const struct iface *iface = ifaces_find(&a->ifaces, &s->wants[i].addr);
-		place[i] = iface ? attach(a, iface, now) : NULL;
-	}
-	for (size_t r = 0; r < s->n_ranges; r++)
-		for (size_t i = 0; i < a->ifaces.n; i++)
-			if (ifaces_serves(&a->ifaces, &a->ifaces.list[i], &s->ranges[r]))
-				attach(a, &a->ifaces.list[i], now);
+	choose(a, s, chosen, where);
+	leave_silent(a, chosen, now);
+	for (size_t i = 0; i < a->ifaces.n; i++)
+		if (chosen[i])
+			attach(a, &a->ifaces.list[i], now);
+	for (size_t i = 0; i < s->n_wants; i++)
+		place[i] = attach_of(a, where[i]);
 	for (size_t k = 0; k < a->n; k++) {
 		size_t n = 0;
 		for (size_t i = 0; i < s->n_wants; i++)
@@ -196,6 +237,8 @@ void attach_distribute(struct attach *a, const struct l2_snapshot *s, int64_t no
 	join_groups(a, s, place);
 	free(part);
 	free(place);
+	free(where);
+	free(chosen);
 	a->board->republish = true;
 }
 
@@ -243,4 +286,5 @@ void attach_fini(struct attach *a)
 		free(a->list[i]);
 	}
 	ifaces_fini(&a->ifaces);
+	places_fini(&a->places);
 }

@@ -16,6 +16,7 @@
 #include "l2/groups.h"
 #include "l2/ifaces.h"
 #include "l2/link.h"
+#include "l2/places.h"
 #include "l2/segment.h"
 
 #define ATTACH_SEGMENTS_MAX 32
@@ -39,6 +40,7 @@ struct attach {
 	struct board *board;
 	struct groups *groups;
 	struct ifaces ifaces;
+	struct places places; /* of the last snapshot, among these interfaces */
 	struct attached *list[ATTACH_SEGMENTS_MAX];
 	size_t n;
 	bool full; /* more interfaces than fit have segments to serve */
@@ -55,9 +57,11 @@ void attach_set_ifaces(struct attach *a, const struct ifaces *fresh, const struc
 /*
  * Joins the segments that wants or pools lie on, and gives each its wants.  If two interfaces are
  * in one subnet, one stays silent until the other loses its carrier: on the wire, a node is one
- * speaker.
+ * speaker.  Only where places ask for both are both joined.
  */
 void attach_distribute(struct attach *a, const struct l2_snapshot *s, int64_t now);
+/* The interface for the want, NULL: none. */
+const struct iface *attach_iface_for(const struct attach *a, const struct l2_want *w);
 /* The segment on @iface, which may be NULL; NULL if it is not joined. */
 const struct attached *attach_of(const struct attach *a, const struct iface *iface);
 

@@ -10,6 +10,7 @@ libfairlead_a_SOURCES += \
 	src/l2/ndp.c \
 	src/l2/neighbor.c \
 	src/l2/segment.c \
+	src/l2/places.c \
 	src/l2/snapshot.c \
 	src/l2/troubles.c
 noinst_HEADERS += \
@@ -23,6 +24,7 @@ noinst_HEADERS += \
 	src/l2/ndp.h \
 	src/l2/neighbor.h \
 	src/l2/segment.h \
+	src/l2/places.h \
 	src/l2/snapshot.h \
 	src/l2/troubles.h
 

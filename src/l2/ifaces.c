@@ -332,7 +332,7 @@ static bool goes_before(const struct iface *a, const struct iface *b)
 	return a->in_use && !b->in_use;
 }
 
-const struct iface *ifaces_find(const struct ifaces *i, const struct addr *a)
+const struct iface *ifaces_find(const struct ifaces *i, const bool *allowed, const struct addr *a)
 {
 	const struct iface *best = NULL;
 	int best_len = -1;
@@ -341,6 +341,8 @@ const struct iface *ifaces_find(const struct ifaces *i, const struct addr *a)
 		for (size_t s = 0; s < i->list[n].n_subnets; s++) {
 			const struct prefix *p = &i->list[n].subnets[s].prefix;
 			if (p->len < best_len || !prefix_contains(p, a))
+				continue;
+			if (allowed && !allowed[n])
 				continue;
 			if (p->len == best_len && !goes_before(&i->list[n], best))
 				continue;
@@ -397,8 +399,7 @@ const char *ifaces_kernel_answers(const struct ifaces *i, const struct iface *if
 static bool has_subnet(const struct iface *iface, const struct prefix *p)
 {
 	for (size_t s = 0; s < iface->n_subnets; s++)
-		if (iface->subnets[s].prefix.len == p->len &&
-		    prefix_contains(p, &iface->subnets[s].own))
+		if (prefix_eq(&iface->subnets[s].prefix, p))
 			return true;
 	return false;
 }
@@ -423,12 +424,21 @@ bool ifaces_is_spare(const struct ifaces *i, int index)
 	return true;
 }
 
-bool ifaces_serves(const struct ifaces *i, const struct iface *iface, const struct addr_range *r)
+bool ifaces_meet(const struct iface *a, const struct iface *b)
+{
+	for (size_t s = 0; s < a->n_subnets; s++)
+		if (has_subnet(b, &a->subnets[s].prefix))
+			return true;
+	return false;
+}
+
+bool ifaces_serves(const struct ifaces *i, const bool *allowed, const struct iface *iface,
+                   const struct addr_range *r)
 {
 	for (size_t s = 0; s < iface->n_subnets; s++) {
 		struct addr_range subnet = prefix_range(&iface->subnets[s].prefix);
 		if (addr_range_overlaps(&subnet, r) &&
-		    ifaces_find(i, &iface->subnets[s].own) == iface)
+		    ifaces_find(i, allowed, &iface->subnets[s].own) == iface)
 			return true;
 	}
 	return false;

@@ -86,16 +86,20 @@ bool ifaces_eq(const struct ifaces *a, const struct ifaces *b);
 struct addr iface_source(const struct iface *i, uint8_t family);
 /*
  * The interface with the longest prefix that contains @a; of several one that is up, of these the
- * one in use, else the first.  NULL if none does.
+ * one in use, else the first.  NULL if none does.  @allowed: by position in the list, which may be
+ * taken; NULL: all.
  */
-const struct iface *ifaces_find(const struct ifaces *i, const struct addr *a);
+const struct iface *ifaces_find(const struct ifaces *i, const bool *allowed, const struct addr *a);
 /* Each subnet of the interface is also on another one, which ifaces_find() returns for it. */
 bool ifaces_is_spare(const struct ifaces *i, int index);
+/* The two have a subnet in common. */
+bool ifaces_meet(const struct iface *a, const struct iface *b);
 /*
  * Part of the range lies in a subnet of @iface, which is the interface that ifaces_find() returns
  * for that subnet.
  */
-bool ifaces_serves(const struct ifaces *i, const struct iface *iface, const struct addr_range *r);
+bool ifaces_serves(const struct ifaces *i, const bool *allowed, const struct iface *iface,
+                   const struct addr_range *r);
 
 /*
  * The kernel answers questions for @a that come in on @iface, whether the speaker does or not: the

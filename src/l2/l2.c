@@ -93,11 +93,16 @@ static void take_snapshot(struct l2 *l2, int64_t now)
 
 static void state_of(const struct attach *on, const struct l2_want *w, struct l2_state *ret_state)
 {
-	const struct iface *iface = ifaces_find(&on->ifaces, &w->addr);
+	const struct iface *iface = attach_iface_for(on, w);
 	const struct attached *at = attach_of(on, iface);
 
 	if (!at) {
-		*ret_state = (struct l2_state){ .addr = w->addr, .ownership = L2_NO_INTERFACE };
+		iface = ifaces_find(&on->ifaces, NULL, &w->addr);
+		*ret_state = (struct l2_state){ .addr = w->addr,
+			                        .ownership = w->place && iface ? L2_NOT_SELECTED
+			                                                       : L2_NO_INTERFACE };
+		if (ret_state->ownership == L2_NOT_SELECTED)
+			memcpy(ret_state->interface, iface->name, sizeof(ret_state->interface));
 		return;
 	}
 	segment_state(at->segment, &w->addr, ret_state);
@@ -132,13 +137,13 @@ static void replace_states(struct board *b, const struct attach *on, const struc
 		state_of(on, &s->wants[i], &b->states[i]);
 }
 
-static void update_states(struct board *b, const struct attach *on)
+/* What has changed since; states are in the order of the wants. */
+static void update_states(struct board *b, const struct attach *on, const struct l2_snapshot *s)
 {
 	for (size_t i = 0; i < b->n_changes; i++) {
-		struct l2_want key = { .addr = b->changes[i] };
-		struct l2_state *s = find_state(b, &key.addr);
-		if (s)
-			state_of(on, &key, s);
+		struct l2_state *state = find_state(b, &b->changes[i]);
+		if (state)
+			state_of(on, &s->wants[state - b->states], state);
 	}
 }
 
@@ -183,7 +188,7 @@ static bool look_for_troubles(struct l2 *l2, int64_t now)
 	for (size_t i = 0; i < on->n; i++)
 		troubles_of_segment(&t, on->list[i]->segment, now, &on->list[i]->iface);
 	if (l2->snapshot)
-		troubles_of_kernel(&t, &on->ifaces, l2->snapshot);
+		troubles_of_kernel(&t, &on->ifaces, &on->places, l2->snapshot);
 	troubles_of_states(&t, l2->board.states, l2->board.n_states);
 	if (on->full)
 		troubles_add(
@@ -218,7 +223,7 @@ static void publish(struct l2 *l2, int64_t now)
 	if (b->republish)
 		replace_states(b, &l2->attach, l2->snapshot);
 	else
-		update_states(b, &l2->attach);
+		update_states(b, &l2->attach, l2->snapshot);
 	replace_peers(b, &l2->attach);
 	replace_troubles(b, &l2->found);
 	board_say(b);

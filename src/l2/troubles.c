@@ -143,12 +143,13 @@ static void add_kernel(struct troubles *t, const struct iface *iface, const stru
 }
 
 void troubles_of_kernel(struct troubles *t, const struct ifaces *ifaces,
-                        const struct l2_snapshot *s)
+                        const struct places *places, const struct l2_snapshot *s)
 {
 	struct answered *answered = xcalloc(ifaces->n, sizeof(*answered));
 
 	for (size_t w = 0; w < s->n_wants; w++) {
-		const struct iface *iface = ifaces_find(ifaces, &s->wants[w].addr);
+		const struct iface *iface = ifaces_find(
+			ifaces, places_allowed(places, s->wants[w].place), &s->wants[w].addr);
 		if (!iface)
 			continue;
 		struct answered *a = &answered[iface - ifaces->list];

@@ -9,6 +9,7 @@
 
 #include "fairlead/l2.h"
 #include "l2/ifaces.h"
+#include "l2/places.h"
 #include "l2/segment.h"
 
 struct troubles {
@@ -31,7 +32,7 @@ void troubles_of_segment(struct troubles *t, struct segment *s, int64_t now,
 void troubles_of_groups(struct troubles *t, size_t n, int error);
 /* The kernel answers by itself for what the node wants, or may answer for anything. */
 void troubles_of_kernel(struct troubles *t, const struct ifaces *ifaces,
-                        const struct l2_snapshot *s);
+                        const struct places *places, const struct l2_snapshot *s);
 /* A peer's kernel answers; or one and the same stranger answers for several addresses. */
 void troubles_of_states(struct troubles *t, const struct l2_state *states, size_t n);
 

@@ -72,6 +72,8 @@ static enum reason final_reason(const struct announcement *a)
 		return REASON_KernelAnswers;
 	case L2_NO_INTERFACE:
 		return REASON_NoInterface;
+	case L2_NOT_SELECTED:
+		return REASON_InterfaceNotSelected;
 	}
 	return REASON_Candidate;
 }
@@ -122,15 +124,18 @@ static void forget_state(struct announcement *a)
 	a->owner[0] = a->former[0] = '\0';
 }
 
+static const struct served_nodes nobody;
+
 /*
- * Adds the announcement to what layer 2 is to serve, with these candidates, or takes it out (n 0).
+ * Adds the announcement to what layer 2 is to serve, with these candidates on these interfaces, or
+ * takes it out (nobody).
  */
-static void set_candidates(struct announce *t, struct announcement *a, const uint16_t *nodes,
-                           size_t n)
+static void set_candidates(struct announce *t, struct announcement *a,
+                           const struct served_nodes *nodes, const char *interfaces)
 {
 	struct announcement *other;
 
-	if (!n) {
+	if (!nodes->n) {
 		if (!a->candidates)
 			return;
 		served_take_out(t->served, a);
@@ -144,9 +149,9 @@ static void set_candidates(struct announce *t, struct announcement *a, const uin
 	other = a->candidates ? NULL : served_of(t->served, &a->addr);
 	if (other) {
 		t->n_pending -= is_pending(other);
-		set_candidates(t, other, NULL, 0);
+		set_candidates(t, other, &nobody, "");
 	}
-	served_put(t->served, a, nodes, n);
+	served_put(t->served, a, nodes, interfaces);
 }
 
 static void announcement_free(struct announce *t, struct announcement *a)
@@ -154,7 +159,7 @@ static void announcement_free(struct announce *t, struct announcement *a)
 	t->n_pending -= is_pending(a);
 	t->n_nowhere -= a->nowhere != REASON_Candidate;
 	t->candidates_revision += may_have_route(a);
-	set_candidates(t, a, NULL, 0);
+	set_candidates(t, a, &nobody, "");
 	if (a->protocol == PROTOCOL_BGP)
 		set_eligible(t, a, false);
 	free(a->owner);
@@ -162,33 +167,55 @@ static void announcement_free(struct announce *t, struct announcement *a)
 	free(a);
 }
 
-/* The nodes that may own the address by layer 2; *ret_n of them. */
-static uint16_t *candidate_nodes(const struct decision *d, size_t *ret_n)
+/* The nodes that may own the address by layer 2. */
+static struct served_nodes candidate_nodes(const struct decision *d)
 {
-	size_t n_nodes, n = 0;
-	const struct view_node *nodes = view_nodes(d->view, &n_nodes);
-	uint16_t *out = xcalloc(n_nodes + 1, sizeof(*out));
+	size_t n;
+	const struct view_node *nodes = view_nodes(d->view, &n);
+	struct served_nodes out = { .nodes = xcalloc(n + 1, sizeof(*out.nodes)),
+		                    .preferences = xcalloc(n + 1, sizeof(*out.preferences)) };
 
-	for (size_t i = 0; i < n_nodes && i <= UINT16_MAX; i++)
-		if (decide_node(d, nodes[i].name, PROTOCOL_LAYER2) == REASON_Candidate)
-			out[n++] = (uint16_t)i;
-	*ret_n = n;
+	for (size_t i = 0; i < n && i <= UINT16_MAX; i++)
+		if (decide_node(d, nodes[i].name, PROTOCOL_LAYER2) == REASON_Candidate) {
+			out.nodes[out.n] = (uint16_t)i;
+			out.preferences[out.n++] = decide_preference(d, &nodes[i]);
+		}
 	return out;
+}
+
+static void served_nodes_fini(struct served_nodes *nodes)
+{
+	free(nodes->nodes);
+	free(nodes->preferences);
+}
+
+/*
+ * Where this node announces the address; where it does not, those of the other nodes, on which it
+ * hears its owner and would follow.
+ */
+static void place(const struct decision *d, struct announcement *a, struct buf *interfaces)
+{
+	const struct view_node *self = view_node_named(d->view, view_self(d->view));
+	uint64_t here = self ? decide_layer2(d, self) : 0;
+
+	a->preference = self ? decide_preference(d, self) : 0;
+	if (d->pool)
+		config_pool_put_interfaces(d->pool, here ? here : d->layer2, interfaces);
 }
 
 static void update_one(struct announce *t, const struct decision *d, struct announcement *a)
 {
 	const struct view_service *s = d->service;
 	cleanup_free char *owner = xstrdup(a->owner);
-	cleanup_free uint16_t *nodes = NULL;
+	cleanup(served_nodes_fini) struct served_nodes nodes = { 0 };
+	cleanup(buf_fini) struct buf interfaces = BUF_INIT;
 	const uint64_t advertisements = decide_advertisements(d, view_self(d->view));
 	bool had_route = may_have_route(a), waited = is_pending(a);
-	size_t n = 0;
 
 	t->n_pending -= waited;
 	a->decided = decide_node(d, view_self(d->view), a->protocol);
 	if (a->protocol == PROTOCOL_LAYER2 && d->reason == REASON_Candidate)
-		nodes = candidate_nodes(d, &n);
+		nodes = candidate_nodes(d);
 	if (memcmp(a->uid, s->uid, sizeof(a->uid)) || a->created_us != s->created_us) {
 		/* Another Service with the same name: its rules are not the old one's. */
 		memcpy(a->uid, s->uid, sizeof(a->uid));
@@ -198,7 +225,8 @@ static void update_one(struct announce *t, const struct decision *d, struct anno
 		if (a->candidates)
 			served_touch(t->served);
 	}
-	set_candidates(t, a, nodes, n);
+	place(d, a, &interfaces);
+	set_candidates(t, a, &nodes, buf_str(&interfaces));
 	if (a->decided != REASON_Candidate)
 		set_eligible(t, a, false);
 	if (a->eligible && a->protocol == PROTOCOL_BGP &&

@@ -15,6 +15,7 @@
 #include "fairlead/view.h"
 
 struct node_set;
+struct place_text;
 
 /*
  * One address of one Service, of the load balancer of our class or an external IP, by one protocol.
@@ -45,6 +46,8 @@ struct announcement {
 	/* For the snapshot. */
 	uint8_t uid[VIEW_UID_SIZE];
 	int64_t created_us;
+	uint32_t preference;         /* of this node, as a candidate */
+	struct place_text *place;    /* NULL: on any interface */
 	struct node_set *candidates; /* NULL: no node may own it, it is not part of the snapshot */
 	struct announcement *next;   /* of the same Service */
 	UT_hash_handle hh;           /* by address, while it is part of the snapshot */

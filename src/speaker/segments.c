@@ -78,6 +78,8 @@ static enum reason reason_of(const struct speaker *sp, const struct announcement
 		buf_printf(words, ": %s", segments_mac(a->rival, mac));
 	if (reason == REASON_NotOwner && *a->owner)
 		buf_printf(words, ": %s does", a->owner);
+	if (reason == REASON_InterfaceNotSelected && *a->interface)
+		buf_printf(words, ": only %s does", a->interface);
 	return reason;
 }
 

@@ -14,12 +14,22 @@ struct node_set {
 	UT_hash_handle hh;
 	unsigned int refs;
 	size_t n;
-	uint16_t nodes[];
+	bool prefers;    /* some preference is not 0 */
+	uint32_t data[]; /* n preferences, then n nodes of 16 bits: the key */
+};
+
+/* So are the places, of which there are as many as ways in which entries of pools combine. */
+struct place_text {
+	UT_hash_handle hh;
+	unsigned int refs;
+	uint16_t number; /* in the snapshot in the making */
+	char interfaces[];
 };
 
 struct served {
 	struct announcement *list; /* by address */
 	struct node_set *sets;
+	struct place_text *places;
 	bool dirty;
 	uint64_t revision; /* of the view, at the last snapshot */
 };
@@ -36,17 +46,34 @@ void served_free(struct served *w)
 
 /* ---- which addresses, and who may own them ---- */
 
-static struct node_set *set_get(struct served *w, const uint16_t *nodes, size_t n)
+static struct node_set *set_new(const struct served_nodes *nodes, size_t size)
 {
-	struct node_set *set;
+	struct node_set *set = xcalloc(1, sizeof(*set) + size);
 
-	HASH_FIND(hh, w->sets, nodes, n * sizeof(*nodes), set);
+	set->n = nodes->n;
+	memcpy(set->data, nodes->preferences, nodes->n * sizeof(*nodes->preferences));
+	memcpy(set->data + nodes->n, nodes->nodes, nodes->n * sizeof(*nodes->nodes));
+	for (size_t i = 0; i < nodes->n; i++)
+		set->prefers |= nodes->preferences[i] > 0;
+	return set;
+}
+
+static const uint16_t *set_nodes(const struct node_set *set)
+{
+	return (const uint16_t *)(set->data + set->n);
+}
+
+static struct node_set *set_get(struct served *w, const struct served_nodes *nodes)
+{
+	size_t size = nodes->n * (sizeof(*nodes->preferences) + sizeof(*nodes->nodes));
+	struct node_set *fresh = set_new(nodes, size), *set;
+
+	HASH_FIND(hh, w->sets, fresh->data, size, set);
 	if (!set) {
-		set = xcalloc(1, sizeof(*set) + n * sizeof(*nodes));
-		set->n = n;
-		memcpy(set->nodes, nodes, n * sizeof(*nodes));
-		HASH_ADD_KEYPTR(hh, w->sets, set->nodes, n * sizeof(*nodes), set);
+		set = TAKE(fresh);
+		HASH_ADD_KEYPTR(hh, w->sets, set->data, size, set);
 	}
+	free(fresh);
 	set->refs++;
 	return set;
 }
@@ -59,6 +86,32 @@ static void set_drop(struct served *w, struct node_set *set)
 	free(set);
 }
 
+/* NULL for any interface. */
+static struct place_text *place_get(struct served *w, const char *interfaces)
+{
+	size_t size = strlen(interfaces);
+	struct place_text *p;
+
+	if (size == 0)
+		return NULL;
+	HASH_FIND(hh, w->places, interfaces, size, p);
+	if (!p) {
+		p = xcalloc(1, sizeof(*p) + size + 1);
+		memcpy(p->interfaces, interfaces, size + 1);
+		HASH_ADD_KEYPTR(hh, w->places, p->interfaces, size, p);
+	}
+	p->refs++;
+	return p;
+}
+
+static void place_drop(struct served *w, struct place_text *p)
+{
+	if (!p || --p->refs)
+		return;
+	HASH_DEL(w->places, p);
+	free(p);
+}
+
 struct announcement *served_of(const struct served *w, const struct addr *addr)
 {
 	struct announcement *a;
@@ -67,22 +120,27 @@ struct announcement *served_of(const struct served *w, const struct addr *addr)
 	return a;
 }
 
-void served_put(struct served *w, struct announcement *a, const uint16_t *nodes, size_t n)
+void served_put(struct served *w, struct announcement *a, const struct served_nodes *nodes,
+                const char *interfaces)
 {
 	struct node_set *old = a->candidates;
+	struct place_text *place = a->place;
 
-	a->candidates = set_get(w, nodes, n);
+	a->candidates = set_get(w, nodes);
+	a->place = place_get(w, interfaces);
 	if (!old)
 		HASH_ADD(hh, w->list, addr, sizeof(a->addr), a);
-	if (a->candidates != old)
+	if (a->candidates != old || a->place != place)
 		w->dirty = true;
 	set_drop(w, old);
+	place_drop(w, place);
 }
 
 void served_take_out(struct served *w, struct announcement *a)
 {
 	HASH_DEL(w->list, a);
 	set_drop(w, TAKE(a->candidates));
+	place_drop(w, TAKE(a->place));
 	w->dirty = true;
 }
 
@@ -106,28 +164,67 @@ static int cmp_wants(const void *a, const void *b)
 	return addr_cmp(&x->addr, &y->addr);
 }
 
-static size_t add_ranges(struct addr_range *to, const struct addr_range *ranges, size_t n)
+static void add_place(struct served_snapshot *s, const char *interfaces)
 {
-	if (n)
-		memcpy(to, ranges, n * sizeof(*ranges));
-	return n;
+	s->places[s->l2.n_places++].interfaces = interfaces;
+}
+
+/* Numbers them from 1; a snapshot has room for one more for each pool. */
+static void add_places(const struct served *w, size_t n_pools, struct served_snapshot *s)
+{
+	s->places = xcalloc(HASH_COUNT(w->places) + n_pools + 1, sizeof(*s->places));
+	s->texts = xcalloc(n_pools + 1, sizeof(*s->texts));
+	s->n_texts = n_pools;
+	for (struct place_text *p = w->places; p; p = p->hh.next) {
+		add_place(s, p->interfaces);
+		p->number = (uint16_t)s->l2.n_places;
+	}
+}
+
+/*
+ * Where a pool is announced from this node, for any Service; where it is not, by the entries for
+ * other nodes, so that this one is there when it is to be.
+ */
+static uint16_t place_of_pool(const struct config_pool *p, const struct view *v, size_t i,
+                              struct served_snapshot *s)
+{
+	const struct view_node *self = view_node_named(v, view_self(v));
+	static const struct labels none = { 0 };
+	struct buf text = BUF_INIT;
+	uint64_t here =
+		config_pool_layer2_for_node(p, CONFIG_LAYER2_ALL, self ? &self->labels : &none);
+
+	config_pool_put_interfaces(p, here ? here : CONFIG_LAYER2_ALL, &text);
+	s->texts[i] = buf_take(&text);
+	if (!s->texts[i] || !*s->texts[i])
+		return 0;
+	for (size_t k = 0; k < s->l2.n_places; k++)
+		if (!strcmp(s->places[k].interfaces, s->texts[i]))
+			return (uint16_t)(k + 1);
+	add_place(s, s->texts[i]);
+	return (uint16_t)s->l2.n_places;
+}
+
+static void add_ranges(struct served_snapshot *s, const struct addr_range *ranges, size_t n,
+                       uint16_t place)
+{
+	for (size_t i = 0; i < n; i++)
+		s->ranges[s->l2.n_ranges++] = (struct l2_range){ ranges[i], place };
 }
 
 /* The pools of layer 2, and where hand-written external IPs may be. */
-static size_t layer2_ranges(const struct configuration *c, struct addr_range **ret_ranges)
+static void add_layer2_ranges(const struct view *v, struct served_snapshot *s)
 {
-	size_t n = 0, max = c ? c->n_index + c->n_external_ips_allow : 0;
-	struct addr_range *ranges = xcalloc(max + 1, sizeof(*ranges));
+	const struct configuration *c = view_configuration(v);
 
+	s->ranges = xcalloc((c ? c->n_index + c->n_external_ips_allow : 0) + 1, sizeof(*s->ranges));
 	for (size_t i = 0; c && i < c->n_pools; i++) {
 		const struct config_pool *p = &c->pools[i];
 		if (p->protocols & PROTOCOL_LAYER2)
-			n += add_ranges(ranges + n, p->ranges, p->n_ranges);
+			add_ranges(s, p->ranges, p->n_ranges, place_of_pool(p, v, i, s));
 	}
 	if (c)
-		n += add_ranges(ranges + n, c->external_ips_allow, c->n_external_ips_allow);
-	*ret_ranges = ranges;
-	return n;
+		add_ranges(s, c->external_ips_allow, c->n_external_ips_allow, 0);
 }
 
 struct l2_timing served_timing(const struct configuration *c)
@@ -142,11 +239,13 @@ void served_snapshot(struct served *w, const struct view *v, bool view_fresh,
                      struct served_snapshot *ret)
 {
 	struct served_snapshot s = { .l2.view_fresh = view_fresh };
+	const struct configuration *c = view_configuration(v);
 	const struct view_node *nodes = view_nodes(v, &s.l2.n_nodes);
 
 	s.nodes = xcalloc(s.l2.n_nodes + 1, sizeof(*s.nodes));
 	for (size_t i = 0; i < s.l2.n_nodes; i++)
 		s.nodes[i] = nodes[i].name;
+	add_places(w, c ? c->n_pools : 0, &s);
 	s.wants = xcalloc(HASH_COUNT(w->list) + 1, sizeof(*s.wants));
 	for (const struct announcement *a = w->list; a; a = a->hh.next) {
 		struct l2_want *x = &s.wants[s.l2.n_wants++];
@@ -154,15 +253,19 @@ void served_snapshot(struct served *w, const struct view *v, bool view_fresh,
 		memcpy(x->identity.id, a->uid, sizeof(x->identity.id));
 		x->identity.since_us = a->created_us;
 		x->eligible = a->eligible;
-		x->candidates = a->candidates->nodes;
+		x->candidates = set_nodes(a->candidates);
+		x->preferences = a->candidates->prefers ? a->candidates->data : NULL;
+		x->preference = a->preference;
 		x->n_candidates = a->candidates->n;
+		x->place = a->place ? a->place->number : 0;
 	}
 	qsort(s.wants, s.l2.n_wants, sizeof(*s.wants), cmp_wants);
-	s.l2.n_ranges = layer2_ranges(view_configuration(v), &s.ranges);
-	s.l2.timing = served_timing(view_configuration(v));
+	add_layer2_ranges(v, &s);
+	s.l2.timing = served_timing(c);
 	s.l2.nodes = s.nodes;
 	s.l2.wants = s.wants;
 	s.l2.ranges = s.ranges;
+	s.l2.places = s.places;
 	w->dirty = false;
 	w->revision = view_revision(v);
 	*ret = s;
@@ -173,5 +276,9 @@ void served_snapshot_fini(struct served_snapshot *s)
 	free(s->nodes);
 	free(s->wants);
 	free(s->ranges);
+	free(s->places);
+	for (char **text = s->texts; text && text < s->texts + s->n_texts; text++)
+		free(*text);
+	free(s->texts);
 	*s = (struct served_snapshot){ 0 };
 }

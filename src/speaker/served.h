@@ -18,6 +18,13 @@
 
 struct served;
 
+/* Candidates as l2_want has them; preferences are all there, and 0 where there are none. */
+struct served_nodes {
+	uint16_t *nodes;
+	uint32_t *preferences;
+	size_t n;
+};
+
 struct served *served_new(void);
 /* Nothing is in it any more. */
 void served_free(struct served *w);
@@ -25,10 +32,11 @@ void served_free(struct served *w);
 /* The announcement of the address; NULL if it is not wanted. */
 struct announcement *served_of(const struct served *w, const struct addr *addr);
 /*
- * Adds @a's address, which no other announcement in here has, with these candidates, at least one;
- * or changes them.
+ * Adds @a's address, which no other announcement in here has, with these candidates, at least one,
+ * on these interfaces (config_pool_put_interfaces()); or changes them.
  */
-void served_put(struct served *w, struct announcement *a, const uint16_t *nodes, size_t n);
+void served_put(struct served *w, struct announcement *a, const struct served_nodes *nodes,
+                const char *interfaces);
 /* Takes out @a, which was put in before. */
 void served_take_out(struct served *w, struct announcement *a);
 /* Something in an announcement that snapshots contain has changed. */
@@ -41,7 +49,10 @@ struct served_snapshot {
 	/* What it points to. */
 	const char **nodes;
 	struct l2_want *wants;
-	struct addr_range *ranges;
+	struct l2_range *ranges;
+	struct l2_place *places;
+	char **texts; /* of the pools' places */
+	size_t n_texts;
 };
 /* What a configuration says of it; NULL: what holds before there is one. */
 struct l2_timing served_timing(const struct configuration *c);

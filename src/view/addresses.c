@@ -228,7 +228,7 @@ static bool pools_differ(const struct config_pool *p, const struct config_pool *
 		return p != q;
 	return p->protocols != q->protocols || p->uses != q->uses ||
 	       p->holds_ending != q->holds_ending || strcmp(p->name, q->name) != 0 ||
-	       !config_pools_advertise_alike(p, q);
+	       !config_pools_advertise_alike(p, q) || !config_pool_layer2_eq(p, q);
 }
 
 /* Whether anything that is decided about the address of @s may be different. */

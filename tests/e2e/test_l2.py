@@ -388,7 +388,8 @@ def test_two_subnets_of_a_node_in_one_network_are_told(make_wire: Callable[..., 
     netns.configure(wire.nodes["a"].namespace, [f"addr add {wire.family.host(126, longer=1)} dev eth1"])
     told = wait_for("node a to hear itself", lambda: wire.nodes["a"].command("complaints"))
     assert told[0] in [
-        f"interfaces {one} and {other} lie on one segment: leave one out by --interface"
+        f"interfaces {one} and {other} lie on one segment: leave one out by --interface, or have layer2 of all pools "
+        "name the same one"
         for one, other in (("eth0", "eth1"), ("eth1", "eth0"))
     ]
 

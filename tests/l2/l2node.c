@@ -34,6 +34,7 @@ static const char *const ownership_names[] = {
 	[L2_CONFLICT] = "conflict",
 	[L2_KERNEL_ANSWERS] = "kernel-answers",
 	[L2_NO_INTERFACE] = "no-interface",
+	[L2_NOT_SELECTED] = "not-selected",
 };
 
 static volatile sig_atomic_t terminated;
@@ -114,7 +115,7 @@ struct wants {
 	const char *nodes[NODES_MAX];
 	uint16_t candidates[NODES_MAX];
 	struct l2_want *list;
-	struct addr_range range;
+	struct l2_range range;
 	struct l2_snapshot view;
 };
 
@@ -129,7 +130,7 @@ static bool fill_wants(struct wants *w, char *nodes, const char *first, size_t c
 		w->candidates[w->view.n_nodes] = (uint16_t)w->view.n_nodes;
 		w->nodes[w->view.n_nodes++] = n;
 	}
-	w->range.first = a;
+	w->range.range.first = a;
 	w->list = xcalloc(count, sizeof(*w->list));
 	for (size_t i = 0; i < count; i++) {
 		w->list[i] = (struct l2_want){ .addr = a,
@@ -138,7 +139,7 @@ static bool fill_wants(struct wants *w, char *nodes, const char *first, size_t c
 			                       .eligible = true,
 			                       .candidates = w->candidates,
 			                       .n_candidates = w->view.n_nodes };
-		w->range.last = a;
+		w->range.range.last = a;
 		if (!addr_next(&a, &a))
 			return false;
 	}

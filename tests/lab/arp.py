@@ -97,10 +97,12 @@ def reply(mac: str, address: str, question: Frame) -> bytes:
     return encode(Frame(REPLY, mac, address, question.sender_mac, question.sender_ip, mac, question.src))
 
 
-def ask(namespace: str, mac: str, address: str, target: str, seconds: float = 0.3) -> list[Answer]:
+def ask(
+    namespace: str, mac: str, address: str, target: str, seconds: float = 0.3, interface: str = "eth0"
+) -> list[Answer]:
     """Asks once who has `target`, waits the whole time, and returns every answer."""
     answers = []
-    with open_socket(namespace) as s:
+    with open_socket(namespace, interface) as s:
         start = time.monotonic()
         s.send(request(mac, address, target))
         while (left := start + seconds - time.monotonic()) > 0:

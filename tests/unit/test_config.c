@@ -113,12 +113,48 @@ static void test_empty_documents(void **state)
 #define TEN "0123456789"
 #define PEER "peers:\n- {my-asn: 1, peer-asn: 2, peer-address: 10.0.0.1"
 
+#define LAYER2 POOL "  addresses: [192.0.2.0/24]\n  layer2:\n"
+
 static const struct {
 	const char *yaml;
 	unsigned int line;
 	const char *path;
 	const char *message; /* contained in it */
 } bad[] = {
+	{ POOL "  addresses: [192.0.2.0/24]\n  layer2: []\n", 5, "address-pools[0].layer2",
+	  "an empty list announces nowhere" },
+	{ LAYER2 "  - {interface: [eth1]}\n", 6, "address-pools[0].layer2[0].interface",
+	  "write \"interfaces\"" },
+	{ LAYER2 "  - {interfaces: []}\n", 6, "address-pools[0].layer2[0].interfaces",
+	  "an empty list names no interface" },
+	{ LAYER2 "  - {}\n  - {interfaces: [eth1, 'eth[0']}\n", 7,
+	  "address-pools[0].layer2[1].interfaces[1]", "invalid interface \"eth[0\"" },
+	{ LAYER2 "  - {interfaces: ['eth1)|(lo']}\n", 6, "address-pools[0].layer2[0].interfaces[0]",
+	  "invalid interface" },
+	{ LAYER2 "  - {interfaces: ['((e{9}){9}){9}']}\n", 6,
+	  "address-pools[0].layer2[0].interfaces[0]", "without counts in braces" },
+	{ LAYER2 "  - {interfaces: ['(e)\\1']}\n", 6, "address-pools[0].layer2[0].interfaces[0]",
+	  "invalid interface" },
+	{ LAYER2 "  - {interfaces: ['" TEN TEN TEN TEN TEN TEN TEN "']}\n", 6,
+	  "address-pools[0].layer2[0].interfaces[0]", "at most 64 characters" },
+	{ LAYER2 "  - {interfaces: [' ', '']}\n", 6, "address-pools[0].layer2[0].interfaces[1]",
+	  "write a name such as eth1" },
+	{ LAYER2 "  - {node-selectors: [{}]}\n", 6, "address-pools[0].layer2[0].node-selectors[0]",
+	  "an empty selector names nobody" },
+	{ LAYER2 "  - {service-selectors: []}\n", 6, "address-pools[0].layer2[0].service-selectors",
+	  "an empty list names nobody" },
+	{ LAYER2 "  - {preferred-nodes: [{match-labels: {a: b}}]}\n", 6,
+	  "address-pools[0].layer2[0].preferred-nodes[0].weight", "a preference has no weight" },
+	{ LAYER2 "  - {preferred-nodes: [{weight: 101, match-labels: {a: b}}]}\n", 6,
+	  "address-pools[0].layer2[0].preferred-nodes[0].weight", "from 1 to 100" },
+	{ LAYER2 "  - {preferred-nodes: [{weight: 7}]}\n", 6,
+	  "address-pools[0].layer2[0].preferred-nodes[0]", "prefers every node, and so none" },
+	{ LAYER2
+	  "  - {preferred-nodes: [{weight: 7, match-expressions: [{key: a, operator: Is}]}]}\n",
+	  6, "address-pools[0].layer2[0].preferred-nodes[0].match-expressions[0].operator",
+	  "not a valid operator" },
+	{ BGP "  layer2: [{interfaces: [eth1]}]\n", 5, "address-pools[0].layer2",
+	  "which the pool's protocol leaves out" },
 	{ "address-pools: [\n", 1, "", "not YAML" },
 	{ "address-pools: [\n  a,\n  b", 3, "", "not YAML" },
 	{ "\tx: 1\n", 1, "", "indent with blanks, not with a tab" },
@@ -1112,13 +1148,17 @@ static void test_retained_has_each_key(void **state)
 	struct configuration *again,
 		*c = parse_ok(
 			"address-pools:\n"
-			"- {name: whole, protocol: bgp, use: external-ip, addresses: "
+			"- {name: whole, protocol: [layer2, bgp], use: external-ip, addresses: "
 			"[10.0.0.0/24], avoid-buggy-ips: true, exclude: [10.0.0.1/32], disabled: true, "
 			"reservations: [{service: a/b, address: 10.0.0.2}],\n"
 			"   auto-assign: false, priority: 7, renumber: true, terminating: hold, "
 			"namespaces: [a], namespace-selectors: [{match-labels: {a: b}}], "
 			"service-selectors: [{match-labels: {a: b}}], "
-			"bgp-advertisements: [{localpref: 7}]}\n",
+			"bgp-advertisements: [{localpref: 7}], "
+			"layer2: [{interfaces: ['eth[0-9]+\\.7'], node-selectors: [{match-labels: "
+			"{a: b}}], service-selectors: [{match-expressions: [{key: c, operator: "
+			"NotIn, values: [d, e]}]}], preferred-nodes: [{weight: 9, match-labels: "
+			"{f: g}}]}, {}]}\n",
 			NULL);
 	cleanup(config_problems_fini) struct config_problems errors = { 0 };
 	cleanup(buf_fini) struct buf text = BUF_INIT;

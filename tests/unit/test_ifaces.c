@@ -38,7 +38,7 @@ static void the_longest_subnet_has_the_address(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct addr a;
 		assert_int_equal(addr_parse(cases[i].address, &a), 0);
-		const struct iface *found = ifaces_find(&all, &a);
+		const struct iface *found = ifaces_find(&all, NULL, &a);
 		if (cases[i].interface)
 			assert_string_equal(found->name, cases[i].interface);
 		else
@@ -47,36 +47,33 @@ static void the_longest_subnet_has_the_address(void **state)
 	struct addr_range r;
 	addr_parse("192.168.0.250", &r.first);
 	addr_parse("192.168.1.5", &r.last);
-	assert_true(ifaces_serves(&all, &list[0], &r));
-	assert_true(ifaces_serves(&all, &list[1], &r));
+	assert_true(ifaces_serves(&all, NULL, &list[0], &r));
+	assert_true(ifaces_serves(&all, NULL, &list[1], &r));
 	r.last = r.first;
-	assert_false(ifaces_serves(&all, &list[1], &r));
+	assert_false(ifaces_serves(&all, NULL, &list[1], &r));
 
 	/* A second interface in the same subnet has nothing to do. */
 	struct iface legs[] = { { .name = "first", .index = 1 }, { .name = "second", .index = 2 } };
 	struct ifaces both = { .list = legs, .n = 2 };
 	add_subnet(&legs[0], "192.168.0.11", 24);
 	add_subnet(&legs[1], "192.168.0.12", 24);
-	assert_true(ifaces_serves(&both, &legs[0], &r));
-	assert_false(ifaces_serves(&both, &legs[1], &r));
+	assert_true(ifaces_serves(&both, NULL, &legs[0], &r));
+	assert_false(ifaces_serves(&both, NULL, &legs[1], &r));
 
 	/* But it takes over from one that is down, and keeps it when that one is back. */
 	struct addr a = legs[0].subnets[0].own;
 	legs[1].up = true;
-	assert_ptr_equal(ifaces_find(&both, &a), &legs[1]);
-	assert_true(ifaces_serves(&both, &legs[1], &r));
-	assert_false(ifaces_serves(&both, &legs[0], &r));
+	assert_ptr_equal(ifaces_find(&both, NULL, &a), &legs[1]);
+	assert_true(ifaces_serves(&both, NULL, &legs[1], &r));
+	assert_false(ifaces_serves(&both, NULL, &legs[0], &r));
 	legs[0].up = true;
-	assert_ptr_equal(ifaces_find(&both, &a), &legs[0]);
+	assert_ptr_equal(ifaces_find(&both, NULL, &a), &legs[0]);
 	legs[1].in_use = true;
-	assert_ptr_equal(ifaces_find(&both, &a), &legs[1]);
+	assert_ptr_equal(ifaces_find(&both, NULL, &a), &legs[1]);
 	legs[1].up = false;
-	assert_ptr_equal(ifaces_find(&both, &a), &legs[0]);
+	assert_ptr_equal(ifaces_find(&both, NULL, &a), &legs[0]);
 
-	/*
-	 * It is spare while the other one serves, but not if it has a subnet of its own, be it part
-	 * of the first.
-	 */
+	/* It is spare while the other one serves, and then the first is. */
 	legs[0].up = legs[1].up = true;
 	legs[0].in_use = legs[1].in_use = false;
 	assert_false(ifaces_is_spare(&both, 1));
@@ -85,9 +82,23 @@ static void the_longest_subnet_has_the_address(void **state)
 	assert_true(ifaces_is_spare(&both, 1));
 	assert_false(ifaces_is_spare(&both, 2));
 	legs[0].up = true;
-	add_subnet(&legs[1], "192.168.0.13", 25);
-	assert_false(ifaces_is_spare(&both, 1));
-	assert_false(ifaces_is_spare(&both, 2));
+
+	/* Of those that are allowed alone, whatever the others are like. */
+	static const bool second[] = { false, true }, none[] = { false, false };
+	assert_ptr_equal(ifaces_find(&both, second, &a), &legs[1]);
+	assert_true(ifaces_serves(&both, second, &legs[1], &r));
+	assert_false(ifaces_serves(&both, second, &legs[0], &r));
+	assert_null(ifaces_find(&both, none, &a));
+	legs[1].up = false;
+	assert_ptr_equal(ifaces_find(&both, second, &a), &legs[1]);
+	legs[1].up = true;
+
+	/* Two of one subnet meet; one that is part of the other is another. */
+	assert_true(ifaces_meet(&legs[0], &legs[1]));
+	assert_false(ifaces_meet(&list[0], &legs[1]));
+	legs[0].n_subnets = 0;
+	add_subnet(&legs[0], "192.168.0.13", 25);
+	assert_false(ifaces_meet(&legs[0], &legs[1]));
 
 	struct iface other[] = { list[0], list[1] };
 	struct ifaces same = { .list = other, .n = 2 };
@@ -151,6 +162,40 @@ static void the_kernel_answers_for_addresses_of_the_node(void **state)
 	}
 }
 
+/* Compiled when they change, looked at whenever the interfaces do; a name is a whole one. */
+static void places_allow_interfaces(void **state)
+{
+	(void)state;
+	struct iface list[] = { { .name = "eth1" }, { .name = "eth10" }, { .name = "bond0.7" } };
+	struct iface fewer[] = { { .name = "bond0" }, { .name = "eth1" } };
+	const struct ifaces all = { .list = list, .n = 3 }, later = { .list = fewer, .n = 2 };
+	struct l2_place list_of_places[] = { { "(eth1)" }, { "" }, { "(eth[0-9]+)|(bond0\\.7)" } };
+	struct l2_snapshot s = { .places = list_of_places, .n_places = 3 };
+	static const bool want[3][3] = { { true, false, false },
+		                         { true, true, true },
+		                         { true, true, true } };
+	struct places p = { 0 };
+
+	places_set(&p, &s, &all);
+	assert_null(places_allowed(&p, 0));
+	for (uint16_t i = 0; i < 3; i++)
+		assert_memory_equal(places_allowed(&p, (uint16_t)(i + 1)), want[i],
+		                    sizeof(want[i]));
+	places_set(&p, &s, &later);
+	assert_false(places_allowed(&p, 1)[0]);
+	assert_true(places_allowed(&p, 1)[1]);
+	assert_false(places_allowed(&p, 3)[0]);
+	list_of_places[0].interfaces = "(bond.)";
+	s.n_places = 1;
+	places_set(&p, &s, &later);
+	assert_true(places_allowed(&p, 1)[0]);
+	assert_false(places_allowed(&p, 1)[1]);
+	assert_null(places_allowed(&p, 3));
+	places_set(&p, NULL, &later);
+	assert_int_equal(p.n, 0);
+	places_fini(&p);
+}
+
 static void troubles_are_told_by_cause(void **state)
 {
 	(void)state;
@@ -165,10 +210,11 @@ static void troubles_are_told_by_cause(void **state)
 		                   { .addr = addr_of("192.168.1.241") },
 		                   { .addr = addr_of("192.168.1.242") } };
 	struct l2_snapshot s = { .wants = wants, .n_wants = 3 };
+	const struct places everywhere = { 0 };
 	struct troubles t = { 0 }, same = { 0 };
 	add_subnet(&lan[0], "192.168.1.11", 24);
 	add_subnet(&lan[1], "192.168.9.11", 24); /* serves nothing, so nothing is said of it */
-	troubles_of_kernel(&t, &all, &s);
+	troubles_of_kernel(&t, &all, &everywhere, &s);
 	assert_int_equal(t.n, 2);
 	assert_int_equal(t.list[0].reason, REASON_KernelAnswers);
 	assert_string_equal(t.list[0].interface, "eth0");
@@ -177,12 +223,12 @@ static void troubles_are_told_by_cause(void **state)
 	                       "kube-ipvs0, and arp_ignore is 0"));
 	assert_non_null(strstr(t.list[0].message, "(2 addresses)"));
 	assert_int_equal(t.list[1].reason, REASON_ProxyArp);
-	troubles_of_kernel(&same, &all, &s);
+	troubles_of_kernel(&same, &all, &everywhere, &s);
 	assert_true(troubles_eq(&t, &same));
 	lan[0].arp_ignore = 1;
 	lan[0].proxy_arp = 0;
 	troubles_fini(&same);
-	troubles_of_kernel(&same, &all, &s);
+	troubles_of_kernel(&same, &all, &everywhere, &s);
 	assert_int_equal(same.n, 0);
 	assert_false(troubles_eq(&t, &same));
 	troubles_fini(&same);
@@ -361,6 +407,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_longest_subnet_has_the_address),
 		cmocka_unit_test(the_kernel_answers_for_addresses_of_the_node),
+		cmocka_unit_test(places_allow_interfaces),
 		cmocka_unit_test(troubles_are_told_by_cause),
 		cmocka_unit_test(a_pattern_matches_whole_names),
 		cmocka_unit_test(a_namesake_is_told_if_it_goes_on),

@@ -399,13 +399,20 @@ static void a_snapshot_is_copied_whole(void **state)
 	for (size_t i = 0; i < 4; i++)
 		wants[i].addr = (struct addr){ .family = 4, .b = { 192, 168, 1, (uint8_t)i } };
 	wants[4].addr = (struct addr){ .family = 6, .b = { 0x20, 1 } };
-	struct addr_range range = { wants[0].addr, wants[3].addr };
+	struct l2_range range = { .range = { wants[0].addr, wants[3].addr }, .place = 1 };
+	char where[] = "eth1";
+	uint32_t preferences[] = { 7 };
+	struct l2_place place = { .interfaces = where };
+	wants[3].place = 1;
+	wants[4].preferences = preferences;
 	struct l2_snapshot s = { .nodes = nodes,
 		                 .n_nodes = 2,
 		                 .wants = wants,
 		                 .n_wants = 5,
 		                 .ranges = &range,
 		                 .n_ranges = 1,
+		                 .places = &place,
+		                 .n_places = 1,
 		                 .view_fresh = true };
 	struct l2_snapshot *copy = snapshot_copy(&s);
 
@@ -413,6 +420,8 @@ static void a_snapshot_is_copied_whole(void **state)
 	memset(both, 0xff, sizeof(both));
 	memset(one, 0xff, sizeof(one));
 	memset(&range, 0, sizeof(range));
+	memset(where, 'x', 1);
+	memset(preferences, 0, sizeof(preferences));
 	assert_string_equal(copy->nodes[0], "a");
 	assert_string_equal(copy->nodes[1], "bcd");
 	assert_int_equal(copy->n_wants, 5);
@@ -422,7 +431,12 @@ static void a_snapshot_is_copied_whole(void **state)
 	}
 	assert_int_equal(copy->wants[1].candidates[1], 1);
 	assert_int_equal(copy->wants[3].candidates[0], 1);
-	assert_true(addr_eq(&copy->ranges[0].last, &wants[3].addr));
+	assert_true(addr_eq(&copy->ranges[0].range.last, &wants[3].addr));
+	assert_int_equal(copy->ranges[0].place, 1);
+	assert_int_equal(copy->wants[3].place, 1);
+	assert_string_equal(copy->places[0].interfaces, "eth1");
+	assert_null(copy->wants[3].preferences);
+	assert_int_equal(copy->wants[4].preferences[0], 7);
 	free(copy);
 
 	struct l2_snapshot nothing = { 0 };

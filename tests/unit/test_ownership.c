@@ -100,6 +100,50 @@ static void nodes_that_start_together_share_the_addresses(void **state)
 }
 
 /*
+ * What nobody holds goes to the candidate of the greatest preference; who holds something keeps it
+ * when one comes that is preferred.
+ */
+static void preferred_nodes_come_first(void **state)
+{
+	(void)state;
+	static const uint32_t preferences[] = { 0, 10, 0, 20 };
+	static const struct {
+		size_t killed; /* after it owner owns all */
+		int owner;
+	} steps[] = { { 3, 1 }, { 1, -1 } };
+
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		sim_use_family(seed % 2 ? 6 : 4);
+		sim_init(&sim, seed, 4, 30);
+		for (size_t i = 0; i < 4; i++) {
+			for (size_t a = 0; a < 30; a++) {
+				sim.nodes[i].wants[a].preferences = preferences;
+				sim.nodes[i].wants[a].preference = preferences[i];
+			}
+			sim_start(&sim, i);
+		}
+		sim_run(&sim, 3000);
+		for (size_t a = 0; a < 30; a++)
+			assert_int_equal(sim_owner(&sim, a), 3);
+		for (size_t k = 0; k < ARRAY_LEN(steps); k++) {
+			sim_kill(&sim, steps[k].killed);
+			sim_run(&sim, 3000);
+			for (size_t a = 0; a < 30; a++)
+				if (steps[k].owner >= 0)
+					assert_int_equal(sim_owner(&sim, a), steps[k].owner);
+		}
+		/* Neither of the two that are left is preferred, and each has some. */
+		owned_by(0);
+		owned_by(2);
+		sim_start(&sim, 3);
+		sim_run(&sim, 3000);
+		for (size_t a = 0; a < 30; a++)
+			assert_int_not_equal(sim_owner(&sim, a), 3);
+		sim_fini(&sim);
+	}
+}
+
+/*
  * Of one Service two addresses each, as of both families: they have one owner, also after it died.
  */
 static void addresses_of_one_service_stay_together(void **state)
@@ -1065,6 +1109,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nodes_that_start_together_share_the_addresses),
 		cmocka_unit_test(addresses_of_one_service_stay_together),
+		cmocka_unit_test(preferred_nodes_come_first),
 		cmocka_unit_test(messages_fit_small_and_different_mtus),
 		cmocka_unit_test(claims_arrive_where_the_wire_carries_less),
 		cmocka_unit_test(an_mtu_that_changes_is_followed),

@@ -268,6 +268,7 @@ static void states_become_reasons(void **state)
 		{ L2_CONFLICT, "", REASON_AddressInUse },
 		{ L2_KERNEL_ANSWERS, "", REASON_KernelAnswers },
 		{ L2_NO_INTERFACE, "", REASON_NoInterface },
+		{ L2_NOT_SELECTED, "", REASON_InterfaceNotSelected },
 	};
 	struct fixture f = fixture_new();
 	f.table = announce_new(record_change, &f);
@@ -430,8 +431,70 @@ static void the_snapshot_names_the_ranges_of_layer_2(void **state)
 	served_snapshot(announce_served(f.table), f.view, false, &s);
 	assert_false(s.l2.view_fresh);
 	for (size_t i = 0; i < ARRAY_LEN(ranges) && i < s.l2.n_ranges; i++)
-		assert_string_equal(addr_range_format(&s.l2.ranges[i], text), ranges[i]);
+		assert_string_equal(addr_range_format(&s.l2.ranges[i].range, text), ranges[i]);
 	assert_int_equal(s.l2.n_ranges, ARRAY_LEN(ranges));
+	served_snapshot_fini(&s);
+	fixture_fini(&f);
+}
+
+/* By number; what is for no interface in particular is 0, and equal ones are one. */
+static void the_snapshot_says_where(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+	f.table = announce_new(record_change, &f);
+	struct served_snapshot s;
+
+	world_put(
+		f.view,
+		"{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
+		"'name':'fairlead-active','uid':'u'},'data':{'config':'address-pools:\\n"
+		"- {name: a, protocol: layer2, addresses: [192.0.2.0/28]}\\n"
+		"- {name: b, protocol: layer2, addresses: [192.0.2.16/28], layer2: [{interfaces: "
+		"[eth1, eth2]}]}\\n"
+		"- {name: c, protocol: layer2, addresses: [192.0.2.32/28], layer2: [{interfaces: "
+		"[eth3], node-selectors: [{match-labels: {rack: a}}], preferred-nodes: [{weight: 9, "
+		"match-labels: {rack: a}}]}]}\\n'}}");
+	world_put(f.view, "{'kind':'Node','metadata':{'name':'n2','uid':'u','labels':"
+	                  "{'rack':'a'}}}");
+	static const char *const addresses[] = { "192.0.2.1", "192.0.2.17", "192.0.2.18",
+		                                 "192.0.2.33" };
+	static const char *const where[] = { "", "(eth1)|(eth2)", "(eth1)|(eth2)", "(eth3)" };
+	for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+		char name[] = { 's', (char)('0' + i), '\0' };
+		world_service(f.view, name, addresses[i], "");
+		world_slice(f.view, name, name, "10.1.1.1@n1");
+	}
+	turn(&f);
+	served_snapshot(announce_served(f.table), f.view, true, &s);
+	assert_int_equal(s.l2.n_wants, 4);
+	assert_int_equal(s.l2.n_places, 2);
+	for (size_t i = 0; i < 4; i++) {
+		uint16_t place = s.l2.wants[i].place;
+		assert_string_equal(place ? s.l2.places[place - 1].interfaces : "", where[i]);
+	}
+	assert_int_equal(s.l2.n_ranges, 3);
+	assert_int_equal(s.l2.ranges[0].place, 0);
+	assert_int_equal(s.l2.ranges[1].place, s.l2.wants[1].place);
+	/* This node is not among them, and is there for the day when it is. */
+	assert_int_equal(s.l2.ranges[2].place, s.l2.wants[3].place);
+	assert_int_equal(s.l2.wants[3].n_candidates, 1);
+	assert_string_equal(s.l2.nodes[s.l2.wants[3].candidates[0]], "n2");
+	assert_int_equal(s.l2.wants[3].preferences[0], 9);
+	assert_int_equal(s.l2.wants[3].preference, 0);
+	assert_false(s.l2.wants[3].eligible);
+	assert_null(s.l2.wants[0].preferences);
+	served_snapshot_fini(&s);
+
+	/* What nobody wants any more has no number, but for its pool. */
+	for (size_t i = 1; i < 3; i++) {
+		char name[] = { 's', (char)('0' + i), '\0' };
+		view_remove_service(f.view, "shop", name);
+	}
+	turn(&f);
+	served_snapshot(announce_served(f.table), f.view, true, &s);
+	assert_int_equal(s.l2.n_places, 2);
+	assert_string_equal(s.l2.places[s.l2.ranges[1].place - 1].interfaces, "(eth1)|(eth2)");
 	served_snapshot_fini(&s);
 	fixture_fini(&f);
 }
@@ -1062,6 +1125,7 @@ int main(void)
 		cmocka_unit_test(a_recreated_service_waits_for_its_rules),
 		cmocka_unit_test(a_new_node_renumbers_the_candidates),
 		cmocka_unit_test(the_snapshot_names_the_ranges_of_layer_2),
+		cmocka_unit_test(the_snapshot_says_where),
 		cmocka_unit_test(one_change_among_many_is_one_decision),
 		cmocka_unit_test(a_guard_outside_the_pools_comes_with_the_owner),
 		cmocka_unit_test(services_become_forwarding),
