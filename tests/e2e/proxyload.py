@@ -145,3 +145,35 @@ class Downloads:
             writer.close()
         self.pods.add(first)
         return number
+
+
+class Knocker:
+    """Opens one connection after the other; one that nobody answers is lost."""
+
+    def __init__(self, namespace: str, host: str, port: int, patience_s: float = SILENCE_S) -> None:
+        self.n_answered = self.n_refused = self.n_lost = 0
+        self._namespace, self._to, self._patience_s = ns(namespace), (host, port), patience_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "Knocker":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with netns.entered(self._namespace):
+            while not self._stop.is_set():
+                self._knock()
+
+    def _knock(self) -> None:
+        try:
+            socket.create_connection(self._to, self._patience_s).close()
+            self.n_answered += 1
+        except ConnectionRefusedError:
+            self.n_refused += 1
+        except TimeoutError:
+            self.n_lost += 1

@@ -2,13 +2,16 @@
 """The service proxy under load, in each mode: nobody's connection fails while Pods, or modes, are replaced."""
 
 import contextlib
+import errno
 import itertools
+import re
+import socket
 import time
 from collections.abc import Iterator
 
 import pytest
-from proxyload import Downloads, Pod
-from proxyroom import BUILD, MODES, A, Driver, ns, outcome
+from proxyload import Downloads, Knocker, Pod
+from proxyroom import BOTH, BUILD, MODES, A, Driver, nft, ns, outcome
 
 from lab import netns
 from lab.load import Load
@@ -150,5 +153,82 @@ def test_a_way_that_leads_nowhere_is_no_refusal(network: None) -> None:
         driver.resume()
     wait_for("it to be mended", lambda: outcome("client", VIP) == "answered")
     driver.tell("remove t/half 4")
+    driver.stop()
+    clean()
+
+
+def long_way(chain: str, before: str) -> None:
+    """Keeps a packet for the address busy for so long before a rule that a transaction comes meanwhile."""
+    listing = netns.output(ns("node1"), ["nft", "-a", "list", "chain", "ip", "fairlead", chain])
+    rule = re.search(rf"{before}.* # handle (\d+)", listing)
+    assert rule, listing
+    chains = ["ip daddr 192.0.2.1 drop"] * 1000, ["jump long-0"] * 50, ["jump long-1"] * 50
+    for number, rules in enumerate(chains):
+        lines = "\n".join(rules)
+        nft(ns("node1"), f"table ip fairlead {{\nchain long-{number} {{\n{lines}\n}}\n}}\n")
+    nft(ns("node1"), f"insert rule ip fairlead {chain} position {rule[1]} ip daddr {VIP} jump long-2")
+
+
+def test_a_packet_in_a_table_that_goes_is_not_refused(network: None) -> None:
+    """It has begun with the rules, and no longer finds its way in the maps: another mode's rules have to have it."""
+    line = f"service t/left 4 cluster-ip=10.96.0.72 vip={VIP} port=tcp/80 {A}"
+    driver = Driver("node1", "nftables")
+    driver.tell(line)
+    driver.stop()
+    long_way("prerouting", "goto outside")
+    with Knocker("client", VIP, 80) as knocker:
+        wait_for("some connections", lambda: knocker.n_answered > 2)
+        driver = Driver("node1", "legacy", begin=False)
+        assert driver.start(line)["in_sync"]
+        n = knocker.n_answered
+        wait_for("some connections by the other mode", lambda: knocker.n_answered > n + 2)
+    driver.tell("remove t/left 4")
+    driver.stop()
+    clean()
+    assert knocker.n_refused == 0
+
+
+def test_a_packet_that_a_service_overtakes_is_not_refused(network: None) -> None:
+    """It has looked for its way in vain, and meets the guard that was made together with the way."""
+    driver = Driver("node1", "nftables")
+    driver.tell(f"service t/late 4 cluster-ip=10.96.0.73 vip={VIP} port=tcp/80 {A}")
+    driver.stop()
+    long_way("outside", "@guarded")
+    table = netns.output(ns("node1"), ["nft", "list", "table", "ip", "fairlead"])
+    elements = []
+    for name in ("ways", "guarded"):
+        found = re.search(rf" {name} {{[^}}]*elements = ({{[^}}]*}})", table)
+        assert found, table
+        elements.append(f"element ip fairlead {name} {found[1]}")
+    with Knocker("client", VIP, 80, patience_s=0.02) as knocker:
+        for _ in range(20):
+            nft(ns("node1"), "\n".join(f"delete {one}" for one in elements))
+            n = knocker.n_lost
+            wait_for("some attempts", lambda n=n: knocker.n_lost > n + 1)
+            nft(ns("node1"), "\n".join(f"add {one}" for one in elements))
+            n = knocker.n_answered
+            wait_for("some connections", lambda n=n: knocker.n_answered > n)
+    clean()
+    assert knocker.n_refused == 0
+
+
+def test_a_packet_whose_endpoint_has_just_gone_leaves_untranslated_nowhere(network: None) -> None:
+    """It would be remembered as it left, and the client would send it again and again in vain."""
+    driver = Driver("node1", "nftables")
+    driver.tell(f"service t/drawn 4 cluster-ip=10.96.0.74 vip={VIP} port=tcp/80 {BOTH}")
+    driver.pause()
+    try:
+        nft(ns("node1"), "flush map ip fairlead endpoints")
+        with netns.entered(ns("client")):
+            client = socket.socket()
+        client.setblocking(False)
+        client.connect_ex((VIP, 80))
+        time.sleep(0.3)
+    finally:
+        driver.resume()
+    with client:
+        client.settimeout(0)
+        wait_for("the packet that is sent again", lambda: client.connect_ex((VIP, 80)) in (0, errno.EISCONN))
+    driver.tell("remove t/drawn 4")
     driver.stop()
     clean()

@@ -127,7 +127,12 @@ static const struct frame_row maps[FRAME_MAPS] = {
 	[FRAME_NODE_SHORTCUTS] = { "node-port-short-cuts", NODE_PORT, { TYPE_MARK } },
 	[FRAME_WAYS] = { "ways", ADDRESS, { TYPE_MARK } },
 	[FRAME_NODE_WAYS] = { "node-port-ways", NODE_PORT, { TYPE_MARK } },
-	[FRAME_GUARDED] = { "guarded", { TYPE_ADDR }, { 0 } },
+	/*
+	 * A map, though its values say nothing.  While a table goes, packets may meet its rules
+	 * still and the elements of its maps no more, but those of its sets: one that no longer
+	 * finds its way must not find its address guarded.
+	 */
+	[FRAME_GUARDED] = { "guarded", { TYPE_ADDR }, { TYPE_MARK } },
 };
 /* clang-format on */
 
@@ -357,6 +362,7 @@ void frame_each_chain(const struct frame *f, frame_chain_fn *fn, void *arg)
 	char name[FRAME_NAME_SIZE];
 
 	fn(FRAME_REJECT, arg);
+	fn(FRAME_CLOSED, arg);
 	if (f->counts)
 		fn(FRAME_COUNTING, arg);
 	if (f->ipvs) {
@@ -459,7 +465,10 @@ struct target {
 	const char *table;
 };
 
-/* For nft: keys, and values, are numbers of this machine; each time type, size, number. */
+/*
+ * For nft: keys, unless they are addresses, and values are numbers of this machine; each time type,
+ * size, number.
+ */
 static const unsigned char host_order[] = { NFTNL_UDATA_SET_KEYBYTEORDER,  4, 1, 0, 0, 0,
 	                                    NFTNL_UDATA_SET_DATABYTEORDER, 4, 1, 0, 0, 0 };
 #define HOST_ORDER_SIZE 6
@@ -467,6 +476,8 @@ static const unsigned char host_order[] = { NFTNL_UDATA_SET_KEYBYTEORDER,  4, 1,
 static void put_set(const char *name, const struct frame_set *set, void *arg)
 {
 	const struct target *t = arg;
+	bool is_address = set->key_type == TYPE_ADDR4 || set->key_type == TYPE_ADDR6;
+	size_t skipped = is_address ? HOST_ORDER_SIZE : 0;
 	struct nlmsghdr *h =
 		wire_add(t->w, NFT_MSG_NEWSET, frame_nf_family(t->f), NLM_F_CREATE | NLM_F_EXCL);
 
@@ -486,7 +497,8 @@ static void put_set(const char *name, const struct frame_set *set, void *arg)
 		mnl_attr_nest_end(h, desc);
 	}
 	if (set->value_type == TYPE_MARK)
-		mnl_attr_put(h, NFTA_SET_USERDATA, 2 * HOST_ORDER_SIZE, host_order);
+		mnl_attr_put(h, NFTA_SET_USERDATA, 2 * HOST_ORDER_SIZE - skipped,
+		             host_order + skipped);
 	else if (set->key_type == TYPE_MARK)
 		mnl_attr_put(h, NFTA_SET_USERDATA, HOST_ORDER_SIZE, host_order);
 	wire_added(t->w, h);

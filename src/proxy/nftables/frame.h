@@ -11,7 +11,7 @@
  *     short-cuts, ways            address, protocol, port → way; the first not from outside
  *     sets                        way → kind of set
  *     near-picks, outside-picks   kind of set → drop, reject, or the chain that picks an endpoint
- *     guarded                     rejects what no Service has
+ *     guarded → closed            rejects what no Service has
  *     the node's own addresses    → pods-node-ports, …: the same by protocol and port alone
  *   near-N, outside-N             pick one of N: endpoints (set, index) → address, port
  *   near-N-for-Ts, …              with affinity: tickets (set, index) → ticket, which is kept by
@@ -58,7 +58,7 @@ enum frame_map {
 	FRAME_NODE_SHORTCUTS,
 	FRAME_WAYS,      /* address, protocol, port → way */
 	FRAME_NODE_WAYS, /* protocol, node port → way */
-	FRAME_GUARDED,   /* address */
+	FRAME_GUARDED,   /* address → 0 */
 	FRAME_MAPS
 };
 

@@ -15,8 +15,9 @@ const char *frame_layout(const struct frame *f);
 
 /* The map of clients and their endpoints, which rules fill. */
 #define FRAME_AFFINITY "affinity"
-/* The chain for what is refused. */
+/* The chain for what is refused, and that for what has no way at a guarded address. */
 #define FRAME_REJECT "refused"
+#define FRAME_CLOSED "closed"
 /* With IPVS: the chain for a connection that it gets, and that for each of its packets. */
 #define FRAME_VIRTUAL "virtual"
 #define FRAME_SCHEDULE "schedule"

@@ -174,9 +174,23 @@ static void put_guard(struct frame_scribe *s, const char *chain)
 
 	rule_destination_is_local(r, false);
 	rule_load_destination(r, REG_KEY);
-	rule_in_set(r, frame_map_name(FRAME_GUARDED), REG_KEY, true);
-	rule_goto(r, FRAME_REJECT);
-	frame_rule_end(s, chain, "no Service has this port");
+	rule_load_from_map(r, frame_map_name(FRAME_GUARDED), REG_KEY, REG_WAY);
+	rule_settle(r, REG_WAY, REG_SPARE); /* else a listing lacks the look-up */
+	rule_goto(r, FRAME_CLOSED);
+	frame_rule_end(s, chain, "at an address of Services");
+}
+
+/*
+ * A transaction may have made way and guard after the packet had looked for the one and before it
+ * met the other, so it looks once more.
+ */
+static void put_closed(struct frame_scribe *s)
+{
+	frame_load_way(frame_rule_begin(s), FRAME_WAYS);
+	rule_drop(&s->r);
+	frame_rule_end(s, FRAME_CLOSED, "sent again, as its way has just been made");
+	rule_goto(frame_rule_begin(s), FRAME_REJECT);
+	frame_rule_end(s, FRAME_CLOSED, "no Service has this port");
 }
 
 static struct prefix loopback(uint8_t family)
@@ -415,6 +429,7 @@ void frame_put_static_rules(struct frame_scribe *s)
 	frame_put_origins(s, "output", frame_origins);
 	for (int i = 0; i < TRAFFIC_ORIGINS; i++)
 		put_origin(s, (enum traffic_origin)i);
+	put_closed(s);
 	put_refused(s);
 	put_postrouting(s);
 	put_input(s);
@@ -529,4 +544,6 @@ void frame_put_kind_rules(struct frame_scribe *s, enum frame_side side, frame_ki
 			put_pick(s, chain, by[i], count);
 		}
 	}
+	rule_drop(frame_rule_begin(s));
+	frame_rule_end(s, chain, "sent again, as its endpoint was just removed");
 }

@@ -219,8 +219,8 @@ void show_caught(const struct frame *f, bool masquerade_all, const struct proxy_
 
 void show_guarded(const struct frame *f, const struct addr *a, struct buf *ret_lines)
 {
-	unsigned char key[FRAME_KEY_MAX] = { 0 };
+	unsigned char key[FRAME_KEY_MAX] = { 0 }, value[FRAME_VALUE_MAX] = { 0 };
 
 	memcpy(key, a->b, addr_size(f->family));
-	put_element(f, FRAME_GUARDED, key, NULL, ret_lines);
+	put_element(f, FRAME_GUARDED, key, value, ret_lines);
 }
