@@ -85,10 +85,11 @@ struct config_pool {
 	unsigned int uses;         /* CONFIG_USE_… bits; load balancers alone */
 	struct addr_range *ranges; /* as written, in order; a CIDR is one range */
 	size_t n_ranges;
-	bool auto_assign;            /* true */
-	bool avoid_buggy_ips;        /* false */
-	bool disabled;               /* false: gives nothing new */
-	struct addr_range *excluded; /* never given; by first address, apart from each other */
+	bool auto_assign;              /* true */
+	bool avoid_buggy_ips;          /* false */
+	bool disabled;                 /* false: gives nothing new */
+	bool shares_across_namespaces; /* false: Services share addresses within one alone */
+	struct addr_range *excluded;   /* never given; by first address, apart from each other */
 	size_t n_excluded;
 	struct config_reservation *reservations; /* no two of one address */
 	size_t n_reservations;

@@ -75,7 +75,14 @@ struct decision {
 	uint64_t layer2;
 	bool ours;                        /* reported: load balancers of another class are not */
 	const struct view_service *first; /* of those that may have the address; NULL: none may */
-	bool carried;                     /* the data plane forwards it, on every node */
+	/*
+	 * Of several that share the address, the oldest that a node may announce: it is announced
+	 * where that one would be alone, so that no other can draw it away from there.  NULL: the
+	 * Service has it alone, or none of them has an endpoint.
+	 */
+	const struct view_service *lead;
+	unsigned int lead_ready; /* `ready` of that one */
+	bool carried;            /* the data plane forwards it, on every node */
 	enum decide_guard guard;
 	/* a usable one, on some node; not looked for with any other reason */
 	bool has_endpoint;
@@ -141,7 +148,8 @@ void decide_message(const struct decision *d, enum reason reason, const char *no
  * before the record of an assigned external IP, and that before a list written by hand: only
  * controllers write statuses, and anybody who may write Services writes lists.  Age decides among
  * equals, then the name.  A Service that is being deleted may have none, nor may one that has the
- * address by hand without being allowed to, or has no cluster IP to forward it to.
+ * address by hand without being allowed to, or has no cluster IP to forward it to.  Several share
+ * it whose statuses list ports with it: the first is then the oldest of them.
  */
 const struct view_service *decide_first(const struct view *v, const struct addr *a);
 

@@ -102,8 +102,11 @@ struct ipam_request {
 	 */
 	struct addr *written;
 	size_t n_written;
-	char *namespace;      /* of a request for external IPs; else NULL */
-	struct labels labels; /* the Service's, by which pools select it */
+	char *namespace;         /* of a request for external IPs; else NULL */
+	struct labels labels;    /* the Service's, by which pools select it */
+	struct tenancy *tenancy; /* what it says of sharing its addresses; NULL: nothing */
+	/* The ports that the status lists for an address are not all of the Service's, or more. */
+	bool lists_other_ports;
 	bool unserved; /* a list of external IPs that nothing carries: headless, or ExternalName */
 };
 
@@ -123,6 +126,7 @@ void ipam_read_held(struct ipam_request *r, const struct addr *addrs, size_t n);
 /* ---- the allocator ---- */
 
 struct ipam;
+struct tenancy;
 
 struct ipam *ipam_new(struct configuration *c);
 void ipam_free(struct ipam *ipam);
@@ -139,8 +143,15 @@ size_t ipam_hold_any(struct ipam *ipam, const char *key, const struct addr *addr
 /* Frees all that the Service holds but these.  True if anything was freed. */
 bool ipam_retain(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
 bool ipam_release(struct ipam *ipam, const char *key);
-/* The key of the Service that holds the address, or NULL. */
+/*
+ * What the Service says of sharing; NULL: nothing.  An address that others have is held by those
+ * alone that may share it, or that have it together by their statuses (tenancy.h).  True if others
+ * may be decided otherwise now.
+ */
+bool ipam_set_tenancy(struct ipam *ipam, const char *key, const struct tenancy *t);
+/* The key of the first Service that holds the address, or NULL. */
 const char *ipam_holder(const struct ipam *ipam, const struct addr *a);
+bool ipam_holds(const struct ipam *ipam, const char *key, const struct addr *a);
 
 enum ipam_action {
 	IPAM_NONE,    /* wants nothing and holds nothing of ours, or is not ours to touch */
@@ -158,6 +169,8 @@ struct ipam_decision {
 	bool hands_off; /* the status is not ours to write */
 	/* a pool with renumber is to take it in: it does now, or the request did not allow it */
 	bool renumbers;
+	bool shares; /* the status is to list the Service's ports with each address (tenancy.h) */
+	bool has_company; /* others have one of its addresses, too */
 	/* the pool has none free of the second family; it may come when another Service leaves */
 	bool partial;
 	struct addr addrs[IPAM_STATUS_MAX]; /* what the status is to hold, IPv4 first */

@@ -58,6 +58,8 @@ struct kube_ingress {
 	char *hostname;     /* NULL if an address was given */
 	bool ip_mode_proxy; /* ipMode: Proxy */
 	bool has_ip_mode;
+	/* kube_ports_digest() of the ports that it lists; 0: it lists none */
+	uint64_t ports;
 };
 
 struct kube_condition {
@@ -98,6 +100,7 @@ struct kube_service {
 	uint8_t families[2]; /* 4, 6, in the order of ipFamilies; 0 if missing */
 	struct kube_service_port *ports;
 	size_t n_ports;
+	struct labels selector;    /* with policy Local alone */
 	struct addr *external_ips; /* spec.externalIPs, whoever wrote them */
 	size_t n_external_ips;
 	char *external_pool; /* annotation fairlead.io/external-ips; NULL if none, or blank */
@@ -217,6 +220,11 @@ struct kube_object {
 
 int kube_service_parse(struct json_object *obj, struct kube_service **ret_service, struct err *e);
 void kube_service_free(struct kube_service *s);
+/* The same for the same ports, in any order; 0: there are none. */
+uint64_t kube_ports_digest(const struct kube_service *s);
+/* What each of them adds. */
+uint64_t kube_port_digest(enum kube_proto proto, uint16_t port);
+const char *kube_proto_name(enum kube_proto p);
 /*
  * The external IPs that the controller's condition names, one of each family at most: how many.
  * Only controllers write statuses, so a record (external_assigned) can be trusted as far as this

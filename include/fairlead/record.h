@@ -66,6 +66,7 @@ struct record_part {
 
 	/* Decided last. */
 	bool decided, hands_off;
+	bool shares;    /* the status is to list ports */
 	bool renumbers; /* a pool takes the Service in, now or when it may move */
 	enum ipam_action action;
 	enum reason reason;

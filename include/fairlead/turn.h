@@ -22,8 +22,11 @@ struct turn_outcome {
 
 /* By creation, namespace and name. */
 void turn_sort(struct record **records, size_t n);
-/* The record holds what its object says. */
-void turn_adopt(struct ipam *ipam, const struct record *r);
+/*
+ * The record holds what its object says.  True if what the Service says of sharing may concern
+ * others that have its address.
+ */
+bool turn_adopt(struct ipam *ipam, const struct record *r);
 /*
  * The same for many, sorted: of two that hold one address, the earlier has it.  But what stands in
  * a status, which only controllers write, comes before all that stands in a spec or an annotation,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
 	src/assign/edit.c \
+	src/assign/patch.c \
 	src/assign/record.c \
 	src/assign/turn.c
 noinst_HEADERS += \

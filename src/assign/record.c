@@ -19,13 +19,12 @@
 
 #include "fairlead/record.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fairlead/clock.h"
 #include "fairlead/kube_types.h"
 #include "fairlead/mem.h"
+#include "fairlead/tenancy.h"
 
 /* "shop", "web" → "shop\0shop/web\0shop/web (external IPs)" */
 struct record *record_new(struct controller *ctl, const struct kube_meta *meta)
@@ -192,8 +191,11 @@ void record_read(struct record *r, const struct kube_service *s, const struct re
 /* What it asked for is no longer known; what a decision has put on its way stays. */
 static void forget_wishes(struct record_part *p, unsigned int use)
 {
+	struct tenancy *known = TAKE(p->request.tenancy);
+
 	ipam_request_fini(&p->request);
-	p->request = (struct ipam_request){ .wish = IPAM_WISH_UNREADABLE, .use = use };
+	p->request =
+		(struct ipam_request){ .wish = IPAM_WISH_UNREADABLE, .use = use, .tenancy = known };
 	p->condition = (struct record_condition){ .reason = REASON_COUNT };
 	p->lacks = false;
 }
@@ -267,6 +269,7 @@ void record_decided(struct record_part *p, const struct ipam_decision *d)
 	note_honoured(p, d);
 	p->decided = true;
 	p->hands_off = d->hands_off;
+	p->shares = d->shares;
 	p->renumbers = d->renumbers;
 	p->action = d->action;
 	p->reason = d->reason;
@@ -303,8 +306,8 @@ const char *record_contender(const struct record *r)
 bool record_is_assigned(const struct record_part *p)
 {
 	return p->reason == REASON_Assigned || p->reason == REASON_Kept ||
-	       p->reason == REASON_Retained || p->reason == REASON_StatusContested ||
-	       p->reason == REASON_ExternalIpsAllowed;
+	       p->reason == REASON_Retained || p->reason == REASON_SharingEnded ||
+	       p->reason == REASON_StatusContested || p->reason == REASON_ExternalIpsAllowed;
 }
 
 /* ---- what has to be written ---- */
@@ -377,6 +380,12 @@ static bool needs_correction(const struct record_part *p)
 	return p->condition.present && !condition_is_right(p);
 }
 
+/* The ports of an address that the Service may share are listed, and they alone. */
+static bool lacks_ports(const struct record_part *p)
+{
+	return p->shares && p->request.lists_other_ports;
+}
+
 static struct record_write needs_of_status(const struct record_part *p,
                                            const struct record_server *server)
 {
@@ -399,7 +408,8 @@ static struct record_write needs_of_status(const struct record_part *p,
 		return w;
 	}
 	w.condition = needs_condition(p, server);
-	w.ingress = !same_addrs(p) || (p->n_want > 0 && p->lacks && !server->drops_ip_mode);
+	w.ingress = !same_addrs(p) ||
+	            (p->n_want > 0 && ((p->lacks && !server->drops_ip_mode) || lacks_ports(p)));
 	/* Whenever the ingress is written, the condition is written, too. */
 	w.condition |= w.ingress;
 	return w;
@@ -464,98 +474,7 @@ struct record_write record_both(struct record_write a, struct record_write b)
 	};
 }
 
-/* ---- patches ---- */
-
-static void put_ingress(const struct record_part *p, struct buf *out)
-{
-	buf_puts(out, "\"loadBalancer\":{\"ingress\":");
-	if (p->n_want == 0)
-		buf_puts(out, "null");
-	for (size_t i = 0; i < p->n_want; i++)
-		buf_printf(out, "%s{\"ip\":\"%s\",\"ipMode\":\"VIP\"}", i ? "," : "[",
-		           addr_str(&p->want[i]));
-	buf_puts(out, p->n_want ? "]}" : "}");
-}
-
-static void put_condition(const struct record *r, const struct record_part *p, const char *type,
-                          int64_t wall_us, struct buf *out)
-{
-	char time[CLOCK_RFC3339_SIZE];
-	bool is_true = record_is_assigned(p);
-	bool turns = !p->condition.present || p->condition.is_true != is_true ||
-	             p->condition.transition_us == 0;
-
-	buf_printf(out, "{\"type\":\"%s\",\"status\":\"%s\"", type, is_true ? "True" : "False");
-	if (r->generation > 0)
-		buf_printf(out, ",\"observedGeneration\":%" PRId64, r->generation);
-	buf_printf(out, ",\"lastTransitionTime\":\"%s\",\"reason\":\"%s\",\"message\":",
-	           clock_rfc3339(turns ? wall_us : p->condition.transition_us, time),
-	           reason_name(p->reason));
-	buf_json_str(out, p->message);
-	buf_putc(out, '}');
-}
-
-static void put_status(const struct record *r, struct record_write w, int64_t wall_us,
-                       struct buf *out)
-{
-	if (w.ingress)
-		put_ingress(&r->lb, out);
-	if (w.ingress && (w.condition || w.external_condition))
-		buf_putc(out, ',');
-	if (!w.condition && !w.external_condition)
-		return;
-	buf_puts(out, "\"conditions\":[");
-	if (w.condition)
-		put_condition(r, &r->lb, IPAM_CONDITION, wall_us, out);
-	if (w.condition && w.external_condition)
-		buf_putc(out, ',');
-	if (w.external_condition)
-		put_condition(r, r->external, IPAM_CONDITION_EXTERNAL, wall_us, out);
-	buf_putc(out, ']');
-}
-
-static void put_list(const struct addr *addrs, size_t n, const char *quote, const char *comma,
-                     struct buf *out)
-{
-	for (size_t i = 0; i < n; i++)
-		buf_printf(out, "%s%s%s%s", i ? "," : comma, quote, addr_str(&addrs[i]), quote);
-}
-
-/*
- * The list is one value: addresses written by hand, which are present only on release, are written
- * unchanged.
- */
-static void put_spec(const struct record_part *p, struct buf *out)
-{
-	const struct ipam_request *q = &p->request;
-
-	buf_puts(out, ",\"annotations\":{\"" KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED "\":");
-	buf_puts(out, p->n_want ? "\"" : "null");
-	put_list(p->want, p->n_want, "", "", out);
-	buf_puts(out,
-	         p->n_want ? "\"}},\"spec\":{\"externalIPs\":" : "}},\"spec\":{\"externalIPs\":");
-	if (q->n_written + p->n_want == 0) {
-		buf_puts(out, "null}}");
-		return;
-	}
-	buf_putc(out, '[');
-	put_list(q->written, q->n_written, "\"", "", out);
-	put_list(p->want, p->n_want, "\"", q->n_written ? "," : "", out);
-	buf_puts(out, "]}}");
-}
-
-void record_patch(const struct record *r, struct record_write w, int64_t wall_us, struct buf *out)
-{
-	buf_puts(out, "{\"metadata\":{\"resourceVersion\":");
-	buf_json_str(out, r->version);
-	if (w.external_ips) {
-		put_spec(r->external, out);
-		return;
-	}
-	buf_puts(out, "},\"status\":{");
-	put_status(r, w, wall_us, out);
-	buf_puts(out, "}}");
-}
+/* ---- written ---- */
 
 static struct record_condition condition_written(const struct record_part *p)
 {
@@ -572,10 +491,21 @@ static void addrs_written(struct record_part *p)
 	p->lacks = false;
 }
 
+/* Entries with ports are what says that an address is shared. */
+static void ports_written(struct record_part *p)
+{
+	struct ipam_request *q = &p->request;
+
+	q->lists_other_ports = !p->shares;
+	if (q->tenancy)
+		q->tenancy->granted = p->shares;
+}
+
 void record_written(struct record *r, struct record_write w)
 {
 	if (w.ingress) {
 		addrs_written(&r->lb);
+		ports_written(&r->lb);
 		free(TAKE(r->lb.request.written));
 		r->lb.request.n_written = 0;
 	}

@@ -34,6 +34,11 @@ bool turn_is_earlier(const struct record *a, const struct record *b)
 	return record_cmp(&a, &b) < 0;
 }
 
+static bool adopt_tenancy(struct ipam *ipam, const struct record *r)
+{
+	return ipam_set_tenancy(ipam, r->key, r->lb.request.tenancy);
+}
+
 static void adopt_status(struct ipam *ipam, const struct record *r)
 {
 	const struct ipam_request *q = &r->lb.request;
@@ -126,15 +131,20 @@ static void adopt_written(struct ipam *ipam, const struct record *r)
 	ipam_squat(ipam, r->external_key, denied, n);
 }
 
-void turn_adopt(struct ipam *ipam, const struct record *r)
+bool turn_adopt(struct ipam *ipam, const struct record *r)
 {
+	bool concerns = adopt_tenancy(ipam, r);
+
 	adopt_status(ipam, r);
 	adopt_recorded(ipam, r);
 	adopt_written(ipam, r);
+	return concerns;
 }
 
 void turn_adopt_all(struct ipam *ipam, struct record *const *records, size_t n)
 {
+	for (size_t i = 0; i < n; i++)
+		adopt_tenancy(ipam, records[i]);
 	for (size_t i = 0; i < n; i++)
 		adopt_status(ipam, records[i]);
 	for (size_t i = 0; i < n; i++)
@@ -180,7 +190,7 @@ static bool may_change(const struct ipam_decision *d)
 	return d->reason == REASON_PoolExhausted || d->reason == REASON_AddressTaken ||
 	       d->reason == REASON_AddressShared || d->reason == REASON_Retained ||
 	       d->reason == REASON_NodeAddress || d->reason == REASON_AddressOfApiServer ||
-	       d->partial;
+	       d->reason == REASON_AddressNotShared || d->has_company || d->partial;
 }
 
 /*
@@ -191,11 +201,10 @@ static bool may_change(const struct ipam_decision *d)
 static bool is_pushed_aside(const struct ipam *ipam, const char *key, const struct record_part *p,
                             const struct addr *addrs, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		const char *holder = ipam_holder(ipam, &addrs[i]);
-		if (holder && strcmp(holder, key) != 0 && is_kept(ipam, p, &addrs[i]))
+	for (size_t i = 0; i < n; i++)
+		if (ipam_holder(ipam, &addrs[i]) && !ipam_holds(ipam, key, &addrs[i]) &&
+		    is_kept(ipam, p, &addrs[i]))
 			return true;
-	}
 	return false;
 }
 

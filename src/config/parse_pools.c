@@ -384,6 +384,12 @@ static const struct schema_key pool_keys[] = {
 	  .by_default = true,
 	  SCHEMA_FIELD(struct config_pool, auto_assign),
 	  .doc = "Services that name no pool may get an address from this one." },
+	{ .name = "share-across-namespaces",
+	  .type = &schema_bool,
+	  SCHEMA_FIELD(struct config_pool, shares_across_namespaces),
+	  .doc = "Services of different namespaces may have one address of the pool together, if both say "
+	         "`fairlead.io/allow-shared-ip` with one value (`fairlead-controller`(8)). Otherwise "
+	         "Services of one namespace alone may." },
 	{ .name = "priority",
 	  .type = &priority_type,
 	  .min = INT32_MIN,

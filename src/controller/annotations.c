@@ -12,16 +12,20 @@
 
 #include "fairlead/ipam.h"
 #include "fairlead/mem.h"
+#include "fairlead/tenancy.h"
 
 #define DOMAIN "fairlead.io/"
 #define TERMINATING "fairlead.io/terminating"
 #define QUOTED_MAX 60 /* characters of a name or value */
 
 /* Those that users write come first; what follows is a record of ours. */
-static const char *const names[] = {
-	IPAM_ANNOTATION_POOL, IPAM_ANNOTATION_ADDRESSES, KUBE_ANNOTATION_EXTERNAL_IPS,
-	TERMINATING,          KUBE_ANNOTATION_SCHEDULER, KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED
-};
+static const char *const names[] = { IPAM_ANNOTATION_POOL,
+	                             IPAM_ANNOTATION_ADDRESSES,
+	                             TENANCY_ANNOTATION,
+	                             KUBE_ANNOTATION_EXTERNAL_IPS,
+	                             TERMINATING,
+	                             KUBE_ANNOTATION_SCHEDULER,
+	                             KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED };
 #define N_WRITTEN (ARRAY_LEN(names) - 1)
 
 static bool is_ours(const char *key)

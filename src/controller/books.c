@@ -148,10 +148,10 @@ void books_adopt(struct controller *ctl, struct record *r)
 {
 	if (!ctl->ipam)
 		return;
-	turn_adopt(ctl->ipam, r);
+	bool concerns = turn_adopt(ctl->ipam, r);
 	if (!ctl->leading)
 		turn_settle(ctl->ipam, r, (struct record_write){ .ingress = false });
-	else if (turn_let_go(ctl->ipam, r))
+	else if (turn_let_go(ctl->ipam, r) || concerns)
 		books_wake_concerned(ctl);
 }
 

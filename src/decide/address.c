@@ -114,6 +114,26 @@ const struct view_service *decide_first(const struct view *v, const struct addr 
 	return first_of(v, c ? configuration_pool_of(c, a) : NULL, a);
 }
 
+/* ---- who shares ---- */
+
+/* Of a status of our class, in which a controller has listed ports. */
+static bool is_shared(const struct view *v, const struct view_service *s, const struct addr *a)
+{
+	const struct view_address *mine = view_address_of(s, a);
+
+	return mine && mine->shared && !mine->external && s->type == KUBE_LOAD_BALANCER &&
+	       view_is_our_class(v, s);
+}
+
+/* Has the Service the address together with the one that comes first? */
+static bool is_tenant(const struct decision *d)
+{
+	const struct addr *a = &d->address->addr;
+
+	return d->first == d->service ||
+	       (d->first && is_shared(d->view, d->first, a) && is_shared(d->view, d->service, a));
+}
+
 /* ---- machines ---- */
 
 /*
@@ -202,11 +222,12 @@ static enum reason about_address(const struct decision *d, bool admitted)
 	enum reason machine = about_machine(d->view, &a->addr);
 	if (machine != REASON_Candidate)
 		return machine;
-	return d->first && d->first != d->service ? REASON_AddressShared : REASON_Candidate;
+	return d->first && !is_tenant(d) ? REASON_AddressShared : REASON_Candidate;
 }
 
-struct decision decide_address(const struct view *v, const struct view_service *s,
-                               const struct addr *a)
+/* But for those that it shares the address with. */
+static struct decision decide_alone(const struct view *v, const struct view_service *s,
+                                    const struct addr *a)
 {
 	const struct configuration *c = view_configuration(v);
 	struct decision d = { .view = v,
@@ -226,7 +247,7 @@ struct decision decide_address(const struct view *v, const struct view_service *
 		d.layer2 = d.pool ? config_pool_layer2_for_service(d.pool, &s->labels)
 		                  : CONFIG_LAYER2_ALL;
 		d.first = first_of(v, d.pool, a);
-		d.carried = !d.address->ip_mode_proxy && admitted && (!d.first || d.first == s);
+		d.carried = !d.address->ip_mode_proxy && admitted && (!d.first || is_tenant(&d));
 		d.guard = guard_of(&d);
 	}
 	d.reason = about_service(&d);
@@ -238,5 +259,34 @@ struct decision decide_address(const struct view *v, const struct view_service *
 		d.reason = REASON_NoAddress;
 	if (d.reason == REASON_Candidate)
 		decide_count_endpoints(&d);
+	return d;
+}
+
+static void find_lead(struct decision *d)
+{
+	const struct addr *a = &d->address->addr;
+	size_t n;
+
+	const struct view_service *const *holders = view_holders(d->view, a, &n);
+
+	for (size_t i = 0; i < n && n > 1; i++) {
+		if (!is_shared(d->view, holders[i], a) ||
+		    (d->lead && is_older(d->lead, holders[i])))
+			continue;
+		struct decision other = decide_alone(d->view, holders[i], a);
+		if (other.reason != REASON_Candidate || !other.has_endpoint)
+			continue;
+		d->lead = holders[i];
+		d->lead_ready = other.ready;
+	}
+}
+
+struct decision decide_address(const struct view *v, const struct view_service *s,
+                               const struct addr *a)
+{
+	struct decision d = decide_alone(v, s, a);
+
+	if (d.reason == REASON_Candidate && d.address && d.address->shared)
+		find_lead(&d);
 	return d;
 }

@@ -152,6 +152,22 @@ static enum reason about_local(const struct decision *d, const char *node, enum 
 	return REASON_Candidate;
 }
 
+/* Those of the Service, and of the one that leads where the address is shared. */
+static enum reason about_endpoints(const struct decision *d, const char *node,
+                                   enum protocol protocol)
+{
+	struct decision lead = *d;
+	enum reason reason = d->service->traffic.external_local ? about_local(d, node, protocol)
+	                                                        : REASON_Candidate;
+
+	if (reason != REASON_Candidate || !d->lead || d->lead == d->service ||
+	    !d->lead->traffic.external_local)
+		return reason;
+	lead.service = d->lead;
+	lead.ready = d->lead_ready;
+	return about_local(&lead, node, protocol);
+}
+
 /* ---- the node ---- */
 
 static bool may_announce(const struct decision *d, const char *node)
@@ -217,6 +233,5 @@ enum reason decide_node(const struct decision *d, const char *node, enum protoco
 		return reason;
 	if (protocol == PROTOCOL_BGP && !decide_advertisements(d, node))
 		return REASON_NotAdvertised;
-	return d->service->traffic.external_local ? about_local(d, node, protocol)
-	                                          : REASON_Candidate;
+	return about_endpoints(d, node, protocol);
 }

@@ -151,6 +151,47 @@ static void say_kept(struct choice *c, const char *text)
 		note_request(c);
 }
 
+/* It has the address together with others, among whom it does not fit any more. */
+static void say_overstays(struct choice *c, const char *text)
+{
+	struct ipam_decision *out = c->out;
+	cleanup(buf_fini) struct buf why = BUF_INIT;
+
+	for (size_t i = 0; i < out->n && why.size == 0; i++) {
+		struct ipam_obstacle o = ipam_misfit(c->ipam, c->key, &out->addrs[i]);
+		if (o.verdict.obstacle == TENANCY_NONE)
+			continue;
+		out->holder = o.other->key;
+		buf_printf(&why, "%s cannot be shared any more: ", addr_str(&out->addrs[i]));
+		choice_put_obstacle(c, &o, &why);
+	}
+	out->action = IPAM_KEEP;
+	out->reason = REASON_SharingEnded;
+	snprintf(out->message, sizeof(out->message), "keeps %s of pool " IPAM_NAME_TEXT "; %s",
+	         text, out->pool ? out->pool->name : "", buf_str(&why));
+	note_request(c);
+}
+
+/* With whom it has the address; of other namespaces only that there are any. */
+static void note_company(struct choice *c)
+{
+	struct ipam_decision *out = c->out;
+	const char *first = NULL;
+	size_t n = 0, used = strlen(out->message);
+
+	for (size_t i = 0; i < out->n; i++)
+		for (const struct ipam_tenant *t = ipam_tenants_of(c->ipam, &out->addrs[i]); t;
+		     t = t->next) {
+			if (!strcmp(t->service->key, c->key))
+				continue;
+			first = first ? first : ipam_name(c->ipam, c->key, t->service->key);
+			n++;
+		}
+	if (n > 0)
+		snprintf(out->message + used, sizeof(out->message) - used, "; %s has it, too%s",
+		         first, n > 1 ? ", and others" : "");
+}
+
 /* Of two addresses of a family the later ones go. */
 static void say_released(struct choice *c, const char *text)
 {
@@ -218,6 +259,17 @@ static void keep_all(struct choice *c, const char *text)
 	         out->pool ? out->pool->name : "");
 }
 
+static void note_sharing(struct choice *c)
+{
+	struct ipam_decision *out = c->out;
+
+	for (size_t i = 0; i < out->n; i++) {
+		const struct ipam_tenant *t = ipam_tenants_of(c->ipam, &out->addrs[i]);
+		out->has_company |= t && (t->next || strcmp(t->service->key, c->key) != 0);
+	}
+	out->shares = c->r->tenancy && (c->r->tenancy->key || out->has_company);
+}
+
 void choice_conclude(struct choice *c)
 {
 	const struct ipam_request *r = c->r;
@@ -233,8 +285,11 @@ void choice_conclude(struct choice *c)
 	out->pool = choice_pool(c) ? choice_pool(c)->conf
 	                           : configuration_pool_of(c->ipam->config, &out->addrs[0]);
 	list_addrs(out->addrs, out->n, text, sizeof(text));
+	note_sharing(c);
 	if (stays == out->n && stays == r->n_held) {
-		if (!choice_retain(c, text))
+		if (c->overstays)
+			say_overstays(c, text);
+		else if (!choice_retain(c, text))
 			say_kept(c, text);
 	} else if (stays == out->n && is_surplus(c)) {
 		if (r->hands_over)
@@ -250,6 +305,7 @@ void choice_conclude(struct choice *c)
 		if (choice_pool(c) != c->asked_pool)
 			note_request(c);
 		note_squatted(c);
+		note_company(c);
 		if (out->renumbers)
 			leave_for_a_while(c);
 	}

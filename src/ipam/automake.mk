@@ -12,9 +12,12 @@ libfairlead_a_SOURCES += \
 	src/ipam/request.c \
 	src/ipam/reserved.c \
 	src/ipam/runs.c \
-	src/ipam/stays.c
+	src/ipam/stays.c \
+	src/ipam/tenancy.c \
+	src/ipam/tenants.c
 noinst_HEADERS += \
 	include/fairlead/ipam.h \
+	include/fairlead/tenancy.h \
 	src/ipam/choice.h \
 	src/ipam/ipam.h \
 	src/ipam/runs.h
@@ -28,3 +31,8 @@ check_PROGRAMS += tests/unit/test_ipam_oracle
 TESTS += tests/unit/test_ipam_oracle
 tests_unit_test_ipam_oracle_SOURCES = tests/unit/test_ipam_oracle.c tests/unit/unit.h
 tests_unit_test_ipam_oracle_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_tenancy
+TESTS += tests/unit/test_tenancy
+tests_unit_test_tenancy_SOURCES = tests/unit/test_tenancy.c tests/unit/unit.h
+tests_unit_test_tenancy_LDADD = $(UNIT_LDADD)

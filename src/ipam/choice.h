@@ -18,6 +18,9 @@ struct choice {
 	bool stays; /* the pool asked for was honoured by what is held: not asked for again */
 	/* also free addresses that a Service names without being allowed to have them */
 	bool last_resort;
+	/* an address that the Service may not share any more is not chosen */
+	bool avoids_misfits;
+	bool overstays;                   /* one such was, as there is no other */
 	struct addr pick[IPAM_ADDRS_MAX]; /* [0] IPv4, [1] IPv6; none: not chosen */
 	struct ipam_decision *out;
 };
@@ -56,6 +59,15 @@ bool choice_is_automatic(const struct choice *c, const struct ipam_pool *pool);
 /* Does the object hold it?  Do the books say that it is this Service's? */
 bool choice_is_held(const struct ipam_request *r, const struct addr *a);
 bool choice_is_mine(const struct choice *c, const struct addr *a);
+/* Others have the address, and this Service may have it together with them. */
+bool choice_may_join(const struct choice *c, const struct addr *a);
+/* Others have it, and it may not. */
+bool choice_is_taken(const struct choice *c, const struct addr *a);
+/* It has it together with others, and should not. */
+bool choice_is_misfit(const struct choice *c, const struct addr *a);
+/* One that the Service may share, else the lowest free one. */
+bool choice_find(const struct choice *c, const struct ipam_pool *pool, size_t family_index,
+                 struct addr *ret_addr);
 bool choice_wants(const struct ipam_request *r, uint8_t family);
 struct addr *choice_pick(struct choice *c, uint8_t family);
 bool choice_has_any(const struct choice *c);
@@ -84,6 +96,10 @@ void choice_explain_family(const struct ipam_pool *pool, uint8_t family, const c
                            size_t size);
 void choice_explain_pool(const struct choice *c, const struct ipam_pool *pool, char *out,
                          size_t size);
+/* Why it may not join those that say the same key, if there are any; "" or "; …". */
+void choice_explain_sharing(const struct choice *c, struct buf *out);
+/* Why the Service may not have an address together with others. */
+void choice_put_obstacle(const struct choice *c, const struct ipam_obstacle *o, struct buf *out);
 
 /*
  * Chooses addresses of a pool that takes the Service in.  False if there is none, or it is not the

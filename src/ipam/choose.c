@@ -37,8 +37,23 @@ static bool refuse_disabled(struct choice *c, const struct ipam_pool *pool)
 	                     pool->conf->name);
 }
 
+/* It would share the address, and may not: what is in the way. */
+static bool refuse_sharing(struct choice *c, const struct addr *a)
+{
+	struct ipam_obstacle o = ipam_obstacle_of(c->ipam, c->r->tenancy, a);
+	cleanup(buf_fini) struct buf why = BUF_INIT;
+
+	c->out->holder = o.other->key;
+	choice_put_obstacle(c, &o, &why);
+	return choice_refuse(c, REASON_AddressNotShared,
+	                     "%s was asked for, but cannot be shared: %s", addr_str(a),
+	                     buf_str(&why));
+}
+
 static bool refuse_taken(struct choice *c, const struct addr *a, const struct ipam_service *holder)
 {
+	if (c->r->tenancy && c->r->tenancy->key)
+		return refuse_sharing(c, a);
 	c->out->holder = holder->key;
 	return choice_refuse(c, REASON_AddressTaken, "%s was asked for, but belongs to %s",
 	                     addr_str(a), ipam_name(c->ipam, c->key, holder->key));
@@ -71,7 +86,7 @@ static bool take_asked(struct choice *c, const struct addr *a)
 		                     "%s was asked for, but is the address of %s", addr_str(a),
 		                     machine.what);
 	/* Also where it is retained. */
-	if (!pool && holder && strcmp(holder->key, c->key) != 0)
+	if (!pool && choice_is_taken(c, a))
 		return refuse_taken(c, a, holder);
 	if (!pool)
 		return choice_refuse(c, REASON_AddressOutsidePools,
@@ -82,7 +97,7 @@ static bool take_asked(struct choice *c, const struct addr *a)
 		return refuse_match(c, pool);
 	if (pool->conf->disabled)
 		return refuse_disabled(c, pool);
-	if (ipam_is_anothers(c->ipam, c->key, a) && !choice_is_mine(c, a))
+	if (ipam_is_anothers(c->ipam, c->key, a) && !choice_is_mine(c, a) && !choice_may_join(c, a))
 		return choice_refuse(c, REASON_AddressReserved,
 		                     "%s was asked for, but is reserved for %s", addr_str(a),
 		                     ipam_name(c->ipam, c->key, ipam_reserved_for(c->ipam, a)));
@@ -96,7 +111,7 @@ static bool take_asked(struct choice *c, const struct addr *a)
 			"both addresses must come from one pool; %s is in pool %s, the other in "
 			"pool %s",
 			addr_str(a), pool->conf->name, other->conf->name);
-	if (holder && strcmp(holder->key, c->key) != 0)
+	if (choice_is_taken(c, a))
 		return refuse_taken(c, a, holder);
 	if (!holder && !ipam_is_assignable(c->ipam, pool, a))
 		return choice_refuse(c, REASON_AddressUnusable, "%s was asked for, but pool %s %s",
@@ -139,7 +154,8 @@ static void take_held(struct choice *c, const struct addr *addrs, size_t n)
 
 		if (!choice_wants(c->r, addrs[i].family) || (other && other != pool) || elsewhere ||
 		    !addr_is_none(choice_pick(c, addrs[i].family)) ||
-		    !choice_is_mine(c, &addrs[i]) || !may_confirm(c, &addrs[i]))
+		    !choice_is_mine(c, &addrs[i]) || !may_confirm(c, &addrs[i]) ||
+		    (c->avoids_misfits && choice_is_misfit(c, &addrs[i])))
 			continue;
 		*choice_pick(c, addrs[i].family) = addrs[i];
 	}
@@ -157,7 +173,8 @@ static void take_divided(struct choice *c)
 	for (size_t i = 0; stays && i < c->r->n_held; i++) {
 		const struct addr *a = &c->r->held[i];
 		if (choice_wants(c->r, a->family) && addr_is_none(choice_pick(c, a->family)) &&
-		    choice_is_mine(c, a) && may_confirm(c, a))
+		    choice_is_mine(c, a) && may_confirm(c, a) &&
+		    !(c->avoids_misfits && choice_is_misfit(c, a)))
 			*choice_pick(c, a->family) = *a;
 	}
 }
@@ -187,7 +204,7 @@ static bool take_reserved_in(struct choice *c, const struct ipam_pool *pool)
 		    (choice_has_any(c) && choice_pool(c) != pool))
 			continue;
 		const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
-		if (!holder || !strcmp(holder->key, c->key)) {
+		if (!choice_is_taken(c, a)) {
 			*choice_pick(c, family) = *a;
 		} else if (!choice_has_any(c)) {
 			c->out->holder = holder->key;
@@ -246,8 +263,10 @@ static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 		return choice_refuse(c, REASON_NoAutoAssignPool,
 		                     "no pool of the Service's family assigns automatically: %s",
 		                     list);
-	return choice_refuse(c, REASON_PoolExhausted, "no free address: %s%s", list,
-	                     named > POOLS_NAMED_MAX ? "; and more pools" : "");
+	cleanup(buf_fini) struct buf sharing = BUF_INIT;
+	choice_explain_sharing(c, &sharing);
+	return choice_refuse(c, REASON_PoolExhausted, "no free address: %s%s%s", list,
+	                     named > POOLS_NAMED_MAX ? "; and more pools" : "", buf_str(&sharing));
 }
 
 /* Fills up from the pool of the addresses that are already chosen. */
@@ -299,7 +318,7 @@ static bool choose_one(struct choice *c, uint8_t family, bool for_some)
 	for (size_t i = 0; i < ipam->n_pools; i++)
 		if (config_pool_is_reserved(ipam->pools[i].conf) == for_some &&
 		    choice_is_automatic(c, &ipam->pools[i]) &&
-		    ipam_first_free(&ipam->pools[i], index, true, &c->pick[index]))
+		    choice_find(c, &ipam->pools[i], index, &c->pick[index]))
 			return true;
 	return false;
 }
@@ -369,7 +388,8 @@ static bool check_asked_pool(struct choice *c)
 	return true;
 }
 
-bool choice_make(struct choice *c)
+/* What there is to choose, without regard to who else has what is held. */
+static bool choose(struct choice *c)
 {
 	const struct ipam_request *r = c->r;
 	const struct ipam_service *mine = ipam_service_find(c->ipam, c->key);
@@ -400,4 +420,53 @@ bool choice_make(struct choice *c)
 	if (choice_has_any(c))
 		return choose_in(c, choice_pool(c));
 	return choose_anywhere(c);
+}
+
+/* ---- addresses that the Service may not share any more ---- */
+
+static bool has_misfit(const struct choice *c)
+{
+	const struct ipam_service *mine = ipam_service_find(c->ipam, c->key);
+
+	for (size_t i = 0; mine && i < mine->n; i++)
+		if (choice_is_misfit(c, &mine->held[i]))
+			return true;
+	return false;
+}
+
+/* Is there one of each family of which it has one? */
+static bool replaces_all(struct choice *c)
+{
+	for (size_t i = 0; i < c->r->n_held; i++) {
+		const struct addr *a = &c->r->held[i];
+		if (choice_wants(c->r, a->family) && choice_is_mine(c, a) &&
+		    addr_is_none(choice_pick(c, a->family)))
+			return false;
+	}
+	return true;
+}
+
+static bool picks_misfit(const struct choice *c)
+{
+	for (size_t f = 0; f < IPAM_ADDRS_MAX; f++)
+		if (!addr_is_none(&c->pick[f]) && choice_is_misfit(c, &c->pick[f]))
+			return true;
+	return false;
+}
+
+/* It loses such an address only for another one. */
+bool choice_make(struct choice *c)
+{
+	if (!has_misfit(c))
+		return choose(c);
+	c->avoids_misfits = true;
+	if (!choose(c) || !replaces_all(c)) {
+		memset(c->pick, 0, sizeof(c->pick));
+		*c->out = (struct ipam_decision){ .action = IPAM_NONE };
+		c->avoids_misfits = false;
+		if (!choose(c))
+			return false;
+	}
+	c->overstays = picks_misfit(c);
+	return true;
 }

@@ -69,7 +69,7 @@ static bool is_foreign(struct choice *c)
 		const struct addr *a = &r->held[i];
 		const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
 
-		if (holder && strcmp(holder->key, c->key) != 0) {
+		if (choice_is_taken(c, a)) {
 			c->out->holder = holder->key;
 			choice_refuse(c, REASON_AddressShared,
 			              "%s is also in the status of %s, which came first",

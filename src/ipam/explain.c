@@ -43,6 +43,23 @@ static void add_squatter(const struct choice *c, const struct ipam_pool *pool, c
 	                                                        : "addresses of it");
 }
 
+void choice_put_obstacle(const struct choice *c, const struct ipam_obstacle *o, struct buf *out)
+{
+	tenancy_put(&o->verdict, o->other ? ipam_name(c->ipam, c->key, o->other->key) : "", out);
+}
+
+/* A Service of another namespace does not have to know that its key is used elsewhere. */
+void choice_explain_sharing(const struct choice *c, struct buf *out)
+{
+	struct ipam_obstacle o;
+	struct addr a;
+
+	if (!ipam_first_unshared(c->ipam, c->key, c->r->tenancy, &a, &o))
+		return;
+	buf_printf(out, "; %s cannot be shared: ", addr_str(&a));
+	choice_put_obstacle(c, &o, out);
+}
+
 void choice_explain_pool(const struct choice *c, const struct ipam_pool *pool, char *out,
                          size_t size)
 {

@@ -61,10 +61,9 @@ static bool gets_asked(const struct choice *c)
 	bool any = false;
 
 	for (size_t i = 0; i < r->n_asked; i++) {
-		if (!ipam_holder_of(c->ipam, &r->asked[i]))
-			any = true;
-		else if (!choice_is_mine(c, &r->asked[i]))
+		if (choice_is_taken(c, &r->asked[i]))
 			return false;
+		any |= !choice_is_mine(c, &r->asked[i]);
 	}
 	return any;
 }
@@ -133,6 +132,15 @@ static bool gets_reserved(const struct choice *c)
 	return false;
 }
 
+/* What somebody else says of sharing, or that he left, may let it in or have it go. */
+static bool has_company(const struct choice *c)
+{
+	for (size_t i = 0; c->r->tenancy && i < c->ipam->n_pools; i++)
+		if (is_freed(c, &c->ipam->pools[i]))
+			return true;
+	return false;
+}
+
 static bool gets_any(const struct choice *c)
 {
 	for (size_t i = 0; i < c->ipam->n_pools; i++)
@@ -145,8 +153,9 @@ bool ipam_is_concerned(const struct ipam *ipam, const char *key, const struct ip
 {
 	const struct choice c = choice_of(ipam, key, r);
 
-	return inherits(&c) || (r->wish == IPAM_WISH_ADDRESS &&
-	                        (gets_asked(&c) || gets_reserved(&c) || gets_any(&c)));
+	return inherits(&c) ||
+	       (r->wish == IPAM_WISH_ADDRESS &&
+	        (gets_asked(&c) || gets_reserved(&c) || gets_any(&c) || has_company(&c)));
 }
 
 void ipam_freed_seen(struct ipam *ipam)

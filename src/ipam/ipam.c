@@ -51,6 +51,7 @@ struct ipam *ipam_new(struct configuration *c)
 
 static void service_free(struct ipam *ipam, struct ipam_service *s)
 {
+	ipam_forget_tenancy(ipam, s);
 	HASH_DEL(ipam->services, s);
 	free(s->key);
 	free(s->held);
@@ -60,8 +61,18 @@ static void service_free(struct ipam *ipam, struct ipam_service *s)
 
 void ipam_service_drop(struct ipam *ipam, struct ipam_service *s)
 {
-	if (s->n + s->n_squatted == 0)
+	if (s->n + s->n_squatted == 0 && !s->tenancy)
 		service_free(ipam, s);
+}
+
+static void holding_free(struct ipam *ipam, struct ipam_holding *h)
+{
+	for (struct ipam_tenant *t = h->first.next, *next; t; t = next) {
+		next = t->next;
+		free(t);
+	}
+	HASH_DEL(ipam->holdings, h);
+	free(h);
 }
 
 void ipam_free(struct ipam *ipam)
@@ -71,12 +82,11 @@ void ipam_free(struct ipam *ipam)
 
 	if (!ipam)
 		return;
-	HASH_ITER(hh, ipam->holdings, h, next_h) {
-		HASH_DEL(ipam->holdings, h);
-		free(h);
-	}
+	HASH_ITER(hh, ipam->holdings, h, next_h)
+		holding_free(ipam, h);
 	HASH_ITER(hh, ipam->services, s, next)
 		service_free(ipam, s);
+	ipam_free_sharers(ipam);
 	ipam_free_marks(ipam);
 	ipam_free_namespaces(ipam);
 	ipam_free_reservations(ipam);
@@ -119,11 +129,26 @@ static struct ipam_holding *holding_find(const struct ipam *ipam, const struct a
 	return h;
 }
 
-const struct ipam_service *ipam_holder_of(const struct ipam *ipam, const struct addr *a)
+const struct ipam_tenant *ipam_tenants_of(const struct ipam *ipam, const struct addr *a)
 {
 	const struct ipam_holding *h = holding_find(ipam, a);
 
-	return h ? h->service : NULL;
+	return h ? &h->first : NULL;
+}
+
+const struct ipam_service *ipam_holder_of(const struct ipam *ipam, const struct addr *a)
+{
+	const struct ipam_tenant *t = ipam_tenants_of(ipam, a);
+
+	return t ? t->service : NULL;
+}
+
+bool ipam_holds(const struct ipam *ipam, const char *key, const struct addr *a)
+{
+	for (const struct ipam_tenant *t = ipam_tenants_of(ipam, a); t; t = t->next)
+		if (!strcmp(t->service->key, key))
+			return true;
+	return false;
 }
 
 const char *ipam_holder(const struct ipam *ipam, const struct addr *a)
@@ -152,14 +177,14 @@ static bool hold_one(struct ipam *ipam, const char *key, const struct addr *a, b
 	struct ipam_holding *h = holding_find(ipam, a);
 
 	if (h)
-		return !strcmp(h->service->key, key);
+		return ipam_holds(ipam, key, a) || ipam_join(ipam, h, key);
 	if (!pool && !any && !configuration_retained_of(ipam->config, a))
 		return false;
 	struct ipam_service *s = ipam_service_get(ipam, key);
 	size_t f = ipam_family_index(a->family);
 	h = xcalloc(1, sizeof(*h));
 	h->addr = *a;
-	h->service = s;
+	h->first.service = s;
 	HASH_ADD(hh, ipam->holdings, addr, sizeof(h->addr), h);
 	ARRAY_RESERVE(s->held, s->cap, s->n + 1);
 	s->held[s->n++] = *a;
@@ -189,19 +214,22 @@ size_t ipam_hold_any(struct ipam *ipam, const char *key, const struct addr *addr
 	return held;
 }
 
-static void let_go(struct ipam *ipam, const struct addr *a)
+static void let_go(struct ipam *ipam, const struct ipam_service *s, const struct addr *a)
 {
 	struct ipam_holding *h = holding_find(ipam, a);
 	struct ipam_pool *pool = ipam_pool_of(ipam, a);
 	size_t f = ipam_family_index(a->family);
 
-	HASH_DEL(ipam->holdings, h);
-	free(h);
+	bool gone = ipam_leave(h, s);
+	if (pool)
+		pool->freed[f] = true;
+	if (!gone)
+		return;
+	holding_free(ipam, h);
 	if (!pool)
 		return;
 	pool->used[f]--;
 	pool->used_assignable[f] -= ipam_is_assignable(ipam, pool, a);
-	pool->freed[f] = true;
 	ipam_place(ipam, a);
 }
 
@@ -218,7 +246,7 @@ bool ipam_retain(struct ipam *ipam, const char *key, const struct addr *addrs, s
 		if (addrs_contain(addrs, n, &s->held[i]))
 			s->held[kept++] = s->held[i];
 		else
-			let_go(ipam, &s->held[i]);
+			let_go(ipam, s, &s->held[i]);
 	}
 	s->n = kept;
 	ipam_service_drop(ipam, s);
@@ -227,6 +255,11 @@ bool ipam_retain(struct ipam *ipam, const char *key, const struct addr *addrs, s
 
 bool ipam_release(struct ipam *ipam, const char *key)
 {
+	struct ipam_service *s;
+
+	HASH_FIND_STR(ipam->services, key, s);
+	if (s)
+		ipam_forget_tenancy(ipam, s);
 	ipam_squat(ipam, key, NULL, 0);
 	return ipam_retain(ipam, key, NULL, 0);
 }

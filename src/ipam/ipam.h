@@ -6,6 +6,7 @@
 
 #include "fairlead/hash.h"
 #include "fairlead/ipam.h"
+#include "fairlead/tenancy.h"
 #include "ipam/runs.h"
 
 /* A Service as the holder of one kind of addresses. */
@@ -14,13 +15,29 @@ struct ipam_service {
 	size_t n, cap;
 	struct addr *held; /* those in the object, and those on their way to it */
 	size_t n_squatted, cap_squatted;
-	struct addr *squatted; /* named by hand, and denied */
+	struct addr *squatted;            /* named by hand, and denied */
+	struct tenancy *tenancy;          /* what it says of sharing; NULL: nothing */
+	int64_t creation_us;              /* once it has said anything */
+	struct ipam_service *prev, *next; /* of the same key */
 	UT_hash_handle hh;
+};
+
+/* One of the Services that have an address. */
+struct ipam_tenant {
+	struct ipam_service *service;
+	struct ipam_tenant *next;
 };
 
 struct ipam_holding {
 	struct addr addr;
-	struct ipam_service *service;
+	struct ipam_tenant first; /* the oldest, and those after it by age */
+	UT_hash_handle hh;
+};
+
+/* Services that share by one key. */
+struct ipam_sharers {
+	char *key;
+	struct ipam_service *services;
 	UT_hash_handle hh;
 };
 
@@ -85,6 +102,7 @@ struct ipam {
 	size_t *position; /* of each of the configuration's pools in @pools */
 	struct ipam_service *services;
 	struct ipam_holding *holdings;
+	struct ipam_sharers *sharers; /* by key */
 	bool tells_holders;
 	struct ipam_machine *machines;
 	struct ipam_squat *squats;
@@ -126,7 +144,45 @@ const struct ipam_service *ipam_service_find(const struct ipam *ipam, const char
 /* Created if there is none; dropped once it holds nothing and names nothing. */
 struct ipam_service *ipam_service_get(struct ipam *ipam, const char *key);
 void ipam_service_drop(struct ipam *ipam, struct ipam_service *s);
+/* Those that have the address; NULL: nobody. */
+const struct ipam_tenant *ipam_tenants_of(const struct ipam *ipam, const struct addr *a);
+/* The first of them, or NULL. */
 const struct ipam_service *ipam_holder_of(const struct ipam *ipam, const struct addr *a);
+
+/* ---- tenants.c ---- */
+
+/* Makes the Service one of those that have the address, if it may be; it has one already. */
+bool ipam_join(struct ipam *ipam, struct ipam_holding *h, const char *key);
+/* The Service leaves; true if nobody has the address any more. */
+bool ipam_leave(struct ipam_holding *h, const struct ipam_service *s);
+void ipam_free_sharers(struct ipam *ipam);
+void ipam_forget_tenancy(struct ipam *ipam, struct ipam_service *s);
+
+/* What keeps a Service from an address, and who does. */
+struct ipam_obstacle {
+	struct tenancy_verdict verdict;
+	const struct ipam_service *other;
+};
+/*
+ * May a Service that says this, and does not have the address, join those that have it?  All of
+ * them count.
+ */
+struct ipam_obstacle ipam_obstacle_of(const struct ipam *ipam, const struct tenancy *t,
+                                      const struct addr *a);
+/*
+ * May a Service that has the address together with others go on so?  Only older ones count, and of
+ * these only those that may.
+ */
+struct ipam_obstacle ipam_misfit(const struct ipam *ipam, const char *key, const struct addr *a);
+/* The lowest address of the pool that a Service which says this may join. */
+bool ipam_first_shared(const struct ipam *ipam, const char *key, const struct tenancy *t,
+                       const struct ipam_pool *pool, size_t family_index, struct addr *ret_addr);
+/*
+ * The lowest address of those that say the same key, and what keeps the Service from it; but not
+ * that their namespace is another one.
+ */
+bool ipam_first_unshared(const struct ipam *ipam, const char *key, const struct tenancy *t,
+                         struct addr *ret_addr, struct ipam_obstacle *ret_obstacle);
 
 /* ---- audience.c ---- */
 
@@ -144,6 +200,8 @@ void ipam_free_reservations(struct ipam *ipam);
 const char *ipam_reserved_for(const struct ipam *ipam, const struct addr *a);
 /* Is it reserved, and not for the Service with this key? */
 bool ipam_is_anothers(const struct ipam *ipam, const char *key, const struct addr *a);
+/* And does that Service not have it, to share it? */
+bool ipam_is_withheld(const struct ipam *ipam, const char *key, const struct addr *a);
 /* How many wait for their Services. */
 uint64_t ipam_n_reserved_free(const struct ipam *ipam, const struct ipam_pool *pool, size_t f);
 

@@ -108,6 +108,14 @@ static void read_wishes(const struct kube_service *s, struct ipam_request *r)
 	ipam_request_fini(&spec);
 }
 
+static void read_tenancy(const struct kube_service *s, struct ipam_request *r)
+{
+	r->tenancy = tenancy_of(s);
+	if (r->tenancy && r->tenancy->key && strlen(r->tenancy->key) > TENANCY_KEY_MAX)
+		problem(r, TENANCY_ANNOTATION " is longer than %d bytes; write a shorter word",
+		        TENANCY_KEY_MAX);
+}
+
 void ipam_read_families(const struct kube_service *s, struct ipam_request *r)
 {
 	for (size_t i = 0; i < s->n_cluster_ips && i < ARRAY_LEN(r->families); i++)
@@ -140,6 +148,8 @@ static void read_status(const struct kube_service *s, struct ipam_request *r)
 	}
 	r->foreign = n < s->n_ingress;
 	ipam_read_held(r, addrs, n);
+	for (size_t i = 0; i < s->n_ingress; i++)
+		r->lists_other_ports |= s->ingress[i].ports != kube_ports_digest(s);
 	for (size_t i = 0; i < s->n_conditions; i++)
 		if (!strcmp(s->conditions[i].type, IPAM_CONDITION))
 			r->assigned_by_us = !strcmp(s->conditions[i].status, "True");
@@ -203,6 +213,8 @@ void ipam_request_of(const struct kube_service *s, const char *class,
 		r.wish = IPAM_WISH_OTHER;
 	else if (s->meta.deleting)
 		r.wish = IPAM_WISH_DELETING;
+	/* Whoever leaves is one of those that have the address until it is gone. */
+	read_tenancy(s, &r);
 	if (r.wish == IPAM_WISH_ADDRESS) {
 		read_wishes(s, &r);
 		r.labels = labels_copy(&s->meta.labels);
@@ -218,6 +230,7 @@ void ipam_request_fini(struct ipam_request *r)
 	free(r->written);
 	free(r->namespace);
 	labels_fini(&r->labels);
+	tenancy_free(r->tenancy);
 	free(r->problem);
 	*r = (struct ipam_request){ 0 };
 }

@@ -78,6 +78,16 @@ bool ipam_is_anothers(const struct ipam *ipam, const char *key, const struct add
 	return service && (strlen(service) != n || strncmp(service, key, n) != 0);
 }
 
+bool ipam_is_withheld(const struct ipam *ipam, const char *key, const struct addr *a)
+{
+	if (!ipam_is_anothers(ipam, key, a))
+		return false;
+	for (const struct ipam_tenant *t = ipam_tenants_of(ipam, a); t; t = t->next)
+		if (!ipam_is_anothers(ipam, t->service->key, a))
+			return false;
+	return true;
+}
+
 uint64_t ipam_n_reserved_free(const struct ipam *ipam, const struct ipam_pool *pool, size_t f)
 {
 	uint64_t n = 0;
@@ -95,8 +105,7 @@ static bool is_other_parts(const struct choice *c, const struct addr *a)
 {
 	const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
 
-	return holder && strcmp(holder->key, c->key) != 0 &&
-	       !ipam_is_anothers(c->ipam, holder->key, a);
+	return choice_is_taken(c, a) && !ipam_is_anothers(c->ipam, holder->key, a);
 }
 
 const struct addr *choice_reserved(const struct choice *c, const struct ipam_pool *pool,

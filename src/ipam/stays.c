@@ -65,9 +65,34 @@ bool choice_is_held(const struct ipam_request *r, const struct addr *a)
 
 bool choice_is_mine(const struct choice *c, const struct addr *a)
 {
-	const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
+	return ipam_holds(c->ipam, c->key, a);
+}
 
-	return holder && !strcmp(holder->key, c->key);
+bool choice_may_join(const struct choice *c, const struct addr *a)
+{
+	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a);
+
+	return c->r->tenancy && pool && ipam_tenants_of(c->ipam, a) && !choice_is_mine(c, a) &&
+	       ipam_is_assignable(c->ipam, pool, a) && !ipam_is_withheld(c->ipam, c->key, a) &&
+	       ipam_obstacle_of(c->ipam, c->r->tenancy, a).verdict.obstacle == TENANCY_NONE;
+}
+
+bool choice_is_taken(const struct choice *c, const struct addr *a)
+{
+	return ipam_tenants_of(c->ipam, a) && !choice_is_mine(c, a) && !choice_may_join(c, a);
+}
+
+bool choice_is_misfit(const struct choice *c, const struct addr *a)
+{
+	return choice_is_mine(c, a) &&
+	       ipam_misfit(c->ipam, c->key, a).verdict.obstacle != TENANCY_NONE;
+}
+
+bool choice_find(const struct choice *c, const struct ipam_pool *pool, size_t family_index,
+                 struct addr *ret_addr)
+{
+	return ipam_first_shared(c->ipam, c->key, c->r->tenancy, pool, family_index, ret_addr) ||
+	       ipam_first_free(pool, family_index, c->last_resort, ret_addr);
 }
 
 bool choice_wants(const struct ipam_request *r, uint8_t family)
@@ -109,8 +134,7 @@ bool choice_take_free(struct choice *c, const struct ipam_pool *pool)
 	for (size_t i = 0; i < c->r->n_families; i++) {
 		struct addr *pick = choice_pick(c, c->r->families[i]);
 		if (addr_is_none(pick))
-			ipam_first_free(pool, ipam_family_index(c->r->families[i]), c->last_resort,
-			                pick);
+			choice_find(c, pool, ipam_family_index(c->r->families[i]), pick);
 	}
 	return choice_is_complete(c);
 }
@@ -134,7 +158,7 @@ static bool is_in_place(const struct choice *c, const struct addr *a)
 	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a);
 
 	return pool && choice_is_for_use(c, pool) && choice_match(c, pool) != CONFIG_MATCHES_NOT &&
-	       ipam_is_assignable(c->ipam, pool, a) && !ipam_is_anothers(c->ipam, c->key, a);
+	       ipam_is_assignable(c->ipam, pool, a) && !ipam_is_withheld(c->ipam, c->key, a);
 }
 
 /* What is wrong with it; how to fix that is the reason's remedy. */
@@ -151,7 +175,7 @@ static void explain(const struct choice *c, const struct addr *a, char *out, siz
 	else if (!choice_is_for_use(c, pool))
 		snprintf(out, size, "pool " IPAM_NAME_TEXT " is no longer for %s", pool->conf->name,
 		         choice_is_external(c) ? "external IPs" : "load balancers");
-	else if (ipam_is_anothers(c->ipam, c->key, a))
+	else if (ipam_is_withheld(c->ipam, c->key, a))
 		snprintf(out, size, "%s is reserved for %.160s", addr_str(a),
 		         ipam_name(c->ipam, c->key, ipam_reserved_for(c->ipam, a)));
 	else if (choice_match(c, pool) == CONFIG_MATCHES_NOT)
@@ -250,7 +274,7 @@ static bool take_reserved(struct choice *c, const struct ipam_pool *pool)
 		const struct addr *a = choice_reserved(c, pool, family);
 		if (!a || !addr_is_none(choice_pick(c, family)))
 			continue;
-		if (ipam_holder_of(c->ipam, a) && !choice_is_mine(c, a))
+		if (choice_is_taken(c, a))
 			return false;
 		*choice_pick(c, family) = *a;
 	}

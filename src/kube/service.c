@@ -6,6 +6,7 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "fairlead/hash.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
 #include "kube/parse.h"
@@ -17,6 +18,7 @@
 #define SERVICE_EXTERNAL_IPS_MAX 256
 #define SERVICE_SOURCE_RANGES_MAX 4096
 #define SERVICE_INGRESS_MAX 64
+#define SERVICE_SELECTOR_MAX 1024
 #define SERVICE_CONDITIONS_MAX 64
 #define SERVICE_STRING_MAX 253
 #define SERVICE_ADDR_TEXT_MAX 64
@@ -52,6 +54,27 @@ const char *kube_service_type_name(enum kube_service_type t)
 enum kube_proto parse_proto(struct parse *p, struct json_object *obj)
 {
 	return (enum kube_proto)parse_enum(p, obj, "protocol", proto_names, KUBE_TCP);
+}
+
+const char *kube_proto_name(enum kube_proto p)
+{
+	return proto_names[p];
+}
+
+uint64_t kube_port_digest(enum kube_proto proto, uint16_t port)
+{
+	const uint8_t bytes[] = { (uint8_t)proto, (uint8_t)(port >> 8), (uint8_t)port };
+
+	return hash64(bytes, sizeof(bytes), 0) | 1;
+}
+
+uint64_t kube_ports_digest(const struct kube_service *s)
+{
+	uint64_t digest = 0;
+
+	for (size_t i = 0; i < s->n_ports; i++)
+		digest += kube_port_digest(s->ports[i].proto, s->ports[i].port);
+	return digest;
 }
 
 static void parse_ports(struct parse *p, struct json_object *spec, struct kube_service *s)
@@ -237,6 +260,24 @@ static void parse_policies(struct parse *p, struct json_object *spec, struct kub
 	}
 }
 
+/* What some controllers list here means nothing to us; what cannot be read neither. */
+static uint64_t read_listed(struct json_object *ingress)
+{
+	struct json_object *list = kube_json_get(ingress, "ports", json_type_array, NULL);
+	size_t n = list ? json_object_array_length(list) : 0;
+	uint64_t digest = 0;
+
+	for (size_t i = 0; i < n && i < SERVICE_PORTS_MAX; i++) {
+		struct json_object *o = json_object_array_get_idx(list, i);
+		const char *proto = kube_json_str(o, "protocol", NULL);
+		int64_t port = kube_json_int(o, "port", 0, UINT16_MAX, 0, NULL);
+		for (int k = KUBE_TCP; proto && k <= KUBE_SCTP; k++)
+			if (!strcmp(proto, proto_names[k]))
+				digest += kube_port_digest((enum kube_proto)k, (uint16_t)port);
+	}
+	return digest;
+}
+
 static void parse_ingress(struct parse *p, struct json_object *status, struct kube_service *s)
 {
 	size_t n;
@@ -259,6 +300,7 @@ static void parse_ingress(struct parse *p, struct json_object *status, struct ku
 		int mode = parse_enum(p, o, "ipMode", ip_mode_names, -1);
 		in->has_ip_mode = mode >= 0;
 		in->ip_mode_proxy = mode == 1;
+		in->ports = read_listed(o);
 	}
 }
 
@@ -297,6 +339,10 @@ int kube_service_parse(struct json_object *obj, struct kube_service **ret_servic
 	parse_cluster_ips(&p, spec, s);
 	parse_families(&p, spec, s);
 	parse_ports(&p, spec, s);
+	parse_at(&p, "spec");
+	if (s->traffic.external_local)
+		s->selector = parse_map(&p, spec, "selector", SERVICE_SELECTOR_MAX,
+		                        SERVICE_STRING_MAX, NULL);
 	parse_external_ips(&p, spec, s);
 	read_external_annotations(s);
 	read_scheduler(s);
@@ -340,6 +386,7 @@ void kube_service_free(struct kube_service *s)
 	for (size_t i = 0; i < s->n_ports; i++)
 		free(s->ports[i].name);
 	free(s->ports);
+	labels_fini(&s->selector);
 	free(s->external_ips);
 	free(s->external_pool);
 	free(s->load_balancer_ip);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Two tables: by Service, so that one pass touches only what belongs to that Service, and by
- * address (served.c), for what layer 2 reports. decide_address() gives an address to one Service at
- * a time, so an address stands once in the second.
+ * address (served.c), for what layer 2 reports.  decide_address() gives an address to one Service
+ * at a time, or to several that share it, so only these stand together in the second.
  */
 #include "config.h"
 
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "fairlead/decide.h"
+#include "fairlead/hash.h"
 #include "fairlead/mem.h"
 #include "speaker/served.h"
 
@@ -131,10 +132,8 @@ static const struct served_nodes nobody;
  * takes it out (nobody).
  */
 static void set_candidates(struct announce *t, struct announcement *a,
-                           const struct served_nodes *nodes, const char *interfaces)
+                           const struct served_nodes *nodes, const char *interfaces, bool shared)
 {
-	struct announcement *other;
-
 	if (!nodes->n) {
 		if (!a->candidates)
 			return;
@@ -143,13 +142,15 @@ static void set_candidates(struct announce *t, struct announcement *a,
 		return;
 	}
 	/*
-	 * The Service that had the address has not been looked at yet in this turn: it will find it
-	 * gone.
+	 * The Services that had the address have not been looked at yet in this turn: they will
+	 * find it gone.
 	 */
-	other = a->candidates ? NULL : served_of(t->served, &a->addr);
-	if (other) {
+	for (struct announcement *other; !a->candidates && !shared;) {
+		other = served_of(t->served, &a->addr);
+		if (!other)
+			break;
 		t->n_pending -= is_pending(other);
-		set_candidates(t, other, &nobody, "");
+		set_candidates(t, other, &nobody, "", false);
 	}
 	served_put(t->served, a, nodes, interfaces);
 }
@@ -159,7 +160,7 @@ static void announcement_free(struct announce *t, struct announcement *a)
 	t->n_pending -= is_pending(a);
 	t->n_nowhere -= a->nowhere != REASON_Candidate;
 	t->candidates_revision += may_have_route(a);
-	set_candidates(t, a, &nobody, "");
+	set_candidates(t, a, &nobody, "", false);
 	if (a->protocol == PROTOCOL_BGP)
 		set_eligible(t, a, false);
 	free(a->owner);
@@ -226,7 +227,7 @@ static void update_one(struct announce *t, const struct decision *d, struct anno
 			served_touch(t->served);
 	}
 	place(d, a, &interfaces);
-	set_candidates(t, a, &nodes, buf_str(&interfaces));
+	set_candidates(t, a, &nodes, buf_str(&interfaces), d->lead != NULL);
 	if (a->decided != REASON_Candidate)
 		set_eligible(t, a, false);
 	if (a->eligible && a->protocol == PROTOCOL_BGP &&
@@ -397,28 +398,32 @@ void announce_hinder(struct announce *t,
 		}
 }
 
+static void take_state(struct announce *t, struct announcement *a, const struct l2_state *st)
+{
+	cleanup_free char *owner = TAKE(a->owner);
+
+	a->owner = xstrndup(st->owner, sizeof(st->owner));
+	a->ownership = st->ownership;
+	memcpy(a->mac, st->mac, sizeof(a->mac));
+	a->two_owners = st->two_owners;
+	memcpy(a->rival, st->rival, sizeof(a->rival));
+	memcpy(a->interface, st->interface, sizeof(a->interface));
+	a->interface[sizeof(a->interface) - 1] = '\0';
+	if (a->ownership == L2_OTHER) {
+		free(a->former);
+		a->former = xstrdup(a->owner);
+	}
+	refresh(t, a, owner);
+	if (a->ownership == L2_OWNER)
+		a->former[0] = '\0';
+}
+
 void announce_states(struct announce *t, const struct l2_state *states, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct l2_state *st = &states[i];
-		struct announcement *a = served_of(t->served, &st->addr);
-		if (!a)
-			continue;
-		cleanup_free char *owner = TAKE(a->owner);
-		a->owner = xstrndup(st->owner, sizeof(st->owner));
-		a->ownership = st->ownership;
-		memcpy(a->mac, st->mac, sizeof(a->mac));
-		a->two_owners = st->two_owners;
-		memcpy(a->rival, st->rival, sizeof(a->rival));
-		memcpy(a->interface, st->interface, sizeof(a->interface));
-		a->interface[sizeof(a->interface) - 1] = '\0';
-		if (a->ownership == L2_OTHER) {
-			free(a->former);
-			a->former = xstrdup(a->owner);
-		}
-		refresh(t, a, owner);
-		if (a->ownership == L2_OWNER)
-			a->former[0] = '\0';
+		for (struct announcement *a = served_of(t->served, &st->addr); a; a = a->beside)
+			take_state(t, a, st);
 	}
 }
 

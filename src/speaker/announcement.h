@@ -9,7 +9,6 @@
 
 #include "fairlead/addr.h"
 #include "fairlead/configuration.h"
-#include "fairlead/hash.h"
 #include "fairlead/l2.h"
 #include "fairlead/reason.h"
 #include "fairlead/view.h"
@@ -50,7 +49,8 @@ struct announcement {
 	struct place_text *place;    /* NULL: on any interface */
 	struct node_set *candidates; /* NULL: no node may own it, it is not part of the snapshot */
 	struct announcement *next;   /* of the same Service */
-	UT_hash_handle hh;           /* by address, while it is part of the snapshot */
+	/* Of the next younger Service that shares the address, while it is part of the snapshot. */
+	struct announcement *beside;
 };
 
 #endif

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "fairlead/clock.h"
+#include "fairlead/mem.h"
 #include "speaker/effector.h"
 #include "speaker/events.h"
 #include "speaker/sinks.h"

@@ -55,7 +55,7 @@ void segments_publish(struct speaker *sp)
 		log_warn(fresh ? "the API server answers again"
 		               : "the API server has not answered for some time; carrying on with "
 		                 "what is known");
-	served_snapshot(announce_served(sp->announce), sp->view, fresh, &s);
+	served_snapshot(announce_served(sp->announce), sp->view, fresh, clock_ms(), &s);
 	l2_publish(sp->l2, &s.l2);
 	served_snapshot_fini(&s);
 	sp->view_fresh = fresh;

@@ -26,11 +26,30 @@ struct place_text {
 	char interfaces[];
 };
 
+/*
+ * Whom an address is for, as the nodes tell it apart, is the oldest Service that has it.  Where
+ * that one goes, or an older one comes, the nodes hear of it one after the other, and one that
+ * thinks it is for a younger Service than the owner does would take it over.  So who would
+ * otherwise take it, or have it taken, waits for the others: for this long.
+ */
+#define PATIENCE_MS 3000
+
+/* An address, with all that share it. */
+struct served_address {
+	struct addr addr;
+	struct announcement *first;
+	struct identity identity; /* as it was published last */
+	bool published, was_shared;
+	int64_t other_since_ms; /* since when it should be another one; 0: it should not */
+	UT_hash_handle hh;
+};
+
 struct served {
-	struct announcement *list; /* by address */
+	struct served_address *list;
 	struct node_set *sets;
 	struct place_text *places;
 	bool dirty;
+	bool impatient;    /* an identity waits */
 	uint64_t revision; /* of the view, at the last snapshot */
 };
 
@@ -112,12 +131,70 @@ static void place_drop(struct served *w, struct place_text *p)
 	free(p);
 }
 
+static struct served_address *find(const struct served *w, const struct addr *addr)
+{
+	struct served_address *x;
+
+	HASH_FIND(hh, w->list, addr, sizeof(*addr), x);
+	return x;
+}
+
 struct announcement *served_of(const struct served *w, const struct addr *addr)
 {
-	struct announcement *a;
+	const struct served_address *x = find(w, addr);
 
-	HASH_FIND(hh, w->list, addr, sizeof(*addr), a);
-	return a;
+	return x ? x->first : NULL;
+}
+
+/* As decide_first() has it. */
+static bool is_older(const struct announcement *a, const struct announcement *b)
+{
+	return a->created_us != b->created_us ? a->created_us < b->created_us
+	                                      : strcmp(a->key, b->key) < 0;
+}
+
+/* What layer 2 said of the address holds for each that shares it. */
+static void copy_state(struct announcement *to, const struct announcement *from)
+{
+	to->ownership = from->ownership;
+	memcpy(to->mac, from->mac, sizeof(to->mac));
+	to->two_owners = from->two_owners;
+	memcpy(to->rival, from->rival, sizeof(to->rival));
+	memcpy(to->interface, from->interface, sizeof(to->interface));
+	free(to->owner);
+	to->owner = xstrdup(from->owner);
+}
+
+static void add(struct served *w, struct announcement *a)
+{
+	struct served_address *x = find(w, &a->addr);
+	struct announcement **at;
+
+	if (x) {
+		copy_state(a, x->first);
+	} else {
+		x = xcalloc(1, sizeof(*x));
+		x->addr = a->addr;
+		HASH_ADD(hh, w->list, addr, sizeof(x->addr), x);
+	}
+	for (at = &x->first; *at && is_older(*at, a); at = &(*at)->beside)
+		;
+	a->beside = *at;
+	*at = a;
+}
+
+static void take_out(struct served *w, struct announcement *a)
+{
+	struct served_address *x = find(w, &a->addr);
+	struct announcement **at = &x->first;
+
+	while (*at != a)
+		at = &(*at)->beside;
+	*at = TAKE(a->beside);
+	if (x->first)
+		return;
+	HASH_DEL(w->list, x);
+	free(x);
 }
 
 void served_put(struct served *w, struct announcement *a, const struct served_nodes *nodes,
@@ -129,7 +206,7 @@ void served_put(struct served *w, struct announcement *a, const struct served_no
 	a->candidates = set_get(w, nodes);
 	a->place = place_get(w, interfaces);
 	if (!old)
-		HASH_ADD(hh, w->list, addr, sizeof(a->addr), a);
+		add(w, a);
 	if (a->candidates != old || a->place != place)
 		w->dirty = true;
 	set_drop(w, old);
@@ -138,7 +215,7 @@ void served_put(struct served *w, struct announcement *a, const struct served_no
 
 void served_take_out(struct served *w, struct announcement *a)
 {
-	HASH_DEL(w->list, a);
+	take_out(w, a);
 	set_drop(w, TAKE(a->candidates));
 	place_drop(w, TAKE(a->place));
 	w->dirty = true;
@@ -154,7 +231,7 @@ void served_touch(struct served *w)
 bool served_is_dirty(const struct served *w, const struct view *v)
 {
 	/* Candidates are indexes: equal ones may stand for other nodes. */
-	return w->dirty || w->revision != view_revision(v);
+	return w->dirty || w->impatient || w->revision != view_revision(v);
 }
 
 static int cmp_wants(const void *a, const void *b)
@@ -235,7 +312,54 @@ struct l2_timing served_timing(const struct configuration *c)
 	return (struct l2_timing){ t.heartbeat_ms, t.multiplier, t.probe_ms };
 }
 
-void served_snapshot(struct served *w, const struct view *v, bool view_fresh,
+static struct identity identity_of(const struct announcement *a)
+{
+	struct identity id = { .since_us = a->created_us };
+
+	memcpy(id.id, a->uid, sizeof(id.id));
+	return id;
+}
+
+static void update_identity(struct served *w, struct served_address *x, int64_t now_ms)
+{
+	const struct identity now = identity_of(x->first);
+	int order = identity_order(&now, &x->identity);
+	bool shared = x->first->beside || x->was_shared || x->other_since_ms;
+	bool waits = shared && (order > 0) != (x->first->ownership == L2_OWNER);
+
+	x->was_shared = x->first->beside;
+	if (!x->published || order == 0 || !waits ||
+	    (x->other_since_ms && now_ms - x->other_since_ms >= PATIENCE_MS)) {
+		x->identity = now;
+		x->published = true;
+		x->other_since_ms = 0;
+		return;
+	}
+	if (!x->other_since_ms)
+		x->other_since_ms = now_ms;
+	w->impatient = true;
+}
+
+/* Where Services share it, the nodes of each are among those of one of them (decide.h). */
+static void put_want(const struct served_address *x, struct l2_want *want)
+{
+	const struct announcement *most = x->first;
+
+	want->addr = x->addr;
+	want->identity = x->identity;
+	for (const struct announcement *a = x->first; a; a = a->beside) {
+		want->eligible |= a->eligible;
+		if (a->candidates->n > most->candidates->n)
+			most = a;
+	}
+	want->candidates = set_nodes(most->candidates);
+	want->preferences = most->candidates->prefers ? most->candidates->data : NULL;
+	want->preference = most->preference;
+	want->n_candidates = most->candidates->n;
+	want->place = most->place ? most->place->number : 0;
+}
+
+void served_snapshot(struct served *w, const struct view *v, bool view_fresh, int64_t now_ms,
                      struct served_snapshot *ret)
 {
 	struct served_snapshot s = { .l2.view_fresh = view_fresh };
@@ -247,17 +371,10 @@ void served_snapshot(struct served *w, const struct view *v, bool view_fresh,
 		s.nodes[i] = nodes[i].name;
 	add_places(w, c ? c->n_pools : 0, &s);
 	s.wants = xcalloc(HASH_COUNT(w->list) + 1, sizeof(*s.wants));
-	for (const struct announcement *a = w->list; a; a = a->hh.next) {
-		struct l2_want *x = &s.wants[s.l2.n_wants++];
-		x->addr = a->addr;
-		memcpy(x->identity.id, a->uid, sizeof(x->identity.id));
-		x->identity.since_us = a->created_us;
-		x->eligible = a->eligible;
-		x->candidates = set_nodes(a->candidates);
-		x->preferences = a->candidates->prefers ? a->candidates->data : NULL;
-		x->preference = a->preference;
-		x->n_candidates = a->candidates->n;
-		x->place = a->place ? a->place->number : 0;
+	w->impatient = false;
+	for (struct served_address *x = w->list; x; x = x->hh.next) {
+		update_identity(w, x, now_ms);
+		put_want(x, &s.wants[s.l2.n_wants++]);
 	}
 	qsort(s.wants, s.l2.n_wants, sizeof(*s.wants), cmp_wants);
 	add_layer2_ranges(v, &s);

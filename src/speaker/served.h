@@ -6,6 +6,9 @@
  * What layer 2 is to serve: announcements by address, each with the nodes that may own it.  From
  * this come the snapshots for the urgent thread.  The announcements stay with their owner, which
  * takes each one out before freeing it.
+ *
+ * Several Services may share an address, which has one owner all the same: to layer 2 it is that of
+ * the oldest of them.
  */
 
 #include <stdbool.h>
@@ -29,11 +32,14 @@ struct served *served_new(void);
 /* Nothing is in it any more. */
 void served_free(struct served *w);
 
-/* The announcement of the address; NULL if it is not wanted. */
+/*
+ * The announcements of the address, the oldest Service's first and the others beside it; NULL if it
+ * is not wanted.
+ */
 struct announcement *served_of(const struct served *w, const struct addr *addr);
 /*
- * Adds @a's address, which no other announcement in here has, with these candidates, at least one,
- * on these interfaces (config_pool_put_interfaces()); or changes them.
+ * Adds @a with these candidates, at least one, on these interfaces (config_pool_put_interfaces()),
+ * beside those of Services that share its address; or changes them.
  */
 void served_put(struct served *w, struct announcement *a, const struct served_nodes *nodes,
                 const char *interfaces);
@@ -57,7 +63,7 @@ struct served_snapshot {
 /* What a configuration says of it; NULL: what holds before there is one. */
 struct l2_timing served_timing(const struct configuration *c);
 /* Good until the view or the table changes. */
-void served_snapshot(struct served *w, const struct view *v, bool view_fresh,
+void served_snapshot(struct served *w, const struct view *v, bool view_fresh, int64_t now_ms,
                      struct served_snapshot *ret);
 void served_snapshot_fini(struct served_snapshot *s);
 

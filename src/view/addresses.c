@@ -54,7 +54,8 @@ struct view_address *view_addresses_of(const struct kube_service *s, size_t *ret
 		const struct kube_ingress *in = &s->ingress[i];
 		if (!addr_is_none(&in->ip) && !find(list, n, &in->ip))
 			list[n++] = (struct view_address){ .addr = in->ip,
-				                           .ip_mode_proxy = in->ip_mode_proxy };
+				                           .ip_mode_proxy = in->ip_mode_proxy,
+				                           .shared = in->ports != 0 };
 	}
 	for (size_t i = 0; i < s->n_external_ips; i++) {
 		const struct addr *a = &s->external_ips[i];
@@ -108,6 +109,16 @@ static void mark_others(struct view *v, const struct claim *c, const struct serv
 	for (size_t i = 0; i < c->n_watchers; i++)
 		if (c->watchers[i] != s)
 			view_mark(v, c->watchers[i]);
+}
+
+void view_mark_company(struct view *v, const struct service *s)
+{
+	for (size_t i = 0; i < s->pub.n_addresses; i++) {
+		const struct claim *c =
+			s->pub.addresses[i].shared ? claim_of(v, &s->pub.addresses[i].addr) : NULL;
+		if (c && c->n > 1)
+			mark_others(v, c, s);
+	}
 }
 
 static bool take_out(struct service **list, size_t *n, const struct service *s)

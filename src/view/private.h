@@ -74,6 +74,8 @@ struct view {
 };
 
 void view_mark(struct view *v, struct service *s);
+/* Those that share an address with it: where that is announced hangs on its endpoints. */
+void view_mark_company(struct view *v, const struct service *s);
 /* The record of that key, made if it is missing. */
 struct service *view_service_get(struct view *v, const char *namespace, const char *name);
 /* Frees the record if nothing is known of it any more. */

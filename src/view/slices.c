@@ -170,11 +170,13 @@ static void move_to(struct view *v, struct slice *s, struct service *service)
 		if (!unlink_slice(&old->pub.slices, &s->pub))
 			unlink_slice(&old->strays, &s->pub);
 		view_mark(v, old);
+		view_mark_company(v, old);
 	}
 	s->service = service;
 	if (service) {
 		link_slice(s, service);
 		view_mark(v, service);
+		view_mark_company(v, service);
 	}
 }
 

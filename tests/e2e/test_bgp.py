@@ -62,6 +62,25 @@ def make_public(lab: Lab, make_service: MakeService, name: str, **spec: Any) -> 
     return address
 
 
+def test_services_that_share_an_address(lab: Lab, router: Router, make_service: MakeService) -> None:
+    """One route, from the nodes with endpoints, for as long as one of them is there."""
+    shared = {**POOL, "metallb.io/allow-shared-ip": "web"}
+    made = []
+    for name, port in (("web", 80), ("web-alt", 8081)):
+        ports = [{"name": "http", "port": port, "targetPort": "http"}]
+        make_service(name, shared, ports=ports, externalTrafficPolicy="Local")
+        made.append(lab.wait_address(name))
+    assert made[0] == made[1]
+    router.wait_next_hops(f"{made[0]}/32", list(WITH_PODS))
+    for name in ("web", "web-alt"):
+        for node in WITH_PODS:
+            lab.wait_reason(node, name, made[0], "Announced")
+    lab.api.delete("Service", "web")
+    wait_for("one to be gone", lambda: not lab.announcement("node1", "web", made[0]))
+    router.wait_next_hops(f"{made[0]}/32", list(WITH_PODS))
+    lab.wait_reason("node1", "web-alt", made[0], "Announced")
+
+
 def test_every_node_with_an_endpoint_is_a_next_hop(lab: Lab, router: Router, make_service: MakeService) -> None:
     address = make_public(lab, make_service, "web", externalTrafficPolicy="Local")
     router.wait_next_hops(f"{address}/32", list(WITH_PODS))

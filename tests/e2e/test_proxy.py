@@ -132,6 +132,31 @@ def test_address_from_outside(proxies: Proxies) -> None:
         assert outcome(namespace, "203.0.113.12", 81) == "refused"
 
 
+def test_two_services_on_one_address(proxies: Proxies) -> None:
+    """Port by port; of a port that both have the older Service has it, here by its name."""
+    vip = "203.0.113.99"
+    one = f"cluster-ip=10.96.0.98 vip={vip} port=tcp/80 {A} port=udp/53 {A}"
+    two = f"cluster-ip=10.96.0.99 vip={vip} port=tcp/81 {B} port=tcp/80 {B}"
+    proxies.service("node1", "t/shared-1", one)
+    assert set(seen("client", vip)) == {"pod1"}
+    proxies.service("node1", "t/shared-2", two)
+    assert set(seen("client", vip)) == {"pod1"}
+    assert set(seen("client", vip, 81)) == {"pod2"}
+    with udp_client(vip, 53) as s:
+        assert talk(s) == "pod1"
+    assert outcome("client", vip, 82) == "refused"
+    # One goes: what the other has is its own now, and the guard stays.
+    proxies.drivers["node1"].tell("remove t/shared-1 4")
+    assert set(seen("client", vip, 80)) == {"pod2"}
+    assert set(seen("client", vip, 81)) == {"pod2"}
+    for port in (53, 82):
+        assert outcome("client", vip, port) == "refused"
+    proxies.service("node1", "t/shared-1", one)
+    proxies.drivers["node1"].tell("remove t/shared-2 4")
+    assert set(seen("client", vip, 80)) == {"pod1"}
+    assert outcome("client", vip, 81) == "refused"
+
+
 def test_external_ip(proxies: Proxies) -> None:
     spec = f"cluster-ip=10.96.0.19 external-ip=203.0.113.19 port=tcp/80 {A}"
     # Source ranges are for the address of the load balancer alone.

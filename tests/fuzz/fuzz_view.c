@@ -242,7 +242,7 @@ static void describe(struct world *w, struct buf *out)
 		for (const struct announcement *a = announce_of(w->announce, key); a; a = a->next)
 			buf_printf(out, "  %s %s\n", addr_str(&a->addr), reason_name(a->reason));
 	}
-	served_snapshot(announce_served(w->announce), w->view, true, &s);
+	served_snapshot(announce_served(w->announce), w->view, true, 0, &s);
 	for (size_t i = 0; i < s.l2.n_wants; i++) {
 		const struct l2_want *want = &s.l2.wants[i];
 		buf_printf(out, "%s%s %d %d:", addr_str(&want->addr), want->eligible ? "+" : "-",

@@ -1141,9 +1141,12 @@ static char *print_key(const struct schema_key *key, const struct config_pool *p
 static void test_retained_has_each_key(void **state)
 {
 	static const char *const giving[] = {
-		"addresses",    "avoid-buggy-ips",     "exclude",          "disabled",
-		"reservations", "auto-assign",         "priority",         "renumber",
-		"namespaces",   "namespace-selectors", "service-selectors"
+		"addresses",         "avoid-buggy-ips",
+		"exclude",           "disabled",
+		"reservations",      "auto-assign",
+		"priority",          "renumber",
+		"namespaces",        "namespace-selectors",
+		"service-selectors", "share-across-namespaces",
 	};
 	struct configuration *again,
 		*c = parse_ok(
@@ -1152,6 +1155,7 @@ static void test_retained_has_each_key(void **state)
 			"[10.0.0.0/24], avoid-buggy-ips: true, exclude: [10.0.0.1/32], disabled: true, "
 			"reservations: [{service: a/b, address: 10.0.0.2}],\n"
 			"   auto-assign: false, priority: 7, renumber: true, terminating: hold, "
+			"share-across-namespaces: true, "
 			"namespaces: [a], namespace-selectors: [{match-labels: {a: b}}], "
 			"service-selectors: [{match-labels: {a: b}}], "
 			"bgp-advertisements: [{localpref: 7}], "

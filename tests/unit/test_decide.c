@@ -609,6 +609,115 @@ static void age_decides_between_statuses(void **state)
 	view_free(v);
 }
 
+static void put_sharer(struct view *v, const char *name, int second, const char *ports,
+                       const char *policy, const char *more)
+{
+	world_put(v,
+	          "{'kind':'Service','metadata':{'namespace':'shop','name':'%s','uid':'uid-%s',"
+	          "'creationTimestamp':'2026-01-01T00:00:%02dZ'%s},'spec':{'type':'LoadBalancer',"
+	          "'clusterIP':'10.96.0.8','clusterIPs':['10.96.0.8'],'ports':[{'port':80}],"
+	          "'externalTrafficPolicy':'%s'},"
+	          "'status':{'loadBalancer':{'ingress':[{'ip':'192.0.2.1'%s}]}}}",
+	          name, name, second, more, policy, ports);
+}
+
+#define PORTS ",'ports':[{'port':80,'protocol':'TCP'}]"
+
+static bool is_carried(struct view *v, const char *key)
+{
+	struct addr a;
+
+	addr_parse("192.0.2.1", &a);
+	return decide_address(v, view_service_named(v, key), &a).carried;
+}
+
+/* Where both statuses list ports, which controllers do for Services that may share it. */
+static void an_address_is_shared(void **state)
+{
+	struct view *v = world();
+
+	(void)state;
+	put_sharer(v, "z-early", 1, PORTS, "Cluster", "");
+	put_sharer(v, "a-late", 2, PORTS, "Cluster", "");
+	put_sharer(v, "b-alone", 3, "", "Cluster", "");
+	world_slice(v, "z-early", "z", "10.1.1.1@n1");
+	world_slice(v, "a-late", "a", "10.1.1.1@n1");
+	world_slice(v, "b-alone", "b", "10.1.1.1@n1");
+	assert_int_equal(here(v, "shop/z-early", "192.0.2.1"), REASON_Candidate);
+	assert_int_equal(here(v, "shop/a-late", "192.0.2.1"), REASON_Candidate);
+	assert_int_equal(here(v, "shop/b-alone", "192.0.2.1"), REASON_AddressShared);
+	assert_true(is_carried(v, "shop/z-early") && is_carried(v, "shop/a-late"));
+	assert_false(is_carried(v, "shop/b-alone"));
+	/* One that goes is carried as long as it is there. */
+	put_sharer(v, "z-early", 1, PORTS, "Cluster",
+	           ",'deletionTimestamp':'2026-03-01T00:00:00Z'");
+	assert_int_equal(here(v, "shop/z-early", "192.0.2.1"), REASON_Deleting);
+	assert_int_equal(here(v, "shop/a-late", "192.0.2.1"), REASON_Candidate);
+	assert_true(is_carried(v, "shop/z-early") && is_carried(v, "shop/a-late"));
+	/* The first does not share. */
+	put_sharer(v, "z-early", 1, "", "Cluster", "");
+	assert_int_equal(here(v, "shop/a-late", "192.0.2.1"), REASON_AddressShared);
+	assert_false(is_carried(v, "shop/a-late"));
+	view_free(v);
+}
+
+/* None can have it announced where the oldest that has endpoints would not be. */
+static void the_oldest_leads(void **state)
+{
+	static const struct {
+		const char *what, *first, *second; /* policy and endpoints of each */
+		enum reason n1, n2;                /* for the second */
+	} rows[] = {
+		{ "both Local, the same nodes", "Local 10.1.1.1@n1", "Local 10.1.1.1@n1",
+		  REASON_Candidate, REASON_NoLocalEndpoint },
+		{ "the second elsewhere, too", "Local 10.1.1.1@n1", "Local 10.1.1.1@n1 10.1.1.2@n2",
+		  REASON_Candidate, REASON_NoLocalEndpoint },
+		{ "the second elsewhere alone", "Local 10.1.1.1@n1", "Local 10.1.1.2@n2",
+		  REASON_NoLocalEndpoint, REASON_NoLocalEndpoint },
+		{ "the second is Cluster", "Local 10.1.1.1@n1", "Cluster 10.1.1.2@n2",
+		  REASON_Candidate, REASON_NoLocalEndpoint },
+		{ "the first has none", "Local ", "Local 10.1.1.2@n2", REASON_NoLocalEndpoint,
+		  REASON_Candidate },
+		{ "the first is Cluster", "Cluster 10.1.1.1@n1", "Local 10.1.1.2@n2",
+		  REASON_NoLocalEndpoint, REASON_Candidate },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct view *v = world();
+		const char *const both[] = { rows[i].first, rows[i].second };
+		static const char *const names[] = { "z-early", "a-late" };
+		for (size_t k = 0; k < 2; k++) {
+			cleanup_free char *policy = xstrndup(both[k], strcspn(both[k], " "));
+			put_sharer(v, names[k], (int)k + 1, PORTS, policy, "");
+			world_slice(v, names[k], names[k], strchr(both[k], ' ') + 1);
+		}
+		enum reason n1 = here(v, "shop/a-late", "192.0.2.1");
+		enum reason n2 = reason_for(v, "shop/a-late", "192.0.2.1", "n2", PROTOCOL_LAYER2);
+		if (n1 != rows[i].n1 || n2 != rows[i].n2)
+			fail_msg("%s: %s, %s", rows[i].what, reason_name(n1), reason_name(n2));
+		view_free(v);
+	}
+}
+
+/* Where it is announced hangs on the other's endpoints. */
+static void sharers_are_looked_at_together(void **state)
+{
+	struct view *v = world();
+
+	(void)state;
+	put_sharer(v, "z-early", 1, PORTS, "Local", "");
+	put_sharer(v, "a-late", 2, PORTS, "Local", "");
+	world_passes(v);
+	world_slice(v, "z-early", "z", "10.1.1.1@n1");
+	assert_int_equal(world_passes(v), 2);
+	put_sharer(v, "a-late", 2, "", "Local", "");
+	world_passes(v);
+	world_slice(v, "a-late", "a", "10.1.1.1@n1");
+	assert_int_equal(world_passes(v), 1);
+	view_free(v);
+}
+
 static void services_that_want_no_address(void **state)
 {
 	(void)state;
@@ -1252,6 +1361,9 @@ int main(void)
 		cmocka_unit_test(every_node_announces_by_bgp),
 		cmocka_unit_test(services_that_want_no_address),
 		cmocka_unit_test(age_decides_between_statuses),
+		cmocka_unit_test(an_address_is_shared),
+		cmocka_unit_test(the_oldest_leads),
+		cmocka_unit_test(sharers_are_looked_at_together),
 		cmocka_unit_test(nothing_without_a_configuration),
 		cmocka_unit_test(what_of_a_node_counts),
 		cmocka_unit_test(why_no_node_may_announce),

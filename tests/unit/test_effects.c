@@ -114,7 +114,7 @@ static void publish(void *arg)
 	struct served_snapshot s;
 	bool wire[N] = { false };
 
-	served_snapshot(announce_served(m->turn.announce), m->turn.view, true, &s);
+	served_snapshot(announce_served(m->turn.announce), m->turn.view, true, 0, &s);
 	for (size_t k = 0; k < s.l2.n_wants; k++)
 		if (s.l2.wants[k].eligible)
 			wire[s.l2.wants[k].addr.b[3] - 1] = true;

@@ -814,7 +814,8 @@ static void test_annotations_without_effect(void **state)
 		{ "fairlead.io/adress-pool", "lan", "fairlead.io/adress-pool is not known" },
 		{ "fairlead.io/address", "10.0.0.1",
 		  "fairlead.io/address is not known, and has no effect; a Service may have "
-		  "fairlead.io/address-pool, fairlead.io/addresses, fairlead.io/external-ips, "
+		  "fairlead.io/address-pool, fairlead.io/addresses, fairlead.io/allow-shared-ip, "
+		  "fairlead.io/external-ips, "
 		  "fairlead.io/terminating and fairlead.io/scheduler" },
 		{ "fairlead.io/drain", "true", "fairlead.io/drain is not known" },
 		{ "fairlead.io.example/terminating", "x", NULL },

@@ -92,7 +92,7 @@ static void expect_snapshot(struct fixture *f, const char *expected)
 	cleanup(buf_fini) struct buf text = BUF_INIT;
 	struct served_snapshot s;
 
-	served_snapshot(announce_served(f->table), f->view, true, &s);
+	served_snapshot(announce_served(f->table), f->view, true, 0, &s);
 	for (size_t i = 0; i < s.l2.n_wants; i++) {
 		const struct l2_want *w = &s.l2.wants[i];
 		buf_printf(&text, "%s%s[", addr_str(&w->addr), w->eligible ? "+" : "-");
@@ -317,6 +317,85 @@ static void states_become_reasons(void **state)
 	fixture_fini(&f);
 }
 
+static void put_sharer(struct fixture *f, const char *name, int second)
+{
+	world_put(f->view,
+	          "{'kind':'Service','metadata':{'namespace':'shop','name':'%s',"
+	          "'uid':'uid-%s','creationTimestamp':'2026-01-01T00:00:%02dZ'},"
+	          "'spec':{'type':'LoadBalancer','clusterIP':'10.96.0.8',"
+	          "'clusterIPs':['10.96.0.8'],'ports':[{'port':80}]},"
+	          "'status':{'loadBalancer':{'ingress':[{'ip':'192.0.2.1',"
+	          "'ports':[{'port':80,'protocol':'TCP'}]}]}}}",
+	          name, name, second);
+	world_slice(f->view, name, name, "10.1.1.1@n1");
+}
+
+/* When the Service was created that the address is for, in seconds: as layer 2 is told. */
+static int told(struct fixture *f, int64_t now_ms)
+{
+	struct served_snapshot s;
+
+	served_snapshot(announce_served(f->table), f->view, true, now_ms, &s);
+	assert_int_equal(s.l2.n_wants, 1);
+	int second = (int)(s.l2.wants[0].identity.since_us / 1000000 % 60);
+	served_snapshot_fini(&s);
+	return second;
+}
+
+static void set_owner(struct fixture *f, bool owner)
+{
+	struct l2_state st = { .ownership = owner ? L2_OWNER : L2_OTHER };
+
+	addr_parse("192.0.2.1", &st.addr);
+	if (!owner)
+		snprintf(st.owner, sizeof(st.owner), "n2");
+	announce_states(f->table, &st, 1);
+}
+
+/*
+ * A shared address is one to layer 2, whoever comes and goes, and the nodes, which hear of it one
+ * after the other, do not take it from each other.
+ */
+static void an_address_is_shared(void **state)
+{
+	(void)state;
+	static const struct {
+		bool owner, older_comes;
+		int at_once, later;
+	} rows[] = {
+		{ true, false, 2, 2 },
+		{ false, false, 1, 2 },
+		{ true, true, 1, 0 },
+		{ false, true, 0, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct fixture f = fixture_new();
+		f.table = announce_new(record_change, &f);
+		put_sharer(&f, "first", 1);
+		turn(&f);
+		assert_int_equal(told(&f, 1000), 1);
+		set_owner(&f, rows[i].owner);
+		put_sharer(&f, "second", 2);
+		turn(&f);
+		assert_int_equal(told(&f, 2000), 1);
+		expect_snapshot(&f, "192.0.2.1+[n1 n2 n3]\n");
+		const enum reason reason = rows[i].owner ? REASON_Announced : REASON_NotOwner;
+		assert_int_equal(announce_of(f.table, "shop/first")->reason, reason);
+		assert_int_equal(announce_of(f.table, "shop/second")->reason, reason);
+		if (rows[i].older_comes)
+			put_sharer(&f, "older", 0);
+		else
+			view_remove_service(f.view, "shop", "first");
+		turn(&f);
+		assert_int_equal(told(&f, 3000), rows[i].at_once);
+		assert_int_equal(told(&f, 5999), rows[i].at_once);
+		assert_int_equal(told(&f, 6000), rows[i].later);
+		assert_false(served_is_dirty(announce_served(f.table), f.view));
+		fixture_fini(&f);
+	}
+}
+
 static void an_address_changes_hands(void **state)
 {
 	(void)state;
@@ -428,7 +507,7 @@ static void the_snapshot_names_the_ranges_of_layer_2(void **state)
 	struct served_snapshot s;
 	char text[ADDR_RANGE_STR_SIZE];
 
-	served_snapshot(announce_served(f.table), f.view, false, &s);
+	served_snapshot(announce_served(f.table), f.view, false, 0, &s);
 	assert_false(s.l2.view_fresh);
 	for (size_t i = 0; i < ARRAY_LEN(ranges) && i < s.l2.n_ranges; i++)
 		assert_string_equal(addr_range_format(&s.l2.ranges[i].range, text), ranges[i]);
@@ -466,7 +545,7 @@ static void the_snapshot_says_where(void **state)
 		world_slice(f.view, name, name, "10.1.1.1@n1");
 	}
 	turn(&f);
-	served_snapshot(announce_served(f.table), f.view, true, &s);
+	served_snapshot(announce_served(f.table), f.view, true, 0, &s);
 	assert_int_equal(s.l2.n_wants, 4);
 	assert_int_equal(s.l2.n_places, 2);
 	for (size_t i = 0; i < 4; i++) {
@@ -492,7 +571,7 @@ static void the_snapshot_says_where(void **state)
 		view_remove_service(f.view, "shop", name);
 	}
 	turn(&f);
-	served_snapshot(announce_served(f.table), f.view, true, &s);
+	served_snapshot(announce_served(f.table), f.view, true, 0, &s);
 	assert_int_equal(s.l2.n_places, 2);
 	assert_string_equal(s.l2.places[s.l2.ranges[1].place - 1].interfaces, "(eth1)|(eth2)");
 	served_snapshot_fini(&s);
@@ -1121,6 +1200,7 @@ int main(void)
 		cmocka_unit_test(routes_come_after_the_data_plane_and_go_before_it),
 		cmocka_unit_test(states_become_reasons),
 		cmocka_unit_test(an_address_changes_hands),
+		cmocka_unit_test(an_address_is_shared),
 		cmocka_unit_test(external_ips_are_announced_like_others),
 		cmocka_unit_test(a_recreated_service_waits_for_its_rules),
 		cmocka_unit_test(a_new_node_renumbers_the_candidates),

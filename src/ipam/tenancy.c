@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "fairlead/tenancy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fairlead/mem.h"
+
+/* ---- what a Service says ---- */
+
+static const char *key_of(const struct kube_service *s)
+{
+	static const char *const names[] = { TENANCY_ANNOTATION, "metallb.io/allow-shared-ip",
+		                             "metallb.universe.tf/allow-shared-ip" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const char *key = labels_get(&s->meta.annotations, names[i]);
+		if (key && *key)
+			return key;
+	}
+	return NULL;
+}
+
+static bool is_granted(const struct kube_service *s)
+{
+	for (size_t i = 0; i < s->n_ingress; i++)
+		if (!s->ingress[i].ports)
+			return false;
+	return s->n_ingress > 0;
+}
+
+static int port_cmp(const void *a, const void *b)
+{
+	const struct tenancy_port *x = a, *y = b;
+
+	return x->port != y->port ? (int)x->port - (int)y->port : (int)x->proto - (int)y->proto;
+}
+
+struct tenancy *tenancy_of(const struct kube_service *s)
+{
+	const char *key = key_of(s);
+	bool granted = is_granted(s);
+
+	if (!key && !granted)
+		return NULL;
+	struct tenancy *t = xcalloc(1, sizeof(*t));
+	t->namespace = xstrdup(s->meta.namespace);
+	t->key = xstrdup_null(key);
+	t->local = s->traffic.external_local;
+	if (t->local)
+		t->selector = labels_copy(&s->selector);
+	t->ports = xcalloc(s->n_ports + 1, sizeof(*t->ports));
+	for (size_t i = 0; i < s->n_ports; i++)
+		t->ports[t->n_ports++] = (struct tenancy_port){ .proto = s->ports[i].proto,
+			                                        .port = s->ports[i].port };
+	qsort(t->ports, t->n_ports, sizeof(*t->ports), port_cmp);
+	t->creation_us = s->meta.creation_us;
+	t->granted = granted;
+	return t;
+}
+
+struct tenancy *tenancy_copy(const struct tenancy *t)
+{
+	if (!t)
+		return NULL;
+	struct tenancy *copy = xmemdup(t, sizeof(*t));
+	copy->namespace = xstrdup(t->namespace);
+	copy->key = xstrdup_null(t->key);
+	copy->selector = labels_copy(&t->selector);
+	copy->ports = xcalloc(t->n_ports + 1, sizeof(*t->ports));
+	if (t->n_ports)
+		memcpy(copy->ports, t->ports, t->n_ports * sizeof(*t->ports));
+	return copy;
+}
+
+void tenancy_free(struct tenancy *t)
+{
+	if (!t)
+		return;
+	free(t->namespace);
+	free(t->key);
+	labels_fini(&t->selector);
+	free(t->ports);
+	free(t);
+}
+
+static bool same_ports(const struct tenancy *a, const struct tenancy *b)
+{
+	if (a->n_ports != b->n_ports)
+		return false;
+	for (size_t i = 0; i < a->n_ports; i++)
+		if (port_cmp(&a->ports[i], &b->ports[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool same_key(const struct tenancy *a, const struct tenancy *b)
+{
+	return a->key && b->key ? !strcmp(a->key, b->key) : a->key == b->key;
+}
+
+bool tenancy_eq(const struct tenancy *a, const struct tenancy *b)
+{
+	if (!a || !b)
+		return a == b;
+	return !strcmp(a->namespace, b->namespace) && same_key(a, b) && a->local == b->local &&
+	       labels_eq(&a->selector, &b->selector) && same_ports(a, b) &&
+	       a->creation_us == b->creation_us && a->granted == b->granted;
+}
+
+/* ---- the rule ---- */
+
+/* NULL: they have none in common. */
+static const struct tenancy_port *common_port(const struct tenancy *a, const struct tenancy *b)
+{
+	for (size_t i = 0, k = 0; i < a->n_ports && k < b->n_ports;) {
+		int order = port_cmp(&a->ports[i], &b->ports[k]);
+		if (order == 0)
+			return &a->ports[i];
+		i += order < 0;
+		k += order > 0;
+	}
+	return NULL;
+}
+
+struct tenancy_verdict tenancy_judge(const struct tenancy *a, const struct tenancy *b, bool across)
+{
+	struct tenancy_verdict v = { .obstacle = TENANCY_KEY };
+
+	if (!a || !b || !a->key || !b->key)
+		return v;
+	if (!across && strcmp(a->namespace, b->namespace) != 0) {
+		v.obstacle = TENANCY_NAMESPACE;
+		return v;
+	}
+	if (strcmp(a->key, b->key) != 0)
+		return v;
+	const struct tenancy_port *port = common_port(a, b);
+	v.obstacle = TENANCY_NONE;
+	if (port) {
+		v.obstacle = TENANCY_PORT;
+		v.port = *port;
+	} else if (a->local != b->local) {
+		v.obstacle = TENANCY_POLICY;
+	} else if (a->local && !labels_eq(&a->selector, &b->selector)) {
+		v.obstacle = TENANCY_SELECTOR;
+	}
+	return v;
+}
+
+void tenancy_put(const struct tenancy_verdict *v, const char *who, struct buf *out)
+{
+	switch (v->obstacle) {
+	case TENANCY_NONE:
+		break;
+	case TENANCY_NAMESPACE:
+		buf_puts(out, "its pool does not share addresses across namespaces");
+		break;
+	case TENANCY_KEY:
+		buf_printf(out, "%s has not the same " TENANCY_ANNOTATION, who);
+		break;
+	case TENANCY_POLICY:
+		buf_printf(out, "%s has another externalTrafficPolicy", who);
+		break;
+	case TENANCY_SELECTOR:
+		buf_printf(
+			out,
+			"%s has another selector, and with externalTrafficPolicy Local it must be "
+			"the same",
+			who);
+		break;
+	case TENANCY_PORT:
+		buf_printf(out, "%s has port %u/%s, too", who, v->port.port,
+		           kube_proto_name(v->port.proto));
+		break;
+	case TENANCY_FULL:
+		buf_printf(out, "%d Services have it already", TENANCY_MAX);
+		break;
+	}
+}

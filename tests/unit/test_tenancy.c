@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Services that have one address together: the rule, and what becomes of them turn by turn. */
+#include "config.h"
+
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include <json-c/json.h>
+
+#include "fairlead/mem.h"
+#include "fairlead/record.h"
+#include "fairlead/tenancy.h"
+#include "fairlead/turn.h"
+
+/* A Service, as its owner writes it. */
+struct written {
+	const char *key;      /* NULL: no annotation */
+	const char *ports;    /* "53/UDP 53/TCP" */
+	const char *selector; /* NULL: policy Cluster; else Local, with this label of the Pods */
+	const char *asks;     /* for this address; NULL: for none */
+};
+
+static void put_ports(const char *list, struct buf *out)
+{
+	char proto[8];
+	unsigned int port;
+	int n = 0, used;
+
+	while (sscanf(list, "%u/%7s%n", &port, proto, &used) == 2) {
+		buf_printf(out, "%s{\"name\":\"p%d\",\"port\":%u,\"protocol\":\"%s\"}",
+		           n ? "," : "", n, port, proto);
+		n++;
+		list += used;
+	}
+}
+
+/* @name: "ns/name" */
+static struct kube_service *parse(const char *name, const struct written *w, int created,
+                                  const char *status)
+{
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+	const char *slash = strchr(name, '/');
+	struct kube_service *s = NULL;
+	struct err e = ERR_INIT;
+
+	buf_printf(&out,
+	           "{\"metadata\":{\"namespace\":\"%.*s\",\"name\":\"%s\",\"uid\":\"%s\","
+	           "\"resourceVersion\":\"1\",\"creationTimestamp\":\"2026-01-01T00:00:%02dZ\","
+	           "\"annotations\":{\"metallb.universe.tf/address-pool\":\"\"",
+	           (int)(slash - name), name, slash + 1, name, created);
+	if (w->key)
+		buf_printf(&out, ",\"" TENANCY_ANNOTATION "\":\"%s\"", w->key);
+	if (w->asks)
+		buf_printf(&out, ",\"" IPAM_ANNOTATION_ADDRESSES "\":\"%s\"", w->asks);
+	buf_puts(
+		&out,
+		"}},\"spec\":{\"type\":\"LoadBalancer\",\"clusterIPs\":[\"10.96.0.1\"],\"ports\":[");
+	put_ports(w->ports, &out);
+	buf_printf(&out, "],\"selector\":{\"app\":\"%s\"},\"externalTrafficPolicy\":\"%s\"}%s}",
+	           w->selector ? w->selector : "any", w->selector ? "Local" : "Cluster", status);
+	struct json_object *obj = json_tokener_parse(buf_str(&out));
+	if (!obj || kube_service_parse(obj, &s, &e) < 0)
+		fail_msg("%s: %s", e.msg, buf_str(&out));
+	json_object_put(obj);
+	return s;
+}
+
+/* ---- the rule ---- */
+
+static void test_rule(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *what, *other; /* the name of the second one; the first is shop/a */
+		struct written a, b;
+		bool across;
+		enum tenancy_obstacle obstacle;
+		const char *says;
+	} rows[] = {
+		{ "DNS over UDP and TCP",
+		  "shop/b",
+		  { "k", "53/UDP", NULL, NULL },
+		  { "k", "53/TCP", NULL, NULL },
+		  false,
+		  TENANCY_NONE,
+		  "" },
+		{ "no key at all",
+		  "shop/b",
+		  { NULL, "53/UDP", NULL, NULL },
+		  { NULL, "53/TCP", NULL, NULL },
+		  false,
+		  TENANCY_KEY,
+		  "has not the same" },
+		{ "one has none",
+		  "shop/b",
+		  { "k", "53/UDP", NULL, NULL },
+		  { NULL, "53/TCP", NULL, NULL },
+		  false,
+		  TENANCY_KEY,
+		  "has not the same" },
+		{ "an empty one is none",
+		  "shop/b",
+		  { "", "53/UDP", NULL, NULL },
+		  { "", "53/TCP", NULL, NULL },
+		  false,
+		  TENANCY_KEY,
+		  "has not the same" },
+		{ "another key",
+		  "shop/b",
+		  { "k", "53/UDP", NULL, NULL },
+		  { "K", "53/TCP", NULL, NULL },
+		  false,
+		  TENANCY_KEY,
+		  "has not the same" },
+		{ "a port in common",
+		  "shop/b",
+		  { "k", "80/TCP 53/UDP 443/TCP", NULL, NULL },
+		  { "k", "9/TCP 53/TCP 443/TCP 53/UDP", NULL, NULL },
+		  false,
+		  TENANCY_PORT,
+		  "OTHER has port 53/UDP, too" },
+		{ "another namespace",
+		  "evil/b",
+		  { "k", "53/UDP", NULL, NULL },
+		  { "k", "53/TCP", NULL, NULL },
+		  false,
+		  TENANCY_NAMESPACE,
+		  "across namespaces" },
+		{ "another namespace, another key",
+		  "evil/b",
+		  { "k", "53/UDP", NULL, NULL },
+		  { "x", "53/UDP", NULL, NULL },
+		  false,
+		  TENANCY_NAMESPACE,
+		  "across namespaces" },
+		{ "another namespace, where that may be",
+		  "evil/b",
+		  { "k", "53/UDP", NULL, NULL },
+		  { "k", "53/TCP", NULL, NULL },
+		  true,
+		  TENANCY_NONE,
+		  "" },
+		{ "Local and Cluster",
+		  "shop/b",
+		  { "k", "53/UDP", "dns", NULL },
+		  { "k", "53/TCP", NULL, NULL },
+		  false,
+		  TENANCY_POLICY,
+		  "externalTrafficPolicy" },
+		{ "Local, the same Pods",
+		  "shop/b",
+		  { "k", "53/UDP", "dns", NULL },
+		  { "k", "53/TCP", "dns", NULL },
+		  false,
+		  TENANCY_NONE,
+		  "" },
+		{ "Local, other Pods",
+		  "shop/b",
+		  { "k", "53/UDP", "dns", NULL },
+		  { "k", "53/TCP", "web", NULL },
+		  false,
+		  TENANCY_SELECTOR,
+		  "another selector" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup(buf_fini) struct buf out = BUF_INIT;
+		struct kube_service *sa = parse("shop/a", &rows[i].a, 1, "");
+		struct kube_service *sb = parse(rows[i].other, &rows[i].b, 2, "");
+		struct tenancy *a = tenancy_of(sa), *b = tenancy_of(sb);
+		struct tenancy_verdict v = tenancy_judge(a, b, rows[i].across);
+		struct tenancy_verdict w = tenancy_judge(b, a, rows[i].across);
+		tenancy_put(&v, "OTHER", &out);
+		if (v.obstacle != rows[i].obstacle || w.obstacle != v.obstacle ||
+		    !strstr(buf_str(&out), rows[i].says))
+			fail_msg("%s: %d, %d, %s", rows[i].what, v.obstacle, w.obstacle,
+			         buf_str(&out));
+		tenancy_free(a);
+		tenancy_free(b);
+		kube_service_free(sa);
+		kube_service_free(sb);
+	}
+}
+
+static void test_spellings(void **state)
+{
+	(void)state;
+	static const char *const spellings[] = { TENANCY_ANNOTATION, "metallb.io/allow-shared-ip",
+		                                 "metallb.universe.tf/allow-shared-ip" };
+
+	for (size_t i = 0; i < ARRAY_LEN(spellings); i++) {
+		struct label kv = { .key = (char *)(uintptr_t)spellings[i],
+			            .value = (char *)(uintptr_t) "k" };
+		const struct kube_service s = { .meta = { .namespace = (char *)(uintptr_t) "shop",
+			                                  .annotations = { &kv, 1 } } };
+		struct tenancy *t = tenancy_of(&s);
+		assert_string_equal(t->key, "k");
+		tenancy_free(t);
+	}
+}
+
+/* ---- turn by turn ---- */
+
+enum { MANY = 4 };
+
+static const struct record_rules rules = { .external_ips = true };
+static const struct record_server server = { 0 };
+
+static struct {
+	struct ipam *ipam;
+	struct record *records[MANY];
+	struct written written[MANY];
+	char *status[MANY]; /* as the API server has it: ,"status":{…} */
+	bool waits[MANY], dirty[MANY];
+} w;
+
+static const char *const names[MANY] = { "shop/a", "shop/b", "shop/c", "evil/d" };
+
+static void read_again(size_t i)
+{
+	struct kube_service *s =
+		parse(names[i], &w.written[i], (int)i + 1, w.status[i] ? w.status[i] : "");
+
+	if (!w.records[i])
+		w.records[i] = record_new(NULL, &s->meta);
+	record_read(w.records[i], s, &rules, 1);
+	kube_service_free(s);
+}
+
+static void write_status(size_t i, struct record_write what)
+{
+	cleanup(buf_fini) struct buf patch = BUF_INIT;
+	const char *status;
+
+	if (!what.ingress)
+		return;
+	record_patch(w.records[i], what, 0, &patch);
+	status = strstr(buf_str(&patch), ",\"status\":");
+	if (!status)
+		status = strstr(buf_str(&patch), "\"status\":");
+	assert_non_null(status);
+	free(w.status[i]);
+	w.status[i] =
+		xasprintf("%s%.*s", *status == ',' ? "" : ",", (int)(strlen(status) - 1), status);
+	record_written(w.records[i], what);
+	turn_settle(w.ipam, w.records[i], (struct record_write){ .ingress = false });
+	read_again(i);
+}
+
+static void wake(void)
+{
+	for (size_t i = 0; i < MANY; i++)
+		w.dirty[i] |= w.records[i] && w.waits[i] && turn_is_concerned(w.ipam, w.records[i]);
+	ipam_freed_seen(w.ipam);
+}
+
+/* Until nobody has anything to decide; they come in the order of their creation. */
+static void settle(void)
+{
+	struct record_write writes[MANY];
+
+	for (int round = 0; round < 20; round++) {
+		bool any = false;
+		memset(writes, 0, sizeof(writes));
+		for (size_t i = 0; i < MANY; i++) {
+			if (!w.records[i] || !w.dirty[i])
+				continue;
+			struct turn_outcome t = turn_decide(w.ipam, w.records[i], &server);
+			w.dirty[i] = false;
+			w.waits[i] = t.waits;
+			writes[i] = t.write;
+			any = true;
+		}
+		turn_end(w.ipam, w.records, 0);
+		for (size_t i = 0; i < MANY; i++)
+			write_status(i, writes[i]);
+		wake();
+		if (!any)
+			return;
+	}
+	fail_msg("they do not come to rest");
+}
+
+static void start(const char *more)
+{
+	cleanup_free char *yaml = xasprintf("address-pools:\n"
+	                                    "- {name: lan, protocol: layer2, addresses: [%s}\n",
+	                                    more);
+	struct config_problems errors = { 0 };
+	struct configuration *c = NULL;
+	struct record *all[MANY];
+	size_t n = 0;
+
+	ipam_free(w.ipam);
+	if (configuration_parse(yaml, strlen(yaml), &c, &errors, NULL) < 0)
+		fail_msg("%s", errors.items[0].message);
+	w.ipam = ipam_new(c);
+	configuration_unref(c);
+	for (size_t i = 0; i < MANY; i++)
+		if (w.records[i]) {
+			all[n++] = w.records[i];
+			w.dirty[i] = true;
+		}
+	turn_adopt_all(w.ipam, all, n);
+	settle();
+}
+
+/* Its owner writes it, for the first time or anew. */
+static void put(size_t i, const struct written *what)
+{
+	w.written[i] = *what;
+	read_again(i);
+	if (turn_adopt(w.ipam, w.records[i]))
+		wake();
+	w.dirty[i] = true;
+	settle();
+}
+
+static void delete (size_t i)
+{
+	ipam_release(w.ipam, w.records[i]->key);
+	record_free(TAKE(w.records[i]));
+	free(TAKE(w.status[i]));
+	wake();
+	settle();
+}
+
+static void stop(void)
+{
+	for (size_t i = 0; i < MANY; i++) {
+		record_free(w.records[i]);
+		free(w.status[i]);
+	}
+	ipam_free(w.ipam);
+	memset(&w, 0, sizeof(w));
+}
+
+/* The last number of the address, or 0. */
+static int has(size_t i)
+{
+	const struct ipam_request *q = &w.records[i]->lb.request;
+
+	return q->n_held ? q->held[0].b[3] : 0;
+}
+
+static void expect(const char *what, int a, int b, int c)
+{
+	const int want[] = { a, b, c };
+
+	for (size_t i = 0; i < ARRAY_LEN(want); i++)
+		if (w.records[i] && has(i) != want[i])
+			fail_msg("%s: %s has .%d instead of .%d: %s", what, names[i], has(i),
+			         want[i], w.records[i]->lb.message);
+}
+
+static void expect_says(size_t i, enum reason reason, const char *text)
+{
+	const struct record_part *p = &w.records[i]->lb;
+
+	if (p->reason != reason || !strstr(p->message, text))
+		fail_msg("%s: %s %s; expected \"%s\"", names[i], reason_name(p->reason), p->message,
+		         text);
+}
+
+static const struct written udp = { "k", "53/UDP", NULL, NULL };
+static const struct written tcp = { "k", "53/TCP", NULL, NULL };
+static const struct written web = { "k", "80/TCP", NULL, NULL };
+#define TWO "10.0.0.1-10.0.0.2]"
+#define ONE "10.0.0.1/32]"
+
+static void test_joins(void **state)
+{
+	(void)state;
+	start(TWO);
+	put(0, &udp);
+	put(1, &tcp);
+	put(2, &web);
+	expect("all three go together", 1, 1, 1);
+	expect_says(1, REASON_Assigned, "from pool lan; shop/a has it, too");
+	assert_true(ipam_usage(w.ipam, 0).used[0] == 1 && ipam_usage(w.ipam, 0).free[0] == 1);
+	assert_non_null(strstr(w.status[1], "\"ports\":[{\"port\":53,\"protocol\":\"TCP\"}]"));
+
+	start(TWO);
+	expect("another leader finds the same", 1, 1, 1);
+	delete (0);
+	start(TWO);
+	expect("and without the oldest", 0, 1, 1);
+	delete (1);
+	assert_int_equal(ipam_usage(w.ipam, 0).used[0], 1);
+	delete (2);
+	assert_int_equal(ipam_usage(w.ipam, 0).used[0], 0);
+	stop();
+}
+
+static void test_joins_not(void **state)
+{
+	(void)state;
+	start(TWO);
+	put(0, &udp);
+	put(1, &udp);
+	expect("the same port", 1, 2, 0);
+	put(2, &udp);
+	expect("and no third address", 1, 2, 0);
+	expect_says(2, REASON_PoolExhausted,
+	            "10.0.0.1 cannot be shared: shop/a has port 53/UDP, too");
+	put(2, &(struct written){ "k", "53/UDP", NULL, "10.0.0.2" });
+	expect_says(2, REASON_AddressNotShared,
+	            "10.0.0.2 was asked for, but cannot be shared: shop/b has port 53/UDP, too");
+	put(2, &(struct written){ "k", "80/TCP", NULL, "10.0.0.2" });
+	expect("another port, where it asks to be", 1, 2, 2);
+	stop();
+}
+
+/* Neither by asking for the address nor by knowing the key. */
+static void test_another_namespace(void **state)
+{
+	(void)state;
+	start(ONE);
+	put(0, &udp);
+	put(3, &tcp);
+	assert_int_equal(has(3), 0);
+	expect_says(3, REASON_PoolExhausted, "in use");
+	assert_null(strstr(w.records[3]->lb.message, "shared"));
+	put(3, &(struct written){ "k", "53/TCP", NULL, "10.0.0.1" });
+	assert_int_equal(has(3), 0);
+	expect_says(3, REASON_AddressNotShared, "across namespaces");
+	assert_null(strstr(w.records[3]->lb.message, "shop"));
+
+	start(ONE ", share-across-namespaces: true");
+	assert_int_equal(has(3), 1);
+	start(ONE);
+	assert_int_equal(has(0), 1);
+	assert_int_equal(has(3), 1);
+	expect_says(3, REASON_SharingEnded, "across namespaces");
+	stop();
+}
+
+/* Of those that are one too many the younger goes, whoever of them has changed. */
+static void test_falls_out(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *what;
+		size_t who;
+		struct written changed;
+		const char *says;
+	} rows[] = {
+		{ "the younger takes a port of the older",
+		  1,
+		  { "k", "53/UDP", NULL, NULL },
+		  "shop/a has port 53/UDP, too" },
+		{ "the older takes a port of the younger",
+		  0,
+		  { "k", "53/UDP 53/TCP", NULL, NULL },
+		  "shop/a has port 53/TCP, too" },
+		{ "the younger has another key",
+		  1,
+		  { "x", "53/TCP", NULL, NULL },
+		  "shop/a has not the same" },
+		{ "the younger has none",
+		  1,
+		  { NULL, "53/TCP", NULL, NULL },
+		  "shop/a has not the same" },
+		{ "the older has none",
+		  0,
+		  { NULL, "53/UDP", NULL, NULL },
+		  "shop/a has not the same" },
+		{ "another policy",
+		  1,
+		  { "k", "53/TCP", "dns", NULL },
+		  "another externalTrafficPolicy" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct written *before = rows[i].who ? &tcp : &udp;
+		start(TWO);
+		put(0, &udp);
+		put(1, &tcp);
+		expect("together", 1, 1, 0);
+		put(rows[i].who, &rows[i].changed);
+		expect(rows[i].what, 1, 2, 0);
+		stop();
+
+		/* It keeps what it has while there is no other, also under another leader. */
+		start(ONE);
+		put(0, &udp);
+		put(1, &tcp);
+		put(rows[i].who, &rows[i].changed);
+		expect(rows[i].what, 1, 1, 0);
+		expect_says(1, REASON_SharingEnded, rows[i].says);
+		start(ONE);
+		expect(rows[i].what, 1, 1, 0);
+		expect_says(1, REASON_SharingEnded, rows[i].says);
+		put(rows[i].who, before);
+		expect("it is undone", 1, 1, 0);
+		expect_says(1, REASON_Kept, "");
+		put(rows[i].who, &rows[i].changed);
+		start(TWO);
+		expect("there is room by now", 1, 2, 0);
+		stop();
+	}
+}
+
+static void test_third_stays(void **state)
+{
+	(void)state;
+	start("10.0.0.1-10.0.0.3]");
+	put(0, &udp);
+	put(1, &tcp);
+	put(2, &web);
+	put(1, &(struct written){ "k", "53/UDP 80/TCP", NULL, NULL });
+	expect("the one that clashes with the oldest does not count", 1, 2, 1);
+	stop();
+}
+
+/* What the older one says by now is a reason to ask again. */
+static void test_waits_for_consent(void **state)
+{
+	(void)state;
+	start(ONE);
+	put(0, &(struct written){ NULL, "53/UDP", NULL, NULL });
+	put(1, &tcp);
+	expect("it has no key", 1, 0, 0);
+	put(0, &udp);
+	expect("now it has", 1, 1, 0);
+	put(2, &udp);
+	expect("the port is taken", 1, 1, 0);
+	put(0, &(struct written){ "k", "54/UDP", NULL, NULL });
+	expect("and free", 1, 1, 1);
+	stop();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rule),
+		cmocka_unit_test(test_spellings),
+		cmocka_unit_test(test_joins),
+		cmocka_unit_test(test_joins_not),
+		cmocka_unit_test(test_another_namespace),
+		cmocka_unit_test(test_falls_out),
+		cmocka_unit_test(test_third_stays),
+		cmocka_unit_test(test_waits_for_consent),
+	};
+
+	return cmocka_run_group_tests_name("tenancy", tests, NULL, NULL);
+}
