@@ -158,9 +158,9 @@ const struct view_service *decide_first(const struct view *v, const struct addr 
  * ones that terminate; the local set likewise among those of @node; an endpoint in two slices
  * counts once, local if either says so).  From the cluster set hints may exclude endpoints that are
  * meant for other nodes or zones (@zone: that of @node, NULL: none).  A set that the Service's
- * policies cannot use stays empty.  Endpoints of a UDP port that serve but are in neither set are
- * kept, wherever they are: kube-proxy leaves the flows that they answer alone.  Sorted by address
- * and port.
+ * policies cannot use stays empty.  Endpoints that serve but are in neither set are kept, wherever
+ * they are: kube-proxy leaves the flows that they answer alone.  So are those that terminate, but
+ * for UDP, whether they serve or not.  Sorted by address and port.
  */
 struct decide_endpoints {
 	struct proxy_endpoint *cluster, *local, *kept;

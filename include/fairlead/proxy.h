@@ -42,8 +42,9 @@ bool proxy_mode_forwards(enum proxy_mode mode);
  * has changed is rendered again.
  *
  * Of a port, endpoint sets follow kube-proxy's selection: ready ones, else serving ones that
- * terminate; the local set is a subset by node, chosen by the same rule.  Those that are kept, of
- * UDP, get no new flows but may go on answering, as they are terminating or policies select others.
+ * terminate; the local set is a subset by node, chosen by the same rule.  Those that are kept get
+ * nothing new but may go on with what they have, as they are terminating or policies select others;
+ * of TCP and SCTP they matter to IPVS alone, as connection tracking ends no connection of these.
  *
  * Of a half, no address may be both in vips (its ingress of mode VIP) and in external_ips.  The
  * open ones of both are those whose other ports stay open, as the addresses may belong to somebody

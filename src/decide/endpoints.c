@@ -23,6 +23,7 @@ struct merged {
 	struct proxy_endpoint ep;
 	const char *zones, *nodes;     /* hints: ",a,b," */
 	bool ready, serving, fallback; /* fallback: serving and terminating */
+	bool keeps;                    /* it may go on with what it has */
 	bool elsewhere;                /* its hints leave it to others */
 };
 
@@ -47,6 +48,12 @@ static const char *either(const char *a, const char *b)
 	return !a || (b && strcmp(a, b) < 0) ? b : a;
 }
 
+/* Connections end with their Pod; an answer to a datagram of UDP takes one that serves. */
+static bool keeps(const struct view_port *port, const struct view_endpoint *ep)
+{
+	return ep->serving || (ep->terminating && port->proto != IPPROTO_UDP);
+}
+
 /* All endpoints of the port, each address and port once; *ret_n of them. */
 static struct merged *merge_slices(const struct view_service *s, const struct view_port *port,
                                    uint8_t family, const char *node, size_t *ret_n)
@@ -63,7 +70,7 @@ static struct merged *merge_slices(const struct view_service *s, const struct vi
 			 * What serves nobody is not in the bound on a Service's size (size.c), and
 			 * there may be a great many.
 			 */
-			if (!ep->ready && !ep->serving)
+			if (!ep->ready && !keeps(port, ep))
 				continue;
 			ARRAY_RESERVE(all, cap, n + 1);
 			all[n++] = (struct merged){
@@ -75,6 +82,7 @@ static struct merged *merge_slices(const struct view_service *s, const struct vi
 				.ready = ep->ready,
 				.serving = ep->serving,
 				.fallback = ep->serving && ep->terminating,
+				.keeps = keeps(port, ep),
 			};
 		}
 	}
@@ -88,6 +96,7 @@ static struct merged *merge_slices(const struct view_service *s, const struct vi
 			all[unique - 1].ready |= all[i].ready;
 			all[unique - 1].serving |= all[i].serving;
 			all[unique - 1].fallback |= all[i].fallback;
+			all[unique - 1].keeps |= all[i].keeps;
 		} else {
 			all[unique++] = all[i];
 		}
@@ -162,7 +171,7 @@ static void pick_kept(const struct merged *all, size_t n, struct decide_endpoint
 	struct proxy_endpoint *set = n ? xcalloc(n, sizeof(*set)) : NULL;
 
 	for (size_t i = 0; i < n; i++)
-		if (all[i].serving && !is_in(e->cluster, e->n_cluster, &all[i]) &&
+		if (all[i].keeps && !is_in(e->cluster, e->n_cluster, &all[i]) &&
 		    !is_in(e->local, e->n_local, &all[i]))
 			set[e->n_kept++] = all[i].ep;
 	if (!e->n_kept) {
@@ -200,8 +209,7 @@ void decide_endpoints(const struct view_service *s, const struct view_port *port
 		e.n_cluster = pick(all, n, false, &e.cluster);
 	if (s->traffic.internal_local || (s->traffic.external_local && external))
 		e.n_local = pick(all, n, true, &e.local);
-	if (port->proto == IPPROTO_UDP)
-		pick_kept(all, n, &e);
+	pick_kept(all, n, &e);
 	free(all);
 	*ret = e;
 }

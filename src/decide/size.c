@@ -35,14 +35,14 @@ static const struct cost by_element = {
 	.endpoint = 1, .affinity = 1, .local = 1, .address = 2, .max = DECIDE_ELEMENTS_MAX
 };
 
-/* Also those that serve without being used, which are looked at for each port, and kept of UDP. */
+/* Also those that are only kept, which are looked at for each port. */
 static size_t n_usable(const struct view_slice *slice)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < slice->n_endpoints; i++) {
 		const struct view_endpoint *ep = &slice->endpoints[i];
-		n += ep->ready || ep->serving;
+		n += ep->ready || ep->serving || ep->terminating;
 	}
 	return n;
 }

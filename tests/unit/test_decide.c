@@ -241,8 +241,8 @@ static void a_service_has_a_size(void **state)
 }
 
 /*
- * Endpoints that serve are looked at for each port, whether they are used or not, and so they are
- * in the bound; those that do not serve are passed over.  What the Service may not have anyway is
+ * Endpoints that serve or terminate are looked at for each port, whether they are used or not, and
+ * so they are in the bound; all others are passed over.  What the Service may not have anyway is
  * said without counting.
  */
 static void endpoints_that_are_not_used_count(void **state)
@@ -255,6 +255,8 @@ static void endpoints_that_are_not_used_count(void **state)
 		{ "'ready':true", "192.0.2.1", REASON_TooLarge },
 		{ "'ready':false,'serving':true", "192.0.2.1", REASON_TooLarge },
 		{ "'ready':false,'serving':true,'terminating':true", "192.0.2.1", REASON_TooLarge },
+		{ "'ready':false,'serving':false,'terminating':true", "192.0.2.1",
+		  REASON_TooLarge },
 		{ "'ready':false,'serving':false", "192.0.2.1", REASON_Candidate },
 		{ "'ready':true", "7.7.7.7", REASON_ExternalIpNotAllowed },
 	};
@@ -1275,16 +1277,17 @@ static void hints_are_for_the_cluster_set(void **state)
 
 /*
  * Terminating beside ready ones, or elsewhere where policy is Local; not the one that serves no
- * more.
+ * more, but of connections, if it is only terminating.
  */
-static void udp_flows_are_kept_while_served(void **state)
+static void flows_are_kept(void **state)
 {
 	(void)state;
 	static const struct {
 		const char *proto, *spec, *cluster, *local, *kept;
 	} cases[] = {
 		{ "UDP", "", "10.1.1.1:53L 10.1.1.4:53", "", "10.1.1.2:53" },
-		{ "TCP", "", "10.1.1.1:53L 10.1.1.4:53", "", "" },
+		{ "TCP", "", "10.1.1.1:53L 10.1.1.4:53", "", "10.1.1.2:53 10.1.1.5:53" },
+		{ "SCTP", "", "10.1.1.1:53L 10.1.1.4:53", "", "10.1.1.2:53 10.1.1.5:53" },
 		{ "UDP", ",'internalTrafficPolicy':'Local'", "", "10.1.1.1:53L",
 		  "10.1.1.2:53 10.1.1.4:53" },
 	};
@@ -1306,7 +1309,9 @@ static void udp_flows_are_kept_while_served(void **state)
 			"'endpoints':[{'addresses':['10.1.1.1'],'nodeName':'n1'},"
 			"{'addresses':['10.1.1.2'],'conditions':{'ready':false,'terminating':true}},"
 			"{'addresses':['10.1.1.3'],'conditions':{'ready':false,'serving':false}},"
-			"{'addresses':['10.1.1.4'],'nodeName':'n2'}]}",
+			"{'addresses':['10.1.1.4'],'nodeName':'n2'},"
+			"{'addresses':['10.1.1.5'],'conditions':{'ready':false,'serving':false,"
+			"'terminating':true}}]}",
 			cases[i].proto);
 		const struct view_service *s = view_service_named(v, "shop/dns");
 		decide_endpoints(s, &s->ports[0], 4, "n1", "z1", &e);
@@ -1380,7 +1385,7 @@ int main(void)
 		cmocka_unit_test(named_ports_are_the_slices),
 		cmocka_unit_test(hints_keep_traffic_near),
 		cmocka_unit_test(hints_are_for_the_cluster_set),
-		cmocka_unit_test(udp_flows_are_kept_while_served),
+		cmocka_unit_test(flows_are_kept),
 		cmocka_unit_test(inner_services_use_what_they_can),
 	};
 
