@@ -115,9 +115,9 @@ static void send_a_change(void)
 {
 	want(0, IPPROTO_TCP, "", 1);
 	write_all();
-	ledger_know_scheduler(l, "rr", true, now_ms);
+	ledger_know_scheduler(l, "rr", 0, now_ms);
 	want(0, IPPROTO_TCP, "rr", 1);
-	ledger_know_scheduler(l, "rr", true, now_ms);
+	ledger_know_scheduler(l, "rr", 0, now_ms);
 	assert_true(take());
 	assert_int_equal(ops.n, 1);
 	assert_int_equal(ops.list[0].verb, IPVS_CHANGE_SERVER);
@@ -218,7 +218,7 @@ static size_t n_unread_of(size_t n_endpoints)
 			                             (uint16_t)(i + 1) };
 	for (v.id.mark = 0x5002; v.id.mark < 0x5002 + 10; v.id.mark++)
 		ledger_want(l, &v);
-	ledger_know_scheduler(l, "rr", true, now_ms);
+	ledger_know_scheduler(l, "rr", 0, now_ms);
 	write_all();
 	ledger_audit(l);
 	for (; ledger_next_unread(l, &id, &itself); n++)
@@ -294,7 +294,7 @@ static void a_lack_is_the_scheduler_s_where_that_is_named(void **state)
 {
 	(void)state;
 	want(0, IPPROTO_UDP, "wlc", 2);
-	ledger_know_scheduler(l, "wlc", true, now_ms);
+	ledger_know_scheduler(l, "wlc", 0, now_ms);
 	write_all();
 	want(0, IPPROTO_UDP, "wlc", 1);
 	assert_true(take());

@@ -4,6 +4,8 @@
 
 #include "unit.h"
 
+#include <errno.h>
+
 #include "fairlead/mem.h"
 #include "proxy/ipvs/schedulers.h"
 
@@ -39,7 +41,7 @@ static void each_other_one_is_asked_for_once(void **state)
 	uint8_t number = schedulers_hold(&s, "wlc");
 	assert_int_equal(schedulers_hold(&s, "wlc"), number);
 	assert_string_equal(schedulers_unknown(&s), "wlc");
-	assert_int_equal(schedulers_know(&s, "wlc", true, NOW_MS), number);
+	assert_int_equal(schedulers_know(&s, "wlc", 0, NOW_MS), number);
 	assert_null(schedulers_unknown(&s));
 	assert_string_equal(schedulers_effective(&s, number), "wlc");
 	/* The kernel may lose its module. */
@@ -51,7 +53,7 @@ static void one_that_is_missing_has_a_substitute_and_is_asked_for_again(void **s
 {
 	(void)state;
 	uint8_t number = schedulers_hold(&s, "nonesuch");
-	schedulers_know(&s, "nonesuch", false, NOW_MS);
+	schedulers_know(&s, "nonesuch", -ENOENT, NOW_MS);
 	assert_true(schedulers_lack(&s));
 	assert_true(schedulers_is_substituted(&s, number));
 	assert_string_equal(schedulers_effective(&s, number), VIRTUAL_SCHEDULER_DEFAULT);
@@ -59,9 +61,21 @@ static void one_that_is_missing_has_a_substitute_and_is_asked_for_again(void **s
 	assert_null(schedulers_unknown(&s));
 	assert_int_equal(schedulers_wake(&s, NOW_MS + SCHEDULERS_RETRY_MS), INT64_MAX);
 	assert_string_equal(schedulers_unknown(&s), "nonesuch");
-	schedulers_know(&s, "nonesuch", true, NOW_MS);
+	schedulers_know(&s, "nonesuch", 0, NOW_MS);
 	assert_string_equal(schedulers_effective(&s, number), "nonesuch");
 	assert_false(schedulers_lack(&s));
+}
+
+/* Memory may be short, for one. */
+static void one_that_could_not_be_asked_for_is_soon(void **state)
+{
+	(void)state;
+	uint8_t number = schedulers_hold(&s, "wlc");
+	schedulers_know(&s, "wlc", -ENOMEM, NOW_MS);
+	assert_true(schedulers_is_substituted(&s, number));
+	assert_int_equal(schedulers_wake(&s, NOW_MS), NOW_MS + SCHEDULERS_SOON_MS);
+	schedulers_wake(&s, NOW_MS + SCHEDULERS_SOON_MS);
+	assert_string_equal(schedulers_unknown(&s), "wlc");
 }
 
 /* Nobody's number changes, and what nobody uses makes room. */
@@ -79,13 +93,13 @@ static void only_so_many_are_told_apart(void **state)
 	assert_int_equal(schedulers_hold(&s, "one-more"), SCHEDULERS_NONE);
 	assert_true(schedulers_is_substituted(&s, SCHEDULERS_NONE));
 	assert_string_equal(schedulers_effective(&s, SCHEDULERS_NONE), VIRTUAL_SCHEDULER_DEFAULT);
-	assert_int_equal(schedulers_know(&s, "one-more", true, NOW_MS), SCHEDULERS_NONE);
+	assert_int_equal(schedulers_know(&s, "one-more", 0, NOW_MS), SCHEDULERS_NONE);
 	schedulers_doubt(&s, SCHEDULERS_NONE);
 	schedulers_drop(&s, SCHEDULERS_NONE);
 	schedulers_drop(&s, 7);
 	assert_int_equal(schedulers_hold(&s, "one-more"), 7);
 	/* What was known of the former one is forgotten. */
-	schedulers_know(&s, "one-more", false, NOW_MS);
+	schedulers_know(&s, "one-more", -ENOENT, NOW_MS);
 	schedulers_drop(&s, 7);
 	assert_int_equal(schedulers_hold(&s, "another"), 7);
 	assert_false(schedulers_is_substituted(&s, 7));
@@ -98,6 +112,7 @@ int main(void)
 		cmocka_unit_test_setup(each_other_one_is_asked_for_once, setup),
 		cmocka_unit_test_setup(one_that_is_missing_has_a_substitute_and_is_asked_for_again,
 		                       setup),
+		cmocka_unit_test_setup(one_that_could_not_be_asked_for_is_soon, setup),
 		cmocka_unit_test_setup(only_so_many_are_told_apart, setup),
 	};
 

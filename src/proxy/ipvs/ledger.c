@@ -38,12 +38,13 @@ static void schedule(struct ledger *l, struct entry *e)
 		entries_move(&l->book, e, ENTRY_DIRTY);
 }
 
-void ledger_know_scheduler(struct ledger *l, const char *name, bool there, int64_t now_ms)
+void ledger_know_scheduler(struct ledger *l, const char *name, int error, int64_t now_ms)
 {
-	uint8_t number = schedulers_know(&l->book.schedulers, name, there, now_ms);
+	uint8_t number = schedulers_know(&l->book.schedulers, name, error, now_ms);
+	int64_t due_ms = schedulers_wake(&l->book.schedulers, now_ms);
 
-	if (!there && now_ms + SCHEDULERS_RETRY_MS < l->book.due_ms)
-		l->book.due_ms = now_ms + SCHEDULERS_RETRY_MS;
+	if (due_ms < l->book.due_ms)
+		l->book.due_ms = due_ms;
 	for (struct entry *e = l->book.all; e; e = e->hh.next)
 		if (e->s.wanted && e->scheduler == number)
 			schedule(l, e);

@@ -54,7 +54,8 @@ void ledger_complete(struct ledger *l);
 /* The next one that the kernel has to be asked for; NULL: none. */
 const char *ledger_unknown_scheduler(const struct ledger *l);
 bool ledger_lacks_schedulers(const struct ledger *l);
-void ledger_know_scheduler(struct ledger *l, const char *name, bool there, int64_t now_ms);
+/* As schedulers_know(). */
+void ledger_know_scheduler(struct ledger *l, const char *name, int error, int64_t now_ms);
 
 /* ---- what the kernel has ---- */
 

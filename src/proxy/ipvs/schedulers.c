@@ -3,6 +3,7 @@
 
 #include "proxy/ipvs/schedulers.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -79,13 +80,14 @@ const char *schedulers_unknown(const struct schedulers *s)
 	return NULL;
 }
 
-uint8_t schedulers_know(struct schedulers *s, const char *name, bool there, int64_t now_ms)
+uint8_t schedulers_know(struct schedulers *s, const char *name, int error, int64_t now_ms)
 {
 	uint8_t i = find(s, name);
 
 	if (i != SCHEDULERS_NONE) {
-		s->list[i].knowledge = there ? SCHEDULER_THERE : SCHEDULER_MISSING;
-		s->list[i].retry_ms = now_ms + SCHEDULERS_RETRY_MS;
+		s->list[i].knowledge = error == 0 ? SCHEDULER_THERE : SCHEDULER_MISSING;
+		s->list[i].retry_ms =
+			now_ms + (error == -ENOENT ? SCHEDULERS_RETRY_MS : SCHEDULERS_SOON_MS);
 	}
 	return i;
 }

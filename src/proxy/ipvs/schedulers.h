@@ -14,8 +14,9 @@
 
 #include "proxy/ipvs/virtual_types.h"
 
-/* A scheduler that the kernel does not have is asked for again. */
+/* A scheduler that the kernel does not have is asked for again; one that it may have, soon. */
 #define SCHEDULERS_RETRY_MS 600000
+#define SCHEDULERS_SOON_MS 1000
 /* There was no room for it. */
 #define SCHEDULERS_NONE UINT8_MAX
 #define SCHEDULERS_DEFAULT 0
@@ -44,8 +45,11 @@ bool schedulers_is_substituted(const struct schedulers *s, uint8_t number);
 
 /* The next one that the kernel has to be asked for; NULL: none. */
 const char *schedulers_unknown(const struct schedulers *s);
-/* Its number. */
-uint8_t schedulers_know(struct schedulers *s, const char *name, bool there, int64_t now_ms);
+/*
+ * What the kernel said: 0, it is there; -ENOENT, it is not; another negative errno, that may be
+ * otherwise soon.  Its number.
+ */
+uint8_t schedulers_know(struct schedulers *s, const char *name, int error, int64_t now_ms);
 /* It has to be asked for again: it may have been unloaded. */
 void schedulers_doubt(struct schedulers *s, uint8_t number);
 /* What is due by now is unknown again; when the next one is, INT64_MAX: none. */

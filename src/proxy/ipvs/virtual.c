@@ -168,10 +168,12 @@ static bool learn_scheduler(struct virtuals *v)
 		return false;
 	int r = probe(v->channel, (struct virtual_id){ v->tag, 4 }, name);
 	if (r < 0)
-		log_warn("the kernel does not have the scheduler that a Service asks for",
+		log_warn(r == -ENOENT
+		                 ? "the kernel does not have the scheduler that a Service asks for"
+		                 : "the kernel does not take the scheduler that a Service asks for",
 		         KV_S("scheduler", name), KV_S("in_its_place", VIRTUAL_SCHEDULER_DEFAULT),
 		         KV_S("error", strerror(-r)));
-	ledger_know_scheduler(v->ledger, name, r == 0, clock_ms());
+	ledger_know_scheduler(v->ledger, name, r, clock_ms());
 	v->changed = true;
 	return true;
 }
