@@ -473,6 +473,11 @@ struct virtuals_stats ledger_stats(const struct ledger *l)
 	return st;
 }
 
+uint64_t ledger_n_repairs(const struct ledger *l)
+{
+	return l->stats.repairs;
+}
+
 const struct server *ledger_server(const struct ledger *l, struct virtual_id id)
 {
 	const struct entry *e = entries_find(&l->book, id);

@@ -107,6 +107,8 @@ bool ledger_is_in_sync(const struct ledger *l);
 bool ledger_counters(const struct ledger *l, struct virtual_id id,
                      struct virtual_counters *ret_counters);
 struct virtuals_stats ledger_stats(const struct ledger *l);
+/* The member of these, without a look at who drains. */
+uint64_t ledger_n_repairs(const struct ledger *l);
 /* What is known of it; NULL: nothing.  Good until anything else is called. */
 const struct server *ledger_server(const struct ledger *l, struct virtual_id id);
 /* Nothing is to be written or read of it now. */

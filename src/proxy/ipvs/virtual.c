@@ -60,7 +60,9 @@ struct virtuals {
 
 	struct histogram batch_seconds;
 	int64_t last_success_ms;
-	bool changed; /* answers may have, since others were told */
+	bool changed;       /* answers may have, since others were told */
+	uint64_t n_repairs; /* that were told of, or belong to what was told */
+	bool told;          /* that somebody changed some, which are not all mended yet */
 	char last_error[ERR_MSG_SIZE];
 };
 
@@ -315,6 +317,17 @@ static bool read_some(struct virtuals *v)
 
 /* ---- the machine ---- */
 
+static void say_changed(struct virtuals *v, bool in_sync)
+{
+	uint64_t n = ledger_n_repairs(v->ledger);
+
+	if (n > v->n_repairs && !v->told)
+		log_warn("somebody changed the service proxy's virtual servers; writing them "
+		         "again");
+	v->told = (v->told || n > v->n_repairs) && !in_sync;
+	v->n_repairs = n;
+}
+
 static bool step(struct virtuals *v)
 {
 	ledger_wake(v->ledger, clock_ms());
@@ -350,8 +363,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		kick(v);
 	else
 		arm(v);
-	if (virtuals_is_in_sync(v))
+	bool in_sync = virtuals_is_in_sync(v);
+	if (in_sync)
 		v->last_error[0] = '\0';
+	say_changed(v, in_sync);
 	if (v->changed) {
 		v->changed = false;
 		v->ops->applied(v->arg);
