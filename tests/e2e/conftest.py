@@ -5,7 +5,8 @@ A module may set SPEAKER_FLAGS, flags for every speaker.  node3 takes no Pods, s
 
 With --server=kubernetes the same tests run against a real API server (lab/kubernetes.py).  Marked `embedded` is what
 only the embedded one can do (faults, above all) or what the API server has no part in; marked `kubernetes` what needs
-the real one; and `ipvs` what takes a kernel that has it.  None is counted where it does not apply.
+the real one; `ipvs` what takes a kernel that has it, and `machine` what takes a whole machine, as tests/vm makes one.
+None is counted where it does not apply.
 """
 
 import os
@@ -52,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "embedded: for the embedded API server alone")
     config.addinivalue_line("markers", "kubernetes: for a real API server alone")
     config.addinivalue_line("markers", "ipvs: for a kernel with IPVS alone")
+    config.addinivalue_line("markers", "machine: for the virtual machine alone")
     end_on_signals()
     if worker := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"):  # each has a lab of its own
         os.environ["FAIRLEAD_LAB_ID"] = os.environ.get("FAIRLEAD_LAB_ID", "e2e") + worker
@@ -61,6 +63,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     others = {"embedded" if _server == "kubernetes" else "kubernetes"}
     if any(i.get_closest_marker("ipvs") for i in items) and ipvs.missing():
         others.add("ipvs")
+    if not os.environ.get("FAIRLEAD_VM"):
+        others.add("machine")
     elsewhere = [i for i in items if any(i.get_closest_marker(other) for other in others)]
     config.hook.pytest_deselected(items=elsewhere)
     items[:] = sorted((i for i in items if i not in elsewhere), key=_turn)

@@ -15,9 +15,10 @@ from typing import Any
 from proxyroom import BUILD, POD, ns
 
 from lab import netns
+from lab.waiting import PATIENCE
 
-LINE_S = 0.02
-SILENCE_S = 20.0  # after which a download is given up
+LINE_S = 0.02 * PATIENCE
+SILENCE_S = 20.0 * PATIENCE  # after which a download is given up
 
 
 class Loop:
@@ -34,7 +35,7 @@ class Loop:
             self.loop.run_forever()
 
     def run(self, what: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(what, self.loop).result(60)
+        return asyncio.run_coroutine_threadsafe(what, self.loop).result(60 * PATIENCE)
 
     async def _cancel_all(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -98,7 +99,7 @@ class Downloads:
 
     def __init__(self, namespace: str, host: str, port: int, at_a_time: int, lines: int) -> None:
         self.failures: list[str] = []
-        self.n_done = 0
+        self.n_done = self.n_lines = 0
         self.pods: set[str] = set()
         self._host, self._port, self._lines = host, port, lines
         self._n, self._stop = at_a_time, False
@@ -112,7 +113,7 @@ class Downloads:
         """Waits for what is under way."""
         self._stop = True
         for task in self._tasks:
-            task.result(120)
+            task.result(120 * PATIENCE)
         self._loop.stop()
 
     def stop(self) -> None:
@@ -141,6 +142,7 @@ class Downloads:
                 if (pod, int(said)) != (first, number):
                     raise ValueError(f"{line!r} in place of line {number}")
                 number += 1
+                self.n_lines += 1
         finally:
             writer.close()
         self.pods.add(first)

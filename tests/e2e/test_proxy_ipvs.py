@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from proxyload import Downloads
+from proxyload import Downloads, Pod
 from proxyroom import BOTH, BUILD, CLIENT, NODE, POD, A, B, Driver, nft, ns, outcome, seen, talk
 from test_proxy_load import VIP, deployment
 
@@ -189,7 +189,7 @@ def test_firewalls_that_refuse_what_is_new(network: None, firewall: str) -> None
 @pytest.mark.parametrize(("other", "policy"), [("nftables", "Cluster"), ("nft", "Local"), ("legacy", "Local")])
 def test_a_change_to_ipvs_and_back(network: None, other: str, policy: str) -> None:
     """To it nobody's connection fails, old or new; back, those end at once that IPVS has, and there is no gap."""
-    driver = Driver("node1", other)
+    driver, per_second = Driver("node1", other), 50 // PATIENCE
     with deployment(driver, policy, 4) as pods:
         line = pods.line(pods.pods)
 
@@ -199,7 +199,7 @@ def test_a_change_to_ipvs_and_back(network: None, other: str, policy: str) -> No
             assert new.start(line)["in_sync"]
             return new
 
-        with Downloads("client", VIP, 81, 4, 1 << 30) as whole, Load(ns("client"), VIP, per_second=50) as load:
+        with Downloads("client", VIP, 81, 4, 1 << 30) as whole, Load(ns("client"), VIP, per_second=per_second) as load:
             time.sleep(1)
             driver = change("ipvs")
             assert virtual_servers("node1")
@@ -208,7 +208,7 @@ def test_a_change_to_ipvs_and_back(network: None, other: str, policy: str) -> No
         assert not load.failures, load.summary()
         assert not whole.failures
 
-        with Load(ns("client"), VIP, per_second=50) as load:
+        with Load(ns("client"), VIP, per_second=per_second) as load:
             time.sleep(1)
             begun = time.monotonic()
             driver = change(other)
@@ -263,6 +263,44 @@ def two_nodes(line: str) -> Iterator[None]:
             yield
         finally:
             netns.configure(ns("client"), [f"route del {VIP}/32"])
+
+
+def connect(port: int) -> tuple[socket.socket, str]:
+    """By TCP, from a port of the client's; and which Pod answers."""
+    with netns.entered(ns("client")):
+        s = socket.create_connection((VIP, 81), timeout=5 * PATIENCE, source_address=(CLIENT, port))
+    return s, s.recv(100).split()[0].decode()
+
+
+def how_it_ends(s: socket.socket) -> str:
+    """A connection whose client goes on sending."""
+    try:
+        while s.recv(1 << 16):
+            s.send(b"more, please")
+    except OSError as error:
+        return type(error).__name__
+    return "end"
+
+
+def test_connections_of_tcp_end_when_another_node_takes_over(network: None) -> None:
+    """The endpoint knows the first node's address. Each client is told at once, and finds the same endpoint again."""
+    ports = range(42000, 42016)
+    with contextlib.ExitStack() as stack:
+        pods = [Pod(f"pod-{n}", f"node{n % 2 + 1}", n) for n in range(4)]
+        for pod in pods:
+            stack.callback(pod.end)
+        endpoints = " ".join(f"cluster={pod.endpoint(pod.download_port)}" for pod in pods)
+        stack.enter_context(two_nodes(f"service t/tcp 4 cluster-ip=10.96.0.84 vip={VIP} port=tcp/81 {endpoints}"))
+        before = [connect(port) for port in ports]
+        assert len({name for _, name in before}) > 1
+        lead("node2")
+        assert {how_it_ends(s) for s, _ in before} == {"ConnectionResetError"}
+        for s, _ in before:
+            s.close()
+        after = [connect(port) for port in ports]
+        assert [name for _, name in after] == [name for _, name in before]
+        for s, _ in after:
+            s.close()
 
 
 def test_flows_of_udp_stay_with_their_endpoint_when_another_node_takes_over(network: None) -> None:

@@ -15,11 +15,11 @@ from proxyroom import BOTH, BUILD, MODES, A, Driver, nft, ns, outcome
 
 from lab import netns
 from lab.load import Load
-from lab.waiting import wait_for
+from lab.waiting import PATIENCE, wait_for
 
 pytest_plugins = ["proxyroom"]
 
-PER_SECOND = 250
+PER_SECOND = 250 // PATIENCE
 VIP = "203.0.113.70"
 # Longer than a client's first SYN takes to be sent again.
 GRACE_S = 1.2

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from . import netns
+from .waiting import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Load:
         self.outcomes: list[Outcome] = []
         self.address = address
         self._namespace, self._port = namespace, port
-        self._every, self._timeout = 1 / per_second, timeout
+        self._every, self._timeout = 1 / per_second, timeout * PATIENCE
         self._host, _, self._path = (url or address).partition("/")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
