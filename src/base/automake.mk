@@ -3,6 +3,7 @@ libfairlead_a_SOURCES += \
 	src/base/addr.c \
 	src/base/addr_local.c \
 	src/base/base64.c \
+	src/base/buckets.c \
 	src/base/buf.c \
 	src/base/checksum.c \
 	src/base/clock.c \
@@ -17,10 +18,12 @@ libfairlead_a_SOURCES += \
 	src/base/options.c \
 	src/base/out.c \
 	src/base/reason.c \
-	src/base/streams.c
+	src/base/streams.c \
+	src/base/table.c
 noinst_HEADERS += \
 	include/fairlead/addr.h \
 	include/fairlead/base64.h \
+	include/fairlead/buckets.h \
 	include/fairlead/buf.h \
 	include/fairlead/checksum.h \
 	include/fairlead/clock.h \
@@ -40,6 +43,7 @@ noinst_HEADERS += \
 	include/fairlead/reason.h \
 	include/fairlead/reasons.def \
 	include/fairlead/streams.h \
+	include/fairlead/table.h \
 	include/fairlead/traffic.h
 
 check_PROGRAMS += tests/unit/test_out
@@ -51,3 +55,8 @@ check_PROGRAMS += tests/unit/test_options
 TESTS += tests/unit/test_options
 tests_unit_test_options_SOURCES = tests/unit/test_options.c tests/unit/unit.h
 tests_unit_test_options_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_table
+TESTS += tests/unit/test_table
+tests_unit_test_table_SOURCES = tests/unit/test_table.c tests/unit/unit.h
+tests_unit_test_table_LDADD = $(UNIT_LDADD)

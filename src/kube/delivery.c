@@ -19,6 +19,7 @@
 
 #include "kube/client.h"
 #include "kube/scanner.h"
+#include "fairlead/hash.h"
 #include "fairlead/kube_types.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
@@ -294,11 +295,11 @@ void delivery_start_list(struct delivery *d)
 
 void delivery_end_list(struct delivery *d)
 {
-	struct store_entry *entry, *next;
+	struct store_entry *entry;
 	bool changed = d->lost != d->lost_in_list;
 
 	if (d->lost_in_list == 0)
-		HASH_ITER(hh, d->store.entries, entry, next) {
+		for (uint32_t at = 0; (entry = store_next(&d->store, &at));) {
 			if (entry->list != d->list)
 				remove_entry(d, entry);
 			if (d->stopped)

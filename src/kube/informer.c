@@ -568,6 +568,7 @@ struct kube_informer *kube_informer_start(struct kube_client *c,
 	inf->query = xstrdup_null(spec->query);
 	inf->what = xstrdup(spec->what);
 	inf->to = (struct delivery){ .what = inf->what, .ops = *ops, .arg = arg };
+	store_init(&inf->to.store);
 	inf->silence_ms = spec->silence_ms ? spec->silence_ms : KUBE_WATCH_SILENCE_MS;
 	inf->need_list = true;
 	inf->backoff = (struct backoff){ .first_ms = RETRY_FIRST_MS, .last_ms = BACKOFF_LAST_MS };

@@ -3,7 +3,10 @@
 
 #include "kube/store.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "fairlead/mem.h"
 
 /* Longest "namespace" + "name" that a key can have; the API's limits are 63 and 253. */
 #define STORE_KEY_MAX 1024
@@ -20,28 +23,40 @@ static size_t make_key(char out[static STORE_KEY_MAX], const char *namespace, co
 	return a + 1 + b;
 }
 
+static const void *key_of(const void *record, size_t *ret_size)
+{
+	const struct store_entry *e = record;
+
+	*ret_size = e->uid_at - 1u;
+	return e->text;
+}
+
+static const struct table_kind kind = { .link = offsetof(struct store_entry, link), .key = key_of };
+
+void store_init(struct store *s)
+{
+	*s = (struct store){ .entries.kind = &kind };
+}
+
 void store_fini(struct store *s)
 {
-	struct store_entry *e, *next;
+	struct store_entry *e;
 
-	HASH_ITER(hh, s->entries, e, next)
+	for (uint32_t at = 0; (e = store_next(s, &at));)
 		store_remove(s, e);
 }
 
 size_t store_count(const struct store *s)
 {
-	return HASH_COUNT(s->entries);
+	return s->entries.n;
 }
 
 struct store_entry *store_find(const struct store *s, const char *namespace, const char *name)
 {
 	char key[STORE_KEY_MAX];
 	size_t size = make_key(key, namespace, name);
-	struct store_entry *e = NULL;
 
-	if (size)
-		HASH_FIND(hh, s->entries, key, size, e);
-	return e;
+	return size ? table_find(&s->entries, key, size) : NULL;
 }
 
 struct store_entry *store_add(struct store *s, const char *namespace, const char *name,
@@ -57,12 +72,17 @@ struct store_entry *store_add(struct store *s, const char *namespace, const char
 	memcpy(e->text + size + 1, uid, uid_size);
 	e->name_at = (uint16_t)(strlen(namespace) + 1);
 	e->uid_at = (uint16_t)(size + 1);
-	HASH_ADD_KEYPTR(hh, s->entries, e->text, size, e);
+	table_add(&s->entries, e);
 	return e;
 }
 
 void store_remove(struct store *s, struct store_entry *entry)
 {
-	HASH_DEL(s->entries, entry);
+	table_remove(&s->entries, entry);
 	free(entry);
+}
+
+struct store_entry *store_next(const struct store *s, uint32_t *at)
+{
+	return table_next(&s->entries, at);
 }

@@ -4,17 +4,17 @@
 
 /*
  * What an informer remembers of each object that it delivered: name, uid, and which
- * resourceVersion, as a hash, since all it has to know is whether that changed.  About 120 bytes an
+ * resourceVersion, as a hash, since all it has to know is whether that changed.  About 110 bytes an
  * object.
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fairlead/hash.h"
+#include "fairlead/table.h"
 
 struct store_entry {
-	UT_hash_handle hh;
+	struct table_link link;
 	uint64_t version; /* hash of the resourceVersion */
 	uint32_t list;    /* number of the list that saw it last */
 	uint16_t name_at; /* in @text */
@@ -23,9 +23,10 @@ struct store_entry {
 };
 
 struct store {
-	struct store_entry *entries;
+	struct table entries;
 };
 
+void store_init(struct store *s);
 void store_fini(struct store *s);
 size_t store_count(const struct store *s);
 struct store_entry *store_find(const struct store *s, const char *namespace, const char *name);
@@ -35,5 +36,7 @@ struct store_entry *store_find(const struct store *s, const char *namespace, con
 struct store_entry *store_add(struct store *s, const char *namespace, const char *name,
                               const char *uid);
 void store_remove(struct store *s, struct store_entry *entry);
+/* As table_next(). */
+struct store_entry *store_next(const struct store *s, uint32_t *at);
 
 #endif

@@ -5,6 +5,7 @@
 /* What the files of this room share: the tables behind the door. */
 
 #include "fairlead/hash.h"
+#include "fairlead/table.h"
 #include "fairlead/view.h"
 #include "view/intern.h"
 
@@ -16,17 +17,18 @@ struct slice {
 	struct view_slice pub;
 	struct service *service;
 	uint8_t owner[VIEW_UID_SIZE]; /* the Service that it was made for; 0: it does not say */
-	bool foreign_proxy;           /* labelled for another proxy */
-	char *key;                    /* "namespace/name" */
-	UT_hash_handle hh;
+	struct table_link link;
+	bool foreign_proxy; /* labelled for another proxy */
+	char key[];         /* "namespace/name" */
 };
 
 struct service {
 	struct view_service pub;
 	/* of another Service that had this name, or will have it, or for another proxy */
 	const struct view_slice *strays;
+	struct table_link link;
 	bool dirty;
-	UT_hash_handle hh;
+	char key[];
 };
 
 /*
@@ -57,8 +59,7 @@ struct view {
 	char *class;
 	const char *self, *zone;
 	struct intern *strings;
-	struct service *services;
-	struct slice *slices;
+	struct table services, slices; /* by key */
 	struct claim *claims;
 	struct view_node_rules node_rules;
 	struct view_node *nodes; /* sorted by name */
@@ -72,6 +73,8 @@ struct view {
 	size_t n_dirty, cap_dirty;
 	struct view_stats stats;
 };
+
+extern const struct table_kind view_service_kind, view_slice_kind;
 
 void view_mark(struct view *v, struct service *s);
 /* Those that share an address with it: where that is announced hangs on its endpoints. */

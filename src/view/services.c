@@ -156,12 +156,20 @@ static void set_content(struct view *v, struct service *s, struct view_service c
 
 /* ---- records ---- */
 
+static const void *key_of(const void *record, size_t *ret_size)
+{
+	const struct service *s = record;
+
+	*ret_size = strlen(s->key);
+	return s->key;
+}
+
+const struct table_kind view_service_kind = { .link = offsetof(struct service, link),
+	                                      .key = key_of };
+
 static struct service *find(const struct view *v, const char *key)
 {
-	struct service *s;
-
-	HASH_FIND(hh, v->services, key, strlen(key), s);
-	return s;
+	return table_find(&v->services, key, strlen(key));
 }
 
 struct service *view_service_get(struct view *v, const char *namespace, const char *name)
@@ -171,11 +179,12 @@ struct service *view_service_get(struct view *v, const char *namespace, const ch
 
 	if (s)
 		return s;
-	s = xcalloc(1, sizeof(*s));
+	s = xcalloc(1, sizeof(*s) + strlen(key) + 1);
+	memcpy(s->key, key, strlen(key) + 1);
+	s->pub.key = s->key;
 	s->pub.namespace = intern_get(&v->strings, namespace);
-	s->pub.name = key + strlen(namespace) + 1;
-	s->pub.key = TAKE(key);
-	HASH_ADD_KEYPTR(hh, v->services, s->pub.key, strlen(s->pub.key), s);
+	s->pub.name = s->key + strlen(namespace) + 1;
+	table_add(&v->services, s);
 	return s;
 }
 
@@ -183,10 +192,9 @@ void view_service_reap(struct view *v, struct service *s)
 {
 	if (s->pub.known || s->pub.slices || s->strays || s->dirty)
 		return;
-	HASH_DEL(v->services, s);
+	table_remove(&v->services, s);
 	content_fini(v, &s->pub);
 	intern_drop(&v->strings, s->pub.namespace);
-	free((void *)s->pub.key);
 	free(s);
 }
 
@@ -282,10 +290,11 @@ static int cmp_services(const void *a, const void *b)
 
 const struct view_service **view_services(const struct view *v, size_t *ret_n)
 {
-	const struct view_service **all = xcalloc(HASH_COUNT(v->services) + 1, sizeof(*all));
+	const struct view_service **all = xcalloc(v->services.n + 1, sizeof(*all));
+	const struct service *s;
 	size_t n = 0;
 
-	for (const struct service *s = v->services; s; s = s->hh.next)
+	for (uint32_t at = 0; (s = table_next(&v->services, &at));)
 		if (s->pub.known)
 			all[n++] = &s->pub;
 	qsort(all, n, sizeof(*all), cmp_services);

@@ -107,12 +107,19 @@ static bool content_eq(const struct view_slice *a, const struct view_slice *b)
 	return true VIEW_SLICE_FIELDS(FIELD_EQ);
 }
 
+static const void *key_of(const void *record, size_t *ret_size)
+{
+	const struct slice *s = record;
+
+	*ret_size = strlen(s->key);
+	return s->key;
+}
+
+const struct table_kind view_slice_kind = { .link = offsetof(struct slice, link), .key = key_of };
+
 static struct slice *find(const struct view *v, const char *key)
 {
-	struct slice *s;
-
-	HASH_FIND(hh, v->slices, key, strlen(key), s);
-	return s;
+	return table_find(&v->slices, key, strlen(key));
 }
 
 static bool is_stray(const struct slice *s, const struct service *service)
@@ -195,9 +202,8 @@ void view_slices_sort(struct service *service)
 void view_slice_free(struct view *v, struct slice *s)
 {
 	move_to(v, s, NULL);
-	HASH_DEL(v->slices, s);
+	table_remove(&v->slices, s);
 	content_fini(v, &s->pub);
-	free(s->key);
 	free(s);
 }
 
@@ -232,10 +238,10 @@ bool view_upsert_slice(struct view *v, const struct kube_slice *in)
 		return false;
 	}
 	if (!s) {
-		s = xcalloc(1, sizeof(*s));
-		s->pub.name = key + strlen(in->meta.namespace) + 1;
-		s->key = TAKE(key);
-		HASH_ADD_KEYPTR(hh, v->slices, s->key, strlen(s->key), s);
+		s = xcalloc(1, sizeof(*s) + strlen(key) + 1);
+		memcpy(s->key, key, strlen(key) + 1);
+		s->pub.name = s->key + strlen(in->meta.namespace) + 1;
+		table_add(&v->slices, s);
 	}
 	memcpy(s->owner, owner, sizeof(owner));
 	s->foreign_proxy = foreign_proxy;

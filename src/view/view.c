@@ -101,6 +101,8 @@ struct view *view_new(const char *node, const char *load_balancer_class)
 {
 	struct view *v = xcalloc(1, sizeof(*v));
 
+	v->services.kind = &view_service_kind;
+	v->slices.kind = &view_slice_kind;
 	v->class = xstrdup_null(load_balancer_class);
 	v->self = intern_get(&v->strings, node);
 	return v;
@@ -113,14 +115,14 @@ void view_set_node_rules(struct view *v, struct view_node_rules rules)
 
 void view_free(struct view *v)
 {
-	struct slice *sl, *next_slice;
-	struct service *s, *next_service;
+	struct slice *sl;
+	struct service *s;
 
 	if (!v)
 		return;
-	HASH_ITER(hh, v->slices, sl, next_slice)
+	for (uint32_t at = 0; (sl = table_next(&v->slices, &at));)
 		view_slice_free(v, sl);
-	HASH_ITER(hh, v->services, s, next_service)
+	for (uint32_t at = 0; (s = table_next(&v->services, &at));)
 		view_remove_service(v, s->pub.namespace, s->pub.name);
 	view_clean(v);
 	for (size_t i = 0; i < v->n_nodes; i++)
@@ -183,7 +185,9 @@ static bool is_announced(const struct view *v, const struct service *s)
 
 void view_mark_announced(struct view *v)
 {
-	for (struct service *s = v->services; s; s = s->hh.next)
+	struct service *s;
+
+	for (uint32_t at = 0; (s = table_next(&v->services, &at));)
 		if (is_announced(v, s))
 			view_mark(v, s);
 }
@@ -260,9 +264,10 @@ static void refresh_node(struct view *v, struct view_node *node, const struct ku
 static void set_zone(struct view *v, const char *zone)
 {
 	const char *old = v->zone;
+	struct service *s;
 
 	v->zone = intern_get(&v->strings, zone && *zone ? zone : NULL);
-	for (struct service *s = v->services; s && v->zone != old; s = s->hh.next)
+	for (uint32_t at = 0; v->zone != old && (s = table_next(&v->services, &at));)
 		view_mark(v, s);
 	intern_drop(&v->strings, old);
 }
@@ -347,10 +352,11 @@ bool view_is_needed(const struct view *v, const struct addr *a)
 static void set_configuration(struct view *v, struct configuration *c)
 {
 	struct configuration *old = v->config;
+	struct service *s;
 
 	v->config = c;
 	v->revision++;
-	for (struct service *s = v->services; s; s = s->hh.next)
+	for (uint32_t at = 0; (s = table_next(&v->services, &at));)
 		if (is_announced(v, s))
 			view_claims_compare(v, s, old, c);
 	configuration_unref(old);
@@ -428,10 +434,11 @@ uint64_t view_generation(const struct view *v)
 struct view_stats view_stats(const struct view *v)
 {
 	struct view_stats st = v->stats;
+	const struct service *s;
 
-	for (const struct service *s = v->services; s; s = s->hh.next)
+	for (uint32_t at = 0; (s = table_next(&v->services, &at));)
 		st.services += s->pub.known;
-	st.slices = HASH_COUNT(v->slices);
+	st.slices = v->slices.n;
 	st.nodes = v->n_nodes;
 	return st;
 }

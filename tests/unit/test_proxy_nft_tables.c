@@ -26,9 +26,9 @@ static void elements_are_few_in_a_bucket(void **state)
 	for (uint32_t i = 0; i < MANY; i++) {
 		numbers[i] = elements_get(&t, &i);
 		assert_int_equal(elements_get(&t, &i), numbers[i]);
-		assert_in_range(t.n_buckets, t.n, 2 * t.n + 16);
+		assert_in_range(t.buckets.n, t.n, 2 * t.n + 16);
 		/* The half of the buckets that has been split, or is next. */
-		assert_true(t.split <= t.n_buckets && t.n_buckets < 2 * t.split);
+		assert_true(t.buckets.split <= t.buckets.n && t.buckets.n < 2 * t.buckets.split);
 	}
 	for (uint32_t i = 0; i < MANY; i++)
 		assert_int_equal(elements_find(&t, &i), numbers[i]);
@@ -36,7 +36,7 @@ static void elements_are_few_in_a_bucket(void **state)
 		elements_drop(&t, numbers[i]);
 		assert_int_equal(elements_find(&t, &i), 0);
 	}
-	assert_int_equal(t.n_blocks + t.n_buckets, 0);
+	assert_int_equal(t.n_blocks + t.buckets.n, 0);
 	elements_fini(&t);
 }
 

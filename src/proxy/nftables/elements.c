@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Linear hashing (Litwin 1980): the table grows by one bucket at a time, whose elements come out of
- * one other bucket.  To double it at once would hold up the event loop for as long as all elements
- * take.
- */
 #include "config.h"
 
 #include "proxy/nftables/elements.h"
@@ -11,11 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fairlead/hash.h"
 #include "fairlead/mem.h"
 
 #define BLOCK 256u
-#define BUCKETS_MIN 16
 
 void elements_init(struct elements *t, uint8_t family, enum frame_map map)
 {
@@ -32,7 +25,7 @@ void elements_fini(struct elements *t)
 	for (size_t i = 0; i < t->n_blocks; i++)
 		free(t->blocks[i]);
 	free(t->blocks);
-	free(t->buckets);
+	buckets_fini(&t->buckets);
 	*t = (struct elements){ .map = t->map, .shape = t->shape, .record = t->record };
 }
 
@@ -63,55 +56,20 @@ uint32_t elements_next(const struct elements *t, uint32_t number)
 
 /* ---- buckets ---- */
 
-/* Keys come from outside, like those of all tables: see fairlead/hash.h. */
-static uint32_t *bucket_of(const struct elements *t, const void *key)
+static const void *key_of(const void *owner, uint32_t number, size_t *ret_size)
 {
-	uint32_t hash = hash_keyed(key, t->shape.key);
-	size_t i = hash & (2 * t->split - 1);
+	const struct elements *t = owner;
 
-	return &t->buckets[i < t->n_buckets ? i : i - t->split];
+	*ret_size = t->shape.key;
+	return elements_at(t, number)->data;
 }
 
-static void put(struct elements *t, uint32_t number)
+static uint32_t *next_of(const void *owner, uint32_t number)
 {
-	struct element *e = elements_at(t, number);
-	uint32_t *bucket = bucket_of(t, e->data);
-
-	e->next = *bucket;
-	*bucket = number;
+	return &elements_at(owner, number)->next;
 }
 
-static void grow(struct elements *t)
-{
-	size_t n = t->n_buckets ? t->n_buckets + 1 : BUCKETS_MIN;
-
-	ARRAY_RESERVE(t->buckets, t->cap_buckets, n);
-	memset(t->buckets + t->n_buckets, 0, (n - t->n_buckets) * sizeof(*t->buckets));
-	if (t->n_buckets == 0) {
-		t->split = t->n_buckets = BUCKETS_MIN;
-		return;
-	}
-	uint32_t *bucket = &t->buckets[t->n_buckets - t->split], number = *bucket;
-	*bucket = 0;
-	t->n_buckets = n;
-	while (number) {
-		uint32_t next = elements_at(t, number)->next;
-		put(t, number);
-		number = next;
-	}
-	if (n == 2 * t->split)
-		t->split = n;
-}
-
-/* Where its number stands; of a key that is not there, the end of its bucket. */
-static uint32_t *place(const struct elements *t, const void *key)
-{
-	uint32_t *at = bucket_of(t, key);
-
-	while (*at && memcmp(elements_at(t, *at)->data, key, t->shape.key) != 0)
-		at = &elements_at(t, *at)->next;
-	return at;
-}
+static const struct buckets_ops ops = { .key = key_of, .next = next_of };
 
 /* ---- records ---- */
 
@@ -132,7 +90,7 @@ static uint32_t take_record(struct elements *t)
 
 uint32_t elements_find(const struct elements *t, const void *key)
 {
-	return t->n_buckets > 0 ? *place(t, key) : 0;
+	return buckets_find(&t->buckets, &ops, t, key, t->shape.key);
 }
 
 uint32_t elements_get(struct elements *t, const void *key)
@@ -141,25 +99,19 @@ uint32_t elements_get(struct elements *t, const void *key)
 
 	if (number)
 		return number;
-	if (t->n >= t->n_buckets)
-		grow(t);
 	number = take_record(t);
 	struct element *e = memset(elements_at(t, number), 0, t->record);
 	e->used = true;
 	memcpy(e->data, key, t->shape.key);
-	put(t, number);
-	t->n++;
+	buckets_put(&t->buckets, &ops, t, number, ++t->n);
 	return number;
 }
 
 void elements_drop(struct elements *t, uint32_t number)
 {
 	struct element *e = elements_at(t, number);
-	uint32_t *at = bucket_of(t, e->data);
 
-	while (*at != number)
-		at = &elements_at(t, *at)->next;
-	*at = e->next;
+	buckets_take_out(&t->buckets, &ops, t, number);
 	e->used = false;
 	e->next = t->free;
 	t->free = number;

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fairlead/buckets.h"
 #include "proxy/nftables/frame.h"
 
 struct element {
@@ -39,9 +40,7 @@ struct elements {
 	size_t n_blocks, cap_blocks;
 	uint32_t last, free; /* number of the last record; the first free one */
 	size_t n;
-	uint32_t *buckets;
-	size_t n_buckets, cap_buckets;
-	size_t split; /* buckets of the table before it began to grow: a power of two */
+	struct buckets buckets;
 };
 
 void elements_init(struct elements *t, uint8_t family, enum frame_map map);

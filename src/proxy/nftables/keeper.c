@@ -186,8 +186,9 @@ void keeper_kick(struct keeper *k)
 static void each_state(udp_state_fn *fn, void *fn_arg, void *arg)
 {
 	const struct keeper *k = arg;
+	const struct keeper_service *s;
 
-	for (const struct keeper_service *s = k->services; s; s = s->hh.next) {
+	for (uint32_t at = 0; (s = table_next(&k->services, &at));) {
 		if (s->want)
 			fn(&s->want->s, fn_arg);
 		if (s->have && s->have != s->want)
@@ -232,6 +233,7 @@ int keeper_new(struct event_base *base, const struct frame *frame, bool masquera
 	struct keeper *k = xcalloc(1, sizeof(*k));
 	struct err why = ERR_INIT;
 
+	k->services.kind = &keeper_services_kind;
 	k->ops = ops;
 	k->arg = arg;
 	k->frame = *frame;
@@ -264,8 +266,8 @@ void keeper_free(struct keeper *k)
 {
 	if (!k)
 		return;
-	struct keeper_service *s, *next;
-	HASH_ITER(hh, k->services, s, next)
+	struct keeper_service *s;
+	for (uint32_t at = 0; (s = table_next(&k->services, &at));)
 		keeper_service_free(s);
 	struct keeper_kind *d, *next_kind;
 	HASH_ITER(hh, k->kinds, d, next_kind) {
@@ -288,10 +290,7 @@ uint32_t keeper_port(const struct keeper *k)
 
 static struct keeper_service *find(const struct keeper *k, const char *key)
 {
-	struct keeper_service *s;
-
-	HASH_FIND_STR(k->services, key, s);
-	return s;
+	return table_find(&k->services, key, strlen(key));
 }
 
 void keeper_set(struct keeper *k, const struct proxy_half *from)
@@ -331,10 +330,10 @@ void keeper_remove(struct keeper *k, const char *key)
 /* Without Pods that are known, ways are others. */
 static void plan_all_again(struct keeper *k)
 {
-	struct keeper_service *s, *next;
+	struct keeper_service *s;
 
 	k->planning.again = true;
-	HASH_ITER(hh, k->services, s, next)
+	for (uint32_t at = 0; (s = table_next(&k->services, &at));)
 		keeper_postpone(s);
 }
 
@@ -489,9 +488,10 @@ void keeper_add_stats(const struct keeper *k, struct proxy_stats *st)
 static void substituted_status(const struct keeper *k, struct out *o)
 {
 	bool any = k->virtuals && virtuals_lack_schedulers(k->virtuals);
+	const struct keeper_service *s;
 
 	out_list(o, "substituted");
-	for (const struct keeper_service *s = any ? k->services : NULL; s; s = s->hh.next) {
+	for (uint32_t at = 0; any && (s = table_next(&k->services, &at));) {
 		const char *by = keeper_virtuals_substitute(s);
 		if (!by)
 			continue;
@@ -509,6 +509,7 @@ void keeper_status(const struct keeper *k, struct out *o)
 		"without nftables",         "reading",   "reading",
 		"waiting for all Services", "comparing", "keeping",
 	};
+	const struct keeper_service *s;
 
 	out_object(o, NULL);
 	out_int(o, "family", k->frame.family);
@@ -522,7 +523,7 @@ void keeper_status(const struct keeper *k, struct out *o)
 	out_uint(o, "queued", store_queued(k->store));
 	out_uint(o, "repairs", k->repairs);
 	out_list(o, "refused");
-	for (const struct keeper_service *s = k->services; s; s = s->hh.next) {
+	for (uint32_t at = 0; (s = table_next(&k->services, &at));) {
 		if (!s->error)
 			continue;
 		out_object(o, NULL);

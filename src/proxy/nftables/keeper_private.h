@@ -8,6 +8,7 @@
  */
 
 #include "fairlead/hash.h"
+#include "fairlead/table.h"
 #include "proxy/nftables/keeper.h"
 #include "proxy/nftables/plan.h"
 #include "proxy/nftables/store.h"
@@ -51,7 +52,7 @@ struct keeper_service {
 	struct keeper_service *prev_waiting, *next_waiting;
 	struct keeper_service *prev_lost, *next_lost;
 	char *error; /* refused */
-	UT_hash_handle hh;
+	struct table_link link;
 	char key[];
 };
 
@@ -102,7 +103,7 @@ struct keeper {
 	struct udp *udp;
 	struct event *timer;
 
-	struct keeper_service *services;
+	struct table services;
 	struct keeper_service *unplanned, *waiting, *losers;
 	struct keeper_planning planning; /* of one that is unplanned, and still is */
 	size_t n_refused;
@@ -153,6 +154,7 @@ frame_kind keeper_kind_for(const struct keeper *k, frame_kind kind);
 /* ---- services.c ---- */
 
 extern const struct store_ops keeper_store_ops;
+extern const struct table_kind keeper_services_kind;
 /* As traffic_precedence(). */
 int keeper_precedence(const struct keeper_service *a, const struct keeper_service *b);
 /* Of no kernel's yet; takes @want. */

@@ -61,6 +61,17 @@ const struct store_ops keeper_store_ops = {
 
 /* ---- a Service ---- */
 
+static const void *key_of(const void *record, size_t *ret_size)
+{
+	const struct keeper_service *s = record;
+
+	*ret_size = strlen(s->key);
+	return s->key;
+}
+
+const struct table_kind keeper_services_kind = { .link = offsetof(struct keeper_service, link),
+	                                         .key = key_of };
+
 void keeper_unlose(struct keeper_service *s)
 {
 	if (!s->lost)
@@ -102,7 +113,7 @@ struct keeper_service *keeper_service_new(struct keeper *k, struct spec *want)
 
 	s->k = k;
 	memcpy(s->key, want->s.key, size);
-	HASH_ADD_STR(k->services, key, s);
+	table_add(&k->services, s);
 	keeper_want(s, want);
 	return s;
 }
@@ -207,11 +218,11 @@ void keeper_refuse(struct keeper_service *s, const char *error)
 
 void keeper_refuse_sharers(struct keeper *k, enum frame_map map, const void *key, const char *error)
 {
-	struct keeper_service *s, *next;
+	struct keeper_service *s;
 
 	if (!plan_is_shared(map))
 		return;
-	HASH_ITER(hh, k->services, s, next)
+	for (uint32_t at = 0; (s = table_next(&k->services, &at));)
 		if (keeper_shares(s, map, key))
 			keeper_refuse(s, error);
 }
@@ -228,7 +239,7 @@ void keeper_service_free(struct keeper_service *s)
 		DL_DELETE2(k->unplanned, s, prev_unplanned, next_unplanned);
 	if (s->waiting)
 		DL_DELETE2(k->waiting, s, prev_waiting, next_waiting);
-	HASH_DEL(k->services, s);
+	table_remove(&k->services, s);
 	set_pending(s, false, false);
 	k->n_rounded -= s->rounded;
 	keeper_want(s, NULL);

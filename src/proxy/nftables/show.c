@@ -73,7 +73,10 @@ static void put_virtual(const struct virtual_server *v, void *arg)
 
 static void begin(struct keeper *k, const struct frame *f, bool masquerade_all, struct listing *l)
 {
-	*k = (struct keeper){ .frame = *f, .show_virtual = put_virtual, .show_arg = l };
+	*k = (struct keeper){ .services.kind = &keeper_services_kind,
+		              .frame = *f,
+		              .show_virtual = put_virtual,
+		              .show_arg = l };
 	k->node.masquerade_all = masquerade_all;
 	k->node.knows_pods = traffic_knows_pods(f->pods_by, &f->node, f->family);
 	k->store = store_new(f->family, &keeper_store_ops, k);
@@ -81,10 +84,10 @@ static void begin(struct keeper *k, const struct frame *f, bool masquerade_all, 
 
 static void end(struct keeper *k)
 {
-	struct keeper_service *s, *next;
+	struct keeper_service *s;
 	struct keeper_kind *d, *next_kind;
 
-	HASH_ITER(hh, k->services, s, next)
+	for (uint32_t at = 0; (s = table_next(&k->services, &at));)
 		keeper_service_free(s);
 	HASH_ITER(hh, k->kinds, d, next_kind) {
 		HASH_DEL(k->kinds, d);
