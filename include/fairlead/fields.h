@@ -9,19 +9,23 @@
  *	#define PORT_FIELDS(X)         \
  *		X(NAME, name)          \
  *		X(VALUE, uint8_t, proto)
- *	struct port { PORT_FIELDS(FIELD_DECLARE) };
+ *	struct port { PORT_FIELDS(FIELD_DECLARE) PORT_FIELDS(FIELD_DECLARE_N) };
  *
  * The kinds, of which @tag is a struct's:
  *
  *	VALUE(type, name)        a number, an enum or a bool
  *	FLAG(name)               a bool in one bit
  *	NAME(name)               a string of which equal ones are one pointer
+ *	SAME(tag, name)          const struct tag *name, of which equal ones are one pointer
  *	TEXT(name)               another string, never NULL
  *	BYTES(name, size)        uint8_t name[size]
  *	WORD(name, size)         a string in char name[size]
  *	STRUCT(tag, name)
  *	LIST(tag, name)          const struct tag *name, and n_name
  *	ARRAY(tag, name, max)    struct tag name[max], of which n_name count
+ *
+ * FIELD_DECLARE_N declares the numbers of lists and arrays, all in one place: beside each pointer
+ * they would take twice as much memory.
  *
  * FIELD_EQ needs tag_eq() for the tags of its rows, FIELD_ADD tag_add(), both with constant
  * pointers.
@@ -38,18 +42,32 @@
 #define FIELD_DECLARE_VALUE(type, name) type name;
 #define FIELD_DECLARE_FLAG(name) bool name : 1;
 #define FIELD_DECLARE_NAME(name) const char *name;
+#define FIELD_DECLARE_SAME(tag, name) const struct tag *name;
 #define FIELD_DECLARE_TEXT(name) const char *name;
 #define FIELD_DECLARE_BYTES(name, size) uint8_t name[size];
 #define FIELD_DECLARE_WORD(name, size) char name[size];
 #define FIELD_DECLARE_STRUCT(tag, name) struct tag name;
-#define FIELD_DECLARE_LIST(tag, name) const struct tag *name; size_t n_##name;
-#define FIELD_DECLARE_ARRAY(tag, name, max) struct tag name[max]; size_t n_##name;
+#define FIELD_DECLARE_LIST(tag, name) const struct tag *name;
+#define FIELD_DECLARE_ARRAY(tag, name, max) struct tag name[max];
+
+#define FIELD_DECLARE_N(kind, ...) FIELD_DECLARE_N_##kind(__VA_ARGS__)
+#define FIELD_DECLARE_N_VALUE(type, name)
+#define FIELD_DECLARE_N_FLAG(name)
+#define FIELD_DECLARE_N_NAME(name)
+#define FIELD_DECLARE_N_SAME(tag, name)
+#define FIELD_DECLARE_N_TEXT(name)
+#define FIELD_DECLARE_N_BYTES(name, size)
+#define FIELD_DECLARE_N_WORD(name, size)
+#define FIELD_DECLARE_N_STRUCT(tag, name)
+#define FIELD_DECLARE_N_LIST(tag, name) uint32_t n_##name;
+#define FIELD_DECLARE_N_ARRAY(tag, name, max) uint32_t n_##name;
 
 /* As "return true FIELDS(FIELD_EQ);" of the structs at @a and @b. */
 #define FIELD_EQ(kind, ...) && FIELD_EQ_##kind(__VA_ARGS__)
 #define FIELD_EQ_VALUE(type, name) a->name == b->name
 #define FIELD_EQ_FLAG(name) a->name == b->name
 #define FIELD_EQ_NAME(name) a->name == b->name
+#define FIELD_EQ_SAME(tag, name) a->name == b->name
 #define FIELD_EQ_TEXT(name) !strcmp(a->name, b->name)
 #define FIELD_EQ_BYTES(name, size) !memcmp(a->name, b->name, size)
 #define FIELD_EQ_WORD(name, size) !strcmp(a->name, b->name)

@@ -57,24 +57,24 @@ bool proxy_mode_forwards(enum proxy_mode mode);
 
 #define PROXY_PORT_FIELDS(X)                                                                     \
 	X(TEXT, name)                  /* "" if unnamed */                                       \
-	X(VALUE, uint8_t, proto)       /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP */              \
-	X(VALUE, uint16_t, port)                                                                 \
-	X(VALUE, uint16_t, node_port)  /* 0: none */                                             \
 	X(LIST, proxy_endpoint, cluster)                                                         \
 	X(LIST, proxy_endpoint, local)                                                           \
 	X(LIST, proxy_endpoint, kept)                                                            \
-	X(VALUE, bool, has_any)        /* any usable endpoint anywhere; else all reject */
+	X(VALUE, uint8_t, proto)       /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP */              \
+	X(VALUE, bool, has_any)        /* any usable endpoint anywhere; else all reject */       \
+	X(VALUE, uint16_t, port)                                                                 \
+	X(VALUE, uint16_t, node_port)  /* 0: none */
 
 #define PROXY_HALF_FIELDS(X)                                                                     \
-	X(VALUE, uint8_t, family)      /* 4 or 6 */                                              \
 	X(VALUE, int64_t, created_us)  /* of two that claim one port, the older has it */        \
-	X(STRUCT, addr, cluster_ip)    /* none: no ClusterIP rules */                            \
 	X(LIST, addr, vips)                                                                      \
 	X(LIST, addr, external_ips)                                                              \
 	X(LIST, addr, open)                                                                      \
 	X(LIST, prefix, source_ranges) /* for the VIPs alone; none: everybody */                 \
-	X(STRUCT, traffic, traffic)                                                              \
-	X(LIST, proxy_port, ports)
+	X(LIST, proxy_port, ports)                                                               \
+	X(VALUE, uint8_t, family)      /* 4 or 6 */                                              \
+	X(STRUCT, addr, cluster_ip)    /* none: no ClusterIP rules */                            \
+	X(STRUCT, traffic, traffic)
 /* clang-format on */
 
 struct proxy_endpoint {
@@ -90,9 +90,10 @@ struct proxy_lists;
 
 /* One port of one Service in one family. */
 struct proxy_port {
-	PROXY_PORT_FIELDS(FIELD_DECLARE)
 	/* The three lists are these; NULL: they are the caller's, and are copied. */
 	struct proxy_lists *lists;
+	PROXY_PORT_FIELDS(FIELD_DECLARE)
+	PROXY_PORT_FIELDS(FIELD_DECLARE_N)
 };
 
 /* Of the port's lists, of one family. */
@@ -108,6 +109,7 @@ void proxy_lists_put(struct proxy_lists *l, struct proxy_port *p);
 struct proxy_half {
 	const char *key; /* "namespace/name" */
 	PROXY_HALF_FIELDS(FIELD_DECLARE)
+	PROXY_HALF_FIELDS(FIELD_DECLARE_N)
 };
 
 #define PROXY_HALVES 2

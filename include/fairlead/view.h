@@ -63,31 +63,29 @@ enum view_ending { VIEW_ENDING_OF_POOL, VIEW_ENDING_GIVES_WAY, VIEW_ENDING_HOLDS
 	X(FLAG, ready)                                                                           \
 	X(FLAG, serving)                                                                         \
 	X(FLAG, terminating)                                                                     \
-	X(NAME, node)                  /* NULL: none, as of the next two */                      \
-	X(NAME, hint_zones)            /* whom the endpoint is meant for: ",a,b," */             \
-	X(NAME, hint_nodes)
+	X(SAME, view_place, place)
 
 #define VIEW_SLICE_FIELDS(X)                                                                     \
-	X(VALUE, uint8_t, family)                                                                \
 	X(LIST, view_endpoint, endpoints)                                                        \
-	X(LIST, view_port, ports)      /* the endpoints' own; looked up by view_slice_port() */
+	X(LIST, view_port, ports)      /* the endpoints' own; looked up by view_slice_port() */  \
+	X(VALUE, uint8_t, family)
 
 #define VIEW_SERVICE_FIELDS(X)                                                                   \
-	X(VALUE, bool, known)          /* false: only slices of it are known, or it is gone */   \
-	X(BYTES, uid, VIEW_UID_SIZE)                                                             \
 	X(VALUE, int64_t, created_us)                                                            \
-	X(VALUE, enum kube_service_type, type)                                                   \
-	X(VALUE, bool, deleting)                                                                 \
-	X(VALUE, bool, foreign_proxy)  /* label VIEW_LABEL_PROXY_NAME: not ours to forward */    \
-	X(VALUE, enum view_ending, ending)                                                       \
-	X(VALUE, bool, proxyless)      /* label VIEW_LABEL_HEADLESS: no proxy carries it */      \
 	X(NAME, class)                 /* NULL: none */                                          \
 	X(STRUCT, labels, labels)      /* by which layer2 of its pool selects it */              \
-	X(STRUCT, traffic, traffic)                                                              \
-	X(ARRAY, addr, cluster_ips, 2) /* none for headless ones and ExternalName */             \
 	X(LIST, view_port, ports)                                                                \
 	X(LIST, view_address, addresses) /* from outside; each once */                           \
-	X(LIST, prefix, source_ranges)
+	X(LIST, prefix, source_ranges)                                                           \
+	X(BYTES, uid, VIEW_UID_SIZE)                                                             \
+	X(VALUE, enum kube_service_type, type)                                                   \
+	X(VALUE, enum view_ending, ending)                                                       \
+	X(STRUCT, traffic, traffic)                                                              \
+	X(VALUE, bool, known)          /* false: only slices of it are known, or it is gone */   \
+	X(VALUE, bool, deleting)                                                                 \
+	X(VALUE, bool, foreign_proxy)  /* label VIEW_LABEL_PROXY_NAME: not ours to forward */    \
+	X(VALUE, bool, proxyless)      /* label VIEW_LABEL_HEADLESS: no proxy carries it */      \
+	X(ARRAY, addr, cluster_ips, 2) /* none for headless ones and ExternalName */
 /* clang-format on */
 
 struct view_port {
@@ -98,6 +96,12 @@ struct view_address {
 	VIEW_ADDRESS_FIELDS(FIELD_DECLARE)
 };
 
+/* Where an endpoint is, and whom it is meant for; NULL: not said. */
+struct view_place {
+	const char *node;
+	const char *hint_zones, *hint_nodes; /* ",a,b," */
+};
+
 struct view_endpoint {
 	VIEW_ENDPOINT_FIELDS(FIELD_DECLARE)
 };
@@ -106,14 +110,16 @@ struct view_slice {
 	const struct view_slice *next; /* of the same Service */
 	const char *name;
 	VIEW_SLICE_FIELDS(FIELD_DECLARE)
+	VIEW_SLICE_FIELDS(FIELD_DECLARE_N)
 };
 
 struct view_service {
 	const char *key; /* "namespace/name" */
 	const char *namespace, *name;
-	VIEW_SERVICE_FIELDS(FIELD_DECLARE)
 	/* in no particular order; without those that an earlier Service of this name has left */
 	const struct view_slice *slices;
+	VIEW_SERVICE_FIELDS(FIELD_DECLARE)
+	VIEW_SERVICE_FIELDS(FIELD_DECLARE_N)
 	uint32_t passes; /* how often it was taken as dirty */
 };
 
@@ -223,7 +229,7 @@ const struct view_service **view_services(const struct view *v, size_t *ret_n);
  * Those of the Service: of its status if it is of type LoadBalancer, then its external IPs that are
  * not among them.  A new array for free().
  */
-struct view_address *view_addresses_of(const struct kube_service *s, size_t *ret_n);
+struct view_address *view_addresses_of(const struct kube_service *s, uint32_t *ret_n);
 /* The one that is @a; NULL: the Service has no such address. */
 const struct view_address *view_address_of(const struct view_service *s, const struct addr *a);
 /*

@@ -407,7 +407,7 @@ const char *follow_node_of(const struct follow *f, const struct proxy_endpoint *
 {
 	for (const struct view_slice *s = f->in.service->slices; s; s = s->next)
 		for (size_t i = 0; i < s->n_endpoints; i++)
-			if (addr_eq(&s->endpoints[i].addr, &e->addr) && s->endpoints[i].node)
-				return s->endpoints[i].node;
+			if (addr_eq(&s->endpoints[i].addr, &e->addr) && s->endpoints[i].place->node)
+				return s->endpoints[i].place->node;
 	return NULL;
 }

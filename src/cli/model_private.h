@@ -37,7 +37,7 @@ struct model_service {
 	bool waits;          /* of type LoadBalancer, and its status holds no address */
 	bool external_waits; /* names a pool for external IPs, and has none from it */
 	struct model_address *addresses;
-	size_t n_addresses;
+	uint32_t n_addresses;
 	UT_hash_handle hh;
 };
 

@@ -76,9 +76,10 @@ static struct merged *merge_slices(const struct view_service *s, const struct vi
 			all[n++] = (struct merged){
 				.ep = { .addr = ep->addr,
 				        .port = target->port,
-				        .local = ep->node && !strcmp(ep->node, node) },
-				.zones = ep->hint_zones,
-				.nodes = ep->hint_nodes,
+				        .local =
+				                ep->place->node && !strcmp(ep->place->node, node) },
+				.zones = ep->place->hint_zones,
+				.nodes = ep->place->hint_nodes,
 				.ready = ep->ready,
 				.serving = ep->serving,
 				.fallback = ep->serving && ep->terminating,

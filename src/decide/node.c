@@ -97,7 +97,7 @@ static bool is_any(const struct view_endpoint *ep, const void *arg)
 
 static bool is_here(const struct view_endpoint *ep, const void *node)
 {
-	return ep->node && !strcmp(ep->node, node);
+	return ep->place->node && !strcmp(ep->place->node, node);
 }
 
 static bool is_ready_here(const struct view_endpoint *ep, const void *node)
@@ -115,8 +115,8 @@ static bool is_ready_somewhere(const struct view_endpoint *ep, const void *askin
 {
 	const struct asking *x = asking;
 
-	return ep->ready && ep->node &&
-	       about_node(x->d, view_node_named(x->d->view, ep->node), x->protocol) ==
+	return ep->ready && ep->place->node &&
+	       about_node(x->d, view_node_named(x->d->view, ep->place->node), x->protocol) ==
 	               REASON_Candidate;
 }
 

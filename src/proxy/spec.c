@@ -96,13 +96,13 @@ static const char *copy_str(struct carver *c, const char *s)
 
 static const struct proxy_endpoint *copy_endpoints(struct carver *c,
                                                    const struct proxy_endpoint *from, size_t n,
-                                                   uint8_t family, size_t *ret_n, bool *truncated)
+                                                   uint8_t family, uint32_t *ret_n, bool *truncated)
 {
 	n = bounded(n, SPEC_MAX_ENDPOINTS, truncated);
 	struct proxy_endpoint *to = CARVE(c, n, struct proxy_endpoint);
 	if (to)
-		*ret_n = copy_sorted(to, from, n, sizeof(*to), endpoint_cmp, family,
-		                     offsetof(struct proxy_endpoint, addr));
+		*ret_n = (uint32_t)copy_sorted(to, from, n, sizeof(*to), endpoint_cmp, family,
+		                               offsetof(struct proxy_endpoint, addr));
 	return to;
 }
 
@@ -113,7 +113,7 @@ struct proxy_lists {
 	unsigned int refs;
 	bool truncated;
 	const struct proxy_endpoint *cluster, *local, *kept;
-	size_t n_cluster, n_local, n_kept;
+	uint32_t n_cluster, n_local, n_kept;
 };
 
 static size_t lay_out_lists(char *memory, const struct proxy_port *from, uint8_t family)
@@ -212,7 +212,7 @@ static size_t lay_out(char *memory, const struct proxy_half *from)
 			ports[i] = copy;
 	}
 	p->s.ports = ports;
-	p->s.n_ports = n_ports;
+	p->s.n_ports = (uint32_t)n_ports;
 
 	size_t n_vips = bounded(from->n_vips, SPEC_MAX_VIPS, &p->truncated);
 	struct addr *vips = CARVE(&c, n_vips, struct addr);

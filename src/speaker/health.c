@@ -38,7 +38,7 @@ size_t health_local_endpoints(const struct view_service *s, const char *node)
 			continue;
 		for (size_t i = 0; i < slice->n_endpoints; i++) {
 			const struct view_endpoint *ep = &slice->endpoints[i];
-			if (!ep->ready || !ep->node || strcmp(ep->node, node) != 0)
+			if (!ep->ready || !ep->place->node || strcmp(ep->place->node, node) != 0)
 				continue;
 			ARRAY_RESERVE(addrs, cap, n + 1);
 			addrs[n++] = ep->addr;

@@ -43,10 +43,11 @@ static struct view_address external_address(const struct kube_service *s, const 
 	return out;
 }
 
-struct view_address *view_addresses_of(const struct kube_service *s, size_t *ret_n)
+struct view_address *view_addresses_of(const struct kube_service *s, uint32_t *ret_n)
 {
 	struct view_address *list = NULL;
-	size_t n_ingress = s->type == KUBE_LOAD_BALANCER ? s->n_ingress : 0, n = 0;
+	size_t n_ingress = s->type == KUBE_LOAD_BALANCER ? s->n_ingress : 0;
+	uint32_t n = 0;
 
 	if (n_ingress + s->n_external_ips)
 		list = xcalloc(n_ingress + s->n_external_ips, sizeof(*list));

@@ -3,6 +3,7 @@
 
 #include "view/intern.h"
 
+#include <stdalign.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,37 +15,43 @@
 struct intern {
 	UT_hash_handle hh;
 	unsigned int refs;
-	char text[];
+	alignas(max_align_t) char data[];
 };
 
-const char *intern_get(struct intern **table, const char *s)
+const void *intern_get_bytes(struct intern **table, const void *data, size_t size)
 {
 	struct intern *i;
 
-	if (!s)
-		return NULL;
-	size_t len = strlen(s);
-	HASH_FIND(hh, *table, s, len, i);
+	HASH_FIND(hh, *table, data, size, i);
 	if (!i) {
-		i = xcalloc(1, sizeof(*i) + len + 1);
-		memcpy(i->text, s, len + 1);
-		HASH_ADD_KEYPTR(hh, *table, i->text, len, i);
+		i = xcalloc(1, sizeof(*i) + size);
+		memcpy(i->data, data, size);
+		HASH_ADD_KEYPTR(hh, *table, i->data, size, i);
 	}
 	i->refs++;
-	return i->text;
+	return i->data;
 }
 
-void intern_drop(struct intern **table, const char *s)
+void intern_drop_bytes(struct intern **table, const void *data, size_t size)
 {
 	struct intern *i;
 
-	if (!s)
-		return;
-	HASH_FIND(hh, *table, s, strlen(s), i);
+	HASH_FIND(hh, *table, data, size, i);
 	if (!i || --i->refs)
 		return;
 	HASH_DEL(*table, i);
 	free(i);
+}
+
+const char *intern_get(struct intern **table, const char *s)
+{
+	return s ? intern_get_bytes(table, s, strlen(s) + 1) : NULL;
+}
+
+void intern_drop(struct intern **table, const char *s)
+{
+	if (s)
+		intern_drop_bytes(table, s, strlen(s) + 1);
 }
 
 struct labels intern_labels(struct intern **table, const struct labels *l)

@@ -58,7 +58,7 @@ struct node_address {
 struct view {
 	char *class;
 	const char *self, *zone;
-	struct intern *strings;
+	struct intern *strings, *places, *ports;
 	struct table services, slices; /* by key */
 	struct claim *claims;
 	struct view_node_rules node_rules;
@@ -101,6 +101,12 @@ int view_by_name(const struct view_service *a, const struct view_service *b);
 /* IPPROTO_… */
 uint8_t view_proto_number(enum kube_proto p);
 bool view_port_eq(const struct view_port *a, const struct view_port *b);
+/*
+ * Of many Services and slices the lists of ports are equal, and then they are one.  The names are
+ * of v->strings, counted for this list, and are dropped with it.  NULL: there are none.
+ */
+const struct view_port *view_ports_get(struct view *v, const struct view_port *ports, size_t n);
+void view_ports_drop(struct view *v, const struct view_port *ports, size_t n);
 void view_slice_free(struct view *v, struct slice *s);
 /* Tells the slices of @s from the strays anew, after its UID has changed. */
 void view_slices_sort(struct service *s);

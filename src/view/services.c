@@ -20,11 +20,9 @@
 
 static void content_fini(struct view *v, struct view_service *s)
 {
-	for (size_t i = 0; i < s->n_ports; i++)
-		intern_drop(&v->strings, s->ports[i].name);
+	view_ports_drop(v, s->ports, s->n_ports);
 	intern_drop(&v->strings, s->class);
 	intern_drop_labels(&v->strings, &s->labels);
-	free((void *)s->ports);
 	free((void *)s->addresses);
 	free((void *)s->source_ranges);
 }
@@ -66,20 +64,31 @@ uint8_t view_proto_number(enum kube_proto p)
 	return 0;
 }
 
+const struct view_port *view_ports_get(struct view *v, const struct view_port *ports, size_t n)
+{
+	return n ? intern_get_bytes(&v->ports, ports, n * sizeof(*ports)) : NULL;
+}
+
+void view_ports_drop(struct view *v, const struct view_port *ports, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		intern_drop(&v->strings, ports[i].name);
+	intern_drop_bytes(&v->ports, ports, n * sizeof(*ports));
+}
+
 static void content_lists(struct view *v, const struct kube_service *in, struct view_service *out)
 {
-	if (in->n_ports) {
-		struct view_port *ports = xcalloc(in->n_ports, sizeof(*ports));
-		for (size_t i = 0; i < in->n_ports; i++)
-			ports[i] = (struct view_port){
-				.name = intern_get(&v->strings, in->ports[i].name),
-				.proto = view_proto_number(in->ports[i].proto),
-				.port = in->ports[i].port,
-				.node_port = in->ports[i].node_port,
-			};
-		out->ports = ports;
-		out->n_ports = in->n_ports;
-	}
+	cleanup_free struct view_port *ports = xcalloc(in->n_ports + 1, sizeof(*ports));
+
+	for (size_t i = 0; i < in->n_ports; i++)
+		ports[i] = (struct view_port){
+			.name = intern_get(&v->strings, in->ports[i].name),
+			.proto = view_proto_number(in->ports[i].proto),
+			.port = in->ports[i].port,
+			.node_port = in->ports[i].node_port,
+		};
+	out->ports = view_ports_get(v, ports, in->n_ports);
+	out->n_ports = (uint32_t)in->n_ports;
 	struct view_address *addresses = view_addresses_of(in, &out->n_addresses);
 	/* Our controller leaves them alone, so a record there is somebody else's word. */
 	for (size_t i = 0; in->type == KUBE_LOAD_BALANCER && i < out->n_addresses; i++)
@@ -218,12 +227,11 @@ void view_upsert_service(struct view *v, const struct kube_service *in)
 static void narrow(struct view *v, struct service *s, const struct kube_remains *r)
 {
 	struct view_service content = s->pub;
-	struct view_port *ports = xmemdup(s->pub.ports, s->pub.n_ports * sizeof(*ports));
 	struct view_address *kept = xcalloc(s->pub.n_addresses + 1, sizeof(*kept));
 
 	for (size_t i = 0; i < content.n_ports; i++)
-		ports[i].name = intern_get(&v->strings, ports[i].name);
-	content.ports = ports;
+		intern_get(&v->strings, s->pub.ports[i].name);
+	content.ports = view_ports_get(v, s->pub.ports, s->pub.n_ports);
 	content.class = intern_get(&v->strings, content.class);
 	content.labels = intern_labels(&v->strings, &s->pub.labels);
 	content.source_ranges = xmemdup(s->pub.source_ranges,

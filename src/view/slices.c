@@ -21,19 +21,20 @@
 
 static void endpoint_fini(struct view *v, const struct view_endpoint *ep)
 {
-	intern_drop(&v->strings, ep->node);
-	intern_drop(&v->strings, ep->hint_zones);
-	intern_drop(&v->strings, ep->hint_nodes);
+	const struct view_place *p = ep->place;
+
+	intern_drop(&v->strings, p->node);
+	intern_drop(&v->strings, p->hint_zones);
+	intern_drop(&v->strings, p->hint_nodes);
+	intern_drop_bytes(&v->places, p, sizeof(*p));
 }
 
 static void content_fini(struct view *v, struct view_slice *s)
 {
 	for (size_t i = 0; i < s->n_endpoints; i++)
 		endpoint_fini(v, &s->endpoints[i]);
-	for (size_t i = 0; i < s->n_ports; i++)
-		intern_drop(&v->strings, s->ports[i].name);
+	view_ports_drop(v, s->ports, s->n_ports);
 	free((void *)s->endpoints);
-	free((void *)s->ports);
 }
 
 /* ---- ports ---- */
@@ -50,10 +51,11 @@ static int port_cmp(const void *a, const void *b)
 }
 
 /* Of one name and protocol the API takes one port, and only a port with a number leads anywhere. */
-static const struct view_port *ports_of(struct view *v, const struct kube_slice *in, size_t *ret_n)
+static const struct view_port *ports_of(struct view *v, const struct kube_slice *in,
+                                        uint32_t *ret_n)
 {
-	struct view_port *ports = xcalloc(in->n_ports + 1, sizeof(*ports));
-	size_t n = 0;
+	cleanup_free struct view_port *ports = xcalloc(in->n_ports + 1, sizeof(*ports));
+	uint32_t n = 0;
 
 	for (size_t i = 0; i < in->n_ports; i++)
 		if (in->ports[i].port)
@@ -64,7 +66,7 @@ static const struct view_port *ports_of(struct view *v, const struct kube_slice 
 			};
 	qsort(ports, n, sizeof(*ports), port_cmp);
 	*ret_n = n;
-	return ports;
+	return view_ports_get(v, ports, n);
 }
 
 const struct view_port *view_slice_port(const struct view_slice *s, const struct view_port *port)
@@ -73,6 +75,17 @@ const struct view_port *view_slice_port(const struct view_slice *s, const struct
 }
 
 /* ---- the content of a slice ---- */
+
+static const struct view_place *place_of(struct view *v, const struct kube_endpoint *in)
+{
+	const struct view_place p = {
+		.node = intern_get(&v->strings, in->node),
+		.hint_zones = intern_get(&v->strings, in->hint_zones),
+		.hint_nodes = intern_get(&v->strings, in->hint_nodes),
+	};
+
+	return intern_get_bytes(&v->places, &p, sizeof(p));
+}
 
 static struct view_slice content_of(struct view *v, const struct kube_slice *in)
 {
@@ -83,15 +96,13 @@ static struct view_slice content_of(struct view *v, const struct kube_slice *in)
 		for (size_t i = 0; i < in->n_endpoints; i++)
 			eps[i] = (struct view_endpoint){
 				.addr = in->endpoints[i].addr,
-				.node = intern_get(&v->strings, in->endpoints[i].node),
-				.hint_zones = intern_get(&v->strings, in->endpoints[i].hint_zones),
-				.hint_nodes = intern_get(&v->strings, in->endpoints[i].hint_nodes),
+				.place = place_of(v, &in->endpoints[i]),
 				.ready = in->endpoints[i].ready,
 				.serving = in->endpoints[i].serving,
 				.terminating = in->endpoints[i].terminating,
 			};
 		out.endpoints = eps;
-		out.n_endpoints = in->n_endpoints;
+		out.n_endpoints = (uint32_t)in->n_endpoints;
 	}
 	out.ports = ports_of(v, in, &out.n_ports);
 	return out;

@@ -172,7 +172,7 @@ static void add_endpoint(struct line *l, const char *v, enum set set)
 	if (l->s.n_ports == 0 || sscanf(v, "%45[^;];%d", text, &port) != 2)
 		fail("not an endpoint", v);
 	struct proxy_port *p = &l->ports[l->s.n_ports - 1];
-	size_t *counts[] = { &p->n_cluster, &p->n_local, &p->n_kept }, *n = counts[set];
+	uint32_t *counts[] = { &p->n_cluster, &p->n_local, &p->n_kept }, *n = counts[set];
 	if (*n == MAX_ITEMS)
 		fail("too many endpoints", v);
 	l->endpoints[l->s.n_ports - 1][set][(*n)++] = (struct proxy_endpoint){

@@ -29,7 +29,7 @@ static void put_half(struct buf *out, const struct proxy_half *h)
 		           h->source_ranges[i].len);
 	for (size_t i = 0; i < h->n_ports; i++) {
 		const struct proxy_port *p = &h->ports[i];
-		buf_printf(out, " %u/%u:%zu+%zu", p->port, p->node_port, p->n_cluster, p->n_local);
+		buf_printf(out, " %u/%u:%u+%u", p->port, p->node_port, p->n_cluster, p->n_local);
 	}
 }
 

@@ -9,6 +9,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 
@@ -280,6 +281,20 @@ static void each_transaction_of_a_repair_brings_services(void **state)
 	end();
 }
 
+/* ---- memory ---- */
+
+/* Without its elements, which are in the kernel that is made up as well. */
+static void a_service_takes_little_memory(void **state)
+{
+	(void)state;
+	begin();
+	size_t bytes = mallinfo2().uordblks;
+	for (size_t i = 0; i < SERVICES; i++)
+		set(i, 2);
+	assert_in_range((mallinfo2().uordblks - bytes) / SERVICES, 0, 480);
+	end();
+}
+
 /* ---- the work of one turn ---- */
 
 /* One port is the least that is done. */
@@ -444,6 +459,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_transaction_brings_services),
 		cmocka_unit_test(each_transaction_of_a_repair_brings_services),
+		cmocka_unit_test(a_service_takes_little_memory),
 		cmocka_unit_test(a_large_service_is_planned_in_pieces),
 		cmocka_unit_test(a_large_service_is_changed_in_pieces),
 		cmocka_unit_test(a_small_service_overtakes_a_large_one),

@@ -652,7 +652,7 @@ static void expect_forward(const struct fixture *f, const char *key, uint8_t fam
 	if (p.traffic.affinity_s)
 		buf_printf(&b, " affinity=%u", p.traffic.affinity_s);
 	for (size_t i = 0; i < p.n_ports; i++)
-		buf_printf(&b, " %s:%u/%u>%zu,%zu,%d", p.ports[i].name, p.ports[i].port,
+		buf_printf(&b, " %s:%u/%u>%u,%u,%d", p.ports[i].name, p.ports[i].port,
 		           p.ports[i].node_port, p.ports[i].n_cluster, p.ports[i].n_local,
 		           p.ports[i].has_any);
 	assert_string_equal(buf_str(&b), expected);

@@ -3,6 +3,7 @@
 
 #include "unit.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "fairlead/buf.h"
@@ -42,11 +43,12 @@ static void unchanged_objects_make_nothing_dirty(void **state)
 static void one_change_among_many_is_one_pass(void **state)
 {
 	(void)state;
-	enum { N = 10000 };
+	enum { N = 10000, BYTES_MAX = 750 };
 	struct view *v = view_new("n1", NULL);
 
 	world_configuration(v);
 	world_node(v, "n1");
+	size_t bytes = mallinfo2().uordblks;
 	for (int i = 0; i < N; i++) {
 		char name[16], slice[24], ip[16], ep[32];
 		snprintf(name, sizeof(name), "s%d", i);
@@ -57,6 +59,7 @@ static void one_change_among_many_is_one_pass(void **state)
 		world_slice(v, name, slice, ep);
 	}
 	assert_int_equal(world_passes(v), N);
+	assert_in_range((mallinfo2().uordblks - bytes) / N, 0, BYTES_MAX);
 	world_slice(v, "s77", "s77-x", "10.9.9.9@n1");
 	size_t n;
 	const struct view_service *const *dirty = view_take_dirty(v, &n);

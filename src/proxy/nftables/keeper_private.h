@@ -34,25 +34,34 @@ struct keeper_virtual {
 	bool wanted;
 };
 
+struct keeper_virtuals {
+	size_t n, cap;
+	struct keeper_virtual *list;
+};
+
+/* What the store has of a Service, or is being told. */
+struct keeper_form {
+	struct spec *spec;
+	struct keeper_group *group; /* of its source ranges; NULL: none */
+	uint32_t ids[];             /* of its ports */
+};
+
 struct keeper_service {
 	struct store_owner owner; /* first: see keeper_service_of() */
 	struct keeper *k;
-	struct spec *want;          /* NULL: to be removed */
-	struct spec *planned;       /* what the store has of it */
-	struct spec *have;          /* what the kernel had when the store was last written */
-	int64_t created_us;         /* as it was wanted last */
-	uint32_t *ids;              /* of the planned one's ports */
-	struct keeper_group *group; /* of its source ranges; NULL: none */
-	struct keeper_virtual *virtuals;
-	size_t n_virtuals, cap_virtuals;
-	uint64_t stamp; /* of the store, when it was planned */
-	bool unplanned, waiting, lost;
-	bool rounded; /* clients stay longer than it says */
+	struct spec *want;                /* NULL: to be removed */
+	struct keeper_form *planned;      /* NULL: the store has nothing of it */
+	struct spec *have;                /* what the kernel had when the store was last written */
+	int64_t created_us;               /* as it was wanted last */
+	struct keeper_virtuals *virtuals; /* NULL: none */
+	uint64_t stamp;                   /* of the store, when it was planned */
 	struct keeper_service *prev_unplanned, *next_unplanned;
 	struct keeper_service *prev_waiting, *next_waiting;
 	struct keeper_service *prev_lost, *next_lost;
 	char *error; /* refused */
 	struct table_link link;
+	bool unplanned, waiting, lost;
+	bool rounded; /* clients stay longer than it says */
 	char key[];
 };
 
@@ -77,11 +86,9 @@ struct keeper_kind {
 /* One Service that is being planned. */
 struct keeper_planning {
 	struct keeper_service *s; /* NULL: none */
-	struct spec *to;          /* what it is to be */
-	uint32_t *ids;
-	struct keeper_group *group;
-	size_t part, n; /* parts that are done; elements that they were about */
-	bool again;     /* the node has changed meanwhile */
+	struct keeper_form *to;   /* what it is to be; NULL: nothing */
+	size_t part, n;           /* parts that are done; elements that they were about */
+	bool again;               /* the node has changed meanwhile */
 };
 
 struct keeper {
@@ -141,6 +148,11 @@ static inline struct keeper_service *keeper_service_of(const struct store_owner 
 	return (struct keeper_service *)(uintptr_t)owner;
 }
 
+static inline struct spec *keeper_planned_spec(const struct keeper_service *s)
+{
+	return s->planned ? s->planned->spec : NULL;
+}
+
 /* ---- keeper.c ---- */
 
 const char *keeper_family(const struct keeper *k);
@@ -192,7 +204,7 @@ void keeper_give_up_planning(struct keeper_planning *p);
 bool keeper_is_small(const struct keeper_service *s);
 /* Whether it has a share in an element, as it is planned. */
 bool keeper_shares(const struct keeper_service *s, enum frame_map map, const void *key);
-void keeper_drop_group(struct keeper *k, struct keeper_group *g);
+void keeper_form_free(struct keeper *k, struct keeper_form *f);
 /* ---- virtuals.c: sets that IPVS picks from ---- */
 
 bool keeper_is_virtual(const struct keeper *k, const struct plan_set *set);
@@ -201,6 +213,8 @@ void keeper_want_virtual(struct keeper_service *s, const struct plan_set *set,
 /* Those that are wanted no more stand until what led there is gone. */
 void keeper_unwant_virtuals(struct keeper_service *s);
 void keeper_settle_virtuals(struct keeper_service *s);
+/* Of a Service that is gone; IPVS is told nothing. */
+void keeper_virtuals_free(struct keeper_service *s);
 bool keeper_virtuals_are_applied(const struct keeper_service *s);
 /* NULL: none is refused. */
 const char *keeper_virtuals_refusal(const struct keeper_service *s);

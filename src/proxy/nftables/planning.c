@@ -20,12 +20,10 @@
 /* A port has two numbers: of its cluster set, and of its local set. */
 #define ID_STEP 2u
 
-/* A Service as it is wanted, or as it was planned, and the numbers of its parts. */
+/* A Service as it is wanted, or as it was planned. */
 struct form {
 	struct keeper_service *s;
-	const struct spec *spec; /* NULL: it is gone */
-	uint32_t *ids;
-	const struct keeper_group *group;
+	struct keeper_form *form; /* NULL: it is gone */
 };
 
 /* ---- numbers of sets ---- */
@@ -75,7 +73,7 @@ static void read_id(struct search *at, enum frame_map map, const unsigned char *
 		memcpy(&way, value, sizeof(way));
 	way &= port_mask(at->f->s->k);
 	if (!at->id && way >= FRAME_SET_FIRST && may_be_its_own(at->f->s, way) &&
-	    is_free(at->f->s, at->f->ids, at->port, way, false))
+	    is_free(at->f->s, at->f->form->ids, at->port, way, false))
 		at->id = way;
 }
 
@@ -84,7 +82,7 @@ static void find_id(const struct traffic_destination *d, void *arg)
 	unsigned char key[FRAME_KEY_MAX];
 	struct search *at = arg;
 
-	plan_key(d, at->f->spec->s.family, key);
+	plan_key(d, at->f->form->spec->s.family, key);
 	read_id(at, d->addr ? FRAME_WAYS : FRAME_NODE_WAYS, key);
 	read_id(at, d->addr ? FRAME_SHORTCUTS : FRAME_NODE_SHORTCUTS, key);
 }
@@ -95,18 +93,19 @@ static void find_id(const struct traffic_destination *d, void *arg)
  */
 static uint32_t choose_id(const struct form *f, size_t port)
 {
+	const struct proxy_half *half = &f->form->spec->s;
 	struct search at = { f, port, 0 };
 	struct traffic_port t;
 
-	if (!traffic_plan(&f->s->k->node, &f->spec->s, port, &t) ||
+	if (!traffic_plan(&f->s->k->node, half, port, &t) ||
 	    (!t.uses[TRAFFIC_CLUSTER_SET] && !t.uses[TRAFFIC_LOCAL_SET]))
 		return 0;
 	traffic_each_destination(&t, find_id, &at);
 	for (uint32_t attempt = 0; !at.id; attempt++) {
-		uint32_t id = plan_set_number(&f->spec->s, port, attempt) & port_mask(f->s->k);
+		uint32_t id = plan_set_number(half, port, attempt) & port_mask(f->s->k);
 		/* Where nothing leads to it, only this tells that it was the port's before. */
 		bool unused = attempt > 0 && f->s->k->adopted;
-		if (id >= FRAME_SET_FIRST && is_free(f->s, f->ids, port, id, unused))
+		if (id >= FRAME_SET_FIRST && is_free(f->s, f->form->ids, port, id, unused))
 			at.id = id;
 	}
 	return at.id;
@@ -119,7 +118,7 @@ static struct keeper_group *choose_group(struct keeper_service *s, const struct 
 	struct keeper_group *g;
 	uint32_t number;
 
-	if (!spec || !plan_has_group(&s->k->node, &spec->s))
+	if (!plan_has_group(&s->k->node, &spec->s))
 		return NULL;
 	/* The last number is left out, so that the end of the last range has a place. */
 	for (uint32_t attempt = 0;; attempt++) {
@@ -138,7 +137,7 @@ static struct keeper_group *choose_group(struct keeper_service *s, const struct 
 	return g;
 }
 
-void keeper_drop_group(struct keeper *k, struct keeper_group *g)
+static void drop_group(struct keeper *k, struct keeper_group *g)
 {
 	if (!g || --g->refs > 0)
 		return;
@@ -146,32 +145,55 @@ void keeper_drop_group(struct keeper *k, struct keeper_group *g)
 	free(g);
 }
 
+/* ---- forms ---- */
+
+/* NULL of nothing. */
+static struct keeper_form *form_new(struct keeper_service *s, struct spec *spec)
+{
+	struct keeper_form *f;
+
+	if (!spec)
+		return NULL;
+	f = xcalloc(1, sizeof(*f) + spec->s.n_ports * sizeof(f->ids[0]));
+	f->spec = spec_ref(spec);
+	f->group = choose_group(s, spec);
+	return f;
+}
+
+void keeper_form_free(struct keeper *k, struct keeper_form *f)
+{
+	if (!f)
+		return;
+	drop_group(k, f->group);
+	spec_unref(f->spec);
+	free(f);
+}
+
 /* ---- parts ---- */
 
 /* Source ranges, each port, guarded addresses: in this order what comes leads to what is there. */
-static size_t n_parts(const struct spec *spec)
+static size_t n_parts(const struct keeper_form *f)
 {
-	return spec ? spec->s.n_ports + 2 : 0;
+	return f ? f->spec->s.n_ports + 2 : 0;
 }
 
 static void plan_part(const struct form *f, size_t part, struct plan *ret)
 {
-	const struct proxy_half *half = &f->spec->s;
-	const uint32_t group = f->group ? f->group->number : 0;
+	const struct proxy_half *half = &f->form->spec->s;
+	const uint32_t group = f->form->group ? f->form->group->number : 0;
 
 	*ret = (struct plan){ .n_elements = 0 };
 	if (part > half->n_ports)
 		plan_guards(half, ret);
 	else if (part > 0)
-		plan_port(&f->s->k->node, half, part - 1, f->ids[part - 1], group, ret);
-	else if (f->group)
+		plan_port(&f->s->k->node, half, part - 1, f->form->ids[part - 1], group, ret);
+	else if (f->form->group)
 		plan_ranges(half, group, ret);
 }
 
 bool keeper_shares(const struct keeper_service *s, enum frame_map map, const void *key)
 {
-	const struct form f = { (struct keeper_service *)(uintptr_t)s, s->planned, s->ids,
-		                s->group };
+	const struct form f = { (struct keeper_service *)(uintptr_t)s, s->planned };
 	size_t size = frame_shape(s->k->frame.family, map).key;
 	bool found = false;
 
@@ -258,7 +280,7 @@ static void want_endpoints(struct keeper_service *s, const struct plan_set *set)
 static void want_set(const struct form *f, const struct plan_set *set)
 {
 	if (keeper_is_virtual(f->s->k, set))
-		keeper_want_virtual(f->s, set, f->spec->s.traffic.scheduler);
+		keeper_want_virtual(f->s, set, f->form->spec->s.traffic.scheduler);
 	else
 		want_endpoints(f->s, set);
 }
@@ -359,8 +381,8 @@ static size_t want_part(const struct form *f, size_t part)
 {
 	struct plan p;
 
-	if (part > 0 && part <= f->spec->s.n_ports)
-		f->ids[part - 1] = choose_id(f, part - 1);
+	if (part > 0 && part <= f->form->spec->s.n_ports)
+		f->form->ids[part - 1] = choose_id(f, part - 1);
 	plan_part(f, part, &p);
 	size_t n = size_of(&p);
 	for (size_t i = 0; i < p.n_sets; i++)
@@ -398,9 +420,7 @@ static size_t release_part(const struct form *f, size_t part)
 static void begin(struct keeper_planning *p, struct keeper_service *s)
 {
 	*p = (struct keeper_planning){ .s = s };
-	p->to = s->want ? spec_ref(s->want) : NULL;
-	p->ids = p->to ? xcalloc(p->to->s.n_ports + 1, sizeof(*p->ids)) : NULL;
-	p->group = choose_group(s, p->to);
+	p->to = form_new(s, s->want);
 	s->owner.turn = !s->owner.turn;
 	keeper_unlose(s);
 	keeper_unwant_virtuals(s);
@@ -416,8 +436,7 @@ static bool is_done(const struct keeper_planning *p)
 static size_t go_on(struct keeper_planning *p)
 {
 	struct keeper_service *s = p->s;
-	const struct form new = { s, p->to, p->ids, p->group };
-	const struct form old = { s, s->planned, s->ids, s->group };
+	const struct form new = { s, p->to }, old = { s, s->planned };
 	size_t part = p->part++, n_new = n_parts(p->to), n;
 
 	if (part < n_new)
@@ -435,11 +454,7 @@ static void end(struct keeper_planning *p)
 {
 	struct keeper_service *s = p->s;
 
-	keeper_drop_group(s->k, s->group);
-	s->group = p->group;
-	free(s->ids);
-	s->ids = p->ids;
-	spec_unref(s->planned);
+	keeper_form_free(s->k, s->planned);
 	s->planned = p->to;
 	p->s = NULL;
 	keeper_planned(s, p->again);
@@ -449,9 +464,7 @@ void keeper_give_up_planning(struct keeper_planning *p)
 {
 	if (!p->s)
 		return;
-	keeper_drop_group(p->s->k, p->group);
-	free(p->ids);
-	spec_unref(p->to);
+	keeper_form_free(p->s->k, p->to);
 	p->s = NULL;
 }
 
@@ -488,5 +501,6 @@ static size_t size_of_spec(const struct spec *spec)
 
 bool keeper_is_small(const struct keeper_service *s)
 {
-	return size_of_spec(s->want) + size_of_spec(s->planned) <= KEEPER_SLICE_ELEMENTS / 2;
+	return size_of_spec(s->want) + size_of_spec(keeper_planned_spec(s)) <=
+	       KEEPER_SLICE_ELEMENTS / 2;
 }

@@ -153,7 +153,7 @@ void keeper_planned(struct keeper_service *s, bool again)
 	if (s->unplanned) {
 		DL_DELETE2(k->unplanned, s, prev_unplanned, next_unplanned);
 		set_pending(s, s->waiting, false);
-		if (again || s->want != s->planned)
+		if (again || s->want != keeper_planned_spec(s))
 			keeper_postpone(s);
 	}
 	k->rendered++;
@@ -200,11 +200,11 @@ void keeper_settle(struct keeper *k)
 		set_pending(s, false, s->unplanned);
 		set_refused(s, NULL);
 		keeper_settle_virtuals(s);
-		if (s->have || s->planned)
-			udp_changed(k->udp, s->have ? &s->have->s : NULL,
-			            s->planned ? &s->planned->s : NULL);
+		struct spec *now = keeper_planned_spec(s);
+		if (s->have || now)
+			udp_changed(k->udp, s->have ? &s->have->s : NULL, now ? &now->s : NULL);
 		spec_unref(s->have);
-		s->have = s->planned ? spec_ref(s->planned) : NULL;
+		s->have = spec_ref(now);
 		if (!s->want && !s->unplanned)
 			keeper_service_free(s);
 	}
@@ -244,10 +244,8 @@ void keeper_service_free(struct keeper_service *s)
 	k->n_rounded -= s->rounded;
 	keeper_want(s, NULL);
 	store_drop_owner(k->store, &s->owner);
-	spec_unref(s->planned);
+	keeper_form_free(k, s->planned);
 	spec_unref(s->have);
-	keeper_drop_group(k, s->group);
-	free(s->virtuals);
-	free(s->ids);
+	keeper_virtuals_free(s);
 	free(s);
 }

@@ -33,15 +33,30 @@ static void add_endpoints(struct virtual_endpoint *list, size_t *n, const struct
 		list[(*n)++] = (struct virtual_endpoint){ of[i].addr, of[i].port };
 }
 
+static size_t n_virtuals(const struct keeper_service *s)
+{
+	return s->virtuals ? s->virtuals->n : 0;
+}
+
 static void note(struct keeper_service *s, uint32_t set)
 {
-	for (size_t i = 0; i < s->n_virtuals; i++)
-		if (s->virtuals[i].set == set) {
-			s->virtuals[i].wanted = true;
+	for (size_t i = 0; i < n_virtuals(s); i++)
+		if (s->virtuals->list[i].set == set) {
+			s->virtuals->list[i].wanted = true;
 			return;
 		}
-	ARRAY_RESERVE(s->virtuals, s->cap_virtuals, s->n_virtuals + 1);
-	s->virtuals[s->n_virtuals++] = (struct keeper_virtual){ .set = set, .wanted = true };
+	struct keeper_virtuals *v = s->virtuals =
+		s->virtuals ? s->virtuals : xcalloc(1, sizeof(*v));
+	ARRAY_RESERVE(v->list, v->cap, v->n + 1);
+	v->list[v->n++] = (struct keeper_virtual){ .set = set, .wanted = true };
+}
+
+void keeper_virtuals_free(struct keeper_service *s)
+{
+	if (!s->virtuals)
+		return;
+	free(s->virtuals->list);
+	free(s->virtuals);
 }
 
 void keeper_want_virtual(struct keeper_service *s, const struct plan_set *set,
@@ -74,8 +89,8 @@ void keeper_want_virtual(struct keeper_service *s, const struct plan_set *set,
 
 void keeper_unwant_virtuals(struct keeper_service *s)
 {
-	for (size_t i = 0; i < s->n_virtuals; i++)
-		s->virtuals[i].wanted = false;
+	for (size_t i = 0; i < n_virtuals(s); i++)
+		s->virtuals->list[i].wanted = false;
 }
 
 void keeper_settle_virtuals(struct keeper_service *s)
@@ -84,22 +99,23 @@ void keeper_settle_virtuals(struct keeper_service *s)
 
 	if (s->k->planning.s == s) /* which are wanted is not known yet */
 		return;
-	for (size_t i = 0; i < s->n_virtuals; i++) {
-		const struct keeper_virtual *v = &s->virtuals[i];
+	for (size_t i = 0; i < n_virtuals(s); i++) {
+		const struct keeper_virtual *v = &s->virtuals->list[i];
 		const struct store_owner *owner = store_owner(s->k->store, FRAME_SETS, &v->set);
 		if (v->wanted)
-			s->virtuals[n++] = *v;
+			s->virtuals->list[n++] = *v;
 		else if (!owner || owner == &s->owner) /* else the number is another's by now */
 			virtuals_remove(s->k->virtuals, id_of(s->k, v->set));
 	}
-	s->n_virtuals = n;
+	if (s->virtuals)
+		s->virtuals->n = n;
 }
 
 bool keeper_virtuals_are_applied(const struct keeper_service *s)
 {
-	for (size_t i = 0; i < s->n_virtuals; i++)
-		if (s->virtuals[i].wanted &&
-		    !virtuals_is_applied(s->k->virtuals, id_of(s->k, s->virtuals[i].set)))
+	for (size_t i = 0; i < n_virtuals(s); i++)
+		if (s->virtuals->list[i].wanted &&
+		    !virtuals_is_applied(s->k->virtuals, id_of(s->k, s->virtuals->list[i].set)))
 			return false;
 	return true;
 }
@@ -108,9 +124,10 @@ const char *keeper_virtuals_refusal(const struct keeper_service *s)
 {
 	const char *why = NULL;
 
-	for (size_t i = 0; i < s->n_virtuals && !why; i++)
-		if (s->virtuals[i].wanted)
-			why = virtuals_refusal(s->k->virtuals, id_of(s->k, s->virtuals[i].set));
+	for (size_t i = 0; i < n_virtuals(s) && !why; i++)
+		if (s->virtuals->list[i].wanted)
+			why = virtuals_refusal(s->k->virtuals,
+			                       id_of(s->k, s->virtuals->list[i].set));
 	return why;
 }
 
@@ -118,10 +135,10 @@ const char *keeper_virtuals_substitute(const struct keeper_service *s)
 {
 	const char *found = NULL;
 
-	for (size_t i = 0; i < s->n_virtuals && !found; i++)
-		if (s->virtuals[i].wanted)
+	for (size_t i = 0; i < n_virtuals(s) && !found; i++)
+		if (s->virtuals->list[i].wanted)
 			found = virtuals_substitute(s->k->virtuals,
-			                            id_of(s->k, s->virtuals[i].set));
+			                            id_of(s->k, s->virtuals->list[i].set));
 	return found;
 }
 
