@@ -7,6 +7,7 @@ libfairlead_a_SOURCES += \
 	src/claims/gate.c \
 	src/claims/identity.c \
 	src/claims/member.c \
+	src/claims/member_timing.c \
 	src/claims/nodes.c \
 	src/claims/rivals.c \
 	src/claims/strangers.c \
@@ -20,6 +21,7 @@ noinst_HEADERS += \
 	include/fairlead/strangers.h \
 	include/fairlead/wire.h \
 	src/claims/datagram.h \
+	src/claims/member_private.h \
 	src/claims/private.h
 
 check_PROGRAMS += tests/unit/test_member

@@ -24,6 +24,7 @@
 
 #include <string.h>
 
+#include "claims/member_private.h"
 #include "fairlead/mem.h"
 
 /* How old our sequence number may be that a new incarnation repeats. */
@@ -35,27 +36,14 @@
 #define STRANGER_HEARTBEATS 3
 /* How long a dead peer's claims are remembered and it counts as a known node. */
 #define PEER_FORGET_MS 600000
-/* Heartbeats out of turn, for a stranger, come no closer together than this. */
-#define BEAT_GAP_MS 20
 /*
  * How many of them come in a row, and then how often one more: replays never prove themselves, and
  * must not keep us busy.
  */
 #define HURRIED_MAX 60
 #define HURRIED_BACK_MS 100
-/* Nobody waits longer for a peer, whatever it says. */
-#define DEAD_MAX_MS 60000
 /* Strangers count, and peers are given to say that they hear us, at least so long. */
 #define PATIENCE_MS 350
-/* After so many heartbeats peers surely know of another timing. */
-#define TIMING_BEATS 20
-/*
- * A speaker of version 1 that was heard may be there for so long, dead or not.  One that comes back
- * later is heard before it has listened to the end.
- */
-#define V1_MS 600000
-/* One that has not proven itself understands us for so long after each thing that it says. */
-#define V1_STRANGER_MS 3000
 
 void member_init(struct member *m, const struct member_options *opts, int64_t now)
 {
@@ -98,86 +86,6 @@ void member_set_echo_room(struct member *m, size_t n)
 	m->echo_room = n < WIRE_ECHO_MAX ? n : WIRE_ECHO_MAX;
 }
 
-/* ---- timing ---- */
-
-static int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-static int64_t most(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
-static int64_t own_dead_ms(const struct member *m)
-{
-	return (int64_t)m->opts.heartbeat_ms * m->opts.multiplier;
-}
-
-/*
- * Of a peer that others heard later than we did we do not know what it says of its timing now: the
- * longer of what it said last and of what we go by, as all nodes get the same configuration.
- */
-static bool is_hearsay(const struct member_peer *p)
-{
-	return p->hearsay_seq > p->seq;
-}
-
-static int64_t peer_heartbeat_ms(const struct member *m, const struct member_peer *p)
-{
-	return is_hearsay(p) ? most(p->heartbeat_ms, m->opts.heartbeat_ms) : p->heartbeat_ms;
-}
-
-static int64_t peer_dead_ms(const struct member *m, const struct member_peer *p)
-{
-	return is_hearsay(p) ? most(p->dead_ms, own_dead_ms(m)) : p->dead_ms;
-}
-
-bool member_knows_v1(const struct member *m, int64_t now)
-{
-	return now < m->v1_until_ms;
-}
-
-bool member_speaks_v1(const struct member *m, int64_t now)
-{
-	return member_knows_v1(m, now) || now < m->v1_stranger_until_ms;
-}
-
-/*
- * Peers of version 1 know one interval only, and so may those that have not heard of another yet.
- */
-static int64_t pace_ms(const struct member *m, int64_t now)
-{
-	int64_t pace = m->opts.heartbeat_ms;
-
-	if (m->former.beats)
-		pace = least(pace, m->former.heartbeat_ms);
-	return member_knows_v1(m, now) ? least(pace, WIRE_V1_HEARTBEAT_MS) : pace;
-}
-
-int64_t member_patience_ms(const struct member *m, int64_t now)
-{
-	int64_t patience = own_dead_ms(m);
-
-	if (m->former.beats)
-		patience = least(patience, m->former.dead_ms);
-	return member_knows_v1(m, now) ? least(patience, WIRE_V1_DEAD_MS) : patience;
-}
-
-void member_set_timing(struct member *m, int64_t now, int heartbeat_ms, int multiplier)
-{
-	if (heartbeat_ms == m->opts.heartbeat_ms && multiplier == m->opts.multiplier)
-		return;
-	/* Of two changes in a row the first may not have been heard either. */
-	m->former.heartbeat_ms = pace_ms(m, now);
-	m->former.dead_ms = member_patience_ms(m, now);
-	m->former.beats = TIMING_BEATS;
-	m->opts.heartbeat_ms = heartbeat_ms;
-	m->opts.multiplier = multiplier;
-	m->next_beat_ms = now;
-}
-
 /* ---- looking up ---- */
 
 struct member_peer *member_find(const struct member *m, const char *name)
@@ -216,7 +124,7 @@ bool member_holds(const struct member_peer *p)
 static int64_t echo_window_ms(const struct member *m, const struct member_peer *p)
 {
 	size_t at_once = m->echo_room > 1 ? m->echo_room / 2 : 1;
-	int64_t window = own_dead_ms(m) > p->dead_ms ? own_dead_ms(m) : p->dead_ms;
+	int64_t window = member_own_dead_ms(m) > p->dead_ms ? member_own_dead_ms(m) : p->dead_ms;
 
 	if (window < PATIENCE_MS)
 		window = PATIENCE_MS;
@@ -253,7 +161,7 @@ bool member_majority(const struct member *m, int64_t now)
 			known++;
 			live += m->peers[i]->state == MEMBER_ALIVE &&
 			        now - m->peers[i]->heard_ms <=
-			                peer_heartbeat_ms(m, m->peers[i]) * 9 / 4;
+			                member_peer_heartbeat_ms(m, m->peers[i]) * 9 / 4;
 		}
 	return 2 * live > known;
 }
@@ -347,8 +255,7 @@ static enum member_verdict meet_stranger(struct member *m, int64_t now, const st
 	int64_t soon = m->last_beat_ms + BEAT_GAP_MS;
 	if (soon < m->next_beat_ms && may_hurry(m, now))
 		m->next_beat_ms = soon;
-	if (msg->version == 1)
-		m->v1_stranger_until_ms = now + V1_STRANGER_MS;
+	member_hear_strange_version(m, now, msg);
 	return MEMBER_STRANGER;
 }
 
@@ -425,17 +332,6 @@ static void hear_echoes(struct member *m, int64_t now, const struct wire_msg *ms
 	}
 }
 
-static void note_timing(const struct wire_msg *msg, struct member_peer *p)
-{
-	if (p->version == 1) {
-		p->heartbeat_ms = WIRE_V1_HEARTBEAT_MS;
-		p->dead_ms = WIRE_V1_DEAD_MS;
-	} else if (msg->type == WIRE_HEARTBEAT && msg->heartbeat_ms) {
-		p->heartbeat_ms = msg->heartbeat_ms;
-		p->dead_ms = least((int64_t)msg->heartbeat_ms * msg->multiplier, DEAD_MAX_MS);
-	}
-}
-
 static void note(struct member *m, int64_t now, const struct wire_msg *msg, struct member_peer *p)
 {
 	if (!member_holds(p))
@@ -445,7 +341,7 @@ static void note(struct member *m, int64_t now, const struct wire_msg *msg, stru
 	p->flags = msg->flags;
 	p->mtu = msg->mtu;
 	p->version = msg->version == 1 ? 1 : 2;
-	note_timing(msg, p);
+	member_note_timing(msg, p);
 	memcpy(p->mac, msg->mac, sizeof(p->mac));
 	if (msg->flags & WIRE_FRESH)
 		p->fresh_ms = now;
@@ -475,19 +371,9 @@ static void adopt(struct member *m, int64_t now, const struct wire_msg *msg, str
 	HASH_ADD(by_incarnation, m->by_incarnation, incarnation, sizeof(p->incarnation), p);
 	p->hearsay_seq = 0;
 	p->heartbeat_ms = m->opts.heartbeat_ms; /* until it says otherwise */
-	p->dead_ms = own_dead_ms(m);
+	p->dead_ms = member_own_dead_ms(m);
 	p->fresh_ms = now;
 	p->hears_us_ms = now;
-}
-
-/* @msg comes from a speaker that is there now, of whichever version. */
-static void hear_version(struct member *m, int64_t now, const struct wire_msg *msg)
-{
-	if (msg->version != 1)
-		return;
-	if (!member_knows_v1(m, now))
-		m->next_beat_ms = least(m->next_beat_ms, m->last_beat_ms + BEAT_GAP_MS);
-	m->v1_until_ms = now + V1_MS;
 }
 
 /*
@@ -510,7 +396,7 @@ enum member_verdict member_receive(struct member *m, int64_t now, const struct w
 	if (p && p->incarnation == msg->incarnation) {
 		if (msg->seq <= p->seq || is_altered_copy(p, msg))
 			return MEMBER_REPLAYED;
-		hear_version(m, now, msg);
+		member_hear_version(m, now, msg);
 		note(m, now, msg, p);
 		*ret_peer = p;
 		return MEMBER_BELIEVED;
@@ -521,7 +407,7 @@ enum member_verdict member_receive(struct member *m, int64_t now, const struct w
 	struct stranger *s = strangers_find(&m->strangers, msg->incarnation);
 	if (!echoes_us(m, now, msg, PROOF_RECENT_MS) && !vouched(s, now, msg))
 		return meet_stranger(m, now, msg);
-	hear_version(m, now, msg);
+	member_hear_version(m, now, msg);
 	if (!p)
 		p = peer_new(m, msg->name);
 	if (!p) {
@@ -541,7 +427,7 @@ static int64_t peer_deadline(const struct member *m, const struct member_peer *p
 {
 	switch (p->state) {
 	case MEMBER_ALIVE:
-		return p->heard_ms + peer_dead_ms(m, p) + 1;
+		return p->heard_ms + member_peer_dead_ms(m, p) + 1;
 	case MEMBER_RESTARTING:
 		return p->restart_until_ms;
 	case MEMBER_DEAD:
@@ -589,7 +475,7 @@ void member_excuse(struct member *m, int64_t now)
 /* For how long a stranger waits for an echo. */
 static int64_t stranger_ms(const struct member *m)
 {
-	return own_dead_ms(m) > PATIENCE_MS ? own_dead_ms(m) : PATIENCE_MS;
+	return member_own_dead_ms(m) > PATIENCE_MS ? member_own_dead_ms(m) : PATIENCE_MS;
 }
 
 size_t member_mtu(const struct member *m, int64_t now, size_t mtu, bool strangers)
@@ -644,7 +530,7 @@ void member_beat(struct member *m, int64_t now, struct wire_msg *msg)
 	m->beats[slot].at_ms = now;
 	m->beats[slot].seq = msg->seq;
 	m->last_beat_ms = now;
-	m->next_beat_ms = now + pace_ms(m, now);
+	m->next_beat_ms = now + member_pace_ms(m, now);
 	if (m->former.beats)
 		m->former.beats--;
 }
