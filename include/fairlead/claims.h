@@ -17,9 +17,10 @@
  * up at once.  A peer that does not hear us could never learn of ours, so its claim wins over ours
  * whatever they are.
  *
- * An address that nobody holds goes to the first candidate in the order of a rendezvous hash: the
- * first claims at once, each of the others one time step later, so that no round trip is needed
- * where views agree, and nothing is left unowned where they do not.
+ * An address that nobody holds goes to the first candidate in an order that every node finds by
+ * itself: a rendezvous hash with a bound on how many a node gets (spread.h).  The first claims at
+ * once, each of the others one time step later, so that no round trip is needed where views agree,
+ * and nothing is left unowned where they do not.
  *
  * Every way to answering passes one gate (gate.c): an address is probed, by ARP or neighbour
  * discovery, before this node answers for it, be it new, recalled after a restart, or kept through
@@ -62,6 +63,7 @@ struct claims_action {
 };
 
 struct claims_entry;
+struct claims_order;
 
 /* A claim of a peer. */
 struct claims_held {
@@ -103,8 +105,10 @@ struct claims_entry {
 	int64_t kernel_until_ms; /* until when kernel_seen holds */
 	int64_t rival_since_ms, rival_until_ms; /* when two owners were seen, if two_owners */
 	size_t heap_index;
-	uint16_t yielder;       /* slot of the peer that let go last */
-	uint16_t holder;        /* slot of the peer that holds it, CLAIMS_NOBODY if none does */
+	size_t item;      /* of order, in which it is at held_at (order.c) */
+	uint16_t yielder; /* slot of the peer that let go last */
+	uint16_t holder;  /* slot of the peer that holds it, CLAIMS_NOBODY if none does */
+	uint16_t held_at;
 	uint8_t step;           /* of the schedule of announcements, or of the backoff */
 	uint8_t state;          /* enum l2_ownership */
 	uint8_t freed;          /* enum claims_freed */
@@ -135,6 +139,7 @@ struct claims_table {
 	uint64_t name_hash;
 	int node_index; /* in the snapshot's nodes, -1 if not there */
 	bool synced;    /* as the peer's last message says */
+	bool listening; /* likewise */
 	/*
 	 * The peer was dead and is back: its former claims count only once it is known to make them
 	 * still.
@@ -188,10 +193,12 @@ struct claims {
 	/* by the peer's slot; as many as member has slots when it was heard last */
 	struct claims_table *tables;
 	size_t n_tables;
+	struct claims_order *order; /* of candidates */
 
 	bool ready; /* listened long enough: may answer and claim */
 	bool heard; /* the link is up, listening or ready */
 	int64_t listen_until_ms, listen_check_ms;
+	int64_t start_until_ms; /* until when others may be starting, too; 0: not ready yet */
 	int64_t silences_ms[CLAIMS_SILENCES]; /* when the last silences of our own ended, in turn */
 	size_t n_silences;
 	bool synced; /* every living peer's claims are known */

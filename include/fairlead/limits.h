@@ -247,6 +247,10 @@
 	  "addresses of a segment, of this node and of all others", \
 	  "those beyond are not known here, and not announced", \
 	  "`fairlead_l2_claims_refused_total`, `LimitReached`") \
+	X(CLAIMS_START_MS, 2000, "ms", \
+	  "time for which a speaker waits after its start, before it claims what nobody held, for others that may be starting, too", \
+	  "it claims the addresses without them; they are spread less evenly", \
+	  "[layer2.md](layer2.md#which-node-gets-an-address)") \
 	X(ATTACH_SEGMENTS_MAX, 32, "interfaces", \
 	  "interfaces with addresses to announce", \
 	  "the others are not used", \

@@ -158,6 +158,8 @@ int64_t member_deadline(const struct member *m);
 
 /* Fills in what every message of ours has; flags, digest and body are the caller's. */
 void member_stamp(struct member *m, struct wire_msg *msg, enum wire_type type);
+/* The next heartbeat is due at once: it says something that others wait for. */
+void member_beat_soon(struct member *m, int64_t now);
 bool member_beat_due(const struct member *m, int64_t now);
 /*
  * The smallest MTU of the peers that are there and, for heartbeats, of the strangers; @mtu if none

@@ -52,6 +52,11 @@ struct l2_range {
 struct l2_snapshot {
 	const char *const *nodes; /* every node of the cluster, sorted by name */
 	size_t n_nodes;
+	/*
+	 * By node: it is Ready, so that at a start its speaker is waited for a moment where it is a
+	 * candidate.  NULL: none is.
+	 */
+	const bool *awaited;
 	const struct l2_want *wants; /* sorted by address, each address once */
 	size_t n_wants;
 	/*

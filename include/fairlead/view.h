@@ -127,7 +127,10 @@ struct view_node {
 	const char *name;
 	bool excluded, drained, cordoned, shutting_down, out_of_service, network_unavailable;
 	bool leaving; /* deleted, or about to be: kube-proxy's /healthz; decides nothing else */
-	bool ready;   /* decides nothing: an unready kubelet says little about the speaker */
+	/*
+	 * Decides only who is waited for at a start: an unready kubelet says little of a speaker.
+	 */
+	bool ready;
 	struct labels labels;         /* decide where layer2 of a pool selects by them */
 	const struct addr *addresses; /* InternalIP */
 	size_t n_addresses;

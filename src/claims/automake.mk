@@ -9,7 +9,9 @@ libfairlead_a_SOURCES += \
 	src/claims/member.c \
 	src/claims/member_timing.c \
 	src/claims/nodes.c \
+	src/claims/order.c \
 	src/claims/rivals.c \
+	src/claims/spread.c \
 	src/claims/strangers.c \
 	src/claims/tables.c \
 	src/claims/wire.c
@@ -22,7 +24,14 @@ noinst_HEADERS += \
 	include/fairlead/wire.h \
 	src/claims/datagram.h \
 	src/claims/member_private.h \
-	src/claims/private.h
+	src/claims/private.h \
+	src/claims/spread.h
+
+check_PROGRAMS += tests/unit/test_spread
+TESTS += tests/unit/test_spread
+tests_unit_test_spread_SOURCES = tests/unit/test_spread.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
+tests_unit_test_spread_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
+tests_unit_test_spread_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_member
 TESTS += tests/unit/test_member

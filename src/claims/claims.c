@@ -39,7 +39,12 @@
 #define LISTEN_HEARTBEATS 3
 #define LISTEN_MS 300
 #define LISTEN_PATIENCE_MS 2000
-/* How often it checks whether it still has to. */
+/*
+ * After its start it waits for so long for others that may be starting, too, before it claims what
+ * nobody has held (gate.c).
+ */
+#define CLAIMS_START_MS 2000
+/* How often it checks whether it still has to listen. */
 #define LISTEN_POLL_MS 10
 #define REVIEW_MS 1000
 /*
@@ -64,6 +69,7 @@ void claims_init(struct claims *c, const struct claims_options *opts, struct mem
 	c->claims_room = WIRE_CLAIM_MAX;
 	c->targets_room = WIRE_TARGET_MAX;
 	c->next_review_ms = CLAIMS_NEVER;
+	order_init(c);
 }
 
 void claims_fini(struct claims *c)
@@ -73,6 +79,7 @@ void claims_fini(struct claims *c)
 			table_drop(c, c->tables[i].list);
 	free(c->tables);
 	entries_free(c);
+	order_fini(c);
 	free(c->actions);
 	free(c->tell);
 	free(c->snapshot.addrs);
@@ -182,12 +189,14 @@ void settle(struct claims *c, int64_t now, struct claims_entry *e)
 	} else if (e->claimed && contested_and_lost(c, now, e)) {
 		own_clear(c, e);
 	}
+	order_follow(c, now, e, rival);
 	if (e->claimed)
 		keep(c, now, e, rival != NULL);
 	else if (!entitled(e) || (rival && !outdated(c, now, e, rival)))
 		stand_by(c, now, e, rival);
 	else if (gate_passes(c, now, e, rival != NULL))
 		claim_it(c, now, e);
+	order_follow(c, now, e, rival);
 	rivals_expire(c, now, e);
 	uint16_t holder = rival ? rival->peer->slot : CLAIMS_NOBODY;
 	if (e->holder != holder && e->want)
@@ -205,23 +214,6 @@ static void settle_all(struct claims *c, int64_t now)
 }
 
 /* ---- inputs ---- */
-
-static int node_index(const struct l2_snapshot *s, const char *name)
-{
-	size_t low = 0, high = s->n_nodes;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int order = strcmp(s->nodes[mid], name);
-		if (order == 0)
-			return (int)mid;
-		if (order < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return -1;
-}
 
 /* How long it takes to hear of all that are there. */
 static int64_t listen_ms(const struct l2_timing *t)
@@ -245,6 +237,7 @@ static void set_timing(struct claims *c, const struct l2_timing *t)
 void claims_set_wants(struct claims *c, int64_t now, const struct l2_snapshot *s,
                       const struct l2_want *const *wants, size_t n)
 {
+	order_forget(c);
 	c->view = s;
 	if (s->timing.heartbeat_ms)
 		set_timing(c, &s->timing);
@@ -328,6 +321,10 @@ void claims_receive(struct claims *c, int64_t now, struct member_peer *p, enum m
 {
 	tables_reserve(c, c->member->n_slots);
 	struct claims_table *t = &c->tables[p->slot];
+	bool listened = t->listening;
+	t->listening = p->flags & WIRE_LISTENING;
+	if (is_new || was != p->state || listened != t->listening)
+		order_forget(c);
 	if (is_new) {
 		t->name_hash = hash64_str(p->name, 0);
 		t->node_index = c->view ? node_index(c->view, p->name) : -1;
@@ -346,20 +343,26 @@ void claims_receive(struct claims *c, int64_t now, struct member_peer *p, enum m
 	t->last_seq = msg->seq;
 	tables_receive(c, now, p, msg);
 	bool confirmed = t->unconfirmed && t->synced;
-	if (confirmed)
+	if (confirmed) {
 		t->unconfirmed = false;
+		order_forget(c);
+	}
 	/*
 	 * A peer that does not hear us wins over us, and no message says when it stopped hearing
 	 * us.
 	 */
 	if (was != p->state || confirmed || (t->n > 0 && member_deaf(c->member, p, now)))
 		settle_peer(c, now, p);
+	/* It may have been waited for. */
+	if (now < c->start_until_ms && !t->listening && (is_new || listened))
+		settle_all(c, now);
 }
 
 void claims_peer_event(struct claims *c, int64_t now, struct member_peer *p,
                        enum member_event event)
 {
 	c->calm_since_ms = now;
+	order_forget(c);
 	switch (event) {
 	case MEMBER_DIED:
 		settle_peer(c, now, p);
@@ -381,6 +384,7 @@ bool claims_answers(const struct claims *c, const struct addr *addr)
 
 void claims_yield_all(struct claims *c, int64_t now)
 {
+	order_forget(c);
 	for (struct claims_entry *e = c->entries; e; e = e->hh.next)
 		e->want = NULL;
 	settle_all(c, now);
@@ -422,6 +426,9 @@ static void end_listening(struct claims *c, int64_t now)
 		return;
 	}
 	c->ready = true;
+	if (!c->start_until_ms)
+		c->start_until_ms = now + CLAIMS_START_MS;
+	member_beat_soon(c->member, now);
 	c->next_review_ms = now + REVIEW_MS;
 	rivals_review(c, now);
 	settle_all(c, now);

@@ -2,8 +2,8 @@
 #include "config.h"
 
 /*
- * Who wins, whose turn it is, and whether to ask first: the questions about one address that
- * claims.c decides by.  Nothing is changed here.
+ * Who wins, and whether to ask first: the questions about one address that claims.c decides by.
+ * Nothing is changed here.
  */
 #include "claims/private.h"
 
@@ -39,8 +39,7 @@ bool same_identity(const struct l2_want *w, const struct wire_claim *claim)
 	return identity_eq(&w->identity, &claim->identity);
 }
 
-/* Its place among the candidates, or -1. */
-static int position(const struct l2_want *w, int node_index)
+int position(const struct l2_want *w, int node_index)
 {
 	size_t low = 0, high = w->n_candidates;
 
@@ -56,7 +55,7 @@ static int position(const struct l2_want *w, int node_index)
 	return -1;
 }
 
-static bool is_candidate(const struct l2_want *w, int node_index)
+bool is_candidate(const struct l2_want *w, int node_index)
 {
 	return position(w, node_index) >= 0;
 }
@@ -114,54 +113,10 @@ uint64_t score(const struct addr *addr, uint64_t name_hash)
 	return hash64(addr->b, addr_size(addr->family), name_hash);
 }
 
-/* A speaker of version 1 claims IPv4 addresses only. */
-static bool can_claim(const struct member_peer *p, const struct claims_entry *e)
+bool has_just_let_go(const struct claims_entry *e, uint16_t slot, int64_t now)
 {
-	return p->version != 1 || e->addr.family == 4;
-}
-
-/*
- * By whom the address is for: those of one Service, in both families, go to one node.  Speakers of
- * version 1 go by the address, and everybody does while there may be one: two orders would have two
- * nodes first.
- */
-static uint64_t weight(const struct claims_entry *e, uint64_t name_hash, bool v1)
-{
-	if (v1)
-		return score(&e->addr, name_hash);
-	return hash64(e->want->identity.id, sizeof(e->want->identity.id), name_hash);
-}
-
-/* The preferred ones come first, and among equals those of greater weight. */
-static bool goes_before(const struct claims *c, const struct claims_entry *e,
-                        const struct claims_table *t, bool v1)
-{
-	const struct l2_want *w = e->want;
-	uint32_t theirs = w->preferences ? w->preferences[position(w, t->node_index)] : 0;
-
-	if (theirs != w->preference)
-		return theirs > w->preference;
-	return weight(e, t->name_hash, v1) > weight(e, c->name_hash, v1);
-}
-
-/* How many living candidates come before us for this address. */
-size_t rank(const struct claims *c, int64_t now, const struct claims_entry *e)
-{
-	bool v1 = member_knows_v1(c->member, now);
-	size_t before = 0;
-
-	for (size_t i = 0; i < c->member->n_slots; i++) {
-		const struct member_peer *p = c->member->peers[i];
-		const struct claims_table *t = &c->tables[i];
-		if (!p || p->state != MEMBER_ALIVE || t->node_index < 0 ||
-		    !is_candidate(e->want, t->node_index) || !can_claim(p, e))
-			continue;
-		if (e->yielder == i && (e->freed == CLAIMS_YIELDED || e->freed == CLAIMS_DOUBTED) &&
-		    now - e->freed_ms < CLAIMS_YIELDED_MS)
-			continue;
-		before += goes_before(c, e, t, v1);
-	}
-	return before;
+	return e->yielder == slot && (e->freed == CLAIMS_YIELDED || e->freed == CLAIMS_DOUBTED) &&
+	       now - e->freed_ms < CLAIMS_YIELDED_MS;
 }
 
 bool resumes(const struct claims_entry *e, int64_t now)

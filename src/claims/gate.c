@@ -17,6 +17,12 @@
  * ago, or somebody answered before, the probes are all there is, so there are three of them in
  * little more time.
  *
+ * Starts.  Where all speakers start together, as after an installation, one of them is the first by
+ * some tenths of a second, and would find itself the only candidate for everything.  So for a while
+ * after its start a speaker claims what nobody has held only once the candidates whose Nodes are
+ * Ready are there and have listened to the end, and only if it is the first in the order: what is
+ * another's may wait for that one's rules.  What a dead or leaving owner held waits for nobody.
+ *
  * Stalls.  An owner that does not get to run for longer than a probe waits has not answered one
  * that came meanwhile, and where heartbeats do not tell whoever asked may have the address by now.
  * Stalls that short are frequent on a busy machine, and nearly always nobody asked.  So what counts
@@ -183,14 +189,30 @@ bool claims_seen_probe(struct claims *c, int64_t now, int64_t waited_ms, const s
 
 /* ---- asking ---- */
 
+/* Nobody known held it, so that nobody misses it. */
+static bool is_new(const struct claims_entry *e)
+{
+	return e->freed == CLAIMS_UNKNOWN && !orphaned(e);
+}
+
+/* Among the candidates. */
+static int64_t turn_by_rank(struct claims *c, int64_t now, const struct claims_entry *e)
+{
+	int64_t before = (int64_t)rank(c, now, e), turn = e->free_since_ms;
+
+	if (now < c->start_until_ms && is_new(e) && (before > 0 || order_awaits(c, now, e)))
+		turn = c->start_until_ms;
+	return turn + before * RANK_STEP_MS;
+}
+
 /* When this node may ask for what nobody holds, or claim it. */
-static int64_t turn_of(const struct claims *c, int64_t now, struct claims_entry *e)
+static int64_t turn_of(struct claims *c, int64_t now, struct claims_entry *e)
 {
 	int64_t turn = e->free_since_ms;
 	int64_t give_way_until = heard_probe_ms(c, now, e) + RANK_STEP_MS;
 
 	if (!backing_off(e) && !e->claimed && !resumes(e, now))
-		turn += (int64_t)rank(c, now, e) * RANK_STEP_MS;
+		turn = turn_by_rank(c, now, e);
 	if (now >= turn && now < give_way_until)
 		held_up(e, now);
 	return turn > give_way_until ? turn : give_way_until;

@@ -498,6 +498,12 @@ void member_stamp(struct member *m, struct wire_msg *msg, enum wire_type type)
 	msg->seq = ++m->seq;
 }
 
+void member_beat_soon(struct member *m, int64_t now)
+{
+	if (now < m->next_beat_ms)
+		m->next_beat_ms = now;
+}
+
 bool member_beat_due(const struct member *m, int64_t now)
 {
 	return now >= m->next_beat_ms;

@@ -5,8 +5,8 @@
 /*
  * Shared only by the files of the claims core: entries.c keeps addresses and timers, tables.c keeps
  * the copies of peers' claims and talks about them, contest.c answers questions about one address,
- * gate.c asks the network, rivals.c deals with others that answer, nodes.c asks whether a
- * restarting peer's node is there, claims.c decides.
+ * order.c says whose turn it is, gate.c asks the network, rivals.c deals with others that answer,
+ * nodes.c asks whether a restarting peer's node is there, claims.c decides.
  */
 
 #include "fairlead/claims.h"
@@ -79,8 +79,11 @@ bool orphaned(const struct claims_entry *e);
 bool contested_and_lost(const struct claims *c, int64_t now, const struct claims_entry *e);
 /* A node's weight for an address in the rendezvous order; the highest comes first. */
 uint64_t score(const struct addr *addr, uint64_t name_hash);
-/* How many living candidates come before us for this address. */
-size_t rank(const struct claims *c, int64_t now, const struct claims_entry *e);
+bool is_candidate(const struct l2_want *w, int node_index);
+/* Its place among the candidates, or -1. */
+int position(const struct l2_want *w, int node_index);
+/* The peer in that slot was the last to let go of it, so recently that it is no candidate. */
+bool has_just_let_go(const struct claims_entry *e, uint16_t slot, int64_t now);
 /* It was ours before we restarted, and the peers still hold it for us. */
 bool resumes(const struct claims_entry *e, int64_t now);
 /* Whether we have to ask, as it is not certain that nobody answers for it. */
@@ -90,6 +93,22 @@ uint8_t asks_needed(const struct claims *c, int64_t now, const struct claims_ent
 /* @rival may be overruled: see contest.c. */
 bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
               const struct claims_held *rival);
+
+/* ---- order.c ---- */
+
+void order_init(struct claims *c);
+void order_fini(struct claims *c);
+/* The view is another one, or a peer came, went or has listened to the end. */
+void order_forget(struct claims *c);
+/* What is known of the claims for the entry has changed; @rival: the best of a peer's, or NULL. */
+void order_follow(struct claims *c, int64_t now, struct claims_entry *e,
+                  const struct claims_held *rival);
+/* How many living candidates come before us for this address. */
+size_t rank(struct claims *c, int64_t now, const struct claims_entry *e);
+/* A candidate for it whose Node is Ready is no living peer yet, or listens. */
+bool order_awaits(struct claims *c, int64_t now, const struct claims_entry *e);
+/* The index of the node, -1 if there is none of that name. */
+int node_index(const struct l2_snapshot *s, const char *name);
 
 /* ---- gate.c ---- */
 

@@ -32,7 +32,8 @@ static bool same_candidates(const struct l2_want *a, const struct l2_want *b)
 	        !memcmp(a->preferences, b->preferences, n * sizeof(uint32_t)));
 }
 
-static size_t names_size(const struct l2_snapshot *s)
+/* Of texts and awaited. */
+static size_t bytes_size(const struct l2_snapshot *s)
 {
 	size_t size = 0;
 
@@ -40,7 +41,7 @@ static size_t names_size(const struct l2_snapshot *s)
 		size += strlen(s->places[i].interfaces) + 1;
 	for (size_t i = 0; i < s->n_nodes; i++)
 		size += strlen(s->nodes[i]) + 1;
-	return size;
+	return size + (s->awaited ? s->n_nodes * sizeof(*s->awaited) : 0);
 }
 
 static size_t candidates_size(const struct l2_snapshot *s)
@@ -124,7 +125,7 @@ struct l2_snapshot *snapshot_copy(const struct l2_snapshot *s)
 	size_t words = preferences_size(s), numbers = candidates_size(s);
 	size_t ranges = s->n_ranges * sizeof(*s->ranges);
 	struct block b = { xmalloc(sizeof(*s) + pointers + wants + words + numbers + ranges +
-		                   names_size(s)) };
+		                   bytes_size(s)) };
 	struct l2_snapshot *copy = carve(&b, sizeof(*copy));
 	struct block in_structs = { b.p + pointers }, in_words = { in_structs.p + wants };
 	struct block in_numbers = { in_words.p + words };
@@ -135,5 +136,9 @@ struct l2_snapshot *snapshot_copy(const struct l2_snapshot *s)
 	copy->places = copy_places(&b, &bytes, s);
 	copy->wants = copy_wants(&in_structs, &in_words, &in_numbers, s);
 	copy->ranges = copy_part(&in_ranges, s->ranges, ranges);
+	if (s->awaited) {
+		size_t size = s->n_nodes * sizeof(*s->awaited);
+		copy->awaited = memcpy(carve(&bytes, size), s->awaited, size);
+	}
 	return copy;
 }

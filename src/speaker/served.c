@@ -367,8 +367,11 @@ void served_snapshot(struct served *w, const struct view *v, bool view_fresh, in
 	const struct view_node *nodes = view_nodes(v, &s.l2.n_nodes);
 
 	s.nodes = xcalloc(s.l2.n_nodes + 1, sizeof(*s.nodes));
-	for (size_t i = 0; i < s.l2.n_nodes; i++)
+	s.awaited = xcalloc(s.l2.n_nodes + 1, sizeof(*s.awaited));
+	for (size_t i = 0; i < s.l2.n_nodes; i++) {
 		s.nodes[i] = nodes[i].name;
+		s.awaited[i] = nodes[i].ready;
+	}
 	add_places(w, c ? c->n_pools : 0, &s);
 	s.wants = xcalloc(HASH_COUNT(w->list) + 1, sizeof(*s.wants));
 	w->impatient = false;
@@ -380,6 +383,7 @@ void served_snapshot(struct served *w, const struct view *v, bool view_fresh, in
 	add_layer2_ranges(v, &s);
 	s.l2.timing = served_timing(c);
 	s.l2.nodes = s.nodes;
+	s.l2.awaited = s.awaited;
 	s.l2.wants = s.wants;
 	s.l2.ranges = s.ranges;
 	s.l2.places = s.places;
@@ -391,6 +395,7 @@ void served_snapshot(struct served *w, const struct view *v, bool view_fresh, in
 void served_snapshot_fini(struct served_snapshot *s)
 {
 	free(s->nodes);
+	free(s->awaited);
 	free(s->wants);
 	free(s->ranges);
 	free(s->places);

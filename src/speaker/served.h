@@ -54,6 +54,7 @@ struct served_snapshot {
 	struct l2_snapshot l2;
 	/* What it points to. */
 	const char **nodes;
+	bool *awaited;
 	struct l2_want *wants;
 	struct l2_range *ranges;
 	struct l2_place *places;

@@ -3,6 +3,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -410,3 +411,37 @@ def test_address_that_somebody_uses_is_not_announced(lab: Lab, make_service: Mak
     finally:
         netns.configure(lab.client, [f"addr del {address}/32 dev eth0"])
     lab.wait_owner(address, 30)
+
+
+def test_a_reinstallation_is_spread(lab: Lab, make_service: MakeService) -> None:
+    """All speakers start together, and nobody remembers who owned what: none of three gets more than 5 of 12, which is
+    1.25 times its share, and which then stays so when one of them dies and returns."""
+    good = lab.api.get("ConfigMap", "fairlead", "fairlead-system")["data"]["config"]
+    wide = good.replace("192.168.1.250", "192.168.1.253")  # the example's pool holds eleven
+    assert wide != good
+    lab.api.patch("ConfigMap", "fairlead", {"data": {"config": wide}}, "fairlead-system")
+    try:
+        spread_after_a_reinstallation(lab, make_service)
+    finally:
+        lab.api.patch("ConfigMap", "fairlead", {"data": {"config": good}}, "fairlead-system")
+
+
+def spread_after_a_reinstallation(lab: Lab, make_service: MakeService) -> None:
+    names = [f"web-{i}" for i in range(12)]
+    for name in names:
+        make_service(name)
+    addresses = [lab.wait_address(name) for name in names]
+    for node in NODES:
+        lab.speaker(node).kill()
+    for node in NODES:
+        lab.restart(f"speaker-{node}")
+    owners = {a: lab.wait_owner(a) for a in addresses}
+    assert max(Counter(owners.values()).values()) <= 5
+
+    # What the first one had is shared by the others: each gets no more than 8 in all.
+    lab.speaker("node1").kill()
+    heirs = {a: lab.wait_owner(a, among=["node2", "node3"]) for a in addresses}
+    assert max(Counter(heirs.values()).values()) <= 8
+    assert all(heirs[a] == owner for a, owner in owners.items() if owner != "node1")
+    restart_speaker(lab, "node1")
+    assert {a: lab.wait_owner(a) for a in addresses} == heirs

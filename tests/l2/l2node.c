@@ -114,6 +114,7 @@ static void print_complaints(struct l2 *l2)
 struct wants {
 	const char *nodes[NODES_MAX];
 	uint16_t candidates[NODES_MAX];
+	bool awaited[NODES_MAX]; /* all of them */
 	struct l2_want *list;
 	struct l2_range range;
 	struct l2_snapshot view;
@@ -128,6 +129,7 @@ static bool fill_wants(struct wants *w, char *nodes, const char *first, size_t c
 	for (char *save, *n = strtok_r(nodes, ",", &save); n && w->view.n_nodes < NODES_MAX;
 	     n = strtok_r(NULL, ",", &save)) {
 		w->candidates[w->view.n_nodes] = (uint16_t)w->view.n_nodes;
+		w->awaited[w->view.n_nodes] = true;
 		w->nodes[w->view.n_nodes++] = n;
 	}
 	w->range.range.first = a;
@@ -144,6 +146,7 @@ static bool fill_wants(struct wants *w, char *nodes, const char *first, size_t c
 			return false;
 	}
 	w->view.nodes = w->nodes;
+	w->view.awaited = w->awaited;
 	w->view.wants = w->list;
 	w->view.n_wants = count;
 	w->view.ranges = &w->range;

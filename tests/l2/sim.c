@@ -280,6 +280,7 @@ static void node_init(struct sim *s, size_t i)
 	snprintf(n->name, sizeof(n->name), "node-%zu", i);
 	s->names[i] = n->name;
 	s->candidates[i] = (uint16_t)i;
+	s->awaited[i] = true;
 	memcpy(n->mac, (uint8_t[]){ 2, 0, 0, 0, 0, (uint8_t)(i + 1) }, 6);
 	n->key = wire_key_new((const uint8_t *)"the key", 7);
 	n->link_up = true;
@@ -295,9 +296,11 @@ static void node_init(struct sim *s, size_t i)
 			                        .candidates = s->candidates,
 			                        .n_candidates = s->n_nodes };
 		n->wants[a].identity.id[0] = (uint8_t)(a + 1);
+		n->wants[a].identity.id[1] = (uint8_t)((a + 1) >> 8);
 	}
 	n->view = (struct l2_snapshot){ .nodes = s->names,
 		                        .n_nodes = s->n_nodes,
+		                        .awaited = s->awaited,
 		                        .wants = n->wants,
 		                        .n_wants = s->n_addresses,
 		                        .view_fresh = true };

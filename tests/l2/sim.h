@@ -25,6 +25,8 @@
 #define SIM_MULTIPLIER 5
 #define SIM_DEAD_MS (SIM_HEARTBEAT_MS * SIM_MULTIPLIER)
 #define SIM_LISTEN_MS SIM_DEAD_MS
+/* after that, for others that may be starting */
+#define SIM_START_MS 2000
 #define SIM_HOLD_MS 5000
 #define SIM_PROBE_MS 25
 
@@ -84,6 +86,7 @@ struct sim {
 	struct sim_node nodes[SIM_NODES_MAX];
 	const char *names[SIM_NODES_MAX];
 	uint16_t candidates[SIM_NODES_MAX];
+	bool awaited[SIM_NODES_MAX]; /* all of them; every view's */
 	int loss_percent;
 	bool reorder;
 	/* what a node can receive in a millisecond; the rest is lost.  0: all */

@@ -405,8 +405,10 @@ static void a_snapshot_is_copied_whole(void **state)
 	struct l2_place place = { .interfaces = where };
 	wants[3].place = 1;
 	wants[4].preferences = preferences;
+	bool awaited[] = { false, true };
 	struct l2_snapshot s = { .nodes = nodes,
 		                 .n_nodes = 2,
+		                 .awaited = awaited,
 		                 .wants = wants,
 		                 .n_wants = 5,
 		                 .ranges = &range,
@@ -416,6 +418,7 @@ static void a_snapshot_is_copied_whole(void **state)
 		                 .view_fresh = true };
 	struct l2_snapshot *copy = snapshot_copy(&s);
 
+	memset(awaited, false, sizeof(awaited));
 	memset(first, 'x', 1);
 	memset(both, 0xff, sizeof(both));
 	memset(one, 0xff, sizeof(one));
@@ -424,6 +427,7 @@ static void a_snapshot_is_copied_whole(void **state)
 	memset(preferences, 0, sizeof(preferences));
 	assert_string_equal(copy->nodes[0], "a");
 	assert_string_equal(copy->nodes[1], "bcd");
+	assert_true(copy->awaited[1] && !copy->awaited[0]);
 	assert_int_equal(copy->n_wants, 5);
 	for (size_t i = 0; i < 5; i++) {
 		assert_true(addr_eq(&copy->wants[i].addr, &wants[i].addr));

@@ -153,7 +153,7 @@ static void what_was_recalled_long_ago_gives_no_precedence(void **state)
 		sim_run(&sim, SIM_LISTEN_MS + SIM_PROBE_MS + 60);
 		for (size_t a = 0; a < ADDRESSES; a++)
 			owned[late] += sim_owner(&sim, a) == 0;
-		sim_run(&sim, 1000);
+		sim_run(&sim, SIM_START_MS + 500);
 		for (size_t a = 0; a < ADDRESSES; a++)
 			assert_int_equal(sim_owner(&sim, a), 0);
 		sim_fini(&sim);

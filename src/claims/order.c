@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * In which order candidates come for what nobody holds: what spread.c has to know of claims and
+ * peers, and what follows from it for one address.
+ *
+ * Entries are gathered by identity when the order is asked for, which is only while something is
+ * without an owner; another view, and peers that come and go, have it forgotten.  What is claimed
+ * and given up meanwhile is followed one by one: with thousands of addresses that pass from node to
+ * node everything would otherwise be gathered once for each message.
+ *
+ * A peer that listens claims nothing, and so is given nothing.
+ */
+#include "config.h"
+
+#include "claims/private.h"
+#include "claims/spread.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fairlead/mem.h"
+
+struct claims_order {
+	bool known; /* what follows holds */
+	struct spread spread;
+	uint16_t self; /* our place; that of nodes that the view lacks is the last */
+	struct claims_entry **entries; /* by identity, then address */
+	size_t n_entries, entries_cap;
+	size_t *begins; /* of each item, where its entries begin; and the end */
+	size_t begins_cap;
+	uint16_t *missing; /* Nodes that are Ready, and no live peers */
+	size_t n_missing, missing_cap;
+};
+
+void order_init(struct claims *c)
+{
+	c->order = xcalloc(1, sizeof(*c->order));
+}
+
+void order_fini(struct claims *c)
+{
+	spread_fini(&c->order->spread);
+	free(c->order->entries);
+	free(c->order->begins);
+	free(c->order->missing);
+	free(TAKE(c->order));
+}
+
+void order_forget(struct claims *c)
+{
+	c->order->known = false;
+}
+
+int node_index(const struct l2_snapshot *s, const char *name)
+{
+	size_t low = 0, high = s->n_nodes;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int order = strcmp(s->nodes[mid], name);
+		if (order == 0)
+			return (int)mid;
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return -1;
+}
+
+static bool is_live(const struct member_peer *p)
+{
+	return p->state == MEMBER_ALIVE && !(p->flags & WIRE_LISTENING);
+}
+
+static uint16_t place_of(const struct claims *c, int index)
+{
+	return index < 0 ? (uint16_t)c->view->n_nodes : (uint16_t)index;
+}
+
+/* ---- gathering ---- */
+
+static void gather_places(struct claims *c)
+{
+	struct claims_order *o = c->order;
+	struct spread *s = &o->spread;
+
+	s->n_places = c->view->n_nodes + 1;
+	ARRAY_RESERVE(s->places, s->places_cap, s->n_places);
+	memset(s->places, 0, s->n_places * sizeof(*s->places));
+	o->self = place_of(c, node_index(c->view, c->opts.node));
+	s->places[o->self].name_hash = c->name_hash;
+	s->places[o->self].live = true;
+	for (size_t i = 0; i < c->member->n_slots; i++) {
+		const struct member_peer *p = c->member->peers[i];
+		if (!p || c->tables[i].node_index < 0)
+			continue;
+		s->places[c->tables[i].node_index].name_hash = c->tables[i].name_hash;
+		s->places[c->tables[i].node_index].live = is_live(p);
+	}
+	s->places[c->view->n_nodes].live = false;
+	o->n_missing = 0;
+	ARRAY_RESERVE(o->missing, o->missing_cap, s->n_places);
+	for (size_t i = 0; c->view->awaited && i < c->view->n_nodes; i++)
+		if (c->view->awaited[i] && !s->places[i].live)
+			o->missing[o->n_missing++] = (uint16_t)i;
+}
+
+static int by_identity(const void *a, const void *b)
+{
+	const struct claims_entry *x = *(struct claims_entry *const *)a;
+	const struct claims_entry *y = *(struct claims_entry *const *)b;
+	int order = identity_order(&x->want->identity, &y->want->identity);
+
+	return order ? order : addr_cmp(&x->addr, &y->addr);
+}
+
+/* Where the entry's claim in force is, for whom it is wanted; SPREAD_NOWHERE if there is none. */
+static uint16_t holder_of(const struct claims *c, const struct claims_entry *e,
+                          const struct claims_held *rival)
+{
+	if (e->claimed)
+		return c->order->self;
+	if (!rival || !same_identity(e->want, &rival->claim))
+		return SPREAD_NOWHERE;
+	return place_of(c, c->tables[rival->peer->slot].node_index);
+}
+
+static void gather_entries(struct claims *c)
+{
+	struct claims_order *o = c->order;
+	size_t n = 0;
+
+	ARRAY_RESERVE(o->entries, o->entries_cap, HASH_COUNT(c->entries));
+	for (struct claims_entry *e = c->entries; e; e = e->hh.next) {
+		if (!e->want)
+			continue;
+		e->held_at = holder_of(c, e, best_rival(c, e));
+		o->entries[n++] = e;
+	}
+	if (n > 1)
+		qsort(o->entries, n, sizeof(struct claims_entry *), by_identity);
+	o->n_entries = n;
+}
+
+/*
+ * Where the item's entries are held; where several are, preferably there.  SPREAD_NOWHERE: none is.
+ */
+static uint16_t held_at(const struct claims_order *o, size_t item, uint16_t preferred)
+{
+	uint16_t at = SPREAD_NOWHERE;
+
+	for (size_t i = o->begins[item]; i < o->begins[item + 1]; i++) {
+		uint16_t held = o->entries[i]->held_at;
+		if (held != SPREAD_NOWHERE && (at == SPREAD_NOWHERE || held == preferred))
+			at = held;
+	}
+	return at;
+}
+
+/* The place of a node that let go of one of them a moment ago. */
+static uint16_t avoided(const struct claims *c, int64_t now, size_t item)
+{
+	const struct claims_order *o = c->order;
+
+	for (size_t i = o->begins[item]; i < o->begins[item + 1]; i++) {
+		const struct claims_entry *e = o->entries[i];
+		if (has_just_let_go(e, e->yielder, now))
+			return place_of(c, c->tables[e->yielder].node_index);
+	}
+	return SPREAD_NOWHERE;
+}
+
+static void gather_items(struct claims *c, int64_t now)
+{
+	struct claims_order *o = c->order;
+	struct spread *s = &o->spread;
+
+	s->n_items = 0;
+	ARRAY_RESERVE(s->items, s->items_cap, o->n_entries);
+	ARRAY_RESERVE(o->begins, o->begins_cap, o->n_entries + 1);
+	for (size_t i = 0; i < o->n_entries; i++) {
+		const struct l2_want *w = o->entries[i]->want;
+		if (i == 0 || !identity_eq(&w->identity, &o->entries[i - 1]->want->identity)) {
+			o->begins[s->n_items] = i;
+			s->items[s->n_items++] = (struct spread_item){
+				.identity = &w->identity,
+				.candidates = w->candidates,
+				.n_candidates = w->n_candidates,
+				.preferences = w->preferences,
+			};
+		}
+		o->entries[i]->item = s->n_items - 1;
+	}
+	o->begins[s->n_items] = o->n_entries;
+	for (size_t i = 0; i < s->n_items; i++) {
+		s->items[i].at = held_at(o, i, SPREAD_NOWHERE);
+		s->items[i].held = s->items[i].at != SPREAD_NOWHERE;
+		s->items[i].avoid = avoided(c, now, i);
+	}
+}
+
+static void find_order(struct claims *c, int64_t now)
+{
+	if (c->order->known)
+		return;
+	gather_places(c);
+	gather_entries(c);
+	gather_items(c, now);
+	spread_all(&c->order->spread);
+	c->order->known = true;
+}
+
+/* ---- what follows ---- */
+
+void order_follow(struct claims *c, int64_t now, struct claims_entry *e,
+                  const struct claims_held *rival)
+{
+	struct claims_order *o = c->order;
+
+	if (!o->known || !e->want)
+		return;
+	uint16_t before = e->held_at;
+	e->held_at = holder_of(c, e, rival);
+	if (e->held_at == before)
+		return;
+	struct spread_item *item = &o->spread.items[e->item];
+	uint16_t at = held_at(o, e->item, item->at);
+	if (at != SPREAD_NOWHERE) {
+		spread_hold(&o->spread, item, at);
+	} else if (item->held) {
+		item->avoid = avoided(c, now, e->item);
+		spread_release(&o->spread, item);
+	}
+}
+
+bool order_awaits(struct claims *c, int64_t now, const struct claims_entry *e)
+{
+	find_order(c, now);
+	for (size_t i = 0; i < c->order->n_missing; i++)
+		if (is_candidate(e->want, c->order->missing[i]))
+			return true;
+	return false;
+}
+
+/* A speaker of version 1 claims IPv4 addresses only. */
+static bool can_claim(const struct member_peer *p, const struct claims_entry *e)
+{
+	return p->version != 1 || e->addr.family == 4;
+}
+
+/*
+ * By whom the address is for: those of one Service, in both families, go to one node.  Speakers of
+ * version 1 go by the address, and everybody does while there may be one: two orders would have two
+ * nodes first.
+ */
+static uint64_t weight(const struct claims_entry *e, uint64_t name_hash, bool v1)
+{
+	return v1 ? score(&e->addr, name_hash) : spread_weight(&e->want->identity, name_hash);
+}
+
+/* The preferred ones come first, and among equals those of greater weight. */
+static bool goes_before(const struct claims *c, const struct claims_entry *e,
+                        const struct claims_table *t, bool v1)
+{
+	const struct l2_want *w = e->want;
+	uint32_t theirs = w->preferences ? w->preferences[position(w, t->node_index)] : 0;
+
+	if (theirs != w->preference)
+		return theirs > w->preference;
+	return weight(e, t->name_hash, v1) > weight(e, c->name_hash, v1);
+}
+
+size_t rank(struct claims *c, int64_t now, const struct claims_entry *e)
+{
+	bool v1 = member_knows_v1(c->member, now);
+	size_t before = 0;
+
+	find_order(c, now);
+	uint16_t first = v1 ? SPREAD_NOWHERE : c->order->spread.items[e->item].at;
+	if (first == c->order->self)
+		return 0;
+	for (size_t i = 0; i < c->member->n_slots; i++) {
+		const struct member_peer *p = c->member->peers[i];
+		const struct claims_table *t = &c->tables[i];
+		if (!p || !is_live(p) || t->node_index < 0 ||
+		    !is_candidate(e->want, t->node_index) || !can_claim(p, e) ||
+		    has_just_let_go(e, (uint16_t)i, now))
+			continue;
+		before += t->node_index == first || goes_before(c, e, t, v1);
+	}
+	return before;
+}

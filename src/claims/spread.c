@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rendezvous hashing alone gives a node about its share on average, which for a dozen Services may
+ * be all or nothing.  A bound mends that (Mirrokni, Thorup, Zadimoghaddam: consistent hashing with
+ * bounded loads): who has reached it is passed over.
+ *
+ * The bound counts what is owned and what is not alike.  So it does not change while one node after
+ * the other claims what it was given, and neither do the places of the rest: an identity was passed
+ * over by a place only because others before it filled that place, and these fill it all the same
+ * when they are owned.  A node that learns of the others' claims in between still agrees with them.
+ *
+ * Identities that few may own come first, as under policy Local: those that many may own get by
+ * with what is left.  Of those with as many candidates the lower identity comes first, which is
+ * arbitrary and the same everywhere.  If all candidates of one have reached their bounds, because
+ * they own more than that from earlier times, or have just lost another candidate, the one goes
+ * beyond that is least beyond.
+ */
+#include "config.h"
+
+#include "claims/spread.h"
+
+#include <stdlib.h>
+
+#include "fairlead/hash.h"
+#include "fairlead/mem.h"
+
+/* 1.25 times the share */
+#define BOUND_NUMERATOR 5
+#define BOUND_DENOMINATOR 4
+#define ONE ((uint64_t)1 << 32)
+
+uint64_t spread_weight(const struct identity *identity, uint64_t name_hash)
+{
+	return hash64(identity->id, sizeof(identity->id), name_hash);
+}
+
+void spread_fini(struct spread *s)
+{
+	free(s->places);
+	free(s->items);
+	free(s->order);
+	*s = (struct spread){ 0 };
+}
+
+/* ---- bounds ---- */
+
+static uint32_t preference_of(const struct spread_item *item, size_t candidate)
+{
+	return item->preferences ? item->preferences[candidate] : 0;
+}
+
+static void count_live(struct spread *s, struct spread_item *item)
+{
+	item->preference = 0;
+	item->n_live = 0;
+	for (size_t i = 0; i < item->n_candidates; i++) {
+		uint32_t preference = preference_of(item, i);
+		if (!s->places[item->candidates[i]].live || preference < item->preference)
+			continue;
+		item->n_live = preference > item->preference ? 1 : item->n_live + 1;
+		item->preference = preference;
+	}
+	s->steps += item->n_candidates;
+}
+
+/* Adds an item's share to its places' @times. */
+static void add_shares(struct spread *s, const struct spread_item *item, size_t times)
+{
+	for (size_t i = 0; item->n_live && i < item->n_candidates; i++)
+		if (preference_of(item, i) == item->preference)
+			s->places[item->candidates[i]].share += times * ONE / item->n_live;
+}
+
+static bool have_same_candidates(const struct spread_item *a, const struct spread_item *b)
+{
+	return a->candidates == b->candidates && a->n_candidates == b->n_candidates &&
+	       a->preferences == b->preferences;
+}
+
+/* Items in a row usually have the same candidates, which are looked at once. */
+static void set_bounds(struct spread *s)
+{
+	for (size_t i = 0, next; i < s->n_items; i = next) {
+		struct spread_item *first = &s->items[i];
+		count_live(s, first);
+		for (next = i + 1;
+		     next < s->n_items && have_same_candidates(&s->items[next], first); next++) {
+			s->items[next].preference = first->preference;
+			s->items[next].n_live = first->n_live;
+		}
+		add_shares(s, first, next - i);
+	}
+	for (size_t i = 0; i < s->n_places; i++) {
+		struct spread_place *p = &s->places[i];
+		const uint64_t unit = BOUND_DENOMINATOR * ONE;
+		p->max = (int64_t)((p->share * BOUND_NUMERATOR + unit - 1) / unit);
+	}
+}
+
+/* ---- places ---- */
+
+/* Whether the place is to be taken rather than @than, if they are equally preferred. */
+static bool goes_before(const struct spread_place *p, uint64_t weight,
+                        const struct spread_place *than, uint64_t than_weight)
+{
+	int64_t over = p->load < p->max ? -1 : p->load - p->max;
+	int64_t than_over = than->load < than->max ? -1 : than->load - than->max;
+
+	return over != than_over ? over < than_over : weight > than_weight;
+}
+
+static void place(struct spread *s, struct spread_item *item)
+{
+	uint64_t best_weight = 0;
+	uint32_t best_preference = 0;
+
+	item->held = false;
+	item->at = SPREAD_NOWHERE;
+	for (size_t i = 0; i < item->n_candidates; i++) {
+		uint16_t at = item->candidates[i];
+		const struct spread_place *p = &s->places[at];
+		uint32_t preference = preference_of(item, i);
+		if (!p->live || at == item->avoid || preference < best_preference)
+			continue;
+		uint64_t weight = spread_weight(item->identity, p->name_hash);
+		if (item->at != SPREAD_NOWHERE && preference == best_preference &&
+		    !goes_before(p, weight, &s->places[item->at], best_weight))
+			continue;
+		item->at = at;
+		best_weight = weight;
+		best_preference = preference;
+	}
+	s->steps += item->n_candidates;
+	if (item->at != SPREAD_NOWHERE)
+		s->places[item->at].load++;
+}
+
+static int n_choices(const struct spread_item *item)
+{
+	return item->n_live - (item->avoid != SPREAD_NOWHERE);
+}
+
+static int by_turn(const void *a, const void *b)
+{
+	const struct spread_item *x = *(struct spread_item *const *)a;
+	const struct spread_item *y = *(struct spread_item *const *)b;
+
+	if (n_choices(x) != n_choices(y))
+		return n_choices(x) < n_choices(y) ? -1 : 1;
+	return identity_order(x->identity, y->identity);
+}
+
+void spread_all(struct spread *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_places; i++)
+		s->places[i].load = 0, s->places[i].share = 0;
+	set_bounds(s);
+	ARRAY_RESERVE(s->order, s->order_cap, s->n_items);
+	for (size_t i = 0; i < s->n_items; i++)
+		if (s->items[i].held)
+			s->places[s->items[i].at].load++;
+		else
+			s->order[n++] = &s->items[i];
+	if (n > 1)
+		qsort(s->order, n, sizeof(struct spread_item *), by_turn);
+	for (size_t i = 0; i < n; i++)
+		place(s, s->order[i]);
+}
+
+static void take_away(struct spread *s, const struct spread_item *item)
+{
+	if (item->at != SPREAD_NOWHERE)
+		s->places[item->at].load--;
+}
+
+void spread_hold(struct spread *s, struct spread_item *item, uint16_t at)
+{
+	take_away(s, item);
+	item->at = at;
+	item->held = true;
+	s->places[at].load++;
+}
+
+void spread_release(struct spread *s, struct spread_item *item)
+{
+	take_away(s, item);
+	place(s, item);
+}

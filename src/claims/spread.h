@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_CLAIMS_SPREAD_H
+#define FAIRLEAD_CLAIMS_SPREAD_H
+
+/*
+ * Which node is to own what nobody owns: a rendezvous with bounded load.
+ *
+ * Pure: the nodes (places, by their number), the identities with their candidates, and who owns
+ * them come in; a place for each identity comes out.  Every node that knows the same finds the
+ * same.
+ *
+ * Of an identity's live candidates those count that are preferred most.  A place's share is the
+ * number of identities for which it is one of these, each divided among them, owned or not; its
+ * bound is 1.25 times that, rounded up.  An identity goes to the first of them, in the order of
+ * their weights, that owns less than its bound.
+ *
+ * What is owned stays where it is, also beyond the bound.  An identity that is owned where it was
+ * to go changes nothing for the others.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairlead/identity.h"
+
+#define SPREAD_NOWHERE UINT16_MAX
+
+struct spread_place {
+	uint64_t name_hash;
+	bool live;         /* may be given something */
+	uint64_t share;    /* in 2^-32 */
+	int64_t load, max; /* identities that are there or are to be there; the bound */
+};
+
+struct spread_item {
+	const struct identity *identity;
+	const uint16_t *candidates; /* places, ascending */
+	size_t n_candidates;
+	/* By how much each is preferred to others, in the same order; NULL: none is. */
+	const uint32_t *preferences;
+	uint16_t avoid; /* a place that has just let go of it, or SPREAD_NOWHERE */
+	uint16_t at;    /* where it is or is to be; SPREAD_NOWHERE if there is no live candidate */
+	uint32_t preference; /* the greatest of a live candidate, */
+	uint16_t n_live;     /* which so many have */
+	bool held;           /* it is owned, at that place */
+};
+
+struct spread {
+	struct spread_place *places;
+	size_t n_places, places_cap;
+	struct spread_item *items;
+	size_t n_items, items_cap;
+	struct spread_item **order; /* for spread_all() */
+	size_t order_cap;
+	uint64_t steps; /* candidates that were looked at, ever */
+};
+
+/* A place's weight for an identity; the highest comes first. */
+uint64_t spread_weight(const struct identity *identity, uint64_t name_hash);
+
+void spread_fini(struct spread *s);
+/*
+ * Everything anew, from places' name_hash and live, and from items but for preference and n_live,
+ * and for `at` of those that are not held.  Sorts what is not held; looks at each of its candidates
+ * twice at most.
+ */
+void spread_all(struct spread *s);
+/* The item is owned, at @at; others keep their places. */
+void spread_hold(struct spread *s, struct spread_item *item, uint16_t at);
+/* It is not owned any more, and gets another place. */
+void spread_release(struct spread *s, struct spread_item *item);
+
+#endif
