@@ -41,7 +41,7 @@
 #include "fairlead/buf.h"
 
 #define OUT_DEPTH_MAX 16
-#define OUT_COLUMNS_MAX 12
+#define OUT_COLUMNS_MAX 16
 #define OUT_WIDTH 100
 
 enum out_format {
@@ -58,6 +58,7 @@ struct out_column {
 	const char *key;  /* of the member that fills it */
 	const char *head; /* NULL ends the columns */
 	bool wide;        /* OUT_WIDE only */
+	bool if_any;      /* left out where none of its cells is filled */
 };
 
 struct out_table {
@@ -88,6 +89,7 @@ struct out {
 	size_t row_depth;
 	struct buf *cells; /* row after row */
 	size_t n_cells, cap_cells;
+	bool filled[OUT_COLUMNS_MAX]; /* of the table that ends */
 };
 
 /*

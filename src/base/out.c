@@ -208,7 +208,9 @@ static void put_cut(const char *s, size_t room, struct buf *out)
 
 static bool is_shown(const struct out *o, size_t column)
 {
-	return o->format == OUT_WIDE || !columns(o)[column].wide;
+	const struct out_column *c = &columns(o)[column];
+
+	return (o->format == OUT_WIDE || !c->wide) && (!c->if_any || o->filled[column]);
 }
 
 static size_t last_shown(const struct out *o)
@@ -245,9 +247,12 @@ static void put_line(struct out *o, const struct buf *cells, const size_t *width
 
 static void finish_cells(struct out *o, size_t n, size_t *widths)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		widths[i] = width_of(columns(o)[i].head);
+		o->filled[i] = false;
+	}
 	for (size_t i = 0; i < o->n_cells; i++) {
+		o->filled[i % n] |= o->cells[i].size > 0;
 		if (!o->cells[i].size)
 			buf_putc(&o->cells[i], '-');
 		buf_plain(o->cells[i].data);

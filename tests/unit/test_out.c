@@ -279,6 +279,48 @@ static void empty_tables(void **state)
 }
 
 /* Members behind the row's object are not of it. */
+static void columns_that_nothing_fills_may_be_left_out(void **state)
+{
+	(void)state;
+	static const struct out_table table = {
+		.columns = { { "a", "A", .if_any = true },
+		             { "b", "B" },
+		             { "c", "C", .if_any = true },
+		             { "d", "D", .if_any = true } },
+	};
+	/* What fills which cells, and the head that follows. */
+	static const struct {
+		const char *filled[2], *text;
+	} cases[] = {
+		{ { "", "" }, "B\n-\n-\n" },
+		{ { "b", "" }, "B\nx\n-\n" },
+		{ { "", "ac" }, "A  B  C\n-  -  -\nx  -  x\n" },
+		{ { "d", "a" }, "A  B  D\n-  -  x\nx  -  -\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup(buf_fini) struct buf text = BUF_INIT;
+		struct out o;
+		out_init(&o, OUT_TEXT, &text);
+		/* Another table before it has no part in this. */
+		for (size_t again = 0; again < 2; again++) {
+			buf_clear(&text);
+			out_table(&o, &table);
+			for (size_t row = 0; row < 2; row++) {
+				out_row(&o);
+				for (const char *c =
+				             cases[(i + again) % ARRAY_LEN(cases)].filled[row];
+				     *c; c++)
+					out_cell(&o, (char[]){ *c, '\0' }, "x");
+			}
+			out_table_end(&o);
+			assert_string_equal(buf_str(&text),
+			                    cases[(i + again) % ARRAY_LEN(cases)].text);
+		}
+		out_fini(&o);
+	}
+}
+
 static void a_row_ends_with_its_object(void **state)
 {
 	(void)state;
@@ -401,6 +443,7 @@ int main(void)
 		cmocka_unit_test(keys_are_quoted_where_they_have_to),
 		cmocka_unit_test(empty_documents),
 		cmocka_unit_test(empty_tables),
+		cmocka_unit_test(columns_that_nothing_fills_may_be_left_out),
 		cmocka_unit_test(a_row_ends_with_its_object),
 		cmocka_unit_test(long_lists_may_take_a_line_each),
 		cmocka_unit_test(cells_are_cut_between_characters),
