@@ -101,11 +101,13 @@ struct claims_entry {
 	 * too.
 	 */
 	int64_t announce_at_ms, verify_at_ms;
-	int64_t verified_ms;     /* when that was last asked, 0: not since it is ours */
-	int64_t kernel_until_ms; /* until when kernel_seen holds */
+	int64_t verified_ms;       /* when that was last asked, 0: not since it is ours */
+	int64_t kernel_until_ms;   /* until when kernel_seen holds */
+	int64_t since_ms, took_ms; /* as in l2_state */
 	int64_t rival_since_ms, rival_until_ms; /* when two owners were seen, if two_owners */
 	size_t heap_index;
 	size_t item;      /* of order, in which it is at held_at (order.c) */
+	uint16_t cause;   /* enum reason: why it was claimed last */
 	uint16_t yielder; /* slot of the peer that let go last */
 	uint16_t holder;  /* slot of the peer that holds it, CLAIMS_NOBODY if none does */
 	uint16_t held_at;

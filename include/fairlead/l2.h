@@ -27,7 +27,21 @@ struct l2_peer {
 	char node[64];
 	char interface[16];
 	bool alive, restarting, view_fresh;
-	int64_t last_heard_ms; /* clock_ms() */
+	int64_t last_heard_ms;    /* clock_ms() */
+	unsigned int lost_lately; /* of its last L2_LOSS_WINDOW messages */
+	uint64_t n_lost;          /* of all, since it is known */
+};
+#define L2_LOSS_WINDOW 64
+
+/* An interface that this node serves addresses on, or would. */
+struct l2_segment {
+	char interface[16];
+	struct addr own4, own6; /* the node's, from which it speaks there; none: it has none */
+	uint8_t mac[6];
+	unsigned int mtu;
+	bool up;    /* it has a carrier, and frames are sent and received */
+	bool ready; /* up, and it has listened long enough to answer */
+	size_t n_owned;
 };
 
 /*
@@ -77,6 +91,7 @@ void l2_set_answered(struct l2 *l2, int64_t at_ms);
 /* Copies of what is there; free() the arrays. */
 void l2_states(const struct l2 *l2, struct l2_state **ret_states, size_t *ret_n);
 void l2_peers(const struct l2 *l2, struct l2_peer **ret_peers, size_t *ret_n);
+void l2_segments(const struct l2 *l2, struct l2_segment **ret_segments, size_t *ret_n);
 void l2_troubles(const struct l2 *l2, struct l2_trouble **ret_troubles, size_t *ret_n);
 struct l2_stats l2_stats(const struct l2 *l2);
 /*

@@ -64,9 +64,12 @@ struct member_peer {
 	uint16_t slot; /* its index in member.peers; stays while the peer is known */
 	enum member_state state;
 	uint64_t incarnation;
-	uint32_t seq;              /* the highest heard from itself */
-	uint32_t hearsay_seq;      /* the highest that others heard */
-	int64_t heard_ms;          /* by us or by others */
+	uint32_t seq; /* the highest heard from itself */
+	/* Of its messages up to that one: bit n is whether the n-th last was heard. */
+	uint64_t heard_bits;
+	uint64_t n_lost;      /* that were not heard at all, or too late; of all its incarnations */
+	uint32_t hearsay_seq; /* the highest that others heard */
+	int64_t heard_ms;     /* by us or by others */
 	int64_t heard_directly_ms; /* by us */
 	int64_t hears_us_ms;       /* when we sent the last thing that it is known to have heard */
 	int64_t restart_until_ms;
@@ -171,6 +174,9 @@ void member_beat(struct member *m, int64_t now, struct wire_msg *msg);
 /* We were away ourselves: nobody counts as dead because we did not listen. */
 void member_excuse(struct member *m, int64_t now);
 
+/* Of the last MEMBER_LOSS_WINDOW messages of @p those that were not heard. */
+#define MEMBER_LOSS_WINDOW 64
+unsigned int member_lost_lately(const struct member_peer *p);
 /* Alive, or restarting within its hold: what it claimed holds. */
 bool member_holds(const struct member_peer *p);
 /* Alive, and does not hear us: it cannot learn what we say. */

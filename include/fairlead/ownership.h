@@ -13,6 +13,7 @@
 
 #include "fairlead/addr.h"
 #include "fairlead/identity.h"
+#include "fairlead/reason.h"
 
 /* How soon a node's death is noticed, and how long an answer to a probe may take. */
 struct l2_timing {
@@ -93,6 +94,14 @@ struct l2_state {
 	char owner[64];     /* node name, this node's own if L2_OWNER, "" if unknown */
 	uint32_t epoch;
 	uint8_t mac[6]; /* who answers; zero if unknown */
+	/* clock_ms() when @owner was first known to own it; 0: no owner is known */
+	int64_t since_ms;
+	enum reason cause; /* how this node came to own it; else, and if unknown, REASON_COUNT */
+	/*
+	 * With REASON_OwnerReleased and REASON_OwnerDied: from the last sign of the owner before
+	 * until this node answered; else -1.
+	 */
+	int64_t took_ms;
 	/*
 	 * The kernel of a peer, which does not own it, answers for it: at mac in L2_KERNEL_ANSWERS,
 	 * else at rival.

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
+	src/claims/cause.c \
 	src/claims/claims.c \
 	src/claims/contest.c \
 	src/claims/datagram.c \
@@ -60,6 +61,12 @@ TESTS += tests/unit/test_ownership
 tests_unit_test_ownership_SOURCES = tests/unit/test_ownership.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
 tests_unit_test_ownership_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
 tests_unit_test_ownership_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_moves
+TESTS += tests/unit/test_moves
+tests_unit_test_moves_SOURCES = tests/unit/test_moves.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
+tests_unit_test_moves_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
+tests_unit_test_moves_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_rivals
 TESTS += tests/unit/test_rivals

@@ -153,11 +153,13 @@ static void keep(struct claims *c, int64_t now, struct claims_entry *e, bool con
 	maintain(c, now, e);
 }
 
-static void claim_it(struct claims *c, int64_t now, struct claims_entry *e)
+static void claim_it(struct claims *c, int64_t now, struct claims_entry *e,
+                     const struct claims_held *rival)
 {
 	bool resumed = resumes(e, now);
 	struct wire_claim claim = claim_for(c, now, e, e->epoch_floor + (resumed ? 0 : 1));
 
+	note_cause(now, e, rival);
 	if (resumed)
 		claim.flags = e->recalled->flags;
 	else if (orphaned(e) || e->freed == CLAIMS_LAPSED)
@@ -182,6 +184,7 @@ static void stand_by(struct claims *c, int64_t now, struct claims_entry *e,
 void settle(struct claims *c, int64_t now, struct claims_entry *e)
 {
 	const struct claims_held *rival = best_rival(c, e);
+	bool had = e->claimed;
 
 	if (e->claimed && !entitled(e)) {
 		own_clear(c, e);
@@ -195,12 +198,14 @@ void settle(struct claims *c, int64_t now, struct claims_entry *e)
 	else if (!entitled(e) || (rival && !outdated(c, now, e, rival)))
 		stand_by(c, now, e, rival);
 	else if (gate_passes(c, now, e, rival != NULL))
-		claim_it(c, now, e);
+		claim_it(c, now, e, rival);
 	order_follow(c, now, e, rival);
 	rivals_expire(c, now, e);
 	uint16_t holder = rival ? rival->peer->slot : CLAIMS_NOBODY;
 	if (e->holder != holder && e->want)
 		action_add(c, CLAIMS_CHANGED, &e->addr);
+	if (e->claimed ? !had : had || e->holder != holder)
+		e->since_ms = now;
 	e->holder = holder;
 	entry_prune(c, e);
 }
@@ -476,7 +481,7 @@ int64_t claims_deadline(const struct claims *c)
 
 void claims_state(const struct claims *c, const struct addr *addr, struct l2_state *ret_state)
 {
-	struct l2_state s = { .addr = *addr };
+	struct l2_state s = { .addr = *addr, .cause = REASON_COUNT, .took_ms = -1 };
 	const struct claims_entry *e = entry_find(c, addr);
 	const struct claims_held *rival = e ? best_rival(c, e) : NULL;
 
@@ -486,10 +491,14 @@ void claims_state(const struct claims *c, const struct addr *addr, struct l2_sta
 		memcpy(s.owner, c->opts.node, strlen(c->opts.node) + 1);
 		memcpy(s.mac, c->member->opts.mac, sizeof(s.mac));
 		s.epoch = e->own.epoch;
+		s.since_ms = e->since_ms;
+		s.cause = (enum reason)e->cause;
+		s.took_ms = e->took_ms;
 	} else if (rival) {
 		memcpy(s.owner, rival->peer->name, sizeof(s.owner));
 		memcpy(s.mac, rival->peer->mac, sizeof(s.mac));
 		s.epoch = rival->claim.epoch;
+		s.since_ms = e->since_ms;
 	} else if (e && backing_off(e)) {
 		memcpy(s.mac, e->rival_mac, sizeof(s.mac));
 		s.peer_kernel = s.ownership == L2_KERNEL_ANSWERS;

@@ -332,10 +332,25 @@ static void hear_echoes(struct member *m, int64_t now, const struct wire_msg *ms
 	}
 }
 
+/* What stands between the last message and this one is lost: whatever comes late is refused. */
+static void note_loss(struct member_peer *p, uint32_t seq)
+{
+	uint32_t gap = seq - p->seq;
+
+	p->heard_bits = gap < MEMBER_LOSS_WINDOW ? p->heard_bits << gap | 1 : 1;
+	p->n_lost += gap - 1;
+}
+
+unsigned int member_lost_lately(const struct member_peer *p)
+{
+	return MEMBER_LOSS_WINDOW - (unsigned int)__builtin_popcountll(p->heard_bits);
+}
+
 static void note(struct member *m, int64_t now, const struct wire_msg *msg, struct member_peer *p)
 {
 	if (!member_holds(p))
 		p->hears_us_ms = now; /* it gets the time that it needs to say so */
+	note_loss(p, msg->seq);
 	p->seq = msg->seq;
 	p->heard_ms = p->heard_directly_ms = now;
 	p->flags = msg->flags;
@@ -368,6 +383,8 @@ static void adopt(struct member *m, int64_t now, const struct wire_msg *msg, str
 		HASH_DELETE(by_incarnation, m->by_incarnation, p);
 	}
 	p->incarnation = msg->incarnation;
+	p->seq = msg->seq - 1; /* of those before nothing is known */
+	p->heard_bits = UINT64_MAX;
 	HASH_ADD(by_incarnation, m->by_incarnation, incarnation, sizeof(p->incarnation), p);
 	p->hearsay_seq = 0;
 	p->heartbeat_ms = m->opts.heartbeat_ms; /* until it says otherwise */

@@ -6,7 +6,8 @@
  * Shared only by the files of the claims core: entries.c keeps addresses and timers, tables.c keeps
  * the copies of peers' claims and talks about them, contest.c answers questions about one address,
  * order.c says whose turn it is, gate.c asks the network, rivals.c deals with others that answer,
- * nodes.c asks whether a restarting peer's node is there, claims.c decides.
+ * nodes.c asks whether a restarting peer's node is there, cause.c tells why an address is ours,
+ * claims.c decides.
  */
 
 #include "fairlead/claims.h"
@@ -154,6 +155,11 @@ void nodes_heard(struct claims *c, int64_t now, struct member_peer *p, enum memb
                  bool is_new, const struct addr *source);
 void nodes_tick(struct claims *c, int64_t now);
 int64_t nodes_deadline(const struct claims *c);
+
+/* ---- cause.c ---- */
+
+/* This node is about to claim the address, which @rival holds, or nobody (NULL). */
+void note_cause(int64_t now, struct claims_entry *e, const struct claims_held *rival);
 
 /* ---- claims.c ---- */
 

@@ -36,6 +36,7 @@ libfairlead_a_SOURCES += \
 	src/cli/model_bgp.c \
 	src/cli/model_daemons.c \
 	src/cli/model_derive.c \
+	src/cli/model_l2.c \
 	src/cli/model_print.c \
 	src/cli/model_private.h \
 	src/cli/model_version.c \

@@ -149,6 +149,7 @@ struct command {
 	X(config_convert) \
 	X(explain)        \
 	X(help)           \
+	X(l2)             \
 	X(plan)           \
 	X(pools)          \
 	X(proxy_diff)     \

@@ -9,6 +9,7 @@
 #include <json-c/json.h>
 
 #include "cli/explain_private.h"
+#include "cli/model_private.h"
 #include "fairlead/bgp.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
@@ -74,7 +75,11 @@ static void add_row(struct explain *x, struct explain_address *a, const char *na
 		decide_message(&a->decision, reason, name, &message);
 	a->rows = xreallocarray(a->rows, a->n_rows + 1, sizeof(*a->rows));
 	struct explain_row *row = &a->rows[a->n_rows++];
-	*row = (struct explain_row){ .node = xstrdup(name), .protocol = protocol };
+	*row = (struct explain_row){ .node = xstrdup(name),
+		                     .protocol = protocol,
+		                     .owner = xstrdup(""),
+		                     .cause = xstrdup(""),
+		                     .held_ms = -1 };
 	set_row(row, reason == REASON_Candidate, reason_name(reason), buf_str(&message));
 }
 
@@ -102,7 +107,10 @@ struct explain *explain_new(const struct view *v, const struct view_service *s,
 
 	memcpy(sorted, nodes, n_nodes * sizeof(*sorted));
 	qsort(sorted, n_nodes, sizeof(*sorted), node_cmp);
-	*x = (struct explain){ .view = v, .service = s, .is_live = !nodes_stand_for_speakers };
+	*x = (struct explain){ .view = v,
+		               .service = s,
+		               .is_live = !nodes_stand_for_speakers,
+		               .is_of_one_node = node };
 	x->addresses = xcalloc(s->n_addresses + 1, sizeof(*x->addresses));
 	for (size_t i = 0; i < s->n_addresses; i++) {
 		struct explain_address *a = &x->addresses[x->n_addresses++];
@@ -128,6 +136,8 @@ void explain_free(struct explain *x)
 			free(a->rows[k].node);
 			free(a->rows[k].reason);
 			free(a->rows[k].message);
+			free(a->rows[k].owner);
+			free(a->rows[k].cause);
 		}
 		free(a->rows);
 	}
@@ -170,6 +180,11 @@ static void hear(struct explain_row *row, const struct addr *a, struct json_obje
 			continue;
 		set_row(row, kube_json_bool(one, "announce", false, NULL), reason,
 		        message ? message : "");
+		free(row->owner);
+		free(row->cause);
+		row->owner = model_dup_str(one, "owner");
+		row->cause = model_dup_str(one, "cause");
+		row->held_ms = kube_json_int(one, "held_ms", -1, INT64_MAX, -1, NULL);
 		return;
 	}
 	/* What the objects forbid is so whether the speaker told it or not. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/explain_private.h"
+#include "cli/model_private.h"
 #include "fairlead/ipam.h"
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
@@ -67,6 +68,62 @@ static void say_verdict(const struct explain *x, const struct explain_address *a
 		        buf_str(&nodes));
 }
 
+/* The only node that announces it by layer 2; NULL: there is none, or more than one. */
+static const struct explain_row *owner_of(const struct explain_address *a)
+{
+	const struct explain_row *owner = NULL;
+
+	for (size_t i = 0; i < a->n_rows; i++) {
+		if (a->rows[i].protocol != PROTOCOL_LAYER2 || !a->rows[i].announce)
+			continue;
+		if (owner)
+			return NULL;
+		owner = &a->rows[i];
+	}
+	return owner;
+}
+
+/* The others have known it longer than a speaker that has restarted since. */
+static int64_t held_ms(const struct explain_address *a, const char *owner)
+{
+	int64_t longest = -1;
+
+	for (size_t i = 0; i < a->n_rows; i++)
+		if (!strcmp(a->rows[i].owner, owner) && a->rows[i].held_ms > longest)
+			longest = a->rows[i].held_ms;
+	return longest;
+}
+
+/* What brought the address to its owner by layer 2, and what would take it elsewhere. */
+static void say_why_there(const struct explain *x, const struct explain_address *a, struct out *o)
+{
+	const struct explain_row *owner = x->is_live ? owner_of(a) : NULL;
+	cleanup(buf_fini) struct buf held = BUF_INIT, others = BUF_INIT;
+
+	if (!owner)
+		return;
+	int64_t ms = held_ms(a, owner->node);
+	for (size_t i = 0; i < a->n_rows; i++)
+		if (reason_named(a->rows[i].reason) == REASON_NotOwner)
+			buf_printf(&others, "%s%s", others.size ? ", " : "", a->rows[i].node);
+	if (ms >= 0) {
+		buf_puts(&held, " for ");
+		model_put_duration(ms, &held);
+	}
+	if (*owner->cause)
+		out_say(o, "  %s has had it%s: %s (%s).", owner->node, buf_str(&held),
+		        model_sentence(owner->cause), owner->cause);
+	if (x->is_of_one_node)
+		return;
+	if (others.size)
+		out_say(o,
+		        "  It stays there until %s may not announce it any more or is heard no "
+		        "more, and then goes to one of: %s.",
+		        owner->node, buf_str(&others));
+	else
+		out_say(o, "  No other node may have it now.");
+}
+
 static void put_rows(const struct explain_address *a, struct out *o)
 {
 	out_list(o, "nodes");
@@ -79,6 +136,10 @@ static void put_rows(const struct explain_address *a, struct out *o)
 		out_bool(o, "announce", row->announce);
 		out_str(o, "reason", row->reason);
 		out_str(o, "message", row->message);
+		if (row->held_ms >= 0)
+			out_int(o, "held_ms", row->held_ms);
+		if (*row->cause)
+			out_str(o, "cause", row->cause);
 		out_close(o);
 	}
 	out_close(o);
@@ -135,6 +196,7 @@ static void put_address(const struct explain *x, const struct explain_address *a
 	if (a->n_rows == 0)
 		out_say(o, "  There is no Node that could announce it.");
 	say_verdict(x, a, PROTOCOL_LAYER2, o);
+	say_why_there(x, a, o);
 	say_verdict(x, a, PROTOCOL_BGP, o);
 	explain_say_layer2(&a->decision, o);
 	out_table(o, &rows_table);

@@ -13,6 +13,12 @@ struct explain_row {
 	enum protocol protocol;
 	bool announce;
 	char *reason, *message;
+	/*
+	 * By layer 2, as the speaker says: the owner, for how long it has been that, and of this
+	 * node why; "", -1, "": it does not say.
+	 */
+	char *owner, *cause;
+	int64_t held_ms;
 };
 
 struct explain_address {
@@ -29,6 +35,7 @@ struct explain {
 	size_t n_addresses;
 	const struct labels *namespace_labels; /* NULL: not known */
 	bool is_live;                          /* speakers were asked */
+	bool is_of_one_node;                   /* of which alone there are rows */
 	bool incomplete;
 };
 

@@ -34,6 +34,8 @@ static void address_fini(struct model_address *a)
 		free(d->owner);
 		free(d->interface);
 		free(d->mac);
+		free(d->claim);
+		free(d->cause);
 	}
 	free(a->verdicts);
 }
@@ -101,6 +103,7 @@ void cluster_free(struct model *m)
 		rules_fini(&m->nodes[i].rules);
 		refusals_fini(&m->nodes[i].health_ports);
 		troubles_fini(&m->nodes[i]);
+		model_l2_fini(&m->nodes[i].l2);
 		model_bgp_fini(&m->nodes[i].bgp);
 	}
 	free(m->nodes);

@@ -81,6 +81,8 @@ void cluster_summary_print(struct model *m, const struct findings *f, struct out
 void cluster_pools_print(struct model *m, const struct findings *f, struct out *o);
 /* BGP: nodes with their sessions; as text, a table of each. */
 void cluster_bgp_print(struct model *m, const struct findings *f, struct out *o);
+/* Layer 2: segments, whom each node hears there, owners and moves. */
+void cluster_l2_print(struct model *m, const struct findings *f, struct out *o);
 /* The versions of this program and of all daemons. */
 void cluster_version_print(struct model *m, const struct findings *f, struct out *o);
 

@@ -106,24 +106,6 @@ void model_bgp_fini(struct model_bgp *b)
 
 /* ---- printing ---- */
 
-/* The two largest units: "3d4h", "5m6s", "7s". */
-static void uptime_text(int64_t ms, struct buf *out)
-{
-	static const struct {
-		int64_t seconds;
-		char letter;
-	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
-	int64_t left = ms / 1000;
-	size_t first = 0;
-
-	while (first < ARRAY_LEN(units) - 1 && left < units[first].seconds)
-		first++;
-	for (size_t i = first; i < ARRAY_LEN(units) && i < first + 2; i++) {
-		buf_printf(out, "%" PRId64 "%c", left / units[i].seconds, units[i].letter);
-		left %= units[i].seconds;
-	}
-}
-
 /* There is no session, and not for the router's sake. */
 static bool is_left_out(const struct model_session *s)
 {
@@ -160,7 +142,7 @@ static void put_session(const char *node, const struct model_session *s, struct 
 	cleanup(buf_fini) struct buf uptime = BUF_INIT;
 
 	if (s->established)
-		uptime_text(s->uptime_ms, &uptime);
+		model_put_duration(s->uptime_ms, &uptime);
 	out_object(o, NULL);
 	out_row(o);
 	out_cell(o, "node", "%s", node);

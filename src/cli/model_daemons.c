@@ -55,6 +55,9 @@ static void put_verdict(struct model_service *s, struct json_object *obj, struct
 			.owner = model_dup_str(obj, "owner"),
 			.interface = model_dup_str(obj, "interface"),
 			.mac = model_dup_str(obj, "mac"),
+			.claim = model_dup_str(obj, "claim"),
+			.cause = model_dup_str(obj, "cause"),
+			.held_ms = kube_json_int(obj, "held_ms", -1, INT64_MAX, -1, NULL),
 			.protocol = protocol_of(obj),
 			.announce = kube_json_bool(obj, "announce", false, NULL),
 		};
@@ -87,17 +90,6 @@ static void put_services(struct model *m, struct json_object *status, struct mod
 		for (size_t k = 0; s && k < n_addresses; k++)
 			put_verdict(s, json_object_array_get_idx(addresses, k), node);
 	}
-}
-
-static void put_peers(struct json_object *status, struct model_node *node)
-{
-	struct json_object *l2 = kube_json_get(status, "l2", json_type_object, NULL);
-	struct json_object *peers = l2 ? kube_json_get(l2, "peers", json_type_array, NULL) : NULL;
-
-	node->n_peers = peers ? json_object_array_length(peers) : 0;
-	for (size_t i = 0; i < node->n_peers; i++)
-		node->n_peers_alive +=
-			kube_json_bool(json_object_array_get_idx(peers, i), "alive", false, NULL);
 }
 
 static void put_troubles(struct json_object *status, struct model_node *node)
@@ -248,7 +240,7 @@ void cluster_put_speaker(struct model *m, const char *name, struct json_object *
 		put_refusals(health, "failing", "error", &node->health_ports);
 	put_state(status, node);
 	put_services(m, status, node);
-	put_peers(status, node);
 	put_troubles(status, node);
+	model_read_l2(status, &node->l2);
 	model_read_bgp(status, &node->bgp);
 }

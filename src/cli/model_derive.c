@@ -4,11 +4,16 @@
  */
 #include "config.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/model_private.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
+
+/* So many candidates are named, unless more is asked for. */
+#define CANDIDATES_SHOWN 3
 
 static int by_key(const struct model_service *a, const struct model_service *b)
 {
@@ -175,6 +180,98 @@ void model_put_owners(const struct model_address *a, size_t max, struct buf *out
 		buf_printf(out, "%s (layer2) %s (bgp)", buf_str(&layer2), buf_str(&bgp));
 	else
 		buf_puts(out, layer2.size ? buf_str(&layer2) : buf_str(&bgp));
+}
+
+void model_put_duration(int64_t ms, struct buf *out)
+{
+	static const struct {
+		int64_t seconds;
+		char letter;
+	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+	int64_t left = ms / 1000;
+	size_t first = 0;
+
+	if (ms < 1000) {
+		buf_printf(out, "%" PRId64 "ms", ms);
+		return;
+	}
+	while (first < ARRAY_LEN(units) - 1 && left < units[first].seconds)
+		first++;
+	for (size_t i = first; i < ARRAY_LEN(units) && i < first + 2; i++) {
+		buf_printf(out, "%" PRId64 "%c", left / units[i].seconds, units[i].letter);
+		left %= units[i].seconds;
+	}
+}
+
+const char *model_sentence(const char *reason)
+{
+	enum reason r = reason_named(reason);
+
+	return r == REASON_COUNT ? reason : reason_sentence(r);
+}
+
+const struct verdict *model_l2_owner(const struct model_address *a)
+{
+	const struct verdict *d = model_announcer(a);
+
+	return d && d->protocol == PROTOCOL_LAYER2 ? d : NULL;
+}
+
+/* Of all that name this owner the one that has known it longest: it may have restarted. */
+static int64_t held_ms(const struct model_address *a, const char *owner)
+{
+	int64_t longest = -1;
+
+	for (size_t i = 0; i < a->n_verdicts; i++)
+		if (!strcmp(a->verdicts[i].owner, owner) && a->verdicts[i].held_ms > longest)
+			longest = a->verdicts[i].held_ms;
+	return longest;
+}
+
+/* The node may own it, whether it does or not. */
+static bool is_candidate(const struct verdict *d)
+{
+	enum reason r = reason_named(d->reason);
+
+	return d->protocol == PROTOCOL_LAYER2 &&
+	       (r == REASON_Announced || r == REASON_NotOwner || r == REASON_TwoOwners ||
+	        r == REASON_Candidate || r == REASON_OwnerStillAnswers);
+}
+
+static void put_candidates(const struct model_address *a, struct out *o)
+{
+	cleanup(buf_fini) struct buf words = BUF_INIT;
+	size_t n = 0;
+
+	out_list(o, "candidates");
+	for (size_t i = 0; i < a->n_verdicts; i++) {
+		if (!is_candidate(&a->verdicts[i]))
+			continue;
+		out_str(o, NULL, a->verdicts[i].node);
+		if (n++ < CANDIDATES_SHOWN || o->format != OUT_TEXT)
+			buf_printf(&words, "%s%s", n > 1 ? "," : "", a->verdicts[i].node);
+	}
+	out_close(o);
+	if (n > CANDIDATES_SHOWN && o->format == OUT_TEXT)
+		buf_printf(&words, "+%zu", n - CANDIDATES_SHOWN);
+	if (n)
+		out_cell(o, "may", "%s", buf_str(&words));
+}
+
+void model_put_held(const struct model_address *a, struct out *o)
+{
+	cleanup(buf_fini) struct buf held = BUF_INIT;
+	const struct verdict *owner = model_l2_owner(a);
+	int64_t ms = owner ? held_ms(a, owner->node) : -1;
+
+	if (ms >= 0) {
+		out_int(o, "held_ms", ms);
+		model_put_duration(ms, &held);
+		out_cell(o, "held", "%s", buf_str(&held));
+	}
+	if (owner && *owner->cause)
+		out_str(o, "cause", owner->cause);
+	put_candidates(a, o);
 }
 
 const struct verdict *model_announcer(const struct model_address *a)

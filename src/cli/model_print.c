@@ -169,6 +169,9 @@ static const struct out_table services_table = {
 	             { "kind", "KIND", .wide = true },
 	             { "from", "POOL" },
 	             { "owners", "OWNER" },
+	             { "held", "FOR", .if_any = true },
+	             { "may", "CANDIDATES", .wide = true, .if_any = true },
+	             { "cause", "CAUSE", .wide = true, .if_any = true },
 	             { "why", "REASON" } },
 };
 
@@ -209,6 +212,7 @@ static void put_address(const struct model *m, const struct model_service *s,
 	out_cell(o, "owners", "%s", buf_str(&owners));
 	out_str(o, "interface", owner ? owner->interface : "");
 	out_str(o, "mac", owner ? owner->mac : "");
+	model_put_held(a, o);
 	out_str(o, "reason", owner ? owner->reason : buf_str(&reasons));
 	out_cell(o, "why", "%s", owner ? reason_name(REASON_Announced) : buf_str(&reasons));
 	put_verdicts(a, o);
@@ -298,9 +302,9 @@ static void put_speaker(const struct model_node *n, struct out *o)
 	out_cell(o, "api", "%s", n->fresh ? "fresh" : "stale");
 	out_str(o, "proxy", n->proxy);
 	out_uint(o, "announces", n->n_announced);
-	out_uint(o, "peers", n->n_peers);
-	out_uint(o, "peers_alive", n->n_peers_alive);
-	out_cell(o, "alive", "%zu of %zu", n->n_peers_alive, n->n_peers);
+	out_uint(o, "peers", n->l2.n_peers);
+	out_uint(o, "peers_alive", n->l2.n_alive);
+	out_cell(o, "alive", "%zu of %zu", n->l2.n_alive, n->l2.n_peers);
 	out_list(o, "troubles");
 	for (size_t i = 0; i < n->n_troubles; i++) {
 		out_object(o, NULL);

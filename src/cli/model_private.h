@@ -17,6 +17,8 @@
 /* What one speaker says about one address by one protocol. */
 struct verdict {
 	char *node, *reason, *message, *owner, *interface, *mac;
+	char *claim, *cause; /* by layer 2: how it stands with the node, and why it is the owner */
+	int64_t held_ms;     /* for how long @owner has been the owner, as far as it knows; -1 */
 	enum protocol protocol;
 	bool announce;
 };
@@ -64,6 +66,30 @@ struct model_trouble {
 	char *interface, *reason, *message;
 };
 
+/* What a speaker reports about layer 2. */
+struct model_segment {
+	char *interface, *mac, *ipv4, *ipv6, *state;
+	int64_t mtu, owned;
+};
+struct model_peer {
+	char *node, *interface;
+	bool alive, restarting;
+	int64_t heard_ms, lost;
+	int64_t lately, lately_lost; /* of its last messages so many; 0: not told */
+};
+struct model_move {
+	char *address, *service, *from, *cause;
+	int64_t took_ms, ago_ms; /* took_ms -1: not known */
+};
+struct model_l2 {
+	struct model_segment *segments;
+	size_t n_segments;
+	struct model_peer *peers;
+	size_t n_peers, n_alive;
+	struct model_move *moves;
+	size_t n_moves;
+};
+
 /* Services of which the node cannot do something: have their rules, or listen on a port. */
 struct model_refused {
 	char *service, *error;
@@ -107,7 +133,8 @@ struct model_node {
 	bool key_awaited;                   /* the heartbeat key */
 	struct model_refusals health_ports; /* that are failing */
 	struct model_rules rules;
-	size_t n_announced, n_peers, n_peers_alive;
+	size_t n_announced;
+	struct model_l2 l2;
 	struct model_trouble *troubles;
 	size_t n_troubles;
 	struct model_bgp bgp;
@@ -169,6 +196,17 @@ const struct addr *model_next_retained(const struct model *m, const struct model
  * n1,n2,n3 (bgp)".  Of more than @max by one of them the rest is a number: "n1,n2,n3+7".
  */
 void model_put_owners(const struct model_address *a, size_t max, struct buf *out);
+/* "5m6s": the two largest units; below a second "340ms". */
+void model_put_duration(int64_t ms, struct buf *out);
+/* The sentence of the reason of this name; the name where it is not known. */
+const char *model_sentence(const char *reason);
+/* The node that announces it by layer 2; NULL: none. */
+const struct verdict *model_l2_owner(const struct model_address *a);
+/*
+ * Members of the address's object: for how long its layer-2 owner has it, why (cause), and the
+ * nodes that may have it; and the cells "held" and "may".
+ */
+void model_put_held(const struct model_address *a, struct out *o);
 /* The layer-2 owner, before the nodes that announce it by BGP; NULL: none. */
 const struct verdict *model_announcer(const struct model_address *a);
 /*
@@ -193,5 +231,8 @@ char *model_dup_str(struct json_object *obj, const char *key);
 /* Takes the member `bgp` out of a speaker's status. */
 void model_read_bgp(struct json_object *status, struct model_bgp *ret);
 void model_bgp_fini(struct model_bgp *b);
+/* The same of the member `l2`. */
+void model_read_l2(struct json_object *status, struct model_l2 *ret);
+void model_l2_fini(struct model_l2 *l);
 
 #endif

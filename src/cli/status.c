@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `fairlead status`: a picture of the cluster, and its problems. `fairlead pools` and `fairlead
- * bgp` are parts of it, one without the speakers, one with little else.  Each may look repeatedly,
- * to show changes or to wait until all is well.
+ * `fairlead status`: a picture of the cluster, and its problems. `fairlead pools`, `fairlead bgp`
+ * and `fairlead l2` are parts of it, the first without the speakers.  Each may look repeatedly, to
+ * show changes or to wait until all is well.
  */
 #include "config.h"
 
@@ -157,6 +157,22 @@ static int run_bgp(const struct command_options *o, struct err *e)
 	return show(o, &look, e);
 }
 
+static int run_l2(const struct command_options *o, struct err *e)
+{
+	static const struct look look = { .what = PICTURE_ALL | PICTURE_SPEAKERS,
+		                          .parts = VERDICT_SPEAKERS | VERDICT_NODES,
+		                          .print = cluster_l2_print };
+
+	return show(o, &look, e);
+}
+
+#define EXITS_OF_A_VERDICT                                      \
+	{                                                       \
+		[COMMAND_OK] = "the verdict is OK",             \
+		[COMMAND_DEGRADED] = "the verdict is degraded", \
+		[COMMAND_DOWN] = "the verdict is down",         \
+	}
+
 const struct command command_status = {
 	.words = { "status" },
 	.operands = "",
@@ -165,9 +181,7 @@ const struct command command_status = {
 	.summary =
 		"whether all is well, and what is not, why, and what to do; pools, Services with "
 		"addresses, owners and reasons, nodes with their speakers",
-	.exits = { [COMMAND_OK] = "the verdict is OK",
-	           [COMMAND_DEGRADED] = "the verdict is degraded",
-	           [COMMAND_DOWN] = "the verdict is down" },
+	.exits = EXITS_OF_A_VERDICT,
 	.run = run_status,
 };
 
@@ -176,9 +190,7 @@ const struct command command_pools = {
 	.operands = "",
 	.flags = FLAGS_VERDICT | FLAGS_ADMIN | FLAGS_CLUSTER | FLAGS_OUTPUT,
 	.summary = "pools with their addresses, used and free",
-	.exits = { [COMMAND_OK] = "the verdict is OK",
-	           [COMMAND_DEGRADED] = "the verdict is degraded",
-	           [COMMAND_DOWN] = "the verdict is down" },
+	.exits = EXITS_OF_A_VERDICT,
 	.run = run_pools,
 };
 
@@ -188,8 +200,16 @@ const struct command command_bgp = {
 	.flags = FLAGS_VERDICT | FLAGS_CLUSTER | FLAGS_SPEAKERS | FLAGS_OUTPUT,
 	.summary = "the BGP sessions of every node: state, uptime, last error, prefixes wanted and "
 		   "sent; and what stands in the way of BGP there",
-	.exits = { [COMMAND_OK] = "the verdict is OK",
-	           [COMMAND_DEGRADED] = "the verdict is degraded",
-	           [COMMAND_DOWN] = "the verdict is down" },
+	.exits = EXITS_OF_A_VERDICT,
 	.run = run_bgp,
+};
+
+const struct command command_l2 = {
+	.words = { "l2" },
+	.operands = "",
+	.flags = FLAGS_VERDICT | FLAGS_ADMIN | FLAGS_CLUSTER | FLAGS_SPEAKERS | FLAGS_OUTPUT,
+	.summary = "layer 2: the segments of every node, whom it hears there and what is lost, who "
+		   "owns which address since when and why, and what moved",
+	.exits = EXITS_OF_A_VERDICT,
+	.run = run_l2,
 };

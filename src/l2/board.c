@@ -16,6 +16,7 @@ void board_fini(struct board *b)
 {
 	free(b->states);
 	free(b->peers);
+	free(b->segments);
 	free(b->changes);
 	troubles_fini(&b->troubles);
 	pthread_mutex_destroy(&b->lock);
@@ -67,6 +68,14 @@ void board_peers(const struct board *b, struct l2_peer **ret_peers, size_t *ret_
 	lock(b);
 	*ret_peers = xmemdup(b->peers, b->n_peers * sizeof(*b->peers));
 	*ret_n = b->n_peers;
+	unlock(b);
+}
+
+void board_segments(const struct board *b, struct l2_segment **ret_segments, size_t *ret_n)
+{
+	lock(b);
+	*ret_segments = xmemdup(b->segments, b->n_segments * sizeof(*b->segments));
+	*ret_n = b->n_segments;
 	unlock(b);
 }
 

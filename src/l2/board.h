@@ -33,6 +33,8 @@ struct board {
 	size_t n_states;
 	struct l2_peer *peers;
 	size_t n_peers;
+	struct l2_segment *segments;
+	size_t n_segments;
 	struct l2_stats stats;
 	struct board_complaints said;
 	struct troubles troubles;
@@ -60,6 +62,7 @@ void board_say(struct board *b);
 /* As in l2.h: copies, for free(). */
 void board_states(const struct board *b, struct l2_state **ret_states, size_t *ret_n);
 void board_peers(const struct board *b, struct l2_peer **ret_peers, size_t *ret_n);
+void board_segments(const struct board *b, struct l2_segment **ret_segments, size_t *ret_n);
 void board_troubles(const struct board *b, struct l2_trouble **ret_troubles, size_t *ret_n);
 struct l2_stats board_stats(const struct board *b);
 bool board_take_complaint(struct board *b, struct err *ret_complaint);

@@ -100,7 +100,9 @@ static void state_of(const struct attach *on, const struct l2_want *w, struct l2
 		iface = ifaces_find(&on->ifaces, NULL, &w->addr);
 		*ret_state = (struct l2_state){ .addr = w->addr,
 			                        .ownership = w->place && iface ? L2_NOT_SELECTED
-			                                                       : L2_NO_INTERFACE };
+			                                                       : L2_NO_INTERFACE,
+			                        .cause = REASON_COUNT,
+			                        .took_ms = -1 };
 		if (ret_state->ownership == L2_NOT_SELECTED)
 			memcpy(ret_state->interface, iface->name, sizeof(ret_state->interface));
 		return;
@@ -168,6 +170,17 @@ static void replace_peers(struct board *b, const struct attach *on)
 	b->n_peers = n;
 }
 
+static void replace_segments(struct board *b, const struct attach *on)
+{
+	b->segments = xreallocarray(b->segments, on->n, sizeof(*b->segments));
+	for (size_t i = 0; i < on->n; i++) {
+		struct l2_segment *s = &b->segments[i];
+		segment_tell(on->list[i]->segment, s);
+		memcpy(s->interface, on->list[i]->iface.name, sizeof(s->interface));
+	}
+	b->n_segments = on->n;
+}
+
 static void replace_troubles(struct board *b, const struct troubles *found)
 {
 	b->troubles.n = 0;
@@ -225,6 +238,7 @@ static void publish(struct l2 *l2, int64_t now)
 	else
 		update_states(b, &l2->attach, l2->snapshot);
 	replace_peers(b, &l2->attach);
+	replace_segments(b, &l2->attach);
 	replace_troubles(b, &l2->found);
 	board_say(b);
 	pthread_mutex_unlock(&b->lock);
@@ -436,6 +450,11 @@ void l2_states(const struct l2 *l2, struct l2_state **ret_states, size_t *ret_n)
 void l2_peers(const struct l2 *l2, struct l2_peer **ret_peers, size_t *ret_n)
 {
 	board_peers(&l2->board, ret_peers, ret_n);
+}
+
+void l2_segments(const struct l2 *l2, struct l2_segment **ret_segments, size_t *ret_n)
+{
+	board_segments(&l2->board, ret_segments, ret_n);
 }
 
 void l2_troubles(const struct l2 *l2, struct l2_trouble **ret_troubles, size_t *ret_n)

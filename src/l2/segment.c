@@ -574,6 +574,17 @@ void segment_add_stats(const struct segment *s, struct l2_stats *stats)
 #include "fairlead/metrics.def"
 }
 
+void segment_tell(const struct segment *s, struct l2_segment *ret_segment)
+{
+	*ret_segment = (struct l2_segment){ .own4 = s->sources.v4,
+		                            .own6 = s->sources.v6,
+		                            .mtu = (unsigned int)s->mtu,
+		                            .up = s->up,
+		                            .ready = s->up && s->claims.ready,
+		                            .n_owned = s->claims.n_owned };
+	memcpy(ret_segment->mac, s->member.opts.mac, sizeof(ret_segment->mac));
+}
+
 size_t segment_n_slots(const struct segment *s)
 {
 	return s->member.n_slots;
@@ -588,7 +599,9 @@ bool segment_peer(const struct segment *s, size_t slot, struct l2_peer *ret_peer
 	*ret_peer = (struct l2_peer){ .alive = p->state == MEMBER_ALIVE,
 		                      .restarting = p->state == MEMBER_RESTARTING,
 		                      .view_fresh = p->flags & WIRE_FRESH,
-		                      .last_heard_ms = p->heard_directly_ms };
+		                      .last_heard_ms = p->heard_directly_ms,
+		                      .lost_lately = member_lost_lately(p),
+		                      .n_lost = p->n_lost };
 	memcpy(ret_peer->node, p->name, sizeof(ret_peer->node));
 	return true;
 }

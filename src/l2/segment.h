@@ -87,6 +87,8 @@ void segment_health(struct segment *s, int64_t now, struct segment_health *ret_h
 /* Yields, once for each other speaker under our node's name, its Ethernet address. */
 bool segment_take_namesake(struct segment *s, uint8_t ret_mac[static WIRE_MAC_SIZE]);
 void segment_add_stats(const struct segment *s, struct l2_stats *stats);
+/* Of itself; the caller fills in the interface. */
+void segment_tell(const struct segment *s, struct l2_segment *ret_segment);
 /*
  * The peer in @slot (0 .. segment_n_slots() - 1); false if it is free.  The caller fills in the
  * interface.

@@ -123,6 +123,9 @@ static void forget_state(struct announcement *a)
 	memset(a->mac, 0, sizeof(a->mac));
 	a->interface[0] = '\0';
 	a->owner[0] = a->former[0] = '\0';
+	a->since_ms = 0;
+	a->took_ms = -1;
+	a->cause = REASON_COUNT;
 }
 
 static const struct served_nodes nobody;
@@ -277,6 +280,8 @@ static struct announcement *announcement_new(const struct holder *h, const struc
 	a->protocol = protocol;
 	a->reason = REASON_COUNT; /* none said yet */
 	a->hindrance = a->nowhere = REASON_Candidate;
+	a->cause = REASON_COUNT;
+	a->took_ms = -1;
 	a->owner = xstrdup("");
 	a->former = xstrdup("");
 	return a;
@@ -404,6 +409,9 @@ static void take_state(struct announce *t, struct announcement *a, const struct 
 
 	a->owner = xstrndup(st->owner, sizeof(st->owner));
 	a->ownership = st->ownership;
+	a->since_ms = st->since_ms;
+	a->cause = st->cause;
+	a->took_ms = st->took_ms;
 	memcpy(a->mac, st->mac, sizeof(a->mac));
 	a->two_owners = st->two_owners;
 	memcpy(a->rival, st->rival, sizeof(a->rival));

@@ -35,6 +35,9 @@ struct announcement {
 	bool two_owners; /* another machine, @rival, answered for it just now, too */
 	uint8_t rival[6];
 	char *owner; /* "" if unknown */
+	/* As in l2_state. */
+	int64_t since_ms, took_ms;
+	enum reason cause;
 	/* the other node that owned it just before this one; "" if none */
 	char *former;
 	char interface[16];

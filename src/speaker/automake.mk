@@ -22,6 +22,8 @@ libfairlead_a_SOURCES += \
 	src/speaker/lasting.h \
 	src/speaker/latency.c \
 	src/speaker/latency.h \
+	src/speaker/moves.c \
+	src/speaker/moves.h \
 	src/speaker/needed.c \
 	src/speaker/needed.h \
 	src/speaker/news.c \

@@ -145,6 +145,8 @@ static void put_address(const struct speaker *sp, const struct decision *d,
 	out_str(o, "owner", a ? a->owner : "");
 	out_str(o, "interface", a ? a->interface : "");
 	out_str(o, "mac", a ? segments_mac(a->mac, mac) : "");
+	if (a && a->protocol == PROTOCOL_LAYER2)
+		segments_put_claim(a, o);
 	out_close(o);
 }
 

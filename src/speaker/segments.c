@@ -39,6 +39,44 @@ const char *segments_mac(const uint8_t mac[static 6], char out[static SEGMENTS_M
 	return out;
 }
 
+static const char *ownership_name(enum l2_ownership o)
+{
+	switch (o) {
+	case L2_IDLE:
+		return "idle";
+	case L2_WAITING:
+		return "waiting";
+	case L2_PROBING:
+		return "probing";
+	case L2_OWNER:
+		return "owner";
+	case L2_OTHER:
+		return "other";
+	case L2_STILL_ANSWERED:
+		return "still-answered";
+	case L2_CONFLICT:
+		return "conflict";
+	case L2_KERNEL_ANSWERS:
+		return "kernel-answers";
+	case L2_NO_INTERFACE:
+		return "no-interface";
+	case L2_NOT_SELECTED:
+		return "not-selected";
+	}
+	return "idle";
+}
+
+void segments_put_claim(const struct announcement *a, struct out *o)
+{
+	out_str(o, "claim", ownership_name(a->ownership));
+	if (a->since_ms)
+		out_int(o, "held_ms", clock_ms() - a->since_ms);
+	if (a->cause != REASON_COUNT)
+		out_str(o, "cause", reason_name(a->cause));
+	if (a->took_ms >= 0)
+		out_int(o, "took_ms", a->took_ms);
+}
+
 /* ---- what is to be served ---- */
 
 void segments_publish(struct speaker *sp)
@@ -247,6 +285,34 @@ static void put_peers(const struct speaker *sp, struct out *o)
 		out_bool(o, "restarting", peers[i].restarting);
 		out_bool(o, "view_fresh", peers[i].view_fresh);
 		out_int(o, "last_heard_ms", now - peers[i].last_heard_ms);
+		out_uint(o, "lost", peers[i].n_lost);
+		out_object(o, "lately");
+		out_uint(o, "messages", L2_LOSS_WINDOW);
+		out_uint(o, "lost", peers[i].lost_lately);
+		out_close(o);
+		out_close(o);
+	}
+	out_close(o);
+}
+
+static void put_segments(const struct speaker *sp, struct out *o)
+{
+	cleanup_free struct l2_segment *list = NULL;
+	char mac[SEGMENTS_MAC_SIZE];
+	size_t n = 0;
+
+	if (sp->l2)
+		l2_segments(sp->l2, &list, &n);
+	out_list(o, "segments");
+	for (size_t i = 0; i < n; i++) {
+		out_object(o, NULL);
+		out_str(o, "interface", list[i].interface);
+		out_str(o, "mac", segments_mac(list[i].mac, mac));
+		out_addr(o, "ipv4", &list[i].own4);
+		out_addr(o, "ipv6", &list[i].own6);
+		out_uint(o, "mtu", list[i].mtu);
+		out_str(o, "state", !list[i].up ? "down" : list[i].ready ? "up" : "listening");
+		out_uint(o, "owned", list[i].n_owned);
 		out_close(o);
 	}
 	out_close(o);
@@ -286,8 +352,10 @@ static void status(const struct speaker *sp, struct out *o)
 	        !sp->l2           ? "awaited"
 	        : sp->key_changed ? "changed, in force after a restart"
 	                          : "in force");
+	put_segments(sp, o);
 	put_peers(sp, o);
 	put_troubles(sp, o);
+	moves_put(sp->moves, clock_ms(), o);
 	put_l2_stats(&st, o);
 	out_close(o);
 }
@@ -322,7 +390,13 @@ static void metrics(const struct speaker *sp, struct metrics_writer *w)
 	for (size_t i = 0; i < n; i++)
 		metrics_sample(w, peers[i].alive, "peer", peers[i].node, "interface",
 		               peers[i].interface, NULL);
+	metrics_family(w, METRIC_fairlead_l2_lost_total);
+	for (size_t i = 0; i < n; i++)
+		metrics_sample(w, (double)peers[i].n_lost, "peer", peers[i].node, "interface",
+		               peers[i].interface, NULL);
 	free(peers);
+	metrics_histogram(w, METRIC_fairlead_l2_takeover_duration_seconds,
+	                  moves_histogram(sp->moves));
 	collect_troubles(sp, w);
 }
 

@@ -157,6 +157,9 @@ static bool is_older(const struct announcement *a, const struct announcement *b)
 static void copy_state(struct announcement *to, const struct announcement *from)
 {
 	to->ownership = from->ownership;
+	to->since_ms = from->since_ms;
+	to->cause = from->cause;
+	to->took_ms = from->took_ms;
 	memcpy(to->mac, from->mac, sizeof(to->mac));
 	to->two_owners = from->two_owners;
 	memcpy(to->rival, from->rival, sizeof(to->rival));

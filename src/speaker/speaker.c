@@ -220,8 +220,10 @@ static void on_announcement(const struct announcement *a, enum reason old_reason
 		speaker_schedule(sp);
 	if (old_reason != a->reason)
 		speaker_tell_of_service(sp, a, old_reason);
-	if (a->protocol == PROTOCOL_LAYER2 && a->reason == REASON_Announced && *a->former)
+	if (a->protocol == PROTOCOL_LAYER2 && a->reason == REASON_Announced && *a->former) {
 		ownership_add(sp->ownership, a, a->former, clock_ms());
+		moves_add(sp->moves, a, a->former);
+	}
 }
 
 static void start_events(struct speaker *sp)
@@ -269,6 +271,7 @@ int speaker_start(struct speaker *sp, struct err *e)
 	sp->nowhere = lasting_new();
 	sp->substitutes = lasting_new();
 	sp->ownership = ownership_new();
+	sp->moves = moves_new();
 	const struct metrics_guard guard = { .token_file = sp->opts.daemon.http_token_file,
 		                             .host_only =
 		                                     !strcmp(sp->opts.daemon.http_status, "host") };
@@ -315,6 +318,7 @@ void speaker_stop(struct speaker *sp)
 	lasting_free(sp->nowhere);
 	lasting_free(sp->substitutes);
 	ownership_free(sp->ownership);
+	moves_free(sp->moves);
 	announce_free(sp->announce);
 	view_free(sp->view);
 	free_event(sp->turn);

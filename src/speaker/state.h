@@ -20,6 +20,7 @@
 #include "fairlead/proxy.h"
 #include "fairlead/view.h"
 #include "speaker/announce.h"
+#include "speaker/moves.h"
 #include "speaker/news.h"
 #include "speaker/nowhere.h"
 #include "speaker/ownership.h"
@@ -76,7 +77,8 @@ struct speaker {
 	struct latency *latency;            /* NULL where others carry the traffic */
 	struct lasting *troubles, *nowhere; /* what was reported about each */
 	struct lasting *substitutes;        /* of schedulers, likewise, by Service */
-	struct ownership *ownership;        /* addresses taken over from others */
+	struct ownership *ownership;        /* addresses taken over from others, to be told of */
+	struct moves *moves;                /* the same, as they were */
 	struct budget ownership_events;
 	struct budget events, tenant_events; /* the second one for what tenants can cause at will */
 	char *node_uid;                      /* of this node's Node; NULL: there is none */

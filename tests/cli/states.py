@@ -90,6 +90,19 @@ def says(name: str, ip: str, reason: str, message: str = "") -> dict[str, Any]:
     return {"namespace": "shop", "name": name, "addresses": [said | where]}
 
 
+def layer2(name: str) -> dict[str, Any]:
+    segment = {"interface": "eth0", "mac": "02:00:00:00:00:01", "ipv4": NODES[name], "ipv6": "", "mtu": 1500}
+    peer = {"interface": "eth0", "alive": True, "restarting": False, "last_heard_ms": 40, "lost": 3}
+    lately = {"lately": {"messages": 64, "lost": 0}}
+    return {
+        "heartbeat_key": "in force",
+        "segments": [segment | {"state": "up", "owned": 0 if name == "n3" else 1}],
+        "peers": [peer | lately | {"node": other} for other in NODES if other != name],
+        "troubles": [],
+        "moves": [],
+    }
+
+
 def speaker(name: str) -> dict[str, Any]:
     owner = "n1"
     mine, other = "Announced", "NotOwner"
@@ -100,7 +113,7 @@ def speaker(name: str) -> dict[str, Any]:
         "api": {"fresh": True},
         "uninstalled": "no",
         "proxy": {"mode": "iptables", "in_sync": True, "families": [{"family": 4, "refused": [], "last_error": None}]},
-        "l2": {"heartbeat_key": "in force", "peers": [{"alive": True}, {"alive": True}], "troubles": []},
+        "l2": layer2(name),
         "bgp": {"connected": False, "reason": "BgpNoPeer", "message": "the configuration has no BGP peer", "peers": []},
         "services": [
             says("api", "192.0.2.241", mine if name == owner else other),
@@ -358,13 +371,39 @@ def lost(c: Cluster) -> None:
     c["nodes"] = DENIED
 
 
+def owned(c: Cluster, name: str, by: str, held_ms: int, cause: str, took_ms: int) -> None:
+    """An address with its history; its owner's speaker has restarted since, so the others know it longer."""
+    for node, address in NODES.items():
+        (said,) = (a for s in c["speakers"][address]["services"] if s["name"] == name for a in s["addresses"])
+        said.update(owner=by, claim="other", held_ms=held_ms + 65000)
+        if node == by:
+            said.update(claim="owner", held_ms=held_ms, cause=cause, took_ms=took_ms)
+
+
+def moved(c: Cluster) -> None:
+    """An owner has died, one was drained, and one is about to follow another."""
+    owned(c, "api", "n1", 3 * 3600 * 1000, "OwnerFirst", -1)
+    owned(c, "web", "n2", 2000, "OwnerDied", 345)
+    n1, n2, n3 = (c["speakers"][address] for address in NODES.values())
+    n1["l2"]["peers"][1].update(alive=False, last_heard_ms=67300)
+    n2["l2"]["peers"][1].update(alive=False, last_heard_ms=67340, lately={"messages": 64, "lost": 9})
+    move = {"address": "192.0.2.240", "service": "shop/web", "from": "n3"}
+    n2["l2"]["moves"] = [move | {"cause": "OwnerDied", "took_ms": 345, "ago_ms": 67000}]
+    given = [move | {"from": "n1", "cause": "OwnerReleased", "took_ms": 1, "ago_ms": 90000 + i} for i in range(21)]
+    n3["l2"]["moves"] = [*given, move | {"from": "n1", "cause": "FromTheFuture", "took_ms": -1, "ago_ms": 172800000}]
+    n3["l2"]["segments"][0].update(state="listening")
+    (said,) = (a for s in n3["services"] if s["name"] == "api" for a in s["addresses"])
+    said.update(claim="probing", reason="Candidate")
+
+
 def fine(c: Cluster) -> None:
     del c
 
 
 # Name of the file, what is broken, and the commands whose output goes into it.
 STATES: list[tuple[str, Break, list[str]]] = [
-    ("healthy", fine, ["status", "pools", "bgp", "status --summary", "version"]),
+    ("healthy", fine, ["status", "pools", "bgp", "l2", "status --summary", "version"]),
+    ("moved", moved, ["status", "status -o wide", "l2", "l2 -o wide", "l2 -o json", "l2 -o name", "explain shop/web"]),
     ("version-skew", skewed, ["version", "version -o json"]),
     ("version-newer", newer, ["version"]),
     ("version-lost", lost, ["version", "version -o json", "version --client"]),

@@ -106,7 +106,7 @@ def spans(page: str) -> Iterator[tuple[int, str]]:
 def _in_prose(page: str) -> Iterator[Command]:
     for line, span in spans(page):
         words = re.sub(r"^(?:[A-Z_]+=\S+ )+", "", span).split()
-        if words and words[0] in PROGRAMS and any(not re.fullmatch(r"[a-z]+", w) for w in words[1:]):
+        if words and words[0] in PROGRAMS and any(not re.fullmatch(r"[a-z]+|l2", w) for w in words[1:]):
             yield Command(page, line, span)
 
 

@@ -100,7 +100,7 @@ def flags(helps: dict[str, str]) -> dict[str, set[str]]:
 @pytest.fixture(scope="session")
 def commands(helps: dict[str, str]) -> set[str]:
     table = helps["fairlead"].split("Commands:")[1].split("Exit status")[0]
-    return {m.group(1) for m in re.finditer(r"^  ([a-z]+(?: (?:check|convert))?)", table, re.MULTILINE)}
+    return {m.group(1) for m in re.finditer(r"^  ([a-z0-9]+(?: (?:check|convert))?)", table, re.MULTILINE)}
 
 
 @pytest.fixture(scope="session")
@@ -334,7 +334,7 @@ def test_the_man_page_names_all_changes_of_a_plan() -> None:
 
 def test_the_man_page_has_all_keys_of_the_json() -> None:
     (said,) = re.findall(r"^\.SH OUTPUT\n(.*?)^\.SH ", text("man/fairlead.1"), re.MULTILINE | re.DOTALL)
-    printers = "model_print model_bgp explain_print follow_print plan_print"
+    printers = "model_print model_derive model_l2 model_bgp explain_print follow_print plan_print"
     printers += " command_proxy command_proxy_diff command_convert command_uninstall check"
     printed = "".join(text(f"src/cli/{name}.c") for name in printers.split())
     # What the one that writes the mark sends to the API server is no output.

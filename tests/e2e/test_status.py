@@ -62,6 +62,8 @@ def test_status_shows_the_whole(lab: Lab, make_service: MakeService) -> None:
     assert services["web"]["owner"] == owner
     assert services["web"]["mac"] == lab.host(owner).mac
     assert {n["node"] for n in services["web"]["nodes"] if not n["announce"]} == set(NODES) - {owner}
+    assert (services["web"]["cause"], services["web"]["candidates"]) == ("OwnerFirst", list(NODES))
+    assert services["web"]["held_ms"] >= 0
     assert services["empty"]["address"] == empty
     assert {n["reason"] for n in services["empty"]["nodes"]} == {"NoEndpoints"}
     assert [n["name"] for n in seen["nodes"]] == list(NODES)
@@ -69,10 +71,37 @@ def test_status_shows_the_whole(lab: Lab, make_service: MakeService) -> None:
         assert node["speaker"]["reachable"] and node["speaker"]["fresh"]
         assert node["speaker"]["peers_alive"] == len(NODES) - 1
     text = status(lab, code=1)
-    row = ["default/web", address, "lan", owner, "Announced"]
-    assert text.startswith("degraded\n  NoEndpoints\n") and row in [line.split() for line in text.splitlines()]
+    (row,) = (line.split() for line in text.splitlines() if line.startswith("  default/web "))
+    assert text.startswith("degraded\n  NoEndpoints\n")
+    assert (row[1:4], row[-1]) == ([address, "lan", owner], "Announced")
     lab.api.delete("Service", "empty")
     assert status(lab, "--summary", "--wait") == "OK\n"
+
+
+def test_l2_shows_segments_peers_and_moves(lab: Lab, make_service: MakeService) -> None:
+    make_service("web")
+    address = lab.wait_address("web")
+    owner = lab.wait_owner(address)
+    lab.wait_reason(owner, "web", address, "Announced")
+    seen = json.loads(fairlead(lab, "l2", "-o", "json", "--wait"))
+    assert [(s["node"], s["state"]) for s in seen["segments"]] == [(n, "up") for n in NODES]
+    heard = {(p["by"], p["node"]) for p in seen["peers"] if p["alive"] and p["lately"]["messages"] == 64}
+    assert heard == {(a, b) for a in NODES for b in NODES if a != b}
+    (claim,) = seen["addresses"]
+    assert (claim["address"], claim["owner"], claim["cause"]) == (address, owner, "OwnerFirst")
+    lab.api.patch("Node", owner, {"metadata": {"annotations": {"fairlead.io/drain": "true"}}}, "")
+
+    def moved() -> Any:
+        moves = json.loads(fairlead(lab, "l2", "-o", "json"))["moves"]
+        return next((m for m in moves if m["address"] == address), None)
+
+    try:
+        move = wait_for("the move to be told", moved)
+    finally:
+        lab.api.patch("Node", owner, {"metadata": {"annotations": {"fairlead.io/drain": None}}}, "")
+    assert (move["address"], move["service"], move["from"]) == (address, "default/web", owner)
+    assert move["cause"] == "OwnerReleased" and move["took_ms"] >= 0
+    assert f"{move['to']} has had it for" in fairlead(lab, "explain", "web")
 
 
 def test_explain_asks_every_speaker(lab: Lab, make_service: MakeService) -> None:

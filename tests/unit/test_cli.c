@@ -276,11 +276,10 @@ static void uptime_has_two_units(void **state)
 	(void)state;
 	static const struct {
 		const char *ms, *text;
-	} rows[] = {
-		{ "0", " 0s " },         { "999", " 0s " },          { "61000", " 1m1s " },
-		{ "3600000", " 1h0m " }, { "86399999", " 23h59m " }, { "864000000", " 10d0h " },
-		{ "-5", " 0s " }
-	};
+	} rows[] = { { "0", " 0ms " },           { "999", " 999ms " },
+		     { "1000", " 1s " },         { "61000", " 1m1s " },
+		     { "3600000", " 1h0m " },    { "86399999", " 23h59m " },
+		     { "864000000", " 10d0h " }, { "-5", " 0ms " } };
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		cleanup(buf_fini) struct buf out = BUF_INIT;
@@ -337,15 +336,17 @@ static void external_ips_are_shown(void **state)
 		"  out   layer2     external-ip  11     3     8     192.0.2.240-192.0.2.250\n"
 		"\n"
 		"Services\n"
-		"  SERVICE        ADDRESS      KIND                     POOL  OWNER  REASON\n"
-		"  shop/assigned  192.0.2.240  external-ip-assigned     out   n1     Announced\n"
-		"  shop/denied    192.0.2.241  external-ip-handwritten  out   -      "
+		"  SERVICE        ADDRESS      KIND                     POOL  OWNER  CANDIDATES  "
+		"REASON\n"
+		"  shop/assigned  192.0.2.240  external-ip-assigned     out   n1     n1          "
+		"Announced\n"
+		"  shop/denied    192.0.2.241  external-ip-handwritten  out   -      -           "
 		"ExternalIpNotAllowed: because\n"
-		"  shop/lb        -            -                        -     -      no address "
+		"  shop/lb        -            -                        -     -      -           no address "
 		"yet\n"
-		"  shop/lb        192.0.2.242  external-ip-assigned     out   -      no speaker "
+		"  shop/lb        192.0.2.242  external-ip-assigned     out   -      -           no speaker "
 		"knows of it\n"
-		"  shop/refused   -            external-ip              -     -      "
+		"  shop/refused   -            external-ip              -     -      -           "
 		"ExternalIpsRefused: not here\n"));
 	cluster_free(m);
 }
@@ -411,8 +412,8 @@ static void both_protocols_are_told_in_order(void **state)
 	print_status(m, OUT_JSON, &out);
 	assert_non_null(strstr(
 		buf_str(&out),
-		"\"owner\":\"n3\",\"interface\":\"eth0\",\"mac\":\"02:00:00:00:00:01\",\"reason\":"
-		"\"Announced\",\"nodes\":[{\"node\":\"n1\",\"protocol\":\"layer2\",\"announce\":false,"
+		"\"owner\":\"n3\",\"interface\":\"eth0\",\"mac\":\"02:00:00:00:00:01\",\"candidates\":["
+		"\"n1\",\"n2\",\"n3\"],\"reason\":\"Announced\",\"nodes\":[{\"node\":\"n1\",\"protocol\":\"layer2\",\"announce\":false,"
 		"\"reason\":\"NotOwner\",\"message\":\"because\"},{\"node\":\"n1\",\"protocol\":\"bgp\","
 		"\"announce\":true,"));
 	cluster_free(m);

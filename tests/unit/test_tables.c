@@ -28,12 +28,13 @@ static bool is_markdown(const char *opening)
 
 /* ---- reasons ---- */
 
-enum section { SECTION_CONTROLLER, SECTION_BOTH, SECTION_SPEAKER, SECTION_CLI };
+enum section { SECTION_CONTROLLER, SECTION_BOTH, SECTION_SPEAKER, SECTION_MOVE, SECTION_CLI };
 
 static const char *const section_names[] = {
 	[SECTION_CONTROLLER] = "CONTROLLER",
 	[SECTION_BOTH] = "BOTH",
 	[SECTION_SPEAKER] = "SPEAKER",
+	[SECTION_MOVE] = "MOVE",
 	[SECTION_CLI] = "CLI",
 };
 
