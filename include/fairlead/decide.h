@@ -81,8 +81,9 @@ struct decision {
 	 * Service has it alone, or none of them has an endpoint.
 	 */
 	const struct view_service *lead;
-	unsigned int lead_ready; /* `ready` of that one */
-	bool carried;            /* the data plane forwards it, on every node */
+	unsigned int lead_ready;                   /* `ready` of that one */
+	uint64_t lead_layer2, lead_advertisements; /* and what is for it */
+	bool carried;                              /* the data plane forwards it, on every node */
 	enum decide_guard guard;
 	/* a usable one, on some node; not looked for with any other reason */
 	bool has_endpoint;

@@ -278,7 +278,20 @@ static void find_lead(struct decision *d)
 			continue;
 		d->lead = holders[i];
 		d->lead_ready = other.ready;
+		d->lead_layer2 = other.layer2;
+		d->lead_advertisements = other.advertisements;
 	}
+}
+
+/* Labels of one do not widen where the address of another is announced. */
+static void follow_lead(struct decision *d)
+{
+	if (d->lead_layer2)
+		d->layer2 = d->lead_layer2;
+	if (d->lead_advertisements)
+		d->advertisements = d->lead_advertisements;
+	d->ready = 0;
+	decide_count_endpoints(d);
 }
 
 struct decision decide_address(const struct view *v, const struct view_service *s,
@@ -288,5 +301,7 @@ struct decision decide_address(const struct view *v, const struct view_service *
 
 	if (d.reason == REASON_Candidate && d.address && d.address->shared)
 		find_lead(&d);
+	if (d.lead && d.lead != s)
+		follow_lead(&d);
 	return d;
 }

@@ -167,12 +167,15 @@ static bool is_in(const struct proxy_endpoint *set, size_t n, const struct merge
 	return n && bsearch(&m->ep, set, n, sizeof(*set), cmp_endpoints);
 }
 
-static void pick_kept(const struct merged *all, size_t n, struct decide_endpoints *e)
+/* Those that are in no set and may have connections all the same. */
+static void pick_kept(const struct merged *all, size_t n, bool local_only,
+                      struct decide_endpoints *e)
 {
 	struct proxy_endpoint *set = n ? xcalloc(n, sizeof(*set)) : NULL;
 
 	for (size_t i = 0; i < n; i++)
-		if (all[i].keeps && !is_in(e->cluster, e->n_cluster, &all[i]) &&
+		if (all[i].keeps && (all[i].ep.local || !local_only) &&
+		    !is_in(e->cluster, e->n_cluster, &all[i]) &&
 		    !is_in(e->local, e->n_local, &all[i]))
 			set[e->n_kept++] = all[i].ep;
 	if (!e->n_kept) {
@@ -206,11 +209,12 @@ void decide_endpoints(const struct view_service *s, const struct view_port *port
 		e.has_any |= all[i].ready || all[i].fallback;
 	if (!heed_hints(all, n, true, node))
 		heed_hints(all, n, false, zone);
-	if (!s->traffic.internal_local || external)
+	bool cluster = !s->traffic.internal_local || external;
+	if (cluster)
 		e.n_cluster = pick(all, n, false, &e.cluster);
 	if (s->traffic.internal_local || (s->traffic.external_local && external))
 		e.n_local = pick(all, n, true, &e.local);
-	pick_kept(all, n, &e);
+	pick_kept(all, n, port->proto != IPPROTO_UDP && !cluster, &e);
 	free(all);
 	*ret = e;
 }

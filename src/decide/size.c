@@ -21,6 +21,7 @@ struct cost {
 	size_t affinity, local; /* more of them, with session affinity, in the set of the node */
 	size_t address;         /* of each port */
 	size_t max;
+	bool kept; /* endpoints that only keep what they have count as well */
 };
 
 /*
@@ -31,18 +32,20 @@ static const struct cost by_rule = {
 	.endpoint = 4, .affinity = 1, .local = 1, .address = 2, .max = DECIDE_RULES_MAX
 };
 /* An endpoint may be in both sets of its port; addresses have a way, and perhaps a short cut. */
-static const struct cost by_element = {
-	.endpoint = 1, .affinity = 1, .local = 1, .address = 2, .max = DECIDE_ELEMENTS_MAX
-};
+static const struct cost by_element = { .endpoint = 1,
+	                                .affinity = 1,
+	                                .local = 1,
+	                                .address = 2,
+	                                .max = DECIDE_ELEMENTS_MAX,
+	                                .kept = true };
 
-/* Also those that are only kept, which are looked at for each port. */
-static size_t n_usable(const struct view_slice *slice)
+static size_t n_usable(const struct cost *c, const struct view_slice *slice)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < slice->n_endpoints; i++) {
 		const struct view_endpoint *ep = &slice->endpoints[i];
-		n += ep->ready || ep->serving || ep->terminating;
+		n += ep->ready || ep->serving || (c->kept && ep->terminating);
 	}
 	return n;
 }
@@ -78,7 +81,7 @@ static size_t size_of(const struct cost *c, const struct view_service *s, uint8_
 	if (s->traffic.external_local || s->traffic.internal_local)
 		each += c->local + affinity; /* perhaps in the set of this node as well */
 	for (const struct view_slice *slice = s->slices; slice; slice = slice->next)
-		usable += slice->family == family ? n_usable(slice) : 0;
+		usable += slice->family == family ? n_usable(c, slice) : 0;
 	/*
 	 * Which ports an endpoint serves takes long to find out where there are many, and matters
 	 * only then.
@@ -87,7 +90,7 @@ static size_t size_of(const struct cost *c, const struct view_service *s, uint8_
 		return n + usable * s->n_ports * each;
 	for (const struct view_slice *slice = s->slices; slice && n <= c->max; slice = slice->next)
 		if (slice->family == family)
-			n += n_usable(slice) * n_ports_of(s, slice) * each;
+			n += n_usable(c, slice) * n_ports_of(s, slice) * each;
 	return n;
 }
 
@@ -103,5 +106,8 @@ bool decide_is_too_large(const struct view_service *s, bool by_rules)
 
 bool decide_is_large(const struct view_service *s)
 {
-	return exceeds(&by_rule, s);
+	struct cost c = by_rule;
+
+	c.kept = true; /* which are looked at, whether or not they have rules */
+	return exceeds(&c, s);
 }

@@ -227,7 +227,7 @@ static void update_one(struct announce *t, const struct decision *d, struct anno
 		set_eligible(t, a, false);
 		waited = false;
 		if (a->candidates)
-			served_touch(t->served);
+			served_resort(t->served, a);
 	}
 	place(d, a, &interfaces);
 	set_candidates(t, a, &nodes, buf_str(&interfaces), d->lead != NULL);

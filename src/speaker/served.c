@@ -168,10 +168,29 @@ static void copy_state(struct announcement *to, const struct announcement *from)
 	to->owner = xstrdup(from->owner);
 }
 
+static void put_in_order(struct served_address *x, struct announcement *a)
+{
+	struct announcement **at;
+
+	for (at = &x->first; *at && is_older(*at, a); at = &(*at)->beside)
+		;
+	a->beside = *at;
+	*at = a;
+}
+
+/* The place of @a among those of its address. */
+static struct announcement **place_of(struct served_address *x, const struct announcement *a)
+{
+	struct announcement **at = &x->first;
+
+	while (*at != a)
+		at = &(*at)->beside;
+	return at;
+}
+
 static void add(struct served *w, struct announcement *a)
 {
 	struct served_address *x = find(w, &a->addr);
-	struct announcement **at;
 
 	if (x) {
 		copy_state(a, x->first);
@@ -180,20 +199,23 @@ static void add(struct served *w, struct announcement *a)
 		x->addr = a->addr;
 		HASH_ADD(hh, w->list, addr, sizeof(x->addr), x);
 	}
-	for (at = &x->first; *at && is_older(*at, a); at = &(*at)->beside)
-		;
-	a->beside = *at;
-	*at = a;
+	put_in_order(x, a);
+}
+
+void served_resort(struct served *w, struct announcement *a)
+{
+	struct served_address *x = find(w, &a->addr);
+
+	*place_of(x, a) = TAKE(a->beside);
+	put_in_order(x, a);
+	w->dirty = true;
 }
 
 static void take_out(struct served *w, struct announcement *a)
 {
 	struct served_address *x = find(w, &a->addr);
-	struct announcement **at = &x->first;
 
-	while (*at != a)
-		at = &(*at)->beside;
-	*at = TAKE(a->beside);
+	*place_of(x, a) = TAKE(a->beside);
 	if (x->first)
 		return;
 	HASH_DEL(w->list, x);

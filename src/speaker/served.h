@@ -43,6 +43,8 @@ struct announcement *served_of(const struct served *w, const struct addr *addr);
  */
 void served_put(struct served *w, struct announcement *a, const struct served_nodes *nodes,
                 const char *interfaces);
+/* The Service of @a, which was put in before, is another one, and may be of another age. */
+void served_resort(struct served *w, struct announcement *a);
 /* Takes out @a, which was put in before. */
 void served_take_out(struct served *w, struct announcement *a);
 /* Something in an announcement that snapshots contain has changed. */

@@ -241,9 +241,9 @@ static void a_service_has_a_size(void **state)
 }
 
 /*
- * Endpoints that serve or terminate are looked at for each port, whether they are used or not, and
- * so they are in the bound; all others are passed over.  What the Service may not have anyway is
- * said without counting.
+ * Endpoints that serve are looked at for each port, whether they are used or not, and so they are
+ * in the bound; all others are passed over, and those that only terminate have no rules.  What the
+ * Service may not have anyway is said without counting.
  */
 static void endpoints_that_are_not_used_count(void **state)
 {
@@ -251,14 +251,16 @@ static void endpoints_that_are_not_used_count(void **state)
 	static const struct {
 		const char *conditions, *ip;
 		enum reason reason;
+		bool large; /* it is looked at piece by piece */
 	} cases[] = {
-		{ "'ready':true", "192.0.2.1", REASON_TooLarge },
-		{ "'ready':false,'serving':true", "192.0.2.1", REASON_TooLarge },
-		{ "'ready':false,'serving':true,'terminating':true", "192.0.2.1", REASON_TooLarge },
-		{ "'ready':false,'serving':false,'terminating':true", "192.0.2.1",
-		  REASON_TooLarge },
-		{ "'ready':false,'serving':false", "192.0.2.1", REASON_Candidate },
-		{ "'ready':true", "7.7.7.7", REASON_ExternalIpNotAllowed },
+		{ "'ready':true", "192.0.2.1", REASON_TooLarge, true },
+		{ "'ready':false,'serving':true", "192.0.2.1", REASON_TooLarge, true },
+		{ "'ready':false,'serving':true,'terminating':true", "192.0.2.1", REASON_TooLarge,
+		  true },
+		{ "'ready':false,'serving':false,'terminating':true", "192.0.2.1", REASON_Candidate,
+		  true },
+		{ "'ready':false,'serving':false", "192.0.2.1", REASON_Candidate, false },
+		{ "'ready':true", "7.7.7.7", REASON_ExternalIpNotAllowed, true },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct view *v = world();
@@ -290,6 +292,8 @@ static void endpoints_that_are_not_used_count(void **state)
 		struct decision d = decide_address(v, s, &a);
 		if (d.reason != cases[i].reason)
 			fail_msg("%zu: %s", i, reason_name(d.reason));
+		if (decide_is_large(s) != cases[i].large)
+			fail_msg("%zu: large or not", i);
 		view_free(v);
 	}
 }
@@ -698,6 +702,55 @@ static void the_oldest_leads(void **state)
 		enum reason n2 = reason_for(v, "shop/a-late", "192.0.2.1", "n2", PROTOCOL_LAYER2);
 		if (n1 != rows[i].n1 || n2 != rows[i].n2)
 			fail_msg("%s: %s, %s", rows[i].what, reason_name(n1), reason_name(n2));
+		view_free(v);
+	}
+}
+
+/* Whoever sets the labels of the second takes the first's address nowhere. */
+static void the_oldests_labels_count(void **state)
+{
+	static const struct {
+		const char *first, *second;
+		enum reason n1, n2; /* for the second */
+	} rows[] = {
+		{ "in", "out", REASON_Candidate, REASON_NodeNotSelected },
+		{ "out", "in", REASON_NodeNotSelected, REASON_Candidate },
+		{ "nowhere", "in", REASON_Candidate, REASON_NodeNotSelected },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct view *v = world();
+		const char *const tiers[] = { rows[i].first, rows[i].second };
+		static const char *const names[] = { "z-early", "a-late" };
+		world_put(v, "{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
+		             "'name':'fairlead-active','uid':'u'},'data':{'config':'"
+		             "address-pools:\\n"
+		             "- name: lan\\n  protocol: layer2\\n  addresses: [192.0.2.0/24]\\n"
+		             "  layer2:\\n"
+		             "  - {service-selectors: [{match-labels: {tier: in}}],"
+		             " node-selectors: [{match-labels: {side: a}}]}\\n"
+		             "  - {service-selectors: [{match-labels: {tier: out}}],"
+		             " node-selectors: [{match-labels: {side: b}}]}\\n'}}");
+		world_put(v, "{'kind':'Node','metadata':{'name':'n1','uid':'n1',"
+		             "'labels':{'side':'a'}}}");
+		world_put(v, "{'kind':'Node','metadata':{'name':'n2','uid':'n2',"
+		             "'labels':{'side':'b'}}}");
+		for (size_t k = 0; k < 2; k++) {
+			cleanup(buf_fini) struct buf labels = BUF_INIT;
+			buf_printf(&labels, ",'labels':{'tier':'%s'}", tiers[k]);
+			put_sharer(v, names[k], (int)k + 1, PORTS, "Cluster", buf_str(&labels));
+			world_slice(v, names[k], names[k], "10.1.1.1@n1");
+		}
+		enum reason n1 = here(v, "shop/a-late", "192.0.2.1");
+		enum reason n2 = reason_for(v, "shop/a-late", "192.0.2.1", "n2", PROTOCOL_LAYER2);
+		if (n1 != rows[i].n1 || n2 != rows[i].n2)
+			fail_msg("%s, %s: %s, %s", rows[i].first, rows[i].second, reason_name(n1),
+			         reason_name(n2));
+		/* And when these change, both are looked at. */
+		world_passes(v);
+		put_sharer(v, names[0], 1, PORTS, "Cluster", ",'labels':{'tier':'other'}");
+		assert_int_equal(world_passes(v), 2);
 		view_free(v);
 	}
 }
@@ -1290,6 +1343,8 @@ static void flows_are_kept(void **state)
 		{ "SCTP", "", "10.1.1.1:53L 10.1.1.4:53", "", "10.1.1.2:53 10.1.1.5:53" },
 		{ "UDP", ",'internalTrafficPolicy':'Local'", "", "10.1.1.1:53L",
 		  "10.1.1.2:53 10.1.1.4:53" },
+		/* what no connection from here can have gone to is not looked at */
+		{ "TCP", ",'internalTrafficPolicy':'Local'", "", "10.1.1.1:53L", "" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct view *v = world();
@@ -1368,6 +1423,7 @@ int main(void)
 		cmocka_unit_test(age_decides_between_statuses),
 		cmocka_unit_test(an_address_is_shared),
 		cmocka_unit_test(the_oldest_leads),
+		cmocka_unit_test(the_oldests_labels_count),
 		cmocka_unit_test(sharers_are_looked_at_together),
 		cmocka_unit_test(nothing_without_a_configuration),
 		cmocka_unit_test(what_of_a_node_counts),

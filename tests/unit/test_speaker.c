@@ -396,6 +396,23 @@ static void an_address_is_shared(void **state)
 	}
 }
 
+/* The oldest was made anew in the meantime, and is the youngest now: it tells nobody otherwise. */
+static void a_sharer_is_made_anew(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+	f.table = announce_new(record_change, &f);
+	put_sharer(&f, "first", 1);
+	put_sharer(&f, "second", 2);
+	turn(&f);
+	assert_int_equal(told(&f, 1000), 1);
+	put_sharer(&f, "first", 3);
+	turn(&f);
+	told(&f, 2000);
+	assert_int_equal(told(&f, 9000), 2);
+	fixture_fini(&f);
+}
+
 static void an_address_changes_hands(void **state)
 {
 	(void)state;
@@ -1201,6 +1218,7 @@ int main(void)
 		cmocka_unit_test(states_become_reasons),
 		cmocka_unit_test(an_address_changes_hands),
 		cmocka_unit_test(an_address_is_shared),
+		cmocka_unit_test(a_sharer_is_made_anew),
 		cmocka_unit_test(external_ips_are_announced_like_others),
 		cmocka_unit_test(a_recreated_service_waits_for_its_rules),
 		cmocka_unit_test(a_new_node_renumbers_the_candidates),

@@ -62,7 +62,7 @@ struct virtuals {
 	int64_t last_success_ms;
 	bool changed;       /* answers may have, since others were told */
 	uint64_t n_repairs; /* that were told of, or belong to what was told */
-	bool told;          /* that somebody changed some, which are not all mended yet */
+	bool told;          /* that somebody changed some, which are not all dealt with yet */
 	char last_error[ERR_MSG_SIZE];
 };
 
@@ -317,14 +317,14 @@ static bool read_some(struct virtuals *v)
 
 /* ---- the machine ---- */
 
-static void say_changed(struct virtuals *v, bool in_sync)
+static void say_changed(struct virtuals *v, bool settled)
 {
 	uint64_t n = ledger_n_repairs(v->ledger);
 
 	if (n > v->n_repairs && !v->told)
 		log_warn("somebody changed the service proxy's virtual servers; writing them "
 		         "again");
-	v->told = (v->told || n > v->n_repairs) && !in_sync;
+	v->told = (v->told || n > v->n_repairs) && !settled;
 	v->n_repairs = n;
 }
 
@@ -366,7 +366,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	bool in_sync = virtuals_is_in_sync(v);
 	if (in_sync)
 		v->last_error[0] = '\0';
-	say_changed(v, in_sync);
+	say_changed(v, virtuals_is_settled(v));
 	if (v->changed) {
 		v->changed = false;
 		v->ops->applied(v->arg);
