@@ -254,6 +254,8 @@ int configuration_retain(struct configuration *c, const char *retained,
 void configuration_print(const struct configuration *c, struct out *o, const char *key);
 /* The same as JSON. */
 void configuration_json(const struct configuration *c, struct buf *json);
+/* What such a document may be, as a JSON Schema (draft-07) for editors. */
+void configuration_schema(struct buf *json);
 struct configuration *configuration_ref(struct configuration *c);
 void configuration_unref(struct configuration *c);
 /*

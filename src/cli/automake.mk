@@ -87,6 +87,7 @@ src_cli_fairlead_SOURCES = \
 	src/cli/command_plan.c \
 	src/cli/command_proxy.c \
 	src/cli/command_proxy_diff.c \
+	src/cli/command_schema.c \
 	src/cli/command_sysdump.c \
 	src/cli/command_test.c \
 	src/cli/command_uninstall.c \
@@ -113,7 +114,7 @@ src_cli_fairlead_SOURCES = \
 
 dist_man_MANS += man/fairlead.1
 
-# What shells are told is printed by the program itself.
+# What shells and editors are told is printed by the program itself.
 bashcompdir = $(datadir)/bash-completion/completions
 nodist_bashcomp_DATA = src/cli/completion/fairlead
 zshcompdir = $(datadir)/zsh/site-functions
@@ -122,6 +123,10 @@ fishcompdir = $(datadir)/fish/vendor_completions.d
 nodist_fishcomp_DATA = src/cli/completion/fairlead.fish
 nodist_bin_SCRIPTS = src/cli/completion/kubectl_complete-fairlead
 CLEANFILES += $(nodist_bashcomp_DATA) $(nodist_zshcomp_DATA) $(nodist_fishcomp_DATA) $(nodist_bin_SCRIPTS)
+nodist_pkgdata_DATA = src/cli/schema.json
+CLEANFILES += $(nodist_pkgdata_DATA)
+src/cli/schema.json: src/cli/fairlead$(EXEEXT)
+	$(AM_V_GEN)src/cli/fairlead$(EXEEXT) config schema > $@
 COMPLETION = $(MKDIR_P) src/cli/completion && src/cli/fairlead$(EXEEXT) completion
 src/cli/completion/fairlead: src/cli/fairlead$(EXEEXT)
 	$(AM_V_GEN)$(COMPLETION) bash > $@

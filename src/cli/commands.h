@@ -147,6 +147,7 @@ struct command {
 	X(completion)     \
 	X(config_check)   \
 	X(config_convert) \
+	X(config_schema)  \
 	X(explain)        \
 	X(help)           \
 	X(l2)             \

@@ -75,6 +75,8 @@ static void free_namespaces(void *field)
 
 const struct schema_type pool_namespaces_type = {
 	.form = "list of names",
+	.value = SCHEMA_TEXT,
+	.is_list = true,
 	.reads_null = true,
 	.read = read_namespaces,
 	.print = print_namespaces,

@@ -22,6 +22,7 @@ libfairlead_a_SOURCES += \
 	src/config/range.c \
 	src/config/retained.c \
 	src/config/schema.c \
+	src/config/schema_json.c \
 	src/config/schema_types.c
 noinst_HEADERS += \
 	include/fairlead/configuration.h \

@@ -106,30 +106,63 @@ static void print_timing(struct out *o, const struct schema_key *key, const void
 	out_close(o);
 }
 
-static const struct schema_type peers_type = { .form = "list of maps",
-	                                       .read = read_node,
-	                                       .print = print_peers };
-static const struct schema_type communities_type = { .form = "map",
-	                                             .read = read_node,
-	                                             .print = print_communities };
-static const struct schema_type router_ids_type = { .form = "map",
-	                                            .read = read_node,
-	                                            .print = print_router_ids };
-static const struct schema_type bfd_profiles_type = { .form = "list of maps",
-	                                              .read = read_node,
-	                                              .print = print_bfd_profiles };
-static const struct schema_type pools_type = { .form = "list of maps",
-	                                       .read = read_node,
-	                                       .print = print_pools };
-static const struct schema_type external_type = { .form = "map",
-	                                          .read = read_node,
-	                                          .print = print_external };
-static const struct schema_type failover_type = { .form = "fast, normal or calm",
-	                                          .read = read_node,
-	                                          .print = print_failover };
-static const struct schema_type timing_type = { .form = "map",
-	                                        .read = read_node,
-	                                        .print = print_timing };
+static const struct schema_type peers_type = {
+	.form = "list of maps",
+	.value = SCHEMA_MAP,
+	.keys = &peer_table,
+	.is_list = true,
+	.read = read_node,
+	.print = print_peers,
+};
+static const struct schema_type communities_type = {
+	.form = "map",
+	.value = SCHEMA_MAP,
+	.read = read_node,
+	.print = print_communities,
+};
+static const struct schema_type router_ids_type = {
+	.form = "map",
+	.value = SCHEMA_MAP,
+	.read = read_node,
+	.print = print_router_ids,
+};
+static const struct schema_type bfd_profiles_type = {
+	.form = "list of maps",
+	.value = SCHEMA_MAP,
+	.keys = &bfd_table,
+	.is_list = true,
+	.read = read_node,
+	.print = print_bfd_profiles,
+};
+static const struct schema_type pools_type = {
+	.form = "list of maps",
+	.value = SCHEMA_MAP,
+	.keys = &pool_table,
+	.is_list = true,
+	.read = read_node,
+	.print = print_pools,
+};
+static const struct schema_type external_type = {
+	.form = "map",
+	.value = SCHEMA_MAP,
+	.keys = &external_table,
+	.read = read_node,
+	.print = print_external,
+};
+static const struct schema_type failover_type = {
+	.form = "fast, normal or calm",
+	.value = SCHEMA_TEXT,
+	.words = failover_words,
+	.read = read_node,
+	.print = print_failover,
+};
+static const struct schema_type timing_type = {
+	.form = "map",
+	.value = SCHEMA_MAP,
+	.keys = &timing_table,
+	.read = read_node,
+	.print = print_timing,
+};
 
 /*
  * Fields are those of struct top, by which the parts are read in another order; printed is the

@@ -79,6 +79,8 @@ static void free_exclude(void *field)
 
 const struct schema_type exclude_type = {
 	.form = "list of CIDRs and ranges",
+	.value = SCHEMA_NOTATION,
+	.is_list = true,
 	.read = read_exclude,
 	.print = print_exclude,
 	.fini = free_exclude,
@@ -129,6 +131,7 @@ static void read_service(struct schema_ctx *x, const struct schema_key *key,
 
 static const struct schema_type service_type = {
 	.form = "namespace/name",
+	.value = SCHEMA_NOTATION,
 	.read = read_service,
 	.print = schema_print_string,
 	.fini = schema_free_string,
@@ -194,6 +197,9 @@ static void free_reservations(void *field)
 
 const struct schema_type reservations_type = {
 	.form = "list of maps",
+	.value = SCHEMA_MAP,
+	.keys = &reservation_table,
+	.is_list = true,
 	.read = read_reservations,
 	.print = print_reservations,
 	.fini = free_reservations,

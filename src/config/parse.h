@@ -105,6 +105,8 @@ void parse_retained(struct schema_ctx *x, const struct ynode *node, struct draft
 void parse_external_ips(struct schema_ctx *x, const struct ynode *node, struct draft *d);
 void parse_failover(struct schema_ctx *x, const struct ynode *node, struct draft *d);
 void parse_layer2_timing(struct schema_ctx *x, const struct ynode *node, struct draft *d);
+/* By enum failover; NULL ends them. */
+extern const char *const failover_words[];
 /* The member of the key's name. */
 void print_failover(struct out *o, const struct schema_key *key, const void *config);
 /* What layer2-timing leaves open is as failover says. */

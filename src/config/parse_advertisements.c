@@ -63,6 +63,8 @@ static void free_communities(void *field)
 
 static const struct schema_type communities_type = {
 	.form = "list of aliases, \"A:B\" and \"large:A:B:C\"",
+	.value = SCHEMA_TEXT,
+	.is_list = true,
 	.read = read_communities,
 	.print = print_communities,
 	.fini = free_communities,
@@ -86,6 +88,7 @@ static void print_localpref(struct out *o, const struct schema_key *key, const v
 
 static const struct schema_type localpref_type = {
 	.form = "number",
+	.value = SCHEMA_NUMBER,
 	.read = read_localpref,
 	.print = print_localpref,
 };
@@ -155,6 +158,8 @@ static void free_peer_names(void *field)
 
 static const struct schema_type peer_names_type = {
 	.form = "list of names",
+	.value = SCHEMA_TEXT,
+	.is_list = true,
 	.reads_null = true,
 	.read = read_peer_names,
 	.print = print_peer_names,
@@ -264,6 +269,9 @@ static void free_advertisements(void *field)
 
 const struct schema_type advertisements_type = {
 	.form = "list of maps",
+	.value = SCHEMA_MAP,
+	.keys = &advertisement_table,
+	.is_list = true,
 	.read = read_advertisements,
 	.print = print_advertisements,
 	.fini = free_advertisements,

@@ -56,6 +56,8 @@ static void free_allow(void *field)
 
 static const struct schema_type allow_type = {
 	.form = "list of CIDRs and ranges",
+	.value = SCHEMA_NOTATION,
+	.is_list = true,
 	.read = read_allow,
 	.print = print_allow,
 	.fini = free_allow,
@@ -118,6 +120,8 @@ static void free_namespaces(void *field)
 
 static const struct schema_type namespaces_type = {
 	.form = "list of names",
+	.value = SCHEMA_TEXT,
+	.is_list = true,
 	.read = read_namespaces,
 	.print = print_namespaces,
 	.fini = free_namespaces,

@@ -109,6 +109,8 @@ static void free_interfaces(void *field)
 
 static const struct schema_type interfaces_type = {
 	.form = "list of names",
+	.value = SCHEMA_TEXT,
+	.is_list = true,
 	.reads_null = true,
 	.read = read_interfaces,
 	.print = print_interfaces,
@@ -188,6 +190,9 @@ static void free_preferred(void *field)
 
 static const struct schema_type preferred_type = {
 	.form = "list of maps",
+	.value = SCHEMA_MAP,
+	.keys = &preference_table,
+	.is_list = true,
 	.read = read_preferred,
 	.print = print_preferred,
 	.fini = free_preferred,
@@ -283,6 +288,9 @@ static void free_layer2(void *field)
 
 const struct schema_type layer2_type = {
 	.form = "list of maps",
+	.value = SCHEMA_MAP,
+	.keys = &layer2_table,
+	.is_list = true,
 	.reads_null = true,
 	.read = read_layer2,
 	.print = print_entries,

@@ -88,12 +88,14 @@ static void print_seconds(struct out *o, const struct schema_key *key, const voi
 
 static const struct schema_type hold_type = {
 	.form = "duration",
+	.value = SCHEMA_TEXT,
 	.read = read_hold,
 	.print = print_seconds,
 };
 
 static const struct schema_type keepalive_type = {
 	.form = "duration",
+	.value = SCHEMA_TEXT,
 	.read = read_keepalive,
 	.print = print_seconds,
 };
@@ -146,6 +148,7 @@ static void read_peer_address(struct schema_ctx *x, const struct schema_key *key
 
 static const struct schema_type peer_address_type = {
 	.form = "address",
+	.value = SCHEMA_NOTATION,
 	.read = read_peer_address,
 	.print = schema_print_addr,
 };
@@ -168,6 +171,7 @@ static void read_router_id(struct schema_ctx *x, const struct schema_key *key,
 
 static const struct schema_type router_id_type = {
 	.form = "IPv4 address",
+	.value = SCHEMA_NOTATION,
 	.read = read_router_id,
 	.print = schema_print_addr,
 };
@@ -188,6 +192,7 @@ static void wipe_password(void *field)
 
 static const struct schema_type password_type = {
 	.form = "word",
+	.value = SCHEMA_TEXT,
 	.read = schema_read_word,
 	.print = print_password,
 	.fini = wipe_password,
@@ -216,6 +221,7 @@ static void read_password_secret(struct schema_ctx *x, const struct schema_key *
 
 static const struct schema_type password_secret_type = {
 	.form = "key of a Secret",
+	.value = SCHEMA_TEXT,
 	.read = read_password_secret,
 	.print = schema_print_string,
 	.fini = schema_free_string,

@@ -103,12 +103,18 @@ static void free_addresses(void *field)
 
 static const struct schema_type addresses_type = {
 	.form = "list of CIDRs and ranges",
+	.value = SCHEMA_NOTATION,
+	.is_list = true,
 	.read = read_addresses,
 	.print = print_addresses,
 	.fini = free_addresses,
 };
 
 /* ---- protocol ---- */
+
+/* By the position of their bits. */
+static const char *const protocol_words[] = { "layer2", "bgp", NULL };
+_Static_assert(PROTOCOL_LAYER2 == 1 && PROTOCOL_BGP == 2, "bits");
 
 static void protocol_item(struct schema_ctx *x, const struct ynode *node, void *target)
 {
@@ -117,19 +123,16 @@ static void protocol_item(struct schema_ctx *x, const struct ynode *node, void *
 
 	if (!s)
 		return;
-	const unsigned int before = t->pool.protocols;
-	if (!strcmp(s, "layer2")) {
-		t->pool.protocols |= PROTOCOL_LAYER2;
-	} else if (!strcmp(s, "bgp")) {
-		t->pool.protocols |= PROTOCOL_BGP;
-	} else {
+	int i = schema_word_index(protocol_words, s);
+	if (i < 0) {
 		bool old = !strcmp(s, "arp") || !strcmp(s, "ndp") || !strcmp(s, "l2");
 		schema_error(x, node->line, "unknown protocol \"%.64s\"; write layer2%s", s,
 		             old ? "" : " or bgp");
-		return;
-	}
-	if (t->pool.protocols == before)
+	} else if (t->pool.protocols & 1u << i) {
 		schema_repeated(x, node, s);
+	} else {
+		t->pool.protocols |= 1u << i;
+	}
 }
 
 static void read_protocol(struct schema_ctx *x, const struct schema_key *key,
@@ -147,20 +150,25 @@ static void read_protocol(struct schema_ctx *x, const struct schema_key *key,
 
 static void print_protocol(struct out *o, const struct schema_key *key, const void *field)
 {
-	static const char *const names[] = { "layer2", "bgp" };
 	const struct config_pool *pool = field;
 
-	_Static_assert(PROTOCOL_LAYER2 == 1 && PROTOCOL_BGP == 2, "bits");
-	schema_print_bits(o, key->name, pool->protocols, names, ARRAY_LEN(names));
+	schema_print_bits(o, key, pool->protocols);
 }
 
 static const struct schema_type protocol_type = {
 	.form = "word or list",
+	.value = SCHEMA_TEXT,
+	.words = protocol_words,
+	.is_list = true,
+	.or_one = true,
 	.read = read_protocol,
 	.print = print_protocol,
 };
 
 /* ---- use ---- */
+
+static const char *const use_words[] = { "load-balancer", "external-ip", NULL };
+_Static_assert(CONFIG_USE_LOAD_BALANCER == 1 && CONFIG_USE_EXTERNAL_IP == 2, "bits");
 
 static void use_item(struct schema_ctx *x, const struct ynode *node, void *target)
 {
@@ -169,16 +177,14 @@ static void use_item(struct schema_ctx *x, const struct ynode *node, void *targe
 
 	if (!s)
 		return;
-	const unsigned int before = t->pool.uses;
-	if (!strcmp(s, "load-balancer"))
-		t->pool.uses |= CONFIG_USE_LOAD_BALANCER;
-	else if (!strcmp(s, "external-ip"))
-		t->pool.uses |= CONFIG_USE_EXTERNAL_IP;
-	else
+	int i = schema_word_index(use_words, s);
+	if (i < 0)
 		schema_error(x, node->line,
 		             "unknown use \"%.64s\"; write load-balancer or external-ip", s);
-	if (before && t->pool.uses == before)
+	else if (t->pool.uses & 1u << i)
 		schema_repeated(x, node, s);
+	else
+		t->pool.uses |= 1u << i;
 }
 
 static void read_use(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
@@ -198,15 +204,17 @@ static void read_use(struct schema_ctx *x, const struct schema_key *key, const s
 
 static void print_use(struct out *o, const struct schema_key *key, const void *field)
 {
-	static const char *const names[] = { "load-balancer", "external-ip" };
 	const struct config_pool *pool = field;
 
-	_Static_assert(CONFIG_USE_LOAD_BALANCER == 1 && CONFIG_USE_EXTERNAL_IP == 2, "bits");
-	schema_print_bits(o, key->name, pool->uses, names, ARRAY_LEN(names));
+	schema_print_bits(o, key, pool->uses);
 }
 
 static const struct schema_type use_type = {
 	.form = "word or list",
+	.value = SCHEMA_TEXT,
+	.words = use_words,
+	.is_list = true,
+	.or_one = true,
 	.read = read_use,
 	.print = print_use,
 };
@@ -270,6 +278,9 @@ static void free_renumber(void *field)
 
 static const struct schema_type renumber_type = {
 	.form = "true or false, or list of Services",
+	.value = SCHEMA_NOTATION,
+	.is_list = true,
+	.or_bool = true,
 	.read = read_renumber,
 	.print = print_renumber,
 	.fini = free_renumber,
@@ -277,31 +288,37 @@ static const struct schema_type renumber_type = {
 
 /* ---- terminating ---- */
 
+/* By whether they hold. */
+static const char *const terminating_words[] = { "give-way", "hold", NULL };
+
 static void read_terminating(struct schema_ctx *x, const struct schema_key *key,
                              const struct ynode *node, void *field)
 {
 	struct config_pool *pool = field;
 	const char *s = schema_text(x, node);
+	int i = s ? schema_word_index(terminating_words, s) : -1;
 
 	(void)key;
-	if (s && strcmp(s, "hold") != 0 && strcmp(s, "give-way") != 0)
+	if (s && i < 0)
 		schema_error(
 			x, node->line,
 			"unknown way with terminating endpoints \"%.64s\"; write give-way or hold",
 			s);
 	else if (s)
-		pool->holds_ending = !strcmp(s, "hold");
+		pool->holds_ending = i == 1;
 }
 
 static void print_terminating(struct out *o, const struct schema_key *key, const void *field)
 {
 	const struct config_pool *pool = field;
 
-	out_str(o, key->name, pool->holds_ending ? "hold" : "give-way");
+	out_str(o, key->name, terminating_words[pool->holds_ending]);
 }
 
 static const struct schema_type terminating_type = {
 	.form = "word",
+	.value = SCHEMA_TEXT,
+	.words = terminating_words,
 	.read = read_terminating,
 	.print = print_terminating,
 };
@@ -329,6 +346,7 @@ static void print_priority(struct out *o, const struct schema_key *key, const vo
 
 static const struct schema_type priority_type = {
 	.form = "number",
+	.value = SCHEMA_NUMBER,
 	.read = read_priority,
 	.print = print_priority,
 };

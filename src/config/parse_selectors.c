@@ -107,6 +107,7 @@ static void print_nothing(struct out *o, const struct schema_key *key, const voi
 
 const struct schema_type match_labels_type = {
 	.form = "map of labels",
+	.value = SCHEMA_MAP,
 	.read = read_match_labels,
 	.print = print_nothing,
 };
@@ -153,9 +154,19 @@ static void free_values(void *field)
 
 static const struct schema_type values_type = {
 	.form = "list of texts",
+	.value = SCHEMA_TEXT,
+	.is_list = true,
 	.read = read_values,
 	.print = print_values,
 	.fini = free_values,
+};
+
+static const char *const operator_words[] = {
+	[LABEL_IN] = "In",
+	[LABEL_NOT_IN] = "NotIn",
+	[LABEL_EXISTS] = "Exists",
+	[LABEL_DOES_NOT_EXIST] = "DoesNotExist",
+	NULL,
 };
 
 static void read_operator(struct schema_ctx *x, const struct schema_key *key,
@@ -169,6 +180,8 @@ static void read_operator(struct schema_ctx *x, const struct schema_key *key,
 
 static const struct schema_type operator_type = {
 	.form = "word",
+	.value = SCHEMA_TEXT,
+	.words = operator_words,
 	.read = read_operator,
 	.print = schema_print_string,
 };
@@ -207,45 +220,27 @@ expression_error(struct schema_ctx *x, const struct ynode *node, const char *key
 	schema_leave(x, mark);
 }
 
-static const struct {
-	const char *name;
-	enum label_op op;
-	bool wants_values;
-} ops[] = {
-	{ "In", LABEL_IN, true },
-	{ "NotIn", LABEL_NOT_IN, true },
-	{ "Exists", LABEL_EXISTS, false },
-	{ "DoesNotExist", LABEL_DOES_NOT_EXIST, false },
-};
-
-static const char *op_name(enum label_op op)
-{
-	size_t i = 0;
-
-	while (ops[i].op != op)
-		i++;
-	return ops[i].name;
-}
-
 /* The operator's rule for values; false, and reported, where it is broken. */
 static bool settle_expression(struct schema_ctx *x, const struct expression_target *t,
                               const struct ynode *node, enum label_op *ret_op)
 {
-	for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
-		if (strcmp(ops[i].name, t->op) != 0)
-			continue;
-		*ret_op = ops[i].op;
-		if (ops[i].wants_values == (t->n_values > 0))
-			return true;
-		expression_error(x, node, "values", "operator %s %s values", t->op,
-		                 ops[i].wants_values ? "needs" : "takes no");
+	int op = schema_word_index(operator_words, t->op);
+	bool wants_values = op == LABEL_IN || op == LABEL_NOT_IN;
+
+	if (op < 0) {
+		expression_error(x, node, "operator",
+		                 "\"%.64s\" is not a valid operator; write In, NotIn, Exists or "
+		                 "DoesNotExist",
+		                 t->op);
 		return false;
 	}
-	expression_error(x, node, "operator",
-	                 "\"%.64s\" is not a valid operator; write In, NotIn, Exists or "
-	                 "DoesNotExist",
-	                 t->op);
-	return false;
+	if (wants_values != (t->n_values > 0)) {
+		expression_error(x, node, "values", "operator %s %s values", t->op,
+		                 wants_values ? "needs" : "takes no");
+		return false;
+	}
+	*ret_op = (enum label_op)op;
+	return true;
 }
 
 static void expression_item(struct schema_ctx *x, const struct ynode *node, void *target)
@@ -279,7 +274,7 @@ static void print_match_expressions(struct out *o, const struct schema_key *key,
 	for (size_t i = 0; i < selector->n; i++) {
 		const struct label_requirement *r = &selector->requirements[i];
 		const struct expression_target t = { .key = r->key,
-			                             .op = op_name(r->op),
+			                             .op = operator_words[r->op],
 			                             .values = *r };
 		out_object(o, NULL);
 		schema_print(o, &expression_table, &t);
@@ -295,6 +290,9 @@ static void free_selector(void *field)
 
 const struct schema_type match_expressions_type = {
 	.form = "list of maps",
+	.value = SCHEMA_MAP,
+	.keys = &expression_table,
+	.is_list = true,
 	.read = read_match_expressions,
 	.print = print_match_expressions,
 	.fini = free_selector,
@@ -349,6 +347,9 @@ static void free_selectors(void *field)
 
 const struct schema_type selectors_type = {
 	.form = "list of maps",
+	.value = SCHEMA_MAP,
+	.keys = &selector_table,
+	.is_list = true,
 	.read = read_selectors,
 	.print = print_selectors,
 	.fini = free_selectors,
@@ -395,6 +396,9 @@ static void print_narrow(struct out *o, const struct schema_key *key, const void
 
 const struct schema_type narrow_selectors_type = {
 	.form = "list of maps",
+	.value = SCHEMA_MAP,
+	.keys = &selector_table,
+	.is_list = true,
 	.reads_null = true,
 	.read = read_narrow,
 	.print = print_narrow,

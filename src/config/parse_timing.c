@@ -16,30 +16,32 @@
 /* Below this a process that the scheduler lets wait may count as dead. */
 #define BRISK_MS 80
 
-static const struct {
-	const char *name;
-	struct config_layer2_timing timing;
-} sets[] = {
-	[FAILOVER_NORMAL] = { "normal", { .heartbeat_ms = 70, .multiplier = 5, .probe_ms = 25 } },
-	[FAILOVER_FAST] = { "fast", { .heartbeat_ms = 20, .multiplier = 4, .probe_ms = 15 } },
-	[FAILOVER_CALM] = { "calm", { .heartbeat_ms = 250, .multiplier = 4, .probe_ms = 100 } },
+const char *const failover_words[] = {
+	[FAILOVER_NORMAL] = "normal",
+	[FAILOVER_FAST] = "fast",
+	[FAILOVER_CALM] = "calm",
+	NULL,
+};
+static const struct config_layer2_timing sets[] = {
+	[FAILOVER_NORMAL] = { .heartbeat_ms = 70, .multiplier = 5, .probe_ms = 25 },
+	[FAILOVER_FAST] = { .heartbeat_ms = 20, .multiplier = 4, .probe_ms = 15 },
+	[FAILOVER_CALM] = { .heartbeat_ms = 250, .multiplier = 4, .probe_ms = 100 },
 };
 
 struct config_layer2_timing config_failover_timing(enum failover f)
 {
-	return sets[f].timing;
+	return sets[f];
 }
 
 void parse_failover(struct schema_ctx *x, const struct ynode *node, struct draft *d)
 {
 	const char *s = schema_text(x, node);
 
-	for (size_t i = 0; s && i < ARRAY_LEN(sets); i++)
-		if (!strcmp(s, sets[i].name)) {
-			d->config->failover = (enum failover)i;
-			return;
-		}
-	if (s)
+	int i = s ? schema_word_index(failover_words, s) : -1;
+
+	if (i >= 0)
+		d->config->failover = (enum failover)i;
+	else if (s)
 		schema_error(x, node->line,
 		             "invalid failover \"%.64s\": write fast, normal or calm", s);
 }
@@ -48,7 +50,7 @@ void print_failover(struct out *o, const struct schema_key *key, const void *con
 {
 	const struct configuration *c = config;
 
-	out_str(o, key->name, sets[c->failover].name);
+	out_str(o, key->name, failover_words[c->failover]);
 }
 
 static const struct schema_key timing_keys[] = {
@@ -99,7 +101,7 @@ void parse_layer2_timing(struct schema_ctx *x, const struct ynode *node, struct 
 
 void fill_layer2_timing(struct configuration *c)
 {
-	const struct config_layer2_timing *set = &sets[c->failover].timing;
+	const struct config_layer2_timing *set = &sets[c->failover];
 	struct config_layer2_timing *t = &c->layer2_timing;
 
 	if (!t->heartbeat_ms)

@@ -4,8 +4,8 @@
 
 /*
  * The keys of the configuration's maps: each map has a table with one row a key, and by the row the
- * key is read, printed, given back and documented.  man/fairlead.yaml.5 is printed from the rows,
- * too (make tables).
+ * key is read, printed, given back and documented.  man/fairlead.yaml.5 is printed from the rows
+ * (make tables), and so is the schema that editors read (fairlead config schema).
  *
  * Where a value that is read is wrong, that is reported and the field left alone, and reading goes
  * on: the administrator gets all errors at once.  The context knows where in the document reading
@@ -33,10 +33,26 @@ struct schema_ctx {
 };
 
 struct schema_key;
+struct schema_table;
+
+/* What a value is to a reader of YAML: as editors are told. */
+enum schema_value {
+	SCHEMA_VALUE_NONE,
+	SCHEMA_TEXT,     /* any scalar: a name may be of digits alone */
+	SCHEMA_NOTATION, /* text that is no number: an address, "namespace/name" */
+	SCHEMA_NUMBER,
+	SCHEMA_BOOL,
+	SCHEMA_MAP,
+};
 
 /* What a key's value may be.  Each function gets the key's field, at its offset. */
 struct schema_type {
-	const char *form; /* in the documentation: "number" */
+	const char *form;                /* in the documentation: "number" */
+	enum schema_value value;         /* each item's, in a list */
+	const char *const *words;        /* the only texts, NULL ends them; NULL: any */
+	const struct schema_table *keys; /* of a map; NULL: any keys, with texts */
+	bool is_list;
+	bool or_one, or_bool; /* in place of the list: one item, or true or false */
 	/* a key without a value is read, too; else it is as if it were not there */
 	bool reads_null;
 	void (*read)(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
@@ -165,8 +181,10 @@ void schema_free_string(void *field);
 /* Lists of the key's name. */
 void schema_print_strings(struct out *o, const char *key, char *const *values, size_t n);
 void schema_print_ranges(struct out *o, const char *key, const struct addr_range *ranges, size_t n);
-/* The names of the bits that are set, from the lowest. */
-void schema_print_bits(struct out *o, const char *key, unsigned int bits, const char *const *names,
-                       size_t n);
+/* Of the key's words those whose bits are set, from the lowest. */
+void schema_print_bits(struct out *o, const struct schema_key *key, unsigned int bits);
+
+/* The position of @s among @words, which NULL ends; -1: it is none of them. */
+int schema_word_index(const char *const *words, const char *s);
 
 #endif

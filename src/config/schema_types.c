@@ -116,6 +116,14 @@ void schema_read_addr(struct schema_ctx *x, const struct schema_key *key, const 
 		             key->invalid ? key->invalid : "invalid IP", s);
 }
 
+int schema_word_index(const char *const *words, const char *s)
+{
+	for (int i = 0; words[i]; i++)
+		if (!strcmp(words[i], s))
+			return i;
+	return -1;
+}
+
 /* ---- printing ---- */
 
 void schema_print_string(struct out *o, const struct schema_key *key, const void *field)
@@ -179,13 +187,12 @@ void schema_print_ranges(struct out *o, const char *key, const struct addr_range
 	out_close(o);
 }
 
-void schema_print_bits(struct out *o, const char *key, unsigned int bits, const char *const *names,
-                       size_t n)
+void schema_print_bits(struct out *o, const struct schema_key *key, unsigned int bits)
 {
-	out_list(o, key);
-	for (size_t i = 0; i < n; i++)
+	out_list(o, key->name);
+	for (size_t i = 0; key->type->words[i]; i++)
 		if (bits & 1u << i)
-			out_str(o, NULL, names[i]);
+			out_str(o, NULL, key->type->words[i]);
 	out_close(o);
 }
 
@@ -220,6 +227,7 @@ void schema_free_string(void *field)
 
 const struct schema_type schema_string = {
 	.form = "text",
+	.value = SCHEMA_TEXT,
 	.read = schema_read_string,
 	.print = schema_print_string,
 	.fini = schema_free_string,
@@ -227,6 +235,7 @@ const struct schema_type schema_string = {
 
 const struct schema_type schema_word = {
 	.form = "word",
+	.value = SCHEMA_TEXT,
 	.read = schema_read_word,
 	.print = schema_print_string,
 	.fini = schema_free_string,
@@ -234,24 +243,28 @@ const struct schema_type schema_word = {
 
 const struct schema_type schema_int = {
 	.form = "number",
+	.value = SCHEMA_NUMBER,
 	.read = schema_read_int,
 	.print = print_int,
 };
 
 const struct schema_type schema_others_int = {
 	.form = "number",
+	.value = SCHEMA_NUMBER,
 	.read = schema_read_int,
 	.print = print_others_int,
 };
 
 const struct schema_type schema_bool = {
 	.form = "true or false",
+	.value = SCHEMA_BOOL,
 	.read = schema_read_bool,
 	.print = print_bool,
 };
 
 const struct schema_type schema_addr = {
 	.form = "address",
+	.value = SCHEMA_NOTATION,
 	.read = schema_read_addr,
 	.print = schema_print_addr,
 };

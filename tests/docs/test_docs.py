@@ -100,7 +100,7 @@ def flags(helps: dict[str, str]) -> dict[str, set[str]]:
 @pytest.fixture(scope="session")
 def commands(helps: dict[str, str]) -> set[str]:
     table = helps["fairlead"].split("Commands:")[1].split("Exit status")[0]
-    return {m.group(1) for m in re.finditer(r"^  ([a-z0-9]+(?: (?:check|convert))?)", table, re.MULTILINE)}
+    return {m.group(1) for m in re.finditer(r"^  ([a-z0-9]+(?: (?:check|convert|schema))?)", table, re.MULTILINE)}
 
 
 @pytest.fixture(scope="session")

@@ -354,7 +354,8 @@ static void keys_are_well_formed(void **state)
 			fail_msg("%s has no table of the keys of %s", path, t->name);
 		for (size_t k = 0; k < t->n_keys; k++) {
 			const struct schema_key *key = &t->keys[k];
-			if (!key->type || !key->type->form || !key->type->read || !key->type->print)
+			if (!key->type || !key->type->form || !key->type->value ||
+			    !key->type->read || !key->type->print)
 				fail_msg("%s.%s has no whole type", t->name, key->name);
 			if (!key->doc || key->doc[strlen(key->doc) - 1] != '.' ||
 			    strpbrk(key->doc, "\n\\"))
