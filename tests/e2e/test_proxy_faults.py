@@ -371,7 +371,7 @@ def damages_by_nft(chance: random.Random, node: str) -> Iterator[tuple[bool, lis
         listed = netns.output(ns(node), ["nft", "list", "map", "ip", "fairlead", name])
         elements = listed.split("elements = {")[1].split("}")[0].split(",")
         yield False, [f"nft delete element ip fairlead {name} {{ {chance.choice(elements).strip()} }}"]
-    yield False, ["nft add element ip fairlead guarded { 198.51.100.7 }"]
+    yield False, ["nft add element ip fairlead guarded { 198.51.100.7 : 0 }"]
     yield False, ["nft flush map ip fairlead ways"]
     yield False, ["nft delete table ip fairlead"]
     yield False, ["nft delete table ip6 fairlead"]

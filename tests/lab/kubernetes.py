@@ -10,6 +10,7 @@ everything: keys, the audit log, etcd's data.
 """
 
 import base64
+import functools
 import os
 import secrets
 import shutil
@@ -69,6 +70,7 @@ def program(name: str) -> str:
     return str(programs() / name)
 
 
+@functools.cache  # they may be built meanwhile
 def kubectl() -> str:
     """The one that belongs to these programs, else the machine's; "" if there is none."""
     return (shutil.which("kubectl") or "") if missing() else program("kubectl")
