@@ -209,14 +209,17 @@ struct ipam_obstacle ipam_obstacle_of(const struct ipam *ipam, const struct tena
 	return o;
 }
 
-/* The first of @fit that does not go with it. */
+/*
+ * The first of @fit that does not go with it.  Whether the pool shares across namespaces was asked
+ * when it was let in: no edit of the pools moves anybody.
+ */
 static struct ipam_obstacle obstacle_among(const struct ipam_service *const *fit, size_t n,
-                                           const struct ipam_service *s, bool across)
+                                           const struct ipam_service *s)
 {
 	struct ipam_obstacle o = { .other = NULL };
 
 	for (size_t i = 0; i < n; i++) {
-		o.verdict = tenancy_judge(s->tenancy, fit[i]->tenancy, across);
+		o.verdict = tenancy_judge(s->tenancy, fit[i]->tenancy, true);
 		o.other = fit[i];
 		if (o.verdict.obstacle != TENANCY_NONE)
 			return o;
@@ -227,12 +230,11 @@ static struct ipam_obstacle obstacle_among(const struct ipam_service *const *fit
 struct ipam_obstacle ipam_misfit(const struct ipam *ipam, const char *key, const struct addr *a)
 {
 	const struct ipam_service *fit[TENANCY_MAX];
-	bool across = shares_across(ipam, a);
 	size_t n = 0;
 
 	for (const struct ipam_tenant *t = ipam_tenants_of(ipam, a); t && n < ARRAY_LEN(fit);
 	     t = t->next) {
-		struct ipam_obstacle o = obstacle_among(fit, n, t->service, across);
+		struct ipam_obstacle o = obstacle_among(fit, n, t->service);
 		if (!strcmp(t->service->key, key))
 			return o;
 		if (o.verdict.obstacle == TENANCY_NONE)

@@ -429,11 +429,36 @@ static void test_another_namespace(void **state)
 
 	start(ONE ", share-across-namespaces: true");
 	assert_int_equal(has(3), 1);
-	start(ONE);
-	assert_int_equal(has(0), 1);
-	assert_int_equal(has(3), 1);
-	expect_says(3, REASON_SharingEnded, "across namespaces");
 	stop();
+}
+
+/* Whoever was let in stays, also where there is room. */
+static void test_edit_of_pools(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *pool;
+		enum reason reason;
+	} rows[] = {
+		{ TWO, REASON_Kept },
+		{ TWO ", disabled: true", REASON_Kept },
+		{ "10.0.0.2-10.0.0.9]", REASON_Retained },
+		{ "10.0.0.2-10.0.0.9], share-across-namespaces: true", REASON_Retained },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		start(TWO ", share-across-namespaces: true");
+		put(0, &udp);
+		put(3, &tcp);
+		assert_int_equal(has(3), 1);
+		start(rows[i].pool);
+		assert_int_equal(has(0), 1);
+		assert_int_equal(has(3), 1);
+		expect_says(3, rows[i].reason, "keeps 10.0.0.1");
+		put(3, &(struct written){ "k", "80/TCP", NULL, NULL });
+		assert_int_equal(has(3), 1);
+		stop();
+	}
 }
 
 /* Of those that are one too many the younger goes, whoever of them has changed. */
@@ -539,6 +564,7 @@ int main(void)
 		cmocka_unit_test(test_joins),
 		cmocka_unit_test(test_joins_not),
 		cmocka_unit_test(test_another_namespace),
+		cmocka_unit_test(test_edit_of_pools),
 		cmocka_unit_test(test_falls_out),
 		cmocka_unit_test(test_third_stays),
 		cmocka_unit_test(test_waits_for_consent),
