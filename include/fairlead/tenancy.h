@@ -59,8 +59,9 @@ enum tenancy_obstacle {
 	TENANCY_POLICY,
 	TENANCY_SELECTOR,
 	TENANCY_PORT,
-	/* TENANCY_MAX have it: not the pair's fault, so never said by tenancy_judge() */
-	TENANCY_FULL,
+	/* Of who joins, not of the pair, so never said by tenancy_judge(): */
+	TENANCY_AGE,  /* it would come before one that has the address */
+	TENANCY_FULL, /* TENANCY_MAX have it */
 };
 struct tenancy_verdict {
 	enum tenancy_obstacle obstacle;

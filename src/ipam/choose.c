@@ -40,7 +40,7 @@ static bool refuse_disabled(struct choice *c, const struct ipam_pool *pool)
 /* It would share the address, and may not: what is in the way. */
 static bool refuse_sharing(struct choice *c, const struct addr *a)
 {
-	struct ipam_obstacle o = ipam_obstacle_of(c->ipam, c->r->tenancy, a);
+	struct ipam_obstacle o = ipam_obstacle_of(c->ipam, c->key, c->r->tenancy, a);
 	cleanup(buf_fini) struct buf why = BUF_INIT;
 
 	c->out->holder = o.other->key;

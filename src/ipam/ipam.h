@@ -165,10 +165,10 @@ struct ipam_obstacle {
 };
 /*
  * May a Service that says this, and does not have the address, join those that have it?  All of
- * them count.
+ * them count, and none may be younger.
  */
-struct ipam_obstacle ipam_obstacle_of(const struct ipam *ipam, const struct tenancy *t,
-                                      const struct addr *a);
+struct ipam_obstacle ipam_obstacle_of(const struct ipam *ipam, const char *key,
+                                      const struct tenancy *t, const struct addr *a);
 /*
  * May a Service that has the address together with others go on so?  Only older ones count, and of
  * these only those that may.

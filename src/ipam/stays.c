@@ -74,7 +74,7 @@ bool choice_may_join(const struct choice *c, const struct addr *a)
 
 	return c->r->tenancy && pool && ipam_tenants_of(c->ipam, a) && !choice_is_mine(c, a) &&
 	       ipam_is_assignable(c->ipam, pool, a) && !ipam_is_withheld(c->ipam, c->key, a) &&
-	       ipam_obstacle_of(c->ipam, c->r->tenancy, a).verdict.obstacle == TENANCY_NONE;
+	       ipam_obstacle_of(c->ipam, c->key, c->r->tenancy, a).verdict.obstacle == TENANCY_NONE;
 }
 
 bool choice_is_taken(const struct choice *c, const struct addr *a)

@@ -175,6 +175,9 @@ void tenancy_put(const struct tenancy_verdict *v, const char *who, struct buf *o
 		buf_printf(out, "%s has port %u/%s, too", who, v->port.port,
 		           kube_proto_name(v->port.proto));
 		break;
+	case TENANCY_AGE:
+		buf_printf(out, "%s is younger, and would have to give way", who);
+		break;
 	case TENANCY_FULL:
 		buf_printf(out, "%d Services have it already", TENANCY_MAX);
 		break;

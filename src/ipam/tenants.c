@@ -5,8 +5,9 @@
  * They stand in the order of their creation, which nothing changes: what a Service says of itself
  * may, and then those that do not fit any more are found by going through them in that order, each
  * beside those before it that do.  So the oldest never loses its address to a younger one, and
- * every leader finds the same.  One that does not fit stays until it has another address: the
- * statuses, which list the ports of an address that is shared, say that it was let in once.
+ * every leader finds the same.  Nor does it to one that comes late: nobody is let in before another.
+ * One that does not fit stays until it has another address: the statuses, which list the ports of
+ * an address that is shared, say that it was let in once.
  */
 #include "config.h"
 
@@ -93,12 +94,17 @@ bool ipam_set_tenancy(struct ipam *ipam, const char *key, const struct tenancy *
 
 /* ---- who has it ---- */
 
+static bool ranks_before(int64_t creation_us, const char *key, const struct ipam_service *other)
+{
+	if (creation_us != other->creation_us)
+		return other->creation_us == 0 ||
+		       (creation_us != 0 && creation_us < other->creation_us);
+	return strcmp(key, other->key) < 0;
+}
+
 static bool is_older(const struct ipam_service *a, const struct ipam_service *b)
 {
-	if (a->creation_us != b->creation_us)
-		return b->creation_us == 0 ||
-		       (a->creation_us != 0 && a->creation_us < b->creation_us);
-	return strcmp(a->key, b->key) < 0;
+	return ranks_before(a->creation_us, a->key, b);
 }
 
 static bool shares_across(const struct ipam *ipam, const struct addr *a)
@@ -189,8 +195,20 @@ static struct tenancy_verdict judge(const struct tenancy *t, const struct ipam_s
 	return tenancy_judge(t, other->tenancy, across);
 }
 
-struct ipam_obstacle ipam_obstacle_of(const struct ipam *ipam, const struct tenancy *t,
-                                      const struct addr *a)
+/*
+ * Would it come before one that has the address?  Of one namespace those do not count that were
+ * created in the same second, by which creation is told: they come together, and the one with the
+ * later name may have been the first to be seen.
+ */
+static bool comes_before(const char *key, const struct tenancy *t, const struct ipam_service *other)
+{
+	if (t->creation_us == other->creation_us && is_in(other, t->namespace))
+		return false;
+	return ranks_before(t->creation_us, key, other);
+}
+
+struct ipam_obstacle ipam_obstacle_of(const struct ipam *ipam, const char *key,
+                                      const struct tenancy *t, const struct addr *a)
 {
 	bool across = shares_across(ipam, a);
 	struct ipam_obstacle o = { .other = NULL };
@@ -200,6 +218,8 @@ struct ipam_obstacle ipam_obstacle_of(const struct ipam *ipam, const struct tena
 	     other = other->next) {
 		o.verdict = judge(t, other->service, across);
 		o.other = other->service;
+		if (o.verdict.obstacle == TENANCY_NONE && comes_before(key, t, other->service))
+			o.verdict.obstacle = TENANCY_AGE;
 		if (o.verdict.obstacle != TENANCY_NONE)
 			return o;
 		n++;
@@ -282,7 +302,7 @@ static void look_shared(const struct addr *a, void *arg)
 	if (ipam_family_index(a->family) != x->family_index || !is_lower(x, a) ||
 	    ipam_pool_of(x->ipam, a) != x->pool || !ipam_is_assignable(x->ipam, x->pool, a) ||
 	    ipam_is_withheld(x->ipam, x->key, a) ||
-	    ipam_obstacle_of(x->ipam, x->tenancy, a).verdict.obstacle != TENANCY_NONE)
+	    ipam_obstacle_of(x->ipam, x->key, x->tenancy, a).verdict.obstacle != TENANCY_NONE)
 		return;
 	x->addr = *a;
 	x->found = true;
@@ -307,7 +327,7 @@ static void look_unshared(const struct addr *a, void *arg)
 
 	if (!is_lower(x, a))
 		return;
-	struct ipam_obstacle o = ipam_obstacle_of(x->ipam, x->tenancy, a);
+	struct ipam_obstacle o = ipam_obstacle_of(x->ipam, x->key, x->tenancy, a);
 	if (o.verdict.obstacle == TENANCY_NONE || o.verdict.obstacle == TENANCY_NAMESPACE)
 		return;
 	x->addr = *a;
@@ -318,7 +338,7 @@ static void look_unshared(const struct addr *a, void *arg)
 bool ipam_first_unshared(const struct ipam *ipam, const char *key, const struct tenancy *t,
                          struct addr *ret_addr, struct ipam_obstacle *ret_obstacle)
 {
-	struct search x = { .ipam = ipam, .tenancy = t };
+	struct search x = { .ipam = ipam, .key = key, .tenancy = t };
 
 	each_shared(ipam, key, t, look_unshared, &x);
 	if (x.found) {

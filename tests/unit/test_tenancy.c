@@ -212,6 +212,7 @@ static struct {
 	struct record *records[MANY];
 	struct written written[MANY];
 	char *status[MANY]; /* as the API server has it: ,"status":{…} */
+	int created[MANY]; /* at this second; 0: in their order */
 	bool waits[MANY], dirty[MANY];
 } w;
 
@@ -220,7 +221,8 @@ static const char *const names[MANY] = { "shop/a", "shop/b", "shop/c", "evil/d" 
 static void read_again(size_t i)
 {
 	struct kube_service *s =
-		parse(names[i], &w.written[i], (int)i + 1, w.status[i] ? w.status[i] : "");
+		parse(names[i], &w.written[i], w.created[i] ? w.created[i] : (int)i + 1,
+	              w.status[i] ? w.status[i] : "");
 
 	if (!w.records[i])
 		w.records[i] = record_new(NULL, &s->meta);
@@ -461,6 +463,83 @@ static void test_edit_of_pools(void **state)
 	}
 }
 
+/* Nobody is let in before another, whom he could drive out by taking one of its ports. */
+static void test_comes_late(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *what;
+		size_t who;
+		int created, first; /* who comes, and shop/b, which has the address */
+		const char *more;   /* of the pool */
+		const char *says;   /* NULL: it joins */
+	} rows[] = {
+		{ "the older one", 0, 1, 2, "", "shop/b is younger, and would have to give way" },
+		{ "of one second, the lower name", 0, 2, 2, "", NULL },
+		{ "of one second, the higher name", 2, 2, 2, "", NULL },
+		{ "the younger one", 0, 3, 2, "", NULL },
+		{ "of another namespace, the older one", 3, 1, 2, ", share-across-namespaces: true",
+		  "a Service of another namespace is younger" },
+		{ "of another namespace, of one second, the lower name", 3, 2, 2,
+		  ", share-across-namespaces: true", "a Service of another namespace is younger" },
+		{ "of another namespace, the younger one", 3, 3, 2,
+		  ", share-across-namespaces: true", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup_free char *one = xasprintf(ONE "%s", rows[i].more);
+		cleanup_free char *two = xasprintf(TWO "%s", rows[i].more);
+		size_t who = rows[i].who;
+
+		start(one);
+		w.created[1] = rows[i].first;
+		w.created[who] = rows[i].created;
+		put(1, &udp);
+		put(who, &tcp);
+		if (has(who) != !rows[i].says)
+			fail_msg("%s: %s", rows[i].what, w.records[who]->lb.message);
+		if (rows[i].says) {
+			expect_says(who, REASON_PoolExhausted, rows[i].says);
+			put(who, &(struct written){ "k", "53/TCP", NULL, "10.0.0.1" });
+			expect_says(who, REASON_AddressNotShared, rows[i].says);
+			put(who, &tcp);
+			start(two);
+			assert_int_equal(has(who), 2);
+			delete (who);
+			w.created[who] = 9;
+			put(who, &tcp);
+		}
+		if (has(who) != 1)
+			fail_msg("%s, created anew: %s", rows[i].what, w.records[who]->lb.message);
+		start(two);
+		assert_int_equal(has(1), 1);
+		assert_int_equal(has(who), 1);
+		stop();
+	}
+}
+
+/* Those that have it already stay, also where statuses were written by another program. */
+static void test_older_one_is_adopted(void **state)
+{
+	(void)state;
+	static const char *const statuses[] = {
+		",\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"10.0.0.1\"}]}}",
+		",\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"10.0.0.1\",\"ports\":["
+		"{\"port\":53,\"protocol\":\"TCP\"}]}]}}",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
+		start(TWO);
+		put(1, &udp);
+		w.status[0] = xstrdup(statuses[i]);
+		put(0, &tcp);
+		expect("it has it by now", 1, 1, 0);
+		start(TWO);
+		expect("under another leader, too", 1, 1, 0);
+		stop();
+	}
+}
+
 /* Of those that are one too many the younger goes, whoever of them has changed. */
 static void test_falls_out(void **state)
 {
@@ -565,6 +644,8 @@ int main(void)
 		cmocka_unit_test(test_joins_not),
 		cmocka_unit_test(test_another_namespace),
 		cmocka_unit_test(test_edit_of_pools),
+		cmocka_unit_test(test_comes_late),
+		cmocka_unit_test(test_older_one_is_adopted),
 		cmocka_unit_test(test_falls_out),
 		cmocka_unit_test(test_third_stays),
 		cmocka_unit_test(test_waits_for_consent),
