@@ -201,6 +201,16 @@ bool ipam_is_our_class(const struct kube_service *s, const char *class)
 	             : !s->load_balancer_class;
 }
 
+/*
+ * Is its address ours to share?  One that wants none any more still has what we gave it, until that
+ * is taken out of its status.
+ */
+static bool may_be_joined(const struct ipam_request *r)
+{
+	return !r->foreign && r->wish != IPAM_WISH_OTHER &&
+	       (r->wish != IPAM_WISH_NONE || r->tenancy->granted);
+}
+
 void ipam_request_of(const struct kube_service *s, const char *class,
                      struct ipam_request *ret_request)
 {
@@ -215,6 +225,8 @@ void ipam_request_of(const struct kube_service *s, const char *class,
 		r.wish = IPAM_WISH_DELETING;
 	/* Whoever leaves is one of those that have the address until it is gone. */
 	read_tenancy(s, &r);
+	if (r.tenancy && !may_be_joined(&r))
+		free(TAKE(r.tenancy->key));
 	if (r.wish == IPAM_WISH_ADDRESS) {
 		read_wishes(s, &r);
 		r.labels = labels_copy(&s->meta.labels);

@@ -19,6 +19,8 @@ struct written {
 	const char *ports;    /* "53/UDP 53/TCP" */
 	const char *selector; /* NULL: policy Cluster; else Local, with this label of the Pods */
 	const char *asks;     /* for this address; NULL: for none */
+	const char *type;     /* NULL: LoadBalancer */
+	const char *class;
 };
 
 static void put_ports(const char *list, struct buf *out)
@@ -53,9 +55,11 @@ static struct kube_service *parse(const char *name, const struct written *w, int
 		buf_printf(&out, ",\"" TENANCY_ANNOTATION "\":\"%s\"", w->key);
 	if (w->asks)
 		buf_printf(&out, ",\"" IPAM_ANNOTATION_ADDRESSES "\":\"%s\"", w->asks);
-	buf_puts(
-		&out,
-		"}},\"spec\":{\"type\":\"LoadBalancer\",\"clusterIPs\":[\"10.96.0.1\"],\"ports\":[");
+	buf_printf(&out, "}},\"spec\":{\"type\":\"%s\",\"clusterIPs\":[\"10.96.0.1\"]",
+	           w->type ? w->type : "LoadBalancer");
+	if (w->class)
+		buf_printf(&out, ",\"loadBalancerClass\":\"%s\"", w->class);
+	buf_puts(&out, ",\"ports\":[");
 	put_ports(w->ports, &out);
 	buf_printf(&out, "],\"selector\":{\"app\":\"%s\"},\"externalTrafficPolicy\":\"%s\"}%s}",
 	           w->selector ? w->selector : "any", w->selector ? "Local" : "Cluster", status);
@@ -540,6 +544,56 @@ static void test_older_one_is_adopted(void **state)
 	}
 }
 
+#define INGRESS(entries) ",\"status\":{\"loadBalancer\":{\"ingress\":[" entries "]}}"
+
+/* What is not ours to give is not shared either. */
+static void test_not_ours(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *what;
+		struct written first;
+		const char *status;
+	} rows[] = {
+		{ "another class",
+		  { "k", "53/UDP", .class = "example.com/other" },
+		  INGRESS("{\"ip\":\"10.0.0.1\"}") },
+		{ "another class, which lists ports",
+		  { "k", "53/UDP", .class = "example.com/other" },
+		  INGRESS("{\"ip\":\"10.0.0.1\",\"ports\":[{\"port\":53,\"protocol\":\"UDP\"}]}") },
+		{ "no load balancer, and not all of its addresses are ours",
+		  { "k", "53/UDP", .type = "ClusterIP" },
+		  INGRESS("{\"ip\":\"10.0.0.1\"},{\"ip\":\"192.0.2.1\"}") },
+		{ "a host name",
+		  { "k", "53/UDP" },
+		  INGRESS("{\"ip\":\"10.0.0.1\"},{\"hostname\":\"lb.example.com\"}") },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		start(TWO);
+		w.status[0] = xstrdup(rows[i].status);
+		put(0, &rows[i].first);
+		put(1, &tcp);
+		if (has(1) != 2)
+			fail_msg("%s: .%d, %s", rows[i].what, has(1), w.records[1]->lb.message);
+		put(1, &(struct written){ "k", "53/TCP", NULL, "10.0.0.1" });
+		expect_says(1, REASON_AddressNotShared, "shop/a has not the same");
+		stop();
+	}
+}
+
+/* Its address is in its status for a while, and nobody has to leave for that. */
+static void test_wants_none_any_more(void **state)
+{
+	(void)state;
+	start(TWO);
+	put(0, &udp);
+	put(1, &tcp);
+	put(0, &(struct written){ "k", "53/UDP", .type = "ClusterIP" });
+	expect("the younger one has it alone", 0, 1, 0);
+	stop();
+}
+
 /* Of those that are one too many the younger goes, whoever of them has changed. */
 static void test_falls_out(void **state)
 {
@@ -646,6 +700,8 @@ int main(void)
 		cmocka_unit_test(test_edit_of_pools),
 		cmocka_unit_test(test_comes_late),
 		cmocka_unit_test(test_older_one_is_adopted),
+		cmocka_unit_test(test_not_ours),
+		cmocka_unit_test(test_wants_none_any_more),
 		cmocka_unit_test(test_falls_out),
 		cmocka_unit_test(test_third_stays),
 		cmocka_unit_test(test_waits_for_consent),
