@@ -47,6 +47,17 @@ void ipam_open_message(const struct ipam_request *r, struct ipam_decision *out)
 	snprintf(out->message, sizeof(out->message), KUBE_CONFIRMS_FAILED "%s; ", text);
 }
 
+/* Others may join it, or have, whatever else it asks for in vain: then the ports must be listed. */
+static bool shares_held(const struct choice *c)
+{
+	const struct tenancy *t = c->r->tenancy;
+
+	for (size_t i = 0; i < c->r->n_held; i++)
+		if (!choice_is_mine(c, &c->r->held[i]))
+			return false;
+	return c->r->n_held > 0 && t && (t->key || t->granted);
+}
+
 bool choice_refuse(struct choice *c, enum reason reason, const char *fmt, ...)
 {
 	struct ipam_decision *out = c->out;
@@ -55,6 +66,7 @@ bool choice_refuse(struct choice *c, enum reason reason, const char *fmt, ...)
 	out->action = IPAM_FAIL;
 	out->reason = reason;
 	choice_answer_held(c->r, out);
+	out->shares = shares_held(c);
 	ipam_open_message(c->r, out);
 	size_t used = strlen(out->message);
 	va_start(ap, fmt);

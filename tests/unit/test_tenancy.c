@@ -544,6 +544,56 @@ static void test_older_one_is_adopted(void **state)
 	}
 }
 
+/* The last number of the address, or 0; with "s" if the status says that it is shared. */
+static void expect_status(const char *what, size_t i, const char *want)
+{
+	cleanup_free char *is = xasprintf("%d%s", has(i), strstr(w.status[i], "ports") ? "s" : "");
+
+	if (strcmp(is, want) != 0)
+		fail_msg("%s: %s has %s, not %s: %s", what, names[i], is, want,
+		         w.records[i]->lb.message);
+}
+
+static void test_asks_in_vain(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *what, *asks;
+		enum reason reason;
+	} rows[] = {
+		{ "no address", "nonsense", REASON_InvalidRequest },
+		{ "of no pool", "192.0.2.1", REASON_AddressOutsidePools },
+		{ "of a family that it has not", "2001:db8::1", REASON_FamilyMismatch },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct written consents = { "k", "53/UDP", NULL, rows[i].asks };
+		start(TWO);
+		put(0, &(struct written){ NULL, "53/UDP" });
+		expect_status(rows[i].what, 0, "1");
+		put(0, &consents);
+		expect_says(0, rows[i].reason, "");
+		put(1, &tcp);
+		expect_status(rows[i].what, 0, "1s");
+		expect_status(rows[i].what, 1, "1s");
+		stop();
+	}
+}
+
+/* Its status does not say so: another leader would believe it. */
+static void test_shares_not_what_it_may_not_have(void **state)
+{
+	(void)state;
+	start(TWO);
+	put(0, &(struct written){ NULL, "53/UDP" });
+	put(2, &(struct written){ NULL, "80/TCP" });
+	w.status[1] = xstrdup(w.status[0]);
+	put(1, &(struct written){ "k", "53/TCP", NULL, "10.0.0.2" });
+	expect_says(1, REASON_AddressNotShared, "");
+	expect_status("another one's", 1, "1");
+	stop();
+}
+
 #define INGRESS(entries) ",\"status\":{\"loadBalancer\":{\"ingress\":[" entries "]}}"
 
 /* What is not ours to give is not shared either. */
@@ -700,6 +750,8 @@ int main(void)
 		cmocka_unit_test(test_edit_of_pools),
 		cmocka_unit_test(test_comes_late),
 		cmocka_unit_test(test_older_one_is_adopted),
+		cmocka_unit_test(test_asks_in_vain),
+		cmocka_unit_test(test_shares_not_what_it_may_not_have),
 		cmocka_unit_test(test_not_ours),
 		cmocka_unit_test(test_wants_none_any_more),
 		cmocka_unit_test(test_falls_out),
