@@ -38,13 +38,12 @@ static bool refuse_disabled(struct choice *c, const struct ipam_pool *pool)
 }
 
 /* It would share the address, and may not: what is in the way. */
-static bool refuse_sharing(struct choice *c, const struct addr *a)
+static bool refuse_sharing(struct choice *c, const struct addr *a, const struct ipam_obstacle *o)
 {
-	struct ipam_obstacle o = ipam_obstacle_of(c->ipam, c->key, c->r->tenancy, a);
 	cleanup(buf_fini) struct buf why = BUF_INIT;
 
-	c->out->holder = o.other->key;
-	choice_put_obstacle(c, &o, &why);
+	c->out->holder = o->other->key;
+	choice_put_obstacle(c, o, &why);
 	return choice_refuse(c, REASON_AddressNotShared,
 	                     "%s was asked for, but cannot be shared: %s", addr_str(a),
 	                     buf_str(&why));
@@ -52,8 +51,11 @@ static bool refuse_sharing(struct choice *c, const struct addr *a)
 
 static bool refuse_taken(struct choice *c, const struct addr *a, const struct ipam_service *holder)
 {
-	if (c->r->tenancy && c->r->tenancy->key)
-		return refuse_sharing(c, a);
+	if (c->r->tenancy && c->r->tenancy->key) {
+		struct ipam_obstacle o = ipam_obstacle_of(c->ipam, c->key, c->r->tenancy, a);
+		if (o.verdict.obstacle != TENANCY_NONE)
+			return refuse_sharing(c, a, &o);
+	}
 	c->out->holder = holder->key;
 	return choice_refuse(c, REASON_AddressTaken, "%s was asked for, but belongs to %s",
 	                     addr_str(a), ipam_name(c->ipam, c->key, holder->key));

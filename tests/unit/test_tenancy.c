@@ -580,6 +580,22 @@ static void test_asks_in_vain(void **state)
 	}
 }
 
+/* It goes with them, but no pool gives the address any more. */
+static void test_asks_for_a_retained_one(void **state)
+{
+	(void)state;
+	static const char *const pools[] = { "10.0.0.8/32]", TWO ", exclude: [10.0.0.1/32]" };
+
+	for (size_t i = 0; i < ARRAY_LEN(pools); i++) {
+		start(ONE);
+		put(0, &udp);
+		start(pools[i]);
+		put(1, &(struct written){ "k", "53/TCP", NULL, "10.0.0.1" });
+		expect_says(1, REASON_AddressTaken, "belongs to shop/a");
+		stop();
+	}
+}
+
 /* Its status does not say so: another leader would believe it. */
 static void test_shares_not_what_it_may_not_have(void **state)
 {
@@ -751,6 +767,7 @@ int main(void)
 		cmocka_unit_test(test_comes_late),
 		cmocka_unit_test(test_older_one_is_adopted),
 		cmocka_unit_test(test_asks_in_vain),
+		cmocka_unit_test(test_asks_for_a_retained_one),
 		cmocka_unit_test(test_shares_not_what_it_may_not_have),
 		cmocka_unit_test(test_not_ours),
 		cmocka_unit_test(test_wants_none_any_more),
