@@ -103,9 +103,10 @@ uint64_t ipam_n_reserved_free(const struct ipam *ipam, const struct ipam_pool *p
 /* The Service has it already, as the load balancer's where external IPs are chosen, or so. */
 static bool is_other_parts(const struct choice *c, const struct addr *a)
 {
-	const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
-
-	return choice_is_taken(c, a) && !ipam_is_anothers(c->ipam, holder->key, a);
+	for (const struct ipam_tenant *t = ipam_tenants_of(c->ipam, a); t; t = t->next)
+		if (!ipam_is_anothers(c->ipam, t->service->key, a))
+			return choice_is_taken(c, a);
+	return false;
 }
 
 const struct addr *choice_reserved(const struct choice *c, const struct ipam_pool *pool,

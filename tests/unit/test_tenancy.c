@@ -596,6 +596,29 @@ static void test_asks_for_a_retained_one(void **state)
 	}
 }
 
+/* The load balancer's part has it, with an older Service: external IPs are not kept waiting. */
+static void test_other_part_has_what_is_reserved(void **state)
+{
+	(void)state;
+	const struct ipam_request r = { .wish = IPAM_WISH_ADDRESS,
+		                        .use = CONFIG_USE_EXTERNAL_IP,
+		                        .pool = (char *)(uintptr_t) "lan",
+		                        .families = { 4 },
+		                        .n_families = 1 };
+	struct ipam_decision d;
+
+	start(TWO);
+	put(0, &udp);
+	put(1, &tcp);
+	start(TWO ", use: [load-balancer, external-ip], "
+	          "reservations: [{service: shop/b, address: 10.0.0.1}]");
+	expect("they stay", 1, 1, 0);
+	ipam_decide(w.ipam, "shop/b (external IPs)", &r, &d);
+	if (d.reason != REASON_Assigned || d.n != 1 || d.addrs[0].b[3] != 2)
+		fail_msg("%s %s", reason_name(d.reason), d.message);
+	stop();
+}
+
 /* Its status does not say so: another leader would believe it. */
 static void test_shares_not_what_it_may_not_have(void **state)
 {
@@ -768,6 +791,7 @@ int main(void)
 		cmocka_unit_test(test_older_one_is_adopted),
 		cmocka_unit_test(test_asks_in_vain),
 		cmocka_unit_test(test_asks_for_a_retained_one),
+		cmocka_unit_test(test_other_part_has_what_is_reserved),
 		cmocka_unit_test(test_shares_not_what_it_may_not_have),
 		cmocka_unit_test(test_not_ours),
 		cmocka_unit_test(test_wants_none_any_more),
