@@ -51,6 +51,8 @@ struct tenancy *tenancy_of(const struct kube_service *s);
 struct tenancy *tenancy_copy(const struct tenancy *t);
 void tenancy_free(struct tenancy *t);
 bool tenancy_eq(const struct tenancy *a, const struct tenancy *b); /* either may be NULL */
+/* All but what was granted, which is no news to others. */
+bool tenancy_says_same(const struct tenancy *a, const struct tenancy *b); /* the same */
 
 enum tenancy_obstacle {
 	TENANCY_NONE,

@@ -426,16 +426,6 @@ static bool choose(struct choice *c)
 
 /* ---- addresses that the Service may not share any more ---- */
 
-static bool has_misfit(const struct choice *c)
-{
-	const struct ipam_service *mine = ipam_service_find(c->ipam, c->key);
-
-	for (size_t i = 0; mine && i < mine->n; i++)
-		if (choice_is_misfit(c, &mine->held[i]))
-			return true;
-	return false;
-}
-
 /* Is there one of each family of which it has one? */
 static bool replaces_all(struct choice *c)
 {
@@ -459,7 +449,7 @@ static bool picks_misfit(const struct choice *c)
 /* It loses such an address only for another one. */
 bool choice_make(struct choice *c)
 {
-	if (!has_misfit(c))
+	if (!choice_has_misfit(c))
 		return choose(c);
 	c->avoids_misfits = true;
 	if (!choose(c) || !replaces_all(c)) {

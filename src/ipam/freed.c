@@ -132,12 +132,20 @@ static bool gets_reserved(const struct choice *c)
 	return false;
 }
 
-/* What somebody else says of sharing, or that he left, may let it in or have it go. */
+/*
+ * What somebody else says of sharing, or that he left, may have it go, or stay after all; and it
+ * may go wherever it is given an address, if it should not stay.
+ */
 static bool has_company(const struct choice *c)
 {
-	for (size_t i = 0; c->r->tenancy && i < c->ipam->n_pools; i++)
-		if (is_freed(c, &c->ipam->pools[i]))
+	bool has_to_go = c->r->tenancy && choice_has_misfit(c);
+
+	for (size_t i = 0; c->r->tenancy && i < c->ipam->n_pools; i++) {
+		const struct ipam_pool *pool = &c->ipam->pools[i];
+		if (is_freed(c, pool) &&
+		    (has_in(c, pool) || (has_to_go && choice_is_giving(c, pool))))
 			return true;
+	}
 	return false;
 }
 

@@ -88,6 +88,16 @@ bool choice_is_misfit(const struct choice *c, const struct addr *a)
 	       ipam_misfit(c->ipam, c->key, a).verdict.obstacle != TENANCY_NONE;
 }
 
+bool choice_has_misfit(const struct choice *c)
+{
+	const struct ipam_service *mine = ipam_service_find(c->ipam, c->key);
+
+	for (size_t i = 0; mine && i < mine->n; i++)
+		if (choice_is_misfit(c, &mine->held[i]))
+			return true;
+	return false;
+}
+
 bool choice_find(const struct choice *c, const struct ipam_pool *pool, size_t family_index,
                  struct addr *ret_addr)
 {

@@ -101,13 +101,18 @@ static bool same_key(const struct tenancy *a, const struct tenancy *b)
 	return a->key && b->key ? !strcmp(a->key, b->key) : a->key == b->key;
 }
 
-bool tenancy_eq(const struct tenancy *a, const struct tenancy *b)
+bool tenancy_says_same(const struct tenancy *a, const struct tenancy *b)
 {
 	if (!a || !b)
 		return a == b;
 	return !strcmp(a->namespace, b->namespace) && same_key(a, b) && a->local == b->local &&
 	       labels_eq(&a->selector, &b->selector) && same_ports(a, b) &&
-	       a->creation_us == b->creation_us && a->granted == b->granted;
+	       a->creation_us == b->creation_us;
+}
+
+bool tenancy_eq(const struct tenancy *a, const struct tenancy *b)
+{
+	return tenancy_says_same(a, b) && (!a || a->granted == b->granted);
 }
 
 /* ---- the rule ---- */

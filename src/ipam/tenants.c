@@ -74,6 +74,7 @@ bool ipam_set_tenancy(struct ipam *ipam, const char *key, const struct tenancy *
 
 	if (tenancy_eq(known ? known->tenancy : NULL, t))
 		return false;
+	bool news = !tenancy_says_same(known ? known->tenancy : NULL, t);
 	struct ipam_service *s = ipam_service_get(ipam, key);
 	ipam_forget_tenancy(ipam, s);
 	s->tenancy = tenancy_copy(t);
@@ -82,12 +83,12 @@ bool ipam_set_tenancy(struct ipam *ipam, const char *key, const struct tenancy *
 	if (t && t->key)
 		enlist(ipam, s);
 	/* Others may fit by now, or not any more. */
-	for (size_t i = 0; i < s->n; i++) {
+	for (size_t i = 0; news && i < s->n; i++) {
 		struct ipam_pool *pool = ipam_pool_of(ipam, &s->held[i]);
 		if (pool)
 			pool->freed[ipam_family_index(s->held[i].family)] = true;
 	}
-	bool concerns = s->n > 0;
+	bool concerns = news && s->n > 0;
 	ipam_service_drop(ipam, s);
 	return concerns;
 }

@@ -778,6 +778,76 @@ static void test_waits_for_consent(void **state)
 	stop();
 }
 
+/* What was granted is no news to those that wait. */
+static void test_grant_wakes_nobody(void **state)
+{
+	(void)state;
+	start(ONE);
+	put(0, &udp);
+	put(1, &udp);
+	expect("the port is taken", 1, 0, 0);
+	for (int i = 0; i < 2; i++) {
+		struct tenancy *t = tenancy_copy(w.records[0]->lb.request.tenancy);
+		t->granted = i;
+		assert_false(ipam_set_tenancy(w.ipam, names[0], t));
+		assert_false(turn_is_concerned(w.ipam, w.records[1]));
+		tenancy_free(t);
+	}
+	stop();
+}
+
+/* An address of a pool that it has nothing to do with became free. */
+static void test_whom_a_pool_concerns(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *what, *other; /* what wan says besides */
+		struct written first, second;
+		int has;
+		bool concerned;
+	} rows[] = {
+		{ "one that waits", "", { "k", "53/UDP" }, { "k", "53/UDP" }, 0, true },
+		{ "one that waits for other pools",
+		  ", auto-assign: false",
+		  { "k", "53/UDP" },
+		  { "k", "53/UDP" },
+		  0,
+		  false },
+		{ "one that has its address", "", { "k", "53/TCP" }, { "k", "53/TCP" }, 1, false },
+		{ "one that stays for want of another",
+		  "",
+		  { "k", "53/TCP" },
+		  { "x", "53/TCP" },
+		  1,
+		  true },
+		{ "one that stays, and would not get it",
+		  ", disabled: true",
+		  { "k", "53/TCP" },
+		  { "x", "53/TCP" },
+		  1,
+		  false },
+	};
+	struct addr a;
+
+	assert_int_equal(addr_parse("10.0.0.2", &a), 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup_free char *pools = xasprintf(
+			ONE "}\n- {name: wan, protocol: layer2, addresses: [10.0.0.2/32]%s",
+			rows[i].other);
+		start(pools);
+		ipam_hold(w.ipam, "x/y", &a, 1);
+		put(0, &udp);
+		put(1, &rows[i].first);
+		put(1, &rows[i].second);
+		assert_int_equal(has(1), rows[i].has);
+		assert_false(turn_is_concerned(w.ipam, w.records[1]));
+		ipam_release(w.ipam, "x/y");
+		if (turn_is_concerned(w.ipam, w.records[1]) != rows[i].concerned)
+			fail_msg("%s", rows[i].what);
+		stop();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -798,6 +868,8 @@ int main(void)
 		cmocka_unit_test(test_falls_out),
 		cmocka_unit_test(test_third_stays),
 		cmocka_unit_test(test_waits_for_consent),
+		cmocka_unit_test(test_grant_wakes_nobody),
+		cmocka_unit_test(test_whom_a_pool_concerns),
 	};
 
 	return cmocka_run_group_tests_name("tenancy", tests, NULL, NULL);
