@@ -216,7 +216,7 @@ static struct {
 	struct record *records[MANY];
 	struct written written[MANY];
 	char *status[MANY]; /* as the API server has it: ,"status":{…} */
-	int created[MANY]; /* at this second; 0: in their order */
+	int created[MANY];  /* at this second; 0: in their order */
 	bool waits[MANY], dirty[MANY];
 } w;
 
@@ -831,9 +831,10 @@ static void test_whom_a_pool_concerns(void **state)
 
 	assert_int_equal(addr_parse("10.0.0.2", &a), 0);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		cleanup_free char *pools = xasprintf(
-			ONE "}\n- {name: wan, protocol: layer2, addresses: [10.0.0.2/32]%s",
-			rows[i].other);
+		cleanup_free char *pools =
+			xasprintf(ONE
+		                  "}\n- {name: wan, protocol: layer2, addresses: [10.0.0.2/32]%s",
+		                  rows[i].other);
 		start(pools);
 		ipam_hold(w.ipam, "x/y", &a, 1);
 		put(0, &udp);
