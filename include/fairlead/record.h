@@ -188,5 +188,7 @@ struct record_server record_dropped(const struct kube_service *s, struct record_
 const char *record_contender(const struct record *r);
 /* Has the Service what it asked for? */
 bool record_is_assigned(const struct record_part *p);
+/* Its entries list ports: not once the Service no longer says with whom it shares. */
+bool record_shares(const struct record_part *p);
 
 #endif

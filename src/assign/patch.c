@@ -25,7 +25,7 @@ static void put_ingress(const struct record_part *p, struct buf *out)
 	for (size_t i = 0; i < p->n_want; i++) {
 		buf_printf(out, "%s{\"ip\":\"%s\",\"ipMode\":\"VIP\"", i ? "," : "[",
 		           addr_str(&p->want[i]));
-		if (p->shares)
+		if (record_shares(p))
 			put_ports(p->request.tenancy, out);
 		buf_putc(out, '}');
 	}

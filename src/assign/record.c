@@ -380,10 +380,15 @@ static bool needs_correction(const struct record_part *p)
 	return p->condition.present && !condition_is_right(p);
 }
 
+bool record_shares(const struct record_part *p)
+{
+	return p->shares && p->request.tenancy;
+}
+
 /* The ports of an address that the Service may share are listed, and they alone. */
 static bool lacks_ports(const struct record_part *p)
 {
-	return p->shares && p->request.lists_other_ports;
+	return record_shares(p) && p->request.lists_other_ports;
 }
 
 static struct record_write needs_of_status(const struct record_part *p,
@@ -496,7 +501,7 @@ static void ports_written(struct record_part *p)
 {
 	struct ipam_request *q = &p->request;
 
-	q->lists_other_ports = !p->shares;
+	q->lists_other_ports = !record_shares(p);
 	if (q->tenancy)
 		q->tenancy->granted = p->shares;
 }

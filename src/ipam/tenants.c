@@ -5,9 +5,9 @@
  * They stand in the order of their creation, which nothing changes: what a Service says of itself
  * may, and then those that do not fit any more are found by going through them in that order, each
  * beside those before it that do.  So the oldest never loses its address to a younger one, and
- * every leader finds the same.  Nor does it to one that comes late: nobody is let in before another.
- * One that does not fit stays until it has another address: the statuses, which list the ports of
- * an address that is shared, say that it was let in once.
+ * every leader finds the same.  Nor does it to one that comes late: nobody is let in before
+ * another.  One that does not fit stays until it has another address: the statuses, which list the
+ * ports of an address that is shared, say that it was let in once.
  */
 #include "config.h"
 
