@@ -93,6 +93,7 @@ void freed_by(struct claims_entry *e, int64_t now, const struct member_peer *p,
 	e->freed = (uint8_t)how;
 	e->freed_ms = now;
 	e->yielder = p->slot;
+	e->let_go_until_ms = 0;
 }
 
 static void announce(struct claims *c, int64_t now, struct claims_entry *e)
@@ -187,10 +188,10 @@ void settle(struct claims *c, int64_t now, struct claims_entry *e)
 	bool had = e->claimed;
 
 	if (e->claimed && !entitled(e)) {
-		own_clear(c, e);
+		own_clear(c, now, e);
 		c->yields++;
 	} else if (e->claimed && contested_and_lost(c, now, e)) {
-		own_clear(c, e);
+		own_clear(c, now, e);
 	}
 	order_follow(c, now, e, rival);
 	if (e->claimed)
@@ -274,10 +275,10 @@ static bool is_restless(struct claims *c, int64_t now)
 	return c->n_silences >= CLAIMS_SILENCES && now - first_ms < RESTLESS_MS;
 }
 
-static void let_go(struct claims *c, struct claims_entry *e)
+static void let_go(struct claims *c, int64_t now, struct claims_entry *e)
 {
 	if (e->claimed) {
-		own_clear(c, e);
+		own_clear(c, now, e);
 		c->yields++;
 	}
 	entry_forget_recalled(e);
@@ -294,7 +295,7 @@ void claims_listen(struct claims *c, int64_t now)
 	c->listen_check_ms = c->listen_until_ms;
 	for (struct claims_entry *e = c->entries; e; e = e->hh.next) {
 		if (restless)
-			let_go(c, e);
+			let_go(c, now, e);
 		e->unproven = e->claimed;
 		e->asks_again = false;
 		if (e->claimed && !(e->own.flags & WIRE_CLAIM_WEAK)) {

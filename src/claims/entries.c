@@ -191,8 +191,9 @@ void own_set(struct claims *c, struct claims_entry *e, const struct wire_claim *
 	tell(c, e);
 }
 
-void own_clear(struct claims *c, struct claims_entry *e)
+void own_clear(struct claims *c, int64_t now, struct claims_entry *e)
 {
+	e->let_go_until_ms = now + CLAIMS_YIELDED_MS;
 	own_remove(c, e);
 	e->unproven = e->asks_again = false;
 	tell(c, e);

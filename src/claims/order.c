@@ -8,7 +8,10 @@
  * and given up meanwhile is followed one by one: with thousands of addresses that pass from node to
  * node everything would otherwise be gathered once for each message.
  *
- * A peer that listens claims nothing, and so is given nothing.
+ * A peer that listens claims nothing, and so is given nothing.  Nor is a node that has just let go
+ * of something nobody has taken yet: where it is being drained, some views have it as a candidate
+ * still and others have not, and those that count it would find other bounds than those that do
+ * not, each itself the first, and claim without asking.
  */
 #include "config.h"
 
@@ -21,7 +24,8 @@
 #include "fairlead/mem.h"
 
 struct claims_order {
-	bool known; /* what follows holds */
+	bool known;       /* what follows holds, */
+	int64_t until_ms; /* before that time */
 	struct spread spread;
 	uint16_t self; /* our place; that of nodes that the view lacks is the last */
 	struct claims_entry **entries; /* by identity, then address */
@@ -80,6 +84,13 @@ static uint16_t place_of(const struct claims *c, int index)
 
 /* ---- gathering ---- */
 
+/* Notes that what is gathered now is to be gathered again then. */
+static void holds_until(struct claims_order *o, int64_t at_ms)
+{
+	if (at_ms < o->until_ms)
+		o->until_ms = at_ms;
+}
+
 static void gather_places(struct claims *c)
 {
 	struct claims_order *o = c->order;
@@ -126,7 +137,17 @@ static uint16_t holder_of(const struct claims *c, const struct claims_entry *e,
 	return place_of(c, c->tables[rival->peer->slot].node_index);
 }
 
-static void gather_entries(struct claims *c)
+/* The place of a node that let go of the entry a moment ago; SPREAD_NOWHERE if none did. */
+static uint16_t let_go_at(const struct claims *c, const struct claims_entry *e, int64_t now)
+{
+	if (now < e->let_go_until_ms)
+		return c->order->self;
+	if (has_just_let_go(e, e->yielder, now))
+		return place_of(c, c->tables[e->yielder].node_index);
+	return SPREAD_NOWHERE;
+}
+
+static void gather_entries(struct claims *c, int64_t now)
 {
 	struct claims_order *o = c->order;
 	size_t n = 0;
@@ -137,6 +158,11 @@ static void gather_entries(struct claims *c)
 			continue;
 		e->held_at = holder_of(c, e, best_rival(c, e));
 		o->entries[n++] = e;
+		uint16_t let_go = let_go_at(c, e, now);
+		if (e->held_at != SPREAD_NOWHERE || let_go == SPREAD_NOWHERE)
+			continue;
+		o->spread.places[let_go].live = false;
+		holds_until(o, now + CLAIMS_YIELDED_MS);
 	}
 	if (n > 1)
 		qsort(o->entries, n, sizeof(struct claims_entry *), by_identity);
@@ -158,20 +184,7 @@ static uint16_t held_at(const struct claims_order *o, size_t item, uint16_t pref
 	return at;
 }
 
-/* The place of a node that let go of one of them a moment ago. */
-static uint16_t avoided(const struct claims *c, int64_t now, size_t item)
-{
-	const struct claims_order *o = c->order;
-
-	for (size_t i = o->begins[item]; i < o->begins[item + 1]; i++) {
-		const struct claims_entry *e = o->entries[i];
-		if (has_just_let_go(e, e->yielder, now))
-			return place_of(c, c->tables[e->yielder].node_index);
-	}
-	return SPREAD_NOWHERE;
-}
-
-static void gather_items(struct claims *c, int64_t now)
+static void gather_items(struct claims *c)
 {
 	struct claims_order *o = c->order;
 	struct spread *s = &o->spread;
@@ -196,17 +209,17 @@ static void gather_items(struct claims *c, int64_t now)
 	for (size_t i = 0; i < s->n_items; i++) {
 		s->items[i].at = held_at(o, i, SPREAD_NOWHERE);
 		s->items[i].held = s->items[i].at != SPREAD_NOWHERE;
-		s->items[i].avoid = avoided(c, now, i);
 	}
 }
 
 static void find_order(struct claims *c, int64_t now)
 {
-	if (c->order->known)
+	if (c->order->known && now < c->order->until_ms)
 		return;
+	c->order->until_ms = CLAIMS_NEVER;
 	gather_places(c);
-	gather_entries(c);
-	gather_items(c, now);
+	gather_entries(c, now);
+	gather_items(c);
 	spread_all(&c->order->spread);
 	c->order->known = true;
 }
@@ -229,8 +242,11 @@ void order_follow(struct claims *c, int64_t now, struct claims_entry *e,
 	if (at != SPREAD_NOWHERE) {
 		spread_hold(&o->spread, item, at);
 	} else if (item->held) {
-		item->avoid = avoided(c, now, e->item);
-		spread_release(&o->spread, item);
+		uint16_t let_go = let_go_at(c, e, now);
+		if (let_go != SPREAD_NOWHERE && o->spread.places[let_go].live)
+			order_forget(c); /* once: then it is not live */
+		else
+			spread_release(&o->spread, item);
 	}
 }
 
@@ -259,14 +275,21 @@ static uint64_t weight(const struct claims_entry *e, uint64_t name_hash, bool v1
 	return v1 ? score(&e->addr, name_hash) : spread_weight(&e->want->identity, name_hash);
 }
 
-/* The preferred ones come first, and among equals those of greater weight. */
+/*
+ * Those that may be given something come first, of these the preferred ones, and among equals those
+ * of greater weight; for speakers of version 1 weight alone counts.
+ */
 static bool goes_before(const struct claims *c, const struct claims_entry *e,
                         const struct claims_table *t, bool v1)
 {
+	const struct spread_place *places = c->order->spread.places;
 	const struct l2_want *w = e->want;
+	bool live = places[t->node_index].live;
 	uint32_t theirs = w->preferences ? w->preferences[position(w, t->node_index)] : 0;
 
-	if (theirs != w->preference)
+	if (!v1 && live != places[c->order->self].live)
+		return live;
+	if (!v1 && theirs != w->preference)
 		return theirs > w->preference;
 	return weight(e, t->name_hash, v1) > weight(e, c->name_hash, v1);
 }

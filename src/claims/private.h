@@ -30,7 +30,7 @@ void action_add(struct claims *c, enum claims_action_type type, const struct add
 void set_state(struct claims *c, struct claims_entry *e, enum l2_ownership state);
 /* Makes @claim ours, in place of what was there, or gives ours up, and has the peers informed. */
 void own_set(struct claims *c, struct claims_entry *e, const struct wire_claim *claim);
-void own_clear(struct claims *c, struct claims_entry *e);
+void own_clear(struct claims *c, int64_t now, struct claims_entry *e);
 
 /* ---- tables.c ---- */
 

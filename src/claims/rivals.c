@@ -221,7 +221,7 @@ static void cease(struct claims *c, int64_t now, struct claims_entry *e, const u
 	const struct member_peer *p = member_by_mac(c->member, mac);
 
 	if (e->claimed)
-		own_clear(c, e);
+		own_clear(c, now, e);
 	back_off(c, now, e, p || orphaned(e) ? L2_STILL_ANSWERED : L2_CONFLICT, mac);
 }
 
@@ -309,7 +309,7 @@ static void seen_while_asking(struct claims *c, int64_t now, struct claims_entry
 {
 	if (is_known(c, e, p) && ++e->kernel_answers >= KERNEL_ANSWERS) {
 		if (e->claimed)
-			own_clear(c, e);
+			own_clear(c, now, e);
 		e->kernel_answers = KERNEL_ANSWERS;
 		back_off(c, now, e, L2_KERNEL_ANSWERS, mac);
 		return;

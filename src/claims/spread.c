@@ -120,7 +120,7 @@ static void place(struct spread *s, struct spread_item *item)
 		uint16_t at = item->candidates[i];
 		const struct spread_place *p = &s->places[at];
 		uint32_t preference = preference_of(item, i);
-		if (!p->live || at == item->avoid || preference < best_preference)
+		if (!p->live || preference < best_preference)
 			continue;
 		uint64_t weight = spread_weight(item->identity, p->name_hash);
 		if (item->at != SPREAD_NOWHERE && preference == best_preference &&
@@ -135,18 +135,13 @@ static void place(struct spread *s, struct spread_item *item)
 		s->places[item->at].load++;
 }
 
-static int n_choices(const struct spread_item *item)
-{
-	return item->n_live - (item->avoid != SPREAD_NOWHERE);
-}
-
 static int by_turn(const void *a, const void *b)
 {
 	const struct spread_item *x = *(struct spread_item *const *)a;
 	const struct spread_item *y = *(struct spread_item *const *)b;
 
-	if (n_choices(x) != n_choices(y))
-		return n_choices(x) < n_choices(y) ? -1 : 1;
+	if (x->n_live != y->n_live)
+		return x->n_live < y->n_live ? -1 : 1;
 	return identity_order(x->identity, y->identity);
 }
 

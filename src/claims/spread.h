@@ -39,8 +39,7 @@ struct spread_item {
 	size_t n_candidates;
 	/* By how much each is preferred to others, in the same order; NULL: none is. */
 	const uint32_t *preferences;
-	uint16_t avoid; /* a place that has just let go of it, or SPREAD_NOWHERE */
-	uint16_t at;    /* where it is or is to be; SPREAD_NOWHERE if there is no live candidate */
+	uint16_t at; /* where it is or is to be; SPREAD_NOWHERE if there is no live candidate */
 	uint32_t preference; /* the greatest of a live candidate, */
 	uint16_t n_live;     /* which so many have */
 	bool held;           /* it is owned, at that place */
