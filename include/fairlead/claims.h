@@ -143,6 +143,7 @@ struct claims_table {
 	int node_index; /* in the snapshot's nodes, -1 if not there */
 	bool synced;    /* as the peer's last message says */
 	bool listening; /* likewise */
+	bool died;      /* and what it held is to be looked at in the next tick */
 	/*
 	 * The peer was dead and is back: its former claims count only once it is known to make them
 	 * still.
@@ -213,6 +214,7 @@ struct claims {
 	int64_t doubt_until_ms;
 	int64_t calm_since_ms; /* no peer came or went since */
 	int64_t next_review_ms;
+	int64_t news_ms; /* since when everything is to be looked at in the next tick, or NEVER */
 
 	uint64_t digest, digest_v4; /* of our claims; of those for IPv4 addresses */
 	size_t n_owned, n_owned_v4;

@@ -68,7 +68,7 @@ void claims_init(struct claims *c, const struct claims_options *opts, struct mem
 	c->synced = true;
 	c->claims_room = WIRE_CLAIM_MAX;
 	c->targets_room = WIRE_TARGET_MAX;
-	c->next_review_ms = CLAIMS_NEVER;
+	c->next_review_ms = c->news_ms = CLAIMS_NEVER;
 	order_init(c);
 }
 
@@ -361,7 +361,7 @@ void claims_receive(struct claims *c, int64_t now, struct member_peer *p, enum m
 		settle_peer(c, now, p);
 	/* It may have been waited for. */
 	if (now < c->start_until_ms && !t->listening && (is_new || listened))
-		settle_all(c, now);
+		c->news_ms = now;
 }
 
 void claims_peer_event(struct claims *c, int64_t now, struct member_peer *p,
@@ -371,11 +371,11 @@ void claims_peer_event(struct claims *c, int64_t now, struct member_peer *p,
 	order_forget(c);
 	switch (event) {
 	case MEMBER_DIED:
-		settle_peer(c, now, p);
+		c->tables[p->slot].died = true;
 		break;
 	case MEMBER_FORGOTTEN:
 		table_clear(c, now, p, false, CLAIMS_LAPSED);
-		memset(&c->tables[p->slot], 0, sizeof(c->tables[p->slot]));
+		c->tables[p->slot] = (struct claims_table){ .node_index = -1 };
 		break;
 	}
 	tables_review_synced(c);
@@ -440,8 +440,26 @@ static void end_listening(struct claims *c, int64_t now)
 	settle_all(c, now);
 }
 
+/*
+ * What arose since the last tick is looked at once: each time everybody's places are found anew,
+ * and many peers die, or have listened to the end, together.
+ */
+static void settle_news(struct claims *c, int64_t now)
+{
+	for (size_t i = 0; i < c->member->n_slots; i++)
+		if (c->tables[i].died) {
+			c->tables[i].died = false;
+			settle_peer(c, now, c->member->peers[i]);
+		}
+	if (now >= c->news_ms) {
+		c->news_ms = CLAIMS_NEVER;
+		settle_all(c, now);
+	}
+}
+
 void claims_tick(struct claims *c, int64_t now)
 {
+	settle_news(c, now);
 	if (c->heard && !c->ready && now >= c->listen_check_ms)
 		end_listening(c, now);
 	if (now >= c->next_review_ms) {
@@ -467,6 +485,8 @@ int64_t claims_deadline(const struct claims *c)
 {
 	int64_t at = c->n_heap > 0 ? c->heap[0]->at_ms : CLAIMS_NEVER;
 
+	if (c->news_ms < at)
+		at = c->news_ms;
 	if (c->heard && !c->ready && c->listen_check_ms < at)
 		at = c->listen_check_ms;
 	if (c->next_review_ms < at)

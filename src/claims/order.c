@@ -280,7 +280,7 @@ static uint64_t weight(const struct claims_entry *e, uint64_t name_hash, bool v1
  * of greater weight; for speakers of version 1 weight alone counts.
  */
 static bool goes_before(const struct claims *c, const struct claims_entry *e,
-                        const struct claims_table *t, bool v1)
+                        const struct claims_table *t, bool v1, uint64_t own_weight)
 {
 	const struct spread_place *places = c->order->spread.places;
 	const struct l2_want *w = e->want;
@@ -291,7 +291,7 @@ static bool goes_before(const struct claims *c, const struct claims_entry *e,
 		return live;
 	if (!v1 && theirs != w->preference)
 		return theirs > w->preference;
-	return weight(e, t->name_hash, v1) > weight(e, c->name_hash, v1);
+	return weight(e, t->name_hash, v1) > own_weight;
 }
 
 size_t rank(struct claims *c, int64_t now, const struct claims_entry *e)
@@ -303,6 +303,7 @@ size_t rank(struct claims *c, int64_t now, const struct claims_entry *e)
 	uint16_t first = v1 ? SPREAD_NOWHERE : c->order->spread.items[e->item].at;
 	if (first == c->order->self)
 		return 0;
+	uint64_t own_weight = weight(e, c->name_hash, v1);
 	for (size_t i = 0; i < c->member->n_slots; i++) {
 		const struct member_peer *p = c->member->peers[i];
 		const struct claims_table *t = &c->tables[i];
@@ -310,7 +311,7 @@ size_t rank(struct claims *c, int64_t now, const struct claims_entry *e)
 		    !is_candidate(e->want, t->node_index) || !can_claim(p, e) ||
 		    has_just_let_go(e, (uint16_t)i, now))
 			continue;
-		before += t->node_index == first || goes_before(c, e, t, v1);
+		before += t->node_index == first || goes_before(c, e, t, v1, own_weight);
 	}
 	return before;
 }
