@@ -143,6 +143,7 @@ struct claims_table {
 	int node_index; /* in the snapshot's nodes, -1 if not there */
 	bool synced;    /* as the peer's last message says */
 	bool listening; /* likewise */
+	bool fresh;     /* likewise: its view is */
 	bool died;      /* and what it held is to be looked at in the next tick */
 	/*
 	 * The peer was dead and is back: its former claims count only once it is known to make them

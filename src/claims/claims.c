@@ -329,7 +329,9 @@ void claims_receive(struct claims *c, int64_t now, struct member_peer *p, enum m
 	struct claims_table *t = &c->tables[p->slot];
 	bool listened = t->listening;
 	t->listening = p->flags & WIRE_LISTENING;
-	if (is_new || was != p->state || listened != t->listening)
+	bool was_fresh = t->fresh;
+	t->fresh = p->flags & WIRE_FRESH;
+	if (is_new || was != p->state || listened != t->listening || was_fresh != t->fresh)
 		order_forget(c);
 	if (is_new) {
 		t->name_hash = hash64_str(p->name, 0);

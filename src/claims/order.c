@@ -91,7 +91,36 @@ static void holds_until(struct claims_order *o, int64_t at_ms)
 		o->until_ms = at_ms;
 }
 
-static void gather_places(struct claims *c)
+/*
+ * Who has had no news of the cluster for long may be given nothing, unless nobody has any: others
+ * would soon overrule it.
+ */
+static void leave_out_stale(struct claims *c, int64_t now)
+{
+	struct spread_place *places = c->order->spread.places;
+	bool any = c->view_fresh;
+
+	for (size_t i = 0; i < c->member->n_slots; i++) {
+		const struct member_peer *p = c->member->peers[i];
+		if (!p || !is_live(p))
+			continue;
+		bool fresh = member_stale_ms(p, now) <= CLAIMS_STALE_MS;
+		if (fresh && !(p->flags & WIRE_FRESH))
+			holds_until(c->order, p->fresh_ms + CLAIMS_STALE_MS + 1);
+		any |= fresh;
+	}
+	if (!any)
+		return;
+	if (!c->view_fresh)
+		places[c->order->self].live = false;
+	for (size_t i = 0; i < c->member->n_slots; i++) {
+		const struct member_peer *p = c->member->peers[i];
+		if (p && c->tables[i].node_index >= 0 && member_stale_ms(p, now) > CLAIMS_STALE_MS)
+			places[c->tables[i].node_index].live = false;
+	}
+}
+
+static void gather_places(struct claims *c, int64_t now)
 {
 	struct claims_order *o = c->order;
 	struct spread *s = &o->spread;
@@ -115,6 +144,7 @@ static void gather_places(struct claims *c)
 	for (size_t i = 0; c->view->awaited && i < c->view->n_nodes; i++)
 		if (c->view->awaited[i] && !s->places[i].live)
 			o->missing[o->n_missing++] = (uint16_t)i;
+	leave_out_stale(c, now);
 }
 
 static int by_identity(const void *a, const void *b)
@@ -217,7 +247,7 @@ static void find_order(struct claims *c, int64_t now)
 	if (c->order->known && now < c->order->until_ms)
 		return;
 	c->order->until_ms = CLAIMS_NEVER;
-	gather_places(c);
+	gather_places(c, now);
 	gather_entries(c, now);
 	gather_items(c);
 	spread_all(&c->order->spread);

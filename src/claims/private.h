@@ -99,7 +99,7 @@ bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
 
 void order_init(struct claims *c);
 void order_fini(struct claims *c);
-/* The view is another one, or a peer came, went or has listened to the end. */
+/* The view is another one, or a peer came, went, has listened to the end or has another view. */
 void order_forget(struct claims *c);
 /* What is known of the claims for the entry has changed; @rival: the best of a peer's, or NULL. */
 void order_follow(struct claims *c, int64_t now, struct claims_entry *e,

@@ -352,6 +352,50 @@ static void a_drain_makes_no_second_owner(void **state)
 	}
 }
 
+/* Who alone has had no news of the cluster for long would soon lose it again. */
+static void who_has_no_news_gets_nothing_while_others_have(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 10; seed++) {
+		size_t n[SIM_NODES_MAX];
+		sim_init(&sim, seed, 4, 24);
+		start_all(false);
+		count_owned(n);
+		sim_run(&sim, 15000);
+		size_t without_news = seed % 2 ? 3 : 2;
+		for (size_t i = 2; i <= without_news; i++) {
+			sim.nodes[i].view.view_fresh = false;
+			sim_publish(&sim, i);
+		}
+		/* What node 2 owns has gone to the others by now, and to these goes node 0's, too. */
+		sim_run(&sim, 8000);
+		sim_observe(&sim); /* an owner that is overruled hears so a moment later */
+		sim_kill(&sim, 0);
+		sim_run(&sim, 1000);
+		count_owned(n);
+		assert_int_equal(n[2], 0);
+		if (without_news == 3)
+			assert_int_equal(n[1], 24);
+		assert_int_equal(sim.worst_several_ms, 0);
+
+		/* Where nobody has, all get something. */
+		sim_start(&sim, 0);
+		sim_run(&sim, 1000);
+		for (size_t i = 0; i < 4; i++) {
+			sim.nodes[i].view.view_fresh = false;
+			sim_publish(&sim, i);
+		}
+		sim.server_away = true;
+		sim_run(&sim, 8000);
+		sim_kill(&sim, 1);
+		sim_run(&sim, 1500);
+		count_owned(n);
+		assert_in_range(n[0], 1, 24);
+		assert_in_range(n[2], 1, 24);
+		sim_fini(&sim);
+	}
+}
+
 /* Each Service has endpoints on two nodes, and only these may own its address. */
 static void with_policy_local_the_bound_is_that_of_each_nodes_own_services(void **state)
 {
@@ -473,6 +517,7 @@ int main(void)
 		cmocka_unit_test(the_work_is_linear),
 		cmocka_unit_test(an_installation_is_spread_and_so_are_the_addresses_of_the_dead),
 		cmocka_unit_test(a_drain_makes_no_second_owner),
+		cmocka_unit_test(who_has_no_news_gets_nothing_while_others_have),
 		cmocka_unit_test(with_policy_local_the_bound_is_that_of_each_nodes_own_services),
 		cmocka_unit_test(a_node_without_speaker_is_waited_for_two_seconds),
 		cmocka_unit_test(who_is_the_only_candidate_does_not_wait),
