@@ -95,8 +95,8 @@ struct claims_entry {
 	int64_t recalled_until_ms;
 	int64_t freed_ms, free_since_ms, defended_ms;
 	int64_t let_go_until_ms; /* until when it counts that we let go of it last (order.c) */
-	int64_t asked_since_ms; /* since when others' probes delay our claim, 0: they do not */
-	int64_t at_ms;          /* when to look at it again */
+	int64_t asked_since_ms;  /* since when others' probes delay our claim, 0: they do not */
+	int64_t at_ms;           /* when to look at it again */
 	/*
 	 * As an owner: when to announce it again, and when to ask whether somebody else answers,
 	 * too.

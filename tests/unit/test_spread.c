@@ -367,7 +367,9 @@ static void who_has_no_news_gets_nothing_while_others_have(void **state)
 			sim.nodes[i].view.view_fresh = false;
 			sim_publish(&sim, i);
 		}
-		/* What node 2 owns has gone to the others by now, and to these goes node 0's, too. */
+		/*
+		 * What node 2 owns has gone to the others by now, and to these goes node 0's, too.
+		 */
 		sim_run(&sim, 8000);
 		sim_observe(&sim); /* an owner that is overruled hears so a moment later */
 		sim_kill(&sim, 0);
