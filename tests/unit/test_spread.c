@@ -376,6 +376,8 @@ static void who_has_no_news_gets_nothing_while_others_have(void **state)
 		sim_run(&sim, 1000);
 		count_owned(n);
 		assert_int_equal(n[2], 0);
+		for (size_t a = 0; a < 24; a++)
+			assert_in_range(sim.changes[a], 0, 1); /* none moves twice */
 		if (without_news == 3)
 			assert_int_equal(n[1], 24);
 		assert_int_equal(sim.worst_several_ms, 0);
