@@ -200,6 +200,7 @@ EXTRA_DIST += \
 	tests/cli/mishaps.py \
 	tests/cli/out \
 	tests/cli/packet.yaml \
+	tests/cli/places.yaml \
 	tests/cli/pools.yaml \
 	tests/cli/quoted.json \
 	tests/cli/racks.yaml \

@@ -9,6 +9,7 @@ EXTRA_DIST += \
 	tests/bench/__main__.py \
 	tests/bench/allocate.py \
 	tests/bench/announce.py \
+	tests/bench/bgp.py \
 	tests/bench/failover.py \
 	tests/bench/figures.py \
 	tests/bench/memory.py \
