@@ -448,7 +448,7 @@ static void end_listening(struct claims *c, int64_t now)
  */
 static void settle_news(struct claims *c, int64_t now)
 {
-	for (size_t i = 0; i < c->member->n_slots; i++)
+	for (size_t i = 0; i < c->n_tables; i++)
 		if (c->tables[i].died) {
 			c->tables[i].died = false;
 			settle_peer(c, now, c->member->peers[i]);

@@ -146,7 +146,7 @@ struct announcement *served_of(const struct served *w, const struct addr *addr)
 	return x ? x->first : NULL;
 }
 
-/* As decide_first() has it. */
+/* As traffic_precedence() has it. */
 static bool is_older(const struct announcement *a, const struct announcement *b)
 {
 	return a->created_us != b->created_us ? a->created_us < b->created_us
