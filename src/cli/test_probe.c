@@ -39,7 +39,8 @@ struct attempt {
 	struct test_probe *probe;
 	struct bufferevent *bev;
 	struct event *again;
-	unsigned int running; /* so many times it was as it should be */
+	unsigned int running;     /* so many times it was as it should be */
+	struct test_probe before; /* as the attempt before left it */
 };
 
 /* ---- one answer ---- */
@@ -186,6 +187,7 @@ static void ask(evutil_socket_t fd, short what, void *arg)
 	socklen_t size = sockaddr_of(p, &ss);
 
 	(void)fd, (void)what;
+	a->before = *p;
 	p->answered = false;
 	p->why[0] = p->node[0] = '\0';
 	p->client = p->self = (struct addr){ 0 };
@@ -217,13 +219,20 @@ static void start(struct asking *all, struct attempt *a, struct test_probe *p)
 	event_active(a->again, EV_TIMEOUT, 0);
 }
 
-/* One that time ran out on in the middle has shown nothing new. */
+/*
+ * One that time ran out on in the middle has shown nothing new: what was wrong in the attempt
+ * before is wrong still.
+ */
 static void finish(struct attempt *a)
 {
+	struct test_probe *p = a->probe;
+
 	if (a->bev) {
 		bufferevent_free(a->bev);
-		if (!a->probe->answered && !*a->probe->why)
-			snprintf(a->probe->why, sizeof(a->probe->why), "timed out");
+		if (*a->before.why || (a->before.answered && p->silent))
+			*p = a->before;
+		else
+			snprintf(p->why, sizeof(p->why), "timed out");
 	}
 	event_free(a->again);
 }

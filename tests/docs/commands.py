@@ -204,7 +204,7 @@ _IS_THIS = "it runs the tests, this one among them"
 _A_NAME = "it names a flag, and is nothing to type"
 _KUBE_PROXY = "the cluster of the tests has no kube-proxy in Pods; tests/e2e/test_replacement.py does the same without"
 _PACKAGES = "it installs packages, which tests/run does with `tests/install dev` before anything else"
-_DISTCHECK = "tests/run: dist/distcheck make"
+_DISTCHECK = "tests/run: if make -s -C"
 
 
 def _rows(page: str, *rows: tuple[str, dict[str, object]]) -> tuple[Row, ...]:

@@ -56,6 +56,7 @@ def lab() -> Iterator[Lab]:
         spec = {"type": "LoadBalancer", "selector": {"app": "webapp"}, "ports": ports}
         opened.api.create({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec})
         assert opened.wait_address("web") == ADDRESS
+        opened.wait_owner(ADDRESS)  # as if nothing else were there
         opened.apply("frontend.yaml")
         opened.wait_address("frontend")
         yield opened

@@ -836,10 +836,10 @@ static void all_that_is_found_fits_into_a_message(void **state)
 }
 
 /*
- * A server in a process of its own that gives each client this answer, or keeps it waiting; its
- * port.
+ * A server in a process of its own that gives each client this answer, or keeps it waiting (and
+ * tells us so by SIGUSR1); its port.
  */
-enum serving { EACH, THE_FIRST, ALL_BUT_THE_FIRST };
+enum serving { EACH, THE_FIRST, THE_FIRST_AND_TELL, ALL_BUT_THE_FIRST };
 
 static pid_t serve(const char *answer, enum serving serving, uint16_t *ret_port)
 {
@@ -870,7 +870,9 @@ static pid_t serve(const char *answer, enum serving serving, uint16_t *ret_port)
 		int client = accept(fd, NULL, NULL);
 		if (client < 0 || read(client, request, sizeof(request)) < 0)
 			_exit(1);
-		if (serving == (first ? ALL_BUT_THE_FIRST : THE_FIRST))
+		if (serving == THE_FIRST_AND_TELL && !first)
+			kill(parent, SIGUSR1);
+		if (serving != EACH && (serving == ALL_BUT_THE_FIRST) == first)
 			continue;
 		/* Who has heard enough goes, which is no error of ours. */
 		(void)!write(client, answer, strlen(answer));
@@ -950,6 +952,27 @@ static void a_signal_ends_the_asking(void **state)
 
 	test_probe_all(&p, 1, 3600, &stop);
 	assert_false(p.good);
+}
+
+static volatile sig_atomic_t told;
+
+static void on_told(int signo)
+{
+	(void)signo;
+	told = 1;
+}
+
+static void what_was_wrong_is_wrong_still_in_the_middle_of_an_attempt(void **state)
+{
+	(void)state;
+	struct test_probe p = { .addr = ip("127.0.0.1") };
+
+	signal(SIGUSR1, on_told);
+	pid_t pid = serve("HTTP/1.1 503 No\r\n\r\n", THE_FIRST_AND_TELL, &p.port);
+	test_probe_all(&p, 1, 60, &told);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_string_equal(p.why, "HTTP status 503");
 }
 
 /* ---- the objects ---- */
@@ -1182,6 +1205,7 @@ int main(void)
 		cmocka_unit_test(targets_are_asked_until_they_are_as_they_should_be),
 		cmocka_unit_test(whoever_keeps_silent_is_asked_again),
 		cmocka_unit_test(a_signal_ends_the_asking),
+		cmocka_unit_test(what_was_wrong_is_wrong_still_in_the_middle_of_an_attempt),
 		cmocka_unit_test(the_namespace_says_whose_it_is),
 		cmocka_unit_test(the_service_takes_one_address),
 		cmocka_unit_test(pods_have_no_privileges),
