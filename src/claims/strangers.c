@@ -10,6 +10,7 @@
  */
 #include "fairlead/strangers.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* A stranger that was silent for this long may be forgotten. */
@@ -47,21 +48,14 @@ static uint32_t draw(struct strangers *st)
 	return (uint32_t)(x >> 32) | 1;
 }
 
+static int by_name(const void *name, const void *node)
+{
+	return strcmp(name, *(const char *const *)node);
+}
+
 static bool is_known(const struct strangers *st, const char *name)
 {
-	size_t low = 0, high = st->n_nodes;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int order = strcmp(st->nodes[mid], name);
-		if (order == 0)
-			return true;
-		if (order < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return false;
+	return st->n_nodes && bsearch(name, st->nodes, st->n_nodes, sizeof(*st->nodes), by_name);
 }
 
 void strangers_set_nodes(struct strangers *st, const char *const *nodes, size_t n)

@@ -6,6 +6,7 @@ libfairlead_a_SOURCES += \
 	src/cli/convert.h \
 	src/cli/convert_fields.c \
 	src/cli/convert_private.h \
+	src/cli/convert_reader.c \
 	src/cli/convert_select.c \
 	src/cli/dump.c \
 	src/cli/dump.h \

@@ -18,119 +18,9 @@
 
 #define NS_PER_S 1000000000
 
-/* A map being read. */
-struct reader {
-	struct conversion *c;
-	const char *at;           /* where it is in the object, "nodeSelectors[0]."; "": the spec */
-	struct json_object *from; /* MetalLB's */
-	struct json_object *to;   /* ours */
-	bool left_out;            /* it cannot be what it is for without a field of the table */
-};
-
-struct field {
-	const char *name; /* MetalLB's */
-	void (*read)(struct reader *r, const struct field *f, struct json_object *value);
-	const char *key;  /* ours */
-	const char *omit; /* as JSON: a default, which needs no writing */
-	const char *lost; /* without read: what is lost where it is set, and what to do */
-	bool needed;      /* lost: and so is all of it */
-};
-
-/* As a Go program leaves out, or writes, what is not set. */
-static bool is_unset(struct json_object *value)
-{
-	static const char *const unset[] = { "null", "false", "0", "\"\"", "[ ]", "{ }" };
-	const char *text = json_object_to_json_string(value);
-
-	for (size_t i = 0; i < ARRAY_LEN(unset); i++)
-		if (!strcmp(text, unset[i]))
-			return true;
-	return false;
-}
-
 static bool is_list(struct json_object *value)
 {
 	return json_object_is_type(value, json_type_array);
-}
-
-static void read_field(struct reader *r, const struct field *f)
-{
-	struct json_object *value = NULL;
-
-	if (!json_object_object_get_ex(r->from, f->name, &value) || !value)
-		return;
-	if (f->read) {
-		f->read(r, f, value);
-	} else if (f->lost && !is_unset(value)) {
-		convert_note(r->c, "%s%s: %s", r->at, f->name, f->lost);
-		r->left_out |= f->needed;
-	}
-}
-
-static void note_unknown(const struct reader *r, const struct field *fields, size_t n)
-{
-	json_object_object_foreach(r->from, key, value) {
-		size_t i = 0;
-		while (i < n && strcmp(fields[i].name, key) != 0)
-			i++;
-		if (i == n && value)
-			convert_note(r->c, "%s%.64s: not known here, and not carried over", r->at,
-			             key);
-	}
-}
-
-static void read_fields(struct reader *r, const struct field *fields, size_t n)
-{
-	if (!r->from)
-		return;
-	if (!json_object_is_type(r->from, json_type_object)) {
-		/* Without the dot behind it. */
-		int len = *r->at ? (int)strlen(r->at) - 1 : 4;
-		convert_note(r->c, "%.*s: is no map, and is not carried over", len,
-		             *r->at ? r->at : "spec");
-		return;
-	}
-	for (size_t i = 0; i < n; i++)
-		read_field(r, &fields[i]);
-	note_unknown(r, fields, n);
-}
-
-/* ---- fields of any kind ---- */
-
-static void read_value(struct reader *r, const struct field *f, struct json_object *value)
-{
-	const char *text = json_object_to_json_string(value);
-
-	if (!strcmp(text, "\"\"") || !strcmp(text, "[ ]") || (f->omit && !strcmp(text, f->omit)))
-		return;
-	json_object_object_add(r->to, f->key, json_object_get(value));
-}
-
-static const struct field selector_fields[] = {
-	{ "matchLabels", .read = read_value, .key = "match-labels" },
-	{ "matchExpressions", .read = read_value, .key = "match-expressions" },
-};
-
-static void read_selectors(struct reader *r, const struct field *f, struct json_object *value)
-{
-	if (!is_list(value) || json_object_array_length(value) == 0) {
-		read_value(r, f, value);
-		return;
-	}
-	struct json_object *list = json_object_new_array();
-	for (size_t i = 0; i < json_object_array_length(value); i++) {
-		struct json_object *item = json_object_array_get_idx(value, i);
-		cleanup_free char *at = xasprintf("%s%s[%zu].", r->at, f->name, i);
-		struct reader nested = { .c = r->c, .at = at, .from = item };
-		if (!json_object_is_type(item, json_type_object)) {
-			json_object_array_add(list, json_object_get(item));
-			continue;
-		}
-		nested.to = json_object_new_object();
-		read_fields(&nested, selector_fields, ARRAY_LEN(selector_fields));
-		json_object_array_add(list, nested.to);
-	}
-	json_object_object_add(r->to, f->key, list);
 }
 
 /* ---- Community ---- */
@@ -153,7 +43,8 @@ static void take_alias(struct conversion *c, size_t i, struct json_object *item)
 	}
 }
 
-static void read_aliases(struct reader *r, const struct field *f, struct json_object *value)
+static void read_aliases(struct convert_reader *r, const struct convert_field *f,
+                         struct json_object *value)
 {
 	if (!is_list(value))
 		convert_note(r->c, "%s: is no list, and is not carried over", f->name);
@@ -161,30 +52,31 @@ static void read_aliases(struct reader *r, const struct field *f, struct json_ob
 		take_alias(r->c, i, json_object_array_get_idx(value, i));
 }
 
-static const struct field community_fields[] = {
+static const struct convert_field community_fields[] = {
 	{ "communities", .read = read_aliases },
 };
 
 /* ---- BFDProfile ---- */
 
-static const struct field bfd_fields[] = {
-	{ "receiveInterval", .read = read_value, .key = "receive-interval" },
-	{ "transmitInterval", .read = read_value, .key = "transmit-interval" },
-	{ "echoInterval", .read = read_value, .key = "echo-interval" },
-	{ "detectMultiplier", .read = read_value, .key = "detect-multiplier" },
-	{ "minimumTtl", .read = read_value, .key = "minimum-ttl" },
-	{ "echoMode", .read = read_value, .key = "echo-mode", .omit = "false" },
-	{ "passiveMode", .read = read_value, .key = "passive-mode", .omit = "false" },
+static const struct convert_field bfd_fields[] = {
+	{ "receiveInterval", .read = convert_read_value, .key = "receive-interval" },
+	{ "transmitInterval", .read = convert_read_value, .key = "transmit-interval" },
+	{ "echoInterval", .read = convert_read_value, .key = "echo-interval" },
+	{ "detectMultiplier", .read = convert_read_value, .key = "detect-multiplier" },
+	{ "minimumTtl", .read = convert_read_value, .key = "minimum-ttl" },
+	{ "echoMode", .read = convert_read_value, .key = "echo-mode", .omit = "false" },
+	{ "passiveMode", .read = convert_read_value, .key = "passive-mode", .omit = "false" },
 };
 
 /* ---- BGPPeer ---- */
 
 /* "internal" is the own AS by another name. */
-static void read_dynamic_asn(struct reader *r, const struct field *f, struct json_object *value)
+static void read_dynamic_asn(struct convert_reader *r, const struct convert_field *f,
+                             struct json_object *value)
 {
 	struct json_object *asn = NULL;
 
-	if (is_unset(value))
+	if (convert_is_unset(value))
 		return;
 	if (!strcmp(json_object_get_string(value), "internal") &&
 	    json_object_object_get_ex(r->to, "my-asn", &asn)) {
@@ -198,11 +90,12 @@ static void read_dynamic_asn(struct reader *r, const struct field *f, struct jso
 }
 
 /* Of MetalLB's sessions each has a family unless told, of ours those over IPv4 have both. */
-static void read_dual(struct reader *r, const struct field *f, struct json_object *value)
+static void read_dual(struct convert_reader *r, const struct convert_field *f,
+                      struct json_object *value)
 {
 	const char *address = kube_json_str(r->from, "peerAddress", NULL);
 
-	if (!is_unset(value) && address && strchr(address, ':'))
+	if (!convert_is_unset(value) && address && strchr(address, ':'))
 		convert_note(r->c,
 		             "%s: a session over IPv6 carries IPv6 alone; add a peer over IPv4, "
 		             "which carries both",
@@ -213,11 +106,12 @@ static void read_dual(struct reader *r, const struct field *f, struct json_objec
  * Each of MetalLB's passwords has a Secret to itself; ours are keys of one, which can be named as
  * those were.
  */
-static void read_password_secret(struct reader *r, const struct field *f, struct json_object *value)
+static void read_password_secret(struct convert_reader *r, const struct convert_field *f,
+                                 struct json_object *value)
 {
 	const char *name = kube_json_str(value, "name", NULL);
 
-	if (is_unset(value))
+	if (convert_is_unset(value))
 		return;
 	if (!name || !*name) {
 		convert_note(r->c, "%s: has no name, and is not carried over", f->name);
@@ -232,7 +126,8 @@ static void read_password_secret(struct reader *r, const struct field *f, struct
 }
 
 /* Without a hold time, MetalLB takes three times the keepalive time. */
-static void read_keepalive(struct reader *r, const struct field *f, struct json_object *value)
+static void read_keepalive(struct convert_reader *r, const struct convert_field *f,
+                           struct json_object *value)
 {
 	int64_t ns;
 
@@ -242,24 +137,24 @@ static void read_keepalive(struct reader *r, const struct field *f, struct json_
 		cleanup_free char *hold = xasprintf("%" PRId64 "s", 3 * ns / NS_PER_S);
 		json_object_object_add(r->to, "hold-time", json_object_new_string(hold));
 	}
-	read_value(r, f, value);
+	convert_read_value(r, f, value);
 }
 
-static const struct field peer_fields[] = {
-	{ "myASN", .read = read_value, .key = "my-asn" },
-	{ "peerASN", .read = read_value, .key = "peer-asn", .omit = "0" },
+static const struct convert_field peer_fields[] = {
+	{ "myASN", .read = convert_read_value, .key = "my-asn" },
+	{ "peerASN", .read = convert_read_value, .key = "peer-asn", .omit = "0" },
 	{ "dynamicASN", .read = read_dynamic_asn },
-	{ "peerAddress", .read = read_value, .key = "peer-address" },
-	{ "peerPort", .read = read_value, .key = "peer-port", .omit = "179" },
-	{ "sourceAddress", .read = read_value, .key = "source-address" },
-	{ "holdTime", .read = read_value, .key = "hold-time" },
+	{ "peerAddress", .read = convert_read_value, .key = "peer-address" },
+	{ "peerPort", .read = convert_read_value, .key = "peer-port", .omit = "179" },
+	{ "sourceAddress", .read = convert_read_value, .key = "source-address" },
+	{ "holdTime", .read = convert_read_value, .key = "hold-time" },
 	{ "keepaliveTime", .read = read_keepalive, .key = "keepalive-time" },
-	{ "routerID", .read = read_value, .key = "router-id" },
-	{ "password", .read = read_value, .key = "password" },
+	{ "routerID", .read = convert_read_value, .key = "router-id" },
+	{ "password", .read = convert_read_value, .key = "password" },
 	{ "passwordSecret", .read = read_password_secret },
-	{ "bfdProfile", .read = read_value, .key = "bfd-profile" },
-	{ "ebgpMultiHop", .read = read_value, .key = "ebgp-multihop", .omit = "false" },
-	{ "nodeSelectors", .read = read_selectors, .key = "node-selectors" },
+	{ "bfdProfile", .read = convert_read_value, .key = "bfd-profile" },
+	{ "ebgpMultiHop", .read = convert_read_value, .key = "ebgp-multihop", .omit = "false" },
+	{ "nodeSelectors", .read = convert_read_selectors, .key = "node-selectors" },
 	{ "dualStackAddressFamily", .read = read_dual },
 	{ "interface",
 	  .lost = "a peer needs its address; this one is left out, add it with peer-address",
@@ -278,11 +173,11 @@ static const struct field peer_fields[] = {
 
 /* ---- IPAddressPool, AddressPool ---- */
 
-static const struct field allocation_fields[] = {
-	{ "priority", .read = read_value, .key = "priority", .omit = "0" },
-	{ "namespaces", .read = read_value, .key = "namespaces" },
-	{ "namespaceSelectors", .read = read_selectors, .key = "namespace-selectors" },
-	{ "serviceSelectors", .read = read_selectors, .key = "service-selectors" },
+static const struct convert_field allocation_fields[] = {
+	{ "priority", .read = convert_read_value, .key = "priority", .omit = "0" },
+	{ "namespaces", .read = convert_read_value, .key = "namespaces" },
+	{ "namespaceSelectors", .read = convert_read_selectors, .key = "namespace-selectors" },
+	{ "serviceSelectors", .read = convert_read_selectors, .key = "service-selectors" },
 };
 
 static bool is_empty_selector(struct json_object *selector)
@@ -293,7 +188,7 @@ static bool is_empty_selector(struct json_object *selector)
 		return false;
 	json_object_object_foreach(selector, key, value) {
 		(void)key;
-		any |= !is_unset(value);
+		any |= !convert_is_unset(value);
 	}
 	return !any;
 }
@@ -313,7 +208,7 @@ static bool selects_all(struct json_object *map, const char *key)
 }
 
 /* What selects all is no condition; with it the names of namespaces are none either. */
-static void drop_conditions_on_none(struct reader *r)
+static void drop_conditions_on_none(struct convert_reader *r)
 {
 	bool all_namespaces = selects_all(r->to, "namespace-selectors");
 	bool all_services = selects_all(r->to, "service-selectors");
@@ -332,13 +227,14 @@ static void drop_conditions_on_none(struct reader *r)
 		                   "selects every Service; left out, as it is no condition");
 }
 
-static void read_allocation(struct reader *r, const struct field *f, struct json_object *value)
+static void read_allocation(struct convert_reader *r, const struct convert_field *f,
+                            struct json_object *value)
 {
 	cleanup_free char *at = xasprintf("%s%s.", r->at, f->name);
-	struct reader nested = { .c = r->c, .at = at, .from = value, .to = r->to };
+	struct convert_reader nested = { .c = r->c, .at = at, .from = value, .to = r->to };
 	bool is_narrow = false;
 
-	read_fields(&nested, allocation_fields, ARRAY_LEN(allocation_fields));
+	convert_read_fields(&nested, allocation_fields, ARRAY_LEN(allocation_fields));
 	if (!json_object_is_type(value, json_type_object)) {
 		convert_note(
 			r->c,
@@ -366,10 +262,11 @@ static int text_cmp(const void *a, const void *b)
 }
 
 /* In order, so that equal advertisements look equal. */
-static void read_communities(struct reader *r, const struct field *f, struct json_object *value)
+static void read_communities(struct convert_reader *r, const struct convert_field *f,
+                             struct json_object *value)
 {
 	if (!is_list(value)) {
-		read_value(r, f, value);
+		convert_read_value(r, f, value);
 		return;
 	}
 	struct json_object *list = json_object_new_array();
@@ -383,9 +280,10 @@ static void read_communities(struct reader *r, const struct field *f, struct jso
 }
 
 /* Selectors of which one selects all are no condition. */
-static void read_condition(struct reader *r, const struct field *f, struct json_object *value)
+static void read_condition(struct convert_reader *r, const struct convert_field *f,
+                           struct json_object *value)
 {
-	read_selectors(r, f, value);
+	convert_read_selectors(r, f, value);
 	if (selects_all(r->to, f->key))
 		json_object_object_del(r->to, f->key);
 }
@@ -402,7 +300,8 @@ static bool is_peer(const struct conversion *c, const char *name)
 }
 
 /* MetalLB announces to those of them that there are. */
-static void read_peers(struct reader *r, const struct field *f, struct json_object *value)
+static void read_peers(struct convert_reader *r, const struct convert_field *f,
+                       struct json_object *value)
 {
 	size_t n = is_list(value) ? json_object_array_length(value) : 0;
 	struct json_object *list = json_object_new_array();
@@ -419,7 +318,7 @@ static void read_peers(struct reader *r, const struct field *f, struct json_obje
 	}
 	if (json_object_array_length(list)) {
 		json_object_object_add(r->to, f->key, json_object_get(list));
-	} else if (!is_unset(value)) {
+	} else if (!convert_is_unset(value)) {
 		convert_note(r->c, "%s%s: none of them is a peer; the advertisement is left out",
 		             r->at, f->name);
 		r->left_out = true;
@@ -430,11 +329,12 @@ static void read_peers(struct reader *r, const struct field *f, struct json_obje
 /* The first of the table, which an AddressPool's own advertisements have too. */
 #define LEGACY_ADVERTISEMENT_FIELDS 4
 
-static const struct field bgp_fields[] = {
-	{ "aggregationLength", .read = read_value, .key = "aggregation-length", .omit = "32" },
-	{ "aggregationLengthV6", .read = read_value, .key = "aggregation-length-v6",
+static const struct convert_field bgp_fields[] = {
+	{ "aggregationLength", .read = convert_read_value, .key = "aggregation-length",
+	  .omit = "32" },
+	{ "aggregationLengthV6", .read = convert_read_value, .key = "aggregation-length-v6",
 	  .omit = "128" },
-	{ "localPref", .read = read_value, .key = "localpref", .omit = "0" },
+	{ "localPref", .read = convert_read_value, .key = "localpref", .omit = "0" },
 	{ "communities", .read = read_communities, .key = "communities" },
 	{ "ipAddressPools" }, /* convert_select() looks at these */
 	{ "ipAddressPoolSelectors" },
@@ -460,7 +360,7 @@ static void add_map(struct convert_list *list, struct json_object *map, const ch
 	list->labels[n] = label;
 }
 
-static void read_legacy_advertisements(struct reader *r, const struct field *f,
+static void read_legacy_advertisements(struct convert_reader *r, const struct convert_field *f,
                                        struct json_object *value)
 {
 	struct convert_pool *pool = &r->c->pools[r->c->n_pools - 1];
@@ -471,28 +371,28 @@ static void read_legacy_advertisements(struct reader *r, const struct field *f,
 	}
 	for (size_t i = 0; i < json_object_array_length(value); i++) {
 		cleanup_free char *at = xasprintf("%s[%zu].", f->name, i);
-		struct reader nested = { .c = r->c,
-			                 .at = at,
-			                 .from = json_object_array_get_idx(value, i),
-			                 .to = json_object_new_object() };
-		read_fields(&nested, bgp_fields, LEGACY_ADVERTISEMENT_FIELDS);
+		struct convert_reader nested = { .c = r->c,
+			                         .at = at,
+			                         .from = json_object_array_get_idx(value, i),
+			                         .to = json_object_new_object() };
+		convert_read_fields(&nested, bgp_fields, LEGACY_ADVERTISEMENT_FIELDS);
 		add_map(&pool->bgp, nested.to, pool->from->label);
 		json_object_put(nested.to);
 	}
 }
 
-static const struct field pool_fields[] = {
-	{ "addresses", .read = read_value, .key = "addresses" },
-	{ "autoAssign", .read = read_value, .key = "auto-assign", .omit = "true" },
-	{ "avoidBuggyIPs", .read = read_value, .key = "avoid-buggy-ips", .omit = "false" },
+static const struct convert_field pool_fields[] = {
+	{ "addresses", .read = convert_read_value, .key = "addresses" },
+	{ "autoAssign", .read = convert_read_value, .key = "auto-assign", .omit = "true" },
+	{ "avoidBuggyIPs", .read = convert_read_value, .key = "avoid-buggy-ips", .omit = "false" },
 	{ "serviceAllocation", .read = read_allocation },
 };
 
-static const struct field legacy_pool_fields[] = {
-	{ "protocol", .read = read_value, .key = "protocol" },
-	{ "addresses", .read = read_value, .key = "addresses" },
-	{ "autoAssign", .read = read_value, .key = "auto-assign", .omit = "true" },
-	{ "avoidBuggyIPs", .read = read_value, .key = "avoid-buggy-ips", .omit = "false" },
+static const struct convert_field legacy_pool_fields[] = {
+	{ "protocol", .read = convert_read_value, .key = "protocol" },
+	{ "addresses", .read = convert_read_value, .key = "addresses" },
+	{ "autoAssign", .read = convert_read_value, .key = "auto-assign", .omit = "true" },
+	{ "avoidBuggyIPs", .read = convert_read_value, .key = "avoid-buggy-ips", .omit = "false" },
 	{ "bgpAdvertisements", .read = read_legacy_advertisements },
 };
 
@@ -510,10 +410,11 @@ static struct json_object *interface_pattern(struct json_object *name)
 	return json_object_new_string(buf_str(&out));
 }
 
-static void read_interfaces(struct reader *r, const struct field *f, struct json_object *value)
+static void read_interfaces(struct convert_reader *r, const struct convert_field *f,
+                            struct json_object *value)
 {
 	if (!is_list(value) || json_object_array_length(value) == 0) {
-		read_value(r, f, value);
+		convert_read_value(r, f, value);
 		return;
 	}
 	struct json_object *list = json_object_new_array();
@@ -522,34 +423,27 @@ static void read_interfaces(struct reader *r, const struct field *f, struct json
 	json_object_object_add(r->to, f->key, list);
 }
 
-static void read_preference(struct reader *r, const struct field *f, struct json_object *value)
-{
-	cleanup_free char *at = xasprintf("%s%s.", r->at, f->name);
-	struct reader nested = { .c = r->c, .at = at, .from = value, .to = r->to };
-
-	read_fields(&nested, selector_fields, ARRAY_LEN(selector_fields));
-}
-
-static const struct field preferred_fields[] = {
-	{ "weight", .read = read_value, .key = "weight" },
-	{ "preference", .read = read_preference },
+static const struct convert_field preferred_fields[] = {
+	{ "weight", .read = convert_read_value, .key = "weight" },
+	{ "preference", .read = convert_read_selector },
 };
 
 /* One without conditions prefers every node to every other, and so none. */
-static void read_preferred(struct reader *r, const struct field *f, struct json_object *value)
+static void read_preferred(struct convert_reader *r, const struct convert_field *f,
+                           struct json_object *value)
 {
 	if (!is_list(value)) {
-		read_value(r, f, value);
+		convert_read_value(r, f, value);
 		return;
 	}
 	struct json_object *list = json_object_new_array();
 	for (size_t i = 0; i < json_object_array_length(value); i++) {
 		cleanup_free char *at = xasprintf("%s%s[%zu].", r->at, f->name, i);
-		struct reader nested = { .c = r->c,
-			                 .at = at,
-			                 .from = json_object_array_get_idx(value, i),
-			                 .to = json_object_new_object() };
-		read_fields(&nested, preferred_fields, ARRAY_LEN(preferred_fields));
+		struct convert_reader nested = { .c = r->c,
+			                         .at = at,
+			                         .from = json_object_array_get_idx(value, i),
+			                         .to = json_object_new_object() };
+		convert_read_fields(&nested, preferred_fields, ARRAY_LEN(preferred_fields));
 		if (json_object_object_get_ex(nested.to, "match-labels", NULL) ||
 		    json_object_object_get_ex(nested.to, "match-expressions", NULL))
 			json_object_array_add(list, json_object_get(nested.to));
@@ -560,7 +454,7 @@ static void read_preferred(struct reader *r, const struct field *f, struct json_
 	json_object_put(list);
 }
 
-static const struct field l2_fields[] = {
+static const struct convert_field l2_fields[] = {
 	{ "ipAddressPools" }, /* convert_select() looks at these */
 	{ "ipAddressPoolSelectors" },
 	{ "interfaces", .read = read_interfaces, .key = "interfaces" },
@@ -572,7 +466,7 @@ static const struct field l2_fields[] = {
 /* ---- objects ---- */
 
 static const struct {
-	const struct field *fields;
+	const struct convert_field *fields;
 	size_t n;
 } tables[CONVERT_KINDS] = {
 	[CONVERT_COMMUNITY] = { community_fields, ARRAY_LEN(community_fields) },
@@ -584,12 +478,12 @@ static const struct {
 	[CONVERT_BGP_ADVERTISEMENT] = { bgp_fields, ARRAY_LEN(bgp_fields) },
 };
 
-static void add_name(const struct reader *r, const struct convert_object *object)
+static void add_name(const struct convert_reader *r, const struct convert_object *object)
 {
 	json_object_object_add(r->to, "name", json_object_new_string(object->object->meta.name));
 }
 
-static void add_pool(const struct reader *r, const struct convert_object *object)
+static void add_pool(const struct convert_reader *r, const struct convert_object *object)
 {
 	struct conversion *c = r->c;
 
@@ -605,19 +499,19 @@ static void add_pool(const struct reader *r, const struct convert_object *object
 
 static void take_layer2(struct convert_pool *pool, void *arg)
 {
-	const struct reader *r = arg;
+	const struct convert_reader *r = arg;
 
 	add_map(&pool->layer2, r->to, r->c->current->label);
 }
 
 static void take_bgp(struct convert_pool *pool, void *arg)
 {
-	const struct reader *r = arg;
+	const struct convert_reader *r = arg;
 
 	add_map(&pool->bgp, r->to, r->c->current->label);
 }
 
-static void add_to_list(const struct reader *r, struct json_object *list, const char *key)
+static void add_to_list(const struct convert_reader *r, struct json_object *list, const char *key)
 {
 	convert_origin(r->c, r->c->current->label, "%s[%zu]", key, json_object_array_length(list));
 	json_object_array_add(list, json_object_get(r->to));
@@ -626,7 +520,7 @@ static void add_to_list(const struct reader *r, struct json_object *list, const 
 void convert_read(struct conversion *c, const struct convert_object *object)
 {
 	struct json_object *spec = NULL;
-	struct reader r = { .c = c, .at = "", .to = json_object_new_object() };
+	struct convert_reader r = { .c = c, .at = "", .to = json_object_new_object() };
 
 	json_object_object_get_ex(object->json, "spec", &spec);
 	r.from = spec;
@@ -635,7 +529,7 @@ void convert_read(struct conversion *c, const struct convert_object *object)
 		add_pool(&r, object);
 	else if (object->kind == CONVERT_BFD_PROFILE || object->kind == CONVERT_PEER)
 		add_name(&r, object);
-	read_fields(&r, tables[object->kind].fields, tables[object->kind].n);
+	convert_read_fields(&r, tables[object->kind].fields, tables[object->kind].n);
 	if (object->kind == CONVERT_L2_ADVERTISEMENT) {
 		convert_select(c, spec, take_layer2, &r);
 	} else if (object->kind == CONVERT_BGP_ADVERTISEMENT && !r.left_out) {

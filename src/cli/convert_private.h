@@ -3,8 +3,9 @@
 #define FAIRLEAD_CLI_CONVERT_PRIVATE_H
 
 /*
- * A conversion's state, for what collects and judges (convert.c), what maps fields
- * (convert_fields.c), and what tells the pools of an advertisement (convert_select.c).
+ * A conversion's state, for what collects and judges (convert.c), what reads fields
+ * (convert_reader.c) by the tables of their kinds (convert_fields.c), and what tells the pools of
+ * an advertisement (convert_select.c).
  */
 
 #include <json-c/json.h>
@@ -77,6 +78,40 @@ void convert_note(struct conversion *c, const char *fmt, ...) __attribute__((for
  */
 void convert_origin(struct conversion *c, const char *label, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* A map being read. */
+struct convert_reader {
+	struct conversion *c;
+	const char *at;           /* where it is in the object, "nodeSelectors[0]."; "": the spec */
+	struct json_object *from; /* MetalLB's */
+	struct json_object *to;   /* ours */
+	bool left_out;            /* it cannot be what it is for without a field of the table */
+};
+
+struct convert_field {
+	const char *name; /* MetalLB's */
+	void (*read)(struct convert_reader *r, const struct convert_field *f,
+	             struct json_object *value);
+	const char *key;  /* ours */
+	const char *omit; /* as JSON: a default, which needs no writing */
+	const char *lost; /* without read: what is lost where it is set, and what to do */
+	bool needed;      /* lost: and so is all of it */
+};
+
+/* Reads the fields that the table has, and notes those that it has not. */
+void convert_read_fields(struct convert_reader *r, const struct convert_field *fields, size_t n);
+/*
+ * For tables: a value that goes over as it is, a label selector whose fields become those of the
+ * map itself, and a list of label selectors.
+ */
+void convert_read_value(struct convert_reader *r, const struct convert_field *f,
+                        struct json_object *value);
+void convert_read_selector(struct convert_reader *r, const struct convert_field *f,
+                           struct json_object *value);
+void convert_read_selectors(struct convert_reader *r, const struct convert_field *f,
+                            struct json_object *value);
+/* As a Go program leaves out, or writes, what is not set. */
+bool convert_is_unset(struct json_object *value);
 
 /* Reads an object into the configuration, by the table of its kind. */
 void convert_read(struct conversion *c, const struct convert_object *object);

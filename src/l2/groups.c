@@ -110,21 +110,9 @@ static void leave(struct groups_ledger *l, const struct groups_member *m)
 	drop_if_empty(l, s);
 }
 
-static bool is_wanted(const struct group *wanted, size_t n, const struct group *g)
+static int by_group(const void *a, const void *b)
 {
-	size_t low = 0, high = n;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int order = group_cmp(&wanted[mid], g);
-		if (order == 0)
-			return true;
-		if (order < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return false;
+	return group_cmp(a, b);
 }
 
 /* What is no longer wanted goes first, and makes room. */
@@ -133,7 +121,7 @@ static void leave_unwanted(struct groups_ledger *l, const struct group *wanted, 
 	size_t kept = 0;
 
 	for (size_t i = 0; i < l->n; i++)
-		if (is_wanted(wanted, n, &l->members[i].group))
+		if (n && bsearch(&l->members[i].group, wanted, n, sizeof(*wanted), by_group))
 			l->members[kept++] = l->members[i];
 		else
 			leave(l, &l->members[i]);
@@ -229,11 +217,6 @@ struct groups {
 	struct list *wanted;
 	struct groups_ledger ledger;
 };
-
-static int by_group(const void *a, const void *b)
-{
-	return group_cmp(a, b);
-}
 
 static void sort(struct list *l)
 {
