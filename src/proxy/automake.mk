@@ -31,6 +31,7 @@ libfairlead_a_SOURCES += \
 	src/proxy/passage.c \
 	src/proxy/passage.h \
 	src/proxy/proxy.c \
+	src/proxy/proxy_private.h \
 	src/proxy/removal.c \
 	src/proxy/removal.h \
 	src/proxy/report.c \
@@ -41,6 +42,7 @@ libfairlead_a_SOURCES += \
 	src/proxy/sole.h \
 	src/proxy/spec.c \
 	src/proxy/spec.h \
+	src/proxy/status.c \
 	src/proxy/takeover.c \
 	src/proxy/takeover.h \
 	src/proxy/tally.c \
@@ -58,6 +60,8 @@ libfairlead_a_SOURCES += \
 	src/proxy/iptables/compare.h \
 	src/proxy/iptables/diff.c \
 	src/proxy/iptables/diff.h \
+	src/proxy/iptables/flight.c \
+	src/proxy/iptables/frame.c \
 	src/proxy/iptables/hits.c \
 	src/proxy/iptables/hits.h \
 	src/proxy/iptables/iptables.c \
@@ -75,6 +79,7 @@ libfairlead_a_SOURCES += \
 	src/proxy/iptables/plane_private.h \
 	src/proxy/iptables/render.c \
 	src/proxy/iptables/render.h \
+	src/proxy/iptables/render_private.h \
 	src/proxy/iptables/save.c \
 	src/proxy/iptables/save.h \
 	src/proxy/iptables/show.c \
@@ -109,6 +114,7 @@ libfairlead_a_SOURCES += \
 	src/proxy/ipvs/virtual.c \
 	src/proxy/ipvs/virtual.h \
 	src/proxy/ipvs/virtual_types.h \
+	src/proxy/nftables/conditions.c \
 	src/proxy/nftables/counting.c \
 	src/proxy/nftables/counts.c \
 	src/proxy/nftables/counts.h \
@@ -138,8 +144,10 @@ libfairlead_a_SOURCES += \
 	src/proxy/nftables/reading.c \
 	src/proxy/nftables/rule.c \
 	src/proxy/nftables/rule.h \
+	src/proxy/nftables/rule_private.h \
 	src/proxy/nftables/rules.c \
 	src/proxy/nftables/services.c \
+	src/proxy/nftables/sets.c \
 	src/proxy/nftables/show.c \
 	src/proxy/nftables/show.h \
 	src/proxy/nftables/store.c \

@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "fairlead/proxy.h"
+#include "proxy/proxy_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,10 +14,6 @@
 
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
-#include "fairlead/metrics.h"
-#include "fairlead/out.h"
-#include "proxy/backend.h"
-#include "proxy/diffs.h"
 #include "proxy/dump.h"
 #include "proxy/flows.h"
 #include "proxy/localnet.h"
@@ -39,28 +35,6 @@ const struct backend *backend_of(enum proxy_mode mode)
 {
 	return backends[mode];
 }
-
-struct proxy {
-	enum proxy_mode mode; /* that it was started in */
-	const struct backend *b;
-	void *self; /* the backend's own; NULL where it has nothing to start */
-	struct event *audit;
-	struct sole *sole;         /* both NULL where others carry the traffic */
-	struct takeover *takeover; /* not before this is the sole proxy here */
-	bool complete, behind;
-	struct event_base *base;
-	int retry_ms;
-	struct proxy_node node; /* as the backend was told */
-	struct proxy_flows flows;
-	bool masquerade_all, localhost_node_ports;
-	enum proxy_pods pods_by;
-	/* Why they are not there, or the sysctl still is; no blame: nothing is wrong. */
-	struct err localhost_error;
-	struct diffs diffs;
-	struct tally *tally; /* NULL: Services' traffic is not counted */
-	struct proxy_ops ops;
-	void *arg;
-};
 
 /* ---- modes ---- */
 
@@ -330,12 +304,22 @@ int proxy_start(struct event_base *base, const struct proxy_options *opts,
 	return 0;
 }
 
-/* ---- comparisons ---- */
+/* ---- comparisons and dumps ---- */
 
 struct proxy_diff *proxy_diff_start(struct proxy *p, struct event_base *base,
                                     void (*done)(struct buf *text, void *arg), void *arg)
 {
 	return p->b->set ? diffs_start(&p->diffs, p->b, p->self, base, done, arg) : NULL;
+}
+
+struct proxy_dump *proxy_dump_start(const struct proxy *p, struct event_base *base,
+                                    void (*done)(struct buf *text, void *arg), void *arg)
+{
+	struct dump_program programs[DUMP_PROGRAMS_MAX];
+
+	if (!p->b->dump)
+		return NULL;
+	return dump_start(base, programs, p->b->dump(p->self, programs), done, arg);
 }
 
 /* ---- its end ---- */
@@ -415,6 +399,11 @@ void proxy_set_node(struct proxy *p, const struct proxy_node *n)
 	p->b->set_node(p->self, n);
 }
 
+void proxy_set_behind(struct proxy *p, bool behind)
+{
+	p->behind = behind;
+}
+
 int proxy_render(const struct proxy_options *opts, const struct proxy_node *node, uint8_t family,
                  const struct proxy_service *const *services, size_t n, struct buf *ret_text,
                  struct err *e)
@@ -489,139 +478,4 @@ bool proxy_has_family(const struct proxy *p, uint8_t family)
 bool proxy_any_hindrance(const struct proxy *p)
 {
 	return p->b->any_hindrance && p->b->any_hindrance(p->self);
-}
-
-/* ---- what it reports about itself ---- */
-
-void proxy_set_behind(struct proxy *p, bool behind)
-{
-	p->behind = behind;
-}
-
-struct proxy_stats proxy_stats(const struct proxy *p)
-{
-	struct proxy_stats st = { .in_sync = true, .settled = true };
-
-	if (p->b->add_stats)
-		p->b->add_stats(p->self, &st);
-	if (p->sole)
-		st.in_sync = st.in_sync && p->takeover && takeover_is_done(p->takeover);
-	st.in_sync = st.in_sync && !p->behind;
-	return st;
-}
-
-struct proxy_flows proxy_flows(const struct proxy *p)
-{
-	return p->flows;
-}
-
-static const struct metrics_stat stat_rows[] = {
-#define PROXY_STAT(member, from, name, type, help) METRICS_STAT(struct proxy_stats, member, name),
-#include "fairlead/metrics.def"
-};
-
-struct proxy_dump *proxy_dump_start(const struct proxy *p, struct event_base *base,
-                                    void (*done)(struct buf *text, void *arg), void *arg)
-{
-	struct dump_program programs[DUMP_PROGRAMS_MAX];
-
-	if (!p->b->dump)
-		return NULL;
-	return dump_start(base, programs, p->b->dump(p->self, programs), done, arg);
-}
-
-void proxy_metrics(const struct proxy *p, struct metrics_writer *w)
-{
-	const struct proxy_stats st = proxy_stats(p);
-
-	if (!proxy_forwards(p))
-		return;
-	metrics_stats(w, stat_rows, ARRAY_LEN(stat_rows), &st);
-	metrics_value(w, METRIC_fairlead_proxy_in_sync, st.in_sync);
-	metrics_histogram(w, METRIC_fairlead_proxy_batch_duration_seconds, &st.batch_seconds);
-	metrics_value(w, METRIC_fairlead_conntrack_entries, (double)p->flows.count);
-	metrics_value(w, METRIC_fairlead_conntrack_entries_limit, (double)p->flows.max);
-	if (!p->tally)
-		return;
-	p->b->count(p->self, p->tally);
-	tally_metrics(p->tally, p->b->counts_packets, w);
-}
-
-static void put_flows(const struct proxy *p, struct out *o)
-{
-	out_object(o, "conntrack");
-	out_uint(o, "entries", p->flows.count);
-	out_uint(o, "max", p->flows.max);
-	out_bool(o, "full", p->flows.full);
-	out_close(o);
-}
-
-static void put_passages(const struct proxy *p, struct out *o)
-{
-	static const char *const words[] = { [PROXY_PASSES] = "passes",
-		                             [PROXY_UNCERTAIN] = "uncertain",
-		                             [PROXY_REFUSED] = "refused" };
-
-	out_list(o, "forward");
-	for (int i = 0; i < PROXY_HALVES; i++) {
-		const char *where;
-		enum proxy_passage passage = proxy_passage(p, i == 0 ? 4 : 6, &where);
-		out_object(o, NULL);
-		out_int(o, "family", i == 0 ? 4 : 6);
-		out_str(o, "passage", words[passage]);
-		out_str(o, "where", where);
-		out_close(o);
-	}
-	out_close(o);
-}
-
-static void put_cidrs(const char *key, const struct prefix *cidrs, size_t n, struct out *o)
-{
-	char text[PREFIX_STR_SIZE];
-
-	out_list(o, key);
-	for (size_t i = 0; i < n; i++)
-		out_str(o, NULL, prefix_format(&cidrs[i], text));
-	out_close(o);
-}
-
-/* What `fairlead explain` follows packets by. */
-static void put_node(const struct proxy *p, struct out *o)
-{
-	static const char *const words[] = { [PROXY_PODS_BY_SOURCE] = "source",
-		                             [PROXY_PODS_BY_INTERFACE] = "interface",
-		                             [PROXY_PODS_BY_INTERFACE_PREFIX] = "interface" };
-
-	out_object(o, "node");
-	out_str(o, "pods_by", words[p->pods_by]);
-	put_cidrs("pod_cidrs", p->node.pod_cidrs, p->node.n_pod_cidrs, o);
-	put_cidrs("node_port_cidrs", p->node.node_port_cidrs, p->node.n_node_port_cidrs, o);
-	out_bool(o, "localhost_node_ports", p->localhost_node_ports && !p->localhost_error.blame);
-	out_bool(o, "masquerade_all", p->masquerade_all);
-	out_str(o, "localhost_error", p->localhost_error.blame ? p->localhost_error.msg : NULL);
-	out_close(o);
-}
-
-static void put_forwarding(const struct proxy *p, struct out *o)
-{
-	struct proxy_stats st = proxy_stats(p);
-
-	out_bool(o, "in_sync", st.in_sync);
-	metrics_stats_put(stat_rows, ARRAY_LEN(stat_rows), &st, o);
-	out_int(o, "last_success_ms", st.last_success_ms);
-	out_bool(o, "waits_for_another", !sole_is(p->sole));
-	out_int(o, "other_process", sole_other(p->sole));
-	put_flows(p, o);
-	put_passages(p, o);
-	put_node(p, o);
-	p->b->status(p->self, o);
-}
-
-void proxy_status(const struct proxy *p, const char *key, struct out *o)
-{
-	out_object(o, key);
-	out_str(o, "mode", p->b->name);
-	if (proxy_forwards(p))
-		put_forwarding(p, o);
-	out_close(o);
 }

@@ -3,8 +3,8 @@
 #define FAIRLEAD_PROXY_IPTABLES_MODEL_PRIVATE_H
 
 /*
- * The inside of the model, shared by its parts: model.c keeps Services and what became of batches,
- * adoption.c takes in what the kernel is found to hold, plan.c makes the text of a batch.
+ * The inside of the model, shared by its parts: model.c keeps Services, flight.c what became of
+ * batches, plan.c makes the text of one, adoption.c takes in what the kernel is found to hold.
  */
 
 #include "fairlead/hash.h"
@@ -119,6 +119,12 @@ void model_try_refused(struct model *m);
 void model_enqueue(struct model *m, struct service *s);
 /* Makes the Service a member of every bucket in which @spec (may be NULL) has lines. */
 void model_join_buckets(struct model *m, struct service *s, const struct spec *spec);
+/*
+ * After a batch a Service is a member where its @now has lines, and no longer where only @before
+ * had.
+ */
+void model_settle_members(struct model *m, struct service *s, const struct spec *before,
+                          const struct spec *now);
 /*
  * A jump of the frame in what was read: whether it is as it should be; if not, whether packets miss
  * it, or it is merely in the wrong place; and whether one in a built-in chain is none of the

@@ -2,7 +2,10 @@
 #ifndef FAIRLEAD_PROXY_NFTABLES_FRAME_PRIVATE_H
 #define FAIRLEAD_PROXY_NFTABLES_FRAME_PRIVATE_H
 
-/* The inside of a frame: frame.c says what should be there, look.c compares. */
+/*
+ * The inside of a frame: frame.c says what should be there, sets.c which maps, rules.c and others
+ * which rules; look.c compares.
+ */
 
 #include "proxy/nftables/frame.h"
 #include "proxy/nftables/rule.h"

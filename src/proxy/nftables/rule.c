@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "proxy/nftables/rule.h"
+#include "proxy/nftables/rule_private.h"
 
 #include <arpa/inet.h>
-#include <net/if.h>
 #include <netinet/in.h>
-#include <netinet/ip.h>
-#include <netinet/ip6.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +16,9 @@
 #include <libnftnl/rule.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter/nf_conntrack_common.h>
-#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <linux/rtnetlink.h>
 
 #include "fairlead/hash.h"
 #include "fairlead/mem.h"
@@ -37,7 +30,7 @@
 #define MSS_OFFSET 2
 #define SHARE_SEED 0x46616972u
 
-static uint32_t reg_of(unsigned int reg)
+uint32_t rule_reg(unsigned int reg)
 {
 	return NFT_REG32_00 + reg;
 }
@@ -47,7 +40,7 @@ unsigned int rule_addr_regs(uint8_t family)
 	return family == 4 ? 1 : 4;
 }
 
-static struct nftnl_expr *expression(const char *name)
+struct nftnl_expr *rule_expression(const char *name)
 {
 	struct nftnl_expr *e = nftnl_expr_alloc(name);
 
@@ -56,7 +49,7 @@ static struct nftnl_expr *expression(const char *name)
 	return e;
 }
 
-static void add(struct rule *r, struct nftnl_expr *e)
+void rule_add(struct rule *r, struct nftnl_expr *e)
 {
 	nftnl_rule_add_expr(r->r, e);
 }
@@ -144,290 +137,73 @@ uint64_t rule_digest(const struct nlmsghdr *h)
 
 /* ---- expressions ---- */
 
-static void load_payload(struct rule *r, uint32_t base, uint32_t offset, uint32_t len,
-                         unsigned int reg)
+void rule_add_meta(struct rule *r, uint32_t key, unsigned int reg)
 {
-	struct nftnl_expr *e = expression("payload");
-
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, base);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, len);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, reg_of(reg));
-	add(r, e);
-}
-
-static void load_meta(struct rule *r, uint32_t key, unsigned int reg)
-{
-	struct nftnl_expr *e = expression("meta");
+	struct nftnl_expr *e = rule_expression("meta");
 
 	nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, key);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, reg_of(reg));
-	add(r, e);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, rule_reg(reg));
+	rule_add(r, e);
 }
 
-static struct nftnl_expr *load_ct(struct rule *r, uint32_t key, unsigned int reg)
+struct nftnl_expr *rule_add_ct(struct rule *r, uint32_t key, unsigned int reg)
 {
-	struct nftnl_expr *e = expression("ct");
+	struct nftnl_expr *e = rule_expression("ct");
 
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, key);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, reg_of(reg));
-	add(r, e);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, rule_reg(reg));
+	rule_add(r, e);
 	return e;
 }
 
-static void compare(struct rule *r, unsigned int reg, uint32_t op, const void *data, uint32_t size)
+void rule_add_comparison(struct rule *r, unsigned int reg, uint32_t op, const void *data,
+                         uint32_t size)
 {
-	struct nftnl_expr *e = expression("cmp");
+	struct nftnl_expr *e = rule_expression("cmp");
 
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, reg_of(reg));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, rule_reg(reg));
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, op);
 	nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, data, size);
-	add(r, e);
+	rule_add(r, e);
 }
 
 /* to = (from & mask) ^ flip */
-static void bits(struct rule *r, unsigned int from, unsigned int to, const void *mask,
-                 const void *flip, uint32_t size)
+void rule_add_bits(struct rule *r, unsigned int from, unsigned int to, const void *mask,
+                   const void *flip, uint32_t size)
 {
-	struct nftnl_expr *e = expression("bitwise");
+	struct nftnl_expr *e = rule_expression("bitwise");
 
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, reg_of(from));
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, reg_of(to));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, rule_reg(from));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, rule_reg(to));
 	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, size);
 	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, mask, size);
 	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, flip, size);
-	add(r, e);
+	rule_add(r, e);
 }
 
 static void verdict(struct rule *r, int code, const char *chain)
 {
-	struct nftnl_expr *e = expression("immediate");
+	struct nftnl_expr *e = rule_expression("immediate");
 
 	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, (uint32_t)code);
 	if (chain)
 		nftnl_expr_set_str(e, NFTNL_EXPR_IMM_CHAIN, chain);
-	add(r, e);
+	rule_add(r, e);
 }
 
 static void look_up(struct rule *r, const char *set, unsigned int from, uint32_t to, bool in)
 {
-	struct nftnl_expr *e = expression("lookup");
+	struct nftnl_expr *e = rule_expression("lookup");
 
 	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, reg_of(from));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, rule_reg(from));
 	if (to != UINT32_MAX)
 		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, to);
 	if (!in)
 		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
-	add(r, e);
-}
-
-/* ---- from the packet ---- */
-
-static uint32_t addr_bytes(const struct rule *r)
-{
-	return 4 * rule_addr_regs(r->family);
-}
-
-void rule_load_source(struct rule *r, unsigned int reg)
-{
-	load_payload(r, NFT_PAYLOAD_NETWORK_HEADER,
-	             r->family == 4 ? offsetof(struct iphdr, saddr)
-	                            : offsetof(struct ip6_hdr, ip6_src),
-	             addr_bytes(r), reg);
-}
-
-void rule_load_destination(struct rule *r, unsigned int reg)
-{
-	load_payload(r, NFT_PAYLOAD_NETWORK_HEADER,
-	             r->family == 4 ? offsetof(struct iphdr, daddr)
-	                            : offsetof(struct ip6_hdr, ip6_dst),
-	             addr_bytes(r), reg);
-}
-
-void rule_load_protocol(struct rule *r, unsigned int reg)
-{
-	load_meta(r, NFT_META_L4PROTO, reg);
-}
-
-void rule_load_destination_port(struct rule *r, unsigned int reg)
-{
-	load_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, reg); /* of TCP, UDP and SCTP */
-}
-
-void rule_load_first_destination(struct rule *r, unsigned int reg)
-{
-	nftnl_expr_set_u8(load_ct(r, r->family == 4 ? NFT_CT_DST_IP : NFT_CT_DST_IP6, reg),
-	                  NFTNL_EXPR_CT_DIR, IP_CT_DIR_ORIGINAL);
-}
-
-void rule_load_first_destination_port(struct rule *r, unsigned int reg)
-{
-	nftnl_expr_set_u8(load_ct(r, NFT_CT_PROTO_DST, reg), NFTNL_EXPR_CT_DIR, IP_CT_DIR_ORIGINAL);
-}
-
-void rule_load_direction(struct rule *r, unsigned int reg)
-{
-	load_ct(r, NFT_CT_DIRECTION, reg);
-}
-
-/* ---- conditions ---- */
-
-static void is_in(struct rule *r, const struct prefix *p, bool in)
-{
-	static const unsigned char zero[16];
-	unsigned char mask[16] = { 0 };
-
-	for (unsigned int i = 0; i < p->len; i++)
-		mask[i / 8] |= (unsigned char)(0x80 >> i % 8);
-	bits(r, 0, 0, mask, zero, addr_bytes(r));
-	compare(r, 0, in ? NFT_CMP_EQ : NFT_CMP_NEQ, p->addr.b, addr_bytes(r));
-}
-
-void rule_source_in(struct rule *r, const struct prefix *p, bool in)
-{
-	rule_load_source(r, 0);
-	is_in(r, p, in);
-}
-
-void rule_destination_in(struct rule *r, const struct prefix *p, bool in)
-{
-	rule_load_destination(r, 0);
-	is_in(r, p, in);
-}
-
-static void goes_by(struct rule *r, uint32_t key, uint32_t op, const char *interface, bool prefix)
-{
-	char name[IFNAMSIZ] = "";
-	size_t len = strnlen(interface, sizeof(name) - 1);
-
-	memcpy(name, interface, len);
-	load_meta(r, key, 0);
-	compare(r, 0, op, name, prefix ? (uint32_t)len : sizeof(name));
-}
-
-void rule_comes_in_by(struct rule *r, const char *interface, bool prefix)
-{
-	goes_by(r, NFT_META_IIFNAME, NFT_CMP_EQ, interface, prefix);
-}
-
-void rule_comes_in_by_lo(struct rule *r, bool does)
-{
-	goes_by(r, NFT_META_IIFNAME, does ? NFT_CMP_EQ : NFT_CMP_NEQ, "lo", false);
-}
-
-void rule_goes_out_by_lo(struct rule *r)
-{
-	goes_by(r, NFT_META_OIFNAME, NFT_CMP_EQ, "lo", false);
-}
-
-static void is_local(struct rule *r, uint32_t which, bool local)
-{
-	struct nftnl_expr *e = expression("fib");
-	uint32_t type = RTN_LOCAL;
-
-	nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_DREG, reg_of(0));
-	nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_FLAGS, which);
-	add(r, e);
-	compare(r, 0, local ? NFT_CMP_EQ : NFT_CMP_NEQ, &type, sizeof(type));
-}
-
-void rule_source_is_local(struct rule *r)
-{
-	is_local(r, NFTA_FIB_F_SADDR, true);
-}
-
-void rule_destination_is_local(struct rule *r, bool local)
-{
-	is_local(r, NFTA_FIB_F_DADDR, local);
-}
-
-void rule_any_bit(struct rule *r, unsigned int reg, uint32_t mask)
-{
-	const uint32_t zero = 0;
-
-	bits(r, reg, reg, &mask, &zero, sizeof(mask));
-	compare(r, reg, NFT_CMP_NEQ, &zero, sizeof(zero));
-}
-
-void rule_is_translated(struct rule *r)
-{
-	load_ct(r, NFT_CT_STATUS, 0);
-	rule_any_bit(r, 0, IPS_DST_NAT);
-}
-
-void rule_is_invalid(struct rule *r)
-{
-	load_ct(r, NFT_CT_STATE, 0);
-	rule_any_bit(r, 0, NF_CT_STATE_INVALID_BIT);
-}
-
-static void no_bit(struct rule *r, unsigned int reg, uint32_t mask)
-{
-	const uint32_t zero = 0;
-
-	bits(r, reg, reg, &mask, &zero, sizeof(mask));
-	compare(r, reg, NFT_CMP_EQ, &zero, sizeof(zero));
-}
-
-void rule_is_unrelated(struct rule *r)
-{
-	load_ct(r, NFT_CT_STATE, 0);
-	no_bit(r, 0, NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED));
-	load_ct(r, NFT_CT_STATUS, 0);
-	no_bit(r, 0, IPS_DST_NAT);
-}
-
-void rule_is_first_of_all(struct rule *r)
-{
-	load_ct(r, NFT_CT_STATUS, 0);
-	no_bit(r, 0, IPS_CONFIRMED);
-}
-
-void rule_is_tcp_syn(struct rule *r)
-{
-	const uint8_t tcp = IPPROTO_TCP, mask = TH_SYN | TH_RST, zero = 0, syn = TH_SYN;
-
-	load_meta(r, NFT_META_L4PROTO, 0);
-	compare(r, 0, NFT_CMP_EQ, &tcp, sizeof(tcp));
-	load_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(struct tcphdr, th_flags), 1, 0);
-	bits(r, 0, 0, &mask, &zero, sizeof(mask));
-	compare(r, 0, NFT_CMP_EQ, &syn, sizeof(syn));
-}
-
-void rule_has_mark(struct rule *r, uint32_t bit)
-{
-	load_meta(r, NFT_META_MARK, 0);
-	rule_any_bit(r, 0, bit);
-}
-
-void rule_has_connection_mark(struct rule *r, uint32_t bit)
-{
-	load_ct(r, NFT_CT_MARK, 0);
-	rule_any_bit(r, 0, bit);
-}
-
-void rule_connection_mark_is(struct rule *r, uint32_t mark)
-{
-	load_ct(r, NFT_CT_MARK, 0);
-	compare(r, 0, NFT_CMP_EQ, &mark, sizeof(mark));
-}
-
-void rule_is_reply(struct rule *r, bool is)
-{
-	const uint8_t direction = is ? IP_CT_DIR_REPLY : IP_CT_DIR_ORIGINAL;
-
-	rule_load_direction(r, 0);
-	compare(r, 0, NFT_CMP_EQ, &direction, sizeof(direction));
-}
-
-void rule_is_untranslated(struct rule *r)
-{
-	load_ct(r, NFT_CT_STATUS, 0);
-	no_bit(r, 0, IPS_DST_NAT);
+	rule_add(r, e);
 }
 
 /* ---- registers ---- */
@@ -436,48 +212,48 @@ void rule_load_masked(struct rule *r, unsigned int from, unsigned int to, uint32
 {
 	const uint32_t zero = 0;
 
-	bits(r, from, to, &mask, &zero, sizeof(mask));
+	rule_add_bits(r, from, to, &mask, &zero, sizeof(mask));
 }
 
 static void set_meta_mark(struct rule *r, unsigned int reg)
 {
-	struct nftnl_expr *e = expression("meta");
+	struct nftnl_expr *e = rule_expression("meta");
 
 	nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, NFT_META_MARK);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_META_SREG, reg_of(reg));
-	add(r, e);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_META_SREG, rule_reg(reg));
+	rule_add(r, e);
 }
 
 void rule_settle(struct rule *r, unsigned int reg, unsigned int spare)
 {
-	load_meta(r, NFT_META_MARK, spare);
+	rule_add_meta(r, NFT_META_MARK, spare);
 	set_meta_mark(r, reg);
-	load_meta(r, NFT_META_MARK, reg);
+	rule_add_meta(r, NFT_META_MARK, reg);
 	set_meta_mark(r, spare);
 }
 
 void rule_load_lot(struct rule *r, unsigned int reg, uint32_t n)
 {
-	struct nftnl_expr *e = expression("numgen");
+	struct nftnl_expr *e = rule_expression("numgen");
 
-	nftnl_expr_set_u32(e, NFTNL_EXPR_NG_DREG, reg_of(reg));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_NG_DREG, rule_reg(reg));
 	nftnl_expr_set_u32(e, NFTNL_EXPR_NG_MODULUS, n);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_NG_TYPE, NFT_NG_RANDOM);
-	add(r, e);
+	rule_add(r, e);
 }
 
 void rule_load_share(struct rule *r, unsigned int from, uint32_t size, unsigned int to, uint32_t n)
 {
-	struct nftnl_expr *e = expression("hash");
+	struct nftnl_expr *e = rule_expression("hash");
 
-	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_SREG, reg_of(from));
-	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_DREG, reg_of(to));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_SREG, rule_reg(from));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_DREG, rule_reg(to));
 	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_LEN, size);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_MODULUS, n);
 	/* The same in each rule; without one the kernel draws it. */
 	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_SEED, SHARE_SEED);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_TYPE, NFT_HASH_JENKINS);
-	add(r, e);
+	rule_add(r, e);
 }
 
 /* ---- maps and sets ---- */
@@ -489,7 +265,7 @@ void rule_in_set(struct rule *r, const char *set, unsigned int reg, bool in)
 
 void rule_load_from_map(struct rule *r, const char *map, unsigned int from, unsigned int to)
 {
-	look_up(r, map, from, reg_of(to), true);
+	look_up(r, map, from, rule_reg(to), true);
 }
 
 void rule_verdict_from_map(struct rule *r, const char *map, unsigned int from)
@@ -499,11 +275,11 @@ void rule_verdict_from_map(struct rule *r, const char *map, unsigned int from)
 
 static struct nftnl_expr *dynamic(const char *map, uint32_t op, unsigned int key)
 {
-	struct nftnl_expr *e = expression("dynset");
+	struct nftnl_expr *e = rule_expression("dynset");
 
 	nftnl_expr_set_str(e, NFTNL_EXPR_DYNSET_SET_NAME, map);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_OP, op);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY, reg_of(key));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY, rule_reg(key));
 	return e;
 }
 
@@ -512,9 +288,9 @@ void rule_remember(struct rule *r, const char *map, unsigned int key, unsigned i
 {
 	struct nftnl_expr *e = dynamic(map, NFT_DYNSET_OP_UPDATE, key);
 
-	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_DATA, reg_of(value));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_DATA, rule_reg(value));
 	nftnl_expr_set_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT, (uint64_t)seconds * 1000);
-	add(r, e);
+	rule_add(r, e);
 }
 
 void rule_forget(struct rule *r, const char *map, unsigned int key)
@@ -524,8 +300,8 @@ void rule_forget(struct rule *r, const char *map, unsigned int key)
 	/*
 	 * Of no use, but the kernel wants a value of every map: any registers that hold something.
 	 */
-	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_DATA, reg_of(0));
-	add(r, e);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_DATA, rule_reg(0));
+	rule_add(r, e);
 }
 
 void rule_count(struct rule *r, const char *set, unsigned int key, uint32_t seconds)
@@ -533,8 +309,8 @@ void rule_count(struct rule *r, const char *set, unsigned int key, uint32_t seco
 	struct nftnl_expr *e = dynamic(set, NFT_DYNSET_OP_UPDATE, key);
 
 	nftnl_expr_set_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT, (uint64_t)seconds * 1000);
-	nftnl_expr_set(e, NFTNL_EXPR_DYNSET_EXPR, expression("counter"), 0);
-	add(r, e);
+	nftnl_expr_set(e, NFTNL_EXPR_DYNSET_EXPR, rule_expression("counter"), 0);
+	rule_add(r, e);
 }
 
 /* ---- what is done ---- */
@@ -543,30 +319,30 @@ void rule_set_mark(struct rule *r, uint32_t bit, bool on)
 {
 	const uint32_t mask = ~bit, set = on ? bit : 0;
 
-	load_meta(r, NFT_META_MARK, 0);
-	bits(r, 0, 0, &mask, &set, sizeof(mask));
+	rule_add_meta(r, NFT_META_MARK, 0);
+	rule_add_bits(r, 0, 0, &mask, &set, sizeof(mask));
 	set_meta_mark(r, 0);
 }
 
 void rule_set_connection_mark(struct rule *r, uint32_t bit, bool on)
 {
 	const uint32_t mask = ~bit, set = on ? bit : 0;
-	struct nftnl_expr *e = expression("ct");
+	struct nftnl_expr *e = rule_expression("ct");
 
-	load_ct(r, NFT_CT_MARK, 0);
-	bits(r, 0, 0, &mask, &set, sizeof(mask));
+	rule_add_ct(r, NFT_CT_MARK, 0);
+	rule_add_bits(r, 0, 0, &mask, &set, sizeof(mask));
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, NFT_CT_MARK);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_SREG, reg_of(0));
-	add(r, e);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_SREG, rule_reg(0));
+	rule_add(r, e);
 }
 
 void rule_write_mark(struct rule *r, uint32_t mark)
 {
-	struct nftnl_expr *e = expression("immediate");
+	struct nftnl_expr *e = rule_expression("immediate");
 
-	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, reg_of(0));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, rule_reg(0));
 	nftnl_expr_set(e, NFTNL_EXPR_IMM_DATA, &mark, sizeof(mark));
-	add(r, e);
+	rule_add(r, e);
 	set_meta_mark(r, 0);
 }
 
@@ -579,7 +355,7 @@ void rule_put_mark(struct rule *r, unsigned int reg, uint32_t bit)
 {
 	const uint32_t mask = ~bit;
 
-	bits(r, reg, reg, &mask, &bit, sizeof(mask));
+	rule_add_bits(r, reg, reg, &mask, &bit, sizeof(mask));
 	set_meta_mark(r, reg);
 }
 
@@ -606,53 +382,53 @@ void rule_drop(struct rule *r)
 void rule_reject_tcp(struct rule *r)
 {
 	const uint8_t tcp = IPPROTO_TCP;
-	struct nftnl_expr *e = expression("reject");
+	struct nftnl_expr *e = rule_expression("reject");
 
-	load_meta(r, NFT_META_L4PROTO, 0);
-	compare(r, 0, NFT_CMP_EQ, &tcp, sizeof(tcp));
+	rule_add_meta(r, NFT_META_L4PROTO, 0);
+	rule_add_comparison(r, 0, NFT_CMP_EQ, &tcp, sizeof(tcp));
 	nftnl_expr_set_u32(e, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
 	nftnl_expr_set_u8(e, NFTNL_EXPR_REJECT_CODE, 0);
-	add(r, e);
+	rule_add(r, e);
 }
 
 void rule_reject(struct rule *r)
 {
-	struct nftnl_expr *e = expression("reject");
+	struct nftnl_expr *e = rule_expression("reject");
 
 	nftnl_expr_set_u32(e, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_ICMP_UNREACH);
 	nftnl_expr_set_u8(e, NFTNL_EXPR_REJECT_CODE,
 	                  r->family == 4 ? ICMP_PORT_UNREACH : ICMPV6_PORT_UNREACHABLE);
-	add(r, e);
+	rule_add(r, e);
 }
 
 void rule_redirect_to(struct rule *r, unsigned int addr, unsigned int port)
 {
-	struct nftnl_expr *e = expression("nat");
+	struct nftnl_expr *e = rule_expression("nat");
 
 	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FAMILY, r->family == 4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MIN, reg_of(addr));
-	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MIN, reg_of(port));
-	add(r, e);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MIN, rule_reg(addr));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MIN, rule_reg(port));
+	rule_add(r, e);
 }
 
 void rule_keep_destination(struct rule *r)
 {
-	struct nftnl_expr *e = expression("nat");
+	struct nftnl_expr *e = rule_expression("nat");
 
 	rule_load_destination(r, 0);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FAMILY, r->family == 4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MIN, reg_of(0));
-	add(r, e);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MIN, rule_reg(0));
+	rule_add(r, e);
 }
 
 void rule_masquerade(struct rule *r)
 {
-	struct nftnl_expr *e = expression("masq");
+	struct nftnl_expr *e = rule_expression("masq");
 
 	nftnl_expr_set_u32(e, NFTNL_EXPR_MASQ_FLAGS, NF_NAT_RANGE_PROTO_RANDOM_FULLY);
-	add(r, e);
+	rule_add(r, e);
 }
 
 void rule_clamp_mss(struct rule *r, uint16_t bytes)
@@ -661,27 +437,27 @@ void rule_clamp_mss(struct rule *r, uint16_t bytes)
 	const uint16_t size = htons(bytes);
 
 	if (bytes) {
-		e = expression("immediate");
-		nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, reg_of(0));
+		e = rule_expression("immediate");
+		nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, rule_reg(0));
 		nftnl_expr_set(e, NFTNL_EXPR_IMM_DATA, &size, sizeof(size));
 	} else {
-		e = expression("rt");
+		e = rule_expression("rt");
 		nftnl_expr_set_u32(e, NFTNL_EXPR_RT_KEY, NFT_RT_TCPMSS);
-		nftnl_expr_set_u32(e, NFTNL_EXPR_RT_DREG, reg_of(0));
-		add(r, e);
-		e = expression("byteorder");
-		nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_SREG, reg_of(0));
-		nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_DREG, reg_of(0));
+		nftnl_expr_set_u32(e, NFTNL_EXPR_RT_DREG, rule_reg(0));
+		rule_add(r, e);
+		e = rule_expression("byteorder");
+		nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_SREG, rule_reg(0));
+		nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_DREG, rule_reg(0));
 		nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON);
 		nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_LEN, 2);
 		nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_SIZE, 2);
 	}
-	add(r, e);
-	e = expression("exthdr");
-	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_SREG, reg_of(0));
+	rule_add(r, e);
+	e = rule_expression("exthdr");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_SREG, rule_reg(0));
 	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_TCPOPT);
 	nftnl_expr_set_u8(e, NFTNL_EXPR_EXTHDR_TYPE, TCPOPT_MAXSEG);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OFFSET, MSS_OFFSET);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_LEN, sizeof(size));
-	add(r, e);
+	rule_add(r, e);
 }
