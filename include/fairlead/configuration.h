@@ -199,6 +199,10 @@ struct config_problems {
 	size_t n, cap;
 };
 void config_problems_fini(struct config_problems *p);
+/* Adds one about the document as a whole; takes the message. */
+void config_problems_add(struct config_problems *p, char *message);
+/* "line 3: address-pools[0].name: …; line 5: …", no more than so many, and how many are left. */
+void config_problems_say(const struct config_problems *p, size_t most, struct buf *out);
 /* A list of them, as `config check` and /status have it: line, path, message. */
 void config_problems_put(const struct config_problems *p, const char *key, struct out *o);
 
@@ -209,6 +213,13 @@ void config_problems_put(const struct config_problems *p, const char *key, struc
  */
 int configuration_parse(const char *yaml, size_t size, struct configuration **ret_config,
                         struct config_problems *errors, struct config_problems *warnings);
+/*
+ * The same for a ConfigMap of this name; @text NULL: it has not the key, which is an error, too.
+ * With every warning.
+ */
+int configuration_judge(const char *namespace, const char *config_map, const char *text,
+                        struct configuration **ret_config, struct config_problems *errors,
+                        struct config_problems *warnings);
 /*
  * The same for what an administrator has in a file: the text itself, or the manifest of a ConfigMap
  * that holds it.  Lines are those of the file; where the manifest's quoting hides them, the line is

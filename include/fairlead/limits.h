@@ -58,6 +58,18 @@
 	  "time that a client waits for such a page, while iptables-save or bgpd make it", \
 	  "its connection is closed; iptables-save is killed sooner, and bgpd left alone", \
 	  "`fairlead_http_refused_total{reason=\"slow\"}`, a line of the page") \
+	X(WEBHOOK_CLIENTS, 16, "connections", \
+	  "clients of the admission webhook at a time", \
+	  "the oldest of them makes room for the newest", \
+	  "this page") \
+	X(WEBHOOK_BODY_BYTES, 4194304, "bytes", \
+	  "a request of the admission webhook; a ConfigMap has 1 MiB, and the request two of it", \
+	  "413; the API server takes the edit unasked", \
+	  "the answer") \
+	X(WEBHOOK_IDLE_MS, 10000, "ms", \
+	  "time that a client of the admission webhook may be silent", \
+	  "its connection is closed", \
+	  "this page") \
 	X(PROXY_DIFFERENCES, 1000, "differences", \
 	  "what /dump/diff tells of one family", \
 	  "further ones are counted", \

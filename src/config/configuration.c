@@ -348,6 +348,23 @@ int configuration_parse(const char *yaml, size_t size, struct configuration **re
 	return parse_text(yaml, size, 0, false, ret_config, errors, warnings);
 }
 
+int configuration_judge(const char *namespace, const char *config_map, const char *text,
+                        struct configuration **ret_config, struct config_problems *errors,
+                        struct config_problems *warnings)
+{
+	*ret_config = NULL;
+	if (!text) {
+		config_problems_add(errors, xasprintf("ConfigMap %s/%s has no key " CONFIG_MAP_KEY
+		                                      "; add it",
+		                                      namespace, config_map));
+		return -EINVAL;
+	}
+	int r = configuration_parse(text, strlen(text), ret_config, errors, warnings);
+	if (r == 0)
+		configuration_warn_silent(*ret_config, warnings);
+	return r;
+}
+
 struct configuration *configuration_ref(struct configuration *c)
 {
 	c->refs++;
@@ -479,6 +496,25 @@ void config_problems_fini(struct config_problems *p)
 	}
 	free(p->items);
 	*p = (struct config_problems){ 0 };
+}
+
+void config_problems_add(struct config_problems *p, char *message)
+{
+	ARRAY_RESERVE(p->items, p->cap, p->n + 1);
+	p->items[p->n++] = (struct config_problem){ .path = xstrdup(""), .message = message };
+}
+
+void config_problems_say(const struct config_problems *p, size_t most, struct buf *out)
+{
+	for (size_t i = 0; i < p->n && i < most; i++) {
+		const struct config_problem *item = &p->items[i];
+		buf_puts(out, i ? "; " : "");
+		if (item->line)
+			buf_printf(out, "line %u: ", item->line);
+		buf_printf(out, "%s%s%s", item->path, *item->path ? ": " : "", item->message);
+	}
+	if (p->n > most)
+		buf_printf(out, "; and %zu more", p->n - most);
 }
 
 void config_problems_put(const struct config_problems *p, const char *key, struct out *o)

@@ -5,6 +5,8 @@ libfairlead_a_SOURCES += \
 
 # All of the controller but its main().
 CONTROLLER = \
+	src/controller/admission.c \
+	src/controller/admission.h \
 	src/controller/assign.c \
 	src/controller/assign.h \
 	src/controller/books.c \
@@ -39,6 +41,7 @@ CONTROLLER = \
 
 sbin_PROGRAMS += src/controller/fairlead-controller
 src_controller_fairlead_controller_SOURCES = $(CONTROLLER) src/controller/main.c
+src_controller_fairlead_controller_LDADD = $(LDADD) $(EVENT_TLS_LIBS)
 
 dist_man_MANS += \
 	man/fairlead-controller.8 \

@@ -27,6 +27,7 @@
 #include <event2/event.h>
 #include <utlist.h>
 
+#include "controller/admission.h"
 #include "controller/assign.h"
 #include "controller/books.h"
 #include "controller/contest.h"
@@ -62,6 +63,7 @@ static void take_the_lead(struct controller *ctl)
 	log_info("leading", KV_S("identity", ctl->identity),
 	         KV_I("services", HASH_COUNT(ctl->records)));
 	heartbeat_key_lead(ctl);
+	admission_lead(ctl);
 	publish_lead(ctl);
 	books_rebuild(ctl);
 	services_tell_lost(ctl);
@@ -369,6 +371,9 @@ int controller_start(struct controller *ctl, struct err *e)
 	         KV_S("server", kube_access_server(ctl->access)), KV_S("namespace", ctl->namespace),
 	         KV_S("class", ctl->opts.daemon.load_balancer_class));
 	start_informers(ctl);
+	r = admission_start(ctl, e);
+	if (r < 0)
+		return r;
 	run(ctl);
 	return 0;
 }
@@ -381,6 +386,7 @@ void controller_stop(struct controller *ctl)
 	metrics_server_stop(ctl->http);
 	lease_elector_free(ctl->elector);
 	kube_client_free(ctl->client);
+	admission_stop(ctl);
 	kube_access_free(ctl->access);
 	books_free(ctl);
 	machines_free(ctl);

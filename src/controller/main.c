@@ -35,6 +35,8 @@ int controller_options_parse(int argc, char **argv, struct controller_options *r
 		.daemon = { .http = "0.0.0.0:17481", .http_status = "all", .log_level = LOG_INFO },
 		.config_map = CONFIG_MAP_NAME,
 		.external_ips = "on",
+		.webhook_service = "fairlead-webhook",
+		.webhook_configuration = "fairlead-webhook",
 		.lease_duration_s = 15,
 		.renew_deadline_s = 10,
 		.retry_period_s = 2,
@@ -54,6 +56,16 @@ int controller_options_parse(int argc, char **argv, struct controller_options *r
 		  "assign external IPs, for which Services' specs are written, or only say that it "
 		  "is off",
 		  OPTION_CHOICE, &o.external_ips, .choices = "on|off" },
+		{ "webhook", 0, "ADDRESS:PORT",
+		  "serve the admission webhook, which refuses edits of the configuration that are "
+		  "wrong",
+		  OPTION_STRING, &o.webhook },
+		{ "webhook-service", 0, "NAME",
+		  "the Service of the webhook, and the Secret with its certificate, which is made",
+		  OPTION_STRING, &o.webhook_service },
+		{ "webhook-configuration", 0, "NAME",
+		  "the ValidatingWebhookConfiguration that gets the certificate", OPTION_STRING,
+		  &o.webhook_configuration },
 		{ "tell-holders", 0, NULL,
 		  "conditions and Events name Services of other namespaces that have the address "
 		  "asked for",

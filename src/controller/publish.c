@@ -69,13 +69,6 @@ static void seen_read(struct config_map_seen *s, const struct kube_config_map *m
 
 /* ---- judging ---- */
 
-/* About the document as a whole. */
-static void problem(struct config_problems *p, char *message)
-{
-	ARRAY_RESERVE(p->items, p->cap, p->n + 1);
-	p->items[p->n++] = (struct config_problem){ .path = xstrdup(""), .message = message };
-}
-
 static void log_problems(const struct config_problems *p, enum log_level level, const char *what)
 {
 	for (size_t i = 0; i < p->n; i++)
@@ -88,25 +81,20 @@ static void judge(struct controller *ctl)
 {
 	struct config_state *cs = &ctl->config;
 	struct configuration *c = NULL;
-	const char *text = cs->admin.text;
 
 	config_problems_fini(&cs->errors);
 	config_problems_fini(&cs->warnings);
 	cs->judged_good = cs->oversized = false;
 	configuration_unref(TAKE(cs->judged));
 	if (!cs->admin.exists)
-		problem(&cs->errors, xasprintf("ConfigMap %s/%s does not exist; create it with the "
-		                               "key " CONFIG_MAP_KEY,
-		                               ctl->namespace, ctl->opts.config_map));
-	else if (!text)
-		problem(&cs->errors,
-		        xasprintf("ConfigMap %s/%s has no key " CONFIG_MAP_KEY "; add it",
-		                  ctl->namespace, ctl->opts.config_map));
-	else if (configuration_parse(text, strlen(text), &c, &cs->errors, &cs->warnings) == 0)
+		config_problems_add(&cs->errors,
+		                    xasprintf("ConfigMap %s/%s does not exist; create it with the "
+		                              "key " CONFIG_MAP_KEY,
+		                              ctl->namespace, ctl->opts.config_map));
+	else if (configuration_judge(ctl->namespace, ctl->opts.config_map, cs->admin.text, &c,
+	                             &cs->errors, &cs->warnings) == 0)
 		cs->judged_good = true;
 	cs->judged = c;
-	if (c)
-		configuration_warn_silent(c, &cs->warnings);
 	log_problems(&cs->errors, LOG_ERROR, "configuration rejected");
 	log_problems(&cs->warnings, LOG_WARN, "configuration");
 }
@@ -122,11 +110,7 @@ static void tell_rejected(struct controller *ctl)
 	cs->rejected_hash = hash;
 	buf_printf(&note, "%zu error%s, the last good configuration stays in force: ", cs->errors.n,
 	           cs->errors.n == 1 ? "" : "s");
-	for (size_t i = 0; i < cs->errors.n && i < PROBLEMS_IN_EVENT; i++) {
-		const struct config_problem *p = &cs->errors.items[i];
-		buf_printf(&note, "%sline %u: %s%s%s", i ? "; " : "", p->line, p->path,
-		           *p->path ? ": " : "", p->message);
-	}
+	config_problems_say(&cs->errors, PROBLEMS_IN_EVENT, &note);
 	tell_event(ctl, "ConfigMap", ctl->namespace, ctl->opts.config_map, cs->admin.uid, true,
 	           REASON_ConfigurationRejected, "Judge", buf_str(&note));
 }
@@ -344,8 +328,9 @@ static void refuse_oversized(struct config_state *cs, size_t size, bool is_news)
 {
 	cs->judged_good = false;
 	cs->oversized = true;
-	problem(&cs->errors,
-	        xasprintf("the edit takes too many addresses in use out of all pools: text and "
+	config_problems_add(
+		&cs->errors,
+		xasprintf("the edit takes too many addresses in use out of all pools: text and "
 	                  "retained addresses would be %zu bytes, and a ConfigMap holds %d; leave "
 	                  "their ranges in a pool, or move the Services first",
 	                  size, PUBLISHED_MAX));

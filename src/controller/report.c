@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "controller/admission.h"
 #include "controller/namespaces.h"
 #include "controller/report.h"
 #include "fairlead/clock.h"
@@ -198,6 +199,7 @@ static void status(struct out *o, void *arg)
 	out_str(o, "holder", ctl->elector ? lease_holder(ctl->elector) : "");
 	put_config(ctl, o);
 	put_namespaces(ctl, o);
+	admission_put(ctl, o);
 	out_list(o, "pools");
 	for (size_t i = 0; ctl->ipam && i < ipam_n_pools(ctl->ipam); i++) {
 		const struct ipam_pool_usage u = ipam_usage(ctl->ipam, i);
@@ -322,6 +324,7 @@ static void collect(struct metrics_writer *w, void *arg)
 	collect_squatted(ctl, w);
 	collect_services(ctl, w);
 	collect_patches(ctl, w);
+	admission_metrics(ctl, w);
 	if (ctl->services && ctl->config_maps && ctl->node_feed) {
 		const struct kube_informer_stats services = kube_informer_stats(ctl->services);
 		const struct kube_informer_stats config_maps =

@@ -13,7 +13,7 @@
  *	    uninstall   retain   services
  *	      writer
  *	        contest   machines   namespaces
- *	          books   heartbeat_key
+ *	          books   heartbeat_key   admission
  *	            tell   term
  */
 
@@ -39,6 +39,7 @@
  */
 #define CONTROLLER_EFFECT_MS 3000
 
+struct admission;
 struct event;
 struct event_base;
 struct json_object;
@@ -51,6 +52,9 @@ struct controller_options {
 	const char *config_map, *identity; /* identity NULL: HOSTNAME_UUID */
 	const char *heartbeat_key_secret;  /* NULL: made by others */
 	const char *external_ips;          /* "on", "off" */
+	const char *webhook;               /* where it listens; NULL: there is none */
+	/* the names of its Service, and Secret, and of the ValidatingWebhookConfiguration */
+	const char *webhook_service, *webhook_configuration;
 	bool tell_holders; /* messages on Services name Services of other namespaces */
 	int lease_duration_s, renew_deadline_s, retry_period_s;
 };
@@ -128,6 +132,7 @@ struct controller {
 	struct kube_informer *services, *config_maps, *node_feed;
 	struct lease_elector *elector;
 	struct metrics_server *http;
+	struct admission *admission; /* NULL: no webhook */
 
 	bool elected;     /* the lease is ours */
 	bool leading;     /* and everything was seen since then */

@@ -11,10 +11,10 @@ libfairlead_a_SOURCES += \
 	src/metrics/writer.c
 noinst_HEADERS += \
 	include/fairlead/http_ports.h \
+	include/fairlead/listen.h \
 	include/fairlead/metrics.h \
 	src/metrics/clients.h \
 	src/metrics/guard.h \
-	src/metrics/listen.h \
 	src/metrics/page.h \
 	src/metrics/request.h
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "metrics/listen.h"
+#include "fairlead/listen.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -13,10 +13,10 @@
 #include <sys/resource.h>
 
 #include "fairlead/limits.h"
+#include "fairlead/listen.h"
 #include "fairlead/mem.h"
 #include "fairlead/metrics.h"
 #include "metrics/clients.h"
-#include "metrics/listen.h"
 
 struct http_port {
 	LIST_ENTRY(http_port) entry;

@@ -15,11 +15,11 @@
 #include "fairlead/clock.h"
 #include "fairlead/http_ports.h"
 #include "fairlead/limits.h"
+#include "fairlead/listen.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "metrics/clients.h"
 #include "metrics/guard.h"
-#include "metrics/listen.h"
 #include "metrics/page.h"
 
 /* How often pages that nobody asks for any more are looked for. */

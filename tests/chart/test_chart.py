@@ -95,6 +95,8 @@ SETS: dict[str, tuple[Object, set[tuple[str, str]]]] = {
                 "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
                 "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
             },
+            "webhook": {"enabled": True, "port": 9443},
+            "networkPolicy": {"enabled": True},
             "uninstall": {"releaseAddresses": True, "timeoutSeconds": 30},
             "fullnameOverride": "lb",
         },
@@ -149,7 +151,7 @@ def test_lint(name: str) -> None:
 
 @every_set
 def test_everything_is_in_its_place_and_labelled(name: str, render: Render) -> None:
-    admission = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    admission = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration"}
     cluster_wide = {"ClusterRole", "ClusterRoleBinding"} | admission
     seen = set()
     for o in render(SETS[name][0]):
@@ -249,7 +251,8 @@ def test_selectors_select(name: str, render: Render) -> None:
         if o["kind"] in ("Deployment", "DaemonSet", "PodDisruptionBudget"):
             assert selected(o["spec"]["selector"]["matchLabels"]) == [o["metadata"]["name"]]
         if o["kind"] == "Service":
-            assert selected(o["spec"]["selector"]) == [o["metadata"]["name"].removesuffix("-metrics")]
+            served = o["metadata"]["name"].removesuffix("-metrics").replace("-webhook", "-controller")
+            assert selected(o["spec"]["selector"]) == [served]
     # By these `fairlead uninstall` finds the speakers.
     uninstall = {"app.kubernetes.io/name": "fairlead", "app.kubernetes.io/component": "speaker"}
     assert selected(uninstall) == [f"{name_of(SETS[name][0])}-speaker"]
@@ -276,7 +279,7 @@ def test_probes_and_metrics_meet_the_port(name: str, render: Render) -> None:
             if c["name"] not in ("speaker", "controller"):
                 continue
             (http,) = [a for a in c["args"] if a.startswith("--http=")]
-            assert c["ports"] == [{"name": "http", "containerPort": int(http.rsplit(":", 1)[1]), "protocol": "TCP"}]
+            assert c["ports"][0] == {"name": "http", "containerPort": int(http.rsplit(":", 1)[1]), "protocol": "TCP"}
             assert c["livenessProbe"]["httpGet"]["path"] == "/healthz", what
             assert c["readinessProbe"]["httpGet"]["path"] == "/readyz"
 
@@ -444,6 +447,10 @@ def test_everything_at_once(render: Render) -> None:
         assert flag in speaker
     controller = flags(objects, "Deployment", "controller", values)
     assert "--http=[::]:8080" in controller and "--load-balancer-class=example.com/bare-metal" in controller
+    webhook = one(objects, "ValidatingWebhookConfiguration", f"lb-webhook.{NAMESPACE}")
+    assert "--webhook=[$(POD_IP)]:9443" in controller
+    assert f"--webhook-configuration={webhook['metadata']['name']}" in controller
+    assert one(objects, "Service", webhook["webhooks"][0]["clientConfig"]["service"]["name"])
     uninstall = container(one(objects, "Job", "lb-uninstall")["spec"]["template"], "uninstall")
     assert uninstall["args"] == ["uninstall", "--timeout=30", "--speaker-port=17482", "--release-addresses"]
     for what, template in pod_templates(objects):

@@ -30,11 +30,11 @@ class Server:
         self._run, self._namespace = run, namespace
         (run.path / "logs").mkdir()
         users = {**USERS, "viewer": "viewers"}
-        self.plane = ControlPlane(run.path / "plane", ADDRESS, self._start, namespace, users=users)
+        self.plane = ControlPlane(run.path / "plane", ADDRESS, self.start, namespace, users=users)
         self.plane.start(audited=False)
         self.kubeconfig = self.plane.kubeconfig("admin", run.path / "kubeconfig")
 
-    def _start(self, name: str, argv: list[str]) -> Process:
+    def start(self, name: str, argv: list[str]) -> Process:
         process = Process(name, argv, self._namespace, self._run.path / "logs" / f"{name}.log")
         process.start()
         self._run.add_process(process.identity)
@@ -151,6 +151,36 @@ def test_the_controller_itself_is_let_through(server: Server, installed: Any) ->
     assert not policy.get("status", {}).get("typeChecking", {}).get("expressionWarnings")
     exempt = next(c for c in policy["spec"]["matchConditions"] if c["name"] == "not-fairlead")
     assert f"system:serviceaccount:{NAMESPACE}:fairlead-controller" in exempt["expression"]
+
+
+def test_the_webhook_refuses_a_bad_edit(server: Server, installed: Any, tmp_path: Path) -> None:
+    """With the chart's rights and flags.  The controller is where the Service is, as nobody carries its traffic."""
+    client = server.plane.client()
+    pool = {"name": "lan", "protocol": "layer2", "addresses": ["192.0.2.0/24"]}
+    installed({"config": {"address-pools": [pool]}, "webhook": {"enabled": True, "port": 443}})
+    address = client.get("Service", "fairlead-webhook", NAMESPACE)["spec"]["clusterIP"]
+    netns.configure(server.plane.namespace, [f"addr add {address}/32 dev lo"])
+    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/fairlead-controller"
+    (container,) = client.call("GET", path)["spec"]["template"]["spec"]["containers"]
+    args = [arg.replace("$(POD_IP)", address) for arg in container["args"]]
+    kubeconfig = server.plane.service_account(NAMESPACE, "fairlead-controller", tmp_path / "kubeconfig")
+    where = ("--kubeconfig", str(kubeconfig), "--namespace", NAMESPACE)
+    controller = server.start("controller", [str(BUILD / "src/controller/fairlead-controller"), *where, *args])
+
+    def said_to(change: Object) -> str:
+        try:
+            client.patch("ConfigMap", "fairlead", change, NAMESPACE)
+        except api.ApiError as error:
+            return str(error)
+        return ""
+
+    good = {"data": client.get("ConfigMap", "fairlead", NAMESPACE)["data"]}
+    bad = {"data": {"config": "address-pools: [{name: lan, protocol: layer3}]"}}
+    said = wait_for("the webhook to refuse", lambda: said_to(bad) or said_to(good), 30, 0.2)
+    assert 'webhook "configuration.fairlead.io" denied the request' in said
+    assert "line 1: address-pools[0].protocol: " in said
+    assert controller.stop() == 0
+    assert "forbidden" not in controller.log.read_text(encoding="utf-8")
 
 
 VIEWERS = [{"kind": "Group", "name": "viewers", "apiGroup": "rbac.authorization.k8s.io"}]

@@ -37,6 +37,7 @@ _KINDS = {
     "Event": ("events.k8s.io/v1", "events", True),
     "EndpointSlice": ("discovery.k8s.io/v1", "endpointslices", True),
     "Lease": ("coordination.k8s.io/v1", "leases", True),
+    "ValidatingWebhookConfiguration": ("admissionregistration.k8s.io/v1", "validatingwebhookconfigurations", False),
 }
 
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_METRICS_LISTEN_H
-#define FAIRLEAD_METRICS_LISTEN_H
+#ifndef FAIRLEAD_LISTEN_H
+#define FAIRLEAD_LISTEN_H
 
 /* Sockets that listen. */
 
