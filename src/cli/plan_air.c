@@ -47,7 +47,7 @@ static struct world world_of(struct configuration *c, const char *class,
 
 /* ---- the objects as they would be ---- */
 
-/* What stays in the status stays as it is written there. */
+/* What stays in the status stays as it is written there; the ports say that it is shared. */
 static void put_ingress(const struct record_part *p, struct kube_service *s)
 {
 	size_t n;
@@ -59,6 +59,8 @@ static void put_ingress(const struct record_part *p, struct kube_service *s)
 		for (size_t k = 0; k < s->n_ingress; k++)
 			if (addr_eq(&s->ingress[k].ip, &after[i]))
 				ingress[i] = s->ingress[k];
+		if (record_shares(p))
+			ingress[i].ports = kube_ports_digest(s);
 	}
 	s->ingress = ingress;
 	s->n_ingress = n;

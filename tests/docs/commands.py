@@ -200,6 +200,7 @@ _NAMES = "tests/e2e/test_external_dns.py"
 _COREDNS = "tests/e2e-cluster/test_names.py::test_load_balancers_have_names"
 _INGRESS = "tests/e2e-cluster/test_ingress.py::test_the_page"
 _UNINSTALL = "tests/e2e-cluster/test_install.py::test_uninstalling"
+_ADDRESSES = "tests/docs/test_addresses.py::test_each_prints_what_the_page_shows"
 _WEBHOOK = "tests/e2e/test_webhook.py::test_a_bad_edit_is_refused_in_the_checkers_words"
 _IS_THIS = "it runs the tests, this one among them"
 _A_NAME = "it names a flag, and is nothing to type"
@@ -262,6 +263,7 @@ ROWS: tuple[Row, ...] = (
         ("git reset --soft", _never(_A_NAME)),
         ("tests/cli/golden --write", _never("it writes what tests/cli/golden compares")),
     ),
+    *_rows("docs/addresses.md", ("fairlead plan …", _by(_ADDRESSES))),
     *_rows("docs/configuration.md", ("kubectl apply -f new.yaml", _by(_WEBHOOK))),
     *_rows(
         "docs/bgp.md",
