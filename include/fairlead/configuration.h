@@ -40,13 +40,18 @@ struct config_advertisement {
 	unsigned int line;
 };
 
+/* Some of them, by name. */
+struct config_namespaces {
+	char **names;
+	size_t n;
+};
+
 /*
  * Whose Services a pool is for.  Of namespaces, one that is named or selected suffices; where both
  * namespaces and Services are given, both must match.
  */
 struct config_audience {
-	char **namespaces;
-	size_t n_namespaces;
+	struct config_namespaces namespaces;
 	struct label_selectors namespace_selectors; /* by the Namespace's labels */
 	struct label_selectors service_selectors;   /* by the Service's labels */
 };
@@ -79,6 +84,12 @@ struct config_reservation {
 	unsigned int line;
 };
 
+/* So many addresses of the pool may these namespaces hold, all of them together. */
+struct config_quota {
+	struct config_namespaces namespaces;
+	uint32_t addresses;
+};
+
 struct config_pool {
 	char *name;
 	unsigned int protocols;    /* PROTOCOL_… bits */
@@ -93,6 +104,8 @@ struct config_pool {
 	size_t n_excluded;
 	struct config_reservation *reservations; /* no two of one address */
 	size_t n_reservations;
+	struct config_quota *quotas; /* a namespace may be in several: each holds */
+	size_t n_quotas;
 	bool holds_ending; /* terminating: hold, for Services that do not set it */
 	bool has_priority;
 	int32_t priority; /* lower first; pools without one come last; ties by name */
@@ -308,6 +321,9 @@ const struct config_peer *configuration_peer_of(const struct configuration *c,
  */
 const struct addr *configuration_router_id_of(const struct configuration *c, const char *node);
 bool config_pool_excludes(const struct config_pool *pool, const struct addr *a);
+bool config_namespaces_have(const struct config_namespaces *list, const char *name);
+/* "shop, edge" */
+void config_namespaces_put(const struct config_namespaces *list, struct buf *out);
 /* Is the pool for some Services alone? */
 bool config_pool_is_reserved(const struct config_pool *pool);
 /*

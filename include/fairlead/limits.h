@@ -413,6 +413,10 @@
 	  "addresses that a pool reserves", \
 	  "as above", \
 	  "as above") \
+	X(CONFIG_QUOTAS_MAX, 1000, "quotas", \
+	  "entries of a pool's `quota`", \
+	  "as above", \
+	  "as above") \
 	X(CONFIG_COMMUNITIES_MAX, 5000, "names", \
 	  "names of BGP communities", \
 	  "as above", \

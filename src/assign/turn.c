@@ -187,10 +187,11 @@ void turn_reserve(struct ipam *ipam, const struct record *r)
 
 static bool may_change(const struct ipam_decision *d)
 {
-	return d->reason == REASON_PoolExhausted || d->reason == REASON_AddressTaken ||
-	       d->reason == REASON_AddressShared || d->reason == REASON_Retained ||
-	       d->reason == REASON_NodeAddress || d->reason == REASON_AddressOfApiServer ||
-	       d->reason == REASON_AddressNotShared || d->has_company || d->partial;
+	return d->reason == REASON_PoolExhausted || d->reason == REASON_QuotaReached ||
+	       d->reason == REASON_AddressTaken || d->reason == REASON_AddressShared ||
+	       d->reason == REASON_Retained || d->reason == REASON_NodeAddress ||
+	       d->reason == REASON_AddressOfApiServer || d->reason == REASON_AddressNotShared ||
+	       d->has_company || d->partial;
 }
 
 /*

@@ -19,9 +19,23 @@
 
 /* ---- namespaces ---- */
 
+bool config_namespaces_have(const struct config_namespaces *list, const char *name)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (!strcmp(list->names[i], name))
+			return true;
+	return false;
+}
+
+void config_namespaces_put(const struct config_namespaces *list, struct buf *out)
+{
+	for (size_t i = 0; i < list->n; i++)
+		buf_printf(out, "%s%s", i ? ", " : "", list->names[i]);
+}
+
 static void namespace_item(struct schema_ctx *x, const struct ynode *node, void *target)
 {
-	struct config_audience *a = target;
+	struct config_namespaces *list = target;
 	const char *s = schema_text(x, node);
 
 	if (!s)
@@ -33,18 +47,16 @@ static void namespace_item(struct schema_ctx *x, const struct ynode *node, void 
 		                     : ", or leave namespaces out if the pool is for all");
 		return;
 	}
-	for (size_t i = 0; i < a->n_namespaces; i++)
-		if (!strcmp(a->namespaces[i], s)) {
-			schema_repeated(x, node, s);
-			return;
-		}
-	a->namespaces[a->n_namespaces++] = xstrdup(s);
+	if (config_namespaces_have(list, s))
+		schema_repeated(x, node, s);
+	else
+		list->names[list->n++] = xstrdup(s);
 }
 
 static void read_namespaces(struct schema_ctx *x, const struct schema_key *key,
                             const struct ynode *node, void *field)
 {
-	struct config_audience *a = field;
+	struct config_namespaces *list = field;
 
 	if (ynode_is_null(node) || (node->kind == YNODE_LIST && node->n_entries == 0)) {
 		schema_error(x, node->line,
@@ -52,28 +64,28 @@ static void read_namespaces(struct schema_ctx *x, const struct schema_key *key,
 		             key->name);
 		return;
 	}
-	a->namespaces = xcalloc(node->n_entries + 1, sizeof(*a->namespaces));
-	schema_list(x, node, CONFIG_NAMESPACES_MAX, namespace_item, a);
+	list->names = xcalloc(node->n_entries + 1, sizeof(*list->names));
+	schema_list(x, node, CONFIG_NAMESPACES_MAX, namespace_item, list);
 }
 
 static void print_namespaces(struct out *o, const struct schema_key *key, const void *field)
 {
-	const struct config_audience *a = field;
+	const struct config_namespaces *list = field;
 
-	if (a->n_namespaces > 0)
-		schema_print_strings(o, key->name, a->namespaces, a->n_namespaces);
+	if (list->n > 0)
+		schema_print_strings(o, key->name, list->names, list->n);
 }
 
 static void free_namespaces(void *field)
 {
-	struct config_audience *a = field;
+	struct config_namespaces *list = field;
 
-	for (size_t i = 0; i < a->n_namespaces; i++)
-		free(a->namespaces[i]);
-	free(a->namespaces);
+	for (size_t i = 0; i < list->n; i++)
+		free(list->names[i]);
+	free(list->names);
 }
 
-const struct schema_type pool_namespaces_type = {
+const struct schema_type named_namespaces_type = {
 	.form = "list of names",
 	.value = SCHEMA_TEXT,
 	.is_list = true,
@@ -87,7 +99,7 @@ const struct schema_type pool_namespaces_type = {
 
 static bool is_narrowed(const struct config_audience *a)
 {
-	return a->n_namespaces + a->namespace_selectors.n > 0;
+	return a->namespaces.n + a->namespace_selectors.n > 0;
 }
 
 bool config_pool_is_reserved(const struct config_pool *pool)
@@ -100,9 +112,8 @@ static enum config_match match_namespace(const struct config_audience *a, const 
 {
 	if (!is_narrowed(a))
 		return CONFIG_MATCHES;
-	for (size_t i = 0; i < a->n_namespaces; i++)
-		if (!strcmp(a->namespaces[i], namespace))
-			return CONFIG_MATCHES;
+	if (config_namespaces_have(&a->namespaces, namespace))
+		return CONFIG_MATCHES;
 	if (a->namespace_selectors.n == 0)
 		return CONFIG_MATCHES_NOT;
 	if (!labels)
@@ -151,9 +162,8 @@ void config_pool_say_audience(const struct config_pool *pool, struct buf *out)
 
 	if (is_narrowed(a)) {
 		buf_puts(out, "namespaces ");
-		for (size_t i = 0; i < a->n_namespaces; i++)
-			buf_printf(out, "%s%s", i ? ", " : "", a->namespaces[i]);
-		buf_puts(out, a->n_namespaces && a->namespace_selectors.n ? ", " : "");
+		config_namespaces_put(&a->namespaces, out);
+		buf_puts(out, a->namespaces.n && a->namespace_selectors.n ? ", " : "");
 		label_selectors_put(&a->namespace_selectors, out);
 	}
 	if (a->service_selectors.n > 0) {
@@ -180,7 +190,7 @@ void config_pool_put_audience(const struct config_pool *pool, const char *key, s
 	if (!config_pool_is_reserved(pool))
 		return;
 	out_object(o, key);
-	schema_print_strings(o, "namespaces", a->namespaces, a->n_namespaces);
+	schema_print_strings(o, "namespaces", a->namespaces.names, a->namespaces.n);
 	put_selectors(&a->namespace_selectors, "namespace_selectors", o);
 	put_selectors(&a->service_selectors, "service_selectors", o);
 	out_close(o);

@@ -19,6 +19,7 @@ libfairlead_a_SOURCES += \
 	src/config/parse_pools.c \
 	src/config/parse_selectors.c \
 	src/config/parse_timing.c \
+	src/config/quota.c \
 	src/config/range.c \
 	src/config/retained.c \
 	src/config/schema.c \

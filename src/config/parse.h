@@ -21,6 +21,7 @@
 /* a pool */
 #define CONFIG_EXCLUDED_MAX 1000
 #define CONFIG_RESERVATIONS_MAX 1000
+#define CONFIG_QUOTAS_MAX 1000
 #define CONFIG_PEERS_MAX 1000
 #define CONFIG_BFD_PROFILES_MAX 1000
 #define CONFIG_COMMUNITIES_MAX 5000
@@ -76,8 +77,8 @@ void make_index(struct draft *d);
 
 /* The keys of each map: of the whole document, of its parts, and of the maps in these. */
 extern const struct schema_table document_table, pool_table, advertisement_table, external_table,
-	peer_table, reservation_table, selector_table, expression_table, bfd_table, timing_table,
-	layer2_table, preference_table;
+	peer_table, reservation_table, quota_table, selector_table, expression_table, bfd_table,
+	timing_table, layer2_table, preference_table;
 /*
  * The types of a pool's bgp-advertisements, of a peer's node-selectors, and of a pool's selectors,
  * none of which may be empty.
@@ -91,8 +92,10 @@ extern const struct schema_type layer2_type;
 void print_layer2(struct out *o, const char *key, const struct config_pool *pool);
 /* The types of exclude and reservations, at a struct config_pool. */
 extern const struct schema_type exclude_type, reservations_type;
-/* The type of a pool's namespaces, at a struct config_audience. */
-extern const struct schema_type pool_namespaces_type;
+/* The type of a pool's quota, at a struct config_pool. */
+extern const struct schema_type quota_type;
+/* The type of a list of names of namespaces, at a struct config_namespaces; none is an error. */
+extern const struct schema_type named_namespaces_type;
 
 /* Each reads one top-level key's value; what others refer to comes first. */
 void parse_communities(struct schema_ctx *x, const struct ynode *node, struct draft *d);

@@ -110,9 +110,15 @@ static void note_missing(struct choice *c)
 		uint8_t family = c->r->families[i];
 		if (!pool || !addr_is_none(choice_pick(c, family)) || !choice_is_giving(c, pool))
 			continue;
+		const struct config_quota *q = choice_quota_reached(c, pool);
+		struct addr any;
 		out->partial = ipam_total(pool, ipam_family_index(family)) > 0;
-		choice_explain_family(pool, family, ", which", out->message + used,
-		                      sizeof(out->message) - used);
+		if (q && ipam_first_free(pool, ipam_family_index(family), true, &any))
+			choice_explain_quota(c, q, ", which", out->message + used,
+			                     sizeof(out->message) - used);
+		else
+			choice_explain_family(pool, family, ", which", out->message + used,
+			                      sizeof(out->message) - used);
 	}
 }
 

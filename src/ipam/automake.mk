@@ -8,6 +8,7 @@ libfairlead_a_SOURCES += \
 	src/ipam/external.c \
 	src/ipam/freed.c \
 	src/ipam/places.c \
+	src/ipam/quota.c \
 	src/ipam/ipam.c \
 	src/ipam/request.c \
 	src/ipam/reserved.c \
@@ -21,6 +22,11 @@ noinst_HEADERS += \
 	src/ipam/choice.h \
 	src/ipam/ipam.h \
 	src/ipam/runs.h
+
+check_PROGRAMS += tests/unit/test_giving
+TESTS += tests/unit/test_giving
+tests_unit_test_giving_SOURCES = tests/unit/test_giving.c tests/unit/unit.h
+tests_unit_test_giving_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_ipam
 TESTS += tests/unit/test_ipam

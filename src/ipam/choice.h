@@ -93,9 +93,33 @@ bool choice_take_free(struct choice *c, const struct ipam_pool *pool);
 /* The same, all or nothing. */
 bool choice_take_all_free(struct choice *c, const struct ipam_pool *pool);
 
+/* What a Service would be given: an address, or a free one of each of these families. */
+struct choice_gain {
+	unsigned int families;   /* bits, by family index */
+	const struct addr *addr; /* NULL: none that anybody has */
+};
+/*
+ * The quota of the pool that is against it, beside what is chosen for the other family, or stays;
+ * NULL: none is.
+ */
+const struct config_quota *choice_quota_against(const struct choice *c,
+                                                const struct ipam_pool *pool,
+                                                const struct choice_gain *gain);
+bool choice_quota_allows(const struct choice *c, const struct ipam_pool *pool,
+                         const struct addr *a);
+/* The same for an address of the family that nobody has. */
+bool choice_quota_allows_new(const struct choice *c, const struct ipam_pool *pool,
+                             size_t family_index);
+/* And for what the Service still lacks. */
+const struct config_quota *choice_quota_reached(const struct choice *c,
+                                                const struct ipam_pool *pool);
+
 /* Says why the pool, called @who, gives no address of this family. */
 void choice_explain_family(const struct ipam_pool *pool, uint8_t family, const char *who, char *out,
                            size_t size);
+/* Says that the quota is in use. */
+void choice_explain_quota(const struct choice *c, const struct config_quota *q, const char *who,
+                          char *out, size_t size);
 void choice_explain_pool(const struct choice *c, const struct ipam_pool *pool, char *out,
                          size_t size);
 /* Why it may not join those that say the same key, if there are any; "" or "; …". */

@@ -37,6 +37,17 @@ static bool refuse_disabled(struct choice *c, const struct ipam_pool *pool)
 	                     pool->conf->name);
 }
 
+static bool refuse_quota(struct choice *c, const struct ipam_pool *pool, const struct addr *a)
+{
+	const struct choice_gain gain = { .families = 1u << ipam_family_index(a->family),
+		                          .addr = a };
+	char why[256];
+
+	choice_explain_quota(c, choice_quota_against(c, pool, &gain), pool->conf->name, why,
+	                     sizeof(why));
+	return choice_refuse(c, REASON_QuotaReached, "%s is not given: %s", addr_str(a), why);
+}
+
 /* It would share the address, and may not: what is in the way. */
 static bool refuse_sharing(struct choice *c, const struct addr *a, const struct ipam_obstacle *o)
 {
@@ -120,6 +131,8 @@ static bool take_asked(struct choice *c, const struct addr *a)
 		                     addr_str(a), pool->conf->name,
 		                     config_pool_excludes(pool->conf, a) ? "excludes it"
 		                                                         : "has avoid-buggy-ips");
+	if (!choice_is_mine(c, a) && !choice_quota_allows(c, pool, a))
+		return refuse_quota(c, pool, a);
 	*choice_pick(c, a->family) = *a;
 	return true;
 }
@@ -206,8 +219,10 @@ static bool take_reserved_in(struct choice *c, const struct ipam_pool *pool)
 		    (choice_has_any(c) && choice_pool(c) != pool))
 			continue;
 		const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
-		if (!choice_is_taken(c, a)) {
+		if (!choice_is_taken(c, a) && choice_quota_allows(c, pool, a)) {
 			*choice_pick(c, family) = *a;
+		} else if (!choice_is_taken(c, a) && !choice_has_any(c)) {
+			return refuse_quota(c, pool, a);
 		} else if (!choice_has_any(c)) {
 			c->out->holder = holder->key;
 			return choice_refuse(c, REASON_AddressTaken,
@@ -239,11 +254,31 @@ static bool take_reserved(struct choice *c)
 	return true;
 }
 
+/* It gives and has what the Service lacks, but for a quota. */
+static bool is_beyond_quota(const struct choice *c, const struct ipam_pool *pool,
+                            const struct ipam_pool *only)
+{
+	size_t n_lacking = 0, n_free = 0;
+	struct addr any;
+
+	if (!choice_is_giving(c, pool) || !(only || pool->conf->auto_assign))
+		return false;
+	for (size_t i = 0; i < c->r->n_families; i++) {
+		size_t f = ipam_family_index(c->r->families[i]);
+		if (!addr_is_none(&c->pick[f]))
+			continue;
+		n_lacking++;
+		n_free += ipam_first_free(pool, f, true, &any);
+	}
+	return (c->r->needs_both ? n_free == n_lacking : n_free > 0) &&
+	       choice_quota_reached(c, pool);
+}
+
 static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 {
 	char list[IPAM_MESSAGE_SIZE / 2] = "";
 	size_t used = 0, named = 0;
-	bool any_auto = only;
+	bool any_auto = only, any_within = true;
 
 	for (size_t i = 0; i < c->ipam->n_pools; i++) {
 		const struct ipam_pool *pool = &c->ipam->pools[i];
@@ -252,6 +287,7 @@ static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 		for (size_t f = 0; f < c->r->n_families; f++)
 			any_auto |= pool->conf->auto_assign && !pool->conf->disabled &&
 			            ipam_total(pool, ipam_family_index(c->r->families[f])) > 0;
+		any_within &= !is_beyond_quota(c, pool, only);
 		if (named++ < POOLS_NAMED_MAX && used < sizeof(list)) {
 			char why[256];
 			choice_explain_pool(c, pool, why, sizeof(why));
@@ -267,7 +303,8 @@ static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 		                     list);
 	cleanup(buf_fini) struct buf sharing = BUF_INIT;
 	choice_explain_sharing(c, &sharing);
-	return choice_refuse(c, REASON_PoolExhausted, "no free address: %s%s%s", list,
+	return choice_refuse(c, any_within ? REASON_PoolExhausted : REASON_QuotaReached,
+	                     "no %s address: %s%s%s", any_within ? "free" : "further", list,
 	                     named > POOLS_NAMED_MAX ? "; and more pools" : "", buf_str(&sharing));
 }
 

@@ -25,6 +25,15 @@ void choice_explain_family(const struct ipam_pool *pool, uint8_t family, const c
 		         total, family, pool->conf->n_reservations ? " or reserved" : "");
 }
 
+/* Of other namespaces no more is said than that there are any. */
+void choice_explain_quota(const struct choice *c, const struct config_quota *q, const char *who,
+                          char *out, size_t size)
+{
+	snprintf(out, size, "%s has its quota of %" PRIu32 " address%s for namespace %s%s in use",
+	         who, q->addresses, q->addresses == 1 ? "" : "es", c->namespace,
+	         q->namespaces.n > 1 ? " and others" : "");
+}
+
 /* Some of those in use are named by a Service that may not have them. */
 static void add_squatter(const struct choice *c, const struct ipam_pool *pool, char *out,
                          size_t size)
@@ -95,5 +104,9 @@ void choice_explain_pool(const struct choice *c, const struct ipam_pool *pool, c
 			add_squatter(c, pool, out, size);
 			return;
 		}
-	snprintf(out, size, "%s has not both families free", name);
+	const struct config_quota *q = choice_quota_reached(c, pool);
+	if (q)
+		choice_explain_quota(c, q, name, out, size);
+	else
+		snprintf(out, size, "%s has not both families free", name);
 }

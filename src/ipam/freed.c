@@ -54,6 +54,16 @@ static bool inherits(const struct choice *c)
 	return false;
 }
 
+/* Would its pool give it, if the Service may have it at all? */
+static bool is_to_be_had(const struct choice *c, const struct addr *a)
+{
+	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a);
+
+	return pool && choice_is_giving(c, pool) && !choice_is_taken(c, a) &&
+	       ipam_is_assignable(c->ipam, pool, a) && !ipam_is_withheld(c->ipam, c->key, a) &&
+	       choice_quota_allows(c, pool, a);
+}
+
 /* No other Service has any of them, and at least one is free. */
 static bool gets_asked(const struct choice *c)
 {
@@ -61,9 +71,11 @@ static bool gets_asked(const struct choice *c)
 	bool any = false;
 
 	for (size_t i = 0; i < r->n_asked; i++) {
-		if (choice_is_taken(c, &r->asked[i]))
+		if (choice_is_mine(c, &r->asked[i]))
+			continue;
+		if (!is_to_be_had(c, &r->asked[i]))
 			return false;
-		any |= !choice_is_mine(c, &r->asked[i]);
+		any = true;
 	}
 	return any;
 }
@@ -80,10 +92,14 @@ static bool asks_for(const struct ipam_request *r, uint8_t family)
 
 static bool is_freed(const struct choice *c, const struct ipam_pool *pool)
 {
-	for (size_t i = 0; i < c->r->n_families; i++)
-		if (pool->freed[ipam_family_index(c->r->families[i])] &&
-		    !asks_for(c->r, c->r->families[i]))
+	bool has_quota = ipam_quota_is_freed(c->ipam, c->key, pool);
+
+	for (size_t i = 0; i < c->r->n_families; i++) {
+		size_t f = ipam_family_index(c->r->families[i]);
+		if ((pool->freed[f] || has_quota) && !asks_for(c->r, c->r->families[i]) &&
+		    (c->r->tenancy || choice_quota_allows_new(c, pool, f)))
 			return true;
+	}
 	return false;
 }
 
@@ -125,7 +141,7 @@ static bool gets_reserved(const struct choice *c)
 			const struct ipam_pool *pool = &c->ipam->pools[i];
 			uint8_t family = c->r->families[f];
 			const struct addr *a = choice_reserved(c, pool, family);
-			if (a && !ipam_holder_of(c->ipam, a) &&
+			if (a && !ipam_holder_of(c->ipam, a) && choice_quota_allows(c, pool, a) &&
 			    (pool->conf->renumber || !has_family(c, family)))
 				return true;
 		}
@@ -170,4 +186,5 @@ void ipam_freed_seen(struct ipam *ipam)
 {
 	for (size_t i = 0; i < ipam->n_pools; i++)
 		memset(ipam->pools[i].freed, 0, sizeof(ipam->pools[i].freed));
+	ipam_quotas_seen(ipam);
 }

@@ -42,6 +42,8 @@ struct ipam *ipam_new(struct configuration *c)
 		ipam->position[ipam->pools[i].conf - c->pools] = i;
 	for (size_t i = 0; i < c->n_pools; i++)
 		ipam_reserve(ipam, &c->pools[i]);
+	for (size_t i = 0; i < ipam->n_pools; i++)
+		ipam_set_quotas(ipam, &ipam->pools[i]);
 	for (size_t i = 0; i < c->n_peers; i++) {
 		cleanup_free char *what = xasprintf("BGP peer %s", c->peers[i].name);
 		ipam_add_machine(ipam, &c->peers[i].address, REASON_AddressOfPeer, what);
@@ -90,6 +92,7 @@ void ipam_free(struct ipam *ipam)
 	ipam_free_marks(ipam);
 	ipam_free_namespaces(ipam);
 	ipam_free_reservations(ipam);
+	ipam_free_quotas(ipam);
 	for (size_t i = 0; i < ipam->n_pools; i++)
 		for (size_t f = 0; f < 2; f++) {
 			runs_fini(&ipam->pools[i].runs[f]);
@@ -190,6 +193,7 @@ static bool hold_one(struct ipam *ipam, const char *key, const struct addr *a, b
 	s->held[s->n++] = *a;
 	if (!pool)
 		return true;
+	ipam_count_quotas(ipam, key, a, true);
 	pool->used[f]++;
 	pool->used_assignable[f] += ipam_is_assignable(ipam, pool, a);
 	ipam_place(ipam, a);
@@ -221,8 +225,10 @@ static void let_go(struct ipam *ipam, const struct ipam_service *s, const struct
 	size_t f = ipam_family_index(a->family);
 
 	bool gone = ipam_leave(h, s);
-	if (pool)
+	if (pool) {
 		pool->freed[f] = true;
+		ipam_count_quotas(ipam, s->key, a, false);
+	}
 	if (!gone)
 		return;
 	holding_free(ipam, h);

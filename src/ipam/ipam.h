@@ -77,6 +77,23 @@ struct ipam_booking {
 	UT_hash_handle hh;
 };
 
+/* A bound of a pool on what some namespaces have together. */
+struct ipam_quota {
+	const struct ipam_pool *pool;
+	const struct config_quota *conf;
+	uint64_t used; /* addresses of the pool that they have, each once */
+	bool is_freed; /* fewer than before, since ipam_freed_seen() */
+	struct ipam_quota *next, *next_freed;
+};
+
+/* A namespace, and what bounds it. */
+struct ipam_bounded {
+	const char *namespace; /* the configuration's */
+	struct ipam_quota **quotas;
+	size_t n, cap;
+	UT_hash_handle hh;
+};
+
 /* A Namespace whose labels are known. */
 struct ipam_namespace {
 	char *name;
@@ -109,6 +126,8 @@ struct ipam {
 	struct ipam_namespace *namespaces;
 	struct ipam_reservation *reservations; /* by address */
 	struct ipam_booking *bookings;         /* by Service */
+	struct ipam_quota *quotas, *freed_quotas;
+	struct ipam_bounded *bounded; /* by namespace */
 };
 
 /* 0 for IPv4, 1 for IPv6. */
@@ -174,9 +193,12 @@ struct ipam_obstacle ipam_obstacle_of(const struct ipam *ipam, const char *key,
  * these only those that may.
  */
 struct ipam_obstacle ipam_misfit(const struct ipam *ipam, const char *key, const struct addr *a);
-/* The lowest address of the pool that a Service which says this may join. */
+/* Of the addresses that a Service may join, which ones do count? */
+typedef bool ipam_may_fn(const struct addr *a, const void *arg);
+/* The lowest address of the pool that a Service which says this may join, if @may says so too. */
 bool ipam_first_shared(const struct ipam *ipam, const char *key, const struct tenancy *t,
-                       const struct ipam_pool *pool, size_t family_index, struct addr *ret_addr);
+                       const struct ipam_pool *pool, size_t family_index, ipam_may_fn *may,
+                       const void *arg, struct addr *ret_addr);
 /*
  * The lowest address of those that say the same key, and what keeps the Service from it; but not
  * that their namespace is another one.
@@ -204,6 +226,22 @@ bool ipam_is_anothers(const struct ipam *ipam, const char *key, const struct add
 bool ipam_is_withheld(const struct ipam *ipam, const char *key, const struct addr *a);
 /* How many wait for their Services. */
 uint64_t ipam_n_reserved_free(const struct ipam *ipam, const struct ipam_pool *pool, size_t f);
+
+/* ---- quota.c ---- */
+
+/* Takes the pool's quotas in, once the pools are in order. */
+void ipam_set_quotas(struct ipam *ipam, const struct ipam_pool *pool);
+void ipam_free_quotas(struct ipam *ipam);
+/*
+ * The Service has the address from now on, or no longer.  Whether it is among the address's tenants
+ * makes no difference.
+ */
+void ipam_count_quotas(struct ipam *ipam, const char *key, const struct addr *a, bool added);
+/* Have namespaces that share a bound with the Service's given up any of the pool? */
+bool ipam_quota_is_freed(const struct ipam *ipam, const char *key, const struct ipam_pool *pool);
+void ipam_quotas_seen(struct ipam *ipam);
+/* Could the namespace have one more address of the pool? */
+bool ipam_has_quota(const struct ipam *ipam, const char *namespace, const struct ipam_pool *pool);
 
 /* ---- places.c ---- */
 

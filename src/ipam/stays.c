@@ -98,11 +98,20 @@ bool choice_has_misfit(const struct choice *c)
 	return false;
 }
 
+static bool may_share(const struct addr *a, const void *arg)
+{
+	const struct choice *c = arg;
+
+	return choice_quota_allows(c, ipam_pool_of(c->ipam, a), a);
+}
+
 bool choice_find(const struct choice *c, const struct ipam_pool *pool, size_t family_index,
                  struct addr *ret_addr)
 {
-	return ipam_first_shared(c->ipam, c->key, c->r->tenancy, pool, family_index, ret_addr) ||
-	       ipam_first_free(pool, family_index, c->last_resort, ret_addr);
+	return ipam_first_shared(c->ipam, c->key, c->r->tenancy, pool, family_index, may_share, c,
+	                         ret_addr) ||
+	       (choice_quota_allows_new(c, pool, family_index) &&
+	        ipam_first_free(pool, family_index, c->last_resort, ret_addr));
 }
 
 bool choice_wants(const struct ipam_request *r, uint8_t family)
@@ -276,7 +285,7 @@ static void take_in_place(struct choice *c, const struct ipam_pool *pool)
 	}
 }
 
-/* False: another Service has what is reserved for this one. */
+/* False: another Service has what is reserved for this one, or a quota is against it. */
 static bool take_reserved(struct choice *c, const struct ipam_pool *pool)
 {
 	for (size_t i = 0; i < c->r->n_families; i++) {
@@ -284,7 +293,7 @@ static bool take_reserved(struct choice *c, const struct ipam_pool *pool)
 		const struct addr *a = choice_reserved(c, pool, family);
 		if (!a || !addr_is_none(choice_pick(c, family)))
 			continue;
-		if (choice_is_taken(c, a))
+		if (choice_is_taken(c, a) || !choice_quota_allows(c, pool, a))
 			return false;
 		*choice_pick(c, family) = *a;
 	}

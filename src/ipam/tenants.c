@@ -154,6 +154,7 @@ bool ipam_join(struct ipam *ipam, struct ipam_holding *h, const char *key)
 	}
 	ARRAY_RESERVE(s->held, s->cap, s->n + 1);
 	s->held[s->n++] = h->addr;
+	ipam_count_quotas(ipam, key, &h->addr, true);
 	return true;
 }
 
@@ -286,6 +287,8 @@ struct search {
 	const struct tenancy *tenancy;
 	const struct ipam_pool *pool;
 	size_t family_index;
+	ipam_may_fn *may;
+	const void *arg;
 	bool found;
 	struct addr addr;
 	struct ipam_obstacle obstacle;
@@ -303,18 +306,24 @@ static void look_shared(const struct addr *a, void *arg)
 	if (ipam_family_index(a->family) != x->family_index || !is_lower(x, a) ||
 	    ipam_pool_of(x->ipam, a) != x->pool || !ipam_is_assignable(x->ipam, x->pool, a) ||
 	    ipam_is_withheld(x->ipam, x->key, a) ||
-	    ipam_obstacle_of(x->ipam, x->key, x->tenancy, a).verdict.obstacle != TENANCY_NONE)
+	    ipam_obstacle_of(x->ipam, x->key, x->tenancy, a).verdict.obstacle != TENANCY_NONE ||
+	    !x->may(a, x->arg))
 		return;
 	x->addr = *a;
 	x->found = true;
 }
 
 bool ipam_first_shared(const struct ipam *ipam, const char *key, const struct tenancy *t,
-                       const struct ipam_pool *pool, size_t family_index, struct addr *ret_addr)
+                       const struct ipam_pool *pool, size_t family_index, ipam_may_fn *may,
+                       const void *arg, struct addr *ret_addr)
 {
-	struct search x = {
-		.ipam = ipam, .key = key, .tenancy = t, .pool = pool, .family_index = family_index
-	};
+	struct search x = { .ipam = ipam,
+		            .key = key,
+		            .tenancy = t,
+		            .pool = pool,
+		            .family_index = family_index,
+		            .may = may,
+		            .arg = arg };
 
 	each_shared(ipam, key, t, look_shared, &x);
 	if (x.found)

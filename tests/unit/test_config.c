@@ -1141,19 +1141,27 @@ static char *print_key(const struct schema_key *key, const struct config_pool *p
 static void test_retained_has_each_key(void **state)
 {
 	static const char *const giving[] = {
-		"addresses",         "avoid-buggy-ips",
-		"exclude",           "disabled",
-		"reservations",      "auto-assign",
-		"priority",          "renumber",
-		"namespaces",        "namespace-selectors",
-		"service-selectors", "share-across-namespaces",
+		"addresses",
+		"avoid-buggy-ips",
+		"exclude",
+		"disabled",
+		"reservations",
+		"auto-assign",
+		"priority",
+		"renumber",
+		"namespaces",
+		"namespace-selectors",
+		"service-selectors",
+		"share-across-namespaces",
+		"quota",
 	};
 	struct configuration *again,
 		*c = parse_ok(
 			"address-pools:\n"
 			"- {name: whole, protocol: [layer2, bgp], use: external-ip, addresses: "
 			"[10.0.0.0/24], avoid-buggy-ips: true, exclude: [10.0.0.1/32], disabled: true, "
-			"reservations: [{service: a/b, address: 10.0.0.2}],\n"
+			"reservations: [{service: a/b, address: 10.0.0.2}], quota: [{namespaces: "
+			"[a], addresses: 1}],\n"
 			"   auto-assign: false, priority: 7, renumber: true, terminating: hold, "
 			"share-across-namespaces: true, "
 			"namespaces: [a], namespace-selectors: [{match-labels: {a: b}}], "

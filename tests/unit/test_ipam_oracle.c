@@ -6,8 +6,9 @@
  * restarts, and must give the same answer to everybody at every step.
  *
  * At each step it also holds that no address belongs to two, that nobody is given one that his pool
- * would not give, that nobody loses one who asked for nothing else, and (since the plain one looks
- * everywhere) that nobody waits for what would fit.
+ * would not give, that nobody loses one who asked for nothing else, that no quota is exceeded more
+ * than an edit had it, that whoever gets what he waited for would have been woken, and (since the
+ * plain one looks everywhere) that nobody waits for what would fit.
  */
 #include "config.h"
 
@@ -19,7 +20,7 @@
 #include "fairlead/mem.h"
 
 enum { POOLS = 5, SPAN = 4, SPANS = 8, ADDRS = SPAN * SPANS, SERVICES = 14, NAMESPACES = 3 };
-enum { STEPS = 250, SEEDS = 120 };
+enum { QUOTAS = 2, STEPS = 250, SEEDS = 120 };
 #define NONE (-1)
 #define WAITS (-2) /* an answer: it has nothing, or keeps what it has, since it cannot have more */
 
@@ -47,6 +48,10 @@ struct pool {
 	unsigned int namespaces; /* bits: by name; 0: not named */
 	/* which Namespaces' and Services' label value; NONE: not selected by */
 	int team, tier;
+	struct {
+		unsigned int namespaces; /* bits; 0: there is none */
+		int addresses;
+	} quotas[QUOTAS];
 };
 
 struct service {
@@ -58,6 +63,7 @@ struct service {
 	bool is_true;
 	int before;   /* what it held before this step */
 	bool changed; /* what it asks for, in this step */
+	bool woken;   /* at the end of the step before */
 };
 
 static struct {
@@ -69,6 +75,7 @@ static struct {
 	bool known[NAMESPACES];
 	bool machine[ADDRS];
 	struct ipam *ipam;
+	bool all_again; /* what happened has everybody decided again */
 } w;
 
 static const char *addr_text(int a)
@@ -115,6 +122,10 @@ static void random_pools(void)
 		p->namespaces = rnd(3) == 0 ? 1 + rnd(7) : 0;
 		p->team = rnd(3) == 0 ? (int)rnd(2) : NONE;
 		p->tier = rnd(4) == 0 ? (int)rnd(2) : NONE;
+		for (int k = 0; k < QUOTAS; k++) {
+			p->quotas[k].namespaces = rnd(3) == 0 ? 1 + rnd(7) : 0;
+			p->quotas[k].addresses = (int)rnd(4);
+		}
 	}
 }
 
@@ -165,6 +176,34 @@ static void print_reservations(int i, struct buf *out)
 	buf_putc(out, ']');
 }
 
+static void print_namespaces(unsigned int bits, struct buf *out)
+{
+	const char *comma = "";
+
+	buf_puts(out, "namespaces: [");
+	for (int n = 0; n < NAMESPACES; n++)
+		if (bits & 1u << n) {
+			buf_printf(out, "%sn%d", comma, n);
+			comma = ", ";
+		}
+	buf_putc(out, ']');
+}
+
+static void print_quotas(const struct pool *p, struct buf *out)
+{
+	const char *comma = "";
+
+	buf_puts(out, ", quota: [");
+	for (int k = 0; k < QUOTAS; k++)
+		if (p->quotas[k].namespaces) {
+			buf_printf(out, "%s{", comma);
+			print_namespaces(p->quotas[k].namespaces, out);
+			buf_printf(out, ", addresses: %d}", p->quotas[k].addresses);
+			comma = ", ";
+		}
+	buf_putc(out, ']');
+}
+
 static void print_pool(int i, struct buf *out)
 {
 	const struct pool *p = &w.pools[i];
@@ -178,14 +217,10 @@ static void print_pool(int i, struct buf *out)
 		buf_puts(out, ", disabled: true");
 	print_excluded(i, out);
 	print_reservations(i, out);
+	print_quotas(p, out);
 	if (p->namespaces) {
-		buf_puts(out, ", namespaces: [");
-		for (int n = 0; n < NAMESPACES; n++)
-			if (p->namespaces & 1u << n) {
-				buf_printf(out, "%sn%d", comma, n);
-				comma = ", ";
-			}
-		buf_putc(out, ']');
+		buf_puts(out, ", ");
+		print_namespaces(p->namespaces, out);
 	}
 	if (p->team != NONE)
 		buf_printf(out, ", namespace-selectors: [{match-labels: {team: t%d}}]", p->team);
@@ -232,8 +267,35 @@ static bool is_given_by(int a, int pool)
 	       !(w.pools[pool].avoids_buggy && a % 8 == 0) && a % SPAN != w.pools[pool].excluded;
 }
 
-static int lowest_free(int pool)
+/* How many addresses of the pool those have whom its quota names. */
+static int n_counted(int pool, int quota)
 {
+	int n = 0;
+
+	for (int i = 0; i < SERVICES; i++)
+		n += w.services[i].exists && w.services[i].held != NONE &&
+		     w.owner[w.services[i].held / SPAN] == pool &&
+		     w.pools[pool].quotas[quota].namespaces & 1u << w.services[i].namespace;
+	return n;
+}
+
+/* One address of the pool, in place of what it has. */
+static bool has_quota(int i, int pool)
+{
+	const struct service *s = &w.services[i];
+	bool has_one = s->held != NONE && w.owner[s->held / SPAN] == pool;
+
+	for (int k = 0; k < QUOTAS; k++)
+		if (w.pools[pool].quotas[k].namespaces & 1u << s->namespace && !has_one &&
+		    n_counted(pool, k) >= w.pools[pool].quotas[k].addresses)
+			return false;
+	return true;
+}
+
+static int lowest_free(int i, int pool)
+{
+	if (!has_quota(i, pool))
+		return NONE;
 	for (int a = 0; a < ADDRS; a++)
 		if (is_given_by(a, pool) && holder_of(a) == NONE && w.reserved[a] == NONE)
 			return a;
@@ -263,8 +325,9 @@ static int first_pool_but(unsigned int tried)
 	return best;
 }
 
-static int from_any_pool(const struct service *s)
+static int from_any_pool(int who)
 {
+	const struct service *s = &w.services[who];
 	unsigned int tried = 0;
 
 	for (int i; (i = first_pool_but(tried)) != NONE; tried |= 1u << i) {
@@ -273,8 +336,8 @@ static int from_any_pool(const struct service *s)
 			continue;
 		if (matches(&w.pools[i], s) == CONFIG_MATCHES_PERHAPS)
 			return WAITS;
-		if (lowest_free(i) != NONE)
-			return lowest_free(i);
+		if (lowest_free(who, i) != NONE)
+			return lowest_free(who, i);
 	}
 	return WAITS;
 }
@@ -296,7 +359,7 @@ static int asked_address(int i, bool stays)
 		return holder == i ? s->asked : WAITS;
 	if (w.reserved[s->asked] != NONE && w.reserved[s->asked] != i)
 		return WAITS;
-	return is_given_by(s->asked, owner) ? s->asked : WAITS;
+	return is_given_by(s->asked, owner) && has_quota(i, owner) ? s->asked : WAITS;
 }
 
 /* What a pool that gives to the Service, or may, reserves for it; NONE: nothing. */
@@ -316,7 +379,7 @@ static int take_booked(int i, int a)
 {
 	bool is_known = matches(&w.pools[w.owner[a / SPAN]], &w.services[i]) == CONFIG_MATCHES;
 
-	return is_known && holder_of(a) == NONE ? a : WAITS;
+	return is_known && holder_of(a) == NONE && has_quota(i, w.owner[a / SPAN]) ? a : WAITS;
 }
 
 /* @honoured: what it holds was given when it asked for this pool, which so does not count. */
@@ -338,8 +401,8 @@ static int plain_answer(int i, bool honoured)
 	if (booked != NONE && (pool == NONE || w.owner[booked / SPAN] == pool))
 		return take_booked(i, booked);
 	if (pool == NONE)
-		return from_any_pool(s);
-	return lowest_free(pool) == NONE ? WAITS : lowest_free(pool);
+		return from_any_pool(i);
+	return lowest_free(i, pool) == NONE ? WAITS : lowest_free(i, pool);
 }
 
 /* ---- the allocator ---- */
@@ -394,6 +457,7 @@ static void tell_namespace(int n)
 /* A new leader, or a new configuration: everybody holds first what he has. */
 static void start(void)
 {
+	w.all_again = true;
 	cleanup(buf_fini) struct buf yaml = BUF_INIT;
 	struct config_problems errors = { 0 };
 	struct configuration *c = NULL;
@@ -430,6 +494,8 @@ static void decide(int i)
 	struct ipam_request r = request_of(s);
 	struct ipam_decision d;
 
+	bool woken =
+		w.all_again || s->changed || s->woken || ipam_is_concerned(w.ipam, key_of(i), &r);
 	ipam_decide(w.ipam, key_of(i), &r, &d);
 	int plain = plain_answer(i, r.honoured);
 	int answer = d.action == IPAM_FAIL ? WAITS : number_of(&d.addrs[0]);
@@ -437,6 +503,9 @@ static void decide(int i)
 		fail_msg("seed %u, step %u: s%02d is given %d instead of %d: %s %s", seed_now,
 		         step_now, i, answer, plain, reason_name(d.reason), d.message);
 	if (answer != WAITS) {
+		if (!woken && answer != s->held)
+			fail_msg("seed %u, step %u: s%02d is not woken for %s", seed_now, step_now,
+			         i, addr_text(answer));
 		assert_int_equal(d.n, 1);
 		ipam_hold_any(w.ipam, key_of(i), d.addrs, d.n);
 		ipam_retain(w.ipam, key_of(i), d.addrs, d.n);
@@ -517,18 +586,22 @@ static void happen(void)
 		w.pools[rnd(POOLS)].tier = rnd_or_none(2);
 		w.pools[rnd(POOLS)].is_disabled ^= true;
 		w.pools[rnd(POOLS)].excluded = rnd_or_none(SPAN - 1);
+		w.pools[rnd(POOLS)].quotas[0].addresses = (int)rnd(4);
 		start();
 		break;
 	case 3:
 		w.team[n] = rnd_or_none(2);
 		w.known[n] = rnd(4);
 		tell_namespace(n);
+		w.all_again = true;
 		break;
 	case 4:
+		w.all_again = true;
 		toggle_machine((int)rnd(ADDRS));
 		break;
 	case 5:
 		w.services[i].tier = rnd_or_none(2);
+		w.services[i].changed = true;
 		break;
 	case 6:
 	case 7:
@@ -539,6 +612,54 @@ static void happen(void)
 		come_or_go(i);
 		break;
 	}
+}
+
+/* Who waits and would be woken by what was let go in this step. */
+static void end_step(void)
+{
+	for (int i = 0; i < SERVICES; i++) {
+		struct service *s = &w.services[i];
+		if (!s->exists)
+			continue;
+		struct ipam_request r = request_of(s);
+		s->woken = ipam_is_concerned(w.ipam, key_of(i), &r);
+		ipam_request_fini(&r);
+	}
+	ipam_freed_seen(w.ipam);
+}
+
+/* No quota is exceeded, or more so than before. */
+static void count_quotas(int counted[POOLS][QUOTAS], bool first)
+{
+	for (int p = 0; p < POOLS; p++)
+		for (int k = 0; k < QUOTAS; k++) {
+			int n = w.pools[p].quotas[k].namespaces ? n_counted(p, k) : 0;
+			if (first)
+				counted[p][k] = n;
+			else if (n > counted[p][k] && n > w.pools[p].quotas[k].addresses)
+				fail_msg("seed %u, step %u: quota %d of p%d has %d", seed_now,
+				         step_now, k, p, n);
+		}
+}
+
+static void step(void)
+{
+	int counted[POOLS][QUOTAS];
+
+	w.all_again = false;
+	for (int i = 0; i < SERVICES; i++) {
+		w.services[i].before = w.services[i].held;
+		w.services[i].changed = false;
+	}
+	happen();
+	count_quotas(counted, true);
+	for (int i = 0; i < SERVICES; i++)
+		if (w.services[i].exists)
+			decide(i);
+	count_quotas(counted, false);
+	for (int i = 0; i < SERVICES; i++)
+		check(i);
+	end_step();
 }
 
 static void test_same_answers(void **state)
@@ -552,18 +673,8 @@ static void test_same_answers(void **state)
 		random_pools();
 		random_reservations();
 		start();
-		for (step_now = 0; step_now < STEPS; step_now++) {
-			for (int i = 0; i < SERVICES; i++) {
-				w.services[i].before = w.services[i].held;
-				w.services[i].changed = false;
-			}
-			happen();
-			for (int i = 0; i < SERVICES; i++)
-				if (w.services[i].exists)
-					decide(i);
-			for (int i = 0; i < SERVICES; i++)
-				check(i);
-		}
+		for (step_now = 0; step_now < STEPS; step_now++)
+			step();
 		ipam_free(w.ipam);
 	}
 }

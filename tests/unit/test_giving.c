@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What bounds a pool in giving, and which of its addresses it gives: quota. */
+#include "config.h"
+
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include "fairlead/ipam.h"
+#include "fairlead/mem.h"
+#include "fairlead/tenancy.h"
+
+/* ---- books, and Services that ask ---- */
+
+static struct ipam *books_of(const char *yaml)
+{
+	cleanup(config_problems_fini) struct config_problems errors = { 0 };
+	struct configuration *c;
+
+	if (configuration_parse(yaml, strlen(yaml), &c, &errors, NULL) < 0)
+		fail_msg("line %u, %s: %s", errors.items[0].line, errors.items[0].path,
+		         errors.items[0].message);
+	struct ipam *ipam = ipam_new(c);
+	configuration_unref(c);
+	return ipam;
+}
+
+/* A Service, as far as it matters here. */
+struct asking {
+	const char *key;      /* "shop/web" */
+	const char *asked;    /* addresses, with spaces between; NULL: none */
+	const char *pool;     /* NULL: any */
+	const char *held;     /* what its status has; NULL: what the books have */
+	const char *families; /* "4", "46", "46!" if it needs both; NULL: "4" */
+	int port;             /* shares by the key "k", with this port; 0: not */
+};
+
+static size_t parse_list(const char *list, struct addr *out)
+{
+	char text[64];
+	size_t n = 0;
+	int used;
+
+	for (; list && sscanf(list, "%63s%n", text, &used) == 1; list += used)
+		assert_int_equal(addr_parse(text, &out[n++]), 0);
+	return n;
+}
+
+/* What the Service with this key holds by the books. */
+static size_t held_by(const struct ipam *ipam, const char *key, struct addr *out)
+{
+	static const char *const prefixes[] = { "10.0.0.", "10.0.1.", "fd00::" };
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(prefixes) * 16; i++) {
+		char text[32];
+		struct addr a;
+		snprintf(text, sizeof(text), "%s%zu", prefixes[i / 16], i % 16);
+		assert_int_equal(addr_parse(text, &a), 0);
+		if (ipam_holds(ipam, key, &a))
+			out[n++] = a;
+	}
+	return n;
+}
+
+static struct ipam_request request_of(const struct ipam *ipam, const struct asking *s)
+{
+	const char *families = s->families ? s->families : "4";
+	struct ipam_request r = { .wish = IPAM_WISH_ADDRESS,
+		                  .use = CONFIG_USE_LOAD_BALANCER,
+		                  .assigned_by_us = true,
+		                  .families = { 4 } };
+
+	for (; *families == '4' || *families == '6'; families++)
+		r.families[r.n_families++] = (uint8_t)(*families - '0');
+	r.needs_both = *families == '!';
+	r.n_asked = (uint8_t)parse_list(s->asked, r.asked);
+	r.n_held = (uint8_t)(s->held ? parse_list(s->held, r.held) : held_by(ipam, s->key, r.held));
+	r.pool = xstrdup_null(s->pool);
+	if (s->port) {
+		struct tenancy_port *port = xcalloc(1, sizeof(*port));
+		*port = (struct tenancy_port){ .port = (uint16_t)s->port };
+		r.tenancy = xcalloc(1, sizeof(*r.tenancy));
+		*r.tenancy = (struct tenancy){ .namespace = xasprintf(
+						       "%.*s", (int)strcspn(s->key, "/"), s->key),
+			                       .key = xstrdup("k"),
+			                       .ports = port,
+			                       .n_ports = 1,
+			                       .creation_us = s->port };
+	}
+	return r;
+}
+
+/* Decides, and the Service holds what it is to hold. */
+static struct ipam_decision ask(struct ipam *ipam, const struct asking *s)
+{
+	struct ipam_request r = request_of(ipam, s);
+	struct ipam_decision d;
+
+	ipam_set_tenancy(ipam, s->key, r.tenancy);
+	ipam_decide(ipam, s->key, &r, &d);
+	if (d.action != IPAM_FAIL) {
+		assert_int_equal(ipam_hold(ipam, s->key, d.addrs, d.n), d.n);
+		ipam_retain(ipam, s->key, d.addrs, d.n);
+	}
+	ipam_request_fini(&r);
+	return d;
+}
+
+/* @addrs: "10.0.0.1 fd00::1", or what the refusal says. */
+static void expect(struct ipam *ipam, const struct asking *s, enum reason reason, const char *addrs)
+{
+	struct ipam_decision d = ask(ipam, s);
+	cleanup(buf_fini) struct buf got = BUF_INIT;
+
+	for (size_t i = 0; i < d.n; i++)
+		buf_printf(&got, "%s%s", i ? " " : "", addr_str(&d.addrs[i]));
+	if (d.reason != reason)
+		fail_msg("%s: %s, %s", s->key, reason_name(d.reason), d.message);
+	if (d.action != IPAM_FAIL)
+		assert_string_equal(buf_str(&got), addrs);
+	else if (!strstr(d.message, addrs))
+		fail_msg("%s: \"%s\" has no \"%s\"", s->key, d.message, addrs);
+}
+
+static void gets(struct ipam *ipam, struct asking s, const char *addrs)
+{
+	expect(ipam, &s, REASON_Assigned, addrs);
+}
+
+static void keeps(struct ipam *ipam, struct asking s, const char *addrs)
+{
+	expect(ipam, &s, REASON_Kept, addrs);
+}
+
+static void refused(struct ipam *ipam, struct asking s, enum reason reason, const char *says)
+{
+	expect(ipam, &s, reason, says);
+}
+
+static bool is_concerned(const struct ipam *ipam, struct asking s)
+{
+	struct ipam_request r = request_of(ipam, &s);
+	bool concerned = ipam_is_concerned(ipam, s.key, &r);
+
+	ipam_request_fini(&r);
+	return concerned;
+}
+
+/* ---- quota ---- */
+
+#define QUOTA_POOL                                                                        \
+	"address-pools:\n"                                                                \
+	"- {name: lan, protocol: layer2, addresses: [10.0.0.0-10.0.0.9, 'fd00::/124'],\n" \
+	"   share-across-namespaces: true,\n"                                             \
+	"   quota: [{namespaces: [shop], addresses: 2}, {namespaces: [edge, dmz], addresses: 1}]}\n"
+
+static void test_quota(void **state)
+{
+	struct ipam *ipam = books_of(QUOTA_POOL);
+
+	(void)state;
+	gets(ipam, (struct asking){ "shop/a" }, "10.0.0.0");
+	gets(ipam, (struct asking){ "shop/b" }, "10.0.0.1");
+	refused(ipam, (struct asking){ "shop/c" }, REASON_QuotaReached,
+	        "no further address: lan has its quota of 2 addresses for namespace shop in use");
+	refused(ipam, (struct asking){ "shop/c", "10.0.0.5" }, REASON_QuotaReached,
+	        "10.0.0.5 is not given: lan has its quota of 2 addresses for namespace shop");
+	keeps(ipam, (struct asking){ "shop/a" }, "10.0.0.0");
+	/* Nobody else is bounded by that, and two namespaces have one bound together. */
+	gets(ipam, (struct asking){ "home/a" }, "10.0.0.2");
+	gets(ipam, (struct asking){ "edge/a" }, "10.0.0.3");
+	refused(ipam, (struct asking){ "dmz/a" }, REASON_QuotaReached,
+	        "quota of 1 address for namespace dmz and others in use");
+	/* To exchange one is no further one. */
+	gets(ipam, (struct asking){ "shop/a", "10.0.0.7" }, "10.0.0.7");
+	ipam_free(ipam);
+}
+
+/* Another pool is tried as if this one were full, and its own bounds are its own. */
+static void test_quota_of_one_pool(void **state)
+{
+	struct ipam *ipam = books_of(
+		"address-pools:\n"
+		"- {name: a, protocol: layer2, priority: 1, addresses: [10.0.0.0-10.0.0.9],\n"
+		"   quota: [{namespaces: [shop], addresses: 0}]}\n"
+		"- {name: b, protocol: layer2, addresses: [10.0.1.0-10.0.1.9]}\n");
+
+	(void)state;
+	gets(ipam, (struct asking){ "shop/a" }, "10.0.1.0");
+	gets(ipam, (struct asking){ "home/a" }, "10.0.0.0");
+	refused(ipam, (struct asking){ "shop/b", NULL, "a" }, REASON_QuotaReached,
+	        "no further address: a has its quota of 0 addresses");
+	ipam_free(ipam);
+}
+
+/* One that is full has nothing to do with the quota. */
+static void test_quota_of_full_pool(void **state)
+{
+	struct ipam *ipam = books_of("address-pools:\n"
+	                             "- {name: a, protocol: layer2, addresses: [10.0.0.1/32],\n"
+	                             "   quota: [{namespaces: [shop], addresses: 1}]}\n");
+
+	(void)state;
+	gets(ipam, (struct asking){ "shop/a" }, "10.0.0.1");
+	refused(ipam, (struct asking){ "shop/b" }, REASON_PoolExhausted, "a has all its 1");
+	ipam_free(ipam);
+}
+
+static void test_quota_of_families(void **state)
+{
+	struct ipam *ipam = books_of(QUOTA_POOL);
+
+	(void)state;
+	gets(ipam, (struct asking){ "shop/a" }, "10.0.0.0");
+	refused(ipam, (struct asking){ "shop/b", .families = "46!" }, REASON_QuotaReached,
+	        "quota of 2");
+	/* It makes do with one. */
+	gets(ipam, (struct asking){ "shop/b", .families = "64" }, "fd00::");
+	refused(ipam, (struct asking){ "shop/c" }, REASON_QuotaReached, "quota of 2");
+	ipam_release(ipam, "shop/a");
+	gets(ipam, (struct asking){ "shop/b", .families = "64" }, "10.0.0.0 fd00::");
+	/* What stays counts, whatever is asked for first. */
+	ipam_release(ipam, "shop/b");
+	gets(ipam, (struct asking){ "shop/a" }, "10.0.0.0");
+	gets(ipam, (struct asking){ "shop/b" }, "10.0.0.1");
+	refused(ipam, (struct asking){ "shop/b", "fd00::5", .families = "46" }, REASON_QuotaReached,
+	        "fd00::5 is not given");
+	ipam_free(ipam);
+}
+
+/* However many share it, it counts once for those whom a bound names together. */
+static void test_quota_of_shared(void **state)
+{
+	struct ipam *ipam = books_of(QUOTA_POOL);
+
+	(void)state;
+	gets(ipam, (struct asking){ "shop/a", .port = 1 }, "10.0.0.0");
+	gets(ipam, (struct asking){ "shop/b", .port = 2 }, "10.0.0.0");
+	gets(ipam, (struct asking){ "shop/c" }, "10.0.0.1");
+	gets(ipam, (struct asking){ "shop/d", .port = 3 }, "10.0.0.0");
+	refused(ipam, (struct asking){ "shop/e" }, REASON_QuotaReached, "quota of 2");
+	/* For others it is one more. */
+	gets(ipam, (struct asking){ "edge/a" }, "10.0.0.2");
+	refused(ipam, (struct asking){ "dmz/a", .port = 4 }, REASON_QuotaReached, "quota of 1");
+	refused(ipam, (struct asking){ "dmz/a", "10.0.0.0", .port = 4 }, REASON_QuotaReached,
+	        "10.0.0.0 is not given");
+	ipam_release(ipam, "edge/a");
+	gets(ipam, (struct asking){ "dmz/a", .port = 4 }, "10.0.0.0");
+	gets(ipam, (struct asking){ "edge/b", .port = 5 }, "10.0.0.0");
+	/* It counts until the last of them has left it. */
+	ipam_release(ipam, "dmz/a");
+	refused(ipam, (struct asking){ "dmz/b" }, REASON_QuotaReached, "quota of 1");
+	ipam_release(ipam, "edge/b");
+	gets(ipam, (struct asking){ "dmz/b" }, "10.0.0.2");
+	ipam_free(ipam);
+}
+
+/* An edit takes nothing away, and who holds too much may change what he has. */
+static void test_quota_lowered(void **state)
+{
+	struct ipam *ipam = books_of(QUOTA_POOL);
+	struct addr a[3];
+
+	(void)state;
+	parse_list("10.0.0.1 10.0.0.2 10.0.0.3", a);
+	for (size_t i = 0; i < 3; i++) {
+		const char *const keys[] = { "shop/a", "shop/b", "shop/c" };
+		assert_int_equal(ipam_hold_any(ipam, keys[i], &a[i], 1), 1);
+		keeps(ipam, (struct asking){ keys[i] }, addr_str(&a[i]));
+	}
+	gets(ipam, (struct asking){ "shop/a", "10.0.0.9" }, "10.0.0.9");
+	ipam_release(ipam, "shop/a");
+	ipam_freed_seen(ipam);
+	refused(ipam, (struct asking){ "shop/d" }, REASON_QuotaReached, "quota of 2");
+	ipam_release(ipam, "shop/b");
+	gets(ipam, (struct asking){ "shop/d" }, "10.0.0.0");
+	ipam_free(ipam);
+}
+
+/* A reservation is no right to more than the quota. */
+static void test_quota_of_reserved(void **state)
+{
+	struct ipam *ipam =
+		books_of("address-pools:\n"
+	                 "- {name: a, protocol: layer2, addresses: [10.0.0.0-10.0.0.9],\n"
+	                 "   reservations: [{service: shop/b, address: 10.0.0.5}],\n"
+	                 "   quota: [{namespaces: [shop], addresses: 1}]}\n");
+
+	(void)state;
+	gets(ipam, (struct asking){ "shop/a" }, "10.0.0.0");
+	refused(ipam, (struct asking){ "shop/b" }, REASON_QuotaReached, "10.0.0.5 is not given");
+	ipam_freed_seen(ipam);
+	assert_false(is_concerned(ipam, (struct asking){ "shop/b" }));
+	ipam_release(ipam, "shop/a");
+	assert_true(is_concerned(ipam, (struct asking){ "shop/b" }));
+	gets(ipam, (struct asking){ "shop/b" }, "10.0.0.5");
+	ipam_free(ipam);
+}
+
+/* Only those are woken whom it concerns. */
+static void test_quota_wakes(void **state)
+{
+	const struct asking waits = { "shop/c" }, asks = { "shop/c", "10.0.0.8" };
+	struct ipam *ipam = books_of(QUOTA_POOL);
+
+	(void)state;
+	gets(ipam, (struct asking){ "shop/a" }, "10.0.0.0");
+	gets(ipam, (struct asking){ "shop/b" }, "10.0.0.1");
+	gets(ipam, (struct asking){ "home/a" }, "10.0.0.2");
+	gets(ipam, (struct asking){ "edge/a" }, "10.0.0.3");
+	ipam_freed_seen(ipam);
+	/* Others' addresses are of no use to it. */
+	ipam_release(ipam, "home/a");
+	assert_false(is_concerned(ipam, waits));
+	assert_false(is_concerned(ipam, asks));
+	ipam_release(ipam, "edge/a");
+	assert_false(is_concerned(ipam, waits));
+	assert_true(is_concerned(ipam, (struct asking){ "dmz/c" }));
+	ipam_freed_seen(ipam);
+	/* One of its own lets it have one, of whatever family. */
+	ipam_release(ipam, "shop/b");
+	assert_true(is_concerned(ipam, waits));
+	assert_true(is_concerned(ipam, asks));
+	assert_true(is_concerned(ipam, (struct asking){ "shop/c", .families = "6" }));
+	assert_false(is_concerned(ipam, (struct asking){ "home/c", .families = "6" }));
+	ipam_freed_seen(ipam);
+	assert_false(is_concerned(ipam, waits));
+	ipam_free(ipam);
+}
+
+/* An address that no pool has, or that its pool never gives, is not waited for. */
+static void test_asked_in_vain(void **state)
+{
+	struct ipam *ipam = books_of("address-pools:\n"
+	                             "- {name: a, protocol: layer2, addresses: [10.0.0.0/28],\n"
+	                             "   exclude: [10.0.0.7/32]}\n");
+
+	(void)state;
+	gets(ipam, (struct asking){ "shop/a" }, "10.0.0.0");
+	gets(ipam, (struct asking){ "shop/b" }, "10.0.0.1");
+	ipam_release(ipam, "shop/a");
+	assert_false(is_concerned(ipam, (struct asking){ "shop/c", "10.9.0.1" }));
+	assert_false(is_concerned(ipam, (struct asking){ "shop/c", "10.0.0.7" }));
+	assert_false(is_concerned(ipam, (struct asking){ "shop/c", "10.0.0.1" }));
+	assert_true(is_concerned(ipam, (struct asking){ "shop/c", "10.0.0.0" }));
+	ipam_free(ipam);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_quota),
+		cmocka_unit_test(test_quota_of_one_pool),
+		cmocka_unit_test(test_quota_of_full_pool),
+		cmocka_unit_test(test_quota_of_families),
+		cmocka_unit_test(test_quota_of_shared),
+		cmocka_unit_test(test_quota_lowered),
+		cmocka_unit_test(test_quota_of_reserved),
+		cmocka_unit_test(test_quota_wakes),
+		cmocka_unit_test(test_asked_in_vain),
+	};
+
+	return cmocka_run_group_tests_name("giving", tests, NULL, NULL);
+}
