@@ -239,7 +239,8 @@ TESTS += tests/unit/test_proxy_nft_scale
 tests_unit_test_proxy_nft_scale_SOURCES = tests/unit/test_proxy_nft_scale.c tests/unit/unit.h \
 	tests/unit/nft_kernel.c tests/unit/nft_kernel.h tests/unit/virtual_loop.c tests/unit/virtual_loop.h
 tests_unit_test_proxy_nft_scale_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_LOOP) $(NFT_KERNEL) \
-	-Wl,--wrap=store_want,--wrap=store_share,--wrap=store_release_old,--wrap=store_unshare
+	-Wl,--wrap=store_want,--wrap=store_share,--wrap=store_release_old,--wrap=store_unshare \
+	-Wl,--wrap=store_forget,--wrap=store_compare,--wrap=elements_at
 tests_unit_test_proxy_nft_scale_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_proxy_nft_keeper
@@ -248,7 +249,8 @@ tests_unit_test_proxy_nft_keeper_SOURCES = tests/unit/test_proxy_nft_keeper.c te
 	tests/unit/nft_kernel.c tests/unit/nft_kernel.h tests/unit/nft_state.c tests/unit/nft_state.h \
 	tests/unit/nft_wishes.c tests/unit/nft_wishes.h tests/unit/virtual_loop.c tests/unit/virtual_loop.h
 tests_unit_test_proxy_nft_keeper_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_LOOP) $(NFT_KERNEL) \
-	-Wl,--wrap=conntrack_run_start,--wrap=conntrack_run_step,--wrap=conntrack_run_free
+	-Wl,--wrap=conntrack_run_start,--wrap=conntrack_run_step,--wrap=conntrack_run_free \
+	-Wl,--wrap=store_forget,--wrap=store_compare
 tests_unit_test_proxy_nft_keeper_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_proxy_owned

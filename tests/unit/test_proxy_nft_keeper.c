@@ -23,6 +23,7 @@
 #include "nft_wishes.h"
 #include "proxy/conntrack.h"
 #include "proxy/nftables/keeper.h"
+#include "proxy/nftables/store.h"
 #include "virtual_loop.h"
 
 /* More than all pauses together that follow one failure after another. */
@@ -75,6 +76,38 @@ static void end_runs(void)
 		ended->done(0, &e, 0, ended->arg);
 		free(ended);
 	}
+}
+
+/* ---- passes over all elements, in pieces so small that there are many ---- */
+
+#define PIECE 7
+
+bool __real_store_forget(struct store *s, size_t max);
+bool __wrap_store_forget(struct store *s, size_t max);
+bool __real_store_compare(struct store *s, size_t max, store_stray_fn *stray, void *arg,
+                          size_t *ret_n_damaged);
+bool __wrap_store_compare(struct store *s, size_t max, store_stray_fn *stray, void *arg,
+                          size_t *ret_n_damaged);
+
+/* Something may happen between two. */
+static bool after_piece(bool all)
+{
+	if (!all && kernel.slow && virtual_random(20) == 0)
+		virtual_loop_spend(1 + (int64_t)virtual_random(8));
+	return all;
+}
+
+bool __wrap_store_forget(struct store *s, size_t max)
+{
+	(void)max;
+	return after_piece(__real_store_forget(s, PIECE));
+}
+
+bool __wrap_store_compare(struct store *s, size_t max, store_stray_fn *stray, void *arg,
+                          size_t *ret_n_damaged)
+{
+	(void)max;
+	return after_piece(__real_store_compare(s, PIECE, stray, arg, ret_n_damaged));
 }
 
 /* ---- one life ---- */

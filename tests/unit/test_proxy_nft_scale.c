@@ -17,6 +17,7 @@
 
 #include "fairlead/mem.h"
 #include "nft_kernel.h"
+#include "proxy/nftables/elements.h"
 #include "proxy/nftables/keeper.h"
 #include "proxy/nftables/queue.h"
 #include "proxy/nftables/store.h"
@@ -29,19 +30,28 @@
 
 /* ---- how much is done in one turn ---- */
 
-static struct {
+struct work {
 	uint64_t turn;
 	size_t n, most, total;
-} work;
+};
+
+/* Elements that Services are made of; those that are looked at in passes over all. */
+static struct work work, passes;
+static bool in_pass;
+
+static void count_in(struct work *w)
+{
+	if (w->turn != virtual_loop_turns())
+		w->n = 0;
+	w->turn = virtual_loop_turns();
+	w->total++;
+	if (++w->n > w->most)
+		w->most = w->n;
+}
 
 static void count(void)
 {
-	if (work.turn != virtual_loop_turns())
-		work.n = 0;
-	work.turn = virtual_loop_turns();
-	work.total++;
-	if (++work.n > work.most)
-		work.most = work.n;
+	count_in(&work);
 }
 
 void __real_store_want(struct store *s, enum frame_map map, const void *key, const void *value,
@@ -83,6 +93,39 @@ void __wrap_store_unshare(struct store *s, enum frame_map map, const void *key)
 	__real_store_unshare(s, map, key);
 }
 
+struct element *__real_elements_at(const struct elements *t, uint32_t number);
+struct element *__wrap_elements_at(const struct elements *t, uint32_t number);
+bool __real_store_forget(struct store *s, size_t max);
+bool __wrap_store_forget(struct store *s, size_t max);
+bool __real_store_compare(struct store *s, size_t max, store_stray_fn *stray, void *arg,
+                          size_t *ret_n_damaged);
+bool __wrap_store_compare(struct store *s, size_t max, store_stray_fn *stray, void *arg,
+                          size_t *ret_n_damaged);
+
+struct element *__wrap_elements_at(const struct elements *t, uint32_t number)
+{
+	if (in_pass)
+		count_in(&passes);
+	return __real_elements_at(t, number);
+}
+
+bool __wrap_store_forget(struct store *s, size_t max)
+{
+	in_pass = true;
+	bool all = __real_store_forget(s, max);
+	in_pass = false;
+	return all;
+}
+
+bool __wrap_store_compare(struct store *s, size_t max, store_stray_fn *stray, void *arg,
+                          size_t *ret_n_damaged)
+{
+	in_pass = true;
+	bool all = __real_store_compare(s, max, stray, arg, ret_n_damaged);
+	in_pass = false;
+	return all;
+}
+
 /* ---- a keeper and its Services ---- */
 
 static struct {
@@ -122,6 +165,7 @@ static void begin(void)
 	nft_kernel_init();
 	memset(&w, 0, sizeof(w));
 	memset(&work, 0, sizeof(work));
+	memset(&passes, 0, sizeof(passes));
 	kernel.committed = committed;
 	w.base = event_base_new();
 	assert_int_equal(keeper_new(w.base, &frame, false, NULL, &ops, NULL, &w.k, NULL), 0);
@@ -335,6 +379,30 @@ static void a_large_service_is_changed_in_pieces(void **state)
 	end();
 }
 
+/*
+ * What is forgotten, compared and queued again when the kernel is read.  Nothing is written, as the
+ * kernel that is made up would take long for all of it.
+ */
+static void all_elements_are_compared_in_pieces(void **state)
+{
+	(void)state;
+	begin();
+	w.may_fail = true;
+	kernel.error = -ENOMEM;
+	kernel.n_errors = UINT32_MAX;
+	set_large(0);
+	keeper_complete(w.k);
+	while (!keeper_is_planned(w.k))
+		pass(1);
+	assert_true(passes.total > PORTS * ENDPOINTS);
+	passes.total = 0;
+	keeper_doubt(w.k);
+	while (passes.total < 3 * PORTS * ENDPOINTS)
+		pass(100);
+	assert_true(passes.most <= KEEPER_PASS_ELEMENTS);
+	end();
+}
+
 /* While that is under way, what is small does not wait for it. */
 static void a_small_service_overtakes_a_large_one(void **state)
 {
@@ -462,6 +530,7 @@ int main(void)
 		cmocka_unit_test(a_service_takes_little_memory),
 		cmocka_unit_test(a_large_service_is_planned_in_pieces),
 		cmocka_unit_test(a_large_service_is_changed_in_pieces),
+		cmocka_unit_test(all_elements_are_compared_in_pieces),
 		cmocka_unit_test(a_small_service_overtakes_a_large_one),
 		cmocka_unit_test(a_transaction_has_few_new_kinds),
 		cmocka_unit_test(one_endpoint_of_many_ports_is_one_element_of_each),

@@ -149,6 +149,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	case KEEPER_LISTING:
 		keeper_list(k);
 		break;
+	case KEEPER_LEAVING:
+		keeper_leave(k);
+		break;
 	case KEEPER_HELD:
 		if (!k->complete)
 			break;
@@ -164,6 +167,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 			keeper_kick(k);
 		else
 			keeper_compare(k);
+		break;
+	case KEEPER_COMPARING:
+		keeper_compare(k);
 		break;
 	case KEEPER_KEEPING:
 		keep(k);
@@ -342,7 +348,7 @@ void keeper_set_node(struct keeper *k, const struct proxy_node *n)
 	bool knew = k->node.knows_pods, looked = k->state > KEEPER_READING;
 
 	k->frame.node = *n;
-	if (k->adopted || k->state == KEEPER_PLANNING)
+	if (k->adopted || k->state >= KEEPER_PLANNING)
 		k->wrong_rules = k->due = true;
 	else
 		k->look_again = looked;
@@ -506,8 +512,8 @@ static void substituted_status(const struct keeper *k, struct out *o)
 void keeper_status(const struct keeper *k, struct out *o)
 {
 	static const char *const states[] = {
-		"without nftables",         "reading",   "reading",
-		"waiting for all Services", "comparing", "keeping",
+		"without nftables",         "reading",   "reading",   "reading",
+		"waiting for all Services", "comparing", "comparing", "keeping",
 	};
 	const struct keeper_service *s;
 

@@ -7,9 +7,11 @@
  * and from then on writes what changes, a transaction at a time.  When somebody else has changed
  * it, it is read again.
  *
- *	READING ──► HELD (until all Services are known) ──► PLANNING (in slices) ──► KEEPING
- *	   ▲                                                                           │
- *	   └──────────────── in doubt: refused, or changed by others ──────────────────┘
+ *	READING ──► HELD (until all Services are known) ──► PLANNING ──► COMPARING ──► KEEPING
+ *	   ▲                                                                               │
+ *	   └────────────────── in doubt: refused, or changed by others ────────────────────┘
+ *
+ * Each of them takes as many turns of the event loop as it needs.
  *
  * A family that the kernel has no nftables for is ABSENT: what is set waits, and is never applied.
  */
@@ -34,6 +36,8 @@ struct virtuals;
 #define KEEPER_SLICE_MS 5
 /* And so many elements in each of them, but for the last port, which is planned as a whole. */
 #define KEEPER_SLICE_ELEMENTS 8192
+/* So many of them are looked at in one turn, where nothing is done to most: a few milliseconds. */
+#define KEEPER_PASS_ELEMENTS 32768
 /* Kinds whose chains come new in one transaction: the kernel walks all chains for them. */
 #define KEEPER_BATCH_KINDS 64
 /* So many elements that are refused one by one, with nothing taken in between, are followed by a

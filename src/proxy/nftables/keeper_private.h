@@ -23,8 +23,10 @@ enum keeper_state {
 	KEEPER_ABSENT,
 	KEEPER_READING,
 	KEEPER_LISTING,
+	KEEPER_LEAVING, /* what was read is of no use, and is forgotten */
 	KEEPER_HELD,
 	KEEPER_PLANNING,
+	KEEPER_COMPARING,
 	KEEPER_KEEPING,
 };
 
@@ -175,7 +177,7 @@ struct keeper_service *keeper_service_new(struct keeper *k, struct spec *want);
 void keeper_want(struct keeper_service *s, struct spec *want);
 /* It is planned later. */
 void keeper_postpone(struct keeper_service *s);
-/* It is planned at once, or later if that takes long. */
+/* It is planned at once, or later if that takes long, or while the kernel is read and compared. */
 void keeper_wish(struct keeper_service *s);
 /* The store wants what the Service wanted when its planning began; it may have to be again. */
 void keeper_planned(struct keeper_service *s, bool again);
@@ -227,6 +229,7 @@ bool keeper_waits_for_virtuals(const struct keeper *k);
 
 void keeper_read(struct keeper *k);
 void keeper_list(struct keeper *k);
+void keeper_leave(struct keeper *k);
 /* What was read is compared with what is wanted. */
 void keeper_compare(struct keeper *k);
 

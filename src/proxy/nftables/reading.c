@@ -55,7 +55,6 @@ static void give_up_table(struct keeper *k)
 {
 	k->wrong_table = !k->no_table;
 	forget_kinds(k);
-	store_forget(k->store);
 }
 
 static void hold(struct keeper *k)
@@ -64,11 +63,29 @@ static void hold(struct keeper *k)
 	keeper_kick(k);
 }
 
+/* Nothing is known of the elements any more; false: that goes on in the next turn. */
+static bool forget_elements(struct keeper *k)
+{
+	bool all = store_forget(k->store, KEEPER_PASS_ELEMENTS);
+
+	if (!all)
+		keeper_kick(k);
+	return all;
+}
+
+void keeper_leave(struct keeper *k)
+{
+	if (forget_elements(k))
+		hold(k);
+}
+
 void keeper_read(struct keeper *k)
 {
 	enum frame_state state = FRAME_ABSENT;
 	struct err e = ERR_INIT;
 
+	if (!forget_elements(k))
+		return;
 	k->doubt = k->look_again = false;
 	k->audits = 0;
 	k->read_ms = clock_ms();
@@ -81,7 +98,6 @@ void keeper_read(struct keeper *k)
 	k->no_table = state == FRAME_ABSENT;
 	k->wrong_table = state == FRAME_FOREIGN;
 	k->wrong_rules = state == FRAME_DAMAGED;
-	store_forget(k->store);
 	if (k->no_table || k->wrong_table) {
 		give_up_table(k);
 		hold(k);
@@ -119,8 +135,12 @@ void keeper_list(struct keeper *k)
 		keeper_kick(k);
 		return;
 	}
-	if (k->list.odd || k->list.in_interval)
+	if (k->list.odd || k->list.in_interval) {
 		give_up_table(k);
+		k->state = KEEPER_LEAVING;
+		keeper_kick(k);
+		return;
+	}
 	hold(k);
 }
 
@@ -132,25 +152,17 @@ static uint16_t port_at(const unsigned char *bytes)
 }
 
 /* What a former life served by UDP: there may be flows. */
-static void touch_stray_addr(const void *key, void *arg)
+static void touch_stray(enum frame_map map, const void *key, void *arg)
 {
 	struct keeper *k = arg;
 	struct addr a = { .family = k->frame.family };
-	size_t size = addr_size(a.family);
+	size_t size = map == FRAME_WAYS ? addr_size(a.family) : 0;
 	const unsigned char *bytes = key;
 
+	if ((map != FRAME_WAYS && map != FRAME_NODE_WAYS) || bytes[size] != IPPROTO_UDP)
+		return;
 	memcpy(a.b, bytes, size);
-	if (bytes[size] == IPPROTO_UDP)
-		udp_touch(k->udp, &a, port_at(bytes + size + 4));
-}
-
-static void touch_stray_port(const void *key, void *arg)
-{
-	struct keeper *k = arg;
-	const unsigned char *bytes = key;
-
-	if (bytes[0] == IPPROTO_UDP)
-		udp_touch(k->udp, NULL, port_at(bytes + 4));
+	udp_touch(k->udp, size ? &a : NULL, port_at(bytes + size + 4));
 }
 
 /*
@@ -180,12 +192,14 @@ void keeper_compare(struct keeper *k)
 {
 	int64_t now = clock_ms(), gap = KEEPER_READ_GAPS * (now - k->read_ms);
 	bool first = !k->adopted;
+	size_t n_damaged;
 
-	if (first) {
-		store_each_stray(k->store, FRAME_WAYS, touch_stray_addr, k);
-		store_each_stray(k->store, FRAME_NODE_WAYS, touch_stray_port, k);
+	k->state = KEEPER_COMPARING;
+	if (!store_compare(k->store, KEEPER_PASS_ELEMENTS, first ? touch_stray : NULL, k,
+	                   &n_damaged)) {
+		keeper_kick(k);
+		return;
 	}
-	size_t n_damaged = store_compared(k->store);
 	if (k->adopted)
 		renew_stamps(k);
 	bool damaged = find_damage(k) || n_damaged > 0;

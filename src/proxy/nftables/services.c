@@ -163,10 +163,13 @@ void keeper_planned(struct keeper_service *s, bool again)
 		k->next_ms = 0;
 }
 
-/* Before the kernel was read once, nobody knows what numbers it uses. */
+/*
+ * Before the kernel was read once, nobody knows what numbers it uses; and while it is read again,
+ * passes over all elements are under way, which go by pieces.
+ */
 void keeper_wish(struct keeper_service *s)
 {
-	if (s->k->adopted && !s->unplanned && keeper_is_small(s))
+	if (s->k->state == KEEPER_KEEPING && !s->unplanned && keeper_is_small(s))
 		keeper_plan(s);
 	else
 		keeper_postpone(s);

@@ -12,6 +12,18 @@
 #include "proxy/nftables/plan.h"
 #include "proxy/nftables/queue.h"
 
+/* Where a pass over all elements has come to: it goes on with the record after this one. */
+struct cursor {
+	int map;
+	uint32_t number;
+};
+
+/* The new rounds of what is lacking. */
+struct rounds {
+	uint32_t first;
+	size_t n, n_owners;
+};
+
 struct store {
 	const struct store_ops *ops;
 	void *arg;
@@ -20,7 +32,12 @@ struct store {
 	struct owners owners;
 	size_t n_wanted, n_taken, n_damaged;
 	size_t n_strays, n_leaving; /* there though unwanted: as found, as expected */
+	size_t n_lacking;           /* of those that are compared, not queued yet */
+	struct cursor at;           /* of the pass under way */
+	bool forgetting;            /* it is one that forgets */
 	bool forgotten;             /* and not compared since */
+	bool placing;               /* what is lacking is put into rounds */
+	struct rounds rounds;
 	struct frame_element *list; /* of one call to write */
 	size_t cap_list;
 };
@@ -89,6 +106,27 @@ static void each(struct store *s, element_fn *fn, void *arg)
 			struct place p = place_of(&s->maps[i], n);
 			fn(s, &p, arg);
 		}
+}
+
+/*
+ * The same for the next *@left records, whether in use or not; what is left then.  True: there are
+ * no more.
+ */
+static bool each_of_next(struct store *s, size_t *left, element_fn *fn, void *arg)
+{
+	for (struct cursor *c = &s->at; c->map < FRAME_MAPS; c->map++, c->number = 0) {
+		struct elements *t = &s->maps[c->map];
+		while (c->number < t->last) {
+			if (*left == 0)
+				return false;
+			--*left;
+			struct place p = place_of(t, ++c->number);
+			if (p.e->used)
+				fn(s, &p, arg);
+		}
+	}
+	s->at = (struct cursor){ 0 };
+	return true;
 }
 
 static struct store_owner *owner_of(const struct store *s, const struct place *p)
@@ -327,11 +365,19 @@ static void forget(struct store *s, struct place *p, void *arg)
 		elements_drop(p->map, p->number);
 }
 
-void store_forget(struct store *s)
+bool store_forget(struct store *s, size_t max)
 {
 	s->n_taken = 0;
-	each(s, forget, NULL);
+	if (!s->forgetting) {
+		s->forgetting = true;
+		s->placing = false;
+		s->at = (struct cursor){ 0 };
+	}
+	if (!each_of_next(s, &max, forget, NULL))
+		return false;
+	s->forgetting = false;
 	s->forgotten = true;
+	return true;
 }
 
 void store_found(struct store *s, enum frame_map map, const void *key, const void *value)
@@ -347,68 +393,82 @@ void store_found(struct store *s, enum frame_map map, const void *key, const voi
 	p.e->same = !size || !memcmp(value_of(&p), value, size);
 }
 
+struct comparison {
+	store_stray_fn *stray; /* NULL: nobody asks */
+	void *arg;
+};
+
 /* Of those that wait already each is in the round of its Service. */
 static void compare(struct store *s, struct place *p, void *arg)
 {
+	const struct comparison *c = arg;
 	struct element *e = p->e;
-	size_t *n_lacking = arg;
+	bool stray = e->there && !e->wanted;
 
+	if (stray && c->stray)
+		c->stray(p->map->map, e->data, c->arg);
 	s->n_damaged += e->was_right && !(e->there && e->same);
-	s->n_strays += !e->was_there && e->there && !e->wanted;
+	s->n_strays += !e->was_there && stray;
 	e->was_there = e->was_right = false;
 	if (!e->wanted || is_right(e))
 		changed(s, p);
 	else
-		*n_lacking += !e->waits;
+		s->n_lacking += !e->waits;
 }
-
-struct rounds {
-	uint32_t first;
-	size_t n;
-};
 
 /* What nobody owns, that is, what several share, comes last. */
 static void put_into_round(struct store *s, struct place *p, void *arg)
 {
-	const struct rounds *r = arg;
+	const struct rounds *r = &s->rounds;
 	uint64_t round = r->n - 1;
 
+	(void)arg;
 	if (is_right(p->e) || p->e->waits)
 		return;
 	if (owner_of(s, p))
-		round = (uint64_t)(p->e->who - 1) * r->n / s->owners.n;
+		round = (uint64_t)(p->e->who - 1) * r->n / r->n_owners;
 	enqueue(s, p, QUEUE_NEW, r->first + (uint32_t)round);
 }
 
-size_t store_compared(struct store *s)
+static void begin_placing(struct store *s)
 {
-	struct rounds r = { .n = 0 };
-	size_t n_lacking = 0;
+	struct rounds *r = &s->rounds;
 
-	s->n_damaged = s->n_strays = 0;
-	each(s, compare, &n_lacking);
+	r->n = s->n_lacking / QUEUE_ROUND + 1;
+	r->n_owners = s->owners.n;
+	r->first = queue_add_rounds(&s->queue, r->n);
+	s->placing = true;
+}
+
+/* True: there is no more to compare. */
+static bool compare_next(struct store *s, size_t *left, struct comparison *c)
+{
+	if (!s->at.map && !s->at.number)
+		s->n_damaged = s->n_strays = s->n_lacking = 0;
+	if (!each_of_next(s, left, compare, c))
+		return false;
 	if (s->n_strays > s->n_leaving)
 		s->n_damaged += s->n_strays - s->n_leaving;
 	s->n_leaving = 0;
-	s->forgotten = false;
-	if (n_lacking > 0) {
-		r.n = n_lacking / QUEUE_ROUND + 1;
-		r.first = queue_add_rounds(&s->queue, r.n);
-		each(s, put_into_round, &r);
-	}
-	return s->n_damaged;
+	return true;
 }
 
-void store_each_stray(const struct store *s, enum frame_map map,
-                      void (*fn)(const void *key, void *arg), void *arg)
+bool store_compare(struct store *s, size_t max, store_stray_fn *stray, void *arg,
+                   size_t *ret_n_damaged)
 {
-	const struct elements *t = &s->maps[map];
+	struct comparison c = { stray, arg };
 
-	for (uint32_t n = 0; (n = elements_next(t, n));) {
-		const struct element *e = elements_at(t, n);
-		if (e->there && !e->wanted)
-			fn(e->data, arg);
+	if (!s->placing) {
+		if (!compare_next(s, &max, &c))
+			return false;
+		if (s->n_lacking > 0)
+			begin_placing(s);
 	}
+	if (s->placing && !each_of_next(s, &max, put_into_round, NULL))
+		return false;
+	s->placing = s->forgotten = false;
+	*ret_n_damaged = s->n_damaged;
+	return true;
 }
 
 /* ---- a look ---- */

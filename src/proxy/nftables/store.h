@@ -65,18 +65,22 @@ uint64_t store_stamp(const struct store *s);
 
 /* ---- what the kernel has ---- */
 
-/* Nothing is known of it. */
-void store_forget(struct store *s);
+/*
+ * Nothing is known of it any more.  Looks at @max of all elements, at least one, and goes on with
+ * the next call; true: that is all.  Nothing may be wanted or released in between.
+ */
+bool store_forget(struct store *s, size_t max);
 /* One element that it has. */
 void store_found(struct store *s, enum frame_map map, const void *key, const void *value);
 /*
- * All were found: what is lacking or different, and what nobody wants, is queued.  How many
- * somebody else has changed: taken away, or put there.
+ * All were found: what is lacking or different, and what nobody wants, is queued; as store_forget()
+ * by @max of all.  @stray, unless NULL, gets each that was found and that nobody wants.  True: all
+ * were compared, and *@ret_n_damaged is how many somebody else has changed: taken away, or put
+ * there.
  */
-size_t store_compared(struct store *s);
-/* Those that were found and that nobody wants, before store_compared(). */
-void store_each_stray(const struct store *s, enum frame_map map,
-                      void (*fn)(const void *key, void *arg), void *arg);
+typedef void store_stray_fn(enum frame_map map, const void *key, void *arg);
+bool store_compare(struct store *s, size_t max, store_stray_fn *stray, void *arg,
+                   size_t *ret_n_damaged);
 
 /*
  * A look at what the kernel has that changes nothing: each element that is found is compared with
