@@ -60,6 +60,8 @@ static inline size_t addr_size(uint8_t family)
 unsigned int addr_bits(const struct addr *a);
 /* *@a + 1 into *@ret; false where it would wrap. */
 bool addr_next(const struct addr *a, struct addr *ret_next);
+/* *@a - 1 likewise. */
+bool addr_previous(const struct addr *a, struct addr *ret_previous);
 /*
  * Whether it ends in .0 or .255 (IPv4 only): some client routers take those for broadcast
  * addresses.

@@ -287,4 +287,47 @@ size_t ipam_n_pools(const struct ipam *ipam);
 /* In the order in which pools are tried. */
 struct ipam_pool_usage ipam_usage(const struct ipam *ipam, size_t i);
 
+/* The addresses of one family in a pool; of any number UINT64_MAX stands for that many or more. */
+struct ipam_stock {
+	uint64_t size;     /* as the pool is written */
+	uint64_t total;    /* those that may be assigned, held or free */
+	uint64_t used;     /* held, whether they might be assigned now or not */
+	uint64_t free;     /* for anybody whom the pool is for */
+	uint64_t reserved; /* that wait for the Services that they are reserved for */
+	uint64_t excluded;
+	uint64_t machines;
+	/* the longest run of free ones that nobody names, of so many; 0: there is none */
+	struct addr_range largest;
+	uint64_t n_largest;
+};
+/* O(runs of free addresses + reservations).  @pool: of the allocator's configuration. */
+void ipam_stock_of(const struct ipam *ipam, const struct config_pool *pool, size_t family_index,
+                   struct ipam_stock *ret_stock);
+
+enum ipam_standing {
+	IPAM_FREE,
+	IPAM_GIVEN_LAST, /* free, but a Service that is denied it names it */
+	IPAM_HELD,
+	IPAM_RESERVED, /* for a Service that does not have it */
+	IPAM_OF_MACHINE,
+	IPAM_EXCLUDED,
+	IPAM_SPECIAL, /* never the address of a Service */
+	IPAM_BUGGY,   /* ends in .0 or .255, in a pool that avoids these */
+};
+/* Neighbours that stand alike; one address alone where it is held or named anywhere. */
+struct ipam_block {
+	struct addr_range range;
+	enum ipam_standing standing;
+};
+/*
+ * All of a pool in order, in a new array for free(): O((h + b) log h) for h addresses that are
+ * held, named or reserved and b blocks, whatever the pool's size.  In ranges of more than some
+ * thousand addresses those that end in .0 or .255 are not told apart.
+ */
+struct ipam_block *ipam_survey(const struct ipam *ipam, const struct config_pool *pool,
+                               size_t *ret_n);
+/* The Service that the address is reserved for, or that names it though it is denied it; or NULL */
+const char *ipam_reserved_for(const struct ipam *ipam, const struct addr *a);
+const char *ipam_squatter(const struct ipam *ipam, const struct addr *a);
+
 #endif

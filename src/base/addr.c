@@ -142,6 +142,18 @@ bool addr_next(const struct addr *a, struct addr *ret_next)
 	return false;
 }
 
+bool addr_previous(const struct addr *a, struct addr *ret_previous)
+{
+	struct addr p = *a;
+
+	for (int i = (int)addr_bits(a) / 8 - 1; i >= 0; i--)
+		if (p.b[i]-- != 0) {
+			*ret_previous = p;
+			return true;
+		}
+	return false;
+}
+
 bool addr_is_buggy(const struct addr *a)
 {
 	return a->family == 4 && (a->b[3] == 0 || a->b[3] == 255);

@@ -38,6 +38,8 @@ libfairlead_a_SOURCES += \
 	src/cli/model_daemons.c \
 	src/cli/model_derive.c \
 	src/cli/model_l2.c \
+	src/cli/model_pools.c \
+	src/cli/model_pools.h \
 	src/cli/model_print.c \
 	src/cli/model_private.h \
 	src/cli/model_version.c \
@@ -48,6 +50,7 @@ libfairlead_a_SOURCES += \
 	src/cli/plan_private.h \
 	src/cli/pods.c \
 	src/cli/pods.h \
+	src/cli/pools_print.c \
 	src/cli/redact.c \
 	src/cli/redact.h \
 	src/cli/screen.c \
@@ -104,6 +107,7 @@ src_cli_fairlead_SOURCES = \
 	src/cli/main.c \
 	src/cli/picture.c \
 	src/cli/picture.h \
+	src/cli/picture_files.c \
 	src/cli/scene.c \
 	src/cli/scene.h \
 	src/cli/status.c \
@@ -181,6 +185,7 @@ EXTRA_DIST += \
 	tests/cli/broken.yaml \
 	tests/cli/cluster.yaml \
 	tests/cli/denied-state.yaml \
+	tests/cli/desk-state.yaml \
 	tests/cli/dual-state.yaml \
 	tests/cli/dual.yaml \
 	tests/cli/edge-state.yaml \

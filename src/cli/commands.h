@@ -59,6 +59,8 @@ struct command_options {
 	bool exit_by_answer;                             /* 0 whatever the verdict */
 	const char *service_namespace, *selector;        /* of the Services to show; NULL: all */
 	const char *config, *load_balancer_class, *node; /* NULL: not given */
+	const char *pool;                                /* likewise */
+	bool addresses;                                  /* each of them */
 	const char *config_map; /* the name of the administrator's; likewise */
 	bool client_only;
 	const char *file, *since;    /* of sysdump; NULL: not given */
@@ -100,7 +102,10 @@ enum command_flags {
 	FLAGS_PROXY = 1 << 12,  /* --mode, --cluster-cidr and the like, as the speakers have them */
 	FLAGS_FAMILY = 1 << 13, /* --family */
 	FLAGS_PACKET = 1 << 14, /* --from, --to */
-	FLAGS_CONVERT = 1 << 15, /* --kube-proxy-args */
+	FLAGS_CONVERT = 1 << 15,   /* --kube-proxy-args */
+	FLAGS_STATE = 1 << 16,     /* --state alone */
+	FLAGS_POOL = 1 << 17,      /* --pool */
+	FLAGS_ADDRESSES = 1 << 18, /* --addresses */
 };
 
 /* What words on the command line stand for, to complete them. */

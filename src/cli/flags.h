@@ -8,7 +8,7 @@
 
 #include "cli/commands.h"
 
-#define FLAGS_MAX 48
+#define FLAGS_MAX 60
 /* What holds unless told otherwise. */
 #define FLAGS_SPEAKER_PORT 17482
 #define FLAGS_TIMEOUT_S 60

@@ -3,6 +3,7 @@
 
 #include "cli/model.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ struct model *cluster_new(void)
 	struct model *m = xcalloc(1, sizeof(*m));
 
 	m->leader = xstrdup("");
+	m->books = model_books_new();
 	return m;
 }
 
@@ -91,12 +93,14 @@ void cluster_free(struct model *m)
 
 	if (!m)
 		return;
+	model_books_free(m->books);
 	HASH_ITER(hh, m->services, s, next) {
 		HASH_DEL(m->services, s);
 		service_free(s);
 	}
 	for (size_t i = 0; i < m->n_nodes; i++) {
 		free(m->nodes[i].name);
+		free(m->nodes[i].addrs);
 		free(m->nodes[i].error);
 		free(m->nodes[i].version);
 		free(m->nodes[i].proxy);
@@ -152,6 +156,7 @@ void cluster_put_configuration(struct model *m, const struct kube_config_map *ma
 		m->config_error = problem_text(&errors);
 		return;
 	}
+	model_books_reset(m->books);
 	configuration_unref(m->config);
 	m->config = c;
 }
@@ -193,6 +198,7 @@ void cluster_put_service(struct model *m, const struct kube_service *in)
 	if (in->type != KUBE_LOAD_BALANCER && in->n_external_ips == 0 && !in->external_pool)
 		return;
 	struct model_service *s = xcalloc(1, sizeof(*s)), *old;
+	model_books_reset(m->books);
 	s->key = xasprintf("%s/%s", in->meta.namespace, in->meta.name);
 	s->namespace = xstrdup(in->meta.namespace);
 	s->name = xstrdup(in->meta.name);
@@ -236,8 +242,10 @@ void cluster_put_node(struct model *m, const struct kube_node *n)
 		                     .ready = n->ready,
 		                     .excluded = n->excluded,
 		                     .away = away_of(n) };
+	node->addrs = kube_node_addresses(n, &node->n_addrs);
 	if (n->n_internal_ips)
 		node->addr = n->internal_ips[0];
+	model_books_reset(m->books);
 }
 
 void cluster_put_leader(struct model *m, const char *holder, int64_t silent_s)
@@ -280,6 +288,20 @@ void cluster_show_only(struct model *m, const char *namespace,
 		            (selector && !label_selector_matches(selector, &s->labels));
 }
 
+int cluster_show_pools(struct model *m, const char *pool, bool addresses, struct err *e)
+{
+	cleanup(buf_fini) struct buf names = BUF_INIT;
+
+	m->only_pool = pool;
+	m->lists_addresses = addresses;
+	if (!pool || !m->config || configuration_pool_named(m->config, pool))
+		return 0;
+	for (size_t i = 0; i < m->config->n_pools; i++)
+		buf_printf(&names, "%s%s", i ? ", " : "; there are ", m->config->pools[i].name);
+	return err_set(e, -ENOENT, ERR_CONFIG, "there is no pool %.100s%.300s", pool,
+	               buf_str(&names));
+}
+
 /* ---- reading ---- */
 
 struct gather_daemon *cluster_speakers(const struct model *m, int port, size_t *ret_n)
@@ -315,6 +337,11 @@ bool cluster_is_blank(const struct model *m)
 const char *cluster_source(const struct model *m)
 {
 	return m->source;
+}
+
+const char *cluster_configuration_error(const struct model *m)
+{
+	return m->config_error;
 }
 
 bool cluster_is_complete(const struct model *m)

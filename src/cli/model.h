@@ -58,6 +58,12 @@ void cluster_show_only(struct model *m, const char *namespace,
                        const struct label_selector *selector);
 
 /*
+ * Only this pool is printed where pools are; NULL: all.  With @addresses each of its addresses, or
+ * blocks of them.  -ENOENT if the configuration has no such pool.
+ */
+int cluster_show_pools(struct model *m, const char *pool, bool addresses, struct err *e);
+
+/*
  * How the nodes' speakers are asked, as many as there are nodes: an array for free(), of what
  * belongs to the model.
  */
@@ -68,6 +74,8 @@ struct gather_daemon *cluster_controllers(const struct model *m, size_t *ret_n);
 bool cluster_is_blank(const struct model *m);
 /* The name of the administrator's ConfigMap as the controller reports it; NULL: not reported. */
 const char *cluster_source(const struct model *m);
+/* Why the one in force cannot be read; NULL: it can, or there is none. */
+const char *cluster_configuration_error(const struct model *m);
 /* Whether every node's speaker answered. */
 bool cluster_is_complete(const struct model *m);
 

@@ -22,83 +22,6 @@ static int by_key(const struct model_service *a, const struct model_service *b)
 	return c ? c : strcmp(a->name, b->name);
 }
 
-static uint64_t count_excluded(const struct config_pool *p)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < p->n_excluded; i++)
-		for (size_t k = 0; k < p->n_ranges; k++) {
-			struct addr_range both = p->ranges[k];
-			if (!addr_range_overlaps(&both, &p->excluded[i]))
-				continue;
-			if (addr_cmp(&both.first, &p->excluded[i].first) < 0)
-				both.first = p->excluded[i].first;
-			if (addr_cmp(&p->excluded[i].last, &both.last) < 0)
-				both.last = p->excluded[i].last;
-			n += addr_range_count(&both);
-		}
-	return n;
-}
-
-uint64_t model_pool_total(const struct config_pool *p)
-{
-	uint64_t total = 0;
-
-	for (size_t i = 0; i < p->n_ranges; i++) {
-		uint64_t n = addr_range_count(&p->ranges[i]);
-		if (__builtin_add_overflow(total, n, &total))
-			return UINT64_MAX;
-	}
-	return total - count_excluded(p);
-}
-
-static bool is_had(const struct model *m, const struct addr *a)
-{
-	for (const struct model_service *s = m->services; s; s = s->hh.next)
-		for (size_t i = 0; i < s->n_addresses; i++)
-			if (addr_eq(&s->addresses[i].address.addr, a))
-				return true;
-	return false;
-}
-
-uint64_t model_pool_reserved(const struct model *m, const struct config_pool *p)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < p->n_reservations; i++)
-		n += !config_pool_excludes(p, &p->reservations[i].address) &&
-		     !is_had(m, &p->reservations[i].address);
-	return n;
-}
-
-uint64_t model_pool_used(const struct model *m, const struct config_pool *p)
-{
-	struct seen {
-		struct addr addr;
-		UT_hash_handle hh;
-	} *seen = NULL, *one, *next;
-	uint64_t used = 0;
-
-	for (const struct model_service *s = m->services; s; s = s->hh.next)
-		for (size_t i = 0; i < s->n_addresses; i++) {
-			const struct addr *a = &s->addresses[i].address.addr;
-			if (configuration_pool_of(m->config, a) != p)
-				continue;
-			HASH_FIND(hh, seen, a, sizeof(*a), one);
-			if (one)
-				continue;
-			one = xcalloc(1, sizeof(*one));
-			one->addr = *a;
-			HASH_ADD(hh, seen, addr, sizeof(one->addr), one);
-			used++;
-		}
-	HASH_ITER(hh, seen, one, next) {
-		HASH_DEL(seen, one);
-		free(one);
-	}
-	return used;
-}
-
 const char *model_pool_name(const struct model *m, const struct addr *a)
 {
 	const struct config_pool *p = m->config ? configuration_pool_of(m->config, a) : NULL;
@@ -151,6 +74,7 @@ void model_sort(struct model *m)
 	if (m->pods.n)
 		qsort(m->pods.items, m->pods.n, sizeof(struct kube_pod *), pod_cmp);
 	HASH_SORT(m->services, by_key);
+	model_books_reset(m->books);
 	for (struct model_service *s = m->services; s; s = s->hh.next)
 		for (size_t i = 0; i < s->n_addresses; i++)
 			if (s->addresses[i].n_verdicts)

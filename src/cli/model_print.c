@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/model_pools.h"
 #include "cli/model_private.h"
 #include "cli/verdict.h"
 #include "fairlead/mem.h"
@@ -13,152 +14,6 @@
 
 /* So many nodes are named that announce one address, unless more is asked for. */
 #define OWNERS_SHOWN 2
-
-/* ---- pools ---- */
-
-static const struct out_table pools_table = {
-	.title = "Pools",
-	.columns = { { "name", "NAME" },
-	             { "protocols", "PROTOCOLS" },
-	             { "use", "USE", .wide = true },
-	             { "total", "TOTAL" },
-	             { "used", "USED" },
-	             { "free", "FREE" },
-	             { "ranges", "RANGES" } },
-};
-
-/* Where some are not for everybody. */
-static const struct out_table reserved_pools_table = {
-	.title = "Pools",
-	.columns = { { "name", "NAME" },
-	             { "protocols", "PROTOCOLS" },
-	             { "use", "USE", .wide = true },
-	             { "total", "TOTAL" },
-	             { "used", "USED" },
-	             { "free", "FREE" },
-	             { "whose", "FOR" },
-	             { "ranges", "RANGES" } },
-};
-
-static const struct out_table retained_table = {
-	.title = "Retained: in use, and in no pool any more",
-	.if_any = true,
-	.columns = { { "address", "ADDRESS" },
-	             { "pool", "FORMER POOL" },
-	             { "service", "SERVICE" } },
-};
-
-static void put_words(struct out *o, const char *key, unsigned int bits, const char *const *words)
-{
-	out_list(o, key);
-	for (size_t i = 0; words[i]; i++)
-		if (bits & 1u << i)
-			out_str(o, NULL, words[i]);
-	out_close(o);
-}
-
-static bool any_reserved(const struct configuration *c)
-{
-	for (size_t i = 0; i < c->n_pools; i++)
-		if (config_pool_is_reserved(&c->pools[i]))
-			return true;
-	return false;
-}
-
-static void put_reservations(const struct config_pool *p, struct out *o)
-{
-	if (p->n_reservations == 0)
-		return;
-	out_list(o, "reservations");
-	for (size_t i = 0; i < p->n_reservations; i++) {
-		out_object(o, NULL);
-		out_str(o, "service", p->reservations[i].service);
-		out_addr(o, "address", &p->reservations[i].address);
-		out_close(o);
-	}
-	out_close(o);
-}
-
-static void put_pool(const struct model *m, const struct config_pool *p, struct out *o)
-{
-	static const char *const protocols[] = { "layer2", "bgp", NULL };
-	static const char *const uses[] = { "load-balancer", "external-ip", NULL };
-	_Static_assert(PROTOCOL_LAYER2 == 1 && PROTOCOL_BGP == 2, "bits");
-	_Static_assert(CONFIG_USE_LOAD_BALANCER == 1 && CONFIG_USE_EXTERNAL_IP == 2, "bits");
-	uint64_t total = model_pool_total(p), used = model_pool_used(m, p);
-	char text[ADDR_RANGE_STR_SIZE];
-	cleanup(buf_fini) struct buf whose = BUF_INIT;
-
-	out_object(o, NULL);
-	out_row(o);
-	out_str(o, "name", p->name);
-	put_words(o, "protocols", p->protocols, protocols);
-	put_words(o, "use", p->uses, uses);
-	out_list(o, "ranges");
-	for (size_t i = 0; i < p->n_ranges; i++)
-		out_str(o, NULL, addr_range_format(&p->ranges[i], text));
-	out_close(o);
-	out_bool(o, "auto_assign", p->auto_assign);
-	if (p->disabled) {
-		out_bool(o, "disabled", true);
-		out_cell(o, "name", "%s (disabled)", p->name);
-	}
-	config_pool_put_audience(p, "for", o);
-	config_pool_say_audience(p, &whose);
-	if (any_reserved(m->config))
-		out_cell(o, "whose", "%s", whose.size ? buf_str(&whose) : "all");
-	out_uint(o, "total", total);
-	out_uint(o, "used", used);
-	put_reservations(p, o);
-	used += model_pool_reserved(m, p);
-	out_uint(o, "free", total > used ? total - used : 0);
-	out_close(o);
-}
-
-static void put_pools(const struct model *m, struct out *o)
-{
-	if (m->config)
-		out_table(o, any_reserved(m->config) ? &reserved_pools_table : &pools_table);
-	out_list(o, "pools");
-	for (size_t i = 0; m->config && i < m->config->n_pools; i++)
-		put_pool(m, &m->config->pools[i], o);
-	out_close(o);
-	if (m->config)
-		out_table_end(o);
-}
-
-static void put_retained(const struct model *m, struct out *o)
-{
-	const struct config_pool *pool;
-	const struct addr *a;
-
-	out_table(o, &retained_table);
-	out_list(o, "retained");
-	for (const struct model_service *s = m->services; s; s = s->hh.next)
-		for (size_t i = 0; (a = model_next_retained(m, s, &i, &pool));) {
-			out_object(o, NULL);
-			out_row(o);
-			out_addr(o, "address", a);
-			out_str(o, "pool", pool->name);
-			out_str(o, "service", s->key);
-			out_close(o);
-		}
-	out_close(o);
-	out_table_end(o);
-}
-
-void cluster_pools_print(struct model *m, const struct findings *f, struct out *o)
-{
-	out_object(o, NULL);
-	verdict_print(f, "verdict", o);
-	for (size_t i = 0; m->config && i < m->config->n_pools; i++)
-		out_name(o, "%s", m->config->pools[i].name);
-	if (!m->config)
-		out_say(o, "No configuration was published yet.");
-	put_pools(m, o);
-	put_retained(m, o);
-	out_close(o);
-}
 
 /* ---- Services ---- */
 
@@ -387,8 +242,8 @@ void cluster_print(struct model *m, const struct findings *f, struct out *o)
 	verdict_print(f, "verdict", o);
 	out_gap(o);
 	put_head(m, o);
-	put_pools(m, o);
-	put_retained(m, o);
+	pools_put(m, o);
+	pools_put_retained(m, o);
 	put_services(m, o);
 	put_nodes(m, o);
 	out_close(o);

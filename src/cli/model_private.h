@@ -117,6 +117,8 @@ struct model_rules {
 struct model_node {
 	char *name;
 	struct addr addr;
+	struct addr *addrs; /* all of them, as Services may not have any */
+	size_t n_addrs;
 	bool ready;
 	bool excluded; /* by its label, which speakers may be set to ignore */
 	/*
@@ -165,21 +167,16 @@ struct model {
 	struct model_controller *controllers;
 	size_t n_controllers;
 	struct pods pods;
-	bool pods_hidden; /* may not be read */
+	bool pods_hidden;      /* may not be read */
+	const char *only_pool; /* that is printed; NULL: all */
+	bool lists_addresses;  /* of the pools that are printed */
+	struct model_books *books;
 };
 
 /* ---- what follows ---- */
 
 /* Services, verdicts and Pods in the order in which they are printed. */
 void model_sort(struct model *m);
-uint64_t model_pool_total(const struct config_pool *p);
-/*
- * Addresses of the pool that Services have, written by hand or not; one that two Services hold
- * counts once.
- */
-uint64_t model_pool_used(const struct model *m, const struct config_pool *p);
-/* Addresses that the pool reserves and that no Service has. */
-uint64_t model_pool_reserved(const struct model *m, const struct config_pool *p);
 /* "" if it is in none. */
 const char *model_pool_name(const struct model *m, const struct addr *a);
 /* Whether that pool is only the one that it came from. */
@@ -223,6 +220,12 @@ bool model_any_in_service(const struct model *m);
  * with its nodes: "NodeExcluded on n1; NoLocalEndpoint on n2, n3".
  */
 void model_put_reasons(const struct model *m, const struct model_address *a, struct buf *out);
+
+/* ---- the pools' books (model_pools.h) ---- */
+
+struct model_books *model_books_new(void);
+void model_books_reset(struct model_books *b);
+void model_books_free(struct model_books *b); /* accepts NULL */
 
 /* ---- reading ---- */
 

@@ -2,7 +2,9 @@
 #ifndef FAIRLEAD_CLI_PICTURE_H
 #define FAIRLEAD_CLI_PICTURE_H
 
-/* What a live cluster is at one moment, by what the API server and the daemons answer. */
+/*
+ * What a cluster is at one moment, by what the API server and the daemons answer, or by manifests.
+ */
 
 #include <stddef.h>
 
@@ -39,6 +41,8 @@ enum picture_part {
 
 int picture_take(const struct command_options *o, struct gather *g, unsigned int what,
                  struct picture *p, struct err *e);
+/* The same from the manifests of --state; daemons are not asked. */
+int picture_read(const struct command_options *o, struct picture *p, struct err *e);
 /* Of a command that has answered by this verdict. */
 int picture_exit_status(const struct command_options *o, const struct picture *p,
                         enum verdict_level level, struct err *e);

@@ -46,19 +46,24 @@ static bool print(const struct command_options *o, const struct look *look, stru
 	return true;
 }
 
-/* One round: true if it is the last. */
+/* What manifests tell. */
+#define PARTS_OF_FILES VERDICT_POOLS
+
+/* One round: true if it is the last.  @g: NULL: of manifests. */
 static bool round_of(const struct command_options *o, const struct look *look, struct gather *g,
                      const struct label_selector *selector, int64_t until_ms, int *ret_status,
                      struct err *e)
 {
 	struct picture p = { .model = cluster_new() };
 	cleanup(findings_fini) struct findings f = { .items = NULL };
-	int r = picture_take(o, g, look->what, &p, e);
+	int r = g ? picture_take(o, g, look->what, &p, e) : picture_read(o, &p, e);
 	enum verdict_level level = VERDICT_DOWN;
 
 	*ret_status = COMMAND_FAILED;
+	if (r == 0)
+		r = cluster_show_pools(p.model, o->pool, o->addresses, e);
 	if (r == 0) {
-		verdict_find(p.model, look->parts, &f);
+		verdict_find(p.model, g ? look->parts : look->parts & PARTS_OF_FILES, &f);
 		level = verdict_of(&f);
 		cluster_show_only(p.model, o->service_namespace, selector);
 	}
@@ -86,7 +91,7 @@ static int show(const struct command_options *o, const struct look *look, struct
 
 	if (o->selector && selector_parse(o->selector, &selector, e) < 0)
 		return COMMAND_USAGE;
-	if (gather_open(&o->kube, &g, e) < 0)
+	if (!o->state.n && gather_open(&o->kube, &g, e) < 0)
 		return status;
 	while (!round_of(o, look, g, &selector, until_ms, &status, e)) {
 		if (o->watch && e->blame != ERR_NONE)
@@ -187,9 +192,11 @@ const struct command command_status = {
 
 const struct command command_pools = {
 	.words = { "pools" },
-	.operands = "",
-	.flags = FLAGS_VERDICT | FLAGS_ADMIN | FLAGS_CLUSTER | FLAGS_OUTPUT,
-	.summary = "pools with their addresses, used and free",
+	.operands = "[--pool NAME] [--addresses] [--state FILE…]",
+	.flags = FLAGS_VERDICT | FLAGS_ADMIN | FLAGS_CLUSTER | FLAGS_OUTPUT | FLAGS_STATE |
+	         FLAGS_POOL | FLAGS_ADDRESSES,
+	.summary = "pools with their addresses: used, free, reserved, retained, excluded; each "
+		   "address with who has it, or why nobody is given it",
 	.exits = EXITS_OF_A_VERDICT,
 	.run = run_pools,
 };

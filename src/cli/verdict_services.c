@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/model_pools.h"
 #include "cli/model_private.h"
 #include "cli/verdict_private.h"
 #include "fairlead/mem.h"
@@ -142,14 +143,6 @@ void verdict_find_services(const struct model *m, struct findings *f)
 
 /* ---- pools ---- */
 
-static uint64_t pool_free(const struct model *m, const struct config_pool *p)
-{
-	uint64_t total = model_pool_total(p);
-	uint64_t used = model_pool_used(m, p) + model_pool_reserved(m, p);
-
-	return total > used ? total - used : 0;
-}
-
 /* Whether a Service that asks for no pool in particular may be served by either. */
 static bool stands_in(const struct config_pool *p, const struct config_pool *other)
 {
@@ -164,7 +157,7 @@ static enum verdict_level level_of_full(const struct model *m, const struct conf
 	if (!p->auto_assign)
 		return VERDICT_OK;
 	for (size_t i = 0; i < m->config->n_pools; i++)
-		if (stands_in(p, &m->config->pools[i]) && pool_free(m, &m->config->pools[i]))
+		if (stands_in(p, &m->config->pools[i]) && model_pool_free(m, &m->config->pools[i]))
 			return VERDICT_OK;
 	return VERDICT_DEGRADED;
 }
@@ -175,7 +168,7 @@ void verdict_find_pools(const struct model *m, struct findings *f)
 		const struct config_pool *p = &m->config->pools[i];
 		if (p->disabled)
 			continue; /* as somebody wants it */
-		uint64_t total = model_pool_total(p), free_ones = pool_free(m, p);
+		uint64_t total = model_pool_total(m, p), free_ones = model_pool_free(m, p);
 		char *object = xasprintf("pool %s", p->name);
 		if (!free_ones)
 			verdict_add(f, level_of_full(m, p), REASON_PoolFull, object,

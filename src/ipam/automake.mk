@@ -14,6 +14,7 @@ libfairlead_a_SOURCES += \
 	src/ipam/reserved.c \
 	src/ipam/runs.c \
 	src/ipam/stays.c \
+	src/ipam/survey.c \
 	src/ipam/tenancy.c \
 	src/ipam/tenants.c
 noinst_HEADERS += \
@@ -42,3 +43,8 @@ check_PROGRAMS += tests/unit/test_tenancy
 TESTS += tests/unit/test_tenancy
 tests_unit_test_tenancy_SOURCES = tests/unit/test_tenancy.c tests/unit/unit.h
 tests_unit_test_tenancy_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_survey
+TESTS += tests/unit/test_survey
+tests_unit_test_survey_SOURCES = tests/unit/test_survey.c tests/unit/unit.h
+tests_unit_test_survey_LDADD = $(UNIT_LDADD)

@@ -218,8 +218,6 @@ void ipam_free_namespaces(struct ipam *ipam);
 /* Takes the pool's reservations in, once the pools are in order. */
 void ipam_reserve(struct ipam *ipam, const struct config_pool *pool);
 void ipam_free_reservations(struct ipam *ipam);
-/* The Service that the address is reserved for, or NULL. */
-const char *ipam_reserved_for(const struct ipam *ipam, const struct addr *a);
 /* Is it reserved, and not for the Service with this key? */
 bool ipam_is_anothers(const struct ipam *ipam, const char *key, const struct addr *a);
 /* And does that Service not have it, to share it? */

@@ -42,6 +42,13 @@ const struct ipam_squat *ipam_squat_of(const struct ipam *ipam, const struct add
 	return squat_find(ipam, a);
 }
 
+const char *ipam_squatter(const struct ipam *ipam, const struct addr *a)
+{
+	const struct ipam_squat *q = squat_find(ipam, a);
+
+	return q ? q->services[0]->key : NULL;
+}
+
 /* ---- free or not ---- */
 
 /* Whoever has it now. */

@@ -14,18 +14,6 @@ void runs_fini(struct runs *r)
 	*r = (struct runs){ 0 };
 }
 
-static bool addr_before(const struct addr *a, struct addr *ret)
-{
-	struct addr p = *a;
-
-	for (int i = (int)addr_bits(a) / 8 - 1; i >= 0; i--)
-		if (p.b[i]-- != 0) {
-			*ret = p;
-			return true;
-		}
-	return false;
-}
-
 static bool adjacent(const struct addr *a, const struct addr *b)
 {
 	struct addr next;
@@ -89,7 +77,7 @@ void runs_add(struct runs *r, const struct addr_range *range)
 			continue;
 		struct addr_range head = rest;
 		if (addr_cmp(&rest.first, &special[i].first) < 0 &&
-		    addr_before(&special[i].first, &head.last))
+		    addr_previous(&special[i].first, &head.last))
 			insert(r, r->n, &head);
 		if (addr_cmp(&rest.last, &special[i].last) <= 0 ||
 		    !addr_next(&special[i].last, &rest.first))
@@ -162,7 +150,7 @@ void runs_exclude(struct runs *r, const struct addr_range *range)
 	     i < r->n && addr_range_overlaps(&r->items[i], range);) {
 		struct addr_range run = r->items[i], cut = run, rest = run;
 		bool has_head = addr_cmp(&run.first, &range->first) < 0 &&
-		                addr_before(&range->first, &rest.last);
+		                addr_previous(&range->first, &rest.last);
 		bool has_tail = addr_cmp(&range->last, &run.last) < 0;
 
 		if (has_head)
@@ -209,11 +197,11 @@ void runs_take(struct runs *r, const struct addr *a)
 	} else if (at_first) {
 		addr_next(a, &run->first);
 	} else if (at_last) {
-		addr_before(a, &run->last);
+		addr_previous(a, &run->last);
 	} else {
 		struct addr_range tail = *run;
 		addr_next(a, &tail.first);
-		addr_before(a, &run->last);
+		addr_previous(a, &run->last);
 		insert(r, i + 1, &tail);
 	}
 	prune(r);

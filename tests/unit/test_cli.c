@@ -333,7 +333,8 @@ static void external_ips_are_shown(void **state)
 	print_status(m, OUT_WIDE, &out);
 	assert_non_null(strstr(
 		buf_str(&out),
-		"  out   layer2     external-ip  11     3     8     192.0.2.240-192.0.2.250\n"
+		"  out   layer2     external-ip  11    11     2     9     "
+		"192.0.2.243-192.0.2.250  shop 2      192.0.2.240-192.0.2.250\n"
 		"\n"
 		"Services\n"
 		"  SERVICE        ADDRESS      KIND                     POOL  OWNER  CANDIDATES  "
