@@ -165,6 +165,8 @@ static void tell_of_ownership(const struct ownership_change *changes, size_t n, 
 		buf_clear(&note);
 		buf_printf(&note, "node %s answers for %s in place of node %s", sp->opts.node,
 		           addr_str(&c->addr), c->from);
+		if (c->cause != REASON_COUNT)
+			buf_printf(&note, ": %s", reason_sentence(c->cause));
 		emit_on_service(sp, &a, REASON_Announced, buf_str(&note));
 	}
 	if (n <= OWNERSHIP_EACH_MAX)

@@ -44,7 +44,8 @@ void ownership_add(struct ownership *o, const struct announcement *a, const char
 		struct ownership_change *c = &o->first[o->n];
 		*c = (struct ownership_change){ .key = xstrdup(a->key),
 			                        .addr = a->addr,
-			                        .from = xstrdup(from) };
+			                        .from = xstrdup(from),
+			                        .cause = a->cause };
 		memcpy(c->uid, a->uid, sizeof(c->uid));
 	}
 	o->n++;

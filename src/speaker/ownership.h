@@ -23,7 +23,8 @@ struct ownership_change {
 	char *key; /* of the Service */
 	uint8_t uid[VIEW_UID_SIZE];
 	struct addr addr;
-	char *from; /* the node that had it */
+	char *from;        /* the node that had it */
+	enum reason cause; /* REASON_COUNT: unknown */
 };
 
 struct ownership *ownership_new(void);

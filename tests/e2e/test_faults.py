@@ -98,7 +98,7 @@ def test_a_drained_node_gives_way(lab: Lab, web_address: str) -> None:
     lab.wait_reason(owner, "web", web_address, "NotOwner")
     heir = settled_owner(lab, web_address)
     assert heir != owner
-    words = f"node {heir} answers for {web_address} in place of node {owner}"
+    words = f"node {heir} answers for {web_address} in place of node {owner}: the owner before released the address"
     wait_for("the Event", lambda: words in [e["note"] for e in about_service(lab, "web", "Announced")], 30)
 
 
