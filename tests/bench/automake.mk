@@ -3,6 +3,7 @@ noinst_PROGRAMS += tests/bench/patcher
 tests_bench_patcher_SOURCES = tests/bench/patcher.c
 EXTRA_DIST += \
 	tests/bench/allocate \
+	tests/bench/failover \
 	tests/bench/proxy \
 	tests/bench/run \
 	tests/bench/__init__.py \

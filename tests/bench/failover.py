@@ -1,55 +1,208 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The owner's link is cut: how long until another node answers ARP?
+"""The owner of an address goes: how long until another node answers ARP for it?  Each speaker goes through the same trials.
 
-The cut is made at the LAN's side of the owner's link and found out by silence alone: the figure is that of a switch
-port that dies quietly.  The yardstick is the time that one ARP question to a living owner takes.
+The owner's link is cut at the LAN's side, and found out by silence alone, as where a switch's port dies quietly; its speaker is
+killed; it is told to end; its node is drained (ours alone has a word for that).  Time is judged by ARP alone, a question every
+millisecond from a client.  The yardstick is the time that one question to a living owner takes.
 """
 
+import argparse
+import os
+import shlex
+import shutil
+import signal
 import time
+from collections.abc import Callable
+from typing import Protocol
 
 from lab.cluster import Lab
 from lab.waiting import LabError, wait_for
 
 from . import figures, objects
 
-ROUNDS = 20
 ADDRESS = "192.168.1.240"
+PREFIX_LENGTH = 24
+REST_SECONDS = 1.0  # before each fault, for whoever counts intervals
+
+
+class Speaker(Protocol):
+    """Whoever announces the address on each node."""
+
+    lab: Lab
+
+    def start(self) -> None: ...
+
+    def process(self, node: str) -> str:
+        """The name of its process there."""
+
+    def revive(self, node: str) -> None:
+        """After its end, as whoever looks after daemons does."""
+
+    def settle(self) -> None:
+        """Waits until all of them know each other again."""
+
+
+class Fairlead:
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+
+    def start(self) -> None:
+        self.lab.start_cluster()
+        for obj in objects.configuration(f"{ADDRESS}/32"):
+            self.lab.api.apply(obj)
+        self.lab.start_controller("a")
+        for host in self.lab.network.nodes:
+            self.lab.start_speaker(host.name)
+        hosts = {h.pod_prefix + ".200": h.name for h in self.lab.network.nodes}
+        self.lab.api.create(objects.endpoints("bench", hosts))
+        self.lab.api.create(objects.service("bench"))
+
+    def process(self, node: str) -> str:
+        return f"speaker-{node}"
+
+    def revive(self, node: str) -> None:
+        self.lab.start_speaker(node)
+
+    def drain(self, node: str, is_drained: bool) -> None:
+        value = "true" if is_drained else None
+        self.lab.api.patch("Node", node, {"metadata": {"annotations": {"fairlead.io/drain": value}}}, "")
+
+    def settle(self) -> None:
+        wait_for("all speakers to hear each other", self._all_alive, 15, 0.1)
+
+    def _all_alive(self) -> bool:
+        for host in self.lab.network.nodes:
+            alive = [p["node"] for p in self.lab.daemon(host.name)["l2"]["peers"] if p["alive"]]
+            if len(alive) != len(self.lab.network.nodes) - 1:
+                raise LabError(f"{host.name} hears {alive}")
+        return True
+
+
+class Keepalived:
+    """VRRP version 3 as people tune it for speed: an advertisement every 100 ms; who returns takes nothing back."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.program = shutil.which("keepalived") or "/usr/sbin/keepalived"
+        if not os.access(self.program, os.X_OK):
+            raise LabError("keepalived is not installed (apt-get install keepalived)")
+
+    def start(self) -> None:
+        for i, host in enumerate(self.lab.network.nodes):
+            config = (
+                "global_defs { vrrp_version 3 }\n"
+                "vrrp_instance bench {\n"
+                f"  state BACKUP\n  nopreempt\n  interface eth0\n  virtual_router_id 51\n  priority {100 + i}\n"
+                "  advert_int 0.1\n"
+                f"  virtual_ipaddress {{ {ADDRESS}/{PREFIX_LENGTH} dev eth0 }}\n"
+                "}\n"
+            )
+            (self.lab.dir / f"keepalived-{host.name}.conf").write_text(config, encoding="utf-8")
+            self.revive(host.name)
+
+    def process(self, node: str) -> str:
+        return f"keepalived-{node}"
+
+    def revive(self, node: str) -> None:
+        base = self.lab.dir / f"keepalived-{node}"
+        pids = [base.with_suffix(".pid"), base.with_suffix(".vrrp")]
+        for file in pids:
+            file.unlink(missing_ok=True)  # of one that was killed
+        argv = [self.program, "--dont-fork", "--log-console", "--vrrp", f"--use-file={base}.conf"]
+        argv += [f"--pid={pids[0]}", f"--vrrp_pid={pids[1]}"]
+        self.lab.start(self.process(node), argv, self.lab.host(node).namespace)
+
+    def settle(self) -> None:
+        """A returned one listens for three intervals before it counts."""
+        time.sleep(1)
+
+
+SPEAKERS: dict[str, Callable[[Lab], Speaker]] = {"fairlead": Fairlead, "keepalived": Keepalived}
+
+
+# ---- trials ----
+
+
+def cut(speaker: Speaker, owner: str) -> Callable[[], None]:
+    speaker.lab.cut(owner, carrier=False)
+    return lambda: speaker.lab.heal(owner)
+
+
+def kill(speaker: Speaker, owner: str) -> Callable[[], None]:
+    """With all that it has started: keepalived's child would say farewell."""
+    process = speaker.lab.processes[speaker.process(owner)]
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return lambda: speaker.revive(owner)
+
+
+def stop(speaker: Speaker, owner: str) -> Callable[[], None]:
+    """SIGTERM, as for good: whoever is told to end may say farewell."""
+    speaker.lab.processes[speaker.process(owner)].signal(signal.SIGTERM)
+
+    def again() -> None:
+        speaker.lab.processes[speaker.process(owner)].wait()
+        speaker.revive(owner)
+
+    return again
+
+
+def drain(speaker: Speaker, owner: str) -> Callable[[], None]:
+    assert isinstance(speaker, Fairlead)
+    speaker.drain(owner, True)
+    return lambda: speaker.drain(owner, False)
+
+
+TRIALS = {"cut": cut, "kill": kill, "stop": stop, "drain": drain}
+WORDS = {
+    "cut": "owner's link cut, without loss of carrier at its end",
+    "kill": "owner's speaker killed",
+    "stop": "owner's speaker told to end",
+    "drain": "owner's node drained",
+}
+
+
+def one_round(speaker: Speaker, trial: str) -> float:
+    """Milliseconds from the fault to the first answer of another node."""
+    lab = speaker.lab
+    owner = lab.wait_owner(ADDRESS)
+    mac = lab.host(owner).mac
+    time.sleep(REST_SECONDS)
+    with lab.arp_watcher(ADDRESS, 0.001) as watcher:
+        wait_for("answers before the fault", lambda: watcher.answers)
+        began = time.monotonic()
+        heal = TRIALS[trial](speaker, owner)
+        answer = wait_for("an ARP answer by another node", lambda: watcher.first_after(began, mac), 30, 0.005)
+    heal()
+    speaker.settle()
+    return (answer.at - began) * 1000
+
+
+# ---- what is asked for ----
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests/bench/failover", description=__doc__)
+    parser.add_argument("--speaker", choices=SPEAKERS, default="fairlead", help="whose failover (fairlead)")
+    parser.add_argument("--rounds", type=int, default=20, help="of each trial (20)")
+    parser.add_argument("trials", nargs="*", metavar="TRIAL", help=" ".join(TRIALS) + " (cut)")
+    asked = parser.parse_args(shlex.split(os.environ.get("FAIRLEAD_BENCH_FAILOVER", "")))
+    asked.trials = asked.trials or ["cut"]
+    if unknown := [t for t in asked.trials if t not in TRIALS]:
+        parser.error(f"{unknown[0]}: there are {', '.join(TRIALS)}")
+    if asked.speaker != "fairlead" and "drain" in asked.trials:
+        parser.error("only fairlead drains nodes")
+    return asked
 
 
 def run(lab: Lab) -> None:
-    lab.start_cluster()
-    for obj in objects.configuration(f"{ADDRESS}/32"):
-        lab.api.apply(obj)
-    lab.start_controller("a")
-    for host in lab.network.nodes:
-        lab.start_speaker(host.name)
-    lab.api.create(objects.endpoints("bench", {h.pod_prefix + ".200": h.name for h in lab.network.nodes}))
-    lab.api.create(objects.service("bench"))
+    asked = options()
+    speaker = SPEAKERS[asked.speaker](lab)
+    speaker.start()
     lab.wait_owner(ADDRESS)
-
-    asks = [a.ms for _ in range(ROUNDS) for a in lab.arp_answers(ADDRESS, 0.05)]
-    gaps = [_round(lab) for _ in range(ROUNDS)]
-    print("failover, link cut without loss of carrier at the owner's end")
+    speaker.settle()
+    asks = [a.ms for _ in range(asked.rounds) for a in lab.arp_answers(ADDRESS, 0.05)]
+    print(f"failover, {asked.speaker}: the fault -> the first ARP answer by another node")
     figures.report("  one ARP question to a living owner (yardstick)", asks)
-    figures.report("  link cut -> first ARP answer by another node", gaps)
-
-
-def _round(lab: Lab) -> float:
-    owner = lab.wait_owner(ADDRESS)
-    mac = lab.host(owner).mac
-    with lab.arp_watcher(ADDRESS, 0.001) as watcher:
-        wait_for("answers before the cut", lambda: watcher.answers)
-        cut = time.monotonic()
-        lab.cut(owner, carrier=False)
-        answer = wait_for("an ARP answer by another node", lambda: watcher.first_after(cut, mac), 10, 0.005)
-    lab.heal(owner)
-    wait_for("all speakers to hear each other", lambda: _all_alive(lab), 15, 0.1)
-    return (answer.at - cut) * 1000
-
-
-def _all_alive(lab: Lab) -> bool:
-    for host in lab.network.nodes:
-        alive = [p["node"] for p in lab.daemon(host.name)["l2"]["peers"] if p["alive"]]
-        if len(alive) != len(lab.network.nodes) - 1:
-            raise LabError(f"{host.name} hears {alive}")
-    return True
+    for trial in asked.trials:
+        figures.report(f"  {WORDS[trial]}", [one_round(speaker, trial) for _ in range(asked.rounds)])

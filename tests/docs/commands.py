@@ -21,7 +21,7 @@ LANGUAGES = ("sh", "console", "text", "yaml", "python")
 PROGRAMS = """
     arping cd curl fairlead fairlead-controller fairlead-speaker git head helm ip kubectl make python3 vtysh
     tests/cluster tests/demo tests/install tests/lint tests/mutate tests/run tests/cli/golden tests/bench/allocate
-    tests/bench/proxy tests/upstream tests/vm
+    tests/bench/failover tests/bench/proxy tests/upstream tests/vm
 """.split()
 
 
@@ -359,6 +359,7 @@ ROWS: tuple[Row, ...] = (
     *_rows(
         "docs/testing.md",
         ("tests/bench/allocate [N]", _never("it measures; figures.md has what came of it")),
+        ("tests/bench/failover …", _never("it measures; figures.md has what came of it")),
         ("tests/bench/proxy --services N", _by("tests/e2e/test_bench.py::test_our_own_proxy")),
         ("cd tests && python3 -m lab up mine", _by("tests/e2e/test_lab.py::test_a_lab_by_hand")),
         ("tests/demo --keep", _never("it leaves a lab running, for a person to look around in")),
