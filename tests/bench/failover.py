@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The owner of an address goes: how long until another node answers ARP for it?  Each speaker goes through the same trials.
+"""The owner of an address goes: how long until another node answers ARP for it?  Each speaker has the same trials.
 
-The owner's link is cut at the LAN's side, and found out by silence alone, as where a switch's port dies quietly; its speaker is
-killed; it is told to end; its node is drained (ours alone has a word for that).  Time is judged by ARP alone, a question every
-millisecond from a client.  The yardstick is the time that one question to a living owner takes.
+The owner's link is cut at the LAN's side, and found out by silence alone, as where a switch's port dies quietly; its
+speaker is killed; it is told to end; its node is drained (ours alone has a word for that).  Time is judged by ARP
+alone, a question every millisecond from a client.  The yardstick is the time that one question to a living owner takes.
 """
 
 import argparse
