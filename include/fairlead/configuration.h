@@ -76,6 +76,8 @@ struct config_layer2 {
 	unsigned int line;
 };
 #define CONFIG_LAYER2_MAX 64 /* a pool: a set of them is a uint64_t */
+/* of all expressions of a pool in one, as config_pool_put_interfaces() may put them */
+#define CONFIG_INTERFACES_BYTES_MAX 4096
 
 /* An address that is for one Service. */
 struct config_reservation {

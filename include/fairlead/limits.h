@@ -393,6 +393,10 @@
 	  "pools", \
 	  "as above", \
 	  "as above") \
+	X(CONFIG_INTERFACES_BYTES_MAX, 4096, "bytes", \
+	  "expressions of interfaces in the `layer2` of a pool, all of them together", \
+	  "as above", \
+	  "as above") \
 	X(CONFIG_RANGES_MAX, 100000, "ranges", \
 	  "ranges of a pool", \
 	  "as above", \

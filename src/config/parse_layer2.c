@@ -297,6 +297,17 @@ const struct schema_type layer2_type = {
 	.fini = free_layer2,
 };
 
+/* Of all its expressions, each in parentheses and apart from the next. */
+static size_t interfaces_size(const struct config_pool *pool)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < pool->n_layer2; i++)
+		for (size_t k = 0; k < pool->layer2[i].n_interfaces; k++)
+			size += strlen(pool->layer2[i].interfaces[k]) + strlen("|()");
+	return size;
+}
+
 void check_layer2(struct schema_ctx *x, const struct config_pool *pool)
 {
 	size_t key = schema_enter_key(x, "layer2");
@@ -305,5 +316,12 @@ void check_layer2(struct schema_ctx *x, const struct config_pool *pool)
 		schema_error(x, pool->layer2[0].line,
 		             "says where layer 2 announces, which the pool's protocol leaves out; "
 		             "remove it, or write protocol: [layer2, bgp]");
+	size_t size = interfaces_size(pool);
+	if (size > CONFIG_INTERFACES_BYTES_MAX)
+		schema_error(
+			x, pool->layer2[0].line,
+			"the interfaces of all entries take %zu bytes, and %d are the most; use "
+			"expressions such as eth[0-9]+ in place of long lists",
+			size, CONFIG_INTERFACES_BYTES_MAX);
 	schema_leave(x, key);
 }

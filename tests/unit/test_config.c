@@ -672,6 +672,32 @@ static void test_strings_of_users(void **state)
 }
 
 /* Nothing is allowed that is not written. */
+/* Each expression by itself is short; all of a pool's are one that nodes try on each interface. */
+static void test_many_interfaces(void **state)
+{
+	(void)state;
+	for (size_t n = 61; n <= 62; n++) {
+		struct config_problems errors = { 0 }, warnings = { 0 };
+		struct configuration *c = NULL;
+		struct buf text = BUF_INIT;
+		buf_puts(&text, LAYER2 "  - interfaces:\n");
+		for (size_t i = 0; i < n; i++)
+			buf_printf(&text, "    - e%063zu\n", i);
+		int r = configuration_parse(text.data, text.size, &c, &errors, &warnings);
+		assert_int_equal(r, n > 61 ? -EINVAL : 0);
+		if (r < 0) {
+			assert_int_equal(errors.n, 1);
+			assert_string_equal(errors.items[0].path, "address-pools[0].layer2");
+			assert_non_null(strstr(errors.items[0].message, "4154 bytes, and 4096"));
+		} else {
+			configuration_unref(c);
+		}
+		config_problems_fini(&errors);
+		config_problems_fini(&warnings);
+		buf_fini(&text);
+	}
+}
+
 static void test_timing(void **state)
 {
 	static const struct {
@@ -1268,6 +1294,7 @@ int main(void)
 		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_pools_that_are_silent),
 		cmocka_unit_test(test_strings_of_users),
+		cmocka_unit_test(test_many_interfaces),
 		cmocka_unit_test(test_timing),
 		cmocka_unit_test(test_allowed_external_ips),
 		cmocka_unit_test(test_all_errors_at_once_by_line),
