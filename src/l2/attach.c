@@ -147,7 +147,7 @@ static void detach(struct attach *a, size_t i, int64_t now)
 
 const struct iface *attach_iface_for(const struct attach *a, const struct l2_want *w)
 {
-	return ifaces_find(&a->ifaces, places_allowed(&a->places, w->place), &w->addr);
+	return ifaces_find(&a->ifaces, places_allowed(a->places, w->place), &w->addr);
 }
 
 /* By position, which interfaces are to be joined; and by want, where it goes (NULL: nowhere). */
@@ -162,7 +162,7 @@ static void choose(const struct attach *a, const struct l2_snapshot *s, bool *ch
 			chosen[where[i] - all->list] = true;
 	}
 	for (size_t r = 0; r < s->n_ranges; r++) {
-		const bool *allowed = places_allowed(&a->places, s->ranges[r].place);
+		const bool *allowed = places_allowed(a->places, s->ranges[r].place);
 		for (size_t i = 0; i < all->n; i++)
 			chosen[i] |=
 				ifaces_serves(all, allowed, &all->list[i], &s->ranges[r].range);
@@ -174,7 +174,7 @@ static bool is_silent(const struct attach *a, const bool *chosen, const struct i
 {
 	bool meets = false;
 
-	if (a->places.n == 0)
+	if (!a->places || a->places->n == 0)
 		return ifaces_is_spare(&a->ifaces, iface->index);
 	for (size_t i = 0; i < a->ifaces.n; i++) {
 		if (chosen[i] && a->ifaces.list[i].index == iface->index)
@@ -215,7 +215,7 @@ void attach_distribute(struct attach *a, const struct l2_snapshot *s, int64_t no
 	if (!s)
 		return;
 	a->full = false;
-	places_set(&a->places, s, &a->ifaces);
+	places_look(a->places, &a->ifaces, a->ifaces_generation);
 	bool *chosen = xcalloc(a->ifaces.n + 1, sizeof(*chosen));
 	const struct iface **where = xcalloc(s->n_wants, sizeof(const struct iface *));
 	const struct attached **place = xcalloc(s->n_wants, sizeof(const struct attached *));
@@ -255,6 +255,7 @@ void attach_set_ifaces(struct attach *a, const struct ifaces *fresh, const struc
 {
 	ifaces_fini(&a->ifaces);
 	a->ifaces = *fresh;
+	a->ifaces_generation++;
 	for (size_t i = 0; i < a->n; i++)
 		for (size_t k = 0; k < a->ifaces.n; k++)
 			a->ifaces.list[k].in_use |=
@@ -286,5 +287,4 @@ void attach_fini(struct attach *a)
 		free(a->list[i]);
 	}
 	ifaces_fini(&a->ifaces);
-	places_fini(&a->places);
 }

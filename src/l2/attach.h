@@ -40,7 +40,8 @@ struct attach {
 	struct board *board;
 	struct groups *groups;
 	struct ifaces ifaces;
-	struct places places; /* of the last snapshot, among these interfaces */
+	uint64_t ifaces_generation;  /* another one each time that they are replaced */
+	const struct places *places; /* of the last snapshot; NULL before the first */
 	struct attached *list[ATTACH_SEGMENTS_MAX];
 	size_t n;
 	bool full; /* more interfaces than fit have segments to serve */

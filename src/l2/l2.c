@@ -43,6 +43,12 @@
 #define TROUBLES_MS 1000
 #define IDLE_MS 1000
 
+/* What is published. */
+struct publication {
+	struct l2_snapshot *snapshot;
+	struct places *places;
+};
+
 enum stopping { STOP_NOT, STOP_RESTARTING, STOP_YIELD };
 
 struct l2 {
@@ -53,15 +59,17 @@ struct l2 {
 	struct ifaces_watch *watch;
 	pthread_t thread;
 	int wake_fd;
-	_Atomic(struct l2_snapshot *) pending;
+	_Atomic(struct publication *) pending;
 	_Atomic int stopping;
 	_Atomic int64_t last_turn_ms, answered_ms;
 
-	struct board board; /* what others read */
+	struct place_store places; /* the publishing thread's */
+	struct board board;        /* what others read */
 
 	/* The thread's own. */
 	struct attach attach;
-	struct l2_snapshot *snapshot; /* NULL before the first */
+	struct publication *taken;    /* NULL before the first */
+	struct l2_snapshot *snapshot; /* of it, or NULL */
 	struct troubles found;        /* at found_ms */
 	int64_t found_ms;
 	bool tell_troubles;
@@ -78,15 +86,26 @@ static void take_ifaces(struct l2 *l2, int64_t now)
 		attach_set_ifaces(&l2->attach, &fresh, l2->snapshot, now);
 }
 
+static void publication_free(struct publication *p)
+{
+	if (!p)
+		return;
+	free(p->snapshot);
+	places_free(p->places);
+	free(p);
+}
+
 static void take_snapshot(struct l2 *l2, int64_t now)
 {
-	struct l2_snapshot *fresh = atomic_exchange(&l2->pending, NULL), *old = l2->snapshot;
+	struct publication *fresh = atomic_exchange(&l2->pending, NULL), *old = l2->taken;
 
 	if (!fresh)
 		return;
-	l2->snapshot = fresh;
-	attach_distribute(&l2->attach, fresh, now);
-	free(old);
+	l2->taken = fresh;
+	l2->snapshot = fresh->snapshot;
+	l2->attach.places = fresh->places;
+	attach_distribute(&l2->attach, fresh->snapshot, now);
+	publication_free(old);
 }
 
 /* ---- publishing ---- */
@@ -201,7 +220,7 @@ static bool look_for_troubles(struct l2 *l2, int64_t now)
 	for (size_t i = 0; i < on->n; i++)
 		troubles_of_segment(&t, on->list[i]->segment, now, &on->list[i]->iface);
 	if (l2->snapshot)
-		troubles_of_kernel(&t, &on->ifaces, &on->places, l2->snapshot);
+		troubles_of_kernel(&t, &on->ifaces, on->places, l2->snapshot);
 	troubles_of_states(&t, l2->board.states, l2->board.n_states);
 	if (on->full)
 		troubles_add(
@@ -347,8 +366,9 @@ static void l2_free(struct l2 *l2)
 	ifaces_watch_stop(l2->watch);
 	groups_stop(l2->attach.groups);
 	attach_fini(&l2->attach);
-	free(l2->snapshot);
-	free(atomic_exchange(&l2->pending, NULL));
+	publication_free(l2->taken);
+	publication_free(atomic_exchange(&l2->pending, NULL));
+	place_store_fini(&l2->places);
 	troubles_fini(&l2->found);
 	board_fini(&l2->board);
 	wire_key_free(l2->key);
@@ -433,7 +453,11 @@ int l2_start(const struct l2_options *opts, l2_changed_cb *changed, void *arg, s
 
 void l2_publish(struct l2 *l2, const struct l2_snapshot *s)
 {
-	free(atomic_exchange(&l2->pending, snapshot_copy(s)));
+	struct publication *p = xcalloc(1, sizeof(*p));
+
+	p->snapshot = snapshot_copy(s);
+	p->places = places_new(&l2->places, s);
+	publication_free(atomic_exchange(&l2->pending, p));
 	wake(l2);
 }
 

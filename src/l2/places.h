@@ -3,11 +3,13 @@
 #define FAIRLEAD_L2_PLACES_H
 
 /*
- * Which of this node's interfaces each place of a snapshot (struct l2_place) allows.  Expressions
- * are compiled when they change and tried when interfaces do, so that a look costs nothing.
+ * Which of this node's interfaces each place of a snapshot (struct l2_place) allows.
+ *
+ * Whoever publishes snapshots compiles the expressions, once for as long as snapshots have them:
+ * the store knows those of the last one.  The urgent thread tries them on the names of the
+ * interfaces, once for as long as the interfaces stay the same.  Places are shared by reference.
  */
 
-#include <regex.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,22 +17,32 @@
 #include "fairlead/ownership.h"
 #include "l2/ifaces.h"
 
-struct place {
-	char *interfaces;
-	regex_t pattern;
-	bool has_pattern; /* else all are allowed */
-	bool *allows;     /* by position in the interfaces */
-};
+struct place;
 
+/* Those of the last snapshot; the publishing thread's. */
+struct place_store {
+	struct place *by_text;
+	uint64_t n_compiled; /* expressions, ever */
+	uint64_t n_snapshots;
+};
+void place_store_fini(struct place_store *store);
+
+/* Those of one snapshot, by their numbers. */
 struct places {
-	struct place *list;
 	size_t n;
+	struct place *list[];
 };
-
-/* Takes those of @s, NULL: none, and looks which of the interfaces each allows. */
-void places_set(struct places *p, const struct l2_snapshot *s, const struct ifaces *ifaces);
-void places_fini(struct places *p);
-/* For ifaces_find(): what l2_want.place or l2_range.place stands for. */
+struct places *places_new(struct place_store *store, const struct l2_snapshot *s);
+void places_free(struct places *p);
+/*
+ * Looks which of the interfaces each allows, unless it has done so for those of that @generation,
+ * which is not 0.  How many names were tried.
+ */
+size_t places_look(const struct places *p, const struct ifaces *ifaces, uint64_t generation);
+/*
+ * For ifaces_find(), after places_look(): what l2_want.place or l2_range.place stands for.  @p may
+ * be NULL.
+ */
 const bool *places_allowed(const struct places *p, uint16_t place);
 
 #endif

@@ -162,7 +162,7 @@ static void the_kernel_answers_for_addresses_of_the_node(void **state)
 	}
 }
 
-/* Compiled when they change, looked at whenever the interfaces do; a name is a whole one. */
+/* Compiled when they change, tried when the interfaces do; a name is a whole one. */
 static void places_allow_interfaces(void **state)
 {
 	(void)state;
@@ -174,26 +174,44 @@ static void places_allow_interfaces(void **state)
 	static const bool want[3][3] = { { true, false, false },
 		                         { true, true, true },
 		                         { true, true, true } };
-	struct places p = { 0 };
+	struct place_store store = { 0 };
+	struct places *p = places_new(&store, &s), *again;
 
-	places_set(&p, &s, &all);
-	assert_null(places_allowed(&p, 0));
+	assert_int_equal(places_look(p, &all, 1), 9);
+	assert_null(places_allowed(p, 0));
+	assert_null(places_allowed(NULL, 1));
 	for (uint16_t i = 0; i < 3; i++)
-		assert_memory_equal(places_allowed(&p, (uint16_t)(i + 1)), want[i],
-		                    sizeof(want[i]));
-	places_set(&p, &s, &later);
-	assert_false(places_allowed(&p, 1)[0]);
-	assert_true(places_allowed(&p, 1)[1]);
-	assert_false(places_allowed(&p, 3)[0]);
+		assert_memory_equal(places_allowed(p, (uint16_t)(i + 1)), want[i], sizeof(want[i]));
+	assert_int_equal(store.n_compiled, 2);
+
+	/* Another snapshot with the same, in another order: nothing is done again. */
+	list_of_places[0].interfaces = "(eth[0-9]+)|(bond0\\.7)";
+	list_of_places[2].interfaces = "(eth1)";
+	again = places_new(&store, &s);
+	places_free(p);
+	assert_int_equal(store.n_compiled, 2);
+	assert_int_equal(places_look(again, &all, 1), 0);
+	assert_memory_equal(places_allowed(again, 1), want[2], sizeof(want[2]));
+	assert_memory_equal(places_allowed(again, 3), want[0], sizeof(want[0]));
+
+	assert_int_equal(places_look(again, &later, 2), 6);
+	assert_false(places_allowed(again, 1)[0]);
+	assert_true(places_allowed(again, 3)[1]);
+	assert_false(places_allowed(again, 3)[0]);
+	places_free(again);
+
+	/* One more is compiled, and those that are gone are forgotten. */
 	list_of_places[0].interfaces = "(bond.)";
 	s.n_places = 1;
-	places_set(&p, &s, &later);
-	assert_true(places_allowed(&p, 1)[0]);
-	assert_false(places_allowed(&p, 1)[1]);
-	assert_null(places_allowed(&p, 3));
-	places_set(&p, NULL, &later);
-	assert_int_equal(p.n, 0);
-	places_fini(&p);
+	p = places_new(&store, &s);
+	assert_int_equal(store.n_compiled, 3);
+	assert_int_equal(places_look(p, &later, 2), 2);
+	assert_true(places_allowed(p, 1)[0]);
+	assert_false(places_allowed(p, 1)[1]);
+	assert_null(places_allowed(p, 3));
+	place_store_fini(&store);
+	assert_int_equal(places_look(p, &later, 2), 0); /* it is still the snapshot's */
+	places_free(p);
 }
 
 static void troubles_are_told_by_cause(void **state)
@@ -210,11 +228,10 @@ static void troubles_are_told_by_cause(void **state)
 		                   { .addr = addr_of("192.168.1.241") },
 		                   { .addr = addr_of("192.168.1.242") } };
 	struct l2_snapshot s = { .wants = wants, .n_wants = 3 };
-	const struct places everywhere = { 0 };
 	struct troubles t = { 0 }, same = { 0 };
 	add_subnet(&lan[0], "192.168.1.11", 24);
 	add_subnet(&lan[1], "192.168.9.11", 24); /* serves nothing, so nothing is said of it */
-	troubles_of_kernel(&t, &all, &everywhere, &s);
+	troubles_of_kernel(&t, &all, NULL, &s);
 	assert_int_equal(t.n, 2);
 	assert_int_equal(t.list[0].reason, REASON_KernelAnswers);
 	assert_string_equal(t.list[0].interface, "eth0");
@@ -223,12 +240,12 @@ static void troubles_are_told_by_cause(void **state)
 	                       "kube-ipvs0, and arp_ignore is 0"));
 	assert_non_null(strstr(t.list[0].message, "(2 addresses)"));
 	assert_int_equal(t.list[1].reason, REASON_ProxyArp);
-	troubles_of_kernel(&same, &all, &everywhere, &s);
+	troubles_of_kernel(&same, &all, NULL, &s);
 	assert_true(troubles_eq(&t, &same));
 	lan[0].arp_ignore = 1;
 	lan[0].proxy_arp = 0;
 	troubles_fini(&same);
-	troubles_of_kernel(&same, &all, &everywhere, &s);
+	troubles_of_kernel(&same, &all, NULL, &s);
 	assert_int_equal(same.n, 0);
 	assert_false(troubles_eq(&t, &same));
 	troubles_fini(&same);
