@@ -42,11 +42,20 @@
 #define CLAIMS_PER_PEER_MAX 16384
 #define CLAIMS_ENTRIES_MAX 65536
 
+/*
+ * Until when others may be starting, too; 0: no segment of this process has listened to the end
+ * yet.
+ */
+struct claims_start {
+	int64_t until_ms;
+};
+
 struct claims_options {
 	const char *node;
 	struct l2_timing timing; /* until the view brings another */
 	int restart_hold_ms;
 	bool first_use_probe;
+	struct claims_start *start; /* of all the process's segments; NULL: this one is alone */
 };
 
 enum claims_action_type {
@@ -140,11 +149,12 @@ struct claims_table {
 	size_t n; /* without former ones */
 	uint64_t digest;
 	uint64_t name_hash;
-	int node_index; /* in the snapshot's nodes, -1 if not there */
-	bool synced;    /* as the peer's last message says */
-	bool listening; /* likewise */
-	bool fresh;     /* likewise: its view is */
-	bool died;      /* and what it held is to be looked at in the next tick */
+	int node_index;  /* in the snapshot's nodes, -1 if not there */
+	bool synced;     /* as the peer's last message says */
+	bool listening;  /* likewise */
+	bool fresh;      /* likewise: its view is */
+	uint8_t refuses; /* as its last heartbeat says: as in l2_snapshot */
+	bool died;       /* and what it held is to be looked at in the next tick */
 	/*
 	 * The peer was dead and is back: its former claims count only once it is known to make them
 	 * still.
@@ -203,7 +213,9 @@ struct claims {
 	bool ready; /* listened long enough: may answer and claim */
 	bool heard; /* the link is up, listening or ready */
 	int64_t listen_until_ms, listen_check_ms;
-	int64_t start_until_ms; /* until when others may be starting, too; 0: not ready yet */
+	struct claims_start *start, own_start;
+	bool settled; /* since settled_ms others that may be starting are not waited for */
+	int64_t settled_ms;
 	int64_t silences_ms[CLAIMS_SILENCES]; /* when the last silences of our own ended, in turn */
 	size_t n_silences;
 	bool synced; /* every living peer's claims are known */
@@ -291,6 +303,8 @@ bool claims_small(const struct claims *c, int64_t now);
 void claims_set_room(struct claims *c, size_t claims, size_t targets);
 /* The next message to send, except for its stamp; false if there is none. */
 bool claims_next_message(struct claims *c, struct wire_msg *msg);
+/* More flags for a heartbeat. */
+uint8_t claims_more(const struct claims *c);
 /* Gives everything up, for a farewell. */
 void claims_yield_all(struct claims *c, int64_t now);
 

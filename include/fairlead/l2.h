@@ -27,6 +27,7 @@ struct l2_peer {
 	char node[64];
 	char interface[16];
 	bool alive, restarting, view_fresh;
+	bool refuses4, refuses6;  /* it says that it would carry no traffic for the family */
 	int64_t last_heard_ms;    /* clock_ms() */
 	unsigned int lost_lately; /* of its last L2_LOSS_WINDOW messages */
 	uint64_t n_lost;          /* of all, since it is known */

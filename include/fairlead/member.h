@@ -185,6 +185,8 @@ bool member_deaf(const struct member *m, const struct member_peer *p, int64_t no
 int64_t member_stale_ms(const struct member_peer *p, int64_t now);
 /* Strangers heard lately: nodes that may be about to prove themselves. */
 bool member_has_strangers(const struct member *m, int64_t now);
+/* Some peer is alive. */
+bool member_has_live(const struct member *m);
 /* Most of the nodes known on this segment, ourselves included, were heard lately. */
 bool member_majority(const struct member *m, int64_t now);
 /* The peer of that node, NULL if none. */

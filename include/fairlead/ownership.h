@@ -68,7 +68,9 @@ struct l2_snapshot {
 	size_t n_ranges;
 	const struct l2_place *places;
 	size_t n_places;
-	bool view_fresh;         /* the API server was heard from lately */
+	bool view_fresh; /* the API server was heard from lately */
+	/* This node would carry no traffic for addresses of the family, and so owns none. */
+	bool refuses4, refuses6;
 	struct l2_timing timing; /* heartbeat_ms 0: what the options say */
 };
 

@@ -13,7 +13,7 @@
  *	incarnation 8  sequence 4  claims digest 8  number of claims 4
  *	body by type:
  *	  heartbeat  interval in ms 2  multiplier 1  number 2  echoes (incarnation 8  sequence 4
- *	             proven 1)
+ *	             proven 1)  more flags 1
  *	  request    number 2  targets (incarnation 8)
  *	  snapshot   first address 16  last address 16  number 2  claims
  *	  recall     target's incarnation 8  number 2  claims
@@ -24,9 +24,9 @@
  * An IPv4 address is an IPv4-mapped one (RFC 4291 2.5.5.2).  What stands behind the last element is
  * ignored, so that a later speaker may say more.
  *
- * Version 1 is the same with IPv4 addresses of 4 bytes, and no others, without interval and
- * multiplier, which are always those of WIRE_V1_…, and to another port.  Its digest and number are
- * those of the claims for IPv4 addresses.  A speaker that may have peers of version 1 says
+ * Version 1 is the same with IPv4 addresses of 4 bytes, and no others, without more flags, interval
+ * and multiplier, which are always those of WIRE_V1_…, and to another port.  Its digest and number
+ * are those of the claims for IPv4 addresses.  A speaker that may have peers of version 1 says
  * everything twice, under one sequence number: to them as much as version 1 can tell, from a source
  * port by which those who understand version 2 know that they need not listen.
  *
@@ -83,6 +83,12 @@ enum wire_type {
 #define WIRE_LISTENING 0x08  /* the sender does not answer for anything yet */
 #define WIRE_FLAGS 0x0f
 
+/* More flags of a heartbeat. */
+#define WIRE_SETTLED 0x01   /* the sender does not wait any more for others that may be starting */
+#define WIRE_REFUSES_4 0x02 /* its node would not carry traffic for IPv4 addresses, */
+#define WIRE_REFUSES_6 0x04 /* for IPv6 ones */
+#define WIRE_REFUSES (WIRE_REFUSES_4 | WIRE_REFUSES_6)
+
 /* "Of that incarnation I last heard that sequence number." */
 struct wire_echo {
 	uint64_t incarnation;
@@ -125,6 +131,7 @@ struct wire_msg {
 	 */
 	uint16_t heartbeat_ms;
 	uint8_t multiplier;
+	uint8_t more; /* WIRE_HEARTBEAT: more flags */
 
 	size_t n; /* elements in use of the array that the type has */
 	union {

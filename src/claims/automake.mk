@@ -13,6 +13,7 @@ libfairlead_a_SOURCES += \
 	src/claims/order.c \
 	src/claims/rivals.c \
 	src/claims/spread.c \
+	src/claims/start.c \
 	src/claims/strangers.c \
 	src/claims/tables.c \
 	src/claims/wire.c
@@ -33,6 +34,11 @@ TESTS += tests/unit/test_spread
 tests_unit_test_spread_SOURCES = tests/unit/test_spread.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
 tests_unit_test_spread_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
 tests_unit_test_spread_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_order
+TESTS += tests/unit/test_order
+tests_unit_test_order_SOURCES = tests/unit/test_order.c tests/unit/unit.h
+tests_unit_test_order_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_member
 TESTS += tests/unit/test_member

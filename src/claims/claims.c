@@ -39,11 +39,6 @@
 #define LISTEN_HEARTBEATS 3
 #define LISTEN_MS 300
 #define LISTEN_PATIENCE_MS 2000
-/*
- * After its start it waits for so long for others that may be starting, too, before it claims what
- * nobody has held (gate.c).
- */
-#define CLAIMS_START_MS 2000
 /* How often it checks whether it still has to listen. */
 #define LISTEN_POLL_MS 10
 #define REVIEW_MS 1000
@@ -65,6 +60,7 @@ void claims_init(struct claims *c, const struct claims_options *opts, struct mem
 	c->opts = *opts;
 	c->member = m;
 	c->name_hash = hash64_str(opts->node, 0);
+	c->start = opts->start ? opts->start : &c->own_start;
 	c->synced = true;
 	c->claims_room = WIRE_CLAIM_MAX;
 	c->targets_room = WIRE_TARGET_MAX;
@@ -331,7 +327,11 @@ void claims_receive(struct claims *c, int64_t now, struct member_peer *p, enum m
 	t->listening = p->flags & WIRE_LISTENING;
 	bool was_fresh = t->fresh;
 	t->fresh = p->flags & WIRE_FRESH;
-	if (is_new || was != p->state || listened != t->listening || was_fresh != t->fresh)
+	bool refused = msg->type == WIRE_HEARTBEAT && t->refuses != (msg->more & WIRE_REFUSES);
+	if (refused)
+		t->refuses = msg->more & WIRE_REFUSES;
+	if (is_new || was != p->state || listened != t->listening || was_fresh != t->fresh ||
+	    refused)
 		order_forget(c);
 	if (is_new) {
 		t->name_hash = hash64_str(p->name, 0);
@@ -362,8 +362,9 @@ void claims_receive(struct claims *c, int64_t now, struct member_peer *p, enum m
 	if (was != p->state || confirmed || (t->n > 0 && member_deaf(c->member, p, now)))
 		settle_peer(c, now, p);
 	/* It may have been waited for. */
-	if (now < c->start_until_ms && !t->listening && (is_new || listened))
+	if (c->ready && !c->settled && !t->listening && (is_new || listened))
 		c->news_ms = now;
+	start_heard(c, now, p, msg);
 }
 
 void claims_peer_event(struct claims *c, int64_t now, struct member_peer *p,
@@ -381,6 +382,17 @@ void claims_peer_event(struct claims *c, int64_t now, struct member_peer *p,
 		break;
 	}
 	tables_review_synced(c);
+}
+
+uint8_t claims_more(const struct claims *c)
+{
+	uint8_t more = c->settled ? WIRE_SETTLED : 0;
+
+	if (c->view && c->view->refuses4)
+		more |= WIRE_REFUSES_4;
+	if (c->view && c->view->refuses6)
+		more |= WIRE_REFUSES_6;
+	return more;
 }
 
 bool claims_answers(const struct claims *c, const struct addr *addr)
@@ -434,8 +446,7 @@ static void end_listening(struct claims *c, int64_t now)
 		return;
 	}
 	c->ready = true;
-	if (!c->start_until_ms)
-		c->start_until_ms = now + CLAIMS_START_MS;
+	start_listened(c, now);
 	member_beat_soon(c->member, now);
 	c->next_review_ms = now + REVIEW_MS;
 	rivals_review(c, now);
@@ -461,6 +472,7 @@ static void settle_news(struct claims *c, int64_t now)
 
 void claims_tick(struct claims *c, int64_t now)
 {
+	start_tick(c, now);
 	settle_news(c, now);
 	if (c->heard && !c->ready && now >= c->listen_check_ms)
 		end_listening(c, now);

@@ -17,11 +17,10 @@
  * ago, or somebody answered before, the probes are all there is, so there are three of them in
  * little more time.
  *
- * Starts.  Where all speakers start together, as after an installation, one of them is the first by
- * some tenths of a second, and would find itself the only candidate for everything.  So for a while
- * after its start a speaker claims what nobody has held only once the candidates whose Nodes are
- * Ready are there and have listened to the end, and only if it is the first in the order: what is
- * another's may wait for that one's rules.  What a dead or leaving owner held waits for nobody.
+ * Starts.  For a while after its start (start.c) a speaker claims what nobody has held only once
+ * the candidates whose Nodes are Ready are there and have listened to the end, and only if it is
+ * the first in the order: what is another's may wait for that one's rules.  When the wait ends, the
+ * turns begin.  What a dead or leaving owner held waits for nobody.
  *
  * Stalls.  An owner that does not get to run for longer than a probe waits has not answered one
  * that came meanwhile, and where heartbeats do not tell whoever asked may have the address by now.
@@ -200,8 +199,10 @@ static int64_t turn_by_rank(struct claims *c, int64_t now, const struct claims_e
 {
 	int64_t before = (int64_t)rank(c, now, e), turn = e->free_since_ms;
 
-	if (now < c->start_until_ms && is_new(e) && (before > 0 || order_awaits(c, now, e)))
-		turn = c->start_until_ms;
+	if (is_new(e) && !c->settled && (before > 0 || order_awaits(c, now, e)))
+		turn = c->start->until_ms;
+	else if (is_new(e) && turn < c->settled_ms)
+		turn = c->settled_ms;
 	return turn + before * RANK_STEP_MS;
 }
 

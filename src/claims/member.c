@@ -148,6 +148,14 @@ bool member_has_strangers(const struct member *m, int64_t now)
 	return strangers_heard(&m->strangers, now, lately > PATIENCE_MS ? lately : PATIENCE_MS);
 }
 
+bool member_has_live(const struct member *m)
+{
+	for (size_t i = 0; i < m->n_slots; i++)
+		if (m->peers[i] && m->peers[i]->state == MEMBER_ALIVE)
+			return true;
+	return false;
+}
+
 /*
  * Peers that fall silent together are found dead one after the other, so what counts is not which
  * ones are not dead yet, but which were heard within the last two of their heartbeat intervals.

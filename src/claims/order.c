@@ -12,6 +12,9 @@
  * of something nobody has taken yet: where it is being drained, some views have it as a candidate
  * still and others have not, and those that count it would find other bounds than those that do
  * not, each itself the first, and claim without asking.
+ *
+ * A node whose firewall refuses what would have to be forwarded says so, and is passed over: others
+ * would otherwise wait for it in vain, for each new address.
  */
 #include "config.h"
 
@@ -34,6 +37,7 @@ struct claims_order {
 	size_t begins_cap;
 	uint16_t *missing; /* Nodes that are Ready, and no live peers */
 	size_t n_missing, missing_cap;
+	uint64_t gathered; /* entries that were gathered, ever */
 };
 
 void order_init(struct claims *c)
@@ -53,6 +57,11 @@ void order_fini(struct claims *c)
 void order_forget(struct claims *c)
 {
 	c->order->known = false;
+}
+
+uint64_t order_steps(const struct claims *c)
+{
+	return c->order->gathered + c->order->spread.steps;
 }
 
 int node_index(const struct l2_snapshot *s, const char *name)
@@ -131,12 +140,14 @@ static void gather_places(struct claims *c, int64_t now)
 	o->self = place_of(c, node_index(c->view, c->opts.node));
 	s->places[o->self].name_hash = c->name_hash;
 	s->places[o->self].live = true;
+	s->places[o->self].refuses = claims_more(c) & WIRE_REFUSES;
 	for (size_t i = 0; i < c->member->n_slots; i++) {
 		const struct member_peer *p = c->member->peers[i];
 		if (!p || c->tables[i].node_index < 0)
 			continue;
 		s->places[c->tables[i].node_index].name_hash = c->tables[i].name_hash;
 		s->places[c->tables[i].node_index].live = is_live(p);
+		s->places[c->tables[i].node_index].refuses = c->tables[i].refuses;
 	}
 	s->places[c->view->n_nodes].live = false;
 	o->n_missing = 0;
@@ -188,6 +199,7 @@ static void gather_entries(struct claims *c, int64_t now)
 			continue;
 		e->held_at = holder_of(c, e, best_rival(c, e));
 		o->entries[n++] = e;
+		o->gathered++;
 		uint16_t let_go = let_go_at(c, e, now);
 		if (e->held_at != SPREAD_NOWHERE || let_go == SPREAD_NOWHERE)
 			continue;
@@ -234,6 +246,8 @@ static void gather_items(struct claims *c)
 			};
 		}
 		o->entries[i]->item = s->n_items - 1;
+		s->items[s->n_items - 1].families |=
+			o->entries[i]->addr.family == 4 ? WIRE_REFUSES_4 : WIRE_REFUSES_6;
 	}
 	o->begins[s->n_items] = o->n_entries;
 	for (size_t i = 0; i < s->n_items; i++) {
@@ -280,6 +294,14 @@ void order_follow(struct claims *c, int64_t now, struct claims_entry *e,
 	}
 }
 
+bool order_lacks_nodes(struct claims *c, int64_t now)
+{
+	if (!c->view)
+		return false;
+	find_order(c, now);
+	return c->order->n_missing > 0;
+}
+
 bool order_awaits(struct claims *c, int64_t now, const struct claims_entry *e)
 {
 	find_order(c, now);
@@ -312,12 +334,12 @@ static uint64_t weight(const struct claims_entry *e, uint64_t name_hash, bool v1
 static bool goes_before(const struct claims *c, const struct claims_entry *e,
                         const struct claims_table *t, bool v1, uint64_t own_weight)
 {
-	const struct spread_place *places = c->order->spread.places;
+	const struct spread *s = &c->order->spread;
 	const struct l2_want *w = e->want;
-	bool live = places[t->node_index].live;
+	bool live = spread_may_have(s, &s->items[e->item], (uint16_t)t->node_index);
 	uint32_t theirs = w->preferences ? w->preferences[position(w, t->node_index)] : 0;
 
-	if (!v1 && live != places[c->order->self].live)
+	if (!v1 && live != spread_may_have(s, &s->items[e->item], c->order->self))
 		return live;
 	if (!v1 && theirs != w->preference)
 		return theirs > w->preference;

@@ -5,9 +5,9 @@
 /*
  * Shared only by the files of the claims core: entries.c keeps addresses and timers, tables.c keeps
  * the copies of peers' claims and talks about them, contest.c answers questions about one address,
- * order.c says whose turn it is, gate.c asks the network, rivals.c deals with others that answer,
- * nodes.c asks whether a restarting peer's node is there, cause.c tells why an address is ours,
- * claims.c decides.
+ * order.c says whose turn it is, start.c waits for others after a start, gate.c asks the network,
+ * rivals.c deals with others that answer, nodes.c asks whether a restarting peer's node is there,
+ * cause.c tells why an address is ours, claims.c decides.
  */
 
 #include "fairlead/claims.h"
@@ -106,10 +106,25 @@ void order_follow(struct claims *c, int64_t now, struct claims_entry *e,
                   const struct claims_held *rival);
 /* How many living candidates come before us for this address. */
 size_t rank(struct claims *c, int64_t now, const struct claims_entry *e);
+/*
+ * Entries that were gathered, and candidates that were looked at, to find places for all; ever.
+ */
+uint64_t order_steps(const struct claims *c);
 /* A candidate for it whose Node is Ready is no living peer yet, or listens. */
 bool order_awaits(struct claims *c, int64_t now, const struct claims_entry *e);
+/* Some Node that is Ready is no living peer yet, or listens. */
+bool order_lacks_nodes(struct claims *c, int64_t now);
 /* The index of the node, -1 if there is none of that name. */
 int node_index(const struct l2_snapshot *s, const char *name);
+
+/* ---- start.c ---- */
+
+/* This node has listened to the end. */
+void start_listened(struct claims *c, int64_t now);
+void start_tick(struct claims *c, int64_t now);
+/* A believed message of @p came: it may wait no more. */
+void start_heard(struct claims *c, int64_t now, const struct member_peer *p,
+                 const struct wire_msg *msg);
 
 /* ---- gate.c ---- */
 

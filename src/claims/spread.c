@@ -42,6 +42,11 @@ void spread_fini(struct spread *s)
 	*s = (struct spread){ 0 };
 }
 
+bool spread_may_have(const struct spread *s, const struct spread_item *item, uint16_t place)
+{
+	return s->places[place].live && !(s->places[place].refuses & item->families);
+}
+
 /* ---- bounds ---- */
 
 static uint32_t preference_of(const struct spread_item *item, size_t candidate)
@@ -55,7 +60,7 @@ static void count_live(struct spread *s, struct spread_item *item)
 	item->n_live = 0;
 	for (size_t i = 0; i < item->n_candidates; i++) {
 		uint32_t preference = preference_of(item, i);
-		if (!s->places[item->candidates[i]].live || preference < item->preference)
+		if (!spread_may_have(s, item, item->candidates[i]) || preference < item->preference)
 			continue;
 		item->n_live = preference > item->preference ? 1 : item->n_live + 1;
 		item->preference = preference;
@@ -74,7 +79,7 @@ static void add_shares(struct spread *s, const struct spread_item *item, size_t 
 static bool have_same_candidates(const struct spread_item *a, const struct spread_item *b)
 {
 	return a->candidates == b->candidates && a->n_candidates == b->n_candidates &&
-	       a->preferences == b->preferences;
+	       a->preferences == b->preferences && a->families == b->families;
 }
 
 /* Items in a row usually have the same candidates, which are looked at once. */
@@ -120,7 +125,7 @@ static void place(struct spread *s, struct spread_item *item)
 		uint16_t at = item->candidates[i];
 		const struct spread_place *p = &s->places[at];
 		uint32_t preference = preference_of(item, i);
-		if (!p->live || preference < best_preference)
+		if (!spread_may_have(s, item, at) || preference < best_preference)
 			continue;
 		uint64_t weight = spread_weight(item->identity, p->name_hash);
 		if (item->at != SPREAD_NOWHERE && preference == best_preference &&

@@ -28,7 +28,8 @@
 
 struct spread_place {
 	uint64_t name_hash;
-	bool live;         /* may be given something */
+	bool live;         /* may be given something, */
+	uint8_t refuses;   /* but for items of these families */
 	uint64_t share;    /* in 2^-32 */
 	int64_t load, max; /* identities that are there or are to be there; the bound */
 };
@@ -37,6 +38,7 @@ struct spread_item {
 	const struct identity *identity;
 	const uint16_t *candidates; /* places, ascending */
 	size_t n_candidates;
+	uint8_t families; /* of its addresses, a bit each */
 	/* By how much each is preferred to others, in the same order; NULL: none is. */
 	const uint32_t *preferences;
 	uint16_t at; /* where it is or is to be; SPREAD_NOWHERE if there is no live candidate */
@@ -59,6 +61,8 @@ struct spread {
 uint64_t spread_weight(const struct identity *identity, uint64_t name_hash);
 
 void spread_fini(struct spread *s);
+/* The item may be given to the place, as far as that is concerned. */
+bool spread_may_have(const struct spread *s, const struct spread_item *item, uint16_t place);
 /*
  * Everything anew, from places' name_hash and live, and from items but for preference and n_live,
  * and for `at` of those that are not held.  Sorts what is not held; looks at each of its candidates

@@ -33,6 +33,7 @@
 #define FIXED_SIZE 38
 #define COUNT_SIZE 2
 #define TIMING_SIZE 3
+#define MORE_SIZE 1
 #define ECHO_SIZE 13
 #define CLAIM_SIZE 45
 /* of a snapshot */
@@ -110,7 +111,7 @@ size_t wire_room(enum wire_type type, size_t name_len, size_t mtu)
 
 	switch (type) {
 	case WIRE_HEARTBEAT:
-		head += TIMING_SIZE;
+		head += TIMING_SIZE + MORE_SIZE;
 		size = ECHO_SIZE;
 		max = WIRE_ECHO_MAX;
 		break;
@@ -208,6 +209,8 @@ static void write_heartbeat(struct writer *w, const struct wire_msg *m, uint8_t 
 		writer_u32(w, m->echoes[i].seq);
 		writer_u8(w, m->echoes[i].proven);
 	}
+	if (version != V1)
+		writer_u8(w, m->more);
 }
 
 static void write_body(struct writer *w, const struct wire_msg *m, uint8_t version)
@@ -335,6 +338,8 @@ static bool read_body(struct cursor *c, struct wire_msg *m)
 			m->echoes[i].seq = cursor_u32(c);
 			m->echoes[i].proven = cursor_u8(c) & 1;
 		}
+		if (c->left > 0 && m->version != V1)
+			m->more = cursor_u8(c);
 		return true;
 	case WIRE_REQUEST:
 		m->n = read_count(c, WIRE_TARGET_MAX);

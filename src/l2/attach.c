@@ -117,9 +117,9 @@ static struct attached *attach(struct attach *a, const struct iface *iface, int6
 		return NULL;
 	}
 	at = xcalloc(1, sizeof(*at));
-	struct segment_options so = { .l2 = a->opts,
-		                      .sources = sources_of(iface),
-		                      .mtu = iface->mtu };
+	struct segment_options so = {
+		.l2 = a->opts, .sources = sources_of(iface), .mtu = iface->mtu, .start = &a->start
+	};
 	struct segment_ops ops = { .send = on_send, .changed = on_changed, .arg = at };
 	memcpy(so.mac, iface->mac, sizeof(so.mac));
 	while (so.incarnation == 0)

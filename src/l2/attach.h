@@ -39,6 +39,7 @@ struct attach {
 	struct wire_key *key;
 	struct board *board;
 	struct groups *groups;
+	struct claims_start start;
 	struct ifaces ifaces;
 	uint64_t ifaces_generation;  /* another one each time that they are replaced */
 	const struct places *places; /* of the last snapshot; NULL before the first */

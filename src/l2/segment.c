@@ -128,7 +128,8 @@ struct segment *segment_new(const struct segment_options *opts, struct wire_key 
 	struct claims_options co = { .node = opts->l2->node,
 		                     .timing = opts->l2->timing,
 		                     .restart_hold_ms = opts->l2->restart_hold_ms,
-		                     .first_use_probe = opts->l2->first_use_probe };
+		                     .first_use_probe = opts->l2->first_use_probe,
+		                     .start = opts->start };
 	member_init(&s->member, &mo, now);
 	claims_init(&s->claims, &co, &s->member);
 	s->key = key;
@@ -210,6 +211,7 @@ static void send_heartbeat(struct segment *s, int64_t now)
 
 	fit_messages(s, now);
 	member_beat(&s->member, now, &msg);
+	msg.more = claims_more(&s->claims);
 	if (wire_key_empty(s->key))
 		return;
 	send_message(s, &msg);
@@ -593,12 +595,15 @@ size_t segment_n_slots(const struct segment *s)
 bool segment_peer(const struct segment *s, size_t slot, struct l2_peer *ret_peer)
 {
 	const struct member_peer *p = s->member.peers[slot];
+	uint8_t refuses = slot < s->claims.n_tables ? s->claims.tables[slot].refuses : 0;
 
 	if (!p)
 		return false;
 	*ret_peer = (struct l2_peer){ .alive = p->state == MEMBER_ALIVE,
 		                      .restarting = p->state == MEMBER_RESTARTING,
 		                      .view_fresh = p->flags & WIRE_FRESH,
+		                      .refuses4 = refuses & WIRE_REFUSES_4,
+		                      .refuses6 = refuses & WIRE_REFUSES_6,
 		                      .last_heard_ms = p->heard_directly_ms,
 		                      .lost_lately = member_lost_lately(p),
 		                      .n_lost = p->n_lost };

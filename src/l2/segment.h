@@ -29,9 +29,10 @@ struct segment_options {
 	uint8_t mac[WIRE_MAC_SIZE];
 	struct segment_sources sources;
 	size_t mtu; /* of the interface; 0: not known, so that messages may have any size */
-	uint64_t incarnation; /* random, not 0 */
-	uint64_t seed;        /* random, and never sent */
-	size_t peers_max;     /* as in member_options */
+	uint64_t incarnation;       /* random, not 0 */
+	uint64_t seed;              /* random, and never sent */
+	size_t peers_max;           /* as in member_options */
+	struct claims_start *start; /* as in claims_options */
 };
 
 struct segment;

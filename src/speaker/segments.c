@@ -82,21 +82,28 @@ void segments_put_claim(const struct announcement *a, struct out *o)
 void segments_publish(struct speaker *sp)
 {
 	bool fresh = speaker_is_fresh(sp);
+	bool refuses4 = proxy_forward_is_refused(sp->proxy, 4);
+	bool refuses6 = proxy_forward_is_refused(sp->proxy, 6);
 	struct served_snapshot s;
 
 	if (!sp->l2)
 		return;
 	l2_set_answered(sp->l2, speaker_answered_ms(sp));
-	if (!served_is_dirty(announce_served(sp->announce), sp->view) && fresh == sp->view_fresh)
+	if (!served_is_dirty(announce_served(sp->announce), sp->view) && fresh == sp->view_fresh &&
+	    refuses4 == sp->refuses4 && refuses6 == sp->refuses6)
 		return;
 	if (fresh != sp->view_fresh && sp->publishes)
 		log_warn(fresh ? "the API server answers again"
 		               : "the API server has not answered for some time; carrying on with "
 		                 "what is known");
 	served_snapshot(announce_served(sp->announce), sp->view, fresh, clock_ms(), &s);
+	s.l2.refuses4 = refuses4;
+	s.l2.refuses6 = refuses6;
 	l2_publish(sp->l2, &s.l2);
 	served_snapshot_fini(&s);
 	sp->view_fresh = fresh;
+	sp->refuses4 = refuses4;
+	sp->refuses6 = refuses6;
 	sp->publishes++;
 }
 
@@ -284,6 +291,8 @@ static void put_peers(const struct speaker *sp, struct out *o)
 		out_bool(o, "alive", peers[i].alive);
 		out_bool(o, "restarting", peers[i].restarting);
 		out_bool(o, "view_fresh", peers[i].view_fresh);
+		out_bool(o, "refuses_ipv4", peers[i].refuses4);
+		out_bool(o, "refuses_ipv6", peers[i].refuses6);
 		out_int(o, "last_heard_ms", now - peers[i].last_heard_ms);
 		out_uint(o, "lost", peers[i].n_lost);
 		out_object(o, "lately");

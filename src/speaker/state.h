@@ -93,7 +93,8 @@ struct speaker {
 	bool hindered;                    /* some address was, at the last turn */
 	enum proxy_passage passages[2];   /* IPv4, IPv6: as last told by an Event */
 	bool told_full;                   /* conntrack's table, likewise */
-	bool view_fresh;                  /* as last published */
+	bool view_fresh;                  /* as last published, */
+	bool refuses4, refuses6;          /* likewise */
 	bool needed_left_out;             /* more gateways than speaker_look_for_needed() reads */
 	struct {
 		struct kube_request *request; /* under way */

@@ -77,6 +77,13 @@ def test_flushed_rules_come_back(variant_lab: tuple[Lab, str]) -> None:
     assert lab.get(lab.host(node).address, port).status == 200
 
 
+def refusal(lab: Lab, node: str) -> set[tuple[bool, bool]]:
+    """What the node refuses, IPv4 and IPv6, as each of the others hears it."""
+    others = [n.name for n in lab.network.nodes if n.name != node]
+    peers = [p for n in others for p in lab.daemon(n)["l2"]["peers"] if p["node"] == node]
+    return {(p["refuses_ipv4"], p["refuses_ipv6"]) for p in peers}
+
+
 def test_forwarding_that_is_refused_is_not_announced(variant_lab: tuple[Lab, str]) -> None:
     """A firewall that refuses everything before network policies are asked: whoever accepts earlier overrules them."""
     lab, variant = variant_lab
@@ -89,11 +96,13 @@ def test_forwarding_that_is_refused_is_not_announced(variant_lab: tuple[Lab, str
     netns.output(namespace, [*command, "-I", "FORWARD", "1", "-j", "REJECT"])
     lab.wait_reason(owner, "frontend", address, "ForwardRefused", 60)
     wait_for("another owner", lambda: lab.wait_owner(address) != owner)
+    wait_for("the others to know", lambda: refusal(lab, owner) == {(True, False)})
     # That firewall keeps its own node's Pod from answering; the others do.
     wait_for("an answer", lambda: lab.get(address).status == 200, 30)
     for rule in ("-D FORWARD -j REJECT", "-D FORWARD -j CILIUM_FORWARD", "-X CILIUM_FORWARD"):
         netns.output(namespace, [*command, *rule.split()])
     lab.wait_reason(owner, "frontend", address, "NotOwner", 60)
+    wait_for("the others to know that it is over", lambda: refusal(lab, owner) == {(False, False)})
 
 
 def test_a_table_of_nftables_that_refuses_is_not_announced_through(variant_lab: tuple[Lab, str]) -> None:

@@ -350,7 +350,7 @@ static struct segment_sources sources_of(size_t node)
 	                       : (struct segment_sources){ .v6 = own };
 }
 
-void sim_start(struct sim *s, size_t node)
+void sim_attach(struct sim *s, size_t node)
 {
 	struct sim_node *n = &s->nodes[node];
 	struct segment_options opts = { .l2 = &n->opts,
@@ -358,7 +358,8 @@ void sim_start(struct sim *s, size_t node)
 		                        .mtu = n->mtu,
 		                        .incarnation = 1 + sim_random(s, UINT64_MAX),
 		                        .seed = s->random,
-		                        .peers_max = s->peers_max };
+		                        .peers_max = s->peers_max,
+		                        .start = &n->start };
 
 	memcpy(opts.mac, n->mac, 6);
 	struct segment_ops ops = { .send = on_send, .changed = on_changed, .arg = n };
@@ -366,6 +367,12 @@ void sim_start(struct sim *s, size_t node)
 	n->segment = segment_new(&opts, n->key, &ops, s->now);
 	segment_link(n->segment, s->now, n->link_up);
 	sim_publish(s, node);
+}
+
+void sim_start(struct sim *s, size_t node)
+{
+	s->nodes[node].start = (struct claims_start){ 0 };
+	sim_attach(s, node);
 }
 
 void sim_kill(struct sim *s, size_t node)

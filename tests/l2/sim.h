@@ -48,6 +48,7 @@ struct sim_node {
 	uint8_t mac[6];
 	struct segment *segment; /* NULL: not running */
 	struct wire_key *key;
+	struct claims_start start; /* of the process */
 	bool link_up, host_down;
 	/*
 	 * Its speaker is one of version 1: what it says is put into that version, and of what is
@@ -121,6 +122,8 @@ void sim_fini(struct sim *s);
 void sim_key(struct sim *s, size_t node, const char *key);
 /* Starts the node's speaker, with the view that node->wants is. */
 void sim_start(struct sim *s, size_t node);
+/* The same in a process that has been there for long: another interface of it has appeared. */
+void sim_attach(struct sim *s, size_t node);
 /* Ends it without a word (kill -9), or with a farewell. */
 void sim_kill(struct sim *s, size_t node);
 void sim_stop(struct sim *s, size_t node, enum l2_stop how);

@@ -463,6 +463,87 @@ static void a_node_without_speaker_is_waited_for_two_seconds(void **state)
 	sim_fini(&sim);
 }
 
+/*
+ * Nor do those that started with it find that it has taken everything when its wait ends, though
+ * their own waits would end later.
+ */
+static void whose_wait_ends_first_takes_no_more_than_its_share(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 40; seed++) {
+		size_t n = 2 + seed % 4, addresses = seed % 3 ? 12 : 2;
+		sim_use_family(seed % 2 ? 6 : 4);
+		sim_init(&sim, seed, n + 1, addresses); /* the last one has no speaker */
+		sim_start(&sim, 0);
+		for (size_t i = 1; i < n; i++) {
+			sim_run(&sim, (int64_t)sim_random(&sim, 1900 / (n - 1)));
+			sim_start(&sim, i);
+		}
+		sim_run(&sim, SIM_LISTEN_MS + SIM_START_MS + 200);
+		assert_spread(n);
+		assert_int_equal(sim.worst_several_ms, 0);
+
+		/* Who comes later takes nothing, waits for nothing, and gets of what is new. */
+		sim_observe(&sim);
+		sim_start(&sim, n);
+		sim_run(&sim, 3000);
+		assert_int_equal(sim_total_changes(&sim), 0);
+		sim_fini(&sim);
+	}
+}
+
+/* Where somebody has waited already, a start waits for nobody. */
+static void a_start_beside_others_waits_for_nobody(void **state)
+{
+	(void)state;
+	sim_init(&sim, 1, 3, 1); /* node 2 has no speaker */
+	sim.nodes[0].wants[0].eligible = false;
+	sim_start(&sim, 0);
+	sim_run(&sim, SIM_LISTEN_MS + SIM_START_MS + 100);
+	sim_start(&sim, 1);
+	sim_run(&sim, SIM_LISTEN_MS + 2 * SIM_HEARTBEAT_MS + 200);
+	assert_int_equal(sim_owner(&sim, 0), 1);
+	sim_fini(&sim);
+}
+
+/* An interface that appears on a node that has been running is no start. */
+static void a_segment_that_is_joined_later_is_no_start(void **state)
+{
+	(void)state;
+	sim_init(&sim, 1, 2, 12); /* node 1 has no speaker */
+	sim_start(&sim, 0);
+	sim_run(&sim, SIM_LISTEN_MS + SIM_START_MS + 500);
+	sim_kill(&sim, 0);
+	sim_attach(&sim, 0);
+	sim_run(&sim, SIM_LISTEN_MS + 2 * SIM_HEARTBEAT_MS + 4 * SIM_PROBE_MS);
+	for (size_t a = 0; a < 12; a++)
+		assert_int_equal(sim_owner(&sim, a), 0);
+	sim_fini(&sim);
+}
+
+/* A node that would carry no traffic says so, and is neither given anything nor waited for. */
+static void who_refuses_a_family_is_given_none_of_it(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		size_t n[SIM_NODES_MAX];
+		sim_use_both_families();
+		sim_init(&sim, seed, 3, 24);
+		sim.nodes[0].view.refuses4 = true;
+		for (size_t a = 0; a < 24; a += 2)
+			sim.nodes[0].wants[a].eligible = false;
+		for (size_t i = 0; i < 3; i++)
+			sim_start(&sim, i);
+		/* All at once: nobody waits a turn for node 0. */
+		sim_run(&sim, SIM_LISTEN_MS + 2 * SIM_HEARTBEAT_MS + 2 * SIM_PROBE_MS);
+		count_owned(n);
+		for (size_t a = 0; a < 24; a += 2)
+			assert_true(sim_owner(&sim, a) > 0);
+		assert_in_range(n[0], 1, 5); /* of the 12 of IPv6 */
+		sim_fini(&sim);
+	}
+}
+
 static uint16_t only_first[] = { 0 };
 
 /* nor does a Service wait that can be nowhere else. */
@@ -524,6 +605,10 @@ int main(void)
 		cmocka_unit_test(who_has_no_news_gets_nothing_while_others_have),
 		cmocka_unit_test(with_policy_local_the_bound_is_that_of_each_nodes_own_services),
 		cmocka_unit_test(a_node_without_speaker_is_waited_for_two_seconds),
+		cmocka_unit_test(whose_wait_ends_first_takes_no_more_than_its_share),
+		cmocka_unit_test(a_start_beside_others_waits_for_nobody),
+		cmocka_unit_test(a_segment_that_is_joined_later_is_no_start),
+		cmocka_unit_test(who_refuses_a_family_is_given_none_of_it),
 		cmocka_unit_test(who_is_the_only_candidate_does_not_wait),
 		cmocka_unit_test(a_second_address_follows_the_first),
 	};
