@@ -70,6 +70,7 @@ struct config_layer2 {
 	/* extended regular expressions (POSIX), each of a whole name */
 	char **interfaces;
 	size_t n_interfaces;
+	bool routed; /* on these also addresses that lie in no subnet of the node's there */
 	struct label_selectors node_selectors, service_selectors;
 	struct config_preference *preferred_nodes;
 	size_t n_preferred_nodes;
@@ -370,6 +371,8 @@ uint32_t config_pool_preference(const struct config_pool *pool, uint64_t entries
  * name; "": all.
  */
 void config_pool_put_interfaces(const struct config_pool *pool, uint64_t entries, struct buf *out);
+/* Likewise those of the entries with `subnet: routed`; "": none. */
+void config_pool_put_routed(const struct config_pool *pool, uint64_t entries, struct buf *out);
 /* What an entry narrows, in words: "interfaces eth1; nodes rack=a; Services app=web". */
 void config_layer2_say(const struct config_layer2 *entry, struct buf *out);
 /* Whether two pools announce in the same places, whatever Services and nodes there are. */

@@ -36,13 +36,18 @@ struct l2_want {
 	/* By how much each is preferred to others, in the same order; NULL: none is. */
 	const uint32_t *preferences;
 	uint32_t preference; /* of this node */
-	/* 0: on any interface of its subnet; else one that places[place - 1] allows */
+	/* 0: on any interface of its subnet; else where places[place - 1] says */
 	uint16_t place;
 };
 
 /* Where addresses are announced, as the configuration has it. */
 struct l2_place {
-	const char *interfaces; /* an extended regular expression of the whole name; "": all */
+	/*
+	 * Extended regular expressions of the whole name: of the interfaces that may announce an
+	 * address of their subnets ("": all); and of those that announce one that lies in no subnet
+	 * of any of these ("": none).
+	 */
+	const char *interfaces, *routed;
 };
 
 struct l2_range {
@@ -85,7 +90,7 @@ enum l2_ownership {
 	/* not ours, and the kernel of this node or of a peer answers for it, whoever owns it */
 	L2_KERNEL_ANSWERS,
 	L2_NO_INTERFACE, /* no interface of this node holds the address's subnet */
-	/* one does, @interface of the state, and its place allows none that does */
+	/* its place allows none that may announce it; @interface holds its subnet, if any does */
 	L2_NOT_SELECTED,
 };
 

@@ -70,6 +70,15 @@ void config_pool_put_interfaces(const struct config_pool *pool, uint64_t entries
 			buf_printf(out, "%s(%s)", n++ ? "|" : "", pool->layer2[i].interfaces[k]);
 }
 
+void config_pool_put_routed(const struct config_pool *pool, uint64_t entries, struct buf *out)
+{
+	for (size_t i = 0, n = 0; i < pool->n_layer2; i++)
+		for (size_t k = 0;
+		     entries & bit(i) && pool->layer2[i].routed && k < pool->layer2[i].n_interfaces;
+		     k++)
+			buf_printf(out, "%s(%s)", n++ ? "|" : "", pool->layer2[i].interfaces[k]);
+}
+
 /* ---- comparing ---- */
 
 static bool preferences_eq(const struct config_layer2 *a, const struct config_layer2 *b)
@@ -85,7 +94,7 @@ static bool preferences_eq(const struct config_layer2 *a, const struct config_la
 
 static bool entry_eq(const struct config_layer2 *a, const struct config_layer2 *b)
 {
-	if (a->n_interfaces != b->n_interfaces)
+	if (a->n_interfaces != b->n_interfaces || a->routed != b->routed)
 		return false;
 	for (size_t i = 0; i < a->n_interfaces; i++)
 		if (strcmp(a->interfaces[i], b->interfaces[i]) != 0)
@@ -143,6 +152,8 @@ void config_layer2_say(const struct config_layer2 *entry, struct buf *out)
 		open_part("interfaces ", start, out);
 	for (size_t i = 0; i < entry->n_interfaces; i++)
 		buf_printf(out, "%s%s", i ? ", " : "", entry->interfaces[i]);
+	if (entry->routed)
+		buf_puts(out, " (also outside their subnets)");
 	say_selectors("nodes ", &entry->node_selectors, start, out);
 	say_selectors("Services ", &entry->service_selectors, start, out);
 	for (size_t i = 0; i < entry->n_preferred_nodes; i++) {

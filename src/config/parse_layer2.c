@@ -117,6 +117,41 @@ static const struct schema_type interfaces_type = {
 	.fini = free_interfaces,
 };
 
+/* ---- subnet ---- */
+
+/* By whether it is routed. */
+static const char *const subnet_words[] = { "local", "routed", NULL };
+
+static void read_subnet(struct schema_ctx *x, const struct schema_key *key,
+                        const struct ynode *node, void *field)
+{
+	struct config_layer2 *entry = field;
+	const char *s = schema_text(x, node);
+	int i = s ? schema_word_index(subnet_words, s) : -1;
+
+	(void)key;
+	if (s && i < 0)
+		schema_error(x, node->line, "unknown subnet \"%.64s\"; write local or routed", s);
+	else if (s)
+		entry->routed = i == 1;
+}
+
+static void print_subnet(struct out *o, const struct schema_key *key, const void *field)
+{
+	const struct config_layer2 *entry = field;
+
+	if (entry->routed)
+		out_str(o, key->name, subnet_words[1]);
+}
+
+static const struct schema_type subnet_type = {
+	.form = "word",
+	.value = SCHEMA_TEXT,
+	.words = subnet_words,
+	.read = read_subnet,
+	.print = print_subnet,
+};
+
 /* ---- preferred nodes ---- */
 
 static const struct schema_key preference_keys[] = {
@@ -209,6 +244,13 @@ static const struct schema_key layer2_keys[] = {
 	         "interfaces that the speaker's `--interface` leaves it, the address is announced "
 	         "on one of these alone. A node that has none of them announces nothing "
 	         "(`InterfaceNotSelected`)." },
+	{ .name = "subnet",
+	  .type = &subnet_type,
+	  .otherwise = "local",
+	  .doc = "`routed`: the entry's `interfaces`, which must be given, announce addresses of any "
+	         "subnet, for networks whose routers have a route to the pool by the link itself. "
+	         "An interface that has a subnet of the address comes first. `local`: an interface "
+	         "announces only addresses of its own subnets (`NoInterface`)." },
 	{ .name = "node-selectors",
 	  .type = &narrow_selectors_type,
 	  SCHEMA_FIELD(struct config_layer2, node_selectors),
@@ -237,8 +279,18 @@ static void layer2_item(struct schema_ctx *x, const struct ynode *node, void *ta
 	struct config_pool *pool = target;
 	struct config_layer2 *entry = &pool->layer2[pool->n_layer2++];
 
+	size_t before = x->errors->n;
+
 	entry->line = node->line;
 	schema_read(x, &layer2_table, node, entry);
+	if (entry->routed && entry->n_interfaces == 0 && x->errors->n == before) {
+		size_t key = schema_enter_key(x, "subnet");
+		schema_error(
+			x, node->line,
+			"routed says nothing without interfaces; write interfaces: [eth1], for "
+			"example, beside it");
+		schema_leave(x, key);
+	}
 }
 
 static void read_layer2(struct schema_ctx *x, const struct schema_key *key,

@@ -147,7 +147,7 @@ static void detach(struct attach *a, size_t i, int64_t now)
 
 const struct iface *attach_iface_for(const struct attach *a, const struct l2_want *w)
 {
-	return ifaces_find(&a->ifaces, places_allowed(a->places, w->place), &w->addr);
+	return places_find(a->places, w->place, &a->ifaces, &w->addr);
 }
 
 /* By position, which interfaces are to be joined; and by want, where it goes (NULL: nowhere). */
@@ -166,22 +166,43 @@ static void choose(const struct attach *a, const struct l2_snapshot *s, bool *ch
 		for (size_t i = 0; i < all->n; i++)
 			chosen[i] |=
 				ifaces_serves(all, allowed, &all->list[i], &s->ranges[r].range);
+		const struct iface *routed =
+			ifaces_first(all, places_routed(a->places, s->ranges[r].place));
+		if (routed)
+			chosen[routed - all->list] = true;
 	}
 }
 
-/* Where places choose, another one of the subnet was chosen, and this one was not. */
+/* The two are of one place that has any address announced. */
+static bool share_routes(const struct attach *a, size_t i, size_t k)
+{
+	for (uint16_t place = 1; place <= a->places->n; place++) {
+		const bool *routed = places_routed(a->places, place);
+		if (routed && routed[i] && routed[k])
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Where places choose, another one of the subnet, or of those that take any address, was chosen,
+ * and this one was not.
+ */
 static bool is_silent(const struct attach *a, const bool *chosen, const struct iface *iface)
 {
-	bool meets = false;
+	const struct ifaces *all = &a->ifaces;
+	size_t at = 0;
 
 	if (!a->places || a->places->n == 0)
-		return ifaces_is_spare(&a->ifaces, iface->index);
-	for (size_t i = 0; i < a->ifaces.n; i++) {
-		if (chosen[i] && a->ifaces.list[i].index == iface->index)
-			return false;
-		meets |= chosen[i] && ifaces_meet(&a->ifaces.list[i], iface);
-	}
-	return meets;
+		return ifaces_is_spare(all, iface->index);
+	while (at < all->n && all->list[at].index != iface->index)
+		at++;
+	if (at == all->n || chosen[at])
+		return false;
+	for (size_t i = 0; i < all->n; i++)
+		if (chosen[i] && (ifaces_meet(&all->list[i], iface) || share_routes(a, i, at)))
+			return true;
+	return false;
 }
 
 static void leave_silent(struct attach *a, const bool *chosen, int64_t now)

@@ -396,6 +396,16 @@ const char *ifaces_kernel_answers(const struct ifaces *i, const struct iface *if
 	return NULL;
 }
 
+const struct iface *ifaces_first(const struct ifaces *i, const bool *among)
+{
+	const struct iface *first = NULL;
+
+	for (size_t n = 0; among && n < i->n; n++)
+		if (among[n] && (!first || goes_before(&i->list[n], first)))
+			first = &i->list[n];
+	return first;
+}
+
 static bool has_subnet(const struct iface *iface, const struct prefix *p)
 {
 	for (size_t s = 0; s < iface->n_subnets; s++)

@@ -90,6 +90,8 @@ struct addr iface_source(const struct iface *i, uint8_t family);
  * taken; NULL: all.
  */
 const struct iface *ifaces_find(const struct ifaces *i, const bool *allowed, const struct addr *a);
+/* Of those @among, of which it may be NULL for none, the one that ifaces_find() prefers. */
+const struct iface *ifaces_first(const struct ifaces *i, const bool *among);
 /* Each subnet of the interface is also on another one, which ifaces_find() returns for it. */
 bool ifaces_is_spare(const struct ifaces *i, int index);
 /* The two have a subnet in common. */

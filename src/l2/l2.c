@@ -117,12 +117,13 @@ static void state_of(const struct attach *on, const struct l2_want *w, struct l2
 
 	if (!at) {
 		iface = ifaces_find(&on->ifaces, NULL, &w->addr);
+		bool narrowed = (w->place && iface) || places_routed(on->places, w->place);
 		*ret_state = (struct l2_state){ .addr = w->addr,
-			                        .ownership = w->place && iface ? L2_NOT_SELECTED
-			                                                       : L2_NO_INTERFACE,
+			                        .ownership = narrowed ? L2_NOT_SELECTED
+			                                              : L2_NO_INTERFACE,
 			                        .cause = REASON_COUNT,
 			                        .took_ms = -1 };
-		if (ret_state->ownership == L2_NOT_SELECTED)
+		if (narrowed && iface)
 			memcpy(ret_state->interface, iface->name, sizeof(ret_state->interface));
 		return;
 	}

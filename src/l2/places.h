@@ -3,7 +3,8 @@
 #define FAIRLEAD_L2_PLACES_H
 
 /*
- * Which of this node's interfaces each place of a snapshot (struct l2_place) allows.
+ * On which of this node's interfaces each place of a snapshot (struct l2_place) has addresses
+ * announced.
  *
  * Whoever publishes snapshots compiles the expressions, once for as long as snapshots have them:
  * the store knows those of the last one.  The urgent thread tries them on the names of the
@@ -40,9 +41,13 @@ void places_free(struct places *p);
  */
 size_t places_look(const struct places *p, const struct ifaces *ifaces, uint64_t generation);
 /*
- * For ifaces_find(), after places_look(): what l2_want.place or l2_range.place stands for.  @p may
- * be NULL.
+ * After places_look(), by position: which interfaces may announce addresses of their subnets (NULL:
+ * all), and which of them any address (NULL: none).  @p may be NULL.
  */
 const bool *places_allowed(const struct places *p, uint16_t place);
+const bool *places_routed(const struct places *p, uint16_t place);
+/* The interface for an address; NULL: none. */
+const struct iface *places_find(const struct places *p, uint16_t place, const struct ifaces *ifaces,
+                                const struct addr *a);
 
 #endif

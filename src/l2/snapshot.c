@@ -38,7 +38,7 @@ static size_t bytes_size(const struct l2_snapshot *s)
 	size_t size = 0;
 
 	for (size_t i = 0; i < s->n_places; i++)
-		size += strlen(s->places[i].interfaces) + 1;
+		size += strlen(s->places[i].interfaces) + 1 + strlen(s->places[i].routed) + 1;
 	for (size_t i = 0; i < s->n_nodes; i++)
 		size += strlen(s->nodes[i]) + 1;
 	return size + (s->awaited ? s->n_nodes * sizeof(*s->awaited) : 0);
@@ -65,14 +65,20 @@ static size_t preferences_size(const struct l2_snapshot *s)
 	return n * sizeof(uint32_t);
 }
 
+static const char *copy_text(struct block *bytes, const char *text)
+{
+	size_t size = strlen(text) + 1;
+
+	return memcpy(carve(bytes, size), text, size);
+}
+
 static const char **copy_names(struct block *pointers, struct block *bytes,
                                const struct l2_snapshot *s)
 {
 	const char **names = carve(pointers, s->n_nodes * sizeof(*names));
 
 	for (size_t i = 0; i < s->n_nodes; i++) {
-		size_t size = strlen(s->nodes[i]) + 1;
-		names[i] = memcpy(carve(bytes, size), s->nodes[i], size);
+		names[i] = copy_text(bytes, s->nodes[i]);
 	}
 	return names;
 }
@@ -112,8 +118,8 @@ static const struct l2_place *copy_places(struct block *pointers, struct block *
 	struct l2_place *places = carve(pointers, s->n_places * sizeof(*places));
 
 	for (size_t i = 0; i < s->n_places; i++) {
-		size_t size = strlen(s->places[i].interfaces) + 1;
-		places[i].interfaces = memcpy(carve(bytes, size), s->places[i].interfaces, size);
+		places[i].interfaces = copy_text(bytes, s->places[i].interfaces);
+		places[i].routed = copy_text(bytes, s->places[i].routed);
 	}
 	return places;
 }

@@ -148,8 +148,8 @@ void troubles_of_kernel(struct troubles *t, const struct ifaces *ifaces,
 	struct answered *answered = xcalloc(ifaces->n, sizeof(*answered));
 
 	for (size_t w = 0; w < s->n_wants; w++) {
-		const struct iface *iface = ifaces_find(
-			ifaces, places_allowed(places, s->wants[w].place), &s->wants[w].addr);
+		const struct iface *iface =
+			places_find(places, s->wants[w].place, ifaces, &s->wants[w].addr);
 		if (!iface)
 			continue;
 		struct answered *a = &answered[iface - ifaces->list];

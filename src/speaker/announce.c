@@ -129,13 +129,14 @@ static void forget_state(struct announcement *a)
 }
 
 static const struct served_nodes nobody;
+static const struct l2_place anywhere = { "", "" };
 
 /*
- * Adds the announcement to what layer 2 is to serve, with these candidates on these interfaces, or
- * takes it out (nobody).
+ * Adds the announcement to what layer 2 is to serve, with these candidates at that place, or takes
+ * it out (nobody).
  */
 static void set_candidates(struct announce *t, struct announcement *a,
-                           const struct served_nodes *nodes, const char *interfaces, bool shared)
+                           const struct served_nodes *nodes, const struct l2_place *at, bool shared)
 {
 	if (!nodes->n) {
 		if (!a->candidates)
@@ -153,9 +154,9 @@ static void set_candidates(struct announce *t, struct announcement *a,
 		if (!other)
 			break;
 		t->n_pending -= is_pending(other);
-		set_candidates(t, other, &nobody, "", false);
+		set_candidates(t, other, &nobody, &anywhere, false);
 	}
-	served_put(t->served, a, nodes, interfaces);
+	served_put(t->served, a, nodes, at);
 }
 
 static void announcement_free(struct announce *t, struct announcement *a)
@@ -163,7 +164,7 @@ static void announcement_free(struct announce *t, struct announcement *a)
 	t->n_pending -= is_pending(a);
 	t->n_nowhere -= a->nowhere != REASON_Candidate;
 	t->candidates_revision += may_have_route(a);
-	set_candidates(t, a, &nobody, "", false);
+	set_candidates(t, a, &nobody, &anywhere, false);
 	if (a->protocol == PROTOCOL_BGP)
 		set_eligible(t, a, false);
 	free(a->owner);
@@ -197,14 +198,17 @@ static void served_nodes_fini(struct served_nodes *nodes)
  * Where this node announces the address; where it does not, those of the other nodes, on which it
  * hears its owner and would follow.
  */
-static void place(const struct decision *d, struct announcement *a, struct buf *interfaces)
+static void place(const struct decision *d, struct announcement *a, struct buf *interfaces,
+                  struct buf *routed)
 {
 	const struct view_node *self = view_node_named(d->view, view_self(d->view));
 	uint64_t here = self ? decide_layer2(d, self) : 0;
 
 	a->preference = self ? decide_preference(d, self) : 0;
-	if (d->pool)
-		config_pool_put_interfaces(d->pool, here ? here : d->layer2, interfaces);
+	if (!d->pool)
+		return;
+	config_pool_put_interfaces(d->pool, here ? here : d->layer2, interfaces);
+	config_pool_put_routed(d->pool, here ? here : d->layer2, routed);
 }
 
 static void update_one(struct announce *t, const struct decision *d, struct announcement *a)
@@ -212,7 +216,7 @@ static void update_one(struct announce *t, const struct decision *d, struct anno
 	const struct view_service *s = d->service;
 	cleanup_free char *owner = xstrdup(a->owner);
 	cleanup(served_nodes_fini) struct served_nodes nodes = { 0 };
-	cleanup(buf_fini) struct buf interfaces = BUF_INIT;
+	cleanup(buf_fini) struct buf interfaces = BUF_INIT, routed = BUF_INIT;
 	const uint64_t advertisements = decide_advertisements(d, view_self(d->view));
 	bool had_route = may_have_route(a), waited = is_pending(a);
 
@@ -229,8 +233,9 @@ static void update_one(struct announce *t, const struct decision *d, struct anno
 		if (a->candidates)
 			served_resort(t->served, a);
 	}
-	place(d, a, &interfaces);
-	set_candidates(t, a, &nodes, buf_str(&interfaces), d->lead != NULL);
+	place(d, a, &interfaces, &routed);
+	const struct l2_place at = { buf_str(&interfaces), buf_str(&routed) };
+	set_candidates(t, a, &nodes, &at, d->lead != NULL);
 	if (a->decided != REASON_Candidate)
 		set_eligible(t, a, false);
 	if (a->eligible && a->protocol == PROTOCOL_BGP &&

@@ -23,7 +23,8 @@ struct place_text {
 	UT_hash_handle hh;
 	unsigned int refs;
 	uint16_t number; /* in the snapshot in the making */
-	char interfaces[];
+	size_t routed_at;
+	char text[]; /* as in l2_place: interfaces, NUL, routed at routed_at */
 };
 
 /*
@@ -105,20 +106,38 @@ static void set_drop(struct served *w, struct node_set *set)
 	free(set);
 }
 
-/* NULL for any interface. */
-static struct place_text *place_get(struct served *w, const char *interfaces)
+static struct place_text *place_new(const struct l2_place *place, size_t *ret_size)
 {
-	size_t size = strlen(interfaces);
-	struct place_text *p;
+	size_t size = strlen(place->interfaces) + 1, routed_size = strlen(place->routed) + 1;
+	struct place_text *p = xcalloc(1, sizeof(*p) + size + routed_size);
 
-	if (size == 0)
+	p->routed_at = size;
+	memcpy(p->text, place->interfaces, size);
+	memcpy(p->text + size, place->routed, routed_size);
+	*ret_size = size + routed_size;
+	return p;
+}
+
+static bool is_anywhere(const struct l2_place *place)
+{
+	return !*place->interfaces && !*place->routed;
+}
+
+/* NULL for any interface. */
+static struct place_text *place_get(struct served *w, const struct l2_place *place)
+{
+	struct place_text *fresh, *p;
+	size_t size;
+
+	if (is_anywhere(place))
 		return NULL;
-	HASH_FIND(hh, w->places, interfaces, size, p);
+	fresh = place_new(place, &size);
+	HASH_FIND(hh, w->places, fresh->text, size, p);
 	if (!p) {
-		p = xcalloc(1, sizeof(*p) + size + 1);
-		memcpy(p->interfaces, interfaces, size + 1);
-		HASH_ADD_KEYPTR(hh, w->places, p->interfaces, size, p);
+		p = TAKE(fresh);
+		HASH_ADD_KEYPTR(hh, w->places, p->text, size, p);
 	}
+	free(fresh);
 	p->refs++;
 	return p;
 }
@@ -223,13 +242,13 @@ static void take_out(struct served *w, struct announcement *a)
 }
 
 void served_put(struct served *w, struct announcement *a, const struct served_nodes *nodes,
-                const char *interfaces)
+                const struct l2_place *at)
 {
 	struct node_set *old = a->candidates;
 	struct place_text *place = a->place;
 
 	a->candidates = set_get(w, nodes);
-	a->place = place_get(w, interfaces);
+	a->place = place_get(w, at);
 	if (!old)
 		add(w, a);
 	if (a->candidates != old || a->place != place)
@@ -266,19 +285,20 @@ static int cmp_wants(const void *a, const void *b)
 	return addr_cmp(&x->addr, &y->addr);
 }
 
-static void add_place(struct served_snapshot *s, const char *interfaces)
+static void add_place(struct served_snapshot *s, const char *interfaces, const char *routed)
 {
-	s->places[s->l2.n_places++].interfaces = interfaces;
+	s->places[s->l2.n_places++] =
+		(struct l2_place){ .interfaces = interfaces, .routed = routed };
 }
 
 /* Numbers them from 1; a snapshot has room for one more for each pool. */
 static void add_places(const struct served *w, size_t n_pools, struct served_snapshot *s)
 {
 	s->places = xcalloc(HASH_COUNT(w->places) + n_pools + 1, sizeof(*s->places));
-	s->texts = xcalloc(n_pools + 1, sizeof(*s->texts));
-	s->n_texts = n_pools;
+	s->texts = xcalloc(2 * n_pools + 1, sizeof(*s->texts));
+	s->n_texts = 2 * n_pools;
 	for (struct place_text *p = w->places; p; p = p->hh.next) {
-		add_place(s, p->interfaces);
+		add_place(s, p->text, p->text + p->routed_at);
 		p->number = (uint16_t)s->l2.n_places;
 	}
 }
@@ -292,18 +312,23 @@ static uint16_t place_of_pool(const struct config_pool *p, const struct view *v,
 {
 	const struct view_node *self = view_node_named(v, view_self(v));
 	static const struct labels none = { 0 };
-	struct buf text = BUF_INIT;
+	struct buf interfaces = BUF_INIT, routed = BUF_INIT;
 	uint64_t here =
 		config_pool_layer2_for_node(p, CONFIG_LAYER2_ALL, self ? &self->labels : &none);
 
-	config_pool_put_interfaces(p, here ? here : CONFIG_LAYER2_ALL, &text);
-	s->texts[i] = buf_take(&text);
-	if (!s->texts[i] || !*s->texts[i])
+	config_pool_put_interfaces(p, here ? here : CONFIG_LAYER2_ALL, &interfaces);
+	config_pool_put_routed(p, here ? here : CONFIG_LAYER2_ALL, &routed);
+	buf_puts(&interfaces, "");
+	buf_puts(&routed, "");
+	const struct l2_place at = { s->texts[2 * i] = buf_take(&interfaces),
+		                     s->texts[2 * i + 1] = buf_take(&routed) };
+	if (is_anywhere(&at))
 		return 0;
 	for (size_t k = 0; k < s->l2.n_places; k++)
-		if (!strcmp(s->places[k].interfaces, s->texts[i]))
+		if (!strcmp(s->places[k].interfaces, at.interfaces) &&
+		    !strcmp(s->places[k].routed, at.routed))
 			return (uint16_t)(k + 1);
-	add_place(s, s->texts[i]);
+	add_place(s, at.interfaces, at.routed);
 	return (uint16_t)s->l2.n_places;
 }
 

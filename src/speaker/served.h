@@ -38,11 +38,11 @@ void served_free(struct served *w);
  */
 struct announcement *served_of(const struct served *w, const struct addr *addr);
 /*
- * Adds @a with these candidates, at least one, on these interfaces (config_pool_put_interfaces()),
- * beside those of Services that share its address; or changes them.
+ * Adds @a with these candidates, at least one, at that place, beside those of Services that share
+ * its address; or changes them.
  */
 void served_put(struct served *w, struct announcement *a, const struct served_nodes *nodes,
-                const char *interfaces);
+                const struct l2_place *place);
 /* The Service of @a, which was put in before, is another one, and may be of another age. */
 void served_resort(struct served *w, struct announcement *a);
 /* Takes out @a, which was put in before. */

@@ -169,18 +169,19 @@ static void places_allow_interfaces(void **state)
 	struct iface list[] = { { .name = "eth1" }, { .name = "eth10" }, { .name = "bond0.7" } };
 	struct iface fewer[] = { { .name = "bond0" }, { .name = "eth1" } };
 	const struct ifaces all = { .list = list, .n = 3 }, later = { .list = fewer, .n = 2 };
-	struct l2_place list_of_places[] = { { "(eth1)" }, { "" }, { "(eth[0-9]+)|(bond0\\.7)" } };
+	struct l2_place list_of_places[] = { { "(eth1)", "" },
+		                             { "", "" },
+		                             { "(eth[0-9]+)|(bond0\\.7)", "" } };
 	struct l2_snapshot s = { .places = list_of_places, .n_places = 3 };
-	static const bool want[3][3] = { { true, false, false },
-		                         { true, true, true },
-		                         { true, true, true } };
+	static const bool want[3][3] = { { true, false, false }, { 0 }, { true, true, true } };
 	struct place_store store = { 0 };
 	struct places *p = places_new(&store, &s), *again;
 
-	assert_int_equal(places_look(p, &all, 1), 9);
+	assert_int_equal(places_look(p, &all, 1), 6);
+	assert_null(places_allowed(p, 2)); /* all */
 	assert_null(places_allowed(p, 0));
 	assert_null(places_allowed(NULL, 1));
-	for (uint16_t i = 0; i < 3; i++)
+	for (uint16_t i = 0; i < 3; i += 2)
 		assert_memory_equal(places_allowed(p, (uint16_t)(i + 1)), want[i], sizeof(want[i]));
 	assert_int_equal(store.n_compiled, 2);
 
@@ -194,7 +195,7 @@ static void places_allow_interfaces(void **state)
 	assert_memory_equal(places_allowed(again, 1), want[2], sizeof(want[2]));
 	assert_memory_equal(places_allowed(again, 3), want[0], sizeof(want[0]));
 
-	assert_int_equal(places_look(again, &later, 2), 6);
+	assert_int_equal(places_look(again, &later, 2), 4);
 	assert_false(places_allowed(again, 1)[0]);
 	assert_true(places_allowed(again, 3)[1]);
 	assert_false(places_allowed(again, 3)[0]);
@@ -212,6 +213,45 @@ static void places_allow_interfaces(void **state)
 	place_store_fini(&store);
 	assert_int_equal(places_look(p, &later, 2), 0); /* it is still the snapshot's */
 	places_free(p);
+}
+
+/* An interface of the subnet comes first; else one that takes any address, and has a carrier. */
+static void addresses_of_no_subnet_are_announced_where_that_is_asked_for(void **state)
+{
+	(void)state;
+	struct iface list[] = { { .name = "eth0", .index = 1, .up = true },
+		                { .name = "eth1", .index = 2 },
+		                { .name = "eth2", .index = 3, .up = true },
+		                { .name = "eth3", .index = 4, .up = true } };
+	struct ifaces all = { .list = list, .n = 4 };
+	struct l2_place some[] = { { "(eth[0-9])", "" },
+		                   { "(eth1)|(eth2)|(eth3)", "(eth1)|(eth2)|(eth3)" },
+		                   { "", "(eth7)" } };
+	struct l2_snapshot s = { .places = some, .n_places = 3 };
+	struct place_store store = { 0 };
+	struct places *p = places_new(&store, &s);
+	const struct addr near = addr_of("192.168.1.240"), far = addr_of("198.51.100.1");
+
+	add_subnet(&list[0], "192.168.1.11", 24);
+	add_subnet(&list[1], "10.0.0.1", 32);
+	places_look(p, &all, 1);
+	assert_null(places_find(p, 0, &all, &far));
+	assert_null(places_find(p, 1, &all, &far));
+	assert_ptr_equal(places_find(p, 1, &all, &near), &list[0]);
+	assert_ptr_equal(places_find(p, 2, &all, &far), &list[2]);
+	assert_ptr_equal(places_find(p, 2, &all, &near), &list[2]);
+	assert_null(places_find(p, 3, &all, &far));
+	assert_ptr_equal(places_find(p, 3, &all, &near), &list[0]);
+	assert_true(places_routed(p, 2) && places_routed(p, 3) && !places_routed(p, 1));
+	/* It stays where it is, and goes back to none that it has left. */
+	list[1].up = list[3].in_use = true;
+	assert_ptr_equal(places_find(p, 2, &all, &far), &list[3]);
+	list[3].up = false;
+	assert_ptr_equal(places_find(p, 2, &all, &far), &list[1]);
+	add_subnet(&list[3], "198.51.100.9", 24);
+	assert_ptr_equal(places_find(p, 2, &all, &far), &list[3]);
+	places_free(p);
+	place_store_fini(&store);
 }
 
 static void troubles_are_told_by_cause(void **state)
@@ -425,6 +465,7 @@ int main(void)
 		cmocka_unit_test(the_longest_subnet_has_the_address),
 		cmocka_unit_test(the_kernel_answers_for_addresses_of_the_node),
 		cmocka_unit_test(places_allow_interfaces),
+		cmocka_unit_test(addresses_of_no_subnet_are_announced_where_that_is_asked_for),
 		cmocka_unit_test(troubles_are_told_by_cause),
 		cmocka_unit_test(a_pattern_matches_whole_names),
 		cmocka_unit_test(a_namesake_is_told_if_it_goes_on),

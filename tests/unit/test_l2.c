@@ -402,7 +402,8 @@ static void a_snapshot_is_copied_whole(void **state)
 	struct l2_range range = { .range = { wants[0].addr, wants[3].addr }, .place = 1 };
 	char where[] = "eth1";
 	uint32_t preferences[] = { 7 };
-	struct l2_place place = { .interfaces = where };
+	char routed[] = "eth2";
+	struct l2_place place = { .interfaces = where, .routed = routed };
 	wants[3].place = 1;
 	wants[4].preferences = preferences;
 	bool awaited[] = { false, true };
@@ -424,6 +425,7 @@ static void a_snapshot_is_copied_whole(void **state)
 	memset(one, 0xff, sizeof(one));
 	memset(&range, 0, sizeof(range));
 	memset(where, 'x', 1);
+	memset(routed, 'x', 1);
 	memset(preferences, 0, sizeof(preferences));
 	assert_string_equal(copy->nodes[0], "a");
 	assert_string_equal(copy->nodes[1], "bcd");
@@ -439,6 +441,7 @@ static void a_snapshot_is_copied_whole(void **state)
 	assert_int_equal(copy->ranges[0].place, 1);
 	assert_int_equal(copy->wants[3].place, 1);
 	assert_string_equal(copy->places[0].interfaces, "eth1");
+	assert_string_equal(copy->places[0].routed, "eth2");
 	assert_null(copy->wants[3].preferences);
 	assert_int_equal(copy->wants[4].preferences[0], 7);
 	free(copy);

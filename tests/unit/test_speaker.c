@@ -547,7 +547,7 @@ static void the_snapshot_says_where(void **state)
 		"'name':'fairlead-active','uid':'u'},'data':{'config':'address-pools:\\n"
 		"- {name: a, protocol: layer2, addresses: [192.0.2.0/28]}\\n"
 		"- {name: b, protocol: layer2, addresses: [192.0.2.16/28], layer2: [{interfaces: "
-		"[eth1, eth2]}]}\\n"
+		"[eth1]}, {interfaces: [eth2], subnet: routed}]}\\n"
 		"- {name: c, protocol: layer2, addresses: [192.0.2.32/28], layer2: [{interfaces: "
 		"[eth3], node-selectors: [{match-labels: {rack: a}}], preferred-nodes: [{weight: 9, "
 		"match-labels: {rack: a}}]}]}\\n'}}");
@@ -556,6 +556,7 @@ static void the_snapshot_says_where(void **state)
 	static const char *const addresses[] = { "192.0.2.1", "192.0.2.17", "192.0.2.18",
 		                                 "192.0.2.33" };
 	static const char *const where[] = { "", "(eth1)|(eth2)", "(eth1)|(eth2)", "(eth3)" };
+	static const char *const routed[] = { "", "(eth2)", "(eth2)", "" };
 	for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
 		char name[] = { 's', (char)('0' + i), '\0' };
 		world_service(f.view, name, addresses[i], "");
@@ -568,6 +569,7 @@ static void the_snapshot_says_where(void **state)
 	for (size_t i = 0; i < 4; i++) {
 		uint16_t place = s.l2.wants[i].place;
 		assert_string_equal(place ? s.l2.places[place - 1].interfaces : "", where[i]);
+		assert_string_equal(place ? s.l2.places[place - 1].routed : "", routed[i]);
 	}
 	assert_int_equal(s.l2.n_ranges, 3);
 	assert_int_equal(s.l2.ranges[0].place, 0);
@@ -591,6 +593,7 @@ static void the_snapshot_says_where(void **state)
 	served_snapshot(announce_served(f.table), f.view, true, 0, &s);
 	assert_int_equal(s.l2.n_places, 2);
 	assert_string_equal(s.l2.places[s.l2.ranges[1].place - 1].interfaces, "(eth1)|(eth2)");
+	assert_string_equal(s.l2.places[s.l2.ranges[1].place - 1].routed, "(eth2)");
 	served_snapshot_fini(&s);
 	fixture_fini(&f);
 }
