@@ -35,7 +35,6 @@
 #define KEEPALIVE_PROBES 3
 /* One per transfer and connection; watches stay open for minutes, so it counts for memory. */
 #define RECEIVE_BUFFER_BYTES 4096L
-#define IDLE_CONNECTIONS_MAX 4L
 /* After this long a CA file is read again for new connections. */
 #define CA_CACHE_S 60L
 
@@ -229,7 +228,11 @@ struct multi *multi_new(struct event_base *base, struct kube_access *access, con
 	curl_multi_setopt(m->curl, CURLMOPT_TIMERDATA, m);
 	curl_multi_setopt(m->curl, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
 	curl_multi_setopt(m->curl, CURLMOPT_MAX_TOTAL_CONNECTIONS, max_connections);
-	curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS_MAX);
+	/*
+	 * Also the limit for those in use: with fewer than may be in use at a time, nearly each
+	 * exchange closes somebody's connection, and opens its own.
+	 */
+	curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, max_connections);
 	return m;
 }
 

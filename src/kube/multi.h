@@ -45,6 +45,8 @@ enum multi_protocol {
 };
 
 /*
+ * @max_connections: open at a time, in use or kept for the next exchange.
+ *
  * @stall_ms (0: a default that suits reading): a connection whose peer does not acknowledge what
  * was sent for that long is given up, and what a connection that is closed has not sent yet is
  * dropped rather than sent later.

@@ -503,6 +503,33 @@ static struct kube_request *put(struct world *w, const char *path, int timeout_m
 }
 
 /*
+ * As many as are in flight stay open, so that a run of writes, with Events beside it, does not open
+ * a connection for each: what was closed occupies a port for a minute.
+ */
+static void many_writes_share_their_connections(void **state)
+{
+	enum { WRITES = 2000, READS = 200 };
+
+	(void)state;
+	struct world w;
+	world_start(&w, NULL, by_path);
+	kube_world_connect(&w.kube, "http", "", "");
+	for (int i = 0; i < WRITES; i++)
+		put(&w, "/good", 5000, 0);
+	for (int i = 0; i < READS; i++)
+		kube_request_start(w.kube.client,
+		                   &(struct kube_request_spec){ .method = "GET", .path = "/good" },
+		                   done, &w);
+	run_until(&w, &w.n_done, WRITES + READS);
+	/* In each lane. */
+	assert_in_range(loopback_accepted(w.kube.server), KUBE_IN_FLIGHT_MAX,
+	                2 * KUBE_IN_FLIGHT_MAX);
+	assert_int_equal(kube_client_stats(w.kube.client).connects,
+	                 loopback_accepted(w.kube.server));
+	kube_world_stop(&w.kube);
+}
+
+/*
  * A lane that gave no answer is left, with others still under way on it; each is freed when they
  * have ended.
  */
@@ -749,6 +776,7 @@ int main(void)
 		cmocka_unit_test(events_are_bounded),
 		cmocka_unit_test(a_401_is_not_asked_for_ever),
 		cmocka_unit_test(silence_times_out),
+		cmocka_unit_test(many_writes_share_their_connections),
 		cmocka_unit_test(writes_leave_what_is_silent),
 		cmocka_unit_test(tokens_rotate),
 		cmocka_unit_test(certificates_are_verified),
