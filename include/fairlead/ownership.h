@@ -67,7 +67,8 @@ struct l2_snapshot {
 	size_t n_wants;
 	/*
 	 * The layer-2 pools: a segment that holds part of one is joined before the first want,
-	 * which then need not wait.
+	 * which then need not wait.  Every want is in one of them; frames about other addresses
+	 * are not seen.
 	 */
 	const struct l2_range *ranges;
 	size_t n_ranges;

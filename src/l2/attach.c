@@ -9,6 +9,7 @@
 
 #include "fairlead/clock.h"
 #include "fairlead/mem.h"
+#include "l2/filter.h"
 #include "l2/neighbor.h"
 
 /* When an interface that could not be opened, or failed, is tried again. */
@@ -38,7 +39,7 @@ void attached_try_open(struct attached *at, int64_t now)
 
 	if (at->link || !at->iface.up || now < at->reopen_ms)
 		return;
-	if (link_open(at->iface.name, &at->link, &e) < 0) {
+	if (link_open(at->iface.name, at->of->filter, &at->link, &e) < 0) {
 		at->reopen_ms = now + REOPEN_MS;
 		if (!at->complained)
 			board_complain(at->of->board, &e);
@@ -55,6 +56,17 @@ void attached_close_link(struct attached *at, int64_t now)
 	link_close(at->link);
 	at->link = NULL;
 	at->reopen_ms = now + REOPEN_MS;
+}
+
+void attach_set_filter(struct attach *a, struct bpf_program *filter, int64_t now)
+{
+	filter_free(a->filter);
+	a->filter = filter;
+	for (size_t i = 0; i < a->n; i++) {
+		struct attached *at = a->list[i];
+		if (at->link && link_set_filter(at->link, filter) < 0)
+			attached_close_link(at, now);
+	}
 }
 
 /*
@@ -307,5 +319,6 @@ void attach_fini(struct attach *a)
 		segment_free(a->list[i]->segment);
 		free(a->list[i]);
 	}
+	filter_free(a->filter);
 	ifaces_fini(&a->ifaces);
 }

@@ -40,6 +40,7 @@ struct attach {
 	struct board *board;
 	struct groups *groups;
 	struct claims_start start;
+	struct bpf_program *filter; /* of filter.h */
 	struct ifaces ifaces;
 	uint64_t ifaces_generation;  /* another one each time that they are replaced */
 	const struct places *places; /* of the last snapshot; NULL before the first */
@@ -66,6 +67,9 @@ void attach_distribute(struct attach *a, const struct l2_snapshot *s, int64_t no
 const struct iface *attach_iface_for(const struct attach *a, const struct l2_want *w);
 /* The segment on @iface, which may be NULL; NULL if it is not joined. */
 const struct attached *attach_of(const struct attach *a, const struct iface *iface);
+
+/* What frames the links hand over from now on; takes the program. */
+void attach_set_filter(struct attach *a, struct bpf_program *filter, int64_t now);
 
 /* Opens the link if it should be open and it is time to try. */
 void attached_try_open(struct attached *at, int64_t now);

@@ -3,6 +3,7 @@ libfairlead_a_SOURCES += \
 	src/l2/arp.c \
 	src/l2/attach.c \
 	src/l2/board.c \
+	src/l2/filter.c \
 	src/l2/groups.c \
 	src/l2/ifaces.c \
 	src/l2/l2.c \
@@ -18,6 +19,7 @@ noinst_HEADERS += \
 	src/l2/arp.h \
 	src/l2/attach.h \
 	src/l2/board.h \
+	src/l2/filter.h \
 	src/l2/groups.h \
 	src/l2/ifaces.h \
 	src/l2/link.h \
@@ -49,6 +51,11 @@ check_PROGRAMS += tests/unit/test_ifaces
 TESTS += tests/unit/test_ifaces
 tests_unit_test_ifaces_SOURCES = tests/unit/test_ifaces.c tests/unit/unit.h
 tests_unit_test_ifaces_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_filter
+TESTS += tests/unit/test_filter
+tests_unit_test_filter_SOURCES = tests/unit/test_filter.c tests/unit/unit.h
+tests_unit_test_filter_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_groups
 TESTS += tests/unit/test_groups

@@ -25,6 +25,7 @@
 #include "fairlead/mem.h"
 #include "l2/attach.h"
 #include "l2/board.h"
+#include "l2/filter.h"
 #include "l2/ifaces.h"
 #include "l2/link.h"
 #include "l2/segment.h"
@@ -64,7 +65,8 @@ struct l2 {
 	_Atomic int64_t last_turn_ms, answered_ms;
 
 	struct place_store places; /* the publishing thread's */
-	struct board board;        /* what others read */
+	struct filter_store filter;
+	struct board board; /* what others read */
 
 	/* The thread's own. */
 	struct attach attach;
@@ -93,6 +95,14 @@ static void publication_free(struct publication *p)
 	free(p->snapshot);
 	places_free(p->places);
 	free(p);
+}
+
+static void take_filter(struct l2 *l2, int64_t now)
+{
+	struct bpf_program *fresh = filter_store_take(&l2->filter);
+
+	if (fresh)
+		attach_set_filter(&l2->attach, fresh, now);
 }
 
 static void take_snapshot(struct l2 *l2, int64_t now)
@@ -330,6 +340,7 @@ static void turn(struct l2 *l2)
 	wait_and_receive(l2);
 	int64_t now = clock_ms();
 	take_ifaces(l2, now);
+	take_filter(l2, now);
 	take_snapshot(l2, now);
 	for (size_t i = 0; i < l2->attach.n; i++) {
 		attached_try_open(l2->attach.list[i], now);
@@ -370,6 +381,7 @@ static void l2_free(struct l2 *l2)
 	publication_free(l2->taken);
 	publication_free(atomic_exchange(&l2->pending, NULL));
 	place_store_fini(&l2->places);
+	filter_store_fini(&l2->filter);
 	troubles_fini(&l2->found);
 	board_fini(&l2->board);
 	wire_key_free(l2->key);
@@ -435,6 +447,9 @@ int l2_start(const struct l2_options *opts, l2_changed_cb *changed, void *arg, s
 	r = l2->wake_fd < 0 ? err_set(e, -errno, ERR_SYSTEM, "eventfd: %s", strerror(errno)) : 0;
 	if (r == 0 && opts->key_size > 0 && wire_key_empty(l2->key))
 		r = err_set(e, -EIO, ERR_SYSTEM, "libcrypto has no HMAC-SHA-256");
+	l2->attach.filter = filter_new(NULL, 0);
+	if (r == 0 && !l2->attach.filter)
+		r = err_set(e, -EINVAL, ERR_SYSTEM, "libpcap cannot compile the filter");
 	if (r == 0)
 		r = groups_start(&l2->attach.groups, e);
 	if (r == 0)
@@ -456,6 +471,7 @@ void l2_publish(struct l2 *l2, const struct l2_snapshot *s)
 {
 	struct publication *p = xcalloc(1, sizeof(*p));
 
+	filter_store_set(&l2->filter, s);
 	p->snapshot = snapshot_copy(s);
 	p->places = places_new(&l2->places, s);
 	publication_free(atomic_exchange(&l2->pending, p));

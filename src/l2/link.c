@@ -15,16 +15,12 @@
 #include "fairlead/clock.h"
 #include "fairlead/mem.h"
 #include "fairlead/wire.h"
+#include "l2/filter.h"
 
 /*
  * The ring is private memory, so it is no larger than a burst of messages from a few peers needs.
  */
 #define BUFFER_SIZE (256 * 1024)
-#define SNAPSHOT_SIZE 1518 /* with a tag */
-/* 135 and 136 are the messages of neighbour discovery by which addresses are resolved. */
-#define FILTER_FORMAT                                              \
-	"arp or (icmp6 and (ip6[40] == 135 or ip6[40] == 136)) or" \
-	" (udp and (dst port %d or dst port %d) and (ip dst %s or ip6 dst %s))"
 #define MACS_SIZE 12
 #define TAG_SIZE 4
 
@@ -49,40 +45,6 @@ static int join_group(int fd, const char *interface, const uint8_t *mac)
 	                                                                                  : 0;
 }
 
-/*
- * Before the filter: frames of VLANs are other segments', and are seen again on interfaces of their
- * own.  VLAN 0 is not a VLAN, only a priority (802.1Q), with which some switches and network cards
- * send everything.  The kernel has removed the tag by now. pcap's own language cannot express this:
- * there, a second "vlan" is a second tag.
- */
-static const struct bpf_insn no_vlan[] = {
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT)),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0),
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG)),
-	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x0fff, 0, 1),
-	BPF_STMT(BPF_RET | BPF_K, 0),
-};
-
-static int set_filter(pcap_t *pcap)
-{
-	char filter[256];
-	struct bpf_program program;
-
-	snprintf(filter, sizeof(filter), FILTER_FORMAT, WIRE_PORT, WIRE_PORT_V1, WIRE_GROUP_TEXT,
-	         WIRE_GROUP6_TEXT);
-	if (pcap_compile(pcap, &program, filter, 1, PCAP_NETMASK_UNKNOWN) < 0)
-		return -EINVAL;
-	struct bpf_program whole = { .bf_len = (u_int)ARRAY_LEN(no_vlan) + program.bf_len };
-	whole.bf_insns = xcalloc(whole.bf_len, sizeof(*whole.bf_insns));
-	memcpy(whole.bf_insns, no_vlan, sizeof(no_vlan));
-	memcpy(whole.bf_insns + ARRAY_LEN(no_vlan), program.bf_insns,
-	       program.bf_len * sizeof(*whole.bf_insns));
-	int r = pcap_setfilter(pcap, &whole);
-	free(whole.bf_insns);
-	pcap_freecode(&program);
-	return r < 0 ? -EIO : 0;
-}
-
 /* Nodes that have only IPv6 send to its group, for which the kernel asks where IPv6 is on alone. */
 static int join_groups(int fd, const char *interface)
 {
@@ -91,12 +53,12 @@ static int join_groups(int fd, const char *interface)
 	return r < 0 ? r : join_group(fd, interface, wire_group6_mac);
 }
 
-static int configure(pcap_t *pcap, const char *interface, struct err *e)
+static int configure(pcap_t *pcap, const char *interface, struct bpf_program *filter, struct err *e)
 {
 	char why[PCAP_ERRBUF_SIZE];
 
 	/* Frames one by one as they come: batching would delay them. */
-	if (pcap_set_snaplen(pcap, SNAPSHOT_SIZE) < 0 || pcap_set_promisc(pcap, 0) < 0 ||
+	if (pcap_set_snaplen(pcap, FILTER_SNAPSHOT_SIZE) < 0 || pcap_set_promisc(pcap, 0) < 0 ||
 	    pcap_set_immediate_mode(pcap, 1) < 0 || pcap_set_buffer_size(pcap, BUFFER_SIZE) < 0 ||
 	    pcap_activate(pcap) < 0)
 		return err_set(e, -EIO, ERR_SYSTEM, "%s: %s", interface, pcap_geterr(pcap));
@@ -104,7 +66,7 @@ static int configure(pcap_t *pcap, const char *interface, struct err *e)
 		return err_set(e, -ENOTSUP, ERR_SYSTEM, "%s: not an Ethernet", interface);
 	if (pcap_setnonblock(pcap, 1, why) < 0)
 		return err_set(e, -EIO, ERR_SYSTEM, "%s: %s", interface, why);
-	if (pcap_setdirection(pcap, PCAP_D_IN) < 0 || set_filter(pcap) < 0)
+	if (pcap_setdirection(pcap, PCAP_D_IN) < 0 || pcap_setfilter(pcap, filter) < 0)
 		return err_set(e, -EIO, ERR_SYSTEM, "%s: %s", interface, pcap_geterr(pcap));
 	int r = join_groups(pcap_get_selectable_fd(pcap), interface);
 	if (r < 0)
@@ -113,14 +75,15 @@ static int configure(pcap_t *pcap, const char *interface, struct err *e)
 	return 0;
 }
 
-int link_open(const char *interface, struct link **ret_link, struct err *e)
+int link_open(const char *interface, struct bpf_program *filter, struct link **ret_link,
+              struct err *e)
 {
 	char why[PCAP_ERRBUF_SIZE];
 	pcap_t *pcap = pcap_create(interface, why);
 
 	if (!pcap)
 		return err_set(e, -EIO, ERR_SYSTEM, "%s: %s", interface, why);
-	int r = configure(pcap, interface, e);
+	int r = configure(pcap, interface, filter, e);
 	if (r < 0) {
 		pcap_close(pcap);
 		return r;
@@ -137,6 +100,17 @@ void link_close(struct link *l)
 		return;
 	pcap_close(l->pcap);
 	free(l);
+}
+
+/* pcap_setfilter() would throw away what has come, and lose what comes meanwhile. */
+int link_set_filter(struct link *l, const struct bpf_program *filter)
+{
+	const struct sock_fprog program = { .len = (unsigned short)filter->bf_len,
+		                            .filter = (struct sock_filter *)filter->bf_insns };
+
+	return setsockopt(link_fd(l), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0
+	               ? -errno
+	               : 0;
 }
 
 int link_fd(const struct link *l)
@@ -161,7 +135,7 @@ static void on_frame(u_char *arg, const struct pcap_pkthdr *header, const u_char
 	if (size != header->len)
 		return;
 	if (size > MACS_SIZE + TAG_SIZE && frame[MACS_SIZE] == 0x81 && frame[MACS_SIZE + 1] == 0) {
-		uint8_t plain[SNAPSHOT_SIZE];
+		uint8_t plain[FILTER_SNAPSHOT_SIZE];
 		memcpy(plain, frame, MACS_SIZE);
 		memcpy(plain + MACS_SIZE, frame + MACS_SIZE + TAG_SIZE,
 		       size - MACS_SIZE - TAG_SIZE);

@@ -4,7 +4,7 @@
 
 /*
  * Raw frames on one interface, through libpcap.  A filter in the kernel lets through only what
- * concerns us: ARP, neighbour discovery, and the speakers' messages.  The groups to which questions
+ * concerns us.  The groups to which questions
  * for IPv6 addresses go are groups.h's matter.  Never waits.
  */
 
@@ -13,6 +13,7 @@
 
 #include "fairlead/err.h"
 
+struct bpf_program;
 struct link;
 
 /*
@@ -21,7 +22,11 @@ struct link;
  */
 typedef void link_frame_fn(int64_t waited_ms, const void *frame, size_t size, void *arg);
 
-int link_open(const char *interface, struct link **ret_link, struct err *e);
+/* @filter: of filter.h; copied. */
+int link_open(const char *interface, struct bpf_program *filter, struct link **ret_link,
+              struct err *e);
+/* Another one from now on; frames that have come are still handed over.  -errno. */
+int link_set_filter(struct link *l, const struct bpf_program *filter);
 void link_close(struct link *l);
 /* Readable when there is a frame. */
 int link_fd(const struct link *l);

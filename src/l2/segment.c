@@ -479,6 +479,7 @@ void segment_receive(struct segment *s, int64_t now, int64_t waited_ms, const vo
 
 	if (!s->up)
 		return;
+	s->stats.frames++;
 	begin_turn(s, now);
 	if (neighbor_decode(frame, size, &ops, &packet) == 0) {
 		receive_neighbor(s, now, waited_ms, ops, &packet);

@@ -339,17 +339,22 @@ static void add_ranges(struct served_snapshot *s, const struct addr_range *range
 		s->ranges[s->l2.n_ranges++] = (struct l2_range){ ranges[i], place };
 }
 
-/* The pools of layer 2, and where hand-written external IPs may be. */
+/* The pools of layer 2, and where retained addresses are and hand-written external IPs may be. */
 static void add_layer2_ranges(const struct view *v, struct served_snapshot *s)
 {
 	const struct configuration *c = view_configuration(v);
 
-	s->ranges = xcalloc((c ? c->n_index + c->n_external_ips_allow : 0) + 1, sizeof(*s->ranges));
+	s->ranges =
+		xcalloc((c ? c->n_index + c->n_retained_index + c->n_external_ips_allow : 0) + 1,
+	                sizeof(*s->ranges));
 	for (size_t i = 0; c && i < c->n_pools; i++) {
 		const struct config_pool *p = &c->pools[i];
 		if (p->protocols & PROTOCOL_LAYER2)
 			add_ranges(s, p->ranges, p->n_ranges, place_of_pool(p, v, i, s));
 	}
+	for (size_t i = 0; c && i < c->n_retained; i++)
+		if (c->retained[i].protocols & PROTOCOL_LAYER2)
+			add_ranges(s, c->retained[i].ranges, c->retained[i].n_ranges, 0);
 	if (c)
 		add_ranges(s, c->external_ips_allow, c->n_external_ips_allow, 0);
 }

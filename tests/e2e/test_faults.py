@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What breaks, and what must go on: speakers, links, controllers, the API server."""
 
+import re
 import threading
 import time
 from collections import Counter
@@ -445,3 +446,29 @@ def spread_after_a_reinstallation(lab: Lab, make_service: MakeService) -> None:
     assert all(heirs[a] == owner for a, owner in owners.items() if owner != "node1")
     restart_speaker(lab, "node1")
     assert {a: lab.wait_owner(a) for a in addresses} == heirs
+
+
+FLOOD = 20000
+SOLICITATION = "3333ff000099 {mac} 86dd 60000000 0018 3a ff {source} {target} 8700 0000 00000000 {target}"
+
+
+def frames(lab: Lab, node: str) -> int:
+    """How many layer 2 had from the kernel."""
+    found = re.search(r"^fairlead_l2_frames_total (\d+)$", lab.daemon(node, "/metrics"), re.MULTILINE)
+    assert found
+    return int(found[1])
+
+
+def test_a_flood_about_other_addresses_wakes_nobody(lab: Lab, web_address: str) -> None:
+    """Such as a scan of the subnet, by ARP and by neighbour discovery: the kernel keeps it from the speakers."""
+    client = lab.network.client
+    mac = client.mac.replace(":", "")
+    words = SOLICITATION.format(mac=mac, source="fe80" + "0" * 27 + "1", target="20010db8" + "0" * 22 + "99")
+    asked = [arp.request(client.mac, client.address, "192.168.1.99"), bytes.fromhex(words.replace(" ", ""))]
+    before = {n: frames(lab, n) for n in NODES}
+    with arp.open_socket(client.namespace) as s:
+        for i in range(FLOOD):
+            s.send(asked[i % 2])
+    assert len(lab.arp_answers(web_address)) == 1
+    heard = {n: frames(lab, n) - before[n] for n in NODES}
+    assert all(n < FLOOD / 10 for n in heard.values()), heard

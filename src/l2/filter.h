@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAIRLEAD_L2_FILTER_H
+#define FAIRLEAD_L2_FILTER_H
+
+/*
+ * What the kernel lets through to layer 2, as a program for it (bpf(4)): the speakers' messages,
+ * and ARP and neighbour discovery about addresses that may be ours.  Whatever else a segment is
+ * flooded with wakes nobody.
+ */
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "fairlead/buf.h"
+#include "fairlead/ownership.h"
+
+/* So many prefixes stand for the addresses of a family; they may hold some more addresses. */
+#define FILTER_PREFIXES_MAX 32
+#define FILTER_SNAPSHOT_SIZE 1518 /* of a frame, with a tag */
+
+struct bpf_program;
+
+/* For addresses in these ranges, in any order; NULL: for all.  NULL: libpcap refuses it. */
+struct bpf_program *filter_new(const struct l2_range *ranges, size_t n);
+/* Accepts NULL. */
+void filter_free(struct bpf_program *filter);
+/* From the thread that publishes to the urgent one. */
+struct filter_store {
+	struct l2_range *ranges; /* the publishing thread's: what the last one is for */
+	size_t n;
+	_Atomic(struct bpf_program *) pending;
+};
+/*
+ * Makes one for the snapshot's ranges, if they are others than before; this takes longer than the
+ * urgent thread has.
+ */
+void filter_store_set(struct filter_store *s, const struct l2_snapshot *snapshot);
+/* The one that was made last, for filter_free(); NULL: there is none since. */
+struct bpf_program *filter_store_take(struct filter_store *s);
+void filter_store_fini(struct filter_store *s);
+
+/* The program in pcap-filter(7)'s words, but for frames of VLANs, which it has no words for. */
+void filter_put(const struct l2_range *ranges, size_t n, struct buf *out);
+
+#endif
