@@ -250,7 +250,7 @@ tests_unit_test_proxy_nft_keeper_SOURCES = tests/unit/test_proxy_nft_keeper.c te
 	tests/unit/nft_wishes.c tests/unit/nft_wishes.h tests/unit/virtual_loop.c tests/unit/virtual_loop.h
 tests_unit_test_proxy_nft_keeper_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_LOOP) $(NFT_KERNEL) \
 	-Wl,--wrap=conntrack_run_start,--wrap=conntrack_run_step,--wrap=conntrack_run_free \
-	-Wl,--wrap=store_forget,--wrap=store_compare
+	-Wl,--wrap=store_forget,--wrap=store_compare,--wrap=keeper_is_small,--wrap=keeper_plan_some
 tests_unit_test_proxy_nft_keeper_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_proxy_owned

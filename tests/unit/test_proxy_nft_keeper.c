@@ -22,7 +22,7 @@
 #include "nft_state.h"
 #include "nft_wishes.h"
 #include "proxy/conntrack.h"
-#include "proxy/nftables/keeper.h"
+#include "proxy/nftables/keeper_private.h"
 #include "proxy/nftables/store.h"
 #include "virtual_loop.h"
 
@@ -108,6 +108,29 @@ bool __wrap_store_compare(struct store *s, size_t max, store_stray_fn *stray, vo
 {
 	(void)max;
 	return after_piece(__real_store_compare(s, PIECE, stray, arg, ret_n_damaged));
+}
+
+/* ---- some are taken for large ones, which are planned in pieces ---- */
+
+static bool sizes_vary;
+
+bool __real_keeper_is_small(const struct keeper_service *s);
+bool __wrap_keeper_is_small(const struct keeper_service *s);
+bool __real_keeper_plan_some(struct keeper *k, size_t *n);
+bool __wrap_keeper_plan_some(struct keeper *k, size_t *n);
+
+bool __wrap_keeper_is_small(const struct keeper_service *s)
+{
+	return __real_keeper_is_small(s) && (!sizes_vary || virtual_random(3) > 0);
+}
+
+bool __wrap_keeper_plan_some(struct keeper *k, size_t *n)
+{
+	bool more = __real_keeper_plan_some(k, n);
+
+	if (more && sizes_vary && virtual_random(2))
+		virtual_loop_spend(KEEPER_SLICE_MS);
+	return more;
 }
 
 /* ---- one life ---- */
@@ -1105,6 +1128,7 @@ static void live(uint64_t seed)
 	setup(seed, seed % 2 ? 4 : 6);
 	w.masquerade_all = virtual_random(4) == 0;
 	w.meddlers = virtual_random(2);
+	sizes_vary = virtual_random(2);
 	kernel.slow = virtual_random(2);
 	begin(false);
 	for (int i = 0; i < STEPS; i++) {
@@ -1128,6 +1152,7 @@ static void live(uint64_t seed)
 	size_t n = kernel.n_commits;
 	settle();
 	assert_true(w.meddled || kernel.n_commits == n);
+	sizes_vary = false;
 	teardown();
 }
 

@@ -58,8 +58,10 @@ void __real_store_want(struct store *s, enum frame_map map, const void *key, con
                        struct store_owner *owner);
 void __wrap_store_want(struct store *s, enum frame_map map, const void *key, const void *value,
                        struct store_owner *owner);
-void __real_store_share(struct store *s, enum frame_map map, const void *key);
-void __wrap_store_share(struct store *s, enum frame_map map, const void *key);
+void __real_store_share(struct store *s, enum frame_map map, const void *key,
+                        const struct store_owner *owner);
+void __wrap_store_share(struct store *s, enum frame_map map, const void *key,
+                        const struct store_owner *owner);
 void __real_store_release_old(struct store *s, enum frame_map map, const void *key,
                               const struct store_owner *owner);
 void __wrap_store_release_old(struct store *s, enum frame_map map, const void *key,
@@ -74,10 +76,11 @@ void __wrap_store_want(struct store *s, enum frame_map map, const void *key, con
 	__real_store_want(s, map, key, value, owner);
 }
 
-void __wrap_store_share(struct store *s, enum frame_map map, const void *key)
+void __wrap_store_share(struct store *s, enum frame_map map, const void *key,
+                        const struct store_owner *owner)
 {
 	count();
-	__real_store_share(s, map, key);
+	__real_store_share(s, map, key, owner);
 }
 
 void __wrap_store_release_old(struct store *s, enum frame_map map, const void *key,
@@ -417,6 +420,124 @@ static void a_small_service_overtakes_a_large_one(void **state)
 	end();
 }
 
+/* ---- one that never rests ---- */
+
+/* So few that the kernel that is made up can take them, and the Service is a large one still. */
+#define SOME_ENDPOINTS 20
+
+static struct {
+	struct event *timer;
+	size_t round, rounds; /* how often it has changed, and how often it will */
+	void (*then)(void);   /* after each change */
+} churn;
+
+/* All its endpoints, each time. */
+static void change_all(void)
+{
+	struct proxy_endpoint list[SOME_ENDPOINTS];
+
+	for (size_t e = 0; e < SOME_ENDPOINTS; e++)
+		list[e] = endpoint((churn.round % 100 * SOME_ENDPOINTS) + e);
+	set_list(list, SOME_ENDPOINTS, false);
+}
+
+static void on_churn(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval now = { 0, 0 };
+
+	(void)fd, (void)what, (void)arg;
+	if (churn.round++ >= churn.rounds)
+		return;
+	change_all();
+	if (churn.then)
+		churn.then();
+	evtimer_add(churn.timer, &now);
+}
+
+/* In each turn from now on. */
+static void begin_churn(size_t rounds, void (*then)(void))
+{
+	memset(&churn, 0, sizeof(churn));
+	churn.rounds = rounds;
+	churn.then = then;
+	churn.timer = evtimer_new(w.base, on_churn, NULL);
+	on_churn(-1, 0, NULL);
+}
+
+static void end_churn(void)
+{
+	event_free(churn.timer);
+	end();
+}
+
+static void note_planned(void)
+{
+	if (keeper_is_planned(w.k))
+		churn.rounds = 0;
+}
+
+static void whoever_never_rests_does_not_keep_the_keeper_from_beginning(void **state)
+{
+	(void)state;
+	begin();
+	begin_churn(100, note_planned);
+	keeper_complete(w.k);
+	pass(1000);
+	assert_true(keeper_is_planned(w.k));
+	assert_true(churn.round < 100);
+	end_churn();
+}
+
+/* A small one that comes, and one that goes. */
+static struct {
+	bool comes, goes;
+	size_t commits; /* when it came, or went */
+	size_t came_by, gone_by;
+} small;
+
+static void note_small(void)
+{
+	unsigned char way[FRAME_KEY_MAX] = { 10, 96, 0, 2, IPPROTO_TCP, 0, 0, 0, 0, 80 };
+
+	/* The first turns bring the large one. */
+	if (churn.round < 10)
+		return;
+	if (!small.comes) {
+		small.comes = true;
+		small.commits = kernel.n_commits;
+		set(2, 3);
+	} else if (!small.came_by) {
+		if (keeper_is_applied(w.k, "shop/2"))
+			small.came_by = kernel.n_commits - small.commits;
+	} else if (!small.goes) {
+		small.goes = true;
+		small.commits = kernel.n_commits;
+		keeper_remove(w.k, "shop/2");
+	} else if (!nft_kernel_find(nft_kernel_set("ways"), way, false)) {
+		small.gone_by = kernel.n_commits - small.commits;
+		churn.rounds = 0;
+	}
+}
+
+/* Whatever is new of the others goes with the next transaction, and what is old after one pass. */
+static void whoever_never_rests_holds_nobody_up(void **state)
+{
+	(void)state;
+	begin();
+	keeper_complete(w.k);
+	pass(1000);
+	memset(&small, 0, sizeof(small));
+	begin_churn(300, note_small);
+	pass(1000);
+	assert_int_equal(small.came_by, 1);
+	assert_in_range(small.gone_by, 1, 3 * PORTS * SOME_ENDPOINTS / KEEPER_BATCH);
+	/* And it is carried itself, as it is in the end. */
+	pass(60000);
+	assert_true(keeper_is_applied(w.k, "shop/0"));
+	assert_int_equal(nft_kernel_set("endpoints")->n, PORTS * SOME_ENDPOINTS);
+	end_churn();
+}
+
 static void note_chains(void)
 {
 	if (nft_kernel_table(FRAME_TABLE))
@@ -503,15 +624,18 @@ static void rounds_that_are_empty_do_not_pile_up(void **state)
 
 	(void)state;
 	queue_init(&q);
-	uint32_t first = queue_put(&q, QUEUE_NEW, queue_round(&q), FRAME_ENDPOINTS, 1), last = 0;
+	uint32_t first = queue_put(&q, QUEUE_NEW, QUEUE_SMALL, queue_round(&q, QUEUE_SMALL),
+	                           FRAME_ENDPOINTS, 1),
+		 last = 0;
 	for (int i = 0; i < 1000 * QUEUE_ROUND; i++) {
 		uint32_t before = last;
-		last = queue_put(&q, QUEUE_NEW, queue_round(&q), FRAME_ENDPOINTS, 2);
+		last = queue_put(&q, QUEUE_NEW, QUEUE_SMALL, queue_round(&q, QUEUE_SMALL),
+		                 FRAME_ENDPOINTS, 2);
 		if (before)
 			queue_take_out(&q, before);
-		queue_cut(&q);
+		queue_cut(&q, QUEUE_SMALL);
 	}
-	assert_true(q.n_rounds <= 32);
+	assert_true(q.lanes[QUEUE_SMALL].n <= 32);
 	assert_int_equal(queue_first(&q), first);
 	assert_int_equal(queue_next(&q, first), last);
 	assert_int_equal(queue_next(&q, last), 0);
@@ -532,6 +656,8 @@ int main(void)
 		cmocka_unit_test(a_large_service_is_changed_in_pieces),
 		cmocka_unit_test(all_elements_are_compared_in_pieces),
 		cmocka_unit_test(a_small_service_overtakes_a_large_one),
+		cmocka_unit_test(whoever_never_rests_does_not_keep_the_keeper_from_beginning),
+		cmocka_unit_test(whoever_never_rests_holds_nobody_up),
 		cmocka_unit_test(a_transaction_has_few_new_kinds),
 		cmocka_unit_test(one_endpoint_of_many_ports_is_one_element_of_each),
 		cmocka_unit_test(a_kernel_that_refuses_everything_is_left_in_peace),

@@ -71,9 +71,10 @@ static void a_queue_keeps_nothing_that_is_done(void **state)
 	(void)state;
 	queue_init(&q);
 	for (int life = 0; life < LIVES; life++) {
-		uint32_t round = queue_add_rounds(&q, ARRAY_LEN(items));
+		uint32_t round = queue_add_rounds(&q, QUEUE_SMALL, ARRAY_LEN(items));
 		for (uint32_t i = 0; i < ARRAY_LEN(items); i++)
-			items[i] = queue_put(&q, QUEUE_NEW, round + i, FRAME_WAYS, i + 1);
+			items[i] =
+				queue_put(&q, QUEUE_NEW, QUEUE_SMALL, round + i, FRAME_WAYS, i + 1);
 		/* One in the middle that is done waits for those before it. */
 		queue_take_out(&q, items[1]);
 		assert_int_equal(queue_first(&q), items[0]);
@@ -82,7 +83,7 @@ static void a_queue_keeps_nothing_that_is_done(void **state)
 		assert_int_equal(queue_first(&q), items[2]);
 		queue_take_out(&q, items[2]);
 		assert_int_equal(queue_first(&q), 0);
-		assert_int_equal(q.n_rounds, 1);
+		assert_int_equal(q.lanes[QUEUE_SMALL].n, 1);
 		assert_int_equal(q.n + q.cap_items, 0);
 	}
 	queue_fini(&q);
@@ -130,7 +131,7 @@ static void what_is_wanted_again_goes_with_the_later_round(void **state)
 	store_want(s, FRAME_WAYS, way, value, &owner);
 	while (i < QUEUE_ROUND)
 		want_endpoint(s, i++, &owner);
-	store_cut(s);
+	store_cut(s, &owner);
 	owner.turn = !owner.turn;
 	want_endpoint(s, i++, &owner);
 	store_want(s, FRAME_WAYS, way, value, &owner);

@@ -106,6 +106,7 @@ static void look_for_family(struct keeper *k)
 static void begin_planning(struct keeper *k)
 {
 	DL_SORT2(k->unplanned, keeper_precedence, prev_unplanned, next_unplanned);
+	keeper_await_unplanned(k);
 	k->state = KEEPER_PLANNING;
 }
 
@@ -114,7 +115,8 @@ static void plan_some(struct keeper *k)
 	int64_t until = clock_ms() + KEEPER_SLICE_MS;
 
 	for (size_t n = 0; k->unplanned && n < KEEPER_SLICE_ELEMENTS && clock_ms() < until;)
-		n += keeper_plan_some(k);
+		if (!keeper_plan_some(k, &n))
+			break;
 }
 
 static void keep(struct keeper *k)
@@ -163,7 +165,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		break;
 	case KEEPER_PLANNING:
 		plan_some(k);
-		if (k->unplanned)
+		/* Whoever changes again and again is not waited for until it rests. */
+		if (k->n_awaited > 0)
 			keeper_kick(k);
 		else
 			keeper_compare(k);
@@ -399,12 +402,18 @@ bool keeper_is_there(const struct keeper *k)
 	return k->state != KEEPER_ABSENT;
 }
 
+/* What is old of a small one may have to wait for a large one: it does no harm. */
+static bool is_written(const struct keeper_service *s)
+{
+	return !s->waiting || (s->want && !s->owner.large && s->stamp <= s->k->small_stamp);
+}
+
 bool keeper_is_applied(const struct keeper *k, const char *key)
 {
 	const struct keeper_service *s = find(k, key);
 
 	return k->adopted && !k->no_table && !k->wrong_table &&
-	       (!s || (!s->waiting && !s->unplanned && keeper_virtuals_are_applied(s)));
+	       (!s || (is_written(s) && !s->unplanned && keeper_virtuals_are_applied(s)));
 }
 
 bool keeper_is_damaged(const struct keeper *k)

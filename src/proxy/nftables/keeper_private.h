@@ -63,6 +63,8 @@ struct keeper_service {
 	char *error; /* refused */
 	struct table_link link;
 	bool unplanned, waiting, lost;
+	bool large;   /* too large to be planned in one go */
+	bool awaited; /* what was read is not compared before it is planned */
 	bool rounded; /* clients stay longer than it says */
 	char key[];
 };
@@ -115,6 +117,9 @@ struct keeper {
 	struct table services;
 	struct keeper_service *unplanned, *waiting, *losers;
 	struct keeper_planning planning; /* of one that is unplanned, and still is */
+	size_t n_awaited;                /* before what was read is compared */
+	uint64_t small_stamp; /* of the store: what is new of small ones is in the kernel */
+	uint64_t large_stamp; /* of the store, when the last large one was planned */
 	size_t n_refused;
 	bool retry_losers;
 	struct keeper_kind *kinds;
@@ -179,6 +184,8 @@ void keeper_want(struct keeper_service *s, struct spec *want);
 void keeper_postpone(struct keeper_service *s);
 /* It is planned at once, or later if that takes long, or while the kernel is read and compared. */
 void keeper_wish(struct keeper_service *s);
+/* All that are unplanned now are to be planned before what was read is compared. */
+void keeper_await_unplanned(struct keeper *k);
 /* The store wants what the Service wanted when its planning began; it may have to be again. */
 void keeper_planned(struct keeper_service *s, bool again);
 void keeper_unlose(struct keeper_service *s);
@@ -199,8 +206,11 @@ void keeper_service_free(struct keeper_service *s);
 
 /* Makes the store want what the Service wants. */
 void keeper_plan(struct keeper_service *s);
-/* A piece of that for one of those that are postponed; how many elements it was about. */
-size_t keeper_plan_some(struct keeper *k);
+/*
+ * A piece of that for one of those that are postponed; adds to *@n how many elements it was about.
+ * False: none is to be planned now.
+ */
+bool keeper_plan_some(struct keeper *k, size_t *n);
 void keeper_give_up_planning(struct keeper_planning *p);
 /* Whether it can be planned in one go. */
 bool keeper_is_small(const struct keeper_service *s);

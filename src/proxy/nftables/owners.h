@@ -11,7 +11,8 @@
 /* Part of whoever owns elements; all zero at first. */
 struct store_owner {
 	uint32_t number;
-	bool turn; /* changed by the owner before it wants everything anew */
+	bool turn;  /* changed by the owner before it wants everything anew */
+	bool large; /* all others come before it */
 };
 
 struct owners {

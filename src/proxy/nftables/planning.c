@@ -360,7 +360,7 @@ static void want_element(struct keeper_service *s, const struct plan_element *e)
 	if (map == FRAME_SETS) {
 		want_kind(s, e);
 	} else if (plan_is_shared(map)) {
-		store_share(s->k->store, map, e->key);
+		store_share(s->k->store, map, e->key, &s->owner);
 	} else if (may_have(s, map, e->key)) {
 		store_want(s->k->store, map, e->key, e->value, &s->owner);
 		if (map == FRAME_WAYS || map == FRAME_NODE_WAYS)
@@ -368,7 +368,7 @@ static void want_element(struct keeper_service *s, const struct plan_element *e)
 	}
 }
 
-static size_t size_of(const struct plan *p)
+static size_t size_of_plan(const struct plan *p)
 {
 	size_t n = 1 + p->n_elements;
 
@@ -384,7 +384,7 @@ static size_t want_part(const struct form *f, size_t part)
 	if (part > 0 && part <= f->form->spec->s.n_ports)
 		f->form->ids[part - 1] = choose_id(f, part - 1);
 	plan_part(f, part, &p);
-	size_t n = size_of(&p);
+	size_t n = size_of_plan(&p);
 	for (size_t i = 0; i < p.n_sets; i++)
 		want_set(f, &p.sets[i]);
 	for (size_t i = 0; i < p.n_elements; i++)
@@ -400,7 +400,7 @@ static size_t release_part(const struct form *f, size_t part)
 	struct plan p;
 
 	plan_part(f, part, &p);
-	size_t n = size_of(&p);
+	size_t n = size_of_plan(&p);
 	for (size_t i = p.n_elements; i-- > 0;) {
 		const struct plan_element *e = &p.elements[i];
 		enum frame_map map = (enum frame_map)e->map;
@@ -417,11 +417,32 @@ static size_t release_part(const struct form *f, size_t part)
 
 /* ---- a Service ---- */
 
+static size_t size_of_spec(const struct spec *spec)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; spec && i < spec->s.n_ports; i++)
+		n += 1 + spec->s.ports[i].n_cluster + spec->s.ports[i].n_local;
+	return n;
+}
+
+/* As it is planned, and as it is to be. */
+static size_t size_of(const struct keeper_service *s)
+{
+	return size_of_spec(s->want) + size_of_spec(keeper_planned_spec(s));
+}
+
+bool keeper_is_small(const struct keeper_service *s)
+{
+	return size_of(s) <= KEEPER_SLICE_ELEMENTS / 2;
+}
+
 static void begin(struct keeper_planning *p, struct keeper_service *s)
 {
 	*p = (struct keeper_planning){ .s = s };
 	p->to = form_new(s, s->want);
 	s->owner.turn = !s->owner.turn;
+	s->owner.large = s->large;
 	keeper_unlose(s);
 	keeper_unwant_virtuals(s);
 	set_rounded(s, false);
@@ -446,7 +467,7 @@ static size_t go_on(struct keeper_planning *p)
 	p->n += n;
 	/* One that fills rounds of its own is written port by port. */
 	if (p->n >= QUEUE_ROUND || is_done(p))
-		store_cut(s->k->store);
+		store_cut(s->k->store, &s->owner);
 	return n;
 }
 
@@ -478,29 +499,57 @@ void keeper_plan(struct keeper_service *s)
 	end(&p);
 }
 
-size_t keeper_plan_some(struct keeper *k)
+/* But for the one that is being planned. */
+static struct keeper_service *first_unplanned(const struct keeper *k, bool large)
+{
+	struct keeper_service *s;
+
+	DL_FOREACH2(k->unplanned, s, next_unplanned)
+	if (s->large == large && s != k->planning.s)
+		return s;
+	return NULL;
+}
+
+/*
+ * NULL: none is to be begun now.  A large one is only planned when whatever had changed by the time
+ * the last one was planned is in the kernel: so one that changes again and again never queues more
+ * than itself, and what is old has its turn in between.
+ */
+static struct keeper_service *next_unplanned(const struct keeper *k)
+{
+	/* Nothing can be written, and the order matters. */
+	if (k->state == KEEPER_PLANNING)
+		return k->unplanned;
+	return store_fresh_stamp(k->store) < k->large_stamp ? NULL : first_unplanned(k, true);
+}
+
+static bool plan_small(struct keeper *k, size_t *n)
+{
+	struct keeper_service *s = k->state == KEEPER_PLANNING ? NULL : first_unplanned(k, false);
+
+	if (!s)
+		return false;
+	*n += 1 + size_of(s);
+	keeper_plan(s);
+	return true;
+}
+
+bool keeper_plan_some(struct keeper *k, size_t *n)
 {
 	struct keeper_planning *p = &k->planning;
+	struct keeper_service *next;
 
-	if (!p->s)
-		begin(p, k->unplanned);
-	size_t n = is_done(p) ? 0 : go_on(p);
+	/* Whoever is small does not wait for whoever is large. */
+	if (plan_small(k, n))
+		return true;
+	if (!p->s) {
+		next = next_unplanned(k);
+		if (!next)
+			return false;
+		begin(p, next);
+	}
+	*n += is_done(p) ? 0 : go_on(p);
 	if (is_done(p))
 		end(p);
-	return n;
-}
-
-static size_t size_of_spec(const struct spec *spec)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; spec && i < spec->s.n_ports; i++)
-		n += 1 + spec->s.ports[i].n_cluster + spec->s.ports[i].n_local;
-	return n;
-}
-
-bool keeper_is_small(const struct keeper_service *s)
-{
-	return size_of_spec(s->want) + size_of_spec(keeper_planned_spec(s)) <=
-	       KEEPER_SLICE_ELEMENTS / 2;
+	return true;
 }

@@ -8,32 +8,52 @@
 
 #include "fairlead/mem.h"
 
-/* Lists by number, in their order: those of all rounds, old ones, deferred ones. */
+static size_t n_lists_of(const struct queue_rounds *r)
+{
+	return r->n * FRAME_MAPS;
+}
+
+/* Lists by number, in their order: those of all rounds, lane by lane, old ones, deferred ones. */
+static size_t n_new_lists(const struct queue *q)
+{
+	size_t n = 0;
+
+	for (int lane = 0; lane < QUEUE_LANES; lane++)
+		n += n_lists_of(&q->lanes[lane]);
+	return n;
+}
+
 static size_t n_lists(const struct queue *q)
 {
-	return q->n_rounds * FRAME_MAPS + FRAME_MAPS + 1;
+	return n_new_lists(q) + FRAME_MAPS + 1;
 }
 
 static struct queue_list *list_at(const struct queue *q, size_t i)
 {
 	const struct queue_list *l;
 
-	if (i < q->n_rounds * FRAME_MAPS)
-		l = &q->rounds[i / FRAME_MAPS].maps[i % FRAME_MAPS];
-	else if (i < n_lists(q) - 1)
-		l = &q->old[i - q->n_rounds * FRAME_MAPS];
-	else
-		l = &q->deferred;
+	for (int lane = 0; lane < QUEUE_LANES; lane++) {
+		const struct queue_rounds *r = &q->lanes[lane];
+		if (i < n_lists_of(r)) {
+			l = &r->list[i / FRAME_MAPS].maps[i % FRAME_MAPS];
+			return (struct queue_list *)(uintptr_t)l;
+		}
+		i -= n_lists_of(r);
+	}
+	l = i < FRAME_MAPS ? &q->old[i] : &q->deferred;
 	return (struct queue_list *)(uintptr_t)l;
 }
 
 static size_t list_number(const struct queue *q, const struct queue_item *item)
 {
+	const struct queue_rounds *r = &q->lanes[item->lane];
+	size_t before = item->lane == QUEUE_LARGE ? n_lists_of(&q->lanes[QUEUE_SMALL]) : 0;
+
 	switch ((enum queue_part)item->part) {
 	case QUEUE_NEW:
-		return (item->round - q->first_round) * (size_t)FRAME_MAPS + item->map;
+		return before + (item->round - r->first) * (size_t)FRAME_MAPS + item->map;
 	case QUEUE_OLD:
-		return q->n_rounds * FRAME_MAPS + (FRAME_MAPS - 1u - item->map);
+		return n_new_lists(q) + (FRAME_MAPS - 1u - item->map);
 	case QUEUE_DEFERRED:
 		break;
 	}
@@ -50,27 +70,28 @@ static uint32_t first_from(const struct queue *q, size_t list)
 
 /* ---- rounds ---- */
 
-uint32_t queue_add_rounds(struct queue *q, size_t n)
+uint32_t queue_add_rounds(struct queue *q, enum queue_lane lane, size_t n)
 {
-	uint32_t first = q->first_round + (uint32_t)q->n_rounds;
+	struct queue_rounds *r = &q->lanes[lane];
+	uint32_t first = r->first + (uint32_t)r->n;
 
-	ARRAY_RESERVE(q->rounds, q->cap_rounds, q->n_rounds + n);
-	memset(q->rounds + q->n_rounds, 0, n * sizeof(*q->rounds));
-	q->n_rounds += n;
+	ARRAY_RESERVE(r->list, r->cap, r->n + n);
+	memset(r->list + r->n, 0, n * sizeof(*r->list));
+	r->n += n;
 	return first;
 }
 
-uint32_t queue_round(const struct queue *q)
+uint32_t queue_round(const struct queue *q, enum queue_lane lane)
 {
-	return q->first_round + (uint32_t)q->n_rounds - 1;
+	return q->lanes[lane].first + (uint32_t)q->lanes[lane].n - 1;
 }
 
-static size_t n_empty(const struct queue *q)
+static size_t n_empty(const struct queue_rounds *r)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < q->n_rounds; i++)
-		n += q->rounds[i].n == 0;
+	for (size_t i = 0; i < r->n; i++)
+		n += r->list[i].n == 0;
 	return n;
 }
 
@@ -85,51 +106,55 @@ static void renumber(struct queue *q, const struct queue_round *round, uint32_t 
  * While nothing can be written, what changes goes from round to round, and leaves empty ones
  * between those that stand.
  */
-static void drop_empty_rounds(struct queue *q)
+static void drop_empty_rounds(struct queue *q, struct queue_rounds *r)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < q->n_rounds; i++) {
-		if (q->rounds[i].n == 0)
+	for (size_t i = 0; i < r->n; i++) {
+		if (r->list[i].n == 0)
 			continue;
-		renumber(q, &q->rounds[i], q->first_round + (uint32_t)n);
-		q->rounds[n++] = q->rounds[i];
+		renumber(q, &r->list[i], r->first + (uint32_t)n);
+		r->list[n++] = r->list[i];
 	}
-	q->n_rounds = n;
+	r->n = n;
 }
 
-void queue_cut(struct queue *q)
+void queue_cut(struct queue *q, enum queue_lane lane)
 {
-	if (q->rounds[q->n_rounds - 1].n_ever < QUEUE_ROUND)
+	struct queue_rounds *r = &q->lanes[lane];
+
+	if (r->list[r->n - 1].n_ever < QUEUE_ROUND)
 		return;
 	/* Seldom, as it touches all that waits. */
-	if (q->n_rounds == q->cap_rounds && n_empty(q) >= q->n_rounds / 2)
-		drop_empty_rounds(q);
-	queue_add_rounds(q, 1);
+	if (r->n == r->cap && n_empty(r) >= r->n / 2)
+		drop_empty_rounds(q, r);
+	queue_add_rounds(q, lane, 1);
 }
 
 /* Those that are done; the one that takes what comes next stays. */
-static void drop_rounds(struct queue *q)
+static void drop_rounds(struct queue_rounds *r)
 {
 	size_t n = 0;
 
-	while (n + 1 < q->n_rounds && q->rounds[n].n == 0)
+	while (n + 1 < r->n && r->list[n].n == 0)
 		n++;
-	q->n_rounds -= n;
-	q->first_round += (uint32_t)n;
-	memmove(q->rounds, q->rounds + n, q->n_rounds * sizeof(*q->rounds));
+	r->n -= n;
+	r->first += (uint32_t)n;
+	memmove(r->list, r->list + n, r->n * sizeof(*r->list));
 }
 
 void queue_init(struct queue *q)
 {
 	*q = (struct queue){ .n = 0 };
-	queue_add_rounds(q, 1);
+	for (int lane = 0; lane < QUEUE_LANES; lane++)
+		queue_add_rounds(q, (enum queue_lane)lane, 1);
 }
 
 void queue_fini(struct queue *q)
 {
 	free(q->items);
-	free(q->rounds);
+	for (int lane = 0; lane < QUEUE_LANES; lane++)
+		free(q->lanes[lane].list);
 	*q = (struct queue){ .n = 0 };
 }
 
@@ -150,7 +175,8 @@ static uint32_t new_item(struct queue *q)
 static void count(struct queue *q, const struct queue_item *item, bool in)
 {
 	if (item->part == QUEUE_NEW) {
-		struct queue_round *round = &q->rounds[item->round - q->first_round];
+		const struct queue_rounds *r = &q->lanes[item->lane];
+		struct queue_round *round = &r->list[item->round - r->first];
 		round->n += in;
 		round->n -= !in;
 		round->n_ever += in;
@@ -161,8 +187,8 @@ static void count(struct queue *q, const struct queue_item *item, bool in)
 	q->n_deferred -= !in && item->part == QUEUE_DEFERRED;
 }
 
-uint32_t queue_put(struct queue *q, enum queue_part part, uint32_t round, enum frame_map map,
-                   uint32_t element)
+uint32_t queue_put(struct queue *q, enum queue_part part, enum queue_lane lane, uint32_t round,
+                   enum frame_map map, uint32_t element)
 {
 	uint32_t i = new_item(q);
 	struct queue_item *item = &q->items[i];
@@ -171,7 +197,8 @@ uint32_t queue_put(struct queue *q, enum queue_part part, uint32_t round, enum f
 		                     .round = round,
 		                     .stamp = ++q->stamp,
 		                     .map = (uint8_t)map,
-		                     .part = (uint8_t)part };
+		                     .part = (uint8_t)part,
+		                     .lane = (uint8_t)lane };
 	struct queue_list *l = list_at(q, list_number(q, item));
 	item->prev = l->last;
 	if (l->last)
@@ -199,8 +226,8 @@ void queue_take_out(struct queue *q, uint32_t i)
 	count(q, item, false);
 	item->next = q->free;
 	q->free = i;
-	if (q->rounds[0].n == 0)
-		drop_rounds(q);
+	if (q->lanes[item->lane].list[0].n == 0)
+		drop_rounds(&q->lanes[item->lane]);
 	if (q->n > 0)
 		return;
 	/* Seldom is as much queued as at the start. */
@@ -227,14 +254,33 @@ uint32_t queue_next(const struct queue *q, uint32_t i)
 	return item->next ? item->next : first_from(q, list_number(q, item) + 1);
 }
 
-uint64_t queue_done_stamp(const struct queue *q)
+/* The lists from one on, up to another: no item has this stamp or an earlier one. */
+static uint64_t stamp_before(const struct queue *q, size_t from, size_t to)
 {
 	uint64_t stamp = q->stamp;
 
-	for (size_t i = 0; i < n_lists(q); i++) {
+	for (size_t i = from; i < to; i++) {
 		uint32_t first = list_at(q, i)->first;
 		if (first && q->items[first].stamp <= stamp)
 			stamp = q->items[first].stamp - 1;
 	}
 	return stamp;
+}
+
+uint64_t queue_done_stamp(const struct queue *q)
+{
+	return stamp_before(q, 0, n_lists(q));
+}
+
+uint64_t queue_fresh_stamp(const struct queue *q)
+{
+	return stamp_before(q, 0, n_lists(q) - 1);
+}
+
+uint64_t queue_small_stamp(const struct queue *q)
+{
+	uint64_t fresh = stamp_before(q, 0, n_lists_of(&q->lanes[QUEUE_SMALL]));
+	uint64_t deferred = stamp_before(q, n_lists(q) - 1, n_lists(q));
+
+	return fresh < deferred ? fresh : deferred;
 }

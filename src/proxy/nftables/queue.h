@@ -32,22 +32,30 @@ struct queue_round {
 	size_t n_ever; /* that were put into it */
 };
 
+/* What belongs to Services that are large waits until all the rest that is new was written. */
+enum queue_lane { QUEUE_SMALL, QUEUE_LARGE };
+#define QUEUE_LANES 2
+
+struct queue_rounds {
+	struct queue_round *list; /* from the number @first on; there is always one */
+	size_t n, cap;
+	uint32_t first;
+};
+
 /* A place in the queue. */
 struct queue_item {
 	uint32_t prev, next; /* in its list, or among those that are free */
 	uint32_t element;    /* its number in its map */
 	uint32_t round;      /* of what is new */
 	uint64_t stamp;      /* grows from item to item of a list */
-	uint8_t map, part;
+	uint8_t map, part, lane;
 };
 
 struct queue {
 	struct queue_item *items; /* by number, from 1 */
 	size_t cap_items;
 	uint32_t last, free;
-	struct queue_round *rounds; /* from first_round on; there is always one */
-	size_t n_rounds, cap_rounds;
-	uint32_t first_round;
+	struct queue_rounds lanes[QUEUE_LANES];
 	struct queue_list old[FRAME_MAPS], deferred;
 	size_t n, n_deferred;
 	uint64_t stamp;
@@ -57,15 +65,15 @@ void queue_init(struct queue *q);
 void queue_fini(struct queue *q);
 
 /* The round that what comes next is put into. */
-uint32_t queue_round(const struct queue *q);
+uint32_t queue_round(const struct queue *q, enum queue_lane lane);
 /* Between Services: the round is full, or takes what comes next, too. */
-void queue_cut(struct queue *q);
+void queue_cut(struct queue *q, enum queue_lane lane);
 /* So many rounds more, of which this is the first. */
-uint32_t queue_add_rounds(struct queue *q, size_t n);
+uint32_t queue_add_rounds(struct queue *q, enum queue_lane lane, size_t n);
 
-/* At the end of its list; its number, not 0.  @round: for what is new. */
-uint32_t queue_put(struct queue *q, enum queue_part part, uint32_t round, enum frame_map map,
-                   uint32_t element);
+/* At the end of its list; its number, not 0.  @lane and @round: for what is new. */
+uint32_t queue_put(struct queue *q, enum queue_part part, enum queue_lane lane, uint32_t round,
+                   enum frame_map map, uint32_t element);
 void queue_take_out(struct queue *q, uint32_t item);
 
 const struct queue_item *queue_at(const struct queue *q, uint32_t item);
@@ -74,5 +82,9 @@ uint32_t queue_first(const struct queue *q);
 uint32_t queue_next(const struct queue *q, uint32_t item);
 /* No item has this stamp or an earlier one. */
 uint64_t queue_done_stamp(const struct queue *q);
+/* The same but for those that are deferred. */
+uint64_t queue_fresh_stamp(const struct queue *q);
+/* The same of what is new of those that are not large, and of what is deferred. */
+uint64_t queue_small_stamp(const struct queue *q);
 
 #endif

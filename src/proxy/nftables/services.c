@@ -104,6 +104,7 @@ void keeper_want(struct keeper_service *s, struct spec *want)
 	}
 	spec_unref(s->want);
 	s->want = want;
+	s->large = !keeper_is_small(s);
 }
 
 struct keeper_service *keeper_service_new(struct keeper *k, struct spec *want)
@@ -120,6 +121,9 @@ struct keeper_service *keeper_service_new(struct keeper *k, struct spec *want)
 
 void keeper_postpone(struct keeper_service *s)
 {
+	/* What it is about may be of a part that is done: of an address that is free since. */
+	if (s->k->planning.s == s)
+		s->k->planning.again = true;
 	if (s->unplanned)
 		return;
 	set_pending(s, s->waiting, true);
@@ -145,10 +149,30 @@ void keeper_wait(struct keeper_service *s)
 	DL_APPEND2(k->waiting, s, prev_waiting, next_waiting);
 }
 
+void keeper_await_unplanned(struct keeper *k)
+{
+	struct keeper_service *s;
+
+	DL_FOREACH2(k->unplanned, s, next_unplanned)
+	{
+		k->n_awaited += !s->awaited;
+		s->awaited = true;
+	}
+}
+
+static void await_no_more(struct keeper_service *s)
+{
+	s->k->n_awaited -= s->awaited;
+	s->awaited = false;
+}
+
 void keeper_planned(struct keeper_service *s, bool again)
 {
 	struct keeper *k = s->k;
 
+	await_no_more(s);
+	if (s->owner.large)
+		k->large_stamp = store_stamp(k->store);
 	/* It may have changed meanwhile, and is planned once more. */
 	if (s->unplanned) {
 		DL_DELETE2(k->unplanned, s, prev_unplanned, next_unplanned);
@@ -169,7 +193,7 @@ void keeper_planned(struct keeper_service *s, bool again)
  */
 void keeper_wish(struct keeper_service *s)
 {
-	if (s->k->state == KEEPER_KEEPING && !s->unplanned && keeper_is_small(s))
+	if (s->k->state == KEEPER_KEEPING && !s->unplanned && !s->large)
 		keeper_plan(s);
 	else
 		keeper_postpone(s);
@@ -244,6 +268,7 @@ void keeper_service_free(struct keeper_service *s)
 		DL_DELETE2(k->waiting, s, prev_waiting, next_waiting);
 	table_remove(&k->services, s);
 	set_pending(s, false, false);
+	await_no_more(s);
 	k->n_rounded -= s->rounded;
 	keeper_want(s, NULL);
 	store_drop_owner(k->store, &s->owner);

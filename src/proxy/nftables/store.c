@@ -18,10 +18,10 @@ struct cursor {
 	uint32_t number;
 };
 
-/* The new rounds of what is lacking. */
+/* What is lacking, of one lane, and the new rounds for it. */
 struct rounds {
+	size_t n_lacking, n;
 	uint32_t first;
-	size_t n, n_owners;
 };
 
 struct store {
@@ -32,12 +32,12 @@ struct store {
 	struct owners owners;
 	size_t n_wanted, n_taken, n_damaged;
 	size_t n_strays, n_leaving; /* there though unwanted: as found, as expected */
-	size_t n_lacking;           /* of those that are compared, not queued yet */
 	struct cursor at;           /* of the pass under way */
 	bool forgetting;            /* it is one that forgets */
 	bool forgotten;             /* and not compared since */
 	bool placing;               /* what is lacking is put into rounds */
-	struct rounds rounds;
+	struct rounds rounds[QUEUE_LANES];
+	size_t n_owners;            /* when that began */
 	struct frame_element *list; /* of one call to write */
 	size_t cap_list;
 };
@@ -148,9 +148,15 @@ static void dequeue(struct store *s, struct place *p)
 	p->e->waits = 0;
 }
 
-static void enqueue(struct store *s, struct place *p, enum queue_part part, uint32_t round)
+static void enqueue(struct store *s, struct place *p, enum queue_part part, enum queue_lane lane,
+                    uint32_t round)
 {
-	p->e->waits = queue_put(&s->queue, part, round, p->map->map, p->number);
+	p->e->waits = queue_put(&s->queue, part, lane, round, p->map->map, p->number);
+}
+
+static enum queue_lane lane_of(const struct store_owner *owner)
+{
+	return owner && owner->large ? QUEUE_LARGE : QUEUE_SMALL;
 }
 
 static struct place place_in_queue(struct store *s, uint32_t item)
@@ -166,12 +172,13 @@ static bool is_right(const struct element *e)
 	return e->wanted ? e->there && e->same : !e->there;
 }
 
-/* At the end of the round, wherever it was; or in none.  It may be gone afterwards. */
-static void changed(struct store *s, struct place *p)
+/* At the end of the lane's round, wherever it was; or in none.  It may be gone afterwards. */
+static void changed(struct store *s, struct place *p, enum queue_lane lane)
 {
 	dequeue(s, p);
 	if (!is_right(p->e)) {
-		enqueue(s, p, p->e->wanted ? QUEUE_NEW : QUEUE_OLD, queue_round(&s->queue));
+		enqueue(s, p, p->e->wanted ? QUEUE_NEW : QUEUE_OLD, lane,
+		        queue_round(&s->queue, lane));
 		return;
 	}
 	s->queue.stamp++;
@@ -182,18 +189,19 @@ static void changed(struct store *s, struct place *p)
 /*
  * What leads to it, or what it leads to, may have gone to this round, so it goes there, too.
  */
-static void keep_up(struct store *s, struct place *p)
+static void keep_up(struct store *s, struct place *p, enum queue_lane lane)
 {
 	if (!p->e->waits)
 		return;
 	const struct queue_item *i = queue_at(&s->queue, p->e->waits);
-	if (i->part == QUEUE_DEFERRED || i->round != queue_round(&s->queue))
-		changed(s, p);
+	if (i->part == QUEUE_DEFERRED || i->lane != lane ||
+	    i->round != queue_round(&s->queue, lane))
+		changed(s, p, lane);
 }
 
-void store_cut(struct store *s)
+void store_cut(struct store *s, const struct store_owner *owner)
 {
-	queue_cut(&s->queue);
+	queue_cut(&s->queue, lane_of(owner));
 }
 
 uint64_t store_stamp(const struct store *s)
@@ -204,6 +212,16 @@ uint64_t store_stamp(const struct store *s)
 uint64_t store_written_stamp(const struct store *s)
 {
 	return queue_done_stamp(&s->queue);
+}
+
+uint64_t store_fresh_stamp(const struct store *s)
+{
+	return queue_fresh_stamp(&s->queue);
+}
+
+uint64_t store_small_stamp(const struct store *s)
+{
+	return queue_small_stamp(&s->queue);
 }
 
 bool store_has_fresh(const struct store *s)
@@ -274,7 +292,7 @@ void store_want(struct store *s, enum frame_map map, const void *key, const void
 		return;
 	bool equal = !size || !memcmp(value_of(&p), value, size);
 	if (p.e->wanted && equal) {
-		keep_up(s, &p);
+		keep_up(s, &p, lane_of(owner));
 		return;
 	}
 	if (p.e->wanted)
@@ -285,7 +303,7 @@ void store_want(struct store *s, enum frame_map map, const void *key, const void
 		memcpy(value_of(&p), value, size);
 	set_wanted(s, p.e, true);
 	tell_kind(s, &p, true);
-	changed(s, &p);
+	changed(s, &p, lane_of(owner));
 }
 
 void store_release(struct store *s, enum frame_map map, const void *key,
@@ -300,7 +318,7 @@ void store_release(struct store *s, enum frame_map map, const void *key,
 	p.e->who = 0;
 	p.e->contested = false;
 	set_wanted(s, p.e, false);
-	changed(s, &p);
+	changed(s, &p, QUEUE_SMALL);
 	if (contested)
 		s->ops->freed(s->arg);
 }
@@ -314,15 +332,26 @@ void store_release_old(struct store *s, enum frame_map map, const void *key,
 		store_release(s, map, key, owner);
 }
 
-void store_share(struct store *s, enum frame_map map, const void *key)
+/* What waits with somebody large, the others cannot wait for. */
+static void hurry(struct store *s, struct place *p)
+{
+	if (p->e->waits && queue_at(&s->queue, p->e->waits)->lane == QUEUE_LARGE)
+		changed(s, p, QUEUE_SMALL);
+}
+
+void store_share(struct store *s, enum frame_map map, const void *key,
+                 const struct store_owner *owner)
 {
 	struct place p = get(s, map, key);
 
-	if (p.e->who++ > 0)
+	if (p.e->who++ > 0) {
+		if (lane_of(owner) == QUEUE_SMALL)
+			hurry(s, &p);
 		return;
+	}
 	p.e->same = p.e->there;
 	set_wanted(s, p.e, true);
-	changed(s, &p);
+	changed(s, &p, lane_of(owner));
 }
 
 void store_unshare(struct store *s, enum frame_map map, const void *key)
@@ -332,7 +361,7 @@ void store_unshare(struct store *s, enum frame_map map, const void *key)
 	if (!p.e || p.e->who == 0 || --p.e->who > 0)
 		return;
 	set_wanted(s, p.e, false);
-	changed(s, &p);
+	changed(s, &p, QUEUE_SMALL);
 }
 
 struct store_owner *store_owner(const struct store *s, enum frame_map map, const void *key)
@@ -411,40 +440,49 @@ static void compare(struct store *s, struct place *p, void *arg)
 	s->n_strays += !e->was_there && stray;
 	e->was_there = e->was_right = false;
 	if (!e->wanted || is_right(e))
-		changed(s, p);
+		changed(s, p, QUEUE_SMALL);
 	else
-		s->n_lacking += !e->waits;
+		s->rounds[lane_of(owner_of(s, p))].n_lacking += !e->waits;
 }
 
-/* What nobody owns, that is, what several share, comes last. */
+/* What nobody owns, that is, what several share, comes last of what is not large. */
 static void put_into_round(struct store *s, struct place *p, void *arg)
 {
-	const struct rounds *r = &s->rounds;
+	const struct store_owner *owner = owner_of(s, p);
+	const struct rounds *r = &s->rounds[lane_of(owner)];
 	uint64_t round = r->n - 1;
 
 	(void)arg;
 	if (is_right(p->e) || p->e->waits)
 		return;
-	if (owner_of(s, p))
-		round = (uint64_t)(p->e->who - 1) * r->n / r->n_owners;
-	enqueue(s, p, QUEUE_NEW, r->first + (uint32_t)round);
+	if (owner)
+		round = (uint64_t)(p->e->who - 1) * r->n / s->n_owners;
+	enqueue(s, p, QUEUE_NEW, lane_of(owner), r->first + (uint32_t)round);
 }
 
 static void begin_placing(struct store *s)
 {
-	struct rounds *r = &s->rounds;
-
-	r->n = s->n_lacking / QUEUE_ROUND + 1;
-	r->n_owners = s->owners.n;
-	r->first = queue_add_rounds(&s->queue, r->n);
+	s->n_owners = s->owners.n;
+	for (int lane = 0; lane < QUEUE_LANES; lane++) {
+		struct rounds *r = &s->rounds[lane];
+		r->n = r->n_lacking / QUEUE_ROUND + 1;
+		r->first = queue_add_rounds(&s->queue, (enum queue_lane)lane, r->n);
+	}
 	s->placing = true;
+}
+
+static bool any_lacking(const struct store *s)
+{
+	return s->rounds[QUEUE_SMALL].n_lacking + s->rounds[QUEUE_LARGE].n_lacking > 0;
 }
 
 /* True: there is no more to compare. */
 static bool compare_next(struct store *s, size_t *left, struct comparison *c)
 {
-	if (!s->at.map && !s->at.number)
-		s->n_damaged = s->n_strays = s->n_lacking = 0;
+	if (!s->at.map && !s->at.number) {
+		s->n_damaged = s->n_strays = 0;
+		memset(s->rounds, 0, sizeof(s->rounds));
+	}
 	if (!each_of_next(s, left, compare, c))
 		return false;
 	if (s->n_strays > s->n_leaving)
@@ -461,7 +499,7 @@ bool store_compare(struct store *s, size_t max, store_stray_fn *stray, void *arg
 	if (!s->placing) {
 		if (!compare_next(s, &max, &c))
 			return false;
-		if (s->n_lacking > 0)
+		if (any_lacking(s))
 			begin_placing(s);
 	}
 	if (s->placing && !each_of_next(s, &max, put_into_round, NULL))
@@ -633,7 +671,7 @@ void store_defer(struct store *s, store_defer_fn *fn, void *arg)
 		struct place p = place_in_queue(s, queue_first(&s->queue));
 		s->n_taken--;
 		dequeue(s, &p);
-		enqueue(s, &p, QUEUE_DEFERRED, 0);
+		enqueue(s, &p, QUEUE_DEFERRED, QUEUE_SMALL, 0);
 		fn(p.map->map, p.e->data, owner_of(s, &p), arg);
 	}
 }

@@ -11,6 +11,9 @@
  * An element is owned by one Service (its value is that Service's), or shared by several (it has no
  * value).  Of two Services that want the same key the one that goes first has it; the other is
  * told, and gets it when the first lets go.
+ *
+ * What is new of owners that are large is written after all that is new of the others, and what is
+ * old after both.
  */
 
 #include <stdbool.h>
@@ -49,7 +52,8 @@ void store_release_old(struct store *s, enum frame_map map, const void *key,
 /* It owns nothing any more, and may be freed. */
 void store_drop_owner(struct store *s, struct store_owner *owner);
 /* The same for shared ones, which have no value: each owner once. */
-void store_share(struct store *s, enum frame_map map, const void *key);
+void store_share(struct store *s, enum frame_map map, const void *key,
+                 const struct store_owner *owner);
 void store_unshare(struct store *s, enum frame_map map, const void *key);
 /*
  * The value of an element that is wanted, or that the kernel has while nobody wants it yet; NULL:
@@ -58,8 +62,8 @@ void store_unshare(struct store *s, enum frame_map map, const void *key);
 const void *store_value(const struct store *s, enum frame_map map, const void *key);
 /* NULL: nobody. */
 struct store_owner *store_owner(const struct store *s, enum frame_map map, const void *key);
-/* What was wanted so far may be written before what comes. */
-void store_cut(struct store *s);
+/* What was wanted so far by those of the owner's size may be written before what comes. */
+void store_cut(struct store *s, const struct store_owner *owner);
 /* Grows with each of the calls above that changed something. */
 uint64_t store_stamp(const struct store *s);
 
@@ -125,7 +129,10 @@ bool store_was_deferred(const struct store *s);
 typedef void store_defer_fn(enum frame_map map, const void *key, struct store_owner *owner,
                             void *arg);
 void store_defer(struct store *s, store_defer_fn *fn, void *arg);
-/* Everything up to this stamp is in the kernel. */
+/* Everything up to this stamp is in the kernel; the same but for what is deferred. */
 uint64_t store_written_stamp(const struct store *s);
+uint64_t store_fresh_stamp(const struct store *s);
+/* Whatever is new up to this stamp is in the kernel, of owners that are not large. */
+uint64_t store_small_stamp(const struct store *s);
 
 #endif

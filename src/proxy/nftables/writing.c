@@ -238,6 +238,7 @@ void keeper_write(struct keeper *k)
 	if (keeper_waits_for_virtuals(k))
 		return;
 	write_once(k);
+	k->small_stamp = store_small_stamp(k->store);
 	keeper_settle(k);
 	k->damaged =
 		k->damaged && (needs_frame(k) || kinds_need_work(k) || store_has_fresh(k->store));
