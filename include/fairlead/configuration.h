@@ -166,6 +166,12 @@ struct config_layer2_timing {
 	uint8_t multiplier;    /* dead after so many intervals without anything */
 };
 
+/* Whether the leader writes down who had which address when. */
+#define CONFIG_JOURNAL_DAYS 90
+struct config_journal {
+	uint16_t days; /* for so long; 0: there is no journal */
+};
+
 struct config_range {
 	struct addr_range range;
 	size_t pool; /* position in pools */
@@ -189,6 +195,7 @@ struct configuration {
 	size_t n_external_ips_namespaces;
 	enum failover failover;
 	struct config_layer2_timing layer2_timing; /* that of failover where nothing else is said */
+	struct config_journal journal;
 	/* every range of every pool, by first address; they never overlap */
 	struct config_range *index;
 	size_t n_index;

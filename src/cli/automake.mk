@@ -30,6 +30,8 @@ libfairlead_a_SOURCES += \
 	src/cli/interrupt.h \
 	src/cli/gather_daemons.c \
 	src/cli/gather_private.h \
+	src/cli/history.c \
+	src/cli/history.h \
 	src/cli/http.c \
 	src/cli/http.h \
 	src/cli/model.c \
@@ -57,6 +59,8 @@ libfairlead_a_SOURCES += \
 	src/cli/screen.h \
 	src/cli/selector.c \
 	src/cli/selector.h \
+	src/cli/since.c \
+	src/cli/since.h \
 	src/cli/state.c \
 	src/cli/state.h \
 	src/cli/state_live.c \
@@ -88,6 +92,7 @@ src_cli_fairlead_SOURCES = \
 	src/cli/command_completion.c \
 	src/cli/command_convert.c \
 	src/cli/command_explain.c \
+	src/cli/command_journal.c \
 	src/cli/command_plan.c \
 	src/cli/command_proxy.c \
 	src/cli/command_proxy_diff.c \
@@ -193,6 +198,7 @@ EXTRA_DIST += \
 	tests/cli/edge.yaml \
 	tests/cli/external.yaml \
 	tests/cli/golden \
+	tests/cli/journal-state.yaml \
 	tests/cli/kube-proxy.yaml \
 	tests/cli/kube-proxy-all.yaml \
 	tests/cli/kube-proxy-bad.yaml \

@@ -23,6 +23,7 @@
 
 #include "cli/commands.h"
 #include "cli/dump.h"
+#include "cli/since.h"
 #include "cli/gather.h"
 #include "cli/dump_pods.h"
 #include "cli/redact.h"
@@ -46,7 +47,6 @@
 #define API_MS 25000
 #define LOG_MS 30000
 #define DIRECTORY_SIZE 64
-#define SINCE_MAX_S 31536000
 
 /* A speaker that answered to /status. */
 struct alive {
@@ -442,26 +442,6 @@ static void put_about(struct work *w)
 	dump_put_plain(&w->dump, "README.txt", text, strlen(text));
 }
 
-/* "90", "90s", "30m", "2h", "3d" */
-static int parse_since(const char *s, int64_t *ret_s, struct err *e)
-{
-	static const struct {
-		char unit;
-		int seconds;
-	} units[] = { { '\0', 1 }, { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
-	char *end;
-	unsigned long n = *s >= '0' && *s <= '9' ? strtoul(s, &end, 10) : 0;
-
-	for (size_t i = 0; n > 0 && n <= SINCE_MAX_S && i < ARRAY_LEN(units); i++)
-		if (*end == units[i].unit && (!*end || !end[1]) &&
-		    n <= (unsigned long)(SINCE_MAX_S / units[i].seconds)) {
-			*ret_s = (int64_t)n * units[i].seconds;
-			return 0;
-		}
-	return err_set(e, -EINVAL, ERR_CONFIG,
-	               "--since \"%.50s\": it is a number with s, m, h or d, as in 2h", s);
-}
-
 static int open_archive(struct work *w, char **ret_path, struct err *e)
 {
 	char directory[DIRECTORY_SIZE];
@@ -482,7 +462,7 @@ static int run_sysdump(const struct command_options *o, struct err *e)
 	cleanup(work_fini) struct work w = { .o = o, .namespace = options_namespace(&o->kube) };
 	cleanup_free char *path = NULL;
 
-	if (o->since && parse_since(o->since, &w.since_s, e) < 0)
+	if (o->since && since_parse(o->since, &w.since_s, e) < 0)
 		return COMMAND_USAGE;
 	if (open_archive(&w, &path, e) < 0 || gather_open(&o->kube, &w.g, e) < 0 ||
 	    dump_status(&w, e) < 0)

@@ -106,6 +106,8 @@ enum command_flags {
 	FLAGS_STATE = 1 << 16,     /* --state alone */
 	FLAGS_POOL = 1 << 17,      /* --pool */
 	FLAGS_ADDRESSES = 1 << 18, /* --addresses */
+	FLAGS_SINCE = 1 << 19,     /* --since */
+	FLAGS_WIDE = 1 << 20,      /* the format wide */
 };
 
 /* What words on the command line stand for, to complete them. */
@@ -155,6 +157,7 @@ struct command {
 	X(config_schema)  \
 	X(explain)        \
 	X(help)           \
+	X(journal)        \
 	X(l2)             \
 	X(plan)           \
 	X(pools)          \

@@ -145,9 +145,10 @@ void flags_fill(struct command_options *o, struct flag_choices *choices,
 		    OPTION_STRING, &o->file },
 		  FLAGS_SYSDUMP,
 		  NAMES_FILES },
-		{ { "since", 0, "DURATION", "logs of this time only, such as 90s, 30m, 2h or 3d",
+		{ { "since", 0, "DURATION",
+		    "logs, or entries, of this time only, such as 90s, 30m, 2h or 3d",
 		    OPTION_STRING, &o->since },
-		  FLAGS_SYSDUMP,
+		  FLAGS_SYSDUMP | FLAGS_SINCE,
 		  NAMES_NONE },
 		{ { "tail-lines", 0, "LINES", "the last lines of each log, so many at most",
 		    OPTION_INT, &o->tail_lines, .min = 1, .max = 1000000 },
@@ -206,7 +207,7 @@ void flags_fill(struct command_options *o, struct flag_choices *choices,
 const char *flags_choices(const struct flag *f, const struct command *c)
 {
 	if (f->group == FLAGS_OUTPUT && c && !(c->flags & FLAGS_VERDICT))
-		return "text|json|yaml";
+		return c->flags & FLAGS_WIDE ? "text|wide|json|yaml" : "text|json|yaml";
 	return f->row.choices;
 }
 
@@ -239,7 +240,8 @@ int flags_check(const struct flag *flags, uint64_t given, const struct command *
 			"%s: --timeout 0 leaves no time for any check: it is a whole number from "
 			"1 to %d",
 			command_name(c, name), TIMEOUT_MAX_S);
-	if ((o->format == OUT_WIDE || o->format == OUT_NAME) && !(c->flags & FLAGS_VERDICT))
+	if ((o->format == OUT_NAME && !(c->flags & FLAGS_VERDICT)) ||
+	    (o->format == OUT_WIDE && !(c->flags & (FLAGS_VERDICT | FLAGS_WIDE))))
 		return err_set(e, -EINVAL, ERR_CONFIG, "%s takes no --output %s",
 		               command_name(c, name), o->format == OUT_WIDE ? "wide" : "name");
 	return 0;

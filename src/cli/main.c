@@ -40,9 +40,9 @@ static int take_operands(const struct command *c, struct command_options *o, siz
 
 	while (!c->more && o->state.n && o->state.n < OPTION_LIST_MAX && i < n)
 		o->state.items[o->state.n++] = o->operands[i++];
-	n -= i - c->n;
+	n -= i > c->n ? i - c->n : 0;
 	o->n_operands = n;
-	if (c->more ? n >= c->n : n == c->n)
+	if (c->more ? n >= c->n : n == c->n || (c->optional && n < c->n))
 		return 0;
 	return err_set(e, -EINVAL, ERR_CONFIG, "usage: fairlead %s%s%s", command_name(c, name),
 	               *c->operands ? " " : "", c->operands);

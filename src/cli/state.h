@@ -50,6 +50,8 @@ int state_read_live(struct state *s, struct gather *g, const char *namespace, bo
  * on standard error, and none are known.
  */
 int state_read_namespaces(struct state *s, struct gather *g, struct err *e);
+/* Its journal: the ConfigMaps of that namespace that hold it, as far as they are there. */
+int state_read_journal(struct state *s, struct gather *g, const char *namespace, struct err *e);
 /* Ends a command that has answered by @exit_status without what was passed over. */
 int state_exit(const struct state *s, int exit_status, struct err *e);
 

@@ -3,10 +3,12 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cli/gather.h"
 #include "cli/state.h"
 #include "fairlead/configuration.h"
+#include "fairlead/journal.h"
 #include "fairlead/mem.h"
 
 /* One that cannot be read is reported on standard error, and counted. */
@@ -86,4 +88,20 @@ int state_read_namespaces(struct state *s, struct gather *g, struct err *e)
 	};
 
 	return gather_api(g, &row, 1, s, e);
+}
+
+int state_read_journal(struct state *s, struct gather *g, const char *namespace, struct err *e)
+{
+	struct gather_row rows[JOURNAL_MAPS] = { { .path = NULL } };
+	char *paths[JOURNAL_MAPS];
+
+	for (size_t i = 0; i < JOURNAL_MAPS; i++) {
+		paths[i] = xasprintf("/api/v1/namespaces/%s/configmaps/" JOURNAL_MAP_PREFIX "%zu",
+		                     namespace, i);
+		rows[i] = (struct gather_row){ paths[i], false, true, put_config_map };
+	}
+	int r = gather_api(g, rows, JOURNAL_MAPS, s, e);
+	for (size_t i = 0; i < JOURNAL_MAPS; i++)
+		free(paths[i]);
+	return r;
 }

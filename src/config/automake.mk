@@ -18,6 +18,7 @@ libfairlead_a_SOURCES += \
 	src/config/parse_peers.c \
 	src/config/parse_pools.c \
 	src/config/parse_selectors.c \
+	src/config/parse_journal.c \
 	src/config/parse_timing.c \
 	src/config/quota.c \
 	src/config/range.c \

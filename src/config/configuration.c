@@ -18,7 +18,7 @@
 
 struct top {
 	const struct ynode *peers, *communities, *router_ids, *bfd_profiles, *pools, *external_ips,
-		*failover, *layer2_timing;
+		*failover, *layer2_timing, *journal;
 };
 
 static void read_node(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
@@ -106,6 +106,18 @@ static void print_timing(struct out *o, const struct schema_key *key, const void
 	out_close(o);
 }
 
+/* Where there is none, the key is not written. */
+static void print_journal(struct out *o, const struct schema_key *key, const void *field)
+{
+	const struct configuration *c = field;
+
+	if (!c->journal.days)
+		return;
+	out_object(o, key->name);
+	schema_print(o, &journal_table, &c->journal);
+	out_close(o);
+}
+
 static const struct schema_type peers_type = {
 	.form = "list of maps",
 	.value = SCHEMA_MAP,
@@ -164,6 +176,14 @@ static const struct schema_type timing_type = {
 	.print = print_timing,
 };
 
+static const struct schema_type journal_type = {
+	.form = "map",
+	.value = SCHEMA_MAP,
+	.keys = &journal_table,
+	.read = read_node,
+	.print = print_journal,
+};
+
 /*
  * Fields are those of struct top, by which the parts are read in another order; printed is the
  * configuration.
@@ -203,6 +223,10 @@ static const struct schema_key document_keys[] = {
 	  .type = &timing_type,
 	  SCHEMA_FIELD(struct top, layer2_timing),
 	  .doc = "The same in numbers." },
+	{ .name = "journal",
+	  .type = &journal_type,
+	  SCHEMA_FIELD(struct top, journal),
+	  .doc = "Keeps a journal of who had which address when." },
 };
 
 const struct schema_table document_table = SCHEMA_TABLE("document", document_keys);
@@ -249,6 +273,7 @@ static void read_document(struct schema_ctx *x, const struct ynode *root, struct
 	read_part(x, "external-ips", top.external_ips, d, parse_external_ips);
 	read_part(x, "failover", top.failover, d, parse_failover);
 	read_part(x, "layer2-timing", top.layer2_timing, d, parse_layer2_timing);
+	read_part(x, "journal", top.journal, d, parse_journal);
 	check_peers(x, d->config);
 	check_overlap(x, d);
 	check_peers_apart_from_pools(x, d);

@@ -27,6 +27,11 @@ CONTROLLER = \
 	src/controller/report.h \
 	src/controller/retain.c \
 	src/controller/retain.h \
+	src/controller/scribe.c \
+	src/controller/scribe.h \
+	src/controller/scribe_notes.c \
+	src/controller/scribe_private.h \
+	src/controller/scribe_read.c \
 	src/controller/services.c \
 	src/controller/services.h \
 	src/controller/state.h \
@@ -76,3 +81,9 @@ TESTS += tests/unit/test_machines
 tests_unit_test_machines_SOURCES = tests/unit/test_machines.c $(VIRTUAL_CONTROLLER)
 tests_unit_test_machines_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_WORLD)
 tests_unit_test_machines_LDADD = $(APISIM_LIBS) $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_scribe
+TESTS += tests/unit/test_scribe
+tests_unit_test_scribe_SOURCES = tests/unit/test_scribe.c $(VIRTUAL_CONTROLLER)
+tests_unit_test_scribe_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_WORLD)
+tests_unit_test_scribe_LDADD = $(APISIM_LIBS) $(UNIT_LDADD)

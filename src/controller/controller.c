@@ -37,6 +37,7 @@
 #include "controller/publish.h"
 #include "controller/report.h"
 #include "controller/retain.h"
+#include "controller/scribe.h"
 #include "controller/services.h"
 #include "controller/term.h"
 #include "controller/uninstall.h"
@@ -140,6 +141,7 @@ static void stop_leading(struct controller *ctl)
 {
 	ctl->elected = ctl->leading = false;
 	ctl->namespaces.told = false;
+	scribe_stop(ctl);
 	drop_work(ctl);
 	books_rebuild(ctl);
 }
@@ -206,6 +208,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	books_settle(arg);
 	publish_tell_effect(arg);
+	scribe_turn(arg);
 	assign_turn(arg);
 	uninstall_answer(arg);
 }
@@ -217,7 +220,7 @@ static void handed_over(void *arg)
 	struct controller *ctl = arg;
 
 	ctl->resigned = true;
-	if (ctl->stopping)
+	if (ctl->stopping && !scribe_is_busy(ctl))
 		event_base_loopbreak(ctl->base);
 }
 
@@ -260,6 +263,7 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 	}
 	log_info("stopping", KV_S("signal", strsignal(sig)));
 	ctl->stopping = true;
+	scribe_flush(ctl);
 	event_base_loopexit(ctl->base, &give_up);
 	if (ctl->resigned)
 		handed_over(ctl);
@@ -321,7 +325,8 @@ static int make_events(struct controller *ctl, struct err *e)
 	ctl->signals[2] = evsignal_new(ctl->base, SIGHUP, on_signal, ctl);
 	if (!ctl->turn || !ctl->last_call || !ctl->signals[0] || !ctl->signals[1] ||
 	    !ctl->signals[2] || publish_start(ctl) < 0 || retain_start(ctl) < 0 ||
-	    writer_start(ctl) < 0 || contest_start(ctl) < 0 || heartbeat_key_start(ctl) < 0)
+	    writer_start(ctl) < 0 || contest_start(ctl) < 0 || heartbeat_key_start(ctl) < 0 ||
+	    scribe_start(ctl) < 0)
 		return err_set(e, -ENOMEM, ERR_SYSTEM, "cannot make the events of the loop");
 	for (size_t i = 0; i < ARRAY_LEN(ctl->signals); i++)
 		evsignal_add(ctl->signals[i], NULL);
@@ -396,6 +401,7 @@ void controller_stop(struct controller *ctl)
 	retain_free(ctl);
 	contest_free(ctl);
 	writer_free(ctl);
+	scribe_free(ctl);
 	for (size_t i = 0; i < ARRAY_LEN(events); i++)
 		if (events[i])
 			event_free(events[i]);

@@ -8,6 +8,7 @@
 #include "controller/admission.h"
 #include "controller/namespaces.h"
 #include "controller/report.h"
+#include "controller/scribe.h"
 #include "fairlead/clock.h"
 #include "fairlead/hash.h"
 #include "fairlead/log.h"
@@ -200,6 +201,7 @@ static void status(struct out *o, void *arg)
 	put_config(ctl, o);
 	put_namespaces(ctl, o);
 	admission_put(ctl, o);
+	scribe_put(ctl, o);
 	out_list(o, "pools");
 	for (size_t i = 0; ctl->ipam && i < ipam_n_pools(ctl->ipam); i++) {
 		const struct ipam_pool_usage u = ipam_usage(ctl->ipam, i);

@@ -10,6 +10,7 @@
 #include "controller/annotations.h"
 #include "controller/books.h"
 #include "controller/contest.h"
+#include "controller/scribe.h"
 #include "controller/services.h"
 #include "controller/tell.h"
 #include "controller/term.h"
@@ -21,6 +22,7 @@
 
 static void forget(struct controller *ctl, struct record *r)
 {
+	scribe_note_gone(r);
 	if (r->request_under_way) {
 		kube_request_cancel(r->request_under_way);
 		ctl->n_in_flight -= r->flight == RECORD_PATCHING;
@@ -119,6 +121,9 @@ static int upsert(struct json_object *obj, void *arg, struct err *e)
 	if (overwritten)
 		contest_overwritten(r, overwritten,
 		                    kube_service_status_writer(obj, CONTROLLER_MANAGER));
+	/* What a write under way or in doubt has done is entered when that is known. */
+	if (moved && !r->contested_ms && r->flight != RECORD_PATCHING && r->flight != RECORD_DOUBT)
+		scribe_note_changed(r, before.held, before.n_held);
 	bool echo = r->awaits && !moved;
 	r->awaits = false;
 	books_adopt(ctl, r);

@@ -14,7 +14,7 @@
  *	      writer
  *	        contest   machines   namespaces
  *	          books   heartbeat_key   admission
- *	            tell   term
+ *	            tell   term   scribe
  */
 
 #include <stdbool.h>
@@ -46,6 +46,7 @@ struct json_object;
 struct machine;
 struct namespace_seen;
 struct record;
+struct scribe;
 
 struct controller_options {
 	struct options_daemon daemon;
@@ -181,6 +182,7 @@ struct controller {
 		bool told;                  /* by an Event, while this one leads */
 	} namespaces;
 	struct record_server server;
+	struct scribe *scribe; /* of the journal */
 	struct controller_stats stats;
 };
 

@@ -31,6 +31,7 @@
 
 #include "controller/books.h"
 #include "controller/contest.h"
+#include "controller/scribe.h"
 #include "controller/tell.h"
 #include "controller/term.h"
 #include "controller/writer.h"
@@ -113,6 +114,11 @@ static void tell_written(struct record *r, struct record_write w)
 {
 	const struct record_part *e = r->external;
 
+	/* In a fight about a status the same comes again and again. */
+	if (w.ingress && !r->contested_ms)
+		scribe_note_written(r, &r->lb, r->key);
+	if (e && w.external_ips)
+		scribe_note_written(r, e, r->external_key);
 	if (w.ingress || w.condition)
 		tell_part(r, &r->lb, r->key);
 	if (e && (w.external_ips || (w.external_condition &&

@@ -372,6 +372,29 @@ def test_namespaces_are_seen_only_where_pools_select_by_them(
         assert [r["verbs"] for r in rules if "namespaces" in r["resources"]] == ([verbs] if granted else [])
 
 
+@pytest.mark.parametrize(
+    ("config", "journal", "granted"),
+    [
+        ({}, "auto", False),
+        (CONFIG, "auto", False),
+        ({"journal": {}}, "auto", True),
+        ("address-pools: []\njournal: {days: 7}\n", "auto", True),
+        ("address-pools: []\n# journal: {}\n", "auto", False),
+        ({"journal": {}}, False, False),
+        ({}, True, True),
+    ],
+)
+def test_the_journal_is_written_only_where_there_is_one(
+    config: Any, journal: Any, granted: bool, render: Render
+) -> None:
+    objects = render({"config": config, "controller": {"journal": journal}})
+    names = [f"fairlead-journal-{i}" for i in range(16)]
+    for role, verbs in (("fairlead-controller", ["get", "patch"]), ("fairlead-view", ["get"])):
+        rules = one(objects, "Role", role)["rules"]
+        found = [r["verbs"] for r in rules if names == r.get("resourceNames")]
+        assert found == ([verbs] if granted else [])
+
+
 def test_frr_in_a_pod_of_its_own(render: Render) -> None:
     objects = render(SETS["frr-daemonset"][0])
     frr = one(objects, "DaemonSet", "fairlead-frr")["spec"]["template"]["spec"]

@@ -361,6 +361,10 @@ static const struct {
 	  "write a whole number" },
 	{ "layer2-timing:\n  multiplier: 2\n", 2, "layer2-timing.multiplier", "from 3 to 50" },
 	{ "layer2-timing: {probe: 1001}\n", 1, "layer2-timing.probe", "from 10 to 1000" },
+	/* journal */
+	{ "journal: {days: 0}\n", 1, "journal.days", "write a number from 1 to 3650" },
+	{ "journal: {days: 3651}\n", 1, "journal.days", "write a number from 1 to 3650" },
+	{ "journal: true\n", 1, "journal", "is a single value; write a map" },
 	{ "layer2-timing: {probes: 20}\n", 1, "layer2-timing.probes", "write \"probe\"" },
 	/* external-ips */
 	{ "external-ips: [203.0.113.0/24]\n", 1, "external-ips", "is a list; write a map" },
@@ -738,6 +742,28 @@ static void test_timing(void **state)
 		assert_int_equal(c->layer2_timing.multiplier, cases[i].timing.multiplier);
 		assert_int_equal(c->layer2_timing.probe_ms, cases[i].timing.probe_ms);
 		assert_int_equal(warnings.n, cases[i].warnings);
+		config_problems_fini(&warnings);
+		configuration_unref(c);
+	}
+}
+
+static void test_journal(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned int days;
+	} cases[] = { { "{}", 0 },
+		      { "journal: {}\n", CONFIG_JOURNAL_DAYS },
+		      { "journal: {days: 7}\n", 7 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct config_problems errors = { 0 }, warnings = { 0 };
+		struct configuration *c = NULL;
+		assert_int_equal(configuration_parse(cases[i].text, strlen(cases[i].text), &c,
+		                                     &errors, &warnings),
+		                 0);
+		assert_int_equal(c->journal.days, cases[i].days);
 		config_problems_fini(&warnings);
 		configuration_unref(c);
 	}
@@ -1300,6 +1326,7 @@ int main(void)
 		cmocka_unit_test(test_strings_of_users),
 		cmocka_unit_test(test_many_interfaces),
 		cmocka_unit_test(test_timing),
+		cmocka_unit_test(test_journal),
 		cmocka_unit_test(test_allowed_external_ips),
 		cmocka_unit_test(test_all_errors_at_once_by_line),
 		cmocka_unit_test(test_problems_are_bounded),

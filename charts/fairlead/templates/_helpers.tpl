@@ -80,6 +80,22 @@ true
 {{- end }}
 {{- end }}
 
+{{/* "true" where the leader keeps a journal: auto looks for the key in the configuration of the values. */}}
+{{- define "fairlead.keepsJournal" -}}
+{{- $config := kindIs "string" .Values.config | ternary .Values.config (toYaml .Values.config) }}
+{{- $keeps := .Values.controller.journal }}
+{{- if kindIs "bool" $keeps }}
+{{- $keeps | ternary "true" "" }}
+{{- else if regexMatch "(?m)^journal[ \\t]*:" $config -}}
+true
+{{- end }}
+{{- end }}
+
+{{/* Its ConfigMaps: JOURNAL_MAPS of them. */}}
+{{- define "fairlead.journalMaps" -}}
+{{- range $i := until 16 }}{{ if $i }}, {{ end }}fairlead-journal-{{ $i }}{{ end }}
+{{- end }}
+
 {{- define "fairlead.frrSocketDir" -}}
 {{ .Values.frr.socketDir | default (eq .Values.frr.mode "host" | ternary "/run/frr" "/run/fairlead/frr") }}
 {{- end }}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The journal as controllers write it, without network and in virtual time: what Services get and
+ * lose stands in it, whoever leads, whatever becomes of its ConfigMaps; and no Service waits for it.
+ */
+#include "config.h"
+
+#include "unit.h"
+
+#include <event2/event.h>
+#include <json-c/json.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "../apisim/js.h"
+#include "controller/controller.h"
+#include "fairlead/journal.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+#include "virtual_kube.h"
+#include "virtual_loop.h"
+
+#define MAPS "/api/v1/namespaces/fairlead-system/configmaps/"
+#define SERVICES "/api/v1/namespaces/default/services"
+#define PATIENCE_MS 120000
+
+static struct {
+	struct controller ctls[2];
+	unsigned int n_writes; /* of the journal */
+	bool unanswered;       /* the next of them takes effect, and gets no answer */
+} scene;
+
+static void on_send(struct event_base *base, const char *path)
+{
+	/* To make one, that of all; what else is made there has a time limit behind it. */
+	bool is_journal = strstr(path, JOURNAL_MAP_PREFIX) ||
+	                  !strcmp(strrchr(path, '/'), "/configmaps");
+
+	(void)base;
+	scene.n_writes += is_journal;
+	virtual_faults.unanswered = is_journal && scene.unanswered ? 1000 : 0;
+}
+
+static void on_change(const char *what, const char *key, struct json_object *now)
+{
+	(void)what, (void)key, (void)now;
+}
+
+static const struct virtual_ops ops = { .changed = on_change, .sends = on_send };
+
+/* ---- the journal ---- */
+
+static void put(struct journal_entry *e, void *arg)
+{
+	struct buf *out = arg;
+
+	buf_printf(out, "%s %s", journal_event_name(e->event), e->service ? e->service : "-");
+	for (size_t i = 0; i < e->n_before; i++)
+		buf_printf(out, " -%s", addr_str(&e->before[i]));
+	for (size_t i = 0; i < e->n; i++)
+		buf_printf(out, " %s", addr_str(&e->addrs[i]));
+	if (e->count)
+		buf_printf(out, " %llu", (unsigned long long)e->count);
+	buf_printf(out, " by %s; ", e->by);
+}
+
+static int map_cmp(const void *a, const void *b)
+{
+	int64_t na = strtoll(js_str0(*(struct json_object *const *)a, "data.number"), NULL, 10);
+	int64_t nb = strtoll(js_str0(*(struct json_object *const *)b, "data.number"), NULL, 10);
+
+	return (na > nb) - (na < nb);
+}
+
+/* "assigned default/web 10.0.0.0 by a; …" */
+static const char *journal(void)
+{
+	static struct buf out;
+	struct json_object *maps[JOURNAL_MAPS];
+	size_t n = 0;
+
+	buf_clear(&out);
+	for (size_t i = 0; i < JOURNAL_MAPS; i++) {
+		cleanup_free char *path = xasprintf(MAPS JOURNAL_MAP_PREFIX "%zu", i);
+		maps[n] = virtual_kube_get(path);
+		n += maps[n] != NULL;
+	}
+	if (n)
+		qsort(maps, n, sizeof(maps[0]), map_cmp);
+	for (size_t i = 0; i < n; i++) {
+		const char *text = js_str0(maps[i], "data.entries");
+		assert_int_equal(journal_read(text, strlen(text), put, &out), 0);
+		json_object_put(maps[i]);
+	}
+	return buf_str(&out);
+}
+
+/* ---- what happens ---- */
+
+static void run_for(int64_t ms)
+{
+	virtual_loop_run(virtual_now() + ms);
+}
+
+static void wait_for(const char *wanted)
+{
+	for (int64_t until = virtual_now() + PATIENCE_MS; strcmp(journal(), wanted) != 0;) {
+		if (virtual_now() > until)
+			fail_msg("the journal is: %s\nand not: %s", journal(), wanted);
+		run_for(100);
+	}
+}
+
+static void configure(const char *method, const char *where, const char *more)
+{
+	cleanup_free char *path =
+		xasprintf("/api/v1/namespaces/fairlead-system/configmaps%s", where);
+
+	virtual_kube_do(method, path,
+	                "{'metadata':{'name':'fairlead','namespace':'fairlead-system'},'data':"
+	                "{'config':'address-pools:\\n- {name: lan, protocol: layer2, addresses: "
+	                "[10.0.0.0/28]}\\n%s'}}",
+	                more);
+}
+
+static void create(const char *name)
+{
+	virtual_kube_do("POST", SERVICES,
+	                "{'metadata':{'name':'%s'},'spec':{'type':'LoadBalancer','ports':[{'port':"
+	                "80}]}}",
+	                name);
+}
+
+static void delete (const char *name)
+{
+	cleanup_free char *path = xasprintf(SERVICES "/%s", name);
+
+	virtual_kube_do("DELETE", path, "%s", "");
+}
+
+static bool is_served(const char *name)
+{
+	cleanup_free char *path = xasprintf(SERVICES "/%s", name);
+	cleanup(js_put) struct json_object *o = virtual_kube_get(path);
+
+	return o && js_len(js_array(o, "status.loadBalancer.ingress")) > 0;
+}
+
+static void wait_until_served(const char *name)
+{
+	for (int i = 0; i < PATIENCE_MS && !is_served(name); i++)
+		run_for(1);
+	assert_true(is_served(name));
+}
+
+static void start(size_t i)
+{
+	static const char *const names[] = { "a", "b" };
+	struct controller *ctl = &scene.ctls[i];
+	struct err e = ERR_INIT;
+
+	*ctl = (struct controller){ .opts = {
+					    .daemon = { .kube = { .namespace = "fairlead-system" },
+		                                        .http_status = "all" },
+					    .config_map = "fairlead",
+					    .external_ips = "on",
+					    .lease_duration_s = 10,
+					    .renew_deadline_s = 7,
+					    .retry_period_s = 1,
+					    .identity = names[i],
+				    } };
+	if (controller_start(ctl, &e) < 0)
+		fail_msg("%s", e.msg);
+}
+
+static void begin(const char *more)
+{
+	memset(&scene, 0, sizeof(scene));
+	virtual_loop_init(1);
+	virtual_faults = (struct virtual_faults){ .lag_ms = 20 };
+	virtual_kube_init(&ops);
+	virtual_kube_do("POST", "/api/v1/namespaces", "{'metadata':{'name':'%s'}}",
+	                "fairlead-system");
+	configure("POST", "", more);
+	start(0);
+	run_for(5000);
+	assert_true(scene.ctls[0].leading);
+}
+
+static void stop(size_t i)
+{
+	controller_stop(&scene.ctls[i]);
+}
+
+static void end(void)
+{
+	virtual_kube_fini();
+}
+
+#define WITH_JOURNAL "journal: {}\\n"
+
+/* ---- the promises ---- */
+
+static void test_what_happens_is_written(void **state)
+{
+	(void)state;
+	begin(WITH_JOURNAL);
+	create("web");
+	run_for(1000);
+	create("db");
+	wait_for("assigned default/web 10.0.0.0 by a; assigned default/db 10.0.0.1 by a; ");
+	virtual_kube_do("PATCH", SERVICES "/web",
+	                "{'metadata':{'annotations':{'fairlead.io/addresses':'%s'}}}", "10.0.0.5");
+	delete ("db");
+	run_for(1000);
+	virtual_kube_do("PATCH", SERVICES "/web", "{'spec':{'type':'%s'}}", "ClusterIP");
+	wait_for("assigned default/web 10.0.0.0 by a; assigned default/db 10.0.0.1 by a; "
+	         "deleted default/db -10.0.0.1 by a; moved default/web -10.0.0.0 10.0.0.5 by a; "
+	         "changed default/web -10.0.0.5 by a; ");
+	stop(0);
+	end();
+}
+
+static void test_there_is_none_unless_asked_for(void **state)
+{
+	(void)state;
+	begin("");
+	create("web");
+	run_for(60000);
+	assert_true(is_served("web"));
+	assert_int_equal(scene.n_writes, 0);
+	/* Who asks for it later gets what there is. */
+	configure("PATCH", "/fairlead", WITH_JOURNAL);
+	wait_for("found default/web 10.0.0.0 by a; ");
+	stop(0);
+	end();
+}
+
+/* Many changes are few writes: each rewrites a whole ConfigMap. */
+static void test_writes_are_few(void **state)
+{
+	unsigned int most;
+
+	(void)state;
+	begin(WITH_JOURNAL);
+	int64_t began_ms = virtual_now();
+	for (int i = 0; i < 200; i++) {
+		create("web");
+		run_for(300);
+		delete ("web");
+		run_for(300);
+	}
+	run_for(15000);
+	most = (unsigned int)((virtual_now() - began_ms) / 10000) + 2;
+	assert_in_range(scene.n_writes, 10, most);
+	stop(0);
+	end();
+}
+
+/* What the first could not write before it died, the next one finds. */
+static void test_another_leader_goes_on(void **state)
+{
+	(void)state;
+	begin(WITH_JOURNAL);
+	create("web");
+	run_for(1000);
+	create("gone");
+	wait_for("assigned default/web 10.0.0.0 by a; assigned default/gone 10.0.0.1 by a; ");
+	create("last");
+	wait_until_served("last");
+	stop(0);
+	delete ("gone");
+	start(1);
+	wait_for("assigned default/web 10.0.0.0 by a; assigned default/gone 10.0.0.1 by a; "
+	         "found default/last 10.0.0.2 by b; missed default/gone -10.0.0.1 by b; ");
+	create("next");
+	wait_for("assigned default/web 10.0.0.0 by a; assigned default/gone 10.0.0.1 by a; "
+	         "found default/last 10.0.0.2 by b; missed default/gone -10.0.0.1 by b; "
+	         "assigned default/next 10.0.0.1 by b; ");
+	stop(1);
+	end();
+}
+
+/* Nothing is missing where a leader ends in peace. */
+static void test_the_end_is_written(void **state)
+{
+	(void)state;
+	begin(WITH_JOURNAL);
+	run_for(20000);
+	create("web");
+	wait_until_served("web");
+	run_for(100);
+	assert_string_equal(journal(), "");
+	virtual_loop_signal(scene.ctls[0].base, SIGTERM);
+	for (int i = 0; i < 20000 && !virtual_loop_is_over(scene.ctls[0].base); i++)
+		run_for(1);
+	assert_true(virtual_loop_is_over(scene.ctls[0].base));
+	stop(0);
+	assert_string_equal(journal(), "assigned default/web 10.0.0.0 by a; ");
+	end();
+}
+
+static void test_somebody_else_writes_it(void **state)
+{
+	(void)state;
+	begin(WITH_JOURNAL);
+	create("web");
+	wait_for("assigned default/web 10.0.0.0 by a; ");
+	/* What is written into it stays, and what is removed is known to be missing. */
+	virtual_kube_do("PATCH", MAPS JOURNAL_MAP_PREFIX "0", "{'data':{'entries':'%s'}}", "");
+	create("db");
+	wait_for("assigned default/db 10.0.0.1 by a; found default/web 10.0.0.0 by a; ");
+	virtual_kube_do("DELETE", MAPS JOURNAL_MAP_PREFIX "0", "%s", "");
+	create("more");
+	run_for(30000);
+	assert_non_null(strstr(journal(), "assigned default/more 10.0.0.2 by a; "));
+	assert_non_null(strstr(journal(), "found default/web 10.0.0.0 by a; "));
+	stop(0);
+	end();
+}
+
+/* No answer is no reason to write twice. */
+static void test_unanswered_writes_are_there_once(void **state)
+{
+	(void)state;
+	begin(WITH_JOURNAL);
+	run_for(20000);
+	create("web");
+	wait_until_served("web");
+	scene.unanswered = true;
+	for (unsigned int i = 0, before = scene.n_writes; scene.n_writes == before; i++) {
+		assert_true(i < PATIENCE_MS);
+		run_for(1);
+	}
+	scene.unanswered = false;
+	virtual_faults.unanswered = 0;
+	create("db");
+	wait_for("assigned default/web 10.0.0.0 by a; assigned default/db 10.0.0.1 by a; ");
+	stop(0);
+	end();
+}
+
+/* One after another, the oldest gives way, and nothing else is lost. */
+static void test_full_maps_give_way(void **state)
+{
+	cleanup(buf_fini) struct buf line = BUF_INIT, text = BUF_INIT;
+	struct journal_entry e = { .event = JOURNAL_ASSIGNED,
+		                   .service = (char[]){ "shop/old" },
+		                   .uid = (char[]){ "u" },
+		                   .by = (char[]){ "z" },
+		                   .time_us = INT64_C(4102444800000000) };
+
+	(void)state;
+	journal_print(&e, &line);
+	line.size--;
+	for (size_t i = 1; i * (line.size + 1) <= JOURNAL_MAP_BYTES; i++) {
+		buf_add(&text, line.data, line.size);
+		buf_puts(&text, "\\n");
+	}
+	for (char *p = text.data; *p; p++)
+		*p = *p == '"' ? '~' : *p;
+	memset(&scene, 0, sizeof(scene));
+	begin(WITH_JOURNAL);
+	stop(0);
+	for (size_t i = 0; i < JOURNAL_MAPS; i++) {
+		cleanup(buf_fini) struct buf body = BUF_INIT;
+		buf_printf(&body,
+		           "{'metadata':{'name':'" JOURNAL_MAP_PREFIX
+		           "%zu'},'data':{'number':'%zu','entries':'",
+		           i, i + 1);
+		for (const char *p = buf_str(&text); *p; p++)
+			buf_puts(&body, *p == '~' ? "\\'" : (char[]){ *p, '\0' });
+		buf_puts(&body, "'}}");
+		assert_int_equal(virtual_kube_do("POST",
+		                                 "/api/v1/namespaces/fairlead-system/configmaps",
+		                                 "%s", buf_str(&body)),
+		                 201);
+	}
+	start(1);
+	run_for(30000);
+	create("web");
+	run_for(30000);
+	cleanup(js_put) struct json_object *first = virtual_kube_get(MAPS JOURNAL_MAP_PREFIX "0");
+	assert_string_equal(js_str0(first, "data.number"), "17");
+	assert_non_null(strstr(js_str0(first, "data.entries"), "default/web"));
+	assert_null(strstr(js_str0(first, "data.entries"), "shop/old"));
+	cleanup(js_put) struct json_object *second = virtual_kube_get(MAPS JOURNAL_MAP_PREFIX "1");
+	assert_string_equal(js_str0(second, "data.number"), "2");
+	assert_non_null(strstr(js_str0(second, "data.entries"), "shop/old"));
+	stop(1);
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_happens_is_written),
+		cmocka_unit_test(test_there_is_none_unless_asked_for),
+		cmocka_unit_test(test_writes_are_few),
+		cmocka_unit_test(test_another_leader_goes_on),
+		cmocka_unit_test(test_the_end_is_written),
+		cmocka_unit_test(test_somebody_else_writes_it),
+		cmocka_unit_test(test_unanswered_writes_are_there_once),
+		cmocka_unit_test(test_full_maps_give_way),
+	};
+
+	log_set_level(LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
