@@ -16,10 +16,9 @@
  * reads anew.
  *
  * From then on entries wait in a queue and go out together, some time after the first of them, each
- * time as a patch of the newest ConfigMap from the version that was read.  Where others have
- * written it, it is read anew.  When it is full, the next one, whose place is that of the oldest, is
- * begun.  The queue has a bound; what it cannot hold is counted, and an entry says how many are
- * missing.
+ * time as a patch of the newest ConfigMap.  Where others have written it, it is read anew.  When it
+ * is full, the next one, whose place is that of the oldest, is begun.  The queue has a bound; what
+ * it cannot hold is counted, and an entry says how many are missing.
  */
 #include "config.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The journal as controllers write it, without network and in virtual time: what Services get and
- * lose stands in it, whoever leads, whatever becomes of its ConfigMaps; and no Service waits for it.
+ * lose stands in it, whoever leads, whatever becomes of its ConfigMaps; and no Service waits for
+ * it.
  */
 #include "config.h"
 
@@ -33,8 +34,8 @@ static struct {
 static void on_send(struct event_base *base, const char *path)
 {
 	/* To make one, that of all; what else is made there has a time limit behind it. */
-	bool is_journal = strstr(path, JOURNAL_MAP_PREFIX) ||
-	                  !strcmp(strrchr(path, '/'), "/configmaps");
+	bool is_journal =
+		strstr(path, JOURNAL_MAP_PREFIX) || !strcmp(strrchr(path, '/'), "/configmaps");
 
 	(void)base;
 	scene.n_writes += is_journal;
