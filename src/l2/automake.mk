@@ -6,11 +6,13 @@ libfairlead_a_SOURCES += \
 	src/l2/filter.c \
 	src/l2/groups.c \
 	src/l2/ifaces.c \
+	src/l2/ifaces_watch.c \
 	src/l2/l2.c \
 	src/l2/link.c \
 	src/l2/ndp.c \
 	src/l2/neighbor.c \
 	src/l2/segment.c \
+	src/l2/segment_tell.c \
 	src/l2/places.c \
 	src/l2/snapshot.c \
 	src/l2/troubles.c
@@ -26,6 +28,7 @@ noinst_HEADERS += \
 	src/l2/ndp.h \
 	src/l2/neighbor.h \
 	src/l2/segment.h \
+	src/l2/segment_private.h \
 	src/l2/places.h \
 	src/l2/snapshot.h \
 	src/l2/troubles.h

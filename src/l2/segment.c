@@ -23,6 +23,7 @@
 
 #include "fairlead/mem.h"
 #include "l2/neighbor.h"
+#include "l2/segment_private.h"
 
 /*
  * How many messages are sent in one turn; more wait a moment, so that receivers' buffers and our
@@ -49,45 +50,6 @@
 #define NAMESAKE_MESSAGES 5
 #define NAMESAKE_LASTS_MS 2000
 #define NAMESAKE_GAP_MS 2000
-
-/* Another incarnation that speaks under our node's name. */
-struct namesake {
-	uint64_t incarnation;
-	uint8_t mac[WIRE_MAC_SIZE];
-	uint32_t seq;
-	size_t n; /* messages in the order of their numbers */
-	int64_t since_ms, heard_ms, told_ms;
-};
-
-/* Frames of one neighbour protocol. */
-struct counts {
-	uint64_t questions, answers, announcements, probes;
-};
-
-struct segment {
-	struct member member;
-	struct claims claims;
-	struct wire_key *key;
-	struct segment_ops ops;
-	struct segment_sources sources;
-	size_t mtu;
-	bool up;
-	bool more; /* messages or announcements are waiting for the next turn */
-	/* Announced since then. */
-	int64_t announced_ms;
-	size_t n_announced;
-	int64_t last_turn_ms;
-	bool has_namesake;
-	uint8_t namesake_mac[WIRE_MAC_SIZE];
-	struct namesake namesake;
-	uint64_t claims_refused; /* as seen last, at claims_refused_ms */
-	int64_t claims_refused_ms;
-	int send_error; /* of the last frame that could not be sent: negative errno */
-	int64_t send_error_ms;
-	uint8_t farewell; /* WIRE_RESTARTING or WIRE_LEAVING once sent */
-	struct l2_stats stats;
-	struct counts arp, ndp;
-};
 
 static struct counts *counts_of(struct segment *s, const struct neighbor_ops *ops)
 {
@@ -542,72 +504,4 @@ void segment_state(const struct segment *s, const struct addr *addr, struct l2_s
 bool segment_answers(const struct segment *s, int64_t now, const struct addr *addr)
 {
 	return s->up && !was_away(s, now) && claims_answers(&s->claims, addr);
-}
-
-void segment_health(struct segment *s, int64_t now, struct segment_health *ret_health)
-{
-	if (s->claims.refused != s->claims_refused) {
-		s->claims_refused = s->claims.refused;
-		s->claims_refused_ms = now;
-	}
-	*ret_health = (struct segment_health){
-		.mtu = s->mtu,
-		.mtu_min = wire_mtu_min(strlen(s->member.opts.node)),
-		.send_error = s->send_error,
-		.send_error_ms = s->send_error_ms,
-		.peers_refused_ms = s->member.refused_ms,
-		.claims_refused_ms = s->claims_refused_ms,
-		.namesake_ms = s->namesake.told_ms,
-	};
-	memcpy(ret_health->namesake_mac, s->namesake.mac, sizeof(s->namesake.mac));
-}
-
-bool segment_take_namesake(struct segment *s, uint8_t ret_mac[static WIRE_MAC_SIZE])
-{
-	if (!s->has_namesake)
-		return false;
-	s->has_namesake = false;
-	memcpy(ret_mac, s->namesake_mac, sizeof(s->namesake_mac));
-	return true;
-}
-
-void segment_add_stats(const struct segment *s, struct l2_stats *stats)
-{
-#define L2_STAT(member, from, name, help) stats->member += s->from;
-#include "fairlead/metrics.def"
-}
-
-void segment_tell(const struct segment *s, struct l2_segment *ret_segment)
-{
-	*ret_segment = (struct l2_segment){ .own4 = s->sources.v4,
-		                            .own6 = s->sources.v6,
-		                            .mtu = (unsigned int)s->mtu,
-		                            .up = s->up,
-		                            .ready = s->up && s->claims.ready,
-		                            .n_owned = s->claims.n_owned };
-	memcpy(ret_segment->mac, s->member.opts.mac, sizeof(ret_segment->mac));
-}
-
-size_t segment_n_slots(const struct segment *s)
-{
-	return s->member.n_slots;
-}
-
-bool segment_peer(const struct segment *s, size_t slot, struct l2_peer *ret_peer)
-{
-	const struct member_peer *p = s->member.peers[slot];
-	uint8_t refuses = slot < s->claims.n_tables ? s->claims.tables[slot].refuses : 0;
-
-	if (!p)
-		return false;
-	*ret_peer = (struct l2_peer){ .alive = p->state == MEMBER_ALIVE,
-		                      .restarting = p->state == MEMBER_RESTARTING,
-		                      .view_fresh = p->flags & WIRE_FRESH,
-		                      .refuses4 = refuses & WIRE_REFUSES_4,
-		                      .refuses6 = refuses & WIRE_REFUSES_6,
-		                      .last_heard_ms = p->heard_directly_ms,
-		                      .lost_lately = member_lost_lately(p),
-		                      .n_lost = p->n_lost };
-	memcpy(ret_peer->node, p->name, sizeof(ret_peer->node));
-	return true;
 }
