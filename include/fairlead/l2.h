@@ -59,6 +59,12 @@ struct l2_stats {
 #include "fairlead/metrics.def"
 };
 
+/* What the urgent thread was given beyond an ordinary one. */
+struct l2_urgency {
+	bool realtime;      /* it runs before all ordinary threads */
+	bool memory_locked; /* the process's, as it is touched */
+};
+
 struct l2_options {
 	const char *node;
 	/* extended regular expression of interfaces to use; NULL: all that can carry ARP */
@@ -100,6 +106,7 @@ struct l2_stats l2_stats(const struct l2 *l2);
  * by itself, as that may block.
  */
 bool l2_take_complaint(struct l2 *l2, struct err *ret_complaint);
+struct l2_urgency l2_urgency(const struct l2 *l2);
 /* For liveness probes: clock_ms() of the urgent thread's last turn. */
 int64_t l2_last_turn_ms(const struct l2 *l2);
 

@@ -15,7 +15,8 @@ libfairlead_a_SOURCES += \
 	src/l2/segment_tell.c \
 	src/l2/places.c \
 	src/l2/snapshot.c \
-	src/l2/troubles.c
+	src/l2/troubles.c \
+	src/l2/urgent.c
 noinst_HEADERS += \
 	include/fairlead/l2.h \
 	src/l2/arp.h \
@@ -31,7 +32,8 @@ noinst_HEADERS += \
 	src/l2/segment_private.h \
 	src/l2/places.h \
 	src/l2/snapshot.h \
-	src/l2/troubles.h
+	src/l2/troubles.h \
+	src/l2/urgent.h
 
 check_PROGRAMS += tests/unit/test_troubles
 TESTS += tests/unit/test_troubles

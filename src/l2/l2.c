@@ -31,6 +31,7 @@
 #include "l2/segment.h"
 #include "l2/snapshot.h"
 #include "l2/troubles.h"
+#include "l2/urgent.h"
 
 #define STACK_SIZE (256 * 1024)
 /* How many frames are taken from one interface before the others have their turn. */
@@ -59,6 +60,7 @@ struct l2 {
 	void *changed_arg;
 	struct ifaces_watch *watch;
 	pthread_t thread;
+	struct urgency urgency;
 	int wake_fd;
 	_Atomic(struct publication *) pending;
 	_Atomic int stopping;
@@ -422,7 +424,21 @@ static int start_thread(struct l2 *l2, struct err *e)
 	int r = -pthread_create(&l2->thread, &attr, run, l2);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
-	return r < 0 ? err_set(e, r, ERR_SYSTEM, "thread: %s", strerror(-r)) : 0;
+	if (r < 0)
+		return err_set(e, r, ERR_SYSTEM, "thread: %s", strerror(-r));
+	l2->urgency = urgent_begin(l2->thread);
+	return 0;
+}
+
+static void say_urgency(const struct urgency *u)
+{
+	if (u->priority < 0)
+		log_info("the urgent thread has no real-time priority: on a busy node peers may "
+		         "think that this one is dead",
+		         KV_S("error", strerror(-u->priority)), KV_S("needs", "CAP_SYS_NICE"));
+	if (u->memory < 0)
+		log_info("the urgent thread's memory is not locked",
+		         KV_S("error", strerror(-u->memory)), KV_S("needs", "CAP_IPC_LOCK"));
 }
 
 int l2_start(const struct l2_options *opts, l2_changed_cb *changed, void *arg, struct l2 **ret_l2,
@@ -463,6 +479,7 @@ int l2_start(const struct l2_options *opts, l2_changed_cb *changed, void *arg, s
 	if (opts->key_size == 0)
 		log_warn("no heartbeat key: speakers do not hear each other, and only probes keep"
 		         " them from owning an address twice");
+	say_urgency(&l2->urgency);
 	*ret_l2 = l2;
 	return 0;
 }
@@ -511,6 +528,12 @@ struct l2_stats l2_stats(const struct l2 *l2)
 bool l2_take_complaint(struct l2 *l2, struct err *ret_complaint)
 {
 	return board_take_complaint(&l2->board, ret_complaint);
+}
+
+struct l2_urgency l2_urgency(const struct l2 *l2)
+{
+	return (struct l2_urgency){ .realtime = l2->urgency.priority == 0,
+		                    .memory_locked = l2->urgency.memory == 0 };
 }
 
 int64_t l2_last_turn_ms(const struct l2 *l2)

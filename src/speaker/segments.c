@@ -304,6 +304,14 @@ static void put_peers(const struct speaker *sp, struct out *o)
 	out_close(o);
 }
 
+static void put_urgency(const struct speaker *sp, struct out *o)
+{
+	struct l2_urgency u = sp->l2 ? l2_urgency(sp->l2) : (struct l2_urgency){ 0 };
+
+	out_bool(o, "realtime", u.realtime);
+	out_bool(o, "memory_locked", u.memory_locked);
+}
+
 static void put_segments(const struct speaker *sp, struct out *o)
 {
 	cleanup_free struct l2_segment *list = NULL;
@@ -361,6 +369,7 @@ static void status(const struct speaker *sp, struct out *o)
 	        !sp->l2           ? "awaited"
 	        : sp->key_changed ? "changed, in force after a restart"
 	                          : "in force");
+	put_urgency(sp, o);
 	put_segments(sp, o);
 	put_peers(sp, o);
 	put_troubles(sp, o);
