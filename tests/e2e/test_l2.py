@@ -408,3 +408,27 @@ def test_a_stranger_keeps_its_address(make_wire: Callable[..., Wire]) -> None:
     assert mac in {s.mac for s in states if s.ownership == "conflict"} or any(s.ownership == "probing" for s in states)
     wire.switch.stranger = None
     wire.wait_owners()
+
+
+def test_the_second_leg_takes_over_when_the_first_has_no_carrier(make_wire: Callable[..., Wire]) -> None:
+    wire = make_wire(second_legs=("a",))
+    wire.wait_owners()
+    a = wire.nodes["a"]
+
+    def heard_on(interface: str) -> bool:
+        peers = [line.split() for line in a.command("peers")]
+        return sum(p[1:] == [interface, "alive"] for p in peers) == 2
+
+    wait_for("a to hear both on eth0", lambda: heard_on("eth0"))
+    wire.cut("a")
+    wait_for("a to hear both on eth1", lambda: heard_on("eth1"))
+    wire.wait_owners()
+    seen = wire.observe(1.0)
+    seen.assert_one_owner()
+    # And it stays there, so that nothing moves twice.
+    owners = wire.owners()
+    wire.cut("a", False)
+    time.sleep(2)
+    assert heard_on("eth1")
+    assert wire.owners() == owners
+    wire.observe(1.0).assert_one_owner()

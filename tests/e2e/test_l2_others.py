@@ -2,7 +2,6 @@
 """What disturbs layer 2 from outside: kernels that answer by themselves, small MTUs, cables; with real frames."""
 
 import signal
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -78,30 +77,6 @@ def test_all_kernels_answer(make_wire: Callable[..., Wire]) -> None:
     for node in wire.nodes.values():
         sysctl(node, "arp_ignore", 1)
     wire.wait_owners(30)
-
-
-def test_the_second_leg_takes_over_when_the_first_has_no_carrier(make_wire: Callable[..., Wire]) -> None:
-    wire = make_wire(second_legs=("a",))
-    wire.wait_owners()
-    a = wire.nodes["a"]
-
-    def heard_on(interface: str) -> bool:
-        peers = [line.split() for line in a.command("peers")]
-        return sum(p[1:] == [interface, "alive"] for p in peers) == 2
-
-    wait_for("a to hear both on eth0", lambda: heard_on("eth0"))
-    wire.cut("a")
-    wait_for("a to hear both on eth1", lambda: heard_on("eth1"))
-    wire.wait_owners()
-    seen = wire.observe(1.0)
-    seen.assert_one_owner()
-    # And it stays there, so that nothing moves twice.
-    owners = wire.owners()
-    wire.cut("a", False)
-    time.sleep(2)
-    assert heard_on("eth1")
-    assert wire.owners() == owners
-    wire.observe(1.0).assert_one_owner()
 
 
 @pytest.mark.parametrize("mtus", [(1280, 1280, 1280), (1000, 1500, 576), (576, 576, 576)])
