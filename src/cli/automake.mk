@@ -47,6 +47,7 @@ libfairlead_a_SOURCES += \
 	src/cli/model_version.c \
 	src/cli/plan.c \
 	src/cli/plan_air.c \
+	src/cli/plan_markdown.c \
 	src/cli/plan_print.c \
 	src/cli/plan.h \
 	src/cli/plan_private.h \

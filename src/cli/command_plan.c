@@ -52,6 +52,24 @@ static struct configuration *read_in_force(const struct command_options *o, cons
 	return c;
 }
 
+static void print(const struct plan *p, struct command_answer *a, const struct command_options *o)
+{
+	cleanup(buf_fini) struct buf line = BUF_INIT;
+
+	if (o->markdown) {
+		plan_markdown(p, &a->text);
+	} else if (o->summary) {
+		plan_summary(p, &line);
+		out_object(&a->out, NULL);
+		out_str(&a->out, "summary", buf_str(&line));
+		out_bool(&a->out, "bad", plan_is_bad(p));
+		out_say(&a->out, "%s", buf_str(&line));
+		out_close(&a->out);
+	} else {
+		plan_print(p, &a->out);
+	}
+}
+
 static int run_plan(const struct command_options *o, struct err *e)
 {
 	cleanup(state_fini) struct state s = { 0 };
@@ -84,7 +102,7 @@ static int run_plan(const struct command_options *o, struct err *e)
 	struct plan *p = plan_new(c, o->load_balancer_class, &in);
 	plan_warnings(p, &warnings);
 	fputs(buf_str(&warnings), stderr);
-	plan_print(p, &a.out);
+	print(p, &a, o);
 	command_print(&a);
 	int exit_status = plan_is_bad(p) ? COMMAND_CHANGES : COMMAND_OK;
 	plan_free(p);
@@ -100,7 +118,8 @@ static int run_plan(const struct command_options *o, struct err *e)
 const struct command command_plan = {
 	.words = { "plan" },
 	.operands = "--config FILE [--state FILE…]",
-	.flags = FLAGS_CONFIG | FLAGS_ADMIN | FLAGS_CLUSTER | FLAGS_OUTPUT,
+	.flags = FLAGS_CONFIG | FLAGS_ADMIN | FLAGS_CLUSTER | FLAGS_OUTPUT | FLAGS_MARKDOWN |
+	         FLAGS_SUMMARY,
 	.summary = "what the controller would do with the Services' addresses under this "
 		   "configuration, in the live cluster or in that of the manifests; nothing is "
 		   "written",

@@ -55,7 +55,7 @@ struct command_options {
 	struct gather_port speaker;
 	int timeout_s;
 	int wait_s; /* until the verdict is OK; 0: not at all */
-	bool watch, summary;
+	bool watch, summary, markdown;
 	bool exit_by_answer;                             /* 0 whatever the verdict */
 	const char *service_namespace, *selector;        /* of the Services to show; NULL: all */
 	const char *config, *load_balancer_class, *node; /* NULL: not given */
@@ -108,6 +108,8 @@ enum command_flags {
 	FLAGS_ADDRESSES = 1 << 18, /* --addresses */
 	FLAGS_SINCE = 1 << 19,     /* --since */
 	FLAGS_WIDE = 1 << 20,      /* the format wide */
+	FLAGS_MARKDOWN = 1 << 21,  /* the format markdown */
+	FLAGS_SUMMARY = 1 << 22,   /* --summary alone */
 };
 
 /* What words on the command line stand for, to complete them. */

@@ -21,7 +21,7 @@ void flags_fill(struct command_options *o, struct flag_choices *choices,
 	const struct option_row plane[] = { OPTIONS_FACTS(o->proxy.flags) };
 	const struct flag flags[] = {
 		{ { "output", 'o', "FORMAT", "what to print", OPTION_CHOICE, &choices->output,
-		    .choices = "text|wide|json|yaml|name" },
+		    .choices = "text|wide|json|yaml|name|markdown" },
 		  FLAGS_OUTPUT,
 		  NAMES_NONE },
 		{ { "service-namespace", 'n', "NAME", "the Services of this namespace only",
@@ -33,8 +33,9 @@ void flags_fill(struct command_options *o, struct flag_choices *choices,
 		    &o->selector },
 		  FLAGS_SERVICES,
 		  NAMES_NONE },
-		{ { "summary", 0, NULL, "the verdict alone", OPTION_SWITCH, &o->summary },
-		  FLAGS_SERVICES,
+		{ { "summary", 0, NULL, "the verdict alone, or one line", OPTION_SWITCH,
+		    &o->summary },
+		  FLAGS_SERVICES | FLAGS_SUMMARY,
 		  NAMES_NONE },
 		{ { "watch", 'w', NULL, "again and again", OPTION_SWITCH, &o->watch },
 		  FLAGS_VERDICT,
@@ -206,8 +207,11 @@ void flags_fill(struct command_options *o, struct flag_choices *choices,
 
 const char *flags_choices(const struct flag *f, const struct command *c)
 {
-	if (f->group == FLAGS_OUTPUT && c && !(c->flags & FLAGS_VERDICT))
-		return c->flags & FLAGS_WIDE ? "text|wide|json|yaml" : "text|json|yaml";
+	if (f->group == FLAGS_OUTPUT && c)
+		return c->flags & FLAGS_VERDICT    ? "text|wide|json|yaml|name"
+		       : c->flags & FLAGS_WIDE     ? "text|wide|json|yaml"
+		       : c->flags & FLAGS_MARKDOWN ? "text|json|yaml|markdown"
+		                                   : "text|json|yaml";
 	return f->row.choices;
 }
 
@@ -222,6 +226,9 @@ void flags_finish(struct command_options *o, const struct flag_choices *choices)
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (!strcmp(names[i], choices->output))
 			o->format = (enum out_format)i;
+	o->markdown = !strcmp(choices->output, "markdown");
+	if (o->markdown)
+		o->format = OUT_TEXT;
 	o->exit_by_answer = !strcmp(choices->exit_code, "answer");
 }
 
@@ -240,6 +247,9 @@ int flags_check(const struct flag *flags, uint64_t given, const struct command *
 			"%s: --timeout 0 leaves no time for any check: it is a whole number from "
 			"1 to %d",
 			command_name(c, name), TIMEOUT_MAX_S);
+	if (o->markdown && !(c->flags & FLAGS_MARKDOWN))
+		return err_set(e, -EINVAL, ERR_CONFIG, "%s takes no --output markdown",
+		               command_name(c, name));
 	if ((o->format == OUT_NAME && !(c->flags & FLAGS_VERDICT)) ||
 	    (o->format == OUT_WIDE && !(c->flags & (FLAGS_VERDICT | FLAGS_WIDE))))
 		return err_set(e, -EINVAL, ERR_CONFIG, "%s takes no --output %s",

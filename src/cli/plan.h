@@ -43,6 +43,10 @@ void plan_free(struct plan *p);
 bool plan_is_bad(const struct plan *p);
 /* What about the configuration is of no use in this cluster, a line each: "warning: …". */
 void plan_warnings(const struct plan *p, struct buf *out);
+/* In one line: "3 Services: 2 keep, 1 fail". */
+void plan_summary(const struct plan *p, struct buf *out);
+/* For a pull request: the summary, and a table of the Services that something changes for. */
+void plan_markdown(const struct plan *p, struct buf *out);
 /* A list of Services. */
 void plan_print(const struct plan *p, struct out *o);
 

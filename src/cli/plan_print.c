@@ -9,8 +9,7 @@
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
 
-/* In a word: what an edit of the pools does beside what Services ask for has words of its own. */
-static const char *change_name(const struct plan_row *row, size_t side)
+const char *plan_change_name(const struct plan_row *row, size_t side)
 {
 	enum ipam_action change = plan_change(row, side);
 
@@ -21,12 +20,7 @@ static const char *change_name(const struct plan_row *row, size_t side)
 	return ipam_action_name(change);
 }
 
-struct said {
-	enum reason reason;
-	const char *message;
-};
-
-static struct said said_of(const struct plan_row *row, size_t side)
+struct plan_said plan_said_of(const struct plan_row *row, size_t side)
 {
 	const struct plan_side *s = &row->sides[side];
 	const struct record_part *p = plan_part(row, side);
@@ -34,11 +28,11 @@ static struct said said_of(const struct plan_row *row, size_t side)
 	bool stays = p->action == IPAM_KEEP || p->action == IPAM_NONE;
 
 	if (stays && change != IPAM_KEEP && change != IPAM_NONE && s->message)
-		return (struct said){ s->reason, s->message };
-	return (struct said){ p->reason, p->message };
+		return (struct plan_said){ s->reason, s->message };
+	return (struct plan_said){ p->reason, p->message };
 }
 
-static const char *pool_of(const struct plan *p, const struct plan_row *row, size_t side)
+const char *plan_pool_of(const struct plan *p, const struct plan_row *row, size_t side)
 {
 	const struct plan_side *s = &row->sides[side];
 	const struct config_pool *pool = NULL;
@@ -151,7 +145,7 @@ static void put_before_and_after(const struct plan_row *row, const bool sides[st
 static void put_facts(const struct plan *p, const struct plan_row *row,
                       const bool sides[static SIDES], size_t told, struct out *o)
 {
-	const struct said said = said_of(row, told);
+	const struct plan_said said = plan_said_of(row, told);
 
 	put_before_and_after(row, sides, o);
 	out_list(o, "announced");
@@ -160,14 +154,13 @@ static void put_facts(const struct plan *p, const struct plan_row *row,
 			put_air(&row->sides[i].air[k], o);
 	out_close(o);
 	out_bool(o, "silenced", silences(row, sides));
-	out_str(o, "pool", pool_of(p, row, told));
-	out_str(o, "change", change_name(row, told));
+	out_str(o, "pool", plan_pool_of(p, row, told));
+	out_str(o, "change", plan_change_name(row, told));
 	out_str(o, "reason", reason_name(said.reason));
 	out_str(o, "message", said.message);
 }
 
-/* By which protocols, of all its addresses together. */
-static void put_announced(const struct plan_side *side, struct buf *out)
+void plan_put_announced(const struct plan_side *side, struct buf *out)
 {
 	unsigned int protocols = 0;
 	bool as_before = false;
@@ -186,8 +179,7 @@ static void put_announced(const struct plan_side *side, struct buf *out)
 		buf_puts(out, "nobody");
 }
 
-/* Which of them nobody would announce, unless the text already says so. */
-static void put_silent(const struct plan_side *side, enum reason said, struct buf *out)
+void plan_put_silent(const struct plan_side *side, enum reason said, struct buf *out)
 {
 	for (size_t i = 0; i < side->n_air; i++) {
 		const struct plan_air *air = &side->air[i];
@@ -201,12 +193,12 @@ static void put_silent(const struct plan_side *side, enum reason said, struct bu
 static void put_side(const struct plan *p, const struct plan_row *row, size_t side, struct out *o)
 {
 	cleanup(buf_fini) struct buf announced = BUF_INIT, silent = BUF_INIT;
-	const struct said said = said_of(row, side);
+	const struct plan_said said = plan_said_of(row, side);
 	bool one[SIDES] = { false };
 
 	one[side] = true;
-	put_announced(&row->sides[side], &announced);
-	put_silent(&row->sides[side], said.reason, &silent);
+	plan_put_announced(&row->sides[side], &announced);
+	plan_put_silent(&row->sides[side], said.reason, &silent);
 	out_row(o);
 	out_cell(o, "service", "%s",
 	         side == EXTERNAL ? row->record->external_key : row->record->key);

@@ -63,6 +63,22 @@ struct addr *plan_addrs(const struct record_part *p, size_t *ret_n);
 bool plan_silences(const struct plan_side *side);
 /* Of all rounds together.  What is left alone and has an address keeps it. */
 enum ipam_action plan_change(const struct plan_row *row, size_t side);
+/* ---- in words ---- */
+
+/* In a word: what an edit of the pools does beside what Services ask for has words of its own. */
+const char *plan_change_name(const struct plan_row *row, size_t side);
+struct plan_said {
+	enum reason reason;
+	const char *message;
+};
+struct plan_said plan_said_of(const struct plan_row *row, size_t side);
+/* The pool's name, or NULL. */
+const char *plan_pool_of(const struct plan *p, const struct plan_row *row, size_t side);
+/* By which protocols, of all its addresses together. */
+void plan_put_announced(const struct plan_side *side, struct buf *out);
+/* Which of them nobody would announce, unless the text already says so. */
+void plan_put_silent(const struct plan_side *side, enum reason said, struct buf *out);
+
 /* Fills in, when all rounds are over, who would announce what. */
 void plan_look_at_air(struct plan *p, const char *class, const struct plan_input *in);
 
