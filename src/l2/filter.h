@@ -16,7 +16,8 @@
 
 /* So many prefixes stand for the addresses of a family; they may hold some more addresses. */
 #define FILTER_PREFIXES_MAX 32
-#define FILTER_SNAPSHOT_SIZE 1518 /* of a frame, with a tag */
+/* of a frame, with a tag */
+#define FILTER_SNAPSHOT_SIZE 1518
 
 struct bpf_program;
 
