@@ -47,6 +47,11 @@ TESTS += tests/unit/test_kube_types
 tests_unit_test_kube_types_SOURCES = tests/unit/test_kube_types.c tests/unit/unit.h
 tests_unit_test_kube_types_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += tests/unit/test_kube_store
+TESTS += tests/unit/test_kube_store
+tests_unit_test_kube_store_SOURCES = tests/unit/test_kube_store.c tests/unit/unit.h
+tests_unit_test_kube_store_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += tests/unit/test_kube_scanner
 TESTS += tests/unit/test_kube_scanner
 tests_unit_test_kube_scanner_SOURCES = tests/unit/test_kube_scanner.c tests/unit/unit.h

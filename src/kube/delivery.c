@@ -69,7 +69,7 @@ static void remove_entry(struct delivery *d, struct store_entry *entry)
 	/* Copied, since the receiver may stop us. */
 	cleanup_free char *namespace = xstrdup(entry->text);
 	cleanup_free char *name = xstrdup(entry->text + entry->name_at);
-	cleanup_free char *uid = xstrdup(entry->text + entry->uid_at);
+	cleanup_free char *uid = store_uid(entry);
 
 	store_remove(&d->store, entry);
 	d->ops.remove(namespace, name, uid, d->arg);
@@ -81,7 +81,7 @@ static struct store_entry *entry_of(struct delivery *d, const char *namespace, c
 {
 	struct store_entry *entry = store_find(&d->store, namespace, name);
 
-	if (entry && strcmp(entry->text + entry->uid_at, uid) != 0) {
+	if (entry && !store_has_uid(entry, uid)) {
 		remove_entry(d, entry);
 		entry = NULL;
 	}
