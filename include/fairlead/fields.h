@@ -19,8 +19,9 @@
  *	SAME(tag, name)          const struct tag *name, of which equal ones are one pointer
  *	TEXT(name)               another string, never NULL
  *	BYTES(name, size)        uint8_t name[size]
- *	WORD(name, size)         a string in char name[size]
+ *	OPTION(name)             another string; NULL: there is none
  *	STRUCT(tag, name)
+ *	PART(tag, name)          const struct tag *name, NULL being the same as all zero
  *	LIST(tag, name)          const struct tag *name, and n_name
  *	ARRAY(tag, name, max)    struct tag name[max], of which n_name count
  *
@@ -45,8 +46,9 @@
 #define FIELD_DECLARE_SAME(tag, name) const struct tag *name;
 #define FIELD_DECLARE_TEXT(name) const char *name;
 #define FIELD_DECLARE_BYTES(name, size) uint8_t name[size];
-#define FIELD_DECLARE_WORD(name, size) char name[size];
+#define FIELD_DECLARE_OPTION(name) const char *name;
 #define FIELD_DECLARE_STRUCT(tag, name) struct tag name;
+#define FIELD_DECLARE_PART(tag, name) const struct tag *name;
 #define FIELD_DECLARE_LIST(tag, name) const struct tag *name;
 #define FIELD_DECLARE_ARRAY(tag, name, max) struct tag name[max];
 
@@ -57,8 +59,9 @@
 #define FIELD_DECLARE_N_SAME(tag, name)
 #define FIELD_DECLARE_N_TEXT(name)
 #define FIELD_DECLARE_N_BYTES(name, size)
-#define FIELD_DECLARE_N_WORD(name, size)
+#define FIELD_DECLARE_N_OPTION(name)
 #define FIELD_DECLARE_N_STRUCT(tag, name)
+#define FIELD_DECLARE_N_PART(tag, name)
 #define FIELD_DECLARE_N_LIST(tag, name) uint32_t n_##name;
 #define FIELD_DECLARE_N_ARRAY(tag, name, max) uint32_t n_##name;
 
@@ -70,7 +73,8 @@
 #define FIELD_EQ_SAME(tag, name) a->name == b->name
 #define FIELD_EQ_TEXT(name) !strcmp(a->name, b->name)
 #define FIELD_EQ_BYTES(name, size) !memcmp(a->name, b->name, size)
-#define FIELD_EQ_WORD(name, size) !strcmp(a->name, b->name)
+#define FIELD_EQ_OPTION(name) \
+	(a->name && b->name ? !strcmp(a->name, b->name) : a->name == b->name)
 #define FIELD_EQ_STRUCT(tag, name) tag##_eq(&a->name, &b->name)
 #define FIELD_EQ_LIST(tag, name) ({                                                     \
 	bool same_ = a->n_##name == b->n_##name;                                        \
@@ -87,8 +91,10 @@
 #define FIELD_ADD(kind, ...) FIELD_ADD_##kind(__VA_ARGS__)
 #define FIELD_ADD_VALUE(type, name) buf_add(b, &s->name, sizeof(s->name));
 #define FIELD_ADD_TEXT(name) buf_add(b, s->name, strlen(s->name) + 1);
-#define FIELD_ADD_WORD(name, size) buf_add(b, s->name, strlen(s->name) + 1);
+#define FIELD_ADD_OPTION(name) \
+	buf_add(b, s->name ? s->name : "", s->name ? strlen(s->name) + 1 : 1);
 #define FIELD_ADD_STRUCT(tag, name) tag##_add(b, &s->name);
+#define FIELD_ADD_PART(tag, name) tag##_add(b, s->name ? s->name : &(const struct tag){ 0 });
 #define FIELD_ADD_LIST(tag, name)                                                       \
 	buf_add(b, &s->n_##name, sizeof(s->n_##name));                                  \
 	for (size_t i_ = 0; i_ < s->n_##name; i_++)                                     \

@@ -22,6 +22,7 @@ bool forward_wanted(const struct view *v, const struct view_service *s, uint8_t 
 struct forward {
 	struct proxy_service service; /* with those of the halves that are wanted */
 	struct proxy_half halves[PROXY_HALVES];
+	struct proxy_outside outside[PROXY_HALVES]; /* theirs: it is not to be copied */
 };
 
 /* The node for which it is built. */

@@ -73,7 +73,7 @@ enum kube_family_policy { KUBE_SINGLE_STACK, KUBE_PREFER_DUAL_STACK, KUBE_REQUIR
 /* How IPVS picks an endpoint. */
 #define KUBE_ANNOTATION_SCHEDULER "fairlead.io/scheduler"
 /* False: it cannot be the name of a scheduler. */
-bool kube_scheduler_parse(const char *text, char ret[static TRAFFIC_SCHEDULER_SIZE]);
+bool kube_is_scheduler(const char *text);
 
 /*
  * External IPs from a pool: the one asked for, and the record of what was assigned, "A" or "A,B".

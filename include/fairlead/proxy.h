@@ -46,9 +46,9 @@ bool proxy_mode_forwards(enum proxy_mode mode);
  * nothing new but may go on with what they have, as they are terminating or policies select others;
  * of TCP and SCTP they matter to IPVS alone, as connection tracking ends no connection of these.
  *
- * Of a half, no address may be both in vips (its ingress of mode VIP) and in external_ips.  The
- * open ones of both are those whose other ports stay open, as the addresses may belong to somebody
- * else.  All others are guarded: traffic to a port that no Service has there is refused.
+ * Of what is outside, no address may be both in vips (its ingress of mode VIP) and in external_ips.
+ * The open ones of both are those whose other ports stay open, as the addresses may belong to
+ * somebody else.  All others are guarded: traffic to a port that no Service has there is refused.
  */
 /* clang-format off */
 #define PROXY_ENDPOINT_FIELDS(X)                                                                 \
@@ -65,16 +65,19 @@ bool proxy_mode_forwards(enum proxy_mode mode);
 	X(VALUE, uint16_t, port)                                                                 \
 	X(VALUE, uint16_t, node_port)  /* 0: none */
 
-#define PROXY_HALF_FIELDS(X)                                                                     \
-	X(VALUE, int64_t, created_us)  /* of two that claim one port, the older has it */        \
+#define PROXY_OUTSIDE_FIELDS(X)                                                                  \
 	X(LIST, addr, vips)                                                                      \
 	X(LIST, addr, external_ips)                                                              \
 	X(LIST, addr, open)                                                                      \
-	X(LIST, prefix, source_ranges) /* for the VIPs alone; none: everybody */                 \
+	X(LIST, prefix, source_ranges) /* for the VIPs alone; none: everybody */
+
+#define PROXY_HALF_FIELDS(X)                                                                     \
+	X(VALUE, int64_t, created_us)  /* of two that claim one port, the older has it */        \
+	X(PART, proxy_outside, outside) /* read it by proxy_outside() */                         \
 	X(LIST, proxy_port, ports)                                                               \
+	X(STRUCT, traffic, traffic)                                                              \
 	X(VALUE, uint8_t, family)      /* 4 or 6 */                                              \
-	X(STRUCT, addr, cluster_ip)    /* none: no ClusterIP rules */                            \
-	X(STRUCT, traffic, traffic)
+	X(STRUCT, addr, cluster_ip)    /* none: no ClusterIP rules */
 /* clang-format on */
 
 struct proxy_endpoint {
@@ -105,12 +108,26 @@ bool proxy_lists_eq(const struct proxy_lists *a, const struct proxy_lists *b);
 /* The port has these; it does not hold them. */
 void proxy_lists_put(struct proxy_lists *l, struct proxy_port *p);
 
+/* By which addresses it is reached from outside, node ports apart, and by whom. */
+struct proxy_outside {
+	PROXY_OUTSIDE_FIELDS(FIELD_DECLARE)
+	PROXY_OUTSIDE_FIELDS(FIELD_DECLARE_N)
+};
+
 /* A Service in one family. */
 struct proxy_half {
 	const char *key; /* "namespace/name" */
 	PROXY_HALF_FIELDS(FIELD_DECLARE)
 	PROXY_HALF_FIELDS(FIELD_DECLARE_N)
 };
+
+/* Most Services have none of it, which is never NULL here. */
+static inline const struct proxy_outside *proxy_outside(const struct proxy_half *s)
+{
+	static const struct proxy_outside none;
+
+	return s->outside ? s->outside : &none;
+}
 
 #define PROXY_HALVES 2
 

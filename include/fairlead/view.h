@@ -102,13 +102,13 @@ struct view_place {
 	const char *hint_zones, *hint_nodes; /* ",a,b," */
 };
 
+/* Packed: there may be hundreds of thousands. */
 struct view_endpoint {
 	VIEW_ENDPOINT_FIELDS(FIELD_DECLARE)
-};
+} __attribute__((packed));
 
 struct view_slice {
 	const struct view_slice *next; /* of the same Service */
-	const char *name;
 	VIEW_SLICE_FIELDS(FIELD_DECLARE)
 	VIEW_SLICE_FIELDS(FIELD_DECLARE_N)
 };

@@ -47,13 +47,10 @@ static void put_unknown(const char *key, struct buf *out)
 /* What to write in place of a value that means nothing; NULL: it does. */
 static const char *better_value(const struct label *kv)
 {
-	char scheduler[TRAFFIC_SCHEDULER_SIZE];
-
 	if (!strcmp(kv->key, TERMINATING) && strcmp(kv->value, "hold") != 0 &&
 	    strcmp(kv->value, "give-way") != 0)
 		return "hold or give-way";
-	if (!strcmp(kv->key, KUBE_ANNOTATION_SCHEDULER) &&
-	    !kube_scheduler_parse(kv->value, scheduler))
+	if (!strcmp(kv->key, KUBE_ANNOTATION_SCHEDULER) && !kube_is_scheduler(kv->value))
 		return "the name of one of IPVS' schedulers, such as mh, rr or wlc";
 	return NULL;
 }

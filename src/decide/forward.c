@@ -51,7 +51,7 @@ static bool is_open(const struct decision *d, const struct forward_node *node)
 }
 
 static void build_addresses(const struct view *v, const struct forward_node *node,
-                            const struct view_service *s, uint8_t family, struct proxy_half *p)
+                            const struct view_service *s, uint8_t family, struct proxy_outside *p)
 {
 	size_t n = s->n_addresses;
 
@@ -86,7 +86,7 @@ static bool any_contains(const struct prefix *ranges, size_t n, const struct add
 	return false;
 }
 
-static bool admits_node(const struct view *v, const char *name, const struct proxy_half *p)
+static bool admits_node(const struct view *v, const char *name, const struct proxy_outside *p)
 {
 	const struct view_node *node = view_node_named(v, name);
 
@@ -102,7 +102,8 @@ static bool admits_node(const struct view *v, const char *name, const struct pro
  * the VIP, as kube-proxy has it.
  */
 static void build_source_ranges(const struct view *v, const struct forward_node *node,
-                                const struct view_service *s, uint8_t family, struct proxy_half *p)
+                                const struct view_service *s, uint8_t family,
+                                struct proxy_outside *p)
 {
 	size_t n = s->n_source_ranges;
 	struct prefix *ranges = n ? xcalloc(n + p->n_vips, sizeof(*ranges)) : NULL;
@@ -296,17 +297,18 @@ static void build_ports(const struct forward_node *node, const struct forward_po
 
 static void build_half(const struct view *v, const struct forward_node *node,
                        const struct forward_ports *built, const struct view_service *s,
-                       uint8_t family, struct proxy_half *ret)
+                       uint8_t family, struct proxy_outside *outside, struct proxy_half *ret)
 {
 	*ret = (struct proxy_half){
 		.key = s->key,
 		.family = family,
 		.created_us = s->created_us,
 		.cluster_ip = *cluster_ip(s, family),
+		.outside = outside,
 		.traffic = s->traffic,
 	};
-	build_addresses(v, node, s, family, ret);
-	build_source_ranges(v, node, s, family, ret);
+	build_addresses(v, node, s, family, outside);
+	build_source_ranges(v, node, s, family, outside);
 	build_ports(node, built, s, family, ret);
 }
 
@@ -320,7 +322,7 @@ void forward_build(const struct view *v, const struct forward_node *node,
 	for (int i = 0; i < PROXY_HALVES; i++) {
 		if (!is_wanted(s, families[i], by_rules))
 			continue;
-		build_half(v, node, built, s, families[i], &ret->halves[i]);
+		build_half(v, node, built, s, families[i], &ret->outside[i], &ret->halves[i]);
 		ret->service.halves[i] = &ret->halves[i];
 	}
 }
@@ -330,6 +332,10 @@ static void half_fini(struct proxy_half *p)
 	for (size_t i = 0; i < p->n_ports; i++)
 		drop_endpoints((struct proxy_port *)(uintptr_t)&p->ports[i]);
 	free((void *)p->ports);
+}
+
+static void outside_fini(struct proxy_outside *p)
+{
 	free((void *)p->vips);
 	free((void *)p->external_ips);
 	free((void *)p->open);
@@ -338,7 +344,9 @@ static void half_fini(struct proxy_half *p)
 
 void forward_fini(struct forward *f)
 {
-	for (int i = 0; i < PROXY_HALVES; i++)
+	for (int i = 0; i < PROXY_HALVES; i++) {
 		half_fini(&f->halves[i]);
+		outside_fini(&f->outside[i]);
+	}
 	*f = (struct forward){ .service.key = NULL };
 }

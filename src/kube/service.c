@@ -178,23 +178,19 @@ static bool read_record(const char *list, struct kube_service *s)
 	return true;
 }
 
-bool kube_scheduler_parse(const char *text, char ret[static TRAFFIC_SCHEDULER_SIZE])
+bool kube_is_scheduler(const char *text)
 {
 	size_t len = strlen(text);
 
-	if (len == 0 || len >= TRAFFIC_SCHEDULER_SIZE ||
-	    strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") != len)
-		return false;
-	memcpy(ret, text, len + 1);
-	return true;
+	return len > 0 && len < TRAFFIC_SCHEDULER_SIZE &&
+	       strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == len;
 }
 
 static void read_scheduler(struct kube_service *s)
 {
 	const char *name = labels_get(&s->meta.annotations, KUBE_ANNOTATION_SCHEDULER);
 
-	if (name)
-		kube_scheduler_parse(name, s->traffic.scheduler);
+	s->traffic.scheduler = name && kube_is_scheduler(name) ? name : NULL;
 }
 
 static void read_external_annotations(struct kube_service *s)

@@ -120,12 +120,14 @@ static void each_front(struct conntrack_job *j, const struct proxy_half *s,
                        void (*fn)(struct conntrack_job *j, const struct addr *a, uint16_t port,
                                   const struct proxy_port *p))
 {
+	const struct proxy_outside *o = proxy_outside(s);
+
 	if (!addr_is_none(&s->cluster_ip))
 		fn(j, &s->cluster_ip, p->port, p);
-	for (size_t v = 0; v < s->n_vips; v++)
-		fn(j, &s->vips[v], p->port, p);
-	for (size_t v = 0; v < s->n_external_ips; v++)
-		fn(j, &s->external_ips[v], p->port, p);
+	for (size_t v = 0; v < o->n_vips; v++)
+		fn(j, &o->vips[v], p->port, p);
+	for (size_t v = 0; v < o->n_external_ips; v++)
+		fn(j, &o->external_ips[v], p->port, p);
 	if (p->node_port)
 		fn(j, NULL, p->node_port, p);
 }

@@ -90,7 +90,8 @@ static void catch_at(const struct packet_node *node, const struct proxy_half *ha
 
 static void serve(const struct search *s, const struct proxy_half *half, struct packet_answer *ret)
 {
-	bool in_ranges = traffic_in_any(half->source_ranges, half->n_source_ranges, &s->p->from);
+	const struct proxy_outside *o = proxy_outside(half);
+	bool in_ranges = traffic_in_any(o->source_ranges, o->n_source_ranges, &s->p->from);
 	const struct traffic_way way =
 		traffic_way(&s->found_port, s->at.class, ret->origin, in_ranges);
 	const struct proxy_port *port = s->found_port.port;
@@ -108,7 +109,7 @@ static void serve(const struct search *s, const struct proxy_half *half, struct 
 		ret->n_endpoints = local ? port->n_local : port->n_cluster;
 	}
 	catch_at(s->node, half, s->found_i, &s->at, NULL, ret);
-	ret->scheduler_named = *ret->scheduler && *half->traffic.scheduler;
+	ret->scheduler_named = *ret->scheduler && half->traffic.scheduler;
 }
 
 struct guards {
@@ -125,8 +126,10 @@ static void look_guarded(const struct addr *a, void *arg)
 
 static bool has_address(const struct proxy_half *s, const struct addr *a)
 {
-	return addr_eq(&s->cluster_ip, a) || addrs_contain(s->vips, s->n_vips, a) ||
-	       addrs_contain(s->external_ips, s->n_external_ips, a);
+	const struct proxy_outside *o = proxy_outside(s);
+
+	return addr_eq(&s->cluster_ip, a) || addrs_contain(o->vips, o->n_vips, a) ||
+	       addrs_contain(o->external_ips, o->n_external_ips, a);
 }
 
 static void miss(const struct search *s, const struct proxy_half *half, struct packet_answer *ret)

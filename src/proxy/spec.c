@@ -191,7 +191,51 @@ static void copy_port(struct carver *c, const struct proxy_port *from, uint8_t f
 	ret->kept = copy_endpoints(c, from->kept, from->n_kept, family, &ret->n_kept, truncated);
 }
 
-static size_t lay_out(char *memory, const struct proxy_half *from)
+static bool is_outside(const struct proxy_outside *o)
+{
+	return o->n_vips || o->n_external_ips || o->n_open || o->n_source_ranges;
+}
+
+static const struct addr *copy_addrs(struct carver *c, const struct addr *from, size_t n,
+                                     size_t max, uint8_t family, uint32_t *ret_n, bool *truncated)
+{
+	n = bounded(n, max, truncated);
+	struct addr *to = CARVE(c, n, struct addr);
+	if (to)
+		*ret_n = (uint32_t)copy_sorted(to, from, n, sizeof(*to), vip_cmp, family, 0);
+	return to;
+}
+
+/* NULL: none. */
+static const struct proxy_outside *copy_outside(struct carver *c, const struct proxy_half *half,
+                                                bool *truncated)
+{
+	const struct proxy_outside *from = proxy_outside(half);
+	struct proxy_outside copy = { .n_vips = 0 };
+
+	if (!is_outside(from))
+		return NULL;
+	struct proxy_outside *to = CARVE(c, 1, struct proxy_outside);
+	copy.vips = copy_addrs(c, from->vips, from->n_vips, SPEC_MAX_VIPS, half->family,
+	                       &copy.n_vips, truncated);
+	copy.external_ips =
+		copy_addrs(c, from->external_ips, from->n_external_ips, SPEC_MAX_EXTERNAL_IPS,
+	                   half->family, &copy.n_external_ips, truncated);
+	copy.open = copy_addrs(c, from->open, from->n_open, SPEC_MAX_VIPS + SPEC_MAX_EXTERNAL_IPS,
+	                       half->family, &copy.n_open, truncated);
+	size_t n = bounded(from->n_source_ranges, SPEC_MAX_SOURCE_RANGES, truncated);
+	struct prefix *ranges = CARVE(c, n, struct prefix);
+	if (!to)
+		return NULL;
+	copy.source_ranges = ranges;
+	copy.n_source_ranges =
+		(uint32_t)copy_sorted(ranges, from->source_ranges, n, sizeof(*ranges), range_cmp,
+	                              half->family, offsetof(struct prefix, addr));
+	*to = copy;
+	return to;
+}
+
+static size_t lay_out(char *memory, const struct proxy_half *from, const char *key)
 {
 	struct carver c = { .base = memory };
 	struct spec scratch = { .refs = 0 };
@@ -214,31 +258,11 @@ static size_t lay_out(char *memory, const struct proxy_half *from)
 	p->s.ports = ports;
 	p->s.n_ports = (uint32_t)n_ports;
 
-	size_t n_vips = bounded(from->n_vips, SPEC_MAX_VIPS, &p->truncated);
-	struct addr *vips = CARVE(&c, n_vips, struct addr);
-	size_t n_external = bounded(from->n_external_ips, SPEC_MAX_EXTERNAL_IPS, &p->truncated);
-	struct addr *external_ips = CARVE(&c, n_external, struct addr);
-	size_t n_open = bounded(from->n_open, SPEC_MAX_VIPS + SPEC_MAX_EXTERNAL_IPS, &p->truncated);
-	struct addr *open = CARVE(&c, n_open, struct addr);
-	size_t n_ranges = bounded(from->n_source_ranges, SPEC_MAX_SOURCE_RANGES, &p->truncated);
-	struct prefix *ranges = CARVE(&c, n_ranges, struct prefix);
-	p->s.key = copy_str(&c, from->key);
-	if (!memory)
-		return c.size;
-
-	p->s.vips = vips;
-	p->s.n_vips =
-		copy_sorted(vips, from->vips, n_vips, sizeof(*vips), vip_cmp, from->family, 0);
-	p->s.external_ips = external_ips;
-	p->s.n_external_ips = copy_sorted(external_ips, from->external_ips, n_external,
-	                                  sizeof(*external_ips), vip_cmp, from->family, 0);
-	p->s.open = open;
-	p->s.n_open =
-		copy_sorted(open, from->open, n_open, sizeof(*open), vip_cmp, from->family, 0);
-	p->s.source_ranges = ranges;
-	p->s.n_source_ranges = copy_sorted(ranges, from->source_ranges, n_ranges, sizeof(*ranges),
-	                                   range_cmp, from->family, offsetof(struct prefix, addr));
-	if (n_ports)
+	p->s.outside = copy_outside(&c, from, &p->truncated);
+	p->s.key = key ? key : copy_str(&c, from->key);
+	if (from->traffic.scheduler)
+		p->s.traffic.scheduler = copy_str(&c, from->traffic.scheduler);
+	if (memory && n_ports)
 		qsort(ports, n_ports, sizeof(*ports), port_cmp);
 	return c.size;
 }
@@ -285,6 +309,11 @@ static void proxy_port_add(struct buf *b, const struct proxy_port *s)
 	all_of_port_add(b, &rest);
 }
 
+static void proxy_outside_add(struct buf *b, const struct proxy_outside *s)
+{
+	PROXY_OUTSIDE_FIELDS(FIELD_ADD)
+}
+
 static void proxy_half_add(struct buf *b, const struct proxy_half *s)
 {
 	PROXY_HALF_FIELDS(FIELD_ADD)
@@ -320,9 +349,14 @@ static uint64_t digest_of_lists(const struct proxy_lists *l)
 
 struct spec *spec_new(const struct proxy_half *s)
 {
-	char *memory = xcalloc(1, lay_out(NULL, s));
+	return spec_new_keyed(s, NULL);
+}
 
-	lay_out(memory, s);
+struct spec *spec_new_keyed(const struct proxy_half *s, const char *key)
+{
+	char *memory = xcalloc(1, lay_out(NULL, s, key));
+
+	lay_out(memory, s, key);
 	struct spec *p = (struct spec *)(void *)memory;
 	for (size_t i = 0; i < p->s.n_ports; i++)
 		if (p->s.ports[i].lists)

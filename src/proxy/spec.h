@@ -28,6 +28,8 @@ struct spec {
 };
 
 struct spec *spec_new(const struct proxy_half *s);
+/* With a key that lives longer than it, and is not copied. */
+struct spec *spec_new_keyed(const struct proxy_half *s, const char *key);
 struct spec *spec_ref(struct spec *p);
 void spec_unref(struct spec *p);
 

@@ -97,16 +97,19 @@ static void note_sets(struct traffic_port *t, const struct traffic_way *ways)
 /* A range of everybody is no restriction. */
 static bool is_restricted(const struct proxy_half *s)
 {
-	for (size_t i = 0; i < s->n_source_ranges; i++)
-		if (s->source_ranges[i].len == 0)
+	const struct proxy_outside *o = proxy_outside(s);
+
+	for (size_t i = 0; i < o->n_source_ranges; i++)
+		if (o->source_ranges[i].len == 0)
 			return false;
-	return s->n_source_ranges > 0;
+	return o->n_source_ranges > 0;
 }
 
 bool traffic_plan(const struct traffic_node *node, const struct proxy_half *s, size_t i,
                   struct traffic_port *ret_port)
 {
 	const struct proxy_port *p = &s->ports[i], *before = i > 0 ? p - 1 : NULL;
+	const struct proxy_outside *o = proxy_outside(s);
 
 	if (p->port == 0 ||
 	    (p->proto != IPPROTO_TCP && p->proto != IPPROTO_UDP && p->proto != IPPROTO_SCTP))
@@ -117,7 +120,7 @@ bool traffic_plan(const struct traffic_node *node, const struct proxy_half *s, s
 		.service = s,
 		.port = p,
 		.inside = !addr_is_none(&s->cluster_ip),
-		.outside = p->node_port || s->n_vips || s->n_external_ips,
+		.outside = p->node_port || o->n_vips || o->n_external_ips,
 		.restricted = is_restricted(s),
 		.affinity_s = s->traffic.affinity_s,
 	};
@@ -180,6 +183,7 @@ bool traffic_has_node_ports(const struct proxy_options *o, const struct proxy_no
 void traffic_each_destination(const struct traffic_port *t, traffic_destination_fn *fn, void *arg)
 {
 	const struct proxy_half *s = t->service;
+	const struct proxy_outside *o = proxy_outside(s);
 	struct traffic_destination d = { .proto = t->port->proto, .port = t->port->port };
 
 	if (t->inside) {
@@ -188,13 +192,13 @@ void traffic_each_destination(const struct traffic_port *t, traffic_destination_
 		fn(&d, arg);
 	}
 	d.class = TRAFFIC_VIP;
-	for (size_t i = 0; i < s->n_vips; i++) {
-		d.addr = &s->vips[i];
+	for (size_t i = 0; i < o->n_vips; i++) {
+		d.addr = &o->vips[i];
 		fn(&d, arg);
 	}
 	d.class = TRAFFIC_EXTERNAL_IP;
-	for (size_t i = 0; i < s->n_external_ips; i++) {
-		d.addr = &s->external_ips[i];
+	for (size_t i = 0; i < o->n_external_ips; i++) {
+		d.addr = &o->external_ips[i];
 		fn(&d, arg);
 	}
 	if (t->port->node_port) {
@@ -205,16 +209,18 @@ void traffic_each_destination(const struct traffic_port *t, traffic_destination_
 	}
 }
 
-static void guard(const struct proxy_half *s, const struct addr *a, size_t n,
+static void guard(const struct proxy_outside *o, const struct addr *a, size_t n,
                   traffic_guarded_fn *fn, void *arg)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!addrs_contain(s->open, s->n_open, &a[i]))
+		if (!addrs_contain(o->open, o->n_open, &a[i]))
 			fn(&a[i], arg);
 }
 
 void traffic_each_guarded(const struct proxy_half *s, traffic_guarded_fn *fn, void *arg)
 {
-	guard(s, s->vips, s->n_vips, fn, arg);
-	guard(s, s->external_ips, s->n_external_ips, fn, arg);
+	const struct proxy_outside *o = proxy_outside(s);
+
+	guard(o, o->vips, o->n_vips, fn, arg);
+	guard(o, o->external_ips, o->n_external_ips, fn, arg);
 }

@@ -362,9 +362,9 @@ static void tell_of_flows(struct speaker *sp)
 
 static const char *substitute_of(const struct speaker *sp, const struct view_service *s)
 {
-	const char *by = *s->traffic.scheduler ? proxy_substitute(sp->proxy, s->key, 4) : NULL;
+	const char *by = s->traffic.scheduler ? proxy_substitute(sp->proxy, s->key, 4) : NULL;
 
-	return by || !*s->traffic.scheduler ? by : proxy_substitute(sp->proxy, s->key, 6);
+	return by || !s->traffic.scheduler ? by : proxy_substitute(sp->proxy, s->key, 6);
 }
 
 static void tell_of_substitute(struct speaker *sp, const struct view_service *s, int64_t now_ms)

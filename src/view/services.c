@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ static void content_fini(struct view *v, struct view_service *s)
 {
 	view_ports_drop(v, s->ports, s->n_ports);
 	intern_drop(&v->strings, s->class);
+	intern_drop(&v->strings, s->traffic.scheduler);
 	intern_drop_labels(&v->strings, &s->labels);
 	free((void *)s->addresses);
 	free((void *)s->source_ranges);
@@ -126,6 +128,7 @@ static struct view_service content_of(struct view *v, const struct kube_service 
 		.n_cluster_ips = in->headless ? 0 : in->n_cluster_ips,
 	};
 
+	out.traffic.scheduler = intern_get(&v->strings, in->traffic.scheduler);
 	view_parse_uid(in->meta.uid, out.uid);
 	memcpy(out.cluster_ips, in->cluster_ips, sizeof(out.cluster_ips));
 	content_lists(v, in, &out);
@@ -188,7 +191,7 @@ struct service *view_service_get(struct view *v, const char *namespace, const ch
 
 	if (s)
 		return s;
-	s = xcalloc(1, sizeof(*s) + strlen(key) + 1);
+	s = xcalloc(1, offsetof(struct service, key) + strlen(key) + 1);
 	memcpy(s->key, key, strlen(key) + 1);
 	s->pub.key = s->key;
 	s->pub.namespace = intern_get(&v->strings, namespace);
@@ -233,6 +236,7 @@ static void narrow(struct view *v, struct service *s, const struct kube_remains 
 		intern_get(&v->strings, s->pub.ports[i].name);
 	content.ports = view_ports_get(v, s->pub.ports, s->pub.n_ports);
 	content.class = intern_get(&v->strings, content.class);
+	content.traffic.scheduler = intern_get(&v->strings, content.traffic.scheduler);
 	content.labels = intern_labels(&v->strings, &s->pub.labels);
 	content.source_ranges = xmemdup(s->pub.source_ranges,
 	                                s->pub.n_source_ranges * sizeof(*s->pub.source_ranges));

@@ -13,6 +13,7 @@
  */
 #include "config.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -249,9 +250,8 @@ bool view_upsert_slice(struct view *v, const struct kube_slice *in)
 		return false;
 	}
 	if (!s) {
-		s = xcalloc(1, sizeof(*s) + strlen(key) + 1);
+		s = xcalloc(1, offsetof(struct slice, key) + strlen(key) + 1);
 		memcpy(s->key, key, strlen(key) + 1);
-		s->pub.name = s->key + strlen(in->meta.namespace) + 1;
 		table_add(&v->slices, s);
 	}
 	memcpy(s->owner, owner, sizeof(owner));
@@ -259,7 +259,6 @@ bool view_upsert_slice(struct view *v, const struct kube_slice *in)
 	move_to(v, s, service);
 	content_fini(v, &s->pub);
 	content.next = s->pub.next;
-	content.name = s->pub.name;
 	s->pub = content;
 	return true;
 }

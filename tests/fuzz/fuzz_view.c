@@ -180,10 +180,11 @@ static char *forward_text(const struct view *v, const struct view_service *s)
 	forward_build(v, &(struct forward_node){ .name = view_self(v), .zone = view_zone(v) }, s,
 	              NULL, &f);
 	const struct proxy_half p = f.halves[0];
-	buf_printf(&b, "%u vips %d%d", p.n_vips, p.traffic.external_local,
+	const struct proxy_outside *o = proxy_outside(&p);
+	buf_printf(&b, "%u vips %d%d", o->n_vips, p.traffic.external_local,
 	           p.traffic.internal_local);
-	for (size_t i = 0; i < p.n_external_ips; i++)
-		buf_printf(&b, " external %s", addr_str(&p.external_ips[i]));
+	for (size_t i = 0; i < o->n_external_ips; i++)
+		buf_printf(&b, " external %s", addr_str(&o->external_ips[i]));
 	for (size_t i = 0; i < p.ports[0].n_cluster; i++)
 		buf_printf(&b, " %s", addr_str(&p.ports[0].cluster[i].addr));
 	for (size_t i = 0; i < p.ports[0].n_local; i++)

@@ -78,6 +78,7 @@ static struct prefix parse_prefix(const char *s)
 /* Everything that one line may fill. */
 struct line {
 	struct proxy_half s;
+	struct proxy_outside outside;
 	struct addr vips[MAX_ITEMS], external_ips[MAX_ITEMS];
 	struct prefix ranges[MAX_ITEMS];
 	struct proxy_port ports[MAX_ITEMS];
@@ -187,12 +188,12 @@ static void one_word(struct line *l, const char *word)
 
 	if ((v = value(word, "cluster-ip")))
 		l->s.cluster_ip = parse_addr(v);
-	else if ((v = value(word, "vip")) && l->s.n_vips < MAX_ITEMS)
-		l->vips[l->s.n_vips++] = parse_addr(v);
-	else if ((v = value(word, "external-ip")) && l->s.n_external_ips < MAX_ITEMS)
-		l->external_ips[l->s.n_external_ips++] = parse_addr(v);
-	else if ((v = value(word, "range")) && l->s.n_source_ranges < MAX_ITEMS)
-		l->ranges[l->s.n_source_ranges++] = parse_prefix(v);
+	else if ((v = value(word, "vip")) && l->outside.n_vips < MAX_ITEMS)
+		l->vips[l->outside.n_vips++] = parse_addr(v);
+	else if ((v = value(word, "external-ip")) && l->outside.n_external_ips < MAX_ITEMS)
+		l->external_ips[l->outside.n_external_ips++] = parse_addr(v);
+	else if ((v = value(word, "range")) && l->outside.n_source_ranges < MAX_ITEMS)
+		l->ranges[l->outside.n_source_ranges++] = parse_prefix(v);
 	else if ((v = value(word, "external")))
 		l->s.traffic.external_local = !strcmp(v, "Local");
 	else if ((v = value(word, "internal")))
@@ -223,9 +224,10 @@ static void set_service(char **words)
 	l->s.family = (uint8_t)atoi(family);
 	for (const char *word; (word = strtok_r(NULL, " ", words));)
 		one_word(l, word);
-	l->s.vips = l->vips;
-	l->s.external_ips = l->external_ips;
-	l->s.source_ranges = l->ranges;
+	l->s.outside = &l->outside;
+	l->outside.vips = l->vips;
+	l->outside.external_ips = l->external_ips;
+	l->outside.source_ranges = l->ranges;
 	l->s.ports = l->ports;
 	give(key, l->s.family, l);
 }

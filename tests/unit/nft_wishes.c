@@ -43,10 +43,11 @@ static void begin(struct wish *w, size_t i, uint8_t family)
 	w->s.key = w->key;
 	w->s.cluster_ip = wish_cluster_ip(family, i);
 	w->s.ports = w->ports;
-	w->s.vips = w->vips;
-	w->s.external_ips = w->external_ips;
-	w->s.open = w->open;
-	w->s.source_ranges = w->ranges;
+	w->s.outside = &w->outside;
+	w->outside.vips = w->vips;
+	w->outside.external_ips = w->external_ips;
+	w->outside.open = w->open;
+	w->outside.source_ranges = w->ranges;
 	for (size_t p = 0; p < WISH_PORTS; p++)
 		w->ports[p] = (struct proxy_port){ .name = "",
 			                           .proto = IPPROTO_TCP,
@@ -66,7 +67,7 @@ void wish_plain(struct wish *w, size_t i, uint8_t family, size_t n_endpoints)
 
 void wish_add_vip(struct wish *w, size_t which)
 {
-	w->vips[w->s.n_vips++] = addr(w->s.family, "192.0.2.0", "2001:db8::", which + 1);
+	w->vips[w->outside.n_vips++] = addr(w->s.family, "192.0.2.0", "2001:db8::", which + 1);
 }
 
 void wish_add_range(struct wish *w, size_t which)
@@ -84,7 +85,7 @@ void wish_add_range(struct wish *w, size_t which)
 
 	which %= ARRAY_LEN(four);
 	assert_int_equal(prefix_parse(w->s.family == 4 ? four[which] : six[which], false,
-	                              &w->ranges[w->s.n_source_ranges++]),
+	                              &w->ranges[w->outside.n_source_ranges++]),
 	                 0);
 }
 
@@ -137,10 +138,10 @@ void wish_random(struct wish *w, size_t i, uint8_t family)
 	for (size_t n = virtual_random(3) ? 0 : virtual_random(4); n-- > 0;)
 		wish_add_range(w, virtual_random(7));
 	if (virtual_random(3) == 0)
-		w->external_ips[w->s.n_external_ips++] =
+		w->external_ips[w->outside.n_external_ips++] =
 			addr(family, "203.0.113.0", "2001:db8:2::", 1 + virtual_random(2));
-	if (w->s.n_vips > 0 && virtual_random(4) == 0)
-		w->open[w->s.n_open++] = w->vips[0];
+	if (w->outside.n_vips > 0 && virtual_random(4) == 0)
+		w->open[w->outside.n_open++] = w->vips[0];
 	w->s.traffic.external_local = virtual_random(2);
 	w->s.traffic.internal_local = virtual_random(4) == 0;
 	w->s.traffic.affinity_s = affinities[virtual_random(ARRAY_LEN(affinities))];

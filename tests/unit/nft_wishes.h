@@ -21,6 +21,7 @@ struct wish {
 	struct proxy_port ports[WISH_PORTS];
 	struct addr vips[2], external_ips[1], open[1];
 	struct prefix ranges[3];
+	struct proxy_outside outside;
 	struct proxy_half s;
 };
 

@@ -20,13 +20,15 @@ static void put_addrs(struct buf *out, const char *what, const struct addr *addr
 /* What is forwarded, in one line: "10.96.0.9 vip 192.0.2.1 80/30080:2+1". */
 static void put_half(struct buf *out, const struct proxy_half *h)
 {
+	const struct proxy_outside *o = proxy_outside(h);
+
 	buf_puts(out, addr_str(&h->cluster_ip));
-	put_addrs(out, "vip", h->vips, h->n_vips);
-	put_addrs(out, "external", h->external_ips, h->n_external_ips);
-	put_addrs(out, "open", h->open, h->n_open);
-	for (size_t i = 0; i < h->n_source_ranges; i++)
-		buf_printf(out, " from %s/%u", addr_str(&h->source_ranges[i].addr),
-		           h->source_ranges[i].len);
+	put_addrs(out, "vip", o->vips, o->n_vips);
+	put_addrs(out, "external", o->external_ips, o->n_external_ips);
+	put_addrs(out, "open", o->open, o->n_open);
+	for (size_t i = 0; i < o->n_source_ranges; i++)
+		buf_printf(out, " from %s/%u", addr_str(&o->source_ranges[i].addr),
+		           o->source_ranges[i].len);
 	for (size_t i = 0; i < h->n_ports; i++) {
 		const struct proxy_port *p = &h->ports[i];
 		buf_printf(out, " %u/%u:%u+%u", p->port, p->node_port, p->n_cluster, p->n_local);

@@ -48,13 +48,13 @@ static void stale_flows_are_told_from_others(void **state)
 		  .n_cluster = 1,
 		  .has_any = true },
 	};
+	const struct proxy_outside outside = {
+		.vips = &vip, .n_vips = 1, .external_ips = &external_ip, .n_external_ips = 1
+	};
 	const struct proxy_half s = { .key = "a/b",
 		                      .family = 4,
 		                      .cluster_ip = addr("10.96.0.10"),
-		                      .vips = &vip,
-		                      .n_vips = 1,
-		                      .external_ips = &external_ip,
-		                      .n_external_ips = 1,
+		                      .outside = &outside,
 		                      .ports = ports,
 		                      .n_ports = 3 };
 	static const struct {
@@ -195,8 +195,9 @@ static void flows_that_nobody_may_answer_are_deserted(void **state)
 		                         .cluster = &e,
 		                         .n_cluster = 1,
 		                         .has_any = true };
+	const struct proxy_outside outside = { .vips = &vip, .n_vips = 1 };
 	const struct proxy_half s = {
-		.key = "a/b", .family = 4, .vips = &vip, .n_vips = 1, .ports = &port, .n_ports = 1
+		.key = "a/b", .family = 4, .outside = &outside, .ports = &port, .n_ports = 1
 	};
 	struct conntrack_job *j = conntrack_job_new(4);
 
@@ -234,12 +235,10 @@ static void who_has_an_address_now_may_answer(void **state)
 		  .n_cluster = 1,
 		  .has_any = true },
 	};
-	const struct proxy_half loser = { .key = "a/b",
-		                          .family = 4,
-		                          .vips = &vip,
-		                          .n_vips = 1,
-		                          .ports = &ports[0],
-		                          .n_ports = 1 };
+	const struct proxy_outside outside = { .vips = &vip, .n_vips = 1 };
+	const struct proxy_half loser = {
+		.key = "a/b", .family = 4, .outside = &outside, .ports = &ports[0], .n_ports = 1
+	};
 	struct proxy_half winner = loser;
 	winner.key = "c/d";
 	winner.ports = &ports[1];

@@ -252,12 +252,12 @@ static void with_half(const struct wish *w, half_fn *fn, void *arg)
 		                   .cluster = e,
 		                   .n_cluster = (size_t)w->endpoints,
 		                   .has_any = w->endpoints > 0 };
+	const struct proxy_outside outside = { .vips = &vip, .n_vips = w->vip ? 1 : 0 };
 	struct proxy_half s = { .key = key,
 		                .family = 4,
 		                .created_us = w->created_us,
 		                .cluster_ip = addr_of(10, 96, w->number >> 8, w->number),
-		                .vips = &vip,
-		                .n_vips = w->vip ? 1 : 0,
+		                .outside = &outside,
 		                .traffic = { .external_local = w->external_local,
 		                             .affinity_s = w->affinity ? 600 : 0 },
 		                .ports = &port,
@@ -1533,10 +1533,11 @@ static void expect_noticed(const char *row)
 		s->name = old_;             \
 	}
 #define FLIP_STRUCT(tag, name) flip_##tag(&s->name);
-#define FLIP_WORD(name, size)  \
-	s->name[0] ^= 'x';     \
+#define FLIP_OPTION(name)      \
+	s->name = "another";   \
 	expect_noticed(#name); \
-	s->name[0] ^= 'x';
+	s->name = NULL;
+#define FLIP_PART(tag, name) flip_##tag((struct tag *)(uintptr_t)s->name);
 #define FLIP_LIST(tag, name)                \
 	assert_int_equal(s->n_##name, 1);   \
 	s->n_##name = 0;                    \
@@ -1574,6 +1575,11 @@ static void flip_proxy_port(struct proxy_port *s)
 	PROXY_PORT_FIELDS(FLIP)
 }
 
+static void flip_proxy_outside(struct proxy_outside *s)
+{
+	PROXY_OUTSIDE_FIELDS(FLIP)
+}
+
 static void flip_proxy_service(struct proxy_half *s)
 {
 	PROXY_HALF_FIELDS(FLIP)
@@ -1596,10 +1602,7 @@ static void every_row_is_noticed_and_copied(void **state)
 	struct spec *spec;
 
 	(void)state;
-	whole = (struct proxy_half){
-		.key = "a/b",
-		.family = 4,
-		.cluster_ip = addrs[0],
+	struct proxy_outside outside = {
 		.vips = addrs,
 		.n_vips = 1,
 		.external_ips = addrs,
@@ -1608,6 +1611,12 @@ static void every_row_is_noticed_and_copied(void **state)
 		.n_open = 1,
 		.source_ranges = ranges,
 		.n_source_ranges = 1,
+	};
+	whole = (struct proxy_half){
+		.key = "a/b",
+		.family = 4,
+		.cluster_ip = addrs[0],
+		.outside = &outside,
 		.ports = ports,
 		.n_ports = 1,
 	};
@@ -1619,10 +1628,15 @@ static void every_row_is_noticed_and_copied(void **state)
 #define COPIED_VALUE(type, name) assert_true(copy->name == from->name);
 #define COPIED_TEXT(name) assert_ptr_not_equal(copy->name, from->name);
 #define COPIED_STRUCT(tag, name)
+#define COPIED_PART(tag, name) assert_ptr_not_equal(copy->name, from->name);
 #define COPIED_LIST(tag, name) assert_ptr_not_equal(copy->name, from->name);
 	{
 		const struct proxy_half *copy = &spec->s, *from = &whole;
 		PROXY_HALF_FIELDS(COPIED)
+	}
+	{
+		const struct proxy_outside *copy = spec->s.outside, *from = &outside;
+		PROXY_OUTSIDE_FIELDS(COPIED)
 	}
 	{
 		const struct proxy_port *copy = &spec->s.ports[0], *from = ports;

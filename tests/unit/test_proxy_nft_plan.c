@@ -23,6 +23,7 @@ struct world {
 	struct prefix ranges[8];
 	struct proxy_endpoint here, all[3];
 	struct proxy_port port;
+	struct proxy_outside outside;
 	struct proxy_half s;
 	struct traffic_node node;
 	struct plan p;
@@ -52,7 +53,7 @@ static struct addr addr(uint8_t family, const char *four, const char *six)
 
 static void add_range(struct world *w, const char *text)
 {
-	assert_int_equal(prefix_parse(text, false, &w->ranges[w->s.n_source_ranges++]), 0);
+	assert_int_equal(prefix_parse(text, false, &w->ranges[w->outside.n_source_ranges++]), 0);
 }
 
 static void build(struct world *w, uint8_t family, int with)
@@ -71,11 +72,12 @@ static void build(struct world *w, uint8_t family, int with)
 		w->all[i].port = (uint16_t)(8080 + i);
 	}
 	w->s.cluster_ip = addr(family, "10.96.0.17", "fd00:96::17");
-	w->s.vips = &w->vip;
-	w->s.external_ips = &w->external_ip;
-	w->s.n_vips = w->s.n_external_ips = 1;
+	w->s.outside = &w->outside;
+	w->outside.vips = &w->vip;
+	w->outside.external_ips = &w->external_ip;
+	w->outside.n_vips = w->outside.n_external_ips = 1;
 	w->s.ports = &w->port;
-	w->s.source_ranges = w->ranges;
+	w->outside.source_ranges = w->ranges;
 	if (with & RANGES)
 		add_range(w, family == 4 ? "198.51.100.0/24" : "2001:db8:5::/64");
 	w->s.traffic.external_local = with & EXTERNAL_LOCAL;
@@ -388,7 +390,7 @@ static void groups_are_of_ranges_that_are_kept(void **state)
 	assert_int_equal(count(&w.p, FRAME_RESTRICTED), 0);
 	plan_fini(&w.p);
 	build(&w, 4, ANY | CLUSTER | RANGES);
-	w.s.n_vips = 0;
+	w.outside.n_vips = 0;
 	assert_false(plan_has_group(&w.node, &w.s));
 }
 
@@ -401,8 +403,8 @@ static void addresses_that_are_not_open_are_guarded(void **state)
 	unsigned char key[FRAME_KEY_MAX] = { 0 };
 
 	build(&w, 6, ANY | CLUSTER);
-	w.s.open = &w.external_ip;
-	w.s.n_open = 1;
+	w.outside.open = &w.external_ip;
+	w.outside.n_open = 1;
 	plan(&w);
 	memcpy(key, w.vip.b, sizeof(w.vip.b));
 	assert_int_equal(count(&w.p, FRAME_GUARDED), 1);
@@ -418,7 +420,7 @@ static void ports_have_numbers_by_name(void **state)
 	build(&w, 4, ANY | CLUSTER);
 	uint32_t one = plan_set_number(&w.s, 0, 0);
 	w.s.cluster_ip = (struct addr){ .family = 0 };
-	w.s.n_vips = 0;
+	w.outside.n_vips = 0;
 	w.port.node_port = 0;
 	assert_int_equal(plan_set_number(&w.s, 0, 0), one);
 	assert_true(plan_set_number(&w.s, 0, 1) != one);

@@ -338,7 +338,7 @@ static void a_service_takes_little_memory(void **state)
 	size_t bytes = mallinfo2().uordblks;
 	for (size_t i = 0; i < SERVICES; i++)
 		set(i, 2);
-	assert_in_range((mallinfo2().uordblks - bytes) / SERVICES, 0, 480);
+	assert_in_range((mallinfo2().uordblks - bytes) / SERVICES, 0, 376);
 	end();
 }
 

@@ -129,6 +129,7 @@ static struct {
 
 static struct {
 	struct proxy_half s;
+	struct proxy_outside outside;
 	struct proxy_port port;
 	struct proxy_endpoint list[3];
 	struct addr vip;
@@ -156,11 +157,11 @@ static void make_wish(void)
 		                         .has_any = true,
 		                         .cluster = wish.list,
 		                         .n_cluster = ARRAY_LEN(endpoints) };
+	wish.outside = (struct proxy_outside){ .vips = &wish.vip, .n_vips = 1 };
 	wish.s = (struct proxy_half){ .key = "shop/web",
 		                      .family = 4,
 		                      .cluster_ip = addr("10.96.0.17"),
-		                      .vips = &wish.vip,
-		                      .n_vips = 1,
+		                      .outside = &wish.outside,
 		                      .ports = &wish.port,
 		                      .n_ports = 1 };
 }
@@ -275,8 +276,8 @@ static void schedulers(void **state)
 		const char *asked, *expected;
 		bool outside;
 	} rows[] = {
-		{ "", "", true }, /* the default one, which all nodes agree by */
-		{ "", "rr", false },
+		{ NULL, "", true }, /* the default one, which all nodes agree by */
+		{ NULL, "rr", false },
 		{ "wlc", "wlc", true },
 		{ "lc", "lc", false },
 	};
@@ -284,9 +285,8 @@ static void schedulers(void **state)
 	(void)state;
 	keeper_complete(w.k);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		wish.s.n_vips = rows[i].outside;
-		snprintf(wish.s.traffic.scheduler, sizeof(wish.s.traffic.scheduler), "%s",
-		         rows[i].asked);
+		wish.outside.n_vips = rows[i].outside;
+		wish.s.traffic.scheduler = rows[i].asked;
 		keeper_set(w.k, &wish.s);
 		pass();
 		assert_int_equal(n_servers, 1);

@@ -156,10 +156,7 @@ static void check(const struct row *r)
 		                         .local = endpoints,
 		                         .n_local = any && here,
 		                         .has_any = any };
-	const struct proxy_half half = {
-		.key = "shop/web",
-		.family = 4,
-		.cluster_ip = addr("10.96.0.5"),
+	const struct proxy_outside outside = {
 		.vips = &vip,
 		.n_vips = 1,
 		.external_ips = &external,
@@ -170,6 +167,12 @@ static void check(const struct row *r)
 		.n_source_ranges = r->twist & EVERYBODY ? 2
 		                   : r->twist & RANGES  ? 1
 		                                        : 0,
+	};
+	const struct proxy_half half = {
+		.key = "shop/web",
+		.family = 4,
+		.cluster_ip = addr("10.96.0.5"),
+		.outside = &outside,
 		.traffic = { .external_local = (r->twist & LOCAL) != 0,
 		             .health_port = r->twist & LOCAL ? 32100 : 0 },
 		.ports = &port,
@@ -221,11 +224,11 @@ static void an_address_of_the_node_is_not_guarded(void **state)
 {
 	const struct addr vip = addr("10.0.0.1");
 	const struct proxy_port port = { .name = "", .proto = IPPROTO_UDP, .port = 53 };
+	const struct proxy_outside outside = { .vips = &vip, .n_vips = 1 };
 	const struct proxy_half half = { .key = "shop/dns",
 		                         .family = 4,
 		                         .cluster_ip = addr("10.96.0.5"),
-		                         .vips = &vip,
-		                         .n_vips = 1,
+		                         .outside = &outside,
 		                         .ports = &port,
 		                         .n_ports = 1 };
 	const struct proxy_options options = { .mode = PROXY_IPTABLES };
@@ -281,11 +284,11 @@ static void an_address_comes_before_node_ports(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(orders); i++) {
+		const struct proxy_outside outside = { .vips = &own, .n_vips = 1 };
 		const struct proxy_half half = { .key = "shop/web",
 			                         .family = 4,
 			                         .cluster_ip = addr("10.96.0.5"),
-			                         .vips = &own,
-			                         .n_vips = 1,
+			                         .outside = &outside,
 			                         .ports = orders[i],
 			                         .n_ports = 2 };
 		struct packet_answer a;

@@ -72,10 +72,7 @@ static struct spec *make_spec(const struct wish *w)
 	};
 
 	port.has_any = w->has_any || port.n_cluster || port.n_local;
-	struct proxy_half s = {
-		.key = "shop/web",
-		.family = strchr(w->cluster_ip ? w->cluster_ip : w->vip, ':') ? 6 : 4,
-		.cluster_ip = addr(w->cluster_ip),
+	struct proxy_outside outside = {
 		.vips = &vip,
 		.n_vips = w->vip ? 1 : 0,
 		.external_ips = &external_ip,
@@ -83,6 +80,12 @@ static struct spec *make_spec(const struct wish *w)
 		.open = w->vip ? &vip : &external_ip,
 		.n_open = w->open ? 1 : 0,
 		.source_ranges = ranges,
+	};
+	struct proxy_half s = {
+		.key = "shop/web",
+		.family = strchr(w->cluster_ip ? w->cluster_ip : w->vip, ':') ? 6 : 4,
+		.cluster_ip = addr(w->cluster_ip),
+		.outside = &outside,
 		.traffic.external_local = w->external_local,
 		.traffic.internal_local = w->internal_local,
 		.traffic.affinity_s = w->affinity_s,
@@ -90,8 +93,8 @@ static struct spec *make_spec(const struct wish *w)
 		.ports = &port,
 		.n_ports = 1,
 	};
-	for (; s.n_source_ranges < 3 && w->ranges[s.n_source_ranges]; s.n_source_ranges++)
-		ranges[s.n_source_ranges] = prefix(w->ranges[s.n_source_ranges]);
+	for (uint32_t *n = &outside.n_source_ranges; *n < 3 && w->ranges[*n]; ++*n)
+		ranges[*n] = prefix(w->ranges[*n]);
 	return spec_new(&s);
 }
 
@@ -937,9 +940,9 @@ static void each_row_of_traffic_is_in_the_rules(void **state)
 	cleanup_free char *plain = rules_of(&spec->s);
 
 	(void)state;
-/* Words are for other modes. */
+/* A name is for other modes. */
 #define USED(kind, ...) USED_##kind(__VA_ARGS__)
-#define USED_WORD(name, size)
+#define USED_OPTION(name)
 #define USED_VALUE(type, name)                                                  \
 	{                                                                       \
 		struct proxy_half other = spec->s;                              \

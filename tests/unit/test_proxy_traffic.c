@@ -37,6 +37,7 @@ struct world {
 	struct prefix range;
 	struct proxy_endpoint here, there, all[2];
 	struct proxy_port port;
+	struct proxy_outside outside;
 	struct proxy_half s;
 };
 
@@ -61,9 +62,10 @@ static void build(struct world *w, uint8_t family, uint8_t proto, enum state sta
 	w->all[0] = w->here;
 	w->all[1] = w->there;
 	w->s.cluster_ip = addr(family, "10.96.0.17", "fd00:96::17");
-	w->s.vips = &w->vip;
-	w->s.external_ips = &w->external_ip;
-	w->s.n_vips = w->s.n_external_ips = 1;
+	w->s.outside = &w->outside;
+	w->outside.vips = &w->vip;
+	w->outside.external_ips = &w->external_ip;
+	w->outside.n_vips = w->outside.n_external_ips = 1;
 	w->s.ports = &w->port;
 	w->port.has_any = state != NONE;
 	w->port.local = &w->here;
@@ -279,7 +281,7 @@ static void inside_policy_local_needs_no_cluster_set(void **state)
 	struct traffic_port t;
 	build(&w, 4, IPPROTO_TCP, REMOTE);
 	w.s.traffic.internal_local = true;
-	w.s.n_vips = w.s.n_external_ips = w.port.node_port = w.port.n_cluster = 0;
+	w.outside.n_vips = w.outside.n_external_ips = w.port.node_port = w.port.n_cluster = 0;
 	assert_true(traffic_plan(&pods, &w.s, 0, &t));
 	check_ways(&t, TRAFFIC_CLUSTER_IP, &(struct expectation)SAME("drop"));
 }
@@ -313,8 +315,8 @@ static void source_ranges_close_vips_alone(void **state)
 		struct traffic_port t;
 		build(&w, families[i % 2], IPPROTO_TCP, r->state);
 		w.range = (struct prefix){ addr(w.s.family, "198.51.100.0", "2001:db8:5::"), 24 };
-		w.s.source_ranges = &w.range;
-		w.s.n_source_ranges = 1;
+		w.outside.source_ranges = &w.range;
+		w.outside.n_source_ranges = 1;
 		w.s.traffic.external_local = r->policy_local;
 		assert_true(traffic_plan(&pods, &w.s, 0, &t));
 		/* Pods and the node are asked for their addresses, too. */
@@ -335,8 +337,8 @@ static void a_range_of_everybody_closes_nothing(void **state)
 	build(&w, 4, IPPROTO_TCP, BOTH);
 	struct prefix ranges[] = { { addr(4, "0.0.0.0", ""), 0 },
 		                   { addr(4, "198.51.100.0", ""), 24 } };
-	w.s.source_ranges = ranges;
-	w.s.n_source_ranges = ARRAY_LEN(ranges);
+	w.outside.source_ranges = ranges;
+	w.outside.n_source_ranges = ARRAY_LEN(ranges);
 	assert_true(traffic_plan(&pods, &w.s, 0, &t));
 	assert_string_equal(words(traffic_way(&t, TRAFFIC_VIP, TRAFFIC_OUTSIDE, false)),
 	                    "cluster masq");
@@ -371,8 +373,8 @@ static void only_what_is_led_to_is_used(void **state)
 			build(&w, 6, IPPROTO_UDP, rows[i].state);
 			if (!rows[i].inside)
 				w.s.cluster_ip = (struct addr){ .family = 0 };
-			w.s.n_vips = rows[i].outside && by == 0;
-			w.s.n_external_ips = rows[i].outside && by == 1;
+			w.outside.n_vips = rows[i].outside && by == 0;
+			w.outside.n_external_ips = rows[i].outside && by == 1;
 			w.port.node_port = rows[i].outside && by == 2 ? 30080 : 0;
 			w.s.traffic.internal_local = rows[i].internal_local;
 			w.s.traffic.external_local = rows[i].external_local;
@@ -413,8 +415,8 @@ static void each_destination_once(void **state)
 	traffic_each_destination(&t, print_destination, &out);
 	traffic_each_guarded(&w.s, print_guarded, &out);
 	/* One that may be somebody else's is not guarded. */
-	w.s.open = &w.vip;
-	w.s.n_open = 1;
+	w.outside.open = &w.vip;
+	w.outside.n_open = 1;
 	traffic_each_guarded(&w.s, print_guarded, &out);
 	assert_string_equal(buf_str(&out), "cluster 10.96.0.17 17/80\n"
 	                                   "vip 192.0.2.9 17/80\n"

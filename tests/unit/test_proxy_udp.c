@@ -99,6 +99,7 @@ struct service {
 	struct addr vip;
 	struct proxy_endpoint endpoint;
 	struct proxy_port port;
+	struct proxy_outside outside;
 	struct proxy_half s;
 };
 
@@ -114,12 +115,10 @@ static void service_init(struct service *v, const char *vip, const char *endpoin
 		                       .cluster = &v->endpoint,
 		                       .n_cluster = 1,
 		                       .has_any = true };
-	v->s = (struct proxy_half){ .key = "a/b",
-		                    .family = 4,
-		                    .vips = &v->vip,
-		                    .n_vips = 1,
-		                    .ports = &v->port,
-		                    .n_ports = 1 };
+	v->outside = (struct proxy_outside){ .vips = &v->vip, .n_vips = 1 };
+	v->s = (struct proxy_half){
+		.key = "a/b", .family = 4, .outside = &v->outside, .ports = &v->port, .n_ports = 1
+	};
 }
 
 static void each_state(udp_state_fn *fn, void *fn_arg, void *arg)

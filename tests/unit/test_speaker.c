@@ -650,6 +650,7 @@ static void expect_forward(const struct fixture *f, const char *key, uint8_t fam
 	                                      .arg = f->table },
 	              s, NULL, &w);
 	const struct proxy_half p = w.halves[family == 6];
+	const struct proxy_outside o = *proxy_outside(&p);
 	assert_int_equal(w.service.halves[family == 6] != NULL, forward_wanted(f->view, s, family));
 	if (!forward_wanted(f->view, s, family)) {
 		assert_string_equal("none", expected);
@@ -657,15 +658,15 @@ static void expect_forward(const struct fixture *f, const char *key, uint8_t fam
 		return;
 	}
 	buf_printf(&b, "%s ip=%s", p.key, addr_str(&p.cluster_ip));
-	for (size_t i = 0; i < p.n_vips; i++)
-		buf_printf(&b, " vip=%s", addr_str(&p.vips[i]));
-	for (size_t i = 0; i < p.n_external_ips; i++)
-		buf_printf(&b, " external-ip=%s", addr_str(&p.external_ips[i]));
-	for (size_t i = 0; i < p.n_open; i++)
-		buf_printf(&b, " open=%s", addr_str(&p.open[i]));
-	for (size_t i = 0; i < p.n_source_ranges; i++) {
+	for (size_t i = 0; i < o.n_vips; i++)
+		buf_printf(&b, " vip=%s", addr_str(&o.vips[i]));
+	for (size_t i = 0; i < o.n_external_ips; i++)
+		buf_printf(&b, " external-ip=%s", addr_str(&o.external_ips[i]));
+	for (size_t i = 0; i < o.n_open; i++)
+		buf_printf(&b, " open=%s", addr_str(&o.open[i]));
+	for (size_t i = 0; i < o.n_source_ranges; i++) {
 		char text[PREFIX_STR_SIZE];
-		buf_printf(&b, " from=%s", prefix_format(&p.source_ranges[i], text));
+		buf_printf(&b, " from=%s", prefix_format(&o.source_ranges[i], text));
 	}
 	if (p.traffic.external_local)
 		buf_puts(&b, " external-local");

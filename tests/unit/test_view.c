@@ -5,12 +5,19 @@
 
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fairlead/buf.h"
 #include "fairlead/mem.h"
 #include "fairlead/decide.h"
 #include "fairlead/view.h"
+#include "view/private.h"
 #include "world.h"
+
+static const char *name_of(const struct view_slice *s)
+{
+	return strchr(((const struct slice *)(const void *)s)->key, '/') + 1;
+}
 
 static struct view *small_world(void)
 {
@@ -43,7 +50,7 @@ static void unchanged_objects_make_nothing_dirty(void **state)
 static void one_change_among_many_is_one_pass(void **state)
 {
 	(void)state;
-	enum { N = 10000, BYTES_MAX = 750 };
+	enum { N = 10000, BYTES_MAX = 690 };
 	struct view *v = view_new("n1", NULL);
 
 	world_configuration(v);
@@ -81,7 +88,7 @@ static void slices_may_come_first_and_move(void **state)
 	assert_null(view_service_named(v, "shop/web"));
 	world_service(v, "web", "192.0.2.1", "");
 	assert_int_equal(world_passes(v), 1);
-	assert_string_equal(view_service_named(v, "shop/web")->slices->name, "a");
+	assert_string_equal(name_of(view_service_named(v, "shop/web")->slices), "a");
 	/* The same slice under another Service concerns both. */
 	world_slice(v, "api", "a", "10.244.1.2@n1");
 	assert_int_equal(world_passes(v), 2);
@@ -174,7 +181,7 @@ static const char *slices_of(struct view *v)
 	for (char c = 'a'; c <= 'z'; c++)
 		for (const struct view_slice *s = view_service_named(v, "shop/web")->slices; s;
 		     s = s->next)
-			if (*s->name == c)
+			if (*name_of(s) == c)
 				text[n++] = c;
 	text[n] = '\0';
 	return text;

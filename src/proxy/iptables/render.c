@@ -274,11 +274,12 @@ static void render_external(const struct port_plan *n, struct chain *c)
 
 static void render_source_ranges(const struct port_plan *n, struct chain *c)
 {
+	const struct proxy_outside *o = proxy_outside(n->s);
+
 	begin_kind(n, c, 'F');
-	for (size_t i = 0; i < n->s->n_source_ranges; i++) {
+	for (size_t i = 0; i < o->n_source_ranges; i++) {
 		char cidr[PREFIX_STR_SIZE];
-		chain_rule(c, "-s %s -j FL-E-%s", prefix_format(&n->s->source_ranges[i], cidr),
-		           n->id);
+		chain_rule(c, "-s %s -j FL-E-%s", prefix_format(&o->source_ranges[i], cidr), n->id);
 	}
 }
 
@@ -300,7 +301,7 @@ static void render_port(const struct port_plan *n, struct chain *c, render_chain
 		render_external(n, c);
 		fn(c, arg);
 	}
-	if (n->external_chain && n->traffic.restricted && n->s->n_vips) {
+	if (n->external_chain && n->traffic.restricted && proxy_outside(n->s)->n_vips) {
 		render_source_ranges(n, c);
 		fn(c, arg);
 	}

@@ -304,10 +304,13 @@ static struct keeper_service *find(const struct keeper *k, const char *key)
 
 void keeper_set(struct keeper *k, const struct proxy_half *from)
 {
-	struct spec *spec = spec_new(from);
-	struct keeper_service *s = find(k, spec->s.key);
+	struct keeper_service *s = find(k, from->key);
 
-	if (s && s->want && s->want->digest == spec->digest) {
+	if (!s)
+		s = keeper_service_new(k, from->key);
+	struct spec *spec = spec_new_keyed(from, s->key);
+
+	if (s->want && s->want->digest == spec->digest) {
 		spec_unref(spec);
 		return;
 	}
@@ -316,10 +319,7 @@ void keeper_set(struct keeper *k, const struct proxy_half *from)
 			"the Service has more ports, addresses or source ranges than are carried; what "
 			"is beyond is left out",
 			KV_S("service", spec->s.key), KV_S("family", keeper_family(k)));
-	if (s)
-		keeper_want(s, spec);
-	else
-		s = keeper_service_new(k, spec);
+	keeper_want(s, spec);
 	keeper_wish(s);
 }
 
@@ -427,7 +427,7 @@ const char *keeper_refusal(const struct keeper *k, const char *key)
 
 	if (!s)
 		return NULL;
-	return s->error ? s->error : keeper_virtuals_refusal(s);
+	return keeper_error(s) ? keeper_error(s) : keeper_virtuals_refusal(s);
 }
 
 const char *keeper_substitute(const struct keeper *k, const char *key)
@@ -539,11 +539,11 @@ void keeper_status(const struct keeper *k, struct out *o)
 	out_uint(o, "repairs", k->repairs);
 	out_list(o, "refused");
 	for (uint32_t at = 0; (s = table_next(&k->services, &at));) {
-		if (!s->error)
+		if (!keeper_error(s))
 			continue;
 		out_object(o, NULL);
 		out_str(o, "service", s->key);
-		out_str(o, "error", s->error);
+		out_str(o, "error", keeper_error(s));
 		out_close(o);
 	}
 	out_close(o);

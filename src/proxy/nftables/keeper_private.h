@@ -48,6 +48,14 @@ struct keeper_form {
 	uint32_t ids[];             /* of its ports */
 };
 
+/* What few Services have: keys that others have, or elements that the kernel refuses. */
+struct keeper_trouble {
+	struct keeper_service *s;
+	struct keeper_trouble *prev, *next; /* while it is lost */
+	bool lost;
+	char *error; /* refused; NULL: not */
+};
+
 struct keeper_service {
 	struct store_owner owner; /* first: see keeper_service_of() */
 	struct keeper *k;
@@ -56,13 +64,12 @@ struct keeper_service {
 	struct spec *have;                /* what the kernel had when the store was last written */
 	int64_t created_us;               /* as it was wanted last */
 	struct keeper_virtuals *virtuals; /* NULL: none */
+	struct keeper_trouble *trouble;   /* NULL: none */
 	uint64_t stamp;                   /* of the store, when it was planned */
 	struct keeper_service *prev_unplanned, *next_unplanned;
 	struct keeper_service *prev_waiting, *next_waiting;
-	struct keeper_service *prev_lost, *next_lost;
-	char *error; /* refused */
 	struct table_link link;
-	bool unplanned, waiting, lost;
+	bool unplanned, waiting;
 	bool large;   /* too large to be planned in one go */
 	bool awaited; /* what was read is not compared before it is planned */
 	bool rounded; /* clients stay longer than it says */
@@ -115,7 +122,8 @@ struct keeper {
 	struct event *timer;
 
 	struct table services;
-	struct keeper_service *unplanned, *waiting, *losers;
+	struct keeper_service *unplanned, *waiting;
+	struct keeper_trouble *losers;
 	struct keeper_planning planning; /* of one that is unplanned, and still is */
 	size_t n_awaited;                /* before what was read is compared */
 	uint64_t small_stamp; /* of the store: what is new of small ones is in the kernel */
@@ -160,6 +168,11 @@ static inline struct spec *keeper_planned_spec(const struct keeper_service *s)
 	return s->planned ? s->planned->spec : NULL;
 }
 
+static inline const char *keeper_error(const struct keeper_service *s)
+{
+	return s->trouble ? s->trouble->error : NULL;
+}
+
 /* ---- keeper.c ---- */
 
 const char *keeper_family(const struct keeper *k);
@@ -176,8 +189,8 @@ extern const struct store_ops keeper_store_ops;
 extern const struct table_kind keeper_services_kind;
 /* As traffic_precedence(). */
 int keeper_precedence(const struct keeper_service *a, const struct keeper_service *b);
-/* Of no kernel's yet; takes @want. */
-struct keeper_service *keeper_service_new(struct keeper *k, struct spec *want);
+/* Of no kernel's yet, and nothing is wanted of it; what will be may have its key. */
+struct keeper_service *keeper_service_new(struct keeper *k, const char *key);
 /* Takes @want, NULL: nothing. */
 void keeper_want(struct keeper_service *s, struct spec *want);
 /* It is planned later. */
@@ -220,6 +233,7 @@ void keeper_form_free(struct keeper *k, struct keeper_form *f);
 /* ---- virtuals.c: sets that IPVS picks from ---- */
 
 bool keeper_is_virtual(const struct keeper *k, const struct plan_set *set);
+/* @scheduler: NULL: the default one. */
 void keeper_want_virtual(struct keeper_service *s, const struct plan_set *set,
                          const char *scheduler);
 /* Those that are wanted no more stand until what led there is gone. */

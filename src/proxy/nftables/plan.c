@@ -218,11 +218,13 @@ static void add_interval(struct plan *p, uint32_t group, const struct addr_range
 /* What overlaps or follows without a gap is one interval. */
 static void add_ranges(const struct proxy_half *s, uint32_t group, struct plan *p)
 {
-	for (size_t i = 0; i < s->n_source_ranges;) {
-		struct addr_range r = prefix_range(&s->source_ranges[i]);
+	const struct proxy_outside *o = proxy_outside(s);
+
+	for (size_t i = 0; i < o->n_source_ranges;) {
+		struct addr_range r = prefix_range(&o->source_ranges[i]);
 		struct addr next;
-		for (i++; i < s->n_source_ranges; i++) {
-			struct addr_range more = prefix_range(&s->source_ranges[i]);
+		for (i++; i < o->n_source_ranges; i++) {
+			struct addr_range more = prefix_range(&o->source_ranges[i]);
 			if (addr_next(&r.last, &next) && addr_cmp(&more.first, &next) > 0)
 				break;
 			if (addr_cmp(&more.last, &r.last) > 0)
@@ -265,7 +267,7 @@ static bool add_port(struct planner *at, size_t i, uint32_t id)
 	plan_endpoints(at, TRAFFIC_CLUSTER_SET, port->cluster, port->n_cluster);
 	plan_endpoints(at, TRAFFIC_LOCAL_SET, port->local, port->n_local);
 	traffic_each_destination(&at->t, plan_destination, at);
-	return at->t.restricted && at->s->n_vips > 0;
+	return at->t.restricted && proxy_outside(at->s)->n_vips > 0;
 }
 
 void plan_ranges(const struct proxy_half *s, uint32_t group, struct plan *ret_plan)
@@ -321,7 +323,7 @@ bool plan_has_group(const struct traffic_node *node, const struct proxy_half *s)
 	struct traffic_port t;
 	bool any = false;
 
-	for (size_t i = 0; i < s->n_ports && s->n_vips > 0 && !any; i++)
+	for (size_t i = 0; i < s->n_ports && proxy_outside(s)->n_vips > 0 && !any; i++)
 		any = traffic_plan(node, s, i, &t) && t.restricted;
 	return any;
 }
@@ -353,12 +355,13 @@ uint32_t plan_set_number(const struct proxy_half *s, size_t port, uint32_t attem
 /* Other ranges are another group, so that what is new never meets what is old. */
 uint32_t plan_group_number(const struct proxy_half *s, uint32_t attempt)
 {
+	const struct proxy_outside *o = proxy_outside(s);
 	struct buf name = BUF_INIT;
 
 	buf_add(&name, s->key, strlen(s->key) + 1);
-	for (size_t i = 0; i < s->n_source_ranges; i++) {
-		buf_add(&name, s->source_ranges[i].addr.b, sizeof(s->source_ranges[i].addr.b));
-		buf_add(&name, &s->source_ranges[i].len, sizeof(s->source_ranges[i].len));
+	for (size_t i = 0; i < o->n_source_ranges; i++) {
+		buf_add(&name, o->source_ranges[i].addr.b, sizeof(o->source_ranges[i].addr.b));
+		buf_add(&name, &o->source_ranges[i].len, sizeof(o->source_ranges[i].len));
 	}
 	return number_of(&name, attempt);
 }

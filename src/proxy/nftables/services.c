@@ -4,6 +4,7 @@
 
 #include "proxy/nftables/keeper_private.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,14 +27,31 @@ static bool goes_first(const struct store_owner *a, const struct store_owner *b)
 	return keeper_precedence(keeper_service_of(a), keeper_service_of(b)) < 0;
 }
 
+static struct keeper_trouble *trouble_of(struct keeper_service *s)
+{
+	if (!s->trouble) {
+		s->trouble = xcalloc(1, sizeof(*s->trouble));
+		s->trouble->s = s;
+	}
+	return s->trouble;
+}
+
+/* Unless there still is some. */
+static void drop_trouble(struct keeper_service *s)
+{
+	if (s->trouble && !s->trouble->lost && !s->trouble->error)
+		free(TAKE(s->trouble));
+}
+
 static void lost(struct store_owner *owner)
 {
 	struct keeper_service *s = keeper_service_of(owner);
+	struct keeper_trouble *t = trouble_of(s);
 
-	if (s->lost)
+	if (t->lost)
 		return;
-	s->lost = true;
-	DL_APPEND2(s->k->losers, s, prev_lost, next_lost);
+	t->lost = true;
+	DL_APPEND(s->k->losers, t);
 }
 
 static void freed(void *arg)
@@ -74,10 +92,11 @@ const struct table_kind keeper_services_kind = { .link = offsetof(struct keeper_
 
 void keeper_unlose(struct keeper_service *s)
 {
-	if (!s->lost)
+	if (!s->trouble || !s->trouble->lost)
 		return;
-	s->lost = false;
-	DL_DELETE2(s->k->losers, s, prev_lost, next_lost);
+	s->trouble->lost = false;
+	DL_DELETE(s->k->losers, s->trouble);
+	drop_trouble(s);
 }
 
 static void set_pending(struct keeper_service *s, bool waiting, bool unplanned)
@@ -107,15 +126,14 @@ void keeper_want(struct keeper_service *s, struct spec *want)
 	s->large = !keeper_is_small(s);
 }
 
-struct keeper_service *keeper_service_new(struct keeper *k, struct spec *want)
+struct keeper_service *keeper_service_new(struct keeper *k, const char *key)
 {
-	size_t size = strlen(want->s.key) + 1;
-	struct keeper_service *s = xcalloc(1, sizeof(*s) + size);
+	size_t size = strlen(key) + 1;
+	struct keeper_service *s = xcalloc(1, offsetof(struct keeper_service, key) + size);
 
 	s->k = k;
-	memcpy(s->key, want->s.key, size);
+	memcpy(s->key, key, size);
 	table_add(&k->services, s);
-	keeper_want(s, want);
 	return s;
 }
 
@@ -132,10 +150,14 @@ void keeper_postpone(struct keeper_service *s)
 
 static void set_refused(struct keeper_service *s, const char *error)
 {
-	s->k->n_refused -= s->error != NULL;
-	free(s->error);
-	s->error = xstrdup_null(error);
-	s->k->n_refused += s->error != NULL;
+	s->k->n_refused += error != NULL;
+	s->k->n_refused -= keeper_error(s) != NULL;
+	if (!error && !s->trouble)
+		return;
+	struct keeper_trouble *t = trouble_of(s);
+	free(t->error);
+	t->error = xstrdup_null(error);
+	drop_trouble(s);
 }
 
 void keeper_wait(struct keeper_service *s)
@@ -202,15 +224,15 @@ void keeper_wish(struct keeper_service *s)
 
 void keeper_retry_losers(struct keeper *k)
 {
-	struct keeper_service **list = NULL, *s;
+	struct keeper_service **list = NULL;
 	size_t n = 0, cap = 0;
 
 	k->retry_losers = false;
 	/* They may take keys from each other, and lose them once more. */
-	while ((s = k->losers)) {
+	while (k->losers) {
 		ARRAY_RESERVE(list, cap, n + 1);
-		list[n++] = s;
-		keeper_unlose(s);
+		list[n++] = k->losers->s;
+		keeper_unlose(k->losers->s);
 	}
 	for (size_t i = 0; i < n; i++)
 		keeper_wish(list[i]);

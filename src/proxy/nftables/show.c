@@ -98,7 +98,10 @@ static void end(struct keeper *k)
 
 static void plan(struct keeper *k, const struct proxy_half *half)
 {
-	keeper_plan(keeper_service_new(k, spec_new(half)));
+	struct keeper_service *s = keeper_service_new(k, half->key);
+
+	keeper_want(s, spec_new_keyed(half, s->key));
+	keeper_plan(s);
 }
 
 /* ---- all of them ---- */

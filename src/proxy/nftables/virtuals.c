@@ -76,8 +76,8 @@ void keeper_want_virtual(struct keeper_service *s, const struct plan_set *set,
 	/* Hints may leave to others what the node has itself. */
 	if (set->list != p->local)
 		add_endpoints(list + set->n, &server.n_kept, p->local, p->n_local);
-	if (!*scheduler && !set->outside)
-		scheduler = SCHEDULER_INSIDE;
+	if (!scheduler)
+		scheduler = set->outside ? "" : SCHEDULER_INSIDE;
 	memccpy(server.scheduler, scheduler, '\0', sizeof(server.scheduler) - 1);
 	if (k->show_virtual) {
 		k->show_virtual(&server, k->show_arg);

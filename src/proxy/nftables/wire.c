@@ -25,6 +25,8 @@
 /* The kernel copies what is sent at once into memory that counts against the socket's. */
 #define WIRE_SEND_SLACK 65536
 #define WIRE_RECEIVE_BYTES (1 << 20)
+/* The memory of a larger transaction than this, as a cold start has, is given back after it. */
+#define WIRE_KEEP 16384
 
 struct wire {
 	struct mnl_socket *sock;
@@ -206,7 +208,7 @@ int wire_commit(struct wire *w, struct err *e)
 		err_set(e, r, ERR_SYSTEM, "the kernel refuses a change of nftables%s%s: %s",
 		        *subject ? ", of " : "", subject, strerror(-r));
 	}
-	if (w->out.cap > DATAGRAM_SIZE * 4)
+	if (w->out.size > WIRE_KEEP)
 		buf_fini(&w->out);
 	return r;
 }
