@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "fairlead/mem.h"
+#include "fairlead/proxy.h"
 #include "proxy/conntrack.h"
 #include "proxy/ipvs/routing.h"
 #include "proxy/ipvs/settings.h"
@@ -86,6 +87,22 @@ bool director_is_lost(const struct director *d, uint8_t family)
 bool director_is_damaged(const struct director *d, uint8_t family)
 {
 	return virtuals_is_damaged(d->virtuals, family) || !routing_stands(d->routing, family);
+}
+
+/* An operation is to IPVS what a rule is to the tables. */
+void director_add_stats(const struct director *d, struct proxy_stats *st)
+{
+	const struct virtuals_stats own = virtuals_stats(d->virtuals);
+
+	st->batches += own.batches;
+	st->failures += own.failures;
+	st->lines_written += own.operations;
+	st->repairs += own.repairs + routing_n_repairs(d->routing);
+	histogram_add(&st->batch_seconds, &own.batch_seconds);
+	if (own.last_success_ms > st->last_success_ms)
+		st->last_success_ms = own.last_success_ms;
+	st->in_sync = st->in_sync && virtuals_is_in_sync(d->virtuals);
+	st->settled = st->settled && virtuals_is_settled(d->virtuals);
 }
 
 /* ---- without one that runs ---- */

@@ -14,6 +14,7 @@
 #include "proxy/ipvs/virtual.h"
 
 struct director;
+struct proxy_stats;
 
 /* As virtuals_start(); @ops are called likewise. */
 int director_start(struct event_base *base, uint32_t tag, const struct virtuals_ops *ops, void *arg,
@@ -27,6 +28,8 @@ void director_audit(struct director *d);
 bool director_is_lost(const struct director *d, uint8_t family);
 /* Whether others changed what is ours, and it is not mended yet. */
 bool director_is_damaged(const struct director *d, uint8_t family);
+/* What was written to IPVS and mended there, and of the way to it, beside what stands there. */
+void director_add_stats(const struct director *d, struct proxy_stats *st);
 
 /* ---- without one that runs: as struct place has it ---- */
 

@@ -458,10 +458,8 @@ static void add_stats(const void *self, struct proxy_stats *st)
 
 	for (int i = 0; i < PROXY_HALVES; i++)
 		keeper_add_stats(t->keepers[i], st);
-	if (!t->director)
-		return;
-	st->in_sync = st->in_sync && virtuals_is_in_sync(director_virtuals(t->director));
-	st->settled = st->settled && virtuals_is_settled(director_virtuals(t->director));
+	if (t->director)
+		director_add_stats(t->director, st);
 }
 
 static void status(const void *self, struct out *o)
