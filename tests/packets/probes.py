@@ -38,7 +38,13 @@ from .specification import HOST, Fate, From, Way
 ROUNDS = 6  # each with twice as many packets
 # After two rounds: where more is left it is no bad luck, and others are only tried if one of two endpoints was reached.
 PENDING_MAX = 1000
-BATCH = 200  # packets between two looks at what has come
+# Packets between two looks at what has come, and the longest time.
+BATCH = 200
+LOOK_SECONDS = 0.2
+# IPVS forgets an SCTP INIT that nobody has answered for 4 s (INIT1 in its ip_vs_proto_sctp.c, which no sysctl changes),
+# and no longer translates an answer that is later, though conntrack does.  Where the machine held up an endpoint so
+# long, it says nothing, and the packet does not count.
+SCTP_ANSWER_SECONDS = 1.5
 FIRST_PORT = 1024
 _BUFFER_BYTES = 64 << 20
 _MARKER_PORT = 9
@@ -168,15 +174,18 @@ class Probe:
     """One packet on its way."""
 
     flow: wire.Flow
+    sent: float
     way: Way | None = None
     answered: bool = False
     refused: bool = False
+    late: bool = False  # it arrived when the kernel may have forgotten it
     strange: str = ""  # what no fate has words for
 
     def __str__(self) -> str:
         if self.strange or self.refused:
             return self.strange or "refused"
-        return f"{self.way}{'' if self.answered else ', no answer came'}" if self.way else "silence"
+        unanswered = ", too late to be answered" if self.late else ", no answer came"
+        return f"{self.way}{'' if self.answered else unanswered}" if self.way else "silence"
 
 
 class Tried:
@@ -209,11 +218,11 @@ class Tried:
         if self.contradicted():
             return False
         ways = {p.way for p in self.probes if p.way}
-        last = self.probes[self._round :]
+        last = [p for p in self.probes[self._round :] if not p.late]
         if self.fate.refused:
             return all(p.refused for p in last)
         complete = len(ways) == 1 if self.fate.constant else ways == self.fate.ways
-        return complete and (not ways or all(p.way and p.answered for p in last))
+        return complete and (not ways or (bool(last) and all(p.way and p.answered for p in last)))
 
     def __str__(self) -> str:
         said = Counter(str(p) for p in self.probes)
@@ -233,6 +242,7 @@ class Prober:
         self._ports: Counter[tuple[int, bytes]] = Counter()
         self._markers: set[int] = set()
         self._n_markers = 0
+        self._look_at = 0.0
 
     def __enter__(self) -> "Prober":
         for name in _MARKERS:
@@ -278,12 +288,12 @@ class Prober:
         case = tried.case
         protocol, source = wire.NUMBERS[case.protocol], packed(case.source)
         flow = wire.Flow(protocol, source, packed(case.destination), self._port(protocol, source), case.port)
-        probe = Probe(flow)
+        probe = Probe(flow, time.monotonic())
         tried.probes.append(probe)
         self._probes.append((tried, probe))
         self._of_flow[protocol, source, flow.source_port] = tried, probe
         self._places[_PLACES[case.sender]].send(wire.packet(flow, len(self._probes)))
-        if len(self._probes) % BATCH == 0:
+        if len(self._probes) % BATCH == 0 or time.monotonic() >= self._look_at:
             self._take(0)
 
     def _settle(self) -> None:
@@ -319,6 +329,7 @@ class Prober:
         while ready := self._poll.poll(max(deadline - time.monotonic(), 0) if self._markers else 0):
             for fd, _ in ready:
                 self._drain(*self._receivers[fd])
+        self._look_at = time.monotonic() + LOOK_SECONDS
 
     def _drain(self, place: Place, receiver: socket.socket) -> None:
         for _ in range(BATCH):
@@ -345,10 +356,12 @@ class Prober:
 
     def _arrived(self, place: Place, seen: wire.Seen) -> None:
         """At an endpoint, which answers; on the node itself the kernel does that for TCP."""
-        if place.name != "node1" or seen.flow.protocol != wire.TCP:
+        tried, probe = self._probes[seen.number - 1] if 0 < seen.number <= len(self._probes) else (None, None)
+        if probe and seen.flow.protocol == wire.SCTP:
+            probe.late = time.monotonic() - probe.sent > SCTP_ANSWER_SECONDS
+        if not (probe and probe.late) and (place.name != "node1" or seen.flow.protocol != wire.TCP):
             place.send(wire.packet(seen.flow.back, seen.number, answers=True))
-        if 0 < seen.number <= len(self._probes):
-            tried, probe = self._probes[seen.number - 1]
+        if tried and probe:
             if probe.way:
                 probe.strange = "more than one arrived"
             else:
