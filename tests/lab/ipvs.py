@@ -42,7 +42,7 @@ def kernel_lacks() -> str:
 
 
 # Of linux/ip_vs.h.
-_ADD_SERVER, _ADD_ENDPOINT = 1154, 1159
+_ADD_SERVER, _FLUSH, _ADD_ENDPOINT = 1154, 1157, 1159
 _SERVER, _ENDPOINT = struct.Struct("=HxxIHxxI16sIII"), struct.Struct("=IHxxIiII")
 
 
@@ -50,17 +50,32 @@ def _network_order(address: str) -> int:
     return int.from_bytes(socket.inet_aton(address), sys.byteorder)
 
 
+def _server(address: str = "", port: int = 0, mark: int = 0) -> bytes:
+    where = _network_order(address) if address else 0
+    return _SERVER.pack(socket.IPPROTO_TCP, where, socket.htons(port), mark, b"rr", 0, 0, 0xFFFFFFFF)
+
+
+def _endpoint(endpoint: str) -> bytes:
+    where, _, port = endpoint.partition(":")
+    masquerading = 0
+    return _ENDPOINT.pack(_network_order(where), socket.htons(int(port)), masquerading, 1, 0, 0)
+
+
+def _tell(namespace: str, *said: tuple[int, bytes]) -> None:
+    with netns.entered(namespace), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as control:
+        for what, data in said:
+            control.setsockopt(socket.IPPROTO_IP, what, data)
+
+
 def add_foreign(namespace: str, endpoint: str, address: str = "", port: int = 0, mark: int = 0) -> None:
     """A virtual server of TCP with an endpoint, "ADDRESS:PORT", as ipvsadm makes it: by address and port, or mark."""
-    where, _, at = endpoint.partition(":")
-    server = _SERVER.pack(
-        socket.IPPROTO_TCP, _network_order(address) if address else 0, socket.htons(port), mark, b"rr", 0, 0, 0xFFFFFFFF
-    )
-    masquerading = 0
-    with netns.entered(namespace), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as control:
-        control.setsockopt(socket.IPPROTO_IP, _ADD_SERVER, server)
-        target = _ENDPOINT.pack(_network_order(where), socket.htons(int(at)), masquerading, 1, 0, 0)
-        control.setsockopt(socket.IPPROTO_IP, _ADD_ENDPOINT, server + target)
+    server = _server(address, port, mark)
+    _tell(namespace, (_ADD_SERVER, server), (_ADD_ENDPOINT, server + _endpoint(endpoint)))
+
+
+def flush(namespace: str) -> None:
+    """As ipvsadm -C: all that is there, of whomever."""
+    _tell(namespace, (_FLUSH, b""))
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ class Proxyctl:
 
     def stop(self, failures: bool = False) -> None:
         """Leaves all rules; `failures`: something may have failed."""
-        self._process.communicate(timeout=20)
+        self._process.communicate(timeout=20 * PATIENCE)
         if self._process.returncode not in ((0, 1) if failures else (0,)):
             raise LabError(f"proxyctl ended with status {self._process.returncode}")
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A library to be preloaded: lets calls into the kernel's netfilter fail, or processes end beside
- * them, in proxyctl and in every program that it runs.
+ * A library to be preloaded: lets calls into the kernel's netfilter fail, and those to IPVS and to
+ * the node's routes, or processes end beside them, in proxyctl and in every program that it runs.
  *
  * What shall happen stands in a file, whose name is in FAIRLEAD_FAULTS and which all these
  * processes map: struct plan, which tests/e2e/kernelfaults.py writes.  All of them count in it
@@ -9,8 +9,8 @@
  * were.
  *
  * The kernel cannot be made to refuse with any error one likes, so for PLAN_REFUSE a message of the
- * batch is spoilt on its way to the kernel, which then takes none of the batch and says so; and in
- * what it says the error is replaced.
+ * batch is spoilt on its way to the kernel, which then takes none of the batch, or of one to IPVS
+ * all but this message, and says so; and in what it says the error is replaced.
  */
 #define _GNU_SOURCE
 #include "config.h"
@@ -30,11 +30,17 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <linux/genetlink.h>
+#include <linux/ip_vs.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 
-/* Which calls count: those that write rules or flows, those that read, those that start a child. */
+/*
+ * Which calls count: those that write rules, flows or virtual servers, those that read, those that
+ * start a child.
+ */
 #define PLAN_WRITES 1u
 #define PLAN_READS 2u
 #define PLAN_STARTS 4u
@@ -96,7 +102,8 @@ __attribute__((constructor)) static void map_plan(void)
 		plan->driver = getpid();
 }
 
-static bool is_netfilter(int fd)
+/* Of netlink's protocols, one that is of interest here; -1: another one, or no netlink at all. */
+static int protocol_of(int fd)
 {
 	int domain = 0, protocol = 0, before = errno;
 	socklen_t size = sizeof(int);
@@ -104,9 +111,10 @@ static bool is_netfilter(int fd)
 	bool is = real_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
 	          domain == AF_NETLINK &&
 	          real_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
-	          protocol == NETLINK_NETFILTER;
+	          (protocol == NETLINK_NETFILTER || protocol == NETLINK_GENERIC ||
+	           protocol == NETLINK_ROUTE);
 	errno = before;
-	return is;
+	return is ? protocol : -1;
 }
 
 static bool ends_somebody(void)
@@ -165,25 +173,50 @@ static void after(uint32_t which, const void *data, size_t size)
 
 /* ---- messages ---- */
 
-static uint32_t kind_of(const void *data, size_t size)
+static struct genlmsghdr *generic(struct nlmsghdr *h)
 {
-	const struct nlmsghdr *h = data;
+	return NLMSG_DATA(h);
+}
 
-	if (size < sizeof(*h))
-		return PLAN_READS;
+static bool writes(int protocol, struct nlmsghdr *h)
+{
 	bool flows = h->nlmsg_type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE);
-	return h->nlmsg_type == NFNL_MSG_BATCH_BEGIN || flows ? PLAN_WRITES : PLAN_READS;
+
+	switch (protocol) {
+	case NETLINK_GENERIC: /* IPVS' own commands, not the question who it is */
+		return h->nlmsg_type != GENL_ID_CTRL && generic(h)->cmd != IPVS_CMD_GET_SERVICE &&
+		       generic(h)->cmd != IPVS_CMD_GET_DEST;
+	case NETLINK_ROUTE: /* of each four kinds the third one asks */
+		return (h->nlmsg_type - RTM_BASE) % 4 != RTM_GETLINK - RTM_BASE;
+	default:
+		return h->nlmsg_type == NFNL_MSG_BATCH_BEGIN || flows;
+	}
+}
+
+static uint32_t kind_of(int protocol, char *data, size_t size)
+{
+	struct nlmsghdr *h = (struct nlmsghdr *)(void *)data;
+
+	if (size < NLMSG_HDRLEN + GENL_HDRLEN)
+		return PLAN_READS;
+	return writes(protocol, h) ? PLAN_WRITES : PLAN_READS;
+}
+
+static bool may_be_spoilt(int protocol, const struct nlmsghdr *h)
+{
+	return h->nlmsg_type >= NLMSG_MIN_TYPE &&
+	       (protocol != NETLINK_NETFILTER || h->nlmsg_type >> 8 != NFNL_SUBSYS_NONE);
 }
 
 /* Makes a message one that the kernel does not know: the last one with the needle, or the first. */
-static void spoil(char *data, size_t size)
+static void spoil(int protocol, char *data, size_t size)
 {
 	struct nlmsghdr *found = NULL;
 	int left = (int)size;
 
 	for (struct nlmsghdr *h = (struct nlmsghdr *)(void *)data; NLMSG_OK(h, left);
 	     h = NLMSG_NEXT(h, left)) {
-		if (h->nlmsg_type < NLMSG_MIN_TYPE || h->nlmsg_type >> 8 == NFNL_SUBSYS_NONE)
+		if (!may_be_spoilt(protocol, h))
 			continue;
 		if (plan->n_needle ? memmem(h, h->nlmsg_len, plan->needle, plan->n_needle) != NULL
 		                   : !found)
@@ -191,7 +224,10 @@ static void spoil(char *data, size_t size)
 	}
 	if (!found)
 		return;
-	found->nlmsg_type |= 0xff;
+	if (protocol == NETLINK_GENERIC)
+		generic(found)->cmd = UINT8_MAX;
+	else
+		found->nlmsg_type |= 0xff;
 	spoilt = found->nlmsg_seq;
 }
 
@@ -225,10 +261,11 @@ static ssize_t plain_sendmsg(int fd, const struct msghdr *m, int flags)
 
 ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
+	int protocol = plan ? protocol_of(fd) : -1;
 	size_t size = 0;
 	bool refuse;
 
-	if (!plan || !is_netfilter(fd))
+	if (protocol < 0)
 		return plain_sendmsg(fd, m, flags);
 	char *data = malloc(MESSAGE_MAX);
 	for (size_t i = 0; data && i < m->msg_iovlen; i++) {
@@ -238,7 +275,7 @@ ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 		memcpy(data + size, m->msg_iov[i].iov_base, n);
 		size += n;
 	}
-	uint32_t which = kind_of(data, size);
+	uint32_t which = kind_of(protocol, data, size);
 	ssize_t r = -1;
 	if (!before(which, data, size, &refuse)) {
 		struct iovec iov = { data, size };
@@ -246,7 +283,7 @@ ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 		whole.msg_iov = &iov;
 		whole.msg_iovlen = 1;
 		if (refuse && which == PLAN_WRITES)
-			spoil(data, size);
+			spoil(protocol, data, size);
 		r = plain_sendmsg(fd, &whole, flags);
 		after(which, data, size);
 	}
@@ -263,8 +300,8 @@ ssize_t sendto(int fd, const void *data, size_t size, int flags, const struct so
 		.msg_name = (void *)to, .msg_namelen = to_size, .msg_iov = &iov, .msg_iovlen = 1
 	};
 
-	return plan && is_netfilter(fd) ? sendmsg(fd, &m, flags)
-	                                : real(fd, data, size, flags, to, to_size);
+	return plan && protocol_of(fd) >= 0 ? sendmsg(fd, &m, flags)
+	                                    : real(fd, data, size, flags, to, to_size);
 }
 
 ssize_t send(int fd, const void *data, size_t size, int flags)
@@ -282,7 +319,7 @@ ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 {
 	bool intr = false;
 
-	if (!plan || !is_netfilter(fd))
+	if (!plan || protocol_of(fd) < 0)
 		return plain_recvmsg(fd, m, flags);
 	if (before(PLAN_READS, NULL, 0, &intr))
 		return -1;
@@ -303,7 +340,7 @@ ssize_t recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *fr
 	struct iovec iov = { data, size };
 	struct msghdr m = { .msg_name = from, .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (!plan || !is_netfilter(fd))
+	if (!plan || protocol_of(fd) < 0)
 		return real(fd, data, size, flags, from, from_size);
 	m.msg_namelen = from_size ? *from_size : 0;
 	ssize_t n = recvmsg(fd, &m, flags);
