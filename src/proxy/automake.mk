@@ -122,6 +122,7 @@ libfairlead_a_SOURCES += \
 	src/proxy/nftables/diff.h \
 	src/proxy/nftables/elements.c \
 	src/proxy/nftables/elements.h \
+	src/proxy/nftables/found.c \
 	src/proxy/nftables/frame.c \
 	src/proxy/nftables/frame.h \
 	src/proxy/nftables/frame_private.h \
@@ -152,6 +153,7 @@ libfairlead_a_SOURCES += \
 	src/proxy/nftables/show.h \
 	src/proxy/nftables/store.c \
 	src/proxy/nftables/store.h \
+	src/proxy/nftables/store_private.h \
 	src/proxy/nftables/tables.c \
 	src/proxy/nftables/tables.h \
 	src/proxy/nftables/virtual.c \

@@ -511,6 +511,7 @@ static void note_small(void)
 			small.came_by = kernel.n_commits - small.commits;
 	} else if (!small.goes) {
 		small.goes = true;
+		assert_non_null(nft_kernel_find(nft_kernel_set("ways"), way, false));
 		small.commits = kernel.n_commits;
 		keeper_remove(w.k, "shop/2");
 	} else if (!nft_kernel_find(nft_kernel_set("ways"), way, false)) {
