@@ -109,7 +109,8 @@ struct config_pool {
 	size_t n_reservations;
 	struct config_quota *quotas; /* a namespace may be in several: each holds */
 	size_t n_quotas;
-	bool holds_ending; /* terminating: hold, for Services that do not set it */
+	uint32_t cool_down_s; /* 0: none */
+	bool holds_ending;    /* terminating: hold, for Services that do not set it */
 	bool has_priority;
 	int32_t priority; /* lower first; pools without one come last; ties by name */
 	/* takes in Services whose address is retained; if any are named, only these */

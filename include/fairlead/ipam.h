@@ -275,13 +275,37 @@ size_t ipam_n_squatted(const struct ipam *ipam, const char *key);
  */
 bool ipam_may_claim(const struct ipam *ipam, const struct ipam_request *r, const struct addr *a);
 
+/* ---- addresses that cool down ---- */
+
+/*
+ * The time, in seconds of the wall clock, by which addresses that are let go cool down from now on.
+ * True if that freed any: then others may be decided otherwise.
+ */
+bool ipam_set_time(struct ipam *ipam, int64_t now_s);
+/* When the next one is free; INT64_MAX: none cools down. */
+int64_t ipam_next_cooled(const struct ipam *ipam);
+/* A number that grows with each that begins. */
+uint64_t ipam_n_cooled(const struct ipam *ipam);
+/*
+ * All of them as text, a line each, the last that was released first: "192.0.2.1 shop/web
+ * 1764547200", the address, whose it was, and since when.  At most @max_bytes; what does not fit is
+ * left out.
+ */
+void ipam_print_cooling(const struct ipam *ipam, size_t max_bytes, struct buf *out);
+/*
+ * Adds what such a text says of addresses that nobody has, as far as their pools let them cool
+ * down and the time that was set is not past.  Anything else in it is ignored.
+ */
+void ipam_read_cooling(struct ipam *ipam, const char *text);
+
 /* ---- accounting ---- */
 
 struct ipam_pool_usage {
 	const struct config_pool *pool;
 	/* [0] IPv4, [1] IPv6.  Total counts what may be assigned; UINT64_MAX: that many or more. */
 	uint64_t total[2], used[2], free[2];
-	uint64_t squatted; /* named by Services that are denied them, held by others or free */
+	uint64_t cooling[2]; /* of those that are neither used nor free */
+	uint64_t squatted;   /* named by Services that are denied them, held by others or free */
 };
 size_t ipam_n_pools(const struct ipam *ipam);
 /* In the order in which pools are tried. */

@@ -188,10 +188,10 @@ void turn_reserve(struct ipam *ipam, const struct record *r)
 static bool may_change(const struct ipam_decision *d)
 {
 	return d->reason == REASON_PoolExhausted || d->reason == REASON_QuotaReached ||
-	       d->reason == REASON_AddressTaken || d->reason == REASON_AddressShared ||
-	       d->reason == REASON_Retained || d->reason == REASON_NodeAddress ||
-	       d->reason == REASON_AddressOfApiServer || d->reason == REASON_AddressNotShared ||
-	       d->has_company || d->partial;
+	       d->reason == REASON_CoolingDown || d->reason == REASON_AddressTaken ||
+	       d->reason == REASON_AddressShared || d->reason == REASON_Retained ||
+	       d->reason == REASON_NodeAddress || d->reason == REASON_AddressOfApiServer ||
+	       d->reason == REASON_AddressNotShared || d->has_company || d->partial;
 }
 
 /*

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "cli/plan_private.h"
+#include "fairlead/clock.h"
 #include "fairlead/edit.h"
 #include "fairlead/mem.h"
 #include "fairlead/turn.h"
@@ -288,6 +289,7 @@ struct plan *plan_new(struct configuration *c, const char *class, const struct p
 	read_services(p, class, in);
 	p->ipam = ipam_new(c);
 	ipam_tell_holders(p->ipam, true);
+	ipam_set_time(p->ipam, clock_wall_us() / 1000000);
 	for (size_t i = 0; i < in->n_nodes; i++)
 		add_machines(p, in->nodes[i]);
 	for (size_t i = 0; i < in->n_namespaces; i++)

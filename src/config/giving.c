@@ -205,6 +205,33 @@ const struct schema_type reservations_type = {
 	.fini = free_reservations,
 };
 
+/* ---- cool-down ---- */
+
+static void read_cool_down(struct schema_ctx *x, const struct schema_key *key,
+                           const struct ynode *node, void *field)
+{
+	uint32_t *cool_down_s = field;
+	int64_t s;
+
+	(void)key;
+	if (!read_seconds(x, "cool-down", node, &s))
+		return;
+	if (s < 0 || s > CONFIG_COOL_DOWN_MAX_S)
+		schema_error(x, node->line, "invalid cool-down \"%.64s\": write 0s to 24h",
+		             node->text);
+	else
+		*cool_down_s = (uint32_t)s;
+}
+
+const struct schema_type cool_down_type = {
+	.form = "duration",
+	.value = SCHEMA_TEXT,
+	.read = read_cool_down,
+	.print = print_seconds,
+};
+
+/* ---- the rules of reservations ---- */
+
 static bool is_of(const struct config_pool *pool, const struct addr *a)
 {
 	for (size_t i = 0; i < pool->n_ranges; i++)

@@ -22,6 +22,7 @@
 #define CONFIG_EXCLUDED_MAX 1000
 #define CONFIG_RESERVATIONS_MAX 1000
 #define CONFIG_QUOTAS_MAX 1000
+#define CONFIG_COOL_DOWN_MAX_S 86400
 #define CONFIG_PEERS_MAX 1000
 #define CONFIG_BFD_PROFILES_MAX 1000
 #define CONFIG_COMMUNITIES_MAX 5000
@@ -92,6 +93,8 @@ extern const struct schema_type layer2_type;
 void print_layer2(struct out *o, const char *key, const struct config_pool *pool);
 /* The types of exclude and reservations, at a struct config_pool. */
 extern const struct schema_type exclude_type, reservations_type;
+/* The type of cool-down, at a uint32_t. */
+extern const struct schema_type cool_down_type;
 /* The type of a pool's quota, at a struct config_pool. */
 extern const struct schema_type quota_type;
 /* The type of a list of names of namespaces, at a struct config_namespaces; none is an error. */
@@ -123,6 +126,10 @@ bool config_advertisements_are_for_the_same(const struct config_advertisement *a
 /* A CIDR or a range.  False, and reported, for anything else. */
 bool range_parse(struct schema_ctx *x, const struct ynode *node, struct addr_range *ret_range);
 
+/* Whole seconds of a duration such as "90s".  False, and reported, where @what is none. */
+bool read_seconds(struct schema_ctx *x, const char *what, const struct ynode *node, int64_t *ret_s);
+/* The member of the key's name, at a uint32_t. */
+void print_seconds(struct out *o, const struct schema_key *key, const void *field);
 /* "namespace/name" */
 bool is_service_key(const char *s);
 /* None of 0/8, 127/8 and 224/3, for which routers refuse a session. */

@@ -25,9 +25,8 @@
 
 /* ---- times ---- */
 
-/* Whole seconds of a Go duration, as the old daemon cut them. */
-static bool read_seconds(struct schema_ctx *x, const char *what, const struct ynode *node,
-                         int64_t *ret_s)
+/* As the old daemon cut them. */
+bool read_seconds(struct schema_ctx *x, const char *what, const struct ynode *node, int64_t *ret_s)
 {
 	const char *s = schema_text(x, node);
 	int64_t ns;
@@ -81,7 +80,7 @@ static void read_keepalive(struct schema_ctx *x, const struct schema_key *key,
 		*keepalive_s = (uint32_t)s;
 }
 
-static void print_seconds(struct out *o, const struct schema_key *key, const void *field)
+void print_seconds(struct out *o, const struct schema_key *key, const void *field)
 {
 	out_printf(o, key->name, "%" PRIu32 "s", *(const uint32_t *)field);
 }

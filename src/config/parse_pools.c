@@ -396,6 +396,12 @@ static const struct schema_key pool_keys[] = {
 	  .type = &quota_type,
 	  .otherwise = "none",
 	  .doc = "How many addresses of the pool namespaces may hold; see below." },
+	{ .name = "cool-down",
+	  .type = &cool_down_type,
+	  SCHEMA_FIELD(struct config_pool, cool_down_s),
+	  .otherwise = "0s",
+	  .doc = "For so long, `5m` for example and at most 24h, an address that was given up goes "
+	         "to no other Service (`CoolingDown`); see `COOLING DOWN`." },
 	{ .name = "disabled",
 	  .type = &schema_bool,
 	  SCHEMA_FIELD(struct config_pool, disabled),

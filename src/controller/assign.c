@@ -142,6 +142,7 @@ void assign_turn(struct controller *ctl)
 	    ctl->uninstall == CONTROLLER_KEEPS || namespaces_are_awaited(ctl))
 		return;
 	machines_see_api_server(ctl);
+	books_tell_time(ctl);
 	ctl->stats.turns++;
 	DL_COUNT(ctl->dirty, r, n);
 	order = xcalloc(n, sizeof(*order));

@@ -15,6 +15,8 @@ CONTROLLER = \
 	src/controller/contest.h \
 	src/controller/controller.c \
 	src/controller/controller.h \
+	src/controller/cooling.c \
+	src/controller/cooling.h \
 	src/controller/heartbeat_key.c \
 	src/controller/heartbeat_key.h \
 	src/controller/machines.c \

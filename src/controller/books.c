@@ -10,6 +10,7 @@
 #include <json-c/json.h>
 #include <utlist.h>
 
+#include "fairlead/clock.h"
 #include "fairlead/mem.h"
 #include "fairlead/turn.h"
 
@@ -138,6 +139,14 @@ void books_settle(struct controller *ctl)
 	ctl->wake = false;
 }
 
+void books_tell_time(struct controller *ctl)
+{
+	if (!ipam_set_time(ctl->ipam, clock_wall_us() / 1000000) || !ctl->leading)
+		return;
+	ctl->wake = true;
+	books_schedule(ctl);
+}
+
 /* ---- books ---- */
 
 /*
@@ -148,6 +157,7 @@ void books_adopt(struct controller *ctl, struct record *r)
 {
 	if (!ctl->ipam)
 		return;
+	books_tell_time(ctl);
 	bool concerns = turn_adopt(ctl->ipam, r);
 	if (!ctl->leading)
 		turn_settle(ctl->ipam, r, (struct record_write){ .ingress = false });
@@ -158,6 +168,9 @@ void books_adopt(struct controller *ctl, struct record *r)
 void books_drop(struct record *r)
 {
 	struct controller *ctl = r->ctl;
+
+	if (ctl->ipam)
+		books_tell_time(ctl);
 	bool freed = ctl->ipam && ipam_release(ctl->ipam, r->key);
 
 	freed |= ctl->ipam && ipam_release(ctl->ipam, r->external_key);
@@ -182,7 +195,26 @@ void books_read(struct record *r, const struct kube_service *s, struct json_obje
 	record_read(r, s, &rules, kube_json_int(meta, "generation", 0, INT64_MAX, 0, NULL));
 }
 
+/* A leader goes by what the one before has written, too. */
+static void take_cooling(struct controller *ctl, const char *cooling)
+{
+	if (!ctl->ipam)
+		return;
+	ipam_read_cooling(ctl->ipam, cooling);
+	if (ctl->leading && ctl->cooling.text)
+		ipam_read_cooling(ctl->ipam, ctl->cooling.text);
+}
+
 void books_rebuild(struct controller *ctl)
+{
+	cleanup(buf_fini) struct buf cooling = BUF_INIT;
+
+	if (ctl->ipam)
+		ipam_print_cooling(ctl->ipam, SIZE_MAX, &cooling);
+	books_rebuild_as(ctl, buf_str(&cooling));
+}
+
+void books_rebuild_as(struct controller *ctl, const char *cooling)
 {
 	size_t n = 0;
 	struct record **all = xcalloc(HASH_COUNT(ctl->records) + 1, sizeof(*all));
@@ -191,6 +223,7 @@ void books_rebuild(struct controller *ctl)
 	ctl->ipam = ctl->config.in_force ? ipam_new(ctl->config.in_force) : NULL;
 	if (ctl->ipam) {
 		ipam_tell_holders(ctl->ipam, ctl->opts.tell_holders);
+		ipam_set_time(ctl->ipam, clock_wall_us() / 1000000);
 		ctl->calls->fill(ctl);
 	}
 	for (struct record *r = ctl->records; r; r = r->hh.next)
@@ -209,6 +242,7 @@ void books_rebuild(struct controller *ctl)
 		if (ctl->leading)
 			books_mark(r);
 	}
+	take_cooling(ctl, cooling);
 	free(all);
 }
 

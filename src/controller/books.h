@@ -10,6 +10,10 @@
 void books_schedule(struct controller *ctl);
 /* Rebuilds the books under the configuration in force; every Service is to be decided again. */
 void books_rebuild(struct controller *ctl);
+/* The same after the books were used up, with what cooled down before that (ipam_print_cooling). */
+void books_rebuild_as(struct controller *ctl, const char *cooling);
+/* What has cooled down by now is free; whom that concerns is woken by books_settle(). */
+void books_tell_time(struct controller *ctl);
 void books_free(struct controller *ctl);
 
 /* Takes over what the object says; @obj is the same as @s. */

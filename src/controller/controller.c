@@ -31,6 +31,7 @@
 #include "controller/assign.h"
 #include "controller/books.h"
 #include "controller/contest.h"
+#include "controller/cooling.h"
 #include "controller/heartbeat_key.h"
 #include "controller/machines.h"
 #include "controller/namespaces.h"
@@ -67,6 +68,7 @@ static void take_the_lead(struct controller *ctl)
 	admission_lead(ctl);
 	publish_lead(ctl);
 	books_rebuild(ctl);
+	cooling_freed(ctl);
 	services_tell_lost(ctl);
 }
 
@@ -262,6 +264,7 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 		return;
 	}
 	log_info("stopping", KV_S("signal", strsignal(sig)));
+	cooling_flush(ctl);
 	ctl->stopping = true;
 	scribe_flush(ctl);
 	event_base_loopexit(ctl->base, &give_up);
@@ -278,9 +281,16 @@ static void fill(struct controller *ctl)
 	namespaces_fill(ctl);
 }
 
+static void freed(struct controller *ctl)
+{
+	retain_freed(ctl);
+	cooling_freed(ctl);
+}
+
 static const struct controller_calls calls = {
 	.fill = fill,
-	.freed = retain_freed,
+	.freed = freed,
+	.cooling_seen = cooling_seen,
 	.written = uninstall_answer,
 	.active_seen = uninstall_see,
 	.republish = publish_again,
@@ -326,7 +336,7 @@ static int make_events(struct controller *ctl, struct err *e)
 	if (!ctl->turn || !ctl->last_call || !ctl->signals[0] || !ctl->signals[1] ||
 	    !ctl->signals[2] || publish_start(ctl) < 0 || retain_start(ctl) < 0 ||
 	    writer_start(ctl) < 0 || contest_start(ctl) < 0 || heartbeat_key_start(ctl) < 0 ||
-	    scribe_start(ctl) < 0)
+	    scribe_start(ctl) < 0 || cooling_start(ctl) < 0)
 		return err_set(e, -ENOMEM, ERR_SYSTEM, "cannot make the events of the loop");
 	for (size_t i = 0; i < ARRAY_LEN(ctl->signals); i++)
 		evsignal_add(ctl->signals[i], NULL);
@@ -402,6 +412,7 @@ void controller_stop(struct controller *ctl)
 	contest_free(ctl);
 	writer_free(ctl);
 	scribe_free(ctl);
+	cooling_free(ctl);
 	for (size_t i = 0; i < ARRAY_LEN(events); i++)
 		if (events[i])
 			event_free(events[i]);

@@ -101,6 +101,8 @@ static void put_pool(const struct ipam_pool_usage *u, struct out *o)
 	out_uint(o, "total", count_of(u->total));
 	out_uint(o, "used", count_of(u->used));
 	out_uint(o, "free", count_of(u->free));
+	if (pool->cool_down_s > 0)
+		out_uint(o, "cooling", count_of(u->cooling));
 	out_close(o);
 }
 

@@ -48,10 +48,13 @@ void retain_print(const struct controller *ctl, const struct configuration *next
 static void foresee(struct controller *ctl, struct record *const *records, size_t n,
                     struct edit_fate *fates)
 {
+	cleanup(buf_fini) struct buf cooling = BUF_INIT;
+
 	if (!ctl->ipam)
 		return;
+	ipam_print_cooling(ctl->ipam, SIZE_MAX, &cooling);
 	edit_foresee(ctl->ipam, records, n, fates);
-	books_rebuild(ctl);
+	books_rebuild_as(ctl, buf_str(&cooling));
 }
 
 static bool was_retained(const struct record_part *p)

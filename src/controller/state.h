@@ -10,7 +10,7 @@
  *
  *	controller
  *	  assign   publish
- *	    uninstall   retain   services
+ *	    uninstall   retain   services   cooling
  *	      writer
  *	        contest   machines   namespaces
  *	          books   heartbeat_key   admission
@@ -32,6 +32,9 @@
 #define CONTROLLER_NAME "fairlead.io/controller"
 #define CONTROLLER_LEASE "fairlead-controller"
 #define CONTROLLER_MANAGER "fairlead-controller" /* as the API server calls us in managedFields */
+/* A ConfigMap in our namespace, and its key. */
+#define CONTROLLER_COOLING "fairlead-cooling"
+#define COOLING_KEY "cooling"
 #define CONTROLLER_PATCHES_IN_FLIGHT 32
 /*
  * A write takes effect within this time or never, unless the lease is so short that a fifth of it
@@ -106,6 +109,8 @@ struct controller_calls {
 	void (*fill)(struct controller *ctl);
 	void (*freed)(struct controller *ctl);   /* an address is free */
 	void (*written)(struct controller *ctl); /* a patch has ended */
+	/* Which addresses cool down was seen; NULL: the ConfigMap is gone. */
+	void (*cooling_seen)(struct controller *ctl, const struct kube_config_map *m);
 	/* fairlead-active was seen; NULL: it is gone. */
 	void (*active_seen)(struct controller *ctl, const struct kube_config_map *active);
 	void (*republish)(
@@ -181,6 +186,14 @@ struct controller {
 		bool unseen;                /* nothing waits for them any more */
 		bool told;                  /* by an Event, while this one leads */
 	} namespaces;
+	struct {
+		struct event *due, *write;
+		struct kube_request *request;
+		char *text; /* as it was seen or written last; NULL: none */
+		bool exists;
+		uint64_t n_written;    /* ipam_n_cooled() then */
+		unsigned int n_failed; /* in a row */
+	} cooling;
 	struct record_server server;
 	struct scribe *scribe; /* of the journal */
 	struct controller_stats stats;

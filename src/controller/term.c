@@ -17,5 +17,6 @@ void term_unanswered(struct controller *ctl)
 
 bool term_is_open(const struct controller *ctl)
 {
-	return ctl->n_in_flight > 0 || ctl->config.write || clock_ms() < ctl->open_until_ms;
+	return ctl->n_in_flight > 0 || ctl->config.write || ctl->cooling.request ||
+	       clock_ms() < ctl->open_until_ms;
 }

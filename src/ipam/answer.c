@@ -117,7 +117,7 @@ static void note_missing(struct choice *c)
 			choice_explain_quota(c, q, ", which", out->message + used,
 			                     sizeof(out->message) - used);
 		else
-			choice_explain_family(pool, family, ", which", out->message + used,
+			choice_explain_family(c, pool, family, ", which", out->message + used,
 			                      sizeof(out->message) - used);
 	}
 }

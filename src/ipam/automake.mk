@@ -3,6 +3,7 @@ libfairlead_a_SOURCES += \
 	src/ipam/answer.c \
 	src/ipam/audience.c \
 	src/ipam/choose.c \
+	src/ipam/cooling.c \
 	src/ipam/decide.c \
 	src/ipam/explain.c \
 	src/ipam/external.c \
@@ -23,6 +24,11 @@ noinst_HEADERS += \
 	src/ipam/choice.h \
 	src/ipam/ipam.h \
 	src/ipam/runs.h
+
+check_PROGRAMS += tests/fuzz/fuzz_cooling
+tests_fuzz_fuzz_cooling_SOURCES = tests/fuzz/fuzz_cooling.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_cooling_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_cooling
 
 check_PROGRAMS += tests/unit/test_giving
 TESTS += tests/unit/test_giving

@@ -115,8 +115,8 @@ const struct config_quota *choice_quota_reached(const struct choice *c,
                                                 const struct ipam_pool *pool);
 
 /* Says why the pool, called @who, gives no address of this family. */
-void choice_explain_family(const struct ipam_pool *pool, uint8_t family, const char *who, char *out,
-                           size_t size);
+void choice_explain_family(const struct choice *c, const struct ipam_pool *pool, uint8_t family,
+                           const char *who, char *out, size_t size);
 /* Says that the quota is in use. */
 void choice_explain_quota(const struct choice *c, const struct config_quota *q, const char *who,
                           char *out, size_t size);

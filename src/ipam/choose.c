@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fairlead/clock.h"
+
 #define POOLS_NAMED_MAX 8 /* in a message */
 
 static bool refuse_use(struct choice *c, const struct ipam_pool *pool)
@@ -46,6 +48,15 @@ static bool refuse_quota(struct choice *c, const struct ipam_pool *pool, const s
 	choice_explain_quota(c, choice_quota_against(c, pool, &gain), pool->conf->name, why,
 	                     sizeof(why));
 	return choice_refuse(c, REASON_QuotaReached, "%s is not given: %s", addr_str(a), why);
+}
+
+static bool refuse_cooling(struct choice *c, const struct addr *a)
+{
+	char until[CLOCK_RFC3339_SIZE];
+
+	return choice_refuse(c, REASON_CoolingDown,
+	                     "%s cools down until %s: another Service had it", addr_str(a),
+	                     clock_rfc3339(ipam_cooled_at(c->ipam, a) * 1000000, until));
 }
 
 /* It would share the address, and may not: what is in the way. */
@@ -131,6 +142,8 @@ static bool take_asked(struct choice *c, const struct addr *a)
 		                     addr_str(a), pool->conf->name,
 		                     config_pool_excludes(pool->conf, a) ? "excludes it"
 		                                                         : "has avoid-buggy-ips");
+	if (ipam_cools_for_another(c->ipam, c->key, a))
+		return refuse_cooling(c, a);
 	if (!choice_is_mine(c, a) && !choice_quota_allows(c, pool, a))
 		return refuse_quota(c, pool, a);
 	*choice_pick(c, a->family) = *a;
@@ -219,10 +232,12 @@ static bool take_reserved_in(struct choice *c, const struct ipam_pool *pool)
 		    (choice_has_any(c) && choice_pool(c) != pool))
 			continue;
 		const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
-		if (!choice_is_taken(c, a) && choice_quota_allows(c, pool, a)) {
+		bool is_free = !choice_is_taken(c, a);
+		bool cools = ipam_cools_for_another(c->ipam, c->key, a);
+		if (is_free && !cools && choice_quota_allows(c, pool, a)) {
 			*choice_pick(c, family) = *a;
-		} else if (!choice_is_taken(c, a) && !choice_has_any(c)) {
-			return refuse_quota(c, pool, a);
+		} else if (is_free && !choice_has_any(c)) {
+			return cools ? refuse_cooling(c, a) : refuse_quota(c, pool, a);
 		} else if (!choice_has_any(c)) {
 			c->out->holder = holder->key;
 			return choice_refuse(c, REASON_AddressTaken,
@@ -254,15 +269,12 @@ static bool take_reserved(struct choice *c)
 	return true;
 }
 
-/* It gives and has what the Service lacks, but for a quota. */
-static bool is_beyond_quota(const struct choice *c, const struct ipam_pool *pool,
-                            const struct ipam_pool *only)
+/* It has what the Service lacks, but for a quota. */
+static bool is_beyond_quota(const struct choice *c, const struct ipam_pool *pool)
 {
 	size_t n_lacking = 0, n_free = 0;
 	struct addr any;
 
-	if (!choice_is_giving(c, pool) || !(only || pool->conf->auto_assign))
-		return false;
 	for (size_t i = 0; i < c->r->n_families; i++) {
 		size_t f = ipam_family_index(c->r->families[i]);
 		if (!addr_is_none(&c->pick[f]))
@@ -274,11 +286,39 @@ static bool is_beyond_quota(const struct choice *c, const struct ipam_pool *pool
 	       choice_quota_reached(c, pool);
 }
 
+/* Of what the Service lacks, some is free after a while. */
+static bool has_cooling(const struct choice *c, const struct ipam_pool *pool)
+{
+	for (size_t i = 0; i < c->r->n_families; i++) {
+		size_t f = ipam_family_index(c->r->families[i]);
+		if (addr_is_none(&c->pick[f]) && ipam_pool_cooled_at(c->ipam, pool, f))
+			return true;
+	}
+	return false;
+}
+
+static enum reason worse(enum reason a, enum reason b)
+{
+	return a == REASON_QuotaReached || b == REASON_PoolExhausted ? a : b;
+}
+
+/* Why this pool, which may be for the Service, gave nothing. */
+static enum reason reason_of(const struct choice *c, const struct ipam_pool *pool,
+                             const struct ipam_pool *only)
+{
+	if (!choice_is_giving(c, pool) || !(only || pool->conf->auto_assign))
+		return REASON_PoolExhausted;
+	if (is_beyond_quota(c, pool))
+		return REASON_QuotaReached;
+	return has_cooling(c, pool) ? REASON_CoolingDown : REASON_PoolExhausted;
+}
+
 static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 {
 	char list[IPAM_MESSAGE_SIZE / 2] = "";
 	size_t used = 0, named = 0;
-	bool any_auto = only, any_within = true;
+	bool any_auto = only;
+	enum reason reason = REASON_PoolExhausted;
 
 	for (size_t i = 0; i < c->ipam->n_pools; i++) {
 		const struct ipam_pool *pool = &c->ipam->pools[i];
@@ -287,7 +327,7 @@ static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 		for (size_t f = 0; f < c->r->n_families; f++)
 			any_auto |= pool->conf->auto_assign && !pool->conf->disabled &&
 			            ipam_total(pool, ipam_family_index(c->r->families[f])) > 0;
-		any_within &= !is_beyond_quota(c, pool, only);
+		reason = worse(reason, reason_of(c, pool, only));
 		if (named++ < POOLS_NAMED_MAX && used < sizeof(list)) {
 			char why[256];
 			choice_explain_pool(c, pool, why, sizeof(why));
@@ -303,8 +343,8 @@ static bool refuse_exhausted(struct choice *c, const struct ipam_pool *only)
 		                     list);
 	cleanup(buf_fini) struct buf sharing = BUF_INIT;
 	choice_explain_sharing(c, &sharing);
-	return choice_refuse(c, any_within ? REASON_PoolExhausted : REASON_QuotaReached,
-	                     "no %s address: %s%s%s", any_within ? "free" : "further", list,
+	return choice_refuse(c, reason, "no %s address: %s%s%s",
+	                     reason == REASON_QuotaReached ? "further" : "free", list,
 	                     named > POOLS_NAMED_MAX ? "; and more pools" : "", buf_str(&sharing));
 }
 

@@ -8,21 +8,26 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fairlead/clock.h"
 #include "ipam/choice.h"
 
-void choice_explain_family(const struct ipam_pool *pool, uint8_t family, const char *who, char *out,
-                           size_t size)
+void choice_explain_family(const struct choice *c, const struct ipam_pool *pool, uint8_t family,
+                           const char *who, char *out, size_t size)
 {
 	size_t f = ipam_family_index(family);
 	uint64_t total = ipam_total(pool, f);
+	int64_t cooled_s = ipam_pool_cooled_at(c->ipam, pool, f);
+	char until[CLOCK_RFC3339_SIZE];
 
 	if (pool->runs[f].total == 0)
 		snprintf(out, size, "%s has no IPv%u addresses", who, family);
 	else if (total == 0)
 		snprintf(out, size, "%s has no IPv%u addresses but those of machines", who, family);
 	else
-		snprintf(out, size, "%s has all its %" PRIu64 " IPv%u addresses in use%s", who,
-		         total, family, pool->conf->n_reservations ? " or reserved" : "");
+		snprintf(out, size, "%s has all its %" PRIu64 " IPv%u addresses in use%s%s%s", who,
+		         total, family, pool->conf->n_reservations ? " or reserved" : "",
+		         cooled_s ? " or cooling down, the next until " : "",
+		         cooled_s ? clock_rfc3339(cooled_s * 1000000, until) : "");
 }
 
 /* Of other namespaces no more is said than that there are any. */
@@ -100,7 +105,7 @@ void choice_explain_pool(const struct choice *c, const struct ipam_pool *pool, c
 	}
 	for (size_t i = 0; i < c->r->n_families; i++)
 		if (!ipam_first_free(pool, ipam_family_index(c->r->families[i]), true, &any)) {
-			choice_explain_family(pool, c->r->families[i], name, out, size);
+			choice_explain_family(c, pool, c->r->families[i], name, out, size);
 			add_squatter(c, pool, out, size);
 			return;
 		}

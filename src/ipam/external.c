@@ -102,6 +102,7 @@ bool ipam_may_claim(const struct ipam *ipam, const struct ipam_request *r, const
 	return is_recorded(r, a) && pool && pool->conf->uses & CONFIG_USE_EXTERNAL_IP && r->pool &&
 	       !strcmp(r->pool, pool->conf->name) && !pool->conf->disabled &&
 	       ipam_is_assignable(ipam, pool, a) && !ipam_reserved_for(ipam, a) &&
+	       !ipam_cooling_of(ipam, a) &&
 	       (ipam_holder_of(ipam, a) || ipam_has_quota(ipam, r->namespace, pool)) &&
 	       ipam_match(ipam, pool, r->namespace, &r->labels) == CONFIG_MATCHES;
 }

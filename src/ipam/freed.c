@@ -60,6 +60,7 @@ static bool is_to_be_had(const struct choice *c, const struct addr *a)
 	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a);
 
 	return pool && choice_is_giving(c, pool) && !choice_is_taken(c, a) &&
+	       !ipam_cools_for_another(c->ipam, c->key, a) &&
 	       ipam_is_assignable(c->ipam, pool, a) && !ipam_is_withheld(c->ipam, c->key, a) &&
 	       choice_quota_allows(c, pool, a);
 }
@@ -141,7 +142,9 @@ static bool gets_reserved(const struct choice *c)
 			const struct ipam_pool *pool = &c->ipam->pools[i];
 			uint8_t family = c->r->families[f];
 			const struct addr *a = choice_reserved(c, pool, family);
-			if (a && !ipam_holder_of(c->ipam, a) && choice_quota_allows(c, pool, a) &&
+			if (a && !ipam_holder_of(c->ipam, a) &&
+			    !ipam_cools_for_another(c->ipam, c->key, a) &&
+			    choice_quota_allows(c, pool, a) &&
 			    (pool->conf->renumber || !has_family(c, family)))
 				return true;
 		}

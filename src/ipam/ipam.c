@@ -88,6 +88,7 @@ void ipam_free(struct ipam *ipam)
 		holding_free(ipam, h);
 	HASH_ITER(hh, ipam->services, s, next)
 		service_free(ipam, s);
+	ipam_free_cooling(ipam);
 	ipam_free_sharers(ipam);
 	ipam_free_marks(ipam);
 	ipam_free_namespaces(ipam);
@@ -194,6 +195,7 @@ static bool hold_one(struct ipam *ipam, const char *key, const struct addr *a, b
 	if (!pool)
 		return true;
 	ipam_count_quotas(ipam, key, a, true);
+	ipam_warm(ipam, a);
 	pool->used[f]++;
 	pool->used_assignable[f] += ipam_is_assignable(ipam, pool, a);
 	ipam_place(ipam, a);
@@ -225,10 +227,10 @@ static void let_go(struct ipam *ipam, const struct ipam_service *s, const struct
 	size_t f = ipam_family_index(a->family);
 
 	bool gone = ipam_leave(h, s);
-	if (pool) {
-		pool->freed[f] = true;
+	if (pool)
 		ipam_count_quotas(ipam, s->key, a, false);
-	}
+	if (pool && !gone)
+		pool->freed[f] = true;
 	if (!gone)
 		return;
 	holding_free(ipam, h);
@@ -236,6 +238,10 @@ static void let_go(struct ipam *ipam, const struct ipam_service *s, const struct
 		return;
 	pool->used[f]--;
 	pool->used_assignable[f] -= ipam_is_assignable(ipam, pool, a);
+	/* To nobody but the same Service, which so may be of use to nobody. */
+	if (ipam_cool(ipam, pool, a, s->key))
+		return;
+	pool->freed[f] = true;
 	ipam_place(ipam, a);
 }
 
@@ -296,8 +302,10 @@ struct ipam_pool_usage ipam_usage(const struct ipam *ipam, size_t i)
 		u.total[f] = total;
 		u.used[f] = pool->used[f];
 		u.free[f] = total;
+		u.cooling[f] = ipam_n_cooling(ipam, pool, f);
 		if (total != UINT64_MAX)
-			u.free[f] -= pool->used_assignable[f] + ipam_n_reserved_free(ipam, pool, f);
+			u.free[f] -= pool->used_assignable[f] +
+			             ipam_n_reserved_free(ipam, pool, f) + u.cooling[f];
 		u.squatted += pool->n_squatted[f];
 	}
 	return u;

@@ -94,6 +94,16 @@ struct ipam_bounded {
 	UT_hash_handle hh;
 };
 
+/* An address that its last Service alone may have for a while. */
+struct ipam_cooling {
+	struct addr addr;
+	struct ipam_cooler *who;
+	int64_t since_s;
+	struct ipam_cooling *prev, *next;               /* of the pool */
+	struct ipam_cooling *prev_of_who, *next_of_who; /* of the Service */
+	UT_hash_handle hh;
+};
+
 /* A Namespace whose labels are known. */
 struct ipam_namespace {
 	char *name;
@@ -102,14 +112,15 @@ struct ipam_namespace {
 };
 
 /*
- * Every address that may be handed out is in one of the two, unless somebody holds it or a machine
- * has it.
+ * Every address that may be handed out is in one of the two, unless somebody holds it, a machine
+ * has it, it is reserved, or it cools down.
  */
 struct ipam_pool {
 	const struct config_pool *conf;
 	struct runs runs[2], squatted[2];
 	uint64_t used[2], used_assignable[2], n_machines[2], n_squatted[2];
-	bool freed[2]; /* since ipam_freed_seen() */
+	bool freed[2];                /* since ipam_freed_seen() */
+	struct ipam_cooling *cooling; /* in the order in which they end */
 };
 
 struct ipam {
@@ -127,7 +138,11 @@ struct ipam {
 	struct ipam_reservation *reservations; /* by address */
 	struct ipam_booking *bookings;         /* by Service */
 	struct ipam_quota *quotas, *freed_quotas;
-	struct ipam_bounded *bounded; /* by namespace */
+	struct ipam_bounded *bounded;  /* by namespace */
+	struct ipam_cooling *coolings; /* by address */
+	struct ipam_cooler *coolers;   /* by Service */
+	int64_t now_s;
+	uint64_t n_cooled; /* ever */
 };
 
 /* 0 for IPv4, 1 for IPv6. */
@@ -240,6 +255,26 @@ bool ipam_quota_is_freed(const struct ipam *ipam, const char *key, const struct 
 void ipam_quotas_seen(struct ipam *ipam);
 /* Could the namespace have one more address of the pool? */
 bool ipam_has_quota(const struct ipam *ipam, const char *namespace, const struct ipam_pool *pool);
+
+/* ---- cooling.c ---- */
+
+/* The Service gave it up; nobody has it now.  False if the pool does not let it cool down. */
+bool ipam_cool(struct ipam *ipam, struct ipam_pool *pool, const struct addr *a, const char *key);
+/* Somebody has it. */
+void ipam_warm(struct ipam *ipam, const struct addr *a);
+void ipam_free_cooling(struct ipam *ipam);
+const struct ipam_cooling *ipam_cooling_of(const struct ipam *ipam, const struct addr *a);
+/* Does it cool down, and not for the Service with this key? */
+bool ipam_cools_for_another(const struct ipam *ipam, const char *key, const struct addr *a);
+/* The lowest that cools down for the Service, and that the pool would give it. */
+bool ipam_first_cooling(const struct ipam *ipam, const char *key, const struct ipam_pool *pool,
+                        size_t family_index, struct addr *ret_addr);
+/* When it, or the next one of the pool that it gives to anybody, is free; 0: none cools down. */
+int64_t ipam_cooled_at(const struct ipam *ipam, const struct addr *a);
+int64_t ipam_pool_cooled_at(const struct ipam *ipam, const struct ipam_pool *pool,
+                            size_t family_index);
+/* How many are neither used nor reserved. */
+uint64_t ipam_n_cooling(const struct ipam *ipam, const struct ipam_pool *pool, size_t family_index);
 
 /* ---- places.c ---- */
 

@@ -72,7 +72,7 @@ void ipam_place(struct ipam *ipam, const struct addr *a)
 		return;
 	runs_take(&pool->runs[f], a);
 	runs_take(&pool->squatted[f], a);
-	if (!ipam_holder_of(ipam, a) && !ipam_reserved_for(ipam, a) &&
+	if (!ipam_holder_of(ipam, a) && !ipam_reserved_for(ipam, a) && !ipam_cooling_of(ipam, a) &&
 	    ipam_is_assignable(ipam, pool, a))
 		runs_give(squat_find(ipam, a) ? &pool->squatted[f] : &pool->runs[f], a);
 }

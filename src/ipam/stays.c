@@ -111,7 +111,8 @@ bool choice_find(const struct choice *c, const struct ipam_pool *pool, size_t fa
 	return ipam_first_shared(c->ipam, c->key, c->r->tenancy, pool, family_index, may_share, c,
 	                         ret_addr) ||
 	       (choice_quota_allows_new(c, pool, family_index) &&
-	        ipam_first_free(pool, family_index, c->last_resort, ret_addr));
+	        (ipam_first_cooling(c->ipam, c->key, pool, family_index, ret_addr) ||
+	         ipam_first_free(pool, family_index, c->last_resort, ret_addr)));
 }
 
 bool choice_wants(const struct ipam_request *r, uint8_t family)
@@ -285,7 +286,7 @@ static void take_in_place(struct choice *c, const struct ipam_pool *pool)
 	}
 }
 
-/* False: another Service has what is reserved for this one, or a quota is against it. */
+/* False: another Service has, or had, what is reserved for this one, or a quota is against it. */
 static bool take_reserved(struct choice *c, const struct ipam_pool *pool)
 {
 	for (size_t i = 0; i < c->r->n_families; i++) {
@@ -293,7 +294,8 @@ static bool take_reserved(struct choice *c, const struct ipam_pool *pool)
 		const struct addr *a = choice_reserved(c, pool, family);
 		if (!a || !addr_is_none(choice_pick(c, family)))
 			continue;
-		if (choice_is_taken(c, a) || !choice_quota_allows(c, pool, a))
+		if (choice_is_taken(c, a) || ipam_cools_for_another(c->ipam, c->key, a) ||
+		    !choice_quota_allows(c, pool, a))
 			return false;
 		*choice_pick(c, family) = *a;
 	}

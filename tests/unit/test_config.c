@@ -1210,6 +1210,7 @@ static void test_retained_has_each_key(void **state)
 		"service-selectors",
 		"share-across-namespaces",
 		"quota",
+		"cool-down",
 	};
 	struct configuration *again,
 		*c = parse_ok(
@@ -1217,7 +1218,7 @@ static void test_retained_has_each_key(void **state)
 			"- {name: whole, protocol: [layer2, bgp], use: external-ip, addresses: "
 			"[10.0.0.0/24], avoid-buggy-ips: true, exclude: [10.0.0.1/32], disabled: true, "
 			"reservations: [{service: a/b, address: 10.0.0.2}], quota: [{namespaces: "
-			"[a], addresses: 1}],\n"
+			"[a], addresses: 1}], cool-down: 1m,\n"
 			"   auto-assign: false, priority: 7, renumber: true, terminating: hold, "
 			"share-across-namespaces: true, "
 			"namespaces: [a], namespace-selectors: [{match-labels: {a: b}}], "

@@ -258,18 +258,12 @@ static void label(const char *name)
 	                (long long)virtual_now());
 }
 
-static void begin(uint64_t seed, int lag_ms)
+/* Another process. */
+static void start(int lag_ms)
 {
 	struct err e = ERR_INIT;
 
-	memset(&scene, 0, sizeof(scene));
-	scene.seed = seed;
-	virtual_loop_init(seed);
-	virtual_faults = (struct virtual_faults){ .lag_ms = lag_ms };
-	virtual_kube_init(&ops);
-	virtual_kube_do("POST", "/api/v1/namespaces", "{'metadata':{'name':'%s'}}",
-	                "fairlead-system");
-	configure("POST", "", LAN("10.0.0.0/30"));
+	memset(&scene.ctl, 0, sizeof(scene.ctl));
 	scene.ctl.opts = (struct controller_options){
 		.daemon = { .kube = { .namespace = "fairlead-system" }, .http_status = "all" },
 		.config_map = "fairlead",
@@ -283,6 +277,19 @@ static void begin(uint64_t seed, int lag_ms)
 		fail_msg("%s", e.msg);
 	run_until(leads, "it does not lead");
 	run_for(2L * lag_ms + 100);
+}
+
+static void begin(uint64_t seed, int lag_ms)
+{
+	memset(&scene, 0, sizeof(scene));
+	scene.seed = seed;
+	virtual_loop_init(seed);
+	virtual_faults = (struct virtual_faults){ .lag_ms = lag_ms };
+	virtual_kube_init(&ops);
+	virtual_kube_do("POST", "/api/v1/namespaces", "{'metadata':{'name':'%s'}}",
+	                "fairlead-system");
+	configure("POST", "", LAN("10.0.0.0/30"));
+	start(lag_ms);
 }
 
 static void end(void)
@@ -1518,6 +1525,81 @@ static void test_namespaces_are_looked_at_anew(void **state)
 	}
 }
 
+/* ---- addresses that cool down ---- */
+
+static void delete_service(const char *name)
+{
+	cleanup_free char *path = xasprintf("/api/v1/namespaces/default/services/%s", name);
+
+	virtual_kube_do("DELETE", path, "%s", "");
+}
+
+static bool is_written(const char *what)
+{
+	cleanup(js_put) struct json_object *o = virtual_kube_get(
+		"/api/v1/namespaces/fairlead-system/configmaps/" CONTROLLER_COOLING);
+
+	return o && strstr(js_str0(o, "data.cooling"), what);
+}
+
+#define COOLING POOL("lan", "addresses: [10.0.0.0/31], cool-down: 1m")
+
+/*
+ * An address that a Service was deleted with waits for that Service, also past an edit and the end
+ * of the process, and then goes to whoever waits.
+ */
+static void test_cooling(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 50);
+		configure("PATCH", "/fairlead", COOLING);
+		put_service("a", "");
+		assert_string_equal(address_of("a"), "10.0.0.0");
+		put_service("b", "");
+		assert_string_equal(address_of("b"), "10.0.0.1");
+		put_service("c", "");
+		assert_string_equal(address_of("c"), "");
+		delete_service("a");
+		run_for(3000);
+		assert_true(is_written("10.0.0.0 default/a "));
+		configure("PATCH", "/fairlead", COOLING "# an edit");
+		assert_string_equal(address_of("c"), "");
+		assert_int_equal(reason_of("c"), REASON_CoolingDown);
+		controller_stop(&scene.ctl);
+		start(50);
+		assert_string_equal(address_of("c"), "");
+		assert_int_equal(reason_of("c"), REASON_CoolingDown);
+		put_service("a", "");
+		assert_string_equal(address_of("a"), "10.0.0.0");
+		delete_service("a");
+		run_for(58000);
+		assert_string_equal(address_of("c"), "");
+		run_for(4000);
+		assert_string_equal(address_of("c"), "10.0.0.0");
+		end();
+	}
+}
+
+/* What was let go just before the end is written before it. */
+static void test_cooling_at_the_end(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 50);
+		configure("PATCH", "/fairlead", COOLING);
+		put_service("a", "");
+		assert_string_equal(address_of("a"), "10.0.0.0");
+		delete_service("a");
+		run_for(200);
+		assert_false(is_written("10.0.0.0"));
+		virtual_loop_signal(scene.ctl.base, SIGTERM);
+		run_until(is_over, "it does not end");
+		assert_true(is_written("10.0.0.0 default/a "));
+		end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1549,6 +1631,8 @@ int main(void)
 		cmocka_unit_test(test_namespaces_fail),
 		cmocka_unit_test(test_an_edit_for_some),
 		cmocka_unit_test(test_namespaces_are_looked_at_anew),
+		cmocka_unit_test(test_cooling),
+		cmocka_unit_test(test_cooling_at_the_end),
 	};
 
 	log_set_level(LOG_ERROR);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What bounds a pool in giving, and which of its addresses it gives: quota. */
+/* What bounds a pool in giving, and which of its addresses it gives: quota,
+ * cool-down. */
 #include "config.h"
 
 #include "unit.h"
@@ -329,6 +330,165 @@ static void test_quota_wakes(void **state)
 	ipam_free(ipam);
 }
 
+/* ---- cool-down ---- */
+
+#define COOLING_POOL                                                                       \
+	"address-pools:\n"                                                                 \
+	"- {name: lan, protocol: layer2, addresses: [10.0.0.1-10.0.0.3], cool-down: 5m,\n" \
+	"   share-across-namespaces: true}\n"
+
+static void test_cools_down(void **state)
+{
+	struct ipam *ipam = books_of(COOLING_POOL);
+
+	(void)state;
+	assert_false(ipam_set_time(ipam, 1000));
+	gets(ipam, (struct asking){ "shop/a" }, "10.0.0.1");
+	gets(ipam, (struct asking){ "shop/b" }, "10.0.0.2");
+	ipam_release(ipam, "shop/a");
+	assert_int_equal(ipam_next_cooled(ipam), 1300);
+	/* Others get what was free for longer, and not this one when they ask for it. */
+	gets(ipam, (struct asking){ "shop/c" }, "10.0.0.3");
+	refused(ipam, (struct asking){ "shop/d", "10.0.0.1" }, REASON_CoolingDown,
+	        "10.0.0.1 cools down until 1970-01-01T00:21:40Z: another Service had it");
+	refused(ipam, (struct asking){ "shop/d" }, REASON_CoolingDown,
+	        "no free address: lan has all its 3 IPv4 addresses in use or cooling down, the "
+	        "next until 1970-01-01T00:21:40Z");
+	struct ipam_pool_usage u = ipam_usage(ipam, 0);
+	assert_int_equal(u.used[0], 2);
+	assert_int_equal(u.free[0], 0);
+	assert_int_equal(u.cooling[0], 1);
+	/* The same one has it at once, also before lower ones. */
+	ipam_release(ipam, "shop/b");
+	gets(ipam, (struct asking){ "shop/b" }, "10.0.0.2");
+	ipam_freed_seen(ipam);
+	assert_false(ipam_set_time(ipam, 1299));
+	assert_false(is_concerned(ipam, (struct asking){ "shop/d" }));
+	assert_true(ipam_set_time(ipam, 1300));
+	assert_true(is_concerned(ipam, (struct asking){ "shop/d" }));
+	assert_true(is_concerned(ipam, (struct asking){ "shop/d", "10.0.0.1" }));
+	gets(ipam, (struct asking){ "shop/d" }, "10.0.0.1");
+	assert_int_equal(ipam_next_cooled(ipam), INT64_MAX);
+	ipam_free(ipam);
+}
+
+/* What somebody lets go that cools down is of use to nobody, and wakes nobody. */
+static void test_cooling_wakes_nobody(void **state)
+{
+	struct ipam *ipam = books_of(COOLING_POOL);
+
+	(void)state;
+	ipam_set_time(ipam, 1000);
+	gets(ipam, (struct asking){ "shop/a" }, "10.0.0.1");
+	gets(ipam, (struct asking){ "shop/b" }, "10.0.0.2");
+	gets(ipam, (struct asking){ "shop/c" }, "10.0.0.3");
+	ipam_freed_seen(ipam);
+	ipam_release(ipam, "shop/a");
+	assert_false(is_concerned(ipam, (struct asking){ "shop/d" }));
+	assert_false(is_concerned(ipam, (struct asking){ "shop/d", "10.0.0.1" }));
+	/* The one that was let go first is free first. */
+	ipam_set_time(ipam, 1100);
+	ipam_release(ipam, "shop/c");
+	ipam_set_time(ipam, 1300);
+	gets(ipam, (struct asking){ "shop/d" }, "10.0.0.1");
+	refused(ipam, (struct asking){ "shop/e" }, REASON_CoolingDown, "00:23:20Z");
+	ipam_free(ipam);
+}
+
+/* Of those who share, the last one to go has it cool down. */
+static void test_cooling_of_shared(void **state)
+{
+	struct ipam *ipam = books_of(COOLING_POOL);
+
+	(void)state;
+	ipam_set_time(ipam, 1000);
+	gets(ipam, (struct asking){ "shop/a", .port = 1 }, "10.0.0.1");
+	gets(ipam, (struct asking){ "shop/b", .port = 2 }, "10.0.0.1");
+	ipam_release(ipam, "shop/a");
+	assert_int_equal(ipam_next_cooled(ipam), INT64_MAX);
+	gets(ipam, (struct asking){ "shop/c", .port = 3 }, "10.0.0.1");
+	ipam_release(ipam, "shop/b");
+	ipam_release(ipam, "shop/c");
+	refused(ipam, (struct asking){ "shop/b", "10.0.0.1" }, REASON_CoolingDown, "");
+	gets(ipam, (struct asking){ "shop/c" }, "10.0.0.1");
+	ipam_free(ipam);
+}
+
+/* A Service that an address is reserved for waits as well. */
+static void test_cooling_of_reserved(void **state)
+{
+	struct ipam *ipam = books_of(
+		"address-pools:\n"
+		"- {name: a, protocol: layer2, addresses: [10.0.0.0-10.0.0.9], cool-down: 1m,\n"
+		"   reservations: [{service: shop/b, address: 10.0.0.5}]}\n");
+	struct addr a;
+
+	(void)state;
+	ipam_set_time(ipam, 1000);
+	parse_list("10.0.0.5", &a);
+	ipam_hold_any(ipam, "shop/a", &a, 1);
+	ipam_release(ipam, "shop/a");
+	refused(ipam, (struct asking){ "shop/b" }, REASON_CoolingDown, "10.0.0.5 cools down");
+	ipam_freed_seen(ipam);
+	assert_false(is_concerned(ipam, (struct asking){ "shop/b" }));
+	assert_true(ipam_set_time(ipam, 1060));
+	assert_true(is_concerned(ipam, (struct asking){ "shop/b" }));
+	gets(ipam, (struct asking){ "shop/b" }, "10.0.0.5");
+	ipam_free(ipam);
+}
+
+/* What cools down is known again from its text, as far as that goes for the pools there are. */
+static void test_cooling_as_text(void **state)
+{
+	struct ipam *ipam = books_of(COOLING_POOL);
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+
+	(void)state;
+	ipam_set_time(ipam, 1000);
+	gets(ipam, (struct asking){ "shop/a" }, "10.0.0.1");
+	gets(ipam, (struct asking){ "shop/b" }, "10.0.0.2");
+	ipam_release(ipam, "shop/b");
+	ipam_set_time(ipam, 1001);
+	ipam_release(ipam, "shop/a");
+	ipam_print_cooling(ipam, SIZE_MAX, &text);
+	assert_string_equal(buf_str(&text), "10.0.0.1 shop/a 1001\n10.0.0.2 shop/b 1000\n");
+	ipam_free(ipam);
+
+	ipam = books_of(COOLING_POOL);
+	ipam_set_time(ipam, 1100);
+	ipam_read_cooling(ipam, buf_str(&text));
+	/* What has passed, is in no pool, makes no sense or is of a clock that is ahead. */
+	ipam_read_cooling(ipam, "10.0.0.3 shop/c 800\n10.9.0.1 shop/c 1000\n10.0.0.3\nx y z\n"
+	                        "10.0.0.3 shop 1000\n10.0.0.3 shop/c 10x\n\n10.0.0.3 a/b -1");
+	gets(ipam, (struct asking){ "shop/c" }, "10.0.0.3");
+	refused(ipam, (struct asking){ "shop/d" }, REASON_CoolingDown, "00:21:40Z");
+	gets(ipam, (struct asking){ "shop/a" }, "10.0.0.1");
+	ipam_release(ipam, "shop/c");
+	ipam_read_cooling(ipam, "10.0.0.3 shop/z 9999999999999999\n10.0.0.1 shop/z 1100\n");
+	assert_int_equal(ipam_next_cooled(ipam), 1300);
+	assert_true(ipam_set_time(ipam, 1400));
+	assert_int_equal(ipam_next_cooled(ipam), INT64_MAX);
+	ipam_free(ipam);
+}
+
+/* Not every address fits: the last ones are those that a new leader has to know. */
+static void test_cooling_as_short_text(void **state)
+{
+	struct ipam *ipam = books_of(COOLING_POOL);
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+
+	(void)state;
+	gets(ipam, (struct asking){ "shop/a" }, "10.0.0.1");
+	gets(ipam, (struct asking){ "shop/b" }, "10.0.0.2");
+	ipam_set_time(ipam, 1);
+	ipam_release(ipam, "shop/a");
+	ipam_set_time(ipam, 2);
+	ipam_release(ipam, "shop/b");
+	ipam_print_cooling(ipam, 430, &text);
+	assert_string_equal(buf_str(&text), "10.0.0.2 shop/b 2\n");
+	ipam_free(ipam);
+}
+
 /* An address that no pool has, or that its pool never gives, is not waited for. */
 static void test_asked_in_vain(void **state)
 {
@@ -358,6 +518,12 @@ int main(void)
 		cmocka_unit_test(test_quota_lowered),
 		cmocka_unit_test(test_quota_of_reserved),
 		cmocka_unit_test(test_quota_wakes),
+		cmocka_unit_test(test_cools_down),
+		cmocka_unit_test(test_cooling_wakes_nobody),
+		cmocka_unit_test(test_cooling_of_shared),
+		cmocka_unit_test(test_cooling_of_reserved),
+		cmocka_unit_test(test_cooling_as_text),
+		cmocka_unit_test(test_cooling_as_short_text),
 		cmocka_unit_test(test_asked_in_vain),
 	};
 

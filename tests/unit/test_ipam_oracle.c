@@ -52,6 +52,7 @@ struct pool {
 		unsigned int namespaces; /* bits; 0: there is none */
 		int addresses;
 	} quotas[QUOTAS];
+	int cool_down; /* seconds */
 };
 
 struct service {
@@ -74,6 +75,8 @@ static struct {
 	int team[NAMESPACES];
 	bool known[NAMESPACES];
 	bool machine[ADDRS];
+	int cools_for[ADDRS], cools_since[ADDRS]; /* NONE: for nobody in particular */
+	int now;
 	struct ipam *ipam;
 	bool all_again; /* what happened has everybody decided again */
 } w;
@@ -126,6 +129,7 @@ static void random_pools(void)
 			p->quotas[k].namespaces = rnd(3) == 0 ? 1 + rnd(7) : 0;
 			p->quotas[k].addresses = (int)rnd(4);
 		}
+		p->cool_down = rnd(2) ? (int)rnd(40) : 0;
 	}
 }
 
@@ -215,6 +219,8 @@ static void print_pool(int i, struct buf *out)
 		buf_printf(out, ", priority: %d", p->priority);
 	if (p->is_disabled)
 		buf_puts(out, ", disabled: true");
+	if (p->cool_down)
+		buf_printf(out, ", cool-down: %ds", p->cool_down);
 	print_excluded(i, out);
 	print_reservations(i, out);
 	print_quotas(p, out);
@@ -292,12 +298,41 @@ static bool has_quota(int i, int pool)
 	return true;
 }
 
+static int cool_down_of(int a)
+{
+	return w.owner[a / SPAN] == NONE ? 0 : w.pools[w.owner[a / SPAN]].cool_down;
+}
+
+static void let_go(int a, int i)
+{
+	w.cools_for[a] = cool_down_of(a) ? i : NONE;
+	w.cools_since[a] = w.now;
+}
+
+/* What somebody has, or has cooled down, or of whose pool that is not said any more. */
+static void forget_cooled(void)
+{
+	for (int a = 0; a < ADDRS; a++)
+		if (holder_of(a) != NONE || w.cools_since[a] + cool_down_of(a) <= w.now)
+			w.cools_for[a] = NONE;
+}
+
+static bool cools_for_another(int a, int i)
+{
+	return w.cools_for[a] != NONE && w.cools_for[a] != i;
+}
+
 static int lowest_free(int i, int pool)
 {
 	if (!has_quota(i, pool))
 		return NONE;
 	for (int a = 0; a < ADDRS; a++)
-		if (is_given_by(a, pool) && holder_of(a) == NONE && w.reserved[a] == NONE)
+		if (is_given_by(a, pool) && w.cools_for[a] == i &&
+		    (w.reserved[a] == NONE || w.reserved[a] == i))
+			return a;
+	for (int a = 0; a < ADDRS; a++)
+		if (is_given_by(a, pool) && holder_of(a) == NONE && w.reserved[a] == NONE &&
+		    w.cools_for[a] == NONE)
 			return a;
 	return NONE;
 }
@@ -359,6 +394,8 @@ static int asked_address(int i, bool stays)
 		return holder == i ? s->asked : WAITS;
 	if (w.reserved[s->asked] != NONE && w.reserved[s->asked] != i)
 		return WAITS;
+	if (cools_for_another(s->asked, i))
+		return WAITS;
 	return is_given_by(s->asked, owner) && has_quota(i, owner) ? s->asked : WAITS;
 }
 
@@ -379,7 +416,10 @@ static int take_booked(int i, int a)
 {
 	bool is_known = matches(&w.pools[w.owner[a / SPAN]], &w.services[i]) == CONFIG_MATCHES;
 
-	return is_known && holder_of(a) == NONE && has_quota(i, w.owner[a / SPAN]) ? a : WAITS;
+	return is_known && holder_of(a) == NONE && !cools_for_another(a, i) &&
+	                       has_quota(i, w.owner[a / SPAN])
+	               ? a
+	               : WAITS;
 }
 
 /* @honoured: what it holds was given when it asked for this pool, which so does not count. */
@@ -461,7 +501,10 @@ static void start(void)
 	cleanup(buf_fini) struct buf yaml = BUF_INIT;
 	struct config_problems errors = { 0 };
 	struct configuration *c = NULL;
+	cleanup(buf_fini) struct buf cooling = BUF_INIT;
 
+	if (w.ipam)
+		ipam_print_cooling(w.ipam, SIZE_MAX, &cooling);
 	ipam_free(w.ipam);
 	buf_puts(&yaml, "address-pools:\n");
 	for (int i = 0; i < POOLS; i++)
@@ -484,6 +527,9 @@ static void start(void)
 			const struct addr a = addr_of(w.services[i].held);
 			assert_int_equal(ipam_hold_any(w.ipam, key_of(i), &a, 1), 1);
 		}
+	ipam_set_time(w.ipam, w.now);
+	ipam_read_cooling(w.ipam, buf_str(&cooling));
+	forget_cooled();
 }
 
 /* ---- both ---- */
@@ -509,7 +555,10 @@ static void decide(int i)
 		assert_int_equal(d.n, 1);
 		ipam_hold_any(w.ipam, key_of(i), d.addrs, d.n);
 		ipam_retain(w.ipam, key_of(i), d.addrs, d.n);
+		if (s->held != NONE && s->held != answer)
+			let_go(s->held, i);
 		s->held = answer;
+		w.cools_for[answer] = NONE;
 	}
 	snprintf(s->message, sizeof(s->message), "%s", d.message);
 	s->is_true = reason_holds(d.reason);
@@ -533,6 +582,14 @@ static void check(int i)
 		assert_true(s->changed || s->asked != NONE || s->asked_pool != NONE);
 }
 
+/* Time goes on. */
+static void wait_a_while(void)
+{
+	w.now += (int)rnd(20);
+	ipam_set_time(w.ipam, w.now);
+	forget_cooled();
+}
+
 static void random_wish(struct service *s)
 {
 	s->asked = rnd(4) ? NONE : (int)rnd(ADDRS);
@@ -546,6 +603,8 @@ static void come_or_go(int i)
 
 	if (s->exists) {
 		ipam_release(w.ipam, key_of(i));
+		if (s->held != NONE)
+			let_go(s->held, i);
 		*s = (struct service){ .held = NONE };
 		return;
 	}
@@ -572,7 +631,7 @@ static void happen(void)
 {
 	int i = (int)rnd(SERVICES), n = (int)rnd(NAMESPACES);
 
-	switch (rnd(12)) {
+	switch (rnd(13)) {
 	case 0: /* another leader */
 		start();
 		break;
@@ -587,6 +646,7 @@ static void happen(void)
 		w.pools[rnd(POOLS)].is_disabled ^= true;
 		w.pools[rnd(POOLS)].excluded = rnd_or_none(SPAN - 1);
 		w.pools[rnd(POOLS)].quotas[0].addresses = (int)rnd(4);
+		w.pools[rnd(POOLS)].cool_down = (int)rnd(30);
 		start();
 		break;
 	case 3:
@@ -602,6 +662,9 @@ static void happen(void)
 	case 5:
 		w.services[i].tier = rnd_or_none(2);
 		w.services[i].changed = true;
+		break;
+	case 12:
+		wait_a_while();
 		break;
 	case 6:
 	case 7:
@@ -670,6 +733,9 @@ static void test_same_answers(void **state)
 		memset(&w, 0, sizeof(w));
 		for (int i = 0; i < SERVICES; i++)
 			w.services[i].held = NONE;
+		for (int a = 0; a < ADDRS; a++)
+			w.cools_for[a] = NONE;
+		w.now = 1000;
 		random_pools();
 		random_reservations();
 		start();

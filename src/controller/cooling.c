@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which addresses cool down (cool-down of a pool) no object tells once the Services that had them
+ * are gone.  So the leader writes them into a ConfigMap of their own, which no speaker follows, a
+ * second after one was let go or before it ends.  A standby sees Services go as well and has them
+ * in its books by itself; what the ConfigMap says comes to that when it leads, and is all that a
+ * controller knows which was just started.
+ *
+ * The ConfigMap helps, and nothing waits for it: if it cannot be written, addresses cool down as
+ * long as one of the controllers lives.
+ */
+#include "config.h"
+
+#include "controller/cooling.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "controller/books.h"
+#include "controller/term.h"
+#include "fairlead/clock.h"
+#include "fairlead/log.h"
+#include "fairlead/mem.h"
+
+/* What is let go at once is written at once. */
+#define GATHER_S 1
+#define RETRY_DOUBLINGS_MAX 6
+/* The wall clock may be set while the timer runs. */
+/* of the 1 MiB of a ConfigMap */
+#define LOOK_S 60
+#define TEXT_MAX_BYTES 900000
+
+static void arm(struct event *ev, int64_t s)
+{
+	const struct timeval tv = { s, 0 };
+
+	if (!evtimer_pending(ev, NULL))
+		evtimer_add(ev, &tv);
+}
+
+/* ---- writing ---- */
+
+static bool is_unwritten(const struct controller *ctl)
+{
+	return ctl->ipam && ipam_n_cooled(ctl->ipam) != ctl->cooling.n_written;
+}
+
+static void write_later(struct controller *ctl)
+{
+	if (is_unwritten(ctl) && !ctl->cooling.request)
+		arm(ctl->cooling.write, GATHER_S << ctl->cooling.n_failed);
+}
+
+static void written(int status, struct json_object *obj, const struct err *e, void *arg)
+{
+	struct controller *ctl = arg;
+
+	(void)obj;
+	ctl->cooling.request = NULL;
+	if (!kube_status_is_final(status))
+		term_unanswered(ctl);
+	if (!e) {
+		ctl->cooling.n_failed = 0;
+		ctl->cooling.exists = true;
+	} else {
+		if (ctl->cooling.n_failed == 0)
+			log_warn("cannot write which addresses cool down; a controller that is "
+			         "started will not know",
+			         KV_S("config_map", CONTROLLER_COOLING), KV_S("error", e->msg));
+		if (status == 404 || status == 409)
+			ctl->cooling.exists = status == 409;
+		ctl->cooling.n_failed += ctl->cooling.n_failed < RETRY_DOUBLINGS_MAX;
+		ctl->cooling.n_written = UINT64_MAX;
+		free(TAKE(ctl->cooling.text));
+	}
+	if (ctl->leading)
+		write_later(ctl);
+}
+
+/* Also after SIGTERM, as the lease is handed over only once the write has ended. */
+static bool may_send(void *arg)
+{
+	const struct controller *ctl = arg;
+
+	return ctl->leading && lease_may_write(ctl->elector);
+}
+
+static void send_text(struct controller *ctl, const char *text)
+{
+	cleanup(buf_fini) struct buf path = BUF_INIT;
+	cleanup(buf_fini) struct buf body = BUF_INIT;
+	bool exists = ctl->cooling.exists;
+
+	buf_printf(&path, "/api/v1/namespaces/%s/configmaps%s?timeout=%dms", ctl->namespace,
+	           exists ? "/" CONTROLLER_COOLING : "", ctl->timing.effect_ms);
+	buf_puts(&body, "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":"
+	                "\"" CONTROLLER_COOLING "\"},\"data\":{\"" COOLING_KEY "\":");
+	buf_json_str(&body, text);
+	buf_puts(&body, "}}");
+	const struct kube_request_spec spec = {
+		.method = exists ? "PATCH" : "POST",
+		.path = buf_str(&path),
+		.body = buf_str(&body),
+		.patch = exists ? KUBE_PATCH_MERGE : KUBE_PATCH_NONE,
+		.timeout_ms = ctl->timing.effect_ms,
+		.may_send = may_send,
+	};
+	free(ctl->cooling.text);
+	ctl->cooling.text = xstrdup(text);
+	ctl->cooling.request = kube_request_start(ctl->client, &spec, written, ctl);
+}
+
+void cooling_flush(struct controller *ctl)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+
+	if (!is_unwritten(ctl) || ctl->cooling.request || !term_may_write(ctl))
+		return;
+	evtimer_del(ctl->cooling.write);
+	ipam_print_cooling(ctl->ipam, TEXT_MAX_BYTES, &text);
+	ctl->cooling.n_written = ipam_n_cooled(ctl->ipam);
+	const char *seen = ctl->cooling.text ? ctl->cooling.text : "";
+	if (strcmp(seen, buf_str(&text)) != 0)
+		send_text(ctl, buf_str(&text));
+}
+
+static void on_write(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	cooling_flush(arg);
+}
+
+/* ---- time ---- */
+
+static void on_due(evutil_socket_t fd, short what, void *arg)
+{
+	struct controller *ctl = arg;
+
+	(void)fd;
+	(void)what;
+	if (!ctl->ipam)
+		return;
+	books_tell_time(ctl);
+	cooling_freed(ctl);
+}
+
+void cooling_freed(struct controller *ctl)
+{
+	if (!ctl->leading || ctl->stopping || !ctl->ipam)
+		return;
+	write_later(ctl);
+	int64_t next_s = ipam_next_cooled(ctl->ipam);
+	if (next_s == INT64_MAX)
+		return;
+	int64_t left_s = next_s - clock_wall_us() / 1000000;
+	evtimer_del(ctl->cooling.due);
+	arm(ctl->cooling.due, left_s < 1 ? 1 : left_s < LOOK_S ? left_s : LOOK_S);
+}
+
+/* ---- what was written ---- */
+
+void cooling_seen(struct controller *ctl, const struct kube_config_map *m)
+{
+	free(ctl->cooling.text);
+	ctl->cooling.exists = m;
+	ctl->cooling.text = m ? xstrdup_null(labels_get(&m->data, COOLING_KEY)) : NULL;
+}
+
+int cooling_start(struct controller *ctl)
+{
+	ctl->cooling.due = evtimer_new(ctl->base, on_due, ctl);
+	ctl->cooling.write = evtimer_new(ctl->base, on_write, ctl);
+	return ctl->cooling.due && ctl->cooling.write ? 0 : -1;
+}
+
+void cooling_free(struct controller *ctl)
+{
+	if (ctl->cooling.due)
+		event_free(ctl->cooling.due);
+	if (ctl->cooling.write)
+		event_free(ctl->cooling.write);
+	free(ctl->cooling.text);
+}
