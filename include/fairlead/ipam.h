@@ -8,7 +8,7 @@
  *
  * A struct ipam knows the pools of one configuration and which Service holds which of their
  * addresses.  The caller first lets every Service hold what its status says (ipam_hold(), in the
- * order of ipam_order_cmp()), and only then asks ipam_decide() for those that wait, in that order
+ * order of seniority_cmp()), and only then asks ipam_decide() for those that wait, in that order
  * too.  An answer changes nothing until the caller applies it by ipam_hold() and ipam_retain(); in
  * between an address belongs to one Service at most.
  *
@@ -218,13 +218,6 @@ void ipam_decide(const struct ipam *ipam, const char *key, const struct ipam_req
  */
 bool ipam_is_concerned(const struct ipam *ipam, const char *key, const struct ipam_request *r);
 void ipam_freed_seen(struct ipam *ipam);
-
-/* Whose turn is earlier: by creation (missing last), then namespace, then name. */
-struct ipam_turn {
-	int64_t creation_us; /* 0: missing */
-	const char *namespace, *name;
-};
-int ipam_order_cmp(const struct ipam_turn *a, const struct ipam_turn *b);
 
 /* ---- whose a pool is ---- */
 

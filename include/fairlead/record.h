@@ -18,6 +18,7 @@
 #include "fairlead/buf.h"
 #include "fairlead/hash.h"
 #include "fairlead/ipam.h"
+#include "fairlead/seniority.h"
 
 struct controller;
 struct kube_request;
@@ -145,7 +146,7 @@ void record_read(struct record *r, const struct kube_service *s, const struct re
  * there, and asks for nothing.
  */
 void record_salvage(struct record *r, const struct kube_remains *s);
-struct ipam_turn record_turn(const struct record *r);
+struct seniority record_turn(const struct record *r);
 void record_decided(struct record_part *p, const struct ipam_decision *d);
 /*
  * The API server refused the external IPs: until the object changes, there is no point in trying

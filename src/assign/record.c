@@ -228,9 +228,9 @@ void record_salvage(struct record *r, const struct kube_remains *s)
 	}
 }
 
-struct ipam_turn record_turn(const struct record *r)
+struct seniority record_turn(const struct record *r)
 {
-	return (struct ipam_turn){ .creation_us = r->creation_us,
+	return (struct seniority){ .creation_us = r->creation_us,
 		                   .namespace = r->namespace,
 		                   .name = r->name };
 }

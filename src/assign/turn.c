@@ -18,10 +18,10 @@
 
 static int record_cmp(const void *a, const void *b)
 {
-	const struct ipam_turn ta = record_turn(*(struct record *const *)a);
-	const struct ipam_turn tb = record_turn(*(struct record *const *)b);
+	const struct seniority ta = record_turn(*(struct record *const *)a);
+	const struct seniority tb = record_turn(*(struct record *const *)b);
 
-	return ipam_order_cmp(&ta, &tb);
+	return seniority_cmp(&ta, &tb);
 }
 
 void turn_sort(struct record **records, size_t n)

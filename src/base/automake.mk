@@ -18,6 +18,7 @@ libfairlead_a_SOURCES += \
 	src/base/options.c \
 	src/base/out.c \
 	src/base/reason.c \
+	src/base/seniority.c \
 	src/base/streams.c \
 	src/base/table.c
 noinst_HEADERS += \
@@ -42,6 +43,7 @@ noinst_HEADERS += \
 	include/fairlead/out.h \
 	include/fairlead/reason.h \
 	include/fairlead/reasons.def \
+	include/fairlead/seniority.h \
 	include/fairlead/streams.h \
 	include/fairlead/table.h \
 	include/fairlead/traffic.h

@@ -189,22 +189,22 @@ static size_t n_before(const struct plan_row *row)
 static int turn_cmp(const void *a, const void *b)
 {
 	const struct plan_row *ra = a, *rb = b;
-	const struct ipam_turn ta = record_turn(ra->record), tb = record_turn(rb->record);
+	const struct seniority ta = record_turn(ra->record), tb = record_turn(rb->record);
 
-	return ipam_order_cmp(&ta, &tb);
+	return seniority_cmp(&ta, &tb);
 }
 
 /* Holders by name, then those who wait, by whose turn is earlier. */
 static int row_cmp(const void *a, const void *b)
 {
 	const struct plan_row *ra = a, *rb = b;
-	struct ipam_turn ta = record_turn(ra->record), tb = record_turn(rb->record);
+	struct seniority ta = record_turn(ra->record), tb = record_turn(rb->record);
 
 	if (!n_before(ra) != !n_before(rb))
 		return n_before(ra) ? -1 : 1;
 	if (n_before(ra))
 		ta.creation_us = tb.creation_us = 0;
-	return ipam_order_cmp(&ta, &tb);
+	return seniority_cmp(&ta, &tb);
 }
 
 /* @s: NULL: it cannot be read. */

@@ -337,3 +337,105 @@ void check_reservations(struct schema_ctx *x, struct draft *d, const struct conf
 	}
 	schema_leave(x, mark);
 }
+
+/* ---- renumber ---- */
+
+bool is_service_key(const char *s)
+{
+	const char *slash = strchr(s, '/');
+
+	return slash && slash != s && slash[1] && !strchr(slash + 1, '/');
+}
+
+/* Those of the list that were read, so that none has to be compared with all. */
+struct renumbered {
+	const char *service;
+	UT_hash_handle hh;
+};
+
+/* True if it was there before. */
+static bool see_renumbered(struct pool_target *t, const char *service)
+{
+	struct renumbered *seen;
+
+	HASH_FIND_STR(t->renumbered, service, seen);
+	if (seen)
+		return true;
+	seen = xcalloc(1, sizeof(*seen));
+	seen->service = service;
+	HASH_ADD_KEYPTR(hh, t->renumbered, service, strlen(service), seen);
+	return false;
+}
+
+static void forget_renumbered(struct pool_target *t)
+{
+	struct renumbered *seen, *next;
+
+	HASH_ITER(hh, t->renumbered, seen, next) {
+		HASH_DEL(t->renumbered, seen);
+		free(seen);
+	}
+}
+
+static void renumber_item(struct schema_ctx *x, const struct ynode *node, void *target)
+{
+	struct pool_target *t = target;
+	const char *s = schema_text(x, node);
+
+	if (!s)
+		return;
+	if (!is_service_key(s)) {
+		schema_error(x, node->line, "invalid Service \"%.128s\"; write namespace/name", s);
+		return;
+	}
+	if (see_renumbered(t, s)) {
+		schema_repeated(x, node, s);
+		return;
+	}
+	ARRAY_RESERVE(t->pool.renumber_services, t->cap_renumber, t->pool.n_renumber_services + 1);
+	t->pool.renumber_services[t->pool.n_renumber_services++] = xstrdup(s);
+}
+
+static void read_renumber(struct schema_ctx *x, const struct schema_key *key,
+                          const struct ynode *node, void *field)
+{
+	struct pool_target *t = field;
+
+	if (node->kind != YNODE_LIST) {
+		schema_read_bool(x, key, node, &t->pool.renumber);
+		return;
+	}
+	schema_list(x, node, CONFIG_RENUMBER_MAX, renumber_item, t);
+	forget_renumbered(t);
+	t->pool.renumber = t->pool.n_renumber_services > 0;
+}
+
+static void print_renumber(struct out *o, const struct schema_key *key, const void *field)
+{
+	const struct config_pool *pool = field;
+
+	if (pool->n_renumber_services > 0)
+		schema_print_strings(o, key->name, pool->renumber_services,
+		                     pool->n_renumber_services);
+	else if (pool->renumber)
+		out_bool(o, key->name, true);
+}
+
+static void free_renumber(void *field)
+{
+	struct config_pool *pool = field;
+
+	for (size_t i = 0; i < pool->n_renumber_services; i++)
+		free(pool->renumber_services[i]);
+	free(pool->renumber_services);
+}
+
+const struct schema_type renumber_type = {
+	.form = "true or false, or list of Services",
+	.value = SCHEMA_NOTATION,
+	.is_list = true,
+	.or_bool = true,
+	.read = read_renumber,
+	.print = print_renumber,
+	.fini = free_renumber,
+};

@@ -61,6 +61,7 @@ struct pool_target {
 	struct config_pool pool;
 	struct draft *draft;
 	size_t cap_ranges, cap_advertisements, cap_renumber;
+	struct renumbered *renumbered; /* while the list is read */
 	const struct ynode *advertisement_nodes[CONFIG_ADVERTISEMENTS_MAX];
 };
 
@@ -93,6 +94,8 @@ extern const struct schema_type layer2_type;
 void print_layer2(struct out *o, const char *key, const struct config_pool *pool);
 /* The types of exclude and reservations, at a struct config_pool. */
 extern const struct schema_type exclude_type, reservations_type;
+/* The type of renumber, at a struct pool_target. */
+extern const struct schema_type renumber_type;
 /* The type of cool-down, at a uint32_t. */
 extern const struct schema_type cool_down_type;
 /* The type of a pool's quota, at a struct config_pool. */

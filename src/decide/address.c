@@ -15,6 +15,7 @@
 
 #include "decide/private.h"
 #include "fairlead/configuration.h"
+#include "fairlead/seniority.h"
 
 /* ---- kinds and admission ---- */
 
@@ -78,11 +79,10 @@ static enum claim claim_of(const struct view *v, const struct config_pool *pool,
 
 static bool is_older(const struct view_service *a, const struct view_service *b)
 {
-	int c = strcmp(a->namespace, b->namespace);
+	const struct seniority one = { a->created_us, a->namespace, a->name };
+	const struct seniority another = { b->created_us, b->namespace, b->name };
 
-	if (a->created_us != b->created_us)
-		return a->created_us < b->created_us;
-	return c ? c < 0 : strcmp(a->name, b->name) < 0;
+	return seniority_cmp(&one, &another) < 0;
 }
 
 static const struct view_service *first_of(const struct view *v, const struct config_pool *pool,

@@ -152,6 +152,28 @@ static void note_request(struct choice *c)
 		         "," IPAM_GIVEN_FOR IPAM_NAME_TEXT, c->r->pool);
 }
 
+/*
+ * The pool shared across namespaces once, and does no longer: no edit parts those that did, so they
+ * are told.
+ */
+static void note_across(struct choice *c)
+{
+	struct ipam_decision *out = c->out;
+	size_t used = strlen(out->message);
+
+	for (size_t i = 0; i < out->n; i++) {
+		const struct ipam_pool *pool = ipam_pool_of(c->ipam, &out->addrs[i]);
+		if (!pool || pool->conf->shares_across_namespaces ||
+		    !ipam_is_across(c->ipam, c->key, &out->addrs[i]))
+			continue;
+		snprintf(out->message + used, sizeof(out->message) - used,
+		         "; a Service of another namespace has %s, too, which the pool no longer "
+		         "allows",
+		         addr_str(&out->addrs[i]));
+		return;
+	}
+}
+
 static void say_kept(struct choice *c, const char *text)
 {
 	struct ipam_decision *out = c->out;
@@ -167,6 +189,7 @@ static void say_kept(struct choice *c, const char *text)
 	         divided ? " and pool " : "", divided ? last->conf->name : "");
 	if (first != c->asked_pool && last != c->asked_pool)
 		note_request(c);
+	note_across(c);
 }
 
 /* It has the address together with others, among whom it does not fit any more. */

@@ -276,17 +276,6 @@ bool ipam_release(struct ipam *ipam, const char *key)
 	return ipam_retain(ipam, key, NULL, 0);
 }
 
-int ipam_order_cmp(const struct ipam_turn *a, const struct ipam_turn *b)
-{
-	if (a->creation_us != b->creation_us) {
-		if (a->creation_us == 0 || b->creation_us == 0)
-			return a->creation_us == 0 ? 1 : -1;
-		return a->creation_us < b->creation_us ? -1 : 1;
-	}
-	int c = strcmp(a->namespace, b->namespace);
-	return c ? c : strcmp(a->name, b->name);
-}
-
 size_t ipam_n_pools(const struct ipam *ipam)
 {
 	return ipam->n_pools;

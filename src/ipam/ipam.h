@@ -214,6 +214,8 @@ typedef bool ipam_may_fn(const struct addr *a, const void *arg);
 bool ipam_first_shared(const struct ipam *ipam, const char *key, const struct tenancy *t,
                        const struct ipam_pool *pool, size_t family_index, ipam_may_fn *may,
                        const void *arg, struct addr *ret_addr);
+/* Has a Service of another namespace the address, too? */
+bool ipam_is_across(const struct ipam *ipam, const char *key, const struct addr *a);
 /*
  * The lowest address of those that say the same key, and what keeps the Service from it; but not
  * that their namespace is another one.

@@ -17,6 +17,7 @@
 #include <utlist.h>
 
 #include "fairlead/mem.h"
+#include "fairlead/seniority.h"
 #include "ipam/ipam.h"
 
 /* ---- by key ---- */
@@ -97,10 +98,10 @@ bool ipam_set_tenancy(struct ipam *ipam, const char *key, const struct tenancy *
 
 static bool ranks_before(int64_t creation_us, const char *key, const struct ipam_service *other)
 {
-	if (creation_us != other->creation_us)
-		return other->creation_us == 0 ||
-		       (creation_us != 0 && creation_us < other->creation_us);
-	return strcmp(key, other->key) < 0;
+	const struct seniority one = seniority_of(creation_us, key);
+	const struct seniority another = seniority_of(other->creation_us, other->key);
+
+	return seniority_cmp(&one, &another) < 0;
 }
 
 static bool is_older(const struct ipam_service *a, const struct ipam_service *b)
@@ -186,6 +187,16 @@ static bool is_in(const struct ipam_service *s, const char *namespace)
 	size_t n = strlen(namespace);
 
 	return !strncmp(s->key, namespace, n) && s->key[n] == '/';
+}
+
+bool ipam_is_across(const struct ipam *ipam, const char *key, const struct addr *a)
+{
+	size_t n = strcspn(key, "/");
+
+	for (const struct ipam_tenant *t = ipam_tenants_of(ipam, a); t; t = t->next)
+		if (strcspn(t->service->key, "/") != n || strncmp(t->service->key, key, n) != 0)
+			return true;
+	return false;
 }
 
 /* Of a Service of another namespace no more is said than that. */

@@ -167,6 +167,8 @@ static void what_stands_twice_is_told(void **state)
 				   "  use: [external-ip, external-ip]\n"
 				   "  namespaces: [a, b, a]\n"
 				   "  addresses: [10.0.0.0/24]\n"
+				   "  renumber: [a/b, b/a, a/b]\n"
+				   "  quota: [{namespaces: [a, a], addresses: 1}]\n"
 				   "external-ips: {allow: [192.0.2.0/24], namespaces: [a, a]}\n";
 	cleanup(config_problems_fini) struct config_problems errors = { 0 }, warnings = { 0 };
 	cleanup(buf_fini) struct buf told = BUF_INIT;
@@ -182,7 +184,9 @@ static void what_stands_twice_is_told(void **state)
 		"3 address-pools[0].protocol[1]: \"layer2\" stands here twice; keep one\n"
 		"4 address-pools[0].use[1]: \"external-ip\" stands here twice; keep one\n"
 		"5 address-pools[0].namespaces[2]: \"a\" stands here twice; keep one\n"
-		"7 external-ips.namespaces[1]: \"a\" stands here twice; keep one\n");
+		"7 address-pools[0].renumber[2]: \"a/b\" stands here twice; keep one\n"
+		"8 address-pools[0].quota[0].namespaces[1]: \"a\" stands here twice; keep one\n"
+		"9 external-ips.namespaces[1]: \"a\" stands here twice; keep one\n");
 	configuration_unref(c);
 }
 

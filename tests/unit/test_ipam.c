@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "fairlead/ipam.h"
+#include "fairlead/seniority.h"
 #include "fairlead/mem.h"
 #include "ipam/runs.h"
 
@@ -997,7 +998,7 @@ static void test_letting_go(void **state)
 /* In this order, and no two alike. */
 static void test_turns(void **state)
 {
-	static const struct ipam_turn order[] = {
+	static const struct seniority order[] = {
 		{ .creation_us = 1, .namespace = "b", .name = "b" },
 		{ .creation_us = 2, .namespace = "a", .name = "a" },
 		{ .creation_us = 2, .namespace = "a", .name = "b" },
@@ -1008,9 +1009,14 @@ static void test_turns(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
 		for (size_t k = 0; k < ARRAY_LEN(order); k++) {
-			int c = ipam_order_cmp(&order[i], &order[k]);
+			int c = seniority_cmp(&order[i], &order[k]);
 			assert_int_equal(c < 0 ? -1 : c > 0, i < k ? -1 : i > k);
 		}
+	/* Of keys as of names: that a hyphen comes before a slash is nothing to them. */
+	const struct seniority ones = seniority_of(2, "a/y"), others = seniority_of(2, "a-b/x");
+	assert_true(seniority_cmp(&ones, &others) < 0);
+	assert_true(seniority_cmp(&others, &ones) > 0);
+	assert_int_equal(seniority_cmp(&ones, &(struct seniority){ 2, "a", "y" }), 0);
 }
 
 /* A message names Services of the same namespace; those of others only where it is to. */
@@ -1840,8 +1846,8 @@ static int turn_cmp(const void *a, const void *b)
 {
 	const struct thing *ta = *(struct thing *const *)a, *tb = *(struct thing *const *)b;
 
-	return ipam_order_cmp(&(struct ipam_turn){ ta->creation_us, ta->namespace, ta->name },
-	                      &(struct ipam_turn){ tb->creation_us, tb->namespace, tb->name });
+	return seniority_cmp(&(struct seniority){ ta->creation_us, ta->namespace, ta->name },
+	                     &(struct seniority){ tb->creation_us, tb->namespace, tb->name });
 }
 
 /* A new leader: everybody's addresses first, in any order; then those that wait, in theirs. */

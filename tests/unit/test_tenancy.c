@@ -461,6 +461,13 @@ static void test_edit_of_pools(void **state)
 		assert_int_equal(has(0), 1);
 		assert_int_equal(has(3), 1);
 		expect_says(3, rows[i].reason, "keeps 10.0.0.1");
+		/* Both are told where the pool would not let them in any more. */
+		if (rows[i].reason == REASON_Kept) {
+			expect_says(0, REASON_Kept, "which the pool no longer allows");
+			expect_says(3, REASON_Kept,
+			            "; a Service of another namespace has 10.0.0.1, too, which the "
+			            "pool no longer allows");
+		}
 		put(3, &(struct written){ "k", "80/TCP", NULL, NULL });
 		assert_int_equal(has(3), 1);
 		stop();
