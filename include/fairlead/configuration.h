@@ -93,6 +93,16 @@ struct config_quota {
 	uint32_t addresses;
 };
 
+/* Which of its free addresses a pool gives, and when it is tried. */
+enum config_allocation {
+	CONFIG_ALLOCATION_LOWEST,
+	CONFIG_ALLOCATION_RANDOM,
+	/*
+	 * the lowest; before and among pools of its priority, the one with the smallest part in use
+	 */
+	CONFIG_ALLOCATION_LEAST_USED_POOL,
+};
+
 struct config_pool {
 	char *name;
 	unsigned int protocols;    /* PROTOCOL_… bits */
@@ -110,7 +120,8 @@ struct config_pool {
 	struct config_quota *quotas; /* a namespace may be in several: each holds */
 	size_t n_quotas;
 	uint32_t cool_down_s; /* 0: none */
-	bool holds_ending;    /* terminating: hold, for Services that do not set it */
+	enum config_allocation allocation;
+	bool holds_ending; /* terminating: hold, for Services that do not set it */
 	bool has_priority;
 	int32_t priority; /* lower first; pools without one come last; ties by name */
 	/* takes in Services whose address is retained; if any are named, only these */

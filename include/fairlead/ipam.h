@@ -104,6 +104,7 @@ struct ipam_request {
 	size_t n_written;
 	char *namespace;         /* of a request for external IPs; else NULL */
 	struct labels labels;    /* the Service's, by which pools select it */
+	uint64_t lot;            /* from its UID: by this a random address is drawn */
 	struct tenancy *tenancy; /* what it says of sharing its addresses; NULL: nothing */
 	/* The ports that the status lists for an address are not all of the Service's, or more. */
 	bool lists_other_ports;

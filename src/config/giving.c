@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a pool does not give to everybody who may have its addresses: those that it excludes, and
- * those that it reserves for one Service.  They stay the pool's: whoever holds one keeps it, and it
- * is announced as the others are.
+ * What a pool does not give to everybody who may have its addresses: those that it excludes, those
+ * that it reserves for one Service, and for a while those that another one has given up.  They stay
+ * the pool's: whoever holds one keeps it, and it is announced as the others are.  And which of the
+ * others it gives first, and whom it takes in.
  */
 #include "config.h"
 
@@ -228,6 +229,43 @@ const struct schema_type cool_down_type = {
 	.value = SCHEMA_TEXT,
 	.read = read_cool_down,
 	.print = print_seconds,
+};
+
+/* ---- allocation ---- */
+
+/* By enum config_allocation. */
+static const char *const allocation_words[] = { "lowest", "random", "least-used-pool", NULL };
+
+static void read_allocation(struct schema_ctx *x, const struct schema_key *key,
+                            const struct ynode *node, void *field)
+{
+	enum config_allocation *allocation = field;
+	const char *s = schema_text(x, node);
+	int i = s ? schema_word_index(allocation_words, s) : -1;
+
+	(void)key;
+	if (i >= 0)
+		*allocation = (enum config_allocation)i;
+	else if (s)
+		schema_error(x, node->line,
+		             "unknown allocation \"%.64s\"; write lowest, random or "
+		             "least-used-pool",
+		             s);
+}
+
+static void print_allocation(struct out *o, const struct schema_key *key, const void *field)
+{
+	const enum config_allocation *allocation = field;
+
+	out_str(o, key->name, allocation_words[*allocation]);
+}
+
+const struct schema_type allocation_type = {
+	.form = "word",
+	.value = SCHEMA_TEXT,
+	.words = allocation_words,
+	.read = read_allocation,
+	.print = print_allocation,
 };
 
 /* ---- the rules of reservations ---- */

@@ -96,6 +96,8 @@ void print_layer2(struct out *o, const char *key, const struct config_pool *pool
 extern const struct schema_type exclude_type, reservations_type;
 /* The type of renumber, at a struct pool_target. */
 extern const struct schema_type renumber_type;
+/* The type of allocation, at an enum config_allocation. */
+extern const struct schema_type allocation_type;
 /* The type of cool-down, at a uint32_t. */
 extern const struct schema_type cool_down_type;
 /* The type of a pool's quota, at a struct config_pool. */

@@ -335,6 +335,15 @@ static const struct schema_key pool_keys[] = {
 	  .otherwise = "0s",
 	  .doc = "For so long, `5m` for example and at most 24h, an address that was given up goes "
 	         "to no other Service (`CoolingDown`); see `COOLING DOWN`." },
+	{ .name = "allocation",
+	  .type = &allocation_type,
+	  SCHEMA_FIELD(struct config_pool, allocation),
+	  .otherwise = "lowest",
+	  .doc = "Which of its free addresses the pool gives: the `lowest`; a `random` one, which is "
+	         "drawn by the UID of the Service, and is the same for whichever controller leads; "
+	         "or, with `least-used-pool`, the lowest of that pool among those of the same "
+	         "priority with this word of which the smallest part is in use. These come before "
+	         "others of that priority." },
 	{ .name = "disabled",
 	  .type = &schema_bool,
 	  SCHEMA_FIELD(struct config_pool, disabled),

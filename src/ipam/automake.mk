@@ -11,6 +11,7 @@ libfairlead_a_SOURCES += \
 	src/ipam/places.c \
 	src/ipam/quota.c \
 	src/ipam/ipam.c \
+	src/ipam/order.c \
 	src/ipam/request.c \
 	src/ipam/reserved.c \
 	src/ipam/runs.c \

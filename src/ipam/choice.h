@@ -21,6 +21,7 @@ struct choice {
 	/* an address that the Service may not share any more is not chosen */
 	bool avoids_misfits;
 	bool overstays;                   /* one such was, as there is no other */
+	const struct ipam_pool **order;   /* of all pools; NULL: as they stand */
 	struct addr pick[IPAM_ADDRS_MAX]; /* [0] IPv4, [1] IPv6; none: not chosen */
 	struct ipam_decision *out;
 };

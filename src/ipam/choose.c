@@ -365,6 +365,13 @@ static bool choose_in(struct choice *c, const struct ipam_pool *pool)
 	return refuse_exhausted(c, pool);
 }
 
+/* ---- from any pool ---- */
+
+static const struct ipam_pool *pool_at(const struct choice *c, size_t i)
+{
+	return c->order ? c->order[i] : &c->ipam->pools[i];
+}
+
 /*
  * Of the pools for some, or those for all.  One that may be for the Service comes before all that
  * give to everybody: what is given too early would stay.  So nothing behind it is tried, and it is
@@ -375,7 +382,7 @@ static bool choose_among(struct choice *c, bool for_some, const struct ipam_pool
 	const struct ipam *ipam = c->ipam;
 
 	for (size_t i = 0; i < ipam->n_pools; i++) {
-		const struct ipam_pool *pool = &ipam->pools[i];
+		const struct ipam_pool *pool = pool_at(c, i);
 		if (config_pool_is_reserved(pool->conf) != for_some)
 			continue;
 		if (choice_is_automatic(c, pool) && choice_take_all_free(c, pool))
@@ -395,9 +402,9 @@ static bool choose_one(struct choice *c, uint8_t family, bool for_some)
 	size_t index = ipam_family_index(family);
 
 	for (size_t i = 0; i < ipam->n_pools; i++)
-		if (config_pool_is_reserved(ipam->pools[i].conf) == for_some &&
-		    choice_is_automatic(c, &ipam->pools[i]) &&
-		    choice_find(c, &ipam->pools[i], index, &c->pick[index]))
+		if (config_pool_is_reserved(pool_at(c, i)->conf) == for_some &&
+		    choice_is_automatic(c, pool_at(c, i)) &&
+		    choice_find(c, pool_at(c, i), index, &c->pick[index]))
 			return true;
 	return false;
 }
@@ -432,7 +439,7 @@ static bool choose_for_all(struct choice *c)
  * All that the pools for some have comes before those for all, also what somebody named who may not
  * have it: who is sent elsewhere stays there, and lists of hand must not do that.
  */
-static bool choose_anywhere(struct choice *c)
+static bool choose_in_order(struct choice *c)
 {
 	const struct ipam_pool *open = NULL;
 
@@ -450,6 +457,16 @@ static bool choose_anywhere(struct choice *c)
 		    choose_one(c, c->r->families[f], false))
 			return true;
 	return refuse_exhausted(c, NULL);
+}
+
+static bool choose_anywhere(struct choice *c)
+{
+	cleanup_free const struct ipam_pool **order = ipam_order(c->ipam, c->r->families[0]);
+
+	c->order = order;
+	bool found = choose_in_order(c);
+	c->order = NULL;
+	return found;
 }
 
 /* The pool asked for: is there one, and is it for this use? */

@@ -82,6 +82,7 @@ void ipam_external_request_of(const struct kube_service *s, const char *class, b
 	else if (!s->external_pool && (enabled || !r.n_held))
 		r.wish = IPAM_WISH_NONE;
 	if (r.wish == IPAM_WISH_ADDRESS) {
+		r.lot = ipam_lot_of(s, 2);
 		r.pool = xstrdup_null(s->external_pool);
 		r.labels = labels_copy(&s->meta.labels);
 		ipam_read_honoured(s, IPAM_CONDITION_EXTERNAL, &r);

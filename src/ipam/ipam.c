@@ -44,6 +44,8 @@ struct ipam *ipam_new(struct configuration *c)
 		ipam_reserve(ipam, &c->pools[i]);
 	for (size_t i = 0; i < ipam->n_pools; i++)
 		ipam_set_quotas(ipam, &ipam->pools[i]);
+	for (size_t i = 0; i < c->n_pools; i++)
+		ipam->balances |= c->pools[i].allocation == CONFIG_ALLOCATION_LEAST_USED_POOL;
 	for (size_t i = 0; i < c->n_peers; i++) {
 		cleanup_free char *what = xasprintf("BGP peer %s", c->peers[i].name);
 		ipam_add_machine(ipam, &c->peers[i].address, REASON_AddressOfPeer, what);

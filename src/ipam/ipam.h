@@ -141,6 +141,7 @@ struct ipam {
 	struct ipam_bounded *bounded;  /* by namespace */
 	struct ipam_cooling *coolings; /* by address */
 	struct ipam_cooler *coolers;   /* by Service */
+	bool balances;                 /* some pools go by how much of them is in use */
 	int64_t now_s;
 	uint64_t n_cooled; /* ever */
 };
@@ -167,6 +168,8 @@ struct ipam_pool *ipam_pool_of(const struct ipam *ipam, const struct addr *a);
 /* Whether the condition of this type says that what is asked for was honoured. */
 void ipam_read_honoured(const struct kube_service *s, const char *type, struct ipam_request *r);
 void ipam_read_families(const struct kube_service *s, struct ipam_request *r);
+/* What the Service draws; objects in files may have no UID, and then go by their names. */
+uint64_t ipam_lot_of(const struct kube_service *s, uint64_t seed);
 bool ipam_is_our_class(const struct kube_service *s, const char *class);
 /*
  * For a Service that names no pool for external IPs: what there is to take back, and to report
@@ -278,6 +281,14 @@ int64_t ipam_pool_cooled_at(const struct ipam *ipam, const struct ipam_pool *poo
 /* How many are neither used nor reserved. */
 uint64_t ipam_n_cooling(const struct ipam *ipam, const struct ipam_pool *pool, size_t family_index);
 
+/* ---- order.c ---- */
+
+/*
+ * The pools in the order in which a Service that has this family first tries them; NULL: as they
+ * stand.  For free().
+ */
+const struct ipam_pool **ipam_order(const struct ipam *ipam, uint8_t family);
+
 /* ---- places.c ---- */
 
 /*
@@ -293,6 +304,9 @@ uint64_t ipam_total(const struct ipam_pool *pool, size_t family_index);
 /* The lowest free address that nobody names; with @squatted, else the lowest that somebody does. */
 bool ipam_first_free(const struct ipam_pool *pool, size_t family_index, bool squatted,
                      struct addr *ret_addr);
+/* The same by the pool's allocation, for a Service that has drawn this lot. */
+bool ipam_next_free(const struct ipam_pool *pool, size_t family_index, bool squatted, uint64_t lot,
+                    struct addr *ret_addr);
 const struct ipam_squat *ipam_squat_of(const struct ipam *ipam, const struct addr *a);
 /* The first Service that names an address of the pool that it is denied; NULL: there is none. */
 const char *ipam_squatter_in(const struct ipam *ipam, const struct ipam_pool *pool);

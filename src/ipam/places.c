@@ -91,6 +91,54 @@ bool ipam_first_free(const struct ipam_pool *pool, size_t family_index, bool squ
 	       (squatted && runs_first(&pool->squatted[family_index], ret_addr));
 }
 
+static struct addr add(const struct addr *a, uint64_t n)
+{
+	struct addr sum = *a;
+
+	for (size_t i = addr_bits(a) / 8; i-- > 0 && n > 0;) {
+		n += sum.b[i];
+		sum.b[i] = (uint8_t)n;
+		n >>= 8;
+	}
+	return sum;
+}
+
+/* Of all addresses of the pool the one that the lot falls on, whoever has it; @a as it is: none. */
+static void draw(const struct ipam_pool *pool, size_t family_index, uint64_t lot, struct addr *a)
+{
+	const struct config_pool *conf = pool->conf;
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < conf->n_ranges; i++)
+		if (ipam_family_index(conf->ranges[i].first.family) == family_index &&
+		    __builtin_add_overflow(total, addr_range_count(&conf->ranges[i]), &total))
+			total = UINT64_MAX;
+	for (size_t i = 0; total > 0 && i < conf->n_ranges; i++) {
+		const struct addr_range *r = &conf->ranges[i];
+		if (ipam_family_index(r->first.family) != family_index)
+			continue;
+		uint64_t n = addr_range_count(r), at = lot % total;
+		if (at < n) {
+			*a = add(&r->first, at);
+			return;
+		}
+		lot = at - n;
+	}
+}
+
+bool ipam_next_free(const struct ipam_pool *pool, size_t family_index, bool squatted, uint64_t lot,
+                    struct addr *ret_addr)
+{
+	struct addr from;
+
+	if (pool->conf->allocation != CONFIG_ALLOCATION_RANDOM ||
+	    !ipam_first_free(pool, family_index, squatted, &from))
+		return ipam_first_free(pool, family_index, squatted, ret_addr);
+	draw(pool, family_index, lot, &from);
+	return runs_from(&pool->runs[family_index], &from, ret_addr) ||
+	       runs_from(&pool->squatted[family_index], &from, ret_addr);
+}
+
 /* ---- machines ---- */
 
 /*

@@ -211,6 +211,11 @@ static bool may_be_joined(const struct ipam_request *r)
 	       (r->wish != IPAM_WISH_NONE || r->tenancy->granted);
 }
 
+uint64_t ipam_lot_of(const struct kube_service *s, uint64_t seed)
+{
+	return hash64_str(s->meta.uid && *s->meta.uid ? s->meta.uid : kube_key(&s->meta), seed);
+}
+
 void ipam_request_of(const struct kube_service *s, const char *class,
                      struct ipam_request *ret_request)
 {
@@ -228,6 +233,7 @@ void ipam_request_of(const struct kube_service *s, const char *class,
 	if (r.tenancy && !may_be_joined(&r))
 		free(TAKE(r.tenancy->key));
 	if (r.wish == IPAM_WISH_ADDRESS) {
+		r.lot = ipam_lot_of(s, 1);
 		read_wishes(s, &r);
 		r.labels = labels_copy(&s->meta.labels);
 		ipam_read_honoured(s, IPAM_CONDITION, &r);

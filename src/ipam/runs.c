@@ -176,6 +176,27 @@ bool runs_first(const struct runs *r, struct addr *ret_addr)
 	return true;
 }
 
+/* The first of the run that may be handed out, not before @from. */
+static bool first_of(const struct runs *r, const struct addr_range *run, const struct addr *from,
+                     struct addr *ret_addr)
+{
+	struct addr a = addr_cmp(from, &run->first) > 0 ? *from : run->first;
+
+	while (!runs_usable(r, &a))
+		if (addr_eq(&a, &run->last) || !addr_next(&a, &a))
+			return false;
+	*ret_addr = a;
+	return true;
+}
+
+bool runs_from(const struct runs *r, const struct addr *from, struct addr *ret_addr)
+{
+	for (size_t i = find(r, from); i < r->n; i++)
+		if (first_of(r, &r->items[i], from, ret_addr))
+			return true;
+	return runs_first(r, ret_addr);
+}
+
 bool runs_has(const struct runs *r, const struct addr *a)
 {
 	size_t i = find(r, a);

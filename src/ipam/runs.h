@@ -37,6 +37,11 @@ void runs_ready(struct runs *r);
 void runs_exclude(struct runs *r, const struct addr_range *range);
 /* The lowest free address; false if there is none.  O(1). */
 bool runs_first(const struct runs *r, struct addr *ret_addr);
+/*
+ * The first free one from @from on, and after the last one the lowest; false if there is none.
+ * O(log n), and one step more for each run of addresses that are not handed out.
+ */
+bool runs_from(const struct runs *r, const struct addr *from, struct addr *ret_addr);
 bool runs_has(const struct runs *r, const struct addr *a);
 /* Takes a free address out; nothing happens if it is not free. */
 void runs_take(struct runs *r, const struct addr *a);

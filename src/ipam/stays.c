@@ -112,7 +112,7 @@ bool choice_find(const struct choice *c, const struct ipam_pool *pool, size_t fa
 	                         ret_addr) ||
 	       (choice_quota_allows_new(c, pool, family_index) &&
 	        (ipam_first_cooling(c->ipam, c->key, pool, family_index, ret_addr) ||
-	         ipam_first_free(pool, family_index, c->last_resort, ret_addr)));
+	         ipam_next_free(pool, family_index, c->last_resort, c->r->lot, ret_addr)));
 }
 
 bool choice_wants(const struct ipam_request *r, uint8_t family)

@@ -1211,6 +1211,7 @@ static void test_retained_has_each_key(void **state)
 		"share-across-namespaces",
 		"quota",
 		"cool-down",
+		"allocation",
 	};
 	struct configuration *again,
 		*c = parse_ok(
@@ -1218,7 +1219,7 @@ static void test_retained_has_each_key(void **state)
 			"- {name: whole, protocol: [layer2, bgp], use: external-ip, addresses: "
 			"[10.0.0.0/24], avoid-buggy-ips: true, exclude: [10.0.0.1/32], disabled: true, "
 			"reservations: [{service: a/b, address: 10.0.0.2}], quota: [{namespaces: "
-			"[a], addresses: 1}], cool-down: 1m,\n"
+			"[a], addresses: 1}], cool-down: 1m, allocation: random,\n"
 			"   auto-assign: false, priority: 7, renumber: true, terminating: hold, "
 			"share-across-namespaces: true, "
 			"namespaces: [a], namespace-selectors: [{match-labels: {a: b}}], "

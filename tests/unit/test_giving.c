@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What bounds a pool in giving, and which of its addresses it gives: quota,
- * cool-down. */
+ * cool-down, allocation. */
 #include "config.h"
 
 #include "unit.h"
@@ -34,6 +34,7 @@ struct asking {
 	const char *held;     /* what its status has; NULL: what the books have */
 	const char *families; /* "4", "46", "46!" if it needs both; NULL: "4" */
 	int port;             /* shares by the key "k", with this port; 0: not */
+	uint64_t lot;
 };
 
 static size_t parse_list(const char *list, struct addr *out)
@@ -78,6 +79,7 @@ static struct ipam_request request_of(const struct ipam *ipam, const struct aski
 	r.n_asked = (uint8_t)parse_list(s->asked, r.asked);
 	r.n_held = (uint8_t)(s->held ? parse_list(s->held, r.held) : held_by(ipam, s->key, r.held));
 	r.pool = xstrdup_null(s->pool);
+	r.lot = s->lot;
 	if (s->port) {
 		struct tenancy_port *port = xcalloc(1, sizeof(*port));
 		*port = (struct tenancy_port){ .port = (uint16_t)s->port };
@@ -489,6 +491,73 @@ static void test_cooling_as_short_text(void **state)
 	ipam_free(ipam);
 }
 
+/* ---- allocation ---- */
+
+#define RANDOM_POOL                                                                           \
+	"address-pools:\n"                                                                    \
+	"- {name: lan, protocol: layer2, addresses: [10.0.0.4-10.0.0.7, 10.0.1.0-10.0.1.3,\n" \
+	"   'fd00::/64'], avoid-buggy-ips: true, allocation: random}\n"
+
+/*
+ * The lot falls on an address of the pool, and of those from there on the first free one is given.
+ */
+static void test_random(void **state)
+{
+	struct ipam *ipam = books_of(RANDOM_POOL);
+
+	(void)state;
+	gets(ipam, (struct asking){ "shop/a", .lot = 2 }, "10.0.0.6");
+	gets(ipam, (struct asking){ "shop/b", .lot = 10 }, "10.0.0.7");
+	/* 10.0.1.0 is not given. */
+	gets(ipam, (struct asking){ "shop/c", .lot = 4 }, "10.0.1.1");
+	gets(ipam, (struct asking){ "shop/d", .lot = 7 }, "10.0.1.3");
+	gets(ipam, (struct asking){ "shop/e", .lot = 15 }, "10.0.0.4");
+	gets(ipam, (struct asking){ "shop/f", .lot = 1ULL << 63 | 1, .families = "6" },
+	     "fd00::8000:0:0:1");
+	keeps(ipam, (struct asking){ "shop/a", .lot = 3 }, "10.0.0.6");
+	ipam_free(ipam);
+}
+
+/* All are given, whatever lots are drawn. */
+static void test_random_gives_all(void **state)
+{
+	struct ipam *ipam = books_of(RANDOM_POOL);
+
+	(void)state;
+	for (uint64_t i = 0; i < 7; i++) {
+		cleanup_free char *key = xasprintf("shop/s%u", (unsigned int)i);
+		struct ipam_decision d = ask(ipam, &(struct asking){ key, .lot = 5 });
+		assert_int_equal(d.reason, REASON_Assigned);
+	}
+	refused(ipam, (struct asking){ "shop/z", .lot = 5 }, REASON_PoolExhausted, "all its 7");
+	ipam_free(ipam);
+}
+
+/* Of one priority the pool of which less is in use, before those that go by name. */
+static void test_least_used(void **state)
+{
+	struct ipam *ipam = books_of(
+		"address-pools:\n"
+		"- {name: a, protocol: layer2, priority: 1, addresses: [10.0.0.8-10.0.0.9]}\n"
+		"- {name: b, protocol: layer2, priority: 1, addresses: [10.0.0.1-10.0.0.2],\n"
+		"   allocation: least-used-pool}\n"
+		"- {name: c, protocol: layer2, priority: 1, addresses: [10.0.1.1-10.0.1.4],\n"
+		"   allocation: least-used-pool}\n"
+		"- {name: d, protocol: layer2, priority: 2, addresses: [10.0.1.8-10.0.1.9],\n"
+		"   allocation: least-used-pool}\n");
+
+	static const char *const order[] = { "10.0.0.1", "10.0.1.1", "10.0.1.2",
+		                             "10.0.0.2", "10.0.1.3", "10.0.1.4",
+		                             "10.0.0.8", "10.0.0.9", "10.0.1.8" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+		cleanup_free char *key = xasprintf("shop/s%zu", i);
+		gets(ipam, (struct asking){ key }, order[i]);
+	}
+	ipam_free(ipam);
+}
+
 /* An address that no pool has, or that its pool never gives, is not waited for. */
 static void test_asked_in_vain(void **state)
 {
@@ -524,6 +593,9 @@ int main(void)
 		cmocka_unit_test(test_cooling_of_reserved),
 		cmocka_unit_test(test_cooling_as_text),
 		cmocka_unit_test(test_cooling_as_short_text),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_random_gives_all),
+		cmocka_unit_test(test_least_used),
 		cmocka_unit_test(test_asked_in_vain),
 	};
 

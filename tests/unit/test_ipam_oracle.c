@@ -21,6 +21,7 @@
 
 enum { POOLS = 5, SPAN = 4, SPANS = 8, ADDRS = SPAN * SPANS, SERVICES = 14, NAMESPACES = 3 };
 enum { QUOTAS = 2, STEPS = 250, SEEDS = 300 };
+#define LOT(service) ((int)(service)*7 + 3)
 #define NONE (-1)
 #define WAITS (-2) /* an answer: it has nothing, or keeps what it has, since it cannot have more */
 
@@ -53,6 +54,7 @@ struct pool {
 		int addresses;
 	} quotas[QUOTAS];
 	int cool_down; /* seconds */
+	enum config_allocation allocation;
 };
 
 struct service {
@@ -130,6 +132,7 @@ static void random_pools(void)
 			p->quotas[k].addresses = (int)rnd(4);
 		}
 		p->cool_down = rnd(2) ? (int)rnd(40) : 0;
+		p->allocation = (enum config_allocation)rnd(3);
 	}
 }
 
@@ -219,6 +222,10 @@ static void print_pool(int i, struct buf *out)
 		buf_printf(out, ", priority: %d", p->priority);
 	if (p->is_disabled)
 		buf_puts(out, ", disabled: true");
+	buf_printf(out, ", allocation: %s",
+	           p->allocation == CONFIG_ALLOCATION_LOWEST   ? "lowest"
+	           : p->allocation == CONFIG_ALLOCATION_RANDOM ? "random"
+	                                                       : "least-used-pool");
 	if (p->cool_down)
 		buf_printf(out, ", cool-down: %ds", p->cool_down);
 	print_excluded(i, out);
@@ -322,7 +329,24 @@ static bool cools_for_another(int a, int i)
 	return w.cools_for[a] != NONE && w.cools_for[a] != i;
 }
 
-static int lowest_free(int i, int pool)
+/* The first from which free ones are looked for. */
+static int drawn(int i, int pool)
+{
+	int n = 0, at;
+
+	for (int a = 0; a < ADDRS; a++)
+		n += w.owner[a / SPAN] == pool;
+	if (w.pools[pool].allocation != CONFIG_ALLOCATION_RANDOM || n == 0)
+		return 0;
+	at = LOT(i) % n;
+	for (int a = 0; a < ADDRS; a++)
+		if (w.owner[a / SPAN] == pool && at-- == 0)
+			return a;
+	return 0;
+}
+
+/* By the pool's allocation. */
+static int next_free(int i, int pool)
 {
 	if (!has_quota(i, pool))
 		return NONE;
@@ -330,11 +354,25 @@ static int lowest_free(int i, int pool)
 		if (is_given_by(a, pool) && w.cools_for[a] == i &&
 		    (w.reserved[a] == NONE || w.reserved[a] == i))
 			return a;
-	for (int a = 0; a < ADDRS; a++)
+	for (int k = 0; k < ADDRS; k++) {
+		int a = (drawn(i, pool) + k) % ADDRS;
 		if (is_given_by(a, pool) && holder_of(a) == NONE && w.reserved[a] == NONE &&
 		    w.cools_for[a] == NONE)
 			return a;
+	}
 	return NONE;
+}
+
+/* How full it is, as a fraction of so many that no two are the same but those that are. */
+static int fullness(int pool)
+{
+	int used = 0, total = 0;
+
+	for (int a = 0; a < ADDRS; a++) {
+		total += is_given_by(a, pool);
+		used += is_given_by(a, pool) && holder_of(a) != NONE;
+	}
+	return total ? used * 1000000 / total : 1000000;
 }
 
 /* Is @a tried before @b? */
@@ -346,7 +384,14 @@ static bool is_before(int a, int b)
 
 	if (is_reserved(pa) != is_reserved(pb))
 		return is_reserved(pa);
-	return ka != kb ? ka < kb : a < b;
+	bool la = pa->allocation == CONFIG_ALLOCATION_LEAST_USED_POOL;
+	bool lb = pb->allocation == CONFIG_ALLOCATION_LEAST_USED_POOL;
+
+	if (ka != kb)
+		return ka < kb;
+	if (la != lb)
+		return la;
+	return la && fullness(a) != fullness(b) ? fullness(a) < fullness(b) : a < b;
 }
 
 static int first_pool_but(unsigned int tried)
@@ -371,8 +416,8 @@ static int from_any_pool(int who)
 			continue;
 		if (matches(&w.pools[i], s) == CONFIG_MATCHES_PERHAPS)
 			return WAITS;
-		if (lowest_free(who, i) != NONE)
-			return lowest_free(who, i);
+		if (next_free(who, i) != NONE)
+			return next_free(who, i);
 	}
 	return WAITS;
 }
@@ -442,7 +487,7 @@ static int plain_answer(int i, bool honoured)
 		return take_booked(i, booked);
 	if (pool == NONE)
 		return from_any_pool(i);
-	return lowest_free(i, pool) == NONE ? WAITS : lowest_free(i, pool);
+	return next_free(i, pool) == NONE ? WAITS : next_free(i, pool);
 }
 
 /* ---- the allocator ---- */
@@ -474,6 +519,7 @@ static struct ipam_request request_of(const struct service *s)
 		                  .n_families = 1 };
 
 	r.labels = label("tier", s->tier);
+	r.lot = (uint64_t)LOT(s - w.services);
 	if (s->asked != NONE)
 		r.asked[r.n_asked++] = addr_of(s->asked);
 	if (s->held != NONE)
