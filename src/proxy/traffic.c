@@ -18,8 +18,6 @@
 
 #include "proxy/traffic.h"
 
-#include "fairlead/seniority.h"
-
 #include <netinet/in.h>
 #include <string.h>
 
@@ -154,10 +152,9 @@ bool traffic_way_eq(const struct traffic_way *a, const struct traffic_way *b)
 
 int traffic_precedence(const struct proxy_half *a, const struct proxy_half *b)
 {
-	const struct seniority one = seniority_of(a->created_us, a->key);
-	const struct seniority another = seniority_of(b->created_us, b->key);
-
-	return seniority_cmp(&one, &another);
+	if (a->created_us != b->created_us)
+		return a->created_us < b->created_us ? -1 : 1;
+	return strcmp(a->key, b->key);
 }
 
 bool traffic_in_any(const struct prefix *prefixes, size_t n, const struct addr *a)
