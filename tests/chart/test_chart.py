@@ -608,6 +608,8 @@ REFUSED: dict[str, tuple[Object, str]] = {
     "healthz": ({"speaker": {"healthzBindAddress": "10256"}}, "/speaker/healthzBindAddress"),
     "level": ({"logLevel": "trace"}, "/logLevel"),
     "config": ({"config": ["address-pools"]}, "/config"),
+    "pool": ({"config": {"address-pools": [{"name": "a", "protocol": "l3"}]}}, "/config/address-pools/0/protocol"),
+    "key": ({"config": {"address-pool": []}}, "'address-pool'"),
     "active": ({"configMap": "fairlead-active"}, "/configMap"),
     "allow": ({"externalIPs": {"admissionPolicy": {"allow": ["any"]}}}, "/externalIPs/admissionPolicy/allow/0"),
     "flag": ({"speaker": {"extraArgs": ["log-level=debug"]}}, "/speaker/extraArgs/0"),

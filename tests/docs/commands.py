@@ -260,6 +260,7 @@ ROWS: tuple[Row, ...] = (
         ("cd .. && tests/lint", _by("tests/run: tests/lint 2>&1")),
         ("fairlead config check -o json", _never("it names an output")),
         ("cd tests && python3 -m lab.habits --fix", _never("it writes the sources; tests/lint runs it without --fix")),
+        ("cd tests && python3 -m lab.chart_schema", _never("it writes what tests/docs/test_schema.py compares")),
         ("git reset --soft", _never(_A_NAME)),
         ("tests/cli/golden --write", _never("it writes what tests/cli/golden compares")),
     ),

@@ -13,6 +13,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from docs.test_docs import PAGES, SOURCE, blocks, program
+from lab import chart_schema
 
 CASES = Path(__file__).resolve().parents[1] / "cli"
 
@@ -39,6 +40,11 @@ def test_configurations_of_documents(page: str, schema: Draft7Validator) -> None
     for language, body in blocks(page):
         if language == "yaml":
             assert not complaints(schema, configuration(yaml.safe_load(body))), f"{page}: {body}"
+
+
+def test_the_chart_has_it_for_its_value() -> None:
+    found = chart_schema.SCHEMA.read_text(encoding="utf-8")
+    assert chart_schema.whole() == found, "cd tests && python3 -m lab.chart_schema"
 
 
 def test_examples(schema: Draft7Validator) -> None:
