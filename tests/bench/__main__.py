@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.cluster import Lab, end_on_signals
 from lab.waiting import LabError
 
-from . import allocate, announce, bgp, failover, figures, memory, plan, proxy
+from . import allocate, announce, bgp, failover, figures, memory, plan, proxy, scale
 
 BENCHES = {
     "allocate": allocate.run,
@@ -18,6 +18,7 @@ BENCHES = {
     "memory": memory.run,
     "plan": plan.run,
     "proxy": proxy.run,
+    "scale": scale.run,
 }
 
 

@@ -17,4 +17,5 @@ EXTRA_DIST += \
 	tests/bench/objects.py \
 	tests/bench/plan.py \
 	tests/bench/proxy.py \
-	tests/bench/proxyroom.py
+	tests/bench/proxyroom.py \
+	tests/bench/scale.py
