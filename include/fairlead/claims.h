@@ -115,6 +115,10 @@ struct claims_entry {
 	int64_t kernel_until_ms;   /* until when kernel_seen holds */
 	int64_t since_ms, took_ms; /* as in l2_state */
 	int64_t rival_since_ms, rival_until_ms; /* when two owners were seen, if two_owners */
+	/*
+	 * As an owner that may not be one any more: until when it waits for another; 0: it does not
+	 */
+	int64_t offered_until_ms;
 	size_t heap_index;
 	size_t item;      /* of order, in which it is at held_at (order.c) */
 	uint16_t cause;   /* enum reason: why it was claimed last */
@@ -291,6 +295,12 @@ bool claims_seen_probe(struct claims *c, int64_t now, int64_t waited_ms, const s
 void claims_seen_node(struct claims *c, const struct addr *addr, const uint8_t *mac);
 /* A heartbeat came that we cannot trust: there may be a speaker with another key. */
 void claims_seen_refused(struct claims *c, int64_t now);
+/*
+ * The Ethernet address of the owner of @addr, if its speaker restarts and this node is to answer
+ * the machine at @asker in its name; else NULL.
+ */
+const uint8_t *claims_stand_in(const struct claims *c, const struct addr *addr,
+                               const uint8_t *asker, bool is_probe);
 /* This node answers for @addr. */
 bool claims_answers(const struct claims *c, const struct addr *addr);
 

@@ -98,9 +98,11 @@ struct wire_echo {
 
 /* Made while most of the known nodes were not heard, or kept through a silence of ours. */
 #define WIRE_CLAIM_WEAK 0x01
+/* Its owner answers for it only until another node claims it.  Not in the digest. */
+#define WIRE_CLAIM_OFFERED 0x02
 /* In a delta: given up; if weak, too, because another answers for it. */
 #define WIRE_CLAIM_GONE 0x80
-#define WIRE_CLAIM_FLAGS 0x81
+#define WIRE_CLAIM_FLAGS 0x83
 
 struct wire_claim {
 	struct addr addr;

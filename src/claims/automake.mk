@@ -6,6 +6,7 @@ libfairlead_a_SOURCES += \
 	src/claims/datagram.c \
 	src/claims/entries.c \
 	src/claims/gate.c \
+	src/claims/handover.c \
 	src/claims/identity.c \
 	src/claims/member.c \
 	src/claims/member_timing.c \
@@ -13,6 +14,7 @@ libfairlead_a_SOURCES += \
 	src/claims/order.c \
 	src/claims/rivals.c \
 	src/claims/spread.c \
+	src/claims/stand_in.c \
 	src/claims/start.c \
 	src/claims/strangers.c \
 	src/claims/tables.c \
@@ -39,6 +41,12 @@ check_PROGRAMS += tests/unit/test_order
 TESTS += tests/unit/test_order
 tests_unit_test_order_SOURCES = tests/unit/test_order.c tests/unit/unit.h
 tests_unit_test_order_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_handover
+TESTS += tests/unit/test_handover
+tests_unit_test_handover_SOURCES = tests/unit/test_handover.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
+tests_unit_test_handover_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
+tests_unit_test_handover_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_member
 TESTS += tests/unit/test_member

@@ -7,8 +7,8 @@
  * that follows; whatever changes any of these calls it again.  So there are no transitions to
  * forget:
  *
- *	claimed?  keep it, unless no longer entitled, or a rival's claim wins; after a silence
- *	          through the gate
+ *	claimed?  keep it, unless no longer entitled and no other node is to follow (handover.c),
+ *	          or a rival's claim wins; after a silence through the gate
  *	not entitled:           L2_IDLE, or L2_OTHER
  *	a rival holds it:       L2_OTHER, unless the rival's claim is outdated
  *	free:                   through the gate, L2_WAITING (turn in the rendezvous order) →
@@ -115,6 +115,8 @@ static void maintain(struct claims *c, int64_t now, struct claims_entry *e)
 		at = e->verify_at_ms;
 	if (e->two_owners && e->rival_until_ms < at)
 		at = e->rival_until_ms;
+	if (e->offered_until_ms && e->offered_until_ms < at)
+		at = e->offered_until_ms;
 	entry_wake_at(c, e, at);
 }
 
@@ -178,17 +180,26 @@ static void stand_by(struct claims *c, int64_t now, struct claims_entry *e,
 	entry_wake_at(c, e, e->recalled ? e->recalled_until_ms : CLAIMS_NEVER);
 }
 
+/* Ours is claimed: it ends where another's prevails, or we may not be the owner any more. */
+static void let_go_if_due(struct claims *c, int64_t now, struct claims_entry *e)
+{
+	bool lost = contested_and_lost(c, now, e);
+
+	if (entitled(e))
+		handover_cancel(c, e);
+	if (!lost && (entitled(e) || hands_over(c, now, e)))
+		return;
+	c->yields += !entitled(e);
+	own_clear(c, now, e);
+}
+
 void settle(struct claims *c, int64_t now, struct claims_entry *e)
 {
 	const struct claims_held *rival = best_rival(c, e);
 	bool had = e->claimed;
 
-	if (e->claimed && !entitled(e)) {
-		own_clear(c, now, e);
-		c->yields++;
-	} else if (e->claimed && contested_and_lost(c, now, e)) {
-		own_clear(c, now, e);
-	}
+	if (e->claimed)
+		let_go_if_due(c, now, e);
 	order_follow(c, now, e, rival);
 	if (e->claimed)
 		keep(c, now, e, rival != NULL);

@@ -113,8 +113,24 @@ uint64_t score(const struct addr *addr, uint64_t name_hash)
 	return hash64(addr->b, addr_size(addr->family), name_hash);
 }
 
+bool is_offered(const struct claims_held *h)
+{
+	return h->claim.flags & WIRE_CLAIM_OFFERED;
+}
+
+static bool offers(const struct claims_entry *e, uint16_t slot)
+{
+	const struct claims_held *h = e->others;
+
+	while (h && h->peer->slot != slot)
+		h = h->next;
+	return h && is_offered(h);
+}
+
 bool has_just_let_go(const struct claims_entry *e, uint16_t slot, int64_t now)
 {
+	if (offers(e, slot))
+		return true;
 	return e->yielder == slot && (e->freed == CLAIMS_YIELDED || e->freed == CLAIMS_DOUBTED) &&
 	       now - e->freed_ms < CLAIMS_YIELDED_MS;
 }
@@ -162,7 +178,7 @@ uint8_t asks_needed(const struct claims *c, int64_t now, const struct claims_ent
 
 /*
  * A rival's claim that we may overrule: one for an older identity (the address was given to another
- * since), or by a node that has had no news of the cluster for long.
+ * since), one that is offered, or one by a node that has had no news of the cluster for long.
  */
 bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
               const struct claims_held *rival)
@@ -171,6 +187,8 @@ bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
 
 	if (!same_identity(e->want, &rival->claim))
 		return claims_order(&ours, c->opts.node, &rival->claim, rival->peer->name) > 0;
+	if (is_offered(rival))
+		return true;
 	/*
 	 * When the server is gone for everybody, some nodes notice sooner than others, both that it
 	 * is gone and that it is back, which is no reason to move anything.  The rival alone has

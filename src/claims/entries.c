@@ -196,6 +196,7 @@ void own_clear(struct claims *c, int64_t now, struct claims_entry *e)
 	e->let_go_until_ms = now + CLAIMS_YIELDED_MS;
 	own_remove(c, e);
 	e->unproven = e->asks_again = false;
+	e->offered_until_ms = 0;
 	tell(c, e);
 }
 

@@ -172,17 +172,22 @@ static uint16_t holder_of(const struct claims *c, const struct claims_entry *e,
                           const struct claims_held *rival)
 {
 	if (e->claimed)
-		return c->order->self;
-	if (!rival || !same_identity(e->want, &rival->claim))
+		return e->offered_until_ms ? SPREAD_NOWHERE : c->order->self;
+	if (!rival || !same_identity(e->want, &rival->claim) || is_offered(rival))
 		return SPREAD_NOWHERE;
 	return place_of(c, c->tables[rival->peer->slot].node_index);
 }
 
-/* The place of a node that let go of the entry a moment ago; SPREAD_NOWHERE if none did. */
-static uint16_t let_go_at(const struct claims *c, const struct claims_entry *e, int64_t now)
+/*
+ * The place of a node that offers the entry, or let go of it a moment ago; SPREAD_NOWHERE if none.
+ */
+static uint16_t let_go_at(const struct claims *c, const struct claims_entry *e, int64_t now,
+                          const struct claims_held *rival)
 {
-	if (now < e->let_go_until_ms)
+	if (now < e->let_go_until_ms || e->offered_until_ms)
 		return c->order->self;
+	if (rival && is_offered(rival))
+		return place_of(c, c->tables[rival->peer->slot].node_index);
 	if (has_just_let_go(e, e->yielder, now))
 		return place_of(c, c->tables[e->yielder].node_index);
 	return SPREAD_NOWHERE;
@@ -197,10 +202,11 @@ static void gather_entries(struct claims *c, int64_t now)
 	for (struct claims_entry *e = c->entries; e; e = e->hh.next) {
 		if (!e->want)
 			continue;
-		e->held_at = holder_of(c, e, best_rival(c, e));
+		const struct claims_held *rival = best_rival(c, e);
+		e->held_at = holder_of(c, e, rival);
 		o->entries[n++] = e;
 		o->gathered++;
-		uint16_t let_go = let_go_at(c, e, now);
+		uint16_t let_go = let_go_at(c, e, now, rival);
 		if (e->held_at != SPREAD_NOWHERE || let_go == SPREAD_NOWHERE)
 			continue;
 		o->spread.places[let_go].live = false;
@@ -286,7 +292,7 @@ void order_follow(struct claims *c, int64_t now, struct claims_entry *e,
 	if (at != SPREAD_NOWHERE) {
 		spread_hold(&o->spread, item, at);
 	} else if (item->held) {
-		uint16_t let_go = let_go_at(c, e, now);
+		uint16_t let_go = let_go_at(c, e, now, rival);
 		if (let_go != SPREAD_NOWHERE && o->spread.places[let_go].live)
 			order_forget(c); /* once: then it is not live */
 		else
@@ -315,6 +321,17 @@ bool order_awaits(struct claims *c, int64_t now, const struct claims_entry *e)
 static bool can_claim(const struct member_peer *p, const struct claims_entry *e)
 {
 	return p->version != 1 || e->addr.family == 4;
+}
+
+bool order_has_heir(const struct claims *c, const struct claims_entry *e)
+{
+	for (size_t i = 0; i < c->member->n_slots; i++) {
+		const struct member_peer *p = c->member->peers[i];
+		if (p && is_live(p) && is_candidate(e->want, c->tables[i].node_index) &&
+		    can_claim(p, e))
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -7,7 +7,8 @@
  * the copies of peers' claims and talks about them, contest.c answers questions about one address,
  * order.c says whose turn it is, start.c waits for others after a start, gate.c asks the network,
  * rivals.c deals with others that answer, nodes.c asks whether a restarting peer's node is there,
- * cause.c tells why an address is ours, claims.c decides.
+ * handover.c has an owner stay until another one is there, stand_in.c answers in the name of a
+ * restarting peer, cause.c tells why an address is ours, claims.c decides.
  */
 
 #include "fairlead/claims.h"
@@ -83,7 +84,12 @@ uint64_t score(const struct addr *addr, uint64_t name_hash);
 bool is_candidate(const struct l2_want *w, int node_index);
 /* Its place among the candidates, or -1. */
 int position(const struct l2_want *w, int node_index);
-/* The peer in that slot was the last to let go of it, so recently that it is no candidate. */
+/* Its holder answers for it only until somebody else has claimed it. */
+bool is_offered(const struct claims_held *h);
+/*
+ * The peer in that slot offers it, or was the last to let go of it, so recently that it is no
+ * candidate.
+ */
 bool has_just_let_go(const struct claims_entry *e, uint16_t slot, int64_t now);
 /* It was ours before we restarted, and the peers still hold it for us. */
 bool resumes(const struct claims_entry *e, int64_t now);
@@ -114,6 +120,8 @@ uint64_t order_steps(const struct claims *c);
 bool order_awaits(struct claims *c, int64_t now, const struct claims_entry *e);
 /* Some Node that is Ready is no living peer yet, or listens. */
 bool order_lacks_nodes(struct claims *c, int64_t now);
+/* A living candidate might claim it now. */
+bool order_has_heir(const struct claims *c, const struct claims_entry *e);
 /* The index of the node, -1 if there is none of that name. */
 int node_index(const struct l2_snapshot *s, const char *name);
 
@@ -170,6 +178,19 @@ void nodes_heard(struct claims *c, int64_t now, struct member_peer *p, enum memb
                  bool is_new, const struct addr *source);
 void nodes_tick(struct claims *c, int64_t now);
 int64_t nodes_deadline(const struct claims *c);
+
+/* ---- handover.c ---- */
+
+/*
+ * As an owner that may not be one any more: true while it goes on answering until another node has
+ * claimed the address.
+ */
+bool hands_over(struct claims *c, int64_t now, struct claims_entry *e);
+/* It may be one again. */
+void handover_cancel(struct claims *c, struct claims_entry *e);
+/* Another machine, maybe the peer @p, has announced the address; true if it was waited for. */
+bool handover_ends(struct claims *c, int64_t now, struct claims_entry *e,
+                   const struct member_peer *p);
 
 /* ---- cause.c ---- */
 

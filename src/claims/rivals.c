@@ -345,6 +345,8 @@ void claims_seen(struct claims *c, int64_t now, int64_t waited_ms, const struct 
 
 	if (!e)
 		return;
+	if (!is_timely(c, now, e, is_answer) && handover_ends(c, now, e, p))
+		return;
 	/* Let go by its holder, and taken since. */
 	if (e->freed == CLAIMS_YIELDED)
 		e->freed = CLAIMS_DOUBTED;

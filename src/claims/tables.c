@@ -79,7 +79,7 @@ bool table_put(struct claims *c, struct member_peer *p, const struct wire_claim 
 		table_drop(c, h);
 	h = xcalloc(1, sizeof(*h));
 	h->claim = *claim;
-	h->claim.flags &= WIRE_CLAIM_WEAK;
+	h->claim.flags &= WIRE_CLAIM_WEAK | WIRE_CLAIM_OFFERED;
 	h->peer = p;
 	h->entry = e;
 	h->next = e->others;

@@ -4,6 +4,7 @@
 #include "l2/neighbor.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "fairlead/mem.h"
 
@@ -26,4 +27,15 @@ int neighbor_decode(const void *frame, size_t size, const struct neighbor_ops **
 			return 0;
 		}
 	return -EINVAL;
+}
+
+size_t neighbor_answer_for(const struct neighbor_ops *ops, const uint8_t *mac, const uint8_t *owner,
+                           const struct neighbor_packet *question,
+                           uint8_t frame[static NEIGHBOR_FRAME_MAX])
+{
+	size_t size = ops->answer(owner, question, frame);
+
+	/* Switches learn from the Ethernet header where a machine is: that is ours. */
+	memcpy(frame + NEIGHBOR_MAC_SIZE, mac, NEIGHBOR_MAC_SIZE);
+	return size;
 }

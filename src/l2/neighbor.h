@@ -59,6 +59,10 @@ struct neighbor_ops {
 
 extern const struct neighbor_ops neighbor_arp, neighbor_ndp;
 
+/* As answer(), in the name of the machine at @owner, which has the target. */
+size_t neighbor_answer_for(const struct neighbor_ops *ops, const uint8_t *mac, const uint8_t *owner,
+                           const struct neighbor_packet *question,
+                           uint8_t frame[static NEIGHBOR_FRAME_MAX]);
 /* The row for a family; NULL if there is none. */
 const struct neighbor_ops *neighbor_of(uint8_t family);
 /* Reads a frame of any of the protocols, and says of which; -EINVAL if it is of none. */

@@ -351,6 +351,20 @@ void segment_set_wants(struct segment *s, int64_t now, const struct l2_snapshot 
 	flush(s, now);
 }
 
+/* Answers for a node whose speaker restarts, if that is our part. */
+static void stand_in(struct segment *s, const struct neighbor_ops *ops,
+                     const struct neighbor_packet *p)
+{
+	uint8_t frame[NEIGHBOR_FRAME_MAX];
+	const uint8_t *owner = claims_stand_in(&s->claims, &p->target, p->mac, !p->sender.family);
+
+	if (!owner)
+		return;
+	size_t size = neighbor_answer_for(ops, s->member.opts.mac, owner, p, frame);
+	s->stats.stood_in++;
+	send_frame(s, frame, size);
+}
+
 static void receive_neighbor(struct segment *s, int64_t now, int64_t waited_ms,
                              const struct neighbor_ops *ops, const struct neighbor_packet *p)
 {
@@ -369,8 +383,12 @@ static void receive_neighbor(struct segment *s, int64_t now, int64_t waited_ms,
 		answers = claims_seen_probe(&s->claims, now, waited_ms, &p->target, p->mac);
 	}
 
-	if (!p->asks || !to_us || addr_eq(&p->sender, &p->target) || !answers)
+	if (!p->asks || !to_us || addr_eq(&p->sender, &p->target))
 		return;
+	if (!answers) {
+		stand_in(s, ops, p);
+		return;
+	}
 	uint8_t frame[NEIGHBOR_FRAME_MAX];
 	size_t size = ops->answer(mac, p, frame);
 	counts_of(s, ops)->questions++;
@@ -504,4 +522,11 @@ void segment_state(const struct segment *s, const struct addr *addr, struct l2_s
 bool segment_answers(const struct segment *s, int64_t now, const struct addr *addr)
 {
 	return s->up && !was_away(s, now) && claims_answers(&s->claims, addr);
+}
+
+bool segment_stands_in(const struct segment *s, int64_t now, const struct addr *addr)
+{
+	static const uint8_t anybody[WIRE_MAC_SIZE];
+
+	return s->up && !was_away(s, now) && claims_stand_in(&s->claims, addr, anybody, false);
 }

@@ -74,6 +74,8 @@ void segment_farewell(struct segment *s, int64_t now, enum l2_stop how);
 void segment_state(const struct segment *s, const struct addr *addr, struct l2_state *ret_state);
 /* Whether a question for @addr that came now would be answered. */
 bool segment_answers(const struct segment *s, int64_t now, const struct addr *addr);
+/* Whether it would be answered in the name of a node whose speaker restarts. */
+bool segment_stands_in(const struct segment *s, int64_t now, const struct addr *addr);
 /* Complaints; times are 0 for never. */
 struct segment_health {
 	size_t mtu, mtu_min; /* the interface's, and what it takes to say everything */

@@ -397,9 +397,9 @@ class Observed:
             longest = max(longest, request.at - began)
         return longest
 
-    def unanswered(self, addresses: list[str]) -> float:
-        """The longest stretch without an answer, in seconds."""
-        return max(self._longest(a, lambda r: not r.answers) for a in addresses)
+    def unanswered(self, addresses: list[str], but_by: str = "") -> float:
+        """The longest stretch without an answer, or with none but this machine's, in seconds."""
+        return max(self._longest(a, lambda r: not set(r.answers) - {but_by}) for a in addresses)
 
     def answered_twice(self) -> float:
         """The longest stretch in which two nodes answered the same requests."""

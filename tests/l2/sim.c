@@ -467,9 +467,9 @@ void sim_observe(struct sim *s)
 	for (size_t a = 0; a < s->n_addresses; a++) {
 		s->owner[a] = sim_owner(s, a);
 		s->changes[a] = 0;
-		s->none_ms[a] = s->several_ms[a] = 0;
+		s->none_ms[a] = s->several_ms[a] = s->silent_ms[a] = 0;
 	}
-	s->worst_none_ms = s->worst_several_ms = 0;
+	s->worst_none_ms = s->worst_several_ms = s->worst_silent_ms = 0;
 }
 
 size_t sim_total_changes(const struct sim *s)
@@ -494,23 +494,30 @@ static void ask_for_all(struct sim *s, struct sim_node *n)
 		return;
 	n->was_asked = true;
 	n->was_there = there;
-	for (size_t a = 0; a < s->n_addresses; a++)
+	for (size_t a = 0; a < s->n_addresses; a++) {
 		n->answers[a] = sim_answers(s, n->index, a);
+		n->stands_in[a] = there && segment_stands_in(n->segment, s->now, sim_address(a));
+	}
 }
 
 static void observe(struct sim *s, size_t a)
 {
-	size_t n = 0, owner = 0;
+	size_t n = 0, owner = 0, others = 0;
 
+	for (size_t i = 0; i < s->n_nodes; i++)
+		others += s->nodes[i].stands_in[a];
 	for (size_t i = 0; i < s->n_nodes; i++)
 		if (s->nodes[i].answers[a]) {
 			owner = i;
 			n++;
 		}
 	s->none_ms[a] = n == 0 ? s->none_ms[a] + 1 : 0;
+	s->silent_ms[a] = n + others == 0 ? s->silent_ms[a] + 1 : 0;
 	s->several_ms[a] = n > 1 ? s->several_ms[a] + 1 : 0;
 	if (s->none_ms[a] > s->worst_none_ms)
 		s->worst_none_ms = s->none_ms[a];
+	if (s->silent_ms[a] > s->worst_silent_ms)
+		s->worst_silent_ms = s->silent_ms[a];
 	if (s->several_ms[a] > s->worst_several_ms)
 		s->worst_several_ms = s->several_ms[a];
 	if (n == 1 && s->owner[a] != (int)owner) {

@@ -70,6 +70,7 @@ struct sim_node {
 	 * and connected then.
 	 */
 	bool answers[SIM_ADDRESSES_MAX];
+	bool stands_in[SIM_ADDRESSES_MAX]; /* in the name of one that restarts */
 	bool was_asked, was_there;
 };
 
@@ -105,6 +106,8 @@ struct sim {
 	int changes[SIM_ADDRESSES_MAX];
 	int64_t none_ms[SIM_ADDRESSES_MAX], several_ms[SIM_ADDRESSES_MAX]; /* the present stretch */
 	int64_t worst_none_ms, worst_several_ms;
+	/* Neither anybody who owns it, nor anybody in the name of one. */
+	int64_t silent_ms[SIM_ADDRESSES_MAX], worst_silent_ms;
 
 	/* A stranger that uses an address, 0: none. */
 	struct addr stranger_address;

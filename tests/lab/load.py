@@ -111,7 +111,8 @@ class Load:
         self.outcomes.append(Outcome(started, time.monotonic(), port, pod, error))
 
     async def _get(self, port: int) -> str:
-        reader, writer = await asyncio.open_connection(self.address, self._port, local_addr=("0.0.0.0", port))
+        local = "::" if ":" in self.address else "0.0.0.0"
+        reader, writer = await asyncio.open_connection(self.address, self._port, local_addr=(local, port))
         try:
             head = f"GET /{self._path} HTTP/1.1\r\nHost: {self._host}\r\nConnection: close\r\n\r\n"
             writer.write(head.encode())

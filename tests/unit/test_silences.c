@@ -12,6 +12,8 @@
 
 /* A node that finds an address answered for asks again after this at most, and then takes it. */
 #define RETRY_MS 3500
+/* How long an owner that goes waits for the next one. */
+#define OFFER_MS 1000
 
 static struct sim sim;
 
@@ -174,7 +176,8 @@ static void what_was_let_go_and_taken_since_is_asked_for(void **state)
 			continue;
 		sim_run(&sim, (int64_t)sim_random(&sim, RETRY_MS));
 		may_own(owner, 0, false);
-		sim_run(&sim, 200 + (int64_t)sim_random(&sim, 1700));
+		/* The other one does not follow in time. */
+		sim_run(&sim, OFFER_MS + 200 + (int64_t)sim_random(&sim, 1700));
 		bool was_taken = sim_owner(&sim, 0) == 2;
 		taken += was_taken;
 		sim_observe(&sim);

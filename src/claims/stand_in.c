@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/*
+ * Answering in the name of a node whose speaker restarts.
+ *
+ * Such a node keeps its addresses, and its kernel goes on forwarding, but nobody there answers
+ * until the new speaker has listened and asked: who has the address in no cache, or looks whether
+ * it is still there, would wait, and give up after a few seconds.  So one of the peers that hold
+ * the claim for it answers, with the Ethernet address of the owner: nothing moves, and whoever asks
+ * learns nothing that would be wrong afterwards.
+ *
+ * Which one, each finds by itself: the first in an order over the names of the peers that it hears.
+ * Where two find differently, two say the same, or nobody answers this once.
+ *
+ * Speakers on the segment get no such answer to a probe.  The owner itself asks before it resumes;
+ * and who probes since for him the time of the hold is over, knows better.
+ */
+#include "claims/private.h"
+
+#include <string.h>
+
+/* Its owner has said that it restarts, or has come back and not claimed it yet. */
+static bool is_away(const struct claims_held *h)
+{
+	return h->peer->state == MEMBER_RESTARTING || h->former;
+}
+
+/* Of all that could do it. */
+static bool is_first(const struct claims *c, const struct claims_entry *e,
+                     const struct member_peer *owner)
+{
+	uint64_t own = score(&e->addr, c->name_hash);
+
+	for (size_t i = 0; i < c->member->n_slots; i++) {
+		const struct member_peer *p = c->member->peers[i];
+		if (p && p != owner && p->state == MEMBER_ALIVE && !(p->flags & WIRE_LISTENING) &&
+		    p->version != 1 && score(&e->addr, c->tables[i].name_hash) > own)
+			return false;
+	}
+	return true;
+}
+
+const uint8_t *claims_stand_in(const struct claims *c, const struct addr *addr,
+                               const uint8_t *asker, bool is_probe)
+{
+	const struct claims_entry *e = entry_find(c, addr);
+	const struct claims_held *h =
+		c->ready && e && e->state == L2_OTHER ? best_rival(c, e) : NULL;
+
+	/* What is weak may have another owner, which we do not hear. */
+	if (!h || !is_away(h) || (h->claim.flags & WIRE_CLAIM_WEAK) ||
+	    !memcmp(asker, h->peer->mac, WIRE_MAC_SIZE) ||
+	    (is_probe && member_by_mac(c->member, asker)) || !is_first(c, e, h->peer))
+		return NULL;
+	return h->peer->mac;
+}
