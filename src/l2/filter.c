@@ -22,6 +22,8 @@
 /* 135 and 136 are the messages of neighbour discovery by which addresses are resolved. */
 #define ANY_ARP "arp"
 #define ANY_NDP "(icmp6 and (ip6[40] == 135 or ip6[40] == 136))"
+/* Answers to what we asked ourselves, such as whether another node is there at its own address. */
+#define TO_US "((" ANY_ARP " or " ANY_NDP ") and not ether multicast) or "
 #define MESSAGES "(udp and (dst port %d or dst port %d) and (ip dst %s or ip6 dst %s))"
 /* Where a frame has the addresses that it is about (RFC 826, RFC 4861 sections 4.3 and 4.4). */
 #define ARP_SENDER 14
@@ -159,6 +161,7 @@ void filter_put(const struct l2_range *ranges, size_t n, struct buf *out)
 	struct prefixes p;
 
 	if (ranges) {
+		buf_puts(out, TO_US);
 		choose(ranges, n, 4, &p);
 		put_arp(&p, out);
 		choose(ranges, n, 6, &p);

@@ -4,8 +4,8 @@
 
 /*
  * What the kernel lets through to layer 2, as a program for it (bpf(4)): the speakers' messages,
- * and ARP and neighbour discovery about addresses that may be ours.  Whatever else a segment is
- * flooded with wakes nobody.
+ * and of ARP and neighbour discovery what is about addresses that may be ours, and what is sent to
+ * this machine alone.  Whatever else a segment is flooded with wakes nobody.
  */
 
 #include <stdatomic.h>

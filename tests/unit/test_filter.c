@@ -36,6 +36,7 @@ static struct frame arp(const char *sender, const char *target)
 {
 	struct frame f = { .size = 60 };
 
+	memset(f.b, 0xff, 6);
 	memcpy(f.b + 12, "\x08\x06\x00\x01\x08\x00\x06\x04\x00\x01", 10);
 	memcpy(f.b + 28, ip(sender).b, 4);
 	memcpy(f.b + 38, ip(target).b, 4);
@@ -44,7 +45,7 @@ static struct frame arp(const char *sender, const char *target)
 
 static struct frame ndp(uint8_t type, const char *target)
 {
-	struct frame f = { .size = 78 };
+	struct frame f = { .b = { 0x33, 0x33 }, .size = 78 };
 
 	memcpy(f.b + 12, "\x86\xdd\x60", 3);
 	f.b[14 + 6] = IPPROTO_ICMPV6;
@@ -112,6 +113,23 @@ static void what_is_about_pools_passes(void **state)
 	assert_true(passes(&p, message(WIRE_PORT_V1, WIRE_GROUP_TEXT)));
 	assert_false(passes(&p, message(WIRE_PORT, "192.0.2.240")));
 	assert_false(passes(&p, message(53, WIRE_GROUP_TEXT)));
+	pcap_freecode(&p);
+}
+
+/* Whether another node is alive is asked at its own address. */
+static void what_is_sent_to_us_alone_passes(void **state)
+{
+	(void)state;
+	const struct l2_range none = range("192.0.2.240", "192.0.2.250");
+	struct bpf_program p = compiled(&none, 1);
+	struct frame reply = arp("192.0.2.12", "192.0.2.11"),
+		     advertisement = ndp(136, "2001:db8::12");
+
+	assert_false(passes(&p, reply));
+	assert_false(passes(&p, advertisement));
+	reply.b[0] = advertisement.b[0] = 0x02;
+	assert_true(passes(&p, reply));
+	assert_true(passes(&p, advertisement));
 	pcap_freecode(&p);
 }
 
@@ -186,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_about_pools_passes),
+		cmocka_unit_test(what_is_sent_to_us_alone_passes),
 		cmocka_unit_test(a_family_without_pools_is_not_heard_of),
 		cmocka_unit_test(before_pools_are_known_everything_passes),
 		cmocka_unit_test(however_many_ranges_there_are_the_program_is_short),
