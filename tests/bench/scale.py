@@ -119,10 +119,11 @@ class Steps:
 
 def _controller(lab: Lab, have: int, size: int) -> None:
     process = lab.start_controller("a")
-    wait_for("all to have an address", lambda: _metrics(lab, "controller-a").get(PATCHES, 0) >= size - have, PATIENCE, 0.5)
+    new = size - have
+    wait_for("all to have an address", lambda: _metrics(lab, "controller-a").get(PATCHES, 0) >= new, PATIENCE, 0.5)
     counts, cpu = _metrics(lab, "controller-a"), cpu_ms(process.pid)
     assigned = time.monotonic()
-    _say(f"controller, start -> {size - have} assigned", f"{cpu / 1000:.2f} s of CPU, {counts[CONNECTS]:.0f} connections")
+    _say(f"controller, start -> {new} assigned", f"{cpu / 1000:.2f} s of CPU, {counts[CONNECTS]:.0f} connections")
     wait_for("the Events", lambda: not _metrics(lab, "controller-a")[WAITING], PATIENCE, 0.1)
     lost = _metrics(lab, "controller-a")[LOST]
     _say("last status -> last Event", f"{time.monotonic() - assigned:.1f} s, {lost:.0f} lost")
