@@ -20,7 +20,8 @@ libfairlead_a_SOURCES += \
 	src/base/reason.c \
 	src/base/seniority.c \
 	src/base/streams.c \
-	src/base/table.c
+	src/base/table.c \
+	src/base/thread.c
 noinst_HEADERS += \
 	include/fairlead/addr.h \
 	include/fairlead/base64.h \
@@ -46,6 +47,7 @@ noinst_HEADERS += \
 	include/fairlead/seniority.h \
 	include/fairlead/streams.h \
 	include/fairlead/table.h \
+	include/fairlead/thread.h \
 	include/fairlead/traffic.h
 
 check_PROGRAMS += tests/unit/test_out

@@ -21,7 +21,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +29,7 @@
 #include <unistd.h>
 
 #include "fairlead/mem.h"
+#include "fairlead/thread.h"
 
 #define GROUPS_STACK_SIZE (256 * 1024)
 #define RETRY_MS 1000
@@ -281,17 +281,8 @@ int groups_start(struct groups **ret_groups, struct err *e)
 		                                   .close = kernel_close };
 	g->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int r = g->wake_fd < 0 ? -errno : 0;
-	if (r == 0) {
-		pthread_attr_t attr;
-		pthread_attr_init(&attr);
-		pthread_attr_setstacksize(&attr, GROUPS_STACK_SIZE);
-		sigset_t all, before;
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &before);
-		r = -pthread_create(&g->thread, &attr, run, g);
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-		pthread_attr_destroy(&attr);
-	}
+	if (r == 0)
+		r = thread_start(&g->thread, GROUPS_STACK_SIZE, run, g);
 	if (r < 0) {
 		groups_free(g);
 		return err_set(e, r, ERR_SYSTEM, "thread for multicast groups: %s", strerror(-r));

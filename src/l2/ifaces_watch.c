@@ -18,7 +18,6 @@
 #include <netlink/netlink.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -27,6 +26,7 @@
 
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "fairlead/thread.h"
 
 #define WATCH_STACK_SIZE (256 * 1024)
 /*
@@ -203,15 +203,7 @@ int ifaces_watch_start(const char *pattern, void (*notify)(void *arg), void *arg
 	pthread_mutex_init(&w->lock, NULL);
 	int r = watch_prepare(w, pattern, e);
 	if (r == 0) {
-		pthread_attr_t attr;
-		pthread_attr_init(&attr);
-		pthread_attr_setstacksize(&attr, WATCH_STACK_SIZE);
-		sigset_t all, before;
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &before);
-		r = -pthread_create(&w->thread, &attr, watch_run, w);
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-		pthread_attr_destroy(&attr);
+		r = thread_start(&w->thread, WATCH_STACK_SIZE, watch_run, w);
 		if (r < 0)
 			err_set(e, r, ERR_SYSTEM, "thread: %s", strerror(-r));
 	}

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -23,6 +22,7 @@
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "fairlead/thread.h"
 #include "l2/attach.h"
 #include "l2/board.h"
 #include "l2/filter.h"
@@ -414,16 +414,8 @@ static int check_options(const struct l2_options *o, struct err *e)
 
 static int start_thread(struct l2 *l2, struct err *e)
 {
-	pthread_attr_t attr;
-	sigset_t all, before;
+	int r = thread_start(&l2->thread, STACK_SIZE, run, l2);
 
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int r = -pthread_create(&l2->thread, &attr, run, l2);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
 	if (r < 0)
 		return err_set(e, r, ERR_SYSTEM, "thread: %s", strerror(-r));
 	l2->urgency = urgent_begin(l2->thread);

@@ -11,8 +11,6 @@
 #include "fairlead/webhook.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +33,7 @@
 #include "fairlead/listen.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "fairlead/thread.h"
 
 #define STACK_SIZE (512 * 1024)
 #define NICENESS 10
@@ -241,21 +240,6 @@ static int prepare(struct webhook *w, struct err *e)
 	return 0;
 }
 
-static int start_thread(struct webhook *w)
-{
-	pthread_attr_t attr;
-	sigset_t all, before;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int r = -pthread_create(&w->thread, &attr, run, w);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	return r;
-}
-
 static void webhook_free(struct webhook *w)
 {
 	if (w->http)
@@ -296,7 +280,7 @@ int webhook_start(const char *address, const struct webhook_subject *subject,
 		r = prepare(w, e);
 	if (r == 0) {
 		w->port = listen_port(w->fd);
-		r = start_thread(w);
+		r = thread_start(&w->thread, STACK_SIZE, run, w);
 		if (r < 0)
 			err_set(e, r, ERR_SYSTEM, "admission webhook: no thread: %s", strerror(-r));
 	}
