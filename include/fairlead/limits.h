@@ -87,7 +87,7 @@
 	  "a log line, `health.left_out` in `/status`") \
 	X(HEALTH_CLIENTS, 128, "connections", \
 	  "clients of all health-check ports at a time", \
-	  "further ones share the places of HTTP_PROBES, and are answered all the same", \
+	  "further ones share the 16 places that are kept for probes, and are answered all the same", \
 	  "`fairlead_health_refused_total{reason=\"evicted\"}`, when these are full as well") \
 	X(HEALTH_CLIENTS_PER_PORT, 16, "connections", \
 	  "of them, clients of one port", \
