@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
+	src/cli/amend.c \
+	src/cli/amend.h \
 	src/cli/archive.c \
 	src/cli/archive.h \
 	src/cli/convert.c \
@@ -48,6 +50,7 @@ libfairlead_a_SOURCES += \
 	src/cli/plan.c \
 	src/cli/plan_air.c \
 	src/cli/plan_markdown.c \
+	src/cli/plan_outcome.c \
 	src/cli/plan_print.c \
 	src/cli/plan.h \
 	src/cli/plan_private.h \
@@ -89,11 +92,14 @@ libfairlead_a_SOURCES += \
 bin_PROGRAMS += src/cli/fairlead
 src_cli_fairlead_SOURCES = \
 	src/cli/answer.c \
+	src/cli/ask.c \
+	src/cli/ask.h \
 	src/cli/check.c \
 	src/cli/command_completion.c \
 	src/cli/command_convert.c \
 	src/cli/command_explain.c \
 	src/cli/command_journal.c \
+	src/cli/command_move.c \
 	src/cli/command_plan.c \
 	src/cli/command_proxy.c \
 	src/cli/command_proxy_diff.c \
@@ -174,6 +180,11 @@ TESTS += tests/unit/test_verdict
 tests_unit_test_verdict_SOURCES = tests/unit/test_verdict.c tests/unit/cli_world.c tests/unit/cli_world.h tests/unit/unit.h
 tests_unit_test_verdict_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += tests/unit/test_amend
+TESTS += tests/unit/test_amend
+tests_unit_test_amend_SOURCES = tests/unit/test_amend.c tests/unit/cli_world.c tests/unit/cli_world.h tests/unit/unit.h
+tests_unit_test_amend_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += tests/unit/test_follow
 TESTS += tests/unit/test_follow
 tests_unit_test_follow_SOURCES = tests/unit/test_follow.c tests/unit/world.c tests/unit/world.h tests/unit/unit.h
@@ -206,6 +217,7 @@ EXTRA_DIST += \
 	tests/cli/legacy.yaml \
 	tests/cli/manuals \
 	tests/cli/metallb.yaml \
+	tests/cli/move-state.yaml \
 	tests/cli/metallb-hostile.yaml \
 	tests/cli/metallb-lossy.yaml \
 	tests/cli/metallb-nameless.yaml \

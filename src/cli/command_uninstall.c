@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fairlead uninstall: the one command that changes something.  It marks fairlead-active, which
- * every daemon follows, waits until each speaker says that it has cleaned up, and takes the mark
- * off again, so that who installs once more finds none; also when it is interrupted.
+ * fairlead uninstall marks fairlead-active, which every daemon follows, waits until each speaker
+ * says that it has cleaned up, and takes the mark off again, so that who installs once more finds
+ * none; also when it is interrupted.
  *
  * A speaker that does not answer, to us or to the API server, holds it up: nothing tells whether it
  * has cleaned up.  It is passed over only where its Node is gone or not Ready, and what stood in
@@ -14,11 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
 
+#include "cli/ask.h"
 #include "cli/commands.h"
 #include "cli/gather.h"
 #include "cli/interrupt.h"
@@ -29,7 +29,6 @@
 #include "fairlead/kube_types.h"
 #include "fairlead/mem.h"
 
-#define ANSWER_SIZE 16
 #define AGAIN_S 1
 #define ATTEMPTS 5
 /* A word, and an error. */
@@ -279,18 +278,14 @@ static void print(const struct command_options *o, const char *namespace, const 
 /* Somebody at a terminal is asked; what runs by itself has no one to ask. */
 static bool is_wanted(const struct command_options *o)
 {
-	char answer[ANSWER_SIZE] = "";
-
-	if (o->yes || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+	if (o->yes || !ask_has_terminal())
 		return true;
 	fputs("Every speaker will stop announcing and remove its rules, so no Service can be reached by "
-	      "its addresses until Fairlead is installed again.",
+	      "its addresses until Fairlead is installed again. ",
 	      stderr);
 	if (o->release_addresses)
-		fputs(" The Services lose their addresses, too.", stderr);
-	fputs(" Go on? [y/N] ", stderr);
-	return fgets(answer, sizeof(answer), stdin) &&
-	       (!strcasecmp(answer, "y\n") || !strcasecmp(answer, "yes\n"));
+		fputs("The Services lose their addresses, too. ", stderr);
+	return ask_goes_on();
 }
 
 /* True: all has been cleaned up; what has become of it is printed. */

@@ -21,7 +21,8 @@ enum command_exit {
 		1, /* no answer, or an answer of no; @e says why where nothing was printed */
 	COMMAND_DEGRADED = 1, /* status, pools, bgp: the verdict */
 	COMMAND_DOWN = 2,
-	COMMAND_CHANGES = 2,    /* plan, proxy diff, config convert: moved, different, lost */
+	COMMAND_CHANGES =
+		2, /* plan, proxy diff, config convert, move: moved, different, lost, refused */
 	COMMAND_NOT_RUN = 2,    /* test: nothing is known about what was to be tested */
 	COMMAND_NOTHING = 2,    /* sysdump */
 	COMMAND_INCOMPLETE = 3, /* explain: printed, but a speaker did not answer */
@@ -40,7 +41,7 @@ struct command_proxy_options {
 	struct facts_flags flags;
 };
 
-/* --from, --to; NULL: not given */
+/* --from, --to, which is an address alone for move; NULL: not given */
 struct command_packet_options {
 	const char *from, *to;
 };
@@ -48,7 +49,7 @@ struct command_packet_options {
 struct command_options {
 	struct options_kube kube;
 	enum out_format format;
-	bool release_addresses, yes;
+	bool release_addresses, yes, dry_run;
 	struct command_test_options test;
 	struct command_proxy_options proxy;
 	struct command_packet_options packet;
@@ -110,6 +111,8 @@ enum command_flags {
 	FLAGS_WIDE = 1 << 20,      /* the format wide */
 	FLAGS_MARKDOWN = 1 << 21,  /* the format markdown */
 	FLAGS_SUMMARY = 1 << 22,   /* --summary alone */
+	FLAGS_EDIT = 1 << 23,      /* --dry-run, --yes, --load-balancer-class */
+	FLAGS_TO = 1 << 24,        /* --to alone */
 };
 
 /* What words on the command line stand for, to complete them. */
@@ -161,10 +164,12 @@ struct command {
 	X(help)           \
 	X(journal)        \
 	X(l2)             \
+	X(move)           \
 	X(plan)           \
 	X(pools)          \
 	X(proxy_diff)     \
 	X(proxy_render)   \
+	X(release)        \
 	X(status)         \
 	X(sysdump)        \
 	X(test)           \

@@ -50,4 +50,29 @@ void plan_markdown(const struct plan *p, struct buf *out);
 /* A list of Services. */
 void plan_print(const struct plan *p, struct out *o);
 
+/* ---- of one Service, which was edited ---- */
+
+/* What becomes of the addresses of its load balancer. */
+struct plan_outcome {
+	bool fails;         /* the controller refuses what it asks for; what it has stays */
+	bool is_silent;     /* nobody would announce some address that it has in the end */
+	const char *reason; /* of the plan; by its name */
+	char *message;
+	struct addr *before, *after;
+	size_t n_before, n_after;
+};
+/* False if there is nothing of a load balancer to be decided. */
+bool plan_outcome_of(const struct plan *p, const char *key, struct plan_outcome *ret_outcome);
+void plan_outcome_fini(struct plan_outcome *outcome);
+/*
+ * Another Service with that address in the end, or NULL; *ret_had: it has it now, too.
+ */
+const char *plan_other_with(const struct plan *p, const char *key, const struct addr *a,
+                            bool *ret_had);
+/*
+ * The list @name: the Service, and those that fare otherwise than by the plan @without the edit.
+ */
+void plan_print_part(const struct plan *p, const struct plan *without, const char *key,
+                     const char *name, struct out *o);
+
 #endif

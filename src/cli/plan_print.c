@@ -80,15 +80,16 @@ void plan_warnings(const struct plan *p, struct buf *out)
 		           p->idle[i]->name, addr_str(&p->idle[i]->address));
 }
 
-static const struct out_table plan_table = {
-	.columns = { { "service", "SERVICE" },
-	             { "before", "BEFORE" },
-	             { "after", "AFTER" },
-	             { "pool", "POOL" },
-	             { "change", "CHANGE" },
-	             { "by", "ANNOUNCED" },
-	             { "why", "REASON" } },
-};
+#define COLUMNS                                                                            \
+	{                                                                                  \
+		{ "service", "SERVICE" }, { "before", "BEFORE" }, { "after", "AFTER" },    \
+			{ "pool", "POOL" }, { "change", "CHANGE" }, { "by", "ANNOUNCED" }, \
+		{                                                                          \
+			"why", "REASON"                                                    \
+		}                                                                          \
+	}
+static const struct out_table plan_table = { .columns = COLUMNS };
+static const struct out_table part_table = { .columns = COLUMNS, .if_any = true };
 
 static void put_addrs(const struct addr *addrs, size_t n, struct out *o)
 {
@@ -249,6 +250,20 @@ void plan_print(const struct plan *p, struct out *o)
 	out_list(o, NULL);
 	for (size_t i = 0; i < p->n; i++)
 		put_row(p, &p->rows[i], o);
+	out_close(o);
+	out_table_end(o);
+}
+
+void plan_print_part(const struct plan *p, const struct plan *without, const char *key,
+                     const char *name, struct out *o)
+{
+	cleanup_free bool *concerned = plan_concerned(p, without);
+
+	out_table(o, &part_table);
+	out_list(o, name);
+	for (size_t i = 0; i < p->n; i++)
+		if (concerned[i] || !strcmp(p->rows[i].record->key, key))
+			put_row(p, &p->rows[i], o);
 	out_close(o);
 	out_table_end(o);
 }

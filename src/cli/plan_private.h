@@ -63,6 +63,8 @@ struct addr *plan_addrs(const struct record_part *p, size_t *ret_n);
 bool plan_silences(const struct plan_side *side);
 /* Of all rounds together.  What is left alone and has an address keeps it. */
 enum ipam_action plan_change(const struct plan_row *row, size_t side);
+/* Of each row, whether its Service fares otherwise than by the other plan: for free(). */
+bool *plan_concerned(const struct plan *p, const struct plan *without);
 /* ---- in words ---- */
 
 /* In a word: what an edit of the pools does beside what Services ask for has words of its own. */

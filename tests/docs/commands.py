@@ -323,6 +323,11 @@ ROWS: tuple[Row, ...] = (
     ),
     *_rows(
         "docs/operations.md",
+        ("fairlead move shop/web …", _by("tests/e2e/test_moves.py::test_a_service_moves_where_it_is_sent")),
+        (
+            "fairlead release shop/web",
+            _by("tests/e2e/test_moves.py::test_a_released_address_is_free_for_who_waits_for_it"),
+        ),
         ("helm template …", _by(_CLUSTER)),
         ("kubectl get services,namespaces,nodes -A -o json | jq …", _never("no package of the tests has jq")),
         ("fairlead plan --config config.yaml --state state.json", _never("that of the line before it")),
@@ -342,6 +347,11 @@ ROWS: tuple[Row, ...] = (
     ),
     *_rows(
         "docs/running.md",
+        ("fairlead move SERVICE …", _by("tests/e2e/test_moves.py::test_a_service_moves_where_it_is_sent")),
+        (
+            "fairlead release SERVICE",
+            _by("tests/e2e/test_moves.py::test_a_released_address_is_free_for_who_waits_for_it"),
+        ),
         ("fairlead-controller --kubeconfig FILE", _by(_DAEMONS)),
         ("fairlead-speaker --kubeconfig …", _by(_DAEMONS)),
         ("head -c 32 /dev/urandom > KEY", _by(_DAEMONS)),

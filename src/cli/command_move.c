@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `fairlead move` and `fairlead release`: what a person would edit in a Service so that it has
+ * another address.
+ *
+ * Nothing is decided here.  The Service as it would be goes through the same plan as `fairlead
+ * plan`, under the configuration in force, and what the controller would refuse is not written; the
+ * plan without the edit shows whom else it concerns.  What release asks for is what that plan gives
+ * to a new Service which is otherwise the same.  The patch names the version that was looked at, so
+ * that it overwrites nobody's edit.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/amend.h"
+#include "cli/ask.h"
+#include "cli/commands.h"
+#include "cli/gather.h"
+#include "cli/plan.h"
+#include "cli/state.h"
+#include "fairlead/ipam.h"
+#include "fairlead/kube.h"
+#include "fairlead/mem.h"
+
+/* Everything that one run reads, and what it made of it. */
+struct work {
+	const struct command_options *o;
+	struct gather *g; /* NULL: from manifests */
+	char *namespace;  /* Fairlead's */
+	char *key;        /* the Service's */
+	struct state state;
+	struct configuration *config; /* in force */
+	const char *text;             /* its own, without what is retained */
+	const struct kube_service **services;
+	const struct kube_remains **remains;
+	const struct kube_node **nodes;
+	const struct kube_object **namespaces;
+	struct plan_input in; /* of these */
+	size_t at;            /* the Service's place among them */
+	struct amendment edit;
+	struct plan *without, *with;
+	struct plan_outcome outcome;
+	const char *refusal; /* by the outcome; NULL: it may be written */
+};
+
+static void work_fini(struct work *w)
+{
+	plan_outcome_fini(&w->outcome);
+	plan_free(w->with);
+	plan_free(w->without);
+	amend_fini(&w->edit);
+	free(w->namespaces);
+	free(w->nodes);
+	free(w->remains);
+	free(w->services);
+	configuration_unref(w->config);
+	state_fini(&w->state);
+	free(w->key);
+	free(w->namespace);
+	gather_close(w->g);
+}
+
+/* ---- what there is ---- */
+
+static int read_configuration(struct work *w, struct err *e)
+{
+	struct config_problems problems = { 0 };
+	const struct kube_config_map *map =
+		state_configuration(&w->state, w->namespace, w->g != NULL, NULL);
+
+	w->text = map ? labels_get(&map->data, CONFIG_MAP_KEY) : NULL;
+	if (w->text)
+		configuration_parse_published(w->text, labels_get(&map->data, CONFIG_MAP_RETAINED),
+		                              &w->config, &problems, NULL);
+	config_problems_fini(&problems);
+	return w->config ? 0
+	                 : err_set(e, -ENOENT, ERR_CONFIG,
+	                           "no configuration is in force: nothing would be decided");
+}
+
+static int read_state(struct work *w, struct err *e)
+{
+	if (w->o->state.n) {
+		int r = state_read_files(&w->state, &w->o->state, e);
+		return r < 0 ? r : read_configuration(w, e);
+	}
+	int r = gather_open(&w->o->kube, &w->g, e);
+	if (r == 0)
+		r = state_read_live(&w->state, w->g, w->namespace, false, e);
+	if (r == 0)
+		r = read_configuration(w, e);
+	if (r == 0 && configuration_selects_namespaces(w->config))
+		r = state_read_namespaces(&w->state, w->g, e);
+	return r;
+}
+
+/* The namespace is "default" if none is given. */
+static int find_service(struct work *w, struct err *e)
+{
+	const char *word = w->o->operands[0];
+
+	w->key = xasprintf("%s%s", strchr(word, '/') ? "" : "default/", word);
+	while (w->at < w->in.n_services && strcmp(kube_key(&w->services[w->at]->meta), w->key) != 0)
+		w->at++;
+	if (w->at < w->in.n_services)
+		return 0;
+	return err_set(e, -ENOENT, ERR_CONFIG, "there is no Service %s, or it cannot be read",
+	               w->key);
+}
+
+static int read_all(struct work *w, struct err *e)
+{
+	int r = read_state(w, e);
+
+	if (r < 0)
+		return r;
+	w->services = state_services(&w->state, &w->in.n_services);
+	w->remains = state_remains(&w->state, &w->in.n_remains);
+	w->nodes = state_nodes(&w->state, &w->in.n_nodes);
+	w->namespaces = state_namespaces(&w->state, &w->in.n_namespaces);
+	w->in.services = w->services;
+	w->in.remains = w->remains;
+	w->in.nodes = w->nodes;
+	w->in.namespaces = w->namespaces;
+	w->in.in_force = w->config;
+	return find_service(w, e);
+}
+
+/* ---- plans ---- */
+
+/* @s: in place of the Service; @another: beside all others, or NULL. */
+static struct plan *plan_with(const struct work *w, const struct kube_service *s,
+                              const struct kube_service *another)
+{
+	struct config_problems problems = { 0 };
+	struct configuration *c = NULL;
+	struct plan_input in = w->in;
+	const struct kube_service **services =
+		xcalloc(in.n_services + 1, sizeof(const struct kube_service *));
+
+	/* One of its own: the plan takes in what would be retained. */
+	configuration_parse_published(w->text, NULL, &c, &problems, NULL);
+	config_problems_fini(&problems);
+	memcpy(services, w->services, in.n_services * sizeof(const struct kube_service *));
+	services[w->at] = s;
+	if (another)
+		services[in.n_services++] = another;
+	in.services = services;
+	struct plan *p = plan_new(c, w->o->load_balancer_class, &in);
+	configuration_unref(c);
+	free(services);
+	return p;
+}
+
+/* ---- the edits ---- */
+
+static int check_to(const struct command_options *o, struct addr to[static IPAM_ADDRS_MAX],
+                    size_t *ret_n, struct err *e)
+{
+	const char *comma = strchr(o->packet.to, ',');
+	cleanup_free char *first =
+		xstrndup(o->packet.to, comma ? (size_t)(comma - o->packet.to) : SIZE_MAX);
+	bool right =
+		addr_parse(first, &to[0]) == 0 && (!comma || addr_parse(comma + 1, &to[1]) == 0);
+
+	*ret_n = comma ? 2 : 1;
+	if (right && comma && to[0].family == to[1].family)
+		return err_set(e, -EINVAL, ERR_CONFIG,
+		               "--to %.100s: a Service has one address of each family at most",
+		               o->packet.to);
+	return right ? 0
+	             : err_set(e, -EINVAL, ERR_CONFIG, "--to \"%.100s\" is no address",
+	                       o->packet.to);
+}
+
+/* What is asked for of a family that is not moved goes on being asked for. */
+static void keep_other_family(const struct work *w, struct addr addrs[static IPAM_ADDRS_MAX],
+                              size_t *n)
+{
+	struct ipam_request r = { 0 };
+
+	if (*n == IPAM_ADDRS_MAX)
+		return;
+	ipam_request_of(w->edit.was, w->o->load_balancer_class, &r);
+	for (size_t i = 0; i < r.n_asked && *n < IPAM_ADDRS_MAX; i++)
+		if (r.asked[i].family != addrs[0].family)
+			addrs[(*n)++] = r.asked[i];
+	ipam_request_fini(&r);
+}
+
+static void ask_addresses(struct work *w, const struct addr *addrs, size_t n)
+{
+	const struct config_pool *pool = configuration_giving_pool_of(w->config, &addrs[0]);
+
+	amend_ask_addresses(&w->edit, addrs, n, pool ? pool->name : NULL);
+}
+
+static int edit_move(struct work *w, struct err *e)
+{
+	const struct command_options *o = w->o;
+	struct addr to[IPAM_ADDRS_MAX] = { { .family = 0 } };
+	size_t n = 0;
+
+	if (o->pool) {
+		amend_ask_pool(&w->edit, o->pool);
+		return 0;
+	}
+	int r = check_to(o, to, &n, e);
+	if (r < 0)
+		return r;
+	keep_other_family(w, to, &n);
+	ask_addresses(w, to, n);
+	return 0;
+}
+
+/* So that nobody has its name: "~" is in none. */
+#define NEWCOMER "~new"
+
+/*
+ * The same Service, as if it were created now, and beside the other one, which has what it has
+ * until it has something else.
+ */
+static struct plan *plan_newcomer(const struct work *w, const struct amendment *any,
+                                  const char *name)
+{
+	struct kube_service s = any->service;
+	cleanup_free char *own_name = xstrdup(name);
+
+	s.meta.name = own_name;
+	s.ingress = NULL;
+	s.n_ingress = 0;
+	s.conditions = NULL;
+	s.n_conditions = 0;
+	s.external_ips = NULL;
+	s.n_external_ips = s.n_external_assigned = 0;
+	s.external_pool = NULL;
+	return plan_with(w, w->edit.was, &s);
+}
+
+static int edit_release(struct work *w, struct err *e)
+{
+	struct plan_outcome now = { .fails = false }, other = { .fails = false };
+	cleanup_free char *name = xasprintf("%s" NEWCOMER, w->edit.was->meta.name);
+	cleanup_free char *key = xasprintf("%s" NEWCOMER, w->key);
+	struct amendment any;
+	int r = 0;
+
+	amend_init(&any, w->edit.was);
+	amend_ask_any(&any);
+	struct plan *p = plan_newcomer(w, &any, name);
+	bool known = plan_outcome_of(w->without, w->key, &now) && plan_outcome_of(p, key, &other);
+
+	if (!known || now.n_before == 0)
+		r = err_set(e, -ENOENT, ERR_CONFIG, "%s has no address of a load balancer", w->key);
+	else if (other.n_after == 0)
+		r = err_set(e, -ENOSPC, ERR_CONFIG,
+		            "there is no other address for %s: %s; nothing was changed", w->key,
+		            other.message);
+	else
+		ask_addresses(w, other.after,
+		              other.n_after < IPAM_ADDRS_MAX ? other.n_after : IPAM_ADDRS_MAX);
+	plan_outcome_fini(&now);
+	plan_outcome_fini(&other);
+	plan_free(p);
+	amend_fini(&any);
+	return r;
+}
+
+/* ---- what comes of it ---- */
+
+/* All that is asked for by name, or what it has is of the pool. */
+static bool is_fulfilled(const struct work *w)
+{
+	const struct plan_outcome *is = &w->outcome;
+	struct ipam_request r = { 0 };
+	bool yes = is->n_after > 0;
+
+	ipam_request_of(&w->edit.service, w->o->load_balancer_class, &r);
+	for (size_t i = 0; i < r.n_asked; i++)
+		yes &= addrs_contain(is->after, is->n_after, &r.asked[i]);
+	for (size_t i = 0; w->o->pool && i < is->n_after; i++) {
+		const struct config_pool *pool =
+			configuration_giving_pool_of(w->config, &is->after[i]);
+		yes &= pool && !strcmp(pool->name, w->o->pool);
+	}
+	ipam_request_fini(&r);
+	return yes;
+}
+
+static void look_ahead(struct work *w)
+{
+	w->with = plan_with(w, &w->edit.service, NULL);
+	if (!plan_outcome_of(w->with, w->key, &w->outcome))
+		w->refusal = "it is no Service of type LoadBalancer that it handles";
+	else if (w->outcome.fails || !is_fulfilled(w))
+		w->refusal = w->outcome.message;
+}
+
+static void put_list(const struct addr *addrs, size_t n, const struct addr *but, size_t n_but,
+                     struct buf *out)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!addrs_contain(but, n_but, &addrs[i]))
+			buf_printf(out, "%s%s", out->size ? ", " : "", addr_str(&addrs[i]));
+}
+
+static void __attribute__((format(printf, 2, 3))) say(struct out *o, const char *fmt, ...)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(&text, fmt, ap);
+	va_end(ap);
+	out_str(o, NULL, buf_str(&text));
+	out_wrap(o, 2, buf_str(&text));
+}
+
+static void say_who_has_it(const struct work *w, const struct addr *a, struct out *o)
+{
+	bool had = false;
+	const char *other = plan_other_with(w->with, w->key, a, &had);
+
+	if (!other)
+		say(o, "%s is free then, or cools down first where its pool says so.", addr_str(a));
+	else if (had)
+		say(o, "%s stays with %s, which has it, too.", addr_str(a), other);
+	else
+		say(o, "%s goes to %s.", addr_str(a), other);
+}
+
+/*
+ * The status is written once.  Only a pool with renumber has the new address beside the old one for
+ * a while, and a Service that asks for something does not wait for that (ipam/stays.c).
+ */
+static void say_traffic(const struct work *w, struct out *o)
+{
+	const struct plan_outcome *is = &w->outcome;
+	cleanup(buf_fini) struct buf lost = BUF_INIT, gained = BUF_INIT;
+
+	put_list(is->before, is->n_before, is->after, is->n_after, &lost);
+	put_list(is->after, is->n_after, is->before, is->n_before, &gained);
+	if (lost.size == 0 && gained.size == 0)
+		say(o, "Its addresses stay as they are, and so does its traffic.");
+	else if (lost.size == 0)
+		say(o, "%s is reached as soon as it stands in the status%s.", buf_str(&gained),
+		    is->n_before ? ", and what the Service has stays as it is" : "");
+	else if (gained.size == 0)
+		say(o, "%s is given up, and connections to it break.", buf_str(&lost));
+	else
+		say(o,
+		    "The status gets %s in place of %s in one write: nodes begin to announce the "
+		    "new and stop announcing the old at the same time. Connections to %s break, "
+		    "and clients that know the Service by a name wait until that leads to %s.",
+		    buf_str(&gained), buf_str(&lost), buf_str(&lost), buf_str(&gained));
+	if (is->is_silent)
+		say(o, "Not all that it has then would be announced: the table says why.");
+	for (size_t i = 0; i < is->n_before; i++)
+		if (!addrs_contain(is->after, is->n_after, &is->before[i]))
+			say_who_has_it(w, &is->before[i], o);
+}
+
+static void show_edit(const struct work *w, struct out *o)
+{
+	cleanup(buf_fini) struct buf typed = BUF_INIT, patch = BUF_INIT;
+
+	amend_put_commands(&w->edit, &typed);
+	amend_put_patch(&w->edit, &patch);
+	out_str(o, "patch", amend_is_empty(&w->edit) ? NULL : buf_str(&patch));
+	out_say(o, amend_is_empty(&w->edit) ? "Nothing is to be edited: it asks for that already."
+	                                    : "The edit:");
+	out_list(o, "commands");
+	for (const char *line = buf_str(&typed); *line;) {
+		size_t n = strcspn(line, "\n");
+		out_printf(o, NULL, "%.*s", (int)n, line);
+		out_say(o, "  %.*s", (int)n, line);
+		line += n + (line[n] != '\0');
+	}
+	out_close(o);
+}
+
+static void show(const struct work *w, struct out *o)
+{
+	out_object(o, NULL);
+	out_str(o, "service", w->key);
+	show_edit(w, o);
+	out_str(o, "refused", w->refusal);
+	if (w->outcome.message) {
+		out_gap(o);
+		out_say(o, "What would come of it:");
+	}
+	plan_print_part(w->with, w->without, w->key, "plan", o);
+	out_list(o, "traffic");
+	if (!w->refusal) {
+		out_gap(o);
+		out_say(o, "Traffic:");
+		say_traffic(w, o);
+	}
+	out_close(o);
+	out_close(o);
+}
+
+static void print(const struct work *w)
+{
+	cleanup(command_answer_fini) struct command_answer a;
+
+	command_answer_init(&a, w->o);
+	show(w, &a.out);
+	command_print(&a);
+	/* The question comes behind it. */
+	fflush(stdout);
+}
+
+/* ---- whether it is done ---- */
+
+/* What runs by itself has nobody to ask, and what comes of the edit is known only now. */
+static bool is_wanted(const struct command_options *o)
+{
+	if (o->yes)
+		return true;
+	if (!ask_has_terminal()) {
+		fputs("Nothing was changed: where there is no terminal to ask at, it takes --yes.\n",
+		      stderr);
+		return false;
+	}
+	if (ask_goes_on())
+		return true;
+	fputs("Nothing was changed.\n", stderr);
+	return false;
+}
+
+static int write_edit(const struct work *w, struct err *e)
+{
+	const struct kube_meta *meta = &w->edit.was->meta;
+	cleanup_free char *path =
+		xasprintf("/api/v1/namespaces/%s/services/%s", meta->namespace, meta->name);
+	cleanup(buf_fini) struct buf patch = BUF_INIT;
+	int status = 0;
+
+	amend_put_patch(&w->edit, &patch);
+	const struct kube_request_spec spec = {
+		.method = "PATCH", .path = path, .body = buf_str(&patch), .patch = KUBE_PATCH_MERGE
+	};
+	if (gather_request(w->g, &spec, &status, e) < 0) {
+		err_prefix(e, "%s",
+		           status == 409 ? "somebody has edited it meanwhile; look again" : w->key);
+		return COMMAND_FAILED;
+	}
+	fprintf(stderr, "%s is edited; fairlead explain %s tells what has come of it\n", w->key,
+	        w->key);
+	return COMMAND_OK;
+}
+
+static int conclude(const struct work *w, struct err *e)
+{
+	if (w->refusal) {
+		err_set(e, -EPERM, ERR_CONFIG, "the controller would refuse that: %s", w->refusal);
+		return COMMAND_CHANGES;
+	}
+	if (w->o->dry_run || amend_is_empty(&w->edit))
+		return COMMAND_OK;
+	return is_wanted(w->o) ? write_edit(w, e) : COMMAND_FAILED;
+}
+
+static int run_edit(const struct command_options *o, int (*edit)(struct work *w, struct err *e),
+                    struct err *e)
+{
+	cleanup(work_fini) struct work w = { .o = o, .namespace = options_namespace(&o->kube) };
+
+	if (o->state.n && !o->dry_run) {
+		err_set(e, -EINVAL, ERR_CONFIG,
+		        "manifests are not edited: --state needs --dry-run");
+		return COMMAND_USAGE;
+	}
+	if (read_all(&w, e) < 0)
+		return COMMAND_FAILED;
+	amend_init(&w.edit, w.services[w.at]);
+	w.without = plan_with(&w, w.edit.was, NULL);
+	int r = edit(&w, e);
+	if (r < 0)
+		return r == -EINVAL ? COMMAND_USAGE : COMMAND_CHANGES;
+	look_ahead(&w);
+	print(&w);
+	return state_exit(&w.state, conclude(&w, e), e);
+}
+
+static int run_move(const struct command_options *o, struct err *e)
+{
+	if (!o->packet.to == !o->pool) {
+		err_set(e, -EINVAL, ERR_CONFIG, "move needs either --to ADDRESS or --pool NAME");
+		return COMMAND_USAGE;
+	}
+	return run_edit(o, edit_move, e);
+}
+
+static int run_release(const struct command_options *o, struct err *e)
+{
+	return run_edit(o, edit_release, e);
+}
+
+#define UNWANTED "nobody said to go on, or the API server refused it"
+#define REFUSED "the controller would refuse it, or there is no other address; nothing was changed"
+
+const struct command command_move = {
+	.words = { "move" },
+	.operands = "[NAMESPACE/]SERVICE --to ADDRESS[,ADDRESS]|--pool NAME [--dry-run]",
+	.names = NAMES_SERVICES,
+	.n = 1,
+	.flags = FLAGS_CLUSTER | FLAGS_OUTPUT | FLAGS_STATE | FLAGS_EDIT | FLAGS_POOL | FLAGS_TO,
+	.summary = "edits a Service so that it asks for this address, or for one of this pool; the "
+		   "edit and what would come of it are shown first",
+	.about = "What the controller would refuse is not written.  The namespace is default if "
+		 "none is given.  With --state and --dry-run the cluster is that of the manifests.",
+	.exits = { [COMMAND_FAILED] = UNWANTED, [COMMAND_CHANGES] = REFUSED },
+	.run = run_move,
+};
+
+const struct command command_release = {
+	.words = { "release" },
+	.operands = "[NAMESPACE/]SERVICE [--dry-run]",
+	.names = NAMES_SERVICES,
+	.n = 1,
+	.flags = FLAGS_CLUSTER | FLAGS_OUTPUT | FLAGS_STATE | FLAGS_EDIT,
+	.summary = "edits a Service so that it gives its addresses back and gets others: it asks "
+		   "for what a new one like it would be given; shown first, as by move",
+	.about = "The namespace is default if none is given.  With --state and --dry-run the "
+		 "cluster is that of the manifests.",
+	.exits = { [COMMAND_FAILED] = UNWANTED, [COMMAND_CHANGES] = REFUSED },
+	.run = run_release,
+};
