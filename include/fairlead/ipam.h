@@ -150,6 +150,11 @@ bool ipam_release(struct ipam *ipam, const char *key);
  * may be decided otherwise now.
  */
 bool ipam_set_tenancy(struct ipam *ipam, const char *key, const struct tenancy *t);
+/*
+ * Has a Service that shares gained an address since ipam_freed_seen()?  Then others that share by
+ * the same key may be decided otherwise.
+ */
+bool ipam_may_be_joined(const struct ipam *ipam);
 /* The key of the first Service that holds the address, or NULL. */
 const char *ipam_holder(const struct ipam *ipam, const struct addr *a);
 bool ipam_holds(const struct ipam *ipam, const char *key, const struct addr *a);
@@ -213,9 +218,10 @@ void ipam_decide(const struct ipam *ipam, const char *key, const struct ipam_req
                  struct ipam_decision *ret_decision);
 
 /*
- * Could the addresses freed since ipam_freed_seen() change the decision?  True if an address that
- * the Service asks for, or that stands in its object, is free now, or if a pool from which it may
- * get one has freed an address.  Sometimes true when nothing changes.
+ * Could what was freed, or may be joined, since ipam_freed_seen() change the decision?  True if an
+ * address that the Service asks for, or that stands in its object, is free now, if a pool from
+ * which it may get one has freed an address, or if it may share one that another has gained.
+ * Sometimes true when nothing changes.
  */
 bool ipam_is_concerned(const struct ipam *ipam, const char *key, const struct ipam_request *r);
 void ipam_freed_seen(struct ipam *ipam);

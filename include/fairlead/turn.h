@@ -24,7 +24,7 @@ struct turn_outcome {
 void turn_sort(struct record **records, size_t n);
 /*
  * The record holds what its object says.  True if what the Service says of sharing may concern
- * others that have its address.
+ * others that have its address, or want to share it.
  */
 bool turn_adopt(struct ipam *ipam, const struct record *r);
 /*
@@ -67,7 +67,10 @@ void turn_request_move(struct record *r, enum ipam_renumber how);
 
 /* May what became free since ipam_freed_seen() change the decision about the record? */
 bool turn_is_concerned(const struct ipam *ipam, const struct record *r);
-/* Lets go of what none of these has or is to have.  True if that freed an address. */
+/*
+ * Lets go of what none of these has or is to have.  True if that freed an address, or one was given
+ * that others may share.
+ */
 bool turn_end(struct ipam *ipam, struct record *const *records, size_t n);
 /*
  * From now on the record holds only what the object says, and what a write that is @left will put

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "fairlead/mem.h"
+#include "fairlead/tenancy.h"
 
 static int record_cmp(const void *a, const void *b)
 {
@@ -138,7 +139,7 @@ bool turn_adopt(struct ipam *ipam, const struct record *r)
 	adopt_status(ipam, r);
 	adopt_recorded(ipam, r);
 	adopt_written(ipam, r);
-	return concerns;
+	return concerns || ipam_may_be_joined(ipam);
 }
 
 void turn_adopt_all(struct ipam *ipam, struct record *const *records, size_t n)
@@ -185,8 +186,11 @@ void turn_reserve(struct ipam *ipam, const struct record *r)
 		hold_wanted(ipam, r->external_key, r->external);
 }
 
-static bool may_change(const struct ipam_decision *d)
+/* What is reserved for another may be shared with that one, once it has it. */
+static bool may_change(const struct ipam_decision *d, const struct ipam_request *q)
 {
+	if (d->reason == REASON_AddressReserved)
+		return q->tenancy && q->tenancy->key;
 	return d->reason == REASON_PoolExhausted || d->reason == REASON_QuotaReached ||
 	       d->reason == REASON_CoolingDown || d->reason == REASON_AddressTaken ||
 	       d->reason == REASON_AddressShared || d->reason == REASON_Retained ||
@@ -354,7 +358,7 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 	t.waits = hold_back(server, &r->lb.request, &d);
 	tell_contested(r, &d);
 	t.news = take(&r->lb, &d);
-	t.waits |= may_change(&d);
+	t.waits |= may_change(&d, &r->lb.request);
 	hold_wanted(ipam, r->key, &r->lb);
 	if (r->external) {
 		tell_given(r->external);
@@ -364,7 +368,7 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 		t.waits |= hold_back(server, &r->external->request, &d);
 		remember(r->external, &d);
 		t.external_news = take(r->external, &d);
-		t.waits |= may_change(&d);
+		t.waits |= may_change(&d, &r->external->request);
 		hold_wanted(ipam, r->external_key, r->external);
 		adopt_written(ipam, r);
 	}
@@ -433,7 +437,7 @@ bool turn_end(struct ipam *ipam, struct record *const *records, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		freed |= turn_settle(ipam, records[i], both);
-	return freed;
+	return freed || ipam_may_be_joined(ipam);
 }
 
 bool turn_settle(struct ipam *ipam, const struct record *r, struct record_write left)

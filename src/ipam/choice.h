@@ -68,6 +68,9 @@ bool choice_is_taken(const struct choice *c, const struct addr *a);
 bool choice_is_misfit(const struct choice *c, const struct addr *a);
 /* It has any such address. */
 bool choice_has_misfit(const struct choice *c);
+/* The lowest that others have and that the Service may share. */
+bool choice_find_shared(const struct choice *c, const struct ipam_pool *pool, size_t family_index,
+                        struct addr *ret_addr);
 /* One that the Service may share, else the lowest free one. */
 bool choice_find(const struct choice *c, const struct ipam_pool *pool, size_t family_index,
                  struct addr *ret_addr);

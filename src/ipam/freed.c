@@ -176,13 +176,44 @@ static bool gets_any(const struct choice *c)
 	return false;
 }
 
+static bool has_any_of(const struct ipam_service *s, uint8_t family)
+{
+	for (size_t i = 0; s && i < s->n; i++)
+		if (s->held[i].family == family)
+			return true;
+	return false;
+}
+
+/*
+ * It lacks an address, and one that shares by the same key was given one: which of the two is
+ * decided first must make no difference.
+ */
+static bool may_join(const struct choice *c)
+{
+	const struct ipam_service *mine = ipam_service_find(c->ipam, c->key);
+	struct addr any;
+
+	if (!ipam_sharers_gained(c->ipam, c->r->tenancy))
+		return false;
+	for (size_t i = 0; i < c->ipam->n_pools; i++)
+		for (size_t k = 0; k < c->r->n_families; k++) {
+			const struct ipam_pool *pool = &c->ipam->pools[i];
+			uint8_t family = c->r->families[k];
+			if (!has_any_of(mine, family) && !asks_for(c->r, family) &&
+			    may_come_from(c, pool) &&
+			    choice_find_shared(c, pool, ipam_family_index(family), &any))
+				return true;
+		}
+	return false;
+}
+
 bool ipam_is_concerned(const struct ipam *ipam, const char *key, const struct ipam_request *r)
 {
 	const struct choice c = choice_of(ipam, key, r);
 
 	return inherits(&c) ||
-	       (r->wish == IPAM_WISH_ADDRESS &&
-	        (gets_asked(&c) || gets_reserved(&c) || gets_any(&c) || has_company(&c)));
+	       (r->wish == IPAM_WISH_ADDRESS && (gets_asked(&c) || gets_reserved(&c) ||
+	                                         gets_any(&c) || may_join(&c) || has_company(&c)));
 }
 
 void ipam_freed_seen(struct ipam *ipam)
@@ -190,4 +221,5 @@ void ipam_freed_seen(struct ipam *ipam)
 	for (size_t i = 0; i < ipam->n_pools; i++)
 		memset(ipam->pools[i].freed, 0, sizeof(ipam->pools[i].freed));
 	ipam_quotas_seen(ipam);
+	ipam->span++;
 }

@@ -17,6 +17,7 @@ struct ipam *ipam_new(struct configuration *c)
 	struct ipam *ipam = xcalloc(1, sizeof(*ipam));
 
 	ipam->config = configuration_ref(c);
+	ipam->span = 1;
 	ipam->n_pools = c->n_pools;
 	ipam->pools = xcalloc(c->n_pools + 1, sizeof(*ipam->pools));
 	ipam->position = xcalloc(c->n_pools + 1, sizeof(*ipam->position));
@@ -194,6 +195,7 @@ static bool hold_one(struct ipam *ipam, const char *key, const struct addr *a, b
 	HASH_ADD(hh, ipam->holdings, addr, sizeof(h->addr), h);
 	ARRAY_RESERVE(s->held, s->cap, s->n + 1);
 	s->held[s->n++] = *a;
+	ipam_gained(ipam, s);
 	if (!pool)
 		return true;
 	ipam_count_quotas(ipam, key, a, true);

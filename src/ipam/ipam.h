@@ -38,6 +38,7 @@ struct ipam_holding {
 struct ipam_sharers {
 	char *key;
 	struct ipam_service *services;
+	uint64_t gained_in; /* the last span in which one of them was given an address */
 	UT_hash_handle hh;
 };
 
@@ -142,6 +143,8 @@ struct ipam {
 	struct ipam_cooling *coolings; /* by address */
 	struct ipam_cooler *coolers;   /* by Service */
 	bool balances;                 /* some pools go by how much of them is in use */
+	uint64_t span;                 /* from one ipam_freed_seen() to the next; the first is 1 */
+	uint64_t gained_in;            /* the last in which any Service that shares gained one */
 	int64_t now_s;
 	uint64_t n_cooled; /* ever */
 };
@@ -192,6 +195,10 @@ const struct ipam_service *ipam_holder_of(const struct ipam *ipam, const struct 
 bool ipam_join(struct ipam *ipam, struct ipam_holding *h, const char *key);
 /* The Service leaves; true if nobody has the address any more. */
 bool ipam_leave(struct ipam_holding *h, const struct ipam_service *s);
+/* The Service has one address more: others that say the same key may be able to join it there. */
+void ipam_gained(struct ipam *ipam, const struct ipam_service *s);
+/* Has anybody who says the same key gained one since ipam_freed_seen()? */
+bool ipam_sharers_gained(const struct ipam *ipam, const struct tenancy *t);
 void ipam_free_sharers(struct ipam *ipam);
 void ipam_forget_tenancy(struct ipam *ipam, struct ipam_service *s);
 

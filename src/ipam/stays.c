@@ -105,11 +105,17 @@ static bool may_share(const struct addr *a, const void *arg)
 	return choice_quota_allows(c, ipam_pool_of(c->ipam, a), a);
 }
 
+bool choice_find_shared(const struct choice *c, const struct ipam_pool *pool, size_t family_index,
+                        struct addr *ret_addr)
+{
+	return ipam_first_shared(c->ipam, c->key, c->r->tenancy, pool, family_index, may_share, c,
+	                         ret_addr);
+}
+
 bool choice_find(const struct choice *c, const struct ipam_pool *pool, size_t family_index,
                  struct addr *ret_addr)
 {
-	return ipam_first_shared(c->ipam, c->key, c->r->tenancy, pool, family_index, may_share, c,
-	                         ret_addr) ||
+	return choice_find_shared(c, pool, family_index, ret_addr) ||
 	       (choice_quota_allows_new(c, pool, family_index) &&
 	        (ipam_first_cooling(c->ipam, c->key, pool, family_index, ret_addr) ||
 	         ipam_next_free(pool, family_index, c->last_resort, c->r->lot, ret_addr)));

@@ -69,6 +69,27 @@ void ipam_forget_tenancy(struct ipam *ipam, struct ipam_service *s)
 	tenancy_free(TAKE(s->tenancy));
 }
 
+void ipam_gained(struct ipam *ipam, const struct ipam_service *s)
+{
+	struct ipam_sharers *g =
+		s->tenancy && s->tenancy->key ? sharers_of(ipam, s->tenancy->key) : NULL;
+
+	if (g)
+		g->gained_in = ipam->gained_in = ipam->span;
+}
+
+bool ipam_sharers_gained(const struct ipam *ipam, const struct tenancy *t)
+{
+	const struct ipam_sharers *g = t && t->key ? sharers_of(ipam, t->key) : NULL;
+
+	return g && g->gained_in == ipam->span;
+}
+
+bool ipam_may_be_joined(const struct ipam *ipam)
+{
+	return ipam->gained_in == ipam->span;
+}
+
 bool ipam_set_tenancy(struct ipam *ipam, const char *key, const struct tenancy *t)
 {
 	const struct ipam_service *known = ipam_service_find(ipam, key);
@@ -155,6 +176,7 @@ bool ipam_join(struct ipam *ipam, struct ipam_holding *h, const char *key)
 	}
 	ARRAY_RESERVE(s->held, s->cap, s->n + 1);
 	s->held[s->n++] = h->addr;
+	ipam_gained(ipam, s);
 	ipam_count_quotas(ipam, key, &h->addr, true);
 	return true;
 }

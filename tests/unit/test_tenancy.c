@@ -234,13 +234,14 @@ static void read_again(size_t i)
 	kube_service_free(s);
 }
 
-static void write_status(size_t i, struct record_write what)
+/* True if that freed an address. */
+static bool write_status(size_t i, struct record_write what)
 {
 	cleanup(buf_fini) struct buf patch = BUF_INIT;
 	const char *status;
 
 	if (!what.ingress)
-		return;
+		return false;
 	record_patch(w.records[i], what, 0, &patch);
 	status = strstr(buf_str(&patch), ",\"status\":");
 	if (!status)
@@ -250,8 +251,9 @@ static void write_status(size_t i, struct record_write what)
 	w.status[i] =
 		xasprintf("%s%.*s", *status == ',' ? "" : ",", (int)(strlen(status) - 1), status);
 	record_written(w.records[i], what);
-	turn_settle(w.ipam, w.records[i], (struct record_write){ .ingress = false });
+	bool freed = turn_settle(w.ipam, w.records[i], (struct record_write){ .ingress = false });
 	read_again(i);
+	return freed;
 }
 
 static void wake(void)
@@ -278,10 +280,11 @@ static void settle(void)
 			writes[i] = t.write;
 			any = true;
 		}
-		turn_end(w.ipam, w.records, 0);
+		bool freed = turn_end(w.ipam, w.records, 0);
 		for (size_t i = 0; i < MANY; i++)
-			write_status(i, writes[i]);
-		wake();
+			freed |= write_status(i, writes[i]);
+		if (freed)
+			wake();
 		if (!any)
 			return;
 	}
@@ -312,14 +315,19 @@ static void start(const char *more)
 	settle();
 }
 
-/* Its owner writes it, for the first time or anew. */
-static void put(size_t i, const struct written *what)
+/* Its owner writes it, for the first time or anew; it is decided in the next turn. */
+static void bring(size_t i, const struct written *what)
 {
 	w.written[i] = *what;
 	read_again(i);
 	if (turn_adopt(w.ipam, w.records[i]))
 		wake();
 	w.dirty[i] = true;
+}
+
+static void put(size_t i, const struct written *what)
+{
+	bring(i, what);
 	settle();
 }
 
@@ -603,6 +611,36 @@ static void test_asks_for_a_retained_one(void **state)
 	}
 }
 
+/*
+ * One of two that came together has its address reserved, and the other may have it as well, asked
+ * for or not, whichever is decided first.
+ */
+static void test_who_comes_before_what_is_reserved(void **state)
+{
+	(void)state;
+	static const char *const pools[] = {
+		ONE ", reservations: [{service: shop/a, address: 10.0.0.1}]",
+		ONE ", reservations: [{service: shop/b, address: 10.0.0.1}]",
+	};
+
+	for (size_t i = 0; i < 4 * ARRAY_LEN(pools); i++) {
+		const char *asks = i & 1 ? "10.0.0.1" : NULL;
+		const size_t owner = i / 4, other = 1 - owner;
+		const struct written wants[] = { { "k", "53/UDP" }, { "k", "53/TCP", NULL, asks } };
+		start(pools[owner]);
+		w.created[0] = w.created[1] = 1;
+		bring(other, &wants[1]);
+		if (i & 2) {
+			settle();
+			expect_says(other, asks ? REASON_AddressReserved : REASON_PoolExhausted,
+			            "");
+		}
+		put(owner, &wants[0]);
+		expect(pools[owner], 1, 1, 0);
+		stop();
+	}
+}
+
 /* The load balancer's part has it, with an older Service: external IPs are not kept waiting. */
 static void test_other_part_has_what_is_reserved(void **state)
 {
@@ -869,6 +907,7 @@ int main(void)
 		cmocka_unit_test(test_older_one_is_adopted),
 		cmocka_unit_test(test_asks_in_vain),
 		cmocka_unit_test(test_asks_for_a_retained_one),
+		cmocka_unit_test(test_who_comes_before_what_is_reserved),
 		cmocka_unit_test(test_other_part_has_what_is_reserved),
 		cmocka_unit_test(test_shares_not_what_it_may_not_have),
 		cmocka_unit_test(test_not_ours),
