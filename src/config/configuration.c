@@ -180,6 +180,8 @@ static const struct schema_type journal_type = {
 	.form = "map",
 	.value = SCHEMA_MAP,
 	.keys = &journal_table,
+	.reads_null = true,
+	.null_is_empty = true,
 	.read = read_node,
 	.print = print_journal,
 };

@@ -55,6 +55,7 @@ struct schema_type {
 	bool or_one, or_bool; /* in place of the list: one item, or true or false */
 	/* a key without a value is read, too; else it is as if it were not there */
 	bool reads_null;
+	bool null_is_empty; /* and then it is as good as an empty map */
 	void (*read)(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
 	             void *field);
 	/*

@@ -142,8 +142,8 @@ static struct json_object *key_schema(const struct schema_key *key)
 {
 	const struct schema_type *t = key->type;
 	struct json_object *o = json_object_new_object();
-	/* Without a value a key is as if it were not there. */
-	bool or_null = !key->required && !t->reads_null;
+	/* Without a value a key is as if it were not there, or empty. */
+	bool or_null = !key->required && (!t->reads_null || t->null_is_empty);
 
 	put_words_about(o, key);
 	if (t->or_one || t->or_bool)

@@ -754,6 +754,9 @@ static void test_journal(void **state)
 		unsigned int days;
 	} cases[] = { { "{}", 0 },
 		      { "journal: {}\n", CONFIG_JOURNAL_DAYS },
+		      /* Who writes the key wants it, and may write its keys later. */
+		      { "journal:\n", CONFIG_JOURNAL_DAYS },
+		      { "journal:\n  days:\n", CONFIG_JOURNAL_DAYS },
 		      { "journal: {days: 7}\n", 7 } };
 
 	(void)state;
