@@ -4,7 +4,7 @@
  * the others.
  *
  * Names and messages may hold what tenants wrote, and whoever shows the text makes links, images
- * and mentions of it: so every character that Markdown knows is escaped.
+ * and mentions of it: so whatever is not ours stands in spans of code.
  */
 #include "config.h"
 
@@ -13,8 +13,9 @@
 #include "cli/plan_private.h"
 #include "fairlead/mem.h"
 
-/* So many rows are shown; the API of GitHub takes comments of 65536 characters. */
+/* So many rows are shown, and bytes of them; GitHub takes comments of 65536 characters. */
 #define ROWS_MAX 100
+#define ROWS_BYTES_MAX 60000
 
 /* In the order in which they are told; the first of them change nothing. */
 static const char *const changes[] = { "none", "keep",     "retain",  "assign",
@@ -49,29 +50,29 @@ void plan_summary(const struct plan *p, struct buf *out)
 		buf_printf(out, "; %zu would fall silent", n_silent);
 }
 
-static void put_escaped(const char *s, struct buf *out)
+/*
+ * In a span of code nothing is resolved: no link is made of www.example.com, no mention of @all,
+ * no emoji of :100: in an address.  A backslash does not help there, neither against what would end
+ * the span nor against what would end the cell.
+ */
+static void put_cell(const char *s, struct buf *out)
 {
+	if (!*s) {
+		buf_puts(out, " - |");
+		return;
+	}
+	buf_puts(out, " `");
 	for (; *s; s++) {
-		if (*s == '@')
-			buf_puts(out, "&#64;");
-		else if (*s == '<')
-			buf_puts(out, "&lt;");
-		else if (*s == '&')
-			buf_puts(out, "&amp;");
+		if (*s == '`')
+			buf_putc(out, '\'');
+		else if (*s == '|')
+			buf_puts(out, "¦");
 		else if ((unsigned char)*s < ' ')
 			buf_putc(out, ' ');
-		else if (strchr("\\`*_{}[]()#+!|~>:", *s))
-			buf_printf(out, "\\%c", *s);
 		else
 			buf_putc(out, *s);
 	}
-}
-
-static void put_cell(const char *s, struct buf *out)
-{
-	buf_puts(out, " ");
-	put_escaped(*s ? s : "-", out);
-	buf_puts(out, " |");
+	buf_puts(out, "` |");
 }
 
 static void put_addrs(const struct addr *addrs, size_t n, struct buf *out)
@@ -101,7 +102,7 @@ static void put_row(const struct plan *p, const struct plan_row *row, size_t sid
 	put_addrs(s->before, s->n_before, out);
 	put_addrs(after, n, out);
 	put_cell(pool ? pool : "", out);
-	put_cell(plan_change_name(row, side), out);
+	buf_printf(out, " %s |", plan_change_name(row, side));
 	put_cell(buf_str(&announced), out);
 	put_cell(buf_str(&why), out);
 	buf_putc(out, '\n');
@@ -112,25 +113,38 @@ static bool is_quiet(const struct plan_row *row, size_t side)
 	return index_of(plan_change_name(row, side)) < N_QUIET && !plan_silences(&row->sides[side]);
 }
 
+struct table {
+	struct buf *out;
+	size_t n, n_left_out;
+};
+
+/* Once one does not fit, none that comes behind it is shown: they are in order. */
+static void add_row(const struct plan *p, const struct plan_row *row, size_t side, struct table *t)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+
+	if (t->n == 0)
+		buf_puts(t->out, "\n| Service | Before | After | Pool | Change | Announced | "
+		                 "Reason |\n|---|---|---|---|---|---|---|\n");
+	if (t->n++ < ROWS_MAX && t->n_left_out == 0)
+		put_row(p, row, side, &text);
+	if (text.size == 0 || t->out->size + text.size > ROWS_BYTES_MAX)
+		t->n_left_out++;
+	else
+		buf_add(t->out, text.data, text.size);
+}
+
 void plan_markdown(const struct plan *p, struct buf *out)
 {
-	size_t n = 0;
+	struct table t = { .out = out };
 
 	buf_printf(out, "**fairlead plan** %s ", plan_is_bad(p) ? "⚠️" : "✅");
 	plan_summary(p, out);
 	buf_putc(out, '\n');
 	for (size_t i = 0; i < p->n; i++)
-		for (size_t k = 0; k < SIDES; k++) {
-			if (!p->rows[i].sides[k].of_interest || is_quiet(&p->rows[i], k))
-				continue;
-			if (n == 0)
-				buf_puts(
-					out,
-					"\n| Service | Before | After | Pool | Change | Announced | "
-					"Reason |\n|---|---|---|---|---|---|---|\n");
-			if (n++ < ROWS_MAX)
-				put_row(p, &p->rows[i], k, out);
-		}
-	if (n > ROWS_MAX)
-		buf_printf(out, "\n%zu more are not shown.\n", n - ROWS_MAX);
+		for (size_t k = 0; k < SIDES; k++)
+			if (p->rows[i].sides[k].of_interest && !is_quiet(&p->rows[i], k))
+				add_row(p, &p->rows[i], k, &t);
+	if (t.n_left_out > 0)
+		buf_printf(out, "\n%zu more are not shown.\n", t.n_left_out);
 }
