@@ -135,6 +135,7 @@ def without_test(page: str) -> list[Command]:
 # ---- what is printed ----
 
 _PLACEHOLDERS = (
+    (r": [a-z][^:]* \(Owner[A-Z]\w+\)\.$", "CAUSE"),  # whose turn it was, and why, is the lab's history
     (r"(?<=\bfairlead-test-)[a-z0-9]{5}\b", "NAME"),
     (r"\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b", "MAC"),
     (r"(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?:/\d+)?(?![\w:])", "ADDRESS"),
@@ -365,6 +366,7 @@ ROWS: tuple[Row, ...] = (
         # The lab has no slice of its API servers, which alone may ask all speakers for this.
         ("fairlead proxy diff", {"status": 3}),
         ("fairlead proxy render --node NAME [--state FILE]", {"words": ("node1", "state.yaml")}),
+        ("fairlead journal …", _by("tests/e2e/test_journal.py::test_who_had_an_address_when")),
         ("fairlead-speaker --cleanup", {**_by(_DAEMONS), "on": "node1"}),
         ("fairlead uninstall", _by("tests/e2e/test_uninstall.py::test_addresses_go_where_that_is_asked_for")),
         ("fairlead test", _by("tests/e2e/test_command_test.py::test_all_is_well")),

@@ -19,6 +19,7 @@ from lab.cluster import Lab
 from lab.processes import Process
 from lab.waiting import LabError, wait_for
 
+WRITES_AT_A_TIME = 32
 WIDE = "address-pools:\n- {name: wide, protocol: layer2, addresses: [192.168.1.240/28, 10.50.0.0/16]}\n"
 ROUND, ROUNDS = 250, 8
 
@@ -102,8 +103,8 @@ def test_thousands_of_services_leave_nothing_behind(lab: Lab) -> None:
     print([(d.name, b, a) for d, b, a in zip(daemons, before, after)])
     for daemon, (kb, fds), (kb_after, fds_after) in zip(daemons, before, after):
         assert zombies(daemon) == [], daemon.name
-        # Connections to the API server and a program under way may come and go.
-        assert fds_after <= fds + 4, daemon.name
+        # A program under way may come and go, and connections to the API server, by HTTP/1 one for each write at a time.
+        assert fds_after <= fds + WRITES_AT_A_TIME + 4, daemon.name
         # A byte leaked for each of these Services would be 1.5 kB; a block of 400 bytes already shows.
         assert kb_after <= kb + 600, f"{daemon.name}: {kb} kB, then {kb_after} kB"
     assert len(our_rules(lab, "node1")) == rules
