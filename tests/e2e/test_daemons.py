@@ -103,7 +103,7 @@ def test_thousands_of_services_leave_nothing_behind(lab: Lab) -> None:
     print([(d.name, b, a) for d, b, a in zip(daemons, before, after)])
     for daemon, (kb, fds), (kb_after, fds_after) in zip(daemons, before, after):
         assert zombies(daemon) == [], daemon.name
-        # A program under way may come and go, and connections to the API server, by HTTP/1 one for each write at a time.
+        # A program under way may come and go, and by HTTP/1 connections to the API server, one for each write.
         assert fds_after <= fds + WRITES_AT_A_TIME + 4, daemon.name
         # A byte leaked for each of these Services would be 1.5 kB; a block of 400 bytes already shows.
         assert kb_after <= kb + 600, f"{daemon.name}: {kb} kB, then {kb_after} kB"
