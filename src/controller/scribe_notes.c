@@ -110,6 +110,30 @@ size_t scribe_ours(const struct controller *ctl, struct addr *to, const struct a
 	return n_ours;
 }
 
+/*
+ * Anybody who may write Services may write the record of external IPs: of these counts what the
+ * condition confirms or this leader gave, and the books agree.
+ */
+static bool is_held(const struct record *r, const struct record_part *p, const struct addr *a)
+{
+	if (p == &r->lb)
+		return true;
+	return ipam_holds(r->ctl->ipam, r->external_key, a) &&
+	       (addrs_contain(p->request.confirmed, p->request.n_confirmed, a) ||
+	        (p->decided && addrs_contain(p->given, p->n_given, a)));
+}
+
+size_t scribe_held(const struct record *r, const struct record_part *p, struct addr *to)
+{
+	struct addr held[IPAM_STATUS_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; r->ctl->ipam && i < p->request.n_held; i++)
+		if (is_held(r, p, &p->request.held[i]))
+			held[n++] = p->request.held[i];
+	return scribe_ours(r->ctl, to, held, n);
+}
+
 struct journal_entry scribe_entry_of(const struct record *r, const char *key,
                                      enum journal_event event, const struct addr *addrs, size_t n)
 {
@@ -140,6 +164,9 @@ void scribe_note_written(struct record *r, const struct record_part *p, const ch
 	for (size_t i = 0; i < p->n_given; i++)
 		if (!addrs_contain(p->want, p->n_want, &p->given[i]))
 			e.n_before += scribe_ours(ctl, &e.before[e.n_before], &p->given[i], 1);
+	/* A record that somebody wrote by hand is taken out: that was nobody's. */
+	if (p == r->external && e.n + e.n_before + p->request.n_confirmed == 0)
+		return;
 	e.reason = (char *)(uintptr_t)reason_name(p->reason);
 	scribe_put_pool(ctl, &e);
 	scribe_enter(ctl, &e);
@@ -167,7 +194,7 @@ static void note_gone(struct record *r, const struct record_part *p, const char 
 	if (!p)
 		return;
 	struct journal_entry e = scribe_entry_of(r, key, JOURNAL_DELETED, NULL, 0);
-	e.n_before = scribe_ours(ctl, e.before, p->request.held, p->request.n_held);
+	e.n_before = scribe_held(r, p, e.before);
 	if (e.n_before == 0)
 		return;
 	scribe_put_pool(ctl, &e);

@@ -55,6 +55,8 @@ void scribe_put_pool(const struct controller *ctl, struct journal_entry *e);
 /* Those of our pools: others have theirs from other controllers.  Returns how many. */
 size_t scribe_ours(const struct controller *ctl, struct addr *to, const struct addr *from,
                    size_t n);
+/* What the Service has by this part of its, of our pools. */
+size_t scribe_held(const struct record *r, const struct record_part *p, struct addr *to);
 struct journal_entry scribe_entry_of(const struct record *r, const char *key,
                                      enum journal_event event, const struct addr *addrs, size_t n);
 

@@ -87,9 +87,9 @@ static void compare_part(struct comparison *c, const struct record *r, const str
                          const char *key)
 {
 	const struct journal_holder *known = journal_holder_of(c->holders, key);
-	struct journal_entry e =
-		scribe_entry_of(r, key, JOURNAL_FOUND, p->request.held, p->request.n_held);
+	struct journal_entry e = scribe_entry_of(r, key, JOURNAL_FOUND, NULL, 0);
 
+	e.n = scribe_held(r, p, e.addrs);
 	journal_holders_mark(c->holders, key);
 	if (journal_says(c->holders, key, r->uid, e.addrs, e.n))
 		return;

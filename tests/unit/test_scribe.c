@@ -120,7 +120,7 @@ static void configure(const char *method, const char *where, const char *more)
 	virtual_kube_do(method, path,
 	                "{'metadata':{'name':'fairlead','namespace':'fairlead-system'},'data':"
 	                "{'config':'address-pools:\\n- {name: lan, protocol: layer2, addresses: "
-	                "[10.0.0.0/28]}\\n%s'}}",
+	                "[10.0.0.0/28], use: [load-balancer, external-ip]}\\n%s'}}",
 	                more);
 }
 
@@ -392,6 +392,43 @@ static void test_full_maps_give_way(void **state)
 	end();
 }
 
+/* A tenant may write any record of external IPs; nobody held what stands in it. */
+static void test_a_record_by_hand_is_no_holder(void **state)
+{
+	static const char *const wrong[] = {
+		"{'metadata':{'name':'liar','annotations':{'fairlead.io/external-ips-assigned':"
+		"'10.0.0.0'}},'spec':{'type':'ClusterIP','externalIPs':['10.0.0.0'],'ports':[{"
+		"'port':80}]}}",
+		"{'metadata':{'name':'asks','annotations':{'fairlead.io/external-ips':'none',"
+		"'fairlead.io/external-ips-assigned':'10.0.0.0'}},'spec':{'type':'ClusterIP',"
+		"'externalIPs':['10.0.0.0'],'ports':[{'port':80}]}}",
+	};
+
+	(void)state;
+	begin(WITH_JOURNAL);
+	create("web");
+	run_for(1000);
+	virtual_kube_do("POST", SERVICES, "%s",
+	                "{'metadata':{'name':'edge','annotations':{'fairlead.io/external-ips':'lan'"
+	                "}},'spec':{'type':'ClusterIP','ports':[{'port':80}]}}");
+	wait_for("assigned default/web 10.0.0.0 by a; "
+	         "assigned default/edge (external IPs) 10.0.0.1 by a; ");
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+		virtual_kube_do("POST", SERVICES, "%s", wrong[i]);
+	/* Another leader looks at all of it; gone are they, then. */
+	stop(0);
+	start(1);
+	run_for(60000);
+	delete ("liar");
+	delete ("asks");
+	delete ("edge");
+	wait_for("assigned default/web 10.0.0.0 by a; "
+	         "assigned default/edge (external IPs) 10.0.0.1 by a; "
+	         "deleted default/edge (external IPs) -10.0.0.1 by b; ");
+	stop(1);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -403,6 +440,7 @@ int main(void)
 		cmocka_unit_test(test_somebody_else_writes_it),
 		cmocka_unit_test(test_unanswered_writes_are_there_once),
 		cmocka_unit_test(test_full_maps_give_way),
+		cmocka_unit_test(test_a_record_by_hand_is_no_holder),
 	};
 
 	log_set_level(LOG_ERROR);
