@@ -382,6 +382,54 @@ static void a_large_service_is_changed_in_pieces(void **state)
 	end();
 }
 
+static struct {
+	struct event *timer;
+	size_t from; /* work that was done before */
+	bool gone;
+} sudden;
+
+/* Once some of it is planned. */
+static void on_sudden(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval now = { 0, 0 };
+
+	(void)fd, (void)what, (void)arg;
+	if (work.total == sudden.from) {
+		evtimer_add(sudden.timer, &now);
+		return;
+	}
+	assert_true(work.total < sudden.from + PORTS * ENDPOINTS);
+	if (sudden.gone)
+		keeper_remove(w.k, "shop/0");
+	else
+		set(0, 2);
+}
+
+/* What it is to be from now on is small, but what was wished for so far is still to go. */
+static void a_large_service_goes_in_pieces_while_it_is_planned(void **state)
+{
+	(void)state;
+	for (int gone = 0; gone < 2; gone++) {
+		begin();
+		w.may_fail = true;
+		keeper_complete(w.k);
+		pass(1000);
+		/* Nothing can be written, so that it waits in the store. */
+		kernel.error = -ENOMEM;
+		kernel.n_errors = UINT32_MAX;
+		sudden.from = work.total;
+		sudden.gone = gone;
+		sudden.timer = evtimer_new(w.base, on_sudden, NULL);
+		set_large(0);
+		on_sudden(-1, 0, NULL);
+		pass(2000);
+		assert_true(work.total >= sudden.from + 2 * PORTS * ENDPOINTS);
+		assert_true(work.most <= WORK_MAX);
+		event_free(sudden.timer);
+		end();
+	}
+}
+
 /*
  * What is forgotten, compared and queued again when the kernel is read.  Nothing is written, as the
  * kernel that is made up would take long for all of it.
@@ -655,6 +703,7 @@ int main(void)
 		cmocka_unit_test(a_service_takes_little_memory),
 		cmocka_unit_test(a_large_service_is_planned_in_pieces),
 		cmocka_unit_test(a_large_service_is_changed_in_pieces),
+		cmocka_unit_test(a_large_service_goes_in_pieces_while_it_is_planned),
 		cmocka_unit_test(all_elements_are_compared_in_pieces),
 		cmocka_unit_test(a_small_service_overtakes_a_large_one),
 		cmocka_unit_test(whoever_never_rests_does_not_keep_the_keeper_from_beginning),

@@ -192,6 +192,8 @@ void keeper_planned(struct keeper_service *s, bool again)
 {
 	struct keeper *k = s->k;
 
+	/* Whatever it is to be next, what it is now goes with that. */
+	s->large = !keeper_is_small(s);
 	await_no_more(s);
 	if (s->owner.large)
 		k->large_stamp = store_stamp(k->store);
