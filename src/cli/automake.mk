@@ -82,6 +82,8 @@ libfairlead_a_SOURCES += \
 	src/cli/test_world.h \
 	src/cli/texts.c \
 	src/cli/texts.h \
+	src/cli/trial.c \
+	src/cli/trial.h \
 	src/cli/verdict.c \
 	src/cli/verdict.h \
 	src/cli/verdict_daemons.c \
@@ -103,6 +105,7 @@ src_cli_fairlead_SOURCES = \
 	src/cli/command_plan.c \
 	src/cli/command_proxy.c \
 	src/cli/command_proxy_diff.c \
+	src/cli/command_reserve.c \
 	src/cli/command_schema.c \
 	src/cli/command_sysdump.c \
 	src/cli/command_test.c \

@@ -23,26 +23,17 @@
 #include "cli/commands.h"
 #include "cli/gather.h"
 #include "cli/plan.h"
-#include "cli/state.h"
+#include "cli/trial.h"
 #include "fairlead/ipam.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
 
-/* Everything that one run reads, and what it made of it. */
+/* One run: the cluster, the edit, and what would come of it. */
 struct work {
 	const struct command_options *o;
-	struct gather *g; /* NULL: from manifests */
-	char *namespace;  /* Fairlead's */
-	char *key;        /* the Service's */
-	struct state state;
-	struct configuration *config; /* in force */
-	const char *text;             /* its own, without what is retained */
-	const struct kube_service **services;
-	const struct kube_remains **remains;
-	const struct kube_node **nodes;
-	const struct kube_object **namespaces;
-	struct plan_input in; /* of these */
-	size_t at;            /* the Service's place among them */
+	struct trial t;
+	char *key; /* the Service's */
+	size_t at; /* its place in the trial */
 	struct amendment edit;
 	struct plan *without, *with;
 	struct plan_outcome outcome;
@@ -55,107 +46,21 @@ static void work_fini(struct work *w)
 	plan_free(w->with);
 	plan_free(w->without);
 	amend_fini(&w->edit);
-	free(w->namespaces);
-	free(w->nodes);
-	free(w->remains);
-	free(w->services);
-	configuration_unref(w->config);
-	state_fini(&w->state);
 	free(w->key);
-	free(w->namespace);
-	gather_close(w->g);
-}
-
-/* ---- what there is ---- */
-
-static int read_configuration(struct work *w, struct err *e)
-{
-	struct config_problems problems = { 0 };
-	const struct kube_config_map *map =
-		state_configuration(&w->state, w->namespace, w->g != NULL, NULL);
-
-	w->text = map ? labels_get(&map->data, CONFIG_MAP_KEY) : NULL;
-	if (w->text)
-		configuration_parse_published(w->text, labels_get(&map->data, CONFIG_MAP_RETAINED),
-		                              &w->config, &problems, NULL);
-	config_problems_fini(&problems);
-	return w->config ? 0
-	                 : err_set(e, -ENOENT, ERR_CONFIG,
-	                           "no configuration is in force: nothing would be decided");
-}
-
-static int read_state(struct work *w, struct err *e)
-{
-	if (w->o->state.n) {
-		int r = state_read_files(&w->state, &w->o->state, e);
-		return r < 0 ? r : read_configuration(w, e);
-	}
-	int r = gather_open(&w->o->kube, &w->g, e);
-	if (r == 0)
-		r = state_read_live(&w->state, w->g, w->namespace, false, e);
-	if (r == 0)
-		r = read_configuration(w, e);
-	if (r == 0 && configuration_selects_namespaces(w->config))
-		r = state_read_namespaces(&w->state, w->g, e);
-	return r;
-}
-
-/* The namespace is "default" if none is given. */
-static int find_service(struct work *w, struct err *e)
-{
-	const char *word = w->o->operands[0];
-
-	w->key = xasprintf("%s%s", strchr(word, '/') ? "" : "default/", word);
-	while (w->at < w->in.n_services && strcmp(kube_key(&w->services[w->at]->meta), w->key) != 0)
-		w->at++;
-	if (w->at < w->in.n_services)
-		return 0;
-	return err_set(e, -ENOENT, ERR_CONFIG, "there is no Service %s, or it cannot be read",
-	               w->key);
+	trial_fini(&w->t);
 }
 
 static int read_all(struct work *w, struct err *e)
 {
-	int r = read_state(w, e);
+	int r = trial_read(&w->t, w->o, e);
 
 	if (r < 0)
 		return r;
-	w->services = state_services(&w->state, &w->in.n_services);
-	w->remains = state_remains(&w->state, &w->in.n_remains);
-	w->nodes = state_nodes(&w->state, &w->in.n_nodes);
-	w->namespaces = state_namespaces(&w->state, &w->in.n_namespaces);
-	w->in.services = w->services;
-	w->in.remains = w->remains;
-	w->in.nodes = w->nodes;
-	w->in.namespaces = w->namespaces;
-	w->in.in_force = w->config;
-	return find_service(w, e);
-}
-
-/* ---- plans ---- */
-
-/* @s: in place of the Service; @another: beside all others, or NULL. */
-static struct plan *plan_with(const struct work *w, const struct kube_service *s,
-                              const struct kube_service *another)
-{
-	struct config_problems problems = { 0 };
-	struct configuration *c = NULL;
-	struct plan_input in = w->in;
-	const struct kube_service **services =
-		xcalloc(in.n_services + 1, sizeof(const struct kube_service *));
-
-	/* One of its own: the plan takes in what would be retained. */
-	configuration_parse_published(w->text, NULL, &c, &problems, NULL);
-	config_problems_fini(&problems);
-	memcpy(services, w->services, in.n_services * sizeof(const struct kube_service *));
-	services[w->at] = s;
-	if (another)
-		services[in.n_services++] = another;
-	in.services = services;
-	struct plan *p = plan_new(c, w->o->load_balancer_class, &in);
-	configuration_unref(c);
-	free(services);
-	return p;
+	w->key = trial_key(w->o->operands[0]);
+	if (trial_find(&w->t, w->key, &w->at))
+		return 0;
+	return err_set(e, -ENOENT, ERR_CONFIG, "there is no Service %s, or it cannot be read",
+	               w->key);
 }
 
 /* ---- the edits ---- */
@@ -196,7 +101,7 @@ static void keep_other_family(const struct work *w, struct addr addrs[static IPA
 
 static void ask_addresses(struct work *w, const struct addr *addrs, size_t n)
 {
-	const struct config_pool *pool = configuration_giving_pool_of(w->config, &addrs[0]);
+	const struct config_pool *pool = configuration_giving_pool_of(w->t.config, &addrs[0]);
 
 	amend_ask_addresses(&w->edit, addrs, n, pool ? pool->name : NULL);
 }
@@ -240,7 +145,7 @@ static struct plan *plan_newcomer(const struct work *w, const struct amendment *
 	s.external_ips = NULL;
 	s.n_external_ips = s.n_external_assigned = 0;
 	s.external_pool = NULL;
-	return plan_with(w, w->edit.was, &s);
+	return trial_plan(&w->t, w->at, w->edit.was, &s);
 }
 
 static int edit_release(struct work *w, struct err *e)
@@ -286,7 +191,7 @@ static bool is_fulfilled(const struct work *w)
 		yes &= addrs_contain(is->after, is->n_after, &r.asked[i]);
 	for (size_t i = 0; w->o->pool && i < is->n_after; i++) {
 		const struct config_pool *pool =
-			configuration_giving_pool_of(w->config, &is->after[i]);
+			configuration_giving_pool_of(w->t.config, &is->after[i]);
 		yes &= pool && !strcmp(pool->name, w->o->pool);
 	}
 	ipam_request_fini(&r);
@@ -295,7 +200,7 @@ static bool is_fulfilled(const struct work *w)
 
 static void look_ahead(struct work *w)
 {
-	w->with = plan_with(w, &w->edit.service, NULL);
+	w->with = trial_plan(&w->t, w->at, &w->edit.service, NULL);
 	if (!plan_outcome_of(w->with, w->key, &w->outcome))
 		w->refusal = "it is no Service of type LoadBalancer that it handles";
 	else if (w->outcome.fails || !is_fulfilled(w))
@@ -391,10 +296,6 @@ static void show(const struct work *w, struct out *o)
 	out_str(o, "service", w->key);
 	show_edit(w, o);
 	out_str(o, "refused", w->refusal);
-	if (w->outcome.message) {
-		out_gap(o);
-		out_say(o, "What would come of it:");
-	}
 	plan_print_part(w->with, w->without, w->key, "plan", o);
 	out_list(o, "traffic");
 	if (!w->refusal) {
@@ -447,7 +348,7 @@ static int write_edit(const struct work *w, struct err *e)
 	const struct kube_request_spec spec = {
 		.method = "PATCH", .path = path, .body = buf_str(&patch), .patch = KUBE_PATCH_MERGE
 	};
-	if (gather_request(w->g, &spec, &status, e) < 0) {
+	if (gather_request(w->t.g, &spec, &status, e) < 0) {
 		err_prefix(e, "%s",
 		           status == 409 ? "somebody has edited it meanwhile; look again" : w->key);
 		return COMMAND_FAILED;
@@ -471,7 +372,7 @@ static int conclude(const struct work *w, struct err *e)
 static int run_edit(const struct command_options *o, int (*edit)(struct work *w, struct err *e),
                     struct err *e)
 {
-	cleanup(work_fini) struct work w = { .o = o, .namespace = options_namespace(&o->kube) };
+	cleanup(work_fini) struct work w = { .o = o };
 
 	if (o->state.n && !o->dry_run) {
 		err_set(e, -EINVAL, ERR_CONFIG,
@@ -480,14 +381,14 @@ static int run_edit(const struct command_options *o, int (*edit)(struct work *w,
 	}
 	if (read_all(&w, e) < 0)
 		return COMMAND_FAILED;
-	amend_init(&w.edit, w.services[w.at]);
-	w.without = plan_with(&w, w.edit.was, NULL);
+	amend_init(&w.edit, w.t.in.services[w.at]);
+	w.without = trial_plan(&w.t, w.at, w.edit.was, NULL);
 	int r = edit(&w, e);
 	if (r < 0)
 		return r == -EINVAL ? COMMAND_USAGE : COMMAND_CHANGES;
 	look_ahead(&w);
 	print(&w);
-	return state_exit(&w.state, conclude(&w, e), e);
+	return state_exit(&w.t.state, conclude(&w, e), e);
 }
 
 static int run_move(const struct command_options *o, struct err *e)
@@ -512,7 +413,8 @@ const struct command command_move = {
 	.operands = "[NAMESPACE/]SERVICE --to ADDRESS[,ADDRESS]|--pool NAME [--dry-run]",
 	.names = NAMES_SERVICES,
 	.n = 1,
-	.flags = FLAGS_CLUSTER | FLAGS_OUTPUT | FLAGS_STATE | FLAGS_EDIT | FLAGS_POOL | FLAGS_TO,
+	.flags = FLAGS_CLUSTER | FLAGS_OUTPUT | FLAGS_STATE | FLAGS_CLASS | FLAGS_EDIT |
+	         FLAGS_POOL | FLAGS_TO,
 	.summary = "edits a Service so that it asks for this address, or for one of this pool; the "
 		   "edit and what would come of it are shown first",
 	.about = "What the controller would refuse is not written.  The namespace is default if "
@@ -526,7 +428,7 @@ const struct command command_release = {
 	.operands = "[NAMESPACE/]SERVICE [--dry-run]",
 	.names = NAMES_SERVICES,
 	.n = 1,
-	.flags = FLAGS_CLUSTER | FLAGS_OUTPUT | FLAGS_STATE | FLAGS_EDIT,
+	.flags = FLAGS_CLUSTER | FLAGS_OUTPUT | FLAGS_STATE | FLAGS_CLASS | FLAGS_EDIT,
 	.summary = "edits a Service so that it gives its addresses back and gets others: it asks "
 		   "for what a new one like it would be given; shown first, as by move",
 	.about = "The namespace is default if none is given.  With --state and --dry-run the "

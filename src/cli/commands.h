@@ -111,8 +111,9 @@ enum command_flags {
 	FLAGS_WIDE = 1 << 20,      /* the format wide */
 	FLAGS_MARKDOWN = 1 << 21,  /* the format markdown */
 	FLAGS_SUMMARY = 1 << 22,   /* --summary alone */
-	FLAGS_EDIT = 1 << 23,      /* --dry-run, --yes, --load-balancer-class */
+	FLAGS_EDIT = 1 << 23,      /* --dry-run, --yes */
 	FLAGS_TO = 1 << 24,        /* --to alone */
+	FLAGS_CLASS = 1 << 25,     /* --load-balancer-class alone */
 };
 
 /* What words on the command line stand for, to complete them. */
@@ -170,6 +171,7 @@ struct command {
 	X(proxy_diff)     \
 	X(proxy_render)   \
 	X(release)        \
+	X(reserve)        \
 	X(status)         \
 	X(sysdump)        \
 	X(test)           \

@@ -89,7 +89,9 @@ void plan_warnings(const struct plan *p, struct buf *out)
 		}                                                                          \
 	}
 static const struct out_table plan_table = { .columns = COLUMNS };
-static const struct out_table part_table = { .columns = COLUMNS, .if_any = true };
+static const struct out_table part_table = {
+	.title = "What would come of it:", .columns = COLUMNS, .if_any = true
+};
 
 static void put_addrs(const struct addr *addrs, size_t n, struct out *o)
 {

@@ -349,6 +349,7 @@ ROWS: tuple[Row, ...] = (
     *_rows(
         "docs/running.md",
         ("fairlead move SERVICE …", _by("tests/e2e/test_moves.py::test_a_service_moves_where_it_is_sent")),
+        ("fairlead reserve SERVICE ADDRESS", _by("tests/cli/golden: check reserve reserve shop/web 192.168.1.244")),
         (
             "fairlead release SERVICE",
             _by("tests/e2e/test_moves.py::test_a_released_address_is_free_for_who_waits_for_it"),
